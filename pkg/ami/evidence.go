@@ -1,0 +1,50 @@
+package ami
+
+// Evidence is what is known of the use of the images of one region, by image id. An image that is missing from it has
+// not been looked up, and its use is Unknown.
+type Evidence map[string]Finding
+
+// Use says whether an image is used.
+type Use int
+
+const (
+	// Unknown is the use of an image for which no complete proof exists. It is the zero value, so that whatever nobody
+	// looked up counts as unknown.
+	Unknown Use = iota
+	// Unused means that every source that is switched on has answered, and that none names the image.
+	Unused
+	// Used means that something names the image.
+	Used
+)
+
+func (u Use) String() string {
+	switch u {
+	case Unused:
+		return "unused"
+	case Used:
+		return "used"
+	default:
+		return "unknown"
+	}
+}
+
+// Finding is what the lookups found out about one image.
+type Finding struct {
+	Use        Use
+	References []Reference // What names the image; sorted.
+	SharedWith []string    // Who may launch it besides the account, as "account 111122223333" or "all"; sorted.
+	Gaps       []Gap       // The lookups that could not be completed; sorted.
+}
+
+// Reference is something that names an image: an instance, a launch template, an SSM parameter.
+type Reference struct {
+	Source string // The source of evidence that found it.
+	Type   string // The kind of resource, as AWS spells it: "ec2:Instance".
+	ARN    string
+}
+
+// Gap is a lookup that could not be completed, so that non-use is not proven.
+type Gap struct {
+	Source string
+	Err    string // Why, in words a person can act on.
+}

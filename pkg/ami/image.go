@@ -1,0 +1,57 @@
+package ami
+
+import "time"
+
+// Inventory is everything one region of one account holds that the janitor judges: all images the account owns and
+// all of its snapshots. An Inventory is complete; where a page could not be read there is none.
+type Inventory struct {
+	Account   string // 12 digits.
+	Region    string // For example "eu-west-1".
+	Images    []Image
+	Snapshots []Snapshot
+}
+
+// Image is an AMI, as far as the janitor needs to know it.
+type Image struct {
+	ID           string
+	Name         string // Untrusted text: whoever builds the image chooses it.
+	OwnerID      string
+	OwnerAlias   string // "amazon", "aws-backup-vault" or "aws-marketplace"; empty for an ordinary image.
+	State        string // One of EC2's image states; "available" is the only one that can be launched.
+	Architecture string
+	Public       bool
+	Marketplace  bool // A product code of the AWS Marketplace is attached.
+
+	// Protection is EC2's DeregistrationProtection, a free string: only "disabled" and the empty string allow a
+	// deregistration. During the cooldown it begins with "disabled after ".
+	Protection string
+
+	CreatedAt      time.Time // Zero if EC2 did not say, or said it unreadably.
+	LastLaunchedAt time.Time // Zero if no launch is on record. EC2 reports a launch up to 24 hours late.
+
+	SourceImageID string // The image this one was made from, in any region; empty if not on record.
+	SnapshotIDs   []string
+	S3Location    string // The manifest of an image whose root device is an instance store; else empty.
+	Tags          map[string]string
+
+	// Unreadable names every fact of the image that could not be understood, each as a short phrase. An image with
+	// such a fact is kept.
+	Unreadable []string
+}
+
+// Snapshot is an EBS snapshot that the account owns.
+type Snapshot struct {
+	ID       string
+	SizeGiB  int64 // The size of the volume: the most that deleting the snapshot can free.
+	Archived bool  // In the archive tier.
+	Lock     string
+	Tags     map[string]string
+
+	// Unreadable says which fact of the snapshot could not be understood. It is empty for an ordinary snapshot.
+	Unreadable string
+}
+
+// Locked reports whether a snapshot lock forbids the deletion. EC2's only lock state that allows it is "expired".
+func (s Snapshot) Locked() bool {
+	return s.Lock != "" && s.Lock != "expired"
+}

@@ -1,0 +1,40 @@
+package ami
+
+// Outcome is what AWS confirmed for one image of a sweep.
+type Outcome struct {
+	ImageID   string           `json:"-"`
+	Status    Status           `json:"status"`
+	Error     string           `json:"error"`
+	Snapshots []SnapshotResult `json:"snapshots"`
+}
+
+// Status says how the removal of an image ended.
+type Status string
+
+const (
+	// Deregistered means that EC2 confirmed the deregistration.
+	Deregistered Status = "deregistered"
+	// Failed means that EC2 refused, or that its answer never came; Outcome.Error says which.
+	Failed Status = "failed"
+	// Skipped means that nothing was tried, or that there was nothing left to do; Outcome.Error says why.
+	Skipped Status = "skipped"
+)
+
+// SnapshotResult is what became of one snapshot of an image.
+type SnapshotResult struct {
+	SnapshotID string         `json:"snapshotId"`
+	Status     SnapshotStatus `json:"status"`
+	Detail     string         `json:"detail"`
+}
+
+// SnapshotStatus says what became of a snapshot.
+type SnapshotStatus string
+
+const (
+	// SnapshotDeleted means that EC2 confirmed that the snapshot is gone.
+	SnapshotDeleted SnapshotStatus = "deleted"
+	// SnapshotKept means that the snapshot was meant to stay, and did.
+	SnapshotKept SnapshotStatus = "kept"
+	// SnapshotFailed means that the snapshot was meant to go and that its deletion is not confirmed.
+	SnapshotFailed SnapshotStatus = "failed"
+)

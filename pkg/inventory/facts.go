@@ -1,0 +1,151 @@
+package inventory
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/ami"
+)
+
+// firstAMI is the day on which EC2 was announced. An earlier date is a mistake of whoever wrote it.
+var firstAMI = time.Date(2006, time.August, 24, 0, 0, 0, 0, time.UTC)
+
+// listedTwice is the fault of a resource that a listing shows with two different faces.
+const listedTwice = "listed twice with different facts"
+
+func readImages(listed []types.Image) []ami.Image {
+	images := make([]ami.Image, len(listed))
+	for i := range listed {
+		images[i] = readImage(&listed[i])
+	}
+	return merge(images, func(i ami.Image) string { return i.ID }, func(image ami.Image, others []ami.Image) ami.Image {
+		for _, other := range others {
+			image.SnapshotIDs = sorted(slices.Concat(image.SnapshotIDs, other.SnapshotIDs))
+		}
+		image.Unreadable = append(slices.Clone(image.Unreadable), listedTwice)
+		return image
+	})
+}
+
+func readImage(image *types.Image) ami.Image {
+	read := ami.Image{
+		ID:            aws.ToString(image.ImageId),
+		Name:          aws.ToString(image.Name),
+		OwnerID:       aws.ToString(image.OwnerId),
+		OwnerAlias:    aws.ToString(image.ImageOwnerAlias),
+		State:         string(image.State),
+		Architecture:  string(image.Architecture),
+		Public:        aws.ToBool(image.Public),
+		Protection:    aws.ToString(image.DeregistrationProtection),
+		SourceImageID: aws.ToString(image.SourceImageId),
+		SnapshotIDs:   mappedSnapshots(image.BlockDeviceMappings),
+		Tags:          readTags(image.Tags),
+	}
+	read.Marketplace = slices.ContainsFunc(image.ProductCodes, func(code types.ProductCode) bool {
+		return code.ProductCodeType == types.ProductCodeValuesMarketplace
+	})
+	if image.RootDeviceType == types.DeviceTypeInstanceStore {
+		read.S3Location = aws.ToString(image.ImageLocation)
+	}
+	if read.ID == "" {
+		read.Unreadable = append(read.Unreadable, "no image id")
+	}
+	read.CreatedAt = readDate(&read, "creation date", image.CreationDate)
+	read.LastLaunchedAt = readDate(&read, "last launched time", image.LastLaunchedTime)
+	return read
+}
+
+// readDate reads a date of an image, or adds it to what is unreadable. EC2 gives RFC 3339, with or without fractions of
+// a second; a date that is absent is zero.
+func readDate(image *ami.Image, fact string, text *string) time.Time {
+	if text == nil {
+		return time.Time{}
+	}
+	at, err := time.Parse(time.RFC3339, *text)
+	if err != nil || at.Before(firstAMI) {
+		image.Unreadable = append(image.Unreadable, fmt.Sprintf("%s %q", fact, *text))
+		return time.Time{}
+	}
+	return at.UTC()
+}
+
+// mappedSnapshots leaves out mappings without a snapshot: instance stores, blank volumes and suppressed devices.
+func mappedSnapshots(mappings []types.BlockDeviceMapping) []string {
+	var ids []string
+	for _, mapping := range mappings {
+		if mapping.Ebs != nil && aws.ToString(mapping.Ebs.SnapshotId) != "" {
+			ids = append(ids, *mapping.Ebs.SnapshotId)
+		}
+	}
+	return sorted(ids)
+}
+
+func readTags(listed []types.Tag) map[string]string {
+	tags := make(map[string]string, len(listed))
+	for _, tag := range listed {
+		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return tags
+}
+
+func readSnapshots(listed []types.Snapshot, locked []types.LockedSnapshotsInfo) []ami.Snapshot {
+	locks := map[string]string{}
+	for _, lock := range locked {
+		id, state := aws.ToString(lock.SnapshotId), string(lock.LockState)
+		if known, ok := locks[id]; ok && known != state {
+			state = "listed with several states"
+		}
+		locks[id] = cmp.Or(state, "in an unknown state")
+	}
+	snapshots := make([]ami.Snapshot, len(listed))
+	for i, snapshot := range listed {
+		id := aws.ToString(snapshot.SnapshotId)
+		snapshots[i] = ami.Snapshot{
+			ID:       id,
+			SizeGiB:  int64(aws.ToInt32(snapshot.VolumeSize)),
+			Archived: snapshot.StorageTier == types.StorageTierArchive,
+			Lock:     locks[id],
+			Tags:     readTags(snapshot.Tags),
+		}
+	}
+	return merge(snapshots, func(s ami.Snapshot) string { return s.ID }, func(snapshot ami.Snapshot, _ []ami.Snapshot) ami.Snapshot {
+		snapshot.Unreadable = listedTwice
+		return snapshot
+	})
+}
+
+// merge leaves one of the resources that a listing repeats. Where the repetitions differ it takes the one that comes
+// first in their own order, not the listing's, and lets differ mark it. Resources without an id are all left.
+func merge[T any](resources []T, id func(T) string, differ func(T, []T) T) []T {
+	merged := make([]T, 0, len(resources))
+	index, repeated := map[string]int{}, map[string][]T{}
+	for _, resource := range resources {
+		i, known := index[id(resource)]
+		if known && !reflect.DeepEqual(merged[i], resource) {
+			repeated[id(resource)] = append(repeated[id(resource)], resource)
+		}
+		if !known || id(resource) == "" {
+			index[id(resource)] = len(merged)
+			merged = append(merged, resource)
+		}
+	}
+	delete(repeated, "")
+	for id, others := range repeated {
+		faces := append(others, merged[index[id]])
+		slices.SortFunc(faces, func(a, b T) int { return strings.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+		merged[index[id]] = differ(faces[0], faces[1:])
+	}
+	return merged
+}
+
+func sorted(texts []string) []string {
+	slices.Sort(texts)
+	return slices.Compact(texts)
+}

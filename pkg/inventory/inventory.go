@@ -1,0 +1,125 @@
+// Package inventory reads what a region of the account holds: all of it, or an error. It changes nothing.
+package inventory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/ami"
+)
+
+// pageSize is what every listing asks for. EC2 documents no bound for DescribeImages; its own samples use 1,000, and
+// the other listings allow no more.
+const pageSize = 1000
+
+// API is what the inventory needs of EC2.
+type API interface {
+	ec2.DescribeImagesAPIClient
+	ec2.DescribeSnapshotsAPIClient
+	DescribeLockedSnapshots(context.Context, *ec2.DescribeLockedSnapshotsInput, ...func(*ec2.Options)) (
+		*ec2.DescribeLockedSnapshotsOutput, error)
+}
+
+// Read lists the images and snapshots that an account owns in a region. A page that fails fails the whole inventory: an
+// image that is missing from it could be the copy, or the other user of a snapshot, for whose sake something is kept.
+//
+// The images are read last: whatever happened while the rest was being read, their facts are the freshest.
+func Read(ctx context.Context, api API, account, region string) (ami.Inventory, error) {
+	inventory := ami.Inventory{Account: account, Region: region}
+	snapshots, err := listSnapshots(ctx, api)
+	if err != nil {
+		return ami.Inventory{}, fmt.Errorf("listing snapshots: %w", err)
+	}
+	locks, err := listLocks(ctx, api)
+	if err != nil {
+		return ami.Inventory{}, fmt.Errorf("listing locked snapshots: %w", err)
+	}
+	images, err := listImages(ctx, api)
+	if err != nil {
+		return ami.Inventory{}, fmt.Errorf("listing images: %w", err)
+	}
+	inventory.Images = readImages(images)
+	inventory.Snapshots = readSnapshots(snapshots, locks)
+	return inventory, nil
+}
+
+// listImages includes the disabled images: they hold on to their snapshots like any other (EC2 User Guide, "Disable an
+// AMI"). Deprecated images of one's own are always listed.
+func listImages(ctx context.Context, api API) ([]types.Image, error) {
+	var images []types.Image
+	pages := ec2.NewDescribeImagesPaginator(api, &ec2.DescribeImagesInput{
+		Owners:          []string{"self"},
+		IncludeDisabled: aws.Bool(true),
+		MaxResults:      aws.Int32(pageSize),
+	})
+	var tokens tokenWatch
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := tokens.see(page.NextToken); err != nil {
+			return nil, err
+		}
+		images = append(images, page.Images...)
+	}
+	return images, nil
+}
+
+// listSnapshots lists by owner and never by id: one id that does not exist would fail the call.
+func listSnapshots(ctx context.Context, api API) ([]types.Snapshot, error) {
+	var snapshots []types.Snapshot
+	pages := ec2.NewDescribeSnapshotsPaginator(api, &ec2.DescribeSnapshotsInput{
+		OwnerIds:   []string{"self"},
+		MaxResults: aws.Int32(pageSize),
+	})
+	var tokens tokenWatch
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := tokens.see(page.NextToken); err != nil {
+			return nil, err
+		}
+		snapshots = append(snapshots, page.Snapshots...)
+	}
+	return snapshots, nil
+}
+
+func listLocks(ctx context.Context, api API) ([]types.LockedSnapshotsInfo, error) {
+	var locks []types.LockedSnapshotsInfo
+	var tokens tokenWatch
+	input := ec2.DescribeLockedSnapshotsInput{MaxResults: aws.Int32(pageSize)}
+	for {
+		page, err := api.DescribeLockedSnapshots(ctx, &input)
+		if err != nil {
+			return nil, err
+		}
+		if err := tokens.see(page.NextToken); err != nil {
+			return nil, err
+		}
+		locks = append(locks, page.Snapshots...)
+		if input.NextToken = page.NextToken; aws.ToString(input.NextToken) == "" {
+			return locks, nil
+		}
+	}
+}
+
+// tokenWatch finds a listing that goes round in circles. The SDK's paginators can stop at a repeated token, but then say
+// nothing of the pages that they have not seen.
+type tokenWatch struct{ last string }
+
+func (w *tokenWatch) see(token *string) error {
+	next := aws.ToString(token)
+	if next != "" && next == w.last {
+		return errors.New("the answer leads back to its own page")
+	}
+	w.last = next
+	return nil
+}

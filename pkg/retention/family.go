@@ -1,0 +1,81 @@
+package retention
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// newest returns the ids of the images that are the newest of their families, each with the name of its family. Only
+// usable images count: those that can be launched, that are the account's own to look after, and whose facts are
+// readable and not in the future.
+func (p Policy) newest(images []ami.Image, usable func(*ami.Image) bool) map[string]string {
+	families := map[string][]*ami.Image{}
+	for i := range images {
+		if family := p.family(&images[i]); family != "" && usable(&images[i]) {
+			families[family] = append(families[family], &images[i])
+		}
+	}
+	newest := map[string]string{}
+	for family, members := range families {
+		slices.SortFunc(members, func(a, b *ami.Image) int {
+			return byTimeThenID(b.CreatedAt, b.ID, a.CreatedAt, a.ID)
+		})
+		for _, member := range members[:min(p.KeepNewest, len(members))] {
+			newest[member.ID] = family
+		}
+	}
+	return newest
+}
+
+// family returns the name of the family that an image belongs to, or an empty string for a one-off. Images of one family
+// replace one another; an image for another architecture does not.
+func (p Policy) family(image *ami.Image) string {
+	family := image.Tags[p.FamilyTag]
+	if p.FamilyTag == "" || family == "" {
+		family = familyName(image.Name)
+	}
+	if family != "" && image.Architecture != "" {
+		family += " (" + image.Architecture + ")"
+	}
+	return family
+}
+
+// familyName replaces every run of dates, versions and hashes in a name by "*". A name with nothing of that kind in it
+// has no family. Digits that are part of a word, as in "web1", "ec2" or "x86_64", are not a version, unless there are
+// four or more of them, as in "Ubuntu1404" or "app20260102".
+func familyName(name string) string {
+	family := words.ReplaceAllStringFunc(name, func(word string) string {
+		switch {
+		case word == "x86_64":
+			return word
+		case varying.MatchString(word) && strings.ContainsAny(word, "0123456789"):
+			return "*"
+		default:
+			return longNumber.ReplaceAllString(word, "*")
+		}
+	})
+	if family == name {
+		return ""
+	}
+	return runs.ReplaceAllString(family, "*")
+}
+
+var (
+	uuid       = `[[:xdigit:]]{8}(?:-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}`
+	words      = regexp.MustCompile(`x86_64|` + uuid + `|[[:alnum:]]+`)
+	longNumber = regexp.MustCompile(`[0-9]{4,}`)
+	runs       = regexp.MustCompile(`\*(?:[^[:alnum:]*]+\*)+`)
+
+	// varying matches the words that change from one build to the next: numbers, times such as 02T030405Z, versions
+	// such as v2 or rc1, and hashes.
+	varying = regexp.MustCompile(`(?i)^(?:[0-9]*t?[0-9]+z?|(?:v|r|p|b|rc|rev|ver|version|build|release|alpha|beta|pre|dev)[0-9]+|[0-9a-f]{7,}|` + uuid + `)$`)
+)
+
+func byTimeThenID(a time.Time, aID string, b time.Time, bID string) int {
+	return cmp.Or(a.Compare(b), strings.Compare(aID, bID))
+}

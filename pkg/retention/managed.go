@@ -1,0 +1,93 @@
+package retention
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+
+	"ami-janitor/pkg/ami"
+)
+
+// mark is a sign by which the images or snapshots of a managing service are recognised: a tag key, with a value where
+// value is not empty. A key that ends in "*" stands for every key that begins so.
+type mark struct {
+	owner, key, value string
+	remedy            string // What a person who wants the resource gone has to do.
+}
+
+// marks is the table of managing services. The tags are those that AWS's own policies and user guides name: the managed
+// policies AWSBackupServiceRolePolicyForBackup, AWSBackupServiceLinkedRolePolicyForBackup,
+// AWSElasticDisasterRecoveryServiceRolePolicy, AWSEC2VssSnapshotPolicy and EC2FastLaunchServiceRolePolicy, "Data
+// Lifecycle Manager elements" in the EBS User Guide, and "Tag resources" in the Image Builder User Guide.
+var marks = []mark{
+	{"AWS Backup", "aws:backup:*", "", "delete its recovery point"},
+	{"AWS Backup", "AWSBackupManagedResource", "", "delete its recovery point"},
+	{"Data Lifecycle Manager", "aws:dlm:*", "", "change its lifecycle policy"},
+	{"Data Lifecycle Manager", "dlm:managed", "", "change its lifecycle policy"},
+	{"EC2 Image Builder", "CreatedBy", "EC2 Image Builder", "use a lifecycle policy of Image Builder"},
+	{"EC2 Image Builder", "Ec2ImageBuilderArn", "", "use a lifecycle policy of Image Builder"},
+	{"EC2 Fast Launch", "CreatedBy", "EC2 Fast Launch", "turn Fast Launch off for its image"},
+	{"Elastic Disaster Recovery", "AWSElasticDisasterRecoveryManaged", "", "remove its source server there"},
+	{"Application Migration Service", "AWSApplicationMigrationServiceManaged", "", "remove its source server there"},
+	{"RDS Custom", "AWSRDSCustom", "", "delete its custom engine version or instance"},
+	{"AWS VSS", "AwsVssConfig", "", "delete it where the VSS backup is run"},
+	{"the EBS CSI driver", "ebs.csi.aws.com/*", "", "delete its VolumeSnapshot in Kubernetes"},
+	{"the EBS CSI driver", "CSIVolumeSnapshotName", "", "delete its VolumeSnapshot in Kubernetes"},
+	{"Amazon EKS", "eks:*", "", "remove it with its cluster"},
+}
+
+// namePrefixes recognises the images of services whose tags a copy may have lost.
+var namePrefixes = []mark{
+	{"AWS Backup", "AwsBackup_", "", "delete its recovery point"},
+	{"Data Lifecycle Manager", "DLM_policy-", "", "change its lifecycle policy"},
+}
+
+// managerOf says which service manages an image and what to do about it; empty if none does.
+func managerOf(image *ami.Image) string {
+	if phrase := managerByTags(image.Tags); phrase != "" {
+		return phrase
+	}
+	for _, m := range namePrefixes {
+		if strings.HasPrefix(image.Name, m.key) {
+			return "managed by " + m.owner + " (its name): " + m.remedy
+		}
+	}
+	if image.OwnerAlias != "" {
+		return "managed by AWS (" + image.OwnerAlias + ")"
+	}
+	if image.Marketplace {
+		return "carries an AWS Marketplace product code: remove it from its listing, or deregister it by hand"
+	}
+	return ""
+}
+
+// managerByTags says which service manages a resource with these tags; empty if none does. Every tag key that begins
+// with "aws:" is written by a service; only CloudFormation's does not mean that the service looks after the resource.
+func managerByTags(tags map[string]string) string {
+	for _, m := range marks {
+		if m.on(tags) {
+			return "managed by " + m.owner + ": " + m.remedy
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		if strings.HasPrefix(key, "aws:") && !strings.HasPrefix(key, "aws:cloudformation:") {
+			return "managed by an AWS service (tag " + key + ")"
+		}
+	}
+	return ""
+}
+
+func (m mark) on(tags map[string]string) bool {
+	prefix, isPrefix := strings.CutSuffix(m.key, "*")
+	if !isPrefix {
+		value, ok := tags[m.key]
+		return ok && value == cmp.Or(m.value, value)
+	}
+	for key := range tags {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}

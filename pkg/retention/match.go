@@ -1,0 +1,118 @@
+package retention
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Tags matches resources by their tags. It is written as a comma-separated list of "key" or "key=value"; keys and
+// values are matched exactly, as EC2 does.
+type Tags []TagMatch
+
+// TagMatch matches a tag by its key, and by its value where Value is not nil.
+type TagMatch struct {
+	Key   string
+	Value *string
+}
+
+// UnmarshalText reads a comma-separated list of "key" or "key=value".
+func (t *Tags) UnmarshalText(text []byte) error {
+	*t = nil
+	for _, item := range list(string(text)) {
+		key, value, valued := strings.Cut(item, "=")
+		if key == "" {
+			return fmt.Errorf("%q has no tag key", item)
+		}
+		match := TagMatch{Key: key}
+		if valued {
+			match.Value = &value
+		}
+		*t = append(*t, match)
+	}
+	return nil
+}
+
+func (t Tags) String() string {
+	items := make([]string, len(t))
+	for i, match := range t {
+		items[i] = match.String()
+	}
+	return strings.Join(items, ",")
+}
+
+func (m TagMatch) String() string {
+	if m.Value == nil {
+		return m.Key
+	}
+	return m.Key + "=" + *m.Value
+}
+
+func (m TagMatch) matches(tags map[string]string) bool {
+	value, ok := tags[m.Key]
+	return ok && (m.Value == nil || *m.Value == value)
+}
+
+// any returns the first match that the tags satisfy.
+func (t Tags) any(tags map[string]string) (TagMatch, bool) {
+	i := slices.IndexFunc(t, func(m TagMatch) bool { return m.matches(tags) })
+	if i < 0 {
+		return TagMatch{}, false
+	}
+	return t[i], true
+}
+
+// all reports whether the tags satisfy the matches the way EC2's own filters do: one value of each key.
+func (t Tags) all(tags map[string]string) bool {
+	for _, match := range t {
+		sameKey := func(other TagMatch) bool { return other.Key == match.Key && other.matches(tags) }
+		if !slices.ContainsFunc(t, sameKey) {
+			return false
+		}
+	}
+	return true
+}
+
+// Names matches image names by globs, written as a comma-separated list. "*" stands for any characters, "?" for one; a
+// glob that begins with "!" takes its names out. All else is literal, as in EC2's filters.
+type Names struct {
+	globs       []string
+	takes, bars []*regexp.Regexp
+}
+
+// UnmarshalText reads a comma-separated list of globs.
+func (n *Names) UnmarshalText(text []byte) error {
+	*n = Names{globs: list(string(text))}
+	for _, glob := range n.globs {
+		if bar, ok := strings.CutPrefix(glob, "!"); ok {
+			n.bars = append(n.bars, compileGlob(bar))
+		} else {
+			n.takes = append(n.takes, compileGlob(glob))
+		}
+	}
+	return nil
+}
+
+func (n Names) String() string { return strings.Join(n.globs, ",") }
+
+func (n Names) match(name string) bool {
+	matches := func(glob *regexp.Regexp) bool { return glob.MatchString(name) }
+	return (len(n.takes) == 0 || slices.ContainsFunc(n.takes, matches)) && !slices.ContainsFunc(n.bars, matches)
+}
+
+func compileGlob(glob string) *regexp.Regexp {
+	pattern := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(glob))
+	return regexp.MustCompile(`(?s)^` + pattern + `$`)
+}
+
+// list splits a comma-separated list and drops what is blank.
+func list(text string) []string {
+	var items []string
+	for item := range strings.SplitSeq(text, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
+		}
+	}
+	return items
+}

@@ -1,0 +1,251 @@
+package retention
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// Candidates returns, by region, the images that only evidence of use can still keep, stalest first. The inventories are
+// those of one account and run, one for each region that could be read.
+func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[string][]ami.Image {
+	candidates := map[string][]ami.Image{}
+	copied := copies(inventories)
+	for _, inventory := range inventories {
+		d := p.docket(inventory, copied, nil, now)
+		for _, v := range d.judge(inventory.Images, factRules) {
+			if v.Decision == Deregister {
+				candidates[inventory.Region] = append(candidates[inventory.Region], v.Image)
+			}
+		}
+	}
+	return candidates
+}
+
+// Plan returns the verdict on every image, one plan for each inventory and in that order. Evidence is given by region;
+// what is missing from it is not proven, so that without any evidence nothing is removed. The cap holds over all plans.
+func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []Plan {
+	plans := make([]Plan, len(inventories))
+	copied := copies(inventories)
+	rules := slices.Concat(factRules, evidenceRules)
+	for i, inventory := range inventories {
+		d := p.docket(inventory, copied, evidence[inventory.Region], now)
+		plans[i] = Plan{Account: inventory.Account, Region: inventory.Region, Verdicts: d.judge(inventory.Images, rules)}
+	}
+	p.deferOverCap(plans)
+	for i, inventory := range inventories {
+		p.judgeSnapshots(plans[i].Verdicts, inventory)
+	}
+	return plans
+}
+
+// docket is what the rules may look at while they judge the images of one region.
+type docket struct {
+	policy    Policy
+	now       time.Time
+	account   string
+	copied    map[string]ami.Image    // The newest own image made from an image, by the id of the latter.
+	newest    map[string]string       // The families of those images that are the newest of theirs.
+	snapshots map[string]ami.Snapshot // By id.
+	evidence  ami.Evidence
+}
+
+func (p Policy) docket(inventory ami.Inventory, copied map[string]ami.Image, evidence ami.Evidence, now time.Time) *docket {
+	d := &docket{policy: p, now: now, account: inventory.Account, copied: copied, evidence: evidence}
+	d.snapshots = snapshotsByID(inventory)
+	d.newest = p.newest(inventory.Images, func(image *ami.Image) bool {
+		for _, speaks := range []func(*docket, *ami.Image) string{notOwned, notAvailable, unreadable, futureDated, managed} {
+			if speaks(d, image) != "" {
+				return false
+			}
+		}
+		return true
+	})
+	return d
+}
+
+// judge lets every rule speak on every image. The verdicts come stalest first.
+func (d *docket) judge(images []ami.Image, rules []keepRule) []Verdict {
+	verdicts := make([]Verdict, len(images))
+	for i := range images {
+		verdicts[i] = d.verdict(&images[i], rules)
+	}
+	slices.SortFunc(verdicts, func(a, b Verdict) int {
+		return byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID)
+	})
+	return verdicts
+}
+
+func (d *docket) verdict(image *ami.Image, rules []keepRule) Verdict {
+	v := Verdict{Image: *image, Decision: Keep, LastUse: d.lastUse(image).at}
+	for _, rule := range rules {
+		if detail := rule.speak(d, image); detail != "" {
+			v.Reasons = append(v.Reasons, Reason{rule.Code, detail})
+		}
+	}
+	if len(v.Reasons) == 0 {
+		v.Decision = Deregister
+		v.Reasons = []Reason{d.whyStale(image)}
+	}
+	return v
+}
+
+func (d *docket) whyStale(image *ami.Image) Reason {
+	limit, _ := d.policy.idleLimit(image)
+	detail := fmt.Sprintf("%s; the limit is %s", d.lastUse(image).ago(d.now), limit.inWords())
+	if image.LastLaunchedAt.IsZero() {
+		return Reason{neverLaunched.Code, "no launch on record; " + detail}
+	}
+	return Reason{stale.Code, detail}
+}
+
+// use is an event that counts as a use of an image.
+type use struct {
+	event string // "created", "last launched", …
+	at    time.Time
+}
+
+// lastUse returns the latest use of an image that is on record. Its time is zero if there is none.
+func (d *docket) lastUse(image *ami.Image) use {
+	last := use{"created", image.CreatedAt}
+	consider := func(event string, at time.Time) {
+		if at.After(last.at) {
+			last = use{event, at}
+		}
+	}
+	consider("last launched", image.LastLaunchedAt)
+	if copied, ok := d.copied[image.ID]; ok {
+		consider("copied as "+copied.ID, copied.CreatedAt)
+	}
+	if restored, err := parseDate(image.Tags[restoredTag]); err == nil {
+		consider("restored", restored)
+	}
+	return last
+}
+
+func (u use) ago(now time.Time) string {
+	return fmt.Sprintf("%s %s, %s ago", u.event, u.at.UTC().Format(time.DateOnly), daysInWords(now.Sub(u.at)))
+}
+
+// copies returns the newest own image that was made from each image, in any region: being copied is a use. A copy whose
+// date is not known counts as the newest, because it may be.
+func copies(inventories []ami.Inventory) map[string]ami.Image {
+	newest := map[string]ami.Image{}
+	for _, inventory := range inventories {
+		for _, image := range inventory.Images {
+			known, ok := newest[image.SourceImageID]
+			if image.SourceImageID == "" || image.SourceImageID == image.ID || ok && !newerCopy(image, known) {
+				continue
+			}
+			newest[image.SourceImageID] = image
+		}
+	}
+	return newest
+}
+
+func newerCopy(image, known ami.Image) bool {
+	if image.CreatedAt.IsZero() != known.CreatedAt.IsZero() {
+		return image.CreatedAt.IsZero()
+	}
+	return byTimeThenID(image.CreatedAt, image.ID, known.CreatedAt, known.ID) > 0
+}
+
+// deferOverCap defers what exceeds the cap, counted over all plans with the stalest first.
+func (p Policy) deferOverCap(plans []Plan) {
+	type removal struct {
+		*Verdict
+		region string
+	}
+	var due []removal
+	for _, plan := range plans {
+		for i := range plan.Verdicts {
+			if v := &plan.Verdicts[i]; v.Decision == Deregister {
+				due = append(due, removal{v, plan.Region})
+			}
+		}
+	}
+	slices.SortFunc(due, func(a, b removal) int {
+		return cmp.Or(byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.region, b.region))
+	})
+	limit := max(p.MaxDeregistrations, 0)
+	for _, v := range due[min(limit, len(due)):] {
+		v.Decision = Defer
+		v.Reasons = append(v.Reasons, Reason{overCap.Code, fmt.Sprintf("at most %d a run, the stalest first", limit)})
+	}
+}
+
+// judgeSnapshots decides on the snapshots of the images that are to be deregistered. A snapshot that several of them
+// share goes with the last of them.
+func (p Policy) judgeSnapshots(verdicts []Verdict, inventory ami.Inventory) {
+	snapshots := snapshotsByID(inventory)
+	staying, last := map[string]string{}, map[string]string{}
+	for _, v := range verdicts {
+		for _, id := range v.Image.SnapshotIDs {
+			if v.Decision == Deregister {
+				last[id] = v.Image.ID
+			} else {
+				staying[id] = v.Image.ID
+			}
+		}
+	}
+	for i := range verdicts {
+		v := &verdicts[i]
+		if v.Decision != Deregister {
+			continue
+		}
+		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
+			snapshot, listed := snapshots[id]
+			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB}
+			switch {
+			case !listed:
+				s.Why = "not among this account's snapshots"
+			case staying[id] != "":
+				s.Why = staying[id] + " still uses it"
+			default:
+				s.Why = p.keepsSnapshot(snapshot)
+			}
+			if s.Why == "" {
+				s.Delete, s.LastImageID = true, last[id]
+			}
+			v.Snapshots = append(v.Snapshots, s)
+		}
+	}
+}
+
+// keepsSnapshot says why a snapshot stays although its images go; empty if it goes.
+func (p Policy) keepsSnapshot(snapshot ami.Snapshot) string {
+	if !p.DeleteSnapshots {
+		return "DELETE_SNAPSHOTS is false"
+	}
+	if manager := managerByTags(snapshot.Tags); manager != "" {
+		return manager
+	}
+	return p.keptByTag(snapshot.Tags)
+}
+
+// keptByTag says which keep tag a resource carries; empty if it carries none. EC2 tells the case of tag keys apart, people
+// do not always: the janitor's own keep tag is honoured in any case.
+func (p Policy) keptByTag(tags map[string]string) string {
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		if strings.EqualFold(key, keepTag) && !strings.EqualFold(tags[key], "false") {
+			return "tagged " + key
+		}
+	}
+	if match, ok := p.KeepTags.any(tags); ok {
+		return "tagged " + match.String()
+	}
+	return ""
+}
+
+func snapshotsByID(inventory ami.Inventory) map[string]ami.Snapshot {
+	byID := make(map[string]ami.Snapshot, len(inventory.Snapshots))
+	for _, snapshot := range inventory.Snapshots {
+		byID[snapshot.ID] = snapshot
+	}
+	return byID
+}

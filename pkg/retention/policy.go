@@ -1,0 +1,116 @@
+package retention
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// Floor is the shortest idle time after which an image can be stale. No configuration and no tag goes below it: EC2
+// reports launches up to 24 hours late, and a build that nobody has launched yet is not stale.
+const Floor = Days(7 * Day)
+
+// The tags that the janitor reads from images; the first is read from snapshots, too.
+const (
+	keepTag       = "ami-janitor:keep"        // Any value but "false" keeps.
+	staleAfterTag = "ami-janitor:stale-after" // Days; takes the place of Policy.StaleAfter and NeverLaunchedAfter.
+	restoredTag   = "ami-janitor:restored"    // The date on which a person brought the image back: a use.
+)
+
+// Policy is what an operator configures. Its zero value removes nothing.
+type Policy struct {
+	StaleAfter         Days // Idle for longer than this is stale.
+	NeverLaunchedAfter Days // The same for images with no launch on record.
+
+	KeepNewest int    // How many of the newest usable images of each family are always kept.
+	FamilyTag  string // The tag whose value names the family; empty, or missing from an image: the name decides.
+	KeepTags   Tags   // Any of them keeps an image or a snapshot.
+	OnlyTags   Tags   // Only images that carry these are judged; one value of each key is enough.
+	Names      Names  // Only images with these names are judged.
+
+	MaxDeregistrations int // The most images that one run removes, over all regions.
+	DeleteSnapshots    bool
+}
+
+// Validate returns every fault of the policy.
+func (p Policy) Validate() error {
+	var faults []error
+	for _, limit := range []struct {
+		name string
+		days Days
+	}{{"STALE_AFTER", p.StaleAfter}, {"NEVER_LAUNCHED_AFTER", p.NeverLaunchedAfter}} {
+		if limit.days < Floor {
+			faults = append(faults, fmt.Errorf("%s: %s is below the floor of %s", limit.name, limit.days, Floor))
+		}
+	}
+	if p.KeepNewest < 0 {
+		faults = append(faults, fmt.Errorf("KEEP_NEWEST: %d is negative", p.KeepNewest))
+	}
+	if p.MaxDeregistrations < 0 {
+		faults = append(faults, fmt.Errorf("MAX_DEREGISTRATIONS: %d is negative", p.MaxDeregistrations))
+	}
+	return errors.Join(faults...)
+}
+
+// String says the policy as one sentence.
+func (p Policy) String() string {
+	var s strings.Builder
+	fmt.Fprintf(&s, "Images idle for more than %s", p.StaleAfter.inWords())
+	if p.NeverLaunchedAfter != p.StaleAfter {
+		fmt.Fprintf(&s, " (%s if never launched)", p.NeverLaunchedAfter.inWords())
+	}
+	s.WriteString(" that nothing refers to are deregistered")
+	if p.DeleteSnapshots {
+		s.WriteString(" and their snapshots deleted")
+	} else {
+		s.WriteString(", their snapshots are left")
+	}
+	fmt.Fprintf(&s, ", the stalest first and at most %d a run", p.MaxDeregistrations)
+	if p.KeepNewest > 0 {
+		fmt.Fprintf(&s, "; the newest %d of each family", p.KeepNewest)
+		if p.FamilyTag != "" {
+			fmt.Fprintf(&s, " (by tag %s, else by name)", p.FamilyTag)
+		}
+		s.WriteString(" always stay")
+		if p.KeepNewest == 1 {
+			s.WriteString("s")
+		}
+	}
+	if len(p.KeepTags) > 0 {
+		fmt.Fprintf(&s, "; what is tagged %s stays", p.KeepTags)
+	}
+	if len(p.OnlyTags) > 0 {
+		fmt.Fprintf(&s, "; only images tagged %s are judged", p.OnlyTags)
+	}
+	if len(p.Names.globs) > 0 {
+		fmt.Fprintf(&s, "; only images named %s are judged", p.Names)
+	}
+	s.WriteString(".")
+	return s.String()
+}
+
+// idleLimit returns how long an image may be idle: what its own tag says if it has one, else what the policy says.
+func (p Policy) idleLimit(image *ami.Image) (Days, error) {
+	if tag, ok := image.Tags[staleAfterTag]; ok {
+		limit, err := ParseDays(tag)
+		if err == nil && limit < Floor {
+			err = fmt.Errorf("%q is below the floor of %s", tag, Floor)
+		}
+		return limit, err
+	}
+	if image.LastLaunchedAt.IsZero() {
+		return max(p.NeverLaunchedAfter, Floor), nil
+	}
+	return max(p.StaleAfter, Floor), nil
+}
+
+// parseDate reads the date in one of the janitor's own tags: a day, or a moment in RFC 3339.
+func parseDate(text string) (time.Time, error) {
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day, nil
+	}
+	return time.Parse(time.RFC3339, text)
+}

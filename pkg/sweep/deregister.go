@@ -1,0 +1,133 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"ami-janitor/pkg/wire"
+)
+
+// attempts is how often a request is tried before it counts as failed. The pauses between them double from firstPause.
+const (
+	attempts   = 6
+	firstPause = time.Second
+)
+
+// answer is what EC2 said to a deregistration.
+type answer struct {
+	err   error                                // Why the deregistration is not confirmed; nil if it is.
+	codes map[string]types.SnapshotReturnCodes // What became of the snapshots that were to go along, by id.
+	lost  bool                                 // An attempt may have taken effect, but its answer never came.
+	gone  bool                                 // The image was gone before any attempt could have taken effect.
+}
+
+// deregister asks EC2 to deregister an image, and to delete its snapshots along with it if withSnapshots is set.
+//
+// The SDK's own retries are off. When an attempt takes effect and only its answer is lost, the next one is refused with
+// InvalidAMIID.Unavailable, as it is when somebody else was faster; only who counts the attempts can tell the two apart.
+// DeregisterImage takes no client token (Amazon EC2 Developer Guide, "Ensuring idempotency").
+func deregister(ctx context.Context, api API, imageID string, withSnapshots bool) answer {
+	var a answer
+	for attempt := range attempts {
+		if attempt > 0 && !pause(ctx, attempt) {
+			break
+		}
+		if a = ask(ctx, api, imageID, withSnapshots, a); !a.again() {
+			return a
+		}
+	}
+	if a.lost && seenGone(ctx, api, imageID) {
+		a.err = nil
+	}
+	return a
+}
+
+// ask makes one attempt after those that led to the answer before.
+func ask(ctx context.Context, api API, imageID string, withSnapshots bool, before answer) answer {
+	input := ec2.DeregisterImageInput{ImageId: aws.String(imageID)}
+	if withSnapshots {
+		input.DeleteAssociatedSnapshots = aws.Bool(true)
+	}
+	out, err := api.DeregisterImage(ctx, &input, func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
+	a := answer{err: err, lost: before.lost}
+	switch {
+	case err == nil && aws.ToBool(out.Return):
+		a.codes = returnCodes(out.DeleteSnapshotResults)
+	case err == nil:
+		a.err, a.lost = errUnconfirmed, true
+	case isGone(err) && before.lost:
+		a.err = nil
+	case isGone(err):
+		a.gone = true
+	case mayHaveTakenEffect(err):
+		a.lost = true
+	}
+	return a
+}
+
+var errUnconfirmed = errors.New("EC2 answered without confirming")
+
+// again reports whether another attempt may help.
+func (a answer) again() bool {
+	return a.err != nil && (isThrottle(a.err) || a.err == errUnconfirmed || mayHaveTakenEffect(a.err))
+}
+
+func isGone(err error) bool {
+	code := wire.Code(err)
+	return code == "InvalidAMIID.Unavailable" || code == "InvalidAMIID.NotFound"
+}
+
+func isThrottle(err error) bool {
+	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
+}
+
+// mayHaveTakenEffect reports whether an error leaves open what EC2 did: there was no answer that could be understood, or
+// EC2 failed while it worked.
+func mayHaveTakenEffect(err error) bool {
+	if isThrottle(err) {
+		return false
+	}
+	var response *smithyhttp.ResponseError
+	return wire.Code(err) == "" || errors.As(err, &response) && response.HTTPStatusCode() >= 500
+}
+
+func returnCodes(results []types.DeleteSnapshotReturnCode) map[string]types.SnapshotReturnCodes {
+	codes := map[string]types.SnapshotReturnCodes{}
+	for _, result := range results {
+		codes[aws.ToString(result.SnapshotId)] = result.ReturnCode
+	}
+	return codes
+}
+
+// seenGone looks whether an image is gone. A deregistered image may still be listed for a while, in that state.
+func seenGone(ctx context.Context, api API, imageID string) bool {
+	out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{
+		Owners:          []string{"self"},
+		Filters:         []types.Filter{{Name: aws.String("image-id"), Values: []string{imageID}}},
+		IncludeDisabled: aws.Bool(true),
+	})
+	if err != nil || out.NextToken != nil {
+		return false
+	}
+	return !slices.ContainsFunc(out.Images, func(image types.Image) bool { return image.State != types.ImageStateDeregistered })
+}
+
+// pause waits before another attempt, and reports whether there is still time for one.
+func pause(ctx context.Context, attempt int) bool {
+	timer := time.NewTimer(firstPause << (attempt - 1))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
