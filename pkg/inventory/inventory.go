@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // pageSize is what every listing asks for. EC2 documents no bound for DescribeImages; its own samples use 1,000, and
@@ -33,15 +34,15 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 	inventory := ami.Inventory{Account: account, Region: region}
 	snapshots, err := listSnapshots(ctx, api)
 	if err != nil {
-		return ami.Inventory{}, fmt.Errorf("listing snapshots: %w", err)
+		return ami.Inventory{}, fmt.Errorf("listing snapshots: %s", wire.Explain(err))
 	}
 	locks, err := listLocks(ctx, api)
 	if err != nil {
-		return ami.Inventory{}, fmt.Errorf("listing locked snapshots: %w", err)
+		return ami.Inventory{}, fmt.Errorf("listing locked snapshots: %s", wire.Explain(err))
 	}
 	images, err := listImages(ctx, api)
 	if err != nil {
-		return ami.Inventory{}, fmt.Errorf("listing images: %w", err)
+		return ami.Inventory{}, fmt.Errorf("listing images: %s", wire.Explain(err))
 	}
 	inventory.Images = readImages(images)
 	inventory.Snapshots = readSnapshots(snapshots, locks)

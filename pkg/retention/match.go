@@ -20,7 +20,7 @@ type TagMatch struct {
 // UnmarshalText reads a comma-separated list of "key" or "key=value".
 func (t *Tags) UnmarshalText(text []byte) error {
 	*t = nil
-	for _, item := range list(string(text)) {
+	for _, item := range List(string(text)) {
 		key, value, valued := strings.Cut(item, "=")
 		if key == "" {
 			return fmt.Errorf("%q has no tag key", item)
@@ -83,7 +83,7 @@ type Names struct {
 
 // UnmarshalText reads a comma-separated list of globs.
 func (n *Names) UnmarshalText(text []byte) error {
-	*n = Names{globs: list(string(text))}
+	*n = Names{globs: List(string(text))}
 	for _, glob := range n.globs {
 		if bar, ok := strings.CutPrefix(glob, "!"); ok {
 			n.bars = append(n.bars, compileGlob(bar))
@@ -106,8 +106,8 @@ func compileGlob(glob string) *regexp.Regexp {
 	return regexp.MustCompile(`(?s)^` + pattern + `$`)
 }
 
-// list splits a comma-separated list and drops what is blank.
-func list(text string) []string {
+// List splits a comma-separated list and drops what is blank.
+func List(text string) []string {
 	var items []string
 	for item := range strings.SplitSeq(text, ",") {
 		if item = strings.TrimSpace(item); item != "" {

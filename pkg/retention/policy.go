@@ -1,7 +1,6 @@
 package retention
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -33,26 +32,6 @@ type Policy struct {
 
 	MaxDeregistrations int // The most images that one run removes, over all regions.
 	DeleteSnapshots    bool
-}
-
-// Validate returns every fault of the policy.
-func (p Policy) Validate() error {
-	var faults []error
-	for _, limit := range []struct {
-		name string
-		days Days
-	}{{"STALE_AFTER", p.StaleAfter}, {"NEVER_LAUNCHED_AFTER", p.NeverLaunchedAfter}} {
-		if limit.days < Floor {
-			faults = append(faults, fmt.Errorf("%s: %s is below the floor of %s", limit.name, limit.days, Floor))
-		}
-	}
-	if p.KeepNewest < 0 {
-		faults = append(faults, fmt.Errorf("KEEP_NEWEST: %d is negative", p.KeepNewest))
-	}
-	if p.MaxDeregistrations < 0 {
-		faults = append(faults, fmt.Errorf("MAX_DEREGISTRATIONS: %d is negative", p.MaxDeregistrations))
-	}
-	return errors.Join(faults...)
 }
 
 // String says the policy as one sentence.

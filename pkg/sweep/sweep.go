@@ -29,7 +29,8 @@ const notReached = "not reached before the time of this run was up; the next run
 // the order of the plan. A failure never stops the next image.
 //
 // No image is begun once begin is done; one that has been begun is finished, with its snapshots, as long as ctx lasts.
-func Run(ctx, begin context.Context, api API, plan retention.Plan) []ami.Outcome {
+// After each image step is called with the number of images done and to be done.
+func Run(ctx, begin context.Context, api API, plan retention.Plan, step func(done, total int)) []ami.Outcome {
 	s := sweep{api: api, users: map[string][]string{}, gone: map[string]bool{}}
 	var due []retention.Verdict
 	for _, verdict := range plan.Verdicts {
@@ -42,12 +43,13 @@ func Run(ctx, begin context.Context, api API, plan retention.Plan) []ami.Outcome
 		}
 	}
 	outcomes := make([]ami.Outcome, 0, len(due))
-	for _, verdict := range due {
+	for i, verdict := range due {
 		if begin.Err() != nil {
 			outcomes = append(outcomes, untouched(verdict, ami.Skipped, notReached))
 			continue
 		}
 		outcomes = append(outcomes, s.remove(ctx, verdict))
+		step(i+1, len(due))
 	}
 	settleShared(due, outcomes)
 	return outcomes

@@ -51,8 +51,9 @@ func Sources() []string {
 }
 
 // Look asks the named sources about the images, and asks EC2 who may launch them. An image is Unused if there was a
-// source to ask, if every source has answered, and if none names the image.
-func Look(ctx context.Context, api API, images []ami.Image, names []string) ami.Evidence {
+// source to ask, if every source has answered, and if none names the image. After each image step is called with the
+// number of images done and to be done.
+func Look(ctx context.Context, api API, images []ami.Image, names []string, step func(done, total int)) ami.Evidence {
 	findings := make([]ami.Finding, len(images))
 	asked := 0
 	for _, source := range sources {
@@ -74,6 +75,7 @@ func Look(ctx context.Context, api API, images []ami.Image, names []string) ami.
 		lookUpPermissions(ctx, api, image.ID, &findings[i])
 		conclude(&findings[i], asked)
 		evidence[image.ID] = findings[i]
+		step(i+1, len(images))
 	}
 	return evidence
 }

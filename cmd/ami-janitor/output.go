@@ -1,0 +1,182 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/progress"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+)
+
+// streams are what the process reads from and writes to.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// canAsk reports whether there is a person to answer a question.
+func (s streams) canAsk() bool { return isTerminal(s.in) && isTerminal(s.err) }
+
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// output is the choice of how a record is printed.
+type output string
+
+const (
+	outputText output = "text"
+	outputJSON output = "json"
+)
+
+func addOutput(command *cobra.Command) *output {
+	chosen := outputText
+	command.Flags().Var(&chosen, "output", "text or json")
+	return &chosen
+}
+
+// Set, String and Type make output a flag.
+func (o *output) Set(value string) error {
+	if *o = output(value); *o != outputText && *o != outputJSON {
+		return fmt.Errorf("%q is neither text nor json", value)
+	}
+	return nil
+}
+
+func (o *output) String() string { return string(*o) }
+
+// Type names the value in the help.
+func (o *output) Type() string { return "format" }
+
+// printer shows a run: its progress on the standard error, its record on the standard output.
+type printer struct {
+	output
+	streams
+	bar     progress.Writer
+	stage   *progress.Tracker
+	started time.Time
+}
+
+func (o *output) printer(std streams) *printer { return &printer{output: *o, streams: std} }
+
+// print prints the record: as JSON, as a table where there is a terminal, else as the digest.
+func (p *printer) print(record report.Run) error {
+	p.stopProgress()
+	switch {
+	case p.output == outputJSON:
+		encoder := json.NewEncoder(p.out)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(record)
+	case isTerminal(p.out):
+		_, err := fmt.Fprintf(p.out, "%s\n\n%s\n", imageTable(record), report.Subject(record))
+		return err
+	default:
+		_, err := fmt.Fprintln(p.out, strings.TrimRight(report.Text(record), "\n"))
+		return err
+	}
+}
+
+// confirm shows a plan and asks whether to carry it out. A plan that removes nothing needs no answer.
+func (p *printer) confirm(plan report.Run) bool {
+	p.stopProgress()
+	if plan.Totals.WouldDeregister == 0 {
+		return true
+	}
+	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\nDeregister %d images? Type yes: ", imageTable(plan), plan.PolicySentence, plan.Totals.WouldDeregister)
+	answer, _ := bufio.NewReader(p.in).ReadString('\n')
+	return strings.TrimSpace(answer) == "yes"
+}
+
+// imageTable shows the verdict on every image, the stalest last, where the eye is when it has been printed.
+func imageTable(record report.Run) string {
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Options.SeparateColumns = false
+	t.Style().Options.DrawBorder = false
+	t.AppendHeader(table.Row{"Region", "Image", "Name", "", "Why"})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 40}, {Number: 5, WidthMax: 70}})
+	for _, region := range record.Regions {
+		if region.Error != "" {
+			t.AppendRow(table.Row{region.Region, "", "", text.FgRed.Sprint("failed"), report.Printable(region.Error)})
+		}
+		for i := len(region.Images) - 1; i >= 0; i-- {
+			image := region.Images[i]
+			t.AppendRow(table.Row{region.Region, image.ImageID, report.Printable(image.Name), verdict(image), why(image)})
+		}
+	}
+	return t.Render()
+}
+
+func verdict(image report.Image) string {
+	switch {
+	case image.Outcome != nil && image.Outcome.Status == ami.Deregistered:
+		return text.FgGreen.Sprint(image.Outcome.Status)
+	case image.Outcome != nil:
+		return text.FgRed.Sprint(image.Outcome.Status)
+	case image.Verdict == retention.Keep:
+		return text.Faint.Sprint(image.Verdict)
+	default:
+		return text.FgYellow.Sprint(image.Verdict)
+	}
+}
+
+func why(image report.Image) string {
+	if image.Outcome != nil && image.Outcome.Error != "" {
+		return report.Printable(image.Outcome.Error)
+	}
+	details := make([]string, len(image.Reasons))
+	for i, reason := range image.Reasons {
+		details[i] = report.Printable(string(reason.Code) + ": " + reason.Detail)
+	}
+	return strings.Join(details, "; ")
+}
+
+// patience is how long work has to last before its progress is shown.
+const patience = time.Second
+
+// progress shows how far a stage of the run has come, on a terminal and once the run has lasted for a while.
+func (p *printer) progress(stage string, done, total int) {
+	if !isTerminal(p.err) {
+		return
+	}
+	if p.started.IsZero() {
+		p.started = time.Now()
+	}
+	if p.bar == nil && time.Since(p.started) > patience {
+		p.bar = progress.NewWriter()
+		p.bar.SetOutputWriter(p.err)
+		p.bar.SetAutoStop(false)
+		go p.bar.Render()
+	}
+	if p.bar == nil {
+		return
+	}
+	if p.stage == nil || p.stage.Message != stage {
+		p.stage = &progress.Tracker{Message: stage, Total: int64(total)}
+		p.bar.AppendTracker(p.stage)
+	}
+	p.stage.SetValue(int64(done))
+}
+
+func (p *printer) stopProgress() {
+	if p.bar != nil {
+		p.bar.Stop()
+	}
+	for p.bar != nil && p.bar.IsRenderInProgress() {
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.bar, p.stage, p.started = nil, nil, time.Time{}
+}

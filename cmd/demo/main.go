@@ -1,0 +1,59 @@
+// Command demo invokes the built Lambda function on the sample account and prints the digest that it sends. It talks to
+// nothing but this machine.
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"time"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/runtimeapi"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: demo BOOTSTRAP")
+		os.Exit(2)
+	}
+	if err := demo(context.Background(), os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "demo:", err)
+		os.Exit(1)
+	}
+}
+
+func demo(ctx context.Context, bootstrap string) error {
+	account, err := emulator.Load(emulator.Sample(time.Now()), emulator.Options{Now: time.Now})
+	if err != nil {
+		return err
+	}
+	server := httptest.NewServer(http.Handler(account))
+	defer server.Close()
+	result, err := runtimeapi.Invoke(ctx, runtimeapi.Invocation{
+		Bootstrap: bootstrap,
+		Environment: []string{
+			"AWS_ENDPOINT_URL=" + server.URL,
+			"AWS_REGION=us-east-1",
+			"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
+			"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+			"DRY_RUN=false",
+			"MAX_DEREGISTRATIONS=8",
+			"TOPIC_ARN=arn:aws:sns:us-east-1:123456789012:ami-janitor",
+		},
+		Event:    []byte("{}"),
+		Deadline: time.Now().Add(15 * time.Minute),
+	})
+	if err != nil {
+		return fmt.Errorf("%w\n%s", err, result.Log)
+	}
+	if result.Error != nil {
+		return fmt.Errorf("the function failed: %s", result.Error)
+	}
+	for _, message := range account.Published() {
+		fmt.Printf("Subject: %s\n\n%s\n", message.Subject, message.Message)
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+// The janitor's Lambda function. It is invoked by a schedule, or by hand with an event of its own; see event.go.
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-lambda-go/lambda"
+	"github.com/aws/aws-lambda-go/lambdacontext"
+	"github.com/aws/aws-sdk-go-v2/config"
+
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	log := slog.New(lambdacontext.NewLogHandler())
+	function, err := newFunction(context.Background(), os.Getenv)
+	if err != nil {
+		log.Error("the function cannot start", "faults", strings.Split(err.Error(), "\n"), "version", version)
+		os.Exit(1)
+	}
+	log.Info("the function has started", "version", version, "policy", function.janitor.Config.Policy().String())
+	lambda.Start(function.handle)
+}
+
+// function is what is built once, at the cold start.
+type function struct {
+	janitor janitor.Janitor
+	out     io.Writer // Where the log and the metrics go, one JSON object a line.
+}
+
+func newFunction(ctx context.Context, lookup func(string) string) (*function, error) {
+	settings, faults := janitor.ParseConfig(lookup)
+	aws, err := config.LoadDefaultConfig(ctx)
+	if err := errors.Join(faults, err); err != nil {
+		return nil, err
+	}
+	return &function{
+		janitor: janitor.Janitor{Config: settings, AWS: aws, Clock: time.Now, Version: version},
+		out:     os.Stdout,
+	}, nil
+}
+
+// handle runs the janitor once. The digest goes out, and the log is written, before an error is returned.
+func (f *function) handle(ctx context.Context, payload json.RawMessage) (report.Answer, error) {
+	event, err := parseEvent(payload)
+	if err != nil {
+		return report.Answer{}, fmt.Errorf("the event is not understood, and nothing was done: %w", err)
+	}
+	record := f.janitor.Run(ctx, janitor.NewRunID(time.Now(), rand.Reader), bool(f.janitor.Config.DryRun) || bool(event.DryRun))
+	err = errors.Join(janitor.Err(record), f.janitor.Tell(ctx, record))
+	return report.Result(record), errors.Join(err, f.log(record, err == nil))
+}
+
+// log writes a line for each image acted on, and the metrics. They are JSON as they are; a logger would wrap the latter.
+func (f *function) log(record report.Run, completed bool) error {
+	lines := json.NewEncoder(f.out)
+	for _, line := range report.Lines(record) {
+		if err := lines.Encode(line); err != nil {
+			return err
+		}
+	}
+	return lines.Encode(json.RawMessage(report.Metrics(record, completed)))
+}

@@ -1,0 +1,215 @@
+package emulator
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Options are the choices an account directory does not make.
+type Options struct {
+	Region string           // The region the directory was exported from; "us-east-1" if empty.
+	Now    func() time.Time // The emulated clock; required.
+}
+
+// Account is an emulated AWS account. It is safe for concurrent use.
+type Account struct {
+	id        string
+	partition string
+	identity  object // What STS says.
+	home      string
+	now       func() time.Time
+
+	mu       sync.Mutex
+	regions  map[string]*region
+	inUseLag int
+	messages []Message
+	calls    []Call
+}
+
+var _ http.Handler = (*Account)(nil)
+
+// region is what the account holds in one region.
+type region struct {
+	name      string
+	documents map[string]*document // By file name; every known file has one.
+	gone      map[string]bool      // The ids of the images and snapshots that have been removed.
+	lags      map[string]*lag      // By snapshot id.
+}
+
+// lag is a snapshot that EC2 still believes to be in use by an image that is gone.
+type lag struct {
+	imageID string
+	calls   int // How many more calls are going to hear so.
+}
+
+// Call is one request the account has answered.
+type Call struct {
+	Service string
+	Region  string
+	Action  string
+	Status  int    // The HTTP status.
+	Code    string // AWS's error code; empty for a success.
+}
+
+// Load reads an account from a directory of files in the AWS CLI's output format, one per command.
+// Only get-caller-identity.json must be there. An error names the file and, where there is one, the place in it.
+func Load(files fs.FS, o Options) (*Account, error) {
+	if o.Now == nil {
+		return nil, errors.New("an emulated account needs a clock")
+	}
+	if o.Region == "" {
+		o.Region = "us-east-1"
+	}
+	home, err := loadRegion(o.Region, files)
+	if err != nil {
+		return nil, err
+	}
+	identity := home.documents[identityFile].fields
+	if identity == nil {
+		return nil, fmt.Errorf("%s: missing; it says whose account this is", identityFile)
+	}
+	id := text(identity, "Account")
+	if id == "" {
+		return nil, fmt.Errorf("%s: no Account in it", identityFile)
+	}
+	return &Account{
+		id:        id,
+		partition: partition(text(identity, "Arn")),
+		identity:  identity,
+		home:      o.Region,
+		now:       o.Now,
+		regions:   map[string]*region{o.Region: home},
+	}, nil
+}
+
+// partition is the second field of an ARN, "aws" if it has none.
+func partition(arn string) string {
+	if fields := strings.Split(arn, ":"); len(fields) > 1 && fields[0] == "arn" && fields[1] != "" {
+		return fields[1]
+	}
+	return "aws"
+}
+
+// AddRegion reads a further region of the account from a directory like the one Load reads. The directory need not
+// say whose account it is; if it does, it must be the same one.
+func (a *Account) AddRegion(name string, files fs.FS) error {
+	added, err := loadRegion(name, files)
+	if err != nil {
+		return err
+	}
+	if other := text(added.documents[identityFile].fields, "Account"); other != "" && other != a.id {
+		return fmt.Errorf("%s: region %s is of account %s, not %s", identityFile, name, other, a.id)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.regions[name] != nil {
+		return fmt.Errorf("region %s is already there", name)
+	}
+	a.regions[name] = added
+	return nil
+}
+
+func loadRegion(name string, files fs.FS) (*region, error) {
+	r := emptyRegion(name)
+	for _, f := range formats {
+		data, err := fs.ReadFile(files, f.file)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.file, err)
+		}
+		if r.documents[f.file], err = parse(f, data); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+func emptyRegion(name string) *region {
+	r := &region{
+		name:      name,
+		documents: make(map[string]*document, len(formats)),
+		gone:      make(map[string]bool),
+		lags:      make(map[string]*lag),
+	}
+	for _, f := range formats {
+		r.documents[f.file] = &document{}
+	}
+	return r
+}
+
+// region returns a region by its name. One that the account does not hold is empty: requests to it are answered, and
+// find nothing.
+func (a *Account) region(name string) *region {
+	if r := a.regions[name]; r != nil {
+		return r
+	}
+	return emptyRegion(name)
+}
+
+// Save writes every file of the account's home region as it is now, empty ones too, into a directory that Load can
+// read again. It creates the directory.
+func (a *Account) Save(dir string) error {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, f := range formats {
+		data, err := a.regions[a.home].documents[f.file].format(f)
+		if err != nil {
+			return fmt.Errorf("%s: %w", f.file, err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, f.file), data, 0o600); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// SetInUseLag makes EC2 slow to notice deregistrations from now on: after one, the first n calls of DeleteSnapshot
+// for each of the image's snapshots still answer that the snapshot is in use.
+func (a *Account) SetInUseLag(n int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.inUseLag = n
+}
+
+// Calls returns the requests the account has answered so far, in order.
+func (a *Account) Calls() []Call {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.calls)
+}
+
+// regionNames returns the names of the regions the account holds, sorted.
+func (a *Account) regionNames() []string {
+	return slices.Sorted(maps.Keys(a.regions))
+}
+
+// items returns the objects of one file.
+func (r *region) items(file string) []object {
+	return r.documents[file].items
+}
+
+// find returns the first object of a file whose key has the given value, or nil.
+func (r *region) find(file, key, value string) object {
+	return first(r.items(file), key, value)
+}
+
+// remove takes every object out of a file whose key has the given value.
+func (r *region) remove(file, key, value string) {
+	d := r.documents[file]
+	d.items = slices.DeleteFunc(d.items, func(o object) bool { return text(o, key) == value })
+	r.gone[value] = true
+}

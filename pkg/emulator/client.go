@@ -1,0 +1,84 @@
+package emulator
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/url"
+)
+
+// Doer sends a request. It is what the SDKs take as their HTTP client; faults are functions from one Doer to another.
+type Doer interface {
+	Do(*http.Request) (*http.Response, error)
+}
+
+// DoerFunc is a function as a Doer.
+type DoerFunc func(*http.Request) (*http.Response, error)
+
+// Do calls the function.
+func (f DoerFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
+
+// Client is an HTTP client that reaches the account without a network.
+type Client struct {
+	handler http.Handler
+}
+
+// Client returns an in-process HTTP client of the account, whatever host its requests name.
+func (a *Account) Client() *Client {
+	return &Client{handler: a}
+}
+
+// Do calls the account in the caller's goroutine. Once the request's context is done there is no answer: a context
+// that ends while the account works loses the answer, not the effect, as on a real network.
+func (c *Client) Do(r *http.Request) (*http.Response, error) {
+	if r.Body != nil {
+		defer r.Body.Close() //nolint:errcheck // An http.Client closes it too, and nothing was written.
+	}
+	if err := r.Context().Err(); err != nil {
+		return nil, lost(r, err)
+	}
+	inner := r.Clone(r.Context())
+	if inner.Body == nil {
+		inner.Body = http.NoBody // What a server would see.
+	}
+	a := &answer{header: http.Header{}, status: http.StatusOK}
+	c.handler.ServeHTTP(a, inner)
+	if err := r.Context().Err(); err != nil {
+		return nil, lost(r, err)
+	}
+	return a.response(r), nil
+}
+
+// lost is the error of an http.Client whose request got no answer.
+func lost(r *http.Request, err error) error {
+	return &url.Error{Op: r.Method, URL: r.URL.Redacted(), Err: err}
+}
+
+// answer collects what a handler writes.
+type answer struct {
+	header http.Header
+	status int
+	body   bytes.Buffer
+}
+
+func (a *answer) Header() http.Header         { return a.header }
+func (a *answer) WriteHeader(status int)      { a.status = status }
+func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
+
+func (a *answer) response(r *http.Request) *http.Response {
+	return respond(r, a.status, a.header, a.body.Bytes())
+}
+
+func respond(r *http.Request, status int, header http.Header, body []byte) *http.Response {
+	return &http.Response{
+		Status:        http.StatusText(status),
+		StatusCode:    status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        header,
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		ContentLength: int64(len(body)),
+		Request:       r,
+	}
+}

@@ -1,0 +1,190 @@
+package emulator
+
+import (
+	"cmp"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// templatePages is how both listings of launch templates page (EC2 API Reference, DescribeLaunchTemplates). Left
+// to itself a listing is cut at the longest page.
+var templatePages = paging{least: 1, most: 200, usual: 200}
+
+// describeLaunchTemplates lists launch templates.
+func describeLaunchTemplates(c *call) (object, error) {
+	templates := c.unmanaged(c.region.items(templatesFile))
+	templates, err := selected(templates, "LaunchTemplateId", c.list("LaunchTemplateId"), "InvalidLaunchTemplateId.NotFound")
+	if err != nil {
+		return nil, err
+	}
+	templates, err = selected(templates, "LaunchTemplateName", c.list("LaunchTemplateName"), "InvalidLaunchTemplateName.NotFoundException")
+	if err != nil {
+		return nil, err
+	}
+	templates, err = c.filter(templates, map[string]string{"create-time": "CreateTime", "launch-template-name": "LaunchTemplateName"})
+	if err != nil {
+		return nil, err
+	}
+	templates, token, err := page(c, templates, templatePages)
+	return listing("LaunchTemplates", templates, token), err
+}
+
+// selected keeps the objects whose key has one of the values, if there are any. A value that no object has is an
+// error.
+func selected(items []object, key string, wanted []string, code string) ([]object, error) {
+	if len(wanted) == 0 {
+		return items, nil
+	}
+	for _, value := range wanted {
+		if first(items, key, value) == nil {
+			return nil, refuse(code, "At least one of the launch templates specified in the request does not exist: %s", value)
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(items), func(o object) bool { return !slices.Contains(wanted, text(o, key)) }), nil
+}
+
+// versionPaths says where the filters of DescribeLaunchTemplateVersions find their values.
+var versionPaths = map[string]string{
+	"create-time":        "CreateTime",
+	"image-id":           "LaunchTemplateData.ImageId",
+	"instance-type":      "LaunchTemplateData.InstanceType",
+	"is-default-version": "DefaultVersion",
+}
+
+// describeLaunchTemplateVersions lists versions, the newest of each template first: all versions of one template, or
+// the latest and the default of every template (EC2 API Reference, DescribeLaunchTemplateVersions).
+func describeLaunchTemplateVersions(c *call) (object, error) {
+	versions, err := c.versions()
+	if err != nil {
+		return nil, err
+	}
+	if c.flag("ResolveAlias") {
+		for i, version := range versions {
+			versions[i] = c.region.resolved(version)
+		}
+	}
+	versions, err = c.filter(versions, versionPaths)
+	if err != nil {
+		return nil, err
+	}
+	versions, token, err := page(c, versions, templatePages)
+	return listing("LaunchTemplateVersions", versions, token), err
+}
+
+// versions are the versions the request asks for.
+func (c *call) versions() ([]object, error) {
+	id, name := c.text("LaunchTemplateId"), c.text("LaunchTemplateName")
+	wanted := c.list("LaunchTemplateVersion")
+	symbolic := !slices.ContainsFunc(wanted, func(v string) bool { return v != "$Latest" && v != "$Default" })
+	switch {
+	case id != "" && name != "":
+		return nil, refuse("InvalidParameterCombination", "A launch template's ID and its name cannot be given together")
+	case id == "" && name == "" && (len(wanted) == 0 || !symbolic):
+		return nil, refuse("MissingParameter", "You must specify a launch template ID or name, or the versions $Latest or $Default")
+	}
+	known := id == "" && name == ""
+	var found []object
+	for _, template := range c.region.templates() {
+		if id != "" && template.id != id || name != "" && template.name != name || len(c.unmanaged(template.versions)) == 0 {
+			continue
+		}
+		known = true
+		chosen, err := c.chosen(template.versions, wanted)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, chosen...)
+	}
+	if !known {
+		return nil, refuse("InvalidLaunchTemplateId.NotFound", "The specified launch template, %s%s, does not exist.", id, name)
+	}
+	return found, nil
+}
+
+// chosen keeps the wanted versions of one template, given newest first. All of them must be there.
+func (c *call) chosen(versions []object, wanted []string) ([]object, error) {
+	var found []object
+	for i, version := range versions {
+		number := versionNumber(version)
+		isWanted := len(wanted) == 0 || slices.Contains(wanted, strconv.Itoa(number)) ||
+			i == 0 && slices.Contains(wanted, "$Latest") ||
+			text(version, "DefaultVersion") == "true" && slices.Contains(wanted, "$Default")
+		if isWanted && number >= c.bound("MinVersion", 0) && number <= c.bound("MaxVersion", math.MaxInt) {
+			found = append(found, version)
+		}
+	}
+	for _, number := range wanted {
+		if !strings.HasPrefix(number, "$") && !slices.ContainsFunc(versions, func(v object) bool { return strconv.Itoa(versionNumber(v)) == number }) {
+			return nil, refuse("InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %s", number)
+		}
+	}
+	return found, nil
+}
+
+// bound is a parameter that is a number, or what it is if it is not given.
+func (c *call) bound(name string, otherwise int) int {
+	if n, err := strconv.Atoi(c.text(name)); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// template is a launch template as its versions tell of it, the newest first.
+type template struct {
+	id, name string
+	versions []object
+}
+
+// templates are the launch templates that have versions, in the order of the file.
+func (r *region) templates() []template {
+	var all []template
+	for _, version := range r.items(templateVersionsFile) {
+		id := text(version, "LaunchTemplateId")
+		i := slices.IndexFunc(all, func(t template) bool { return t.id == id })
+		if i < 0 {
+			i = len(all)
+			all = append(all, template{id: id, name: text(version, "LaunchTemplateName")})
+		}
+		all[i].versions = append(all[i].versions, version)
+	}
+	for _, t := range all {
+		slices.SortStableFunc(t.versions, func(a, b object) int { return cmp.Compare(versionNumber(b), versionNumber(a)) })
+	}
+	return all
+}
+
+func versionNumber(version object) int {
+	n, err := strconv.Atoi(text(version, "VersionNumber"))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// imageOfVersion is the id of the image a version of a launch template starts, its parameter resolved.
+func (r *region) imageOfVersion(version object) string {
+	image := text(child(version, "LaunchTemplateData"), "ImageId")
+	name, ok := strings.CutPrefix(image, "resolve:ssm:")
+	if !ok {
+		return image
+	}
+	for _, p := range r.imageParameters() {
+		if p.name == name || strings.HasPrefix(name, p.name+":") { // A version or a label may follow the name.
+			return p.imageID
+		}
+	}
+	return image
+}
+
+// resolved is a version with the id of its image in place of the parameter's name.
+func (r *region) resolved(version object) object {
+	shown := maps.Clone(version)
+	if data := maps.Clone(child(version, "LaunchTemplateData")); data != nil {
+		data["ImageId"] = r.imageOfVersion(version)
+		shown["LaunchTemplateData"] = data
+	}
+	return shown
+}

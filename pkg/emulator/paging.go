@@ -1,0 +1,92 @@
+package emulator
+
+import (
+	"encoding/base64"
+	"fmt"
+	"strconv"
+)
+
+// paging is how an action pages.
+type paging struct {
+	least, most int // The bounds of MaxResults.
+	usual       int // The size of a page when MaxResults is not given; zero if there are no pages then.
+}
+
+// page returns one page of a listing and the token of the next, empty on the last. A long listing has an empty page
+// in its middle: AWS documents that a page may be empty and not the last one (EC2 API Reference, "Query requests").
+func page[T any](c *call, all []T, limits paging) ([]T, string, error) {
+	size, err := c.pageSize(limits, len(all))
+	if err != nil {
+		return nil, "", err
+	}
+	offset, paused, err := c.place(len(all))
+	if err != nil {
+		return nil, "", err
+	}
+	end := min(offset+size, len(all))
+	if middle := len(all) / 2; !paused && len(all) > 2*size && offset <= middle && middle < end {
+		return nil, c.token(offset, true), nil
+	}
+	if end == len(all) {
+		return all[offset:], "", nil
+	}
+	return all[offset:end], c.token(end, false), nil
+}
+
+func (c *call) pageSize(limits paging, all int) (int, error) {
+	asked := c.text("MaxResults")
+	if asked == "" && limits.usual == 0 {
+		return all, nil
+	}
+	if asked == "" {
+		return limits.usual, nil
+	}
+	size, err := strconv.Atoi(asked)
+	if err != nil || size < limits.least || size > limits.most {
+		return 0, refuse("InvalidParameterValue", "Value ( %s ) for parameter maxResults is invalid. Expecting a value between %d and %d.",
+			asked, limits.least, limits.most)
+	}
+	return size, nil
+}
+
+// token is an opaque token for going on at an offset; paused says that the empty page has been given.
+func (c *call) token(offset int, paused bool) string {
+	return base64.URLEncoding.EncodeToString(fmt.Appendf(nil, "%s %d %t", c.Action, offset, paused))
+}
+
+// place reads the request's token. One of another action, or of another listing, is refused.
+func (c *call) place(all int) (offset int, paused bool, err error) {
+	token := c.text("NextToken")
+	if token == "" {
+		return 0, false, nil
+	}
+	var action string
+	plain, err := base64.URLEncoding.DecodeString(token)
+	if err == nil {
+		_, err = fmt.Sscanf(string(plain), "%s %d %t", &action, &offset, &paused)
+	}
+	if err != nil || action != c.Action || offset < 0 || offset > all {
+		return 0, false, refuse("InvalidNextToken", "The token '%s' is invalid", token)
+	}
+	return offset, paused, nil
+}
+
+// notBoth refuses ids together with MaxResults, as EC2 does (EC2 API Reference, "Query requests").
+func (c *call) notBoth(ids, name string) error {
+	if len(c.list(ids)) > 0 && c.text("MaxResults") != "" {
+		return refuse("InvalidParameterCombination", "The parameter %s cannot be used with the parameter maxResults", name)
+	}
+	return nil
+}
+
+// listing is the answer that a page makes.
+func listing(name string, items []object, token string) object {
+	if items == nil {
+		items = []object{}
+	}
+	o := object{name: items}
+	if token != "" {
+		o["NextToken"] = token
+	}
+	return o
+}

@@ -1,0 +1,239 @@
+package emulator
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxBody is more than any request the emulated services take.
+const maxBody = 4 << 20
+
+// messagesPath is where published messages can be read over HTTP. No AWS service answers there.
+const messagesPath = "/_ami-janitor/messages"
+
+// Request is what an AWS request asks for.
+type Request struct {
+	Service string // As in the request's signature: "ec2", "sns", "sts".
+	Region  string
+	Action  string // For example "DescribeImages".
+	Form    url.Values
+}
+
+// Inspect reads what a request asks for, and restores its body. Service and region are those it is signed for, in
+// the Authorization header or in the URL.
+func Inspect(r *http.Request) (Request, error) {
+	form := r.URL.Query()
+	if r.Body != nil {
+		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+		if err != nil {
+			return Request{}, err
+		}
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		if len(body) > maxBody {
+			return Request{}, &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request is too large"}
+		}
+		fields, err := url.ParseQuery(string(body))
+		if err != nil {
+			return Request{}, refuse("MalformedQueryString", "The query string is malformed")
+		}
+		for key, values := range fields {
+			form[key] = append(form[key], values...)
+		}
+	}
+	q := Request{Action: form.Get("Action"), Form: form}
+	scope := strings.Split(credential(r), "/")
+	if len(scope) != 5 {
+		// Only the API version says whose style the answer has.
+		if s := slices.IndexFunc(services, func(s service) bool { return s.version == form.Get("Version") }); s >= 0 {
+			q.Service = services[s].name
+		}
+		return q, &apiError{http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token"}
+	}
+	q.Region, q.Service = scope[2], scope[3]
+	return q, nil
+}
+
+// credential is the SigV4 credential of a request: KEY/DATE/REGION/SERVICE/aws4_request.
+func credential(r *http.Request) string {
+	for field := range strings.FieldsFuncSeq(r.Header.Get("Authorization"), func(c rune) bool { return c == ' ' || c == ',' }) {
+		if value, ok := strings.CutPrefix(field, "Credential="); ok {
+			return value
+		}
+	}
+	return r.URL.Query().Get("X-Amz-Credential")
+}
+
+// apiError is an error as AWS reports it.
+type apiError struct {
+	status  int
+	code    string
+	message string
+}
+
+func (e *apiError) Error() string { return e.code + ": " + e.message }
+
+// refuse is an error of the client's making, HTTP status 400.
+func refuse(code, format string, arguments ...any) error {
+	return &apiError{http.StatusBadRequest, code, fmt.Sprintf(format, arguments...)}
+}
+
+// asAPIError gives any error the form AWS gives it.
+func asAPIError(err error) *apiError {
+	if e, ok := errors.AsType[*apiError](err); ok {
+		return e
+	}
+	return &apiError{http.StatusBadRequest, "IncompleteRequest", err.Error()}
+}
+
+// service is one emulated AWS service.
+type service struct {
+	name      string // As in a signature's scope.
+	version   string // The API version, as in a request's Version.
+	namespace string // Of the answers' XML.
+	denied    string // The error code for want of a permission.
+	actions   map[string]action
+}
+
+// action answers one kind of request. Parameters that are not listed are refused, as EC2 does: to ignore one would
+// be to answer another question than the one asked.
+type action struct {
+	answer     func(*call) (object, error)
+	parameters []string
+}
+
+// services are the emulated services. EC2 is the first: it answers for every service there is none for.
+var services = []service{
+	{"ec2", "2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/", "UnauthorizedOperation", ec2Actions},
+	{"sns", "2010-03-31", "https://sns.amazonaws.com/doc/2010-03-31/", "AuthorizationError", snsActions},
+	{"sts", "2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/", "AccessDenied", stsActions},
+}
+
+func serviceNamed(name string) service {
+	if i := slices.IndexFunc(services, func(s service) bool { return s.name == name }); i >= 0 {
+		return services[i]
+	}
+	return services[0]
+}
+
+// call is a request on its way through the account.
+type call struct {
+	Request
+	account *Account
+	region  *region
+}
+
+// ServeHTTP answers one request to AWS.
+func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path == messagesPath {
+		a.serveMessages(w, r)
+		return
+	}
+	q, err := Inspect(r)
+	status, body := a.answer(q, err)
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // A client that has gone away is its own affair.
+}
+
+// answer performs a request, unless it could not be read, and records it.
+func (a *Account) answer(q Request, unreadable error) (int, []byte) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := serviceNamed(q.Service)
+	result, err := object(nil), unreadable
+	if err == nil {
+		result, err = s.perform(&call{Request: q, account: a, region: a.region(q.Region)})
+	}
+	id := fmt.Sprintf("00000000-0000-4000-8000-%012x", len(a.calls)+1)
+	logged := Call{Service: q.Service, Region: q.Region, Action: q.Action, Status: http.StatusOK}
+	var body []byte
+	if err == nil {
+		body = renderResult(s, q.Action, id, result)
+	} else {
+		e := asAPIError(err)
+		logged.Status, logged.Code = e.status, e.code
+		body = renderError(s, id, e)
+	}
+	a.calls = append(a.calls, logged)
+	return logged.Status, body
+}
+
+func (s service) perform(c *call) (object, error) {
+	action, ok := s.actions[c.Action]
+	if !ok || s.name != c.Service {
+		return nil, refuse("InvalidAction", "The action %s is not valid for this web service.", c.Action)
+	}
+	for key := range c.Form {
+		name, _, _ := strings.Cut(key, ".")
+		if !slices.Contains(action.parameters, name) && !isCommon(name) {
+			return nil, refuse("UnknownParameter", "The parameter %s is not recognized", name)
+		}
+	}
+	if s.name == "ec2" && c.flag("DryRun") {
+		// AWS documents that a dry run checks permissions, and nothing more.
+		return nil, &apiError{http.StatusPreconditionFailed, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."}
+	}
+	return action.answer(c)
+}
+
+// isCommon reports whether every action takes the parameter.
+func isCommon(name string) bool {
+	return name == "Action" || name == "Version" || name == "DryRun" || strings.HasPrefix(name, "X-Amz-")
+}
+
+// text is a parameter, empty if it is not given.
+func (c *call) text(name string) string {
+	return c.Form.Get(name)
+}
+
+// flag is a truth value, false if it is not given.
+func (c *call) flag(name string) bool {
+	return strings.EqualFold(c.Form.Get(name), "true")
+}
+
+// list is a list of texts: NAME.1, NAME.2 …
+func (c *call) list(name string) []string {
+	return list(c.Form, name)
+}
+
+func list(form url.Values, name string) []string {
+	var texts []string
+	for _, m := range members(form, name) {
+		texts = append(texts, m.Get(""))
+	}
+	return texts
+}
+
+// members is a list of structures, NAME.1.Key, NAME.1.Value, NAME.2.Key …, each as a form of its own: Key, Value.
+// The member of a list of texts is named "".
+func members(form url.Values, name string) []url.Values {
+	byIndex := map[int]url.Values{}
+	for key, values := range form {
+		rest, ok := strings.CutPrefix(key, name+".")
+		if !ok {
+			continue
+		}
+		number, member, _ := strings.Cut(rest, ".")
+		index, err := strconv.Atoi(number)
+		if err != nil {
+			continue
+		}
+		if byIndex[index] == nil {
+			byIndex[index] = url.Values{}
+		}
+		byIndex[index][member] = values
+	}
+	ordered := make([]url.Values, 0, len(byIndex))
+	for _, index := range slices.Sorted(maps.Keys(byIndex)) {
+		ordered = append(ordered, byIndex[index])
+	}
+	return ordered
+}

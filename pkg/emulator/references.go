@@ -1,0 +1,165 @@
+package emulator
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// The bounds of DescribeImageReferences (EC2 API Reference).
+const (
+	maxReferredImages   = 10
+	defaultVersionDepth = 10
+	maxVersionDepth     = 10000
+)
+
+// referrers finds what refers to an image, by the type of the resource. The account holds no Image Builder recipes.
+var referrers = map[string]func(*call, lookup) []string{
+	"ec2:Instance":                 (*call).instancesOf,
+	"ec2:LaunchTemplate":           (*call).templatesOf,
+	"ssm:Parameter":                (*call).parametersOf,
+	"imagebuilder:ImageRecipe":     nil,
+	"imagebuilder:ContainerRecipe": nil,
+}
+
+// lookup is what to look for in the resources of one type.
+type lookup struct {
+	imageID string
+	states  []string // Of instances; all if there are none.
+	depth   int      // How many versions of a launch template.
+}
+
+// describeImageReferences derives the references to images from the instances, launch templates and parameters.
+func describeImageReferences(c *call) (object, error) {
+	ids := c.list("ImageId")
+	if len(ids) == 0 || len(ids) > maxReferredImages {
+		return nil, refuse("InvalidParameterValue", "Between 1 and %d image IDs can be given, not %d", maxReferredImages, len(ids))
+	}
+	lookups, err := c.lookups()
+	if err != nil {
+		return nil, err
+	}
+	var found []object
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			continue
+		}
+		for _, kind := range []string{"ec2:Instance", "ec2:LaunchTemplate", "ssm:Parameter"} {
+			l, ok := lookups[kind]
+			if !ok {
+				continue
+			}
+			l.imageID = id
+			for _, arn := range referrers[kind](c, l) {
+				found = append(found, object{"ImageId": id, "ResourceType": kind, "Arn": arn})
+			}
+		}
+	}
+	found, token, err := page(c, found, paging{least: 5, most: 1000, usual: 1000})
+	return listing("ImageReferences", found, token), err
+}
+
+// lookups says how to look in which resources: those of the request, or all of them. Options that are given win.
+func (c *call) lookups() (map[string]lookup, error) {
+	found := map[string]lookup{}
+	if c.flag("IncludeAllResourceTypes") {
+		for kind := range referrers {
+			found[kind] = lookup{depth: defaultVersionDepth}
+		}
+	}
+	for _, m := range members(c.Form, "ResourceType") {
+		kind := m.Get("ResourceType")
+		if _, ok := referrers[kind]; !ok {
+			return nil, refuse("InvalidParameterValue", "The resource type '%s' is invalid", kind)
+		}
+		l, err := readLookup(m)
+		if err != nil {
+			return nil, err
+		}
+		found[kind] = l
+	}
+	if len(found) == 0 {
+		return nil, refuse("MissingParameter", "The request must contain the parameter ResourceTypes or IncludeAllResourceTypes")
+	}
+	return found, nil
+}
+
+func readLookup(form url.Values) (lookup, error) {
+	l := lookup{depth: defaultVersionDepth}
+	for _, option := range members(form, "ResourceTypeOption") {
+		name, chosen := option.Get("OptionName"), list(option, "OptionValue")
+		switch name {
+		case "state-name":
+			l.states = chosen
+		case "version-depth":
+			depth, err := strconv.Atoi(strings.Join(chosen, ","))
+			if err != nil || depth < 1 || depth > maxVersionDepth {
+				return l, refuse("InvalidParameterValue", "The version-depth must be a number between 1 and %d", maxVersionDepth)
+			}
+			l.depth = depth
+		default:
+			return l, refuse("InvalidParameterValue", "The option '%s' is invalid", name)
+		}
+	}
+	return l, nil
+}
+
+// instancesOf finds instances, in all states unless the lookup narrows them, terminated ones too.
+func (c *call) instancesOf(l lookup) []string {
+	var arns []string
+	for _, instance := range c.region.instances() {
+		state := text(child(instance, "State"), "Name")
+		if text(instance, "ImageId") == l.imageID && (len(l.states) == 0 || slices.Contains(l.states, state)) {
+			arns = append(arns, c.arn("ec2", "instance/"+text(instance, "InstanceId")))
+		}
+	}
+	return arns
+}
+
+// templatesOf finds launch templates, each once, by their newest versions.
+func (c *call) templatesOf(l lookup) []string {
+	var arns []string
+	for _, t := range c.region.templates() {
+		newest := t.versions[:min(l.depth, len(t.versions))]
+		if slices.ContainsFunc(newest, func(v object) bool { return c.region.imageOfVersion(v) == l.imageID }) {
+			arns = append(arns, c.arn("ec2", "launch-template/"+t.id))
+		}
+	}
+	return arns
+}
+
+// parametersOf finds SSM parameters.
+func (c *call) parametersOf(l lookup) []string {
+	var arns []string
+	for _, p := range c.region.imageParameters() {
+		if p.imageID == l.imageID {
+			arns = append(arns, c.arn("ssm", "parameter/"+strings.TrimPrefix(p.name, "/")))
+		}
+	}
+	return arns
+}
+
+func (c *call) arn(service, resource string) string {
+	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", c.account.partition, service, c.region.name, c.account.id, resource)
+}
+
+// parameter is an SSM parameter whose value is the id of an image.
+type parameter struct {
+	name, imageID string
+}
+
+// imageParameters are the parameters of the type that EC2 checks. Either file may say which type a parameter has.
+func (r *region) imageParameters() []parameter {
+	const imageType = "aws:ec2:image"
+	var found []parameter
+	for _, p := range r.items(parameterValuesFile) {
+		name := text(p, "Name")
+		described := r.find(parametersFile, "Name", name)
+		if text(p, "DataType") == imageType || text(described, "DataType") == imageType {
+			found = append(found, parameter{name, text(p, "Value")})
+		}
+	}
+	return found
+}

@@ -1,0 +1,233 @@
+package emulator
+
+import (
+	"bytes"
+	"encoding/xml"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const contentType = "text/xml;charset=UTF-8"
+
+// renderResult writes a successful answer: bare for EC2, in an envelope for the services of the query protocol.
+func renderResult(s service, action, requestID string, result object) []byte {
+	w := newWriter()
+	w.open(action+"Response", s.namespace)
+	if s.name == "ec2" {
+		w.element("requestId", requestID)
+		w.ec2 = true
+		w.members("", result)
+	} else {
+		w.open(action+"Result", "")
+		w.members("", result)
+		w.close(action + "Result")
+		w.value("", "ResponseMetadata", object{"RequestId": requestID})
+	}
+	w.close(action + "Response")
+	return w.Bytes()
+}
+
+// renderError writes an error. EC2's form differs from that of the query protocol.
+func renderError(s service, requestID string, e *apiError) []byte {
+	w := newWriter()
+	if s.name == "ec2" {
+		w.open("Response", "")
+		w.value("", "Errors", object{"Error": object{"Code": e.code, "Message": e.message}})
+		w.element("RequestID", requestID)
+		w.close("Response")
+		return w.Bytes()
+	}
+	w.open("ErrorResponse", s.namespace)
+	w.value("", "Error", object{"Type": "Sender", "Code": e.code, "Message": e.message})
+	w.element("RequestId", requestID)
+	w.close("ErrorResponse")
+	return w.Bytes()
+}
+
+// ec2Names are the members whose name on the wire does not follow from the rule that ec2Name applies, as AWS's
+// service model has them. A name is looked up with its parent first, then alone.
+var ec2Names = map[string]string{
+	"BlockDeviceMappings":                      "blockDeviceMapping",
+	"LaunchTemplateData.BlockDeviceMappings":   "blockDeviceMappingSet",
+	"Ebs.AvailabilityZoneId":                   "AvailabilityZoneId",
+	"Ebs.EbsCardIndex":                         "EbsCardIndex",
+	"Ebs.VolumeInitializationRate":             "VolumeInitializationRate",
+	"Images":                                   "imagesSet",
+	"Images.OwnerId":                           "imageOwnerId",
+	"Images.Public":                            "isPublic",
+	"Images.State":                             "imageState",
+	"Instances":                                "instancesSet",
+	"Instances.PublicDnsName":                  "dnsName",
+	"Instances.PublicIpAddress":                "ipAddress",
+	"Instances.SecurityGroups":                 "groupSet",
+	"Instances.State":                          "instanceState",
+	"Instances.StateTransitionReason":          "reason",
+	"Ipv6Addresses":                            "ipv6AddressesSet",
+	"LaunchPermissions":                        "launchPermission",
+	"LaunchTemplateData.LicenseSpecifications": "licenseSet",
+	"LaunchTemplates":                          "launchTemplates",
+	"PrivateIpAddresses":                       "privateIpAddressesSet",
+	"ProductCodes":                             "productCodes",
+	"ProductCodes.ProductCodeId":               "productCode",
+	"ProductCodes.ProductCodeType":             "type",
+	"Regions":                                  "regionInfo",
+	"Regions.Endpoint":                         "regionEndpoint",
+	"SecondaryInterfaces.PrivateIpAddresses":   "privateIpAddressSet",
+	"Snapshots.State":                          "status",
+	"Snapshots.StateMessage":                   "statusMessage",
+}
+
+// ec2Timestamps are the members that are timestamps in AWS's service model. The dates of images are not among them:
+// they are strings, whatever they say.
+var ec2Timestamps = map[string]bool{
+	"AttachTime": true, "CompletionTime": true, "CoolOffPeriodExpiresOn": true, "CreateTime": true,
+	"ElasticInferenceAcceleratorAssociationTime": true, "LaunchTime": true, "LockCreatedOn": true,
+	"LockDurationStartTime": true, "LockExpiresOn": true, "RestoreExpiryTime": true, "StartTime": true,
+	"UsageOperationUpdateTime": true, "ValidUntil": true,
+}
+
+// ec2Name is the name of a member on EC2's wire: "ImageId" is imageId, and the list "Tags" is tagSet.
+func ec2Name(parent, key string, isList bool) string {
+	if name, ok := ec2Names[parent+"."+key]; ok {
+		return name
+	}
+	if name, ok := ec2Names[key]; ok {
+		return name
+	}
+	name := strings.ToLower(key[:1]) + key[1:]
+	if !isList {
+		return name
+	}
+	if stem, ok := strings.CutSuffix(name, "ies"); ok {
+		return stem + "ySet"
+	}
+	return strings.TrimSuffix(name, "s") + "Set"
+}
+
+// writer writes an answer as XML.
+type writer struct {
+	bytes.Buffer
+	ec2 bool // Members have EC2's names, not their own.
+}
+
+func newWriter() *writer {
+	var w writer
+	w.WriteString(xml.Header)
+	return &w
+}
+
+func (w *writer) open(name, namespace string) {
+	w.WriteString("<" + name)
+	if namespace != "" {
+		w.WriteString(` xmlns="` + namespace + `"`)
+	}
+	w.WriteString(">")
+}
+
+func (w *writer) close(name string) {
+	w.WriteString("</" + name + ">")
+}
+
+// element writes text. What XML cannot hold, control characters above all, is replaced: a name is chosen by whoever
+// builds the image, and must not break the answer.
+func (w *writer) element(name, content string) {
+	w.open(name, "")
+	_ = xml.EscapeText(w, []byte(content)) // A buffer takes everything.
+	w.close(name)
+}
+
+// members writes the members of an object, in the order of their names.
+func (w *writer) members(parent string, o object) {
+	for _, key := range slices.Sorted(maps.Keys(o)) {
+		if isName(key) {
+			w.value(parent, key, o[key])
+		}
+	}
+}
+
+// isName reports whether a key can be the name of an element.
+func isName(key string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	return strings.Trim(key, letters+"0123456789") == "" && strings.IndexAny(key, letters) == 0
+}
+
+// value writes one member, and nothing for a null.
+func (w *writer) value(parent, key string, value any) {
+	switch v := value.(type) {
+	case nil:
+	case object:
+		name := w.name(parent, key, false)
+		w.open(name, "")
+		w.members(key, v)
+		w.close(name)
+	case []any:
+		writeList(w, parent, key, v)
+	case []object:
+		writeList(w, parent, key, v)
+	default:
+		if content, ok := w.content(key, v); ok {
+			w.element(w.name(parent, key, false), content)
+		}
+	}
+}
+
+func writeList[T any](w *writer, parent, key string, items []T) {
+	name := w.name(parent, key, true)
+	w.open(name, "")
+	for _, item := range items {
+		w.item(key, item)
+	}
+	w.close(name)
+}
+
+// item writes one entry of a list.
+func (w *writer) item(key string, item any) {
+	if o, ok := item.(object); ok {
+		w.open("item", "")
+		w.members(key, o)
+		w.close("item")
+		return
+	}
+	name := "item"
+	if key == "Groups" {
+		name = "groupId" // The security groups of a launch template's network interface: the model's one exception.
+	}
+	if content, ok := scalar(item); ok {
+		w.element(name, content)
+	}
+}
+
+func (w *writer) name(parent, key string, isList bool) string {
+	if w.ec2 {
+		return ec2Name(parent, key, isList)
+	}
+	return key
+}
+
+// content is a scalar as AWS writes it. A timestamp that cannot be read is left out: no client could decode it.
+func (w *writer) content(key string, value any) (string, bool) {
+	content, ok := scalar(value)
+	if ok && w.ec2 && ec2Timestamps[key] {
+		return timestamp(content)
+	}
+	return content, ok
+}
+
+// timestamp reads what the AWS CLI prints for a timestamp, RFC 3339 with any offset or epoch seconds, and writes it
+// as EC2 does.
+func timestamp(s string) (string, bool) {
+	if seconds, err := strconv.ParseFloat(s, 64); err == nil && seconds >= 0 && seconds < 253402300800 { // The year 10000.
+		return time.UnixMilli(int64(seconds * 1000)).UTC().Format(timestampLayout), true
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		return "", false
+	}
+	return t.UTC().Format(timestampLayout), true
+}
+
+// timestampLayout keeps the milliseconds a timestamp may have, and adds none.
+const timestampLayout = "2006-01-02T15:04:05.999Z"

@@ -1,0 +1,3 @@
+package emulator
+import ("io/fs"; "time"; "testing/fstest")
+func Sample(now time.Time) fs.FS { return fstest.MapFS{} }

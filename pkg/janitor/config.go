@@ -1,0 +1,133 @@
+package janitor
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/caarlos0/env/v11"
+
+	"ami-janitor/pkg/retention"
+)
+
+// Config is what an operator sets, by environment variables or by flags of the same names. The help of each is what the
+// command line and the README show.
+type Config struct {
+	StaleAfter         limit           `env:"STALE_AFTER" envDefault:"180d" help:"idle longer than this is stale; never below the built-in floor of 7 days"`
+	NeverLaunchedAfter limit           `env:"NEVER_LAUNCHED_AFTER" help:"the same for images with no launch on record; as STALE_AFTER if not set"`
+	KeepNewest         count           `env:"KEEP_NEWEST" envDefault:"1" help:"newest usable images of each family that are always kept, counted before anything is removed"`
+	FamilyTag          string          `env:"FAMILY_TAG" help:"tag whose value names the family; else the name decides"`
+	KeepTags           retention.Tags  `env:"KEEP_TAGS" help:"further tags that keep, as key or key=value, comma-separated"`
+	OnlyTags           retention.Tags  `env:"ONLY_TAGS" help:"judge only images with these tags, as key or key=value, comma-separated: one value of each key"`
+	Names              retention.Names `env:"NAMES" help:"judge only images with these names: globs, comma-separated; !glob takes out"`
+	MaxDeregistrations count           `env:"MAX_DEREGISTRATIONS" envDefault:"100" help:"cap per run, over all regions"`
+	DeleteSnapshots    flag            `env:"DELETE_SNAPSHOTS" envDefault:"true" help:"delete the snapshots of removed images"`
+	UsageSources       sources         `env:"USAGE_SOURCES" envDefault:"all" help:"where use is looked up, comma-separated, or all"`
+	Regions            regions         `env:"REGIONS" help:"comma-separated, or all; the function's own if not set"`
+	ExceptRegions      regions         `env:"EXCEPT_REGIONS" help:"regions to leave out, comma-separated"`
+	SnapshotPrice      price           `env:"SNAPSHOT_PRICE" envDefault:"0.05" help:"US dollars per GB-month"`
+
+	DryRun       flag     `env:"DRY_RUN" envDefault:"true" for:"function" help:"plan and report only"`
+	TopicARN     topicARN `env:"TOPIC_ARN" for:"function" help:"SNS topic of the digest for e-mail"`
+	ChatTopicARN topicARN `env:"CHAT_TOPIC_ARN" for:"function" help:"SNS topic of the digest for Slack"`
+	NotifyOn     NotifyOn `env:"NOTIFY_ON" envDefault:"changes" for:"function" help:"when to send the digest: always, changes or failures"`
+}
+
+// Setting describes one variable of Config.
+type Setting struct {
+	Variable     string // For example "STALE_AFTER".
+	Default      string
+	Help         string
+	FunctionOnly bool // It speaks to the Lambda function, not to the command line.
+}
+
+// Settings returns every variable of Config.
+func Settings() []Setting {
+	var settings []Setting
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		settings = append(settings, Setting{
+			Variable:     field.Tag.Get("env"),
+			Default:      field.Tag.Get("envDefault"),
+			Help:         field.Tag.Get("help"),
+			FunctionOnly: field.Tag.Get("for") == "function",
+		})
+	}
+	return settings
+}
+
+// ParseConfig reads the configuration from a lookup function such as os.Getenv; a blank value is one that is not set. It
+// returns all faults at once, each with the name of its variable.
+func ParseConfig(lookup func(variable string) string) (Config, error) {
+	values, variables := map[string]string{}, map[string]string{}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		variable := field.Tag.Get("env")
+		values[variable], variables[field.Name] = strings.TrimSpace(lookup(variable)), variable
+	}
+	var config Config
+	err := env.ParseWithOptions(&config, env.Options{Environment: values})
+	if values["NEVER_LAUNCHED_AFTER"] == "" {
+		config.NeverLaunchedAfter = config.StaleAfter
+	}
+	return config, byVariable(err, variables)
+}
+
+// byVariable names the variable in each fault, where the parser names the field.
+func byVariable(err error, variables map[string]string) error {
+	var all env.AggregateError
+	if !errors.As(err, &all) {
+		return err
+	}
+	faults := make([]error, len(all.Errors))
+	for i, err := range all.Errors {
+		faults[i] = err
+		var fault env.ParseError
+		if errors.As(err, &fault) {
+			faults[i] = fmt.Errorf("%s: %w", variables[fault.Name], fault.Err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// Policy returns the part of the configuration that judges.
+func (c Config) Policy() retention.Policy {
+	return retention.Policy{
+		StaleAfter:         retention.Days(c.StaleAfter),
+		NeverLaunchedAfter: retention.Days(c.NeverLaunchedAfter),
+		KeepNewest:         int(c.KeepNewest),
+		FamilyTag:          c.FamilyTag,
+		KeepTags:           c.KeepTags,
+		OnlyTags:           c.OnlyTags,
+		Names:              c.Names,
+		MaxDeregistrations: int(c.MaxDeregistrations),
+		DeleteSnapshots:    bool(c.DeleteSnapshots),
+	}
+}
+
+// FirstRegion returns the first region that the configuration names; empty if it names none.
+func (c Config) FirstRegion() string {
+	if len(c.Regions) == 0 || c.Regions[0] == everything {
+		return ""
+	}
+	return c.Regions[0]
+}
+
+// describe returns what the run record says of the configuration: every variable that speaks to the command line, too, by
+// its name in camel case.
+func (c Config) describe() map[string]string {
+	described := map[string]string{}
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[Config]()) {
+		if field.Tag.Get("for") != "function" {
+			described[camelCase(field.Tag.Get("env"))] = fmt.Sprint(reflect.ValueOf(c).FieldByIndex(field.Index))
+		}
+	}
+	return described
+}
+
+func camelCase(variable string) string {
+	words := strings.Split(strings.ToLower(variable), "_")
+	for i := range words[1:] {
+		words[i+1] = strings.ToUpper(words[i+1][:1]) + words[i+1][1:]
+	}
+	return strings.Join(words, "")
+}

@@ -1,0 +1,34 @@
+package janitor
+
+import (
+	"context"
+	"time"
+)
+
+// What is kept of the time of a run, at most. A run whose deadline is near keeps a share of it instead.
+const (
+	digestTime = 20 * time.Second // To write and publish the digest.
+	finishTime = 10 * time.Second // To finish an image that has been begun.
+)
+
+// limits are the contexts of the parts of a run. Without a deadline only an interruption ends look and begin.
+type limits struct {
+	look   context.Context // Ends when half of the time is over: whatever is not looked up by then is kept.
+	begin  context.Context // Ends when no further image may be begun.
+	finish context.Context // Ends when only the time for the digest is left. An interruption does not end it.
+	cancel func()
+}
+
+func timeLimits(ctx context.Context, now time.Time) limits {
+	finish := context.WithoutCancel(ctx)
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return limits{ctx, ctx, finish, func() {}}
+	}
+	total := max(deadline.Sub(now), 0)
+	last := deadline.Add(-min(digestTime, total/4))
+	finish, cancelFinish := context.WithDeadline(finish, last)
+	begin, cancelBegin := context.WithDeadline(ctx, last.Add(-min(finishTime, total/8)))
+	look, cancelLook := context.WithDeadline(begin, now.Add(total/2))
+	return limits{look, begin, finish, func() { cancelLook(); cancelBegin(); cancelFinish() }}
+}

@@ -1,0 +1,90 @@
+package report
+
+import (
+	"regexp"
+	"strings"
+)
+
+// advice says what a person can do about an error. It is empty if nothing better is known than to read the error.
+func advice(fault string) string {
+	lower := strings.ToLower(fault)
+	for _, r := range remedies {
+		for _, sign := range r.signs {
+			if strings.Contains(lower, sign) {
+				return strings.ReplaceAll(r.advice, "{permission}", missingPermission(fault))
+			}
+		}
+	}
+	return ""
+}
+
+// remedies are looked through in order; the signs are in lower case. What an error of AWS carries is its code.
+var remedies = []struct {
+	signs  []string
+	advice string
+}{
+	{
+		[]string{"unauthorizedoperation", "accessdenied", "not authorized to perform", "authorizationerror"},
+		"Allow {permission} to the role that the janitor runs with. If it is allowed there, look for a deny in a " +
+			"service control policy, a permissions boundary or the policy of a VPC endpoint.",
+	},
+	{
+		[]string{"authfailure"},
+		"AWS Backup or another account owns this. What AWS Backup owns goes when its recovery point is deleted there.",
+	},
+	{
+		[]string{"requestlimitexceeded", "throttl", "rate exceeded", "slowdown"},
+		"AWS throttled the calls. If it does so every night, move the schedule to a quieter hour.",
+	},
+	{
+		[]string{"invalidsnapshot.inuse"},
+		"Something, most often another image, still uses the snapshot; it can be deleted once that is gone.",
+	},
+	{
+		[]string{"deadline exceeded", "out of time", "time ran out", "the run ended", "context canceled"},
+		"The time ran out. If it does so again, give the function a longer timeout, or lower MAX_DEREGISTRATIONS.",
+	},
+	{
+		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout"},
+		"AWS could not be reached. Check the way from the function's network to the endpoints of this region.",
+	},
+}
+
+// missingPermission names the action that an error says is not allowed.
+func missingPermission(fault string) string {
+	if m := deniedAction.FindStringSubmatch(fault); m != nil {
+		return m[1]
+	}
+	if m := deniedOperation.FindStringSubmatch(fault); m != nil {
+		service := strings.ToLower(strings.ReplaceAll(m[1], " ", ""))
+		return service + ":" + m[2]
+	}
+	return "the call that the error names"
+}
+
+var (
+	deniedAction    = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)`)
+	deniedOperation = regexp.MustCompile(`operation error ([A-Za-z0-9 ]+): ([A-Za-z]+)`)
+)
+
+// regionAdvice is advice on an error that concerns a whole region.
+func regionAdvice(fault string) string {
+	lower := strings.ToLower(fault)
+	for _, sign := range []string{"authfailure", "optinrequired", "unrecognizedclient", "invalidclienttokenid"} {
+		if strings.Contains(lower, sign) {
+			return "See whether the region is enabled for this account. If it is not, take it out with EXCEPT_REGIONS."
+		}
+	}
+	return advice(fault)
+}
+
+// faultText words an error for a person, on one line and not too long. It leaves out what says nothing at breakfast: the
+// transport's part, and the encoded message of several thousand characters that EC2 adds to a denial.
+func faultText(fault string) string {
+	const longest = 400
+	fault, _, _ = strings.Cut(fault, "Encoded authorization failure message")
+	fault = deniedOperation.ReplaceAllString(transport.ReplaceAllString(fault, ""), "$2")
+	return strings.TrimSpace(clip(neutralFault(strings.Join(strings.Fields(fault), " ")), longest))
+}
+
+var transport = regexp.MustCompile(`https response error StatusCode: \d+, (?:RequestID: [^,]*, )?|api error `)

@@ -1,0 +1,71 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/report"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func TestWordings(t *testing.T) {
+	for name, run := range situations() {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join("testdata", strings.ReplaceAll(name, " ", "-"))
+			golden(t, dir, "subject.txt", []byte(report.Subject(run)+"\n"))
+			golden(t, dir, "text.txt", []byte(report.Text(run)))
+			golden(t, dir, "slack.json", indented(t, report.Slack(run)))
+			golden(t, dir, "record.json", indented(t, marshalled(t, run)))
+			golden(t, dir, "result.json", indented(t, marshalled(t, report.Result(run))))
+			golden(t, dir, "metrics.json", indented(t, report.Metrics(run, !run.Failed())))
+			golden(t, dir, "lines.json", indented(t, marshalled(t, report.Lines(run))))
+		})
+	}
+}
+
+func golden(t *testing.T, dir, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if *update {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+func marshalled(t rapid.TB, v any) []byte {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func indented(t *testing.T, data []byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := json.Indent(&out, data, "", "  "); err != nil {
+		t.Fatal(err)
+	}
+	return append(out.Bytes(), '\n')
+}

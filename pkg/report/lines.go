@@ -1,0 +1,90 @@
+package report
+
+import (
+	"encoding/json"
+	"slices"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// Line is the log line of one image that a run acted on. Texts that others wrote are neutralised and cut to lineText
+// bytes, so that a line stays far below the 1 MB that a log event may have.
+type Line struct {
+	Level     string               `json:"level"`
+	Message   string               `json:"msg"`
+	Run       string               `json:"run"`
+	Account   string               `json:"account"`
+	Region    string               `json:"region"`
+	ImageID   string               `json:"imageId"`
+	Name      string               `json:"name"`
+	Status    ami.Status           `json:"status"`
+	Error     string               `json:"error"`
+	Reasons   []retention.Reason   `json:"reasons"`
+	Snapshots []ami.SnapshotResult `json:"snapshots"`
+}
+
+const lineText = 2000
+
+// Lines returns one line for each image that the run acted on, in the order of the record. A dry run has none.
+func Lines(r Run) []Line {
+	lines := []Line{}
+	r.each(acted, func(region Region, image Image) {
+		lines = append(lines, newLine(r, region, image))
+	})
+	return lines
+}
+
+func acted(i Image) bool { return i.Outcome != nil }
+
+func newLine(r Run, region Region, image Image) Line {
+	line := Line{
+		Level:     level(image),
+		Message:   "image " + string(image.Outcome.Status),
+		Run:       r.Run,
+		Account:   region.Account,
+		Region:    region.Region,
+		ImageID:   image.ImageID,
+		Name:      clip(neutral(image.Name), lineText),
+		Status:    image.Outcome.Status,
+		Error:     clip(neutralFault(image.Outcome.Error), lineText),
+		Reasons:   []retention.Reason{},
+		Snapshots: []ami.SnapshotResult{},
+	}
+	for _, reason := range image.Reasons {
+		reason.Detail = clip(neutral(reason.Detail), lineText)
+		line.Reasons = append(line.Reasons, reason)
+	}
+	for _, s := range image.Outcome.Snapshots {
+		s.Detail = clip(neutralFault(s.Detail), lineText)
+		line.Snapshots = append(line.Snapshots, s)
+	}
+	return line
+}
+
+// level makes the images that a person should look at easy to find.
+func level(image Image) string {
+	switch {
+	case failed(image) || hasFailedSnapshot(image):
+		return "ERROR"
+	case skipped(image):
+		return "WARN"
+	default:
+		return "INFO"
+	}
+}
+
+func hasFailedSnapshot(image Image) bool {
+	return slices.ContainsFunc(image.Outcome.Snapshots, func(s ami.SnapshotResult) bool {
+		return s.Status == ami.SnapshotFailed
+	})
+}
+
+// mustMarshal marshals what consists of texts, numbers and lists only, which cannot fail.
+func mustMarshal(v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return data
+}

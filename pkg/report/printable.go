@@ -1,0 +1,4 @@
+package report
+
+// Printable makes untrusted text safe to show on a terminal.
+func Printable(text string) string { return printable(text) }

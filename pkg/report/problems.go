@@ -1,0 +1,208 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// problem is something that a person should look at, with what to do about it.
+type problem struct {
+	what  string
+	todo  string
+	cases []problemCase
+}
+
+// problemCase is an error, and all that it befell.
+type problemCase struct {
+	fault    string
+	subjects []string
+}
+
+// unknownUse is the reason of an image whose use could not be ruled out.
+const unknownUse retention.Code = "unknown-use"
+
+// problems returns what a person should look at, the gravest first.
+func (r Run) problems() []problem {
+	return slices.Concat(r.regionProblems(), r.imageProblems(), r.snapshotProblems(), r.unknownProblems())
+}
+
+// complaint is one thing that went wrong. Where id stands in the fault, the fault is the same for another id.
+type complaint struct {
+	subject, id, fault string
+}
+
+// grouped makes one problem of all complaints that have the same remedy, and one case of all that have the same error,
+// in order of appearance.
+func grouped(complaints []complaint, remedy func(fault string) string, what func(n int) string) []problem {
+	var problems []problem
+	var counts []int
+	for _, c := range complaints {
+		todo := remedy(c.fault)
+		i := slices.IndexFunc(problems, func(p problem) bool { return p.todo == todo })
+		if i < 0 {
+			i = len(problems)
+			problems = append(problems, problem{todo: todo})
+			counts = append(counts, 0)
+		}
+		problems[i].add(c)
+		counts[i]++
+	}
+	for i := range problems {
+		problems[i].what = what(counts[i])
+	}
+	return problems
+}
+
+func (p *problem) add(c complaint) {
+	fault := c.fault
+	if c.id != "" {
+		fault = strings.ReplaceAll(fault, c.id, "ID")
+	}
+	fault = cmp.Or(faultText(fault), "no error was given")
+	i := slices.IndexFunc(p.cases, func(k problemCase) bool { return k.fault == fault })
+	if i < 0 {
+		i = len(p.cases)
+		p.cases = append(p.cases, problemCase{fault: fault})
+	}
+	p.cases[i].subjects = append(p.cases[i].subjects, c.subject)
+}
+
+// or falls back to another remedy where nothing better is known.
+func or(remedy func(string) string, otherwise string) func(string) string {
+	return func(fault string) string { return cmp.Or(remedy(fault), otherwise) }
+}
+
+func (r Run) regionProblems() []problem {
+	var untouched, touched []complaint
+	for _, region := range r.Regions {
+		c := complaint{neutral(region.Region), "", region.Error}
+		switch {
+		case region.Error == "":
+		case len(region.Images) == 0:
+			untouched = append(untouched, c)
+		default:
+			touched = append(touched, c)
+		}
+	}
+	remedy := or(regionAdvice, "The next run looks again. If it fails again, begin with the error.")
+	return slices.Concat(
+		grouped(untouched, remedy, func(n int) string {
+			return count(n, "region") + " failed. Nothing was changed there."
+		}),
+		grouped(touched, remedy, func(n int) string {
+			return count(n, "region") + " failed part of the way. What was done before is listed below."
+		}),
+	)
+}
+
+func (r Run) imageProblems() []problem {
+	var complaints []complaint
+	r.each(failed, func(region Region, image Image) {
+		complaints = append(complaints, complaint{r.label(region, image), image.ImageID, image.Outcome.Error})
+	})
+	remedy := or(advice, "The next run judges again what is still there. If it fails again, begin with the error.")
+	return grouped(complaints, remedy, func(n int) string {
+		return count(n, "AMI") + " could not be removed: AWS did not confirm the deregistration."
+	})
+}
+
+func (r Run) snapshotProblems() []problem {
+	var problems []problem
+	for _, region := range r.Regions {
+		remedy := or(advice, "See whether they are still there, because they cost money: aws ec2 delete-snapshot --region "+
+			neutral(region.Region)+" --snapshot-id SNAPSHOT_ID deletes one.")
+		problems = append(problems, grouped(region.failedSnapshots(), remedy, func(n int) string {
+			return fmt.Sprintf("%s in %s could not be deleted: AWS did not confirm it.", count(n, "snapshot"), neutral(region.Region))
+		})...)
+	}
+	return problems
+}
+
+// failedSnapshots complains once about every snapshot that no image of the region saw deleted.
+func (g Region) failedSnapshots() []complaint {
+	var complaints []complaint
+	status, told := g.snapshotStatus(), map[string]bool{}
+	for _, image := range g.Images {
+		if image.Outcome == nil {
+			continue
+		}
+		for _, s := range image.Outcome.Snapshots {
+			if s.Status != ami.SnapshotFailed || status[s.SnapshotID] != ami.SnapshotFailed || told[s.SnapshotID] {
+				continue
+			}
+			told[s.SnapshotID] = true
+			complaints = append(complaints, complaint{neutral(s.SnapshotID) + " of " + neutral(image.ImageID), s.SnapshotID, s.Detail})
+		}
+	}
+	return complaints
+}
+
+// unknownProblems makes one problem of all lookups that have the same remedy, the one that keeps most images first.
+func (r Run) unknownProblems() []problem {
+	images := map[string]int{}
+	r.each(unknown, func(_ Region, image Image) { images[image.mainReason().Detail]++ })
+	lookups := slices.SortedFunc(maps.Keys(images), func(a, b string) int {
+		return cmp.Or(images[b]-images[a], strings.Compare(a, b))
+	})
+	remedy := or(advice, "The next run looks again. If the lookup fails again, begin with the error.")
+	var complaints []complaint
+	stayed := map[string]int{}
+	for _, lookup := range lookups {
+		complaints = append(complaints, complaint{count(images[lookup], "AMI"), "", lookup})
+		stayed[remedy(lookup)] += images[lookup]
+	}
+	problems := grouped(complaints, remedy, func(int) string { return "" })
+	for i := range problems {
+		p := &problems[i]
+		p.what = count(stayed[p.todo], "stale AMI") + " stayed: a lookup failed, so it is not known whether anything uses them."
+		if more := len(p.cases) - mostLookups; more > 0 {
+			p.cases = append(p.cases[:mostLookups], problemCase{count(more, "more error") + " of this kind", []string{"and"}})
+		}
+	}
+	return problems
+}
+
+// mostLookups is how many errors of lookups are listed for each remedy.
+const mostLookups = 10
+
+// each calls do for every image that is as wanted, in order.
+func (r Run) each(wanted func(Image) bool, do func(Region, Image)) {
+	for _, region := range r.Regions {
+		for _, image := range region.Images {
+			if wanted(image) {
+				do(region, image)
+			}
+		}
+	}
+}
+
+func removed(i Image) bool { return i.Outcome != nil && i.Outcome.Status == ami.Deregistered }
+func skipped(i Image) bool { return i.Outcome != nil && i.Outcome.Status == ami.Skipped }
+func failed(i Image) bool  { return i.Outcome != nil && !removed(i) && !skipped(i) }
+func planned(i Image) bool { return i.Outcome == nil && i.Verdict == retention.Deregister }
+func waiting(i Image) bool { return i.Outcome == nil && i.Verdict == retention.Defer }
+func unknown(i Image) bool {
+	return i.Outcome == nil && i.Verdict == retention.Keep && i.mainReason().Code == unknownUse
+}
+
+// label names an image, and its region where there are several.
+func (r Run) label(region Region, image Image) string {
+	if len(r.Regions) > 1 {
+		return idAndName(image) + " (" + neutral(region.Region) + ")"
+	}
+	return idAndName(image)
+}
+
+// idAndName begins with the id, which nobody can choose. EC2 allows names of 128 characters.
+func idAndName(image Image) string {
+	if image.Name == "" {
+		return neutral(image.ImageID)
+	}
+	return neutral(image.ImageID) + ", " + clip(neutral(image.Name), 128)
+}

@@ -1,0 +1,464 @@
+package report_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+)
+
+// untrusted draws text that somebody else chose: any bytes, and what is known to do harm.
+func untrusted(t *rapid.T) string {
+	return rapid.OneOf(rapid.String(), rapid.Just(nasty), rapid.SampledFrom([]string{
+		"", "web-2026-01-13", "\u200f", "<!here>", "https://a.example", "www.example.com", "a\nb", "\xff\xfe", "_x_ *y* ~z~ `c`",
+		"exceeded: context deadline exceeded", denial, strings.Repeat("あ", 400), strings.Repeat("`", 500),
+	})).Draw(t, "untrusted")
+}
+
+var (
+	anyKeepCode = rapid.Custom(func(t *rapid.T) retention.Code {
+		rules := retention.Rules()
+		return rules[rapid.IntRange(0, len(rules)-4).Draw(t, "rule")].Code
+	})
+	anyStatus         = rapid.SampledFrom([]ami.Status{ami.Deregistered, ami.Failed, ami.Skipped})
+	anySnapshotStatus = rapid.SampledFrom([]ami.SnapshotStatus{ami.SnapshotDeleted, ami.SnapshotKept, ami.SnapshotFailed})
+)
+
+// anyRun draws a finished run: any verdicts with any outcomes over several regions, some of which failed.
+func anyRun(t *rapid.T) report.Run {
+	dry := rapid.Bool().Draw(t, "dry")
+	var regions []report.Region
+	for i := range rapid.IntRange(0, 4).Draw(t, "regions") {
+		name := fmt.Sprintf("eu-west-%d", i+1)
+		if rapid.IntRange(0, 4).Draw(t, "fails") == 0 {
+			regions = append(regions, report.FailedRegion("123456789012", name, errors.New(untrusted(t))))
+			continue
+		}
+		p, outcomes := anyPlan(t, name)
+		if dry {
+			outcomes = nil
+		}
+		regions = append(regions, report.NewRegion(p, outcomes))
+	}
+	run := newRun(dry, regions...)
+	run.Sources.SwitchedOff = rapid.SliceOfN(rapid.Just("shares"), 0, 1).Draw(t, "switchedOff")
+	return run
+}
+
+// anyPlan draws the verdicts on up to 40 images, which share some of 20 snapshots, and outcomes for some of them.
+func anyPlan(t *rapid.T, region string) (retention.Plan, []ami.Outcome) {
+	p := plan(region)
+	var outcomes []ami.Outcome
+	for n := range rapid.IntRange(0, 40).Draw(t, "images") {
+		v := kept(n, anyKeepCode.Draw(t, "code"), untrusted(t))
+		v.Image.Name, v.Image.S3Location = untrusted(t), untrusted(t)
+		v.Decision = rapid.SampledFrom([]retention.Decision{retention.Keep, retention.Deregister, retention.Defer}).Draw(t, "decision")
+		if v.Decision == retention.Deregister {
+			o := outcome(n, anyStatus.Draw(t, "status"), untrusted(t))
+			for range rapid.IntRange(0, 3).Draw(t, "snapshots") {
+				s := rapid.IntRange(1, 20).Draw(t, "snapshot")
+				v.Snapshots = append(v.Snapshots, goes(s, int64(s), n))
+				o.Snapshots = append(o.Snapshots, result(s, anySnapshotStatus.Draw(t, "snapshotStatus"), untrusted(t)))
+			}
+			if rapid.IntRange(0, 5).Draw(t, "reached") > 0 {
+				outcomes = append(outcomes, o)
+			}
+		}
+		p.Verdicts = append(p.Verdicts, v)
+	}
+	return p, outcomes
+}
+
+func TestEveryImageIsCountedOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRun(t)
+		images := 0
+		for _, region := range r.Regions {
+			images += len(region.Images)
+			for _, image := range region.Images {
+				if must := !r.DryRun && image.Verdict == retention.Deregister; must != (image.Outcome != nil) {
+					t.Fatalf("%s: verdict %s, outcome %v in a run with dryRun %v", image.ImageID, image.Verdict, image.Outcome, r.DryRun)
+				}
+			}
+		}
+		c := r.Totals
+		if sum := c.Kept + c.Deregistered + c.WouldDeregister + c.Deferred + c.Marked + c.Failed + c.Skipped; sum != images || c.Images != images {
+			t.Fatalf("%d images, totals %+v", images, c)
+		}
+		if r.DryRun && c.Deregistered+c.Failed+c.Skipped+c.SnapshotsDeleted+c.SnapshotsKept+c.SnapshotsFailed+int(c.GiBDeleted) > 0 {
+			t.Fatalf("a dry run claims to have acted: %+v", c)
+		}
+		if !r.DryRun && c.WouldDeregister+c.SnapshotsWouldDelete+int(c.GiBWouldDelete) > 0 {
+			t.Fatalf("a real run says what would be: %+v", c)
+		}
+	})
+}
+
+func TestEverySnapshotIsCountedOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRun(t)
+		var deleted, other, gib int
+		for _, region := range r.Regions {
+			best := map[string]bool{}
+			for _, image := range region.Images {
+				if image.Outcome == nil {
+					continue
+				}
+				for _, s := range image.Outcome.Snapshots {
+					best[s.SnapshotID] = best[s.SnapshotID] || s.Status == ami.SnapshotDeleted
+				}
+			}
+			for snapshot, gone := range best {
+				if !gone {
+					other++
+					continue
+				}
+				deleted++
+				var size int
+				fmt.Sscanf(snapshot, "snap-%dexample", &size)
+				gib += size
+			}
+		}
+		c := r.Totals
+		if c.SnapshotsDeleted != deleted || c.SnapshotsKept+c.SnapshotsFailed != other || c.GiBDeleted != int64(gib) {
+			t.Fatalf("%d deleted of %d GiB, %d others, totals %+v", deleted, gib, other, c)
+		}
+	})
+}
+
+func TestASharedSnapshotCountsAsDeletedBeforeFailedBeforeKept(t *testing.T) {
+	order := []ami.SnapshotStatus{ami.SnapshotKept, ami.SnapshotFailed, ami.SnapshotDeleted}
+	for i, a := range order {
+		for j, b := range order {
+			r := newRun(false, report.NewRegion(plan("eu-west-1", stale(1, "a", goes(1, 8, 1)), stale(2, "b", goes(1, 8, 1))),
+				[]ami.Outcome{outcome(1, ami.Deregistered, "", result(1, a, "")), outcome(2, ami.Deregistered, "", result(1, b, ""))}))
+			got := [3]int{r.Totals.SnapshotsKept, r.Totals.SnapshotsFailed, r.Totals.SnapshotsDeleted}
+			var want [3]int
+			want[max(i, j)] = 1
+			if got != want {
+				t.Errorf("%s and %s count as %v, want %v (kept, failed, deleted)", a, b, got, want)
+			}
+		}
+	}
+}
+
+var asciiLine = regexp.MustCompile(`^[!-~][ -~]{0,98}$`)
+
+func TestSubjectIsOneShortLineOfASCII(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRun(t)
+		if rapid.Bool().Draw(t, "huge") {
+			n := rapid.IntRange(0, 1<<62)
+			r.Totals = report.Totals{Deregistered: n.Draw(t, "n"), Failed: n.Draw(t, "n"), Skipped: n.Draw(t, "n"),
+				Deferred: n.Draw(t, "n"), WouldDeregister: n.Draw(t, "n"), SnapshotsFailed: n.Draw(t, "n")}
+		}
+		if s := report.Subject(r); !asciiLine.MatchString(s) {
+			t.Fatalf("subject %q", s)
+		}
+	})
+}
+
+func TestSubjectCountsOnlyWhatIsConfirmed(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRun(t)
+		n := 0
+		for _, region := range r.Regions {
+			for _, image := range region.Images {
+				if image.Outcome != nil && image.Outcome.Status == ami.Deregistered {
+					n++
+				}
+			}
+		}
+		claims := strings.Contains(report.Subject(r), " deregistered") && !r.DryRun
+		if claims != (n > 0) || claims && !strings.HasPrefix(report.Subject(r), fmt.Sprint(n, " AMI")) {
+			t.Fatalf("%d confirmed, subject %q", n, report.Subject(r))
+		}
+	})
+}
+
+// live matches what a chat or a mail program would act on.
+var live = regexp.MustCompile("<[@!#]|@here|@channel|://|\\bwww\\.|example\\.com|[<>&*~]")
+
+func TestTextIsPlain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := report.Text(anyRun(t))
+		if !utf8.ValidString(text) {
+			t.Fatal("not UTF-8")
+		}
+		for i, r := range text {
+			if r != '\n' && (!unicode.IsPrint(r) || unicode.Is(unicode.Variation_Selector, r)) {
+				t.Fatalf("%U at byte %d: %q", r, i, text)
+			}
+		}
+		if match := live.FindString(text); match != "" {
+			t.Fatalf("%q in %q", match, text)
+		}
+	})
+}
+
+func TestTextNamesEveryImageItHasTo(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRun(t)
+		text := report.Text(r)
+		for _, region := range r.Regions {
+			if region.Error != "" && !strings.Contains(text, "- "+region.Region) {
+				t.Fatalf("failed region %s is not in %q", region.Region, text)
+			}
+			for _, image := range region.Images {
+				listed := image.Outcome == nil && image.Verdict == retention.Deregister ||
+					image.Outcome != nil && image.Outcome.Status != ami.Skipped
+				if listed && !strings.Contains(text, "- "+image.ImageID) {
+					t.Fatalf("%s is not in %q", image.ImageID, text)
+				}
+			}
+		}
+	})
+}
+
+type customNotification struct {
+	Version, Source string
+	Content         struct {
+		TextType, Title, Description string
+		NextSteps, Keywords          []string
+	}
+}
+
+func slack(t rapid.TB, r report.Run) customNotification {
+	t.Helper()
+	var n customNotification
+	if err := json.Unmarshal(report.Slack(r), &n); err != nil {
+		t.Fatal(err)
+	}
+	c := n.Content
+	if n.Version != "1.0" || n.Source != "custom" || c.TextType != "client-markdown" || c.Description == "" {
+		t.Fatalf("not a custom notification: %+v", n)
+	}
+	within := func(text string, limit int) {
+		if size := utf8.RuneCountInString(text); size > limit {
+			t.Fatalf("%d characters, at most %d: %q", size, limit, text)
+		}
+	}
+	within(c.Title, 250)
+	within(c.Description, 8000)
+	for _, step := range c.NextSteps {
+		within(step, 350)
+	}
+	for _, keyword := range c.Keywords {
+		within(keyword, 75)
+	}
+	return n
+}
+
+func TestSlackIsWithinItsLimitsAndHarmless(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		n := slack(t, anyRun(t))
+		for _, line := range strings.Split(n.Content.Description, "\n") {
+			if strings.Count(line, "`")%2 != 0 {
+				t.Fatalf("an open code span: %q", line)
+			}
+			own := strings.TrimSuffix(strings.TrimPrefix(strings.Replace(line, "*:", ":", 1), "*"), "*")
+			if match := live.FindString(own); match != "" {
+				t.Fatalf("%q in %q", match, line)
+			}
+		}
+	})
+}
+
+// many makes a run that acted on so many images, with names as long as EC2 allows.
+func many(deregistered, deferredImages int) report.Run {
+	p := plan("eu-west-1")
+	var outcomes []ami.Outcome
+	for n := range deregistered {
+		p.Verdicts = append(p.Verdicts, stale(n, fmt.Sprintf("%0128d", n), goes(n, 8, n)))
+		outcomes = append(outcomes, outcome(n, ami.Deregistered, "", result(n, ami.SnapshotDeleted, "")))
+	}
+	for n := range deferredImages {
+		p.Verdicts = append(p.Verdicts, deferred(deregistered+n, fmt.Sprintf("%0128d", n)))
+	}
+	return newRun(false, report.NewRegion(p, outcomes))
+}
+
+func TestSlackHasRoomForFiveThousandImages(t *testing.T) {
+	n := slack(t, many(5000, 0))
+	if !strings.Contains(n.Content.Description, "…and 4,990 more in the run record\n") {
+		t.Error(n.Content.Description)
+	}
+}
+
+func TestTextListsAllRemovedImagesAndSaysHowManyDeferredOnesItLeavesOut(t *testing.T) {
+	text := report.Text(many(500, 50))
+	if n := strings.Count(text, "\n  Snapshots deleted: "); n != 500 {
+		t.Errorf("%d images listed as removed, want 500", n)
+	}
+	if !strings.Contains(text, "- and 30 more; the run record has all of them\n") {
+		t.Error("the digest does not say that 30 deferred images are not listed")
+	}
+}
+
+func TestResultFitsAnAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name              string
+		removed, deferred int
+	}{
+		{name: "small", removed: 10, deferred: 10},
+		{name: "deferred images go first", removed: 1000, deferred: 49_000},
+		{name: "then the others", removed: 50_000},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			answer := report.Result(many(c.removed, c.deferred))
+			if size := len(marshalled(t, answer)); size >= 6_000_000 {
+				t.Errorf("%d bytes", size)
+			}
+			images := answer.Regions[0].Images
+			if len(images)+answer.Truncated != c.removed+c.deferred {
+				t.Errorf("%d images and %d left out, want %d", len(images), answer.Truncated, c.removed+c.deferred)
+			}
+			removed := 0
+			for _, image := range images {
+				if image.Verdict == retention.Deregister {
+					removed++
+				}
+			}
+			if removed < c.removed && removed < len(images) {
+				t.Errorf("%d of %d removed images are left out, and deferred ones are in", c.removed-removed, c.removed)
+			}
+			if c.removed+c.deferred < 1000 && answer.Truncated > 0 {
+				t.Errorf("%d left out of a small answer", answer.Truncated)
+			}
+		})
+	}
+}
+
+func TestResultCountsWhatItLeavesOut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRun(t)
+		answer := report.Result(r)
+		images, kept := answer.Truncated, 0
+		for _, region := range answer.Regions {
+			images += len(region.Images)
+			for _, n := range region.Kept {
+				kept += n
+			}
+		}
+		if kept != r.Totals.Kept || images+kept != r.Totals.Images {
+			t.Fatalf("%d images and %d kept, totals %+v", images, kept, r.Totals)
+		}
+	})
+}
+
+func TestLinesAreSmallAndSafe(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRun(t)
+		lines := report.Lines(r)
+		if n := r.Totals.Deregistered + r.Totals.Failed + r.Totals.Skipped; len(lines) != n {
+			t.Fatalf("%d lines for %d images", len(lines), n)
+		}
+		for _, line := range lines {
+			data, err := json.Marshal(line)
+			if err != nil || len(data) > 100_000 || strings.Contains(string(data), "\n") {
+				t.Fatalf("%d bytes, %v", len(data), err)
+			}
+			for _, text := range []string{line.Name, line.Error} {
+				if i := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }); i >= 0 {
+					t.Fatalf("%q", text)
+				}
+			}
+		}
+	})
+}
+
+func TestMetricsDefineWhatTheyHold(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		data := report.Metrics(anyRun(t), true)
+		var line map[string]any
+		var emf struct {
+			AWS struct {
+				CloudWatchMetrics []struct {
+					Dimensions [][]string
+					Metrics    []struct{ Name, Unit string }
+				}
+			} `json:"_aws"`
+		}
+		if err := errors.Join(json.Unmarshal(data, &line), json.Unmarshal(data, &emf)); err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(data, '\n') || line["level"] != "INFO" || line["RunCompleted"] != 1.0 {
+			t.Fatalf("%s", data)
+		}
+		for _, m := range emf.AWS.CloudWatchMetrics[0].Metrics {
+			if _, ok := line[m.Name].(float64); !ok {
+				t.Fatalf("%s has no value in %s", m.Name, data)
+			}
+		}
+	})
+}
+
+func TestTheRecordHasNoNullsAndKeepsRawNames(t *testing.T) {
+	var empty report.Run
+	empty.Finish(finishedAt, 0.05)
+	for name, run := range map[string]report.Run{"empty": empty, "nasty": situations()["nasty names"]} {
+		data := marshalled(t, run)
+		if strings.Contains(string(data), "null") {
+			t.Errorf("%s: %s", name, data)
+		}
+	}
+	var back report.Run
+	if err := json.Unmarshal(marshalled(t, situations()["nasty names"]), &back); err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.ToValidUTF8(nasty, "\ufffd"); back.Regions[0].Images[0].Name != want {
+		t.Errorf("name %q, want %q", back.Regions[0].Images[0].Name, want)
+	}
+}
+
+func TestFinishTwiceIsFinishOnce(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRun(t)
+		before := string(marshalled(t, r))
+		r.Finish(finishedAt, 0.05)
+		if after := string(marshalled(t, r)); after != before {
+			t.Fatalf("%s\n%s", before, after)
+		}
+	})
+}
+
+func TestTimesAreWholeSecondsInUTC(t *testing.T) {
+	r := report.Run{StartedAt: startedAt.In(time.FixedZone("", 3600)).Add(time.Millisecond)}
+	r.Finish(finishedAt.Add(time.Nanosecond), 0.05)
+	if data := string(marshalled(t, r)); !strings.Contains(data, `"startedAt":"2026-11-23T02:00:00Z","finishedAt":"2026-11-23T02:03:12Z"`) {
+		t.Error(data)
+	}
+}
+
+func TestChangesAndFailures(t *testing.T) {
+	all := situations()
+	for _, c := range []struct {
+		situation       string
+		changes, failed bool
+	}{
+		{"ordinary", true, false},
+		{"dry run", true, false},
+		{"nothing to do", false, false},
+		{"everything unknown", false, false},
+		{"failures", true, true},
+		{"region failed", true, true},
+		{"every region failed", false, true},
+		{"time ran out", true, false},
+	} {
+		if r := all[c.situation]; r.Changes() != c.changes || r.Failed() != c.failed {
+			t.Errorf("%s: changes %v, failed %v", c.situation, r.Changes(), r.Failed())
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package report
+
+import (
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// Run is the record of one invocation. The names of its JSON fields are a contract.
+type Run struct {
+	Run            string            `json:"run"`
+	Version        string            `json:"version"`
+	DryRun         bool              `json:"dryRun"`
+	StartedAt      time.Time         `json:"startedAt"`
+	FinishedAt     time.Time         `json:"finishedAt"`
+	Policy         map[string]string `json:"policy"`
+	PolicySentence string            `json:"policySentence"`
+	SnapshotPrice  float64           `json:"snapshotPrice"` // US dollars per GB-month.
+	Sources        Sources           `json:"sources"`
+	Regions        []Region          `json:"regions"`
+	Totals         Totals            `json:"totals"`
+}
+
+// Sources names the sources of evidence, such as "references".
+type Sources struct {
+	LookedUp    []string `json:"lookedUp"`
+	SwitchedOff []string `json:"switchedOff"` // By the operator; not part of the proof.
+}
+
+// Region is what happened in one region. Error is empty unless the region failed.
+type Region struct {
+	Account string  `json:"account"`
+	Region  string  `json:"region"`
+	Error   string  `json:"error"`
+	Images  []Image `json:"images"` // Stalest first.
+}
+
+// Image is the verdict on one image, and what became of it.
+type Image struct {
+	ImageID        string             `json:"imageId"`
+	Name           string             `json:"name"`
+	CreatedAt      string             `json:"createdAt"`      // RFC 3339, or empty.
+	LastLaunchedAt string             `json:"lastLaunchedAt"` // RFC 3339, or empty.
+	Verdict        retention.Decision `json:"verdict"`
+	Reasons        []retention.Reason `json:"reasons"`
+	Snapshots      []PlannedSnapshot  `json:"snapshots,omitempty"`  // Only of images to be deregistered.
+	S3Location     string             `json:"s3Location,omitempty"` // The bundle that an instance-store image leaves behind.
+	Outcome        *ami.Outcome       `json:"outcome,omitempty"`    // Absent if nothing was to be done, and in a dry run.
+}
+
+// PlannedSnapshot is the verdict on one snapshot of an image that is to be deregistered.
+type PlannedSnapshot struct {
+	SnapshotID string          `json:"snapshotId"`
+	SizeGiB    int64           `json:"sizeGiB"`
+	Verdict    SnapshotVerdict `json:"verdict"`
+	Detail     string          `json:"detail"` // Why it is kept, or with which other image it goes.
+}
+
+// SnapshotVerdict is what is to happen to a snapshot.
+type SnapshotVerdict string
+
+const (
+	// DeleteSnapshot means that the snapshot goes with its image.
+	DeleteSnapshot SnapshotVerdict = "delete"
+	// KeepSnapshot means that the snapshot stays although its image goes.
+	KeepSnapshot SnapshotVerdict = "keep"
+)
+
+// NewRegion records a plan and what became of it. Outcomes are matched by image id; a dry run has none.
+func NewRegion(plan retention.Plan, outcomes []ami.Outcome) Region {
+	byID := make(map[string]*ami.Outcome, len(outcomes))
+	for _, outcome := range outcomes {
+		if outcome.Snapshots == nil {
+			outcome.Snapshots = []ami.SnapshotResult{}
+		}
+		byID[outcome.ImageID] = &outcome
+	}
+	region := Region{Account: plan.Account, Region: plan.Region, Images: make([]Image, len(plan.Verdicts))}
+	for i, v := range plan.Verdicts {
+		region.Images[i] = newImage(v)
+		region.Images[i].Outcome = byID[v.Image.ID]
+	}
+	return region
+}
+
+// FailedRegion records a region of which no complete inventory exists, so that nothing was changed there.
+func FailedRegion(account, region string, err error) Region {
+	return Region{Account: account, Region: region, Error: err.Error(), Images: []Image{}}
+}
+
+func newImage(v retention.Verdict) Image {
+	image := Image{
+		ImageID:        v.Image.ID,
+		Name:           v.Image.Name,
+		CreatedAt:      timestamp(v.Image.CreatedAt),
+		LastLaunchedAt: timestamp(v.Image.LastLaunchedAt),
+		Verdict:        v.Decision,
+		Reasons:        append([]retention.Reason{}, v.Reasons...),
+		S3Location:     v.Image.S3Location,
+	}
+	for _, s := range v.Snapshots {
+		planned := PlannedSnapshot{SnapshotID: s.SnapshotID, SizeGiB: s.SizeGiB, Verdict: KeepSnapshot, Detail: s.Why}
+		if s.Delete {
+			planned.Verdict = DeleteSnapshot
+			if s.LastImageID != v.Image.ID {
+				planned.Detail = "shared: goes with " + s.LastImageID
+			}
+		}
+		image.Snapshots = append(image.Snapshots, planned)
+	}
+	return image
+}
+
+func timestamp(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.RFC3339)
+}
+
+// Changes reports whether the plan has something to do, dry or not, or something was done.
+func (r Run) Changes() bool {
+	for _, region := range r.Regions {
+		for _, image := range region.Images {
+			if image.Verdict != retention.Keep || image.Outcome != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Failed reports whether a region, a removal or the deletion of a snapshot failed.
+func (r Run) Failed() bool {
+	return r.FailedRegions() > 0 || r.Totals.Failed > 0 || r.Totals.SnapshotsFailed > 0
+}
+
+// FailedRegions counts the regions that failed.
+func (r Run) FailedRegions() int {
+	n := 0
+	for _, region := range r.Regions {
+		if region.Error != "" {
+			n++
+		}
+	}
+	return n
+}
+
+// keptBy counts the kept images of a region by the first of their reasons, so that every image counts once.
+func (g Region) keptBy() map[retention.Code]int {
+	counts := map[retention.Code]int{}
+	for _, image := range g.Images {
+		if image.Verdict == retention.Keep && image.Outcome == nil {
+			counts[image.mainReason().Code]++
+		}
+	}
+	return counts
+}
+
+// mainReason returns the first reason: the rules speak in the order of their table, which goes from facts that nothing
+// can change to evidence that can.
+func (i Image) mainReason() retention.Reason {
+	if len(i.Reasons) == 0 {
+		return retention.Reason{}
+	}
+	return i.Reasons[0]
+}

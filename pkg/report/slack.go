@@ -1,0 +1,156 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The limits of a custom notification of Amazon Q Developer in chat applications, in characters. They are kept in bytes,
+// of which there are never fewer.
+const (
+	slackTitle    = 250
+	slackText     = 8000
+	slackNextStep = 350
+	slackKeyword  = 75
+)
+
+// What one message lists at most, and how long its parts may be, so that it stays within slackText whatever happened.
+const (
+	slackImages   = 10
+	slackProblems = 5
+	slackPhrase   = 300
+	slackCase     = 200
+)
+
+// notification is the schema of a custom notification.
+type notification struct {
+	Version  string   `json:"version"`
+	Source   string   `json:"source"`
+	ID       string   `json:"id"`
+	Content  content  `json:"content"`
+	Metadata metadata `json:"metadata"`
+}
+
+type content struct {
+	TextType    string   `json:"textType"`
+	Title       string   `json:"title"`
+	Description string   `json:"description"`
+	NextSteps   []string `json:"nextSteps,omitempty"`
+	Keywords    []string `json:"keywords"`
+}
+
+type metadata struct {
+	Summary string `json:"summary"`
+}
+
+// Slack is the digest as a custom notification of Amazon Q Developer in chat applications, in JSON. It is short: the
+// run record has the rest.
+func Slack(r Run) []byte {
+	title := clip(Subject(r), slackTitle)
+	return mustMarshal(notification{
+		Version: "1.0",
+		Source:  "custom",
+		ID:      clip(printable(r.Run), slackKeyword),
+		Content: content{
+			TextType:    "client-markdown",
+			Title:       title,
+			Description: whole(r.slackLines(), slackText),
+			NextSteps:   r.slackNextSteps(),
+			Keywords:    r.slackKeywords(),
+		},
+		Metadata: metadata{Summary: title},
+	})
+}
+
+// whole joins as many lines as a number of bytes has room for.
+func whole(lines []string, room int) string {
+	for i, line := range lines {
+		if room -= len(line) + len("\n"); room < 0 {
+			lines = lines[:i]
+			break
+		}
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (r Run) slackLines() []string {
+	var lines []string
+	for _, line := range []string{r.headline(), r.others(), r.savings()} {
+		if line != "" {
+			lines = append(lines, clip(line, slackPhrase))
+		}
+	}
+	problems := r.problems()
+	for i, problem := range problems {
+		if i == slackProblems {
+			lines = append(lines, moreInRecord(len(problems)-i))
+			break
+		}
+		lines = append(lines, "*"+clip(problem.what, slackPhrase)+"*", code(problem.cases[0].subjects[0]+": "+problem.cases[0].fault, slackCase))
+	}
+	lines = append(lines, r.slackImages("*Removed*", removed)...)
+	lines = append(lines, r.slackImages("*Would be removed*", planned)...)
+	if kept := r.slackKept(); kept != "" {
+		lines = append(lines, "*Kept*: "+clip(kept, slackPhrase))
+	}
+	return append(lines, "Run "+code(neutral(r.Run), slackKeyword))
+}
+
+func moreInRecord(n int) string {
+	return fmt.Sprintf("…and %s more in the run record", thousands(int64(n)))
+}
+
+func (r Run) slackImages(title string, wanted func(Image) bool) []string {
+	var lines []string
+	r.each(wanted, func(region Region, image Image) {
+		lines = append(lines, "• "+code(r.label(region, image), slackCase)+" "+code(neutral(image.mainReason().Detail), slackCase))
+	})
+	if len(lines) == 0 {
+		return nil
+	}
+	if more := len(lines) - slackImages; more > 0 {
+		lines = append(lines[:slackImages], moreInRecord(more))
+	}
+	return append([]string{title}, lines...)
+}
+
+func (r Run) slackKept() string {
+	var counts []string
+	for _, k := range r.kept() {
+		counts = append(counts, fmt.Sprintf("%s %s", thousands(int64(k.images)), k.code))
+	}
+	return strings.Join(counts, ", ")
+}
+
+// slackNextSteps says what to do, once for each kind of problem.
+func (r Run) slackNextSteps() []string {
+	var steps []string
+	for _, problem := range r.problems() {
+		if step := clip(problem.todo, slackNextStep); len(steps) < slackProblems && !slices.Contains(steps, step) {
+			steps = append(steps, step)
+		}
+	}
+	if r.Totals.WouldDeregister > 0 {
+		steps = append(steps, "To let the function carry out its plan, deploy it with DRY_RUN=false.")
+	}
+	if r.Totals.Deregistered > 0 {
+		steps = append(steps, "To get an image back, see whether the Recycle Bin has it: aws ec2 list-images-in-recycle-bin. "+
+			"Restore its snapshots first. Without a rule of the Recycle Bin that covered it, it is gone.")
+	}
+	return steps
+}
+
+func (r Run) slackKeywords() []string {
+	keywords := []string{"AMI Janitor"}
+	if account := r.account(); account != "" {
+		keywords = append(keywords, account)
+	}
+	if r.DryRun {
+		keywords = append(keywords, "dry run")
+	}
+	return keywords
+}
+
+// code shows neutralised text as Slack shows code: an underscore in it is no markup, and it has no backtick left.
+func code(text string, limit int) string { return "`" + clip(text, limit) + "`" }

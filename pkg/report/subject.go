@@ -1,0 +1,89 @@
+package report
+
+import (
+	"strconv"
+	"strings"
+)
+
+// subjectWidth is what a list of mails shows of a subject at best.
+const subjectWidth = 90
+
+// Subject says the outcome in one line of printable ASCII, the most important first. It counts only what AWS confirmed.
+func Subject(r Run) string {
+	tail := " - AMI Janitor"
+	if account := r.account(); account != "" {
+		tail += " " + account
+	}
+	clauses := r.clauses()
+	for len(clauses) > 1 && len(strings.Join(clauses, ", ")+tail) > subjectWidth {
+		clauses = clauses[:len(clauses)-1]
+	}
+	return strings.Join(clauses, ", ") + tail
+}
+
+// clauses says what happened, then what else there is to know, the most urgent first.
+func (r Run) clauses() []string {
+	t := r.Totals
+	clauses := []string{r.outcome()}
+	add := func(n int, one, rest string) {
+		if n > 0 {
+			clauses = append(clauses, number(n, one)+rest)
+		}
+	}
+	add(r.FailedRegions(), "region", " failed")
+	add(t.Failed, "AMI", " failed")
+	add(t.SnapshotsFailed, "snapshot", " failed")
+	add(t.Skipped, "AMI", " skipped")
+	add(r.unknownUse(), "AMI", " of unknown use")
+	add(t.Deferred, "AMI", " deferred")
+	return clauses
+}
+
+func (r Run) outcome() string {
+	t := r.Totals
+	switch {
+	case r.DryRun && t.WouldDeregister > 0:
+		return "Dry run: " + number(t.WouldDeregister, "AMI") + " would be deregistered"
+	case r.DryRun:
+		return "Dry run: nothing to remove"
+	case t.Deregistered > 0:
+		return number(t.Deregistered, "AMI") + " deregistered"
+	case t.SnapshotsDeleted > 0:
+		return number(t.SnapshotsDeleted, "snapshot") + " deleted"
+	case t.Failed+t.Skipped+t.SnapshotsFailed+t.Deferred+r.FailedRegions()+r.unknownUse() > 0:
+		return "Nothing removed"
+	default:
+		return "Nothing to remove"
+	}
+}
+
+// number is count without the comma between thousands, which would look like the one between clauses.
+func number(n int, one string) string {
+	if n != 1 {
+		one += "s"
+	}
+	return strconv.Itoa(n) + " " + one
+}
+
+// unknownUse counts the images that only a failed lookup keeps.
+func (r Run) unknownUse() int {
+	n := 0
+	r.each(unknown, func(Region, Image) { n++ })
+	return n
+}
+
+// account returns the one account of the run, or an empty string if there is no such thing.
+func (r Run) account() string {
+	account := ""
+	for _, region := range r.Regions {
+		if account != "" && region.Account != account || !isAccount(region.Account) {
+			return ""
+		}
+		account = region.Account
+	}
+	return account
+}
+
+func isAccount(id string) bool {
+	return len(id) == 12 && strings.Trim(id, "0123456789") == ""
+}

@@ -1,0 +1,448 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// uncovered is what no source of evidence looks at yet. An image that is used only there looks unused.
+var uncovered = []string{
+	"launch configurations",
+	"launch template overrides of Auto Scaling groups",
+	"Spot Fleets and Spot requests",
+	"SSM parameters of plain text",
+	"EKS, Batch, EMR and CodeBuild",
+	"use by other accounts",
+	"text in repositories",
+}
+
+// mostListed is how many of the images that nothing happened to are listed.
+const mostListed = 20
+
+// Text is the digest as plain text for an e-mail.
+func Text(r Run) string {
+	p := &page{}
+	p.paragraph(r.headline())
+	if rest := r.others(); rest != "" {
+		p.paragraph(rest)
+	}
+	if savings := r.savings(); savings != "" {
+		p.WriteByte('\n')
+		p.paragraph(savings)
+	}
+	r.writeProblems(p)
+	r.writeRemoved(p)
+	r.writePlanned(p)
+	r.writeLoneSnapshots(p)
+	r.writeSkipped(p)
+	r.writeDeferred(p)
+	r.writeKept(p)
+	r.writeAbout(p)
+	return p.String()
+}
+
+// headline says what happened, in one sentence.
+func (r Run) headline() string {
+	t := r.Totals
+	where := r.where()
+	switch {
+	case r.DryRun && t.WouldDeregister > 0:
+		return "Dry run: would deregister " + count(t.WouldDeregister, "AMI") +
+			and(" and delete ", t.SnapshotsWouldDelete) + where + ". Nothing was changed."
+	case r.DryRun:
+		return "Dry run: nothing to remove" + where + "."
+	case t.Deregistered > 0:
+		return "Deregistered " + count(t.Deregistered, "AMI") + and(" and deleted ", t.SnapshotsDeleted) + where + "."
+	case t.SnapshotsDeleted > 0:
+		return "Deleted " + count(t.SnapshotsDeleted, "snapshot") + where + ", and deregistered no AMI."
+	default:
+		return r.outcome() + where + "."
+	}
+}
+
+func and(words string, snapshots int) string {
+	if snapshots == 0 {
+		return ""
+	}
+	return words + count(snapshots, "snapshot")
+}
+
+// where says in which regions and accounts the run looked, leaving out those that failed unless all did.
+func (r Run) where() string {
+	regions, accounts := map[string]bool{}, map[string]bool{}
+	one := ""
+	for _, region := range r.Regions {
+		if region.Error == "" || r.FailedRegions() == len(r.Regions) {
+			one = region.Region
+			regions[region.Region] = true
+			accounts[region.Account] = true
+		}
+	}
+	in := " in " + count(len(regions), "region")
+	switch {
+	case len(regions) == 0:
+		return ""
+	case len(regions) == 1:
+		in = " in " + clip(neutral(one), 40)
+	}
+	switch account := r.account(); {
+	case account != "":
+		return in + " of account " + account
+	case len(accounts) > 1:
+		return in + " of " + count(len(accounts), "account")
+	default:
+		return in
+	}
+}
+
+// others says in one sentence what became of all other images.
+func (r Run) others() string {
+	t := r.Totals
+	var clauses []string
+	add := func(n int, one, is, are string) {
+		if n > 0 {
+			verb := are
+			if n == 1 {
+				verb = is
+			}
+			clauses = append(clauses, count(n, one)+" "+verb)
+		}
+	}
+	add(r.FailedRegions(), "region", "failed", "failed")
+	add(t.Failed, "AMI", "could not be removed", "could not be removed")
+	add(t.SnapshotsFailed, "snapshot", "could not be deleted", "could not be deleted")
+	add(t.Skipped, "AMI", "was skipped", "were skipped")
+	add(t.Deferred, "AMI", "waits for a later run", "wait for a later run")
+	add(t.Kept, "AMI", "is kept", "are kept")
+	if n := r.unknownUse(); n > 0 {
+		clauses[len(clauses)-1] += " (" + thousands(int64(n)) + " only because a lookup failed)"
+	}
+	if len(clauses) == 0 {
+		return ""
+	}
+	return list(clauses) + "."
+}
+
+// savings says what the deletions free, and that it is an upper bound.
+func (r Run) savings() string {
+	gib, save, upTo := r.Totals.GiBDeleted, "This frees up to %s GiB and saves", r.Totals.MonthlySavingsUpTo
+	if r.DryRun {
+		gib, save = r.Totals.GiBWouldDelete, "That would free up to %s GiB and save"
+		upTo = dollars(gib, r.SnapshotPrice)
+	}
+	if gib == 0 {
+		return ""
+	}
+	return fmt.Sprintf(save+" up to %s a month (at %s per GB-month). Both are upper bounds: snapshots are stored "+
+		"incrementally, and what lies in the Recycle Bin is billed until it leaves it.",
+		thousands(gib), money(upTo), price(r.SnapshotPrice))
+}
+
+func (r Run) writeProblems(p *page) {
+	problems := r.problems()
+	if len(problems) == 0 {
+		return
+	}
+	p.heading("Needs attention")
+	for i, problem := range problems {
+		if i > 0 {
+			p.WriteByte('\n')
+		}
+		p.paragraph(problem.what)
+		p.paragraph("What to do: " + problem.todo)
+		for _, c := range problem.cases {
+			writeCase(p, c)
+		}
+	}
+}
+
+func writeCase(p *page, c problemCase) {
+	if len(c.subjects) == 1 {
+		p.item(c.subjects[0] + ": " + c.fault)
+		return
+	}
+	p.paragraph("Error: " + c.fault)
+	for _, subject := range c.subjects {
+		p.item(subject)
+	}
+}
+
+func (r Run) writeRemoved(p *page) {
+	if r.Totals.Deregistered == 0 {
+		return
+	}
+	p.headingOf("Removed", r.Totals.Deregistered)
+	p.paragraph(fmt.Sprintf("Deregistered on %s by run %s, the stalest first. %s",
+		day(r.FinishedAt), printable(r.Run), r.nothingFound()))
+	r.writeImages(p, removed)
+	r.writeRestore(p)
+}
+
+func (r Run) nothingFound() string {
+	if len(r.Sources.LookedUp) == 0 {
+		return "Whether anything refers to them was not looked up."
+	}
+	return "No lookup found anything that refers to them."
+}
+
+// writeRestore says how to get an image back, and when that is not possible.
+func (r Run) writeRestore(p *page) {
+	region := "REGION"
+	if len(r.Regions) == 1 {
+		region = neutral(r.Regions[0].Region)
+	}
+	p.heading("How to get one back")
+	p.paragraph("From the Recycle Bin, if a rule of the account covered both the image and its snapshots in that region. " +
+		"Without such a rule, what was deleted is gone for good. See what is there:")
+	p.command("aws ec2 list-images-in-recycle-bin --region " + region)
+	p.command("aws ec2 list-snapshots-in-recycle-bin --region " + region)
+	p.paragraph("Restore all of its snapshots first, then the image:")
+	p.command("aws ec2 restore-snapshot-from-recycle-bin --region " + region + " --snapshot-id SNAPSHOT_ID")
+	p.command("aws ec2 restore-image-from-recycle-bin --region " + region + " --image-id IMAGE_ID")
+	p.paragraph("Then tag the image ami-janitor:keep=true: it is as stale as before, and would be removed again.")
+}
+
+func (r Run) writePlanned(p *page) {
+	if r.Totals.WouldDeregister == 0 {
+		return
+	}
+	p.headingOf("Would be removed", r.Totals.WouldDeregister)
+	p.paragraph("The stalest first. " + r.nothingFound() + " To keep one for good, tag it ami-janitor:keep=true.")
+	r.writeImages(p, planned)
+	p.heading("How to turn removal on")
+	p.paragraph("To let the function carry out what it plans, deploy it with DRY_RUN=false, and invoke it with an event " +
+		"that does not ask for a dry run.")
+}
+
+// writeImages lists images with all there is to know about them, under the name of their region where there are several.
+func (r Run) writeImages(p *page, wanted func(Image) bool) {
+	last := ""
+	r.each(wanted, func(region Region, image Image) {
+		if len(r.Regions) > 1 && region.Region != last {
+			last = region.Region
+			p.paragraph(neutral(region.Region) + ":")
+		}
+		p.item(idAndName(image))
+		p.detail(sentence(neutral(image.mainReason().Detail)))
+		writeSnapshots(p, image)
+		if image.S3Location != "" {
+			p.detail("Its bundle stays behind in S3, and is yours to delete: " + neutral(image.S3Location))
+		}
+	})
+}
+
+// writeSnapshots says what becomes of the snapshots of an image: one line for all that go, and one for each reason for
+// which others stay.
+func writeSnapshots(p *page, image Image) {
+	sizes := map[string]int64{}
+	for _, s := range image.Snapshots {
+		sizes[s.SnapshotID] = s.SizeGiB
+	}
+	var phrases []string
+	ids := map[string][]string{}
+	gib := map[string]int64{}
+	for _, s := range image.snapshotPhrases() {
+		if ids[s.phrase] == nil {
+			phrases = append(phrases, s.phrase)
+		}
+		ids[s.phrase] = append(ids[s.phrase], neutral(s.id))
+		gib[s.phrase] += sizes[s.id]
+	}
+	for _, phrase := range phrases {
+		p.detail(fmt.Sprintf("%s: %s (%s GiB)", phrase, list(ids[phrase]), thousands(gib[phrase])))
+	}
+}
+
+// snapshotPhrase says what becomes of one snapshot.
+type snapshotPhrase struct{ id, phrase string }
+
+// snapshotPhrases words the outcome if there is one, and else the plan.
+func (i Image) snapshotPhrases() []snapshotPhrase {
+	var phrases []snapshotPhrase
+	if i.Outcome == nil {
+		for _, s := range i.Snapshots {
+			phrase := "Snapshots that would go with it"
+			switch {
+			case s.Verdict == KeepSnapshot:
+				phrase = because("Snapshots that would stay", s.Detail)
+			case s.Detail != "":
+				phrase = because("Snapshots that would go later in the run", s.Detail)
+			}
+			phrases = append(phrases, snapshotPhrase{s.SnapshotID, phrase})
+		}
+		return phrases
+	}
+	for _, s := range i.Outcome.Snapshots {
+		phrase := "Snapshots not confirmed as deleted, see above"
+		switch s.Status {
+		case ami.SnapshotDeleted:
+			phrase = "Snapshots deleted"
+		case ami.SnapshotKept:
+			phrase = because("Snapshots left", s.Detail)
+		}
+		phrases = append(phrases, snapshotPhrase{s.SnapshotID, phrase})
+	}
+	return phrases
+}
+
+func because(what, detail string) string {
+	if detail == "" {
+		return what
+	}
+	return what + " (" + faultText(detail) + ")"
+}
+
+// writeLoneSnapshots lists the snapshots that were deleted although the deregistration of their image is not confirmed by
+// this run: an earlier run may have done it, or its answer was lost.
+func (r Run) writeLoneSnapshots(p *page) {
+	titled := false
+	r.each(hasLoneSnapshot, func(region Region, image Image) {
+		if !titled {
+			titled = true
+			p.heading("Snapshots deleted, with their AMI not confirmed by this run")
+		}
+		p.item(r.label(region, image))
+		writeSnapshots(p, image)
+	})
+}
+
+func hasLoneSnapshot(i Image) bool {
+	return (failed(i) || skipped(i)) && slices.ContainsFunc(i.Outcome.Snapshots, func(s ami.SnapshotResult) bool {
+		return s.Status == ami.SnapshotDeleted
+	})
+}
+
+func (r Run) writeSkipped(p *page) {
+	if r.Totals.Skipped == 0 {
+		return
+	}
+	p.headingOf("Skipped", r.Totals.Skipped)
+	p.paragraph("They were due, but were not deregistered. The next run judges them again.")
+	for _, group := range r.skippedByFault() {
+		p.paragraph("Why: " + cmp.Or(faultText(group.fault), "no reason was given") + ". " + advice(group.fault))
+		for _, image := range group.images[:min(mostListed, len(group.images))] {
+			p.item(image)
+		}
+		writeMore(p, len(group.images)-mostListed)
+	}
+}
+
+// skippedGroup is the images that were skipped for the same reason.
+type skippedGroup struct {
+	fault  string
+	images []string // Their labels.
+}
+
+func (r Run) skippedByFault() []skippedGroup {
+	var groups []skippedGroup
+	at := map[string]int{}
+	r.each(skipped, func(region Region, image Image) {
+		fault := image.Outcome.Error
+		i, ok := at[fault]
+		if !ok {
+			i = len(groups)
+			at[fault] = i
+			groups = append(groups, skippedGroup{fault: fault})
+		}
+		groups[i].images = append(groups[i].images, r.label(region, image))
+	})
+	return groups
+}
+
+func (r Run) writeDeferred(p *page) {
+	if r.Totals.Deferred == 0 {
+		return
+	}
+	p.headingOf("Deferred", r.Totals.Deferred)
+	p.paragraph("They are due as well, but one run removes only so many. Later runs take them, the stalest first, unless " +
+		"they are used until then.")
+	listed := 0
+	r.each(waiting, func(region Region, image Image) {
+		if listed++; listed <= mostListed {
+			p.item(r.label(region, image) + ": " + neutral(image.mainReason().Detail))
+		}
+	})
+	writeMore(p, listed-mostListed)
+}
+
+func writeMore(p *page, more int) {
+	if more > 0 {
+		p.item("and " + thousands(int64(more)) + " more; the run record has all of them")
+	}
+}
+
+func (r Run) writeKept(p *page) {
+	if r.Totals.Kept == 0 {
+		return
+	}
+	p.headingOf("Kept", r.Totals.Kept)
+	p.paragraph("Each is counted once, under the first reason that keeps it.")
+	for _, k := range r.kept() {
+		p.item(fmt.Sprintf("%s %s: the image %s", thousands(int64(k.images)), k.code, k.meaning))
+	}
+}
+
+// keptReason counts the images that are kept for one reason.
+type keptReason struct {
+	code    retention.Code
+	meaning string
+	images  int
+}
+
+// kept counts the kept images of all regions by reason, most first.
+func (r Run) kept() []keptReason {
+	counts := map[retention.Code]int{}
+	for _, region := range r.Regions {
+		for code, n := range region.keptBy() {
+			counts[code] += n
+		}
+	}
+	var reasons []keptReason
+	for _, rule := range retention.Rules() {
+		if n := counts[rule.Code]; n > 0 {
+			reasons = append(reasons, keptReason{rule.Code, rule.Meaning, n})
+		}
+	}
+	slices.SortStableFunc(reasons, func(a, b keptReason) int { return b.images - a.images })
+	return reasons
+}
+
+func (r Run) writeAbout(p *page) {
+	p.heading("About this run")
+	p.paragraph(fmt.Sprintf("Run %s of AMI Janitor %s, %s, %s to %s.", printable(r.Run), printable(r.Version),
+		day(r.StartedAt), minute(r.StartedAt), minute(r.FinishedAt)))
+	p.paragraph("Policy: " + printable(r.PolicySentence))
+	p.paragraph(r.lookedUp())
+	if len(r.Sources.SwitchedOff) > 0 {
+		p.paragraph("Switched off, and so not part of the proof: " + printable(list(r.Sources.SwitchedOff)) + ".")
+	}
+	p.paragraph("Not looked up by any source yet: " + list(uncovered) + ". Tag images that are used only there " +
+		"ami-janitor:keep=true.")
+}
+
+func (r Run) lookedUp() string {
+	switch {
+	case len(r.Regions) > 0 && r.FailedRegions() == len(r.Regions):
+		return "Use was not looked up, because every region failed."
+	case len(r.Sources.LookedUp) == 0:
+		return "Use was not looked up in any source."
+	default:
+		return "Use was looked up in: " + printable(list(r.Sources.LookedUp)) + "."
+	}
+}
+
+// sentence gives a phrase its capital letter and its full stop.
+func sentence(phrase string) string {
+	first, size := utf8.DecodeRuneInString(phrase)
+	if size == 0 {
+		return ""
+	}
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(phrase[size:], ".") + "."
+}

@@ -1,0 +1,136 @@
+// Package runtimeapi runs a Lambda function's real bootstrap outside of Lambda: it is the server of Lambda's runtime API
+// (AWS Lambda Developer Guide, "Using the Lambda runtime API") for one process and one invocation.
+package runtimeapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Invocation is what a function is invoked with.
+type Invocation struct {
+	Bootstrap   string   // The path of the executable.
+	Environment []string // As in os/exec; AWS_LAMBDA_RUNTIME_API is added to it.
+	Event       []byte
+	Deadline    time.Time
+}
+
+// Result is what became of an invocation.
+type Result struct {
+	Response []byte          // What the function answered; nil if it failed.
+	Error    json.RawMessage // What the function failed with; nil if it answered.
+	Log      []byte          // What the process wrote to its standard output and error.
+	Started  time.Duration   // From the start of the process to its first request for an event.
+}
+
+// ErrExited is the error of a process that ended without an answer.
+var ErrExited = errors.New("the function's process ended without an answer")
+
+// Invoke starts the bootstrap, hands it one event, waits for its answer, and ends the process.
+func Invoke(ctx context.Context, invocation Invocation) (Result, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return Result{}, err
+	}
+	api := &api{invocation: invocation, began: time.Now(), answered: make(chan struct{})}
+	server := &http.Server{Handler: api.routes(), ReadHeaderTimeout: time.Minute}
+	go func() { _ = server.Serve(listener) }()
+	defer func() { _ = server.Close() }()
+
+	var log bytes.Buffer
+	process := exec.CommandContext(ctx, invocation.Bootstrap)
+	process.Env = append(invocation.Environment, "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String())
+	process.Stdout, process.Stderr = &log, &log
+	if err := process.Start(); err != nil {
+		return Result{}, err
+	}
+	exited := make(chan error, 1)
+	go func() { exited <- process.Wait() }()
+	select {
+	case <-api.answered:
+		cancel()
+		<-exited
+		err = nil
+	case err = <-exited:
+		err = fmt.Errorf("%w: %w", ErrExited, err)
+	}
+	result := api.outcome()
+	result.Log = log.Bytes()
+	return result, err
+}
+
+// api is the state of one invocation.
+type api struct {
+	invocation Invocation
+	began      time.Time
+	answered   chan struct{}
+
+	mutex  sync.Mutex
+	asked  bool
+	done   bool
+	result Result
+}
+
+const requestID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+
+func (a *api) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /2018-06-01/runtime/invocation/next", a.next)
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/response", a.finish(func(r *Result, body []byte) { r.Response = body }))
+	mux.HandleFunc("POST /2018-06-01/runtime/invocation/{id}/error", a.finish(func(r *Result, body []byte) { r.Error = body }))
+	mux.HandleFunc("POST /2018-06-01/runtime/init/error", a.finish(func(r *Result, body []byte) { r.Error = body }))
+	return mux
+}
+
+// next hands out the event once. There is no second one: the request for it waits until the process is ended.
+func (a *api) next(w http.ResponseWriter, r *http.Request) {
+	a.mutex.Lock()
+	again := a.asked
+	if a.asked = true; !again {
+		a.result.Started = time.Since(a.began)
+	}
+	a.mutex.Unlock()
+	if again {
+		<-r.Context().Done()
+		return
+	}
+	w.Header().Set("Lambda-Runtime-Aws-Request-Id", requestID)
+	w.Header().Set("Lambda-Runtime-Deadline-Ms", strconv.FormatInt(a.invocation.Deadline.UnixMilli(), 10))
+	w.Header().Set("Lambda-Runtime-Invoked-Function-Arn", "arn:aws:lambda:us-east-1:123456789012:function:ami-janitor")
+	_, _ = w.Write(a.invocation.Event)
+}
+
+func (a *api) finish(record func(*Result, []byte)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		w.WriteHeader(http.StatusAccepted)
+		a.mutex.Lock()
+		defer a.mutex.Unlock()
+		if !a.done {
+			record(&a.result, body)
+			a.done = true
+			close(a.answered)
+		}
+	}
+}
+
+func (a *api) outcome() Result {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	return a.result
+}
