@@ -1,3 +1,253 @@
 package emulator
-import ("io/fs"; "time"; "testing/fstest")
-func Sample(now time.Time) fs.FS { return fstest.MapFS{} }
+
+import (
+	"archive/zip"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Sample is the built-in account, as an account directory: rich enough to show every verdict there is on an image.
+// All its dates are counted from now; the same now gives the same files.
+func Sample(now time.Time) fs.FS {
+	b := &sampleBuilder{now: now.UTC().Truncate(time.Second), permissions: object{}, ages: map[string]int{}}
+	for _, image := range sampleImages {
+		b.image(image)
+	}
+	for _, snapshot := range sampleSnapshots {
+		snapshot.age = max(snapshot.age, b.ages[snapshot.label])
+		b.snapshot(sampleID("snap", snapshot.label, 0), snapshot)
+	}
+	return archive(map[string]object{
+		identityFile: {
+			"Account": sampleAccountID,
+			"Arn":     "arn:aws:sts::" + sampleAccountID + ":assumed-role/ami-janitor/rehearsal",
+			"UserId":  "AROAIOSFODNN7EXAMPLE:rehearsal",
+		},
+		imagesFile:            {"Images": b.images},
+		snapshotsFile:         {"Snapshots": b.snapshots},
+		instancesFile:         {"Reservations": b.reservations},
+		templatesFile:         {"LaunchTemplates": b.templates},
+		templateVersionsFile:  {"LaunchTemplateVersions": b.versions},
+		parametersFile:        {"Parameters": b.parameters},
+		parameterValuesFile:   {"Parameters": b.parameterValues, "InvalidParameters": []string{}},
+		lockedSnapshotsFile:   {"Snapshots": b.locks},
+		launchPermissionsFile: b.permissions,
+	})
+}
+
+// archive is a file system of JSON files: a zip archive in memory, the standard library's own.
+func archive(files map[string]object) fs.FS {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		w, err := z.Create(name)
+		must(err)
+		e := json.NewEncoder(w)
+		e.SetIndent("", "    ")
+		must(e.Encode(files[name]))
+	}
+	must(z.Close())
+	r, err := zip.NewReader(bytes.NewReader(b.Bytes()), int64(b.Len()))
+	must(err)
+	return r
+}
+
+// must is for what cannot fail: writing a table of this package to memory.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// sampleID is an id that is the same on every day and stays the same when rows are added. It has the form of EC2's,
+// and begins so that nobody takes it for a real one.
+func sampleID(kind, label string, age int) string {
+	h := fnv.New64a()
+	_, _ = fmt.Fprint(h, label, age) // A hash takes everything.
+	return fmt.Sprintf("%s-0ec0ffee%09x", kind, h.Sum64()&0xfffffffff)
+}
+
+// sampleBuilder collects the contents of the files.
+type sampleBuilder struct {
+	now  time.Time
+	ages map[string]int // Of the snapshots of the table, by label.
+
+	images, snapshots, reservations, templates, versions []object
+	parameters, parameterValues, locks                   []object
+	permissions                                          object
+}
+
+// ago is a time some days back, as EC2 writes a timestamp. The hours vary.
+func (b *sampleBuilder) ago(days int) string {
+	return b.at(days).Format("2006-01-02T15:04:05Z")
+}
+
+func (b *sampleBuilder) at(days int) time.Time {
+	return b.now.AddDate(0, 0, -days).Add(-time.Duration(90+days*131%720) * time.Minute)
+}
+
+// image adds an image, and with it its snapshots, its launch permissions and whatever uses it.
+func (b *sampleBuilder) image(row sampleImage) {
+	id := sampleID("ami", row.name, row.age)
+	name := strings.ReplaceAll(row.name, "DATE", b.at(row.age).Format("2006-01-02"))
+	image := object{
+		"ImageId": id, "Name": name, "OwnerId": sampleAccountID, "ImageLocation": sampleAccountID + "/" + name,
+		"CreationDate": b.at(row.age).Format("2006-01-02T15:04:05.000Z"),
+		"State":        "available", "Public": false, "ImageType": "machine", "Architecture": "x86_64",
+		"PlatformDetails": "Linux/UNIX", "UsageOperation": "RunInstances", "EnaSupport": true, "SriovNetSupport": "simple",
+		"Hypervisor": "xen", "VirtualizationType": "hvm", "RootDeviceType": "ebs", "RootDeviceName": "/dev/xvda",
+		"DeregistrationProtection": "disabled",
+	}
+	if row.launched > 0 {
+		image["LastLaunchedTime"] = b.ago(row.launched)
+	}
+	if len(row.tags) > 0 {
+		image["Tags"] = b.tags(row.tags)
+	}
+	b.amend(image, row.with)
+	further, _ := row.with["BlockDeviceMappings"].([]object)
+	image["BlockDeviceMappings"] = slices.Concat(b.disks(row, id), further)
+	b.images = append(b.images, image)
+
+	if image["OwnerId"] == sampleAccountID {
+		b.permissions[id] = launchers(row.access)
+	}
+	if use := sampleUses[row.use]; use != nil {
+		use(b, row, id)
+	}
+}
+
+// amend sets the further fields of a row.
+func (b *sampleBuilder) amend(o, with object) {
+	for key, value := range with {
+		if s, ok := value.(string); ok {
+			value = b.dated(s)
+		}
+		o[key] = value
+		if value == nil {
+			delete(o, key)
+		}
+	}
+}
+
+// dated puts days into a text.
+func (b *sampleBuilder) dated(s string) string {
+	return strings.NewReplacer("TOMORROW", b.ago(-1), "RESTORED", b.at(10).Format("2006-01-02")).Replace(s)
+}
+
+// tags is a list of tags as AWS has it, in the order of the keys.
+func (b *sampleBuilder) tags(tags labels) []object {
+	var list []object
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		list = append(list, object{"Key": key, "Value": b.dated(tags[key])})
+	}
+	return list
+}
+
+// disks are the block devices of an image. The snapshots that are its own are added to the account.
+func (b *sampleBuilder) disks(row sampleImage, imageID string) []object {
+	disks := []object{}
+	add := func(snapshotID string, gib int) {
+		device := "/dev/xvda"
+		if n := len(disks); n > 0 {
+			device = "/dev/sd" + string(rune('e'+n))
+		}
+		disks = append(disks, object{"DeviceName": device, "Ebs": object{
+			"SnapshotId": snapshotID, "VolumeSize": gib, "VolumeType": "gp3", "Encrypted": false, "DeleteOnTermination": true,
+		}})
+	}
+	for i, gib := range row.gib {
+		snapshotID := sampleID("snap", fmt.Sprint(row.name, " disk ", i), row.age)
+		add(snapshotID, gib)
+		description := fmt.Sprintf("Created by CreateImage(%s) for %s", sampleID("i", row.name, row.age), imageID)
+		b.snapshot(snapshotID, sampleSnapshot{gib: gib, age: row.age, with: object{"Description": description}})
+	}
+	for _, label := range row.maps {
+		gib := 8
+		if i := slices.IndexFunc(sampleSnapshots, func(s sampleSnapshot) bool { return s.label == label }); i >= 0 {
+			gib = sampleSnapshots[i].gib
+		}
+		add(sampleID("snap", label, 0), gib)
+		b.ages[label] = max(b.ages[label], row.age)
+	}
+	return disks
+}
+
+func (b *sampleBuilder) snapshot(id string, row sampleSnapshot) {
+	snapshot := object{
+		"SnapshotId": id, "OwnerId": sampleAccountID, "State": "completed", "Progress": "100%", "VolumeSize": row.gib,
+		"VolumeId": sampleID("vol", id, 0), "StartTime": b.ago(row.age), "StorageTier": "standard", "Encrypted": false,
+	}
+	if len(row.tags) > 0 {
+		snapshot["Tags"] = b.tags(row.tags)
+	}
+	b.amend(snapshot, row.with)
+	b.snapshots = append(b.snapshots, snapshot)
+	if row.lock != "" {
+		b.locks = append(b.locks, object{
+			"SnapshotId": id, "OwnerId": sampleAccountID, "LockState": row.lock, "LockCreatedOn": b.ago(row.age), "LockDuration": row.age + 365,
+		})
+	}
+}
+
+// launchers is the entry of an image in the file of launch permissions.
+func launchers(access string) any {
+	switch access {
+	case "":
+		return []object{}
+	case "all":
+		return []object{{"Group": "all"}}
+	case "unreadable":
+		return nil
+	default:
+		return []object{{"UserId": access}}
+	}
+}
+
+func (b *sampleBuilder) instance(row sampleImage, imageID, state string, code int) {
+	b.reservations = append(b.reservations, object{
+		"ReservationId": sampleID("r", row.name, row.age), "OwnerId": sampleAccountID, "Groups": []object{},
+		"Instances": []object{{
+			"InstanceId": sampleID("i", row.name, row.age), "ImageId": imageID, "InstanceType": "m7i.large",
+			"State": object{"Code": code, "Name": state}, "LaunchTime": b.ago(row.launched),
+		}},
+	})
+}
+
+// template adds a launch template whose first version names an image, and the later ones those of later.
+func (b *sampleBuilder) template(row sampleImage, imageID string, later ...string) {
+	id, name := sampleID("lt", row.name, row.age), strings.TrimSuffix(strings.SplitN(row.name, "DATE", 2)[0], "-")
+	creator := "arn:aws:iam::" + sampleAccountID + ":role/deploy"
+	images := slices.Concat([]string{imageID}, later)
+	b.templates = append(b.templates, object{
+		"LaunchTemplateId": id, "LaunchTemplateName": fmt.Sprint(name, "-", row.age), "CreateTime": b.ago(row.age), "CreatedBy": creator,
+		"DefaultVersionNumber": len(images), "LatestVersionNumber": len(images),
+	})
+	for i, image := range images {
+		b.versions = append(b.versions, object{
+			"LaunchTemplateId": id, "LaunchTemplateName": fmt.Sprint(name, "-", row.age), "CreateTime": b.ago(row.age), "CreatedBy": creator,
+			"VersionNumber": i + 1, "DefaultVersion": i+1 == len(images),
+			"LaunchTemplateData": object{"ImageId": image, "InstanceType": "m7i.large"},
+		})
+	}
+}
+
+// parameter adds an SSM parameter that holds an image, and a launch template that names the parameter.
+func (b *sampleBuilder) parameter(row sampleImage, imageID string) {
+	name := "/golden/rhel-9/current"
+	b.parameters = append(b.parameters, object{
+		"Name": name, "Type": "String", "DataType": "aws:ec2:image", "Version": 7, "LastModifiedDate": b.at(row.age).Unix(),
+	})
+	b.parameterValues = append(b.parameterValues, object{
+		"Name": name, "Type": "String", "DataType": "aws:ec2:image", "Version": 7, "Value": imageID,
+		"ARN": "arn:aws:ssm:us-east-1:" + sampleAccountID + ":parameter" + name,
+	})
+	b.template(row, "resolve:ssm:"+name)
+}

@@ -134,7 +134,9 @@ func TestEverySubjectIsTaken(t *testing.T) {
 
 func TestErrorsNameTheTopicAndWhatToDo(t *testing.T) {
 	fail := func(status int, code string) func(emulator.Doer) emulator.Doer {
-		return func(next emulator.Doer) emulator.Doer { return emulator.Fail(next, "Publish", nil, status, code, "Refused.") }
+		return func(next emulator.Doer) emulator.Doer {
+			return emulator.Fail(next, "Publish", nil, status, code, "Refused.")
+		}
 	}
 	for _, c := range []struct {
 		name  string

@@ -44,31 +44,44 @@ func (p Policy) String() string {
 	s.WriteString(" that nothing refers to are deregistered")
 	if p.DeleteSnapshots {
 		s.WriteString(" and their snapshots deleted")
-	} else {
-		s.WriteString(", their snapshots are left")
 	}
 	fmt.Fprintf(&s, ", the stalest first and at most %d a run", p.MaxDeregistrations)
+	if exceptions := p.exceptions(); len(exceptions) > 0 {
+		s.WriteString(", except " + strings.Join(exceptions, " and "))
+	}
+	if scope := p.scope(); len(scope) > 0 {
+		s.WriteString("; only images " + strings.Join(scope, " and ") + " are judged")
+	}
+	return s.String() + "."
+}
+
+func (p Policy) exceptions() []string {
+	var exceptions []string
 	if p.KeepNewest > 0 {
-		fmt.Fprintf(&s, "; the newest %d of each family", p.KeepNewest)
-		if p.FamilyTag != "" {
-			fmt.Fprintf(&s, " (by tag %s, else by name)", p.FamilyTag)
+		newest := "the newest"
+		if p.KeepNewest > 1 {
+			newest += fmt.Sprintf(" %d", p.KeepNewest)
 		}
-		s.WriteString(" always stay")
-		if p.KeepNewest == 1 {
-			s.WriteString("s")
+		if newest += " of each family"; p.FamilyTag != "" {
+			newest += " (tag " + p.FamilyTag + ", else the name)"
 		}
+		exceptions = append(exceptions, newest)
 	}
 	if len(p.KeepTags) > 0 {
-		fmt.Fprintf(&s, "; what is tagged %s stays", p.KeepTags)
+		exceptions = append(exceptions, "what is tagged "+p.KeepTags.String())
 	}
+	return exceptions
+}
+
+func (p Policy) scope() []string {
+	var scope []string
 	if len(p.OnlyTags) > 0 {
-		fmt.Fprintf(&s, "; only images tagged %s are judged", p.OnlyTags)
+		scope = append(scope, "tagged "+p.OnlyTags.String())
 	}
 	if len(p.Names.globs) > 0 {
-		fmt.Fprintf(&s, "; only images named %s are judged", p.Names)
+		scope = append(scope, "named "+p.Names.String())
 	}
-	s.WriteString(".")
-	return s.String()
+	return scope
 }
 
 // idleLimit returns how long an image may be idle: what its own tag says if it has one, else what the policy says.
