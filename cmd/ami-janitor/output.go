@@ -107,7 +107,10 @@ func imageTable(record report.Run) string {
 	t.Style().Options.SeparateColumns = false
 	t.Style().Options.DrawBorder = false
 	t.AppendHeader(table.Row{"Region", "Image", "Name", "", "Why"})
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 3, WidthMax: 40}, {Number: 5, WidthMax: 70}})
+	t.SetColumnConfigs([]table.ColumnConfig{
+		{Number: 3, WidthMax: 40, WidthMaxEnforcer: text.WrapSoft},
+		{Number: 5, WidthMax: 70, WidthMaxEnforcer: text.WrapSoft},
+	})
 	for _, region := range record.Regions {
 		if region.Error != "" {
 			t.AppendRow(table.Row{region.Region, "", "", text.FgRed.Sprint("failed"), report.Printable(region.Error)})

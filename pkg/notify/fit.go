@@ -12,14 +12,9 @@ func fit(text string, limit int) string {
 	if len(text) <= limit {
 		return text
 	}
-	lines := strings.SplitAfter(strings.TrimSuffix(text, "\n")+"\n", "\n")
-	lines = lines[:len(lines)-1] // What follows the last line break is no line.
-	size, left := 0, len(lines)
-	for left > 0 && size+len(lines[len(lines)-left])+len(leftOut(left-1)) <= limit {
-		size += len(lines[len(lines)-left])
-		left--
-	}
-	return text[:size] + leftOut(left)
+	room := limit - len(leftOut(strings.Count(text, "\n")+1))
+	size := strings.LastIndexByte(text[:room], '\n') + 1
+	return text[:size] + leftOut(strings.Count(strings.TrimSuffix(text[size:], "\n"), "\n")+1)
 }
 
 func leftOut(lines int) string {

@@ -1,17 +1,19 @@
 package report
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 )
 
-// advice says what a person can do about an error. It is empty if nothing better is known than to read the error.
-func advice(fault string) string {
+// advice says what a person can do about an error. It is empty if nothing better is known than to read the error. The
+// permission is the one that is missing if the error is a denial that does not name it.
+func advice(fault, permission string) string {
 	lower := strings.ToLower(fault)
 	for _, r := range remedies {
 		for _, sign := range r.signs {
 			if strings.Contains(lower, sign) {
-				return strings.ReplaceAll(r.advice, "{permission}", missingPermission(fault))
+				return strings.ReplaceAll(r.advice, "{permission}", cmp.Or(deniedPermission(fault), permission))
 			}
 		}
 	}
@@ -41,8 +43,8 @@ var remedies = []struct {
 		"Something, most often another image, still uses the snapshot; it can be deleted once that is gone.",
 	},
 	{
-		[]string{"deadline exceeded", "out of time", "time ran out", "the run ended", "context canceled"},
-		"The time ran out. If it does so again, give the function a longer timeout, or lower MAX_DEREGISTRATIONS.",
+		[]string{"deadline exceeded", "time ran out", "time of this run", "the run ended"},
+		"If the time runs out again, give the function a longer timeout, or lower MAX_DEREGISTRATIONS.",
 	},
 	{
 		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout"},
@@ -50,8 +52,8 @@ var remedies = []struct {
 	},
 }
 
-// missingPermission names the action that an error says is not allowed.
-func missingPermission(fault string) string {
+// deniedPermission names the action that an error says is not allowed; empty if it names none.
+func deniedPermission(fault string) string {
 	if m := deniedAction.FindStringSubmatch(fault); m != nil {
 		return m[1]
 	}
@@ -59,12 +61,19 @@ func missingPermission(fault string) string {
 		service := strings.ToLower(strings.ReplaceAll(m[1], " ", ""))
 		return service + ":" + m[2]
 	}
-	return "the call that the error names"
+	return ""
 }
 
 var (
 	deniedAction    = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)`)
 	deniedOperation = regexp.MustCompile(`operation error ([A-Za-z0-9 ]+): ([A-Za-z]+)`)
+)
+
+// The permissions that are missing where the error does not name one.
+const (
+	toDeregister  = "ec2:DeregisterImage"
+	toDelete      = "ec2:DeleteSnapshot"
+	whatWasDenied = "what the error says was denied"
 )
 
 // regionAdvice is advice on an error that concerns a whole region.
@@ -75,7 +84,7 @@ func regionAdvice(fault string) string {
 			return "See whether the region is enabled for this account. If it is not, take it out with EXCEPT_REGIONS."
 		}
 	}
-	return advice(fault)
+	return advice(fault, whatWasDenied)
 }
 
 // faultText words an error for a person, on one line and not too long. It leaves out what says nothing at breakfast: the

@@ -11,8 +11,9 @@ import (
 // Line is the log line of one image that a run acted on. Texts that others wrote are neutralised and cut to lineText
 // bytes, so that a line stays far below the 1 MB that a log event may have.
 type Line struct {
+	Timestamp string               `json:"timestamp"`
 	Level     string               `json:"level"`
-	Message   string               `json:"msg"`
+	Message   string               `json:"message"`
 	Run       string               `json:"run"`
 	Account   string               `json:"account"`
 	Region    string               `json:"region"`
@@ -39,6 +40,7 @@ func acted(i Image) bool { return i.Outcome != nil }
 
 func newLine(r Run, region Region, image Image) Line {
 	line := Line{
+		Timestamp: timestamp(r.FinishedAt),
 		Level:     level(image),
 		Message:   "image " + string(image.Outcome.Status),
 		Run:       r.Run,

@@ -14,11 +14,12 @@ type metric struct {
 // run is completed, so that an alarm can wait for it; what is completed is for the caller to say.
 func Metrics(r Run, completed bool) []byte {
 	line := map[string]any{
-		"level":   "INFO", // A line without a level is dropped where the function's log level is above INFO.
-		"msg":     "metrics",
-		"run":     r.Run,
-		"version": r.Version,
-		"dryRun":  r.DryRun,
+		"timestamp": timestamp(r.FinishedAt),
+		"level":     "INFO", // A line without a level is dropped where the function's log level is above INFO.
+		"message":   "metrics",
+		"run":       r.Run,
+		"version":   r.Version,
+		"dryRun":    r.DryRun,
 	}
 	type definition struct{ Name, Unit string }
 	var definitions []definition

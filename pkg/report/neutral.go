@@ -10,17 +10,17 @@ import (
 // neutral makes untrusted text safe to show to a person: it stays on its line, hides nothing, and is no markup, mention
 // or link. What it replaces it replaces visibly.
 func neutral(text string) string {
-	return domain.ReplaceAllString(markup.Replace(printable(text)), "[.]$1")
+	return domain.ReplaceAllString(markup.Replace(Printable(text)), "[.]$1")
 }
 
 // neutralFault is neutral for errors, in which AWS speaks: the dot of a code such as "InvalidAMIID.NotFound" stays.
 func neutralFault(text string) string {
-	return hostname.ReplaceAllString(markup.Replace(printable(text)), "[.]$1")
+	return hostname.ReplaceAllString(markup.Replace(Printable(text)), "[.]$1")
 }
 
-// printable replaces everything that does not show as itself: control characters and line breaks, bidirectional
-// overrides, zero-width characters and other invisible ones, and bytes that are no UTF-8.
-func printable(text string) string {
+// Printable makes untrusted text safe to show on a terminal. It replaces what does not show as itself: control characters
+// and line breaks, bidirectional overrides, zero-width and other invisible characters, and bytes that are no UTF-8.
+func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || unicode.In(r, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) {
 			return utf8.RuneError

@@ -73,9 +73,9 @@ func (p *problem) add(c complaint) {
 	p.cases[i].subjects = append(p.cases[i].subjects, c.subject)
 }
 
-// or falls back to another remedy where nothing better is known.
-func or(remedy func(string) string, otherwise string) func(string) string {
-	return func(fault string) string { return cmp.Or(remedy(fault), otherwise) }
+// adviceOr is advice with something to say where nothing better is known.
+func adviceOr(otherwise, permission string) func(fault string) string {
+	return func(fault string) string { return cmp.Or(advice(fault, permission), otherwise) }
 }
 
 func (r Run) regionProblems() []problem {
@@ -90,7 +90,9 @@ func (r Run) regionProblems() []problem {
 			touched = append(touched, c)
 		}
 	}
-	remedy := or(regionAdvice, "The next run looks again. If it fails again, begin with the error.")
+	remedy := func(fault string) string {
+		return cmp.Or(regionAdvice(fault), "The next run looks again. If it fails again, begin with the error.")
+	}
 	return slices.Concat(
 		grouped(untouched, remedy, func(n int) string {
 			return count(n, "region") + " failed. Nothing was changed there."
@@ -106,7 +108,7 @@ func (r Run) imageProblems() []problem {
 	r.each(failed, func(region Region, image Image) {
 		complaints = append(complaints, complaint{r.label(region, image), image.ImageID, image.Outcome.Error})
 	})
-	remedy := or(advice, "The next run judges again what is still there. If it fails again, begin with the error.")
+	remedy := adviceOr("The next run judges again what is still there. If it fails again, begin with the error.", toDeregister)
 	return grouped(complaints, remedy, func(n int) string {
 		return count(n, "AMI") + " could not be removed: AWS did not confirm the deregistration."
 	})
@@ -115,8 +117,8 @@ func (r Run) imageProblems() []problem {
 func (r Run) snapshotProblems() []problem {
 	var problems []problem
 	for _, region := range r.Regions {
-		remedy := or(advice, "See whether they are still there, because they cost money: aws ec2 delete-snapshot --region "+
-			neutral(region.Region)+" --snapshot-id SNAPSHOT_ID deletes one.")
+		remedy := adviceOr("See whether they are still there. If they are, and their image is gone, they only cost money: "+
+			"aws ec2 delete-snapshot --region "+neutral(region.Region)+" --snapshot-id SNAPSHOT_ID deletes one.", toDelete)
 		problems = append(problems, grouped(region.failedSnapshots(), remedy, func(n int) string {
 			return fmt.Sprintf("%s in %s could not be deleted: AWS did not confirm it.", count(n, "snapshot"), neutral(region.Region))
 		})...)
@@ -150,7 +152,7 @@ func (r Run) unknownProblems() []problem {
 	lookups := slices.SortedFunc(maps.Keys(images), func(a, b string) int {
 		return cmp.Or(images[b]-images[a], strings.Compare(a, b))
 	})
-	remedy := or(advice, "The next run looks again. If the lookup fails again, begin with the error.")
+	remedy := adviceOr("The next run looks again. If the lookup fails again, begin with the error.", whatWasDenied)
 	var complaints []complaint
 	stayed := map[string]int{}
 	for _, lookup := range lookups {
@@ -160,7 +162,7 @@ func (r Run) unknownProblems() []problem {
 	problems := grouped(complaints, remedy, func(int) string { return "" })
 	for i := range problems {
 		p := &problems[i]
-		p.what = count(stayed[p.todo], "stale AMI") + " stayed: a lookup failed, so it is not known whether anything uses them."
+		p.what = count(stayed[p.todo], "stale AMI") + " stayed: a lookup failed, so non-use is not proven."
 		if more := len(p.cases) - mostLookups; more > 0 {
 			p.cases = append(p.cases[:mostLookups], problemCase{count(more, "more error") + " of this kind", []string{"and"}})
 		}

@@ -54,7 +54,7 @@ type PlannedSnapshot struct {
 	SnapshotID string          `json:"snapshotId"`
 	SizeGiB    int64           `json:"sizeGiB"`
 	Verdict    SnapshotVerdict `json:"verdict"`
-	Detail     string          `json:"detail"` // Why it is kept, or with which other image it goes.
+	Detail     string          `json:"detail"` // Why it is kept, or the image with which it goes, if that is another.
 }
 
 // SnapshotVerdict is what is to happen to a snapshot.
@@ -104,7 +104,7 @@ func newImage(v retention.Verdict) Image {
 		if s.Delete {
 			planned.Verdict = DeleteSnapshot
 			if s.LastImageID != v.Image.ID {
-				planned.Detail = "shared: goes with " + s.LastImageID
+				planned.Detail = "shared with " + s.LastImageID
 			}
 		}
 		image.Snapshots = append(image.Snapshots, planned)

@@ -119,7 +119,7 @@ func ordinary() (retention.Plan, []ami.Outcome) {
 	verdicts = append(verdicts, keptMany(300, 1, "protected", "deregistration protection: enabled-with-cooldown")...)
 	return plan("eu-west-1", verdicts...), []ami.Outcome{
 		outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, ""), result(2, ami.SnapshotDeleted, "")),
-		outcome(2, ami.Deregistered, "", result(3, ami.SnapshotKept, "shared: goes with "+id("ami", 3)),
+		outcome(2, ami.Deregistered, "", result(3, ami.SnapshotDeleted, ""),
 			result(4, ami.SnapshotKept, "tagged ami-janitor:keep")),
 		outcome(3, ami.Deregistered, "", result(3, ami.SnapshotDeleted, "")),
 		outcome(4, ami.Deregistered, ""),
@@ -154,38 +154,44 @@ func situations() map[string]report.Run {
 		outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, ""), result(2, ami.SnapshotFailed,
 			"operation error EC2: DeleteSnapshot, https response error StatusCode: 400, api error InvalidSnapshot.InUse: "+
 				"The snapshot snap-00000002example is currently in use by ami-00000099example")),
-		outcome(2, ami.Failed, denial, result(3, ami.SnapshotKept, "its image was not deregistered")),
-		outcome(3, ami.Failed, denial, result(4, ami.SnapshotKept, "its image was not deregistered")),
-		outcome(4, ami.Failed, "api error InternalError: An internal error has occurred"),
-		outcome(5, ami.Skipped, "launched since the plan was made"),
+		outcome(2, ami.Failed, denial, result(3, ami.SnapshotKept, "left alone: its image was not removed by this run")),
+		outcome(3, ami.Failed, denial, result(4, ami.SnapshotKept, "left alone: its image was not removed by this run")),
+		outcome(4, ami.Failed, "may or may not be deregistered: connection reset by peer",
+			result(5, ami.SnapshotFailed, "it is not known whether it went with "+id("ami", 4))),
+		outcome(5, ami.Skipped, "gone before this run came to it: InvalidAMIID.Unavailable: The image ID 'ami-00000005example' is no longer available"),
 	}))
 
 	all["finished an earlier run"] = newRun(false, report.NewRegion(plan("eu-west-1", stale(1, "web-2025-11-02", goes(1, 8, 1))),
-		[]ami.Outcome{outcome(1, ami.Skipped, "already deregistered", result(1, ami.SnapshotDeleted, ""))}))
+		[]ami.Outcome{outcome(1, ami.Skipped, "gone before this run came to it: InvalidAMIID.Unavailable", result(1, ami.SnapshotDeleted, ""))}))
 
 	all["region failed"] = newRun(false,
 		report.NewRegion(plan("eu-west-1", stale(1, "web-2025-11-02", goes(1, 8, 1))),
 			[]ami.Outcome{outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, ""))}),
-		report.FailedRegion("123456789012", "ap-east-1", errors.New("listing images: operation error EC2: DescribeImages, "+
-			"https response error StatusCode: 401, api error AuthFailure: AWS was not able to validate the provided access credentials")),
+		report.FailedRegion("123456789012", "ap-east-1", errors.New("listing images: "+
+			"AuthFailure: AWS was not able to validate the provided access credentials")),
 	)
 	all["every region failed"] = newRun(false,
 		report.FailedRegion("", "eu-west-1", errors.New("operation error STS: GetCallerIdentity, exceeded maximum number "+
 			"of attempts, 3, dial tcp: lookup sts.eu-west-1.amazonaws.com: no such host")))
 
-	unknownUse := keptMany(1, 8, "unknown-use", "launch-templates: operation error EC2: DescribeLaunchTemplateVersions, "+
-		"api error UnauthorizedOperation: You are not authorized to perform this operation.")
-	unknownUse = append(unknownUse, keptMany(9, 2, "unknown-use", "references: api error RequestLimitExceeded: Request limit exceeded.")...)
+	unknownUse := keptMany(1, 8, "unknown-use", "references: UnauthorizedOperation: You are not authorized to "+
+		"perform this operation. User: arn:aws:sts::123456789012:assumed-role/ami-janitor/run is not authorized to perform: "+
+		"ec2:DescribeImageReferences because no identity-based policy allows the ec2:DescribeImageReferences action")
+	unknownUse = append(unknownUse, keptMany(9, 2, "unknown-use", "references: RequestLimitExceeded: Request limit exceeded.")...)
 	all["everything unknown"] = newRun(false, report.NewRegion(plan("eu-west-1", unknownUse...), nil))
 
 	late := make([]retention.Verdict, 30)
 	for i := range late {
 		late[i] = stale(i+1, fmt.Sprintf("web-build-%d", i+1), goes(i+1, 8, i+1))
 	}
-	all["time ran out"] = newRun(false, report.NewRegion(plan("eu-west-1", late...), []ami.Outcome{
+	results := []ami.Outcome{
 		outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, "")),
 		outcome(2, ami.Deregistered, "", result(2, ami.SnapshotDeleted, "")),
-	}))
+	}
+	for n := 3; n <= 25; n++ {
+		results = append(results, outcome(n, ami.Skipped, "not reached before the time of this run was up; the next run will find it again"))
+	}
+	all["time ran out"] = newRun(false, report.NewRegion(plan("eu-west-1", late...), results))
 
 	all["nasty names"] = newRun(false, report.NewRegion(plan("eu-west-1",
 		stale(1, nasty, goes(1, 8, 1)), stale(2, nasty), deferred(3, nasty)),

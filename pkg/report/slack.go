@@ -51,7 +51,7 @@ func Slack(r Run) []byte {
 	return mustMarshal(notification{
 		Version: "1.0",
 		Source:  "custom",
-		ID:      clip(printable(r.Run), slackKeyword),
+		ID:      clip(Printable(r.Run), slackKeyword),
 		Content: content{
 			TextType:    "client-markdown",
 			Title:       title,

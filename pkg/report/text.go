@@ -180,7 +180,7 @@ func (r Run) writeRemoved(p *page) {
 	}
 	p.headingOf("Removed", r.Totals.Deregistered)
 	p.paragraph(fmt.Sprintf("Deregistered on %s by run %s, the stalest first. %s",
-		day(r.FinishedAt), printable(r.Run), r.nothingFound()))
+		day(r.FinishedAt), Printable(r.Run), r.nothingFound()))
 	r.writeImages(p, removed)
 	r.writeRestore(p)
 }
@@ -256,7 +256,11 @@ func writeSnapshots(p *page, image Image) {
 		gib[s.phrase] += sizes[s.id]
 	}
 	for _, phrase := range phrases {
-		p.detail(fmt.Sprintf("%s: %s (%s GiB)", phrase, list(ids[phrase]), thousands(gib[phrase])))
+		size := ""
+		if gib[phrase] > 0 {
+			size = fmt.Sprintf(" (%s GiB)", thousands(gib[phrase]))
+		}
+		p.detail(phrase + ": " + list(ids[phrase]) + size)
 	}
 }
 
@@ -273,17 +277,21 @@ func (i Image) snapshotPhrases() []snapshotPhrase {
 			case s.Verdict == KeepSnapshot:
 				phrase = because("Snapshots that would stay", s.Detail)
 			case s.Detail != "":
-				phrase = because("Snapshots that would go later in the run", s.Detail)
+				phrase = because("Snapshots that would go with a later image", s.Detail)
 			}
 			phrases = append(phrases, snapshotPhrase{s.SnapshotID, phrase})
 		}
 		return phrases
 	}
+	plan := map[string]string{}
+	for _, s := range i.Snapshots {
+		plan[s.SnapshotID] = s.Detail
+	}
 	for _, s := range i.Outcome.Snapshots {
 		phrase := "Snapshots not confirmed as deleted, see above"
 		switch s.Status {
 		case ami.SnapshotDeleted:
-			phrase = "Snapshots deleted"
+			phrase = because("Snapshots deleted", cmp.Or(plan[s.SnapshotID], s.Detail))
 		case ami.SnapshotKept:
 			phrase = because("Snapshots left", s.Detail)
 		}
@@ -324,9 +332,9 @@ func (r Run) writeSkipped(p *page) {
 		return
 	}
 	p.headingOf("Skipped", r.Totals.Skipped)
-	p.paragraph("They were due, but were not deregistered. The next run judges them again.")
+	p.paragraph("Due, but not deregistered by this run. The next run judges what is left.")
 	for _, group := range r.skippedByFault() {
-		p.paragraph("Why: " + cmp.Or(faultText(group.fault), "no reason was given") + ". " + advice(group.fault))
+		p.paragraph("Why: " + cmp.Or(faultText(group.fault), "no reason was given") + ". " + advice(group.fault, toDeregister))
 		for _, image := range group.images[:min(mostListed, len(group.images))] {
 			p.item(image)
 		}
@@ -416,12 +424,12 @@ func (r Run) kept() []keptReason {
 
 func (r Run) writeAbout(p *page) {
 	p.heading("About this run")
-	p.paragraph(fmt.Sprintf("Run %s of AMI Janitor %s, %s, %s to %s.", printable(r.Run), printable(r.Version),
+	p.paragraph(fmt.Sprintf("Run %s of AMI Janitor %s, %s, %s to %s.", Printable(r.Run), Printable(r.Version),
 		day(r.StartedAt), minute(r.StartedAt), minute(r.FinishedAt)))
-	p.paragraph("Policy: " + printable(r.PolicySentence))
+	p.paragraph("Policy: " + Printable(r.PolicySentence))
 	p.paragraph(r.lookedUp())
 	if len(r.Sources.SwitchedOff) > 0 {
-		p.paragraph("Switched off, and so not part of the proof: " + printable(list(r.Sources.SwitchedOff)) + ".")
+		p.paragraph("Switched off, and so not part of the proof: " + Printable(list(r.Sources.SwitchedOff)) + ".")
 	}
 	p.paragraph("Not looked up by any source yet: " + list(uncovered) + ". Tag images that are used only there " +
 		"ami-janitor:keep=true.")
@@ -434,7 +442,7 @@ func (r Run) lookedUp() string {
 	case len(r.Sources.LookedUp) == 0:
 		return "Use was not looked up in any source."
 	default:
-		return "Use was looked up in: " + printable(list(r.Sources.LookedUp)) + "."
+		return "Use was looked up in: " + Printable(list(r.Sources.LookedUp)) + "."
 	}
 }
 

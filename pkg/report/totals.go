@@ -69,7 +69,7 @@ func (g Region) skipUnreached() {
 			image.Outcome = &ami.Outcome{
 				ImageID:   image.ImageID,
 				Status:    ami.Skipped,
-				Error:     "the run ended before this image was reached",
+				Error:     "not reached before the run ended",
 				Snapshots: []ami.SnapshotResult{},
 			}
 		}

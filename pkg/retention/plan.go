@@ -18,7 +18,7 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 	copied := copies(inventories)
 	for _, inventory := range inventories {
 		d := p.docket(inventory, copied, nil, now)
-		for _, v := range d.judge(inventory.Images, factRules) {
+		for _, v := range d.judge(inventory.Images, nil) {
 			if v.Decision == Deregister {
 				candidates[inventory.Region] = append(candidates[inventory.Region], v.Image)
 			}
@@ -32,10 +32,9 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []Plan {
 	plans := make([]Plan, len(inventories))
 	copied := copies(inventories)
-	rules := slices.Concat(factRules, evidenceRules)
 	for i, inventory := range inventories {
 		d := p.docket(inventory, copied, evidence[inventory.Region], now)
-		plans[i] = Plan{Account: inventory.Account, Region: inventory.Region, Verdicts: d.judge(inventory.Images, rules)}
+		plans[i] = Plan{Account: inventory.Account, Region: inventory.Region, Verdicts: d.judge(inventory.Images, evidenceRules)}
 	}
 	p.deferOverCap(plans)
 	for i, inventory := range inventories {
@@ -69,11 +68,12 @@ func (p Policy) docket(inventory ami.Inventory, copied map[string]ami.Image, evi
 	return d
 }
 
-// judge lets every rule speak on every image. The verdicts come stalest first.
-func (d *docket) judge(images []ami.Image, rules []keepRule) []Verdict {
+// judge lets the rules speak on every image: those of the facts, and the given ones on what these do not keep. The
+// verdicts come stalest first.
+func (d *docket) judge(images []ami.Image, further []keepRule) []Verdict {
 	verdicts := make([]Verdict, len(images))
 	for i := range images {
-		verdicts[i] = d.verdict(&images[i], rules)
+		verdicts[i] = d.verdict(&images[i], further)
 	}
 	slices.SortFunc(verdicts, func(a, b Verdict) int {
 		return byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID)
@@ -81,18 +81,27 @@ func (d *docket) judge(images []ami.Image, rules []keepRule) []Verdict {
 	return verdicts
 }
 
-func (d *docket) verdict(image *ami.Image, rules []keepRule) Verdict {
+func (d *docket) verdict(image *ami.Image, further []keepRule) Verdict {
 	v := Verdict{Image: *image, Decision: Keep, LastUse: d.lastUse(image).at}
-	for _, rule := range rules {
-		if detail := rule.speak(d, image); detail != "" {
-			v.Reasons = append(v.Reasons, Reason{rule.Code, detail})
-		}
+	if v.Reasons = d.hear(factRules, image); len(v.Reasons) == 0 {
+		v.Reasons = d.hear(further, image)
 	}
 	if len(v.Reasons) == 0 {
 		v.Decision = Deregister
 		v.Reasons = []Reason{d.whyStale(image)}
 	}
 	return v
+}
+
+// hear returns what the rules have to say for an image.
+func (d *docket) hear(rules []keepRule, image *ami.Image) []Reason {
+	var reasons []Reason
+	for _, rule := range rules {
+		if detail := rule.speak(d, image); detail != "" {
+			reasons = append(reasons, Reason{rule.Code, detail})
+		}
+	}
+	return reasons
 }
 
 func (d *docket) whyStale(image *ami.Image) Reason {

@@ -41,7 +41,7 @@ var factRules = []keepRule{
 	{Rule{"snapshot-locked", "has a locked snapshot, which would be left behind"}, snapshotLocked},
 }
 
-// evidenceRules are the keep rules that need evidence of use.
+// evidenceRules are the keep rules that need evidence of use, which is collected of candidates alone.
 var evidenceRules = []keepRule{
 	{Rule{"shared", "may be launched by other accounts"}, shared},
 	{Rule{"in-use", "is in use"}, inUse},

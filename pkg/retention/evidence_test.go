@@ -1,0 +1,80 @@
+package retention_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// C1: evidence that is missing, or not complete, is no proof that an image is not used.
+func TestEvidence(t *testing.T) {
+	gap := ami.Gap{Source: "references", Err: "UnauthorizedOperation: no"}
+	instance := ami.Reference{Source: "references", Type: "ec2:Instance", ARN: "arn:aws:ec2:eu-west-1:123456789012:instance/i-1"}
+	for name, test := range evidenceCases(gap, instance) {
+		t.Run(name, func(t *testing.T) {
+			plans := policy().Plan([]ami.Inventory{inventory(region, idle(subject))}, test.evidence, now)
+			v := verdicts(plans)[subject]
+			want := retention.Keep
+			if len(test.kept) == 0 {
+				want = retention.Deregister
+				test.kept = []retention.Code{"stale"}
+			}
+			if v.Decision != want || !slices.Equal(codes(v), test.kept) {
+				t.Errorf("%s because of %v, want %s because of %v", v.Decision, v.Reasons, want, test.kept)
+			}
+			if !strings.Contains(details(v), test.says) {
+				t.Errorf("reasons %q do not say %q", v.Reasons, test.says)
+			}
+		})
+	}
+}
+
+type evidenceCase struct {
+	evidence map[string]ami.Evidence
+	kept     []retention.Code // Empty if the image goes.
+	says     string
+}
+
+func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase {
+	found := func(f ami.Finding) map[string]ami.Evidence {
+		return map[string]ami.Evidence{region: {subject: f}}
+	}
+	second := ami.Reference{ARN: "arn:2"}
+	many := []ami.Reference{instance, second, {ARN: "arn:3"}, {ARN: "arn:4"}, {ARN: "arn:5"}}
+	return map[string]evidenceCase{
+		"proven_unused_goes":                    {evidence: found(ami.Finding{Use: ami.Unused})},
+		"C1_no_evidence_at_all_removes_nothing": {kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
+		"C1_an_image_without_an_entry_stays":    {evidence: map[string]ami.Evidence{region: {"ami-2": {Use: ami.Unused}}}, kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
+		"C1_evidence_of_another_region_is_none": {evidence: map[string]ami.Evidence{"us-east-1": {subject: {Use: ami.Unused}}}, kept: []retention.Code{"unknown-use"}},
+		"C1_an_empty_finding_is_unknown":        {evidence: found(ami.Finding{}), kept: []retention.Code{"unknown-use"}},
+		"C1_unknown_with_a_gap_names_it":        {evidence: found(ami.Finding{Gaps: []ami.Gap{gap}}), kept: []retention.Code{"unknown-use"}, says: "references: UnauthorizedOperation: no"},
+		"C1_unused_with_a_gap_is_not_unused":    {evidence: found(ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{gap}}), kept: []retention.Code{"unknown-use"}, says: "references: UnauthorizedOperation: no"},
+		"C1_a_use_nobody_knows_is_no_proof":     {evidence: found(ami.Finding{Use: ami.Use(42)}), kept: []retention.Code{"unknown-use"}},
+		"C1_a_negative_use_is_no_proof":         {evidence: found(ami.Finding{Use: ami.Use(-1)}), kept: []retention.Code{"unknown-use"}},
+		"used_names_what_uses_it":               {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance}}), kept: []retention.Code{"in-use"}, says: "named by " + instance.ARN},
+		"used_by_many_counts_the_rest":          {evidence: found(ami.Finding{Use: ami.Used, References: many}), kept: []retention.Code{"in-use"}, says: "arn:2, arn:3 and 2 more"},
+		"used_without_references_stays":         {evidence: found(ami.Finding{Use: ami.Used}), kept: []retention.Code{"in-use"}, says: "something names it"},
+		"used_with_a_gap_is_used":               {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance}, Gaps: []ami.Gap{gap}}), kept: []retention.Code{"in-use"}},
+		"unused_with_references_stays":          {evidence: found(ami.Finding{Use: ami.Unused, References: []ami.Reference{instance}}), kept: []retention.Code{"in-use"}},
+		"unused_but_shared_stays":               {evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"account 999999999999"}}), kept: []retention.Code{"shared"}, says: "shared with account 999999999999"},
+		"shared_and_used_says_both":             {evidence: found(ami.Finding{Use: ami.Used, SharedWith: []string{"all"}, References: []ami.Reference{instance}}), kept: []retention.Code{"shared", "in-use"}},
+		"shared_with_many_counts_the_rest":      {evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"a", "b", "c", "d"}}), kept: []retention.Code{"shared"}, says: "shared with a, b, c and 1 more"},
+	}
+}
+
+// What the facts keep is not looked up, and that it was not is no reason of its own: the digest would call every image
+// of the account one whose use could not be ruled out.
+func TestWhatTheFactsKeepIsNotCalledUnknown(t *testing.T) {
+	here := inventory(region, idle(subject), idle("ami-2", tagged("ami-janitor:keep", "")))
+	p := policy()
+	candidates := inventory(region, p.Candidates([]ami.Inventory{here}, now)[region]...)
+	v := verdicts(p.Plan([]ami.Inventory{here}, unused(candidates), now))["ami-2"]
+	if diff := cmp.Diff([]retention.Code{"keep-tag"}, codes(v)); diff != "" {
+		t.Errorf("reasons (-want +got):\n%s", diff)
+	}
+}

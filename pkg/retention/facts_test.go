@@ -1,0 +1,346 @@
+package retention_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// factCase is a case of a rule that needs no evidence. Everything but what it names is an image that goes.
+type factCase struct {
+	image     []func(*ami.Image)
+	policy    func(*retention.Policy)
+	snapshots []ami.Snapshot
+	others    []ami.Image // Further images of the region.
+	elsewhere []ami.Image // Images of another region.
+	account   string      // Of the inventory; the usual one if empty.
+
+	kept   retention.Code // The one rule that keeps the image; empty if it goes.
+	says   string         // A part of what the verdict says.
+	unsaid string         // What the verdict does not say.
+}
+
+func with(changes ...func(*ami.Image)) []func(*ami.Image) { return changes }
+
+func protection(value string) []func(*ami.Image) {
+	return with(func(i *ami.Image) { i.Protection = value })
+}
+
+func names(t testing.TB, globs string) retention.Names {
+	t.Helper()
+	var n retention.Names
+	if err := n.UnmarshalText([]byte(globs)); err != nil {
+		t.Fatalf("names %q: %v", globs, err)
+	}
+	return n
+}
+
+func tags(t testing.TB, list string) retention.Tags {
+	t.Helper()
+	var matches retention.Tags
+	if err := matches.UnmarshalText([]byte(list)); err != nil {
+		t.Fatalf("tags %q: %v", list, err)
+	}
+	return matches
+}
+
+func factCases(t testing.TB) map[string]factCase {
+	only := func(list string) func(*retention.Policy) {
+		return func(p *retention.Policy) { p.OnlyTags = tags(t, list) }
+	}
+	keep := func(list string) func(*retention.Policy) {
+		return func(p *retention.Policy) { p.KeepTags = tags(t, list) }
+	}
+	scope := func(globs string) func(*retention.Policy) {
+		return func(p *retention.Policy) { p.Names = names(t, globs) }
+	}
+	day := 24 * time.Hour
+	return map[string]factCase{
+		"an_idle_image_goes":                {says: "last launched 2026-01-27, 300 days ago; the limit is 180 days"},
+		"an_image_never_launched_goes":      {image: with(created(ago(days(91)))), says: "no launch on record; created 2026-08-24, 91 days ago; the limit is 90 days"},
+		"an_image_idle_for_centuries_goes":  {image: with(created(now.AddDate(-500, 0, 0)))},
+		"one_snapshot_of_unknown_size_goes": {image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1"}}},
+
+		// C19: the owner.
+		"an_image_of_another_account_stays":                    {image: with(func(i *ami.Image) { i.OwnerID = "999999999999" }), kept: "not-owned", says: "owned by account 999999999999"},
+		"an_image_without_an_owner_stays":                      {image: with(func(i *ami.Image) { i.OwnerID = "" }), kept: "not-owned", says: "its owner is not known"},
+		"an_image_without_an_owner_is_not_an_unknown_accounts": {image: with(func(i *ami.Image) { i.OwnerID = "" }), account: "-", kept: "not-owned"},
+
+		// States, C16: a disabled image is seen, and stays.
+		"a_pending_image_stays":             {image: with(func(i *ami.Image) { i.State = "pending" }), kept: "not-available", says: "in state pending"},
+		"a_failed_image_stays":              {image: with(func(i *ami.Image) { i.State = "failed" }), kept: "not-available", says: "failed"},
+		"C16_a_disabled_image_stays":        {image: with(func(i *ami.Image) { i.State = "disabled" }), kept: "not-available", says: "disabled"},
+		"a_state_nobody_knows_stays":        {image: with(func(i *ami.Image) { i.State = "hibernating" }), kept: "not-available", says: "hibernating"},
+		"a_state_is_compared_with_its_case": {image: with(func(i *ami.Image) { i.State = "Available" }), kept: "not-available"},
+		"no_state_stays":                    {image: with(func(i *ami.Image) { i.State = "" }), kept: "not-available", says: "its state is not known"},
+
+		// C11: dates.
+		"C11_an_unreadable_creation_date_stays": {
+			image: with(func(i *ami.Image) { i.CreatedAt, i.Unreadable = time.Time{}, []string{`creation date "yesterday"`} }),
+			kept:  "unreadable", says: `creation date "yesterday"`, unsaid: "no creation date",
+		},
+		"C11_no_creation_date_stays":               {image: with(func(i *ami.Image) { i.CreatedAt = time.Time{} }), kept: "unreadable", says: "no creation date"},
+		"C11_no_date_at_all_stays":                 {image: with(created(time.Time{})), kept: "unreadable", says: "no creation date"},
+		"C11_an_unreadable_last_launch_stays":      {image: with(created(ago(days(400))), func(i *ami.Image) { i.Unreadable = []string{`last launched time "x"`} }), kept: "unreadable"},
+		"every_unreadable_fact_is_said":            {image: with(func(i *ami.Image) { i.Unreadable = []string{"this", "that"} }), kept: "unreadable", says: "this; that"},
+		"C11_a_creation_date_in_the_future_stays":  {image: with(created(now.Add(1))), kept: "future-dated", says: "created 2026-11-23T02:00:00Z, which is in the future"},
+		"C11_a_launch_in_the_future_stays":         {image: with(launched(now.Add(day))), kept: "future-dated", says: "last launched 2026-11-24T02:00:00Z"},
+		"C11_a_far_future_stays":                   {image: with(created(now.AddDate(5000, 0, 0))), kept: "future-dated"},
+		"an_image_created_this_moment_is_new":      {image: with(created(now)), kept: "recently-used", says: "0 days ago"},
+		"a_launch_before_the_creation_is_no_fault": {image: with(func(i *ami.Image) { i.CreatedAt, i.LastLaunchedAt = ago(days(300)), ago(days(400)) }), says: "created"},
+
+		// C20 and the cooldown: only "disabled" and an absent value allow a deregistration.
+		"C20_an_absent_protection_is_none":       {image: protection("")},
+		"disabled_is_no_protection":              {image: protection("disabled")},
+		"cooldown_counts_as_protected":           {image: protection("disabled after 2026-11-24T02:00:00.000Z"), kept: "protected", says: "disabled after 2026-11-24"},
+		"a_past_cooldown_counts_as_protected":    {image: protection("disabled after 2020-01-01T00:00:00.000Z"), kept: "protected"},
+		"enabled_with_cooldown_is_protected":     {image: protection("enabled-with-cooldown"), kept: "protected", says: "enabled-with-cooldown"},
+		"enabled_without_cooldown_is_protected":  {image: protection("enabled-without-cooldown"), kept: "protected"},
+		"another_spelling_counts_as_protected":   {image: protection("Disabled"), kept: "protected"},
+		"disabled_with_a_blank_is_protected":     {image: protection("disabled "), kept: "protected"},
+		"a_value_nobody_knows_counts_as_protect": {image: protection("perhaps"), kept: "protected"},
+
+		// Managed images. C21: AWS Backup is known by its tags and by its name.
+		"C21_backup_by_the_tag_of_its_source":    {image: with(tagged("aws:backup:source-resource", "i-1")), kept: "managed", says: "AWS Backup: delete its recovery point"},
+		"C21_backup_by_the_tag_of_its_copies":    {image: with(tagged("AWSBackupManagedResource", "")), kept: "managed", says: "AWS Backup"},
+		"C21_backup_by_its_name":                 {image: with(named("AwsBackup_i-0123456789abcdef0_b8d1a1f2-0000-4000-8000-000000000000")), kept: "managed", says: "AWS Backup (its name)"},
+		"lifecycle_manager_by_its_system_tag":    {image: with(tagged("aws:dlm:lifecycle-policy-id", "policy-1")), kept: "managed", says: "Data Lifecycle Manager"},
+		"lifecycle_manager_by_its_user_tag":      {image: with(tagged("dlm:managed", "true")), kept: "managed", says: "Data Lifecycle Manager"},
+		"lifecycle_manager_by_its_name":          {image: with(named("DLM_policy-0123456789abcdef0_i-0123456789abcdef0_2026-01-01")), kept: "managed", says: "(its name)"},
+		"image_builder_by_created_by":            {image: with(tagged("CreatedBy", "EC2 Image Builder")), kept: "managed", says: "EC2 Image Builder"},
+		"image_builder_by_its_arn":               {image: with(tagged("Ec2ImageBuilderArn", "arn:aws:imagebuilder:…")), kept: "managed", says: "EC2 Image Builder"},
+		"fast_launch_by_created_by":              {image: with(tagged("CreatedBy", "EC2 Fast Launch")), kept: "managed", says: "EC2 Fast Launch"},
+		"created_by_a_person_is_not_managed":     {image: with(tagged("CreatedBy", "alice"))},
+		"created_by_nobody_is_not_managed":       {image: with(tagged("CreatedBy", ""))},
+		"disaster_recovery":                      {image: with(tagged("AWSElasticDisasterRecoveryManaged", "drs.amazonaws.com")), kept: "managed", says: "Elastic Disaster Recovery"},
+		"application_migration":                  {image: with(tagged("AWSApplicationMigrationServiceManaged", "mgn.amazonaws.com")), kept: "managed", says: "Application Migration Service"},
+		"rds_custom":                             {image: with(tagged("AWSRDSCustom", "custom-oracle")), kept: "managed", says: "RDS Custom"},
+		"vss":                                    {image: with(tagged("AwsVssConfig", "")), kept: "managed", says: "AWS VSS"},
+		"ebs_csi_by_cluster":                     {image: with(tagged("ebs.csi.aws.com/cluster", "true")), kept: "managed", says: "EBS CSI"},
+		"ebs_csi_by_volume_snapshot":             {image: with(tagged("CSIVolumeSnapshotName", "x")), kept: "managed", says: "EBS CSI"},
+		"eks":                                    {image: with(tagged("eks:eks-cluster-name", "x")), kept: "managed", says: "Amazon EKS"},
+		"any_tag_of_an_aws_service_is_a_manager": {image: with(tagged("aws:servicecatalog:provisioningPrincipalArn", "x")), kept: "managed", says: "tag aws:servicecatalog:"},
+		"cloudformation_is_not_a_manager":        {image: with(tagged("aws:cloudformation:stack-name", "x"))},
+		"a_person_can_write_nearly_the_same_tag": {image: with(tagged("awsbackup", "x"), tagged("my:aws:backup:x", ""))},
+		"an_aws_alias_is_a_manager":              {image: with(func(i *ami.Image) { i.OwnerAlias = "aws-backup-vault" }), kept: "managed", says: "aws-backup-vault"},
+		"a_marketplace_code_is_a_manager":        {image: with(func(i *ami.Image) { i.Marketplace = true }), kept: "managed", says: "Marketplace"},
+		"a_name_that_only_mentions_backup_goes":  {image: with(named("my AwsBackup_copy"))},
+
+		"a_public_image_stays": {image: with(func(i *ami.Image) { i.Public = true }), kept: "public", says: "everyone may launch it"},
+
+		// Keep tags. C4: keys and values are compared one by one, as wholes.
+		"the_keep_tag_keeps":                           {image: with(tagged("ami-janitor:keep", "true")), kept: "keep-tag", says: "tagged ami-janitor:keep"},
+		"the_keep_tag_keeps_without_a_value":           {image: with(tagged("ami-janitor:keep", "")), kept: "keep-tag"},
+		"the_keep_tag_keeps_with_any_value":            {image: with(tagged("ami-janitor:keep", "no, really")), kept: "keep-tag"},
+		"the_keep_tag_keeps_with_a_blank_after_false":  {image: with(tagged("ami-janitor:keep", "false ")), kept: "keep-tag"},
+		"a_keep_tag_of_false_does_not_keep":            {image: with(tagged("ami-janitor:keep", "false"))},
+		"a_keep_tag_of_FALSE_does_not_keep":            {image: with(tagged("ami-janitor:keep", "FALSE"))},
+		"the_keep_tag_keeps_in_any_case":               {image: with(tagged("AMI-Janitor:Keep", "yes")), kept: "keep-tag", says: "tagged AMI-Janitor:Keep"},
+		"one_keep_tag_of_two_keeps":                    {image: with(tagged("AMI-JANITOR:KEEP", "false"), tagged("ami-janitor:keep", "1")), kept: "keep-tag"},
+		"a_longer_key_is_not_the_keep_tag":             {image: with(tagged("ami-janitor:keep2", "true"))},
+		"a_configured_key_keeps":                       {image: with(tagged("pinned", "")), policy: keep("pinned"), kept: "keep-tag", says: "tagged pinned"},
+		"C4_the_second_of_two_configured_tags_keeps":   {image: with(tagged("b", "2")), policy: keep("a=1,b=2"), kept: "keep-tag", says: "tagged b=2"},
+		"C4_another_value_does_not_keep":               {image: with(tagged("env", "production")), policy: keep("env=prod")},
+		"C4_two_tags_do_not_make_a_match":              {image: with(tagged("env", "dev"), tagged("tier", "prod")), policy: keep("env=prod")},
+		"a_configured_tag_is_compared_with_its_case":   {image: with(tagged("Env", "prod")), policy: keep("env=prod")},
+		"a_configured_empty_value_is_a_value":          {image: with(tagged("env", "prod")), policy: keep("env=")},
+		"a_configured_empty_value_keeps_its_like":      {image: with(tagged("env", "")), policy: keep("env="), kept: "keep-tag"},
+		"a_configured_value_may_hold_an_equals_sign":   {image: with(tagged("a", "b=c")), policy: keep("a=b=c"), kept: "keep-tag"},
+		"the_keep_tag_is_honoured_beside_configured":   {image: with(tagged("ami-janitor:keep", "")), policy: keep("pinned"), kept: "keep-tag"},
+		"a_configured_keep_tag_wins_over_its_false":    {image: with(tagged("ami-janitor:keep", "false")), policy: keep("ami-janitor:keep"), kept: "keep-tag"},
+		"C4_an_image_without_tags_is_judged_like_any":  {image: with(func(i *ami.Image) { i.Tags = nil }), policy: keep("pinned")},
+		"C4_an_image_without_tags_is_not_in_tag_scope": {image: with(func(i *ami.Image) { i.Tags = nil }), policy: only("team"), kept: "out-of-scope"},
+
+		// The tag of a limit.
+		"a_shorter_limit_of_its_own_counts":                 {image: with(created(ago(days(31))), tagged("ami-janitor:stale-after", "30d")), says: "the limit is 30 days"},
+		"a_longer_limit_of_its_own_counts":                  {image: with(tagged("ami-janitor:stale-after", "365d")), kept: "recently-used"},
+		"a_limit_of_the_floor_counts":                       {image: with(created(ago(days(8))), tagged("ami-janitor:stale-after", "7d")), says: "the limit is 7 days"},
+		"a_limit_below_the_floor_stays":                     {image: with(tagged("ami-janitor:stale-after", "6d")), kept: "unreadable-tag", says: `ami-janitor:stale-after: "6d" is below the floor of 7d`},
+		"a_limit_of_nothing_stays":                          {image: with(tagged("ami-janitor:stale-after", "0d")), kept: "unreadable-tag"},
+		"an_empty_limit_stays":                              {image: with(tagged("ami-janitor:stale-after", "")), kept: "unreadable-tag", says: `"" is not a number of days`},
+		"an_unreadable_limit_stays":                         {image: with(tagged("ami-janitor:stale-after", "30 days")), kept: "unreadable-tag", says: `"30 days"`},
+		"a_limit_in_weeks_stays":                            {image: with(tagged("ami-janitor:stale-after", "4w")), kept: "unreadable-tag"},
+		"a_negative_limit_stays":                            {image: with(tagged("ami-janitor:stale-after", "-30d")), kept: "unreadable-tag"},
+		"a_limit_too_long_to_count_stays":                   {image: with(tagged("ami-janitor:stale-after", "99999999999d")), kept: "unreadable-tag"},
+		"a_limit_of_a_century_keeps":                        {image: with(tagged("ami-janitor:stale-after", "36500d")), kept: "recently-used"},
+		"a_new_image_with_an_unreadable_limit_stays_for_it": {image: with(created(now), tagged("ami-janitor:stale-after", "x")), kept: "unreadable-tag"},
+
+		// The tag of a restore.
+		"a_restore_is_a_use":                 {image: with(tagged("ami-janitor:restored", "2026-10-01")), kept: "recently-used", says: "restored 2026-10-01, 53 days ago"},
+		"a_restore_to_the_second_is_a_use":   {image: with(tagged("ami-janitor:restored", "2026-10-01T12:00:00+02:00")), kept: "recently-used", says: "restored 2026-10-01"},
+		"an_old_restore_does_not_keep":       {image: with(tagged("ami-janitor:restored", "2026-02-01")), says: "restored 2026-02-01, 295 days ago"},
+		"a_restore_before_a_launch_is_moot":  {image: with(tagged("ami-janitor:restored", "2020-02-01")), says: "last launched"},
+		"an_unreadable_restore_stays":        {image: with(tagged("ami-janitor:restored", "01.10.2026")), kept: "unreadable-tag", says: `"01.10.2026" is not a date`},
+		"an_empty_restore_stays":             {image: with(tagged("ami-janitor:restored", "")), kept: "unreadable-tag", says: `"" is not a date`},
+		"an_impossible_restore_stays":        {image: with(tagged("ami-janitor:restored", "2026-02-30")), kept: "unreadable-tag"},
+		"a_restore_in_the_future_stays":      {image: with(tagged("ami-janitor:restored", "2026-11-24")), kept: "future-dated", says: "restored"},
+		"two_unreadable_tags_are_both_named": {image: with(tagged("ami-janitor:restored", "x"), tagged("ami-janitor:stale-after", "y")), kept: "unreadable-tag", says: "; ami-janitor:restored"},
+
+		// Scope.
+		"an_image_in_scope_by_tag_is_judged":        {image: with(tagged("team", "a")), policy: only("team=a")},
+		"an_image_of_another_value_is_out_of_scope": {image: with(tagged("team", "b")), policy: only("team=a"), kept: "out-of-scope", says: "its tags do not match team=a"},
+		"one_value_of_a_key_is_enough":              {image: with(tagged("team", "b")), policy: only("team=a,team=b")},
+		"every_key_is_needed":                       {image: with(tagged("team", "a")), policy: only("team=a,env"), kept: "out-of-scope"},
+		"a_key_without_a_value_takes_any":           {image: with(tagged("team", "zzz")), policy: only("team")},
+		"an_image_in_scope_by_name_is_judged":       {policy: scope("gold*")},
+		"a_name_must_match_as_a_whole":              {policy: scope("gold"), kept: "out-of-scope", says: "its name does not match gold"},
+		"a_question_mark_is_one_character":          {policy: scope("golde?")},
+		"a_question_mark_is_not_none":               {policy: scope("golden?"), kept: "out-of-scope"},
+		"a_star_is_also_nothing":                    {policy: scope("golden*")},
+		"a_name_can_be_taken_out":                   {policy: scope("!gold*"), kept: "out-of-scope"},
+		"what_is_not_taken_out_is_judged":           {policy: scope("!silver*")},
+		"taken_out_wins_whatever_the_order":         {policy: scope("!gold*,g*"), kept: "out-of-scope"},
+		"names_are_compared_with_their_case":        {policy: scope("Golden"), kept: "out-of-scope"},
+		"brackets_in_a_glob_are_literal":            {image: with(named("a[bc]d")), policy: scope("a[bc]d")},
+		"brackets_in_a_glob_are_no_class":           {image: with(named("abd")), policy: scope("a[bc]d"), kept: "out-of-scope"},
+		"a_dot_in_a_glob_is_a_dot":                  {image: with(named("aXb")), policy: scope("a.b"), kept: "out-of-scope"},
+		"a_backslash_in_a_glob_is_literal":          {image: with(named(`a\b`)), policy: scope(`a\b`)},
+		"a_star_crosses_slashes_and_lines":          {image: with(named("a/b\nc")), policy: scope("a*c")},
+		"a_glob_taken_out_keeps_its_blank_out":      {policy: scope("! gold*"), kept: "out-of-scope"},
+		"no_name_matches_only_a_star":               {image: with(named("")), policy: scope("?*"), kept: "out-of-scope"},
+
+		// The limits.
+		"idle_exactly_at_the_limit_stays":           {image: with(launched(ago(days(180)))), kept: "recently-used", says: "last launched 2026-05-27, 180 days ago"},
+		"idle_a_nanosecond_longer_goes":             {image: with(launched(ago(days(180) + 1)))},
+		"never_launched_exactly_at_the_limit_stays": {image: with(created(ago(days(90)))), kept: "recently-used", says: "created 2026-08-25, 90 days ago"},
+		"never_launched_a_nanosecond_longer_goes":   {image: with(created(ago(days(90) + 1)))},
+		"a_launched_image_has_the_other_limit":      {image: with(launched(ago(days(100)))), kept: "recently-used"},
+		"a_new_image_launched_long_ago_is_new":      {image: with(func(i *ami.Image) { i.CreatedAt = ago(days(10)) }), kept: "recently-used", says: "created"},
+		"the_floor_holds_against_the_policy": {
+			image: with(launched(ago(days(7)))), policy: func(p *retention.Policy) { p.StaleAfter = 0 }, kept: "recently-used",
+		},
+		"the_floor_holds_against_the_policy_for_never_launched": {
+			image: with(created(ago(days(7)))), policy: func(p *retention.Policy) { p.NeverLaunchedAfter = 0 }, kept: "recently-used",
+		},
+		"the_floor_holds_against_a_negative_limit": {
+			image: with(created(ago(days(7)))), policy: func(p *retention.Policy) { p.NeverLaunchedAfter = limit(-5) }, kept: "recently-used",
+		},
+		"a_nanosecond_beyond_the_floor_goes": {
+			image: with(launched(ago(days(7) + 1))), policy: func(p *retention.Policy) { p.StaleAfter = 0 }, says: "the limit is 7 days",
+		},
+
+		// Copies.
+		"a_recent_copy_is_a_use":                     {others: []ami.Image{idle("ami-2", copyOf(subject), created(ago(days(5))))}, kept: "recently-used", says: "copied as ami-2 2026-11-18, 5 days ago"},
+		"a_recent_copy_in_another_region_is_a_use":   {elsewhere: []ami.Image{idle("ami-2", copyOf(subject), created(ago(days(5))))}, kept: "recently-used", says: "copied as ami-2"},
+		"an_old_copy_is_an_old_use":                  {others: []ami.Image{idle("ami-2", copyOf(subject), created(ago(days(200))))}, says: "copied as ami-2 2026-05-07, 200 days ago; the limit is 180 days"},
+		"the_newest_of_several_copies_counts":        {others: []ami.Image{idle("ami-2", copyOf(subject), created(ago(days(5)))), idle("ami-3", copyOf(subject), created(ago(days(6))))}, kept: "recently-used", says: "ami-2"},
+		"a_launch_of_a_copy_is_no_use_of_its_source": {others: []ami.Image{idle("ami-2", copyOf(subject), launched(now))}},
+		"C11_a_copy_without_a_date_may_be_recent":    {others: []ami.Image{idle("ami-2", copyOf(subject), created(time.Time{})), idle("ami-3", copyOf(subject))}, kept: "unreadable", says: "the creation date of its copy ami-2"},
+		"C11_a_copy_of_the_future_stays":             {others: []ami.Image{idle("ami-2", copyOf(subject), created(now.Add(day)))}, kept: "future-dated", says: "copied as ami-2"},
+		"a_failed_copy_is_a_use":                     {others: []ami.Image{idle("ami-2", copyOf(subject), created(ago(days(5))), func(i *ami.Image) { i.State = "failed" })}, kept: "recently-used"},
+		"an_image_is_not_its_own_copy":               {image: with(copyOf(subject))},
+		"a_copy_of_something_else_is_no_use":         {others: []ami.Image{idle("ami-2", copyOf("ami-3"), created(now))}},
+		"images_without_a_source_are_not_copies":     {others: []ami.Image{idle("ami-2", created(now))}},
+
+		// C12: families; more in family_test.go.
+		"C12_the_newest_of_its_family_stays": {image: with(named("web-20260101")), others: []ami.Image{idle("ami-2", named("web-20250101"), created(ago(days(500))))}, kept: "newest-of-family", says: "the newest of family web-*"},
+		"the_second_of_its_family_goes":      {image: with(named("web-20250101")), others: []ami.Image{idle("ami-2", named("web-20260101"), created(ago(days(350))))}},
+
+		// Snapshots that speak for their image.
+		"an_unclear_snapshot_stays": {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Unreadable: "listed twice"}}, kept: "snapshot-unclear", says: "snap-2: listed twice"},
+		"a_locked_snapshot_stays":   {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Lock: "governance"}}, kept: "snapshot-locked", says: "snap-2 is locked (governance)"},
+		"a_lock_in_compliance_cooloff_stays": {
+			image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1", Lock: "compliance-cooloff"}}, kept: "snapshot-locked",
+		},
+		"a_lock_in_compliance_stays":          {image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1", Lock: "compliance"}}, kept: "snapshot-locked"},
+		"a_lock_in_an_unknown_state_stays":    {image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1", Lock: "in an unknown state"}}, kept: "snapshot-locked"},
+		"an_expired_lock_does_not_keep":       {image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1", Lock: "expired"}}},
+		"the_lock_of_another_snapshot_is_not": {image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-9", Lock: "compliance"}}},
+		"a_locked_snapshot_stays_although_snapshots_are_left": {
+			image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1", Lock: "compliance"}},
+			policy: func(p *retention.Policy) { p.DeleteSnapshots = false }, kept: "snapshot-locked",
+		},
+	}
+}
+
+func TestFacts(t *testing.T) {
+	for name, test := range factCases(t) {
+		t.Run(name, func(t *testing.T) {
+			p := policy()
+			if test.policy != nil {
+				test.policy(&p)
+			}
+			here := inventory(region, append([]ami.Image{idle(subject, test.image...)}, test.others...)...)
+			here.Snapshots = test.snapshots
+			if test.account == "-" {
+				here.Account = ""
+			}
+			there := inventory("us-east-1", test.elsewhere...)
+			v := judge(t, p, here, there)[subject]
+
+			if test.kept != "" {
+				if v.Decision != retention.Keep || !slices.Equal(codes(v), []retention.Code{test.kept}) {
+					t.Errorf("%s because of %v, want keep because of %s", v.Decision, v.Reasons, test.kept)
+				}
+			} else if v.Decision != retention.Deregister || len(v.Reasons) != 1 {
+				t.Errorf("%s because of %v, want deregister", v.Decision, v.Reasons)
+			}
+			if !strings.Contains(details(v), test.says) {
+				t.Errorf("reasons %q do not say %q", v.Reasons, test.says)
+			}
+			if test.unsaid != "" && strings.Contains(details(v), test.unsaid) {
+				t.Errorf("reasons %q say %q", v.Reasons, test.unsaid)
+			}
+
+			candidates := p.Candidates([]ami.Inventory{here, there}, now)[region]
+			isCandidate := slices.ContainsFunc(candidates, func(i ami.Image) bool { return i.ID == subject })
+			if isCandidate != (test.kept == "") {
+				t.Errorf("candidate: %t, but kept by %q", isCandidate, test.kept)
+			}
+		})
+	}
+}
+
+// An image that was never launched goes under a code of its own.
+func TestWhyStale(t *testing.T) {
+	for name, test := range map[string]struct {
+		image func(*ami.Image)
+		want  retention.Code
+	}{
+		"launched":       {launched(ago(days(300))), "stale"},
+		"never_launched": {created(ago(days(300))), "never-launched"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := codes(judge(t, policy(), inventory(region, idle(subject, test.image)))[subject])
+			if !slices.Equal(got, []retention.Code{test.want}) {
+				t.Errorf("reasons %v, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+// All rules that keep an image are named, not the first alone: a person who lifts one must know of the others.
+func TestEveryRuleThatKeepsIsNamed(t *testing.T) {
+	image := idle(subject, created(now), tagged("ami-janitor:keep", ""), func(i *ami.Image) {
+		i.Protection, i.Public, i.State = "enabled-without-cooldown", true, "disabled"
+	})
+	got := codes(judge(t, policy(), inventory(region, image))[subject])
+	want := []retention.Code{"not-available", "protected", "public", "keep-tag", "recently-used"}
+	if !slices.Equal(got, want) {
+		t.Errorf("reasons %v, want %v", got, want)
+	}
+}
+
+func TestTheZeroPolicyRemovesNothing(t *testing.T) {
+	here := inventory(region, idle(subject), idle("ami-2"))
+	plans := retention.Policy{}.Plan([]ami.Inventory{here}, unused(here), now)
+	if got := decided(plans, retention.Deregister); len(got) > 0 {
+		t.Errorf("removes %v", got)
+	}
+}
+
+// Every image is judged, in a region without images too.
+func TestAPlanForEachInventory(t *testing.T) {
+	inventories := []ami.Inventory{inventory("us-east-1"), inventory(region, idle(subject)), {}}
+	plans := policy().Plan(inventories, nil, now)
+	if len(plans) != 3 || plans[0].Region != "us-east-1" || plans[1].Region != region || plans[1].Account != account {
+		t.Fatalf("plans %+v", plans)
+	}
+	if len(plans[0].Verdicts) != 0 || len(plans[1].Verdicts) != 1 {
+		t.Errorf("verdicts: %d and %d, want 0 and 1", len(plans[0].Verdicts), len(plans[1].Verdicts))
+	}
+}

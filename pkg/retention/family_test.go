@@ -1,0 +1,278 @@
+package retention_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// replaces reports whether the newer of two idle images takes the place of the older in their family: whether the older
+// goes and the newer stays.
+func replaces(t *testing.T, p retention.Policy, older, newer ami.Image) bool {
+	t.Helper()
+	older.ID, older.CreatedAt = "ami-older", ago(days(900))
+	newer.ID, newer.CreatedAt = "ami-newer", ago(days(800))
+	got := judge(t, p, inventory(region, older, newer))
+	goes := got["ami-older"].Decision == retention.Deregister
+	stays := got["ami-newer"].Decision == retention.Keep
+	if goes != stays {
+		return false // Two one-offs, which both go, or two families, each with its newest image.
+	}
+	return goes
+}
+
+// C12: names are unique, so images of one family never have the same one.
+func TestNamesOfOneFamily(t *testing.T) {
+	for _, names := range [][2]string{
+		{"web-20260101", "web-20260201"},
+		{"web-2026-01-01", "web-2026-02-01"},
+		{"web-2026-01-01-1", "web-2026-02-01"},
+		{"web-2026-01-01T02-03-04Z", "web-2026-02-01T02-03-04Z"},
+		{"web 2026.01.01 @ 02.03", "web 2026.02.01 @ 02.04"},
+		{"web-1700000000", "web-1800000000"},
+		{"web-20260101020304", "web-20260101020305"},
+		{"web-20260101T020304Z", "web-20260101T020305Z"},
+		{"web-20260101t020304", "web-20260101t020305"},
+		{"web-v1", "web-v2"},
+		{"web-V1", "web-V2"},
+		{"web-1.2.3", "web-1.10.0"},
+		{"web-1.2.3", "web-1.2.3.4"},
+		{"web-v1.2.3-rc1", "web-v1.2.3-rc2"},
+		{"web-v1.2.3-rc1", "web-v1.2.3"},
+		{"web-build42", "web-build43"},
+		{"web_1", "web_2"},
+		{"web/1", "web/2"},
+		{"(web) [1]", "(web) [2]"},
+		{"web-0a1b2c3", "web-9f8e7d6"},
+		{"web-0A1B2C3", "web-9F8E7D6"},
+		{"web-da39a3ee5e6b4b0d3255bfef95601890afd80709", "web-2fd4e1c67a2d28fced849ee1bb76e7391b93eb12"},
+		{"web-b8d1a1f2-1111-4000-8000-000000000000", "web-00000000-abcd-4bcd-8bcd-abcdefabcdef"},
+		{"web-abcdefab-abcd-4bcd-8bcd-abcdefabcdef", "web-00000000-0000-4000-8000-000000000000"},
+		{"Ubuntu1404", "Ubuntu1604"},
+		{"app20260102", "app20260103"},
+		{"20260101-web", "20260102-web"},
+		{"20260101", "20260102"},
+		{"linux-x86_64-20260101", "linux-x86_64-20260102"},
+		{"amzn2-ami-hvm-2.0.20260101.0-x86_64-gp2", "amzn2-ami-hvm-2.0.20260201.1-x86_64-gp2"},
+		{"日本-20260101", "日本-20260102"},
+	} {
+		t.Run(names[0]+" "+names[1], func(t *testing.T) {
+			if !replaces(t, policy(), idle("", named(names[0])), idle("", named(names[1]))) {
+				t.Errorf("%q is not replaced by %q", names[0], names[1])
+			}
+		})
+	}
+}
+
+// C12: the newest image of one family says nothing about another family.
+func TestNamesOfTwoFamilies(t *testing.T) {
+	for _, names := range [][2]string{
+		{"web-20260101", "api-20260201"},
+		{"web1-20260101", "web2-20260201"},
+		{"web-20260101", "web-base-20260201"},
+		{"web-20260101", "Web-20260201"},
+		{"web-20260101-arm64", "web-20260201-x86_64"},
+		{"x86_64-20260101", "i386-20260201"},
+		{"ec2-20260101", "s3-20260201"},
+		{"db1-20260101", "db2-20260201"},
+		{"web-20260101", "web_20260201"},
+		{"web-deadbeef-1", "web-cafebabe-1"}, // Hashes without a digit could be words; the error to make is two families.
+		{"amzn2-ami-hvm-2.0.20260101.0-x86_64-gp2", "amzn2-ami-hvm-2.0.20260101.0-arm64-gp2"},
+	} {
+		t.Run(names[0]+" "+names[1], func(t *testing.T) {
+			if replaces(t, policy(), idle("", named(names[0])), idle("", named(names[1]))) {
+				t.Errorf("%q is replaced by %q", names[0], names[1])
+			}
+		})
+	}
+}
+
+// A name with nothing in it that changes from build to build has no family, and no newest image that would stay for ever.
+func TestOneOffs(t *testing.T) {
+	for _, name := range []string{
+		"", "golden", "web1", "ec2", "my ec2 s3 image", "x86_64", "linux-x86_64", "windows-arm64", "abc-123abc", "testing_to_be_deleted", "deadbeefcafe", "-", "日本",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := judge(t, policy(), inventory(region, idle(subject, named(name))))[subject]
+			if got.Decision != retention.Deregister {
+				t.Errorf("%s because of %v", got.Decision, got.Reasons)
+			}
+		})
+	}
+}
+
+func TestArchitecturesAreFamiliesOfTheirOwn(t *testing.T) {
+	arm := func(i *ami.Image) { i.Architecture = "arm64" }
+	role := func(p *retention.Policy) { p.FamilyTag = "role" }
+	for name, test := range map[string]struct {
+		older, newer ami.Image
+		want         bool
+	}{
+		"same_architecture":              {idle("", named("web-1")), idle("", named("web-2")), true},
+		"other_architecture":             {idle("", named("web-1")), idle("", named("web-2"), arm), false},
+		"same_tag_other_architecture":    {idle("", tagged("role", "web")), idle("", tagged("role", "web"), arm), false},
+		"unknown_architecture":           {idle("", named("web-1")), idle("", named("web-2"), func(i *ami.Image) { i.Architecture = "" }), false},
+		"one_off_of_other_architectures": {idle("", named("web")), idle("", named("web"), arm), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := replaces(t, policy(role), test.older, test.newer); got != test.want {
+				t.Errorf("replaces: %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+func TestFamilyTag(t *testing.T) {
+	role := func(p *retention.Policy) { p.FamilyTag = "role" }
+	none := func(*retention.Policy) {}
+	for name, test := range map[string]struct {
+		policy       func(*retention.Policy)
+		older, newer ami.Image
+		want         bool
+	}{
+		"same_value_of_one_offs_is_a_family":     {role, idle("", tagged("role", "web")), idle("", tagged("role", "web")), true},
+		"another_value_is_another_family":        {role, idle("", named("web-1"), tagged("role", "a")), idle("", named("web-2"), tagged("role", "b")), false},
+		"the_value_wins_over_the_name":           {role, idle("", named("web-1"), tagged("role", "a")), idle("", named("api-1"), tagged("role", "a")), true},
+		"values_are_not_taken_apart":             {role, idle("", tagged("role", "web-1")), idle("", tagged("role", "web-2")), false},
+		"without_the_tag_the_name_decides":       {role, idle("", named("web-1")), idle("", named("web-2")), true},
+		"an_empty_value_lets_the_name_decide":    {role, idle("", named("web-1"), tagged("role", "")), idle("", named("web-2")), true},
+		"a_tagged_image_leaves_its_name_behind":  {role, idle("", named("web-1"), tagged("role", "x")), idle("", named("web-2")), false},
+		"without_a_family_tag_the_name_decides":  {none, idle("", named("web-1"), tagged("role", "a")), idle("", named("web-2"), tagged("role", "b")), true},
+		"a_tag_without_a_key_is_not_the_default": {none, idle("", tagged("", "web")), idle("", tagged("", "web")), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := replaces(t, policy(test.policy), test.older, test.newer); got != test.want {
+				t.Errorf("replaces: %t, want %t", got, test.want)
+			}
+		})
+	}
+}
+
+// series makes idle images of one family, the first the oldest.
+func series(n int) []ami.Image {
+	images := make([]ami.Image, n)
+	for i := range images {
+		images[i] = idle(fmt.Sprintf("ami-%d", i+1), named(fmt.Sprintf("web-%d", i+1)), created(ago(days(900-i))))
+	}
+	return images
+}
+
+func TestKeepNewest(t *testing.T) {
+	keep := func(n int) func(*retention.Policy) {
+		return func(p *retention.Policy) { p.KeepNewest = n }
+	}
+	for name, test := range map[string]struct {
+		newest int
+		images []ami.Image
+		goes   []string
+	}{
+		"C12_none_are_kept":               {0, series(3), []string{"ami-1", "ami-2", "ami-3"}},
+		"C12_one_is_kept":                 {1, series(3), []string{"ami-1", "ami-2"}},
+		"two_are_kept":                    {2, series(3), []string{"ami-1"}},
+		"as_many_as_there_are":            {3, series(3), []string{}},
+		"more_than_there_are":             {4, series(3), []string{}},
+		"C12_every_family_counts_its_own": {1, append(series(2), idle("ami-9", named("api-1"))), []string{"ami-1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := inventory(region, test.images...)
+			got := decided(policy(keep(test.newest)).Plan([]ami.Inventory{here}, unused(here), now), retention.Deregister)
+			if !slices.Equal(got, test.goes) {
+				t.Errorf("goes %v, want %v", got, test.goes)
+			}
+		})
+	}
+}
+
+// The newest of a family are counted before anything is removed: that one of them is kept for another reason as well
+// keeps no further image.
+func TestNewestAreCountedBeforeAnythingIsRemoved(t *testing.T) {
+	images := series(3)
+	images[2].LastLaunchedAt = ago(days(1))
+	got := judge(t, policy(), inventory(region, images...))
+	if got["ami-2"].Decision != retention.Deregister {
+		t.Errorf("the second newest: %s because of %v", got["ami-2"].Decision, got["ami-2"].Reasons)
+	}
+	if want := []retention.Code{"recently-used", "newest-of-family"}; !slices.Equal(codes(got["ami-3"]), want) {
+		t.Errorf("the newest stays because of %v, want %v", codes(got["ami-3"]), want)
+	}
+}
+
+// Images that were created at the same moment are told apart by their ids.
+func TestNewestAtTheSameMoment(t *testing.T) {
+	images := series(3)
+	for i := range images {
+		images[i].CreatedAt = ago(days(900))
+	}
+	for range 2 {
+		here := inventory(region, images...)
+		got := decided(policy().Plan([]ami.Inventory{here}, unused(here), now), retention.Keep)
+		if !slices.Equal(got, []string{"ami-3"}) {
+			t.Errorf("stays %v, want ami-3", got)
+		}
+		slices.Reverse(images)
+	}
+}
+
+// An image that cannot take the place of its forerunner does not push it out.
+func TestUnusableImagesAreNotTheNewest(t *testing.T) {
+	for name, spoil := range map[string]func(*ami.Image){
+		"failed":           func(i *ami.Image) { i.State = "failed" },
+		"disabled":         func(i *ami.Image) { i.State = "disabled" },
+		"pending":          func(i *ami.Image) { i.State = "pending" },
+		"not_owned":        func(i *ami.Image) { i.OwnerID = "999999999999" },
+		"unreadable":       func(i *ami.Image) { i.Unreadable = []string{"x"} },
+		"without_a_date":   func(i *ami.Image) { i.CreatedAt = time.Time{} },
+		"C11_future_dated": func(i *ami.Image) { i.CreatedAt = now.Add(1) },
+		"managed":          tagged("aws:backup:source-resource", "i-1"),
+		"managed_by_name":  func(i *ami.Image) { i.Name = "AwsBackup_" + i.Name; i.Tags["role"] = "web" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			images := series(2)
+			images[0].Tags["role"], images[1].Tags["role"] = "web", "web"
+			spoil(&images[1])
+			p := policy(func(p *retention.Policy) { p.FamilyTag = "role" })
+			got := judge(t, p, inventory(region, images...))["ami-1"]
+			if want := []retention.Code{"newest-of-family"}; !slices.Equal(codes(got), want) {
+				t.Errorf("%s because of %v, want %v", got.Decision, got.Reasons, want)
+			}
+		})
+	}
+}
+
+// A family does not reach beyond its region: an image cannot be launched in another.
+func TestEveryRegionKeepsItsNewest(t *testing.T) {
+	images := series(2)
+	got := judge(t, policy(), inventory(region, images[0]), inventory("us-east-1", images[1]))
+	for id, v := range got {
+		if want := []retention.Code{"newest-of-family"}; !slices.Equal(codes(v), want) {
+			t.Errorf("%s: %s because of %v, want %v", id, v.Decision, v.Reasons, want)
+		}
+	}
+}
+
+// A number of images below zero keeps none, like zero.
+func TestKeepNewestBelowZero(t *testing.T) {
+	defer func() {
+		if r := recover(); r != nil {
+			t.Errorf("panics: %v", r)
+		}
+	}()
+	p := policy(func(p *retention.Policy) { p.KeepNewest = -1 })
+	for id, v := range judge(t, p, inventory(region, series(2)...)) {
+		if v.Decision != retention.Deregister {
+			t.Errorf("%s: %s because of %v", id, v.Decision, v.Reasons)
+		}
+	}
+}
+
+func TestTheNewestSeveralSayHowMany(t *testing.T) {
+	p := policy(func(p *retention.Policy) { p.KeepNewest = 2 })
+	got := details(judge(t, p, inventory(region, series(3)...))["ami-2"])
+	if want := "among the newest 2 of family web-* (x86_64)\n"; got != want {
+		t.Errorf("says %q, want %q", got, want)
+	}
+}

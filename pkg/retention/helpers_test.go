@@ -1,0 +1,146 @@
+package retention_test
+
+import (
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+const (
+	account = "123456789012"
+	region  = "eu-west-1"
+	subject = "ami-00000000000000001" // The image that a case is about.
+)
+
+var now = time.Date(2026, time.November, 23, 2, 0, 0, 0, time.UTC)
+
+func days(n int) time.Duration { return time.Duration(n) * retention.Day }
+
+func ago(d time.Duration) time.Time { return now.Add(-d) }
+
+func limit(n int) retention.Days { return retention.Days(days(n)) }
+
+// policy removes what is idle for more than 180 days, or 90 if it was never launched.
+func policy(changes ...func(*retention.Policy)) retention.Policy {
+	p := retention.Policy{
+		StaleAfter:         limit(180),
+		NeverLaunchedAfter: limit(90),
+		KeepNewest:         1,
+		MaxDeregistrations: 100,
+		DeleteSnapshots:    true,
+	}
+	for _, change := range changes {
+		change(&p)
+	}
+	return p
+}
+
+// idle makes an image that no rule keeps: a one-off that was last launched 300 days ago.
+func idle(id string, changes ...func(*ami.Image)) ami.Image {
+	image := ami.Image{
+		ID:             id,
+		Name:           "golden",
+		OwnerID:        account,
+		State:          "available",
+		Architecture:   "x86_64",
+		CreatedAt:      ago(days(400)),
+		LastLaunchedAt: ago(days(300)),
+		Tags:           map[string]string{},
+	}
+	for _, change := range changes {
+		change(&image)
+	}
+	return image
+}
+
+func tagged(key, value string) func(*ami.Image) {
+	return func(image *ami.Image) { image.Tags[key] = value }
+}
+
+func named(name string) func(*ami.Image) {
+	return func(image *ami.Image) { image.Name = name }
+}
+
+// created makes an image that was never launched.
+func created(at time.Time) func(*ami.Image) {
+	return func(image *ami.Image) { image.CreatedAt, image.LastLaunchedAt = at, time.Time{} }
+}
+
+func launched(at time.Time) func(*ami.Image) {
+	return func(image *ami.Image) { image.LastLaunchedAt = at }
+}
+
+func mapping(snapshotIDs ...string) func(*ami.Image) {
+	return func(image *ami.Image) { image.SnapshotIDs = snapshotIDs }
+}
+
+func copyOf(source string) func(*ami.Image) {
+	return func(image *ami.Image) { image.SourceImageID = source }
+}
+
+func inventory(region string, images ...ami.Image) ami.Inventory {
+	return ami.Inventory{Account: account, Region: region, Images: images}
+}
+
+// unused is the proof that nothing uses any of the images of the inventories.
+func unused(inventories ...ami.Inventory) map[string]ami.Evidence {
+	evidence := map[string]ami.Evidence{}
+	for _, inventory := range inventories {
+		evidence[inventory.Region] = ami.Evidence{}
+		for _, image := range inventory.Images {
+			evidence[inventory.Region][image.ID] = ami.Finding{Use: ami.Unused}
+		}
+	}
+	return evidence
+}
+
+// verdicts returns the verdicts of all plans by image id.
+func verdicts(plans []retention.Plan) map[string]retention.Verdict {
+	byID := map[string]retention.Verdict{}
+	for _, plan := range plans {
+		for _, v := range plan.Verdicts {
+			byID[v.Image.ID] = v
+		}
+	}
+	return byID
+}
+
+// judge plans with the proof that nothing is used, and returns the verdicts by image id.
+func judge(t *testing.T, p retention.Policy, inventories ...ami.Inventory) map[string]retention.Verdict {
+	t.Helper()
+	return verdicts(p.Plan(inventories, unused(inventories...), now))
+}
+
+func codes(v retention.Verdict) []retention.Code {
+	var codes []retention.Code
+	for _, reason := range v.Reasons {
+		codes = append(codes, reason.Code)
+	}
+	return codes
+}
+
+// details returns what is said for the reasons, one per line.
+func details(v retention.Verdict) string {
+	var text string
+	for _, reason := range v.Reasons {
+		text += reason.Detail + "\n"
+	}
+	return text
+}
+
+// decided returns the ids of the images with one of the decisions, in the order of the plans.
+func decided(plans []retention.Plan, decisions ...retention.Decision) []string {
+	ids := []string{}
+	for _, plan := range plans {
+		for _, v := range plan.Verdicts {
+			for _, decision := range decisions {
+				if v.Decision == decision {
+					ids = append(ids, v.Image.ID)
+				}
+			}
+		}
+	}
+	return ids
+}

@@ -1,0 +1,83 @@
+package retention_test
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+func TestRules(t *testing.T) {
+	var seen []retention.Code
+	for _, rule := range retention.Rules() {
+		if slices.Contains(seen, rule.Code) {
+			t.Errorf("%s is there twice", rule.Code)
+		}
+		seen = append(seen, rule.Code)
+		if !regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(string(rule.Code)) {
+			t.Errorf("%q is no code", rule.Code)
+		}
+		if rule.Meaning == "" || strings.TrimSpace(rule.Meaning) != rule.Meaning || strings.HasSuffix(rule.Meaning, ".") {
+			t.Errorf("%s means %q, which does not continue a sentence", rule.Code, rule.Meaning)
+		}
+	}
+	rules := retention.Rules()
+	rules[0].Code = "changed"
+	if retention.Rules()[0].Code == "changed" {
+		t.Error("a caller can change the rules")
+	}
+}
+
+// Every rule has a case, and every case a rule.
+func TestEveryRuleHasACase(t *testing.T) {
+	tried := map[retention.Code]bool{"stale": true, "never-launched": true, "over-cap": true} // TestWhyStale, TestDeferredImagesSayWhy.
+	for _, test := range factCases(t) {
+		tried[test.kept] = true
+	}
+	for _, test := range evidenceCases(ami.Gap{}, ami.Reference{}) {
+		for _, code := range test.kept {
+			tried[code] = true
+		}
+	}
+	delete(tried, "")
+	for _, rule := range retention.Rules() {
+		if !tried[rule.Code] {
+			t.Errorf("no case for %s", rule.Code)
+		}
+		delete(tried, rule.Code)
+	}
+	for code := range tried {
+		t.Errorf("a case for %s, which is no rule", code)
+	}
+}
+
+func TestPolicyInWords(t *testing.T) {
+	for name, test := range map[string]struct {
+		policy func(*retention.Policy)
+		want   string
+	}{
+		"all_of_it": {
+			func(p *retention.Policy) {
+				p.KeepTags, p.OnlyTags, p.Names, p.FamilyTag, p.KeepNewest = tags(t, "a,b=c"), tags(t, "team"), names(t, "web-*,!x"), "role", 2
+			},
+			"Images idle for more than 180 days (90 days if never launched) that nothing refers to are deregistered and their " +
+				"snapshots deleted, the stalest first and at most 100 a run; the newest 2 of each family (by tag role, else by name) " +
+				"always stay; what is tagged a,b=c stays; only images tagged team are judged; only images named web-*,!x are judged.",
+		},
+		"as_little_as_there_is": {
+			func(p *retention.Policy) {
+				p.StaleAfter, p.NeverLaunchedAfter, p.DeleteSnapshots, p.KeepNewest = limit(7), limit(7), false, 0
+			},
+			"Images idle for more than 7 days that nothing refers to are deregistered, their snapshots are left, the stalest first and at most 100 a run.",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := policy(test.policy).String(); got != test.want {
+				t.Errorf("got  %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}

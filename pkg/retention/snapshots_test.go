@@ -1,0 +1,160 @@
+package retention_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// deletes is the verdict on a snapshot that goes with an image.
+func deletes(id string, sizeGiB int64, last string) retention.SnapshotVerdict {
+	return retention.SnapshotVerdict{SnapshotID: id, SizeGiB: sizeGiB, Delete: true, LastImageID: last}
+}
+
+func leaves(id string, sizeGiB int64, why string) retention.SnapshotVerdict {
+	return retention.SnapshotVerdict{SnapshotID: id, SizeGiB: sizeGiB, Why: why}
+}
+
+// Each case is about two snapshots and the images that map them: ami-1, the stalest, ami-2 and ami-3.
+func TestSnapshots(t *testing.T) {
+	snapshots := func(changes ...func(*ami.Snapshot)) []ami.Snapshot {
+		listed := []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 100}}
+		for _, change := range changes {
+			change(&listed[0])
+		}
+		return listed
+	}
+	tag := func(key, value string) func(*ami.Snapshot) {
+		return func(s *ami.Snapshot) { s.Tags = map[string]string{key: value} }
+	}
+	stalest := func(changes ...func(*ami.Image)) ami.Image {
+		return idle("ami-1", append(changes, launched(ago(days(500))))...)
+	}
+	second := func(changes ...func(*ami.Image)) ami.Image {
+		return idle("ami-2", append([]func(*ami.Image){launched(ago(days(400)))}, changes...)...)
+	}
+	kept := func(i *ami.Image) { i.Protection = "enabled-without-cooldown" }
+	none := func(*retention.Policy) {}
+	cap1 := func(p *retention.Policy) { p.MaxDeregistrations = 1 }
+
+	for name, test := range map[string]struct {
+		policy    func(*retention.Policy)
+		images    []ami.Image
+		snapshots []ami.Snapshot
+		want      map[string][]retention.SnapshotVerdict
+	}{
+		"C15_every_snapshot_of_an_image_goes_sorted": {
+			none, []ami.Image{stalest(mapping("snap-2", "snap-1"))}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1"), deletes("snap-2", 100, "ami-1")}},
+		},
+		"C15_a_snapshot_mapped_twice_goes_once": {
+			none, []ami.Image{stalest(mapping("snap-1", "snap-1"))}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1")}},
+		},
+		"C15_an_image_without_snapshots_has_none": {
+			none, []ami.Image{stalest()}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": nil},
+		},
+		"shared_by_two_that_go_it_goes_with_the_last": {
+			none, []ami.Image{second(mapping("snap-1")), stalest(mapping("snap-1"))}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-2")}, "ami-2": {deletes("snap-1", 8, "ami-2")}},
+		},
+		"shared_with_one_that_stays_it_stays": {
+			none, []ami.Image{stalest(mapping("snap-1")), second(mapping("snap-1"), kept)}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "ami-2 still uses it")}, "ami-2": nil},
+		},
+		"shared_with_a_deferred_one_it_stays": {
+			cap1, []ami.Image{stalest(mapping("snap-1")), second(mapping("snap-1"))}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "ami-2 still uses it")}, "ami-2": nil},
+		},
+		"C16_shared_with_a_disabled_one_it_stays": {
+			none, []ami.Image{stalest(mapping("snap-1")), second(mapping("snap-1"), func(i *ami.Image) { i.State = "disabled" })}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "ami-2 still uses it")}, "ami-2": nil},
+		},
+		"shared_with_an_image_without_an_id_it_stays": {
+			none, []ami.Image{stalest(mapping("snap-1")), second(mapping("snap-1"), func(i *ami.Image) { i.ID, i.Unreadable = "", []string{"no image id"} })}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "an image without an id still uses it")}, "": nil},
+		},
+		"shared_with_one_that_goes_and_one_that_stays_it_stays": {
+			none, []ami.Image{stalest(mapping("snap-1")), second(mapping("snap-1")), idle("ami-3", mapping("snap-1"), kept)}, snapshots(),
+			map[string][]retention.SnapshotVerdict{
+				"ami-1": {leaves("snap-1", 8, "ami-3 still uses it")}, "ami-2": {leaves("snap-1", 8, "ami-3 still uses it")}, "ami-3": nil,
+			},
+		},
+		"what_is_not_shared_goes_all_the_same": {
+			none, []ami.Image{stalest(mapping("snap-1", "snap-2")), second(mapping("snap-1"), kept)}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "ami-2 still uses it"), deletes("snap-2", 100, "ami-1")}, "ami-2": nil},
+		},
+		"an_unlisted_snapshot_stays": {
+			none, []ami.Image{stalest(mapping("snap-9"))}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-9", 0, "not among this account's snapshots")}},
+		},
+		"a_snapshot_with_the_keep_tag_stays": {
+			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("ami-janitor:keep", "")),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "tagged ami-janitor:keep")}},
+		},
+		"a_snapshot_with_a_keep_tag_of_false_goes": {
+			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("ami-janitor:keep", "false")),
+			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1")}},
+		},
+		"a_snapshot_with_a_configured_tag_stays": {
+			func(p *retention.Policy) { p.KeepTags = tags(t, "pinned") }, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("pinned", "x")),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "tagged pinned")}},
+		},
+		"C21_a_snapshot_of_aws_backup_stays": {
+			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("aws:backup:source-resource", "x")),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "managed by AWS Backup: delete its recovery point")}},
+		},
+		"a_snapshot_of_any_aws_service_stays": {
+			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("aws:new-service:id", "x")),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "managed by an AWS service (tag aws:new-service:id)")}},
+		},
+		"a_snapshot_of_cloudformation_goes": {
+			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("aws:cloudformation:stack-id", "x")),
+			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1")}},
+		},
+		"a_snapshot_with_an_expired_lock_goes": {
+			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(func(s *ami.Snapshot) { s.Lock = "expired" }),
+			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1")}},
+		},
+		"an_archived_snapshot_goes": {
+			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(func(s *ami.Snapshot) { s.Archived = true }),
+			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1")}},
+		},
+		"where_snapshots_are_left_they_stay": {
+			func(p *retention.Policy) { p.DeleteSnapshots = false }, []ami.Image{stalest(mapping("snap-1", "snap-9"))}, snapshots(),
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "DELETE_SNAPSHOTS is false"), leaves("snap-9", 0, "not among this account's snapshots")}},
+		},
+		"a_locked_snapshot_keeps_all_that_map_it": {
+			none, []ami.Image{stalest(mapping("snap-1", "snap-2")), second(mapping("snap-1")), idle("ami-3", mapping("snap-2"))},
+			snapshots(func(s *ami.Snapshot) { s.Lock = "compliance" }),
+			map[string][]retention.SnapshotVerdict{"ami-1": nil, "ami-2": nil, "ami-3": {leaves("snap-2", 100, "ami-1 still uses it")}},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := inventory(region, test.images...)
+			here.Snapshots = test.snapshots
+			got := map[string][]retention.SnapshotVerdict{}
+			for id, v := range judge(t, policy(test.policy), here) {
+				got[id] = v.Snapshots
+			}
+			if diff := cmp.Diff(test.want, got); diff != "" {
+				t.Errorf("snapshots (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The images of one region say nothing about the snapshots of another, whatever their ids.
+func TestSnapshotsAreRegional(t *testing.T) {
+	here := inventory(region, idle("ami-1", mapping("snap-1")))
+	here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}}
+	there := inventory("us-east-1", idle("ami-2", mapping("snap-1"), tagged("ami-janitor:keep", "")))
+	got := judge(t, policy(), here, there)["ami-1"].Snapshots
+	if diff := cmp.Diff([]retention.SnapshotVerdict{deletes("snap-1", 8, "ami-1")}, got); diff != "" {
+		t.Errorf("snapshots (-want +got):\n%s", diff)
+	}
+}
