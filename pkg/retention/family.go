@@ -25,7 +25,7 @@ func (p Policy) newest(images []ami.Image, usable func(*ami.Image) bool) map[str
 		slices.SortFunc(members, func(a, b *ami.Image) int {
 			return byTimeThenID(b.CreatedAt, b.ID, a.CreatedAt, a.ID)
 		})
-		for _, member := range members[:min(p.KeepNewest, len(members))] {
+		for _, member := range members[:min(max(p.KeepNewest, 0), len(members))] {
 			newest[member.ID] = family
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Tags matches resources by their tags. It is written as a comma-separated list of "key" or "key=value"; keys and
@@ -17,11 +18,12 @@ type TagMatch struct {
 	Value *string
 }
 
-// UnmarshalText reads a comma-separated list of "key" or "key=value".
+// UnmarshalText reads a comma-separated list of "key" or "key=value"; blanks around either do not count.
 func (t *Tags) UnmarshalText(text []byte) error {
 	*t = nil
 	for _, item := range List(string(text)) {
 		key, value, valued := strings.Cut(item, "=")
+		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if key == "" {
 			return fmt.Errorf("%q has no tag key", item)
 		}
@@ -83,11 +85,18 @@ type Names struct {
 
 // UnmarshalText reads a comma-separated list of globs.
 func (n *Names) UnmarshalText(text []byte) error {
+	if !utf8.Valid(text) {
+		return fmt.Errorf("%q is not UTF-8", text)
+	}
 	*n = Names{globs: List(string(text))}
 	for _, glob := range n.globs {
-		if bar, ok := strings.CutPrefix(glob, "!"); ok {
+		bar, barred := strings.CutPrefix(glob, "!")
+		switch bar = strings.TrimSpace(bar); {
+		case bar == "":
+			return fmt.Errorf("%q names nothing to take out", glob)
+		case barred:
 			n.bars = append(n.bars, compileGlob(bar))
-		} else {
+		default:
 			n.takes = append(n.takes, compileGlob(glob))
 		}
 	}

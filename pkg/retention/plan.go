@@ -76,7 +76,7 @@ func (d *docket) judge(images []ami.Image, further []keepRule) []Verdict {
 		verdicts[i] = d.verdict(&images[i], further)
 	}
 	slices.SortFunc(verdicts, func(a, b Verdict) int {
-		return byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID)
+		return cmp.Or(byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.Image.Name, b.Image.Name))
 	})
 	return verdicts
 }
@@ -198,7 +198,7 @@ func (p Policy) judgeSnapshots(verdicts []Verdict, inventory ami.Inventory) {
 			if v.Decision == Deregister {
 				last[id] = v.Image.ID
 			} else {
-				staying[id] = v.Image.ID
+				staying[id] = cmp.Or(v.Image.ID, "an image without an id")
 			}
 		}
 	}

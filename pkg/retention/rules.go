@@ -66,10 +66,10 @@ func Rules() []Rule {
 
 func notOwned(d *docket, image *ami.Image) string {
 	switch image.OwnerID {
-	case d.account:
-		return ""
 	case "":
 		return "its owner is not known"
+	case d.account:
+		return ""
 	default:
 		return "owned by account " + image.OwnerID
 	}
@@ -151,7 +151,7 @@ func outOfScope(d *docket, image *ami.Image) string {
 func recentlyUsed(d *docket, image *ami.Image) string {
 	limit, err := d.policy.idleLimit(image)
 	last := d.lastUse(image)
-	if err != nil || last.at.IsZero() || d.now.Sub(last.at) > time.Duration(limit) {
+	if err != nil || last.at.IsZero() || last.at.After(d.now) || d.now.Sub(last.at) > time.Duration(limit) {
 		return ""
 	}
 	return last.ago(d.now)
@@ -221,7 +221,7 @@ func unknownUse(d *docket, image *ami.Image) string {
 		return ""
 	case len(gaps) > 0:
 		return summary(gaps)
-	case finding.Use == ami.Unknown:
+	case finding.Use != ami.Unused:
 		return "its use has not been looked up"
 	default:
 		return ""

@@ -54,29 +54,39 @@ func TestEveryRuleHasACase(t *testing.T) {
 	}
 }
 
+// The sentence says every choice that an operator has made.
 func TestPolicyInWords(t *testing.T) {
 	for name, test := range map[string]struct {
 		policy func(*retention.Policy)
-		want   string
+		says   []string
+		unsaid []string
 	}{
-		"all_of_it": {
+		"every_choice": {
 			func(p *retention.Policy) {
 				p.KeepTags, p.OnlyTags, p.Names, p.FamilyTag, p.KeepNewest = tags(t, "a,b=c"), tags(t, "team"), names(t, "web-*,!x"), "role", 2
 			},
-			"Images idle for more than 180 days (90 days if never launched) that nothing refers to are deregistered and their " +
-				"snapshots deleted, the stalest first and at most 100 a run; the newest 2 of each family (by tag role, else by name) " +
-				"always stay; what is tagged a,b=c stays; only images tagged team are judged; only images named web-*,!x are judged.",
+			[]string{"180 days", "90 days", "snapshots deleted", "at most 100 a run", "newest 2", "tag role", "a,b=c", "tagged team", "web-*,!x"},
+			nil,
 		},
-		"as_little_as_there_is": {
+		"hardly_any": {
 			func(p *retention.Policy) {
 				p.StaleAfter, p.NeverLaunchedAfter, p.DeleteSnapshots, p.KeepNewest = limit(7), limit(7), false, 0
 			},
-			"Images idle for more than 7 days that nothing refers to are deregistered, their snapshots are left, the stalest first and at most 100 a run.",
+			[]string{"7 days", "at most 100 a run"},
+			[]string{"never launched", "snapshots deleted", "newest", "tagged", "named"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := policy(test.policy).String(); got != test.want {
-				t.Errorf("got  %s\nwant %s", got, test.want)
+			got := policy(test.policy).String()
+			for _, part := range test.says {
+				if !strings.Contains(got, part) {
+					t.Errorf("%q does not say %q", got, part)
+				}
+			}
+			for _, part := range test.unsaid {
+				if strings.Contains(got, part) {
+					t.Errorf("%q says %q", got, part)
+				}
 			}
 		})
 	}

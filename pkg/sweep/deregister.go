@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"time"
 
@@ -41,10 +42,10 @@ func deregister(ctx context.Context, api API, imageID string, withSnapshots bool
 			break
 		}
 		if a = ask(ctx, api, imageID, withSnapshots, a); !a.again() {
-			return a
+			break
 		}
 	}
-	if a.lost && seenGone(ctx, api, imageID) {
+	if a.err != nil && a.lost && seenGone(ctx, api, imageID) {
 		a.err = nil
 	}
 	return a
@@ -77,7 +78,7 @@ var errUnconfirmed = errors.New("EC2 answered without confirming")
 
 // again reports whether another attempt may help.
 func (a answer) again() bool {
-	return a.err != nil && (isThrottle(a.err) || a.err == errUnconfirmed || mayHaveTakenEffect(a.err))
+	return a.err != nil && (isThrottle(a.err) || a.err == errUnconfirmed || neverArrived(a.err) || mayHaveTakenEffect(a.err))
 }
 
 func isGone(err error) bool {
@@ -89,14 +90,24 @@ func isThrottle(err error) bool {
 	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
 }
 
-// mayHaveTakenEffect reports whether an error leaves open what EC2 did: there was no answer that could be understood, or
-// EC2 failed while it worked.
+// mayHaveTakenEffect reports whether an error leaves open what EC2 did: the request was sent, and there was no answer that
+// could be understood, or EC2 failed while it worked.
 func mayHaveTakenEffect(err error) bool {
-	if isThrottle(err) {
+	if isThrottle(err) || neverArrived(err) {
 		return false
 	}
 	var response *smithyhttp.ResponseError
-	return wire.Code(err) == "" || errors.As(err, &response) && response.HTTPStatusCode() >= 500
+	if errors.As(err, &response) {
+		return response.HTTPStatusCode() >= 500 || wire.Code(err) == ""
+	}
+	var unanswered *smithyhttp.RequestSendError
+	return errors.As(err, &unanswered)
+}
+
+// neverArrived reports whether no connection could be made at all.
+func neverArrived(err error) bool {
+	var network *net.OpError
+	return errors.As(err, &network) && network.Op == "dial"
 }
 
 func returnCodes(results []types.DeleteSnapshotReturnCode) map[string]types.SnapshotReturnCodes {

@@ -119,7 +119,7 @@ func (s *sweep) whyKept(imageID string, snapshot retention.SnapshotVerdict) stri
 	}
 	for _, user := range s.users[snapshot.SnapshotID] {
 		if user != imageID && !s.gone[user] {
-			return user + ", which was not removed, uses it"
+			return "left alone: nothing confirms that this run removed " + user + ", which is mapped to it"
 		}
 	}
 	return ""

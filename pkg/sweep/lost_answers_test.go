@@ -1,0 +1,251 @@
+package sweep_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"testing"
+	"testing/synctest"
+
+	"ami-janitor/pkg/emulator"
+)
+
+type (
+	httpRequest  = http.Request
+	httpResponse = http.Response
+)
+
+// answersLost are the ways to lose the answer to a request that took effect.
+var answersLost = map[string]fault{
+	"connection reset": afterReset,
+	"500":              after(broken),
+	"503":              after(overloaded),
+	"500 of a proxy": after(func(_ emulator.Doer, r *httpRequest) (*httpResponse, error) {
+		return reply(r, 502, "<html>Bad gateway</html>"), nil
+	}),
+	"web page":                after(webPage),
+	"empty answer":            after(empty),
+	"answer without <return>": after(unconfirmed),
+}
+
+// A deregistration whose answer is lost comes back as "no longer available" when it is tried again. Whoever takes that
+// for somebody else's work leaves the snapshots behind, and nobody will find them again (C13).
+func TestADeregistrationWhoseAnswerIsLostIsOurs(t *testing.T) {
+	for name, lost := range answersLost {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1, 2), image(2, 3))
+				calls := &tally{Doer: faulty(account.Client(), "DeregisterImage", lost)}
+				outcomes := run(calls, planOf(due(1, 1, 2), due(2, 3)))
+				wantOutcomes(t, outcomes, "deregistered; 1 deleted; 2 deleted", "deregistered; 3 deleted")
+				wantHeld(t, account)
+				if outcomes[0].Error != "" {
+					t.Errorf("error %q", outcomes[0].Error)
+				}
+				if n := calls.sent("DeregisterImage"); n != 3 {
+					t.Errorf("%d attempts, want 3", n)
+				}
+			})
+		})
+		t.Run(name+", the snapshots left behind", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1, 2))
+				withoutFlag := func(next emulator.Doer, r *httpRequest) (*httpResponse, error) {
+					return lost(next, without(r, "DeleteAssociatedSnapshots"))
+				}
+				doer := faulty(account.Client(), "DeregisterImage", withoutFlag)
+				wantOutcomes(t, run(doer, planOf(due(1, 1, 2))), "deregistered; 1 deleted; 2 deleted")
+				wantHeld(t, account)
+			})
+		})
+		t.Run(name+", and the listing of snapshots denied", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1))
+				doer := emulator.Deny(faulty(account.Client(), "DeregisterImage", lost), "DescribeSnapshots", "DescribeImages")
+				outcomes := run(doer, planOf(due(1, 1)))
+				wantOutcomes(t, outcomes, "deregistered; 1 deleted")
+				says(t, outcomes[0].Snapshots[0].Detail, "already gone")
+			})
+		})
+		t.Run(name+", and the snapshot cannot be looked at or deleted", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1))
+				doer := emulator.Deny(faulty(account.Client(), "DeregisterImage", lost), "DescribeSnapshots", "DeleteSnapshot")
+				wantOutcomes(t, run(doer, planOf(due(1, 1))), "deregistered; 1 failed")
+			})
+		})
+		t.Run(name+", every time", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1), image(2, 2))
+				calls := &tally{Doer: faulty(account.Client(), "DeregisterImage", always(lostAgain(lost))...)}
+				wantOutcomes(t, run(calls, planOf(due(1, 1), due(2, 2))), "deregistered; 1 deleted", "deregistered; 2 deleted")
+				wantHeld(t, account)
+				if n := calls.sent("DeregisterImage"); n != 12 {
+					t.Errorf("%d attempts, want 6 for each image: the SDK's own retries must be off", n)
+				}
+			})
+		})
+		t.Run(name+", every time, and nobody may look", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1))
+				doer := emulator.Deny(faulty(account.Client(), "DeregisterImage", always(lostAgain(lost))...), "DescribeImages")
+				outcomes := run(doer, planOf(due(1, 1)))
+				wantOutcomes(t, outcomes, "failed; 1 failed")
+				says(t, outcomes[0].Error, "may or may not")
+			})
+		})
+	}
+}
+
+// lostAgain loses every answer in the same way, that to a repeated request too.
+func lostAgain(lost fault) fault {
+	return func(next emulator.Doer, r *httpRequest) (*httpResponse, error) {
+		response, err := lost(next, r)
+		return response, err
+	}
+}
+
+// The same with no effect at all: nothing may be reported as deregistered.
+func TestAFailureWithoutEffectIsNoDeregistration(t *testing.T) {
+	for name, fails := range map[string]fault{
+		"unreachable": unreachable, "500": broken, "503": overloaded, "web page": webPage, "empty answer": empty, "no <return>": unconfirmed,
+	} {
+		t.Run(name+" for a while", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1))
+				doer := faulty(account.Client(), "DeregisterImage", fails, fails, fails)
+				wantOutcomes(t, run(doer, planOf(due(1, 1))), "deregistered; 1 deleted")
+				wantHeld(t, account)
+			})
+		})
+		t.Run(name+" for ever", func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1), image(2, 2))
+				calls := &tally{Doer: faulty(account.Client(), "DeregisterImage", always(fails)...)}
+				outcomes := run(calls, planOf(due(1, 1), due(2, 2)))
+				for _, outcome := range outcomes {
+					if outcome.Status != "failed" {
+						t.Errorf("%+v", outcome)
+					}
+				}
+				wantHeld(t, account, "image 1", "image 2", "snapshot 1", "snapshot 2")
+				if n := calls.sent("DeregisterImage"); n != 12 {
+					t.Errorf("%d attempts, want 6 for each image: the SDK's own retries must be off", n)
+				}
+			})
+		})
+	}
+}
+
+// C20: what somebody else deregistered is somebody else's; so are its snapshots.
+func TestAnImageThatSomebodyElseDeregisteredIsSkipped(t *testing.T) {
+	for name, faults := range map[string][]fault{
+		"before": {somebodyElse},
+		"after a throttle, which is no lost answer":      {throttled, somebodyElse},
+		"after several throttles":                        {throttled, throttled, throttled, somebodyElse},
+		"never there":                                    {refuse(400, "InvalidAMIID.NotFound")},
+		"no longer available, in EC2's words":            {refuse(400, "InvalidAMIID.Unavailable")},
+		"after EC2 said to slow down, with another code": {refuse(503, "EC2ThrottledException"), somebodyElse},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1), image(2, 2))
+				calls := &tally{Doer: faulty(account.Client(), "DeregisterImage", faults...)}
+				outcomes := run(calls, planOf(due(1, 1), due(2, 2)))
+				wantOutcomes(t, outcomes, "skipped; 1 kept", "deregistered; 2 deleted")
+				says(t, outcomes[0].Error, "gone before this run", "InvalidAMIID.")
+				if !holdings(t, account)[snapshotID(1)] {
+					t.Error("deleted the snapshot of an image that somebody else deregistered")
+				}
+				if calls.sent("DeleteSnapshot") > 0 {
+					t.Error("tried to delete a snapshot that was not ours to delete")
+				}
+			})
+		})
+	}
+}
+
+func TestThrottlingIsSatOut(t *testing.T) {
+	for n := 1; n <= 7; n++ {
+		t.Run(fmt.Sprint(n, " times"), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1), image(2, 2))
+				calls := &tally{Doer: faulty(account.Client(), "DeregisterImage", slices.Repeat([]fault{throttled}, n)...)}
+				outcomes := run(calls, planOf(due(1, 1), due(2, 2)))
+				if n < 6 {
+					wantOutcomes(t, outcomes, "deregistered; 1 deleted", "deregistered; 2 deleted")
+					wantHeld(t, account)
+					return
+				}
+				wantOutcomes(t, outcomes, "failed; 1 kept", "deregistered; 2 deleted")
+				wantHeld(t, account, "image 1", "snapshot 1")
+				says(t, outcomes[0].Error, "RequestLimitExceeded")
+				if sent := calls.sent("DeregisterImage"); sent != 6+n-6+1 {
+					t.Errorf("%d attempts, want %d", sent, n+1)
+				}
+			})
+		})
+	}
+}
+
+// A lost answer stays lost, whatever is said in between.
+func TestThrottlingAfterALostAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1))
+		doer := faulty(account.Client(), "DeregisterImage", afterReset, throttled, throttled)
+		wantOutcomes(t, run(doer, planOf(due(1, 1))), "deregistered; 1 deleted")
+		wantHeld(t, account)
+	})
+}
+
+// When the answer to the first attempt is lost and the next is refused, nothing is proven by the refusal: session
+// credentials may have run out in between. Looking is a read, and it says whether the image's snapshots are orphans now.
+func TestARefusalAfterALostAnswerIsLookedInto(t *testing.T) {
+	t.Run("the first took effect", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			account := load(t, image(1, 1))
+			lost := func(next emulator.Doer, r *httpRequest) (*httpResponse, error) {
+				return afterReset(next, without(r, "DeleteAssociatedSnapshots"))
+			}
+			doer := faulty(account.Client(), "DeregisterImage", lost, denied)
+			wantOutcomes(t, run(doer, planOf(due(1, 1))), "deregistered; 1 deleted")
+			wantHeld(t, account)
+		})
+	})
+	t.Run("it did not", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			account := load(t, image(1, 1))
+			doer := faulty(account.Client(), "DeregisterImage", broken, denied)
+			outcomes := run(doer, planOf(due(1, 1)))
+			if outcomes[0].Status != "failed" {
+				t.Errorf("%+v", outcomes[0])
+			}
+			says(t, outcomes[0].Error, "UnauthorizedOperation")
+			wantHeld(t, account, "image 1", "snapshot 1")
+		})
+	})
+}
+
+// A request that never reached EC2 cannot have taken effect: the image that is gone afterwards is somebody else's.
+func TestAnAttemptThatNeverArrivedIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1))
+		doer := faulty(account.Client(), "DeregisterImage", unreachable, somebodyElse)
+		outcomes := run(doer, planOf(due(1, 1)))
+		wantOutcomes(t, outcomes, "skipped; 1 kept")
+		wantHeld(t, account, "snapshot 1")
+	})
+}
+
+// An image that EC2 still lists as deregistered is gone.
+func TestAnImageListedAsDeregisteredIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		listed := func(_ emulator.Doer, r *httpRequest) (*httpResponse, error) {
+			return reply(r, 200, `<DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><imagesSet><item><imageId>`+
+				imageID(1)+`</imageId><imageState>deregistered</imageState></item></imagesSet></DescribeImagesResponse>`), nil
+		}
+		account := load(t, image(1, 1))
+		doer := faulty(account.Client(), "DeregisterImage", always(after(broken))...)
+		wantOutcomes(t, run(faulty(doer, "DescribeImages", always(listed)...), planOf(due(1, 1))), "deregistered; 1 deleted")
+	})
+}

@@ -1,0 +1,458 @@
+package wire_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/wire"
+)
+
+const imageID = "ami-00000000000000001"
+
+// account holds one image that is used and shared, and its snapshot.
+func account(t *testing.T) *emulator.Account {
+	t.Helper()
+	files := fstest.MapFS{}
+	for name, text := range map[string]string{
+		"get-caller-identity.json": `{"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:root"}`,
+		"describe-images.json": `{"Images": [{"ImageId": "ami-00000000000000001", "Name": "a<b>&</DescribeImagesResponse>",
+			"OwnerId": "123456789012", "State": "available", "BlockDeviceMappings": [{"Ebs": {"SnapshotId": "snap-00000000000000001"}}]}]}`,
+		"describe-snapshots.json": `{"Snapshots": [{"SnapshotId": "snap-00000000000000001", "OwnerId": "123456789012", "VolumeSize": 8}]}`,
+		"describe-instances.json": `{"Reservations": [{"Instances": [{"InstanceId": "i-00000000000000001",
+			"ImageId": "ami-00000000000000001", "State": {"Name": "running"}}]}]}`,
+		"describe-launch-permissions.json": `{"ami-00000000000000001": [{"UserId": "999999999999"}]}`,
+	} {
+		files[name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	account, err := emulator.Load(files, emulator.Options{Region: "eu-west-1", Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account
+}
+
+func client(doer emulator.Doer) *ec2.Client {
+	return wire.EC2(aws.Config{
+		HTTPClient: doer,
+		Region:     "us-east-1",
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"}, nil
+		}),
+	}, "eu-west-1")
+}
+
+// action is a call with an answer that holds something, which an answer that was cut would not.
+type action func(context.Context, *ec2.Client) (items int, err error)
+
+var actions = map[string]action{
+	"DescribeImages": func(ctx context.Context, c *ec2.Client) (int, error) {
+		out, err := c.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}})
+		if err != nil {
+			return 0, err
+		}
+		return len(out.Images), nil
+	},
+	"DescribeSnapshots": func(ctx context.Context, c *ec2.Client) (int, error) {
+		out, err := c.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})
+		if err != nil {
+			return 0, err
+		}
+		return len(out.Snapshots), nil
+	},
+	"DescribeImageReferences": func(ctx context.Context, c *ec2.Client) (int, error) {
+		out, err := c.DescribeImageReferences(ctx, &ec2.DescribeImageReferencesInput{
+			ImageIds: []string{imageID}, IncludeAllResourceTypes: aws.Bool(true),
+		})
+		if err != nil {
+			return 0, err
+		}
+		return len(out.ImageReferences), nil
+	},
+	"DescribeImageAttribute": func(ctx context.Context, c *ec2.Client) (int, error) {
+		out, err := c.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{
+			ImageId: aws.String(imageID), Attribute: types.ImageAttributeNameLaunchPermission,
+		})
+		if err != nil {
+			return 0, err
+		}
+		return len(out.LaunchPermissions), nil
+	},
+}
+
+// answering gives every request the same body with status 200.
+func answering(status int, body string) emulator.Doer {
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: status, Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		}, nil
+	})
+}
+
+// whole returns what an account answers to a call.
+func whole(t *testing.T, call action) string {
+	t.Helper()
+	next := account(t).Client()
+	var body []byte
+	items, err := call(t.Context(), client(emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		response, err := next.Do(r)
+		if err != nil {
+			return nil, err
+		}
+		body, err = io.ReadAll(response.Body)
+		response.Body = io.NopCloser(bytes.NewReader(body))
+		return response, err
+	})))
+	if err != nil || items != 1 {
+		t.Fatalf("%d items, %v; want 1", items, err)
+	}
+	return string(body)
+}
+
+// An answer that is cut, at whatever byte, is an error and never a shorter list. C1, C3: an empty list of references
+// would say that nothing uses the image.
+func TestNoCutAnswerIsAShorterList(t *testing.T) {
+	for name, call := range actions {
+		t.Run(name, func(t *testing.T) {
+			body := whole(t, call)
+			synctest.Test(t, func(t *testing.T) {
+				for length := range len(body) {
+					if items, err := call(t.Context(), client(answering(200, body[:length]))); err == nil {
+						t.Fatalf("cut after %d of %d bytes: %d items and no error; it ends with %q",
+							length, len(body), items, body[max(0, length-30):length])
+					}
+				}
+			})
+		})
+	}
+}
+
+// An answer with a piece out of its middle is an error or a whole list, never a shorter one.
+func TestNoAnswerWithAHoleIsAShorterList(t *testing.T) {
+	for name, call := range actions {
+		t.Run(name, func(t *testing.T) {
+			body := whole(t, call)
+			synctest.Test(t, func(t *testing.T) {
+				for at := 0; at < len(body); at += 3 {
+					for _, size := range []int{1, 40, 200} {
+						holed := body[:at] + body[min(at+size, len(body)):]
+						items, err := call(t.Context(), client(answering(200, holed)))
+						if err == nil && items != 1 && wellFormed(holed) == nil {
+							continue // A whole element is missing; no client can see that.
+						}
+						if err == nil && items != 1 {
+							t.Fatalf("without %d bytes from %d: %d items and no error:\n%s", size, at, items, holed)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// wellFormed says why a text is not whole XML; nil if it is.
+func wellFormed(text string) error {
+	decoder := xml.NewDecoder(strings.NewReader(text))
+	for {
+		_, err := decoder.Token()
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return err
+		}
+	}
+}
+
+func TestWhatIsNoAnswerIsAnError(t *testing.T) {
+	for name, test := range map[string]struct {
+		status int
+		body   string
+	}{
+		"no_body":                       {200, ""},
+		"blanks":                        {200, " \r\n\t"},
+		"a_null_byte":                   {200, "\x00"},
+		"only_the_xml_declaration":      {200, `<?xml version="1.0" encoding="UTF-8"?>`},
+		"an_html_page":                  {200, "<!DOCTYPE html><html><body>Please sign in<br></body></html>"},
+		"xhtml":                         {200, `<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><body/></html>`},
+		"json":                          {200, `{"Images": []}`},
+		"no_content":                    {204, ""},
+		"accepted_and_nothing_said":     {202, ""},
+		"the_answer_to_another_action":  {200, "<DescribeVolumesResponse></DescribeVolumesResponse>"},
+		"an_error_document_with_200":    {200, "<Response><Errors><Error><Code>InternalError</Code><Message>x</Message></Error></Errors></Response>"},
+		"a_redirect":                    {302, ""},
+		"not_found_with_a_web_page":     {404, "<html><body>404</body></html>"},
+		"forbidden_with_a_web_page":     {403, "<html><body>Forbidden by your company's proxy<br></body></html>"},
+		"unavailable_with_a_web_page":   {503, "<html><body>503</body></html>"},
+		"unavailable_and_nothing_said":  {503, ""},
+		"an_informal_status_and_no_xml": {299, "ok"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				for action, call := range actions {
+					items, err := call(t.Context(), client(answering(test.status, test.body)))
+					if err == nil {
+						t.Errorf("%s: %d items and no error", action, items)
+						continue
+					}
+					isShort(t, wire.Explain(err))
+				}
+			})
+		})
+	}
+}
+
+// A web page with status 200, as a proxy on the way might send it, is named as what it is.
+func TestAGarbledAnswerIsAnError(t *testing.T) {
+	for action, call := range actions {
+		t.Run(action, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				items, err := call(t.Context(), client(emulator.Garble(account(t).Client(), action, nil)))
+				if err == nil {
+					t.Fatalf("%d items and no error", items)
+				}
+				want := "not a whole answer to " + action + `: it begins with "<!DOCTYPE html><html><head><title>Welcom"`
+				if got := wire.Explain(err); got != want {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			})
+		})
+	}
+}
+
+// A connection that breaks in the middle of a body is an error, whatever had come until then.
+func TestABrokenConnectionIsAnError(t *testing.T) {
+	for action, call := range actions {
+		t.Run(action, func(t *testing.T) {
+			body := whole(t, call)
+			synctest.Test(t, func(t *testing.T) {
+				for _, length := range []int{0, len(body) / 2, len(body)} {
+					items, err := call(t.Context(), client(emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+						broken := io.MultiReader(strings.NewReader(body[:length]), iotest.ErrReader(io.ErrUnexpectedEOF))
+						return &http.Response{StatusCode: 200, Body: io.NopCloser(broken), Request: r}, nil
+					})))
+					if err == nil {
+						t.Fatalf("after %d of %d bytes: %d items and no error", length, len(body), items)
+					}
+					if got := wire.Explain(err); got != "unexpected EOF" {
+						t.Errorf("after %d of %d bytes: %s", length, len(body), got)
+					}
+				}
+			})
+		})
+	}
+}
+
+// White space after the answer, and a long beginning, are no fault.
+func TestAWholeAnswerIsAnAnswer(t *testing.T) {
+	for action, call := range actions {
+		body := whole(t, call)
+		for _, variant := range []string{body, body + "\n", body + " \r\n\t", strings.Replace(body, "?>", "?>\n\n", 1)} {
+			if items, err := call(t.Context(), client(answering(200, variant))); err != nil || items != 1 {
+				t.Errorf("%s: %d items, %v; want 1 of %q", action, items, err, variant)
+			}
+		}
+	}
+}
+
+// EC2 is asked in the region that was named, not in the one of the configuration.
+func TestRegion(t *testing.T) {
+	emulated := account(t)
+	if _, err := actions["DescribeImages"](t.Context(), client(emulated.Client())); err != nil {
+		t.Fatal(err)
+	}
+	if calls := emulated.Calls(); len(calls) != 1 || calls[0].Region != "eu-west-1" {
+		t.Errorf("calls %+v, want one to eu-west-1", calls)
+	}
+}
+
+// A throttled request is tried eight times, with pauses; the last refusal is what is reported.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		emulated := account(t)
+		tries := 0
+		throttled := emulator.Fail(emulated.Client(), "DescribeImages", func(n int, _ emulator.Request) bool {
+			tries = n
+			return n <= 7
+		}, http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
+		began := time.Now()
+		if items, err := actions["DescribeImages"](t.Context(), client(throttled)); err != nil || items != 1 {
+			t.Errorf("throttled seven times: %d items, %v", items, err)
+		}
+		if tries != 8 || time.Since(began) > 7*20*time.Second {
+			t.Errorf("%d tries in %s", tries, time.Since(began))
+		}
+		always := emulator.Fail(emulated.Client(), "DescribeImages", func(n int, _ emulator.Request) bool {
+			tries = n
+			return true
+		}, http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
+		_, err := actions["DescribeImages"](t.Context(), client(always))
+		if got, want := wire.Explain(err), "RequestLimitExceeded: Request limit exceeded."; got != want || tries != 8 {
+			t.Errorf("throttled for ever: %s after %d tries, want %s", got, tries, want)
+		}
+	})
+}
+
+// The budget of retries that the SDK keeps by default must not run dry: it would make every further throttling final.
+func TestPatienceDoesNotRunDry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		throttled := emulator.Fail(account(t).Client(), "DescribeImages", func(n int, _ emulator.Request) bool { return n%4 != 0 },
+			http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
+		c := client(throttled)
+		for n := range 200 {
+			if _, err := actions["DescribeImages"](t.Context(), c); err != nil {
+				t.Fatalf("call %d: %s", n, wire.Explain(err))
+			}
+		}
+	})
+}
+
+// A denial is final, and tried once.
+func TestADenialIsNotRetried(t *testing.T) {
+	emulated := account(t)
+	tries := 0
+	counted := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		tries++
+		return emulator.Deny(emulated.Client(), "DescribeImages").Do(r)
+	})
+	_, err := actions["DescribeImages"](t.Context(), client(counted))
+	if got, want := wire.Explain(err), "UnauthorizedOperation: You are not authorized to perform this operation."; got != want || tries != 1 {
+		t.Errorf("%s after %d tries, want %s", got, tries, want)
+	}
+	if wire.Code(err) != "UnauthorizedOperation" {
+		t.Errorf("code %q", wire.Code(err))
+	}
+}
+
+var requestID = regexp.MustCompile(`(?i)request ?id|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}`)
+
+// isShort checks an explanation: one short line, free of request ids, and not nothing.
+func isShort(t *testing.T, text string) {
+	t.Helper()
+	switch {
+	case text == "" || strings.TrimSpace(text) != text || strings.HasSuffix(text, ":"):
+		t.Errorf("%q is no phrase", text)
+	case len(text) > 200 || strings.Contains(text, "\n"):
+		t.Errorf("%q is not short", text)
+	case requestID.MatchString(text):
+		t.Errorf("%q holds a request id", text)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	for name, test := range map[string]struct {
+		doer func(emulator.Doer) emulator.Doer
+		want string
+	}{
+		"denied": {
+			func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "DescribeImages") },
+			"UnauthorizedOperation: You are not authorized to perform this operation.",
+		},
+		"denied_with_an_encoded_message": {
+			func(d emulator.Doer) emulator.Doer {
+				return emulator.Fail(d, "DescribeImages", nil, 403, "UnauthorizedOperation",
+					"You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/x/y is not authorized. "+
+						"Encoded authorization failure message: 4GIOHlTkIaWHQD0Q0m6XSnuUMCm")
+			},
+			"UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/x/y is not authorized.",
+		},
+		"throttled": {
+			func(d emulator.Doer) emulator.Doer {
+				return emulator.Fail(d, "DescribeImages", nil, 503, "RequestLimitExceeded", "Request limit exceeded.")
+			},
+			"RequestLimitExceeded: Request limit exceeded.",
+		},
+		"an_error_without_a_message": {
+			func(d emulator.Doer) emulator.Doer {
+				return emulator.Fail(d, "DescribeImages", nil, 400, "InvalidParameterValue", "")
+			},
+			"InvalidParameterValue: UnknownError",
+		},
+		"a_message_of_several_lines": {
+			func(d emulator.Doer) emulator.Doer {
+				return emulator.Fail(d, "DescribeImages", nil, 400, "Blocked", "one\n  two\r\nthree")
+			},
+			"Blocked: one two three",
+		},
+		"lost": {
+			func(d emulator.Doer) emulator.Doer { return emulator.LoseAnswer(d, "DescribeImages", nil) },
+			"connection reset by peer",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				emulated := account(t)
+				for range 3 { // Each has other request ids.
+					_, err := actions["DescribeImages"](t.Context(), client(test.doer(emulated.Client())))
+					got := wire.Explain(err)
+					isShort(t, got)
+					if got != test.want {
+						t.Errorf("got %q, want %q", got, test.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestExplainTheEndOfTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		throttled := emulator.Fail(account(t).Client(), "DescribeImages", nil, 503, "RequestLimitExceeded", "Request limit exceeded.")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		_, err := actions["DescribeImages"](ctx, client(throttled))
+		if got := wire.Explain(err); got != "time ran out" {
+			t.Errorf("out of time while throttled: %q", got)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		_, err = actions["DescribeImages"](ctx, client(account(t).Client()))
+		if got := wire.Explain(err); got != "interrupted" {
+			t.Errorf("interrupted: %q", got)
+		}
+	})
+}
+
+// Errors that do not come from the SDK are explained too.
+func TestExplainOtherErrors(t *testing.T) {
+	api := &smithy.GenericAPIError{Code: "Throttling", Message: "slow down"}
+	for name, test := range map[string]struct {
+		err        error
+		want, code string
+	}{
+		"plain":                {errors.New("no"), "no", ""},
+		"wrapped":              {fmt.Errorf("outer: %w", fmt.Errorf("inner: %w", errors.New("no"))), "no", ""},
+		"an_answer_of_aws":     {fmt.Errorf("outer: %w", api), "Throttling: slow down", "Throttling"},
+		"an_answer_among_two":  {errors.Join(errors.New("no"), api), "Throttling: slow down", "Throttling"},
+		"joined":               {fmt.Errorf("outer: %w", errors.Join(errors.New("a"), errors.New("b"))), "a b", ""},
+		"deadline":             {fmt.Errorf("outer: %w", context.DeadlineExceeded), "time ran out", ""},
+		"interrupted":          {fmt.Errorf("outer: %w", context.Canceled), "interrupted", ""},
+		"nothing_but_a_prefix": {fmt.Errorf("outer"), "outer", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := wire.Explain(test.err); got != test.want {
+				t.Errorf("explained as %q, want %q", got, test.want)
+			}
+			if got := wire.Code(test.err); got != test.code {
+				t.Errorf("code %q, want %q", got, test.code)
+			}
+		})
+	}
+}
