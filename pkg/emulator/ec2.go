@@ -169,6 +169,9 @@ func deleteTags(c *call) (object, error) {
 			return false
 		})
 		resource["Tags"] = anys(kept)
+		if len(kept) == 0 {
+			delete(resource, "Tags") // As the AWS CLI prints a resource without tags.
+		}
 	}
 	return object{"Return": true}, nil
 }

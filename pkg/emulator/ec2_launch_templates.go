@@ -76,52 +76,71 @@ func describeLaunchTemplateVersions(c *call) (object, error) {
 
 // versions are the versions the request asks for.
 func (c *call) versions() ([]object, error) {
-	id, name := c.text("LaunchTemplateId"), c.text("LaunchTemplateName")
 	wanted := c.list("LaunchTemplateVersion")
-	symbolic := !slices.ContainsFunc(wanted, func(v string) bool { return v != "$Latest" && v != "$Default" })
-	switch {
-	case id != "" && name != "":
-		return nil, refuse("InvalidParameterCombination", "A launch template's ID and its name cannot be given together")
-	case id == "" && name == "" && (len(wanted) == 0 || !symbolic):
-		return nil, refuse("MissingParameter", "You must specify a launch template ID or name, or the versions $Latest or $Default")
+	asked, err := c.askedTemplates(wanted)
+	if err != nil {
+		return nil, err
 	}
-	known := id == "" && name == ""
 	var found []object
-	for _, template := range c.region.templates() {
-		if id != "" && template.id != id || name != "" && template.name != name || len(c.unmanaged(template.versions)) == 0 {
-			continue
-		}
-		known = true
-		chosen, err := c.chosen(template.versions, wanted)
+	for _, t := range asked {
+		chosen, err := c.chosen(t.versions, wanted)
 		if err != nil {
 			return nil, err
 		}
 		found = append(found, chosen...)
 	}
-	if !known {
-		return nil, refuse("InvalidLaunchTemplateId.NotFound", "The specified launch template, %s%s, does not exist.", id, name)
+	return found, nil
+}
+
+// askedTemplates are the launch templates whose versions the request asks for: the one it names, or all.
+func (c *call) askedTemplates(versions []string) ([]template, error) {
+	all := templates(c.unmanaged(c.region.items(templateVersionsFile)))
+	id, name := c.text("LaunchTemplateId"), c.text("LaunchTemplateName")
+	isNumber := func(version string) bool { return version != "$Latest" && version != "$Default" }
+	switch {
+	case id != "" && name != "":
+		return nil, refuse("InvalidParameterCombination", "A launch template's ID and its name cannot be given together")
+	case id != "" || name != "":
+		i := slices.IndexFunc(all, func(t template) bool { return t.id == id || name != "" && t.name == name })
+		if i < 0 {
+			return nil, refuse("InvalidLaunchTemplateId.NotFound", "The specified launch template, %s%s, does not exist.", id, name)
+		}
+		return all[i : i+1], nil
+	case len(versions) == 0 || slices.ContainsFunc(versions, isNumber):
+		return nil, refuse("MissingParameter", "You must specify a launch template, or no versions but $Latest and $Default")
+	}
+	return all, nil
+}
+
+// chosen keeps the wanted versions of one template, given newest first. All of those that are numbers must be there.
+func (c *call) chosen(versions []object, wanted []string) ([]object, error) {
+	missing := slices.Clone(wanted)
+	var found []object
+	for i, version := range versions {
+		number := versionNumber(version)
+		names := []string{strconv.Itoa(number)}
+		if i == 0 {
+			names = append(names, "$Latest")
+		}
+		if text(version, "DefaultVersion") == "true" {
+			names = append(names, "$Default")
+		}
+		isNamed := func(w string) bool { return slices.Contains(names, w) }
+		missing = slices.DeleteFunc(missing, isNamed)
+		if (len(wanted) == 0 || slices.ContainsFunc(wanted, isNamed)) && c.inBounds(number) {
+			found = append(found, version)
+		}
+	}
+	for _, version := range missing {
+		if !strings.HasPrefix(version, "$") {
+			return nil, refuse("InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %s", version)
+		}
 	}
 	return found, nil
 }
 
-// chosen keeps the wanted versions of one template, given newest first. All of them must be there.
-func (c *call) chosen(versions []object, wanted []string) ([]object, error) {
-	var found []object
-	for i, version := range versions {
-		number := versionNumber(version)
-		isWanted := len(wanted) == 0 || slices.Contains(wanted, strconv.Itoa(number)) ||
-			i == 0 && slices.Contains(wanted, "$Latest") ||
-			text(version, "DefaultVersion") == "true" && slices.Contains(wanted, "$Default")
-		if isWanted && number >= c.bound("MinVersion", 0) && number <= c.bound("MaxVersion", math.MaxInt) {
-			found = append(found, version)
-		}
-	}
-	for _, number := range wanted {
-		if !strings.HasPrefix(number, "$") && !slices.ContainsFunc(versions, func(v object) bool { return strconv.Itoa(versionNumber(v)) == number }) {
-			return nil, refuse("InvalidLaunchTemplateId.VersionNotFound", "Could not find launch template version %s", number)
-		}
-	}
-	return found, nil
+func (c *call) inBounds(version int) bool {
+	return version >= c.bound("MinVersion", 0) && version <= c.bound("MaxVersion", math.MaxInt)
 }
 
 // bound is a parameter that is a number, or what it is if it is not given.
@@ -138,10 +157,10 @@ type template struct {
 	versions []object
 }
 
-// templates are the launch templates that have versions, in the order of the file.
-func (r *region) templates() []template {
+// templates are the launch templates of the versions, in the order of the file.
+func templates(versions []object) []template {
 	var all []template
-	for _, version := range r.items(templateVersionsFile) {
+	for _, version := range versions {
 		id := text(version, "LaunchTemplateId")
 		i := slices.IndexFunc(all, func(t template) bool { return t.id == id })
 		if i < 0 {

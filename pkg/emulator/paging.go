@@ -54,7 +54,8 @@ func (c *call) token(offset int, paused bool) string {
 	return base64.URLEncoding.EncodeToString(fmt.Appendf(nil, "%s %d %t", c.Action, offset, paused))
 }
 
-// place reads the request's token. One of another action, or of another listing, is refused.
+// place reads the request's token. One of another action is refused; one past the end of a listing that has shrunk
+// in the meantime is at its end.
 func (c *call) place(all int) (offset int, paused bool, err error) {
 	token := c.text("NextToken")
 	if token == "" {
@@ -65,10 +66,10 @@ func (c *call) place(all int) (offset int, paused bool, err error) {
 	if err == nil {
 		_, err = fmt.Sscanf(string(plain), "%s %d %t", &action, &offset, &paused)
 	}
-	if err != nil || action != c.Action || offset < 0 || offset > all {
+	if err != nil || action != c.Action || offset < 0 {
 		return 0, false, refuse("InvalidNextToken", "The token '%s' is invalid", token)
 	}
-	return offset, paused, nil
+	return min(offset, all), paused, nil
 }
 
 // notBoth refuses ids together with MaxResults, as EC2 does (EC2 API Reference, "Query requests").

@@ -121,7 +121,7 @@ func (c *call) instancesOf(l lookup) []string {
 // templatesOf finds launch templates, each once, by their newest versions.
 func (c *call) templatesOf(l lookup) []string {
 	var arns []string
-	for _, t := range c.region.templates() {
+	for _, t := range templates(c.region.items(templateVersionsFile)) {
 		newest := t.versions[:min(l.depth, len(t.versions))]
 		if slices.ContainsFunc(newest, func(v object) bool { return c.region.imageOfVersion(v) == l.imageID }) {
 			arns = append(arns, c.arn("ec2", "launch-template/"+t.id))

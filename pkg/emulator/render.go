@@ -24,7 +24,7 @@ func renderResult(s service, action, requestID string, result object) []byte {
 		w.open(action+"Result", "")
 		w.members("", result)
 		w.close(action + "Result")
-		w.value("", "ResponseMetadata", object{"RequestId": requestID})
+		w.value("ResponseMetadata", object{"RequestId": requestID})
 	}
 	w.close(action + "Response")
 	return w.Bytes()
@@ -35,49 +35,51 @@ func renderError(s service, requestID string, e *apiError) []byte {
 	w := newWriter()
 	if s.name == "ec2" {
 		w.open("Response", "")
-		w.value("", "Errors", object{"Error": object{"Code": e.code, "Message": e.message}})
+		w.value("Errors", object{"Error": object{"Code": e.code, "Message": e.message}})
 		w.element("RequestID", requestID)
 		w.close("Response")
 		return w.Bytes()
 	}
 	w.open("ErrorResponse", s.namespace)
-	w.value("", "Error", object{"Type": "Sender", "Code": e.code, "Message": e.message})
+	w.value("Error", object{"Type": "Sender", "Code": e.code, "Message": e.message})
 	w.element("RequestId", requestID)
 	w.close("ErrorResponse")
 	return w.Bytes()
 }
 
 // ec2Names are the members whose name on the wire does not follow from the rule that ec2Name applies, as AWS's
-// service model has them. A name is looked up with its parent first, then alone.
+// service model has them. A name is looked up with its whole path first, then with less and less of it.
 var ec2Names = map[string]string{
-	"BlockDeviceMappings":                      "blockDeviceMapping",
-	"LaunchTemplateData.BlockDeviceMappings":   "blockDeviceMappingSet",
-	"Ebs.AvailabilityZoneId":                   "AvailabilityZoneId",
-	"Ebs.EbsCardIndex":                         "EbsCardIndex",
-	"Ebs.VolumeInitializationRate":             "VolumeInitializationRate",
-	"Images":                                   "imagesSet",
-	"Images.OwnerId":                           "imageOwnerId",
-	"Images.Public":                            "isPublic",
-	"Images.State":                             "imageState",
-	"Instances":                                "instancesSet",
-	"Instances.PublicDnsName":                  "dnsName",
-	"Instances.PublicIpAddress":                "ipAddress",
-	"Instances.SecurityGroups":                 "groupSet",
-	"Instances.State":                          "instanceState",
-	"Instances.StateTransitionReason":          "reason",
-	"Ipv6Addresses":                            "ipv6AddressesSet",
-	"LaunchPermissions":                        "launchPermission",
-	"LaunchTemplateData.LicenseSpecifications": "licenseSet",
-	"LaunchTemplates":                          "launchTemplates",
-	"PrivateIpAddresses":                       "privateIpAddressesSet",
-	"ProductCodes":                             "productCodes",
-	"ProductCodes.ProductCodeId":               "productCode",
-	"ProductCodes.ProductCodeType":             "type",
-	"Regions":                                  "regionInfo",
-	"Regions.Endpoint":                         "regionEndpoint",
-	"SecondaryInterfaces.PrivateIpAddresses":   "privateIpAddressSet",
-	"Snapshots.State":                          "status",
-	"Snapshots.StateMessage":                   "statusMessage",
+	"BlockDeviceMappings":    "blockDeviceMapping",
+	"Ebs.AvailabilityZoneId": "AvailabilityZoneId",
+	"Images":                 "imagesSet",
+	"Images.BlockDeviceMappings.Ebs.EbsCardIndex":             "EbsCardIndex",
+	"Images.BlockDeviceMappings.Ebs.VolumeInitializationRate": "VolumeInitializationRate",
+	"Images.OwnerId":            "imageOwnerId",
+	"Images.Public":             "isPublic",
+	"Images.State":              "imageState",
+	"Instances":                 "instancesSet",
+	"Instances.PublicDnsName":   "dnsName",
+	"Instances.PublicIpAddress": "ipAddress",
+	"Instances.SecondaryInterfaces.PrivateIpAddresses": "privateIpAddressSet",
+	"Instances.SecurityGroups":                         "groupSet",
+	"Instances.State":                                  "instanceState",
+	"Instances.StateTransitionReason":                  "reason",
+	"Ipv4Prefixes":                                     "ipv4PrefixSet",
+	"Ipv6Addresses":                                    "ipv6AddressesSet",
+	"Ipv6Prefixes":                                     "ipv6PrefixSet",
+	"LaunchPermissions":                                "launchPermission",
+	"LaunchTemplateData.BlockDeviceMappings":           "blockDeviceMappingSet",
+	"LaunchTemplateData.LicenseSpecifications":         "licenseSet",
+	"LaunchTemplates":                                  "launchTemplates",
+	"PrivateIpAddresses":                               "privateIpAddressesSet",
+	"ProductCodes":                                     "productCodes",
+	"ProductCodes.ProductCodeId":                       "productCode",
+	"ProductCodes.ProductCodeType":                     "type",
+	"Regions":                                          "regionInfo",
+	"Regions.Endpoint":                                 "regionEndpoint",
+	"Snapshots.State":                                  "status",
+	"Snapshots.StateMessage":                           "statusMessage",
 }
 
 // ec2Timestamps are the members that are timestamps in AWS's service model. The dates of images are not among them:
@@ -89,14 +91,15 @@ var ec2Timestamps = map[string]bool{
 	"UsageOperationUpdateTime": true, "ValidUntil": true,
 }
 
-// ec2Name is the name of a member on EC2's wire: "ImageId" is imageId, and the list "Tags" is tagSet.
-func ec2Name(parent, key string, isList bool) string {
-	if name, ok := ec2Names[parent+"."+key]; ok {
-		return name
+// ec2Name is the name of a member on EC2's wire, given its path: "Images.ImageId" is imageId, and the list
+// "Images.Tags" is tagSet.
+func ec2Name(path string, isList bool) string {
+	for rest, more := path, true; more; _, rest, more = strings.Cut(rest, ".") {
+		if name, ok := ec2Names[rest]; ok {
+			return name
+		}
 	}
-	if name, ok := ec2Names[key]; ok {
-		return name
-	}
+	key := lastKey(path)
 	name := strings.ToLower(key[:1]) + key[1:]
 	if !isList {
 		return name
@@ -139,11 +142,11 @@ func (w *writer) element(name, content string) {
 	w.close(name)
 }
 
-// members writes the members of an object, in the order of their names.
-func (w *writer) members(parent string, o object) {
+// members writes the members of the object at a path, in the order of their names.
+func (w *writer) members(path string, o object) {
 	for _, key := range slices.Sorted(maps.Keys(o)) {
 		if isName(key) {
-			w.value(parent, key, o[key])
+			w.value(strings.TrimPrefix(path+"."+key, "."), o[key])
 		}
 	}
 }
@@ -154,45 +157,45 @@ func isName(key string) bool {
 	return strings.Trim(key, letters+"0123456789") == "" && strings.IndexAny(key, letters) == 0
 }
 
-// value writes one member, and nothing for a null.
-func (w *writer) value(parent, key string, value any) {
+// value writes the member at a path, and nothing for a null.
+func (w *writer) value(path string, value any) {
 	switch v := value.(type) {
 	case nil:
 	case object:
-		name := w.name(parent, key, false)
+		name := w.name(path, false)
 		w.open(name, "")
-		w.members(key, v)
+		w.members(path, v)
 		w.close(name)
 	case []any:
-		writeList(w, parent, key, v)
+		writeList(w, path, v)
 	case []object:
-		writeList(w, parent, key, v)
+		writeList(w, path, v)
 	default:
-		if content, ok := w.content(key, v); ok {
-			w.element(w.name(parent, key, false), content)
+		if content, ok := w.content(path, v); ok {
+			w.element(w.name(path, false), content)
 		}
 	}
 }
 
-func writeList[T any](w *writer, parent, key string, items []T) {
-	name := w.name(parent, key, true)
+func writeList[T any](w *writer, path string, items []T) {
+	name := w.name(path, true)
 	w.open(name, "")
 	for _, item := range items {
-		w.item(key, item)
+		w.item(path, item)
 	}
 	w.close(name)
 }
 
-// item writes one entry of a list.
-func (w *writer) item(key string, item any) {
+// item writes one entry of the list at a path.
+func (w *writer) item(path string, item any) {
 	if o, ok := item.(object); ok {
 		w.open("item", "")
-		w.members(key, o)
+		w.members(path, o)
 		w.close("item")
 		return
 	}
 	name := "item"
-	if key == "Groups" {
+	if strings.HasSuffix(path, ".Groups") {
 		name = "groupId" // The security groups of a launch template's network interface: the model's one exception.
 	}
 	if content, ok := scalar(item); ok {
@@ -200,17 +203,22 @@ func (w *writer) item(key string, item any) {
 	}
 }
 
-func (w *writer) name(parent, key string, isList bool) string {
+// name is the name of the element for a path: EC2's, or the member's own.
+func (w *writer) name(path string, isList bool) string {
 	if w.ec2 {
-		return ec2Name(parent, key, isList)
+		return ec2Name(path, isList)
 	}
-	return key
+	return lastKey(path)
+}
+
+func lastKey(path string) string {
+	return path[strings.LastIndexByte(path, '.')+1:]
 }
 
 // content is a scalar as AWS writes it. A timestamp that cannot be read is left out: no client could decode it.
-func (w *writer) content(key string, value any) (string, bool) {
+func (w *writer) content(path string, value any) (string, bool) {
 	content, ok := scalar(value)
-	if ok && w.ec2 && ec2Timestamps[key] {
+	if ok && w.ec2 && ec2Timestamps[lastKey(path)] {
 		return timestamp(content)
 	}
 	return content, ok

@@ -113,7 +113,7 @@ func (b *sampleBuilder) image(row sampleImage) {
 	}
 	b.amend(image, row.with)
 	further, _ := row.with["BlockDeviceMappings"].([]object)
-	image["BlockDeviceMappings"] = slices.Concat(b.disks(row, id), further)
+	image["BlockDeviceMappings"] = append(b.disks(row, id), further...)
 	b.images = append(b.images, image)
 
 	if image["OwnerId"] == sampleAccountID {

@@ -79,9 +79,13 @@ func wholeAnswer(ctx context.Context, in middleware.DeserializeInput, next middl
 	return out, metadata, nil
 }
 
-// Explain puts an error of the SDK into a short phrase that is the same for the same cause: the error code and message
-// of AWS, or the innermost error, without request ids.
+// Explain puts an error of the SDK into one short line that is the same for the same cause: the error code and message of
+// AWS, or the innermost error, without request ids.
 func Explain(err error) string {
+	return strings.Join(strings.Fields(explain(err)), " ")
+}
+
+func explain(err error) string {
 	var answered smithy.APIError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
@@ -90,7 +94,7 @@ func Explain(err error) string {
 		return "interrupted"
 	case errors.As(err, &answered):
 		message, _, _ := strings.Cut(answered.ErrorMessage(), " Encoded authorization failure message")
-		return strings.TrimSpace(answered.ErrorCode() + ": " + message)
+		return answered.ErrorCode() + ": " + message
 	}
 	for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(err) {
 		err = cause

@@ -1,0 +1,104 @@
+GO = go
+PYTHON = python3
+
+# What the binaries say of themselves. The shell finds it out, once for each binary.
+VERSION = $$(git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The tools of verify and lint, pinned. Each lives in a directory of its version, so that a new version is a new tool.
+GOLANGCI_LINT_VERSION = v2.15.0
+GOVULNCHECK_VERSION = v1.9.0
+AWSCLI_VERSION = 1.45.11
+
+TOOLS = .tools
+GOLANGCI_LINT = $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
+GOVULNCHECK = $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
+AWS = $(TOOLS)/awscli-$(AWSCLI_VERSION)/bin/aws
+
+# Lambda's arm64 machines, and a function without the RPC of the runtime that Lambda has retired.
+LAMBDA = GOOS=linux GOARCH=arm64 CGO_ENABLED=0
+BUILD_FUNCTION = $(GO) build -tags lambda.norpc -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: test
+test: ## run the tests; needs nothing but Go
+	$(GO) test -shuffle=on ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) no-templates ## check style, formatting, and which package may import what
+	$(GOLANGCI_LINT) config verify
+	$(GOLANGCI_LINT) run ./...
+	$(GOLANGCI_LINT) fmt --diff
+
+.PHONY: format
+format: $(GOLANGCI_LINT) ## format the Go files
+	$(GOLANGCI_LINT) fmt
+
+.PHONY: verify
+verify: lint tidy race vulnerabilities aws-cli ## check everything that a change has to pass; ends with a clean git tree
+	@dirt=$$(git status --porcelain) && { test -z "$$dirt" || \
+	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
+
+.PHONY: build
+build: bin/ami-janitor bin/bootstrap bin/host/bootstrap ## build the command line and the function, into bin
+
+.PHONY: demo
+demo: bin/host/bootstrap ## run the function's own binary once, on an emulated account
+	$(GO) run ./cmd/demo bin/host/bootstrap
+
+.PHONY: bench
+bench: bin/bootstrap ## measure: the benchmarks, and the size of the function
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+	@printf 'bin/bootstrap: %d bytes\n' "$$(wc -c < bin/bootstrap)"
+
+# The parts of build. Go knows better than make what is out of date.
+
+.PHONY: bin/ami-janitor bin/bootstrap bin/host/bootstrap
+bin/ami-janitor:
+	$(GO) build -trimpath -ldflags "-X main.version=$(VERSION)" -o $@ ./cmd/ami-janitor
+
+bin/bootstrap:
+	$(LAMBDA) $(BUILD_FUNCTION) -o $@ ./functions/janitor
+
+bin/host/bootstrap:
+	CGO_ENABLED=0 $(BUILD_FUNCTION) -o $@ ./functions/janitor
+
+# The parts of verify.
+
+# A template executed anywhere in the function keeps the linker from leaving out what is not called: 43 MB, not 10.
+# The linter sees our own imports; this sees those of the modules too.
+.PHONY: no-templates
+no-templates:
+	@deps=$$($(LAMBDA) $(GO) list -deps -tags lambda.norpc ./functions/janitor) && \
+	  ! printf '%s\n' "$$deps" | grep -E '^(text|html)/template$$' || \
+	  { echo 'no-templates: the function must not link these; find out why it does with: go mod why' >&2; exit 1; }
+
+.PHONY: tidy
+tidy:
+	$(GO) mod tidy -diff
+
+.PHONY: race
+race:
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+
+.PHONY: vulnerabilities
+vulnerabilities: $(GOVULNCHECK)
+	scripts/vulnerabilities $(GOVULNCHECK)
+
+.PHONY: aws-cli
+aws-cli: bin/ami-janitor $(AWS)
+	$(PYTHON) scripts/aws_cli_test.py bin/ami-janitor $(AWS)
+
+# The tools.
+
+$(GOLANGCI_LINT):
+	GOBIN="$$PWD/$(@D)" $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+
+$(GOVULNCHECK):
+	GOBIN="$$PWD/$(@D)" $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+
+$(AWS):
+	$(PYTHON) -m venv $(TOOLS)/awscli-$(AWSCLI_VERSION)
+	$(TOOLS)/awscli-$(AWSCLI_VERSION)/bin/pip install --quiet --disable-pip-version-check awscli==$(AWSCLI_VERSION)

@@ -1,0 +1,203 @@
+package emulator_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"ami-janitor/pkg/emulator"
+)
+
+var recorded = filepath.Join("..", "..", "..", "shared", "recorded")
+
+var files = []string{
+	"describe-auto-scaling-groups.json", "describe-images.json", "describe-instances.json", "describe-launch-configurations.json",
+	"describe-launch-permissions.json", "describe-launch-template-versions.json", "describe-launch-templates.json",
+	"describe-locked-snapshots.json", "describe-parameters.json", "describe-snapshots.json", "describe-spot-fleet-requests.json",
+	"describe-spot-instance-requests.json", "get-caller-identity.json", "get-parameters.json",
+}
+
+func save(t testing.TB, a *emulator.Account) fs.FS {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "new", "account")
+	if err := a.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	return os.DirFS(dir)
+}
+
+func content(t testing.TB, files fs.FS, name string) []byte {
+	t.Helper()
+	data, err := fs.ReadFile(files, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestLoadErrors(t *testing.T) {
+	const file = "describe-images.json"
+	tests := []struct{ name, file, content, want string }{
+		{"syntax", file, "{\n \"Images\": [\n  {]\n", file + ":3:4: invalid character ']'"},
+		{"cut off", file, "{\"Images\": [\n", file + ":1:13: unexpected end"},
+		{"garbage after the object", file, "{\"Images\": []}\n x", file + ":2:2: invalid character 'x'"},
+		{"two objects", file, "{}{}", file + ":1:3: invalid character '{'"},
+		{"empty", file, "", file + ":1:1: the file is empty"},
+		{"blank", file, " \n\t", file + ":1:1: the file is empty"},
+		{"nothing but a byte order mark", file, "\ufeff", file + ":1:1: the file is empty"},
+		{"no object", file, "\n[]", file + ":2:1: must be a JSON object"},
+		{"null", file, "null", file + ":1:1: must be a JSON object"},
+		{"images that are no list", file, "{\n\t\"NextToken\": \"x\",\n\t\"Images\" : {}\n}", file + `:3:13: "Images" must be a list`},
+		{"images that are null", file, `{"Images": null}`, file + `:1:12: "Images" must be a list`},
+		{"an image that is no object", file, "{\"Images\": [\n{\"a\": {}},\n \"ami-1\"]}", file + `:3:2: an entry of "Images" must be an object`},
+		{"an image that is null", file, `{"Images": [null]}`, file + `:1:13: an entry of "Images" must be an object`},
+		{"instances that are no list", "describe-instances.json", `{"Reservations": [{"Instances": {}}]}`, `describe-instances.json:1:19: "Instances" of this entry must be a list of objects`},
+		{"an instance that is no object", "describe-instances.json", `{"Reservations": [{"Instances": ["i-1"]}]}`, `describe-instances.json:1:19: "Instances" of this entry`},
+		{"permissions that are no list", "describe-launch-permissions.json", "{\"ami-1\": null,\n\"ami-2\": {}}", `describe-launch-permissions.json:2:10: "ami-2" must be a list of objects, or null`},
+		{"permissions of an image without an id", "describe-launch-permissions.json", `{"": "x"}`, `describe-launch-permissions.json:1:6: "" must be a list of objects, or null`},
+		{"no account", "get-caller-identity.json", "{}", "get-caller-identity.json: no Account"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := emulator.Load(directory(test.file, test.content), options())
+			if err == nil || !strings.HasPrefix(err.Error(), test.want) {
+				t.Errorf("got  %v\nwant %s", err, test.want)
+			}
+		})
+	}
+
+	_, err := emulator.Load(os.DirFS(filepath.Join(t.TempDir(), "absent")), options())
+	if err == nil || !strings.HasPrefix(err.Error(), "get-caller-identity.json: missing") {
+		t.Errorf("an absent directory: %v", err)
+	}
+	_, err = emulator.Load(fstest.MapFS{"get-caller-identity.json/x": {}}, options())
+	if err == nil || !strings.HasPrefix(err.Error(), "get-caller-identity.json: ") {
+		t.Errorf("a directory in place of a file: %v", err)
+	}
+	if _, err := emulator.Load(directory(), emulator.Options{}); err == nil {
+		t.Error("an account needs no clock")
+	}
+}
+
+func TestLoadTakesThingsAsTheyAre(t *testing.T) {
+	a := load(t, directory(
+		"describe-images.json", "\ufeff"+`{"NextToken": "x", "Images": [{}, {"ImageId": 7}, {"ImageId": "ami-1", "BlockDeviceMappings": "none", "Tags": {"a": 1}},
+			{"ImageId": "ami-1", "BlockDeviceMappings": [null, 1, [{"Ebs": {"SnapshotId": "snap-1"}}]]}]}`,
+		"describe-instances.json", `{"Reservations": [{}, {"Instances": null}, {"Instances": []}]}`,
+		"describe-launch-permissions.json", `{"ami-absent": []}`,
+		"notes.txt", "{", "describe-vpcs.json", "{",
+	))
+	equal(t, "images", left(t, a), 4)
+	equal(t, "error code", code(deregister(t.Context(), ec2Client(a.Client()), "ami-1")), "")
+	equal(t, "images after one that is there twice is gone", left(t, a), 2)
+}
+
+// What is saved can be read again, says the same, and is saved the same.
+func TestSaveAndLoadAgain(t *testing.T) {
+	tests := map[string]fs.FS{
+		"nothing but the identity": directory(),
+		"the sample":               emulator.Sample(now),
+		"unknown fields": directory(
+			"get-caller-identity.json", `{"Account": 123456789012, "Extra": {"deep": [1.50, 1e3]}}`,
+			"describe-images.json", `{"NextToken": "t", "Images": [{"ImageId": "ami-00000001", "New": 12345678901234567890.10, "HTML": "<&>", "Null": null}], "More": [1]}`,
+			"get-parameters.json", `{"Parameters": [], "InvalidParameters": ["x"]}`,
+			"describe-launch-permissions.json", `{"ami-00000001": null, "ami-00000002": []}`),
+	}
+	if _, err := os.Stat(recorded); err == nil {
+		tests["the recorded account"] = os.DirFS(recorded)
+	}
+	for name, original := range tests {
+		t.Run(name, func(t *testing.T) {
+			saved := save(t, load(t, original))
+			again := save(t, load(t, saved))
+			for _, name := range files {
+				equal(t, name, string(content(t, again, name)), string(content(t, saved, name)))
+				if before, err := fs.ReadFile(original, name); err == nil {
+					equal(t, name, decoded(t, content(t, saved, name)), decoded(t, before))
+				}
+			}
+			entries, err := fs.ReadDir(saved, ".")
+			if err != nil || len(entries) != len(files) {
+				t.Errorf("%d files saved, want %d; %v", len(entries), len(files), err)
+			}
+		})
+	}
+
+	empty := save(t, load(t, directory()))
+	equal(t, "a file without entries", string(content(t, empty, "describe-images.json")), "{\n    \"Images\": []\n}\n")
+	equal(t, "launch permissions without entries", string(content(t, empty, "describe-launch-permissions.json")), "{}\n")
+}
+
+func decoded(t testing.TB, data []byte) any {
+	t.Helper()
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func TestSaveShowsWhatHappened(t *testing.T) {
+	a := load(t, directory(
+		"describe-images.json", `{"Images": [{"ImageId": "ami-00000001", "BlockDeviceMappings": [{"Ebs": {"SnapshotId": "snap-00000001"}}]},
+			{"ImageId": "ami-00000002", "OwnerId": "999988887777"}, {"ImageId": "ami-00000003"}]}`,
+		"describe-snapshots.json", `{"Snapshots": [{"SnapshotId": "snap-00000001"}, {"SnapshotId": "snap-00000002"}]}`,
+		"describe-locked-snapshots.json", `{"Snapshots": [{"SnapshotId": "snap-00000001", "LockState": "expired"}]}`,
+		"describe-launch-permissions.json", `{"ami-00000001": [], "ami-00000003": null}`,
+	))
+	client := ec2Client(a.Client())
+	if _, err := client.DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: aws.String("ami-00000001"), DeleteAssociatedSnapshots: aws.Bool(true)}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{"ami-00000003"}, Tags: tagList("k", "v")}); err != nil {
+		t.Fatal(err)
+	}
+	saved := save(t, a)
+	for name, want := range map[string]string{
+		"describe-images.json":             `{"Images": [{"ImageId": "ami-00000002", "OwnerId": "999988887777"}, {"ImageId": "ami-00000003", "Tags": [{"Key": "k", "Value": "v"}]}]}`,
+		"describe-snapshots.json":          `{"Snapshots": [{"SnapshotId": "snap-00000002"}]}`,
+		"describe-locked-snapshots.json":   `{"Snapshots": []}`,
+		"describe-launch-permissions.json": `{"ami-00000003": null}`,
+	} {
+		equal(t, name, decoded(t, content(t, saved, name)), decoded(t, []byte(want)))
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	for _, seed := range []string{
+		"", "\ufeff{}", "{", `{"Images": [{"ImageId": "ami-1", "Tags": [{"Key": "a"}]}]}`, `{"Images": [[]], "Reservations": [{"Instances": []}]}`,
+		`{"ami-1": null, "ami-2": [{"UserId": "1"}], "": []}`, "{\"Images\": [\n{}\n,\n1]}", `{"Account": 1e400}`, strings.Repeat("[", 20000),
+		`{"Parameters": [{"Name": "a", "DataType": "aws:ec2:image", "Value": {}}]}`,
+	} {
+		for i := range files {
+			f.Add(i, []byte(seed))
+		}
+	}
+	f.Fuzz(func(t *testing.T, i int, data []byte) {
+		if i < 0 || i >= len(files) {
+			return
+		}
+		a, err := emulator.Load(directory(files[i], string(data)), options())
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), files[i]+":") {
+				t.Errorf("the error does not name %s: %v", files[i], err)
+			}
+			return
+		}
+		saved := save(t, a)
+		again := save(t, load(t, saved))
+		for _, name := range files {
+			equal(t, name, string(content(t, again, name)), string(content(t, saved, name)))
+		}
+	})
+}

@@ -1,0 +1,46 @@
+package emulator_test
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"ami-janitor/pkg/emulator"
+)
+
+// answers sends a request and wants an answer that is well-formed XML.
+func answers(t *testing.T, a *emulator.Account, service, body string) {
+	t.Helper()
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
+	if service != "" {
+		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=K/20261123/us-east-1/"+service+"/aws4_request, Signature=0")
+	}
+	w := httptest.NewRecorder()
+	a.ServeHTTP(w, r)
+	if w.Code < 200 || w.Code >= 500 {
+		t.Errorf("status %d", w.Code)
+	}
+	d := xml.NewDecoder(w.Body)
+	for {
+		_, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("%v in %s", err, w.Body)
+		}
+	}
+}
+
+// Whatever is in the account, the answer is well-formed.
+func TestAnswersAreWellFormed(t *testing.T) {
+	a := load(t, directory("describe-images.json", `{"Images": [{"ImageId": "ami-00000001", "Name": "]]>\u0000\u001f\uffff<!--", "<x>": 1, "a b": 2, "": 3, "é": 4,
+		"1": 5, "List": [[1], null, true, {"x": []}], "Tags": [{"Key": "</item>", "Value": "&"}], "Snapshots": 1.0e-5}]}`))
+	for _, body := range []string{"Action=DescribeImages", "Action=</x>", "Action=DescribeImages&</x>=1", "Action=DescribeImages&ImageId.1=</x>%00"} {
+		answers(t, a, "ec2", body)
+	}
+}

@@ -1,0 +1,179 @@
+package emulator
+
+// sampleAccountID is AWS's own example account.
+const sampleAccountID = "123456789012"
+
+// sampleImage is a row of the sample account. To extend it, add one.
+type sampleImage struct {
+	name     string   // DATE in it stands for the day of creation.
+	age      int      // Days since the creation.
+	launched int      // Days since the last launch on record; 0 if there is none.
+	gib      []int    // The sizes of the volumes whose snapshots no other image maps.
+	maps     []string // The labels of snapshots of the table below; one that is not there is not in the account.
+	tags     labels
+	use      string // What uses it: one of the keys of sampleUses; "" if nothing does.
+	access   string // Who may launch it: "all", an account, or "unreadable"; "" for nobody else.
+	with     object // Further fields of the image, as DescribeImages has them; null takes one away.
+}
+
+// labels are tags, by key.
+type labels map[string]string
+
+// sampleSnapshot is a snapshot that is worth a row: one that is shared, or special.
+type sampleSnapshot struct {
+	label string
+	gib   int
+	age   int // Days since it was begun; that of the oldest image that maps it if there is one.
+	tags  labels
+	lock  string // The state of its lock; "" if it has none.
+	with  object
+}
+
+var sampleImages = []sampleImage{
+	// A fleet that is rolled often: the newest are in use, the older ones are free to go, but for one that an
+	// instance nobody replaced still runs.
+	{name: "web-DATE-0412", age: 9, launched: 2, gib: []int{8}, tags: labels{"Team": "storefront"}, use: "running"},
+	{name: "web-DATE-0412", age: 44, launched: 30, gib: []int{8}, tags: labels{"Team": "storefront"}},
+	{name: "web-DATE-0411", age: 205, launched: 190, gib: []int{8}, tags: labels{"Team": "storefront"}},
+	{name: "web-DATE-0413", age: 268, launched: 215, gib: []int{8}, tags: labels{"Team": "storefront"}},
+	{name: "web-DATE-0412", age: 339, launched: 301, gib: []int{8}, tags: labels{"Team": "storefront"}, use: "running"},
+	{name: "web-DATE-0410", age: 412, launched: 388, gib: []int{8, 100}, tags: labels{"Team": "storefront"}},
+	{name: "web-DATE-0412", age: 500, gib: []int{8}, tags: labels{"Team": "storefront"}},
+
+	{name: "api-DATE-1830", age: 21, launched: 5, gib: []int{16}, tags: labels{"Team": "payments"}, use: "template"},
+	{name: "api-DATE-1831", age: 230, launched: 222, gib: []int{16}, tags: labels{"Team": "payments"}, use: "old template"},
+	{name: "api-DATE-1830", age: 310, launched: 260, gib: []int{16}, tags: labels{"Team": "payments"}},
+	{name: "api-DATE-1829", age: 390, launched: 350, gib: []int{16}, tags: labels{"Team": "payments"}, use: "stopped"},
+	{name: "api-DATE-1830", age: 477, launched: 400, gib: []int{16}, tags: labels{"Team": "payments"}},
+
+	{name: "ci-runner-DATE", age: 3, launched: 1, gib: []int{60}, tags: labels{"Team": "build"}, use: "running"},
+	{name: "ci-runner-DATE", age: 195, launched: 188, gib: []int{60}, tags: labels{"Team": "build"}},
+	{name: "ci-runner-DATE", age: 224, launched: 196, gib: []int{60}, tags: labels{"Team": "build"}},
+	{name: "ci-runner-DATE", age: 254, gib: []int{60}, tags: labels{"Team": "build"}},
+	{name: "ci-runner-DATE", age: 285, launched: 240, gib: []int{60}, tags: labels{"Team": "build"}},
+	{name: "ci-runner-DATE", age: 316, launched: 205, gib: []int{60}, tags: labels{"Team": "build"}, use: "terminated"},
+
+	{name: "worker-1.42.0-4f1c2d9", age: 35, launched: 6, gib: []int{20}, tags: labels{"Team": "search"}},
+	{name: "worker-1.39.2-a07be11", age: 240, launched: 201, gib: []int{20}, tags: labels{"Team": "search"}},
+	{name: "worker-1.38.0-77d30fa", age: 300, gib: []int{20, 500}, tags: labels{"Team": "search"}},
+	{name: "worker-1.30.1-09be4c5", age: 610, launched: 4, gib: []int{20}, tags: labels{"Team": "search"}},
+
+	// Images made to be built upon.
+	{name: "base-al2023-DATE", age: 190, gib: []int{8}},
+	{name: "base-al2023-DATE", age: 520, launched: 470, gib: []int{8}},
+	{
+		name: "base-al2023-hardened-DATE", age: 14, launched: 10, gib: []int{8},
+		with: object{"SourceImageId": sampleID("ami", "base-al2023-DATE", 520), "SourceImageRegion": "us-east-1"},
+	},
+	{name: "golden-ubuntu-22.04-DATE", age: 20, launched: 3, gib: []int{10}, tags: labels{"Team": "platform"}, access: "111122223333"},
+	{name: "golden-ubuntu-22.04-DATE", age: 262, launched: 200, gib: []int{10}, tags: labels{"Team": "platform", "ami-janitor:keep": "true"}},
+	{name: "golden-ubuntu-22.04-DATE", age: 450, launched: 420, gib: []int{10}, tags: labels{"Team": "platform"}, access: "111122223333"},
+	{name: "golden-ubuntu-22.04-DATE", age: 530, launched: 510, gib: []int{10}, tags: labels{"Team": "platform"}, access: "unreadable"},
+	{name: "golden-rhel-9-DATE", age: 33, launched: 8, gib: []int{10}, tags: labels{"Team": "platform"}},
+	{name: "golden-rhel-9-DATE", age: 400, launched: 380, gib: []int{10}, tags: labels{"Team": "platform"}, use: "parameter"},
+	{name: "community-demo", age: 505, launched: 490, gib: []int{8}, access: "all", with: object{"Public": true}},
+
+	// What other services made, and look after.
+	{
+		name: "AwsBackup_i-0ec0ffee000000a11_3f0c1a52-7e0b-4f3e-9d55-b1d6a3c0e7f4", age: 250, maps: []string{"backup"},
+		tags: labels{"aws:backup:source-resource": "i-0ec0ffee000000a11:3f0c1a52-7e0b-4f3e-9d55-b1d6a3c0e7f4"},
+	},
+	{
+		name: "DLM_policy-0ec0ffee000000d1a_i-0ec0ffee000000a12_DATE", age: 220, gib: []int{40},
+		tags: labels{"aws:dlm:lifecycle-policy-id": "policy-0ec0ffee000000d1a", "aws:dlm:lifecycle-schedule-name": "Weekly", "dlm:managed": "true"},
+	},
+	{
+		name: "pipeline-al2023 DATE", age: 275, gib: []int{8},
+		tags: labels{
+			"CreatedBy":          "EC2 Image Builder",
+			"Ec2ImageBuilderArn": "arn:aws:imagebuilder:us-east-1:" + sampleAccountID + ":image/pipeline-al2023/1.0.4/1",
+		},
+	},
+	{name: "drs-conversion-DATE", age: 260, gib: []int{8}, tags: labels{"AWSElasticDisasterRecoveryManaged": "drs.amazonaws.com"}},
+
+	// Old kinds of images, and states other than available.
+	{
+		name: "render-node-bundle", age: 1990, tags: labels{"Team": "media"},
+		with: object{"RootDeviceType": "instance-store", "RootDeviceName": "/dev/sda1", "ImageLocation": "example-bundles/render-node.manifest.xml"},
+	},
+	{
+		name: "windows-2019-iis-DATE", age: 302, launched: 255, gib: []int{30, 50}, tags: labels{"Team": "intranet"},
+		with: object{"Platform": "windows", "PlatformDetails": "Windows", "UsageOperation": "RunInstances:0002"},
+	},
+	{name: "windows-2022-iis-DATE", age: 60, launched: 20, gib: []int{30, 50}, tags: labels{"Team": "intranet"}, with: object{"Platform": "windows", "PlatformDetails": "Windows", "UsageOperation": "RunInstances:0002"}},
+	{name: "retired-portal", age: 350, launched: 320, gib: []int{12}, with: object{"State": "disabled"}},
+	{name: "nightly-build-DATE", age: 0, gib: []int{25}, with: object{"State": "pending"}},
+	{
+		name: "import-DATE", age: 92,
+		with: object{"State": "failed", "StateReason": object{"Code": "Client.InternalError", "Message": "Client.InternalError: Client error on launch"}},
+	},
+	{name: "warehouse-scratch", age: 333, launched: 290, gib: []int{100}, tags: labels{"Team": "data"}, with: object{"BlockDeviceMappings": []object{
+		{"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"}, {"DeviceName": "/dev/sdc", "VirtualName": "ephemeral1"},
+	}}},
+	{name: "vendor-firewall", age: 700, launched: 640, gib: []int{64}, with: object{"ProductCodes": []object{
+		{"ProductCodeId": "7h7h3bnutjn0ziamv7npi8a69", "ProductCodeType": "marketplace"},
+	}}},
+
+	// Protected from deregistration.
+	{name: "compliance-archive-1", age: 710, launched: 600, gib: []int{8}, with: object{"DeregistrationProtection": "enabled-without-cooldown"}},
+	{name: "compliance-archive-2", age: 690, gib: []int{8}, with: object{"DeregistrationProtection": "enabled-with-cooldown"}},
+	{name: "compliance-archive-3", age: 680, gib: []int{8}, with: object{"DeregistrationProtection": "disabled after TOMORROW"}},
+	{name: "compliance-archive-4", age: 670, gib: []int{8}, with: object{"DeregistrationProtection": "disabled"}},
+
+	// Tags that the janitor reads.
+	{name: "preview-env-a", age: 50, launched: 41, gib: []int{8}, tags: labels{"ami-janitor:stale-after": "30d"}},
+	{name: "preview-env-b", age: 290, gib: []int{8}, tags: labels{"ami-janitor:stale-after": "soon"}},
+	{name: "preview-env-c", age: 295, gib: []int{8}, tags: labels{"ami-janitor:stale-after": "3d"}},
+	{name: "quarter-close", age: 420, launched: 370, gib: []int{80}, tags: labels{"Team": "finance", "ami-janitor:restored": "RESTORED"}},
+
+	// Facts that are missing, or cannot be right.
+	{name: "clock-was-wrong", age: -30, gib: []int{8}},
+	{name: "date-was-edited", age: 240, gib: []int{8}, with: object{"CreationDate": "yesterday"}},
+	{name: "owner-not-exported", age: 280, launched: 250, gib: []int{8}, with: object{"OwnerId": nil}},
+	{name: "not ours", age: 800, maps: []string{"from another account"}, with: object{"OwnerId": "999988887777", "ImageLocation": "999988887777/not ours"}},
+
+	// Snapshots that are shared, held or missing.
+	{name: "report-engine-a", age: 365, launched: 310, gib: []int{8}, maps: []string{"shared by two stale"}, tags: labels{"Team": "reporting"}},
+	{name: "report-engine-b", age: 364, launched: 312, gib: []int{8}, maps: []string{"shared by two stale"}, tags: labels{"Team": "reporting"}},
+	{name: "ledger-old", age: 480, launched: 440, gib: []int{8}, maps: []string{"shared with a kept one"}, tags: labels{"Team": "finance"}},
+	{name: "ledger-current", age: 40, launched: 12, gib: []int{8}, maps: []string{"shared with a kept one"}, tags: labels{"Team": "finance"}},
+	{name: "audit-trail", age: 540, gib: []int{8}, maps: []string{"locked"}},
+	{name: "audit-trail-expired", age: 545, gib: []int{8}, maps: []string{"lock expired"}},
+	{name: "map-tiles", age: 370, launched: 340, gib: []int{8}, maps: []string{"kept"}, tags: labels{"Team": "maps"}},
+	{name: "crm-restore-test", age: 230, launched: 229, gib: []int{8}, maps: []string{"in AWS Backup"}},
+	{name: "lost-volume", age: 620, gib: []int{8}, maps: []string{"no longer in the account"}},
+	{name: "seismic-archive", age: 760, launched: 700, maps: []string{"archived"}, tags: labels{"Team": "research"}},
+
+	// Nobody remembers them.
+	{name: "test-please-ignore", age: 900, gib: []int{8}},
+	{name: "migration-dry-run", age: 820, launched: 815, gib: []int{250}, tags: labels{"Team": "platform"}},
+	{name: "before-upgrade", age: 1130, gib: []int{120, 1000}, tags: labels{"Team": "data"}},
+}
+
+var sampleSnapshots = []sampleSnapshot{
+	{label: "shared by two stale", gib: 200, tags: labels{"Team": "reporting"}},
+	{label: "shared with a kept one", gib: 40},
+	{label: "locked", gib: 300, lock: "governance"},
+	{label: "lock expired", gib: 35, lock: "expired"},
+	{label: "kept", gib: 150, tags: labels{"ami-janitor:keep": "true"}},
+	{label: "backup", gib: 30, tags: labels{"aws:backup:source-resource": "i-0ec0ffee000000a11"}},
+	{label: "in AWS Backup", gib: 30, tags: labels{"AWSBackupManagedResource": ""}},
+	{label: "archived", gib: 2000, with: object{"StorageTier": "archive"}},
+	{label: "of no image", gib: 75, age: 410, with: object{"Description": "before the resize"}},
+}
+
+// sampleUses says how each kind of use appears in the account.
+var sampleUses = map[string]func(*sampleBuilder, sampleImage, string){
+	"running":      func(b *sampleBuilder, i sampleImage, id string) { b.instance(i, id, "running", 16) },
+	"stopped":      func(b *sampleBuilder, i sampleImage, id string) { b.instance(i, id, "stopped", 80) },
+	"terminated":   func(b *sampleBuilder, i sampleImage, id string) { b.instance(i, id, "terminated", 48) },
+	"template":     func(b *sampleBuilder, i sampleImage, id string) { b.template(i, id) },
+	"old template": func(b *sampleBuilder, i sampleImage, id string) { b.template(i, id, newerVersions...) },
+	"parameter":    (*sampleBuilder).parameter,
+}
+
+// newerVersions are the images of the versions that hide an older one from who looks at the newest ten only.
+var newerVersions = func() []string {
+	newest := sampleID("ami", "api-DATE-1830", 21)
+	return []string{newest, newest, newest, newest, newest, newest, newest, newest, newest, newest, newest}
+}()

@@ -1,0 +1,85 @@
+package emulator_test
+
+import (
+	"fmt"
+	"io/fs"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/emulator"
+)
+
+func TestSampleIsDeterministic(t *testing.T) {
+	one, two := emulator.Sample(now), emulator.Sample(now.In(time.FixedZone("", 3600)))
+	entries, err := fs.ReadDir(one, ".")
+	if err != nil || len(entries) == 0 {
+		t.Fatalf("%v, %v", entries, err)
+	}
+	for _, e := range entries {
+		equal(t, e.Name(), string(content(t, one, e.Name())), string(content(t, two, e.Name())))
+	}
+}
+
+func TestSampleIsRich(t *testing.T) {
+	client := ec2Client(load(t, emulator.Sample(now)).Client())
+	out, err := client.DescribeImages(t.Context(), &ec2.DescribeImagesInput{Owners: []string{"self"}, IncludeDisabled: aws.Bool(true)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	snapshots, err := client.DescribeSnapshots(t.Context(), &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale, ids := 0, map[string]bool{}
+	for _, image := range out.Images {
+		ids[*image.ImageId] = true
+		if isStale(image) {
+			stale++
+		}
+		text := fmt.Sprint(*image.Name, aws.ToString(image.DeregistrationProtection), image.Tags)
+		for _, placeholder := range []string{"DATE", "TOMORROW", "RESTORED"} {
+			if strings.Contains(text, placeholder) {
+				t.Errorf("%s is left in %s", placeholder, text)
+			}
+		}
+	}
+	for _, snapshot := range snapshots.Snapshots {
+		ids[*snapshot.SnapshotId] = true
+	}
+	if len(out.Images) < 40 || stale < 30 {
+		t.Errorf("%d images, %d stale; want at least 40 and 30", len(out.Images), stale)
+	}
+	equal(t, "different ids", len(ids), len(out.Images)+len(snapshots.Snapshots))
+}
+
+// isStale reports whether an image was neither created nor launched for 180 days.
+func isStale(image types.Image) bool {
+	limit := now.AddDate(0, 0, -180)
+	created, err := time.Parse(time.RFC3339, *image.CreationDate)
+	launched, never := time.Parse(time.RFC3339, aws.ToString(image.LastLaunchedTime))
+	return err == nil && created.Before(limit) && (never != nil || launched.Before(limit))
+}
+
+func FuzzServeHTTP(f *testing.F) {
+	for _, body := range []string{
+		"Action=DescribeImages&MaxResults=5&NextToken=RGVzY3JpYmVJbWFnZXMgNSB0cnVl", "Action=DescribeImages&Filter.1.Name=name&Filter.1.Value.1=*%5C",
+		"Action=DeregisterImage&ImageId=ami-0ec0ffeee9243ad26&DeleteAssociatedSnapshots=true", "Action=DescribeSnapshots&Owner.1=self",
+		"Action=DescribeImageReferences&ImageId.1=ami-1&IncludeAllResourceTypes=true", "Action=DescribeInstances&Filter.1.Name=image-id&Filter.1.Value.1=a",
+		"Action=DescribeLaunchTemplateVersions&LaunchTemplateVersion.1=$Latest&ResolveAlias=true", "Action=CreateTags&ResourceId.1=ami-1&Tag.1.Key=a",
+		"Action=Publish&TopicArn=" + topic + "&Message=m&Subject=s", "Action=GetCallerIdentity", "Action=%00<>&Version=2010-03-31", "%", "",
+		"Action=DescribeImages&Filter.99999999999999999999.Name=x&Filter.-1.Value=y&Owner=.&Owner..1=2",
+	} {
+		for _, service := range []string{"ec2", "sns", "sts", ""} {
+			f.Add(service, body)
+		}
+	}
+	a := load(f, emulator.Sample(now))
+	f.Fuzz(func(t *testing.T, service, body string) {
+		answers(t, a, service, body)
+	})
+}

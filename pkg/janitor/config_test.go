@@ -1,0 +1,300 @@
+package janitor_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+)
+
+func TestDefaults(t *testing.T) {
+	config := settings{}.parse(t)
+	for name, c := range map[string]struct{ got, want any }{
+		"STALE_AFTER":          {config.StaleAfter.String(), "180d"},
+		"NEVER_LAUNCHED_AFTER": {config.NeverLaunchedAfter.String(), "180d"},
+		"KEEP_NEWEST":          {int(config.KeepNewest), 1},
+		"FAMILY_TAG":           {config.FamilyTag, ""},
+		"KEEP_TAGS":            {config.KeepTags.String(), ""},
+		"ONLY_TAGS":            {config.OnlyTags.String(), ""},
+		"NAMES":                {config.Names.String(), ""},
+		"MAX_DEREGISTRATIONS":  {int(config.MaxDeregistrations), 100},
+		"DELETE_SNAPSHOTS":     {bool(config.DeleteSnapshots), true},
+		"USAGE_SOURCES":        {config.UsageSources.String(), "references"},
+		"REGIONS":              {config.Regions.String(), ""},
+		"EXCEPT_REGIONS":       {config.ExceptRegions.String(), ""},
+		"SNAPSHOT_PRICE":       {float64(config.SnapshotPrice), 0.05},
+		"DRY_RUN":              {bool(config.DryRun), true},
+		"TOPIC_ARN":            {string(config.TopicARN), ""},
+		"CHAT_TOPIC_ARN":       {string(config.ChatTopicARN), ""},
+		"NOTIFY_ON":            {config.NotifyOn, janitor.NotifyChanges},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %v, want %v", name, c.got, c.want)
+		}
+	}
+	if n := len(janitor.Settings()); n != 17 {
+		t.Errorf("%d settings, want 17: is there a default that this test does not know?", n)
+	}
+	if p := config.Policy(); p.StaleAfter != retention.Days(180*retention.Day) || p.MaxDeregistrations != 100 || !p.DeleteSnapshots || p.KeepNewest != 1 {
+		t.Errorf("%+v", p)
+	}
+}
+
+func TestBlankIsNotSet(t *testing.T) {
+	for _, blank := range []string{"", " ", "\t\n "} {
+		blanks := settings{}
+		for _, setting := range janitor.Settings() {
+			blanks[setting.Variable] = blank
+		}
+		if got, want := fmt.Sprintf("%+v", blanks.parse(t)), fmt.Sprintf("%+v", settings{}.parse(t)); got != want {
+			t.Errorf("%q: %s, want %s", blank, got, want)
+		}
+	}
+}
+
+func TestNeverLaunchedFollowsStale(t *testing.T) {
+	for _, c := range []struct{ stale, never, want string }{
+		{"", "", "180d"}, {"90d", "", "90d"}, {"90d", "30d", "30d"}, {"", "30d", "30d"}, {" 90d ", "", "90d"}, {"7d", "7d", "7d"}, {"36500d", "", "36500d"},
+	} {
+		if got := (settings{"STALE_AFTER": c.stale, "NEVER_LAUNCHED_AFTER": c.never}).parse(t).NeverLaunchedAfter.String(); got != c.want {
+			t.Errorf("%+v: %s", c, got)
+		}
+	}
+}
+
+// faults are values that cannot be meant.
+var faults = map[string][]string{
+	"STALE_AFTER":          {"6d", "0d", "180", "-180d", "180h", "1.5d", "d", "99999999d", "180 d", "36501d", "180D", "0x10d", "١٨٠d"},
+	"NEVER_LAUNCHED_AFTER": {"6d", "never", "1w"},
+	"KEEP_NEWEST":          {"-1", "one", "1.0", "99999999999", "+1", "1e3"},
+	"KEEP_TAGS":            {"=value", "a,=b"},
+	"ONLY_TAGS":            {"=value"},
+	"MAX_DEREGISTRATIONS":  {"-1", "all", "10%", "3000000000"},
+	"DELETE_SNAPSHOTS":     {"yes", "no", "on", "2"},
+	"USAGE_SOURCES":        {"none", "reference", "references,launch-configurations", ",", "all,references"},
+	"REGIONS":              {"Ireland", "eu-west-1;eu-west-2", "all,eu-west-1", "eu-west-1,all", "EU-WEST-1"},
+	"EXCEPT_REGIONS":       {"Ireland", "eu_west_1", "all"},
+	"SNAPSHOT_PRICE":       {"$0.05", "-1", "NaN", "Inf", "1e309", "free"},
+	"DRY_RUN":              {"no", "yes", "off", "tru"},
+	"TOPIC_ARN":            {"digest", "arn:aws:sqs:us-east-1:123456789012:q", "arn:aws:sns::123456789012:t", "arn:aws:sns:us-east-1:123456789012:"},
+	"CHAT_TOPIC_ARN":       {"digest"},
+	"NOTIFY_ON":            {"never", "Always", "change", "changes,failures"},
+}
+
+func TestEveryFaultNamesItsVariable(t *testing.T) {
+	for variable, values := range faults {
+		for _, value := range values {
+			_, err := janitor.ParseConfig(func(name string) string {
+				if name == variable {
+					return value
+				}
+				return ""
+			})
+			if err == nil {
+				t.Errorf("%s=%s is taken", variable, value)
+				continue
+			}
+			if !strings.HasPrefix(err.Error(), variable+": ") || strings.Contains(err.Error(), "\n") {
+				t.Errorf("%s=%s: %v", variable, value, err)
+			}
+		}
+	}
+}
+
+// All faults are reported together: who deploys does not want to be told of them one by one.
+func TestAllFaultsAtOnce(t *testing.T) {
+	_, err := janitor.ParseConfig(func(variable string) string {
+		if values := faults[variable]; len(values) > 0 {
+			return values[0]
+		}
+		return ""
+	})
+	lines := strings.Split(fmt.Sprint(err), "\n")
+	if len(lines) != len(faults) {
+		t.Errorf("%d faults, want %d: %v", len(lines), len(faults), err)
+	}
+	for variable := range faults {
+		if !strings.Contains("\n"+fmt.Sprint(err), "\n"+variable+": ") {
+			t.Errorf("no word of %s: %v", variable, err)
+		}
+	}
+}
+
+func TestWordsThatAreTaken(t *testing.T) {
+	for variable, values := range map[string][]string{
+		"DRY_RUN":              {"true", "false", "TRUE", "False", "1", "0", "t", "f"},
+		"DELETE_SNAPSHOTS":     {"true", "false"},
+		"NOTIFY_ON":            {"always", "changes", "failures"},
+		"USAGE_SOURCES":        {"all", "references", " references , "},
+		"REGIONS":              {"all", "eu-west-1", "us-gov-west-1, us-iso-east-1", "mx-central-1"},
+		"EXCEPT_REGIONS":       {"eu-west-1,eu-west-2"},
+		"STALE_AFTER":          {"7d", "180d", "36500d"},
+		"KEEP_NEWEST":          {"0", "1", "50"},
+		"MAX_DEREGISTRATIONS":  {"0", "100000"},
+		"SNAPSHOT_PRICE":       {"0", "0.05", "0.1"},
+		"KEEP_TAGS":            {"Name", "Env=prod,Owner", "a=b=c", "a="},
+		"ONLY_TAGS":            {"Env=prod,Env=stage"},
+		"NAMES":                {"web-*,!*-golden", "!x", "[a-b]*"},
+		"FAMILY_TAG":           {"Family"},
+		"TOPIC_ARN":            {"arn:aws:sns:us-east-1:123456789012:digest", "arn:aws-us-gov:sns:us-gov-west-1:123456789012:x"},
+		"NEVER_LAUNCHED_AFTER": {"30d"},
+	} {
+		for _, value := range values {
+			settings{variable: value}.parse(t)
+		}
+	}
+	for value, dry := range map[string]bool{"true": true, "1": true, "TRUE": true, "false": false, "0": false, "False": false} {
+		if got := (settings{"DRY_RUN": value}).parse(t).DryRun; bool(got) != dry {
+			t.Errorf("DRY_RUN=%s is %v", value, got)
+		}
+	}
+}
+
+// The record says the policy in words and values.
+func TestTheRecordSaysThePolicy(t *testing.T) {
+	account := world{}.load(t)
+	record := run(t, account.Client(), settings{"STALE_AFTER": "90d", "KEEP_TAGS": "a=b", "REGIONS": "us-east-1", "TOPIC_ARN": mailTopic}, true)
+	for key, want := range map[string]string{
+		"staleAfter": "90d", "neverLaunchedAfter": "90d", "keepNewest": "1", "keepTags": "a=b", "maxDeregistrations": "100", "deleteSnapshots": "true",
+		"usageSources": "references", "regions": "us-east-1", "exceptRegions": "", "snapshotPrice": "0.05", "names": "", "onlyTags": "", "familyTag": "",
+	} {
+		if got, ok := record.Policy[key]; !ok || got != want {
+			t.Errorf("%s: %q (there: %v), want %q", key, got, ok, want)
+		}
+	}
+	if len(record.Policy) != 13 {
+		t.Errorf("%v", record.Policy)
+	}
+	if !strings.Contains(record.PolicySentence, "90 days") {
+		t.Errorf("%q", record.PolicySentence)
+	}
+}
+
+// Whatever is taken as a configuration gives a run that respects the floor and the cap, and a record that can be written.
+// A record that cannot be marshalled ends the function after the removals, and before anybody is told.
+func FuzzConfig(f *testing.F) {
+	variables := []string{}
+	for _, setting := range janitor.Settings() {
+		variables = append(variables, setting.Variable)
+	}
+	for i, variable := range variables {
+		for _, value := range faults[variable] {
+			f.Add(i, value)
+		}
+		f.Add(i, "")
+	}
+	f.Add(12, "1e308")
+	f.Add(6, "*[!,?")
+	w := mixed()
+	files := w.files(f)
+	f.Fuzz(func(t *testing.T, i int, value string) {
+		variable := variables[int(uint(i)%uint(len(variables)))]
+		config, err := janitor.ParseConfig(func(name string) string {
+			if name == variable {
+				return value
+			}
+			return ""
+		})
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), variable+": ") {
+				t.Errorf("%s=%q: %v", variable, value, err)
+			}
+			return
+		}
+		if p := config.Policy(); p.StaleAfter < retention.Floor || p.NeverLaunchedAfter < retention.Floor || p.MaxDeregistrations < 0 || p.KeepNewest < 0 {
+			t.Errorf("%s=%q: %+v", variable, value, p)
+		}
+		if len(config.UsageSources) == 0 || math.IsNaN(float64(config.SnapshotPrice)) {
+			t.Errorf("%s=%q: %+v", variable, value, config)
+		}
+		account := fuzzAccount(t, files)
+		j := newJanitor(t, account.Client(), nil)
+		j.Config = config
+		record := j.Run(t.Context(), "run", false)
+		checkRecord(t, record, int(config.MaxDeregistrations))
+		if _, err := json.Marshal(record); err != nil {
+			t.Errorf("%s=%q: the record cannot be written: %v", variable, value, err)
+			return
+		}
+		_, _, _ = report.Result(record), report.Slack(record), report.Text(record)
+	})
+}
+
+func fuzzAccount(t *testing.T, files fstest.MapFS) *emulator.Account {
+	t.Helper()
+	account, err := emulator.Load(files, emulator.Options{Now: func() (at timeTime) { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account
+}
+
+// rows returns the rows of the tables of the README, by their first cell, which is code.
+func rows(t *testing.T) map[string][]string {
+	t.Helper()
+	readme, err := os.ReadFile("../../README.md")
+	if os.IsNotExist(err) {
+		t.Skip("there is no README.md yet")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string][]string{}
+	for _, match := range regexp.MustCompile("(?m)^\\| `([^`]+)` (\\|.*)\\|$").FindAllStringSubmatch(string(readme), -1) {
+		var cells []string
+		for cell := range strings.SplitSeq(strings.TrimPrefix(match[2], "|"), "|") {
+			cells = append(cells, strings.TrimSpace(cell))
+		}
+		if _, twice := found[match[1]]; twice {
+			t.Errorf("%s is in two rows of the README", match[1])
+		}
+		found[match[1]] = cells
+	}
+	return found
+}
+
+func TestTheREADMEListsEverySetting(t *testing.T) {
+	table := rows(t)
+	known := map[string]bool{}
+	for _, setting := range janitor.Settings() {
+		known[setting.Variable] = true
+		want := ""
+		if setting.Default != "" {
+			want = "`" + setting.Default + "`"
+		}
+		got := table[setting.Variable]
+		if len(got) != 2 || got[0] != want || got[1] != setting.Help {
+			t.Errorf("README: %q, want | `%s` | %s | %s |", got, setting.Variable, want, setting.Help)
+		}
+	}
+	for name := range table {
+		if regexp.MustCompile(`^[A-Z_]+$`).MatchString(name) && !known[name] {
+			t.Errorf("README: %s is no setting", name)
+		}
+	}
+}
+
+func TestTheREADMEListsEveryReason(t *testing.T) {
+	table := rows(t)
+	known := map[string]bool{}
+	for _, rule := range retention.Rules() {
+		known[string(rule.Code)] = true
+		if got := table[string(rule.Code)]; len(got) != 1 || got[0] != rule.Meaning {
+			t.Errorf("README: %q, want | `%s` | %s |", got, rule.Code, rule.Meaning)
+		}
+	}
+	for name, cells := range table {
+		if len(cells) == 1 && regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(name) && !known[name] {
+			t.Errorf("README: %s is no reason", name)
+		}
+	}
+}

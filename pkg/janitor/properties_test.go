@@ -1,0 +1,151 @@
+package janitor_test
+
+import (
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+)
+
+type timeTime = time.Time
+
+// anyWorld draws a small account, crooked enough to have every kind of verdict.
+func anyWorld(t *rapid.T) world {
+	w := world{permissions: object{}}
+	for n := range rapid.IntRange(1, 12).Draw(t, "images") {
+		mapped := rapid.SliceOfNDistinct(rapid.IntRange(0, 9), 0, 3, rapid.ID[int]).Draw(t, "snapshots")
+		i := image(n, rapid.SampledFrom([]int{-1, 0, 6, 8, 100, 181, 400, 401}).Draw(t, "age"), rapid.SampledFrom([]int{0, 0, 3, 190, 300}).Draw(t, "launched"), mapped...)
+		switch rapid.IntRange(0, 12).Draw(t, "kind") {
+		case 0:
+			i = with(i, "State", rapid.SampledFrom([]string{"disabled", "pending", "failed"}).Draw(t, "state"))
+		case 1:
+			i = with(i, "DeregistrationProtection", rapid.SampledFrom([]string{"disabled", "enabled-with-cooldown", "disabled after x"}).Draw(t, "protection"))
+		case 2:
+			i = tagged(i, rapid.SampledFrom([]string{"ami-janitor:keep", "aws:backup:source-resource", "ami-janitor:stale-after"}).Draw(t, "tag"), "30d")
+		case 3:
+			w.reservations = append(w.reservations, instance(n, imageID(n), "terminated"))
+		case 4:
+			w.versions = append(w.versions, templateVersion(n, imageID(n)))
+		case 5:
+			w.permissions[imageID(n)] = []object{{"UserId": "111122223333"}}
+		case 6:
+			i = with(i, "CreationDate", "yesterday")
+		case 7:
+			i = with(i, "SourceImageId", imageID(0))
+		case 8:
+			i = with(i, "Name", "web-2026-01-"+strconv.Itoa(10+n))
+		}
+		w.images = append(w.images, i)
+	}
+	for _, s := range rapid.SliceOfNDistinct(rapid.IntRange(0, 9), 0, 3, rapid.ID[int]).Draw(t, "locked") {
+		w.locks = append(w.locks, object{"SnapshotId": snapshotID(s), "LockState": rapid.SampledFrom([]string{"governance", "expired"}).Draw(t, "lock")})
+	}
+	return w
+}
+
+// removed are the images and snapshots that a record says are gone.
+func removed(record report.Run) (ids []string) {
+	for _, i := range allImages(record) {
+		if i.Outcome == nil {
+			continue
+		}
+		if i.Outcome.Status == ami.Deregistered {
+			ids = append(ids, i.ImageID)
+		}
+		for _, s := range i.Outcome.Snapshots {
+			if s.Status == ami.SnapshotDeleted {
+				ids = append(ids, s.SnapshotID)
+			}
+		}
+	}
+	return ids
+}
+
+// Promise 2, and C1, the worst of the traps: whatever goes wrong with the reads, no more is removed than without a fault,
+// and the record says what is left.
+func TestFaultsOfReadsNeverRemoveMore(t *testing.T) {
+	kinds := []string{"denied", "throttled", "broken", "web page", "empty", "unreachable", "truncated"}
+	dir := t.TempDir()
+	bubble(t, func(t *testing.T) {
+		rapid.Check(inBubble{t}, func(t *rapid.T) {
+			w := anyWorld(t)
+			whole := w.load(t)
+			before := saved(t, whole, dir)
+			allowed := removed(run(t, whole.Client(), nil, false))
+
+			account := w.load(t)
+			doer := on(account.Client(), func(q emulator.Request, n int) bool { return false }, nil)
+			for range rapid.IntRange(1, 3).Draw(t, "faults") {
+				action := rapid.SampledFrom([]string{
+					"GetCallerIdentity", "DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImageReferences", "DescribeImageAttribute", "DescribeImageAttribute",
+				}).Draw(t, "action")
+				from := rapid.IntRange(1, 5).Draw(t, "from")
+				to := from + rapid.SampledFrom([]int{0, 1, 100}).Draw(t, "length")
+				doer = on(doer, func(q emulator.Request, n int) bool { return q.Action == action && n >= from && n <= to }, readFaults[rapid.SampledFrom(kinds).Draw(t, "fault")])
+			}
+			record := run(t, doer, nil, false)
+			checkRecord(t, record, 100)
+			checkState(t, record, before, saved(t, account, dir))
+			for _, id := range removed(record) {
+				if !slices.Contains(allowed, id) {
+					t.Errorf("%s is removed, and would not be without the fault", id)
+				}
+			}
+			if janitor.Err(record) != nil && len(removed(record)) > 0 {
+				t.Error("the only region failed, and yet something was removed")
+			}
+			if _, err := os.Stat(dir); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+// Promises 1, 4 to 7 on any account: dry and real runs agree, the record agrees with the account, and once nothing is due
+// any more, nothing is done.
+func TestRunsOfAnyAccount(t *testing.T) {
+	dir := t.TempDir()
+	bubble(t, func(t *testing.T) {
+		rapid.Check(inBubble{t}, func(t *rapid.T) {
+			account := anyWorld(t).load(t)
+			limit := rapid.IntRange(0, 5).Draw(t, "cap")
+			s := settings{"MAX_DEREGISTRATIONS": strconv.Itoa(limit), "KEEP_NEWEST": strconv.Itoa(rapid.IntRange(0, 2).Draw(t, "newest"))}
+			if rapid.Bool().Draw(t, "snapshots stay") {
+				s["DELETE_SNAPSHOTS"] = "false"
+			}
+			before := saved(t, account, dir)
+			dry := run(t, account.Client(), s, true)
+			if calls(account, mutating...) > 0 {
+				t.Error("a dry run wrote")
+			}
+			real := run(t, account.Client(), s, false)
+			left := saved(t, account, dir)
+			checkRecord(t, dry, limit)
+			checkRecord(t, real, limit)
+			checkState(t, real, before, left)
+			if real.Failed() || real.Totals.Deregistered != dry.Totals.WouldDeregister || real.Totals.SnapshotsDeleted != dry.Totals.SnapshotsWouldDelete {
+				t.Errorf("planned %+v, done %+v", dry.Totals, real.Totals)
+			}
+			for range 12 {
+				if again := run(t, account.Client(), s, false); again.Failed() {
+					t.Errorf("%+v", again.Totals)
+				}
+			}
+			writes := calls(account, mutating...)
+			if limit > 0 {
+				run(t, account.Client(), s, false)
+			}
+			if limit > 0 && calls(account, mutating...) > writes {
+				t.Error("still something to do after 13 runs of an account of 12 images")
+			}
+		})
+	})
+}

@@ -1,0 +1,183 @@
+package janitor_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+)
+
+func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
+	t.Helper()
+	return context.WithTimeout(t.Context(), d)
+}
+
+// stale are so many stale images with a snapshot each, the stalest first.
+func stale(n int) world {
+	var w world
+	for i := range n {
+		w.images = append(w.images, image(i, 900, 800-i, i))
+	}
+	return w
+}
+
+// timed runs the janitor against a clock: it returns the record, when the last image was begun, and when the digest was out.
+func timed(t *testing.T, doer emulator.Doer, limit time.Duration, s settings) (record report.Run, lastWrite, told time.Duration) {
+	t.Helper()
+	began := time.Now()
+	doer = on(doer, func(q emulator.Request, _ int) bool {
+		if q.Action == "DeregisterImage" {
+			lastWrite = time.Since(began)
+		}
+		return false
+	}, nil)
+	j := newJanitor(t, doer, s)
+	j.Clock = time.Now
+	ctx, cancel := context.WithDeadline(t.Context(), began.Add(limit))
+	defer cancel()
+	record = j.Run(ctx, "run", false)
+	if err := j.Tell(ctx, record); err != nil {
+		t.Errorf("the digest was not sent: %v", err)
+	}
+	return record, lastWrite, time.Since(began)
+}
+
+var digest = settings{"TOPIC_ARN": mailTopic, "MAX_DEREGISTRATIONS": "1000"}
+
+// D13: half of the time is for looking. What is not looked up by then is unknown, and the rest of the time is used.
+func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := stale(100).load(t)
+		before := saved(t, account, t.TempDir())
+		record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DescribeImageAttribute": 7 * time.Second}), 400*time.Second, digest)
+		checkRecord(t, record, 1000)
+		checkState(t, record, before, saved(t, account, t.TempDir()))
+		if record.Totals.Deregistered != 28 || record.Totals.Kept != 72 {
+			t.Errorf("in 200 seconds 28 lookups of 7 seconds can be made: %+v", record.Totals)
+		}
+		for _, i := range allImages(record) {
+			if i.Verdict == "keep" && (i.Reasons[0].Code != "unknown-use" || !strings.Contains(i.Reasons[0].Detail, "time ran out")) {
+				t.Errorf("%s is kept for %v", i.ImageID, i.Reasons)
+			}
+		}
+		if lastWrite < 196*time.Second || told >= 400*time.Second || len(account.Published()) != 1 {
+			t.Errorf("last write after %v, told after %v, %d digests", lastWrite, told, len(account.Published()))
+		}
+	})
+}
+
+// C2: no image is begun that cannot be finished, nor finished at the cost of the digest.
+func TestTheSweepStopsInTime(t *testing.T) {
+	for _, c := range []struct {
+		limit, begin time.Duration // No image is begun after begin.
+		write        time.Duration
+	}{
+		{400 * time.Second, 370 * time.Second, 9 * time.Second},
+		{60 * time.Second, 60*time.Second - 15*time.Second - 7500*time.Millisecond, 3 * time.Second},
+		{4 * time.Second, 2500 * time.Millisecond, 300 * time.Millisecond},
+		{400 * time.Second, 370 * time.Second, 45 * time.Second}, // A write that lasts longer than there is to finish it.
+	} {
+		bubble(t, func(t *testing.T) {
+			account := stale(200).load(t)
+			before := saved(t, account, t.TempDir())
+			began := time.Now()
+			record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DeregisterImage": c.write, "Publish": min(c.limit/8, 15*time.Second)}), c.limit, digest)
+			checkRecord(t, record, 1000)
+			checkState(t, record, before, saved(t, account, t.TempDir()))
+			if lastWrite > c.begin || lastWrite < c.begin-2*c.write {
+				t.Errorf("of %v: the last image was begun after %v, want a little before %v", c.limit, lastWrite, c.begin)
+			}
+			if told > c.limit || len(account.Published()) != 1 {
+				t.Errorf("of %v: told after %v, %d digests", c.limit, told, len(account.Published()))
+			}
+			if record.Totals.Skipped == 0 || record.Totals.Deregistered == 0 {
+				t.Errorf("of %v: %+v", c.limit, record.Totals)
+			}
+			if got := record.FinishedAt.Sub(began); got > c.limit {
+				t.Errorf("finished after %v", got)
+			}
+			for _, i := range allImages(record) {
+				if i.Outcome.Status == ami.Skipped && !strings.Contains(i.Outcome.Error, "not reached") {
+					t.Errorf("%+v", i.Outcome)
+				}
+			}
+		})
+	}
+}
+
+// Even if not one listing ends in time, people are told.
+func TestAListingThatNeverEndsIsTold(t *testing.T) {
+	for _, action := range []string{"GetCallerIdentity", "DescribeRegions", "DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImageReferences"} {
+		bubble(t, func(t *testing.T) {
+			account := stale(3).load(t)
+			record, _, told := timed(t, slow(account.Client(), map[string]time.Duration{action: 24 * time.Hour}), time.Minute,
+				settings{"TOPIC_ARN": mailTopic, "REGIONS": "all", "NOTIFY_ON": "always"})
+			checkRecord(t, record, 1000)
+			if calls(account, mutating...) > 0 || told > time.Minute || len(account.Published()) != 1 {
+				t.Errorf("%s: %d writes, told after %v, %d digests", action, calls(account, mutating...), told, len(account.Published()))
+			}
+			if action != "DescribeImageReferences" && (janitor.Err(record) == nil || !strings.Contains(janitor.Err(record).Error(), "time ran out")) {
+				t.Errorf("%s: %v", action, janitor.Err(record))
+			}
+		})
+	}
+}
+
+// One region that takes all the time does not take the evidence of a region that is already read.
+func TestARunThatBeginsTooLate(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := stale(3).load(t)
+		j := newJanitor(t, account.Client(), nil)
+		j.Clock = time.Now
+		ctx, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+		defer cancel()
+		record := j.Run(ctx, "run", false)
+		checkRecord(t, record, 100)
+		if calls(account) > 0 || janitor.Err(record) == nil {
+			t.Errorf("%d calls, error %v", calls(account), janitor.Err(record))
+		}
+	})
+}
+
+// An interruption ends the run after the image that has been begun; there is no deadline at a terminal.
+func TestAnInterruptionFinishesTheImageInHand(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := mixed().load(t)
+		account.SetInUseLag(2)
+		before := saved(t, account, t.TempDir())
+		ctx, interrupt := context.WithCancel(t.Context())
+		doer := on(account.Client(), func(q emulator.Request, _ int) bool {
+			if q.Action == "DeleteSnapshot" {
+				interrupt()
+			}
+			return false
+		}, nil)
+		doer = emulator.Garble(doer, "DeregisterImage", nil)
+		record := newJanitor(t, doer, nil).Run(ctx, "run", false)
+		checkRecord(t, record, 100)
+		checkState(t, record, before, saved(t, account, t.TempDir()))
+		if record.Failed() || record.Totals.Deregistered == 0 {
+			t.Errorf("%+v", record.Totals)
+		}
+	})
+	bubble(t, func(t *testing.T) {
+		account := mixed().load(t)
+		ctx, interrupt := context.WithCancel(t.Context())
+		doer := on(account.Client(), func(q emulator.Request, _ int) bool {
+			if q.Action == "DescribeImageReferences" {
+				interrupt()
+			}
+			return false
+		}, nil)
+		record := newJanitor(t, doer, nil).Run(ctx, "run", false)
+		checkRecord(t, record, 100)
+		if calls(account, mutating...) > 0 {
+			t.Error("went on to remove after an interruption")
+		}
+	})
+}

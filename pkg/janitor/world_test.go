@@ -1,0 +1,400 @@
+package janitor_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+)
+
+const accountID = "123456789012"
+
+var now = time.Date(2026, time.November, 23, 2, 0, 0, 0, time.UTC)
+
+type object = map[string]any
+
+func imageID(n int) string    { return fmt.Sprintf("ami-%017x", n) }
+func snapshotID(n int) string { return fmt.Sprintf("snap-%017x", n) }
+
+func daysAgo(days int) string { return now.AddDate(0, 0, -days).Format(time.RFC3339) }
+
+// image is a one-off that was made and launched some days ago; never if launched is 0.
+func image(n, age, launched int, snapshots ...int) object {
+	mappings := []object{}
+	for _, s := range snapshots {
+		mappings = append(mappings, object{"DeviceName": fmt.Sprint("/dev/sd", s), "Ebs": object{"SnapshotId": snapshotID(s)}})
+	}
+	o := object{
+		"ImageId": imageID(n), "Name": "one-off-" + strings.Repeat("x", n%7), "OwnerId": accountID, "State": "available",
+		"CreationDate": daysAgo(age), "BlockDeviceMappings": mappings,
+	}
+	if launched > 0 {
+		o["LastLaunchedTime"] = daysAgo(launched)
+	}
+	return o
+}
+
+// with sets a field of an object.
+func with(o object, key string, value any) object {
+	o[key] = value
+	return o
+}
+
+func tagged(o object, key, value string) object {
+	return with(o, "Tags", []object{{"Key": key, "Value": value}})
+}
+
+func instance(n int, imageID, state string) object {
+	return object{"ReservationId": fmt.Sprint("r-", n), "Instances": []object{{
+		"InstanceId": fmt.Sprintf("i-%017x", n), "ImageId": imageID, "State": object{"Name": state},
+	}}}
+}
+
+func templateVersion(n int, imageID string) object {
+	return object{
+		"LaunchTemplateId": fmt.Sprintf("lt-%017x", n), "LaunchTemplateName": fmt.Sprint("template", n), "VersionNumber": 1, "DefaultVersion": true,
+		"LaunchTemplateData": object{"ImageId": imageID},
+	}
+}
+
+// world is what an account holds in one region. The snapshots that images map need not be listed.
+type world struct {
+	images, snapshots, reservations, versions, locks []object
+	permissions                                      object
+}
+
+func (w world) files(t rapid.TB) fstest.MapFS {
+	t.Helper()
+	listed := map[any]bool{}
+	snapshots := slices.Clone(w.snapshots)
+	for _, s := range snapshots {
+		listed[s["SnapshotId"]] = true
+	}
+	for _, image := range w.images {
+		for _, mapping := range image["BlockDeviceMappings"].([]object) {
+			if id := mapping["Ebs"].(object)["SnapshotId"]; !listed[id] {
+				listed[id] = true
+				snapshots = append(snapshots, object{"SnapshotId": id, "OwnerId": accountID, "State": "completed", "VolumeSize": 10})
+			}
+		}
+	}
+	templates := []object{}
+	for _, v := range w.versions {
+		templates = append(templates, object{"LaunchTemplateId": v["LaunchTemplateId"], "LaunchTemplateName": v["LaunchTemplateName"], "DefaultVersionNumber": 1, "LatestVersionNumber": 1})
+	}
+	list := func(key string, items []object) object { return object{key: append([]object{}, items...)} }
+	files := fstest.MapFS{}
+	for name, content := range map[string]object{
+		"get-caller-identity.json":               {"Account": accountID, "Arn": "arn:aws:iam::" + accountID + ":root"},
+		"describe-images.json":                   list("Images", w.images),
+		"describe-snapshots.json":                list("Snapshots", snapshots),
+		"describe-instances.json":                list("Reservations", w.reservations),
+		"describe-launch-templates.json":         list("LaunchTemplates", templates),
+		"describe-launch-template-versions.json": list("LaunchTemplateVersions", w.versions),
+		"describe-locked-snapshots.json":         list("Snapshots", w.locks),
+		"describe-launch-permissions.json":       w.permissions,
+	} {
+		if content == nil {
+			continue
+		}
+		data, err := json.Marshal(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[name] = &fstest.MapFile{Data: data}
+	}
+	return files
+}
+
+func (w world) load(t rapid.TB) *emulator.Account {
+	t.Helper()
+	account, err := emulator.Load(w.files(t), emulator.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account
+}
+
+// settings are values of the configuration by variable.
+type settings map[string]string
+
+func (s settings) parse(t rapid.TB) janitor.Config {
+	t.Helper()
+	config, err := janitor.ParseConfig(func(variable string) string { return s[variable] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// newJanitor is a janitor in us-east-1 at the time now.
+func newJanitor(t rapid.TB, doer emulator.Doer, s settings) *janitor.Janitor {
+	t.Helper()
+	return &janitor.Janitor{
+		Config: s.parse(t),
+		AWS: aws.Config{
+			Region: "us-east-1", HTTPClient: doer,
+			Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
+		},
+		Clock: func() time.Time { return now },
+	}
+}
+
+// run carries out a real run, or a dry one.
+func run(t rapid.TB, doer emulator.Doer, s settings, dry bool) report.Run {
+	t.Helper()
+	return newJanitor(t, doer, s).Run(context.Background(), "run", dry)
+}
+
+// bubble runs a test in fake time, at the time now. What waits takes no time.
+func bubble(t *testing.T, test func(*testing.T)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(now))
+		test(t)
+	})
+}
+
+// inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of package synctest.
+type inBubble struct{ *testing.T }
+
+var mutating = []string{"DeregisterImage", "DeleteSnapshot", "CreateTags", "DeleteTags"}
+
+// calls counts the calls of some actions that an account has answered, of all if none is named.
+func calls(account *emulator.Account, actions ...string) int {
+	n := 0
+	for _, call := range account.Calls() {
+		if len(actions) == 0 || slices.Contains(actions, call.Action) {
+			n++
+		}
+	}
+	return n
+}
+
+// saved are the ids of what is left in an account, by the files it would save.
+func saved(t rapid.TB, account *emulator.Account, dir string) map[string]bool {
+	t.Helper()
+	if err := account.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	var content struct {
+		Images    []struct{ ImageId string }    //nolint:revive // As AWS spells it.
+		Snapshots []struct{ SnapshotId string } //nolint:revive // As AWS spells it.
+	}
+	for _, name := range []string{"describe-images.json", "describe-snapshots.json"} {
+		readJSON(t, dir+"/"+name, &content)
+	}
+	left := map[string]bool{}
+	for _, i := range content.Images {
+		left[i.ImageId] = true
+	}
+	for _, s := range content.Snapshots {
+		left[s.SnapshotId] = true
+	}
+	return left
+}
+
+// verdicts are the decisions or outcomes of a record, by image id: "keep", "deregister", "deregistered", "failed", …
+func verdicts(record report.Run) map[string]string {
+	byID := map[string]string{}
+	for _, region := range record.Regions {
+		for _, i := range region.Images {
+			byID[i.ImageID] = string(i.Verdict)
+			if i.Outcome != nil {
+				byID[i.ImageID] = string(i.Outcome.Status)
+			}
+		}
+	}
+	return byID
+}
+
+// codes are the reasons of an image.
+func codes(record report.Run, imageID string) []retention.Code {
+	var found []retention.Code
+	for _, region := range record.Regions {
+		for _, i := range region.Images {
+			for _, reason := range i.Reasons {
+				if i.ImageID == imageID {
+					found = append(found, reason.Code)
+				}
+			}
+		}
+	}
+	return found
+}
+
+// wantVerdicts compares what a record says of images.
+func wantVerdicts(t *testing.T, record report.Run, want map[string]string) {
+	t.Helper()
+	got := verdicts(record)
+	for id, verdict := range want {
+		if got[id] != verdict {
+			t.Errorf("%s: %q, want %q; %v", id, got[id], verdict, codes(record, id))
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("%d images in the record, want %d: %v", len(got), len(want), got)
+	}
+}
+
+// checkRecord checks what holds for every record: promises 1, 4, 6 and 7.
+func checkRecord(t rapid.TB, record report.Run, limit int) {
+	t.Helper()
+	removed := 0
+	for _, region := range record.Regions {
+		if region.Error != "" && len(region.Images) > 0 {
+			t.Errorf("%s failed, and yet has images", region.Region)
+		}
+		seen := map[string]bool{}
+		for _, i := range region.Images {
+			if seen[i.ImageID] {
+				t.Errorf("%s is in the record twice", i.ImageID)
+			}
+			seen[i.ImageID] = true
+			if len(i.Reasons) == 0 {
+				t.Errorf("%s has no reason", i.ImageID)
+			}
+			if acted := i.Outcome != nil; acted != (!record.DryRun && i.Verdict == retention.Deregister) {
+				t.Errorf("%s: verdict %s, outcome %+v, dry run %v", i.ImageID, i.Verdict, i.Outcome, record.DryRun)
+			}
+			if i.Verdict == retention.Deregister {
+				removed++
+			}
+		}
+	}
+	if removed > limit {
+		t.Errorf("the plan removes %d images, the cap is %d", removed, limit)
+	}
+	c := record.Totals
+	if sum := c.Kept + c.Deregistered + c.WouldDeregister + c.Deferred + c.Marked + c.Failed + c.Skipped; sum != c.Images {
+		t.Errorf("the counts add up to %d, not %d: %+v", sum, c.Images, c)
+	}
+	if record.Totals.Images != len(allImages(record)) {
+		t.Errorf("%d images counted, %d in the record", record.Totals.Images, len(allImages(record)))
+	}
+}
+
+// checkState checks that the record of a real run agrees with what is left in the account.
+func checkState(t rapid.TB, record report.Run, before, left map[string]bool) {
+	t.Helper()
+	named := map[string]bool{}
+	for _, i := range allImages(record) {
+		named[i.ImageID] = true
+		gone := i.Outcome != nil && i.Outcome.Status == ami.Deregistered
+		doubtful := i.Outcome != nil && strings.Contains(i.Outcome.Error, "may or may not")
+		if left[i.ImageID] == gone && !doubtful {
+			t.Errorf("%s is there: %v; the record says %+v", i.ImageID, left[i.ImageID], i.Outcome)
+		}
+		if i.Outcome == nil {
+			continue
+		}
+		for _, s := range i.Outcome.Snapshots {
+			named[s.SnapshotID] = true
+			if s.Status == ami.SnapshotDeleted && left[s.SnapshotID] || s.Status == ami.SnapshotKept && before[s.SnapshotID] && !left[s.SnapshotID] {
+				t.Errorf("%s is there: %v; the record says %+v", s.SnapshotID, left[s.SnapshotID], s)
+			}
+		}
+	}
+	for id := range before {
+		if !named[id] && !left[id] {
+			t.Errorf("%s is gone, and the record does not say so", id)
+		}
+	}
+}
+
+func allImages(record report.Run) []report.Image {
+	var images []report.Image
+	for _, region := range record.Regions {
+		images = append(images, region.Images...)
+	}
+	return images
+}
+
+// on lets a fault happen to some calls.
+func on(next emulator.Doer, match func(q emulator.Request, n int) bool, fault func(emulator.Doer, *http.Request) (*http.Response, error)) emulator.Doer {
+	count := map[string]int{}
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
+		if err != nil {
+			return nil, err
+		}
+		if count[q.Action]++; match(q, count[q.Action]) {
+			return fault(next, r)
+		}
+		return next.Do(r)
+	})
+}
+
+// slow makes the calls of some actions last; a request that is given up ends at once.
+func slow(next emulator.Doer, durations map[string]time.Duration) emulator.Doer {
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case <-time.After(durations[q.Action]):
+			return next.Do(r)
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+	})
+}
+
+// readFaults are the ways in which a read can go wrong.
+var readFaults = map[string]func(emulator.Doer, *http.Request) (*http.Response, error){
+	"denied": func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+		return failing(r, http.StatusForbidden, "UnauthorizedOperation")
+	},
+	"throttled": func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+		return failing(r, http.StatusServiceUnavailable, "RequestLimitExceeded")
+	},
+	"broken": func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+		return failing(r, http.StatusInternalServerError, "InternalError")
+	},
+	"web page": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+		return reply(r, http.StatusOK, "<!DOCTYPE html><html><body>Sign in</body></html>"), nil
+	},
+	"empty": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+		return reply(r, http.StatusOK, ""), nil
+	},
+	"unreachable": func(_ emulator.Doer, r *http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
+	"truncated": func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+		response, err := next.Do(r)
+		if err != nil {
+			return nil, err
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body = io.NopCloser(bytes.NewReader(body[:len(body)/2]))
+		return response, err
+	},
+}
+
+func failing(r *http.Request, status int, code string) (*http.Response, error) {
+	return reply(r, status, "<Response><Errors><Error><Code>"+code+"</Code><Message>Said so.</Message></Error></Errors><RequestID>1</RequestID></Response>"), nil
+}
+
+func reply(r *http.Request, status int, body string) *http.Response {
+	return &http.Response{
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: http.Header{"Content-Type": {"text/xml;charset=UTF-8"}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}

@@ -1,0 +1,314 @@
+"""Talks to the emulated account with the real AWS CLI, which shares no code with ours.
+
+usage: aws_cli_test.py AMI-JANITOR AWS
+
+Each test has an account of its own, served by `AMI-JANITOR emulate` on a free port. The last test exports the sample
+account with the CLI, as anyone would export a real one, and expects the same verdicts on the copy.
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import unittest
+import urllib.request
+
+JANITOR, AWS = (os.path.abspath(path) for path in sys.argv[1:3])
+EMULATOR = pathlib.Path(__file__).parent.parent / "pkg" / "emulator"
+NOW = "2026-11-23T02:00:00Z"
+TOPIC = "arn:aws:sns:us-east-1:123456789012:digest"
+
+used = set()  # The actions that the CLI was answered, as EC2 spells them.
+
+
+class Refused(Exception):
+    """What the CLI says when AWS refuses. Its code is AWS's."""
+
+    def __init__(self, stderr):
+        super().__init__(stderr.strip())
+        found = re.search(r"An error occurred \(([\w.]+)\)", stderr)
+        self.code = found and found[1]
+
+
+class CLI(unittest.TestCase):
+    def setUp(self):
+        home = tempfile.TemporaryDirectory()  # No configuration but ours.
+        self.addCleanup(home.cleanup)
+        self.home = pathlib.Path(home.name)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": home.name,
+            "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
+            "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_MAX_ATTEMPTS": "1",
+            "AWS_PAGER": "",
+        }
+        emulator = subprocess.Popen(
+            [JANITOR, "emulate", "--listen", "127.0.0.1:0", "--now", NOW],
+            env=self.environment, stdout=subprocess.PIPE, text=True,
+        )
+        self.addCleanup(emulator.stdout.close)
+        self.addCleanup(emulator.wait, timeout=10)
+        self.addCleanup(emulator.terminate)
+        self.endpoint = emulator.stdout.readline().strip()
+        self.assertRegex(self.endpoint, r"^http://127\.0\.0\.1:\d+$")
+        self.environment["AWS_ENDPOINT_URL"] = self.endpoint
+
+    def aws(self, service, command, *arguments):
+        """Runs a command of the CLI, and returns what it prints."""
+        run = subprocess.run(
+            [AWS, service, command, *arguments, "--output", "json"],
+            env=self.environment, capture_output=True, text=True, timeout=60, check=False,
+        )
+        if run.returncode:
+            raise Refused(run.stderr)
+        used.add("".join(map(str.capitalize, command.split("-"))))
+        return json.loads(run.stdout or "{}")
+
+    def all_of(self, command, *arguments):
+        """The one list in an answer."""
+        (listing,) = (value for value in self.aws("ec2", command, *arguments).values() if isinstance(value, list))
+        return listing
+
+    def assertRefused(self, code, *command):
+        with self.assertRaises(Refused) as refused:
+            self.aws(*command)
+        self.assertEqual(refused.exception.code, code, refused.exception)
+
+    def images(self):
+        return self.all_of("describe-images", "--owners", "self", "--include-deprecated", "--include-disabled")
+
+    def one(self, name):
+        """The image of a name."""
+        (image,) = self.all_of("describe-images", "--owners", "self", "--include-disabled", "--include-deprecated",
+                               "--filters", f"Name=name,Values={name}")
+        return image
+
+    def snapshots_of(self, image):
+        return [m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in m.get("Ebs", {})]
+
+    def tags(self, image_id):
+        (image,) = self.all_of("describe-images", "--image-ids", image_id)
+        return {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])}
+
+
+class Reading(CLI):
+    def test_the_caller_and_the_regions_are_the_accounts(self):
+        self.assertEqual(self.aws("sts", "get-caller-identity")["Account"], "123456789012")
+        self.assertIn("us-east-1", [r["RegionName"] for r in self.all_of("describe-regions")])
+
+    def test_a_listing_is_the_same_in_pages_and_in_one(self):
+        for command, *arguments in (
+            ("describe-images", "--owners", "self"),
+            ("describe-snapshots", "--owner-ids", "self"),
+            ("describe-instances",),
+            ("describe-launch-templates",),
+            ("describe-launch-template-versions", "--versions", "$Latest", "$Default"),
+        ):
+            with self.subTest(command):
+                whole = self.all_of(command, *arguments)
+                self.assertTrue(whole)
+                self.assertEqual(self.all_of(command, *arguments, "--page-size", "5"), whole)
+
+    def test_a_listing_can_be_cut_short_and_taken_up_again(self):
+        for command, *arguments in (("describe-images", "--owners", "self"), ("describe-snapshots", "--owner-ids", "self")):
+            with self.subTest(command):
+                listing = {"images": "Images", "snapshots": "Snapshots"}[command.removeprefix("describe-")]
+                first = self.aws("ec2", command, *arguments, "--max-items", "30", "--page-size", "7")
+                rest = self.aws("ec2", command, *arguments, "--starting-token", first["NextToken"])
+                self.assertEqual(len(first[listing]), 30)
+                self.assertEqual(first[listing] + rest[listing], self.all_of(command, *arguments))
+
+    def test_locks_are_listed(self):
+        locks = self.all_of("describe-locked-snapshots")
+        self.assertTrue(locks)
+        self.assertEqual(self.all_of("describe-locked-snapshots", "--max-results", "5"), locks)
+        one = locks[0]["SnapshotId"]
+        self.assertEqual([lock["SnapshotId"] for lock in self.all_of("describe-locked-snapshots", "--snapshot-ids", one)], [one])
+
+    def test_references_name_what_refers_to_an_image(self):
+        launched = [i["ImageId"] for r in self.all_of("describe-instances") for i in r["Instances"]]
+        templated = [v["LaunchTemplateData"]["ImageId"]
+                     for v in self.all_of("describe-launch-template-versions", "--versions", "$Latest")
+                     if v["LaunchTemplateData"].get("ImageId", "").startswith("ami-")]
+        ids = list(dict.fromkeys([launched[0], templated[0]]))
+        references = self.all_of("describe-image-references", "--image-ids", *ids, "--include-all-resource-types")
+        self.assertLessEqual(
+            {(launched[0], "ec2:Instance"), (templated[0], "ec2:LaunchTemplate")},
+            {(r["ImageId"], r["ResourceType"]) for r in references},
+        )
+        self.assertEqual(
+            self.all_of("describe-image-references", "--image-ids", *ids, "--include-all-resource-types", "--page-size", "5"),
+            references,
+        )
+        narrowed = self.all_of("describe-image-references", "--image-ids", *ids, "--resource-types", "ResourceType=ec2:Instance")
+        self.assertEqual({r["ResourceType"] for r in narrowed}, {"ec2:Instance"})
+
+    def test_launch_permissions_say_who_may_launch(self):
+        public = next(image["ImageId"] for image in self.images() if image["Public"])
+        answer = self.aws("ec2", "describe-image-attribute", "--attribute", "launchPermission", "--image-id", public)
+        self.assertIn({"Group": "all"}, answer["LaunchPermissions"])
+
+
+class Writing(CLI):
+    def test_tags_are_set_replaced_and_taken_off(self):
+        image = self.images()[0]["ImageId"]
+        before = self.tags(image)
+        for tags, key in (({"Key": "a", "Value": "1"}, "a"), ({"Key": "a", "Value": "2"}, "a")):
+            self.aws("ec2", "create-tags", "--resources", image, "--tags", json.dumps(tags))
+            self.assertEqual(self.tags(image), before | {key: tags["Value"]})
+        self.aws("ec2", "delete-tags", "--resources", image, "--tags", "Key=a,Value=1")
+        self.assertEqual(self.tags(image), before | {"a": "2"}, "another value")
+        self.aws("ec2", "delete-tags", "--resources", image, "--tags", "Key=a")
+        self.assertEqual(self.tags(image), before)
+
+    def test_deregistering_takes_the_image_and_its_snapshots(self):
+        image = self.one("web-2025-07-10-0412")
+        snapshots = self.snapshots_of(image)
+        self.assertTrue(snapshots)
+        answer = self.aws("ec2", "deregister-image", "--image-id", image["ImageId"], "--delete-associated-snapshots")
+        self.assertEqual(
+            [(r["SnapshotId"], r["ReturnCode"]) for r in answer["DeleteSnapshotResults"]], [(s, "success") for s in snapshots])
+        self.assertRefused("InvalidAMIID.Unavailable", "ec2", "deregister-image", "--image-id", image["ImageId"])
+        self.assertRefused("InvalidSnapshot.NotFound", "ec2", "describe-snapshots", "--snapshot-ids", *snapshots)
+
+    def test_snapshots_are_deleted_when_no_image_maps_them(self):
+        image = self.one("web-2025-07-10-0412")
+        snapshot = self.snapshots_of(image)[0]
+        self.assertRefused("InvalidSnapshot.InUse", "ec2", "delete-snapshot", "--snapshot-id", snapshot)
+        self.aws("ec2", "deregister-image", "--image-id", image["ImageId"])
+        self.aws("ec2", "delete-snapshot", "--snapshot-id", snapshot)
+        self.assertRefused("InvalidSnapshot.NotFound", "ec2", "delete-snapshot", "--snapshot-id", snapshot)
+
+    def test_a_published_message_can_be_read_back(self):
+        for chat in (False, True):
+            self.aws("sns", "publish", "--topic-arn", TOPIC, "--subject", "Two images removed",
+                     "--message", json.dumps({"default": "short"}) if chat else "…and why: “äöü”",
+                     *(["--message-structure", "json"] if chat else
+                       ["--message-attributes", '{"truncated": {"DataType": "String", "StringValue": "true"}}']))
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with direct.open(self.endpoint + "/_ami-janitor/messages", timeout=10) as answer:
+            mail, chat = json.load(answer)
+        self.assertEqual(mail, {
+            "TopicArn": TOPIC, "Subject": "Two images removed", "Message": "…and why: “äöü”",
+            "MessageAttributes": {"truncated": "true"},
+        })
+        self.assertEqual((chat["MessageStructure"], chat["Message"]), ("json", '{"default": "short"}'))
+
+
+class Refusing(CLI):
+    def test_a_protected_image_stays(self):
+        for image in self.images():
+            if image.get("DeregistrationProtection", "disabled") != "disabled":
+                with self.subTest(image["DeregistrationProtection"]):
+                    self.assertRefused("OperationNotPermitted", "ec2", "deregister-image", "--image-id", image["ImageId"])
+
+    def test_an_image_and_a_snapshot_of_aws_backup_stay(self):
+        image = next(i for i in self.images() if any(t["Key"].startswith("aws:backup:") for t in i.get("Tags", [])))
+        self.assertRefused("AuthFailure", "ec2", "deregister-image", "--image-id", image["ImageId"])
+        self.assertRefused("InvalidSnapshot.InUse", "ec2", "delete-snapshot", "--snapshot-id", self.snapshots_of(image)[0])
+
+    def test_an_unknown_id_is_named(self):
+        self.assertRefused("InvalidAMIID.NotFound", "ec2", "describe-images", "--image-ids", "ami-00000000000000000")
+        self.assertRefused("InvalidAMIID.NotFound", "ec2", "deregister-image", "--image-id", "ami-00000000000000000")
+        self.assertRefused("InvalidAMIID.Malformed", "ec2", "deregister-image", "--image-id", "web-server")
+        self.assertRefused("InvalidSnapshot.NotFound", "ec2", "delete-snapshot", "--snapshot-id", "snap-00000000000000000")
+        self.assertRefused("InvalidAMIID.NotFound", "ec2", "create-tags", "--resources", "ami-00000000000000000", "--tags", "Key=a,Value=1")
+
+    def test_ids_and_pages_exclude_each_other(self):
+        image = self.images()[0]["ImageId"]
+        self.assertRefused("InvalidParameterCombination", "ec2", "describe-images", "--image-ids", image, "--max-results", "5")
+
+    def test_an_oversized_subject_is_refused(self):
+        self.assertRefused("InvalidParameter", "sns", "publish", "--topic-arn", TOPIC, "--subject", "x" * 100, "--message", "x")
+
+    def test_what_is_not_emulated_says_so(self):
+        self.assertRefused("InvalidAction", "ec2", "describe-vpcs")
+
+
+class Exporting(CLI):
+    def test_the_export_of_an_account_has_the_same_verdicts(self):
+        # The emulator does not serve SSM: the files of its parameters come from the rehearsal.
+        original = self.rehearse("--state-out", str(self.home / "original"))
+        copy = self.home / "copy"
+        copy.mkdir()
+        for file in ("describe-parameters.json", "get-parameters.json"):
+            (self.home / "original" / file).rename(copy / file)
+
+        self.export(copy)
+        exported = self.rehearse("--account", str(copy))
+
+        verdicts = {image["verdict"] for region in original["regions"] for image in region["images"]}
+        self.assertLessEqual({"keep", "deregister"}, verdicts)
+        self.maxDiff = None
+        self.assertEqual(exported["regions"], original["regions"])
+        self.assertEqual(exported["totals"], original["totals"])
+
+    def rehearse(self, *arguments):
+        run = subprocess.run(
+            [JANITOR, "rehearse", "--now", NOW, "--dry-run", "--output", "json", *arguments],
+            env=self.environment, capture_output=True, text=True, timeout=60, check=False,
+        )
+        self.assertEqual(run.returncode, 0, run.stderr)
+        return json.loads(run.stdout)
+
+    def export(self, directory):
+        def write(command, content):
+            (directory / f"{command}.json").write_text(json.dumps(content), encoding="utf-8")
+
+        write("get-caller-identity", self.aws("sts", "get-caller-identity"))
+        for command, *arguments in (
+            ("describe-images", "--owners", "self", "--include-deprecated", "--include-disabled"),
+            ("describe-snapshots", "--owner-ids", "self"),
+            ("describe-instances",),
+            ("describe-launch-templates",),
+            ("describe-locked-snapshots",),
+        ):
+            write(command, self.aws("ec2", command, *arguments))
+
+        versions = [version
+                    for template in self.all_of("describe-launch-templates")
+                    for version in self.all_of("describe-launch-template-versions", "--launch-template-id", template["LaunchTemplateId"])]
+        write("describe-launch-template-versions", {"LaunchTemplateVersions": versions})
+
+        ids = [image["ImageId"] for image in self.images()]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            write("describe-launch-permissions", dict(zip(ids, pool.map(self.launch_permissions, ids))))
+
+    def launch_permissions(self, image_id):
+        try:
+            answer = self.aws("ec2", "describe-image-attribute", "--attribute", "launchPermission", "--image-id", image_id)
+        except Refused as refused:
+            self.assertEqual(refused.code, "UnauthorizedOperation", refused)
+            return None  # Whoever exports may not see them.
+        return answer.get("LaunchPermissions", [])
+
+
+class Coverage(unittest.TestCase):
+    """Comes after the others: unittest takes the classes of a suite as they are given."""
+
+    def test_every_emulated_action_was_called(self):
+        source = "".join(path.read_text(encoding="utf-8") for path in EMULATOR.glob("*.go"))
+        emulated = set(re.findall(r'^\t"([A-Z]\w+)":\s+\{', source, re.MULTILINE))
+        self.assertTrue(emulated)
+        self.assertEqual(emulated - used, set())
+
+
+def main():
+    load = unittest.defaultTestLoader.loadTestsFromTestCase
+    suite = unittest.TestSuite(load(case) for case in (Reading, Writing, Refusing, Exporting, Coverage))
+    result = unittest.TextTestRunner(verbosity=1).run(suite)
+    version = subprocess.run([AWS, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
+    print(f"aws-cli: {result.testsRun} tests, {len(used)} actions, {version}:", "ok" if result.wasSuccessful() else "FAILED")
+    sys.exit(not result.wasSuccessful())
+
+
+if __name__ == "__main__":
+    main()
