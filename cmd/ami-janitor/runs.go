@@ -126,7 +126,8 @@ func carryOut(ctx context.Context, j *janitor.Janitor, dryRun bool, printer *pri
 	j.Watch = printer.progress
 	record := j.Run(ctx, janitor.NewRunID(j.Clock(), rand.Reader), dryRun)
 	if err := printer.print(record); err != nil {
-		return err
+		_, _ = fmt.Fprintln(printer.err, "ami-janitor: printing the record:", err)
+		return exitStatus(exitRegionFailed)
 	}
 	switch {
 	case janitor.Err(record) != nil:

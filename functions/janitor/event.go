@@ -30,7 +30,7 @@ func (s *sticky) UnmarshalJSON(text []byte) error {
 // parseEvent understands no event at all, null, the function's own input, and the envelopes in which EventBridge rules
 // and EventBridge Scheduler wrap an event: the first has its detail as an object, the second as a string of JSON.
 //
-// A key that is not known is refused: who writes {"dry_run": true} does not want a real run.
+// A key of the function's own input that is not known is refused: who writes {"dry_run": true} does not want a real run.
 func parseEvent(payload []byte) (event, error) {
 	payload = bytes.TrimSpace(payload)
 	if len(payload) == 0 || bytes.Equal(payload, []byte("null")) {
@@ -40,9 +40,10 @@ func parseEvent(payload []byte) (event, error) {
 		return event{}, errors.New("it is not a JSON object")
 	}
 	var envelope struct {
-		Source     string          `json:"source"`
-		DetailType string          `json:"detail-type"`
-		Detail     json.RawMessage `json:"detail"`
+		event
+		Source     string  `json:"source"`
+		DetailType string  `json:"detail-type"`
+		Details    details `json:"detail"`
 	}
 	if err := json.Unmarshal(payload, &envelope); err != nil {
 		return event{}, err
@@ -50,11 +51,27 @@ func parseEvent(payload []byte) (event, error) {
 	if envelope.Source == "" && envelope.DetailType == "" {
 		return parseInput(payload)
 	}
-	var text string
-	if json.Unmarshal(envelope.Detail, &text) == nil {
-		return parseEvent([]byte(text))
+	for _, detail := range envelope.Details {
+		inner, err := parseEvent(detail)
+		if err != nil {
+			return event{}, fmt.Errorf("its detail: %w", err)
+		}
+		envelope.DryRun = envelope.DryRun || inner.DryRun
 	}
-	return parseEvent(envelope.Detail)
+	return envelope.event, nil
+}
+
+// details are all that an envelope calls its detail, should it repeat the key; a string is taken for the JSON in it.
+type details []json.RawMessage
+
+// UnmarshalJSON adds one detail.
+func (d *details) UnmarshalJSON(text []byte) error {
+	var quoted string
+	if json.Unmarshal(text, &quoted) == nil {
+		text = []byte(quoted)
+	}
+	*d = append(*d, bytes.Clone(text))
+	return nil
 }
 
 func parseInput(payload []byte) (event, error) {

@@ -8,19 +8,28 @@ import (
 
 // ec2Actions are the emulated actions of EC2.
 var ec2Actions = map[string]action{
-	"CreateTags":                     {createTags, []string{"ResourceId", "Tag"}},
-	"DeleteSnapshot":                 {deleteSnapshot, []string{"SnapshotId"}},
-	"DeleteTags":                     {deleteTags, []string{"ResourceId", "Tag"}},
-	"DeregisterImage":                {deregisterImage, []string{"DeleteAssociatedSnapshots", "ImageId"}},
-	"DescribeImageAttribute":         {describeImageAttribute, []string{"Attribute", "ImageId"}},
-	"DescribeImageReferences":        {describeImageReferences, []string{"ImageId", "IncludeAllResourceTypes", "MaxResults", "NextToken", "ResourceType"}},
-	"DescribeImages":                 {describeImages, []string{"Filter", "ImageId", "IncludeDeprecated", "IncludeDisabled", "MaxResults", "NextToken", "Owner"}},
-	"DescribeInstances":              {describeInstances, []string{"Filter", "IncludeManagedResources", "InstanceId", "MaxResults", "NextToken"}},
-	"DescribeLaunchTemplateVersions": {describeLaunchTemplateVersions, []string{"Filter", "IncludeManagedResources", "LaunchTemplateId", "LaunchTemplateName", "LaunchTemplateVersion", "MaxResults", "MaxVersion", "MinVersion", "NextToken", "ResolveAlias"}},
-	"DescribeLaunchTemplates":        {describeLaunchTemplates, []string{"Filter", "IncludeManagedResources", "LaunchTemplateId", "LaunchTemplateName", "MaxResults", "NextToken"}},
-	"DescribeLockedSnapshots":        {describeLockedSnapshots, []string{"Filter", "MaxResults", "NextToken", "SnapshotId"}},
-	"DescribeRegions":                {describeRegions, []string{"AllRegions", "Filter", "RegionName"}},
-	"DescribeSnapshots":              {describeSnapshots, []string{"Filter", "MaxResults", "NextToken", "Owner", "SnapshotId"}},
+	"CreateTags":             {createTags, []string{"ResourceId", "Tag"}},
+	"DeleteSnapshot":         {deleteSnapshot, []string{"SnapshotId"}},
+	"DeleteTags":             {deleteTags, []string{"ResourceId", "Tag"}},
+	"DeregisterImage":        {deregisterImage, []string{"DeleteAssociatedSnapshots", "ImageId"}},
+	"DescribeImageAttribute": {describeImageAttribute, []string{"Attribute", "ImageId"}},
+	"DescribeImageReferences": {describeImageReferences, []string{
+		"ImageId", "IncludeAllResourceTypes", "MaxResults", "NextToken", "ResourceType",
+	}},
+	"DescribeImages": {describeImages, []string{
+		"Filter", "ImageId", "IncludeDeprecated", "IncludeDisabled", "MaxResults", "NextToken", "Owner",
+	}},
+	"DescribeInstances": {describeInstances, []string{"Filter", "IncludeManagedResources", "InstanceId", "MaxResults", "NextToken"}},
+	"DescribeLaunchTemplateVersions": {describeLaunchTemplateVersions, []string{
+		"Filter", "IncludeManagedResources", "LaunchTemplateId", "LaunchTemplateName", "LaunchTemplateVersion",
+		"MaxResults", "MaxVersion", "MinVersion", "NextToken", "ResolveAlias",
+	}},
+	"DescribeLaunchTemplates": {describeLaunchTemplates, []string{
+		"Filter", "IncludeManagedResources", "LaunchTemplateId", "LaunchTemplateName", "MaxResults", "NextToken",
+	}},
+	"DescribeLockedSnapshots": {describeLockedSnapshots, []string{"Filter", "MaxResults", "NextToken", "SnapshotId"}},
+	"DescribeRegions":         {describeRegions, []string{"AllRegions", "Filter", "RegionName"}},
+	"DescribeSnapshots":       {describeSnapshots, []string{"Filter", "MaxResults", "NextToken", "Owner", "SnapshotId"}},
 }
 
 // describeRegions lists the regions the account holds.

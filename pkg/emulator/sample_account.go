@@ -100,7 +100,10 @@ var sampleImages = []sampleImage{
 		name: "windows-2019-iis-DATE", age: 302, launched: 255, gib: []int{30, 50}, tags: labels{"Team": "intranet"},
 		with: object{"Platform": "windows", "PlatformDetails": "Windows", "UsageOperation": "RunInstances:0002"},
 	},
-	{name: "windows-2022-iis-DATE", age: 60, launched: 20, gib: []int{30, 50}, tags: labels{"Team": "intranet"}, with: object{"Platform": "windows", "PlatformDetails": "Windows", "UsageOperation": "RunInstances:0002"}},
+	{
+		name: "windows-2022-iis-DATE", age: 60, launched: 20, gib: []int{30, 50}, tags: labels{"Team": "intranet"},
+		with: object{"Platform": "windows", "PlatformDetails": "Windows", "UsageOperation": "RunInstances:0002"},
+	},
 	{name: "retired-portal", age: 350, launched: 320, gib: []int{12}, with: object{"State": "disabled"}},
 	{name: "nightly-build-DATE", age: 0, gib: []int{25}, with: object{"State": "pending"}},
 	{
@@ -142,6 +145,7 @@ var sampleImages = []sampleImage{
 	{name: "map-tiles", age: 370, launched: 340, gib: []int{8}, maps: []string{"kept"}, tags: labels{"Team": "maps"}},
 	{name: "crm-restore-test", age: 230, launched: 229, gib: []int{8}, maps: []string{"in AWS Backup"}},
 	{name: "lost-volume", age: 620, gib: []int{8}, maps: []string{"no longer in the account"}},
+	{name: "two-exports-merged", age: 585, gib: []int{8}, maps: []string{"listed twice"}},
 	{name: "seismic-archive", age: 760, launched: 700, maps: []string{"archived"}, tags: labels{"Team": "research"}},
 
 	// Nobody remembers them.
@@ -159,6 +163,8 @@ var sampleSnapshots = []sampleSnapshot{
 	{label: "backup", gib: 30, tags: labels{"aws:backup:source-resource": "i-0ec0ffee000000a11"}},
 	{label: "in AWS Backup", gib: 30, tags: labels{"AWSBackupManagedResource": ""}},
 	{label: "archived", gib: 2000, with: object{"StorageTier": "archive"}},
+	{label: "listed twice", gib: 20},
+	{label: "listed twice", gib: 25},
 	{label: "of no image", gib: 75, age: 410, with: object{"Description": "before the resize"}},
 }
 

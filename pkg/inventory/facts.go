@@ -46,13 +46,16 @@ func readImage(image *types.Image) ami.Image {
 		Protection:    aws.ToString(image.DeregistrationProtection),
 		SourceImageID: aws.ToString(image.SourceImageId),
 		SnapshotIDs:   mappedSnapshots(image.BlockDeviceMappings),
-		Tags:          readTags(image.Tags),
 	}
 	read.Marketplace = slices.ContainsFunc(image.ProductCodes, func(code types.ProductCode) bool {
 		return code.ProductCodeType == types.ProductCodeValuesMarketplace
 	})
 	if image.RootDeviceType == types.DeviceTypeInstanceStore {
 		read.S3Location = aws.ToString(image.ImageLocation)
+	}
+	var fault string
+	if read.Tags, fault = readTags(image.Tags); fault != "" {
+		read.Unreadable = append(read.Unreadable, fault)
 	}
 	if read.ID == "" {
 		read.Unreadable = append(read.Unreadable, "no image id")
@@ -87,12 +90,18 @@ func mappedSnapshots(mappings []types.BlockDeviceMapping) []string {
 	return sorted(ids)
 }
 
-func readTags(listed []types.Tag) map[string]string {
-	tags := make(map[string]string, len(listed))
+// readTags returns the tags of a resource, and a phrase that says which of them contradict one another, if any do.
+func readTags(listed []types.Tag) (tags map[string]string, fault string) {
+	tags = make(map[string]string, len(listed))
 	for _, tag := range listed {
-		tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+		key, value := aws.ToString(tag.Key), aws.ToString(tag.Value)
+		if known, ok := tags[key]; ok && known != value {
+			fault = fmt.Sprintf("tag %q with several values", key)
+			value = min(known, value)
+		}
+		tags[key] = value
 	}
-	return tags
+	return tags, fault
 }
 
 func readSnapshots(listed []types.Snapshot, locked []types.LockedSnapshotsInfo) []ami.Snapshot {
@@ -107,12 +116,14 @@ func readSnapshots(listed []types.Snapshot, locked []types.LockedSnapshotsInfo) 
 	snapshots := make([]ami.Snapshot, len(listed))
 	for i, snapshot := range listed {
 		id := aws.ToString(snapshot.SnapshotId)
+		tags, fault := readTags(snapshot.Tags)
 		snapshots[i] = ami.Snapshot{
-			ID:       id,
-			SizeGiB:  int64(aws.ToInt32(snapshot.VolumeSize)),
-			Archived: snapshot.StorageTier == types.StorageTierArchive,
-			Lock:     locks[id],
-			Tags:     readTags(snapshot.Tags),
+			ID:         id,
+			SizeGiB:    int64(aws.ToInt32(snapshot.VolumeSize)),
+			Archived:   snapshot.StorageTier == types.StorageTierArchive,
+			Lock:       locks[id],
+			Tags:       tags,
+			Unreadable: fault,
 		}
 	}
 	return merge(snapshots, func(s ami.Snapshot) string { return s.ID }, func(snapshot ami.Snapshot, _ []ami.Snapshot) ami.Snapshot {

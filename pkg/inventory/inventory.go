@@ -3,7 +3,6 @@ package inventory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -58,13 +57,13 @@ func listImages(ctx context.Context, api API) ([]types.Image, error) {
 		IncludeDisabled: aws.Bool(true),
 		MaxResults:      aws.Int32(pageSize),
 	})
-	var tokens tokenWatch
+	var tokens wire.Tokens
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if err := tokens.see(page.NextToken); err != nil {
+		if err := tokens.See(page.NextToken); err != nil {
 			return nil, err
 		}
 		images = append(images, page.Images...)
@@ -79,13 +78,13 @@ func listSnapshots(ctx context.Context, api API) ([]types.Snapshot, error) {
 		OwnerIds:   []string{"self"},
 		MaxResults: aws.Int32(pageSize),
 	})
-	var tokens tokenWatch
+	var tokens wire.Tokens
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if err := tokens.see(page.NextToken); err != nil {
+		if err := tokens.See(page.NextToken); err != nil {
 			return nil, err
 		}
 		snapshots = append(snapshots, page.Snapshots...)
@@ -95,14 +94,14 @@ func listSnapshots(ctx context.Context, api API) ([]types.Snapshot, error) {
 
 func listLocks(ctx context.Context, api API) ([]types.LockedSnapshotsInfo, error) {
 	var locks []types.LockedSnapshotsInfo
-	var tokens tokenWatch
+	var tokens wire.Tokens
 	input := ec2.DescribeLockedSnapshotsInput{MaxResults: aws.Int32(pageSize)}
 	for {
 		page, err := api.DescribeLockedSnapshots(ctx, &input)
 		if err != nil {
 			return nil, err
 		}
-		if err := tokens.see(page.NextToken); err != nil {
+		if err := tokens.See(page.NextToken); err != nil {
 			return nil, err
 		}
 		locks = append(locks, page.Snapshots...)
@@ -110,17 +109,4 @@ func listLocks(ctx context.Context, api API) ([]types.LockedSnapshotsInfo, error
 			return locks, nil
 		}
 	}
-}
-
-// tokenWatch finds a listing that goes round in circles. The SDK's paginators can stop at a repeated token, but then say
-// nothing of the pages that they have not seen.
-type tokenWatch struct{ last string }
-
-func (w *tokenWatch) see(token *string) error {
-	next := aws.ToString(token)
-	if next != "" && next == w.last {
-		return errors.New("the answer leads back to its own page")
-	}
-	w.last = next
-	return nil
 }

@@ -164,8 +164,12 @@ var listings = []string{"DescribeImages", "DescribeSnapshots", "DescribeLockedSn
 
 // C1, C3: what fails on any page fails the whole inventory, and nothing is returned that could be taken for one.
 func TestAPageThatFailsFailsTheInventory(t *testing.T) {
-	const n = 1200
-	account := holding(t, many(n, image), many(n, snapshot), many(n, lock))
+	const n = 1001 // A second page, of one.
+	accounts := map[string]*emulator.Account{
+		"DescribeImages":          holding(t, many(n, image), nil, nil),
+		"DescribeSnapshots":       holding(t, many(1, image), many(n, snapshot), nil),
+		"DescribeLockedSnapshots": holding(t, many(1, image), nil, many(n, lock)),
+	}
 	first := func(_ int, r emulator.Request) bool { return r.Form.Get("NextToken") == "" }
 	second := func(_ int, r emulator.Request) bool { return r.Form.Get("NextToken") != "" }
 	faults := map[string]struct {
@@ -195,7 +199,7 @@ func TestAPageThatFailsFailsTheInventory(t *testing.T) {
 			for name, fault := range faults {
 				t.Run(action+"/"+page+"/"+name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
-						got, err := read(t.Context(), fault.fault(account.Client(), action, match))
+						got, err := read(t.Context(), fault.fault(accounts[action].Client(), action, match))
 						if err == nil || !strings.HasPrefix(err.Error(), words[action]+fault.says) {
 							t.Errorf("error %v, want %s%s", err, words[action], fault.says)
 						}

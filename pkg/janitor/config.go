@@ -24,7 +24,7 @@ type Config struct {
 	MaxDeregistrations count           `env:"MAX_DEREGISTRATIONS" envDefault:"100" help:"cap per run, over all regions"`
 	DeleteSnapshots    flag            `env:"DELETE_SNAPSHOTS" envDefault:"true" help:"delete the snapshots of removed images"`
 	UsageSources       sources         `env:"USAGE_SOURCES" envDefault:"all" help:"where use is looked up, comma-separated, or all"`
-	Regions            regions         `env:"REGIONS" help:"comma-separated, or all; the function's own if not set"`
+	Regions            regionsOrAll    `env:"REGIONS" help:"comma-separated, or all; the function's own if not set"`
 	ExceptRegions      regions         `env:"EXCEPT_REGIONS" help:"regions to leave out, comma-separated"`
 	SnapshotPrice      price           `env:"SNAPSHOT_PRICE" envDefault:"0.05" help:"US dollars per GB-month"`
 
@@ -106,10 +106,10 @@ func (c Config) Policy() retention.Policy {
 
 // FirstRegion returns the first region that the configuration names; empty if it names none.
 func (c Config) FirstRegion() string {
-	if len(c.Regions) == 0 || c.Regions[0] == everything {
+	if len(c.Regions.regions) == 0 {
 		return ""
 	}
-	return c.Regions[0]
+	return c.Regions.regions[0]
 }
 
 // describe returns what the run record says of the configuration: every variable that speaks to the command line, too, by

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"maps"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -102,9 +101,9 @@ func TestDryAndRealRunsHaveTheSamePlan(t *testing.T) {
 
 func TestTheRecordAgreesWithTheAccount(t *testing.T) {
 	account := mixed().load(t)
-	before := saved(t, account, t.TempDir())
+	before := holdings(t, account)
 	record := run(t, account.Client(), nil, false)
-	left := saved(t, account, t.TempDir())
+	left := holdings(t, account)
 	checkRecord(t, record, 100)
 	checkState(t, record, before, left)
 	if record.Totals.Images != 10 || record.Totals.Deregistered != 4 || record.Totals.SnapshotsDeleted != 5 || record.Totals.GiBDeleted != 50 {
@@ -203,14 +202,12 @@ func TestACopyInAnotherRegionIsAUse(t *testing.T) {
 
 // Promise 2: a partial inventory stops its region before anything is changed, and no other region; promise 6: the digest is sent.
 func TestARegionThatFailsIsLeftAsItWas(t *testing.T) {
-	many := func(t *testing.T) world {
-		t.Helper()
-		var w world
-		for n := range 1100 {
-			w.images = append(w.images, image(n, 400, 0, n))
-		}
-		return w
+	var few, many world
+	for n := range 1001 {
+		many.images = append(many.images, image(n, 400, 0, n))
 	}
+	few.images = many.images[:2]
+	paged := many.files(t)
 	in := func(region string, actions ...string) func(emulator.Request, int) bool {
 		return func(q emulator.Request, _ int) bool { return q.Region == region && slices.Contains(actions, q.Action) }
 	}
@@ -232,22 +229,30 @@ func TestARegionThatFailsIsLeftAsItWas(t *testing.T) {
 		"the regions":          {func(q emulator.Request, _ int) bool { return q.Action == "DescribeRegions" }, "listing the regions", true},
 	} {
 		for kind, fault := range readFaults {
-			if kind != "denied" && !strings.HasPrefix(name, "C3") {
+			if kind != "denied" && (kind != "truncated" || !strings.HasPrefix(name, "C3")) {
 				continue
 			}
 			t.Run(name+" "+kind, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					account := many(t).load(t)
+					files := few.files(t)
+					if strings.Contains(name, "page 2") {
+						files = paged
+					}
+					account, err := emulator.Load(files, emulator.Options{Now: func() time.Time { return now }})
+					if err != nil {
+						t.Fatal(err)
+					}
 					if err := account.AddRegion("eu-west-1", world{images: []object{image(5000, 400, 0, 5000)}}.files(t)); err != nil {
 						t.Fatal(err)
 					}
-					before := saved(t, account, t.TempDir())
 					doer := on(account.Client(), c.fails, fault)
 					j := newJanitor(t, doer, settings{"REGIONS": "all", "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:digest", "MAX_DEREGISTRATIONS": "10000"})
 					record := j.Run(t.Context(), "run", false)
 					checkRecord(t, record, 10000)
-					if left := saved(t, account, t.TempDir()); !maps.Equal(before, left) {
-						t.Error("the region has changed")
+					for _, call := range account.Calls() {
+						if call.Region == "us-east-1" && slices.Contains(mutating, call.Action) {
+							t.Fatalf("%s in the region that failed", call.Action)
+						}
 					}
 					if err := janitor.Err(record); err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "us-east-1") {
 						t.Errorf("error %v does not say %q", err, c.says)
@@ -459,7 +464,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				before := saved(t, account, t.TempDir())
+				before := holdings(t, account)
 				var doer emulator.Doer = account.Client()
 				if faulty {
 					doer = emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 2 }, http.StatusForbidden, "UnauthorizedOperation", "No.")
@@ -469,7 +474,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 				record := run(t, doer, s, false)
 				checkRecord(t, record, 100)
 				if !faulty {
-					checkState(t, record, before, saved(t, account, t.TempDir()))
+					checkState(t, record, before, holdings(t, account))
 				}
 				if record.Failed() && !faulty {
 					t.Errorf("%v: the run failed: %+v %v", s, record.Totals, janitor.Err(record))

@@ -55,16 +55,16 @@ func (j *Janitor) account(ctx context.Context) (string, error) {
 
 // regionNames returns the regions to be judged, each once.
 func (j *Janitor) regionNames(ctx context.Context) ([]string, error) {
-	names := slices.Clone(j.Config.Regions)
+	names := slices.Clone(j.Config.Regions.regions)
 	switch {
-	case len(names) == 0:
-		names = regions{j.AWS.Region}
-	case names[0] == everything:
+	case j.Config.Regions.all:
 		enabled, err := enabledRegions(ctx, wire.EC2(j.AWS, j.AWS.Region))
 		if err != nil {
 			return nil, fmt.Errorf("listing the regions: %s", wire.Explain(err))
 		}
 		names = enabled
+	case len(names) == 0:
+		names = regions{j.AWS.Region}
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(j.Config.ExceptRegions, name) })
 	slices.Sort(names)

@@ -53,10 +53,10 @@ var digest = settings{"TOPIC_ARN": mailTopic, "MAX_DEREGISTRATIONS": "1000"}
 func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account := stale(100).load(t)
-		before := saved(t, account, t.TempDir())
+		before := holdings(t, account)
 		record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DescribeImageAttribute": 7 * time.Second}), 400*time.Second, digest)
 		checkRecord(t, record, 1000)
-		checkState(t, record, before, saved(t, account, t.TempDir()))
+		checkState(t, record, before, holdings(t, account))
 		if record.Totals.Deregistered != 28 || record.Totals.Kept != 72 {
 			t.Errorf("in 200 seconds 28 lookups of 7 seconds can be made: %+v", record.Totals)
 		}
@@ -83,12 +83,12 @@ func TestTheSweepStopsInTime(t *testing.T) {
 		{400 * time.Second, 370 * time.Second, 45 * time.Second}, // A write that lasts longer than there is to finish it.
 	} {
 		bubble(t, func(t *testing.T) {
-			account := stale(200).load(t)
-			before := saved(t, account, t.TempDir())
+			account := stale(50).load(t)
+			before := holdings(t, account)
 			began := time.Now()
 			record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DeregisterImage": c.write, "Publish": min(c.limit/8, 15*time.Second)}), c.limit, digest)
 			checkRecord(t, record, 1000)
-			checkState(t, record, before, saved(t, account, t.TempDir()))
+			checkState(t, record, before, holdings(t, account))
 			if lastWrite > c.begin || lastWrite < c.begin-2*c.write {
 				t.Errorf("of %v: the last image was begun after %v, want a little before %v", c.limit, lastWrite, c.begin)
 			}
@@ -149,7 +149,7 @@ func TestAnInterruptionFinishesTheImageInHand(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account := mixed().load(t)
 		account.SetInUseLag(2)
-		before := saved(t, account, t.TempDir())
+		before := holdings(t, account)
 		ctx, interrupt := context.WithCancel(t.Context())
 		doer := on(account.Client(), func(q emulator.Request, _ int) bool {
 			if q.Action == "DeleteSnapshot" {
@@ -160,7 +160,7 @@ func TestAnInterruptionFinishesTheImageInHand(t *testing.T) {
 		doer = emulator.Garble(doer, "DeregisterImage", nil)
 		record := newJanitor(t, doer, nil).Run(ctx, "run", false)
 		checkRecord(t, record, 100)
-		checkState(t, record, before, saved(t, account, t.TempDir()))
+		checkState(t, record, before, holdings(t, account))
 		if record.Failed() || record.Totals.Deregistered == 0 {
 			t.Errorf("%+v", record.Totals)
 		}

@@ -53,12 +53,15 @@ func (f *flag) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// price is an amount of US dollars.
+// price is an amount of US dollars, for a GB-month.
 type price float64
+
+// maxPrice is what nobody pays; more is a mistake.
+const maxPrice = 1000
 
 func (p *price) UnmarshalText(text []byte) error {
 	amount, err := strconv.ParseFloat(string(text), 64)
-	if err != nil || amount < 0 || math.IsInf(amount, 0) || math.IsNaN(amount) {
+	if err != nil || math.IsNaN(amount) || amount < 0 || amount > maxPrice {
 		return fmt.Errorf("%q is not an amount of US dollars such as 0.05", text)
 	}
 	*p = price(amount)
@@ -95,7 +98,7 @@ func (s sources) off() []string {
 	return slices.DeleteFunc(usage.Sources(), func(name string) bool { return slices.Contains(s, name) })
 }
 
-// regions are names of AWS regions; "all" stands for those that the account has enabled.
+// regions are names of AWS regions.
 type regions []string
 
 var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
@@ -103,7 +106,7 @@ var regionName = regexp.MustCompile(`^[a-z]{2,}(-[a-z]+)+-[0-9]+$`)
 func (r *regions) UnmarshalText(text []byte) error {
 	*r = retention.List(string(text))
 	for _, name := range *r {
-		if !regionName.MatchString(name) && (name != everything || len(*r) > 1) {
+		if !regionName.MatchString(name) {
 			return fmt.Errorf("%q is not a region such as eu-west-1", name)
 		}
 	}
@@ -111,6 +114,26 @@ func (r *regions) UnmarshalText(text []byte) error {
 }
 
 func (r regions) String() string { return strings.Join(r, ",") }
+
+// regionsOrAll are regions, or the word "all" for those that the account has enabled.
+type regionsOrAll struct {
+	regions
+	all bool
+}
+
+func (r *regionsOrAll) UnmarshalText(text []byte) error {
+	if r.all = string(text) == everything; r.all {
+		return nil
+	}
+	return r.regions.UnmarshalText(text)
+}
+
+func (r regionsOrAll) String() string {
+	if r.all {
+		return everything
+	}
+	return r.regions.String()
+}
 
 // topicARN is the ARN of an SNS topic.
 type topicARN string

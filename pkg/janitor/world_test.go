@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"pgregory.net/rapid"
 
 	"ami-janitor/pkg/ami"
@@ -23,6 +24,7 @@ import (
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/wire"
 )
 
 const accountID = "123456789012"
@@ -189,25 +191,24 @@ func calls(account *emulator.Account, actions ...string) int {
 	return n
 }
 
-// saved are the ids of what is left in an account, by the files it would save.
-func saved(t rapid.TB, account *emulator.Account, dir string) map[string]bool {
+// holdings are the ids of what an account holds in its home region.
+func holdings(t rapid.TB, account *emulator.Account) map[string]bool {
 	t.Helper()
-	if err := account.Save(dir); err != nil {
+	api := wire.EC2(newJanitor(t, account.Client(), nil).AWS, "us-east-1")
+	images, err := api.DescribeImages(context.Background(), &ec2.DescribeImagesInput{IncludeDisabled: aws.Bool(true)})
+	if err != nil {
 		t.Fatal(err)
 	}
-	var content struct {
-		Images    []struct{ ImageId string }    //nolint:revive // As AWS spells it.
-		Snapshots []struct{ SnapshotId string } //nolint:revive // As AWS spells it.
-	}
-	for _, name := range []string{"describe-images.json", "describe-snapshots.json"} {
-		readJSON(t, dir+"/"+name, &content)
+	snapshots, err := api.DescribeSnapshots(context.Background(), &ec2.DescribeSnapshotsInput{})
+	if err != nil {
+		t.Fatal(err)
 	}
 	left := map[string]bool{}
-	for _, i := range content.Images {
-		left[i.ImageId] = true
+	for _, i := range images.Images {
+		left[*i.ImageId] = true
 	}
-	for _, s := range content.Snapshots {
-		left[s.SnapshotId] = true
+	for _, s := range snapshots.Snapshots {
+		left[*s.SnapshotId] = true
 	}
 	return left
 }

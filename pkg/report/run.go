@@ -53,6 +53,7 @@ type Image struct {
 type PlannedSnapshot struct {
 	SnapshotID string          `json:"snapshotId"`
 	SizeGiB    int64           `json:"sizeGiB"`
+	Archived   bool            `json:"archived,omitempty"`
 	Verdict    SnapshotVerdict `json:"verdict"`
 	Detail     string          `json:"detail"` // Why it is kept, or the image with which it goes, if that is another.
 }
@@ -100,7 +101,9 @@ func newImage(v retention.Verdict) Image {
 		S3Location:     v.Image.S3Location,
 	}
 	for _, s := range v.Snapshots {
-		planned := PlannedSnapshot{SnapshotID: s.SnapshotID, SizeGiB: s.SizeGiB, Verdict: KeepSnapshot, Detail: s.Why}
+		planned := PlannedSnapshot{
+			SnapshotID: s.SnapshotID, SizeGiB: s.SizeGiB, Archived: s.Archived, Verdict: KeepSnapshot, Detail: s.Why,
+		}
 		if s.Delete {
 			planned.Verdict = DeleteSnapshot
 			if s.LastImageID != v.Image.ID {

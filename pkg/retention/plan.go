@@ -209,7 +209,7 @@ func (p Policy) judgeSnapshots(verdicts []Verdict, inventory ami.Inventory) {
 		}
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
 			snapshot, listed := snapshots[id]
-			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB}
+			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
 			switch {
 			case !listed:
 				s.Why = "not among this account's snapshots"

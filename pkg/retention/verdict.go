@@ -44,6 +44,7 @@ type Reason struct {
 type SnapshotVerdict struct {
 	SnapshotID string
 	SizeGiB    int64
+	Archived   bool // In the archive tier, where less than 90 days are billed as 90 (EBS User Guide).
 	Delete     bool
 
 	// LastImageID is the image with which the snapshot goes. It differs from the verdict's own image where several

@@ -12,15 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // imagesPerCall is the most that DescribeImageReferences takes.
 const imagesPerCall = 10
 
-var (
-	errNoAnswer = errors.New("no answer")
-	errCircular = errors.New("the answer leads back to its own page")
-)
+var errNoAnswer = errors.New("no answer")
 
 // references asks EC2 itself what names the images: instances, launch templates, SSM parameters of type aws:ec2:image,
 // and Image Builder recipes of this account and region (DescribeImageReferences, EC2 User Guide, "Identify your
@@ -48,7 +46,7 @@ func referencesOf(ctx context.Context, api API, ids []string) (map[string][]ami.
 		IncludeAllResourceTypes: aws.Bool(true),
 		ResourceTypes:           thorough,
 	})
-	token := ""
+	var tokens wire.Tokens
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -62,11 +60,9 @@ func referencesOf(ctx context.Context, api API, ids []string) (map[string][]ami.
 			kind := string(reference.ResourceType)
 			found[id] = append(found[id], ami.Reference{Type: kind, ARN: cmp.Or(aws.ToString(reference.Arn), kind, "something")})
 		}
-		next := aws.ToString(page.NextToken)
-		if next != "" && next == token {
-			return found, errCircular
+		if err := tokens.See(page.NextToken); err != nil {
+			return found, err
 		}
-		token = next
 	}
 	return found, nil
 }

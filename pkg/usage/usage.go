@@ -95,6 +95,9 @@ func conclude(finding *ami.Finding, asked int) {
 	slices.SortFunc(finding.References, func(a, b ami.Reference) int {
 		return cmp.Or(cmp.Compare(a.ARN, b.ARN), cmp.Compare(a.Source, b.Source))
 	})
+	slices.SortFunc(finding.Gaps, func(a, b ami.Gap) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Err, b.Err))
+	})
 	slices.Sort(finding.SharedWith)
 	switch {
 	case len(finding.References) > 0:

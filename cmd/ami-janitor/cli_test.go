@@ -1,0 +1,507 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+)
+
+const nightly = "2026-11-23T02:00:00Z"
+
+var tonight = time.Date(2026, time.November, 23, 2, 0, 0, 0, time.UTC)
+
+// result is what a command left behind.
+type result struct {
+	status   int
+	out, err string
+}
+
+// ami runs the command line in process. Variables are KEY=value.
+func cli(t *testing.T, variables []string, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	lookup := func(name string) string {
+		for _, variable := range variables {
+			if key, value, _ := strings.Cut(variable, "="); key == name {
+				return value
+			}
+		}
+		return ""
+	}
+	status := run(t.Context(), args, streams{strings.NewReader("yes\n"), &out, &errs}, lookup)
+	return result{status, out.String(), errs.String()}
+}
+
+// record reads the one record that a command with --output json prints.
+func (r result) record(t *testing.T) report.Run {
+	t.Helper()
+	decoder := json.NewDecoder(strings.NewReader(r.out))
+	decoder.DisallowUnknownFields()
+	var record report.Run
+	if err := decoder.Decode(&record); err != nil {
+		t.Fatalf("%v\n%s%s", err, r.out, r.err)
+	}
+	if rest, _ := io.ReadAll(decoder.Buffered()); len(bytes.TrimSpace(rest)) > 0 || decoder.More() {
+		t.Errorf("more than one record on the standard output: %q", rest)
+	}
+	return record
+}
+
+// directory writes the sample account of tonight, so that a test may change it.
+func directory(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, emulator.Sample(tonight)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func write(t *testing.T, dir, name, content string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// serving is an account at a listener, to which the AWS configuration of this process leads.
+func serving(t *testing.T, wrap func(emulator.Doer) emulator.Doer) *emulator.Account {
+	t.Helper()
+	account, err := emulator.Load(emulator.Sample(time.Now()), emulator.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	doer := wrap(account.Client())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		response, err := doer.Do(r)
+		if err != nil {
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		defer func() { _ = response.Body.Close() }()
+		w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
+		w.WriteHeader(response.StatusCode)
+		_, _ = io.Copy(w, response.Body)
+	}))
+	t.Cleanup(server.Close)
+	for key, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
+		"AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		t.Setenv(key, value)
+	}
+	return account
+}
+
+func asItIs(doer emulator.Doer) emulator.Doer { return doer }
+
+func denying(actions ...string) func(emulator.Doer) emulator.Doer {
+	return func(doer emulator.Doer) emulator.Doer { return emulator.Deny(doer, actions...) }
+}
+
+func writes(account *emulator.Account) int {
+	n := 0
+	for _, call := range account.Calls() {
+		if slices.Contains([]string{"DeregisterImage", "DeleteSnapshot", "CreateTags", "DeleteTags", "Publish"}, call.Action) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestPlanChangesNothing(t *testing.T) {
+	account := serving(t, asItIs)
+	// DRY_RUN and the topics speak to the function alone: they neither make a plan act nor a sweep stay.
+	got := cli(t, []string{"DRY_RUN=false", "TOPIC_ARN=arn:aws:sns:us-east-1:123456789012:digest", "NOTIFY_ON=always"}, "plan", "--output", "json")
+	record := got.record(t)
+	if got.status != 0 || got.err != "" || !record.DryRun || record.Totals.WouldDeregister == 0 || writes(account) > 0 {
+		t.Errorf("status %d, %q, %+v, %d writes", got.status, got.err, record.Totals, writes(account))
+	}
+	text := cli(t, nil, "plan")
+	if text.status != 0 || !strings.Contains(text.out, "would be deregistered") && !strings.Contains(strings.ToLower(text.out), "dry run") {
+		t.Errorf("%+v", text)
+	}
+	if writes(account) > 0 {
+		t.Error("a plan in words wrote")
+	}
+}
+
+func TestSweep(t *testing.T) {
+	t.Run("asks, and nobody can answer", func(t *testing.T) {
+		account := serving(t, asItIs)
+		got := cli(t, nil, "sweep")
+		if got.status != 2 || len(account.Calls()) > 0 || got.out != "" || !strings.Contains(got.err, "--yes") {
+			t.Errorf("%+v, %d calls", got, len(account.Calls()))
+		}
+	})
+	t.Run("with --yes", func(t *testing.T) {
+		account := serving(t, asItIs)
+		got := cli(t, []string{"DRY_RUN=true", "TOPIC_ARN=nonsense", "CHAT_TOPIC_ARN=nonsense", "NOTIFY_ON=nonsense"}, "sweep", "--yes", "--output=json", "--max-deregistrations=3")
+		record := got.record(t)
+		if got.status != 0 || got.err != "" || record.DryRun || record.Totals.Deregistered != 3 || writes(account) == 0 || len(account.Published()) > 0 {
+			t.Errorf("%+v, %+v, %d published", got.status, record.Totals, len(account.Published()))
+		}
+	})
+	t.Run("with --dry-run", func(t *testing.T) {
+		account := serving(t, asItIs)
+		for _, args := range [][]string{{"--dry-run"}, {"--dry-run", "--yes"}} {
+			got := cli(t, nil, append([]string{"sweep", "--output=json"}, args...)...)
+			if record := got.record(t); got.status != 0 || !record.DryRun || record.Totals.WouldDeregister == 0 || writes(account) > 0 {
+				t.Errorf("%v: %d, %+v", args, got.status, record.Totals)
+			}
+		}
+	})
+	t.Run("a region fails", func(t *testing.T) {
+		account := serving(t, denying("DescribeSnapshots"))
+		got := cli(t, nil, "sweep", "--yes", "--output=json")
+		if record := got.record(t); got.status != 1 || janitor.Err(record) == nil || writes(account) > 0 {
+			t.Errorf("%d, %+v", got.status, record.Regions)
+		}
+	})
+	t.Run("some removals fail", func(t *testing.T) {
+		serving(t, func(doer emulator.Doer) emulator.Doer {
+			return emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 1 }, http.StatusForbidden, "UnauthorizedOperation", "No.")
+		})
+		got := cli(t, nil, "sweep", "--yes", "--output=json", "--max-deregistrations=2")
+		if record := got.record(t); got.status != 3 || record.Totals.Failed != 1 || record.Totals.Deregistered != 1 {
+			t.Errorf("%d, %+v", got.status, record.Totals)
+		}
+	})
+	t.Run("a snapshot fails", func(t *testing.T) {
+		serving(t, denying("DeleteSnapshot"))
+		got := cli(t, nil, "sweep", "--yes", "--output=json")
+		record := got.record(t)
+		if want := map[bool]int{true: 3, false: 0}[record.Totals.SnapshotsFailed > 0]; got.status != want {
+			t.Errorf("%d, %+v", got.status, record.Totals)
+		}
+	})
+}
+
+// A person who says anything but yes has said no.
+func TestConfirmation(t *testing.T) {
+	plan := report.Run{DryRun: true, PolicySentence: "Images idle for long …", Totals: report.Totals{WouldDeregister: 2}}
+	for answer, want := range map[string]bool{"yes\n": true, " yes \n": true, "yes": true, "y\n": false, "YES\n": false, "no\n": false, "": false, "\nyes\n": false, "yes please\n": false} {
+		var out, errs bytes.Buffer
+		chosen := outputJSON
+		p := chosen.printer(streams{strings.NewReader(answer), &out, &errs})
+		if got := p.confirm(plan); got != want || out.Len() > 0 || !strings.Contains(errs.String(), "2 images") || !strings.Contains(errs.String(), plan.PolicySentence) {
+			t.Errorf("%q: %v, out %q, err %q", answer, got, out.String(), errs.String())
+		}
+	}
+}
+
+func TestRehearse(t *testing.T) {
+	dir := directory(t)
+	got := cli(t, nil, "rehearse", "--account", dir, "--now", nightly, "--output", "json")
+	record := got.record(t)
+	if got.status != 0 || got.err != "" || record.DryRun || record.Totals.Deregistered == 0 || !record.StartedAt.Equal(tonight) {
+		t.Errorf("%d %q %+v", got.status, got.err, record.Totals)
+	}
+	again := cli(t, nil, "rehearse", "--account", dir, "--now", nightly, "--output", "json").record(t)
+	again.Run = record.Run
+	if !reflect.DeepEqual(record, again) {
+		t.Error("the same rehearsal gives another record")
+	}
+	builtIn := cli(t, nil, "rehearse", "--now", nightly, "--output", "json").record(t)
+	builtIn.Run = record.Run
+	if !reflect.DeepEqual(record, builtIn) {
+		t.Error("the built-in sample is not the sample")
+	}
+	dry := cli(t, nil, "rehearse", "--account", dir, "--now", nightly, "--output", "json", "--dry-run").record(t)
+	if !dry.DryRun || dry.Totals.WouldDeregister != record.Totals.Deregistered {
+		t.Errorf("dry %+v, real %+v", dry.Totals, record.Totals)
+	}
+	text := cli(t, nil, "rehearse", "--account", dir, "--now", nightly)
+	if text.status != 0 || !strings.Contains(text.out, record.PolicySentence[:20]) || text.err != "" {
+		t.Errorf("%+v", text)
+	}
+}
+
+// load reads the list of one file of an account, by id.
+func load(t *testing.T, dir, name, list, id string) (map[string]map[string]any, []string) {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join(dir, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var content map[string]json.RawMessage
+	if err := json.Unmarshal(data, &content); err != nil {
+		t.Fatal(err)
+	}
+	var items []map[string]any
+	if err := json.Unmarshal(content[list], &items); err != nil {
+		t.Fatal(err)
+	}
+	byID := map[string]map[string]any{}
+	var order []string
+	for _, item := range items {
+		byID[fmt.Sprint(item[id])] = item
+		order = append(order, fmt.Sprint(item[id]))
+	}
+	return byID, order
+}
+
+// The saved account is what the run left: without what the record says is gone, and otherwise as it was.
+func TestTheStateAgreesWithTheRecord(t *testing.T) {
+	dir, out := directory(t), filepath.Join(t.TempDir(), "made", "for", "it")
+	got := cli(t, nil, "rehearse", "--account", dir, "--now", nightly, "--output", "json", "--state-out", out)
+	if got.status != 0 || got.err != "" {
+		t.Fatalf("%+v", got)
+	}
+	gone := map[string]bool{}
+	for _, region := range got.record(t).Regions {
+		for _, image := range region.Images {
+			if image.Outcome == nil {
+				continue
+			}
+			gone[image.ImageID] = image.Outcome.Status == ami.Deregistered
+			for _, s := range image.Outcome.Snapshots {
+				gone[s.SnapshotID] = s.Status == ami.SnapshotDeleted
+			}
+		}
+	}
+	for _, file := range []struct{ name, list, id string }{
+		{"describe-images.json", "Images", "ImageId"}, {"describe-snapshots.json", "Snapshots", "SnapshotId"},
+		{"describe-instances.json", "Reservations", "ReservationId"}, {"describe-launch-templates.json", "LaunchTemplates", "LaunchTemplateId"},
+	} {
+		before, order := load(t, dir, file.name, file.list, file.id)
+		after, left := load(t, out, file.name, file.list, file.id)
+		order = slices.DeleteFunc(order, func(id string) bool { return gone[id] })
+		if !slices.Equal(order, left) {
+			t.Errorf("%s holds %v, want %v", file.name, left, order)
+		}
+		for id := range after {
+			if !reflect.DeepEqual(before[id], after[id]) {
+				t.Errorf("%s: %s was %v, is %v", file.name, id, before[id], after[id])
+			}
+		}
+	}
+	entries, err := os.ReadDir(out)
+	if err != nil || len(entries) != 14 {
+		t.Errorf("%d files saved, want all 14: %v", len(entries), err)
+	}
+	// What is saved is an account again: the next night has nothing to do.
+	next := cli(t, nil, "rehearse", "--account", out, "--now", nightly, "--output", "json").record(t)
+	if next.Totals.Deregistered != 0 || next.Failed() {
+		t.Errorf("the next night: %+v", next.Totals)
+	}
+}
+
+func TestADryRehearsalLeavesTheStateAsItWas(t *testing.T) {
+	dir, out := directory(t), t.TempDir()
+	if got := cli(t, nil, "rehearse", "--account", dir, "--now", nightly, "--dry-run", "--state-out", out); got.status != 0 {
+		t.Fatalf("%+v", got)
+	}
+	for name, list := range map[string]string{"describe-images.json": "Images", "describe-snapshots.json": "Snapshots"} {
+		_, before := load(t, dir, name, list, strings.TrimSuffix(list, "s")+"Id")
+		_, after := load(t, out, name, list, strings.TrimSuffix(list, "s")+"Id")
+		if !slices.Equal(before, after) {
+			t.Errorf("%s has changed", name)
+		}
+	}
+}
+
+func TestAStateThatCannotBeWritten(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	write(t, filepath.Dir(file), "file", "")
+	got := cli(t, nil, "rehearse", "--now", nightly, "--output=json", "--state-out", filepath.Join(file, "below"))
+	if got.status != 1 || !strings.Contains(got.err, "writing the state") {
+		t.Errorf("%+v", got.err)
+	}
+	got.record(t)
+}
+
+// Status 2: what was typed, or what was read, is wrong; nothing was changed and nothing is on the standard output.
+func TestWrongUsage(t *testing.T) {
+	malformed := directory(t)
+	write(t, malformed, "describe-images.json", "{\n  \"Images\": [{,]\n}")
+	wrongShape := directory(t)
+	write(t, wrongShape, "describe-snapshots.json", "{\"Snapshots\":\n {}}")
+	anonymous := directory(t)
+	if err := os.Remove(filepath.Join(anonymous, "get-caller-identity.json")); err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		variables, args []string
+		says            []string
+	}{
+		"an unknown command":     {nil, []string{"destroy"}, []string{"destroy"}},
+		"an unknown flag":        {nil, []string{"rehearse", "--force"}, []string{"--force"}},
+		"an argument too many":   {nil, []string{"rehearse", "now"}, []string{"now"}},
+		"an output":              {nil, []string{"rehearse", "--output", "yaml"}, []string{"yaml", "text nor json"}},
+		"a time":                 {nil, []string{"rehearse", "--now", "tonight"}, []string{"--now", "tonight", "2026-11-23T02:00:00Z"}},
+		"a time without a zone":  {nil, []string{"emulate", "--now", "2026-11-23T02:00:00"}, []string{"--now"}},
+		"no such account":        {nil, []string{"rehearse", "--account", "/no/such/directory"}, []string{"/no/such/directory"}},
+		"nobody's account":       {nil, []string{"rehearse", "--account", anonymous}, []string{anonymous, "get-caller-identity.json"}},
+		"malformed JSON":         {nil, []string{"rehearse", "--account", malformed}, []string{malformed, "describe-images.json:2:"}},
+		"JSON of another shape":  {nil, []string{"rehearse", "--account", wrongShape}, []string{"describe-snapshots.json:2:2"}},
+		"a flag's value":         {nil, []string{"rehearse", "--stale-after", "3d"}, []string{"STALE_AFTER", "floor"}},
+		"a variable's value":     {[]string{"KEEP_NEWEST=many"}, []string{"rehearse"}, []string{"KEEP_NEWEST", "many"}},
+		"several of both":        {[]string{"KEEP_NEWEST=many"}, []string{"rehearse", "--stale-after=3d", "--names=x"}, []string{"KEEP_NEWEST", "STALE_AFTER"}},
+		"a flag of the function": {nil, []string{"rehearse", "--topic-arn=x"}, []string{"--topic-arn"}},
+		"an open listener":       {nil, []string{"emulate", "--listen", "0.0.0.0:0"}, []string{"0.0.0.0", "loopback"}},
+		"every interface":        {nil, []string{"emulate", "--listen", ":0"}, []string{"loopback"}},
+		"another host":           {nil, []string{"emulate", "--listen", "example.com:80"}, []string{"example.com"}},
+		"an IPv6 wildcard":       {nil, []string{"emulate", "--listen", "[::]:0"}, []string{"::"}},
+		"no port":                {nil, []string{"emulate", "--listen", "127.0.0.1"}, []string{"--listen"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := cli(t, c.variables, c.args...)
+			if got.status != 2 || got.out != "" {
+				t.Errorf("status %d, want 2; out %q", got.status, got.out)
+			}
+			for _, word := range c.says {
+				if !strings.Contains(got.err, word) {
+					t.Errorf("%q does not say %q", got.err, word)
+				}
+			}
+			for line := range strings.Lines(got.err) {
+				if !strings.HasPrefix(line, "ami-janitor: ") {
+					t.Errorf("%q does not say who speaks", line)
+				}
+			}
+		})
+	}
+}
+
+func TestRealAccountsNeedARegion(t *testing.T) {
+	serving(t, asItIs)
+	t.Setenv("AWS_REGION", "")
+	t.Setenv("AWS_DEFAULT_REGION", "")
+	if got := cli(t, nil, "plan"); got.status != 2 || !strings.Contains(got.err, "AWS_REGION") {
+		t.Errorf("%+v", got)
+	}
+	if got := cli(t, nil, "plan", "--regions", "us-east-1", "--output=json"); got.status != 0 || got.record(t).Totals.Images == 0 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// A flag wins over the variable of the same name, a blank one too.
+func TestFlagsWinOverVariables(t *testing.T) {
+	variables := []string{"STALE_AFTER=90d", "NAMES=web-*", "MAX_DEREGISTRATIONS=7", "DELETE_SNAPSHOTS=false"}
+	for _, c := range []struct {
+		args []string
+		want map[string]string
+	}{
+		{nil, map[string]string{"staleAfter": "90d", "names": "web-*", "maxDeregistrations": "7", "deleteSnapshots": "false", "neverLaunchedAfter": "90d"}},
+		{[]string{"--stale-after=30d", "--names="}, map[string]string{"staleAfter": "30d", "names": "", "maxDeregistrations": "7", "neverLaunchedAfter": "30d"}},
+		{[]string{"--max-deregistrations=1", "--delete-snapshots=true"}, map[string]string{"maxDeregistrations": "1", "deleteSnapshots": "true", "names": "web-*"}},
+	} {
+		record := cli(t, variables, append([]string{"rehearse", "--now", nightly, "--output=json", "--dry-run"}, c.args...)...).record(t)
+		for key, want := range c.want {
+			if got := record.Policy[key]; got != want {
+				t.Errorf("%v: %s is %q, want %q", c.args, key, got, want)
+			}
+		}
+	}
+	fault := cli(t, []string{"STALE_AFTER=nonsense"}, "rehearse", "--now", nightly, "--stale-after=90d", "--dry-run", "--output=json")
+	if fault.status != 0 {
+		t.Errorf("a variable that a flag overrides is read: %+v", fault)
+	}
+}
+
+// Every setting has a flag, but for those of the function.
+func TestEverySettingHasAFlag(t *testing.T) {
+	for _, command := range []string{"plan", "sweep", "rehearse"} {
+		help := cli(t, nil, command, "--help")
+		for _, setting := range janitor.Settings() {
+			flag := "--" + strings.ReplaceAll(strings.ToLower(setting.Variable), "_", "-") + " "
+			own := command == "sweep" || command == "rehearse"
+			if setting.Variable == "DRY_RUN" && own {
+				continue
+			}
+			if strings.Contains(help.out+help.err, flag) == setting.FunctionOnly {
+				t.Errorf("%s --help: %s", command, flag)
+			}
+		}
+		if help.status != 0 {
+			t.Errorf("%s --help: %d", command, help.status)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	if got := cli(t, nil, "version"); got.status != 0 || got.out != version+"\n" {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The emulator says where it listens, answers there, and ends with its context.
+func TestEmulate(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "localhost"} {
+		ctx, stop := context.WithCancel(t.Context())
+		reader, writer := io.Pipe()
+		var errs bytes.Buffer
+		done := make(chan int, 1)
+		go func() {
+			status := run(ctx, []string{"emulate", "--listen", host + ":0", "--now", nightly}, streams{strings.NewReader(""), writer, &errs}, func(string) string { return "" })
+			_ = writer.Close()
+			done <- status
+		}()
+		line := make([]byte, 64)
+		n, err := reader.Read(line)
+		if err != nil {
+			t.Fatal(err, errs.String())
+		}
+		address := strings.TrimSpace(string(line[:n]))
+		response, err := http.Get(address + "/_ami-janitor/messages") //nolint:noctx // It is on this machine.
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = response.Body.Close()
+		if response.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s", address, response.Status)
+		}
+		stop()
+		if status := <-done; status != 0 {
+			t.Errorf("status %d: %s", status, errs.String())
+		}
+	}
+}
+
+type closedPipe struct{}
+
+func (closedPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
+
+// After removals a record that cannot be printed is no wrong usage: status 2 says that nothing was changed.
+func TestARecordThatCannotBePrinted(t *testing.T) {
+	account := serving(t, asItIs)
+	var errs bytes.Buffer
+	status := run(t.Context(), []string{"sweep", "--yes", "--max-deregistrations=1"}, streams{strings.NewReader(""), closedPipe{}, &errs}, func(string) string { return "" })
+	if writes(account) == 0 || status == 0 || errs.Len() == 0 {
+		t.Fatalf("status %d, %d writes, %q", status, writes(account), errs.String())
+	}
+	if status == 2 {
+		t.Error("status 2, which says that nothing was changed")
+	}
+}
+
+// Interrupted, a command leaves the account as it is and says so.
+func TestAnInterruptionBeforeThePlan(t *testing.T) {
+	account := serving(t, asItIs)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	var out, errs bytes.Buffer
+	status := run(ctx, []string{"sweep", "--yes", "--output=json"}, streams{strings.NewReader(""), &out, &errs}, func(string) string { return "" })
+	if writes(account) > 0 || status != 1 {
+		t.Errorf("status %d, %d writes, %s", status, writes(account), errs.String())
+	}
+	result{status, out.String(), errs.String()}.record(t)
+}

@@ -1,0 +1,210 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+)
+
+const topic = "arn:aws:sns:us-east-1:123456789012:digest"
+
+func sampleAccount(t testing.TB) *emulator.Account {
+	t.Helper()
+	account, err := emulator.Load(emulator.Sample(time.Now()), emulator.Options{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account
+}
+
+// inProcess is the function on an emulated account, with its log.
+func inProcess(t *testing.T, doer emulator.Doer, variables map[string]string) (*function, *bytes.Buffer) {
+	t.Helper()
+	config, err := janitor.ParseConfig(func(name string) string { return variables[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	return &function{
+		janitor: janitor.Janitor{Config: config, Clock: time.Now, AWS: aws.Config{
+			Region: "us-east-1", HTTPClient: doer, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
+		}},
+		out: &out,
+	}, &out
+}
+
+func count(account *emulator.Account, action string) int {
+	n := 0
+	for _, call := range account.Calls() {
+		if call.Action == action {
+			n++
+		}
+	}
+	return n
+}
+
+// The configuration and the event together: both have to want a real run.
+func TestTheEventMakesARunSaferNeverBolder(t *testing.T) {
+	for _, c := range []struct {
+		variable, event string
+		dry             bool
+	}{
+		{"", `{}`, true}, {"", `{"dryRun": false}`, true}, {"true", `{"dryRun": false}`, true}, {"true", `{"dryRun": true}`, true},
+		{"false", `{}`, false}, {"false", `null`, false}, {"false", `{"dryRun": false}`, false}, {"false", `{"dryRun": true}`, true},
+	} {
+		account := sampleAccount(t)
+		f, _ := inProcess(t, account.Client(), map[string]string{"DRY_RUN": c.variable, "MAX_DEREGISTRATIONS": "2"})
+		answer, err := f.handle(t.Context(), json.RawMessage(c.event))
+		if err != nil || answer.DryRun != c.dry || (count(account, "DeregisterImage") == 0) != c.dry {
+			t.Errorf("DRY_RUN=%s and %s: dry run %v, %d deregistrations, error %v", c.variable, c.event, answer.DryRun, count(account, "DeregisterImage"), err)
+		}
+	}
+}
+
+func TestAnEventThatIsNotUnderstoodDoesNothing(t *testing.T) {
+	account := sampleAccount(t)
+	f, out := inProcess(t, account.Client(), map[string]string{"DRY_RUN": "false", "TOPIC_ARN": topic})
+	_, err := f.handle(t.Context(), json.RawMessage(`{"dry-run": true}`))
+	if err == nil || !strings.Contains(err.Error(), "nothing was done") || len(account.Calls()) > 0 || out.Len() > 0 {
+		t.Errorf("error %v, %d calls, log %s", err, len(account.Calls()), out)
+	}
+}
+
+// lines are the lines of a log that are JSON objects; the log of the function has no others.
+func lines(t *testing.T, log []byte) []map[string]any {
+	t.Helper()
+	var all []map[string]any
+	for line := range bytes.Lines(log) {
+		if bytes.HasPrefix(line, []byte("SDK ")) {
+			continue // The SDK's own warnings, which are not about the run.
+		}
+		var fields map[string]any
+		if err := json.Unmarshal(line, &fields); err != nil {
+			t.Errorf("%q is not a JSON object: %v", line, err)
+			continue
+		}
+		if fields["level"] == nil || fields["message"] == nil && fields["msg"] == nil {
+			t.Errorf("%s has no level or no message: Lambda drops it above level INFO", line)
+		}
+		all = append(all, fields)
+	}
+	return all
+}
+
+// C2, C20: whatever fails, the log and the digest are complete before the error is returned.
+func TestAFailedRunIsToldAndLogged(t *testing.T) {
+	for name, c := range map[string]struct {
+		fault     func(emulator.Doer) emulator.Doer
+		says      string
+		told      int
+		completed float64
+	}{
+		"nothing":            {func(d emulator.Doer) emulator.Doer { return d }, "", 1, 1},
+		"a removal":          {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "DeregisterImage") }, "", 1, 1},
+		"a listing":          {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "DescribeImages") }, "listing images", 1, 0},
+		"the account":        {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "GetCallerIdentity") }, "asking for the account", 1, 0},
+		"the digest":         {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "Publish") }, topic, 0, 0},
+		"listing and digest": {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "Publish", "DescribeImages") }, "listing images", 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			account := sampleAccount(t)
+			f, out := inProcess(t, c.fault(account.Client()), map[string]string{"DRY_RUN": "false", "TOPIC_ARN": topic, "MAX_DEREGISTRATIONS": "3"})
+			answer, err := f.handle(t.Context(), json.RawMessage(`{}`))
+			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+				t.Errorf("error %v, want %q", err, c.says)
+			}
+			if len(account.Published()) != c.told {
+				t.Errorf("%d digests, want %d", len(account.Published()), c.told)
+			}
+			logged := lines(t, out.Bytes())
+			metrics := logged[len(logged)-1]
+			if metrics["_aws"] == nil || metrics["RunCompleted"] != c.completed {
+				t.Errorf("the last line is %v", metrics)
+			}
+			if acted := answer.Totals.Deregistered + answer.Totals.Failed + answer.Totals.Skipped; len(logged)-1 != acted {
+				t.Errorf("%d lines on images, want %d", len(logged)-1, acted)
+			}
+		})
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestALogThatCannotBeWrittenIsAnError(t *testing.T) {
+	account := sampleAccount(t)
+	f, _ := inProcess(t, account.Client(), map[string]string{"DRY_RUN": "false", "TOPIC_ARN": topic, "MAX_DEREGISTRATIONS": "1"})
+	f.out = fullDisk{}
+	if _, err := f.handle(t.Context(), json.RawMessage(`{}`)); err == nil || len(account.Published()) != 1 {
+		t.Errorf("error %v, %d digests", err, len(account.Published()))
+	}
+}
+
+// The answer names what was done, and only counts what was kept: Lambda takes 6 MB.
+func TestTheAnswer(t *testing.T) {
+	account := sampleAccount(t)
+	f, _ := inProcess(t, account.Client(), map[string]string{"DRY_RUN": "false", "MAX_DEREGISTRATIONS": "3"})
+	answer, err := f.handle(t.Context(), json.RawMessage(`{}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := json.Marshal(answer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var decoded struct {
+		Run     string
+		Totals  report.Totals
+		Regions []struct {
+			Kept   map[string]int
+			Images []report.Image
+		}
+	}
+	if err := json.Unmarshal(data, &decoded); err != nil {
+		t.Fatal(err)
+	}
+	kept := 0
+	for _, n := range decoded.Regions[0].Kept {
+		kept += n
+	}
+	if kept != answer.Totals.Kept || len(decoded.Regions[0].Images) != answer.Totals.Images-answer.Totals.Kept || decoded.Totals.Deregistered != 3 {
+		t.Errorf("kept %d, images %d, totals %+v", kept, len(decoded.Regions[0].Images), answer.Totals)
+	}
+	for _, i := range decoded.Regions[0].Images {
+		if i.Outcome == nil && i.Verdict != "defer" || i.Outcome != nil && i.Outcome.Status != ami.Deregistered {
+			t.Errorf("%+v", i)
+		}
+	}
+}
+
+// The cold start fails with all faults.
+func TestNewFunction(t *testing.T) {
+	t.Setenv("AWS_REGION", "us-east-1")
+	t.Setenv("AWS_CONFIG_FILE", "/dev/null")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+	faulty := map[string]string{"STALE_AFTER": "1d", "DRY_RUN": "perhaps"}
+	_, err := newFunction(context.Background(), func(name string) string { return faulty[name] })
+	if err == nil || !strings.Contains(err.Error(), "STALE_AFTER") || !strings.Contains(err.Error(), "DRY_RUN") {
+		t.Errorf("error %v", err)
+	}
+	f, err := newFunction(context.Background(), func(string) string { return "" })
+	if err != nil || f.janitor.AWS.Region != "us-east-1" || f.janitor.Clock == nil || f.out == nil || !bool(f.janitor.Config.DryRun) {
+		t.Errorf("%+v, error %v", f, err)
+	}
+}
+
+var _ http.Handler = (*emulator.Account)(nil)

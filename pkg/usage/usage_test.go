@@ -1,0 +1,654 @@
+package usage_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/google/go-cmp/cmp"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/usage"
+	"ami-janitor/pkg/wire"
+)
+
+const (
+	owner  = "123456789012"
+	region = "eu-west-1"
+)
+
+// object is a JSON object of an account's file.
+type object = map[string]any
+
+func imageID(n int) string { return fmt.Sprintf("ami-%017x", n) }
+
+// candidates are n images.
+func candidates(n int) []ami.Image {
+	images := make([]ami.Image, n)
+	for i := range images {
+		images[i] = ami.Image{ID: imageID(i + 1), OwnerID: owner}
+	}
+	return images
+}
+
+// holding loads an account with twenty-five images, and what else the files say.
+func holding(t *testing.T, files map[string]any) *emulator.Account {
+	t.Helper()
+	var images []object
+	for n := range 25 {
+		images = append(images, object{"ImageId": imageID(n + 1), "OwnerId": owner, "State": "available"})
+	}
+	content := map[string]any{
+		"get-caller-identity.json": object{"Account": owner},
+		"describe-images.json":     object{"Images": images},
+	}
+	for name, value := range files {
+		content[name] = value
+	}
+	fsys := fstest.MapFS{}
+	for name, value := range content {
+		data, err := json.Marshal(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fsys[name] = &fstest.MapFile{Data: data}
+	}
+	account, err := emulator.Load(fsys, emulator.Options{Region: region, Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account
+}
+
+// instances is the file of instances of an image, one in each state.
+func instances(imageID string, states ...string) map[string]any {
+	var list []object
+	for i, state := range states {
+		list = append(list, object{"InstanceId": fmt.Sprintf("i-%017x", i+1), "ImageId": imageID, "State": object{"Name": state}})
+	}
+	return map[string]any{"describe-instances.json": object{"Reservations": []object{{"Instances": list}}}}
+}
+
+func instance(n int) ami.Reference {
+	return ami.Reference{Source: "references", Type: "ec2:Instance", ARN: fmt.Sprintf("arn:aws:ec2:%s:%s:instance/i-%017x", region, owner, n)}
+}
+
+// client is the client that the janitor uses.
+func client(doer emulator.Doer) usage.API {
+	return wire.EC2(aws.Config{
+		HTTPClient: doer,
+		Region:     region,
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"}, nil
+		}),
+	}, region)
+}
+
+// look looks up the use of images, in all sources if none are named.
+func look(ctx context.Context, doer emulator.Doer, images []ami.Image, names ...string) ami.Evidence {
+	if len(names) == 0 {
+		names = usage.Sources()
+	}
+	return usage.Look(ctx, client(doer), images, names, func(int, int) {})
+}
+
+// asked records the forms of an action's requests.
+type asked struct {
+	mu    sync.Mutex
+	forms map[string][]url.Values
+}
+
+func (a *asked) by(next emulator.Doer) emulator.Doer {
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		if q, err := emulator.Inspect(r); err == nil {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			if a.forms == nil {
+				a.forms = map[string][]url.Values{}
+			}
+			a.forms[q.Action] = append(a.forms[q.Action], q.Form)
+		}
+		return next.Do(r)
+	})
+}
+
+// idsOf returns the ids that each request of an action names.
+func (a *asked) idsOf(action string) [][]string {
+	var all [][]string
+	for _, form := range a.forms[action] {
+		var ids []string
+		for key, values := range form {
+			if key == "ImageId" || strings.HasPrefix(key, "ImageId.") {
+				ids = append(ids, values...)
+			}
+		}
+		slices.Sort(ids)
+		all = append(all, ids)
+	}
+	return all
+}
+
+// rewriting changes the bodies of an action's answers; n is the number of the call, from 1.
+func rewriting(next emulator.Doer, action string, change func(n int, body string) string) emulator.Doer {
+	n := 0
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
+		if err != nil || q.Action != action {
+			return next.Do(r)
+		}
+		response, err := next.Do(r)
+		if err != nil {
+			return nil, err
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			return nil, err
+		}
+		n++
+		changed := []byte(change(n, string(body)))
+		response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(changed)), int64(len(changed))
+		return response, nil
+	})
+}
+
+// answered is an answer of DescribeImageReferences with references from an instance to each of the images, and a token
+// if it is not empty.
+func answered(token string, imageIDs ...string) string {
+	var items strings.Builder
+	for _, id := range imageIDs {
+		fmt.Fprintf(&items, "<item><imageId>%s</imageId><resourceType>ec2:Instance</resourceType><arn>%s</arn></item>", id, instance(1).ARN)
+	}
+	if token != "" {
+		token = "<nextToken>" + token + "</nextToken>"
+	}
+	return `<DescribeImageReferencesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><imageReferenceSet>` +
+		items.String() + "</imageReferenceSet>" + token + "</DescribeImageReferencesResponse>"
+}
+
+// answering makes an account answer every lookup of references with the n-th of the bodies, and then with the last.
+func answering(t *testing.T, bodies ...string) emulator.Doer {
+	t.Helper()
+	n := 0
+	next := holding(t, nil).Client()
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
+		if err != nil || q.Action != "DescribeImageReferences" {
+			return next.Do(r)
+		}
+		body := bodies[min(n, len(bodies)-1)]
+		n++
+		if n == 100 {
+			t.Error("a hundred pages of an answer that goes round in circles were read")
+		}
+		if n >= 100 {
+			body = answered("")
+		}
+		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	})
+}
+
+// gap checks that an image is unknown because of a gap of one source alone, which says what is given.
+func gap(t *testing.T, evidence ami.Evidence, id, source, says string) {
+	t.Helper()
+	finding, ok := evidence[id]
+	if !ok || finding.Use != ami.Unknown || len(finding.Gaps) != 1 || finding.Gaps[0].Source != source || !strings.Contains(finding.Gaps[0].Err, says) {
+		t.Errorf("%s: %+v, want unknown with a gap of %s that says %q", id, finding, source, says)
+	}
+}
+
+// proven checks that images are proven unused.
+func proven(t *testing.T, evidence ami.Evidence, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		if diff := cmp.Diff(ami.Finding{Use: ami.Unused}, evidence[id]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", id, diff)
+		}
+	}
+}
+
+func TestSources(t *testing.T) {
+	names := usage.Sources()
+	if len(names) == 0 || names[0] != "references" || slices.Contains(names, "launch permissions") {
+		t.Errorf("sources %v, want references first", names)
+	}
+	names[0] = "changed"
+	if usage.Sources()[0] != "references" {
+		t.Error("a caller can change the sources")
+	}
+}
+
+// What nothing names is unused, and what something names is used, with its ARN.
+func TestUse(t *testing.T) {
+	evidence := look(t.Context(), holding(t, instances(imageID(1), "running", "stopped")).Client(), candidates(2))
+	want := ami.Evidence{
+		imageID(1): {Use: ami.Used, References: []ami.Reference{instance(1), instance(2)}},
+		imageID(2): {Use: ami.Unused},
+	}
+	if diff := cmp.Diff(want, evidence); diff != "" {
+		t.Errorf("evidence (-want +got):\n%s", diff)
+	}
+}
+
+// C9: an instance counts in every state, also in one that a list of states would forget: a terminated one is seen for an
+// hour, and may be the only sign of a launch.
+func TestAnInstanceCountsInEveryState(t *testing.T) {
+	for _, state := range []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"} {
+		t.Run(state, func(t *testing.T) {
+			evidence := look(t.Context(), holding(t, instances(imageID(1), state)).Client(), candidates(1))
+			if diff := cmp.Diff(ami.Evidence{imageID(1): {Use: ami.Used, References: []ami.Reference{instance(1)}}}, evidence); diff != "" {
+				t.Errorf("evidence (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// C6: a launch template uses the images of all its versions, not of the newest ten alone.
+func TestAnOldVersionOfALaunchTemplateIsAUse(t *testing.T) {
+	for _, old := range []int{1, 50, 190, 200} {
+		t.Run(fmt.Sprint(old), func(t *testing.T) {
+			var versions []object
+			for n := range 200 {
+				image := imageID(20)
+				if n+1 == old {
+					image = imageID(1)
+				}
+				versions = append(versions, object{
+					"LaunchTemplateId": "lt-00000000000000001", "LaunchTemplateName": "web", "VersionNumber": n + 1, "DefaultVersion": n == 199,
+					"LaunchTemplateData": object{"ImageId": image},
+				})
+			}
+			account := holding(t, map[string]any{
+				"describe-launch-templates.json": object{"LaunchTemplates": []object{{
+					"LaunchTemplateId": "lt-00000000000000001", "LaunchTemplateName": "web", "DefaultVersionNumber": 200, "LatestVersionNumber": 200,
+				}}},
+				"describe-launch-template-versions.json": object{"LaunchTemplateVersions": versions},
+			})
+			evidence := look(t.Context(), account.Client(), candidates(2))
+			want := ami.Evidence{
+				imageID(1): {Use: ami.Used, References: []ami.Reference{{
+					Source: "references", Type: "ec2:LaunchTemplate",
+					ARN: "arn:aws:ec2:eu-west-1:123456789012:launch-template/lt-00000000000000001",
+				}}},
+				imageID(2): {Use: ami.Unused},
+			}
+			if diff := cmp.Diff(want, evidence); diff != "" {
+				t.Errorf("evidence (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestAParameterIsAUse(t *testing.T) {
+	account := holding(t, map[string]any{
+		"describe-parameters.json": object{"Parameters": []object{{"Name": "/ami/web", "Type": "String", "DataType": "aws:ec2:image"}}},
+		"get-parameters.json":      object{"Parameters": []object{{"Name": "/ami/web", "Value": imageID(1), "DataType": "aws:ec2:image"}}},
+	})
+	evidence := look(t.Context(), account.Client(), candidates(1))
+	want := []ami.Reference{{Source: "references", Type: "ssm:Parameter", ARN: "arn:aws:ssm:eu-west-1:123456789012:parameter/ami/web"}}
+	if diff := cmp.Diff(ami.Evidence{imageID(1): {Use: ami.Used, References: want}}, evidence); diff != "" {
+		t.Errorf("evidence (-want +got):\n%s", diff)
+	}
+}
+
+// C1, C3: the request asks about all types of resources, with the options that see most: all six states, and versions
+// to the greatest depth. At most ten images are asked about at once, every one exactly once.
+func TestWhatIsAskedFor(t *testing.T) {
+	var a asked
+	look(t.Context(), a.by(holding(t, nil).Client()), candidates(25))
+
+	chunks := a.idsOf("DescribeImageReferences")
+	var sizes []int
+	for _, ids := range chunks {
+		sizes = append(sizes, len(ids))
+	}
+	if !slices.Equal(sizes, []int{10, 10, 5}) {
+		t.Errorf("ids per call: %v, want 10, 10 and 5", sizes)
+	}
+	all := slices.Concat(chunks...)
+	if slices.Sort(all); len(slices.Compact(all)) != 25 {
+		t.Errorf("asked about %d images, want 25", len(slices.Compact(all)))
+	}
+	for _, form := range a.forms["DescribeImageReferences"] {
+		for key := range form {
+			if strings.HasPrefix(key, "ImageId.") {
+				form.Del(key)
+			}
+		}
+		want := url.Values{
+			"Action": {"DescribeImageReferences"}, "Version": {"2016-11-15"}, "IncludeAllResourceTypes": {"true"},
+			"ResourceType.1.ResourceType":                       {"ec2:Instance"},
+			"ResourceType.1.ResourceTypeOption.1.OptionName":    {"state-name"},
+			"ResourceType.1.ResourceTypeOption.1.OptionValue.1": {"pending"},
+			"ResourceType.1.ResourceTypeOption.1.OptionValue.2": {"running"},
+			"ResourceType.1.ResourceTypeOption.1.OptionValue.3": {"shutting-down"},
+			"ResourceType.1.ResourceTypeOption.1.OptionValue.4": {"terminated"},
+			"ResourceType.1.ResourceTypeOption.1.OptionValue.5": {"stopping"},
+			"ResourceType.1.ResourceTypeOption.1.OptionValue.6": {"stopped"},
+			"ResourceType.2.ResourceType":                       {"ec2:LaunchTemplate"},
+			"ResourceType.2.ResourceTypeOption.1.OptionName":    {"version-depth"},
+			"ResourceType.2.ResourceTypeOption.1.OptionValue.1": {"10000"},
+		}
+		if diff := cmp.Diff(want, form); diff != "" {
+			t.Errorf("request (-want +got):\n%s", diff)
+		}
+	}
+	for i, ids := range a.idsOf("DescribeImageAttribute") {
+		if want := []string{imageID(i + 1)}; !slices.Equal(ids, want) || a.forms["DescribeImageAttribute"][i].Get("Attribute") != "launchPermission" {
+			t.Errorf("asked for an attribute of %v, want of %v", ids, want)
+		}
+	}
+}
+
+// Without candidates nothing is asked: a request without ids would be one about everything.
+func TestNothingIsAskedAboutNothing(t *testing.T) {
+	account := holding(t, nil)
+	for _, images := range [][]ami.Image{nil, {}} {
+		if evidence := look(t.Context(), account.Client(), images); len(evidence) != 0 {
+			t.Errorf("evidence %v", evidence)
+		}
+	}
+	if calls := account.Calls(); len(calls) > 0 {
+		t.Errorf("calls %+v", calls)
+	}
+}
+
+// C1: a lookup that fails, however it fails, leaves a gap that names it, in every image that it was about. Images of
+// another call are not affected.
+func TestALookupThatFailsIsAGap(t *testing.T) {
+	about := func(id string) func(int, emulator.Request) bool {
+		return func(_ int, r emulator.Request) bool {
+			for key, values := range r.Form {
+				if strings.HasPrefix(key, "ImageId") && slices.Contains(values, id) {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	faults := map[string]struct {
+		fault func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer
+		says  string
+	}{
+		"denied": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
+			return emulator.Fail(d, action, match, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+		}, "UnauthorizedOperation: You are not authorized to perform this operation."},
+		"throttled": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
+			return emulator.Fail(d, action, match, 503, "RequestLimitExceeded", "Request limit exceeded.")
+		}, "RequestLimitExceeded: Request limit exceeded."},
+		"broken": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
+			return emulator.Fail(d, action, match, 500, "InternalError", "An internal error has occurred.")
+		}, "InternalError"},
+		"unknown": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
+			return emulator.Fail(d, action, match, 400, "InvalidAMIID.NotFound", "The image id does not exist")
+		}, "InvalidAMIID.NotFound"},
+		"garbled": {emulator.Garble, "not a whole answer"},
+		"lost":    {emulator.LoseAnswer, "connection reset by peer"},
+	}
+	for action, source := range map[string]string{"DescribeImageReferences": "references", "DescribeImageAttribute": "launch permissions"} {
+		for name, fault := range faults {
+			t.Run(source+"/"+name, func(t *testing.T) {
+				account := holding(t, nil)
+				synctest.Test(t, func(t *testing.T) {
+					// Images 11 to 20 are asked about in one call for references.
+					evidence := look(t.Context(), fault.fault(account.Client(), action, about(imageID(15))), candidates(25))
+					if len(evidence) != 25 {
+						t.Errorf("evidence for %d images, want 25", len(evidence))
+					}
+					for n := 1; n <= 25; n++ {
+						if n == 15 || source == "references" && n > 10 && n <= 20 {
+							gap(t, evidence, imageID(n), source, fault.says)
+						} else {
+							proven(t, evidence, imageID(n))
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// The gaps of an image are sorted, as Finding says, and both sources are named.
+func TestGapsAreSorted(t *testing.T) {
+	deaf := emulator.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
+	finding := look(t.Context(), deaf, candidates(1))[imageID(1)]
+	const denied = "UnauthorizedOperation: You are not authorized to perform this operation."
+	want := ami.Finding{Gaps: []ami.Gap{{Source: "launch permissions", Err: denied}, {Source: "references", Err: denied}}}
+	if diff := cmp.Diff(want, finding); diff != "" {
+		t.Errorf("finding (-want +got):\n%s", diff)
+	}
+}
+
+// A fault that passes leaves no gap.
+func TestAFaultThatPasses(t *testing.T) {
+	account := holding(t, nil)
+	synctest.Test(t, func(t *testing.T) {
+		odd := func(n int, _ emulator.Request) bool { return n%2 == 1 }
+		flaky := emulator.Fail(account.Client(), "DescribeImageReferences", odd, 503, "RequestLimitExceeded", "x")
+		flaky = emulator.LoseAnswer(flaky, "DescribeImageAttribute", odd)
+		proven(t, look(t.Context(), flaky, candidates(2)), imageID(1), imageID(2))
+	})
+}
+
+// C1, C3: an answer that is cut at its second page still proves the use that its first page shows, and nothing else.
+func TestAnAnswerThatIsCutAtItsSecondPage(t *testing.T) {
+	first := answered("more", imageID(1), imageID(1))
+	for name, second := range map[string]string{
+		"with_a_web_page": "<html></html>", "with_nothing": "", "in_the_middle": answered("", imageID(2))[:200],
+		"with_an_image_nobody_asked_about": answered("", imageID(9)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				evidence := look(t.Context(), answering(t, first, second), candidates(2))
+				used := evidence[imageID(1)]
+				if used.Use != ami.Used || len(used.References) != 2 || len(used.Gaps) != 1 {
+					t.Errorf("%+v, want used with two references and a gap", used)
+				}
+				if got := evidence[imageID(2)]; got.Use != ami.Unknown || len(got.Gaps) != 1 || got.Gaps[0].Source != "references" {
+					t.Errorf("%+v, want unknown with a gap of references", got)
+				}
+			})
+		})
+	}
+}
+
+// All pages are read, also beyond one without references.
+func TestEveryPageIsRead(t *testing.T) {
+	evidence := look(t.Context(), answering(t, answered("1"), answered("2", imageID(1)), answered("3"), answered("", imageID(2))), candidates(3))
+	if evidence[imageID(1)].Use != ami.Used || evidence[imageID(2)].Use != ami.Used {
+		t.Errorf("evidence %+v", evidence)
+	}
+	proven(t, evidence, imageID(3))
+}
+
+// C1: an answer about something that was not asked is no answer to what was.
+func TestAnAnswerAboutSomethingElse(t *testing.T) {
+	for name, body := range map[string]string{
+		"another_image": answered("", imageID(9)), "no_image": answered("", ""), "a_short_id": answered("", "ami-12345678"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			evidence := look(t.Context(), answering(t, body), candidates(1))
+			gap(t, evidence, imageID(1), "references", "which was not asked about")
+			if len(evidence) != 1 {
+				t.Errorf("evidence %+v", evidence)
+			}
+		})
+	}
+}
+
+func TestLaunchPermissionsOfAnotherImage(t *testing.T) {
+	for name, change := range map[string]func(int, string) string{
+		"another": func(_ int, body string) string { return strings.Replace(body, imageID(1), imageID(9), 1) },
+		"none": func(_ int, body string) string {
+			return strings.Replace(body, "<imageId>"+imageID(1)+"</imageId>", "", 1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			evidence := look(t.Context(), rewriting(holding(t, nil).Client(), "DescribeImageAttribute", change), candidates(1))
+			gap(t, evidence, imageID(1), "launch permissions", "EC2 answered for another image")
+		})
+	}
+}
+
+// A reference of which EC2 says hardly anything is a use all the same.
+func TestAReferenceWithoutAnARN(t *testing.T) {
+	for name, test := range map[string]struct{ item, want string }{
+		"type_alone": {"<resourceType>batch:Job</resourceType>", "batch:Job"},
+		"nothing":    {"", "something"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			body := strings.Replace(answered(""), "<imageReferenceSet>", "<imageReferenceSet><item><imageId>"+imageID(1)+"</imageId>"+test.item+"</item>", 1)
+			got := look(t.Context(), answering(t, body), candidates(1))[imageID(1)]
+			if got.Use != ami.Used || len(got.References) != 1 || got.References[0].ARN != test.want {
+				t.Errorf("%+v, want used by %s", got, test.want)
+			}
+		})
+	}
+}
+
+// An answer that leads back to a page that was read is no complete answer.
+func TestCircularAnswers(t *testing.T) {
+	for name, tokens := range map[string][]string{"of_one_page": {"a"}, "of_two_pages": {"a", "b"}, "of_three_pages": {"a", "b", "c"}} {
+		t.Run(name, func(t *testing.T) {
+			bodies := make([]string, 200)
+			for n := range bodies {
+				bodies[n] = answered(tokens[n%len(tokens)])
+			}
+			gap(t, look(t.Context(), answering(t, bodies...), candidates(1)), imageID(1), "references", "leads back")
+		})
+	}
+}
+
+// Everybody besides the account who may launch an image is named, sorted.
+func TestSharing(t *testing.T) {
+	const org, unit = "arn:aws:organizations::1:organization/o-1", "arn:aws:organizations::1:ou/o-1/ou-1"
+	for name, test := range map[string]struct {
+		permissions any
+		want        []string
+	}{
+		"with_nobody":    {[]object{}, nil},
+		"with_accounts":  {[]object{{"UserId": "999999999999"}, {"UserId": "111111111111"}}, []string{"account 111111111111", "account 999999999999"}},
+		"with_all":       {[]object{{"Group": "all"}}, []string{"all"}},
+		"with_an_org":    {[]object{{"OrganizationArn": org}}, []string{org}},
+		"with_a_unit":    {[]object{{"OrganizationalUnitArn": unit}}, []string{unit}},
+		"with_something": {[]object{{"Planet": "Mars"}}, []string{"somebody"}},
+		"with_many":      {[]object{{"OrganizationArn": org}, {"Group": "all"}, {"UserId": "999999999999"}}, []string{"account 999999999999", "all", org}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			account := holding(t, map[string]any{"describe-launch-permissions.json": object{imageID(1): test.permissions}})
+			want := ami.Evidence{imageID(1): {Use: ami.Unused, SharedWith: test.want}, imageID(2): {Use: ami.Unused}}
+			if diff := cmp.Diff(want, look(t.Context(), account.Client(), candidates(2))); diff != "" {
+				t.Errorf("evidence (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Launch permissions that whoever exported the account was not allowed to see are a gap.
+func TestLaunchPermissionsThatCouldNotBeExported(t *testing.T) {
+	account := holding(t, map[string]any{"describe-launch-permissions.json": object{imageID(1): nil}})
+	evidence := look(t.Context(), account.Client(), candidates(2))
+	gap(t, evidence, imageID(1), "launch permissions", "UnauthorizedOperation")
+	proven(t, evidence, imageID(2))
+}
+
+// C1: an image that EC2 does not know cannot be proven unused.
+func TestAnImageThatIsGone(t *testing.T) {
+	evidence := look(t.Context(), holding(t, nil).Client(), []ami.Image{{ID: imageID(99)}, {ID: imageID(1)}})
+	gap(t, evidence, imageID(99), "launch permissions", "InvalidAMIID.NotFound")
+	proven(t, evidence, imageID(1))
+}
+
+// C1: without a source that is asked nothing is proven, whatever the launch permissions say.
+func TestNoSourceNoProof(t *testing.T) {
+	for _, names := range [][]string{{""}, {"nonsense"}, {"launch permissions"}, {"References"}} {
+		account := holding(t, nil)
+		want := ami.Evidence{imageID(1): {Use: ami.Unknown}}
+		if diff := cmp.Diff(want, look(t.Context(), account.Client(), candidates(1), names...)); diff != "" {
+			t.Errorf("sources %q (-want +got):\n%s", names, diff)
+		}
+		for _, call := range account.Calls() {
+			if call.Action == "DescribeImageReferences" {
+				t.Errorf("sources %q: the references were asked for", names)
+			}
+		}
+	}
+}
+
+// C1: when the time of a run is over, what has not been looked up is unknown.
+func TestWhenTimeIsOver(t *testing.T) {
+	t.Run("before_the_first_call", func(t *testing.T) {
+		ctx, stop := context.WithCancel(t.Context())
+		stop()
+		evidence := look(ctx, holding(t, nil).Client(), candidates(12))
+		for n := 1; n <= 12; n++ {
+			if finding, ok := evidence[imageID(n)]; !ok || finding.Use != ami.Unknown || len(finding.Gaps) == 0 || finding.Gaps[0].Err != "interrupted" {
+				t.Errorf("%s: %+v, want unknown, interrupted", imageID(n), finding)
+			}
+		}
+	})
+	t.Run("in_the_middle", func(t *testing.T) {
+		account := holding(t, nil)
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
+			defer cancel()
+			next := account.Client()
+			slow := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+				select { // Every call takes a minute.
+				case <-time.After(time.Minute):
+					return next.Do(r)
+				case <-r.Context().Done():
+					return nil, r.Context().Err()
+				}
+			})
+			evidence := look(ctx, slow, candidates(12)) // Two calls for references, and no time for all permissions.
+			for n := 1; n <= 12; n++ {
+				gap(t, evidence, imageID(n), "launch permissions", "time ran out")
+			}
+		})
+	})
+	t.Run("while_throttled", func(t *testing.T) {
+		account := holding(t, nil)
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			throttled := emulator.Fail(account.Client(), "DescribeImageReferences", nil, 503, "RequestLimitExceeded", "x")
+			for id, finding := range look(ctx, throttled, candidates(12)) {
+				if finding.Use != ami.Unknown || len(finding.Gaps) == 0 {
+					t.Errorf("%s: %+v, want unknown", id, finding)
+				}
+			}
+		})
+	})
+}
+
+// Progress is told after each image, once, up to the end.
+func TestProgress(t *testing.T) {
+	var told [][2]int
+	deaf := emulator.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
+	usage.Look(t.Context(), client(deaf), candidates(3), usage.Sources(), func(done, total int) { told = append(told, [2]int{done, total}) })
+	if want := [][2]int{{1, 3}, {2, 3}, {3, 3}}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+}
+
+// Evidence that was lost is not made up from the images: they are only read.
+func TestTheImagesAreNotModified(t *testing.T) {
+	images := candidates(12)
+	look(t.Context(), holding(t, instances(imageID(1), "running")).Client(), images)
+	if diff := cmp.Diff(candidates(12), images); diff != "" {
+		t.Errorf("images (-before +after):\n%s", diff)
+	}
+}

@@ -1,0 +1,28 @@
+package wire
+
+import (
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Tokens finds a listing that goes round in circles. The SDK's paginators either follow it for ever, or stop at a repeated
+// token and say nothing of the pages that they have not seen.
+type Tokens struct{ seen map[string]bool }
+
+var errCircular = errors.New("the listing leads back to a page that was read before")
+
+// See takes the token of the next page as each page gives it, and returns an error if it has been there before.
+func (t *Tokens) See(token *string) error {
+	next := aws.ToString(token)
+	switch {
+	case next == "":
+		return nil
+	case t.seen[next]:
+		return errCircular
+	case t.seen == nil:
+		t.seen = map[string]bool{}
+	}
+	t.seen[next] = true
+	return nil
+}
