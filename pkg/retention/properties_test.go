@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -323,5 +324,19 @@ func TestTheOrderOfImagesWithoutAnID(t *testing.T) {
 	got := encode(t, policy().Plan([]ami.Inventory{inventory(region, images...)}, nil, now))
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("the plan depends on the order of its input (-forwards +backwards):\n%s", diff)
+	}
+}
+
+// What is said of an undated copy is not written behind the facts of its source.
+func TestWhatIsUnreadableIsNotModified(t *testing.T) {
+	faults := make([]string, 1, 2)
+	faults[0] = "this"
+	source := idle(subject, func(i *ami.Image) { i.Unreadable = faults })
+	undated := idle("ami-2", copyOf(subject), created(time.Time{}))
+	if got, want := details(judge(t, policy(), inventory(region, source, undated))[subject]), "this; the creation date of its copy ami-2\n"; got != want {
+		t.Errorf("says %q, want %q", got, want)
+	}
+	if behind := faults[:2][1]; behind != "" {
+		t.Errorf("written behind the facts: %q", behind)
 	}
 }

@@ -120,9 +120,9 @@ func TestSnapshots(t *testing.T) {
 			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(func(s *ami.Snapshot) { s.Lock = "expired" }),
 			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1")}},
 		},
-		"an_archived_snapshot_goes": {
+		"an_archived_snapshot_goes_and_is_said_to_be_archived": {
 			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(func(s *ami.Snapshot) { s.Archived = true }),
-			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1")}},
+			map[string][]retention.SnapshotVerdict{"ami-1": {{SnapshotID: "snap-1", SizeGiB: 8, Archived: true, Delete: true, LastImageID: "ami-1"}}},
 		},
 		"where_snapshots_are_left_they_stay": {
 			func(p *retention.Policy) { p.DeleteSnapshots = false }, []ami.Image{stalest(mapping("snap-1", "snap-9"))}, snapshots(),

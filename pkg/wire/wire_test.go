@@ -219,6 +219,26 @@ func TestWhatIsNoAnswerIsAnError(t *testing.T) {
 	}
 }
 
+// The beginning alone does not make a whole answer, nor does the end.
+func TestBothEndsOfAnAnswerCount(t *testing.T) {
+	for action, call := range actions {
+		for name, body := range map[string]string{
+			"an_element_without_content":  "<" + action + "Response/>",
+			"something_after_the_answer":  "<" + action + "Response></" + action + "Response><p>",
+			"another_answer_after_it":     "<" + action + "Response></" + action + "Response><DescribeVolumesResponse></DescribeVolumesResponse>",
+			"a_page_that_quotes_the_end":  "<html></html><!-- </" + action + "Response>",
+			"the_end_of_another_as_well":  "<DescribeVolumesResponse></DescribeVolumesResponse></" + action + "Response>",
+			"the_beginning_after_a_while": "<!--" + strings.Repeat(" ", 1000) + "--><" + action + "Response></" + action + "Response>",
+		} {
+			t.Run(action+"/"+name, func(t *testing.T) {
+				if items, err := call(t.Context(), client(answering(200, body))); err == nil {
+					t.Errorf("%d items and no error", items)
+				}
+			})
+		}
+	}
+}
+
 // A web page with status 200, as a proxy on the way might send it, is named as what it is.
 func TestAGarbledAnswerIsAnError(t *testing.T) {
 	for action, call := range actions {
