@@ -96,7 +96,8 @@ func readTags(listed []types.Tag) (tags map[string]string, fault string) {
 	for _, tag := range listed {
 		key, value := aws.ToString(tag.Key), aws.ToString(tag.Value)
 		if known, ok := tags[key]; ok && known != value {
-			fault = fmt.Sprintf("tag %q with several values", key)
+			contradiction := fmt.Sprintf("tag %q with several values", key)
+			fault = min(cmp.Or(fault, contradiction), contradiction)
 			value = min(known, value)
 		}
 		tags[key] = value

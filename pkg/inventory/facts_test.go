@@ -295,12 +295,29 @@ func TestAMappedSnapshotThatIsNotListed(t *testing.T) {
 
 // A tag key that is listed twice, which EC2 does not do, must not let one of its values decide by its place.
 func TestATagListedTwice(t *testing.T) {
-	forwards := []object{{"Key": "ami-janitor:keep", "Value": "true"}, {"Key": "ami-janitor:keep", "Value": "false"}}
-	backwards := []object{forwards[1], forwards[0]}
-	one := only(t, mustRead(t, holding(t, []object{image(1, object{"Tags": forwards})}, nil, nil)))
-	other := only(t, mustRead(t, holding(t, []object{image(1, object{"Tags": backwards})}, nil, nil)))
-	if diff := cmp.Diff(one, other); diff != "" {
-		t.Errorf("the order of the tags matters (-one +other):\n%s", diff)
+	tag := func(key, value string) object { return object{"Key": key, "Value": value} }
+	for name, tags := range map[string][]object{
+		"one_key":          {tag("ami-janitor:keep", "true"), tag("ami-janitor:keep", "false")},
+		"three_values":     {tag("a", "1"), tag("a", "2"), tag("a", "3")},
+		"two_keys":         {tag("a", "1"), tag("a", "2"), tag("b", "1"), tag("b", "2")},
+		"the_same_again":   {tag("a", "1"), tag("a", "2"), tag("a", "1")},
+		"the_same_is_fine": {tag("a", "1"), tag("a", "1"), tag("b", "2")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var first ami.Inventory
+			permute(tags, func(tags []object) {
+				got := mustRead(t, holding(t, []object{image(1, object{"Tags": tags})}, []object{snapshot(1, object{"Tags": tags})}, nil))
+				if first.Account == "" {
+					first = got
+				}
+				if diff := cmp.Diff(first, got); diff != "" {
+					t.Errorf("the order of the tags matters (-one +other):\n%s", diff)
+				}
+				if unclear := len(only(t, got).Unreadable) > 0 && got.Snapshots[0].Unreadable != ""; unclear != (name != "the_same_is_fine") {
+					t.Errorf("unreadable: %q and %q", only(t, got).Unreadable, got.Snapshots[0].Unreadable)
+				}
+			})
+		})
 	}
 }
 

@@ -14,6 +14,9 @@ import (
 // usable images count: those that can be launched, that are the account's own to look after, and whose facts are
 // readable and not in the future.
 func (p Policy) newest(images []ami.Image, usable func(*ami.Image) bool) map[string]string {
+	if p.KeepNewest <= 0 {
+		return nil
+	}
 	families := map[string][]*ami.Image{}
 	for i := range images {
 		if family := p.family(&images[i]); family != "" && usable(&images[i]) {
@@ -25,7 +28,7 @@ func (p Policy) newest(images []ami.Image, usable func(*ami.Image) bool) map[str
 		slices.SortFunc(members, func(a, b *ami.Image) int {
 			return byTimeThenID(b.CreatedAt, b.ID, a.CreatedAt, a.ID)
 		})
-		for _, member := range members[:min(max(p.KeepNewest, 0), len(members))] {
+		for _, member := range members[:min(p.KeepNewest, len(members))] {
 			newest[member.ID] = family
 		}
 	}
@@ -49,31 +52,68 @@ func (p Policy) family(image *ami.Image) string {
 // has no family. Digits that are part of a word, as in "web1", "ec2" or "x86_64", are not a version, unless there are
 // four or more of them, as in "Ubuntu1404" or "app20260102".
 func familyName(name string) string {
-	family := words.ReplaceAllStringFunc(name, func(word string) string {
-		switch {
-		case word == "x86_64":
-			return word
-		case varying.MatchString(word) && strings.ContainsAny(word, "0123456789"):
-			return "*"
-		default:
-			return longNumber.ReplaceAllString(word, "*")
-		}
-	})
-	if family == name {
-		return ""
+	family := name
+	if strings.Count(family, "-") >= 4 {
+		family = uuid.ReplaceAllString(family, "*")
 	}
-	return runs.ReplaceAllString(family, "*")
+	switch family = mapWords(family, generalize); {
+	case family == name:
+		return ""
+	case strings.Count(family, "*") == 1:
+		return family
+	default:
+		return runs.ReplaceAllString(family, "*")
+	}
+}
+
+// generalize replaces what changes in a word from one build to the next.
+func generalize(word string) string {
+	switch {
+	case word == "x86_64" || !strings.ContainsAny(word, digits):
+		return word
+	case strings.Trim(word, digits) == "" || varying.MatchString(word):
+		return "*"
+	default:
+		return longNumber.ReplaceAllString(word, "*")
+	}
+}
+
+const digits = "0123456789"
+
+// mapWords replaces every word of a text, a word being a run of letters and digits, or "x86_64".
+func mapWords(text string, replace func(word string) string) string {
+	var mapped strings.Builder
+	for text != "" {
+		end := 0
+		for end < len(text) && isAlphanumeric(text[end]) {
+			end++
+		}
+		if text[:end] == "x86" && strings.HasPrefix(text, "x86_64") {
+			end = len("x86_64")
+		}
+		if end == 0 {
+			mapped.WriteByte(text[0])
+			text = text[1:]
+			continue
+		}
+		mapped.WriteString(replace(text[:end]))
+		text = text[end:]
+	}
+	return mapped.String()
+}
+
+func isAlphanumeric(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
 var (
-	uuid       = `[[:xdigit:]]{8}(?:-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}`
-	words      = regexp.MustCompile(`x86_64|` + uuid + `|[[:alnum:]]+`)
+	uuid       = regexp.MustCompile(`\b[[:xdigit:]]{8}(?:-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}\b`)
 	longNumber = regexp.MustCompile(`[0-9]{4,}`)
 	runs       = regexp.MustCompile(`\*(?:[^[:alnum:]*]+\*)+`)
 
 	// varying matches the words that change from one build to the next: numbers, times such as 02T030405Z, versions
 	// such as v2 or rc1, and hashes.
-	varying = regexp.MustCompile(`(?i)^(?:[0-9]*t?[0-9]+z?|(?:v|r|p|b|rc|rev|ver|version|build|release|alpha|beta|pre|dev)[0-9]+|[0-9a-f]{7,}|` + uuid + `)$`)
+	varying = regexp.MustCompile(`(?i)^(?:[0-9]*t?[0-9]+z?|(?:v|r|p|b|rc|rev|ver|version|build|release|alpha|beta|pre|dev)[0-9]+|[0-9a-f]{7,})$`)
 )
 
 func byTimeThenID(a time.Time, aID string, b time.Time, bID string) int {

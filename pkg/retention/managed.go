@@ -2,8 +2,6 @@ package retention
 
 import (
 	"cmp"
-	"maps"
-	"slices"
 	"strings"
 
 	"ami-janitor/pkg/ami"
@@ -70,12 +68,16 @@ func managerByTags(tags map[string]string) string {
 			return "managed by " + m.owner + ": " + m.remedy
 		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		if strings.HasPrefix(key, "aws:") && !strings.HasPrefix(key, "aws:cloudformation:") {
-			return "managed by an AWS service (tag " + key + ")"
+	first := ""
+	for key := range tags {
+		if strings.HasPrefix(key, "aws:") && !strings.HasPrefix(key, "aws:cloudformation:") && (first == "" || key < first) {
+			first = key
 		}
 	}
-	return ""
+	if first == "" {
+		return ""
+	}
+	return "managed by an AWS service (tag " + first + ")"
 }
 
 func (m mark) on(tags map[string]string) bool {

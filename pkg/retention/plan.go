@@ -3,7 +3,6 @@ package retention
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,15 +29,16 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 // Plan returns the verdict on every image, one plan for each inventory and in that order. Evidence is given by region;
 // what is missing from it is not proven, so that without any evidence nothing is removed. The cap holds over all plans.
 func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []Plan {
-	plans := make([]Plan, len(inventories))
+	plans, dockets := make([]Plan, len(inventories)), make([]*docket, len(inventories))
 	copied := copies(inventories)
 	for i, inventory := range inventories {
 		d := p.docket(inventory, copied, evidence[inventory.Region], now)
 		plans[i] = Plan{Account: inventory.Account, Region: inventory.Region, Verdicts: d.judge(inventory.Images, evidenceRules)}
+		dockets[i] = d
 	}
 	p.deferOverCap(plans)
-	for i, inventory := range inventories {
-		p.judgeSnapshots(plans[i].Verdicts, inventory)
+	for i, d := range dockets {
+		d.judgeSnapshots(plans[i].Verdicts)
 	}
 	return plans
 }
@@ -131,8 +131,10 @@ func (d *docket) lastUse(image *ami.Image) use {
 	if copied, ok := d.copied[image.ID]; ok {
 		consider("copied as "+copied.ID, copied.CreatedAt)
 	}
-	if restored, err := parseDate(image.Tags[restoredTag]); err == nil {
-		consider("restored", restored)
+	if tag, ok := image.Tags[restoredTag]; ok {
+		if restored, err := parseDate(tag); err == nil {
+			consider("restored", restored)
+		}
 	}
 	return last
 }
@@ -190,8 +192,7 @@ func (p Policy) deferOverCap(plans []Plan) {
 
 // judgeSnapshots decides on the snapshots of the images that are to be deregistered. A snapshot that several of them
 // share goes with the last of them.
-func (p Policy) judgeSnapshots(verdicts []Verdict, inventory ami.Inventory) {
-	snapshots := snapshotsByID(inventory)
+func (d *docket) judgeSnapshots(verdicts []Verdict) {
 	staying, last := map[string]string{}, map[string]string{}
 	for _, v := range verdicts {
 		for _, id := range v.Image.SnapshotIDs {
@@ -208,7 +209,7 @@ func (p Policy) judgeSnapshots(verdicts []Verdict, inventory ami.Inventory) {
 			continue
 		}
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
-			snapshot, listed := snapshots[id]
+			snapshot, listed := d.snapshots[id]
 			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
 			switch {
 			case !listed:
@@ -216,7 +217,7 @@ func (p Policy) judgeSnapshots(verdicts []Verdict, inventory ami.Inventory) {
 			case staying[id] != "":
 				s.Why = staying[id] + " still uses it"
 			default:
-				s.Why = p.keepsSnapshot(snapshot)
+				s.Why = d.policy.keepsSnapshot(snapshot)
 			}
 			if s.Why == "" {
 				s.Delete, s.LastImageID = true, last[id]
@@ -240,10 +241,14 @@ func (p Policy) keepsSnapshot(snapshot ami.Snapshot) string {
 // keptByTag says which keep tag a resource carries; empty if it carries none. EC2 tells the case of tag keys apart, people
 // do not always: the janitor's own keep tag is honoured in any case.
 func (p Policy) keptByTag(tags map[string]string) string {
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		if strings.EqualFold(key, keepTag) && !strings.EqualFold(tags[key], "false") {
-			return "tagged " + key
+	first := ""
+	for key, value := range tags {
+		if strings.EqualFold(key, keepTag) && !strings.EqualFold(value, "false") && (first == "" || key < first) {
+			first = key
 		}
+	}
+	if first != "" {
+		return "tagged " + first
 	}
 	if match, ok := p.KeepTags.any(tags); ok {
 		return "tagged " + match.String()
