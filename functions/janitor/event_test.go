@@ -119,15 +119,24 @@ func FuzzEvent(f *testing.F) {
 	})
 }
 
-// wishes says whether an event, or the detail in it, has the key dryRun with the value true.
+// wishes says whether an event, or the detail in its envelope, has the key dryRun with the value true.
 func wishes(text []byte) (bool, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil {
 		return false, err
 	}
 	for key, value := range fields {
-		if strings.EqualFold(key, "dryRun") && string(value) == "true" {
+		var quoted string
+		switch {
+		case strings.EqualFold(key, "dryRun") && string(value) == "true":
 			return true, nil
+		case strings.EqualFold(key, "detail"):
+			if json.Unmarshal(value, &quoted) == nil {
+				value = []byte(quoted)
+			}
+			if inner, err := wishes(value); err == nil && inner {
+				return true, nil
+			}
 		}
 	}
 	return false, nil

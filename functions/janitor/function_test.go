@@ -62,8 +62,14 @@ func TestTheEventMakesARunSaferNeverBolder(t *testing.T) {
 		variable, event string
 		dry             bool
 	}{
-		{"", `{}`, true}, {"", `{"dryRun": false}`, true}, {"true", `{"dryRun": false}`, true}, {"true", `{"dryRun": true}`, true},
-		{"false", `{}`, false}, {"false", `null`, false}, {"false", `{"dryRun": false}`, false}, {"false", `{"dryRun": true}`, true},
+		{"", `{}`, true},
+		{"", `{"dryRun": false}`, true},
+		{"true", `{"dryRun": false}`, true},
+		{"true", `{"dryRun": true}`, true},
+		{"false", `{}`, false},
+		{"false", `null`, false},
+		{"false", `{"dryRun": false}`, false},
+		{"false", `{"dryRun": true}`, true},
 	} {
 		account := sampleAccount(t)
 		f, _ := inProcess(t, account.Client(), map[string]string{"DRY_RUN": c.variable, "MAX_DEREGISTRATIONS": "2"})

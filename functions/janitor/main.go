@@ -60,17 +60,17 @@ func (f *function) handle(ctx context.Context, payload json.RawMessage) (report.
 		return report.Answer{}, fmt.Errorf("the event is not understood, and nothing was done: %w", err)
 	}
 	record := f.janitor.Run(ctx, janitor.NewRunID(time.Now(), rand.Reader), bool(f.janitor.Config.DryRun) || bool(event.DryRun))
-	err = errors.Join(janitor.Err(record), f.janitor.Tell(ctx, record))
-	return report.Result(record), errors.Join(err, f.log(record, err == nil))
+	unsent := f.janitor.Tell(ctx, record)
+	return report.Result(record), errors.Join(janitor.Err(record), unsent, f.log(record, unsent == nil))
 }
 
 // log writes a line for each image acted on, and the metrics. They are JSON as they are; a logger would wrap the latter.
-func (f *function) log(record report.Run, completed bool) error {
+func (f *function) log(record report.Run, digestSent bool) error {
 	lines := json.NewEncoder(f.out)
 	for _, line := range report.Lines(record) {
 		if err := lines.Encode(line); err != nil {
 			return err
 		}
 	}
-	return lines.Encode(json.RawMessage(report.Metrics(record, completed)))
+	return lines.Encode(json.RawMessage(report.Metrics(record, lambdacontext.FunctionName, digestSent)))
 }

@@ -26,7 +26,7 @@ func TestWordings(t *testing.T) {
 			golden(t, dir, "slack.json", indented(t, report.Slack(run)))
 			golden(t, dir, "record.json", indented(t, marshalled(t, run)))
 			golden(t, dir, "result.json", indented(t, marshalled(t, report.Result(run))))
-			golden(t, dir, "metrics.json", indented(t, report.Metrics(run, !run.Failed())))
+			golden(t, dir, "metrics.json", indented(t, report.Metrics(run, "ami-janitor", true)))
 			golden(t, dir, "lines.json", indented(t, marshalled(t, report.Lines(run))))
 		})
 	}

@@ -9,10 +9,13 @@ type metric struct {
 	value      float64
 }
 
-// Metrics is one line of JSON in CloudWatch's embedded metric format. The metrics have no dimension: they are those of a
-// run over all of its regions, and belong to the region and the account of the function. RunCompleted is 1 only if the
-// run is completed, so that an alarm can wait for it; what is completed is for the caller to say.
-func Metrics(r Run, completed bool) []byte {
+// Metrics is one line of JSON in CloudWatch's embedded metric format. Its one dimension is the name of the Lambda function,
+// so that two stacks in one account and region do not watch each other's runs; the values are those of a run over all of
+// its regions.
+//
+// RunCompleted is 1 if the digest went out, where there was one to send, and if at least one region was judged: one
+// region that is denied by policy does not hide that the rest of the run goes well.
+func Metrics(r Run, function string, digestSent bool) []byte {
 	line := map[string]any{
 		"timestamp": timestamp(r.FinishedAt),
 		"level":     "INFO", // A line without a level is dropped where the function's log level is above INFO.
@@ -20,10 +23,11 @@ func Metrics(r Run, completed bool) []byte {
 		"run":       r.Run,
 		"version":   r.Version,
 		"dryRun":    r.DryRun,
+		"Function":  function,
 	}
 	type definition struct{ Name, Unit string }
 	var definitions []definition
-	for _, m := range r.metrics(completed) {
+	for _, m := range r.metrics(digestSent) {
 		definitions = append(definitions, definition{m.name, m.unit})
 		line[m.name] = m.value
 	}
@@ -31,17 +35,17 @@ func Metrics(r Run, completed bool) []byte {
 		"Timestamp": r.FinishedAt.UnixMilli(),
 		"CloudWatchMetrics": []any{map[string]any{
 			"Namespace":  namespace,
-			"Dimensions": [][]string{{}},
+			"Dimensions": [][]string{{"Function"}},
 			"Metrics":    definitions,
 		}},
 	}
 	return mustMarshal(line)
 }
 
-func (r Run) metrics(completed bool) []metric {
+func (r Run) metrics(digestSent bool) []metric {
 	t := r.Totals
 	runCompleted := 0
-	if completed {
+	if digestSent && r.FailedRegions() < len(r.Regions) {
 		runCompleted = 1
 	}
 	counts := []struct {
