@@ -33,7 +33,7 @@ type result struct {
 	out, err string
 }
 
-// ami runs the command line in process. Variables are KEY=value.
+// cli runs the command line in process. Variables are KEY=value.
 func cli(t *testing.T, variables []string, args ...string) result {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -45,7 +45,12 @@ func cli(t *testing.T, variables []string, args ...string) result {
 		}
 		return ""
 	}
-	status := run(t.Context(), args, streams{strings.NewReader("yes\n"), &out, &errs}, lookup)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	if args[0] == "emulate" {
+		defer time.AfterFunc(10*time.Second, stop).Stop() // Should it serve what it has to refuse, the test must not hang.
+	}
+	status := run(ctx, args, streams{strings.NewReader("yes\n"), &out, &errs}, lookup)
 	return result{status, out.String(), errs.String()}
 }
 
@@ -201,7 +206,7 @@ func TestConfirmation(t *testing.T) {
 		var out, errs bytes.Buffer
 		chosen := outputJSON
 		p := chosen.printer(streams{strings.NewReader(answer), &out, &errs})
-		if got := p.confirm(plan); got != want || out.Len() > 0 || !strings.Contains(errs.String(), "2 images") || !strings.Contains(errs.String(), plan.PolicySentence) {
+		if got := p.confirm(t.Context(), plan); got != want || out.Len() > 0 || !strings.Contains(errs.String(), "2 images") || !strings.Contains(errs.String(), plan.PolicySentence) {
 			t.Errorf("%q: %v, out %q, err %q", answer, got, out.String(), errs.String())
 		}
 	}
@@ -278,8 +283,10 @@ func TestTheStateAgreesWithTheRecord(t *testing.T) {
 		}
 	}
 	for _, file := range []struct{ name, list, id string }{
-		{"describe-images.json", "Images", "ImageId"}, {"describe-snapshots.json", "Snapshots", "SnapshotId"},
-		{"describe-instances.json", "Reservations", "ReservationId"}, {"describe-launch-templates.json", "LaunchTemplates", "LaunchTemplateId"},
+		{"describe-images.json", "Images", "ImageId"},
+		{"describe-snapshots.json", "Snapshots", "SnapshotId"},
+		{"describe-instances.json", "Reservations", "ReservationId"},
+		{"describe-launch-templates.json", "LaunchTemplates", "LaunchTemplateId"},
 	} {
 		before, order := load(t, dir, file.name, file.list, file.id)
 		after, left := load(t, out, file.name, file.list, file.id)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -13,12 +12,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"ami-janitor/pkg/emulator"
 )
 
 // copied is the choice of an emulated account.
 type copied struct {
+	flags     *pflag.FlagSet
 	directory *string
 	now       *string
 	lookup    func(string) string
@@ -26,6 +27,7 @@ type copied struct {
 
 func addCopied(command *cobra.Command, lookup func(string) string) copied {
 	return copied{
+		flags:     command.Flags(),
 		directory: command.Flags().String("account", "", "directory of AWS CLI output that describes the account; the built-in sample if not set"),
 		now:       command.Flags().String("now", "", "what time it is in the emulated account, in RFC 3339; the real time if not set"),
 		lookup:    lookup,
@@ -42,15 +44,14 @@ func (c copied) load() (*emulator.Account, func() time.Time, error) {
 		}
 		clock = func() time.Time { return now }
 	}
-	var files fs.FS
-	if *c.directory == "" {
-		files = emulator.Sample(clock())
-	} else {
-		files = os.DirFS(*c.directory)
+	options := emulator.Options{Region: c.region(), Now: clock}
+	if !c.flags.Changed("account") {
+		account, err := emulator.Load(emulator.Sample(clock()), options)
+		return account, clock, err
 	}
-	account, err := emulator.Load(files, emulator.Options{Region: c.region(), Now: clock})
-	if err != nil && *c.directory != "" {
-		err = fmt.Errorf("%s: %w", *c.directory, err)
+	account, err := emulator.Load(os.DirFS(*c.directory), options)
+	if err != nil {
+		err = fmt.Errorf("--account %q: %w", *c.directory, err)
 	}
 	return account, clock, err
 }
@@ -83,7 +84,9 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 			return err
 		}
 		j := newJanitor(parsed, emulated(account, copied.region()), clock)
-		result := carryOut(command.Context(), j, *dryRun, output.printer(std))
+		printer := output.printer(std)
+		printer.heading = "REHEARSAL on a copy: whatever it says, no real account was changed.\n\n"
+		result := carryOut(command.Context(), j, *dryRun, printer)
 		if *stateOut != "" {
 			if err := account.Save(*stateOut); err != nil {
 				_, _ = fmt.Fprintln(std.err, "ami-janitor: writing the state:", err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -65,9 +66,11 @@ func (o *output) Type() string { return "format" }
 type printer struct {
 	output
 	streams
-	bar     progress.Writer
-	stage   *progress.Tracker
-	started time.Time
+	heading  string // Comes before the digest; empty for a run on a real account.
+	declined bool   // A person was shown the plan, and said no.
+	bar      progress.Writer
+	stage    *progress.Tracker
+	started  time.Time
 }
 
 func (o *output) printer(std streams) *printer { return &printer{output: *o, streams: std} }
@@ -80,24 +83,34 @@ func (p *printer) print(record report.Run) error {
 		encoder := json.NewEncoder(p.out)
 		encoder.SetIndent("", "  ")
 		return encoder.Encode(record)
+	case p.declined:
+		_, err := fmt.Fprintln(p.out, "Nothing was changed.")
+		return err
 	case isTerminal(p.out):
-		_, err := fmt.Fprintf(p.out, "%s\n\n%s\n", imageTable(record), report.Subject(record))
+		_, err := fmt.Fprintf(p.out, "%s\n\n%s%s\n", imageTable(record), p.heading, report.Subject(record))
 		return err
 	default:
-		_, err := fmt.Fprintln(p.out, strings.TrimRight(report.Text(record), "\n"))
+		_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(report.Text(record), "\n"))
 		return err
 	}
 }
 
-// confirm shows a plan and asks whether to carry it out. A plan that removes nothing needs no answer.
-func (p *printer) confirm(plan report.Run) bool {
+// confirm shows a plan and asks whether to carry it out. An interruption is a no.
+func (p *printer) confirm(ctx context.Context, plan report.Run) bool {
 	p.stopProgress()
-	if plan.Totals.WouldDeregister == 0 {
-		return true
-	}
 	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\nDeregister %d images? Type yes: ", imageTable(plan), plan.PolicySentence, plan.Totals.WouldDeregister)
-	answer, _ := bufio.NewReader(p.in).ReadString('\n')
-	return strings.TrimSpace(answer) == "yes"
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(p.in).ReadString('\n')
+		answers <- strings.TrimSpace(answer)
+	}()
+	select {
+	case answer := <-answers:
+		p.declined = answer != "yes"
+	case <-ctx.Done():
+		p.declined = true
+	}
+	return !p.declined
 }
 
 // imageTable shows the verdict on every image, the stalest last, where the eye is when it has been printed.

@@ -34,12 +34,21 @@ func addSettings(command *cobra.Command, lookup func(string) string) settings {
 
 func flagName(variable string) string { return strings.ReplaceAll(strings.ToLower(variable), "_", "-") }
 
+// functionOnly are the variables that speak to the function alone. DRY_RUN is one: a command says itself whether it acts.
+var functionOnly = func() map[string]bool {
+	variables := map[string]bool{}
+	for _, setting := range janitor.Settings() {
+		variables[setting.Variable] = setting.FunctionOnly
+	}
+	return variables
+}()
+
 // parse returns the configuration: a flag wins over its variable, and what speaks to the function alone is not read.
 func (s settings) parse() (janitor.Config, error) {
 	config, err := janitor.ParseConfig(func(variable string) string {
 		flag := s.flags.Lookup(flagName(variable))
 		switch {
-		case flag == nil:
+		case functionOnly[variable]:
 			return ""
 		case flag.Changed:
 			return flag.Value.String()
@@ -91,7 +100,7 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		}
 		printer := output.printer(std)
 		if !*yes {
-			j.Confirm = func(plan report.Run) bool { return printer.confirm(plan) }
+			j.Confirm = func(plan report.Run) bool { return printer.confirm(command.Context(), plan) }
 		}
 		return carryOut(command.Context(), j, *dryRun, printer)
 	}

@@ -30,7 +30,7 @@ func (s *sticky) UnmarshalJSON(text []byte) error {
 // parseEvent understands no event at all, null, the function's own input, and the envelopes in which EventBridge rules
 // and EventBridge Scheduler wrap an event: the first has its detail as an object, the second as a string of JSON.
 //
-// A key of the function's own input that is not known is refused: who writes {"dry_run": true} does not want a real run.
+// A key that is not known is refused: who writes {"dry_run": true} does not want a real run.
 func parseEvent(payload []byte) (event, error) {
 	payload = bytes.TrimSpace(payload)
 	if len(payload) == 0 || bytes.Equal(payload, []byte("null")) {
@@ -39,17 +39,18 @@ func parseEvent(payload []byte) (event, error) {
 	if payload[0] != '{' {
 		return event{}, errors.New("it is not a JSON object")
 	}
-	var envelope struct {
-		event
-		Source     string  `json:"source"`
-		DetailType string  `json:"detail-type"`
-		Details    details `json:"detail"`
-	}
+	var envelope envelope
 	if err := json.Unmarshal(payload, &envelope); err != nil {
 		return event{}, err
 	}
 	if envelope.Source == "" && envelope.DetailType == "" {
-		return parseInput(payload)
+		if err := strictly(payload, &envelope.event); err != nil {
+			return event{}, err
+		}
+		return envelope.event, nil
+	}
+	if err := strictly(payload, &envelope); err != nil {
+		return event{}, err
 	}
 	for _, detail := range envelope.Details {
 		inner, err := parseEvent(detail)
@@ -59,6 +60,22 @@ func parseEvent(payload []byte) (event, error) {
 		envelope.DryRun = envelope.DryRun || inner.DryRun
 	}
 	return envelope.event, nil
+}
+
+// envelope is what EventBridge wraps an event in (EventBridge User Guide, "Events"). It has no other keys; a wish that
+// stands among them is heard.
+type envelope struct {
+	event
+	Version    string          `json:"version"`
+	ID         string          `json:"id"`
+	DetailType string          `json:"detail-type"`
+	Source     string          `json:"source"`
+	Account    string          `json:"account"`
+	Time       string          `json:"time"`
+	Region     string          `json:"region"`
+	Resources  json.RawMessage `json:"resources"`
+	ReplayName string          `json:"replay-name"`
+	Details    details         `json:"detail"`
 }
 
 // details are all that an envelope calls its detail, should it repeat the key; a string is taken for the JSON in it.
@@ -74,12 +91,12 @@ func (d *details) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-func parseInput(payload []byte) (event, error) {
-	var input event
+// strictly refuses keys that the target does not have.
+func strictly(payload []byte, target any) error {
 	decoder := json.NewDecoder(bytes.NewReader(payload))
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&input); err != nil {
-		return event{}, fmt.Errorf("%w; the only key is dryRun", err)
+	if err := decoder.Decode(target); err != nil {
+		return fmt.Errorf("%w; the only key of an event's own is dryRun", err)
 	}
-	return input, nil
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -203,11 +204,11 @@ func TestNewFunction(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", "/dev/null")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
 	faulty := map[string]string{"STALE_AFTER": "1d", "DRY_RUN": "perhaps"}
-	_, err := newFunction(context.Background(), func(name string) string { return faulty[name] })
+	_, err := newFunction(context.Background(), func(name string) string { return faulty[name] }, slog.Default())
 	if err == nil || !strings.Contains(err.Error(), "STALE_AFTER") || !strings.Contains(err.Error(), "DRY_RUN") {
 		t.Errorf("error %v", err)
 	}
-	f, err := newFunction(context.Background(), func(string) string { return "" })
+	f, err := newFunction(context.Background(), func(string) string { return "" }, slog.Default())
 	if err != nil || f.janitor.AWS.Region != "us-east-1" || f.janitor.Clock == nil || f.out == nil || !bool(f.janitor.Config.DryRun) {
 		t.Errorf("%+v, error %v", f, err)
 	}

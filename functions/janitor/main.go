@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/smithy-go/logging"
 
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
@@ -26,7 +27,7 @@ var version = "dev"
 
 func main() {
 	log := slog.New(lambdacontext.NewLogHandler())
-	function, err := newFunction(context.Background(), os.Getenv)
+	function, err := newFunction(context.Background(), os.Getenv, log)
 	if err != nil {
 		log.Error("the function cannot start", "faults", strings.Split(err.Error(), "\n"), "version", version)
 		os.Exit(1)
@@ -41,9 +42,12 @@ type function struct {
 	out     io.Writer // Where the log and the metrics go, one JSON object a line.
 }
 
-func newFunction(ctx context.Context, lookup func(string) string) (*function, error) {
+func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logger) (*function, error) {
 	settings, faults := janitor.ParseConfig(lookup)
-	aws, err := config.LoadDefaultConfig(ctx)
+	aws, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.LoggerFunc(
+		func(_ logging.Classification, format string, values ...any) {
+			log.Warn("the SDK says", "what", fmt.Sprintf(format, values...))
+		})))
 	if err := errors.Join(faults, err); err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ func readImages(listed []types.Image) []ami.Image {
 		for _, other := range others {
 			image.SnapshotIDs = sorted(slices.Concat(image.SnapshotIDs, other.SnapshotIDs))
 		}
+		image.CreatedAt = time.Time{} // As a copy, it speaks for its source whatever its date.
 		image.Unreadable = append(slices.Clone(image.Unreadable), listedTwice)
 		return image
 	})
@@ -56,6 +57,9 @@ func readImage(image *types.Image) ami.Image {
 	var fault string
 	if read.Tags, fault = readTags(image.Tags); fault != "" {
 		read.Unreadable = append(read.Unreadable, fault)
+	}
+	if kind := image.ImageType; kind != "" && kind != types.ImageTypeValuesMachine {
+		read.Unreadable = append(read.Unreadable, fmt.Sprintf("image type %q", kind))
 	}
 	if read.ID == "" {
 		read.Unreadable = append(read.Unreadable, "no image id")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -39,19 +40,67 @@ type Janitor struct {
 //
 // No image is begun once ctx is done; one that has been begun is finished.
 func (j *Janitor) Run(ctx context.Context, id string, dryRun bool) report.Run {
-	now, policy := j.Clock(), j.Config.Policy()
-	limits := timeLimits(ctx, now)
+	limits := timeLimits(ctx, j.Clock())
 	defer limits.cancel()
 
-	inventories, failed := j.survey(limits.look)
-	evidence := j.lookUp(limits.look, policy.Candidates(inventories, now))
-	plans := policy.Plan(inventories, evidence, now)
-
-	record := j.record(id, now, failed, plans, nil)
-	if dryRun || j.Confirm != nil && !j.Confirm(record) {
-		return record
+	plan := j.plan(limits.look)
+	if !dryRun && j.Confirm != nil {
+		plan, dryRun = j.confirm(limits.look, id, plan)
 	}
-	return j.record(id, now, failed, plans, j.sweep(limits, plans))
+	if dryRun {
+		return j.record(id, plan, nil)
+	}
+	return j.record(id, plan, j.sweep(limits, plan.regions))
+}
+
+// plan is what is to be done.
+type plan struct {
+	made    time.Time
+	regions []retention.Plan
+	failed  []report.Region
+}
+
+func (j *Janitor) plan(ctx context.Context) plan {
+	now, policy := j.Clock(), j.Config.Policy()
+	inventories, failed := j.survey(ctx)
+	evidence := j.lookUp(ctx, policy.Candidates(inventories, now))
+	return plan{now, policy.Plan(inventories, evidence, now), failed}
+}
+
+// confirm asks a person about a plan, and plans again after a yes, because the answer may have taken hours. A new plan
+// that removes what the person has not seen is asked about like the first. It reports whether the run remains a dry one.
+func (j *Janitor) confirm(ctx context.Context, id string, planned plan) (confirmed plan, dryRun bool) {
+	for len(planned.removals()) > 0 {
+		if !j.Confirm(j.record(id, planned, nil)) {
+			return planned, true
+		}
+		seen := planned.removals()
+		planned = j.plan(ctx)
+		unseen := planned.removals()
+		maps.DeleteFunc(unseen, func(removal string, _ bool) bool { return seen[removal] })
+		if len(unseen) == 0 {
+			break
+		}
+	}
+	return planned, false
+}
+
+// removals are the images and snapshots that a plan removes.
+func (p plan) removals() map[string]bool {
+	removals := map[string]bool{}
+	for _, region := range p.regions {
+		for _, verdict := range region.Verdicts {
+			if verdict.Decision == retention.Deregister {
+				removals[region.Region+verdict.Image.ID] = true
+			}
+			for _, snapshot := range verdict.Snapshots {
+				if snapshot.Delete {
+					removals[region.Region+snapshot.SnapshotID] = true
+				}
+			}
+		}
+	}
+	return removals
 }
 
 // NewRunID returns the id of a run: when it began, and six random hexadecimal digits.
@@ -62,21 +111,19 @@ func NewRunID(now time.Time, random io.Reader) string {
 }
 
 // record puts together what happened. Outcomes are given by region; without any the record is that of a dry run.
-func (j *Janitor) record(
-	id string, now time.Time, failed []report.Region, plans []retention.Plan, outcomes map[string][]ami.Outcome,
-) report.Run {
+func (j *Janitor) record(id string, plan plan, outcomes map[string][]ami.Outcome) report.Run {
 	record := report.Run{
 		Run:            id,
 		Version:        j.Version,
 		DryRun:         outcomes == nil,
-		StartedAt:      now,
+		StartedAt:      plan.made,
 		Policy:         j.Config.describe(),
 		PolicySentence: j.Config.Policy().String(),
 		Sources:        report.Sources{LookedUp: j.Config.UsageSources, SwitchedOff: j.Config.UsageSources.off()},
-		Regions:        slices.Clone(failed),
+		Regions:        slices.Clone(plan.failed),
 	}
-	for _, plan := range plans {
-		record.Regions = append(record.Regions, report.NewRegion(plan, outcomes[plan.Region]))
+	for _, region := range plan.regions {
+		record.Regions = append(record.Regions, report.NewRegion(region, outcomes[region.Region]))
 	}
 	slices.SortFunc(record.Regions, func(a, b report.Region) int { return strings.Compare(a.Region, b.Region) })
 	record.Finish(j.Clock(), float64(j.Config.SnapshotPrice))
@@ -86,7 +133,8 @@ func (j *Janitor) record(
 // lookUp collects the evidence of use of all candidates, by region.
 func (j *Janitor) lookUp(ctx context.Context, candidates map[string][]ami.Image) map[string]ami.Evidence {
 	evidence := map[string]ami.Evidence{}
-	for region, images := range candidates {
+	for _, region := range slices.Sorted(maps.Keys(candidates)) { // Which of them a deadline cuts off is no accident.
+		images := candidates[region]
 		client := wire.EC2(j.AWS, region)
 		evidence[region] = usage.Look(ctx, client, images, j.Config.UsageSources, j.watch("Looking up"))
 	}

@@ -84,9 +84,9 @@ func TestADryRunChangesNothing(t *testing.T) {
 func TestDryAndRealRunsHaveTheSamePlan(t *testing.T) {
 	account := mixed().load(t)
 	dry := run(t, account.Client(), nil, true)
-	real := run(t, account.Client(), nil, false)
+	after := run(t, account.Client(), nil, false)
 	for i, planned := range allImages(dry) {
-		done := allImages(real)[i]
+		done := allImages(after)[i]
 		if done.Outcome != nil && done.Verdict == retention.Deregister {
 			done.Outcome = nil
 		}
@@ -94,8 +94,8 @@ func TestDryAndRealRunsHaveTheSamePlan(t *testing.T) {
 			t.Errorf("planned %s\n   done %s", a, b)
 		}
 	}
-	if real.Totals.Deregistered != dry.Totals.WouldDeregister || real.Totals.SnapshotsDeleted != dry.Totals.SnapshotsWouldDelete {
-		t.Errorf("planned %+v, done %+v", dry.Totals, real.Totals)
+	if after.Totals.Deregistered != dry.Totals.WouldDeregister || after.Totals.SnapshotsDeleted != dry.Totals.SnapshotsWouldDelete {
+		t.Errorf("planned %+v, done %+v", dry.Totals, after.Totals)
 	}
 }
 
@@ -367,7 +367,7 @@ func TestTheOrderOfInputDoesNotMatter(t *testing.T) {
 	w.images = append(w.images, image(1, 400, 300, 1, 2), image(7, 501, 0, 8, 9)) // The first the same again, the second with another face.
 	var first []byte
 	for seed := range uint64(20) {
-		r := rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // The order need not be a secret.
+		r := rand.New(rand.NewPCG(seed, 1))
 		for _, list := range [][]object{w.images, w.snapshots, w.reservations, w.versions} {
 			r.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
 		}

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"testing"
-	"time"
 
 	"pgregory.net/rapid"
 
@@ -13,8 +12,6 @@ import (
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 )
-
-type timeTime = time.Time
 
 // anyWorld draws a small account, crooked enough to have every kind of verdict.
 func anyWorld(t *rapid.T) world {
@@ -80,7 +77,7 @@ func TestFaultsOfReadsNeverRemoveMore(t *testing.T) {
 			allowed := removed(run(t, whole.Client(), nil, false))
 
 			account := w.load(t)
-			doer := on(account.Client(), func(q emulator.Request, n int) bool { return false }, nil)
+			doer := on(account.Client(), func(emulator.Request, int) bool { return false }, nil)
 			for range rapid.IntRange(1, 3).Draw(t, "faults") {
 				action := rapid.SampledFrom([]string{
 					"GetCallerIdentity", "DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImageReferences", "DescribeImageAttribute", "DescribeImageAttribute",
@@ -120,15 +117,15 @@ func TestRunsOfAnyAccount(t *testing.T) {
 			if calls(account, mutating...) > 0 {
 				t.Error("a dry run wrote")
 			}
-			real := run(t, account.Client(), s, false)
+			done := run(t, account.Client(), s, false)
 			left := holdings(t, account)
 			checkRecord(t, dry, limit)
-			checkRecord(t, real, limit)
-			checkState(t, real, before, left)
-			if real.Failed() || real.Totals.Deregistered != dry.Totals.WouldDeregister || real.Totals.SnapshotsDeleted != dry.Totals.SnapshotsWouldDelete {
-				t.Errorf("planned %+v, done %+v", dry.Totals, real.Totals)
+			checkRecord(t, done, limit)
+			checkState(t, done, before, left)
+			if done.Failed() || done.Totals.Deregistered != dry.Totals.WouldDeregister || done.Totals.SnapshotsDeleted != dry.Totals.SnapshotsWouldDelete {
+				t.Errorf("planned %+v, done %+v", dry.Totals, done.Totals)
 			}
-			for left, next := len(before), real; next.Totals.Deregistered > 0; left-- {
+			for left, next := len(before), done; next.Totals.Deregistered > 0; left-- {
 				if next = run(t, account.Client(), s, false); next.Failed() || left < 0 {
 					t.Fatalf("it does not end: %+v", next.Totals)
 				}

@@ -45,11 +45,14 @@ func (c *count) UnmarshalText(text []byte) error {
 type flag bool
 
 func (f *flag) UnmarshalText(text []byte) error {
-	on, err := strconv.ParseBool(strings.ToLower(string(text)))
-	if err != nil {
+	switch strings.ToLower(string(text)) {
+	case "true":
+		*f = true
+	case "false":
+		*f = false
+	default:
 		return fmt.Errorf("%q is neither true nor false", text)
 	}
-	*f = flag(on)
 	return nil
 }
 

@@ -213,7 +213,7 @@ func holdings(t rapid.TB, account *emulator.Account) map[string]bool {
 	return left
 }
 
-// verdicts are the decisions or outcomes of a record, by image id: "keep", "deregister", "deregistered", "failed", …
+// verdicts are the decisions or outcomes of a record, by image id: "keep", "deregister", "deregistered", "failed" and so on.
 func verdicts(record report.Run) map[string]string {
 	byID := map[string]string{}
 	for _, region := range record.Regions {
@@ -362,13 +362,13 @@ func slow(next emulator.Doer, durations map[string]time.Duration) emulator.Doer 
 
 // readFaults are the ways in which a read can go wrong.
 var readFaults = map[string]func(emulator.Doer, *http.Request) (*http.Response, error){
-	"denied": func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+	"denied": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 		return failing(r, http.StatusForbidden, "UnauthorizedOperation")
 	},
-	"throttled": func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+	"throttled": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 		return failing(r, http.StatusServiceUnavailable, "RequestLimitExceeded")
 	},
-	"broken": func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+	"broken": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 		return failing(r, http.StatusInternalServerError, "InternalError")
 	},
 	"web page": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
@@ -377,7 +377,7 @@ var readFaults = map[string]func(emulator.Doer, *http.Request) (*http.Response, 
 	"empty": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 		return reply(r, http.StatusOK, ""), nil
 	},
-	"unreachable": func(_ emulator.Doer, r *http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
+	"unreachable": func(emulator.Doer, *http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF },
 	"truncated": func(next emulator.Doer, r *http.Request) (*http.Response, error) {
 		response, err := next.Do(r)
 		if err != nil {

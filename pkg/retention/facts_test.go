@@ -141,7 +141,11 @@ func factCases(t testing.TB) map[string]factCase {
 		"a_keep_tag_of_FALSE_does_not_keep":            {image: with(tagged("ami-janitor:keep", "FALSE"))},
 		"the_keep_tag_keeps_in_any_case":               {image: with(tagged("AMI-Janitor:Keep", "yes")), kept: "keep-tag", says: "tagged AMI-Janitor:Keep"},
 		"one_keep_tag_of_two_keeps":                    {image: with(tagged("AMI-JANITOR:KEEP", "false"), tagged("ami-janitor:keep", "1")), kept: "keep-tag"},
-		"a_longer_key_is_not_the_keep_tag":             {image: with(tagged("ami-janitor:keep2", "true"))},
+		"a_longer_key_is_not_the_keep_tag":             {image: with(tagged("ami-janitor:keep2", "true")), kept: "unreadable-tag", says: "ami-janitor:keep2: the janitor knows no such tag"},
+		"a_misspelt_tag_of_ours_may_be_a_wish_to_keep": {image: with(tagged("AMI-Janitor:Kep", "true")), kept: "unreadable-tag"},
+		"blanks_around_the_keep_tag_do_not_matter":     {image: with(tagged(" ami-janitor:keep", "true")), kept: "keep-tag"},
+		"the_restored_tag_is_read_in_any_case":         {image: with(tagged("AMI-Janitor:Restored", "2026-11-20")), kept: "recently-used", says: "restored 2026-11-20"},
+		"the_longest_limit_counts":                     {image: with(tagged("AMI-Janitor:Stale-After", "9999d"), tagged("ami-janitor:stale-after", "30d")), kept: "recently-used"},
 		"a_configured_key_keeps":                       {image: with(tagged("pinned", "")), policy: keep("pinned"), kept: "keep-tag", says: "tagged pinned"},
 		"C4_the_second_of_two_configured_tags_keeps":   {image: with(tagged("b", "2")), policy: keep("a=1,b=2"), kept: "keep-tag", says: "tagged b=2"},
 		"C4_another_value_does_not_keep":               {image: with(tagged("env", "production")), policy: keep("env=prod")},
@@ -178,7 +182,7 @@ func factCases(t testing.TB) map[string]factCase {
 		"an_empty_restore_stays":             {image: with(tagged("ami-janitor:restored", "")), kept: "unreadable-tag", says: `"" is not a date`},
 		"an_impossible_restore_stays":        {image: with(tagged("ami-janitor:restored", "2026-02-30")), kept: "unreadable-tag"},
 		"a_restore_in_the_future_stays":      {image: with(tagged("ami-janitor:restored", "2026-11-24")), kept: "future-dated", says: "restored"},
-		"two_unreadable_tags_are_both_named": {image: with(tagged("ami-janitor:restored", "x"), tagged("ami-janitor:stale-after", "y")), kept: "unreadable-tag", says: "; ami-janitor:restored"},
+		"two_unreadable_tags_are_both_named": {image: with(tagged("ami-janitor:restored", "x"), tagged("ami-janitor:stale-after", "y")), kept: "unreadable-tag", says: "; ami-janitor:stale-after"},
 
 		// Scope.
 		"an_image_in_scope_by_tag_is_judged":        {image: with(tagged("team", "a")), policy: only("team=a")},

@@ -112,8 +112,8 @@ var (
 	runs       = regexp.MustCompile(`\*(?:[^[:alnum:]*]+\*)+`)
 
 	// varying matches the words that change from one build to the next: numbers, times such as 02T030405Z, versions
-	// such as v2 or rc1, and hashes.
-	varying = regexp.MustCompile(`(?i)^(?:[0-9]*t?[0-9]+z?|(?:v|r|p|b|rc|rev|ver|version|build|release|alpha|beta|pre|dev)[0-9]+|[0-9a-f]{7,})$`)
+	// such as v2 or rc1, and hashes. Types of instances such as t2 and p4 are none of them.
+	varying = regexp.MustCompile(`(?i)^(?:[0-9]+(?:t[0-9]+)?z?|(?:v|rc|rev|ver|version|build|release|alpha|beta)[0-9]+|[0-9a-f]{7,})$`)
 )
 
 func byTimeThenID(a time.Time, aID string, b time.Time, bID string) int {

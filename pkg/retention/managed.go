@@ -27,12 +27,28 @@ var marks = []mark{
 	{"EC2 Image Builder", "Ec2ImageBuilderArn", "", "use a lifecycle policy of Image Builder"},
 	{"EC2 Fast Launch", "CreatedBy", "EC2 Fast Launch", "turn Fast Launch off for its image"},
 	{"Elastic Disaster Recovery", "AWSElasticDisasterRecoveryManaged", "", "remove its source server there"},
-	{"Application Migration Service", "AWSApplicationMigrationServiceManaged", "", "remove its source server there"},
-	{"RDS Custom", "AWSRDSCustom", "", "delete its custom engine version or instance"},
+	migrationMark,
+	rdsCustomMark,
 	{"AWS VSS", "AwsVssConfig", "", "delete it where the VSS backup is run"},
 	{"the EBS CSI driver", "ebs.csi.aws.com/*", "", "delete its VolumeSnapshot in Kubernetes"},
 	{"the EBS CSI driver", "CSIVolumeSnapshotName", "", "delete its VolumeSnapshot in Kubernetes"},
 	{"Amazon EKS", "eks:*", "", "remove it with its cluster"},
+}
+
+// Two services mark the snapshots of their images and not the images: there the mark on a snapshot speaks for its image.
+var (
+	migrationMark = mark{"Application Migration Service", "AWSApplicationMigrationServiceManaged", "", "remove its source server there"}
+	rdsCustomMark = mark{"RDS Custom", "AWSRDSCustom", "", "delete its custom engine version or instance"}
+)
+
+// managerOfImageBySnapshot says which service manages the image of a snapshot; empty if the snapshot does not tell.
+func managerOfImageBySnapshot(snapshot ami.Snapshot) string {
+	for _, m := range []mark{migrationMark, rdsCustomMark} {
+		if m.on(snapshot.Tags) {
+			return "managed by " + m.owner + " (tag of " + snapshot.ID + "): " + m.remedy
+		}
+	}
+	return ""
 }
 
 // namePrefixes recognises the images of services whose tags a copy may have lost.

@@ -20,8 +20,12 @@ type TagMatch struct {
 
 // UnmarshalText reads a comma-separated list of "key" or "key=value"; blanks around either do not count.
 func (t *Tags) UnmarshalText(text []byte) error {
+	items, err := nonEmptyList(text)
+	if err != nil {
+		return err
+	}
 	*t = nil
-	for _, item := range List(string(text)) {
+	for _, item := range items {
 		key, value, valued := strings.Cut(item, "=")
 		key, value = strings.TrimSpace(key), strings.TrimSpace(value)
 		if key == "" {
@@ -53,7 +57,7 @@ func (m TagMatch) String() string {
 
 func (m TagMatch) matches(tags map[string]string) bool {
 	value, ok := tags[m.Key]
-	return ok && (m.Value == nil || *m.Value == value)
+	return ok && (m.Value == nil || *m.Value == strings.TrimSpace(value))
 }
 
 // any returns the first match that the tags satisfy.
@@ -88,7 +92,11 @@ func (n *Names) UnmarshalText(text []byte) error {
 	if !utf8.Valid(text) {
 		return fmt.Errorf("%q is not UTF-8", text)
 	}
-	*n = Names{globs: List(string(text))}
+	globs, err := nonEmptyList(text)
+	if err != nil {
+		return err
+	}
+	*n = Names{globs: globs}
 	for _, glob := range n.globs {
 		bar, barred := strings.CutPrefix(glob, "!")
 		switch bar = strings.TrimSpace(bar); {
@@ -113,6 +121,15 @@ func (n Names) match(name string) bool {
 func compileGlob(glob string) *regexp.Regexp {
 	pattern := strings.NewReplacer(`\*`, `.*`, `\?`, `.`).Replace(regexp.QuoteMeta(glob))
 	return regexp.MustCompile(`(?s)^` + pattern + `$`)
+}
+
+// nonEmptyList refuses a list of nothing but commas: it was meant to say something.
+func nonEmptyList(text []byte) ([]string, error) {
+	items := List(string(text))
+	if len(items) == 0 && len(text) > 0 {
+		return nil, fmt.Errorf("%q names nothing", text)
+	}
+	return items, nil
 }
 
 // List splits a comma-separated list and drops what is blank.

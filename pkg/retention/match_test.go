@@ -14,13 +14,13 @@ import (
 
 func TestTagsAreReadAndWritten(t *testing.T) {
 	for text, want := range map[string]string{
-		"": "", " , ,": "", "a": "a", "a=b": "a=b", " a , b=c ": "a,b=c", "a=": "a=", "a=b=c": "a=b=c", "a:b/c=d e": "a:b/c=d e",
+		"": "", "a": "a", "a=b": "a=b", " a , b=c ": "a,b=c", "a=": "a=", "a=b=c": "a=b=c", "a:b/c=d e": "a:b/c=d e",
 	} {
 		if got := tags(t, text).String(); got != want {
 			t.Errorf("%q is written as %q, want %q", text, got, want)
 		}
 	}
-	for _, text := range []string{"=", "=x", "a,=x"} {
+	for _, text := range []string{"=", "=x", "a,=x", ",", " , ,"} {
 		var got retention.Tags
 		if err := got.UnmarshalText([]byte(text)); err == nil {
 			t.Errorf("%q is read as %q", text, got)

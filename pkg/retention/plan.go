@@ -105,8 +105,7 @@ func (d *docket) hear(rules []keepRule, image *ami.Image) []Reason {
 }
 
 func (d *docket) whyStale(image *ami.Image) Reason {
-	limit, _ := d.policy.idleLimit(image)
-	detail := fmt.Sprintf("%s; the limit is %s", d.lastUse(image).ago(d.now), limit.inWords())
+	detail := fmt.Sprintf("%s; the limit is %s", d.lastUse(image).ago(d.now), d.policy.idleLimit(image).inWords())
 	if image.LastLaunchedAt.IsZero() {
 		return Reason{neverLaunched.Code, "no launch on record; " + detail}
 	}
@@ -131,10 +130,8 @@ func (d *docket) lastUse(image *ami.Image) use {
 	if copied, ok := d.copied[image.ID]; ok {
 		consider("copied as "+copied.ID, copied.CreatedAt)
 	}
-	if tag, ok := image.Tags[restoredTag]; ok {
-		if restored, err := parseDate(tag); err == nil {
-			consider("restored", restored)
-		}
+	if own := readOwnTags(image.Tags); own != nil {
+		consider("restored", own.restored)
 	}
 	return last
 }
@@ -238,17 +235,10 @@ func (p Policy) keepsSnapshot(snapshot ami.Snapshot) string {
 	return p.keptByTag(snapshot.Tags)
 }
 
-// keptByTag says which keep tag a resource carries; empty if it carries none. EC2 tells the case of tag keys apart, people
-// do not always: the janitor's own keep tag is honoured in any case.
+// keptByTag says which keep tag a resource carries; empty if it carries none.
 func (p Policy) keptByTag(tags map[string]string) string {
-	first := ""
-	for key, value := range tags {
-		if strings.EqualFold(key, keepTag) && !strings.EqualFold(value, "false") && (first == "" || key < first) {
-			first = key
-		}
-	}
-	if first != "" {
-		return "tagged " + first
+	if own := readOwnTags(tags); own != nil && own.keep != "" {
+		return "tagged " + own.keep
 	}
 	if match, ok := p.KeepTags.any(tags); ok {
 		return "tagged " + match.String()

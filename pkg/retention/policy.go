@@ -3,7 +3,6 @@ package retention
 import (
 	"fmt"
 	"strings"
-	"time"
 
 	"ami-janitor/pkg/ami"
 )
@@ -11,13 +10,6 @@ import (
 // Floor is the shortest idle time after which an image can be stale. No configuration and no tag goes below it: EC2
 // reports launches up to 24 hours late, and a build that nobody has launched yet is not stale.
 const Floor = Days(7 * Day)
-
-// The tags that the janitor reads from images; the first is read from snapshots, too.
-const (
-	keepTag       = "ami-janitor:keep"        // Any value but "false" keeps.
-	staleAfterTag = "ami-janitor:stale-after" // Days; takes the place of Policy.StaleAfter and NeverLaunchedAfter.
-	restoredTag   = "ami-janitor:restored"    // The date on which a person brought the image back: a use.
-)
 
 // Policy is what an operator configures. Its zero value removes nothing.
 type Policy struct {
@@ -85,24 +77,14 @@ func (p Policy) scope() []string {
 }
 
 // idleLimit returns how long an image may be idle: what its own tag says if it has one, else what the policy says.
-func (p Policy) idleLimit(image *ami.Image) (Days, error) {
-	if tag, ok := image.Tags[staleAfterTag]; ok {
-		limit, err := ParseDays(tag)
-		if err == nil && limit < Floor {
-			err = fmt.Errorf("%q is below the floor of %s", tag, Floor)
-		}
-		return limit, err
+func (p Policy) idleLimit(image *ami.Image) Days {
+	own := readOwnTags(image.Tags)
+	switch {
+	case own != nil && own.staleAfter != nil:
+		return *own.staleAfter
+	case image.LastLaunchedAt.IsZero():
+		return max(p.NeverLaunchedAfter, Floor)
+	default:
+		return max(p.StaleAfter, Floor)
 	}
-	if image.LastLaunchedAt.IsZero() {
-		return max(p.NeverLaunchedAfter, Floor), nil
-	}
-	return max(p.StaleAfter, Floor), nil
-}
-
-// parseDate reads the date in one of the janitor's own tags: a day, or a moment in RFC 3339.
-func parseDate(text string) (time.Time, error) {
-	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		return day, nil
-	}
-	return time.Parse(time.RFC3339, text)
 }

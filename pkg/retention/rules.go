@@ -113,7 +113,17 @@ func protected(_ *docket, image *ami.Image) string {
 	return "deregistration protection: " + image.Protection
 }
 
-func managed(_ *docket, image *ami.Image) string { return managerOf(image) }
+func managed(d *docket, image *ami.Image) string {
+	if manager := managerOf(image); manager != "" {
+		return manager
+	}
+	for _, id := range image.SnapshotIDs {
+		if manager := managerOfImageBySnapshot(d.snapshots[id]); manager != "" {
+			return manager
+		}
+	}
+	return ""
+}
 
 func public(_ *docket, image *ami.Image) string {
 	if image.Public {
@@ -124,17 +134,11 @@ func public(_ *docket, image *ami.Image) string {
 
 func keepTagged(d *docket, image *ami.Image) string { return d.policy.keptByTag(image.Tags) }
 
-func unreadableTag(d *docket, image *ami.Image) string {
-	var faults []string
-	if _, err := d.policy.idleLimit(image); err != nil {
-		faults = append(faults, staleAfterTag+": "+err.Error())
+func unreadableTag(_ *docket, image *ami.Image) string {
+	if own := readOwnTags(image.Tags); own != nil {
+		return strings.Join(own.faults, "; ")
 	}
-	if tag, ok := image.Tags[restoredTag]; ok {
-		if _, err := parseDate(tag); err != nil {
-			faults = append(faults, fmt.Sprintf("%s: %q is not a date such as 2026-01-31", restoredTag, tag))
-		}
-	}
-	return strings.Join(faults, "; ")
+	return ""
 }
 
 func outOfScope(d *docket, image *ami.Image) string {
@@ -149,9 +153,9 @@ func outOfScope(d *docket, image *ami.Image) string {
 }
 
 func recentlyUsed(d *docket, image *ami.Image) string {
-	limit, err := d.policy.idleLimit(image)
-	last := d.lastUse(image)
-	if err != nil || last.at.IsZero() || last.at.After(d.now) || d.now.Sub(last.at) > time.Duration(limit) {
+	limit, last := d.policy.idleLimit(image), d.lastUse(image)
+	undecided := last.at.IsZero() || last.at.After(d.now) || unreadableTag(d, image) != ""
+	if undecided || d.now.Sub(last.at) > time.Duration(limit) {
 		return ""
 	}
 	return last.ago(d.now)

@@ -7,11 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os/exec"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -51,7 +51,7 @@ func Invoke(ctx context.Context, invocation Invocation) (Result, error) {
 
 	var log bytes.Buffer
 	process := exec.CommandContext(ctx, invocation.Bootstrap)
-	process.Env = append(invocation.Environment, "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String())
+	process.Env = append(slices.Clone(invocation.Environment), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String())
 	process.Stdout, process.Stderr = &log, &log
 	if err := process.Start(); err != nil {
 		return Result{}, err
@@ -64,7 +64,7 @@ func Invoke(ctx context.Context, invocation Invocation) (Result, error) {
 		<-exited
 		err = nil
 	case err = <-exited:
-		err = fmt.Errorf("%w: %w", ErrExited, err)
+		err = errors.Join(ErrExited, err)
 	}
 	result := api.outcome()
 	result.Log = log.Bytes()

@@ -45,7 +45,7 @@ func deregister(ctx context.Context, api API, imageID string, withSnapshots bool
 			break
 		}
 	}
-	if a.err != nil && a.lost && seenGone(ctx, api, imageID) {
+	if a.err != nil && a.lost && look(ctx, api, imageID) == gone {
 		a.err = nil
 	}
 	return a
@@ -65,7 +65,10 @@ func ask(ctx context.Context, api API, imageID string, withSnapshots bool, befor
 	case err == nil:
 		a.err, a.lost = errUnconfirmed, true
 	case isGone(err) && before.lost:
-		a.err = nil
+		// Unavailable is also said of an image that is there, in another state: looking tells.
+		if wire.Code(err) == notFound || look(ctx, api, imageID) != there {
+			a.err = nil
+		}
 	case isGone(err):
 		a.gone = true
 	case mayHaveTakenEffect(err):
@@ -78,12 +81,18 @@ var errUnconfirmed = errors.New("EC2 answered without confirming")
 
 // again reports whether another attempt may help.
 func (a answer) again() bool {
-	return a.err != nil && (isThrottle(a.err) || a.err == errUnconfirmed || neverArrived(a.err) || mayHaveTakenEffect(a.err))
+	return a.err != nil && !a.gone && (isThrottle(a.err) || isGone(a.err) || errors.Is(a.err, errUnconfirmed) ||
+		neverArrived(a.err) || mayHaveTakenEffect(a.err))
 }
+
+const (
+	notFound    = "InvalidAMIID.NotFound"
+	unavailable = "InvalidAMIID.Unavailable"
+)
 
 func isGone(err error) bool {
 	code := wire.Code(err)
-	return code == "InvalidAMIID.Unavailable" || code == "InvalidAMIID.NotFound"
+	return code == notFound || code == unavailable
 }
 
 func isThrottle(err error) bool {
@@ -118,17 +127,30 @@ func returnCodes(results []types.DeleteSnapshotReturnCode) map[string]types.Snap
 	return codes
 }
 
-// seenGone looks whether an image is gone. A deregistered image may still be listed for a while, in that state.
-func seenGone(ctx context.Context, api API, imageID string) bool {
+// sight is what a look at an image has shown.
+type sight int
+
+const (
+	unseen sight = iota // The look failed.
+	gone
+	there
+)
+
+// look finds out whether an image is gone. A deregistered image may still be listed for a while, in that state.
+func look(ctx context.Context, api API, imageID string) sight {
 	out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{
 		Owners:          []string{"self"},
 		Filters:         []types.Filter{{Name: aws.String("image-id"), Values: []string{imageID}}},
 		IncludeDisabled: aws.Bool(true),
 	})
-	if err != nil || out.NextToken != nil {
-		return false
+	switch {
+	case err != nil || out.NextToken != nil:
+		return unseen
+	case slices.ContainsFunc(out.Images, func(image types.Image) bool { return image.State != types.ImageStateDeregistered }):
+		return there
+	default:
+		return gone
 	}
-	return !slices.ContainsFunc(out.Images, func(image types.Image) bool { return image.State != types.ImageStateDeregistered })
 }
 
 // pause waits before another attempt, and reports whether there is still time for one.

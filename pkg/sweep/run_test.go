@@ -190,7 +190,7 @@ func TestFaultsOfDeleteSnapshot(t *testing.T) {
 		{"throttled for a while", []fault{throttled, throttled, throttled}, "deregistered; 1 deleted; 2 deleted", nil},
 		{"throttled for ever", always(throttled), "deregistered; 1 failed; 2 failed", []string{"snapshot 1", "snapshot 2"}},
 		{"lost answer", []fault{afterReset}, "deregistered; 1 deleted; 2 deleted", nil},
-		{"every answer lost", always(afterReset), "deregistered; 1 failed; 2 failed", nil},
+		{"every answer lost", always(afterReset), "deregistered; 1 deleted; 2 deleted", nil},
 		{"web page after the effect", []fault{after(webPage)}, "deregistered; 1 deleted; 2 deleted", nil},
 		{"web page instead of an effect", []fault{webPage, webPage}, "deregistered; 1 deleted; 2 deleted", nil},
 		{"empty answer instead of an effect", []fault{empty}, "deregistered; 1 deleted; 2 deleted", nil},

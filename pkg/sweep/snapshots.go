@@ -35,6 +35,9 @@ func deleteSnapshot(ctx context.Context, api API, id string, code types.Snapshot
 			return ami.SnapshotFailed, failure(code, err)
 		}
 	}
+	if wire.Code(err) == "" && findAbsent(ctx, api, []string{id})[id] {
+		return ami.SnapshotDeleted, "seen to be gone after a lost answer"
+	}
 	return ami.SnapshotFailed, failure(code, err)
 }
 
@@ -56,9 +59,10 @@ func findAbsent(ctx context.Context, api API, ids []string) map[string]bool {
 		OwnerIds: []string{"self"},
 		Filters:  []types.Filter{{Name: aws.String("snapshot-id"), Values: ids}},
 	})
+	var tokens wire.Tokens
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
-		if err != nil {
+		if err != nil || tokens.See(page.NextToken) != nil {
 			return nil
 		}
 		for _, snapshot := range page.Snapshots {

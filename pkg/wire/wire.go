@@ -43,6 +43,18 @@ func EC2(config aws.Config, region string) *ec2.Client {
 	})
 }
 
+// content names the element of an answer without which it says nothing. EC2 sends an empty list as an empty element: its
+// command line prints "Images": [] where there are none. Should it ever leave one out, then what depends on it is kept.
+var content = map[string]string{
+	"DescribeImages":          "<imagesSet",
+	"DescribeSnapshots":       "<snapshotSet",
+	"DescribeLockedSnapshots": "<snapshotSet",
+	"DescribeImageReferences": "<imageReferenceSet",
+	"DescribeImageAttribute":  "<launchPermission",
+	"DescribeRegions":         "<regionInfo",
+	"DeleteSnapshot":          "<return>true</return>", // The SDK does not hand it on.
+}
+
 // partialAnswerError is what an answer that is not whole fails with.
 type partialAnswerError struct {
 	action, beginning string
@@ -72,7 +84,7 @@ func wholeAnswer(ctx context.Context, in middleware.DeserializeInput, next middl
 	beginning := string(body[:min(len(body), 512)])
 	opened := strings.Contains(beginning, "<"+action+"Response")
 	closed := bytes.HasSuffix(bytes.TrimSpace(body), []byte("</"+action+"Response>"))
-	if !opened || !closed {
+	if !opened || !closed || !bytes.Contains(body, []byte(content[action])) {
 		return out, metadata, partialAnswerError{action, beginning[:min(len(beginning), 40)]}
 	}
 	response.Body = io.NopCloser(bytes.NewReader(body))
@@ -87,11 +99,14 @@ func Explain(err error) string {
 
 func explain(err error) string {
 	var answered smithy.APIError
+	var refused *smithyhttp.ResponseError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
 		return "time ran out"
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
+	case Code(err) == "UnknownError" && errors.As(err, &refused):
+		return fmt.Sprintf("HTTP status %d and no error code of AWS", refused.HTTPStatusCode())
 	case errors.As(err, &answered):
 		message, _, _ := strings.Cut(answered.ErrorMessage(), " Encoded authorization failure message")
 		return answered.ErrorCode() + ": " + message

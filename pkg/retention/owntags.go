@@ -1,0 +1,94 @@
+package retention
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// The tags that people set for the janitor to read.
+const (
+	keepTag       = "ami-janitor:keep"        // Any value but "false" keeps; on images and snapshots.
+	staleAfterTag = "ami-janitor:stale-after" // Days; takes the place of Policy.StaleAfter and NeverLaunchedAfter.
+	restoredTag   = "ami-janitor:restored"    // The date on which a person brought the image back: a use.
+)
+
+// ownTags are what the janitor's own tags say of a resource. EC2 tells the case of tag keys apart, and takes blanks around
+// them for a part; people do neither.
+type ownTags struct {
+	keep       string // The key of the tag that keeps, as it is written; empty if none does.
+	staleAfter *Days
+	restored   time.Time
+	faults     []string // What cannot be read; sorted.
+}
+
+const ownPrefix = "ami-janitor:"
+
+// readOwnTags returns nil for a resource without any.
+func readOwnTags(tags map[string]string) *ownTags {
+	var own *ownTags
+	for key, value := range tags {
+		name := strings.ToLower(strings.TrimSpace(key))
+		if !strings.HasPrefix(name, ownPrefix) {
+			continue
+		}
+		if own == nil {
+			own = &ownTags{}
+		}
+		if name == keepTag && !strings.EqualFold(value, "false") && (own.keep == "" || key < own.keep) {
+			own.keep = key
+		}
+		if err := own.read(name, strings.TrimSpace(value)); err != nil {
+			own.faults = append(own.faults, name+": "+err.Error())
+		}
+	}
+	if own != nil {
+		slices.Sort(own.faults)
+	}
+	return own
+}
+
+// read takes in one tag. A tag that the janitor does not know may be a misspelt wish to keep.
+func (o *ownTags) read(name, value string) error {
+	switch name {
+	case keepTag:
+		return nil
+	case staleAfterTag:
+		return o.readStaleAfter(value)
+	case restoredTag:
+		restored, err := parseDate(value)
+		if restored.After(o.restored) {
+			o.restored = restored
+		}
+		return err
+	default:
+		return errors.New("the janitor knows no such tag")
+	}
+}
+
+func (o *ownTags) readStaleAfter(value string) error {
+	limit, err := ParseDays(value)
+	switch {
+	case err != nil:
+		return err
+	case limit < Floor:
+		return fmt.Errorf("%q is below the floor of %s", value, Floor)
+	case o.staleAfter == nil || limit > *o.staleAfter:
+		o.staleAfter = &limit
+	}
+	return nil
+}
+
+// parseDate reads a day, or a moment in RFC 3339.
+func parseDate(text string) (time.Time, error) {
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day, nil
+	}
+	at, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is not a date such as 2026-01-31", text)
+	}
+	return at, nil
+}
