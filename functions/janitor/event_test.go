@@ -64,6 +64,9 @@ func TestAWishIsNeverDropped(t *testing.T) {
 		`{"source": "me", "dryRun": true, "detail": {}}`,
 		`{"source": "a", "detail": {"dryRun": true}, "detail": {}}`,
 		`{"source": "a", "detail": {"dryRun": true}, "Detail": {}}`,
+		`{"source": "me", "dry_run": true}`,
+		`{"source": "me", "details": {"dryRun": true}}`,
+		`{"source": "me", "detail-type": "x", "input": {"dryRun": true}}`,
 	} {
 		if got, err := parseEvent([]byte(event)); err == nil && !bool(got.DryRun) {
 			t.Errorf("%s leads to a real run", event)

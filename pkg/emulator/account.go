@@ -61,7 +61,9 @@ type Call struct {
 }
 
 // Load reads an account from a directory of files in the AWS CLI's output format, one per command.
-// Only get-caller-identity.json must be there. An error names the file and, where there is one, the place in it.
+// Only get-caller-identity.json must be there. Load refuses a file that lacks its list or holds only a part of it, and
+// one in which a field that is understood has another shape than AWS gives it; a null counts as absent. An error names
+// the file and, where there is one, the place in it.
 func Load(files fs.FS, o Options) (*Account, error) {
 	if o.Now == nil {
 		return nil, errors.New("an emulated account needs a clock")

@@ -3,6 +3,7 @@ package emulator_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -55,14 +56,19 @@ func TestLoadErrors(t *testing.T) {
 		{"nothing but a byte order mark", file, "\ufeff", file + ":1:1: the file is empty"},
 		{"no object", file, "\n[]", file + ":2:1: must be a JSON object"},
 		{"null", file, "null", file + ":1:1: must be a JSON object"},
-		{"images that are no list", file, "{\n\t\"NextToken\": \"x\",\n\t\"Images\" : {}\n}", file + `:3:13: "Images" must be a list`},
+		{"images that are no list", file, "{\n\t\"Other\": \"x\",\n\t\"Images\" : {}\n}", file + `:3:13: "Images" must be a list`},
 		{"images that are null", file, `{"Images": null}`, file + `:1:12: "Images" must be a list`},
-		{"an image that is no object", file, "{\"Images\": [\n{\"a\": {}},\n \"ami-1\"]}", file + `:3:2: an entry of "Images" must be an object`},
-		{"an image that is null", file, `{"Images": [null]}`, file + `:1:13: an entry of "Images" must be an object`},
-		{"instances that are no list", "describe-instances.json", `{"Reservations": [{"Instances": {}}]}`, `describe-instances.json:1:19: "Instances" of this entry must be a list of objects`},
-		{"an instance that is no object", "describe-instances.json", `{"Reservations": [{"Instances": ["i-1"]}]}`, `describe-instances.json:1:19: "Instances" of this entry`},
-		{"permissions that are no list", "describe-launch-permissions.json", "{\"ami-1\": null,\n\"ami-2\": {}}", `describe-launch-permissions.json:2:10: "ami-2" must be a list of objects, or null`},
-		{"permissions of an image without an id", "describe-launch-permissions.json", `{"": "x"}`, `describe-launch-permissions.json:1:6: "" must be a list of objects, or null`},
+		{"an image that is no object", file, "{\"Images\": [\n{\"a\": {}},\n \"ami-1\"]}", file + ":3:2: Images[1] must be an object"},
+		{"an image that is null", file, `{"Images": [null]}`, file + ":1:13: Images[0] must be an object"},
+		{"instances that are no list", "describe-instances.json", `{"Reservations": [{"Instances": {}}]}`, "describe-instances.json:1:19: Reservations[0].Instances must be a list of objects"},
+		{"an instance that is no object", "describe-instances.json", `{"Reservations": [{"Instances": ["i-1"]}]}`, "describe-instances.json:1:19: Reservations[0].Instances[0] must be an object"},
+		{"permissions that are no list", "describe-launch-permissions.json", "{\"ami-1\": null,\n\"ami-2\": {}}", `describe-launch-permissions.json:2:10: "ami-2" must be a list of objects`},
+		{"permissions of an image without an id", "describe-launch-permissions.json", `{"": "x"}`, `describe-launch-permissions.json:1:6: "" must be a list of objects`},
+		{"no images", file, "\n{}", file + `:2:1: has no "Images", the list`},
+		{"images by another name", file, `{"images": []}`, file + `:1:1: has no "Images", the list`},
+		{"instances without reservations", "describe-instances.json", `{"Instances": []}`, `describe-instances.json:1:1: has no "Reservations", the list`},
+		{"a part of the images", file, "{\"Images\": [],\n\"NextToken\": \"x\"}", file + ":2:14: is only a part of the listing: it has a NextToken"},
+		{"a part of the permissions", "describe-launch-permissions.json", `{"NextToken": []}`, "describe-launch-permissions.json:1:15: is only a part of the listing: it has a NextToken"},
 		{"no account", "get-caller-identity.json", "{}", "get-caller-identity.json: no Account"},
 	}
 	for _, test := range tests {
@@ -87,11 +93,100 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
+// A field that is understood is what AWS says it is, or the whole directory is refused: nobody can tell what it was
+// meant to say.
+func TestLoadRefusesOtherShapes(t *testing.T) {
+	const (
+		aString, aBoolean, anInteger, aTimestamp = "a string", "true or false", "an integer", "a string or a number"
+		anObject, aList                          = "an object", "a list of objects"
+	)
+	// What is of no other kind than the one it stands under.
+	samples := map[string]string{aString: `"x"`, aBoolean: "true", anInteger: "8", aTimestamp: "1.5", anObject: "{}", aList: "[{}]"}
+	fits := func(sample, kind string) bool {
+		return sample == kind || kind == aTimestamp && (sample == aString || sample == anInteger)
+	}
+	// Each path leads to the value, %s in the content, of the only entry of the file.
+	tests := []struct{ file, content, path, kind string }{
+		{"images", `{"Images": [{"Tags": %s}]}`, "Images[0].Tags", aList},
+		{"images", `{"Images": [{"Tags": [%s]}]}`, "Images[0].Tags[0]", anObject},
+		{"images", `{"Images": [{"Tags": [{}, {"Key": %s}]}]}`, "Images[0].Tags[1].Key", aString},
+		{"images", `{"Images": [{"Tags": [{"Key": "k", "Value": %s}]}]}`, "Images[0].Tags[0].Value", aString},
+		{"images", `{"Images": [{"Public": %s}]}`, "Images[0].Public", aBoolean},
+		{"images", `{"Images": [{"BlockDeviceMappings": %s}]}`, "Images[0].BlockDeviceMappings", aList},
+		{"images", `{"Images": [{"BlockDeviceMappings": [%s]}]}`, "Images[0].BlockDeviceMappings[0]", anObject},
+		{"images", `{"Images": [{"BlockDeviceMappings": [{"Ebs": %s}]}]}`, "Images[0].BlockDeviceMappings[0].Ebs", anObject},
+		{"images", `{"Images": [{"BlockDeviceMappings": [{"Ebs": {"SnapshotId": %s}}]}]}`, "Images[0].BlockDeviceMappings[0].Ebs.SnapshotId", aString},
+		{"images", `{"Images": [{"BlockDeviceMappings": [{"Ebs": {"VolumeSize": %s}}]}]}`, "Images[0].BlockDeviceMappings[0].Ebs.VolumeSize", anInteger},
+		{"images", `{"Images": [{"ProductCodes": %s}]}`, "Images[0].ProductCodes", aList},
+		{"images", `{"Images": [{"ProductCodes": [{"ProductCodeType": %s}]}]}`, "Images[0].ProductCodes[0].ProductCodeType", aString},
+		{"snapshots", `{"Snapshots": [{"SnapshotId": %s}]}`, "Snapshots[0].SnapshotId", aString},
+		{"snapshots", `{"Snapshots": [{"OwnerId": %s}]}`, "Snapshots[0].OwnerId", aString},
+		{"snapshots", `{"Snapshots": [{"StorageTier": %s}]}`, "Snapshots[0].StorageTier", aString},
+		{"snapshots", `{"Snapshots": [{"VolumeSize": %s}]}`, "Snapshots[0].VolumeSize", anInteger},
+		{"images", `{"Images": [{"CreationDate": %s}]}`, "Images[0].CreationDate", aTimestamp},
+		{"images", `{"Images": [{"LastLaunchedTime": %s}]}`, "Images[0].LastLaunchedTime", aTimestamp},
+		{"snapshots", `{"Snapshots": [{"StartTime": %s}]}`, "Snapshots[0].StartTime", aTimestamp},
+		{"snapshots", `{"Snapshots": [{"Tags": %s}]}`, "Snapshots[0].Tags", aList},
+		{"locked-snapshots", `{"Snapshots": [{"LockState": %s}]}`, "Snapshots[0].LockState", aString},
+		{"instances", `{"Reservations": [{"Instances": %s}]}`, "Reservations[0].Instances", aList},
+		{"instances", `{"Reservations": [{"Instances": [{"InstanceId": %s}]}]}`, "Reservations[0].Instances[0].InstanceId", aString},
+		{"instances", `{"Reservations": [{"Instances": [{"ImageId": %s}]}]}`, "Reservations[0].Instances[0].ImageId", aString},
+		{"instances", `{"Reservations": [{"Instances": [{"State": %s}]}]}`, "Reservations[0].Instances[0].State", anObject},
+		{"launch-templates", `{"LaunchTemplates": [{"LaunchTemplateId": %s}]}`, "LaunchTemplates[0].LaunchTemplateId", aString},
+		{"launch-template-versions", `{"LaunchTemplateVersions": [{"LaunchTemplateData": %s}]}`, "LaunchTemplateVersions[0].LaunchTemplateData", anObject},
+		{"launch-template-versions", `{"LaunchTemplateVersions": [{"LaunchTemplateData": {"ImageId": %s}}]}`, "LaunchTemplateVersions[0].LaunchTemplateData.ImageId", aString},
+		{"launch-template-versions", `{"LaunchTemplateVersions": [{"VersionNumber": %s}]}`, "LaunchTemplateVersions[0].VersionNumber", anInteger},
+		{"launch-template-versions", `{"LaunchTemplateVersions": [{"DefaultVersion": %s}]}`, "LaunchTemplateVersions[0].DefaultVersion", aBoolean},
+		{"parameters", `{"Parameters": [{"DataType": %s}]}`, "Parameters[0].DataType", aString},
+		{"launch-permissions", `{"ami-1": %s}`, `"ami-1"`, aList},
+		{"launch-permissions", `{"ami-1": [{"UserId": %s}]}`, `"ami-1"[0].UserId`, aString},
+	}
+	for _, key := range []string{
+		"ImageId", "Name", "OwnerId", "ImageOwnerAlias", "State", "Architecture", "DeregistrationProtection", "SourceImageId", "RootDeviceType", "ImageLocation",
+	} {
+		tests = append(tests, struct{ file, content, path, kind string }{"images", `{"Images": [{"` + key + `": %s}]}`, "Images[0]." + key, aString})
+	}
+	for _, test := range tests {
+		t.Run(test.file+" "+test.path, func(t *testing.T) {
+			name := "describe-" + test.file + ".json"
+			for kind, sample := range samples {
+				_, err := emulator.Load(directory(name, fmt.Sprintf(test.content, sample)), options())
+				switch {
+				case fits(kind, test.kind) && err != nil:
+					t.Errorf("%s: %v", sample, err)
+				case !fits(kind, test.kind) && (err == nil || !strings.HasPrefix(err.Error(), name+":1:") || !strings.HasSuffix(err.Error(), ": "+test.path+" must be "+test.kind)):
+					t.Errorf("%s: %v, want %s must be %s", sample, err, test.path, test.kind)
+				}
+			}
+			_, err := emulator.Load(directory(name, fmt.Sprintf(test.content, "null")), options())
+			if isEntry := strings.HasSuffix(test.path, "]"); (err != nil) != isEntry {
+				t.Errorf("null: %v", err)
+			}
+		})
+	}
+}
+
+// Every file that has a list must have it.
+func TestLoadRefusesFilesWithoutTheirList(t *testing.T) {
+	for _, name := range files {
+		if name == "get-caller-identity.json" || name == "describe-launch-permissions.json" {
+			continue
+		}
+		_, err := emulator.Load(directory(name, "{}"), options())
+		if err == nil || !strings.HasPrefix(err.Error(), name+`:1:1: has no "`) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestLoadTakesThingsAsTheyAre(t *testing.T) {
 	a := load(t, directory(
-		"describe-images.json", "\ufeff"+`{"NextToken": "x", "Images": [{}, {"ImageId": 7}, {"ImageId": "ami-1", "BlockDeviceMappings": "none", "Tags": {"a": 1}},
-			{"ImageId": "ami-1", "BlockDeviceMappings": [null, 1, [{"Ebs": {"SnapshotId": "snap-1"}}]]}]}`,
+		"describe-images.json", "\ufeff"+`{"NextToken": null, "Images": [{}, {"ImageId": null, "Public": null, "Tags": null, "StateReason": null},
+			{"ImageId": "ami-1", "CreationDate": "yesterday", "BlockDeviceMappings": [{}, {"Ebs": null}, {"Ebs": {"SnapshotId": null, "VolumeSize": null}}]},
+			{"ImageId": "ami-1", "Tags": [{}, {"Key": null}, {"Key": "k", "Value": null, "Color": 7}], "tags": {"a": 1}, "New": [1, null, []]}]}`,
+		"describe-snapshots.json", `{"NextToken": "", "Snapshots": [{"SnapshotId": "snap-1", "StartTime": "yesterday"}, {"SnapshotId": "snap-1", "StartTime": 1.5}]}`,
 		"describe-instances.json", `{"Reservations": [{}, {"Instances": null}, {"Instances": []}]}`,
+		"describe-auto-scaling-groups.json", `{"AutoScalingGroups": [{"Tags": "not read here"}]}`,
 		"describe-launch-permissions.json", `{"ami-absent": []}`,
 		"notes.txt", "{", "describe-vpcs.json", "{",
 	))
@@ -107,7 +202,7 @@ func TestSaveAndLoadAgain(t *testing.T) {
 		"the sample":               emulator.Sample(now),
 		"unknown fields": directory(
 			"get-caller-identity.json", `{"Account": 123456789012, "Extra": {"deep": [1.50, 1e3]}}`,
-			"describe-images.json", `{"NextToken": "t", "Images": [{"ImageId": "ami-00000001", "New": 12345678901234567890.10, "HTML": "<&>", "Null": null}], "More": [1]}`,
+			"describe-images.json", `{"Images": [{"ImageId": "ami-00000001", "New": 12345678901234567890.10, "HTML": "<&>", "Null": null}], "More": [1]}`,
 			"get-parameters.json", `{"Parameters": [], "InvalidParameters": ["x"]}`,
 			"describe-launch-permissions.json", `{"ami-00000001": null, "ami-00000002": []}`),
 	}
@@ -131,6 +226,10 @@ func TestSaveAndLoadAgain(t *testing.T) {
 		})
 	}
 
+	for _, token := range []string{"null", `""`} {
+		saved := save(t, load(t, directory("describe-images.json", `{"NextToken": `+token+`, "Images": [], "Other": 1}`)))
+		equal(t, "a complete listing", decoded(t, content(t, saved, "describe-images.json")), decoded(t, []byte(`{"Images": [], "Other": 1}`)))
+	}
 	empty := save(t, load(t, directory()))
 	equal(t, "a file without entries", string(content(t, empty, "describe-images.json")), "{\n    \"Images\": []\n}\n")
 	equal(t, "launch permissions without entries", string(content(t, empty, "describe-launch-permissions.json")), "{}\n")

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -32,26 +33,156 @@ const (
 
 // format says how one file is laid out.
 type format struct {
-	file  string
-	list  string // The top-level key of its list of objects; empty if the file is a single object.
-	inner string // The key of a further list of objects within each of those; empty if there is none.
+	file   string
+	list   string  // The top-level key of its list of objects; empty if the file is a single object.
+	fields []field // Those of the objects that the file lists.
 }
 
 var formats = []format{
 	{file: identityFile},
-	{file: imagesFile, list: "Images"},
-	{file: snapshotsFile, list: "Snapshots"},
-	{file: instancesFile, list: "Reservations", inner: "Instances"},
-	{file: templatesFile, list: "LaunchTemplates"},
-	{file: templateVersionsFile, list: "LaunchTemplateVersions"},
+	{file: imagesFile, list: "Images", fields: imageFields},
+	{file: snapshotsFile, list: "Snapshots", fields: snapshotFields},
+	{file: instancesFile, list: "Reservations", fields: reservationFields},
+	{file: templatesFile, list: "LaunchTemplates", fields: templateFields},
+	{file: templateVersionsFile, list: "LaunchTemplateVersions", fields: versionFields},
 	{file: groupsFile, list: "AutoScalingGroups"},
 	{file: configurationsFile, list: "LaunchConfigurations"},
 	{file: spotFleetsFile, list: "SpotFleetRequestConfigs"},
 	{file: spotRequestsFile, list: "SpotInstanceRequests"},
-	{file: parametersFile, list: "Parameters"},
-	{file: parameterValuesFile, list: "Parameters"},
-	{file: lockedSnapshotsFile, list: "Snapshots"},
-	{file: launchPermissionsFile},
+	{file: parametersFile, list: "Parameters", fields: parameterFields},
+	{file: parameterValuesFile, list: "Parameters", fields: parameterFields},
+	{file: lockedSnapshotsFile, list: "Snapshots", fields: lockFields},
+	{file: launchPermissionsFile, fields: permissionFields},
+}
+
+// kind is what the value of a field has to be, in the words of an error.
+type kind string
+
+const (
+	aString    kind = "a string"
+	aBoolean   kind = "true or false"
+	anInteger  kind = "an integer"
+	aTimestamp kind = "a string or a number"
+	anObject   kind = "an object"
+	aList      kind = "a list of objects"
+)
+
+// field is a field that this package or its clients understand. What it holds in an account directory must be of
+// its kind, or null: what nobody can read could be the very thing that protects an image.
+type field struct {
+	name   string
+	kind   kind
+	fields []field // Those of the object, or of the objects in the list.
+}
+
+// all are fields of the same kind.
+func all(k kind, names ...string) []field {
+	fields := make([]field, len(names))
+	for i, name := range names {
+		fields[i] = field{name: name, kind: k}
+	}
+	return fields
+}
+
+// The fields that are understood, for each kind of object in the files. Fields that are not here may hold anything.
+var (
+	imageFields = slices.Concat(
+		all(aTimestamp, "CreationDate", "DeprecationTime", "LastLaunchedTime"),
+		all(aString, "Architecture", "BootMode", "DeregistrationProtection", "Description",
+			"Hypervisor", "ImageId", "ImageLocation", "ImageOwnerAlias", "ImageType", "ImdsSupport", "Name",
+			"OwnerId", "Platform", "RootDeviceName", "RootDeviceType", "SourceImageId", "SourceImageRegion", "SourceInstanceId",
+			"SriovNetSupport", "State", "TpmSupport", "VirtualizationType"),
+		all(aBoolean, "EnaSupport", "ImageAllowed", "Public"),
+		[]field{
+			{"BlockDeviceMappings", aList, append(all(aString, "DeviceName"), field{"Ebs", anObject, ebsFields})},
+			{"ProductCodes", aList, all(aString, "ProductCodeId", "ProductCodeType")},
+			{"StateReason", anObject, all(aString, "Code")},
+			tagsField,
+		})
+	ebsFields      = slices.Concat(all(aString, "SnapshotId", "VolumeType"), all(anInteger, "VolumeSize"), all(aBoolean, "Encrypted"))
+	snapshotFields = slices.Concat(
+		all(aString, "Description", "OwnerAlias", "OwnerId", "Progress", "SnapshotId", "State", "StorageTier", "TransferType", "VolumeId"),
+		all(anInteger, "VolumeSize"), all(aBoolean, "Encrypted"), all(aTimestamp, "CompletionTime", "RestoreExpiryTime", "StartTime"),
+		[]field{tagsField})
+	lockFields        = all(aString, "LockState", "SnapshotId")
+	reservationFields = []field{{"Instances", aList, instanceFields}}
+	instanceFields    = slices.Concat(
+		all(aString, "ImageId", "InstanceId", "InstanceType", "SubnetId", "VpcId"),
+		[]field{{"State", anObject, append(all(aString, "Name"), field{"Code", anInteger, nil})}, operatorField, tagsField})
+	templateFields = slices.Concat(
+		all(aString, "LaunchTemplateId", "LaunchTemplateName"), all(aTimestamp, "CreateTime"), []field{operatorField, tagsField})
+	versionFields = slices.Concat(
+		all(aString, "LaunchTemplateId", "LaunchTemplateName"), all(anInteger, "VersionNumber"), all(aBoolean, "DefaultVersion"),
+		all(aTimestamp, "CreateTime"),
+		[]field{{"LaunchTemplateData", anObject, all(aString, "ImageId", "InstanceType")}, operatorField})
+	parameterFields  = all(aString, "DataType", "Name", "Value")
+	permissionFields = all(aString, "Group", "OrganizationArn", "OrganizationalUnitArn", "UserId")
+	operatorField    = field{"Operator", anObject, all(aBoolean, "Managed")}
+	tagsField        = field{"Tags", aList, all(aString, "Key", "Value")}
+)
+
+// fault says what is wrong with a value of the field, and where in it: ` must be a string`, `[2].Key must be a
+// string`. It is empty if nothing is. A null counts as absent.
+func (f field) fault(value any) string {
+	switch v := value.(type) {
+	case nil:
+		return ""
+	case object:
+		if f.kind == anObject {
+			return f.objectFault(v)
+		}
+	case []any:
+		if f.kind == aList {
+			return f.listFault(v)
+		}
+	default:
+		if f.kind.holds(v) {
+			return ""
+		}
+	}
+	return " must be " + string(f.kind)
+}
+
+func (f field) objectFault(o object) string {
+	for _, inner := range f.fields {
+		if fault := inner.fault(o[inner.name]); fault != "" {
+			return "." + inner.name + fault
+		}
+	}
+	return ""
+}
+
+// listFault looks at every entry. Unlike a field, an entry cannot be absent: null is none.
+func (f field) listFault(list []any) string {
+	for i, value := range list {
+		if fault := f.entryFault(value); fault != "" {
+			return fmt.Sprintf("[%d]%s", i, fault)
+		}
+	}
+	return ""
+}
+
+func (f field) entryFault(value any) string {
+	entry := field{kind: anObject, fields: f.fields}
+	if value == nil {
+		return " must be " + string(entry.kind)
+	}
+	return entry.fault(value)
+}
+
+// holds reports whether a scalar is of the kind.
+func (k kind) holds(scalar any) bool {
+	switch v := scalar.(type) {
+	case string:
+		return k == aString || k == aTimestamp
+	case bool:
+		return k == aBoolean
+	case json.Number:
+		_, err := v.Int64()
+		return k == aTimestamp || k == anInteger && err == nil
+	default:
+		return false
+	}
 }
 
 // object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here knows survive.
@@ -63,7 +194,8 @@ type document struct {
 	fields object
 }
 
-// parse reads one file. It is strict about the layout, which the AWS CLI gives, and takes everything else as it is.
+// parse reads one file. It is strict about the layout, which the AWS CLI gives, and about the fields that are
+// understood; it takes everything else as it is.
 func parse(f format, data []byte) (*document, error) {
 	data = bytes.TrimPrefix(data, []byte("\ufeff"))
 	if len(bytes.TrimSpace(data)) == 0 {
@@ -117,6 +249,7 @@ func (p *parser) open(delimiter json.Delim, message string) error {
 }
 
 func (p *parser) document() (*document, error) {
+	start := p.next()
 	if err := p.open('{', "must be a JSON object, as the AWS CLI prints it"); err != nil {
 		return nil, err
 	}
@@ -130,6 +263,9 @@ func (p *parser) document() (*document, error) {
 			return nil, err
 		}
 	}
+	if p.format.list != "" && d.items == nil {
+		return nil, placed(p.format.file, p.data, start, "has no "+strconv.Quote(p.format.list)+", the list that the AWS CLI prints")
+	}
 	return d, nil
 }
 
@@ -138,48 +274,54 @@ func (p *parser) field(d *document, key string) (err error) {
 		d.items, err = p.items()
 		return err
 	}
-	at := p.next()
-	var value any
-	if err := p.decoder.Decode(&value); err != nil {
-		return fmt.Errorf("%s: %w", p.format.file, err)
+	at, value, err := p.value()
+	if err != nil {
+		return err
 	}
-	if p.format.file == launchPermissionsFile && value != nil && !isObjects(value) {
-		return placed(p.format.file, p.data, at, strconv.Quote(key)+" must be a list of objects, or null")
+	if key == "NextToken" {
+		if value == nil || value == "" {
+			return nil // The listing is complete. What Save writes is too, and needs no token to say so.
+		}
+		return placed(p.format.file, p.data, at, "is only a part of the listing: it has a NextToken")
+	}
+	if p.format.file == launchPermissionsFile {
+		if fault := (field{kind: aList, fields: p.format.fields}).fault(value); fault != "" {
+			return placed(p.format.file, p.data, at, strconv.Quote(key)+fault)
+		}
 	}
 	d.fields[key] = value
 	return nil
 }
 
+// value reads the next value, and says at which byte it begins.
+func (p *parser) value() (at int, value any, err error) {
+	at = p.next()
+	if err := p.decoder.Decode(&value); err != nil {
+		return at, nil, fmt.Errorf("%s: %w", p.format.file, err)
+	}
+	return at, value, nil
+}
+
 func (p *parser) items() ([]object, error) {
-	list := p.format.list
-	if err := p.open('[', strconv.Quote(list)+" must be a list"); err != nil {
+	list := field{name: p.format.list, kind: aList, fields: p.format.fields}
+	if err := p.open('[', strconv.Quote(list.name)+" must be a list"); err != nil {
 		return nil, err
 	}
 	items := []object{}
 	for p.decoder.More() {
-		at := p.next()
-		var value any
-		if err := p.decoder.Decode(&value); err != nil {
-			return nil, fmt.Errorf("%s: %w", p.format.file, err)
+		at, value, err := p.value()
+		if err != nil {
+			return nil, err
 		}
-		item, ok := value.(object)
-		if !ok {
-			return nil, placed(p.format.file, p.data, at, "an entry of "+strconv.Quote(list)+" must be an object")
+		if fault := list.entryFault(value); fault != "" {
+			return nil, placed(p.format.file, p.data, at, fmt.Sprintf("%s[%d]%s", list.name, len(items), fault))
 		}
-		if inner := p.format.inner; inner != "" && item[inner] != nil && !isObjects(item[inner]) {
-			return nil, placed(p.format.file, p.data, at, strconv.Quote(inner)+" of this entry must be a list of objects")
-		}
-		items = append(items, item)
+		items = append(items, value.(object))
 	}
 	if _, err := p.decoder.Token(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.format.file, err)
 	}
 	return items, nil
-}
-
-func isObjects(value any) bool {
-	list, ok := value.([]any)
-	return ok && len(objects(object{"": list}, "")) == len(list)
 }
 
 // format writes the document as the AWS CLI prints it.

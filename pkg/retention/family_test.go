@@ -79,6 +79,9 @@ func TestNamesOfTwoFamilies(t *testing.T) {
 		{"x86_64-20260101", "i386-20260201"},
 		{"ec2-20260101", "s3-20260201"},
 		{"db1-20260101", "db2-20260201"},
+		{"worker-t2", "worker-t3"}, // Types of instances are no versions.
+		{"gpu-p3", "gpu-p4"},
+		{"db-r5-20260101", "db-r6-20260201"},
 		{"web-20260101", "web_20260201"},
 		{"web-deadbeef-1", "web-cafebabe-1"}, // Hashes without a digit could be words; the error to make is two families.
 		{"amzn2-ami-hvm-2.0.20260101.0-x86_64-gp2", "amzn2-ami-hvm-2.0.20260101.0-arm64-gp2"},

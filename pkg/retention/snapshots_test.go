@@ -108,6 +108,14 @@ func TestSnapshots(t *testing.T) {
 			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("aws:backup:source-resource", "x")),
 			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "managed by AWS Backup: delete its recovery point")}},
 		},
+		"a_snapshot_of_application_migration_keeps_its_image": {
+			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("AWSApplicationMigrationServiceManaged", "mgn.amazonaws.com")),
+			map[string][]retention.SnapshotVerdict{"ami-1": nil},
+		},
+		"a_snapshot_of_rds_custom_keeps_its_image": {
+			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("AWSRDSCustom", "custom-oracle")),
+			map[string][]retention.SnapshotVerdict{"ami-1": nil},
+		},
 		"a_snapshot_of_any_aws_service_stays": {
 			none, []ami.Image{stalest(mapping("snap-1"))}, snapshots(tag("aws:new-service:id", "x")),
 			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "managed by an AWS service (tag aws:new-service:id)")}},

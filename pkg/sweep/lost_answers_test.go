@@ -237,6 +237,34 @@ func TestAnAttemptThatNeverArrivedIsNotLost(t *testing.T) {
 	})
 }
 
+// C8: InvalidAMIID.Unavailable is also said of an image that is there, in another state. After an attempt that was lost
+// before its effect it confirms nothing.
+func TestUnavailableDoesNotMeanGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1))
+		wrongState := refuse(400, "InvalidAMIID.Unavailable")
+		doer := faulty(account.Client(), "DeregisterImage", append([]fault{broken}, always(wrongState)...)...)
+		outcomes := run(doer, planOf(due(1, 1)))
+		wantOutcomes(t, outcomes, "failed; 1 failed")
+		wantHeld(t, account, "image 1", "snapshot 1")
+	})
+}
+
+// A listing of snapshots that goes round in circles ends, and proves nothing.
+func TestACircularLookAtTheSnapshotsEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1))
+		circular := func(_ emulator.Doer, r *httpRequest) (*httpResponse, error) {
+			return reply(r, 200, `<DescribeSnapshotsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId>`+
+				`<snapshotSet/><nextToken>again</nextToken></DescribeSnapshotsResponse>`), nil
+		}
+		doer := faulty(account.Client(), "DescribeSnapshots", always(circular)...)
+		doer = faulty(doer, "DeregisterImage", afterReset)
+		wantOutcomes(t, run(doer, planOf(due(1, 1))), "deregistered; 1 deleted")
+		wantHeld(t, account)
+	})
+}
+
 // An image that EC2 still lists as deregistered is gone.
 func TestAnImageListedAsDeregisteredIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

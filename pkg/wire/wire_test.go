@@ -219,6 +219,20 @@ func TestWhatIsNoAnswerIsAnError(t *testing.T) {
 	}
 }
 
+// C1: an answer that lacks its list altogether does not say that the list is empty.
+func TestAnAnswerWithoutItsListIsAnError(t *testing.T) {
+	for action, call := range actions {
+		t.Run(action, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				body := "<" + action + "Response><requestId>1</requestId></" + action + "Response>"
+				if items, err := call(t.Context(), client(answering(200, body))); err == nil {
+					t.Errorf("%d items and no error", items)
+				}
+			})
+		})
+	}
+}
+
 // The beginning alone does not make a whole answer, nor does the end.
 func TestBothEndsOfAnAnswerCount(t *testing.T) {
 	for action, call := range actions {

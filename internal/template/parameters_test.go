@@ -1,0 +1,191 @@
+package template_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode"
+
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/usage"
+)
+
+// topics are the variables whose values are resources, not parameters.
+var topics = []string{"TOPIC_ARN", "CHAT_TOPIC_ARN"}
+
+// byVariable returns the parameter of each variable of the function.
+func (t template) byVariable() map[string]string {
+	parameters := map[string]string{}
+	for variable, value := range at(t.function().properties, "Environment", "Variables").(object) {
+		parameters[variable] = target(value)
+	}
+	return parameters
+}
+
+func TestEveryVariableHasAParameter(t *testing.T) {
+	tpl := load(t)
+	parameters := tpl.byVariable()
+	for _, setting := range janitor.Settings() {
+		name, ok := parameters[setting.Variable]
+		delete(parameters, setting.Variable)
+		switch {
+		case !ok:
+			t.Errorf("%s is not set", setting.Variable)
+		case slices.Contains(topics, setting.Variable):
+			if kind := at(tpl.section("Resources"), name, "Type"); kind != "AWS::SNS::Topic" {
+				t.Errorf("%s is %s, a %v", setting.Variable, name, kind)
+			}
+		default:
+			if got := at(tpl.section("Parameters"), name, "Default"); got != setting.Default {
+				t.Errorf("%s is by default %q in the template, and %q in the code", name, got, setting.Default)
+			}
+			if got := strings.ReplaceAll(strings.ToLower(setting.Variable), "_", ""); got != strings.ToLower(name) {
+				t.Errorf("%s is set by %s", setting.Variable, name)
+			}
+		}
+	}
+	if len(parameters) > 0 {
+		t.Errorf("the code knows nothing of %v", parameters)
+	}
+}
+
+func TestDefaultsAreAValidConfiguration(t *testing.T) {
+	tpl := load(t)
+	parameters := tpl.byVariable()
+	config, err := janitor.ParseConfig(func(variable string) string {
+		if slices.Contains(topics, variable) {
+			return "arn:aws:sns:eu-west-1:123456789012:ami-janitor-DigestTopic-ABCDEFGHIJKL"
+		}
+		return at(tpl.section("Parameters"), parameters[variable], "Default").(string)
+	})
+	if err != nil || !bool(config.DryRun) {
+		t.Errorf("dry run: %v, error: %v", config.DryRun, err)
+	}
+}
+
+// parse parses a configuration with one variable set.
+func parse(variable, value string) error {
+	_, err := janitor.ParseConfig(func(v string) string {
+		if v == variable {
+			return value
+		}
+		return ""
+	})
+	return err
+}
+
+// TestWhatTheTemplateAllowsTheCodeTakes is what keeps a deployment from succeeding with a function that cannot start.
+func TestWhatTheTemplateAllowsTheCodeTakes(t *testing.T) {
+	tpl := load(t)
+	for variable, name := range tpl.byVariable() {
+		definition := tpl.section("Parameters")[name]
+		for _, value := range list(at(definition, "AllowedValues")) {
+			if err := parse(variable, value.(string)); err != nil {
+				t.Errorf("%s allows %q: %v", name, value, err)
+			}
+		}
+		pattern, ok := at(definition, "AllowedPattern").(string)
+		if !ok {
+			continue
+		}
+		t.Run(name, rapid.MakeCheck(func(t *rapid.T) {
+			// Nobody types control characters, or what is blank to Unicode alone.
+			odd := func(r rune) bool { return unicode.IsControl(r) || r > unicode.MaxASCII && unicode.IsSpace(r) }
+			typed := func(s string) bool { return !strings.ContainsFunc(s, odd) }
+			value := rapid.StringMatching(pattern).Filter(typed).Draw(t, "value")
+			if err := parse(variable, value); err != nil {
+				t.Fatalf("%s allows %q: %v", name, value, err)
+			}
+		}))
+	}
+}
+
+// TestWhatPeopleWriteIsAllowed has values that a person may well want, and that the code takes.
+func TestWhatPeopleWriteIsAllowed(t *testing.T) {
+	good := map[string][]string{
+		"STALE_AFTER":          {"7d", "30d", "180d", "3650d"},
+		"NEVER_LAUNCHED_AFTER": {"", "7d", "90d"},
+		"KEEP_NEWEST":          {"0", "1", "25"},
+		"MAX_DEREGISTRATIONS":  {"0", "1", "10000"},
+		"FAMILY_TAG":           {"", "Family", "Équipe", "my:family/x"},
+		"KEEP_TAGS":            {"", "Retain", "Retain=true", "Retain,Stage=production", "Retain, Stage=", "Équipe=a b"},
+		"ONLY_TAGS":            {"", "Team=platform,Team=search"},
+		"NAMES":                {"", "web-*", "web-*,!web-golden-*", "web-?, [x] (y) it's @_/."},
+		"REGIONS":              {"", "all", "eu-west-1", "eu-west-1,us-gov-east-1", "eu-west-1, cn-northwest-1"},
+		"EXCEPT_REGIONS":       {"", "ap-southeast-2,eu-isoe-west-1"},
+		"USAGE_SOURCES":        append(usage.Sources(), "all"),
+		"SNAPSHOT_PRICE":       {"0", "0.05", "0.053", "1"},
+	}
+	bad := map[string][]string{
+		"STALE_AFTER":          {"", "6d", "0d", "180", "1y", "-7d", " 7d"},
+		"NEVER_LAUNCHED_AFTER": {"6d", "never"},
+		"KEEP_NEWEST":          {"", "-1", "one"},
+		"MAX_DEREGISTRATIONS":  {"", "-1", "1e3"},
+		"KEEP_TAGS":            {"=x", ",", "a,,b"},
+		"ONLY_TAGS":            {"=x"},
+		"REGIONS":              {"all,eu-west-1", "EU-WEST-1", "*"},
+		"EXCEPT_REGIONS":       {"all"},
+		"USAGE_SOURCES":        {"", "none"},
+		"SNAPSHOT_PRICE":       {"", "-1", "free", "0,05", "Inf"},
+	}
+	tpl := load(t)
+	for variable, name := range tpl.byVariable() {
+		pattern, ok := at(tpl.section("Parameters"), name, "AllowedPattern").(string)
+		if !ok {
+			continue
+		}
+		if good[variable] == nil {
+			t.Errorf("%s: no test says what people write", variable)
+		}
+		allows := regexp.MustCompile(`^(?:` + pattern + `)$`).MatchString // CloudFormation matches the whole value.
+		for _, value := range good[variable] {
+			if err := parse(variable, value); !allows(value) || err != nil {
+				t.Errorf("%s: %q is allowed: %v; the code says: %v", name, value, allows(value), err)
+			}
+		}
+		for _, value := range bad[variable] {
+			if allows(value) {
+				t.Errorf("%s allows %q", name, value)
+			}
+		}
+	}
+}
+
+func TestParametersSpeakToPeople(t *testing.T) {
+	tpl := load(t)
+	face := tpl.section("Metadata")["AWS::CloudFormation::Interface"]
+	grouped := map[string]int{}
+	for _, group := range list(at(face, "ParameterGroups")) {
+		if at(group, "Label", "default") == nil {
+			t.Errorf("a group has no label: %v", group)
+		}
+		for _, name := range texts(at(group, "Parameters")) {
+			grouped[name]++
+		}
+	}
+	for name, definition := range tpl.section("Parameters") {
+		if grouped[name] != 1 || at(face, "ParameterLabels", name, "default") == nil {
+			t.Errorf("%s is in %d groups, with the label %v", name, grouped[name], at(face, "ParameterLabels", name))
+		}
+		delete(grouped, name)
+		description := fmt.Sprint(at(definition, "Description"))
+		if !strings.HasSuffix(description, ".") || len(description) < 20 {
+			t.Errorf("%s is described by no sentence: %q", name, description)
+		}
+		bounded := at(definition, "AllowedValues") != nil || at(definition, "AllowedPattern") != nil ||
+			at(definition, "MinValue") != nil && at(definition, "MaxValue") != nil
+		if !bounded || at(definition, "Default") == nil {
+			t.Errorf("%s takes anything, or has no default", name)
+		}
+		if at(definition, "AllowedPattern") != nil && at(definition, "ConstraintDescription") == nil {
+			t.Errorf("%s refuses without saying what it wants", name)
+		}
+	}
+	if len(grouped) > 0 {
+		t.Errorf("there are no such parameters: %v", grouped)
+	}
+}

@@ -1,0 +1,148 @@
+package template_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestNoPartitionIsWrittenOut(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "arn:aws:") {
+		t.Error("template.yaml names the partition aws")
+	}
+	walk(load(t).section("Resources"), "", func(path string, scalar any) {
+		text, _ := scalar.(string)
+		if strings.HasPrefix(text, "arn:") && !strings.HasPrefix(text, "arn:${AWS::Partition}:") {
+			t.Errorf("%s: %s is bound to a partition", path, text)
+		}
+	})
+}
+
+func TestEveryRoleIsBoundedAsTheAccountDemands(t *testing.T) {
+	tpl := load(t)
+	roles := tpl.resources("AWS::IAM::Role")
+	for _, role := range roles {
+		boundary := at(role.properties["PermissionsBoundary"], "Fn::If")
+		if target(role.properties["Path"]) != "RolePath" || len(list(boundary)) != 3 || target(list(boundary)[1]) != "PermissionsBoundary" {
+			t.Errorf("%s: its path is %v, its boundary %v", role.name, role.properties["Path"], boundary)
+		}
+	}
+	// SAM makes roles of its own where it is not given one.
+	owner := func(value any) bool {
+		return slices.ContainsFunc(roles, func(r resource) bool { return r.name == target(value) })
+	}
+	function := tpl.function().properties
+	if !owner(function["Role"]) || function["Policies"] != nil {
+		t.Error("the function's role is made by SAM")
+	}
+	for name, event := range function["Events"].(object) {
+		if !owner(at(event, "Properties", "RoleArn")) {
+			t.Errorf("the role of the event %s is made by SAM", name)
+		}
+	}
+}
+
+func TestTheFunctionIsSafeToLeaveAlone(t *testing.T) {
+	tpl := load(t)
+	function := tpl.function().properties
+	wanted := []struct {
+		value any
+		path  []string
+	}{
+		{"provided.al2023", []string{"Runtime"}},
+		{"bootstrap", []string{"Handler"}},
+		{900, []string{"Timeout"}},
+		{"JSON", []string{"LoggingConfig", "LogFormat"}},
+		{"INFO", []string{"LoggingConfig", "ApplicationLogLevel"}},
+		{0, []string{"EventInvokeConfig", "MaximumRetryAttempts"}},
+		{"SQS", []string{"EventInvokeConfig", "DestinationConfig", "OnFailure", "Type"}},
+		{"ScheduleV2", []string{"Events", "Nightly", "Type"}},
+		{true, []string{"Events", "Nightly", "Properties", "OmitName"}},
+		{"FLEXIBLE", []string{"Events", "Nightly", "Properties", "FlexibleTimeWindow", "Mode"}},
+		{"{}", []string{"Events", "Nightly", "Properties", "Input"}},
+		{"ScheduleState", []string{"Events", "Nightly", "Properties", "State", "Ref"}},
+		{"ScheduleTimezone", []string{"Events", "Nightly", "Properties", "ScheduleExpressionTimezone", "Ref"}},
+	}
+	for _, w := range wanted {
+		if got := at(function, w.path...); got != w.value {
+			t.Errorf("%s is %v, not %v", strings.Join(w.path, "."), got, w.value)
+		}
+	}
+	if at(tpl.section("Resources"), tpl.function().name, "Metadata", "BuildMethod") != "makefile" {
+		t.Error("SAM would build the function in its own way, without tags and version")
+	}
+	group := tpl.properties(target(at(function, "LoggingConfig", "LogGroup")))
+	if target(group["RetentionInDays"]) != "LogRetentionDays" {
+		t.Error("the log is kept for ever")
+	}
+	for name, value := range map[string]any{"DryRun": "true", "ReservedConcurrency": "", "ScheduleState": "ENABLED"} {
+		if got := at(tpl.section("Parameters"), name, "Default"); got != value {
+			t.Errorf("%s is by default %v", name, got)
+		}
+	}
+}
+
+func TestQueuesAreEncryptedAndTakeOnlyTLS(t *testing.T) {
+	tpl := load(t)
+	for _, queue := range tpl.resources("AWS::SQS::Queue") {
+		var policy []statement
+		for _, p := range tpl.resources("AWS::SQS::QueuePolicy") {
+			if slices.ContainsFunc(list(p.properties["Queues"]), func(v any) bool { return target(v) == queue.name }) {
+				policy = append(policy, statements(p.properties["PolicyDocument"])...)
+			}
+		}
+		policy = append(policy, statement{effect: "Allow", actions: []string{"*"}, resources: []string{"*"}})
+		plain := request{"sqs:SendMessage", "<" + queue.name + ">", map[string]string{"aws:SecureTransport": "false"}}
+		if queue.properties["SqsManagedSseEnabled"] != true || allowed(policy, plain) {
+			t.Errorf("%s is not encrypted, or takes what is not TLS", queue.name)
+		}
+	}
+}
+
+// TestTheKeyIsForItsPublishersOnly looks at who may use the key, not at who may administer it.
+func TestTheKeyIsForItsPublishersOnly(t *testing.T) {
+	tpl := load(t)
+	for _, key := range tpl.resources("AWS::KMS::Key") {
+		for _, s := range statements(key.properties["KeyPolicy"]) {
+			for _, action := range []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:CreateGrant"} {
+				used := slices.ContainsFunc(s.actions, func(pattern string) bool { return like(pattern, action) })
+				publisher := s.isFor("<JanitorRole>") || s.isFor("cloudwatch.amazonaws.com")
+				if used && (!publisher || len(s.conditions) == 0 || action != "kms:Decrypt" && action != "kms:GenerateDataKey") {
+					t.Errorf("%s: %s allows %s", key.name, s.sid, action)
+				}
+			}
+		}
+		if key.properties["EnableKeyRotation"] != true {
+			t.Errorf("%s is not rotated", key.name)
+		}
+	}
+}
+
+func TestSlackMayOnlyRead(t *testing.T) {
+	slack := load(t).properties("SlackChannel")
+	for _, policy := range list(slack["GuardrailPolicies"]) {
+		if at(policy, "Fn::Sub") != "arn:${AWS::Partition}:iam::aws:policy/ReadOnlyAccess" {
+			t.Errorf("the guardrail is %v", policy)
+		}
+	}
+	if len(list(slack["GuardrailPolicies"])) == 0 {
+		t.Error("there is no guardrail, which is AdministratorAccess")
+	}
+}
+
+// TestNothingIsLeftBehind: whatever outlives its stack costs money, and stops the next one of the same name.
+func TestNothingIsLeftBehind(t *testing.T) {
+	for name, definition := range load(t).section("Resources") {
+		for _, policy := range []string{"DeletionPolicy", "UpdateReplacePolicy"} {
+			if at(definition, policy) != nil {
+				t.Errorf("%s has a %s", name, policy)
+			}
+		}
+	}
+}

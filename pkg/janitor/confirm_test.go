@@ -1,0 +1,60 @@
+package janitor_test
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/wire"
+)
+
+func tag(t *testing.T, j *janitor.Janitor, id, key, value string) {
+	t.Helper()
+	_, err := wire.EC2(j.AWS, j.AWS.Region).CreateTags(t.Context(), &ec2.CreateTagsInput{
+		Resources: []string{id},
+		Tags:      []types.Tag{{Key: aws.String(key), Value: aws.String(value)}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A person's answer may take hours. What was tagged meanwhile stays, and what has become due meanwhile is asked about.
+func TestThePlanIsMadeAgainAfterAYes(t *testing.T) {
+	account := world{images: []object{image(1, 400, 0, 1), image(2, 400, 0, 2)}}.load(t)
+	j := newJanitor(t, account.Client(), settings{"KEEP_NEWEST": "0"})
+	asked := 0
+	j.Confirm = func(plan report.Run) bool {
+		if asked++; asked == 1 && plan.Totals.WouldDeregister != 2 {
+			t.Errorf("asked about %+v", plan.Totals)
+		}
+		tag(t, j, imageID(1), "ami-janitor:keep", "true")
+		return true
+	}
+	record := j.Run(t.Context(), "run", false)
+	if asked != 1 || record.Totals.Deregistered != 1 {
+		t.Errorf("asked %d times, %+v", asked, record.Totals)
+	}
+	if left := holdings(t, account); !left[imageID(1)] || left[imageID(2)] {
+		t.Errorf("the account holds %v", left)
+	}
+}
+
+func TestWhatNobodyHasSeenIsAskedAbout(t *testing.T) {
+	account := world{images: []object{tagged(image(1, 400, 0, 1), "ami-janitor:keep", "true"), image(2, 400, 0, 2)}}.load(t)
+	j := newJanitor(t, account.Client(), settings{"KEEP_NEWEST": "0"})
+	var asked []int
+	j.Confirm = func(plan report.Run) bool {
+		asked = append(asked, plan.Totals.WouldDeregister)
+		tag(t, j, imageID(1), "ami-janitor:keep", "false")
+		return len(asked) == 1
+	}
+	record := j.Run(t.Context(), "run", false)
+	if len(asked) != 2 || asked[0] != 1 || asked[1] != 2 || !record.DryRun || calls(account, "DeregisterImage") > 0 {
+		t.Errorf("asked about %v, %+v", asked, record.Totals)
+	}
+}

@@ -1,0 +1,64 @@
+"""Builds the application with sam build, and compares the function's binary with those that make builds and tests run.
+
+Usage: template_build.py SAM bin/bootstrap bin/host/bootstrap VERSION
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+WANTED = {"-tags": "lambda.norpc", "-trimpath": "true", "CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": "arm64"}
+
+# What differs between a binary for arm64 and one for this machine.
+MACHINE = {"GOARCH", "GOARM64", "GOAMD64"}
+
+
+def build_info(binary):
+    """Reads what the Go toolchain has written into a binary: its modules, and the settings of its build."""
+    text = subprocess.run(["go", "version", "-m", binary], check=True, capture_output=True, text=True).stdout
+    fields = [line.split("\t")[1:] for line in text.splitlines()[1:]]
+    settings = dict(field[1].split("=", 1) for field in fields if field[0] == "build")
+    return [field for field in fields if field[0] != "build"], settings
+
+
+def sections(binary):
+    """Returns the names of the sections of a 64-bit ELF file, of which a stripped one has no .symtab."""
+    data = Path(binary).read_bytes()
+    start, size, count, names = (int.from_bytes(data[a:b], "little") for a, b in ((40, 48), (58, 60), (60, 62), (62, 64)))
+    headers = [data[start + i * size : start + (i + 1) * size] for i in range(count)]
+    offset = int.from_bytes(headers[names][24:32], "little")
+    return [data[offset + int.from_bytes(h[:4], "little") :].split(b"\0", 1)[0].decode() for h in headers]
+
+
+def main(sam, made, host, version):
+    faults = []
+    with tempfile.TemporaryDirectory() as directory:
+        environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
+        subprocess.run([sam, "build", "--build-dir", directory], check=True, env=environment)
+        built = Path(directory, "JanitorFunction", "bootstrap")
+        if built.read_bytes() != Path(made).read_bytes():
+            faults.append(f"sam build does not build what make builds: {build_info(built)[1]}, not {build_info(made)[1]}")
+        if not os.access(built, os.X_OK):
+            faults.append("the bootstrap cannot be executed")
+        left = sorted(path.name for path in built.parent.iterdir())
+        if left != ["bootstrap"]:
+            faults.append(f"the package holds more than the bootstrap: {left}")
+    modules, settings = build_info(made)
+    faults += [f"{key} is {settings.get(key)}, not {value}" for key, value in WANTED.items() if settings.get(key) != value]
+    if ".symtab" in sections(made) or ".debug_info" in sections(made):
+        faults.append("the bootstrap is not stripped")
+    if version.encode() not in Path(made).read_bytes():
+        faults.append(f"the bootstrap does not know its version, {version}")
+    other_modules, other_settings = build_info(host)
+    different = {key for key in {*settings, *other_settings} if settings.get(key) != other_settings.get(key)}
+    if modules != other_modules or different - MACHINE:
+        faults.append(f"the binary for this machine differs in {sorted(different - MACHINE) or 'its modules'}")
+    if faults:
+        sys.exit("\n".join(f"template_build: {fault}" for fault in faults))
+    print(f"template_build: sam build builds, byte by byte, the {made} that make builds; version {version}, stripped")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
