@@ -2,7 +2,9 @@ GO = go
 PYTHON = python3
 
 # What the binaries say of themselves. The shell finds it out, once for each binary.
-VERSION = $$(git describe --tags --always --dirty 2>/dev/null || echo dev)
+# Your answers to sam deploy --guided, in samconfig.toml, do not make a version dirty.
+VERSION = $$(v=$$(git describe --tags --always 2>/dev/null) && \
+  { git diff --quiet HEAD -- . ':!samconfig.toml' || v=$$v-dirty; echo $$v; } || echo dev)
 
 # The tools of verify and lint, pinned. Each lives in a directory of its version, so that a new version is a new tool.
 GOLANGCI_LINT_VERSION = v2.15.0

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -128,8 +129,7 @@ func imageTable(record report.Run) string {
 		if region.Error != "" {
 			t.AppendRow(table.Row{region.Region, "", "", text.FgRed.Sprint("failed"), report.Printable(region.Error)})
 		}
-		for i := len(region.Images) - 1; i >= 0; i-- {
-			image := region.Images[i]
+		for _, image := range slices.Backward(region.Images) {
 			t.AppendRow(table.Row{region.Region, image.ImageID, report.Printable(image.Name), verdict(image), why(image)})
 		}
 	}

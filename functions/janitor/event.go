@@ -44,22 +44,24 @@ func parseEvent(payload []byte) (event, error) {
 		return event{}, err
 	}
 	if envelope.Source == "" && envelope.DetailType == "" {
-		if err := strictly(payload, &envelope.event); err != nil {
-			return event{}, err
-		}
-		return envelope.event, nil
+		return parseInput(payload)
 	}
 	if err := strictly(payload, &envelope); err != nil {
 		return event{}, err
 	}
-	for _, detail := range envelope.Details {
+	return envelope.open()
+}
+
+// open returns the wish of an envelope and of all that is in it.
+func (e envelope) open() (event, error) {
+	for _, detail := range e.Details {
 		inner, err := parseEvent(detail)
 		if err != nil {
 			return event{}, fmt.Errorf("its detail: %w", err)
 		}
-		envelope.DryRun = envelope.DryRun || inner.DryRun
+		e.DryRun = e.DryRun || inner.DryRun
 	}
-	return envelope.event, nil
+	return e.event, nil
 }
 
 // envelope is what EventBridge wraps an event in (EventBridge User Guide, "Events"). It has no other keys; a wish that
@@ -81,14 +83,22 @@ type envelope struct {
 // details are all that an envelope calls its detail, should it repeat the key; a string is taken for the JSON in it.
 type details []json.RawMessage
 
-// UnmarshalJSON adds one detail.
-func (d *details) UnmarshalJSON(text []byte) error {
+// UnmarshalJSON adds one detail. It never fails: what is no event is refused when it is read.
+func (d *details) UnmarshalJSON(text []byte) error { //nolint:unparam // The interface of encoding/json.
 	var quoted string
 	if json.Unmarshal(text, &quoted) == nil {
 		text = []byte(quoted)
 	}
 	*d = append(*d, bytes.Clone(text))
 	return nil
+}
+
+func parseInput(payload []byte) (event, error) {
+	var input event
+	if err := strictly(payload, &input); err != nil {
+		return event{}, err
+	}
+	return input, nil
 }
 
 // strictly refuses keys that the target does not have.

@@ -46,7 +46,7 @@ func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logg
 	settings, faults := janitor.ParseConfig(lookup)
 	aws, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.LoggerFunc(
 		func(_ logging.Classification, format string, values ...any) {
-			log.Warn("the SDK says", "what", fmt.Sprintf(format, values...))
+			log.WarnContext(ctx, "the SDK says", "what", fmt.Sprintf(format, values...))
 		})))
 	if err := errors.Join(faults, err); err != nil {
 		return nil, err

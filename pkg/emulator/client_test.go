@@ -88,8 +88,11 @@ func TestFaults(t *testing.T) {
 		gone  int
 	}{
 		{"none", func(d emulator.Doer) emulator.Doer { return d }, [3]string{}, 3},
-		{"deny", func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "DeregisterImage", "CreateTags") },
-			[3]string{"UnauthorizedOperation", "UnauthorizedOperation", "UnauthorizedOperation"}, 0},
+		{
+			"deny", func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "DeregisterImage", "CreateTags") },
+			[3]string{"UnauthorizedOperation", "UnauthorizedOperation", "UnauthorizedOperation"},
+			0,
+		},
 		{"deny another", func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "CreateTags") }, [3]string{}, 3},
 		{"fail", func(d emulator.Doer) emulator.Doer {
 			return emulator.Fail(d, "DeregisterImage", second, 500, "InternalError", "Oops.")

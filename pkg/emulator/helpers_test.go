@@ -30,7 +30,7 @@ func options() emulator.Options {
 	return emulator.Options{Now: func() time.Time { return now }}
 }
 
-// directory is an account directory of the files given as name, content, name, content …
+// directory is an account directory of the files given as name, content, name, content ….
 func directory(files ...string) fs.FS {
 	d := fstest.MapFS{"get-caller-identity.json": {Data: []byte(
 		`{"UserId": "AIDAEXAMPLE", "Account": "` + self + `", "Arn": "arn:aws:iam::` + self + `:user/example"}`)}}

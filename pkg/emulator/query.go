@@ -199,7 +199,7 @@ func (c *call) flag(name string) bool {
 	return strings.EqualFold(c.Form.Get(name), "true")
 }
 
-// list is a list of texts: NAME.1, NAME.2 …
+// list is a list of texts: NAME.1, NAME.2 ….
 func (c *call) list(name string) []string {
 	return list(c.Form, name)
 }

@@ -13,7 +13,7 @@ import (
 	"ami-janitor/pkg/emulator"
 )
 
-// used is an account in which something refers to ami-1, ami-2 …
+// used is an account in which something refers to ami-1, ami-2 ….
 func used(t testing.TB) *emulator.Account {
 	var versions []string
 	for i := range 12 { // The oldest first: version 1 names ami-5, the next ami-6.

@@ -157,7 +157,7 @@ func (b *sampleBuilder) disks(row sampleImage, imageID string) []object {
 	add := func(snapshotID string, gib int) {
 		device := "/dev/xvda"
 		if n := len(disks); n > 0 {
-			device = "/dev/sd" + string(rune('e'+n))
+			device = "/dev/sd" + "fghijklmnop"[n-1:n]
 		}
 		disks = append(disks, object{"DeviceName": device, "Ebs": object{
 			"SnapshotId": snapshotID, "VolumeSize": gib, "VolumeType": "gp3", "Encrypted": false, "DeleteOnTermination": true,

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -96,9 +97,7 @@ func image(n int, facts object) object {
 
 func snapshot(n int, facts object) object {
 	made := object{"SnapshotId": snapshotID(n), "OwnerId": owner, "VolumeSize": 8, "State": "completed"}
-	for key, value := range facts {
-		made[key] = value
-	}
+	maps.Copy(made, facts)
 	return made
 }
 
@@ -112,9 +111,7 @@ func many(n int, one func(int, object) object) []object {
 
 func lock(n int, facts object) object {
 	made := object{"SnapshotId": snapshotID(n), "LockState": "governance"}
-	for key, value := range facts {
-		made[key] = value
-	}
+	maps.Copy(made, facts)
 	return made
 }
 

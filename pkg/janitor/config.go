@@ -81,8 +81,7 @@ func byVariable(err error, variables map[string]string) error {
 	faults := make([]error, len(all.Errors))
 	for i, err := range all.Errors {
 		faults[i] = err
-		var fault env.ParseError
-		if errors.As(err, &fault) {
+		if fault, ok := errors.AsType[env.ParseError](err); ok {
 			faults[i] = fmt.Errorf("%s: %w", variables[fault.Name], fault.Err)
 		}
 	}

@@ -127,7 +127,9 @@ func TestEverySnapshotIsCountedOnce(t *testing.T) {
 				}
 				deleted++
 				var size int
-				fmt.Sscanf(snapshot, "snap-%dexample", &size)
+				if _, err := fmt.Sscanf(snapshot, "snap-%dexample", &size); err != nil {
+					t.Fatal(err)
+				}
 				gib += size
 			}
 		}
@@ -161,8 +163,10 @@ func TestSubjectIsOneShortLineOfASCII(t *testing.T) {
 		r := anyRun(t)
 		if rapid.Bool().Draw(t, "huge") {
 			n := rapid.IntRange(0, 1<<62)
-			r.Totals = report.Totals{Deregistered: n.Draw(t, "n"), Failed: n.Draw(t, "n"), Skipped: n.Draw(t, "n"),
-				Deferred: n.Draw(t, "n"), WouldDeregister: n.Draw(t, "n"), SnapshotsFailed: n.Draw(t, "n")}
+			r.Totals = report.Totals{
+				Deregistered: n.Draw(t, "n"), Failed: n.Draw(t, "n"), Skipped: n.Draw(t, "n"),
+				Deferred: n.Draw(t, "n"), WouldDeregister: n.Draw(t, "n"), SnapshotsFailed: n.Draw(t, "n"),
+			}
 		}
 		if s := report.Subject(r); !asciiLine.MatchString(s) {
 			t.Fatalf("subject %q", s)
@@ -189,7 +193,7 @@ func TestSubjectCountsOnlyWhatIsConfirmed(t *testing.T) {
 }
 
 // live matches what a chat or a mail program would act on.
-var live = regexp.MustCompile("<[@!#]|@here|@channel|://|\\bwww\\.|example\\.com|[<>&*~]")
+var live = regexp.MustCompile(`<[@!#]|@here|@channel|://|\bwww\.|example\.com|[<>&*~]`)
 
 func TestTextIsPlain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -264,7 +268,7 @@ func slack(t rapid.TB, r report.Run) customNotification {
 func TestSlackIsWithinItsLimitsAndHarmless(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := slack(t, anyRun(t))
-		for _, line := range strings.Split(n.Content.Description, "\n") {
+		for line := range strings.SplitSeq(n.Content.Description, "\n") {
 			if strings.Count(line, "`")%2 != 0 {
 				t.Fatalf("an open code span: %q", line)
 			}

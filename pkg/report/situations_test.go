@@ -104,8 +104,10 @@ func ordinary() (retention.Plan, []ami.Outcome) {
 	bundle := stale(4, "legacy-store-2019")
 	bundle.Image.S3Location = "images-bucket/legacy/image.manifest.xml"
 	bundle.Image.LastLaunchedAt = time.Time{}
-	bundle.Reasons = []retention.Reason{{Code: "never-launched",
-		Detail: "no launch on record; created 2025-12-01, 357 days ago; the limit is 180 days"}}
+	bundle.Reasons = []retention.Reason{{
+		Code:   "never-launched",
+		Detail: "no launch on record; created 2025-12-01, 357 days ago; the limit is 180 days",
+	}}
 	verdicts := []retention.Verdict{
 		stale(1, "web-2025-11-02", goes(1, 8, 1), goes(2, 50, 1)),
 		stale(2, "web-2025-12-09", goes(3, 100, 3), stays(4, 20, "tagged ami-janitor:keep")),

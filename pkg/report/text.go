@@ -288,12 +288,14 @@ func (i Image) snapshotPhrases() []snapshotPhrase {
 		plan[s.SnapshotID] = s.Detail
 	}
 	for _, s := range i.Outcome.Snapshots {
-		phrase := "Snapshots not confirmed as deleted, see above"
+		phrase := ""
 		switch s.Status {
 		case ami.SnapshotDeleted:
 			phrase = because("Snapshots deleted", cmp.Or(plan[s.SnapshotID], s.Detail))
 		case ami.SnapshotKept:
 			phrase = because("Snapshots left", s.Detail)
+		default:
+			phrase = "Snapshots not confirmed as deleted, see above"
 		}
 		phrases = append(phrases, snapshotPhrase{s.SnapshotID, phrase})
 	}

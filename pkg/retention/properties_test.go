@@ -101,6 +101,7 @@ func TestTheCapHolds(t *testing.T) {
 					goes = append(goes, v)
 				case retention.Defer:
 					waits = append(waits, v)
+				default:
 				}
 			}
 		}

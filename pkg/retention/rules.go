@@ -2,6 +2,7 @@ package retention
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,7 +90,7 @@ func notAvailable(_ *docket, image *ami.Image) string {
 func unreadable(d *docket, image *ami.Image) string {
 	facts := image.Unreadable
 	if copied, ok := d.copied[image.ID]; ok && copied.CreatedAt.IsZero() {
-		facts = append(facts[:len(facts):len(facts)], "the creation date of its copy "+copied.ID)
+		facts = append(slices.Clip(facts), "the creation date of its copy "+copied.ID)
 	}
 	if image.CreatedAt.IsZero() && len(facts) == 0 {
 		facts = []string{"no creation date"}

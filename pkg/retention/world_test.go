@@ -2,6 +2,7 @@ package retention_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -183,12 +184,10 @@ func odd(t *rapid.T, image *ami.Image, known []string) {
 			}).Draw(t, "mark")] = "x"
 		},
 		func() {
-			image.Tags[rapid.SampledFrom([]string{"ami-janitor:keep", "AMI-Janitor:keep", "pinned", "env"}).Draw(t, "keepTag")] =
-				rapid.SampledFrom([]string{"", "true", "false", "FALSE", "prod"}).Draw(t, "keep")
+			image.Tags[rapid.SampledFrom([]string{"ami-janitor:keep", "AMI-Janitor:keep", "pinned", "env"}).Draw(t, "keepTag")] = rapid.SampledFrom([]string{"", "true", "false", "FALSE", "prod"}).Draw(t, "keep")
 		},
 		func() {
-			image.Tags["ami-janitor:stale-after"] =
-				rapid.SampledFrom([]string{"7d", "30d", "600d", "6d", "", "soon"}).Draw(t, "staleAfter")
+			image.Tags["ami-janitor:stale-after"] = rapid.SampledFrom([]string{"7d", "30d", "600d", "6d", "", "soon"}).Draw(t, "staleAfter")
 		},
 		func() {
 			image.Tags["ami-janitor:restored"] = rapid.SampledFrom([]string{
@@ -275,9 +274,7 @@ func cloneTags(tags map[string]string) map[string]string {
 		return nil
 	}
 	twin := map[string]string{}
-	for key, value := range tags {
-		twin[key] = value
-	}
+	maps.Copy(twin, tags)
 	return twin
 }
 

@@ -50,21 +50,25 @@ func Invoke(ctx context.Context, invocation Invocation) (Result, error) {
 	defer func() { _ = server.Close() }()
 
 	var log bytes.Buffer
-	process := exec.CommandContext(ctx, invocation.Bootstrap)
+	process := exec.CommandContext(ctx, invocation.Bootstrap) //nolint:gosec // To run what the caller names is what it is for.
 	process.Env = append(slices.Clone(invocation.Environment), "AWS_LAMBDA_RUNTIME_API="+listener.Addr().String())
 	process.Stdout, process.Stderr = &log, &log
 	if err := process.Start(); err != nil {
 		return Result{}, err
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- process.Wait() }()
+	var ended error
+	exited := make(chan struct{})
+	go func() {
+		ended = process.Wait()
+		close(exited)
+	}()
 	select {
 	case <-api.answered:
 		cancel()
 		<-exited
 		err = nil
-	case err = <-exited:
-		err = errors.Join(ErrExited, err)
+	case <-exited:
+		err = errors.Join(ErrExited, ended)
 	}
 	result := api.outcome()
 	result.Log = log.Bytes()

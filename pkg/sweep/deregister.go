@@ -105,8 +105,7 @@ func mayHaveTakenEffect(err error) bool {
 	if isThrottle(err) || neverArrived(err) {
 		return false
 	}
-	var response *smithyhttp.ResponseError
-	if errors.As(err, &response) {
+	if response, ok := errors.AsType[*smithyhttp.ResponseError](err); ok {
 		return response.HTTPStatusCode() >= 500 || wire.Code(err) == ""
 	}
 	var unanswered *smithyhttp.RequestSendError

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -55,9 +56,7 @@ func holding(t *testing.T, files map[string]any) *emulator.Account {
 		"get-caller-identity.json": object{"Account": owner},
 		"describe-images.json":     object{"Images": images},
 	}
-	for name, value := range files {
-		content[name] = value
-	}
+	maps.Copy(content, files)
 	fsys := fstest.MapFS{}
 	for name, value := range content {
 		data, err := json.Marshal(value)

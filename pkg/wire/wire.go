@@ -119,8 +119,7 @@ func explain(err error) string {
 
 // Code returns the error code with which AWS refused, or an empty string if the error is no answer of AWS.
 func Code(err error) string {
-	var answered smithy.APIError
-	if errors.As(err, &answered) {
+	if answered, ok := errors.AsType[smithy.APIError](err); ok {
 		return answered.ErrorCode()
 	}
 	return ""
