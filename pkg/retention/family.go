@@ -19,7 +19,7 @@ func (p Policy) newest(images []ami.Image, usable func(*ami.Image) bool) map[str
 	}
 	families := map[string][]*ami.Image{}
 	for i := range images {
-		if family := p.family(&images[i]); family != "" && usable(&images[i]) {
+		if family := p.family(&images[i]); family != "" {
 			families[family] = append(families[family], &images[i])
 		}
 	}
@@ -28,8 +28,15 @@ func (p Policy) newest(images []ami.Image, usable func(*ami.Image) bool) map[str
 		slices.SortFunc(members, func(a, b *ami.Image) int {
 			return byTimeThenID(b.CreatedAt, b.ID, a.CreatedAt, a.ID)
 		})
-		for _, member := range members[:min(p.KeepNewest, len(members))] {
-			newest[member.ID] = family
+		kept := 0
+		for _, member := range members {
+			if kept == p.KeepNewest {
+				break
+			}
+			if usable(member) {
+				newest[member.ID] = family
+				kept++
+			}
 		}
 	}
 	return newest
@@ -53,17 +60,13 @@ func (p Policy) family(image *ami.Image) string {
 // four or more of them, as in "Ubuntu1404" or "app20260102".
 func familyName(name string) string {
 	family := name
-	if strings.Count(family, "-") >= 4 {
+	if len(family) >= len("b8d1a1f2-0000-4000-8000-000000000000") && strings.Count(family, "-") >= 4 {
 		family = uuid.ReplaceAllString(family, "*")
 	}
-	switch family = mapWords(family, generalize); {
-	case family == name:
+	if family = mapWords(family, generalize); family == name {
 		return ""
-	case strings.Count(family, "*") == 1:
-		return family
-	default:
-		return runs.ReplaceAllString(family, "*")
 	}
+	return runs.ReplaceAllString(family, "*")
 }
 
 // generalize replaces what changes in a word from one build to the next.

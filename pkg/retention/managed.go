@@ -1,7 +1,6 @@
 package retention
 
 import (
-	"cmp"
 	"strings"
 
 	"ami-janitor/pkg/ami"
@@ -43,10 +42,8 @@ var (
 
 // managerOfImageBySnapshot says which service manages the image of a snapshot; empty if the snapshot does not tell.
 func managerOfImageBySnapshot(snapshot ami.Snapshot) string {
-	for _, m := range []mark{migrationMark, rdsCustomMark} {
-		if m.on(snapshot.Tags) {
-			return "managed by " + m.owner + " (tag of " + snapshot.ID + "): " + m.remedy
-		}
+	if m, ok := firstMark([]mark{migrationMark, rdsCustomMark}, snapshot.Tags); ok {
+		return "managed by " + m.owner + " (tag of " + snapshot.ID + "): " + m.remedy
 	}
 	return ""
 }
@@ -79,10 +76,8 @@ func managerOf(image *ami.Image) string {
 // managerByTags says which service manages a resource with these tags; empty if none does. Every tag key that begins
 // with "aws:" is written by a service; only CloudFormation's does not mean that the service looks after the resource.
 func managerByTags(tags map[string]string) string {
-	for _, m := range marks {
-		if m.on(tags) {
-			return "managed by " + m.owner + ": " + m.remedy
-		}
+	if m, ok := firstMark(marks, tags); ok {
+		return "managed by " + m.owner + ": " + m.remedy
 	}
 	first := ""
 	for key := range tags {
@@ -96,16 +91,26 @@ func managerByTags(tags map[string]string) string {
 	return "managed by an AWS service (tag " + first + ")"
 }
 
-func (m mark) on(tags map[string]string) bool {
-	prefix, isPrefix := strings.CutSuffix(m.key, "*")
-	if !isPrefix {
-		value, ok := tags[m.key]
-		return ok && value == cmp.Or(m.value, value)
-	}
-	for key := range tags {
-		if strings.HasPrefix(key, prefix) {
-			return true
+// firstMark returns the first of the marks that the tags show.
+func firstMark(marks []mark, tags map[string]string) (mark, bool) {
+	first := len(marks)
+	for key, value := range tags {
+		for i, m := range marks[:first] {
+			if m.matches(key, value) {
+				first = i
+				break
+			}
 		}
 	}
-	return false
+	if first == len(marks) {
+		return mark{}, false
+	}
+	return marks[first], true
+}
+
+func (m mark) matches(key, value string) bool {
+	if prefix, ok := strings.CutSuffix(m.key, "*"); ok {
+		return strings.HasPrefix(key, prefix)
+	}
+	return key == m.key && (m.value == "" || value == m.value)
 }

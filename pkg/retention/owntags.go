@@ -30,6 +30,9 @@ const ownPrefix = "ami-janitor:"
 func readOwnTags(tags map[string]string) *ownTags {
 	var own *ownTags
 	for key, value := range tags {
+		if !strings.Contains(key, ":") { // Most keys are none of ours, and soon passed over.
+			continue
+		}
 		name := strings.ToLower(strings.TrimSpace(key))
 		if !strings.HasPrefix(name, ownPrefix) {
 			continue
