@@ -1,5 +1,7 @@
 package ami
 
+import "time"
+
 // Evidence is what is known of the use of the images of one region, by image id. An image that is missing from it has
 // not been looked up, and its use is Unknown.
 type Evidence map[string]Finding
@@ -31,9 +33,16 @@ func (u Use) String() string {
 // Finding is what the lookups found out about one image.
 type Finding struct {
 	Use        Use
-	References []Reference // What names the image; sorted.
-	SharedWith []string    // Who may launch it besides the account, as "account 111122223333" or "all"; sorted.
-	Gaps       []Gap       // The lookups that could not be completed; sorted.
+	References []Reference         // What names the image; sorted.
+	Snapshots  []SnapshotReference // What names a snapshot of the image; sorted. Such a snapshot stays when the image goes.
+	SharedWith []string            // Who may launch it besides the account, as "account 111122223333" or "all"; sorted.
+	Gaps       []Gap               // The lookups that could not be completed; sorted.
+
+	// LaunchedAt is when the oldest instance of the image that is still there was launched; zero if there is none.
+	LaunchedAt time.Time
+
+	// Report is the janitor's newest image usage report about the image; nil if there is none, or none was looked for.
+	Report *UsageReport
 }
 
 // Reference is something that names an image: an instance, a launch template, an SSM parameter.
@@ -41,6 +50,21 @@ type Reference struct {
 	Source string // The source of evidence that found it.
 	Type   string // The kind of resource, as AWS spells it: "ec2:Instance".
 	ARN    string
+}
+
+// SnapshotReference is something that names a snapshot of an image: the block device mapping of a launch template.
+type SnapshotReference struct {
+	SnapshotID string
+	Reference
+}
+
+// UsageReport is an image usage report: what EC2 says of the use of an image by all accounts. What it has found is among
+// the references of the finding, once it is available.
+type UsageReport struct {
+	ID        string
+	State     string // "pending", "available" or "error".
+	CreatedAt time.Time
+	Complete  bool // It covers all accounts, instances and launch templates, and as many of their versions as are to count.
 }
 
 // Gap is a lookup that could not be completed, so that non-use is not proven.

@@ -29,10 +29,15 @@ type Image struct {
 	CreatedAt      time.Time // Zero if EC2 did not say, or said it unreadably.
 	LastLaunchedAt time.Time // Zero if no launch is on record. EC2 reports a launch up to 24 hours late.
 
-	SourceImageID string // The image this one was made from, in any region; empty if not on record.
-	SnapshotIDs   []string
-	S3Location    string // The manifest of an image whose root device is an instance store; else empty.
-	Tags          map[string]string
+	DeprecatedAt time.Time // When EC2 deprecates the image, or has done so; zero if never.
+
+	SourceImageID    string // The image this one was made from, in any region; empty if not on record.
+	SourceRegion     string // The region of SourceImageID; empty if not on record.
+	SourceInstanceID string // The instance this image was made from (CreateImage); empty for a copy (CopyImage).
+
+	SnapshotIDs []string
+	S3Location  string // The manifest of an image whose root device is an instance store; else empty.
+	Tags        map[string]string
 
 	// Unreadable names every fact of the image that could not be understood, each as a short phrase. An image with
 	// such a fact is kept.

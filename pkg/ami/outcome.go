@@ -3,17 +3,20 @@ package ami
 // Outcome is what AWS confirmed for one image of a sweep.
 type Outcome struct {
 	ImageID   string           `json:"-"`
+	Code      string           `json:"-"` // A reason that came up after the plan was made, such as "used-since-planned"; else empty.
 	Status    Status           `json:"status"`
 	Error     string           `json:"error"`
 	Snapshots []SnapshotResult `json:"snapshots"`
 }
 
-// Status says how the removal of an image ended.
+// Status says how the removal of an image ended, or its marking for removal.
 type Status string
 
 const (
 	// Deregistered means that EC2 confirmed the deregistration.
 	Deregistered Status = "deregistered"
+	// Marked means that the image carries the date on which it is due, and what else was to be done until then.
+	Marked Status = "marked"
 	// Failed means that EC2 refused, or that its answer never came; Outcome.Error says which.
 	Failed Status = "failed"
 	// Skipped means that nothing was tried, or that there was nothing left to do; Outcome.Error says why.

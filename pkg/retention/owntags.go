@@ -12,7 +12,19 @@ import (
 const (
 	keepTag       = "ami-janitor:keep"        // Any value but "false" keeps; on images and snapshots.
 	staleAfterTag = "ami-janitor:stale-after" // Days; takes the place of Policy.StaleAfter and NeverLaunchedAfter.
-	restoredTag   = "ami-janitor:restored"    // The date on which a person brought the image back: a use.
+)
+
+// The tags that the janitor writes. No image carries more than two of them at a time.
+const (
+	// DueTag has the day, as 2006-01-02, on which an image that is marked for removal is due.
+	DueTag = "ami-janitor:due"
+	// RunTag has the id of the run that marked the image. It stands beside DueTag, so that a person who takes the latter
+	// off is noticed.
+	RunTag = "ami-janitor:run"
+	// DisabledTag takes the place of RunTag on an image that the janitor has disabled, or is about to.
+	DisabledTag = "ami-janitor:disabled"
+	// RestoredTag has the day on which a person brought the image back, or objected to its removal: a use.
+	RestoredTag = "ami-janitor:restored"
 )
 
 // ownTags are what the janitor's own tags say of a resource. EC2 tells the case of tag keys apart, and takes blanks around
@@ -60,7 +72,7 @@ func (o *ownTags) read(name, value string) error {
 		return nil
 	case staleAfterTag:
 		return o.readStaleAfter(value)
-	case restoredTag:
+	case RestoredTag:
 		restored, err := parseDate(value)
 		if restored.After(o.restored) {
 			o.restored = restored

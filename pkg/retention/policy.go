@@ -22,8 +22,15 @@ type Policy struct {
 	OnlyTags   Tags   // Only images that carry these are judged; one value of each key is enough.
 	Names      Names  // Only images with these names are judged.
 
-	MaxDeregistrations int // The most images that one run removes, over all regions.
+	MaxDeregistrations int // The most images that one run removes, and the most that it marks, over all regions.
 	DeleteSnapshots    bool
+
+	KeepList          KeepList // Images that people keep in a list of their own.
+	JudgeShared       bool     // Judge public and shared images, too, by image usage reports; else they are kept.
+	JudgeImageBuilder bool     // Judge the images that Image Builder has made like the account's own; else they are kept.
+
+	Grace       Days // Images are marked for so long before they are removed; 0 removes them at once.
+	GraceAction GraceAction
 }
 
 // String says the policy as one sentence.

@@ -11,6 +11,9 @@ type Plan struct {
 	Account  string
 	Region   string
 	Verdicts []Verdict
+
+	ReportsWanted []string // The ids of the images about which a usage report is to be asked for, stalest first.
+	ReportsDone   []string // The ids of the janitor's own usage reports that have served.
 }
 
 // Verdict is the decision on one image, with its reasons.
@@ -20,6 +23,10 @@ type Verdict struct {
 	Reasons   []Reason          // Never empty.
 	LastUse   time.Time         // Zero if the image has no readable date.
 	Snapshots []SnapshotVerdict // One for each snapshot of an image to be deregistered; empty for all others.
+
+	Due    time.Time   // The day on which an image that is to be marked, or is marked, is due for removal; else zero.
+	Action GraceAction // What is done to an image that is to be marked, besides; else empty.
+	Unmark Unmark      // What becomes of the mark of an image that is kept.
 }
 
 // Decision is what is to happen to an image.
@@ -30,8 +37,22 @@ const (
 	Keep Decision = "keep"
 	// Deregister means that no rule speaks for keeping the image.
 	Deregister Decision = "deregister"
+	// Mark means that no rule speaks for keeping the image, and that its removal is to be announced first.
+	Mark Decision = "mark"
 	// Defer means that the image would be deregistered, but that the run's cap is reached.
 	Defer Decision = "defer"
+)
+
+// Unmark says what becomes of the mark that an image carries although it is kept.
+type Unmark string
+
+const (
+	// LeaveMark means that there is no mark, or that it stays: nothing is wrong with it.
+	LeaveMark Unmark = ""
+	// ClearMark means that the mark is taken off, because the policy does not remove the image any more.
+	ClearMark Unmark = "clear"
+	// Veto means that the mark is taken off, and the day noted as one on which the image was restored, which is a use.
+	Veto Unmark = "veto"
 )
 
 // Reason says why a verdict is what it is.
