@@ -64,7 +64,9 @@ type UsageReport struct {
 	ID        string
 	State     string // "pending", "available" or "error".
 	CreatedAt time.Time
-	Complete  bool // It covers all accounts, instances and launch templates, and as many of their versions as are to count.
+	// Superseded are the ids of older reports of the janitor about the same image; sorted.
+	Superseded []string
+	Complete   bool // It covers all accounts, instances and launch templates, and as many of their versions as are to count.
 }
 
 // Gap is a lookup that could not be completed, so that non-use is not proven.

@@ -21,12 +21,21 @@ type Config struct {
 	KeepTags           retention.Tags  `env:"KEEP_TAGS" help:"further tags that keep, as key or key=value, comma-separated"`
 	OnlyTags           retention.Tags  `env:"ONLY_TAGS" help:"judge only images with these tags, as key or key=value, comma-separated: one value of each key"`
 	Names              retention.Names `env:"NAMES" help:"judge only images with these names: globs, comma-separated; !glob takes out"`
-	MaxDeregistrations count           `env:"MAX_DEREGISTRATIONS" envDefault:"100" help:"cap per run, over all regions"`
+	MaxDeregistrations count           `env:"MAX_DEREGISTRATIONS" envDefault:"100" help:"cap per run, over all regions; as many again may be announced"`
 	DeleteSnapshots    flag            `env:"DELETE_SNAPSHOTS" envDefault:"true" help:"delete the snapshots of removed images"`
 	UsageSources       sources         `env:"USAGE_SOURCES" envDefault:"all" help:"where use is looked up, comma-separated, or all"`
-	Regions            regionsOrAll    `env:"REGIONS" help:"comma-separated, or all; the function's own if not set"`
-	ExceptRegions      regions         `env:"EXCEPT_REGIONS" help:"regions to leave out, comma-separated"`
-	SnapshotPrice      price           `env:"SNAPSHOT_PRICE" envDefault:"0.05" help:"US dollars per GB-month"`
+
+	LaunchTemplateVersions versions              `env:"LAUNCH_TEMPLATE_VERSIONS" envDefault:"all" help:"versions of a launch template that count as use: all, or a number for the newest, the default and those that groups and fleets pin"`
+	KeepList               keepListLocation      `env:"KEEP_LIST" help:"list of image ids and globs for names that are kept: ssm:NAME, the ARN of an SSM parameter, or a file; if it cannot be read, nothing is removed"`
+	SharedImages           sharedImages          `env:"SHARED_IMAGES" envDefault:"keep" help:"public and shared images: keep, or report, which judges them by image usage reports"`
+	ImageBuilderImages     imageBuilderImages    `env:"IMAGE_BUILDER_IMAGES" envDefault:"keep" help:"images made by EC2 Image Builder: keep, or judge like the others"`
+	Grace                  retention.Days        `env:"GRACE" envDefault:"0d" help:"announce a removal for so long before it is carried out; 0d removes at once"`
+	GraceAction            retention.GraceAction `env:"GRACE_ACTION" envDefault:"announce" help:"what happens to an image meanwhile: announce, deprecate or disable"`
+	OwnerTag               string                `env:"OWNER_TAG" help:"tag whose value says who owns an image; announcements are grouped by it"`
+
+	Regions       regionsOrAll `env:"REGIONS" help:"comma-separated, or all; the function's own if not set"`
+	ExceptRegions regions      `env:"EXCEPT_REGIONS" help:"regions to leave out, comma-separated"`
+	SnapshotPrice price        `env:"SNAPSHOT_PRICE" envDefault:"0.05" help:"US dollars per GB-month"`
 
 	DryRun       flag     `env:"DRY_RUN" envDefault:"true" for:"function" help:"plan and report only"`
 	TopicARN     topicARN `env:"TOPIC_ARN" for:"function" help:"SNS topic of the digest for e-mail"`
@@ -100,6 +109,10 @@ func (c Config) Policy() retention.Policy {
 		Names:              c.Names,
 		MaxDeregistrations: int(c.MaxDeregistrations),
 		DeleteSnapshots:    bool(c.DeleteSnapshots),
+		JudgeShared:        bool(c.SharedImages),
+		JudgeImageBuilder:  bool(c.ImageBuilderImages),
+		Grace:              c.Grace,
+		GraceAction:        c.GraceAction,
 	}
 }
 

@@ -101,6 +101,99 @@ func (s sources) off() []string {
 	return slices.DeleteFunc(usage.Sources(), func(name string) bool { return slices.Contains(s, name) })
 }
 
+// versions is how many of the newest versions of a launch template count as use; 0 is all of them.
+type versions int
+
+// maxVersions is the most that a launch template can have (EC2 API Reference, DescribeImageReferences: version-depth).
+const maxVersions = 10000
+
+func (v *versions) UnmarshalText(text []byte) error {
+	if string(text) == everything {
+		*v = 0
+		return nil
+	}
+	n, err := strconv.ParseUint(string(text), 10, 31)
+	if err != nil || n < 1 || n > maxVersions {
+		return fmt.Errorf("%q is neither all nor a number from 1 to %d", text, maxVersions)
+	}
+	*v = versions(n)
+	return nil
+}
+
+func (v versions) String() string {
+	if v == 0 {
+		return everything
+	}
+	return strconv.Itoa(int(v))
+}
+
+// keepListLocation says where a keep list is: "ssm:NAME", the ARN of an SSM parameter, or the path of a file.
+type keepListLocation string
+
+func (l *keepListLocation) UnmarshalText(text []byte) error {
+	*l = keepListLocation(text)
+	name, region, isParameter := l.parameter()
+	if isParameter && (!parameterName.MatchString(name) || region != "" && !regionName.MatchString(region)) {
+		return fmt.Errorf("%q is neither ssm:NAME nor the ARN of an SSM parameter", text)
+	}
+	return nil
+}
+
+// parameterName is what SSM allows in the name of a parameter (Systems Manager API Reference, PutParameter), or the ARN of
+// one.
+var parameterName = regexp.MustCompile(`^(/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*|arn:[a-z-]+:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_./-]+)$`)
+
+// parameter returns the name, or the ARN, of the SSM parameter that holds the list, and its region, empty for the region of
+// the function. It reports false for a file.
+func (l keepListLocation) parameter() (name, region string, ok bool) {
+	if name, ok = strings.CutPrefix(string(l), "ssm:"); ok {
+		return name, "", true
+	}
+	if !strings.HasPrefix(string(l), "arn:") {
+		return "", "", false
+	}
+	parsed, err := arn.Parse(string(l))
+	if err != nil || parsed.Service != "ssm" {
+		return "", "", true
+	}
+	return string(l), parsed.Region, true
+}
+
+// sharedImages says whether public and shared images are judged.
+type sharedImages bool
+
+func (s *sharedImages) UnmarshalText(text []byte) error {
+	return (*choice)(s).choose(text, "keep", "report")
+}
+
+func (s sharedImages) String() string { return choice(s).word("keep", "report") }
+
+// imageBuilderImages says whether images made by Image Builder are judged.
+type imageBuilderImages bool
+
+func (i *imageBuilderImages) UnmarshalText(text []byte) error {
+	return (*choice)(i).choose(text, "keep", "judge")
+}
+
+func (i imageBuilderImages) String() string { return choice(i).word("keep", "judge") }
+
+// choice is one of two words, false for the first of them.
+type choice bool
+
+func (c *choice) choose(text []byte, no, yes string) error {
+	if *c = string(text) == yes; !bool(*c) && string(text) != no {
+		return fmt.Errorf("%q is neither %s nor %s", text, no, yes)
+	}
+	return nil
+}
+
+func (c choice) word(no, yes string) string {
+	if c {
+		return yes
+	}
+	return no
+}
+
 // regions are names of AWS regions.
 type regions []string
 

@@ -1,6 +1,12 @@
 package retention
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
 
 // GraceAction is what is done to an image from the day on which its removal is announced.
 type GraceAction string
@@ -23,4 +29,60 @@ func (a *GraceAction) UnmarshalText(text []byte) error {
 	default:
 		return fmt.Errorf("%q is none of announce, deprecate, disable", text)
 	}
+}
+
+// inWords continues "announced".
+func (a GraceAction) inWords() string {
+	switch a {
+	case Deprecate:
+		return ", and deprecated on that day"
+	case Disable:
+		return ", and disabled until then"
+	default:
+		return ""
+	}
+}
+
+// oldAnnouncement is how long after its day an announcement still counts. Who was told so long ago has to be told again:
+// the janitor may have been switched off, or the image may be a copy that has inherited its tags.
+const oldAnnouncement = 90 * Day
+
+// announce decides on an image that no rule keeps. One that has been announced goes when it is due; without a time of grace
+// all others go at once, and with one they are announced first.
+func (d *docket) announce(v *Verdict) {
+	why := d.whyStale(&v.Image)
+	if own := readOwnTags(v.Image.Tags); own != nil && d.now.Sub(own.due) < oldAnnouncement {
+		v.Due = own.due
+	}
+	switch {
+	case d.now.Before(v.Due):
+		why = Reason{announced.Code, "due on " + date(v.Due) + "; " + why.Detail}
+	case !v.Due.IsZero():
+		v.Decision = Deregister
+		why.Detail += "; its removal was announced for " + date(v.Due)
+	case d.policy.Grace <= 0:
+		v.Decision = Deregister
+	default:
+		v.Decision, v.Action = Mark, d.policy.GraceAction
+		if v.Action == Disable && (v.Image.Public || len(d.evidence[v.Image.ID].SharedWith) > 0) {
+			v.Action = Announce
+		}
+		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC().Truncate(Day)
+	}
+	v.Reasons = []Reason{why}
+}
+
+// unmark says what becomes of the mark of an image that the rules keep. An objection goes before everything else, and the
+// tags of another account's image are not the janitor's to touch.
+func (d *docket) unmark(image *ami.Image, rulings []keepRule) Unmark {
+	own := readOwnTags(image.Tags)
+	if own == nil || !own.hasDue && !own.hasRun || notOwned(d, image) != "" {
+		return LeaveMark
+	}
+	for _, becomes := range []Unmark{Veto, ClearMark} {
+		if slices.ContainsFunc(rulings, func(rule keepRule) bool { return rule.mark == becomes }) {
+			return becomes
+		}
+	}
+	return LeaveMark
 }

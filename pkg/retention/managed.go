@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"slices"
 	"strings"
 
 	"ami-janitor/pkg/ami"
@@ -22,8 +23,8 @@ var marks = []mark{
 	{"AWS Backup", "AWSBackupManagedResource", "", "delete its recovery point"},
 	{"Data Lifecycle Manager", "aws:dlm:*", "", "change its lifecycle policy"},
 	{"Data Lifecycle Manager", "dlm:managed", "", "change its lifecycle policy"},
-	{"EC2 Image Builder", "CreatedBy", "EC2 Image Builder", "use a lifecycle policy of Image Builder"},
-	{"EC2 Image Builder", "Ec2ImageBuilderArn", "", "use a lifecycle policy of Image Builder"},
+	{imageBuilder, "CreatedBy", "EC2 Image Builder", "use a lifecycle policy of Image Builder"},
+	{imageBuilder, "Ec2ImageBuilderArn", "", "use a lifecycle policy of Image Builder"},
 	{"EC2 Fast Launch", "CreatedBy", "EC2 Fast Launch", "turn Fast Launch off for its image"},
 	{"Elastic Disaster Recovery", "AWSElasticDisasterRecoveryManaged", "", "remove its source server there"},
 	migrationMark,
@@ -33,6 +34,11 @@ var marks = []mark{
 	{"the EBS CSI driver", "CSIVolumeSnapshotName", "", "delete its VolumeSnapshot in Kubernetes"},
 	{"Amazon EKS", "eks:*", "", "remove it with its cluster"},
 }
+
+const imageBuilder = "EC2 Image Builder"
+
+// marksBesideImageBuilder are the marks of services whose images are never judged.
+var marksBesideImageBuilder = slices.DeleteFunc(slices.Clone(marks), func(m mark) bool { return m.owner == imageBuilder })
 
 // Two services mark the snapshots of their images and not the images: there the mark on a snapshot speaks for its image.
 var (
@@ -55,8 +61,8 @@ var namePrefixes = []mark{
 }
 
 // managerOf says which service manages an image and what to do about it; empty if none does.
-func managerOf(image *ami.Image) string {
-	if phrase := managerByTags(image.Tags); phrase != "" {
+func (p Policy) managerOf(image *ami.Image) string {
+	if phrase := p.managerByTags(image.Tags); phrase != "" {
 		return phrase
 	}
 	for _, m := range namePrefixes {
@@ -75,8 +81,12 @@ func managerOf(image *ami.Image) string {
 
 // managerByTags says which service manages a resource with these tags; empty if none does. Every tag key that begins
 // with "aws:" is written by a service; only CloudFormation's does not mean that the service looks after the resource.
-func managerByTags(tags map[string]string) string {
-	if m, ok := firstMark(marks, tags); ok {
+func (p Policy) managerByTags(tags map[string]string) string {
+	known := marks
+	if p.JudgeImageBuilder {
+		known = marksBesideImageBuilder
+	}
+	if m, ok := firstMark(known, tags); ok {
 		return "managed by " + m.owner + ": " + m.remedy
 	}
 	first := ""

@@ -33,7 +33,11 @@ type ownTags struct {
 	keep       string // The key of the tag that keeps, as it is written; empty if none does.
 	staleAfter *Days
 	restored   time.Time
-	faults     []string // What cannot be read; sorted.
+	due        time.Time // The day on which the image is due for removal; zero if that is not known.
+	hasDue     bool      // DueTag is there.
+	hasRun     bool      // RunTag or DisabledTag is there.
+	disabled   bool      // DisabledTag is there.
+	faults     []string  // What cannot be read; sorted.
 }
 
 const ownPrefix = "ami-janitor:"
@@ -73,11 +77,14 @@ func (o *ownTags) read(name, value string) error {
 	case staleAfterTag:
 		return o.readStaleAfter(value)
 	case RestoredTag:
-		restored, err := parseDate(value)
-		if restored.After(o.restored) {
-			o.restored = restored
-		}
-		return err
+		return latest(&o.restored, value)
+	case DueTag:
+		o.hasDue = true
+		return latest(&o.due, value)
+	case RunTag, DisabledTag:
+		o.hasRun = true
+		o.disabled = o.disabled || name == DisabledTag
+		return nil
 	default:
 		return errors.New("the janitor knows no such tag")
 	}
@@ -94,6 +101,15 @@ func (o *ownTags) readStaleAfter(value string) error {
 		o.staleAfter = &limit
 	}
 	return nil
+}
+
+// latest reads a date, and keeps it if it is later than the one that was read before.
+func latest(known *time.Time, value string) error {
+	at, err := parseDate(value)
+	if at.After(*known) {
+		*known = at
+	}
+	return err
 }
 
 // parseDate reads a day, or a moment in RFC 3339.

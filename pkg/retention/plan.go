@@ -3,6 +3,7 @@ package retention
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,12 +15,10 @@ import (
 // those of one account and run, one for each region that could be read.
 func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[string][]ami.Image {
 	candidates := map[string][]ami.Image{}
-	copied := copies(inventories)
-	for _, inventory := range inventories {
-		d := p.docket(inventory, copied, nil, now)
-		for _, v := range d.judge(inventory.Images, nil) {
-			if v.Decision == Deregister {
-				candidates[inventory.Region] = append(candidates[inventory.Region], v.Image)
+	for _, d := range p.dockets(inventories, nil, now) {
+		for _, v := range d.judge(nil) {
+			if len(v.rulings) == 0 {
+				candidates[d.region] = append(candidates[d.region], v.Image)
 			}
 		}
 	}
@@ -27,18 +26,22 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 }
 
 // Plan returns the verdict on every image, one plan for each inventory and in that order. Evidence is given by region;
-// what is missing from it is not proven, so that without any evidence nothing is removed. The cap holds over all plans.
+// what is missing from it is not proven, so that without any evidence nothing is removed. A region that is part of the run,
+// but could not be read, has evidence without any finding. The caps hold over all plans.
 func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []Plan {
-	plans, dockets := make([]Plan, len(inventories)), make([]*docket, len(inventories))
-	copied := copies(inventories)
-	for i, inventory := range inventories {
-		d := p.docket(inventory, copied, evidence[inventory.Region], now)
-		plans[i] = Plan{Account: inventory.Account, Region: inventory.Region, Verdicts: d.judge(inventory.Images, evidenceRules)}
-		dockets[i] = d
+	dockets := p.dockets(inventories, evidence, now)
+	plans := make([]Plan, len(dockets))
+	for i, d := range dockets {
+		plans[i] = Plan{Account: d.account, Region: d.region}
+		for _, v := range d.judge(evidenceRules) {
+			plans[i].Verdicts = append(plans[i].Verdicts, v.Verdict)
+		}
 	}
-	p.deferOverCap(plans)
+	p.deferOverCap(plans, Deregister)
+	p.deferOverCap(plans, Mark)
 	for i, d := range dockets {
 		d.judgeSnapshots(plans[i].Verdicts)
+		d.orderReports(&plans[i])
 	}
 	return plans
 }
@@ -48,60 +51,84 @@ type docket struct {
 	policy    Policy
 	now       time.Time
 	account   string
+	region    string
+	images    []ami.Image
 	copied    map[string]ami.Image    // The newest own image made from an image, by the id of the latter.
+	originals map[string]*ami.Image   // The own images, of any region, of which there are copies, by id.
 	newest    map[string]string       // The families of those images that are the newest of theirs.
 	snapshots map[string]ami.Snapshot // By id.
 	evidence  ami.Evidence
+	elsewhere map[string]ami.Evidence // Of all regions of the run.
+	launchGap string                  // Why launches that are not on record prove nothing; empty if they do.
 }
 
-func (p Policy) docket(inventory ami.Inventory, copied map[string]ami.Image, evidence ami.Evidence, now time.Time) *docket {
-	d := &docket{policy: p, now: now, account: inventory.Account, copied: copied, evidence: evidence}
-	d.snapshots = snapshotsByID(inventory)
-	d.newest = p.newest(inventory.Images, func(image *ami.Image) bool {
-		for _, speaks := range []func(*docket, *ami.Image) string{notOwned, notAvailable, unreadable, futureDated, managed} {
-			if speaks(d, image) != "" {
-				return false
-			}
+func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []*docket {
+	copied, originals := copies(inventories), originals(inventories)
+	dockets := make([]*docket, len(inventories))
+	for i, inventory := range inventories {
+		d := &docket{
+			policy: p, now: now, account: inventory.Account, region: inventory.Region, images: inventory.Images,
+			copied: copied, originals: originals, snapshots: snapshotsByID(inventory),
+			evidence: evidence[inventory.Region], elsewhere: evidence,
 		}
-		return true
-	})
-	return d
+		d.launchGap = findLaunchGap(inventory, d.evidence, now)
+		d.newest = p.newest(inventory.Images, d.usable)
+		dockets[i] = d
+	}
+	return dockets
+}
+
+// usable reports whether an image counts as one of its family.
+func (d *docket) usable(image *ami.Image) bool {
+	for _, speaks := range []func(*docket, *ami.Image) string{notOwned, unreadable, futureDated, managed} {
+		if speaks(d, image) != "" {
+			return false
+		}
+	}
+	return image.State == "available"
+}
+
+// judged is a verdict, and the rules that have led to it.
+type judged struct {
+	Verdict
+	rulings []keepRule
 }
 
 // judge lets the rules speak on every image: those of the facts, and the given ones on what these do not keep. The
 // verdicts come stalest first.
-func (d *docket) judge(images []ami.Image, further []keepRule) []Verdict {
-	verdicts := make([]Verdict, len(images))
-	for i := range images {
-		verdicts[i] = d.verdict(&images[i], further)
+func (d *docket) judge(further []keepRule) []judged {
+	verdicts := make([]judged, len(d.images))
+	for i := range d.images {
+		verdicts[i] = d.verdict(&d.images[i], further)
 	}
-	slices.SortFunc(verdicts, func(a, b Verdict) int {
+	slices.SortFunc(verdicts, func(a, b judged) int {
 		return cmp.Or(byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.Image.Name, b.Image.Name))
 	})
 	return verdicts
 }
 
-func (d *docket) verdict(image *ami.Image, further []keepRule) Verdict {
-	v := Verdict{Image: *image, Decision: Keep, LastUse: d.lastUse(image).at}
-	if v.Reasons = d.hear(factRules, image); len(v.Reasons) == 0 {
-		v.Reasons = d.hear(further, image)
+func (d *docket) verdict(image *ami.Image, further []keepRule) judged {
+	v := judged{Verdict: Verdict{Image: *image, Decision: Keep, LastUse: d.lastUse(image).at}}
+	if v.Reasons, v.rulings = d.hear(factRules, image); len(v.Reasons) == 0 {
+		v.Reasons, v.rulings = d.hear(further, image)
 	}
 	if len(v.Reasons) == 0 {
-		v.Decision = Deregister
-		v.Reasons = []Reason{d.whyStale(image)}
+		d.announce(&v.Verdict)
+	} else {
+		v.Unmark = d.unmark(image, v.rulings)
 	}
 	return v
 }
 
-// hear returns what the rules have to say for an image.
-func (d *docket) hear(rules []keepRule, image *ami.Image) []Reason {
-	var reasons []Reason
+// hear returns what the rules have to say for an image, and which of them have spoken.
+func (d *docket) hear(rules []keepRule, image *ami.Image) (reasons []Reason, spoken []keepRule) {
 	for _, rule := range rules {
 		if detail := rule.speak(d, image); detail != "" {
 			reasons = append(reasons, Reason{rule.Code, detail})
+			spoken = append(spoken, rule)
 		}
 	}
-	return reasons
+	return reasons, spoken
 }
 
 func (d *docket) whyStale(image *ami.Image) Reason {
@@ -156,6 +183,29 @@ func copies(inventories []ami.Inventory) map[string]ami.Image {
 	return newest
 }
 
+// originals returns the own images, of any region, of which there are copies, by id.
+func originals(inventories []ami.Inventory) map[string]*ami.Image {
+	found := map[string]*ami.Image{}
+	for _, inventory := range inventories {
+		for _, image := range inventory.Images {
+			if image.SourceImageID != "" && image.SourceInstanceID == "" {
+				found[image.SourceImageID] = nil
+			}
+		}
+	}
+	for _, inventory := range inventories {
+		for i := range inventory.Images {
+			if image := &inventory.Images[i]; image.ID != "" {
+				if _, ok := found[image.ID]; ok {
+					found[image.ID] = image
+				}
+			}
+		}
+	}
+	maps.DeleteFunc(found, func(_ string, image *ami.Image) bool { return image == nil })
+	return found
+}
+
 func newerCopy(image, known ami.Image) bool {
 	if image.CreatedAt.IsZero() != known.CreatedAt.IsZero() {
 		return image.CreatedAt.IsZero()
@@ -163,8 +213,8 @@ func newerCopy(image, known ami.Image) bool {
 	return byTimeThenID(image.CreatedAt, image.ID, known.CreatedAt, known.ID) > 0
 }
 
-// deferOverCap defers what exceeds the cap, counted over all plans with the stalest first.
-func (p Policy) deferOverCap(plans []Plan) {
+// deferOverCap defers what exceeds the cap for one decision, counted over all plans with the stalest first.
+func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 	type removal struct {
 		*Verdict
 		region string
@@ -172,7 +222,7 @@ func (p Policy) deferOverCap(plans []Plan) {
 	var due []removal
 	for _, plan := range plans {
 		for i := range plan.Verdicts {
-			if v := &plan.Verdicts[i]; v.Decision == Deregister {
+			if v := &plan.Verdicts[i]; v.Decision == decision {
 				due = append(due, removal{v, plan.Region})
 			}
 		}
@@ -182,7 +232,7 @@ func (p Policy) deferOverCap(plans []Plan) {
 	})
 	limit := max(p.MaxDeregistrations, 0)
 	for _, v := range due[min(limit, len(due)):] {
-		v.Decision = Defer
+		v.Decision, v.Action = Defer, ""
 		v.Reasons = append(v.Reasons, Reason{overCap.Code, fmt.Sprintf("at most %d a run, the stalest first", limit)})
 	}
 }
@@ -190,8 +240,11 @@ func (p Policy) deferOverCap(plans []Plan) {
 // judgeSnapshots decides on the snapshots of the images that are to be deregistered. A snapshot that several of them
 // share goes with the last of them.
 func (d *docket) judgeSnapshots(verdicts []Verdict) {
-	staying, last := map[string]string{}, map[string]string{}
+	staying, last, named := map[string]string{}, map[string]string{}, map[string]string{}
 	for _, v := range verdicts {
+		for _, reference := range d.evidence[v.Image.ID].Snapshots {
+			named[reference.SnapshotID] = reference.ARN
+		}
 		for _, id := range v.Image.SnapshotIDs {
 			if v.Decision == Deregister {
 				last[id] = v.Image.ID
@@ -213,6 +266,8 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 				s.Why = "not among this account's snapshots"
 			case staying[id] != "":
 				s.Why = staying[id] + " still uses it"
+			case named[id] != "":
+				s.Why = "named by " + named[id]
 			default:
 				s.Why = d.policy.keepsSnapshot(snapshot)
 			}
@@ -229,7 +284,7 @@ func (p Policy) keepsSnapshot(snapshot ami.Snapshot) string {
 	if !p.DeleteSnapshots {
 		return "DELETE_SNAPSHOTS is false"
 	}
-	if manager := managerByTags(snapshot.Tags); manager != "" {
+	if manager := p.managerByTags(snapshot.Tags); manager != "" {
 		return manager
 	}
 	return p.keptByTag(snapshot.Tags)

@@ -45,13 +45,23 @@ func (p Policy) String() string {
 		s.WriteString(" and their snapshots deleted")
 	}
 	fmt.Fprintf(&s, ", the stalest first and at most %d a run", p.MaxDeregistrations)
+	if p.Grace > 0 {
+		fmt.Fprintf(&s, ", %s after they were announced%s", p.Grace.inWords(), p.GraceAction.inWords())
+	}
 	if exceptions := p.exceptions(); len(exceptions) > 0 {
 		s.WriteString(", except " + strings.Join(exceptions, " and "))
 	}
 	if scope := p.scope(); len(scope) > 0 {
 		s.WriteString("; only images " + strings.Join(scope, " and ") + " are judged")
 	}
-	return s.String() + "."
+	s.WriteString(".")
+	if p.JudgeShared {
+		s.WriteString(" Public and shared images are judged, too, by image usage reports.")
+	}
+	if p.JudgeImageBuilder {
+		s.WriteString(" Images made by Image Builder are judged, too.")
+	}
+	return s.String()
 }
 
 func (p Policy) exceptions() []string {
@@ -68,6 +78,9 @@ func (p Policy) exceptions() []string {
 	}
 	if len(p.KeepTags) > 0 {
 		exceptions = append(exceptions, "what is tagged "+p.KeepTags.String())
+	}
+	if n := len(p.KeepList.entries); n > 0 {
+		exceptions = append(exceptions, fmt.Sprintf("what the keep list names (%d)", n))
 	}
 	return exceptions
 }

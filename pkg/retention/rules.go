@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,53 +17,76 @@ type Code string
 type Rule struct {
 	Code    Code
 	Meaning string // Continues "the image …".
+	Until   string // Continues "it stays until …": what would have to change. Empty for a reason that keeps nothing.
 }
 
 // keepRule speaks for keeping an image. It returns a phrase that says why, or an empty string if it has nothing to say.
 type keepRule struct {
 	Rule
 	speak func(*docket, *ami.Image) string
+	mark  Unmark // What becomes of the mark of an image whose removal has been announced.
 }
 
 // factRules are the keep rules that the inventory alone can decide. An image that none of them keeps is a candidate.
 var factRules = []keepRule{
-	{Rule{"not-owned", "does not belong to the account"}, notOwned},
-	{Rule{"not-available", "is pending, failed or disabled"}, notAvailable},
-	{Rule{"unreadable", "has a fact that cannot be read"}, unreadable},
-	{Rule{"future-dated", "was created or used at a time that has not come yet"}, futureDated},
-	{Rule{"protected", "is protected against deregistration"}, protected},
-	{Rule{"managed", "is managed by AWS Backup or another service"}, managed},
-	{Rule{"public", "is public"}, public},
-	{Rule{"keep-tag", "carries a keep tag"}, keepTagged},
-	{Rule{"unreadable-tag", "carries a tag of the janitor that cannot be read or is out of bounds"}, unreadableTag},
-	{Rule{"out-of-scope", "is outside what the janitor is told to judge"}, outOfScope},
-	{Rule{"recently-used", "was created, launched, copied or restored not long ago"}, recentlyUsed},
-	{Rule{"newest-of-family", "is among the newest of its family"}, newestOfFamily},
-	{Rule{"snapshot-unclear", "has a snapshot whose facts cannot be read"}, snapshotUnclear},
-	{Rule{"snapshot-locked", "has a locked snapshot, which would be left behind"}, snapshotLocked},
+	{Rule{"not-owned", "does not belong to the account", "another account lets go of it"}, notOwned, LeaveMark},
+	{Rule{"not-available", "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, LeaveMark},
+	{Rule{"unreadable", "has a fact that cannot be read", "EC2 shows that fact in a form that can be read"}, unreadable, LeaveMark},
+	{Rule{"future-dated", "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
+	{Rule{"protected", "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
+	{Rule{"managed", "is managed by AWS Backup or another service", "that service lets go of it"}, managed, ClearMark},
+	{Rule{"public", "is public", "it is private, or SHARED_IMAGES is report"}, public, Veto},
+	{Rule{"keep-tag", "carries a keep tag", "the tag is taken off"}, keepTagged, Veto},
+	{Rule{"keep-list", "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
+	{Rule{"unreadable-tag", "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
+	{Rule{"out-of-scope", "is outside what the janitor is told to judge", "ONLY_TAGS and NAMES cover it"}, outOfScope, ClearMark},
+	{Rule{"vetoed", "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
+	{Rule{"recently-used", "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
+	{Rule{"newest-of-family", "is among the newest of its family", "newer images of the family are there, or KEEP_NEWEST is lower"}, newestOfFamily, ClearMark},
+	{Rule{"no-room-for-tags", "has no room for the tags that announce a removal", "two of its tags are taken off, or GRACE is 0d"}, noRoomForTags, ClearMark},
+	{Rule{"snapshot-unclear", "has a snapshot whose facts cannot be read", "EC2 shows them in a form that can be read"}, snapshotUnclear, LeaveMark},
+	{Rule{"snapshot-locked", "has a locked snapshot, which would be left behind", "the lock has expired"}, snapshotLocked, ClearMark},
 }
 
 // evidenceRules are the keep rules that need evidence of use, which is collected of candidates alone.
 var evidenceRules = []keepRule{
-	{Rule{"shared", "may be launched by other accounts"}, shared},
-	{Rule{"in-use", "is in use"}, inUse},
-	{Rule{"unknown-use", "may be in use: a lookup could not be completed"}, unknownUse},
+	{Rule{"shared", "may be launched by other accounts", "it is not shared any more, or SHARED_IMAGES is report"}, shared, Veto},
+	{Rule{"in-use", "is in use", "nothing names it any more"}, inUse, Veto},
+	{Rule{"copy-of-used", "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
+	{Rule{"unknown-use", "may be in use: a lookup could not be completed", "every lookup is answered"}, unknownUse, LeaveMark},
+	{
+		Rule{"usage-report-pending", "is public or shared, and no fresh report says whether other accounts use it", "a fresh usage report finds no use of it"},
+		usageReportPending, LeaveMark,
+	},
+	{
+		Rule{"launch-data-missing", "has no launch on record, like every other image of its region, although instances were launched", "EC2 reports launches again"},
+		launchDataMissing, LeaveMark,
+	},
 }
+
+// announced is the reason of an image that no rule keeps, but whose day has not come.
+var announced = Rule{"announced", "is announced for removal on a day that has not come yet", "that day has come, unless somebody objects"}
 
 // The reasons of images that no rule keeps.
 var (
-	stale         = Rule{"stale", "has not been used for longer than the policy allows, and nothing refers to it"}
-	neverLaunched = Rule{"never-launched", "was never launched for longer than the policy allows, and nothing refers to it"}
-	overCap       = Rule{"over-cap", "has to wait for a later run: this one has reached its cap"}
+	stale         = Rule{Code: "stale", Meaning: "has not been used for longer than the policy allows, and nothing refers to it"}
+	neverLaunched = Rule{Code: "never-launched", Meaning: "was never launched for longer than the policy allows, and nothing refers to it"}
+	overCap       = Rule{Code: "over-cap", Meaning: "has to wait for a later run: this one has reached its cap"}
+)
+
+// The reasons that come up while a plan is carried out.
+var (
+	usedSincePlanned    = Rule{Code: "used-since-planned", Meaning: "was found to be in use just before it was to be removed"}
+	changedSincePlanned = Rule{Code: "changed-since-planned", Meaning: "was changed after the plan was made"}
 )
 
 // Rules returns every reason that a verdict can have.
 func Rules() []Rule {
 	var rules []Rule
-	for _, r := range append(factRules, evidenceRules...) {
+	for _, r := range slices.Concat(factRules, evidenceRules) {
 		rules = append(rules, r.Rule)
 	}
-	return append(rules, stale, neverLaunched, overCap)
+	return append(rules, announced, stale, neverLaunched, overCap, usedSincePlanned, changedSincePlanned)
 }
 
 func notOwned(d *docket, image *ami.Image) string {
@@ -82,9 +106,12 @@ func notAvailable(_ *docket, image *ami.Image) string {
 		return ""
 	case "":
 		return "its state is not known"
-	default:
-		return "in state " + image.State
+	case "disabled":
+		if own := readOwnTags(image.Tags); own != nil && own.disabled {
+			return "" // By the janitor itself, which is part of an announcement.
+		}
 	}
+	return "in state " + image.State
 }
 
 func unreadable(d *docket, image *ami.Image) string {
@@ -115,7 +142,7 @@ func protected(_ *docket, image *ami.Image) string {
 }
 
 func managed(d *docket, image *ami.Image) string {
-	if manager := managerOf(image); manager != "" {
+	if manager := d.policy.managerOf(image); manager != "" {
 		return manager
 	}
 	for _, id := range image.SnapshotIDs {
@@ -126,14 +153,21 @@ func managed(d *docket, image *ami.Image) string {
 	return ""
 }
 
-func public(_ *docket, image *ami.Image) string {
-	if image.Public {
+func public(d *docket, image *ami.Image) string {
+	if image.Public && !d.policy.JudgeShared {
 		return "everyone may launch it"
 	}
 	return ""
 }
 
 func keepTagged(d *docket, image *ami.Image) string { return d.policy.keptByTag(image.Tags) }
+
+func keepListed(d *docket, image *ami.Image) string {
+	if entry, ok := d.policy.KeepList.find(image.ID, image.Name); ok {
+		return "listed as " + entry
+	}
+	return ""
+}
 
 func unreadableTag(_ *docket, image *ami.Image) string {
 	if own := readOwnTags(image.Tags); own != nil {
@@ -148,6 +182,21 @@ func outOfScope(d *docket, image *ami.Image) string {
 		return "its tags do not match " + d.policy.OnlyTags.String()
 	case !d.policy.Names.match(image.Name):
 		return "its name does not match " + d.policy.Names.String()
+	default:
+		return ""
+	}
+}
+
+// vetoed notices that somebody has undone a part of an announcement.
+func vetoed(_ *docket, image *ami.Image) string {
+	own := readOwnTags(image.Tags)
+	switch {
+	case own == nil || !own.hasRun:
+		return ""
+	case !own.hasDue:
+		return "somebody took the tag " + DueTag + " off"
+	case own.disabled && image.State == "available":
+		return "somebody enabled it"
 	default:
 		return ""
 	}
@@ -173,6 +222,25 @@ func newestOfFamily(d *docket, image *ami.Image) string {
 	return fmt.Sprintf("among the newest %d of family %s", d.policy.KeepNewest, family)
 }
 
+// noRoomForTags counts as EC2 does: tags that begin with "aws:" do not count against the limit (EC2 User Guide, "Tag your
+// Amazon EC2 resources").
+func noRoomForTags(d *docket, image *ami.Image) string {
+	const most, needed = 50, 2
+	if own := readOwnTags(image.Tags); d.policy.Grace <= 0 || own != nil && own.hasDue {
+		return ""
+	}
+	tags := 0
+	for key := range image.Tags {
+		if !strings.HasPrefix(key, "aws:") {
+			tags++
+		}
+	}
+	if tags+needed <= most {
+		return ""
+	}
+	return fmt.Sprintf("it carries %d tags of at most %d, and announcing its removal takes %d more", tags, most, needed)
+}
+
 func snapshotUnclear(d *docket, image *ami.Image) string {
 	for _, id := range image.SnapshotIDs {
 		if fault := d.snapshots[id].Unreadable; fault != "" {
@@ -192,7 +260,7 @@ func snapshotLocked(d *docket, image *ami.Image) string {
 }
 
 func shared(d *docket, image *ami.Image) string {
-	if with := d.evidence[image.ID].SharedWith; len(with) > 0 {
+	if with := d.evidence[image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
 		return "shared with " + summary(with)
 	}
 	return ""
@@ -200,18 +268,52 @@ func shared(d *docket, image *ami.Image) string {
 
 func inUse(d *docket, image *ami.Image) string {
 	finding := d.evidence[image.ID]
-	arns := make([]string, len(finding.References))
-	for i, reference := range finding.References {
-		arns[i] = reference.ARN
+	if finding.Use != ami.Used && len(finding.References) == 0 {
+		return ""
 	}
+	return "named by " + namers(finding)
+}
+
+// namers says what names an image.
+func namers(finding ami.Finding) string {
+	var arns []string
+	for _, reference := range finding.References {
+		if !slices.Contains(arns, reference.ARN) { // Several sources may see the same.
+			arns = append(arns, reference.ARN)
+		}
+	}
+	if len(arns) == 0 {
+		return "something"
+	}
+	return summary(arns)
+}
+
+// copyOfUsed keeps what CopyImage has made of an image that is in use: the copy in another region is what one falls back
+// on. What CreateImage has made from an instance of an image is no copy of it. An original is looked up where it is; in a
+// region that is part of the run, it is in doubt until that has been done.
+func copyOfUsed(d *docket, image *ami.Image) string {
+	if image.SourceImageID == "" || image.SourceInstanceID != "" {
+		return ""
+	}
+	id, region := image.SourceImageID, cmp.Or(image.SourceRegion, d.region)
+	what := "it is a copy of " + id + " in " + region
+	if original, ok := d.originals[id]; ok && recentlyLaunched(d, original) {
+		return what + ", which was last launched " + original.LastLaunchedAt.Format(time.DateOnly)
+	}
+	evidence, inRun := d.elsewhere[region]
+	finding, lookedUp := evidence[id]
 	switch {
-	case len(arns) > 0:
-		return "named by " + summary(arns)
-	case finding.Use == ami.Used:
-		return "something names it"
+	case len(finding.References) > 0 || finding.Use == ami.Used:
+		return what + ", which is named by " + namers(finding)
+	case inRun && (!lookedUp || finding.Use != ami.Unused):
+		return what + ", which may be in use: not everything there could be looked up"
 	default:
 		return ""
 	}
+}
+
+func recentlyLaunched(d *docket, image *ami.Image) bool {
+	return !image.LastLaunchedAt.IsZero() && d.now.Sub(image.LastLaunchedAt) <= time.Duration(d.policy.idleLimit(image))
 }
 
 // unknownUse fails closed: only a finding that says "unused", and that has no gap, is a proof.
@@ -231,6 +333,33 @@ func unknownUse(d *docket, image *ami.Image) string {
 	default:
 		return ""
 	}
+}
+
+// launchDataMissing speaks for images whose missing launches prove nothing.
+func launchDataMissing(d *docket, image *ami.Image) string {
+	if !image.LastLaunchedAt.IsZero() {
+		return ""
+	}
+	return d.launchGap
+}
+
+// findLaunchGap says why launches that are not on record prove nothing in a region; empty if they do: EC2 has a launch on
+// record for some image, or there is no instance that was launched from an own image before the delay with which EC2
+// reports launches, which is 24 hours (EC2 User Guide, "Check when an Amazon EC2 AMI was last used"), and as much again.
+func findLaunchGap(inventory ami.Inventory, evidence ami.Evidence, now time.Time) string {
+	const delay = 48 * time.Hour
+	gap := ""
+	for _, image := range inventory.Images {
+		if !image.LastLaunchedAt.IsZero() {
+			return ""
+		}
+		at := evidence[image.ID].LaunchedAt
+		if gap == "" && image.OwnerID == inventory.Account && !at.IsZero() && now.Sub(at) > delay {
+			gap = fmt.Sprintf("no image of %s has a launch on record, although an instance of %s was launched %s",
+				inventory.Region, image.ID, at.UTC().Format(time.DateOnly))
+		}
+	}
+	return gap
 }
 
 // summary joins the first few items and counts the rest.

@@ -1,0 +1,59 @@
+package retention
+
+import (
+	"slices"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// Explanation is all that the policy has to say of one image.
+type Explanation struct {
+	Verdict   Verdict // Its snapshots are those that the image has, whatever becomes of it.
+	Hearings  []Hearing
+	LastUse   string    // For example "last launched 2026-01-02, 325 days ago".
+	StaleFrom time.Time // When the image has been idle for longer than its limit; zero if it has no readable date.
+}
+
+// Hearing is what one keep rule says of an image. Its detail is empty if the rule has nothing to say.
+type Hearing struct {
+	Rule
+	Detail string
+}
+
+// Explain lets every keep rule speak on one image of a region, those too that a plan does not come to. The evidence has to
+// cover the image, whether it is a candidate or not. It reports false if the region has no such image.
+func (p Policy) Explain(
+	inventories []ami.Inventory, evidence map[string]ami.Evidence, region, imageID string, now time.Time,
+) (Explanation, bool) {
+	plans := p.Plan(inventories, evidence, now)
+	for i, d := range p.dockets(inventories, evidence, now) {
+		at := slices.IndexFunc(plans[i].Verdicts, func(v Verdict) bool { return d.region == region && v.Image.ID == imageID })
+		if at >= 0 {
+			return d.explain(plans[i].Verdicts, at), true
+		}
+	}
+	return Explanation{}, false
+}
+
+func (d *docket) explain(verdicts []Verdict, at int) Explanation {
+	verdict := verdicts[at]
+	if verdict.Decision != Deregister {
+		gone := slices.Clone(verdicts)
+		gone[at].Decision = Deregister
+		d.judgeSnapshots(gone)
+		verdict.Snapshots = gone[at].Snapshots
+	}
+	image := &verdict.Image
+	last := d.lastUse(image)
+	e := Explanation{Verdict: verdict, LastUse: last.ago(d.now)}
+	if !last.at.IsZero() {
+		e.StaleFrom = last.at.Add(time.Duration(d.policy.idleLimit(image)))
+	} else {
+		e.LastUse = "no date on record"
+	}
+	for _, rule := range slices.Concat(factRules, evidenceRules) {
+		e.Hearings = append(e.Hearings, Hearing{rule.Rule, rule.speak(d, image)})
+	}
+	return e
+}

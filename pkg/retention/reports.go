@@ -1,0 +1,86 @@
+package retention
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// What an image usage report proves (EC2 User Guide, "View your AMI usage": the instances of the last 24 hours may be
+// missing in it, and the launch templates of "the past few days"). A report that is older than freshReport says nothing of
+// today, and one that was made less than blindReport after the last use may have missed what followed it. A report that
+// is not available after stuckReport is asked for again.
+const (
+	freshReport = 3 * Day
+	blindReport = 7 * Day
+	stuckReport = 3 * Day
+)
+
+// maxPendingReports is EC2's quota for an account and region (EC2 User Guide, "View your AMI usage").
+const maxPendingReports = 2000
+
+// usageReportPending keeps a public or shared image until there is a report that proves something.
+func usageReportPending(d *docket, image *ami.Image) string {
+	finding := d.evidence[image.ID]
+	if !d.policy.JudgeShared || !image.Public && len(finding.SharedWith) == 0 {
+		return ""
+	}
+	report := finding.Report
+	switch {
+	case report == nil:
+		return "a run that is no dry run asks for a usage report; it is read in a later one"
+	case report.State == "pending":
+		return "the usage report asked for on " + date(report.CreatedAt) + " is not available yet"
+	case report.State != "available":
+		return fmt.Sprintf("the usage report of %s is in state %q", date(report.CreatedAt), report.State)
+	case !report.Complete:
+		return "the usage report of " + date(report.CreatedAt) + " leaves out accounts, resources or versions"
+	case d.now.Sub(report.CreatedAt) > freshReport || report.CreatedAt.After(d.now):
+		return "the usage report of " + date(report.CreatedAt) + " is not of the last " + daysInWords(freshReport)
+	case report.CreatedAt.Sub(d.lastUse(image).at) < blindReport:
+		return "the usage report of " + date(report.CreatedAt) + " was made less than " + daysInWords(blindReport) + " after the last use"
+	default:
+		return ""
+	}
+}
+
+func date(at time.Time) string { return at.UTC().Format(time.DateOnly) }
+
+// orderReports says about which images a usage report is to be asked for, and which reports have served: those of images
+// that do not wait for one, and those that prove nothing any more.
+func (d *docket) orderReports(plan *Plan) {
+	if !d.policy.JudgeShared {
+		return
+	}
+	unneeded, pending := map[string]bool{}, 0
+	for _, finding := range d.evidence {
+		if report := finding.Report; report != nil {
+			unneeded[report.ID] = true
+			for _, id := range report.Superseded {
+				unneeded[id] = true
+			}
+			if report.State == "pending" {
+				pending++
+			}
+		}
+	}
+	for i := range plan.Verdicts {
+		v := &plan.Verdicts[i]
+		report := d.evidence[v.Image.ID].Report
+		waits := len(v.Reasons) == 1 && v.Reasons[0].Code == "usage-report-pending"
+		switch {
+		case waits && report != nil && report.State == "pending" && d.now.Sub(report.CreatedAt) <= stuckReport:
+			delete(unneeded, report.ID)
+		case waits && len(plan.ReportsWanted) < min(d.policy.MaxDeregistrations, maxPendingReports-pending):
+			plan.ReportsWanted = append(plan.ReportsWanted, v.Image.ID)
+		case report != nil && (v.Decision != Keep || v.Reasons[0].Code == announced.Code):
+			delete(unneeded, report.ID)
+		}
+	}
+	for id := range unneeded {
+		plan.ReportsDone = append(plan.ReportsDone, id)
+	}
+	slices.Sort(plan.ReportsDone)
+}
