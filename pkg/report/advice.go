@@ -72,6 +72,8 @@ var (
 // The permissions that are missing where the error does not name one.
 const (
 	toDeregister  = "ec2:DeregisterImage"
+	toMark        = "ec2:CreateTags"
+	toUnmark      = "ec2:DeleteTags"
 	toDelete      = "ec2:DeleteSnapshot"
 	whatWasDenied = "what the error says was denied"
 )

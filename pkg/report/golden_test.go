@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 func TestWordings(t *testing.T) {
 	for name, run := range situations() {
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join("testdata", strings.ReplaceAll(name, " ", "-"))
+			dir := filepath.Join("testdata", strings.NewReplacer(" ", "-", ",", "").Replace(name))
 			golden(t, dir, "subject.txt", []byte(report.Subject(run)+"\n"))
 			golden(t, dir, "text.txt", []byte(report.Text(run)))
 			golden(t, dir, "slack.json", indented(t, report.Slack(run)))
@@ -28,6 +28,16 @@ func TestWordings(t *testing.T) {
 			golden(t, dir, "result.json", indented(t, marshalled(t, report.Result(run))))
 			golden(t, dir, "metrics.json", indented(t, report.Metrics(run, "ami-janitor", true)))
 			golden(t, dir, "lines.json", indented(t, marshalled(t, report.Lines(run))))
+		})
+	}
+}
+
+func TestExplanations(t *testing.T) {
+	for name, explanations := range explanations() {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join("testdata", "explain")
+			golden(t, dir, strings.ReplaceAll(name, " ", "-")+".txt", []byte(report.ExplainText(explanations)))
+			golden(t, dir, strings.ReplaceAll(name, " ", "-")+".json", indented(t, marshalled(t, explanations)))
 		})
 	}
 }

@@ -19,6 +19,7 @@ type Line struct {
 	Region    string               `json:"region"`
 	ImageID   string               `json:"imageId"`
 	Name      string               `json:"name"`
+	DueOn     string               `json:"dueOn,omitempty"` // Of an image that is, or was to be, marked.
 	Status    ami.Status           `json:"status"`
 	Error     string               `json:"error"`
 	Reasons   []retention.Reason   `json:"reasons"`
@@ -48,6 +49,7 @@ func newLine(r Run, region Region, image Image) Line {
 		Region:    region.Region,
 		ImageID:   image.ImageID,
 		Name:      clip(neutral(image.Name), lineText),
+		DueOn:     image.DueOn,
 		Status:    image.Outcome.Status,
 		Error:     clip(neutralFault(image.Outcome.Error), lineText),
 		Reasons:   []retention.Reason{},

@@ -29,7 +29,7 @@ const unknownUse retention.Code = "unknown-use"
 
 // problems returns what a person should look at, the gravest first.
 func (r Run) problems() []problem {
-	return slices.Concat(r.regionProblems(), r.imageProblems(), r.snapshotProblems(), r.unknownProblems())
+	return slices.Concat(r.launchDataProblems(), r.regionProblems(), r.imageProblems(), r.snapshotProblems(), r.unknownProblems())
 }
 
 // complaint is one thing that went wrong. Where id stands in the fault, the fault is the same for another id.
@@ -104,14 +104,21 @@ func (r Run) regionProblems() []problem {
 }
 
 func (r Run) imageProblems() []problem {
+	return slices.Concat(
+		r.failures(failedToRemove, toDeregister, " could not be removed: AWS did not confirm the deregistration."),
+		r.failures(failedToMark, toMark, " could not be announced: AWS did not confirm all that belongs to it."),
+		r.failures(failedToUnmark, toUnmark, " may still be marked for removal, although the plan keeps it: AWS did not confirm the change."),
+	)
+}
+
+// failures makes problems of the images to which one kind of thing could not be done.
+func (r Run) failures(wanted func(Image) bool, permission, what string) []problem {
 	var complaints []complaint
-	r.each(failed, func(region Region, image Image) {
+	r.each(wanted, func(region Region, image Image) {
 		complaints = append(complaints, complaint{r.label(region, image), image.ImageID, image.Outcome.Error})
 	})
-	remedy := adviceOr("The next run judges again what is still there. If it fails again, begin with the error.", toDeregister)
-	return grouped(complaints, remedy, func(n int) string {
-		return count(n, "AMI") + " could not be removed: AWS did not confirm the deregistration."
-	})
+	remedy := adviceOr("The next run judges again what is still there. If it fails again, begin with the error.", permission)
+	return grouped(complaints, remedy, func(n int) string { return count(n, "AMI") + what })
 }
 
 func (r Run) snapshotProblems() []problem {
@@ -184,14 +191,31 @@ func (r Run) each(wanted func(Image) bool, do func(Region, Image)) {
 	}
 }
 
-func removed(i Image) bool { return i.Outcome != nil && i.Outcome.Status == ami.Deregistered }
-func skipped(i Image) bool { return i.Outcome != nil && i.Outcome.Status == ami.Skipped }
-func failed(i Image) bool  { return i.Outcome != nil && !removed(i) && !skipped(i) }
-func planned(i Image) bool { return i.Outcome == nil && i.Verdict == retention.Deregister }
-func waiting(i Image) bool { return i.Outcome == nil && i.Verdict == retention.Defer }
-func unknown(i Image) bool {
-	return i.Outcome == nil && i.Verdict == retention.Keep && i.mainReason().Code == unknownUse
+// count counts the images that are as wanted.
+func (r Run) count(wanted func(Image) bool) int {
+	n := 0
+	r.each(wanted, func(Region, Image) { n++ })
+	return n
 }
+
+func removed(i Image) bool { return i.Outcome != nil && i.Outcome.Status == ami.Deregistered }
+func marked(i Image) bool  { return i.Outcome != nil && i.Outcome.Status == ami.Marked }
+func skipped(i Image) bool { return i.Outcome != nil && i.Outcome.Status == ami.Skipped }
+func failed(i Image) bool  { return i.Outcome != nil && !removed(i) && !marked(i) && !skipped(i) }
+
+func failedToRemove(i Image) bool {
+	return failed(i) && i.Verdict != retention.Mark && i.Verdict != retention.Keep
+}
+func failedToMark(i Image) bool   { return failed(i) && i.Verdict == retention.Mark }
+func failedToUnmark(i Image) bool { return failed(i) && i.Verdict == retention.Keep }
+
+func planned(i Image) bool    { return i.Outcome == nil && i.Verdict == retention.Deregister }
+func toBeMarked(i Image) bool { return i.Outcome == nil && i.Verdict == retention.Mark }
+func waiting(i Image) bool    { return i.Outcome == nil && i.Verdict == retention.Defer }
+func kept(i Image) bool       { return i.Outcome == nil && i.Verdict == retention.Keep }
+func unknown(i Image) bool    { return kept(i) && i.mainReason().Code == unknownUse }
+func vetoed(i Image) bool     { return kept(i) && i.Unmark == retention.Veto }
+func cleared(i Image) bool    { return kept(i) && i.Unmark == retention.ClearMark }
 
 // label names an image, and its region where there are several.
 func (r Run) label(region Region, image Image) string {

@@ -28,11 +28,14 @@ func untrusted(t *rapid.T) string {
 }
 
 var (
-	anyKeepCode = rapid.Custom(func(t *rapid.T) retention.Code {
-		rules := retention.Rules()
-		return rules[rapid.IntRange(0, len(rules)-4).Draw(t, "rule")].Code
+	anyCode = rapid.Custom(func(t *rapid.T) retention.Code {
+		return rapid.SampledFrom(append(retention.Rules(), retention.Rule{Code: "unheard-of"})).Draw(t, "rule").Code
 	})
-	anyStatus         = rapid.SampledFrom([]ami.Status{ami.Deregistered, ami.Failed, ami.Skipped})
+	anyStatus = map[retention.Decision]*rapid.Generator[ami.Status]{
+		retention.Keep:       rapid.Just(ami.Failed),
+		retention.Deregister: rapid.SampledFrom([]ami.Status{ami.Deregistered, ami.Failed, ami.Skipped}),
+		retention.Mark:       rapid.SampledFrom([]ami.Status{ami.Marked, ami.Failed, ami.Skipped}),
+	}
 	anySnapshotStatus = rapid.SampledFrom([]ami.SnapshotStatus{ami.SnapshotDeleted, ami.SnapshotKept, ami.SnapshotFailed})
 )
 
@@ -50,7 +53,7 @@ func anyRun(t *rapid.T) report.Run {
 		if dry {
 			outcomes = nil
 		}
-		regions = append(regions, report.NewRegion(p, outcomes))
+		regions = append(regions, newRegion(p, outcomes))
 	}
 	run := newRun(dry, regions...)
 	run.Sources.SwitchedOff = rapid.SliceOfN(rapid.Just("shares"), 0, 1).Draw(t, "switchedOff")
@@ -62,23 +65,47 @@ func anyPlan(t *rapid.T, region string) (retention.Plan, []ami.Outcome) {
 	p := plan(region)
 	var outcomes []ami.Outcome
 	for n := range rapid.IntRange(0, 40).Draw(t, "images") {
-		v := kept(n, anyKeepCode.Draw(t, "code"), untrusted(t))
-		v.Image.Name, v.Image.S3Location = untrusted(t), untrusted(t)
-		v.Decision = rapid.SampledFrom([]retention.Decision{retention.Keep, retention.Deregister, retention.Defer}).Draw(t, "decision")
-		if v.Decision == retention.Deregister {
-			o := outcome(n, anyStatus.Draw(t, "status"), untrusted(t))
+		v := anyVerdict(t, n)
+		if statuses, acts := anyStatus[v.Decision]; acts {
+			o := outcome(n, statuses.Draw(t, "status"), untrusted(t))
+			o.Code = rapid.SampledFrom([]string{"", "", "used-since-planned", "unknown-use"}).Draw(t, "code")
 			for range rapid.IntRange(0, 3).Draw(t, "snapshots") {
+				if v.Decision != retention.Deregister {
+					break
+				}
 				s := rapid.IntRange(1, 20).Draw(t, "snapshot")
 				v.Snapshots = append(v.Snapshots, goes(s, int64(s), n))
 				o.Snapshots = append(o.Snapshots, result(s, anySnapshotStatus.Draw(t, "snapshotStatus"), untrusted(t)))
 			}
-			if rapid.IntRange(0, 5).Draw(t, "reached") > 0 {
+			if reached := rapid.IntRange(0, 5).Draw(t, "reached"); reached == 5 || reached > 0 && v.Decision != retention.Keep {
 				outcomes = append(outcomes, o)
 			}
 		}
 		p.Verdicts = append(p.Verdicts, v)
 	}
 	return p, outcomes
+}
+
+func anyVerdict(t *rapid.T, n int) retention.Verdict {
+	v := kept(n, anyCode.Draw(t, "code"), untrusted(t))
+	v.Image.Name, v.Image.S3Location = untrusted(t), untrusted(t)
+	v.Image.Tags = map[string]string{"Team": untrusted(t)}
+	v.Decision = rapid.SampledFrom([]retention.Decision{
+		retention.Keep, retention.Deregister, retention.Mark, retention.Defer,
+	}).Draw(t, "decision")
+	switch v.Decision {
+	case retention.Mark:
+		v.Due = dayIn(rapid.IntRange(-5, 30).Draw(t, "due"))
+		v.Action = rapid.SampledFrom([]retention.GraceAction{retention.Announce, retention.Deprecate, retention.Disable}).Draw(t, "action")
+	case retention.Keep:
+		v.Unmark = rapid.SampledFrom([]retention.Unmark{retention.LeaveMark, retention.ClearMark, retention.Veto}).Draw(t, "unmark")
+		if rapid.Bool().Draw(t, "waits") {
+			v.Unmark, v.Reasons[0].Code, v.Due = retention.LeaveMark, "announced", dayIn(rapid.IntRange(-5, 30).Draw(t, "due"))
+			v.Image.State = rapid.SampledFrom([]string{"available", "disabled"}).Draw(t, "state")
+		}
+	default:
+	}
+	return v
 }
 
 func TestEveryImageIsCountedOnce(t *testing.T) {
@@ -88,7 +115,9 @@ func TestEveryImageIsCountedOnce(t *testing.T) {
 		for _, region := range r.Regions {
 			images += len(region.Images)
 			for _, image := range region.Images {
-				if must := !r.DryRun && image.Verdict == retention.Deregister; must != (image.Outcome != nil) {
+				must := !r.DryRun && (image.Verdict == retention.Deregister || image.Verdict == retention.Mark)
+				may := !r.DryRun && image.Verdict == retention.Keep
+				if must && image.Outcome == nil || !must && !may && image.Outcome != nil {
 					t.Fatalf("%s: verdict %s, outcome %v in a run with dryRun %v", image.ImageID, image.Verdict, image.Outcome, r.DryRun)
 				}
 			}
@@ -144,7 +173,7 @@ func TestASharedSnapshotCountsAsDeletedBeforeFailedBeforeKept(t *testing.T) {
 	order := []ami.SnapshotStatus{ami.SnapshotKept, ami.SnapshotFailed, ami.SnapshotDeleted}
 	for i, a := range order {
 		for j, b := range order {
-			r := newRun(false, report.NewRegion(plan("eu-west-1", stale(1, "a", goes(1, 8, 1)), stale(2, "b", goes(1, 8, 1))),
+			r := newRun(false, newRegion(plan("eu-west-1", stale(1, "a", goes(1, 8, 1)), stale(2, "b", goes(1, 8, 1))),
 				[]ami.Outcome{outcome(1, ami.Deregistered, "", result(1, a, "")), outcome(2, ami.Deregistered, "", result(1, b, ""))}))
 			got := [3]int{r.Totals.SnapshotsKept, r.Totals.SnapshotsFailed, r.Totals.SnapshotsDeleted}
 			var want [3]int
@@ -162,10 +191,10 @@ func TestSubjectIsOneShortLineOfASCII(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRun(t)
 		if rapid.Bool().Draw(t, "huge") {
-			n := rapid.IntRange(0, 1<<62)
+			n := rapid.IntRange(0, 1<<40)
 			r.Totals = report.Totals{
 				Deregistered: n.Draw(t, "n"), Failed: n.Draw(t, "n"), Skipped: n.Draw(t, "n"),
-				Deferred: n.Draw(t, "n"), WouldDeregister: n.Draw(t, "n"), SnapshotsFailed: n.Draw(t, "n"),
+				Deferred: n.Draw(t, "n"), WouldDeregister: n.Draw(t, "n"), SnapshotsFailed: n.Draw(t, "n"), Marked: n.Draw(t, "n"),
 			}
 		}
 		if s := report.Subject(r); !asciiLine.MatchString(s) {
@@ -185,9 +214,10 @@ func TestSubjectCountsOnlyWhatIsConfirmed(t *testing.T) {
 				}
 			}
 		}
-		claims := strings.Contains(report.Subject(r), " deregistered") && !r.DryRun
-		if claims != (n > 0) || claims && !strings.HasPrefix(report.Subject(r), fmt.Sprint(n, " AMI")) {
-			t.Fatalf("%d confirmed, subject %q", n, report.Subject(r))
+		subject := strings.TrimPrefix(report.Subject(r), "Launch data missing - ")
+		claims := strings.Contains(subject, " deregistered") && !r.DryRun
+		if claims != (n > 0) || claims && !strings.HasPrefix(subject, fmt.Sprint(n, " AMI")) {
+			t.Fatalf("%d confirmed, subject %q", n, subject)
 		}
 	})
 }
@@ -221,7 +251,8 @@ func TestTextNamesEveryImageItHasTo(t *testing.T) {
 				t.Fatalf("failed region %s is not in %q", region.Region, text)
 			}
 			for _, image := range region.Images {
-				listed := image.Outcome == nil && image.Verdict == retention.Deregister ||
+				listed := image.Outcome == nil && (image.Verdict == retention.Deregister || image.Verdict == retention.Mark) ||
+					image.Outcome == nil && image.Unmark == retention.Veto ||
 					image.Outcome != nil && image.Outcome.Status != ami.Skipped
 				if listed && !strings.Contains(text, "- "+image.ImageID) {
 					t.Fatalf("%s is not in %q", image.ImageID, text)
@@ -291,7 +322,7 @@ func many(deregistered, deferredImages int) report.Run {
 	for n := range deferredImages {
 		p.Verdicts = append(p.Verdicts, deferred(deregistered+n, fmt.Sprintf("%0128d", n)))
 	}
-	return newRun(false, report.NewRegion(p, outcomes))
+	return newRun(false, newRegion(p, outcomes))
 }
 
 func TestSlackHasRoomForFiveThousandImages(t *testing.T) {
@@ -366,7 +397,11 @@ func TestLinesAreSmallAndSafe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRun(t)
 		lines := report.Lines(r)
-		if n := r.Totals.Deregistered + r.Totals.Failed + r.Totals.Skipped; len(lines) != n {
+		n := r.Totals.Deregistered + r.Totals.Failed + r.Totals.Skipped
+		if !r.DryRun {
+			n += r.Totals.Marked
+		}
+		if len(lines) != n {
 			t.Fatalf("%d lines for %d images", len(lines), n)
 		}
 		for _, line := range lines {
@@ -465,6 +500,13 @@ func TestChangesAndFailures(t *testing.T) {
 		{"region failed", true, true},
 		{"every region failed", false, true},
 		{"time ran out", true, false},
+		{"announcing", true, false},
+		{"announcing only, dry", true, false},
+		{"waiting only", false, false},
+		{"disabling", true, true},
+		{"objections", true, true},
+		{"objections, dry", true, false},
+		{"shared reports pending", false, false},
 	} {
 		if r := all[c.situation]; r.Changes() != c.changes || r.Failed() != c.failed {
 			t.Errorf("%s: changes %v, failed %v", c.situation, r.Changes(), r.Failed())

@@ -72,4 +72,4 @@ func fitting(r Run, room int) map[position]bool {
 	return fits
 }
 
-func due(i Image) bool { return i.Outcome != nil || planned(i) }
+func due(i Image) bool { return i.Outcome != nil || planned(i) || toBeMarked(i) }

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"ami-janitor/pkg/ami"
@@ -26,6 +28,9 @@ type Run struct {
 type Sources struct {
 	LookedUp    []string `json:"lookedUp"`
 	SwitchedOff []string `json:"switchedOff"` // By the operator; not part of the proof.
+
+	// OtherAccounts says that use by other accounts was looked up, too, by image usage reports.
+	OtherAccounts bool `json:"otherAccounts,omitempty"`
 }
 
 // Region is what happened in one region. Error is empty unless the region failed.
@@ -40,13 +45,19 @@ type Region struct {
 type Image struct {
 	ImageID        string             `json:"imageId"`
 	Name           string             `json:"name"`
-	CreatedAt      string             `json:"createdAt"`      // RFC 3339, or empty.
-	LastLaunchedAt string             `json:"lastLaunchedAt"` // RFC 3339, or empty.
+	Owner          string             `json:"owner,omitempty"` // The value of the tag that OWNER_TAG names.
+	CreatedAt      string             `json:"createdAt"`       // RFC 3339, or empty.
+	LastLaunchedAt string             `json:"lastLaunchedAt"`  // RFC 3339, or empty.
 	Verdict        retention.Decision `json:"verdict"`
-	Reasons        []retention.Reason `json:"reasons"`
-	Snapshots      []PlannedSnapshot  `json:"snapshots,omitempty"`  // Only of images to be deregistered.
-	S3Location     string             `json:"s3Location,omitempty"` // The bundle that an instance-store image leaves behind.
-	Outcome        *ami.Outcome       `json:"outcome,omitempty"`    // Absent if nothing was to be done, and in a dry run.
+	Reasons        []retention.Reason `json:"reasons"` // Those that came up after the plan was made come last.
+
+	DueOn  string                `json:"dueOn,omitempty"`  // The day on which an image that is announced is due, as 2006-01-02.
+	Action retention.GraceAction `json:"action,omitempty"` // What is done to it besides.
+	Unmark retention.Unmark      `json:"unmark,omitempty"` // Why the mark of a kept image is taken off.
+
+	Snapshots  []PlannedSnapshot `json:"snapshots,omitempty"`  // Only of images to be deregistered.
+	S3Location string            `json:"s3Location,omitempty"` // The bundle that an instance-store image leaves behind.
+	Outcome    *ami.Outcome      `json:"outcome,omitempty"`    // Absent if nothing was to be done, and in a dry run.
 }
 
 // PlannedSnapshot is the verdict on one snapshot of an image that is to be deregistered.
@@ -68,8 +79,10 @@ const (
 	KeepSnapshot SnapshotVerdict = "keep"
 )
 
-// NewRegion records a plan and what became of it. Outcomes are matched by image id; a dry run has none.
-func NewRegion(plan retention.Plan, outcomes []ami.Outcome) Region {
+// NewRegion records a plan and what became of it. Outcomes are matched by image id; a dry run has none. A kept image has
+// one only if what was to be done for it, such as taking its mark off, failed. OwnerTag is the key of the tag that names
+// the owner of an image, or empty.
+func NewRegion(plan retention.Plan, outcomes []ami.Outcome, ownerTag string) Region {
 	byID := make(map[string]*ami.Outcome, len(outcomes))
 	for _, outcome := range outcomes {
 		if outcome.Snapshots == nil {
@@ -79,8 +92,7 @@ func NewRegion(plan retention.Plan, outcomes []ami.Outcome) Region {
 	}
 	region := Region{Account: plan.Account, Region: plan.Region, Images: make([]Image, len(plan.Verdicts))}
 	for i, v := range plan.Verdicts {
-		region.Images[i] = newImage(v)
-		region.Images[i].Outcome = byID[v.Image.ID]
+		region.Images[i] = newImage(v, byID[v.Image.ID], ownerTag)
 	}
 	return region
 }
@@ -90,15 +102,24 @@ func FailedRegion(account, region string, err error) Region {
 	return Region{Account: account, Region: region, Error: err.Error(), Images: []Image{}}
 }
 
-func newImage(v retention.Verdict) Image {
+func newImage(v retention.Verdict, outcome *ami.Outcome, ownerTag string) Image {
 	image := Image{
 		ImageID:        v.Image.ID,
 		Name:           v.Image.Name,
+		Owner:          v.Image.Tags[ownerTag], // EC2 allows no empty key.
 		CreatedAt:      timestamp(v.Image.CreatedAt),
 		LastLaunchedAt: timestamp(v.Image.LastLaunchedAt),
 		Verdict:        v.Decision,
 		Reasons:        append([]retention.Reason{}, v.Reasons...),
+		Unmark:         v.Unmark,
 		S3Location:     v.Image.S3Location,
+		Outcome:        outcome,
+	}
+	if v.Decision == retention.Mark || v.Decision == retention.Keep { // A deferred image is not announced.
+		image.DueOn, image.Action = date(v.Due), actionOn(v)
+	}
+	if outcome != nil && outcome.Code != "" {
+		image.Reasons = append(image.Reasons, cameUp(*outcome))
 	}
 	for _, s := range v.Snapshots {
 		planned := PlannedSnapshot{
@@ -115,6 +136,32 @@ func newImage(v retention.Verdict) Image {
 	return image
 }
 
+// cameUp is the reason that an outcome has in its code: one that came up after the plan was made.
+func cameUp(outcome ami.Outcome) retention.Reason {
+	return retention.Reason{Code: retention.Code(outcome.Code), Detail: strings.TrimPrefix(outcome.Error, outcome.Code+": ")}
+}
+
+// actionOn returns what is done to an image that is to be marked, or what has been done to one that is marked.
+func actionOn(v retention.Verdict) retention.GraceAction {
+	switch {
+	case v.Action != "" || v.Due.IsZero():
+		return v.Action
+	case v.Image.State == "disabled":
+		return retention.Disable
+	case date(v.Image.DeprecatedAt) == date(v.Due):
+		return retention.Deprecate
+	default:
+		return retention.Announce
+	}
+}
+
+func date(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return at.UTC().Format(time.DateOnly)
+}
+
 func timestamp(at time.Time) string {
 	if at.IsZero() {
 		return ""
@@ -122,11 +169,12 @@ func timestamp(at time.Time) string {
 	return at.UTC().Format(time.RFC3339)
 }
 
-// Changes reports whether the plan has something to do, dry or not, or something was done.
+// Changes reports whether the plan has something to do, dry or not, or something was done. That an announced image waits
+// for its day is nothing new; that its removal is off is, and that EC2 does not say which images were launched.
 func (r Run) Changes() bool {
 	for _, region := range r.Regions {
 		for _, image := range region.Images {
-			if image.Verdict != retention.Keep || image.Outcome != nil {
+			if image.Verdict != retention.Keep || image.Outcome != nil || image.Unmark != retention.LeaveMark || launchDataMissing(image) {
 				return true
 			}
 		}
@@ -134,7 +182,7 @@ func (r Run) Changes() bool {
 	return false
 }
 
-// Failed reports whether a region, a removal or the deletion of a snapshot failed.
+// Failed reports whether a region, the removal or the marking of an image, or the deletion of a snapshot failed.
 func (r Run) Failed() bool {
 	return r.FailedRegions() > 0 || r.Totals.Failed > 0 || r.Totals.SnapshotsFailed > 0
 }
@@ -154,7 +202,7 @@ func (r Run) FailedRegions() int {
 func (g Region) keptBy() map[retention.Code]int {
 	counts := map[retention.Code]int{}
 	for _, image := range g.Images {
-		if image.Verdict == retention.Keep && image.Outcome == nil {
+		if kept(image) {
 			counts[image.mainReason().Code]++
 		}
 	}
@@ -168,4 +216,13 @@ func (i Image) mainReason() retention.Reason {
 		return retention.Reason{}
 	}
 	return i.Reasons[0]
+}
+
+// reason returns the reason with a code, and whether the image has it.
+func (i Image) reason(code retention.Code) (retention.Reason, bool) {
+	at := slices.IndexFunc(i.Reasons, func(reason retention.Reason) bool { return reason.Code == code })
+	if at < 0 {
+		return retention.Reason{}, false
+	}
+	return i.Reasons[at], true
 }

@@ -3,6 +3,8 @@ package report_test
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"ami-janitor/pkg/ami"
@@ -22,6 +24,17 @@ const denial = "operation error EC2: DeregisterImage, https response error Statu
 	"ec2:DeregisterImage on resource: arn:aws:ec2:eu-west-1::image/ami-0123456789example. Encoded authorization " +
 	"failure message: 4GIOHlTkIaWHQD0Q0m6XSnuUMCm-abcdefg_EXAMPLE"
 
+// sources are the names of the sources of evidence.
+var sources = []string{
+	"references", "instances", "launch-templates", "launch-configurations", "auto-scaling-groups", "spot-fleets",
+	"spot-requests", "ssm-text", "fast-launch", "fast-snapshot-restore",
+}
+
+// newRegion records a region where the tag Team names the owners.
+func newRegion(plan retention.Plan, outcomes []ami.Outcome) report.Region {
+	return report.NewRegion(plan, outcomes, "Team")
+}
+
 // newRun makes a finished record of regions.
 func newRun(dryRun bool, regions ...report.Region) report.Run {
 	r := report.Run{
@@ -32,7 +45,7 @@ func newRun(dryRun bool, regions ...report.Region) report.Run {
 		Policy:    map[string]string{"staleAfter": "180d", "maxDeregistrations": "100"},
 		PolicySentence: "Images idle for more than 180 days that nothing refers to are deregistered and their snapshots " +
 			"deleted, the stalest first and at most 100 a run; the newest 1 of each family always stays.",
-		Sources: report.Sources{LookedUp: []string{"references", "instances", "launch-templates"}},
+		Sources: report.Sources{LookedUp: slices.Clone(sources)},
 		Regions: regions,
 	}
 	r.Finish(finishedAt, 0.05)
@@ -81,6 +94,42 @@ func keptMany(from, number int, code retention.Code, detail string) []retention.
 		verdicts[i] = kept(from+i, code, detail)
 	}
 	return verdicts
+}
+
+// owned gives the image of a verdict an owner.
+func owned(owner string, v retention.Verdict) retention.Verdict {
+	v.Image.Tags = map[string]string{"Team": owner}
+	return v
+}
+
+// announce is the verdict on an image whose removal is to be announced, so many days before.
+func announce(n int, name string, days int, action retention.GraceAction) retention.Verdict {
+	v := stale(n, name)
+	v.Decision, v.Action, v.Due = retention.Mark, action, dayIn(days)
+	return v
+}
+
+// waits is the verdict on an image that was announced before, and is due in so many days.
+func waits(n int, name string, days int) retention.Verdict {
+	v := stale(n, name)
+	v.Decision, v.Due = retention.Keep, dayIn(days)
+	v.Reasons = []retention.Reason{{Code: "announced", Detail: "due on " + v.Due.Format(time.DateOnly) + "; " + v.Reasons[0].Detail}}
+	return v
+}
+
+func dayIn(days int) time.Time { return startedAt.Truncate(24*time.Hour).AddDate(0, 0, days) }
+
+// vetoes is the verdict on an image to whose removal somebody objected.
+func vetoes(n int, code retention.Code, detail string) retention.Verdict {
+	v := kept(n, code, detail)
+	v.Unmark = retention.Veto
+	return v
+}
+
+func coded(n int, code, detail string) ami.Outcome {
+	o := outcome(n, ami.Skipped, code+": "+detail)
+	o.Code = code
+	return o
 }
 
 func goes(snapshot int, gib int64, with int) retention.SnapshotVerdict {
@@ -137,16 +186,16 @@ func situations() map[string]report.Run {
 	all := map[string]report.Run{}
 
 	ordinaryPlan, outcomes := ordinary()
-	all["ordinary"] = newRun(false, report.NewRegion(ordinaryPlan, outcomes))
-	all["dry run"] = newRun(true, report.NewRegion(ordinaryPlan, nil))
+	all["ordinary"] = newRun(false, newRegion(ordinaryPlan, outcomes))
+	all["dry run"] = newRun(true, newRegion(ordinaryPlan, nil))
 
-	nothing := newRun(false, report.NewRegion(plan("eu-west-1",
+	nothing := newRun(false, newRegion(plan("eu-west-1",
 		keptMany(100, 12, "recently-used", "last launched 2026-11-02, 21 days ago")...), nil))
-	nothing.Sources.SwitchedOff = []string{"shares"}
+	nothing.Sources.LookedUp, nothing.Sources.SwitchedOff = sources[:8], sources[8:]
 	all["nothing to do"] = nothing
-	all["no images"] = newRun(false, report.NewRegion(plan("eu-west-1"), nil))
+	all["no images"] = newRun(false, newRegion(plan("eu-west-1"), nil))
 
-	all["failures"] = newRun(false, report.NewRegion(plan("eu-west-1",
+	all["failures"] = newRun(false, newRegion(plan("eu-west-1",
 		stale(1, "web-2025-11-02", goes(1, 8, 1), goes(2, 50, 1)),
 		stale(2, "web-2025-12-09", goes(3, 8, 2)),
 		stale(3, "web-2026-01-13", goes(4, 8, 3)),
@@ -163,11 +212,11 @@ func situations() map[string]report.Run {
 		outcome(5, ami.Skipped, "gone before this run came to it: InvalidAMIID.Unavailable: The image ID 'ami-00000005example' is no longer available"),
 	}))
 
-	all["finished an earlier run"] = newRun(false, report.NewRegion(plan("eu-west-1", stale(1, "web-2025-11-02", goes(1, 8, 1))),
+	all["finished an earlier run"] = newRun(false, newRegion(plan("eu-west-1", stale(1, "web-2025-11-02", goes(1, 8, 1))),
 		[]ami.Outcome{outcome(1, ami.Skipped, "gone before this run came to it: InvalidAMIID.Unavailable", result(1, ami.SnapshotDeleted, ""))}))
 
 	all["region failed"] = newRun(false,
-		report.NewRegion(plan("eu-west-1", stale(1, "web-2025-11-02", goes(1, 8, 1))),
+		newRegion(plan("eu-west-1", stale(1, "web-2025-11-02", goes(1, 8, 1))),
 			[]ami.Outcome{outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, ""))}),
 		report.FailedRegion("123456789012", "ap-east-1", errors.New("listing images: "+
 			"AuthFailure: AWS was not able to validate the provided access credentials")),
@@ -180,7 +229,7 @@ func situations() map[string]report.Run {
 		"perform this operation. User: arn:aws:sts::123456789012:assumed-role/ami-janitor/run is not authorized to perform: "+
 		"ec2:DescribeImageReferences because no identity-based policy allows the ec2:DescribeImageReferences action")
 	unknownUse = append(unknownUse, keptMany(9, 2, "unknown-use", "references: RequestLimitExceeded: Request limit exceeded.")...)
-	all["everything unknown"] = newRun(false, report.NewRegion(plan("eu-west-1", unknownUse...), nil))
+	all["everything unknown"] = newRun(false, newRegion(plan("eu-west-1", unknownUse...), nil))
 
 	late := make([]retention.Verdict, 30)
 	for i := range late {
@@ -193,9 +242,9 @@ func situations() map[string]report.Run {
 	for n := 3; n <= 25; n++ {
 		results = append(results, outcome(n, ami.Skipped, "not reached before the time of this run was up; the next run will find it again"))
 	}
-	all["time ran out"] = newRun(false, report.NewRegion(plan("eu-west-1", late...), results))
+	all["time ran out"] = newRun(false, newRegion(plan("eu-west-1", late...), results))
 
-	all["nasty names"] = newRun(false, report.NewRegion(plan("eu-west-1",
+	all["nasty names"] = newRun(false, newRegion(plan("eu-west-1",
 		stale(1, nasty, goes(1, 8, 1)), stale(2, nasty), deferred(3, nasty)),
 		[]ami.Outcome{
 			outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, "")),
@@ -204,9 +253,105 @@ func situations() map[string]report.Run {
 
 	virginia := plan("us-east-1", stale(50, "web-2026-01-20", goes(50, 1200, 50)), deferred(51, "web-2026-01-21"))
 	all["several regions"] = newRun(false,
-		report.NewRegion(ordinaryPlan, outcomes),
-		report.NewRegion(virginia, []ami.Outcome{outcome(50, ami.Deregistered, "", result(50, ami.SnapshotDeleted, ""))}),
-		report.NewRegion(plan("us-west-2", keptMany(400, 2, "public", "everyone may launch it")...), nil),
+		newRegion(ordinaryPlan, outcomes),
+		newRegion(virginia, []ami.Outcome{outcome(50, ami.Deregistered, "", result(50, ami.SnapshotDeleted, ""))}),
+		newRegion(plan("us-west-2", keptMany(400, 2, "public", "everyone may launch it")...), nil),
 	)
+
+	addAnnouncements(all)
+	addSurprises(all)
 	return all
+}
+
+// addAnnouncements adds the situations of a policy with a grace period.
+func addAnnouncements(all map[string]report.Run) {
+	verdicts := []retention.Verdict{
+		stale(1, "web-2025-11-02", goes(1, 8, 1)),
+		owned("payments", announce(2, "ledger-2026-01-04", 14, retention.Announce)),
+		owned("Media", announce(3, "encoder-2026-01-05", 14, retention.Announce)),
+		announce(4, "bench-tmp", 14, retention.Announce),
+		owned("payments", waits(5, "ledger-2025-12-21", 4)),
+		waits(6, "win-2019-base", 9),
+		owned("", waits(7, "win-2016-base", 8)),
+		deferred(8, "batch-1.4.2"),
+	}
+	outcomes := []ami.Outcome{
+		outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, "")),
+		outcome(2, ami.Marked, ""), outcome(3, ami.Marked, ""), outcome(4, ami.Marked, ""),
+	}
+	all["announcing"] = newRun(false, newRegion(plan("eu-west-1", verdicts...), outcomes))
+	all["announcing, dry"] = newRun(true, newRegion(plan("eu-west-1", verdicts...), nil))
+	all["announcing only, dry"] = newRun(true, newRegion(plan("eu-west-1", verdicts[1:4]...), nil))
+
+	many := make([]retention.Verdict, 22)
+	for i := range many {
+		many[i] = waits(i+1, fmt.Sprintf("web-build-%d", i+1), 1+i/2)
+	}
+	many = append(many, keptMany(100, 12, "recently-used", "last launched 2026-11-02, 21 days ago")...)
+	all["waiting only"] = newRun(false, newRegion(plan("eu-west-1", many...), nil))
+
+	disabled := owned("payments", waits(3, "ledger-2025-12-21", 4))
+	disabled.Image.State = "disabled"
+	deprecated := waits(4, "win-2019-base", 9)
+	deprecated.Image.DeprecatedAt = deprecated.Due
+	disabling := []retention.Verdict{
+		owned("payments", announce(1, "ledger-2026-01-04", 14, retention.Disable)),
+		announce(2, "shared-base", 14, retention.Announce),
+		disabled,
+		deprecated,
+		announce(5, "bench-tmp", 14, retention.Disable),
+	}
+	all["disabling"] = newRun(false, newRegion(plan("eu-west-1", disabling...), []ami.Outcome{
+		outcome(1, ami.Marked, ""), outcome(2, ami.Marked, ""),
+		outcome(5, ami.Failed, "marked, but not disabled: "+strings.Replace(denial, "DeregisterImage", "DisableImage", 2)),
+	}))
+	all["disabling, dry"] = newRun(true, newRegion(plan("eu-west-1", disabling...), nil))
+	all["several owners, regions"] = newRun(false,
+		newRegion(plan("eu-west-1", owned("@here Team <b>", announce(1, nasty, 14, retention.Deprecate)), announce(2, "web-1", 14, retention.Deprecate)),
+			[]ami.Outcome{outcome(1, ami.Marked, ""), outcome(2, ami.Skipped, "not reached before the time of this run was up; the next run will find it again")}),
+		newRegion(plan("us-east-1", owned("@here Team <b>", waits(3, "web-2", 3))), nil))
+
+	objections := []retention.Verdict{
+		vetoes(1, "vetoed", "its tag ami-janitor:due was taken off"),
+		vetoes(2, "in-use", "named by arn:aws:ec2:eu-west-1:123456789012:instance/i-1234567890abcdef0"),
+		vetoes(3, "keep-tag", "tagged ami-janitor:keep"),
+		vetoes(4, "vetoed", "somebody enabled it"),
+	}
+	objections[2].Reasons = append(objections[2].Reasons, retention.Reason{Code: "recently-used", Detail: "last launched 2026-11-22, 1 day ago"})
+	cleared := kept(5, "newest-of-family", "the newest of family web")
+	cleared.Unmark = retention.ClearMark
+	objections = append(objections, cleared)
+	all["objections"] = newRun(false, newRegion(plan("eu-west-1", objections...), []ami.Outcome{
+		outcome(4, ami.Failed, strings.Replace(strings.ReplaceAll(denial, "DeregisterImage", "DeleteTags"), "ami-0123456789example", id("ami", 4), 1)),
+	}))
+	all["objections, dry"] = newRun(true, newRegion(plan("eu-west-1", objections...), nil))
+}
+
+// addSurprises adds what evidence can say beyond used and unused.
+func addSurprises(all map[string]report.Run) {
+	missing := keptMany(1, 12, "launch-data-missing", "no image of eu-west-1 has a launch on record, although an instance of ami-00000099example was launched 2026-11-18")
+	all["launch data missing"] = newRun(false,
+		newRegion(plan("eu-west-1", append(missing, stale(50, "web-2025-11-02", goes(1, 8, 50)))...),
+			[]ami.Outcome{outcome(50, ami.Deregistered, "", result(1, ami.SnapshotDeleted, ""))}))
+	elsewhere := keptMany(20, 2, "launch-data-missing", "no image of us-east-1 has a launch on record, although an instance of ami-00000098example was launched 2026-11-20")
+	all["launch data missing, dry"] = newRun(true, newRegion(plan("eu-west-1", missing...), nil), newRegion(plan("us-east-1", elsewhere...), nil))
+
+	all["used since planned"] = newRun(false, newRegion(plan("eu-west-1",
+		stale(1, "web-2025-11-02", goes(1, 8, 1)), stale(2, "web-2025-12-09", goes(2, 8, 2)), stale(3, "web-2026-01-13", goes(3, 8, 3)),
+		stale(4, "worker-1"), stale(5, "worker-2"), stale(6, "worker-3"),
+		announce(7, "worker-4", 14, retention.Announce),
+	), []ami.Outcome{
+		outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, "")),
+		coded(2, "used-since-planned", "named by arn:aws:ec2:eu-west-1:123456789012:instance/i-1234567890abcdef0"),
+		coded(3, "used-since-planned", "named by arn:aws:ec2:eu-west-1:123456789012:launch-template/lt-0abcd290751193123"),
+		coded(4, "unknown-use", "instances: RequestLimitExceeded: Request limit exceeded."),
+		coded(5, "unknown-use", "instances: RequestLimitExceeded: Request limit exceeded."),
+		coded(6, "changed-since-planned", "its tags have changed"),
+		coded(7, "changed-since-planned", "a launch is on record now, of 2026-11-23"),
+	}))
+
+	pending := keptMany(1, 3, "usage-report-pending", "shared with account 111122223333; its usage report, asked for 2026-11-23, is not there yet")
+	reports := newRun(false, newRegion(plan("eu-west-1", append(pending, kept(9, "in-use", "shared with account 111122223333, which uses it"))...), nil))
+	reports.Sources.OtherAccounts = true
+	all["shared reports pending"] = reports
 }

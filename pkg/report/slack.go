@@ -15,7 +15,8 @@ const (
 	slackKeyword  = 75
 )
 
-// What one message lists at most, and how long its parts may be, so that it stays within slackText whatever happened.
+// What one message lists at most, and how long its parts may be. What does not fit slackText all the same is cut off at the
+// end of a line.
 const (
 	slackImages   = 10
 	slackProblems = 5
@@ -63,11 +64,13 @@ func Slack(r Run) []byte {
 	})
 }
 
-// whole joins as many lines as a number of bytes has room for.
+// whole joins as many lines as a number of bytes has room for, and shows where it leaves some out.
 func whole(lines []string, room int) string {
+	const sign = "…"
+	room -= len(sign)
 	for i, line := range lines {
 		if room -= len(line) + len("\n"); room < 0 {
-			lines = lines[:i]
+			lines = append(lines[:i], sign)
 			break
 		}
 	}
@@ -76,7 +79,7 @@ func whole(lines []string, room int) string {
 
 func (r Run) slackLines() []string {
 	var lines []string
-	for _, line := range []string{r.headline(), r.others(), r.savings()} {
+	for _, line := range []string{r.missingLaunchData(), r.headline(), r.others(), r.savings()} {
 		if line != "" {
 			lines = append(lines, clip(line, slackPhrase))
 		}
@@ -89,8 +92,11 @@ func (r Run) slackLines() []string {
 		}
 		lines = append(lines, "*"+clip(problem.what, slackPhrase)+"*", code(problem.cases[0].subjects[0]+": "+problem.cases[0].fault, slackCase))
 	}
-	lines = append(lines, r.slackImages("*Removed*", removed)...)
-	lines = append(lines, r.slackImages("*Would be removed*", planned)...)
+	lines = append(lines, r.slackImages("*Removed*", removed, mainDetail)...)
+	lines = append(lines, r.slackImages("*Would be removed*", planned, mainDetail)...)
+	lines = append(lines, r.slackImages("*Announced*", marked, dueInShort)...)
+	lines = append(lines, r.slackImages("*Would be announced*", toBeMarked, dueInShort)...)
+	lines = append(lines, r.slackImages("*Objections heard*", vetoed, objection)...)
 	if kept := r.slackKept(); kept != "" {
 		lines = append(lines, "*Kept*: "+clip(kept, slackPhrase))
 	}
@@ -101,10 +107,13 @@ func moreInRecord(n int) string {
 	return fmt.Sprintf("…and %s more in the run record", thousands(int64(n)))
 }
 
-func (r Run) slackImages(title string, wanted func(Image) bool) []string {
+func mainDetail(i Image) string { return neutral(i.mainReason().Detail) }
+
+// slackImages lists the images that are as wanted, each with what there is to say of it.
+func (r Run) slackImages(title string, wanted func(Image) bool, say func(Image) string) []string {
 	var lines []string
 	r.each(wanted, func(region Region, image Image) {
-		lines = append(lines, "• "+code(r.label(region, image), slackCase)+" "+code(neutral(image.mainReason().Detail), slackCase))
+		lines = append(lines, "• "+code(r.label(region, image), slackCase)+" "+code(say(image), slackCase))
 	})
 	if len(lines) == 0 {
 		return nil
@@ -131,8 +140,11 @@ func (r Run) slackNextSteps() []string {
 			steps = append(steps, step)
 		}
 	}
-	if r.Totals.WouldDeregister > 0 {
+	if r.DryRun && r.Totals.WouldDeregister+r.Totals.Marked > 0 {
 		steps = append(steps, "To let the function carry out its plan, deploy it with DRY_RUN=false.")
+	}
+	if r.count(marked)+r.count(announced) > 0 {
+		steps = append(steps, clip("To object to a removal that is announced: "+waysToObject+" or run ami-janitor unmark IMAGE_ID.", slackNextStep))
 	}
 	if r.Totals.Deregistered > 0 {
 		steps = append(steps, "To get an image back, see whether the Recycle Bin has it: aws ec2 list-images-in-recycle-bin. "+

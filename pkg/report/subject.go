@@ -10,15 +10,18 @@ const subjectWidth = 90
 
 // Subject says the outcome in one line of printable ASCII, the most important first. It counts only what AWS confirmed.
 func Subject(r Run) string {
-	tail := " - AMI Janitor"
+	head, tail := "", " - AMI Janitor"
+	if r.count(launchDataMissing) > 0 {
+		head = "Launch data missing - "
+	}
 	if account := r.account(); account != "" {
 		tail += " " + account
 	}
 	clauses := r.clauses()
-	for len(clauses) > 1 && len(strings.Join(clauses, ", ")+tail) > subjectWidth {
+	for len(clauses) > 1 && len(head+strings.Join(clauses, ", ")+tail) > subjectWidth {
 		clauses = clauses[:len(clauses)-1]
 	}
-	return strings.Join(clauses, ", ") + tail
+	return head + strings.Join(clauses, ", ") + tail
 }
 
 // clauses says what happened, then what else there is to know, the most urgent first.
@@ -34,9 +37,26 @@ func (r Run) clauses() []string {
 	add(t.Failed, "AMI", " failed")
 	add(t.SnapshotsFailed, "snapshot", " failed")
 	add(t.Skipped, "AMI", " skipped")
-	add(r.unknownUse(), "AMI", " of unknown use")
+	add(r.count(unknown), "AMI", " of unknown use")
+	if announced := r.announcedOutcome(); announced != "" && !strings.HasSuffix(clauses[0], announced) {
+		clauses = append(clauses, announced)
+	}
+	add(r.count(vetoed), "objection", " heard")
 	add(t.Deferred, "AMI", " deferred")
+	add(r.count(announced), "AMI", " due later")
 	return clauses
+}
+
+// announcedOutcome says how many images were announced by this run.
+func (r Run) announcedOutcome() string {
+	switch marked := r.Totals.Marked; {
+	case marked == 0:
+		return ""
+	case r.DryRun:
+		return number(marked, "AMI") + " would be announced"
+	default:
+		return number(marked, "AMI") + " announced"
+	}
 }
 
 func (r Run) outcome() string {
@@ -44,13 +64,17 @@ func (r Run) outcome() string {
 	switch {
 	case r.DryRun && t.WouldDeregister > 0:
 		return "Dry run: " + number(t.WouldDeregister, "AMI") + " would be deregistered"
+	case r.DryRun && t.Marked > 0:
+		return "Dry run: " + r.announcedOutcome()
 	case r.DryRun:
 		return "Dry run: nothing to remove"
 	case t.Deregistered > 0:
 		return number(t.Deregistered, "AMI") + " deregistered"
 	case t.SnapshotsDeleted > 0:
 		return number(t.SnapshotsDeleted, "snapshot") + " deleted"
-	case t.Failed+t.Skipped+t.SnapshotsFailed+t.Deferred+r.FailedRegions()+r.unknownUse() > 0:
+	case t.Marked > 0:
+		return r.announcedOutcome()
+	case t.Failed+t.Skipped+t.SnapshotsFailed+t.Deferred+r.FailedRegions()+r.count(unsettled) > 0:
 		return "Nothing removed"
 	default:
 		return "Nothing to remove"
@@ -65,12 +89,8 @@ func number(n int, one string) string {
 	return strconv.Itoa(n) + " " + one
 }
 
-// unknownUse counts the images that only a failed lookup keeps.
-func (r Run) unknownUse() int {
-	n := 0
-	r.each(unknown, func(Region, Image) { n++ })
-	return n
-}
+// unsettled images are kept now, and may be removed by a later run though nothing about them changes.
+func unsettled(i Image) bool { return unknown(i) || announced(i) || launchDataMissing(i) }
 
 // account returns the one account of the run, or an empty string if there is no such thing.
 func (r Run) account() string {

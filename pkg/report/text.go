@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -12,15 +13,12 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// uncovered is what no source of evidence looks at yet. An image that is used only there looks unused.
+// uncovered is what no source of evidence looks at. An image that is used only there looks unused.
 var uncovered = []string{
-	"launch configurations",
-	"launch template overrides of Auto Scaling groups",
-	"Spot Fleets and Spot requests",
-	"SSM parameters of plain text",
-	"EKS, Batch, EMR and CodeBuild",
-	"use by other accounts",
-	"text in repositories",
+	"services that are given an AMI directly: AppStream, Batch (imageIdOverride), CodeBuild fleets, Elastic Beanstalk, " +
+		"EMR, PCS, RDS Custom, SageMaker HyperPod",
+	"files that name one: CloudFormation, Terraform, Packer and ParallelCluster, and Karpenter's selectors",
+	"SSM parameters in regions that are not judged",
 }
 
 // mostListed is how many of the images that nothing happened to are listed.
@@ -29,6 +27,10 @@ const mostListed = 20
 // Text is the digest as plain text for an e-mail.
 func Text(r Run) string {
 	p := &page{}
+	if missing := r.missingLaunchData(); missing != "" {
+		p.paragraph(missing)
+		p.WriteByte('\n')
+	}
 	p.paragraph(r.headline())
 	if rest := r.others(); rest != "" {
 		p.paragraph(rest)
@@ -40,6 +42,9 @@ func Text(r Run) string {
 	r.writeProblems(p)
 	r.writeRemoved(p)
 	r.writePlanned(p)
+	r.writeAnnounced(p)
+	r.writeObjections(p)
+	r.writeTurnOn(p)
 	r.writeLoneSnapshots(p)
 	r.writeSkipped(p)
 	r.writeDeferred(p)
@@ -50,28 +55,39 @@ func Text(r Run) string {
 
 // headline says what happened, in one sentence.
 func (r Run) headline() string {
-	t := r.Totals
-	where := r.where()
+	t, deeds, where := r.Totals, r.deeds(), r.where()
 	switch {
-	case r.DryRun && t.WouldDeregister > 0:
-		return "Dry run: would deregister " + count(t.WouldDeregister, "AMI") +
-			and(" and delete ", t.SnapshotsWouldDelete) + where + ". Nothing was changed."
-	case r.DryRun:
-		return "Dry run: nothing to remove" + where + "."
-	case t.Deregistered > 0:
-		return "Deregistered " + count(t.Deregistered, "AMI") + and(" and deleted ", t.SnapshotsDeleted) + where + "."
-	case t.SnapshotsDeleted > 0:
-		return "Deleted " + count(t.SnapshotsDeleted, "snapshot") + where + ", and deregistered no AMI."
-	default:
+	case len(deeds) == 0:
 		return r.outcome() + where + "."
+	case r.DryRun:
+		return "Dry run: would " + list(deeds) + where + ". Nothing was changed."
+	case t.Deregistered == 0 && t.SnapshotsDeleted > 0:
+		return sentence(list(deeds) + where + ", and deregistered no AMI")
+	default:
+		return sentence(list(deeds) + where)
 	}
 }
 
-func and(words string, snapshots int) string {
-	if snapshots == 0 {
-		return ""
+// deeds says what was done, or what a dry run would do.
+func (r Run) deeds() []string {
+	t := r.Totals
+	deregister, deleteThem, announce := "deregistered ", "deleted ", "announced the removal of "
+	images, snapshots := t.Deregistered, t.SnapshotsDeleted
+	if r.DryRun {
+		deregister, deleteThem, announce = "deregister ", "delete ", "announce the removal of "
+		images, snapshots = t.WouldDeregister, t.SnapshotsWouldDelete
 	}
-	return words + count(snapshots, "snapshot")
+	var deeds []string
+	if images > 0 {
+		deeds = append(deeds, deregister+count(images, "AMI"))
+	}
+	if snapshots > 0 {
+		deeds = append(deeds, deleteThem+count(snapshots, "snapshot"))
+	}
+	if t.Marked > 0 {
+		deeds = append(deeds, announce+count(t.Marked, "AMI"))
+	}
+	return deeds
 }
 
 // where says in which regions and accounts the run looked, leaving out those that failed unless all did.
@@ -116,18 +132,38 @@ func (r Run) others() string {
 		}
 	}
 	add(r.FailedRegions(), "region", "failed", "failed")
-	add(t.Failed, "AMI", "could not be removed", "could not be removed")
+	add(r.count(failedToRemove), "AMI", "could not be removed", "could not be removed")
+	add(r.count(failedToMark), "AMI", "could not be announced", "could not be announced")
+	add(r.count(failedToUnmark), "AMI", "may still be marked", "may still be marked")
 	add(t.SnapshotsFailed, "snapshot", "could not be deleted", "could not be deleted")
 	add(t.Skipped, "AMI", "was skipped", "were skipped")
 	add(t.Deferred, "AMI", "waits for a later run", "wait for a later run")
 	add(t.Kept, "AMI", "is kept", "are kept")
-	if n := r.unknownUse(); n > 0 {
-		clauses[len(clauses)-1] += " (" + thousands(int64(n)) + " only because a lookup failed)"
+	if some := r.someOfTheKept(); some != "" && t.Kept > 0 {
+		clauses[len(clauses)-1] += " (" + some + ")"
 	}
 	if len(clauses) == 0 {
 		return ""
 	}
 	return list(clauses) + "."
+}
+
+// someOfTheKept counts those of the kept images that a person may have to do something about.
+func (r Run) someOfTheKept() string {
+	var counts []string
+	for _, c := range []struct {
+		wanted func(Image) bool
+		why    string
+	}{
+		{announced, "announced before and not yet due"},
+		{vetoed, "after an objection"},
+		{unknown, "only because a lookup failed"},
+	} {
+		if n := r.count(c.wanted); n > 0 {
+			counts = append(counts, thousands(int64(n))+" "+c.why)
+		}
+	}
+	return strings.Join(counts, ", ")
 }
 
 // savings says what the deletions free, and that it is an upper bound.
@@ -216,6 +252,12 @@ func (r Run) writePlanned(p *page) {
 	p.headingOf("Would be removed", r.Totals.WouldDeregister)
 	p.paragraph("The stalest first. " + r.nothingFound() + " To keep one for good, tag it ami-janitor:keep=true.")
 	r.writeImages(p, planned)
+}
+
+func (r Run) writeTurnOn(p *page) {
+	if !r.DryRun || r.Totals.WouldDeregister+r.Totals.Marked == 0 {
+		return
+	}
 	p.heading("How to turn removal on")
 	p.paragraph("To let the function carry out what it plans, deploy it with DRY_RUN=false, and invoke it with an event " +
 		"that does not ask for a dry run.")
@@ -231,37 +273,41 @@ func (r Run) writeImages(p *page, wanted func(Image) bool) {
 		}
 		p.item(idAndName(image))
 		p.detail(sentence(neutral(image.mainReason().Detail)))
-		writeSnapshots(p, image)
+		for _, line := range image.snapshotLines() {
+			p.detail(line)
+		}
 		if image.S3Location != "" {
 			p.detail("Its bundle stays behind in S3, and is yours to delete: " + neutral(image.S3Location))
 		}
 	})
 }
 
-// writeSnapshots says what becomes of the snapshots of an image: one line for all that go, and one for each reason for
+// snapshotLines says what becomes of the snapshots of an image: one line for all that go, and one for each reason for
 // which others stay.
-func writeSnapshots(p *page, image Image) {
+func (i Image) snapshotLines() []string {
 	sizes := map[string]int64{}
-	for _, s := range image.Snapshots {
+	for _, s := range i.Snapshots {
 		sizes[s.SnapshotID] = s.SizeGiB
 	}
 	var phrases []string
 	ids := map[string][]string{}
 	gib := map[string]int64{}
-	for _, s := range image.snapshotPhrases() {
+	for _, s := range i.snapshotPhrases() {
 		if ids[s.phrase] == nil {
 			phrases = append(phrases, s.phrase)
 		}
 		ids[s.phrase] = append(ids[s.phrase], neutral(s.id))
 		gib[s.phrase] += sizes[s.id]
 	}
-	for _, phrase := range phrases {
+	lines := make([]string, len(phrases))
+	for n, phrase := range phrases {
 		size := ""
 		if gib[phrase] > 0 {
 			size = fmt.Sprintf(" (%s GiB)", thousands(gib[phrase]))
 		}
-		p.detail(phrase + ": " + list(ids[phrase]) + size)
+		lines[n] = phrase + ": " + list(ids[phrase]) + size
 	}
+	return lines
 }
 
 // snapshotPhrase says what becomes of one snapshot.
@@ -319,7 +365,9 @@ func (r Run) writeLoneSnapshots(p *page) {
 			p.heading("Snapshots deleted, with their AMI not confirmed by this run")
 		}
 		p.item(r.label(region, image))
-		writeSnapshots(p, image)
+		for _, line := range image.snapshotLines() {
+			p.detail(line)
+		}
 	})
 }
 
@@ -334,9 +382,9 @@ func (r Run) writeSkipped(p *page) {
 		return
 	}
 	p.headingOf("Skipped", r.Totals.Skipped)
-	p.paragraph("Due, but not deregistered by this run. The next run judges what is left.")
-	for _, group := range r.skippedByFault() {
-		p.paragraph("Why: " + cmp.Or(faultText(group.fault), "no reason was given") + ". " + advice(group.fault, toDeregister))
+	p.paragraph(r.whatWasSkipped() + " The next run judges what is left.")
+	for _, group := range r.skippedByReason() {
+		p.paragraph("Why: " + group.why + ". " + group.advice)
 		for _, image := range group.images[:min(mostListed, len(group.images))] {
 			p.item(image)
 		}
@@ -344,24 +392,45 @@ func (r Run) writeSkipped(p *page) {
 	}
 }
 
-// skippedGroup is the images that were skipped for the same reason.
-type skippedGroup struct {
-	fault  string
-	images []string // Their labels.
+func (r Run) whatWasSkipped() string {
+	marks := r.count(func(i Image) bool { return skipped(i) && i.Verdict == retention.Mark })
+	switch marks {
+	case 0:
+		return "Due, but not deregistered by this run."
+	case r.Totals.Skipped:
+		return "They were to be announced by this run, and were not."
+	default:
+		return "They were to be deregistered, or to be announced, by this run, and were not."
+	}
 }
 
-func (r Run) skippedByFault() []skippedGroup {
+// skippedGroup is the images that were skipped for the same reason.
+type skippedGroup struct {
+	why    string
+	advice string
+	images []string // Their labels, each with what it alone has to say.
+}
+
+// skippedByReason groups the skipped images by the error that they share. Where each has one of its own, such as what was
+// seen to use it, they share the code.
+func (r Run) skippedByReason() []skippedGroup {
+	faults := map[string]int{}
+	r.each(skipped, func(_ Region, image Image) { faults[image.Outcome.Error]++ })
 	var groups []skippedGroup
-	at := map[string]int{}
 	r.each(skipped, func(region Region, image Image) {
-		fault := image.Outcome.Error
-		i, ok := at[fault]
-		if !ok {
-			i = len(groups)
-			at[fault] = i
-			groups = append(groups, skippedGroup{fault: fault})
+		fault, label := image.Outcome.Error, r.label(region, image)
+		why := cmp.Or(strings.TrimSuffix(faultText(fault), "."), "no reason was given")
+		if image.Outcome.Code != "" && faults[fault] == 1 {
+			late := cameUp(*image.Outcome)
+			why = codeAndMeaning(late.Code)
+			label += ": " + faultText(late.Detail)
 		}
-		groups[i].images = append(groups[i].images, r.label(region, image))
+		i := slices.IndexFunc(groups, func(g skippedGroup) bool { return g.why == why })
+		if i < 0 {
+			i = len(groups)
+			groups = append(groups, skippedGroup{why: why, advice: advice(fault, toDeregister)})
+		}
+		groups[i].images = append(groups[i].images, label)
 	})
 	return groups
 }
@@ -371,8 +440,11 @@ func (r Run) writeDeferred(p *page) {
 		return
 	}
 	p.headingOf("Deferred", r.Totals.Deferred)
-	p.paragraph("They are due as well, but one run removes only so many. Later runs take them, the stalest first, unless " +
-		"they are used until then.")
+	why := "They are due as well, but one run removes only so many."
+	if r.Totals.Marked > 0 {
+		why = "They are due, or to be announced, as well, but one run removes and announces only so many."
+	}
+	p.paragraph(why + " Later runs take them, the stalest first, unless they are used until then.")
 	listed := 0
 	r.each(waiting, func(region Region, image Image) {
 		if listed++; listed <= mostListed {
@@ -395,18 +467,17 @@ func (r Run) writeKept(p *page) {
 	p.headingOf("Kept", r.Totals.Kept)
 	p.paragraph("Each is counted once, under the first reason that keeps it.")
 	for _, k := range r.kept() {
-		p.item(fmt.Sprintf("%s %s: the image %s", thousands(int64(k.images)), k.code, k.meaning))
+		p.item(thousands(int64(k.images)) + " " + codeAndMeaning(k.code))
 	}
 }
 
 // keptReason counts the images that are kept for one reason.
 type keptReason struct {
-	code    retention.Code
-	meaning string
-	images  int
+	code   retention.Code
+	images int
 }
 
-// kept counts the kept images of all regions by reason, most first.
+// kept counts the kept images of all regions by reason, most first. One that is not in the table counts all the same.
 func (r Run) kept() []keptReason {
 	counts := map[retention.Code]int{}
 	for _, region := range r.Regions {
@@ -417,11 +488,33 @@ func (r Run) kept() []keptReason {
 	var reasons []keptReason
 	for _, rule := range retention.Rules() {
 		if n := counts[rule.Code]; n > 0 {
-			reasons = append(reasons, keptReason{rule.Code, rule.Meaning, n})
+			reasons = append(reasons, keptReason{rule.Code, n})
+			delete(counts, rule.Code)
 		}
+	}
+	for _, code := range slices.Sorted(maps.Keys(counts)) {
+		reasons = append(reasons, keptReason{code, counts[code]})
 	}
 	slices.SortStableFunc(reasons, func(a, b keptReason) int { return b.images - a.images })
 	return reasons
+}
+
+// codeAndMeaning says a reason as the table of reasons does.
+func codeAndMeaning(code retention.Code) string {
+	if meaning := meaning(code); meaning != "" {
+		return string(code) + ": the image " + meaning
+	}
+	return neutral(string(code))
+}
+
+// meaning continues "the image …". It is empty for a code that is not in the table of reasons.
+func meaning(code retention.Code) string {
+	rules := retention.Rules()
+	at := slices.IndexFunc(rules, func(rule retention.Rule) bool { return rule.Code == code })
+	if at < 0 {
+		return ""
+	}
+	return rules[at].Meaning
 }
 
 func (r Run) writeAbout(p *page) {
@@ -433,8 +526,13 @@ func (r Run) writeAbout(p *page) {
 	if len(r.Sources.SwitchedOff) > 0 {
 		p.paragraph("Switched off, and so not part of the proof: " + Printable(list(r.Sources.SwitchedOff)) + ".")
 	}
-	p.paragraph("Not looked up by any source yet: " + list(uncovered) + ". Tag images that are used only there " +
-		"ami-janitor:keep=true.")
+	p.paragraph("No source covers what follows. Tag images that are used only there ami-janitor:keep=true:")
+	for _, what := range uncovered {
+		p.item(what)
+	}
+	if !r.Sources.OtherAccounts {
+		p.item("use by other accounts")
+	}
 }
 
 func (r Run) lookedUp() string {

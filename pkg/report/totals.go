@@ -16,7 +16,7 @@ type Totals struct {
 	Deregistered    int `json:"deregistered"`
 	WouldDeregister int `json:"wouldDeregister"` // Of a dry run.
 	Deferred        int `json:"deferred"`
-	Marked          int `json:"marked"`
+	Marked          int `json:"marked"` // Of a dry run: would be marked.
 	Failed          int `json:"failed"`
 	Skipped         int `json:"skipped"`
 
@@ -65,7 +65,7 @@ func (r *Run) withoutNulls() {
 
 func (g Region) skipUnreached() {
 	for i := range g.Images {
-		if image := &g.Images[i]; image.Verdict == retention.Deregister && image.Outcome == nil {
+		if image := &g.Images[i]; planned(*image) || toBeMarked(*image) {
 			image.Outcome = &ami.Outcome{
 				ImageID:   image.ImageID,
 				Status:    ami.Skipped,
@@ -91,6 +91,8 @@ func (t *Totals) countOf(image Image) *int {
 		return t.countOfStatus(image.Outcome.Status)
 	case image.Verdict == retention.Deregister:
 		return &t.WouldDeregister
+	case image.Verdict == retention.Mark:
+		return &t.Marked
 	case image.Verdict == retention.Defer:
 		return &t.Deferred
 	default:
@@ -102,6 +104,8 @@ func (t *Totals) countOfStatus(status ami.Status) *int {
 	switch status {
 	case ami.Deregistered:
 		return &t.Deregistered
+	case ami.Marked:
+		return &t.Marked
 	case ami.Skipped:
 		return &t.Skipped
 	default:

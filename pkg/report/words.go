@@ -36,6 +36,15 @@ func price(dollars float64) string {
 	return "$" + strconv.FormatFloat(dollars, 'f', -1, 64)
 }
 
+// dayOn is day for a date such as 2026-01-31. What is no such date stays as it is.
+func dayOn(date string) string {
+	at, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return neutral(date)
+	}
+	return day(at)
+}
+
 func day(at time.Time) string    { return at.UTC().Format("Monday 2 January 2006") }
 func minute(at time.Time) string { return at.UTC().Format("15:04 UTC") }
 

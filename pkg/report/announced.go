@@ -1,0 +1,175 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"ami-janitor/pkg/retention"
+)
+
+// announcedCode is the reason of an image that was announced before and waits for its day.
+const announcedCode retention.Code = "announced"
+
+// announced images were announced before, and wait for their day.
+func announced(i Image) bool { return kept(i) && i.mainReason().Code == announcedCode }
+
+// announcement is an image that is announced, by this run or before.
+type announcement struct {
+	region Region
+	image  Image
+}
+
+func (a announcement) owner() string { return strings.TrimSpace(a.image.Owner) }
+
+// announcements returns the announced images that are as wanted, those that are due first first.
+func (r Run) announcements(wanted func(Image) bool) []announcement {
+	var found []announcement
+	r.each(wanted, func(region Region, image Image) { found = append(found, announcement{region, image}) })
+	slices.SortStableFunc(found, func(a, b announcement) int { return strings.Compare(a.image.DueOn, b.image.DueOn) })
+	return found
+}
+
+// writeAnnounced says who loses what on which day: all that this run announces, and the next of those that wait.
+func (r Run) writeAnnounced(p *page) {
+	fresh, before := r.announcements(isNew), r.announcements(announced)
+	n := len(fresh) + len(before)
+	if n == 0 {
+		return
+	}
+	title, remedy := "Announced", ""
+	switch {
+	case !r.DryRun || len(fresh) == 0:
+	case len(before) == 0:
+		title, remedy = "Would be announced", " To keep one, launch it, or tag it ami-janitor:keep=true."
+	default:
+		title = "Announced, or to be announced"
+	}
+	p.headingOf(title, n)
+	p.paragraph(r.nothingFound() + " They are removed once they are due, unless somebody objects before." + remedy)
+	r.writeByOwner(p, slices.Concat(fresh, before[:min(mostListed, len(before))]))
+	writeMore(p, len(before)-mostListed)
+	if remedy == "" {
+		writeHowToObject(p)
+	}
+}
+
+// isNew reports whether this run announces an image, or would.
+func isNew(i Image) bool { return marked(i) || toBeMarked(i) }
+
+// writeByOwner lists announced images under their owners, in alphabetical order, and those without an owner last. Where
+// none has an owner, there are no headings.
+func (r Run) writeByOwner(p *page, images []announcement) {
+	slices.SortStableFunc(images, func(a, b announcement) int {
+		return cmp.Or(
+			strings.Compare(strings.ToLower(a.owner()), strings.ToLower(b.owner())),
+			strings.Compare(a.owner(), b.owner()),
+			strings.Compare(a.image.DueOn, b.image.DueOn),
+		)
+	})
+	if owned := slices.IndexFunc(images, func(a announcement) bool { return a.owner() != "" }); owned > 0 {
+		images = slices.Concat(images[owned:], images[:owned])
+	}
+	for i, a := range images {
+		switch first := i == 0 || a.owner() != images[i-1].owner(); {
+		case first && a.owner() != "":
+			p.paragraph("Owner " + clip(neutral(a.owner()), 128) + ":")
+		case first && i > 0:
+			p.paragraph("Without an owner:")
+		}
+		r.writeAnnouncement(p, a)
+	}
+}
+
+func (r Run) writeAnnouncement(p *page, a announcement) {
+	image := a.image
+	p.item(r.label(a.region, image))
+	due, why := "Due on "+dayOn(image.DueOn), image.mainReason().Detail
+	switch {
+	case toBeMarked(image):
+		due = "Would be due on " + dayOn(image.DueOn)
+	case marked(image):
+		due += ", announced by this run"
+	default:
+		why = strings.TrimPrefix(why, "due on "+image.DueOn+"; ")
+	}
+	p.detail(due + ". " + sentence(neutral(why)))
+	writeUntilDue(p, a)
+}
+
+// writeUntilDue says what happens to an image from its announcement to the day on which it is due.
+func writeUntilDue(p *page, a announcement) {
+	image := a.image
+	switch {
+	case image.Action == retention.Disable && toBeMarked(image):
+		p.detail("It would be disabled at once: launches would fail.")
+	case image.Action == retention.Disable:
+		since := "Disabled: launches fail."
+		if isNew(image) {
+			since = "Disabled: launches fail from today."
+		}
+		p.detail(since + " This brings it back, which also is an objection:")
+		p.command("aws ec2 enable-image --region " + neutral(a.region.Region) + " --image-id " + neutral(image.ImageID))
+	case image.Action == retention.Deprecate && toBeMarked(image):
+		p.detail("EC2 would show it as deprecated from that day.")
+	case image.Action == retention.Deprecate:
+		p.detail("EC2 shows it as deprecated from that day.")
+	}
+}
+
+// waysToObject is how a person objects to the removal of an image with the means of EC2.
+const waysToObject = "launch the image, tag it ami-janitor:keep=true, remove its tag ami-janitor:due, enable it if it is disabled,"
+
+func writeHowToObject(p *page) {
+	p.heading("How to object")
+	p.paragraph("Before its day, " + waysToObject + " or run:")
+	p.command("ami-janitor unmark IMAGE_ID")
+	p.paragraph("Any of these starts its idle time anew; only ami-janitor:keep=true keeps it for good. EC2 reports a launch " +
+		"up to a day late, so do not leave it to the last day.")
+}
+
+// writeObjections lists the images whose announced removal is off: those that somebody wants to keep after all, and those
+// that the policy does not remove any more.
+func (r Run) writeObjections(p *page) {
+	marks := "their marks are taken off"
+	if r.DryRun {
+		marks = "a run that is no dry run takes their marks off"
+	}
+	r.writeOff(p, "Objections heard", vetoed, "They stay: "+marks+", and their idle time starts anew.")
+	r.writeOff(p, "No longer due", cleared, "Their removal was announced, and is off: "+marks+".")
+}
+
+func (r Run) writeOff(p *page, title string, wanted func(Image) bool, what string) {
+	n := r.count(wanted)
+	if n == 0 {
+		return
+	}
+	p.headingOf(title, n)
+	p.paragraph(what)
+	r.each(wanted, func(region Region, image Image) { p.item(r.label(region, image) + ": " + objection(image)) })
+}
+
+// objection says why an image is kept after its removal was announced.
+func objection(i Image) string {
+	details := make([]string, len(i.Reasons))
+	for n, reason := range i.Reasons {
+		details[n] = neutral(reason.Detail)
+	}
+	return strings.Join(details, "; ")
+}
+
+// dueInShort says in a few words when an image is due, what happens until then, and whose it is.
+func dueInShort(i Image) string {
+	words := []string{"due " + neutral(i.DueOn)}
+	switch i.Action {
+	case retention.Disable:
+		words = append(words, "disabled until then")
+	case retention.Deprecate:
+		words = append(words, "deprecated from then on")
+	default:
+	}
+	if owner := strings.TrimSpace(i.Owner); owner != "" {
+		words = append(words, "owner "+neutral(owner))
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,200 @@
+package report
+
+import (
+	"slices"
+	"strings"
+
+	"ami-janitor/pkg/retention"
+)
+
+// Explanation is all there is to say of the verdict on one image.
+type Explanation struct {
+	Region    string            `json:"region"`
+	Image     Image             `json:"image"`     // As in the record.
+	LastUse   string            `json:"lastUse"`   // For example "last launched 2026-01-02, 325 days ago".
+	StaleOn   string            `json:"staleOn"`   // The day from which it counts as stale, as 2006-01-02, or empty.
+	Rules     []RuleFinding     `json:"rules"`     // Every keep rule, in the order of their table.
+	Sources   []SourceFinding   `json:"sources"`   // Every source of evidence.
+	Snapshots []PlannedSnapshot `json:"snapshots"` // What would become of each if the image went.
+	Changes   []string          `json:"changes"`   // What would have to change for the verdict to change, in full sentences.
+}
+
+// RuleFinding is what one keep rule says of an image.
+type RuleFinding struct {
+	Code    retention.Code `json:"code"`
+	Meaning string         `json:"meaning"` // Continues "the image …".
+	Detail  string         `json:"detail"`  // Why the rule keeps the image; empty if it has nothing to say.
+}
+
+// SourceFinding is what one source of evidence says of an image.
+type SourceFinding struct {
+	Source string `json:"source"`
+	Answer string `json:"answer"` // For example "used", "unused", "unknown" or "switched off".
+	Detail string `json:"detail"` // What names the image, or why that is not known.
+}
+
+// NewExplanation words what the policy, and each source of evidence, has to say of an image.
+func NewExplanation(region string, explained retention.Explanation, sources []SourceFinding, ownerTag string) Explanation {
+	e := Explanation{
+		Region:    region,
+		Image:     newImage(explained.Verdict, nil, ownerTag),
+		LastUse:   explained.LastUse,
+		StaleOn:   date(explained.StaleFrom),
+		Rules:     make([]RuleFinding, len(explained.Hearings)),
+		Sources:   append([]SourceFinding{}, sources...),
+		Snapshots: []PlannedSnapshot{},
+		Changes:   changes(explained),
+	}
+	for i, h := range explained.Hearings {
+		e.Rules[i] = RuleFinding{h.Code, h.Meaning, h.Detail}
+	}
+	e.Snapshots = append(e.Snapshots, e.Image.Snapshots...)
+	if e.Image.Verdict != retention.Deregister {
+		e.Image.Snapshots = nil
+	}
+	return e
+}
+
+// changes says what keeps an image that would go, and until when one stays that is kept.
+func changes(explained retention.Explanation) []string {
+	if explained.Verdict.Decision != retention.Keep {
+		return []string{"It is kept if it is launched before it is removed, or tagged ami-janitor:keep=true."}
+	}
+	changes := []string{}
+	for _, h := range explained.Hearings {
+		if h.Detail != "" && h.Until != "" {
+			changes = append(changes, "It stays until "+h.Until+".")
+		}
+	}
+	if due := explained.Verdict.Due; !due.IsZero() {
+		changes = append(changes, "It stays until "+day(due)+", unless somebody objects.")
+	}
+	return changes
+}
+
+// ExplainText is explanations as plain text, wrapped like the digest.
+func ExplainText(explanations []Explanation) string {
+	p := &page{}
+	for i, e := range explanations {
+		if i > 0 {
+			p.WriteString("\n" + strings.Repeat("-", width) + "\n\n")
+		}
+		e.write(p)
+	}
+	return p.String()
+}
+
+func (e Explanation) write(p *page) {
+	e.writeIdentity(p)
+	p.WriteByte('\n')
+	p.paragraph(e.verdict())
+	e.writeRules(p)
+	e.writeSources(p)
+	writeSection(p, "Snapshots, if it is removed", Image{Snapshots: e.Snapshots}.snapshotLines(), "It has none.")
+	changes := make([]string, len(e.Changes))
+	for i, change := range e.Changes {
+		changes[i] = neutral(change)
+	}
+	writeSection(p, "What would change the verdict", changes, "Nothing that the janitor knows of.")
+}
+
+func (e Explanation) writeIdentity(p *page) {
+	image := e.Image
+	p.paragraph(idAndName(image))
+	where := "In " + neutral(e.Region)
+	if owner := strings.TrimSpace(image.Owner); owner != "" {
+		where += ", owner " + clip(neutral(owner), 128)
+	}
+	created, _, _ := strings.Cut(image.CreatedAt, "T")
+	facts := []string{where + "."}
+	switch {
+	case created == "":
+		facts = append(facts, "No creation date.")
+	case !strings.HasPrefix(e.LastUse, "created "):
+		facts = append(facts, "Created "+neutral(created)+".")
+	}
+	if image.LastLaunchedAt == "" {
+		facts = append(facts, "No launch on record.")
+	}
+	facts = append(facts, sentence(neutral(e.LastUse)))
+	if e.StaleOn != "" {
+		facts = append(facts, "Counts as stale from "+dayOn(e.StaleOn)+".")
+	}
+	p.paragraph(strings.Join(facts, " "))
+}
+
+// overCapCode is the reason of a deferred image that says why it has to wait.
+const overCapCode retention.Code = "over-cap"
+
+// verdict says the verdict and why, and what becomes of the mark of the image.
+func (e Explanation) verdict() string {
+	image, reason, what := e.Image, e.Image.mainReason(), "Kept"
+	switch image.Verdict {
+	case retention.Deregister:
+		what = "To be deregistered"
+	case retention.Mark:
+		what = "To be announced, and due on " + dayOn(image.DueOn)
+	case retention.Defer:
+		what = "Deferred"
+		if late, ok := image.reason(overCapCode); ok {
+			reason = late
+		}
+	default:
+	}
+	if why := meaning(reason.Code); why != "" {
+		what += ", because it " + why
+	}
+	what += " (" + neutral(string(reason.Code)) + ")."
+	if !slices.ContainsFunc(e.Rules, func(rule RuleFinding) bool { return rule.Code == reason.Code }) {
+		what += " " + sentence(neutral(reason.Detail))
+	}
+	switch image.Unmark {
+	case retention.Veto:
+		what += " Its removal was announced, and somebody objected: its mark is taken off."
+	case retention.ClearMark:
+		what += " Its removal was announced, and is off: its mark is taken off."
+	default:
+	}
+	return what
+}
+
+func (e Explanation) writeRules(p *page) {
+	p.heading("What speaks for keeping it")
+	var silent []string
+	for _, rule := range e.Rules {
+		if rule.Detail == "" {
+			silent = append(silent, neutral(string(rule.Code)))
+			continue
+		}
+		p.item(neutral(string(rule.Code)) + ": the image " + neutral(rule.Meaning))
+		p.detail(neutral(rule.Detail))
+	}
+	if len(silent) == len(e.Rules) {
+		p.paragraph("Nothing.")
+	}
+	if len(silent) > 0 {
+		p.paragraph("Rules that have nothing to say: " + list(silent) + ".")
+	}
+}
+
+func (e Explanation) writeSources(p *page) {
+	lines := make([]string, len(e.Sources))
+	for i, s := range e.Sources {
+		lines[i] = neutral(s.Source) + ": " + neutral(s.Answer)
+		if s.Detail != "" {
+			lines[i] += ", " + faultText(s.Detail)
+		}
+	}
+	writeSection(p, "Sources", lines, "None was asked.")
+}
+
+// writeSection lists lines under a heading, or says what there is to say if there are none.
+func writeSection(p *page, title string, lines []string, otherwise string) {
+	p.heading(title)
+	for _, line := range lines {
+		p.item(line)
+	}
+	if len(lines) == 0 {
+		p.paragraph(otherwise)
+	}
+}

@@ -1,0 +1,60 @@
+package report
+
+import (
+	"slices"
+
+	"ami-janitor/pkg/retention"
+)
+
+// launchDataMissingCode is the reason of images that are kept because EC2 reports no launches at all.
+const launchDataMissingCode retention.Code = "launch-data-missing"
+
+func launchDataMissing(i Image) bool {
+	_, ok := i.reason(launchDataMissingCode)
+	return ok && kept(i)
+}
+
+// launchDataComplaints complains once about every region where launch data is missing.
+func (r Run) launchDataComplaints() []complaint {
+	var complaints []complaint
+	for _, region := range r.Regions {
+		if i := slices.IndexFunc(region.Images, launchDataMissing); i >= 0 {
+			reason, _ := region.Images[i].reason(launchDataMissingCode)
+			complaints = append(complaints, complaint{neutral(region.Region), "", reason.Detail})
+		}
+	}
+	return complaints
+}
+
+// missingLaunchData says that launch data is missing, and where; it is empty if none is.
+func (r Run) missingLaunchData() string {
+	const most = 3
+	var regions []string
+	for _, c := range r.launchDataComplaints() {
+		regions = append(regions, c.subject)
+	}
+	where := list(regions)
+	if len(regions) > most {
+		where = count(len(regions), "region")
+	}
+	if where == "" {
+		return ""
+	}
+	return "Launch data is missing in " + where + ": EC2 reports no last launch of any image there, although an instance " +
+		"launched more than 48 hours ago runs an image of the account. So images without a launch on record are kept."
+}
+
+// launchDataProblems says what to do about missing launch data.
+func (r Run) launchDataProblems() []problem {
+	complaints, region := r.launchDataComplaints(), "REGION"
+	if len(complaints) == 1 {
+		region = complaints[0].subject
+	}
+	remedy := func(string) string {
+		return "Look at an image that has been launched: aws ec2 describe-image-attribute --region " + region +
+			" --attribute lastLaunchedTime --image-id IMAGE_ID. If there is no time either, open a case with AWS Support."
+	}
+	return grouped(complaints, remedy, func(int) string {
+		return "Launch data is missing, which keeps " + count(r.count(launchDataMissing), "AMI") + " without a launch on record."
+	})
+}
