@@ -46,7 +46,7 @@ func (c copied) load() (*emulator.Account, func() time.Time, error) {
 	}
 	options := emulator.Options{Region: c.region(), Now: clock}
 	if !c.flags.Changed("account") {
-		account, err := emulator.Load(emulator.Sample(clock()), options)
+		account, err := emulator.LoadSample(options)
 		return account, clock, err
 	}
 	account, err := emulator.Load(os.DirFS(*c.directory), options)

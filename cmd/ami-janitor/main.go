@@ -44,6 +44,8 @@ func run(ctx context.Context, args []string, std streams, lookup func(string) st
 	root.AddCommand(
 		planCommand(std, lookup),
 		sweepCommand(std, lookup),
+		explainCommand(std, lookup),
+		unmarkCommand(std, lookup),
 		rehearseCommand(std, lookup),
 		emulateCommand(std, lookup),
 		versionCommand(std),

@@ -99,7 +99,7 @@ func (p *printer) print(record report.Run) error {
 // confirm shows a plan and asks whether to carry it out. An interruption is a no.
 func (p *printer) confirm(ctx context.Context, plan report.Run) bool {
 	p.stopProgress()
-	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\nDeregister %d images? Type yes: ", imageTable(plan), plan.PolicySentence, plan.Totals.WouldDeregister)
+	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\n%s? Type yes: ", imageTable(plan), plan.PolicySentence, question(plan.Totals))
 	answers := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(p.in).ReadString('\n')
@@ -112,6 +112,13 @@ func (p *printer) confirm(ctx context.Context, plan report.Run) bool {
 		p.declined = true
 	}
 	return !p.declined
+}
+
+func question(totals report.Totals) string {
+	if totals.Marked == 0 {
+		return fmt.Sprintf("Deregister %d images", totals.WouldDeregister)
+	}
+	return fmt.Sprintf("Deregister %d images, and announce the removal of %d", totals.WouldDeregister, totals.Marked)
 }
 
 // imageTable shows the verdict on every image, the stalest last, where the eye is when it has been printed.
@@ -138,7 +145,7 @@ func imageTable(record report.Run) string {
 
 func verdict(image report.Image) string {
 	switch {
-	case image.Outcome != nil && image.Outcome.Status == ami.Deregistered:
+	case image.Outcome != nil && (image.Outcome.Status == ami.Deregistered || image.Outcome.Status == ami.Marked):
 		return text.FgGreen.Sprint(image.Outcome.Status)
 	case image.Outcome != nil:
 		return text.FgRed.Sprint(image.Outcome.Status)

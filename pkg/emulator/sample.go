@@ -13,14 +13,33 @@ import (
 	"time"
 )
 
-// Sample is the built-in account, as an account directory: rich enough to show every verdict there is on an image.
-// All its dates are counted from now; the same now gives the same files.
-func Sample(now time.Time) fs.FS {
+// LoadSample loads the built-in account: Sample in the home region, and in another one a few images of which EC2 has lost
+// the launch data.
+func LoadSample(o Options) (*Account, error) {
+	account, err := Load(Sample(o.Now()), o)
+	if err != nil {
+		return nil, err
+	}
+	second := "eu-west-1"
+	if account.home == second {
+		second = "us-east-1"
+	}
+	return account, account.AddRegion(second, sample(o.Now(), sampleImagesElsewhere))
+}
+
+// Sample is the home region of the built-in account, as an account directory: rich enough to show every verdict there is
+// on an image. All its dates are counted from now; the same now gives the same files.
+func Sample(now time.Time) fs.FS { return sample(now, sampleImages) }
+
+func sample(now time.Time, images []sampleImage) fs.FS {
 	b := &sampleBuilder{now: now.UTC().Truncate(time.Second), permissions: object{}, ages: map[string]int{}}
-	for _, image := range sampleImages {
+	for _, image := range images {
 		b.image(image)
 	}
 	for _, snapshot := range sampleSnapshots {
+		if b.ages[snapshot.label] == 0 && snapshot.age == 0 {
+			continue // No image of this region maps it.
+		}
 		snapshot.age = max(snapshot.age, b.ages[snapshot.label])
 		b.snapshot(sampleID("snap", snapshot.label, 0), snapshot)
 	}
@@ -30,17 +49,27 @@ func Sample(now time.Time) fs.FS {
 			"Arn":     "arn:aws:sts::" + sampleAccountID + ":assumed-role/ami-janitor/rehearsal",
 			"UserId":  "AROAIOSFODNN7EXAMPLE:rehearsal",
 		},
-		imagesFile:            {"Images": b.images},
-		snapshotsFile:         {"Snapshots": b.snapshots},
-		instancesFile:         {"Reservations": b.reservations},
-		templatesFile:         {"LaunchTemplates": b.templates},
-		templateVersionsFile:  {"LaunchTemplateVersions": b.versions},
-		parametersFile:        {"Parameters": b.parameters},
-		parameterValuesFile:   {"Parameters": b.parameterValues, "InvalidParameters": []string{}},
-		lockedSnapshotsFile:   {"Snapshots": b.locks},
+		imagesFile:            {"Images": listed(b.images)},
+		snapshotsFile:         {"Snapshots": listed(b.snapshots)},
+		instancesFile:         {"Reservations": listed(b.reservations)},
+		templatesFile:         {"LaunchTemplates": listed(b.templates)},
+		templateVersionsFile:  {"LaunchTemplateVersions": listed(b.versions)},
+		groupsFile:            {"AutoScalingGroups": listed(b.groups)},
+		configurationsFile:    {"LaunchConfigurations": listed(b.configurations)},
+		spotFleetsFile:        {"SpotFleetRequestConfigs": listed(b.spotFleets)},
+		spotRequestsFile:      {"SpotInstanceRequests": listed(b.spotRequests)},
+		fastLaunchFile:        {"FastLaunchImages": listed(b.fastLaunches)},
+		fastRestoresFile:      {"FastSnapshotRestores": listed(b.fastRestores)},
+		usageEntriesFile:      {"ImageUsageReportEntries": listed(b.usageEntries)},
+		parametersFile:        {"Parameters": listed(b.parameters)},
+		parameterValuesFile:   {"Parameters": listed(b.parameterValues), "InvalidParameters": []string{}},
+		lockedSnapshotsFile:   {"Snapshots": listed(b.locks)},
 		launchPermissionsFile: b.permissions,
 	})
 }
+
+// listed makes no list an empty one.
+func listed(items []object) []object { return append([]object{}, items...) }
 
 // archive is a file system of JSON files: a zip archive in memory, the standard library's own.
 func archive(files map[string]object) fs.FS {
@@ -80,6 +109,8 @@ type sampleBuilder struct {
 	ages map[string]int // Of the snapshots of the table, by label.
 
 	images, snapshots, reservations, templates, versions []object
+	groups, configurations, spotFleets, spotRequests     []object
+	fastLaunches, fastRestores, usageEntries             []object
 	parameters, parameterValues, locks                   []object
 	permissions                                          object
 }
@@ -139,7 +170,12 @@ func (b *sampleBuilder) amend(o, with object) {
 
 // dated puts days into a text.
 func (b *sampleBuilder) dated(s string) string {
-	return strings.NewReplacer("TOMORROW", b.ago(-1), "RESTORED", b.at(10).Format("2006-01-02")).Replace(s)
+	return strings.NewReplacer(
+		"TOMORROW", b.ago(-1),
+		"RESTORED", b.at(10).Format(time.DateOnly),
+		"DUE", b.now.AddDate(0, 0, 9).Format(time.DateOnly),
+		"RUN", b.now.AddDate(0, 0, -5).Format("20060102T150405Z")+"-3f9c1a",
+	).Replace(s)
 }
 
 // tags is a list of tags as AWS has it, in the order of the keys.
@@ -209,45 +245,4 @@ func launchers(access string) any {
 	default:
 		return []object{{"UserId": access}}
 	}
-}
-
-func (b *sampleBuilder) instance(row sampleImage, imageID, state string, code int) {
-	b.reservations = append(b.reservations, object{
-		"ReservationId": sampleID("r", row.name, row.age), "OwnerId": sampleAccountID, "Groups": []object{},
-		"Instances": []object{{
-			"InstanceId": sampleID("i", row.name, row.age), "ImageId": imageID, "InstanceType": "m7i.large",
-			"State": object{"Code": code, "Name": state}, "LaunchTime": b.ago(row.launched),
-		}},
-	})
-}
-
-// template adds a launch template whose first version names an image, and the later ones those of later.
-func (b *sampleBuilder) template(row sampleImage, imageID string, later ...string) {
-	id, name := sampleID("lt", row.name, row.age), strings.TrimSuffix(strings.SplitN(row.name, "DATE", 2)[0], "-")
-	creator := "arn:aws:iam::" + sampleAccountID + ":role/deploy"
-	images := slices.Concat([]string{imageID}, later)
-	b.templates = append(b.templates, object{
-		"LaunchTemplateId": id, "LaunchTemplateName": fmt.Sprint(name, "-", row.age), "CreateTime": b.ago(row.age), "CreatedBy": creator,
-		"DefaultVersionNumber": len(images), "LatestVersionNumber": len(images),
-	})
-	for i, image := range images {
-		b.versions = append(b.versions, object{
-			"LaunchTemplateId": id, "LaunchTemplateName": fmt.Sprint(name, "-", row.age), "CreateTime": b.ago(row.age), "CreatedBy": creator,
-			"VersionNumber": i + 1, "DefaultVersion": i+1 == len(images),
-			"LaunchTemplateData": object{"ImageId": image, "InstanceType": "m7i.large"},
-		})
-	}
-}
-
-// parameter adds an SSM parameter that holds an image, and a launch template that names the parameter.
-func (b *sampleBuilder) parameter(row sampleImage, imageID string) {
-	name := "/golden/rhel-9/current"
-	b.parameters = append(b.parameters, object{
-		"Name": name, "Type": "String", "DataType": "aws:ec2:image", "Version": 7, "LastModifiedDate": b.at(row.age).Unix(),
-	})
-	b.parameterValues = append(b.parameterValues, object{
-		"Name": name, "Type": "String", "DataType": "aws:ec2:image", "Version": 7, "Value": imageID,
-		"ARN": "arn:aws:ssm:us-east-1:" + sampleAccountID + ":parameter" + name,
-	})
-	b.template(row, "resolve:ssm:"+name)
 }

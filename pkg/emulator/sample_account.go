@@ -1,5 +1,7 @@
 package emulator
 
+import "fmt"
+
 // sampleAccountID is AWS's own example account.
 const sampleAccountID = "123456789012"
 
@@ -67,7 +69,7 @@ var sampleImages = []sampleImage{
 	},
 	{name: "golden-ubuntu-22.04-DATE", age: 20, launched: 3, gib: []int{10}, tags: labels{"Team": "platform"}, access: "111122223333"},
 	{name: "golden-ubuntu-22.04-DATE", age: 262, launched: 200, gib: []int{10}, tags: labels{"Team": "platform", "ami-janitor:keep": "true"}},
-	{name: "golden-ubuntu-22.04-DATE", age: 450, launched: 420, gib: []int{10}, tags: labels{"Team": "platform"}, access: "111122223333"},
+	{name: "golden-ubuntu-22.04-DATE", age: 450, launched: 420, gib: []int{10}, tags: labels{"Team": "platform"}, use: "another account", access: "111122223333"},
 	{name: "golden-ubuntu-22.04-DATE", age: 530, launched: 510, gib: []int{10}, tags: labels{"Team": "platform"}, access: "unreadable"},
 	{name: "golden-rhel-9-DATE", age: 33, launched: 8, gib: []int{10}, tags: labels{"Team": "platform"}},
 	{name: "golden-rhel-9-DATE", age: 400, launched: 380, gib: []int{10}, tags: labels{"Team": "platform"}, use: "parameter"},
@@ -129,6 +131,16 @@ var sampleImages = []sampleImage{
 	{name: "preview-env-c", age: 295, gib: []int{8}, tags: labels{"ami-janitor:stale-after": "3d"}},
 	{name: "quarter-close", age: 420, launched: 370, gib: []int{80}, tags: labels{"Team": "finance", "ami-janitor:restored": "RESTORED"}},
 
+	// Announced for removal. To the second and the third somebody has objected, and the last has no room for the tags.
+	{name: "archive-indexer", age: 380, launched: 355, gib: []int{24}, tags: labels{"Team": "search", "ami-janitor:due": "DUE", "ami-janitor:run": "RUN"}},
+	{name: "partner-gateway", age: 325, launched: 321, gib: []int{8}, tags: labels{"Team": "payments", "ami-janitor:run": "RUN"}},
+	{name: "fax-server", age: 860, launched: 850, gib: []int{8}, tags: labels{"Team": "intranet", "ami-janitor:due": "DUE", "ami-janitor:disabled": "RUN"}},
+	{
+		name: "newsletter", age: 440, launched: 430, gib: []int{8}, tags: labels{"Team": "intranet", "ami-janitor:due": "DUE", "ami-janitor:disabled": "RUN"},
+		with: object{"State": "disabled"},
+	},
+	{name: "over-tagged", age: 335, launched: 330, gib: []int{8}, tags: fortyNineTags},
+
 	// Facts that are missing, or cannot be right.
 	{name: "clock-was-wrong", age: -30, gib: []int{8}},
 	{name: "date-was-edited", age: 240, gib: []int{8}, with: object{"CreationDate": "yesterday"}},
@@ -147,6 +159,26 @@ var sampleImages = []sampleImage{
 	{name: "lost-volume", age: 620, gib: []int{8}, maps: []string{"no longer in the account"}},
 	{name: "two-exports-merged", age: 585, gib: []int{8}, maps: []string{"listed twice"}},
 	{name: "seismic-archive", age: 760, launched: 700, maps: []string{"archived"}, tags: labels{"Team": "research"}},
+
+	// Old images that something still names, far from where anybody looks.
+	{name: "batch-queue", age: 430, launched: 410, gib: []int{16}, use: "launch configuration"},
+	{name: "transcoder-arm", age: 350, launched: 300, gib: []int{20}, use: "mixed instances", with: object{"Architecture": "arm64"}},
+	{name: "risk-simulation", age: 400, launched: 370, gib: []int{20}, use: "spot fleet"},
+	{name: "genome-assembly", age: 405, launched: 372, gib: []int{20}, use: "finished spot fleet"},
+	{name: "price-crawler", age: 290, launched: 280, gib: []int{12}, use: "spot request"},
+	{name: "license-server", age: 640, launched: 630, gib: []int{10}, use: "text parameter"},
+	{name: "kiosk", age: 510, launched: 450, gib: []int{10}, use: "label of a parameter"},
+	{
+		name: "windows-desktop", age: 270, launched: 244, gib: []int{60}, use: "fast launch", tags: labels{"Team": "intranet"},
+		with: object{"Platform": "windows", "PlatformDetails": "Windows", "UsageOperation": "RunInstances:0002"},
+	},
+	{name: "recovery-site", age: 560, launched: 555, gib: []int{200}, use: "fast snapshot restore"},
+	{name: "geo-index", age: 345, launched: 315, gib: []int{8, 400}, use: "disk of a template", tags: labels{"Team": "maps"}},
+	{name: "cluster-node", age: 215, launched: 200, gib: []int{30}, use: "managed"},
+	{
+		name: "storefront-copy", age: 330, gib: []int{8},
+		with: object{"SourceImageId": sampleID("ami", "web-DATE-0412", 339), "SourceImageRegion": "us-east-1"},
+	},
 
 	// Nobody remembers them.
 	{name: "test-please-ignore", age: 900, gib: []int{8}},
@@ -168,18 +200,19 @@ var sampleSnapshots = []sampleSnapshot{
 	{label: "of no image", gib: 75, age: 410, with: object{"Description": "before the resize"}},
 }
 
-// sampleUses says how each kind of use appears in the account.
-var sampleUses = map[string]func(*sampleBuilder, sampleImage, string){
-	"running":      func(b *sampleBuilder, i sampleImage, id string) { b.instance(i, id, "running", 16) },
-	"stopped":      func(b *sampleBuilder, i sampleImage, id string) { b.instance(i, id, "stopped", 80) },
-	"terminated":   func(b *sampleBuilder, i sampleImage, id string) { b.instance(i, id, "terminated", 48) },
-	"template":     func(b *sampleBuilder, i sampleImage, id string) { b.template(i, id) },
-	"old template": func(b *sampleBuilder, i sampleImage, id string) { b.template(i, id, newerVersions...) },
-	"parameter":    (*sampleBuilder).parameter,
-}
-
-// newerVersions are the images of the versions that hide an older one from who looks at the newest ten only.
-var newerVersions = func() []string {
-	newest := sampleID("ami", "api-DATE-1830", 21)
-	return []string{newest, newest, newest, newest, newest, newest, newest, newest, newest, newest, newest}
+// fortyNineTags leave room for one more.
+var fortyNineTags = func() labels {
+	tags := labels{}
+	for i := range 49 {
+		tags[fmt.Sprintf("cost-%02d", i+1)] = "shared"
+	}
+	return tags
 }()
+
+// sampleImagesElsewhere are the images of a second region, none of which has a launch on record, although one is running.
+var sampleImagesElsewhere = []sampleImage{
+	{name: "edge-DATE", age: 12, gib: []int{8}},
+	{name: "edge-DATE", age: 240, gib: []int{8}, use: "running"},
+	{name: "edge-DATE", age: 365, gib: []int{8}},
+	{name: "cdn-probe", age: 410, gib: []int{8}},
+}

@@ -58,6 +58,20 @@ func TestSampleIsRich(t *testing.T) {
 	equal(t, "different ids", len(ids), len(out.Images)+len(snapshots.Snapshots)-twice)
 }
 
+// There is something of everything that may name an image. What is missing nobody else makes: EC2 fleets that keep
+// running name launch templates alone, and reports are the janitor's to begin.
+func TestSampleHasSomethingOfEverything(t *testing.T) {
+	sample := save(t, load(t, emulator.Sample(now)))
+	for _, name := range files {
+		empty := true
+		for key, value := range decoded(t, content(t, sample, name)).(map[string]any) {
+			list, isList := value.([]any)
+			empty = empty && (isList && len(list) == 0 || key == "InvalidParameters")
+		}
+		equal(t, name+" is empty", empty, name == "describe-fleets.json" || name == "describe-image-usage-reports.json")
+	}
+}
+
 // isStale reports whether an image was neither created nor launched for 180 days.
 func isStale(image types.Image) bool {
 	limit := now.AddDate(0, 0, -180)
@@ -73,9 +87,13 @@ func FuzzServeHTTP(f *testing.F) {
 		"Action=DescribeImageReferences&ImageId.1=ami-1&IncludeAllResourceTypes=true", "Action=DescribeInstances&Filter.1.Name=image-id&Filter.1.Value.1=a",
 		"Action=DescribeLaunchTemplateVersions&LaunchTemplateVersion.1=$Latest&ResolveAlias=true", "Action=CreateTags&ResourceId.1=ami-1&Tag.1.Key=a",
 		"Action=Publish&TopicArn=" + topic + "&Message=m&Subject=s", "Action=GetCallerIdentity", "Action=%00<>&Version=2010-03-31", "%", "",
+		"Action=CreateImageUsageReport&ImageId=ami-1&ResourceType.1.ResourceType=ec2:LaunchTemplate&ResourceType.1.ResourceTypeOption.1.OptionName=version-depth",
+		"Action=EnableImageDeprecation&ImageId=ami-1&DeprecateAt=1e300", "Action=DescribeAutoScalingGroups&AutoScalingGroupNames.member.1=a&MaxRecords=1",
+		`DescribeParameters {"ParameterFilters": [{"Key": "Name", "Option": "Contains", "Values": ["a", null]}], "MaxResults": 3}`,
+		`GetParameters {"Names": ["arn:x:parameter/:", ":", " :1"], "WithDecryption": "yes"}`, `GetParameters {"Names": {"": [[1]], "1": {}}}`,
 		"Action=DescribeImages&Filter.99999999999999999999.Name=x&Filter.-1.Value=y&Owner=.&Owner..1=2",
 	} {
-		for _, service := range []string{"ec2", "sns", "sts", ""} {
+		for _, service := range []string{"ec2", "autoscaling", "sns", "ssm", "sts", ""} {
 			f.Add(service, body)
 		}
 	}

@@ -74,6 +74,7 @@ const (
 	toDeregister  = "ec2:DeregisterImage"
 	toMark        = "ec2:CreateTags"
 	toUnmark      = "ec2:DeleteTags"
+	toAsk         = "ec2:CreateImageUsageReport"
 	toDelete      = "ec2:DeleteSnapshot"
 	whatWasDenied = "what the error says was denied"
 )

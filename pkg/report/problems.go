@@ -108,6 +108,7 @@ func (r Run) imageProblems() []problem {
 		r.failures(failedToRemove, toDeregister, " could not be removed: AWS did not confirm the deregistration."),
 		r.failures(failedToMark, toMark, " could not be announced: AWS did not confirm all that belongs to it."),
 		r.failures(failedToUnmark, toUnmark, " may still be marked for removal, although the plan keeps it: AWS did not confirm the change."),
+		r.failures(failedToAsk, toAsk, " could not be reported on, and so stays: AWS did not accept the request for a usage report."),
 	)
 }
 
@@ -206,8 +207,13 @@ func failed(i Image) bool  { return i.Outcome != nil && !removed(i) && !marked(i
 func failedToRemove(i Image) bool {
 	return failed(i) && i.Verdict != retention.Mark && i.Verdict != retention.Keep
 }
-func failedToMark(i Image) bool   { return failed(i) && i.Verdict == retention.Mark }
-func failedToUnmark(i Image) bool { return failed(i) && i.Verdict == retention.Keep }
+func failedToMark(i Image) bool { return failed(i) && i.Verdict == retention.Mark }
+func failedToUnmark(i Image) bool {
+	return failed(i) && i.Verdict == retention.Keep && i.Unmark != retention.LeaveMark
+}
+func failedToAsk(i Image) bool {
+	return failed(i) && i.Verdict == retention.Keep && i.Unmark == retention.LeaveMark
+}
 
 func planned(i Image) bool    { return i.Outcome == nil && i.Verdict == retention.Deregister }
 func toBeMarked(i Image) bool { return i.Outcome == nil && i.Verdict == retention.Mark }

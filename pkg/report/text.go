@@ -135,6 +135,7 @@ func (r Run) others() string {
 	add(r.count(failedToRemove), "AMI", "could not be removed", "could not be removed")
 	add(r.count(failedToMark), "AMI", "could not be announced", "could not be announced")
 	add(r.count(failedToUnmark), "AMI", "may still be marked", "may still be marked")
+	add(r.count(failedToAsk), "AMI", "could not be reported on", "could not be reported on")
 	add(t.SnapshotsFailed, "snapshot", "could not be deleted", "could not be deleted")
 	add(t.Skipped, "AMI", "was skipped", "were skipped")
 	add(t.Deferred, "AMI", "waits for a later run", "wait for a later run")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,7 +34,7 @@ type answer struct {
 // The SDK's own retries are off. When an attempt takes effect and only its answer is lost, the next one is refused with
 // InvalidAMIID.Unavailable, as it is when somebody else was faster; only who counts the attempts can tell the two apart.
 // DeregisterImage takes no client token (Amazon EC2 Developer Guide, "Ensuring idempotency").
-func deregister(ctx context.Context, api API, imageID string, withSnapshots bool) answer {
+func deregister(ctx context.Context, api removalAPI, imageID string, withSnapshots bool) answer {
 	var a answer
 	for attempt := range attempts {
 		if attempt > 0 && !pause(ctx, attempt) {
@@ -45,14 +44,16 @@ func deregister(ctx context.Context, api API, imageID string, withSnapshots bool
 			break
 		}
 	}
-	if a.err != nil && a.lost && look(ctx, api, imageID) == gone {
-		a.err = nil
+	if a.err != nil && a.lost {
+		if seen, _ := look(ctx, api, imageID); seen == gone {
+			a.err = nil
+		}
 	}
 	return a
 }
 
 // ask makes one attempt after those that led to the answer before.
-func ask(ctx context.Context, api API, imageID string, withSnapshots bool, before answer) answer {
+func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool, before answer) answer {
 	input := ec2.DeregisterImageInput{ImageId: aws.String(imageID)}
 	if withSnapshots {
 		input.DeleteAssociatedSnapshots = aws.Bool(true)
@@ -66,7 +67,7 @@ func ask(ctx context.Context, api API, imageID string, withSnapshots bool, befor
 		a.err, a.lost = errUnconfirmed, true
 	case isGone(err) && before.lost:
 		// Unavailable is also said of an image that is there, in another state: looking tells.
-		if wire.Code(err) == notFound || look(ctx, api, imageID) != there {
+		if seen, _ := look(ctx, api, imageID); wire.Code(err) == notFound || seen != there {
 			a.err = nil
 		}
 	case isGone(err):
@@ -124,32 +125,6 @@ func returnCodes(results []types.DeleteSnapshotReturnCode) map[string]types.Snap
 		codes[aws.ToString(result.SnapshotId)] = result.ReturnCode
 	}
 	return codes
-}
-
-// sight is what a look at an image has shown.
-type sight int
-
-const (
-	unseen sight = iota // The look failed.
-	gone
-	there
-)
-
-// look finds out whether an image is gone. A deregistered image may still be listed for a while, in that state.
-func look(ctx context.Context, api API, imageID string) sight {
-	out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{
-		Owners:          []string{"self"},
-		Filters:         []types.Filter{{Name: aws.String("image-id"), Values: []string{imageID}}},
-		IncludeDisabled: aws.Bool(true),
-	})
-	switch {
-	case err != nil || out.NextToken != nil:
-		return unseen
-	case slices.ContainsFunc(out.Images, func(image types.Image) bool { return image.State != types.ImageStateDeregistered }):
-		return there
-	default:
-		return gone
-	}
 }
 
 // pause waits before another attempt, and reports whether there is still time for one.

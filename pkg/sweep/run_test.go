@@ -255,7 +255,7 @@ func TestOneOutcomeForEveryDeregistrationInOrder(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 2), image(3, 3), image(4, 4))
 		var steps []string
 		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(due(3, 3), keep, wait, due(1, 1)),
-			func(done, total int) { steps = append(steps, fmt.Sprint(done, "/", total)) })
+			passing(func(done, total int) { steps = append(steps, fmt.Sprint(done, "/", total)) }))
 		wantOutcomes(t, outcomes, "deregistered; 3 deleted", "deregistered; 1 deleted")
 		if outcomes[0].ImageID != imageID(3) || outcomes[1].ImageID != imageID(1) {
 			t.Errorf("in order %s, %s", outcomes[0].ImageID, outcomes[1].ImageID)
@@ -284,11 +284,11 @@ func TestNoImageIsBegunTooLate(t *testing.T) {
 			if begun == 0 {
 				stop()
 			}
-			outcomes := sweep.Run(t.Context(), begin, client(account.Client()), planOf(due(1, 1), due(2, 2), due(3, 3), due(4, 3, 4)), func(done, _ int) {
+			outcomes := sweep.Run(t.Context(), begin, client(account.Client()), planOf(due(1, 1), due(2, 2), due(3, 3), due(4, 3, 4)), passing(func(done, _ int) {
 				if done == begun {
 					stop()
 				}
-			})
+			}))
 			want := []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted", "deregistered; 3 deleted; 4 deleted"}
 			skipped := []string{"skipped; 1 kept", "skipped; 2 kept", "skipped; 3 kept", "skipped; 3 kept; 4 kept"}
 			var left []string
@@ -318,7 +318,7 @@ func TestWhatIsBegunIsFinishedAfterAnInterruption(t *testing.T) {
 			stop()
 			return next.Do(r)
 		})
-		outcomes := sweep.Run(context.WithoutCancel(begin), begin, client(doer), planOf(due(1, 1, 2), due(2, 3)), quiet)
+		outcomes := sweep.Run(context.WithoutCancel(begin), begin, client(doer), planOf(due(1, 1, 2), due(2, 3)), passing(quiet))
 		wantOutcomes(t, outcomes, "deregistered; 1 deleted; 2 deleted", "skipped; 3 kept")
 		wantHeld(t, account, "image 2", "snapshot 3")
 	})
@@ -345,7 +345,7 @@ func TestTheHardEndAtEveryMoment(t *testing.T) {
 			defer stop()
 			before := holdings(t, account)
 			plan := planOf(due(1, 1, 2), due(2, 3), due(3, 4))
-			agree(t, plan, sweep.Run(ctx, t.Context(), client(doer), plan, quiet), before, holdings(t, account))
+			agree(t, plan, sweep.Run(ctx, t.Context(), client(doer), plan, passing(quiet)), before, holdings(t, account))
 		})
 	}
 }

@@ -18,7 +18,7 @@ import (
 // is worth a few more attempts, as is an answer that was lost: a snapshot that is not found is deleted.
 //
 // The code is what EC2 said when it was asked to delete the snapshot along with the image; empty if it said nothing.
-func deleteSnapshot(ctx context.Context, api API, id string, code types.SnapshotReturnCodes) (ami.SnapshotStatus, string) {
+func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.SnapshotReturnCodes) (ami.SnapshotStatus, string) {
 	var err error
 	for attempt := range attempts {
 		if attempt > 0 && !pause(ctx, attempt) {
@@ -50,7 +50,7 @@ func failure(code types.SnapshotReturnCodes, err error) string {
 
 // findAbsent returns those of the snapshots that are seen to be gone. They are looked up with a filter, because a list of
 // ids fails if one of them is gone, and what cannot be read counts as still there.
-func findAbsent(ctx context.Context, api API, ids []string) map[string]bool {
+func findAbsent(ctx context.Context, api removalAPI, ids []string) map[string]bool {
 	if len(ids) == 0 {
 		return nil
 	}

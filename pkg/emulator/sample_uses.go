@@ -1,0 +1,205 @@
+package emulator
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
+
+// sampleUses says how each kind of use appears in the account.
+var sampleUses = map[string]func(*sampleBuilder, sampleImage, string){
+	"running":               func(b *sampleBuilder, i sampleImage, id string) { b.instance(i, id, "running", 16) },
+	"stopped":               func(b *sampleBuilder, i sampleImage, id string) { b.instance(i, id, "stopped", 80) },
+	"terminated":            func(b *sampleBuilder, i sampleImage, id string) { b.instance(i, id, "terminated", 48) },
+	"managed":               (*sampleBuilder).managed,
+	"template":              func(b *sampleBuilder, i sampleImage, id string) { b.template(i, launching(id)) },
+	"old template":          (*sampleBuilder).oldTemplate,
+	"disk of a template":    (*sampleBuilder).diskOfTemplate,
+	"launch configuration":  (*sampleBuilder).configuration,
+	"mixed instances":       (*sampleBuilder).mixedInstances,
+	"spot fleet":            func(b *sampleBuilder, i sampleImage, id string) { b.spotFleet(i, id, "active") },
+	"finished spot fleet":   func(b *sampleBuilder, i sampleImage, id string) { b.spotFleet(i, id, "cancelled") },
+	"spot request":          (*sampleBuilder).spotRequest,
+	"parameter":             (*sampleBuilder).parameter,
+	"label of a parameter":  (*sampleBuilder).labelOfParameter,
+	"text parameter":        (*sampleBuilder).textParameter,
+	"fast launch":           (*sampleBuilder).fastLaunch,
+	"fast snapshot restore": (*sampleBuilder).fastRestore,
+	"another account":       (*sampleBuilder).anotherAccount,
+}
+
+// instance adds an instance, and returns it.
+func (b *sampleBuilder) instance(row sampleImage, imageID, state string, code int) object {
+	instance := object{
+		"InstanceId": sampleID("i", row.name, row.age), "ImageId": imageID, "InstanceType": "m7i.large",
+		"State": object{"Code": code, "Name": state}, "LaunchTime": b.ago(cmp.Or(row.launched, row.age)),
+	}
+	b.reservations = append(b.reservations, object{
+		"ReservationId": sampleID("r", row.name, row.age), "OwnerId": sampleAccountID, "Groups": []object{},
+		"Instances": []object{instance},
+	})
+	return instance
+}
+
+// managed adds a running instance that a service manages.
+func (b *sampleBuilder) managed(row sampleImage, imageID string) {
+	b.instance(row, imageID, "running", 16)["Operator"] = object{"Managed": true, "Principal": "eks.amazonaws.com"}
+}
+
+// launching is what a launch template says that starts an image.
+func launching(imageID string) object {
+	return object{"ImageId": imageID, "InstanceType": "m7i.large"}
+}
+
+// template adds a launch template with a version for each of the given data. The last is the default.
+func (b *sampleBuilder) template(row sampleImage, versions ...object) {
+	id, name := sampleID("lt", row.name, row.age), strings.TrimSuffix(strings.SplitN(row.name, "DATE", 2)[0], "-")
+	creator := "arn:aws:iam::" + sampleAccountID + ":role/deploy"
+	b.templates = append(b.templates, object{
+		"LaunchTemplateId": id, "LaunchTemplateName": fmt.Sprint(name, "-", row.age), "CreateTime": b.ago(row.age), "CreatedBy": creator,
+		"DefaultVersionNumber": len(versions), "LatestVersionNumber": len(versions),
+	})
+	for i, data := range versions {
+		b.versions = append(b.versions, object{
+			"LaunchTemplateId": id, "LaunchTemplateName": fmt.Sprint(name, "-", row.age), "CreateTime": b.ago(row.age), "CreatedBy": creator,
+			"VersionNumber": i + 1, "DefaultVersion": i+1 == len(versions), "LaunchTemplateData": data,
+		})
+	}
+}
+
+// newestAPI is the image that the newer launch templates start.
+var newestAPI = sampleID("ami", "api-DATE-1830", 21)
+
+// oldTemplate adds a launch template whose first version starts the image. The newer ones hide it from who looks at
+// the newest ten only.
+func (b *sampleBuilder) oldTemplate(row sampleImage, imageID string) {
+	versions := []object{launching(imageID)}
+	for range 11 {
+		versions = append(versions, launching(newestAPI))
+	}
+	b.template(row, versions...)
+}
+
+// diskOfTemplate adds a launch template that starts another image, with the last disk of this one.
+func (b *sampleBuilder) diskOfTemplate(row sampleImage, _ string) {
+	data := launching(newestAPI)
+	data["BlockDeviceMappings"] = []object{{"DeviceName": "/dev/sdf", "Ebs": object{"SnapshotId": diskOf(row), "VolumeType": "gp3"}}}
+	b.template(row, data)
+}
+
+// diskOf is the last of the snapshots that are an image's own.
+func diskOf(row sampleImage) string {
+	return sampleID("snap", fmt.Sprint(row.name, " disk ", len(row.gib)-1), row.age)
+}
+
+// configuration adds a launch configuration, and the group that launches by it.
+func (b *sampleBuilder) configuration(row sampleImage, imageID string) {
+	b.configurations = append(b.configurations, object{
+		"LaunchConfigurationName": row.name, "ImageId": imageID, "InstanceType": "m5.large", "CreatedTime": b.ago(row.age),
+		"SecurityGroups": []string{}, "BlockDeviceMappings": []object{}, "InstanceMonitoring": object{"Enabled": false}, "EbsOptimized": false,
+	})
+	b.group(row)["LaunchConfigurationName"] = row.name
+}
+
+// mixedInstances adds a group that starts the image on one of its instance types.
+func (b *sampleBuilder) mixedInstances(row sampleImage, imageID string) {
+	specification := object{"LaunchTemplateId": sampleID("lt", "api-DATE-1830", 21), "LaunchTemplateName": "api-21", "Version": "$Latest"}
+	b.group(row)["MixedInstancesPolicy"] = object{"LaunchTemplate": object{
+		"LaunchTemplateSpecification": specification,
+		"Overrides":                   []object{{"InstanceType": "m7i.large"}, {"InstanceType": "m7g.large", "ImageId": imageID}},
+	}}
+}
+
+// group adds an Auto Scaling group that is scaled to nothing, and returns it.
+func (b *sampleBuilder) group(row sampleImage) object {
+	group := object{
+		"AutoScalingGroupName": row.name, "MinSize": 0, "MaxSize": 4, "DesiredCapacity": 0, "DefaultCooldown": 300,
+		"AvailabilityZones": []string{"us-east-1a", "us-east-1b"}, "HealthCheckType": "EC2", "CreatedTime": b.ago(row.age), "Instances": []object{},
+	}
+	b.groups = append(b.groups, group)
+	return group
+}
+
+func (b *sampleBuilder) spotFleet(row sampleImage, imageID, state string) {
+	b.spotFleets = append(b.spotFleets, object{
+		"SpotFleetRequestId": sampleID("sfr", row.name, row.age), "SpotFleetRequestState": state, "CreateTime": b.ago(row.age),
+		"SpotFleetRequestConfig": object{
+			"IamFleetRole":   "arn:aws:iam::" + sampleAccountID + ":role/aws-ec2-spot-fleet-tagging-role",
+			"TargetCapacity": 2, "Type": "maintain", "LaunchSpecifications": []object{launching(imageID)},
+		},
+	})
+}
+
+func (b *sampleBuilder) spotRequest(row sampleImage, imageID string) {
+	b.spotRequests = append(b.spotRequests, object{
+		"SpotInstanceRequestId": sampleID("sir", row.name, row.age), "State": "open", "Type": "persistent", "CreateTime": b.ago(row.age),
+		"Status":              object{"Code": "capacity-not-available", "Message": "There is no capacity available.", "UpdateTime": b.ago(1)},
+		"LaunchSpecification": launching(imageID),
+	})
+}
+
+// parameter adds an SSM parameter that holds the image, and a launch template that names the parameter.
+func (b *sampleBuilder) parameter(row sampleImage, imageID string) {
+	name := "/golden/rhel-9/current"
+	b.describe(name, "aws:ec2:image", row.age)
+	b.value(name, "aws:ec2:image", imageID, 7)
+	b.template(row, launching("resolve:ssm:"+name))
+}
+
+// labelOfParameter adds an SSM parameter of which an old version, with a label, holds the image, and a launch template
+// that names the label.
+func (b *sampleBuilder) labelOfParameter(row sampleImage, imageID string) {
+	name := "/kiosk/image"
+	b.describe(name, "aws:ec2:image", row.age)
+	b.value(name, "aws:ec2:image", newestAPI, 7)
+	b.value(name, "aws:ec2:image", imageID, 2)["Selector"] = ":stable"
+	b.template(row, launching("resolve:ssm:"+name+":stable"))
+}
+
+// textParameter adds an SSM parameter that has the id of the image in a text.
+func (b *sampleBuilder) textParameter(row sampleImage, imageID string) {
+	name := "/deploy/" + row.name
+	b.describe(name, "text", row.age)
+	b.value(name, "text", fmt.Sprintf(`{"us-east-1": {"image": %q, "type": "m7i.large"}, "standby": []}`, imageID), 7)
+}
+
+// describe adds an SSM parameter at its seventh version.
+func (b *sampleBuilder) describe(name, dataType string, age int) {
+	b.parameters = append(b.parameters, object{
+		"Name": name, "Type": "String", "DataType": dataType, "Version": 7, "LastModifiedDate": b.at(age).Unix(),
+		"ARN": "arn:aws:ssm:us-east-1:" + sampleAccountID + ":parameter" + name,
+	})
+}
+
+// value adds the value of a version of an SSM parameter, and returns the entry.
+func (b *sampleBuilder) value(name, dataType, value string, version int) object {
+	entry := object{
+		"Name": name, "Type": "String", "DataType": dataType, "Version": version, "Value": value,
+		"ARN": "arn:aws:ssm:us-east-1:" + sampleAccountID + ":parameter" + name,
+	}
+	b.parameterValues = append(b.parameterValues, entry)
+	return entry
+}
+
+func (b *sampleBuilder) fastLaunch(row sampleImage, imageID string) {
+	b.fastLaunches = append(b.fastLaunches, object{
+		"ImageId": imageID, "OwnerId": sampleAccountID, "ResourceType": "snapshot", "SnapshotConfiguration": object{"TargetResourceCount": 5},
+		"MaxParallelLaunches": 6, "State": "enabled", "StateTransitionReason": "Client.UserInitiated", "StateTransitionTime": b.ago(row.age),
+	})
+}
+
+func (b *sampleBuilder) fastRestore(row sampleImage, _ string) {
+	for _, zone := range []string{"us-east-1a", "us-east-1b"} {
+		b.fastRestores = append(b.fastRestores, object{
+			"SnapshotId": diskOf(row), "AvailabilityZone": zone, "OwnerId": sampleAccountID, "State": "enabled",
+			"StateTransitionReason": "Client.UserInitiated - Lifecycle state transition", "EnabledTime": b.ago(row.age),
+		})
+	}
+}
+
+// anotherAccount adds the use that the account makes of the image with which it is shared.
+func (b *sampleBuilder) anotherAccount(row sampleImage, imageID string) {
+	b.usageEntries = append(b.usageEntries, object{
+		"AccountId": row.access, "ImageId": imageID, "ResourceType": "ec2:Instance", "UsageCount": 2,
+	})
+}

@@ -1,0 +1,127 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/wire"
+)
+
+// markAPI is what marks need of EC2.
+type markAPI interface {
+	ec2.DescribeImagesAPIClient
+	DescribeImageAttribute(context.Context, *ec2.DescribeImageAttributeInput, ...func(*ec2.Options)) (*ec2.DescribeImageAttributeOutput, error)
+	CreateTags(context.Context, *ec2.CreateTagsInput, ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error)
+	DeleteTags(context.Context, *ec2.DeleteTagsInput, ...func(*ec2.Options)) (*ec2.DeleteTagsOutput, error)
+	DisableImage(context.Context, *ec2.DisableImageInput, ...func(*ec2.Options)) (*ec2.DisableImageOutput, error)
+	EnableImage(context.Context, *ec2.EnableImageInput, ...func(*ec2.Options)) (*ec2.EnableImageOutput, error)
+	EnableImageDeprecation(context.Context, *ec2.EnableImageDeprecationInput, ...func(*ec2.Options)) (*ec2.EnableImageDeprecationOutput, error)
+	DisableImageDeprecation(context.Context, *ec2.DisableImageDeprecationInput, ...func(*ec2.Options)) (*ec2.DisableImageDeprecationOutput, error)
+}
+
+func tag(ctx context.Context, api markAPI, imageID string, tags map[string]string) error {
+	input := ec2.CreateTagsInput{Resources: []string{imageID}}
+	for _, key := range slices.Sorted(maps.Keys(tags)) {
+		input.Tags = append(input.Tags, types.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
+	}
+	return change(ctx, api, imageID, "tagging it", func() error {
+		_, err := api.CreateTags(ctx, &input)
+		return err
+	}, func(image types.Image) bool {
+		found := map[string]string{}
+		for _, tag := range image.Tags {
+			if _, wanted := tags[aws.ToString(tag.Key)]; wanted {
+				found[*tag.Key] = aws.ToString(tag.Value)
+			}
+		}
+		return maps.Equal(found, tags)
+	})
+}
+
+// untag takes tags off by their keys, whatever their values. Without any key it does nothing: EC2 would take off all the
+// tags that users have set (EC2 API Reference, DeleteTags).
+func untag(ctx context.Context, api markAPI, imageID string, keys []string) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	input := ec2.DeleteTagsInput{Resources: []string{imageID}}
+	for _, key := range keys {
+		input.Tags = append(input.Tags, types.Tag{Key: aws.String(key)})
+	}
+	return change(ctx, api, imageID, "taking off its tags", func() error {
+		_, err := api.DeleteTags(ctx, &input)
+		return err
+	}, func(image types.Image) bool {
+		return !slices.ContainsFunc(image.Tags, func(tag types.Tag) bool { return slices.Contains(keys, aws.ToString(tag.Key)) })
+	})
+}
+
+func disable(ctx context.Context, api markAPI, imageID string) error {
+	return change(ctx, api, imageID, "disabling it", func() error {
+		_, err := api.DisableImage(ctx, &ec2.DisableImageInput{ImageId: aws.String(imageID)})
+		return err
+	}, func(image types.Image) bool { return string(image.State) == disabled })
+}
+
+func enable(ctx context.Context, api markAPI, imageID string) error {
+	return change(ctx, api, imageID, "enabling it", func() error {
+		_, err := api.EnableImage(ctx, &ec2.EnableImageInput{ImageId: aws.String(imageID)})
+		return err
+	}, func(image types.Image) bool { return string(image.State) == available })
+}
+
+func deprecate(ctx context.Context, api markAPI, imageID string, at time.Time) error {
+	return change(ctx, api, imageID, "deprecating it", func() error {
+		_, err := api.EnableImageDeprecation(ctx, &ec2.EnableImageDeprecationInput{ImageId: aws.String(imageID), DeprecateAt: aws.Time(at)})
+		return err
+	}, func(image types.Image) bool {
+		set, err := time.Parse(time.RFC3339, aws.ToString(image.DeprecationTime))
+		return err == nil && set.Truncate(time.Minute).Equal(at)
+	})
+}
+
+func cancelDeprecation(ctx context.Context, api markAPI, imageID string) error {
+	return change(ctx, api, imageID, "cancelling its deprecation", func() error {
+		_, err := api.DisableImageDeprecation(ctx, &ec2.DisableImageDeprecationInput{ImageId: aws.String(imageID)})
+		return err
+	}, func(image types.Image) bool { return aws.ToString(image.DeprecationTime) == "" })
+}
+
+// errGone is what a change to an image that is not there any more fails with.
+var errGone = errors.New("the image is gone")
+
+// doubtError is a failure that leaves open whether the change took effect.
+type doubtError struct{ error }
+
+func (e doubtError) Unwrap() error { return e.error }
+
+// change makes a change to an image, and looks at it if EC2 does not confirm the change: of several attempts one may have
+// taken effect although only its answer was lost, and what a second one is then refused with proves nothing.
+func change(
+	ctx context.Context, api ec2.DescribeImagesAPIClient, imageID, doing string, call func() error, made func(types.Image) bool,
+) error {
+	err := call()
+	if err == nil {
+		return nil
+	}
+	seen, image := look(ctx, api, imageID)
+	failure := fmt.Errorf("%s: %s", doing, wire.Explain(err))
+	switch {
+	case seen == gone || wire.Code(err) == notFound:
+		return errGone
+	case seen == there && made(image):
+		return nil
+	case seen == unseen:
+		return doubtError{failure}
+	default:
+		return failure
+	}
+}

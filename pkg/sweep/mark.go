@@ -1,0 +1,175 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/wire"
+)
+
+const (
+	available = string(types.ImageStateAvailable)
+	disabled  = string(types.ImageStateDisabled)
+)
+
+// markImage announces the removal of one image. One that would be disabled but is shared, or may be, is only announced:
+// disabling an image drops its launch permissions for good (EC2 User Guide, "Disable an Amazon EC2 AMI").
+func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) ami.Outcome {
+	note := ""
+	if verdict.Action == retention.Disable && verdict.Image.State != disabled {
+		if why := whyNotDisable(ctx, s.api, verdict.Image); why != "" {
+			verdict.Action, note = retention.Announce, "announced, but not disabled: "+why
+		}
+	}
+	err := announce(ctx, s.api, verdict, s.orders.Run)
+	_, doubtful := errors.AsType[doubtError](err)
+	switch {
+	case err == nil:
+		return untouched(verdict, ami.Marked, note)
+	case errors.Is(err, errGone):
+		return untouched(verdict, ami.Skipped, "gone before this run came to it")
+	case doubtful:
+		return untouched(verdict, ami.Failed, "may or may not be marked: "+err.Error())
+	default:
+		return untouched(verdict, ami.Failed, "could not be marked: "+err.Error())
+	}
+}
+
+// whyNotDisable looks once more whether an image is shared; empty if it may be disabled.
+func whyNotDisable(ctx context.Context, api markAPI, image ami.Image) string {
+	const unknown = "it is not known whether it is shared: "
+	if image.Public {
+		return "everyone may launch it"
+	}
+	out, err := api.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{
+		ImageId:   aws.String(image.ID),
+		Attribute: types.ImageAttributeNameLaunchPermission,
+	})
+	switch {
+	case err != nil:
+		return unknown + wire.Explain(err)
+	case aws.ToString(out.ImageId) != image.ID:
+		return unknown + "EC2 answered for another image"
+	case len(out.LaunchPermissions) > 0:
+		return "it is shared"
+	default:
+		return ""
+	}
+}
+
+// announce writes the tags first, and then does what else is to be done, so that no image is ever disabled without saying
+// by whom. If that fails the tags come off again: an image that says it is disabled, and is not, reads as one that somebody
+// has enabled. They stay where nobody knows whether it has failed.
+//
+// An image that an earlier run has disabled stays disabled, and says so; nothing else need be done to it.
+func announce(ctx context.Context, api markAPI, verdict retention.Verdict, run string) error {
+	image, day := verdict.Image, verdict.Due.UTC().Truncate(24*time.Hour)
+	holder, other := retention.RunTag, retention.DisabledTag
+	if verdict.Action == retention.Disable || image.State == disabled {
+		holder, other = other, holder
+	}
+	tags := map[string]string{retention.DueTag: day.Format(time.DateOnly), holder: run}
+	if err := untag(ctx, api, image.ID, carried(image, other)); err != nil {
+		return err
+	}
+	if err := tag(ctx, api, image.ID, tags); err != nil {
+		return err
+	}
+	err := act(ctx, api, verdict, day)
+	if _, doubtful := errors.AsType[doubtError](err); err == nil || doubtful || errors.Is(err, errGone) {
+		return err
+	}
+	if left := untag(ctx, api, image.ID, slices.Sorted(maps.Keys(tags))); left != nil {
+		return fmt.Errorf("%w; %w", err, left)
+	}
+	return err
+}
+
+// act does what is to be done to an image besides its tags. The deprecation that an owner has chosen is left alone.
+func act(ctx context.Context, api markAPI, verdict retention.Verdict, day time.Time) error {
+	image := verdict.Image
+	switch {
+	case image.State == disabled:
+		return nil
+	case verdict.Action == retention.Disable:
+		return disable(ctx, api, image.ID)
+	case verdict.Action == retention.Deprecate && image.DeprecatedAt.IsZero():
+		return deprecate(ctx, api, image.ID, day)
+	default:
+		return nil
+	}
+}
+
+// Unmark takes back whatever announced the removal of one image: it enables what the janitor has disabled, cancels the
+// deprecation that the janitor has set, and takes off its tags. With veto it notes the day as one on which the image was
+// restored. An image that is gone needs nothing of that.
+//
+// Wherever it is interrupted, the image is not removed because of what is left of its mark. A veto begins with taking off
+// the tag with the day, which is an objection in itself; and while an image is disabled it carries the tag that says so.
+func Unmark(ctx context.Context, api API, image ami.Image, veto bool, now time.Time) error {
+	err := unmark(ctx, api, image, veto, now)
+	if errors.Is(err, errGone) {
+		return nil
+	}
+	return err
+}
+
+func unmark(ctx context.Context, api markAPI, image ami.Image, veto bool, now time.Time) error {
+	keys := carried(image, retention.DueTag, retention.RunTag, retention.DisabledTag)
+	if veto {
+		due := carried(image, retention.DueTag)
+		if err := untag(ctx, api, image.ID, due); err != nil {
+			return err
+		}
+		keys = carried(image, retention.RunTag, retention.DisabledTag)
+	}
+	if image.State == disabled && len(carried(image, retention.DisabledTag)) > 0 {
+		if err := enable(ctx, api, image.ID); err != nil {
+			return err
+		}
+	}
+	if deprecatedByMark(image) {
+		if err := cancelDeprecation(ctx, api, image.ID); err != nil {
+			return err
+		}
+	}
+	if veto {
+		restored := map[string]string{retention.RestoredTag: now.UTC().Format(time.DateOnly)}
+		if err := tag(ctx, api, image.ID, restored); err != nil {
+			return err
+		}
+	}
+	return untag(ctx, api, image.ID, keys)
+}
+
+// deprecatedByMark reports whether an image is deprecated from the very minute on which it is due.
+func deprecatedByMark(image ami.Image) bool {
+	return slices.ContainsFunc(carried(image, retention.DueTag), func(key string) bool {
+		due, err := time.Parse(time.DateOnly, strings.TrimSpace(image.Tags[key]))
+		return err == nil && image.DeprecatedAt.Truncate(time.Minute).Equal(due)
+	})
+}
+
+// carried returns the keys under which an image carries some tags of the janitor, as they are written; sorted. Like package
+// retention it takes no notice of case and of blanks around them.
+func carried(image ami.Image, names ...string) []string {
+	var keys []string
+	for key := range image.Tags {
+		if slices.Contains(names, strings.ToLower(strings.TrimSpace(key))) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}

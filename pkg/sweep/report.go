@@ -1,0 +1,72 @@
+package sweep
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/wire"
+)
+
+// reportAPI is what usage reports need of EC2.
+type reportAPI interface {
+	CreateImageUsageReport(context.Context, *ec2.CreateImageUsageReportInput, ...func(*ec2.Options)) (*ec2.CreateImageUsageReportOutput, error)
+	DeleteImageUsageReport(context.Context, *ec2.DeleteImageUsageReportInput, ...func(*ec2.Options)) (*ec2.DeleteImageUsageReportOutput, error)
+}
+
+// mostVersions is the greatest version-depth (EC2 API Reference, ImageUsageResourceTypeOptionRequest).
+const mostVersions = 10_000
+
+// report asks for the usage reports that the next run is going to read, and deletes those that have served. A report that
+// cannot be deleted is no harm: EC2 deletes it after 30 days (EC2 User Guide, "View your AMI usage").
+func (s *sweep) report(ctx, begin context.Context) {
+	for _, imageID := range s.plan.ReportsWanted {
+		if begin.Err() != nil {
+			return
+		}
+		if err := s.askForReport(ctx, imageID); err != nil && wire.Code(err) != notFound {
+			i := slices.IndexFunc(s.plan.Verdicts, func(v retention.Verdict) bool { return v.Image.ID == imageID })
+			if i >= 0 && s.plan.Verdicts[i].Decision == retention.Keep {
+				s.fail(i, "no usage report could be asked for: "+wire.Explain(err))
+			}
+		}
+	}
+	for _, reportID := range s.plan.ReportsDone {
+		if begin.Err() != nil {
+			return
+		}
+		_, _ = s.api.DeleteImageUsageReport(ctx, &ec2.DeleteImageUsageReportInput{ReportId: aws.String(reportID)})
+	}
+}
+
+// askForReport asks for a report that covers all accounts and all that a report can cover. The token makes a repeated
+// request the same one (EC2 Developer Guide, "Ensuring idempotency").
+func (s *sweep) askForReport(ctx context.Context, imageID string) error {
+	depth := strconv.Itoa(cmp.Or(s.orders.VersionDepth, mostVersions))
+	_, err := s.api.CreateImageUsageReport(ctx, &ec2.CreateImageUsageReportInput{
+		ImageId: aws.String(imageID),
+		ResourceTypes: []types.ImageUsageResourceTypeRequest{
+			{ResourceType: aws.String("ec2:Instance")},
+			{
+				ResourceType: aws.String("ec2:LaunchTemplate"),
+				ResourceTypeOptions: []types.ImageUsageResourceTypeOptionRequest{
+					{OptionName: aws.String("version-depth"), OptionValues: []string{depth}},
+				},
+			},
+		},
+		ClientToken: aws.String(fmt.Sprintf("%x", sha256.Sum256([]byte(s.orders.Run+" "+imageID)))),
+		TagSpecifications: []types.TagSpecification{{
+			ResourceType: types.ResourceTypeImageUsageReport,
+			Tags:         []types.Tag{{Key: aws.String(retention.RunTag), Value: aws.String(s.orders.Run)}},
+		}},
+	})
+	return err
+}
