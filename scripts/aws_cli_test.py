@@ -72,9 +72,9 @@ class CLI(unittest.TestCase):
         used.add("".join(map(str.capitalize, command.split("-"))))
         return json.loads(run.stdout or "{}")
 
-    def all_of(self, command, *arguments):
+    def all_of(self, command, *arguments, service="ec2"):
         """The one list in an answer."""
-        (listing,) = (value for value in self.aws("ec2", command, *arguments).values() if isinstance(value, list))
+        (listing,) = (value for value in self.aws(service, command, *arguments).values() if isinstance(value, list))
         return listing
 
     def assertRefused(self, code, *command):
@@ -94,6 +94,14 @@ class CLI(unittest.TestCase):
     def snapshots_of(self, image):
         return [m["Ebs"]["SnapshotId"] for m in image["BlockDeviceMappings"] if "SnapshotId" in m.get("Ebs", {})]
 
+    def launch_permissions(self, image_id):
+        try:
+            answer = self.aws("ec2", "describe-image-attribute", "--attribute", "launchPermission", "--image-id", image_id)
+        except Refused as refused:
+            self.assertEqual(refused.code, "UnauthorizedOperation", refused)
+            return None  # Whoever exports may not see them.
+        return answer.get("LaunchPermissions", [])
+
     def tags(self, image_id):
         (image,) = self.all_of("describe-images", "--image-ids", image_id)
         return {tag["Key"]: tag["Value"] for tag in image.get("Tags", [])}
@@ -105,17 +113,24 @@ class Reading(CLI):
         self.assertIn("us-east-1", [r["RegionName"] for r in self.all_of("describe-regions")])
 
     def test_a_listing_is_the_same_in_pages_and_in_one(self):
-        for command, *arguments in (
-            ("describe-images", "--owners", "self"),
-            ("describe-snapshots", "--owner-ids", "self"),
-            ("describe-instances",),
-            ("describe-launch-templates",),
-            ("describe-launch-template-versions", "--versions", "$Latest", "$Default"),
+        for service, command, *arguments in (
+            ("ec2", "describe-images", "--owners", "self"),
+            ("ec2", "describe-snapshots", "--owner-ids", "self"),
+            ("ec2", "describe-instances"),
+            ("ec2", "describe-launch-templates"),
+            ("ec2", "describe-launch-template-versions", "--versions", "$Latest", "$Default"),
+            ("ec2", "describe-spot-fleet-requests"),
+            ("ec2", "describe-spot-instance-requests"),
+            ("ec2", "describe-fast-launch-images"),
+            ("ec2", "describe-fast-snapshot-restores"),
+            ("autoscaling", "describe-auto-scaling-groups"),
+            ("autoscaling", "describe-launch-configurations"),
+            ("ssm", "describe-parameters"),
         ):
             with self.subTest(command):
-                whole = self.all_of(command, *arguments)
+                whole = self.all_of(command, *arguments, service=service)
                 self.assertTrue(whole)
-                self.assertEqual(self.all_of(command, *arguments, "--page-size", "5"), whole)
+                self.assertEqual(self.all_of(command, *arguments, "--page-size", "5", service=service), whole)
 
     def test_a_listing_can_be_cut_short_and_taken_up_again(self):
         for command, *arguments in (("describe-images", "--owners", "self"), ("describe-snapshots", "--owner-ids", "self")):
@@ -150,6 +165,32 @@ class Reading(CLI):
         )
         narrowed = self.all_of("describe-image-references", "--image-ids", *ids, "--resource-types", "ResourceType=ec2:Instance")
         self.assertEqual({r["ResourceType"] for r in narrowed}, {"ec2:Instance"})
+
+    def test_groups_and_fleets_name_images(self):
+        (group,) = (g for g in self.all_of("describe-auto-scaling-groups", service="autoscaling") if "MixedInstancesPolicy" in g)
+        self.assertTrue([o["ImageId"] for o in group["MixedInstancesPolicy"]["LaunchTemplate"]["Overrides"] if "ImageId" in o])
+        name = group["AutoScalingGroupName"]
+        self.assertEqual(self.all_of("describe-auto-scaling-groups", "--auto-scaling-group-names", name, service="autoscaling"), [group])
+        (configuration,) = self.all_of("describe-launch-configurations", service="autoscaling")
+        self.assertEqual(configuration["ImageId"], self.one("batch-queue")["ImageId"])
+        states = {f["SpotFleetRequestConfig"]["LaunchSpecifications"][0]["ImageId"]: f["SpotFleetRequestState"]
+                  for f in self.all_of("describe-spot-fleet-requests")}
+        self.assertEqual(states[self.one("risk-simulation")["ImageId"]], "active")
+        (request,) = self.all_of("describe-spot-instance-requests", "--filters", "Name=state,Values=open,active")
+        self.assertEqual(request["LaunchSpecification"]["ImageId"], self.one("price-crawler")["ImageId"])
+        self.assertEqual(self.all_of("describe-fleets"), [])
+
+    def test_parameters_have_versions_and_labels(self):
+        names = [p["Name"] for p in self.all_of("describe-parameters", "--parameter-filters", "Key=DataType,Values=aws:ec2:image", service="ssm")]
+        self.assertIn("/kiosk/image", names)
+        (text,) = self.all_of("describe-parameters", "--parameter-filters", "Key=Type,Values=String", "Key=Name,Option=BeginsWith,Values=/deploy/", service="ssm")
+        arn = text["ARN"]
+        answer = self.aws("ssm", "get-parameters", "--names", "/kiosk/image", "/kiosk/image:stable", arn, "absent", "--with-decryption")
+        self.assertEqual(answer["InvalidParameters"], ["absent"])
+        found = {p["Name"] + p.get("Selector", ""): p["Value"] for p in answer["Parameters"]}
+        self.assertEqual(found["/kiosk/image:stable"], self.one("kiosk")["ImageId"])
+        self.assertNotEqual(found["/kiosk/image"], found["/kiosk/image:stable"])
+        self.assertIn(self.one("license-server")["ImageId"], found[text["Name"]])
 
     def test_launch_permissions_say_who_may_launch(self):
         public = next(image["ImageId"] for image in self.images() if image["Public"])
@@ -187,6 +228,42 @@ class Writing(CLI):
         self.aws("ec2", "delete-snapshot", "--snapshot-id", snapshot)
         self.assertRefused("InvalidSnapshot.NotFound", "ec2", "delete-snapshot", "--snapshot-id", snapshot)
 
+    def test_a_disabled_image_can_be_enabled_and_is_shared_no_more(self):
+        image = next(i["ImageId"] for i in self.images() if i["Public"])
+
+        def state():
+            return next((i["State"], i["Public"]) for i in self.images() if i["ImageId"] == image)
+
+        self.assertIs(self.aws("ec2", "disable-image", "--image-id", image)["Return"], True)
+        self.assertEqual(state(), ("disabled", False))
+        self.assertIs(self.aws("ec2", "enable-image", "--image-id", image)["Return"], True)
+        self.assertEqual(state(), ("available", False))
+        self.assertEqual(self.launch_permissions(image), [])
+
+    def test_a_date_for_deprecation_is_set_and_taken_off(self):
+        image = self.one("quarter-close")["ImageId"]
+        answer = self.aws("ec2", "enable-image-deprecation", "--image-id", image, "--deprecate-at", "2027-01-01T00:00:40Z")
+        self.assertIs(answer["Return"], True)
+        self.assertEqual(self.one("quarter-close")["DeprecationTime"], "2027-01-01T00:01:00Z")
+        self.assertIs(self.aws("ec2", "disable-image-deprecation", "--image-id", image)["Return"], True)
+        self.assertNotIn("DeprecationTime", self.one("quarter-close"))
+
+    def test_a_usage_report_is_begun_tagged_and_deleted(self):
+        image = self.one("quarter-close")["ImageId"]
+        report = self.aws("ec2", "create-image-usage-report", "--image-id", image, "--resource-types", "ResourceType=ec2:Instance",
+                          "ResourceType=ec2:LaunchTemplate,ResourceTypeOptions=[{OptionName=version-depth,OptionValues=[100]}]",
+                          "--account-ids", "111122223333",
+                          "--tag-specifications", "ResourceType=image-usage-report,Tags=[{Key=a,Value=1}]")["ReportId"]
+        self.aws("ec2", "create-tags", "--resources", report, "--tags", "Key=b,Value=2")
+        (shown,) = self.all_of("describe-image-usage-reports", "--image-ids", image, "--filters", "Name=tag:b,Values=2")
+        self.assertEqual((shown["ReportId"], shown["State"], shown["AccountIds"]), (report, "pending", ["111122223333"]))
+        self.assertEqual(shown["ResourceTypes"][1]["ResourceTypeOptions"], [{"OptionName": "version-depth", "OptionValues": ["100"]}])
+        self.assertEqual(self.all_of("describe-image-usage-report-entries", "--report-ids", report), [])
+        self.assertRefused("ResourceLimitExceeded", "ec2", "create-image-usage-report", "--image-id", image,
+                           "--resource-types", "ResourceType=ec2:Instance")
+        self.assertIs(self.aws("ec2", "delete-image-usage-report", "--report-id", report)["Return"], True)
+        self.assertEqual(self.all_of("describe-image-usage-reports"), [])
+
     def test_a_published_message_can_be_read_back(self):
         for chat in (False, True):
             self.aws("sns", "publish", "--topic-arn", TOPIC, "--subject", "Two images removed",
@@ -209,6 +286,12 @@ class Refusing(CLI):
             if image.get("DeregistrationProtection", "disabled") != "disabled":
                 with self.subTest(image["DeregistrationProtection"]):
                     self.assertRefused("OperationNotPermitted", "ec2", "deregister-image", "--image-id", image["ImageId"])
+
+    def test_what_is_not_there_is_refused_in_each_services_words(self):
+        self.assertRefused("InvalidFleetId.NotFound", "ec2", "describe-fleets", "--fleet-ids", "fleet-00000000-0000-0000-0000-000000000000")
+        self.assertRefused("ValidationError", "autoscaling", "describe-launch-configurations", "--max-records", "101", "--no-paginate")
+        self.assertRefused("InvalidFilterOption", "ssm", "describe-parameters", "--parameter-filters", "Key=Type,Option=Contains,Values=x")
+        self.assertRefused("ValidationException", "ssm", "get-parameters", "--names", *map(str, range(11)))
 
     def test_an_image_and_a_snapshot_of_aws_backup_stay(self):
         image = next(i for i in self.images() if any(t["Key"].startswith("aws:backup:") for t in i.get("Tags", [])))
@@ -235,13 +318,9 @@ class Refusing(CLI):
 
 class Exporting(CLI):
     def test_the_export_of_an_account_has_the_same_verdicts(self):
-        # The emulator does not serve SSM: the files of its parameters come from the rehearsal.
-        original = self.rehearse("--state-out", str(self.home / "original"))
+        original = self.rehearse()
         copy = self.home / "copy"
         copy.mkdir()
-        for file in ("describe-parameters.json", "get-parameters.json"):
-            (self.home / "original" / file).rename(copy / file)
-
         self.export(copy)
         exported = self.rehearse("--account", str(copy))
 
@@ -263,32 +342,41 @@ class Exporting(CLI):
         def write(command, content):
             (directory / f"{command}.json").write_text(json.dumps(content), encoding="utf-8")
 
-        write("get-caller-identity", self.aws("sts", "get-caller-identity"))
-        for command, *arguments in (
-            ("describe-images", "--owners", "self", "--include-deprecated", "--include-disabled"),
-            ("describe-snapshots", "--owner-ids", "self"),
-            ("describe-instances",),
-            ("describe-launch-templates",),
-            ("describe-locked-snapshots",),
+        for service, command, *arguments in (
+            ("sts", "get-caller-identity"),
+            ("ec2", "describe-images", "--owners", "self", "--include-deprecated", "--include-disabled"),
+            ("ec2", "describe-snapshots", "--owner-ids", "self"),
+            ("ec2", "describe-instances", "--include-managed-resources"),
+            ("ec2", "describe-launch-templates"),
+            ("ec2", "describe-locked-snapshots"),
+            ("ec2", "describe-spot-fleet-requests"),
+            ("ec2", "describe-spot-instance-requests"),
+            ("ec2", "describe-fleets"),
+            ("ec2", "describe-fast-launch-images"),
+            ("ec2", "describe-fast-snapshot-restores"),
+            ("ec2", "describe-image-usage-reports"),
+            ("ec2", "describe-image-usage-report-entries"),
+            ("autoscaling", "describe-auto-scaling-groups"),
+            ("autoscaling", "describe-launch-configurations"),
+            ("ssm", "describe-parameters"),
         ):
-            write(command, self.aws("ec2", command, *arguments))
+            write(command, self.aws(service, command, *arguments))
 
         versions = [version
                     for template in self.all_of("describe-launch-templates")
                     for version in self.all_of("describe-launch-template-versions", "--launch-template-id", template["LaunchTemplateId"])]
         write("describe-launch-template-versions", {"LaunchTemplateVersions": versions})
 
+        # Templates may name versions and labels of parameters.
+        names = {p["Name"] for p in self.all_of("describe-parameters", service="ssm")}
+        names |= {v["LaunchTemplateData"]["ImageId"].removeprefix("resolve:ssm:") for v in versions
+                  if v["LaunchTemplateData"].get("ImageId", "").startswith("resolve:ssm:")}
+        self.assertLessEqual(len(names), 10, "more than one call takes")
+        write("get-parameters", self.aws("ssm", "get-parameters", "--names", *names))
+
         ids = [image["ImageId"] for image in self.images()]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             write("describe-launch-permissions", dict(zip(ids, pool.map(self.launch_permissions, ids))))
-
-    def launch_permissions(self, image_id):
-        try:
-            answer = self.aws("ec2", "describe-image-attribute", "--attribute", "launchPermission", "--image-id", image_id)
-        except Refused as refused:
-            self.assertEqual(refused.code, "UnauthorizedOperation", refused)
-            return None  # Whoever exports may not see them.
-        return answer.get("LaunchPermissions", [])
 
 
 class Coverage(unittest.TestCase):

@@ -39,10 +39,11 @@ var _ http.Handler = (*Account)(nil)
 
 // region is what the account holds in one region.
 type region struct {
-	name      string
-	documents map[string]*document // By file name; every known file has one.
-	gone      map[string]bool      // The ids of the images and snapshots that have been removed.
-	lags      map[string]*lag      // By snapshot id.
+	name         string
+	documents    map[string]*document // By file name; every known file has one.
+	gone         map[string]bool      // The ids of the images, snapshots and reports that have been removed.
+	lags         map[string]*lag      // By snapshot id.
+	reportTokens map[string]tokenUse  // By client token.
 }
 
 // lag is a snapshot that EC2 still believes to be in use by an image that is gone.
@@ -139,10 +140,11 @@ func loadRegion(name string, files fs.FS) (*region, error) {
 
 func emptyRegion(name string) *region {
 	r := &region{
-		name:      name,
-		documents: make(map[string]*document, len(formats)),
-		gone:      make(map[string]bool),
-		lags:      make(map[string]*lag),
+		name:         name,
+		documents:    make(map[string]*document, len(formats)),
+		gone:         make(map[string]bool),
+		lags:         make(map[string]*lag),
+		reportTokens: make(map[string]tokenUse),
 	}
 	for _, f := range formats {
 		r.documents[f.file] = &document{}

@@ -143,7 +143,7 @@ func TestProtocol(t *testing.T) {
 	const scope = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/us-east-1/%/aws4_request, SignedHeaders=host, Signature=0"
 	tests := []struct {
 		name, method, target, body string
-		service                    string // Empty: no signature.
+		service                    string // Empty: no signature. An action may follow, for X-Amz-Target.
 		status                     int
 		want                       string
 	}{
@@ -154,6 +154,12 @@ func TestProtocol(t *testing.T) {
 		{"unsigned, to STS", "POST", "/", "Action=GetCallerIdentity&Version=2011-06-15", "", 403, "<Error><Code>MissingAuthenticationToken<"},
 		{"an unknown action", "POST", "/", "Action=DescribeVpcs", "ec2", 400, "<Response><Errors><Error><Code>InvalidAction<"},
 		{"an unknown action of SNS", "POST", "/", "Action=Subscribe", "sns", 400, "<ErrorResponse xmlns=\"https://sns.amazonaws.com/doc/2010-03-31/\"><Error><Code>InvalidAction<"},
+		{"an unknown action of SSM", "POST", "/", "{}", "ssm", 400, `{"__type":"InvalidAction","message":`},
+		{"an action of SSM", "POST", "/", "{}", "ssm:DescribeParameters", 200, `{"Parameters":[]}`},
+		{"an unknown parameter of SSM", "POST", "/", `{"Colour": {"Red": 1}}`, "ssm:DescribeParameters", 400, `{"__type":"UnknownParameter",`},
+		{"a body that is no JSON", "POST", "/", `{"Names"`, "ssm:GetParameters", 400, `{"__type":"SerializationException",`},
+		{"unsigned, to SSM", "POST", "/", "{}", ":DescribeParameters", 403, `{"__type":"MissingAuthenticationToken",`},
+		{"an action of Auto Scaling", "POST", "/", "Action=DescribeAutoScalingGroups", "autoscaling", 200, "<DescribeAutoScalingGroupsResult><AutoScalingGroups></AutoScalingGroups>"},
 		{"an unknown service", "POST", "/", "Action=DescribeImages", "monitoring", 400, "<Code>InvalidAction<"},
 		{"an action of another service", "POST", "/", "Action=DescribeImages", "sns", 400, "<Code>InvalidAction<"},
 		{"no action", "POST", "/", "", "ec2", 400, "<Code>InvalidAction<"},
@@ -166,8 +172,12 @@ func TestProtocol(t *testing.T) {
 			a := load(t, directory())
 			r := httptest.NewRequest(test.method, test.target, strings.NewReader(test.body))
 			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-			if test.service != "" {
-				r.Header.Set("Authorization", strings.Replace(scope, "%", test.service, 1))
+			service, action, isJSON := strings.Cut(test.service, ":")
+			if isJSON {
+				r.Header.Set("X-Amz-Target", "AmazonSSM."+action)
+			}
+			if service != "" {
+				r.Header.Set("Authorization", strings.Replace(scope, "%", service, 1))
 			}
 			w := httptest.NewRecorder()
 			a.ServeHTTP(w, r)

@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
 
 // The files of an account directory, each named after the AWS CLI's command that prints it. The launch permissions
 // are this project's own: a map from image id to what DescribeImageAttribute lists as LaunchPermissions, null where
-// it could not be read.
+// it could not be read. So are the entries of usage reports that have no ReportId: the use that other accounts really
+// make of an image, for the reports to find.
 const (
 	identityFile          = "get-caller-identity.json"
 	imagesFile            = "describe-images.json"
@@ -25,10 +25,15 @@ const (
 	configurationsFile    = "describe-launch-configurations.json"
 	spotFleetsFile        = "describe-spot-fleet-requests.json"
 	spotRequestsFile      = "describe-spot-instance-requests.json"
+	fleetsFile            = "describe-fleets.json"
+	fastLaunchFile        = "describe-fast-launch-images.json"
+	fastRestoresFile      = "describe-fast-snapshot-restores.json"
 	parametersFile        = "describe-parameters.json"
 	parameterValuesFile   = "get-parameters.json"
 	lockedSnapshotsFile   = "describe-locked-snapshots.json"
 	launchPermissionsFile = "describe-launch-permissions.json"
+	usageReportsFile      = "describe-image-usage-reports.json"
+	usageEntriesFile      = "describe-image-usage-report-entries.json"
 )
 
 // format says how one file is laid out.
@@ -45,144 +50,19 @@ var formats = []format{
 	{file: instancesFile, list: "Reservations", fields: reservationFields},
 	{file: templatesFile, list: "LaunchTemplates", fields: templateFields},
 	{file: templateVersionsFile, list: "LaunchTemplateVersions", fields: versionFields},
-	{file: groupsFile, list: "AutoScalingGroups"},
-	{file: configurationsFile, list: "LaunchConfigurations"},
-	{file: spotFleetsFile, list: "SpotFleetRequestConfigs"},
-	{file: spotRequestsFile, list: "SpotInstanceRequests"},
+	{file: groupsFile, list: "AutoScalingGroups", fields: groupFields},
+	{file: configurationsFile, list: "LaunchConfigurations", fields: configurationFields},
+	{file: spotFleetsFile, list: "SpotFleetRequestConfigs", fields: spotFleetFields},
+	{file: spotRequestsFile, list: "SpotInstanceRequests", fields: spotRequestFields},
+	{file: fleetsFile, list: "Fleets", fields: fleetFields},
+	{file: fastLaunchFile, list: "FastLaunchImages", fields: fastLaunchFields},
+	{file: fastRestoresFile, list: "FastSnapshotRestores", fields: fastRestoreFields},
 	{file: parametersFile, list: "Parameters", fields: parameterFields},
 	{file: parameterValuesFile, list: "Parameters", fields: parameterFields},
 	{file: lockedSnapshotsFile, list: "Snapshots", fields: lockFields},
 	{file: launchPermissionsFile, fields: permissionFields},
-}
-
-// kind is what the value of a field has to be, in the words of an error.
-type kind string
-
-const (
-	aString    kind = "a string"
-	aBoolean   kind = "true or false"
-	anInteger  kind = "an integer"
-	aTimestamp kind = "a string or a number"
-	anObject   kind = "an object"
-	aList      kind = "a list of objects"
-)
-
-// field is a field that this package or its clients understand. What it holds in an account directory must be of
-// its kind, or null: what nobody can read could be the very thing that protects an image.
-type field struct {
-	name   string
-	kind   kind
-	fields []field // Those of the object, or of the objects in the list.
-}
-
-// all are fields of the same kind.
-func all(k kind, names ...string) []field {
-	fields := make([]field, len(names))
-	for i, name := range names {
-		fields[i] = field{name: name, kind: k}
-	}
-	return fields
-}
-
-// The fields that are understood, for each kind of object in the files. Fields that are not here may hold anything.
-var (
-	imageFields = slices.Concat(
-		all(aTimestamp, "CreationDate", "DeprecationTime", "LastLaunchedTime"),
-		all(aString, "Architecture", "BootMode", "DeregistrationProtection", "Description",
-			"Hypervisor", "ImageId", "ImageLocation", "ImageOwnerAlias", "ImageType", "ImdsSupport", "Name",
-			"OwnerId", "Platform", "RootDeviceName", "RootDeviceType", "SourceImageId", "SourceImageRegion", "SourceInstanceId",
-			"SriovNetSupport", "State", "TpmSupport", "VirtualizationType"),
-		all(aBoolean, "EnaSupport", "ImageAllowed", "Public"),
-		[]field{
-			{"BlockDeviceMappings", aList, append(all(aString, "DeviceName"), field{"Ebs", anObject, ebsFields})},
-			{"ProductCodes", aList, all(aString, "ProductCodeId", "ProductCodeType")},
-			{"StateReason", anObject, all(aString, "Code")},
-			tagsField,
-		})
-	ebsFields      = slices.Concat(all(aString, "SnapshotId", "VolumeType"), all(anInteger, "VolumeSize"), all(aBoolean, "Encrypted"))
-	snapshotFields = slices.Concat(
-		all(aString, "Description", "OwnerAlias", "OwnerId", "Progress", "SnapshotId", "State", "StorageTier", "TransferType", "VolumeId"),
-		all(anInteger, "VolumeSize"), all(aBoolean, "Encrypted"), all(aTimestamp, "CompletionTime", "RestoreExpiryTime", "StartTime"),
-		[]field{tagsField})
-	lockFields        = all(aString, "LockState", "SnapshotId")
-	reservationFields = []field{{"Instances", aList, instanceFields}}
-	instanceFields    = slices.Concat(
-		all(aString, "ImageId", "InstanceId", "InstanceType", "SubnetId", "VpcId"),
-		[]field{{"State", anObject, append(all(aString, "Name"), field{"Code", anInteger, nil})}, operatorField, tagsField})
-	templateFields = slices.Concat(
-		all(aString, "LaunchTemplateId", "LaunchTemplateName"), all(aTimestamp, "CreateTime"), []field{operatorField, tagsField})
-	versionFields = slices.Concat(
-		all(aString, "LaunchTemplateId", "LaunchTemplateName"), all(anInteger, "VersionNumber"), all(aBoolean, "DefaultVersion"),
-		all(aTimestamp, "CreateTime"),
-		[]field{{"LaunchTemplateData", anObject, all(aString, "ImageId", "InstanceType")}, operatorField})
-	parameterFields  = all(aString, "DataType", "Name", "Value")
-	permissionFields = all(aString, "Group", "OrganizationArn", "OrganizationalUnitArn", "UserId")
-	operatorField    = field{"Operator", anObject, all(aBoolean, "Managed")}
-	tagsField        = field{"Tags", aList, all(aString, "Key", "Value")}
-)
-
-// fault says what is wrong with a value of the field, and where in it: ` must be a string`, `[2].Key must be a
-// string`. It is empty if nothing is. A null counts as absent.
-func (f field) fault(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return ""
-	case object:
-		if f.kind == anObject {
-			return f.objectFault(v)
-		}
-	case []any:
-		if f.kind == aList {
-			return f.listFault(v)
-		}
-	default:
-		if f.kind.holds(v) {
-			return ""
-		}
-	}
-	return " must be " + string(f.kind)
-}
-
-func (f field) objectFault(o object) string {
-	for _, inner := range f.fields {
-		if fault := inner.fault(o[inner.name]); fault != "" {
-			return "." + inner.name + fault
-		}
-	}
-	return ""
-}
-
-// listFault looks at every entry. Unlike a field, an entry cannot be absent: null is none.
-func (f field) listFault(list []any) string {
-	for i, value := range list {
-		if fault := f.entryFault(value); fault != "" {
-			return fmt.Sprintf("[%d]%s", i, fault)
-		}
-	}
-	return ""
-}
-
-func (f field) entryFault(value any) string {
-	entry := field{kind: anObject, fields: f.fields}
-	if value == nil {
-		return " must be " + string(entry.kind)
-	}
-	return entry.fault(value)
-}
-
-// holds reports whether a scalar is of the kind.
-func (k kind) holds(scalar any) bool {
-	switch v := scalar.(type) {
-	case string:
-		return k == aString || k == aTimestamp
-	case bool:
-		return k == aBoolean
-	case json.Number:
-		_, err := v.Int64()
-		return k == aTimestamp || k == anInteger && err == nil
-	default:
-		return false
-	}
+	{file: usageReportsFile, list: "ImageUsageReports", fields: usageReportFields},
+	{file: usageEntriesFile, list: "ImageUsageReportEntries", fields: usageEntryFields},
 }
 
 // object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here knows survive.

@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -8,14 +9,25 @@ import (
 
 // ec2Actions are the emulated actions of EC2.
 var ec2Actions = map[string]action{
-	"CreateTags":             {createTags, []string{"ResourceId", "Tag"}},
-	"DeleteSnapshot":         {deleteSnapshot, []string{"SnapshotId"}},
-	"DeleteTags":             {deleteTags, []string{"ResourceId", "Tag"}},
-	"DeregisterImage":        {deregisterImage, []string{"DeleteAssociatedSnapshots", "ImageId"}},
-	"DescribeImageAttribute": {describeImageAttribute, []string{"Attribute", "ImageId"}},
+	"CreateImageUsageReport": {createImageUsageReport, []string{
+		"AccountId", "ClientToken", "ImageId", "ResourceType", "TagSpecification",
+	}},
+	"CreateTags":                   {createTags, []string{"ResourceId", "Tag"}},
+	"DeleteImageUsageReport":       {deleteImageUsageReport, []string{"ReportId"}},
+	"DeleteSnapshot":               {deleteSnapshot, []string{"SnapshotId"}},
+	"DeleteTags":                   {deleteTags, []string{"ResourceId", "Tag"}},
+	"DeregisterImage":              {deregisterImage, []string{"DeleteAssociatedSnapshots", "ImageId"}},
+	"DescribeFastLaunchImages":     {describeFastLaunchImages, []string{"Filter", "ImageId", "MaxResults", "NextToken"}},
+	"DescribeFastSnapshotRestores": {describeFastSnapshotRestores, []string{"Filter", "MaxResults", "NextToken"}},
+	"DescribeFleets":               {describeFleets, []string{"Filter", "FleetId", "MaxResults", "NextToken"}},
+	"DescribeImageAttribute":       {describeImageAttribute, []string{"Attribute", "ImageId"}},
 	"DescribeImageReferences": {describeImageReferences, []string{
 		"ImageId", "IncludeAllResourceTypes", "MaxResults", "NextToken", "ResourceType",
 	}},
+	"DescribeImageUsageReportEntries": {describeImageUsageReportEntries, []string{
+		"Filter", "ImageId", "MaxResults", "NextToken", "ReportId",
+	}},
+	"DescribeImageUsageReports": {describeImageUsageReports, []string{"Filter", "ImageId", "MaxResults", "NextToken", "ReportId"}},
 	"DescribeImages": {describeImages, []string{
 		"Filter", "ImageId", "IncludeDeprecated", "IncludeDisabled", "MaxResults", "NextToken", "Owner",
 	}},
@@ -27,9 +39,17 @@ var ec2Actions = map[string]action{
 	"DescribeLaunchTemplates": {describeLaunchTemplates, []string{
 		"Filter", "IncludeManagedResources", "LaunchTemplateId", "LaunchTemplateName", "MaxResults", "NextToken",
 	}},
-	"DescribeLockedSnapshots": {describeLockedSnapshots, []string{"Filter", "MaxResults", "NextToken", "SnapshotId"}},
-	"DescribeRegions":         {describeRegions, []string{"AllRegions", "Filter", "RegionName"}},
-	"DescribeSnapshots":       {describeSnapshots, []string{"Filter", "MaxResults", "NextToken", "Owner", "SnapshotId"}},
+	"DescribeLockedSnapshots":   {describeLockedSnapshots, []string{"Filter", "MaxResults", "NextToken", "SnapshotId"}},
+	"DescribeRegions":           {describeRegions, []string{"AllRegions", "Filter", "RegionName"}},
+	"DescribeSnapshots":         {describeSnapshots, []string{"Filter", "MaxResults", "NextToken", "Owner", "SnapshotId"}},
+	"DescribeSpotFleetRequests": {describeSpotFleetRequests, []string{"MaxResults", "NextToken", "SpotFleetRequestId"}},
+	"DescribeSpotInstanceRequests": {describeSpotInstanceRequests, []string{
+		"Filter", "MaxResults", "NextToken", "SpotInstanceRequestId",
+	}},
+	"DisableImage":            {disableImage, []string{"ImageId"}},
+	"DisableImageDeprecation": {disableImageDeprecation, []string{"ImageId"}},
+	"EnableImage":             {enableImage, []string{"ImageId"}},
+	"EnableImageDeprecation":  {enableImageDeprecation, []string{"DeprecateAt", "ImageId"}},
 }
 
 // describeRegions lists the regions the account holds.
@@ -105,22 +125,19 @@ func createTags(c *call) (object, error) {
 	if err != nil {
 		return nil, err
 	}
-	tags := members(c.Form, "Tag")
+	tags, err := readTags(c.Form)
+	if err != nil {
+		return nil, err
+	}
 	if len(tags) == 0 {
 		return nil, refuse("MissingParameter", "The request must contain the parameter Tag")
-	}
-	for _, tag := range tags {
-		if err := checkTag(tag.Get("Key"), tag.Get("Value")); err != nil {
-			return nil, err
-		}
 	}
 	tagged := make([][]any, len(resources))
 	for i, resource := range resources {
 		list := objects(resource, "Tags")
 		for _, tag := range tags {
-			key := tag.Get("Key")
-			list = slices.DeleteFunc(list, func(t object) bool { return text(t, "Key") == key })
-			list = append(list, object{"Key": key, "Value": tag.Get("Value")})
+			list = slices.DeleteFunc(list, func(t object) bool { return text(t, "Key") == text(tag, "Key") })
+			list = append(list, tag)
 		}
 		if userTags(list) > maxTags {
 			return nil, refuse("TagLimitExceeded", "The maximum number of Tags for a resource has been reached.")
@@ -131,6 +148,19 @@ func createTags(c *call) (object, error) {
 		resource["Tags"] = tagged[i]
 	}
 	return object{"Return": true}, nil
+}
+
+// readTags are the tags in a form.
+func readTags(form url.Values) ([]object, error) {
+	var tags []object
+	for _, m := range members(form, "Tag") {
+		key, value := m.Get("Key"), m.Get("Value")
+		if err := checkTag(key, value); err != nil {
+			return nil, err
+		}
+		tags = append(tags, object{"Key": key, "Value": value})
+	}
+	return tags, nil
 }
 
 func checkTag(key, value string) error {
@@ -217,6 +247,8 @@ func (r *region) ofKind(id string) (all []object, key, code string) {
 		return r.items(snapshotsFile), "SnapshotId", "InvalidSnapshot.NotFound"
 	case "i":
 		return r.instances(), "InstanceId", "InvalidInstanceID.NotFound"
+	case "amiur":
+		return r.items(usageReportsFile), "ReportId", "InvalidImageUsageReportId.NotFound"
 	case "lt":
 		return r.items(templatesFile), "LaunchTemplateId", "InvalidLaunchTemplateId.NotFound"
 	default:
@@ -225,7 +257,7 @@ func (r *region) ofKind(id string) (all []object, key, code string) {
 }
 
 // anys is a list as JSON has it.
-func anys(items []object) []any {
+func anys[T any](items []T) []any {
 	list := make([]any, len(items))
 	for i, item := range items {
 		list[i] = item

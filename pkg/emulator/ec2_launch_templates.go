@@ -40,7 +40,7 @@ func selected(items []object, key string, wanted []string, code string) ([]objec
 	}
 	for _, value := range wanted {
 		if first(items, key, value) == nil {
-			return nil, refuse(code, "At least one of the launch templates specified in the request does not exist: %s", value)
+			return nil, refuse(code, "The specified %s does not exist: %s", key, value)
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(items), func(o object) bool { return !slices.Contains(wanted, text(o, key)) }), nil
@@ -63,7 +63,7 @@ func describeLaunchTemplateVersions(c *call) (object, error) {
 	}
 	if c.flag("ResolveAlias") {
 		for i, version := range versions {
-			versions[i] = c.region.resolved(version)
+			versions[i] = c.resolved(version)
 		}
 	}
 	versions, err = c.filter(versions, versionPaths)
@@ -183,26 +183,28 @@ func versionNumber(version object) int {
 	return n
 }
 
-// imageOfVersion is the id of the image a version of a launch template starts, its parameter resolved.
-func (r *region) imageOfVersion(version object) string {
+// imageOfVersion is the id of the image a version of a launch template starts, its parameter resolved. Where the
+// account directory does not have the version or the label that is named, the parameter's current value stands in.
+func (c *call) imageOfVersion(version object) string {
 	image := text(child(version, "LaunchTemplateData"), "ImageId")
-	name, ok := strings.CutPrefix(image, "resolve:ssm:")
+	asked, ok := strings.CutPrefix(image, "resolve:ssm:")
 	if !ok {
 		return image
 	}
-	for _, p := range r.imageParameters() {
-		if p.name == name || strings.HasPrefix(name, p.name+":") { // A version or a label may follow the name.
-			return p.imageID
+	name, selector := splitSelector(asked)
+	for _, s := range []string{selector, ""} {
+		if p := c.parameter(name, s); p != nil && c.region.holdsImage(p) {
+			return text(p, "Value")
 		}
 	}
 	return image
 }
 
 // resolved is a version with the id of its image in place of the parameter's name.
-func (r *region) resolved(version object) object {
+func (c *call) resolved(version object) object {
 	shown := maps.Clone(version)
 	if data := maps.Clone(child(version, "LaunchTemplateData")); data != nil {
-		data["ImageId"] = r.imageOfVersion(version)
+		data["ImageId"] = c.imageOfVersion(version)
 		shown["LaunchTemplateData"] = data
 	}
 	return shown

@@ -81,6 +81,7 @@ func onMatch(next Doer, action string, match func(n int, r Request) bool, fault 
 
 // failure is an AWS error as an HTTP response.
 func failure(r *http.Request, q Request, e *apiError) (*http.Response, error) {
-	body := renderError(serviceNamed(q.Service), "00000000-0000-4000-8000-ffffffffffff", e)
-	return respond(r, e.status, http.Header{"Content-Type": {contentType}}, body), nil
+	s := serviceNamed(q.Service)
+	body := renderError(s, "00000000-0000-4000-8000-ffffffffffff", e)
+	return respond(r, e.status, http.Header{"Content-Type": {s.contentType()}}, body), nil
 }

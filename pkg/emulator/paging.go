@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"strconv"
@@ -8,7 +9,7 @@ import (
 
 // paging is how an action pages.
 type paging struct {
-	least, most int // The bounds of MaxResults.
+	least, most int // The bounds of MaxResults, or MaxRecords.
 	usual       int // The size of a page when MaxResults is not given; zero if there are no pages then.
 }
 
@@ -33,20 +34,20 @@ func page[T any](c *call, all []T, limits paging) ([]T, string, error) {
 	return all[offset:end], c.token(end, false), nil
 }
 
+// pageSize is how much the request wants at most. Zero, where it may be asked for, is as if it were not.
 func (c *call) pageSize(limits paging, all int) (int, error) {
-	asked := c.text("MaxResults")
-	if asked == "" && limits.usual == 0 {
-		return all, nil
-	}
-	if asked == "" {
+	asked := cmp.Or(c.text("MaxResults"), c.text("MaxRecords")) // Auto Scaling has another name for it.
+	size, err := strconv.Atoi(asked)
+	switch {
+	case asked != "" && (err != nil || size < limits.least || size > limits.most):
+		return 0, c.invalid("Value ( %s ) for parameter maxResults is invalid. Expecting a value between %d and %d.",
+			asked, limits.least, limits.most)
+	case size > 0:
+		return size, nil
+	case limits.usual > 0:
 		return limits.usual, nil
 	}
-	size, err := strconv.Atoi(asked)
-	if err != nil || size < limits.least || size > limits.most {
-		return 0, refuse("InvalidParameterValue", "Value ( %s ) for parameter maxResults is invalid. Expecting a value between %d and %d.",
-			asked, limits.least, limits.most)
-	}
-	return size, nil
+	return all, nil
 }
 
 // token is an opaque token for going on at an offset; paused says that the empty page has been given.

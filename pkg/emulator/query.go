@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,44 +22,103 @@ const messagesPath = "/_ami-janitor/messages"
 
 // Request is what an AWS request asks for.
 type Request struct {
-	Service string // As in the request's signature: "ec2", "sns", "sts".
+	Service string // As in the request's signature: "ec2", "sns", "sts" ….
 	Region  string
-	Action  string // For example "DescribeImages".
-	Form    url.Values
+	Action  string     // For example "DescribeImages".
+	Form    url.Values // The parameters. Those of a JSON request are spelled as in a query: Names.1, Names.2 ….
 }
 
 // Inspect reads what a request asks for, and restores its body. Service and region are those it is signed for, in
 // the Authorization header or in the URL.
 func Inspect(r *http.Request) (Request, error) {
-	form := r.URL.Query()
-	if r.Body != nil {
-		body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
-		if err != nil {
-			return Request{}, err
-		}
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		if len(body) > maxBody {
-			return Request{}, &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request is too large"}
-		}
-		fields, err := url.ParseQuery(string(body))
-		if err != nil {
-			return Request{}, refuse("MalformedQueryString", "The query string is malformed")
-		}
-		for key, values := range fields {
-			form[key] = append(form[key], values...)
-		}
-	}
-	q := Request{Action: form.Get("Action"), Form: form}
+	q := Request{Form: r.URL.Query()}
 	scope := strings.Split(credential(r), "/")
-	if len(scope) != 5 {
-		// Only the API version says whose style the answer has.
-		if s := slices.IndexFunc(services, func(s service) bool { return s.version == form.Get("Version") }); s >= 0 {
+	signed := len(scope) == 5
+	if signed {
+		q.Region, q.Service = scope[2], scope[3]
+	}
+	body, err := readBody(r)
+	if err != nil {
+		return q, err
+	}
+	target, action, isJSON := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+	if isJSON {
+		q.Action = action
+		err = readJSON(body, q.Form)
+	} else {
+		err = readQuery(body, q.Form)
+		q.Action = q.Form.Get("Action")
+	}
+	if !signed {
+		// Only the API's name or version says whose style the answer has.
+		if s := slices.IndexFunc(services, func(s service) bool {
+			return s.namespace == target || s.version == q.Form.Get("Version")
+		}); s >= 0 {
 			q.Service = services[s].name
 		}
 		return q, &apiError{http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token"}
 	}
-	q.Region, q.Service = scope[2], scope[3]
-	return q, nil
+	return q, err
+}
+
+// readBody reads a request's body, and restores it.
+func readBody(r *http.Request) ([]byte, error) {
+	if r.Body == nil {
+		return nil, nil
+	}
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	if len(body) > maxBody {
+		return nil, &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request is too large"}
+	}
+	return body, nil
+}
+
+// readQuery adds the parameters of a query to a form.
+func readQuery(body []byte, form url.Values) error {
+	fields, err := url.ParseQuery(string(body))
+	if err != nil {
+		return refuse("MalformedQueryString", "The query string is malformed")
+	}
+	for key, values := range fields {
+		form[key] = append(form[key], values...)
+	}
+	return nil
+}
+
+// readJSON adds the parameters of a JSON object to a form.
+func readJSON(body []byte, form url.Values) error {
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	var parameters object
+	if err := d.Decode(&parameters); err != nil {
+		return refuse("SerializationException", "The request is not a JSON object")
+	}
+	for name, value := range parameters {
+		spell(form, name, value)
+	}
+	return nil
+}
+
+// spell adds a value to a form as a query spells it: NAME, NAME.1, NAME.1.Key ….
+func spell(form url.Values, name string, value any) {
+	switch v := value.(type) {
+	case object:
+		for key, inner := range v {
+			spell(form, name+"."+key, inner)
+		}
+	case []any:
+		for i, inner := range v {
+			spell(form, name+"."+strconv.Itoa(i+1), inner)
+		}
+	default:
+		if s, ok := scalar(v); ok {
+			form.Set(name, s)
+		}
+	}
 }
 
 // credential is the SigV4 credential of a request: KEY/DATE/REGION/SERVICE/aws4_request.
@@ -93,12 +153,24 @@ func asAPIError(err error) *apiError {
 	return &apiError{http.StatusBadRequest, "IncompleteRequest", err.Error()}
 }
 
+// protocol is how a service is spoken to.
+type protocol int
+
+// AWS's protocols, by the names that its service models give them.
+const (
+	ec2Protocol protocol = iota
+	queryProtocol
+	jsonProtocol
+)
+
 // service is one emulated AWS service.
 type service struct {
 	name      string // As in a signature's scope.
+	protocol  protocol
 	version   string // The API version, as in a request's Version.
-	namespace string // Of the answers' XML.
+	namespace string // Of the answers' XML; that of JSON actions stands before their names, in X-Amz-Target.
 	denied    string // The error code for want of a permission.
+	invalid   string // The error code for a parameter's value that is out of bounds.
 	actions   map[string]action
 }
 
@@ -111,9 +183,23 @@ type action struct {
 
 // services are the emulated services. EC2 is the first: it answers for every service there is none for.
 var services = []service{
-	{"ec2", "2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/", "UnauthorizedOperation", ec2Actions},
-	{"sns", "2010-03-31", "https://sns.amazonaws.com/doc/2010-03-31/", "AuthorizationError", snsActions},
-	{"sts", "2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/", "AccessDenied", stsActions},
+	{
+		"ec2", ec2Protocol, "2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/",
+		"UnauthorizedOperation", "InvalidParameterValue", ec2Actions,
+	},
+	{
+		"autoscaling", queryProtocol, "2011-01-01", "http://autoscaling.amazonaws.com/doc/2011-01-01/",
+		"AccessDenied", "ValidationError", autoScalingActions,
+	},
+	{
+		"sns", queryProtocol, "2010-03-31", "https://sns.amazonaws.com/doc/2010-03-31/",
+		"AuthorizationError", "InvalidParameter", snsActions,
+	},
+	{"ssm", jsonProtocol, "2014-11-06", "AmazonSSM", "AccessDeniedException", "ValidationException", ssmActions},
+	{
+		"sts", queryProtocol, "2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/",
+		"AccessDenied", "ValidationError", stsActions,
+	},
 }
 
 func serviceNamed(name string) service {
@@ -126,6 +212,7 @@ func serviceNamed(name string) service {
 // call is a request on its way through the account.
 type call struct {
 	Request
+	service service
 	account *Account
 	region  *region
 }
@@ -138,7 +225,7 @@ func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	q, err := Inspect(r)
 	status, body := a.answer(q, err)
-	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Type", serviceNamed(q.Service).contentType())
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // A client that has gone away is its own affair.
 }
@@ -150,7 +237,7 @@ func (a *Account) answer(q Request, unreadable error) (int, []byte) {
 	s := serviceNamed(q.Service)
 	result, err := object(nil), unreadable
 	if err == nil {
-		result, err = s.perform(&call{Request: q, account: a, region: a.region(q.Region)})
+		result, err = s.perform(&call{Request: q, service: s, account: a, region: a.region(q.Region)})
 	}
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012x", len(a.calls)+1)
 	logged := Call{Service: q.Service, Region: q.Region, Action: q.Action, Status: http.StatusOK}
@@ -177,7 +264,7 @@ func (s service) perform(c *call) (object, error) {
 			return nil, refuse("UnknownParameter", "The parameter %s is not recognized", name)
 		}
 	}
-	if s.name == "ec2" && c.flag("DryRun") {
+	if s.protocol == ec2Protocol && c.flag("DryRun") {
 		// AWS documents that a dry run checks permissions, and nothing more.
 		return nil, &apiError{http.StatusPreconditionFailed, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."}
 	}
@@ -187,6 +274,11 @@ func (s service) perform(c *call) (object, error) {
 // isCommon reports whether every action takes the parameter.
 func isCommon(name string) bool {
 	return name == "Action" || name == "Version" || name == "DryRun" || strings.HasPrefix(name, "X-Amz-")
+}
+
+// invalid refuses the value of a parameter, in the words of the service.
+func (c *call) invalid(format string, arguments ...any) error {
+	return refuse(c.service.invalid, format, arguments...)
 }
 
 // text is a parameter, empty if it is not given.

@@ -94,16 +94,24 @@ func readLookup(form url.Values) (lookup, error) {
 		case "state-name":
 			l.states = chosen
 		case "version-depth":
-			depth, err := strconv.Atoi(strings.Join(chosen, ","))
-			if err != nil || depth < 1 || depth > maxVersionDepth {
-				return l, refuse("InvalidParameterValue", "The version-depth must be a number between 1 and %d", maxVersionDepth)
+			var err error
+			if l.depth, err = versionDepth(chosen); err != nil {
+				return l, err
 			}
-			l.depth = depth
 		default:
 			return l, refuse("InvalidParameterValue", "The option '%s' is invalid", name)
 		}
 	}
 	return l, nil
+}
+
+// versionDepth is the one value of the option version-depth.
+func versionDepth(chosen []string) (int, error) {
+	depth, err := strconv.Atoi(strings.Join(chosen, ","))
+	if err != nil || depth < 1 || depth > maxVersionDepth {
+		return 0, refuse("InvalidParameterValue", "The version-depth must be a number between 1 and %d", maxVersionDepth)
+	}
+	return depth, nil
 }
 
 // instancesOf finds instances, in all states unless the lookup narrows them, terminated ones too.
@@ -123,43 +131,31 @@ func (c *call) templatesOf(l lookup) []string {
 	var arns []string
 	for _, t := range templates(c.region.items(templateVersionsFile)) {
 		newest := t.versions[:min(l.depth, len(t.versions))]
-		if slices.ContainsFunc(newest, func(v object) bool { return c.region.imageOfVersion(v) == l.imageID }) {
+		if slices.ContainsFunc(newest, func(v object) bool { return c.imageOfVersion(v) == l.imageID }) {
 			arns = append(arns, c.arn("ec2", "launch-template/"+t.id))
 		}
 	}
 	return arns
 }
 
-// parametersOf finds SSM parameters.
+// parametersOf finds SSM parameters whose current value is an image.
 func (c *call) parametersOf(l lookup) []string {
 	var arns []string
-	for _, p := range c.region.imageParameters() {
-		if p.imageID == l.imageID {
-			arns = append(arns, c.arn("ssm", "parameter/"+strings.TrimPrefix(p.name, "/")))
+	for _, entry := range c.region.items(parameterValuesFile) {
+		if text(entry, "Value") == l.imageID && isSelected(entry, "") && c.region.holdsImage(entry) {
+			arns = append(arns, c.parameterARN(entry))
 		}
 	}
 	return arns
 }
 
+// holdsImage reports whether a parameter is of the type whose values EC2 checks to be images. Either file may say so.
+func (r *region) holdsImage(parameter object) bool {
+	const imageType = "aws:ec2:image"
+	described := r.find(parametersFile, "Name", text(parameter, "Name"))
+	return text(parameter, "DataType") == imageType || text(described, "DataType") == imageType
+}
+
 func (c *call) arn(service, resource string) string {
 	return fmt.Sprintf("arn:%s:%s:%s:%s:%s", c.account.partition, service, c.region.name, c.account.id, resource)
-}
-
-// parameter is an SSM parameter whose value is the id of an image.
-type parameter struct {
-	name, imageID string
-}
-
-// imageParameters are the parameters of the type that EC2 checks. Either file may say which type a parameter has.
-func (r *region) imageParameters() []parameter {
-	const imageType = "aws:ec2:image"
-	var found []parameter
-	for _, p := range r.items(parameterValuesFile) {
-		name := text(p, "Name")
-		described := r.find(parametersFile, "Name", name)
-		if text(p, "DataType") == imageType || text(described, "DataType") == imageType {
-			found = append(found, parameter{name, text(p, "Value")})
-		}
-	}
-	return found
 }

@@ -23,11 +23,16 @@ func used(t testing.TB) *emulator.Account {
 	versions = append(versions,
 		`{"LaunchTemplateId": "lt-2", "LaunchTemplateName": "two", "VersionNumber": 1, "DefaultVersion": true, "LaunchTemplateData": {"ImageId": "resolve:ssm:/golden:7"}}`,
 		`{"LaunchTemplateId": "lt-2", "LaunchTemplateName": "two", "VersionNumber": 2, "LaunchTemplateData": {"ImageId": "resolve:ssm:absent"}}`,
+		`{"LaunchTemplateId": "lt-4", "LaunchTemplateName": "four", "VersionNumber": 1, "LaunchTemplateData": {"ImageId": "resolve:ssm:/golden:3"}}`,
+		`{"LaunchTemplateId": "lt-4", "LaunchTemplateName": "four", "VersionNumber": 2, "LaunchTemplateData": {"ImageId": "resolve:ssm:/golden:stable"}}`,
+		`{"LaunchTemplateId": "lt-4", "LaunchTemplateName": "four", "VersionNumber": 3, "LaunchTemplateData": {"ImageId": "resolve:ssm:arn:aws:ssm:us-east-1:123456789012:parameter/golden"}}`,
+		`{"LaunchTemplateId": "lt-4", "LaunchTemplateName": "four", "VersionNumber": 4, "LaunchTemplateData": {"ImageId": "resolve:ssm:arn:aws:ssm:us-east-1:123456789012:parameter/golden:stable"}}`,
+		`{"LaunchTemplateId": "lt-4", "LaunchTemplateName": "four", "VersionNumber": 5, "LaunchTemplateData": {"ImageId": "resolve:ssm:text"}}`,
 		`{"LaunchTemplateId": "lt-3", "LaunchTemplateName": "three", "VersionNumber": 1, "Operator": {"Managed": true, "Principal": "eks"}, "LaunchTemplateData": {"ImageId": "ami-30"}}`)
 	return load(t, directory(
 		"describe-instances.json", `{"Reservations": [
 			{"ReservationId": "r-1", "Instances": [
-				{"InstanceId": "i-1", "ImageId": "ami-1", "State": {"Code": 16, "Name": "running"}},
+				{"InstanceId": "i-1", "ImageId": "ami-1", "State": {"Code": 16, "Name": "running"}, "LaunchTime": "2026-01-02T03:04:05+00:00"},
 				{"InstanceId": "i-2", "ImageId": "ami-1", "State": {"Code": 48, "Name": "terminated"}}]},
 			{"ReservationId": "r-2", "Instances": [
 				{"InstanceId": "i-3", "ImageId": "ami-2", "State": {"Code": 80, "Name": "stopped"}, "Operator": {"Managed": true}}]}]}`,
@@ -36,7 +41,8 @@ func used(t testing.TB) *emulator.Account {
 		"describe-launch-template-versions.json", `{"LaunchTemplateVersions": [`+strings.Join(versions, ",")+`]}`,
 		"describe-parameters.json", `{"Parameters": [{"Name": "/golden", "DataType": "aws:ec2:image"}, {"Name": "text", "DataType": "text"}]}`,
 		"get-parameters.json", `{"Parameters": [{"Name": "/golden", "Value": "ami-3"}, {"Name": "text", "Value": "ami-3"},
-			{"Name": "plain", "Value": "ami-3", "DataType": "aws:ec2:image"}]}`,
+			{"Name": "plain", "Value": "ami-3", "DataType": "aws:ec2:image"},
+			{"Name": "/golden", "Value": "ami-40", "Version": 3, "Selector": ":3"}, {"Name": "/golden", "Value": "ami-41", "Version": 5, "Selector": ":stable"}]}`,
 	))
 }
 
@@ -66,8 +72,9 @@ func TestDescribeImageReferences(t *testing.T) {
 		{"the tenth newest version", ec2.DescribeImageReferencesInput{ImageIds: []string{"ami-7"}, IncludeAllResourceTypes: all}, []string{template + "lt-1"}, ""},
 		{"versions beyond the tenth", ec2.DescribeImageReferencesInput{ImageIds: []string{"ami-5", "ami-6"}, IncludeAllResourceTypes: all}, nil, ""},
 		{"all versions", ec2.DescribeImageReferencesInput{ImageIds: []string{"ami-5"}, ResourceTypes: option("ec2:LaunchTemplate", "version-depth", "10000")}, []string{template + "lt-1"}, ""},
-		{"parameters, and a template that names one", ec2.DescribeImageReferencesInput{ImageIds: []string{"ami-3"}, IncludeAllResourceTypes: all}, []string{template + "lt-2", parameter + "golden", parameter + "plain"}, ""},
+		{"parameters, and a template that names one", ec2.DescribeImageReferencesInput{ImageIds: []string{"ami-3"}, IncludeAllResourceTypes: all}, []string{template + "lt-2", template + "lt-4", parameter + "golden", parameter + "plain"}, ""},
 		{"parameters alone", ec2.DescribeImageReferencesInput{ImageIds: []string{"ami-3"}, ResourceTypes: option("ssm:Parameter", "state-name")}, []string{parameter + "golden", parameter + "plain"}, ""},
+		{"a template that names a label", ec2.DescribeImageReferencesInput{ImageIds: []string{"ami-41"}, IncludeAllResourceTypes: all}, []string{template + "lt-4"}, ""},
 		{"an image given twice", ec2.DescribeImageReferencesInput{ImageIds: []string{"ami-2", "ami-2"}, IncludeAllResourceTypes: all}, []string{instance + "i-3"}, ""},
 		{"ten images", ec2.DescribeImageReferencesInput{ImageIds: slices.Repeat([]string{"ami-0"}, 10), IncludeAllResourceTypes: all}, nil, ""},
 		{"eleven images", ec2.DescribeImageReferencesInput{ImageIds: slices.Repeat([]string{"ami-0"}, 11), IncludeAllResourceTypes: all}, nil, "InvalidParameterValue"},
@@ -118,6 +125,12 @@ func TestDescribeInstances(t *testing.T) {
 	equal(t, "by image", ids(&ec2.DescribeInstancesInput{Filters: filters("image-id", "ami-2")}), "")
 	equal(t, "by id", ids(&ec2.DescribeInstancesInput{InstanceIds: []string{"i-1"}}), "r-1: i-1 running")
 	equal(t, "unknown id", ids(&ec2.DescribeInstancesInput{InstanceIds: []string{"i-9"}}), "InvalidInstanceID.NotFound")
+
+	out, err := client.DescribeInstances(t.Context(), &ec2.DescribeInstancesInput{InstanceIds: []string{"i-1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "launched", out.Reservations[0].Instances[0].LaunchTime.Unix(), int64(1767323045))
 }
 
 func TestDescribeLaunchTemplates(t *testing.T) {
@@ -147,12 +160,13 @@ func TestDescribeLaunchTemplateVersions(t *testing.T) {
 		input ec2.DescribeLaunchTemplateVersionsInput
 		want  string
 	}{
-		{"the newest of all", ec2.DescribeLaunchTemplateVersionsInput{Versions: []string{"$Latest"}}, "one/12 ami-16, two/2 resolve:ssm:absent"},
-		{"the newest and the default of all", ec2.DescribeLaunchTemplateVersionsInput{Versions: []string{"$Latest", "$Default"}}, "one/12 ami-16, one/3 ami-7, two/2 resolve:ssm:absent, two/1 resolve:ssm:/golden:7"},
+		{"the newest of all", ec2.DescribeLaunchTemplateVersionsInput{Versions: []string{"$Latest"}}, "one/12 ami-16, two/2 resolve:ssm:absent, four/5 resolve:ssm:text"},
+		{"the newest and the default of all", ec2.DescribeLaunchTemplateVersionsInput{Versions: []string{"$Latest", "$Default"}}, "one/12 ami-16, one/3 ami-7, two/2 resolve:ssm:absent, two/1 resolve:ssm:/golden:7, four/5 resolve:ssm:text"},
 		{"managed ones too", ec2.DescribeLaunchTemplateVersionsInput{Versions: []string{"$Default", "$Latest"}, IncludeManagedResources: aws.Bool(true), Filters: filters("image-id", "ami-30")}, "three/1 ami-30"},
 		{"all of one", ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: one, MinVersion: aws.String("11")}, "one/12 ami-16, one/11 ami-15"},
 		{"some of one", ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: one, Versions: []string{"2", "$Default"}}, "one/3 ami-7, one/2 ami-6"},
 		{"resolved", ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateName: two, ResolveAlias: aws.Bool(true)}, "two/2 resolve:ssm:absent, two/1 ami-3"},
+		{"versions, labels and ARNs, resolved", ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateName: aws.String("four"), ResolveAlias: aws.Bool(true)}, "four/5 resolve:ssm:text, four/4 ami-41, four/3 ami-3, four/2 ami-41, four/1 ami-40"},
 		{"a version that is missing", ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: one, Versions: []string{"2", "99"}}, "InvalidLaunchTemplateId.VersionNotFound"},
 		{"numbers of all", ec2.DescribeLaunchTemplateVersionsInput{Versions: []string{"2"}}, "MissingParameter"},
 		{"nothing", ec2.DescribeLaunchTemplateVersionsInput{}, "MissingParameter"},

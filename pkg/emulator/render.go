@@ -10,15 +10,23 @@ import (
 	"time"
 )
 
-const contentType = "text/xml;charset=UTF-8"
+// contentType is what the service's answers are.
+func (s service) contentType() string {
+	if s.protocol == jsonProtocol {
+		return "application/x-amz-json-1.1"
+	}
+	return "text/xml;charset=UTF-8"
+}
 
-// renderResult writes a successful answer: bare for EC2, in an envelope for the services of the query protocol.
+// renderResult writes a successful answer: bare for EC2 and in JSON, in an envelope for the query protocol.
 func renderResult(s service, action, requestID string, result object) []byte {
-	w := newWriter()
+	if s.protocol == jsonProtocol {
+		return renderJSON(result)
+	}
+	w := newWriter(s.protocol)
 	w.open(action+"Response", s.namespace)
-	if s.name == "ec2" {
+	if s.protocol == ec2Protocol {
 		w.element("requestId", requestID)
-		w.ec2 = true
 		w.members("", result)
 	} else {
 		w.open(action+"Result", "")
@@ -30,20 +38,23 @@ func renderResult(s service, action, requestID string, result object) []byte {
 	return w.Bytes()
 }
 
-// renderError writes an error. EC2's form differs from that of the query protocol.
+// renderError writes an error, in the form of the protocol.
 func renderError(s service, requestID string, e *apiError) []byte {
-	w := newWriter()
-	if s.name == "ec2" {
+	w := newWriter(queryProtocol) // Whose names are as they stand here.
+	switch s.protocol {
+	case jsonProtocol:
+		return renderJSON(object{"__type": e.code, "message": e.message})
+	case ec2Protocol:
 		w.open("Response", "")
 		w.value("Errors", object{"Error": object{"Code": e.code, "Message": e.message}})
 		w.element("RequestID", requestID)
 		w.close("Response")
-		return w.Bytes()
+	case queryProtocol:
+		w.open("ErrorResponse", s.namespace)
+		w.value("Error", object{"Type": "Sender", "Code": e.code, "Message": e.message})
+		w.element("RequestId", requestID)
+		w.close("ErrorResponse")
 	}
-	w.open("ErrorResponse", s.namespace)
-	w.value("Error", object{"Type": "Sender", "Code": e.code, "Message": e.message})
-	w.element("RequestId", requestID)
-	w.close("ErrorResponse")
 	return w.Bytes()
 }
 
@@ -51,7 +62,9 @@ func renderError(s service, requestID string, e *apiError) []byte {
 // service model has them. A name is looked up with its whole path first, then with less and less of it.
 var ec2Names = map[string]string{
 	"BlockDeviceMappings":    "blockDeviceMapping",
+	"ClassicLoadBalancers":   "classicLoadBalancers",
 	"Ebs.AvailabilityZoneId": "AvailabilityZoneId",
+	"Fleets.Instances":       "fleetInstanceSet",
 	"Images":                 "imagesSet",
 	"Images.BlockDeviceMappings.Ebs.EbsCardIndex":             "EbsCardIndex",
 	"Images.BlockDeviceMappings.Ebs.VolumeInitializationRate": "VolumeInitializationRate",
@@ -59,6 +72,7 @@ var ec2Names = map[string]string{
 	"Images.Public":             "isPublic",
 	"Images.State":              "imageState",
 	"Instances":                 "instancesSet",
+	"Instances.InstanceIds":     "instanceIds",
 	"Instances.PublicDnsName":   "dnsName",
 	"Instances.PublicIpAddress": "ipAddress",
 	"Instances.SecondaryInterfaces.PrivateIpAddresses": "privateIpAddressSet",
@@ -69,31 +83,65 @@ var ec2Names = map[string]string{
 	"Ipv6Addresses":                                    "ipv6AddressesSet",
 	"Ipv6Prefixes":                                     "ipv6PrefixSet",
 	"LaunchPermissions":                                "launchPermission",
-	"LaunchTemplateData.BlockDeviceMappings":           "blockDeviceMappingSet",
-	"LaunchTemplateData.LicenseSpecifications":         "licenseSet",
-	"LaunchTemplates":                                  "launchTemplates",
-	"PrivateIpAddresses":                               "privateIpAddressesSet",
-	"ProductCodes":                                     "productCodes",
-	"ProductCodes.ProductCodeId":                       "productCode",
-	"ProductCodes.ProductCodeType":                     "type",
-	"Regions":                                          "regionInfo",
-	"Regions.Endpoint":                                 "regionEndpoint",
-	"Snapshots.State":                                  "status",
-	"Snapshots.StateMessage":                           "statusMessage",
+	"LaunchSpecification.BlockDeviceMappings.Ebs.EbsCardIndex":                                          "EbsCardIndex",
+	"LaunchSpecification.BlockDeviceMappings.Ebs.VolumeInitializationRate":                              "VolumeInitializationRate",
+	"LaunchSpecification.NetworkInterfaces.AssociateCarrierIpAddress":                                   "AssociateCarrierIpAddress",
+	"LaunchSpecification.NetworkInterfaces.ConnectionTrackingSpecification":                             "ConnectionTrackingSpecification",
+	"LaunchSpecification.NetworkInterfaces.ConnectionTrackingSpecification.TcpEstablishedTimeout":       "TcpEstablishedTimeout",
+	"LaunchSpecification.NetworkInterfaces.ConnectionTrackingSpecification.UdpStreamTimeout":            "UdpStreamTimeout",
+	"LaunchSpecification.NetworkInterfaces.ConnectionTrackingSpecification.UdpTimeout":                  "UdpTimeout",
+	"LaunchSpecification.NetworkInterfaces.EnaQueueCount":                                               "EnaQueueCount",
+	"LaunchSpecification.NetworkInterfaces.EnaSrdSpecification":                                         "EnaSrdSpecification",
+	"LaunchSpecification.NetworkInterfaces.EnaSrdSpecification.EnaSrdEnabled":                           "EnaSrdEnabled",
+	"LaunchSpecification.NetworkInterfaces.EnaSrdSpecification.EnaSrdUdpSpecification":                  "EnaSrdUdpSpecification",
+	"LaunchSpecification.NetworkInterfaces.EnaSrdSpecification.EnaSrdUdpSpecification.EnaSrdUdpEnabled": "EnaSrdUdpEnabled",
+	"LaunchSpecification.NetworkInterfaces.Groups":                                                      "SecurityGroupId",
+	"LaunchSpecification.NetworkInterfaces.InterfaceType":                                               "InterfaceType",
+	"LaunchSpecification.NetworkInterfaces.Ipv4PrefixCount":                                             "Ipv4PrefixCount",
+	"LaunchSpecification.NetworkInterfaces.Ipv4Prefixes":                                                "Ipv4Prefix",
+	"LaunchSpecification.NetworkInterfaces.Ipv4Prefixes.Ipv4Prefix":                                     "Ipv4Prefix",
+	"LaunchSpecification.NetworkInterfaces.Ipv6PrefixCount":                                             "Ipv6PrefixCount",
+	"LaunchSpecification.NetworkInterfaces.Ipv6Prefixes":                                                "Ipv6Prefix",
+	"LaunchSpecification.NetworkInterfaces.Ipv6Prefixes.Ipv6Prefix":                                     "Ipv6Prefix",
+	"LaunchSpecification.NetworkInterfaces.NetworkCardIndex":                                            "NetworkCardIndex",
+	"LaunchSpecification.NetworkInterfaces.PrimaryIpv6":                                                 "PrimaryIpv6",
+	"LaunchSpecification.SecurityGroups":                                                                "groupSet",
+	"LaunchSpecification.TagSpecifications.Tags":                                                        "tag",
+	"LaunchSpecifications":                          "launchSpecifications",
+	"LaunchTemplateConfigs":                         "launchTemplateConfigs",
+	"LaunchTemplateData.BlockDeviceMappings":        "blockDeviceMappingSet",
+	"LaunchTemplateData.LicenseSpecifications":      "licenseSet",
+	"LaunchTemplates":                               "launchTemplates",
+	"Overrides":                                     "overrides",
+	"Overrides.BlockDeviceMappings":                 "blockDeviceMappingSet",
+	"PrivateIpAddresses":                            "privateIpAddressesSet",
+	"ProductCodes":                                  "productCodes",
+	"ProductCodes.ProductCodeId":                    "productCode",
+	"ProductCodes.ProductCodeType":                  "type",
+	"Regions":                                       "regionInfo",
+	"Regions.Endpoint":                              "regionEndpoint",
+	"Snapshots.State":                               "status",
+	"Snapshots.StateMessage":                        "statusMessage",
+	"SpotFleetRequestConfig.TagSpecifications":      "TagSpecification",
+	"SpotFleetRequestConfig.TagSpecifications.Tags": "Tag",
+	"TargetGroups":                                  "targetGroups",
 }
 
-// ec2Timestamps are the members that are timestamps in AWS's service model. The dates of images are not among them:
+// timestamps are the members that are timestamps in AWS's service models. The dates of images are not among them:
 // they are strings, whatever they say.
-var ec2Timestamps = map[string]bool{
+var timestamps = map[string]bool{
 	"AttachTime": true, "CompletionTime": true, "CoolOffPeriodExpiresOn": true, "CreateTime": true,
-	"ElasticInferenceAcceleratorAssociationTime": true, "LaunchTime": true, "LockCreatedOn": true,
-	"LockDurationStartTime": true, "LockExpiresOn": true, "RestoreExpiryTime": true, "StartTime": true,
-	"UsageOperationUpdateTime": true, "ValidUntil": true,
+	"CreatedTime": true, "CreationTime": true, "DisabledTime": true, "DisablingTime": true,
+	"ElasticInferenceAcceleratorAssociationTime": true, "EnabledTime": true, "EnablingTime": true, "ExpirationTime": true,
+	"LastModifiedDate": true, "LaunchTime": true, "LockCreatedOn": true, "LockDurationStartTime": true, "LockExpiresOn": true,
+	"OptimizingTime": true, "ReportCreationTime": true, "RestoreExpiryTime": true, "StartTime": true,
+	"StateTransitionTime": true, "UpdateTime": true, "UsageOperationUpdateTime": true, "ValidFrom": true, "ValidUntil": true,
 }
 
 // ec2Name is the name of a member on EC2's wire, given its path: "Images.ImageId" is imageId, and the list
 // "Images.Tags" is tagSet.
 func ec2Name(path string, isList bool) string {
+	path = strings.Replace(path, "LaunchSpecifications.", "LaunchSpecification.", 1) // A spot fleet's are those of a spot request.
 	for rest, more := path, true; more; _, rest, more = strings.Cut(rest, ".") {
 		if name, ok := ec2Names[rest]; ok {
 			return name
@@ -113,11 +161,11 @@ func ec2Name(path string, isList bool) string {
 // writer writes an answer as XML.
 type writer struct {
 	bytes.Buffer
-	ec2 bool // Members have EC2's names, not their own.
+	protocol protocol // In EC2's, members have names that are not their own.
 }
 
-func newWriter() *writer {
-	var w writer
+func newWriter(p protocol) *writer {
+	w := writer{protocol: p}
 	w.WriteString(xml.Header)
 	return &w
 }
@@ -188,24 +236,35 @@ func writeList[T any](w *writer, path string, items []T) {
 
 // item writes one entry of the list at a path.
 func (w *writer) item(path string, item any) {
+	name := w.itemName(path)
 	if o, ok := item.(object); ok {
-		w.open("item", "")
+		w.open(name, "")
 		w.members(path, o)
-		w.close("item")
+		w.close(name)
 		return
-	}
-	name := "item"
-	if strings.HasSuffix(path, ".Groups") {
-		name = "groupId" // The security groups of a launch template's network interface: the model's one exception.
 	}
 	if content, ok := scalar(item); ok {
 		w.element(name, content)
 	}
 }
 
+// itemName is the name of the elements in the list at a path. EC2 has one for all lists, with few exceptions.
+func (w *writer) itemName(path string) string {
+	switch {
+	case w.protocol != ec2Protocol:
+		return "member"
+	case strings.HasSuffix(path, "LaunchTemplateData.NetworkInterfaces.Groups"):
+		return "groupId"
+	case strings.HasSuffix(path, ".NetworkInterfaces.Groups") && strings.Contains(path, "LaunchSpecification"):
+		return "SecurityGroupId"
+	default:
+		return "item"
+	}
+}
+
 // name is the name of the element for a path: EC2's, or the member's own.
 func (w *writer) name(path string, isList bool) string {
-	if w.ec2 {
+	if w.protocol == ec2Protocol {
 		return ec2Name(path, isList)
 	}
 	return lastKey(path)
@@ -218,23 +277,20 @@ func lastKey(path string) string {
 // content is a scalar as AWS writes it. A timestamp that cannot be read is left out: no client could decode it.
 func (w *writer) content(path string, value any) (string, bool) {
 	content, ok := scalar(value)
-	if ok && w.ec2 && ec2Timestamps[lastKey(path)] {
-		return timestamp(content)
+	if !ok || !timestamps[lastKey(path)] {
+		return content, ok
 	}
-	return content, ok
+	t, ok := instant(content)
+	return t.Format(timestampLayout), ok
 }
 
-// timestamp reads what the AWS CLI prints for a timestamp, RFC 3339 with any offset or epoch seconds, and writes it
-// as EC2 does.
-func timestamp(s string) (string, bool) {
+// instant reads what the AWS CLI prints for a timestamp: RFC 3339 with any offset, or epoch seconds.
+func instant(s string) (time.Time, bool) {
 	if seconds, err := strconv.ParseFloat(s, 64); err == nil && seconds >= 0 && seconds < 253402300800 { // The year 10000.
-		return time.UnixMilli(int64(seconds * 1000)).UTC().Format(timestampLayout), true
+		return time.UnixMilli(int64(seconds * 1000)).UTC(), true
 	}
 	t, err := time.Parse(time.RFC3339, s)
-	if err != nil {
-		return "", false
-	}
-	return t.UTC().Format(timestampLayout), true
+	return t.UTC(), err == nil
 }
 
 // timestampLayout keeps the milliseconds a timestamp may have, and adds none.

@@ -1,6 +1,7 @@
 package emulator_test
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -12,17 +13,28 @@ import (
 	"ami-janitor/pkg/emulator"
 )
 
-// answers sends a request and wants an answer that is well-formed XML.
+// answers sends a request and wants a well-formed answer. The body of a request to SSM begins with the action.
 func answers(t *testing.T, a *emulator.Account, service, body string) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))
 	if service != "" {
 		r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=K/20261123/us-east-1/"+service+"/aws4_request, Signature=0")
 	}
+	if service == "ssm" {
+		action, body, _ := strings.Cut(body, " ")
+		r.Header.Set("X-Amz-Target", "AmazonSSM."+action)
+		r.Body = io.NopCloser(strings.NewReader(body))
+	}
 	w := httptest.NewRecorder()
 	a.ServeHTTP(w, r)
 	if w.Code < 200 || w.Code >= 500 {
 		t.Errorf("status %d", w.Code)
+	}
+	if service == "ssm" {
+		if !json.Valid(w.Body.Bytes()) {
+			t.Fatalf("%s", w.Body)
+		}
+		return
 	}
 	d := xml.NewDecoder(w.Body)
 	for {
