@@ -121,6 +121,7 @@ vulnerabilities: $(GOVULNCHECK)
 .PHONY: aws-cli
 aws-cli: bin/ami-janitor $(AWS)
 	$(PYTHON) scripts/aws_cli_test.py bin/ami-janitor $(AWS)
+	$(PYTHON) scripts/export_account_test.py bin/ami-janitor $(AWS)
 
 # The tools.
 

@@ -316,69 +316,6 @@ class Refusing(CLI):
         self.assertRefused("InvalidAction", "ec2", "describe-vpcs")
 
 
-class Exporting(CLI):
-    def test_the_export_of_an_account_has_the_same_verdicts(self):
-        original = self.rehearse()
-        copy = self.home / "copy"
-        copy.mkdir()
-        self.export(copy)
-        exported = self.rehearse("--account", str(copy))
-
-        verdicts = {image["verdict"] for region in original["regions"] for image in region["images"]}
-        self.assertLessEqual({"keep", "deregister"}, verdicts)
-        self.maxDiff = None
-        self.assertEqual(exported["regions"], original["regions"])
-        self.assertEqual(exported["totals"], original["totals"])
-
-    def rehearse(self, *arguments):
-        run = subprocess.run(
-            [JANITOR, "rehearse", "--now", NOW, "--dry-run", "--output", "json", *arguments],
-            env=self.environment, capture_output=True, text=True, timeout=60, check=False,
-        )
-        self.assertEqual(run.returncode, 0, run.stderr)
-        return json.loads(run.stdout)
-
-    def export(self, directory):
-        def write(command, content):
-            (directory / f"{command}.json").write_text(json.dumps(content), encoding="utf-8")
-
-        for service, command, *arguments in (
-            ("sts", "get-caller-identity"),
-            ("ec2", "describe-images", "--owners", "self", "--include-deprecated", "--include-disabled"),
-            ("ec2", "describe-snapshots", "--owner-ids", "self"),
-            ("ec2", "describe-instances", "--include-managed-resources"),
-            ("ec2", "describe-launch-templates"),
-            ("ec2", "describe-locked-snapshots"),
-            ("ec2", "describe-spot-fleet-requests"),
-            ("ec2", "describe-spot-instance-requests"),
-            ("ec2", "describe-fleets"),
-            ("ec2", "describe-fast-launch-images"),
-            ("ec2", "describe-fast-snapshot-restores"),
-            ("ec2", "describe-image-usage-reports"),
-            ("ec2", "describe-image-usage-report-entries"),
-            ("autoscaling", "describe-auto-scaling-groups"),
-            ("autoscaling", "describe-launch-configurations"),
-            ("ssm", "describe-parameters"),
-        ):
-            write(command, self.aws(service, command, *arguments))
-
-        versions = [version
-                    for template in self.all_of("describe-launch-templates")
-                    for version in self.all_of("describe-launch-template-versions", "--launch-template-id", template["LaunchTemplateId"])]
-        write("describe-launch-template-versions", {"LaunchTemplateVersions": versions})
-
-        # Templates may name versions and labels of parameters.
-        names = {p["Name"] for p in self.all_of("describe-parameters", service="ssm")}
-        names |= {v["LaunchTemplateData"]["ImageId"].removeprefix("resolve:ssm:") for v in versions
-                  if v["LaunchTemplateData"].get("ImageId", "").startswith("resolve:ssm:")}
-        self.assertLessEqual(len(names), 10, "more than one call takes")
-        write("get-parameters", self.aws("ssm", "get-parameters", "--names", *names))
-
-        ids = [image["ImageId"] for image in self.images()]
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            write("describe-launch-permissions", dict(zip(ids, pool.map(self.launch_permissions, ids))))
-
-
 class Coverage(unittest.TestCase):
     """Comes after the others: unittest takes the classes of a suite as they are given."""
 
@@ -391,7 +328,7 @@ class Coverage(unittest.TestCase):
 
 def main():
     load = unittest.defaultTestLoader.loadTestsFromTestCase
-    suite = unittest.TestSuite(load(case) for case in (Reading, Writing, Refusing, Exporting, Coverage))
+    suite = unittest.TestSuite(load(case) for case in (Reading, Writing, Refusing, Coverage))
     result = unittest.TextTestRunner(verbosity=1).run(suite)
     version = subprocess.run([AWS, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
     print(f"aws-cli: {result.testsRun} tests, {len(used)} actions, {version}:", "ok" if result.wasSuccessful() else "FAILED")

@@ -253,7 +253,8 @@ def inspect(aws, parameters, outputs, values):
     managed = f"arn:{aws.partition}:iam::aws:policy/AmazonEC2ImageReferencesAccessPolicy"
     expect("the function has AWS's policy for DescribeImageReferences", attached == [managed])
     inline = aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
-    expect("the function has its own policies", sorted(inline) == ["hand-over-failed-runs", "look", "never", "publish", "remove", "write-log"])
+    own = ["announce", "hand-over-failed-runs", "look", "never", "publish", "remove", "report-usage", "write-log"]
+    expect("the function has its own policies", sorted(inline) == [name for name in own if every or name != "report-usage"])
 
     function = aws.function.get_function(FunctionName=outputs["Function"])["Configuration"]
     variables = function["Environment"]["Variables"]

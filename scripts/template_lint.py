@@ -1,4 +1,4 @@
-"""Runs cfn-lint on template.yaml and on its transform, in every combination of their conditions.
+"""Runs cfn-lint on template.yaml and on its transform: with each of their conditions otherwise, every two of them, and all.
 
 Usage: template_lint.py template.yaml
 """

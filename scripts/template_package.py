@@ -34,7 +34,7 @@ def main(template, bootstrap, directory, version):
     text = json.dumps(result, separators=(",", ":"))
     if "arn:aws:" in text or '"Transform"' in text:
         sys.exit("template_package: the transform is bound to a partition, or is none")
-    (directory / "template.json").write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+    (directory / "template.json").write_text(text + "\n", encoding="utf-8")
     size = len((directory / "template.json").read_bytes())
     if size > INLINE:
         sys.exit(f"template_package: the template has {size} bytes; without a bucket CloudFormation takes {INLINE}")

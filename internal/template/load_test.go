@@ -25,7 +25,10 @@ type resource struct {
 }
 
 // template is template.yaml, each time read anew, so that a test can change it.
-type template struct{ object }
+type template struct {
+	object
+	chosen map[string]string // Parameters that are not as by default; see with.
+}
 
 func load(t *testing.T) template {
 	t.Helper()
@@ -37,7 +40,7 @@ func load(t *testing.T) template {
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		t.Fatal(err)
 	}
-	return template{decode(t, document.Content[0]).(object)}
+	return template{object: decode(t, document.Content[0]).(object)}
 }
 
 // decode makes objects, lists and scalars of a node.

@@ -117,8 +117,13 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"NAMES":                {"", "web-*", "web-*,!web-golden-*", "web-?, [x] (y) it's @_/."},
 		"REGIONS":              {"", "all", "eu-west-1", "eu-west-1,us-gov-east-1", "eu-west-1, cn-northwest-1"},
 		"EXCEPT_REGIONS":       {"", "ap-southeast-2,eu-isoe-west-1"},
-		"USAGE_SOURCES":        append(usage.Sources(), "all"),
+		"USAGE_SOURCES":        append(usage.Sources(), "all", strings.Join(usage.Sources(), ","), "references, instances"),
 		"SNAPSHOT_PRICE":       {"0", "0.05", "0.053", "1"},
+		"KEEP_LIST":            {"", "ssm:keep", "ssm:/amis/keep", "arn:aws:ssm:eu-west-1:123456789012:parameter/amis/keep", "arn:aws-us-gov:ssm:us-gov-east-1:123456789012:parameter/keep"},
+		"GRACE":                {"0d", "1d", "14d", "365d"},
+		"OWNER_TAG":            {"", "Owner", "Équipe", "cost:owner"},
+
+		"LAUNCH_TEMPLATE_VERSIONS": {"all", "1", "5", "10000"},
 	}
 	bad := map[string][]string{
 		"STALE_AFTER":          {"", "6d", "0d", "180", "1y", "-7d", " 7d"},
@@ -129,8 +134,12 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"ONLY_TAGS":            {"=x"},
 		"REGIONS":              {"all,eu-west-1", "EU-WEST-1", "*"},
 		"EXCEPT_REGIONS":       {"all"},
-		"USAGE_SOURCES":        {"", "none"},
+		"USAGE_SOURCES":        {"", "none", "references,", "all,references", "references instances"},
 		"SNAPSHOT_PRICE":       {"", "-1", "free", "0,05", "Inf"},
+		"KEEP_LIST":            {"keep.txt", "/amis/keep", "ssm:", "ssm://keep", "ssm:/keep/", "ssm:a b", "s3://bucket/keep", "arn:aws:s3:::bucket/keep", "arn:aws:ssm:eu-west-1:123456789012:document/keep"},
+		"GRACE":                {"", "14", "two weeks", "-1d", "014d"},
+
+		"LAUNCH_TEMPLATE_VERSIONS": {"", "0", "10001", "latest", "$Latest"},
 	}
 	tpl := load(t)
 	for variable, name := range tpl.byVariable() {
@@ -151,6 +160,29 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 			if allows(value) {
 				t.Errorf("%s allows %q", name, value)
 			}
+		}
+	}
+}
+
+// TestWhatDoesNotGoTogetherIsRefused looks at the rules about several parameters.
+func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
+	refused := map[string]map[string]string{
+		"SlackNeedsBoth":        {"SlackWorkspaceId": "T0123ABCDEF"},
+		"GraceActionNeedsGrace": {"GraceAction": "disable"},
+	}
+	for name, rule := range load(t).section("Rules") {
+		accepts := func(parameters map[string]string) bool {
+			return !slices.ContainsFunc(list(at(rule, "Assertions")), func(assertion any) bool {
+				return !load(t).with(parameters).holds(at(assertion, "Assert"))
+			})
+		}
+		for variant, parameters := range variants {
+			if !accepts(parameters) {
+				t.Errorf("%s refuses: %s", name, variant)
+			}
+		}
+		if refused[name] == nil || accepts(refused[name]) {
+			t.Errorf("%s: no test knows what it refuses", name)
 		}
 	}
 }

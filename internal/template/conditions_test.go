@@ -1,0 +1,107 @@
+package template_test
+
+import (
+	"slices"
+	"strings"
+)
+
+// with is the template as it is deployed with some parameters; the others are as by default.
+func (t template) with(parameters map[string]string) template {
+	t.chosen = parameters
+	return t
+}
+
+// parameter is the value of a parameter.
+func (t template) parameter(name string) any {
+	if value, ok := t.chosen[name]; ok {
+		return value
+	}
+	return at(t.section("Parameters"), name, "Default")
+}
+
+// holds reports whether a condition holds: one that is named, one that is written out, or none, which does.
+func (t template) holds(condition any) bool {
+	if name, ok := condition.(string); ok {
+		condition = t.section("Conditions")[name]
+	}
+	operands := func(function string) []any { return list(at(condition, function)) }
+	value := func(node any) any {
+		if name := target(node); name != "" {
+			return t.parameter(name)
+		}
+		return node
+	}
+	switch {
+	case condition == nil:
+		return true
+	case len(operands("Fn::Equals")) == 2:
+		return value(operands("Fn::Equals")[0]) == value(operands("Fn::Equals")[1])
+	case len(operands("Fn::Not")) == 1:
+		return !t.holds(operands("Fn::Not")[0])
+	case len(operands("Fn::And")) > 0:
+		return !slices.ContainsFunc(operands("Fn::And"), func(each any) bool { return !t.holds(each) })
+	case len(operands("Fn::Or")) > 0:
+		return slices.ContainsFunc(operands("Fn::Or"), t.holds)
+	default:
+		panic("a condition is not understood")
+	}
+}
+
+// decided replaces every Fn::If in a value by what it comes to, and leaves out what comes to nothing.
+func (t template) decided(node any) any {
+	switch value := node.(type) {
+	case object:
+		if choice := list(value["Fn::If"]); len(choice) == 3 {
+			if t.holds(choice[0]) {
+				return t.decided(choice[1])
+			}
+			return t.decided(choice[2])
+		}
+		members := object{}
+		for key, member := range value {
+			if member = t.decided(member); !isNothing(member) {
+				members[key] = member
+			}
+		}
+		return members
+	case []any:
+		items := []any{}
+		for _, item := range value {
+			if item = t.decided(item); !isNothing(item) {
+				items = append(items, item)
+			}
+		}
+		return items
+	default:
+		return value
+	}
+}
+
+func isNothing(node any) bool { return target(node) == "AWS::NoValue" }
+
+// variants are the parameters on which depends what the function may do, set as people set them: each by itself, and
+// everything together.
+var variants = map[string]map[string]string{
+	"by default":                       {},
+	"removals are announced":           {"Grace": "14d"},
+	"images are deprecated before":     {"Grace": "14d", "GraceAction": "deprecate"},
+	"images are disabled before":       {"Grace": "14d", "GraceAction": "disable"},
+	"shared images are judged":         {"SharedImages": "report"},
+	"versions of templates are picked": {"LaunchTemplateVersions": "1"},
+	"everything together": {
+		"Grace": "14d", "GraceAction": "disable", "SharedImages": "report", "LaunchTemplateVersions": "1", "ImageBuilderImages": "judge",
+	},
+}
+
+// variable is the variable of the function that a parameter sets.
+func (t template) variable(parameter string) string {
+	for variable, name := range t.byVariable() {
+		if name == parameter {
+			return variable
+		}
+	}
+	panic("no variable is set by " + parameter)
+}
+
+// tagKeys are the keys of tags in a request, as this package writes a key of IAM's that has several values.
+func tagKeys(keys []string) string { return strings.Join(keys, ",") }

@@ -1,0 +1,345 @@
+package template_test
+
+import (
+	"fmt"
+	"iter"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/retention"
+)
+
+// tagKeysKey is IAM's key for the keys of the tags in a request.
+const tagKeysKey = "aws:TagKeys"
+
+// askedFor is what the function asks AWS for, with the template's parameters: in runs that go every way through the code, in
+// all regions, with answers and without, on an account in which removals were announced before and people objected.
+func askedFor(t *testing.T, tpl template) []request {
+	t.Helper()
+	asked := map[string]request{}
+	always := func(int, emulator.Request) bool { return true }
+	first := func(n int, _ emulator.Request) bool { return n == 1 }
+	ways := []struct {
+		lag   int
+		fault func(emulator.Doer) emulator.Doer
+	}{
+		{fault: func(account emulator.Doer) emulator.Doer { return account }},
+		{lag: 1, fault: func(account emulator.Doer) emulator.Doer {
+			return emulator.LoseAnswer(account, "DeregisterImage", first)
+		}},
+		{fault: func(account emulator.Doer) emulator.Doer {
+			return emulator.LoseAnswer(account, "DeregisterImage", always)
+		}},
+	}
+	if len(tpl.chosen) > 0 {
+		ways = ways[:1] // What becomes of lost answers does not depend on the parameters.
+	}
+	for _, way := range ways {
+		synctest.Test(t, func(t *testing.T) {
+			clock := clock()
+			account, err := emulator.Load(emulator.Sample(clock()), emulator.Options{Now: clock})
+			if err != nil {
+				t.Fatal(err)
+			}
+			account.SetInUseLag(way.lag)
+			announceAndObject(t, clock, account.Client())
+			w := &witness{t, account.Client(), asked}
+			variables := map[string]string{}
+			for name, value := range tpl.chosen {
+				variables[tpl.variable(name)] = value
+			}
+			// A report that is asked for in the first run is read in the second; what they announce is due in the last.
+			touched := 0
+			for _, day := range []time.Duration{0, 1, 14} {
+				time.Sleep(day * 24 * time.Hour)
+				touched += run(t, clock, way.fault(w), variables)
+			}
+			if touched == 0 {
+				t.Fatal("the runs removed nothing")
+			}
+		})
+	}
+	return slices.Collect(maps.Values(asked))
+}
+
+// announceAndObject announces the removal of some images, which are deprecated or disabled for the time. Then people object:
+// to a deprecation with a tag that keeps, to a disabled image by taking the announcement off.
+func announceAndObject(t *testing.T, clock func() time.Time, client emulator.Doer) {
+	t.Helper()
+	api := ec2.NewFromConfig(configuration(client, "us-east-1"))
+	for _, action := range []string{"deprecate", "disable"} {
+		run(t, clock, client, map[string]string{
+			"GRACE": "14d", "GRACE_ACTION": action, "MAX_DEREGISTRATIONS": "2", "REGIONS": "us-east-1",
+		})
+	}
+	deprecated, disabled := 0, 0
+	for _, image := range describeImages(t, client, "us-east-1", &ec2.DescribeImagesInput{
+		Owners: []string{"self"}, IncludeDisabled: aws.Bool(true),
+		Filters: []types.Filter{{Name: aws.String("tag-key"), Values: []string{retention.DueTag}}},
+	}) {
+		var err error
+		switch {
+		case image.State == types.ImageStateDisabled:
+			disabled++
+			_, err = api.DeleteTags(t.Context(), &ec2.DeleteTagsInput{
+				Resources: []string{*image.ImageId}, Tags: []types.Tag{{Key: aws.String(retention.DueTag)}},
+			})
+		case image.DeprecationTime != nil:
+			deprecated++
+			_, err = api.CreateTags(t.Context(), &ec2.CreateTagsInput{
+				Resources: []string{*image.ImageId}, Tags: []types.Tag{{Key: aws.String("ami-janitor:keep"), Value: aws.String("true")}},
+			})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if deprecated == 0 || disabled == 0 {
+		t.Fatalf("%d images were deprecated, %d disabled", deprecated, disabled)
+	}
+}
+
+// clock is the bubble's clock, set to a year in which there are AMIs.
+func clock() func() time.Time {
+	began, now := time.Now(), time.Date(2026, time.November, 23, 2, 0, 0, 0, time.UTC)
+	return func() time.Time { return now.Add(time.Since(began)) }
+}
+
+// run is a run of the function, in every region, and not a dry one. It returns how many images it removed, or tried to.
+func run(t *testing.T, clock func() time.Time, client emulator.Doer, chosen map[string]string) int {
+	t.Helper()
+	variables := map[string]string{
+		"REGIONS":        "all",
+		"NOTIFY_ON":      "always",
+		"TOPIC_ARN":      "arn:aws:sns:us-east-1:123456789012:DigestTopic",
+		"CHAT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:ChatTopic",
+	}
+	maps.Copy(variables, chosen)
+	config, err := janitor.ParseConfig(func(variable string) string { return variables[variable] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := janitor.Janitor{Config: config, AWS: configuration(client, "us-east-1"), Clock: clock}
+	record := j.Run(t.Context(), "20261123T020000Z-3f9c1a", false)
+	if err := j.Tell(t.Context(), record); err != nil {
+		t.Fatal(err)
+	}
+	if err := janitor.Err(record); err != nil {
+		t.Fatal(err)
+	}
+	return record.Totals.Deregistered + record.Totals.Failed
+}
+
+func configuration(client emulator.Doer, region string) aws.Config {
+	return aws.Config{
+		Region:      region,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", ""),
+		HTTPClient:  httpClient{client},
+	}
+}
+
+// httpClient is a Doer as the SDK takes it.
+type httpClient struct{ emulator.Doer }
+
+func (c httpClient) Do(r *http.Request) (*http.Response, error) { return c.Doer.Do(r) }
+
+func describeImages(t *testing.T, client emulator.Doer, region string, input *ec2.DescribeImagesInput) []types.Image {
+	t.Helper()
+	out, err := ec2.NewFromConfig(configuration(client, region)).DescribeImages(t.Context(), input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Images
+}
+
+// witness hands calls on to an account, and notes for each what IAM would have been asked.
+type witness struct {
+	t       *testing.T
+	account emulator.Doer
+	asked   map[string]request
+}
+
+func (w *witness) Do(r *http.Request) (*http.Response, error) {
+	q, err := emulator.Inspect(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, one := range w.requests(q) {
+		w.asked[fmt.Sprint(one)] = one
+	}
+	return w.account.Do(r)
+}
+
+// requests are what IAM decides on when a call is made, one for each resource, and what it knows of that (Service
+// Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"). What is not there any more is no
+// resource: EC2 says so instead.
+func (w *witness) requests(q emulator.Request) []request {
+	action := q.Service + ":" + q.Action
+	switch action {
+	case "ec2:DescribeImageAttribute", "ec2:DisableImage", "ec2:DisableImageDeprecation", "ec2:EnableImage", "ec2:EnableImageDeprecation":
+		asked, _ := w.onImage(q, action, q.Form.Get("ImageId"))
+		return asked
+	case "ec2:DeregisterImage":
+		asked, snapshots := w.onImage(q, action, q.Form.Get("ImageId"))
+		if q.Form.Get("DeleteAssociatedSnapshots") == "true" {
+			for _, id := range snapshots {
+				asked = append(asked, w.onSnapshot(q, "ec2:DeleteSnapshot", id)...)
+			}
+		}
+		return asked
+	case "ec2:DeleteSnapshot":
+		return w.onSnapshot(q, action, q.Form.Get("SnapshotId"))
+	case "ec2:CreateTags", "ec2:DeleteTags":
+		return w.onTagged(q, action)
+	case "ec2:CreateImageUsageReport":
+		asked, _ := w.onImage(q, action, q.Form.Get("ImageId"))
+		arn, keys := arnOfReport(q, "amiur-0123456789abcdef0"), writtenKeys(q)
+		return append(asked,
+			request{action, arn, map[string]string{tagKeysKey: keys}},
+			request{"ec2:CreateTags", arn, map[string]string{tagKeysKey: keys, "ec2:CreateAction": q.Action}})
+	case "ec2:DeleteImageUsageReport":
+		return w.onReport(q, action, q.Form.Get("ReportId"))
+	case "ssm:GetParameters":
+		var asked []request
+		for name := range texted(q.Form, "Names.") {
+			asked = append(asked, request{action, arnOfParameter(q, name), nil})
+		}
+		return asked
+	case "sns:Publish":
+		topic := q.Form.Get("TopicArn")
+		return []request{{action, "<" + topic[strings.LastIndex(topic, ":")+1:] + ">", nil}}
+	default:
+		return []request{{action, "*", nil}} // No resource can be named.
+	}
+}
+
+// onImage is what is asked for an image, and the snapshots that it maps.
+func (w *witness) onImage(q emulator.Request, action, id string) (asked []request, snapshots []string) {
+	images := describeImages(w.t, w.account, q.Region, &ec2.DescribeImagesInput{
+		Filters: []types.Filter{{Name: aws.String("image-id"), Values: []string{id}}}, IncludeDisabled: aws.Bool(true),
+	})
+	for _, image := range images {
+		context := tagged(image.Tags)
+		context["ec2:Owner"], context["ec2:Public"] = aws.ToString(image.OwnerId), fmt.Sprint(aws.ToBool(image.Public))
+		asked = append(asked, request{action, "arn:aws:ec2:" + q.Region + "::image/" + id, context})
+		for _, mapping := range image.BlockDeviceMappings {
+			if mapping.Ebs != nil {
+				snapshots = append(snapshots, aws.ToString(mapping.Ebs.SnapshotId))
+			}
+		}
+	}
+	return asked, snapshots
+}
+
+func (w *witness) onSnapshot(q emulator.Request, action, id string) []request {
+	out, err := ec2.NewFromConfig(configuration(w.account, q.Region)).DescribeSnapshots(w.t.Context(), &ec2.DescribeSnapshotsInput{
+		Filters: []types.Filter{{Name: aws.String("snapshot-id"), Values: []string{id}}},
+	})
+	if err != nil {
+		w.t.Error(err)
+		return nil
+	}
+	var asked []request
+	for _, snapshot := range out.Snapshots {
+		context := tagged(snapshot.Tags)
+		context["ec2:Owner"] = aws.ToString(snapshot.OwnerId)
+		asked = append(asked, request{action, "arn:aws:ec2:" + q.Region + "::snapshot/" + id, context})
+	}
+	return asked
+}
+
+func (w *witness) onReport(q emulator.Request, action, id string) []request {
+	out, err := ec2.NewFromConfig(configuration(w.account, q.Region)).DescribeImageUsageReports(w.t.Context(), &ec2.DescribeImageUsageReportsInput{
+		ReportIds: []string{id},
+	})
+	if err != nil {
+		return nil
+	}
+	var asked []request
+	for _, report := range out.ImageUsageReports {
+		asked = append(asked, request{action, arnOfReport(q, id), tagged(report.Tags)})
+	}
+	return asked
+}
+
+// onTagged is what is asked when tags are written or taken off. When they are taken off, IAM knows no owner.
+func (w *witness) onTagged(q emulator.Request, action string) []request {
+	var asked []request
+	for id := range texted(q.Form, "ResourceId.") {
+		some, _ := w.onImage(q, action, id)
+		if strings.HasPrefix(id, "snap-") {
+			some = w.onSnapshot(q, action, id)
+		}
+		for _, one := range some {
+			if keys := writtenKeys(q); keys != "" {
+				one.context[tagKeysKey] = keys
+			}
+			if action == "ec2:DeleteTags" {
+				delete(one.context, "ec2:Owner")
+				delete(one.context, "ec2:Public")
+			}
+			asked = append(asked, one)
+		}
+	}
+	return asked
+}
+
+// texted yields the parameters of a request whose names begin alike.
+func texted(form url.Values, prefix string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for key := range form {
+			if strings.HasPrefix(key, prefix) && !yield(form.Get(key)) {
+				return
+			}
+		}
+	}
+}
+
+// writtenKeys are the keys of the tags in a request.
+func writtenKeys(q emulator.Request) string {
+	var keys []string
+	for name := range q.Form {
+		if strings.Contains(name, "Tag.") && strings.HasSuffix(name, ".Key") {
+			keys = append(keys, q.Form.Get(name))
+		}
+	}
+	slices.Sort(keys)
+	return tagKeys(keys)
+}
+
+func tagged(tags []types.Tag) map[string]string {
+	context := map[string]string{}
+	for _, tag := range tags {
+		context["aws:ResourceTag/"+aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return context
+}
+
+func arnOfReport(q emulator.Request, id string) string {
+	return "arn:aws:ec2:" + q.Region + ":" + account + ":image-usage-report/" + id
+}
+
+// arnOfParameter is the ARN of a parameter that is asked for by name or ARN. AWS's own belong to no account.
+func arnOfParameter(q emulator.Request, name string) string {
+	owner := account
+	switch {
+	case strings.HasPrefix(name, "arn:"):
+		return name
+	case strings.HasPrefix(name, "/aws/"):
+		owner = ""
+	}
+	return "arn:aws:ssm:" + q.Region + ":" + owner + ":parameter/" + strings.TrimPrefix(name, "/")
+}
