@@ -6,6 +6,13 @@ import "time"
 // not been looked up, and its use is Unknown.
 type Evidence map[string]Finding
 
+// EveryOther is the id under which evidence has what holds for every image that it has no entry for: the listings that could
+// not be completed. There is no such entry where all were.
+const EveryOther = ""
+
+// TextSource is the source of evidence that can name images of other regions: text.
+const TextSource = "ssm-text"
+
 // Use says whether an image is used.
 type Use int
 

@@ -1,6 +1,9 @@
 package ami
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Inventory is everything one region of one account holds that the janitor judges: all images the account owns and
 // all of its snapshots. An Inventory is complete; where a page could not be read there is none.
@@ -42,6 +45,12 @@ type Image struct {
 	// Unreadable names every fact of the image that could not be understood, each as a short phrase. An image with
 	// such a fact is kept.
 	Unreadable []string
+}
+
+// CopiedFrom returns the image of which this one, in the given region, is a copy, and the region of that. It reports false
+// if the image is no copy: one that was made from an instance is not.
+func (i Image) CopiedFrom(region string) (id, from string, ok bool) {
+	return i.SourceImageID, cmp.Or(i.SourceRegion, region), i.SourceImageID != "" && i.SourceInstanceID == ""
 }
 
 // Snapshot is an EBS snapshot that the account owns.

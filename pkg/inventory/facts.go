@@ -28,6 +28,9 @@ func readImages(listed []types.Image) []ami.Image {
 	return merge(images, func(i ami.Image) string { return i.ID }, func(image ami.Image, others []ami.Image) ami.Image {
 		for _, other := range others {
 			image.SnapshotIDs = sorted(slices.Concat(image.SnapshotIDs, other.SnapshotIDs))
+			if !isCopy(image) && isCopy(other) {
+				image.SourceImageID, image.SourceRegion, image.SourceInstanceID = other.SourceImageID, other.SourceRegion, ""
+			}
 		}
 		image.CreatedAt = time.Time{} // As a copy, it speaks for its source whatever its date.
 		image.Unreadable = append(slices.Clone(image.Unreadable), listedTwice)
@@ -35,18 +38,25 @@ func readImages(listed []types.Image) []ami.Image {
 	})
 }
 
+func isCopy(image ami.Image) bool {
+	_, _, copied := image.CopiedFrom("")
+	return copied
+}
+
 func readImage(image *types.Image) ami.Image {
 	read := ami.Image{
-		ID:            aws.ToString(image.ImageId),
-		Name:          aws.ToString(image.Name),
-		OwnerID:       aws.ToString(image.OwnerId),
-		OwnerAlias:    aws.ToString(image.ImageOwnerAlias),
-		State:         string(image.State),
-		Architecture:  string(image.Architecture),
-		Public:        aws.ToBool(image.Public),
-		Protection:    aws.ToString(image.DeregistrationProtection),
-		SourceImageID: aws.ToString(image.SourceImageId),
-		SnapshotIDs:   mappedSnapshots(image.BlockDeviceMappings),
+		ID:               aws.ToString(image.ImageId),
+		Name:             aws.ToString(image.Name),
+		OwnerID:          aws.ToString(image.OwnerId),
+		OwnerAlias:       aws.ToString(image.ImageOwnerAlias),
+		State:            string(image.State),
+		Architecture:     string(image.Architecture),
+		Public:           aws.ToBool(image.Public),
+		Protection:       aws.ToString(image.DeregistrationProtection),
+		SourceImageID:    aws.ToString(image.SourceImageId),
+		SourceRegion:     aws.ToString(image.SourceImageRegion),
+		SourceInstanceID: aws.ToString(image.SourceInstanceId),
+		SnapshotIDs:      mappedSnapshots(image.BlockDeviceMappings),
 	}
 	read.Marketplace = slices.ContainsFunc(image.ProductCodes, func(code types.ProductCode) bool {
 		return code.ProductCodeType == types.ProductCodeValuesMarketplace
@@ -66,6 +76,7 @@ func readImage(image *types.Image) ami.Image {
 	}
 	read.CreatedAt = readDate(&read, "creation date", image.CreationDate)
 	read.LastLaunchedAt = readDate(&read, "last launched time", image.LastLaunchedTime)
+	read.DeprecatedAt = readDate(&read, "deprecation time", image.DeprecationTime)
 	return read
 }
 

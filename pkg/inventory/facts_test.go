@@ -29,6 +29,9 @@ func TestFacts(t *testing.T) {
 		"Public":                   true,
 		"DeregistrationProtection": "enabled-with-cooldown",
 		"SourceImageId":            imageID(9),
+		"SourceImageRegion":        "us-east-1",
+		"SourceInstanceId":         "i-1234567890abcdef0",
+		"DeprecationTime":          "2027-02-03T04:05:00.000Z",
 		"LastLaunchedTime":         "2026-02-03T04:05:06Z",
 		"Tags":                     []object{{"Key": "a", "Value": "1"}, {"Key": "empty", "Value": ""}, {"Key": "aws:x", "Value": "<&>"}},
 		"ProductCodes":             []object{{"ProductCodeId": "x", "ProductCodeType": "devpay"}, {"ProductCodeId": "y", "ProductCodeType": "marketplace"}},
@@ -42,7 +45,8 @@ func TestFacts(t *testing.T) {
 			Public: true, Marketplace: true, Protection: "enabled-with-cooldown",
 			CreatedAt:      time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC),
 			LastLaunchedAt: time.Date(2026, time.February, 3, 4, 5, 6, 0, time.UTC),
-			SourceImageID:  imageID(9), SnapshotIDs: []string{snapshotID(1)},
+			DeprecatedAt:   time.Date(2027, time.February, 3, 4, 5, 0, 0, time.UTC),
+			SourceImageID:  imageID(9), SourceRegion: "us-east-1", SourceInstanceID: "i-1234567890abcdef0", SnapshotIDs: []string{snapshotID(1)},
 			Tags: map[string]string{"a": "1", "empty": "", "aws:x": "<&>"},
 		}},
 		Snapshots: []ami.Snapshot{{ID: snapshotID(1), SizeGiB: 16000, Archived: true, Lock: "compliance-cooloff", Tags: map[string]string{"k": "v"}}},
@@ -90,9 +94,11 @@ func TestDates(t *testing.T) {
 		"missing":              {nil, time.Time{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := only(t, mustRead(t, holding(t, []object{image(1, object{"CreationDate": test.text, "LastLaunchedTime": test.text})}, nil, nil)))
-			if !got.CreatedAt.Equal(test.want) || !got.LastLaunchedAt.Equal(test.want) {
-				t.Errorf("created %s, launched %s, want %s", got.CreatedAt, got.LastLaunchedAt, test.want)
+			got := only(t, mustRead(t, holding(t, []object{image(1, object{
+				"CreationDate": test.text, "LastLaunchedTime": test.text, "DeprecationTime": test.text,
+			})}, nil, nil)))
+			if !got.CreatedAt.Equal(test.want) || !got.LastLaunchedAt.Equal(test.want) || !got.DeprecatedAt.Equal(test.want) {
+				t.Errorf("created %s, launched %s, deprecated %s, want %s", got.CreatedAt, got.LastLaunchedAt, got.DeprecatedAt, test.want)
 			}
 			var faults []string
 			if test.unreadable {
@@ -101,7 +107,7 @@ func TestDates(t *testing.T) {
 					t.Fatal(err)
 				}
 				quoted := `"` + strings.Trim(string(text), `"`) + `"`
-				faults = []string{"creation date " + quoted, "last launched time " + quoted}
+				faults = []string{"creation date " + quoted, "last launched time " + quoted, "deprecation time " + quoted}
 			}
 			if diff := cmp.Diff(faults, got.Unreadable); diff != "" {
 				t.Errorf("unreadable (-want +got):\n%s", diff)
@@ -195,6 +201,9 @@ func TestRepetitions(t *testing.T) {
 		"another_state":              {[]object{image(1, nil), image(1, object{"State": "disabled"})}, twice, nil},
 		"another_protection":         {[]object{image(1, nil), image(1, object{"DeregistrationProtection": "enabled-with-cooldown"})}, twice, nil},
 		"a_launch_in_between":        {[]object{image(1, nil), image(1, object{"LastLaunchedTime": "2026-11-01T00:00:00Z"})}, twice, nil},
+		"deprecated_in_between":      {[]object{image(1, nil), image(1, object{"DeprecationTime": "2027-11-01T00:00:00.000Z"})}, twice, nil},
+		"of_two_instances":           {[]object{image(1, object{"SourceInstanceId": "i-1"}), image(1, object{"SourceInstanceId": "i-2"})}, twice, nil},
+		"from_two_regions":           {[]object{image(1, object{"SourceImageRegion": "eu-west-1"}), image(1, object{"SourceImageRegion": "us-east-1"})}, twice, nil},
 		"tagged_in_between":          {[]object{image(1, nil), image(1, object{"Tags": []object{{"Key": "ami-janitor:keep", "Value": ""}}})}, twice, nil},
 		"other_snapshots":            {[]object{image(1, object{"BlockDeviceMappings": ebs(2)}), image(1, object{"BlockDeviceMappings": ebs(1)})}, twice, []string{snapshotID(1), snapshotID(2)}},
 		"the_same_again":             {[]object{image(1, object{"BlockDeviceMappings": ebs(2)}), image(1, object{"BlockDeviceMappings": ebs(1)}), image(1, object{"BlockDeviceMappings": ebs(2)})}, twice, []string{snapshotID(1), snapshotID(2)}},
@@ -222,6 +231,23 @@ func TestRepetitions(t *testing.T) {
 			}
 			if diff := cmp.Diff(test.snapshots, first.SnapshotIDs); diff != "" {
 				t.Errorf("snapshots (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// An image that one of its faces shows as a copy is one: it speaks for what it was copied from.
+func TestARepetitionThatIsACopy(t *testing.T) {
+	copied := image(1, object{"SourceImageId": imageID(9), "SourceImageRegion": "us-east-1"})
+	for name, other := range map[string]object{
+		"of_an_instance": image(1, object{"SourceImageId": imageID(8), "SourceInstanceId": "i-1234567890abcdef0"}),
+		"of_nothing":     image(1, nil),
+		"named_first":    image(1, object{"Name": "a", "SourceInstanceId": "i-1234567890abcdef0"}),
+	} {
+		permute([]object{copied, other}, func(images []object) {
+			got := only(t, mustRead(t, holding(t, images, nil, nil)))
+			if id, from, ok := got.CopiedFrom(region); !ok || id != imageID(9) || from != "us-east-1" {
+				t.Errorf("%s: %+v, want a copy of %s in us-east-1", name, got, imageID(9))
 			}
 		})
 	}

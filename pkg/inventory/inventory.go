@@ -2,8 +2,11 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -28,7 +31,8 @@ type API interface {
 // Read lists the images and snapshots that an account owns in a region. A page that fails fails the whole inventory: an
 // image that is missing from it could be the copy, or the other user of a snapshot, for whose sake something is kept.
 //
-// The images are read last: whatever happened while the rest was being read, their facts are the freshest.
+// The images are read last: whatever happened while the rest was being read, their facts are the freshest. A listing that
+// shows none of them, while there are snapshots that say they were made for one, is not believed.
 func Read(ctx context.Context, api API, account, region string) (ami.Inventory, error) {
 	inventory := ami.Inventory{Account: account, Region: region}
 	snapshots, err := listSnapshots(ctx, api)
@@ -43,16 +47,43 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 	if err != nil {
 		return ami.Inventory{}, fmt.Errorf("listing images: %s", wire.Explain(err))
 	}
+	if err := doubt(images, snapshots); err != nil {
+		return ami.Inventory{}, fmt.Errorf("listing images: %w", err)
+	}
 	inventory.Images = readImages(images)
 	inventory.Snapshots = readSnapshots(snapshots, locks)
 	return inventory, nil
 }
 
+// madeForImage is what EC2 writes into the description of a snapshot that it makes for an image: when it creates the image
+// from an instance (EBS User Guide, "Create an Amazon EBS snapshot"), and when it copies one.
+var madeForImage = regexp.MustCompile(`^(?:Created by CreateImage\(i-[0-9a-f]+\) for|Copied for DestinationAmi) ami-[0-9a-f]+`)
+
+// doubt returns an error if no image is listed and yet snapshots say that they were made for one.
+func doubt(images []types.Image, snapshots []types.Snapshot) error {
+	if len(images) > 0 {
+		return nil
+	}
+	speaking := slices.DeleteFunc(slices.Clone(snapshots), func(snapshot types.Snapshot) bool {
+		return !madeForImage.MatchString(aws.ToString(snapshot.Description))
+	})
+	if len(speaking) == 0 {
+		return nil
+	}
+	first := slices.MinFunc(speaking, func(a, b types.Snapshot) int {
+		return cmp.Compare(aws.ToString(a.SnapshotId), aws.ToString(b.SnapshotId))
+	})
+	return fmt.Errorf("none is listed, but by their descriptions there are snapshots of images, %d in number, such as %s (%q); "+
+		"if those images are gone for good, delete these snapshots, or name the region in EXCEPT_REGIONS",
+		len(speaking), aws.ToString(first.SnapshotId), madeForImage.FindString(aws.ToString(first.Description)))
+}
+
 // listImages includes the disabled images: they hold on to their snapshots like any other (EC2 User Guide, "Disable an
-// AMI"). Deprecated images of one's own are always listed.
-func listImages(ctx context.Context, api API) ([]types.Image, error) {
+// AMI"). Deprecated images of one's own are always listed. Filters may narrow the listing.
+func listImages(ctx context.Context, api ec2.DescribeImagesAPIClient, filters ...types.Filter) ([]types.Image, error) {
 	var images []types.Image
 	pages := ec2.NewDescribeImagesPaginator(api, &ec2.DescribeImagesInput{
+		Filters:         filters,
 		Owners:          []string{"self"},
 		IncludeDisabled: aws.Bool(true),
 		MaxResults:      aws.Int32(pageSize),

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
 	"ami-janitor/pkg/ami"
@@ -56,16 +57,20 @@ func holding(t *testing.T, images, snapshots, locks []object) *emulator.Account 
 	return account
 }
 
-// read reads the inventory through the client that the janitor uses.
-func read(ctx context.Context, doer emulator.Doer) (ami.Inventory, error) {
-	client := wire.EC2(aws.Config{
+// client is the client that the janitor uses.
+func client(doer emulator.Doer) *ec2.Client {
+	return wire.EC2(aws.Config{
 		HTTPClient: doer,
 		Region:     region,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"}, nil
 		}),
 	}, region)
-	return inventory.Read(ctx, client, owner, region)
+}
+
+// read reads the inventory through that client.
+func read(ctx context.Context, doer emulator.Doer) (ami.Inventory, error) {
+	return inventory.Read(ctx, client(doer), owner, region)
 }
 
 // mustRead reads the inventory of an account.

@@ -20,7 +20,6 @@ import (
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/sweep"
-	"ami-janitor/pkg/usage"
 	"ami-janitor/pkg/wire"
 )
 
@@ -50,21 +49,19 @@ func (j *Janitor) Run(ctx context.Context, id string, dryRun bool) report.Run {
 	if dryRun {
 		return j.record(id, plan, nil)
 	}
-	return j.record(id, plan, j.sweep(limits, plan.regions))
+	return j.record(id, plan, j.sweep(limits, id, plan))
 }
 
 // plan is what is to be done.
 type plan struct {
-	made    time.Time
+	survey
 	regions []retention.Plan
-	failed  []report.Region
 }
 
 func (j *Janitor) plan(ctx context.Context) plan {
-	now, policy := j.Clock(), j.Config.Policy()
-	inventories, failed := j.survey(ctx)
-	evidence := j.lookUp(ctx, policy.Candidates(inventories, now))
-	return plan{now, policy.Plan(inventories, evidence, now), failed}
+	survey := j.survey(ctx)
+	evidence := j.lookUp(ctx, survey, survey.policy.Candidates(survey.inventories, survey.now))
+	return plan{survey, survey.policy.Plan(survey.inventories, evidence, survey.now)}
 }
 
 // confirm asks a person about a plan, and plans again after a yes, because the answer may have taken hours. A new plan
@@ -85,13 +82,13 @@ func (j *Janitor) confirm(ctx context.Context, id string, planned plan) (confirm
 	return planned, false
 }
 
-// removals are the images and snapshots that a plan removes.
+// removals are the images and snapshots that a plan removes, or whose removal it announces.
 func (p plan) removals() map[string]bool {
 	removals := map[string]bool{}
 	for _, region := range p.regions {
 		for _, verdict := range region.Verdicts {
-			if verdict.Decision == retention.Deregister {
-				removals[region.Region+verdict.Image.ID] = true
+			if verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
+				removals[region.Region+verdict.Image.ID+string(verdict.Decision)] = true
 			}
 			for _, snapshot := range verdict.Snapshots {
 				if snapshot.Delete {
@@ -116,37 +113,31 @@ func (j *Janitor) record(id string, plan plan, outcomes map[string][]ami.Outcome
 		Run:            id,
 		Version:        j.Version,
 		DryRun:         outcomes == nil,
-		StartedAt:      plan.made,
+		StartedAt:      plan.now,
 		Policy:         j.Config.describe(),
-		PolicySentence: j.Config.Policy().String(),
-		Sources:        report.Sources{LookedUp: j.Config.UsageSources, SwitchedOff: j.Config.UsageSources.off()},
+		PolicySentence: plan.policy.String(),
+		Sources:        report.Sources{LookedUp: j.Config.UsageSources, SwitchedOff: j.Config.UsageSources.off(), OtherAccounts: bool(j.Config.SharedImages)},
 		Regions:        slices.Clone(plan.failed),
 	}
 	for _, region := range plan.regions {
-		record.Regions = append(record.Regions, report.NewRegion(region, outcomes[region.Region]))
+		record.Regions = append(record.Regions, report.NewRegion(region, outcomes[region.Region], j.Config.OwnerTag))
 	}
 	slices.SortFunc(record.Regions, func(a, b report.Region) int { return strings.Compare(a.Region, b.Region) })
 	record.Finish(j.Clock(), float64(j.Config.SnapshotPrice))
 	return record
 }
 
-// lookUp collects the evidence of use of all candidates, by region.
-func (j *Janitor) lookUp(ctx context.Context, candidates map[string][]ami.Image) map[string]ami.Evidence {
-	evidence := map[string]ami.Evidence{}
-	for _, region := range slices.Sorted(maps.Keys(candidates)) { // Which of them a deadline cuts off is no accident.
-		images := candidates[region]
-		client := wire.EC2(j.AWS, region)
-		evidence[region] = usage.Look(ctx, client, images, j.Config.UsageSources, j.watch("Looking up"))
-	}
-	return evidence
-}
-
 // sweep carries out the plans, one region after the other, and returns what was confirmed, by region.
-func (j *Janitor) sweep(limits limits, plans []retention.Plan) map[string][]ami.Outcome {
+func (j *Janitor) sweep(limits limits, id string, plan plan) map[string][]ami.Outcome {
 	outcomes := map[string][]ami.Outcome{}
-	for _, plan := range plans {
-		client := wire.EC2(j.AWS, plan.Region)
-		outcomes[plan.Region] = sweep.Run(limits.finish, limits.begin, client, plan, j.watch("Removing"))
+	for _, region := range plan.regions {
+		outcomes[region.Region] = sweep.Run(limits.finish, limits.begin, wire.EC2(j.AWS, region.Region), region, sweep.Orders{
+			Run:          id,
+			Now:          plan.now,
+			VersionDepth: int(j.Config.LaunchTemplateVersions),
+			Recheck:      j.recheck(region),
+			Step:         j.watch("Removing"),
+		})
 	}
 	return outcomes
 }

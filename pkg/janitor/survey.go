@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -14,29 +15,52 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/inventory"
 	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
 
-// survey reads the inventory of every region. A region that fails is left out of the run, and recorded.
-func (j *Janitor) survey(ctx context.Context) (inventories []ami.Inventory, failed []report.Region) {
+// survey is what a run is about: the policy, and what the account holds.
+type survey struct {
+	now         time.Time
+	policy      retention.Policy
+	inventories []ami.Inventory
+	failed      []report.Region // The regions that could not be read.
+}
+
+// survey reads the keep list, and the inventory of every region. A region that fails is left out of the run, and recorded.
+// Without the keep list every region fails.
+func (j *Janitor) survey(ctx context.Context) survey {
+	s := survey{now: j.Clock(), policy: j.Config.Policy()}
 	account, err := j.account(ctx)
 	if err != nil {
-		return nil, []report.Region{report.FailedRegion("", j.AWS.Region, err)}
+		s.fail("", j.AWS.Region, err)
+		return s
 	}
 	names, err := j.regionNames(ctx)
 	if err != nil {
-		return nil, []report.Region{report.FailedRegion(account, j.AWS.Region, err)}
+		s.fail(account, j.AWS.Region, err)
+		return s
 	}
+	var unlisted error
+	s.policy.KeepList, unlisted = j.readKeepList(ctx)
 	for i, name := range names {
 		j.watch("Listing")(i, len(names))
-		inventory, err := inventory.Read(ctx, wire.EC2(j.AWS, name), account, name)
-		if err != nil {
-			failed = append(failed, report.FailedRegion(account, name, err))
+		if unlisted != nil {
+			s.fail(account, name, unlisted)
 			continue
 		}
-		inventories = append(inventories, inventory)
+		inventory, err := inventory.Read(ctx, wire.EC2(j.AWS, name), account, name)
+		if err != nil {
+			s.fail(account, name, err)
+			continue
+		}
+		s.inventories = append(s.inventories, inventory)
 	}
-	return inventories, failed
+	return s
+}
+
+func (s *survey) fail(account, region string, err error) {
+	s.failed = append(s.failed, report.FailedRegion(account, region, err))
 }
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -17,12 +18,19 @@ func TestEvidence(t *testing.T) {
 	instance := ami.Reference{Source: "references", Type: "ec2:Instance", ARN: "arn:aws:ec2:eu-west-1:123456789012:instance/i-1"}
 	for name, test := range evidenceCases(gap, instance) {
 		t.Run(name, func(t *testing.T) {
-			plans := policy().Plan([]ami.Inventory{inventory(region, idle(subject))}, test.evidence, now)
+			p := policy()
+			if test.policy != nil {
+				test.policy(&p)
+			}
+			plans := p.Plan([]ami.Inventory{inventory(region, append(test.others, idle(subject, test.image...))...)}, test.evidence, now)
 			v := verdicts(plans)[subject]
 			want := retention.Keep
 			if len(test.kept) == 0 {
 				want = retention.Deregister
 				test.kept = []retention.Code{"stale"}
+				if v.Image.LastLaunchedAt.IsZero() {
+					test.kept = []retention.Code{"never-launched"}
+				}
 			}
 			if v.Decision != want || !slices.Equal(codes(v), test.kept) {
 				t.Errorf("%s because of %v, want %s because of %v", v.Decision, v.Reasons, want, test.kept)
@@ -38,6 +46,10 @@ type evidenceCase struct {
 	evidence map[string]ami.Evidence
 	kept     []retention.Code // Empty if the image goes.
 	says     string
+
+	image  []func(*ami.Image)
+	others []ami.Image // Further images of the region.
+	policy func(*retention.Policy)
 }
 
 func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase {
@@ -46,6 +58,12 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 	}
 	second := ami.Reference{ARN: "arn:2"}
 	many := []ami.Reference{instance, second, {ARN: "arn:3"}, {ARN: "arn:4"}, {ARN: "arn:5"}}
+	copied := with(copyOf("ami-2"))
+	neverLaunched := with(created(ago(days(300))))
+	dark := idle("ami-2", created(ago(days(300))))
+	instanceOf2 := func(at time.Time) map[string]ami.Evidence {
+		return map[string]ami.Evidence{region: {subject: {Use: ami.Unused}, "ami-2": {Use: ami.Used, LaunchedAt: at}}}
+	}
 	return map[string]evidenceCase{
 		"proven_unused_goes":                    {evidence: found(ami.Finding{Use: ami.Unused})},
 		"C1_no_evidence_at_all_removes_nothing": {kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
@@ -58,12 +76,60 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 		"C1_a_negative_use_is_no_proof":         {evidence: found(ami.Finding{Use: ami.Use(-1)}), kept: []retention.Code{"unknown-use"}},
 		"used_names_what_uses_it":               {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance}}), kept: []retention.Code{"in-use"}, says: "named by " + instance.ARN},
 		"used_by_many_counts_the_rest":          {evidence: found(ami.Finding{Use: ami.Used, References: many}), kept: []retention.Code{"in-use"}, says: "arn:2, arn:3 and 2 more"},
-		"used_without_references_stays":         {evidence: found(ami.Finding{Use: ami.Used}), kept: []retention.Code{"in-use"}, says: "something names it"},
+		"used_without_references_stays":         {evidence: found(ami.Finding{Use: ami.Used}), kept: []retention.Code{"in-use"}, says: "named by something"},
 		"used_with_a_gap_is_used":               {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance}, Gaps: []ami.Gap{gap}}), kept: []retention.Code{"in-use"}},
 		"unused_with_references_stays":          {evidence: found(ami.Finding{Use: ami.Unused, References: []ami.Reference{instance}}), kept: []retention.Code{"in-use"}},
 		"unused_but_shared_stays":               {evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"account 999999999999"}}), kept: []retention.Code{"shared"}, says: "shared with account 999999999999"},
 		"shared_and_used_says_both":             {evidence: found(ami.Finding{Use: ami.Used, SharedWith: []string{"all"}, References: []ami.Reference{instance}}), kept: []retention.Code{"shared", "in-use"}},
 		"shared_with_many_counts_the_rest":      {evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"a", "b", "c", "d"}}), kept: []retention.Code{"shared"}, says: "shared with a, b, c and 1 more"},
+		"named_by_one_thing_twice_says_so_once": {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance, instance, second}}), kept: []retention.Code{"in-use"}, says: "named by " + instance.ARN + ", arn:2\n"},
+		"named_in_another_region_stays": {
+			evidence: map[string]ami.Evidence{region: {subject: {Use: ami.Unused}}, "us-east-1": {subject: {Use: ami.Used, References: []ami.Reference{second}}}},
+			kept:     []retention.Code{"in-use"}, says: "named by arn:2\n",
+		},
+		"named_here_and_in_other_regions_says_all": {
+			evidence: map[string]ami.Evidence{region: {subject: {Use: ami.Used, References: []ami.Reference{instance}}}, "us-east-1": {subject: {References: []ami.Reference{second}}}, "ap-south-1": {subject: {References: []ami.Reference{{ARN: "arn:3"}}}}},
+			kept:     []retention.Code{"in-use"}, says: "named by " + instance.ARN + ", arn:3, arn:2\n",
+		},
+
+		// Copies; more in copies_test.go.
+		"a_copy_of_what_is_used_stays": {
+			evidence: map[string]ami.Evidence{region: {subject: {Use: ami.Unused}, "ami-2": {Use: ami.Used, References: []ami.Reference{second}}}},
+			image:    copied, kept: []retention.Code{"copy-of-used"}, says: "it is a copy of ami-2 in eu-west-1, which is named by arn:2\n",
+		},
+
+		// Usage reports; more in reports_test.go.
+		"shared_images_that_are_judged_need_a_report": {
+			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}), policy: judgeShared, kept: []retention.Code{"usage-report-pending"},
+		},
+		"that_a_report_is_missing_is_said_beside_a_gap": {
+			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}, Gaps: []ami.Gap{gap}}), policy: judgeShared,
+			kept: []retention.Code{"unknown-use", "usage-report-pending"},
+		},
+
+		// Launches that EC2 does not report.
+		"launches_that_are_not_reported_keep": {
+			evidence: instanceOf2(ago(48*time.Hour + 1)), image: neverLaunched, others: []ami.Image{dark}, kept: []retention.Code{"launch-data-missing"},
+			says: "no image of eu-west-1 has a launch on record, although an instance of ami-2 was launched 2026-11-21\n",
+		},
+		"a_launch_of_48_hours_ago_may_not_be_reported_yet": {evidence: instanceOf2(ago(48 * time.Hour)), image: neverLaunched, others: []ami.Image{dark}},
+		"a_launch_of_long_ago_is_not_reported_either": {
+			evidence: instanceOf2(ago(days(3000))), image: neverLaunched, others: []ami.Image{dark}, kept: []retention.Code{"launch-data-missing"},
+		},
+		"no_instance_proves_nothing":              {evidence: instanceOf2(time.Time{}), image: neverLaunched, others: []ami.Image{dark}},
+		"one_launch_on_record_shows_the_others":   {evidence: instanceOf2(ago(days(3))), image: neverLaunched, others: []ami.Image{dark, idle("ami-3")}},
+		"a_launch_of_the_instances_image_as_well": {evidence: instanceOf2(ago(days(3))), image: neverLaunched, others: []ami.Image{idle("ami-2")}},
+		"an_instance_of_another_accounts_image_proves_nothing": {
+			evidence: instanceOf2(ago(days(3))), image: neverLaunched, others: []ami.Image{idle("ami-2", created(ago(days(300))), func(i *ami.Image) { i.OwnerID = "999999999999" })},
+		},
+		"an_instance_of_an_image_that_is_gone_proves_nothing": {evidence: instanceOf2(ago(days(3))), image: neverLaunched},
+		"what_has_been_launched_is_not_in_doubt":              {evidence: instanceOf2(ago(days(3))), others: []ami.Image{dark}},
+		"an_instance_of_the_image_itself_as_well": {
+			evidence: found(ami.Finding{Use: ami.Unused, LaunchedAt: ago(days(3))}), image: neverLaunched, kept: []retention.Code{"launch-data-missing"},
+		},
+		"an_instance_in_another_region_proves_nothing_here": {
+			evidence: map[string]ami.Evidence{region: {subject: {Use: ami.Unused}}, "us-east-1": {subject: {LaunchedAt: ago(days(3))}}}, image: neverLaunched,
+		},
 	}
 }
 

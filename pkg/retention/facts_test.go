@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
 )
@@ -48,6 +50,15 @@ func tags(t testing.TB, list string) retention.Tags {
 	return matches
 }
 
+func keepList(t rapid.TB, text string) retention.KeepList {
+	t.Helper()
+	list, err := retention.ParseKeepList(text)
+	if err != nil {
+		t.Fatalf("keep list %q: %v", text, err)
+	}
+	return list
+}
+
 func factCases(t testing.TB) map[string]factCase {
 	only := func(list string) func(*retention.Policy) {
 		return func(p *retention.Policy) { p.OnlyTags = tags(t, list) }
@@ -58,6 +69,10 @@ func factCases(t testing.TB) map[string]factCase {
 	scope := func(globs string) func(*retention.Policy) {
 		return func(p *retention.Policy) { p.Names = names(t, globs) }
 	}
+	list := func(text string) func(*retention.Policy) {
+		return func(p *retention.Policy) { p.KeepList = keepList(t, text) }
+	}
+	builder := func(p *retention.Policy) { p.JudgeImageBuilder = true }
 	day := 24 * time.Hour
 	return map[string]factCase{
 		"an_idle_image_goes":                {says: "last launched 2026-01-27, 300 days ago; the limit is 180 days"},
@@ -113,6 +128,10 @@ func factCases(t testing.TB) map[string]factCase {
 		"lifecycle_manager_by_its_name":          {image: with(named("DLM_policy-0123456789abcdef0_i-0123456789abcdef0_2026-01-01")), kept: "managed", says: "(its name)"},
 		"image_builder_by_created_by":            {image: with(tagged("CreatedBy", "EC2 Image Builder")), kept: "managed", says: "EC2 Image Builder"},
 		"image_builder_by_its_arn":               {image: with(tagged("Ec2ImageBuilderArn", "arn:aws:imagebuilder:…")), kept: "managed", says: "EC2 Image Builder"},
+		"image_builder_can_be_judged":            {image: with(tagged("CreatedBy", "EC2 Image Builder"), tagged("Ec2ImageBuilderArn", "arn:…")), policy: builder},
+		"where_it_is_backup_is_not":              {image: with(tagged("Ec2ImageBuilderArn", "arn:…"), tagged("aws:backup:source-resource", "i-1")), policy: builder, kept: "managed", says: "AWS Backup"},
+		"nor_another_service":                    {image: with(tagged("CreatedBy", "EC2 Fast Launch")), policy: builder, kept: "managed", says: "EC2 Fast Launch"},
+		"nor_the_tag_of_an_aws_service":          {image: with(tagged("Ec2ImageBuilderArn", "arn:…"), tagged("aws:imagebuilder:x", "")), policy: builder, kept: "managed", says: "tag aws:imagebuilder:x"},
 		"fast_launch_by_created_by":              {image: with(tagged("CreatedBy", "EC2 Fast Launch")), kept: "managed", says: "EC2 Fast Launch"},
 		"created_by_a_person_is_not_managed":     {image: with(tagged("CreatedBy", "alice"))},
 		"created_by_nobody_is_not_managed":       {image: with(tagged("CreatedBy", ""))},
@@ -158,6 +177,29 @@ func factCases(t testing.TB) map[string]factCase {
 		"a_configured_keep_tag_wins_over_its_false":    {image: with(tagged("ami-janitor:keep", "false")), policy: keep("ami-janitor:keep"), kept: "keep-tag"},
 		"C4_an_image_without_tags_is_judged_like_any":  {image: with(func(i *ami.Image) { i.Tags = nil }), policy: keep("pinned")},
 		"C4_an_image_without_tags_is_not_in_tag_scope": {image: with(func(i *ami.Image) { i.Tags = nil }), policy: only("team"), kept: "out-of-scope"},
+
+		// The keep list; more in keeplist_test.go.
+		"an_id_on_the_keep_list_keeps":       {image: with(func(i *ami.Image) { i.Name = "" }), policy: list(subject), kept: "keep-list", says: "listed as " + subject},
+		"a_name_on_the_keep_list_keeps":      {policy: list("golden"), kept: "keep-list", says: "listed as golden"},
+		"a_glob_on_the_keep_list_keeps":      {policy: list("silver\ngold*\n*"), kept: "keep-list", says: "listed as gold*"},
+		"another_name_on_the_keep_list_not":  {policy: list("golden-2")},
+		"a_part_of_a_name_is_not_the_name":   {policy: list("olde")},
+		"the_keep_list_knows_cases":          {policy: list("Golden")},
+		"the_keep_list_and_a_tag_both_speak": {image: with(tagged("other", "")), policy: func(p *retention.Policy) { p.KeepTags, p.KeepList = tags(t, "nothing"), keepList(t, "golden") }, kept: "keep-list"},
+
+		// Announcements; more in grace_test.go.
+		"an_announcement_without_its_day_is_an_objection": {image: with(tagged(retention.RunTag, "x")), kept: "vetoed", says: "somebody took the tag ami-janitor:due off"},
+		"an_unreadable_day_stays":                         {image: with(marked("soon")), kept: "unreadable-tag", says: `ami-janitor:due: "soon" is not a date`},
+		"no_room_for_an_announcement": {
+			image: with(func(i *ami.Image) {
+				for n := range 49 {
+					i.Tags[strings.Repeat("t", n+1)] = ""
+				}
+			}),
+			policy: grace(14, retention.Announce), kept: "no-room-for-tags",
+		},
+		"disabled_by_the_janitor_goes":  {image: with(disabledUntil("2026-11-23"))},
+		"disabled_by_somebody_else_not": {image: with(marked("2026-11-23"), state("disabled")), kept: "not-available", says: "in state disabled"},
 
 		// The tag of a limit.
 		"a_shorter_limit_of_its_own_counts":                 {image: with(created(ago(days(31))), tagged("ami-janitor:stale-after", "30d")), says: "the limit is 30 days"},

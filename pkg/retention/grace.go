@@ -75,8 +75,7 @@ func (d *docket) announce(v *Verdict) {
 // unmark says what becomes of the mark of an image that the rules keep. An objection goes before everything else, and the
 // tags of another account's image are not the janitor's to touch.
 func (d *docket) unmark(image *ami.Image, rulings []keepRule) Unmark {
-	own := readOwnTags(image.Tags)
-	if own == nil || !own.hasDue && !own.hasRun || notOwned(d, image) != "" {
+	if !Marked(*image) || notOwned(d, image) != "" {
 		return LeaveMark
 	}
 	for _, becomes := range []Unmark{Veto, ClearMark} {
@@ -85,4 +84,10 @@ func (d *docket) unmark(image *ami.Image, rulings []keepRule) Unmark {
 		}
 	}
 	return LeaveMark
+}
+
+// Marked reports whether an image carries a tag with which its removal has been announced.
+func Marked(image ami.Image) bool {
+	own := readOwnTags(image.Tags)
+	return own != nil && (own.hasDue || own.hasRun)
 }

@@ -37,6 +37,7 @@ type ownTags struct {
 	hasDue     bool      // DueTag is there.
 	hasRun     bool      // RunTag or DisabledTag is there.
 	disabled   bool      // DisabledTag is there.
+	announced  time.Time // When the run began that marked the image; zero if that is not known.
 	faults     []string  // What cannot be read; sorted.
 }
 
@@ -84,10 +85,18 @@ func (o *ownTags) read(name, value string) error {
 	case RunTag, DisabledTag:
 		o.hasRun = true
 		o.disabled = o.disabled || name == DisabledTag
+		o.announced = beginOf(value)
 		return nil
 	default:
 		return errors.New("the janitor knows no such tag")
 	}
+}
+
+// beginOf returns when a run began, which its id begins with; zero if it is another kind of id.
+func beginOf(run string) time.Time {
+	begin, _, _ := strings.Cut(run, "-")
+	at, _ := time.Parse("20060102T150405Z", begin)
+	return at
 }
 
 func (o *ownTags) readStaleAfter(value string) error {

@@ -59,17 +59,18 @@ type docket struct {
 	snapshots map[string]ami.Snapshot // By id.
 	evidence  ami.Evidence
 	elsewhere map[string]ami.Evidence // Of all regions of the run.
+	regions   []string                // Those of elsewhere; sorted.
 	launchGap string                  // Why launches that are not on record prove nothing; empty if they do.
 }
 
 func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []*docket {
-	copied, originals := copies(inventories), originals(inventories)
+	copied, originals, regions := copies(inventories), originals(inventories), slices.Sorted(maps.Keys(evidence))
 	dockets := make([]*docket, len(inventories))
 	for i, inventory := range inventories {
 		d := &docket{
 			policy: p, now: now, account: inventory.Account, region: inventory.Region, images: inventory.Images,
 			copied: copied, originals: originals, snapshots: snapshotsByID(inventory),
-			evidence: evidence[inventory.Region], elsewhere: evidence,
+			evidence: evidence[inventory.Region], elsewhere: evidence, regions: regions,
 		}
 		d.launchGap = findLaunchGap(inventory, d.evidence, now)
 		d.newest = p.newest(inventory.Images, d.usable)
@@ -188,8 +189,8 @@ func originals(inventories []ami.Inventory) map[string]*ami.Image {
 	found := map[string]*ami.Image{}
 	for _, inventory := range inventories {
 		for _, image := range inventory.Images {
-			if image.SourceImageID != "" && image.SourceInstanceID == "" {
-				found[image.SourceImageID] = nil
+			if id, _, ok := image.CopiedFrom(inventory.Region); ok {
+				found[id] = nil
 			}
 		}
 	}
@@ -232,7 +233,10 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 	})
 	limit := max(p.MaxDeregistrations, 0)
 	for _, v := range due[min(limit, len(due)):] {
-		v.Decision, v.Action = Defer, ""
+		if decision == Mark {
+			v.Due, v.Action = time.Time{}, ""
+		}
+		v.Decision = Defer
 		v.Reasons = append(v.Reasons, Reason{overCap.Code, fmt.Sprintf("at most %d a run, the stalest first", limit)})
 	}
 }

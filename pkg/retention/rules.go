@@ -1,7 +1,6 @@
 package retention
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -187,9 +186,10 @@ func outOfScope(d *docket, image *ami.Image) string {
 	}
 }
 
-// vetoed notices that somebody has undone a part of an announcement.
-func vetoed(_ *docket, image *ami.Image) string {
-	own := readOwnTags(image.Tags)
+// vetoed notices that somebody has undone a part of an announcement, or has used the image since. EC2 reports a launch up to
+// a day late.
+func vetoed(d *docket, image *ami.Image) string {
+	own, last := readOwnTags(image.Tags), d.lastUse(image)
 	switch {
 	case own == nil || !own.hasRun:
 		return ""
@@ -197,6 +197,8 @@ func vetoed(_ *docket, image *ami.Image) string {
 		return "somebody took the tag " + DueTag + " off"
 	case own.disabled && image.State == "available":
 		return "somebody enabled it"
+	case !own.announced.IsZero() && last.at.After(own.announced.Add(-Day)):
+		return last.ago(d.now) + ", since its removal was announced"
 	default:
 		return ""
 	}
@@ -266,8 +268,14 @@ func shared(d *docket, image *ami.Image) string {
 	return ""
 }
 
+// inUse counts what names an image in other regions, too: a parameter in one region may hold the ids of images in all.
 func inUse(d *docket, image *ami.Image) string {
 	finding := d.evidence[image.ID]
+	for _, region := range d.regions {
+		if region != d.region {
+			finding.References = append(slices.Clip(finding.References), d.elsewhere[region][image.ID].References...)
+		}
+	}
 	if finding.Use != ami.Used && len(finding.References) == 0 {
 		return ""
 	}
@@ -292,10 +300,10 @@ func namers(finding ami.Finding) string {
 // on. What CreateImage has made from an instance of an image is no copy of it. An original is looked up where it is; in a
 // region that is part of the run, it is in doubt until that has been done.
 func copyOfUsed(d *docket, image *ami.Image) string {
-	if image.SourceImageID == "" || image.SourceInstanceID != "" {
+	id, region, ok := image.CopiedFrom(d.region)
+	if !ok {
 		return ""
 	}
-	id, region := image.SourceImageID, cmp.Or(image.SourceRegion, d.region)
 	what := "it is a copy of " + id + " in " + region
 	if original, ok := d.originals[id]; ok && recentlyLaunched(d, original) {
 		return what + ", which was last launched " + original.LastLaunchedAt.Format(time.DateOnly)
@@ -319,11 +327,11 @@ func recentlyLaunched(d *docket, image *ami.Image) bool {
 // unknownUse fails closed: only a finding that says "unused", and that has no gap, is a proof.
 func unknownUse(d *docket, image *ami.Image) string {
 	finding := d.evidence[image.ID]
-	gaps := make([]string, len(finding.Gaps))
-	for i, gap := range finding.Gaps {
-		gaps[i] = gap.Source + ": " + gap.Err
+	var gaps []string
+	for _, gap := range finding.Gaps {
+		gaps = append(gaps, gap.Source+": "+gap.Err)
 	}
-	switch {
+	switch gaps = append(gaps, d.unreadTexts()...); {
 	case finding.Use == ami.Used:
 		return ""
 	case len(gaps) > 0:
@@ -333,6 +341,19 @@ func unknownUse(d *docket, image *ami.Image) string {
 	default:
 		return ""
 	}
+}
+
+// unreadTexts are the gaps of other regions that concern the images of this one: text there may name them.
+func (d *docket) unreadTexts() []string {
+	var gaps []string
+	for _, region := range d.regions {
+		for _, gap := range d.elsewhere[region][ami.EveryOther].Gaps {
+			if region != d.region && gap.Source == ami.TextSource {
+				gaps = append(gaps, gap.Source+" in "+region+": "+gap.Err)
+			}
+		}
+	}
+	return gaps
 }
 
 // launchDataMissing speaks for images whose missing launches prove nothing.

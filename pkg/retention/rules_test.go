@@ -24,6 +24,12 @@ func TestRules(t *testing.T) {
 			t.Errorf("%s means %q, which does not continue a sentence", rule.Code, rule.Meaning)
 		}
 	}
+	for _, rule := range retention.Rules() {
+		goes := slices.Contains([]retention.Code{"stale", "never-launched", "over-cap", "used-since-planned", "changed-since-planned"}, rule.Code)
+		if (rule.Until == "") != goes || strings.TrimSpace(rule.Until) != rule.Until || strings.HasSuffix(rule.Until, ".") {
+			t.Errorf("%s lasts until %q, which does not continue a sentence", rule.Code, rule.Until)
+		}
+	}
 	rules := retention.Rules()
 	rules[0].Code = "changed"
 	if retention.Rules()[0].Code == "changed" {
@@ -33,7 +39,12 @@ func TestRules(t *testing.T) {
 
 // Every rule has a case, and every case a rule.
 func TestEveryRuleHasACase(t *testing.T) {
-	tried := map[retention.Code]bool{"stale": true, "never-launched": true, "over-cap": true} // TestWhyStale, TestDeferredImagesSayWhy.
+	tried := map[retention.Code]bool{
+		"stale": true, "never-launched": true, // TestWhyStale
+		"over-cap":           true,                                // TestDeferredImagesSayWhy
+		"announced":          true,                                // TestAnnouncements
+		"used-since-planned": true, "changed-since-planned": true, // TestRecheck
+	}
 	for _, test := range factCases(t) {
 		tried[test.kept] = true
 	}
@@ -66,8 +77,22 @@ func TestPolicyInWords(t *testing.T) {
 				p.KeepTags, p.OnlyTags, p.Names, p.FamilyTag, p.KeepNewest = tags(t, "a,b=c"), tags(t, "team"), names(t, "web-*,!x"), "role", 2
 			},
 			[]string{"180 days", "90 days", "snapshots deleted", "at most 100 a run", "newest 2", "tag role", "a,b=c", "tagged team", "web-*,!x"},
+			[]string{"announced", "keep list", "shared", "Image Builder"},
+		},
+		"every_later_choice": {
+			func(p *retention.Policy) {
+				p.KeepList, p.JudgeShared, p.JudgeImageBuilder = keepList(t, "a,b,c"), true, true
+				p.Grace, p.GraceAction = limit(14), retention.Disable
+			},
+			[]string{
+				", 14 days after they were announced, and disabled until then, except", "what the keep list names (3)",
+				"Public and shared images are judged, too, by image usage reports.", "Images made by Image Builder are judged, too.",
+			},
 			nil,
 		},
+		"one_day_and_deprecated": {grace(1, retention.Deprecate), []string{"1 day after they were announced, and deprecated on that day"}, []string{"disabled"}},
+		"one_entry":              {func(p *retention.Policy) { p.KeepList = keepList(t, "a") }, []string{"what the keep list names (1)"}, nil},
+		"announced_alone":        {grace(14, retention.Announce), []string{"14 days after they were announced, except"}, []string{"disabled", "deprecated"}},
 		"hardly_any": {
 			func(p *retention.Policy) {
 				p.StaleAfter, p.NeverLaunchedAfter, p.DeleteSnapshots, p.KeepNewest = limit(7), limit(7), false, 0

@@ -16,6 +16,7 @@ import (
 // world is everything a plan is made from.
 type world struct {
 	policy      retention.Policy
+	keepList    []string // The entries of the policy's keep list, for the oracle.
 	inventories []ami.Inventory
 	evidence    map[string]ami.Evidence
 }
@@ -51,25 +52,69 @@ var oldMoment = rapid.Custom(func(t *rapid.T) time.Time {
 	return ago(days(rapid.IntRange(500, 503).Draw(t, "days")))
 })
 
+// place is an image by id and region.
+type place struct{ id, region string }
+
+const (
+	failedRegion  = "sa-east-1"  // Part of some runs, but could not be read.
+	outsideRegion = "eu-south-1" // Never part of a run.
+)
+
 // anyWorld draws a policy, up to three regions with up to ten images each, and evidence. Most images are old and
 // unremarkable but for one thing or two, so that rules are seen alone.
 var anyWorld = rapid.Custom(func(t *rapid.T) world {
 	w := world{policy: anyPolicy.Draw(t, "policy"), evidence: map[string]ami.Evidence{}}
-	var ids []string
+	regions := []string{"eu-west-1", "us-east-1", "ap-south-1"}[:rapid.IntRange(1, 3).Draw(t, "regions")]
+	var known []place
+	for _, region := range append(slices.Clone(regions), failedRegion, outsideRegion) {
+		known = append(known, place{"ami-00000000000dead" + region[:2], region}) // Deregistered long ago, or somebody else's.
+	}
 	number := 0
-	for _, region := range []string{"eu-west-1", "us-east-1", "ap-south-1"}[:rapid.IntRange(1, 3).Draw(t, "regions")] {
+	for _, region := range regions {
 		here := ami.Inventory{Account: account, Region: region, Snapshots: anySnapshots(t)}
+		dark := rapid.SampledFrom(rare(1, 4)).Draw(t, "dark") == 0 // EC2 reports no launches.
 		for range rapid.SampledFrom([]int{0, 1, 2, 5, 8, 10}).Draw(t, "images") {
 			number++
 			id := fmt.Sprintf("ami-%017x", number*7919%1000) // Not in the order in which they are made.
-			ids = append(ids, id)
-			here.Images = append(here.Images, anyImage(t, id, ids))
+			known = append(known, place{id, region})
+			here.Images = append(here.Images, anyImage(t, id, region, known, dark))
 		}
 		w.inventories = append(w.inventories, here)
-		w.evidence[region] = anyEvidence(t, here.Images)
+	}
+	w.drawEvidence(t, known)
+	if rapid.SampledFrom(rare(1, 4)).Draw(t, "keepList") == 0 {
+		w.keepList = rapid.SampledFrom([][]string{{"golden"}, {"web-1*", "api-?"}, {"nothing", known[len(known)-1].id}, {"ami-*1f"}}).Draw(t, "entries")
+		list, err := retention.ParseKeepList(strings.Join(w.keepList, "\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.policy.KeepList = list
 	}
 	return w
 })
+
+// drawEvidence draws what is known of the images of all regions of the run, and of the originals of copies.
+func (w *world) drawEvidence(t *rapid.T, known []place) {
+	for _, here := range w.inventories {
+		w.evidence[here.Region] = anyEvidence(t, here.Images)
+	}
+	for _, gone := range known {
+		if evidence, ok := w.evidence[gone.region]; ok && strings.Contains(gone.id, "dead") && rapid.SampledFrom(rare(1, 3)).Draw(t, "goneUnknown") != 0 {
+			evidence[gone.id] = ami.Finding{Use: rapid.SampledFrom([]ami.Use{ami.Unused, ami.Unused, ami.Used, ami.Unknown}).Draw(t, "goneUse")}
+		}
+	}
+	if rapid.SampledFrom(rare(1, 4)).Draw(t, "failedRegion") == 0 {
+		w.evidence[failedRegion] = ami.Evidence{}
+	}
+	// A listing of one region names an image of another.
+	if rapid.SampledFrom(rare(1, 5)).Draw(t, "namedFromAfar") == 0 {
+		image := rapid.SampledFrom(known).Draw(t, "named")
+		far := rapid.SampledFrom(w.inventories).Draw(t, "far").Region
+		if far != image.region {
+			w.evidence[far][image.id] = ami.Finding{Use: ami.Used, References: []ami.Reference{{Source: "ssm-text", ARN: "arn:far"}}}
+		}
+	}
+}
 
 var anyPolicy = rapid.Custom(func(t *rapid.T) retention.Policy {
 	mostly := func(usual, other, label string) string {
@@ -85,6 +130,10 @@ var anyPolicy = rapid.Custom(func(t *rapid.T) retention.Policy {
 		FamilyTag:          mostly("", "role", "familyTag"),
 		MaxDeregistrations: rapid.SampledFrom([]int{-1, 0, 1, 2, 3, 5, 100, 100, 100}).Draw(t, "cap"),
 		DeleteSnapshots:    rapid.SampledFrom(rare(1, 5)).Draw(t, "deleteSnapshots") != 0,
+		JudgeShared:        rapid.Bool().Draw(t, "judgeShared"),
+		JudgeImageBuilder:  rapid.Bool().Draw(t, "judgeImageBuilder"),
+		Grace:              limit(rapid.SampledFrom([]int{-1, 0, 0, 0, 1, 14, 30, 30}).Draw(t, "grace")),
+		GraceAction:        rapid.SampledFrom([]retention.GraceAction{retention.Announce, retention.Deprecate, retention.Disable}).Draw(t, "graceAction"),
 	}
 	for _, setting := range []struct {
 		value string
@@ -124,8 +173,8 @@ func anySnapshots(t *rapid.T) []ami.Snapshot {
 	return snapshots
 }
 
-// anyImage draws an image; known are the ids of images that it can be a copy of.
-func anyImage(t *rapid.T, id string, known []string) ami.Image {
+// anyImage draws an image; known are the images that it can be a copy of.
+func anyImage(t *rapid.T, id, region string, known []place, dark bool) ami.Image {
 	image := idle(id, named(anyName.Draw(t, "name")), func(i *ami.Image) {
 		i.CreatedAt, i.LastLaunchedAt = oldMoment.Draw(t, "created"), time.Time{}
 		i.Tags["team"], i.Tags["env"] = rapid.SampledFrom([]string{"a", "b"}).Draw(t, "team"), "dev"
@@ -139,13 +188,83 @@ func anyImage(t *rapid.T, id string, known []string) ami.Image {
 		image.SnapshotIDs = append(image.SnapshotIDs, fmt.Sprintf("snap-%d", n))
 	}
 	image.Unreadable = make([]string, 0, 4)
-	if rapid.Bool().Draw(t, "launched") {
+	if rapid.Bool().Draw(t, "launched") && !dark {
 		image.LastLaunchedAt = oldMoment.Draw(t, "lastLaunched")
 	}
+	if rapid.SampledFrom(rare(1, 3)).Draw(t, "marked") == 0 {
+		markImage(t, &image)
+	}
 	for range rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2}).Draw(t, "oddities") {
-		odd(t, &image, known)
+		odd(t, &image, region, known)
 	}
 	return image
+}
+
+// spelt is how people write a tag of the janitor.
+func spelt(t *rapid.T, name string) string {
+	return rapid.SampledFrom([]string{
+		"ami-janitor:" + name, "ami-janitor:" + name, "ami-janitor:" + name,
+		"AMI-Janitor:" + strings.ToUpper(name[:1]) + name[1:], " ami-janitor:" + name + " ",
+	}).Draw(t, "spelling")
+}
+
+// oracleDues are the days on which images are due, and what they mean. Only those that cannot be read mean nothing.
+var oracleDues = map[string]time.Time{
+	"":                          {},
+	"soon":                      {},
+	"23.11.2026":                {},
+	"0001-01-01":                time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC),
+	"2020-01-01":                time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+	"2026-08-24":                time.Date(2026, 8, 24, 0, 0, 0, 0, time.UTC),
+	"2026-08-25T01:59:59Z":      time.Date(2026, 8, 25, 1, 59, 59, 0, time.UTC),
+	"2026-08-25T02:00:01Z":      time.Date(2026, 8, 25, 2, 0, 1, 0, time.UTC),
+	"2026-08-26":                time.Date(2026, 8, 26, 0, 0, 0, 0, time.UTC),
+	"2026-11-22":                time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC),
+	" 2026-11-23 ":              time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC),
+	"2026-11-23":                time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC),
+	"2026-11-23T03:00:00+01:00": time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC),
+	"2026-11-23T02:00:01Z":      time.Date(2026, 11, 23, 2, 0, 1, 0, time.UTC),
+	"2026-11-24":                time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC),
+	"2027-02-01":                time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC),
+	"9999-12-31":                time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC),
+}
+
+var anyDue = rapid.SampledFrom(slices.Sorted(maps.Keys(oracleDues)))
+
+var anyRun = rapid.SampledFrom(slices.Sorted(maps.Keys(oracleRuns)))
+
+// markImage gives an image some of the tags of an announcement, and what comes with them.
+func markImage(t *rapid.T, image *ami.Image) {
+	due := func() { image.Tags[spelt(t, "due")] = anyDue.Draw(t, "due") }
+	begun := anyRun.Draw(t, "begun")
+	another := func() string {
+		if openTwoRuns {
+			return begun
+		}
+		return anyRun.Draw(t, "begun")
+	}
+	run := func() { image.Tags[spelt(t, "run")] = begun }
+	disabled := func() { image.Tags[spelt(t, "disabled")] = another() }
+	off := func() { image.State = "disabled" }
+	marks := [][]func(){
+		{due, run},
+		{due, run},
+		{due, run},
+		{due, disabled, off},
+		{due, disabled, off},
+		{due, disabled},
+		{run},
+		{disabled},
+		{disabled, off},
+		{due},
+		{due, due, run},
+		{due, run, disabled},
+		{due, run, off},
+		{due, run, disabled, off},
+	}
+	for _, do := range rapid.SampledFrom(marks).Draw(t, "mark") {
+		do()
+	}
 }
 
 // anyName is a one-off, or one of few families; see oracleFamily.
@@ -158,7 +277,17 @@ var anyName = rapid.Custom(func(t *rapid.T) string {
 })
 
 // odd makes one thing about an image remarkable.
-func odd(t *rapid.T, image *ami.Image, known []string) {
+func odd(t *rapid.T, image *ami.Image, region string, known []place) {
+	source := func() {
+		original := rapid.SampledFrom(known).Draw(t, "source")
+		image.SourceImageID, image.SourceRegion = original.id, original.region
+		if original.region == region && rapid.Bool().Draw(t, "unsaid") {
+			image.SourceRegion = ""
+		}
+		if rapid.SampledFrom(rare(1, 4)).Draw(t, "ofInstance") == 0 {
+			image.SourceInstanceID = "i-1"
+		}
+	}
 	oddities := []func(){
 		func() { image.OwnerID = rapid.SampledFrom([]string{"", "999999999999"}).Draw(t, "owner") },
 		func() { image.OwnerAlias = "amazon" },
@@ -166,13 +295,15 @@ func odd(t *rapid.T, image *ami.Image, known []string) {
 			image.State = rapid.SampledFrom([]string{"", "pending", "disabled", "failed"}).Draw(t, "state")
 		},
 		func() { image.Public = true },
+		func() { image.Public = true },
 		func() { image.Marketplace = true },
 		func() { image.Protection = anyProtection.Draw(t, "protection") },
 		func() { image.CreatedAt = anyMoment.Draw(t, "created") },
 		func() { image.LastLaunchedAt = anyMoment.Draw(t, "launched") },
-		func() { image.SourceImageID = rapid.SampledFrom(known).Draw(t, "source") },
+		source,
+		source,
 		func() {
-			image.SourceImageID = rapid.SampledFrom(known).Draw(t, "source")
+			source()
 			image.CreatedAt = anyMoment.Draw(t, "created")
 		},
 		func() { image.Unreadable = append(image.Unreadable, "this") },
@@ -180,8 +311,20 @@ func odd(t *rapid.T, image *ami.Image, known []string) {
 		func() { image.Tags = nil },
 		func() {
 			image.Tags[rapid.SampledFrom([]string{
-				"aws:backup:source-resource", "aws:cloudformation:stack-name", "Ec2ImageBuilderArn", "aws:x", "dlm:managed", "awsx",
+				"aws:backup:source-resource", "aws:cloudformation:stack-name", "Ec2ImageBuilderArn", "Ec2ImageBuilderArn", "aws:x", "dlm:managed", "awsx",
 			}).Draw(t, "mark")] = "x"
+		},
+		func() {
+			image.Tags["CreatedBy"] = rapid.SampledFrom([]string{"EC2 Image Builder", "EC2 Image Builder", "EC2 Fast Launch", "alice"}).Draw(t, "createdBy")
+		},
+		func() {
+			image.Tags["aws:cloudformation:stack-id"] = "x"
+			for n := rapid.IntRange(45, 50).Draw(t, "tags"); oracleTagCount(image.Tags) < n; {
+				image.Tags[fmt.Sprintf("t%d", len(image.Tags))] = ""
+			}
+		},
+		func() {
+			image.Tags["ami-janitor:"+rapid.SampledFrom([]string{"dew", "keeep"}).Draw(t, "misspelt")] = "x"
 		},
 		func() {
 			image.Tags[rapid.SampledFrom([]string{"ami-janitor:keep", "AMI-Janitor:keep", "pinned", "env"}).Draw(t, "keepTag")] = rapid.SampledFrom([]string{"", "true", "false", "FALSE", "prod"}).Draw(t, "keep")
@@ -190,7 +333,7 @@ func odd(t *rapid.T, image *ami.Image, known []string) {
 			image.Tags["ami-janitor:stale-after"] = rapid.SampledFrom([]string{"7d", "30d", "600d", "6d", "", "soon"}).Draw(t, "staleAfter")
 		},
 		func() {
-			image.Tags["ami-janitor:restored"] = rapid.SampledFrom([]string{
+			image.Tags[spelt(t, "restored")] = rapid.SampledFrom([]string{
 				"2020-01-01", "2026-10-24", "2026-11-22", "2026-11-24", "2026-11-22T10:00:00+01:00", "", "yesterday",
 			}).Draw(t, "restored")
 		},
@@ -208,34 +351,68 @@ var anyProtection = rapid.SampledFrom([]string{
 	"disabled", "disabled after 2026-11-24T02:00:00Z", "enabled-with-cooldown", "enabled-without-cooldown", "DISABLED",
 })
 
-// anyEvidence draws what is known of the images; three in four are proven unused.
+// anyEvidence draws what is known of the images; most are proven unused.
 func anyEvidence(t *rapid.T, images []ami.Image) ami.Evidence {
 	evidence := ami.Evidence{}
 	for _, image := range images {
 		finding := ami.Finding{Use: ami.Unused}
-		switch rapid.SampledFrom(rare(5, 25)).Draw(t, "finding") {
+		switch rapid.SampledFrom(rare(7, 30)).Draw(t, "finding") {
 		case 0:
 			continue // Not looked up.
 		case 1:
 			finding.Use = rapid.SampledFrom([]ami.Use{ami.Unknown, ami.Used}).Draw(t, "use")
 		case 2:
 			finding.Gaps = []ami.Gap{aGap}
+			finding.Use = rapid.SampledFrom([]ami.Use{ami.Unknown, ami.Unused}).Draw(t, "use")
 		case 3:
 			finding.References = []ami.Reference{{ARN: "arn:x"}}
 			finding.Use = rapid.SampledFrom([]ami.Use{ami.Unknown, ami.Unused, ami.Used}).Draw(t, "use")
 		case 4:
 			finding.SharedWith = []string{"all"}
+		case 5:
+			finding.SharedWith = []string{"account 999999999999"}
+		case 6:
+			finding.LaunchedAt = ago(rapid.SampledFrom([]time.Duration{0, 47 * time.Hour, 48 * time.Hour, 48*time.Hour + 1, days(100)}).Draw(t, "instance"))
+			if rapid.Bool().Draw(t, "running") {
+				finding.Use, finding.References = ami.Used, []ami.Reference{{ARN: "arn:instance"}}
+			}
+		}
+		if len(image.SnapshotIDs) > 0 && rapid.SampledFrom(rare(1, 8)).Draw(t, "namedSnapshot") == 0 {
+			finding.Snapshots = []ami.SnapshotReference{{SnapshotID: image.SnapshotIDs[0], Reference: ami.Reference{ARN: "arn:template"}}}
+		}
+		if image.Public || len(finding.SharedWith) > 0 || rapid.SampledFrom(rare(1, 10)).Draw(t, "needless") == 0 {
+			finding.Report = anyReport(t, image.ID)
 		}
 		evidence[image.ID] = finding
 	}
 	return evidence
 }
 
+// anyReport draws a usage report about an image, or none. Most of them prove something.
+func anyReport(t *rapid.T, id string) *ami.UsageReport {
+	report := &ami.UsageReport{ID: "amiur-" + id, State: "available", Complete: true, CreatedAt: ago(days(1))}
+	switch rapid.SampledFrom(rare(5, 10)).Draw(t, "report") {
+	case 0:
+		return nil
+	case 1:
+		report.State = rapid.SampledFrom([]string{"pending", "error", "", "Available"}).Draw(t, "state")
+	case 2:
+		report.Complete = false
+	case 3, 4:
+		report.CreatedAt = ago(rapid.SampledFrom([]time.Duration{-1, 0, days(3), days(3) + 1, days(4)}).Draw(t, "reported"))
+		report.State = rapid.SampledFrom([]string{"available", "available", "pending"}).Draw(t, "state")
+	}
+	for n := range rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "superseded") {
+		report.Superseded = append(report.Superseded, fmt.Sprintf("amiur-%s-old-%d", id, n))
+	}
+	return report
+}
+
 var aGap = ami.Gap{Source: "references", Err: "denied"}
 
 // clone copies a world, the spare capacity of its slices included.
 func (w world) clone() world {
-	twin := world{policy: w.policy, evidence: map[string]ami.Evidence{}}
+	twin := world{policy: w.policy, keepList: w.keepList, evidence: map[string]ami.Evidence{}}
 	for _, inventory := range w.inventories {
 		inventory.Images = slices.Clone(inventory.Images)
 		inventory.Snapshots = slices.Clone(inventory.Snapshots)
@@ -256,6 +433,10 @@ func (w world) clone() world {
 			finding.Gaps = slices.Clone(finding.Gaps)
 			finding.References = slices.Clone(finding.References)
 			finding.SharedWith = slices.Clone(finding.SharedWith)
+			finding.Snapshots = slices.Clone(finding.Snapshots)
+			if report := finding.Report; report != nil {
+				finding.Report = &ami.UsageReport{ID: report.ID, State: report.State, CreatedAt: report.CreatedAt, Superseded: slices.Clone(report.Superseded), Complete: report.Complete}
+			}
 			twin.evidence[region][id] = finding
 		}
 	}
@@ -287,186 +468,4 @@ func (w world) spare() []string {
 		}
 	}
 	return texts
-}
-
-// The oracle: the promises of the design in the simplest words, for worlds that anyWorld draws. It knows nothing of
-// the rules.
-
-// mustStay says which promise forbids the removal of an image; empty if none does.
-func (w world) mustStay(here ami.Inventory, image ami.Image) string {
-	for promise, broken := range map[string]bool{
-		"not owned":        image.OwnerID != account,
-		"not available":    image.State != "available",
-		"unreadable":       len(image.Unreadable) > 0 || image.CreatedAt.IsZero(),
-		"protected":        image.Protection != "" && image.Protection != "disabled",
-		"managed":          oracleManaged(image),
-		"public":           image.Public,
-		"kept by a tag":    w.oracleKeepTag(image.Tags),
-		"out of scope":     !w.oracleInScope(image),
-		"bad tag":          oracleBadTag(image),
-		"used or future":   w.oracleUsed(image),
-		"newest":           w.oracleNewest(here, image),
-		"unclear snapshot": oracleSnapshot(here, image),
-		"not proven":       !w.oracleProven(here.Region, image.ID),
-	} {
-		if broken {
-			return promise
-		}
-	}
-	return ""
-}
-
-func oracleManaged(image ami.Image) bool {
-	for key := range image.Tags {
-		isAWS := len(key) >= 4 && key[:4] == "aws:"
-		if isAWS && key != "aws:cloudformation:stack-name" || key == "Ec2ImageBuilderArn" || key == "dlm:managed" {
-			return true
-		}
-	}
-	return strings.Contains(image.Name, "AwsBackup_") || image.OwnerAlias != "" || image.Marketplace
-}
-
-func (w world) oracleKeepTag(tags map[string]string) bool {
-	for key, value := range tags {
-		if strings.ToLower(key) == "ami-janitor:keep" && strings.ToLower(value) != "false" {
-			return true
-		}
-	}
-	_, pinned := tags["pinned"]
-	return len(w.policy.KeepTags) > 0 && (pinned || tags["env"] == "prod")
-}
-
-func (w world) oracleInScope(image ami.Image) bool {
-	_, env := image.Tags["env"]
-	if len(w.policy.OnlyTags) > 0 && (!env || image.Tags["team"] != "a" && image.Tags["team"] != "b") {
-		return false
-	}
-	narrowed := w.policy.Names.String() != ""
-	return !narrowed || image.Name == "golden" || image.Name[:4] == "web-" && image.Name[4] != '2'
-}
-
-func oracleBadTag(image ami.Image) bool {
-	stale, hasStale := image.Tags["ami-janitor:stale-after"]
-	restored, hasRestored := image.Tags["ami-janitor:restored"]
-	return hasStale && (stale == "6d" || stale == "" || stale == "soon") ||
-		hasRestored && (restored == "" || restored == "yesterday")
-}
-
-// oracleUsed reports whether any use of an image is after its limit, in the future, or at a time nobody knows.
-func (w world) oracleUsed(image ami.Image) bool {
-	limit := w.policy.StaleAfter
-	if image.LastLaunchedAt.IsZero() {
-		limit = w.policy.NeverLaunchedAfter
-	}
-	switch image.Tags["ami-janitor:stale-after"] {
-	case "7d":
-		limit = 7 * retention.Days(24*time.Hour)
-	case "30d":
-		limit = 30 * retention.Days(24*time.Hour)
-	case "600d":
-		limit = 600 * retention.Days(24*time.Hour)
-	}
-	if limit < 7*retention.Days(24*time.Hour) {
-		limit = 7 * retention.Days(24*time.Hour)
-	}
-	fresh := now.Add(-time.Duration(limit)) // At this moment or later.
-	uses := []time.Time{image.CreatedAt, image.LastLaunchedAt}
-	switch image.Tags["ami-janitor:restored"] {
-	case "2026-10-24":
-		uses = append(uses, time.Date(2026, 10, 24, 0, 0, 0, 0, time.UTC))
-	case "2026-11-22":
-		uses = append(uses, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))
-	case "2026-11-24":
-		uses = append(uses, time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC))
-	case "2026-11-22T10:00:00+01:00":
-		uses = append(uses, time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
-	}
-	for _, inventory := range w.inventories {
-		for _, other := range inventory.Images {
-			if other.SourceImageID == image.ID && other.ID != image.ID {
-				if other.CreatedAt.IsZero() {
-					return true
-				}
-				uses = append(uses, other.CreatedAt)
-			}
-		}
-	}
-	for _, use := range uses {
-		if !use.Before(fresh) {
-			return true
-		}
-	}
-	return false
-}
-
-// oracleFamily is the family of an image that anyImage draws.
-func (w world) oracleFamily(image ami.Image) string {
-	if role := image.Tags["role"]; w.policy.FamilyTag != "" && role != "" {
-		return "role " + role + " " + image.Architecture
-	}
-	stem, _, versioned := strings.Cut(image.Name, "-")
-	if !versioned {
-		return ""
-	}
-	return stem + " " + image.Architecture
-}
-
-// oracleNewest reports whether fewer than KeepNewest usable images of the family of an image are newer than it.
-func (w world) oracleNewest(here ami.Inventory, image ami.Image) bool {
-	usable := func(i ami.Image) bool {
-		undated := i.CreatedAt.IsZero()
-		for _, other := range w.copiesOf(i) {
-			undated = undated || other.CreatedAt.IsZero()
-		}
-		return i.OwnerID == account && i.State == "available" && len(i.Unreadable) == 0 && !undated &&
-			!w.oracleFuture(i) && !oracleManaged(i)
-	}
-	family := w.oracleFamily(image)
-	if family == "" || !usable(image) {
-		return false
-	}
-	newer := 0
-	for _, other := range here.Images {
-		if w.oracleFamily(other) != family || !usable(other) {
-			continue
-		}
-		if other.CreatedAt.After(image.CreatedAt) || other.CreatedAt.Equal(image.CreatedAt) && other.ID > image.ID {
-			newer++
-		}
-	}
-	return newer < w.policy.KeepNewest
-}
-
-func (w world) copiesOf(image ami.Image) []ami.Image {
-	var copies []ami.Image
-	for _, inventory := range w.inventories {
-		for _, other := range inventory.Images {
-			if other.SourceImageID == image.ID && other.ID != image.ID {
-				copies = append(copies, other)
-			}
-		}
-	}
-	return copies
-}
-
-func (w world) oracleFuture(image ami.Image) bool {
-	future := image.CreatedAt.After(now) || image.LastLaunchedAt.After(now) || image.Tags["ami-janitor:restored"] == "2026-11-24"
-	for _, other := range w.copiesOf(image) {
-		future = future || other.CreatedAt.After(now)
-	}
-	return future
-}
-
-func oracleSnapshot(here ami.Inventory, image ami.Image) bool {
-	for _, s := range here.Snapshots {
-		if slices.Contains(image.SnapshotIDs, s.ID) && (s.Unreadable != "" || s.Lock == "governance" || s.Lock == "compliance") {
-			return true
-		}
-	}
-	return false
-}
-
-func (w world) oracleProven(region, id string) bool {
-	finding, looked := w.evidence[region][id]
-	return looked && finding.Use == ami.Unused && len(finding.Gaps)+len(finding.References)+len(finding.SharedWith) == 0
 }

@@ -4,107 +4,111 @@
 package usage
 
 import (
-	"cmp"
 	"context"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/wire"
 )
 
-// API is what the lookups need of EC2.
-type API interface {
-	ec2.DescribeImageReferencesAPIClient
-	DescribeImageAttribute(context.Context, *ec2.DescribeImageAttributeInput, ...func(*ec2.Options)) (
-		*ec2.DescribeImageAttributeOutput, error)
+// Clients are the AWS clients of one region.
+type Clients struct {
+	EC2         *ec2.Client
+	AutoScaling *autoscaling.Client
+	SSM         *ssm.Client
 }
 
-// source is one place that can name an image.
-type source struct {
-	name string
-	look func(context.Context, API, []ami.Image) answers
+// Lookup says what is to be looked up in one region.
+type Lookup struct {
+	Account, Region string
+	Images          []ami.Image // The candidates.
+
+	// Originals are the ids of further images of this region, of which candidates, here or elsewhere, are copies. Only
+	// the listings are asked about them: no DescribeImageReferences, no launch permissions.
+	Originals []string
+
+	Names            []string // The sources that are switched on.
+	TemplateVersions int      // How many of the newest versions of a launch template count; 0 is all.
+	Reports          bool     // Whether the janitor's image usage reports are read.
 }
 
-// sources are all sources of evidence of use, in the order in which they are asked.
-var sources = []source{
-	{"references", references},
+// listing is a source that lists the resources of one kind, and not the references to one image.
+type listing struct {
+	name       string
+	ofOriginal bool // It says something of an image of which no more than the id is known.
+
+	// look adds what the resources name to what was found. After an error what had been seen still counts.
+	look func(context.Context, *search) error
 }
 
-// answers is what one source says of each image, by image id. An image that it says nothing of is a gap.
-type answers map[string]answer
-
-// answer is what one source says of one image: what names it, or why that is not known.
-type answer struct {
-	references []ami.Reference
-	err        error
+// listings are all sources of evidence of use but DescribeImageReferences, in the order in which they are asked.
+var listings = []listing{
+	{"instances", true, instances},
+	{"launch-templates", true, launchTemplates},
+	{"launch-configurations", true, launchConfigurations},
+	{"auto-scaling-groups", true, autoScalingGroups},
+	{"spot-fleets", true, spotFleets},
+	{"spot-requests", true, spotRequests},
+	{ami.TextSource, true, parameterTexts},
+	{"fast-launch", true, fastLaunch},
+	{"fast-snapshot-restore", false, fastSnapshotRestores},
 }
 
 // Sources returns the names of all sources of evidence of use.
 func Sources() []string {
-	names := make([]string, len(sources))
-	for i, source := range sources {
-		names[i] = source.name
+	names := []string{referencesSource}
+	for _, listing := range listings {
+		names = append(names, listing.name)
 	}
 	return names
 }
 
-// Look asks the named sources about the images, and asks EC2 who may launch them. An image is Unused if there was a
-// source to ask, if every source has answered, and if none names the image. After each image step is called with the
-// number of images done and to be done.
-func Look(ctx context.Context, api API, images []ami.Image, names []string, step func(done, total int)) ami.Evidence {
-	findings := make([]ami.Finding, len(images))
-	asked := 0
-	for _, source := range sources {
-		if !slices.Contains(names, source.name) {
-			continue
+// Look asks the sources that are switched on about the images, and asks EC2 who may launch the candidates. An image is
+// Unused if there was a source to ask, if every source has answered, and if none names the image. After each candidate
+// step is called with the number of candidates done and to be done.
+//
+// The evidence has an entry for every candidate and every original, and one for any other image that a listing names. Where
+// there are none of the former the listings are asked all the same: a text may name an image of another region.
+func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
+	s := newSearch(ctx, clients, lookup)
+	ofCandidates, ofOriginals := 0, 0
+	for _, listing := range listings {
+		if s.isOn(listing.name) {
+			s.ask(ctx, listing, append(s.everybody, ami.EveryOther)...)
+			ofCandidates++
 		}
-		asked++
-		answers := source.look(ctx, api, images)
-		for i, image := range images {
-			answer, ok := answers[image.ID]
-			if !ok {
-				answer.err = errNoAnswer
-			}
-			add(&findings[i], source.name, answer)
+		if s.isOn(listing.name) && listing.ofOriginal {
+			ofOriginals++
 		}
 	}
-	evidence := make(ami.Evidence, len(images))
-	for i, image := range images {
-		lookUpPermissions(ctx, api, image.ID, &findings[i])
-		conclude(&findings[i], asked)
-		evidence[image.ID] = findings[i]
-		step(i+1, len(images))
+	s.resolveParameters(ctx)
+	if s.isOn(referencesSource) {
+		s.lookUpReferences(ctx)
+		ofCandidates++
 	}
-	return evidence
+	s.lookUpPermissions(ctx, step)
+	if s.Reports {
+		s.readReports(ctx)
+	}
+	return s.conclude(ofCandidates, ofOriginals)
 }
 
-func add(finding *ami.Finding, source string, answer answer) {
-	if answer.err != nil {
-		finding.Gaps = append(finding.Gaps, ami.Gap{Source: source, Err: wire.Explain(answer.err)})
+// Recheck asks again about images that are about to be removed: EC2's own lookup of references if that is switched on,
+// else for the instances of just these images. What Look says of gaps goes here too.
+func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
+	lookup.Originals = nil
+	s := newSearch(ctx, clients, lookup)
+	if s.isOn(referencesSource) {
+		s.lookUpReferences(ctx)
+	} else {
+		s.ask(ctx, listing{name: "instances", look: instancesOfCandidates}, s.everybody...)
 	}
-	for _, reference := range answer.references {
-		reference.Source = source
-		finding.References = append(finding.References, reference)
-	}
+	return s.conclude(1, 0)
 }
 
-// conclude fails closed: what is neither proven used nor proven unused is unknown.
-func conclude(finding *ami.Finding, asked int) {
-	slices.SortFunc(finding.References, func(a, b ami.Reference) int {
-		return cmp.Or(cmp.Compare(a.ARN, b.ARN), cmp.Compare(a.Source, b.Source))
-	})
-	slices.SortFunc(finding.Gaps, func(a, b ami.Gap) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Err, b.Err))
-	})
-	slices.Sort(finding.SharedWith)
-	switch {
-	case len(finding.References) > 0:
-		finding.Use = ami.Used
-	case asked > 0 && len(finding.Gaps) == 0:
-		finding.Use = ami.Unused
-	default:
-		finding.Use = ami.Unknown
-	}
+func (s *search) isOn(source string) bool {
+	return slices.Contains(s.Names, source)
 }

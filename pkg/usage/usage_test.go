@@ -85,23 +85,32 @@ func instance(n int) ami.Reference {
 	return ami.Reference{Source: "references", Type: "ec2:Instance", ARN: fmt.Sprintf("arn:aws:ec2:%s:%s:instance/i-%017x", region, owner, n)}
 }
 
-// client is the client that the janitor uses.
-func client(doer emulator.Doer) usage.API {
-	return wire.EC2(aws.Config{
+// clients are the clients that the janitor uses.
+func clients(doer emulator.Doer) usage.Clients {
+	config := aws.Config{
 		HTTPClient: doer,
 		Region:     region,
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"}, nil
 		}),
-	}, region)
+	}
+	return usage.Clients{EC2: wire.EC2(config, region), AutoScaling: wire.AutoScaling(config, region), SSM: wire.SSM(config, region)}
 }
 
-// look looks up the use of images, in all sources if none are named.
-func look(ctx context.Context, doer emulator.Doer, images []ami.Image, names ...string) ami.Evidence {
+// lookup asks for the use of images, in EC2's own references if no sources are named.
+func lookup(images []ami.Image, names ...string) usage.Lookup {
 	if len(names) == 0 {
-		names = usage.Sources()
+		names = []string{"references"}
 	}
-	return usage.Look(ctx, client(doer), images, names, func(int, int) {})
+	return usage.Lookup{Account: owner, Region: region, Images: images, Names: names}
+}
+
+func look(ctx context.Context, doer emulator.Doer, images []ami.Image, names ...string) ami.Evidence {
+	return lookAt(ctx, doer, lookup(images, names...))
+}
+
+func lookAt(ctx context.Context, doer emulator.Doer, lookup usage.Lookup) ami.Evidence {
+	return usage.Look(ctx, clients(doer), lookup, func(int, int) {})
 }
 
 // asked records the forms of an action's requests.
@@ -167,8 +176,8 @@ func rewriting(next emulator.Doer, action string, change func(n int, body string
 // if it is not empty.
 func answered(token string, imageIDs ...string) string {
 	var items strings.Builder
-	for _, id := range imageIDs {
-		fmt.Fprintf(&items, "<item><imageId>%s</imageId><resourceType>ec2:Instance</resourceType><arn>%s</arn></item>", id, instance(1).ARN)
+	for n, id := range imageIDs {
+		fmt.Fprintf(&items, "<item><imageId>%s</imageId><resourceType>ec2:Instance</resourceType><arn>%s</arn></item>", id, instance(n+1).ARN)
 	}
 	if token != "" {
 		token = "<nextToken>" + token + "</nextToken>"
@@ -220,8 +229,12 @@ func proven(t *testing.T, evidence ami.Evidence, ids ...string) {
 
 func TestSources(t *testing.T) {
 	names := usage.Sources()
-	if len(names) == 0 || names[0] != "references" || slices.Contains(names, "launch permissions") {
-		t.Errorf("sources %v, want references first", names)
+	want := []string{
+		"references", "instances", "launch-templates", "launch-configurations", "auto-scaling-groups", "spot-fleets", "spot-requests",
+		"ssm-text", "fast-launch", "fast-snapshot-restore",
+	}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Errorf("sources (-want +got):\n%s", diff)
 	}
 	names[0] = "changed"
 	if usage.Sources()[0] != "references" {
@@ -351,11 +364,11 @@ func TestWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-// Without candidates nothing is asked: a request without ids would be one about everything.
+// Without candidates nothing is asked about them: a request without ids would be one about everything.
 func TestNothingIsAskedAboutNothing(t *testing.T) {
 	account := holding(t, nil)
 	for _, images := range [][]ami.Image{nil, {}} {
-		if evidence := look(t.Context(), account.Client(), images); len(evidence) != 0 {
+		if evidence := look(t.Context(), account.Client(), images, "references"); len(evidence) != 0 {
 			t.Errorf("evidence %v", evidence)
 		}
 	}
@@ -637,7 +650,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 func TestProgress(t *testing.T) {
 	var told [][2]int
 	deaf := emulator.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
-	usage.Look(t.Context(), client(deaf), candidates(3), usage.Sources(), func(done, total int) { told = append(told, [2]int{done, total}) })
+	usage.Look(t.Context(), clients(deaf), lookup(candidates(3)), func(done, total int) { told = append(told, [2]int{done, total}) })
 	if want := [][2]int{{1, 3}, {2, 3}, {3, 3}}; !slices.Equal(told, want) {
 		t.Errorf("told %v, want %v", told, want)
 	}

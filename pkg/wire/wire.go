@@ -1,8 +1,8 @@
 // Package wire sets up the AWS SDK's clients so that only a whole answer counts as an answer.
 //
-// The SDK's XML decoder takes an empty body, or an HTML page from a proxy, for an answer without content: a list of no
-// references, which would read as "nothing uses this image". The clients of this package refuse such an answer with an
-// error.
+// The SDK's decoders take an empty body, an HTML page from a proxy or an empty JSON object for an answer without content:
+// a list of no references, which would read as "nothing uses this image". The clients of this package refuse such an
+// answer with an error.
 package wire
 
 import (
@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,13 +19,15 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Patience with EC2: a throttled or failed request is tried this often, with pauses that grow up to maxBackoff.
+// Patience with AWS: a throttled or failed request is tried this often, with pauses that grow up to maxBackoff.
 const (
 	maxAttempts = 8
 	maxBackoff  = 20 * time.Second
@@ -33,26 +36,35 @@ const (
 // EC2 returns a client for one region that retries patiently and refuses answers that are not whole.
 func EC2(config aws.Config, region string) *ec2.Client {
 	return ec2.NewFromConfig(config, func(o *ec2.Options) {
-		o.Region = region
-		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = maxAttempts
-			o.MaxBackoff = maxBackoff
-			o.RateLimiter = ratelimit.None
-		})
-		o.APIOptions = append(o.APIOptions, refusePartialAnswers)
+		o.Region, o.Retryer = region, patient()
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers(wholeXML))
 	})
 }
 
-// content names the element of an answer without which it says nothing. EC2 sends an empty list as an empty element: its
-// command line prints "Images": [] where there are none. Should it ever leave one out, then what depends on it is kept.
-var content = map[string]string{
-	"DescribeImages":          "<imagesSet",
-	"DescribeSnapshots":       "<snapshotSet",
-	"DescribeLockedSnapshots": "<snapshotSet",
-	"DescribeImageReferences": "<imageReferenceSet",
-	"DescribeImageAttribute":  "<launchPermission",
-	"DescribeRegions":         "<regionInfo",
-	"DeleteSnapshot":          "<return>true</return>", // The SDK does not hand it on.
+// AutoScaling returns a client for one region that retries patiently and refuses answers that are not whole.
+func AutoScaling(config aws.Config, region string) *autoscaling.Client {
+	return autoscaling.NewFromConfig(config, func(o *autoscaling.Options) {
+		o.Region, o.Retryer = region, patient()
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers(wholeXML))
+	})
+}
+
+// SSM returns a client for one region that retries patiently and refuses answers that are not whole.
+func SSM(config aws.Config, region string) *ssm.Client {
+	return ssm.NewFromConfig(config, func(o *ssm.Options) {
+		o.Region, o.Retryer = region, patient()
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers(wholeJSON))
+	})
+}
+
+// patient returns a retryer without the budget that the SDK keeps by default: once it had run dry, every further
+// throttling would be final.
+func patient() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts = maxAttempts
+		o.MaxBackoff = maxBackoff
+		o.RateLimiter = ratelimit.None
+	})
 }
 
 // partialAnswerError is what an answer that is not whole fails with.
@@ -64,31 +76,27 @@ func (e partialAnswerError) Error() string {
 	return fmt.Sprintf("not a whole answer to %s: it begins with %q", e.action, e.beginning)
 }
 
-func refusePartialAnswers(stack *middleware.Stack) error {
-	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RefusePartialAnswers", wholeAnswer), middleware.After)
-}
-
-func wholeAnswer(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
-	middleware.DeserializeOutput, middleware.Metadata, error,
-) {
-	out, metadata, err := next.HandleDeserialize(ctx, in)
-	response, ok := out.RawResponse.(*smithyhttp.Response)
-	if err != nil || !ok || response.StatusCode >= 300 {
+// refusePartialAnswers adds a check of every successful answer: whole returns an error if a body is not the whole answer
+// to an action.
+func refusePartialAnswers(whole func(action string, body []byte) error) func(*middleware.Stack) error {
+	check := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+		middleware.DeserializeOutput, middleware.Metadata, error,
+	) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		response, ok := out.RawResponse.(*smithyhttp.Response)
+		if err != nil || !ok || response.StatusCode >= 300 {
+			return out, metadata, err
+		}
+		body, err := io.ReadAll(response.Body)
+		if err == nil {
+			err = whole(awsmiddleware.GetOperationName(ctx), body)
+		}
+		response.Body = io.NopCloser(bytes.NewReader(body))
 		return out, metadata, err
 	}
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		return out, metadata, err
+	return func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RefusePartialAnswers", check), middleware.After)
 	}
-	action := awsmiddleware.GetOperationName(ctx)
-	beginning := string(body[:min(len(body), 512)])
-	opened := strings.Contains(beginning, "<"+action+"Response")
-	closed := bytes.HasSuffix(bytes.TrimSpace(body), []byte("</"+action+"Response>"))
-	if !opened || !closed || !bytes.Contains(body, []byte(content[action])) {
-		return out, metadata, partialAnswerError{action, beginning[:min(len(beginning), 40)]}
-	}
-	response.Body = io.NopCloser(bytes.NewReader(body))
-	return out, metadata, nil
 }
 
 // Explain puts an error of the SDK into one short line that is the same for the same cause: the error code and message of
@@ -105,11 +113,11 @@ func explain(err error) string {
 		return "time ran out"
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
-	case Code(err) == "UnknownError" && errors.As(err, &refused):
+	case errors.As(err, &refused) && refused.HTTPStatusCode() >= 300 && slices.Contains([]string{"", "UnknownError"}, Code(err)):
 		return fmt.Sprintf("HTTP status %d and no error code of AWS", refused.HTTPStatusCode())
 	case errors.As(err, &answered):
 		message, _, _ := strings.Cut(answered.ErrorMessage(), " Encoded authorization failure message")
-		return answered.ErrorCode() + ": " + message
+		return strings.TrimSuffix(answered.ErrorCode()+": "+message, ": ")
 	}
 	for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(err) {
 		err = cause

@@ -1,0 +1,31 @@
+package inventory
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
+)
+
+// filterValues is how many values a filter takes (EC2 User Guide, "List and filter your resources").
+const filterValues = 200
+
+// Again reads the facts of some images anew, and returns those images that are still there. It asks by a filter, because
+// one id that does not exist would fail a call that asks by ids.
+func Again(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []string) ([]ami.Image, error) {
+	var images []types.Image
+	for chunk := range slices.Chunk(ids, filterValues) {
+		listed, err := listImages(ctx, api, types.Filter{Name: aws.String("image-id"), Values: chunk})
+		if err != nil {
+			return nil, fmt.Errorf("listing images: %s", wire.Explain(err))
+		}
+		images = append(images, listed...)
+	}
+	return readImages(images), nil
+}

@@ -1,0 +1,88 @@
+package janitor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/usage"
+)
+
+// Explain plans a run, and says all there is to say of some images: what every rule and every source of evidence has found,
+// and what would have to change for the verdict to change. It changes nothing. An image that is not found is an error.
+func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanation, error) {
+	survey := j.survey(ctx)
+	candidates := survey.policy.Candidates(survey.inventories, survey.now)
+	asked := map[string]string{} // The regions of the images, by id.
+	for _, inventory := range survey.inventories {
+		for _, image := range inventory.Images {
+			if !slices.Contains(ids, image.ID) {
+				continue
+			}
+			asked[image.ID] = inventory.Region
+			isSame := func(candidate ami.Image) bool { return candidate.ID == image.ID }
+			if !slices.ContainsFunc(candidates[inventory.Region], isSame) {
+				candidates[inventory.Region] = append(candidates[inventory.Region], image)
+			}
+		}
+	}
+	for _, id := range ids {
+		if asked[id] == "" {
+			return nil, survey.notFound(id)
+		}
+	}
+	evidence := j.lookUp(ctx, survey, candidates)
+	explanations := make([]report.Explanation, len(ids))
+	for i, id := range ids {
+		region := asked[id]
+		explained, _ := survey.policy.Explain(survey.inventories, evidence, region, id, survey.now)
+		explanations[i] = report.NewExplanation(region, explained, j.sourceFindings(evidence[region][id]), j.Config.OwnerTag)
+	}
+	return explanations, nil
+}
+
+func (s survey) notFound(id string) error {
+	var regions, failures []string
+	for _, inventory := range s.inventories {
+		regions = append(regions, inventory.Region)
+	}
+	for _, failed := range s.failed {
+		failures = append(failures, fmt.Sprintf("; %s could not be read: %s", failed.Region, failed.Error))
+	}
+	return fmt.Errorf("there is no image %s among the account's own in %s%s", id, strings.Join(regions, ", "), strings.Join(failures, ""))
+}
+
+// sourceFindings says what each source of evidence has found about an image.
+func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
+	var findings []report.SourceFinding
+	for _, source := range append(usage.Sources(), usage.ReportsSource, usage.PermissionsSource) {
+		found := report.SourceFinding{Source: source, Answer: ami.Unused.String()}
+		var details []string
+		for _, reference := range finding.References {
+			if reference.Source == source {
+				found.Answer = ami.Used.String()
+				details = append(details, reference.ARN)
+			}
+		}
+		for _, gap := range finding.Gaps {
+			if gap.Source == source {
+				found.Answer = ami.Unknown.String()
+				details = append(details, gap.Err)
+			}
+		}
+		switch {
+		case source == usage.PermissionsSource && len(finding.SharedWith) > 0:
+			found.Answer, details = "shared", finding.SharedWith
+		case source == usage.PermissionsSource && len(details) == 0:
+			found.Answer = "not shared"
+		case source == usage.ReportsSource && !bool(j.Config.SharedImages), slices.Contains(j.Config.UsageSources.off(), source):
+			found.Answer = "switched off"
+		}
+		found.Detail = strings.Join(details, ", ")
+		findings = append(findings, found)
+	}
+	return findings
+}

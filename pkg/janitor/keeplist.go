@@ -1,0 +1,51 @@
+package janitor
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/wire"
+)
+
+// readKeepList reads the keep list, if there is to be one.
+func (j *Janitor) readKeepList(ctx context.Context) (retention.KeepList, error) {
+	location := j.Config.KeepList
+	if location == "" {
+		return retention.KeepList{}, nil
+	}
+	text, err := j.readText(ctx, location)
+	if err == nil {
+		var list retention.KeepList
+		if list, err = retention.ParseKeepList(text); err == nil {
+			return list, nil
+		}
+	}
+	return retention.KeepList{}, fmt.Errorf("KEEP_LIST, %s, cannot be read: %s", location, wire.Explain(err))
+}
+
+func (j *Janitor) readText(ctx context.Context, location keepListLocation) (string, error) {
+	name, region, ok := location.parameter()
+	if !ok {
+		text, err := os.ReadFile(string(location))
+		return string(text), err
+	}
+	client := wire.SSM(j.AWS, cmp.Or(region, j.AWS.Region))
+	out, err := client.GetParameters(ctx, &ssm.GetParametersInput{Names: []string{name}})
+	switch {
+	case err != nil:
+		return "", err
+	case len(out.Parameters) != 1:
+		return "", errors.New("there is no such parameter")
+	case out.Parameters[0].Type == types.ParameterTypeSecureString:
+		return "", errors.New("it is a SecureString, which the janitor does not decrypt")
+	}
+	return aws.ToString(out.Parameters[0].Value), nil
+}

@@ -1,0 +1,159 @@
+package retention_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+func codesOf(hearings []retention.Hearing) (all, spoken []retention.Code) {
+	for _, h := range hearings {
+		all = append(all, h.Code)
+		if h.Detail != "" {
+			spoken = append(spoken, h.Code)
+		}
+	}
+	return all, spoken
+}
+
+// Every rule is heard, those too that a plan does not come to, and the verdict is the plan's own.
+func TestExplain(t *testing.T) {
+	here := inventory(region,
+		idle("ami-1", tagged("ami-janitor:keep", ""), mapping("snap-1", "snap-2", "snap-9")), idle("ami-2", mapping("snap-2")), idle("ami-3", mapping("snap-1"), launched(ago(days(500)))),
+		idle("ami-4", created(time.Time{})),
+	)
+	here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 9}}
+	evidence := unused(here)
+	evidence[region]["ami-1"] = ami.Finding{Use: ami.Used, References: []ami.Reference{{ARN: "arn:1"}}}
+	explain := func(p retention.Policy, id string) retention.Explanation {
+		t.Helper()
+		e, ok := p.Explain([]ami.Inventory{inventory("us-east-1", idle(id)), here}, evidence, region, id, now)
+		if !ok || e.Verdict.Image.ID != id {
+			t.Fatalf("%s: %t, about %s", id, ok, e.Verdict.Image.ID)
+		}
+		return e
+	}
+
+	kept := explain(policy(), "ami-1")
+	all, spoken := codesOf(kept.Hearings)
+	var want []retention.Code
+	for _, rule := range retention.Rules() {
+		if rule.Until != "" && rule.Code != "announced" {
+			want = append(want, rule.Code)
+		}
+	}
+	if !slices.Equal(all, want) {
+		t.Errorf("heard %v, want %v", all, want)
+	}
+	if want := []retention.Code{"keep-tag", "in-use"}; !slices.Equal(spoken, want) {
+		t.Errorf("spoken have %v, want %v", spoken, want)
+	}
+	if got := codes(kept.Verdict); kept.Verdict.Decision != retention.Keep || !slices.Equal(got, []retention.Code{"keep-tag"}) {
+		t.Errorf("%s because of %v", kept.Verdict.Decision, got)
+	}
+	if want := "last launched 2026-01-27, 300 days ago"; kept.LastUse != want || !kept.StaleFrom.Equal(ago(days(300)).Add(days(180))) {
+		t.Errorf("last use %q, stale from %s, want %q", kept.LastUse, kept.StaleFrom, want)
+	}
+	// If it went: the others that map snap-1 and snap-2 go as well.
+	wantSnapshots := []retention.SnapshotVerdict{deletes("snap-1", 8, "ami-1"), deletes("snap-2", 9, "ami-2"), leaves("snap-9", 0, "not among this account's snapshots")}
+	if diff := gocmp.Diff(wantSnapshots, kept.Verdict.Snapshots); diff != "" {
+		t.Errorf("snapshots of what stays (-want +got):\n%s", diff)
+	}
+
+	gone := explain(policy(), "ami-3")
+	if diff := gocmp.Diff([]retention.SnapshotVerdict{leaves("snap-1", 8, "ami-1 still uses it")}, gone.Verdict.Snapshots); diff != "" {
+		t.Errorf("snapshots of what goes (-want +got):\n%s", diff)
+	}
+	if _, spoken := codesOf(gone.Hearings); gone.Verdict.Decision != retention.Deregister || len(spoken) > 0 {
+		t.Errorf("%s, spoken have %v", gone.Verdict.Decision, spoken)
+	}
+
+	undated := explain(policy(), "ami-4")
+	if undated.LastUse != "no date on record" || !undated.StaleFrom.IsZero() {
+		t.Errorf("last use %q, stale from %s", undated.LastUse, undated.StaleFrom)
+	}
+
+	capped := explain(policy(func(p *retention.Policy) { p.MaxDeregistrations = 1 }), "ami-2")
+	if got := codes(capped.Verdict); capped.Verdict.Decision != retention.Defer || !slices.Equal(got, []retention.Code{"stale", "over-cap"}) {
+		t.Errorf("%s because of %v", capped.Verdict.Decision, got)
+	}
+	marked := explain(policy(grace(14, retention.Disable)), "ami-2")
+	if marked.Verdict.Decision != retention.Mark || marked.Verdict.Action != retention.Disable || len(marked.Verdict.Snapshots) != 1 {
+		t.Errorf("%+v", marked.Verdict)
+	}
+}
+
+func TestExplainKnowsNoOtherImages(t *testing.T) {
+	inventories := []ami.Inventory{inventory(region, idle("ami-1")), inventory("us-east-1", idle("ami-2"))}
+	for _, place := range []place{{"ami-2", region}, {"ami-1", "us-east-1"}, {"ami-3", region}, {"ami-1", "ap-south-1"}, {"", region}} {
+		if e, ok := policy().Explain(inventories, unused(inventories...), place.region, place.id, now); ok {
+			t.Errorf("%s in %s: %+v", place.id, place.region, e.Verdict)
+		}
+	}
+}
+
+// What is explained is the plan: the verdict is the plan's own, the rules that have spoken in it speak in the same words, and
+// what nobody speaks for goes. The plan is the same after it.
+func TestExplanationsAreThePlan(t *testing.T) {
+	check(t, func(t *rapid.T, w world) {
+		before := encode(t, w.plan())
+		var all []retention.Verdict
+		var regions []string
+		for _, plan := range w.plan() {
+			for _, v := range plan.Verdicts {
+				all, regions = append(all, v), append(regions, plan.Region)
+			}
+		}
+		if len(all) == 0 {
+			t.Skip("there is no image")
+		}
+		i := rapid.IntRange(0, len(all)-1).Draw(t, "image")
+		want, inputs := all[i], w.clone()
+		e, ok := w.policy.Explain(w.inventories, w.evidence, regions[i], want.Image.ID, now)
+		if !ok {
+			t.Fatalf("%s is not known", want.Image.ID)
+		}
+		got := e.Verdict
+		if want.Decision != retention.Deregister {
+			if len(got.Snapshots) != len(want.Image.SnapshotIDs) {
+				t.Errorf("%d snapshots explained, of %d", len(got.Snapshots), len(want.Image.SnapshotIDs))
+			}
+			got.Snapshots = nil
+		}
+		if diff := gocmp.Diff(encode(t, want), encode(t, got)); diff != "" {
+			t.Errorf("another verdict is explained (-plan +explained):\n%s", diff)
+		}
+		_, spoken := codesOf(e.Hearings)
+		if want.Decision == retention.Keep && codes(want)[0] != "announced" {
+			for _, reason := range want.Reasons {
+				if !slices.ContainsFunc(e.Hearings, func(h retention.Hearing) bool { return h.Code == reason.Code && h.Detail == reason.Detail }) {
+					t.Errorf("%v is not heard: %v", reason, e.Hearings)
+				}
+			}
+		} else if len(spoken) > 0 {
+			t.Errorf("%s, but %v speak", want.Decision, spoken)
+		}
+		recent := slices.Contains(spoken, "recently-used")
+		if uses := w.uses(want.Image); !oracleBadTag(want.Image) && !want.LastUse.IsZero() {
+			if from := slices.MaxFunc(uses, time.Time.Compare).Add(w.oracleLimit(want.Image)); !e.StaleFrom.Equal(from) {
+				t.Errorf("stale from %s, want %s", e.StaleFrom, from)
+			}
+		}
+		if recent && now.After(e.StaleFrom) || e.LastUse == "" || e.StaleFrom.IsZero() != strings.HasPrefix(e.LastUse, "no date") {
+			t.Errorf("last use %q, stale from %s, recently used: %t", e.LastUse, e.StaleFrom, recent)
+		}
+		if diff := gocmp.Diff(inputs.inventories, w.inventories); diff != "" {
+			t.Errorf("the inventories are modified (-before +after):\n%s", diff)
+		}
+		if diff := gocmp.Diff(before, encode(t, w.plan())); diff != "" {
+			t.Errorf("the plan is another after it was explained (-before +after):\n%s", diff)
+		}
+	})
+}

@@ -1,0 +1,377 @@
+package retention_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+func grace(days int, action retention.GraceAction) func(*retention.Policy) {
+	return func(p *retention.Policy) { p.Grace, p.GraceAction = limit(days), action }
+}
+
+// marked carries the announcement of a removal.
+func marked(due string) func(*ami.Image) {
+	return func(i *ami.Image) {
+		i.Tags[retention.DueTag], i.Tags[retention.RunTag] = due, "20261109T020000Z-3f9c1a"
+	}
+}
+
+// disabledUntil carries the announcement of a removal by which it was disabled.
+func disabledUntil(due string) func(*ami.Image) {
+	return func(i *ami.Image) {
+		i.State = "disabled"
+		i.Tags[retention.DueTag], i.Tags[retention.DisabledTag] = due, "20261109T020000Z-3f9c1a"
+	}
+}
+
+func state(state string) func(*ami.Image) { return func(i *ami.Image) { i.State = state } }
+
+func untagged(keys ...string) func(*ami.Image) {
+	return func(i *ami.Image) {
+		for _, key := range keys {
+			delete(i.Tags, key)
+		}
+	}
+}
+
+func at(t testing.TB, text string) time.Time {
+	t.Helper()
+	moment, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return moment
+}
+
+// judgeAlone plans for one image at a moment, with a finding about it.
+func judgeAlone(p retention.Policy, image ami.Image, finding ami.Finding, at time.Time) retention.Verdict {
+	evidence := map[string]ami.Evidence{region: {image.ID: finding}}
+	return p.Plan([]ami.Inventory{inventory(region, image)}, evidence, at)[0].Verdicts[0]
+}
+
+// What becomes of an image that no rule keeps.
+func TestAnnouncements(t *testing.T) {
+	const none = "-"
+	for name, test := range map[string]struct {
+		policy func(*retention.Policy)
+		image  []func(*ami.Image)
+		at     string // "2026-11-23T02:00:00Z" if empty.
+		shared []string
+
+		decision retention.Decision
+		due      string // A day or a moment; "-" is none.
+		action   retention.GraceAction
+		says     string
+	}{
+		"without_grace_it_goes_at_once":              {grace(0, retention.Disable), nil, "", nil, "deregister", none, "", "the limit is 180 days"},
+		"below_zero_is_no_grace":                     {grace(-5, retention.Disable), nil, "", nil, "deregister", none, "", ""},
+		"with_grace_it_is_announced":                 {grace(14, retention.Announce), nil, "", nil, "mark", "2026-12-07", retention.Announce, "the limit is 180 days"},
+		"one_day_of_grace_is_tomorrow":               {grace(1, retention.Announce), nil, "", nil, "mark", "2026-11-24", retention.Announce, ""},
+		"it_is_announced_for_a_day_of_utc":           {grace(14, retention.Announce), nil, "2026-11-23T23:30:00-05:00", nil, "mark", "2026-12-08", retention.Announce, ""},
+		"and_east_of_it":                             {grace(14, retention.Announce), nil, "2026-11-24T00:30:00+10:00", nil, "mark", "2026-12-07", retention.Announce, ""},
+		"the_last_second_of_a_day_counts_as_the_day": {grace(14, retention.Announce), nil, "2026-11-23T23:59:59Z", nil, "mark", "2026-12-07", retention.Announce, ""},
+		"midnight_is_the_next_day":                   {grace(14, retention.Announce), nil, "2026-11-24T00:00:00Z", nil, "mark", "2026-12-08", retention.Announce, ""},
+		"it_is_deprecated_as_well":                   {grace(14, retention.Deprecate), nil, "", nil, "mark", "2026-12-07", retention.Deprecate, ""},
+		"it_is_disabled_as_well":                     {grace(14, retention.Disable), nil, "", nil, "mark", "2026-12-07", retention.Disable, ""},
+		"a_shared_image_is_only_announced": {
+			func(p *retention.Policy) { grace(14, retention.Disable)(p); p.JudgeShared = true }, nil, "",
+			[]string{"account 999999999999"},
+			"mark", "2026-12-07", retention.Announce, "",
+		},
+		"a_public_image_is_only_announced": {
+			func(p *retention.Policy) { grace(14, retention.Disable)(p); p.JudgeShared = true },
+			with(func(i *ami.Image) { i.Public = true }), "", nil, "mark", "2026-12-07", retention.Announce, "",
+		},
+		"a_shared_image_is_deprecated_like_any": {
+			func(p *retention.Policy) { grace(14, retention.Deprecate)(p); p.JudgeShared = true }, nil, "",
+			[]string{"account 999999999999"},
+			"mark", "2026-12-07", retention.Deprecate, "",
+		},
+
+		"one_second_before_its_day_it_stays":      {grace(14, retention.Announce), with(marked("2026-11-24")), "2026-11-23T23:59:59Z", nil, "keep", "2026-11-24", "", "due on 2026-11-24; last launched"},
+		"on_its_day_it_goes":                      {grace(14, retention.Announce), with(marked("2026-11-24")), "2026-11-24T00:00:00Z", nil, "deregister", "2026-11-24", "", "its removal was announced for 2026-11-24"},
+		"the_day_is_one_of_utc":                   {grace(14, retention.Announce), with(marked("2026-11-24")), "2026-11-24T01:00:00+02:00", nil, "keep", "2026-11-24", "", ""},
+		"and_has_come_though_not_yet_in_the_west": {grace(14, retention.Announce), with(marked("2026-11-24")), "2026-11-23T20:00:00-04:00", nil, "deregister", "2026-11-24", "", ""},
+		"a_moment_is_a_day_too":                   {grace(14, retention.Announce), with(marked("2026-11-23T02:00:00Z")), "", nil, "deregister", "2026-11-23T02:00:00Z", "", ""},
+		"a_moment_that_has_not_come_keeps":        {grace(14, retention.Announce), with(marked("2026-11-23T02:00:01Z")), "", nil, "keep", "2026-11-23T02:00:01Z", "", "due on 2026-11-23"},
+		"what_is_announced_stays_without_grace":   {grace(0, ""), with(marked("2026-12-01")), "", nil, "keep", "2026-12-01", "", "due on 2026-12-01"},
+		"what_was_announced_goes_without_grace":   {grace(0, ""), with(marked("2026-11-01")), "", nil, "deregister", "2026-11-01", "", "announced for 2026-11-01"},
+		"a_longer_grace_moves_no_day":             {grace(90, retention.Announce), with(marked("2026-11-23")), "", nil, "deregister", "2026-11-23", "", ""},
+		"a_day_a_person_has_put_off_is_honoured":  {grace(14, retention.Announce), with(marked("2030-01-01")), "", nil, "keep", "2030-01-01", "", ""},
+		"a_day_beyond_all_time_is_honoured":       {grace(14, retention.Announce), with(marked("9999-12-31")), "", nil, "keep", "9999-12-31", "", ""},
+		"the_latest_of_two_days_counts":           {grace(14, retention.Announce), with(marked("2026-11-01"), tagged("AMI-Janitor:Due", "2026-12-01")), "", nil, "keep", "2026-12-01", "", ""},
+		"in_whatever_order":                       {grace(14, retention.Announce), with(marked("2026-12-01"), tagged("AMI-Janitor:Due", "2026-11-01")), "", nil, "keep", "2026-12-01", "", ""},
+
+		"the_day_before_it_is_too_old_it_goes":   {grace(14, retention.Announce), with(marked("2026-08-25")), "2026-11-22T23:59:59Z", nil, "deregister", "2026-08-25", "", ""},
+		"from_the_90th_day_it_is_announced_anew": {grace(14, retention.Announce), with(marked("2026-08-25")), "2026-11-23T00:00:00Z", nil, "mark", "2026-12-07", retention.Announce, "the limit is"},
+		"a_day_long_past_is_announced_anew":      {grace(14, retention.Announce), with(marked("2020-01-01")), "", nil, "mark", "2026-12-07", retention.Announce, ""},
+		"the_first_day_of_all_is_announced_anew": {grace(14, retention.Announce), with(marked("0001-01-01")), "", nil, "mark", "2026-12-07", retention.Announce, ""},
+		"long_past_and_without_grace_it_goes":    {grace(0, ""), with(marked("2020-01-01")), "", nil, "deregister", none, "", ""},
+
+		"disabled_by_the_janitor_it_waits_too": {grace(14, retention.Disable), with(disabledUntil("2026-11-24")), "", nil, "keep", "2026-11-24", "", "due on 2026-11-24"},
+		"disabled_by_the_janitor_it_goes_too":  {grace(14, retention.Disable), with(disabledUntil("2026-11-23")), "", nil, "deregister", "2026-11-23", "", "announced for 2026-11-23"},
+		"disabled_in_another_spelling_it_goes_too": {
+			grace(14, retention.Disable), with(state("disabled"), tagged("AMI-Janitor:Due", "2026-11-23"), tagged("AMI-JANITOR:DISABLED", "")),
+			"", nil, "deregister", "2026-11-23", "", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			moment := now
+			if test.at != "" {
+				moment = at(t, test.at)
+			}
+			finding := ami.Finding{Use: ami.Unused, SharedWith: test.shared, Report: report()}
+			v := judgeAlone(policy(test.policy), idle(subject, test.image...), finding, moment)
+
+			due := none
+			if !v.Due.IsZero() {
+				if due = v.Due.UTC().Format(time.RFC3339); strings.HasSuffix(due, "T00:00:00Z") {
+					due = v.Due.UTC().Format(time.DateOnly)
+				}
+			}
+			if v.Decision != test.decision || due != test.due || v.Action != test.action || v.Unmark != "" {
+				t.Errorf("%s, due %s, action %q, unmark %q because of %v; want %s, due %s, action %q",
+					v.Decision, due, v.Action, v.Unmark, v.Reasons, test.decision, test.due, test.action)
+			}
+			if v.Decision == retention.Mark && v.Due.Format(time.DateOnly) != test.due { // As it is written into the tag.
+				t.Errorf("due %s, in a zone other than UTC", v.Due)
+			}
+			want := retention.Code("stale")
+			if v.Decision == retention.Keep {
+				want = "announced"
+			}
+			if !slices.Equal(codes(v), []retention.Code{want}) || !strings.Contains(details(v), test.says) {
+				t.Errorf("reasons %v, want %s: %q", v.Reasons, want, test.says)
+			}
+		})
+	}
+}
+
+// What becomes of the announcement of an image that a rule keeps.
+func TestUnmark(t *testing.T) {
+	recent, aDayBefore := at(t, "2026-11-20T00:00:00Z"), at(t, "2026-11-08T02:00:00Z") // They are announced at 2026-11-09T02:00:00Z.
+	for name, test := range map[string]struct {
+		image   []func(*ami.Image)
+		policy  func(*retention.Policy)
+		finding ami.Finding // Unused if it says nothing.
+		want    retention.Unmark
+		kept    retention.Code // The first of the reasons.
+	}{
+		"a_launch_a_day_before_clears":  {with(launched(aDayBefore)), nil, ami.Finding{}, "clear", "recently-used"},
+		"a_launch_of_unknown_relation":  {with(launched(recent), tagged(retention.RunTag, "x")), nil, ami.Finding{}, "clear", "recently-used"},
+		"a_longer_limit_clears":         {nil, func(p *retention.Policy) { p.StaleAfter = limit(1000) }, ami.Finding{}, "clear", "recently-used"},
+		"the_newest_of_a_family_clears": {with(named("web-1")), nil, ami.Finding{}, "clear", "newest-of-family"},
+		"out_of_scope_clears":           {nil, func(p *retention.Policy) { p.Names = names(t, "web") }, ami.Finding{}, "clear", "out-of-scope"},
+		"a_manager_clears":              {with(tagged("dlm:managed", "")), nil, ami.Finding{}, "clear", "managed"},
+		"a_copy_of_what_is_used_clears": {with(copyOf("ami-2")), nil, ami.Finding{}, "clear", "copy-of-used"},
+
+		"a_keep_tag_is_an_objection":            {with(tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"a_configured_tag_is_an_objection":      {with(tagged("pinned", "")), func(p *retention.Policy) { p.KeepTags = tags(t, "pinned") }, ami.Finding{}, "veto", "keep-tag"},
+		"an_entry_of_the_list_is_an_objection":  {nil, func(p *retention.Policy) { p.KeepList = keepList(t, "golden") }, ami.Finding{}, "veto", "keep-list"},
+		"protection_is_an_objection":            {protection("enabled-without-cooldown"), nil, ami.Finding{}, "veto", "protected"},
+		"publication_is_an_objection":           {with(func(i *ami.Image) { i.Public = true }), nil, ami.Finding{}, "veto", "public"},
+		"a_share_is_an_objection":               {nil, nil, ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}, "veto", "shared"},
+		"a_use_is_an_objection":                 {nil, nil, ami.Finding{Use: ami.Used}, "veto", "in-use"},
+		"a_use_with_a_gap_is_an_objection":      {nil, nil, ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}, "veto", "in-use"},
+		"no_day_is_an_objection":                {with(untagged(retention.DueTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"disabled_without_a_day_is_one":         {with(disabledUntil("2026-12-01"), untagged(retention.DueTag, retention.RunTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"enabled_is_an_objection":               {with(disabledUntil("2026-12-01"), state("available"), untagged(retention.RunTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"enabled_and_without_a_day_is_one":      {with(disabledUntil("2026-12-01"), state("available"), untagged(retention.DueTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_launch_since_is_an_objection":        {with(launched(recent)), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_launch_reported_late_is_one":         {with(launched(aDayBefore.Add(1))), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_restore_since_is_an_objection":       {with(tagged(retention.RestoredTag, "2026-11-20")), nil, ami.Finding{}, "veto", "vetoed"},
+		"what_inherits_a_mark_is_not_announced": {with(created(recent)), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_launch_while_disabled_is_one":        {with(disabledUntil("2026-12-01"), untagged(retention.RunTag), launched(recent)), nil, ami.Finding{}, "veto", "vetoed"},
+		"an_objection_goes_before_a_launch":     {with(launched(aDayBefore), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"and_before_a_doubt":                    {with(tagged(retention.RestoredTag, "soon"), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"a_launch_goes_before_a_doubt":          {with(launched(aDayBefore), func(i *ami.Image) { i.Unreadable = []string{"x"} }), nil, ami.Finding{}, "clear", "unreadable"},
+		"an_objection_late_on_is_one":           {with(marked("2020-01-01"), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"an_objection_in_another_spelling":      {with(untagged(retention.DueTag, retention.RunTag), tagged("AMI-Janitor:Due", "2026-12-01"), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"an_objection_to_a_day_without_a_run":   {with(untagged(retention.RunTag), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"a_keep_tag_without_a_mark_is_no_more":  {with(untagged(retention.DueTag, retention.RunTag), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "", "keep-tag"},
+		"a_restored_tag_is_no_mark":             {with(untagged(retention.DueTag, retention.RunTag), tagged(retention.RestoredTag, "2026-11-20")), nil, ami.Finding{}, "", "recently-used"},
+		"a_share_that_is_judged_leaves_it":      {nil, func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}, "", "usage-report-pending"},
+		"a_publication_that_is_judged_too":      {with(func(i *ami.Image) { i.Public = true }), func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{}, "", "usage-report-pending"},
+		"disabled_by_somebody_else_leaves_it":   {with(state("disabled")), nil, ami.Finding{}, "", "not-available"},
+		"a_failed_image_is_left":                {with(state("failed")), nil, ami.Finding{}, "", "not-available"},
+		"an_unreadable_fact_leaves_it":          {with(func(i *ami.Image) { i.Unreadable = []string{"x"} }), nil, ami.Finding{}, "", "unreadable"},
+		"an_unreadable_tag_leaves_it":           {with(tagged(retention.DueTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
+		"an_unclear_snapshot_leaves_it":         {with(mapping("snap-unclear")), nil, ami.Finding{}, "", "snapshot-unclear"},
+		"a_locked_snapshot_clears":              {with(mapping("snap-locked")), nil, ami.Finding{}, "clear", "snapshot-locked"},
+		"an_unknown_use_leaves_it":              {nil, nil, ami.Finding{Gaps: []ami.Gap{aGap}}, "", "unknown-use"},
+		"missing_launches_leave_it":             {with(created(ago(days(400)))), nil, ami.Finding{Use: ami.Unused, LaunchedAt: ago(days(3))}, "", "launch-data-missing"},
+		"another_accounts_is_never_touched":     {with(func(i *ami.Image) { i.OwnerID = "999999999999" }), nil, ami.Finding{}, "", "not-owned"},
+		"nor_with_a_keep_tag":                   {with(func(i *ami.Image) { i.OwnerID = "999999999999" }, tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "", "not-owned"},
+		"nor_one_of_an_unknown_owner":           {with(func(i *ami.Image) { i.OwnerID = "" }, protection("enabled")[0]), nil, ami.Finding{}, "", "not-owned"},
+		"a_mark_without_a_day_in_another_state": {with(state("pending"), untagged(retention.DueTag)), nil, ami.Finding{}, "veto", "not-available"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy(grace(14, retention.Announce))
+			if test.policy != nil {
+				test.policy(&p)
+			}
+			image := idle(subject, append(with(marked("2026-12-01")), test.image...)...)
+			here := inventory(region, image)
+			here.Snapshots = []ami.Snapshot{{ID: "snap-unclear", Unreadable: "x"}, {ID: "snap-locked", Lock: "compliance"}}
+			if test.finding.Use == ami.Unknown && test.finding.Gaps == nil {
+				test.finding.Use = ami.Unused
+			}
+			evidence := map[string]ami.Evidence{region: {subject: test.finding, "ami-2": {Use: ami.Used}}}
+			v := p.Plan([]ami.Inventory{here}, evidence, now)[0].Verdicts[0]
+			if v.Decision != retention.Keep || v.Unmark != test.want || codes(v)[0] != test.kept {
+				t.Errorf("%s, unmark %q because of %v; want keep, unmark %q because of %s", v.Decision, v.Unmark, v.Reasons, test.want, test.kept)
+			}
+		})
+	}
+}
+
+// What each half of an announcement means without the other is said.
+func TestVetoesSayWhy(t *testing.T) {
+	for name, test := range map[string]struct {
+		image []func(*ami.Image)
+		says  string
+	}{
+		"no_day":                   {with(tagged(retention.RunTag, "x")), "somebody took the tag ami-janitor:due off"},
+		"disabled_without_a_day":   {with(state("disabled"), tagged(retention.DisabledTag, "x")), "somebody took the tag ami-janitor:due off"},
+		"enabled":                  {with(disabledUntil("2026-12-01"), state("available")), "somebody enabled it"},
+		"enabled_after_its_day":    {with(disabledUntil("2026-11-01"), state("available")), "somebody enabled it"},
+		"launched_since":           {with(marked("2026-12-01"), launched(ago(days(5)))), "last launched 2026-11-18, 5 days ago, since its removal was announced"},
+		"enabled_and_marked_twice": {with(marked("2026-11-01"), disabledUntil("2026-11-01"), state("available")), "somebody enabled it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := judge(t, policy(), inventory(region, idle(subject, test.image...)))[subject]
+			if codes(v)[0] != "vetoed" || v.Reasons[0].Detail != test.says {
+				t.Errorf("%s because of %v, want vetoed: %s", v.Decision, v.Reasons, test.says)
+			}
+		})
+	}
+}
+
+// EC2 counts the tags that do not begin with "aws:", and takes 50.
+func TestRoomForTags(t *testing.T) {
+	full := func(n int, more ...string) func(*ami.Image) {
+		return func(i *ami.Image) {
+			for _, key := range more {
+				i.Tags[key] = "2026-11-23"
+			}
+			for len(i.Tags) < n {
+				i.Tags[fmt.Sprintf("t%d", len(i.Tags))] = ""
+			}
+		}
+	}
+	stack := tagged("aws:cloudformation:stack-name", "x")
+	for name, test := range map[string]struct {
+		grace int
+		image []func(*ami.Image)
+		kept  retention.Code // Empty if it is announced, or goes.
+	}{
+		"48_leave_room":                       {14, with(full(48)), ""},
+		"49_do_not":                           {14, with(full(49)), "no-room-for-tags"},
+		"50_do_not":                           {14, with(full(50)), "no-room-for-tags"},
+		"48_and_one_of_aws_leave_room":        {14, with(full(48), stack), ""},
+		"49_and_one_of_aws_do_not":            {14, with(full(49), stack), "no-room-for-tags"},
+		"a_tag_that_looks_like_one_of_aws":    {14, with(full(48), tagged("awsx", "")), "no-room-for-tags"},
+		"without_grace_no_room_is_needed":     {0, with(full(50)), ""},
+		"what_is_announced_needs_none":        {14, with(full(50, retention.DueTag, retention.RunTag)), ""},
+		"a_restored_tag_takes_room_like_any":  {14, with(full(48, retention.RestoredTag)), "recently-used"},
+		"an_announcement_in_other_words_does": {14, with(full(50, "AMI-Janitor:Due", "AMI-Janitor:Run")), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := judge(t, policy(grace(test.grace, retention.Announce)), inventory(region, idle(subject, test.image...)))[subject]
+			if got := codes(v)[0]; test.kept != "" && got != test.kept || test.kept == "" && v.Decision == retention.Keep {
+				t.Errorf("%s because of %v, want %q", v.Decision, v.Reasons, test.kept)
+			}
+			if test.kept == "no-room-for-tags" && !strings.Contains(details(v), fmt.Sprintf("it carries %d tags of at most 50, and announcing its removal takes 2 more", oracleTagCount(v.Image.Tags))) {
+				t.Errorf("says %q", details(v))
+			}
+		})
+	}
+}
+
+// What is to be announced has a cap of its own, and the stalest are announced first.
+func TestTheCapOfAnnouncements(t *testing.T) {
+	due := marked("2026-11-23")
+	here := inventory(region,
+		idle("ami-1", launched(ago(days(310)))), idle("ami-2", launched(ago(days(309)))), idle("ami-3", launched(ago(days(308)))),
+		idle("ami-4", launched(ago(days(307))), due), idle("ami-5", launched(ago(days(306))), due), idle("ami-6", launched(ago(days(305))), due),
+	)
+	there := inventory("us-east-1", idle("ami-7", launched(ago(days(311)))), idle("ami-8", marked("2026-12-01"), launched(ago(days(312)))))
+	p := policy(grace(14, retention.Disable), func(p *retention.Policy) { p.MaxDeregistrations = 2 })
+	plans := p.Plan([]ami.Inventory{here, there}, unused(here, there), now)
+	for decision, want := range map[retention.Decision][]string{
+		retention.Mark: {"ami-1", "ami-7"}, retention.Deregister: {"ami-4", "ami-5"}, retention.Defer: {"ami-2", "ami-3", "ami-6"}, retention.Keep: {"ami-8"},
+	} {
+		if got := decided(plans, decision); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", decision, got, want)
+		}
+	}
+	for _, id := range []string{"ami-2", "ami-6"} {
+		if v := verdicts(plans)[id]; v.Action != "" || v.Due.IsZero() != (id == "ami-2") || !slices.Equal(codes(v), []retention.Code{"stale", "over-cap"}) {
+			t.Errorf("%s: due on %s, action %q because of %v", id, v.Due, v.Action, v.Reasons)
+		}
+	}
+}
+
+// An image that the janitor has disabled cannot be launched, and is not the newest of its family; one that is only
+// announced can.
+func TestWhatIsAnnouncedInAFamily(t *testing.T) {
+	for name, test := range map[string]struct {
+		newer       func(*ami.Image)
+		older, mark retention.Code
+	}{
+		"disabled":  {disabledUntil("2026-12-01"), "newest-of-family", "announced"},
+		"announced": {marked("2026-12-01"), "stale", "newest-of-family"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			images := series(2)
+			images[0].LastLaunchedAt, images[1].LastLaunchedAt = ago(days(500)), ago(days(400))
+			test.newer(&images[1])
+			got := judge(t, policy(), inventory(region, images...))
+			if older, newer := codes(got["ami-1"]), codes(got["ami-2"]); older[0] != test.older || newer[0] != test.mark {
+				t.Errorf("the older because of %v, the newer because of %v; want %s and %s", older, newer, test.older, test.mark)
+			}
+		})
+	}
+}
+
+// Images that are announced are candidates like those that go: what uses them is an objection.
+func TestWhatIsAnnouncedIsACandidate(t *testing.T) {
+	here := inventory(region, idle("ami-1", marked("2026-12-01")), idle("ami-2", disabledUntil("2026-12-01")), idle("ami-3", marked("2026-11-01")))
+	if got := len(policy(grace(14, retention.Disable)).Candidates([]ami.Inventory{here}, now)[region]); got != 3 {
+		t.Errorf("%d candidates, want 3", got)
+	}
+}
+
+// The snapshots of what is announced stay with it.
+func TestSnapshotsOfWhatIsAnnouncedStay(t *testing.T) {
+	here := inventory(region, idle("ami-1", marked("2026-11-23"), mapping("snap-1", "snap-2", "snap-3")), idle("ami-2", mapping("snap-1")), idle("ami-3", marked("2026-12-01"), mapping("snap-2")))
+	here.Snapshots = []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2"}, {ID: "snap-3"}}
+	got := judge(t, policy(grace(14, retention.Announce)), here)
+	want := []retention.SnapshotVerdict{leaves("snap-1", 0, "ami-2 still uses it"), leaves("snap-2", 0, "ami-3 still uses it"), deletes("snap-3", 0, "ami-1")}
+	if !slices.Equal(got["ami-1"].Snapshots, want) || got["ami-2"].Snapshots != nil || got["ami-3"].Snapshots != nil {
+		t.Errorf("snapshots %+v, %+v, %+v", got["ami-1"].Snapshots, got["ami-2"].Snapshots, got["ami-3"].Snapshots)
+	}
+}
+
+func TestGraceActionsAreRead(t *testing.T) {
+	for _, text := range []string{"announce", "deprecate", "disable"} {
+		var action retention.GraceAction
+		if err := action.UnmarshalText([]byte(text)); err != nil || string(action) != text {
+			t.Errorf("%q is read as %q, %v", text, action, err)
+		}
+	}
+	for _, text := range []string{"", "Announce", "disable ", "delete", "announce,disable"} {
+		var action retention.GraceAction
+		if err := action.UnmarshalText([]byte(text)); err == nil {
+			t.Errorf("%q is no error", text)
+		} else if !strings.Contains(err.Error(), fmt.Sprintf("%q", text)) {
+			t.Errorf("the error for %q does not name it: %v", text, err)
+		}
+	}
+}

@@ -1,0 +1,412 @@
+package retention_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// life is an account over many nights: the janitor comes every night, or nearly, and does what its plan says; between the
+// nights people do what they like.
+type life struct {
+	t      *rapid.T
+	policy retention.Policy
+	now    time.Time
+	things []*thing
+	listed []string // What the keep list names.
+	made   int
+	log    []string
+
+	removed, announced, objected int
+}
+
+// thing is an image in such an account, with what is true of it, whether the janitor can see it or not.
+type thing struct {
+	ami.Image
+	region string
+
+	launches []time.Time // Each is reported up to a day late.
+	running  time.Time   // When the instance was launched that is there; zero if there is none.
+	shared   bool
+	abroad   time.Time // Since when another account uses it.
+	report   *ami.UsageReport
+	reported bool // The report has seen the use by the other account.
+	gap      bool // A lookup fails.
+
+	// What this test knows of its announcement, which it keeps to itself: tags can be lost.
+	announced time.Time
+	known     time.Time // The last launch that was known then.
+	touched   bool      // Somebody has taken its day off since.
+	enabled   bool      // Somebody has enabled it since, and it still is.
+}
+
+func TestALifeOfAnAccount(t *testing.T) {
+	removed, announced, objected := 0, 0, 0
+	for range 3 {
+		rapid.Check(t, func(t *rapid.T) {
+			l := newLife(t)
+			for range rapid.IntRange(20, 70).Draw(t, "nights") {
+				l.day()
+				l.night()
+				if t.Failed() {
+					for _, line := range l.log {
+						t.Log(line)
+					}
+					t.FailNow()
+				}
+			}
+			removed, announced, objected = removed+l.removed, announced+l.announced, objected+l.objected
+		})
+	}
+	t.Logf("%d removed, %d announced, %d objected to", removed, announced, objected)
+	if removed == 0 || announced == 0 || objected == 0 {
+		t.Error("something never happened: the property says too little")
+	}
+}
+
+func newLife(t *rapid.T) *life {
+	l := &life{t: t, now: now, policy: retention.Policy{
+		StaleAfter:         limit(rapid.SampledFrom([]int{7, 10, 20}).Draw(t, "staleAfter")),
+		KeepNewest:         rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "keepNewest"),
+		MaxDeregistrations: rapid.SampledFrom([]int{1, 2, 100}).Draw(t, "cap"),
+		Grace:              limit(rapid.SampledFrom([]int{1, 2, 5, 14}).Draw(t, "grace")),
+		GraceAction:        rapid.SampledFrom([]retention.GraceAction{retention.Announce, retention.Deprecate, retention.Disable, retention.Disable}).Draw(t, "action"),
+		JudgeShared:        rapid.Bool().Draw(t, "judgeShared"),
+	}}
+	l.policy.NeverLaunchedAfter = l.policy.StaleAfter
+	for range rapid.IntRange(2, 5).Draw(t, "images") {
+		l.build(rapid.SampledFrom([]string{region, "us-east-1"}).Draw(t, "region"), l.now.AddDate(0, 0, -rapid.IntRange(0, 40).Draw(t, "age")))
+	}
+	return l
+}
+
+func (l *life) say(format string, args ...any) {
+	l.log = append(l.log, l.now.Format(time.DateTime+" ")+fmt.Sprintf(format, args...))
+}
+
+func (l *life) build(region string, at time.Time) *thing {
+	l.made++
+	x := &thing{region: region, Image: ami.Image{
+		ID: fmt.Sprintf("ami-%08x", l.made), Name: rapid.SampledFrom([]string{"golden", fmt.Sprintf("web-%d", l.made)}).Draw(l.t, "name"),
+		OwnerID: account, State: "available", CreatedAt: at, Tags: map[string]string{},
+	}}
+	l.things = append(l.things, x)
+	l.say("%s is made in %s", x.ID, region)
+	return x
+}
+
+// day lets people do what they like.
+func (l *life) day() {
+	l.now = l.now.Add(time.Hour)
+	for range rapid.SampledFrom([]int{0, 0, 0, 0, 1, 1, 2}).Draw(l.t, "acts") {
+		if len(l.things) == 0 {
+			l.build(region, l.now)
+		}
+		x := rapid.SampledFrom(l.things).Draw(l.t, "thing")
+		act := rapid.SampledFrom(acts).Draw(l.t, "act")
+		l.say("%s: %s", x.ID, act.name)
+		act.do(l, x)
+	}
+	// To the next night, a little earlier or later than the last.
+	l.now = l.now.UTC().Truncate(retention.Day).Add(retention.Day).Add(time.Duration(rapid.SampledFrom([]int{0, 2, 2, 2, 23}).Draw(l.t, "hour")) * time.Hour)
+	if rapid.SampledFrom(rare(1, 15)).Draw(l.t, "off") == 0 {
+		l.now = l.now.AddDate(0, 0, rapid.SampledFrom([]int{1, 3, 10, 40, 100, 400}).Draw(l.t, "nights off"))
+	}
+}
+
+var acts = []struct {
+	name string
+	do   func(*life, *thing)
+}{
+	{"launched", func(l *life, x *thing) {
+		if x.State == "available" {
+			x.launches, x.running = append(x.launches, l.now), l.now
+		}
+	}},
+	{"launched for a moment", func(l *life, x *thing) {
+		if x.State == "available" {
+			x.launches = append(x.launches, l.now)
+		}
+	}},
+	{"terminated", func(_ *life, x *thing) { x.running = time.Time{} }},
+	{"terminated", func(_ *life, x *thing) { x.running = time.Time{} }},
+	{"keep tag on", func(_ *life, x *thing) { x.Tags["ami-janitor:keep"] = "" }},
+	{"keep tag off", func(_ *life, x *thing) { delete(x.Tags, "ami-janitor:keep") }},
+	{"keep tag off", func(_ *life, x *thing) { delete(x.Tags, "ami-janitor:keep") }},
+	{"on the list", func(l *life, x *thing) { l.listed = append(l.listed, x.ID) }},
+	{"off the list", func(l *life, _ *thing) { l.listed = nil }},
+	{"off the list", func(l *life, _ *thing) { l.listed = nil }},
+	{"protected", func(_ *life, x *thing) { x.Protection = "enabled-without-cooldown" }},
+	{"not protected", func(_ *life, x *thing) { x.Protection = "disabled" }},
+	{"not protected", func(_ *life, x *thing) { x.Protection = "disabled" }},
+	{"shared", func(_ *life, x *thing) { x.shared = x.State == "available" }},
+	{"public", func(_ *life, x *thing) { x.Public = x.State == "available" }},
+	{"private", func(_ *life, x *thing) { x.shared, x.Public, x.abroad = false, false, time.Time{} }},
+	{"used abroad", func(l *life, x *thing) {
+		if (x.shared || x.Public) && x.State == "available" {
+			x.abroad = l.now
+		}
+	}},
+	{"not used abroad", func(_ *life, x *thing) { x.abroad = time.Time{} }},
+	{"due tag off", func(_ *life, x *thing) {
+		if _, ok := x.Tags[retention.DueTag]; ok && (x.Tags[retention.RunTag] != "" || x.Tags[retention.DisabledTag] != "") {
+			x.touched = true
+		}
+		delete(x.Tags, retention.DueTag)
+	}},
+	{"run tag off", func(_ *life, x *thing) {
+		if !openDayWithoutRun {
+			delete(x.Tags, retention.RunTag)
+		}
+	}},
+	{"enabled", func(l *life, x *thing) {
+		if x.State == "disabled" {
+			_, byJanitor := x.Tags[retention.DisabledTag]
+			x.State, x.enabled = "available", x.enabled || byJanitor || !openEnabledByItsOwner
+			if !openDayWithoutRun && rapid.Bool().Draw(l.t, "and tidied up") {
+				delete(x.Tags, retention.DisabledTag)
+			}
+		}
+	}},
+	{"disabled", func(_ *life, x *thing) { x.State, x.enabled, x.shared, x.Public = "disabled", false, false, false }},
+	{"copied", func(l *life, x *thing) { l.copy(x, nil) }},
+	{"copied with its tags", func(l *life, x *thing) { l.copy(x, maps.Clone(x.Tags)) }},
+	{"gap", func(_ *life, x *thing) { x.gap = true }},
+	{"unreadable", func(_ *life, x *thing) { x.Unreadable = []string{"this"} }},
+	{"readable", func(_ *life, x *thing) { x.gap, x.Unreadable = false, nil }},
+	{"readable", func(_ *life, x *thing) { x.gap, x.Unreadable = false, nil }},
+	{"built", func(l *life, x *thing) { l.build(x.region, l.now) }},
+	{"tags of the janitor off", func(_ *life, x *thing) {
+		for _, key := range []string{retention.DueTag, retention.RunTag, retention.RestoredTag} {
+			delete(x.Tags, key)
+		}
+	}},
+	{"stale-after tag", func(_ *life, x *thing) { x.Tags["ami-janitor:stale-after"] = "30d" }},
+	{"no stale-after tag", func(_ *life, x *thing) { delete(x.Tags, "ami-janitor:stale-after") }},
+}
+
+func (l *life) copy(x *thing, tags map[string]string) {
+	if x.State != "available" {
+		return
+	}
+	copied := l.build(rapid.SampledFrom([]string{region, "us-east-1"}).Draw(l.t, "to"), l.now)
+	copied.SourceImageID, copied.SourceRegion = x.ID, x.region
+	maps.Copy(copied.Tags, tags)
+}
+
+// limit is how long an image may be idle, in simple words.
+func (l *life) limit(x *thing) time.Duration {
+	if x.Tags["ami-janitor:stale-after"] == "30d" {
+		return days(30)
+	}
+	return time.Duration(l.policy.StaleAfter)
+}
+
+// night is one run of the janitor.
+func (l *life) night() {
+	failed := rapid.SampledFrom([]string{"", "", "", "", "", "", "", "", region, "us-east-1"}).Draw(l.t, "failed")
+	inventories, evidence := l.account(failed)
+	l.policy.KeepList = retention.KeepList{}
+	if len(l.listed) > 0 {
+		text := ""
+		for _, id := range l.listed {
+			text += id + "\n"
+		}
+		l.policy.KeepList = keepList(l.t, text)
+	}
+	for _, x := range l.things {
+		if objection := l.objection(x, failed); objection != "" && x.region != failed && !x.announced.IsZero() {
+			l.say("%s: objection: %s", x.ID, objection)
+			x.announced = time.Time{}
+			l.objected++
+		}
+	}
+	for _, plan := range l.policy.Plan(inventories, evidence, l.now) {
+		for _, v := range plan.Verdicts {
+			x := l.things[slices.IndexFunc(l.things, func(x *thing) bool { return x.ID == v.Image.ID })]
+			l.say("%s: %s %s%s because of %v", x.ID, v.Decision, v.Action, v.Unmark, v.Reasons)
+			l.sweep(x, v, failed)
+		}
+		for _, x := range l.things {
+			if x.report != nil && slices.Contains(plan.ReportsDone, x.report.ID) {
+				x.report = nil
+			}
+			if slices.Contains(plan.ReportsWanted, x.ID) {
+				l.made++
+				x.report = &ami.UsageReport{ID: fmt.Sprint("amiur-", l.made), State: "pending", CreatedAt: l.now, Complete: true}
+				x.reported = !x.abroad.IsZero() && x.abroad.Before(l.now.Add(-retention.Day))
+			}
+		}
+	}
+}
+
+// account is what the janitor can see of the account tonight.
+func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence) {
+	evidence := map[string]ami.Evidence{region: {}, "us-east-1": {}}
+	byRegion := map[string]ami.Inventory{region: inventory(region), "us-east-1": inventory("us-east-1")}
+	for _, x := range l.things {
+		for _, launch := range x.launches {
+			if l.now.Sub(launch) >= 20*time.Hour && launch.After(x.LastLaunchedAt) {
+				x.LastLaunchedAt = launch
+			}
+		}
+		if x.report != nil && x.report.State == "pending" && l.now.Sub(x.report.CreatedAt) > time.Hour && rapid.Bool().Draw(l.t, "made") {
+			x.report.State = "available"
+		}
+		if x.region == failed {
+			continue
+		}
+		here := byRegion[x.region]
+		image := x.Image
+		image.Tags = maps.Clone(x.Tags)
+		here.Images = append(here.Images, image)
+		byRegion[x.region] = here
+		finding := ami.Finding{Use: ami.Unused, LaunchedAt: x.running, Report: x.report}
+		if !x.running.IsZero() {
+			finding.References = append(finding.References, ami.Reference{ARN: "arn:instance"})
+		}
+		if x.report != nil && x.report.State == "available" && x.reported {
+			finding.References = append(finding.References, ami.Reference{ARN: "account 999999999999"})
+		}
+		if len(finding.References) > 0 {
+			finding.Use = ami.Used
+		}
+		if x.shared {
+			finding.SharedWith = []string{"account 999999999999"}
+		}
+		if x.gap {
+			finding.Gaps = []ami.Gap{aGap}
+			if finding.Use == ami.Unused {
+				finding.Use = ami.Unknown
+			}
+		}
+		evidence[x.region][x.ID] = finding
+	}
+	var inventories []ami.Inventory
+	for _, name := range []string{region, "us-east-1"} {
+		if name != failed {
+			inventories = append(inventories, byRegion[name])
+		}
+	}
+	// An image that is gone is looked up like any other original.
+	for _, x := range l.things {
+		if _, ok := evidence[x.SourceRegion][x.SourceImageID]; x.SourceRegion != "" && x.SourceRegion != failed && !ok {
+			evidence[x.SourceRegion][x.SourceImageID] = ami.Finding{Use: ami.Unused}
+		}
+	}
+	return inventories, evidence
+}
+
+// objection says what people have against the removal of an image, as far as the janitor can see it tonight.
+func (l *life) objection(x *thing, failed string) string {
+	_, kept := x.Tags["ami-janitor:keep"]
+	doubtful := len(x.Unreadable) > 0 || x.State == "disabled" && x.Tags[retention.DisabledTag] == "" // Nobody looks up what stays all the same.
+	switch {
+	case kept:
+		return "keep tag"
+	case slices.Contains(l.listed, x.ID):
+		return "keep list"
+	case x.Protection != "" && x.Protection != "disabled":
+		return "protected"
+	case x.Public && !l.policy.JudgeShared:
+		return "public"
+	case x.touched:
+		return "day taken off"
+	case x.enabled:
+		return "enabled"
+	case !x.LastLaunchedAt.Equal(x.known):
+		return "launched"
+	case l.copiedSince(x, failed):
+		return "copied"
+	case x.shared && !l.policy.JudgeShared && !doubtful:
+		return "shared"
+	case !x.running.IsZero() && !doubtful:
+		return "running"
+	default:
+		return ""
+	}
+}
+
+// copiedSince does not know of copies in a region that cannot be read tonight.
+func (l *life) copiedSince(x *thing, failed string) bool {
+	return slices.ContainsFunc(l.things, func(other *thing) bool {
+		return other.SourceImageID == x.ID && other.region != failed && other.CreatedAt.After(x.announced)
+	})
+}
+
+// sweep does to an image what its verdict says.
+func (l *life) sweep(x *thing, v retention.Verdict, failed string) {
+	id := l.now.UTC().Format("20060102T150405Z") + "-3f9c1a"
+	switch v.Decision {
+	case retention.Mark:
+		l.announced++
+		x.announced, x.known, x.touched, x.enabled = l.now, x.LastLaunchedAt, false, false
+		l.unmark(x)
+		x.Tags[retention.DueTag], x.Tags[retention.RunTag] = v.Due.Format(time.DateOnly), id
+		if v.Action == retention.Disable {
+			delete(x.Tags, retention.RunTag)
+			x.Tags[retention.DisabledTag] = id
+			if x.shared || x.Public {
+				l.t.Errorf("%s is disabled, and loses who it is shared with", x.ID)
+			}
+			x.State = "disabled"
+		}
+	case retention.Deregister:
+		l.removed++
+		l.mayGo(x, failed)
+		l.things = slices.DeleteFunc(l.things, func(other *thing) bool { return other == x })
+	case retention.Keep:
+		if v.Unmark != retention.LeaveMark {
+			l.unmark(x)
+		}
+		if v.Unmark == retention.Veto {
+			x.Tags[retention.RestoredTag] = l.now.UTC().Format(time.DateOnly)
+		}
+	default:
+	}
+}
+
+func (l *life) unmark(x *thing) {
+	if _, disabled := x.Tags[retention.DisabledTag]; disabled {
+		x.State = "available"
+	}
+	for _, key := range []string{retention.DueTag, retention.RunTag, retention.DisabledTag} {
+		delete(x.Tags, key)
+	}
+}
+
+// mayGo checks that an image which goes was announced in time, that nobody has objected, and that nobody uses it or what it is
+// a copy of.
+func (l *life) mayGo(x *thing, failed string) {
+	day := func(at time.Time) time.Time { return at.UTC().Truncate(retention.Day) }
+	if x.announced.IsZero() {
+		l.t.Errorf("%s goes, but its removal is not announced, or somebody has objected", x.ID)
+	} else if waited := day(l.now).Sub(day(x.announced)); waited < time.Duration(l.policy.Grace) {
+		l.t.Errorf("%s goes %s after it was announced", x.ID, waited)
+	}
+	if objection := l.objection(x, failed); objection != "" || x.gap || len(x.Unreadable) > 0 {
+		l.t.Errorf("%s goes, but it is %s, gap %t", x.ID, objection, x.gap)
+	}
+	if last := slices.MaxFunc([]time.Time{x.CreatedAt, x.LastLaunchedAt}, time.Time.Compare); l.now.Sub(last) <= l.limit(x) {
+		l.t.Errorf("%s goes, last used %s", x.ID, last)
+	}
+	if (x.shared || x.Public) && !x.abroad.IsZero() && l.now.Sub(x.abroad) > days(4) {
+		l.t.Errorf("%s goes, but another account has used it since %s", x.ID, x.abroad)
+	}
+	for _, original := range l.things {
+		if original.ID != x.SourceImageID {
+			continue
+		}
+		launched := !original.LastLaunchedAt.IsZero() && l.now.Sub(original.LastLaunchedAt) <= l.limit(original)
+		if original.region == failed || !original.running.IsZero() || original.gap || launched && original.region != failed {
+			l.t.Errorf("%s goes, but it is a copy of %s", x.ID, original.ID)
+		}
+	}
+}

@@ -1,0 +1,398 @@
+package retention_test
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// The oracle: the promises of the design in the simplest words, for worlds that anyWorld draws. It knows nothing of
+// the rules.
+
+// ground is a promise that forbids the removal of an image, and what it does to the announcement of that removal.
+type ground struct {
+	promise string
+	mark    retention.Unmark
+}
+
+// sentence is what has to become of an image.
+type sentence struct {
+	promise  string // Why it is kept; empty if nothing keeps it, or only that its day has not come.
+	decision retention.Decision
+	due      time.Time
+	action   retention.GraceAction
+	unmark   retention.Unmark
+}
+
+// judge says what has to become of an image if there is no cap.
+func (w world) judge(here ami.Inventory, image ami.Image) sentence {
+	grounds := w.facts(here, image)
+	if len(grounds) == 0 {
+		grounds = w.doubts(here, image) // Nobody asks about an image that stays all the same.
+	}
+	if len(grounds) > 0 {
+		return sentence{promise: grounds[0].promise, decision: retention.Keep, unmark: oracleUnmark(image, grounds)}
+	}
+	due := oracleDue(image.Tags)
+	switch {
+	case !due.IsZero() && now.Before(due):
+		return sentence{decision: retention.Keep, due: due}
+	case !due.IsZero() || w.policy.Grace <= 0:
+		return sentence{decision: retention.Deregister, due: due}
+	}
+	action := w.policy.GraceAction
+	if action == retention.Disable && (image.Public || len(w.evidence[here.Region][image.ID].SharedWith) > 0) {
+		action = retention.Announce
+	}
+	then := now.Add(time.Duration(w.policy.Grace))
+	return sentence{decision: retention.Mark, due: time.Date(then.Year(), then.Month(), then.Day(), 0, 0, 0, 0, time.UTC), action: action}
+}
+
+func oracleUnmark(image ami.Image, grounds []ground) retention.Unmark {
+	marked := oracleHas(image.Tags, "due") || oracleHas(image.Tags, "run") || oracleHas(image.Tags, "disabled")
+	becomes := retention.LeaveMark
+	for _, g := range grounds {
+		if !marked || g.promise == "not owned" {
+			return retention.LeaveMark
+		}
+		if g.mark == retention.Veto || g.mark == retention.ClearMark && becomes == retention.LeaveMark {
+			becomes = g.mark
+		}
+	}
+	return becomes
+}
+
+// facts are the grounds that can be seen in the listings of the account.
+func (w world) facts(here ami.Inventory, image ami.Image) []ground {
+	return broken([]claim{
+		{"not owned", retention.LeaveMark, image.OwnerID != account},
+		{"not available", retention.LeaveMark, image.State != "available" && (image.State != "disabled" || !oracleHas(image.Tags, "disabled"))},
+		{"unreadable", retention.LeaveMark, len(image.Unreadable) > 0 || slices.ContainsFunc(w.made(image), time.Time.IsZero)},
+		{"of the future", retention.LeaveMark, slices.ContainsFunc(w.uses(image), now.Before)},
+		{"protected", retention.Veto, image.Protection != "" && image.Protection != "disabled"},
+		{"managed", retention.ClearMark, w.oracleManaged(image)},
+		{"public", retention.Veto, image.Public && !w.policy.JudgeShared},
+		{"kept by a tag", retention.Veto, w.oracleKeepTag(image.Tags)},
+		{"on the keep list", retention.Veto, w.oracleListed(image)},
+		{"bad tag", retention.LeaveMark, oracleBadTag(image)},
+		{"out of scope", retention.ClearMark, !w.oracleInScope(image)},
+		{"objected to", retention.Veto, w.oracleObjection(image)},
+		{"used not long ago", retention.ClearMark, w.oracleRecent(image)},
+		{"newest", retention.ClearMark, w.oracleNewest(here, image)},
+		{"without room", retention.ClearMark, w.policy.Grace > 0 && !oracleHas(image.Tags, "due") && oracleTagCount(image.Tags) > 48},
+		{"unclear snapshot", retention.LeaveMark, oracleSnapshot(here, image, func(s ami.Snapshot) bool { return s.Unreadable != "" })},
+		{"locked snapshot", retention.ClearMark, oracleSnapshot(here, image, func(s ami.Snapshot) bool { return s.Lock == "governance" || s.Lock == "compliance" })},
+	})
+}
+
+// doubts are the grounds that can be seen in the evidence of use, or in what it lacks.
+func (w world) doubts(here ami.Inventory, image ami.Image) []ground {
+	finding, looked := w.evidence[here.Region][image.ID]
+	proven := looked && finding.Use == ami.Unused && len(finding.Gaps) == 0
+	copied, inDoubt := w.oracleCopy(here, image)
+	return broken([]claim{
+		{"shared", retention.Veto, len(finding.SharedWith) > 0 && !w.policy.JudgeShared},
+		{"in use", retention.Veto, w.named(image.ID)},
+		{"a copy of what is used", retention.ClearMark, copied},
+		{"a copy of what may be used", unmarkOfDoubtfulCopy, inDoubt},
+		{"not proven", retention.LeaveMark, !proven},
+		{"without a report", retention.LeaveMark, !w.oracleReported(image, finding)},
+		{"without launches", retention.LeaveMark, image.LastLaunchedAt.IsZero() && w.oracleDark(here)},
+	})
+}
+
+// claim is a ground that may apply or not.
+type claim struct {
+	promise string
+	mark    retention.Unmark
+	applies bool
+}
+
+func broken(claims []claim) []ground {
+	var grounds []ground
+	for _, c := range claims {
+		if c.applies {
+			grounds = append(grounds, ground{c.promise, c.mark})
+		}
+	}
+	return grounds
+}
+
+// oracleValues returns the values of a tag of the janitor, in whatever spelling.
+func oracleValues(tags map[string]string, name string) []string {
+	var values []string
+	for key, value := range tags {
+		if strings.ToLower(strings.Trim(key, " ")) == "ami-janitor:"+name {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+func oracleHas(tags map[string]string, name string) bool { return len(oracleValues(tags, name)) > 0 }
+
+// oracleDue is the day on which an image is due, or zero if no announcement of it counts.
+func oracleDue(tags map[string]string) time.Time {
+	var latest time.Time
+	for _, value := range oracleValues(tags, "due") {
+		if due := oracleDues[value]; due.After(latest) {
+			latest = due
+		}
+	}
+	if !latest.After(now.AddDate(0, 0, -90)) {
+		return time.Time{}
+	}
+	return latest
+}
+
+// oracleRuns are the ids of the runs that have marked images, and when these began.
+var oracleRuns = map[string]time.Time{
+	"20261101T020000Z-3f9c1a":   time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC),
+	" 20250711T020000Z-3f9c1a ": time.Date(2025, 7, 11, 2, 0, 0, 0, time.UTC), // When the oldest images were made.
+	"20250710T020000Z-3f9c1a":   time.Date(2025, 7, 10, 2, 0, 0, 0, time.UTC),
+	"":                          {},
+	"by hand":                   {},
+}
+
+// oracleObjection reports whether a part of an announcement has been undone: its day, or that the image is disabled; or
+// whether the image has been used since. Launches come to be known up to a day late.
+func (w world) oracleObjection(image ami.Image) bool {
+	disabled := oracleHas(image.Tags, "disabled")
+	runs := append(oracleValues(image.Tags, "run"), oracleValues(image.Tags, "disabled")...)
+	if len(runs) == 0 {
+		return false
+	}
+	for _, run := range runs {
+		begun := oracleRuns[run]
+		used := func(use time.Time) bool { return use.After(begun.AddDate(0, 0, -1)) }
+		if !begun.IsZero() && slices.ContainsFunc(w.uses(image), used) {
+			return true
+		}
+	}
+	return !oracleHas(image.Tags, "due") || disabled && image.State == "available"
+}
+
+func oracleTagCount(tags map[string]string) int {
+	n := 0
+	for key := range tags {
+		if len(key) < 4 || key[:4] != "aws:" {
+			n++
+		}
+	}
+	return n
+}
+
+func (w world) oracleManaged(image ami.Image) bool {
+	for key, value := range image.Tags {
+		isAWS := len(key) >= 4 && key[:4] == "aws:"
+		if isAWS && key != "aws:cloudformation:stack-name" && key != "aws:cloudformation:stack-id" || key == "dlm:managed" || value == "EC2 Fast Launch" {
+			return true
+		}
+		if (key == "Ec2ImageBuilderArn" || value == "EC2 Image Builder") && !w.policy.JudgeImageBuilder {
+			return true
+		}
+	}
+	return strings.Contains(image.Name, "AwsBackup_") || image.OwnerAlias != "" || image.Marketplace
+}
+
+func (w world) oracleKeepTag(tags map[string]string) bool {
+	for _, value := range oracleValues(tags, "keep") {
+		if strings.ToLower(value) != "false" {
+			return true
+		}
+	}
+	_, pinned := tags["pinned"]
+	return len(w.policy.KeepTags) > 0 && (pinned || tags["env"] == "prod")
+}
+
+func (w world) oracleListed(image ami.Image) bool {
+	for _, entry := range w.keepList {
+		if globMatches([]rune(entry), []rune(image.ID)) || globMatches([]rune(entry), []rune(image.Name)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w world) oracleInScope(image ami.Image) bool {
+	_, env := image.Tags["env"]
+	if len(w.policy.OnlyTags) > 0 && (!env || image.Tags["team"] != "a" && image.Tags["team"] != "b") {
+		return false
+	}
+	narrowed := w.policy.Names.String() != ""
+	return !narrowed || image.Name == "golden" || image.Name[:4] == "web-" && image.Name[4] != '2'
+}
+
+func oracleBadTag(image ami.Image) bool {
+	for _, value := range oracleValues(image.Tags, "due") {
+		if oracleDues[value].IsZero() && value != "0001-01-01" {
+			return true
+		}
+	}
+	for _, value := range oracleValues(image.Tags, "restored") {
+		if value == "" || value == "yesterday" {
+			return true
+		}
+	}
+	stale, hasStale := image.Tags["ami-janitor:stale-after"]
+	return hasStale && (stale == "6d" || stale == "" || stale == "soon") || oracleHas(image.Tags, "dew") || oracleHas(image.Tags, "keeep")
+}
+
+// made are the moments at which an image, and what was made from it, came to be; zero where nobody knows.
+func (w world) made(image ami.Image) []time.Time {
+	moments := []time.Time{image.CreatedAt}
+	for _, inventory := range w.inventories {
+		for _, other := range inventory.Images {
+			if other.SourceImageID == image.ID && other.ID != image.ID {
+				moments = append(moments, other.CreatedAt)
+			}
+		}
+	}
+	return moments
+}
+
+// uses are all moments at which an image was used.
+func (w world) uses(image ami.Image) []time.Time {
+	uses := append(w.made(image), image.LastLaunchedAt)
+	for _, value := range oracleValues(image.Tags, "restored") {
+		switch value {
+		case "2020-01-01":
+			uses = append(uses, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
+		case "2026-10-24":
+			uses = append(uses, time.Date(2026, 10, 24, 0, 0, 0, 0, time.UTC))
+		case "2026-11-22":
+			uses = append(uses, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))
+		case "2026-11-24":
+			uses = append(uses, time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC))
+		case "2026-11-22T10:00:00+01:00":
+			uses = append(uses, time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
+		}
+	}
+	return uses
+}
+
+// oracleLimit is how long an image may be idle.
+func (w world) oracleLimit(image ami.Image) time.Duration {
+	limit := w.policy.StaleAfter
+	if image.LastLaunchedAt.IsZero() {
+		limit = w.policy.NeverLaunchedAfter
+	}
+	switch image.Tags["ami-janitor:stale-after"] {
+	case "7d":
+		limit = 7 * retention.Days(24*time.Hour)
+	case "30d":
+		limit = 30 * retention.Days(24*time.Hour)
+	case "600d":
+		limit = 600 * retention.Days(24*time.Hour)
+	}
+	return max(time.Duration(limit), 7*24*time.Hour)
+}
+
+// oracleRecent reports whether a use of an image is within its limit, as far as that can be told: not if its limit or
+// its last use is unclear, which is a ground of its own.
+func (w world) oracleRecent(image ami.Image) bool {
+	if oracleBadTag(image) || slices.ContainsFunc(w.uses(image), now.Before) {
+		return false
+	}
+	fresh := now.Add(-w.oracleLimit(image)) // At this moment or later.
+	return slices.ContainsFunc(w.uses(image), func(use time.Time) bool { return !use.Before(fresh) })
+}
+
+// oracleFamily is the family of an image that anyImage draws.
+func (w world) oracleFamily(image ami.Image) string {
+	if role := image.Tags["role"]; w.policy.FamilyTag != "" && role != "" {
+		return "role " + role + " " + image.Architecture
+	}
+	stem, _, versioned := strings.Cut(image.Name, "-")
+	if !versioned {
+		return ""
+	}
+	return stem + " " + image.Architecture
+}
+
+// oracleNewest reports whether fewer than KeepNewest usable images of the family of an image are newer than it.
+func (w world) oracleNewest(here ami.Inventory, image ami.Image) bool {
+	usable := func(i ami.Image) bool {
+		return i.OwnerID == account && i.State == "available" && len(i.Unreadable) == 0 && !slices.ContainsFunc(w.made(i), time.Time.IsZero) &&
+			!slices.ContainsFunc(w.uses(i), now.Before) && !w.oracleManaged(i)
+	}
+	family := w.oracleFamily(image)
+	if family == "" || !usable(image) {
+		return false
+	}
+	newer := 0
+	for _, other := range here.Images {
+		if w.oracleFamily(other) != family || !usable(other) {
+			continue
+		}
+		if other.CreatedAt.After(image.CreatedAt) || other.CreatedAt.Equal(image.CreatedAt) && other.ID > image.ID {
+			newer++
+		}
+	}
+	return newer < w.policy.KeepNewest
+}
+
+func oracleSnapshot(here ami.Inventory, image ami.Image, odd func(ami.Snapshot) bool) bool {
+	return slices.ContainsFunc(here.Snapshots, func(s ami.Snapshot) bool { return slices.Contains(image.SnapshotIDs, s.ID) && odd(s) })
+}
+
+// named reports whether anything in any region of the run is known to name an image.
+func (w world) named(id string) bool {
+	for _, evidence := range w.evidence {
+		if finding := evidence[id]; finding.Use == ami.Used || len(finding.References) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// oracleCopy reports whether an image is a copy of one that is used, or of one that may be.
+func (w world) oracleCopy(here ami.Inventory, image ami.Image) (used, inDoubt bool) {
+	if image.SourceImageID == "" || image.SourceInstanceID != "" {
+		return false, false
+	}
+	for _, inventory := range w.inventories {
+		for _, original := range inventory.Images {
+			launched := !original.LastLaunchedAt.IsZero() && !original.LastLaunchedAt.Before(now.Add(-w.oracleLimit(original)))
+			if original.ID == image.SourceImageID && launched {
+				return true, false
+			}
+		}
+	}
+	region := image.SourceRegion
+	if region == "" {
+		region = here.Region
+	}
+	evidence, inRun := w.evidence[region]
+	finding := evidence[image.SourceImageID]
+	used = w.named(image.SourceImageID)
+	if openOriginalNamedFromAfar {
+		used = finding.Use == ami.Used || len(finding.References) > 0
+	}
+	return used, inRun && (finding.Use != ami.Unused || len(finding.Gaps) > 0 && !openGapOfOriginal)
+}
+
+// oracleReported reports whether other accounts are known not to use an image, or whether nobody has to ask.
+func (w world) oracleReported(image ami.Image, finding ami.Finding) bool {
+	if !w.policy.JudgeShared || !image.Public && len(finding.SharedWith) == 0 {
+		return true
+	}
+	report := finding.Report
+	if report == nil || report.State != "available" || !report.Complete || report.CreatedAt.After(now) || report.CreatedAt.Before(now.AddDate(0, 0, -3)) {
+		return false
+	}
+	return !slices.ContainsFunc(w.uses(image), func(use time.Time) bool { return use.AddDate(0, 0, 7).After(report.CreatedAt) })
+}
+
+// oracleDark reports whether EC2 says of no image of a region that it was launched, although one was, two days ago or more.
+func (w world) oracleDark(here ami.Inventory) bool {
+	launched := func(i ami.Image) bool { return !i.LastLaunchedAt.IsZero() }
+	seen := func(i ami.Image) bool {
+		at := w.evidence[here.Region][i.ID].LaunchedAt
+		return i.OwnerID == account && !at.IsZero() && at.Before(now.Add(-48*time.Hour))
+	}
+	return !slices.ContainsFunc(here.Images, launched) && slices.ContainsFunc(here.Images, seen)
+}

@@ -1,0 +1,43 @@
+package retention
+
+import (
+	"maps"
+	"reflect"
+
+	"ami-janitor/pkg/ami"
+)
+
+// Recheck says why an image that was planned to be removed stays after all, given what is found just before its removal: its
+// facts, nil if it is not there any more, and a finding about its use. It reports false if nothing has changed.
+func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding) (Reason, bool) {
+	d := &docket{evidence: ami.Evidence{planned.ID: finding}}
+	if used := inUse(d, &planned); used != "" {
+		return Reason{usedSincePlanned.Code, used}, true
+	}
+	if unknown := unknownUse(d, &planned); unknown != "" {
+		return Reason{"unknown-use", unknown}, true
+	}
+	if found == nil {
+		return Reason{}, false // There is nothing left to remove, which the sweep finds out.
+	}
+	if change := change(planned, *found); change != "" {
+		return Reason{changedSincePlanned.Code, change}, true
+	}
+	return Reason{}, false
+}
+
+// change says what is different in the facts of an image; empty if nothing is.
+func change(before, after ami.Image) string {
+	switch {
+	case before.State != after.State:
+		return "it is in state " + after.State + " now"
+	case !maps.Equal(before.Tags, after.Tags):
+		return "its tags have changed"
+	case !before.LastLaunchedAt.Equal(after.LastLaunchedAt):
+		return "a launch is on record now, of " + date(after.LastLaunchedAt)
+	case !reflect.DeepEqual(before, after):
+		return "its facts have changed"
+	default:
+		return ""
+	}
+}

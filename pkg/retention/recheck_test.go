@@ -1,0 +1,87 @@
+package retention_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// What is found just before a removal keeps an image, whatever was planned.
+func TestRecheck(t *testing.T) {
+	planned := func(changes ...func(*ami.Image)) ami.Image {
+		return idle(subject, append(with(mapping("snap-1"), tagged("team", "a")), changes...)...)
+	}
+	found := func(changes ...func(*ami.Image)) *ami.Image {
+		image := planned(changes...)
+		return &image
+	}
+	proven := ami.Finding{Use: ami.Unused}
+	for name, test := range map[string]struct {
+		found   *ami.Image
+		finding ami.Finding
+		code    retention.Code // Empty if it goes.
+		says    string
+	}{
+		"nothing_has_changed":         {found(), proven, "", ""},
+		"it_is_gone":                  {nil, proven, "", ""},
+		"it_is_used":                  {found(), ami.Finding{Use: ami.Used, References: []ami.Reference{{ARN: "arn:1"}}}, "used-since-planned", "named by arn:1"},
+		"it_is_named":                 {found(), ami.Finding{Use: ami.Unused, References: []ami.Reference{{ARN: "arn:1"}}}, "used-since-planned", "named by arn:1"},
+		"it_is_used_with_a_gap":       {found(), ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}, "used-since-planned", "something"},
+		"it_is_gone_and_used":         {nil, ami.Finding{Use: ami.Used}, "used-since-planned", ""},
+		"nobody_knows":                {found(), ami.Finding{}, "unknown-use", "its use has not been looked up"},
+		"there_is_a_gap":              {found(), ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{aGap}}, "unknown-use", "references: denied"},
+		"it_is_gone_and_nobody_knows": {nil, ami.Finding{}, "unknown-use", ""},
+		"it_is_disabled":              {found(state("disabled")), proven, "changed-since-planned", "it is in state disabled now"},
+		"a_tag_was_added":             {found(tagged("ami-janitor:keep", "")), proven, "changed-since-planned", "its tags have changed"},
+		"a_tag_was_taken_off":         {found(untagged("team")), proven, "changed-since-planned", "its tags have changed"},
+		"a_tag_has_another_value":     {found(tagged("team", "b")), proven, "changed-since-planned", "its tags have changed"},
+		"it_was_launched":             {found(launched(now)), proven, "changed-since-planned", "a launch is on record now, of 2026-11-23"},
+		"it_is_protected":             {found(protection("enabled")...), proven, "changed-since-planned", "its facts have changed"},
+		"it_is_public":                {found(func(i *ami.Image) { i.Public = true }), proven, "changed-since-planned", "its facts have changed"},
+		"it_has_another_snapshot":     {found(mapping("snap-1", "snap-2")), proven, "changed-since-planned", "its facts have changed"},
+		"a_fact_became_unreadable":    {found(func(i *ami.Image) { i.Unreadable = []string{"x"} }), proven, "changed-since-planned", "its facts have changed"},
+		"it_has_another_owner":        {found(func(i *ami.Image) { i.OwnerID = "999999999999" }), proven, "changed-since-planned", "its facts have changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			reason, changed := retention.Recheck(planned(), test.found, test.finding)
+			if changed != (test.code != "") || reason.Code != test.code || !strings.Contains(reason.Detail, test.says) || changed && reason.Detail == "" {
+				t.Errorf("%t, %+v; want %s: %s", changed, reason, test.code, test.says)
+			}
+		})
+	}
+}
+
+// No change of a fact goes unnoticed.
+func TestRecheckNoticesEveryFact(t *testing.T) {
+	for name, change := range map[string]func(*ami.Image){
+		"name": named("other"), "alias": func(i *ami.Image) { i.OwnerAlias = "amazon" }, "architecture": func(i *ami.Image) { i.Architecture = "arm64" },
+		"marketplace": func(i *ami.Image) { i.Marketplace = true }, "created": func(i *ami.Image) { i.CreatedAt = now }, "deprecated": func(i *ami.Image) { i.DeprecatedAt = now },
+		"source": copyFrom("ami-2", region), "instance": func(i *ami.Image) { i.SourceInstanceID = "i-1" }, "manifest": func(i *ami.Image) { i.S3Location = "x" },
+	} {
+		after := idle(subject)
+		after.Tags = maps.Clone(after.Tags)
+		change(&after)
+		if _, changed := retention.Recheck(idle(subject), &after, ami.Finding{Use: ami.Unused}); !changed {
+			t.Errorf("%s: no change is noticed", name)
+		}
+	}
+}
+
+func TestMarked(t *testing.T) {
+	for _, key := range []string{"ami-janitor:due", "ami-janitor:run", "ami-janitor:disabled", "AMI-Janitor:Due", " ami-janitor:run"} {
+		if !retention.Marked(idle(subject, tagged(key, "x"))) {
+			t.Errorf("%q is no mark", key)
+		}
+	}
+	unmarked := []string{"", "due", "ami-janitor:keep", "ami-janitor:restored", "ami-janitor:stale-after", "my:ami-janitor:due", "ami-janitor:dues"}
+	if i := slices.IndexFunc(unmarked, func(key string) bool { return retention.Marked(idle(subject, tagged(key, "x"))) }); i >= 0 {
+		t.Errorf("%q is a mark", unmarked[i])
+	}
+	if retention.Marked(ami.Image{}) {
+		t.Error("an image without tags is marked")
+	}
+}

@@ -1,0 +1,32 @@
+package retention_test
+
+import (
+	"testing"
+
+	"ami-janitor/pkg/ami"
+)
+
+// Text in one region may name the images of all.
+func TestTextInAnotherRegion(t *testing.T) {
+	gap := func(source string) ami.Finding { return ami.Finding{Gaps: []ami.Gap{{Source: source, Err: "denied"}}} }
+	for name, test := range map[string]struct {
+		elsewhere ami.Evidence
+		reason    string
+	}{
+		"names it":         {ami.Evidence{subject: {Use: ami.Used, References: []ami.Reference{{Source: ami.TextSource, ARN: "arn:of:it"}}}}, "in-use"},
+		"cannot be read":   {ami.Evidence{ami.EveryOther: gap(ami.TextSource)}, "unknown-use"},
+		"names another":    {ami.Evidence{"ami-00000000000000002": {Use: ami.Used}}, "stale"},
+		"something else":   {ami.Evidence{ami.EveryOther: gap("instances")}, "stale"},
+		"nothing was said": {ami.Evidence{}, "stale"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, there := inventory(region, idle(subject)), inventory("us-east-1")
+			evidence := unused(here, there)
+			evidence["us-east-1"] = test.elsewhere
+			got := verdicts(policy().Plan([]ami.Inventory{here, there}, evidence, now))[subject]
+			if len(got.Reasons) != 1 || string(got.Reasons[0].Code) != test.reason {
+				t.Errorf("%v", got.Reasons)
+			}
+		})
+	}
+}

@@ -1,0 +1,64 @@
+package usage
+
+import (
+	"context"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/ami"
+)
+
+// longPage is the page size of the listings of EC2 that allow no more than 1,000, or document no bound of their own.
+const longPage = 1000
+
+// filterValues is how many values a filter takes (EC2 User Guide, "List and filter your resources").
+const filterValues = 200
+
+// instances lists the instances of the region. One counts in every state: a terminated one is seen for about an hour, and
+// may be the only sign of a launch in the 24 hours before LastLaunchedTime shows it. Instances that services manage are
+// hidden in an account that has set their visibility so, unless they are asked for (EC2 API Reference,
+// DescribeInstances).
+func instances(ctx context.Context, s *search) error {
+	return s.listInstances(ctx, nil)
+}
+
+// instancesOfCandidates lists the instances of the candidates alone.
+func instancesOfCandidates(ctx context.Context, s *search) error {
+	for ids := range slices.Chunk(s.everybody, filterValues) {
+		filter := types.Filter{Name: aws.String("image-id"), Values: ids}
+		if err := s.listInstances(ctx, []types.Filter{filter}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *search) listInstances(ctx context.Context, filters []types.Filter) error {
+	pages := ec2.NewDescribeInstancesPaginator(s.EC2, &ec2.DescribeInstancesInput{
+		Filters:                 filters,
+		IncludeManagedResources: aws.Bool(true),
+		MaxResults:              aws.Int32(longPage),
+	})
+	return eachPage(ctx, pages, func(page *ec2.DescribeInstancesOutput) *string {
+		for _, reservation := range page.Reservations {
+			for i := range reservation.Instances {
+				s.useByInstance(&reservation.Instances[i])
+			}
+		}
+		return page.NextToken
+	})
+}
+
+func (s *search) useByInstance(instance *types.Instance) {
+	arn := s.arn("ec2", "instance/"+aws.ToString(instance.InstanceId))
+	s.use(ami.Reference{Source: "instances", Type: "ec2:Instance", ARN: arn}, instance.ImageId)
+	if instance.ImageId == nil || instance.LaunchTime == nil {
+		return
+	}
+	if finding := s.finding(*instance.ImageId); finding.LaunchedAt.IsZero() || instance.LaunchTime.Before(finding.LaunchedAt) {
+		finding.LaunchedAt = instance.LaunchTime.UTC()
+	}
+}

@@ -1,0 +1,150 @@
+package usage
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/ami"
+)
+
+// ReportsSource names the image usage reports in a gap. They are not a source that can be switched on by itself: they are
+// read where shared images are judged, and speak for those alone.
+const ReportsSource = "usage-reports"
+
+// runTag is on what the janitor makes: it names the run.
+const runTag = "ami-janitor:run"
+
+// The most report ids that DescribeImageUsageReportEntries takes, which is a page size too (EC2 API Reference).
+const reportsPerCall = 200
+
+// readReports reads the janitor's own image usage reports, and of those that are about candidates that others may launch
+// what they have found (EC2 User Guide, "View your AMI usage").
+func (s *search) readReports(ctx context.Context) {
+	reports, err := s.listReports(ctx)
+	slices.SortFunc(reports, newestFirst)
+	for i := range reports {
+		s.addReport(&reports[i])
+	}
+	var shared, available []string
+	subjects := map[string]string{} // The images of the available reports, by report id.
+	for _, image := range s.Images {
+		finding := s.finding(image.ID)
+		if !image.Public && len(finding.SharedWith) == 0 {
+			continue
+		}
+		shared = append(shared, image.ID)
+		if finding.Report != nil && finding.Report.State == "available" {
+			available = append(available, finding.Report.ID)
+			subjects[finding.Report.ID] = image.ID
+		}
+	}
+	for chunk := range slices.Chunk(available, reportsPerCall) {
+		if err == nil {
+			err = s.readEntries(ctx, chunk, subjects)
+		}
+	}
+	if err != nil {
+		s.gap(ReportsSource, err, shared...)
+	}
+}
+
+// listReports lists the reports that carry the janitor's tag. After an error it returns those that had come until then.
+func (s *search) listReports(ctx context.Context) ([]types.ImageUsageReport, error) {
+	var reports []types.ImageUsageReport
+	pages := ec2.NewDescribeImageUsageReportsPaginator(s.EC2, &ec2.DescribeImageUsageReportsInput{
+		Filters:    []types.Filter{{Name: aws.String("tag-key"), Values: []string{runTag}}},
+		MaxResults: aws.Int32(reportsPerCall),
+	})
+	err := eachPage(ctx, pages, func(page *ec2.DescribeImageUsageReportsOutput) *string {
+		reports = append(reports, page.ImageUsageReports...)
+		return page.NextToken
+	})
+	return reports, err
+}
+
+func newestFirst(a, b types.ImageUsageReport) int {
+	if order := aws.ToTime(b.CreationTime).Compare(aws.ToTime(a.CreationTime)); order != 0 {
+		return order
+	}
+	return strings.Compare(aws.ToString(b.ReportId), aws.ToString(a.ReportId))
+}
+
+// addReport adds a report to what is known of its image. The newest one comes first, and supersedes the others.
+func (s *search) addReport(report *types.ImageUsageReport) {
+	if report.ImageId == nil || report.ReportId == nil {
+		return
+	}
+	finding, id := s.finding(*report.ImageId), *report.ReportId
+	switch {
+	case finding.Report == nil:
+		finding.Report = &ami.UsageReport{
+			ID: id, State: aws.ToString(report.State), CreatedAt: aws.ToTime(report.CreationTime), Complete: s.isComplete(report),
+		}
+	case finding.Report.ID != id && !slices.Contains(finding.Report.Superseded, id):
+		finding.Report.Superseded = append(finding.Report.Superseded, id)
+	}
+}
+
+// defaultReportDepth is how many versions of a launch template a report covers if it does not say (EC2 User Guide, "View
+// your AMI usage").
+const defaultReportDepth = 20
+
+// isComplete reports whether a report covers all that would be a use: all accounts, instances and launch templates, and
+// as many of their versions as count.
+func (s *search) isComplete(report *types.ImageUsageReport) bool {
+	ofInstances, depth := false, 0
+	for _, kind := range report.ResourceTypes {
+		switch aws.ToString(kind.ResourceType) {
+		case string(types.ImageReferenceResourceTypeEc2Instance):
+			ofInstances = true
+		case string(types.ImageReferenceResourceTypeEc2LaunchTemplate):
+			depth = reportDepth(kind.ResourceTypeOptions)
+		}
+	}
+	return len(report.AccountIds) == 0 && ofInstances && depth >= s.versionDepth()
+}
+
+func reportDepth(options []types.ImageUsageResourceTypeOption) int {
+	for _, option := range options {
+		if aws.ToString(option.OptionName) == string(types.ImageReferenceOptionNameVersionDepth) {
+			depth, err := strconv.Atoi(strings.Join(option.OptionValues, ","))
+			if err != nil {
+				return 0
+			}
+			return depth
+		}
+	}
+	return defaultReportDepth
+}
+
+var errStrayEntry = errors.New("EC2 answered for a report that was not asked for")
+
+// readEntries reads which accounts use the images of some reports. The ids say what is wanted, and cannot be given
+// together with the size of a page (EC2 API Reference, "Query requests"). An entry that does not count its resources is a
+// use.
+func (s *search) readEntries(ctx context.Context, reportIDs []string, subjects map[string]string) error {
+	var stray error
+	pages := ec2.NewDescribeImageUsageReportEntriesPaginator(s.EC2, &ec2.DescribeImageUsageReportEntriesInput{ReportIds: reportIDs})
+	err := eachPage(ctx, pages, func(page *ec2.DescribeImageUsageReportEntriesOutput) *string {
+		for _, entry := range page.ImageUsageReportEntries {
+			subject, isAsked := subjects[aws.ToString(entry.ReportId)]
+			if !isAsked {
+				stray = errStrayEntry
+			}
+			if entry.UsageCount == nil || *entry.UsageCount > 0 {
+				arn := "arn:" + s.partition() + ":iam::" + aws.ToString(entry.AccountId) + ":root"
+				s.use(ami.Reference{Source: ReportsSource, Type: aws.ToString(entry.ResourceType), ARN: arn}, &subject)
+			}
+		}
+		return page.NextToken
+	})
+	return cmp.Or(err, stray)
+}

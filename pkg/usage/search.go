@@ -1,0 +1,159 @@
+package usage
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+
+	autoscaling "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
+)
+
+// search is a lookup on its way: what is asked, and what was found so far.
+type search struct {
+	Clients
+	Lookup
+
+	everybody []string                // The ids of the candidates and of the originals.
+	found     map[string]*ami.Finding // What is known of these images and of others, by image id.
+	holders   map[string][]string     // The candidates that hold a snapshot, by the snapshot's id.
+
+	// unresolved are the uses of images that are given by an SSM parameter, by what is in place of an image id.
+	unresolved map[string][]ami.Reference
+
+	// Two listings that more than one source needs are made once, when first they are needed.
+	groups           func() ([]autoscaling.AutoScalingGroup, error)
+	spotFleetConfigs func() ([]types.SpotFleetRequestConfig, error)
+}
+
+func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
+	s := &search{
+		Clients: clients, Lookup: lookup,
+		found: map[string]*ami.Finding{}, holders: map[string][]string{}, unresolved: map[string][]ami.Reference{},
+	}
+	s.groups = sync.OnceValues(func() ([]autoscaling.AutoScalingGroup, error) { return listGroups(ctx, clients.AutoScaling) })
+	s.spotFleetConfigs = sync.OnceValues(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
+	for _, image := range lookup.Images {
+		s.everybody = append(s.everybody, image.ID)
+		for _, snapshot := range image.SnapshotIDs {
+			s.holders[snapshot] = append(s.holders[snapshot], image.ID)
+		}
+	}
+	for _, id := range lookup.Originals {
+		if !slices.Contains(s.everybody, id) {
+			s.everybody = append(s.everybody, id)
+		}
+	}
+	for _, id := range s.everybody {
+		s.finding(id)
+	}
+	return s
+}
+
+// finding is what is known of an image.
+func (s *search) finding(imageID string) *ami.Finding {
+	if s.found[imageID] == nil {
+		s.found[imageID] = &ami.Finding{}
+	}
+	return s.found[imageID]
+}
+
+// ask asks one source, which leaves a gap in what is known of the images if it cannot answer to its end.
+func (s *search) ask(ctx context.Context, listing listing, imageIDs ...string) {
+	if err := listing.look(ctx, s); err != nil {
+		s.gap(listing.name, err, imageIDs...)
+	}
+}
+
+// gap records that a lookup of images could not be completed.
+func (s *search) gap(source string, err error, imageIDs ...string) {
+	for _, id := range imageIDs {
+		finding := s.finding(id)
+		finding.Gaps = append(finding.Gaps, ami.Gap{Source: source, Err: wire.Explain(err)})
+	}
+}
+
+// use records that something names an image, by its id or by an SSM parameter. It may name none.
+func (s *search) use(by ami.Reference, imageID *string) {
+	switch {
+	case imageID == nil || *imageID == "":
+	case strings.HasPrefix(*imageID, "resolve:"):
+		s.unresolved[*imageID] = append(s.unresolved[*imageID], by)
+	default:
+		finding := s.finding(*imageID)
+		finding.References = append(finding.References, by)
+	}
+}
+
+// useSnapshot records that something names a snapshot, which may be one of a candidate.
+func (s *search) useSnapshot(by ami.Reference, snapshotID *string) {
+	if snapshotID == nil {
+		return
+	}
+	for _, id := range s.holders[*snapshotID] {
+		finding := s.finding(id)
+		finding.Snapshots = append(finding.Snapshots, ami.SnapshotReference{SnapshotID: *snapshotID, Reference: by})
+	}
+}
+
+// useMapped records the snapshots that block device mappings name.
+func (s *search) useMapped(by ami.Reference, mappings []types.BlockDeviceMapping) {
+	for _, mapping := range mappings {
+		if mapping.Ebs != nil {
+			s.useSnapshot(by, mapping.Ebs.SnapshotId)
+		}
+	}
+}
+
+// conclude makes evidence of what was found. It fails closed: what is neither proven used nor proven unused is unknown.
+// Only of images that were asked about, by at least one source, can it be said that nothing names them.
+func (s *search) conclude(ofCandidates, ofOriginals int) ami.Evidence {
+	asked := map[string]int{}
+	for _, id := range s.Originals {
+		asked[id] = ofOriginals
+	}
+	for _, image := range s.Images {
+		asked[image.ID] = ofCandidates
+	}
+	evidence := make(ami.Evidence, len(s.found))
+	for id, finding := range s.found {
+		tidy(finding)
+		switch {
+		case len(finding.References) > 0:
+			finding.Use = ami.Used
+		case asked[id] > 0 && len(finding.Gaps) == 0:
+			finding.Use = ami.Unused
+		default:
+			finding.Use = ami.Unknown
+		}
+		evidence[id] = *finding
+	}
+	return evidence
+}
+
+// tidy sorts a finding and says everything once: a launch template may name an image in many of its versions.
+func tidy(finding *ami.Finding) {
+	slices.SortFunc(finding.References, compareReferences)
+	finding.References = slices.Compact(finding.References)
+	slices.SortFunc(finding.Snapshots, func(a, b ami.SnapshotReference) int {
+		return cmp.Or(cmp.Compare(a.SnapshotID, b.SnapshotID), compareReferences(a.Reference, b.Reference))
+	})
+	finding.Snapshots = slices.Compact(finding.Snapshots)
+	slices.SortFunc(finding.Gaps, func(a, b ami.Gap) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Err, b.Err))
+	})
+	finding.Gaps = slices.Compact(finding.Gaps)
+	slices.Sort(finding.SharedWith)
+	if finding.Report != nil {
+		slices.Sort(finding.Report.Superseded)
+	}
+}
+
+func compareReferences(a, b ami.Reference) int {
+	return cmp.Or(cmp.Compare(a.ARN, b.ARN), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Type, b.Type))
+}

@@ -1,0 +1,745 @@
+package usage_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/usage"
+)
+
+func snapshotID(n int) string { return fmt.Sprintf("snap-%017x", n) }
+
+func arn(service, resource string) string {
+	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, region, owner, resource)
+}
+
+// withSnapshots are n images, each with the snapshot of its number.
+func withSnapshots(n int) []ami.Image {
+	images := candidates(n)
+	for i := range images {
+		images[i].SnapshotIDs = []string{snapshotID(i + 1)}
+	}
+	return images
+}
+
+// nobodys is the image that most resources of a long listing name.
+const nobodys = 25
+
+// kind is a kind of resource that can name an image, and the listing that finds it.
+type kind struct {
+	source, action string
+	also           []string // Other actions without which the listing is not complete.
+	size           int      // The longest page.
+	hasNoFirstPage bool     // What comes first says nothing of images, so that nothing is known if there is no more.
+	awsType        string
+	arn            func(n int) string // Of the n-th resource.
+	file, list     string
+	resource       func(n, image int) object // The n-th resource, which names an image by the image's number.
+	more           func(resources []object) map[string]any
+}
+
+var kinds = []kind{
+	{
+		source: "instances", action: "DescribeInstances", size: 1000, awsType: "ec2:Instance",
+		arn:  func(n int) string { return arn("ec2", fmt.Sprintf("instance/i-%017x", n)) },
+		file: "describe-instances.json", list: "Reservations",
+		resource: func(n, image int) object {
+			return object{"Instances": []object{{
+				"InstanceId": fmt.Sprintf("i-%017x", n), "ImageId": imageID(image), "State": object{"Name": "terminated"},
+				"Operator": object{"Managed": true},
+			}}}
+		},
+	},
+	templateKind("DescribeLaunchTemplates", true), templateKind("DescribeLaunchTemplateVersions", false),
+	{
+		source: "launch-configurations", action: "DescribeLaunchConfigurations", size: 100, awsType: "autoscaling:LaunchConfiguration",
+		arn: func(n int) string {
+			return arn("autoscaling", fmt.Sprintf("launchConfiguration:0:launchConfigurationName/lc-%04d", n))
+		},
+		file: "describe-launch-configurations.json", list: "LaunchConfigurations",
+		resource: func(n, image int) object {
+			return object{
+				"LaunchConfigurationName": fmt.Sprintf("lc-%04d", n), "ImageId": imageID(image),
+				"LaunchConfigurationARN": arn("autoscaling", fmt.Sprintf("launchConfiguration:0:launchConfigurationName/lc-%04d", n)),
+			}
+		},
+	},
+	{
+		source: "auto-scaling-groups", action: "DescribeAutoScalingGroups", size: 100, awsType: "autoscaling:AutoScalingGroup",
+		arn: func(n int) string {
+			return arn("autoscaling", fmt.Sprintf("autoScalingGroup:0:autoScalingGroupName/asg-%04d", n))
+		},
+		file: "describe-auto-scaling-groups.json", list: "AutoScalingGroups",
+		resource: func(n, image int) object {
+			return object{
+				"AutoScalingGroupName": fmt.Sprintf("asg-%04d", n),
+				"AutoScalingGroupARN":  arn("autoscaling", fmt.Sprintf("autoScalingGroup:0:autoScalingGroupName/asg-%04d", n)),
+				"MixedInstancesPolicy": object{"LaunchTemplate": object{
+					"LaunchTemplateSpecification": object{"LaunchTemplateName": "web"},
+					"Overrides":                   []object{{"InstanceType": "m5.large"}, {"ImageId": imageID(image)}},
+				}},
+			}
+		},
+	},
+	{
+		source: "spot-fleets", action: "DescribeSpotFleetRequests", size: 1000, awsType: "ec2:SpotFleetRequest",
+		arn:  func(n int) string { return arn("ec2", fmt.Sprintf("spot-fleet-request/sfr-%04d", n)) },
+		file: "describe-spot-fleet-requests.json", list: "SpotFleetRequestConfigs",
+		resource: func(n, image int) object {
+			return object{
+				"SpotFleetRequestId": fmt.Sprintf("sfr-%04d", n), "SpotFleetRequestState": "active",
+				"SpotFleetRequestConfig": object{"LaunchSpecifications": []object{{"InstanceType": "m5.large"}, {"ImageId": imageID(image)}}},
+			}
+		},
+	},
+	{
+		source: "spot-requests", action: "DescribeSpotInstanceRequests", size: 1000, awsType: "ec2:SpotInstancesRequest",
+		arn:  func(n int) string { return arn("ec2", fmt.Sprintf("spot-instances-request/sir-%04d", n)) },
+		file: "describe-spot-instance-requests.json", list: "SpotInstanceRequests",
+		resource: func(n, image int) object {
+			return object{
+				"SpotInstanceRequestId": fmt.Sprintf("sir-%04d", n), "State": "open",
+				"LaunchSpecification": object{"ImageId": imageID(image)},
+			}
+		},
+	},
+	parameterKind("DescribeParameters", 50), parameterKind("GetParameters", 10),
+	{
+		source: "fast-launch", action: "DescribeFastLaunchImages", size: 200, awsType: "ec2:FastLaunch",
+		arn:  nil, // That of the image itself.
+		file: "describe-fast-launch-images.json", list: "FastLaunchImages",
+		resource: func(_, image int) object {
+			return object{"ImageId": imageID(image), "ResourceType": "snapshot", "State": "enabling-failed"}
+		},
+	},
+	{
+		source: "fast-snapshot-restore", action: "DescribeFastSnapshotRestores", size: 200, awsType: "ec2:FastSnapshotRestore",
+		arn:  nil, // That of the image's snapshot.
+		file: "describe-fast-snapshot-restores.json", list: "FastSnapshotRestores",
+		resource: func(_, image int) object {
+			return object{"SnapshotId": snapshotID(image), "AvailabilityZone": "eu-west-1a", "State": "optimizing"}
+		},
+	},
+}
+
+// templateKind are launch templates of one version. They take two listings.
+func templateKind(action string, hasNoFirstPage bool) kind {
+	also := slices.DeleteFunc([]string{"DescribeLaunchTemplates", "DescribeLaunchTemplateVersions"}, func(a string) bool { return a == action })
+	return kind{
+		source: "launch-templates", action: action, also: also, size: 200, awsType: "ec2:LaunchTemplate", hasNoFirstPage: hasNoFirstPage,
+		arn:  func(n int) string { return arn("ec2", fmt.Sprintf("launch-template/lt-%017x", n)) },
+		file: "describe-launch-template-versions.json", list: "LaunchTemplateVersions",
+		resource: func(n, image int) object {
+			return object{
+				"LaunchTemplateId": fmt.Sprintf("lt-%017x", n), "LaunchTemplateName": fmt.Sprintf("web-%d", n), "VersionNumber": 1,
+				"DefaultVersion": true, "LaunchTemplateData": object{"ImageId": imageID(image)}, "Operator": object{"Managed": true},
+			}
+		},
+		more: func(versions []object) map[string]any {
+			var templates []object
+			for _, version := range versions {
+				templates = append(templates, object{
+					"LaunchTemplateId": version["LaunchTemplateId"], "LaunchTemplateName": version["LaunchTemplateName"],
+					"LatestVersionNumber": 1, "DefaultVersionNumber": 1, "Operator": object{"Managed": true},
+				})
+			}
+			return map[string]any{"describe-launch-templates.json": object{"LaunchTemplates": templates}}
+		},
+	}
+}
+
+// parameterKind are SSM parameters whose text names an image. They are listed, and then read.
+func parameterKind(action string, size int) kind {
+	also := slices.DeleteFunc([]string{"DescribeParameters", "GetParameters"}, func(a string) bool { return a == action })
+	return kind{
+		source: "ssm-text", action: action, also: also, size: size, awsType: "ssm:Parameter",
+		arn:  func(n int) string { return arn("ssm", fmt.Sprintf("parameter/web/%04d", n)) },
+		file: "get-parameters.json", list: "Parameters",
+		resource: func(n, image int) object {
+			return object{"Name": fmt.Sprintf("/web/%04d", n), "Type": "String", "DataType": "text", "Value": `{"ami": "` + imageID(image) + `"}`}
+		},
+		more: func(parameters []object) map[string]any {
+			var described []object
+			for _, parameter := range parameters {
+				described = append(described, object{"Name": parameter["Name"], "Type": parameter["Type"], "DataType": "text"})
+			}
+			return map[string]any{"describe-parameters.json": object{"Parameters": described}}
+		},
+	}
+}
+
+// holding loads an account with n of the resources. The first names image 2, and the last image 1.
+func (k kind) holding(t *testing.T, n int) *emulator.Account {
+	t.Helper()
+	return holding(t, k.files(n))
+}
+
+func (k kind) files(n int) map[string]any {
+	resources := []object{}
+	for i := range n {
+		image := nobodys
+		switch i {
+		case n - 1:
+			image = 1
+		case 0:
+			image = 2
+		}
+		resources = append(resources, k.resource(i+1, image))
+	}
+	files := map[string]any{k.file: object{k.list: resources}}
+	if k.more != nil {
+		maps.Copy(files, k.more(resources))
+	}
+	return files
+}
+
+// reference is what the n-th resource is in the evidence, where it names an image.
+func (k kind) reference(n, image int) ami.Reference {
+	by := ami.Reference{Source: k.source, Type: k.awsType}
+	switch {
+	case k.arn != nil:
+		by.ARN = k.arn(n)
+	case k.source == "fast-launch":
+		by.ARN = "arn:aws:ec2:eu-west-1::image/" + imageID(image)
+	default:
+		by.ARN = "arn:aws:ec2:eu-west-1::snapshot/" + snapshotID(image)
+	}
+	return by
+}
+
+func eachKind(t *testing.T, test func(*testing.T, kind)) {
+	t.Helper()
+	for _, k := range kinds {
+		t.Run(k.source+"/"+k.action, func(t *testing.T) { test(t, k) })
+	}
+}
+
+// callsOf counts the calls of an account by action.
+func callsOf(account *emulator.Account) map[string]int {
+	calls := map[string]int{}
+	for _, call := range account.Calls() {
+		calls[call.Action]++
+	}
+	return calls
+}
+
+// wantUsed checks that images are used by the first and the last of n resources, and that others are not used.
+func (k kind) wantUsed(t *testing.T, evidence ami.Evidence, n int) {
+	t.Helper()
+	want := ami.Evidence{
+		imageID(1): {Use: ami.Used, References: []ami.Reference{k.reference(n, 1)}},
+		imageID(2): {Use: ami.Used, References: []ami.Reference{k.reference(1, 2)}},
+		imageID(3): {Use: ami.Unused},
+	}
+	got := maps.Clone(evidence)
+	delete(got, imageID(nobodys))
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("evidence (-want +got):\n%s", diff)
+	}
+}
+
+// What a source names is used, and says by what; services' own resources, terminated instances and failed preparations
+// count. C1, C5, C9.
+func TestEverySourceFindsUse(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		k.wantUsed(t, look(t.Context(), k.holding(t, 3).Client(), withSnapshots(3), k.source), 3)
+	})
+}
+
+// C3: a source is read to its last page, with few calls; an empty page in the middle is not the last.
+func TestEverySourceIsReadToItsEnd(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		n := 2*k.size + k.size/2
+		account := k.holding(t, n)
+		k.wantUsed(t, look(t.Context(), account.Client(), withSnapshots(3), k.source), n)
+		calls := callsOf(account)
+		delete(calls, "DescribeImageAttribute")
+		want := 4 // Three pages, and an empty one.
+		if k.action == "GetParameters" {
+			want = 3
+		}
+		if calls[k.action] != want {
+			t.Errorf("%d calls of %s for %d resources, want %d", calls[k.action], k.action, n, want)
+		}
+		for action := range calls {
+			if action != k.action && !slices.Contains(k.also, action) {
+				t.Errorf("%s was called", action)
+			}
+		}
+	})
+}
+
+// What has been asked and names nothing proves non-use.
+func TestEverySourceFindsNonUse(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		proven(t, look(t.Context(), holding(t, nil).Client(), withSnapshots(2), k.source), imageID(1), imageID(2))
+	})
+}
+
+// A source that is switched off is not asked, and finds nothing.
+func TestASourceThatIsSwitchedOff(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		others := slices.DeleteFunc(usage.Sources(), func(name string) bool { return name == k.source || name == "references" })
+		account := k.holding(t, 3)
+		evidence := look(t.Context(), account.Client(), withSnapshots(3), others...)
+		proven(t, evidence, imageID(1), imageID(2), imageID(3))
+		if calls := callsOf(account)[k.action]; calls > 0 && k.action != "GetParameters" {
+			t.Errorf("%s was called %d times", k.action, calls)
+		}
+	})
+}
+
+// fault breaks the calls of an action that match.
+type fault func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer
+
+func failing(status int, code string) fault {
+	return func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
+		return emulator.Fail(d, action, match, status, code, "x")
+	}
+}
+
+// answeringWith gives the calls of an action that match the same body with status 200.
+func answeringWith(body string) fault {
+	return func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
+		n := 0
+		return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+			q, err := emulator.Inspect(r)
+			if err != nil || q.Action != action {
+				return d.Do(r)
+			}
+			if n++; match != nil && !match(n, q) {
+				return d.Do(r)
+			}
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+		})
+	}
+}
+
+var faults = map[string]struct {
+	fault fault
+	says  string
+}{
+	"denied_by_ec2":       {failing(403, "UnauthorizedOperation"), "UnauthorizedOperation"},
+	"denied":              {failing(400, "AccessDeniedException"), "AccessDenied"},
+	"throttled_for_ever":  {failing(503, "RequestLimitExceeded"), "RequestLimitExceeded"},
+	"throttled_by_ssm":    {failing(400, "ThrottlingException"), "ThrottlingException"},
+	"unknown_action":      {failing(400, "InvalidAction"), "InvalidAction"},
+	"unknown_to_ssm":      {failing(400, "UnknownOperationException"), "UnknownOperationException"},
+	"expired_token":       {failing(400, "InvalidNextToken"), "InvalidNextToken"},
+	"broken":              {failing(500, "InternalError"), "InternalError"},
+	"a_web_page":          {emulator.Garble, "not a whole answer"},
+	"lost":                {emulator.LoseAnswer, "connection reset by peer"},
+	"an_empty_answer":     {answeringWith(""), "not a whole answer"},
+	"an_empty_object":     {answeringWith("{}"), "not a whole answer"},
+	"a_list_of_something": {answeringWith(`{"Images": []}`), "not a whole answer"},
+}
+
+// C1: a source that cannot be asked, however that fails, leaves all images unknown, and is named.
+func TestASourceThatFails(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		for name, fault := range faults {
+			t.Run(name, func(t *testing.T) {
+				account := k.holding(t, 3)
+				synctest.Test(t, func(t *testing.T) {
+					asked := lookup(withSnapshots(2), k.source)
+					asked.Originals = []string{imageID(7)}
+					evidence := lookAt(t.Context(), fault.fault(account.Client(), k.action, nil), asked)
+					for _, id := range []string{imageID(1), imageID(2), imageID(7)} {
+						gap(t, evidence, id, k.source, fault.says)
+					}
+				})
+			})
+		}
+	})
+}
+
+// C1, C3: a source that is cut at its second page still proves the use that its first page shows, and nothing else.
+func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
+	later := func(n int, _ emulator.Request) bool { return n > 1 }
+	eachKind(t, func(t *testing.T, k kind) {
+		for name, fault := range faults {
+			t.Run(name, func(t *testing.T) {
+				account := k.holding(t, k.size+1)
+				synctest.Test(t, func(t *testing.T) {
+					evidence := look(t.Context(), fault.fault(account.Client(), k.action, later), withSnapshots(3), k.source)
+					gap(t, evidence, imageID(1), k.source, fault.says)
+					gap(t, evidence, imageID(3), k.source, fault.says)
+					if k.hasNoFirstPage {
+						gap(t, evidence, imageID(2), k.source, fault.says)
+						return
+					}
+					seen := evidence[imageID(2)]
+					if seen.Use != ami.Used || !slices.Equal(seen.References, []ami.Reference{k.reference(1, 2)}) || len(seen.Gaps) != 1 {
+						t.Errorf("%+v, want used with a gap", seen)
+					}
+				})
+			})
+		}
+	})
+}
+
+// replaying gives every call of an action the answer of the first.
+func replaying(next emulator.Doer, action string) emulator.Doer {
+	var body []byte
+	n := 0
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
+		if err != nil || q.Action != action {
+			return next.Do(r)
+		}
+		if n++; n > 100 {
+			return nil, context.Canceled
+		}
+		if body != nil {
+			return &http.Response{StatusCode: 200, Body: io.NopCloser(bytes.NewReader(body)), Request: r}, nil
+		}
+		response, err := next.Do(r)
+		if err != nil {
+			return nil, err
+		}
+		if body, err = io.ReadAll(response.Body); err != nil {
+			return nil, err
+		}
+		response.Body = io.NopCloser(bytes.NewReader(body))
+		return response, nil
+	})
+}
+
+// A listing that leads back to a page that was read is not complete.
+func TestASourceThatGoesRoundInCircles(t *testing.T) {
+	eachKind(t, func(t *testing.T, k kind) {
+		if k.action == "GetParameters" {
+			t.Skip("has no pages")
+		}
+		evidence := look(t.Context(), replaying(k.holding(t, k.size+1).Client(), k.action), withSnapshots(3), k.source)
+		gap(t, evidence, imageID(3), k.source, "leads back")
+	})
+}
+
+// C1: without any one of the permissions to read, no image is proven unused, whatever all else says.
+func TestEveryPermissionIsNeeded(t *testing.T) {
+	actions := []string{"DescribeImageReferences", "DescribeImageAttribute", "DescribeFleets"}
+	for _, k := range kinds {
+		actions = append(actions, k.action)
+	}
+	for _, action := range actions {
+		t.Run(action, func(t *testing.T) {
+			account := holding(t, map[string]any{
+				"get-parameters.json": object{"Parameters": []object{{"Name": "a", "Type": "String", "Value": "b"}}},
+			})
+			asked := lookup(withSnapshots(12), usage.Sources()...)
+			asked.TemplateVersions = 3
+			evidence := lookAt(t.Context(), emulator.Deny(account.Client(), action), asked)
+			for _, image := range asked.Images {
+				if finding := evidence[image.ID]; finding.Use != ami.Unknown || len(finding.Gaps) == 0 {
+					t.Errorf("%s: %+v, want unknown", image.ID, finding)
+				}
+			}
+		})
+	}
+}
+
+// All sources together: every one has its say, and what is found is sorted.
+func TestAllSourcesTogether(t *testing.T) {
+	files := map[string]any{}
+	want := map[string][]ami.Reference{}
+	for _, k := range kinds {
+		if k.action != "DescribeLaunchTemplates" && k.action != "DescribeParameters" {
+			maps.Copy(files, k.files(2))
+			want[imageID(1)] = append(want[imageID(1)], k.reference(2, 1))
+			want[imageID(2)] = append(want[imageID(2)], k.reference(1, 2))
+		}
+	}
+	evidence := look(t.Context(), holding(t, files).Client(), withSnapshots(3), usage.Sources()...)
+	for id, references := range want {
+		// EC2's own references name the instance and the launch template.
+		found := evidence[id].References
+		if len(found) != len(references)+2 || !slices.IsSortedFunc(found, func(a, b ami.Reference) int { return strings.Compare(a.ARN, b.ARN) }) {
+			t.Errorf("%s: %d references, want %d, sorted: %+v", id, len(found), len(references)+2, found)
+		}
+		for _, reference := range references {
+			if !slices.Contains(found, reference) {
+				t.Errorf("%s: no %+v among %+v", id, reference, found)
+			}
+		}
+	}
+	proven(t, evidence, imageID(3))
+}
+
+// The budget of calls: each listing by its pages, DescribeImageReferences for ten images, DescribeImageAttribute for one.
+func TestCalls(t *testing.T) {
+	const n = 25
+	files := map[string]any{}
+	for _, k := range kinds {
+		maps.Copy(files, k.files(3))
+	}
+	account := holding(t, files)
+	asked := lookup(withSnapshots(n), usage.Sources()...)
+	asked.TemplateVersions, asked.Reports = 2, true
+	lookAt(t.Context(), account.Client(), asked)
+	want := map[string]int{
+		"DescribeImageReferences": 3, "DescribeImageAttribute": n, "DescribeFleets": 1, "DescribeImageUsageReports": 1,
+	}
+	for _, k := range kinds {
+		want[k.action] = 1
+	}
+	if diff := cmp.Diff(want, callsOf(account)); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+// The listings are asked first and the launch permissions last.
+func TestTheOrderOfTheCalls(t *testing.T) {
+	account := holding(t, nil)
+	look(t.Context(), account.Client(), candidates(2), "references", "instances")
+	var order []string
+	for _, call := range account.Calls() {
+		order = append(order, call.Action)
+	}
+	want := []string{"DescribeInstances", "DescribeImageReferences", "DescribeImageAttribute", "DescribeImageAttribute"}
+	if diff := cmp.Diff(want, order); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+}
+
+// Every listing says how long its pages may be, includes what services manage, and narrows nothing.
+func TestWhatListingsAskFor(t *testing.T) {
+	var a asked
+	asked := lookup(candidates(1), usage.Sources()...)
+	asked.TemplateVersions, asked.Reports = 2, true
+	lookAt(t.Context(), a.by(holding(t, nil).Client()), asked)
+	want := map[string]string{
+		"DescribeInstances":              "IncludeManagedResources=true&MaxResults=1000",
+		"DescribeLaunchTemplates":        "IncludeManagedResources=true&MaxResults=200",
+		"DescribeLaunchTemplateVersions": "IncludeManagedResources=true&LaunchTemplateVersion.1=%24Latest&LaunchTemplateVersion.2=%24Default&MaxResults=200&ResolveAlias=false",
+		"DescribeLaunchConfigurations":   "MaxRecords=100",
+		"DescribeAutoScalingGroups":      "IncludeInstances=false&MaxRecords=100",
+		"DescribeFleets":                 "MaxResults=1000",
+		"DescribeSpotFleetRequests":      "MaxResults=1000",
+		"DescribeSpotInstanceRequests":   "MaxResults=1000",
+		"DescribeParameters":             "MaxResults=50&ParameterFilters.1.Key=Type&ParameterFilters.1.Option=Equals&ParameterFilters.1.Values.1=String&ParameterFilters.1.Values.2=StringList",
+		"DescribeFastLaunchImages":       "MaxResults=200",
+		"DescribeFastSnapshotRestores":   "MaxResults=200",
+		"DescribeImageUsageReports":      "Filter.1.Name=tag-key&Filter.1.Value.1=ami-janitor%3Arun&MaxResults=200",
+	}
+	for action, query := range want {
+		forms := a.forms[action]
+		if len(forms) != 1 {
+			t.Errorf("%s: %d calls, want 1", action, len(forms))
+			continue
+		}
+		forms[0].Del("Action")
+		forms[0].Del("Version")
+		if diff := cmp.Diff(query, forms[0].Encode()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", action, diff)
+		}
+	}
+}
+
+// An image that nobody asked about and that a listing names is in the evidence too: it may be what a candidate is a copy
+// of, or the one in its family that is used.
+func TestOtherImages(t *testing.T) {
+	files := map[string]any{"describe-instances.json": object{"Reservations": []object{{"Instances": []object{
+		{"InstanceId": "i-00000000000000001", "ImageId": imageID(9), "LaunchTime": "2026-02-03T04:05:06.000Z", "State": object{"Name": "running"}},
+	}}}}}
+	evidence := look(t.Context(), holding(t, files).Client(), candidates(1), "instances")
+	want := ami.Evidence{
+		imageID(1): {Use: ami.Unused},
+		imageID(9): {
+			Use: ami.Used, LaunchedAt: time.Date(2026, time.February, 3, 4, 5, 6, 0, time.UTC),
+			References: []ami.Reference{{Source: "instances", Type: "ec2:Instance", ARN: instance(1).ARN}},
+		},
+	}
+	if diff := cmp.Diff(want, evidence); diff != "" {
+		t.Errorf("evidence (-want +got):\n%s", diff)
+	}
+}
+
+// Without candidates the listings are asked all the same: the text of a parameter may name an image of another region.
+func TestOtherImagesAlone(t *testing.T) {
+	for _, k := range kinds {
+		if k.source == "fast-snapshot-restore" {
+			continue // It knows images by the snapshots of candidates.
+		}
+		t.Run(k.source+"/"+k.action, func(t *testing.T) {
+			want := ami.Evidence{
+				imageID(1): {Use: ami.Used, References: []ami.Reference{k.reference(2, 1)}},
+				imageID(2): {Use: ami.Used, References: []ami.Reference{k.reference(1, 2)}},
+			}
+			if diff := cmp.Diff(want, look(t.Context(), k.holding(t, 2).Client(), nil, k.source)); diff != "" {
+				t.Errorf("evidence (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// Originals are looked up in the listings, and in nothing else.
+func TestOriginals(t *testing.T) {
+	for name, test := range map[string]struct {
+		sources []string
+		want    ami.Finding
+	}{
+		"instances":                       {[]string{"instances"}, ami.Finding{Use: ami.Unused}},
+		"instances_and_references":        {[]string{"instances", "references"}, ami.Finding{Use: ami.Unused}},
+		"references_do_not_speak_of_them": {[]string{"references"}, ami.Finding{Use: ami.Unknown}},
+		"nor_do_snapshots":                {[]string{"fast-snapshot-restore"}, ami.Finding{Use: ami.Unknown}},
+		"no_source":                       {nil, ami.Finding{Use: ami.Unknown}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var a asked
+			lookup := usage.Lookup{Account: owner, Region: region, Names: test.sources, Originals: []string{imageID(5)}}
+			evidence := lookAt(t.Context(), a.by(holding(t, nil).Client()), lookup)
+			if diff := cmp.Diff(ami.Evidence{imageID(5): test.want}, evidence); diff != "" {
+				t.Errorf("evidence (-want +got):\n%s", diff)
+			}
+			if len(a.forms["DescribeImageReferences"])+len(a.forms["DescribeImageAttribute"]) > 0 {
+				t.Error("an original was asked about by its id")
+			}
+		})
+	}
+}
+
+// An original that is a candidate as well is looked up as a candidate.
+func TestAnOriginalThatIsACandidate(t *testing.T) {
+	asked := lookup(candidates(1))
+	asked.Originals = []string{imageID(1)}
+	proven(t, lookAt(t.Context(), holding(t, nil).Client(), asked), imageID(1))
+}
+
+// The oldest of the instances that are left says since when the image is in use.
+func TestLaunchedAt(t *testing.T) {
+	var instances []object
+	for n, at := range []any{"2026-03-01T00:00:00.000Z", "2026-01-02T03:04:05.000Z", nil, "2026-02-01T00:00:00.000Z"} {
+		instance := object{"InstanceId": fmt.Sprintf("i-%017x", n), "ImageId": imageID(1), "State": object{"Name": "stopped"}}
+		if at != nil {
+			instance["LaunchTime"] = at
+		}
+		instances = append(instances, instance)
+	}
+	account := holding(t, map[string]any{"describe-instances.json": object{"Reservations": []object{{"Instances": instances}}}})
+	evidence := look(t.Context(), account.Client(), candidates(1), "instances")
+	if want := time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC); !evidence[imageID(1)].LaunchedAt.Equal(want) {
+		t.Errorf("launched at %s, want %s", evidence[imageID(1)].LaunchedAt, want)
+	}
+}
+
+// C9: only the states in which nothing can be launched any more are no use. One that nobody knows is.
+func TestStates(t *testing.T) {
+	finished := map[string][]string{
+		"spot-fleets":           {"cancelled", "failed"},
+		"spot-requests":         {"closed", "cancelled", "failed"},
+		"fast-snapshot-restore": {"disabled"},
+	}
+	fields := map[string]string{"spot-fleets": "SpotFleetRequestState", "spot-requests": "State", "fast-launch": "State", "fast-snapshot-restore": "State"}
+	states := []string{
+		"", "submitted", "active", "cancelled", "failed", "cancelled_running", "cancelled_terminating", "modifying", "open", "closed", "disabled",
+		"enabling", "optimizing", "enabled", "disabling", "enabling-failed", "disabling-failed", "Cancelled", "hibernating",
+	}
+	for _, k := range kinds {
+		field, ok := fields[k.source]
+		for _, state := range states {
+			if !ok {
+				continue
+			}
+			t.Run(k.source+"/"+state, func(t *testing.T) {
+				resource := k.resource(1, 1)
+				resource[field] = state
+				account := holding(t, map[string]any{k.file: object{k.list: []object{resource}}})
+				want := ami.Used
+				if slices.Contains(finished[k.source], state) {
+					want = ami.Unused
+				}
+				if got := look(t.Context(), account.Client(), withSnapshots(1), k.source)[imageID(1)]; got.Use != want {
+					t.Errorf("%+v, want %s", got, want)
+				}
+			})
+		}
+	}
+}
+
+// A block device mapping that names a snapshot of a candidate is evidence of the snapshot, not of the image.
+func TestSnapshotsThatAreNamed(t *testing.T) {
+	mappings := []object{
+		{"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"},
+		{"DeviceName": "/dev/sdc", "Ebs": object{"VolumeSize": 8}},
+		{"DeviceName": "/dev/sdd", "Ebs": object{"SnapshotId": snapshotID(1)}},
+		{"DeviceName": "/dev/sde", "Ebs": object{"SnapshotId": snapshotID(77)}},
+	}
+	places := map[string]func(object) object{
+		"launch-templates":      func(o object) object { return o["LaunchTemplateData"].(object) },
+		"launch-configurations": func(o object) object { return o },
+		"spot-fleets": func(o object) object {
+			return o["SpotFleetRequestConfig"].(object)["LaunchSpecifications"].([]object)[1]
+		},
+		"spot-requests": func(o object) object { return o["LaunchSpecification"].(object) },
+	}
+	for _, k := range kinds {
+		place, ok := places[k.source]
+		if !ok || k.action == "DescribeLaunchTemplates" {
+			continue
+		}
+		t.Run(k.source, func(t *testing.T) {
+			resource := k.resource(1, nobodys)
+			place(resource)["BlockDeviceMappings"] = mappings
+			files := map[string]any{k.file: object{k.list: []object{resource}}}
+			if k.more != nil {
+				maps.Copy(files, k.more([]object{resource}))
+			}
+			images := withSnapshots(3)
+			images[1].SnapshotIDs = []string{snapshotID(9), snapshotID(1)} // Two images share a snapshot.
+			evidence := look(t.Context(), holding(t, files).Client(), images, k.source)
+			want := ami.Finding{Use: ami.Unused, Snapshots: []ami.SnapshotReference{{SnapshotID: snapshotID(1), Reference: k.reference(1, nobodys)}}}
+			for _, id := range []string{imageID(1), imageID(2)} {
+				if diff := cmp.Diff(want, evidence[id]); diff != "" {
+					t.Errorf("%s (-want +got):\n%s", id, diff)
+				}
+			}
+			proven(t, evidence, imageID(3))
+		})
+	}
+}
+
+// The ARNs of what EC2 and Auto Scaling show without one are made, in the partition of the region.
+func TestPartitions(t *testing.T) {
+	for name, partition := range map[string]string{
+		"eu-west-1": "aws", "cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov", "us-iso-east-1": "aws-iso", "us-isob-east-1": "aws-iso-b",
+		"eu-isoe-west-1": "aws-iso-e", "us-isof-south-1": "aws-iso-f", "eusc-de-east-1": "aws-eusc", "ap-southeast-2": "aws",
+	} {
+		t.Run(name, func(t *testing.T) {
+			files := map[string]any{
+				"describe-launch-configurations.json": object{"LaunchConfigurations": []object{{"LaunchConfigurationName": "web", "ImageId": imageID(1)}}},
+				"describe-auto-scaling-groups.json": object{"AutoScalingGroups": []object{{"AutoScalingGroupName": "web", "MixedInstancesPolicy": object{
+					"LaunchTemplate": object{"Overrides": []object{{"ImageId": imageID(1)}}},
+				}}}},
+				"describe-fast-launch-images.json": object{"FastLaunchImages": []object{{"ImageId": imageID(1)}}},
+			}
+			asked := lookup(candidates(1), usage.Sources()...)
+			asked.Region = name
+			var arns []string
+			for _, reference := range lookAt(t.Context(), holding(t, files).Client(), asked)[imageID(1)].References {
+				arns = append(arns, reference.ARN)
+			}
+			want := []string{
+				"arn:" + partition + ":autoscaling:" + name + ":" + owner + ":autoScalingGroup:*:autoScalingGroupName/web",
+				"arn:" + partition + ":autoscaling:" + name + ":" + owner + ":launchConfiguration:*:launchConfigurationName/web",
+				"arn:" + partition + ":ec2:" + name + "::image/" + imageID(1),
+			}
+			if diff := cmp.Diff(want, arns); diff != "" {
+				t.Errorf("ARNs (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,46 @@
+package usage
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/ami"
+)
+
+// spotFleets looks into the launch specifications of the Spot fleets that are not finished. Their launch templates are
+// found where these are; a Spot fleet cannot override the image of one (EC2 API Reference, LaunchTemplateOverrides).
+func spotFleets(_ context.Context, s *search) error {
+	fleets, err := s.spotFleetConfigs()
+	for i := range fleets {
+		by := ami.Reference{
+			Source: "spot-fleets", Type: "ec2:SpotFleetRequest",
+			ARN: s.arn("ec2", "spot-fleet-request/"+aws.ToString(fleets[i].SpotFleetRequestId)),
+		}
+		if config := fleets[i].SpotFleetRequestConfig; config != nil && !isFinished(&fleets[i]) {
+			for _, specification := range config.LaunchSpecifications {
+				s.use(by, specification.ImageId)
+				s.useMapped(by, specification.BlockDeviceMappings)
+			}
+		}
+	}
+	return err
+}
+
+// isFinished reports whether a Spot fleet launches nothing any more. One in a state that nobody knows may.
+func isFinished(fleet *types.SpotFleetRequestConfig) bool {
+	return fleet.SpotFleetRequestState == types.BatchStateCancelled || fleet.SpotFleetRequestState == types.BatchStateFailed
+}
+
+// listSpotFleets lists the Spot fleets. After an error it returns those that had come until then.
+func listSpotFleets(ctx context.Context, api ec2.DescribeSpotFleetRequestsAPIClient) ([]types.SpotFleetRequestConfig, error) {
+	var fleets []types.SpotFleetRequestConfig
+	pages := ec2.NewDescribeSpotFleetRequestsPaginator(api, &ec2.DescribeSpotFleetRequestsInput{MaxResults: aws.Int32(longPage)})
+	err := eachPage(ctx, pages, func(page *ec2.DescribeSpotFleetRequestsOutput) *string {
+		fleets = append(fleets, page.SpotFleetRequestConfigs...)
+		return page.NextToken
+	})
+	return fleets, err
+}

@@ -1,0 +1,52 @@
+package usage
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"ami-janitor/pkg/ami"
+)
+
+// parameterPage is the longest page of DescribeParameters (AWS Systems Manager API Reference).
+const parameterPage = 50
+
+// parameterTexts looks for the ids of images in the text of all SSM parameters of the account that are not secret. The
+// parameters of type aws:ec2:image are among them.
+func parameterTexts(ctx context.Context, s *search) error {
+	arns, err := s.listParameters(ctx)
+	names := slices.Sorted(maps.Keys(arns)) // Once each: a listing that changes while it is read may repeat one.
+	images, readErr := s.imagesIn(ctx, names)
+	for name, ids := range images {
+		for _, id := range ids {
+			s.use(ami.Reference{Source: ami.TextSource, Type: "ssm:Parameter", ARN: arns[name]}, &id)
+		}
+	}
+	return cmp.Or(err, readErr)
+}
+
+// listParameters returns the ARNs of the parameters by their names. After an error it returns those that had come until
+// then.
+func (s *search) listParameters(ctx context.Context) (map[string]string, error) {
+	arns := map[string]string{}
+	pages := ssm.NewDescribeParametersPaginator(s.SSM, &ssm.DescribeParametersInput{
+		MaxResults: aws.Int32(parameterPage),
+		ParameterFilters: []types.ParameterStringFilter{{
+			Key: aws.String("Type"), Option: aws.String("Equals"), Values: []string{"String", "StringList"},
+		}},
+	})
+	err := eachPage(ctx, pages, func(page *ssm.DescribeParametersOutput) *string {
+		for _, parameter := range page.Parameters {
+			name := aws.ToString(parameter.Name)
+			arns[name] = cmp.Or(aws.ToString(parameter.ARN), s.arn("ssm", "parameter/"+strings.TrimPrefix(name, "/")))
+		}
+		return page.NextToken
+	})
+	return arns, err
+}
