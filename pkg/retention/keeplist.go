@@ -9,54 +9,94 @@ import (
 )
 
 // KeepList is a list of image ids and of globs for image names, which people or other tools keep outside of AWS's tags.
-type KeepList struct{ entries []keepEntry }
-
-// keepEntry is an entry of the list. Its glob is matched with ids and with names.
-type keepEntry struct {
-	text string
-	glob *regexp.Regexp
+type KeepList struct {
+	size     int
+	literals map[string]string // The ids and the names without wildcards, with the entries that they are from.
+	globs    []keepGlob
 }
 
-// imageNameGlob is what EC2 allows in the name of an image (EC2 API Reference, CreateImage), and the two wildcards.
-var imageNameGlob = regexp.MustCompile(`^[A-Za-z0-9()\[\] ./'@_*?-]+$`)
+// keepGlob is an entry with a wildcard. It is matched with ids and with names.
+type keepGlob struct {
+	entry string
+	glob  *regexp.Regexp
+}
 
-// truncatedID is what looks like an image id, and is none: EC2's have 8 or 17 digits.
-var truncatedID = regexp.MustCompile(`^ami-[0-9a-f]*$`)
+var (
+	// imageNameGlob is what EC2 allows in the name of an image (EC2 API Reference, CreateImage), and the two wildcards.
+	imageNameGlob = regexp.MustCompile(`^[A-Za-z0-9()\[\] ./'@_*?-]+$`)
+
+	// truncatedID is what looks like an image id, but may be none: EC2's have 8 or 17 digits.
+	truncatedID = regexp.MustCompile(`(?i)^ami-[0-9a-f]*$`)
+
+	// imageIDs are the ids in an entry: whatever stands around them, an entry with one means that image.
+	imageIDs = regexp.MustCompile(`(?i)ami-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
+)
 
 // ParseKeepList reads a list: one entry a line, or several with commas between them; "#" begins a comment. A JSON array of
-// strings is taken, too. What cannot be an id or the name of an image is an error: it was meant to keep something. So is a list
-// that names nothing: it may be what is left of another.
+// strings is taken, too. What can be neither an id nor the name of an image is an error: it was meant to keep something. So
+// is a list that names nothing: it may be what is left of another.
 func ParseKeepList(text string) (KeepList, error) {
-	var entries []string
-	if strings.HasPrefix(strings.TrimSpace(text), "[\"") {
-		if err := json.Unmarshal([]byte(text), &entries); err != nil {
-			return KeepList{}, fmt.Errorf("not a JSON array of strings: %w", err)
-		}
-	} else {
-		for line := range strings.Lines(strings.TrimPrefix(text, "\ufeff")) {
-			line, _, _ = strings.Cut(line, "#")
-			entries = append(entries, List(line)...)
-		}
+	entries, err := keepEntries(strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")))
+	if err != nil {
+		return KeepList{}, err
 	}
-	var list KeepList
+	list := KeepList{size: len(entries), literals: map[string]string{}}
 	for _, entry := range entries {
-		digits := len(entry) - len("ami-")
-		if !imageNameGlob.MatchString(entry) || truncatedID.MatchString(entry) && digits != 8 && digits != 17 {
-			return KeepList{}, fmt.Errorf("%q is neither the id of an image nor a glob for names", entry)
+		if err := list.add(entry); err != nil {
+			return KeepList{}, err
 		}
-		list.entries = append(list.entries, keepEntry{entry, compileGlob(entry)})
 	}
-	if len(list.entries) == 0 {
-		return KeepList{}, errors.New("names nothing")
+	if list.size == 0 {
+		return KeepList{}, errors.New("it names nothing")
 	}
 	return list, nil
 }
 
-// find returns the first entry that an image matches.
+func keepEntries(text string) ([]string, error) {
+	var entries []string
+	if after, ok := strings.CutPrefix(text, "["); ok && strings.HasPrefix(strings.TrimSpace(after)+`"`, `"`) ||
+		strings.HasPrefix(strings.TrimSpace(after), "]") {
+		if err := json.Unmarshal([]byte(text), &entries); err != nil {
+			return nil, fmt.Errorf("it is not a JSON array of strings: %w", err)
+		}
+		for i := range entries {
+			entries[i] = strings.TrimSpace(entries[i])
+		}
+		return entries, nil
+	}
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		entries = append(entries, List(line)...)
+	}
+	return entries, nil
+}
+
+func (l *KeepList) add(entry string) error {
+	digits := len(entry) - len("ami-")
+	if !imageNameGlob.MatchString(entry) || truncatedID.MatchString(entry) && digits != 8 && digits != 17 {
+		return fmt.Errorf("%q is neither the id of an image nor a glob for names", entry)
+	}
+	for _, id := range imageIDs.FindAllString(entry, -1) {
+		l.literals[strings.ToLower(id)] = entry
+	}
+	if strings.ContainsAny(entry, "*?") {
+		l.globs = append(l.globs, keepGlob{entry, compileGlob(entry)})
+	} else {
+		l.literals[entry] = entry
+	}
+	return nil
+}
+
+// find returns an entry that an image matches.
 func (l KeepList) find(id, name string) (entry string, ok bool) {
-	for _, e := range l.entries {
-		if e.glob.MatchString(id) || e.glob.MatchString(name) {
-			return e.text, true
+	for _, text := range []string{id, name} {
+		if entry, ok := l.literals[text]; ok {
+			return entry, true
+		}
+	}
+	for _, g := range l.globs {
+		if g.glob.MatchString(id) || g.glob.MatchString(name) {
+			return g.entry, true
 		}
 	}
 	return "", false

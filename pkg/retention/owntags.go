@@ -37,7 +37,7 @@ type ownTags struct {
 	hasDue     bool      // DueTag is there.
 	hasRun     bool      // RunTag or DisabledTag is there.
 	disabled   bool      // DisabledTag is there.
-	announced  time.Time // When the run began that marked the image; zero if that is not known.
+	announced  time.Time // When the run began that marked the image, the first of several; zero if that is not known.
 	faults     []string  // What cannot be read; sorted.
 }
 
@@ -85,7 +85,9 @@ func (o *ownTags) read(name, value string) error {
 	case RunTag, DisabledTag:
 		o.hasRun = true
 		o.disabled = o.disabled || name == DisabledTag
-		o.announced = beginOf(value)
+		if at := beginOf(value); o.announced.IsZero() || at.Before(o.announced) {
+			o.announced = at
+		}
 		return nil
 	default:
 		return errors.New("the janitor knows no such tag")

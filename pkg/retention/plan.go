@@ -244,16 +244,18 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 // judgeSnapshots decides on the snapshots of the images that are to be deregistered. A snapshot that several of them
 // share goes with the last of them.
 func (d *docket) judgeSnapshots(verdicts []Verdict) {
-	staying, last, named := map[string]string{}, map[string]string{}, map[string]string{}
+	staying, last := map[string]string{}, map[string]string{} // By snapshot id: why it stays, and the image that it goes with.
 	for _, v := range verdicts {
 		for _, reference := range d.evidence[v.Image.ID].Snapshots {
-			named[reference.SnapshotID] = reference.ARN
+			staying[reference.SnapshotID] = "named by " + cmp.Or(reference.ARN, "something")
 		}
+	}
+	for _, v := range verdicts {
 		for _, id := range v.Image.SnapshotIDs {
 			if v.Decision == Deregister {
 				last[id] = v.Image.ID
 			} else {
-				staying[id] = cmp.Or(v.Image.ID, "an image without an id")
+				staying[id] = cmp.Or(v.Image.ID, "an image without an id") + " still uses it"
 			}
 		}
 	}
@@ -263,19 +265,8 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 			continue
 		}
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
-			snapshot, listed := d.snapshots[id]
-			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
-			switch {
-			case !listed:
-				s.Why = "not among this account's snapshots"
-			case staying[id] != "":
-				s.Why = staying[id] + " still uses it"
-			case named[id] != "":
-				s.Why = "named by " + named[id]
-			default:
-				s.Why = d.policy.keepsSnapshot(snapshot)
-			}
-			if s.Why == "" {
+			s := SnapshotVerdict{SnapshotID: id, SizeGiB: d.snapshots[id].SizeGiB, Archived: d.snapshots[id].Archived}
+			if s.Why = cmp.Or(d.keepsSnapshot(id), staying[id]); s.Why == "" {
 				s.Delete, s.LastImageID = true, last[id]
 			}
 			v.Snapshots = append(v.Snapshots, s)
@@ -283,15 +274,19 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 	}
 }
 
-// keepsSnapshot says why a snapshot stays although its images go; empty if it goes.
-func (p Policy) keepsSnapshot(snapshot ami.Snapshot) string {
-	if !p.DeleteSnapshots {
+// keepsSnapshot says why a snapshot stays, whatever becomes of the images that use it; empty if it goes with them.
+func (d *docket) keepsSnapshot(id string) string {
+	snapshot, listed := d.snapshots[id]
+	switch manager := d.policy.managerByTags(snapshot.Tags); {
+	case !listed:
+		return "not among this account's snapshots"
+	case !d.policy.DeleteSnapshots:
 		return "DELETE_SNAPSHOTS is false"
-	}
-	if manager := p.managerByTags(snapshot.Tags); manager != "" {
+	case manager != "":
 		return manager
+	default:
+		return d.policy.keptByTag(snapshot.Tags)
 	}
-	return p.keptByTag(snapshot.Tags)
 }
 
 // keptByTag says which keep tag a resource carries; empty if it carries none.

@@ -79,7 +79,7 @@ func (p Policy) exceptions() []string {
 	if len(p.KeepTags) > 0 {
 		exceptions = append(exceptions, "what is tagged "+p.KeepTags.String())
 	}
-	if n := len(p.KeepList.entries); n > 0 {
+	if n := p.KeepList.size; n > 0 {
 		exceptions = append(exceptions, fmt.Sprintf("what the keep list names (%d)", n))
 	}
 	return exceptions

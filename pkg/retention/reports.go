@@ -2,6 +2,7 @@ package retention
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -54,33 +55,46 @@ func (d *docket) orderReports(plan *Plan) {
 	if !d.policy.JudgeShared {
 		return
 	}
-	unneeded, pending := map[string]bool{}, 0
+	done, pending := d.ownReports()
+	room := min(d.policy.MaxDeregistrations, maxPendingReports-pending)
+	for _, v := range plan.Verdicts {
+		report := d.evidence[v.Image.ID].Report
+		switch {
+		case report != nil && d.isOfUse(report, v):
+			delete(done, report.ID)
+		case v.isOnly("usage-report-pending") && len(plan.ReportsWanted) < room:
+			plan.ReportsWanted = append(plan.ReportsWanted, v.Image.ID)
+		}
+	}
+	plan.ReportsDone = slices.Sorted(maps.Keys(done))
+}
+
+// ownReports returns the ids of all usage reports of the janitor, and how many of them are pending.
+func (d *docket) ownReports() (ids map[string]bool, pending int) {
+	ids = map[string]bool{}
 	for _, finding := range d.evidence {
 		if report := finding.Report; report != nil {
-			unneeded[report.ID] = true
+			ids[report.ID] = true
 			for _, id := range report.Superseded {
-				unneeded[id] = true
+				ids[id] = true
 			}
 			if report.State == "pending" {
 				pending++
 			}
 		}
 	}
-	for i := range plan.Verdicts {
-		v := &plan.Verdicts[i]
-		report := d.evidence[v.Image.ID].Report
-		waits := len(v.Reasons) == 1 && v.Reasons[0].Code == "usage-report-pending"
-		switch {
-		case waits && report != nil && report.State == "pending" && d.now.Sub(report.CreatedAt) <= stuckReport:
-			delete(unneeded, report.ID)
-		case waits && len(plan.ReportsWanted) < min(d.policy.MaxDeregistrations, maxPendingReports-pending):
-			plan.ReportsWanted = append(plan.ReportsWanted, v.Image.ID)
-		case report != nil && (v.Decision != Keep || v.Reasons[0].Code == announced.Code):
-			delete(unneeded, report.ID)
-		}
-	}
-	for id := range unneeded {
-		plan.ReportsDone = append(plan.ReportsDone, id)
-	}
-	slices.Sort(plan.ReportsDone)
+	return ids, pending
+}
+
+// isOfUse reports whether a report may still prove something about an image that is to go, or that only doubts keep.
+func (d *docket) isOfUse(report *ami.UsageReport, v Verdict) bool {
+	age := d.now.Sub(report.CreatedAt)
+	fresh := report.State == "available" && report.Complete && age <= freshReport && report.CreatedAt.Sub(v.LastUse) >= blindReport
+	pending := report.State == "pending" && age <= stuckReport
+	return age >= 0 && (fresh || pending) && (v.Decision != Keep || v.isOnly("usage-report-pending", "unknown-use", "launch-data-missing", announced.Code))
+}
+
+// isOnly reports whether all reasons of a verdict are among the given ones.
+func (v Verdict) isOnly(codes ...Code) bool {
+	return !slices.ContainsFunc(v.Reasons, func(reason Reason) bool { return !slices.Contains(codes, reason.Code) })
 }

@@ -29,7 +29,7 @@ type keepRule struct {
 // factRules are the keep rules that the inventory alone can decide. An image that none of them keeps is a candidate.
 var factRules = []keepRule{
 	{Rule{"not-owned", "does not belong to the account", "another account lets go of it"}, notOwned, LeaveMark},
-	{Rule{"not-available", "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, LeaveMark},
+	{Rule{"not-available", "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, ClearMark},
 	{Rule{"unreadable", "has a fact that cannot be read", "EC2 shows that fact in a form that can be read"}, unreadable, LeaveMark},
 	{Rule{"future-dated", "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
 	{Rule{"protected", "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
@@ -191,13 +191,15 @@ func outOfScope(d *docket, image *ami.Image) string {
 func vetoed(d *docket, image *ami.Image) string {
 	own, last := readOwnTags(image.Tags), d.lastUse(image)
 	switch {
-	case own == nil || !own.hasRun:
+	case !Marked(*image) || len(own.faults) > 0:
 		return ""
 	case !own.hasDue:
 		return "somebody took the tag " + DueTag + " off"
+	case own.announced.IsZero():
+		return "somebody took the tag off, or changed it, that says which run has announced its removal"
 	case own.disabled && image.State == "available":
 		return "somebody enabled it"
-	case !own.announced.IsZero() && last.at.After(own.announced.Add(-Day)):
+	case last.at.After(own.announced.Add(-Day)) && !last.at.After(d.now):
 		return last.ago(d.now) + ", since its removal was announced"
 	default:
 		return ""
@@ -268,18 +270,34 @@ func shared(d *docket, image *ami.Image) string {
 	return ""
 }
 
-// inUse counts what names an image in other regions, too: a parameter in one region may hold the ids of images in all.
 func inUse(d *docket, image *ami.Image) string {
-	finding := d.evidence[image.ID]
-	for _, region := range d.regions {
-		if region != d.region {
-			finding.References = append(slices.Clip(finding.References), d.elsewhere[region][image.ID].References...)
-		}
-	}
+	finding := d.finding(image.ID, d.region)
 	if finding.Use != ami.Used && len(finding.References) == 0 {
 		return ""
 	}
 	return "named by " + namers(finding)
+}
+
+// finding is what is known of an image of a region. Text of other regions counts, too: a parameter in one may hold the ids
+// of images in all.
+func (d *docket) finding(id, region string) ami.Finding {
+	finding := d.elsewhere[region][id]
+	if region == d.region {
+		finding = d.evidence[id]
+	}
+	for _, other := range d.regions {
+		if other == region {
+			continue
+		}
+		finding.References = append(slices.Clip(finding.References), d.elsewhere[other][id].References...)
+		for _, gap := range d.elsewhere[other][ami.EveryOther].Gaps {
+			if gap.Source == ami.TextSource {
+				gap.Source += " in " + other
+				finding.Gaps = append(slices.Clip(finding.Gaps), gap)
+			}
+		}
+	}
+	return finding
 }
 
 // namers says what names an image.
@@ -297,8 +315,7 @@ func namers(finding ami.Finding) string {
 }
 
 // copyOfUsed keeps what CopyImage has made of an image that is in use: the copy in another region is what one falls back
-// on. What CreateImage has made from an instance of an image is no copy of it. An original is looked up where it is; in a
-// region that is part of the run, it is in doubt until that has been done.
+// on. What CreateImage has made from an instance of an image is no copy of it.
 func copyOfUsed(d *docket, image *ami.Image) string {
 	id, region, ok := image.CopiedFrom(d.region)
 	if !ok {
@@ -306,15 +323,31 @@ func copyOfUsed(d *docket, image *ami.Image) string {
 	}
 	what := "it is a copy of " + id + " in " + region
 	if original, ok := d.originals[id]; ok && recentlyLaunched(d, original) {
-		return what + ", which was last launched " + original.LastLaunchedAt.Format(time.DateOnly)
+		return what + ", which was last launched " + date(original.LastLaunchedAt)
 	}
-	evidence, inRun := d.elsewhere[region]
-	finding, lookedUp := evidence[id]
-	switch {
-	case len(finding.References) > 0 || finding.Use == ami.Used:
+	if finding := d.finding(id, region); len(finding.References) > 0 || finding.Use == ami.Used {
 		return what + ", which is named by " + namers(finding)
-	case inRun && (!lookedUp || finding.Use != ami.Unused):
-		return what + ", which may be in use: not everything there could be looked up"
+	}
+	return ""
+}
+
+// doubtfulOriginal says why it is not known whether the image is in use that an image is a copy of; empty if it is known, or
+// if the image is no copy. An original is looked up where it is; in a region that is part of the run, it is in doubt until
+// that has been done.
+func doubtfulOriginal(d *docket, image *ami.Image) string {
+	id, region, ok := image.CopiedFrom(d.region)
+	if _, inRun := d.elsewhere[region]; !ok || !inRun {
+		return ""
+	}
+	what := "the use of " + id + " in " + region + ", of which it is a copy"
+	finding := d.finding(id, region)
+	switch original := d.originals[id]; {
+	case original != nil && len(original.Unreadable) > 0:
+		return what + ": " + strings.Join(original.Unreadable, "; ")
+	case len(finding.Gaps) > 0:
+		return what + ": " + gaps(finding)
+	case finding.Use == ami.Unknown:
+		return what + ", has not been looked up"
 	default:
 		return ""
 	}
@@ -326,34 +359,26 @@ func recentlyLaunched(d *docket, image *ami.Image) bool {
 
 // unknownUse fails closed: only a finding that says "unused", and that has no gap, is a proof.
 func unknownUse(d *docket, image *ami.Image) string {
-	finding := d.evidence[image.ID]
+	finding := d.finding(image.ID, d.region)
+	switch {
+	case finding.Use == ami.Used:
+		return ""
+	case len(finding.Gaps) > 0:
+		return gaps(finding)
+	case finding.Use != ami.Unused:
+		return "its use has not been looked up"
+	default:
+		return doubtfulOriginal(d, image)
+	}
+}
+
+// gaps says which lookups of an image could not be completed, and why.
+func gaps(finding ami.Finding) string {
 	var gaps []string
 	for _, gap := range finding.Gaps {
 		gaps = append(gaps, gap.Source+": "+gap.Err)
 	}
-	switch gaps = append(gaps, d.unreadTexts()...); {
-	case finding.Use == ami.Used:
-		return ""
-	case len(gaps) > 0:
-		return summary(gaps)
-	case finding.Use != ami.Unused:
-		return "its use has not been looked up"
-	default:
-		return ""
-	}
-}
-
-// unreadTexts are the gaps of other regions that concern the images of this one: text there may name them.
-func (d *docket) unreadTexts() []string {
-	var gaps []string
-	for _, region := range d.regions {
-		for _, gap := range d.elsewhere[region][ami.EveryOther].Gaps {
-			if region != d.region && gap.Source == ami.TextSource {
-				gaps = append(gaps, gap.Source+" in "+region+": "+gap.Err)
-			}
-		}
-	}
-	return gaps
+	return summary(gaps)
 }
 
 // launchDataMissing speaks for images whose missing launches prove nothing.
@@ -369,18 +394,21 @@ func launchDataMissing(d *docket, image *ami.Image) string {
 // reports launches, which is 24 hours (EC2 User Guide, "Check when an Amazon EC2 AMI was last used"), and as much again.
 func findLaunchGap(inventory ami.Inventory, evidence ami.Evidence, now time.Time) string {
 	const delay = 48 * time.Hour
-	gap := ""
+	var launched string // The first by its id of the images that speak for a gap.
 	for _, image := range inventory.Images {
 		if !image.LastLaunchedAt.IsZero() {
 			return ""
 		}
 		at := evidence[image.ID].LaunchedAt
-		if gap == "" && image.OwnerID == inventory.Account && !at.IsZero() && now.Sub(at) > delay {
-			gap = fmt.Sprintf("no image of %s has a launch on record, although an instance of %s was launched %s",
-				inventory.Region, image.ID, at.UTC().Format(time.DateOnly))
+		if image.OwnerID == inventory.Account && !at.IsZero() && now.Sub(at) > delay && (launched == "" || image.ID < launched) {
+			launched = image.ID
 		}
 	}
-	return gap
+	if launched == "" {
+		return ""
+	}
+	return fmt.Sprintf("no image of %s has a launch on record, although an instance of %s was launched %s",
+		inventory.Region, launched, date(evidence[launched].LaunchedAt))
 }
 
 // summary joins the first few items and counts the rest.
