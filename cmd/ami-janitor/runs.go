@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -127,7 +128,7 @@ func realJanitor(ctx context.Context, settings settings) (*janitor.Janitor, erro
 }
 
 func newJanitor(parsed janitor.Config, account aws.Config, clock func() time.Time) *janitor.Janitor {
-	return &janitor.Janitor{Config: parsed, AWS: account, Clock: clock, Version: version}
+	return &janitor.Janitor{Config: parsed, AWS: account, Clock: clock, Version: version, ReadFile: os.ReadFile}
 }
 
 // carryOut runs the janitor, prints the record, and turns it into an exit status.

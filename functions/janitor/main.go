@@ -52,7 +52,7 @@ func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logg
 		return nil, err
 	}
 	return &function{
-		janitor: janitor.Janitor{Config: settings, AWS: aws, Clock: time.Now, Version: version},
+		janitor: janitor.Janitor{Config: settings, AWS: aws, Clock: time.Now, Version: version, ReadFile: os.ReadFile},
 		out:     os.Stdout,
 	}, nil
 }

@@ -58,31 +58,39 @@ func (s survey) notFound(id string) error {
 // sourceFindings says what each source of evidence has found about an image.
 func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 	var findings []report.SourceFinding
-	for _, source := range append(usage.Sources(), usage.ReportsSource, usage.PermissionsSource) {
-		found := report.SourceFinding{Source: source, Answer: ami.Unused.String()}
-		var details []string
-		for _, reference := range finding.References {
-			if reference.Source == source {
-				found.Answer = ami.Used.String()
-				details = append(details, reference.ARN)
-			}
-		}
-		for _, gap := range finding.Gaps {
-			if gap.Source == source {
-				found.Answer = ami.Unknown.String()
-				details = append(details, gap.Err)
-			}
-		}
-		switch {
-		case source == usage.PermissionsSource && len(finding.SharedWith) > 0:
-			found.Answer, details = "shared", finding.SharedWith
-		case source == usage.PermissionsSource && len(details) == 0:
-			found.Answer = "not shared"
-		case source == usage.ReportsSource && !bool(j.Config.SharedImages), slices.Contains(j.Config.UsageSources.off(), source):
+	for _, source := range append(usage.Sources(), usage.ReportsSource) {
+		found := sourceFinding(source, finding)
+		if slices.Contains(j.Config.UsageSources.off(), source) || source == usage.ReportsSource && !bool(j.Config.SharedImages) {
 			found.Answer = "switched off"
 		}
-		found.Detail = strings.Join(details, ", ")
 		findings = append(findings, found)
 	}
-	return findings
+	sharing := sourceFinding(usage.PermissionsSource, finding)
+	switch {
+	case len(finding.SharedWith) > 0:
+		sharing.Answer, sharing.Detail = "shared", strings.Join(finding.SharedWith, ", ")
+	case sharing.Detail == "":
+		sharing.Answer = "not shared"
+	}
+	return append(findings, sharing)
+}
+
+func sourceFinding(source string, finding ami.Finding) report.SourceFinding {
+	answer := ami.Unused
+	var details []string
+	for _, reference := range finding.References {
+		if reference.Source == source {
+			answer = ami.Used
+			details = append(details, reference.ARN)
+		}
+	}
+	for _, gap := range finding.Gaps {
+		if gap.Source == source {
+			if answer != ami.Used {
+				answer = ami.Unknown
+			}
+			details = append(details, gap.Err)
+		}
+	}
+	return report.SourceFinding{Source: source, Answer: answer.String(), Detail: strings.Join(details, ", ")}
 }

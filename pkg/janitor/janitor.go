@@ -30,6 +30,8 @@ type Janitor struct {
 	Clock   func() time.Time
 	Version string
 
+	ReadFile func(path string) ([]byte, error) // Reads the keep list if Config names a file; may be nil.
+
 	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
 	Confirm func(plan report.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -32,9 +31,12 @@ func (j *Janitor) readKeepList(ctx context.Context) (retention.KeepList, error) 
 }
 
 func (j *Janitor) readText(ctx context.Context, location keepListLocation) (string, error) {
-	name, region, ok := location.parameter()
-	if !ok {
-		text, err := os.ReadFile(string(location))
+	name, region, isParameter := location.parameter()
+	switch {
+	case !isParameter && j.ReadFile == nil:
+		return "", errors.New("files cannot be read here")
+	case !isParameter:
+		text, err := j.ReadFile(string(location))
 		return string(text), err
 	}
 	client := wire.SSM(j.AWS, cmp.Or(region, j.AWS.Region))

@@ -211,6 +211,7 @@ func failedToMark(i Image) bool { return failed(i) && i.Verdict == retention.Mar
 func failedToUnmark(i Image) bool {
 	return failed(i) && i.Verdict == retention.Keep && i.Unmark != retention.LeaveMark
 }
+
 func failedToAsk(i Image) bool {
 	return failed(i) && i.Verdict == retention.Keep && i.Unmark == retention.LeaveMark
 }
