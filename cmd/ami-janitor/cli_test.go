@@ -124,7 +124,7 @@ func denying(actions ...string) func(emulator.Doer) emulator.Doer {
 func writes(account *emulator.Account) int {
 	n := 0
 	for _, call := range account.Calls() {
-		if slices.Contains([]string{"DeregisterImage", "DeleteSnapshot", "CreateTags", "DeleteTags", "Publish"}, call.Action) {
+		if !strings.HasPrefix(call.Action, "Describe") && !strings.HasPrefix(call.Action, "Get") {
 			n++
 		}
 	}
@@ -270,9 +270,10 @@ func TestTheStateAgreesWithTheRecord(t *testing.T) {
 	if got.status != 0 || got.err != "" {
 		t.Fatalf("%+v", got)
 	}
-	gone := map[string]bool{}
+	gone, unmarked := map[string]bool{}, map[string]bool{}
 	for _, region := range got.record(t).Regions {
 		for _, image := range region.Images {
+			unmarked[image.ImageID] = image.Unmark != ""
 			if image.Outcome == nil {
 				continue
 			}
@@ -295,14 +296,20 @@ func TestTheStateAgreesWithTheRecord(t *testing.T) {
 			t.Errorf("%s holds %v, want %v", file.name, left, order)
 		}
 		for id := range after {
+			if unmarked[id] { // An objection that the run has dealt with.
+				for _, key := range []string{"Tags", "State", "DeprecationTime"} {
+					delete(before[id], key)
+					delete(after[id], key)
+				}
+			}
 			if !reflect.DeepEqual(before[id], after[id]) {
 				t.Errorf("%s: %s was %v, is %v", file.name, id, before[id], after[id])
 			}
 		}
 	}
 	entries, err := os.ReadDir(out)
-	if err != nil || len(entries) != 14 {
-		t.Errorf("%d files saved, want all 14: %v", len(entries), err)
+	if err != nil || len(entries) != 19 {
+		t.Errorf("%d files saved, want all 19: %v", len(entries), err)
 	}
 	// What is saved is an account again: the next night has nothing to do.
 	next := cli(t, nil, "rehearse", "--account", out, "--now", nightly, "--output", "json").record(t)
@@ -426,7 +433,7 @@ func TestFlagsWinOverVariables(t *testing.T) {
 
 // Every setting has a flag, but for those of the function.
 func TestEverySettingHasAFlag(t *testing.T) {
-	for _, command := range []string{"plan", "sweep", "rehearse"} {
+	for _, command := range []string{"plan", "sweep", "rehearse", "explain", "unmark"} {
 		help := cli(t, nil, command, "--help")
 		for _, setting := range janitor.Settings() {
 			flag := "--" + strings.ReplaceAll(strings.ToLower(setting.Variable), "_", "-") + " "

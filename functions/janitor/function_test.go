@@ -7,6 +7,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func inProcess(t *testing.T, doer emulator.Doer, variables map[string]string) (*
 	}
 	var out bytes.Buffer
 	return &function{
-		janitor: janitor.Janitor{Config: config, Clock: time.Now, AWS: aws.Config{
+		janitor: janitor.Janitor{Config: config, Clock: time.Now, ReadFile: os.ReadFile, AWS: aws.Config{
 			Region: "us-east-1", HTTPClient: doer, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
 		}},
 		out: &out,
@@ -148,6 +149,54 @@ func TestAFailedRunIsToldAndLogged(t *testing.T) {
 	}
 }
 
+// A keep list that cannot be read fails the invocation before anything is listed; people are told.
+func TestAKeepListThatCannotBeRead(t *testing.T) {
+	for _, location := range []string{"/no/such/file", "ssm:/no/such/parameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/none"} {
+		account := sampleAccount(t)
+		f, out := inProcess(t, account.Client(), map[string]string{"DRY_RUN": "false", "TOPIC_ARN": topic, "KEEP_LIST": location, "GRACE": "14d"})
+		answer, err := f.handle(t.Context(), json.RawMessage(`{}`))
+		if err == nil || !strings.Contains(err.Error(), "KEEP_LIST") || !strings.Contains(err.Error(), location) || answer.Totals.Images != 0 {
+			t.Errorf("error %v, %+v", err, answer.Totals)
+		}
+		for _, call := range account.Calls() {
+			if call.Action != "GetCallerIdentity" && call.Action != "GetParameters" && call.Action != "Publish" {
+				t.Errorf("%s: it went on to call %s", location, call.Action)
+			}
+		}
+		logged := lines(t, out.Bytes())
+		if published := account.Published(); len(published) != 1 || !strings.Contains(published[0].Message, "KEEP_LIST") || logged[len(logged)-1]["RunCompleted"] != 0.0 {
+			t.Errorf("%+v, %v", published, logged[len(logged)-1])
+		}
+	}
+}
+
+// What is announced is in the log, in the answer and in the digest, each image with its day; a dry run announces nothing.
+func TestAnnouncements(t *testing.T) {
+	for _, dry := range []string{"true", "false"} {
+		account := sampleAccount(t)
+		f, out := inProcess(t, account.Client(), map[string]string{"DRY_RUN": dry, "TOPIC_ARN": topic, "GRACE": "14d", "GRACE_ACTION": "disable", "OWNER_TAG": "Team", "MAX_DEREGISTRATIONS": "5"})
+		answer, err := f.handle(t.Context(), json.RawMessage(`{}`))
+		if err != nil || answer.Totals.Marked != 5 || (count(account, "CreateTags") == 0) != (dry == "true") || (count(account, "DisableImage") == 0) != (dry == "true") {
+			t.Errorf("dry %s: %+v, %d tagged, %d disabled, error %v", dry, answer.Totals, count(account, "CreateTags"), count(account, "DisableImage"), err)
+		}
+		marked := 0
+		for _, line := range lines(t, out.Bytes()) {
+			if line["status"] == "marked" || line["outcome"] == "marked" {
+				marked++
+			}
+		}
+		text := account.Published()[0].Message
+		for _, image := range answer.Regions[0].Images {
+			if image.Verdict == "mark" && (image.DueOn == "" || !strings.Contains(text, image.ImageID)) {
+				t.Errorf("dry %s: %+v", dry, image)
+			}
+		}
+		if want := map[string]int{"true": 0, "false": 5}[dry]; marked != want {
+			t.Errorf("dry %s: %d lines on announcements, want %d:\n%s", dry, marked, want, out)
+		}
+	}
+}
+
 type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left") }
@@ -209,7 +258,7 @@ func TestNewFunction(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	f, err := newFunction(context.Background(), func(string) string { return "" }, slog.Default())
-	if err != nil || f.janitor.AWS.Region != "us-east-1" || f.janitor.Clock == nil || f.out == nil || !bool(f.janitor.Config.DryRun) {
+	if err != nil || f.janitor.AWS.Region != "us-east-1" || f.janitor.Clock == nil || f.janitor.ReadFile == nil || f.out == nil || !bool(f.janitor.Config.DryRun) {
 		t.Errorf("%+v, error %v", f, err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -29,7 +30,7 @@ func TestDefaults(t *testing.T) {
 		"NAMES":                {config.Names.String(), ""},
 		"MAX_DEREGISTRATIONS":  {int(config.MaxDeregistrations), 100},
 		"DELETE_SNAPSHOTS":     {bool(config.DeleteSnapshots), true},
-		"USAGE_SOURCES":        {config.UsageSources.String(), "references"},
+		"USAGE_SOURCES":        {config.UsageSources.String(), allSources},
 		"REGIONS":              {config.Regions.String(), ""},
 		"EXCEPT_REGIONS":       {config.ExceptRegions.String(), ""},
 		"SNAPSHOT_PRICE":       {float64(config.SnapshotPrice), 0.05},
@@ -37,16 +38,44 @@ func TestDefaults(t *testing.T) {
 		"TOPIC_ARN":            {string(config.TopicARN), ""},
 		"CHAT_TOPIC_ARN":       {string(config.ChatTopicARN), ""},
 		"NOTIFY_ON":            {config.NotifyOn, janitor.NotifyChanges},
+
+		"LAUNCH_TEMPLATE_VERSIONS": {config.LaunchTemplateVersions.String(), "all"},
+		"KEEP_LIST":                {string(config.KeepList), ""},
+		"SHARED_IMAGES":            {config.SharedImages.String(), "keep"},
+		"IMAGE_BUILDER_IMAGES":     {config.ImageBuilderImages.String(), "keep"},
+		"GRACE":                    {config.Grace.String(), "0d"},
+		"GRACE_ACTION":             {config.GraceAction, retention.Announce},
+		"OWNER_TAG":                {config.OwnerTag, ""},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(janitor.Settings()); n != 17 {
-		t.Errorf("%d settings, want 17: is there a default that this test does not know?", n)
+	if n := len(janitor.Settings()); n != 24 {
+		t.Errorf("%d settings, want 24: is there a default that this test does not know?", n)
 	}
-	if p := config.Policy(); p.StaleAfter != retention.Days(180*retention.Day) || p.MaxDeregistrations != 100 || !p.DeleteSnapshots || p.KeepNewest != 1 {
-		t.Errorf("%+v", p)
+	want := retention.Policy{
+		StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
+		MaxDeregistrations: 100, DeleteSnapshots: true, GraceAction: retention.Announce,
+	}
+	if got, want := fmt.Sprintf("%+v", config.Policy()), fmt.Sprintf("%+v", want); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+const allSources = "references,instances,launch-templates,launch-configurations,auto-scaling-groups,spot-fleets,spot-requests,ssm-text," +
+	"fast-launch,fast-snapshot-restore"
+
+// Every setting that judges reaches the policy, and the policy alone knows the rest.
+func TestThePolicyOfAConfiguration(t *testing.T) {
+	p := settings{
+		"STALE_AFTER": "90d", "NEVER_LAUNCHED_AFTER": "30d", "KEEP_NEWEST": "3", "FAMILY_TAG": "Family", "KEEP_TAGS": "a=b", "ONLY_TAGS": "c", "NAMES": "web-*",
+		"MAX_DEREGISTRATIONS": "7", "DELETE_SNAPSHOTS": "false", "SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "GRACE": "14d", "GRACE_ACTION": "disable",
+	}.parse(t).Policy()
+	got := fmt.Sprint(p.StaleAfter, p.NeverLaunchedAfter, p.KeepNewest, p.FamilyTag, p.KeepTags, p.OnlyTags, p.Names, p.MaxDeregistrations, p.DeleteSnapshots,
+		p.JudgeShared, p.JudgeImageBuilder, p.Grace, p.GraceAction)
+	if want := fmt.Sprint("90d", "30d", 3, "Family", "a=b", "c", "web-*", 7, false, true, true, "14d", "disable"); strings.Join(strings.Fields(got), "") != strings.Join(strings.Fields(want), "") {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 
@@ -81,7 +110,7 @@ var faults = map[string][]string{
 	"ONLY_TAGS":            {"=value"},
 	"MAX_DEREGISTRATIONS":  {"-1", "all", "10%", "3000000000"},
 	"DELETE_SNAPSHOTS":     {"yes", "no", "on", "2"},
-	"USAGE_SOURCES":        {"none", "reference", "references,launch-configurations", ",", "all,references"},
+	"USAGE_SOURCES":        {"none", "reference", "references,launch-configuration", "references launch-templates", ",", "all,references", "References", "launch permissions", "usage-reports"},
 	"REGIONS":              {"Ireland", "eu-west-1;eu-west-2", "all,eu-west-1", "eu-west-1,all", "EU-WEST-1"},
 	"EXCEPT_REGIONS":       {"Ireland", "eu_west_1", "all"},
 	"SNAPSHOT_PRICE":       {"$0.05", "-1", "NaN", "Inf", "1e309", "free"},
@@ -89,6 +118,17 @@ var faults = map[string][]string{
 	"TOPIC_ARN":            {"digest", "arn:aws:sqs:us-east-1:123456789012:q", "arn:aws:sns::123456789012:t", "arn:aws:sns:us-east-1:123456789012:"},
 	"CHAT_TOPIC_ARN":       {"digest"},
 	"NOTIFY_ON":            {"never", "Always", "change", "changes,failures"},
+
+	"LAUNCH_TEMPLATE_VERSIONS": {"0", "-1", "10001", "newest", "All", "1.5", "99999999999999999999"},
+	"KEEP_LIST": {
+		"ssm:", "ssm: ", "ssm:a b", "ssm:/a//b", "ssm:/keep/", "ssm:keep:3", "ssm:{{keep}}", "arn:aws:s3:::bucket/keep", "arn:aws:ssm:us-east-1:123456789012:document/keep",
+		"arn:aws:ssm:us-east-1:123456789012:parameter", "arn:aws:ssm::123456789012:parameter/keep", "arn:aws:ssm:us-east-1:12345:parameter/keep", "arn:",
+		"arn:aws:ssm:us-east-1:123456789012:parameter/keep:3",
+	},
+	"SHARED_IMAGES":        {"judge", "true", "Keep", "reports"},
+	"IMAGE_BUILDER_IMAGES": {"report", "false", "Judge"},
+	"GRACE":                {"14", "-1d", "two weeks", "1.5d", "99999999d", "d"},
+	"GRACE_ACTION":         {"delete", "Disable", "none", "announce,disable"},
 }
 
 func TestEveryFaultNamesItsVariable(t *testing.T) {
@@ -132,10 +172,21 @@ func TestAllFaultsAtOnce(t *testing.T) {
 
 func TestWordsThatAreTaken(t *testing.T) {
 	for variable, values := range map[string][]string{
-		"DRY_RUN":              {"true", "false", "TRUE", "False"},
-		"DELETE_SNAPSHOTS":     {"true", "false"},
-		"NOTIFY_ON":            {"always", "changes", "failures"},
-		"USAGE_SOURCES":        {"all", "references", " references , "},
+		"DRY_RUN":          {"true", "false", "TRUE", "False"},
+		"DELETE_SNAPSHOTS": {"true", "false"},
+		"NOTIFY_ON":        {"always", "changes", "failures"},
+		"USAGE_SOURCES":    {"all", "references", " references , ", "ssm-text,instances", allSources},
+
+		"LAUNCH_TEMPLATE_VERSIONS": {"all", "1", "10000", " 5 "},
+		"KEEP_LIST": {
+			"ssm:keep", "ssm:/ami/keep.list-1_2", "arn:aws:ssm:eu-west-1:123456789012:parameter/ami/keep", "arn:aws-us-gov:ssm:us-gov-west-1:123456789012:parameter/keep",
+			"keep.txt", "/etc/keep list", "SSM:keep",
+		},
+		"SHARED_IMAGES":        {"keep", "report"},
+		"IMAGE_BUILDER_IMAGES": {"keep", "judge"},
+		"GRACE":                {"0d", "1d", "14d", "36500d"},
+		"GRACE_ACTION":         {"announce", "deprecate", "disable"},
+		"OWNER_TAG":            {"Team", "a:b"},
 		"REGIONS":              {"all", "eu-west-1", "us-gov-west-1, us-iso-east-1", "mx-central-1"},
 		"EXCEPT_REGIONS":       {"eu-west-1,eu-west-2"},
 		"STALE_AFTER":          {"7d", "180d", "36500d"},
@@ -166,13 +217,14 @@ func TestTheRecordSaysThePolicy(t *testing.T) {
 	record := run(t, account.Client(), settings{"STALE_AFTER": "90d", "KEEP_TAGS": "a=b", "REGIONS": "us-east-1", "TOPIC_ARN": mailTopic}, true)
 	for key, want := range map[string]string{
 		"staleAfter": "90d", "neverLaunchedAfter": "90d", "keepNewest": "1", "keepTags": "a=b", "maxDeregistrations": "100", "deleteSnapshots": "true",
-		"usageSources": "references", "regions": "us-east-1", "exceptRegions": "", "snapshotPrice": "0.05", "names": "", "onlyTags": "", "familyTag": "",
+		"usageSources": allSources, "regions": "us-east-1", "exceptRegions": "", "snapshotPrice": "0.05", "names": "", "onlyTags": "", "familyTag": "",
+		"launchTemplateVersions": "all", "keepList": "", "sharedImages": "keep", "imageBuilderImages": "keep", "grace": "0d", "graceAction": "announce", "ownerTag": "",
 	} {
 		if got, ok := record.Policy[key]; !ok || got != want {
 			t.Errorf("%s: %q (there: %v), want %q", key, got, ok, want)
 		}
 	}
-	if len(record.Policy) != 13 {
+	if len(record.Policy) != 20 {
 		t.Errorf("%v", record.Policy)
 	}
 	if !strings.Contains(record.PolicySentence, "90 days") {
@@ -193,8 +245,8 @@ func FuzzConfig(f *testing.F) {
 		}
 		f.Add(i, "")
 	}
-	f.Add(12, "1e308")
-	f.Add(6, "*[!,?")
+	f.Add(slices.Index(variables, "SNAPSHOT_PRICE"), "1e308")
+	f.Add(slices.Index(variables, "NAMES"), "*[!,?")
 	w := mixed()
 	files := w.files(f)
 	f.Fuzz(func(t *testing.T, i int, value string) {
@@ -211,7 +263,10 @@ func FuzzConfig(f *testing.F) {
 			}
 			return
 		}
-		if p := config.Policy(); p.StaleAfter < retention.Floor || p.NeverLaunchedAfter < retention.Floor || p.MaxDeregistrations < 0 || p.KeepNewest < 0 {
+		if !strings.HasPrefix(string(config.KeepList), "ssm:") && !strings.HasPrefix(string(config.KeepList), "arn:") {
+			config.KeepList = "" // No fuzzer is to choose what is read from this machine.
+		}
+		if p := config.Policy(); p.StaleAfter < retention.Floor || p.NeverLaunchedAfter < retention.Floor || p.MaxDeregistrations < 0 || p.KeepNewest < 0 || p.Grace < 0 {
 			t.Errorf("%s=%q: %+v", variable, value, p)
 		}
 		if len(config.UsageSources) == 0 || math.IsNaN(float64(config.SnapshotPrice)) {

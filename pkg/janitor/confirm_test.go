@@ -2,6 +2,7 @@ package janitor_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -56,5 +57,58 @@ func TestWhatNobodyHasSeenIsAskedAbout(t *testing.T) {
 	record := j.Run(t.Context(), "run", false)
 	if len(asked) != 2 || asked[0] != 1 || asked[1] != 2 || !record.DryRun || calls(account, "DeregisterImage") > 0 {
 		t.Errorf("asked about %v, %+v", asked, record.Totals)
+	}
+}
+
+// An announcement is asked about like a removal, and nothing is tagged before a yes.
+func TestAnnouncementsAreAskedAbout(t *testing.T) {
+	for _, yes := range []bool{false, true} {
+		account := world{images: []object{image(1, 400, 0, 1), image(2, 20, 0, 2)}}.load(t)
+		j := newJanitor(t, account.Client(), settings{"GRACE": "14d"})
+		asked := 0
+		j.Confirm = func(plan report.Run) bool {
+			if asked++; !plan.DryRun || plan.Totals.Marked != 1 || plan.Totals.WouldDeregister != 0 || len(writes(account)) > 0 {
+				t.Errorf("asked about %+v", plan.Totals)
+			}
+			return yes
+		}
+		record := j.Run(t.Context(), "run", false)
+		if asked != 1 || record.DryRun == yes || (len(writes(account)) > 0) != yes {
+			t.Errorf("asked %d times, answered %v: %v", asked, yes, writes(account))
+		}
+	}
+}
+
+// Who has seen that an image is to be announced has not seen that it goes: should its day come while the person thinks, the
+// question is asked again.
+func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
+	account := world{images: []object{image(1, 400, 0, 1)}}.load(t)
+	j := newJanitor(t, account.Client(), settings{"GRACE": "14d"})
+	var asked []report.Totals
+	j.Confirm = func(plan report.Run) bool {
+		if asked = append(asked, plan.Totals); len(asked) == 1 {
+			tag(t, j, imageID(1), "ami-janitor:due", now.Format(time.DateOnly))
+			tag(t, j, imageID(1), "ami-janitor:run", "20261109T020000Z-abcdef")
+		}
+		return len(asked) == 1
+	}
+	record := j.Run(t.Context(), "run", false)
+	if len(asked) != 2 || asked[0].Marked != 1 || asked[1].WouldDeregister != 1 || !record.DryRun || calls(account, "DeregisterImage") > 0 {
+		t.Errorf("asked about %+v; %+v", asked, record.Totals)
+	}
+}
+
+// Where nothing is to be removed nor announced, nobody is asked.
+func TestNobodyIsAskedAboutNothing(t *testing.T) {
+	for name, w := range map[string]world{
+		"fresh":     {images: []object{image(1, 20, 0, 1)}},
+		"announced": {images: []object{with(image(1, 400, 0, 1), "Tags", []object{{"Key": "ami-janitor:due", "Value": "2026-11-24"}, {"Key": "ami-janitor:run", "Value": "20261110T020000Z-abcdef"}})}},
+	} {
+		account := w.load(t)
+		j := newJanitor(t, account.Client(), settings{"GRACE": "14d"})
+		j.Confirm = func(plan report.Run) bool { t.Errorf("%s: asked about %+v", name, plan.Totals); return true }
+		if record := j.Run(t.Context(), "run", false); len(writes(account)) > 0 || record.DryRun {
+			t.Errorf("%s: %v", name, writes(account))
+		}
 	}
 }

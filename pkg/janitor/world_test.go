@@ -2,11 +2,14 @@ package janitor_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +84,26 @@ func templateVersion(n int, imageID string) object {
 type world struct {
 	images, snapshots, reservations, versions, locks []object
 	permissions                                      object
+	more                                             map[string]object // Further files, by name.
+}
+
+// and adds an object to the list of a further file.
+func (w world) and(file, list string, o object) world {
+	more := maps.Clone(w.more)
+	if more == nil {
+		more = map[string]object{}
+	}
+	items, _ := more[file][list].([]object)
+	more[file] = object{list: append(slices.Clip(items), o)}
+	w.more = more
+	return w
+}
+
+// parameter adds an SSM parameter to a world.
+func (w world) parameter(name, value string, fields object) world {
+	o := object{"Name": name, "Type": "String", "Value": value, "Version": 1}
+	maps.Copy(o, fields)
+	return w.and("get-parameters.json", "Parameters", o)
 }
 
 func (w world) files(t rapid.TB) fstest.MapFS {
@@ -114,16 +137,23 @@ func (w world) files(t rapid.TB) fstest.MapFS {
 		"describe-locked-snapshots.json":         list("Snapshots", w.locks),
 		"describe-launch-permissions.json":       w.permissions,
 	} {
-		if content == nil {
-			continue
+		if content != nil {
+			files[name] = file(t, content)
 		}
-		data, err := json.Marshal(content)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[name] = &fstest.MapFile{Data: data}
+	}
+	for name, content := range w.more {
+		files[name] = file(t, content)
 	}
 	return files
+}
+
+func file(t rapid.TB, content object) *fstest.MapFile {
+	t.Helper()
+	data, err := json.Marshal(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &fstest.MapFile{Data: data}
 }
 
 func (w world) load(t rapid.TB) *emulator.Account {
@@ -151,7 +181,8 @@ func (s settings) parse(t rapid.TB) janitor.Config {
 func newJanitor(t rapid.TB, doer emulator.Doer, s settings) *janitor.Janitor {
 	t.Helper()
 	return &janitor.Janitor{
-		Config: s.parse(t),
+		ReadFile: os.ReadFile,
+		Config:   s.parse(t),
 		AWS: aws.Config{
 			Region: "us-east-1", HTTPClient: doer,
 			Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
@@ -178,7 +209,30 @@ func bubble(t *testing.T, test func(*testing.T)) {
 // inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of package synctest.
 type inBubble struct{ *testing.T }
 
-var mutating = []string{"DeregisterImage", "DeleteSnapshot", "CreateTags", "DeleteTags"}
+// isRead reports whether an action changes nothing. Publishing the digest is no change either.
+func isRead(action string) bool {
+	return strings.HasPrefix(action, "Describe") || strings.HasPrefix(action, "Get") || action == "Publish"
+}
+
+// writes are the calls that an account has answered and that change something, in their order.
+func writes(account *emulator.Account) []string {
+	var actions []string
+	for _, call := range account.Calls() {
+		if !isRead(call.Action) {
+			actions = append(actions, call.Action)
+		}
+	}
+	return actions
+}
+
+// callsOf counts the calls that an account has answered, by action.
+func callsOf(account *emulator.Account) map[string]int {
+	counts := map[string]int{}
+	for _, call := range account.Calls() {
+		counts[call.Action]++
+	}
+	return counts
+}
 
 // calls counts the calls of some actions that an account has answered, of all if none is named.
 func calls(account *emulator.Account, actions ...string) int {
@@ -259,7 +313,7 @@ func wantVerdicts(t *testing.T, record report.Run, want map[string]string) {
 // checkRecord checks what holds for every record: promises 1, 4, 6 and 7.
 func checkRecord(t rapid.TB, record report.Run, limit int) {
 	t.Helper()
-	removed := 0
+	removed, marked := 0, 0
 	for _, region := range record.Regions {
 		if region.Error != "" && len(region.Images) > 0 {
 			t.Errorf("%s failed, and yet has images", region.Region)
@@ -273,16 +327,18 @@ func checkRecord(t rapid.TB, record report.Run, limit int) {
 			if len(i.Reasons) == 0 {
 				t.Errorf("%s has no reason", i.ImageID)
 			}
-			if acted := i.Outcome != nil; acted != (!record.DryRun && i.Verdict == retention.Deregister) {
-				t.Errorf("%s: verdict %s, outcome %+v, dry run %v", i.ImageID, i.Verdict, i.Outcome, record.DryRun)
-			}
-			if i.Verdict == retention.Deregister {
+			checkOutcome(t, i, record.DryRun)
+			switch i.Verdict {
+			case retention.Deregister:
 				removed++
+			case retention.Mark:
+				marked++
+			case retention.Keep, retention.Defer:
 			}
 		}
 	}
-	if removed > limit {
-		t.Errorf("the plan removes %d images, the cap is %d", removed, limit)
+	if removed > limit || marked > limit {
+		t.Errorf("the plan removes %d images and announces %d, the cap is %d for each", removed, marked, limit)
 	}
 	c := record.Totals
 	if sum := c.Kept + c.Deregistered + c.WouldDeregister + c.Deferred + c.Marked + c.Failed + c.Skipped; sum != c.Images {
@@ -290,6 +346,22 @@ func checkRecord(t rapid.TB, record report.Run, limit int) {
 	}
 	if record.Totals.Images != len(allImages(record)) {
 		t.Errorf("%d images counted, %d in the record", record.Totals.Images, len(allImages(record)))
+	}
+}
+
+// checkOutcome checks that what was to be done has an outcome in a real run, of its own kind; of an image that is kept
+// only what could not be done is told.
+func checkOutcome(t rapid.TB, i report.Image, dry bool) {
+	t.Helper()
+	todo := i.Verdict == retention.Deregister || i.Verdict == retention.Mark
+	switch {
+	case i.Outcome == nil && (dry || !todo):
+	case i.Outcome == nil || dry, !todo && (i.Verdict != retention.Keep || i.Outcome.Status != ami.Failed),
+		i.Verdict == retention.Deregister && i.Outcome.Status == ami.Marked, i.Verdict == retention.Mark && i.Outcome.Status == ami.Deregistered:
+		t.Errorf("%s: verdict %s, outcome %+v, dry run %v", i.ImageID, i.Verdict, i.Outcome, dry)
+	}
+	if (i.Verdict == retention.Mark) != (i.Action != "") && i.Verdict != retention.Keep || i.Verdict == retention.Mark && i.DueOn == "" {
+		t.Errorf("%s: verdict %s, action %q, due on %q", i.ImageID, i.Verdict, i.Action, i.DueOn)
 	}
 }
 
@@ -363,13 +435,16 @@ func slow(next emulator.Doer, durations map[string]time.Duration) emulator.Doer 
 // readFaults are the ways in which a read can go wrong.
 var readFaults = map[string]func(emulator.Doer, *http.Request) (*http.Response, error){
 	"denied": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
-		return failing(r, http.StatusForbidden, "UnauthorizedOperation")
+		return failing(r, http.StatusForbidden, map[string]string{"ec2": "UnauthorizedOperation", "ssm": "AccessDeniedException", "": "AccessDenied"})
 	},
 	"throttled": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
-		return failing(r, http.StatusServiceUnavailable, "RequestLimitExceeded")
+		return failing(r, http.StatusServiceUnavailable, map[string]string{"ec2": "RequestLimitExceeded", "ssm": "ThrottlingException", "": "Throttling"})
 	},
 	"broken": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
-		return failing(r, http.StatusInternalServerError, "InternalError")
+		return failing(r, http.StatusInternalServerError, map[string]string{"ec2": "InternalError", "ssm": "InternalServerError", "": "InternalFailure"})
+	},
+	"not known": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+		return failing(r, http.StatusBadRequest, map[string]string{"ssm": "UnknownOperationException", "": "InvalidAction"})
 	},
 	"web page": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 		return reply(r, http.StatusOK, "<!DOCTYPE html><html><body>Sign in</body></html>"), nil
@@ -389,13 +464,28 @@ var readFaults = map[string]func(emulator.Doer, *http.Request) (*http.Response, 
 	},
 }
 
-func failing(r *http.Request, status int, code string) (*http.Response, error) {
-	return reply(r, status, "<Response><Errors><Error><Code>"+code+"</Code><Message>Said so.</Message></Error></Errors><RequestID>1</RequestID></Response>"), nil
+// failing answers with an error, in the form of the service that was asked; the code is given by service.
+func failing(r *http.Request, status int, codes map[string]string) (*http.Response, error) {
+	q, err := emulator.Inspect(r)
+	code := cmp.Or(codes[q.Service], codes[""])
+	body := "<Response><Errors><Error><Code>" + code + "</Code><Message>Said so.</Message></Error></Errors><RequestID>1</RequestID></Response>"
+	switch q.Service {
+	case "ec2":
+	case "ssm":
+		body = `{"__type":"` + code + `","message":"Said so."}`
+	default:
+		body = "<ErrorResponse><Error><Type>Sender</Type><Code>" + code + "</Code><Message>Said so.</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+	}
+	return reply(r, status, body), err
 }
 
 func reply(r *http.Request, status int, body string) *http.Response {
+	kind := "text/xml;charset=UTF-8"
+	if strings.HasPrefix(body, "{") {
+		kind = "application/x-amz-json-1.1"
+	}
 	return &http.Response{
 		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
-		Header: http.Header{"Content-Type": {"text/xml;charset=UTF-8"}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+		Header: http.Header{"Content-Type": {kind}}, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
 	}
 }

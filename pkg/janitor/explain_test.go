@@ -1,0 +1,270 @@
+package janitor_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/usage"
+)
+
+// What is explained of an image is what a run decides, for every image of the sample account and in any order. Nothing is
+// changed.
+func TestExplanationsAgreeWithThePlan(t *testing.T) {
+	for name, s := range map[string]settings{
+		"default": {}, "all regions": {"REGIONS": "all"}, "grace": {"GRACE": "14d", "GRACE_ACTION": "disable", "OWNER_TAG": "Team"}, "reports": {"SHARED_IMAGES": "report"},
+		"cap": {"MAX_DEREGISTRATIONS": "3", "REGIONS": "all"}, "keep list": {"KEEP_LIST": "ssm:/golden/rhel-9/current"}, "few sources": {"USAGE_SOURCES": "instances"},
+		"newest versions": {"LAUNCH_TEMPLATE_VERSIONS": "1", "DELETE_SNAPSHOTS": "false"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			account, err := emulator.LoadSample(emulator.Options{Now: func() time.Time { return now }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			j := newJanitor(t, account.Client(), s)
+			planned := map[string]report.Image{}
+			var ids []string
+			for _, i := range allImages(j.Run(t.Context(), "run", true)) {
+				planned[i.ImageID] = i
+				ids = append(ids, i.ImageID)
+			}
+			slices.Reverse(ids)
+			explained, err := j.Explain(t.Context(), ids)
+			if err != nil || len(explained) != len(ids) || len(writes(account)) > 0 {
+				t.Fatalf("%d explanations, %v, %v", len(explained), err, writes(account))
+			}
+			for n, e := range explained {
+				if e.Image.ImageID != ids[n] {
+					t.Fatalf("%s in the place of %s", e.Image.ImageID, ids[n])
+				}
+				if got, want := fmt.Sprintf("%+v", e.Image), fmt.Sprintf("%+v", planned[ids[n]]); got != want {
+					t.Errorf("explained %s\n  planned %s", got, want)
+				}
+				checkExplanation(t, j, e)
+			}
+			text := report.ExplainText(explained)
+			for _, id := range ids {
+				if !strings.Contains(text, id) {
+					t.Errorf("the text does not name %s", id)
+				}
+			}
+		})
+	}
+}
+
+// checkExplanation checks what holds for every explanation: each rule and each source is there once, the rules that speak
+// are those of the verdict and those that the plan does not come to, and a kept image says until when.
+func checkExplanation(t *testing.T, j *janitor.Janitor, e report.Explanation) {
+	t.Helper()
+	var rules []string
+	speaking := map[retention.Code]string{}
+	for _, rule := range e.Rules {
+		rules = append(rules, string(rule.Code))
+		if rule.Detail != "" {
+			speaking[rule.Code] = rule.Detail
+		}
+	}
+	var want []string
+	for _, rule := range retention.Rules() {
+		if rule.Until != "" && rule.Code != "announced" {
+			want = append(want, string(rule.Code))
+		}
+	}
+	if !slices.Equal(rules, want) {
+		t.Errorf("rules %v, want %v", rules, want)
+	}
+	keeps := 0
+	for _, reason := range e.Image.Reasons {
+		if _, ok := speaking[reason.Code]; ok {
+			keeps++
+			if speaking[reason.Code] != reason.Detail {
+				t.Errorf("%s: %s says %q, and %q", e.Image.ImageID, reason.Code, speaking[reason.Code], reason.Detail)
+			}
+		}
+	}
+	if kept := e.Image.Verdict == retention.Keep && e.Image.Reasons[0].Code != "announced"; kept != (len(speaking) > 0) || kept && keeps != len(e.Image.Reasons) {
+		t.Errorf("%s: %s for %v; %v speak", e.Image.ImageID, e.Image.Verdict, e.Image.Reasons, speaking)
+	}
+	if len(e.Changes) == 0 {
+		t.Errorf("%s: nothing would change the verdict", e.Image.ImageID)
+	}
+	var sources []string
+	for _, source := range e.Sources {
+		sources = append(sources, source.Source)
+		off := slices.Contains(usage.Sources(), source.Source) && !slices.Contains(j.Config.UsageSources, source.Source) || source.Source == "usage-reports" && !bool(j.Config.SharedImages)
+		if (source.Answer == "switched off") != off {
+			t.Errorf("%s: %s is %s", e.Image.ImageID, source.Source, source.Answer)
+		}
+	}
+	if want := append(usage.Sources(), "usage-reports", "launch permissions"); !slices.Equal(sources, want) {
+		t.Errorf("sources %v, want %v", sources, want)
+	}
+}
+
+// answer is what an explanation says of one source.
+func answer(e report.Explanation, source string) string {
+	for _, s := range e.Sources {
+		if s.Source == source {
+			return strings.TrimSuffix(s.Answer+", "+s.Detail, ", ")
+		}
+	}
+	return "not there"
+}
+
+func explain(t *testing.T, j *janitor.Janitor, id string) report.Explanation {
+	t.Helper()
+	explained, err := j.Explain(t.Context(), []string{id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return explained[0]
+}
+
+// What each source says is what it has found.
+func TestWhatSourcesSay(t *testing.T) {
+	for source, c := range namedBy() {
+		e := explain(t, newJanitor(t, c.wrap(c.world.load(t).Client()), nil), imageID(1))
+		for _, s := range e.Sources {
+			want := "unused"
+			switch s.Source {
+			case source:
+				want = "used, " + c.arn
+			case "usage-reports":
+				want = "switched off"
+			case "launch permissions":
+				want = "not shared"
+			}
+			if got := answer(e, s.Source); got != want {
+				t.Errorf("%s: %s says %q, want %q", source, s.Source, got, want)
+			}
+		}
+		denied := on(c.world.load(t).Client(), func(q emulator.Request, _ int) bool {
+			return isRead(q.Action) && slices.Contains(readBy[source], q.Action)
+		}, readFaults["denied"])
+		e = explain(t, newJanitor(t, denied, nil), imageID(2))
+		if got := answer(e, source); !strings.HasPrefix(got, "unknown, ") || !strings.Contains(got, "Said so") {
+			t.Errorf("%s, denied: %s", source, got)
+		}
+	}
+}
+
+// readBy are the actions of which one is enough to leave a source in doubt.
+var readBy = map[string][]string{
+	"references": {"DescribeImageReferences"}, "instances": {"DescribeInstances"}, "launch-templates": {"DescribeLaunchTemplates"},
+	"launch-configurations": {"DescribeLaunchConfigurations"}, "auto-scaling-groups": {"DescribeAutoScalingGroups"}, "spot-fleets": {"DescribeSpotFleetRequests"},
+	"spot-requests": {"DescribeSpotInstanceRequests"}, "ssm-text": {"DescribeParameters"}, "fast-launch": {"DescribeFastLaunchImages"},
+	"fast-snapshot-restore": {"DescribeFastSnapshotRestores"},
+}
+
+// What a text in another region names is told where the other findings are.
+func TestWhatATextElsewhereSays(t *testing.T) {
+	account := inTwo(t, world{images: []object{image(1, 400, 0, 1)}}, world{}.parameter("/deploy", imageID(1), nil))
+	e := explain(t, newJanitor(t, account.Client(), settings{"REGIONS": "all"}), imageID(1))
+	if e.Image.Reasons[0].Code != "in-use" {
+		t.Errorf("%+v", e.Image.Reasons)
+	}
+	if got := answer(e, "ssm-text"); !strings.HasPrefix(got, "used, arn:aws:ssm:eu-west-1:") {
+		if openTextElsewhereInExplanations {
+			t.Skipf("open: it is kept as %s, and ssm-text says %q", e.Image.Reasons[0].Detail, got)
+		}
+		t.Errorf("ssm-text says %q", got)
+	}
+}
+
+// A report that is not there, or not yet, does not say that nobody uses the image.
+func TestWhatAMissingReportSays(t *testing.T) {
+	for name, c := range map[string]struct {
+		world world
+		says  string // What must not be said.
+	}{
+		"none": {others["shared"], "unused"},
+		"pending": {others["shared"].and("describe-image-usage-reports.json", "ImageUsageReports", func() object {
+			o := usageReport(7, imageID(1), 0)
+			o["State"] = "pending"
+			return o
+		}()), "unused"},
+		"not shared": {world{images: []object{image(1, 400, 0, 1)}}, "unused"},
+	} {
+		e := explain(t, newJanitor(t, c.world.load(t).Client(), judgingShared), imageID(1))
+		if got := answer(e, "usage-reports"); got == c.says {
+			if openReportsInExplanations {
+				t.Logf("open: %s: the usage reports say %q", name, got)
+				continue
+			}
+			t.Errorf("%s: the usage reports say %q", name, got)
+		}
+	}
+	e := explain(t, newJanitor(t, others["shared"].and("describe-image-usage-reports.json", "ImageUsageReports", usageReport(7, imageID(1), 1)).load(t).Client(), judgingShared), imageID(1))
+	if got := answer(e, "usage-reports"); got != "unused" || e.Image.Verdict != retention.Deregister {
+		t.Errorf("a fresh report says %q: %s", got, e.Image.Verdict)
+	}
+	if got := answer(e, "launch permissions"); got != "shared, account 111122223333" {
+		t.Errorf("launch permissions: %q", got)
+	}
+}
+
+// An image that is not there is an error that says where it was looked for, and where it could not be.
+func TestExplainingWhatIsNotThere(t *testing.T) {
+	account := inTwo(t, world{images: []object{image(1, 400, 0, 1)}}, world{images: []object{image(2, 400, 0, 2)}})
+	j := newJanitor(t, account.Client(), settings{"REGIONS": "all"})
+	for _, ids := range [][]string{{imageID(9)}, {imageID(1), imageID(9)}, {"web"}, {""}, {imageID(1)[:20]}} {
+		explained, err := j.Explain(t.Context(), ids)
+		if err == nil || explained != nil || !strings.Contains(err.Error(), "eu-west-1, us-east-1") || !strings.Contains(err.Error(), ids[len(ids)-1]) {
+			t.Errorf("%v: %v, %v", ids, explained, err)
+		}
+	}
+	j.AWS.HTTPClient = on(account.Client(), func(q emulator.Request, _ int) bool { return q.Region == "eu-west-1" && q.Action == "DescribeImages" }, readFaults["denied"])
+	if _, err := j.Explain(t.Context(), []string{imageID(2)}); err == nil || !strings.Contains(err.Error(), "eu-west-1 could not be read: listing images") {
+		t.Errorf("%v", err)
+	}
+	if e := explain(t, j, imageID(1)); e.Image.ImageID != imageID(1) {
+		t.Errorf("%+v", e.Image)
+	}
+}
+
+// Unmark looks in every region of the run, tells of each image, and changes only those that are marked.
+func TestUnmark(t *testing.T) {
+	due := func(n int, state, holder string) object {
+		return with(with(image(n, 400, 0, n), "State", state), "Tags", []object{{"Key": "ami-janitor:due", "Value": dueDay}, {"Key": holder, "Value": "20261110T020000Z-abcdef"}, {"Key": "Owner", "Value": "me"}})
+	}
+	account := inTwo(t, world{images: []object{due(1, "available", "ami-janitor:run"), image(3, 400, 0, 3)}}, world{images: []object{due(2, "disabled", "ami-janitor:disabled")}})
+	j := newJanitor(t, account.Client(), settings{"REGIONS": "all"})
+	unmarked, err := j.Unmark(t.Context(), []string{imageID(3), imageID(2), imageID(1), imageID(1)})
+	if err != nil || len(unmarked) != 3 {
+		t.Fatalf("%+v, %v", unmarked, err)
+	}
+	for _, u := range unmarked {
+		if u.Err != nil || u.Marked == (u.ImageID == imageID(3)) || (u.Region == "eu-west-1") != (u.ImageID == imageID(2)) {
+			t.Errorf("%+v", u)
+		}
+	}
+	if len(writes(account)) != 3+4 {
+		t.Errorf("%v", writes(account))
+	}
+	record := j.Run(t.Context(), "run", true)
+	for _, n := range []int{1, 2} {
+		if got := reasons(record, imageID(n)); !strings.HasPrefix(got, "recently-used: restored 2026-11-23") {
+			t.Errorf("image %d: %s", n, got)
+		}
+	}
+	again, err := j.Unmark(t.Context(), []string{imageID(1)})
+	if err != nil || again[0].Marked {
+		t.Errorf("%+v, %v", again, err)
+	}
+	if some, err := j.Unmark(t.Context(), []string{imageID(9), imageID(1)}); err == nil || len(some) != 1 || !strings.Contains(err.Error(), imageID(9)) || strings.Contains(err.Error(), imageID(1)) {
+		t.Errorf("%+v, %v", some, err)
+	}
+	j.AWS.HTTPClient = on(account.Client(), func(q emulator.Request, _ int) bool { return q.Region == "eu-west-1" && q.Action == "DescribeImages" }, readFaults["denied"])
+	if _, err := j.Unmark(t.Context(), []string{imageID(2)}); err == nil || !strings.Contains(err.Error(), "eu-west-1 could not be searched: listing images") {
+		t.Errorf("%v", err)
+	}
+	if _, err := j.Unmark(t.Context(), []string{imageID(1)}); err != nil {
+		t.Errorf("it was found, and yet: %v", err)
+	}
+}

@@ -1,0 +1,219 @@
+package janitor_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+)
+
+// listed is an account with a stale image that has to be kept and one that has not, in two regions.
+func listed(t *testing.T, home, away world) *emulator.Account {
+	t.Helper()
+	home.images = append(home.images, with(image(1, 400, 300, 1), "Name", "golden-web"), image(2, 400, 0, 2))
+	away.images = append(away.images, with(image(3, 400, 300, 3), "Name", "golden-api"), image(4, 400, 0, 4))
+	account := home.load(t)
+	if err := account.AddRegion("eu-west-1", away.files(t)); err != nil {
+		t.Fatal(err)
+	}
+	return account
+}
+
+func listFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "keep.txt")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const (
+	awayARN   = "arn:aws:ssm:eu-west-1:123456789012:parameter/ami/keep"
+	nearARN   = "arn:aws:ssm:us-east-1:123456789012:parameter/ami/keep"
+	theirsARN = "arn:aws:ssm:ap-south-1:999988887777:parameter/ami/keep"
+)
+
+// A keep list keeps by id and by name, in every region of the run, wherever it is.
+func TestKeepLists(t *testing.T) {
+	ids := imageID(1) + "\n" + imageID(3)
+	for name, c := range map[string]struct {
+		location   string // A file with the text if empty.
+		text       string
+		home, away string // The values of a parameter /ami/keep in the two regions.
+		fields     object
+		keeps      string // What the reason says of image 1.
+	}{
+		"ids":                                    {text: ids, keeps: imageID(1)},
+		"ids, commas":                            {text: imageID(3) + ", " + imageID(1) + ",", keeps: imageID(1)},
+		"globs":                                  {text: "# what the platform team says\n\ngolden-???*\n", keeps: "golden-???*"},
+		"a glob for ids":                         {text: "ami-*1\nami-*3", keeps: "ami-*1"},
+		"a JSON array":                           {text: `["` + imageID(1) + `", "golden-api"]`, keeps: imageID(1)},
+		"with a mark":                            {text: "\ufeff" + ids, keeps: imageID(1)},
+		"a parameter by name":                    {location: "ssm:/ami/keep", home: ids, keeps: imageID(1)},
+		"not the one of the same name elsewhere": {location: "ssm:/ami/keep", home: ids, away: "nothing", keeps: imageID(1)},
+		"a parameter by ARN":                     {location: nearARN, home: ids, away: "nothing", keeps: imageID(1)},
+		"in another region":                      {location: awayARN, home: "nothing", away: ids, keeps: imageID(1)},
+		"a list of strings":                      {location: "ssm:/ami/keep", home: imageID(1) + ",golden-*", fields: object{"Type": "StringList"}, keeps: imageID(1)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var home, away world
+			if c.home != "" {
+				home = home.parameter("/ami/keep", c.home, c.fields)
+			}
+			if c.away != "" {
+				away = away.parameter("/ami/keep", c.away, c.fields)
+			}
+			location := c.location
+			if location == "" {
+				location = listFile(t, c.text)
+			}
+			account := listed(t, home, away)
+			// Where the list is a parameter, its text names the images, too: the source of evidence is switched off.
+			record := run(t, account.Client(), settings{"REGIONS": "all", "KEEP_LIST": location, "USAGE_SOURCES": "references,instances"}, false)
+			checkRecord(t, record, 100)
+			wantVerdicts(t, record, map[string]string{imageID(1): "keep", imageID(2): "deregistered", imageID(3): "keep", imageID(4): "deregistered"})
+			if got := reasons(record, imageID(1)); got != "keep-list: listed as "+c.keeps {
+				t.Errorf("kept for %s", got)
+			}
+			if got := reasons(record, imageID(3)); !strings.HasPrefix(got, "keep-list: listed as ") || strings.Contains(got, ";") {
+				t.Errorf("kept for %s", got)
+			}
+			if record.Policy["keepList"] != location || !strings.Contains(record.PolicySentence, "what the keep list names") {
+				t.Errorf("%q, %s", record.Policy["keepList"], record.PolicySentence)
+			}
+		})
+	}
+}
+
+// A keep list that cannot be read, or not understood, fails every region of the run: nothing is listed, and nothing is
+// changed; the digest says why.
+func TestAKeepListThatCannotBeReadStopsTheRun(t *testing.T) {
+	reads := func(q emulator.Request, _ int) bool { return q.Action == "GetParameters" }
+	for name, c := range map[string]struct {
+		location string
+		text     string // Of a file, if there is no location.
+		value    string
+		fields   object
+		kind     string // A fault of the read.
+		says     string
+	}{
+		"no file":                       {location: "/no/such/file", says: "no such file"},
+		"a directory":                   {location: "/", says: "is a directory"},
+		"an empty file":                 {text: "", says: "names nothing"},
+		"only a comment":                {text: "# nothing\n , \n", says: "names nothing"},
+		"garbage":                       {text: "\x00\x01\x02", says: "is neither the id of an image"},
+		"a web page":                    {text: "<!DOCTYPE html>", says: "is neither the id of an image"},
+		"broken JSON":                   {text: `["ami-0123456789abcdef0"`, says: "unexpected end of JSON input"},
+		"JSON of something":             {text: `["ami-0123456789abcdef0", 7]`, says: "cannot unmarshal number"},
+		"a truncated id":                {text: "ami-0123456789abcde", says: "is neither the id of an image"},
+		"no parameter":                  {location: "ssm:/ami/none", says: "there is no such parameter"},
+		"no parameter, by ARN":          {location: "arn:aws:ssm:us-east-1:123456789012:parameter/none", says: "there is no such parameter"},
+		"in an unknown region":          {location: theirsARN, says: "there is no such parameter"},
+		"a secret":                      {location: "ssm:/ami/keep", value: "golden-*", fields: object{"Type": "SecureString"}, says: "SecureString"},
+		"denied":                        {location: "ssm:/ami/keep", value: "golden-*", kind: "denied", says: "AccessDeniedException"},
+		"throttled for ever":            {location: "ssm:/ami/keep", value: "golden-*", kind: "throttled", says: "ThrottlingException"},
+		"a web page for it":             {location: "ssm:/ami/keep", value: "golden-*", kind: "web page", says: "not a whole answer"},
+		"unreachable":                   {location: "ssm:/ami/keep", value: "golden-*", kind: "unreachable", says: "EOF"},
+		"a parameter that says nothing": {location: "ssm:/ami/keep", value: "-", fields: object{"Value": "#"}, says: "names nothing"},
+		"a parameter of garbage":        {location: "ssm:/ami/keep", value: `{"keep": true}`, says: "is neither the id of an image"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				var home world
+				if c.value != "" {
+					home = home.parameter("/ami/keep", c.value, c.fields)
+				}
+				location := c.location
+				if location == "" {
+					location = listFile(t, c.text)
+				}
+				account := listed(t, home, world{})
+				var doer emulator.Doer = account.Client()
+				if c.kind != "" {
+					doer = on(doer, reads, readFaults[c.kind])
+				}
+				for _, s := range []settings{{}, {"GRACE": "14d"}} {
+					s["REGIONS"], s["KEEP_LIST"], s["TOPIC_ARN"] = "us-east-1,eu-west-1", location, mailTopic
+					j := newJanitor(t, doer, s)
+					j.Confirm = func(plan report.Run) bool { t.Errorf("asked about %+v", plan.Totals); return true }
+					record := j.Run(t.Context(), "run", false)
+					checkRecord(t, record, 100)
+					if len(writes(account)) > 0 || len(allImages(record)) > 0 || len(record.Regions) != 2 || record.FailedRegions() != 2 {
+						t.Errorf("%v, %+v", writes(account), record.Regions)
+					}
+					for _, region := range record.Regions {
+						if !strings.Contains(region.Error, "KEEP_LIST") || !strings.Contains(region.Error, location) || !strings.Contains(region.Error, c.says) {
+							t.Errorf("%s: %q does not say %q", region.Region, region.Error, c.says)
+						}
+					}
+					published := len(account.Published())
+					if err := j.Tell(t.Context(), record); err != nil || len(account.Published()) != published+1 || !strings.Contains(report.Text(record), "KEEP_LIST") {
+						t.Errorf("%v, %d digests:\n%s", err, len(account.Published()), report.Text(record))
+					}
+					if _, err := j.Explain(t.Context(), []string{imageID(1)}); err == nil || !strings.Contains(err.Error(), "KEEP_LIST") {
+						t.Errorf("explained, %v", err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// The list is read anew by every run, and before every plan of a run that asks a person.
+func TestTheKeepListIsReadAnew(t *testing.T) {
+	path := listFile(t, "something-else")
+	account := listed(t, world{}, world{})
+	j := newJanitor(t, account.Client(), settings{"KEEP_LIST": path})
+	j.Confirm = func(report.Run) bool {
+		if err := os.WriteFile(path, []byte("golden-*"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return true
+	}
+	record := j.Run(t.Context(), "run", false)
+	wantVerdicts(t, record, map[string]string{imageID(1): "keep", imageID(2): "deregistered"})
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if record = j.Run(t.Context(), "run", false); janitor.Err(record) == nil {
+		t.Errorf("%+v", record.Totals)
+	}
+}
+
+// A list that goes away while a person thinks stops the run.
+func TestAKeepListThatGoesAwayMeanwhile(t *testing.T) {
+	path := listFile(t, "golden-*")
+	account := listed(t, world{}, world{})
+	j := newJanitor(t, account.Client(), settings{"KEEP_LIST": path})
+	j.Confirm = func(report.Run) bool { return os.Remove(path) == nil }
+	record := j.Run(t.Context(), "run", false)
+	if len(writes(account)) > 0 || janitor.Err(record) == nil {
+		t.Errorf("%v, %+v", writes(account), record.Totals)
+	}
+}
+
+// The parameter of the list is read with the permissions and in the region that its location says.
+func TestWhereTheKeepListIsRead(t *testing.T) {
+	for location, region := range map[string]string{"ssm:/ami/keep": "us-east-1", nearARN: "us-east-1", awayARN: "eu-west-1"} {
+		account := listed(t, world{}.parameter("/ami/keep", "golden-*", nil), world{}.parameter("/ami/keep", "golden-*", nil))
+		var asked []string
+		doer := on(account.Client(), func(q emulator.Request, _ int) bool {
+			if q.Action == "GetParameters" {
+				asked = append(asked, q.Region)
+				if q.Form.Get("WithDecryption") == "true" {
+					t.Error("asks for a decryption")
+				}
+			}
+			return false
+		}, nil)
+		run(t, doer, settings{"KEEP_LIST": location, "USAGE_SOURCES": "references", "REGIONS": "eu-west-1"}, true)
+		if strings.Join(asked, " ") != region {
+			t.Errorf("%s is read in %v, want %s", location, asked, region)
+		}
+	}
+}

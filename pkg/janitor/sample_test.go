@@ -1,0 +1,200 @@
+package janitor_test
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+)
+
+// gallery collects what records show, and in which run it was seen first.
+type gallery map[string]string
+
+func (g gallery) add(where string, record report.Run) {
+	show := func(what string) {
+		if _, ok := g[what]; !ok {
+			g[what] = where
+		}
+	}
+	for _, region := range record.Regions {
+		if region.Error != "" {
+			show("region failed")
+		}
+	}
+	for _, i := range allImages(record) {
+		show(string(i.Verdict))
+		for _, reason := range i.Reasons {
+			show("reason " + string(reason.Code))
+		}
+		if i.Unmark != "" {
+			show("unmark " + string(i.Unmark))
+		}
+		if i.Action != "" {
+			show("action " + string(i.Action))
+		}
+		if i.Outcome == nil {
+			continue
+		}
+		show("image " + string(i.Outcome.Status))
+		for _, s := range i.Outcome.Snapshots {
+			show("snapshot " + string(s.Status))
+		}
+	}
+}
+
+// sampleLife is the home region of the sample account over many nights.
+func sampleLife(t *testing.T, s settings) *life {
+	t.Helper()
+	account, err := emulator.Load(emulator.Sample(now), emulator.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &life{t: t, dir: t.TempDir(), settings: s, account: account}
+	l.save()
+	return l
+}
+
+// The sample account is what people see first: over a few configurations and nights it shows everything that the janitor
+// can say. What the account itself cannot show, an interference in the middle of a run, is brought about.
+func TestTheSampleAccountShowsEverything(t *testing.T) {
+	shown := gallery{}
+	oneNight(t, shown)
+	manyNights(t, shown)
+	interfered(t, shown)
+
+	want := []string{
+		"keep", "deregister", "defer", "mark", "image deregistered", "image marked", "image failed", "image skipped",
+		"snapshot deleted", "snapshot kept", "snapshot failed", "action announce", "action deprecate", "action disable", "unmark veto", "unmark clear",
+	}
+	for _, rule := range retention.Rules() {
+		want = append(want, "reason "+string(rule.Code))
+	}
+	for _, w := range want {
+		if shown[w] == "" {
+			t.Errorf("the sample account does not show: %s", w)
+		}
+	}
+	for _, what := range slices.Sorted(maps.Keys(shown)) {
+		t.Logf("%s: %s", what, shown[what])
+	}
+}
+
+// oneNight runs the sample account of two regions once, with and without removals that fail.
+func oneNight(t *testing.T, shown gallery) {
+	t.Helper()
+	for name, s := range map[string]settings{
+		"as it is":       {},
+		"both regions":   {"REGIONS": "all"},
+		"a low cap":      {"MAX_DEREGISTRATIONS": "3"},
+		"a scope":        {"NAMES": "!web-*", "KEEP_NEWEST": "2"},
+		"a keep list":    {"KEEP_LIST": listFile(t, "web-*\n"), "REGIONS": "all"},
+		"a keep list 2":  {"KEEP_LIST": "ssm:/golden/rhel-9/current"},
+		"judging more":   {"SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "LAUNCH_TEMPLATE_VERSIONS": "1"},
+		"less evidence":  {"USAGE_SOURCES": "references", "DELETE_SNAPSHOTS": "false"},
+		"with owners":    {"GRACE": "14d", "OWNER_TAG": "Team", "REGIONS": "all"},
+		"another region": {"REGIONS": "eu-west-1"},
+	} {
+		for _, faulty := range []bool{false, true} {
+			bubble(t, func(t *testing.T) {
+				account, err := emulator.LoadSample(emulator.Options{Now: func() time.Time { return now }})
+				if err != nil {
+					t.Fatal(err)
+				}
+				before := holdings(t, account)
+				var doer emulator.Doer = account.Client()
+				if faulty {
+					doer = emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 2 }, http.StatusForbidden, "UnauthorizedOperation", "No.")
+					doer = emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 3 }, http.StatusBadRequest, "InvalidAMIID.NotFound", "No.")
+					doer = emulator.Fail(doer, "DeleteSnapshot", nil, http.StatusForbidden, "UnauthorizedOperation", "No.")
+				}
+				record := run(t, doer, s, false)
+				checkRecord(t, record, 100)
+				if !faulty && s["REGIONS"] == "" {
+					checkState(t, record, before, holdings(t, account))
+				}
+				if record.Failed() && !faulty {
+					t.Errorf("%s: the run failed: %+v %v", name, record.Totals, janitor.Err(record))
+				}
+				if faulty {
+					name += ", with faults"
+				}
+				shown.add(name, record)
+			})
+		}
+	}
+}
+
+// manyNights runs the sample account with time of grace, and with usage reports.
+func manyNights(t *testing.T, shown gallery) {
+	t.Helper()
+	for _, act := range []string{"announce", "disable", "deprecate"} {
+		l := sampleLife(t, settings{"GRACE": "14d", "GRACE_ACTION": act, "SHARED_IMAGES": "report"})
+		removedBefore := 0
+		for _, day := range []int{0, 1, 2, 14, 15, 16} {
+			record := l.real(day)
+			if record.Failed() {
+				t.Errorf("%s, day %d: %+v %v", act, day, record.Totals, janitor.Err(record))
+			}
+			shown.add(act+", "+night(day).Format(time.DateOnly), record)
+			if day < 14 {
+				removedBefore = max(removedBefore, record.Totals.Deregistered)
+				continue
+			}
+			if day == 14 && record.Totals.Deregistered <= removedBefore {
+				t.Errorf("%s, day %d: %+v", act, day, record.Totals)
+			}
+		}
+	}
+	l := sampleLife(t, settings{"GRACE": "14d"})
+	l.real(0)
+	l.settings["NAMES"] = "!*"
+	shown.add("out of scope", l.real(1))
+}
+
+// interfered lets somebody launch an image, and tag another, while the run is about to remove them.
+func interfered(t *testing.T, shown gallery) {
+	t.Helper()
+	l := sampleLife(t, nil)
+	var due []string
+	for _, i := range allImages(l.run(now, true)) {
+		if i.Verdict == retention.Deregister {
+			due = append(due, i.ImageID)
+		}
+	}
+	if len(due) < 3 {
+		t.Fatalf("%d images are due", len(due))
+	}
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return atTheSecondLook(next, func() {
+			l.meanwhile(func() {
+				l.edit("describe-instances.json", func(content object) {
+					content["Reservations"] = append(content["Reservations"].([]any), instance(1, due[0], "pending"))
+				})
+				l.edit("describe-images.json", func(content object) {
+					for _, item := range content["Images"].([]any) {
+						if o := item.(object); o["ImageId"] == due[1] {
+							o["Tags"] = []object{{"Key": "Owner", "Value": "me"}}
+						}
+					}
+				})
+			})
+		})
+	}
+	record := l.run(now, false)
+	for n, code := range []string{"used-since-planned: named by arn:aws:ec2:us-east-1:123456789012:instance/", "changed-since-planned: its tags have changed"} {
+		if got := verdicts(record)[due[n]]; got != "skipped" || !strings.Contains(reasons(record, due[n]), code) {
+			t.Errorf("%s: %s: %s", due[n], got, reasons(record, due[n]))
+		}
+	}
+	if record.Totals.Skipped != 2 || record.Totals.Deregistered != len(due)-2 {
+		t.Errorf("%d due: %+v", len(due), record.Totals)
+	}
+	shown.add("interfered", record)
+}

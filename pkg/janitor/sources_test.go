@@ -1,0 +1,394 @@
+package janitor_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/usage"
+)
+
+// blind lets EC2's own lookup of references find nothing, so that what another source finds is all there is.
+func blind(next emulator.Doer) emulator.Doer {
+	return on(next, func(q emulator.Request, _ int) bool { return q.Action == "DescribeImageReferences" }, func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+		return referencesAnswer(r, ""), nil
+	})
+}
+
+func referencesAnswer(r *http.Request, items string) *http.Response {
+	return reply(r, http.StatusOK, `<DescribeImageReferencesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><imageReferenceSet>`+
+		items+`</imageReferenceSet></DescribeImageReferencesResponse>`)
+}
+
+// recipe lets EC2's own lookup of references find a recipe of Image Builder, which no other source can see.
+func recipe(imageID string) func(emulator.Doer) emulator.Doer {
+	return func(next emulator.Doer) emulator.Doer {
+		return on(next, func(q emulator.Request, _ int) bool {
+			return q.Action == "DescribeImageReferences" && slices.Contains([]string{q.Form.Get("ImageId.1"), q.Form.Get("ImageId.2")}, imageID)
+		}, func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+			return referencesAnswer(r, "<item><imageId>"+imageID+"</imageId><resourceType>imagebuilder:ImageRecipe</resourceType><arn>"+recipeARN+"</arn></item>"), nil
+		})
+	}
+}
+
+const (
+	recipeARN = "arn:aws:imagebuilder:us-east-1:123456789012:image-recipe/web/1.0.0"
+	ofAccount = ":us-east-1:123456789012:"
+)
+
+// namedBy are accounts in which one source alone names the stale image 1, and how.
+func namedBy() map[string]struct {
+	world world
+	wrap  func(emulator.Doer) emulator.Doer
+	arn   string
+} {
+	w := world{images: []object{image(1, 400, 300, 1), image(2, 400, 0, 2)}}
+	instances, templates := w, w
+	instances.reservations = []object{instance(7, imageID(1), "stopped")}
+	templates.versions = []object{templateVersion(7, imageID(1))}
+	return map[string]struct {
+		world world
+		wrap  func(emulator.Doer) emulator.Doer
+		arn   string
+	}{
+		"references":       {w, recipe(imageID(1)), recipeARN},
+		"instances":        {instances, blind, "arn:aws:ec2" + ofAccount + fmt.Sprintf("instance/i-%017x", 7)},
+		"launch-templates": {templates, blind, "arn:aws:ec2" + ofAccount + fmt.Sprintf("launch-template/lt-%017x", 7)},
+		"launch-configurations": {
+			w.and("describe-launch-configurations.json", "LaunchConfigurations", object{
+				"LaunchConfigurationName": "old", "ImageId": imageID(1), "LaunchConfigurationARN": "arn:aws:autoscaling" + ofAccount + "launchConfiguration:1:launchConfigurationName/old",
+			}), blind, "arn:aws:autoscaling" + ofAccount + "launchConfiguration:1:launchConfigurationName/old",
+		},
+		"auto-scaling-groups": {
+			w.and("describe-auto-scaling-groups.json", "AutoScalingGroups", object{
+				"AutoScalingGroupName": "mixed", "AutoScalingGroupARN": "arn:aws:autoscaling" + ofAccount + "autoScalingGroup:1:autoScalingGroupName/mixed",
+				"MixedInstancesPolicy": object{"LaunchTemplate": object{"Overrides": []object{{"InstanceType": "m7g.large", "ImageId": imageID(1)}}}},
+			}), blind, "arn:aws:autoscaling" + ofAccount + "autoScalingGroup:1:autoScalingGroupName/mixed",
+		},
+		"spot-fleets": {
+			w.and("describe-spot-fleet-requests.json", "SpotFleetRequestConfigs", object{
+				"SpotFleetRequestId": "sfr-7", "SpotFleetRequestState": "active", "SpotFleetRequestConfig": object{"LaunchSpecifications": []object{{"ImageId": imageID(1)}}},
+			}), blind, "arn:aws:ec2" + ofAccount + "spot-fleet-request/sfr-7",
+		},
+		"spot-requests": {
+			w.and("describe-spot-instance-requests.json", "SpotInstanceRequests", object{
+				"SpotInstanceRequestId": "sir-7", "State": "open", "LaunchSpecification": object{"ImageId": imageID(1)},
+			}), blind, "arn:aws:ec2" + ofAccount + "spot-instances-request/sir-7",
+		},
+		"ssm-text": {w.parameter("/deploy/web", "web: "+imageID(1)+"\n", nil), blind, "arn:aws:ssm" + ofAccount + "parameter/deploy/web"},
+		"fast-launch": {
+			w.and("describe-fast-launch-images.json", "FastLaunchImages", object{"ImageId": imageID(1), "State": "enabled"}), blind,
+			"arn:aws:ec2:us-east-1::image/" + imageID(1),
+		},
+		"fast-snapshot-restore": {
+			w.and("describe-fast-snapshot-restores.json", "FastSnapshotRestores", object{"SnapshotId": snapshotID(1), "State": "enabled", "AvailabilityZone": "us-east-1a"}), blind,
+			"arn:aws:ec2:us-east-1::snapshot/" + snapshotID(1),
+		},
+	}
+}
+
+// Each source by itself keeps an image, with a reason that names what it has found. Switched off it does not, and the
+// digest says that it was.
+func TestEverySourceByItself(t *testing.T) {
+	cases := namedBy()
+	for _, source := range usage.Sources() {
+		t.Run(source, func(t *testing.T) {
+			c, ok := cases[source]
+			if !ok {
+				t.Fatal("there is no account for this source")
+			}
+			account := c.world.load(t)
+			record := run(t, c.wrap(account.Client()), nil, false)
+			checkRecord(t, record, 100)
+			wantVerdicts(t, record, map[string]string{imageID(1): "keep", imageID(2): "deregistered"})
+			if got := reasons(record, imageID(1)); got != "in-use: named by "+c.arn {
+				t.Errorf("kept for %q, want in-use: named by %s", got, c.arn)
+			}
+			if strings.Contains(report.Text(record), "Switched off") {
+				t.Errorf("nothing is switched off:\n%s", report.Text(record))
+			}
+
+			account = c.world.load(t)
+			others := slices.DeleteFunc(usage.Sources(), func(name string) bool { return name == source })
+			record = run(t, c.wrap(account.Client()), settings{"USAGE_SOURCES": strings.Join(others, ",")}, false)
+			checkRecord(t, record, 100)
+			want := "deregistered"
+			wantVerdicts(t, record, map[string]string{imageID(1): want, imageID(2): "deregistered"})
+			for name, text := range map[string]string{"mail": report.Text(record), "plan": report.Text(run(t, c.world.load(t).Client(), settings{"USAGE_SOURCES": strings.Join(others, ",")}, true))} {
+				if text := strings.Join(strings.Fields(text), " "); !strings.Contains(text, "Switched off, and so not part of the proof: "+source+".") {
+					t.Errorf("%s: it does not say that %s is switched off:\n%s", name, source, text)
+				}
+			}
+			if !slices.Equal(record.Sources.SwitchedOff, []string{source}) {
+				t.Errorf("switched off: %q", record.Sources.SwitchedOff)
+			}
+		})
+	}
+}
+
+// reasons are the reasons of an image in words.
+func reasons(record report.Run, imageID string) string {
+	var words []string
+	for _, i := range allImages(record) {
+		for _, reason := range i.Reasons {
+			if i.ImageID == imageID {
+				words = append(words, string(reason.Code)+": "+reason.Detail)
+			}
+		}
+	}
+	return strings.Join(words, "; ")
+}
+
+// everything is an account with two regions, in which every read that the janitor knows is made, most of them with several
+// pages. In each region images 1 and 2 are free to go, and image 3 is shared, and a report proves that nobody uses it. The
+// other region's have 100 more. Images 20 and 120 are copies of originals in the other region.
+func everything(t rapid.TB) *emulator.Account {
+	t.Helper()
+	account, err := emulator.Load(region(0).files(t), emulator.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := account.AddRegion("eu-west-1", region(100).files(t)); err != nil {
+		t.Fatal(err)
+	}
+	return account
+}
+
+func region(first int) world {
+	name, other := "us-east-1", "eu-west-1"
+	if first > 0 {
+		name, other = other, name
+	}
+	id := func(n int) string { return imageID(first + n) }
+	w := world{images: []object{
+		image(first+1, 400, 300, first+1), image(first+2, 500, 0, first+2), image(first+3, 400, 350, first+3),
+		with(with(image(first+20, 450, 0, first+20), "SourceImageId", imageID(100-first+21)), "SourceImageRegion", other),
+		image(first+21, 440, 0, first+21),
+	}, permissions: object{id(3): []object{{"UserId": "111122223333"}}}}
+	for n := 4; n < 12; n++ { // In use, of which there are enough for several pages.
+		w.images = append(w.images, image(first+n, 20, 5, first+n))
+		w.reservations = append(w.reservations, instance(first+n, id(n), "running"))
+		w.locks = append(w.locks, object{"SnapshotId": snapshotID(first + n), "LockState": "expired"})
+		version := templateVersion(first+n, id(n))
+		older := templateVersion(first+n, id(n))
+		older["VersionNumber"], older["DefaultVersion"] = 0, false
+		w.versions = append(w.versions, version, older)
+		w = w.and("describe-launch-configurations.json", "LaunchConfigurations", object{"LaunchConfigurationName": fmt.Sprint("c", n), "ImageId": id(n)})
+		w = w.and("describe-auto-scaling-groups.json", "AutoScalingGroups", object{"AutoScalingGroupName": fmt.Sprint("g", n)})
+		w = w.and("describe-spot-fleet-requests.json", "SpotFleetRequestConfigs", object{"SpotFleetRequestId": fmt.Sprint("sfr-", n), "SpotFleetRequestState": "active"})
+		w = w.and("describe-spot-instance-requests.json", "SpotInstanceRequests", object{"SpotInstanceRequestId": fmt.Sprint("sir-", n), "State": "open"})
+		w = w.and("describe-fleets.json", "Fleets", object{"FleetId": fmt.Sprint("fleet-", n), "Type": "maintain"})
+		w = w.and("describe-fast-launch-images.json", "FastLaunchImages", object{"ImageId": id(n), "State": "enabled"})
+		w = w.and("describe-fast-snapshot-restores.json", "FastSnapshotRestores", object{"SnapshotId": snapshotID(first + n), "State": "enabled"})
+		w = w.parameter(fmt.Sprint("/p/", n), id(n), nil)
+		w = w.and("describe-image-usage-reports.json", "ImageUsageReports", usageReport(first+n, id(n), 1))
+		w = w.and("describe-image-usage-report-entries.json", "ImageUsageReportEntries", object{
+			"AccountId": fmt.Sprint(111122220000 + n), "ImageId": id(3), "ReportId": usageReport(first+3, "", 0)["ReportId"], "ResourceType": "ec2:Instance", "UsageCount": 0,
+		})
+	}
+	w.versions = append(w.versions, templateVersion(first+90, "resolve:ssm:/p/5"))
+	w = w.and("describe-image-usage-reports.json", "ImageUsageReports", usageReport(first+3, id(3), 1))
+	if name == "us-east-1" {
+		w = w.parameter("/keep", "nothing-of-that-name\n", nil)
+	}
+	return w
+}
+
+// usageReport is a report of the janitor that says of an image all that it can, made some days ago.
+func usageReport(n int, imageID string, age int) object {
+	return object{
+		"ReportId": fmt.Sprintf("amiur-%017x", n), "ImageId": imageID, "State": "available", "CreationTime": daysAgo(age),
+		"ResourceTypes": []object{
+			{"ResourceType": "ec2:Instance"},
+			{"ResourceType": "ec2:LaunchTemplate", "ResourceTypeOptions": []object{{"OptionName": "version-depth", "OptionValues": []string{"10000"}}}},
+		},
+		"Tags": []object{{"Key": "ami-janitor:run", "Value": "20261120T020000Z-000000"}},
+	}
+}
+
+var everythingOn = settings{
+	"REGIONS": "all", "SHARED_IMAGES": "report", "LAUNCH_TEMPLATE_VERSIONS": "2", "KEEP_LIST": "ssm:/keep", "KEEP_NEWEST": "0",
+}
+
+// leastPages are the shortest pages that the listings allow, by action.
+var leastPages = map[string]int{
+	"DescribeImages": 5, "DescribeSnapshots": 5, "DescribeLockedSnapshots": 5, "DescribeImageReferences": 5, "DescribeInstances": 5, "DescribeSpotInstanceRequests": 5,
+	"DescribeLaunchTemplates": 1, "DescribeLaunchTemplateVersions": 1, "DescribeLaunchConfigurations": 1, "DescribeAutoScalingGroups": 1,
+	"DescribeSpotFleetRequests": 1, "DescribeFleets": 1, "DescribeParameters": 1, "DescribeFastLaunchImages": 1, "DescribeFastSnapshotRestores": 1,
+	"DescribeImageUsageReports": 1, "DescribeImageUsageReportEntries": 1,
+}
+
+var maxRecords = regexp.MustCompile(`"MaxResults":[0-9]+`)
+
+// shortPages makes all listings page as finely as they can, whatever they are asked for.
+func shortPages(next emulator.Doer) emulator.Doer {
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
+		least := leastPages[q.Action]
+		if err != nil || least == 0 {
+			return next.Do(r)
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		if q.Service == "ssm" {
+			body = maxRecords.ReplaceAll(body, []byte(`"MaxResults":`+strconv.Itoa(least)))
+		} else {
+			form, err := url.ParseQuery(string(body))
+			if err != nil {
+				return nil, err
+			}
+			size := "MaxResults"
+			if q.Service == "autoscaling" {
+				size = "MaxRecords"
+			}
+			form.Set(size, strconv.Itoa(least))
+			body = []byte(form.Encode())
+		}
+		r = r.Clone(r.Context())
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		return next.Do(r)
+	})
+}
+
+// readsOf are the reads that a whole run of that account makes, by action: how often, and how many of them are not the
+// first page.
+func readsOf(t *testing.T) (reads, further map[string]int) {
+	t.Helper()
+	reads, further = map[string]int{}, map[string]int{}
+	account := everything(t)
+	doer := on(shortPages(account.Client()), func(q emulator.Request, _ int) bool {
+		if isRead(q.Action) {
+			reads[q.Action]++
+			if q.Form.Get("NextToken") != "" {
+				further[q.Action]++
+			}
+		}
+		return false
+	}, nil)
+	record := run(t, doer, everythingOn, false)
+	checkRecord(t, record, 100)
+	if record.Failed() {
+		t.Fatalf("%+v %v", record.Totals, janitor.Err(record))
+	}
+	for _, n := range []int{1, 2, 3, 20, 21, 101, 102, 103, 120, 121} {
+		if got := verdicts(record)[imageID(n)]; got != "deregistered" {
+			t.Fatalf("without any fault, image %d: %s for %s", n, got, reasons(record, imageID(n)))
+		}
+	}
+	return reads, further
+}
+
+// Promise 2, C1, C3: whichever single thing may not be read, is throttled for ever, is cut at its second page, is answered by
+// a web page or is not known to the endpoint: nothing goes for which it is a part of the proof. What there is to take away
+// is not listed here but seen in the calls of a run.
+func TestWithoutAnyOneRead(t *testing.T) {
+	var reads, further map[string]int
+	bubble(t, func(t *testing.T) { reads, further = readsOf(t) })
+	t.Logf("reads %v; further pages %v", reads, further)
+	if len(reads) < 21 {
+		t.Errorf("a whole run makes only %d kinds of reads", len(reads))
+	}
+	anywhere := func(emulator.Request) bool { return true }
+	for _, action := range slices.Sorted(maps.Keys(reads)) {
+		for kind, match := range map[string]func(emulator.Request) bool{
+			"denied": anywhere, "throttled": anywhere, "web page": anywhere, "not known": anywhere,
+			"cut": func(q emulator.Request) bool { return q.Form.Get("NextToken") != "" },
+		} {
+			fault := readFaults[kind]
+			if kind == "cut" {
+				if fault = readFaults["broken"]; further[action] == 0 {
+					continue
+				}
+			}
+			places := []string{""}
+			if kind == "denied" {
+				places = []string{"", "us-east-1", "eu-west-1"}
+			}
+			for _, where := range places {
+				t.Run(strings.Trim(action+" "+kind+" "+where, " "), func(t *testing.T) {
+					bubble(t, func(t *testing.T) { withoutARead(t, action, where, match, fault) })
+				})
+			}
+		}
+	}
+}
+
+func withoutARead(t *testing.T, action, where string, match func(emulator.Request) bool, fault func(emulator.Doer, *http.Request) (*http.Response, error)) {
+	t.Helper()
+	account := everything(t)
+	hits := map[string]int{}
+	doer := on(shortPages(account.Client()), func(q emulator.Request, _ int) bool {
+		hit := q.Action == action && (where == "" || q.Region == where) && match(q)
+		if hit {
+			hits[q.Region]++
+		}
+		return hit
+	}, fault)
+	record := run(t, doer, everythingOn, false)
+	checkRecord(t, record, 100)
+	got := verdicts(record)
+	for region, first := range map[string]int{"us-east-1": 0, "eu-west-1": 100} {
+		hit, failed := hits[region] > 0, false
+		for _, r := range record.Regions {
+			failed = failed || r.Region == region && r.Error != ""
+		}
+		for n := 1; n < 22; n++ {
+			verdict, why := got[imageID(first+n)], reasons(record, imageID(first+n))
+			if verdict == "deregistered" && hit && (n == 3 || !strings.HasPrefix(action, "DescribeImageUsageReport")) {
+				t.Errorf("%s in %s: image %d is removed", action, region, first+n)
+			}
+			if hit && n == 1 && !failed && !strings.HasPrefix(action, "DescribeImageUsageReport") && !strings.Contains(why, "unknown-use") {
+				t.Errorf("%s in %s: image %d is %s for %s", action, region, first+n, verdict, why)
+			}
+		}
+	}
+	// The home region's answers are needed for the whole run; a copy needs those of the region of its original, too; and text in
+	// any region may name an image.
+	wide := action == "GetCallerIdentity" || action == "DescribeRegions" || action == "GetParameters" && hits["us-east-1"] > 0
+	original := listsUse(action) || slices.Contains([]string{"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots"}, action)
+	for region, first := range map[string]int{"us-east-1": 0, "eu-west-1": 100} {
+		other := map[string]string{"us-east-1": "eu-west-1", "eu-west-1": "us-east-1"}[region]
+		if hits[other] == 0 || hits[region] > 0 {
+			continue
+		}
+		for n := 1; n < 22; n++ {
+			verdict := got[imageID(first+n)]
+			switch {
+			case verdict != "deregistered":
+			case wide, n == 20 && original, action == "DescribeParameters", action == "GetParameters":
+				t.Errorf("%s in %s: image %d of the other region is removed", action, other, first+n)
+			case slices.Contains([]string{"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots"}, action):
+				if !openTextOfFailedRegion {
+					t.Errorf("%s in %s: image %d of the other region is removed, although a text there may name it", action, other, first+n)
+				}
+			}
+		}
+	}
+	if len(hits) == 0 && (where == "" || action != "GetCallerIdentity" && action != "DescribeRegions") {
+		t.Errorf("%s was never called", action)
+	}
+}
+
+// listsUse reports whether an action is one of a listing by which the use of an original is looked up.
+func listsUse(action string) bool {
+	return !slices.Contains([]string{
+		"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImageReferences", "DescribeImageAttribute", "DescribeFastSnapshotRestores",
+		"DescribeImageUsageReports", "DescribeImageUsageReportEntries", "GetCallerIdentity", "DescribeRegions",
+	}, action)
+}
