@@ -112,6 +112,13 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 			evidence: instanceOf2(ago(48*time.Hour + 1)), image: neverLaunched, others: []ami.Image{dark}, kept: []retention.Code{"launch-data-missing"},
 			says: "no image of eu-west-1 has a launch on record, although an instance of ami-2 was launched 2026-11-21\n",
 		},
+		"launches_that_are_not_reported_name_the_smallest_id": {
+			evidence: map[string]ami.Evidence{region: {
+				subject: {Use: ami.Unused}, "ami-2": {LaunchedAt: ago(days(9))}, "ami-3": {LaunchedAt: ago(days(5))}, "ami-4": {LaunchedAt: ago(days(99))}, "ami-1": {LaunchedAt: ago(days(1))},
+			}},
+			image: neverLaunched, others: []ami.Image{idle("ami-4", created(ago(days(300)))), dark, idle("ami-3", created(ago(days(300)))), idle("ami-1", created(ago(days(300))))},
+			kept: []retention.Code{"launch-data-missing"}, says: "although an instance of ami-2 was launched 2026-11-14\n",
+		},
 		"a_launch_of_48_hours_ago_may_not_be_reported_yet": {evidence: instanceOf2(ago(48 * time.Hour)), image: neverLaunched, others: []ami.Image{dark}},
 		"a_launch_of_long_ago_is_not_reported_either": {
 			evidence: instanceOf2(ago(days(3000))), image: neverLaunched, others: []ami.Image{dark}, kept: []retention.Code{"launch-data-missing"},

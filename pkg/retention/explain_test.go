@@ -13,7 +13,7 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-func codesOf(hearings []retention.Hearing) (all, spoken []retention.Code) {
+func heard(hearings []retention.Hearing) (all, spoken []retention.Code) {
 	for _, h := range hearings {
 		all = append(all, h.Code)
 		if h.Detail != "" {
@@ -42,7 +42,7 @@ func TestExplain(t *testing.T) {
 	}
 
 	kept := explain(policy(), "ami-1")
-	all, spoken := codesOf(kept.Hearings)
+	all, spoken := heard(kept.Hearings)
 	var want []retention.Code
 	for _, rule := range retention.Rules() {
 		if rule.Until != "" && rule.Code != "announced" {
@@ -71,7 +71,7 @@ func TestExplain(t *testing.T) {
 	if diff := gocmp.Diff([]retention.SnapshotVerdict{leaves("snap-1", 8, "ami-1 still uses it")}, gone.Verdict.Snapshots); diff != "" {
 		t.Errorf("snapshots of what goes (-want +got):\n%s", diff)
 	}
-	if _, spoken := codesOf(gone.Hearings); gone.Verdict.Decision != retention.Deregister || len(spoken) > 0 {
+	if _, spoken := heard(gone.Hearings); gone.Verdict.Decision != retention.Deregister || len(spoken) > 0 {
 		t.Errorf("%s, spoken have %v", gone.Verdict.Decision, spoken)
 	}
 
@@ -130,7 +130,7 @@ func TestExplanationsAreThePlan(t *testing.T) {
 		if diff := gocmp.Diff(encode(t, want), encode(t, got)); diff != "" {
 			t.Errorf("another verdict is explained (-plan +explained):\n%s", diff)
 		}
-		_, spoken := codesOf(e.Hearings)
+		_, spoken := heard(e.Hearings)
 		if want.Decision == retention.Keep && codes(want)[0] != "announced" {
 			for _, reason := range want.Reasons {
 				if !slices.ContainsFunc(e.Hearings, func(h retention.Hearing) bool { return h.Code == reason.Code && h.Detail == reason.Detail }) {

@@ -74,17 +74,26 @@ func (d *docket) announce(v *Verdict) {
 
 // unmark says what becomes of the mark of an image that the rules keep. An objection goes before everything else, and the
 // tags of another account's image are not the janitor's to touch.
-func (d *docket) unmark(image *ami.Image, rulings []keepRule) Unmark {
-	if !Marked(*image) || notOwned(d, image) != "" {
+func (d *docket) unmark(v *Verdict) Unmark {
+	if !Marked(v.Image) || notOwned(d, &v.Image) != "" {
 		return LeaveMark
 	}
 	for _, becomes := range []Unmark{Veto, ClearMark} {
-		if slices.ContainsFunc(rulings, func(rule keepRule) bool { return rule.mark == becomes }) {
+		if slices.ContainsFunc(v.Reasons, func(reason Reason) bool { return onMark[reason.Code] == becomes }) {
 			return becomes
 		}
 	}
 	return LeaveMark
 }
+
+// onMark says what becomes of a mark because of a reason.
+var onMark = func() map[Code]Unmark {
+	marks := map[Code]Unmark{}
+	for _, rule := range slices.Concat(factRules, evidenceRules) {
+		marks[rule.Code] = rule.mark
+	}
+	return marks
+}()
 
 // Marked reports whether an image carries a tag with which its removal has been announced.
 func Marked(image ami.Image) bool {

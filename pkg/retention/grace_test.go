@@ -15,10 +15,16 @@ func grace(days int, action retention.GraceAction) func(*retention.Policy) {
 	return func(p *retention.Policy) { p.Grace, p.GraceAction = limit(days), action }
 }
 
+// The runs that have announced removals: the usual one, and one before it.
+const (
+	theRun     = "20261109T020000Z-3f9c1a"
+	earlierRun = "20260101T020000Z-3f9c1a"
+)
+
 // marked carries the announcement of a removal.
 func marked(due string) func(*ami.Image) {
 	return func(i *ami.Image) {
-		i.Tags[retention.DueTag], i.Tags[retention.RunTag] = due, "20261109T020000Z-3f9c1a"
+		i.Tags[retention.DueTag], i.Tags[retention.RunTag] = due, theRun
 	}
 }
 
@@ -26,7 +32,7 @@ func marked(due string) func(*ami.Image) {
 func disabledUntil(due string) func(*ami.Image) {
 	return func(i *ami.Image) {
 		i.State = "disabled"
-		i.Tags[retention.DueTag], i.Tags[retention.DisabledTag] = due, "20261109T020000Z-3f9c1a"
+		i.Tags[retention.DueTag], i.Tags[retention.DisabledTag] = due, theRun
 	}
 }
 
@@ -117,7 +123,7 @@ func TestAnnouncements(t *testing.T) {
 		"disabled_by_the_janitor_it_waits_too": {grace(14, retention.Disable), with(disabledUntil("2026-11-24")), "", nil, "keep", "2026-11-24", "", "due on 2026-11-24"},
 		"disabled_by_the_janitor_it_goes_too":  {grace(14, retention.Disable), with(disabledUntil("2026-11-23")), "", nil, "deregister", "2026-11-23", "", "announced for 2026-11-23"},
 		"disabled_in_another_spelling_it_goes_too": {
-			grace(14, retention.Disable), with(state("disabled"), tagged("AMI-Janitor:Due", "2026-11-23"), tagged("AMI-JANITOR:DISABLED", "")),
+			grace(14, retention.Disable), with(state("disabled"), tagged("AMI-Janitor:Due", "2026-11-23"), tagged("AMI-JANITOR:DISABLED", " "+theRun+" ")),
 			"", nil, "deregister", "2026-11-23", "", "",
 		},
 	} {
@@ -164,13 +170,35 @@ func TestUnmark(t *testing.T) {
 		kept    retention.Code // The first of the reasons.
 	}{
 		"a_launch_a_day_before_clears":  {with(launched(aDayBefore)), nil, ami.Finding{}, "clear", "recently-used"},
-		"a_launch_of_unknown_relation":  {with(launched(recent), tagged(retention.RunTag, "x")), nil, ami.Finding{}, "clear", "recently-used"},
 		"a_longer_limit_clears":         {nil, func(p *retention.Policy) { p.StaleAfter = limit(1000) }, ami.Finding{}, "clear", "recently-used"},
 		"the_newest_of_a_family_clears": {with(named("web-1")), nil, ami.Finding{}, "clear", "newest-of-family"},
 		"out_of_scope_clears":           {nil, func(p *retention.Policy) { p.Names = names(t, "web") }, ami.Finding{}, "clear", "out-of-scope"},
 		"a_manager_clears":              {with(tagged("dlm:managed", "")), nil, ami.Finding{}, "clear", "managed"},
 		"a_copy_of_what_is_used_clears": {with(copyOf("ami-2")), nil, ami.Finding{}, "clear", "copy-of-used"},
 
+		"disabled_by_somebody_else_clears":      {with(state("disabled")), nil, ami.Finding{}, "clear", "not-available"},
+		"a_failed_image_clears":                 {with(state("failed")), nil, ami.Finding{}, "clear", "not-available"},
+		"a_copy_of_what_is_used_with_a_gap":     {with(copyOf("ami-3")), nil, ami.Finding{}, "clear", "copy-of-used"},
+		"a_copy_of_what_may_be_used_leaves_it":  {with(copyOf("ami-4")), nil, ami.Finding{}, "", "unknown-use"},
+		"a_copy_of_what_nobody_looked_up_too":   {with(copyOf("ami-5")), nil, ami.Finding{}, "", "unknown-use"},
+		"a_launch_in_the_future_leaves_it":      {with(launched(now.Add(days(3)))), nil, ami.Finding{}, "", "future-dated"},
+		"a_restore_in_the_future_leaves_it":     {with(tagged(retention.RestoredTag, "2026-11-24")), nil, ami.Finding{}, "", "future-dated"},
+		"a_launch_since_goes_before_the_future": {with(launched(recent), tagged(retention.RestoredTag, "2026-11-24")), nil, ami.Finding{}, "veto", "future-dated"},
+
+		"a_day_without_a_run_is_an_objection":   {with(untagged(retention.RunTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"so_is_one_that_has_come":               {with(untagged(retention.RunTag), tagged(retention.DueTag, "2026-11-01")), nil, ami.Finding{}, "veto", "vetoed"},
+		"and_one_of_long_ago":                   {with(untagged(retention.RunTag), tagged(retention.DueTag, "2020-01-01")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_run_without_a_date_is_an_objection":  {with(tagged(retention.RunTag, "by hand")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_run_without_an_id_is_an_objection":   {with(tagged(retention.RunTag, "")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_run_with_a_day_alone_is_one":         {with(tagged(retention.RunTag, "2026-11-09")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_run_that_does_not_begin_with_it":     {with(tagged(retention.RunTag, "x-"+theRun)), nil, ami.Finding{}, "veto", "vetoed"},
+		"disabled_without_a_date_is_one":        {with(disabledUntil("2026-12-01"), untagged(retention.RunTag), tagged(retention.DisabledTag, "by hand")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_launch_beside_a_run_without_a_date":  {with(launched(recent), tagged(retention.RunTag, "x")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_launch_after_the_earlier_of_two_is":  {with(disabledUntil("2026-12-01"), tagged(retention.RunTag, earlierRun), launched(ago(days(200)))), nil, ami.Finding{}, "veto", "vetoed"},
+		"in_whatever_order":                     {with(disabledUntil("2026-12-01"), tagged(retention.DisabledTag, earlierRun), launched(ago(days(200)))), nil, ami.Finding{}, "veto", "vetoed"},
+		"an_unreadable_tag_beside_no_run":       {with(untagged(retention.RunTag), tagged("ami-janitor:keeep", "")), nil, ami.Finding{}, "", "unreadable-tag"},
+		"an_unreadable_day_without_a_run":       {with(untagged(retention.RunTag), tagged(retention.DueTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
+		"an_unreadable_tag_beside_no_day":       {with(untagged(retention.DueTag), tagged(retention.RestoredTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
 		"a_keep_tag_is_an_objection":            {with(tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
 		"a_configured_tag_is_an_objection":      {with(tagged("pinned", "")), func(p *retention.Policy) { p.KeepTags = tags(t, "pinned") }, ami.Finding{}, "veto", "keep-tag"},
 		"an_entry_of_the_list_is_an_objection":  {nil, func(p *retention.Policy) { p.KeepList = keepList(t, "golden") }, ami.Finding{}, "veto", "keep-list"},
@@ -198,8 +226,6 @@ func TestUnmark(t *testing.T) {
 		"a_restored_tag_is_no_mark":             {with(untagged(retention.DueTag, retention.RunTag), tagged(retention.RestoredTag, "2026-11-20")), nil, ami.Finding{}, "", "recently-used"},
 		"a_share_that_is_judged_leaves_it":      {nil, func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}, "", "usage-report-pending"},
 		"a_publication_that_is_judged_too":      {with(func(i *ami.Image) { i.Public = true }), func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{}, "", "usage-report-pending"},
-		"disabled_by_somebody_else_leaves_it":   {with(state("disabled")), nil, ami.Finding{}, "", "not-available"},
-		"a_failed_image_is_left":                {with(state("failed")), nil, ami.Finding{}, "", "not-available"},
 		"an_unreadable_fact_leaves_it":          {with(func(i *ami.Image) { i.Unreadable = []string{"x"} }), nil, ami.Finding{}, "", "unreadable"},
 		"an_unreadable_tag_leaves_it":           {with(tagged(retention.DueTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
 		"an_unclear_snapshot_leaves_it":         {with(mapping("snap-unclear")), nil, ami.Finding{}, "", "snapshot-unclear"},
@@ -222,10 +248,46 @@ func TestUnmark(t *testing.T) {
 			if test.finding.Use == ami.Unknown && test.finding.Gaps == nil {
 				test.finding.Use = ami.Unused
 			}
-			evidence := map[string]ami.Evidence{region: {subject: test.finding, "ami-2": {Use: ami.Used}}}
+			evidence := map[string]ami.Evidence{region: {
+				subject: test.finding, "ami-2": {Use: ami.Used}, "ami-3": {Use: ami.Used, Gaps: []ami.Gap{aGap}}, "ami-4": {Use: ami.Unused, Gaps: []ami.Gap{aGap}},
+			}}
 			v := p.Plan([]ami.Inventory{here}, evidence, now)[0].Verdicts[0]
 			if v.Decision != retention.Keep || v.Unmark != test.want || codes(v)[0] != test.kept {
 				t.Errorf("%s, unmark %q because of %v; want keep, unmark %q because of %s", v.Decision, v.Unmark, v.Reasons, test.want, test.kept)
+			}
+		})
+	}
+}
+
+// However the tags of a resource are ordered, which nobody knows, two runs mean the same: the earliest that has a date counts.
+func TestTwoRuns(t *testing.T) {
+	for name, test := range map[string]struct {
+		run, disabled string
+		launched      time.Time
+		want          retention.Code
+	}{
+		"both_before_the_launch":         {earlierRun, theRun, ago(days(200)), "vetoed"},
+		"both_before_it_the_other_way":   {theRun, earlierRun, ago(days(200)), "vetoed"},
+		"both_after_the_launch":          {earlierRun, theRun, ago(days(400)), "stale"},
+		"the_first_has_no_date":          {"by hand", theRun, ago(days(200)), "stale"},
+		"the_second_has_no_date":         {theRun, "by hand", ago(days(200)), "stale"},
+		"the_first_has_none_and_a_use":   {"by hand", theRun, ago(days(14)), "vetoed"},
+		"the_second_is_empty_and_a_use":  {theRun, "", ago(days(14)), "vetoed"},
+		"neither_has_a_date":             {"by hand", "x", ago(days(200)), "vetoed"},
+		"one_has_no_date_one_is_earlier": {"by hand", earlierRun, ago(days(200)), "vetoed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := idle(subject, disabledUntil("2026-11-23"), tagged(retention.RunTag, test.run), tagged(retention.DisabledTag, test.disabled), launched(test.launched))
+			wrong := 0
+			const tries = 200
+			var v retention.Verdict
+			for range tries {
+				if got := judgeAlone(policy(), image, ami.Finding{Use: ami.Unused}, now); codes(got)[0] != test.want {
+					wrong, v = wrong+1, got
+				}
+			}
+			if wrong > 0 {
+				t.Errorf("%d of %d times %s because of %v, want %s", wrong, tries, v.Decision, v.Reasons, test.want)
 			}
 		})
 	}
@@ -238,6 +300,10 @@ func TestVetoesSayWhy(t *testing.T) {
 		says  string
 	}{
 		"no_day":                   {with(tagged(retention.RunTag, "x")), "somebody took the tag ami-janitor:due off"},
+		"no_day_of_a_known_run":    {with(tagged(retention.RunTag, theRun)), "somebody took the tag ami-janitor:due off"},
+		"no_run":                   {with(tagged(retention.DueTag, "2026-12-01")), "somebody took the tag off, or changed it, that says which run has announced its removal"},
+		"a_run_without_a_date":     {with(marked("2026-12-01"), tagged(retention.RunTag, "x")), "somebody took the tag off, or changed it, that says which run has announced its removal"},
+		"enabled_and_tidied_up":    {with(tagged(retention.DueTag, "2026-11-23"), state("available")), "somebody took the tag off, or changed it, that says which run has announced its removal"},
 		"disabled_without_a_day":   {with(state("disabled"), tagged(retention.DisabledTag, "x")), "somebody took the tag ami-janitor:due off"},
 		"enabled":                  {with(disabledUntil("2026-12-01"), state("available")), "somebody enabled it"},
 		"enabled_after_its_day":    {with(disabledUntil("2026-11-01"), state("available")), "somebody enabled it"},
@@ -258,7 +324,7 @@ func TestRoomForTags(t *testing.T) {
 	full := func(n int, more ...string) func(*ami.Image) {
 		return func(i *ami.Image) {
 			for _, key := range more {
-				i.Tags[key] = "2026-11-23"
+				i.Tags[key] = map[bool]string{true: "2026-11-23", false: theRun}[!strings.HasSuffix(strings.ToLower(key), ":run")]
 			}
 			for len(i.Tags) < n {
 				i.Tags[fmt.Sprintf("t%d", len(i.Tags))] = ""
@@ -279,6 +345,10 @@ func TestRoomForTags(t *testing.T) {
 		"a_tag_that_looks_like_one_of_aws":    {14, with(full(48), tagged("awsx", "")), "no-room-for-tags"},
 		"without_grace_no_room_is_needed":     {0, with(full(50)), ""},
 		"what_is_announced_needs_none":        {14, with(full(50, retention.DueTag, retention.RunTag)), ""},
+		"a_day_of_long_ago_needs_none":        {14, with(marked("2020-01-01"), full(50)), ""},
+		"a_day_alone_is_no_announcement":      {14, with(full(50, retention.DueTag)), "vetoed"},
+		"nor_is_one_of_long_ago":              {14, with(tagged(retention.DueTag, "2020-01-01"), full(50)), "vetoed"},
+		"a_run_alone_leaves_no_room":          {14, with(full(50, retention.RunTag)), "vetoed"},
 		"a_restored_tag_takes_room_like_any":  {14, with(full(48, retention.RestoredTag)), "recently-used"},
 		"an_announcement_in_other_words_does": {14, with(full(50, "AMI-Janitor:Due", "AMI-Janitor:Run")), ""},
 	} {

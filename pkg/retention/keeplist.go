@@ -28,6 +28,9 @@ var (
 	// truncatedID is what looks like an image id, but may be none: EC2's have 8 or 17 digits.
 	truncatedID = regexp.MustCompile(`(?i)^ami-[0-9a-f]*$`)
 
+	// oddIDs are what stands in an entry like an id, and is too long for one of the oldest.
+	oddIDs = regexp.MustCompile(`(?i)(?:^|[^a-z0-9_./-])(ami-[0-9a-f]{9,})(?:[^a-z0-9_./*?-]|$)`)
+
 	// imageIDs are the ids in an entry: whatever stands around them, an entry with one means that image.
 	imageIDs = regexp.MustCompile(`(?i)ami-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
 )
@@ -54,8 +57,8 @@ func ParseKeepList(text string) (KeepList, error) {
 
 func keepEntries(text string) ([]string, error) {
 	var entries []string
-	if after, ok := strings.CutPrefix(text, "["); ok && strings.HasPrefix(strings.TrimSpace(after)+`"`, `"`) ||
-		strings.HasPrefix(strings.TrimSpace(after), "]") {
+	array, ok := strings.CutPrefix(text, "[")
+	if array = strings.TrimSpace(array); ok && (array == "" || array[0] == '"' || array[0] == ']') {
 		if err := json.Unmarshal([]byte(text), &entries); err != nil {
 			return nil, fmt.Errorf("it is not a JSON array of strings: %w", err)
 		}
@@ -75,6 +78,11 @@ func (l *KeepList) add(entry string) error {
 	digits := len(entry) - len("ami-")
 	if !imageNameGlob.MatchString(entry) || truncatedID.MatchString(entry) && digits != 8 && digits != 17 {
 		return fmt.Errorf("%q is neither the id of an image nor a glob for names", entry)
+	}
+	for _, odd := range oddIDs.FindAllStringSubmatch(entry, -1) {
+		if id := odd[1]; len(id)-len("ami-") != 17 {
+			return fmt.Errorf("%q is not the id of an image", id)
+		}
 	}
 	for _, id := range imageIDs.FindAllString(entry, -1) {
 		l.literals[strings.ToLower(id)] = entry

@@ -3,6 +3,7 @@ package retention_test
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -62,6 +63,26 @@ func TestKeepLists(t *testing.T) {
 		"a_json_array_with_blanks_around":   {" \n [\"web-1\"]\r\n", []int{0}},
 		"a_json_array_on_lines":             {"[\"web-1\",\n \"ami-12345678\"\n]", []int{0, 1}},
 		"a_json_array_with_escapes":         {`["web\u002d1"]`, []int{0}},
+		"a_name_in_a_closing_bracket":       {"]x\nweb-1", []int{0}},
+		"as_the_aws_cli_and_jq_write_it":    {"[\n    \"ami-0123456789abcdef0\",\n    \"ami-12345678\"\n]\n", []int{0, 1}},
+		"a_json_array_after_a_mark":         {"\ufeff[\"ami-0123456789abcdef0\", \"ami-12345678\"]", []int{0, 1}},
+		"a_json_array_with_a_blank":         {`[ "ami-0123456789abcdef0", "ami-12345678" ]`, []int{0, 1}},
+		"a_json_array_with_a_tab":           {"[\t\"web-1\"\t]", []int{0}},
+		"blanks_in_a_json_array":            {`[" ami-0123456789abcdef0", "ami-12345678 ", "\tit's a/b@c_d.e"]`, []int{0, 1, 2}},
+		"a_lone_bracket_of_an_array":        {"[\nami-0123456789abcdef0,\nami-12345678\n]", []int{0, 1}},
+		"ids_in_single_quotes":              {"'ami-0123456789abcdef0'\n'ami-12345678'", []int{0, 1}},
+		"ids_in_another_case":               {"AMI-0123456789ABCDEF0\nAMI-12345678", []int{0, 1}},
+		"digits_in_another_case":            {"ami-0123456789ABCDEF0\nami-12345678", []int{0, 1}},
+		"ids_in_another_case_in_json":       {`["AMI-0123456789abcdef0"]`, []int{0}},
+		"a_list_of_yaml":                    {"- ami-0123456789abcdef0\n- ami-12345678", []int{0, 1}},
+		"a_list_of_markdown":                {"* ami-0123456789abcdef0\n* ami-12345678", []int{0, 1}},
+		"ids_with_blanks_between":           {"ami-0123456789abcdef0 ami-12345678", []int{0, 1}},
+		"ids_and_what_they_are":             {"ami-0123456789abcdef0 web-1\nami-12345678 (the old one)", []int{0, 1}},
+		"what_they_are_and_ids":             {"web-7 [ami-0123456789abcdef0]\nthe old one/ami-12345678", []int{0, 1}},
+		"ids_with_a_full_stop":              {"ami-0123456789abcdef0.\nami-12345678.", []int{0, 1}},
+		"an_id_in_a_glob":                   {"*/ami-0123456789abcdef0", []int{0}},
+		"a_name_with_an_id_keeps_the_name":  {"web-1 of ami-12345678\nit's a/b@c_d.e", []int{1, 2}},
+		"a_name_with_some_digits":           {"web-ami-1\nmy ami-web\nbase-ami-202401011200\nweb-1", []int{0}},
 		"the_last_line_has_no_end":          {"x\ny\nweb-1", []int{0}},
 		"a_thousand_others":                 {strings.Repeat("nothing\n", 1000) + "web-1", []int{0}},
 	} {
@@ -92,6 +113,16 @@ func TestKeepListsThatAreRefused(t *testing.T) {
 		"an_id_of_nine_digits":        {"ami-123456789", `"ami-123456789"`},
 		"an_id_of_seven_digits":       {"ami-1234567", `"ami-1234567"`},
 		"an_id_that_is_too_long":      {"ami-0123456789abcdef01", `"ami-0123456789abcdef01"`},
+		"an_empty_array":              {"[]", "names nothing"},
+		"an_empty_array_with_a_blank": {"[ ]", "names nothing"},
+		"an_empty_array_on_lines":     {"\ufeff [\n]\n", "names nothing"},
+		"an_array_that_only_begins":   {"[", "not a JSON array of strings"},
+		"an_array_of_blanks":          {`["web-1", " "]`, `""`},
+		"an_id_cut_short_in_capitals": {"AMI-0123456789ABCDE", `"AMI-0123456789ABCDE"`},
+		"an_id_cut_short_in_an_array": {`[" ami-0123456789abcde "]`, `"ami-0123456789abcde"`},
+		"an_id_cut_short_in_yaml":     {"- ami-0123456789abcde\n- ami-12345678", "ami-0123456789abcde"},
+		"an_id_cut_short_and_a_name":  {"ami-0123456789abcde (the old one)", "ami-0123456789abcde"},
+		"an_id_too_long_in_yaml":      {"- ami-0123456789abcdef01", "ami-0123456789abcdef01"},
 		"an_id_in_quotes":             {`"ami-0123456789abcdef0"`, "neither the id of an image nor a glob"},
 		"ids_with_a_tab_between":      {"ami-0123456789abcdef0\tami-12345678", "neither"},
 		"ids_with_a_semicolon":        {"ami-0123456789abcdef0;ami-12345678", "neither"},
@@ -181,13 +212,33 @@ func TestTheLayoutOfAKeepListNeverMatters(t *testing.T) {
 		for i, kept := range listed(list, uniqueByID(images)...) {
 			image := uniqueByID(images)[i]
 			want := slices.ContainsFunc(entries, func(entry string) bool {
-				return globMatches([]rune(entry), []rune(image[0])) || globMatches([]rune(entry), []rune(image[1]))
+				return meansImage(entry, image[0], image[1])
 			})
 			if kept != want {
 				t.Errorf("%q keeps %q: %t, want %t", text, image, kept, want)
 			}
 		}
 	})
+}
+
+var wholeID = regexp.MustCompile(`^ami-([0-9a-f]{17}|[0-9a-f]{8})$`)
+
+// meansImage says whether an entry matches an image, or has its id in it, however it is written.
+func meansImage(entry, id, name string) bool {
+	if globMatches([]rune(entry), []rune(id)) || globMatches([]rune(entry), []rune(name)) {
+		return true
+	}
+	for rest := strings.ToLower(entry); rest != ""; rest = rest[1:] {
+		for _, length := range []int{21, 12} {
+			if length <= len(rest) && wholeID.MatchString(rest[:length]) {
+				if rest[:length] == id {
+					return true
+				}
+				break // An id is not another one that it begins with.
+			}
+		}
+	}
+	return false
 }
 
 func uniqueByID(images [][2]string) [][2]string {
@@ -204,7 +255,7 @@ func uniqueByID(images [][2]string) [][2]string {
 // is lost: each entry keeps the image that it names.
 func FuzzKeepList(f *testing.F) {
 	for _, seed := range []string{
-		"", "web-1", "ami-0123456789abcdef0\r\n# x\r\nweb-*", "\ufeffweb-1,web-2", `["web-1", "x"]`, `["web-1"`, "ami-012", "a # b\nc", "[a]", " [\"a\"] ", "*", "?",
+		"", "web-1", "ami-0123456789abcdef0\r\n# x\r\nweb-*", "\ufeffweb-1,web-2", `["web-1", "x"]`, `["web-1"`, "ami-012", "a # b\nc", "[a]", " [\"a\"] ", "*", "?", "[\n \"a\"\n]", "]a", "[]", "- AMI-0123456789ABCDEF0",
 	} {
 		f.Add(seed, "web-1")
 	}
@@ -217,16 +268,11 @@ func FuzzKeepList(f *testing.F) {
 			return
 		}
 		entries := readersEntries(text)
-		if openKeepLists && strings.Contains(text, "[") {
-			return
-		}
 		if len(entries) == 0 {
 			t.Fatalf("%q names nothing, and is no error", text)
 		}
 		const id = "ami-0123456789abcdef0"
-		want := slices.ContainsFunc(entries, func(entry string) bool {
-			return globMatches([]rune(entry), []rune(id)) || globMatches([]rune(entry), []rune(name))
-		})
+		want := slices.ContainsFunc(entries, func(entry string) bool { return meansImage(entry, id, name) })
 		if kept := listed(list, [2]string{id, name})[0]; kept != want {
 			t.Errorf("%q keeps %q: %t, want %t", text, name, kept, want)
 		}

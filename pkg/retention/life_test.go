@@ -42,9 +42,11 @@ type thing struct {
 
 	// What this test knows of its announcement, which it keeps to itself: tags can be lost.
 	announced time.Time
-	known     time.Time // The last launch that was known then.
-	touched   bool      // Somebody has taken its day off since.
-	enabled   bool      // Somebody has enabled it since, and it still is.
+	known     time.Time        // The last launch that was known then.
+	touched   bool             // Somebody has taken a part of it off since.
+	enabled   bool             // Somebody has enabled it since, and it still is.
+	restored  time.Time        // When an objection was noted on it, which is a use.
+	becomes   retention.Unmark // What an objection, tonight, makes of its mark.
 }
 
 func TestALifeOfAnAccount(t *testing.T) {
@@ -155,23 +157,20 @@ var acts = []struct {
 		}
 	}},
 	{"not used abroad", func(_ *life, x *thing) { x.abroad = time.Time{} }},
-	{"due tag off", func(_ *life, x *thing) {
-		if _, ok := x.Tags[retention.DueTag]; ok && (x.Tags[retention.RunTag] != "" || x.Tags[retention.DisabledTag] != "") {
-			x.touched = true
-		}
-		delete(x.Tags, retention.DueTag)
-	}},
-	{"run tag off", func(_ *life, x *thing) {
-		if !openDayWithoutRun {
-			delete(x.Tags, retention.RunTag)
+	{"due tag off", func(_ *life, x *thing) { x.untag(retention.DueTag) }},
+	{"run tag off", func(_ *life, x *thing) { x.untag(retention.RunTag) }},
+	{"disabled tag off", func(_ *life, x *thing) { x.untag(retention.DisabledTag) }},
+	{"run tag changed", func(_ *life, x *thing) {
+		if _, ok := x.Tags[retention.RunTag]; ok {
+			x.Tags[retention.RunTag], x.touched = "by hand", true
 		}
 	}},
 	{"enabled", func(l *life, x *thing) {
 		if x.State == "disabled" {
 			_, byJanitor := x.Tags[retention.DisabledTag]
-			x.State, x.enabled = "available", x.enabled || byJanitor || !openEnabledByItsOwner
-			if !openDayWithoutRun && rapid.Bool().Draw(l.t, "and tidied up") {
-				delete(x.Tags, retention.DisabledTag)
+			x.State, x.enabled = "available", x.enabled || byJanitor
+			if rapid.Bool().Draw(l.t, "and tidied up") {
+				x.untag(retention.DisabledTag)
 			}
 		}
 	}},
@@ -184,12 +183,31 @@ var acts = []struct {
 	{"readable", func(_ *life, x *thing) { x.gap, x.Unreadable = false, nil }},
 	{"built", func(l *life, x *thing) { l.build(x.region, l.now) }},
 	{"tags of the janitor off", func(_ *life, x *thing) {
-		for _, key := range []string{retention.DueTag, retention.RunTag, retention.RestoredTag} {
-			delete(x.Tags, key)
-		}
+		x.untag(retention.DueTag, retention.RunTag, retention.RestoredTag)
+		x.restored = time.Time{}
 	}},
 	{"stale-after tag", func(_ *life, x *thing) { x.Tags["ami-janitor:stale-after"] = "30d" }},
 	{"no stale-after tag", func(_ *life, x *thing) { delete(x.Tags, "ami-janitor:stale-after") }},
+}
+
+// untag takes tags off. What is left may be a part of an announcement.
+func (x *thing) untag(keys ...string) {
+	for _, key := range keys {
+		delete(x.Tags, key)
+	}
+	_, due := x.Tags[retention.DueTag]
+	if x.marked() && (!due || x.Tags[retention.RunTag] == "" && x.Tags[retention.DisabledTag] == "") {
+		x.touched = true
+	}
+}
+
+func (x *thing) marked() bool {
+	for _, key := range []string{retention.DueTag, retention.RunTag, retention.DisabledTag} {
+		if _, ok := x.Tags[key]; ok {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *life) copy(x *thing, tags map[string]string) {
@@ -198,7 +216,9 @@ func (l *life) copy(x *thing, tags map[string]string) {
 	}
 	copied := l.build(rapid.SampledFrom([]string{region, "us-east-1"}).Draw(l.t, "to"), l.now)
 	copied.SourceImageID, copied.SourceRegion = x.ID, x.region
-	maps.Copy(copied.Tags, tags)
+	if maps.Copy(copied.Tags, tags); tags != nil {
+		copied.restored = x.restored
+	}
 }
 
 // limit is how long an image may be idle, in simple words.
@@ -222,8 +242,12 @@ func (l *life) night() {
 		l.policy.KeepList = keepList(l.t, text)
 	}
 	for _, x := range l.things {
-		if objection := l.objection(x, failed); objection != "" && x.region != failed && !x.announced.IsZero() {
+		x.becomes = retention.LeaveMark
+		if objection, becomes := l.objection(x, failed); objection != "" && x.region != failed && !x.announced.IsZero() {
 			l.say("%s: objection: %s", x.ID, objection)
+			if x.marked() {
+				x.becomes = becomes
+			}
 			x.announced = time.Time{}
 			l.objected++
 		}
@@ -305,32 +329,37 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 }
 
 // objection says what people have against the removal of an image, as far as the janitor can see it tonight.
-func (l *life) objection(x *thing, failed string) string {
+// What its mark becomes then is at least what is returned besides: of an image that is used or launched again, or shared, other
+// rules may be the first to speak.
+func (l *life) objection(x *thing, failed string) (why string, becomes retention.Unmark) {
 	_, kept := x.Tags["ami-janitor:keep"]
-	doubtful := len(x.Unreadable) > 0 || x.State == "disabled" && x.Tags[retention.DisabledTag] == "" // Nobody looks up what stays all the same.
+	disabled := x.State == "disabled" && x.Tags[retention.DisabledTag] == ""
+	doubtful := len(x.Unreadable) > 0 || disabled // Nobody looks up what stays all the same.
 	switch {
 	case kept:
-		return "keep tag"
+		return "keep tag", retention.Veto
 	case slices.Contains(l.listed, x.ID):
-		return "keep list"
+		return "keep list", retention.Veto
 	case x.Protection != "" && x.Protection != "disabled":
-		return "protected"
+		return "protected", retention.Veto
 	case x.Public && !l.policy.JudgeShared:
-		return "public"
+		return "public", retention.Veto
 	case x.touched:
-		return "day taken off"
+		return "a part of it taken off", retention.Veto
 	case x.enabled:
-		return "enabled"
+		return "enabled", retention.Veto
 	case !x.LastLaunchedAt.Equal(x.known):
-		return "launched"
+		return "launched", retention.Veto
 	case l.copiedSince(x, failed):
-		return "copied"
+		return "copied", retention.Veto
+	case disabled:
+		return "disabled by somebody", retention.ClearMark
 	case x.shared && !l.policy.JudgeShared && !doubtful:
-		return "shared"
+		return "shared", retention.ClearMark
 	case !x.running.IsZero() && !doubtful:
-		return "running"
+		return "running", retention.ClearMark
 	default:
-		return ""
+		return "", retention.LeaveMark
 	}
 }
 
@@ -344,6 +373,9 @@ func (l *life) copiedSince(x *thing, failed string) bool {
 // sweep does to an image what its verdict says.
 func (l *life) sweep(x *thing, v retention.Verdict, failed string) {
 	id := l.now.UTC().Format("20060102T150405Z") + "-3f9c1a"
+	if x.becomes == retention.Veto && v.Unmark != retention.Veto || x.becomes == retention.ClearMark && v.Unmark == retention.LeaveMark {
+		l.t.Errorf("%s: somebody objects, but its mark is left: %q, want %q", x.ID, v.Unmark, x.becomes)
+	}
 	switch v.Decision {
 	case retention.Mark:
 		l.announced++
@@ -367,7 +399,7 @@ func (l *life) sweep(x *thing, v retention.Verdict, failed string) {
 			l.unmark(x)
 		}
 		if v.Unmark == retention.Veto {
-			x.Tags[retention.RestoredTag] = l.now.UTC().Format(time.DateOnly)
+			x.Tags[retention.RestoredTag], x.restored = l.now.UTC().Format(time.DateOnly), l.now.UTC().Truncate(retention.Day)
 		}
 	default:
 	}
@@ -391,10 +423,10 @@ func (l *life) mayGo(x *thing, failed string) {
 	} else if waited := day(l.now).Sub(day(x.announced)); waited < time.Duration(l.policy.Grace) {
 		l.t.Errorf("%s goes %s after it was announced", x.ID, waited)
 	}
-	if objection := l.objection(x, failed); objection != "" || x.gap || len(x.Unreadable) > 0 {
+	if objection, _ := l.objection(x, failed); objection != "" || x.gap || len(x.Unreadable) > 0 {
 		l.t.Errorf("%s goes, but it is %s, gap %t", x.ID, objection, x.gap)
 	}
-	if last := slices.MaxFunc([]time.Time{x.CreatedAt, x.LastLaunchedAt}, time.Time.Compare); l.now.Sub(last) <= l.limit(x) {
+	if last := slices.MaxFunc([]time.Time{x.CreatedAt, x.LastLaunchedAt, x.restored}, time.Time.Compare); l.now.Sub(last) <= l.limit(x) {
 		l.t.Errorf("%s goes, last used %s", x.ID, last)
 	}
 	if (x.shared || x.Public) && !x.abroad.IsZero() && l.now.Sub(x.abroad) > days(4) {
@@ -405,7 +437,7 @@ func (l *life) mayGo(x *thing, failed string) {
 			continue
 		}
 		launched := !original.LastLaunchedAt.IsZero() && l.now.Sub(original.LastLaunchedAt) <= l.limit(original)
-		if original.region == failed || !original.running.IsZero() || original.gap || launched && original.region != failed {
+		if original.region == failed || !original.running.IsZero() || original.gap || launched || len(original.Unreadable) > 0 {
 			l.t.Errorf("%s goes, but it is a copy of %s", x.ID, original.ID)
 		}
 	}

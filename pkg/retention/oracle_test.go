@@ -69,7 +69,7 @@ func oracleUnmark(image ami.Image, grounds []ground) retention.Unmark {
 func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 	return broken([]claim{
 		{"not owned", retention.LeaveMark, image.OwnerID != account},
-		{"not available", retention.LeaveMark, image.State != "available" && (image.State != "disabled" || !oracleHas(image.Tags, "disabled"))},
+		{"not available", retention.ClearMark, image.State != "available" && (image.State != "disabled" || !oracleHas(image.Tags, "disabled"))},
 		{"unreadable", retention.LeaveMark, len(image.Unreadable) > 0 || slices.ContainsFunc(w.made(image), time.Time.IsZero)},
 		{"of the future", retention.LeaveMark, slices.ContainsFunc(w.uses(image), now.Before)},
 		{"protected", retention.Veto, image.Protection != "" && image.Protection != "disabled"},
@@ -91,13 +91,13 @@ func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 // doubts are the grounds that can be seen in the evidence of use, or in what it lacks.
 func (w world) doubts(here ami.Inventory, image ami.Image) []ground {
 	finding, looked := w.evidence[here.Region][image.ID]
-	proven := looked && finding.Use == ami.Unused && len(finding.Gaps) == 0
+	proven := looked && finding.Use == ami.Unused && len(finding.Gaps) == 0 && !w.oracleUnreadText(here.Region)
 	copied, inDoubt := w.oracleCopy(here, image)
 	return broken([]claim{
 		{"shared", retention.Veto, len(finding.SharedWith) > 0 && !w.policy.JudgeShared},
 		{"in use", retention.Veto, w.named(image.ID)},
 		{"a copy of what is used", retention.ClearMark, copied},
-		{"a copy of what may be used", unmarkOfDoubtfulCopy, inDoubt},
+		{"a copy of what may be used", retention.LeaveMark, inDoubt},
 		{"not proven", retention.LeaveMark, !proven},
 		{"without a report", retention.LeaveMark, !w.oracleReported(image, finding)},
 		{"without launches", retention.LeaveMark, image.LastLaunchedAt.IsZero() && w.oracleDark(here)},
@@ -157,22 +157,30 @@ var oracleRuns = map[string]time.Time{
 	"by hand":                   {},
 }
 
-// oracleObjection reports whether a part of an announcement has been undone: its day, or that the image is disabled; or
-// whether the image has been used since. Launches come to be known up to a day late.
-func (w world) oracleObjection(image ami.Image) bool {
-	disabled := oracleHas(image.Tags, "disabled")
-	runs := append(oracleValues(image.Tags, "run"), oracleValues(image.Tags, "disabled")...)
-	if len(runs) == 0 {
-		return false
-	}
-	for _, run := range runs {
-		begun := oracleRuns[run]
-		used := func(use time.Time) bool { return use.After(begun.AddDate(0, 0, -1)) }
-		if !begun.IsZero() && slices.ContainsFunc(w.uses(image), used) {
-			return true
+// oracleBegun is when the run began that has announced a removal, the earliest of several; zero if no tag says so.
+func oracleBegun(tags map[string]string) time.Time {
+	var earliest time.Time
+	for _, run := range append(oracleValues(tags, "run"), oracleValues(tags, "disabled")...) {
+		if begun := oracleRuns[run]; !begun.IsZero() && (earliest.IsZero() || begun.Before(earliest)) {
+			earliest = begun
 		}
 	}
-	return !oracleHas(image.Tags, "due") || disabled && image.State == "available"
+	return earliest
+}
+
+// oracleObjection reports whether a part of an announcement is missing, its day or when it was made; whether an image that
+// it says is disabled is not; or whether the image has been used since. Launches come to be known up to a day late. Nobody
+// knows what tags mean of which one cannot be read, nor what a use is that has not come yet.
+func (w world) oracleObjection(image ami.Image) bool {
+	due, disabled := oracleHas(image.Tags, "due"), oracleHas(image.Tags, "disabled")
+	if !due && !disabled && !oracleHas(image.Tags, "run") || oracleBadTag(image) {
+		return false
+	}
+	begun := oracleBegun(image.Tags)
+	if !due || begun.IsZero() || disabled && image.State == "available" {
+		return true
+	}
+	return slices.ContainsFunc(w.uses(image), func(use time.Time) bool { return use.After(begun.AddDate(0, 0, -1)) && !use.After(now) })
 }
 
 func oracleTagCount(tags map[string]string) int {
@@ -349,16 +357,30 @@ func (w world) named(id string) bool {
 	return false
 }
 
-// oracleCopy reports whether an image is a copy of one that is used, or of one that may be.
+// oracleUnreadText reports whether text in another region, which may name images of this one, could not be read.
+func (w world) oracleUnreadText(here string) bool {
+	for region, evidence := range w.evidence {
+		isText := func(gap ami.Gap) bool { return gap.Source == ami.TextSource }
+		if region != here && slices.ContainsFunc(evidence[ami.EveryOther].Gaps, isText) {
+			return true
+		}
+	}
+	return false
+}
+
+// oracleCopy reports whether an image is a copy of one that is used, and of one that may be, as far as the run could know.
 func (w world) oracleCopy(here ami.Inventory, image ami.Image) (used, inDoubt bool) {
 	if image.SourceImageID == "" || image.SourceInstanceID != "" {
 		return false, false
 	}
 	for _, inventory := range w.inventories {
-		for _, original := range inventory.Images {
+		for _, original := range inventory.Images { // Wherever it is.
 			launched := !original.LastLaunchedAt.IsZero() && !original.LastLaunchedAt.Before(now.Add(-w.oracleLimit(original)))
 			if original.ID == image.SourceImageID && launched {
-				return true, false
+				used = true
+			}
+			if original.ID == image.SourceImageID && len(original.Unreadable) > 0 {
+				inDoubt = true
 			}
 		}
 	}
@@ -368,11 +390,9 @@ func (w world) oracleCopy(here ami.Inventory, image ami.Image) (used, inDoubt bo
 	}
 	evidence, inRun := w.evidence[region]
 	finding := evidence[image.SourceImageID]
-	used = w.named(image.SourceImageID)
-	if openOriginalNamedFromAfar {
-		used = finding.Use == ami.Used || len(finding.References) > 0
-	}
-	return used, inRun && (finding.Use != ami.Unused || len(finding.Gaps) > 0 && !openGapOfOriginal)
+	known := finding.Use == ami.Used || finding.Use == ami.Unused
+	used = used || w.named(image.SourceImageID)
+	return used, inRun && (inDoubt || !known || len(finding.Gaps) > 0 || w.oracleUnreadText(region))
 }
 
 // oracleReported reports whether other accounts are known not to use an image, or whether nobody has to ask.

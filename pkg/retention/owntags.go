@@ -85,7 +85,7 @@ func (o *ownTags) read(name, value string) error {
 	case RunTag, DisabledTag:
 		o.hasRun = true
 		o.disabled = o.disabled || name == DisabledTag
-		if at := beginOf(value); o.announced.IsZero() || at.Before(o.announced) {
+		if at := beginOf(value); !at.IsZero() && (o.announced.IsZero() || at.Before(o.announced)) {
 			o.announced = at
 		}
 		return nil

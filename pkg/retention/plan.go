@@ -17,7 +17,7 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 	candidates := map[string][]ami.Image{}
 	for _, d := range p.dockets(inventories, nil, now) {
 		for _, v := range d.judge(nil) {
-			if len(v.rulings) == 0 {
+			if v.Decision != Keep || v.Reasons[0].Code == announced.Code {
 				candidates[d.region] = append(candidates[d.region], v.Image)
 			}
 		}
@@ -32,10 +32,7 @@ func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Eviden
 	dockets := p.dockets(inventories, evidence, now)
 	plans := make([]Plan, len(dockets))
 	for i, d := range dockets {
-		plans[i] = Plan{Account: d.account, Region: d.region}
-		for _, v := range d.judge(evidenceRules) {
-			plans[i].Verdicts = append(plans[i].Verdicts, v.Verdict)
-		}
+		plans[i] = Plan{Account: d.account, Region: d.region, Verdicts: d.judge(evidenceRules)}
 	}
 	p.deferOverCap(plans, Deregister)
 	p.deferOverCap(plans, Mark)
@@ -89,47 +86,40 @@ func (d *docket) usable(image *ami.Image) bool {
 	return image.State == "available"
 }
 
-// judged is a verdict, and the rules that have led to it.
-type judged struct {
-	Verdict
-	rulings []keepRule
-}
-
 // judge lets the rules speak on every image: those of the facts, and the given ones on what these do not keep. The
 // verdicts come stalest first.
-func (d *docket) judge(further []keepRule) []judged {
-	verdicts := make([]judged, len(d.images))
+func (d *docket) judge(further []keepRule) []Verdict {
+	verdicts := make([]Verdict, len(d.images))
 	for i := range d.images {
-		verdicts[i] = d.verdict(&d.images[i], further)
+		d.decide(&verdicts[i], &d.images[i], further)
 	}
-	slices.SortFunc(verdicts, func(a, b judged) int {
+	slices.SortFunc(verdicts, func(a, b Verdict) int {
 		return cmp.Or(byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.Image.Name, b.Image.Name))
 	})
 	return verdicts
 }
 
-func (d *docket) verdict(image *ami.Image, further []keepRule) judged {
-	v := judged{Verdict: Verdict{Image: *image, Decision: Keep, LastUse: d.lastUse(image).at}}
-	if v.Reasons, v.rulings = d.hear(factRules, image); len(v.Reasons) == 0 {
-		v.Reasons, v.rulings = d.hear(further, image)
+func (d *docket) decide(v *Verdict, image *ami.Image, further []keepRule) {
+	v.Image, v.Decision, v.LastUse = *image, Keep, d.lastUse(image).at
+	if v.Reasons = d.hear(factRules, image); len(v.Reasons) == 0 {
+		v.Reasons = d.hear(further, image)
 	}
 	if len(v.Reasons) == 0 {
-		d.announce(&v.Verdict)
+		d.announce(v)
 	} else {
-		v.Unmark = d.unmark(image, v.rulings)
+		v.Unmark = d.unmark(v)
 	}
-	return v
 }
 
-// hear returns what the rules have to say for an image, and which of them have spoken.
-func (d *docket) hear(rules []keepRule, image *ami.Image) (reasons []Reason, spoken []keepRule) {
-	for _, rule := range rules {
-		if detail := rule.speak(d, image); detail != "" {
-			reasons = append(reasons, Reason{rule.Code, detail})
-			spoken = append(spoken, rule)
+// hear returns what the rules have to say for an image.
+func (d *docket) hear(rules []keepRule, image *ami.Image) []Reason {
+	var reasons []Reason
+	for i := range rules {
+		if detail := rules[i].speak(d, image); detail != "" {
+			reasons = append(reasons, Reason{rules[i].Code, detail})
 		}
 	}
-	return reasons, spoken
+	return reasons
 }
 
 func (d *docket) whyStale(image *ami.Image) Reason {
@@ -146,14 +136,21 @@ type use struct {
 	at    time.Time
 }
 
+// endOfTime is later than every date that can be written.
+var endOfTime = time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
 // lastUse returns the latest use of an image that is on record. Its time is zero if there is none.
-func (d *docket) lastUse(image *ami.Image) use {
-	last := use{"created", image.CreatedAt}
+func (d *docket) lastUse(image *ami.Image) use { return d.lastUseUntil(image, endOfTime) }
+
+// lastUseUntil returns the latest use of an image that is not after a time.
+func (d *docket) lastUseUntil(image *ami.Image, until time.Time) use {
+	last := use{event: "created"}
 	consider := func(event string, at time.Time) {
-		if at.After(last.at) {
+		if at.After(last.at) && !at.After(until) {
 			last = use{event, at}
 		}
 	}
+	consider("created", image.CreatedAt)
 	consider("last launched", image.LastLaunchedAt)
 	if copied, ok := d.copied[image.ID]; ok {
 		consider("copied as "+copied.ID, copied.CreatedAt)

@@ -136,6 +136,21 @@ func TestOrderingReports(t *testing.T) {
 		"not_complete":                      {nil, full("x", report(func(r *ami.UsageReport) { r.Complete = false })), true, false},
 		"it_proves_and_the_image_goes":      {nil, full("x", report()), false, true},
 		"it_proves_and_the_image_waits":     {with(marked("2026-12-01")), full("x", report()), false, true},
+		"pending_and_the_image_waits":       {with(marked("2026-12-01")), full("x", report(reportState("pending"))), false, true},
+		"it_proves_and_it_is_to_be_looked":  {nil, and(full("x", report()), func(f *ami.Finding) { f.Gaps = []ami.Gap{aGap} }), false, true},
+		"pending_and_it_is_to_be_looked":    {nil, and(full("x", report(reportState("pending"))), func(f *ami.Finding) { f.Use = ami.Unknown }), false, true},
+		"it_proves_while_launches_lack":     {with(created(ago(days(400)))), and(full("x", report()), func(f *ami.Finding) { f.LaunchedAt = ago(days(3)) }), false, true},
+		"pending_while_all_is_in_doubt":     {with(created(ago(days(400)))), and(full("x", report(reportState("pending"))), func(f *ami.Finding) { f.LaunchedAt, f.Use = ago(days(3)), ami.Unknown }), false, true},
+		"pending_for_longer_and_in_doubt":   {nil, and(full("x", report(reportState("pending"), reported(ago(days(3)+1)))), func(f *ami.Finding) { f.Gaps = []ami.Gap{aGap} }), false, false},
+		"too_old_and_in_doubt":              {nil, and(full("x", report(reported(ago(days(3)+1)))), func(f *ami.Finding) { f.Gaps = []ami.Gap{aGap} }), false, false},
+		"an_error_and_in_doubt":             {nil, and(full("x", report(reportState("error"))), func(f *ami.Finding) { f.Gaps = []ami.Gap{aGap} }), false, false},
+		"pending_and_of_the_future":         {nil, full("x", report(reportState("pending"), reported(now.Add(1)))), true, false},
+		"of_the_future_and_in_doubt":        {nil, and(full("x", report(reported(now.Add(1)))), func(f *ami.Finding) { f.Gaps = []ami.Gap{aGap} }), false, false},
+		"it_is_the_copy_of_one_in_doubt":    {with(copyOf("ami-2")), full("x", report()), false, true},
+		"it_is_the_copy_of_one_in_use":      {with(copyOf("ami-3")), full("x", report()), false, false},
+		"somebody_has_objected":             {with(marked("2026-12-01"), untagged(retention.RunTag)), full("x", report()), false, false},
+		"of_this_moment":                    {nil, full("x", report(reported(now))), false, true},
+		"made_too_early":                    {with(launched(ago(days(8)-1)), tagged("ami-janitor:stale-after", "7d")), full("x", report()), true, false},
 		"it_is_old_and_the_image_waits":     {with(marked("2026-12-01")), full("x", report(reported(ago(days(4))))), true, false},
 		"it_has_found_a_use":                {nil, and(full("x", report()), func(f *ami.Finding) { f.Use = ami.Used }), false, false},
 		"the_image_is_kept_by_its_facts":    {with(tagged("ami-janitor:keep", "")), full("x", report()), false, false},
@@ -147,7 +162,8 @@ func TestOrderingReports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			here := inventory(region, idle(subject, test.image...))
-			plan := policy(judgeShared).Plan([]ami.Inventory{here}, map[string]ami.Evidence{region: {subject: test.finding}}, now)[0]
+			evidence := map[string]ami.Evidence{region: {subject: test.finding, "ami-3": {Use: ami.Used}}}
+			plan := policy(judgeShared).Plan([]ami.Inventory{here}, evidence, now)[0]
 			if wanted := slices.Equal(plan.ReportsWanted, []string{subject}); wanted != test.wanted || !wanted && len(plan.ReportsWanted) > 0 {
 				t.Errorf("wanted %v: %t, want %t", plan.ReportsWanted, wanted, test.wanted)
 			}
@@ -162,7 +178,7 @@ func TestOrderingReports(t *testing.T) {
 				t.Errorf("done %v, want %v (%v)", plan.ReportsDone, done, plan.Verdicts[0].Reasons)
 			}
 
-			kept := policy().Plan([]ami.Inventory{here}, map[string]ami.Evidence{region: {subject: test.finding}}, now)[0]
+			kept := policy().Plan([]ami.Inventory{here}, evidence, now)[0]
 			if len(kept.ReportsWanted)+len(kept.ReportsDone) > 0 {
 				t.Errorf("where shared images are kept, reports are wanted and done: %v, %v", kept.ReportsWanted, kept.ReportsDone)
 			}

@@ -189,7 +189,7 @@ func outOfScope(d *docket, image *ami.Image) string {
 // vetoed notices that somebody has undone a part of an announcement, or has used the image since. EC2 reports a launch up to
 // a day late.
 func vetoed(d *docket, image *ami.Image) string {
-	own, last := readOwnTags(image.Tags), d.lastUse(image)
+	own, last := readOwnTags(image.Tags), d.lastUseUntil(image, d.now)
 	switch {
 	case !Marked(*image) || len(own.faults) > 0:
 		return ""
@@ -199,7 +199,7 @@ func vetoed(d *docket, image *ami.Image) string {
 		return "somebody took the tag off, or changed it, that says which run has announced its removal"
 	case own.disabled && image.State == "available":
 		return "somebody enabled it"
-	case last.at.After(own.announced.Add(-Day)) && !last.at.After(d.now):
+	case last.at.After(own.announced.Add(-Day)):
 		return last.ago(d.now) + ", since its removal was announced"
 	default:
 		return ""
@@ -346,7 +346,7 @@ func doubtfulOriginal(d *docket, image *ami.Image) string {
 		return what + ": " + strings.Join(original.Unreadable, "; ")
 	case len(finding.Gaps) > 0:
 		return what + ": " + gaps(finding)
-	case finding.Use == ami.Unknown:
+	case finding.Use != ami.Unused && finding.Use != ami.Used:
 		return what + ", has not been looked up"
 	default:
 		return ""

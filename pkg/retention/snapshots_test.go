@@ -211,3 +211,31 @@ func TestSnapshotsAreRegional(t *testing.T) {
 		t.Errorf("snapshots (-want +got):\n%s", diff)
 	}
 }
+
+// A snapshot that something names stays, though its image goes; also where nobody can say what that is.
+func TestSnapshotsThatAreNamed(t *testing.T) {
+	for name, test := range map[string]struct {
+		named ami.SnapshotReference
+		of    string // The image that the reference was found for.
+		want  retention.SnapshotVerdict
+	}{
+		"by_a_template":         {ami.SnapshotReference{SnapshotID: "snap-1", Reference: ami.Reference{ARN: "arn:1"}}, "ami-1", leaves("snap-1", 8, "named by arn:1")},
+		"by_something":          {ami.SnapshotReference{SnapshotID: "snap-1"}, "ami-1", leaves("snap-1", 8, "named by something")},
+		"by_a_source_alone":     {ami.SnapshotReference{SnapshotID: "snap-1", Reference: ami.Reference{Source: "templates"}}, "ami-1", leaves("snap-1", 8, "named by something")},
+		"for_another_image":     {ami.SnapshotReference{SnapshotID: "snap-1"}, "ami-2", leaves("snap-1", 8, "named by something")},
+		"another_snapshot_goes": {ami.SnapshotReference{SnapshotID: "snap-2"}, "ami-1", deletes("snap-1", 8, "ami-1")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := inventory(region, idle("ami-1", mapping("snap-1")), idle("ami-2"))
+			here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}}
+			evidence := unused(here)
+			finding := evidence[region][test.of]
+			finding.Snapshots = []ami.SnapshotReference{test.named}
+			evidence[region][test.of] = finding
+			got := verdicts(policy().Plan([]ami.Inventory{here}, evidence, now))["ami-1"].Snapshots
+			if diff := cmp.Diff([]retention.SnapshotVerdict{test.want}, got); diff != "" {
+				t.Errorf("snapshots (-want +got):\n%s", diff)
+			}
+		})
+	}
+}

@@ -17,7 +17,7 @@ func TestTextInAnotherRegion(t *testing.T) {
 		"cannot be read":   {ami.Evidence{ami.EveryOther: gap(ami.TextSource)}, "unknown-use"},
 		"names another":    {ami.Evidence{"ami-00000000000000002": {Use: ami.Used}}, "stale"},
 		"something else":   {ami.Evidence{ami.EveryOther: gap("instances")}, "stale"},
-		"nothing was said": {ami.Evidence{}, "stale"},
+		"nothing was said": {ami.Evidence{}, "stale"}, // The region could not be read at all: docs/design/0007.
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, there := inventory(region, idle(subject)), inventory("us-east-1")

@@ -67,7 +67,7 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 	regions := []string{"eu-west-1", "us-east-1", "ap-south-1"}[:rapid.IntRange(1, 3).Draw(t, "regions")]
 	var known []place
 	for _, region := range append(slices.Clone(regions), failedRegion, outsideRegion) {
-		known = append(known, place{"ami-00000000000dead" + region[:2], region}) // Deregistered long ago, or somebody else's.
+		known = append(known, place{"ami-00000000000dead-" + region, region}) // Deregistered long ago, or somebody else's.
 	}
 	number := 0
 	for _, region := range regions {
@@ -105,6 +105,11 @@ func (w *world) drawEvidence(t *rapid.T, known []place) {
 	}
 	if rapid.SampledFrom(rare(1, 4)).Draw(t, "failedRegion") == 0 {
 		w.evidence[failedRegion] = ami.Evidence{}
+	}
+	// A listing of one region cannot be read, or only in part.
+	if rapid.SampledFrom(rare(1, 10)).Draw(t, "unreadListing") == 0 {
+		gap := ami.Gap{Source: rapid.SampledFrom([]string{ami.TextSource, ami.TextSource, "instances"}).Draw(t, "listing"), Err: "denied"}
+		w.evidence[rapid.SampledFrom(w.inventories).Draw(t, "unread").Region][ami.EveryOther] = ami.Finding{Gaps: []ami.Gap{gap}}
 	}
 	// A listing of one region names an image of another.
 	if rapid.SampledFrom(rare(1, 5)).Draw(t, "namedFromAfar") == 0 {
@@ -236,15 +241,8 @@ var anyRun = rapid.SampledFrom(slices.Sorted(maps.Keys(oracleRuns)))
 // markImage gives an image some of the tags of an announcement, and what comes with them.
 func markImage(t *rapid.T, image *ami.Image) {
 	due := func() { image.Tags[spelt(t, "due")] = anyDue.Draw(t, "due") }
-	begun := anyRun.Draw(t, "begun")
-	another := func() string {
-		if openTwoRuns {
-			return begun
-		}
-		return anyRun.Draw(t, "begun")
-	}
-	run := func() { image.Tags[spelt(t, "run")] = begun }
-	disabled := func() { image.Tags[spelt(t, "disabled")] = another() }
+	run := func() { image.Tags[spelt(t, "run")] = anyRun.Draw(t, "begun") }
+	disabled := func() { image.Tags[spelt(t, "disabled")] = anyRun.Draw(t, "begun") }
 	off := func() { image.State = "disabled" }
 	marks := [][]func(){
 		{due, run},
@@ -258,6 +256,7 @@ func markImage(t *rapid.T, image *ami.Image) {
 		{disabled, off},
 		{due},
 		{due, due, run},
+		{due, run, run},
 		{due, run, disabled},
 		{due, run, off},
 		{due, run, disabled, off},
@@ -378,7 +377,7 @@ func anyEvidence(t *rapid.T, images []ami.Image) ami.Evidence {
 			}
 		}
 		if len(image.SnapshotIDs) > 0 && rapid.SampledFrom(rare(1, 8)).Draw(t, "namedSnapshot") == 0 {
-			finding.Snapshots = []ami.SnapshotReference{{SnapshotID: image.SnapshotIDs[0], Reference: ami.Reference{ARN: "arn:template"}}}
+			finding.Snapshots = []ami.SnapshotReference{{SnapshotID: image.SnapshotIDs[0], Reference: ami.Reference{ARN: rapid.SampledFrom([]string{"arn:template", ""}).Draw(t, "template")}}}
 		}
 		if image.Public || len(finding.SharedWith) > 0 || rapid.SampledFrom(rare(1, 10)).Draw(t, "needless") == 0 {
 			finding.Report = anyReport(t, image.ID)
