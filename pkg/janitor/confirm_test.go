@@ -82,7 +82,7 @@ func TestAnnouncementsAreAskedAbout(t *testing.T) {
 // Who has seen that an image is to be announced has not seen that it goes: should its day come while the person thinks, the
 // question is asked again.
 func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
-	account := world{images: []object{image(1, 400, 0, 1)}}.load(t)
+	account := world{images: []object{image(1, 400, 0)}}.load(t) // Without snapshots, which would be asked about for themselves.
 	j := newJanitor(t, account.Client(), settings{"GRACE": "14d"})
 	var asked []report.Totals
 	j.Confirm = func(plan report.Run) bool {

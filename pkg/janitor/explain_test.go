@@ -162,6 +162,38 @@ var readBy = map[string][]string{
 	"fast-snapshot-restore": {"DescribeFastSnapshotRestores"},
 }
 
+// The lookups are made of an image that is explained, whether or not a plan would come to them.
+func TestExplainingWhatIsNoCandidate(t *testing.T) {
+	w := world{
+		images:       []object{image(1, 5, 3, 1), with(image(2, 400, 0, 2), "SourceImageId", imageID(1)), tagged(image(3, 400, 0, 3), "ami-janitor:keep", "true")},
+		reservations: []object{instance(1, imageID(1), "running")},
+		permissions:  object{imageID(3): []object{{"UserId": "111122223333"}}},
+	}
+	w.images[1]["DeregistrationProtection"] = "enabled-without-cooldown"
+	j := newJanitor(t, w.load(t).Client(), nil)
+	for n, want := range map[int][]string{1: {"recently-used", "in-use"}, 2: {"protected", "copy-of-used"}, 3: {"keep-tag", "shared"}} {
+		e := explain(t, j, imageID(n))
+		var speaking []string
+		for _, rule := range e.Rules {
+			if rule.Detail != "" {
+				speaking = append(speaking, string(rule.Code))
+			}
+		}
+		if !slices.Equal(speaking, want) || len(e.Changes) != 2 {
+			t.Errorf("image %d: %v speak, want %v; %q", n, speaking, want, e.Changes)
+		}
+		if reasons := e.Image.Reasons; len(reasons) != 1 || string(reasons[0].Code) != want[0] {
+			t.Errorf("image %d: %v", n, reasons)
+		}
+	}
+	if got := answer(explain(t, j, imageID(1)), "instances"); !strings.HasPrefix(got, "used, arn:aws:ec2:us-east-1:123456789012:instance/") {
+		t.Errorf("instances: %s", got)
+	}
+	if got := answer(explain(t, j, imageID(3)), "launch permissions"); got != "shared, account 111122223333" {
+		t.Errorf("launch permissions: %s", got)
+	}
+}
+
 // What a text in another region names is told where the other findings are.
 func TestWhatATextElsewhereSays(t *testing.T) {
 	account := inTwo(t, world{images: []object{image(1, 400, 0, 1)}}, world{}.parameter("/deploy", imageID(1), nil))

@@ -286,7 +286,13 @@ var objections = map[string]struct {
 	"a further keep tag": {object: func(l *life) { l.setTag(1, "Env", "prod"); l.settings["KEEP_TAGS"] = "Env=prod" }, code: "keep-tag", takeBack: func(l *life) {
 		l.setTag(1, "Env", "")
 	}},
-	"the day taken off":             {object: func(l *life) { l.setTag(1, "ami-janitor:due", "") }, code: "vetoed"},
+	"the day taken off": {object: func(l *life) { l.setTag(1, "ami-janitor:due", "") }, code: "vetoed"},
+	"the run taken off": {object: func(l *life) { l.setTag(1, "ami-janitor:run", "") }, code: "vetoed"},
+	"the run taken off, disabled": {action: "disable", object: func(l *life) {
+		l.image(1, func(o object) { o["State"] = "available" })
+		l.setTag(1, "ami-janitor:disabled", "")
+	}, code: "vetoed"},
+	"the run changed":               {object: func(l *life) { l.setTag(1, "ami-janitor:run", "do not delete") }, code: "vetoed"},
 	"the day taken off, disabled":   {action: "disable", object: func(l *life) { l.setTag(1, "ami-janitor:due", "") }, code: "vetoed"},
 	"the day taken off, deprecated": {action: "deprecate", object: func(l *life) { l.setTag(1, "ami-janitor:due", "") }, code: "vetoed"},
 	"enabled":                       {action: "disable", object: func(l *life) { l.image(1, func(o object) { o["State"] = "available" }) }, code: "vetoed"},

@@ -221,9 +221,9 @@ func TestASharedImageWithGrace(t *testing.T) {
 				l := live(t, w, s)
 				gone := 0
 				for day := range 22 {
-					record := l.real(day)
+					plan, record := l.run(night(day), true), l.real(day)
 					verdict := verdicts(record)[imageID(1)]
-					for _, i := range allImages(record) {
+					for _, i := range append(allImages(plan), allImages(record)...) {
 						if i.Action == "disable" && i.ImageID == imageID(1) {
 							t.Errorf("day %d: it is said to be disabled", day)
 						}
