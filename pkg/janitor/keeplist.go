@@ -21,13 +21,14 @@ func (j *Janitor) readKeepList(ctx context.Context) (retention.KeepList, error) 
 		return retention.KeepList{}, nil
 	}
 	text, err := j.readText(ctx, location)
-	if err == nil {
-		var list retention.KeepList
-		if list, err = retention.ParseKeepList(text); err == nil {
-			return list, nil
-		}
+	if err != nil {
+		return retention.KeepList{}, fmt.Errorf("KEEP_LIST, %s, cannot be read: %s", location, wire.Explain(err))
 	}
-	return retention.KeepList{}, fmt.Errorf("KEEP_LIST, %s, cannot be read: %s", location, wire.Explain(err))
+	list, err := retention.ParseKeepList(text)
+	if err != nil {
+		return retention.KeepList{}, fmt.Errorf("KEEP_LIST, %s, is not understood: %w", location, err)
+	}
+	return list, nil
 }
 
 func (j *Janitor) readText(ctx context.Context, location keepListLocation) (string, error) {

@@ -16,7 +16,7 @@ import (
 // where these are. Text is searched for candidates in every region. Every region of the run has evidence; that of one which
 // failed is empty.
 func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) map[string]ami.Evidence {
-	originals := originals(candidates)
+	originals := originals(survey, candidates)
 	evidence := map[string]ami.Evidence{}
 	for _, failed := range survey.failed {
 		evidence[failed.Region] = ami.Evidence{}
@@ -55,24 +55,34 @@ func (j *Janitor) clients(region string) usage.Clients {
 	return usage.Clients{EC2: wire.EC2(j.AWS, region), AutoScaling: wire.AutoScaling(j.AWS, region), SSM: wire.SSM(j.AWS, region)}
 }
 
-// originals returns the ids of the images that candidates are copies of, by the region of the former; sorted.
-func originals(candidates map[string][]ami.Image) map[string][]string {
-	found := map[string]map[string]bool{}
+// originals returns the images that candidates are copies of, by the region of the former, in the order of their ids. Of
+// those that no inventory has, no more than the id is known.
+func originals(survey survey, candidates map[string][]ami.Image) map[string][]ami.Image {
+	found := map[string]map[string]ami.Image{}
 	for region, images := range candidates {
 		for _, image := range images {
 			if id, from, ok := image.CopiedFrom(region); ok {
 				if found[from] == nil {
-					found[from] = map[string]bool{}
+					found[from] = map[string]ami.Image{}
 				}
-				found[from][id] = true
+				found[from][id] = ami.Image{ID: id}
 			}
 		}
 	}
-	ids := map[string][]string{}
-	for region, set := range found {
-		ids[region] = slices.Sorted(maps.Keys(set))
+	for _, inventory := range survey.inventories {
+		for _, image := range inventory.Images {
+			if _, ok := found[inventory.Region][image.ID]; ok {
+				found[inventory.Region][image.ID] = image
+			}
+		}
 	}
-	return ids
+	images := map[string][]ami.Image{}
+	for region, byID := range found {
+		for _, id := range slices.Sorted(maps.Keys(byID)) {
+			images[region] = append(images[region], byID[id])
+		}
+	}
+	return images
 }
 
 // factsAtOnce is how many images are read anew with one call, before the first of them is removed.

@@ -14,7 +14,8 @@ type GraceAction string
 const (
 	// Announce tags the image, and tells people in the digest.
 	Announce GraceAction = "announce"
-	// Deprecate deprecates the image as well, from the day on which it is due.
+	// Deprecate deprecates the image as well, from the day on which it is due. A public image is only announced: EC2
+	// deprecates those by itself, and refuses later dates (EC2 API Reference, EnableImageDeprecation).
 	Deprecate GraceAction = "deprecate"
 	// Disable disables the image as well: launches fail, and one command brings it back. An image that is shared is only
 	// announced, because disabling drops its launch permissions for good (EC2 User Guide, "Disable an Amazon EC2 AMI").
@@ -64,7 +65,7 @@ func (d *docket) announce(v *Verdict) {
 		v.Decision = Deregister
 	default:
 		v.Decision, v.Action = Mark, d.policy.GraceAction
-		if v.Action == Disable && (v.Image.Public || len(d.evidence[v.Image.ID].SharedWith) > 0) {
+		if v.Image.Public || v.Action == Disable && len(d.evidence[v.Image.ID].SharedWith) > 0 {
 			v.Action = Announce
 		}
 		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC().Truncate(Day)

@@ -32,7 +32,7 @@ var (
 	oddIDs = regexp.MustCompile(`(?i)(?:^|[^a-z0-9_./-])(ami-[0-9a-f]{9,})(?:[^a-z0-9_./*?-]|$)`)
 
 	// imageIDs are the ids in an entry: whatever stands around them, an entry with one means that image.
-	imageIDs = regexp.MustCompile(`(?i)ami-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
+	imageIDs = regexp.MustCompile(`(?i)ami[-_](?:[0-9a-f]{17}|[0-9a-f]{8})`)
 )
 
 // ParseKeepList reads a list: one entry a line, or several with commas between them; "#" begins a comment. A JSON array of
@@ -85,7 +85,7 @@ func (l *KeepList) add(entry string) error {
 		}
 	}
 	for _, id := range imageIDs.FindAllString(entry, -1) {
-		l.literals[strings.ToLower(id)] = entry
+		l.literals[strings.ReplaceAll(strings.ToLower(id), "_", "-")] = entry
 	}
 	if strings.ContainsAny(entry, "*?") {
 		l.globs = append(l.globs, keepGlob{entry, compileGlob(entry)})

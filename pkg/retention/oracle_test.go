@@ -44,7 +44,7 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 		return sentence{decision: retention.Deregister, due: due}
 	}
 	action := w.policy.GraceAction
-	if action == retention.Disable && (image.Public || len(w.evidence[here.Region][image.ID].SharedWith) > 0) {
+	if image.Public || action == retention.Disable && len(w.evidence[here.Region][image.ID].SharedWith) > 0 {
 		action = retention.Announce
 	}
 	then := now.Add(time.Duration(w.policy.Grace))

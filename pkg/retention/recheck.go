@@ -8,7 +8,7 @@ import (
 )
 
 // Recheck says why an image that was planned to be removed stays after all, given what is found just before its removal: its
-// facts, nil if it is not there any more, and a finding about its use. It reports false if nothing has changed.
+// facts, nil if it is not listed any more, and a finding about its use. It reports false if nothing has changed.
 func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding) (Reason, bool) {
 	d := &docket{evidence: ami.Evidence{planned.ID: finding}}
 	if used := inUse(d, &planned); used != "" {
@@ -18,7 +18,7 @@ func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding) (Reason, 
 		return Reason{"unknown-use", unknown}, true
 	}
 	if found == nil {
-		return Reason{}, false // There is nothing left to remove, which the sweep finds out.
+		return Reason{changedSincePlanned.Code, "EC2 does not list it any more"}, true
 	}
 	if change := change(planned, *found); change != "" {
 		return Reason{changedSincePlanned.Code, change}, true

@@ -27,7 +27,7 @@ func TestRecheck(t *testing.T) {
 		says    string
 	}{
 		"nothing_has_changed":         {found(), proven, "", ""},
-		"it_is_gone":                  {nil, proven, "", ""},
+		"it_is_not_listed":            {nil, proven, "changed-since-planned", "EC2 does not list it any more"},
 		"it_is_used":                  {found(), ami.Finding{Use: ami.Used, References: []ami.Reference{{ARN: "arn:1"}}}, "used-since-planned", "named by arn:1"},
 		"it_is_named":                 {found(), ami.Finding{Use: ami.Unused, References: []ami.Reference{{ARN: "arn:1"}}}, "used-since-planned", "named by arn:1"},
 		"it_is_used_with_a_gap":       {found(), ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}, "used-since-planned", "something"},

@@ -170,6 +170,9 @@ func passing(step func(done, total int)) sweep.Orders {
 
 const runID = "20000101T020000Z-3f9c1a"
 
+// earlierRun is the id of a run that has marked an image two weeks before.
+const earlierRun = "20291218T020000Z-7ab3c9"
+
 // run carries out a plan without any limit of time.
 func run(doer emulator.Doer, plan retention.Plan) []ami.Outcome {
 	return sweep.Run(context.Background(), context.Background(), client(doer), plan, passing(quiet))

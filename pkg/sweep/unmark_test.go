@@ -15,12 +15,12 @@ import (
 
 // marked are images at the stages of an announcement.
 var marked = map[retention.GraceAction]func() object{
-	retention.Announce: func() object { return tagged(image(1, 1), "Owner", "me", dueTag, "2030-01-15", runTag, "r") },
+	retention.Announce: func() object { return tagged(image(1, 1), "Owner", "me", dueTag, "2030-01-15", runTag, earlierRun) },
 	retention.Deprecate: func() object {
-		return having(tagged(image(1, 1), "Owner", "me", dueTag, "2030-01-15", runTag, "r"), "DeprecationTime", "2030-01-15T00:00:00.000Z")
+		return having(tagged(image(1, 1), "Owner", "me", dueTag, "2030-01-15", runTag, earlierRun), "DeprecationTime", "2030-01-15T00:00:00.000Z")
 	},
 	retention.Disable: func() object {
-		return having(tagged(image(1, 1), "Owner", "me", dueTag, "2030-01-15", disabledTag, "r"), "State", "disabled")
+		return having(tagged(image(1, 1), "Owner", "me", dueTag, "2030-01-15", disabledTag, earlierRun), "State", "disabled")
 	},
 }
 

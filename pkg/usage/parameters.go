@@ -38,7 +38,7 @@ func (s *search) imagesIn(ctx context.Context, names []string) (map[string][]str
 		var unanswered error
 		for _, name := range chunk {
 			isThis := func(parameter types.Parameter) bool { return isNamed(&parameter, name) }
-			if i := slices.IndexFunc(out.Parameters, isThis); i >= 0 {
+			if i := slices.IndexFunc(out.Parameters, isThis); i >= 0 && out.Parameters[i].Value != nil {
 				found[name] = imageIDs.FindAllString(strings.ToLower(aws.ToString(out.Parameters[i].Value)), -1)
 			} else if !slices.Contains(out.InvalidParameters, name) {
 				unanswered = errNotAnswered

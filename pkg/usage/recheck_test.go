@@ -26,7 +26,7 @@ func TestRecheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			account := holding(t, instances(imageID(1), "running"))
 			asked := lookup(candidates(3))
-			asked.Names, asked.Reports, asked.Originals = test.names, true, []string{imageID(9)}
+			asked.Names, asked.Reports, asked.Originals = test.names, true, []ami.Image{{ID: imageID(9)}}
 			want := ami.Evidence{
 				imageID(1): {Use: ami.Used, References: []ami.Reference{{Source: test.says, Type: "ec2:Instance", ARN: instance(1).ARN}}},
 				imageID(2): {Use: ami.Unused}, imageID(3): {Use: ami.Unused},

@@ -38,19 +38,15 @@ func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 	}
 	s.groups = sync.OnceValues(func() ([]autoscaling.AutoScalingGroup, error) { return listGroups(ctx, clients.AutoScaling) })
 	s.spotFleetConfigs = sync.OnceValues(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
-	for _, image := range lookup.Images {
+	for _, image := range slices.Concat(lookup.Images, lookup.Originals) {
+		if s.found[image.ID] != nil {
+			continue // An original may be a candidate itself.
+		}
 		s.everybody = append(s.everybody, image.ID)
+		s.finding(image.ID)
 		for _, snapshot := range image.SnapshotIDs {
 			s.holders[snapshot] = append(s.holders[snapshot], image.ID)
 		}
-	}
-	for _, id := range lookup.Originals {
-		if !slices.Contains(s.everybody, id) {
-			s.everybody = append(s.everybody, id)
-		}
-	}
-	for _, id := range s.everybody {
-		s.finding(id)
 	}
 	return s
 }
@@ -114,8 +110,8 @@ func (s *search) useMapped(by ami.Reference, mappings []types.BlockDeviceMapping
 // Only of images that were asked about, by at least one source, can it be said that nothing names them.
 func (s *search) conclude(ofCandidates, ofOriginals int) ami.Evidence {
 	asked := map[string]int{}
-	for _, id := range s.Originals {
-		asked[id] = ofOriginals
+	for _, image := range s.Originals {
+		asked[image.ID] = ofOriginals
 	}
 	for _, image := range s.Images {
 		asked[image.ID] = ofCandidates

@@ -355,7 +355,7 @@ func TestASourceThatFails(t *testing.T) {
 				account := k.holding(t, 3)
 				synctest.Test(t, func(t *testing.T) {
 					asked := lookup(withSnapshots(2), k.source)
-					asked.Originals = []string{imageID(7)}
+					asked.Originals = []ami.Image{{ID: imageID(7)}}
 					evidence := lookAt(t.Context(), fault.fault(account.Client(), k.action, nil), asked)
 					for _, id := range []string{imageID(1), imageID(2), imageID(7)} {
 						gap(t, evidence, id, k.source, fault.says)
@@ -600,7 +600,7 @@ func TestOriginals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a asked
-			lookup := usage.Lookup{Account: owner, Region: region, Names: test.sources, Originals: []string{imageID(5)}}
+			lookup := usage.Lookup{Account: owner, Region: region, Names: test.sources, Originals: []ami.Image{{ID: imageID(5)}}}
 			evidence := lookAt(t.Context(), a.by(holding(t, nil).Client()), lookup)
 			if diff := cmp.Diff(ami.Evidence{imageID(5): test.want}, evidence); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
@@ -615,7 +615,7 @@ func TestOriginals(t *testing.T) {
 // An original that is a candidate as well is looked up as a candidate.
 func TestAnOriginalThatIsACandidate(t *testing.T) {
 	asked := lookup(candidates(1))
-	asked.Originals = []string{imageID(1)}
+	asked.Originals = []ami.Image{{ID: imageID(1)}}
 	proven(t, lookAt(t.Context(), holding(t, nil).Client(), asked), imageID(1))
 }
 

@@ -26,9 +26,10 @@ type Lookup struct {
 	Account, Region string
 	Images          []ami.Image // The candidates.
 
-	// Originals are the ids of further images of this region, of which candidates, here or elsewhere, are copies. Only
+	// Originals are further images of this region, of which candidates, here or elsewhere, are copies; of one that the
+	// account does not have, no more than the id is known. Only
 	// the listings are asked about them: no DescribeImageReferences, no launch permissions.
-	Originals []string
+	Originals []ami.Image
 
 	Names            []string // The sources that are switched on.
 	TemplateVersions int      // How many of the newest versions of a launch template count; 0 is all.
