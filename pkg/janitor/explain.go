@@ -3,6 +3,7 @@ package janitor
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -39,7 +40,7 @@ func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanati
 	for i, id := range ids {
 		region := asked[id]
 		explained, _ := survey.policy.Explain(survey.inventories, evidence, region, id, survey.now)
-		explanations[i] = report.NewExplanation(region, explained, j.sourceFindings(evidence[region][id]), j.Config.OwnerTag)
+		explanations[i] = report.NewExplanation(region, explained, j.sourceFindings(findingOf(evidence, region, id)), j.Config.OwnerTag)
 	}
 	return explanations, nil
 }
@@ -55,13 +56,36 @@ func (s survey) notFound(id string) error {
 	return fmt.Errorf("there is no image %s among the account's own in %s%s", id, strings.Join(regions, ", "), strings.Join(failures, ""))
 }
 
+// findingOf is what is known of an image, from text of other regions, too.
+func findingOf(evidence map[string]ami.Evidence, region, id string) ami.Finding {
+	finding := evidence[region][id]
+	for _, other := range slices.Sorted(maps.Keys(evidence)) {
+		if other == region {
+			continue
+		}
+		finding.References = append(slices.Clip(finding.References), evidence[other][id].References...)
+		for _, gap := range evidence[other][ami.EveryOther].Gaps {
+			if gap.Source == ami.TextSource {
+				finding.Gaps = append(slices.Clip(finding.Gaps), gap)
+			}
+		}
+	}
+	return finding
+}
+
 // sourceFindings says what each source of evidence has found about an image.
 func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 	var findings []report.SourceFinding
 	for _, source := range append(usage.Sources(), usage.ReportsSource) {
 		found := sourceFinding(source, finding)
-		if slices.Contains(j.Config.UsageSources.off(), source) || source == usage.ReportsSource && !bool(j.Config.SharedImages) {
+		switch {
+		case slices.Contains(j.Config.UsageSources.off(), source), source == usage.ReportsSource && !bool(j.Config.SharedImages):
 			found.Answer = "switched off"
+		case source != usage.ReportsSource || found.Answer != ami.Unused.String():
+		case finding.Report == nil:
+			found.Answer = "no report"
+		case finding.Report.State != "available":
+			found.Answer = "report " + finding.Report.State
 		}
 		findings = append(findings, found)
 	}

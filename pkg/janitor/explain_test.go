@@ -202,9 +202,6 @@ func TestWhatATextElsewhereSays(t *testing.T) {
 		t.Errorf("%+v", e.Image.Reasons)
 	}
 	if got := answer(e, "ssm-text"); !strings.HasPrefix(got, "used, arn:aws:ssm:eu-west-1:") {
-		if openTextElsewhereInExplanations {
-			t.Skipf("open: it is kept as %s, and ssm-text says %q", e.Image.Reasons[0].Detail, got)
-		}
 		t.Errorf("ssm-text says %q", got)
 	}
 }
@@ -225,10 +222,6 @@ func TestWhatAMissingReportSays(t *testing.T) {
 	} {
 		e := explain(t, newJanitor(t, c.world.load(t).Client(), judgingShared), imageID(1))
 		if got := answer(e, "usage-reports"); got == c.says {
-			if openReportsInExplanations {
-				t.Logf("open: %s: the usage reports say %q", name, got)
-				continue
-			}
 			t.Errorf("%s: the usage reports say %q", name, got)
 		}
 	}

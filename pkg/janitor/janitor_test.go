@@ -441,7 +441,7 @@ func TestCallsOfALargeAccount(t *testing.T) {
 			"CreateTags": candidates,
 		}},
 		"announcements that disable": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "GRACE": "14d", "GRACE_ACTION": "disable"}, false, map[string]int{
-			"CreateTags": candidates, "DisableImage": candidates, "DescribeImageAttribute": candidates,
+			"CreateTags": candidates, "DisableImage": candidates, "DescribeImageAttribute": candidates, "DescribeImageReferences": 12, "DescribeImages": 2,
 		}},
 		"newest versions alone": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "LAUNCH_TEMPLATE_VERSIONS": "3"}, true, map[string]int{
 			"DescribeFleets": 1,

@@ -1,6 +1,7 @@
 package janitor_test
 
-// What is known to be wrong, so that the tests hold until it is mended. Each of these is to be set to false, and then to go.
+// What is known and not mended, or decided to stay as it is. The tests say how they would know if one of these changed: set
+// it to false, and they demand it.
 const (
 	// Text in any region of the run may name an image. Where a region could not be read at all, its text is not searched, and
 	// the images of the others are not in doubt (docs/design/0009 has it so).
@@ -9,17 +10,8 @@ const (
 	// Who objects by taking off the tag with the day leaves the image deprecated on that day: nothing takes that back.
 	openDeprecatedWithoutDay = true
 
-	// A second look that does not show an image is taken for one that has found it unchanged.
-	openSecondLookShowsNothing = true
-
 	// With references as the only source, every copy stays for ever: no listing is asked about its original.
 	openCopiesWithReferencesAlone = true
-
-	// An explanation says "ssm-text: unused" of an image that a text in another region names, and keeps.
-	openTextElsewhereInExplanations = true
-
-	// An explanation says "usage-reports: unused" where there is no report, or none yet.
-	openReportsInExplanations = true
 
 	// An image that is announced again after an objection carries three tags: the day, the run, and when it was restored.
 	openThreeTags = true

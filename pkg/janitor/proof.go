@@ -91,12 +91,7 @@ const factsAtOnce = 100
 // recheck returns the function that looks again at images of a plan just before they are removed. What refers to them is
 // looked up for each batch; their facts are read for several batches at once.
 func (j *Janitor) recheck(plan retention.Plan) func(context.Context, []ami.Image) map[string]retention.Reason {
-	var due []string
-	for _, verdict := range plan.Verdicts {
-		if verdict.Decision == retention.Deregister {
-			due = append(due, verdict.Image.ID)
-		}
-	}
+	due := slices.Concat(decided(plan, retention.Deregister), decided(plan, retention.Mark)) // The order of the sweep.
 	clients := j.clients(plan.Region)
 	var facts map[string]*ami.Image
 	var unread error
@@ -122,6 +117,16 @@ func (j *Janitor) recheck(plan retention.Plan) func(context.Context, []ami.Image
 		}
 		return stay
 	}
+}
+
+func decided(plan retention.Plan, decision retention.Decision) []string {
+	var ids []string
+	for _, verdict := range plan.Verdicts {
+		if verdict.Decision == decision {
+			ids = append(ids, verdict.Image.ID)
+		}
+	}
+	return ids
 }
 
 func readAgain(ctx context.Context, clients usage.Clients, ids []string) (map[string]*ami.Image, error) {

@@ -351,3 +351,18 @@ func summarize(t rapid.TB, account *emulator.Account, plan retention.Plan, outco
 		t.Errorf("further outcomes: %+v", outcomes)
 	}
 }
+
+// What is going to be disabled is looked at again, too; what is only announced is not.
+func TestImagesAreLookedAtAgainBeforeTheyAreDisabled(t *testing.T) {
+	for action, want := range map[retention.GraceAction]string{retention.Disable: "skipped", retention.Announce: "marked"} {
+		tonight(t, func(t *testing.T) {
+			account := load(t, image(1, 1))
+			outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(marking(read(t, account, 1), action)), staying(1))
+			wantOutcomes(t, outcomes, want)
+			if want == "skipped" {
+				says(t, outcomes[0].Error, "used-since-planned: named by arn:x")
+				wantState(t, account, 1, "available")
+			}
+		})
+	}
+}

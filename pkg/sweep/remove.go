@@ -42,21 +42,7 @@ func (s *sweep) remove(ctx, begin context.Context) {
 		if begin.Err() == nil {
 			stay = s.recheck(ctx, some)
 		}
-		for _, i := range some {
-			verdict := s.plan.Verdicts[i]
-			reason, stays := stay[verdict.Image.ID]
-			switch {
-			case stays:
-				s.outcomes[i] = untouched(verdict, ami.Skipped, string(reason.Code)+": "+reason.Detail)
-				s.outcomes[i].Code = string(reason.Code)
-			case begin.Err() != nil:
-				s.outcomes[i] = untouched(verdict, ami.Skipped, notReached)
-				continue
-			default:
-				s.outcomes[i] = s.removeImage(ctx, verdict)
-			}
-			s.step()
-		}
+		s.each(begin, some, stay, func(verdict retention.Verdict) ami.Outcome { return s.removeImage(ctx, verdict) })
 	}
 	s.settleShared()
 }

@@ -25,8 +25,8 @@ type Orders struct {
 	Now          time.Time // Its day is the one that a veto notes.
 	VersionDepth int       // How many versions of a launch template count for a usage report, 1 to 10,000; 0 is the most.
 
-	// Recheck looks again at images that are about to be removed, at most 10 at a time, and returns the reason for each
-	// that has to stay. A plan that removes anything needs one.
+	// Recheck looks again at images that are about to be removed or disabled, at most 10 at a time, and returns the reason
+	// for each that has to stay. A plan that removes or disables anything needs one.
 	Recheck func(context.Context, []ami.Image) map[string]retention.Reason
 
 	// Step is called after each image that was to be unmarked, removed or marked, with the number of those done and of all.
@@ -110,16 +110,40 @@ func unmarks(verdict retention.Verdict) bool {
 	return verdict.Decision == retention.Keep && verdict.Unmark != retention.LeaveMark
 }
 
-// mark announces the removals to come.
+// mark announces the removals to come. Images that are going to be disabled are looked at again first, like those that are
+// removed: a launch that fails is not what people expect of one that they have just tagged to be kept.
 func (s *sweep) mark(ctx, begin context.Context) {
+	var due []int
 	for i, verdict := range s.plan.Verdicts {
+		if verdict.Decision == retention.Mark {
+			due = append(due, i)
+		}
+	}
+	for some := range slices.Chunk(due, batch) {
+		var stay map[string]retention.Reason
+		disables := func(i int) bool { return s.plan.Verdicts[i].Action == retention.Disable }
+		if begin.Err() == nil && slices.ContainsFunc(some, disables) {
+			stay = s.recheck(ctx, some)
+		}
+		s.each(begin, some, stay, func(verdict retention.Verdict) ami.Outcome { return s.markImage(ctx, verdict) })
+	}
+}
+
+// each does something to each image of a batch, except those that have to stay, and what there is no time for.
+func (s *sweep) each(begin context.Context, some []int, stay map[string]retention.Reason, do func(retention.Verdict) ami.Outcome) {
+	for _, i := range some {
+		verdict := s.plan.Verdicts[i]
+		reason, stays := stay[verdict.Image.ID]
 		switch {
-		case verdict.Decision != retention.Mark:
+		case stays:
+			s.outcomes[i] = untouched(verdict, ami.Skipped, string(reason.Code)+": "+reason.Detail)
+			s.outcomes[i].Code = string(reason.Code)
 		case begin.Err() != nil:
 			s.outcomes[i] = untouched(verdict, ami.Skipped, notReached)
+			continue
 		default:
-			s.outcomes[i] = s.markImage(ctx, verdict)
-			s.step()
+			s.outcomes[i] = do(verdict)
 		}
+		s.step()
 	}
 }

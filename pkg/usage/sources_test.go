@@ -743,3 +743,15 @@ func TestPartitions(t *testing.T) {
 		})
 	}
 }
+
+// An original is in use if a snapshot of it is, as a candidate would be.
+func TestASnapshotOfAnOriginal(t *testing.T) {
+	account := holding(t, map[string]any{"describe-fast-snapshot-restores.json": object{"FastSnapshotRestores": []object{
+		{"SnapshotId": "snap-00000000000000001", "State": "enabled", "AvailabilityZone": "eu-west-1a"},
+	}}})
+	asked := lookup(nil, "fast-snapshot-restore")
+	asked.Originals = []ami.Image{{ID: imageID(1), SnapshotIDs: []string{"snap-00000000000000001"}}}
+	if found := lookAt(t.Context(), account.Client(), asked)[imageID(1)]; found.Use != ami.Used {
+		t.Errorf("%+v", found)
+	}
+}
