@@ -16,11 +16,15 @@ import (
 func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[string][]ami.Image {
 	candidates := map[string][]ami.Image{}
 	for _, d := range p.dockets(inventories, nil, now) {
-		for _, v := range d.judge(nil) {
-			if v.Decision != Keep || v.Reasons[0].Code == announced.Code {
-				candidates[d.region] = append(candidates[d.region], v.Image)
-			}
+		open := slices.DeleteFunc(d.judge(nil), func(v Verdict) bool { return v.Decision == Keep && v.Reasons[0].Code != announced.Code })
+		if len(open) == 0 {
+			continue
 		}
+		images := make([]ami.Image, len(open))
+		for i := range open {
+			images[i] = open[i].Image
+		}
+		candidates[d.region] = images
 	}
 	return candidates
 }
