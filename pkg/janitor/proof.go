@@ -13,13 +13,19 @@ import (
 )
 
 // lookUp collects the evidence of use of all candidates, by region, and of the images that some of them are copies of,
-// where these are. Text is searched for candidates in every region. Every region of the run has evidence; that of one which
-// failed is empty.
+// where these are. Text is searched for candidates in every region. Every region of the run has evidence; of one that failed
+// there is no more than what text names there, and that its text cannot be read either leaves the others alone, like the
+// failure itself.
 func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) map[string]ami.Evidence {
 	originals := originals(survey, candidates)
 	evidence := map[string]ami.Evidence{}
 	for _, failed := range survey.failed {
 		evidence[failed.Region] = ami.Evidence{}
+		if lookup := j.lookup(failed.Account, failed.Region, nil); len(candidates) > 0 {
+			lookup.Names, lookup.Reports = textSources(lookup.Names), false
+			evidence[failed.Region] = usage.Look(ctx, j.clients(failed.Region), lookup, j.watch("Looking up"))
+			delete(evidence[failed.Region], ami.EveryOther)
+		}
 	}
 	for _, inventory := range survey.inventories { // Sorted: which of them a deadline cuts off is no accident.
 		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
