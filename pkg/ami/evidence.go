@@ -1,6 +1,9 @@
 package ami
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Evidence is what is known of the use of the images of one region, by image id. An image that is missing from it has
 // not been looked up, and its use is Unknown.
@@ -12,6 +15,29 @@ const EveryOther = ""
 
 // TextSource is the source of evidence that can name images of other regions: text.
 const TextSource = "ssm-text"
+
+// Everywhere returns what is known of an image of one region, given the evidence of all. Text of the others counts, too: a
+// parameter in one region may hold the ids of images in all.
+func Everywhere(evidence map[string]Evidence, region, imageID string) Finding {
+	var others []string
+	for other, there := range evidence {
+		if other != region && (len(there[imageID].References) > 0 || len(there[EveryOther].Gaps) > 0) {
+			others = append(others, other)
+		}
+	}
+	slices.Sort(others)
+	finding := evidence[region][imageID]
+	for _, other := range others {
+		finding.References = append(slices.Clip(finding.References), evidence[other][imageID].References...)
+		for _, gap := range evidence[other][EveryOther].Gaps {
+			if gap.Source == TextSource {
+				gap.Source += " in " + other
+				finding.Gaps = append(slices.Clip(finding.Gaps), gap)
+			}
+		}
+	}
+	return finding
+}
 
 // Use says whether an image is used.
 type Use int

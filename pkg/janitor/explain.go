@@ -3,7 +3,6 @@ package janitor
 import (
 	"context"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -40,7 +39,7 @@ func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanati
 	for i, id := range ids {
 		region := asked[id]
 		explained, _ := survey.policy.Explain(survey.inventories, evidence, region, id, survey.now)
-		explanations[i] = report.NewExplanation(region, explained, j.sourceFindings(findingOf(evidence, region, id)), j.Config.OwnerTag)
+		explanations[i] = report.NewExplanation(region, explained, j.sourceFindings(ami.Everywhere(evidence, region, id)), j.Config.OwnerTag)
 	}
 	return explanations, nil
 }
@@ -54,23 +53,6 @@ func (s survey) notFound(id string) error {
 		failures = append(failures, fmt.Sprintf("; %s could not be read: %s", failed.Region, failed.Error))
 	}
 	return fmt.Errorf("there is no image %s among the account's own in %s%s", id, strings.Join(regions, ", "), strings.Join(failures, ""))
-}
-
-// findingOf is what is known of an image, from text of other regions, too.
-func findingOf(evidence map[string]ami.Evidence, region, id string) ami.Finding {
-	finding := evidence[region][id]
-	for _, other := range slices.Sorted(maps.Keys(evidence)) {
-		if other == region {
-			continue
-		}
-		finding.References = append(slices.Clip(finding.References), evidence[other][id].References...)
-		for _, gap := range evidence[other][ami.EveryOther].Gaps {
-			if gap.Source == ami.TextSource {
-				finding.Gaps = append(slices.Clip(finding.Gaps), gap)
-			}
-		}
-	}
-	return finding
 }
 
 // sourceFindings says what each source of evidence has found about an image.
@@ -109,7 +91,7 @@ func sourceFinding(source string, finding ami.Finding) report.SourceFinding {
 		}
 	}
 	for _, gap := range finding.Gaps {
-		if gap.Source == source {
+		if gap.Source == source || strings.HasPrefix(gap.Source, source+" in ") {
 			if answer != ami.Used {
 				answer = ami.Unknown
 			}

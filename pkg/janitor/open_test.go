@@ -10,14 +10,8 @@ const (
 	// Who objects by taking off the tag with the day leaves the image deprecated on that day: nothing takes that back.
 	openDeprecatedWithoutDay = true
 
-	// With references as the only source, every copy stays for ever: no listing is asked about its original.
-	openCopiesWithReferencesAlone = true
-
 	// An image that is announced again after an objection carries three tags: the day, the run, and when it was restored.
 	openThreeTags = true
-
-	// The day is the date of the announcement and GRACE; an image that is announced in the evening has up to a day less.
-	openGraceIsCutShort = true
 
 	// An image that comes back from the Recycle Bin carries its mark, is due, and goes again in the next night.
 	openRestoredImages = true

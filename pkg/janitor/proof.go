@@ -19,14 +19,6 @@ import (
 func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) map[string]ami.Evidence {
 	originals := originals(survey, candidates)
 	evidence := map[string]ami.Evidence{}
-	for _, failed := range survey.failed {
-		evidence[failed.Region] = ami.Evidence{}
-		if lookup := j.lookup(failed.Account, failed.Region, nil); len(candidates) > 0 {
-			lookup.Names, lookup.Reports = textSources(lookup.Names), false
-			evidence[failed.Region] = usage.Look(ctx, j.clients(failed.Region), lookup, j.watch("Looking up"))
-			delete(evidence[failed.Region], ami.EveryOther)
-		}
-	}
 	for _, inventory := range survey.inventories { // Sorted: which of them a deadline cuts off is no accident.
 		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
 		lookup.Originals = originals[inventory.Region]
@@ -36,6 +28,14 @@ func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[stri
 		evidence[inventory.Region] = ami.Evidence{}
 		if len(candidates) > 0 && len(lookup.Names) > 0 {
 			evidence[inventory.Region] = usage.Look(ctx, j.clients(inventory.Region), lookup, j.watch("Looking up"))
+		}
+	}
+	for _, failed := range survey.failed { // Last: what fails there takes no time from the others.
+		evidence[failed.Region] = ami.Evidence{}
+		if lookup := j.lookup(failed.Account, failed.Region, nil); len(candidates) > 0 {
+			lookup.Names, lookup.Reports = textSources(lookup.Names), false
+			evidence[failed.Region] = usage.Look(ctx, j.clients(failed.Region), lookup, j.watch("Looking up"))
+			delete(evidence[failed.Region], ami.EveryOther)
 		}
 	}
 	return evidence
@@ -94,7 +94,7 @@ func originals(survey survey, candidates map[string][]ami.Image) map[string][]am
 // factsAtOnce is how many images are read anew with one call, before the first of them is removed.
 const factsAtOnce = 100
 
-// recheck returns the function that looks again at images of a plan just before they are removed. What refers to them is
+// recheck returns the function that looks again at images of a plan just before they are removed or disabled. What refers to them is
 // looked up for each batch; their facts are read for several batches at once.
 func (j *Janitor) recheck(plan retention.Plan) func(context.Context, []ami.Image) map[string]retention.Reason {
 	due := slices.Concat(decided(plan, retention.Deregister), decided(plan, retention.Mark)) // The order of the sweep.

@@ -65,7 +65,7 @@ func (d *docket) announce(v *Verdict) {
 		v.Decision = Deregister
 	default:
 		v.Decision, v.Action = Mark, d.policy.GraceAction
-		if v.Image.Public || v.Action == Disable && len(d.evidence[v.Image.ID].SharedWith) > 0 {
+		if v.Image.Public || v.Action == Disable && len(d.evidence[d.region][v.Image.ID].SharedWith) > 0 {
 			v.Action = Announce
 		}
 		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC().Truncate(Day)

@@ -58,22 +58,20 @@ type docket struct {
 	originals map[string]*ami.Image   // The own images, of any region, of which there are copies, by id.
 	newest    map[string]string       // The families of those images that are the newest of theirs.
 	snapshots map[string]ami.Snapshot // By id.
-	evidence  ami.Evidence
-	elsewhere map[string]ami.Evidence // Of all regions of the run.
-	regions   []string                // Those of elsewhere; sorted.
+	evidence  map[string]ami.Evidence // Of all regions of the run.
 	launchGap string                  // Why launches that are not on record prove nothing; empty if they do.
 }
 
 func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []*docket {
-	copied, originals, regions := copies(inventories), originals(inventories), slices.Sorted(maps.Keys(evidence))
+	copied, originals := copies(inventories), originals(inventories)
 	dockets := make([]*docket, len(inventories))
 	for i, inventory := range inventories {
 		d := &docket{
 			policy: p, now: now, account: inventory.Account, region: inventory.Region, images: inventory.Images,
 			copied: copied, originals: originals, snapshots: snapshotsByID(inventory),
-			evidence: evidence[inventory.Region], elsewhere: evidence, regions: regions,
+			evidence: evidence,
 		}
-		d.launchGap = findLaunchGap(inventory, d.evidence, now)
+		d.launchGap = findLaunchGap(inventory, evidence[inventory.Region], now)
 		d.newest = p.newest(inventory.Images, d.usable)
 		dockets[i] = d
 	}
@@ -247,7 +245,7 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 func (d *docket) judgeSnapshots(verdicts []Verdict) {
 	staying, last := map[string]string{}, map[string]string{} // By snapshot id: why it stays, and the image that it goes with.
 	for _, v := range verdicts {
-		for _, reference := range d.evidence[v.Image.ID].Snapshots {
+		for _, reference := range d.evidence[d.region][v.Image.ID].Snapshots {
 			staying[reference.SnapshotID] = "named by " + cmp.Or(reference.ARN, "something")
 		}
 	}

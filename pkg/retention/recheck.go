@@ -7,15 +7,14 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// Recheck says why an image that was planned to be removed stays after all, given what is found just before its removal: its
+// Recheck says why an image that was to be removed or disabled stays after all, given what is found just before that: its
 // facts, nil if it is not listed any more, and a finding about its use. It reports false if nothing has changed.
 func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding) (Reason, bool) {
-	d := &docket{evidence: ami.Evidence{planned.ID: finding}}
-	if used := inUse(d, &planned); used != "" {
+	if used := used(finding); used != "" {
 		return Reason{usedSincePlanned.Code, used}, true
 	}
-	if unknown := unknownUse(d, &planned); unknown != "" {
-		return Reason{"unknown-use", unknown}, true
+	if unproven := unproven(finding); unproven != "" {
+		return Reason{"unknown-use", unproven}, true
 	}
 	if found == nil {
 		return Reason{changedSincePlanned.Code, "EC2 does not list it any more"}, true

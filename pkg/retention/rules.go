@@ -264,40 +264,22 @@ func snapshotLocked(d *docket, image *ami.Image) string {
 }
 
 func shared(d *docket, image *ami.Image) string {
-	if with := d.evidence[image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
+	if with := d.evidence[d.region][image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
 		return "shared with " + summary(with)
 	}
 	return ""
 }
 
 func inUse(d *docket, image *ami.Image) string {
-	finding := d.finding(image.ID, d.region)
+	return used(ami.Everywhere(d.evidence, d.region, image.ID))
+}
+
+// used says what uses an image; empty if nothing is known to.
+func used(finding ami.Finding) string {
 	if finding.Use != ami.Used && len(finding.References) == 0 {
 		return ""
 	}
 	return "named by " + namers(finding)
-}
-
-// finding is what is known of an image of a region. Text of other regions counts, too: a parameter in one may hold the ids
-// of images in all.
-func (d *docket) finding(id, region string) ami.Finding {
-	finding := d.elsewhere[region][id]
-	if region == d.region {
-		finding = d.evidence[id]
-	}
-	for _, other := range d.regions {
-		if other == region {
-			continue
-		}
-		finding.References = append(slices.Clip(finding.References), d.elsewhere[other][id].References...)
-		for _, gap := range d.elsewhere[other][ami.EveryOther].Gaps {
-			if gap.Source == ami.TextSource {
-				gap.Source += " in " + other
-				finding.Gaps = append(slices.Clip(finding.Gaps), gap)
-			}
-		}
-	}
-	return finding
 }
 
 // namers says what names an image.
@@ -325,8 +307,8 @@ func copyOfUsed(d *docket, image *ami.Image) string {
 	if original, ok := d.originals[id]; ok && recentlyLaunched(d, original) {
 		return what + ", which was last launched " + date(original.LastLaunchedAt)
 	}
-	if finding := d.finding(id, region); len(finding.References) > 0 || finding.Use == ami.Used {
-		return what + ", which is named by " + namers(finding)
+	if used := used(ami.Everywhere(d.evidence, region, id)); used != "" {
+		return what + ", which is " + used
 	}
 	return ""
 }
@@ -336,11 +318,11 @@ func copyOfUsed(d *docket, image *ami.Image) string {
 // that has been done.
 func doubtfulOriginal(d *docket, image *ami.Image) string {
 	id, region, ok := image.CopiedFrom(d.region)
-	if _, inRun := d.elsewhere[region]; !ok || !inRun {
+	if _, inRun := d.evidence[region]; !ok || !inRun {
 		return ""
 	}
 	what := "the use of " + id + " in " + region + ", of which it is a copy"
-	finding := d.finding(id, region)
+	finding := ami.Everywhere(d.evidence, region, id)
 	switch original := d.originals[id]; {
 	case original != nil && len(original.Unreadable) > 0:
 		return what + ": " + strings.Join(original.Unreadable, "; ")
@@ -357,9 +339,16 @@ func recentlyLaunched(d *docket, image *ami.Image) bool {
 	return !image.LastLaunchedAt.IsZero() && d.now.Sub(image.LastLaunchedAt) <= time.Duration(d.policy.idleLimit(image))
 }
 
-// unknownUse fails closed: only a finding that says "unused", and that has no gap, is a proof.
 func unknownUse(d *docket, image *ami.Image) string {
-	finding := d.finding(image.ID, d.region)
+	finding := ami.Everywhere(d.evidence, d.region, image.ID)
+	if why := unproven(finding); why != "" || finding.Use == ami.Used {
+		return why
+	}
+	return doubtfulOriginal(d, image)
+}
+
+// unproven fails closed: only a finding that says "unused", and that has no gap, is a proof.
+func unproven(finding ami.Finding) string {
 	switch {
 	case finding.Use == ami.Used:
 		return ""
@@ -368,7 +357,7 @@ func unknownUse(d *docket, image *ami.Image) string {
 	case finding.Use != ami.Unused:
 		return "its use has not been looked up"
 	default:
-		return doubtfulOriginal(d, image)
+		return ""
 	}
 }
 
