@@ -12,6 +12,9 @@ type Inventory struct {
 	Region    string // For example "eu-west-1".
 	Images    []Image
 	Snapshots []Snapshot
+
+	Bin     RecycleBin
+	History History
 }
 
 // Image is an AMI, as far as the janitor needs to know it.
@@ -58,6 +61,12 @@ type Snapshot struct {
 	ID       string
 	SizeGiB  int64 // The size of the volume: the most that deleting the snapshot can free.
 	Archived bool  // In the archive tier.
+
+	// ImageID is the image that the snapshot was made for, by its description: EC2 writes one when it creates an image from
+	// an instance, and when it copies one. Empty if it says nothing of that kind.
+	ImageID   string
+	StartedAt time.Time // When the snapshot was begun; zero if EC2 did not say.
+
 	Lock     string
 	Tags     map[string]string
 

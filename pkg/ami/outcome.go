@@ -1,5 +1,7 @@
 package ami
 
+import "time"
+
 // Outcome is what AWS confirmed for one image of a sweep.
 type Outcome struct {
 	ImageID   string           `json:"-"`
@@ -7,6 +9,9 @@ type Outcome struct {
 	Status    Status           `json:"status"`
 	Error     string           `json:"error"`
 	Snapshots []SnapshotResult `json:"snapshots"`
+
+	// RestorableUntil is when the image leaves the Recycle Bin for good; zero if it was not seen there.
+	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
 }
 
 // Status says how the removal of an image ended, or its marking for removal.
@@ -28,6 +33,9 @@ type SnapshotResult struct {
 	SnapshotID string         `json:"snapshotId"`
 	Status     SnapshotStatus `json:"status"`
 	Detail     string         `json:"detail"`
+
+	// RestorableUntil is when the snapshot leaves the Recycle Bin for good; zero if it was not seen there.
+	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
 }
 
 // SnapshotStatus says what became of a snapshot.

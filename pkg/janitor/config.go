@@ -33,6 +33,12 @@ type Config struct {
 	GraceAction            retention.GraceAction `env:"GRACE_ACTION" envDefault:"announce" help:"what happens to an image meanwhile: announce, deprecate or disable"`
 	OwnerTag               string                `env:"OWNER_TAG" help:"tag whose value says who owns an image; announcements are grouped by it"`
 
+	RecycleBinDays    count           `env:"RECYCLE_BIN_DAYS" envDefault:"0" help:"days for which the Recycle Bin has to hold what is removed; 0 for any time"`
+	RequireRecycleBin flag            `env:"REQUIRE_RECYCLE_BIN" envDefault:"false" help:"remove only what the Recycle Bin takes in, so that it can be restored"`
+	OrphanedSnapshots orphans         `env:"ORPHANED_SNAPSHOTS" envDefault:"report" help:"snapshots whose image is gone: report or ignore; they are never deleted"`
+	EC2Share          share           `env:"EC2_SHARE" envDefault:"0.5" help:"the most of EC2's published request rates that a run takes, above 0 and up to 1"`
+	Records           recordsLocation `env:"RECORDS" help:"where run records and the journal are kept: s3://bucket/prefix or a directory; nowhere if not set"`
+
 	Regions       regionsOrAll `env:"REGIONS" help:"comma-separated, or all; the function's own if not set"`
 	ExceptRegions regions      `env:"EXCEPT_REGIONS" help:"regions to leave out, comma-separated"`
 	SnapshotPrice price        `env:"SNAPSHOT_PRICE" envDefault:"0.05" help:"US dollars per GB-month"`
@@ -113,6 +119,9 @@ func (c Config) Policy() retention.Policy {
 		JudgeImageBuilder:  bool(c.ImageBuilderImages),
 		Grace:              c.Grace,
 		GraceAction:        c.GraceAction,
+		RequireRecycleBin:  bool(c.RequireRecycleBin),
+		RecycleBinDays:     int(c.RecycleBinDays),
+		ReportOrphans:      bool(c.OrphanedSnapshots),
 	}
 }
 

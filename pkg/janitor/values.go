@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 
+	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/usage"
 )
@@ -262,4 +263,33 @@ func (n *NotifyOn) UnmarshalText(text []byte) error {
 	default:
 		return fmt.Errorf("%q is none of always, changes, failures", text)
 	}
+}
+
+// share is a part of EC2's request rates.
+type share float64
+
+func (s *share) UnmarshalText(text []byte) error {
+	part, err := strconv.ParseFloat(string(text), 64)
+	if err != nil || math.IsNaN(part) || part <= 0 || part > 1 {
+		return fmt.Errorf("%q is not a number above 0 and up to 1", text)
+	}
+	*s = share(part)
+	return nil
+}
+
+// orphans says whether snapshots whose image is gone are reported.
+type orphans bool
+
+func (o *orphans) UnmarshalText(text []byte) error {
+	return (*choice)(o).choose(text, "ignore", "report")
+}
+
+func (o orphans) String() string { return choice(o).word("ignore", "report") }
+
+// recordsLocation is where the journal is: an s3:// URL, or a directory.
+type recordsLocation string
+
+func (r *recordsLocation) UnmarshalText(text []byte) error {
+	*r = recordsLocation(text)
+	return journal.Check(string(text))
 }

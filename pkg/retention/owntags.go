@@ -25,6 +25,11 @@ const (
 	DisabledTag = "ami-janitor:disabled"
 	// RestoredTag has the day on which a person brought the image back, or objected to its removal: a use.
 	RestoredTag = "ami-janitor:restored"
+	// IntentTag, with the value Intent, declares that the run in RunTag means to remove the image or the snapshot. IAM allows
+	// no removal of a resource without it, and the rules of the Recycle Bin match it.
+	IntentTag = "ami-janitor:intent"
+	// Intent is the one value of IntentTag.
+	Intent = "remove"
 )
 
 // ownTags are what the janitor's own tags say of a resource. EC2 tells the case of tag keys apart, and takes blanks around

@@ -29,6 +29,10 @@ type Policy struct {
 	JudgeShared       bool     // Judge public and shared images, too, by image usage reports; else they are kept.
 	JudgeImageBuilder bool     // Judge the images that Image Builder has made like the account's own; else they are kept.
 
+	RequireRecycleBin bool // Remove only what the Recycle Bin takes in, so that it can be restored.
+	RecycleBinDays    int  // How long the Recycle Bin has to hold it, then; 0 for any time.
+	ReportOrphans     bool // Look for snapshots whose image is gone.
+
 	Grace       Days // Images are marked for so long before they are removed; 0 removes them at once.
 	GraceAction GraceAction
 }

@@ -14,6 +14,42 @@ type Plan struct {
 
 	ReportsWanted []string // The ids of the images about which a usage report is to be asked for, stalest first.
 	ReportsDone   []string // The ids of the janitor's own usage reports that have served.
+
+	// Hold says why nothing of the plan may be carried out; empty if it may be. An objection of a person, and what takes the
+	// janitor's own tags off, is carried out all the same, except where another run is at work.
+	Hold string
+	Busy bool // Another run is at work in the region, and it is left to that one.
+
+	Leftovers []LeftoverVerdict // The snapshots that earlier runs have left undone; by run and id.
+	Strays    []Stray           // Declarations of removals that are none any more; by id.
+	Orphans   []Orphan          // Snapshots whose image is gone, the largest first. They are only reported.
+}
+
+// LeftoverVerdict is the decision on a snapshot that an earlier run was to delete.
+type LeftoverVerdict struct {
+	ami.Leftover
+	SizeGiB   int64
+	Archived  bool
+	Delete    bool
+	Why       string // Why it is not deleted; empty if it is.
+	Undecided bool   // It may be deleted yet: what is not known may be known the next time.
+}
+
+// Stray is an image or a snapshot that carries the tags with which a run has declared its removal, although that run is over
+// and has not removed it.
+type Stray struct {
+	ID   string   // Of an image or a snapshot.
+	Run  string   // The run that the tags name; empty if they name none.
+	Keys []string // The keys of the tags to be taken off, as they are written; sorted.
+}
+
+// Orphan is a snapshot that was made for an image of the account which is gone.
+type Orphan struct {
+	SnapshotID string
+	ImageID    string
+	SizeGiB    int64
+	Archived   bool
+	StartedAt  time.Time
 }
 
 // Verdict is the decision on one image, with its reasons.

@@ -30,11 +30,19 @@ var content = map[string]string{
 	"DescribeImageUsageReports":       "<imageUsageReportSet",
 	"DescribeImageUsageReportEntries": "<imageUsageReportEntrySet",
 
+	"DescribeSnapshotAttribute":       "<createVolumePermission",
+	"DescribeTags":                    "<tagSet",
+	"ListImagesInRecycleBin":          "<imageSet",
+	"ListSnapshotsInRecycleBin":       "<snapshotSet",
+
 	"DescribeLaunchConfigurations": "<LaunchConfigurations",
 	"DescribeAutoScalingGroups":    "<AutoScalingGroups",
 
 	"DescribeParameters": "Parameters",
 	"GetParameters":      "Parameters",
+
+	"ListRules": "Rules",
+	"GetRule":   "Identifier",
 
 	"CreateImageUsageReport":  "<reportId",
 	"CreateTags":              done,
@@ -45,6 +53,9 @@ var content = map[string]string{
 	"DisableImageDeprecation": done,
 	"EnableImage":             done,
 	"EnableImageDeprecation":  done,
+
+	"RestoreImageFromRecycleBin":    done,
+	"RestoreSnapshotFromRecycleBin": "<snapshotId",
 }
 
 // done is how EC2 says that something was done.
@@ -61,12 +72,16 @@ func wholeXML(action string, body []byte) error {
 	return nil
 }
 
-// wholeJSON checks an answer of Systems Manager: one JSON object that holds the list it is about. The error quotes what is
+// wholeJSON checks an answer of Systems Manager or the Recycle Bin: one JSON object that holds what it is about. The error quotes what is
 // not JSON at all, and nothing that could be the value of a parameter.
 func wholeJSON(action string, body []byte) error {
 	var answer map[string]json.RawMessage
 	err := json.Unmarshal(body, &answer)
-	if list := answer[content[action]]; err == nil && bytes.HasPrefix(list, []byte("[")) {
+	opening := "["
+	if action == "GetRule" {
+		opening = `"` // Of a rule the id is what has to be there.
+	}
+	if bytes.HasPrefix(answer[content[action]], []byte(opening)) && err == nil {
 		return nil
 	}
 	beginning := string(body[:min(len(body), 40)])

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
@@ -52,6 +53,14 @@ func AutoScaling(config aws.Config, region string) *autoscaling.Client {
 // SSM returns a client for one region that retries patiently and refuses answers that are not whole.
 func SSM(config aws.Config, region string) *ssm.Client {
 	return ssm.NewFromConfig(config, func(o *ssm.Options) {
+		o.Region, o.Retryer = region, patient()
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers(wholeJSON))
+	})
+}
+
+// RecycleBin returns a client for one region that retries patiently and refuses answers that are not whole.
+func RecycleBin(config aws.Config, region string) *rbin.Client {
+	return rbin.NewFromConfig(config, func(o *rbin.Options) {
 		o.Region, o.Retryer = region, patient()
 		o.APIOptions = append(o.APIOptions, refusePartialAnswers(wholeJSON))
 	})

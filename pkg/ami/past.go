@@ -1,0 +1,54 @@
+package ami
+
+import "time"
+
+// RecycleBin is what the Recycle Bin of one region holds, and what it is told to hold. Its zero value is a bin that was not
+// looked at.
+type RecycleBin struct {
+	Read      bool                 // The rules and the contents are known, all of them.
+	Err       string               // Why they are not, in words a person can act on; empty if nobody asked.
+	Rules     []BinRule            // Only those that are in force.
+	Images    map[string]time.Time // When each image in the bin leaves it for good, by id.
+	Snapshots map[string]time.Time // The same for snapshots.
+}
+
+// BinRule is one retention rule of the Recycle Bin. A rule with Tags covers resources that carry at least one of them; a
+// rule without covers all of the region, except those that carry one of Excluded. Of the rules that cover a resource the
+// longest one holds (Amazon EBS User Guide, "Recycle Bin").
+type BinRule struct {
+	Images   bool // Covers images; else snapshots.
+	Days     int  // 1 to 365.
+	Tags     []Tag
+	Excluded []Tag
+}
+
+// Tag is a key with a value.
+type Tag struct{ Key, Value string }
+
+// History is what the journal says of one region: what earlier runs have done there, and left undone. Its zero value is that
+// of a run without a journal.
+type History struct {
+	// Removed has the runs that have removed an image which is there again, by image id: each of them has deregistered the
+	// image, or was ended before it could note whether it had. The latest run counts.
+	Removed map[string]string
+
+	// Unbegun has the unfinished run that declared the removal of an image or a snapshot, and is known not to have removed
+	// it, by the id of either.
+	Unbegun map[string]string
+
+	// Leftovers are the snapshots that unfinished runs were to delete, and that are not known to be deleted; by run and id.
+	Leftovers []Leftover
+
+	// Unfinished are the runs that were ended before they could finish; sorted.
+	Unfinished []string
+
+	// Busy says which other run is at work in the region; empty if none is.
+	Busy string
+}
+
+// Leftover is a snapshot that a run was to delete, and is not known to have deleted.
+type Leftover struct {
+	Run        string
+	ImageID    string // The image it was to go with.
+	SnapshotID string
+}
