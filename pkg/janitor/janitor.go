@@ -110,7 +110,7 @@ func NewRunID(now time.Time, random io.Reader) string {
 }
 
 // record puts together what happened. Outcomes are given by region; without any the record is that of a dry run.
-func (j *Janitor) record(id string, plan plan, outcomes map[string][]ami.Outcome) report.Run {
+func (j *Janitor) record(id string, plan plan, outcomes map[string]report.Done) report.Run {
 	record := report.Run{
 		Run:            id,
 		Version:        j.Version,
@@ -130,16 +130,22 @@ func (j *Janitor) record(id string, plan plan, outcomes map[string][]ami.Outcome
 }
 
 // sweep carries out the plans, one region after the other, and returns what was confirmed, by region.
-func (j *Janitor) sweep(limits limits, id string, plan plan) map[string][]ami.Outcome {
-	outcomes := map[string][]ami.Outcome{}
+func (j *Janitor) sweep(limits limits, id string, plan plan) map[string]report.Done {
+	outcomes := map[string]report.Done{}
 	for _, region := range plan.regions {
-		outcomes[region.Region] = sweep.Run(limits.finish, limits.begin, wire.EC2(j.AWS, region.Region), region, sweep.Orders{
+		outcomes[region.Region] = report.Done(sweep.Run(limits.finish, limits.begin, wire.EC2(j.AWS, region.Region), region, sweep.Orders{
 			Run:          id,
 			Now:          plan.now,
 			VersionDepth: int(j.Config.LaunchTemplateVersions),
 			Recheck:      j.recheck(region),
-			Step:         j.watch("Removing"),
-		})
+			Attempt:      func(context.Context, string, []string) error { return nil },
+			Settle:       func(context.Context, ami.Outcome) {},
+			Alive:        func(context.Context) error { return nil },
+			InBin: func(context.Context, []string, []string) (map[string]time.Time, error) {
+				return nil, nil
+			},
+			Step: j.watch("Removing"),
+		}))
 	}
 	return outcomes
 }

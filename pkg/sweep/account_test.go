@@ -160,11 +160,15 @@ func planOf(verdicts ...retention.Verdict) retention.Plan {
 
 func quiet(int, int) {}
 
-// passing are orders with a second look that finds nothing to object to.
+// passing are orders with a second look that finds nothing to object to, without a journal and without a Recycle Bin.
 func passing(step func(done, total int)) sweep.Orders {
 	return sweep.Orders{
-		Run: runID, Now: time.Now(), Step: step,
+		Run: runID, Now: time.Now(), Step: step, InFlight: 1,
 		Recheck: func(context.Context, []ami.Image) map[string]retention.Reason { return nil },
+		Attempt: func(context.Context, string, []string) error { return nil },
+		Settle:  func(context.Context, ami.Outcome) {},
+		Alive:   func(context.Context) error { return nil },
+		InBin:   func(context.Context, []string, []string) (map[string]time.Time, error) { return nil, nil },
 	}
 }
 
@@ -175,7 +179,7 @@ const earlierRun = "20291218T020000Z-7ab3c9"
 
 // run carries out a plan without any limit of time.
 func run(doer emulator.Doer, plan retention.Plan) []ami.Outcome {
-	return sweep.Run(context.Background(), context.Background(), client(doer), plan, passing(quiet))
+	return sweep.Run(context.Background(), context.Background(), client(doer), plan, passing(quiet)).Outcomes
 }
 
 // tally records every request that is sent, whether it arrives or not.

@@ -15,11 +15,18 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// attempts is how often a request is tried before it counts as failed. The pauses between them double from firstPause.
+// attempts is how often a request is tried before it counts as failed. The pauses between them double, from firstPause up to
+// longestPause.
 const (
-	attempts   = 6
-	firstPause = time.Second
+	attempts     = 6
+	firstPause   = time.Second
+	longestPause = 30 * time.Second
 )
+
+// patience is how often it is looked for what is bound to come, and how often a request is tried that is refused for a while
+// only: for two minutes. IAM may take some time to see new tags, EC2's listings to show them, and the Recycle Bin to show
+// what it has taken in; when others use up EC2's request rate, that passes, too.
+const patience = 9
 
 // answer is what EC2 said to a deregistration.
 type answer struct {
@@ -36,11 +43,8 @@ type answer struct {
 // DeregisterImage takes no client token (Amazon EC2 Developer Guide, "Ensuring idempotency").
 func deregister(ctx context.Context, api removalAPI, imageID string, withSnapshots bool) answer {
 	var a answer
-	for attempt := range attempts {
-		if attempt > 0 && !pause(ctx, attempt) {
-			break
-		}
-		if a = ask(ctx, api, imageID, withSnapshots, a); !a.again() {
+	for attempt := 1; ; attempt++ {
+		if a = ask(ctx, api, imageID, withSnapshots, a); attempt >= a.tries() || !pause(ctx, attempt) {
 			break
 		}
 	}
@@ -80,15 +84,26 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 
 var errUnconfirmed = errors.New("EC2 answered without confirming")
 
-// again reports whether another attempt may help.
-func (a answer) again() bool {
-	return a.err != nil && !a.gone && (isThrottle(a.err) || isGone(a.err) || errors.Is(a.err, errUnconfirmed) ||
-		neverArrived(a.err) || mayHaveTakenEffect(a.err))
+// tries is how often an image may be asked for, given the latest answer.
+func (a answer) tries() int {
+	switch {
+	case a.err == nil || a.gone:
+		return 0
+	case isThrottle(a.err) || wire.Code(a.err) == unauthorized:
+		return patience
+	case isGone(a.err) || errors.Is(a.err, errUnconfirmed) || neverArrived(a.err) || mayHaveTakenEffect(a.err):
+		return attempts
+	default:
+		return 0
+	}
 }
 
 const (
 	notFound    = "InvalidAMIID.NotFound"
 	unavailable = "InvalidAMIID.Unavailable"
+
+	// unauthorized is what IAM says for a while of a resource whose tags it has not seen yet.
+	unauthorized = "UnauthorizedOperation"
 )
 
 func isGone(err error) bool {
@@ -127,9 +142,9 @@ func returnCodes(results []types.DeleteSnapshotReturnCode) map[string]types.Snap
 	return codes
 }
 
-// pause waits before another attempt, and reports whether there is still time for one.
+// pause waits after an attempt, the first of which is 1, and reports whether there is still time for another one.
 func pause(ctx context.Context, attempt int) bool {
-	timer := time.NewTimer(firstPause << (attempt - 1))
+	timer := time.NewTimer(min(firstPause<<(attempt-1), longestPause))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -260,7 +260,7 @@ func TestMarkingThatIsCutShort(t *testing.T) {
 							ctx, stop := context.WithCancel(t.Context())
 							defer stop()
 							doer, reached := cut(guarded(t, account), n, arrives, stop)
-							outcomes := sweep.Run(ctx, t.Context(), client(doer), planOf(marking(read(t, account, 1), action)), passing(quiet))
+							outcomes := sweep.Run(ctx, t.Context(), client(doer), planOf(marking(read(t, account, 1), action)), passing(quiet)).Outcomes
 							if !reached() {
 								wantOutcomes(t, outcomes, "marked")
 								return
@@ -294,7 +294,7 @@ func TestMarksThatAreNotReached(t *testing.T) {
 				if done == begun {
 					stop()
 				}
-			}))
+			})).Outcomes
 			want := []string{"skipped", "skipped; 2 kept", "skipped"}
 			if begun > 0 { // Removals come first.
 				want[1] = "deregistered; 2 deleted"

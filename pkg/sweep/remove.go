@@ -6,6 +6,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"golang.org/x/sync/errgroup"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
@@ -16,69 +17,257 @@ import (
 type removalAPI interface {
 	ec2.DescribeImagesAPIClient
 	ec2.DescribeSnapshotsAPIClient
+	ec2.DescribeTagsAPIClient
 	DeregisterImage(context.Context, *ec2.DeregisterImageInput, ...func(*ec2.Options)) (*ec2.DeregisterImageOutput, error)
 	DeleteSnapshot(context.Context, *ec2.DeleteSnapshotInput, ...func(*ec2.Options)) (*ec2.DeleteSnapshotOutput, error)
 }
 
-// batch is how many images are looked at again before they are removed: as many as DescribeImageReferences takes at a
-// time (EC2 API Reference).
-const batch = 10
+const (
+	// chunkSize is how many images are declared, looked at again, and removed before the next ones: few enough for the last
+	// of them to be removed soon after that look, and as many as EC2 deregisters in 20 seconds.
+	chunkSize = 100
+	// inFlight is how many removals are on their way at a time: at five a second (EC2 Developer Guide, "Request throttling")
+	// enough for answers that take some seconds, and for the time between two chunks to be made up.
+	inFlight = 32
+)
 
-// remove removes the images that the plan deregisters, one after the other. Each batch of them is looked at again first:
-// much may have happened since the plan was made, and what has come into use meanwhile stays.
+// remove removes the images that the plan deregisters, the first one alone if it has to be seen in the Recycle Bin.
 func (s *sweep) remove(ctx, begin context.Context) {
-	var due []int
-	for i, verdict := range s.plan.Verdicts {
-		if verdict.Decision != retention.Deregister {
+	due := s.decided(retention.Deregister)
+	for _, i := range due {
+		verdict := s.plan.Verdicts[i]
+		for _, id := range doomed(verdict) {
+			s.users[id] = append(s.users[id], verdict.Image.ID)
+		}
+	}
+	if s.orders.RequireBin {
+		s.canaryFirst(due)
+	}
+	for len(due) > 0 {
+		some := min(chunkSize, len(due))
+		if s.orders.RequireBin && !s.bin.images {
+			some = 1
+		}
+		s.removeChunk(ctx, begin, due[:some])
+		due = due[some:]
+	}
+	s.removeShared(ctx)
+	s.withdraw(ctx, func(string) bool { return true })
+}
+
+// removeChunk declares the removal of some images, looks at them again, because much may have happened since the plan was
+// made, and removes those that need not stay.
+func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
+	if err := s.orders.Alive(ctx); err != nil && s.stopped == "" {
+		s.stopped = err.Error()
+	}
+	if s.stopped != "" || begin.Err() != nil {
+		s.skip(some)
+		return
+	}
+	ready := s.declareChunk(ctx, some)
+	stay := s.recheck(ctx, ready)
+	var removals errgroup.Group
+	removals.SetLimit(s.orders.InFlight)
+	for _, i := range ready {
+		removals.Go(func() error {
+			s.removeOne(ctx, begin, i, stay)
+			return nil
+		})
+	}
+	_ = removals.Wait()
+	s.stopIfDenied(some)
+	s.tidyUp(ctx, some)
+}
+
+// skip leaves images alone for which there is no time, or that must not be removed any more.
+func (s *sweep) skip(some []int) {
+	for _, i := range some {
+		s.outcomes[i] = skipped(s.plan.Verdicts[i], notReached)
+		if s.stopped != "" {
+			s.outcomes[i] = untouched(s.plan.Verdicts[i], ami.Skipped, s.stopped)
+		}
+	}
+}
+
+// removeOne removes one image of a chunk, unless it has to stay or there is no time.
+func (s *sweep) removeOne(ctx, begin context.Context, i int, stay map[string]retention.Reason) {
+	verdict := s.plan.Verdicts[i]
+	outcome := skipped(verdict, notReached)
+	switch reason, stays := stay[verdict.Image.ID]; {
+	case stays:
+		outcome = stayed(verdict, reason)
+	case begin.Err() == nil:
+		outcome = s.removeImage(ctx, verdict)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.outcomes[i] = outcome
+	s.gone[verdict.Image.ID] = outcome.Status == ami.Deregistered
+	if outcome.Code != NotReached {
+		s.step()
+	}
+}
+
+// declareChunk declares the removal of images and of the snapshots that go with them, and returns the images that may be
+// removed: without the declaration IAM refuses, and a snapshot would be left behind.
+func (s *sweep) declareChunk(ctx context.Context, some []int) (ready []int) {
+	var ids []string
+	for _, i := range some {
+		ids = append(ids, s.plan.Verdicts[i].Image.ID)
+		ids = append(ids, doomed(s.plan.Verdicts[i])...)
+	}
+	slices.Sort(ids)
+	failed := s.declare(ctx, slices.Compact(ids))
+	for _, i := range some {
+		verdict := s.plan.Verdicts[i]
+		refusal := failed[verdict.Image.ID]
+		s.noteDeclared(verdict.Image.ID, declaration(verdict.Image), refusal)
+		why := ""
+		for _, id := range doomed(verdict) {
+			s.noteDeclared(id, declaration(ami.Image{}), failed[id])
+			if failed[id] != nil && !isAbsent(failed[id]) { // One that is gone already need not be declared.
+				why = id + ": " + wire.Explain(failed[id])
+			}
+		}
+		if refusal != nil {
+			why = wire.Explain(refusal)
+		}
+		switch {
+		case why == "":
+			ready = append(ready, i)
 			continue
+		case isAbsent(refusal):
+			s.outcomes[i] = untouched(verdict, ami.Skipped, "gone before this run came to it: "+why)
+		default:
+			s.outcomes[i] = untouched(verdict, ami.Failed, "its removal could not be declared: "+why)
 		}
-		due = append(due, i)
-		for _, snapshot := range verdict.Snapshots {
-			s.users[snapshot.SnapshotID] = append(s.users[snapshot.SnapshotID], verdict.Image.ID)
-		}
+		s.step()
 	}
-	for some := range slices.Chunk(due, batch) {
-		var stay map[string]retention.Reason
-		if begin.Err() == nil {
-			stay = s.recheck(ctx, some)
-		}
-		s.each(begin, some, stay, func(verdict retention.Verdict) ami.Outcome { return s.removeImage(ctx, verdict) })
-	}
-	s.settleShared()
+	return ready
 }
 
-// recheck returns the reasons for those of the images that have to stay after all.
-func (s *sweep) recheck(ctx context.Context, verdicts []int) map[string]retention.Reason {
-	images := make([]ami.Image, len(verdicts))
-	for n, i := range verdicts {
-		images[n] = s.plan.Verdicts[i].Image
+// noteDeclared notes what carries a declaration, or may carry one, and with which keys it is to be taken off.
+func (s *sweep) noteDeclared(id string, keys []string, refusal error) {
+	if !isAbsent(refusal) {
+		s.declared[id] = keys
 	}
-	return s.orders.Recheck(ctx, images)
 }
 
-// removeImage deregisters one image and deletes those of its snapshots that go with it.
+// declaration returns the keys of the tags to be taken off an image that stays after all. The announcement of its removal
+// goes on to name a run.
+func declaration(image ami.Image) []string {
+	if len(carried(image, retention.DueTag, retention.DisabledTag)) > 0 {
+		return []string{retention.IntentTag}
+	}
+	return []string{retention.IntentTag, retention.RunTag}
+}
+
+// doomed returns the snapshots that are to go when an image goes, or with another one that shares them.
+func doomed(verdict retention.Verdict) []string {
+	var ids []string
+	for _, snapshot := range verdict.Snapshots {
+		if snapshot.Delete {
+			ids = append(ids, snapshot.SnapshotID)
+		}
+	}
+	return ids
+}
+
+// stopIfDenied stops the region if EC2 has refused every removal of a chunk for want of a permission: it is going to refuse
+// all others, after a minute of patience with each chunk.
+func (s *sweep) stopIfDenied(some []int) {
+	denied := func(i int) bool { return s.outcomes[i].Code == unauthorized }
+	if s.stopped == "" && !slices.ContainsFunc(some, func(i int) bool { return !denied(i) }) {
+		s.stopped = "not tried: EC2 has refused every removal before it, for want of a permission"
+	}
+	for _, i := range some {
+		if denied(i) {
+			s.outcomes[i].Code = ""
+		}
+	}
+}
+
+// tidyUp takes the declaration off what stays after a chunk, and looks for what was removed in the Recycle Bin, the first
+// time. A snapshot that was to go and did not keeps its tags if the next run is going to finish it.
+func (s *sweep) tidyUp(ctx context.Context, some []int) {
+	for _, i := range some {
+		outcome := s.outcomes[i]
+		var deleted []string
+		for _, result := range outcome.Snapshots {
+			if s.isShared(result.SnapshotID) {
+				continue
+			}
+			s.forget(result)
+			if result.Status == ami.SnapshotDeleted {
+				deleted = append(deleted, result.SnapshotID)
+			}
+		}
+		if outcome.Status == ami.Deregistered {
+			delete(s.declared, outcome.ImageID)
+			s.prove(ctx, outcome.ImageID, deleted)
+		}
+	}
+	s.withdraw(ctx, func(id string) bool { return !s.isShared(id) })
+}
+
+// forget strikes a snapshot off what carries a declaration that has to be taken off.
+func (s *sweep) forget(result ami.SnapshotResult) {
+	if result.Status == ami.SnapshotDeleted || result.Status == ami.SnapshotFailed && s.orders.KeepDeclared {
+		delete(s.declared, result.SnapshotID)
+	}
+}
+
+// isShared reports whether several images of the plan that are to be deregistered use a snapshot.
+func (s *sweep) isShared(snapshotID string) bool { return len(s.users[snapshotID]) > 1 }
+
+// removeImage deregisters one image and deletes those of its snapshots that go with it alone.
 func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.Outcome {
-	doomed := s.doomed(verdict)
-	answer := deregister(ctx, s.api, verdict.Image.ID, len(doomed) > 0 && len(doomed) == len(verdict.Snapshots))
+	var alone, noted []string
+	for _, snapshot := range verdict.Snapshots {
+		if snapshot.Delete && !s.isShared(snapshot.SnapshotID) {
+			alone = append(alone, snapshot.SnapshotID)
+		}
+		if snapshot.Delete && snapshot.LastImageID == verdict.Image.ID {
+			noted = append(noted, snapshot.SnapshotID)
+		}
+	}
+	if err := s.orders.Attempt(ctx, verdict.Image.ID, noted); err != nil {
+		return untouched(verdict, ami.Failed, "not removed, because the journal could not be written: "+err.Error())
+	}
+	answer := deregister(ctx, s.api, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
+	outcome := s.whatBecame(ctx, verdict, answer, alone)
+	if !answer.lost || outcome.Status == ami.Deregistered { // Else nobody knows.
+		s.orders.Settle(ctx, outcome)
+	}
+	return outcome
+}
+
+func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answer answer, alone []string) ami.Outcome {
 	switch {
 	case answer.gone:
 		return untouched(verdict, ami.Skipped, "gone before this run came to it: "+wire.Explain(answer.err))
 	case answer.err != nil && answer.lost:
 		return unconfirmed(verdict, "may or may not be deregistered: "+wire.Explain(answer.err))
 	case answer.err != nil:
-		return untouched(verdict, ami.Failed, wire.Explain(answer.err))
+		outcome := untouched(verdict, ami.Failed, wire.Explain(answer.err))
+		if wire.Code(answer.err) == unauthorized {
+			outcome.Code = unauthorized
+		}
+		return outcome
 	}
-	s.gone[verdict.Image.ID] = true
 	var absent map[string]bool
 	if answer.lost {
-		absent = findAbsent(ctx, s.api, doomed)
+		absent = findAbsent(ctx, s.api, alone)
 	}
 	outcome := ami.Outcome{ImageID: verdict.Image.ID, Status: ami.Deregistered, Snapshots: []ami.SnapshotResult{}}
 	for _, snapshot := range verdict.Snapshots {
 		result := ami.SnapshotResult{SnapshotID: snapshot.SnapshotID}
 		switch {
-		case !slices.Contains(doomed, snapshot.SnapshotID):
-			result.Status, result.Detail = ami.SnapshotKept, s.whyKept(verdict.Image.ID, snapshot)
+		case !snapshot.Delete:
+			result.Status, result.Detail = ami.SnapshotKept, snapshot.Why
+		case s.isShared(snapshot.SnapshotID):
+			result.Status, result.Detail = ami.SnapshotFailed, waiting
 		case answer.codes[snapshot.SnapshotID] == types.SnapshotReturnCodesSuccess:
 			result.Status = ami.SnapshotDeleted
 		case absent[snapshot.SnapshotID]:
@@ -89,86 +278,4 @@ func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.
 		outcome.Snapshots = append(outcome.Snapshots, result)
 	}
 	return outcome
-}
-
-// doomed returns the snapshots that go with an image: those that the plan deletes with it, unless another image of the
-// plan that uses them is still there.
-func (s *sweep) doomed(verdict retention.Verdict) []string {
-	var ids []string
-	for _, snapshot := range verdict.Snapshots {
-		if s.whyKept(verdict.Image.ID, snapshot) == "" {
-			ids = append(ids, snapshot.SnapshotID)
-		}
-	}
-	return ids
-}
-
-// whyKept says why a snapshot stays when an image goes; empty if it goes with that image.
-func (s *sweep) whyKept(imageID string, snapshot retention.SnapshotVerdict) string {
-	if !snapshot.Delete {
-		return snapshot.Why
-	}
-	if snapshot.LastImageID != imageID {
-		return "goes with " + snapshot.LastImageID
-	}
-	for _, user := range s.users[snapshot.SnapshotID] {
-		if user != imageID && !s.gone[user] {
-			return "left alone: nothing confirms that this run removed " + user + ", which is mapped to it"
-		}
-	}
-	return ""
-}
-
-// untouched is the outcome of an image of which this run has removed nothing.
-func untouched(verdict retention.Verdict, status ami.Status, why string) ami.Outcome {
-	return outcomeForAll(verdict, status, why, func(snapshot retention.SnapshotVerdict) ami.SnapshotResult {
-		detail := snapshot.Why
-		if snapshot.Delete {
-			detail = "left alone: " + verdict.Image.ID + " was not removed by this run"
-		}
-		return ami.SnapshotResult{SnapshotID: snapshot.SnapshotID, Status: ami.SnapshotKept, Detail: detail}
-	})
-}
-
-// unconfirmed is the outcome of an image whose deregistration may have taken effect.
-func unconfirmed(verdict retention.Verdict, why string) ami.Outcome {
-	return outcomeForAll(verdict, ami.Failed, why, func(snapshot retention.SnapshotVerdict) ami.SnapshotResult {
-		if !snapshot.Delete {
-			return ami.SnapshotResult{SnapshotID: snapshot.SnapshotID, Status: ami.SnapshotKept, Detail: snapshot.Why}
-		}
-		detail := "it is not known whether it went with " + verdict.Image.ID
-		return ami.SnapshotResult{SnapshotID: snapshot.SnapshotID, Status: ami.SnapshotFailed, Detail: detail}
-	})
-}
-
-func outcomeForAll(
-	verdict retention.Verdict, status ami.Status, why string, result func(retention.SnapshotVerdict) ami.SnapshotResult,
-) ami.Outcome {
-	outcome := ami.Outcome{ImageID: verdict.Image.ID, Status: status, Error: why, Snapshots: []ami.SnapshotResult{}}
-	for _, snapshot := range verdict.Snapshots {
-		outcome.Snapshots = append(outcome.Snapshots, result(snapshot))
-	}
-	return outcome
-}
-
-// settleShared gives every image of the plan that shares a snapshot the result of the image it was to go with, so that
-// the record says one thing of one snapshot.
-func (s *sweep) settleShared() {
-	type key struct{ imageID, snapshotID string }
-	results := map[key]ami.SnapshotResult{}
-	for _, outcome := range s.outcomes {
-		for _, result := range outcome.Snapshots {
-			results[key{outcome.ImageID, result.SnapshotID}] = result
-		}
-	}
-	for i, verdict := range s.plan.Verdicts {
-		if verdict.Decision != retention.Deregister {
-			continue
-		}
-		for j, snapshot := range verdict.Snapshots {
-			if snapshot.Delete && snapshot.LastImageID != verdict.Image.ID {
-				s.outcomes[i].Snapshots[j] = results[key{snapshot.LastImageID, snapshot.SnapshotID}]
-			}
-		}
-	}
 }

@@ -3,6 +3,8 @@ package sweep_test
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,7 +18,7 @@ import (
 )
 
 // The floor is one write an image (peers.md, section E): whoever needs two runs into EC2's limits twice as early.
-func TestFiftyImagesCostFiftyWrites(t *testing.T) {
+func TestFiftyImagesCostFiftyOneWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var images []object
 		var verdicts []retention.Verdict
@@ -32,8 +34,8 @@ func TestFiftyImagesCostFiftyWrites(t *testing.T) {
 			}
 		}
 		wantHeld(t, account)
-		if calls.sent("DeregisterImage") != 50 || len(calls.requests) != 50 {
-			t.Errorf("%d requests, %d of them DeregisterImage; want 50 of 50", len(calls.requests), calls.sent("DeregisterImage"))
+		if calls.actionsOf() != "CreateTags"+strings.Repeat(" DeregisterImage", 50) || len(calls.requests) != 52 {
+			t.Errorf("%d requests, writes %s", len(calls.requests), calls.actionsOf())
 		}
 	})
 }
@@ -61,7 +63,8 @@ func TestSnapshotsGoWithTheirImage(t *testing.T) {
 				outcomes := run(calls, planOf(c.verdict))
 				wantOutcomes(t, outcomes, c.outcome)
 				wantHeld(t, account, c.held...)
-				if flagged := calls.requests[0].Form.Get("DeleteAssociatedSnapshots") == "true"; flagged != c.flagged {
+				flagged := slices.ContainsFunc(calls.requests, func(r emulator.Request) bool { return r.Form.Get("DeleteAssociatedSnapshots") == "true" })
+				if flagged != c.flagged {
 					t.Errorf("DeleteAssociatedSnapshots %v, want %v", flagged, c.flagged)
 				}
 				for i, s := range c.verdict.Snapshots {
@@ -186,7 +189,8 @@ func TestFaultsOfDeleteSnapshot(t *testing.T) {
 		outcome string
 		held    []string
 	}{
-		{"C13: denied, and the next one is still deleted", []fault{denied}, "deregistered; 1 failed; 2 deleted", []string{"snapshot 1"}},
+		{"denied until IAM sees the tags", []fault{denied, denied, denied}, "deregistered; 1 deleted; 2 deleted", nil},
+		{"C13: denied, and the next one is still deleted", always(denied)[:9], "deregistered; 1 failed; 2 deleted", []string{"snapshot 1"}},
 		{"throttled for a while", []fault{throttled, throttled, throttled}, "deregistered; 1 deleted; 2 deleted", nil},
 		{"throttled for ever", always(throttled), "deregistered; 1 failed; 2 failed", []string{"snapshot 1", "snapshot 2"}},
 		{"lost answer", []fault{afterReset}, "deregistered; 1 deleted; 2 deleted", nil},
@@ -223,7 +227,6 @@ func TestRefusals(t *testing.T) {
 		{"protected", with(image(1, 1), "DeregistrationProtection", "enabled-without-cooldown"), false, "OperationNotPermitted"},
 		{"in its cooldown", with(image(1, 1), "DeregistrationProtection", "disabled after 2026-11-24"), false, "OperationNotPermitted"},
 		{"AWS Backup", with(image(1, 1), "Tags", []object{{"Key": "aws:backup:source-resource", "Value": "x"}}), false, "AuthFailure"},
-		{"another account's", with(image(1, 1), "OwnerId", "999988887777"), false, "AuthFailure"},
 		{"denied", image(1, 1), true, "UnauthorizedOperation"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -238,8 +241,12 @@ func TestRefusals(t *testing.T) {
 				wantOutcomes(t, outcomes, "failed; 1 kept", "deregistered; 2 deleted")
 				wantHeld(t, account, "image 1", "snapshot 1")
 				says(t, outcomes[0].Error, c.code)
-				if calls.sent("DeregisterImage") != 2 {
-					t.Errorf("%d attempts, want 2: a refusal is not tried again", calls.sent("DeregisterImage"))
+				want := 2
+				if c.deny {
+					want = 10 // IAM may not have seen the tags yet.
+				}
+				if calls.sent("DeregisterImage") != want {
+					t.Errorf("%d attempts, want %d", calls.sent("DeregisterImage"), want)
 				}
 			})
 		})
@@ -255,7 +262,7 @@ func TestOneOutcomeForEveryDeregistrationInOrder(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 2), image(3, 3), image(4, 4))
 		var steps []string
 		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(due(3, 3), keep, wait, due(1, 1)),
-			passing(func(done, total int) { steps = append(steps, fmt.Sprint(done, "/", total)) }))
+			passing(func(done, total int) { steps = append(steps, fmt.Sprint(done, "/", total)) })).Outcomes
 		wantOutcomes(t, outcomes, "deregistered; 3 deleted", "deregistered; 1 deleted")
 		if outcomes[0].ImageID != imageID(3) || outcomes[1].ImageID != imageID(1) {
 			t.Errorf("in order %s, %s", outcomes[0].ImageID, outcomes[1].ImageID)
@@ -288,7 +295,7 @@ func TestNoImageIsBegunTooLate(t *testing.T) {
 				if done == begun {
 					stop()
 				}
-			}))
+			})).Outcomes
 			want := []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted", "deregistered; 3 deleted; 4 deleted"}
 			skipped := []string{"skipped; 1 kept", "skipped; 2 kept", "skipped; 3 kept", "skipped; 3 kept; 4 kept"}
 			var left []string
@@ -318,7 +325,7 @@ func TestWhatIsBegunIsFinishedAfterAnInterruption(t *testing.T) {
 			stop()
 			return next.Do(r)
 		})
-		outcomes := sweep.Run(context.WithoutCancel(begin), begin, client(doer), planOf(due(1, 1, 2), due(2, 3)), passing(quiet))
+		outcomes := sweep.Run(context.WithoutCancel(begin), begin, client(doer), planOf(due(1, 1, 2), due(2, 3)), passing(quiet)).Outcomes
 		wantOutcomes(t, outcomes, "deregistered; 1 deleted; 2 deleted", "skipped; 3 kept")
 		wantHeld(t, account, "image 2", "snapshot 3")
 	})
@@ -345,7 +352,7 @@ func TestTheHardEndAtEveryMoment(t *testing.T) {
 			defer stop()
 			before := holdings(t, account)
 			plan := planOf(due(1, 1, 2), due(2, 3), due(3, 4))
-			agree(t, plan, sweep.Run(ctx, t.Context(), client(doer), plan, passing(quiet)), before, holdings(t, account))
+			agree(t, plan, sweep.Run(ctx, t.Context(), client(doer), plan, passing(quiet)).Outcomes, before, holdings(t, account))
 		})
 	}
 }

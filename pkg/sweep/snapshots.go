@@ -20,8 +20,8 @@ import (
 // The code is what EC2 said when it was asked to delete the snapshot along with the image; empty if it said nothing.
 func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.SnapshotReturnCodes) (ami.SnapshotStatus, string) {
 	var err error
-	for attempt := range attempts {
-		if attempt > 0 && !pause(ctx, attempt) {
+	for attempt, tries := 1, attempts; attempt <= tries; attempt++ {
+		if attempt > 1 && !pause(ctx, attempt-1) {
 			break
 		}
 		_, err = api.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(id)})
@@ -30,6 +30,8 @@ func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.S
 			return ami.SnapshotDeleted, ""
 		case refusal == "InvalidSnapshot.NotFound":
 			return ami.SnapshotDeleted, "was already gone"
+		case refusal == unauthorized:
+			tries = patience
 		case refusal == "InvalidSnapshot.InUse", refusal == "" && !errors.Is(err, context.Canceled):
 		default:
 			return ami.SnapshotFailed, failure(code, err)

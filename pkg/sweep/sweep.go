@@ -1,11 +1,13 @@
-// Package sweep carries out a plan: it takes marks off images that are kept, deregisters images and deletes their
-// snapshots, marks images for removal, asks for usage reports, and returns what EC2 confirmed. It decides nothing, except
-// to leave alone what turns out not to be as planned.
+// Package sweep carries out a plan: it takes marks off images that are kept, finishes what earlier runs have left undone,
+// deregisters images and deletes their snapshots, marks images for removal, asks for usage reports, and returns what EC2
+// confirmed. It decides nothing, except to leave alone what turns out not to be as planned.
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"slices"
+	"sync"
 	"time"
 
 	"ami-janitor/pkg/ami"
@@ -19,47 +21,83 @@ type API interface {
 	reportAPI
 }
 
-// Orders are what a sweep needs beside the plan.
+// Orders are what a sweep needs beside the plan. All functions must be there.
 type Orders struct {
 	Run          string    // The id of the run, which goes into the tags.
 	Now          time.Time // Its day is the one that a veto notes.
 	VersionDepth int       // How many versions of a launch template count for a usage report, 1 to 10,000; 0 is the most.
 
-	// Recheck looks again at images that are about to be removed or disabled, at most 10 at a time, and returns the reason
-	// for each that has to stay. A plan that removes or disables anything needs one.
+	// Recheck looks again at images that are about to be removed or disabled, at most chunkSize at a time, and returns the
+	// reason for each that has to stay.
 	Recheck func(context.Context, []ami.Image) map[string]retention.Reason
+
+	// Attempt notes that an image is about to be deregistered, with the snapshots that go along. Without the note nothing
+	// is removed. Settle notes what became of it. Both are called by several goroutines at once.
+	Attempt func(ctx context.Context, imageID string, snapshotIDs []string) error
+	Settle  func(context.Context, ami.Outcome)
+
+	// Alive says why the run may not go on, before each chunk of removals: another run may have taken its place.
+	Alive func(context.Context) error
+
+	// InBin returns when each of the resources leaves the Recycle Bin for good that is there now.
+	InBin func(ctx context.Context, imageIDs, snapshotIDs []string) (map[string]time.Time, error)
+	// RequireBin stops the region if the first thing that is removed does not turn up in the Recycle Bin.
+	RequireBin bool
+
+	// KeepDeclared leaves the tags on snapshots that were to go and did not, because the next run is going to finish them.
+	KeepDeclared bool
+
+	// InFlight is how many removals are on their way at a time; 0 for as many as EC2's request rates ask for.
+	InFlight int
 
 	// Step is called after each image that was to be unmarked, removed or marked, with the number of those done and of all.
 	Step func(done, total int)
 }
 
+// Result is what EC2 confirmed.
+type Result struct {
+	// Outcomes has one for each image that the plan deregisters or marks, in the order of the plan, and one for each image
+	// that is kept and for which something was to be done that failed.
+	Outcomes []ami.Outcome
+
+	Leftovers []ami.SnapshotResult // One for each leftover of the plan that is to be deleted, in their order.
+	Strays    map[string]string    // Why the tags of a stray could not be taken off, by its id; empty if they were.
+	BinRead   bool                 // The Recycle Bin was read after the removals.
+}
+
+// NotReached is the code of the outcome of an image for which there was no time, and Held of one in a region of which the
+// plan is not carried out.
+const (
+	NotReached = "not-reached"
+	Held       = "held"
+)
+
 // notReached is why an image was skipped for which there was no time.
 const notReached = "not reached before the time of this run was up; the next run will find it again"
 
-// Run carries out a plan, people's objections first: it unmarks, removes, marks, and sees to the usage reports. No failure
-// stops what comes after it.
-//
-// It returns one outcome for each image that the plan deregisters or marks, in the order of the plan, and one for each
-// image that is kept and for which something was to be done that failed.
+// Run carries out a plan, people's objections first: it unmarks, finishes what was left undone, removes, marks, and sees to
+// the usage reports. No failure stops what comes after it. Of a plan that is held only the first is done, and nothing of one
+// whose region is left to another run.
 //
 // Nothing is begun once begin is done; what has been begun is finished, an image with its snapshots, as long as ctx lasts.
-func Run(ctx, begin context.Context, api API, plan retention.Plan, orders Orders) []ami.Outcome {
-	s := sweep{
-		api: api, plan: plan, orders: orders,
-		outcomes: make([]ami.Outcome, len(plan.Verdicts)),
-		users:    map[string][]string{},
-		gone:     map[string]bool{},
-	}
-	for _, verdict := range plan.Verdicts {
-		if unmarks(verdict) || verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
-			s.total++
-		}
+func Run(ctx, begin context.Context, api API, plan retention.Plan, orders Orders) Result {
+	s := newSweep(api, plan, orders)
+	if plan.Busy {
+		s.hold()
+		return s.result()
 	}
 	s.unmark(ctx, begin)
+	s.dropStrays(ctx, begin)
+	if plan.Hold != "" {
+		s.hold()
+		return s.result()
+	}
+	s.finish(ctx, begin)
 	s.remove(ctx, begin)
 	s.mark(ctx, begin)
 	s.report(ctx, begin)
-	return slices.DeleteFunc(s.outcomes, func(outcome ami.Outcome) bool { return outcome.Status == "" })
+	s.findInBin(ctx)
+	return s.result()
 }
 
 // sweep is the state of one Run.
@@ -68,14 +106,53 @@ type sweep struct {
 	plan   retention.Plan
 	orders Orders
 
-	outcomes    []ami.Outcome // One for each verdict, in their order; without a status where there is nothing to say.
-	done, total int           // Counted in images.
+	leftovers []ami.SnapshotResult
+	strays    map[string]string
+	users     map[string][]string // The images to be deregistered that use a snapshot which is to be deleted, by its id.
+	declared  map[string][]string // The keys of the tags to be taken off, by the id of the image or snapshot that carries them.
+	stopped   string              // Why no further image is removed; empty as long as that goes on.
+	bin       proof
 
-	users map[string][]string // The images to be deregistered that use a snapshot, by its id.
-	gone  map[string]bool     // The images whose deregistration is confirmed.
+	mu          sync.Mutex
+	outcomes    []ami.Outcome // One for each verdict, in their order; without a status where there is nothing to say.
+	gone        map[string]bool
+	done, total int // Counted in images.
 }
 
-// step tells that one more image is done.
+func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
+	orders.InFlight = cmp.Or(orders.InFlight, inFlight)
+	s := &sweep{
+		api: api, plan: plan, orders: orders,
+		strays:   map[string]string{},
+		users:    map[string][]string{},
+		declared: map[string][]string{},
+		outcomes: make([]ami.Outcome, len(plan.Verdicts)),
+		gone:     map[string]bool{},
+	}
+	for _, verdict := range plan.Verdicts {
+		if unmarks(verdict) || verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
+			s.total++
+		}
+	}
+	return s
+}
+
+func (s *sweep) result() Result {
+	outcomes := slices.DeleteFunc(s.outcomes, func(outcome ami.Outcome) bool { return outcome.Status == "" })
+	return Result{Outcomes: outcomes, Leftovers: s.leftovers, Strays: s.strays, BinRead: s.bin.read}
+}
+
+// hold leaves everything alone that the plan would have changed.
+func (s *sweep) hold() {
+	for i, verdict := range s.plan.Verdicts {
+		if verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
+			s.outcomes[i] = untouched(verdict, ami.Skipped, s.plan.Hold)
+			s.outcomes[i].Code = Held
+		}
+	}
+}
+
+// step tells that one more image is done. The caller holds the lock if others may do so at the same time.
 func (s *sweep) step() {
 	s.done++
 	s.orders.Step(s.done, s.total)
@@ -113,37 +190,44 @@ func unmarks(verdict retention.Verdict) bool {
 // mark announces the removals to come. Images that are going to be disabled are looked at again first, like those that are
 // removed: a launch that fails is not what people expect of one that they have just tagged to be kept.
 func (s *sweep) mark(ctx, begin context.Context) {
-	var due []int
-	for i, verdict := range s.plan.Verdicts {
-		if verdict.Decision == retention.Mark {
-			due = append(due, i)
-		}
-	}
-	for some := range slices.Chunk(due, batch) {
+	disables := func(i int) bool { return s.plan.Verdicts[i].Action == retention.Disable }
+	for some := range slices.Chunk(s.decided(retention.Mark), chunkSize) {
 		var stay map[string]retention.Reason
-		disables := func(i int) bool { return s.plan.Verdicts[i].Action == retention.Disable }
 		if begin.Err() == nil && slices.ContainsFunc(some, disables) {
 			stay = s.recheck(ctx, some)
 		}
-		s.each(begin, some, stay, func(verdict retention.Verdict) ami.Outcome { return s.markImage(ctx, verdict) })
+		for _, i := range some {
+			verdict := s.plan.Verdicts[i]
+			switch reason, stays := stay[verdict.Image.ID]; {
+			case stays:
+				s.outcomes[i] = stayed(verdict, reason)
+			case begin.Err() != nil:
+				s.outcomes[i] = skipped(verdict, notReached)
+				continue
+			default:
+				s.outcomes[i] = s.markImage(ctx, verdict)
+			}
+			s.step()
+		}
 	}
 }
 
-// each does something to each image of a batch, except those that have to stay, and what there is no time for.
-func (s *sweep) each(begin context.Context, some []int, stay map[string]retention.Reason, do func(retention.Verdict) ami.Outcome) {
-	for _, i := range some {
-		verdict := s.plan.Verdicts[i]
-		reason, stays := stay[verdict.Image.ID]
-		switch {
-		case stays:
-			s.outcomes[i] = untouched(verdict, ami.Skipped, string(reason.Code)+": "+reason.Detail)
-			s.outcomes[i].Code = string(reason.Code)
-		case begin.Err() != nil:
-			s.outcomes[i] = untouched(verdict, ami.Skipped, notReached)
-			continue
-		default:
-			s.outcomes[i] = do(verdict)
+// decided returns the verdicts with a decision, by their places in the plan.
+func (s *sweep) decided(decision retention.Decision) []int {
+	var places []int
+	for i, verdict := range s.plan.Verdicts {
+		if verdict.Decision == decision {
+			places = append(places, i)
 		}
-		s.step()
 	}
+	return places
+}
+
+// recheck returns the reasons for those of the images that have to stay after all.
+func (s *sweep) recheck(ctx context.Context, verdicts []int) map[string]retention.Reason {
+	images := make([]ami.Image, len(verdicts))
+	for n, i := range verdicts {
+		images[n] = s.plan.Verdicts[i].Image
+	}
+	return s.orders.Recheck(ctx, images)
 }

@@ -264,7 +264,7 @@ func TestMarksThatAreNotTakenOffInTime(t *testing.T) {
 		stop()
 		calls := &tally{Doer: account.Client()}
 		plan := planOf(keptAnd(read(t, account, 1), retention.Veto))
-		outcomes := sweep.Run(t.Context(), begin, client(calls), plan, passing(quiet))
+		outcomes := sweep.Run(t.Context(), begin, client(calls), plan, passing(quiet)).Outcomes
 		wantOutcomes(t, outcomes, "failed")
 		says(t, outcomes[0].Error, "could not be unmarked: not reached")
 		if len(calls.requests) > 0 {
@@ -284,7 +284,7 @@ func TestARunUnmarks(t *testing.T) {
 		outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(
 			keptAnd(read(t, account, 1), retention.ClearMark), keptAnd(read(t, account, 2), retention.Veto),
 			keptAnd(read(t, account, 3), retention.Veto), keptAnd(read(t, account, 4), retention.LeaveMark), due(5, 5),
-		), passing(func(done, total int) { steps = append(steps, fmt.Sprint(done, "/", total)) }))
+		), passing(func(done, total int) { steps = append(steps, fmt.Sprint(done, "/", total)) })).Outcomes
 		wantOutcomes(t, outcomes, "failed", "deregistered; 5 deleted")
 		says(t, outcomes[0].Error, "could not be unmarked: taking off its tags: UnauthorizedOperation: No.")
 		if outcomes[0].ImageID != imageID(2) || outcomes[0].Snapshots == nil {

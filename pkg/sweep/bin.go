@@ -1,0 +1,116 @@
+package sweep
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// proof is what was seen of the Recycle Bin's work in this region.
+type proof struct {
+	images, snapshots bool // One that this run has removed has turned up in the bin.
+	read              bool // The bin was read after the removals.
+}
+
+// notInBin is why a region stops.
+const notInBin = "left alone: what this run removed first has not turned up in the Recycle Bin within two minutes"
+
+// canaryFirst moves an image to the front that takes a snapshot along, so that its removal shows what becomes of both.
+func (s *sweep) canaryFirst(due []int) {
+	at := slices.IndexFunc(due, func(i int) bool {
+		return slices.ContainsFunc(s.plan.Verdicts[i].Snapshots, func(snapshot retention.SnapshotVerdict) bool {
+			return snapshot.Delete && !s.isShared(snapshot.SnapshotID)
+		})
+	})
+	if at > 0 {
+		canary := due[at]
+		copy(due[1:at+1], due[:at])
+		due[0] = canary
+	}
+}
+
+// prove waits until what was just removed is seen in the Recycle Bin, if that is required, and stops the region if it is
+// not. Once an image and a snapshot have been seen there is nothing left to prove. The image may be none.
+func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string) {
+	var images, snapshots []string
+	if imageID != "" && !s.bin.images {
+		images = []string{imageID}
+	}
+	if !s.bin.snapshots {
+		snapshots = snapshotIDs
+	}
+	if !s.orders.RequireBin || s.stopped != "" || len(images)+len(snapshots) == 0 {
+		return
+	}
+	for try := range patience {
+		exits, err := s.orders.InBin(ctx, images, snapshots)
+		if err == nil && hasAll(exits, images) && hasAll(exits, snapshots) {
+			s.bin.images = s.bin.images || len(images) > 0
+			s.bin.snapshots = s.bin.snapshots || len(snapshots) > 0
+			return
+		}
+		if try+1 == patience || !pause(ctx, try+1) {
+			break
+		}
+	}
+	s.stopped = notInBin
+}
+
+// findInBin notes when each image and snapshot that this run has removed leaves the Recycle Bin for good. What was removed
+// just now may turn up late, which is worth some patience if the bin is known to work.
+func (s *sweep) findInBin(ctx context.Context) {
+	var images, snapshots []string
+	for _, outcome := range s.outcomes {
+		if outcome.Status == ami.Deregistered {
+			images = append(images, outcome.ImageID)
+		}
+		snapshots = append(snapshots, deletedOf(outcome.Snapshots)...)
+	}
+	snapshots = append(snapshots, deletedOf(s.leftovers)...)
+	slices.Sort(snapshots)
+	snapshots = slices.Compact(snapshots)
+	if len(images)+len(snapshots) == 0 {
+		return
+	}
+	tries := 1
+	if s.bin.images {
+		tries = 4
+	}
+	for try := range tries {
+		exits, err := s.orders.InBin(ctx, images, snapshots)
+		if err == nil {
+			for i := range s.outcomes {
+				s.outcomes[i].RestorableUntil = exits[s.outcomes[i].ImageID]
+				noteExits(s.outcomes[i].Snapshots, exits)
+			}
+			noteExits(s.leftovers, exits)
+			s.bin.read = true
+		}
+		if err == nil && hasAll(exits, images) && hasAll(exits, snapshots) || try+1 == tries || !pause(ctx, try+1) {
+			return
+		}
+	}
+}
+
+func hasAll(exits map[string]time.Time, ids []string) bool {
+	return !slices.ContainsFunc(ids, func(id string) bool { return exits[id].IsZero() })
+}
+
+func noteExits(results []ami.SnapshotResult, exits map[string]time.Time) {
+	for i := range results {
+		results[i].RestorableUntil = exits[results[i].SnapshotID]
+	}
+}
+
+func deletedOf(results []ami.SnapshotResult) []string {
+	var ids []string
+	for _, result := range results {
+		if result.Status == ami.SnapshotDeleted {
+			ids = append(ids, result.SnapshotID)
+		}
+	}
+	return ids
+}

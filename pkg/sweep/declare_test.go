@@ -1,0 +1,491 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/sweep"
+)
+
+// tagsIn are the tags of all that an account holds, by id, as "key=value" without the prefix of the janitor; sorted.
+func tagsIn(t rapid.TB, account *emulator.Account) map[string]string {
+	t.Helper()
+	out, err := client(account.Client()).DescribeTags(context.Background(), &ec2.DescribeTagsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := map[string][]string{}
+	for _, tag := range out.Tags {
+		key := strings.TrimPrefix(*tag.Key, "ami-janitor:")
+		words[*tag.ResourceId] = append(words[*tag.ResourceId], key+"="+strings.Replace(*tag.Value, runID, "RUN", 1))
+	}
+	tags := map[string]string{}
+	for id, of := range words {
+		slices.Sort(of)
+		tags[id] = strings.Join(of, " ")
+	}
+	return tags
+}
+
+func wantTags(t rapid.TB, account *emulator.Account, want map[string]string) {
+	t.Helper()
+	if got := tagsIn(t, account); !maps.Equal(got, want) {
+		t.Errorf("tags %v, want %v", got, want)
+	}
+}
+
+// demanding is IAM: it allows no removal of what does not carry this run's declaration.
+func demanding(t rapid.TB, account *emulator.Account) emulator.Doer {
+	return emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
+		q, err := emulator.Inspect(r)
+		if err != nil {
+			return nil, err
+		}
+		ids := []string{q.Form.Get("SnapshotId")}
+		if q.Action == "DeregisterImage" {
+			ids = []string{q.Form.Get("ImageId")}
+			if q.Form.Get("DeleteAssociatedSnapshots") == "true" {
+				for _, mapping := range imagesIn(t, account)[ids[0]].BlockDeviceMappings {
+					if mapping.Ebs != nil {
+						ids = append(ids, *mapping.Ebs.SnapshotId)
+					}
+				}
+			}
+		}
+		tags := tagsIn(t, account)
+		for _, id := range ids {
+			removal := q.Action == "DeregisterImage" || q.Action == "DeleteSnapshot"
+			if removal && !strings.Contains(tags[id], "intent=remove run=RUN") && holdings(t, account)[id] {
+				t.Errorf("%s of %s, which carries %q", q.Action, id, tags[id])
+			}
+		}
+		return account.Client().Do(r)
+	})
+}
+
+func TestEverythingIsDeclaredBeforeItGoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1, 9), image(2, 9), image(3, 3, 4), image(4))
+		orders := passing(quiet)
+		orders.InFlight = 0
+		plan := planOf(due(1, 1, 9), due(2, 9), keeping(due(3, 3), 4, "tagged"), due(4))
+		outcomes := sweep.Run(t.Context(), t.Context(), client(demanding(t, account)), plan, orders).Outcomes
+		wantOutcomes(t, outcomes, "deregistered; 1 deleted; 9 deleted", "deregistered; 9 deleted", "deregistered; 3 deleted; 4 kept", "deregistered")
+		wantTags(t, account, map[string]string{})
+		wantHeld(t, account, "snapshot 4")
+	})
+}
+
+// EC2 refuses a whole call for one resource that is not there.
+func TestOneResourceDoesNotSpoilTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var images []object
+		var verdicts []retention.Verdict
+		for n := range 20 {
+			if n != 7 {
+				images = append(images, image(n, n))
+			}
+			verdicts = append(verdicts, due(n, n))
+		}
+		account := load(t, images...)
+		calls := &tally{Doer: demanding(t, account)}
+		outcomes := run(calls, planOf(verdicts...))
+		for n, outcome := range outcomes {
+			want := ami.Deregistered
+			if n == 7 {
+				want = ami.Skipped
+				says(t, outcome.Error, "gone before this run came to it", "InvalidAMIID.NotFound")
+			}
+			if outcome.Status != want {
+				t.Errorf("%d: %+v", n, outcome)
+			}
+		}
+		wantHeld(t, account)
+		if calls.sent("CreateTags") > 24 {
+			t.Errorf("%d calls of CreateTags for one that is gone", calls.sent("CreateTags"))
+		}
+	})
+}
+
+// EC2 shows tags late.
+func TestTagsAreAwaited(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		faults []fault
+		gone   bool
+	}{
+		{"at once", nil, true},
+		{"after some time", []fault{noTags, noTags, noTags, noTags}, true},
+		{"denied for a while", []fault{denied, broken}, true},
+		{"never", always(noTags), false},
+		{"nobody may look", always(denied), false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, tagged(image(1, 1), "Owner", "me"))
+				calls := &tally{Doer: faulty(account.Client(), "DescribeTags", c.faults...)}
+				outcomes := run(calls, planOf(due(1, 1)))
+				if c.gone {
+					wantOutcomes(t, outcomes, "deregistered; 1 deleted")
+					wantHeld(t, account)
+					return
+				}
+				wantOutcomes(t, outcomes, "failed; 1 kept")
+				says(t, outcomes[0].Error, "could not be declared", "cannot be read back")
+				wantTags(t, account, map[string]string{imageID(1): "Owner=me"})
+				if calls.sent("DeregisterImage") > 0 {
+					t.Error("tried to remove what is not seen to be declared")
+				}
+			})
+		})
+	}
+}
+
+// noTags is what DescribeTags answers that has not seen any.
+func noTags(_ emulator.Doer, r *httpRequest) (*httpResponse, error) {
+	return reply(r, 200, `<DescribeTagsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><tagSet/></DescribeTagsResponse>`), nil
+}
+
+// A declaration that another run has replaced by its own is none of this one.
+func TestAnotherRunsDeclaration(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1))
+		other := func(next emulator.Doer, r *httpRequest) (*httpResponse, error) {
+			response, err := next.Do(r)
+			tag(t, account, imageID(1), runTag, "20000101T015900Z-abcdef")
+			return response, err
+		}
+		doer := faulty(account.Client(), "CreateTags", other)
+		wantOutcomes(t, run(doer, planOf(due(1, 1))), "failed; 1 kept")
+		wantHeld(t, account, "image 1", "snapshot 1")
+	})
+}
+
+func tag(t rapid.TB, account *emulator.Account, id, key, value string) {
+	t.Helper()
+	_, err := client(account.Client()).CreateTags(context.Background(), &ec2.CreateTagsInput{Resources: []string{id}, Tags: []types.Tag{{Key: aws.String(key), Value: aws.String(value)}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What was declared and not removed loses its tags in the same run, whatever the reason.
+func TestWhatStaysLosesItsTags(t *testing.T) {
+	for name, breaking := range map[string]func(emulator.Doer, *sweep.Orders, context.CancelFunc) emulator.Doer{
+		"refused": func(next emulator.Doer, _ *sweep.Orders, _ context.CancelFunc) emulator.Doer {
+			return faulty(next, "DeregisterImage", always(refuse(400, "OperationNotPermitted"))...)
+		},
+		"in use after all": func(next emulator.Doer, orders *sweep.Orders, _ context.CancelFunc) emulator.Doer {
+			orders.Recheck = staying(1, 2).Recheck
+			return next
+		},
+		"no time": func(next emulator.Doer, orders *sweep.Orders, stop context.CancelFunc) emulator.Doer {
+			orders.Recheck = func(context.Context, []ami.Image) map[string]retention.Reason {
+				stop()
+				return nil
+			}
+			return next
+		},
+		"no journal": func(next emulator.Doer, orders *sweep.Orders, _ context.CancelFunc) emulator.Doer {
+			orders.Attempt = func(context.Context, string, []string) error { return errors.New("the bucket is gone") }
+			return next
+		},
+		"the snapshot cannot be declared": func(next emulator.Doer, _ *sweep.Orders, _ context.CancelFunc) emulator.Doer {
+			return emulator.Fail(next, "CreateTags", func(_ int, r emulator.Request) bool {
+				return strings.Contains(r.Form.Encode(), "snap-")
+			}, 403, "UnauthorizedOperation", "No.")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tonight(t, func(t *testing.T) {
+				account := load(t, tagged(image(1, 1, 9), "Owner", "me"), tagged(image(2, 9), dueTag, "2029-12-31", runTag, earlierRun))
+				begin, stop := context.WithCancel(t.Context())
+				defer stop()
+				orders := passing(quiet)
+				doer := breaking(account.Client(), &orders, stop)
+				first, second := due(1, 1, 9), due(2, 9)
+				first.Image, second.Image = read(t, account, 1), read(t, account, 2)
+				for _, outcome := range sweep.Run(t.Context(), begin, client(doer), planOf(first, second), orders).Outcomes {
+					if outcome.Status == ami.Deregistered || outcome.Error == "" {
+						t.Errorf("%+v", outcome)
+					}
+				}
+				wantHeld(t, account, "image 1", "image 2", "snapshot 1", "snapshot 9")
+				want := map[string]string{imageID(1): "Owner=me", imageID(2): "due=2029-12-31 run=RUN"}
+				if name == "the snapshot cannot be declared" {
+					want[imageID(2)] = "due=2029-12-31 run=RUN"
+				}
+				wantTags(t, account, want)
+			})
+		})
+	}
+}
+
+// A snapshot that could not be deleted keeps its tags if the next run is going to finish it, and loses them if there is no
+// journal by which it could.
+func TestTheTagsOfASnapshotThatIsLeft(t *testing.T) {
+	for keep, want := range map[bool]map[string]string{true: {snapshotID(1): "intent=remove run=RUN", snapshotID(9): "intent=remove run=RUN"}, false: {}} {
+		synctest.Test(t, func(t *testing.T) {
+			account := load(t, image(1, 1, 9), image(2, 9))
+			orders := passing(quiet)
+			orders.KeepDeclared = keep
+			doer := faulty(faulty(account.Client(), "DeregisterImage", always(ignoringFlag)...), "DeleteSnapshot", always(throttled)...)
+			outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(due(1, 1, 9), due(2, 9)), orders).Outcomes
+			wantOutcomes(t, outcomes, "deregistered; 1 failed; 9 failed", "deregistered; 9 failed")
+			wantTags(t, account, want)
+		})
+	}
+}
+
+// Where every removal is refused for want of a permission, it is not tried for hours.
+func TestARoleThatMayNotRemove(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var images []object
+		var verdicts []retention.Verdict
+		for n := range 250 {
+			images = append(images, image(n, n))
+			verdicts = append(verdicts, due(n, n))
+		}
+		account := load(t, images...)
+		calls := &tally{Doer: emulator.Deny(account.Client(), "DeregisterImage")}
+		orders := passing(quiet)
+		orders.InFlight = 0
+		var mu sync.Mutex
+		safe := emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
+			mu.Lock()
+			defer mu.Unlock()
+			return calls.Do(r)
+		})
+		outcomes := sweep.Run(t.Context(), t.Context(), client(safe), planOf(verdicts...), orders).Outcomes
+		for n, outcome := range outcomes {
+			if want := map[bool]ami.Status{true: ami.Failed, false: ami.Skipped}[n < 100]; outcome.Status != want || outcome.Code != "" {
+				t.Fatalf("%d: %+v", n, outcome)
+			}
+		}
+		says(t, outcomes[200].Error, "permission")
+		wantTags(t, account, map[string]string{})
+		if sent := calls.sent("DeregisterImage"); sent != 900 {
+			t.Errorf("%d attempts, want 900", sent)
+		}
+	})
+}
+
+// The journal hears of every attempt before it is made, and of what became of it; not of what nobody knows.
+func TestTheJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1, 9), image(2, 9), image(3, 3), image(4, 4))
+		var heard []string
+		orders := passing(quiet)
+		orders.Attempt = func(_ context.Context, id string, snapshots []string) error {
+			for i := range snapshots {
+				snapshots[i] = strings.TrimLeft(strings.TrimPrefix(snapshots[i], "snap-"), "0")
+			}
+			heard = append(heard, fmt.Sprint("attempt ", number(id), snapshots))
+			return nil
+		}
+		orders.Settle = func(_ context.Context, outcome ami.Outcome) {
+			heard = append(heard, fmt.Sprint("settle ", number(outcome.ImageID), " ", summary(outcome)))
+		}
+		doer := emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
+			q, err := emulator.Inspect(r)
+			if err != nil {
+				return nil, err
+			}
+			id := number(q.Form.Get("ImageId"))
+			if q.Action == "DeregisterImage" {
+				heard = append(heard, fmt.Sprint("deregister ", id))
+			}
+			switch {
+			case q.Action == "DeregisterImage" && id == 3:
+				return denied(account.Client(), r)
+			case q.Action == "DeregisterImage" && id == 4, q.Action == "DescribeImages":
+				return afterReset(account.Client(), r)
+			default:
+				return account.Client().Do(r)
+			}
+		})
+		sweep.Run(t.Context(), t.Context(), client(doer), planOf(due(1, 1, 9), due(2, 9), due(3, 3), due(4, 4)), orders)
+		heard = slices.Compact(heard)
+		want := []string{
+			"attempt 1 [1]", "deregister 1", "settle 1 deregistered; 1 deleted; 9 failed",
+			"attempt 2 [9]", "deregister 2", "settle 2 deregistered; 9 failed",
+			"attempt 3 [3]", "deregister 3", "settle 3 failed; 3 kept",
+			"attempt 4 [4]", "deregister 4",
+			"settle 1 deregistered; 1 deleted; 9 deleted", "settle 2 deregistered; 9 deleted",
+		}
+		if !slices.Equal(heard, want) {
+			t.Errorf("heard %q, want %q", heard, want)
+		}
+	})
+}
+
+// A run whose place another one has taken removes nothing more.
+func TestARunThatIsNotAliveAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var images []object
+		var verdicts []retention.Verdict
+		for n := range 101 {
+			images = append(images, image(n, n))
+			verdicts = append(verdicts, due(n, n))
+		}
+		account := load(t, images...)
+		orders, asked := passing(quiet), 0
+		orders.Alive = func(context.Context) error {
+			if asked++; asked > 1 {
+				return errors.New("lost the lock")
+			}
+			return nil
+		}
+		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(verdicts...), orders).Outcomes
+		if last := outcomes[100]; last.Status != ami.Skipped || last.Error != "lost the lock" || outcomes[99].Status != ami.Deregistered {
+			t.Errorf("%+v", last)
+		}
+		wantHeld(t, account, "image 64", "snapshot 64")
+	})
+}
+
+// shortly is when everything leaves the Recycle Bin of these tests.
+var shortly = time.Date(2030, 1, 15, 2, 0, 0, 0, time.UTC)
+
+// binOf is a Recycle Bin that shows what is gone from the nth look on.
+func binOf(t rapid.TB, account *emulator.Account, n int, looks *int) func(context.Context, []string, []string) (map[string]time.Time, error) {
+	return func(_ context.Context, images, snapshots []string) (map[string]time.Time, error) {
+		if *looks++; *looks < n {
+			return nil, nil
+		}
+		exits := map[string]time.Time{}
+		for _, id := range slices.Concat(images, snapshots) {
+			if !holdings(t, account)[id] {
+				exits[id] = shortly
+			}
+		}
+		return exits, nil
+	}
+}
+
+// The first image to go takes a snapshot along, and has to be seen in the Recycle Bin with it.
+func TestTheCanary(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		seenFrom int // The look that shows the bin.
+		plan     retention.Plan
+		want     []string
+	}{
+		{"at once", 1, planOf(due(1), due(2, 2), due(3, 3)), []string{"deregistered", "deregistered; 2 deleted", "deregistered; 3 deleted"}},
+		{"late", 5, planOf(due(1), due(2, 2), due(3, 3)), []string{"deregistered", "deregistered; 2 deleted", "deregistered; 3 deleted"}},
+		{"never", 1000, planOf(due(1), due(2, 2), due(3, 3)), []string{"skipped", "deregistered; 2 deleted", "skipped; 3 kept"}},
+		{"never, and nothing but shared snapshots", 1000, planOf(due(4, 9), due(5, 9)), []string{"deregistered; 9 kept", "skipped; 9 kept"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tonight(t, func(t *testing.T) {
+				account := load(t, image(1), image(2, 2), image(3, 3), image(4, 9), image(5, 9))
+				orders, looks := passing(quiet), 0
+				orders.RequireBin = true
+				orders.InBin = binOf(t, account, c.seenFrom, &looks)
+				begun := time.Now()
+				outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), c.plan, orders).Outcomes
+				wantOutcomes(t, outcomes, c.want...)
+				took := time.Since(begun)
+				if c.seenFrom == 1000 && (took < 2*time.Minute || took > 3*time.Minute) {
+					t.Errorf("gave up after %s", took)
+				}
+				for _, outcome := range outcomes {
+					if outcome.Status == ami.Skipped {
+						says(t, outcome.Error, "has not turned up in the Recycle Bin")
+					}
+					if seen := outcome.Status == ami.Deregistered && c.seenFrom < 1000; seen != outcome.RestorableUntil.Equal(shortly) {
+						t.Errorf("%+v", outcome)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A shared snapshot, or one that an earlier run has left, may be the first that is deleted.
+func TestTheCanaryAmongSnapshots(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, image(1), image(4, 8, 9), image(5, 8, 9))
+		orders, looks := passing(quiet), 0
+		orders.RequireBin, orders.KeepDeclared = true, true
+		orders.InBin = func(ctx context.Context, images, _ []string) (map[string]time.Time, error) {
+			return binOf(t, account, 0, &looks)(ctx, images, nil)
+		}
+		plan := planOf(due(1), due(4, 8, 9), due(5, 8, 9))
+		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, orders).Outcomes
+		wantOutcomes(t, outcomes, "deregistered", "deregistered; 8 deleted; 9 failed", "deregistered; 8 deleted; 9 failed")
+		says(t, outcomes[2].Snapshots[1].Detail, "has not turned up in the Recycle Bin")
+		wantTags(t, account, map[string]string{snapshotID(9): "intent=remove run=RUN"})
+	})
+}
+
+func TestPlansThatAreHeld(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		for _, busy := range []bool{false, true} {
+			account := load(t, image(1, 1), image(2), tagged(image(3), "ami-janitor:keep", "yes", dueTag, "2030-01-15", runTag, earlierRun), tagged(image(4), intentTag, "remove", runTag, "x"))
+			plan := planOf(due(1, 1), marking(read(t, account, 2), retention.Announce), keptAnd(read(t, account, 3), retention.ClearMark))
+			plan.Hold, plan.Busy = "no Recycle Bin rule", busy
+			plan.Strays = []retention.Stray{{ID: imageID(4), Run: "x", Keys: []string{intentTag, runTag}}}
+			plan.Leftovers = []retention.LeftoverVerdict{{Leftover: ami.Leftover{SnapshotID: snapshotID(1)}, Delete: true}}
+			result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, passing(quiet))
+			wantOutcomes(t, result.Outcomes, "skipped; 1 kept", "skipped")
+			if result.Outcomes[0].Code != sweep.Held || result.Outcomes[0].Error != plan.Hold {
+				t.Errorf("%+v", result.Outcomes[0])
+			}
+			wantHeld(t, account, "image 1", "image 2", "image 3", "image 4", "snapshot 1")
+			want := map[string]string{imageID(3): "keep=yes"}
+			if busy {
+				want = map[string]string{imageID(3): "due=2030-01-15 keep=yes run=" + earlierRun, imageID(4): "intent=remove run=x"}
+			}
+			wantTags(t, account, want)
+		}
+	})
+}
+
+func TestLeftoversAndStrays(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, image(1, 1), tagged(image(5), dueTag, "2030-01-15", intentTag, "remove", runTag, "x"), tagged(image(6), "Owner", "me", intentTag, "remove", runTag, "x"))
+		deregister(t, account, 1)
+		plan := planOf()
+		plan.Strays = []retention.Stray{
+			{ID: imageID(5), Run: "x", Keys: []string{intentTag}}, {ID: imageID(6), Run: "x", Keys: []string{intentTag, runTag}},
+			{ID: imageID(7), Run: "x", Keys: []string{intentTag, runTag}},
+		}
+		plan.Leftovers = []retention.LeftoverVerdict{
+			{Leftover: ami.Leftover{SnapshotID: snapshotID(1)}, Delete: true}, {Leftover: ami.Leftover{SnapshotID: snapshotID(2)}, Delete: true},
+			{Leftover: ami.Leftover{SnapshotID: snapshotID(3)}, Why: "tagged"},
+		}
+		result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, passing(quiet))
+		wantTags(t, account, map[string]string{imageID(5): "due=2030-01-15 run=x", imageID(6): "Owner=me"})
+		wantHeld(t, account, "image 5", "image 6")
+		if len(result.Leftovers) != 2 || result.Leftovers[0].Status != ami.SnapshotDeleted || result.Leftovers[1].Detail != "was already gone" {
+			t.Errorf("%+v", result.Leftovers)
+		}
+		if want := map[string]string{imageID(5): "", imageID(6): "", imageID(7): ""}; !maps.Equal(result.Strays, want) {
+			t.Errorf("%v", result.Strays)
+		}
+	})
+}
+
+func deregister(t rapid.TB, account *emulator.Account, n int) {
+	t.Helper()
+	if _, err := client(account.Client()).DeregisterImage(context.Background(), deregistration(n)); err != nil {
+		t.Fatal(err)
+	}
+}

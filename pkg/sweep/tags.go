@@ -1,0 +1,190 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/wire"
+)
+
+// EC2 takes at most 1,000 resources in one call of CreateTags or DeleteTags (EC2 API Reference, CreateTags), and 200 values
+// in one filter (EC2 User Guide, "List and filter your resources").
+const (
+	taggedAtOnce = 1000
+	filterValues = 200
+)
+
+// declare writes the tags with which this run declares that it means to remove images and snapshots, and reads them back:
+// EC2 shows changes late, and IAM judges by what it sees. It returns why each resource that is not declared is not.
+func (s *sweep) declare(ctx context.Context, ids []string) map[string]error {
+	failed := inBatches(ids, func(batch []string) error {
+		_, err := s.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: batch, Tags: []types.Tag{
+			{Key: aws.String(retention.IntentTag), Value: aws.String(retention.Intent)},
+			{Key: aws.String(retention.RunTag), Value: aws.String(s.orders.Run)},
+		}})
+		return err
+	})
+	written := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return failed[id] != nil })
+	maps.Copy(failed, s.awaitTags(ctx, written))
+	return failed
+}
+
+// errUnseen is what a declaration fails with that cannot be read back.
+var errUnseen = errors.New("the tags that declare the removal cannot be read back")
+
+// awaitTags waits until all resources are seen to carry this run's declaration, and returns why others do not.
+func (s *sweep) awaitTags(ctx context.Context, ids []string) map[string]error {
+	unseen := map[string]error{}
+	for _, id := range ids {
+		unseen[id] = errUnseen
+	}
+	for try := range patience {
+		for some := range slices.Chunk(slices.Sorted(maps.Keys(unseen)), filterValues) {
+			carriers, err := s.carriers(ctx, some)
+			for _, id := range some {
+				switch {
+				case err != nil:
+					unseen[id] = errors.New(errUnseen.Error() + ": " + wire.Explain(err))
+				case carriers[id]:
+					delete(unseen, id)
+				default:
+					unseen[id] = errUnseen
+				}
+			}
+		}
+		if len(unseen) == 0 || try+1 == patience || !pause(ctx, try+1) {
+			break
+		}
+	}
+	return unseen
+}
+
+// carriers returns those of the resources that carry both tags of this run's declaration.
+func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]bool, error) {
+	found := map[string]int{}
+	pages := ec2.NewDescribeTagsPaginator(s.api, &ec2.DescribeTagsInput{
+		Filters: []types.Filter{
+			{Name: aws.String("resource-id"), Values: ids},
+			{Name: aws.String("key"), Values: []string{retention.IntentTag, retention.RunTag}},
+		},
+		MaxResults: aws.Int32(taggedAtOnce),
+	})
+	var tokens wire.Tokens
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := tokens.See(page.NextToken); err != nil {
+			return nil, err
+		}
+		for _, tag := range page.Tags {
+			key, value := aws.ToString(tag.Key), aws.ToString(tag.Value)
+			if key == retention.IntentTag && value == retention.Intent || key == retention.RunTag && value == s.orders.Run {
+				found[aws.ToString(tag.ResourceId)]++
+			}
+		}
+	}
+	carriers := map[string]bool{}
+	for id, tags := range found {
+		carriers[id] = tags == 2
+	}
+	return carriers, nil
+}
+
+// withdraw takes the declaration off what still carries it, as far as it is to. What is gone carries nothing any more, and
+// what could not be done the next run finds: a declaration that is over.
+func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
+	byKeys := map[string][]string{}
+	for id, keys := range s.declared {
+		if concerns(id) {
+			set := strings.Join(keys, "\n")
+			byKeys[set] = append(byKeys[set], id)
+			delete(s.declared, id)
+		}
+	}
+	for _, set := range slices.Sorted(maps.Keys(byKeys)) {
+		slices.Sort(byKeys[set])
+		dropTags(ctx, s.api, byKeys[set], strings.Split(set, "\n"))
+	}
+}
+
+// dropStrays takes declarations off that an earlier run has left on images and snapshots.
+func (s *sweep) dropStrays(ctx, begin context.Context) {
+	byKeys := map[string][]string{}
+	for _, stray := range s.plan.Strays {
+		set := strings.Join(stray.Keys, "\n")
+		byKeys[set] = append(byKeys[set], stray.ID)
+	}
+	for _, set := range slices.Sorted(maps.Keys(byKeys)) {
+		failed := map[string]error{}
+		if begin.Err() == nil {
+			failed = dropTags(ctx, s.api, byKeys[set], strings.Split(set, "\n"))
+		}
+		for _, id := range byKeys[set] {
+			switch err := failed[id]; {
+			case begin.Err() != nil:
+				s.strays[id] = notReached
+			case err != nil && !isAbsent(err):
+				s.strays[id] = wire.Explain(err)
+			default:
+				s.strays[id] = ""
+			}
+		}
+	}
+}
+
+// dropTags takes tags off by their keys, whatever their values, and returns why each resource that may still carry them does.
+// Without any key it does nothing: EC2 would take off all the tags that users have set (EC2 API Reference, DeleteTags).
+func dropTags(ctx context.Context, api markAPI, ids, keys []string) map[string]error {
+	if len(keys) == 0 || keys[0] == "" {
+		return nil
+	}
+	tags := make([]types.Tag, len(keys))
+	for i, key := range keys {
+		tags[i].Key = aws.String(key)
+	}
+	return inBatches(ids, func(batch []string) error {
+		_, err := api.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: batch, Tags: tags})
+		return err
+	})
+}
+
+// inBatches calls for many resources at once. EC2 refuses a whole call for one resource that it refuses, so that a batch is
+// halved until that one is found. It returns the error of each resource for which the call was not confirmed.
+func inBatches(ids []string, call func(batch []string) error) map[string]error {
+	failed := map[string]error{}
+	for batch := range slices.Chunk(ids, taggedAtOnce) {
+		inHalves(batch, call, failed)
+	}
+	return failed
+}
+
+func inHalves(batch []string, call func([]string) error, failed map[string]error) {
+	err := call(batch)
+	if err == nil {
+		return
+	}
+	if len(batch) == 1 || wire.Code(err) == "" || isThrottle(err) { // Nothing that one resource is to blame for.
+		for _, id := range batch {
+			failed[id] = err
+		}
+		return
+	}
+	inHalves(batch[:len(batch)/2], call, failed)
+	inHalves(batch[len(batch)/2:], call, failed)
+}
+
+// isAbsent reports whether EC2 has refused because an image or a snapshot is not there.
+func isAbsent(err error) bool {
+	code := wire.Code(err)
+	return isGone(err) || code == "InvalidSnapshot.NotFound" || code == "InvalidID"
+}
