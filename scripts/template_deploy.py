@@ -24,6 +24,8 @@ os.environ.update(
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.validate import validate_parameters
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.server import ThreadedMotoServer
 
@@ -35,6 +37,7 @@ BY_CLOUDFORMATION = {
     "AWS::KMS::Key",
     "AWS::Lambda::Function",
     "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
     "AWS::SNS::Topic",
     "AWS::SQS::Queue",
 }
@@ -123,6 +126,20 @@ def queue_policy(aws, name, p):
     return name, {}, None
 
 
+def bucket_policy(aws, name, p):
+    aws.s3.put_bucket_policy(Bucket=p["Bucket"], Policy=json.dumps(p["PolicyDocument"]))
+    return name, {}, None
+
+
+def recycle_bin_rule(aws, name, p):
+    """moto has no Recycle Bin; the service's own model says whether it would take the rule."""
+    p["RetentionPeriod"]["RetentionPeriodValue"] = number(p["RetentionPeriod"]["RetentionPeriodValue"])
+    shape = aws.rbin.meta.service_model.operation_model("CreateRule").input_shape
+    validate_parameters(p, shape)
+    expect(f"{name} is for a type that there is", p["ResourceType"] in shape.members["ResourceType"].enum)
+    return name, {}, None
+
+
 def event_invoke_config(aws, name, p):
     aws.function.put_function_event_invoke_config(**p)
     return name, {}, None
@@ -138,6 +155,8 @@ BY_HAND = {
     "AWS::CloudWatch::Alarm": alarm,
     "AWS::CloudWatch::Dashboard": dashboard,
     "AWS::Lambda::EventInvokeConfig": event_invoke_config,
+    "AWS::Rbin::Rule": recycle_bin_rule,
+    "AWS::S3::BucketPolicy": bucket_policy,
     "AWS::SNS::Subscription": subscription,
     "AWS::SNS::TopicPolicy": topic_policy,
     "AWS::SQS::QueuePolicy": queue_policy,
@@ -170,6 +189,8 @@ def deploy(aws, template, parameters):
             attachment = {"RoleName": values[name], "PolicyArn": policy}
             aws.iam.attach_role_policy(**attachment)
             undo.append(functools.partial(aws.iam.detach_role_policy, **attachment))
+        if resource["Type"] == "AWS::S3::Bucket":
+            complete_bucket(aws, values[name], resolve(resource["Properties"]))
     while rest:
         ready = [name for name, r in rest.items() if set(template_transform.references(r)) <= set(values)]
         if not ready:
@@ -183,6 +204,22 @@ def deploy(aws, template, parameters):
     return outputs, values, undo
 
 
+def complete_bucket(aws, bucket, p):
+    """Gives a bucket what moto's CloudFormation overlooks, all but its encryption."""
+    aws.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=p["PublicAccessBlockConfiguration"])
+    aws.s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=p["OwnershipControls"])
+    aws.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=p["VersioningConfiguration"])
+    rules = []
+    for rule in p["LifecycleConfiguration"]["Rules"]:
+        rule = {"ID": rule.pop("Id"), "Filter": {"Prefix": rule.pop("Prefix", "")}, **rule}
+        if "ExpirationInDays" in rule:
+            rule["Expiration"] = {"Days": number(rule.pop("ExpirationInDays"))}
+        if "ExpiredObjectDeleteMarker" in rule:
+            rule["Expiration"] = {"ExpiredObjectDeleteMarker": rule.pop("ExpiredObjectDeleteMarker")}
+        rules.append(rule)
+    aws.s3.put_bucket_lifecycle_configuration(Bucket=bucket, LifecycleConfiguration={"Rules": rules})
+
+
 def create_stack(aws, template, resources, wanted):
     """Deploys some resources with moto's CloudFormation, and returns the values of references to them."""
     stack = {"Parameters": template["Parameters"], "Mappings": template["Mappings"], "Resources": resources, "Outputs": {}}
@@ -190,8 +227,8 @@ def create_stack(aws, template, resources, wanted):
     for output, name in named.items():
         value = {"Fn::GetAtt": name.split(".")} if "." in name else {"Ref": name}
         stack["Outputs"][output] = {"Value": value}
-    # To moto's CloudFormation every region is of the same partition.
-    body = json.dumps(stack).replace("${AWS::Partition}", aws.partition)
+    # To moto's CloudFormation every region is of the same partition, and what is retained is so from the beginning.
+    body = json.dumps(stack).replace("${AWS::Partition}", aws.partition).replace("RetainExceptOnCreate", "Retain")
     chosen = {"CodeBucket": BUCKET, "CodeKey": KEY}
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # How moto says that it leaves something out.
@@ -253,7 +290,7 @@ def inspect(aws, parameters, outputs, values):
     managed = f"arn:{aws.partition}:iam::aws:policy/AmazonEC2ImageReferencesAccessPolicy"
     expect("the function has AWS's policy for DescribeImageReferences", attached == [managed])
     inline = aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
-    own = ["announce", "hand-over-failed-runs", "look", "never", "publish", "remove", "report-usage", "write-log"]
+    own = ["announce", "hand-over-failed-runs", "keep-records", "look", "never", "publish", "remove", "report-usage", "write-log"]
     expect("the function has its own policies", sorted(inline) == [name for name in own if every or name != "report-usage"])
 
     function = aws.function.get_function(FunctionName=outputs["Function"])["Configuration"]
@@ -282,14 +319,51 @@ def inspect(aws, parameters, outputs, values):
     expect("what it cannot deliver is kept", made["Target"]["DeadLetterConfig"]["Arn"] == undelivered)
 
     alarms = aws.cloudwatch.describe_alarms()["MetricAlarms"]
-    expect("there are five alarms", len(alarms) == 5)
+    expect("there are six alarms", len(alarms) == 6)
     expect("every alarm is told of", all(alarm["AlarmActions"] == [outputs["AlarmTopic"]] for alarm in alarms))
     quiet = [alarm["AlarmName"] for alarm in alarms if not alarm["ActionsEnabled"]]
     expect("no missing run is told of while the schedule is off", quiet == [f"{STACK}-RunsMissing"] * every)
+    inspect_records(aws, outputs["Records"].removeprefix("s3://"))
+    expect("the function keeps its records there", variables["RECORDS"] == outputs["Records"])
     (group,) = aws.logs.describe_log_groups()["logGroups"]
     expect("the log is not kept for ever", group["retentionInDays"] == 90)
     for name in "DashboardLink", "RunNow", "FollowLog":
         expect(f"the output {name} has no gap", "$" not in outputs[name] and "None" not in outputs[name])
+
+
+def inspect_records(aws, bucket):
+    """Looks at the bucket of the records, and puts a record into it."""
+    (rule,) = aws.s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    expect("the records are encrypted", rule["ApplyServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"})
+    blocked = aws.s3.get_public_access_block(Bucket=bucket)["PublicAccessBlockConfiguration"]
+    expect("the records are not public", len(blocked) == 4 and all(blocked.values()))
+    expect("the records take only TLS", "aws:SecureTransport" in aws.s3.get_bucket_policy(Bucket=bucket)["Policy"])
+    days = [r["Expiration"].get("Days") for r in aws.s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]]
+    expect("the records expire", days == [400, None])
+    # What the lock rests on: an object can be made once. The server speaks plain HTTP, so the policy has to go first.
+    lock = {"Bucket": bucket, "Key": "locks/us-east-1.json", "IfNoneMatch": "*", "Body": b"{}"}
+    expect("what is not TLS is refused", refusal(aws.s3.put_object, **lock) == "403")
+    aws.s3.delete_bucket_policy(Bucket=bucket)
+    aws.s3.put_object(**lock)
+    expect("a lock is taken once", refusal(aws.s3.put_object, **lock) == "PreconditionFailed")
+
+
+def refusal(call, **parameters):
+    """Returns the code with which a call is refused."""
+    try:
+        call(**parameters)
+    except ClientError as error:
+        return error.response["Error"]["Code"]
+    return None
+
+
+def remove_records(aws, bucket):
+    """Removes the bucket of the records, which has to be there after its stack is gone."""
+    expect("the records outlive the stack", "Contents" in aws.s3.list_objects_v2(Bucket=bucket))
+    versions = aws.s3.list_object_versions(Bucket=bucket)
+    for version in versions.get("Versions", []) + versions.get("DeleteMarkers", []):
+        aws.s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+    aws.s3.delete_bucket(Bucket=bucket)
 
 
 def leftovers(aws):
@@ -347,13 +421,14 @@ def main(path):
             for step in reversed(undo):
                 step()
             remove_code(aws)
+            remove_records(aws, outputs["Records"].removeprefix("s3://"))
             left = leftovers(aws)
             expect(f"nothing is left behind, but there is {left}", not left)
             said = "every condition otherwise" if all_of_them else "the defaults"
             print(f"template_deploy: deployed in {region} with {said}, inspected, and taken down")
     finally:
         server.stop()
-    print(f"template_deploy: moto has no {', '.join(sorted(NOT_AT_ALL))}")
+    print(f"template_deploy: moto has no {', '.join(sorted(NOT_AT_ALL))}, and no Recycle Bin: its rules were checked by its model alone")
 
 
 if __name__ == "__main__":

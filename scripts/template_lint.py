@@ -1,4 +1,5 @@
 """Runs cfn-lint on template.yaml and on its transform: with each of their conditions otherwise, every two of them, and all.
+Then on recycle-bin.yaml beside it, which has no transform and no condition.
 
 Usage: template_lint.py template.yaml
 """
@@ -7,6 +8,7 @@ import functools
 import json
 import multiprocessing
 import sys
+from pathlib import Path
 
 from cfnlint.config import ConfigMixIn
 from cfnlint.decode import decode_str
@@ -36,6 +38,8 @@ def problems(case):
 
 
 def cases(path):
+    rules = Path(path).with_name("recycle-bin.yaml")
+    yield str(rules), rules.read_text(encoding="utf-8"), ALL, ()
     with open(path, encoding="utf-8") as file:
         yield path, file.read(), COMMERCIAL, ()
     source = template_transform.load(path)
@@ -57,7 +61,7 @@ def main(path):
                 found.setdefault(problem, []).append(name)
     if found:
         sys.exit("\n".join(f"{problem}: in {names[0]}, {len(names)} times in all" for problem, names in found.items()))
-    print(f"template_lint: {path} and its transform have no fault, nor have {len(every) - 2} reductions of them")
+    print(f"template_lint: {path} and its transform have no fault, nor have {len(every) - 3} reductions of them, nor has recycle-bin.yaml")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ OTHERWISE = {
     "Disables": {"Grace": "14d", "GraceAction": "disable"},
     "JudgesShared": {"SharedImages": "report"},
     "PicksVersions": {"LaunchTemplateVersions": "3"},
+    "HasRecycleBin": {"RecycleBinDays": "0"},
 }
 
 

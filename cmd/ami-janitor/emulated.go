@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -44,17 +46,43 @@ func (c copied) load() (*emulator.Account, func() time.Time, error) {
 		}
 		clock = func() time.Time { return now }
 	}
-	options := emulator.Options{Region: c.region(), Now: clock}
+	account, err := c.read(emulator.Options{Region: c.region(), Now: clock})
+	if err != nil {
+		return nil, nil, err
+	}
+	return account, clock, c.keepRemoved(account)
+}
+
+func (c copied) read(options emulator.Options) (*emulator.Account, error) {
 	if !c.flags.Changed("account") {
-		account, err := emulator.LoadSample(options)
-		return account, clock, err
+		return emulator.LoadSample(options)
 	}
 	account, err := emulator.Load(os.DirFS(*c.directory), options)
 	if err != nil {
 		err = fmt.Errorf("--account %q: %w", *c.directory, err)
 	}
-	return account, clock, err
+	return account, err
 }
+
+// keepRemoved gives the copy the rules of the Recycle Bin that the template makes for so many days.
+func (c copied) keepRemoved(account *emulator.Account) error {
+	const variable = "RECYCLE_BIN_DAYS"
+	wanted := c.lookup(variable)
+	if flag := c.flags.Lookup(flagName(variable)); flag != nil && flag.Changed {
+		wanted = flag.Value.String()
+	}
+	days, err := strconv.Atoi(cmp.Or(wanted, "0"))
+	switch {
+	case err != nil || days < 0 || days > maxBinDays:
+		return fmt.Errorf("%s: %q is not a number of days from 0 to %d", variable, wanted, maxBinDays)
+	case days > 0:
+		account.KeepRemoved(days)
+	}
+	return nil
+}
+
+// maxBinDays is for how long the Recycle Bin retains anything, at most.
+const maxBinDays = 365
 
 func (c copied) region() string {
 	if region := c.lookup("AWS_REGION"); region != "" {
@@ -114,20 +142,69 @@ func emulateCommand(std streams, lookup func(string) string) *cobra.Command {
 		Args:  cobra.NoArgs,
 	}
 	copied := addCopied(command, lookup)
+	way := addWay(command)
 	listen := command.Flags().String("listen", "127.0.0.1:0", "loopback address to listen on; port 0 takes a free one")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		account, _, err := copied.load()
 		if err != nil {
 			return err
 		}
+		handler, end, err := way.handler(account)
+		if err != nil {
+			return err
+		}
+		defer end()
 		listener, err := listenOnLoopback(command.Context(), *listen)
 		if err != nil {
 			return err
 		}
 		_, _ = fmt.Fprintf(std.out, "http://%s\n", listener.Addr())
-		return serve(command.Context(), listener, account)
+		return serve(command.Context(), listener, handler)
 	}
 	return command
+}
+
+// way is what lies between an emulated account and those who measure themselves on it. Its time is the real one.
+type way struct {
+	latency *time.Duration
+	limits  *string
+	log     *string
+}
+
+func addWay(command *cobra.Command) way {
+	return way{
+		latency: command.Flags().Duration("latency", 0, "how long a request and its answer take together, such as 80ms; a tenth more or less"),
+		limits:  command.Flags().String("limits", "off", "whether requests to EC2 are throttled: published, as EC2 documents it, or off"),
+		log:     command.Flags().String("log", "", "file for one line of JSON per request; it is written anew"),
+	}
+}
+
+// spread is how far a request may be from the latency, as a share of it.
+const spread = 0.1
+
+// handler returns the account at the end of the way, and what closes the log.
+func (w way) handler(account *emulator.Account) (http.Handler, func(), error) {
+	var doer emulator.Doer = account.Client()
+	switch *w.limits {
+	case "published":
+		doer = emulator.NewLimits(time.Now, 0).Wrap(doer)
+	case "off":
+	default:
+		return nil, nil, fmt.Errorf("--limits: %q is neither published nor off", *w.limits)
+	}
+	if *w.latency < 0 {
+		return nil, nil, fmt.Errorf("--latency: %s is less than nothing", *w.latency)
+	}
+	network := &emulator.Network{Latency: *w.latency, Spread: spread}
+	doer = network.Wrap(doer)
+	if *w.log == "" {
+		return emulator.Handler(doer), func() {}, nil
+	}
+	file, err := os.Create(*w.log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--log: %w", err)
+	}
+	return emulator.Handler(emulator.Log(doer, file, time.Now)), func() { _ = file.Close() }, nil // Each line was written when it came.
 }
 
 // listenOnLoopback refuses every other address: whoever can reach the emulator can read the account.

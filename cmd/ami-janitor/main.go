@@ -46,6 +46,7 @@ func run(ctx context.Context, args []string, std streams, lookup func(string) st
 		sweepCommand(std, lookup),
 		explainCommand(std, lookup),
 		unmarkCommand(std, lookup),
+		undoCommand(std, lookup),
 		rehearseCommand(std, lookup),
 		emulateCommand(std, lookup),
 		versionCommand(std),

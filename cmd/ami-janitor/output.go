@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -81,19 +80,29 @@ func (p *printer) print(record report.Run) error {
 	p.stopProgress()
 	switch {
 	case p.output == outputJSON:
-		encoder := json.NewEncoder(p.out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(record)
+		return record.Encode(p.out, "  ")
 	case p.declined:
 		_, err := fmt.Fprintln(p.out, "Nothing was changed.")
 		return err
 	case isTerminal(p.out):
-		_, err := fmt.Fprintf(p.out, "%s\n\n%s%s\n", imageTable(record), p.heading, report.Subject(record))
+		_, err := fmt.Fprintf(p.out, "%s\n\n%s%s\n%s", imageTable(record), p.heading, report.Subject(record), whereTheRestIs(record))
 		return err
 	default:
 		_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(report.Text(record), "\n"))
 		return err
 	}
+}
+
+// whereTheRestIs says where the full record is, and how to get images back, each on a line.
+func whereTheRestIs(record report.Run) string {
+	lines := ""
+	if record.Totals.Restorable > 0 {
+		lines += "To bring back what is restorable: ami-janitor undo " + record.Run + "\n"
+	}
+	if record.Record != "" {
+		lines += "The full record: " + report.Printable(record.Record) + "\n"
+	}
+	return lines
 }
 
 // confirm shows a plan and asks whether to carry it out. An interruption is a no.
@@ -136,11 +145,40 @@ func imageTable(record report.Run) string {
 		if region.Error != "" {
 			t.AppendRow(table.Row{region.Region, "", "", text.FgRed.Sprint("failed"), report.Printable(region.Error)})
 		}
+		if region.Hold != "" {
+			t.AppendRow(table.Row{region.Region, "", "", text.FgYellow.Sprint("only planned"), report.Printable(region.Hold)})
+		}
+		appendSnapshots(t, region)
 		for _, image := range slices.Backward(region.Images) {
 			t.AppendRow(table.Row{region.Region, image.ImageID, report.Printable(image.Name), verdict(image), why(image)})
 		}
 	}
 	return t.Render()
+}
+
+// appendSnapshots shows the snapshots that belong to no image any more: all that earlier runs have left behind, and how many
+// others there are.
+func appendSnapshots(t table.Writer, region report.Region) {
+	if n := len(region.Orphans); n > 0 {
+		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), fmt.Sprintf("%d snapshots whose image is gone; they are never deleted", n)})
+	}
+	for _, f := range region.Finished {
+		what := text.FgYellow.Sprint(f.Verdict)
+		switch f.Status {
+		case "":
+		case ami.SnapshotDeleted:
+			what = text.FgGreen.Sprint(f.Status)
+		case ami.SnapshotKept:
+			what = text.Faint.Sprint(f.Status)
+		default:
+			what = text.FgRed.Sprint(f.Status)
+		}
+		why := "left by run " + f.Run
+		if f.Detail != "" {
+			why += "; " + f.Detail
+		}
+		t.AppendRow(table.Row{region.Region, report.Printable(f.SnapshotID), "", what, report.Printable(why)})
+	}
 }
 
 func verdict(image report.Image) string {
@@ -160,9 +198,12 @@ func why(image report.Image) string {
 	if image.Outcome != nil && image.Outcome.Error != "" {
 		return report.Printable(image.Outcome.Error)
 	}
-	details := make([]string, len(image.Reasons))
-	for i, reason := range image.Reasons {
-		details[i] = report.Printable(string(reason.Code) + ": " + reason.Detail)
+	var details []string
+	if image.Outcome != nil && !image.Outcome.RestorableUntil.IsZero() {
+		details = append(details, "in the Recycle Bin until "+image.Outcome.RestorableUntil.Format(time.RFC3339))
+	}
+	for _, reason := range image.Reasons {
+		details = append(details, report.Printable(string(reason.Code)+": "+reason.Detail))
 	}
 	return strings.Join(details, "; ")
 }

@@ -68,10 +68,15 @@ func (f *function) handle(ctx context.Context, payload json.RawMessage) (report.
 	return report.Result(record), errors.Join(janitor.Err(record), unsent, f.log(record, unsent == nil))
 }
 
-// log writes a line for each image acted on, and the metrics. They are JSON as they are; a logger would wrap the latter.
+// log writes a line for each image acted on and for each leftover of earlier runs, and the metrics. They are JSON as they are; a logger would wrap the latter.
 func (f *function) log(record report.Run, digestSent bool) error {
 	lines := json.NewEncoder(f.out)
 	for _, line := range report.Lines(record) {
+		if err := lines.Encode(line); err != nil {
+			return err
+		}
+	}
+	for _, line := range report.LeftoverLines(record) {
 		if err := lines.Encode(line); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package template_test
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -12,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 )
 
 // unasked is what needs no permission (STS API Reference, GetCallerIdentity).
@@ -100,17 +101,18 @@ func TestRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 	for _, r := range everything {
 		called[r.action] = true
 	}
-	if diff := cmp.Diff(writtenActions(t), slices.Sorted(maps.Keys(called))); diff != "" {
+	if diff := gocmp.Diff(writtenActions(t), slices.Sorted(maps.Keys(called))); diff != "" {
 		t.Errorf("The runs leave out a call that is in the code (-), or the code makes one in a way that is not seen here (+):\n%s", diff)
 	}
 	var managed []string
 	for _, arn := range list(load(t).properties("JanitorRole")["ManagedPolicyArns"]) {
 		managed = append(managed, at(arn, "Fn::Sub").(string))
 	}
-	if diff := cmp.Diff([]string{lookers}, managed); diff != "" || !called["ec2:DescribeImageReferences"] {
+	if diff := gocmp.Diff([]string{lookers}, managed); diff != "" || !called["ec2:DescribeImageReferences"] {
 		t.Errorf("AWS's policies on the function's role:\n%s", diff)
 	}
 	everyTagCounts(t, everything)
+	everyPrefixCounts(t, everything)
 }
 
 // everyActionCounts leaves each action out of a role, and adds some: each time there has to be a complaint.
@@ -128,7 +130,10 @@ func everyActionCounts(t *testing.T, tpl template, role string, needs []request)
 			}
 		}
 	}
-	for _, action := range []string{"ec2:RunInstances", "ec2:DescribeVolumes", "ec2:Describe*", "ssm:PutParameter", "sns:Subscribe", "logs:CreateLogGroup", "s3:GetObject"} {
+	for _, action := range []string{
+		"ec2:RunInstances", "ec2:DescribeVolumes", "ec2:Describe*", "ec2:RestoreImageFromRecycleBin", "rbin:CreateRule",
+		"ssm:PutParameter", "sns:Subscribe", "logs:CreateLogGroup", "s3:GetObjectVersion", "s3:*",
+	} {
 		added := append(tpl.grants(role), statement{effect: "Allow", actions: []string{action}, resources: []string{"*"}})
 		if len(complaints(added, needs)) == 0 {
 			t.Errorf("%s: nobody minds %s", role, action)
@@ -136,7 +141,7 @@ func everyActionCounts(t *testing.T, tpl template, role string, needs []request)
 	}
 }
 
-// everyTagCounts looks for a request for each tag that the function may write or take off.
+// everyTagCounts looks for a request for each tag that the function may write or take off, in each statement that allows it.
 func everyTagCounts(t *testing.T, asked []request) {
 	t.Helper()
 	for _, s := range load(t).with(variants["everything together"]).grants("JanitorRole") {
@@ -150,7 +155,22 @@ func everyTagCounts(t *testing.T, asked []request) {
 	}
 }
 
-// writtenActions are the actions for which there is an input in the code that the function links.
+// everyPrefixCounts looks for a request for each part of the records that the function may list.
+func everyPrefixCounts(t *testing.T, asked []request) {
+	t.Helper()
+	for _, s := range load(t).grants("JanitorRole") {
+		for _, pattern := range s.conditions["StringLike"]["s3:prefix"] {
+			if !slices.ContainsFunc(asked, func(r request) bool { return s.matches(r) && like(pattern, r.context["s3:prefix"]) }) {
+				t.Errorf("%s allows %s, and nothing needs it", s.sid, pattern)
+			}
+		}
+	}
+}
+
+// unlinked are the packages that the function does not link, or that nothing in it calls; see TestTheFunctionRestoresNothing.
+var unlinked = []string{"emulator", "runtimeapi", "testdata", "undo"}
+
+// writtenActions are the actions for which there is an input in the code that the function calls.
 func writtenActions(t *testing.T) []string {
 	t.Helper()
 	actions := map[string]bool{}
@@ -159,7 +179,7 @@ func writtenActions(t *testing.T) []string {
 			switch {
 			case err != nil:
 				return err
-			case entry.IsDir() && slices.Contains([]string{"emulator", "runtimeapi", "testdata"}, entry.Name()):
+			case entry.IsDir() && slices.Contains(unlinked, entry.Name()):
 				return filepath.SkipDir
 			case filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go"):
 				return nil
@@ -178,6 +198,58 @@ func writtenActions(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(actions))
 }
 
+// TestTheFunctionRestoresNothing: what was removed is brought back by a person, with that person's permissions. The package
+// that does it is linked with the pipeline, whose commands the command line calls and the function does not.
+func TestTheFunctionRestoresNothing(t *testing.T) {
+	commands := map[string]bool{}
+	for _, declaration := range parsed(t, "pkg/janitor/undo.go").Decls {
+		if function, ok := declaration.(*ast.FuncDecl); ok && function.Name.IsExported() && isOfJanitor(function) {
+			commands[function.Name.Name] = true
+		}
+	}
+	if !commands["UndoRun"] {
+		t.Errorf("how to undo is not in pkg/janitor/undo.go any more; it has %v", commands)
+	}
+	files, err := filepath.Glob(filepath.Join(root, "functions/janitor/*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		ast.Inspect(parsed(t, strings.TrimPrefix(path, root+"/")), func(node ast.Node) bool {
+			if selector, ok := node.(*ast.SelectorExpr); ok && commands[selector.Sel.Name] {
+				t.Errorf("%s: the function calls %s", path, selector.Sel.Name)
+			}
+			return true
+		})
+	}
+}
+
+func isOfJanitor(function *ast.FuncDecl) bool {
+	if function.Recv == nil {
+		return false
+	}
+	pointer, ok := function.Recv.List[0].Type.(*ast.StarExpr)
+	if !ok {
+		return false
+	}
+	name, ok := pointer.X.(*ast.Ident)
+	return ok && name.Name == "Janitor"
+}
+
+// parsed is a Go file of the repository.
+func parsed(t *testing.T, path string) *ast.File {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root, path), nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+// namedOtherwise are the actions of IAM that are not named like those of the API (Service Authorization Reference, "Actions,
+// resources, and condition keys for Amazon S3").
+var namedOtherwise = map[string]string{"s3:ListObjectsV2": "s3:ListBucket"}
+
 // addInputs adds ec2:DescribeImages for an ec2.DescribeImagesInput.
 func addInputs(file *ast.File, actions map[string]bool) {
 	services := map[string]string{}
@@ -195,7 +267,8 @@ func addInputs(file *ast.File, actions map[string]bool) {
 		if selector, ok := node.(*ast.SelectorExpr); ok {
 			if name, ok := selector.X.(*ast.Ident); ok && services[name.Name] != "" {
 				if action, ok := strings.CutSuffix(selector.Sel.Name, "Input"); ok {
-					actions[services[name.Name]+":"+action] = true
+					action = services[name.Name] + ":" + action
+					actions[cmp.Or(namedOtherwise[action], action)] = true
 				}
 			}
 		}

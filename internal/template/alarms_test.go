@@ -195,8 +195,8 @@ func TestAlarmsWatchWhatIsEmitted(t *testing.T) {
 			}
 		}
 	}
-	if watched != 3 {
-		t.Errorf("%d metrics of the janitor's own are watched, not 3", watched)
+	if watched != 4 {
+		t.Errorf("%d metrics of the janitor's own are watched, not 4", watched)
 	}
 }
 
@@ -238,6 +238,16 @@ func TestDashboardShowsWhatIsEmitted(t *testing.T) {
 	for _, name := range metrics {
 		if !shown[name] {
 			t.Errorf("the dashboard does not show %s", name)
+		}
+	}
+}
+
+func TestDashboardShowsEveryAlarm(t *testing.T) {
+	tpl := load(t)
+	body := at(tpl.properties("Dashboard")["DashboardBody"], "Fn::Sub").(string)
+	for _, alarm := range tpl.resources("AWS::CloudWatch::Alarm") {
+		if !strings.Contains(body, "${"+alarm.name+".Arn}") {
+			t.Errorf("the dashboard does not show %s", alarm.name)
 		}
 	}
 }

@@ -88,19 +88,12 @@ var variants = map[string]map[string]string{
 	"images are disabled before":       {"Grace": "14d", "GraceAction": "disable"},
 	"shared images are judged":         {"SharedImages": "report"},
 	"versions of templates are picked": {"LaunchTemplateVersions": "1"},
+	"orphans are not reported":         {"OrphanedSnapshots": "ignore"},
+	"nothing need be restorable":       {"RecycleBinDays": "0", "RequireRecycleBin": "false"},
 	"everything together": {
 		"Grace": "14d", "GraceAction": "disable", "SharedImages": "report", "LaunchTemplateVersions": "1", "ImageBuilderImages": "judge",
+		"RecycleBinDays": "365", "EC2Share": "1",
 	},
-}
-
-// variable is the variable of the function that a parameter sets.
-func (t template) variable(parameter string) string {
-	for variable, name := range t.byVariable() {
-		if name == parameter {
-			return variable
-		}
-	}
-	panic("no variable is set by " + parameter)
 }
 
 // tagKeys are the keys of tags in a request, as this package writes a key of IAM's that has several values.

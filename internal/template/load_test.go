@@ -1,4 +1,4 @@
-// Package template_test reads template.yaml as a reviewer would: from an alarm to whoever is told, from a role to what it
+// Package template_test reads template.yaml, and recycle-bin.yaml beside it, as a reviewer would: from an alarm to whoever is told, from a role to what it
 // may do and what the code does. It holds nothing but tests.
 package template_test
 
@@ -24,15 +24,21 @@ type resource struct {
 	properties object
 }
 
-// template is template.yaml, each time read anew, so that a test can change it.
+// template is a template, each time read anew, so that a test can change it.
 type template struct {
 	object
 	chosen map[string]string // Parameters that are not as by default; see with.
 }
 
+// load reads template.yaml.
 func load(t *testing.T) template {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "template.yaml"))
+	return read(t, "template.yaml")
+}
+
+func read(t *testing.T, name string) template {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,14 +14,25 @@ import (
 	"ami-janitor/pkg/usage"
 )
 
-// topics are the variables whose values are resources, not parameters.
-var topics = []string{"TOPIC_ARN", "CHAT_TOPIC_ARN"}
+// places are the variables whose values are resources, not parameters: the type of each, and what a value looks like.
+var places = map[string]struct{ kind, example string }{
+	"TOPIC_ARN":      {"AWS::SNS::Topic", "arn:aws:sns:eu-west-1:123456789012:ami-janitor-DigestTopic-ABCDEFGHIJKL"},
+	"CHAT_TOPIC_ARN": {"AWS::SNS::Topic", "arn:aws:sns:eu-west-1:123456789012:ami-janitor-ChatTopic-ABCDEFGHIJKL"},
+	"RECORDS":        {"AWS::S3::Bucket", "s3://ami-janitor-recordsbucket-abcdefghijkl"},
+}
 
-// byVariable returns the parameter of each variable of the function.
+// otherwise are the defaults of the template that are not those of the code: who deploys it has, from then on, what it takes
+// to restore.
+var otherwise = map[string]string{"RECYCLE_BIN_DAYS": "14", "REQUIRE_RECYCLE_BIN": "true"}
+
+// byVariable returns the parameter, or the resource, of each variable of the function.
 func (t template) byVariable() map[string]string {
 	parameters := map[string]string{}
 	for variable, value := range at(t.function().properties, "Environment", "Variables").(object) {
-		parameters[variable] = target(value)
+		parameters[variable] = strings.Trim(filled(value), "<>")
+		if _, name, ok := strings.Cut(filled(value), "s3://"); ok {
+			parameters[variable] = strings.Trim(name, "<>")
+		}
 	}
 	return parameters
 }
@@ -32,16 +43,21 @@ func TestEveryVariableHasAParameter(t *testing.T) {
 	for _, setting := range janitor.Settings() {
 		name, ok := parameters[setting.Variable]
 		delete(parameters, setting.Variable)
+		place, isPlace := places[setting.Variable]
 		switch {
 		case !ok:
 			t.Errorf("%s is not set", setting.Variable)
-		case slices.Contains(topics, setting.Variable):
-			if kind := at(tpl.section("Resources"), name, "Type"); kind != "AWS::SNS::Topic" {
+		case isPlace:
+			if kind := at(tpl.section("Resources"), name, "Type"); kind != place.kind {
 				t.Errorf("%s is %s, a %v", setting.Variable, name, kind)
 			}
 		default:
-			if got := at(tpl.section("Parameters"), name, "Default"); got != setting.Default {
-				t.Errorf("%s is by default %q in the template, and %q in the code", name, got, setting.Default)
+			want := setting.Default
+			if other, ok := otherwise[setting.Variable]; ok {
+				want = other
+			}
+			if got := at(tpl.section("Parameters"), name, "Default"); got != want {
+				t.Errorf("%s is by default %q in the template, not %q", name, got, want)
 			}
 			if got := strings.ReplaceAll(strings.ToLower(setting.Variable), "_", ""); got != strings.ToLower(name) {
 				t.Errorf("%s is set by %s", setting.Variable, name)
@@ -57,8 +73,8 @@ func TestDefaultsAreAValidConfiguration(t *testing.T) {
 	tpl := load(t)
 	parameters := tpl.byVariable()
 	config, err := janitor.ParseConfig(func(variable string) string {
-		if slices.Contains(topics, variable) {
-			return "arn:aws:sns:eu-west-1:123456789012:ami-janitor-DigestTopic-ABCDEFGHIJKL"
+		if place, ok := places[variable]; ok {
+			return place.example
 		}
 		return at(tpl.section("Parameters"), parameters[variable], "Default").(string)
 	})
@@ -122,6 +138,8 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"KEEP_LIST":            {"", "ssm:keep", "ssm:/amis/keep", "arn:aws:ssm:eu-west-1:123456789012:parameter/amis/keep", "arn:aws-us-gov:ssm:us-gov-east-1:123456789012:parameter/keep"},
 		"GRACE":                {"0d", "1d", "14d", "365d"},
 		"OWNER_TAG":            {"", "Owner", "Équipe", "cost:owner"},
+		"RECYCLE_BIN_DAYS":     {"0", "1", "7", "14", "99", "100", "299", "300", "365"},
+		"EC2_SHARE":            {"0.5", "0.25", "0.05", "0.0001", "0.9", "0.50", "1", "1.0"},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {"all", "1", "5", "10000"},
 	}
@@ -138,6 +156,8 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"SNAPSHOT_PRICE":       {"", "-1", "free", "0,05", "Inf"},
 		"KEEP_LIST":            {"keep.txt", "/amis/keep", "ssm:", "ssm://keep", "ssm:/keep/", "ssm:a b", "s3://bucket/keep", "arn:aws:s3:::bucket/keep", "arn:aws:ssm:eu-west-1:123456789012:document/keep"},
 		"GRACE":                {"", "14", "two weeks", "-1d", "014d"},
+		"RECYCLE_BIN_DAYS":     {"", "-1", "14d", "014", "366", "400", "1000", "1.5"},
+		"EC2_SHARE":            {"", "0", "0.0", "1.1", "2", "-0.5", "50%", "0,5", ".5", "NaN", "1e-3"},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {"", "0", "10001", "latest", "$Latest"},
 	}

@@ -7,7 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/rbin"
+	rbintypes "github.com/aws/aws-sdk-go-v2/service/rbin/types"
 
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
@@ -25,27 +29,35 @@ import (
 // tagKeysKey is IAM's key for the keys of the tags in a request.
 const tagKeysKey = "aws:TagKeys"
 
+// requestTag begins IAM's keys for the values of the tags in a request.
+const requestTag = "aws:RequestTag/"
+
 // askedFor is what the function asks AWS for, with the template's parameters: in runs that go every way through the code, in
-// all regions, with answers and without, on an account in which removals were announced before and people objected.
+// all regions, with answers and without, on an account in which removals were announced before and people objected. The
+// Recycle Bin has the rules of the templates, and no other.
 func askedFor(t *testing.T, tpl template) []request {
 	t.Helper()
 	asked := map[string]request{}
 	always := func(int, emulator.Request) bool { return true }
 	first := func(n int, _ emulator.Request) bool { return n == 1 }
+	protected := func(n int, _ emulator.Request) bool { return n%2 == 0 } // Every other image, since it was planned.
 	ways := []struct {
-		lag   int
+		lag   int // How often a snapshot is still in use by an image that is gone.
 		fault func(emulator.Doer) emulator.Doer
 	}{
 		{fault: func(account emulator.Doer) emulator.Doer { return account }},
 		{lag: 1, fault: func(account emulator.Doer) emulator.Doer {
 			return emulator.LoseAnswer(account, "DeregisterImage", first)
 		}},
-		{fault: func(account emulator.Doer) emulator.Doer {
+		{lag: 20, fault: func(account emulator.Doer) emulator.Doer {
 			return emulator.LoseAnswer(account, "DeregisterImage", always)
+		}},
+		{lag: 20, fault: func(account emulator.Doer) emulator.Doer {
+			return emulator.Fail(account, "DeregisterImage", protected, http.StatusBadRequest, "OperationNotPermitted", "The image is protected.")
 		}},
 	}
 	if len(tpl.chosen) > 0 {
-		ways = ways[:1] // What becomes of lost answers does not depend on the parameters.
+		ways = ways[len(ways)-1:] // What becomes of lost answers does not depend on the parameters.
 	}
 	for _, way := range ways {
 		synctest.Test(t, func(t *testing.T) {
@@ -55,15 +67,20 @@ func askedFor(t *testing.T, tpl template) []request {
 				t.Fatal(err)
 			}
 			account.SetInUseLag(way.lag)
+			makeRules(t, tpl, account.Client())
 			announceAndObject(t, clock, account.Client())
-			w := &witness{t, account.Client(), asked}
+			w := &witness{t: t, account: account.Client(), asked: asked}
 			variables := map[string]string{}
-			for name, value := range tpl.chosen {
-				variables[tpl.variable(name)] = value
+			for variable, name := range tpl.byVariable() {
+				if _, isPlace := places[variable]; !isPlace && name != "DryRun" {
+					variables[variable] = tpl.parameter(name).(string)
+				}
 			}
-			// A report that is asked for in the first run is read in the second; what they announce is due in the last.
+			maps.Copy(variables, map[string]string{"REGIONS": "all", "NOTIFY_ON": "always"})
+			// A report that is asked for in the first run is read in the second; what they announce is due in the third. What
+			// that leaves undone the last one finishes.
 			touched := 0
-			for _, day := range []time.Duration{0, 1, 14} {
+			for _, day := range []time.Duration{0, 1, 14, 1} {
 				time.Sleep(day * 24 * time.Hour)
 				touched += run(t, clock, way.fault(w), variables)
 			}
@@ -75,6 +92,46 @@ func askedFor(t *testing.T, tpl template) []request {
 	return slices.Collect(maps.Values(asked))
 }
 
+// makeRules makes the rules of the Recycle Bin: those of the stack in its region, those of recycle-bin.yaml in the others;
+// none if the stack has none.
+func makeRules(t *testing.T, tpl template, client emulator.Doer) {
+	t.Helper()
+	out, err := ec2.NewFromConfig(configuration(client, "us-east-1")).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, region := range out.Regions {
+		from := tpl
+		if *region.RegionName != "us-east-1" {
+			from = read(t, "recycle-bin.yaml").with(tpl.chosen)
+		}
+		for _, rule := range from.resources("AWS::Rbin::Rule") {
+			if !tpl.holds(at(tpl.section("Resources"), rule.name, "Condition")) {
+				continue
+			}
+			tag := list(rule.properties["ResourceTags"])[0]
+			days, err := strconv.ParseInt(fmt.Sprint(from.parameter(target(at(rule.properties["RetentionPeriod"], "RetentionPeriodValue")))), 10, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = rbin.NewFromConfig(configuration(client, *region.RegionName)).CreateRule(t.Context(), &rbin.CreateRuleInput{
+				ResourceType: rbintypes.ResourceType(rule.properties["ResourceType"].(string)),
+				ResourceTags: []rbintypes.ResourceTag{{
+					ResourceTagKey:   aws.String(at(tag, "ResourceTagKey").(string)),
+					ResourceTagValue: aws.String(at(tag, "ResourceTagValue").(string)),
+				}},
+				RetentionPeriod: &rbintypes.RetentionPeriod{
+					RetentionPeriodUnit:  rbintypes.RetentionPeriodUnitDays,
+					RetentionPeriodValue: aws.Int32(int32(days)),
+				},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // announceAndObject announces the removal of some images, which are deprecated or disabled for the time. Then people object:
 // to a deprecation with a tag that keeps, to a disabled image by taking the announcement off.
 func announceAndObject(t *testing.T, clock func() time.Time, client emulator.Doer) {
@@ -83,6 +140,7 @@ func announceAndObject(t *testing.T, clock func() time.Time, client emulator.Doe
 	for _, action := range []string{"deprecate", "disable"} {
 		run(t, clock, client, map[string]string{
 			"GRACE": "14d", "GRACE_ACTION": action, "MAX_DEREGISTRATIONS": "2", "REGIONS": "us-east-1",
+			"RECORDS": "s3://amzn-s3-demo-bucket", // Those of the stack are still empty.
 		})
 	}
 	deprecated, disabled := 0, 0
@@ -126,6 +184,7 @@ func run(t *testing.T, clock func() time.Time, client emulator.Doer, chosen map[
 		"NOTIFY_ON":      "always",
 		"TOPIC_ARN":      "arn:aws:sns:us-east-1:123456789012:DigestTopic",
 		"CHAT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:ChatTopic",
+		"RECORDS":        places["RECORDS"].example,
 	}
 	maps.Copy(variables, chosen)
 	config, err := janitor.ParseConfig(func(variable string) string { return variables[variable] })
@@ -133,7 +192,8 @@ func run(t *testing.T, clock func() time.Time, client emulator.Doer, chosen map[
 		t.Fatal(err)
 	}
 	j := janitor.Janitor{Config: config, AWS: configuration(client, "us-east-1"), Clock: clock}
-	record := j.Run(t.Context(), "20261123T020000Z-3f9c1a", false)
+	time.Sleep(time.Second) // The ids of runs begin with the second.
+	record := j.Run(t.Context(), janitor.NewRunID(clock(), strings.NewReader("\x3f\x9c\x1a")), false)
 	if err := j.Tell(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}
@@ -165,11 +225,14 @@ func describeImages(t *testing.T, client emulator.Doer, region string, input *ec
 	return out.Images
 }
 
-// witness hands calls on to an account, and notes for each what IAM would have been asked.
+// witness hands calls on to an account, and notes for each what IAM would have been asked, with the tags that the resource
+// has at the time.
 type witness struct {
 	t       *testing.T
 	account emulator.Doer
-	asked   map[string]request
+
+	mu    sync.Mutex
+	asked map[string]request
 }
 
 func (w *witness) Do(r *http.Request) (*http.Response, error) {
@@ -177,9 +240,12 @@ func (w *witness) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, one := range w.requests(q) {
+	requests := w.requests(q)
+	w.mu.Lock()
+	for _, one := range requests {
 		w.asked[fmt.Sprint(one)] = one
 	}
+	w.mu.Unlock()
 	return w.account.Do(r)
 }
 
@@ -189,6 +255,12 @@ func (w *witness) Do(r *http.Request) (*http.Response, error) {
 func (w *witness) requests(q emulator.Request) []request {
 	action := q.Service + ":" + q.Action
 	switch action {
+	case "s3:DeleteObject", "s3:GetObject", "s3:ListObjectsV2", "s3:PutObject":
+		return onRecords(q)
+	case "rbin:GetRule":
+		return []request{{action, "arn:aws:rbin:" + q.Region + ":" + account + ":rule/" + q.Form.Get("Identifier"), nil}}
+	case "ec2:DescribeSnapshotAttribute":
+		return w.onSnapshot(q, action, q.Form.Get("SnapshotId"))
 	case "ec2:DescribeImageAttribute", "ec2:DisableImage", "ec2:DisableImageDeprecation", "ec2:EnableImage", "ec2:EnableImageDeprecation":
 		asked, _ := w.onImage(q, action, q.Form.Get("ImageId"))
 		return asked
@@ -223,6 +295,33 @@ func (w *witness) requests(q emulator.Request) []request {
 		return []request{{action, "<" + topic[strings.LastIndex(topic, ":")+1:] + ">", nil}}
 	default:
 		return []request{{action, "*", nil}} // No resource can be named.
+	}
+}
+
+// onRecords is what is asked for the bucket of the records, or for an object in it. To say that an object is not there, S3
+// asks whether its key may be listed; to compare it with an ETag, whether it may be read (Amazon S3 API Reference, GetObject;
+// Amazon S3 User Guide, "Enforce conditional deletes on Amazon S3 buckets").
+func onRecords(q emulator.Request) []request {
+	bucket := q.Form.Get("Bucket")
+	if "s3://"+bucket == places["RECORDS"].example {
+		bucket = "<RecordsBucket>"
+	}
+	key := q.Form.Get("Key")
+	lists := func(prefix string) request {
+		return request{"s3:ListBucket", bucket, map[string]string{"aws:ResourceAccount": account, "s3:prefix": prefix}}
+	}
+	onObject := func(action string) request {
+		return request{action, bucket + "/" + key, map[string]string{"aws:ResourceAccount": account}}
+	}
+	switch {
+	case q.Action == "ListObjectsV2":
+		return []request{lists(q.Form.Get("prefix"))}
+	case q.Action == "GetObject":
+		return []request{onObject("s3:GetObject"), lists(key)}
+	case q.Form.Get("IfMatch") != "":
+		return []request{onObject("s3:" + q.Action), onObject("s3:GetObject")}
+	default:
+		return []request{onObject("s3:" + q.Action)}
 	}
 }
 
@@ -290,6 +389,8 @@ func (w *witness) onTagged(q emulator.Request, action string) []request {
 			if action == "ec2:DeleteTags" {
 				delete(one.context, "ec2:Owner")
 				delete(one.context, "ec2:Public")
+			} else {
+				maps.Copy(one.context, writtenTags(q))
 			}
 			asked = append(asked, one)
 		}
@@ -318,6 +419,17 @@ func writtenKeys(q emulator.Request) string {
 	}
 	slices.Sort(keys)
 	return tagKeys(keys)
+}
+
+// writtenTags are the values of the tags in a request, as IAM knows them.
+func writtenTags(q emulator.Request) map[string]string {
+	context := map[string]string{}
+	for name := range q.Form {
+		if numbered, ok := strings.CutSuffix(name, ".Key"); ok && strings.Contains(name, "Tag.") {
+			context[requestTag+q.Form.Get(name)] = q.Form.Get(numbered + ".Value")
+		}
+	}
+	return context
 }
 
 func tagged(tags []types.Tag) map[string]string {

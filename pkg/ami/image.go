@@ -67,8 +67,8 @@ type Snapshot struct {
 	ImageID   string
 	StartedAt time.Time // When the snapshot was begun; zero if EC2 did not say.
 
-	Lock     string
-	Tags     map[string]string
+	Lock string
+	Tags map[string]string
 
 	// Unreadable says which fact of the snapshot could not be understood. It is empty for an ordinary snapshot.
 	Unreadable string

@@ -31,8 +31,11 @@ type Account struct {
 	mu       sync.Mutex
 	regions  map[string]*region
 	inUseLag int
+	bins     binSettings
 	messages []Message
 	calls    []Call
+	buckets  map[string]*bucket    // S3's, by name.
+	history  map[resource][]change // Oldest first; nil unless somebody sees lags.
 }
 
 var _ http.Handler = (*Account)(nil)
@@ -44,6 +47,7 @@ type region struct {
 	gone         map[string]bool      // The ids of the images, snapshots and reports that have been removed.
 	lags         map[string]*lag      // By snapshot id.
 	reportTokens map[string]tokenUse  // By client token.
+	bin          binState
 }
 
 // lag is a snapshot that EC2 still believes to be in use by an image that is gone.
@@ -145,6 +149,7 @@ func emptyRegion(name string) *region {
 		gone:         make(map[string]bool),
 		lags:         make(map[string]*lag),
 		reportTokens: make(map[string]tokenUse),
+		bin:          newBinState(),
 	}
 	for _, f := range formats {
 		r.documents[f.file] = &document{}
@@ -169,6 +174,7 @@ func (a *Account) Save(dir string) error {
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.settle(a.regions[a.home])
 	for _, f := range formats {
 		data, err := a.regions[a.home].documents[f.file].format(f)
 		if err != nil {
@@ -209,6 +215,11 @@ func (r *region) items(file string) []object {
 // find returns the first object of a file whose key has the given value, or nil.
 func (r *region) find(file, key, value string) object {
 	return first(r.items(file), key, value)
+}
+
+// entries are all the objects of a file whose key has the given value.
+func (r *region) entries(file, key, value string) []object {
+	return slices.DeleteFunc(slices.Clone(r.items(file)), func(o object) bool { return text(o, key) != value })
 }
 
 // remove takes every object out of a file whose key has the given value.

@@ -20,12 +20,13 @@ import (
 var recorded = filepath.Join("..", "..", "..", "shared", "recorded")
 
 var files = []string{
-	"describe-auto-scaling-groups.json", "describe-fast-launch-images.json", "describe-fast-snapshot-restores.json", "describe-fleets.json",
+	"describe-auto-scaling-groups.json", "describe-create-volume-permissions.json", "describe-fast-launch-images.json", "describe-fast-snapshot-restores.json", "describe-fleets.json",
 	"describe-image-usage-report-entries.json", "describe-image-usage-reports.json", "describe-images.json", "describe-instances.json",
 	"describe-launch-configurations.json",
 	"describe-launch-permissions.json", "describe-launch-template-versions.json", "describe-launch-templates.json",
 	"describe-locked-snapshots.json", "describe-parameters.json", "describe-snapshots.json", "describe-spot-fleet-requests.json",
-	"describe-spot-instance-requests.json", "get-caller-identity.json", "get-parameters.json",
+	"describe-spot-instance-requests.json", "get-caller-identity.json", "get-parameters.json", "list-images-in-recycle-bin.json",
+	"list-rules.json", "list-snapshots-in-recycle-bin.json",
 }
 
 func save(t testing.TB, a *emulator.Account) fs.FS {
@@ -195,7 +196,7 @@ func TestLoadRefusesOtherShapes(t *testing.T) {
 // Every file that has a list must have it.
 func TestLoadRefusesFilesWithoutTheirList(t *testing.T) {
 	for _, name := range files {
-		if name == "get-caller-identity.json" || name == "describe-launch-permissions.json" {
+		if name == "get-caller-identity.json" || name == "describe-launch-permissions.json" || name == "describe-create-volume-permissions.json" {
 			continue
 		}
 		_, err := emulator.Load(directory(name, "{}"), options())

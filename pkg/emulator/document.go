@@ -12,8 +12,14 @@ import (
 
 // The files of an account directory, each named after the AWS CLI's command that prints it. The launch permissions
 // are this project's own: a map from image id to what DescribeImageAttribute lists as LaunchPermissions, null where
-// it could not be read. So are the entries of usage reports that have no ReportId: the use that other accounts really
-// make of an image, for the reports to find.
+// it could not be read. So are, in the same way, the CreateVolumePermissions of snapshots, which DescribeSnapshotAttribute
+// lists, and the entries of usage reports that have no ReportId: the use that other accounts really make of an image, for
+// the reports to find.
+//
+// What is in the Recycle Bin is listed as the AWS CLI prints it, and beside that each entry has the whole of what is to be
+// restored: as Image or Snapshot, in the form of describe-images.json and describe-snapshots.json. Its permissions stay in
+// their own file. The rules are as GetRule prints them: ListRules has neither their type nor their tags nor their status.
+// A rule that is pending has, as AvailableTime, when it is going to be in force; without one it stays pending.
 const (
 	identityFile          = "get-caller-identity.json"
 	imagesFile            = "describe-images.json"
@@ -34,6 +40,10 @@ const (
 	launchPermissionsFile = "describe-launch-permissions.json"
 	usageReportsFile      = "describe-image-usage-reports.json"
 	usageEntriesFile      = "describe-image-usage-report-entries.json"
+	volumePermissionsFile = "describe-create-volume-permissions.json"
+	imageBinFile          = "list-images-in-recycle-bin.json"
+	snapshotBinFile       = "list-snapshots-in-recycle-bin.json"
+	rulesFile             = "list-rules.json"
 )
 
 // format says how one file is laid out.
@@ -63,6 +73,10 @@ var formats = []format{
 	{file: launchPermissionsFile, fields: permissionFields},
 	{file: usageReportsFile, list: "ImageUsageReports", fields: usageReportFields},
 	{file: usageEntriesFile, list: "ImageUsageReportEntries", fields: usageEntryFields},
+	{file: volumePermissionsFile, fields: permissionFields},
+	{file: imageBinFile, list: "Images", fields: imageBinFields},
+	{file: snapshotBinFile, list: "Snapshots", fields: snapshotBinFields},
+	{file: rulesFile, list: "Rules", fields: ruleFields},
 }
 
 // object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here knows survive.
@@ -164,7 +178,7 @@ func (p *parser) field(d *document, key string) (err error) {
 		}
 		return placed(p.format.file, p.data, at, "is only a part of the listing: it has a NextToken")
 	}
-	if p.format.file == launchPermissionsFile {
+	if p.format.list == "" && p.format.fields != nil {
 		if fault := (field{kind: aList, fields: p.format.fields}).fault(value); fault != "" {
 			return placed(p.format.file, p.data, at, strconv.Quote(key)+fault)
 		}

@@ -1,9 +1,6 @@
 package emulator
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // disableImage disables an image and takes it from everybody who may launch it, for good: to enable it again does not
 // give it back to them (EC2 User Guide, "Disable an AMI").
@@ -93,5 +90,5 @@ func (c *call) ownImage(state string) ([]object, error) {
 	case state != "" && text(image, "State") != state:
 		return nil, unavailable(id)
 	}
-	return slices.DeleteFunc(slices.Clone(c.region.items(imagesFile)), func(o object) bool { return text(o, "ImageId") != id }), nil
+	return c.region.entries(imagesFile, "ImageId", id), nil
 }

@@ -84,7 +84,7 @@ func (c *call) image(id string) (object, error) {
 		return nil, refuse("MissingParameter", "The request must contain the parameter ImageId")
 	case image != nil:
 		return image, nil
-	case !isID(id, "ami-") && !c.region.gone[id]:
+	case !isID(id, "ami-") && !c.region.hasLeft(id):
 		return nil, refuse("InvalidAMIID.Malformed", "Invalid id: \"%s\" (expecting \"ami-...\")", id)
 	}
 	return nil, refuse("InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id)
@@ -131,22 +131,27 @@ func describeImageAttribute(c *call) (object, error) {
 // launchPermissions lists who may launch an image. A null in the account directory is an image whose permissions
 // whoever exported it was not allowed to see; an image without an entry is shared with nobody, unless it is public.
 func (c *call) launchPermissions(image object) ([]any, error) {
-	entry, ok := c.region.documents[launchPermissionsFile].fields[text(image, "ImageId")]
-	switch {
-	case ok && entry == nil:
-		return nil, &apiError{http.StatusForbidden, "UnauthorizedOperation", "You are not authorized to perform this operation."}
-	case ok:
-		return entry.([]any), nil
-	case text(image, "Public") == "true":
+	permissions, err := c.permissions(launchPermissionsFile, text(image, "ImageId"))
+	if permissions == nil && err == nil && text(image, "Public") == "true" {
 		return []any{object{"Group": "all"}}, nil
 	}
-	return []any{}, nil
+	return append([]any{}, permissions...), err
 }
 
-// deregisterImage removes an image, and those of its snapshots that nothing holds if it is asked to.
+// permissions are the entry of a resource in a file of permissions; nil if it has none.
+func (c *call) permissions(file, id string) ([]any, error) {
+	entry, ok := c.region.documents[file].fields[id]
+	if ok && entry == nil {
+		return nil, &apiError{http.StatusForbidden, "UnauthorizedOperation", "You are not authorized to perform this operation."}
+	}
+	permissions, _ := entry.([]any)
+	return permissions, nil
+}
+
+// deregisterImage removes an image, to the Recycle Bin if a rule retains it, and those of its snapshots that nothing holds if it is asked to.
 func deregisterImage(c *call) (object, error) {
 	id := c.text("ImageId")
-	if c.region.gone[id] && c.region.find(imagesFile, "ImageId", id) == nil {
+	if c.region.find(imagesFile, "ImageId", id) == nil && c.region.hasLeft(id) {
 		return nil, unavailable(id)
 	}
 	image, err := c.image(id)
@@ -156,8 +161,7 @@ func deregisterImage(c *call) (object, error) {
 	if err := c.undeletable(image); err != nil {
 		return nil, err
 	}
-	c.region.remove(imagesFile, "ImageId", id)
-	delete(c.region.documents[launchPermissionsFile].fields, id)
+	c.discard(binnedImage, id)
 
 	answer := object{"Return": true}
 	mapped := mappedSnapshots(image)
@@ -207,8 +211,10 @@ func (c *call) deleteAssociated(snapshotID string) string {
 		return "skipped"
 	case snapshot == nil || c.foreign(snapshot) || backedUp(snapshot) || c.region.locked(snapshotID):
 		return "client-error"
+	case !c.authorized(snapshotID):
+		return "missing-permissions"
 	}
-	c.region.removeSnapshot(snapshotID)
+	c.discardSnapshot(snapshotID)
 	return "success"
 }
 

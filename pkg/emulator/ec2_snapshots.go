@@ -63,10 +63,35 @@ func (c *call) snapshot(id string) (object, error) {
 		return nil, refuse("MissingParameter", "The request must contain the parameter SnapshotId")
 	case snapshot != nil:
 		return snapshot, nil
-	case !isID(id, "snap-") && !c.region.gone[id]:
+	case !isID(id, "snap-") && !c.region.hasLeft(id):
 		return nil, refuse("InvalidSnapshotID.Malformed", "Invalid id: \"%s\" (expecting \"snap-...\")", id)
 	}
 	return nil, refuse("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", id)
+}
+
+// describeSnapshotAttribute shows one attribute of a snapshot to its owner. A null in the account directory is a snapshot
+// whose permissions whoever exported it was not allowed to see; one without an entry is shared with nobody. The code for
+// another account's snapshot is not documented.
+func describeSnapshotAttribute(c *call) (object, error) {
+	snapshot, err := c.snapshot(c.text("SnapshotId"))
+	if err != nil {
+		return nil, err
+	}
+	if c.foreign(snapshot) {
+		return nil, refuse("AuthFailure", "Not authorized for snapshot:%s", text(snapshot, "SnapshotId"))
+	}
+	answer := object{"SnapshotId": text(snapshot, "SnapshotId")}
+	switch attribute := c.text("Attribute"); attribute {
+	case "createVolumePermission":
+		var permissions []any
+		permissions, err = c.permissions(volumePermissionsFile, text(snapshot, "SnapshotId"))
+		answer["CreateVolumePermissions"] = append([]any{}, permissions...)
+	case "productCodes":
+		answer["ProductCodes"] = []any{}
+	default:
+		err = c.invalid("Value (%s) for parameter attribute is invalid.", attribute)
+	}
+	return answer, err
 }
 
 // describeLockedSnapshots lists the locks.
@@ -96,7 +121,7 @@ func deleteSnapshot(c *call) (object, error) {
 	if err := c.held(snapshot); err != nil {
 		return nil, err
 	}
-	c.region.removeSnapshot(id)
+	c.discardSnapshot(id)
 	return object{"Return": true}, nil
 }
 
@@ -129,8 +154,8 @@ func (r *region) locked(snapshotID string) bool {
 	return lock != nil && text(lock, "LockState") != "expired"
 }
 
-// removeSnapshot removes a snapshot, and its lock.
-func (r *region) removeSnapshot(id string) {
-	r.remove(snapshotsFile, "SnapshotId", id)
-	r.remove(lockedSnapshotsFile, "SnapshotId", id)
+// discardSnapshot removes a snapshot, to the Recycle Bin if a rule retains it, and its lock, which has expired.
+func (c *call) discardSnapshot(id string) {
+	c.discard(binnedSnapshot, id)
+	c.region.remove(lockedSnapshotsFile, "SnapshotId", id)
 }

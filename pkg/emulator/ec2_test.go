@@ -52,6 +52,9 @@ func TestTags(t *testing.T) {
 	equal(t, "one snapshot is missing", create(id+" snap-0000000f", tagList("c", "3")...), "InvalidSnapshot.NotFound")
 	equal(t, "no kind of resource", create("web", tagList("c", "3")...), "InvalidID")
 	equal(t, "reserved key", create(id, tagList("aws:x", "3")...), "InvalidParameterValue")
+	equal(t, "reserved key to take off", remove(id, tagList("Aws:backup:source-resource", "x")...), "InvalidParameterValue")
+	equal(t, "1000 resources", create(strings.Repeat(id+" snap-00000001 ", 500), tagList("a", "2")...), "")
+	equal(t, "1001 resources", create(strings.Repeat(id+" ", 1001), tagList("a", "2")...), "InvalidParameterValue")
 	equal(t, "long key", create(id, tagList(strings.Repeat("k", 129), "3")...), "InvalidParameterValue")
 	equal(t, "long value", create(id, tagList("k", strings.Repeat("é", 257))...), "InvalidParameterValue")
 	var many []types.Tag
@@ -69,6 +72,72 @@ func TestTags(t *testing.T) {
 	equal(t, "create", create(id, tagList("a", "1")...), "")
 	equal(t, "delete all", remove(id), "")
 	equal(t, "tags", tags(), "aws:backup:source-resource=x")
+}
+
+func TestDescribeTags(t *testing.T) {
+	a := load(t, directory(
+		"describe-images.json", `{"Images": [
+			{"ImageId": "ami-00000001", "Tags": [{"Key": "Team", "Value": "web"}, {"Key": "Name", "Value": "a"}]},
+			{"ImageId": "ami-00000001", "Tags": [{"Key": "Team", "Value": "another entry"}]}, {"ImageId": "ami-00000002"},
+			{"ImageId": "ami-00000004", "OwnerId": "999988887777", "Tags": [{"Key": "Team", "Value": "theirs"}]}]}`,
+		"describe-snapshots.json", `{"Snapshots": [{"SnapshotId": "snap-00000001", "Tags": [{"Key": "Team", "Value": "Web"}]}]}`,
+		"describe-instances.json", `{"Reservations": [{"Instances": [{"InstanceId": "i-00000001", "Tags": [{"Key": "Name", "Value": "web"}]}]}]}`,
+		"describe-launch-templates.json", `{"LaunchTemplates": [{"LaunchTemplateId": "lt-00000001", "Tags": [{"Key": "Team", "Value": ""}]}]}`,
+		"describe-image-usage-reports.json", `{"ImageUsageReports": [{"ReportId": "amiur-00000001", "Tags": [{"Key": "Team", "Value": "x"}]}]}`,
+	))
+	client := ec2Client(a.Client())
+	for _, test := range []struct {
+		name    string
+		filters []types.Filter
+		want    string
+	}{
+		{"all of the account's own", nil, "ami-00000001 Team=web, ami-00000001 Name=a, snap-00000001 Team=Web, i-00000001 Name=web, amiur-00000001 Team=x, lt-00000001 Team="},
+		{"of a resource", filters("resource-id", "ami-00000001"), "ami-00000001 Team=web, ami-00000001 Name=a"},
+		{"of two kinds", filters("resource-type", "instance,snapshot"), "snap-00000001 Team=Web, i-00000001 Name=web"},
+		{"by key", filters("key", "N*"), "ami-00000001 Name=a, i-00000001 Name=web"},
+		{"by value", filters("value", "web"), "ami-00000001 Team=web, i-00000001 Name=web"},
+		{"by key and value", filters("tag:Team", "web,x"), "ami-00000001 Team=web, amiur-00000001 Team=x"},
+		{"by key and kind", filters("tag:Team", "*", "resource-type", "image"), "ami-00000001 Team=web"},
+		{"of what is not there", filters("resource-id", "ami-0000000f"), ""},
+		{"by a filter that other listings have", filters("tag-key", "Team"), "InvalidParameterValue"},
+	} {
+		out, err := client.DescribeTags(t.Context(), &ec2.DescribeTagsInput{Filters: test.filters})
+		got := code(err)
+		if err == nil {
+			var tags []string
+			for _, tag := range out.Tags {
+				tags = append(tags, *tag.ResourceId+" "+*tag.Key+"="+*tag.Value)
+			}
+			got = strings.Join(tags, ", ")
+		}
+		equal(t, test.name, got, test.want)
+	}
+
+	var many []string
+	for i := range 1100 {
+		many = append(many, fmt.Sprintf(`{"ImageId": "ami-%08x", "Tags": [{"Key": "k", "Value": "v"}]}`, i))
+	}
+	client = ec2Client(load(t, directory("describe-images.json", `{"Images": [`+strings.Join(many, ",")+`]}`)).Client())
+	for size, want := range map[int32][]int{0: {1000, 100}, 500: {500, 0, 500, 100}} {
+		input := &ec2.DescribeTagsInput{}
+		if size > 0 {
+			input.MaxResults = &size
+		}
+		var lengths []int
+		for token := aws.String(""); token != nil; input.NextToken = token {
+			out, err := client.DescribeTags(t.Context(), input)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lengths = append(lengths, len(out.Tags))
+			token = out.NextToken
+		}
+		equal(t, fmt.Sprintf("pages of %d", size), lengths, want)
+	}
+	for _, size := range []int32{4, 1001} {
+		_, err := client.DescribeTags(t.Context(), &ec2.DescribeTagsInput{MaxResults: &size})
+		equal(t, fmt.Sprintf("pages of %d", size), code(err), "InvalidParameterValue")
+	}
 }
 
 func TestRegions(t *testing.T) {

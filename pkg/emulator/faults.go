@@ -83,5 +83,8 @@ func onMatch(next Doer, action string, match func(n int, r Request) bool, fault 
 func failure(r *http.Request, q Request, e *apiError) (*http.Response, error) {
 	s := serviceNamed(q.Service)
 	body := renderError(s, "00000000-0000-4000-8000-ffffffffffff", e)
-	return respond(r, e.status, http.Header{"Content-Type": {s.contentType()}}, body), nil
+	if r.Method == http.MethodHead {
+		body = nil
+	}
+	return respond(r, e.status, s.header(e), body), nil
 }

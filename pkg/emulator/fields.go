@@ -127,6 +127,19 @@ var (
 	optionFields     = append(all(aString, "OptionName"), all(aStringList, "OptionValues")...)
 	usageEntryFields = slices.Concat(
 		all(aString, "AccountId", "ImageId", "ReportId", "ResourceType"), all(anInteger, "UsageCount"), all(aTimestamp, "ReportCreationTime"))
+	binTimes       = all(aTimestamp, "RecycleBinEnterTime", "RecycleBinExitTime")
+	imageBinFields = slices.Concat(
+		all(aString, "Description", "ImageId", "Name"), binTimes, []field{{"Image", anObject, imageFields}})
+	snapshotBinFields = slices.Concat(
+		all(aString, "Description", "SnapshotId", "VolumeId"), binTimes, []field{{"Snapshot", anObject, snapshotFields}})
+	ruleFields = slices.Concat(
+		all(aString, "Description", "Identifier", "LockState", "ResourceType", "RuleArn", "Status"),
+		all(aTimestamp, "AvailableTime", "LockEndTime"),
+		[]field{
+			{"ExcludeResourceTags", aList, all(aString, "ResourceTagKey", "ResourceTagValue")},
+			{"ResourceTags", aList, all(aString, "ResourceTagKey", "ResourceTagValue")},
+			{"RetentionPeriod", anObject, append(all(aString, "RetentionPeriodUnit"), field{"RetentionPeriodValue", anInteger, nil})},
+		})
 	operatorField = field{"Operator", anObject, all(aBoolean, "Managed")}
 	tagsField     = field{"Tags", aList, all(aString, "Key", "Value")}
 )

@@ -14,6 +14,11 @@ const (
 // filter keeps the objects that match every Filter of the request. Paths says where a filter finds its values; the
 // filters on tags are the same for all resources.
 func (c *call) filter(items []object, paths map[string]string) ([]object, error) {
+	return c.filterBy(items, func(name string) (func(object) []string, bool) { return finder(name, paths) })
+}
+
+// filterBy keeps the objects that match every Filter of the request, each of which has a function that finds its values.
+func (c *call) filterBy(items []object, find func(name string) (func(object) []string, bool)) ([]object, error) {
 	filters := members(c.Form, "Filter")
 	if len(filters) > maxFilters {
 		return nil, refuse("FilterLimitExceeded", "The maximum number of filters specified on a single call is %d", maxFilters)
@@ -26,7 +31,7 @@ func (c *call) filter(items []object, paths map[string]string) ([]object, error)
 		if len(patterns) == 0 {
 			return nil, refuse("InvalidParameterValue", "The filter '%s' has no values", name)
 		}
-		found, ok := finder(name, paths)
+		found, ok := find(name)
 		if !ok {
 			return nil, refuse("InvalidParameterValue", "The filter '%s' is invalid", name)
 		}

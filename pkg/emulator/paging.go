@@ -67,10 +67,13 @@ func (c *call) place(all int) (offset int, paused bool, err error) {
 	if err == nil {
 		_, err = fmt.Sscanf(string(plain), "%s %d %t", &action, &offset, &paused)
 	}
-	if err != nil || action != c.Action || offset < 0 {
-		return 0, false, refuse("InvalidNextToken", "The token '%s' is invalid", token)
+	switch {
+	case err == nil && action == c.Action && offset >= 0:
+		return min(offset, all), paused, nil
+	case c.service.protocol == restJSONProtocol:
+		return 0, false, c.invalid("The token '%s' is invalid", token)
 	}
-	return min(offset, all), paused, nil
+	return 0, false, refuse("InvalidNextToken", "The token '%s' is invalid", token)
 }
 
 // notBoth refuses ids together with MaxResults, as EC2 does (EC2 API Reference, "Query requests").

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,22 +38,29 @@ func Inspect(r *http.Request) (Request, error) {
 	if signed {
 		q.Region, q.Service = scope[2], scope[3]
 	}
+	if q.Service == s3Service {
+		return inspectS3(r, q), nil
+	}
 	body, err := readBody(r)
 	if err != nil {
 		return q, err
 	}
 	target, action, isJSON := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
-	if isJSON {
+	switch {
+	case routes[q.Service] != nil:
+		q.Action = readPath(routes[q.Service], r, q.Form)
+		err = readJSON(cmp.Or(string(body), "{}"), q.Form)
+	case isJSON:
 		q.Action = action
-		err = readJSON(body, q.Form)
-	} else {
+		err = readJSON(string(body), q.Form)
+	default:
 		err = readQuery(body, q.Form)
 		q.Action = q.Form.Get("Action")
 	}
 	if !signed {
 		// Only the API's name or version says whose style the answer has.
 		if s := slices.IndexFunc(services, func(s service) bool {
-			return s.namespace == target || s.version == q.Form.Get("Version")
+			return isJSON && s.namespace == target || s.version == q.Form.Get("Version")
 		}); s >= 0 {
 			q.Service = services[s].name
 		}
@@ -90,8 +98,8 @@ func readQuery(body []byte, form url.Values) error {
 }
 
 // readJSON adds the parameters of a JSON object to a form.
-func readJSON(body []byte, form url.Values) error {
-	d := json.NewDecoder(bytes.NewReader(body))
+func readJSON(body string, form url.Values) error {
+	d := json.NewDecoder(strings.NewReader(body))
 	d.UseNumber()
 	var parameters object
 	if err := d.Decode(&parameters); err != nil {
@@ -161,6 +169,8 @@ const (
 	ec2Protocol protocol = iota
 	queryProtocol
 	jsonProtocol
+	restJSONProtocol
+	restXMLProtocol
 )
 
 // service is one emulated AWS service.
@@ -191,10 +201,12 @@ var services = []service{
 		"autoscaling", queryProtocol, "2011-01-01", "http://autoscaling.amazonaws.com/doc/2011-01-01/",
 		"AccessDenied", "ValidationError", autoScalingActions,
 	},
+	{"rbin", restJSONProtocol, "2021-06-15", "", "AccessDeniedException", "ValidationException", rbinActions},
 	{
 		"sns", queryProtocol, "2010-03-31", "https://sns.amazonaws.com/doc/2010-03-31/",
 		"AuthorizationError", "InvalidParameter", snsActions,
 	},
+	{s3Service, restXMLProtocol, "2006-03-01", "http://s3.amazonaws.com/doc/2006-03-01/", "AccessDenied", "InvalidArgument", nil},
 	{"ssm", jsonProtocol, "2014-11-06", "AmazonSSM", "AccessDeniedException", "ValidationException", ssmActions},
 	{
 		"sts", queryProtocol, "2011-06-15", "https://sts.amazonaws.com/doc/2011-06-15/",
@@ -215,6 +227,7 @@ type call struct {
 	service service
 	account *Account
 	region  *region
+	lags    *Lags // What the client sees late; nil if nothing.
 }
 
 // ServeHTTP answers one request to AWS.
@@ -224,33 +237,38 @@ func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	q, err := Inspect(r)
-	status, body := a.answer(q, err)
-	w.Header().Set("Content-Type", serviceNamed(q.Service).contentType())
+	if q.Service == s3Service {
+		a.serveS3(w, r, q, err)
+		return
+	}
+	status, header, body := a.answer(q, lagsOf(r.Context()), err)
+	maps.Copy(w.Header(), header)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) // A client that has gone away is its own affair.
 }
 
 // answer performs a request, unless it could not be read, and records it.
-func (a *Account) answer(q Request, unreadable error) (int, []byte) {
+func (a *Account) answer(q Request, lags *Lags, unreadable error) (int, http.Header, []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	defer a.remember(q)()
 	s := serviceNamed(q.Service)
 	result, err := object(nil), unreadable
 	if err == nil {
-		result, err = s.perform(&call{Request: q, service: s, account: a, region: a.region(q.Region)})
+		result, err = s.perform(&call{Request: q, service: s, account: a, region: a.region(q.Region), lags: lags})
 	}
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012x", len(a.calls)+1)
-	logged := Call{Service: q.Service, Region: q.Region, Action: q.Action, Status: http.StatusOK}
-	var body []byte
+	logged := Call{Service: q.Service, Region: q.Region, Action: q.Action, Status: s.success(q.Action)}
+	header, body := s.header(nil), []byte(nil)
 	if err == nil {
 		body = renderResult(s, q.Action, id, result)
 	} else {
 		e := asAPIError(err)
 		logged.Status, logged.Code = e.status, e.code
-		body = renderError(s, id, e)
+		header, body = s.header(e), renderError(s, id, e)
 	}
 	a.calls = append(a.calls, logged)
-	return logged.Status, body
+	return logged.Status, header, body
 }
 
 func (s service) perform(c *call) (object, error) {
@@ -263,6 +281,10 @@ func (s service) perform(c *call) (object, error) {
 		if !slices.Contains(action.parameters, name) && !isCommon(name) {
 			return nil, refuse("UnknownParameter", "The parameter %s is not recognized", name)
 		}
+	}
+	c.account.settle(c.region)
+	if err := c.lag(); err != nil {
+		return nil, err
 	}
 	if s.protocol == ec2Protocol && c.flag("DryRun") {
 		// AWS documents that a dry run checks permissions, and nothing more.

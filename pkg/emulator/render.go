@@ -4,33 +4,48 @@ import (
 	"bytes"
 	"encoding/xml"
 	"maps"
+	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// contentType is what the service's answers are.
-func (s service) contentType() string {
-	if s.protocol == jsonProtocol {
-		return "application/x-amz-json-1.1"
-	}
-	return "text/xml;charset=UTF-8"
+// contentTypes are what the answers in each protocol are.
+var contentTypes = map[protocol]string{
+	ec2Protocol:      "text/xml;charset=UTF-8",
+	queryProtocol:    "text/xml;charset=UTF-8",
+	jsonProtocol:     "application/x-amz-json-1.1",
+	restJSONProtocol: "application/json",
+	restXMLProtocol:  "application/xml",
 }
 
-// renderResult writes a successful answer: bare for EC2 and in JSON, in an envelope for the query protocol.
+// header is that of a service's answer, with an error or with nil.
+func (s service) header(e *apiError) http.Header {
+	header := http.Header{"Content-Type": {contentTypes[s.protocol]}}
+	if s.protocol == restJSONProtocol && e != nil {
+		header.Set("X-Amzn-ErrorType", e.code)
+	}
+	return header
+}
+
+// renderResult writes a successful answer: bare for EC2 and in JSON, in an envelope for the query protocol. The path of
+// each member begins with the action.
 func renderResult(s service, action, requestID string, result object) []byte {
-	if s.protocol == jsonProtocol {
+	switch {
+	case s.success(action) == http.StatusNoContent:
+		return nil
+	case s.protocol == jsonProtocol || s.protocol == restJSONProtocol:
 		return renderJSON(result)
 	}
 	w := newWriter(s.protocol)
 	w.open(action+"Response", s.namespace)
 	if s.protocol == ec2Protocol {
 		w.element("requestId", requestID)
-		w.members("", result)
+		w.members(action, result)
 	} else {
 		w.open(action+"Result", "")
-		w.members("", result)
+		w.members(action, result)
 		w.close(action + "Result")
 		w.value("ResponseMetadata", object{"RequestId": requestID})
 	}
@@ -44,11 +59,15 @@ func renderError(s service, requestID string, e *apiError) []byte {
 	switch s.protocol {
 	case jsonProtocol:
 		return renderJSON(object{"__type": e.code, "message": e.message})
+	case restJSONProtocol:
+		return renderJSON(object{"Message": e.message, "Reason": rbinReasons[e.code]})
 	case ec2Protocol:
 		w.open("Response", "")
 		w.value("Errors", object{"Error": object{"Code": e.code, "Message": e.message}})
 		w.element("RequestID", requestID)
 		w.close("Response")
+	case restXMLProtocol:
+		return renderS3Error(requestID, e)
 	case queryProtocol:
 		w.open("ErrorResponse", s.namespace)
 		w.value("Error", object{"Type": "Sender", "Code": e.code, "Message": e.message})
@@ -61,12 +80,13 @@ func renderError(s service, requestID string, e *apiError) []byte {
 // ec2Names are the members whose name on the wire does not follow from the rule that ec2Name applies, as AWS's
 // service model has them. A name is looked up with its whole path first, then with less and less of it.
 var ec2Names = map[string]string{
-	"BlockDeviceMappings":    "blockDeviceMapping",
-	"ClassicLoadBalancers":   "classicLoadBalancers",
-	"Ebs.AvailabilityZoneId": "AvailabilityZoneId",
-	"Fleets.Instances":       "fleetInstanceSet",
-	"Images":                 "imagesSet",
-	"Images.BlockDeviceMappings.Ebs.EbsCardIndex":             "EbsCardIndex",
+	"BlockDeviceMappings":                         "blockDeviceMapping",
+	"ClassicLoadBalancers":                        "classicLoadBalancers",
+	"CreateVolumePermissions":                     "createVolumePermission",
+	"Ebs.AvailabilityZoneId":                      "AvailabilityZoneId",
+	"Fleets.Instances":                            "fleetInstanceSet",
+	"Images":                                      "imagesSet",
+	"Images.BlockDeviceMappings.Ebs.EbsCardIndex": "EbsCardIndex",
 	"Images.BlockDeviceMappings.Ebs.VolumeInitializationRate": "VolumeInitializationRate",
 	"Images.OwnerId":            "imageOwnerId",
 	"Images.Public":             "isPublic",
@@ -112,6 +132,7 @@ var ec2Names = map[string]string{
 	"LaunchTemplateData.BlockDeviceMappings":        "blockDeviceMappingSet",
 	"LaunchTemplateData.LicenseSpecifications":      "licenseSet",
 	"LaunchTemplates":                               "launchTemplates",
+	"ListImagesInRecycleBin.Images":                 "imageSet",
 	"Overrides":                                     "overrides",
 	"Overrides.BlockDeviceMappings":                 "blockDeviceMappingSet",
 	"PrivateIpAddresses":                            "privateIpAddressesSet",
@@ -120,6 +141,7 @@ var ec2Names = map[string]string{
 	"ProductCodes.ProductCodeType":                  "type",
 	"Regions":                                       "regionInfo",
 	"Regions.Endpoint":                              "regionEndpoint",
+	"RestoreSnapshotFromRecycleBin.State":           "status",
 	"Snapshots.State":                               "status",
 	"Snapshots.StateMessage":                        "statusMessage",
 	"SpotFleetRequestConfig.TagSpecifications":      "TagSpecification",
@@ -133,8 +155,9 @@ var timestamps = map[string]bool{
 	"AttachTime": true, "CompletionTime": true, "CoolOffPeriodExpiresOn": true, "CreateTime": true,
 	"CreatedTime": true, "CreationTime": true, "DisabledTime": true, "DisablingTime": true,
 	"ElasticInferenceAcceleratorAssociationTime": true, "EnabledTime": true, "EnablingTime": true, "ExpirationTime": true,
-	"LastModifiedDate": true, "LaunchTime": true, "LockCreatedOn": true, "LockDurationStartTime": true, "LockExpiresOn": true,
-	"OptimizingTime": true, "ReportCreationTime": true, "RestoreExpiryTime": true, "StartTime": true,
+	"LastModifiedDate": true, "LaunchTime": true, "LockCreatedOn": true, "LockDurationStartTime": true, "LockEndTime": true,
+	"LockExpiresOn": true, "OptimizingTime": true, "RecycleBinEnterTime": true, "RecycleBinExitTime": true, "ReportCreationTime": true,
+	"RestoreExpiryTime": true, "StartTime": true,
 	"StateTransitionTime": true, "UpdateTime": true, "UsageOperationUpdateTime": true, "ValidFrom": true, "ValidUntil": true,
 }
 

@@ -24,19 +24,19 @@ func LoadSample(o Options) (*Account, error) {
 	if account.home == second {
 		second = "us-east-1"
 	}
-	return account, account.AddRegion(second, sample(o.Now(), sampleImagesElsewhere))
+	return account, account.AddRegion(second, sample(o.Now(), sampleImagesElsewhere, sampleSnapshotsElsewhere))
 }
 
 // Sample is the home region of the built-in account, as an account directory: rich enough to show every verdict there is
 // on an image. All its dates are counted from now; the same now gives the same files.
-func Sample(now time.Time) fs.FS { return sample(now, sampleImages) }
+func Sample(now time.Time) fs.FS { return sample(now, sampleImages, sampleSnapshots) }
 
-func sample(now time.Time, images []sampleImage) fs.FS {
-	b := &sampleBuilder{now: now.UTC().Truncate(time.Second), permissions: object{}, ages: map[string]int{}}
+func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) fs.FS {
+	b := &sampleBuilder{now: now.UTC().Truncate(time.Second), permissions: object{}, volumePermissions: object{}, ages: map[string]int{}}
 	for _, image := range images {
 		b.image(image)
 	}
-	for _, snapshot := range sampleSnapshots {
+	for _, snapshot := range snapshots {
 		if b.ages[snapshot.label] == 0 && snapshot.age == 0 {
 			continue // No image of this region maps it.
 		}
@@ -65,6 +65,10 @@ func sample(now time.Time, images []sampleImage) fs.FS {
 		parameterValuesFile:   {"Parameters": listed(b.parameterValues), "InvalidParameters": []string{}},
 		lockedSnapshotsFile:   {"Snapshots": listed(b.locks)},
 		launchPermissionsFile: b.permissions,
+		volumePermissionsFile: b.volumePermissions,
+		imageBinFile:          {"Images": []object{}},
+		snapshotBinFile:       {"Snapshots": []object{}},
+		rulesFile:             {"Rules": keepRemoved(sampleRetention)},
 	})
 }
 
@@ -112,7 +116,7 @@ type sampleBuilder struct {
 	groups, configurations, spotFleets, spotRequests     []object
 	fastLaunches, fastRestores, usageEntries             []object
 	parameters, parameterValues, locks                   []object
-	permissions                                          object
+	permissions, volumePermissions                       object
 }
 
 // ago is a time some days back, as EC2 writes a timestamp. The hours vary.
@@ -174,9 +178,14 @@ func (b *sampleBuilder) dated(s string) string {
 		"TOMORROW", b.ago(-1),
 		"RESTORED", b.at(10).Format(time.DateOnly),
 		"DUE", b.now.AddDate(0, 0, 9).Format(time.DateOnly),
-		"RUN", b.now.AddDate(0, 0, -5).Format("20060102T150405Z")+"-3f9c1a",
+		"EARLIER", runAt(b.now.AddDate(0, 0, -14)),
+		"ONGOING", runAt(b.now.Add(-3*time.Hour)),
+		"RUN", runAt(b.now.AddDate(0, 0, -5)),
 	).Replace(s)
 }
+
+// runAt is the id of a run of the janitor that began at a time.
+func runAt(begin time.Time) string { return begin.Format("20060102T150405Z") + "-3f9c1a" }
 
 // tags is a list of tags as AWS has it, in the order of the keys.
 func (b *sampleBuilder) tags(tags labels) []object {
@@ -226,6 +235,9 @@ func (b *sampleBuilder) snapshot(id string, row sampleSnapshot) {
 	}
 	b.amend(snapshot, row.with)
 	b.snapshots = append(b.snapshots, snapshot)
+	if row.access != "" {
+		b.volumePermissions[id] = launchers(row.access)
+	}
 	if row.lock != "" {
 		b.locks = append(b.locks, object{
 			"SnapshotId": id, "OwnerId": sampleAccountID, "LockState": row.lock, "LockCreatedOn": b.ago(row.age), "LockDuration": row.age + 365,
@@ -233,7 +245,7 @@ func (b *sampleBuilder) snapshot(id string, row sampleSnapshot) {
 	}
 }
 
-// launchers is the entry of an image in the file of launch permissions.
+// launchers is the entry of an image or a snapshot in the file of permissions.
 func launchers(access string) any {
 	switch access {
 	case "":

@@ -23,13 +23,17 @@ type labels map[string]string
 
 // sampleSnapshot is a snapshot that is worth a row: one that is shared, or special.
 type sampleSnapshot struct {
-	label string
-	gib   int
-	age   int // Days since it was begun; that of the oldest image that maps it if there is one.
-	tags  labels
-	lock  string // The state of its lock; "" if it has none.
-	with  object
+	label  string
+	gib    int
+	age    int // Days since it was begun; that of the oldest image that maps it if there is one.
+	tags   labels
+	lock   string // The state of its lock; "" if it has none.
+	access string // Who may make volumes of it, as with sampleImage.
+	with   object
 }
+
+// sampleRetention is for how many days the Recycle Bin retains what the janitor removes.
+const sampleRetention = 14
 
 var sampleImages = []sampleImage{
 	// A fleet that is rolled often: the newest are in use, the older ones are free to go, but for one that an
@@ -141,6 +145,17 @@ var sampleImages = []sampleImage{
 	},
 	{name: "over-tagged", age: 335, launched: 330, gib: []int{8}, tags: fortyNineTags},
 
+	// Declared for removal. The first was removed two weeks ago, and somebody has restored it since; at the second, another
+	// run may be at work.
+	{
+		name: "payroll-export", age: 390, launched: 381, gib: []int{8}, maps: []string{"of a restored one"},
+		tags: labels{"Team": "finance", "ami-janitor:intent": "remove", "ami-janitor:run": "EARLIER"},
+	},
+	{
+		name: "thumbnailer", age: 296, launched: 283, maps: []string{"of a claimed one"},
+		tags: labels{"Team": "media", "ami-janitor:intent": "remove", "ami-janitor:run": "ONGOING"},
+	},
+
 	// Facts that are missing, or cannot be right.
 	{name: "clock-was-wrong", age: -30, gib: []int{8}},
 	{name: "date-was-edited", age: 240, gib: []int{8}, with: object{"CreationDate": "yesterday"}},
@@ -197,8 +212,22 @@ var sampleSnapshots = []sampleSnapshot{
 	{label: "archived", gib: 2000, with: object{"StorageTier": "archive"}},
 	{label: "listed twice", gib: 20},
 	{label: "listed twice", gib: 25},
-	{label: "of no image", gib: 75, age: 410, with: object{"Description": "before the resize"}},
+	{label: "of a restored one", gib: 60, tags: labels{"ami-janitor:intent": "remove", "ami-janitor:run": "EARLIER"}},
+	{label: "of a claimed one", gib: 24, tags: labels{"ami-janitor:intent": "remove", "ami-janitor:run": "ONGOING"}},
+	ofNoImage,
+	{label: "of an image that is gone", gib: 45, age: 620, with: object{
+		"Description": "Created by CreateImage(" + sampleID("i", "gone", 0) + ") for " + sampleID("ami", "gone", 0),
+	}},
+	{label: "shared, of an image that is gone", gib: 90, age: 615, access: "111122223333", with: object{
+		"Description": "Created by CreateImage(" + sampleID("i", "gone, too", 0) + ") for " + sampleID("ami", "gone, too", 0),
+	}},
 }
+
+var (
+	sampleSnapshotsElsewhere = []sampleSnapshot{ofNoImage}
+
+	ofNoImage = sampleSnapshot{label: "of no image", gib: 75, age: 410, with: object{"Description": "before the resize"}}
+)
 
 // fortyNineTags leave room for one more.
 var fortyNineTags = func() labels {

@@ -19,13 +19,14 @@ const filterValues = 200
 // Again reads the facts of some images anew, and returns those images that are still there. It asks by a filter, because
 // one id that does not exist would fail a call that asks by ids.
 func Again(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []string) ([]ami.Image, error) {
-	var images []types.Image
+	var images []ami.Image
+	reader := newReader()
 	for chunk := range slices.Chunk(ids, filterValues) {
-		listed, err := listImages(ctx, api, types.Filter{Name: aws.String("image-id"), Values: chunk})
+		listed, err := reader.listImages(ctx, api, types.Filter{Name: aws.String("image-id"), Values: chunk})
 		if err != nil {
 			return nil, fmt.Errorf("listing images: %s", wire.Explain(err))
 		}
 		images = append(images, listed...)
 	}
-	return readImages(images), nil
+	return mergeImages(images), nil
 }

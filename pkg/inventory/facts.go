@@ -3,6 +3,8 @@ package inventory
 import (
 	"cmp"
 	"fmt"
+	"hash/maphash"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,11 +22,41 @@ var firstAMI = time.Date(2006, time.August, 24, 0, 0, 0, 0, time.UTC)
 // listedTwice is the fault of a resource that a listing shows with two different faces.
 const listedTwice = "listed twice with different facts"
 
-func readImages(listed []types.Image) []ami.Image {
-	images := make([]ami.Image, len(listed))
-	for i := range listed {
-		images[i] = readImage(&listed[i])
+// reader reads facts. What many resources have in common is in memory once: 50,000 images and their snapshots, the most that
+// EC2 allows in a region, have to leave room for the rest of the run.
+type reader struct {
+	texts map[string]string
+	tags  map[uint64]map[string]string // By a hash of them.
+	seed  maphash.Seed
+}
+
+func newReader() *reader {
+	return &reader{texts: map[string]string{}, tags: map[uint64]map[string]string{}, seed: maphash.MakeSeed()}
+}
+
+// common returns a text that may be one of few.
+func (r *reader) common(text string) string {
+	known, ok := r.texts[text]
+	if !ok {
+		r.texts[text], known = text, text
 	}
+	return known
+}
+
+// commonTags returns tags that other resources may have, too.
+func (r *reader) commonTags(tags map[string]string) map[string]string {
+	var hash uint64
+	for key, value := range tags {
+		hash ^= maphash.Comparable(r.seed, [2]string{key, value})
+	}
+	if known, ok := r.tags[hash]; ok && maps.Equal(known, tags) {
+		return known
+	}
+	r.tags[hash] = tags
+	return tags
+}
+
+func mergeImages(images []ami.Image) []ami.Image {
 	return merge(images, func(i ami.Image) string { return i.ID }, func(image ami.Image, others []ami.Image) ami.Image {
 		for _, other := range others {
 			image.SnapshotIDs = sorted(slices.Concat(image.SnapshotIDs, other.SnapshotIDs))
@@ -43,18 +75,18 @@ func isCopy(image ami.Image) bool {
 	return copied
 }
 
-func readImage(image *types.Image) ami.Image {
+func (r *reader) readImage(image *types.Image) ami.Image {
 	read := ami.Image{
 		ID:               aws.ToString(image.ImageId),
 		Name:             aws.ToString(image.Name),
-		OwnerID:          aws.ToString(image.OwnerId),
-		OwnerAlias:       aws.ToString(image.ImageOwnerAlias),
-		State:            string(image.State),
-		Architecture:     string(image.Architecture),
+		OwnerID:          r.common(aws.ToString(image.OwnerId)),
+		OwnerAlias:       r.common(aws.ToString(image.ImageOwnerAlias)),
+		State:            r.common(string(image.State)),
+		Architecture:     r.common(string(image.Architecture)),
 		Public:           aws.ToBool(image.Public),
-		Protection:       aws.ToString(image.DeregistrationProtection),
+		Protection:       r.common(aws.ToString(image.DeregistrationProtection)),
 		SourceImageID:    aws.ToString(image.SourceImageId),
-		SourceRegion:     aws.ToString(image.SourceImageRegion),
+		SourceRegion:     r.common(aws.ToString(image.SourceImageRegion)),
 		SourceInstanceID: aws.ToString(image.SourceInstanceId),
 		SnapshotIDs:      mappedSnapshots(image.BlockDeviceMappings),
 	}
@@ -65,7 +97,7 @@ func readImage(image *types.Image) ami.Image {
 		read.S3Location = aws.ToString(image.ImageLocation)
 	}
 	var fault string
-	if read.Tags, fault = readTags(image.Tags); fault != "" {
+	if read.Tags, fault = r.readTags(image.Tags); fault != "" {
 		read.Unreadable = append(read.Unreadable, fault)
 	}
 	if kind := image.ImageType; kind != "" && kind != types.ImageTypeValuesMachine {
@@ -106,10 +138,11 @@ func mappedSnapshots(mappings []types.BlockDeviceMapping) []string {
 }
 
 // readTags returns the tags of a resource, and a phrase that says which of them contradict one another, if any do.
-func readTags(listed []types.Tag) (tags map[string]string, fault string) {
+// Nobody may write to the tags: other resources may share them.
+func (r *reader) readTags(listed []types.Tag) (tags map[string]string, fault string) {
 	tags = make(map[string]string, len(listed))
 	for _, tag := range listed {
-		key, value := aws.ToString(tag.Key), aws.ToString(tag.Value)
+		key, value := r.common(aws.ToString(tag.Key)), aws.ToString(tag.Value)
 		if known, ok := tags[key]; ok && known != value {
 			contradiction := fmt.Sprintf("tag %q with several values", key)
 			fault = min(cmp.Or(fault, contradiction), contradiction)
@@ -117,31 +150,34 @@ func readTags(listed []types.Tag) (tags map[string]string, fault string) {
 		}
 		tags[key] = value
 	}
-	return tags, fault
+	return r.commonTags(tags), fault
 }
 
-func readSnapshots(listed []types.Snapshot, locked []types.LockedSnapshotsInfo) []ami.Snapshot {
-	locks := map[string]string{}
-	for _, lock := range locked {
-		id, state := aws.ToString(lock.SnapshotId), string(lock.LockState)
-		if known, ok := locks[id]; ok && known != state {
-			state = "listed with several states"
-		}
-		locks[id] = cmp.Or(state, "in an unknown state")
+// readLock adds the state of a lock to those that are known.
+func readLock(locks map[string]string, lock types.LockedSnapshotsInfo) {
+	id, state := aws.ToString(lock.SnapshotId), string(lock.LockState)
+	if known, ok := locks[id]; ok && known != state {
+		state = "listed with several states"
 	}
-	snapshots := make([]ami.Snapshot, len(listed))
-	for i, snapshot := range listed {
-		id := aws.ToString(snapshot.SnapshotId)
-		tags, fault := readTags(snapshot.Tags)
-		snapshots[i] = ami.Snapshot{
-			ID:         id,
-			SizeGiB:    int64(aws.ToInt32(snapshot.VolumeSize)),
-			Archived:   snapshot.StorageTier == types.StorageTierArchive,
-			Lock:       locks[id],
-			Tags:       tags,
-			Unreadable: fault,
-		}
-	}
+	locks[id] = cmp.Or(state, "in an unknown state")
+}
+
+// readSnapshot reads a snapshot, and the words of its description that say for which image it was made.
+func (r *reader) readSnapshot(snapshot *types.Snapshot) (read ami.Snapshot, words string) {
+	tags, fault := r.readTags(snapshot.Tags)
+	imageID, words := madeFor(snapshot)
+	return ami.Snapshot{
+		ID:         aws.ToString(snapshot.SnapshotId),
+		SizeGiB:    int64(aws.ToInt32(snapshot.VolumeSize)),
+		Archived:   snapshot.StorageTier == types.StorageTierArchive,
+		ImageID:    imageID,
+		StartedAt:  aws.ToTime(snapshot.StartTime).UTC(),
+		Tags:       tags,
+		Unreadable: fault,
+	}, words
+}
+
+func mergeSnapshots(snapshots []ami.Snapshot) []ami.Snapshot {
 	return merge(snapshots, func(s ami.Snapshot) string { return s.ID }, func(snapshot ami.Snapshot, _ []ami.Snapshot) ami.Snapshot {
 		snapshot.Unreadable = listedTwice
 		return snapshot
@@ -151,7 +187,7 @@ func readSnapshots(listed []types.Snapshot, locked []types.LockedSnapshotsInfo) 
 // merge leaves one of the resources that a listing repeats. Where the repetitions differ it takes the one that comes
 // first in their own order, not the listing's, and lets differ mark it. Resources without an id are all left.
 func merge[T any](resources []T, id func(T) string, differ func(T, []T) T) []T {
-	merged := make([]T, 0, len(resources))
+	merged := resources[:0] // Never longer than what has been read of them.
 	index, repeated := map[string]int{}, map[string][]T{}
 	for _, resource := range resources {
 		i, known := index[id(resource)]

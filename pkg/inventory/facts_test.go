@@ -56,6 +56,76 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// The image that a snapshot was made for is in its description, where EC2 has written one; a copy belongs to its destination.
+func TestTheImageOfASnapshot(t *testing.T) {
+	for name, test := range map[string]struct {
+		description any
+		want        string
+	}{
+		"created": {"Created by CreateImage(i-1234567890abcdef0) for ami-0abcdef1234567890", "ami-0abcdef1234567890"},
+		"created_from_a_volume": {
+			"Created by CreateImage(i-1234567890abcdef0) for ami-0abcdef1234567890 from vol-1234567890abcdef0", "ami-0abcdef1234567890",
+		},
+		"copied": {
+			"Copied for DestinationAmi ami-0abcdef1234567890 from SourceAmi ami-0bcdef1234567890a for SourceSnapshot snap-0123456789abcdef0. " +
+				"Task created on 1,566,308,778,174.", "ami-0abcdef1234567890",
+		},
+		"of_an_old_id":          {"Created by CreateImage(i-12345678) for ami-12345678 from vol-12345678", "ami-12345678"},
+		"without_an_end":        {"Created by CreateImage(i-1234567890abcdef0) for ami-", ""},
+		"of_no_id":              {"Created by CreateImage(i-1234567890abcdef0) for ami-0abcdefghijk", ""},
+		"in_other_words":        {"Snapshot of ami-0abcdef1234567890", ""},
+		"quoted":                {`"Created by CreateImage(i-1234567890abcdef0) for ami-0abcdef1234567890"`, ""},
+		"copied_by_a_person":    {"[Copied snap-0123456789abcdef0 from us-east-1] Created by CreateImage(i-1) for ami-0abcdef1234567890", ""},
+		"without_words":         {"", ""},
+		"without_a_description": {nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := mustRead(t, holding(t, many(1, image), []object{snapshot(1, object{"Description": test.description})}, nil)).Snapshots
+			if len(got) != 1 || got[0].ImageID != test.want {
+				t.Errorf("%+v, want made for %q", got, test.want)
+			}
+		})
+	}
+}
+
+// When a snapshot was begun is known, or zero.
+func TestStartedAt(t *testing.T) {
+	got := mustRead(t, holding(t, nil, []object{
+		snapshot(1, object{"StartTime": "2026-01-02T05:04:05.678+02:00"}), snapshot(2, nil),
+	}, nil)).Snapshots
+	if want := time.Date(2026, time.January, 2, 3, 4, 5, 678e6, time.UTC); !got[0].StartedAt.Equal(want) || got[0].StartedAt.Location() != time.UTC {
+		t.Errorf("started at %s, want %s", got[0].StartedAt, want)
+	}
+	if !got[1].StartedAt.IsZero() {
+		t.Errorf("started at %s, want unknown", got[1].StartedAt)
+	}
+}
+
+// Resources with the same tags share them in memory; others do not.
+func TestTagsOfManyResources(t *testing.T) {
+	tags := func(value string) object {
+		return object{"Tags": []object{{"Key": "team", "Value": value}, {"Key": "Name", "Value": "web"}}}
+	}
+	crossed := object{"Tags": []object{{"Key": "team", "Value": "Name"}, {"Key": "web", "Value": "web"}}}
+	got := mustRead(t, holding(t, []object{image(1, tags("web")), image(2, tags("db")), image(3, crossed), image(4, nil)},
+		[]object{snapshot(1, tags("db")), snapshot(2, tags("web")), snapshot(3, nil)}, nil))
+	of := map[string]map[string]string{}
+	for _, image := range got.Images {
+		of[image.ID] = image.Tags
+	}
+	for _, snapshot := range got.Snapshots {
+		of[snapshot.ID] = snapshot.Tags
+	}
+	web, db := map[string]string{"team": "web", "Name": "web"}, map[string]string{"team": "db", "Name": "web"}
+	want := map[string]map[string]string{
+		imageID(1): web, imageID(2): db, imageID(3): {"team": "Name", "web": "web"}, imageID(4): {},
+		snapshotID(1): db, snapshotID(2): web, snapshotID(3): {},
+	}
+	if diff := cmp.Diff(want, of); diff != "" {
+		t.Errorf("tags (-want +got):\n%s", diff)
+	}
+}
+
 // C20: an image of which EC2 says hardly anything is read all the same, and nothing is made up for it.
 func TestAnImageWithoutFacts(t *testing.T) {
 	got := only(t, mustRead(t, holding(t, []object{{"ImageId": imageID(1)}}, nil, nil)))

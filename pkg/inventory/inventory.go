@@ -2,11 +2,11 @@
 package inventory
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
+	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -31,57 +31,82 @@ type API interface {
 // Read lists the images and snapshots that an account owns in a region. A page that fails fails the whole inventory: an
 // image that is missing from it could be the copy, or the other user of a snapshot, for whose sake something is kept.
 //
-// The images are read last: whatever happened while the rest was being read, their facts are the freshest. A listing that
+// Snapshots and locks are listed side by side, and the images last: whatever happened while the rest was being read, their
+// facts are the freshest. A listing that
 // shows none of them, while there are snapshots that say they were made for one, is not believed.
 func Read(ctx context.Context, api API, account, region string) (ami.Inventory, error) {
-	inventory := ami.Inventory{Account: account, Region: region}
-	snapshots, err := listSnapshots(ctx, api)
+	reader := newReader()
+	var (
+		locks    map[string]string
+		locksErr error
+		listing  sync.WaitGroup
+	)
+	listing.Go(func() { locks, locksErr = listLocks(ctx, api) })
+	snapshots, made, err := reader.listSnapshots(ctx, api)
+	listing.Wait()
 	if err != nil {
 		return ami.Inventory{}, fmt.Errorf("listing snapshots: %s", wire.Explain(err))
 	}
-	locks, err := listLocks(ctx, api)
-	if err != nil {
-		return ami.Inventory{}, fmt.Errorf("listing locked snapshots: %s", wire.Explain(err))
+	if locksErr != nil {
+		return ami.Inventory{}, fmt.Errorf("listing locked snapshots: %s", wire.Explain(locksErr))
 	}
-	images, err := listImages(ctx, api)
+	images, err := reader.listImages(ctx, api)
 	if err != nil {
 		return ami.Inventory{}, fmt.Errorf("listing images: %s", wire.Explain(err))
 	}
-	if err := doubt(images, snapshots); err != nil {
+	if err := made.doubt(images); err != nil {
 		return ami.Inventory{}, fmt.Errorf("listing images: %w", err)
 	}
-	inventory.Images = readImages(images)
-	inventory.Snapshots = readSnapshots(snapshots, locks)
-	return inventory, nil
+	for i := range snapshots {
+		snapshots[i].Lock = locks[snapshots[i].ID]
+	}
+	return ami.Inventory{Account: account, Region: region, Images: mergeImages(images), Snapshots: mergeSnapshots(snapshots)}, nil
 }
 
 // madeForImage is what EC2 writes into the description of a snapshot that it makes for an image: when it creates the image
-// from an instance (EBS User Guide, "Create an Amazon EBS snapshot"), and when it copies one.
-var madeForImage = regexp.MustCompile(`^(?:Created by CreateImage\(i-[0-9a-f]+\) for|Copied for DestinationAmi) ami-[0-9a-f]+`)
+// from an instance (EBS User Guide, "Create an Amazon EBS snapshot"), and when it copies one. The image is the one that the
+// snapshot belongs to, not the source of a copy.
+var madeForImage = regexp.MustCompile(`^(?:Created by CreateImage\(i-[0-9a-f]+\) for|Copied for DestinationAmi) (ami-[0-9a-f]+)\b`)
+
+// madeFor returns the image that a snapshot was made for, by its description, and the words that say so.
+func madeFor(snapshot *types.Snapshot) (imageID, words string) {
+	match := madeForImage.FindStringSubmatch(aws.ToString(snapshot.Description))
+	if match == nil {
+		return "", ""
+	}
+	return strings.Clone(match[1]), match[0] // A part of the description would keep all of it in memory.
+}
+
+// made are the snapshots that say that they were made for an image: how many there are, and the first by its id.
+type made struct {
+	n            int
+	first, words string
+}
+
+func (m *made) see(snapshotID, words string) {
+	if words == "" {
+		return
+	}
+	if m.n == 0 || snapshotID < m.first {
+		m.first, m.words = snapshotID, strings.Clone(words)
+	}
+	m.n++
+}
 
 // doubt returns an error if no image is listed and yet snapshots say that they were made for one.
-func doubt(images []types.Image, snapshots []types.Snapshot) error {
-	if len(images) > 0 {
+func (m *made) doubt(images []ami.Image) error {
+	if len(images) > 0 || m.n == 0 {
 		return nil
 	}
-	speaking := slices.DeleteFunc(slices.Clone(snapshots), func(snapshot types.Snapshot) bool {
-		return !madeForImage.MatchString(aws.ToString(snapshot.Description))
-	})
-	if len(speaking) == 0 {
-		return nil
-	}
-	first := slices.MinFunc(speaking, func(a, b types.Snapshot) int {
-		return cmp.Compare(aws.ToString(a.SnapshotId), aws.ToString(b.SnapshotId))
-	})
 	return fmt.Errorf("none is listed, but by their descriptions there are snapshots of images, %d in number, such as %s (%q); "+
-		"if those images are gone for good, delete these snapshots, or name the region in EXCEPT_REGIONS",
-		len(speaking), aws.ToString(first.SnapshotId), madeForImage.FindString(aws.ToString(first.Description)))
+		"if those images are gone for good, delete these snapshots, or name the region in EXCEPT_REGIONS", m.n, m.first, m.words)
 }
 
 // listImages includes the disabled images: they hold on to their snapshots like any other (EC2 User Guide, "Disable an
-// AMI"). Deprecated images of one's own are always listed. Filters may narrow the listing.
-func listImages(ctx context.Context, api ec2.DescribeImagesAPIClient, filters ...types.Filter) ([]types.Image, error) {
-	var images []types.Image
+// AMI"). Deprecated images of one's own are always listed. Filters may narrow the listing. One that repeats an image does so
+// in the result.
+func (r *reader) listImages(ctx context.Context, api ec2.DescribeImagesAPIClient, filters ...types.Filter) ([]ami.Image, error) {
+	var images []ami.Image
 	pages := ec2.NewDescribeImagesPaginator(api, &ec2.DescribeImagesInput{
 		Filters:         filters,
 		Owners:          []string{"self"},
@@ -97,14 +122,16 @@ func listImages(ctx context.Context, api ec2.DescribeImagesAPIClient, filters ..
 		if err := tokens.See(page.NextToken); err != nil {
 			return nil, err
 		}
-		images = append(images, page.Images...)
+		for i := range page.Images {
+			images = append(images, r.readImage(&page.Images[i]))
+		}
 	}
 	return images, nil
 }
 
-// listSnapshots lists by owner and never by id: one id that does not exist would fail the call.
-func listSnapshots(ctx context.Context, api API) ([]types.Snapshot, error) {
-	var snapshots []types.Snapshot
+// listSnapshots lists by owner and never by id: one id that does not exist would fail the call. A listing that repeats a
+// snapshot does so in the result.
+func (r *reader) listSnapshots(ctx context.Context, api API) (snapshots []ami.Snapshot, made made, err error) {
 	pages := ec2.NewDescribeSnapshotsPaginator(api, &ec2.DescribeSnapshotsInput{
 		OwnerIds:   []string{"self"},
 		MaxResults: aws.Int32(pageSize),
@@ -113,18 +140,23 @@ func listSnapshots(ctx context.Context, api API) ([]types.Snapshot, error) {
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, err
+			return nil, made, err
 		}
 		if err := tokens.See(page.NextToken); err != nil {
-			return nil, err
+			return nil, made, err
 		}
-		snapshots = append(snapshots, page.Snapshots...)
+		for i := range page.Snapshots {
+			snapshot, words := r.readSnapshot(&page.Snapshots[i])
+			made.see(snapshot.ID, words)
+			snapshots = append(snapshots, snapshot)
+		}
 	}
-	return snapshots, nil
+	return snapshots, made, nil
 }
 
-func listLocks(ctx context.Context, api API) ([]types.LockedSnapshotsInfo, error) {
-	var locks []types.LockedSnapshotsInfo
+// listLocks returns the states of the locked snapshots, by their ids.
+func listLocks(ctx context.Context, api API) (map[string]string, error) {
+	locks := map[string]string{}
 	var tokens wire.Tokens
 	input := ec2.DescribeLockedSnapshotsInput{MaxResults: aws.Int32(pageSize)}
 	for {
@@ -135,7 +167,9 @@ func listLocks(ctx context.Context, api API) ([]types.LockedSnapshotsInfo, error
 		if err := tokens.See(page.NextToken); err != nil {
 			return nil, err
 		}
-		locks = append(locks, page.Snapshots...)
+		for _, lock := range page.Snapshots {
+			readLock(locks, lock)
+		}
 		if input.NextToken = page.NextToken; aws.ToString(input.NextToken) == "" {
 			return locks, nil
 		}

@@ -46,17 +46,22 @@ func TestDefaults(t *testing.T) {
 		"GRACE":                    {config.Grace.String(), "0d"},
 		"GRACE_ACTION":             {config.GraceAction, retention.Announce},
 		"OWNER_TAG":                {config.OwnerTag, ""},
+		"RECYCLE_BIN_DAYS":         {int(config.RecycleBinDays), 0},
+		"REQUIRE_RECYCLE_BIN":      {bool(config.RequireRecycleBin), false},
+		"ORPHANED_SNAPSHOTS":       {config.OrphanedSnapshots.String(), "report"},
+		"EC2_SHARE":                {float64(config.EC2Share), 0.5},
+		"RECORDS":                  {string(config.Records), ""},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(janitor.Settings()); n != 24 {
-		t.Errorf("%d settings, want 24: is there a default that this test does not know?", n)
+	if n := len(janitor.Settings()); n != 29 {
+		t.Errorf("%d settings, want 29: is there a default that this test does not know?", n)
 	}
 	want := retention.Policy{
 		StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
-		MaxDeregistrations: 100, DeleteSnapshots: true, GraceAction: retention.Announce,
+		MaxDeregistrations: 100, DeleteSnapshots: true, ReportOrphans: true, GraceAction: retention.Announce,
 	}
 	if got, want := fmt.Sprintf("%+v", config.Policy()), fmt.Sprintf("%+v", want); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -219,12 +224,13 @@ func TestTheRecordSaysThePolicy(t *testing.T) {
 		"staleAfter": "90d", "neverLaunchedAfter": "90d", "keepNewest": "1", "keepTags": "a=b", "maxDeregistrations": "100", "deleteSnapshots": "true",
 		"usageSources": allSources, "regions": "us-east-1", "exceptRegions": "", "snapshotPrice": "0.05", "names": "", "onlyTags": "", "familyTag": "",
 		"launchTemplateVersions": "all", "keepList": "", "sharedImages": "keep", "imageBuilderImages": "keep", "grace": "0d", "graceAction": "announce", "ownerTag": "",
+		"recycleBinDays": "0", "requireRecycleBin": "false", "orphanedSnapshots": "report", "ec2Share": "0.5", "records": "",
 	} {
 		if got, ok := record.Policy[key]; !ok || got != want {
 			t.Errorf("%s: %q (there: %v), want %q", key, got, ok, want)
 		}
 	}
-	if len(record.Policy) != 20 {
+	if len(record.Policy) != 25 {
 		t.Errorf("%v", record.Policy)
 	}
 	if !strings.Contains(record.PolicySentence, "90 days") {

@@ -15,12 +15,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
-	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/notify"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
-	"ami-janitor/pkg/wire"
 )
 
 // Janitor is what runs need from outside.
@@ -44,14 +41,17 @@ func (j *Janitor) Run(ctx context.Context, id string, dryRun bool) report.Run {
 	limits := timeLimits(ctx, j.Clock())
 	defer limits.cancel()
 
-	plan := j.plan(limits.look)
+	plan := j.plan(limits.look, id)
 	if !dryRun && j.Confirm != nil {
 		plan, dryRun = j.confirm(limits.look, id, plan)
 	}
-	if dryRun {
-		return j.record(id, plan, nil)
+	var done map[string]report.Done
+	if !dryRun {
+		done = j.sweep(limits, id, &plan)
 	}
-	return j.record(id, plan, j.sweep(limits, id, plan))
+	record := j.record(id, plan, done)
+	j.archive(limits.record, plan.journal, &record)
+	return record
 }
 
 // plan is what is to be done.
@@ -60,8 +60,8 @@ type plan struct {
 	regions []retention.Plan
 }
 
-func (j *Janitor) plan(ctx context.Context) plan {
-	survey := j.survey(ctx)
+func (j *Janitor) plan(ctx context.Context, run string) plan {
+	survey := j.survey(ctx, run)
 	evidence := j.lookUp(ctx, survey, survey.policy.Candidates(survey.inventories, survey.now))
 	return plan{survey, survey.policy.Plan(survey.inventories, evidence, survey.now)}
 }
@@ -74,7 +74,7 @@ func (j *Janitor) confirm(ctx context.Context, id string, planned plan) (confirm
 			return planned, true
 		}
 		seen := planned.removals()
-		planned = j.plan(ctx)
+		planned = j.plan(ctx, id)
 		unseen := planned.removals()
 		maps.DeleteFunc(unseen, func(removal string, _ bool) bool { return seen[removal] })
 		if len(unseen) == 0 {
@@ -109,12 +109,12 @@ func NewRunID(now time.Time, random io.Reader) string {
 	return fmt.Sprintf("%s-%x", now.UTC().Format("20060102T150405Z"), suffix)
 }
 
-// record puts together what happened. Outcomes are given by region; without any the record is that of a dry run.
-func (j *Janitor) record(id string, plan plan, outcomes map[string]report.Done) report.Run {
+// record puts together what happened. What was done is given by region; without any the record is that of a dry run.
+func (j *Janitor) record(id string, plan plan, done map[string]report.Done) report.Run {
 	record := report.Run{
 		Run:            id,
 		Version:        j.Version,
-		DryRun:         outcomes == nil,
+		DryRun:         done == nil,
 		StartedAt:      plan.now,
 		Policy:         j.Config.describe(),
 		PolicySentence: plan.policy.String(),
@@ -122,32 +122,11 @@ func (j *Janitor) record(id string, plan plan, outcomes map[string]report.Done) 
 		Regions:        slices.Clone(plan.failed),
 	}
 	for _, region := range plan.regions {
-		record.Regions = append(record.Regions, report.NewRegion(region, outcomes[region.Region], j.Config.OwnerTag))
+		record.Regions = append(record.Regions, report.NewRegion(region, done[region.Region], j.Config.OwnerTag))
 	}
 	slices.SortFunc(record.Regions, func(a, b report.Region) int { return strings.Compare(a.Region, b.Region) })
 	record.Finish(j.Clock(), float64(j.Config.SnapshotPrice))
 	return record
-}
-
-// sweep carries out the plans, one region after the other, and returns what was confirmed, by region.
-func (j *Janitor) sweep(limits limits, id string, plan plan) map[string]report.Done {
-	outcomes := map[string]report.Done{}
-	for _, region := range plan.regions {
-		outcomes[region.Region] = report.Done(sweep.Run(limits.finish, limits.begin, wire.EC2(j.AWS, region.Region), region, sweep.Orders{
-			Run:          id,
-			Now:          plan.now,
-			VersionDepth: int(j.Config.LaunchTemplateVersions),
-			Recheck:      j.recheck(region),
-			Attempt:      func(context.Context, string, []string) error { return nil },
-			Settle:       func(context.Context, ami.Outcome) {},
-			Alive:        func(context.Context) error { return nil },
-			InBin: func(context.Context, []string, []string) (map[string]time.Time, error) {
-				return nil, nil
-			},
-			Step: j.watch("Removing"),
-		}))
-	}
-	return outcomes
 }
 
 // Tell publishes the digest of a run, if there is a topic and the run is one to be told of.
@@ -166,13 +145,16 @@ func (j *Janitor) Tell(ctx context.Context, record report.Run) error {
 	return errors.Join(mail, chat)
 }
 
-// Err returns an error if a region of a run failed.
+// Err returns an error if a region of a run failed, or if its record could not be kept.
 func Err(record report.Run) error {
 	var errs []error
 	for _, region := range record.Regions {
 		if region.Error != "" {
 			errs = append(errs, fmt.Errorf("%s: %s", region.Region, region.Error))
 		}
+	}
+	if record.RecordError != "" {
+		errs = append(errs, fmt.Errorf("the record could not be kept: %s", record.RecordError))
 	}
 	return errors.Join(errs...)
 }
@@ -186,11 +168,4 @@ func (n NotifyOn) includes(record report.Run) bool {
 	default:
 		return record.Failed() || record.Changes()
 	}
-}
-
-func (j *Janitor) watch(stage string) func(done, total int) {
-	if j.Watch == nil {
-		return func(int, int) {}
-	}
-	return func(done, total int) { j.Watch(stage, done, total) }
 }

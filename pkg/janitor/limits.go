@@ -7,6 +7,7 @@ import (
 
 // What is kept of the time of a run, at most. A run whose deadline is near keeps a share of it instead.
 const (
+	recordTime = 20 * time.Second // To keep the record.
 	digestTime = 20 * time.Second // To write and publish the digest.
 	finishTime = 10 * time.Second // To finish an image that has been begun.
 )
@@ -15,7 +16,8 @@ const (
 type limits struct {
 	look   context.Context // Ends when half of the time is over: whatever is not looked up by then is kept.
 	begin  context.Context // Ends when no further image may be begun.
-	finish context.Context // Ends when only the time for the digest is left. An interruption does not end it.
+	finish context.Context // Ends when only the time for the record and the digest is left. An interruption does not end it.
+	record context.Context // Ends when only the time for the digest is left.
 	cancel func()
 }
 
@@ -23,12 +25,14 @@ func timeLimits(ctx context.Context, now time.Time) limits {
 	finish := context.WithoutCancel(ctx)
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return limits{ctx, ctx, finish, func() {}}
+		return limits{ctx, ctx, finish, finish, func() {}}
 	}
 	total := max(deadline.Sub(now), 0)
-	last := deadline.Add(-min(digestTime, total/4))
+	digest := deadline.Add(-min(digestTime, total/4))
+	record, cancelRecord := context.WithDeadline(finish, digest)
+	last := digest.Add(-min(recordTime, total/8))
 	finish, cancelFinish := context.WithDeadline(finish, last)
 	begin, cancelBegin := context.WithDeadline(ctx, last.Add(-min(finishTime, total/8)))
 	look, cancelLook := context.WithDeadline(begin, now.Add(total/2))
-	return limits{look, begin, finish, func() { cancelLook(); cancelBegin(); cancelFinish() }}
+	return limits{look, begin, finish, record, func() { cancelLook(); cancelBegin(); cancelFinish(); cancelRecord() }}
 }

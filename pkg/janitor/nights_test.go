@@ -227,7 +227,7 @@ func TestAnAnnouncedImageGoesWhenItIsDue(t *testing.T) {
 			if record.Totals.Deregistered != 1 || record.Totals.Marked != 0 || record.Totals.SnapshotsDeleted != 1 {
 				t.Errorf("%+v", record.Totals)
 			}
-			if got := writes(l.account); !slices.Equal(got, []string{"DeregisterImage"}) {
+			if got := writes(l.account); !slices.Equal(got, []string{"CreateTags", "DeregisterImage"}) {
 				t.Errorf("calls %v", got)
 			}
 			l.want(15, l.real(15), "")
@@ -405,7 +405,7 @@ func TestADoubtOnTheDueDay(t *testing.T) {
 	l.real(0)
 	l.wrap = func(next emulator.Doer) emulator.Doer {
 		return on(next, func(q emulator.Request, _ int) bool {
-			if isRead(q.Action) {
+			if isRead(q.Action) && !strings.HasPrefix(q.Action, "List") { // Nobody has asked for the Recycle Bin.
 				actions[q.Action]++
 			}
 			return false
@@ -587,8 +587,8 @@ func TestTheDueDayIsLookedAtAgain(t *testing.T) {
 			}
 			record := l.real(14)
 			l.want(14, record, "skipped", c.code)
-			if len(writes(l.account)) > 0 {
-				t.Errorf("%v", writes(l.account))
+			if calls(l.account, "DeregisterImage")+calls(l.account, "DeleteSnapshot") > 0 {
+				t.Errorf("%v, and not only a declaration that was taken back", writes(l.account))
 			}
 			l.wrap = nil
 			record = l.real(15)

@@ -8,37 +8,65 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/inventory"
 	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/sweep"
 	"ami-janitor/pkg/usage"
 	"ami-janitor/pkg/wire"
 )
 
-// lookUp collects the evidence of use of all candidates, by region, and of the images that some of them are copies of,
-// where these are. Text is searched for candidates in every region. Every region of the run has evidence; of one that failed
-// there is no more than what text names there, and that its text cannot be read either leaves the others alone, like the
-// failure itself.
+// lookUp collects the evidence of use of all candidates, by region, of the images that some of them are copies of, where these
+// are, and of the images that are gone and have left snapshots. Text is searched for candidates in every region. Every region
+// of the run has evidence; of one that failed there is no more than what text names there, and that its text cannot be read
+// either leaves the others alone, like the failure itself.
 func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) map[string]ami.Evidence {
-	originals := originals(survey, candidates)
-	evidence := map[string]ami.Evidence{}
-	for _, inventory := range survey.inventories { // Sorted: which of them a deadline cuts off is no accident.
-		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
-		lookup.Originals = originals[inventory.Region]
-		if len(lookup.Images)+len(lookup.Originals) == 0 {
-			lookup.Names = textSources(lookup.Names)
-		}
-		evidence[inventory.Region] = ami.Evidence{}
-		if len(candidates) > 0 && len(lookup.Names) > 0 {
-			evidence[inventory.Region] = usage.Look(ctx, j.clients(inventory.Region), lookup, j.watch("Looking up"))
-		}
+	ghosts := map[string][]ami.Image{}
+	for _, inventory := range survey.inventories {
+		ghosts[inventory.Region] = survey.policy.Ghosts(inventory, survey.now)
 	}
-	for _, failed := range survey.failed { // Last: what fails there takes no time from the others.
-		evidence[failed.Region] = ami.Evidence{}
-		if lookup := j.lookup(failed.Account, failed.Region, nil); len(candidates) > 0 {
-			lookup.Names, lookup.Reports = textSources(lookup.Names), false
-			evidence[failed.Region] = usage.Look(ctx, j.clients(failed.Region), lookup, j.watch("Looking up"))
-			delete(evidence[failed.Region], ami.EveryOther)
+	lookups := j.lookups(survey, candidates, ghosts)
+	done := j.watch("Looking up")
+	evidence := map[string]ami.Evidence{}
+	regions := slices.Sorted(maps.Keys(lookups))
+	for i, found := range sideBySide(regions, func(region string) ami.Evidence {
+		if len(lookups[region].Names) == 0 {
+			return ami.Evidence{}
 		}
+		found := usage.Look(ctx, j.clients(region), lookups[region], func(n, of int) { done(region, n, of) })
+		usage.AddSnapshotSharing(ctx, j.clients(region), ghosts[region], found)
+		return found
+	}) {
+		evidence[regions[i]] = found
+	}
+	for _, failed := range survey.failed {
+		delete(evidence[failed.Region], ami.EveryOther)
 	}
 	return evidence
+}
+
+// lookups says what is to be looked up, by region.
+func (j *Janitor) lookups(survey survey, candidates, ghosts map[string][]ami.Image) map[string]usage.Lookup {
+	originals := originals(survey, candidates)
+	lookups := map[string]usage.Lookup{}
+	for _, inventory := range survey.inventories {
+		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
+		lookup.Originals = append(originals[inventory.Region], ghosts[inventory.Region]...)
+		switch {
+		case len(lookup.Images)+len(lookup.Originals) > 0:
+		case len(candidates) > 0:
+			lookup.Names = textSources(lookup.Names)
+		default:
+			lookup.Names = nil // There is nothing that anything could name.
+		}
+		lookups[inventory.Region] = lookup
+	}
+	for _, failed := range survey.failed {
+		lookup := j.lookup(failed.Account, failed.Region, nil)
+		lookup.Names, lookup.Reports = textSources(lookup.Names), false
+		if len(candidates) == 0 {
+			lookup.Names = nil
+		}
+		lookups[failed.Region] = lookup
+	}
+	return lookups
 }
 
 // textSources returns those of the sources that can name images of other regions.
@@ -91,51 +119,41 @@ func originals(survey survey, candidates map[string][]ami.Image) map[string][]am
 	return images
 }
 
-// factsAtOnce is how many images are read anew with one call, before the first of them is removed.
-const factsAtOnce = 100
-
-// recheck returns the function that looks again at images of a plan just before they are removed or disabled. What refers to them is
-// looked up for each batch; their facts are read for several batches at once.
-func (j *Janitor) recheck(plan retention.Plan) func(context.Context, []ami.Image) map[string]retention.Reason {
-	due := slices.Concat(decided(plan, retention.Deregister), decided(plan, retention.Mark)) // The order of the sweep.
+// recheck returns the function that looks again at images of a plan just before they are removed or disabled. The removal of
+// the former has been declared by then.
+func (j *Janitor) recheck(plan retention.Plan, run string) func(context.Context, []ami.Image) sweep.Look {
 	clients := j.clients(plan.Region)
-	var facts map[string]*ami.Image
-	var unread error
-	read := 0
-	return func(ctx context.Context, batch []ami.Image) map[string]retention.Reason {
-		last := slices.Index(due, batch[len(batch)-1].ID)
-		if last >= read {
-			first := slices.Index(due, batch[0].ID)
-			read = min(first+factsAtOnce, len(due))
-			facts, unread = readAgain(ctx, clients, due[first:read])
-		}
-		evidence := usage.Recheck(ctx, clients, j.lookup(plan.Account, plan.Region, batch))
-		stay := map[string]retention.Reason{}
-		for _, image := range batch {
-			finding := evidence[image.ID]
-			if unread != nil {
-				finding.Use = ami.Unknown
-				finding.Gaps = append(finding.Gaps, ami.Gap{Source: "facts", Err: wire.Explain(unread)})
-			}
-			if reason, stays := retention.Recheck(image, facts[image.ID], finding); stays {
-				stay[image.ID] = reason
-			}
-		}
-		return stay
-	}
-}
-
-func decided(plan retention.Plan, decision retention.Decision) []string {
-	var ids []string
+	declaredBy := map[string]string{}
 	for _, verdict := range plan.Verdicts {
-		if verdict.Decision == decision {
-			ids = append(ids, verdict.Image.ID)
+		if verdict.Decision == retention.Deregister {
+			declaredBy[verdict.Image.ID] = run
 		}
 	}
-	return ids
+	return func(ctx context.Context, images []ami.Image) sweep.Look {
+		facts, unread := readAgain(ctx, clients, images)
+		return func(ctx context.Context, images []ami.Image) map[string]retention.Reason {
+			evidence := usage.Recheck(ctx, clients, j.lookup(plan.Account, plan.Region, images))
+			stay := map[string]retention.Reason{}
+			for _, image := range images {
+				finding := evidence[image.ID]
+				if unread != nil {
+					finding.Use = ami.Unknown
+					finding.Gaps = append(finding.Gaps, ami.Gap{Source: "facts", Err: wire.Explain(unread)})
+				}
+				if reason, stays := retention.Recheck(image, facts[image.ID], finding, declaredBy[image.ID]); stays {
+					stay[image.ID] = reason
+				}
+			}
+			return stay
+		}
+	}
 }
 
-func readAgain(ctx context.Context, clients usage.Clients, ids []string) (map[string]*ami.Image, error) {
+func readAgain(ctx context.Context, clients usage.Clients, planned []ami.Image) (map[string]*ami.Image, error) {
+	ids := make([]string, len(planned))
+	for i, image := range planned {
+		ids[i] = image.ID
+	}
 	images, err := inventory.Again(ctx, clients.EC2, ids)
 	facts := map[string]*ami.Image{}
 	for i := range images {

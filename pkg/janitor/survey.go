@@ -1,6 +1,7 @@
 package janitor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/inventory"
+	"ami-janitor/pkg/journal"
+	"ami-janitor/pkg/recyclebin"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
@@ -23,13 +26,14 @@ import (
 type survey struct {
 	now         time.Time
 	policy      retention.Policy
+	journal     *journal.Journal // Nil if none is kept.
 	inventories []ami.Inventory
 	failed      []report.Region // The regions that could not be read.
 }
 
-// survey reads the keep list, and the inventory of every region. A region that fails is left out of the run, and recorded.
-// Without the keep list every region fails.
-func (j *Janitor) survey(ctx context.Context) survey {
+// survey reads the keep list, and every region. A region that fails is left out of the run, and recorded. Without the keep
+// list, or without the journal, every region fails.
+func (j *Janitor) survey(ctx context.Context, run string) survey {
 	s := survey{now: j.Clock(), policy: j.Config.Policy()}
 	account, err := j.account(ctx)
 	if err != nil {
@@ -41,22 +45,57 @@ func (j *Janitor) survey(ctx context.Context) survey {
 		s.fail(account, j.AWS.Region, err)
 		return s
 	}
-	var unlisted error
+	var unlisted, unopened error
 	s.policy.KeepList, unlisted = j.readKeepList(ctx)
-	for i, name := range names {
-		j.watch("Listing")(i, len(names))
-		if unlisted != nil {
-			s.fail(account, name, unlisted)
-			continue
-		}
-		inventory, err := inventory.Read(ctx, wire.EC2(j.AWS, name), account, name)
-		if err != nil {
+	s.journal, unopened = j.openJournal()
+	if err := cmp.Or(unlisted, unopened); err != nil {
+		for _, name := range names {
 			s.fail(account, name, err)
-			continue
 		}
-		s.inventories = append(s.inventories, inventory)
+		return s
+	}
+	done := j.watch("Listing")
+	for i, read := range sideBySide(names, func(name string) read {
+		inventory, err := j.readRegion(ctx, s, run, account, name)
+		done(name, 1, 1)
+		return read{inventory, err}
+	}) {
+		if read.err != nil {
+			s.fail(account, names[i], read.err)
+		} else {
+			s.inventories = append(s.inventories, read.inventory)
+		}
 	}
 	return s
+}
+
+// read is what a region holds, or why that is not known.
+type read struct {
+	inventory ami.Inventory
+	err       error
+}
+
+// readRegion reads what a region holds, what the journal says of it, and its Recycle Bin.
+func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name string) (ami.Inventory, error) {
+	read, err := inventory.Read(ctx, wire.EC2(j.AWS, name), account, name)
+	if err != nil {
+		return ami.Inventory{}, err
+	}
+	if s.policy.RequireRecycleBin || s.policy.ReportOrphans {
+		read.Bin = recyclebin.Read(ctx, wire.RecycleBin(j.AWS, name), wire.EC2(j.AWS, name))
+	}
+	if s.journal == nil {
+		return read, nil
+	}
+	present := make(map[string]bool, len(read.Images))
+	for _, image := range read.Images {
+		present[image.ID] = true
+	}
+	read.History, err = s.journal.History(ctx, name, run, s.now, func(id string) bool { return present[id] })
+	if err != nil {
+		return ami.Inventory{}, fmt.Errorf("reading the journal: %w", err)
+	}
+	return read, nil
 }
 
 func (s *survey) fail(account, region string, err error) {

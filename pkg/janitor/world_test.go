@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -211,7 +212,7 @@ type inBubble struct{ *testing.T }
 
 // isRead reports whether an action changes nothing. Publishing the digest is no change either.
 func isRead(action string) bool {
-	return strings.HasPrefix(action, "Describe") || strings.HasPrefix(action, "Get") || action == "Publish"
+	return strings.HasPrefix(action, "Describe") || strings.HasPrefix(action, "Get") || strings.HasPrefix(action, "List") || action == "Publish"
 }
 
 // writes are the calls that an account has answered and that change something, in their order.
@@ -403,13 +404,18 @@ func allImages(record report.Run) []report.Image {
 
 // on lets a fault happen to some calls.
 func on(next emulator.Doer, match func(q emulator.Request, n int) bool, fault func(emulator.Doer, *http.Request) (*http.Response, error)) emulator.Doer {
+	var mu sync.Mutex
 	count := map[string]int{}
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)
 		if err != nil {
 			return nil, err
 		}
-		if count[q.Action]++; match(q, count[q.Action]) {
+		mu.Lock()
+		count[q.Action]++
+		matches := match(q, count[q.Action])
+		mu.Unlock()
+		if matches {
 			return fault(next, r)
 		}
 		return next.Do(r)

@@ -47,6 +47,12 @@ var remedies = []struct {
 		"If the time runs out again, give the function a longer timeout, or lower MAX_DEREGISTRATIONS.",
 	},
 	{
+		[]string{"recycle bin"},
+		"Give the region two rules of the Recycle Bin, one for images and one for snapshots, that cover what carries the tag " +
+			"ami-janitor:intent with the value remove, the one for snapshots no shorter than the one for images. A first rule takes up to " +
+			"30 minutes to be in force.",
+	},
+	{
 		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout"},
 		"AWS could not be reached. Check the way from the function's network to the endpoints of this region.",
 	},

@@ -139,6 +139,15 @@ func (r Run) writeObjections(p *page) {
 	r.writeOff(p, "No longer due", cleared, "Their removal was announced, and is off: "+marks+".")
 }
 
+// writeBack lists the images that are there although a run has removed them, or may have.
+func (r Run) writeBack(p *page) {
+	noted := "the day is noted on them, and their idle time counts anew"
+	if r.DryRun {
+		noted = "a run that is no dry run notes the day on them, and their idle time counts anew"
+	}
+	r.writeOff(p, "Back again", isBack, "Earlier runs removed them, or may have, and they are there. They stay: "+noted+".")
+}
+
 func (r Run) writeOff(p *page, title string, wanted func(Image) bool, what string) {
 	n := r.count(wanted)
 	if n == 0 {
@@ -146,11 +155,11 @@ func (r Run) writeOff(p *page, title string, wanted func(Image) bool, what strin
 	}
 	p.headingOf(title, n)
 	p.paragraph(what)
-	r.each(wanted, func(region Region, image Image) { p.item(r.label(region, image) + ": " + objection(image)) })
+	r.each(wanted, func(region Region, image Image) { p.item(r.label(region, image) + ": " + objection(region, image)) })
 }
 
 // objection says why an image is kept after its removal was announced.
-func objection(i Image) string {
+func objection(_ Region, i Image) string {
 	details := make([]string, len(i.Reasons))
 	for n, reason := range i.Reasons {
 		details[n] = neutral(reason.Detail)
@@ -159,7 +168,7 @@ func objection(i Image) string {
 }
 
 // dueInShort says in a few words when an image is due, what happens until then, and whose it is.
-func dueInShort(i Image) string {
+func dueInShort(_ Region, i Image) string {
 	words := []string{"due " + neutral(i.DueOn)}
 	switch i.Action {
 	case retention.Disable:

@@ -102,7 +102,7 @@ func TestTheRecordOfAnAnnouncement(t *testing.T) {
 
 func TestAnOwnerNeedsATag(t *testing.T) {
 	p := plan("eu-west-1", owned("payments", stale(1, "web")))
-	if owner := report.NewRegion(p, nil, "").Images[0].Owner; owner != "" {
+	if owner := report.NewRegion(p, report.Done{}, "").Images[0].Owner; owner != "" {
 		t.Errorf("owner %q", owner)
 	}
 }
@@ -118,7 +118,7 @@ func TestAReasonThatCameUpIsInTheRecord(t *testing.T) {
 func TestExplanationsArePlain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := explained(anyVerdict(t, 1))
-		e.Region, e.LastUse, e.StaleOn, e.Changes = untrusted(t), untrusted(t), untrusted(t), []string{untrusted(t)}
+		e.Region, e.LastUse, e.StaleOn, e.Changes, e.Hold = untrusted(t), untrusted(t), untrusted(t), []string{untrusted(t)}, untrusted(t)
 		e.Sources = append(e.Sources, report.SourceFinding{Source: untrusted(t), Answer: "unknown", Detail: untrusted(t)})
 		e.Snapshots = append(e.Snapshots, report.PlannedSnapshot{SnapshotID: "snap-00000001example", Verdict: report.KeepSnapshot, Detail: untrusted(t)})
 		text := report.ExplainText([]report.Explanation{e, {}})

@@ -10,13 +10,14 @@ import (
 // Explanation is all there is to say of the verdict on one image.
 type Explanation struct {
 	Region    string            `json:"region"`
-	Image     Image             `json:"image"`     // As in the record.
-	LastUse   string            `json:"lastUse"`   // For example "last launched 2026-01-02, 325 days ago".
-	StaleOn   string            `json:"staleOn"`   // The day from which it counts as stale, as 2006-01-02, or empty.
-	Rules     []RuleFinding     `json:"rules"`     // Every keep rule, in the order of their table.
-	Sources   []SourceFinding   `json:"sources"`   // Every source of evidence.
-	Snapshots []PlannedSnapshot `json:"snapshots"` // What would become of each if the image went.
-	Changes   []string          `json:"changes"`   // What would have to change for the verdict to change, in full sentences.
+	Hold      string            `json:"hold,omitempty"` // Why the region can only be planned now; empty if that is not so.
+	Image     Image             `json:"image"`          // As in the record.
+	LastUse   string            `json:"lastUse"`        // For example "last launched 2026-01-02, 325 days ago".
+	StaleOn   string            `json:"staleOn"`        // The day from which it counts as stale, as 2006-01-02, or empty.
+	Rules     []RuleFinding     `json:"rules"`          // Every keep rule, in the order of their table.
+	Sources   []SourceFinding   `json:"sources"`        // Every source of evidence.
+	Snapshots []PlannedSnapshot `json:"snapshots"`      // What would become of each if the image went.
+	Changes   []string          `json:"changes"`        // What would have to change for the verdict to change, in full sentences.
 }
 
 // RuleFinding is what one keep rule says of an image.
@@ -37,7 +38,8 @@ type SourceFinding struct {
 func NewExplanation(region string, explained retention.Explanation, sources []SourceFinding, ownerTag string) Explanation {
 	e := Explanation{
 		Region:    region,
-		Image:     newImage(explained.Verdict, nil, ownerTag),
+		Hold:      explained.Hold,
+		Image:     newImage(&explained.Verdict, nil, ownerTag),
 		LastUse:   explained.LastUse,
 		StaleOn:   date(explained.StaleFrom),
 		Rules:     make([]RuleFinding, len(explained.Hearings)),
@@ -88,6 +90,9 @@ func (e Explanation) write(p *page) {
 	e.writeIdentity(p)
 	p.WriteByte('\n')
 	p.paragraph(e.verdict())
+	if e.Hold != "" {
+		p.paragraph(sentence("Nothing is removed in " + neutral(e.Region) + " now: " + faultText(e.Hold)))
+	}
 	e.writeRules(p)
 	e.writeSources(p)
 	writeSection(p, "Snapshots, if it is removed", Image{Snapshots: e.Snapshots}.snapshotLines(), "It has none.")
@@ -148,10 +153,12 @@ func (e Explanation) verdict() string {
 	if !slices.ContainsFunc(e.Rules, func(rule RuleFinding) bool { return rule.Code == reason.Code }) {
 		what += " " + sentence(neutral(reason.Detail))
 	}
-	switch image.Unmark {
-	case retention.Veto:
+	switch _, back := image.reason(restoredCode); {
+	case back && image.Unmark == retention.Veto:
+		what += " A run that is no dry run notes the day on it, and its idle time counts anew."
+	case image.Unmark == retention.Veto:
 		what += " Its removal was announced, and somebody objected: its mark is taken off."
-	case retention.ClearMark:
+	case image.Unmark == retention.ClearMark:
 		what += " Its removal was announced, and is off: its mark is taken off."
 	default:
 	}

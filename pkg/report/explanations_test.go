@@ -3,6 +3,7 @@ package report_test
 import (
 	"fmt"
 	"slices"
+	"testing"
 	"time"
 
 	"ami-janitor/pkg/report"
@@ -60,10 +61,14 @@ func explanations() map[string][]report.Explanation {
 	cleared := kept(8, "newest-of-family", "the newest of family web")
 	cleared.Unmark = retention.ClearMark
 
+	back := vetoes(10, "restored", "run 20261121T020000Z-5b1d0e has removed it, or may have, and it is there again")
+	onHold := explained(kept(11, "not-restorable", "its snapshot snap-00000011example: no Recycle Bin rule covers it, with the tags that it has"), asked()...)
+	onHold.Hold = noRule
+
 	hostile := owned(nasty, kept(9, "in-use", nasty))
 	hostile.Image.Name = nasty
 	nastily := explained(hostile, asked(report.SourceFinding{Source: "references", Answer: "used", Detail: nasty})...)
-	nastily.Region, nastily.LastUse, nastily.Changes = nasty, nasty, []string{nasty}
+	nastily.Region, nastily.LastUse, nastily.Changes, nastily.Hold = nasty, nasty, []string{nasty}, nasty
 
 	return map[string][]report.Explanation{
 		"in use": {explained(used, asked(
@@ -80,6 +85,14 @@ func explanations() map[string][]report.Explanation {
 			explained(vetoes(7, "keep-tag", "tagged ami-janitor:keep"), asked()...),
 			explained(cleared),
 		},
+		"recycle bin": {explained(back, asked()...), onHold},
 		"nasty names": {nastily},
+	}
+}
+
+func TestAnExplanationSaysThatItsRegionIsOnHold(t *testing.T) {
+	e := report.NewExplanation("eu-west-1", retention.Explanation{Verdict: stale(1, "web"), Hold: noRule}, nil, "")
+	if e.Hold != noRule {
+		t.Errorf("%q", e.Hold)
 	}
 }

@@ -28,6 +28,9 @@ func TestWordings(t *testing.T) {
 			golden(t, dir, "result.json", indented(t, marshalled(t, report.Result(run))))
 			golden(t, dir, "metrics.json", indented(t, report.Metrics(run, "ami-janitor", true)))
 			golden(t, dir, "lines.json", indented(t, marshalled(t, report.Lines(run))))
+			if lines := report.LeftoverLines(run); len(lines) > 0 {
+				golden(t, dir, "leftovers.json", indented(t, marshalled(t, lines)))
+			}
 		})
 	}
 }

@@ -28,15 +28,11 @@ func (r Run) launchDataComplaints() []complaint {
 
 // missingLaunchData says that launch data is missing, and where; it is empty if none is.
 func (r Run) missingLaunchData() string {
-	const most = 3
 	var regions []string
 	for _, c := range r.launchDataComplaints() {
 		regions = append(regions, c.subject)
 	}
-	where := list(regions)
-	if len(regions) > most {
-		where = count(len(regions), "region")
-	}
+	where := fewRegions(regions)
 	if where == "" {
 		return ""
 	}

@@ -3,6 +3,7 @@ package report
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
@@ -24,6 +25,9 @@ type Line struct {
 	Error     string               `json:"error"`
 	Reasons   []retention.Reason   `json:"reasons"`
 	Snapshots []ami.SnapshotResult `json:"snapshots"`
+
+	// RestorableUntil is when the image leaves the Recycle Bin for good; zero if it was not seen there.
+	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
 }
 
 const lineText = 2000
@@ -54,6 +58,8 @@ func newLine(r Run, region Region, image Image) Line {
 		Error:     clip(neutralFault(image.Outcome.Error), lineText),
 		Reasons:   []retention.Reason{},
 		Snapshots: []ami.SnapshotResult{},
+
+		RestorableUntil: image.Outcome.RestorableUntil,
 	}
 	for _, reason := range image.Reasons {
 		reason.Detail = clip(neutral(reason.Detail), lineText)
@@ -64,6 +70,54 @@ func newLine(r Run, region Region, image Image) Line {
 		line.Snapshots = append(line.Snapshots, s)
 	}
 	return line
+}
+
+// LeftoverLine is the log line of one snapshot that an earlier run has left behind.
+type LeftoverLine struct {
+	Timestamp       string             `json:"timestamp"`
+	Level           string             `json:"level"`
+	Message         string             `json:"message"`
+	Run             string             `json:"run"`
+	Account         string             `json:"account"`
+	Region          string             `json:"region"`
+	LeftBy          string             `json:"leftBy"` // The earlier run.
+	ImageID         string             `json:"imageId"`
+	SnapshotID      string             `json:"snapshotId"`
+	SizeGiB         int64              `json:"sizeGiB"`
+	Status          ami.SnapshotStatus `json:"status"`
+	Detail          string             `json:"detail"`
+	RestorableUntil time.Time          `json:"restorableUntil,omitzero"`
+}
+
+// LeftoverLines returns one line for each snapshot that earlier runs have left behind, in the order of the record. A dry run
+// has none.
+func LeftoverLines(r Run) []LeftoverLine {
+	lines := []LeftoverLine{}
+	r.eachLeftover(func(region Region, f Finished) {
+		if f.Status == "" {
+			return
+		}
+		line := LeftoverLine{
+			Timestamp:       timestamp(r.FinishedAt),
+			Level:           "INFO",
+			Message:         "leftover " + string(f.Status),
+			Run:             r.Run,
+			Account:         region.Account,
+			Region:          region.Region,
+			LeftBy:          f.Run,
+			ImageID:         f.ImageID,
+			SnapshotID:      f.SnapshotID,
+			SizeGiB:         f.SizeGiB,
+			Status:          f.Status,
+			Detail:          clip(neutralFault(f.Detail), lineText),
+			RestorableUntil: f.RestorableUntil,
+		}
+		if f.Status == ami.SnapshotFailed {
+			line.Level = "ERROR"
+		}
+		lines = append(lines, line)
+	})
+	return lines
 }
 
 // level makes the images that a person should look at easy to find.

@@ -54,6 +54,7 @@ func (r Run) metrics(digestSent bool) []metric {
 	}{
 		{"RunCompleted", runCompleted},
 		{"RegionsFailed", r.FailedRegions()},
+		{"RegionsHeld", r.leftForPeople()},
 		{"Judged", t.Images},
 		{"Kept", t.Kept},
 		{"UnknownUse", r.count(unknown)},
@@ -66,6 +67,8 @@ func (r Run) metrics(digestSent bool) []metric {
 		{"Skipped", t.Skipped},
 		{"SnapshotsDeleted", t.SnapshotsDeleted},
 		{"SnapshotsFailed", t.SnapshotsFailed},
+		{"LeftoversFinished", t.LeftoversFinished},
+		{"OrphanedSnapshots", t.OrphanedSnapshots},
 	}
 	metrics := []metric{
 		{"Duration", "Seconds", r.FinishedAt.Sub(r.StartedAt).Seconds()},

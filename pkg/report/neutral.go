@@ -35,6 +35,16 @@ var markup = strings.NewReplacer(
 	"<", "‹", ">", "›", "&", "＆", "@", "＠", "`", "'", "*", "∗", "~", "∼", "://", "[:]//", "www.", "www[.]", "WWW.", "WWW[.]",
 )
 
+// location is neutral for the place of a record, which is of use only as it is: its dots stay, and so does its scheme.
+func location(where string) string {
+	const scheme = "s3://"
+	path, isURL := strings.CutPrefix(Printable(where), scheme)
+	if path = markup.Replace(path); isURL {
+		return scheme + path
+	}
+	return path
+}
+
 // domain matches the dot that makes a mail program take "example.com" for a link; versions such as 2.0.1 have none.
 // In hostname a word in camel case does not count.
 var (

@@ -29,7 +29,8 @@ const unknownUse retention.Code = "unknown-use"
 
 // problems returns what a person should look at, the gravest first.
 func (r Run) problems() []problem {
-	return slices.Concat(r.launchDataProblems(), r.regionProblems(), r.imageProblems(), r.snapshotProblems(), r.unknownProblems())
+	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.snapshotProblems(),
+		r.strayProblems(), r.recordProblems(), r.unknownProblems())
 }
 
 // complaint is one thing that went wrong. Where id stands in the fault, the fault is the same for another id.
@@ -137,20 +138,40 @@ func (r Run) snapshotProblems() []problem {
 // failedSnapshots complains once about every snapshot that no image of the region saw deleted.
 func (g Region) failedSnapshots() []complaint {
 	var complaints []complaint
-	status, told := g.snapshotStatus(), map[string]bool{}
+	results, told := g.snapshotResults(), map[string]bool{}
+	complain := func(id, of, detail string) {
+		if results[id].status == ami.SnapshotFailed && !told[id] {
+			told[id] = true
+			complaints = append(complaints, complaint{neutral(id) + " of " + of, id, detail})
+		}
+	}
+	for _, f := range g.Finished {
+		if f.Status == ami.SnapshotFailed {
+			complain(f.SnapshotID, neutral(f.ImageID)+", left by run "+neutral(f.Run), f.Detail)
+		}
+	}
 	for _, image := range g.Images {
 		if image.Outcome == nil {
 			continue
 		}
 		for _, s := range image.Outcome.Snapshots {
-			if s.Status != ami.SnapshotFailed || status[s.SnapshotID] != ami.SnapshotFailed || told[s.SnapshotID] {
-				continue
+			if s.Status == ami.SnapshotFailed {
+				complain(s.SnapshotID, neutral(image.ImageID), s.Detail)
 			}
-			told[s.SnapshotID] = true
-			complaints = append(complaints, complaint{neutral(s.SnapshotID) + " of " + neutral(image.ImageID), s.SnapshotID, s.Detail})
 		}
 	}
 	return complaints
+}
+
+// recordProblems says that the full record could not be kept.
+func (r Run) recordProblems() []problem {
+	if r.RecordError == "" {
+		return nil
+	}
+	remedy := adviceOr("Begin with the error. The next run tries to keep its own.", whatWasDenied)
+	return grouped([]complaint{{"run " + neutral(r.Run), "", r.RecordError}}, remedy, func(int) string {
+		return "The full record of this run could not be kept where RECORDS says."
+	})
 }
 
 // unknownProblems makes one problem of all lookups that have the same remedy, the one that keeps most images first.
@@ -195,7 +216,19 @@ func (r Run) each(wanted func(Image) bool, do func(Region, Image)) {
 // count counts the images that are as wanted.
 func (r Run) count(wanted func(Image) bool) int {
 	n := 0
-	r.each(wanted, func(Region, Image) { n++ })
+	for _, region := range r.Regions {
+		n += countImages(region.Images, wanted)
+	}
+	return n
+}
+
+func countImages(images []Image, wanted func(Image) bool) int {
+	n := 0
+	for _, image := range images {
+		if wanted(image) {
+			n++
+		}
+	}
 	return n
 }
 
@@ -221,15 +254,26 @@ func toBeMarked(i Image) bool { return i.Outcome == nil && i.Verdict == retentio
 func waiting(i Image) bool    { return i.Outcome == nil && i.Verdict == retention.Defer }
 func kept(i Image) bool       { return i.Outcome == nil && i.Verdict == retention.Keep }
 func unknown(i Image) bool    { return kept(i) && i.mainReason().Code == unknownUse }
-func vetoed(i Image) bool     { return kept(i) && i.Unmark == retention.Veto }
+func vetoed(i Image) bool     { return kept(i) && i.Unmark == retention.Veto && !isBack(i) }
 func cleared(i Image) bool    { return kept(i) && i.Unmark == retention.ClearMark }
 
+// isBack reports whether an image is one that a run has removed before, and is noted as restored.
+func isBack(i Image) bool {
+	_, ok := i.reason(restoredCode)
+	return ok && kept(i) && i.Unmark == retention.Veto
+}
+
+// restoredCode is the reason of an image that a run has removed, and that is there again.
+const restoredCode retention.Code = "restored"
+
 // label names an image, and its region where there are several.
-func (r Run) label(region Region, image Image) string {
+func (r Run) label(region Region, image Image) string { return r.inRegion(idAndName(image), region) }
+
+func (r Run) inRegion(what string, region Region) string {
 	if len(r.Regions) > 1 {
-		return idAndName(image) + " (" + neutral(region.Region) + ")"
+		return what + " (" + neutral(region.Region) + ")"
 	}
-	return idAndName(image)
+	return what
 }
 
 // idAndName begins with the id, which nobody can choose. EC2 allows names of 128 characters.

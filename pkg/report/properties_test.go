@@ -50,12 +50,19 @@ func anyRun(t *rapid.T) report.Run {
 			continue
 		}
 		p, outcomes := anyPlan(t, name)
-		if dry {
-			outcomes = nil
+		addAnyRemains(t, &p)
+		if rapid.IntRange(0, 3).Draw(t, "held") == 0 {
+			p, outcomes = held(p, untrusted(t), rapid.Bool().Draw(t, "busy"))
 		}
-		regions = append(regions, newRegion(p, outcomes))
+		var done report.Done
+		if !dry {
+			done = report.Done{Outcomes: outcomes, Leftovers: anyLeftovers(t, p), Strays: anyStrays(t, p), BinRead: rapid.Bool().Draw(t, "binRead")}
+		}
+		regions = append(regions, report.NewRegion(p, done, "Team"))
 	}
 	run := newRun(dry, regions...)
+	run.RecordError = untrusted(t)
+	run.Record = rapid.SampledFrom([]string{"", "s3://amzn-s3-demo-bucket/runs/1/record.json", "/srv/<!here>/`@here`/\u202e*\n"}).Draw(t, "record")
 	run.Sources.SwitchedOff = rapid.SliceOfN(rapid.Just("shares"), 0, 1).Draw(t, "switchedOff")
 	return run
 }
@@ -68,14 +75,17 @@ func anyPlan(t *rapid.T, region string) (retention.Plan, []ami.Outcome) {
 		v := anyVerdict(t, n)
 		if statuses, acts := anyStatus[v.Decision]; acts {
 			o := outcome(n, statuses.Draw(t, "status"), untrusted(t))
-			o.Code = rapid.SampledFrom([]string{"", "", "used-since-planned", "unknown-use"}).Draw(t, "code")
+			o.Code = rapid.SampledFrom([]string{"", "", "used-since-planned", "unknown-use", "not-reached", "stopped"}).Draw(t, "code")
+			o.RestorableUntil = anyExit(t)
 			for range rapid.IntRange(0, 3).Draw(t, "snapshots") {
 				if v.Decision != retention.Deregister {
 					break
 				}
 				s := rapid.IntRange(1, 20).Draw(t, "snapshot")
 				v.Snapshots = append(v.Snapshots, goes(s, int64(s), n))
-				o.Snapshots = append(o.Snapshots, result(s, anySnapshotStatus.Draw(t, "snapshotStatus"), untrusted(t)))
+				became := result(s, anySnapshotStatus.Draw(t, "snapshotStatus"), untrusted(t))
+				became.RestorableUntil = anyExit(t)
+				o.Snapshots = append(o.Snapshots, became)
 			}
 			if reached := rapid.IntRange(0, 5).Draw(t, "reached"); reached == 5 || reached > 0 && v.Decision != retention.Keep {
 				outcomes = append(outcomes, o)
@@ -84,6 +94,50 @@ func anyPlan(t *rapid.T, region string) (retention.Plan, []ami.Outcome) {
 		p.Verdicts = append(p.Verdicts, v)
 	}
 	return p, outcomes
+}
+
+func anyExit(t *rapid.T) time.Time {
+	if rapid.Bool().Draw(t, "inBin") {
+		return time.Time{}
+	}
+	return exit(rapid.IntRange(1, 3).Draw(t, "days"))
+}
+
+// addAnyRemains adds leftovers, some of which are snapshots of images of the plan, strays and orphans.
+func addAnyRemains(t *rapid.T, p *retention.Plan) {
+	for n := range rapid.IntRange(0, 25).Draw(t, "leftovers") {
+		l := leftover(untrusted(t), 18+n, int64(18+n), rapid.SampledFrom([]string{"", "", nasty}).Draw(t, "why"))
+		p.Leftovers = append(p.Leftovers, l)
+	}
+	for n := range rapid.IntRange(0, 3).Draw(t, "strays") {
+		p.Strays = append(p.Strays, retention.Stray{ID: id("snap", 200+n), Run: untrusted(t)})
+	}
+	for n := range rapid.IntRange(0, 8).Draw(t, "orphans") {
+		p.Orphans = append(p.Orphans, retention.Orphan{SnapshotID: id("snap", 300+n), ImageID: untrusted(t), SizeGiB: int64(100 - n)})
+	}
+}
+
+// anyLeftovers draws results for some of the leftovers of a plan that are to be deleted.
+func anyLeftovers(t *rapid.T, p retention.Plan) []ami.SnapshotResult {
+	var results []ami.SnapshotResult
+	for _, l := range p.Leftovers {
+		if l.Delete && p.Hold == "" && !p.Busy && rapid.Bool().Draw(t, "finished") {
+			results = append(results, ami.SnapshotResult{
+				SnapshotID: l.SnapshotID, Status: anySnapshotStatus.Draw(t, "leftoverStatus"), Detail: untrusted(t), RestorableUntil: anyExit(t),
+			})
+		}
+	}
+	return results
+}
+
+func anyStrays(t *rapid.T, p retention.Plan) map[string]string {
+	faults := map[string]string{}
+	for _, s := range p.Strays {
+		if rapid.Bool().Draw(t, "tried") {
+			faults[s.ID] = untrusted(t)
+		}
+	}
+	return faults
 }
 
 func anyVerdict(t *rapid.T, n int) retention.Verdict {
@@ -126,8 +180,26 @@ func TestEveryImageIsCountedOnce(t *testing.T) {
 		if sum := c.Kept + c.Deregistered + c.WouldDeregister + c.Deferred + c.Marked + c.Failed + c.Skipped; sum != images || c.Images != images {
 			t.Fatalf("%d images, totals %+v", images, c)
 		}
-		if r.DryRun && c.Deregistered+c.Failed+c.Skipped+c.SnapshotsDeleted+c.SnapshotsKept+c.SnapshotsFailed+int(c.GiBDeleted) > 0 {
+		if r.DryRun && c.Deregistered+c.Failed+c.SnapshotsDeleted+c.SnapshotsKept+c.SnapshotsFailed+c.LeftoversFinished+c.Restorable+int(c.GiBDeleted) > 0 {
 			t.Fatalf("a dry run claims to have acted: %+v", c)
+		}
+		alone, left := 0, 0
+		for _, region := range r.Regions {
+			aside := region.Hold != "" || region.Busy
+			for _, image := range region.Images {
+				switch {
+				case aside && (image.Verdict == retention.Deregister || image.Verdict == retention.Mark):
+					alone++
+				case !aside && (image.Verdict == retention.Defer || image.Outcome != nil && image.Outcome.Code == "not-reached" && image.Outcome.Status == ami.Skipped):
+					left++
+				}
+			}
+		}
+		if r.DryRun && c.Skipped != alone || c.Skipped < alone {
+			t.Fatalf("%d images were left alone, totals %+v", alone, c)
+		}
+		if c.Left != left || c.NightsNeeded < 0 || c.NightsNeeded > left || left == 0 && c.NightsNeeded > 0 {
+			t.Fatalf("%d images are left, totals %+v", left, c)
 		}
 		if !r.DryRun && c.WouldDeregister+c.SnapshotsWouldDelete+int(c.GiBWouldDelete) > 0 {
 			t.Fatalf("a real run says what would be: %+v", c)
@@ -141,6 +213,14 @@ func TestEverySnapshotIsCountedOnce(t *testing.T) {
 		var deleted, other, gib int
 		for _, region := range r.Regions {
 			best := map[string]bool{}
+			for _, f := range region.Finished {
+				if (f.Status == "") != r.DryRun {
+					t.Fatalf("dry run %v: %+v", r.DryRun, f)
+				}
+				if !r.DryRun {
+					best[f.SnapshotID] = f.Status == ami.SnapshotDeleted
+				}
+			}
 			for _, image := range region.Images {
 				if image.Outcome == nil {
 					continue
@@ -227,7 +307,11 @@ var live = regexp.MustCompile(`<[@!#]|@here|@channel|://|\bwww\.|example\.com|[<
 
 func TestTextIsPlain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		text := report.Text(anyRun(t))
+		run := anyRun(t)
+		text := report.Text(run)
+		if rest, found := strings.CutSuffix(run.Record, "/record.json"); found {
+			text = strings.ReplaceAll(text, rest, "") // An s3:// URL has to stay one.
+		}
 		if !utf8.ValidString(text) {
 			t.Fatal("not UTF-8")
 		}
@@ -251,7 +335,8 @@ func TestTextNamesEveryImageItHasTo(t *testing.T) {
 				t.Fatalf("failed region %s is not in %q", region.Region, text)
 			}
 			for _, image := range region.Images {
-				listed := image.Outcome == nil && (image.Verdict == retention.Deregister || image.Verdict == retention.Mark) ||
+				aside := region.Hold != "" || region.Busy
+				listed := !aside && image.Outcome == nil && (image.Verdict == retention.Deregister || image.Verdict == retention.Mark) ||
 					image.Outcome == nil && image.Unmark == retention.Veto ||
 					image.Outcome != nil && image.Outcome.Status != ami.Skipped
 				if listed && !strings.Contains(text, "- "+image.ImageID) {
@@ -302,6 +387,9 @@ func TestSlackIsWithinItsLimitsAndHarmless(t *testing.T) {
 		for line := range strings.SplitSeq(n.Content.Description, "\n") {
 			if strings.Count(line, "`")%2 != 0 {
 				t.Fatalf("an open code span: %q", line)
+			}
+			if where, found := strings.CutPrefix(line, "The full record: "); found && strings.HasPrefix(where, "`s3://") {
+				continue // It has to stay a URL.
 			}
 			own := strings.TrimSuffix(strings.TrimPrefix(strings.Replace(line, "*:", ":", 1), "*"), "*")
 			if match := live.FindString(own); match != "" {
@@ -397,12 +485,29 @@ func TestLinesAreSmallAndSafe(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRun(t)
 		lines := report.Lines(r)
-		n := r.Totals.Deregistered + r.Totals.Failed + r.Totals.Skipped
+		n := r.Totals.Deregistered + r.Totals.Failed
 		if !r.DryRun {
-			n += r.Totals.Marked
+			n += r.Totals.Marked + r.Totals.Skipped
 		}
 		if len(lines) != n {
 			t.Fatalf("%d lines for %d images", len(lines), n)
+		}
+		results := 0
+		for _, region := range r.Regions {
+			results += len(region.Finished)
+		}
+		leftovers := report.LeftoverLines(r)
+		if r.DryRun {
+			results = 0
+		}
+		if len(leftovers) != results {
+			t.Fatalf("%d lines for %d leftovers", len(leftovers), results)
+		}
+		for _, line := range leftovers {
+			data, err := json.Marshal(line)
+			if err != nil || len(data) > 100_000 || strings.ContainsFunc(line.Detail, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Fatalf("%d bytes, %v: %q", len(data), err, line.Detail)
+			}
 		}
 		for _, line := range lines {
 			data, err := json.Marshal(line)
@@ -507,6 +612,21 @@ func TestChangesAndFailures(t *testing.T) {
 		{"objections", true, true},
 		{"objections, dry", true, false},
 		{"shared reports pending", false, false},
+		{"restorable", true, false},
+		{"back again", true, false},
+		{"held", true, true},
+		{"held, dry", true, false},
+		{"held everywhere", true, true},
+		{"held with nothing due", true, true},
+		{"busy", false, false},
+		{"busy in one of two regions", true, false},
+		{"stopped", true, true},
+		{"leftovers", true, true},
+		{"leftovers, dry", true, false},
+		{"leftovers only", true, false},
+		{"leftovers that stay", false, false},
+		{"orphans", false, false},
+		{"record not kept", false, true},
 	} {
 		if r := all[c.situation]; r.Changes() != c.changes || r.Failed() != c.failed {
 			t.Errorf("%s: changes %v, failed %v", c.situation, r.Changes(), r.Failed())

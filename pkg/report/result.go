@@ -1,6 +1,10 @@
 package report
 
 import (
+	"cmp"
+	"encoding/json"
+
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
 )
 
@@ -11,13 +15,20 @@ type Answer struct {
 	Truncated int              `json:"truncated,omitempty"` // How many images had to be left out for want of room.
 }
 
-// AnsweredRegion is a Region without its kept images.
+// AnsweredRegion is a Region without its kept images, and with numbers in place of its lists of snapshots.
 type AnsweredRegion struct {
 	Account string                 `json:"account"`
 	Region  string                 `json:"region"`
 	Error   string                 `json:"error"`
+	Hold    string                 `json:"hold,omitempty"`
+	Busy    bool                   `json:"busy,omitempty"`
 	Kept    map[retention.Code]int `json:"kept"`   // By the first reason of each image.
 	Images  []Image                `json:"images"` // Stalest first.
+
+	// What the run made of the leftovers of earlier ones, and how many there are of what else the record lists.
+	Finished map[ami.SnapshotStatus]int `json:"finished,omitempty"`
+	Strays   map[StrayStatus]int        `json:"strays,omitempty"`
+	Orphans  int                        `json:"orphans,omitempty"`
 }
 
 // answerSize is the size in bytes that an answer stays below. Lambda takes 6,291,556 and ends the process of a function
@@ -34,8 +45,14 @@ func Result(r Run) Answer {
 			Account: region.Account,
 			Region:  region.Region,
 			Error:   region.Error,
+			Hold:    region.Hold,
+			Busy:    region.Busy,
 			Kept:    region.keptBy(),
 			Images:  []Image{},
+
+			Finished: numbers(region.Finished, func(f Finished) ami.SnapshotStatus { return f.Status }),
+			Strays:   numbers(region.Strays, func(s Stray) StrayStatus { return s.Status }),
+			Orphans:  len(region.Orphans),
 		}
 	}
 	fits := fitting(r, answerSize-len(mustMarshal(answer))-len(`,"truncated":`)-20)
@@ -52,6 +69,15 @@ func Result(r Run) Answer {
 	return answer
 }
 
+// numbers counts items by status; in a dry run, where they have none, they are "planned".
+func numbers[T any, S ~string](items []T, status func(T) S) map[S]int {
+	counts := map[S]int{}
+	for _, item := range items {
+		counts[cmp.Or(status(item), "planned")]++
+	}
+	return counts
+}
+
 // position is the place of an image in the record: its region's index and its own.
 type position struct{ region, image int }
 
@@ -59,17 +85,31 @@ type position struct{ region, image int }
 // first, what it deferred comes after.
 func fitting(r Run, room int) map[position]bool {
 	fits := map[position]bool{}
+	var size sizer
+	encoder := json.NewEncoder(&size) // Ends each image with a line break, which counts for the comma.
 	for _, wanted := range []func(Image) bool{due, waiting} {
 		for i, region := range r.Regions {
 			for j, image := range region.Images {
 				if wanted(image) {
-					room -= len(mustMarshal(image)) + len(",")
+					size = 0
+					if err := encoder.Encode(image); err != nil {
+						panic(err) // As in mustMarshal.
+					}
+					room -= int(size)
 					fits[position{i, j}] = room >= 0
 				}
 			}
 		}
 	}
 	return fits
+}
+
+// sizer counts the bytes that are written to it.
+type sizer int
+
+func (s *sizer) Write(data []byte) (int, error) {
+	*s += sizer(len(data))
+	return len(data), nil
 }
 
 func due(i Image) bool { return i.Outcome != nil || planned(i) || toBeMarked(i) }

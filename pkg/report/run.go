@@ -12,6 +12,8 @@ import (
 // Run is the record of one invocation. The names of its JSON fields are a contract.
 type Run struct {
 	Run            string            `json:"run"`
+	Record         string            `json:"record,omitempty"`      // Where the full record is kept: an s3:// URL or a path; empty if nowhere.
+	RecordError    string            `json:"recordError,omitempty"` // Why the full record could not be kept.
 	Version        string            `json:"version"`
 	DryRun         bool              `json:"dryRun"`
 	StartedAt      time.Time         `json:"startedAt"`
@@ -35,10 +37,26 @@ type Sources struct {
 
 // Region is what happened in one region. Error is empty unless the region failed.
 type Region struct {
-	Account string  `json:"account"`
-	Region  string  `json:"region"`
-	Error   string  `json:"error"`
-	Images  []Image `json:"images"` // Stalest first.
+	Account string `json:"account"`
+	Region  string `json:"region"`
+	Error   string `json:"error"`
+
+	Hold    string `json:"hold,omitempty"`    // Why the region was only planned; empty if it was not.
+	Busy    bool   `json:"busy,omitempty"`    // It was only planned because another run is at work there, which is no fault.
+	BinRead bool   `json:"binRead,omitempty"` // The Recycle Bin was read after the removals: what has no exit time is not in it.
+
+	Images   []Image    `json:"images"`             // Stalest first.
+	Finished []Finished `json:"finished,omitempty"` // By run and snapshot.
+	Strays   []Stray    `json:"strays,omitempty"`   // By id.
+	Orphans  []Orphan   `json:"orphans,omitempty"`  // The largest first.
+}
+
+// Done is what a sweep did in one region, as far as AWS confirmed it. Its zero value is that of a dry run.
+type Done struct {
+	Outcomes  []ami.Outcome
+	Leftovers []ami.SnapshotResult // Of the leftovers that the plan deletes.
+	Strays    map[string]string    // By id, why the tags of a stray could not be taken off; empty if they were.
+	BinRead   bool                 // The Recycle Bin was read after the removals.
 }
 
 // Image is the verdict on one image, and what became of it.
@@ -79,19 +97,34 @@ const (
 	KeepSnapshot SnapshotVerdict = "keep"
 )
 
-// NewRegion records a plan and what became of it. Outcomes are matched by image id; a dry run has none. A kept image has
+// NewRegion records a plan and what was done of it. Outcomes are matched by image id; a dry run has none. A kept image has
 // one only if what was to be done for it, such as taking its mark off, failed. OwnerTag is the key of the tag that names
-// the owner of an image, or empty.
-func NewRegion(plan retention.Plan, outcomes []ami.Outcome, ownerTag string) Region {
+// the owner of an image, or empty. The record shares the reasons of the plan.
+func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
+	outcomes := slices.Clone(done.Outcomes)
 	byID := make(map[string]*ami.Outcome, len(outcomes))
-	for _, outcome := range outcomes {
-		if outcome.Snapshots == nil {
-			outcome.Snapshots = []ami.SnapshotResult{}
+	for i := range outcomes {
+		outcome := &outcomes[i]
+		outcome.RestorableUntil = wholeSecond(outcome.RestorableUntil)
+		outcome.Snapshots = append(make([]ami.SnapshotResult, 0, len(outcome.Snapshots)), outcome.Snapshots...)
+		for j := range outcome.Snapshots {
+			outcome.Snapshots[j].RestorableUntil = wholeSecond(outcome.Snapshots[j].RestorableUntil)
 		}
-		byID[outcome.ImageID] = &outcome
+		byID[outcome.ImageID] = outcome
 	}
-	region := Region{Account: plan.Account, Region: plan.Region, Images: make([]Image, len(plan.Verdicts))}
-	for i, v := range plan.Verdicts {
+	region := Region{
+		Account:  plan.Account,
+		Region:   plan.Region,
+		Hold:     plan.Hold,
+		Busy:     plan.Busy,
+		BinRead:  done.BinRead,
+		Images:   make([]Image, len(plan.Verdicts)),
+		Finished: newFinished(plan.Leftovers, done.Leftovers),
+		Strays:   newStrays(plan.Strays, done.Strays),
+		Orphans:  newOrphans(plan.Orphans),
+	}
+	for i := range plan.Verdicts {
+		v := &plan.Verdicts[i]
 		region.Images[i] = newImage(v, byID[v.Image.ID], ownerTag)
 	}
 	return region
@@ -102,7 +135,7 @@ func FailedRegion(account, region string, err error) Region {
 	return Region{Account: account, Region: region, Error: err.Error(), Images: []Image{}}
 }
 
-func newImage(v retention.Verdict, outcome *ami.Outcome, ownerTag string) Image {
+func newImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image {
 	image := Image{
 		ImageID:        v.Image.ID,
 		Name:           v.Image.Name,
@@ -110,10 +143,14 @@ func newImage(v retention.Verdict, outcome *ami.Outcome, ownerTag string) Image 
 		CreatedAt:      timestamp(v.Image.CreatedAt),
 		LastLaunchedAt: timestamp(v.Image.LastLaunchedAt),
 		Verdict:        v.Decision,
-		Reasons:        append([]retention.Reason{}, v.Reasons...),
+		Reasons:        slices.Clip(v.Reasons),
 		Unmark:         v.Unmark,
+		Snapshots:      plannedSnapshots(v),
 		S3Location:     v.Image.S3Location,
 		Outcome:        outcome,
+	}
+	if image.Reasons == nil {
+		image.Reasons = []retention.Reason{}
 	}
 	if v.Decision == retention.Mark || v.Decision == retention.Keep { // A deferred image is not announced.
 		image.DueOn, image.Action = date(v.Due), actionOn(v)
@@ -121,10 +158,18 @@ func newImage(v retention.Verdict, outcome *ami.Outcome, ownerTag string) Image 
 	if outcome != nil && outcome.Status == ami.Marked && outcome.Error != "" {
 		image.Action = retention.Announce // It was announced, but nothing else was done, and the error says why.
 	}
-	if outcome != nil && outcome.Code != "" {
+	if outcome != nil && cameUpLate(outcome.Code) {
 		image.Reasons = append(image.Reasons, cameUp(*outcome))
 	}
-	for _, s := range v.Snapshots {
+	return image
+}
+
+func plannedSnapshots(v *retention.Verdict) []PlannedSnapshot {
+	if len(v.Snapshots) == 0 {
+		return nil
+	}
+	snapshots := make([]PlannedSnapshot, len(v.Snapshots))
+	for i, s := range v.Snapshots {
 		planned := PlannedSnapshot{
 			SnapshotID: s.SnapshotID, SizeGiB: s.SizeGiB, Archived: s.Archived, Verdict: KeepSnapshot, Detail: s.Why,
 		}
@@ -134,9 +179,22 @@ func newImage(v retention.Verdict, outcome *ami.Outcome, ownerTag string) Image 
 				planned.Detail = "shared with " + s.LastImageID
 			}
 		}
-		image.Snapshots = append(image.Snapshots, planned)
+		snapshots[i] = planned
 	}
-	return image
+	return snapshots
+}
+
+// The codes of outcomes that are no reasons of a verdict, as in pkg/sweep: there was no time for the image; its region was only
+// planned; the region was stopped while the plan was carried out.
+const (
+	notReachedCode = "not-reached"
+	heldCode       = "held"
+	stoppedCode    = "stopped"
+)
+
+// cameUpLate reports whether the code of an outcome is a reason that came up after the plan was made.
+func cameUpLate(code string) bool {
+	return code != "" && code != notReachedCode && code != heldCode && code != stoppedCode
 }
 
 // cameUp is the reason that an outcome has in its code: one that came up after the plan was made.
@@ -145,7 +203,7 @@ func cameUp(outcome ami.Outcome) retention.Reason {
 }
 
 // actionOn returns what is done to an image that is to be marked, or what has been done to one that is marked.
-func actionOn(v retention.Verdict) retention.GraceAction {
+func actionOn(v *retention.Verdict) retention.GraceAction {
 	switch {
 	case v.Action != "" || v.Due.IsZero():
 		return v.Action
@@ -165,6 +223,9 @@ func date(at time.Time) string {
 	return at.UTC().Format(time.DateOnly)
 }
 
+// wholeSecond never makes a deadline later than it is.
+func wholeSecond(at time.Time) time.Time { return at.UTC().Truncate(time.Second) }
+
 func timestamp(at time.Time) string {
 	if at.IsZero() {
 		return ""
@@ -173,28 +234,45 @@ func timestamp(at time.Time) string {
 }
 
 // Changes reports whether the plan has something to do, dry or not, or something was done. That an announced image waits
-// for its day is nothing new; that its removal is off is, and that EC2 does not say which images were launched.
+// for its day is nothing new; that its removal is off is, and that EC2 does not say which images were launched. A region on
+// hold waits for a person; one that is left to another run waits for nobody.
 func (r Run) Changes() bool {
 	for _, region := range r.Regions {
-		for _, image := range region.Images {
-			if image.Verdict != retention.Keep || image.Outcome != nil || image.Unmark != retention.LeaveMark || launchDataMissing(image) {
-				return true
-			}
+		if region.Busy {
+			continue
+		}
+		if region.Hold != "" || len(region.Strays) > 0 || slices.ContainsFunc(region.Finished, isToGo) ||
+			slices.ContainsFunc(region.Images, isChange) {
+			return true
 		}
 	}
 	return false
 }
 
-// Failed reports whether a region, the removal or the marking of an image, or the deletion of a snapshot failed.
+func isChange(i Image) bool {
+	return i.Verdict != retention.Keep || i.Outcome != nil || i.Unmark != retention.LeaveMark || launchDataMissing(i)
+}
+
+// Failed reports whether a region, the removal or the marking of an image, the deletion of a snapshot, the removal of a tag, or
+// the keeping of the record failed. So did a region that was stopped, although the images that it did not come to are only
+// skipped, and one that a run was to act in and could only plan, unless another run is at work there.
 func (r Run) Failed() bool {
-	return r.FailedRegions() > 0 || r.Totals.Failed > 0 || r.Totals.SnapshotsFailed > 0
+	return r.FailedRegions() > 0 || r.Totals.Failed > 0 || r.Totals.SnapshotsFailed > 0 ||
+		!r.DryRun && r.HeldRegions() > 0 || r.count(isStopped) > 0 || r.countStrays(StrayFailed) > 0 || r.RecordError != ""
 }
 
 // FailedRegions counts the regions that failed.
 func (r Run) FailedRegions() int {
+	return r.countRegions(func(g Region) bool { return g.Error != "" })
+}
+
+// HeldRegions counts the regions that were only planned, those not counted that are left to another run.
+func (r Run) HeldRegions() int { return r.countRegions(isHeld) }
+
+func (r Run) countRegions(wanted func(Region) bool) int {
 	n := 0
 	for _, region := range r.Regions {
-		if region.Error != "" {
+		if wanted(region) {
 			n++
 		}
 	}

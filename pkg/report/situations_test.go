@@ -32,7 +32,7 @@ var sources = []string{
 
 // newRegion records a region where the tag Team names the owners.
 func newRegion(plan retention.Plan, outcomes []ami.Outcome) report.Region {
-	return report.NewRegion(plan, outcomes, "Team")
+	return report.NewRegion(plan, report.Done{Outcomes: outcomes}, "Team")
 }
 
 // newRun makes a finished record of regions.
@@ -131,6 +131,30 @@ func coded(n int, code, detail string) ami.Outcome {
 	o.Code = code
 	return o
 }
+
+// unreached is the outcome of an image for which there was no time.
+func unreached(n int) ami.Outcome {
+	o := outcome(n, ami.Skipped, "not reached before the time of this run was up; the next run will find it again")
+	o.Code = "not-reached"
+	return o
+}
+
+// inBin is the outcome of an image that is in the Recycle Bin for so many days, with its snapshots.
+func inBin(n, days int, snapshots ...ami.SnapshotResult) ami.Outcome {
+	o := outcome(n, ami.Deregistered, "", snapshots...)
+	o.RestorableUntil = exit(days)
+	return o
+}
+
+// binned is the result of a snapshot that is in the Recycle Bin for so many days.
+func binned(snapshot, days int) ami.SnapshotResult {
+	s := result(snapshot, ami.SnapshotDeleted, "")
+	s.RestorableUntil = exit(days)
+	return s
+}
+
+// exit is the time of an exit from the Recycle Bin, with milliseconds, as EC2 gives it.
+func exit(days int) time.Time { return finishedAt.AddDate(0, 0, days).Add(345 * time.Millisecond) }
 
 func goes(snapshot int, gib int64, with int) retention.SnapshotVerdict {
 	return retention.SnapshotVerdict{SnapshotID: id("snap", snapshot), SizeGiB: gib, Delete: true, LastImageID: id("ami", with)}
@@ -240,7 +264,7 @@ func situations() map[string]report.Run {
 		outcome(2, ami.Deregistered, "", result(2, ami.SnapshotDeleted, "")),
 	}
 	for n := 3; n <= 25; n++ {
-		results = append(results, outcome(n, ami.Skipped, "not reached before the time of this run was up; the next run will find it again"))
+		results = append(results, unreached(n))
 	}
 	all["time ran out"] = newRun(false, newRegion(plan("eu-west-1", late...), results))
 
@@ -260,6 +284,9 @@ func situations() map[string]report.Run {
 
 	addAnnouncements(all)
 	addSurprises(all)
+	addRecycleBin(all)
+	addHolds(all)
+	addRemains(all)
 	return all
 }
 
@@ -308,7 +335,7 @@ func addAnnouncements(all map[string]report.Run) {
 	all["disabling, dry"] = newRun(true, newRegion(plan("eu-west-1", disabling...), nil))
 	all["several owners, regions"] = newRun(false,
 		newRegion(plan("eu-west-1", owned("@here Team <b>", announce(1, nasty, 14, retention.Deprecate)), announce(2, "web-1", 14, retention.Deprecate)),
-			[]ami.Outcome{outcome(1, ami.Marked, ""), outcome(2, ami.Skipped, "not reached before the time of this run was up; the next run will find it again")}),
+			[]ami.Outcome{outcome(1, ami.Marked, ""), unreached(2)}),
 		newRegion(plan("us-east-1", owned("@here Team <b>", waits(3, "web-2", 3))), nil))
 
 	objections := []retention.Verdict{
@@ -354,4 +381,146 @@ func addSurprises(all map[string]report.Run) {
 	reports := newRun(false, newRegion(plan("eu-west-1", append(pending, kept(9, "in-use", "shared with account 111122223333, which uses it"))...), nil))
 	reports.Sources.OtherAccounts = true
 	all["shared reports pending"] = reports
+}
+
+// recorded gives a run a place for its record.
+func recorded(r report.Run) report.Run {
+	r.Record = "s3://amzn-s3-demo-bucket/janitor/runs/" + r.Run + "/record.json"
+	return r
+}
+
+// addRecycleBin adds what is said of images that can, and that cannot, be restored.
+func addRecycleBin(all map[string]report.Run) {
+	bundle := stale(4, "legacy-store-2019")
+	bundle.Image.S3Location = "images-bucket/legacy/image.manifest.xml"
+	p := plan("eu-west-1",
+		stale(1, "web-2025-11-02", goes(1, 8, 1), goes(2, 50, 1)),
+		stale(2, "web-2025-12-09", goes(3, 100, 2), stays(4, 20, "tagged ami-janitor:keep")),
+		stale(3, "worker-2025-12-09", goes(5, 30, 3)),
+		bundle,
+	)
+	outcomes := []ami.Outcome{
+		inBin(1, 14, binned(1, 14), binned(2, 14)),
+		inBin(2, 14, binned(3, 7), result(4, ami.SnapshotKept, "tagged ami-janitor:keep")),
+		inBin(3, 14, result(5, ami.SnapshotDeleted, "was already gone")),
+		outcome(4, ami.Deregistered, ""),
+	}
+	all["restorable"] = recorded(newRun(false, report.NewRegion(p, report.Done{Outcomes: outcomes, BinRead: true}, "Team")))
+	all["restorable in one of two regions"] = recorded(newRun(false,
+		report.NewRegion(plan("eu-west-1", p.Verdicts[0]), report.Done{Outcomes: outcomes[:1], BinRead: true}, "Team"),
+		newRegion(plan("us-east-1", stale(9, "web-2026-01-20", goes(9, 12, 9))), []ami.Outcome{outcome(9, ami.Deregistered, "", result(9, ami.SnapshotDeleted, ""))})))
+	all["nothing restorable"] = newRun(false, report.NewRegion(plan("eu-west-1", p.Verdicts[2], p.Verdicts[3]),
+		report.Done{Outcomes: []ami.Outcome{outcome(3, ami.Deregistered, "", result(5, ami.SnapshotDeleted, "")), outcomes[3]}, BinRead: true}, "Team"))
+
+	back := vetoes(1, "restored", "run 20261121T020000Z-5b1d0e has removed it, or may have, and it is there again")
+	all["back again"] = recorded(newRun(false, newRegion(plan("eu-west-1", back,
+		kept(2, "claimed", "run 20261122T020000Z-77aa01 has declared its removal"),
+		kept(3, "not-restorable", "its snapshot snap-00000003example: no Recycle Bin rule covers it, with the tags that it has"),
+	), nil)))
+	all["back again, dry"] = newRun(true, newRegion(plan("eu-west-1", back), nil))
+
+	stopped := []ami.Outcome{outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, ""), result(2, ami.SnapshotDeleted, ""))}
+	for n := 2; n <= 4; n++ {
+		o := outcome(n, ami.Skipped, "left alone: what this run removed first has not turned up in the Recycle Bin within two minutes")
+		o.Code = "stopped"
+		stopped = append(stopped, o)
+	}
+	all["stopped"] = newRun(false, report.NewRegion(p, report.Done{Outcomes: stopped, BinRead: true}, "Team"))
+}
+
+// held makes outcomes of a region of which the plan was not carried out, and the plan that says so.
+func held(p retention.Plan, hold string, busy bool) (retention.Plan, []ami.Outcome) {
+	p.Hold, p.Busy = hold, busy
+	var outcomes []ami.Outcome
+	for _, v := range p.Verdicts {
+		if v.Decision == retention.Deregister || v.Decision == retention.Mark {
+			outcomes = append(outcomes, ami.Outcome{ImageID: v.Image.ID, Code: "held", Status: ami.Skipped, Error: hold})
+		}
+	}
+	return p, outcomes
+}
+
+const (
+	noRule      = "no Recycle Bin rule covers what is to be removed: none is for images tagged ami-janitor:intent=remove"
+	noJournal   = "the journal cannot be read: operation error S3: GetObject, https response error StatusCode: 403, RequestID: 656c76696E6727732072657175657374, api error AccessDenied: Access Denied"
+	anotherRun  = "run 20261123T015800Z-0c7e55 is at work here"
+	leavingRun  = "20261121T020000Z-5b1d0e"
+	anotherLeft = "20261122T020000Z-77aa01"
+)
+
+// addHolds adds regions that are only planned.
+func addHolds(all map[string]report.Run) {
+	dublin := plan("eu-west-1", append([]retention.Verdict{
+		stale(1, "web-2025-11-02", goes(1, 8, 1)), stale(2, "web-2025-12-09", goes(2, 8, 2)), announce(3, "bench-tmp", 14, retention.Announce),
+		deferred(4, "batch-1.4.2"),
+	}, keptMany(100, 5, "recently-used", "last launched 2026-11-02, 21 days ago")...)...)
+	virginia := plan("us-east-1", stale(50, "web-2026-01-20", goes(50, 1200, 50)))
+	acted := newRegion(virginia, []ami.Outcome{outcome(50, ami.Deregistered, "", result(50, ami.SnapshotDeleted, ""))})
+
+	withoutRule, left := held(dublin, noRule, false)
+	all["held"] = newRun(false, newRegion(withoutRule, left), acted)
+	all["held, dry"] = newRun(true, newRegion(withoutRule, nil), newRegion(virginia, nil))
+	all["held everywhere"] = newRun(false, newRegion(held(dublin, noJournal, false)), newRegion(held(virginia, noJournal, false)))
+	all["held everywhere, dry"] = newRun(true, newRegion(withoutRule, nil))
+	all["held with nothing due"] = newRun(false, newRegion(held(plan("eu-west-1", dublin.Verdicts[4:]...), noRule, false)))
+	all["busy"] = newRun(false, newRegion(held(dublin, anotherRun, true)), newRegion(held(plan("us-east-1"), anotherRun, true)))
+	all["busy in one of two regions"] = newRun(false, newRegion(held(dublin, anotherRun, true)), acted)
+}
+
+// leftover is the verdict on a snapshot that a run has left behind.
+func leftover(run string, snapshot int, gib int64, why string) retention.LeftoverVerdict {
+	return retention.LeftoverVerdict{
+		Leftover: ami.Leftover{Run: run, ImageID: id("ami", 90), SnapshotID: id("snap", snapshot)},
+		SizeGiB:  gib, Delete: why == "", Why: why,
+	}
+}
+
+// addRemains adds what earlier runs, and other people, have left behind.
+func addRemains(all map[string]report.Run) {
+	p := plan("eu-west-1", append([]retention.Verdict{stale(1, "web-2025-11-02", goes(1, 8, 1))},
+		keptMany(100, 2, "recently-used", "last launched 2026-11-02, 21 days ago")...)...)
+	p.Leftovers = []retention.LeftoverVerdict{
+		leftover(leavingRun, 61, 8, ""), leftover(leavingRun, 62, 8, ""), leftover(leavingRun, 63, 8, ""),
+		leftover(leavingRun, 64, 20, "named by arn:aws:ec2:eu-west-1:123456789012:launch-template/lt-0abcd290751193123"),
+		leftover(anotherLeft, 65, 100, ""), leftover(anotherLeft, 66, 100, ""),
+	}
+	p.Strays = []retention.Stray{
+		{ID: id("ami", 100), Run: anotherLeft, Keys: []string{"ami-janitor:intent", "ami-janitor:run"}},
+		{ID: id("snap", 70), Run: anotherLeft},
+		{ID: id("snap", 71)},
+	}
+	denied := strings.Replace(strings.ReplaceAll(denial, "DeregisterImage", "DeleteSnapshot"), "image/ami-0123456789example", "snapshot/"+id("snap", 65), 1)
+	all["leftovers"] = recorded(newRun(false, report.NewRegion(p, report.Done{
+		Outcomes:  []ami.Outcome{inBin(1, 14, binned(1, 14))},
+		Leftovers: []ami.SnapshotResult{binned(61, 14), binned(62, 14), result(63, ami.SnapshotDeleted, "was already gone"), result(65, ami.SnapshotFailed, denied)},
+		Strays:    map[string]string{id("ami", 100): "", id("snap", 70): strings.Replace(denial, "DeregisterImage", "DeleteTags", 2)},
+		BinRead:   true,
+	}, "Team")))
+	all["leftovers, dry"] = newRun(true, newRegion(p, nil))
+	remains := plan("eu-west-1", p.Verdicts[1:]...)
+	remains.Leftovers = p.Leftovers[:2]
+	all["leftovers only"] = newRun(false, report.NewRegion(remains, report.Done{Leftovers: []ami.SnapshotResult{binned(61, 14), binned(62, 14)}, BinRead: true}, "Team"))
+	remains.Leftovers = p.Leftovers[3:4]
+	all["leftovers that stay"] = newRun(false, newRegion(remains, nil))
+
+	dublin, virginia := plan("eu-west-1", p.Verdicts[1:]...), plan("us-east-1")
+	for n := range 7 {
+		dublin.Orphans = append(dublin.Orphans, retention.Orphan{
+			SnapshotID: id("snap", 80+n), ImageID: id("ami", 80+n), SizeGiB: int64(500 - 60*n), StartedAt: startedAt.AddDate(-2, n, 0),
+		})
+	}
+	virginia.Orphans = []retention.Orphan{{SnapshotID: id("snap", 95), ImageID: id("ami", 95), SizeGiB: 400, Archived: true}}
+	all["orphans"] = recorded(newRun(false, newRegion(dublin, nil), newRegion(virginia, nil)))
+
+	unkept := newRun(false, newRegion(plan("eu-west-1", p.Verdicts[1:]...), nil))
+	unkept.RecordError = strings.Replace(strings.TrimPrefix(noJournal, "the journal cannot be read: "), "GetObject", "PutObject", 1)
+	all["record not kept"] = unkept
+
+	night := plan("eu-west-1", stale(1, "web-2025-11-02"), stale(2, "web-2025-12-09"), stale(3, "web-2026-01-13"))
+	outcomes := []ami.Outcome{outcome(1, ami.Deregistered, ""), outcome(2, ami.Deregistered, ""), outcome(3, ami.Deregistered, "")}
+	for n := range 25 {
+		night.Verdicts = append(night.Verdicts, deferred(10+n, fmt.Sprintf("batch-%d", n)))
+	}
+	all["many nights"] = newRun(false, newRegion(night, outcomes))
+	all["many nights, dry"] = newRun(true, newRegion(night, nil))
 }

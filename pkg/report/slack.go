@@ -79,7 +79,7 @@ func whole(lines []string, room int) string {
 
 func (r Run) slackLines() []string {
 	var lines []string
-	for _, line := range []string{r.missingLaunchData(), r.headline(), r.others(), r.savings()} {
+	for _, line := range []string{r.missingLaunchData(), r.headline(), r.others(), r.left(), r.savings()} {
 		if line != "" {
 			lines = append(lines, clip(line, slackPhrase))
 		}
@@ -92,28 +92,39 @@ func (r Run) slackLines() []string {
 		}
 		lines = append(lines, "*"+clip(problem.what, slackPhrase)+"*", code(problem.cases[0].subjects[0]+": "+problem.cases[0].fault, slackCase))
 	}
-	lines = append(lines, r.slackImages("*Removed*", removed, mainDetail)...)
+	lines = append(lines, r.slackImages("*Removed*", removed, restorableInShort)...)
 	lines = append(lines, r.slackImages("*Would be removed*", planned, mainDetail)...)
 	lines = append(lines, r.slackImages("*Announced*", marked, dueInShort)...)
 	lines = append(lines, r.slackImages("*Would be announced*", toBeMarked, dueInShort)...)
 	lines = append(lines, r.slackImages("*Objections heard*", vetoed, objection)...)
+	lines = append(lines, r.slackImages("*Back again*", isBack, objection)...)
+	if n := r.Totals.LeftoversFinished; n > 0 {
+		lines = append(lines, "*Finished from earlier runs*: "+count(n, "snapshot")+" deleted")
+	}
+	if r.Totals.OrphanedSnapshots > 0 {
+		lines = append(lines, "*Orphaned snapshots*: "+r.orphansInShort())
+	}
 	if kept := r.slackKept(); kept != "" {
 		lines = append(lines, "*Kept*: "+clip(kept, slackPhrase))
 	}
-	return append(lines, "Run "+code(neutral(r.Run), slackKeyword))
+	lines = append(lines, "Run "+code(neutral(r.Run), slackKeyword))
+	if r.Record != "" {
+		lines = append(lines, "The full record: "+code(location(r.Record), slackPhrase))
+	}
+	return lines
 }
 
 func moreInRecord(n int) string {
 	return fmt.Sprintf("…and %s more in the run record", thousands(int64(n)))
 }
 
-func mainDetail(i Image) string { return neutral(i.mainReason().Detail) }
+func mainDetail(_ Region, i Image) string { return neutral(i.mainReason().Detail) }
 
 // slackImages lists the images that are as wanted, each with what there is to say of it.
-func (r Run) slackImages(title string, wanted func(Image) bool, say func(Image) string) []string {
+func (r Run) slackImages(title string, wanted func(Image) bool, say func(Region, Image) string) []string {
 	var lines []string
 	r.each(wanted, func(region Region, image Image) {
-		lines = append(lines, "• "+code(r.label(region, image), slackCase)+" "+code(say(image), slackCase))
+		lines = append(lines, "• "+code(r.label(region, image), slackCase)+" "+code(say(region, image), slackCase))
 	})
 	if len(lines) == 0 {
 		return nil
@@ -146,9 +157,8 @@ func (r Run) slackNextSteps() []string {
 	if r.count(marked)+r.count(announced) > 0 {
 		steps = append(steps, clip("To object to a removal that is announced: "+waysToObject+" or run ami-janitor unmark IMAGE_ID.", slackNextStep))
 	}
-	if r.Totals.Deregistered > 0 {
-		steps = append(steps, "To get an image back, see whether the Recycle Bin has it: aws ec2 list-images-in-recycle-bin. "+
-			"Restore its snapshots first. Without a rule of the Recycle Bin that covered it, it is gone.")
+	if step := r.restoreInShort(); step != "" {
+		steps = append(steps, clip(step, slackNextStep))
 	}
 	return steps
 }

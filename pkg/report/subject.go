@@ -34,17 +34,27 @@ func (r Run) clauses() []string {
 		}
 	}
 	add(r.FailedRegions(), "region", " failed")
+	add(r.HeldRegions(), "region", " on hold")
+	add(r.countRegions(isBusy), "region", " busy")
 	add(t.Failed, "AMI", " failed")
 	add(t.SnapshotsFailed, "snapshot", " failed")
-	add(t.Skipped, "AMI", " skipped")
+	add(t.Skipped, "AMI", r.skippedInShort())
 	add(r.count(unknown), "AMI", " of unknown use")
 	if announced := r.announcedOutcome(); announced != "" && !strings.HasSuffix(clauses[0], announced) {
 		clauses = append(clauses, announced)
 	}
 	add(r.count(vetoed), "objection", " heard")
+	add(r.count(isBack), "AMI", " back again")
 	add(t.Deferred, "AMI", " deferred")
 	add(r.count(announced), "AMI", " due later")
 	return clauses
+}
+
+func (r Run) skippedInShort() string {
+	if r.DryRun {
+		return " would be left alone"
+	}
+	return " skipped"
 }
 
 // announcedOutcome says how many images were announced by this run.
@@ -62,22 +72,34 @@ func (r Run) announcedOutcome() string {
 func (r Run) outcome() string {
 	t := r.Totals
 	switch {
-	case r.DryRun && t.WouldDeregister > 0:
-		return "Dry run: " + number(t.WouldDeregister, "AMI") + " would be deregistered"
-	case r.DryRun && t.Marked > 0:
-		return "Dry run: " + r.announcedOutcome()
 	case r.DryRun:
-		return "Dry run: nothing to remove"
+		return "Dry run: " + r.prospect()
 	case t.Deregistered > 0:
 		return number(t.Deregistered, "AMI") + " deregistered"
 	case t.SnapshotsDeleted > 0:
 		return number(t.SnapshotsDeleted, "snapshot") + " deleted"
 	case t.Marked > 0:
 		return r.announcedOutcome()
-	case t.Failed+t.Skipped+t.SnapshotsFailed+t.Deferred+r.FailedRegions()+r.count(unsettled) > 0:
+	case t.Failed+t.Skipped+t.SnapshotsFailed+t.Deferred+r.FailedRegions()+r.HeldRegions()+r.count(unsettled) > 0:
 		return "Nothing removed"
 	default:
 		return "Nothing to remove"
+	}
+}
+
+// prospect is the outcome of a dry run.
+func (r Run) prospect() string {
+	switch t := r.Totals; {
+	case t.WouldDeregister > 0:
+		return number(t.WouldDeregister, "AMI") + " would be deregistered"
+	case t.Marked > 0:
+		return r.announcedOutcome()
+	case t.SnapshotsWouldDelete > 0:
+		return number(t.SnapshotsWouldDelete, "snapshot") + " would be deleted"
+	case t.Skipped+r.HeldRegions() > 0:
+		return "nothing would be removed"
+	default:
+		return "nothing to remove"
 	}
 }
 

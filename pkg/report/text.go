@@ -32,8 +32,10 @@ func Text(r Run) string {
 		p.WriteByte('\n')
 	}
 	p.paragraph(r.headline())
-	if rest := r.others(); rest != "" {
-		p.paragraph(rest)
+	for _, rest := range []string{r.others(), r.left()} {
+		if rest != "" {
+			p.paragraph(rest)
+		}
 	}
 	if savings := r.savings(); savings != "" {
 		p.WriteByte('\n')
@@ -41,13 +43,17 @@ func Text(r Run) string {
 	}
 	r.writeProblems(p)
 	r.writeRemoved(p)
-	r.writePlanned(p)
-	r.writeAnnounced(p)
+	r.writeFinished(p)
+	r.acting().writePlanned(p)
+	r.acting().writeAnnounced(p)
 	r.writeObjections(p)
+	r.writeBack(p)
 	r.writeTurnOn(p)
 	r.writeLoneSnapshots(p)
-	r.writeSkipped(p)
+	r.writeAside(p)
+	r.acting().writeSkipped(p)
 	r.writeDeferred(p)
+	r.writeOrphans(p)
 	r.writeKept(p)
 	r.writeAbout(p)
 	return p.String()
@@ -132,12 +138,23 @@ func (r Run) others() string {
 		}
 	}
 	add(r.FailedRegions(), "region", "failed", "failed")
+	if r.DryRun {
+		add(r.HeldRegions(), "region", "would only be planned", "would only be planned")
+		add(r.countRegions(isBusy), "region", "is left to another run", "are left to other runs")
+	} else {
+		add(r.HeldRegions(), "region", "was only planned", "were only planned")
+		add(r.countRegions(isBusy), "region", "was left to another run", "were left to other runs")
+	}
 	add(r.count(failedToRemove), "AMI", "could not be removed", "could not be removed")
 	add(r.count(failedToMark), "AMI", "could not be announced", "could not be announced")
 	add(r.count(failedToUnmark), "AMI", "may still be marked", "may still be marked")
 	add(r.count(failedToAsk), "AMI", "could not be reported on", "could not be reported on")
 	add(t.SnapshotsFailed, "snapshot", "could not be deleted", "could not be deleted")
-	add(t.Skipped, "AMI", "was skipped", "were skipped")
+	if r.DryRun {
+		add(t.Skipped, "AMI", "would be left alone", "would be left alone")
+	} else {
+		add(t.Skipped, "AMI", "was skipped", "were skipped")
+	}
 	add(t.Deferred, "AMI", "waits for a later run", "wait for a later run")
 	add(t.Kept, "AMI", "is kept", "are kept")
 	if some := r.someOfTheKept(); some != "" && t.Kept > 0 {
@@ -167,6 +184,19 @@ func (r Run) someOfTheKept() string {
 	return strings.Join(counts, ", ")
 }
 
+// left says how many images are left for later runs, and how many of those they take.
+func (r Run) left() string {
+	t := r.Totals
+	if t.Left == 0 || t.NightsNeeded == 0 {
+		return ""
+	}
+	speed := "at this one's speed of " + count(r.perNight(), "AMI")
+	if r.DryRun {
+		speed = "at " + count(r.perNight(), "AMI") + " a run"
+	}
+	return "What is left (" + count(t.Left, "AMI") + ") takes about " + count(t.NightsNeeded, "more run") + " " + speed + "."
+}
+
 // savings says what the deletions free, and that it is an upper bound.
 func (r Run) savings() string {
 	gib, save, upTo := r.Totals.GiBDeleted, "This frees up to %s GiB and saves", r.Totals.MonthlySavingsUpTo
@@ -177,9 +207,12 @@ func (r Run) savings() string {
 	if gib == 0 {
 		return ""
 	}
-	return fmt.Sprintf(save+" up to %s a month (at %s per GB-month). Both are upper bounds: snapshots are stored "+
-		"incrementally, and what lies in the Recycle Bin is billed until it leaves it.",
-		thousands(gib), money(upTo), price(r.SnapshotPrice))
+	from := ". Both are upper bounds: snapshots are stored incrementally, and what lies in the Recycle Bin is billed until it leaves it."
+	if at := r.Totals.SavingsFrom; !at.IsZero() {
+		from = ", in full from " + day(at) + ": until then, some of it is billed in the Recycle Bin. Both are upper bounds: snapshots " +
+			"are stored incrementally."
+	}
+	return fmt.Sprintf(save+" up to %s a month (at %s per GB-month)%s", thousands(gib), money(upTo), price(r.SnapshotPrice), from)
 }
 
 func (r Run) writeProblems(p *page) {
@@ -229,23 +262,6 @@ func (r Run) nothingFound() string {
 	return "No lookup found anything that refers to them."
 }
 
-// writeRestore says how to get an image back, and when that is not possible.
-func (r Run) writeRestore(p *page) {
-	region := "REGION"
-	if len(r.Regions) == 1 {
-		region = neutral(r.Regions[0].Region)
-	}
-	p.heading("How to get one back")
-	p.paragraph("From the Recycle Bin, if a rule of the account covered both the image and its snapshots in that region. " +
-		"Without such a rule, what was deleted is gone for good. See what is there:")
-	p.command("aws ec2 list-images-in-recycle-bin --region " + region)
-	p.command("aws ec2 list-snapshots-in-recycle-bin --region " + region)
-	p.paragraph("Restore all of its snapshots first, then the image:")
-	p.command("aws ec2 restore-snapshot-from-recycle-bin --region " + region + " --snapshot-id SNAPSHOT_ID")
-	p.command("aws ec2 restore-image-from-recycle-bin --region " + region + " --image-id IMAGE_ID")
-	p.paragraph("Then tag the image ami-janitor:keep=true: it is as stale as before, and would be removed again.")
-}
-
 func (r Run) writePlanned(p *page) {
 	if r.Totals.WouldDeregister == 0 {
 		return
@@ -280,6 +296,7 @@ func (r Run) writeImages(p *page, wanted func(Image) bool) {
 		if image.S3Location != "" {
 			p.detail("Its bundle stays behind in S3, and is yours to delete: " + neutral(image.S3Location))
 		}
+		writeRestorable(p, region, image)
 	})
 }
 
@@ -379,11 +396,12 @@ func hasLoneSnapshot(i Image) bool {
 }
 
 func (r Run) writeSkipped(p *page) {
-	if r.Totals.Skipped == 0 {
+	n := r.count(skipped)
+	if n == 0 {
 		return
 	}
-	p.headingOf("Skipped", r.Totals.Skipped)
-	p.paragraph(r.whatWasSkipped() + " The next run judges what is left.")
+	p.headingOf("Skipped", n)
+	p.paragraph(r.whatWasSkipped(n) + " The next run judges what is left.")
 	for _, group := range r.skippedByReason() {
 		p.paragraph("Why: " + group.why + ". " + group.advice)
 		for _, image := range group.images[:min(mostListed, len(group.images))] {
@@ -393,12 +411,12 @@ func (r Run) writeSkipped(p *page) {
 	}
 }
 
-func (r Run) whatWasSkipped() string {
+func (r Run) whatWasSkipped(n int) string {
 	marks := r.count(func(i Image) bool { return skipped(i) && i.Verdict == retention.Mark })
 	switch marks {
 	case 0:
 		return "Due, but not deregistered by this run."
-	case r.Totals.Skipped:
+	case n:
 		return "They were to be announced by this run, and were not."
 	default:
 		return "They were to be deregistered, or to be announced, by this run, and were not."
@@ -421,7 +439,7 @@ func (r Run) skippedByReason() []skippedGroup {
 	r.each(skipped, func(region Region, image Image) {
 		fault, label := image.Outcome.Error, r.label(region, image)
 		why := cmp.Or(strings.TrimSuffix(faultText(fault), "."), "no reason was given")
-		if image.Outcome.Code != "" && faults[fault] == 1 {
+		if cameUpLate(image.Outcome.Code) && faults[fault] == 1 {
 			late := cameUp(*image.Outcome)
 			why = codeAndMeaning(late.Code)
 			label += ": " + faultText(late.Detail)
@@ -430,6 +448,9 @@ func (r Run) skippedByReason() []skippedGroup {
 		if i < 0 {
 			i = len(groups)
 			groups = append(groups, skippedGroup{why: why, advice: advice(fault, toDeregister)})
+			if isStopped(image) {
+				groups[i].advice = "" // It is above.
+			}
 		}
 		groups[i].images = append(groups[i].images, label)
 	})
@@ -522,6 +543,9 @@ func (r Run) writeAbout(p *page) {
 	p.heading("About this run")
 	p.paragraph(fmt.Sprintf("Run %s of AMI Janitor %s, %s, %s to %s.", Printable(r.Run), Printable(r.Version),
 		day(r.StartedAt), minute(r.StartedAt), minute(r.FinishedAt)))
+	if r.Record != "" {
+		p.paragraph("The full record: " + location(r.Record))
+	}
 	p.paragraph("Policy: " + Printable(r.PolicySentence))
 	p.paragraph(r.lookedUp())
 	if len(r.Sources.SwitchedOff) > 0 {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"math"
+	"strconv"
 	"time"
 
 	"ami-janitor/pkg/ami"
@@ -9,7 +10,7 @@ import (
 )
 
 // Totals counts what a run decided and what AWS confirmed. Images is the sum of the seven counts that follow it. The
-// snapshots are distinct: one that several images share counts once.
+// snapshots are distinct: one that several images share counts once. What earlier runs have left behind counts among them.
 type Totals struct {
 	Images          int `json:"images"`
 	Kept            int `json:"kept"`
@@ -18,16 +19,34 @@ type Totals struct {
 	Deferred        int `json:"deferred"`
 	Marked          int `json:"marked"` // Of a dry run: would be marked.
 	Failed          int `json:"failed"`
-	Skipped         int `json:"skipped"`
+	Skipped         int `json:"skipped"` // Of a dry run: would be left alone, because the region can only be planned.
 
 	SnapshotsDeleted     int `json:"snapshotsDeleted"`
 	SnapshotsWouldDelete int `json:"snapshotsWouldDelete"` // Of a dry run.
 	SnapshotsKept        int `json:"snapshotsKept"`
 	SnapshotsFailed      int `json:"snapshotsFailed"`
 
+	LeftoversFinished int `json:"leftoversFinished"` // Those of SnapshotsDeleted that earlier runs have left behind.
+
 	GiBDeleted         int64   `json:"gibDeleted"`         // The volume sizes of the snapshots that AWS confirmed as deleted.
 	GiBWouldDelete     int64   `json:"gibWouldDelete"`     // Of a dry run.
 	MonthlySavingsUpTo float64 `json:"monthlySavingsUpTo"` // US dollars: the most that GiBDeleted can save.
+
+	// SavingsFrom is when the last of the deleted snapshots that were seen in the Recycle Bin leaves it: until then it is
+	// billed. Zero if none was seen there.
+	SavingsFrom time.Time `json:"savingsFrom,omitzero"`
+
+	// Restorable counts those of Deregistered that were seen in the Recycle Bin with all of their snapshots that are gone.
+	Restorable int `json:"restorable"`
+
+	// Left counts the images that later runs have to do: those that were deferred, and those for which there was no time, but
+	// not in regions that were only planned. NightsNeeded is how many runs they take at the speed of this one, or in a dry run
+	// at the cap; 0 if none is left, or if that is not known.
+	Left         int `json:"left"`
+	NightsNeeded int `json:"nightsNeeded"`
+
+	OrphanedSnapshots int   `json:"orphanedSnapshots"`
+	GiBOrphaned       int64 `json:"gibOrphaned"`
 }
 
 // Finish completes the record: it counts, and gives every image that a real run did not reach the outcome "skipped".
@@ -41,14 +60,20 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 	for _, region := range r.Regions {
 		if !r.DryRun {
 			region.skipUnreached()
+			region.settleRest()
 		}
-		r.Totals.addImages(region.Images)
+		r.Totals.addImages(region)
 		r.Totals.addSnapshots(region)
+		r.Totals.OrphanedSnapshots += len(region.Orphans)
+		r.Totals.GiBOrphaned += region.gibOrphaned()
 	}
 	if !r.DryRun {
 		r.Totals.SnapshotsWouldDelete, r.Totals.GiBWouldDelete = 0, 0
 	}
 	r.Totals.MonthlySavingsUpTo = dollars(r.Totals.GiBDeleted, snapshotPrice)
+	acting := r.acting()
+	r.Totals.Left = acting.count(waiting) + acting.count(notReached)
+	r.Totals.NightsNeeded = nights(r.Totals.Left, r.perNight())
 }
 
 // withoutNulls makes every list and map a reader of the JSON meets an empty one instead of null.
@@ -63,32 +88,60 @@ func (r *Run) withoutNulls() {
 	r.Sources.SwitchedOff = append([]string{}, r.Sources.SwitchedOff...)
 }
 
+func notReached(i Image) bool { return skipped(i) && i.Outcome.Code == notReachedCode }
+
 func (g Region) skipUnreached() {
 	for i := range g.Images {
-		if image := &g.Images[i]; planned(*image) || toBeMarked(*image) {
-			image.Outcome = &ami.Outcome{
-				ImageID:   image.ImageID,
-				Status:    ami.Skipped,
-				Error:     "not reached before the run ended",
-				Snapshots: []ami.SnapshotResult{},
-			}
+		image := &g.Images[i]
+		if !planned(*image) && !toBeMarked(*image) {
+			continue
+		}
+		image.Outcome = &ami.Outcome{
+			ImageID: image.ImageID, Code: notReachedCode, Status: ami.Skipped, Error: g.whyUnreached(), Snapshots: []ami.SnapshotResult{},
+		}
+		if isAside(g) {
+			image.Outcome.Code = heldCode
 		}
 	}
 }
 
-func (t *Totals) addImages(images []Image) {
-	t.Images += len(images)
-	for _, image := range images {
-		*t.countOf(image)++
+// perNight is how many images a run like this one gets done; 0 if that is not known. Removals and announcements have a cap of
+// their own each, so that the larger number is what one of them gets done.
+func (r Run) perNight() int {
+	if !r.DryRun {
+		return max(r.Totals.Deregistered, r.Totals.Marked)
+	}
+	limit, _ := strconv.Atoi(r.Policy["maxDeregistrations"])
+	return limit
+}
+
+// nights divides what is left by what one night gets done, and rounds up.
+func nights(left, perNight int) int {
+	if left <= 0 || perNight <= 0 {
+		return 0
+	}
+	return (left-1)/perNight + 1
+}
+
+func (t *Totals) addImages(region Region) {
+	t.Images += len(region.Images)
+	for i := range region.Images {
+		image := &region.Images[i]
+		*t.countOf(region, image)++
+		if _, ok := restorableUntil(image); ok {
+			t.Restorable++
+		}
 	}
 }
 
 // countOf returns the one count that an image belongs to. What AWS confirmed goes before what was decided, and a status
 // that nobody knows is no confirmation.
-func (t *Totals) countOf(image Image) *int {
+func (t *Totals) countOf(region Region, image *Image) *int {
 	switch {
 	case image.Outcome != nil:
 		return t.countOfStatus(image.Outcome.Status)
+	case isAside(region) && leftAlone(*image):
+		return &t.Skipped
 	case image.Verdict == retention.Deregister:
 		return &t.WouldDeregister
 	case image.Verdict == retention.Mark:
@@ -114,56 +167,93 @@ func (t *Totals) countOfStatus(status ami.Status) *int {
 }
 
 func (t *Totals) addSnapshots(region Region) {
-	sizes := region.sizes()
-	for id, status := range region.snapshotStatus() {
-		switch status {
+	for _, s := range region.snapshotResults() {
+		switch s.status {
 		case ami.SnapshotDeleted:
 			t.SnapshotsDeleted++
-			t.GiBDeleted += sizes[id]
+			t.GiBDeleted += s.gib
+			if s.leftover {
+				t.LeftoversFinished++
+			}
+			if s.until.After(t.SavingsFrom) {
+				t.SavingsFrom = s.until
+			}
 		case ami.SnapshotKept:
 			t.SnapshotsKept++
 		default:
 			t.SnapshotsFailed++
 		}
 	}
-	planned := map[string]bool{}
+	if !isAside(region) {
+		t.addPlanned(region)
+	}
+}
+
+// addPlanned counts what a dry run would delete.
+func (t *Totals) addPlanned(region Region) {
+	sizes := map[string]int64{}
+	for _, f := range region.Finished {
+		if f.Verdict == DeleteSnapshot {
+			sizes[f.SnapshotID] = f.SizeGiB
+		}
+	}
 	for _, image := range region.Images {
 		for _, s := range image.Snapshots {
-			if s.Verdict == DeleteSnapshot && !planned[s.SnapshotID] {
-				planned[s.SnapshotID] = true
-				t.SnapshotsWouldDelete++
-				t.GiBWouldDelete += s.SizeGiB
+			if s.Verdict == DeleteSnapshot {
+				sizes[s.SnapshotID] = s.SizeGiB
 			}
 		}
 	}
+	t.SnapshotsWouldDelete += len(sizes)
+	for _, gib := range sizes {
+		t.GiBWouldDelete += gib
+	}
 }
 
-// snapshotStatus returns what became of every snapshot of the region, by id. Where several images share a snapshot,
+// snapshotResult is what became of one snapshot, taken over all images of a region.
+type snapshotResult struct {
+	status   ami.SnapshotStatus
+	until    time.Time // When it leaves the Recycle Bin; zero if it was not seen there.
+	gib      int64
+	leftover bool // An earlier run has left it behind.
+}
+
+// snapshotResults returns what became of every snapshot of the region, by id. Where several images share a snapshot,
 // deleted goes before failed, and failed before kept.
-func (g Region) snapshotStatus() map[string]ami.SnapshotStatus {
-	merged := map[string]ami.SnapshotStatus{}
-	for _, image := range g.Images {
-		if image.Outcome == nil {
-			continue
+func (g Region) snapshotResults() map[string]snapshotResult {
+	results := map[string]snapshotResult{}
+	for _, f := range g.Finished {
+		if f.Status != "" {
+			results[f.SnapshotID] = snapshotResult{f.Status, f.RestorableUntil, f.SizeGiB, true}
 		}
-		for _, s := range image.Outcome.Snapshots {
-			if known, ok := merged[s.SnapshotID]; !ok || known == ami.SnapshotKept || s.Status == ami.SnapshotDeleted {
-				merged[s.SnapshotID] = s.Status
+	}
+	for i := range g.Images {
+		if outcome := g.Images[i].Outcome; outcome != nil {
+			mergeResults(results, outcome.Snapshots)
+		}
+	}
+	for i := range g.Images {
+		for _, s := range g.Images[i].Snapshots {
+			if known, ok := results[s.SnapshotID]; ok {
+				known.gib = s.SizeGiB
+				results[s.SnapshotID] = known
 			}
 		}
 	}
-	return merged
+	return results
 }
 
-// sizes returns the sizes in GiB of the snapshots that the plan of the region names, by id.
-func (g Region) sizes() map[string]int64 {
-	sizes := map[string]int64{}
-	for _, image := range g.Images {
-		for _, s := range image.Snapshots {
-			sizes[s.SnapshotID] = s.SizeGiB
+func mergeResults(results map[string]snapshotResult, further []ami.SnapshotResult) {
+	for _, s := range further {
+		known, ok := results[s.SnapshotID]
+		if !ok || known.status == ami.SnapshotKept || s.Status == ami.SnapshotDeleted {
+			known.status = s.Status
 		}
+		if s.RestorableUntil.After(known.until) {
+			known.until = s.RestorableUntil
+		}
+		results[s.SnapshotID] = known
 	}
-	return sizes
 }
 
 // dollars returns a monthly price, rounded to cents.

@@ -13,6 +13,7 @@ type Explanation struct {
 	Hearings  []Hearing
 	LastUse   string    // For example "last launched 2026-01-02, 325 days ago".
 	StaleFrom time.Time // When the image has been idle for longer than its limit; zero if it has no readable date.
+	Hold      string    // Why nothing of the plan of its region may be carried out, whatever the verdict; empty if it may be.
 }
 
 // Hearing is what one keep rule says of an image. Its detail is empty if the rule has nothing to say.
@@ -30,7 +31,9 @@ func (p Policy) Explain(
 	for i, d := range p.dockets(inventories, evidence, now) {
 		at := slices.IndexFunc(plans[i].Verdicts, func(v Verdict) bool { return d.region == region && v.Image.ID == imageID })
 		if at >= 0 {
-			return d.explain(plans[i].Verdicts, at), true
+			explanation := d.explain(plans[i].Verdicts, at)
+			explanation.Hold = plans[i].Hold
+			return explanation, true
 		}
 	}
 	return Explanation{}, false
@@ -44,11 +47,10 @@ func (d *docket) explain(verdicts []Verdict, at int) Explanation {
 		d.judgeSnapshots(gone)
 		verdict.Snapshots = gone[at].Snapshots
 	}
-	image := &verdict.Image
-	last := d.lastUse(image)
-	e := Explanation{Verdict: verdict, LastUse: last.ago(d.now)}
-	if !last.at.IsZero() {
-		e.StaleFrom = last.at.Add(time.Duration(d.policy.idleLimit(image)))
+	image := &d.images[at]
+	e := Explanation{Verdict: verdict, LastUse: image.last.ago(d.now)}
+	if last := image.last.at; !last.IsZero() {
+		e.StaleFrom = last.Add(time.Duration(d.policy.idleLimit(image)))
 	} else {
 		e.LastUse = "no date on record"
 	}

@@ -20,6 +20,8 @@ type factCase struct {
 	others    []ami.Image // Further images of the region.
 	elsewhere []ami.Image // Images of another region.
 	account   string      // Of the inventory; the usual one if empty.
+	history   ami.History
+	bin       ami.RecycleBin
 
 	kept   retention.Code // The one rule that keeps the image; empty if it goes.
 	says   string         // A part of what the verdict says.
@@ -57,6 +59,35 @@ func keepList(t rapid.TB, text string) retention.KeepList {
 		t.Fatalf("keep list %q: %v", text, err)
 	}
 	return list
+}
+
+// declared carries what declares that a run removes it.
+func declared(run string) func(*ami.Image) {
+	return func(i *ami.Image) { i.Tags[retention.IntentTag], i.Tags[retention.RunTag] = retention.Intent, run }
+}
+
+func plain(ids ...string) []ami.Snapshot {
+	var snapshots []ami.Snapshot
+	for _, id := range ids {
+		snapshots = append(snapshots, ami.Snapshot{ID: id})
+	}
+	return snapshots
+}
+
+func requireBin(days int) func(*retention.Policy) {
+	return func(p *retention.Policy) { p.RequireRecycleBin, p.RecycleBinDays = true, days }
+}
+
+// binOf holds images and snapshots whose removal was declared for so many days each.
+func binOf(images, snapshots int, more ...ami.BinRule) ami.RecycleBin {
+	byIntent := []ami.Tag{{Key: "other", Value: "x"}, {Key: "ami-janitor:intent", Value: "remove"}}
+	return ami.RecycleBin{Read: true, Rules: append([]ami.BinRule{{Images: true, Days: images, Tags: byIntent}, {Days: snapshots, Tags: byIntent}}, more...)}
+}
+
+// regional holds all of a region for a week, except what carries a tag.
+func regional(key, value string) ami.RecycleBin {
+	excluded := []ami.Tag{{Key: "other", Value: "x"}, {Key: key, Value: value}}
+	return ami.RecycleBin{Read: true, Rules: []ami.BinRule{{Images: true, Days: 7, Excluded: excluded}, {Days: 7, Excluded: excluded}}}
 }
 
 func factCases(t testing.TB) map[string]factCase {
@@ -201,6 +232,68 @@ func factCases(t testing.TB) map[string]factCase {
 		"disabled_by_the_janitor_goes":  {image: with(disabledUntil("2026-11-23"))},
 		"disabled_by_somebody_else_not": {image: with(marked("2026-11-23"), state("disabled")), kept: "not-available", says: "in state disabled"},
 
+		// Removals that a run has declared. theRun began two weeks ago, lateRun two hours ago.
+		"declared_and_known_not_to_be_begun_it_goes": {image: with(declared(theRun)), history: ami.History{Unbegun: map[string]string{subject: theRun}}},
+		"the_same_of_a_run_of_today_goes":            {image: with(declared(lateRun)), history: ami.History{Unbegun: map[string]string{subject: lateRun}}},
+		"declared_by_a_run_of_today_stays":           {image: with(declared(lateRun)), kept: "claimed", says: "run " + lateRun + " has declared its removal"},
+		"declared_in_other_words_as_well":            {image: with(tagged("AMI-Janitor:Intent", " remove "), tagged(" ami-janitor:RUN", lateRun)), kept: "claimed"},
+		"known_not_to_be_begun_by_another_run":       {image: with(declared(lateRun)), history: ami.History{Unbegun: map[string]string{subject: theRun}}, kept: "claimed"},
+		"another_image_known_not_to_be_begun":        {image: with(declared(lateRun)), history: ami.History{Unbegun: map[string]string{"ami-2": lateRun}}, kept: "claimed"},
+		"claimed_for_nearly_twelve_hours":            {image: with(declared("20261122T140001Z-3f9c1a")), kept: "claimed"},
+		"claimed_for_twelve_hours_and_no_longer":     {image: with(declared("20261122T140000Z-3f9c1a")), kept: "restored"},
+		"claimed_by_a_clock_that_is_ahead":           {image: with(declared("20261123T135959Z-3f9c1a")), kept: "claimed"},
+		"claimed_by_no_clock_of_this_world":          {image: with(declared("20261123T140000Z-3f9c1a")), kept: "restored"},
+		"nor_by_one_at_the_end_of_time":              {image: with(declared("99991231T000000Z-3f9c1a")), kept: "restored"},
+		"the_later_of_two_runs_claims":               {image: with(declared(theRun), tagged("AMI-Janitor:Run", lateRun)), kept: "claimed"},
+		"in_whatever_order":                          {image: with(declared(lateRun), tagged("AMI-Janitor:Run", theRun)), kept: "claimed"},
+		"an_announcement_of_today_claims_nothing":    {image: with(marked("2026-11-23"), tagged(retention.RunTag, lateRun), launched(ago(days(300)))), says: "its removal was announced for"},
+		"a_removal_of_today_that_was_noted":          {image: with(declared(lateRun)), history: ami.History{Removed: map[string]string{subject: lateRun}}, kept: "restored", says: "run " + lateRun + " has removed it, or may have, and it is there again"},
+
+		"declared_and_perhaps_done_it_stays":        {image: with(declared(theRun)), kept: "restored", says: "it carries the tag with which run " + theRun + " declared its removal, and nothing says that this was not done"},
+		"not_begun_by_another_run_it_stays":         {image: with(declared(theRun)), history: ami.History{Unbegun: map[string]string{subject: earlierRun}}, kept: "restored"},
+		"another_image_was_not_begun":               {image: with(declared(theRun)), history: ami.History{Unbegun: map[string]string{"ami-2": theRun}}, kept: "restored"},
+		"an_announced_image_was_perhaps_removed":    {image: with(marked("2026-11-20"), declared(theRun)), kept: "restored"},
+		"a_disabled_image_was_perhaps_removed":      {image: with(disabledUntil("2026-11-20"), declared(theRun)), kept: "restored"},
+		"an_announced_image_was_not_begun":          {image: with(marked("2026-11-20"), declared(theRun)), history: ami.History{Unbegun: map[string]string{subject: theRun}}, says: "announced for 2026-11-20"},
+		"a_disabled_image_was_not_begun":            {image: with(disabledUntil("2026-11-20"), declared(theRun)), history: ami.History{Unbegun: map[string]string{subject: theRun}}, says: "announced for 2026-11-20"},
+		"declared_by_nobody_it_stays":               {image: with(tagged(retention.IntentTag, "remove")), kept: "restored", says: "it carries the tag with which a run declares a removal, and nothing says which run that was"},
+		"declared_by_nobody_and_not_begun_by_one":   {image: with(tagged(retention.IntentTag, "remove")), history: ami.History{Unbegun: map[string]string{subject: ""}}, kept: "restored"},
+		"declared_by_an_empty_run_it_stays":         {image: with(declared("")), kept: "restored", says: "nothing says which run"},
+		"declared_by_a_run_without_a_date_it_stays": {image: with(declared("by hand")), kept: "restored", says: "which run by hand declared"},
+		"declared_as_something_else_it_stays":       {image: with(declared(theRun), tagged(retention.IntentTag, "archive")), kept: "unreadable-tag", says: `ami-janitor:intent: "archive" is not "remove"`},
+		"declared_as_nothing_it_stays":              {image: with(tagged(retention.IntentTag, "")), kept: "unreadable-tag"},
+		"declared_with_another_case_it_stays":       {image: with(tagged(retention.IntentTag, "Remove")), kept: "unreadable-tag"},
+		"removed_and_there_again_it_stays":          {history: ami.History{Removed: map[string]string{subject: theRun}}, kept: "restored", says: "run " + theRun + " has removed it, or may have, and it is there again"},
+		"another_was_removed":                       {history: ami.History{Removed: map[string]string{"ami-2": theRun}}},
+		"removed_after_it_was_restored_it_stays":    {image: with(tagged(retention.RestoredTag, "2026-02-01")), history: ami.History{Removed: map[string]string{subject: theRun}}, kept: "restored"},
+		"restored_the_day_before_it_stays":          {image: with(tagged(retention.RestoredTag, "2025-12-31")), history: ami.History{Removed: map[string]string{subject: earlierRun}}, kept: "restored"},
+		"restored_on_the_day_it_is_idle_again":      {image: with(tagged(retention.RestoredTag, "2026-01-01")), history: ami.History{Removed: map[string]string{subject: earlierRun}}},
+		"restored_and_still_declared_it_stays":      {image: with(declared(earlierRun), tagged(retention.RestoredTag, "2026-01-01")), history: ami.History{Removed: map[string]string{subject: earlierRun}}, kept: "restored"},
+		"restored_and_noted_it_is_used":             {image: with(tagged(retention.RestoredTag, "2026-11-10")), history: ami.History{Removed: map[string]string{subject: theRun}}, kept: "recently-used"},
+		"removed_by_a_run_without_a_date_it_stays":  {image: with(tagged(retention.RestoredTag, "2026-01-01")), history: ami.History{Removed: map[string]string{subject: "by hand"}}, kept: "restored"},
+
+		// The Recycle Bin.
+		"what_the_bin_holds_goes":                  {image: with(mapping("snap-1")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(14, 14)},
+		"what_the_bin_holds_longer_goes":           {image: with(mapping("snap-1")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(15, 30)},
+		"for_a_day_less_it_stays":                  {image: with(mapping("snap-1")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(13, 14), kept: "not-restorable", says: "the Recycle Bin would hold it for 13 days only, and not for 14"},
+		"for_any_time_it_goes":                     {image: with(mapping("snap-1")), snapshots: plain("snap-1"), policy: requireBin(0), bin: binOf(1, 1)},
+		"a_snapshot_for_a_day_less_stays":          {image: with(mapping("snap-1", "snap-2")), snapshots: plain("snap-1", "snap-2"), policy: requireBin(0), bin: binOf(8, 7), kept: "not-restorable", says: "its snapshot snap-1: the Recycle Bin would hold it for 7 days only, and not for 8"},
+		"a_snapshot_that_stays_needs_no_bin":       {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1", Tags: map[string]string{"ami-janitor:keep": ""}}}, policy: requireBin(0), bin: binOf(8, 7)},
+		"snapshots_that_stay_need_no_bin":          {image: with(mapping("snap-1")), snapshots: plain("snap-1"), policy: func(p *retention.Policy) { requireBin(0)(p); p.DeleteSnapshots = false }, bin: ami.RecycleBin{Read: true, Rules: binOf(8, 0).Rules[:1]}},
+		"an_instance_store_stays":                  {image: with(mapping("snap-1"), func(i *ami.Image) { i.S3Location = "bucket/image.manifest.xml" }), snapshots: plain("snap-1"), policy: requireBin(0), bin: binOf(8, 8), kept: "not-restorable", says: "instance store"},
+		"no_snapshot_stays":                        {policy: requireBin(0), bin: binOf(8, 8), kept: "not-restorable", says: "it has no snapshot"},
+		"without_the_bin_an_instance_store_goes":   {image: with(func(i *ami.Image) { i.S3Location = "bucket/image.manifest.xml" })},
+		"an_excluded_image_stays":                  {image: with(mapping("snap-1"), tagged("scratch", "yes")), snapshots: plain("snap-1"), policy: requireBin(0), bin: regional("scratch", "yes"), kept: "not-restorable", says: "no Recycle Bin rule covers it"},
+		"an_excluded_key_with_another_value_goes":  {image: with(mapping("snap-1"), tagged("scratch", "no")), snapshots: plain("snap-1"), policy: requireBin(0), bin: regional("scratch", "yes")},
+		"an_excluded_key_without_a_value_stays":    {image: with(mapping("snap-1"), tagged("scratch", "no")), snapshots: plain("snap-1"), policy: requireBin(0), bin: regional("scratch", ""), kept: "not-restorable"},
+		"an_excluded_snapshot_stays":               {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Tags: map[string]string{"scratch": "yes"}}}, policy: requireBin(0), bin: regional("scratch", "yes"), kept: "not-restorable", says: "its snapshot snap-2: no Recycle Bin rule covers it"},
+		"an_excluded_snapshot_that_stays_goes":     {image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1", Tags: map[string]string{"scratch": "yes", "ami-janitor:keep": ""}}}, policy: requireBin(0), bin: regional("scratch", "yes")},
+		"covered_by_a_tag_of_its_own_goes":         {image: with(mapping("snap-1"), tagged("env", "prod")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(7, 30, ami.BinRule{Images: true, Days: 14, Tags: []ami.Tag{{Key: "x", Value: "y"}, {Key: "env", Value: "prod"}}})},
+		"covered_by_the_value_of_another_stays":    {image: with(mapping("snap-1"), tagged("env", "dev")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(7, 30, ami.BinRule{Images: true, Days: 14, Tags: []ami.Tag{{Key: "env", Value: "prod"}}}), kept: "not-restorable"},
+		"covered_by_a_key_without_a_value_stays":   {image: with(mapping("snap-1"), tagged("env", "dev")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(7, 30, ami.BinRule{Images: true, Days: 14, Tags: []ami.Tag{{Key: "env"}}}), kept: "not-restorable"},
+		"a_rule_for_images_covers_no_snapshots":    {image: with(mapping("snap-1")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(14, 7, ami.BinRule{Images: true, Days: 365}), kept: "not-restorable", says: "its snapshot snap-1"},
+		"a_longer_rule_for_all_of_the_region_wins": {image: with(mapping("snap-1")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(14, 14, ami.BinRule{Images: true, Days: 20}), kept: "not-restorable", says: "its snapshot snap-1: the Recycle Bin would hold it for 14 days only, and not for 20"},
+
 		// The tag of a limit.
 		"a_shorter_limit_of_its_own_counts":                 {image: with(created(ago(days(31))), tagged("ami-janitor:stale-after", "30d")), says: "the limit is 30 days"},
 		"a_longer_limit_of_its_own_counts":                  {image: with(tagged("ami-janitor:stale-after", "365d")), kept: "recently-used"},
@@ -312,7 +405,7 @@ func TestFacts(t *testing.T) {
 				test.policy(&p)
 			}
 			here := inventory(region, append([]ami.Image{idle(subject, test.image...)}, test.others...)...)
-			here.Snapshots = test.snapshots
+			here.Snapshots, here.History, here.Bin = test.snapshots, test.history, test.bin
 			if test.account == "-" {
 				here.Account = ""
 			}

@@ -13,19 +13,19 @@ import (
 // newest returns the ids of the images that are the newest of their families, each with the name of its family. Only
 // usable images count: those that can be launched, that are the account's own to look after, and whose facts are
 // readable and not in the future.
-func (p Policy) newest(images []ami.Image, usable func(*ami.Image) bool) map[string]string {
+func (p Policy) newest(images []subject, usable func(*subject) bool) map[string]string {
 	if p.KeepNewest <= 0 {
 		return nil
 	}
-	families := map[string][]*ami.Image{}
+	families := map[string][]*subject{}
 	for i := range images {
-		if family := p.family(&images[i]); family != "" {
+		if family := p.family(images[i].Image); family != "" {
 			families[family] = append(families[family], &images[i])
 		}
 	}
 	newest := map[string]string{}
 	for family, members := range families {
-		slices.SortFunc(members, func(a, b *ami.Image) int {
+		slices.SortFunc(members, func(a, b *subject) int {
 			return byTimeThenID(b.CreatedAt, b.ID, a.CreatedAt, a.ID)
 		})
 		kept := 0
@@ -66,7 +66,21 @@ func familyName(name string) string {
 	if family = mapWords(family, generalize); family == name {
 		return ""
 	}
-	return runs.ReplaceAllString(family, "*")
+	return collapse(family)
+}
+
+// collapse leaves one "*" of several with nothing but punctuation between them.
+func collapse(family string) string {
+	parts := strings.Split(family, "*")
+	last := len(parts) - 1
+	if last < 2 {
+		return family
+	}
+	end := parts[last]
+	between := slices.DeleteFunc(parts[1:last], func(part string) bool {
+		return part != "" && !strings.ContainsFunc(part, isAlphanumeric)
+	})
+	return strings.Join(append(parts[:1+len(between)], end), "*")
 }
 
 // generalize replaces what changes in a word from one build to the next.
@@ -74,11 +88,43 @@ func generalize(word string) string {
 	switch {
 	case word == "x86_64" || !strings.ContainsAny(word, digits):
 		return word
-	case strings.Trim(word, digits) == "" || varying.MatchString(word):
+	case isTime(word) || isVersion(word) || isHash(word):
 		return "*"
-	default:
+	case len(word) > fewDigits:
 		return longNumber.ReplaceAllString(word, "*")
+	default:
+		return word
 	}
+}
+
+// isTime reports whether a word is a number, or a time such as 02T030405Z.
+func isTime(word string) bool {
+	rest := strings.TrimLeft(word, digits)
+	if len(rest) == len(word) {
+		return false
+	}
+	rest = strings.TrimSuffix(strings.ToLower(rest), "z")
+	clock, isClock := strings.CutPrefix(rest, "t")
+	return rest == "" || isClock && clock != "" && strings.Trim(clock, digits) == ""
+}
+
+// isVersion reports whether a word is a version such as v2 or rc1. Types of instances such as t2 and p4 are none.
+func isVersion(word string) bool {
+	name := strings.TrimRight(word, digits)
+	if len(name) == len(word) {
+		return false
+	}
+	switch strings.ToLower(name) {
+	case "v", "rc", "rev", "ver", "version", "build", "release", "alpha", "beta":
+		return true
+	default:
+		return false
+	}
+}
+
+// isHash reports whether a word is a number to the base of 16, as long as the hash of a commit is at least.
+func isHash(word string) bool {
+	return len(word) >= 7 && strings.Trim(word, "0123456789abcdefABCDEF") == ""
 }
 
 const digits = "0123456789"
@@ -88,7 +134,7 @@ func mapWords(text string, replace func(word string) string) string {
 	var mapped strings.Builder
 	for text != "" {
 		end := 0
-		for end < len(text) && isAlphanumeric(text[end]) {
+		for end < len(text) && isAlphanumeric(rune(text[end])) {
 			end++
 		}
 		if text[:end] == "x86" && strings.HasPrefix(text, "x86_64") {
@@ -105,19 +151,17 @@ func mapWords(text string, replace func(word string) string) string {
 	return mapped.String()
 }
 
-func isAlphanumeric(c byte) bool {
+func isAlphanumeric(c rune) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
 var (
 	uuid       = regexp.MustCompile(`\b[[:xdigit:]]{8}(?:-[[:xdigit:]]{4}){3}-[[:xdigit:]]{12}\b`)
 	longNumber = regexp.MustCompile(`[0-9]{4,}`)
-	runs       = regexp.MustCompile(`\*(?:[^[:alnum:]*]+\*)+`)
-
-	// varying matches the words that change from one build to the next: numbers, times such as 02T030405Z, versions
-	// such as v2 or rc1, and hashes. Types of instances such as t2 and p4 are none of them.
-	varying = regexp.MustCompile(`(?i)^(?:[0-9]+(?:t[0-9]+)?z?|(?:v|rc|rev|ver|version|build|release|alpha|beta)[0-9]+|[0-9a-f]{7,})$`)
 )
+
+// fewDigits are part of a word.
+const fewDigits = 3
 
 func byTimeThenID(a time.Time, aID string, b time.Time, bID string) int {
 	return cmp.Or(a.Compare(b), strings.Compare(aID, bID))

@@ -50,11 +50,9 @@ const oldAnnouncement = 90 * Day
 
 // announce decides on an image that no rule keeps. One that has been announced goes when it is due; without a time of grace
 // all others go at once, and with one they are announced first.
-func (d *docket) announce(v *Verdict) {
-	why := d.whyStale(&v.Image)
-	if own := readOwnTags(v.Image.Tags); own != nil && d.now.Sub(own.due) < oldAnnouncement {
-		v.Due = own.due
-	}
+func (d *docket) announce(v *Verdict, image *subject) {
+	why := d.whyStale(image)
+	v.Due = d.due(image.own)
 	switch {
 	case d.now.Before(v.Due):
 		why = Reason{announced.Code, "due on " + date(v.Due) + "; " + why.Detail}
@@ -65,7 +63,7 @@ func (d *docket) announce(v *Verdict) {
 		v.Decision = Deregister
 	default:
 		v.Decision, v.Action = Mark, d.policy.GraceAction
-		if v.Image.Public || v.Action == Disable && len(d.evidence[d.region][v.Image.ID].SharedWith) > 0 {
+		if image.Public || v.Action == Disable && len(d.evidence[d.region][image.ID].SharedWith) > 0 {
 			v.Action = Announce
 		}
 		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC().Truncate(Day)
@@ -73,14 +71,26 @@ func (d *docket) announce(v *Verdict) {
 	v.Reasons = []Reason{why}
 }
 
+// due returns the day on which an image is due by an announcement that counts; zero if there is none.
+func (d *docket) due(own *ownTags) time.Time {
+	if d.now.Sub(own.due) >= oldAnnouncement {
+		return time.Time{}
+	}
+	return own.due
+}
+
 // unmark says what becomes of the mark of an image that the rules keep. An objection goes before everything else, and the
-// tags of another account's image are not the janitor's to touch.
-func (d *docket) unmark(v *Verdict) Unmark {
-	if !Marked(v.Image) || notOwned(d, &v.Image) != "" {
+// tags of another account's image are not the janitor's to touch. That an image was restored is noted on it, announced or
+// not.
+func (d *docket) unmark(reasons []Reason, image *subject) Unmark {
+	if notOwned(d, image) != "" {
 		return LeaveMark
 	}
 	for _, becomes := range []Unmark{Veto, ClearMark} {
-		if slices.ContainsFunc(v.Reasons, func(reason Reason) bool { return onMark[reason.Code] == becomes }) {
+		concerns := func(reason Reason) bool {
+			return onMark[reason.Code] == becomes && (image.own.isMarked() || reason.Code == "restored")
+		}
+		if slices.ContainsFunc(reasons, concerns) {
 			return becomes
 		}
 	}
@@ -97,7 +107,4 @@ var onMark = func() map[Code]Unmark {
 }()
 
 // Marked reports whether an image carries a tag with which its removal has been announced.
-func Marked(image ami.Image) bool {
-	own := readOwnTags(image.Tags)
-	return own != nil && (own.hasDue || own.hasRun)
-}
+func Marked(image ami.Image) bool { return readOwnTags(image.Tags).isMarked() }

@@ -24,6 +24,10 @@ type life struct {
 	made   int
 	log    []string
 
+	crashes   crashes
+	snapshots map[string]*snapshot
+	bin       []*thing // What was removed, and may be restored.
+
 	removed, announced, objected int
 }
 
@@ -47,10 +51,14 @@ type thing struct {
 	enabled   bool             // Somebody has enabled it since, and it still is.
 	restored  time.Time        // When an objection was noted on it, which is a use.
 	becomes   retention.Unmark // What an objection, tonight, makes of its mark.
+	declared  bool             // A run has declared its removal, and has written itself over the one that announced it.
+	back      time.Time        // When a person has restored it from the Recycle Bin.
+	noted     bool             // The janitor has seen that.
 }
 
 func TestALifeOfAnAccount(t *testing.T) {
 	removed, announced, objected := 0, 0, 0
+	var seen crashes
 	for range 3 {
 		rapid.Check(t, func(t *rapid.T) {
 			l := newLife(t)
@@ -64,17 +72,21 @@ func TestALifeOfAnAccount(t *testing.T) {
 					t.FailNow()
 				}
 			}
+			l.settle()
 			removed, announced, objected = removed+l.removed, announced+l.announced, objected+l.objected
+			seen.killed, seen.finished, seen.restored, seen.strays = seen.killed+l.crashes.killed, seen.finished+l.crashes.finished, seen.restored+l.crashes.restored, seen.strays+l.crashes.strays
 		})
 	}
-	t.Logf("%d removed, %d announced, %d objected to", removed, announced, objected)
-	if removed == 0 || announced == 0 || objected == 0 {
+	t.Logf("%d removed, %d announced, %d objected to; %d runs killed, %d snapshots finished, %d images restored, %d strays",
+		removed, announced, objected, seen.killed, seen.finished, seen.restored, seen.strays)
+	if removed == 0 || announced == 0 || objected == 0 || seen.killed == 0 || seen.finished == 0 || seen.restored == 0 || seen.strays == 0 {
 		t.Error("something never happened: the property says too little")
 	}
 }
 
 func newLife(t *rapid.T) *life {
-	l := &life{t: t, now: now, policy: retention.Policy{
+	l := &life{t: t, now: now, crashes: newCrashes(t), snapshots: map[string]*snapshot{}, policy: retention.Policy{
+		DeleteSnapshots:    rapid.SampledFrom(rare(1, 4)).Draw(t, "deleteSnapshots") != 0,
 		StaleAfter:         limit(rapid.SampledFrom([]int{7, 10, 20}).Draw(t, "staleAfter")),
 		KeepNewest:         rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "keepNewest"),
 		MaxDeregistrations: rapid.SampledFrom([]int{1, 2, 100}).Draw(t, "cap"),
@@ -99,6 +111,8 @@ func (l *life) build(region string, at time.Time) *thing {
 		ID: fmt.Sprintf("ami-%08x", l.made), Name: rapid.SampledFrom([]string{"golden", fmt.Sprintf("web-%d", l.made)}).Draw(l.t, "name"),
 		OwnerID: account, State: "available", CreatedAt: at, Tags: map[string]string{},
 	}}
+	x.SnapshotIDs = []string{fmt.Sprintf("snap-%08x", l.made)}
+	l.snapshots[x.SnapshotIDs[0]] = &snapshot{Snapshot: ami.Snapshot{ID: x.SnapshotIDs[0], Tags: map[string]string{}}, region: region}
 	l.things = append(l.things, x)
 	l.say("%s is made in %s", x.ID, region)
 	return x
@@ -162,9 +176,17 @@ var acts = []struct {
 	{"disabled tag off", func(_ *life, x *thing) { x.untag(retention.DisabledTag) }},
 	{"run tag changed", func(_ *life, x *thing) {
 		if _, ok := x.Tags[retention.RunTag]; ok {
-			x.Tags[retention.RunTag], x.touched = "by hand", true
+			_, disabled := x.Tags[retention.DisabledTag] // Says it as well.
+			x.Tags[retention.RunTag], x.touched = "by hand", x.touched || !disabled
 		}
 	}},
+	{"intent tag off", func(l *life, x *thing) {
+		if l.crashes.journaled || x.back.IsZero() { // It alone says that the image was removed.
+			x.untag(retention.IntentTag)
+		}
+	}},
+	{"restored", (*life).restore},
+	{"restored", (*life).restore},
 	{"enabled", func(l *life, x *thing) {
 		if x.State == "disabled" {
 			_, byJanitor := x.Tags[retention.DisabledTag]
@@ -184,7 +206,7 @@ var acts = []struct {
 	{"built", func(l *life, x *thing) { l.build(x.region, l.now) }},
 	{"tags of the janitor off", func(_ *life, x *thing) {
 		x.untag(retention.DueTag, retention.RunTag, retention.RestoredTag)
-		x.restored = time.Time{}
+		x.restored, x.back = time.Time{}, time.Time{}
 	}},
 	{"stale-after tag", func(_ *life, x *thing) { x.Tags["ami-janitor:stale-after"] = "30d" }},
 	{"no stale-after tag", func(_ *life, x *thing) { delete(x.Tags, "ami-janitor:stale-after") }},
@@ -199,15 +221,17 @@ func (x *thing) untag(keys ...string) {
 	if x.marked() && (!due || x.Tags[retention.RunTag] == "" && x.Tags[retention.DisabledTag] == "") {
 		x.touched = true
 	}
+	if !x.marked() {
+		x.announced = time.Time{} // Nothing says so any more.
+	}
 }
 
 func (x *thing) marked() bool {
-	for _, key := range []string{retention.DueTag, retention.RunTag, retention.DisabledTag} {
-		if _, ok := x.Tags[key]; ok {
-			return true
-		}
+	has := func(key string) bool {
+		_, ok := x.Tags[key]
+		return ok
 	}
-	return false
+	return has(retention.DueTag) || has(retention.DisabledTag) || has(retention.RunTag) && !has(retention.IntentTag)
 }
 
 func (l *life) copy(x *thing, tags map[string]string) {
@@ -251,13 +275,18 @@ func (l *life) night() {
 			x.announced = time.Time{}
 			l.objected++
 		}
+		if l.crashes.journaled && !x.back.IsZero() && !x.noted && x.region != failed {
+			x.becomes = retention.Veto
+		}
 	}
 	for _, plan := range l.policy.Plan(inventories, evidence, l.now) {
+		l.tidy(plan)
 		for _, v := range plan.Verdicts {
 			x := l.things[slices.IndexFunc(l.things, func(x *thing) bool { return x.ID == v.Image.ID })]
 			l.say("%s: %s %s%s because of %v", x.ID, v.Decision, v.Action, v.Unmark, v.Reasons)
-			l.sweep(x, v, failed)
+			l.sweep(x, v)
 		}
+		l.remove(plan, failed)
 		for _, x := range l.things {
 			if x.report != nil && slices.Contains(plan.ReportsDone, x.report.ID) {
 				x.report = nil
@@ -291,6 +320,9 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 		image := x.Image
 		image.Tags = maps.Clone(x.Tags)
 		here.Images = append(here.Images, image)
+		if l.snapshots[x.SnapshotIDs[0]].gone {
+			l.t.Errorf("%s has lost its snapshot", x.ID)
+		}
 		byRegion[x.region] = here
 		finding := ami.Finding{Use: ami.Unused, LaunchedAt: x.running, Report: x.report}
 		if !x.running.IsZero() {
@@ -315,8 +347,14 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 	}
 	var inventories []ami.Inventory
 	for _, name := range []string{region, "us-east-1"} {
-		if name != failed {
-			inventories = append(inventories, byRegion[name])
+		if name == failed {
+			continue
+		}
+		here := byRegion[name]
+		here.Snapshots, here.History = l.listing(name), l.history(name)
+		inventories = append(inventories, here)
+		for _, ghost := range l.policy.Ghosts(here, l.now) {
+			evidence[name][ghost.ID] = ami.Finding{Use: ami.Unused}
 		}
 	}
 	// An image that is gone is looked up like any other original.
@@ -350,6 +388,8 @@ func (l *life) objection(x *thing, failed string) (why string, becomes retention
 		return "enabled", retention.Veto
 	case !x.LastLaunchedAt.Equal(x.known):
 		return "launched", retention.Veto
+	case l.copiedSince(x, failed) && x.declared: // It says that it was announced later than it was.
+		return "copied", retention.ClearMark
 	case l.copiedSince(x, failed):
 		return "copied", retention.Veto
 	case disabled:
@@ -371,15 +411,15 @@ func (l *life) copiedSince(x *thing, failed string) bool {
 }
 
 // sweep does to an image what its verdict says.
-func (l *life) sweep(x *thing, v retention.Verdict, failed string) {
-	id := l.now.UTC().Format("20060102T150405Z") + "-3f9c1a"
+func (l *life) sweep(x *thing, v retention.Verdict) {
+	id := l.run()
 	if x.becomes == retention.Veto && v.Unmark != retention.Veto || x.becomes == retention.ClearMark && v.Unmark == retention.LeaveMark {
 		l.t.Errorf("%s: somebody objects, but its mark is left: %q, want %q", x.ID, v.Unmark, x.becomes)
 	}
 	switch v.Decision {
 	case retention.Mark:
 		l.announced++
-		x.announced, x.known, x.touched, x.enabled = l.now, x.LastLaunchedAt, false, false
+		x.announced, x.known, x.touched, x.enabled, x.declared = l.now, x.LastLaunchedAt, false, false, false
 		l.unmark(x)
 		x.Tags[retention.DueTag], x.Tags[retention.RunTag] = v.Due.Format(time.DateOnly), id
 		if v.Action == retention.Disable {
@@ -390,15 +430,14 @@ func (l *life) sweep(x *thing, v retention.Verdict, failed string) {
 			}
 			x.State = "disabled"
 		}
-	case retention.Deregister:
-		l.removed++
-		l.mayGo(x, failed)
-		l.things = slices.DeleteFunc(l.things, func(other *thing) bool { return other == x })
 	case retention.Keep:
 		if v.Unmark != retention.LeaveMark {
 			l.unmark(x)
+			x.announced = time.Time{}
 		}
 		if v.Unmark == retention.Veto {
+			delete(x.Tags, retention.IntentTag)
+			x.noted = true
 			x.Tags[retention.RestoredTag], x.restored = l.now.UTC().Format(time.DateOnly), l.now.UTC().Truncate(retention.Day)
 		}
 	default:
@@ -422,6 +461,9 @@ func (l *life) mayGo(x *thing, failed string) {
 		l.t.Errorf("%s goes, but its removal is not announced, or somebody has objected", x.ID)
 	} else if waited := day(l.now).Sub(day(x.announced)); waited < time.Duration(l.policy.Grace) {
 		l.t.Errorf("%s goes %s after it was announced", x.ID, waited)
+	}
+	if !x.back.IsZero() && l.now.Sub(x.back) <= l.limit(x) {
+		l.t.Errorf("%s goes, but somebody restored it on %s", x.ID, x.back)
 	}
 	if objection, _ := l.objection(x, failed); objection != "" || x.gap || len(x.Unreadable) > 0 {
 		l.t.Errorf("%s goes, but it is %s, gap %t", x.ID, objection, x.gap)

@@ -46,9 +46,11 @@ var (
 	rdsCustomMark = mark{"RDS Custom", "AWSRDSCustom", "", "delete its custom engine version or instance"}
 )
 
+var marksOfSnapshots = []mark{migrationMark, rdsCustomMark}
+
 // managerOfImageBySnapshot says which service manages the image of a snapshot; empty if the snapshot does not tell.
-func managerOfImageBySnapshot(snapshot ami.Snapshot) string {
-	if m, ok := firstMark([]mark{migrationMark, rdsCustomMark}, snapshot.Tags); ok {
+func managerOfImageBySnapshot(snapshot *ami.Snapshot) string {
+	if m, ok := firstMark(marksOfSnapshots, snapshot.Tags); ok {
 		return "managed by " + m.owner + " (tag of " + snapshot.ID + "): " + m.remedy
 	}
 	return ""
@@ -101,12 +103,24 @@ func (p Policy) managerByTags(tags map[string]string) string {
 	return "managed by an AWS service (tag " + first + ")"
 }
 
+// initials are the letters with which the keys of marks begin.
+var initials = func() string {
+	var letters strings.Builder
+	for _, m := range marks {
+		letters.WriteByte(m.key[0])
+	}
+	return letters.String()
+}()
+
 // firstMark returns the first of the marks that the tags show.
 func firstMark(marks []mark, tags map[string]string) (mark, bool) {
 	first := len(marks)
 	for key, value := range tags {
-		for i, m := range marks[:first] {
-			if m.matches(key, value) {
+		if key == "" || strings.IndexByte(initials, key[0]) < 0 { // Most keys are no mark, and soon passed over.
+			continue
+		}
+		for i := range marks[:first] {
+			if marks[i].matches(key, value) {
 				first = i
 				break
 			}
@@ -118,7 +132,7 @@ func firstMark(marks []mark, tags map[string]string) (mark, bool) {
 	return marks[first], true
 }
 
-func (m mark) matches(key, value string) bool {
+func (m *mark) matches(key, value string) bool {
 	if prefix, ok := strings.CutSuffix(m.key, "*"); ok {
 		return strings.HasPrefix(key, prefix)
 	}

@@ -52,11 +52,13 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 }
 
 func oracleUnmark(image ami.Image, grounds []ground) retention.Unmark {
-	marked := oracleHas(image.Tags, "due") || oracleHas(image.Tags, "run") || oracleHas(image.Tags, "disabled")
 	becomes := retention.LeaveMark
 	for _, g := range grounds {
-		if !marked || g.promise == "not owned" {
+		if g.promise == "not owned" {
 			return retention.LeaveMark
+		}
+		if !oracleMarked(image.Tags) && g.promise != "there again" {
+			continue
 		}
 		if g.mark == retention.Veto || g.mark == retention.ClearMark && becomes == retention.LeaveMark {
 			becomes = g.mark
@@ -79,10 +81,13 @@ func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 		{"on the keep list", retention.Veto, w.oracleListed(image)},
 		{"bad tag", retention.LeaveMark, oracleBadTag(image)},
 		{"out of scope", retention.ClearMark, !w.oracleInScope(image)},
+		{"of another run", retention.LeaveMark, oracleClaimed(here, image.ID, image.Tags)},
+		{"there again", retention.Veto, oracleThereAgain(here, image)},
 		{"objected to", retention.Veto, w.oracleObjection(image)},
 		{"used not long ago", retention.ClearMark, w.oracleRecent(image)},
 		{"newest", retention.ClearMark, w.oracleNewest(here, image)},
-		{"without room", retention.ClearMark, w.policy.Grace > 0 && !oracleHas(image.Tags, "due") && oracleTagCount(image.Tags) > 48},
+		{"without room", retention.ClearMark, w.oracleCrowded(here, image)},
+		{"not restorable", retention.ClearMark, w.oracleLost(here, image)},
 		{"unclear snapshot", retention.LeaveMark, oracleSnapshot(here, image, func(s ami.Snapshot) bool { return s.Unreadable != "" })},
 		{"locked snapshot", retention.ClearMark, oracleSnapshot(here, image, func(s ami.Snapshot) bool { return s.Lock == "governance" || s.Lock == "compliance" })},
 	})
@@ -153,8 +158,150 @@ var oracleRuns = map[string]time.Time{
 	"20261101T020000Z-3f9c1a":   time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC),
 	" 20250711T020000Z-3f9c1a ": time.Date(2025, 7, 11, 2, 0, 0, 0, time.UTC), // When the oldest images were made.
 	"20250710T020000Z-3f9c1a":   time.Date(2025, 7, 10, 2, 0, 0, 0, time.UTC),
+	"20261123T010000Z-3f9c1a":   time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC),
+	"20261122T140001Z-3f9c1a":   time.Date(2026, 11, 22, 14, 0, 1, 0, time.UTC),
+	"20261122T140000Z-3f9c1a":   time.Date(2026, 11, 22, 14, 0, 0, 0, time.UTC),
+	"20261123T135959Z-3f9c1a":   time.Date(2026, 11, 23, 13, 59, 59, 0, time.UTC),
+	"20261124T020000Z-3f9c1a":   time.Date(2026, 11, 24, 2, 0, 0, 0, time.UTC),
 	"":                          {},
 	"by hand":                   {},
+}
+
+func oracleMarked(tags map[string]string) bool {
+	return oracleHas(tags, "due") || oracleHas(tags, "disabled") || oracleHas(tags, "run") && !oracleIntent(tags)
+}
+
+// oracleIntent reports whether the removal of a resource is declared.
+func oracleIntent(tags map[string]string) bool {
+	return slices.ContainsFunc(oracleValues(tags, "intent"), func(value string) bool { return strings.TrimSpace(value) == "remove" })
+}
+
+// oracleRunOf is the run that a resource names, the latest of several; empty if it names none.
+func oracleRunOf(tags map[string]string) string {
+	latest := ""
+	for _, run := range oracleValues(tags, "run") {
+		begun, known := oracleBeginOf(run), oracleBeginOf(latest)
+		if run = strings.TrimSpace(run); begun.After(known) || begun.Equal(known) && run > latest {
+			latest = run
+		}
+	}
+	return latest
+}
+
+func oracleBeginOf(run string) time.Time {
+	for id, begun := range oracleRuns {
+		if strings.TrimSpace(id) == strings.TrimSpace(run) {
+			return begun
+		}
+	}
+	return time.Time{}
+}
+
+// oracleClaimed reports whether a run that has declared a removal may be at work: it is known to be, or it began not long ago
+// and is not known to be over.
+func oracleClaimed(here ami.Inventory, id string, tags map[string]string) bool {
+	run := oracleRunOf(tags)
+	if !oracleIntent(tags) || run == "" {
+		return false
+	}
+	begun := oracleBeginOf(run)
+	late := begun.After(now.Add(-12*time.Hour)) && begun.Before(now.Add(12*time.Hour))
+	return run == here.History.Busy || late && here.History.Unbegun[id] != run && here.History.Removed[id] != run
+}
+
+// oracleThereAgain reports whether an image was removed, or may have been, and whether nobody has noted since that it is there
+// again.
+func oracleThereAgain(here ami.Inventory, image ami.Image) bool {
+	if by := here.History.Removed[image.ID]; by != "" {
+		begun := oracleBeginOf(by)
+		midnight := time.Date(begun.Year(), begun.Month(), begun.Day(), 0, 0, 0, 0, time.UTC)
+		noted := slices.ContainsFunc(oracleRestores(image.Tags), func(at time.Time) bool { return !at.Before(midnight) })
+		if begun.IsZero() || !noted {
+			return true
+		}
+	}
+	run := oracleRunOf(image.Tags)
+	notBegun := run != "" && here.History.Unbegun[image.ID] == run
+	return oracleIntent(image.Tags) && !notBegun && !oracleClaimed(here, image.ID, image.Tags)
+}
+
+// oracleCrowded reports whether a resource has no room for a tag that its removal needs.
+func (w world) oracleCrowded(here ami.Inventory, image ami.Image) bool {
+	crowded := func(tags map[string]string, keys ...string) bool {
+		n := oracleTagCount(tags)
+		for _, key := range keys {
+			if _, ok := tags["ami-janitor:"+key]; !ok {
+				n++
+			}
+		}
+		return n > 50
+	}
+	keys := []string{"intent", "run"}
+	if w.policy.Grace > 0 && oracleDue(image.Tags).IsZero() {
+		if keys = append(keys, "due"); w.policy.GraceAction == retention.Disable || image.State == "disabled" {
+			keys = append(keys, "disabled")
+		}
+	}
+	return crowded(image.Tags, keys...) || oracleSnapshot(here, image, func(s ami.Snapshot) bool {
+		return w.oracleGoes(s) && crowded(s.Tags, "intent", "run")
+	})
+}
+
+// oracleGoes reports whether nothing about a snapshot itself keeps it.
+func (w world) oracleGoes(s ami.Snapshot) bool {
+	return w.policy.DeleteSnapshots && !w.oracleKeepTag(s.Tags) && s.Tags["aws:backup:source-resource"] == ""
+}
+
+// oracleDays is for how many days the Recycle Bin would hold a resource that is removed.
+func oracleDays(here ami.Inventory, images bool, tags map[string]string) int {
+	longest := 0
+	for _, rule := range here.Bin.Rules {
+		covered := len(rule.Tags) == 0
+		for _, tag := range rule.Tags {
+			covered = covered || tag.Key == "ami-janitor:intent" || tags[tag.Key] == tag.Value && tag.Key == "team"
+		}
+		for _, tag := range rule.Excluded {
+			env, has := tags["env"]
+			excluded := tag.Key == "ami-janitor:intent" || has && (tag.Value == "" || tag.Value == env)
+			covered = covered && !excluded
+		}
+		if covered && rule.Images == images && rule.Days > longest {
+			longest = rule.Days
+		}
+	}
+	return longest
+}
+
+// oracleBinIsUseless reports whether a region cannot keep the promise that what is removed can be restored.
+func (w world) oracleBinIsUseless(here ami.Inventory) bool {
+	useless := !here.Bin.Read || oracleDays(here, true, nil) == 0 || oracleDays(here, false, nil) == 0 && w.policy.DeleteSnapshots
+	return w.policy.RequireRecycleBin && useless
+}
+
+// oracleLost reports whether an image could not be restored, where others can.
+func (w world) oracleLost(here ami.Inventory, image ami.Image) bool {
+	if !w.policy.RequireRecycleBin {
+		return false
+	}
+	held := oracleDays(here, true, image.Tags)
+	short := held == 0 || held < w.policy.RecycleBinDays || oracleSnapshot(here, image, func(s ami.Snapshot) bool {
+		return w.oracleGoes(s) && oracleDays(here, false, s.Tags) < held
+	})
+	return image.S3Location != "" || len(image.SnapshotIDs) == 0 || short && !w.oracleBinIsUseless(here)
+}
+
+// oracleHeld reports whether nothing may be done in a region.
+func (w world) oracleHeld(here ami.Inventory) bool {
+	return here.History.Busy != "" || w.oracleBinIsUseless(here)
+}
+
+// oracleIsUsed reports whether any image of a region has a snapshot.
+func oracleIsUsed(here ami.Inventory, snapshotID string) bool {
+	return slices.ContainsFunc(here.Images, func(i ami.Image) bool { return slices.Contains(i.SnapshotIDs, snapshotID) })
+}
+
+func oracleIsThere(here ami.Inventory, imageID string) bool {
+	return slices.ContainsFunc(here.Images, func(i ami.Image) bool { return i.ID == imageID })
 }
 
 // oracleBegun is when the run began that has announced a removal, the earliest of several; zero if no tag says so.
@@ -173,12 +320,15 @@ func oracleBegun(tags map[string]string) time.Time {
 // knows what tags mean of which one cannot be read, nor what a use is that has not come yet.
 func (w world) oracleObjection(image ami.Image) bool {
 	due, disabled := oracleHas(image.Tags, "due"), oracleHas(image.Tags, "disabled")
-	if !due && !disabled && !oracleHas(image.Tags, "run") || oracleBadTag(image) {
+	if !oracleMarked(image.Tags) || oracleBadTag(image) {
 		return false
 	}
 	begun := oracleBegun(image.Tags)
 	if !due || begun.IsZero() || disabled && image.State == "available" {
 		return true
+	}
+	if oracleIntent(image.Tags) && !disabled && w.policy.GraceAction == retention.Disable && !image.Public {
+		return true // Who announced it is lost, and with that whether it was disabled.
 	}
 	return slices.ContainsFunc(w.uses(image), func(use time.Time) bool { return use.After(begun.AddDate(0, 0, -1)) && !use.After(now) })
 }
@@ -245,6 +395,11 @@ func oracleBadTag(image ami.Image) bool {
 			return true
 		}
 	}
+	for _, value := range oracleValues(image.Tags, "intent") {
+		if strings.TrimSpace(value) != "remove" {
+			return true
+		}
+	}
 	stale, hasStale := image.Tags["ami-janitor:stale-after"]
 	return hasStale && (stale == "6d" || stale == "" || stale == "soon") || oracleHas(image.Tags, "dew") || oracleHas(image.Tags, "keeep")
 }
@@ -264,8 +419,12 @@ func (w world) made(image ami.Image) []time.Time {
 
 // uses are all moments at which an image was used.
 func (w world) uses(image ami.Image) []time.Time {
-	uses := append(w.made(image), image.LastLaunchedAt)
-	for _, value := range oracleValues(image.Tags, "restored") {
+	return slices.Concat(w.made(image), []time.Time{image.LastLaunchedAt}, oracleRestores(image.Tags))
+}
+
+func oracleRestores(tags map[string]string) []time.Time {
+	var uses []time.Time
+	for _, value := range oracleValues(tags, "restored") {
 		switch value {
 		case "2020-01-01":
 			uses = append(uses, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -415,4 +574,48 @@ func (w world) oracleDark(here ami.Inventory) bool {
 		return i.OwnerID == account && !at.IsZero() && at.Before(now.Add(-48*time.Hour))
 	}
 	return !slices.ContainsFunc(here.Images, launched) && slices.ContainsFunc(here.Images, seen)
+}
+
+// judgeLeftover says what has to become of a snapshot that a run was to delete: "deleted", "decided" or "undecided".
+func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
+	at := slices.IndexFunc(here.Snapshots, func(s ami.Snapshot) bool { return s.ID == l.SnapshotID })
+	if at < 0 {
+		return "decided"
+	}
+	s := here.Snapshots[at]
+	finding := w.evidence[here.Region][l.ImageID]
+	held := oracleDays(here, false, s.Tags)
+	switch {
+	case s.Unreadable != "" || oracleBadTag(ami.Image{Tags: s.Tags}):
+		return "undecided"
+	case oracleIsThere(here, l.ImageID) || oracleIsUsed(here, s.ID) || !w.oracleGoes(s) || s.Lock == "governance" || s.Lock == "compliance":
+		return "decided"
+	case !oracleIntent(s.Tags) || oracleRunOf(s.Tags) != l.Run:
+		return "decided"
+	case w.policy.RequireRecycleBin && !w.oracleBinIsUseless(here) && (held == 0 || held < w.policy.RecycleBinDays):
+		return "undecided"
+	case oracleNames(finding, s.ID):
+		return "decided"
+	case len(finding.Gaps) > 0 || finding.Use == ami.Unknown:
+		return "undecided"
+	default:
+		return "deleted"
+	}
+}
+
+func oracleNames(finding ami.Finding, snapshotID string) bool {
+	return slices.ContainsFunc(finding.Snapshots, func(r ami.SnapshotReference) bool { return r.SnapshotID == snapshotID })
+}
+
+func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
+	_, inBin := here.Bin.Images[s.ImageID]
+	lookedAfter := w.oracleKeepTag(s.Tags) || s.Tags["aws:backup:source-resource"] != "" || s.Lock == "governance" || s.Lock == "compliance" || s.Unreadable != ""
+	isLeftover := slices.ContainsFunc(here.History.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == s.ID })
+	needed := oracleIsUsed(here, s.ID) || isLeftover || oracleClaimed(here, s.ID, s.Tags)
+	finding := w.evidence[here.Region][s.ImageID]
+	shared := slices.Contains(finding.SharedWith, "snapshot "+s.ID+" by account 111122223333")
+	unknown := len(finding.Gaps) > 0 || finding.Use == ami.Unknown || !here.Bin.Read
+	isOld := !s.StartedAt.IsZero() && s.StartedAt.Before(now.AddDate(0, 0, -7))
+	isGone := s.ImageID != "" && !oracleIsThere(here, s.ImageID) && !inBin
+	return w.policy.ReportOrphans && isGone && isOld && !lookedAfter && !needed && !shared && !unknown && !oracleNames(finding, s.ID)
 }

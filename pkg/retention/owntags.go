@@ -14,12 +14,13 @@ const (
 	staleAfterTag = "ami-janitor:stale-after" // Days; takes the place of Policy.StaleAfter and NeverLaunchedAfter.
 )
 
-// The tags that the janitor writes. No image carries more than two of them at a time.
+// The tags that the janitor writes. An image carries no more than two of them at a time, and no more than four while it is
+// being removed: what has announced it, and what declares that.
 const (
 	// DueTag has the day, as 2006-01-02, on which an image that is marked for removal is due.
 	DueTag = "ami-janitor:due"
 	// RunTag has the id of the run that marked the image. It stands beside DueTag, so that a person who takes the latter
-	// off is noticed.
+	// off is noticed. Beside IntentTag it has the id of the run that declared the removal.
 	RunTag = "ami-janitor:run"
 	// DisabledTag takes the place of RunTag on an image that the janitor has disabled, or is about to.
 	DisabledTag = "ami-janitor:disabled"
@@ -40,26 +41,39 @@ type ownTags struct {
 	restored   time.Time
 	due        time.Time // The day on which the image is due for removal; zero if that is not known.
 	hasDue     bool      // DueTag is there.
-	hasRun     bool      // RunTag or DisabledTag is there.
+	hasRun     bool      // RunTag is there.
 	disabled   bool      // DisabledTag is there.
 	announced  time.Time // When the run began that marked the image, the first of several; zero if that is not known.
+	intent     bool      // IntentTag is there, with the value Intent.
+	run        string    // The value of RunTag, the latest of several; empty if there is none.
+	runAt      time.Time // When that run began; zero if that is not known.
 	faults     []string  // What cannot be read; sorted.
 }
 
+// isMarked reports whether a resource carries a tag with which its removal has been announced. The run that declares a
+// removal announces none.
+func (o *ownTags) isMarked() bool { return o.hasDue || o.disabled || o.hasRun && !o.intent }
+
 const ownPrefix = "ami-janitor:"
 
-// readOwnTags returns nil for a resource without any.
+// nameOf returns the name of a tag, whatever its spelling.
+func nameOf(key string) string { return strings.ToLower(strings.TrimSpace(key)) }
+
+// noOwnTags are those of a resource without any.
+var noOwnTags ownTags
+
+// readOwnTags never returns nil. What it returns is not to be changed.
 func readOwnTags(tags map[string]string) *ownTags {
-	var own *ownTags
+	own := &noOwnTags
 	for key, value := range tags {
 		if !strings.Contains(key, ":") { // Most keys are none of ours, and soon passed over.
 			continue
 		}
-		name := strings.ToLower(strings.TrimSpace(key))
+		name := nameOf(key)
 		if !strings.HasPrefix(name, ownPrefix) {
 			continue
 		}
-		if own == nil {
+		if own == &noOwnTags {
 			own = &ownTags{}
 		}
 		if name == keepTag && !strings.EqualFold(value, "false") && (own.keep == "" || key < own.keep) {
@@ -69,9 +83,7 @@ func readOwnTags(tags map[string]string) *ownTags {
 			own.faults = append(own.faults, name+": "+err.Error())
 		}
 	}
-	if own != nil {
-		slices.Sort(own.faults)
-	}
+	slices.Sort(own.faults)
 	return own
 }
 
@@ -87,16 +99,41 @@ func (o *ownTags) read(name, value string) error {
 	case DueTag:
 		o.hasDue = true
 		return latest(&o.due, value)
-	case RunTag, DisabledTag:
-		o.hasRun = true
-		o.disabled = o.disabled || name == DisabledTag
-		if at := beginOf(value); !at.IsZero() && (o.announced.IsZero() || at.Before(o.announced)) {
-			o.announced = at
-		}
+	case RunTag:
+		o.readRun(value)
 		return nil
+	case DisabledTag:
+		o.disabled = true
+		o.readAnnounced(beginOf(value))
+		return nil
+	case IntentTag:
+		return o.readIntent(value)
 	default:
 		return errors.New("the janitor knows no such tag")
 	}
+}
+
+func (o *ownTags) readRun(value string) {
+	begun := beginOf(value)
+	if !o.hasRun || byTimeThenID(begun, value, o.runAt, o.run) > 0 {
+		o.run, o.runAt = value, begun
+	}
+	o.hasRun = true
+	o.readAnnounced(begun)
+}
+
+func (o *ownTags) readAnnounced(at time.Time) {
+	if !at.IsZero() && (o.announced.IsZero() || at.Before(o.announced)) {
+		o.announced = at
+	}
+}
+
+func (o *ownTags) readIntent(value string) error {
+	if value != Intent {
+		return fmt.Errorf("%q is not %q", value, Intent)
+	}
+	o.intent = true
+	return nil
 }
 
 // beginOf returns when a run began, which its id begins with; zero if it is another kind of id.

@@ -3,7 +3,6 @@ package retention
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -16,13 +15,18 @@ import (
 func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[string][]ami.Image {
 	candidates := map[string][]ami.Image{}
 	for _, d := range p.dockets(inventories, nil, now) {
-		open := slices.DeleteFunc(d.judge(nil), func(v Verdict) bool { return v.Decision == Keep && v.Reasons[0].Code != announced.Code })
+		var open []*ami.Image
+		for i := range d.images {
+			if len(d.hear(factRules, &d.images[i])) == 0 {
+				open = append(open, d.images[i].Image)
+			}
+		}
 		if len(open) == 0 {
 			continue
 		}
 		images := make([]ami.Image, len(open))
-		for i := range open {
-			images[i] = open[i].Image
+		for i, image := range open {
+			images[i] = *image
 		}
 		candidates[d.region] = images
 	}
@@ -31,18 +35,33 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 
 // Plan returns the verdict on every image, one plan for each inventory and in that order. Evidence is given by region;
 // what is missing from it is not proven, so that without any evidence nothing is removed. A region that is part of the run,
-// but could not be read, has evidence without any finding. The caps hold over all plans.
+// but could not be read, has evidence without any finding.
+//
+// The caps hold over all plans. Those that are held are counted apart: what cannot be done does not take the place of what
+// can.
 func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []Plan {
 	dockets := p.dockets(inventories, evidence, now)
 	plans := make([]Plan, len(dockets))
+	var free, held []Plan
 	for i, d := range dockets {
-		plans[i] = Plan{Account: d.account, Region: d.region, Verdicts: d.judge(evidenceRules)}
+		plans[i] = Plan{Account: d.account, Region: d.region, Verdicts: d.judge()}
+		if d.whyHeld() == "" {
+			free = append(free, plans[i])
+		} else {
+			held = append(held, plans[i])
+		}
 	}
-	p.deferOverCap(plans, Deregister)
-	p.deferOverCap(plans, Mark)
+	for _, together := range [][]Plan{free, held} {
+		p.deferOverCap(together, Deregister)
+		p.deferOverCap(together, Mark)
+	}
 	for i, d := range dockets {
-		d.judgeSnapshots(plans[i].Verdicts)
-		d.orderReports(&plans[i])
+		plan := &plans[i]
+		d.judgeSnapshots(plan.Verdicts)
+		d.orderReports(plan)
+		plan.Strays = d.strays(plan.Verdicts)
+		d.judgeRemains(plan)
+		d.hold(plan)
 	}
 	return plans
 }
@@ -53,11 +72,14 @@ type docket struct {
 	now       time.Time
 	account   string
 	region    string
-	images    []ami.Image
-	copied    map[string]ami.Image    // The newest own image made from an image, by the id of the latter.
-	originals map[string]*ami.Image   // The own images, of any region, of which there are copies, by id.
-	newest    map[string]string       // The families of those images that are the newest of theirs.
-	snapshots map[string]ami.Snapshot // By id.
+	images    []subject                // Stalest first.
+	copied    map[string]*ami.Image    // The newest own image made from an image, by the id of the latter.
+	originals map[string]*ami.Image    // The own images, of any region, of which there are copies, by id; nil for those of others.
+	newest    map[string]string        // The families of those images that are the newest of theirs.
+	snapshots map[string]*ami.Snapshot // By id.
+	bin       ami.RecycleBin
+	binGap    string // Why the bin takes in nothing of what is removed; empty if it does, or need not.
+	history   ami.History
 	evidence  map[string]ami.Evidence // Of all regions of the run.
 	launchGap string                  // Why launches that are not on record prove nothing; empty if they do.
 }
@@ -65,22 +87,36 @@ type docket struct {
 func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []*docket {
 	copied, originals := copies(inventories), originals(inventories)
 	dockets := make([]*docket, len(inventories))
-	for i, inventory := range inventories {
+	for i := range inventories {
+		inventory := &inventories[i]
 		d := &docket{
-			policy: p, now: now, account: inventory.Account, region: inventory.Region, images: inventory.Images,
+			policy: p, now: now, account: inventory.Account, region: inventory.Region,
 			copied: copied, originals: originals, snapshots: snapshotsByID(inventory),
-			evidence: evidence,
+			bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History,
+			evidence: evidence, launchGap: findLaunchGap(inventory, evidence[inventory.Region], now),
 		}
-		d.launchGap = findLaunchGap(inventory, evidence[inventory.Region], now)
-		d.newest = p.newest(inventory.Images, d.usable)
+		d.images = d.subjects(inventory.Images)
+		d.newest = p.newest(d.images, d.usable)
 		dockets[i] = d
 	}
 	return dockets
 }
 
+// subjects returns the images, the stalest first.
+func (d *docket) subjects(images []ami.Image) []subject {
+	subjects := make([]subject, len(images))
+	for i := range images {
+		subjects[i] = d.subject(&images[i])
+	}
+	slices.SortFunc(subjects, func(a, b subject) int {
+		return cmp.Or(byTimeThenID(a.last.at, a.ID, b.last.at, b.ID), strings.Compare(a.Name, b.Name))
+	})
+	return subjects
+}
+
 // usable reports whether an image counts as one of its family.
-func (d *docket) usable(image *ami.Image) bool {
-	for _, speaks := range []func(*docket, *ami.Image) string{notOwned, unreadable, futureDated, managed} {
+func (d *docket) usable(image *subject) bool {
+	for _, speaks := range []func(*docket, *subject) string{notOwned, unreadable, futureDated, managed} {
 		if speaks(d, image) != "" {
 			return false
 		}
@@ -88,33 +124,30 @@ func (d *docket) usable(image *ami.Image) bool {
 	return image.State == "available"
 }
 
-// judge lets the rules speak on every image: those of the facts, and the given ones on what these do not keep. The
-// verdicts come stalest first.
-func (d *docket) judge(further []keepRule) []Verdict {
+// judge lets the rules speak on every image: those of the facts, and those of the evidence on what these do not keep. The
+// verdicts come in the order of the images.
+func (d *docket) judge() []Verdict {
 	verdicts := make([]Verdict, len(d.images))
 	for i := range d.images {
-		d.decide(&verdicts[i], &d.images[i], further)
+		d.decide(&verdicts[i], &d.images[i])
 	}
-	slices.SortFunc(verdicts, func(a, b Verdict) int {
-		return cmp.Or(byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.Image.Name, b.Image.Name))
-	})
 	return verdicts
 }
 
-func (d *docket) decide(v *Verdict, image *ami.Image, further []keepRule) {
-	v.Image, v.Decision, v.LastUse = *image, Keep, d.lastUse(image).at
+func (d *docket) decide(v *Verdict, image *subject) {
+	v.Image, v.Decision, v.LastUse = *image.Image, Keep, image.last.at
 	if v.Reasons = d.hear(factRules, image); len(v.Reasons) == 0 {
-		v.Reasons = d.hear(further, image)
+		v.Reasons = d.hear(evidenceRules, image)
 	}
 	if len(v.Reasons) == 0 {
-		d.announce(v)
+		d.announce(v, image)
 	} else {
-		v.Unmark = d.unmark(v)
+		v.Unmark = d.unmark(v.Reasons, image)
 	}
 }
 
 // hear returns what the rules have to say for an image.
-func (d *docket) hear(rules []keepRule, image *ami.Image) []Reason {
+func (d *docket) hear(rules []keepRule, image *subject) []Reason {
 	var reasons []Reason
 	for i := range rules {
 		if detail := rules[i].speak(d, image); detail != "" {
@@ -122,95 +155,6 @@ func (d *docket) hear(rules []keepRule, image *ami.Image) []Reason {
 		}
 	}
 	return reasons
-}
-
-func (d *docket) whyStale(image *ami.Image) Reason {
-	detail := fmt.Sprintf("%s; the limit is %s", d.lastUse(image).ago(d.now), d.policy.idleLimit(image).inWords())
-	if image.LastLaunchedAt.IsZero() {
-		return Reason{neverLaunched.Code, "no launch on record; " + detail}
-	}
-	return Reason{stale.Code, detail}
-}
-
-// use is an event that counts as a use of an image.
-type use struct {
-	event string // "created", "last launched", …
-	at    time.Time
-}
-
-// endOfTime is later than every date that can be written.
-var endOfTime = time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC)
-
-// lastUse returns the latest use of an image that is on record. Its time is zero if there is none.
-func (d *docket) lastUse(image *ami.Image) use { return d.lastUseUntil(image, endOfTime) }
-
-// lastUseUntil returns the latest use of an image that is not after a time.
-func (d *docket) lastUseUntil(image *ami.Image, until time.Time) use {
-	last := use{event: "created"}
-	consider := func(event string, at time.Time) {
-		if at.After(last.at) && !at.After(until) {
-			last = use{event, at}
-		}
-	}
-	consider("created", image.CreatedAt)
-	consider("last launched", image.LastLaunchedAt)
-	if copied, ok := d.copied[image.ID]; ok {
-		consider("copied as "+copied.ID, copied.CreatedAt)
-	}
-	if own := readOwnTags(image.Tags); own != nil {
-		consider("restored", own.restored)
-	}
-	return last
-}
-
-func (u use) ago(now time.Time) string {
-	return fmt.Sprintf("%s %s, %s ago", u.event, u.at.UTC().Format(time.DateOnly), daysInWords(now.Sub(u.at)))
-}
-
-// copies returns the newest own image that was made from each image, in any region: being copied is a use. A copy whose
-// date is not known counts as the newest, because it may be.
-func copies(inventories []ami.Inventory) map[string]ami.Image {
-	newest := map[string]ami.Image{}
-	for _, inventory := range inventories {
-		for _, image := range inventory.Images {
-			known, ok := newest[image.SourceImageID]
-			if image.SourceImageID == "" || image.SourceImageID == image.ID || ok && !newerCopy(image, known) {
-				continue
-			}
-			newest[image.SourceImageID] = image
-		}
-	}
-	return newest
-}
-
-// originals returns the own images, of any region, of which there are copies, by id.
-func originals(inventories []ami.Inventory) map[string]*ami.Image {
-	found := map[string]*ami.Image{}
-	for _, inventory := range inventories {
-		for _, image := range inventory.Images {
-			if id, _, ok := image.CopiedFrom(inventory.Region); ok {
-				found[id] = nil
-			}
-		}
-	}
-	for _, inventory := range inventories {
-		for i := range inventory.Images {
-			if image := &inventory.Images[i]; image.ID != "" {
-				if _, ok := found[image.ID]; ok {
-					found[image.ID] = image
-				}
-			}
-		}
-	}
-	maps.DeleteFunc(found, func(_ string, image *ami.Image) bool { return image == nil })
-	return found
-}
-
-func newerCopy(image, known ami.Image) bool {
-	if image.CreatedAt.IsZero() != known.CreatedAt.IsZero() {
-		return image.CreatedAt.IsZero()
-	}
-	return byTimeThenID(image.CreatedAt, image.ID, known.CreatedAt, known.ID) > 0
 }
 
 // deferOverCap defers what exceeds the cap for one decision, counted over all plans with the stalest first.
@@ -227,44 +171,43 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 			}
 		}
 	}
+	limit := max(p.MaxDeregistrations, 0)
+	if len(due) <= limit {
+		return
+	}
 	slices.SortFunc(due, func(a, b removal) int {
 		return cmp.Or(byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.region, b.region))
 	})
-	limit := max(p.MaxDeregistrations, 0)
-	for _, v := range due[min(limit, len(due)):] {
+	later := Reason{overCap.Code, fmt.Sprintf("at most %d a run, the stalest first", limit)}
+	for _, v := range due[limit:] {
 		if decision == Mark {
 			v.Due, v.Action = time.Time{}, ""
 		}
 		v.Decision = Defer
-		v.Reasons = append(v.Reasons, Reason{overCap.Code, fmt.Sprintf("at most %d a run, the stalest first", limit)})
+		v.Reasons = append(v.Reasons, later)
 	}
 }
 
 // judgeSnapshots decides on the snapshots of the images that are to be deregistered. A snapshot that several of them
 // share goes with the last of them.
 func (d *docket) judgeSnapshots(verdicts []Verdict) {
-	staying, last := map[string]string{}, map[string]string{} // By snapshot id: why it stays, and the image that it goes with.
-	for _, v := range verdicts {
-		for _, reference := range d.evidence[d.region][v.Image.ID].Snapshots {
-			staying[reference.SnapshotID] = "named by " + cmp.Or(reference.ARN, "something")
-		}
-	}
-	for _, v := range verdicts {
-		for _, id := range v.Image.SnapshotIDs {
-			if v.Decision == Deregister {
-				last[id] = v.Image.ID
-			} else {
-				staying[id] = cmp.Or(v.Image.ID, "an image without an id") + " still uses it"
+	last := map[string]string{} // The image that each snapshot goes with, by its id.
+	for i := range verdicts {
+		for _, id := range verdicts[i].Image.SnapshotIDs {
+			if verdicts[i].Decision == Deregister {
+				last[id] = verdicts[i].Image.ID
 			}
 		}
 	}
+	staying := d.staying(last, verdicts)
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Decision != Deregister {
 			continue
 		}
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
-			s := SnapshotVerdict{SnapshotID: id, SizeGiB: d.snapshots[id].SizeGiB, Archived: d.snapshots[id].Archived}
+			snapshot := d.snapshot(id)
+			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
 			if s.Why = cmp.Or(d.keepsSnapshot(id), staying[id]); s.Why == "" {
 				s.Delete, s.LastImageID = true, last[id]
 			}
@@ -273,24 +216,50 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 	}
 }
 
+// staying says, by id, why some of the snapshots of images that go are needed all the same.
+func (d *docket) staying(going map[string]string, verdicts []Verdict) map[string]string {
+	staying := map[string]string{}
+	if len(going) == 0 {
+		return staying
+	}
+	for i := range verdicts {
+		for _, reference := range d.evidence[d.region][verdicts[i].Image.ID].Snapshots {
+			staying[reference.SnapshotID] = namedBy(reference)
+		}
+	}
+	for i := range verdicts {
+		v := &verdicts[i]
+		for _, id := range v.Image.SnapshotIDs {
+			if _, goes := going[id]; goes && v.Decision != Deregister {
+				staying[id] = cmp.Or(v.Image.ID, "an image without an id") + " still uses it"
+			}
+		}
+	}
+	return staying
+}
+
+func namedBy(reference ami.SnapshotReference) string {
+	return "named by " + cmp.Or(reference.ARN, "something")
+}
+
 // keepsSnapshot says why a snapshot stays, whatever becomes of the images that use it; empty if it goes with them.
 func (d *docket) keepsSnapshot(id string) string {
 	snapshot, listed := d.snapshots[id]
-	switch manager := d.policy.managerByTags(snapshot.Tags); {
+	switch {
 	case !listed:
 		return "not among this account's snapshots"
 	case !d.policy.DeleteSnapshots:
 		return "DELETE_SNAPSHOTS is false"
-	case manager != "":
-		return manager
-	default:
-		return d.policy.keptByTag(snapshot.Tags)
 	}
+	if manager := d.policy.managerByTags(snapshot.Tags); manager != "" {
+		return manager
+	}
+	return d.policy.keptByTag(readOwnTags(snapshot.Tags), snapshot.Tags)
 }
 
 // keptByTag says which keep tag a resource carries; empty if it carries none.
-func (p Policy) keptByTag(tags map[string]string) string {
-	if own := readOwnTags(tags); own != nil && own.keep != "" {
+func (p Policy) keptByTag(own *ownTags, tags map[string]string) string {
+	if own.keep != "" {
 		return "tagged " + own.keep
 	}
 	if match, ok := p.KeepTags.any(tags); ok {
@@ -299,10 +268,18 @@ func (p Policy) keptByTag(tags map[string]string) string {
 	return ""
 }
 
-func snapshotsByID(inventory ami.Inventory) map[string]ami.Snapshot {
-	byID := make(map[string]ami.Snapshot, len(inventory.Snapshots))
-	for _, snapshot := range inventory.Snapshots {
-		byID[snapshot.ID] = snapshot
+func snapshotsByID(inventory *ami.Inventory) map[string]*ami.Snapshot {
+	byID := make(map[string]*ami.Snapshot, len(inventory.Snapshots))
+	for i := range inventory.Snapshots {
+		byID[inventory.Snapshots[i].ID] = &inventory.Snapshots[i]
 	}
 	return byID
+}
+
+// snapshot returns what is known of a snapshot: nothing if the account does not list it.
+func (d *docket) snapshot(id string) *ami.Snapshot {
+	if snapshot, listed := d.snapshots[id]; listed {
+		return snapshot
+	}
+	return &ami.Snapshot{}
 }

@@ -3,8 +3,7 @@ package retention
 import (
 	"fmt"
 	"strings"
-
-	"ami-janitor/pkg/ami"
+	"time"
 )
 
 // Floor is the shortest idle time after which an image can be stale. No configuration and no tag goes below it: EC2
@@ -65,6 +64,13 @@ func (p Policy) String() string {
 	if p.JudgeImageBuilder {
 		s.WriteString(" Images made by Image Builder are judged, too.")
 	}
+	if p.RequireRecycleBin {
+		s.WriteString(" Only what the Recycle Bin holds")
+		if p.RecycleBinDays > 0 {
+			s.WriteString(" for at least " + Days(time.Duration(p.RecycleBinDays)*Day).inWords())
+		}
+		s.WriteString(" is removed.")
+	}
 	return s.String()
 }
 
@@ -101,11 +107,10 @@ func (p Policy) scope() []string {
 }
 
 // idleLimit returns how long an image may be idle: what its own tag says if it has one, else what the policy says.
-func (p Policy) idleLimit(image *ami.Image) Days {
-	own := readOwnTags(image.Tags)
+func (p Policy) idleLimit(image *subject) Days {
 	switch {
-	case own != nil && own.staleAfter != nil:
-		return *own.staleAfter
+	case image.own.staleAfter != nil:
+		return *image.own.staleAfter
 	case image.LastLaunchedAt.IsZero():
 		return max(p.NeverLaunchedAfter, Floor)
 	default:

@@ -128,28 +128,33 @@ func TestVerdictsHangTogether(t *testing.T) {
 	})
 }
 
-// The caps hold over all plans, all of them is used, and none that goes is fresher than one that waits. What is announced
+// The caps hold over all plans, and over all that are held; all of them is used, and none that goes is fresher than one that waits. What is announced
 // has a cap of its own.
 func TestTheCapHolds(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
-		goes, waits := map[retention.Decision][]retention.Verdict{}, map[retention.Decision][]retention.Verdict{}
+		type group struct {
+			meant retention.Decision
+			held  bool
+		}
+		goes, waits := map[group][]retention.Verdict{}, map[group][]retention.Verdict{}
 		for i, plan := range w.plan() {
+			held := w.oracleHeld(w.inventories[i])
 			for _, v := range plan.Verdicts {
 				switch v.Decision {
 				case retention.Deregister, retention.Mark:
-					goes[v.Decision] = append(goes[v.Decision], v)
+					goes[group{v.Decision, held}] = append(goes[group{v.Decision, held}], v)
 				case retention.Defer:
-					meant := w.judge(w.inventories[i], v.Image).decision
+					meant := group{w.judge(w.inventories[i], v.Image).decision, held}
 					waits[meant] = append(waits[meant], v)
 				default:
 				}
 			}
 		}
 		limit := max(w.policy.MaxDeregistrations, 0)
-		for _, decision := range []retention.Decision{retention.Deregister, retention.Mark} {
+		for _, decision := range []group{{retention.Deregister, false}, {retention.Mark, false}, {retention.Deregister, true}, {retention.Mark, true}} {
 			goes, waits := goes[decision], waits[decision]
 			if len(goes) > limit || len(waits) > 0 && len(goes) < limit {
-				t.Errorf("%s: %d go and %d wait with a cap of %d", decision, len(goes), len(waits), limit)
+				t.Errorf("%v: %d go and %d wait with a cap of %d", decision, len(goes), len(waits), limit)
 			}
 			for _, first := range goes {
 				for _, later := range waits {
@@ -211,6 +216,131 @@ func TestNoSnapshotIsDeletedThatIsNeeded(t *testing.T) {
 	}
 }
 
+// A region is held if another run is at work in it, or if the Recycle Bin would not take in what is removed, and there is
+// anything to hold.
+func TestWhatIsHeld(t *testing.T) {
+	held := 0
+	check(t, func(t *rapid.T, w world) {
+		for i, plan := range w.plan() {
+			here := w.inventories[i]
+			leftover := slices.ContainsFunc(plan.Leftovers, func(l retention.LeftoverVerdict) bool { return l.Delete })
+			busy, goes := here.History.Busy != "", len(touched([]retention.Plan{plan})) > 0 || leftover
+			if want := busy || w.oracleHeld(here) && goes; plan.Busy != busy || (plan.Hold != "") != want {
+				t.Errorf("%s: hold %q, busy %t; want %t, %t", plan.Region, plan.Hold, plan.Busy, want, busy)
+			}
+			if plan.Hold != "" {
+				held++
+			}
+		}
+	})
+	if held == 0 {
+		t.Error("no region of any world was held: the property says nothing")
+	}
+}
+
+// A leftover is deleted exactly if nothing speaks for it any more, and waits for what may be known another night.
+func TestExactlyWhatNobodyNeedsIsFinished(t *testing.T) {
+	seen := map[string]int{}
+	property := func(t *rapid.T, w world) {
+		for i, plan := range w.plan() {
+			here := w.inventories[i]
+			if len(plan.Leftovers) != len(here.History.Leftovers) {
+				t.Errorf("%d verdicts on %d leftovers", len(plan.Leftovers), len(here.History.Leftovers))
+			}
+			for _, l := range plan.Leftovers {
+				want := w.judgeLeftover(here, l.Leftover)
+				got := map[bool]string{true: "deleted", false: "decided"}[l.Delete]
+				if l.Undecided {
+					got = "undecided"
+				}
+				if seen[got]++; got != want || l.Delete != (l.Why == "") {
+					t.Errorf("%+v is %s, want %s", l, got, want)
+				}
+			}
+		}
+	}
+	for range 5 {
+		check(t, property)
+	}
+	if t.Logf("%v", seen); seen["deleted"] == 0 || seen["decided"] == 0 || seen["undecided"] == 0 {
+		t.Error("something has never happened in any world: the property says too little")
+	}
+}
+
+// A declaration is taken off exactly if nobody needs it any more.
+func TestExactlyWhatIsOverIsStray(t *testing.T) {
+	strays := 0
+	property := func(t *rapid.T, w world) {
+		for i, plan := range w.plan() {
+			here := w.inventories[i]
+			want := map[string]int{} // The number of tags, by id.
+			for _, v := range plan.Verdicts {
+				tags := v.Image.Tags
+				if oracleIntent(tags) && v.Image.OwnerID == account && !oracleClaimed(here, v.Image.ID, tags) && v.Unmark != retention.Veto {
+					want[v.Image.ID] = len(oracleValues(tags, "intent"))
+					if !oracleHas(tags, "due") || oracleHas(tags, "disabled") {
+						want[v.Image.ID] += len(oracleValues(tags, "run"))
+					}
+				}
+			}
+			for _, s := range here.Snapshots {
+				isLeftover := slices.ContainsFunc(here.History.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == s.ID && l.Run == oracleRunOf(s.Tags) })
+				if oracleIntent(s.Tags) && !oracleClaimed(here, s.ID, s.Tags) && !isLeftover {
+					want[s.ID] = len(oracleValues(s.Tags, "intent")) + len(oracleValues(s.Tags, "run"))
+				}
+			}
+			got := map[string]int{}
+			for _, stray := range plan.Strays {
+				got[stray.ID] = len(stray.Keys)
+				strays++
+			}
+			if !maps.Equal(got, want) || !slices.IsSortedFunc(plan.Strays, func(a, b retention.Stray) int { return strings.Compare(a.ID, b.ID) }) {
+				t.Errorf("%s: strays %v, want %v", plan.Region, got, want)
+			}
+		}
+	}
+	for range 5 {
+		check(t, property)
+	}
+	if strays == 0 {
+		t.Error("no stray in any world: the property says nothing")
+	}
+}
+
+// An orphan is exactly what nobody is known, and nobody may be, to need.
+func TestExactlyWhatNobodyKnowsIsAnOrphan(t *testing.T) {
+	orphans := 0
+	property := func(t *rapid.T, w world) {
+		for i, plan := range w.plan() {
+			var want, got []string
+			for _, s := range w.inventories[i].Snapshots {
+				if w.oracleOrphan(w.inventories[i], s) {
+					want = append(want, s.ID)
+				}
+			}
+			last := int64(100)
+			for _, orphan := range plan.Orphans {
+				got = append(got, orphan.SnapshotID)
+				if orphan.SizeGiB > last {
+					t.Errorf("%s comes later and is larger", orphan.SnapshotID)
+				}
+				last = orphan.SizeGiB
+				orphans++
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: orphans %v, want %v", plan.Region, got, want)
+			}
+		}
+	}
+	for range 5 {
+		check(t, property)
+	}
+	if orphans == 0 {
+		t.Error("no orphan in any world: the property says nothing")
+	}
+}
+
 // The order of the input never matters: the same account gives the same plans, byte for byte.
 func TestTheOrderOfTheInputNeverMatters(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
@@ -221,6 +351,8 @@ func TestTheOrderOfTheInputNeverMatters(t *testing.T) {
 			here := &shuffled.inventories[i]
 			here.Images = rapid.Permutation(here.Images).Draw(t, "images")
 			here.Snapshots = rapid.Permutation(here.Snapshots).Draw(t, "snapshots")
+			here.Bin.Rules = rapid.Permutation(here.Bin.Rules).Draw(t, "rules")
+			here.History.Leftovers = rapid.Permutation(here.History.Leftovers).Draw(t, "leftovers")
 		}
 		plans := shuffled.plan()
 		slices.SortFunc(plans, func(a, b retention.Plan) int { return w.place(a.Region) - w.place(b.Region) })
@@ -245,8 +377,8 @@ func encode(t rapid.TB, value any) string {
 	return string(text)
 }
 
-// What the facts keep need not be looked up, except for the dates of its launches, for originals, and for what has to be
-// cleaned up.
+// What the facts keep need not be looked up, except for the dates of its launches, for originals, for what has to be cleaned
+// up, and for images that are gone but for their snapshots.
 func TestEvidenceForCandidatesIsEnough(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		all := w.plan()
@@ -257,6 +389,11 @@ func TestEvidenceForCandidatesIsEnough(t *testing.T) {
 				if original, _, ok := image.CopiedFrom(""); ok {
 					asked[original] = true
 				}
+			}
+		}
+		for _, here := range w.inventories {
+			for _, ghost := range w.policy.Ghosts(here, now) {
+				asked[ghost.ID] = true
 			}
 		}
 		for region, evidence := range w.clone().evidence {
@@ -393,6 +530,9 @@ func TestNoEvidenceRemovesNothing(t *testing.T) {
 			for _, plan := range plans {
 				if len(plan.ReportsWanted)+len(plan.ReportsDone) > 0 {
 					t.Errorf("reports: %v wanted, %v done, without evidence", plan.ReportsWanted, plan.ReportsDone)
+				}
+				if slices.ContainsFunc(plan.Leftovers, func(l retention.LeftoverVerdict) bool { return l.Delete }) || len(plan.Orphans) > 0 {
+					t.Errorf("without evidence: leftovers %+v, orphans %+v", plan.Leftovers, plan.Orphans)
 				}
 			}
 		}

@@ -9,7 +9,10 @@ import (
 
 // Recheck says why an image that was to be removed or disabled stays after all, given what is found just before that: its
 // facts, nil if it is not listed any more, and a finding about its use. It reports false if nothing has changed.
-func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding) (Reason, bool) {
+//
+// Run is the run that has declared the removal of the image since it was planned, which is no change as long as the image
+// says so; empty if none has, as of an image that is to be disabled.
+func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding, run string) (Reason, bool) {
 	if used := used(finding); used != "" {
 		return Reason{usedSincePlanned.Code, used}, true
 	}
@@ -19,14 +22,20 @@ func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding) (Reason, 
 	if found == nil {
 		return Reason{changedSincePlanned.Code, "EC2 does not list it any more"}, true
 	}
-	if change := change(planned, *found); change != "" {
+	if change := change(planned, *found, run); change != "" {
 		return Reason{changedSincePlanned.Code, change}, true
 	}
 	return Reason{}, false
 }
 
 // change says what is different in the facts of an image; empty if nothing is.
-func change(before, after ami.Image) string {
+func change(before, after ami.Image, run string) string {
+	if run != "" {
+		if other := otherDeclaration(after.Tags, run); other != "" {
+			return other
+		}
+		before.Tags, after.Tags = undeclared(before.Tags), undeclared(after.Tags)
+	}
 	switch {
 	case before.State != after.State:
 		return "it is in state " + after.State + " now"
@@ -39,4 +48,27 @@ func change(before, after ami.Image) string {
 	default:
 		return ""
 	}
+}
+
+// otherDeclaration says why the tags of an image do not declare that a run removes it; empty if they do.
+func otherDeclaration(tags map[string]string, run string) string {
+	switch {
+	case tags[IntentTag] != Intent:
+		return "the tag that declared its removal is gone"
+	case tags[RunTag] != run:
+		return "another run has declared its removal"
+	default:
+		return ""
+	}
+}
+
+// undeclared returns tags without those that declare a removal.
+func undeclared(tags map[string]string) map[string]string {
+	others := map[string]string{}
+	for key, value := range tags {
+		if key != IntentTag && key != RunTag {
+			others[key] = value
+		}
+	}
+	return others
 }

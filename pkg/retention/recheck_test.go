@@ -47,11 +47,51 @@ func TestRecheck(t *testing.T) {
 		"it_has_another_owner":        {found(func(i *ami.Image) { i.OwnerID = "999999999999" }), proven, "changed-since-planned", "its facts have changed"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			reason, changed := retention.Recheck(planned(), test.found, test.finding)
+			reason, changed := retention.Recheck(planned(), test.found, test.finding, "")
 			if changed != (test.code != "") || reason.Code != test.code || !strings.Contains(reason.Detail, test.says) || changed && reason.Detail == "" {
 				t.Errorf("%t, %+v; want %s: %s", changed, reason, test.code, test.says)
 			}
 		})
+	}
+}
+
+// What this run has written since the plan was made is no change, and what others make of it is one.
+func TestRecheckOfWhatIsDeclared(t *testing.T) {
+	const run, other = lateRun, "20261123T001500Z-a77e10"
+	due := marked("2026-11-23")
+	for name, test := range map[string]struct {
+		planned, found []func(*ami.Image)
+		says           string // Empty if it goes.
+	}{
+		"declared_as_it_was_to_be":           {nil, with(declared(run)), ""},
+		"announced_and_declared":             {with(due), with(due, declared(run)), ""},
+		"disabled_and_declared":              {with(disabledUntil("2026-11-23")), with(disabledUntil("2026-11-23"), declared(run)), ""},
+		"declared_once_more":                 {with(declared(theRun)), with(declared(run)), ""},
+		"without_a_tag_before":               {with(func(i *ami.Image) { i.Tags = nil }), with(declared(run)), ""},
+		"not_declared":                       {nil, nil, "the tag that declared its removal is gone"},
+		"the_intent_is_off":                  {nil, with(declared(run), untagged(retention.IntentTag)), "the tag that declared its removal is gone"},
+		"the_intent_is_another":              {nil, with(declared(run), tagged(retention.IntentTag, "keep")), "the tag that declared its removal is gone"},
+		"the_run_is_off":                     {nil, with(declared(run), untagged(retention.RunTag)), "another run has declared its removal"},
+		"another_run_has_taken_it_over":      {nil, with(declared(other)), "another run has declared its removal"},
+		"the_earlier_run_is_back":            {with(due), with(due, declared(run), tagged(retention.RunTag, theRun)), "another run has declared its removal"},
+		"the_day_was_taken_off":              {with(due), with(declared(run)), "its tags have changed"},
+		"a_keep_tag_was_added":               {nil, with(declared(run), tagged("ami-janitor:keep", "")), "its tags have changed"},
+		"it_says_that_it_was_restored":       {nil, with(declared(run), tagged(retention.RestoredTag, "2026-11-23")), "its tags have changed"},
+		"it_is_enabled":                      {with(disabledUntil("2026-11-23")), with(disabledUntil("2026-11-23"), declared(run), state("available")), "it is in state available now"},
+		"another_fact_has_changed":           {nil, with(declared(run), mapping("snap-9")), "its facts have changed"},
+		"a_declaration_of_others_is_no_less": {with(tagged("AMI-Janitor:Intent", "remove")), with(declared(run)), "its tags have changed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := idle(subject, test.found...)
+			reason, changed := retention.Recheck(idle(subject, test.planned...), &found, ami.Finding{Use: ami.Unused}, run)
+			if changed != (test.says != "") || reason.Detail != test.says || changed && reason.Code != "changed-since-planned" {
+				t.Errorf("%t, %+v, want %q", changed, reason, test.says)
+			}
+		})
+	}
+	foreign := idle(subject, declared(other))
+	if reason, changed := retention.Recheck(idle(subject), &foreign, ami.Finding{Use: ami.Unused}, ""); !changed {
+		t.Errorf("an image to be disabled was declared by another run: %+v", reason)
 	}
 }
 
@@ -65,7 +105,7 @@ func TestRecheckNoticesEveryFact(t *testing.T) {
 		after := idle(subject)
 		after.Tags = maps.Clone(after.Tags)
 		change(&after)
-		if _, changed := retention.Recheck(idle(subject), &after, ami.Finding{Use: ami.Unused}); !changed {
+		if _, changed := retention.Recheck(idle(subject), &after, ami.Finding{Use: ami.Unused}, ""); !changed {
 			t.Errorf("%s: no change is noticed", name)
 		}
 	}
@@ -80,6 +120,12 @@ func TestMarked(t *testing.T) {
 	unmarked := []string{"", "due", "ami-janitor:keep", "ami-janitor:restored", "ami-janitor:stale-after", "my:ami-janitor:due", "ami-janitor:dues"}
 	if i := slices.IndexFunc(unmarked, func(key string) bool { return retention.Marked(idle(subject, tagged(key, "x"))) }); i >= 0 {
 		t.Errorf("%q is a mark", unmarked[i])
+	}
+	if retention.Marked(idle(subject, declared(theRun))) {
+		t.Error("what declares a removal is taken for a mark")
+	}
+	if !retention.Marked(idle(subject, declared(theRun), tagged(retention.DueTag, "x"))) || !retention.Marked(idle(subject, declared(theRun), tagged(retention.DisabledTag, "x"))) {
+		t.Error("what declares a removal hides a mark")
 	}
 	if retention.Marked(ami.Image{}) {
 		t.Error("an image without tags is marked")

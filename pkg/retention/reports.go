@@ -23,7 +23,7 @@ const (
 const maxPendingReports = 2000
 
 // usageReportPending keeps a public or shared image until there is a report that proves something.
-func usageReportPending(d *docket, image *ami.Image) string {
+func usageReportPending(d *docket, image *subject) string {
 	finding := d.evidence[d.region][image.ID]
 	if !d.policy.JudgeShared || !image.Public && len(finding.SharedWith) == 0 {
 		return ""
@@ -40,7 +40,7 @@ func usageReportPending(d *docket, image *ami.Image) string {
 		return "the usage report of " + date(report.CreatedAt) + " leaves out accounts, resources or versions"
 	case d.now.Sub(report.CreatedAt) > freshReport || report.CreatedAt.After(d.now):
 		return "the usage report of " + date(report.CreatedAt) + " is not of the last " + daysInWords(freshReport)
-	case report.CreatedAt.Sub(d.lastUse(image).at) < blindReport:
+	case report.CreatedAt.Sub(image.last.at) < blindReport:
 		return "the usage report of " + date(report.CreatedAt) + " was made less than " + daysInWords(blindReport) + " after the last use"
 	default:
 		return ""

@@ -22,7 +22,7 @@ type Rule struct {
 // keepRule speaks for keeping an image. It returns a phrase that says why, or an empty string if it has nothing to say.
 type keepRule struct {
 	Rule
-	speak func(*docket, *ami.Image) string
+	speak func(*docket, *subject) string
 	mark  Unmark // What becomes of the mark of an image whose removal has been announced.
 }
 
@@ -39,12 +39,18 @@ var factRules = []keepRule{
 	{Rule{"keep-list", "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
 	{Rule{"unreadable-tag", "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
 	{Rule{"out-of-scope", "is outside what the janitor is told to judge", "ONLY_TAGS and NAMES cover it"}, outOfScope, ClearMark},
+	{Rule{"claimed", "is declared for removal by another run, which may be at work", "that run is over, or began 12 hours ago"}, claimed, LeaveMark},
+	{Rule{"restored", "was removed by a run, or may have been, and is there again", "it has been idle for its whole time again"}, restored, Veto},
 	{Rule{"vetoed", "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
 	{Rule{"recently-used", "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
 	{Rule{"newest-of-family", "is among the newest of its family", "newer images of the family are there, or KEEP_NEWEST is lower"}, newestOfFamily, ClearMark},
-	{Rule{"no-room-for-tags", "has no room for the tags that announce a removal", "two of its tags are taken off, or GRACE is 0d"}, noRoomForTags, ClearMark},
+	{Rule{"no-room-for-tags", "has no room, or a snapshot without room, for the tags that a removal takes", "some tags are taken off"}, noRoomForTags, ClearMark},
 	{Rule{"snapshot-unclear", "has a snapshot whose facts cannot be read", "EC2 shows them in a form that can be read"}, snapshotUnclear, LeaveMark},
 	{Rule{"snapshot-locked", "has a locked snapshot, which would be left behind", "the lock has expired"}, snapshotLocked, ClearMark},
+	{
+		Rule{"not-restorable", "could not be restored from the Recycle Bin", "the bin's rules hold it for long enough, or REQUIRE_RECYCLE_BIN is false"},
+		notRestorable, ClearMark,
+	},
 }
 
 // evidenceRules are the keep rules that need evidence of use, which is collected of candidates alone.
@@ -88,7 +94,7 @@ func Rules() []Rule {
 	return append(rules, announced, stale, neverLaunched, overCap, usedSincePlanned, changedSincePlanned)
 }
 
-func notOwned(d *docket, image *ami.Image) string {
+func notOwned(d *docket, image *subject) string {
 	switch image.OwnerID {
 	case "":
 		return "its owner is not known"
@@ -99,21 +105,21 @@ func notOwned(d *docket, image *ami.Image) string {
 	}
 }
 
-func notAvailable(_ *docket, image *ami.Image) string {
+func notAvailable(_ *docket, image *subject) string {
 	switch image.State {
 	case "available":
 		return ""
 	case "":
 		return "its state is not known"
 	case "disabled":
-		if own := readOwnTags(image.Tags); own != nil && own.disabled {
+		if image.own.disabled {
 			return "" // By the janitor itself, which is part of an announcement.
 		}
 	}
 	return "in state " + image.State
 }
 
-func unreadable(d *docket, image *ami.Image) string {
+func unreadable(d *docket, image *subject) string {
 	facts := image.Unreadable
 	if copied, ok := d.copied[image.ID]; ok && copied.CreatedAt.IsZero() {
 		facts = append(slices.Clip(facts), "the creation date of its copy "+copied.ID)
@@ -124,58 +130,53 @@ func unreadable(d *docket, image *ami.Image) string {
 	return strings.Join(facts, "; ")
 }
 
-func futureDated(d *docket, image *ami.Image) string {
-	if last := d.lastUse(image); last.at.After(d.now) {
-		return fmt.Sprintf("%s %s, which is in the future", last.event, last.at.Format(time.RFC3339))
+func futureDated(d *docket, image *subject) string {
+	if image.last.at.After(d.now) {
+		return fmt.Sprintf("%s %s, which is in the future", image.last.event, image.last.at.Format(time.RFC3339))
 	}
 	return ""
 }
 
 // protected trusts nothing but "disabled" and an absent value: during the 24 hours of a protection's cooldown EC2 says
 // "disabled after …" and still refuses (EC2 User Guide, "Protect an AMI from deregistration").
-func protected(_ *docket, image *ami.Image) string {
+func protected(_ *docket, image *subject) string {
 	if image.Protection == "" || image.Protection == "disabled" {
 		return ""
 	}
 	return "deregistration protection: " + image.Protection
 }
 
-func managed(d *docket, image *ami.Image) string {
-	if manager := d.policy.managerOf(image); manager != "" {
+func managed(d *docket, image *subject) string {
+	if manager := d.policy.managerOf(image.Image); manager != "" {
 		return manager
 	}
 	for _, id := range image.SnapshotIDs {
-		if manager := managerOfImageBySnapshot(d.snapshots[id]); manager != "" {
+		if manager := managerOfImageBySnapshot(d.snapshot(id)); manager != "" {
 			return manager
 		}
 	}
 	return ""
 }
 
-func public(d *docket, image *ami.Image) string {
+func public(d *docket, image *subject) string {
 	if image.Public && !d.policy.JudgeShared {
 		return "everyone may launch it"
 	}
 	return ""
 }
 
-func keepTagged(d *docket, image *ami.Image) string { return d.policy.keptByTag(image.Tags) }
+func keepTagged(d *docket, image *subject) string { return d.policy.keptByTag(image.own, image.Tags) }
 
-func keepListed(d *docket, image *ami.Image) string {
+func keepListed(d *docket, image *subject) string {
 	if entry, ok := d.policy.KeepList.find(image.ID, image.Name); ok {
 		return "listed as " + entry
 	}
 	return ""
 }
 
-func unreadableTag(_ *docket, image *ami.Image) string {
-	if own := readOwnTags(image.Tags); own != nil {
-		return strings.Join(own.faults, "; ")
-	}
-	return ""
-}
+func unreadableTag(_ *docket, image *subject) string { return strings.Join(image.own.faults, "; ") }
 
-func outOfScope(d *docket, image *ami.Image) string {
+func outOfScope(d *docket, image *subject) string {
 	switch {
 	case !d.policy.OnlyTags.all(image.Tags):
 		return "its tags do not match " + d.policy.OnlyTags.String()
@@ -188,34 +189,47 @@ func outOfScope(d *docket, image *ami.Image) string {
 
 // vetoed notices that somebody has undone a part of an announcement, or has used the image since. EC2 reports a launch up to
 // a day late.
-func vetoed(d *docket, image *ami.Image) string {
-	own, last := readOwnTags(image.Tags), d.lastUseUntil(image, d.now)
-	switch {
-	case !Marked(*image) || len(own.faults) > 0:
+func vetoed(d *docket, image *subject) string {
+	own := image.own
+	if !own.isMarked() || len(own.faults) > 0 {
 		return ""
+	}
+	if undone := undone(d, image); undone != "" {
+		return undone
+	}
+	if last := d.lastUseUntil(image.Image, own, d.now); last.at.After(own.announced.Add(-Day)) {
+		return last.ago(d.now) + ", since its removal was announced"
+	}
+	return ""
+}
+
+// undone says which part of an announcement somebody has undone, or may have; empty if it is whole.
+func undone(d *docket, image *subject) string {
+	own := image.own
+	switch {
 	case !own.hasDue:
 		return "somebody took the tag " + DueTag + " off"
 	case own.announced.IsZero():
 		return "somebody took the tag off, or changed it, that says which run has announced its removal"
 	case own.disabled && image.State == "available":
 		return "somebody enabled it"
-	case last.at.After(own.announced.Add(-Day)):
-		return last.ago(d.now) + ", since its removal was announced"
+	case own.intent && !own.disabled && d.policy.GraceAction == Disable && !image.Public:
+		return "somebody may have enabled it: the run that declared its removal wrote itself over what announced that"
 	default:
 		return ""
 	}
 }
 
-func recentlyUsed(d *docket, image *ami.Image) string {
-	limit, last := d.policy.idleLimit(image), d.lastUse(image)
-	undecided := last.at.IsZero() || last.at.After(d.now) || unreadableTag(d, image) != ""
-	if undecided || d.now.Sub(last.at) > time.Duration(limit) {
+func recentlyUsed(d *docket, image *subject) string {
+	at := image.last.at
+	undecided := at.IsZero() || at.After(d.now) || len(image.own.faults) > 0
+	if undecided || d.now.Sub(at) > time.Duration(d.policy.idleLimit(image)) {
 		return ""
 	}
-	return last.ago(d.now)
+	return image.last.ago(d.now)
 }
 
-func newestOfFamily(d *docket, image *ami.Image) string {
+func newestOfFamily(d *docket, image *subject) string {
 	family, ok := d.newest[image.ID]
 	if !ok {
 		return ""
@@ -226,51 +240,82 @@ func newestOfFamily(d *docket, image *ami.Image) string {
 	return fmt.Sprintf("among the newest %d of family %s", d.policy.KeepNewest, family)
 }
 
-// noRoomForTags counts as EC2 does: tags that begin with "aws:" do not count against the limit (EC2 User Guide, "Tag your
-// Amazon EC2 resources").
-func noRoomForTags(d *docket, image *ami.Image) string {
-	const most, needed = 50, 2
-	if own := readOwnTags(image.Tags); d.policy.Grace <= 0 || own != nil && own.hasDue {
-		return ""
+// noRoomForTags counts what declares the removal, on the image and its snapshots, and what announces it before that.
+func noRoomForTags(d *docket, image *subject) string {
+	if fault := crowded(image.Tags, d.announcement(image)); fault != "" {
+		return "it carries " + fault
 	}
-	tags := 0
-	for key := range image.Tags {
-		if !strings.HasPrefix(key, "aws:") {
-			tags++
+	for _, id := range image.SnapshotIDs {
+		if fault := crowded(d.snapshot(id).Tags, nil); fault != "" && d.keepsSnapshot(id) == "" {
+			return id + " carries " + fault
 		}
 	}
-	if tags+needed <= most {
-		return ""
-	}
-	return fmt.Sprintf("it carries %d tags of at most %d, and announcing its removal takes %d more", tags, most, needed)
+	return ""
 }
 
-func snapshotUnclear(d *docket, image *ami.Image) string {
+// announcement returns the keys of the tags that announce the removal of an image, besides RunTag; none if it is announced,
+// or is not to be.
+func (d *docket) announcement(image *subject) []string {
+	switch {
+	case d.policy.Grace <= 0 || !d.due(image.own).IsZero():
+		return nil
+	case d.policy.GraceAction == Disable || image.State == "disabled":
+		return []string{DueTag, DisabledTag}
+	default:
+		return []string{DueTag}
+	}
+}
+
+// crowded says why there is no room for the tags that declare a removal, and for others with the given keys. It counts as EC2 does: tags that begin with "aws:" do not
+// count against the limit (EC2 User Guide, "Tag your Amazon EC2 resources").
+func crowded(tags map[string]string, others []string) string {
+	const most, declaration = 50, 2
+	if len(tags)+declaration+len(others) <= most {
+		return ""
+	}
+	carried, missing := 0, 0
+	for key := range tags {
+		if !strings.HasPrefix(key, "aws:") {
+			carried++
+		}
+	}
+	for _, key := range append([]string{IntentTag, RunTag}, others...) {
+		if _, ok := tags[key]; !ok {
+			missing++
+		}
+	}
+	if carried+missing <= most {
+		return ""
+	}
+	return fmt.Sprintf("%d tags of at most %d, and a removal takes %d more", carried, most, missing)
+}
+
+func snapshotUnclear(d *docket, image *subject) string {
 	for _, id := range image.SnapshotIDs {
-		if fault := d.snapshots[id].Unreadable; fault != "" {
+		if fault := d.snapshot(id).Unreadable; fault != "" {
 			return id + ": " + fault
 		}
 	}
 	return ""
 }
 
-func snapshotLocked(d *docket, image *ami.Image) string {
+func snapshotLocked(d *docket, image *subject) string {
 	for _, id := range image.SnapshotIDs {
-		if snapshot := d.snapshots[id]; snapshot.Locked() {
+		if snapshot := d.snapshot(id); snapshot.Locked() {
 			return id + " is locked (" + snapshot.Lock + ")"
 		}
 	}
 	return ""
 }
 
-func shared(d *docket, image *ami.Image) string {
+func shared(d *docket, image *subject) string {
 	if with := d.evidence[d.region][image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
 		return "shared with " + summary(with)
 	}
 	return ""
 }
 
-func inUse(d *docket, image *ami.Image) string {
+func inUse(d *docket, image *subject) string {
 	return used(ami.Everywhere(d.evidence, d.region, image.ID))
 }
 
@@ -298,13 +343,13 @@ func namers(finding ami.Finding) string {
 
 // copyOfUsed keeps what CopyImage has made of an image that is in use: the copy in another region is what one falls back
 // on. What CreateImage has made from an instance of an image is no copy of it.
-func copyOfUsed(d *docket, image *ami.Image) string {
+func copyOfUsed(d *docket, image *subject) string {
 	id, region, ok := image.CopiedFrom(d.region)
 	if !ok {
 		return ""
 	}
 	what := "it is a copy of " + id + " in " + region
-	if original, ok := d.originals[id]; ok && recentlyLaunched(d, original) {
+	if original := d.originals[id]; original != nil && d.recentlyLaunched(original) {
 		return what + ", which was last launched " + date(original.LastLaunchedAt)
 	}
 	if used := used(ami.Everywhere(d.evidence, region, id)); used != "" {
@@ -316,7 +361,7 @@ func copyOfUsed(d *docket, image *ami.Image) string {
 // doubtfulOriginal says why it is not known whether the image is in use that an image is a copy of; empty if it is known, or
 // if the image is no copy. An original is looked up where it is; in a region that is part of the run, it is in doubt until
 // that has been done.
-func doubtfulOriginal(d *docket, image *ami.Image) string {
+func doubtfulOriginal(d *docket, image *subject) string {
 	id, region, ok := image.CopiedFrom(d.region)
 	if _, inRun := d.evidence[region]; !ok || !inRun {
 		return ""
@@ -335,11 +380,12 @@ func doubtfulOriginal(d *docket, image *ami.Image) string {
 	}
 }
 
-func recentlyLaunched(d *docket, image *ami.Image) bool {
-	return !image.LastLaunchedAt.IsZero() && d.now.Sub(image.LastLaunchedAt) <= time.Duration(d.policy.idleLimit(image))
+func (d *docket) recentlyLaunched(image *ami.Image) bool {
+	limit := d.policy.idleLimit(&subject{Image: image, own: readOwnTags(image.Tags)})
+	return !image.LastLaunchedAt.IsZero() && d.now.Sub(image.LastLaunchedAt) <= time.Duration(limit)
 }
 
-func unknownUse(d *docket, image *ami.Image) string {
+func unknownUse(d *docket, image *subject) string {
 	finding := ami.Everywhere(d.evidence, d.region, image.ID)
 	if why := unproven(finding); why != "" || finding.Use == ami.Used {
 		return why
@@ -371,7 +417,7 @@ func gaps(finding ami.Finding) string {
 }
 
 // launchDataMissing speaks for images whose missing launches prove nothing.
-func launchDataMissing(d *docket, image *ami.Image) string {
+func launchDataMissing(d *docket, image *subject) string {
 	if !image.LastLaunchedAt.IsZero() {
 		return ""
 	}
@@ -381,10 +427,11 @@ func launchDataMissing(d *docket, image *ami.Image) string {
 // findLaunchGap says why launches that are not on record prove nothing in a region; empty if they do: EC2 has a launch on
 // record for some image, or there is no instance that was launched from an own image before the delay with which EC2
 // reports launches, which is 24 hours (EC2 User Guide, "Check when an Amazon EC2 AMI was last used"), and as much again.
-func findLaunchGap(inventory ami.Inventory, evidence ami.Evidence, now time.Time) string {
+func findLaunchGap(inventory *ami.Inventory, evidence ami.Evidence, now time.Time) string {
 	const delay = 48 * time.Hour
 	var launched string // The first by its id of the images that speak for a gap.
-	for _, image := range inventory.Images {
+	for i := range inventory.Images {
+		image := &inventory.Images[i]
 		if !image.LastLaunchedAt.IsZero() {
 			return ""
 		}

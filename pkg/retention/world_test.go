@@ -67,11 +67,11 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 	regions := []string{"eu-west-1", "us-east-1", "ap-south-1"}[:rapid.IntRange(1, 3).Draw(t, "regions")]
 	var known []place
 	for _, region := range append(slices.Clone(regions), failedRegion, outsideRegion) {
-		known = append(known, place{"ami-00000000000dead-" + region, region}) // Deregistered long ago, or somebody else's.
+		known = append(known, place{oracleGhost(region), region})
 	}
 	number := 0
 	for _, region := range regions {
-		here := ami.Inventory{Account: account, Region: region, Snapshots: anySnapshots(t)}
+		here := ami.Inventory{Account: account, Region: region, Snapshots: anySnapshots(t, region), Bin: anyBin(t, region)}
 		dark := rapid.SampledFrom(rare(1, 4)).Draw(t, "dark") == 0 // EC2 reports no launches.
 		for range rapid.SampledFrom([]int{0, 1, 2, 5, 8, 10}).Draw(t, "images") {
 			number++
@@ -79,6 +79,7 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 			known = append(known, place{id, region})
 			here.Images = append(here.Images, anyImage(t, id, region, known, dark))
 		}
+		here.History = anyHistory(t, here)
 		w.inventories = append(w.inventories, here)
 	}
 	w.drawEvidence(t, known)
@@ -101,6 +102,7 @@ func (w *world) drawEvidence(t *rapid.T, known []place) {
 	for _, gone := range known {
 		if evidence, ok := w.evidence[gone.region]; ok && strings.Contains(gone.id, "dead") && rapid.SampledFrom(rare(1, 3)).Draw(t, "goneUnknown") != 0 {
 			evidence[gone.id] = ami.Finding{Use: rapid.SampledFrom([]ami.Use{ami.Unused, ami.Unused, ami.Used, ami.Unknown}).Draw(t, "goneUse")}
+			w.drawGhost(t, evidence, gone.id)
 		}
 	}
 	if rapid.SampledFrom(rare(1, 4)).Draw(t, "failedRegion") == 0 {
@@ -121,6 +123,21 @@ func (w *world) drawEvidence(t *rapid.T, known []place) {
 	}
 }
 
+// drawGhost draws what names and shares the snapshots of an image that is gone.
+func (w *world) drawGhost(t *rapid.T, evidence ami.Evidence, id string) {
+	finding := evidence[id]
+	snapshot := rapid.SampledFrom([]string{"snap-5", "snap-6", "snap-7"}).Draw(t, "named")
+	switch rapid.SampledFrom(rare(3, 12)).Draw(t, "ghost") {
+	case 0:
+		finding.Snapshots = []ami.SnapshotReference{{SnapshotID: snapshot, Reference: ami.Reference{ARN: "arn:template"}}}
+	case 1:
+		finding.SharedWith = []string{"snapshot " + snapshot + " by account 111122223333"}
+	case 2:
+		finding.Gaps = []ami.Gap{aGap}
+	}
+	evidence[id] = finding
+}
+
 var anyPolicy = rapid.Custom(func(t *rapid.T) retention.Policy {
 	mostly := func(usual, other, label string) string {
 		if rapid.SampledFrom(rare(1, 5)).Draw(t, label) == 0 {
@@ -137,6 +154,9 @@ var anyPolicy = rapid.Custom(func(t *rapid.T) retention.Policy {
 		DeleteSnapshots:    rapid.SampledFrom(rare(1, 5)).Draw(t, "deleteSnapshots") != 0,
 		JudgeShared:        rapid.Bool().Draw(t, "judgeShared"),
 		JudgeImageBuilder:  rapid.Bool().Draw(t, "judgeImageBuilder"),
+		RequireRecycleBin:  rapid.SampledFrom(rare(1, 4)).Draw(t, "requireBin") == 0,
+		RecycleBinDays:     rapid.SampledFrom([]int{0, 0, 7, 14}).Draw(t, "binDays"),
+		ReportOrphans:      rapid.Bool().Draw(t, "reportOrphans"),
 		Grace:              limit(rapid.SampledFrom([]int{-1, 0, 0, 0, 1, 14, 30, 30}).Draw(t, "grace")),
 		GraceAction:        rapid.SampledFrom([]retention.GraceAction{retention.Announce, retention.Deprecate, retention.Disable}).Draw(t, "graceAction"),
 	}
@@ -155,10 +175,17 @@ var anyPolicy = rapid.Custom(func(t *rapid.T) retention.Policy {
 	return p
 })
 
-func anySnapshots(t *rapid.T) []ami.Snapshot {
+func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 	var snapshots []ami.Snapshot
-	for i := range 6 {
-		s := ami.Snapshot{ID: fmt.Sprintf("snap-%d", i), SizeGiB: int64(i), Tags: map[string]string{}}
+	for i := range 9 { // No image has the last three.
+		s := ami.Snapshot{ID: fmt.Sprintf("snap-%d", i), SizeGiB: int64(i / 2), Tags: map[string]string{}}
+		if i >= 6 || rapid.SampledFrom(rare(1, 3)).Draw(t, "made") == 0 {
+			s.ImageID = rapid.SampledFrom([]string{oracleGhost(region), oracleGhost(region), "ami-gone", "ami-0000000000000001f"}).Draw(t, "madeFor")
+			s.StartedAt = rapid.SampledFrom([]time.Time{ago(days(30)), ago(days(30)), ago(days(7) + 1), ago(days(7)), ago(days(1)), {}}).Draw(t, "started")
+		}
+		if rapid.SampledFrom(rare(1, 3)).Draw(t, "declared") == 0 {
+			declareAny(t, s.Tags)
+		}
 		switch rapid.SampledFrom(rare(6, 60)).Draw(t, "snapshot") {
 		case 0:
 			s.Lock = rapid.SampledFrom([]string{"governance", "compliance", "expired"}).Draw(t, "lock")
@@ -170,12 +197,99 @@ func anySnapshots(t *rapid.T) []ami.Snapshot {
 			s.Tags["aws:backup:source-resource"] = "x"
 		case 4:
 			s.Tags["env"] = "prod"
+			for n := rapid.IntRange(46, 50).Draw(t, "tags"); len(s.Tags) < n; {
+				s.Tags[fmt.Sprintf("t%d", len(s.Tags))] = ""
+			}
 		case 5:
 			continue // Not listed.
 		}
 		snapshots = append(snapshots, s)
 	}
 	return snapshots
+}
+
+// oracleGhost is an image of a region that was deregistered long ago, or was somebody else's.
+func oracleGhost(region string) string { return "ami-00000000000dead-" + region }
+
+// declareAny gives a resource the tags that declare its removal, or some of them.
+func declareAny(t *rapid.T, tags map[string]string) {
+	tags[spelt(t, "intent")] = rapid.SampledFrom(append(slices.Repeat([]string{"remove"}, 30), " remove ", "keep", "")).Draw(t, "intent")
+	if rapid.SampledFrom(rare(1, 10)).Draw(t, "noRun") != 0 {
+		tags[spelt(t, "run")] = anyRun.Draw(t, "declaredBy")
+	}
+}
+
+// anyBin draws what the Recycle Bin of a region is told to hold. Most are told to hold what is removed.
+func anyBin(t *rapid.T, region string) ami.RecycleBin {
+	bin := ami.RecycleBin{Read: rapid.SampledFrom(rare(1, 10)).Draw(t, "binUnread") != 0, Images: map[string]time.Time{}}
+	if !bin.Read {
+		bin.Err = "denied"
+	}
+	add := func(images bool, rules ...ami.BinRule) {
+		for _, rule := range rules {
+			rule.Images = images
+			bin.Rules = append(bin.Rules, rule)
+		}
+	}
+	intent := ami.Tag{Key: "ami-janitor:intent", Value: "remove"}
+	for _, images := range []bool{true, false} {
+		length := func() int { return rapid.SampledFrom([]int{14, 14, 14, 14, 7, 30}).Draw(t, "held") }
+		if rapid.SampledFrom(rare(1, 10)).Draw(t, "noRule") != 0 {
+			add(images, ami.BinRule{Days: length(), Tags: []ami.Tag{{Key: "x", Value: "y"}, intent}})
+		}
+		switch rapid.SampledFrom(rare(3, 12)).Draw(t, "further") {
+		case 0:
+			add(images, ami.BinRule{Days: length(), Tags: []ami.Tag{{Key: "team", Value: "a"}}})
+		case 1:
+			add(images, ami.BinRule{Days: length(), Excluded: []ami.Tag{{Key: "env", Value: rapid.SampledFrom([]string{"dev", "prod", ""}).Draw(t, "excluded")}}})
+		case 2:
+			add(images, ami.BinRule{Days: length(), Excluded: []ami.Tag{intent}})
+		}
+	}
+	if rapid.SampledFrom(rare(1, 4)).Draw(t, "inBin") == 0 {
+		bin.Images[oracleGhost(region)] = now
+	}
+	return bin
+}
+
+// anyHistory draws what the journal says of a region. It knows of most declarations what has become of them.
+func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
+	h := ami.History{Removed: map[string]string{}, Unbegun: map[string]string{}}
+	say := func(id string, tags map[string]string) {
+		run := oracleRunOf(tags)
+		if run == "" || rapid.SampledFrom(rare(1, 15)).Draw(t, "of another") == 0 {
+			run = strings.TrimSpace(anyRun.Draw(t, "run"))
+		}
+		known := rare(2, 60)
+		if oracleIntent(tags) {
+			known = []int{0, 1, 1, 2}
+		}
+		switch rapid.SampledFrom(known).Draw(t, "known") {
+		case 0:
+			h.Removed[id] = run
+		case 1:
+			h.Unbegun[id] = run
+		}
+	}
+	for _, image := range here.Images {
+		say(image.ID, image.Tags)
+	}
+	for _, s := range here.Snapshots {
+		if say(s.ID, s.Tags); oracleIntent(s.Tags) && rapid.Bool().Draw(t, "leftover") {
+			l := ami.Leftover{Run: oracleRunOf(s.Tags), ImageID: s.ImageID, SnapshotID: s.ID}
+			if l.ImageID == "" || rapid.SampledFrom(rare(1, 10)).Draw(t, "another image") == 0 {
+				l.ImageID = oracleGhost(here.Region)
+			}
+			h.Leftovers = append(h.Leftovers, l)
+		}
+	}
+	if rapid.SampledFrom(rare(1, 20)).Draw(t, "unlistedLeftover") == 0 {
+		h.Leftovers = append(h.Leftovers, ami.Leftover{Run: "20261101T020000Z-3f9c1a", ImageID: oracleGhost(here.Region), SnapshotID: "snap-77"})
+	}
+	if rapid.SampledFrom(rare(1, 12)).Draw(t, "busy") == 0 {
+		h.Busy = rapid.SampledFrom([]string{"20261123T010000Z-3f9c1a", "20261101T020000Z-3f9c1a"}).Draw(t, "by")
+	}
+	return h
 }
 
 // anyImage draws an image; known are the images that it can be a copy of.
@@ -198,6 +312,9 @@ func anyImage(t *rapid.T, id, region string, known []place, dark bool) ami.Image
 	}
 	if rapid.SampledFrom(rare(1, 3)).Draw(t, "marked") == 0 {
 		markImage(t, &image)
+	}
+	if rapid.SampledFrom(rare(1, 5)).Draw(t, "declared") == 0 {
+		declareAny(t, image.Tags)
 	}
 	for range rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2}).Draw(t, "oddities") {
 		odd(t, &image, region, known)
@@ -290,6 +407,7 @@ func odd(t *rapid.T, image *ami.Image, region string, known []place) {
 	oddities := []func(){
 		func() { image.OwnerID = rapid.SampledFrom([]string{"", "999999999999"}).Draw(t, "owner") },
 		func() { image.OwnerAlias = "amazon" },
+		func() { image.S3Location = "bucket/image.manifest.xml" },
 		func() {
 			image.State = rapid.SampledFrom([]string{"", "pending", "disabled", "failed"}).Draw(t, "state")
 		},
@@ -424,6 +542,10 @@ func (w world) clone() world {
 		for i := range inventory.Snapshots {
 			inventory.Snapshots[i].Tags = cloneTags(inventory.Snapshots[i].Tags)
 		}
+		inventory.Bin.Rules = slices.Clone(inventory.Bin.Rules)
+		inventory.Bin.Images = maps.Clone(inventory.Bin.Images)
+		inventory.History.Leftovers = slices.Clone(inventory.History.Leftovers)
+		inventory.History.Removed, inventory.History.Unbegun = cloneTags(inventory.History.Removed), cloneTags(inventory.History.Unbegun)
 		twin.inventories = append(twin.inventories, inventory)
 	}
 	for region, evidence := range w.evidence {

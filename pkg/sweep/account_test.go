@@ -164,7 +164,9 @@ func quiet(int, int) {}
 func passing(step func(done, total int)) sweep.Orders {
 	return sweep.Orders{
 		Run: runID, Now: time.Now(), Step: step, InFlight: 1,
-		Recheck: func(context.Context, []ami.Image) map[string]retention.Reason { return nil },
+		Recheck: func(context.Context, []ami.Image) sweep.Look {
+			return func(context.Context, []ami.Image) map[string]retention.Reason { return nil }
+		},
 		Attempt: func(context.Context, string, []string) error { return nil },
 		Settle:  func(context.Context, ami.Outcome) {},
 		Alive:   func(context.Context) error { return nil },

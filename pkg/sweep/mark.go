@@ -132,7 +132,7 @@ func unmark(ctx context.Context, api markAPI, image ami.Image, veto bool, now ti
 		if err := untag(ctx, api, image.ID, due); err != nil {
 			return err
 		}
-		keys = carried(image, retention.RunTag, retention.DisabledTag)
+		keys = carried(image, retention.RunTag, retention.DisabledTag, retention.IntentTag)
 	}
 	if image.State == disabled && len(carried(image, retention.DisabledTag)) > 0 {
 		if err := enable(ctx, api, image.ID); err != nil {

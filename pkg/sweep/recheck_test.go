@@ -21,7 +21,9 @@ import (
 // rechecking are orders with a second look of one's own.
 func rechecking(recheck func([]ami.Image) map[string]retention.Reason) sweep.Orders {
 	orders := passing(quiet)
-	orders.Recheck = func(_ context.Context, images []ami.Image) map[string]retention.Reason { return recheck(images) }
+	orders.Recheck = func(context.Context, []ami.Image) sweep.Look {
+		return func(_ context.Context, images []ami.Image) map[string]retention.Reason { return recheck(images) }
+	}
 	return orders
 }
 
@@ -38,7 +40,7 @@ func staying(numbers ...int) sweep.Orders {
 
 // Each batch is looked at when its turn comes, and not before.
 func TestImagesAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
-	for _, total := range []int{0, 1, 99, 100, 101, 250} {
+	for _, total := range []int{0, 1, 9, 10, 11, 20, 101} {
 		tonight(t, func(t *testing.T) {
 			var images []object
 			var verdicts []retention.Verdict
@@ -59,8 +61,8 @@ func TestImagesAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 				t.Errorf("%d outcomes of %d images", len(outcomes), total)
 			}
 			var want []string
-			for first := 0; first < total; first += 100 {
-				want = append(want, fmt.Sprintf("%d from %d", min(100, total-first), first))
+			for first := 0; first < total; first += 10 {
+				want = append(want, fmt.Sprintf("%d from %d", min(10, total-first), first))
 			}
 			if !slices.Equal(looks, want) {
 				t.Errorf("looks %q, want %q", looks, want)

@@ -23,12 +23,15 @@ type removalAPI interface {
 }
 
 const (
-	// chunkSize is how many images are declared, looked at again, and removed before the next ones: few enough for the last
-	// of them to be removed soon after that look, and as many as EC2 deregisters in 20 seconds.
+	// batch is how many images are looked at again before they are removed: as many as DescribeImageReferences takes at a
+	// time (EC2 API Reference).
+	batch = 10
+	// chunkSize is how many images are declared, and their facts read again, before the next ones: as many as EC2
+	// deregisters in 20 seconds.
 	chunkSize = 100
 	// inFlight is how many removals are on their way at a time: at five a second (EC2 Developer Guide, "Request throttling")
 	// enough for answers that take some seconds, and for the time between two chunks to be made up.
-	inFlight = 32
+	inFlight = 40
 )
 
 // remove removes the images that the plan deregisters, the first one alone if it has to be seen in the Recycle Bin.
@@ -66,18 +69,37 @@ func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
 		return
 	}
 	ready := s.declareChunk(ctx, some)
-	stay := s.recheck(ctx, ready)
-	var removals errgroup.Group
-	removals.SetLimit(s.orders.InFlight)
-	for _, i := range ready {
-		removals.Go(func() error {
-			s.removeOne(ctx, begin, i, stay)
-			return nil
-		})
+	if len(ready) > 0 {
+		s.removeReady(ctx, begin, ready)
 	}
-	_ = removals.Wait()
 	s.stopIfDenied(some)
 	s.tidyUp(ctx, some)
+}
+
+// removeReady removes images that have been declared, a few batches of them at a time. Each batch is looked at again first:
+// what has come into use meanwhile stays.
+func (s *sweep) removeReady(ctx, begin context.Context, ready []int) {
+	look := s.orders.Recheck(ctx, s.imagesOf(ready))
+	var batches errgroup.Group
+	batches.SetLimit(max(s.orders.InFlight/batch, 1))
+	for some := range slices.Chunk(ready, batch) {
+		batches.Go(func() error {
+			var stay map[string]retention.Reason
+			if begin.Err() == nil {
+				stay = look(ctx, s.imagesOf(some))
+			}
+			var removals errgroup.Group
+			removals.SetLimit(s.orders.InFlight)
+			for _, i := range some {
+				removals.Go(func() error {
+					s.removeOne(ctx, begin, i, stay)
+					return nil
+				})
+			}
+			return removals.Wait()
+		})
+	}
+	_ = batches.Wait()
 }
 
 // skip leaves images alone for which there is no time, or that must not be removed any more.
@@ -86,6 +108,7 @@ func (s *sweep) skip(some []int) {
 		s.outcomes[i] = skipped(s.plan.Verdicts[i], notReached)
 		if s.stopped != "" {
 			s.outcomes[i] = untouched(s.plan.Verdicts[i], ami.Skipped, s.stopped)
+			s.outcomes[i].Code = Stopped
 		}
 	}
 }

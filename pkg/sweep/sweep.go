@@ -27,9 +27,9 @@ type Orders struct {
 	Now          time.Time // Its day is the one that a veto notes.
 	VersionDepth int       // How many versions of a launch template count for a usage report, 1 to 10,000; 0 is the most.
 
-	// Recheck looks again at images that are about to be removed or disabled, at most chunkSize at a time, and returns the
-	// reason for each that has to stay.
-	Recheck func(context.Context, []ami.Image) map[string]retention.Reason
+	// Recheck reads the facts of images anew that are about to be removed or disabled, at most 100 of them, and returns the
+	// function that looks for what refers to them just before that.
+	Recheck func(context.Context, []ami.Image) Look
 
 	// Attempt notes that an image is about to be deregistered, with the snapshots that go along. Without the note nothing
 	// is removed. Settle notes what became of it. Both are called by several goroutines at once.
@@ -54,6 +54,10 @@ type Orders struct {
 	Step func(done, total int)
 }
 
+// Look returns the reason for each of some images that has to stay after all. It is given at most 10 of them, and called by
+// several goroutines at once.
+type Look func(context.Context, []ami.Image) map[string]retention.Reason
+
 // Result is what EC2 confirmed.
 type Result struct {
 	// Outcomes has one for each image that the plan deregisters or marks, in the order of the plan, and one for each image
@@ -65,11 +69,11 @@ type Result struct {
 	BinRead   bool                 // The Recycle Bin was read after the removals.
 }
 
-// NotReached is the code of the outcome of an image for which there was no time, and Held of one in a region of which the
-// plan is not carried out.
+// The codes of the outcomes of images that were not tried. They are no reasons of the policy.
 const (
-	NotReached = "not-reached"
-	Held       = "held"
+	NotReached = "not-reached" // There was no time.
+	Held       = "held"        // The plan of the region is not carried out.
+	Stopped    = "stopped"     // The run has stopped removing in the region.
 )
 
 // notReached is why an image was skipped for which there was no time.
@@ -191,24 +195,34 @@ func unmarks(verdict retention.Verdict) bool {
 // removed: a launch that fails is not what people expect of one that they have just tagged to be kept.
 func (s *sweep) mark(ctx, begin context.Context) {
 	disables := func(i int) bool { return s.plan.Verdicts[i].Action == retention.Disable }
-	for some := range slices.Chunk(s.decided(retention.Mark), chunkSize) {
-		var stay map[string]retention.Reason
-		if begin.Err() == nil && slices.ContainsFunc(some, disables) {
-			stay = s.recheck(ctx, some)
+	for chunk := range slices.Chunk(s.decided(retention.Mark), chunkSize) {
+		var look Look
+		if begin.Err() == nil && slices.ContainsFunc(chunk, disables) {
+			look = s.orders.Recheck(ctx, s.imagesOf(chunk))
 		}
-		for _, i := range some {
-			verdict := s.plan.Verdicts[i]
-			switch reason, stays := stay[verdict.Image.ID]; {
-			case stays:
-				s.outcomes[i] = stayed(verdict, reason)
-			case begin.Err() != nil:
-				s.outcomes[i] = skipped(verdict, notReached)
-				continue
-			default:
-				s.outcomes[i] = s.markImage(ctx, verdict)
+		for some := range slices.Chunk(chunk, batch) {
+			var stay map[string]retention.Reason
+			if begin.Err() == nil && slices.ContainsFunc(some, disables) {
+				stay = look(ctx, s.imagesOf(some))
 			}
-			s.step()
+			s.markBatch(ctx, begin, some, stay)
 		}
+	}
+}
+
+func (s *sweep) markBatch(ctx, begin context.Context, some []int, stay map[string]retention.Reason) {
+	for _, i := range some {
+		verdict := s.plan.Verdicts[i]
+		switch reason, stays := stay[verdict.Image.ID]; {
+		case stays:
+			s.outcomes[i] = stayed(verdict, reason)
+		case begin.Err() != nil:
+			s.outcomes[i] = skipped(verdict, notReached)
+			continue
+		default:
+			s.outcomes[i] = s.markImage(ctx, verdict)
+		}
+		s.step()
 	}
 }
 
@@ -223,11 +237,10 @@ func (s *sweep) decided(decision retention.Decision) []int {
 	return places
 }
 
-// recheck returns the reasons for those of the images that have to stay after all.
-func (s *sweep) recheck(ctx context.Context, verdicts []int) map[string]retention.Reason {
+func (s *sweep) imagesOf(verdicts []int) []ami.Image {
 	images := make([]ami.Image, len(verdicts))
 	for n, i := range verdicts {
 		images[n] = s.plan.Verdicts[i].Image
 	}
-	return s.orders.Recheck(ctx, images)
+	return images
 }

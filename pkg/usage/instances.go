@@ -58,7 +58,5 @@ func (s *search) useByInstance(instance *types.Instance) {
 	if instance.ImageId == nil || instance.LaunchTime == nil {
 		return
 	}
-	if finding := s.finding(*instance.ImageId); finding.LaunchedAt.IsZero() || instance.LaunchTime.Before(finding.LaunchedAt) {
-		finding.LaunchedAt = instance.LaunchTime.UTC()
-	}
+	launched(s.finding(*instance.ImageId), instance.LaunchTime.UTC())
 }

@@ -32,12 +32,29 @@ func launchTemplates(ctx context.Context, s *search) error {
 	if err == nil {
 		err = s.latestVersions(ctx, templates)
 	}
-	for _, id := range slices.Sorted(maps.Keys(templates)) {
-		if err == nil && !s.isSearched(templates[id], pins) {
-			err = s.searchVersions(ctx, templates[id], pins)
-		}
+	if err == nil {
+		err = s.otherVersions(ctx, templates, pins)
 	}
 	return cmp.Or(err, unknownPins)
+}
+
+// otherVersions searches the versions of those templates of which more count than were listed.
+func (s *search) otherVersions(ctx context.Context, templates templates, pins pins) error {
+	isSearched := func(id string) bool { return s.isSearched(templates[id], pins) }
+	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(templates)), isSearched)
+	errs := map[string]error{}
+	each(ctx, inFlight, slices.Values(ids), s.versionsOf, func(id string, versions []types.LaunchTemplateVersion, err error) {
+		s.useByVersions(versions, templates[id], pins)
+		if err != nil {
+			errs[id] = fmt.Errorf("launch template %s: %s", id, wire.Explain(err))
+		}
+	})
+	for _, id := range ids {
+		if errs[id] != nil {
+			return errs[id]
+		}
+	}
+	return nil
 }
 
 // template is a launch template, as far as it is known.
@@ -107,13 +124,18 @@ func (s *search) isSearched(t *template, pins pins) bool {
 
 var errNoVersions = errors.New("has no versions")
 
-// searchVersions searches those versions of one template that count. A template that is gone by now is an error like any
-// other: the next run sees what has become of it.
-func (s *search) searchVersions(ctx context.Context, t *template, pins pins) error {
-	versions, err := s.listVersions(ctx, ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &t.id})
+// versionsOf lists the versions of one template. One that is gone by now is an error like any other: the next run sees what
+// has become of it. After an error it returns those that had come until then.
+func (s *search) versionsOf(ctx context.Context, id string) ([]types.LaunchTemplateVersion, error) {
+	versions, err := s.listVersions(ctx, ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &id})
 	if err == nil && len(versions) == 0 {
 		err = errNoVersions
 	}
+	return versions, err
+}
+
+// useByVersions records what those of a template's versions name that count.
+func (s *search) useByVersions(versions []types.LaunchTemplateVersion, t *template, pins pins) {
 	slices.SortFunc(versions, func(a, b types.LaunchTemplateVersion) int {
 		return cmp.Compare(aws.ToInt64(b.VersionNumber), aws.ToInt64(a.VersionNumber))
 	})
@@ -127,10 +149,6 @@ func (s *search) searchVersions(ctx context.Context, t *template, pins pins) err
 			s.useByVersion(&versions[i])
 		}
 	}
-	if err != nil {
-		return fmt.Errorf("launch template %s: %s", t.id, wire.Explain(err))
-	}
-	return nil
 }
 
 // listVersions lists versions of launch templates. After an error it returns those that had come until then.

@@ -15,8 +15,12 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// parametersPerCall is the most that GetParameters takes (AWS Systems Manager API Reference).
-const parametersPerCall = 10
+// parametersPerCall is the most that GetParameters takes (AWS Systems Manager API Reference). How often it may be called
+// depends on the account's settings; parameterCalls at once are few enough.
+const (
+	parametersPerCall = 10
+	parameterCalls    = 4
+)
 
 // imageIDs is what the id of an image looks like, among other text: 17 hexadecimal digits, or 8 in the oldest ones. What
 // follows is not looked at, because ids may stand together without anything in between; nor is the case of letters.
@@ -25,30 +29,40 @@ var imageIDs = regexp.MustCompile(`(?i)ami-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
 var errNotAnswered = errors.New("SSM did not answer for all parameters that it was asked for")
 
 // imagesIn reads SSM parameters, and returns the ids of the images that their values name, by the names that were asked
-// for. A parameter that does not exist is missing. After an error it returns what had been found until then.
+// for. A parameter that does not exist is missing. After an error it returns what the other calls have found.
 //
 // The values themselves go nowhere: they are somebody's configuration, and may hold what nobody else should see.
 func (s *search) imagesIn(ctx context.Context, names []string) (map[string][]string, error) {
-	found := map[string][]string{}
-	for chunk := range slices.Chunk(names, parametersPerCall) {
-		out, err := s.SSM.GetParameters(ctx, &ssm.GetParametersInput{Names: chunk})
-		if err != nil {
-			return found, err
-		}
-		var unanswered error
-		for _, name := range chunk {
-			isThis := func(parameter types.Parameter) bool { return isNamed(&parameter, name) }
-			if i := slices.IndexFunc(out.Parameters, isThis); i >= 0 && out.Parameters[i].Value != nil {
-				found[name] = imageIDs.FindAllString(strings.ToLower(aws.ToString(out.Parameters[i].Value)), -1)
-			} else if !slices.Contains(out.InvalidParameters, name) {
-				unanswered = errNotAnswered
-			}
-		}
-		if unanswered != nil {
-			return found, unanswered
+	found, errs := map[string][]string{}, map[string]error{}
+	each(ctx, parameterCalls, slices.Chunk(names, parametersPerCall), s.imagesInSome, func(some []string, images map[string][]string, err error) {
+		maps.Copy(found, images)
+		errs[some[0]] = err
+	})
+	for _, name := range names {
+		if errs[name] != nil {
+			return found, errs[name]
 		}
 	}
 	return found, nil
+}
+
+// imagesInSome is imagesIn for at most parametersPerCall parameters.
+func (s *search) imagesInSome(ctx context.Context, names []string) (map[string][]string, error) {
+	out, err := s.SSM.GetParameters(ctx, &ssm.GetParametersInput{Names: names})
+	if err != nil {
+		return nil, err
+	}
+	var unanswered error
+	found := map[string][]string{}
+	for _, name := range names {
+		isThis := func(parameter types.Parameter) bool { return isNamed(&parameter, name) }
+		if i := slices.IndexFunc(out.Parameters, isThis); i >= 0 && out.Parameters[i].Value != nil {
+			found[name] = imageIDs.FindAllString(strings.ToLower(*out.Parameters[i].Value), -1)
+		} else if !slices.Contains(out.InvalidParameters, name) {
+			unanswered = errNotAnswered
+		}
+	}
+	return found, unanswered
 }
 
 // isNamed reports whether a parameter is the one that was asked for: by name or ARN, and maybe by its version or a label

@@ -149,8 +149,8 @@ func TestParametersAreReadInCallsOfTen(t *testing.T) {
 			t.Error("decryption was asked for")
 		}
 	}
-	if !slices.Equal(sizes, []int{10, 10, 4}) {
-		t.Errorf("%v names a call, want 10, 10 and 4", sizes)
+	if slices.Sort(sizes); !slices.Equal(sizes, []int{4, 10, 10}) {
+		t.Errorf("%v names a call, want 4, 10 and 10", sizes)
 	}
 }
 

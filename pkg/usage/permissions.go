@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -18,29 +19,33 @@ const PermissionsSource = "launch permissions"
 // lookUpPermissions finds out with whom the candidates are shared. EC2 has no listing of launch permissions: it takes one
 // call for each image.
 func (s *search) lookUpPermissions(ctx context.Context, step func(done, total int)) {
-	for i, image := range s.Images {
-		if err := s.permissionsOf(ctx, image.ID, s.finding(image.ID)); err != nil {
+	done := 0
+	each(ctx, inFlight, slices.Values(s.Images), s.permissionsOf, func(image ami.Image, grantees []string, err error) {
+		finding := s.finding(image.ID)
+		finding.SharedWith = append(finding.SharedWith, grantees...)
+		if err != nil {
 			s.gap(PermissionsSource, err, image.ID)
 		}
-		step(i+1, len(s.Images))
-	}
+		done++
+		step(done, len(s.Images))
+	})
 }
 
-func (s *search) permissionsOf(ctx context.Context, imageID string, finding *ami.Finding) error {
+func (s *search) permissionsOf(ctx context.Context, image ami.Image) (grantees []string, err error) {
 	out, err := s.EC2.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{
-		ImageId:   aws.String(imageID),
+		ImageId:   aws.String(image.ID),
 		Attribute: types.ImageAttributeNameLaunchPermission,
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if aws.ToString(out.ImageId) != imageID {
-		return errors.New("EC2 answered for another image")
+	if aws.ToString(out.ImageId) != image.ID {
+		return nil, errors.New("EC2 answered for another image")
 	}
 	for _, permission := range out.LaunchPermissions {
-		finding.SharedWith = append(finding.SharedWith, grantee(permission))
+		grantees = append(grantees, grantee(permission))
 	}
-	return nil
+	return grantees, nil
 }
 
 func grantee(permission types.LaunchPermission) string {

@@ -27,39 +27,47 @@ const (
 // aws:ec2:image, and Image Builder recipes of this account and region (DescribeImageReferences, EC2 User Guide,
 // "Identify your resources referencing specified AMIs").
 func (s *search) lookUpReferences(ctx context.Context) {
-	for chunk := range slices.Chunk(s.Images, imagesPerCall) {
-		ids := make([]string, len(chunk))
-		for i, image := range chunk {
-			ids[i] = image.ID
-		}
-		if err := s.referencesOf(ctx, ids); err != nil {
-			s.gap(referencesSource, err, ids...)
-		}
-	}
+	each(ctx, inFlight, slices.Chunk(s.Images, imagesPerCall), s.referencesOf,
+		func(images []ami.Image, references []types.ImageReference, err error) {
+			for _, reference := range references {
+				kind := string(reference.ResourceType)
+				arn := cmp.Or(aws.ToString(reference.Arn), kind, "something")
+				s.use(ami.Reference{Source: referencesSource, Type: kind, ARN: arn}, reference.ImageId)
+			}
+			if err != nil {
+				s.gap(referencesSource, err, idsOf(images)...)
+			}
+		})
 }
 
-// referencesOf asks about at most imagesPerCall images. After an error what had come until then still counts as use.
-func (s *search) referencesOf(ctx context.Context, ids []string) error {
+func idsOf(images []ami.Image) []string {
+	ids := make([]string, len(images))
+	for i := range images {
+		ids[i] = images[i].ID
+	}
+	return ids
+}
+
+// referencesOf asks about at most imagesPerCall images. After an error it returns what had come until then.
+func (s *search) referencesOf(ctx context.Context, images []ami.Image) (references []types.ImageReference, err error) {
 	var stray error
+	ids := idsOf(images)
 	pages := ec2.NewDescribeImageReferencesPaginator(s.EC2, &ec2.DescribeImageReferencesInput{
 		ImageIds:                ids,
 		IncludeAllResourceTypes: aws.Bool(true),
 		ResourceTypes:           s.thorough(),
 	})
-	err := eachPage(ctx, pages, func(page *ec2.DescribeImageReferencesOutput) *string {
+	err = eachPage(ctx, pages, func(page *ec2.DescribeImageReferencesOutput) *string {
 		for _, reference := range page.ImageReferences {
-			id := aws.ToString(reference.ImageId)
-			if !slices.Contains(ids, id) {
+			if id := aws.ToString(reference.ImageId); slices.Contains(ids, id) {
+				references = append(references, reference)
+			} else {
 				stray = fmt.Errorf("EC2 answered for %q, which was not asked about", id)
-				continue
 			}
-			kind := string(reference.ResourceType)
-			arn := cmp.Or(aws.ToString(reference.Arn), kind, "something")
-			s.use(ami.Reference{Source: referencesSource, Type: kind, ARN: arn}, reference.ImageId)
 		}
 		return page.NextToken
 	})
-	return cmp.Or(err, stray)
+	return references, cmp.Or(err, stray)
 }
 
 // versionDepth is how many of the newest versions of a launch template are to be searched.

@@ -5,7 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
+	"time"
 
 	autoscaling "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -14,7 +14,8 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// search is a lookup on its way: what is asked, and what was found so far.
+// search is a lookup on its way: what is asked, and what was found so far. Those that are made side by side have a search
+// each.
 type search struct {
 	Clients
 	Lookup
@@ -36,8 +37,8 @@ func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 		Clients: clients, Lookup: lookup,
 		found: map[string]*ami.Finding{}, holders: map[string][]string{}, unresolved: map[string][]ami.Reference{},
 	}
-	s.groups = sync.OnceValues(func() ([]autoscaling.AutoScalingGroup, error) { return listGroups(ctx, clients.AutoScaling) })
-	s.spotFleetConfigs = sync.OnceValues(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
+	s.groups = once(func() ([]autoscaling.AutoScalingGroup, error) { return listGroups(ctx, clients.AutoScaling) })
+	s.spotFleetConfigs = once(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
 	for _, image := range slices.Concat(lookup.Images, lookup.Originals) {
 		if s.found[image.ID] != nil {
 			continue // An original may be a candidate itself.
@@ -51,6 +52,43 @@ func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 	return s
 }
 
+// once returns a function that makes a listing when it is called first. Whoever calls it meanwhile waits at a channel, and not,
+// as with sync.OnceValues, at a mutex: in the time of testing/synctest that would be for ever.
+func once[T any](list func() ([]T, error)) func() ([]T, error) {
+	var listed []T
+	var err error
+	isFirst := make(chan bool, 1)
+	isFirst <- true
+	return func() ([]T, error) {
+		if <-isFirst {
+			listed, err = list()
+		}
+		isFirst <- false
+		return listed, err
+	}
+}
+
+// part is a search for the same that has found nothing yet.
+func (s *search) part() *search {
+	part := *s
+	part.found, part.unresolved = map[string]*ami.Finding{}, map[string][]ami.Reference{}
+	return &part
+}
+
+// add adds what a part has found.
+func (s *search) add(part *search) {
+	for id, found := range part.found {
+		finding := s.finding(id)
+		finding.References = append(finding.References, found.References...)
+		finding.Snapshots = append(finding.Snapshots, found.Snapshots...)
+		finding.Gaps = append(finding.Gaps, found.Gaps...)
+		launched(finding, found.LaunchedAt)
+	}
+	for given, users := range part.unresolved {
+		s.unresolved[given] = append(s.unresolved[given], users...)
+	}
+}
+
 // finding is what is known of an image.
 func (s *search) finding(imageID string) *ami.Finding {
 	if s.found[imageID] == nil {
@@ -59,18 +97,19 @@ func (s *search) finding(imageID string) *ami.Finding {
 	return s.found[imageID]
 }
 
-// ask asks one source, which leaves a gap in what is known of the images if it cannot answer to its end.
-func (s *search) ask(ctx context.Context, listing listing, imageIDs ...string) {
-	if err := listing.look(ctx, s); err != nil {
-		s.gap(listing.name, err, imageIDs...)
+// gap records that a lookup of images could not be completed.
+func (s *search) gap(source string, err error, imageIDs ...string) {
+	gap := ami.Gap{Source: source, Err: wire.Explain(err)}
+	for _, id := range imageIDs {
+		finding := s.finding(id)
+		finding.Gaps = append(finding.Gaps, gap)
 	}
 }
 
-// gap records that a lookup of images could not be completed.
-func (s *search) gap(source string, err error, imageIDs ...string) {
-	for _, id := range imageIDs {
-		finding := s.finding(id)
-		finding.Gaps = append(finding.Gaps, ami.Gap{Source: source, Err: wire.Explain(err)})
+// launched records when an instance of an image was launched, if that is known.
+func launched(finding *ami.Finding, at time.Time) {
+	if !at.IsZero() && (finding.LaunchedAt.IsZero() || at.Before(finding.LaunchedAt)) {
+		finding.LaunchedAt = at
 	}
 }
 

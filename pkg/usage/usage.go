@@ -6,6 +6,7 @@ package usage
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -45,7 +46,7 @@ type listing struct {
 	look func(context.Context, *search) error
 }
 
-// listings are all sources of evidence of use but DescribeImageReferences, in the order in which they are asked.
+// listings are all sources of evidence of use but DescribeImageReferences.
 var listings = []listing{
 	{"instances", true, instances},
 	{"launch-templates", true, launchTemplates},
@@ -67,34 +68,62 @@ func Sources() []string {
 	return names
 }
 
-// Look asks the sources that are switched on about the images, and asks EC2 who may launch the candidates. An image is
-// Unused if there was a source to ask, if every source has answered, and if none names the image. After each candidate
-// step is called with the number of candidates done and to be done.
+// Look asks the sources that are switched on about the images, and asks EC2 who may launch the candidates, all side by side.
+// An image is Unused if there was a source to ask, if every source has answered, and if none names the image. With each
+// candidate of which the launch permissions are known, or never will be, step is called with the number of those that are
+// done and of all.
 //
 // The evidence has an entry for every candidate and every original, and one for any other image that a listing names. Where
 // there are none of the former the listings are asked all the same: a text may name an image of another region.
 func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
 	s := newSearch(ctx, clients, lookup)
 	ofCandidates, ofOriginals := 0, 0
-	for _, listing := range listings {
-		if s.isOn(listing.name) {
-			s.ask(ctx, listing, append(s.everybody, ami.EveryOther)...)
-			ofCandidates++
+	var lookups sync.WaitGroup
+	answers := s.askListings(ctx, &lookups)
+	references := s.part()
+	if s.isOn(referencesSource) {
+		lookups.Go(func() { references.lookUpReferences(ctx) })
+		ofCandidates++
+	}
+	s.lookUpPermissions(ctx, step)
+	lookups.Wait()
+	s.add(references)
+	for _, answer := range answers {
+		s.add(answer.found)
+		if answer.err != nil {
+			s.gap(answer.name, answer.err, ami.EveryOther)
+			s.gap(answer.name, answer.err, s.everybody...)
 		}
-		if s.isOn(listing.name) && listing.ofOriginal {
+		ofCandidates++
+		if answer.ofOriginal {
 			ofOriginals++
 		}
 	}
 	s.resolveParameters(ctx)
-	if s.isOn(referencesSource) {
-		s.lookUpReferences(ctx)
-		ofCandidates++
-	}
-	s.lookUpPermissions(ctx, step)
 	if s.Reports {
 		s.readReports(ctx)
 	}
 	return s.conclude(ofCandidates, ofOriginals)
+}
+
+// answer is what comes of asking a listing.
+type answer struct {
+	listing
+	found *search
+	err   error
+}
+
+// askListings begins to ask the listings that are switched on. The answers are there once all lookups are done.
+func (s *search) askListings(ctx context.Context, lookups *sync.WaitGroup) []*answer {
+	var answers []*answer
+	for _, listing := range listings {
+		if s.isOn(listing.name) {
+			answer := &answer{listing: listing, found: s.part()}
+			answers = append(answers, answer)
+			lookups.Go(func() { answer.err = listing.look(ctx, answer.found) })
+		}
+	}
+	return answers
 }
 
 // Recheck asks again about images that are about to be removed: EC2's own lookup of references if that is switched on,
@@ -104,8 +133,8 @@ func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
 	s := newSearch(ctx, clients, lookup)
 	if s.isOn(referencesSource) {
 		s.lookUpReferences(ctx)
-	} else {
-		s.ask(ctx, listing{name: "instances", look: instancesOfCandidates}, s.everybody...)
+	} else if err := instancesOfCandidates(ctx, s); err != nil {
+		s.gap("instances", err, s.everybody...)
 	}
 	return s.conclude(1, 0)
 }

@@ -30,10 +30,10 @@ var content = map[string]string{
 	"DescribeImageUsageReports":       "<imageUsageReportSet",
 	"DescribeImageUsageReportEntries": "<imageUsageReportEntrySet",
 
-	"DescribeSnapshotAttribute":       "<createVolumePermission",
-	"DescribeTags":                    "<tagSet",
-	"ListImagesInRecycleBin":          "<imageSet",
-	"ListSnapshotsInRecycleBin":       "<snapshotSet",
+	"DescribeSnapshotAttribute": "<createVolumePermission",
+	"DescribeTags":              "<tagSet",
+	"ListImagesInRecycleBin":    "<imageSet",
+	"ListSnapshotsInRecycleBin": "<snapshotSet",
 
 	"DescribeLaunchConfigurations": "<LaunchConfigurations",
 	"DescribeAutoScalingGroups":    "<AutoScalingGroups",

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -118,11 +119,11 @@ func explain(err error) string {
 	var answered smithy.APIError
 	var refused *smithyhttp.ResponseError
 	switch {
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded) && !isNetwork(err):
 		return "time ran out"
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
-	case errors.As(err, &refused) && refused.HTTPStatusCode() >= 300 && slices.Contains([]string{"", "UnknownError"}, Code(err)):
+	case errors.As(err, &refused) && refused.HTTPStatusCode() >= 300 && !Answered(err):
 		return fmt.Sprintf("HTTP status %d and no error code of AWS", refused.HTTPStatusCode())
 	case errors.As(err, &answered):
 		message, _, _ := strings.Cut(answered.ErrorMessage(), " Encoded authorization failure message")
@@ -134,10 +135,22 @@ func explain(err error) string {
 	return err.Error()
 }
 
+// isNetwork reports whether an error comes from the network. A connection that times out passes for the end of a context, too.
+func isNetwork(err error) bool {
+	_, ok := errors.AsType[*net.OpError](err)
+	return ok
+}
+
 // Code returns the error code with which AWS refused, or an empty string if the error is no answer of AWS.
 func Code(err error) string {
 	if answered, ok := errors.AsType[smithy.APIError](err); ok {
 		return answered.ErrorCode()
 	}
 	return ""
+}
+
+// Answered reports whether an error is an answer of AWS, good or bad: what comes without an error code may have come from
+// anybody on the way.
+func Answered(err error) bool {
+	return !slices.Contains([]string{"", "UnknownError"}, Code(err))
 }

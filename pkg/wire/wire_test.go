@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"strings"
@@ -543,6 +544,31 @@ func TestExplainTheEndOfTime(t *testing.T) {
 	})
 }
 
+// slowConnection is the error of a connection that nobody took up.
+func slowConnection() error {
+	_, err := net.DialTimeout("tcp", "192.0.2.1:443", time.Nanosecond)
+	return err
+}
+
+// An error is an answer of AWS if it has a code. What the SDK makes up for want of one is none.
+func TestAnswered(t *testing.T) {
+	for name, test := range map[string]struct {
+		err  error
+		want bool
+	}{
+		"refused":           {fmt.Errorf("outer: %w", &smithy.GenericAPIError{Code: "UnauthorizedOperation"}), true},
+		"throttled":         {&smithy.GenericAPIError{Code: "RequestLimitExceeded"}, true},
+		"without_a_code":    {&smithy.GenericAPIError{Message: "Bad Gateway"}, false},
+		"of_unknown_origin": {&smithy.GenericAPIError{Code: "UnknownError"}, false},
+		"lost":              {errors.New("connection reset by peer"), false},
+		"out_of_time":       {context.DeadlineExceeded, false},
+	} {
+		if got := wire.Answered(test.err); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}
+
 // Errors that do not come from the SDK are explained too.
 func TestExplainOtherErrors(t *testing.T) {
 	api := &smithy.GenericAPIError{Code: "Throttling", Message: "slow down"}
@@ -557,6 +583,7 @@ func TestExplainOtherErrors(t *testing.T) {
 		"joined":               {fmt.Errorf("outer: %w", errors.Join(errors.New("a"), errors.New("b"))), "a b", ""},
 		"deadline":             {fmt.Errorf("outer: %w", context.DeadlineExceeded), "time ran out", ""},
 		"interrupted":          {fmt.Errorf("outer: %w", context.Canceled), "interrupted", ""},
+		"a_slow_connection":    {fmt.Errorf("outer: %w", slowConnection()), "i/o timeout", ""},
 		"nothing_but_a_prefix": {fmt.Errorf("outer"), "outer", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

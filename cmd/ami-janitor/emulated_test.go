@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/rbin"
+	"github.com/aws/aws-sdk-go-v2/service/rbin/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// emulating runs the command emulate for the length of a test, and returns the AWS configuration that leads to it.
+func emulating(t *testing.T, variables []string, args ...string) aws.Config {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	reader, writer := io.Pipe()
+	var errs bytes.Buffer
+	done := make(chan int, 1)
+	lookup := func(name string) string {
+		for _, variable := range variables {
+			if key, value, _ := strings.Cut(variable, "="); key == name {
+				return value
+			}
+		}
+		return ""
+	}
+	go func() {
+		status := run(ctx, append([]string{"emulate"}, args...), streams{strings.NewReader(""), writer, &errs}, lookup)
+		_ = writer.Close()
+		done <- status
+	}()
+	t.Cleanup(func() {
+		stop()
+		if status := <-done; status != 0 {
+			t.Errorf("status %d: %s", status, errs.String())
+		}
+	})
+	line := make([]byte, 64)
+	n, err := reader.Read(line)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return aws.Config{
+		Region:       "us-east-1",
+		BaseEndpoint: aws.String(strings.TrimSpace(string(line[:n]))),
+		Credentials:  credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
+		Retryer:      func() aws.Retryer { return aws.NopRetryer{} },
+	}
+}
+
+// logged reads the log of the emulator.
+func logged(t *testing.T, file string) []map[string]any {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []map[string]any
+	for line := range strings.Lines(string(data)) {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatalf("%v: %s", err, line)
+		}
+		lines = append(lines, fields)
+	}
+	return lines
+}
+
+func TestEmulateKeepsALog(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "requests.jsonl")
+	start := time.Now()
+	config := emulating(t, nil, "--now", nightly, "--log", file)
+	client := ec2.NewFromConfig(config)
+	for _, id := range []string{"ami-0123456789example", "ami-00000000"} {
+		_, _ = client.DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: &id})
+		if n := len(logged(t, file)); n == 0 {
+			t.Error("the line is not there when the answer is")
+		}
+	}
+	objects := s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
+	if _, err := objects.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("amzn-s3-demo-bucket"), Key: aws.String("runs/1"), Body: strings.NewReader("{}")}); err != nil {
+		t.Error(err)
+	}
+	lines := logged(t, file)
+	if len(lines) != 3 {
+		t.Fatalf("%v", lines)
+	}
+	for i, want := range []string{
+		`{"action":"DeregisterImage","code":"InvalidAMIID.Malformed","region":"us-east-1","status":400,"svc":"ec2"}`,
+		`{"action":"DeregisterImage","code":"InvalidAMIID.NotFound","region":"us-east-1","status":400,"svc":"ec2"}`,
+		`{"action":"PutObject","code":"","region":"us-east-1","status":200,"svc":"s3"}`,
+	} {
+		at, err := time.Parse(time.RFC3339Nano, lines[i]["t"].(string))
+		if err != nil || at.Before(start.Truncate(time.Millisecond)) || at.After(time.Now()) {
+			t.Errorf("t: %v, %v", lines[i]["t"], err) // The real time, whatever --now says.
+		}
+		delete(lines[i], "t")
+		if got, err := json.Marshal(lines[i]); err != nil || string(got) != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+	}
+}
+
+func TestEmulateThrottlesWhenAsked(t *testing.T) {
+	for limits, want := range map[string]int{"off": http.StatusBadRequest, "published": http.StatusServiceUnavailable} {
+		config := emulating(t, nil, "--now", nightly, "--limits", limits)
+		var last int
+		for range 2 { // Of this action, which is not even emulated, EC2 grants one call in ten seconds.
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, *config.BaseEndpoint+"/?Action=EnableImageBlockPublicAccess", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/us-east-1/ec2/aws4_request, SignedHeaders=host, Signature=0")
+			response, err := http.DefaultClient.Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, _ := io.ReadAll(response.Body)
+			_ = response.Body.Close()
+			last = response.StatusCode
+			if last == http.StatusServiceUnavailable && !bytes.Contains(body, []byte("<Code>RequestLimitExceeded</Code>")) {
+				t.Errorf("%s", body)
+			}
+		}
+		if last != want {
+			t.Errorf("--limits %s: status %d", limits, last)
+		}
+	}
+}
+
+func TestEmulateTakesItsTime(t *testing.T) {
+	client := ec2.NewFromConfig(emulating(t, nil, "--now", nightly, "--latency", "200ms"))
+	start := time.Now()
+	if _, err := client.DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{}); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took < 180*time.Millisecond || took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// The copy has the rules of the Recycle Bin that the template would make.
+func TestTheCopyHasARecycleBin(t *testing.T) {
+	for variable, want := range map[string]int{"": 0, "RECYCLE_BIN_DAYS=0": 0, "RECYCLE_BIN_DAYS=14": 1} {
+		client := rbin.NewFromConfig(emulating(t, []string{variable}, "--now", nightly, "--account", bareAccount(t)))
+		for _, kind := range []types.ResourceType{types.ResourceTypeEc2Image, types.ResourceTypeEbsSnapshot} {
+			out, err := client.ListRules(t.Context(), &rbin.ListRulesInput{ResourceType: kind})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(out.Rules) != want {
+				t.Errorf("%q: %d rules for %s", variable, len(out.Rules), kind)
+			}
+			for _, rule := range out.Rules {
+				if *rule.RetentionPeriod.RetentionPeriodValue != 14 {
+					t.Errorf("%d days", *rule.RetentionPeriod.RetentionPeriodValue)
+				}
+			}
+		}
+	}
+	for _, days := range []string{"x", "-1", "366", "1.5"} {
+		got := cli(t, []string{"RECYCLE_BIN_DAYS=" + days}, "emulate")
+		if got.status != exitUsage || !strings.Contains(got.err, "RECYCLE_BIN_DAYS") {
+			t.Errorf("%s: %+v", days, got)
+		}
+	}
+}
+
+// The flag of a rehearsal wins over the variable.
+func TestARehearsalHasARecycleBin(t *testing.T) {
+	state := t.TempDir()
+	got := cli(t, []string{"RECYCLE_BIN_DAYS=7"}, "rehearse", "--now", nightly, "--account", bareAccount(t), "--recycle-bin-days=30", "--state-out", state)
+	rules, err := os.ReadFile(filepath.Join(state, "list-rules.json"))
+	if err != nil || got.status != 0 || !bytes.Contains(rules, []byte(`"RetentionPeriodValue": 30`)) {
+		t.Errorf("%+v, %v: %s", got, err, rules)
+	}
+}
+
+// bareAccount is the directory of an account that has nothing but its number.
+func bareAccount(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, "get-caller-identity.json", `{"Account": "123456789012"}`)
+	return dir
+}
+
+func TestWrongUsageOfTheWay(t *testing.T) {
+	for name, test := range map[string][2]string{
+		"limits that nobody published": {"--limits=double", "double"},
+		"a latency below zero":         {"--latency=-1s", "--latency"},
+		"a latency without a unit":     {"--latency=80", "80"},
+		"a log that is a directory":    {"--log=" + t.TempDir(), "--log"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := cli(t, nil, "emulate", "--now", nightly, test[0])
+			if got.status != exitUsage || got.out != "" || !strings.Contains(got.err, test[1]) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}

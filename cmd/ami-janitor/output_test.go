@@ -1,0 +1,44 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+)
+
+func TestTheTableShowsWhatIsNoImage(t *testing.T) {
+	removed := retention.Verdict{Image: ami.Image{ID: "ami-0123456789example"}, Decision: retention.Deregister}
+	outcome := ami.Outcome{ImageID: removed.Image.ID, Status: ami.Deregistered, RestorableUntil: tonight.AddDate(0, 0, 14)}
+	plan := retention.Plan{
+		Region: "eu-west-1", Verdicts: []retention.Verdict{removed}, Orphans: make([]retention.Orphan, 3),
+		Leftovers: []retention.LeftoverVerdict{
+			{Leftover: ami.Leftover{Run: "run-1", SnapshotID: "snap-0123456789example"}, Delete: true},
+			{Leftover: ami.Leftover{Run: "run-1", SnapshotID: "snap-1234567890example"}, Why: "named by \x1b[31m"},
+		},
+	}
+	record := report.Run{Run: "run-2", Record: "s3://amzn-s3-demo-bucket/run-2/record.json", Regions: []report.Region{
+		report.NewRegion(plan, report.Done{
+			Outcomes:  []ami.Outcome{outcome},
+			Leftovers: []ami.SnapshotResult{{SnapshotID: "snap-0123456789example", Status: ami.SnapshotDeleted}},
+		}, ""),
+		report.NewRegion(retention.Plan{Region: "us-east-1", Hold: "no Recycle Bin rule covers what is to be removed"}, report.Done{}, ""),
+	}}
+	record.Finish(tonight.Add(time.Minute), 0.05)
+	shown := imageTable(record) + "\n" + whereTheRestIs(record)
+	for _, want := range []string{
+		"3 snapshots whose image is gone", "snap-0123456789example", "deleted", "left by run run-1", "snap-1234567890example", "kept", "named by",
+		"only planned", "no Recycle Bin rule covers what is to be removed", "in the Recycle Bin until 2026-12-07T02:00:00Z",
+		"ami-janitor undo run-2\n", "The full record: s3://amzn-s3-demo-bucket/run-2/record.json\n",
+	} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q is not in:\n%s", want, shown)
+		}
+	}
+	if strings.Contains(shown, "named by \x1b") {
+		t.Errorf("%q", shown)
+	}
+}

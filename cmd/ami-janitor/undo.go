@@ -1,0 +1,232 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/spf13/cobra"
+
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/undo"
+)
+
+// choice is what an undo is about: exactly one of them.
+type choice struct {
+	run    string
+	images []string
+	list   bool
+}
+
+func (c choice) check() error {
+	chosen := 0
+	for _, is := range []bool{c.run != "", len(c.images) > 0, c.list} {
+		if is {
+			chosen++
+		}
+	}
+	if chosen != 1 {
+		return errors.New("undo takes the id of a run, or --image, or --list: one of them")
+	}
+	return nil
+}
+
+func undoCommand(std streams, lookup func(string) string) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "undo [RUN]",
+		Short: "Bring back what a run has removed from the real account, as long as the Recycle Bin holds it",
+		Long: "Restores the images and snapshots that a run has removed, or some images, from the Recycle Bin; enables those that the janitor " +
+			"had disabled; and notes the day on each, from which its idle time starts anew. It asks nothing: to undo twice is harmless, and so " +
+			"is to go on after an interruption.",
+		Args: cobra.MaximumNArgs(1),
+	}
+	settings := addSettings(command, lookup)
+	output := addOutput(command)
+	chosen := choice{}
+	command.Flags().StringSliceVar(&chosen.images, "image", nil, "an image to bring back, instead of all that a run has removed; may be given more than once")
+	command.Flags().BoolVar(&chosen.list, "list", false, "show what can be brought back, and change nothing")
+	command.RunE = func(command *cobra.Command, args []string) error {
+		chosen.run = strings.Join(args, "")
+		if err := chosen.check(); err != nil {
+			return err
+		}
+		j, err := realJanitor(command.Context(), settings)
+		if err != nil {
+			return err
+		}
+		if chosen.list {
+			return listRestorable(command, j, *output, std)
+		}
+		return carryOutUndo(command, j, chosen, output.printer(std))
+	}
+	return command
+}
+
+func listRestorable(command *cobra.Command, j *janitor.Janitor, output output, std streams) error {
+	restorable := j.Restorable(command.Context())
+	var err error
+	if output == outputJSON {
+		err = printJSON(std.out, restorable)
+	} else {
+		_, err = fmt.Fprintln(std.out, restorableText(restorable))
+		for _, region := range restorable.Failed {
+			_, _ = fmt.Fprintf(std.err, "ami-janitor: %s: %s\n", region.Region, region.Error)
+		}
+	}
+	if err == nil && len(restorable.Failed) > 0 {
+		return exitStatus(exitRegionFailed)
+	}
+	return err
+}
+
+// carryOutUndo undoes, prints what became of it, and turns that into an exit status.
+func carryOutUndo(command *cobra.Command, j *janitor.Janitor, chosen choice, printer *printer) error {
+	j.Watch = printer.progress
+	var undone janitor.Undone
+	var err error
+	if chosen.run != "" {
+		undone, err = j.UndoRun(command.Context(), chosen.run)
+	} else {
+		undone, err = j.UndoImages(command.Context(), chosen.images)
+	}
+	printer.stopProgress()
+	if err != nil {
+		return err
+	}
+	if printer.output == outputJSON {
+		err = printJSON(printer.out, undone)
+	} else {
+		_, err = fmt.Fprintln(printer.out, undoneText(undone))
+	}
+	if undone.Warning != "" {
+		_, _ = fmt.Fprintln(printer.err, "ami-janitor:", report.Printable(undone.Warning))
+	}
+	failed := undone.Err()
+	if failed != nil {
+		_, _ = fmt.Fprintln(printer.err, "ami-janitor:", strings.ReplaceAll(failed.Error(), "\n", "\nami-janitor: "))
+	}
+	switch {
+	case err != nil:
+		return err
+	case failed != nil || undone.Warning != "" && undone.IsEmpty():
+		return exitStatus(exitRegionFailed)
+	case !undone.Complete():
+		return exitStatus(exitRemovalFailed)
+	default:
+		return nil
+	}
+}
+
+func printJSON(out io.Writer, value any) error {
+	encoder := json.NewEncoder(out)
+	encoder.SetIndent("", "  ")
+	return encoder.Encode(value)
+}
+
+const listedTime = "2006-01-02 15:04"
+
+// restorableText is a table of what can be brought back, and how.
+func restorableText(restorable janitor.Restorable) string {
+	if len(restorable.Removals) == 0 {
+		return "The Recycle Bin holds nothing that a run has removed."
+	}
+	t := table.NewWriter()
+	t.SetStyle(table.StyleLight)
+	t.Style().Options.SeparateColumns = false
+	t.Style().Options.DrawBorder = false
+	t.AppendHeader(table.Row{"Run", "Region", "Image", "Name", "Removed", "Restorable until (UTC)"})
+	for _, removal := range restorable.Removals {
+		run := removal.Run
+		if run == "" {
+			run = "unknown"
+		}
+		t.AppendRow(table.Row{
+			report.Printable(run), removal.Region, removal.ImageID + removal.SnapshotID, report.Printable(removal.Name),
+			removal.RemovedAt.UTC().Format(listedTime), removal.RestorableUntil.UTC().Format(listedTime),
+		})
+	}
+	return t.Render() + "\n\nami-janitor undo RUN brings back all of a run, ami-janitor undo --image IMAGE one image."
+}
+
+// undoneText says what is back, and what is not.
+func undoneText(undone janitor.Undone) string {
+	var text strings.Builder
+	images, back := len(undone.Gone), 0
+	for _, region := range undone.Regions {
+		for _, image := range region.Images {
+			images++
+			if image.Status.Back() {
+				back++
+			}
+			writeImage(&text, region.Region, image)
+		}
+		for _, snapshot := range region.Snapshots {
+			_, _ = fmt.Fprintf(&text, "%s in %s: %s\n", snapshot.SnapshotID, region.Region, outcome(snapshot.Status, snapshot.Why))
+		}
+	}
+	for _, image := range undone.Gone {
+		_, _ = fmt.Fprintf(&text, "%s: %s\n", image.ImageID, outcome(image.Status, image.Why))
+	}
+	if text.Len() > 0 {
+		text.WriteString("\n")
+	}
+	switch {
+	case images == 0 && text.Len() == 0:
+		text.WriteString("There is nothing to bring back.")
+	default:
+		_, _ = fmt.Fprintf(&text, "%d of %d images are there.", back, images)
+	}
+	if back > 0 {
+		text.WriteString(" Their idle time starts anew on the day that ami-janitor:restored names.")
+	}
+	return text.String()
+}
+
+func writeImage(text io.Writer, region string, image undo.Image) {
+	name := ""
+	if image.Name != "" {
+		name = " " + report.Printable(image.Name)
+	}
+	_, _ = fmt.Fprintf(text, "%s in %s%s: %s\n", image.ImageID, region, name, outcome(image.Status, image.Why))
+	if image.Enabled {
+		_, _ = fmt.Fprintln(text, "  The janitor had disabled it; it is enabled again.")
+	}
+	if image.DeprecatedAt != "" {
+		_, _ = fmt.Fprintf(text, "  Its deprecation on %s was left alone: aws ec2 disable-image-deprecation --region %s --image-id %s ends it.\n",
+			day(image.DeprecatedAt), region, image.ImageID)
+	}
+	for _, snapshot := range image.Snapshots {
+		if !snapshot.Status.Back() || !image.Status.Back() {
+			_, _ = fmt.Fprintf(text, "  %s: %s\n", snapshot.SnapshotID, outcome(snapshot.Status, snapshot.Why))
+		}
+	}
+}
+
+// outcome says what became of an image or a snapshot, in a few words and why.
+func outcome(status undo.Status, why string) string {
+	words := map[undo.Status]string{
+		undo.Restored:    "back",
+		undo.Present:     "there",
+		undo.Incomplete:  "there, BUT NOT WHOLE",
+		undo.NotRestored: "NOT BACK",
+		undo.Gone:        "GONE",
+	}[status]
+	if why == "" {
+		return words
+	}
+	return words + ": " + report.Printable(why)
+}
+
+// day is the date of a time as EC2 writes it.
+func day(at string) string {
+	parsed, err := time.Parse(time.RFC3339, at)
+	if err != nil {
+		return report.Printable(at)
+	}
+	return parsed.UTC().Format(time.DateOnly)
+}

@@ -1,0 +1,560 @@
+package simulation
+
+import (
+	"fmt"
+	"maps"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+)
+
+// window is how long before a removal a person's change has to be made to be honoured. Just before it removes an image a
+// run looks at it once more: at its facts, and at what refers to it. Between that look and the removal are the answers to
+// the two, a note in the journal, and the request itself: some round trips, of which each takes one and a half times the
+// mean at most. A read may be stale for as long as the night says. If answers are lost, or refused for a while, the note and
+// the request are tried again for two minutes each.
+func (s *simulation) window(r *run) time.Duration {
+	w := 12*s.schedule.latency + 2*time.Second + r.night.stale
+	if r.night.faults.any() || r.night.authorization > 0 {
+		w += 5 * time.Minute
+	}
+	return w
+}
+
+// Tolerances.
+func (s *simulation) isRecent(at time.Time, r *run) bool {
+	return !at.IsZero() && time.Since(at) <= s.window(r)
+}
+
+// checkRemoval checks what is promised of an image that a run has just deregistered, before that.
+func (s *simulation) checkRemoval(r *run, i *image) {
+	total := 0
+	for _, n := range r.removed {
+		total += n
+	}
+	if total > s.limit {
+		s.violate("budget", "%s has removed %d images, and the cap is %d", r.id, total, s.limit)
+	}
+	if bool(s.config.RequireRecycleBin) && r.lost[i.region] > 1 {
+		s.violate("restorable", "%s has removed %d images of %s that the Recycle Bin does not hold", r.id, r.lost[i.region], i.region)
+	}
+	isApart := s.world.settings["RECORDS"] != "" || !r.aliveBeside // Without a journal nothing keeps two runs apart.
+	if i.tags[intentTag] != "remove" || i.tags[runTag] != r.id && !s.isRecent(i.touched, r) && isApart {
+		s.violate("declared", "%s removes %s, whose tags are %v", r.id, i.id, i.tags)
+	}
+	for _, why := range s.keeps(r, i) {
+		if s.isRecent(i.touched, r) {
+			s.trace("%s: %s, too late", i.id, why)
+			continue
+		}
+		s.violate("never touched", "%s removes %s, %s", r.id, i.id, why)
+	}
+}
+
+// keeps says why an image stays, as far as the promises go.
+func (s *simulation) keeps(r *run, i *image) []string {
+	var why []string
+	add := func(is bool, format string, arguments ...any) {
+		if is {
+			why = append(why, fmt.Sprintf(format, arguments...))
+		}
+	}
+	now := time.Now()
+	add(!i.there, "which is not there")
+	add(i.protection != "" && i.protection != "disabled", "which is protected")
+	add(i.managed, "which is managed")
+	add(i.public || i.shared, "which is shared")
+	keep, tagged := i.tags[keepTag]
+	add(tagged && keep != "false", "which is tagged to be kept")
+	add(i.state != "available" && (i.state != "disabled" || i.tags[disabledTag] == ""), "which is %s", i.state)
+	add(i.usedBy+i.launchedBy != "", "which is in use by %s%s", i.usedBy, i.launchedBy)
+	for _, id := range i.snapshots {
+		add(s.world.snapshot(id).locked, "whose snapshot is locked")
+	}
+	last, limit := s.lastUse(r, i), s.idleLimit(i)
+	add(now.Sub(last) <= limit, "which was used %v, and may be idle for %v", last, limit)
+	add(s.isNewest(r, i), "which is among the newest of its family")
+	if source := s.world.image(i.source); source != nil && source.region == i.sourceRegion {
+		add(source.usedBy+source.launchedBy != "" && !s.isRecent(source.touched, r) && !s.later(source.touched, r), "whose original is in use")
+	}
+	known := s.world.settings["RECORDS"] != "" || !i.plain
+	add(known && !i.restoredAt.IsZero() && now.Sub(i.restoredAt) <= limit, "which was restored %v by %s", i.restoredAt, i.restoredBy)
+	add(bool(s.config.RequireRecycleBin) && (!s.world.rules || i.instanceStore || len(i.snapshots) == 0), "which the Recycle Bin does not take")
+	if grace := s.world.grace(); grace > 0 {
+		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
+		add(err != nil || now.Before(due), "which is due on %q", i.tags[dueTag])
+		add(i.announced.IsZero() || due.Before(i.announced.Add(time.Duration(grace)*day).UTC().Truncate(day)),
+			"which was announced %v for %s", i.announced, i.tags[dueTag])
+	}
+	return why
+}
+
+// later reports whether something happened after a run had begun: what a run reads once, it does not read again.
+func (s *simulation) later(at time.Time, r *run) bool {
+	return !at.IsZero() && at.After(r.started.Add(-r.night.stale))
+}
+
+func (s *simulation) idleLimit(i *image) time.Duration {
+	days := 30
+	if own, ok := i.tags["ami-janitor:stale-after"]; ok {
+		_, _ = fmt.Sscanf(own, "%dd", &days)
+	}
+	return time.Duration(days) * day
+}
+
+// lastUse is when an image was used last, as far as a run could know.
+func (s *simulation) lastUse(r *run, i *image) time.Time {
+	last := i.created
+	use := func(at time.Time) {
+		if at.After(last) {
+			last = at
+		}
+	}
+	use(i.launched)
+	if noted, err := time.Parse(time.DateOnly, i.tags[restoredTag]); err == nil {
+		use(noted)
+	}
+	for _, other := range s.world.images {
+		if other.source == i.id && other.sourceRegion == i.region && s.wasThere(r, other) {
+			use(other.created)
+		}
+	}
+	return last
+}
+
+// wasThere reports whether an image was there when a run began, and cannot have seemed to be gone.
+func (s *simulation) wasThere(r *run, i *image) bool {
+	return (i.there || s.later(i.goneAt, r)) && !s.later(i.restoredAt, r)
+}
+
+func (s *simulation) isNewest(r *run, i *image) bool {
+	if i.family == "" || i.state != "available" {
+		return false // Only what can be launched counts.
+	}
+	newer := 0
+	for _, other := range s.world.images {
+		isNewer := other.created.After(i.created) || other.created.Equal(i.created) && other.id > i.id
+		same := other.region == i.region && other.family == i.family && other != i
+		if same && isNewer && !other.managed && (other.state == "available" || s.later(other.touched, r)) && (other.there || s.later(other.goneAt, r)) {
+			newer++
+		}
+	}
+	return newer < int(s.config.KeepNewest)
+}
+
+// checkDeletion checks what is promised of a snapshot that a run has just deleted, before that.
+func (s *simulation) checkDeletion(r *run, sn *snapshot) {
+	violate := func(is bool, format string, arguments ...any) {
+		if is {
+			s.violate("never touched", "%s deletes %s, %s", r.id, sn.id, fmt.Sprintf(format, arguments...))
+		}
+	}
+	keep, tagged := sn.tags[keepTag]
+	violate(!sn.there, "which is not there")
+	violate(tagged && keep != "false" && !s.later(sn.touched, r), "which is tagged to be kept")
+	violate(sn.managed, "which is managed")
+	violate(sn.locked, "which is locked")
+	violate(sn.orphanOf != "", "which somebody else has left")
+	violate(sn.named && s.world.settings["USAGE_SOURCES"] != "references", "which a launch template maps")
+	violate(!bool(s.config.DeleteSnapshots), "although DELETE_SNAPSHOTS is false")
+	own := false
+	for _, i := range s.world.images {
+		if !slices.Contains(i.snapshots, sn.id) {
+			continue
+		}
+		violate(i.there, "which %s maps", i.id)
+		_, byRun := s.runs[i.goneBy]
+		own = own || byRun && i.goneAt.After(sn.restoredAt)
+		if i.goneBy == "person" && i.tags[runTag] != "" && i.tags[intentTag] != "" && i.goneAt.After(sn.restoredAt) {
+			own = true // A run had declared the removal of both; that somebody else was faster is no reason to leave one of them.
+		}
+	}
+	violate(!own, "of which no run has removed an image since it was restored %v", sn.restoredAt)
+	run := sn.tags[runTag]
+	if sn.tags[intentTag] != "remove" || run != r.id && s.runs[run] == nil {
+		s.violate("declared", "%s deletes %s, whose tags are %v", r.id, sn.id, sn.tags)
+	}
+}
+
+func (s *simulation) checkTagging(actor, action string, keys []string) {
+	if len(keys) == 0 || slices.ContainsFunc(keys, func(key string) bool { return !slices.Contains(ownTags, key) }) {
+		s.violate("own tags only", "%s: %s of %q", actor, action, keys)
+	}
+}
+
+func (s *simulation) checkDisable(actor string, i *image) {
+	if i.public || i.shared || i.protection != "" && i.protection != "disabled" || i.managed || i.tags[disabledTag] == "" || i.tags[dueTag] == "" {
+		s.violate("never touched", "%s disables %s, %+v", actor, i.id, *i)
+	}
+}
+
+// checkRecord checks the record of a run that has just ended against what the witness has seen of it.
+func (s *simulation) checkRecord(r *run) {
+	violate := func(format string, arguments ...any) {
+		s.violate("truthful record", "%s: %s", r.id, fmt.Sprintf(format, arguments...))
+	}
+	removed, deleted := map[string]effect{}, map[string]effect{}
+	for _, e := range s.effects {
+		switch {
+		case e.actor != r.id:
+		case e.what == "deregister":
+			removed[e.id] = e
+		case e.what == "delete":
+			deleted[e.id] = e
+		}
+	}
+	said := s.checkOutcomes(r, removed, violate)
+	for id := range removed {
+		if !said.images[id] {
+			violate("%s was removed, and the record does not say so", id)
+		}
+	}
+	for id := range deleted {
+		if !said.snapshots[id] {
+			violate("%s was deleted, and the record does not say so", id)
+		}
+	}
+	s.checkSnapshotResults(r, deleted, violate)
+	s.checkInventory(r, violate)
+	if r.record.RecordError != "" && !r.night.faults.any() && r.night.deadline == 0 {
+		violate("no record was kept: %s", r.record.RecordError)
+	}
+}
+
+// told is what a record says to be gone, or not to know of.
+type told struct{ images, snapshots map[string]bool }
+
+func (s *simulation) checkOutcomes(r *run, removed map[string]effect, violate func(string, ...any)) told {
+	said := told{map[string]bool{}, map[string]bool{}}
+	for _, region := range r.record.Regions {
+		for _, recorded := range region.Images {
+			o := recorded.Outcome
+			if o == nil {
+				continue
+			}
+			e, ok := removed[recorded.ImageID]
+			switch {
+			case o.Status == ami.Deregistered:
+				said.images[recorded.ImageID] = true
+				if i := s.world.image(recorded.ImageID); !ok && !(s.disturbed[r.id+i.id] && !i.there) {
+					violate("%s is said to be deregistered, and was not by this run", i.id)
+				}
+				s.checkExit(e, o.RestorableUntil, s.world.image(recorded.ImageID).exit, violate)
+			case o.Status == ami.Failed && strings.Contains(o.Error, "may or may not") && s.disturbed[r.id+recorded.ImageID]:
+				said.images[recorded.ImageID] = true
+				for _, id := range s.world.image(recorded.ImageID).snapshots {
+					said.snapshots[id] = true
+				}
+			}
+			for _, result := range o.Snapshots {
+				s.noteSaid(said, r, result.SnapshotID, recorded.ImageID, result.Status)
+			}
+		}
+		for _, f := range region.Finished {
+			s.noteSaid(said, r, f.SnapshotID, "", f.Status)
+		}
+	}
+	return said
+}
+
+func (s *simulation) noteSaid(said told, r *run, id, image string, status ami.SnapshotStatus) {
+	uncertain := s.disturbed[r.id+id] || image != "" && s.disturbed[r.id+image]
+	if status == ami.SnapshotDeleted || status == ami.SnapshotFailed && uncertain {
+		said.snapshots[id] = true
+	}
+}
+
+func (s *simulation) checkExit(e effect, said, exit time.Time, violate func(string, ...any)) {
+	if said.IsZero() {
+		return
+	}
+	if !e.inBin || !said.Equal(exit.UTC().Truncate(time.Second)) {
+		violate("%s is said to be restorable until %v; in the bin: %v, until %v", e.id, said, e.inBin, exit)
+	}
+}
+
+// checkSnapshotResults checks what a record says to be deleted.
+func (s *simulation) checkSnapshotResults(r *run, deleted map[string]effect, violate func(string, ...any)) {
+	check := func(id, imageID, detail string, until time.Time) {
+		sn := s.world.snapshot(id)
+		e, ok := deleted[id]
+		if ok {
+			s.checkExit(e, until, sn.exit, violate)
+			return
+		}
+		if uncertain := s.disturbed[r.id+id] || s.disturbed[r.id+imageID]; !uncertain || sn.there && !s.later(sn.restoredAt, r) {
+			violate("%s is said to be deleted (%s), and was not by this run", id, detail)
+		}
+	}
+	for _, region := range r.record.Regions {
+		for _, recorded := range region.Images {
+			if recorded.Outcome == nil {
+				continue
+			}
+			for _, result := range recorded.Outcome.Snapshots {
+				if result.Status == ami.SnapshotDeleted {
+					check(result.SnapshotID, recorded.ImageID, result.Detail, result.RestorableUntil)
+				}
+			}
+		}
+		for _, f := range region.Finished {
+			if f.Status == ami.SnapshotDeleted {
+				check(f.SnapshotID, f.ImageID, f.Detail, f.RestorableUntil)
+			}
+		}
+	}
+}
+
+// checkInventory checks that every image is in a record exactly once, and that the counts add up.
+func (s *simulation) checkInventory(r *run, violate func(string, ...any)) {
+	seen := map[string]int{}
+	failed := map[string]bool{}
+	total := 0
+	for _, region := range r.record.Regions {
+		failed[region.Region] = region.Error != ""
+		for _, i := range region.Images {
+			seen[region.Region+i.ImageID]++
+			total++
+			todo := i.Verdict == retention.Deregister || i.Verdict == retention.Mark
+			if todo && !r.night.dry && i.Outcome == nil {
+				violate("%s has no outcome", i.ImageID)
+			}
+		}
+	}
+	for _, i := range s.world.images {
+		n := seen[i.region+i.id]
+		stable := s.wasThere(r, i) && (i.there || i.goneBy == r.id)
+		if n > 1 || n == 0 && stable && !failed[i.region] {
+			violate("%s is in the record %d times", i.id, n)
+		}
+	}
+	c := r.record.Totals
+	if sum := c.Kept + c.Deregistered + c.WouldDeregister + c.Deferred + c.Marked + c.Failed + c.Skipped; sum != c.Images || sum != total {
+		violate("the counts add up to %d, not %d; the record has %d images", sum, c.Images, total)
+	}
+}
+
+// checkClean checks a run of a night in which nothing goes wrong.
+func (s *simulation) checkClean(r *run) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := janitor.Err(*r.record); err != nil {
+		s.violate("nothing blocks", "%s: %v", r.id, err)
+	}
+	for _, region := range r.record.Regions {
+		if region.Busy {
+			s.violate("nothing blocks", "%s: %s is busy: %s", r.id, region.Region, region.Hold)
+		}
+		if region.Hold != "" && !(bool(s.config.RequireRecycleBin) && !s.world.rules) {
+			s.violate("nothing blocks", "%s: %s is held: %s", r.id, region.Region, region.Hold)
+		}
+	}
+}
+
+// heldOf are what the Recycle Bin holds of a run, and can give back.
+func (s *simulation) heldOf(run string) []string {
+	now := time.Now()
+	var held []string
+	for _, sn := range s.world.snapshots {
+		if !sn.there && sn.inBin && sn.exit.After(now) && sn.tags[runTag] == run {
+			held = append(held, sn.id)
+		}
+	}
+	for _, i := range s.world.images {
+		whole := !slices.ContainsFunc(i.snapshots, func(id string) bool { return !s.world.snapshot(id).there && !s.binned(id) })
+		if !i.there && i.inBin && i.exit.After(now) && i.tags[runTag] == run && whole {
+			held = append(held, i.id)
+		}
+	}
+	return held
+}
+
+func (s *simulation) checkUndo(r *run, held []string, undone janitor.Undone, err error) {
+	violate := func(format string, arguments ...any) {
+		s.violate("undo", "%s: %s", r.id, fmt.Sprintf(format, arguments...))
+	}
+	if err != nil && len(held) > 0 {
+		violate("%v, although the Recycle Bin holds %v", err, held)
+	}
+	back := map[string]string{}
+	for _, region := range undone.Regions {
+		if region.Error != "" {
+			violate("%s: %s", region.Region, region.Error)
+		}
+		for _, i := range region.Images {
+			back[i.ImageID] = string(i.Status)
+			for _, sn := range i.Snapshots {
+				back[sn.SnapshotID] = string(sn.Status)
+			}
+		}
+		for _, sn := range region.Snapshots {
+			back[sn.SnapshotID] = string(sn.Status)
+		}
+	}
+	for _, id := range held {
+		if back[id] != "restored" {
+			violate("%s was in the Recycle Bin, and is %q", id, back[id])
+		}
+	}
+	for id, status := range back {
+		there, tags := false, map[string]string{}
+		if i := s.world.image(id); i != nil {
+			there, tags = i.there, i.tags
+		} else if sn := s.world.snapshot(id); sn != nil {
+			there, tags = sn.there, sn.tags
+		}
+		if is := status == "restored" || status == "present" || status == "incomplete"; is != there {
+			violate("%s is said to be %s; it is there: %v", id, status, there)
+		}
+		if (status == "restored" || status == "present") && tags[intentTag] != "" && tags[runTag] == r.id {
+			violate("%s is %s, and its tags are %v", id, status, tags)
+		}
+	}
+}
+
+// checkEnd checks an account at the end of all nights.
+func (s *simulation) checkEnd() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.checkReports()
+	for _, i := range s.world.images {
+		if i.there && i.tags[intentTag] != "" {
+			s.violate("no declaration stays", "%s carries %v", i.id, i.tags)
+		}
+	}
+	for _, sn := range s.world.snapshots {
+		if sn.there && sn.tags[intentTag] != "" {
+			s.violate("no declaration stays", "%s carries %v", sn.id, sn.tags)
+		}
+		if why := s.orphaned(sn); why != "" {
+			s.violate("no orphans", "%s is left: %s", sn.id, why)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.account.Objects(bucketName))) {
+		if strings.Contains(key, "/unfinished/") {
+			s.violate("nothing blocks", "%s is left in the journal", key)
+		}
+	}
+	s.checkModel()
+}
+
+// orphaned says why a snapshot should have gone with its images; empty if it need not.
+func (s *simulation) orphaned(sn *snapshot) string {
+	if !sn.there || s.world.settings["RECORDS"] == "" {
+		return ""
+	}
+	_, isKept := sn.tags[keepTag]
+	if isKept || sn.managed || sn.locked || sn.named || sn.untagged || !sn.restoredAt.IsZero() || !bool(s.config.DeleteSnapshots) {
+		return ""
+	}
+	var last *image
+	for _, i := range s.world.images {
+		switch {
+		case !slices.Contains(i.snapshots, sn.id):
+		case i.there:
+			return ""
+		case last == nil || i.goneAt.After(last.goneAt):
+			last = i
+		}
+	}
+	if last == nil || s.runs[last.goneBy] == nil {
+		return "" // Whoever removes the last image by hand has left it.
+	}
+	for _, i := range s.world.images {
+		if slices.Contains(i.snapshots, sn.id) && i.goneBy == "person" && s.later(i.goneAt, s.runs[last.goneBy]) {
+			return "" // The run had read that another image needs it. It is reported after a week, as one that others have left.
+		}
+	}
+	return last.goneBy + " has removed " + last.id
+}
+
+// checkReports checks that all records together tell of no effect twice.
+func (s *simulation) checkReports() {
+	happened, reported := map[string]int{}, map[string]int{}
+	for _, e := range s.effects {
+		if e.what != "restore" {
+			happened[e.id]++
+		}
+	}
+	for _, r := range s.order {
+		if r.record == nil {
+			continue
+		}
+		deleted := map[string]bool{}
+		for _, region := range r.record.Regions {
+			for _, i := range region.Images {
+				if i.Outcome == nil {
+					continue
+				}
+				if i.Outcome.Status == ami.Deregistered {
+					reported[i.ImageID]++
+				}
+				for _, result := range i.Outcome.Snapshots {
+					deleted[result.SnapshotID] = deleted[result.SnapshotID] || result.Status == ami.SnapshotDeleted
+				}
+			}
+			for _, f := range region.Finished {
+				deleted[f.SnapshotID] = deleted[f.SnapshotID] || f.Status == ami.SnapshotDeleted
+			}
+		}
+		for id, is := range deleted {
+			if is {
+				reported[id]++
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(reported)) {
+		if reported[id] > happened[id] {
+			s.violate("truthful record", "%s was removed %d times, and is reported %d times", id, happened[id], reported[id])
+		}
+	}
+}
+
+var (
+	idsOfImages    = regexp.MustCompile(`<imageId>(ami-[0-9a-f]+)<`)
+	idsOfSnapshots = regexp.MustCompile(`<snapshotId>(snap-[0-9a-f]+)<`)
+	idsInBin       = regexp.MustCompile(`<(?:imageId|snapshotId)>((?:ami|snap)-[0-9a-f]+)<`)
+)
+
+// checkModel checks that the witness has not lost sight of the account.
+func (s *simulation) checkModel() {
+	for _, region := range s.world.regions {
+		_, body := s.ask(region, url.Values{"Action": {"DescribeImages"}, "Version": {"2016-11-15"}, "IncludeDisabled": {"true"}})
+		there := map[string]bool{}
+		for _, m := range idsOfImages.FindAllSubmatch(body, -1) {
+			there[string(m[1])] = true
+		}
+		_, body = s.ask(region, url.Values{"Action": {"DescribeSnapshots"}, "Version": {"2016-11-15"}})
+		for _, m := range idsOfSnapshots.FindAllSubmatch(body, -1) {
+			there[string(m[1])] = true
+		}
+		for _, action := range []string{"ListImagesInRecycleBin", "ListSnapshotsInRecycleBin"} {
+			for range 6 { // What was removed in a night of lags may not be listed at once.
+				_, body = s.ask(region, url.Values{"Action": {action}, "Version": {"2016-11-15"}})
+			}
+			for _, m := range idsInBin.FindAllSubmatch(body, -1) {
+				there["bin "+string(m[1])] = true
+			}
+		}
+		now := time.Now()
+		for _, i := range s.world.images {
+			if i.region == region && (i.there != there[i.id] || !i.there && (i.inBin && i.exit.After(now)) != there["bin "+i.id]) {
+				s.violate("the simulation itself", "%s: there %v, in the bin %v until %v; the account says %v, %v", i.id, i.there, i.inBin, i.exit, there[i.id], there["bin "+i.id])
+			}
+		}
+		for _, sn := range s.world.snapshots {
+			if sn.region == region && (sn.there != there[sn.id] || !sn.there && (sn.inBin && sn.exit.After(now)) != there["bin "+sn.id]) {
+				s.violate("the simulation itself", "%s: there %v, in the bin %v; the account says %v, %v", sn.id, sn.there, sn.inBin, there[sn.id], there["bin "+sn.id])
+			}
+		}
+	}
+}
+
+var _ = report.Run{}

@@ -1,0 +1,266 @@
+package simulation
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// schedule is what happens to one account, night by night.
+type schedule struct {
+	seed    uint64
+	world   func() *world // A new copy each time.
+	drop    drops
+	latency time.Duration
+	nights  []night
+}
+
+// night is one night with what goes wrong in it. Its zero value is a plain run.
+type night struct {
+	dry      bool
+	deadline time.Duration // How long the run may take; 0 for any time.
+	kill     *kill
+	restart  time.Duration // Another run begins so long after a run was killed; 0 for none.
+	overlap  *overlap
+	undo     bool          // The run is undone, after it was killed or has ended.
+	undoAt   time.Duration // How long after that.
+
+	stale         time.Duration // For how long reads may be stale, at most.
+	authorization time.Duration // How long IAM takes at most to see tags.
+	inUseLag      int           // How many calls EC2 takes to notice deregistrations.
+	binLag        int           // How many listings the Recycle Bin takes to show what it holds.
+	faults        faults
+	persons       []person
+}
+
+// kill ends a run at a call. From then on nothing of it reaches the account.
+type kill struct {
+	call   int  // Counted from 1.
+	writes bool // Count only calls that change something.
+	after  bool // After its effect; else before it.
+}
+
+// overlap is a second run beside the first.
+type overlap struct {
+	offset time.Duration
+	kill   *kill // Of the second run.
+}
+
+// faults are the shares of calls with which something goes wrong, from 0 to 1.
+type faults struct {
+	throttle float64 // Refused with RequestLimitExceeded, and the like.
+	fail     float64 // Refused with an internal error.
+	lose     float64 // The answer is lost, not the effect.
+	garble   float64 // The answer is a web page.
+
+	loseCall *kill // The answer to exactly this call is lost.
+}
+
+func (f faults) any() bool { return f.throttle+f.fail+f.lose+f.garble > 0 || f.loseCall != nil }
+
+// person is somebody who does something just before a call of the run.
+type person struct {
+	call   int
+	writes bool
+	does   action
+	target uint64
+}
+
+// action is what a person does.
+type action string
+
+const (
+	launches         action = "launches an instance of"
+	keeps            action = "tags to keep"
+	restores         action = "restores"
+	restoresSnapshot action = "restores a snapshot of"
+	deregisters      action = "deregisters"
+	untags           action = "takes the janitor's tags off"
+	untagsSnapshot   action = "takes the janitor's tags off a snapshot of"
+	objects          action = "objects to the announced removal of"
+)
+
+// newSchedule draws a schedule.
+func newSchedule(seed uint64) *schedule {
+	s := &schedule{seed: seed, world: func() *world { return newWorld(newDice(seed)) }}
+	d := newDice(seed ^ 0xabcdef)
+	s.latency = pick(d, 20*time.Millisecond, 80*time.Millisecond, 80*time.Millisecond, 300*time.Millisecond, time.Second)
+	for range d.between(1, 3) {
+		s.nights = append(s.nights, newNight(d))
+	}
+	return s
+}
+
+func newNight(d dice) night {
+	n := night{}
+	n.addTrouble(d)
+	if d.chance(25) {
+		n.addTrouble(d)
+	}
+	if d.chance(15) {
+		n.inUseLag = d.between(1, 3)
+	}
+	if d.chance(12) {
+		n.binLag = d.between(1, 4)
+	}
+	return n
+}
+
+func (n *night) addTrouble(d dice) {
+	switch d.IntN(16) {
+	case 0, 1, 2, 3:
+		n.kill = newKill(d)
+		if d.chance(30) {
+			n.restart = pick(d, 10*time.Second, time.Minute, 5*time.Minute, 31*time.Minute, 45*time.Minute, 3*time.Hour, 13*time.Hour)
+		}
+	case 4:
+		n.undo, n.undoAt = true, pick(d, time.Second, time.Minute, 40*time.Minute, 13*time.Hour)
+	case 5:
+		n.kill, n.undo, n.undoAt = newKill(d), true, pick(d, time.Second, time.Minute, 40*time.Minute, 13*time.Hour)
+	case 6, 7:
+		n.overlap = &overlap{offset: pick(d, 0, 100*time.Millisecond, time.Second, 3*time.Second, 10*time.Second, time.Minute, 5*time.Minute)}
+		if d.chance(25) {
+			n.overlap.kill = newKill(d)
+		}
+	case 8:
+		n.stale = pick(d, 2*time.Second, 20*time.Second, 60*time.Second)
+	case 9:
+		n.authorization = pick(d, 5*time.Second, 30*time.Second, 60*time.Second)
+	case 10:
+		n.faults = pick(d, faults{throttle: 0.1}, faults{throttle: 0.5}, faults{fail: 0.1}, faults{lose: 0.1}, faults{lose: 0.5}, faults{garble: 0.1},
+			faults{throttle: 0.1, fail: 0.05, lose: 0.1, garble: 0.05})
+	case 11, 12, 13:
+		for range d.between(1, 2) {
+			n.persons = append(n.persons, person{
+				call: newKill(d).call, writes: d.chance(60), target: d.Uint64(),
+				does: pick(d, launches, keeps, restores, restores, restoresSnapshot, deregisters, deregisters, untags, untagsSnapshot, objects),
+			})
+		}
+	case 14:
+		n.dry = true
+	case 15:
+		n.deadline = pick(d, 5*time.Second, 20*time.Second, time.Minute, 15*time.Minute)
+	}
+}
+
+func newKill(d dice) *kill {
+	k := &kill{writes: d.chance(65), after: d.chance(50)}
+	if k.call = 1 + d.IntN(pick(d, 5, 15, 30)); !k.writes {
+		k.call = 1 + d.IntN(pick(d, 20, 60, 120))
+	}
+	return k
+}
+
+func (k kill) String() string {
+	what, when := "call", "before"
+	if k.writes {
+		what = "write"
+	}
+	if k.after {
+		when = "after"
+	}
+	return fmt.Sprintf("%s the effect of %s %d", when, what, k.call)
+}
+
+func (n night) String() string {
+	var parts []string
+	add := func(format string, arguments ...any) { parts = append(parts, fmt.Sprintf(format, arguments...)) }
+	if n.dry {
+		add("a dry run")
+	} else {
+		add("a run")
+	}
+	if n.deadline > 0 {
+		add("that has %v", n.deadline)
+	}
+	if n.kill != nil {
+		add("killed %v", n.kill)
+		if n.restart > 0 {
+			add("and another one %v later", n.restart)
+		}
+	}
+	if n.overlap != nil {
+		add("beside another that begins %v later", n.overlap.offset)
+		if n.overlap.kill != nil {
+			add("and is killed %v", n.overlap.kill)
+		}
+	}
+	if n.stale > 0 {
+		add("reads stale for up to %v", n.stale)
+	}
+	if n.authorization > 0 {
+		add("IAM sees tags after up to %v", n.authorization)
+	}
+	if n.inUseLag+n.binLag > 0 {
+		add("in-use lag %d, bin lag %d", n.inUseLag, n.binLag)
+	}
+	if n.faults.any() {
+		add("faults %+v", n.faults)
+		if n.faults.loseCall != nil {
+			add("the answer lost %v", n.faults.loseCall)
+		}
+	}
+	for _, p := range n.persons {
+		add("a person %s an image before the effect of %v", p.does, kill{call: p.call, writes: p.writes})
+	}
+	if n.undo {
+		add("undone %v later", n.undoAt)
+	}
+	return strings.Join(parts, ", ")
+}
+
+// String says a schedule in words.
+func (s *schedule) String() string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "seed %d, latency %v\n%v", s.seed, s.latency, s.build())
+	for i, n := range s.nights {
+		fmt.Fprintf(&text, "night %d: %v\n", i+1, n)
+	}
+	text.WriteString("then clean runs\n")
+	return text.String()
+}
+
+// drops is what is left out of a world to make it smaller.
+type drops struct {
+	images   map[string]bool
+	settings map[string]bool
+}
+
+// build makes the account of a schedule.
+func (s *schedule) build() *world {
+	w := s.world()
+	w.leaveOut(s.drop)
+	return w
+}
+
+func (w *world) leaveOut(drop drops) {
+	for key := range drop.settings {
+		if key == "image tags" {
+			for _, i := range w.images {
+				delete(i.tags, "team")
+			}
+			continue
+		}
+		delete(w.settings, key)
+	}
+	if len(drop.images) == 0 {
+		return
+	}
+	var images []*image
+	used := map[string]bool{}
+	for _, i := range w.images {
+		if !drop.images[i.id] {
+			images = append(images, i)
+			for _, id := range i.snapshots {
+				used[id] = true
+			}
+		}
+	}
+	var snapshots []*snapshot
+	for _, s := range w.snapshots {
+		if used[s.id] || s.orphanOf != "" && !drop.images[s.orphanOf] {
+			snapshots = append(snapshots, s)
+		}
+	}
+	w.images, w.snapshots = images, snapshots
+}

@@ -1,0 +1,360 @@
+package simulation
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
+)
+
+// simulation is a schedule on its way.
+type simulation struct {
+	*schedule
+	world   *world // As it truly is.
+	account *emulator.Account
+	raw     *emulator.Client
+	config  janitor.Config
+	limit   int // MAX_DEREGISTRATIONS.
+	runs    map[string]*run
+	order   []*run
+	pending sync.WaitGroup // Runs that were killed and do not know it yet.
+
+	mu         sync.Mutex
+	arrivals   map[int64]bool
+	hash       uint64
+	verbose    bool
+	lines      []string
+	violations []violation
+	disturbed  map[string]bool // By actor and resource: an answer was lost, or none of the service's.
+	effects    []effect
+	current    *night
+	calls      int
+}
+
+// run is one run of a simulation.
+type run struct {
+	id          string
+	night       *night
+	way         *way
+	started     time.Time
+	ended       time.Time // Zero as long as it is at work; when it was killed, if it was.
+	record      *report.Run
+	removed     map[string]int // Images by region.
+	lost        map[string]int // Those of them that the Recycle Bin does not hold.
+	aliveBeside bool           // Another run was at work at the same time.
+}
+
+// effect is a change of the account.
+type effect struct {
+	at     time.Time
+	actor  string
+	what   string // "deregister", "delete", "restore".
+	id     string
+	region string
+	inBin  bool
+}
+
+// violation is a promise that was broken.
+type violation struct {
+	promise string
+	detail  string
+}
+
+func (v violation) String() string { return v.promise + ": " + v.detail }
+
+// result is what comes of a schedule.
+type result struct {
+	violations []violation
+	hash       uint64
+	lines      []string
+	calls      int
+	effects    int
+	runs       int
+}
+
+// play carries out a schedule in a bubble of its own.
+func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(firstNight))
+		s, err := begin(schedule, verbose)
+		if err != nil {
+			t.Fatalf("seed %d: %v", schedule.seed, err)
+		}
+		for i := range schedule.nights {
+			s.sleepUntil(firstNight.Add(time.Duration(i) * day))
+			s.night(&schedule.nights[i])
+		}
+		s.clean(len(schedule.nights))
+		s.pending.Wait()
+		s.checkEnd()
+		r = result{s.violations, s.hash, s.lines, s.calls, len(s.effects), len(s.order)}
+	})
+	return r
+}
+
+func begin(schedule *schedule, verbose bool) (*simulation, error) {
+	s := &simulation{
+		schedule: schedule, world: schedule.build(), verbose: verbose,
+		runs: map[string]*run{}, arrivals: map[int64]bool{}, disturbed: map[string]bool{},
+	}
+	var err error
+	if s.account, err = s.world.load(); err != nil {
+		return nil, err
+	}
+	s.account.SetRuleLag(s.world.ruleLag)
+	s.raw = s.account.Client()
+	s.config, err = janitor.ParseConfig(func(variable string) string { return s.world.settings[variable] })
+	s.limit = int(s.config.MaxDeregistrations)
+	return s, err
+}
+
+func (s *simulation) sleepUntil(at time.Time) { time.Sleep(time.Until(at)) }
+
+// newWay is a way for a run or an undo in a night.
+func (s *simulation) newWay(actor string, n *night) *way {
+	w := &way{
+		sim: s, actor: actor, night: n, attempts: map[string]int{}, failed: map[string]time.Time{}, lostCall: n.faults.loseCall,
+		inner: emulator.Lag(s.raw, s.account, emulator.Lags{
+			Seed: s.seed, TagKey: intentTag, TagValue: "remove", Authorization: n.authorization, StaleReads: n.stale,
+			HideGone: share(s.seed, "hide") < 0.3,
+		}),
+	}
+	s.account.SetInUseLag(n.inUseLag)
+	s.account.SetBinLag(n.binLag)
+	return w
+}
+
+func (s *simulation) janitor(w *way) *janitor.Janitor {
+	return &janitor.Janitor{
+		Config: s.config,
+		AWS: aws.Config{
+			Region: home, HTTPClient: w,
+			Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
+		},
+		Clock: time.Now,
+	}
+}
+
+// start begins a run. It returns when that is over, or dead.
+func (s *simulation) start(n *night, k *kill, persons []person, suffix string) *run {
+	now := time.Now()
+	id := now.UTC().Format("20060102T150405Z") + fmt.Sprintf("-%06x", draw(s.seed, "id", now.String(), suffix)&0xffffff)
+	w := s.newWay(id, n)
+	w.kill, w.persons = k, persons
+	r := &run{id: id, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}}
+	s.mu.Lock()
+	for _, other := range s.order {
+		if other.ended.IsZero() && !other.way.dead {
+			other.aliveBeside, r.aliveBeside = true, true
+		}
+	}
+	s.runs[id] = r
+	s.order = append(s.order, r)
+	s.mu.Unlock()
+	s.trace("%s begins", id)
+	done := make(chan struct{})
+	s.pending.Go(func() {
+		defer close(done)
+		ctx, cancel := context.Background(), func() {}
+		if n.deadline > 0 {
+			ctx, cancel = context.WithTimeout(ctx, n.deadline)
+		}
+		defer cancel()
+		record := s.janitor(w).Run(ctx, id, n.dry)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !w.dead {
+			r.record, r.ended = &record, time.Now()
+		}
+		w.ended = true
+		w.dead = true // Nothing comes after it.
+	})
+	for {
+		select {
+		case <-done:
+		case <-time.After(time.Second):
+			s.mu.Lock()
+			dead := w.dead
+			s.mu.Unlock()
+			if !dead {
+				continue
+			}
+		}
+		break
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r.ended.IsZero() {
+		r.ended = time.Now()
+	}
+	if r.record != nil {
+		s.checkRecord(r)
+	}
+	return r
+}
+
+// night carries out one night.
+func (s *simulation) night(n *night) {
+	s.mu.Lock()
+	s.current = n
+	s.mu.Unlock()
+	var beside sync.WaitGroup
+	if n.overlap != nil {
+		beside.Go(func() {
+			time.Sleep(n.overlap.offset)
+			s.start(n, n.overlap.kill, nil, "second")
+		})
+	}
+	r := s.start(n, n.kill, n.persons, "first")
+	if r.record == nil && n.restart > 0 {
+		time.Sleep(n.restart)
+		s.start(&night{}, nil, nil, "again")
+	}
+	beside.Wait()
+	if n.undo {
+		time.Sleep(n.undoAt)
+		s.undo(r)
+	}
+}
+
+// undo undoes a run, and checks that it does.
+func (s *simulation) undo(r *run) {
+	s.trace("%s is undone", r.id)
+	s.mu.Lock()
+	held := s.heldOf(r.id)
+	s.mu.Unlock()
+	w := s.newWay("undo-"+r.id, &night{})
+	undone, err := s.janitor(w).UndoRun(context.Background(), r.id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w.dead = true
+	s.checkUndo(r, held, undone, err)
+}
+
+// mostNights is how many clean runs it may take until nothing is left to be done.
+const mostNights = 30
+
+// clean runs night by night until a run has changed nothing, and no other run's lease is to run out.
+func (s *simulation) clean(first int) {
+	n := &night{}
+	quiet := 0
+	for i := 0; quiet < 2; i++ {
+		s.sleepUntil(firstNight.Add(time.Duration(first+i) * day))
+		if i == mostNights {
+			s.violate("comes to an end", "after %d clean nights there is still something to be done", i)
+			return
+		}
+		effects := len(s.effects)
+		s.mu.Lock()
+		s.current = n
+		s.mu.Unlock()
+		r := s.start(n, nil, nil, "clean")
+		s.checkClean(r)
+		if len(s.effects) == effects && !s.waits() {
+			quiet++
+		} else {
+			quiet = 0
+		}
+	}
+}
+
+// waits reports whether something is announced, or to be announced yet.
+func (s *simulation) waits() bool {
+	if bool(s.config.RequireRecycleBin) && !s.world.rules {
+		return false // For a person.
+	}
+	return slices.ContainsFunc(s.world.images, func(i *image) bool { return i.there && !i.announced.IsZero() })
+}
+
+func (s *simulation) violate(promise, format string, arguments ...any) {
+	v := violation{promise, fmt.Sprintf(format, arguments...)}
+	s.trace("BROKEN: %v", v)
+	s.violations = append(s.violations, v)
+}
+
+// reserve returns the first instant from one on at which nothing else arrives.
+func (s *simulation) reserve(at time.Time) time.Time {
+	n := at.UnixNano()
+	for s.arrivals[n] {
+		n++
+	}
+	s.arrivals[n] = true
+	return time.Unix(0, n)
+}
+
+// latency draws how long one way takes: between half and three halves of the half of the mean.
+func (s *simulation) latency(actor, name, attempt, way string) time.Duration {
+	return time.Duration(float64(s.schedule.latency) / 2 * (0.5 + share(s.seed, actor, name, attempt, way)))
+}
+
+// note takes a request into the history.
+func (s *simulation) note(w *way, q emulator.Request, name, what string) {
+	s.calls++
+	line := strings.Join([]string{time.Now().UTC().Format("02T15:04:05.000000000"), w.actor, name, what}, " ")
+	s.hash = draw(s.hash, line)
+	if s.verbose {
+		s.lines = append(s.lines, line)
+	}
+}
+
+func (s *simulation) trace(format string, arguments ...any) {
+	if s.verbose {
+		s.lines = append(s.lines, time.Now().UTC().Format("02T15:04:05.000000000")+" -- "+fmt.Sprintf(format, arguments...))
+	}
+}
+
+// disturb notes that a run cannot know what became of a request.
+func (s *simulation) disturb(w *way, q emulator.Request) {
+	for name, values := range q.Form {
+		switch name, _, _ := strings.Cut(name, "."); name {
+		case "ImageId", "SnapshotId", "ResourceId":
+			for _, id := range values {
+				s.disturbed[w.actor+id] = true
+			}
+		}
+	}
+}
+
+// call asks the account for something on behalf of a person. The caller holds the lock.
+func (s *simulation) call(region, action string, parameters ...string) bool {
+	form := url.Values{"Action": {action}, "Version": {"2016-11-15"}}
+	for i := 0; i < len(parameters); i += 2 {
+		form.Set(parameters[i], parameters[i+1])
+	}
+	status, body := s.ask(region, form)
+	q := emulator.Request{Service: "ec2", Region: region, Action: action, Form: form}
+	s.witness("person", q, status, body)
+	s.trace("a person: %s %v: %d", action, parameters, status)
+	return status < 300
+}
+
+func (s *simulation) ask(region string, form url.Values) (status int, body []byte) {
+	r, err := http.NewRequest(http.MethodPost, "https://ec2."+region+".amazonaws.com/", bytes.NewReader([]byte(form.Encode())))
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/"+region+"/ec2/aws4_request, SignedHeaders=host, Signature=0")
+	response, err := s.raw.Do(r)
+	if err != nil {
+		panic(err)
+	}
+	var text bytes.Buffer
+	_, _ = text.ReadFrom(response.Body)
+	return response.StatusCode, text.Bytes()
+}

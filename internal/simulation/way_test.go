@@ -1,0 +1,252 @@
+package simulation
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"ami-janitor/pkg/emulator"
+)
+
+// way is the way of one run, or one undo, to the account: each request takes its time, and what goes wrong goes wrong here.
+//
+// How long a request takes is a function of the seed, the run, the action, its subject and the attempt, and no two arrive at
+// the same instant, so that the order of events does not depend on how goroutines are scheduled. A retry of the SDK leaves
+// after a random pause; it arrives as if that had been the longest one.
+type way struct {
+	sim   *simulation
+	actor string // The id of the run, or "undo" and the id of the undone one.
+	night *night
+	inner emulator.Doer
+	kill  *kill
+
+	// Guarded by sim.mu.
+	dead     bool
+	calls    int
+	writes   int
+	attempts map[string]int
+	failed   map[string]time.Time // When the last attempt of an invocation of the SDK failed, and how many there were.
+	persons  []person
+	lostCall *kill
+	ended    bool
+}
+
+func (w *way) Do(r *http.Request) (*http.Response, error) {
+	q, err := emulator.Inspect(r)
+	if err != nil {
+		return nil, err
+	}
+	subject := subjectOf(q)
+	name := q.Service + " " + q.Region + " " + q.Action + " " + subject
+	s := w.sim
+	s.mu.Lock()
+	if w.dead {
+		s.mu.Unlock()
+		return refusal(r, q, http.StatusBadRequest, "Killed"), nil
+	}
+	w.attempts[name]++
+	attempt := strconv.Itoa(w.attempts[name])
+	sdk, isRetry := retryOf(r)
+	leave := time.Now()
+	if last, ok := w.failed[sdk]; ok && isRetry > 1 {
+		leave = last.Add(min(20*time.Second, time.Second<<(isRetry-1))) // As pkg/wire, and the SDK, pause at most.
+	}
+	arrival := s.reserve(leave.Add(s.latency(w.actor, name, attempt, "request")))
+	s.mu.Unlock()
+	if err := sleepUntil(r, arrival); err != nil {
+		return nil, err
+	}
+
+	response, err := w.arrive(r, q, name, attempt)
+
+	s.mu.Lock()
+	back := s.reserve(time.Now().Add(s.latency(w.actor, name, attempt, "answer")))
+	s.mu.Unlock()
+	if err := sleepUntil(r, back); err != nil {
+		if response != nil {
+			_ = response.Body.Close()
+		}
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.dead {
+		return refusal(r, q, http.StatusBadRequest, "Killed"), nil
+	}
+	w.failed[sdk] = time.Now()
+	return response, err
+}
+
+// retryOf returns which invocation of the SDK a request belongs to, and which attempt of it it is.
+func retryOf(r *http.Request) (invocation string, attempt int) {
+	_, _ = fmt.Sscanf(r.Header.Get("Amz-Sdk-Request"), "attempt=%d", &attempt)
+	return r.Header.Get("Amz-Sdk-Invocation-Id"), attempt
+}
+
+// subjectOf is what a request is about. ETags of locks are random, like the tokens that make requests idempotent.
+func subjectOf(q emulator.Request) string {
+	form := maps.Clone(q.Form)
+	for _, name := range []string{"Action", "ClientToken", "Version", "IfMatch"} {
+		delete(form, name)
+	}
+	if q.Service == "s3" {
+		return form.Get("Bucket") + "/" + form.Get("Key") + " " + form.Get("prefix")
+	}
+	return form.Encode()
+}
+
+func sleepUntil(r *http.Request, at time.Time) error {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-r.Context().Done():
+		return &url.Error{Op: r.Method, URL: r.URL.Redacted(), Err: r.Context().Err()}
+	}
+}
+
+// arrive lets a request take effect, or not.
+func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) (*http.Response, error) {
+	s := w.sim
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.dead {
+		return refusal(r, q, http.StatusBadRequest, "Killed"), nil
+	}
+	w.calls++
+	if isWrite(q) {
+		w.writes++
+	}
+	if w.hits(w.kill, q) && !w.kill.after {
+		return w.die(r, q), nil
+	}
+	for _, p := range w.persons {
+		if w.hits(&kill{call: p.call, writes: p.writes}, q) {
+			s.act(p)
+		}
+	}
+	fault := w.fault(name, attempt)
+	if w.hits(w.lostCall, q) {
+		fault = "lose"
+	}
+	switch fault {
+	case "throttle":
+		s.note(w, q, name, "throttled")
+		s.disturbed[w.actor+q.Form.Get("ImageId")] = true
+		return refusal(r, q, http.StatusServiceUnavailable, map[string]string{"ec2": "RequestLimitExceeded", "s3": "SlowDown", "": "ThrottlingException"}[serviceOr(q.Service)]), nil
+	case "fail":
+		s.note(w, q, name, "failed")
+		s.disturb(w, q)
+		return refusal(r, q, http.StatusInternalServerError, "InternalError"), nil
+	}
+	response, err := w.inner.Do(r)
+	if err != nil {
+		s.note(w, q, name, err.Error())
+		return nil, err
+	}
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return nil, err
+	}
+	s.witness(w.actor, q, response.StatusCode, body)
+	s.note(w, q, name, strconv.Itoa(response.StatusCode))
+	body = s.splice(q, body)
+	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	if w.hits(w.kill, q) {
+		return w.die(r, q), nil
+	}
+	switch fault {
+	case "lose":
+		s.disturb(w, q)
+		return nil, &url.Error{Op: r.Method, URL: r.URL.Redacted(), Err: &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}}
+	case "garble":
+		s.disturb(w, q)
+		page := []byte("<!DOCTYPE html><html><head><title>Welcome</title><body><p>Please sign in<br>")
+		return &http.Response{
+			StatusCode: http.StatusOK, Status: "OK", Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+			Header: http.Header{"Content-Type": {"text/html"}}, Body: io.NopCloser(bytes.NewReader(page)), ContentLength: int64(len(page)),
+		}, nil
+	}
+	return response, nil
+}
+
+func serviceOr(service string) string {
+	if service == "ec2" || service == "s3" {
+		return service
+	}
+	return ""
+}
+
+// hits reports whether a call is the one that is meant.
+func (w *way) hits(k *kill, q emulator.Request) bool {
+	switch {
+	case k == nil:
+		return false
+	case k.writes:
+		return isWrite(q) && w.writes == k.call
+	default:
+		return w.calls == k.call
+	}
+}
+
+func (w *way) die(r *http.Request, q emulator.Request) *http.Response {
+	w.dead = true
+	w.sim.trace("%s is killed", w.actor)
+	return refusal(r, q, http.StatusBadRequest, "Killed")
+}
+
+// fault draws what goes wrong with a request; empty if nothing does.
+func (w *way) fault(name, attempt string) string {
+	f := w.night.faults
+	if f.throttle+f.fail+f.lose+f.garble == 0 {
+		return ""
+	}
+	x := share(w.sim.seed, "fault", w.actor, name, attempt)
+	for _, one := range []struct {
+		name  string
+		share float64
+	}{{"throttle", f.throttle}, {"fail", f.fail}, {"lose", f.lose}, {"garble", f.garble}} {
+		if x -= one.share; x < 0 {
+			return one.name
+		}
+	}
+	return ""
+}
+
+// isWrite reports whether a request changes something.
+func isWrite(q emulator.Request) bool {
+	return !slices.ContainsFunc([]string{"Describe", "Get", "List", "Head"}, func(verb string) bool { return strings.HasPrefix(q.Action, verb) })
+}
+
+// refusal is an error in the form of the service that was asked.
+func refusal(r *http.Request, q emulator.Request, status int, code string) *http.Response {
+	kind, body := "text/xml;charset=UTF-8", ""
+	switch q.Service {
+	case "ec2":
+		body = "<Response><Errors><Error><Code>" + code + "</Code><Message>Said so.</Message></Error></Errors><RequestID>1</RequestID></Response>"
+	case "s3":
+		body = "<Error><Code>" + code + "</Code><Message>Said so.</Message><RequestId>1</RequestId></Error>"
+	case "ssm", "rbin":
+		kind, body = "application/x-amz-json-1.1", `{"__type":"`+code+`","message":"Said so."}`
+	default:
+		body = "<ErrorResponse><Error><Type>Sender</Type><Code>" + code + "</Code><Message>Said so.</Message></Error><RequestId>1</RequestId></ErrorResponse>"
+	}
+	header := http.Header{"Content-Type": {kind}}
+	if q.Service == "rbin" {
+		header.Set("X-Amzn-Errortype", code)
+	}
+	return &http.Response{
+		StatusCode: status, Status: http.StatusText(status), Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Request: r,
+		Header: header, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
+	}
+}

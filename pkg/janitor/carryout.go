@@ -1,0 +1,74 @@
+package janitor
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/journal"
+	"ami-janitor/pkg/recyclebin"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/sweep"
+	"ami-janitor/pkg/wire"
+)
+
+// sweep carries out the plans, region beside region, and returns what was confirmed, by region. A plan that turns out not to
+// be carried out says so afterwards.
+func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]report.Done {
+	names := make([]string, len(plan.regions))
+	plans := map[string]*retention.Plan{}
+	for i := range plan.regions {
+		names[i] = plan.regions[i].Region
+		plans[names[i]] = &plan.regions[i]
+	}
+	step := j.watch("Removing")
+	done := map[string]report.Done{}
+	for i, result := range sideBySide(names, func(name string) sweep.Result {
+		return j.sweepRegion(limits, id, plan.survey, plans[name], func(done, total int) { step(name, done, total) })
+	}) {
+		done[names[i]] = report.Done(result)
+	}
+	return done
+}
+
+func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retention.Plan, step func(done, total int)) sweep.Result {
+	client := wire.EC2(j.AWS, plan.Region)
+	entry := j.begin(limits.begin, s, plan, id)
+	var unsettled atomic.Bool
+	orders := sweep.Orders{
+		Run:          id,
+		Now:          s.now,
+		VersionDepth: int(j.Config.LaunchTemplateVersions),
+		Recheck:      j.recheck(*plan, id),
+		Attempt:      func(context.Context, string, []string) error { return nil },
+		Settle:       func(context.Context, ami.Outcome) {},
+		Alive:        func(context.Context) error { return nil },
+		InBin: func(ctx context.Context, images, snapshots []string) (map[string]time.Time, error) {
+			return recyclebin.Exits(ctx, client, images, snapshots)
+		},
+		RequireBin:   bool(j.Config.RequireRecycleBin),
+		KeepDeclared: entry != nil,
+		Step:         step,
+	}
+	if entry != nil {
+		orders.Attempt = func(ctx context.Context, imageID string, snapshotIDs []string) error {
+			return entry.Attempt(ctx, journal.Declared{ImageID: imageID, Snapshots: snapshotIDs})
+		}
+		orders.Settle = func(ctx context.Context, outcome ami.Outcome) {
+			if entry.Settle(ctx, outcome) != nil {
+				unsettled.Store(true)
+			}
+		}
+		orders.Alive = func(ctx context.Context) error { return entry.Renew(ctx, j.Clock()) }
+	}
+	result := sweep.Run(limits.finish, limits.begin, client, *plan, orders)
+	if s.journal != nil && !plan.Busy && plan.Hold == "" {
+		_ = finish(limits.finish, s, *plan, result) // What could not be noted as finished the next run finds finished.
+	}
+	if entry != nil {
+		_ = entry.Close(limits.finish, isDone(result) && !unsettled.Load()) // A lock that stays is old before the next night.
+	}
+	return result
+}

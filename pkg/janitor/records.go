@@ -1,0 +1,128 @@
+package janitor
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/journal"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/sweep"
+)
+
+// openJournal returns nil if no records are to be kept.
+func (j *Janitor) openJournal() (*journal.Journal, error) {
+	if j.Config.Records == "" {
+		return nil, nil
+	}
+	books, err := journal.Open(string(j.Config.Records), j.AWS)
+	if err != nil {
+		return nil, fmt.Errorf("opening the journal: %w", err)
+	}
+	return books, nil
+}
+
+// changes reports whether carrying out a plan changes anything.
+func changes(plan retention.Plan) bool {
+	if len(plan.Strays)+len(plan.ReportsWanted)+len(plan.ReportsDone) > 0 {
+		return true
+	}
+	for _, verdict := range plan.Verdicts {
+		if verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark || verdict.Unmark != retention.LeaveMark {
+			return true
+		}
+	}
+	return slices.ContainsFunc(plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Delete })
+}
+
+// begin notes in the journal what is going to be removed in a region, and holds the plan if that cannot be done, or if
+// another run is at work there. It returns nil where nothing is noted.
+func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan, run string) *journal.Entry {
+	if s.journal == nil || plan.Busy || !changes(*plan) {
+		return nil
+	}
+	entry, err := s.journal.Begin(ctx, plan.Region, run, plan.Account, j.Clock(), declared(*plan))
+	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
+		plan.Hold, plan.Busy = busy.Error(), true
+	} else if err != nil {
+		plan.Hold = cmp.Or(plan.Hold, "the journal could not be written: "+err.Error())
+	}
+	return entry
+}
+
+// declared says which images the plan removes, each with the snapshots that go with it and with no image after it.
+func declared(plan retention.Plan) []journal.Declared {
+	var all []journal.Declared
+	for _, verdict := range plan.Verdicts {
+		if verdict.Decision != retention.Deregister || plan.Hold != "" {
+			continue
+		}
+		one := journal.Declared{ImageID: verdict.Image.ID}
+		for _, snapshot := range verdict.Snapshots {
+			if snapshot.Delete && snapshot.LastImageID == verdict.Image.ID {
+				one.Snapshots = append(one.Snapshots, snapshot.SnapshotID)
+			}
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// isDone reports whether nothing is left of what a sweep was to delete.
+func isDone(result sweep.Result) bool {
+	for _, outcome := range result.Outcomes {
+		if slices.ContainsFunc(outcome.Snapshots, func(s ami.SnapshotResult) bool { return s.Status == ami.SnapshotFailed }) {
+			return false
+		}
+	}
+	return true
+}
+
+// finish closes the books on those of the earlier runs of which nothing is left to be done.
+func finish(ctx context.Context, s survey, plan retention.Plan, result sweep.Result) error {
+	open := map[string]bool{}
+	deleted := map[string]bool{}
+	for _, leftover := range result.Leftovers {
+		deleted[leftover.SnapshotID] = leftover.Status == ami.SnapshotDeleted
+	}
+	for _, leftover := range plan.Leftovers {
+		if leftover.Undecided || leftover.Delete && !deleted[leftover.SnapshotID] {
+			open[leftover.Run] = true
+		}
+	}
+	for _, stray := range plan.Strays {
+		if failure, ok := result.Strays[stray.ID]; !ok || failure != "" {
+			open[stray.Run] = true
+		}
+	}
+	var errs []error
+	for _, inventory := range s.inventories {
+		for _, run := range inventory.History.Unfinished {
+			if inventory.Region == plan.Region && !open[run] {
+				errs = append(errs, s.journal.Finish(ctx, plan.Region, run))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// archive keeps the full record of a run where RECORDS says. That it could not be kept is an error of the run.
+func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *report.Run) {
+	if books == nil {
+		return
+	}
+	record.Record = books.Where(record.Run)
+	var text bytes.Buffer
+	err := record.Encode(&text, "")
+	if err == nil {
+		err = books.SaveRecord(ctx, record.Run, text.Bytes())
+	}
+	if err != nil {
+		record.Record, record.RecordError = "", err.Error()
+	}
+}

@@ -1,0 +1,378 @@
+package janitor_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/journal"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/undo"
+	"ami-janitor/pkg/wire"
+)
+
+const (
+	removalRun = "20261122T020000Z-3f9c1a"
+	unknownRun = "20261122T020000Z-0a1b2c"
+)
+
+// removeByHand does to an image what a run does, snapshots and all.
+func removeByHand(t rapid.TB, account *emulator.Account, region, run string, n int, snapshots ...int) {
+	t.Helper()
+	api := wire.EC2(aws.Config{HTTPClient: account.Client(), Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", "")}, region)
+	resources := []string{imageID(n)}
+	for _, s := range snapshots {
+		resources = append(resources, snapshotID(s))
+	}
+	_, err := api.CreateTags(context.Background(), &ec2.CreateTagsInput{Resources: resources, Tags: []types.Tag{
+		{Key: aws.String("ami-janitor:intent"), Value: aws.String("remove")}, {Key: aws.String("ami-janitor:run"), Value: aws.String(run)},
+	}})
+	if err == nil {
+		_, err = api.DeregisterImage(context.Background(), &ec2.DeregisterImageInput{ImageId: aws.String(imageID(n))})
+	}
+	for _, s := range snapshots {
+		if err == nil {
+			_, err = api.DeleteSnapshot(context.Background(), &ec2.DeleteSnapshotInput{SnapshotId: aws.String(snapshotID(s))})
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// removedImage is what a record says of a removed image.
+func removedImage(n int, status ami.Status, until time.Time, snapshots ...int) report.Image {
+	image := report.Image{
+		ImageID: imageID(n), Name: "recorded", Verdict: retention.Deregister, Outcome: &ami.Outcome{Status: status, RestorableUntil: until},
+	}
+	for _, s := range snapshots {
+		image.Snapshots = append(image.Snapshots, report.PlannedSnapshot{SnapshotID: snapshotID(s), Verdict: report.DeleteSnapshot})
+	}
+	return image
+}
+
+// saveRecord keeps a record in a directory, and returns the settings that name it.
+func saveRecord(t *testing.T, record report.Run) settings {
+	t.Helper()
+	dir := t.TempDir()
+	records, err := journal.Open(dir, aws.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var text bytes.Buffer
+	if err := record.Encode(&text, ""); err != nil {
+		t.Fatal(err)
+	}
+	if err := records.SaveRecord(t.Context(), record.Run, text.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	return settings{"RECORDS": dir}
+}
+
+// brought are the statuses of images, by region and id.
+func brought(undone janitor.Undone) map[string]string {
+	found := map[string]string{}
+	for _, region := range undone.Regions {
+		if region.Error != "" {
+			found[region.Region] = region.Error
+		}
+		for _, image := range region.Images {
+			found[region.Region+" "+image.ImageID] = string(image.Status)
+		}
+		for _, snapshot := range region.Snapshots {
+			found[region.Region+" "+snapshot.SnapshotID] = string(snapshot.Status)
+		}
+	}
+	for _, image := range undone.Gone {
+		found[image.ImageID] = string(image.Status)
+	}
+	return found
+}
+
+// twoRegions is an account with images in two regions, and nothing in a third.
+func twoRegions(t *testing.T) *emulator.Account {
+	t.Helper()
+	w := world{images: []object{image(1, 400, 300, 1), image(2, 400, 300, 2, 9)}}
+	account := w.load(t)
+	for region, w := range map[string]world{"eu-west-1": {images: []object{image(3, 400, 300, 3), image(4, 400, 300, 4)}}, "ap-south-1": {}} {
+		if err := account.AddRegion(region, w.files(t)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	account.KeepRemoved(14)
+	return account
+}
+
+var everyRegion = settings{"REGIONS": "us-east-1,eu-west-1,ap-south-1"}
+
+func TestUndoARunInAllRegions(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := twoRegions(t)
+		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
+		removeByHand(t, account, "us-east-1", unknownRun, 2, 2, 9)
+		removeByHand(t, account, "eu-west-1", removalRun, 3, 3)
+		undone, err := newJanitor(t, account.Client(), everyRegion).UndoRun(t.Context(), removalRun)
+		if err != nil || undone.Err() != nil || !undone.Complete() || undone.Run != removalRun {
+			t.Fatalf("%+v, %v", undone, err)
+		}
+		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "restored", "eu-west-1 " + imageID(3): "restored"}, brought(undone)); diff != "" {
+			t.Error(diff)
+		}
+		if left := newJanitor(t, account.Client(), everyRegion).Restorable(t.Context()); len(left.Removals) != 1 || left.Removals[0].ImageID != imageID(2) || len(left.Failed) != 0 {
+			t.Errorf("left are %+v", left)
+		}
+		// Now the run is one of which nothing is left to be found.
+		if _, err := newJanitor(t, account.Client(), everyRegion).UndoRun(t.Context(), removalRun); !errors.Is(err, janitor.ErrUnknownRun) {
+			t.Errorf("again: %v", err)
+		}
+	})
+}
+
+// A record names the snapshots and what is gone, and makes an undone run a known one.
+func TestUndoWithARecord(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := twoRegions(t)
+		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
+		removeByHand(t, account, "eu-west-1", removalRun, 3, 3)
+		s := saveRecord(t, report.Run{Run: removalRun, Regions: []report.Region{
+			{Region: "us-east-1", Images: []report.Image{
+				removedImage(1, ami.Deregistered, now.AddDate(0, 0, 14), 1),
+				removedImage(2, ami.Failed, time.Time{}, 2, 9), // It was refused, and its tags are off again.
+				removedImage(6, ami.Skipped, time.Time{}),
+				removedImage(7, ami.Deregistered, now.AddDate(0, 0, -1), 7),
+				{ImageID: imageID(8), Verdict: retention.Keep},
+			}},
+			{Region: "eu-west-1", Images: []report.Image{removedImage(3, ami.Deregistered, now.AddDate(0, 0, 14), 3)}},
+			{Region: "ap-south-1", Images: []report.Image{}},
+		}})
+		undone, err := newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
+		if err != nil || undone.Complete() || undone.Err() == nil {
+			t.Fatalf("%+v, %v", undone, err)
+		}
+		elsewhere := "the run has removed images there, 1 in number, but REGIONS or EXCEPT_REGIONS leaves it out"
+		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "restored", "us-east-1 " + imageID(7): "gone", "eu-west-1": elsewhere}, brought(undone)); diff != "" {
+			t.Error(diff)
+		}
+		if why := undone.Regions[1].Images[1].Why; why != "it left the Recycle Bin on 2026-11-22 02:00 UTC" {
+			t.Error(why)
+		}
+		s["REGIONS"] = "us-east-1,eu-west-1"
+		undone, err = newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
+		if err != nil || undone.Err() != nil {
+			t.Fatalf("%+v, %v", undone, err)
+		}
+		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "present", "us-east-1 " + imageID(7): "gone", "eu-west-1 " + imageID(3): "restored"}, brought(undone)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// A dry run is known, and has removed nothing.
+func TestUndoADryRun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		image := removedImage(1, ami.Deregistered, time.Time{}, 1)
+		image.Outcome = nil
+		s := saveRecord(t, report.Run{Run: removalRun, DryRun: true, Regions: []report.Region{{Region: "us-east-1", Images: []report.Image{image}}}})
+		account := twoRegions(t)
+		undone, err := newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
+		wrote := slices.DeleteFunc(writes(account), func(action string) bool { return strings.HasPrefix(action, "List") })
+		if err != nil || !undone.Complete() || !undone.IsEmpty() || len(wrote) > 0 {
+			t.Errorf("%+v, %v", undone, err)
+		}
+	})
+}
+
+// What cannot be read of the journal is said, and the tags do.
+func TestUndoWithoutTheRecord(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := saveRecord(t, report.Run{Run: removalRun})
+		err := filepath.WalkDir(s["RECORDS"], func(path string, entry os.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || entry.Name() != "record.json" {
+				return err
+			}
+			return os.WriteFile(path, []byte(`{"run": "20261122T`), 0o600)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		account := twoRegions(t)
+		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
+		removeByHand(t, account, "us-east-1", removalRun, 2, 2, 9)
+		undone, err := newJanitor(t, account.Client(), s).UndoImages(t.Context(), []string{imageID(2)})
+		if err != nil || !undone.Complete() || !strings.Contains(undone.Warning, "records of runs could not be read") {
+			t.Errorf("%+v, %v", undone, err)
+		}
+		undone, err = newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
+		if err != nil || !undone.Complete() || !strings.Contains(undone.Warning, "record of the run could not be read") || undone.IsEmpty() {
+			t.Errorf("%+v, %v", undone, err)
+		}
+		if _, err := newJanitor(t, account.Client(), settings{"RECORDS": s["RECORDS"]}).UndoRun(t.Context(), unknownRun); !errors.Is(err, janitor.ErrUnknownRun) {
+			t.Error(err)
+		}
+	})
+}
+
+// An image is brought back where it is, with the snapshots that the record of its run names, and with nothing else.
+func TestUndoImages(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := twoRegions(t)
+		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
+		removeByHand(t, account, "us-east-1", removalRun, 2, 2, 9)
+		removeByHand(t, account, "eu-west-1", unknownRun, 3, 3)
+		removeByHand(t, account, "eu-west-1", unknownRun, 4, 4)
+		s := saveRecord(t, report.Run{Run: removalRun, Regions: []report.Region{
+			{Region: "us-east-1", Images: []report.Image{removedImage(1, ami.Deregistered, now, 1), removedImage(2, ami.Failed, now, 2, 9)}},
+		}})
+		s["REGIONS"] = everyRegion["REGIONS"]
+		ids := []string{imageID(3), imageID(2), imageID(5), imageID(2)}
+		undone, err := newJanitor(t, account.Client(), s).UndoImages(t.Context(), ids)
+		if err != nil || undone.Complete() || undone.Err() != nil || undone.Warning != "" {
+			t.Errorf("%+v, %v", undone, err)
+		}
+		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(2): "restored", "eu-west-1 " + imageID(3): "restored", imageID(5): "gone"}, brought(undone)); diff != "" {
+			t.Error(diff)
+		}
+		if got := undone.Regions[2].Images[0].Snapshots; len(got) != 2 || !got[0].Status.Back() || !got[1].Status.Back() {
+			t.Errorf("%+v", got)
+		}
+		left := newJanitor(t, account.Client(), everyRegion).Restorable(t.Context())
+		var names []string
+		for _, removal := range left.Removals {
+			names = append(names, removal.Region+" "+removal.Run+" "+removal.ImageID+removal.SnapshotID)
+		}
+		if diff := cmp.Diff([]string{"us-east-1 " + removalRun + " " + imageID(1), "eu-west-1 " + unknownRun + " " + imageID(4)}, names); diff != "" {
+			t.Error(diff)
+		}
+		undone, err = newJanitor(t, account.Client(), s).UndoImages(t.Context(), []string{imageID(2), imageID(3)})
+		if err != nil || !undone.Complete() {
+			t.Errorf("again: %+v, %v", undone, err)
+		}
+	})
+}
+
+// A region that fails leaves the others alone.
+func TestUndoWhereARegionFails(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := twoRegions(t)
+		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
+		removeByHand(t, account, "eu-west-1", removalRun, 3, 3)
+		doer := emulator.Fail(account.Client(), "ListImagesInRecycleBin", func(_ int, r emulator.Request) bool { return r.Region == "eu-west-1" },
+			http.StatusForbidden, "UnauthorizedOperation", "No.")
+		undone, err := newJanitor(t, doer, everyRegion).UndoRun(t.Context(), removalRun)
+		if err != nil || undone.Err() == nil || !strings.Contains(undone.Err().Error(), "eu-west-1: listing the images in the Recycle Bin: UnauthorizedOperation: No.") {
+			t.Errorf("%+v, %v", undone, err)
+		}
+		if got := brought(undone); got["us-east-1 "+imageID(1)] != "restored" || len(got) != 2 {
+			t.Errorf("%v", got)
+		}
+		undone, err = newJanitor(t, doer, everyRegion).UndoImages(t.Context(), []string{imageID(3)})
+		if err != nil || undone.Err() == nil || undone.Complete() || brought(undone)[imageID(3)] != "gone" {
+			t.Errorf("%+v, %v", undone, err)
+		}
+		// That a run is unknown cannot be said as long as a region could not be read.
+		undone, err = newJanitor(t, doer, everyRegion).UndoRun(t.Context(), unknownRun)
+		if err != nil || undone.Err() == nil {
+			t.Errorf("%+v, %v", undone, err)
+		}
+		if list := newJanitor(t, doer, everyRegion).Restorable(t.Context()); len(list.Failed) != 1 || list.Failed[0].Region != "eu-west-1" || len(list.Removals) != 0 {
+			t.Errorf("%+v", list)
+		}
+		undone, err = newJanitor(t, emulator.Deny(account.Client(), "DescribeRegions"), settings{"REGIONS": "all"}).UndoRun(t.Context(), removalRun)
+		if err != nil || undone.Err() == nil {
+			t.Errorf("%+v, %v", undone, err)
+		}
+	})
+}
+
+func TestUndoWhatIsNoID(t *testing.T) {
+	account := twoRegions(t)
+	j := newJanitor(t, account.Client(), nil)
+	for _, run := range []string{"", "*", "20261122T020000Z-*", "../runs", "ami-0123456789abcdef0"} {
+		if undone, err := j.UndoRun(t.Context(), run); err == nil {
+			t.Errorf("%q: %+v", run, undone)
+		}
+	}
+	for _, id := range []string{"", "ami-*", "snap-0123456789abcdef0", "ami-0123456789abcdef?"} {
+		if undone, err := j.UndoImages(t.Context(), []string{imageID(1), id}); err == nil {
+			t.Errorf("%q: %+v", id, undone)
+		}
+	}
+	if len(account.Calls()) > 0 {
+		t.Errorf("%v", account.Calls())
+	}
+}
+
+// The fields of the JSON are a contract.
+func TestUndoneAsJSON(t *testing.T) {
+	undone := janitor.Undone{
+		Run: removalRun,
+		Regions: []janitor.UndoneRegion{{Region: "us-east-1", Result: undo.Result{
+			Images:    []undo.Image{{ImageID: "ami-0123456789example", Status: undo.Incomplete, Why: "x", Snapshots: []undo.Snapshot{}}},
+			Snapshots: []undo.Snapshot{{SnapshotID: "snap-0123456789example", Status: undo.Restored}},
+		}}},
+		Gone: []undo.Image{},
+	}
+	text, err := json.Marshal(undone)
+	want := `{"run":"20261122T020000Z-3f9c1a","regions":[{"region":"us-east-1","error":"",` +
+		`"images":[{"imageId":"ami-0123456789example","name":"","status":"incomplete","why":"x","snapshots":[]}],` +
+		`"snapshots":[{"snapshotId":"snap-0123456789example","status":"restored","why":""}]}],"gone":[]}`
+	if err != nil || string(text) != want {
+		t.Errorf("%s, %v", text, err)
+	}
+}
+
+// A run that removed a hundred images is undone, and the next night leaves them alone.
+func TestTheNightAfterAnUndo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{}
+		for n := 1; n <= 100; n++ {
+			o := image(n, 400, 300, n)
+			if n%4 == 0 {
+				o = image(n, 400, 300, n, n-1) // Shares a snapshot.
+			}
+			w.images = append(w.images, tagged(o, "Team", "x"))
+		}
+		account := w.load(t)
+		account.KeepRemoved(14)
+		s := settings{"KEEP_NEWEST": "0"}
+		j := newJanitor(t, account.Client(), s)
+		record := j.Run(t.Context(), removalRun, false)
+		if record.Totals.Deregistered != 100 {
+			t.Fatalf("%+v", record.Totals)
+		}
+		undone, err := j.UndoRun(t.Context(), removalRun)
+		if err != nil || !undone.Complete() || len(undone.Regions[0].Images) != 100 {
+			t.Fatalf("%+v, %v", undone, err)
+		}
+		for _, night := range []string{"20261123T020000Z-000001", "20261123T020000Z-000002"} {
+			after := j.Run(t.Context(), night, false)
+			if after.Failed() || after.Totals.Kept != 100 {
+				t.Errorf("%+v", after.Totals)
+			}
+			for _, image := range after.Regions[0].Images {
+				if image.Verdict != retention.Keep || !slices.ContainsFunc(image.Reasons, func(r retention.Reason) bool { return r.Code == "recently-used" }) {
+					t.Errorf("%+v", image)
+				}
+			}
+		}
+	})
+}

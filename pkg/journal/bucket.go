@@ -1,0 +1,225 @@
+package journal
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"ami-janitor/pkg/wire"
+)
+
+// Patience with S3, as in pkg/wire: a throttled or failed request is tried this often, with pauses that grow up to maxBackoff.
+const (
+	maxAttempts = 8
+	maxBackoff  = 20 * time.Second
+)
+
+// bucket is a store in S3 (or a server that speaks its language), with ETags for versions. The role needs s3:GetObject,
+// s3:PutObject and s3:DeleteObject below the prefix, and s3:ListBucket: without the latter, S3 answers that a document
+// which is not there is forbidden.
+type bucket struct {
+	client       *s3.Client
+	name, prefix string
+}
+
+func openBucket(config aws.Config, name, prefix string) *bucket {
+	client := s3.NewFromConfig(config, func(o *s3.Options) {
+		o.UsePathStyle = o.BaseEndpoint != nil // Other servers than AWS's have no host name for each bucket.
+		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts = maxAttempts
+			o.MaxBackoff = maxBackoff
+			o.RateLimiter = ratelimit.None
+		})
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers)
+	})
+	return &bucket{client, name, prefix}
+}
+
+func (b *bucket) where(key string) string { return scheme + b.name + "/" + b.prefix + key }
+
+func (b *bucket) get(ctx context.Context, key string) (data []byte, version string, err error) {
+	output, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + key)})
+	if err != nil {
+		return nil, "", b.explain(key, "read", err)
+	}
+	defer output.Body.Close() //nolint:errcheck // It was read before, as a whole; there is nothing to be lost.
+	if data, err = io.ReadAll(output.Body); err != nil {
+		return nil, "", b.explain(key, "read", err)
+	}
+	return data, aws.ToString(output.ETag), nil
+}
+
+func (b *bucket) put(ctx context.Context, key string, data []byte) error {
+	_, err := b.write(ctx, key, data, func(*s3.PutObjectInput) {})
+	return err
+}
+
+func (b *bucket) putIfAbsent(ctx context.Context, key string, data []byte) (string, error) {
+	return b.writeIf(ctx, key, data, func(input *s3.PutObjectInput) { input.IfNoneMatch = aws.String("*") })
+}
+
+func (b *bucket) putIfVersion(ctx context.Context, key string, data []byte, version string) (string, error) {
+	return b.writeIf(ctx, key, data, func(input *s3.PutObjectInput) { input.IfMatch = &version })
+}
+
+// writeIf writes on a condition. S3 answers that there is no such key if the document of a version is gone.
+func (b *bucket) writeIf(ctx context.Context, key string, data []byte, condition func(*s3.PutObjectInput)) (string, error) {
+	version, err := b.write(ctx, key, data, condition)
+	return version, b.explainCondition(key, err)
+}
+
+// write gives a checksum along, which buckets with Object Lock ask for.
+func (b *bucket) write(ctx context.Context, key string, data []byte, condition func(*s3.PutObjectInput)) (string, error) {
+	sum := sha256.Sum256(data)
+	input := s3.PutObjectInput{
+		Bucket: &b.name, Key: aws.String(b.prefix + key), Body: bytes.NewReader(data),
+		ContentType: aws.String("application/json"), ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
+	}
+	condition(&input)
+	output, err := b.client.PutObject(ctx, &input)
+	if err != nil {
+		return "", b.explain(key, "written", err)
+	}
+	return aws.ToString(output.ETag), nil
+}
+
+func (b *bucket) remove(ctx context.Context, key string) error {
+	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + key)})
+	if err = b.explain(key, "removed", err); errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func (b *bucket) removeIfVersion(ctx context.Context, key, version string) error {
+	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + key), IfMatch: &version})
+	return b.explainCondition(key, b.explain(key, "removed", err))
+}
+
+func (b *bucket) list(ctx context.Context, prefix string) ([]string, error) {
+	var keys []string
+	var tokens wire.Tokens
+	whole := b.prefix + prefix
+	input := s3.ListObjectsV2Input{Bucket: &b.name, Prefix: &whole}
+	for {
+		page, err := b.client.ListObjectsV2(ctx, &input)
+		if err == nil {
+			err = tokens.See(page.NextContinuationToken)
+		}
+		if err != nil {
+			return nil, b.explain(prefix, "listed", err)
+		}
+		for _, object := range page.Contents {
+			key, isBelow := strings.CutPrefix(aws.ToString(object.Key), whole)
+			if !isBelow {
+				return nil, fmt.Errorf("%s cannot be listed: the listing has %q", b.where(prefix), aws.ToString(object.Key))
+			}
+			if !strings.HasSuffix("/"+key, "/") { // Consoles make folders, which are empty objects.
+				keys = append(keys, prefix+key)
+			}
+		}
+		input.ContinuationToken = page.NextContinuationToken
+		switch isLast := aws.ToString(input.ContinuationToken) == ""; {
+		case isLast && aws.ToBool(page.IsTruncated):
+			return nil, fmt.Errorf("%s cannot be listed: the listing ends although there is more", b.where(prefix))
+		case isLast:
+			return keys, nil
+		}
+	}
+}
+
+// explain puts an error of S3 into words; nil stays nil.
+func (b *bucket) explain(key, done string, err error) error {
+	switch code := wire.Code(err); {
+	case err == nil:
+		return nil
+	case code == "NoSuchKey":
+		return fmt.Errorf("%s: %w", b.where(key), ErrNotFound)
+	case code == "PreconditionFailed" || code == "ConditionalRequestConflict":
+		return fmt.Errorf("%s: %w", b.where(key), errChanged)
+	case isNotImplemented(err):
+		return fmt.Errorf("%s cannot be %s: the server does not support it (%s); runs are kept apart by conditional writes, "+
+			"without which the journal cannot be kept there", b.where(key), done, wire.Explain(err))
+	}
+	return fmt.Errorf("%s cannot be %s: %s", b.where(key), done, wire.Explain(err))
+}
+
+// explainCondition is for what depends on a version: if the document is not there at all, it is not in that version either.
+func (b *bucket) explainCondition(key string, err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return fmt.Errorf("%s: %w", b.where(key), errChanged)
+	}
+	return err
+}
+
+func isNotImplemented(err error) bool {
+	refused, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	return ok && refused.HTTPStatusCode() == http.StatusNotImplemented || wire.Code(err) == "NotImplemented"
+}
+
+// partialAnswerError is what an answer that is not whole fails with.
+type partialAnswerError struct{ action, missing string }
+
+func (e partialAnswerError) Error() string {
+	return fmt.Sprintf("not a whole answer to %s: %s", e.action, e.missing)
+}
+
+// refusePartialAnswers adds a check of every successful answer, which the SDK takes whatever it says: an HTML page is a
+// listing of nothing, and confirms that a document was written. Bodies are read to their end while a failed request can
+// still be tried again.
+func refusePartialAnswers(stack *middleware.Stack) error {
+	check := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
+		middleware.DeserializeOutput, middleware.Metadata, error,
+	) {
+		out, metadata, err := next.HandleDeserialize(ctx, in)
+		response, ok := out.RawResponse.(*smithyhttp.Response)
+		if err != nil || !ok || response.StatusCode >= 300 {
+			return out, metadata, err
+		}
+		body, err := io.ReadAll(response.Body)
+		response.Body = io.NopCloser(bytes.NewReader(body))
+		if action := awsmiddleware.GetOperationName(ctx); err == nil {
+			if missing := missingFrom(action, response, body); missing != "" {
+				err = partialAnswerError{action, missing}
+			}
+		}
+		return out, metadata, err
+	}
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RefusePartialAnswers", check), middleware.After)
+}
+
+// missingFrom says what a successful answer lacks; empty if it is whole (S3 API Reference, by action). Whether the content
+// of a document is whole is seen when it is parsed.
+func missingFrom(action string, response *smithyhttp.Response, body []byte) string {
+	switch action {
+	case "GetObject", "PutObject":
+		if response.Header.Get("ETag") == "" {
+			return "it has no ETag"
+		}
+	case "DeleteObject":
+		if response.StatusCode != http.StatusNoContent {
+			return fmt.Sprintf("its HTTP status is %d", response.StatusCode)
+		}
+	case "ListObjectsV2":
+		if !bytes.Contains(body, []byte("<ListBucketResult")) || !bytes.Contains(body, []byte("<IsTruncated")) ||
+			!bytes.HasSuffix(bytes.TrimSpace(body), []byte("</ListBucketResult>")) {
+			return fmt.Sprintf("it begins with %q", body[:min(len(body), 40)])
+		}
+	}
+	return ""
+}

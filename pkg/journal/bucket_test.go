@@ -1,0 +1,334 @@
+package journal_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/journal"
+)
+
+const location = "s3://" + bucket + "/janitor"
+
+type match = func(n int, q emulator.Request) bool
+
+// answer alters the answers to an action that match.
+func answer(next emulator.Doer, action string, m match, alter func(*http.Response, []byte) []byte) emulator.Doer {
+	n := 0
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
+		if err != nil {
+			return nil, err
+		}
+		response, err := next.Do(r)
+		if err != nil || q.Action != action {
+			return response, err
+		}
+		if n++; m != nil && !m(n, q) {
+			return response, nil
+		}
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = alter(response, body)
+		response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		response.Header.Del("Content-Length")
+		return response, nil
+	})
+}
+
+// s3Faults are what may become of a call. Some of them pass, so that nobody has to hear of them, if they strike only once.
+var s3Faults = map[string]struct {
+	passes bool
+	strike func(next emulator.Doer, action string, m match) emulator.Doer
+}{
+	"denied": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
+		return emulator.Fail(next, action, m, 403, "AccessDenied", "Access Denied")
+	}},
+	"throttled": {true, func(next emulator.Doer, action string, m match) emulator.Doer {
+		return emulator.Fail(next, action, m, 503, "SlowDown", "Please reduce your request rate.")
+	}},
+	"broken": {true, func(next emulator.Doer, action string, m match) emulator.Doer {
+		return emulator.Fail(next, action, m, 500, "InternalError", "We encountered an internal error. Please try again.")
+	}},
+	"no_bucket": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
+		return emulator.Fail(next, action, m, 404, "NoSuchBucket", "The specified bucket does not exist")
+	}},
+	"elsewhere": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
+		return emulator.Fail(next, action, m, 301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")
+	}},
+	"lost":    {true, emulator.LoseAnswer},
+	"garbled": {false, emulator.Garble},
+	"not_found_by_a_proxy": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
+		return answer(next, action, m, func(r *http.Response, _ []byte) []byte {
+			r.StatusCode, r.Header = 404, http.Header{"Content-Type": {"text/html"}}
+			return []byte("<html><body>Not Found</body></html>")
+		})
+	}},
+	"empty": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
+		return answer(next, action, m, func(r *http.Response, _ []byte) []byte {
+			r.StatusCode, r.Header = 200, http.Header{}
+			return nil
+		})
+	}},
+	"cut": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
+		return answer(next, action, m, func(r *http.Response, body []byte) []byte {
+			if len(body) == 0 {
+				r.Header.Del("ETag")
+				r.StatusCode = 200
+			}
+			return body[:len(body)*2/3]
+		})
+	}},
+}
+
+// journey is what one run does, and what it is told.
+type journey struct {
+	history ami.History
+	errs    map[string]error
+}
+
+func (j *journey) note(what string, err error) bool {
+	j.errs[what] = err
+	return err == nil
+}
+
+// travel has the second run read the history, begin, remove an image and end, as far as it comes.
+func travel(ctx context.Context, books *journal.Journal) journey {
+	j := journey{errs: map[string]error{}}
+	var err error
+	j.history, err = books.History(ctx, region, second, now, only(image(2)))
+	if !j.note("history", err) {
+		return j
+	}
+	e, err := books.Begin(ctx, region, second, account, now, []journal.Declared{declare(5, 5)})
+	if !j.note("begin", err) {
+		return j
+	}
+	if j.note("attempt", e.Attempt(ctx, declare(5, 5))) {
+		j.note("settle", e.Settle(ctx, outcome(5, ami.Deregistered, result(5, ami.SnapshotFailed))))
+	}
+	j.note("renew", e.Renew(ctx, now.Add(time.Minute)))
+	j.note("close", e.Close(ctx, false))
+	j.note("record", books.SaveRecord(ctx, second, []byte(`{"run": "`+second+`"}`)))
+	return j
+}
+
+// C1, C7: whatever becomes of any call, before or after it takes effect, for once or for ever: a history is the right one
+// or an error, and what was confirmed has been done.
+func TestFaults(t *testing.T) {
+	for name, fault := range s3Faults {
+		for _, action := range []string{"GetObject", "PutObject", "DeleteObject", "ListObjectsV2"} {
+			for from := 1; from <= 8; from++ {
+				for _, forEver := range []bool{false, true} {
+					t.Run(fmt.Sprint(name, "/", action, "/", from, "/", forEver), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							struck := false
+							testFault(t, func(next emulator.Doer) emulator.Doer {
+								return fault.strike(next, action, func(n int, _ emulator.Request) bool {
+									strikes := n == from || forEver && n > from
+									struck = struck || strikes
+									return strikes
+								})
+							}, func() bool { return !struck || fault.passes && !forEver })
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+func testFault(t *testing.T, strike func(emulator.Doer) emulator.Doer, passes func() bool) {
+	emulated := load(t)
+	plain := open(t, location, config(emulated.Client()))
+	leave(t, plain, first, did(attempt(1, 1), settle(2, ami.Failed)), declare(1, 1), declare(2, 2))
+	before := history(t, plain, second, now, only(image(2)))
+
+	j := travel(t.Context(), open(t, location, config(strike(emulated.Client()))))
+	for what, err := range j.errs {
+		if err != nil {
+			says(t, err, location)
+			if passes() {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+	}
+	if err := j.errs["history"]; err == nil {
+		equal(t, "history", j.history, before)
+	}
+	done := func(what string) bool {
+		err, isTried := j.errs[what]
+		return isTried && err == nil
+	}
+	after := history(t, plain, third, now.Add(2*lease), only())
+	want := []ami.Leftover{leftover(first, 1, 1), leftover(first, 2, 2)}
+	if done("begin") {
+		want = append(want, leftover(second, 5, 5))
+	}
+	missing := cmp.Diff(want, after.Leftovers, cmpopts.IgnoreSliceElements(func(l ami.Leftover) bool { return l.Run == second && !done("begin") }))
+	if missing != "" {
+		t.Errorf("leftovers (-want +got):\n%s", missing)
+	}
+	back := history(t, plain, third, now.Add(2*lease), only(image(5)))
+	if done("attempt") && back.Removed[image(5)] != second {
+		t.Error("an attempt was noted, and nobody knows of it")
+	}
+	if _, err := plain.Record(t.Context(), second); done("record") && err != nil {
+		t.Errorf("the record: %v", err)
+	}
+	e, err := plain.Begin(t.Context(), region, third, account, now.Add(time.Minute), nil)
+	if err == nil {
+		must(t, e.Close(t.Context(), true))
+	} else if done("close") {
+		t.Errorf("the lock was given back: %v", err)
+	}
+}
+
+// Conditional writes are what keeps runs apart: where a server has none, no run begins.
+func TestAServerWithoutConditionalWrites(t *testing.T) {
+	for name, unsupported := range map[string]emulator.Doer{
+		"in_the_words_of_s3": emulator.Fail(load(t).Client(), "PutObject", conditional, 501, "NotImplemented", "A header you provided implies functionality that is not implemented"),
+		"by_its_status":      emulator.Fail(load(t).Client(), "PutObject", conditional, 501, "NotSupported", ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				j := open(t, location, config(unsupported))
+				_, err := j.Begin(t.Context(), region, first, account, now, nil)
+				says(t, err, location, "does not support", "conditional writes")
+			})
+		})
+	}
+}
+
+func conditional(_ int, q emulator.Request) bool {
+	return q.Form.Has("IfMatch") || q.Form.Has("IfNoneMatch")
+}
+
+// S3 may answer that another write was under way, although it did not take effect: one who wants the lock looks again.
+func TestConflictingWrites(t *testing.T) {
+	for _, action := range []string{"PutObject", "DeleteObject"} {
+		client := emulator.Fail(load(t).Client(), action, func(n int, q emulator.Request) bool { return conditional(n, q) && n%2 == 1 },
+			409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource.")
+		j := open(t, location, config(client))
+		e, err := j.Begin(t.Context(), region, first, account, now, nil)
+		if err != nil { // The account is claimed by one write, which is not tried again.
+			says(t, err, "account.json")
+			e = begin(t, j, first, now)
+		}
+		must(t, e.Renew(t.Context(), now.Add(time.Minute)), e.Renew(t.Context(), now.Add(2*time.Minute)), e.Close(t.Context(), true))
+	}
+}
+
+// A listing of several pages is read to its end.
+func TestListingsOfManyPages(t *testing.T) {
+	j := open(t, location, config(load(t).Client()))
+	const images = 2100
+	for n := range images {
+		must(t, j.Put(t.Context(), "removals/"+region+"/"+image(n)+"/"+first+".json", `{"run": "`+first+`", "region": "`+region+`", "imageId": "`+image(n)+`", "status": "deregistered"}`))
+	}
+	last := image(images - 1)
+	equal(t, "history", history(t, j, second, now, only(last, image(0))), ami.History{Removed: map[string]string{last: first, image(0): first}})
+}
+
+// A listing that is not what was asked for, has no end, or ends too early, is none.
+func TestListingsThatAreNotBelieved(t *testing.T) {
+	replace := func(old, with string) func(*http.Response, []byte) []byte {
+		return func(_ *http.Response, body []byte) []byte { return bytes.ReplaceAll(body, []byte(old), []byte(with)) }
+	}
+	for name, test := range map[string]struct {
+		alter func(*http.Response, []byte) []byte
+		says  string
+	}{
+		"circular":            {replace("<IsTruncated>false</IsTruncated>", "<IsTruncated>true</IsTruncated><NextContinuationToken>bmV4dA==</NextContinuationToken>"), "back to a page"},
+		"without_a_next_page": {replace("<IsTruncated>false", "<IsTruncated>true"), "there is more"},
+		"of_something_else":   {replace("unfinished/"+region, "unfinished/us-east-1"), "us-east-1"},
+		"without_its_end":     {replace("IsTruncated", "Truncated"), "not a whole answer"},
+		"as_an_error":         {replace("ListBucketResult", "Error"), "not a whole answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			emulated := load(t)
+			leave(t, open(t, location, config(emulated.Client())), first, idle, declare(1, 1))
+			forgetful := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+				if query := r.URL.Query(); query.Has("continuation-token") {
+					query.Del("continuation-token")
+					r = r.Clone(r.Context())
+					r.URL.RawQuery = query.Encode()
+				}
+				return emulated.Client().Do(r)
+			})
+			j := open(t, location, config(answer(forgetful, "ListObjectsV2", nil, test.alter)))
+			h, err := j.History(t.Context(), region, second, now, only())
+			if err == nil {
+				t.Fatalf("%+v", h)
+			}
+			says(t, err, location, test.says)
+		})
+	}
+}
+
+// Folders that S3's console makes are empty objects whose keys end in a slash.
+func TestFoldersOfAConsole(t *testing.T) {
+	j := open(t, location, config(load(t).Client()))
+	for _, key := range []string{"runs/", "unfinished/", "unfinished/" + region + "/", "removals/" + region + "/", "removals/" + region + "/" + image(1) + "/", "locks/"} {
+		must(t, j.Put(t.Context(), key, ""))
+	}
+	equal(t, "history", history(t, j, second, now, only()), ami.History{})
+	if _, err := j.Runs(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+// A bucket of AWS is found by its host's name; that of another server by its path. What is written has a checksum.
+func TestRequests(t *testing.T) {
+	var hosts, paths, checksums []string
+	watched := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		hosts, paths = append(hosts, r.URL.Host), append(paths, r.URL.Path)
+		checksums = append(checksums, r.Header.Get("X-Amz-Checksum-Sha256"))
+		return load(t).Client().Do(r)
+	})
+	aws := config(watched)
+	must(t, open(t, location, aws).SaveRecord(t.Context(), first, []byte(`{"run": "`+first+`"}`)))
+	endpoint := "http://127.0.0.1:7070"
+	aws.BaseEndpoint = &endpoint
+	must(t, open(t, location, aws).SaveRecord(t.Context(), first, []byte(`{"run": "`+first+`"}`)))
+	equal(t, "hosts", hosts, []string{bucket + ".s3.us-east-1.amazonaws.com", "127.0.0.1:7070"})
+	equal(t, "paths", paths, []string{"/janitor/runs/" + first + "/record.json", "/" + bucket + "/janitor/runs/" + first + "/record.json"})
+	if checksums[0] == "" || checksums[0] != checksums[1] {
+		t.Errorf("checksums %q", checksums)
+	}
+}
+
+// A call that runs out of time says so, in a directory too.
+func TestOutOfTime(t *testing.T) {
+	inEach(t, func(t *testing.T, j *journal.Journal) {
+		e := begin(t, j, first, now, declare(1, 1))
+		over, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
+		defer cancel()
+		_, historyErr := j.History(over, region, second, now, only())
+		_, beginErr := j.Begin(over, region, second, account, now, nil)
+		_, recordErr := j.Record(over, first)
+		_, runsErr := j.Runs(over)
+		for i, err := range []error{
+			historyErr, beginErr, recordErr, runsErr, e.Attempt(over, declare(1, 1)), e.Settle(over, outcome(1, ami.Failed)), e.Renew(over, now),
+			j.Finish(over, region, first), j.SaveRecord(over, first, []byte(`{"run": "`+first+`"}`)), e.Close(over, true),
+		} {
+			if err == nil || !strings.Contains(err.Error(), "time ran out") {
+				t.Errorf("call %d: %v", i, err)
+			}
+		}
+		must(t, e.Renew(t.Context(), now), e.Close(t.Context(), true))
+	})
+}

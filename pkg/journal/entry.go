@@ -1,0 +1,231 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// patience is how long a lock that is not needed after all is tried to be given back.
+const patience = 10 * time.Second
+
+// Entry is what the journal knows of a run at work in a region, from Begin to Close. It is safe for concurrent use.
+type Entry struct {
+	journal  *Journal
+	declared map[string]Declared // By image id.
+
+	mu      sync.Mutex
+	lock    lockDocument
+	version string              // Of the lock, as it was last seen.
+	lost    error               // Why the lock is not held any more.
+	tried   map[string][]string // The snapshots that were to go, by the id of the image whose removal was tried.
+}
+
+// Begin takes the lock of a region, stores what the run declares, and then notes that it is unfinished. A run that is
+// ended before that note has written nothing but here: its lock runs out, and its plan says nothing to anybody.
+//
+// If another run is at work, the error is an ErrBusy. So it is if that one has the same id: two runs may have been given
+// one, and only one of them can be at work.
+func (j *Journal) Begin(ctx context.Context, region, run, account string, now time.Time, declared []Declared) (*Entry, error) {
+	if err := cmp.Or(checkRun(run), checkRegion(region), checkDeclared(declared)); err != nil {
+		return nil, err
+	}
+	if err := j.belongsTo(ctx, account); err != nil {
+		return nil, err
+	}
+	e := &Entry{
+		journal:  j,
+		declared: make(map[string]Declared, len(declared)),
+		lock:     lockDocument{run, region, now.UTC(), rand.Text()},
+		tried:    map[string][]string{},
+	}
+	for _, d := range declared {
+		e.declared[d.ImageID] = d
+	}
+	var err error
+	if e.version, err = j.acquire(ctx, e.lock); err != nil {
+		return nil, err
+	}
+	if err := e.declare(ctx, account, declared); err != nil {
+		return nil, also(err, e.giveBack(ctx))
+	}
+	return e, nil
+}
+
+// belongsTo makes the journal one of an account, or returns an error if it is one of another.
+func (j *Journal) belongsTo(ctx context.Context, account string) error {
+	if account == "" {
+		return errors.New("a journal is kept for one account, and none is given")
+	}
+	data, _, err := j.store.get(ctx, accountKey)
+	if errors.Is(err, ErrNotFound) {
+		if err := j.claim(ctx, account); !errors.Is(err, errChanged) {
+			return err
+		}
+		data, _, err = j.store.get(ctx, accountKey)
+	}
+	if err != nil {
+		return err
+	}
+	owner, err := parseAccount(data)
+	if err != nil {
+		return j.unreadable(accountKey, err)
+	}
+	if owner != account {
+		return fmt.Errorf("%s: the journal belongs to account %s, and this is %s; keep one for each account, under a prefix of its own",
+			j.store.where(accountKey), owner, account)
+	}
+	return nil
+}
+
+// claim makes a journal that is nobody's one of an account.
+func (j *Journal) claim(ctx context.Context, account string) error {
+	data, err := encode(accountDocument{account})
+	if err == nil {
+		_, err = j.store.putIfAbsent(ctx, accountKey, data)
+	}
+	return err
+}
+
+// save stores a document, over an older one if there is one.
+func (j *Journal) save(ctx context.Context, key string, document any) error {
+	data, err := encode(document)
+	if err != nil {
+		return err
+	}
+	return j.store.put(ctx, key, data)
+}
+
+// declare stores the plan, and then that it is unfinished.
+func (e *Entry) declare(ctx context.Context, account string, declared []Declared) error {
+	run, region := e.lock.Run, e.lock.Region
+	plan := planDocument{run, region, account, e.lock.At, append([]Declared{}, declared...)}
+	if err := e.journal.save(ctx, planKey(run, region), plan); err != nil {
+		return err
+	}
+	return e.journal.save(ctx, markerKey(region, run), markerDocument{run, region})
+}
+
+// giveBack gives the lock back after the time for it may have run out.
+func (e *Entry) giveBack(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	return e.journal.release(ctx, e.lock, e.version)
+}
+
+// Attempt notes that the removal of an image is about to be tried, with those of its declared snapshots that are still to
+// go. Without that note, or once the lock is lost, it must not be tried.
+func (e *Entry) Attempt(ctx context.Context, d Declared) error {
+	plan, isDeclared := e.declared[d.ImageID]
+	if !isDeclared {
+		return fmt.Errorf("%s: the run has not declared its removal", d.ImageID)
+	}
+	for _, id := range d.Snapshots {
+		if !slices.Contains(plan.Snapshots, id) {
+			return fmt.Errorf("%s: the run has not declared the deletion of %s with it", d.ImageID, id)
+		}
+	}
+	e.mu.Lock()
+	lost := e.lost
+	e.tried[d.ImageID] = slices.Clone(d.Snapshots)
+	e.mu.Unlock()
+	if lost != nil {
+		return lost
+	}
+	return e.write(ctx, removalDocument{ImageID: d.ImageID, Declared: d.Snapshots, Status: attempted})
+}
+
+// Settle notes what became of the removal of an image. It may come again for an image: the last word counts.
+func (e *Entry) Settle(ctx context.Context, outcome ami.Outcome) error {
+	if err := cmp.Or(checkImage(outcome.ImageID), checkStatus(outcome.Status)); err != nil {
+		return err
+	}
+	e.mu.Lock()
+	snapshots, wasTried := e.tried[outcome.ImageID]
+	e.mu.Unlock()
+	if !wasTried {
+		snapshots = e.declared[outcome.ImageID].Snapshots
+	}
+	return e.write(ctx, removalDocument{
+		ImageID: outcome.ImageID, Declared: snapshots, Status: outcome.Status, Error: outcome.Error,
+		Snapshots: outcome.Snapshots, RestorableUntil: outcome.RestorableUntil,
+	})
+}
+
+func (e *Entry) write(ctx context.Context, document removalDocument) error {
+	document.Run, document.Region = e.lock.Run, e.lock.Region
+	return e.journal.save(ctx, removalKey(document.Region, document.ImageID, document.Run), document)
+}
+
+// SettleLeftover notes that a snapshot which an earlier run had left is deleted, or was gone. No history lists it any
+// more, so that it stays if a person brings it back.
+func (e *Entry) SettleLeftover(ctx context.Context, leftover ami.Leftover) error {
+	if err := cmp.Or(checkRun(leftover.Run), checkImage(leftover.ImageID), checkSnapshot(leftover.SnapshotID)); err != nil {
+		return err
+	}
+	region := e.lock.Region
+	return e.journal.save(ctx, finishedKey(region, leftover.ImageID, leftover.Run, leftover.SnapshotID), finishedDocument{
+		leftover.Run, region, leftover.ImageID, leftover.SnapshotID, e.lock.Run,
+	})
+}
+
+// Renew is a sign of life. A run has to give one well before 30 minutes have passed since the last one that succeeded, or
+// stop: after that another run may take its lock. An error may pass, unless it says that the lock is lost, which stays so.
+func (e *Entry) Renew(ctx context.Context, now time.Time) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lost != nil {
+		return e.lost
+	}
+	renewed := e.lock
+	if now.After(renewed.At) {
+		renewed.At = now.UTC()
+	}
+	version, err := e.journal.renew(ctx, renewed, e.version)
+	if lost, isLost := errors.AsType[errLost](err); isLost {
+		e.lost = fmt.Errorf("%s: %w", e.journal.store.where(lockKey(e.lock.Region)), lost)
+	}
+	if err != nil {
+		return cmp.Or(e.lost, err)
+	}
+	e.lock, e.version = renewed, version
+	return nil
+}
+
+// Close gives the lock back. If the run's work is complete, so that nothing is left to be done, its note of being
+// unfinished goes before. The entry is of no use any more.
+func (e *Entry) Close(ctx context.Context, complete bool) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var err error
+	if complete {
+		err = e.journal.Finish(ctx, e.lock.Region, e.lock.Run)
+	}
+	if e.lost == nil {
+		err = also(err, e.journal.release(ctx, e.lock, e.version))
+	}
+	return err
+}
+
+// also puts two errors into one line. Either may be nil.
+func also(a, b error) error {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	return fmt.Errorf("%w; %w", a, b)
+}
+
+// Finish notes that nothing of an unfinished run is left to be done in a region.
+func (j *Journal) Finish(ctx context.Context, region, run string) error {
+	if err := cmp.Or(checkRun(run), checkRegion(region)); err != nil {
+		return err
+	}
+	return j.store.remove(ctx, markerKey(region, run))
+}

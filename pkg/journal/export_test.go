@@ -1,0 +1,97 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+)
+
+// Interrupt returns the journal with a function that is told of each call of its store before it takes effect, and of each
+// after it. An error keeps the effect away, or takes the place of the answer.
+func (j *Journal) Interrupt(fault func(call string, isDone bool) error) *Journal {
+	return &Journal{interrupted{j.store, fault}}
+}
+
+type interrupted struct {
+	store
+	fault func(call string, isDone bool) error
+}
+
+func (i interrupted) call(verb, key string, do func() error) error {
+	name := verb + " " + key
+	if err := i.fault(name, false); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	result := do()
+	if err := i.fault(name, true); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return result
+}
+
+func (i interrupted) get(ctx context.Context, key string) (data []byte, version string, err error) {
+	err = i.call("get", key, func() (err error) {
+		data, version, err = i.store.get(ctx, key)
+		return err
+	})
+	return data, version, err
+}
+
+func (i interrupted) put(ctx context.Context, key string, data []byte) error {
+	return i.call("put", key, func() error { return i.store.put(ctx, key, data) })
+}
+
+func (i interrupted) putIfAbsent(ctx context.Context, key string, data []byte) (version string, err error) {
+	err = i.call("create", key, func() (err error) {
+		version, err = i.store.putIfAbsent(ctx, key, data)
+		return err
+	})
+	return version, err
+}
+
+func (i interrupted) putIfVersion(ctx context.Context, key string, data []byte, seen string) (version string, err error) {
+	err = i.call("replace", key, func() (err error) {
+		version, err = i.store.putIfVersion(ctx, key, data, seen)
+		return err
+	})
+	return version, err
+}
+
+func (i interrupted) remove(ctx context.Context, key string) error {
+	return i.call("remove", key, func() error { return i.store.remove(ctx, key) })
+}
+
+func (i interrupted) removeIfVersion(ctx context.Context, key, version string) error {
+	return i.call("give back", key, func() error { return i.store.removeIfVersion(ctx, key, version) })
+}
+
+func (i interrupted) list(ctx context.Context, prefix string) (keys []string, err error) {
+	err = i.call("list", prefix, func() (err error) {
+		keys, err = i.store.list(ctx, prefix)
+		return err
+	})
+	return keys, err
+}
+
+// Put, Keys and Content look at a journal from outside, for tests of what is in it.
+func (j *Journal) Put(ctx context.Context, key, content string) error {
+	return j.store.put(ctx, key, []byte(content))
+}
+
+func (j *Journal) Content(ctx context.Context, key string) (string, error) {
+	data, _, err := j.store.get(ctx, key)
+	return string(data), err
+}
+
+func (j *Journal) Keys(ctx context.Context) ([]string, error) {
+	var all []string
+	for _, prefix := range []string{locksPrefix, removalsPrefix, runsPrefix, unfinishedPrefix} {
+		keys, err := j.store.list(ctx, prefix)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, keys...)
+	}
+	return all, nil
+}
+
+func (j *Journal) Remove(ctx context.Context, key string) error { return j.store.remove(ctx, key) }

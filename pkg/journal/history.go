@@ -1,0 +1,276 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"ami-janitor/pkg/ami"
+)
+
+// readsAtOnce is how many documents are read side by side.
+const readsAtOnce = 16
+
+// History says what other runs than the given one have done in a region, and left undone. present says whether the
+// account has an image now; it is called from one goroutine.
+//
+// Of several runs that have an entry for an image, the one with the latest id counts. While another run is at work nothing
+// is said of what it does.
+func (j *Journal) History(ctx context.Context, region, run string, now time.Time, present func(imageID string) bool) (ami.History, error) {
+	if err := cmp.Or(checkRegion(region), checkRun(run)); err != nil {
+		return ami.History{}, err
+	}
+	h := history{journal: j, region: region, own: run, present: present}
+	for _, read := range []func(context.Context) error{
+		func(ctx context.Context) error { return h.readBusy(ctx, now) },
+		h.listUnfinished,
+		h.listRemovals,
+		h.readPlans,
+		h.readRemovals,
+		// A run that began while this was being read is at work, and what was read of it may be of no time.
+		func(ctx context.Context) error { return h.readBusy(ctx, now) },
+	} {
+		if err := read(ctx); err != nil {
+			return ami.History{}, err
+		}
+	}
+	return h.assemble(), nil
+}
+
+// history collects what the journal has on a region.
+type history struct {
+	journal *Journal
+	region  string
+	own     string // The run that asks.
+	present func(imageID string) bool
+
+	busy       string
+	unfinished []string            // The ids of the runs, sorted.
+	entries    map[string][]string // The ids of the runs that have an entry for an image, sorted; by image id.
+	finished   map[removal]bool    // The leftovers that are deleted.
+	plans      map[string]planDocument
+	removals   map[removal]removalDocument
+}
+
+func (h *history) readBusy(ctx context.Context, now time.Time) error {
+	held, _, err := h.journal.readLock(ctx, h.region)
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return nil
+	case err != nil:
+		return err
+	case held.Run != h.own && held.isLive(now):
+		h.busy = held.Run
+	}
+	return nil
+}
+
+// isOther reports whether a run is neither the one that asks nor one at work.
+func (h *history) isOther(run string) bool { return run != h.own && run != h.busy }
+
+func (h *history) listUnfinished(ctx context.Context) error {
+	prefix := unfinishedPrefix + h.region + "/"
+	keys, err := h.journal.store.list(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	for _, key := range keys {
+		run := strings.TrimPrefix(key, prefix)
+		if checkRun(run) != nil {
+			return h.journal.foreign(key)
+		}
+		if h.isOther(run) {
+			h.unfinished = append(h.unfinished, run)
+		}
+	}
+	slices.Sort(h.unfinished)
+	return nil
+}
+
+func (h *history) listRemovals(ctx context.Context) error {
+	prefix := removalsPrefix + h.region + "/"
+	keys, err := h.journal.store.list(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	h.entries, h.finished = map[string][]string{}, map[removal]bool{}
+	for _, key := range keys {
+		r, ok := parseRemovalKey(strings.TrimPrefix(key, prefix))
+		switch {
+		case !ok:
+			return h.journal.foreign(key)
+		case r.snapshot != "":
+			h.finished[r] = true
+		case h.isOther(r.run):
+			h.entries[r.image] = append(h.entries[r.image], r.run)
+		}
+	}
+	for _, runs := range h.entries {
+		slices.Sort(runs)
+	}
+	return nil
+}
+
+// latest returns the last run that has an entry for an image; empty if none has.
+func (h *history) latest(image string) string {
+	if runs := h.entries[image]; len(runs) > 0 {
+		return runs[len(runs)-1]
+	}
+	return ""
+}
+
+func (h *history) readPlans(ctx context.Context) error {
+	plans := make([]planDocument, len(h.unfinished))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	for i, run := range h.unfinished {
+		group.Go(func() (err error) {
+			plans[i], err = h.journal.readPlan(ctx, run, h.region)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	h.plans = make(map[string]planDocument, len(plans))
+	for _, plan := range plans {
+		h.plans[plan.Run] = plan
+	}
+	return nil
+}
+
+// readPlan reads the plan of an unfinished run. That there is none is an error: nobody could say what the run has left.
+func (j *Journal) readPlan(ctx context.Context, run, region string) (planDocument, error) {
+	data, _, err := j.store.get(ctx, planKey(run, region))
+	if errors.Is(err, ErrNotFound) {
+		return planDocument{}, fmt.Errorf("%s says that the run is unfinished, and its plan is gone: %s; "+
+			"if the run has left no snapshots, remove the former", j.store.where(markerKey(region, run)), j.store.where(planKey(run, region)))
+	}
+	if err != nil {
+		return planDocument{}, err
+	}
+	plan, err := parsePlan(data, run, region)
+	return plan, j.unreadable(planKey(run, region), err)
+}
+
+// readRemovals reads the last entry of each image that is present, and those of unfinished runs.
+func (h *history) readRemovals(ctx context.Context) error {
+	wanted := map[removal]bool{}
+	for image := range h.entries {
+		if h.present(image) {
+			wanted[removal{image: image, run: h.latest(image)}] = true
+		}
+	}
+	for run, plan := range h.plans {
+		for _, d := range plan.Declared {
+			if slices.Contains(h.entries[d.ImageID], run) {
+				wanted[removal{image: d.ImageID, run: run}] = true
+			}
+		}
+	}
+	found := make(chan removalDocument, len(wanted))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	for r := range wanted {
+		group.Go(func() error {
+			document, err := h.journal.readRemoval(ctx, h.region, r)
+			found <- document
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	close(found)
+	h.removals = make(map[removal]removalDocument, len(wanted))
+	for document := range found {
+		h.removals[removal{image: document.ImageID, run: document.Run}] = document
+	}
+	return nil
+}
+
+func (j *Journal) readRemoval(ctx context.Context, region string, r removal) (removalDocument, error) {
+	key := removalKey(region, r.image, r.run)
+	data, _, err := j.store.get(ctx, key)
+	if err != nil {
+		return removalDocument{}, err
+	}
+	document, err := parseRemoval(data, region, r.image, r.run)
+	return document, j.unreadable(key, err)
+}
+
+func (h *history) assemble() ami.History {
+	assembled := ami.History{Removed: map[string]string{}, Unbegun: map[string]string{}, Busy: h.busy}
+	for image := range h.entries {
+		if run := h.latest(image); h.isOther(run) && h.present(image) && mayBeRemoved(h.removals[removal{image: image, run: run}]) {
+			assembled.Removed[image] = run
+		}
+	}
+	for _, run := range h.unfinished {
+		if !h.isOther(run) {
+			continue
+		}
+		assembled.Unfinished = append(assembled.Unfinished, run)
+		for _, d := range h.plans[run].Declared {
+			if h.present(d.ImageID) {
+				h.addUnbegun(assembled.Unbegun, run, d)
+			} else {
+				assembled.Leftovers = append(assembled.Leftovers, h.leftovers(run, d)...)
+			}
+		}
+	}
+	slices.SortFunc(assembled.Leftovers, func(a, b ami.Leftover) int {
+		return cmp.Or(cmp.Compare(a.Run, b.Run), cmp.Compare(a.SnapshotID, b.SnapshotID), cmp.Compare(a.ImageID, b.ImageID))
+	})
+	return assembled
+}
+
+// mayBeRemoved reports whether a run has deregistered an image, or whether nobody knows.
+func mayBeRemoved(document removalDocument) bool {
+	return document.Status == ami.Deregistered || document.Status == attempted
+}
+
+// addUnbegun says of an image that is present, and of its snapshots, which run has declared their removal and has not
+// removed it. What an earlier run has declared too is for the later one to say.
+func (h *history) addUnbegun(unbegun map[string]string, run string, d Declared) {
+	document := h.removals[removal{image: d.ImageID, run: run}]
+	for _, id := range append([]string{d.ImageID}, d.Snapshots...) {
+		delete(unbegun, id)
+		if !mayBeRemoved(document) {
+			unbegun[id] = run
+		}
+	}
+}
+
+// leftovers returns the snapshots that a run was to delete with an image that is gone, and that are not known to be
+// deleted or kept. If a later run had to do with the image, it was there again, and the rest is for that run to say.
+func (h *history) leftovers(run string, d Declared) []ami.Leftover {
+	if h.latest(d.ImageID) > run {
+		return nil
+	}
+	snapshots := d.Snapshots
+	document, isTried := h.removals[removal{image: d.ImageID, run: run}]
+	if isTried {
+		snapshots = document.Declared
+	}
+	var left []ami.Leftover
+	for _, id := range snapshots {
+		if !document.isSettled(id) && !h.finished[removal{image: d.ImageID, run: run, snapshot: id}] {
+			left = append(left, ami.Leftover{Run: run, ImageID: d.ImageID, SnapshotID: id})
+		}
+	}
+	return left
+}
+
+// isSettled reports whether a snapshot is known to be deleted, or meant to stay.
+func (d removalDocument) isSettled(snapshot string) bool {
+	return slices.ContainsFunc(d.Snapshots, func(s ami.SnapshotResult) bool {
+		return s.SnapshotID == snapshot && (s.Status == ami.SnapshotDeleted || s.Status == ami.SnapshotKept)
+	})
+}

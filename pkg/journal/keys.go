@@ -1,0 +1,73 @@
+package journal
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// The keys of the journal. They are made of ids alone, which are checked before: none of them leads out of the journal.
+const (
+	accountKey       = "account.json"
+	runsPrefix       = "runs/"
+	removalsPrefix   = "removals/"
+	unfinishedPrefix = "unfinished/"
+	locksPrefix      = "locks/"
+	suffix           = ".json"
+)
+
+func recordKey(run string) string         { return runsPrefix + run + "/record.json" }
+func planKey(run, region string) string   { return runsPrefix + run + "/plan-" + region + suffix }
+func markerKey(region, run string) string { return unfinishedPrefix + region + "/" + run }
+func lockKey(region string) string        { return locksPrefix + region + suffix }
+
+func removalKey(region, image, run string) string {
+	return removalsPrefix + region + "/" + image + "/" + run + suffix
+}
+
+// finishedKey is of a snapshot that one run has left and a later one has deleted.
+func finishedKey(region, image, run, snapshot string) string {
+	return removalsPrefix + region + "/" + image + "/" + run + "/" + snapshot + suffix
+}
+
+var (
+	// runID begins with the time at which the run began, so that ids sort by it.
+	runID      = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-z]{1,32}$`)
+	regionName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)+$`)
+	imageID    = regexp.MustCompile(`^ami-[0-9a-z]{1,64}$`)
+	snapshotID = regexp.MustCompile(`^snap-[0-9a-z]{1,64}$`)
+)
+
+func checkRun(run string) error           { return check(runID, "run", run) }
+func checkRegion(region string) error     { return check(regionName, "region", region) }
+func checkImage(image string) error       { return check(imageID, "image", image) }
+func checkSnapshot(snapshot string) error { return check(snapshotID, "snapshot", snapshot) }
+
+func check(pattern *regexp.Regexp, what, id string) error {
+	if !pattern.MatchString(id) {
+		return fmt.Errorf("%q is not the id of a %s", id, what)
+	}
+	return nil
+}
+
+// removal is what the key of a removal says.
+type removal struct {
+	image, run string
+	snapshot   string // Of a finishedKey; else empty.
+}
+
+// parseRemovalKey takes apart what comes after the region in the key of a removal.
+func parseRemovalKey(rest string) (removal, bool) {
+	parts := strings.Split(strings.TrimSuffix(rest, suffix), "/")
+	if !strings.HasSuffix(rest, suffix) || len(parts) < 2 || len(parts) > 3 {
+		return removal{}, false
+	}
+	r := removal{image: parts[0], run: parts[1]}
+	if len(parts) == 3 {
+		r.snapshot = parts[2]
+		if checkSnapshot(r.snapshot) != nil {
+			return removal{}, false
+		}
+	}
+	return r, checkImage(r.image) == nil && checkRun(r.run) == nil
+}

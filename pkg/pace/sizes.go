@@ -1,0 +1,79 @@
+package pace
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+)
+
+// size is the size of a token bucket of EC2: how many requests it holds, and how many come back to it each second.
+type size struct{ burst, refill float64 }
+
+// The sizes by category, and those of actions that have their own (EC2 Developer Guide, "Request throttling for the Amazon
+// EC2 API"). Of the latter these are all that concern images, snapshots, tags and Spot fleets.
+var (
+	reading      = size{100, 20}
+	readingWhole = size{50, 10} // Neither filtered nor in pages.
+	changing     = size{50, 5}
+
+	own = map[string]size{
+		"CopyImage":                     {100, 1},
+		"CreateRestoreImageTask":        {50, 0.1},
+		"CreateSnapshot":                {100, 5},
+		"CreateSnapshots":               {100, 5},
+		"CreateStoreImageTask":          {50, 0.1},
+		"CreateTags":                    {100, 10},
+		"DeleteSnapshot":                {100, 5},
+		"DeleteTags":                    {100, 10},
+		"DeregisterImage":               {100, 5},
+		"DescribeSpotFleetInstances":    {100, 5},
+		"DescribeSpotFleetRequests":     {50, 3},
+		"DescribeStoreImageTasks":       {50, 0.5},
+		"DisableFastLaunch":             {5, 2},
+		"DisableImageBlockPublicAccess": {1, 0.1},
+		"EnableFastLaunch":              {5, 2},
+		"EnableImageBlockPublicAccess":  {1, 0.1},
+		"ModifyImageAttribute":          {100, 5},
+		"ModifySnapshotAttribute":       {100, 5},
+	}
+
+	// large are the actions that EC2 counts apart where they ask for everything at once.
+	large = []string{
+		"DescribeInstances", "DescribeInstanceStatus", "DescribeNetworkInterfaces", "DescribeSecurityGroups", "DescribeSnapshots",
+		"DescribeSpotInstanceRequests", "DescribeVolumes",
+	}
+)
+
+// sizeOf is the size of the bucket from which a request takes. A whole one asks for everything at once.
+func sizeOf(action string, whole bool) size {
+	if size, ok := own[action]; ok {
+		return size
+	}
+	isReading := slices.ContainsFunc([]string{"Describe", "Get", "List", "Search"}, func(verb string) bool {
+		return strings.HasPrefix(action, verb)
+	})
+	switch {
+	case !isReading:
+		return changing
+	case whole:
+		return readingWhole
+	default:
+		return reading
+	}
+}
+
+// isWhole reports whether a request of an action asks for everything at once: by no filter, and not in pages. Where it is
+// not known how to tell, it does.
+func isWhole(action string, parameters any) bool {
+	switch input := parameters.(type) {
+	case *ec2.DescribeInstancesInput:
+		return len(input.Filters) == 0 && input.MaxResults == nil
+	case *ec2.DescribeSnapshotsInput:
+		return len(input.Filters) == 0 && input.MaxResults == nil
+	case *ec2.DescribeSpotInstanceRequestsInput:
+		return len(input.Filters) == 0 && input.MaxResults == nil
+	default:
+		return slices.Contains(large, action)
+	}
+}

@@ -1,0 +1,236 @@
+// Package recyclebin reads what the Recycle Bin of a region holds, and what it is told to hold. It changes nothing.
+package recyclebin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/rbin"
+	"github.com/aws/aws-sdk-go-v2/service/rbin/types"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
+)
+
+// pageSize is the most that a page of each of the listings may hold (Recycle Bin API Reference, ListRules; EC2 API
+// Reference, ListImagesInRecycleBin and ListSnapshotsInRecycleBin).
+const pageSize = 1000
+
+// RulesAPI is what it takes to read the rules.
+type RulesAPI interface {
+	rbin.ListRulesAPIClient
+	GetRule(context.Context, *rbin.GetRuleInput, ...func(*rbin.Options)) (*rbin.GetRuleOutput, error)
+}
+
+// ContentsAPI is what it takes to read what is in the bin.
+type ContentsAPI interface {
+	ec2.ListImagesInRecycleBinAPIClient
+	ec2.ListSnapshotsInRecycleBinAPIClient
+}
+
+// Read returns the rules that are in force in the clients' region, and all that is in the bin there. If a part of that
+// cannot be read, then nothing is known, and Err says what is missing.
+func Read(ctx context.Context, rules RulesAPI, contents ContentsAPI) ami.RecycleBin {
+	bin := ami.RecycleBin{Read: true}
+	for _, kind := range []types.ResourceType{types.ResourceTypeEc2Image, types.ResourceTypeEbsSnapshot} {
+		inForce, err := readRules(ctx, rules, kind)
+		if err != nil {
+			return ami.RecycleBin{Err: "reading the rules of the Recycle Bin: " + err.Error()}
+		}
+		bin.Rules = append(bin.Rules, inForce...)
+	}
+	var err error
+	if bin.Images, err = listImages(ctx, contents); err == nil {
+		bin.Snapshots, err = listSnapshots(ctx, contents)
+	}
+	if err != nil {
+		return ami.RecycleBin{Err: "reading what is in the Recycle Bin: " + err.Error()}
+	}
+	return bin
+}
+
+// readRules returns the rules for one type of resource, by their ids. ListRules tells neither their tags nor whether
+// they are in force.
+func readRules(ctx context.Context, api RulesAPI, kind types.ResourceType) ([]ami.BinRule, error) {
+	ids, err := listRules(ctx, api, kind)
+	if err != nil {
+		return nil, err
+	}
+	slices.Sort(ids)
+	var rules []ami.BinRule
+	for _, id := range ids {
+		rule, err := api.GetRule(ctx, &rbin.GetRuleInput{Identifier: &id})
+		if _, isGone := errors.AsType[*types.ResourceNotFoundException](err); isGone {
+			continue // It was deleted since it was listed.
+		}
+		if err != nil {
+			return nil, callError{"GetRule", err}
+		}
+		if err := check(rule, id, kind); err != nil {
+			return nil, fmt.Errorf("GetRule: rule %s: %w", id, err)
+		}
+		if rule.Status == types.RuleStatusAvailable {
+			rules = append(rules, ami.BinRule{
+				Images: kind == types.ResourceTypeEc2Image, Days: int(*rule.RetentionPeriod.RetentionPeriodValue),
+				Tags: tags(rule.ResourceTags), Excluded: tags(rule.ExcludeResourceTags),
+			})
+		}
+	}
+	return rules, nil
+}
+
+func listRules(ctx context.Context, api RulesAPI, kind types.ResourceType) ([]string, error) {
+	var ids []string
+	pages := rbin.NewListRulesPaginator(api, &rbin.ListRulesInput{ResourceType: kind, MaxResults: aws.Int32(pageSize)})
+	err := eachPage(ctx, "ListRules", pages, func(page *rbin.ListRulesOutput) *string {
+		for _, rule := range page.Rules {
+			ids = append(ids, aws.ToString(rule.Identifier))
+		}
+		return page.NextToken
+	})
+	return ids, err
+}
+
+// longest is for how many days a rule can retain images and snapshots (Recycle Bin API Reference, RetentionPeriod).
+const longest = 365
+
+// check returns an error if a rule is not the one that was asked for, or does not say for how long it holds.
+func check(rule *rbin.GetRuleOutput, id string, kind types.ResourceType) error {
+	period := rule.RetentionPeriod
+	switch {
+	case aws.ToString(rule.Identifier) != id || rule.ResourceType != kind:
+		return fmt.Errorf("it is rule %s for %s, and not for %s", aws.ToString(rule.Identifier), rule.ResourceType, kind)
+	case rule.Status == "":
+		return errors.New("it does not say whether it is in force")
+	case period == nil || period.RetentionPeriodUnit != types.RetentionPeriodUnitDays:
+		return errors.New("it does not say for how many days it holds")
+	case aws.ToInt32(period.RetentionPeriodValue) < 1 || aws.ToInt32(period.RetentionPeriodValue) > longest:
+		return fmt.Errorf("it holds for %d days", aws.ToInt32(period.RetentionPeriodValue))
+	}
+	return nil
+}
+
+// tags returns the tags of a rule. One without a value has an empty one.
+func tags(all []types.ResourceTag) []ami.Tag {
+	var named []ami.Tag
+	for _, tag := range all {
+		named = append(named, ami.Tag{Key: aws.ToString(tag.ResourceTagKey), Value: aws.ToString(tag.ResourceTagValue)})
+	}
+	return named
+}
+
+// listImages returns when each image in the bin leaves it, by id: of those that are asked for, or of all if none are. Ids
+// and the size of a page exclude one another (EC2 API Reference, "Query requests").
+func listImages(ctx context.Context, api ContentsAPI, ids ...string) (map[string]time.Time, error) {
+	input := ec2.ListImagesInRecycleBinInput{ImageIds: ids}
+	if len(ids) == 0 {
+		input.MaxResults = aws.Int32(pageSize)
+	}
+	exits := map[string]time.Time{}
+	pages := ec2.NewListImagesInRecycleBinPaginator(api, &input)
+	err := eachPage(ctx, "ListImagesInRecycleBin", pages, func(page *ec2.ListImagesInRecycleBinOutput) *string {
+		for _, image := range page.Images {
+			exits[aws.ToString(image.ImageId)] = aws.ToTime(image.RecycleBinExitTime)
+		}
+		return page.NextToken
+	})
+	return exits, err
+}
+
+// listSnapshots is listImages for snapshots.
+func listSnapshots(ctx context.Context, api ContentsAPI, ids ...string) (map[string]time.Time, error) {
+	input := ec2.ListSnapshotsInRecycleBinInput{SnapshotIds: ids}
+	if len(ids) == 0 {
+		input.MaxResults = aws.Int32(pageSize)
+	}
+	exits := map[string]time.Time{}
+	pages := ec2.NewListSnapshotsInRecycleBinPaginator(api, &input)
+	err := eachPage(ctx, "ListSnapshotsInRecycleBin", pages, func(page *ec2.ListSnapshotsInRecycleBinOutput) *string {
+		for _, snapshot := range page.Snapshots {
+			exits[aws.ToString(snapshot.SnapshotId)] = aws.ToTime(snapshot.RecycleBinExitTime)
+		}
+		return page.NextToken
+	})
+	return exits, err
+}
+
+// paginator is one of the SDK's, for pages of one kind and the options of one client.
+type paginator[Page, Options any] interface {
+	HasMorePages() bool
+	NextPage(context.Context, ...func(*Options)) (*Page, error)
+}
+
+// eachPage reads a listing to its end. read returns the token of the page that follows.
+func eachPage[Page, Options any](ctx context.Context, action string, pages paginator[Page, Options], read func(*Page) *string) error {
+	var tokens wire.Tokens
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err == nil {
+			err = tokens.See(read(page))
+		}
+		if err != nil {
+			return callError{action, err}
+		}
+	}
+	return nil
+}
+
+// callError is an error of AWS with the action that it answers.
+type callError struct {
+	action string
+	err    error
+}
+
+func (e callError) Error() string { return e.action + ": " + wire.Explain(e.err) }
+func (e callError) Unwrap() error { return e.err }
+
+// Exits returns when those of some images and snapshots that are in the bin now leave it, by id. An id that is not among
+// the keys is not in the bin, or not seen there yet.
+func Exits(ctx context.Context, contents ContentsAPI, images, snapshots []string) (map[string]time.Time, error) {
+	exits := map[string]time.Time{}
+	for _, kind := range []struct {
+		ids  []string
+		list func(context.Context, ContentsAPI, ...string) (map[string]time.Time, error)
+	}{{images, listImages}, {snapshots, listSnapshots}} {
+		found, err := find(ctx, contents, kind.ids, kind.list)
+		if err != nil {
+			return nil, err
+		}
+		for _, id := range kind.ids {
+			if exit, isThere := found[id]; isThere {
+				exits[id] = exit
+			}
+		}
+	}
+	return exits, nil
+}
+
+// idsPerCall is how many ids ListImagesInRecycleBin takes. For snapshots no limit is documented.
+const idsPerCall = 20
+
+// find asks for a few ids, and reads all of the bin to find many. What EC2 answers to an id that is not in the bin is not
+// documented: if it is an error, a single id is not there, and one of several must not hide the others.
+func find(ctx context.Context, contents ContentsAPI, ids []string, list func(context.Context, ContentsAPI, ...string) (map[string]time.Time, error)) (
+	map[string]time.Time, error,
+) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	if len(ids) > idsPerCall {
+		return list(ctx, contents)
+	}
+	found, err := list(ctx, contents, ids...)
+	switch isNotFound := strings.HasSuffix(wire.Code(err), ".NotFound"); {
+	case isNotFound && len(ids) == 1:
+		return nil, nil
+	case isNotFound:
+		return list(ctx, contents)
+	}
+	return found, err
+}

@@ -1,0 +1,99 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"ami-janitor/pkg/retention"
+)
+
+// Orphan is a snapshot that was made for an image of the account which is gone. Orphans are only reported.
+type Orphan struct {
+	SnapshotID string `json:"snapshotId"`
+	ImageID    string `json:"imageId"`
+	SizeGiB    int64  `json:"sizeGiB"`
+	Archived   bool   `json:"archived,omitempty"`
+	StartedAt  string `json:"startedAt"` // RFC 3339, or empty.
+}
+
+// mostOrphans is how many of the orphans are listed.
+const mostOrphans = 5
+
+func newOrphans(plan []retention.Orphan) []Orphan {
+	if len(plan) == 0 {
+		return nil
+	}
+	orphans := make([]Orphan, len(plan))
+	for i, o := range plan {
+		orphans[i] = Orphan{o.SnapshotID, o.ImageID, o.SizeGiB, o.Archived, timestamp(o.StartedAt)}
+	}
+	return orphans
+}
+
+func (g Region) gibOrphaned() int64 {
+	var gib int64
+	for _, o := range g.Orphans {
+		gib += o.SizeGiB
+	}
+	return gib
+}
+
+// orphanedIn is an orphan with its region.
+type orphanedIn struct {
+	region Region
+	Orphan
+}
+
+// largestOrphans returns the largest orphans of all regions.
+func (r Run) largestOrphans() []orphanedIn {
+	var largest []orphanedIn
+	for _, region := range r.Regions {
+		for _, o := range region.Orphans[:min(mostOrphans, len(region.Orphans))] {
+			largest = append(largest, orphanedIn{region, o})
+		}
+	}
+	slices.SortStableFunc(largest, func(a, b orphanedIn) int { return cmp.Compare(b.SizeGiB, a.SizeGiB) })
+	return largest[:min(mostOrphans, len(largest))]
+}
+
+// orphansInShort says how many orphans there are, and what they cost at most.
+func (r Run) orphansInShort() string {
+	t := r.Totals
+	made := "were made for AMIs that are gone"
+	if t.OrphanedSnapshots == 1 {
+		made = "was made for an AMI that is gone"
+	}
+	return fmt.Sprintf("%s (%s GiB, up to %s a month) %s", count(t.OrphanedSnapshots, "snapshot"), thousands(t.GiBOrphaned),
+		money(dollars(t.GiBOrphaned, r.SnapshotPrice)), made)
+}
+
+func (r Run) writeOrphans(p *page) {
+	if r.Totals.OrphanedSnapshots == 0 {
+		return
+	}
+	p.headingOf("Orphaned snapshots", r.Totals.OrphanedSnapshots)
+	p.paragraph(r.orphansInShort() + ". The janitor never deletes them: whether somebody needs one is not on record. The largest:")
+	largest := r.largestOrphans()
+	for _, o := range largest {
+		p.item(r.orphan(o))
+	}
+	writeMore(p, r.Totals.OrphanedSnapshots-len(largest))
+	p.paragraph("See what one holds before you delete it:")
+	first := largest[0]
+	p.command("aws ec2 describe-snapshots --region " + neutral(first.region.Region) + " --snapshot-ids " + neutral(first.SnapshotID))
+	p.paragraph("ORPHANED_SNAPSHOTS=ignore leaves this section out.")
+}
+
+func (r Run) orphan(o orphanedIn) string {
+	size := thousands(o.SizeGiB) + " GiB"
+	if o.Archived {
+		size += ", archived"
+	}
+	words := fmt.Sprintf("%s, %s, for %s", neutral(o.SnapshotID), size, cmp.Or(neutral(o.ImageID), "an AMI without an id"))
+	if since, _, _ := strings.Cut(o.StartedAt, "T"); since != "" {
+		words += ", since " + neutral(since)
+	}
+	return r.inRegion(words, o.region)
+}

@@ -1,0 +1,138 @@
+package report
+
+import (
+	"slices"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// restorableUntil returns until when a removed image can be brought back with all of its snapshots that are gone: each of
+// them was seen in the Recycle Bin, and the first of them leaves it then. It reports false if one was not seen there.
+func restorableUntil(i *Image) (time.Time, bool) {
+	if !removed(*i) || i.Outcome.RestorableUntil.IsZero() {
+		return time.Time{}, false
+	}
+	until := i.Outcome.RestorableUntil
+	for _, s := range i.Outcome.Snapshots {
+		if s.Status != ami.SnapshotDeleted {
+			continue
+		}
+		if s.RestorableUntil.IsZero() {
+			return time.Time{}, false
+		}
+		if s.RestorableUntil.Before(until) {
+			until = s.RestorableUntil
+		}
+	}
+	return until, true
+}
+
+// isLost reports whether it is known that a removed image cannot be brought back.
+func isLost(region Region, i Image) bool {
+	_, restorable := restorableUntil(&i)
+	return removed(i) && region.BinRead && !restorable
+}
+
+// notInBin names the first of the things that are needed to bring an image back and are not in the Recycle Bin.
+func notInBin(i Image) string {
+	if i.Outcome.RestorableUntil.IsZero() {
+		return "the image"
+	}
+	at := slices.IndexFunc(i.Outcome.Snapshots, func(s ami.SnapshotResult) bool {
+		return s.Status == ami.SnapshotDeleted && s.RestorableUntil.IsZero()
+	})
+	if at < 0 {
+		return "all that it needs"
+	}
+	return "its snapshot " + neutral(i.Outcome.Snapshots[at].SnapshotID)
+}
+
+// writeRestorable says until when a removed image can be brought back, and how, or that it cannot.
+func writeRestorable(p *page, region Region, i Image) {
+	if until, ok := restorableUntil(&i); ok {
+		p.detail("Restorable until " + day(until) + ", " + minute(until) + ":")
+		p.command("ami-janitor undo --image " + neutral(i.ImageID))
+		return
+	}
+	if isLost(region, i) {
+		p.detail("It cannot be restored: the Recycle Bin does not hold " + notInBin(i) + ".")
+	}
+}
+
+// lost counts the removed images that cannot be brought back, as far as that is known.
+func (r Run) lost() int {
+	n := 0
+	r.each(removed, func(region Region, i Image) {
+		if isLost(region, i) {
+			n++
+		}
+	})
+	return n
+}
+
+// writeRestore says how to get an image back, and when that is not possible.
+func (r Run) writeRestore(p *page) {
+	restorable, lost := r.Totals.Restorable, r.lost()
+	p.heading("How to get one back")
+	if lost == r.Totals.Deregistered {
+		p.paragraph("None can be restored: the Recycle Bin does not hold them. What was removed is gone for good.")
+		return
+	}
+	if restorable > 0 {
+		p.paragraph("This brings back all that this run removed and the Recycle Bin holds, and notes the day on each image, from which " +
+			"its idle time counts anew:")
+		p.command("ami-janitor undo " + Printable(r.Run))
+	}
+	region := r.regionOrPlaceholder()
+	switch unclear := r.Totals.Deregistered - restorable - lost; {
+	case unclear > 0:
+		whether := "From the Recycle Bin, if"
+		if restorable+lost > 0 {
+			whether = "Where nothing is said of one, it can be restored if"
+		}
+		p.paragraph(whether + " a rule of the account covered both the image and its snapshots in that region. Without such a rule, " +
+			"what was deleted is gone for good. See what is there:")
+		p.command("aws ec2 list-images-in-recycle-bin --region " + region)
+		p.command("aws ec2 list-snapshots-in-recycle-bin --region " + region)
+		p.paragraph("Restore all of its snapshots first, then the image:")
+	default:
+		p.paragraph("By hand, restore all of its snapshots first, then the image:")
+	}
+	p.command("aws ec2 restore-snapshot-from-recycle-bin --region " + region + " --snapshot-id SNAPSHOT_ID")
+	p.command("aws ec2 restore-image-from-recycle-bin --region " + region + " --image-id IMAGE_ID")
+	p.paragraph("Then tag the image ami-janitor:keep=true: it is as stale as before, and would be removed again.")
+}
+
+// regionOrPlaceholder is the region of the run for a command, if there is just one.
+func (r Run) regionOrPlaceholder() string {
+	if len(r.Regions) == 1 {
+		return neutral(r.Regions[0].Region)
+	}
+	return "REGION"
+}
+
+// restorableInShort says until when a removed image can be brought back, and then what else there is to say of it.
+func restorableInShort(region Region, i Image) string {
+	words := mainDetail(region, i)
+	if until, ok := restorableUntil(&i); ok {
+		return "restorable until " + until.UTC().Format(time.DateOnly) + " " + minute(until) + "; " + words
+	}
+	if isLost(region, i) {
+		return "cannot be restored; " + words
+	}
+	return words
+}
+
+// restoreInShort says how to get images back; it is empty if that is not possible.
+func (r Run) restoreInShort() string {
+	switch {
+	case r.Totals.Restorable > 0:
+		return "To bring back what this run removed and the Recycle Bin holds: ami-janitor undo " + neutral(r.Run)
+	case r.Totals.Deregistered > r.lost():
+		return "To get an image back, see whether the Recycle Bin has it: aws ec2 list-images-in-recycle-bin. " +
+			"Restore its snapshots first. Without a rule of the Recycle Bin that covered it, it is gone."
+	default:
+		return ""
+	}
+}

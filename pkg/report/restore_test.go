@@ -1,0 +1,161 @@
+package report_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
+)
+
+// exits returns the exit times from the Recycle Bin of an image and of those of its snapshots that are gone; zero for what
+// is not there.
+func exits(outcome *ami.Outcome) []time.Time {
+	times := []time.Time{outcome.RestorableUntil}
+	for _, s := range outcome.Snapshots {
+		if s.Status == ami.SnapshotDeleted {
+			times = append(times, s.RestorableUntil)
+		}
+	}
+	return times
+}
+
+func TestOnlyWhatIsInTheBinAsAWholeIsRestorable(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := anyRun(t)
+		text, n := report.Text(r), 0
+		for _, region := range r.Regions {
+			for _, image := range region.Images {
+				if image.Outcome == nil || image.Outcome.Status != ami.Deregistered {
+					continue
+				}
+				first, whole := exit(1000), true
+				for _, at := range exits(image.Outcome) {
+					whole = whole && !at.IsZero()
+					if at.Before(first) {
+						first = at
+					}
+				}
+				section, _, _ := strings.Cut(text[strings.Index(text, "- "+image.ImageID):], "\n- ")
+				if len(r.Regions) == 1 {
+					checkSection(t, section, image.ImageID, first, whole, region.BinRead)
+				}
+				if whole {
+					n++
+				}
+			}
+		}
+		if r.Totals.Restorable != n {
+			t.Fatalf("%d restorable, totals %+v", n, r.Totals)
+		}
+	})
+}
+
+func checkSection(t *rapid.T, section, imageID string, first time.Time, whole, binRead bool) {
+	until := fmt.Sprintf("Restorable until %s:\n    ami-janitor undo --image %s", first.Format("Monday 2 January 2006, 15:04 UTC"), imageID)
+	if strings.Contains(section, until) != whole {
+		t.Fatalf("whole %v, %q is not in %q", whole, until, section)
+	}
+	if strings.Contains(section, "cannot be restored") != (binRead && !whole) {
+		t.Fatalf("whole %v, read %v: %q", whole, binRead, section)
+	}
+}
+
+func TestSavingsAreFullOnceTheLastSnapshotLeavesTheBin(t *testing.T) {
+	p := plan("eu-west-1", stale(1, "a", goes(1, 8, 1), goes(2, 8, 1)))
+	p.Leftovers = append(p.Leftovers, leftover(leavingRun, 3, 10, ""))
+	for _, c := range []struct {
+		name     string
+		first    ami.SnapshotResult
+		leftover ami.SnapshotResult
+		from     time.Time
+		gib      int64
+	}{
+		{"none in the bin", result(1, ami.SnapshotDeleted, ""), result(3, ami.SnapshotDeleted, ""), time.Time{}, 26},
+		{"the image's last", binned(1, 14), binned(3, 7), exit(14), 26},
+		{"the leftover last", binned(1, 7), binned(3, 30), exit(30), 26},
+		{"failed ones do not count", ami.SnapshotResult{SnapshotID: id("snap", 1), Status: ami.SnapshotFailed, RestorableUntil: exit(9)}, binned(3, 7), exit(7), 18},
+	} {
+		r := newRun(false, report.NewRegion(p, report.Done{
+			Outcomes: []ami.Outcome{inBin(1, 60, c.first, result(2, ami.SnapshotDeleted, ""))}, Leftovers: []ami.SnapshotResult{c.leftover},
+		}, "Team"))
+		if got := r.Totals; !got.SavingsFrom.Equal(c.from.Truncate(time.Second)) || got.GiBDeleted != c.gib || got.LeftoversFinished != 1 {
+			t.Errorf("%s: %+v", c.name, got)
+		}
+	}
+}
+
+func TestHowManyNightsAreNeeded(t *testing.T) {
+	for _, c := range []struct{ removed, left, nights int }{
+		{0, 0, 0}, {5, 0, 0}, {0, 7, 0}, {3, 1, 1}, {3, 3, 1}, {3, 4, 2}, {100, 1312, 14},
+	} {
+		r := many(c.removed, c.left)
+		text := report.Text(r)
+		if r.Totals.Left != c.left || r.Totals.NightsNeeded != c.nights || strings.Contains(text, "What is left") != (c.nights > 0) {
+			t.Errorf("%d removed, %d left: %+v\n%s", c.removed, c.left, r.Totals, strings.SplitN(text, "\n\n", 2)[0])
+		}
+	}
+}
+
+func TestHeldImagesAreNeitherRemovedNorLeftForTheNextNight(t *testing.T) {
+	all := situations()
+	if c := all["held everywhere"].Totals; c.Skipped != 4 || c.Left != 0 || c.Deferred != 1 {
+		t.Errorf("%+v", c)
+	}
+	if c := all["held everywhere, dry"].Totals; c.Skipped != 3 || c.WouldDeregister != 0 || c.Marked != 0 || c.SnapshotsWouldDelete != 0 {
+		t.Errorf("%+v", c)
+	}
+	p := plan("eu-west-1", stale(1, "a"))
+	p.Hold = noRule
+	image := newRun(false, newRegion(p, nil)).Regions[0].Images[0]
+	if image.Outcome.Status != ami.Skipped || image.Outcome.Error != noRule || image.Outcome.Code != "held" {
+		t.Errorf("%+v", image.Outcome)
+	}
+}
+
+func TestCodesThatAreNoReasons(t *testing.T) {
+	for _, code := range []string{"not-reached", "held", "stopped"} {
+		o := outcome(1, ami.Skipped, "why")
+		o.Code = code
+		if reasons := newRegion(plan("eu-west-1", stale(1, "a")), []ami.Outcome{o}).Images[0].Reasons; len(reasons) != 1 {
+			t.Errorf("%+v", reasons)
+		}
+	}
+}
+
+func TestARecordDoesNotChangeThePlanItSharesReasonsWith(t *testing.T) {
+	v := stale(1, "a")
+	v.Reasons = append(make([]retention.Reason, 0, 4), v.Reasons...)
+	p := plan("eu-west-1", v)
+	newRegion(p, []ami.Outcome{coded(1, "used-since-planned", "named by x")})
+	if spare := p.Verdicts[0].Reasons[:2][1]; spare.Code != "" {
+		t.Errorf("%+v", spare)
+	}
+}
+
+func TestAnAnswerHasRoomForAllThatIsLeftBehind(t *testing.T) {
+	p := plan("eu-west-1", stale(1, "a", goes(1, 8, 1)))
+	for n := range 100_000 {
+		p.Leftovers = append(p.Leftovers, leftover(leavingRun, n, 8, ""))
+		p.Orphans = append(p.Orphans, retention.Orphan{SnapshotID: id("snap", n), ImageID: id("ami", n), SizeGiB: 8})
+		p.Strays = append(p.Strays, retention.Stray{ID: id("ami", n), Run: leavingRun})
+	}
+	r := newRun(false, newRegion(p, nil))
+	answer := report.Result(r)
+	region := answer.Regions[0]
+	if size := len(marshalled(t, answer)); size > 10_000 || answer.Truncated > 0 {
+		t.Errorf("%d bytes, %d images left out", size, answer.Truncated)
+	}
+	if region.Finished[ami.SnapshotKept] != 100_000 || region.Strays[report.StraySkipped] != 100_000 || region.Orphans != 100_000 {
+		t.Errorf("%+v", region)
+	}
+	slack(t, r)
+	if text := report.Text(r); len(text) > 10_000 || !strings.Contains(text, "and 99,980 more") {
+		t.Errorf("%d bytes", len(text))
+	}
+}

@@ -1,0 +1,98 @@
+package retention
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// atWork is how long a run may be at work, at most, after it has begun: far longer than any is.
+const atWork = 12 * time.Hour
+
+// isClaimed reports whether the run that has declared the removal of an image or a snapshot may be at work on it. One that
+// the journal knows to be over is not.
+func (d *docket) isClaimed(id string, own *ownTags) bool {
+	switch {
+	case !own.intent || own.run == "":
+		return false
+	case own.run == d.history.Busy:
+		return true
+	case own.run == d.history.Unbegun[id] || own.run == d.history.Removed[id]:
+		return false
+	default:
+		return d.now.Sub(own.runAt).Abs() < atWork
+	}
+}
+
+// isOver reports whether the removal of an image or a snapshot is declared, and no run is at work on it.
+func (d *docket) isOver(id string, own *ownTags) bool {
+	return id != "" && own.intent && !d.isClaimed(id, own)
+}
+
+func claimed(d *docket, image *subject) string {
+	if d.isClaimed(image.ID, image.own) {
+		return "run " + image.own.run + " has declared its removal"
+	}
+	return ""
+}
+
+// restored notices images that a person may have brought back from the Recycle Bin. Where it has been noted on the image
+// since, that is a use like any other.
+func restored(d *docket, image *subject) string {
+	own, run := image.own, d.history.Removed[image.ID]
+	switch {
+	case run != "" && !own.restoredSince(beginOf(run)):
+		return "run " + run + " has removed it, or may have, and it is there again"
+	case !own.intent || d.isClaimed(image.ID, own) || own.run != "" && own.run == d.history.Unbegun[image.ID]:
+		return ""
+	case own.run == "":
+		return "it carries the tag with which a run declares a removal, and nothing says which run that was"
+	default:
+		return "it carries the tag with which run " + own.run + " declared its removal, and nothing says that this was not done"
+	}
+}
+
+// restoredSince reports whether a restore is noted that may have come after a run: on the day on which that began, or later.
+func (o *ownTags) restoredSince(begun time.Time) bool {
+	return !begun.IsZero() && !o.restored.Before(begun.Truncate(Day))
+}
+
+// strays returns the declarations of removals that are none any more: of images and snapshots that no run is at work on. A
+// declaration goes with the mark of an image that was restored, and serves as long as there are leftovers of its run.
+func (d *docket) strays(verdicts []Verdict) []Stray {
+	var strays []Stray
+	for i := range d.images { // In the order of the verdicts.
+		image := &d.images[i]
+		if d.isOver(image.ID, image.own) && verdicts[i].Unmark != Veto && notOwned(d, image) == "" {
+			strays = append(strays, newStray(image.ID, image.own, image.Tags, image.own.hasDue && !image.own.disabled))
+		}
+	}
+	for id, snapshot := range d.snapshots {
+		own := readOwnTags(snapshot.Tags)
+		if d.isOver(id, own) && !d.isLeftover(id, own.run) {
+			strays = append(strays, newStray(id, own, snapshot.Tags, false))
+		}
+	}
+	slices.SortFunc(strays, func(a, b Stray) int { return strings.Compare(a.ID, b.ID) })
+	return strays
+}
+
+// newStray leaves the tag with the run to an announcement of which it is a part. Of one that has disabled the image it is none,
+// and would make up for that part if a person took it off.
+func newStray(id string, own *ownTags, tags map[string]string, isAnnounced bool) Stray {
+	stray := Stray{ID: id, Run: own.run}
+	for key := range tags {
+		name := nameOf(key)
+		if name == IntentTag || name == RunTag && !isAnnounced {
+			stray.Keys = append(stray.Keys, key)
+		}
+	}
+	slices.Sort(stray.Keys)
+	return stray
+}
+
+func (d *docket) isLeftover(snapshotID, run string) bool {
+	return slices.ContainsFunc(d.history.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == snapshotID && l.Run == run })
+}

@@ -1,0 +1,80 @@
+package retention_test
+
+import (
+	"testing"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+func snapshotWith(id string, tags ...string) ami.Snapshot {
+	s := ami.Snapshot{ID: id, Tags: map[string]string{}}
+	for i := 0; i < len(tags); i += 2 {
+		s.Tags[tags[i]] = tags[i+1]
+	}
+	return s
+}
+
+// declaredSnapshot carries what declares that a run deletes it.
+func declaredSnapshot(id, run string) ami.Snapshot {
+	return snapshotWith(id, retention.IntentTag, retention.Intent, retention.RunTag, run)
+}
+
+// What declares a removal is taken off where no run is at work, and nothing else is.
+func TestStrays(t *testing.T) {
+	const intent, run = retention.IntentTag, retention.RunTag
+	unbegun := ami.History{Unbegun: map[string]string{subject: theRun, "snap-1": theRun}}
+	ofImage := func(keys ...string) []retention.Stray {
+		return []retention.Stray{{ID: subject, Run: theRun, Keys: keys}}
+	}
+	ofSnapshot := []retention.Stray{{ID: "snap-1", Run: theRun, Keys: []string{intent, run}}}
+	for name, test := range map[string]struct {
+		image    []func(*ami.Image)
+		snapshot ami.Snapshot
+		history  ami.History
+		want     []retention.Stray
+		unmark   retention.Unmark // Of the image.
+	}{
+		"nothing_is_declared":                  {},
+		"an_announcement_is_no_declaration":    {image: with(marked("2026-12-01")), history: unbegun},
+		"an_image_that_was_not_begun":          {image: with(declared(theRun)), history: unbegun, want: ofImage(intent, run)},
+		"an_announced_one_keeps_its_run":       {image: with(marked("2026-12-01"), declared(theRun)), history: unbegun, want: ofImage(intent)},
+		"a_disabled_one_has_another":           {image: with(disabledUntil("2026-12-01"), declared(theRun)), history: unbegun, want: ofImage(intent, run)},
+		"as_the_tags_are_written":              {image: with(tagged("AMI-Janitor:Intent", "remove"), tagged(" ami-janitor:run ", theRun), tagged(intent, "remove")), history: unbegun, want: ofImage(" ami-janitor:run ", "AMI-Janitor:Intent", intent)},
+		"an_image_that_stays":                  {image: with(declared(theRun), tagged("ami-janitor:keep", "")), history: unbegun, want: ofImage(intent, run)},
+		"one_whose_mark_is_cleared":            {image: with(marked("2026-12-01"), declared(theRun), launched(ago(days(100)))), history: unbegun, want: ofImage(intent), unmark: "clear"},
+		"one_whose_mark_is_vetoed":             {image: with(marked("2026-12-01"), declared(theRun), tagged("ami-janitor:keep", "")), history: unbegun, unmark: "veto"},
+		"a_restored_one":                       {image: with(declared(theRun)), unmark: "veto"},
+		"a_claimed_one":                        {image: with(declared(lateRun))},
+		"one_that_cannot_be_read":              {image: with(declared(theRun), tagged(intent, "x")), history: unbegun},
+		"one_of_another_account":               {image: with(declared(theRun), func(i *ami.Image) { i.OwnerID = "999999999999" }), history: unbegun},
+		"a_snapshot_of_a_run_long_over":        {snapshot: declaredSnapshot("snap-1", theRun), want: ofSnapshot},
+		"a_snapshot_that_was_not_begun":        {snapshot: declaredSnapshot("snap-1", theRun), history: unbegun, want: ofSnapshot},
+		"the_same_of_today":                    {snapshot: declaredSnapshot("snap-1", lateRun), history: ami.History{Unbegun: map[string]string{"snap-1": lateRun}}, want: []retention.Stray{{ID: "snap-1", Run: lateRun, Keys: []string{intent, run}}}},
+		"a_claimed_snapshot":                   {snapshot: declaredSnapshot("snap-1", lateRun)},
+		"a_snapshot_of_a_run_at_work":          {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Busy: theRun, Unbegun: map[string]string{"snap-1": theRun}}},
+		"a_leftover":                           {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Leftovers: []ami.Leftover{{Run: theRun, ImageID: "ami-9", SnapshotID: "snap-1"}}}},
+		"a_leftover_of_another_run":            {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Leftovers: []ami.Leftover{{Run: earlierRun, ImageID: "ami-9", SnapshotID: "snap-1"}, {Run: theRun, ImageID: "ami-9", SnapshotID: "snap-2"}}}, want: ofSnapshot},
+		"a_snapshot_with_the_tags_of_a_mark":   {snapshot: snapshotWith("snap-1", intent, "remove", run, theRun, retention.DueTag, "2026-12-01"), want: ofSnapshot},
+		"a_snapshot_of_no_run":                 {snapshot: snapshotWith("snap-1", intent, "remove"), want: []retention.Stray{{ID: "snap-1", Keys: []string{intent}}}},
+		"a_snapshot_that_carries_another_word": {snapshot: snapshotWith("snap-1", intent, "archive", run, theRun)},
+		"a_snapshot_of_a_restored_image":       {image: with(declared(theRun)), snapshot: declaredSnapshot("snap-1", theRun), want: ofSnapshot, unmark: "veto"},
+		"by_id":                                {image: with(declared(theRun)), snapshot: declaredSnapshot("snap-1", theRun), history: unbegun, want: append(ofImage(intent, run), ofSnapshot...)},
+		"what_has_no_id_cannot_be_untagged":    {snapshot: declaredSnapshot("", theRun), want: nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy(grace(14, retention.Announce))
+			here := inventory(region, idle(subject, append(with(mapping("snap-1")), test.image...)...))
+			here.Snapshots, here.History = []ami.Snapshot{test.snapshot}, test.history
+			plan := p.Plan([]ami.Inventory{here}, unused(here), now)[0]
+			if diff := gocmp.Diff(test.want, plan.Strays); diff != "" {
+				t.Errorf("strays (-want +got):\n%s", diff)
+			}
+			if v := plan.Verdicts[0]; v.Unmark != test.unmark {
+				t.Errorf("unmark %q because of %v, want %q", v.Unmark, v.Reasons, test.unmark)
+			}
+		})
+	}
+}

@@ -1,0 +1,137 @@
+package retention
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// whyHeld says why nothing that is planned for a region may be carried out; empty if it may be.
+func (d *docket) whyHeld() string {
+	if d.history.Busy != "" {
+		return "run " + d.history.Busy + " is at work here"
+	}
+	return d.binGap
+}
+
+// hold holds a plan. One with nothing to do is none to hold, unless another run is at work.
+func (d *docket) hold(plan *Plan) {
+	plan.Busy = d.history.Busy != ""
+	if plan.Busy || plan.wouldRemove() {
+		plan.Hold = d.whyHeld()
+	}
+}
+
+func (p *Plan) wouldRemove() bool {
+	for i := range p.Verdicts {
+		if p.Verdicts[i].Decision != Keep {
+			return true
+		}
+	}
+	for _, leftover := range p.Leftovers {
+		if leftover.Delete {
+			return true
+		}
+	}
+	return false
+}
+
+// findBinGap says why the Recycle Bin of a region takes in nothing of what is removed there; empty if it does, or need not.
+// What matters is what the tag alone brings there that declares a removal.
+func (p Policy) findBinGap(bin ami.RecycleBin) string {
+	const gap = "no Recycle Bin rule covers what is to be removed: none is for "
+	switch {
+	case !p.RequireRecycleBin:
+		return ""
+	case !bin.Read:
+		return cmp.Or(bin.Err, "the Recycle Bin was not looked at")
+	case daysInBin(bin, ofImages, nil) == 0:
+		return gap + "images tagged " + IntentTag + "=" + Intent
+	case p.DeleteSnapshots && daysInBin(bin, ofSnapshots, nil) == 0:
+		return gap + "snapshots tagged " + IntentTag + "=" + Intent
+	default:
+		return ""
+	}
+}
+
+// notRestorable keeps what the Recycle Bin would not hold for as long as it has to. Without its snapshots an image cannot be
+// restored; those that stay anyway need no bin. Where the bin takes in nothing at all, the region is held instead.
+func notRestorable(d *docket, image *subject) string {
+	switch {
+	case !d.policy.RequireRecycleBin:
+		return ""
+	case image.S3Location != "":
+		return "its root device is an instance store, and the Recycle Bin takes only images that are backed by EBS"
+	case len(image.SnapshotIDs) == 0:
+		return "it has no snapshot, and the Recycle Bin takes only images that are backed by EBS"
+	case d.binGap != "":
+		return ""
+	}
+	days := daysInBin(d.bin, ofImages, image.Tags)
+	if fault := tooFew(days, d.policy.RecycleBinDays); fault != "" {
+		return fault
+	}
+	for _, id := range image.SnapshotIDs {
+		fault := tooFew(daysInBin(d.bin, ofSnapshots, d.snapshot(id).Tags), days)
+		if fault != "" && d.keepsSnapshot(id) == "" {
+			return "its snapshot " + id + ": " + fault
+		}
+	}
+	return ""
+}
+
+// tooFew says why days in the Recycle Bin are not enough; empty if they are. None are never enough.
+func tooFew(days, least int) string {
+	switch {
+	case days <= 0:
+		return "no Recycle Bin rule covers it, with the tags that it has"
+	case days < least:
+		return fmt.Sprintf("the Recycle Bin would hold it for %s only, and not for %d", daysInWords(time.Duration(days)*Day), least)
+	default:
+		return ""
+	}
+}
+
+// What a rule of the Recycle Bin is for.
+const (
+	ofImages    = true
+	ofSnapshots = false
+)
+
+// daysInBin returns for how many days the Recycle Bin holds a resource with these tags and the one that declares its
+// removal; 0 if it does not take it.
+func daysInBin(bin ami.RecycleBin, ofImages bool, tags map[string]string) int {
+	days := 0
+	for _, rule := range bin.Rules {
+		if rule.Images == ofImages && covers(rule, tags) {
+			days = max(days, rule.Days)
+		}
+	}
+	return days
+}
+
+// covers is in doubt about rules for a key without a value, and takes them for what saves less.
+func covers(rule ami.BinRule, tags map[string]string) bool {
+	for _, tag := range rule.Excluded {
+		if value, ok := declared(tags, tag.Key); ok && (tag.Value == "" || tag.Value == value) {
+			return false
+		}
+	}
+	for _, tag := range rule.Tags {
+		if value, ok := declared(tags, tag.Key); ok && tag.Value == value {
+			return true
+		}
+	}
+	return len(rule.Tags) == 0
+}
+
+// declared returns the value of a tag once the removal of its resource has been declared.
+func declared(tags map[string]string, key string) (value string, ok bool) {
+	if key == IntentTag {
+		return Intent, true
+	}
+	value, ok = tags[key]
+	return value, ok
+}

@@ -1,0 +1,206 @@
+package retention
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// Ghosts returns the images of a region that are gone, but of whose snapshots a plan may have to speak: leftovers, and what
+// may be orphans. Evidence has to say what names these snapshots, and which of them are shared (a text with the id of the
+// snapshot, among those with whom the ghost is shared). No more of a ghost is known than its id and those snapshots; sorted.
+func (p Policy) Ghosts(inventory ami.Inventory, now time.Time) []ami.Image {
+	d := &docket{policy: p, now: now, snapshots: snapshotsByID(&inventory), bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History}
+	d.images = d.subjects(inventory.Images)
+	remains := d.remains()
+	snapshots := map[string][]string{} // By the id of the ghost.
+	for _, v := range remains.leftovers {
+		if v.Delete {
+			snapshots[v.ImageID] = append(snapshots[v.ImageID], v.SnapshotID)
+		}
+	}
+	for _, o := range remains.orphans {
+		snapshots[o.ImageID] = append(snapshots[o.ImageID], o.SnapshotID)
+	}
+	ghosts := make([]ami.Image, 0, len(snapshots))
+	for _, id := range slices.Sorted(maps.Keys(snapshots)) {
+		slices.Sort(snapshots[id])
+		ghosts = append(ghosts, ami.Image{ID: id, SnapshotIDs: slices.Compact(snapshots[id])})
+	}
+	return ghosts
+}
+
+// remains are what is left of images that are gone: what earlier runs were to delete, and what others have left.
+type remains struct {
+	leftovers []LeftoverVerdict
+	orphans   []Orphan
+}
+
+// judgeRemains decides on what is left of images that are gone.
+func (d *docket) judgeRemains(plan *Plan) {
+	remains := d.remains()
+	for i := range remains.leftovers {
+		v := &remains.leftovers[i]
+		if !v.Delete {
+			continue
+		}
+		finding := d.evidence[d.region][v.ImageID]
+		if v.Why = named(v.SnapshotID, finding); v.Why == "" {
+			v.Why = unaskedNames(finding)
+			v.Undecided = v.Why != ""
+		}
+		v.Delete = v.Why == ""
+	}
+	plan.Leftovers = remains.leftovers
+	plan.Orphans = slices.DeleteFunc(remains.orphans, func(o Orphan) bool {
+		finding := d.evidence[d.region][o.ImageID]
+		isShared := slices.ContainsFunc(finding.SharedWith, func(with string) bool { return strings.Contains(with, o.SnapshotID) })
+		return isShared || named(o.SnapshotID, finding) != "" || unaskedNames(finding) != ""
+	})
+}
+
+// named says what names a snapshot of an image; empty if nothing is known to.
+func named(snapshotID string, finding ami.Finding) string {
+	for _, reference := range finding.Snapshots {
+		if reference.SnapshotID == snapshotID {
+			return namedBy(reference)
+		}
+	}
+	return ""
+}
+
+// unaskedNames says why it is not known what names the snapshots of an image; empty if it is.
+func unaskedNames(finding ami.Finding) string {
+	switch {
+	case len(finding.Gaps) > 0:
+		return gaps(finding)
+	case finding.Use != ami.Unused && finding.Use != ami.Used:
+		return "what names it has not been looked up"
+	default:
+		return ""
+	}
+}
+
+// remains says what the facts alone decide: the leftovers that are to be deleted, and the orphans, if the evidence says
+// nothing else.
+func (d *docket) remains() remains {
+	suspects := d.suspects()
+	if len(suspects)+len(d.history.Leftovers) == 0 {
+		return remains{}
+	}
+	here := make(map[string]bool, len(d.images))
+	for i := range d.images {
+		here[d.images[i].ID] = true
+	}
+	suspects = slices.DeleteFunc(suspects, func(s *ami.Snapshot) bool { return here[s.ImageID] })
+	users := d.users(suspects)
+
+	var found remains
+	for _, leftover := range d.history.Leftovers {
+		found.leftovers = append(found.leftovers, d.judgeLeftover(leftover, here[leftover.ImageID], users[leftover.SnapshotID]))
+	}
+	slices.SortFunc(found.leftovers, func(a, b LeftoverVerdict) int {
+		return cmp.Or(strings.Compare(a.Run, b.Run), strings.Compare(a.SnapshotID, b.SnapshotID), strings.Compare(a.ImageID, b.ImageID))
+	})
+	found.leftovers = slices.Compact(found.leftovers)
+	for _, s := range suspects {
+		if users[s.ID] == "" {
+			found.orphans = append(found.orphans, Orphan{s.ID, s.ImageID, s.SizeGiB, s.Archived, s.StartedAt})
+		}
+	}
+	slices.SortFunc(found.orphans, func(a, b Orphan) int {
+		return cmp.Or(cmp.Compare(b.SizeGiB, a.SizeGiB), strings.Compare(a.SnapshotID, b.SnapshotID))
+	})
+	return found
+}
+
+// users returns the images that map some snapshots, or leftovers, by the snapshot's id; of several the first by its own.
+func (d *docket) users(snapshots []*ami.Snapshot) map[string]string {
+	users := map[string]string{}
+	for _, snapshot := range snapshots {
+		users[snapshot.ID] = ""
+	}
+	for _, leftover := range d.history.Leftovers {
+		users[leftover.SnapshotID] = ""
+	}
+	for i := range d.images {
+		user := cmp.Or(d.images[i].ID, "an image without an id")
+		for _, id := range d.images[i].SnapshotIDs {
+			if known, ok := users[id]; ok && (known == "" || user < known) {
+				users[id] = user
+			}
+		}
+	}
+	return users
+}
+
+// judgeLeftover decides on a snapshot that an earlier run was to delete, as far as the facts go: whether its image is there,
+// and which one uses it, are given.
+func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user string) LeftoverVerdict {
+	v := LeftoverVerdict{Leftover: leftover}
+	snapshot, listed := d.snapshots[leftover.SnapshotID]
+	if !listed {
+		v.Why = "gone"
+		return v
+	}
+	v.SizeGiB, v.Archived = snapshot.SizeGiB, snapshot.Archived
+	own := readOwnTags(snapshot.Tags)
+	doubt := cmp.Or(snapshot.Unreadable, strings.Join(own.faults, "; "))
+	switch {
+	case doubt != "":
+		v.Why = doubt
+	case imageIsThere:
+		v.Why = leftover.ImageID + " is there again"
+	case user != "":
+		v.Why = user + " uses it"
+	case snapshot.Locked():
+		v.Why = "locked (" + snapshot.Lock + ")"
+	case !own.intent || own.run != leftover.Run:
+		v.Why = "it does not carry the tags any more with which run " + leftover.Run + " declared its removal"
+	default:
+		v.Why = d.keepsSnapshot(snapshot.ID)
+	}
+	if v.Why == "" && d.policy.RequireRecycleBin && d.binGap == "" {
+		doubt = tooFew(daysInBin(d.bin, ofSnapshots, snapshot.Tags), d.policy.RecycleBinDays)
+		v.Why = doubt
+	}
+	v.Delete, v.Undecided = v.Why == "", doubt != ""
+	return v
+}
+
+// oldOrphan is the age from which a snapshot counts as an orphan: an image may be registered some time after its snapshots
+// were begun.
+const oldOrphan = 7 * Day
+
+// suspects returns the snapshots that are orphans if their image is gone and none uses them.
+func (d *docket) suspects() []*ami.Snapshot {
+	if !d.policy.ReportOrphans || !d.bin.Read {
+		return nil
+	}
+	leftovers := map[string]bool{}
+	for _, leftover := range d.history.Leftovers {
+		leftovers[leftover.SnapshotID] = true
+	}
+	var suspects []*ami.Snapshot
+	for id, snapshot := range d.snapshots {
+		isOld := !snapshot.StartedAt.IsZero() && d.now.Sub(snapshot.StartedAt) > oldOrphan
+		if _, inBin := d.bin.Images[snapshot.ImageID]; snapshot.ImageID != "" && !inBin && isOld && !leftovers[id] && !d.isSpokenFor(snapshot) {
+			suspects = append(suspects, snapshot)
+		}
+	}
+	return suspects
+}
+
+// isSpokenFor reports whether somebody looks after a snapshot, as far as can be seen in it: a person, a service, or a run that
+// may be at work on it.
+func (d *docket) isSpokenFor(snapshot *ami.Snapshot) bool {
+	if snapshot.ID == "" || snapshot.Unreadable != "" || snapshot.Locked() {
+		return true
+	}
+	own := readOwnTags(snapshot.Tags)
+	return d.policy.managerByTags(snapshot.Tags) != "" || d.policy.keptByTag(own, snapshot.Tags) != "" || d.isClaimed(snapshot.ID, own)
+}

@@ -1,0 +1,249 @@
+package retention_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// ghost is an image that is gone.
+const ghost = "ami-00000000000000099"
+
+// A snapshot that a run has left undone is deleted if its image is gone and everything else that keeps a snapshot is ruled out.
+func TestLeftovers(t *testing.T) {
+	named := func(id string) ami.Finding {
+		return ami.Finding{Use: ami.Unused, Snapshots: []ami.SnapshotReference{{SnapshotID: id, Reference: ami.Reference{ARN: "arn:template"}}}}
+	}
+	const deleted, decided, undecided = "deleted", "decided", "undecided"
+	noLongerDeclared := "it does not carry the tags any more with which run " + theRun + " declared its removal"
+	for name, test := range map[string]struct {
+		change  func(*ami.Snapshot)
+		images  []ami.Image
+		policy  func(*retention.Policy)
+		bin     ami.RecycleBin
+		finding *ami.Finding // Unused if nil.
+		becomes string
+		why     string
+		unasked bool // No evidence is needed of it.
+	}{
+		"nothing_keeps_it":        {becomes: deleted},
+		"others_are_named":        {finding: new(named("snap-2")), becomes: deleted},
+		"its_image_was_used":      {finding: &ami.Finding{Use: ami.Used}, becomes: deleted},
+		"another_images_snapshot": {images: []ami.Image{idle("ami-2", mapping("snap-2"))}, becomes: deleted},
+		"an_expired_lock":         {change: func(s *ami.Snapshot) { s.Lock = "expired" }, becomes: deleted},
+		"the_bin_holds_it":        {policy: requireBin(7), bin: binOf(14, 7), becomes: deleted},
+		"tags_in_other_words": {change: func(s *ami.Snapshot) {
+			*s = snapshotWith("snap-1", "AMI-Janitor:Intent", "remove", " ami-janitor:run", " "+theRun)
+			s.SizeGiB, s.Archived = 8, true
+		}, becomes: deleted},
+		"it_is_gone":                  {change: func(s *ami.Snapshot) { s.ID = "snap-2" }, becomes: decided, why: "gone", unasked: true},
+		"its_image_is_there_again":    {images: []ami.Image{idle(ghost)}, becomes: decided, why: ghost + " is there again", unasked: true},
+		"an_image_uses_it":            {images: []ami.Image{idle("ami-3", mapping("snap-1")), idle("ami-2", mapping("snap-1"))}, becomes: decided, why: "ami-2 uses it", unasked: true},
+		"one_without_an_id_uses_it":   {images: []ami.Image{idle("", mapping("snap-1"))}, becomes: decided, why: "an image without an id uses it", unasked: true},
+		"one_of_others_uses_it":       {images: []ami.Image{idle("ami-2", mapping("snap-1"), func(i *ami.Image) { i.OwnerID = "999999999999" })}, becomes: decided, why: "ami-2 uses it", unasked: true},
+		"a_keep_tag":                  {change: retagged("ami-janitor:keep", ""), becomes: decided, why: "tagged ami-janitor:keep", unasked: true},
+		"a_configured_keep_tag":       {change: retagged("pinned", ""), policy: func(p *retention.Policy) { p.KeepTags = tags(t, "pinned") }, becomes: decided, why: "tagged pinned", unasked: true},
+		"a_manager":                   {change: retagged("aws:backup:source-resource", "x"), becomes: decided, why: "managed by AWS Backup: delete its recovery point", unasked: true},
+		"snapshots_stay":              {policy: func(p *retention.Policy) { p.DeleteSnapshots = false }, becomes: decided, why: "DELETE_SNAPSHOTS is false", unasked: true},
+		"a_lock":                      {change: func(s *ami.Snapshot) { s.Lock = "governance" }, becomes: decided, why: "locked (governance)", unasked: true},
+		"somebody_took_the_tags_off":  {change: func(s *ami.Snapshot) { s.Tags = nil }, becomes: decided, why: noLongerDeclared, unasked: true},
+		"somebody_took_the_intent":    {change: func(s *ami.Snapshot) { delete(s.Tags, retention.IntentTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
+		"somebody_took_the_run":       {change: func(s *ami.Snapshot) { delete(s.Tags, retention.RunTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
+		"another_run_declares_it":     {change: retagged(retention.RunTag, lateRun), becomes: decided, why: noLongerDeclared, unasked: true},
+		"something_names_it":          {finding: new(named("snap-1")), becomes: decided, why: "named by arn:template"},
+		"something_names_it_at_least": {finding: &ami.Finding{Gaps: []ami.Gap{aGap}, Snapshots: named("snap-1").Snapshots}, becomes: decided, why: "named by arn:template"},
+		"it_cannot_be_read":           {change: func(s *ami.Snapshot) { s.Unreadable = "listed twice" }, becomes: undecided, why: "listed twice", unasked: true},
+		"a_misspelt_keep_tag":         {change: retagged("ami-janitor:keeep", ""), becomes: undecided, why: "ami-janitor:keeep: the janitor knows no such tag", unasked: true},
+		"an_intent_nobody_knows":      {change: retagged(retention.IntentTag, "x"), becomes: undecided, why: `ami-janitor:intent: "x" is not "remove"`, unasked: true},
+		"the_bin_does_not_hold_it":    {change: retagged("scratch", "yes"), policy: requireBin(0), bin: regional("scratch", "yes"), becomes: undecided, why: "no Recycle Bin rule covers it, with the tags that it has", unasked: true},
+		"the_bin_holds_it_too_short":  {policy: requireBin(14), bin: binOf(14, 7), becomes: undecided, why: "the Recycle Bin would hold it for 7 days only, and not for 14", unasked: true},
+		"nobody_was_asked":            {finding: &ami.Finding{}, becomes: undecided, why: "what names it has not been looked up"},
+		"somebody_did_not_answer":     {finding: &ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{aGap}}, becomes: undecided, why: "references: denied"},
+		"used_and_no_answer":          {finding: &ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}, becomes: undecided, why: "references: denied"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, snapshot := policy(), declaredSnapshot("snap-1", theRun)
+			snapshot.SizeGiB, snapshot.Archived = 8, true
+			if test.policy != nil {
+				test.policy(&p)
+			}
+			if test.change != nil {
+				test.change(&snapshot)
+			}
+			leftover := ami.Leftover{Run: theRun, ImageID: ghost, SnapshotID: "snap-1"}
+			here := inventory(region, test.images...)
+			here.Snapshots, here.Bin, here.History.Leftovers = []ami.Snapshot{snapshot}, test.bin, []ami.Leftover{leftover, leftover}
+			evidence := unused(here)
+			evidence[region][ghost] = ami.Finding{Use: ami.Unused}
+			if test.finding != nil {
+				evidence[region][ghost] = *test.finding
+			}
+			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]
+			want := retention.LeftoverVerdict{Leftover: leftover, SizeGiB: 8, Archived: true, Why: test.why, Delete: test.becomes == deleted, Undecided: test.becomes == undecided}
+			if test.why == "gone" {
+				want.SizeGiB, want.Archived = 0, false
+			}
+			if diff := gocmp.Diff([]retention.LeftoverVerdict{want}, plan.Leftovers); diff != "" {
+				t.Errorf("leftovers (-want +got):\n%s", diff)
+			}
+			ghosts := []ami.Image{{ID: ghost, SnapshotIDs: []string{"snap-1"}}}
+			if test.unasked {
+				ghosts = []ami.Image{}
+			}
+			if diff := gocmp.Diff(ghosts, p.Ghosts(here, now)); diff != "" {
+				t.Errorf("ghosts (-want +got):\n%s", diff)
+			}
+			delete(evidence[region], ghost)
+			if got := p.Plan([]ami.Inventory{here}, evidence, now)[0].Leftovers[0]; got.Delete || !test.unasked && !got.Undecided {
+				t.Errorf("without evidence: %+v", got)
+			}
+		})
+	}
+}
+
+func retagged(tags ...string) func(*ami.Snapshot) {
+	return func(s *ami.Snapshot) {
+		for i := 0; i < len(tags); i += 2 {
+			s.Tags[tags[i]] = tags[i+1]
+		}
+	}
+}
+
+// Leftovers come by run and id, whatever the order of the journal.
+func TestTheOrderOfLeftovers(t *testing.T) {
+	leftover := func(run, snapshot string) ami.Leftover {
+		return ami.Leftover{Run: run, ImageID: ghost, SnapshotID: snapshot}
+	}
+	here := inventory(region)
+	want := []ami.Leftover{leftover(earlierRun, "snap-2"), leftover(earlierRun, "snap-3"), leftover(theRun, "snap-1"), leftover(theRun, "snap-2")}
+	here.History.Leftovers = []ami.Leftover{want[3], want[1], want[0], want[2]}
+	before := slices.Clone(here.History.Leftovers)
+	here.Snapshots = []ami.Snapshot{declaredSnapshot("snap-1", theRun), declaredSnapshot("snap-2", theRun), declaredSnapshot("snap-3", earlierRun)}
+	evidence := map[string]ami.Evidence{region: {ghost: {Use: ami.Unused}}}
+	var got []ami.Leftover
+	var deleted []bool
+	for _, v := range policy().Plan([]ami.Inventory{here}, evidence, now)[0].Leftovers {
+		got, deleted = append(got, v.Leftover), append(deleted, v.Delete)
+	}
+	if !slices.Equal(got, want) || !slices.Equal(deleted, []bool{false, true, true, true}) {
+		t.Errorf("leftovers %v, deleted %v", got, deleted)
+	}
+	if !slices.Equal(here.History.Leftovers, before) {
+		t.Errorf("the history is modified: %v", here.History.Leftovers)
+	}
+	if got := policy().Ghosts(here, now); len(got) != 1 || !slices.Equal(got[0].SnapshotIDs, []string{"snap-1", "snap-2", "snap-3"}) {
+		t.Errorf("ghosts %+v", got)
+	}
+}
+
+// A snapshot is an orphan if its image is gone, it is not young, and nobody looks after it or names it.
+func TestOrphans(t *testing.T) {
+	for name, test := range map[string]struct {
+		change  func(*ami.Snapshot)
+		images  []ami.Image
+		policy  func(*retention.Policy)
+		bin     func(*ami.RecycleBin)
+		history ami.History
+		finding *ami.Finding // Unused if nil.
+		orphan  bool
+		unasked bool // No evidence is needed of it.
+	}{
+		"its_image_is_gone":         {orphan: true},
+		"snapshots_stay_otherwise":  {policy: func(p *retention.Policy) { p.DeleteSnapshots = false }, orphan: true},
+		"a_little_over_seven_days":  {change: func(s *ami.Snapshot) { s.StartedAt = ago(days(7) + 1) }, orphan: true},
+		"an_expired_lock":           {change: func(s *ami.Snapshot) { s.Lock = "expired" }, orphan: true},
+		"declared_long_ago":         {change: retagged(retention.IntentTag, "remove", retention.RunTag, theRun), orphan: true},
+		"another_is_shared":         {finding: &ami.Finding{Use: ami.Unused, SharedWith: []string{"snapshot snap-2 by account 111122223333"}}, orphan: true},
+		"another_is_named":          {finding: &ami.Finding{Use: ami.Unused, Snapshots: []ami.SnapshotReference{{SnapshotID: "snap-2"}}}, orphan: true},
+		"its_image_was_used":        {finding: &ami.Finding{Use: ami.Used}, orphan: true},
+		"another_images_snapshot":   {images: []ami.Image{idle("ami-2", mapping("snap-2"))}, orphan: true},
+		"nobody_asks":               {policy: func(p *retention.Policy) { p.ReportOrphans = false }, unasked: true},
+		"the_bin_was_not_read":      {bin: func(b *ami.RecycleBin) { b.Read = false }, unasked: true},
+		"its_image_is_there":        {images: []ami.Image{idle(ghost)}, unasked: true},
+		"its_image_is_in_the_bin":   {bin: func(b *ami.RecycleBin) { b.Images = map[string]time.Time{ghost: now} }, unasked: true},
+		"it_was_made_for_no_image":  {change: func(s *ami.Snapshot) { s.ImageID = "" }, unasked: true},
+		"seven_days":                {change: func(s *ami.Snapshot) { s.StartedAt = ago(days(7)) }, unasked: true},
+		"nobody_knows_how_old":      {change: func(s *ami.Snapshot) { s.StartedAt = time.Time{} }, unasked: true},
+		"a_manager":                 {change: retagged("dlm:managed", ""), unasked: true},
+		"a_keep_tag":                {change: retagged("ami-janitor:keep", ""), unasked: true},
+		"a_configured_keep_tag":     {change: retagged("pinned", ""), policy: func(p *retention.Policy) { p.KeepTags = tags(t, "pinned") }, unasked: true},
+		"a_lock":                    {change: func(s *ami.Snapshot) { s.Lock = "compliance" }, unasked: true},
+		"it_cannot_be_read":         {change: func(s *ami.Snapshot) { s.Unreadable = "listed twice" }, unasked: true},
+		"an_image_uses_it":          {images: []ami.Image{idle("ami-2", mapping("snap-1"))}, unasked: true},
+		"it_is_a_leftover":          {history: ami.History{Leftovers: []ami.Leftover{{Run: theRun, ImageID: "ami-2", SnapshotID: "snap-1"}}}, unasked: true},
+		"a_run_is_at_work_on_it":    {change: retagged(retention.IntentTag, "remove", retention.RunTag, lateRun), unasked: true},
+		"it_is_named":               {finding: &ami.Finding{Use: ami.Unused, Snapshots: []ami.SnapshotReference{{SnapshotID: "snap-1"}}}},
+		"it_is_shared":              {finding: &ami.Finding{Use: ami.Unused, SharedWith: []string{"snapshot snap-1 by account 111122223333"}}},
+		"nobody_was_asked":          {finding: &ami.Finding{}},
+		"somebody_did_not_answer":   {finding: &ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{aGap}}},
+		"used_and_no_answer_either": {finding: &ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy(func(p *retention.Policy) { p.ReportOrphans = true })
+			snapshot := ami.Snapshot{ID: "snap-1", ImageID: ghost, StartedAt: ago(days(30)), SizeGiB: 8, Archived: true, Tags: map[string]string{"team": "a"}}
+			here := inventory(region, test.images...)
+			here.Bin.Read, here.History = true, test.history
+			if test.policy != nil {
+				test.policy(&p)
+			}
+			if test.change != nil {
+				test.change(&snapshot)
+			}
+			if test.bin != nil {
+				test.bin(&here.Bin)
+			}
+			here.Snapshots = []ami.Snapshot{snapshot}
+			evidence := unused(here)
+			evidence[region][ghost] = ami.Finding{Use: ami.Unused}
+			if test.finding != nil {
+				evidence[region][ghost] = *test.finding
+			}
+			var want []retention.Orphan
+			if test.orphan {
+				want = []retention.Orphan{{SnapshotID: "snap-1", ImageID: ghost, SizeGiB: 8, Archived: true, StartedAt: snapshot.StartedAt}}
+			}
+			if diff := gocmp.Diff(want, p.Plan([]ami.Inventory{here}, evidence, now)[0].Orphans, cmpopts.EquateEmpty()); diff != "" {
+				t.Errorf("orphans (-want +got):\n%s", diff)
+			}
+			if got := len(p.Ghosts(here, now)); (got == 0) != test.unasked {
+				t.Errorf("%d ghosts", got)
+			}
+			delete(evidence[region], ghost)
+			if got := p.Plan([]ami.Inventory{here}, evidence, now)[0].Orphans; len(got) > 0 {
+				t.Errorf("orphans without evidence: %+v", got)
+			}
+		})
+	}
+}
+
+// The largest orphans come first, and those of one image are asked about at once.
+func TestTheOrderOfOrphans(t *testing.T) {
+	here := inventory(region)
+	here.Bin.Read = true
+	for _, s := range []ami.Snapshot{{ID: "snap-3", SizeGiB: 8}, {ID: "snap-1", SizeGiB: 8, ImageID: "ami-98"}, {ID: "snap-2", SizeGiB: 100}, {ID: "snap-4", SizeGiB: 9}} {
+		s.StartedAt = ago(days(30))
+		if s.ImageID == "" {
+			s.ImageID = ghost
+		}
+		here.Snapshots = append(here.Snapshots, s)
+	}
+	p := policy(func(p *retention.Policy) { p.ReportOrphans = true })
+	ghosts := []ami.Image{{ID: ghost, SnapshotIDs: []string{"snap-2", "snap-3", "snap-4"}}, {ID: "ami-98", SnapshotIDs: []string{"snap-1"}}}
+	if diff := gocmp.Diff(ghosts, p.Ghosts(here, now)); diff != "" {
+		t.Errorf("ghosts (-want +got):\n%s", diff)
+	}
+	evidence := map[string]ami.Evidence{region: {ghost: {Use: ami.Unused}, "ami-98": {Use: ami.Unused}}}
+	var got []string
+	for _, orphan := range p.Plan([]ami.Inventory{here}, evidence, now)[0].Orphans {
+		got = append(got, orphan.SnapshotID)
+	}
+	if want := []string{"snap-2", "snap-4", "snap-1", "snap-3"}; !slices.Equal(got, want) {
+		t.Errorf("orphans %v, want %v", got, want)
+	}
+}

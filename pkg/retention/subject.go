@@ -1,0 +1,102 @@
+package retention
+
+import (
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// subject is an image with what the rules ask of it again and again.
+type subject struct {
+	*ami.Image
+	own  *ownTags
+	last use
+}
+
+func (d *docket) subject(image *ami.Image) subject {
+	own := readOwnTags(image.Tags)
+	return subject{image, own, d.lastUseUntil(image, own, endOfTime)}
+}
+
+// use is an event that counts as a use of an image. Its time is zero if none is on record.
+type use struct {
+	event string // "created", "last launched", …
+	at    time.Time
+}
+
+// endOfTime is later than every date that can be written.
+var endOfTime = time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC)
+
+// lastUseUntil returns the latest use of an image that is on record and not after a time.
+func (d *docket) lastUseUntil(image *ami.Image, own *ownTags, until time.Time) use {
+	last := use{event: "created"}
+	consider := func(event string, at time.Time) {
+		if at.After(last.at) && !at.After(until) {
+			last = use{event, at}
+		}
+	}
+	consider("created", image.CreatedAt)
+	consider("last launched", image.LastLaunchedAt)
+	if copied, ok := d.copied[image.ID]; ok {
+		consider("copied as "+copied.ID, copied.CreatedAt)
+	}
+	consider("restored", own.restored)
+	return last
+}
+
+func (u use) ago(now time.Time) string {
+	return u.event + " " + date(u.at) + ", " + daysInWords(now.Sub(u.at)) + " ago"
+}
+
+func (d *docket) whyStale(image *subject) Reason {
+	detail := image.last.ago(d.now) + "; the limit is " + d.policy.idleLimit(image).inWords()
+	if image.LastLaunchedAt.IsZero() {
+		return Reason{neverLaunched.Code, "no launch on record; " + detail}
+	}
+	return Reason{stale.Code, detail}
+}
+
+// copies returns the newest own image that was made from each image, in any region: being copied is a use. A copy whose
+// date is not known counts as the newest, because it may be.
+func copies(inventories []ami.Inventory) map[string]*ami.Image {
+	newest := map[string]*ami.Image{}
+	for _, inventory := range inventories {
+		for i := range inventory.Images {
+			image := &inventory.Images[i]
+			known, ok := newest[image.SourceImageID]
+			if image.SourceImageID == "" || image.SourceImageID == image.ID || ok && !newerCopy(image, known) {
+				continue
+			}
+			newest[image.SourceImageID] = image
+		}
+	}
+	return newest
+}
+
+func newerCopy(image, known *ami.Image) bool {
+	if image.CreatedAt.IsZero() != known.CreatedAt.IsZero() {
+		return image.CreatedAt.IsZero()
+	}
+	return byTimeThenID(image.CreatedAt, image.ID, known.CreatedAt, known.ID) > 0
+}
+
+// originals returns the own images, of any region, of which there are copies, by id.
+func originals(inventories []ami.Inventory) map[string]*ami.Image {
+	found := map[string]*ami.Image{}
+	for _, inventory := range inventories {
+		for i := range inventory.Images {
+			if id, _, ok := inventory.Images[i].CopiedFrom(inventory.Region); ok {
+				found[id] = nil
+			}
+		}
+	}
+	for _, inventory := range inventories {
+		for i := range inventory.Images {
+			image := &inventory.Images[i]
+			if _, ok := found[image.ID]; ok {
+				found[image.ID] = image
+			}
+		}
+	}
+	return found
+}

@@ -1,0 +1,213 @@
+package undo
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"golang.org/x/sync/errgroup"
+
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/wire"
+)
+
+// removalTags are what the janitor writes before it removes something.
+var removalTags = []string{retention.DueTag, retention.RunTag, retention.DisabledTag, retention.IntentTag}
+
+// batch is how many resources are tagged with one call. EC2 takes 1,000, and advises fewer (EC2 API Reference, CreateTags).
+const batch = 200
+
+// putTagsInOrder notes the day on what is back, and takes off the tags of the removal where nothing is left to be done. The
+// images come last: as long as an image carries them, it is found, and with it its snapshots.
+func (u *undoing) putTagsInOrder(ctx context.Context) {
+	u.findFaults()
+	lone := u.loneSnapshots()
+	var unnoted []string
+	for _, i := range u.images {
+		if u.isToBeNoted(i) {
+			unnoted = append(unnoted, i.ImageID)
+		}
+	}
+	for _, s := range lone {
+		unnoted = append(unnoted, s.id)
+	}
+	u.blame(inBatches(unnoted, func(ids []string) error { return u.noteRestored(ctx, ids) }))
+	u.blame(inBatches(u.taggedSnapshots(lone), func(ids []string) error { return untag(ctx, u.api, ids, removalTags) }))
+	u.blame(inBatches(u.taggedImages(), func(ids []string) error { return untag(ctx, u.api, ids, removalTags) }))
+}
+
+// findFaults finds out what is wrong with images that are there.
+func (u *undoing) findFaults() {
+	for _, i := range u.images {
+		if !i.isBack() {
+			continue
+		}
+		if i.now.State != types.ImageStateAvailable && i.now.State != types.ImageStateDisabled {
+			i.fault("its state is ", string(i.now.State))
+		}
+		for _, id := range i.belongings() {
+			if fault := u.snapshots[id].fault; fault != "" {
+				i.fault("its snapshot ", id, ": ", fault)
+			}
+		}
+	}
+}
+
+// loneSnapshots are those that are there and were to go with the run, or were in the bin, and that no image which is there
+// maps. They carry the day themselves.
+func (u *undoing) loneSnapshots() []*snapshot {
+	needed := map[string]bool{}
+	for _, i := range u.images {
+		if i.isBack() {
+			for _, id := range i.belongings() {
+				needed[id] = true
+			}
+		}
+	}
+	var lone []*snapshot
+	for _, id := range slices.Sorted(maps.Keys(u.snapshots)) {
+		if s := u.snapshots[id]; s.fault == "" && u.concerns(s) && !needed[id] {
+			lone = append(lone, s)
+		}
+	}
+	return lone
+}
+
+// concerns reports whether a snapshot was in the bin, or was to go with the run that is undone.
+func (u *undoing) concerns(s *snapshot) bool {
+	run, declared := u.bin.runs[s.id]
+	return s.inBin || declared && u.wanted.Run != "" && run == u.wanted.Run
+}
+
+// isToBeNoted reports whether an image that is there is to carry the day: because it was in the bin, because it was to be
+// removed, or because a record says that it had been and no day is noted yet.
+func (u *undoing) isToBeNoted(i *image) bool {
+	if !i.isBack() || i.announced() {
+		return false
+	}
+	return i.inBin || hasTag(i.now.Tags, retention.IntentTag) || i.Recorded && !hasTag(i.now.Tags, retention.RestoredTag)
+}
+
+func (u *undoing) day() string { return u.wanted.Today.UTC().Format(time.DateOnly) }
+
+// taggedSnapshots are those of images that are wholly there, and the lone ones, if they carry tags of their removal.
+func (u *undoing) taggedSnapshots(lone []*snapshot) []string {
+	found := map[string]bool{}
+	add := func(s *snapshot) {
+		if s.now != nil && s.fault == "" && carriesAny(s.now.Tags) {
+			found[s.id] = true
+		}
+	}
+	for _, s := range lone {
+		add(s)
+	}
+	for _, i := range u.images {
+		if i.isBack() && !i.announced() && len(i.faults) == 0 {
+			for _, id := range i.belongings() {
+				add(u.snapshots[id])
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+// taggedImages are the images that are wholly there and carry tags of their removal.
+func (u *undoing) taggedImages() []string {
+	var found []string
+	for _, i := range u.images {
+		if i.isBack() && !i.announced() && len(i.faults) == 0 && carriesAny(i.now.Tags) {
+			found = append(found, i.ImageID)
+		}
+	}
+	return found
+}
+
+func carriesAny(tags []types.Tag) bool {
+	return slices.ContainsFunc(removalTags, func(key string) bool { return hasTag(tags, key) })
+}
+
+// blame notes failures with the images and snapshots that they are about, and with the images to which those snapshots belong.
+func (u *undoing) blame(failures map[string]error) {
+	for _, s := range u.snapshots {
+		if err := failures[s.id]; err != nil {
+			s.fault = "its tags could not be put in order" + because(err)
+		}
+	}
+	for _, i := range u.images {
+		if err := failures[i.ImageID]; err != nil {
+			i.fault("its tags could not be put in order", because(err))
+		}
+		for _, id := range i.belongings() {
+			if err := failures[id]; err != nil && i.isBack() {
+				i.fault("the tags of its snapshot ", id, " could not be put in order", because(err))
+			}
+		}
+	}
+}
+
+// inBatches makes a change to many resources with few calls, and returns what failed. What comes without an error code is no
+// answer of AWS, and the change is made once more, which does no harm.
+func inBatches(ids []string, change func(ids []string) error) map[string]error {
+	failures := map[string]error{}
+	for chunk := range slices.Chunk(ids, batch) {
+		err := change(chunk)
+		if err != nil && wire.Code(err) == "" {
+			err = change(chunk)
+		}
+		for n, err := range oneByOne(chunk, err, change) {
+			if err != nil {
+				failures[chunk[n]] = err
+			}
+		}
+	}
+	return failures
+}
+
+// oneByOne returns what a change to each of some resources fails with, after it has failed for all of them or succeeded.
+// AWS refuses a whole call for one bad resource; then the change is made to each by itself.
+func oneByOne(ids []string, err error, change func(ids []string) error) []error {
+	errs := slices.Repeat([]error{err}, len(ids))
+	if wire.Code(err) == "" || len(ids) == 1 {
+		return errs
+	}
+	var group errgroup.Group
+	group.SetLimit(inFlight)
+	for n := range ids {
+		group.Go(func() error {
+			errs[n] = change(ids[n : n+1])
+			return nil
+		})
+	}
+	_ = group.Wait()
+	return errs
+}
+
+// noteRestored writes the day on which something was restored. Where there is no room for one more tag (EC2 allows 50), the
+// tags that say the least make room.
+func (u *undoing) noteRestored(ctx context.Context, ids []string) error {
+	input := ec2.CreateTagsInput{Resources: ids, Tags: []types.Tag{{Key: aws.String(retention.RestoredTag), Value: aws.String(u.day())}}}
+	_, err := u.api.CreateTags(ctx, &input)
+	if len(ids) > 1 || wire.Code(err) != "TagLimitExceeded" {
+		return err
+	}
+	if err := untag(ctx, u.api, ids, []string{retention.DueTag, retention.RunTag}); err != nil {
+		return err
+	}
+	_, err = u.api.CreateTags(ctx, &input)
+	return err
+}
+
+// untag takes tags off by their keys. Without any key EC2 would take off all that users have set (EC2 API Reference,
+// DeleteTags).
+func untag(ctx context.Context, api API, ids, keys []string) error {
+	input := ec2.DeleteTagsInput{Resources: ids}
+	for _, key := range keys {
+		input.Tags = append(input.Tags, types.Tag{Key: aws.String(key)})
+	}
+	_, err := api.DeleteTags(ctx, &input)
+	return err
+}

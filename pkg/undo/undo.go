@@ -1,0 +1,266 @@
+// Package undo brings back what runs have removed, as long as the Recycle Bin holds it.
+//
+// It touches what it is asked for and nothing else. Wherever it is interrupted, to do it again is harmless and goes on where
+// it ended: an image carries the tags of its removal until it is back with all that belongs to it and carries the tag that
+// says so, and the rules keep it by the one as by the other.
+package undo
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/retention"
+)
+
+// API is what undoing needs of EC2.
+type API interface {
+	ec2.DescribeImagesAPIClient
+	ec2.DescribeSnapshotsAPIClient
+	ec2.DescribeTagsAPIClient
+	ec2.ListImagesInRecycleBinAPIClient
+	ec2.ListSnapshotsInRecycleBinAPIClient
+	RestoreImageFromRecycleBin(context.Context, *ec2.RestoreImageFromRecycleBinInput, ...func(*ec2.Options)) (*ec2.RestoreImageFromRecycleBinOutput, error)
+	RestoreSnapshotFromRecycleBin(context.Context, *ec2.RestoreSnapshotFromRecycleBinInput, ...func(*ec2.Options)) (*ec2.RestoreSnapshotFromRecycleBinOutput, error)
+	EnableImage(context.Context, *ec2.EnableImageInput, ...func(*ec2.Options)) (*ec2.EnableImageOutput, error)
+	CreateTags(context.Context, *ec2.CreateTagsInput, ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error)
+	DeleteTags(context.Context, *ec2.DeleteTagsInput, ...func(*ec2.Options)) (*ec2.DeleteTagsOutput, error)
+}
+
+// Wanted is what is to be brought back in one region.
+type Wanted struct {
+	Run    string    // All that this run has declared, by its tags; empty for nothing.
+	Images []Removed // These besides, whatever their tags say; each once.
+	Today  time.Time // The day that is noted as the one of the restoration, in UTC.
+
+	Step func(done, total int) // Called as images come back; may be nil.
+}
+
+// Removed is what is known of a removed image besides its tags.
+type Removed struct {
+	ImageID string
+	Name    string
+
+	Recorded        bool      // The record of a run says what follows.
+	Doubtful        bool      // The run does not know whether it has removed the image. One that is there was not removed.
+	Snapshots       []string  // All that the image mapped.
+	RestorableUntil time.Time // When it was to leave the Recycle Bin; zero if the run did not see it there.
+	S3Location      string    // The bundle of an instance-store image; empty for others.
+}
+
+// Result is what is back in one region, and what is not.
+type Result struct {
+	Images    []Image    `json:"images"`    // By id.
+	Snapshots []Snapshot `json:"snapshots"` // Those of the run that belong to none of the images; by id.
+}
+
+// Image is what became of one image.
+type Image struct {
+	ImageID      string     `json:"imageId"`
+	Name         string     `json:"name"`
+	Status       Status     `json:"status"`
+	Why          string     `json:"why"` // Why it is not back, or not all of it; what else there is to say of one that is.
+	Enabled      bool       `json:"enabled,omitempty"`
+	DeprecatedAt string     `json:"deprecatedAt,omitempty"` // As EC2 says; a restored image keeps its deprecation.
+	Snapshots    []Snapshot `json:"snapshots"`
+}
+
+// Snapshot is what became of one snapshot.
+type Snapshot struct {
+	SnapshotID string `json:"snapshotId"`
+	Status     Status `json:"status"`
+	Why        string `json:"why"`
+}
+
+// Status says what became of an image or a snapshot.
+type Status string
+
+const (
+	// Restored means that it was in the Recycle Bin and is back.
+	Restored Status = "restored"
+	// Present means that it was there already.
+	Present Status = "present"
+	// Incomplete means that it is there, but that something is wrong or left to be done.
+	Incomplete Status = "incomplete"
+	// NotRestored means that it is in the Recycle Bin, or was when the undo began, and is not known to be back.
+	NotRestored Status = "not-restored"
+	// Gone means that neither the account nor the Recycle Bin holds it.
+	Gone Status = "gone"
+)
+
+// Back reports whether all of it is there.
+func (s Status) Back() bool { return s == Restored || s == Present }
+
+// undoing is the state of an undo.
+type undoing struct {
+	api       API
+	bin       *Bin
+	wanted    Wanted
+	images    []*image // By id.
+	snapshots map[string]*snapshot
+}
+
+type image struct {
+	Removed
+	inBin    bool         // When the undo began, as far as that is known.
+	was, now *types.Image // As the account listed it before, and last; nil if it did not.
+	refused  error        // What the last attempt to restore it failed with, if it is still in the bin.
+	unseen   error        // What the last look at it failed with.
+	disabled error        // What enabling it failed with.
+	enabled  bool
+	faults   []string
+}
+
+type snapshot struct {
+	id       string
+	inBin    bool
+	was, now *types.Snapshot
+	refused  error
+	fault    string
+}
+
+// Run brings back what is wanted of a bin and puts its tags in order. An error means that nothing was tried; what fails
+// later is in the result.
+//
+// The snapshots come first, because an image cannot be restored without them (EBS User Guide, "Recover deleted AMIs").
+func Run(ctx context.Context, api API, bin *Bin, wanted Wanted) (Result, error) {
+	u := begin(api, bin, wanted)
+	if err := u.lookAround(ctx); err != nil {
+		return Result{}, err
+	}
+	u.images = slices.DeleteFunc(u.images, func(i *image) bool {
+		return i.Doubtful && !i.inBin && i.was != nil && !hasTag(i.was.Tags, retention.IntentTag)
+	})
+	u.restoreSnapshots(ctx, slices.Collect(maps.Values(u.snapshots)))
+	u.restoreImages(ctx)
+	u.awaitImages(ctx)
+	u.enable(ctx)
+	u.lookAtSnapshots(ctx)
+	u.putTagsInOrder(ctx)
+	return u.result(), nil
+}
+
+// lookAround finds out what is there already. What is not, and yet carries the tags of its removal, is in the bin, even if that
+// does not list it so soon after the removal.
+func (u *undoing) lookAround(ctx context.Context) error {
+	images, err := listImages(ctx, u.api, ids(u.images))
+	if err != nil {
+		return err
+	}
+	snapshots, err := u.listSnapshots(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range u.images {
+		i.was, i.now = images[i.ImageID], images[i.ImageID]
+		_, declared := u.bin.runs[i.ImageID]
+		i.inBin = i.inBin || declared && i.was == nil
+	}
+	for id, s := range u.snapshots {
+		s.was = snapshots[id]
+		_, declared := u.bin.runs[id]
+		s.inBin = s.inBin || declared && s.was == nil
+	}
+	return nil
+}
+
+// begin works out what is to be dealt with.
+func begin(api API, bin *Bin, wanted Wanted) *undoing {
+	if wanted.Step == nil {
+		wanted.Step = func(int, int) {}
+	}
+	u := &undoing{api: api, bin: bin, wanted: wanted, snapshots: map[string]*snapshot{}}
+	byID := map[string]Removed{}
+	if wanted.Run != "" {
+		for _, id := range bin.declaredBy(wanted.Run, "ami-") {
+			byID[id] = Removed{ImageID: id}
+		}
+		for _, id := range bin.declaredBy(wanted.Run, "snap-") {
+			u.snapshot(id)
+		}
+	}
+	for _, removed := range wanted.Images {
+		byID[removed.ImageID] = removed
+	}
+	for _, id := range slices.Sorted(maps.Keys(byID)) {
+		_, inBin := bin.images[id]
+		i := &image{Removed: byID[id], inBin: inBin}
+		if inBin && !i.Recorded {
+			i.Snapshots = bin.snapshotsOf(id)
+		}
+		for _, snapshotID := range i.Snapshots {
+			u.snapshot(snapshotID)
+		}
+		u.images = append(u.images, i)
+	}
+	return u
+}
+
+// snapshot returns a snapshot by its id, and notes it if it is a new one.
+func (u *undoing) snapshot(id string) *snapshot {
+	if u.snapshots[id] == nil {
+		_, inBin := u.bin.snapshots[id]
+		u.snapshots[id] = &snapshot{id: id, inBin: inBin}
+	}
+	return u.snapshots[id]
+}
+
+func ids(images []*image) []string {
+	found := make([]string, len(images))
+	for n, i := range images {
+		found[n] = i.ImageID
+	}
+	return found
+}
+
+// isBack reports whether an image is there. One that the bin still holds is not, whatever a listing of images shows that
+// may be older than its removal.
+func (i *image) isBack() bool { return i.now != nil && i.refused == nil }
+
+// tag returns the value of a tag, and whether it is there.
+func tag(tags []types.Tag, key string) (string, bool) {
+	for _, tag := range tags {
+		if aws.ToString(tag.Key) == key {
+			return aws.ToString(tag.Value), true
+		}
+	}
+	return "", false
+}
+
+func hasTag(tags []types.Tag, key string) bool {
+	_, found := tag(tags, key)
+	return found
+}
+
+// mapped returns the ids of the snapshots that an image maps.
+func mapped(image *types.Image) []string {
+	var found []string
+	for _, mapping := range image.BlockDeviceMappings {
+		if mapping.Ebs != nil && aws.ToString(mapping.Ebs.SnapshotId) != "" {
+			found = append(found, *mapping.Ebs.SnapshotId)
+		}
+	}
+	return found
+}
+
+// belongings are the snapshots of an image: those that it maps, or those that it is known to have mapped.
+func (i *image) belongings() []string {
+	found := i.Snapshots
+	if i.isBack() {
+		found = mapped(i.now)
+	}
+	return slices.Compact(slices.Sorted(slices.Values(found)))
+}
+
+// announced reports whether the removal of an image that was there is announced, and no more: that is for others to take back.
+func (i *image) announced() bool {
+	return !i.inBin && i.was != nil && hasTag(i.was.Tags, retention.DueTag) && !hasTag(i.was.Tags, retention.IntentTag)
+}
+
+func (i *image) fault(parts ...string) { i.faults = append(i.faults, strings.Join(parts, "")) }
