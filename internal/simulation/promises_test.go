@@ -190,6 +190,9 @@ func (s *simulation) checkTagging(actor, action string, keys []string) {
 }
 
 func (s *simulation) checkDisable(actor string, i *image) {
+	if r := s.runs[actor]; r == nil || s.isRecent(i.touched, r) {
+		return
+	}
 	if i.public || i.shared || i.protection != "" && i.protection != "disabled" || i.managed || i.tags[disabledTag] == "" || i.tags[dueTag] == "" {
 		s.violate("never touched", "%s disables %s, %+v", actor, i.id, *i)
 	}
@@ -223,8 +226,28 @@ func (s *simulation) checkRecord(r *run) {
 	}
 	s.checkSnapshotResults(r, deleted, violate)
 	s.checkInventory(r, violate)
+	s.checkWithdrawn(r)
 	if r.record.RecordError != "" && !r.night.faults.any() && r.night.deadline == 0 {
 		violate("no record was kept: %s", r.record.RecordError)
+	}
+}
+
+// checkWithdrawn checks that what a run has declared, and not removed, carries the declaration no more. A snapshot that was to
+// go and did not keeps it for the next run.
+func (s *simulation) checkWithdrawn(r *run) {
+	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside {
+		return
+	}
+	for _, i := range s.world.images {
+		if i.there && i.tags[intentTag] != "" && i.tags[runTag] == r.id && !s.later(i.restoredAt, r) {
+			s.violate("withdrawn", "%s leaves its declaration on %s: %v", r.id, i.id, i.tags)
+		}
+	}
+	for _, sn := range s.world.snapshots {
+		mapped := slices.ContainsFunc(s.world.images, func(i *image) bool { return i.there && slices.Contains(i.snapshots, sn.id) })
+		if sn.there && mapped && sn.tags[intentTag] != "" && sn.tags[runTag] == r.id && !s.later(sn.restoredAt, r) {
+			s.violate("withdrawn", "%s leaves its declaration on %s, which is in use", r.id, sn.id)
+		}
 	}
 }
 
@@ -317,6 +340,9 @@ func (s *simulation) checkInventory(r *run, violate func(string, ...any)) {
 	seen := map[string]int{}
 	failed := map[string]bool{}
 	total := 0
+	if regions := r.record.Regions; len(regions) == 1 && regions[0].Error != "" {
+		return // Not even the account or its regions could be found out.
+	}
 	for _, region := range r.record.Regions {
 		failed[region.Region] = region.Error != ""
 		for _, i := range region.Images {
@@ -438,8 +464,9 @@ func (s *simulation) checkEnd() {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.account.Objects(bucketName))) {
-		if strings.Contains(key, "/unfinished/") {
-			s.violate("nothing blocks", "%s is left in the journal", key)
+		isHeld := bool(s.config.RequireRecycleBin) && !s.world.rules // Nothing is finished there.
+		if strings.Contains(key, "/unfinished/") && !isHeld {
+			s.violate("a finished journal", "%s is left in the journal", key)
 		}
 	}
 	s.checkModel()
@@ -451,7 +478,8 @@ func (s *simulation) orphaned(sn *snapshot) string {
 		return ""
 	}
 	_, isKept := sn.tags[keepTag]
-	if isKept || sn.managed || sn.locked || sn.named || sn.untagged || !sn.restoredAt.IsZero() || !bool(s.config.DeleteSnapshots) {
+	_, isBack := sn.tags[restoredTag] // Somebody has undone its removal before it had come to that.
+	if isKept || isBack || sn.managed || sn.locked || sn.named || sn.untagged || !sn.restoredAt.IsZero() || !bool(s.config.DeleteSnapshots) {
 		return ""
 	}
 	var last *image

@@ -24,6 +24,7 @@ type night struct {
 	overlap  *overlap
 	undo     bool          // The run is undone, after it was killed or has ended.
 	undoAt   time.Duration // How long after that.
+	undoKill *kill         // The undo is killed, and made again a minute later.
 
 	stale         time.Duration // For how long reads may be stale, at most.
 	authorization time.Duration // How long IAM takes at most to see tags.
@@ -31,13 +32,15 @@ type night struct {
 	binLag        int           // How many listings the Recycle Bin takes to show what it holds.
 	faults        faults
 	persons       []person
+	afterwards    []person // What people do after the run, whatever became of it: an hour later.
 }
 
 // kill ends a run at a call. From then on nothing of it reaches the account.
 type kill struct {
-	call   int  // Counted from 1.
-	writes bool // Count only calls that change something.
-	after  bool // After its effect; else before it.
+	call   int    // Counted from 1.
+	writes bool   // Count only calls that change something.
+	action string // Count only calls of this action; empty for all.
+	after  bool   // After its effect; else before it.
 }
 
 // overlap is a second run beside the first.
@@ -60,8 +63,7 @@ func (f faults) any() bool { return f.throttle+f.fail+f.lose+f.garble > 0 || f.l
 
 // person is somebody who does something just before a call of the run.
 type person struct {
-	call   int
-	writes bool
+	at     kill // The call.
 	does   action
 	target uint64
 }
@@ -100,6 +102,13 @@ func newNight(d dice) night {
 	if d.chance(15) {
 		n.inUseLag = d.between(1, 3)
 	}
+	if d.chance(12) || n.kill != nil && d.chance(25) {
+		for range d.between(1, 3) {
+			n.afterwards = append(n.afterwards, person{
+				target: d.Uint64(), does: pick(d, restores, restores, restores, restoresSnapshot, untags, untagsSnapshot, keeps, deregisters, launches),
+			})
+		}
+	}
 	if d.chance(12) {
 		n.binLag = d.between(1, 4)
 	}
@@ -115,6 +124,9 @@ func (n *night) addTrouble(d dice) {
 		}
 	case 4:
 		n.undo, n.undoAt = true, pick(d, time.Second, time.Minute, 40*time.Minute, 13*time.Hour)
+		if d.chance(30) {
+			n.undoKill = &kill{call: d.between(1, 25), after: d.chance(50)}
+		}
 	case 5:
 		n.kill, n.undo, n.undoAt = newKill(d), true, pick(d, time.Second, time.Minute, 40*time.Minute, 13*time.Hour)
 	case 6, 7:
@@ -132,7 +144,7 @@ func (n *night) addTrouble(d dice) {
 	case 11, 12, 13:
 		for range d.between(1, 2) {
 			n.persons = append(n.persons, person{
-				call: newKill(d).call, writes: d.chance(60), target: d.Uint64(),
+				at: *newKill(d), target: d.Uint64(),
 				does: pick(d, launches, keeps, restores, restores, restoresSnapshot, deregisters, deregisters, untags, untagsSnapshot, objects),
 			})
 		}
@@ -145,6 +157,10 @@ func (n *night) addTrouble(d dice) {
 
 func newKill(d dice) *kill {
 	k := &kill{writes: d.chance(65), after: d.chance(50)}
+	if d.chance(40) {
+		k.writes, k.action, k.call = false, pick(d, "DeregisterImage", "DeregisterImage", "DeregisterImage", "DeleteSnapshot", "CreateTags", "DeleteTags"), d.between(1, 3)
+		return k
+	}
 	if k.call = 1 + d.IntN(pick(d, 5, 15, 30)); !k.writes {
 		k.call = 1 + d.IntN(pick(d, 20, 60, 120))
 	}
@@ -155,6 +171,9 @@ func (k kill) String() string {
 	what, when := "call", "before"
 	if k.writes {
 		what = "write"
+	}
+	if k.action != "" {
+		what = k.action
 	}
 	if k.after {
 		when = "after"
@@ -201,10 +220,16 @@ func (n night) String() string {
 		}
 	}
 	for _, p := range n.persons {
-		add("a person %s an image before the effect of %v", p.does, kill{call: p.call, writes: p.writes})
+		add("a person %s an image %v", p.does, p.at)
+	}
+	for _, p := range n.afterwards {
+		add("a person %s an image an hour later", p.does)
 	}
 	if n.undo {
 		add("undone %v later", n.undoAt)
+		if n.undoKill != nil {
+			add("which is killed %v, and made again", n.undoKill)
+		}
 	}
 	return strings.Join(parts, ", ")
 }

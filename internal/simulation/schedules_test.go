@@ -20,6 +20,7 @@ var (
 	seedFlag  = flag.Uint64("seed", 0, "replay the schedule of one seed, make it smaller if it fails, and print its history")
 	seedsFlag = flag.Int("seeds", 0, "how many schedules to play; 0 for a few")
 	firstFlag = flag.Uint64("first", 1, "the first of these seeds")
+	mostFlag  = flag.Int("failures", 25, "after how many failures to stop")
 	forFlag   = flag.Duration("for", 0, "play schedules of fresh seeds for so long")
 )
 
@@ -69,7 +70,7 @@ func playAll(t *testing.T, first uint64, more func(seed uint64) bool) {
 		for range runtime.GOMAXPROCS(0) {
 			t.Run("", func(t *testing.T) {
 				t.Parallel()
-				for seed := sum.take(); more(seed); seed = sum.take() {
+				for seed := sum.take(); more(seed) && sum.goesOn(); seed = sum.take() {
 					sum.add(t, newSchedule(seed), play(t, newSchedule(seed), false))
 				}
 			})
@@ -87,6 +88,12 @@ func (s *tally) take() uint64 {
 	return s.next - 1
 }
 
+func (s *tally) goesOn() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bad < *mostFlag
+}
+
 // manyFailures is how many failures of one promise are printed.
 const manyFailures = 8
 
@@ -101,6 +108,7 @@ func (s *tally) add(t *testing.T, schedule *schedule, r result) {
 	if len(r.violations) == 0 {
 		return
 	}
+	s.bad++
 	promise := r.violations[0].promise
 	if s.broken[promise]++; s.broken[promise] > manyFailures {
 		return
@@ -160,7 +168,9 @@ func smallerOnes(s *schedule) []*schedule {
 	}
 	w := s.build()
 	for _, i := range w.images {
-		with(func(s *schedule) { s.drop.images[i.id] = true })
+		if i.name != "sentinel" {
+			with(func(s *schedule) { s.drop.images[i.id] = true })
+		}
 	}
 	for _, sn := range w.snapshots {
 		if sn.orphanOf != "" {
@@ -190,12 +200,16 @@ func plainerNights(n night) []night {
 	with(n.restart > 0, func(n *night) { n.restart = 0 })
 	with(n.overlap != nil, func(n *night) { n.overlap = nil })
 	with(n.overlap != nil && n.overlap.kill != nil, func(n *night) { n.overlap = &overlap{offset: n.overlap.offset} })
-	with(n.undo, func(n *night) { n.undo = false })
+	with(n.undo, func(n *night) { n.undo, n.undoKill = false, nil })
+	with(n.undoKill != nil, func(n *night) { n.undoKill = nil })
 	with(n.stale > 0, func(n *night) { n.stale = 0 })
 	with(n.authorization > 0, func(n *night) { n.authorization = 0 })
 	with(n.inUseLag > 0, func(n *night) { n.inUseLag = 0 })
 	with(n.binLag > 0, func(n *night) { n.binLag = 0 })
 	with(n.faults.any(), func(n *night) { n.faults = faults{} })
+	for k := range n.afterwards {
+		with(true, func(n *night) { n.afterwards = slices.Delete(slices.Clone(n.afterwards), k, k+1) })
+	}
 	for k := range n.persons {
 		with(true, func(n *night) { n.persons = slices.Delete(slices.Clone(n.persons), k, k+1) })
 	}

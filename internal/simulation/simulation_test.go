@@ -84,6 +84,8 @@ type result struct {
 	calls      int
 	effects    int
 	runs       int
+	firstCalls int // Of the first run.
+	removed    int // Images, by the first run.
 }
 
 // play carries out a schedule in a bubble of its own.
@@ -102,7 +104,10 @@ func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
 		s.clean(len(schedule.nights))
 		s.pending.Wait()
 		s.checkEnd()
-		r = result{s.violations, s.hash, s.lines, s.calls, len(s.effects), len(s.order)}
+		r = result{
+			violations: s.violations, hash: s.hash, lines: s.lines, calls: s.calls, effects: len(s.effects), runs: len(s.order),
+			firstCalls: s.order[0].way.calls, removed: s.order[0].removed[home] + s.order[0].removed[abroad],
+		}
 	})
 	return r
 }
@@ -118,6 +123,9 @@ func begin(schedule *schedule, verbose bool) (*simulation, error) {
 	}
 	s.account.SetRuleLag(s.world.ruleLag)
 	s.raw = s.account.Client()
+	if len(s.world.regions) > 1 {
+		s.claimJournal() // Else two regions of one run would do it at the same instant, and nobody could tell which was the first.
+	}
 	s.config, err = janitor.ParseConfig(func(variable string) string { return s.world.settings[variable] })
 	s.limit = int(s.config.MaxDeregistrations)
 	return s, err
@@ -128,7 +136,7 @@ func (s *simulation) sleepUntil(at time.Time) { time.Sleep(time.Until(at)) }
 // newWay is a way for a run or an undo in a night.
 func (s *simulation) newWay(actor string, n *night) *way {
 	w := &way{
-		sim: s, actor: actor, night: n, attempts: map[string]int{}, failed: map[string]time.Time{}, lostCall: n.faults.loseCall,
+		sim: s, actor: actor, night: n, trips: map[string]*trip{}, actions: map[string]int{}, failed: map[string]time.Time{}, lostCall: n.faults.loseCall,
 		inner: emulator.Lag(s.raw, s.account, emulator.Lags{
 			Seed: s.seed, TagKey: intentTag, TagValue: "remove", Authorization: n.authorization, StaleReads: n.stale,
 			HideGone: share(s.seed, "hide") < 0.3,
@@ -226,24 +234,45 @@ func (s *simulation) night(n *night) {
 		s.start(&night{}, nil, nil, "again")
 	}
 	beside.Wait()
+	s.afterwards(n)
 	if n.undo {
 		time.Sleep(n.undoAt)
-		s.undo(r)
+		if n.undoKill != nil {
+			s.undo(r, n.undoKill)
+			time.Sleep(time.Minute)
+		}
+		s.undo(r, nil)
 	}
 }
 
-// undo undoes a run, and checks that it does.
-func (s *simulation) undo(r *run) {
+// afterwards lets people do what they do after a run.
+func (s *simulation) afterwards(n *night) {
+	if len(n.afterwards) == 0 {
+		return
+	}
+	time.Sleep(time.Hour)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range n.afterwards {
+		s.act(p)
+	}
+}
+
+// undo undoes a run, and checks that it does, unless it is killed.
+func (s *simulation) undo(r *run, k *kill) {
 	s.trace("%s is undone", r.id)
 	s.mu.Lock()
 	held := s.heldOf(r.id)
 	s.mu.Unlock()
 	w := s.newWay("undo-"+r.id, &night{})
+	w.kill = k
 	undone, err := s.janitor(w).UndoRun(context.Background(), r.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !w.dead {
+		s.checkUndo(r, held, undone, err)
+	}
 	w.dead = true
-	s.checkUndo(r, held, undone, err)
 }
 
 // mostNights is how many clean runs it may take until nothing is left to be done.
@@ -273,12 +302,14 @@ func (s *simulation) clean(first int) {
 	}
 }
 
-// waits reports whether something is announced, or to be announced yet.
+// waits reports whether something is announced, and not long overdue.
 func (s *simulation) waits() bool {
 	if bool(s.config.RequireRecycleBin) && !s.world.rules {
 		return false // For a person.
 	}
-	return slices.ContainsFunc(s.world.images, func(i *image) bool { return i.there && !i.announced.IsZero() })
+	return slices.ContainsFunc(s.world.images, func(i *image) bool {
+		return i.there && !i.announced.IsZero() && time.Since(i.announced) < time.Duration(s.world.grace()+2)*day
+	})
 }
 
 func (s *simulation) violate(promise, format string, arguments ...any) {
@@ -298,8 +329,8 @@ func (s *simulation) reserve(at time.Time) time.Time {
 }
 
 // latency draws how long one way takes: between half and three halves of the half of the mean.
-func (s *simulation) latency(actor, name, attempt, way string) time.Duration {
-	return time.Duration(float64(s.schedule.latency) / 2 * (0.5 + share(s.seed, actor, name, attempt, way)))
+func (s *simulation) latency(words ...string) time.Duration {
+	return time.Duration(float64(s.schedule.latency) / 2 * (0.5 + share(s.seed, words...)))
 }
 
 // note takes a request into the history.
@@ -327,6 +358,19 @@ func (s *simulation) disturb(w *way, q emulator.Request) {
 				s.disturbed[w.actor+id] = true
 			}
 		}
+	}
+}
+
+// claimJournal makes the journal one of the account, as the first run does.
+func (s *simulation) claimJournal() {
+	const document = `{"account": "` + accountID + `"}`
+	r, err := http.NewRequest(http.MethodPut, "https://"+bucketName+".s3."+home+".amazonaws.com/journal/account.json", strings.NewReader(document))
+	if err != nil {
+		panic(err)
+	}
+	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/"+home+"/s3/aws4_request, SignedHeaders=host, Signature=0")
+	if response, err := s.raw.Do(r); err != nil || response.StatusCode != http.StatusOK {
+		panic(fmt.Sprint(response, err))
 	}
 }
 

@@ -33,7 +33,8 @@ type way struct {
 	dead     bool
 	calls    int
 	writes   int
-	attempts map[string]int
+	actions  map[string]int
+	trips    map[string]*trip     // The latest of each request, by what it asks for.
 	failed   map[string]time.Time // When the last attempt of an invocation of the SDK failed, and how many there were.
 	persons  []person
 	lostCall *kill
@@ -53,14 +54,24 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 		s.mu.Unlock()
 		return refusal(r, q, http.StatusBadRequest, "Killed"), nil
 	}
-	w.attempts[name]++
-	attempt := strconv.Itoa(w.attempts[name])
 	sdk, isRetry := retryOf(r)
 	leave := time.Now()
 	if last, ok := w.failed[sdk]; ok && isRetry > 1 {
 		leave = last.Add(min(20*time.Second, time.Second<<(isRetry-1))) // As pkg/wire, and the SDK, pause at most.
 	}
-	arrival := s.reserve(leave.Add(s.latency(w.actor, name, attempt, "request")))
+	t := w.trips[name]
+	if t == nil || !t.left.Equal(leave) {
+		attempt := 1
+		if t != nil {
+			attempt = t.attempt + 1
+		}
+		t = &trip{left: leave, attempt: attempt}
+		words := []string{w.actor, name, strconv.Itoa(attempt)}
+		t.arrival = s.reserve(leave.Add(s.latency(append(words, "request")...)))
+		t.back = s.latency(append(words, "answer")...)
+		w.trips[name] = t
+	}
+	attempt, arrival := strconv.Itoa(t.attempt), t.arrival
 	s.mu.Unlock()
 	if err := sleepUntil(r, arrival); err != nil {
 		return nil, err
@@ -68,10 +79,7 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 
 	response, err := w.arrive(r, q, name, attempt)
 
-	s.mu.Lock()
-	back := s.reserve(time.Now().Add(s.latency(w.actor, name, attempt, "answer")))
-	s.mu.Unlock()
-	if err := sleepUntil(r, back); err != nil {
+	if err := sleepUntil(r, s.homecoming(t)); err != nil {
 		if response != nil {
 			_ = response.Body.Close()
 		}
@@ -84,6 +92,24 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 	}
 	w.failed[sdk] = time.Now()
 	return response, err
+}
+
+// trip is the way of a request, and of others for the very same that have left at the same instant: two regions may ask for
+// one document. Nobody could tell which of them is which, so that they travel together.
+type trip struct {
+	left, arrival time.Time
+	attempt       int
+	back          time.Duration
+	home          time.Time
+}
+
+func (s *simulation) homecoming(t *trip) time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.home.IsZero() {
+		t.home = s.reserve(t.arrival.Add(t.back))
+	}
+	return t.home
 }
 
 // retryOf returns which invocation of the SDK a request belongs to, and which attempt of it it is.
@@ -124,6 +150,7 @@ func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) 
 		return refusal(r, q, http.StatusBadRequest, "Killed"), nil
 	}
 	w.calls++
+	w.actions[q.Action]++
 	if isWrite(q) {
 		w.writes++
 	}
@@ -131,7 +158,7 @@ func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) 
 		return w.die(r, q), nil
 	}
 	for _, p := range w.persons {
-		if w.hits(&kill{call: p.call, writes: p.writes}, q) {
+		if w.hits(&p.at, q) {
 			s.act(p)
 		}
 	}
@@ -192,6 +219,8 @@ func (w *way) hits(k *kill, q emulator.Request) bool {
 	switch {
 	case k == nil:
 		return false
+	case k.action != "":
+		return q.Action == k.action && w.actions[q.Action] == k.call
 	case k.writes:
 		return isWrite(q) && w.writes == k.call
 	default:

@@ -185,6 +185,7 @@ func TestListRules(t *testing.T) {
 		{"another type", rbin.ListRulesInput{ResourceType: "X"}, "ValidationException"},
 		{"locked", rbin.ListRulesInput{ResourceType: "EC2_IMAGE", LockState: "locked"}, "lockedRule1"},
 		{"by tag", rbin.ListRulesInput{ResourceType: "EC2_IMAGE", ResourceTags: ruleTags("k", "v")}, "openRule001"},
+		{"by key", rbin.ListRulesInput{ResourceType: "EC2_IMAGE", ResourceTags: []types.ResourceTag{{ResourceTagKey: aws.String("k")}}}, "openRule001"},
 		{"by another value", rbin.ListRulesInput{ResourceType: "EC2_IMAGE", ResourceTags: ruleTags("k", "w")}, ""},
 		{"by two tags", rbin.ListRulesInput{ResourceType: "EC2_IMAGE", ResourceTags: append(ruleTags("k", "v"), types.ResourceTag{ResourceTagKey: aws.String("l")})}, "openRule001"},
 		{"by exclusion tag", rbin.ListRulesInput{ResourceType: "EC2_IMAGE", ExcludeResourceTags: ruleTags("k", "v")}, "lockedRule1"},
@@ -245,6 +246,9 @@ func TestRuleDelay(t *testing.T) {
 		}
 		equal(t, name, got.Status, types.RuleStatusAvailable)
 	}
+	if rules := string(content(t, save(t, a), "list-rules.json")); strings.Contains(rules, "AvailableTime") {
+		t.Errorf("a rule that is in force is saved as one that is to be: %s", rules)
+	}
 }
 
 func TestKeepRemoved(t *testing.T) {
@@ -281,6 +285,10 @@ func TestRecycleBinProtocol(t *testing.T) {
 		errorType, want    string
 	}{
 		{"POST", "/list-rules", `{"ResourceType": "EBS_VOLUME"}`, 200, "", `{"Rules":[]}`},
+		{
+			"POST", "/list-rules", `{"ResourceType": "EC2_IMAGE", "LockState": "locked"}`, 200, "", `{"Rules":[{"Identifier":"lockedRule1","LockState":"locked",` +
+				`"RetentionPeriod":{"RetentionPeriodUnit":"DAYS","RetentionPeriodValue":3},"RuleArn":"arn:aws:rbin:us-east-1:123456789012:rule/lockedRule1"}]}`,
+		},
 		{"POST", "/list-rules", ``, 400, "ValidationException", `{"Message":"Invalid resource type: ''","Reason":"INVALID_PARAMETER_VALUE"}`},
 		{"POST", "/list-rules", `[]`, 400, "SerializationException", `{"Message":`},
 		{"POST", "/list-rules", `{"ResourceType": "EC2_IMAGE", "Colour": {"Red": 1}}`, 400, "UnknownParameter", `{"Message":`},

@@ -2,6 +2,8 @@ package emulator_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -149,6 +151,16 @@ func TestRemovedImagesEnterTheRecycleBin(t *testing.T) {
 	first := out.Images[0]
 	equal(t, "name and description", *first.Name+", "+*first.Description, "one, the first")
 	equal(t, "entered", first.RecycleBinEnterTime.Equal(now), true)
+
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader("Action=ListImagesInRecycleBin&ImageId.1=ami-00000002"))
+	r.Header.Set("Authorization", scope("ec2"))
+	w := httptest.NewRecorder()
+	b.ServeHTTP(w, r)
+	const entry = "<imageSet><item><imageId>ami-00000002</imageId><name>two</name><recycleBinEnterTime>2026-11-23T02:00:00Z</recycleBinEnterTime>" +
+		"<recycleBinExitTime>2026-12-07T02:00:00Z</recycleBinExitTime></item></imageSet>"
+	if !strings.Contains(w.Body.String(), entry) {
+		t.Errorf("got %s\nwant in it %s", w.Body, entry)
+	}
 
 	shown, err := b.ec2.DescribeImages(t.Context(), &ec2.DescribeImagesInput{IncludeDisabled: aws.Bool(true)})
 	if err != nil || len(shown.Images) != 0 {
@@ -402,6 +414,34 @@ func TestBinLag(t *testing.T) {
 	equal(t, "snapshots", b.listedSnapshots(), "1 20, 2 20")
 	b.SetBinLag(9)
 	equal(t, "restore what is not listed", b.restoreSnapshot("snap-00000001")+b.deleteSnapshot("snap-00000001")+b.restoreSnapshot("snap-00000001"), "")
+	b.SetBinLag(0)
+	equal(t, "remove it without a lag", b.deleteSnapshot("snap-00000001"), "")
+	equal(t, "snapshots", b.listedSnapshots(), "2 20, 1 20")
+}
+
+// All the pages of a listing count as one.
+func TestBinLagOfPages(t *testing.T) {
+	var list []string
+	for i := range 4 {
+		list = append(list, fmt.Sprintf(`{"ImageId": "ami-%08x", "Tags": [{"Key": "intent", "Value": "remove"}]}`, i))
+	}
+	b := binOf(t, "describe-images.json", `{"Images": [`+strings.Join(list, ",")+`]}`)
+	b.SetBinLag(1)
+	equal(t, "remove", b.deregister("ami-00000000")+b.deregister("ami-00000001")+b.deregister("ami-00000002"), "")
+	b.SetBinLag(3)
+	equal(t, "remove", b.deregister("ami-00000003"), "")
+	for _, want := range []int{3, 3, 4} {
+		pages := ec2.NewListImagesInRecycleBinPaginator(b.ec2, &ec2.ListImagesInRecycleBinInput{MaxResults: aws.Int32(1)})
+		found := 0
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			found += len(page.Images)
+		}
+		equal(t, "listed", found, want)
+	}
 }
 
 func TestRuleLag(t *testing.T) {
@@ -453,6 +493,9 @@ func TestTheRecycleBinIsSaved(t *testing.T) {
 	shown := decoded(t, content(t, saved, "list-images-in-recycle-bin.json")).(map[string]any)["Images"].([]any)[0].(map[string]any)
 	equal(t, "the image's entry", fmt.Sprint(shown["ImageId"], shown["Name"], shown["Description"], shown["RecycleBinEnterTime"], shown["RecycleBinExitTime"]),
 		"ami-00000001onethe first2026-11-23T02:00:00Z2026-12-07T02:00:00Z")
+	b.now = b.now.AddDate(0, 0, 30)
+	equal(t, "saved when it has emptied itself", string(content(t, save(t, b.Account), "list-images-in-recycle-bin.json")), "{\n    \"Images\": []\n}\n")
+	b.now = now
 	a, err := emulator.Load(saved, emulator.Options{Now: func() time.Time { return b.now }})
 	if err != nil {
 		t.Fatal(err)

@@ -489,15 +489,20 @@ func TestAnImageThatIsRestoredFromTheRecycleBin(t *testing.T) {
 	l.real(0)
 	var saved object
 	l.image(1, func(o object) { saved = maps.Clone(o) })
+	saved["Tags"] = []object{
+		{"Key": "ami-janitor:due", "Value": "2026-12-07"}, {"Key": "ami-janitor:intent", "Value": "remove"}, {"Key": "ami-janitor:run", "Value": janitor.NewRunID(night(14), bytes.NewReader([]byte{1, 2, 3}))},
+	}
 	l.want(14, l.real(14), "deregistered")
 	l.edit("describe-images.json", func(content object) { content["Images"] = []object{saved} })
 	record := l.real(15)
-	if got := verdicts(record)[imageID(1)]; got == "deregistered" {
-		if openRestoredImages {
-			t.Skipf("open, for the undo of a later version, which is to write ami-janitor:restored: %s", reasons(record, imageID(1)))
-		}
-		t.Errorf("it is removed again, and not even announced: %s", reasons(record, imageID(1)))
+	if got := reasons(record, imageID(1)); verdicts(record)[imageID(1)] != "keep" || !strings.HasPrefix(got, "restored: ") {
+		t.Errorf("%s: %s", verdicts(record)[imageID(1)], got)
 	}
+	if tags := l.tags(1); !maps.Equal(tags, map[string]string{"ami-janitor:restored": night(15).Format(time.DateOnly)}) {
+		t.Errorf("it carries %v", tags)
+	}
+	l.want(16, l.real(16), "keep")
+	l.want(15+181, l.real(15+181), "marked")
 }
 
 // What the policy does not remove any more loses its mark, and nothing else: announced again, it has the full time.

@@ -12,7 +12,4 @@ const (
 
 	// An image that is announced again after an objection carries three tags: the day, the run, and when it was restored.
 	openThreeTags = true
-
-	// An image that comes back from the Recycle Bin carries its mark, is due, and goes again in the next night.
-	openRestoredImages = true
 )

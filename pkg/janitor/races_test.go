@@ -18,9 +18,11 @@ import (
 )
 
 // twenty are stale images in two batches of ten.
-func twenty() world {
+func twenty() world { return staleWorld(20) }
+
+func staleWorld(images int) world {
 	var w world
-	for n := 1; n <= 20; n++ {
+	for n := 1; n <= images; n++ {
 		w.images = append(w.images, image(n, 900-n, 0, n))
 	}
 	return w
@@ -39,7 +41,7 @@ func atTheFirst(next emulator.Doer, action string, happen func()) emulator.Doer 
 // C22: between the plan and the removal somebody begins to use an image, or changes it. Before each batch the janitor looks
 // again.
 func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
-	const last = 20
+	const last = 60 // Of a batch that is looked at after the first ones are removed.
 	keep := func(l *life) { l.setTag(last, "Owner", "me") }
 	for name, c := range map[string]struct {
 		settings settings
@@ -76,7 +78,7 @@ func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
 		}, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			l := live(t, twenty(), c.settings)
+			l := live(t, staleWorld(last), c.settings)
 			l.wrap = func(next emulator.Doer) emulator.Doer {
 				happen := func() { l.meanwhile(func() { c.change(l) }) }
 				if c.late {
@@ -243,14 +245,18 @@ func TestTwoRunsAtTheSameTime(t *testing.T) {
 					doer := atTheFirst(account.Client(), moment, func() { other = run(t, account.Client(), settings{"GRACE": grace}, false) })
 					record := run(t, doer, settings{"GRACE": grace}, false)
 					checkRecord(t, record, 100)
-					if other.Totals.Deregistered != 20 || record.Totals.Deregistered != 0 || record.Totals.Skipped+record.Totals.Kept != 20 || record.Failed() {
+					first, second := other.Totals, record.Totals
+					if moment == "DeregisterImage" {
+						first, second = second, first // It has declared what it removes before the other one looks.
+					}
+					if first.Deregistered != 20 || second.Deregistered != 0 || second.Skipped+second.Kept != 20 || record.Failed() || other.Failed() {
 						t.Errorf("one: %+v; other: %+v", record.Totals, other.Totals)
 					}
 					if left := holdings(t, account); len(before) != 40 || len(left) != 0 {
 						t.Errorf("left: %v", left)
 					}
-					if record.Totals.SnapshotsDeleted > 0 {
-						t.Errorf("one says that it has deleted snapshots: %+v", record.Totals)
+					if second.SnapshotsDeleted > 0 {
+						t.Errorf("both say that they have deleted snapshots: %+v", second)
 					}
 				})
 			})
@@ -287,7 +293,7 @@ func TestTextInAnotherRegion(t *testing.T) {
 		"it is read, before":                {nil, 0, "ap-south-1", "in-use: named by arn:aws:ssm:ap-south-1:123456789012:parameter/deploy"},
 		"its listing is denied":             {in("eu-west-1", "DescribeParameters"), 0, "eu-west-1", "unknown-use: ssm-text in eu-west-1: AccessDeniedException"},
 		"its values are denied":             {in("eu-west-1", "GetParameters"), 0, "eu-west-1", "unknown-use: ssm-text in eu-west-1: AccessDeniedException"},
-		"time runs out before it":           {nil, time.Minute, "us-west-2", "unknown-use: ssm-text in us-west-2: time ran out"},
+		"regions beside it are slow":        {nil, time.Minute, "us-west-2", "in-use: named by arn:aws:ssm:us-west-2:123456789012:parameter/deploy"},
 		"the region could not be listed":    {in("eu-west-1", "DescribeImages"), 0, "eu-west-1", "in-use: named by arn:aws:ssm:eu-west-1:123456789012:parameter/deploy"},
 		"snapshots could not be listed":     {in("eu-west-1", "DescribeSnapshots"), 0, "eu-west-1", "in-use: named by arn:aws:ssm:eu-west-1:123456789012:parameter/deploy"},
 		"snapshot locks could not be asked": {in("eu-west-1", "DescribeLockedSnapshots"), 0, "eu-west-1", "in-use: named by arn:aws:ssm:eu-west-1:123456789012:parameter/deploy"},

@@ -90,16 +90,17 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 func oneNight(t *testing.T, shown gallery) {
 	t.Helper()
 	for name, s := range map[string]settings{
-		"as it is":       {},
-		"both regions":   {"REGIONS": "all"},
-		"a low cap":      {"MAX_DEREGISTRATIONS": "3"},
-		"a scope":        {"NAMES": "!web-*", "KEEP_NEWEST": "2"},
-		"a keep list":    {"KEEP_LIST": listFile(t, "web-*\n"), "REGIONS": "all"},
-		"a keep list 2":  {"KEEP_LIST": "ssm:/golden/rhel-9/current"},
-		"judging more":   {"SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "LAUNCH_TEMPLATE_VERSIONS": "1"},
-		"less evidence":  {"USAGE_SOURCES": "references", "DELETE_SNAPSHOTS": "false"},
-		"with owners":    {"GRACE": "14d", "OWNER_TAG": "Team", "REGIONS": "all"},
-		"another region": {"REGIONS": "eu-west-1"},
+		"as it is":           {},
+		"both regions":       {"REGIONS": "all"},
+		"a low cap":          {"MAX_DEREGISTRATIONS": "3"},
+		"a scope":            {"NAMES": "!web-*", "KEEP_NEWEST": "2"},
+		"a keep list":        {"KEEP_LIST": listFile(t, "web-*\n"), "REGIONS": "all"},
+		"a keep list 2":      {"KEEP_LIST": "ssm:/golden/rhel-9/current"},
+		"judging more":       {"SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "LAUNCH_TEMPLATE_VERSIONS": "1"},
+		"less evidence":      {"USAGE_SOURCES": "references", "DELETE_SNAPSHOTS": "false"},
+		"with owners":        {"GRACE": "14d", "OWNER_TAG": "Team", "REGIONS": "all"},
+		"another region":     {"REGIONS": "eu-west-1"},
+		"what can be undone": {"REQUIRE_RECYCLE_BIN": "true"},
 	} {
 		for _, faulty := range []bool{false, true} {
 			bubble(t, func(t *testing.T) {
@@ -110,7 +111,7 @@ func oneNight(t *testing.T, shown gallery) {
 				before := holdings(t, account)
 				var doer emulator.Doer = account.Client()
 				if faulty {
-					doer = emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 2 }, http.StatusForbidden, "UnauthorizedOperation", "No.")
+					doer = emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 2 }, http.StatusBadRequest, "OperationNotPermitted", "No.")
 					doer = emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 3 }, http.StatusBadRequest, "InvalidAMIID.NotFound", "No.")
 					doer = emulator.Fail(doer, "DeleteSnapshot", nil, http.StatusForbidden, "UnauthorizedOperation", "No.")
 				}

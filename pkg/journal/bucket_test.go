@@ -3,6 +3,7 @@ package journal_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -49,6 +50,11 @@ func answer(next emulator.Doer, action string, m match, alter func(*http.Respons
 	})
 }
 
+// swallow keeps the calls of an action that match from the account.
+func swallow(next emulator.Doer, action string, m match) emulator.Doer {
+	return emulator.Fail(next, action, func(n int, q emulator.Request) bool { return m == nil || m(n, q) }, 403, "AccessDenied", "Access Denied")
+}
+
 // s3Faults are what may become of a call. Some of them pass, so that nobody has to hear of them, if they strike only once.
 var s3Faults = map[string]struct {
 	passes bool
@@ -71,6 +77,9 @@ var s3Faults = map[string]struct {
 	}},
 	"lost":    {true, emulator.LoseAnswer},
 	"garbled": {false, emulator.Garble},
+	"swallowed": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
+		return emulator.Garble(swallow(next, action, m), action, m)
+	}},
 	"not_found_by_a_proxy": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
 		return answer(next, action, m, func(r *http.Response, _ []byte) []byte {
 			r.StatusCode, r.Header = 404, http.Header{"Content-Type": {"text/html"}}
@@ -197,6 +206,38 @@ func testFault(t *testing.T, strike func(emulator.Doer) emulator.Doer, passes fu
 	}
 }
 
+// That a bucket is gone does not mean that there is no record, nor that nobody is at work.
+func TestABucketThatIsGone(t *testing.T) {
+	gone := emulator.Fail(load(t).Client(), "GetObject", nil, 404, "NoSuchBucket", "The specified bucket does not exist")
+	j := open(t, location, config(gone))
+	_, recordErr := j.Record(t.Context(), first)
+	_, historyErr := j.History(t.Context(), region, first, now, only())
+	_, beginErr := j.Begin(t.Context(), region, first, account, now, nil)
+	for _, err := range []error{recordErr, historyErr, beginErr} {
+		says(t, err, location, "NoSuchBucket")
+		if errors.Is(err, journal.ErrNotFound) {
+			t.Errorf("%v is taken for a document that is not there", err)
+		}
+	}
+}
+
+// Why a lock cannot be written is what the error says, and it is not tried for ever.
+func TestALockThatCannotBeWritten(t *testing.T) {
+	tries := 0
+	denied := emulator.Fail(load(t).Client(), "PutObject", func(_ int, q emulator.Request) bool {
+		isLock := strings.Contains(q.Form.Get("Key"), "locks/")
+		if isLock {
+			tries++
+		}
+		return isLock
+	}, 403, "AccessDenied", "Access Denied")
+	_, err := open(t, location, config(denied)).Begin(t.Context(), region, first, account, now, nil)
+	says(t, err, "locks/"+region+".json", "AccessDenied")
+	if tries != 1 {
+		t.Errorf("%d tries", tries)
+	}
+}
+
 // Conditional writes are what keeps runs apart: where a server has none, no run begins.
 func TestAServerWithoutConditionalWrites(t *testing.T) {
 	for name, unsupported := range map[string]emulator.Doer{
@@ -301,10 +342,10 @@ func TestRequests(t *testing.T) {
 	})
 	aws := config(watched)
 	must(t, open(t, location, aws).SaveRecord(t.Context(), first, []byte(`{"run": "`+first+`"}`)))
-	endpoint := "http://127.0.0.1:7070"
+	endpoint := "http://s3.example.com:7070" // Of an address of numbers the SDK makes a path in any case.
 	aws.BaseEndpoint = &endpoint
 	must(t, open(t, location, aws).SaveRecord(t.Context(), first, []byte(`{"run": "`+first+`"}`)))
-	equal(t, "hosts", hosts, []string{bucket + ".s3.us-east-1.amazonaws.com", "127.0.0.1:7070"})
+	equal(t, "hosts", hosts, []string{bucket + ".s3.us-east-1.amazonaws.com", "s3.example.com:7070"})
 	equal(t, "paths", paths, []string{"/janitor/runs/" + first + "/record.json", "/" + bucket + "/janitor/runs/" + first + "/record.json"})
 	if checksums[0] == "" || checksums[0] != checksums[1] {
 		t.Errorf("checksums %q", checksums)

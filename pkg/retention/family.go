@@ -78,7 +78,7 @@ func collapse(family string) string {
 	}
 	end := parts[last]
 	between := slices.DeleteFunc(parts[1:last], func(part string) bool {
-		return part != "" && !strings.ContainsFunc(part, isAlphanumeric)
+		return !strings.ContainsFunc(part, isAlphanumeric)
 	})
 	return strings.Join(append(parts[:1+len(between)], end), "*")
 }
