@@ -10,12 +10,14 @@ VERSION = $$(v=$$(git describe --tags --always 2>/dev/null) && \
 GOLANGCI_LINT_VERSION = v2.15.0
 GOVULNCHECK_VERSION = v1.9.0
 AWSCLI_VERSION = 1.45.11
+VERSITYGW_VERSION = v1.8.0
 
 TOOLS = .tools
 GOLANGCI_LINT = $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 GOVULNCHECK = $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 SAM = $(TOOLS)/sam/bin
 AWS = $(TOOLS)/awscli-$(AWSCLI_VERSION)/bin/aws
+VERSITYGW = $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
 
 # Nothing needs C, except the race detector. With one setting for all, EC2's client, which takes a minute to compile, is
 # compiled once for the tests, the command line and the demo.
@@ -44,7 +46,7 @@ format: $(GOLANGCI_LINT) ## format the Go files
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: verify
-verify: lint tidy race vulnerabilities aws-cli verify-template ## check everything that a change has to pass; ends with a clean git tree
+verify: lint tidy race vulnerabilities aws-cli records verify-template simulate ## check everything that a change has to pass; ends with a clean git tree
 	@dirt=$$(git status --porcelain) && { test -z "$$dirt" || \
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
@@ -54,6 +56,11 @@ build: bin/ami-janitor bin/bootstrap bin/host/bootstrap ## build the command lin
 .PHONY: demo
 demo: bin/host/bootstrap ## run the function's own binary once, on an emulated account
 	$(GO) run ./cmd/demo bin/host/bootstrap
+
+# SEEDS is how many schedules are played; without it, fresh ones for a minute.
+.PHONY: simulate
+simulate: ## play whole runs with faults, kills and interferences against the emulated account; SEEDS=n, SEED=x replays one
+	$(GO) test -count=1 -timeout 6h ./internal/simulation -run 'TestSchedules' $(if $(SEED),-seed $(SEED),$(if $(SEEDS),-seeds $(SEEDS),-for 60s))
 
 .PHONY: bench
 bench: bin/bootstrap ## measure: the benchmarks, and the size of the function
@@ -123,7 +130,15 @@ aws-cli: bin/ami-janitor $(AWS)
 	$(PYTHON) scripts/aws_cli_test.py bin/ami-janitor $(AWS)
 	$(PYTHON) scripts/export_account_test.py bin/ami-janitor $(AWS)
 
+# The journal in an S3 server that is not ours.
+.PHONY: records
+records: bin/ami-janitor $(VERSITYGW) $(AWS)
+	$(PYTHON) scripts/records_test.py bin/ami-janitor $(VERSITYGW) $(AWS) $(GO)
+
 # The tools.
+
+$(VERSITYGW):
+	GOBIN="$$PWD/$(@D)" $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
 
 $(SAM)/sam: scripts/template_requirements.txt
 	$(PYTHON) -m venv --clear $(TOOLS)/sam

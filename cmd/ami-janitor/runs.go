@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/pace"
 	"ami-janitor/pkg/report"
 )
 
@@ -124,6 +125,7 @@ func realJanitor(ctx context.Context, settings settings) (*janitor.Janitor, erro
 	if account.Region == "" {
 		return nil, errors.New("no region: set AWS_REGION or --regions")
 	}
+	pace.New(float64(parsed.EC2Share)).Apply(&account)
 	return newJanitor(parsed, account, time.Now), nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/smithy-go/logging"
 
 	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/pace"
 	"ami-janitor/pkg/report"
 )
 
@@ -51,6 +52,7 @@ func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logg
 	if err := errors.Join(faults, err); err != nil {
 		return nil, err
 	}
+	pace.New(float64(settings.EC2Share)).Apply(&aws)
 	return &function{
 		janitor: janitor.Janitor{Config: settings, AWS: aws, Clock: time.Now, Version: version, ReadFile: os.ReadFile},
 		out:     os.Stdout,

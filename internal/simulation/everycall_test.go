@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"maps"
 	"runtime"
 	"sync"
 	"testing"
@@ -19,9 +20,7 @@ func thirty(seed uint64, settings map[string]string) *world {
 			"REQUIRE_RECYCLE_BIN": "true", "RECYCLE_BIN_DAYS": "7",
 		},
 	}
-	for key, value := range settings {
-		w.settings[key] = value
-	}
+	maps.Copy(w.settings, settings)
 	d := newDice(seed)
 	for n := range 28 {
 		i := &image{

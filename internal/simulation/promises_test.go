@@ -85,7 +85,8 @@ func (s *simulation) keeps(r *run, i *image) []string {
 		add(source.usedBy+source.launchedBy != "" && !s.isRecent(source.touched, r) && !s.later(source.touched, r), "whose original is in use")
 	}
 	known := s.world.settings["RECORDS"] != "" || !i.plain
-	add(known && !i.restoredAt.IsZero() && now.Sub(i.restoredAt) <= limit, "which was restored %v by %s", i.restoredAt, i.restoredBy)
+	_, wasRemoved := s.runs[i.removedBy]
+	add(known && wasRemoved && !i.restoredAt.IsZero() && now.Sub(i.restoredAt) <= limit, "which was restored %v by %s", i.restoredAt, i.restoredBy)
 	add(bool(s.config.RequireRecycleBin) && (!s.world.rules || i.instanceStore || len(i.snapshots) == 0), "which the Recycle Bin does not take")
 	if grace := s.world.grace(); grace > 0 {
 		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
@@ -164,23 +165,38 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 	violate(sn.orphanOf != "", "which somebody else has left")
 	violate(sn.named && s.world.settings["USAGE_SOURCES"] != "references", "which a launch template maps")
 	violate(!bool(s.config.DeleteSnapshots), "although DELETE_SNAPSHOTS is false")
-	own := false
 	for _, i := range s.world.images {
-		if !slices.Contains(i.snapshots, sn.id) {
-			continue
-		}
-		violate(i.there, "which %s maps", i.id)
-		_, byRun := s.runs[i.goneBy]
-		own = own || byRun && i.goneAt.After(sn.restoredAt)
-		if i.goneBy == "person" && i.tags[runTag] != "" && i.tags[intentTag] != "" && i.goneAt.After(sn.restoredAt) {
-			own = true // A run had declared the removal of both; that somebody else was faster is no reason to leave one of them.
-		}
+		violate(slices.Contains(i.snapshots, sn.id) && i.there, "which %s maps", i.id)
 	}
-	violate(!own, "of which no run has removed an image since it was restored %v", sn.restoredAt)
+	violate(!s.mayGo(sn), "of which no run has removed an image since it was restored %v", sn.restoredAt)
 	run := sn.tags[runTag]
 	if sn.tags[intentTag] != "remove" || run != r.id && s.runs[run] == nil {
 		s.violate("declared", "%s deletes %s, whose tags are %v", r.id, sn.id, sn.tags)
 	}
+}
+
+// mayGo reports whether a run has removed, or may have removed, an image of a snapshot, and nobody who could be noticed has
+// brought the snapshot back since.
+//
+// Two things nobody can tell: whether an image that is gone was removed by a run that was killed, or by a person just before
+// that run would have done so; and whether a snapshot that is there was deleted by a run that was killed, and restored by a
+// person who has left the tags of its removal on it.
+func (s *simulation) mayGo(sn *snapshot) bool {
+	left := s.runs[sn.tags[runTag]]
+	return slices.ContainsFunc(s.world.images, func(i *image) bool {
+		if !slices.Contains(i.snapshots, sn.id) {
+			return false
+		}
+		_, byRun := s.runs[i.goneBy]
+		wasTried := left != nil && left.record == nil && s.wasTried(left, i)
+		return byRun && i.goneAt.After(sn.restoredAt) || wasTried
+	})
+}
+
+// wasTried reports whether the journal says that a run was about to remove an image.
+func (s *simulation) wasTried(r *run, i *image) bool {
+	_, ok := s.account.Objects(bucketName)["journal/removals/"+i.region+"/"+i.id+"/"+r.id+".json"]
+	return ok
 }
 
 func (s *simulation) checkTagging(actor, action string, keys []string) {
@@ -266,7 +282,7 @@ func (s *simulation) checkOutcomes(r *run, removed map[string]effect, violate fu
 			switch {
 			case o.Status == ami.Deregistered:
 				said.images[recorded.ImageID] = true
-				if i := s.world.image(recorded.ImageID); !ok && !(s.disturbed[r.id+i.id] && !i.there) {
+				if i := s.world.image(recorded.ImageID); !ok && (!s.disturbed[r.id+i.id] || i.there) {
 					violate("%s is said to be deregistered, and was not by this run", i.id)
 				}
 				s.checkExit(e, o.RestorableUntil, s.world.image(recorded.ImageID).exit, violate)
@@ -378,7 +394,7 @@ func (s *simulation) checkClean(r *run) {
 		if region.Busy {
 			s.violate("nothing blocks", "%s: %s is busy: %s", r.id, region.Region, region.Hold)
 		}
-		if region.Hold != "" && !(bool(s.config.RequireRecycleBin) && !s.world.rules) {
+		if region.Hold != "" && (!bool(s.config.RequireRecycleBin) || s.world.rules) {
 			s.violate("nothing blocks", "%s: %s is held: %s", r.id, region.Region, region.Hold)
 		}
 	}
@@ -429,6 +445,9 @@ func (s *simulation) checkUndo(r *run, held []string, undone janitor.Undone, err
 			violate("%s was in the Recycle Bin, and is %q", id, back[id])
 		}
 	}
+	incomplete := func(id string) bool {
+		return slices.ContainsFunc(s.world.images, func(i *image) bool { return back[i.id] == "incomplete" && slices.Contains(i.snapshots, id) })
+	}
 	for id, status := range back {
 		there, tags := false, map[string]string{}
 		if i := s.world.image(id); i != nil {
@@ -439,7 +458,7 @@ func (s *simulation) checkUndo(r *run, held []string, undone janitor.Undone, err
 		if is := status == "restored" || status == "present" || status == "incomplete"; is != there {
 			violate("%s is said to be %s; it is there: %v", id, status, there)
 		}
-		if (status == "restored" || status == "present") && tags[intentTag] != "" && tags[runTag] == r.id {
+		if (status == "restored" || status == "present") && tags[intentTag] != "" && tags[runTag] == r.id && !incomplete(id) {
 			violate("%s is %s, and its tags are %v", id, status, tags)
 		}
 	}

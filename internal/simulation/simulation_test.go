@@ -334,7 +334,7 @@ func (s *simulation) latency(words ...string) time.Duration {
 }
 
 // note takes a request into the history.
-func (s *simulation) note(w *way, q emulator.Request, name, what string) {
+func (s *simulation) note(w *way, _ emulator.Request, name, what string) {
 	s.calls++
 	line := strings.Join([]string{time.Now().UTC().Format("02T15:04:05.000000000"), w.actor, name, what}, " ")
 	s.hash = draw(s.hash, line)

@@ -58,6 +58,7 @@ func (s *simulation) witness(actor string, q emulator.Request, status int, body 
 		image.state = "available"
 	case "RestoreImageFromRecycleBin":
 		image.there, image.inBin, image.restoredAt, image.restoredBy, image.plain = true, false, now, actor, image.tags[intentTag] == ""
+		image.removedBy = image.goneBy
 		s.effects = append(s.effects, effect{now, actor, "restore", image.id, image.region, false})
 	case "RestoreSnapshotFromRecycleBin":
 		snapshot.there, snapshot.inBin, snapshot.restoredAt = true, false, now

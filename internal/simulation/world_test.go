@@ -57,6 +57,7 @@ type image struct {
 	exit       time.Time
 	restoredAt time.Time // When it was brought back last after a removal; by whom does not matter.
 	restoredBy string
+	removedBy  string    // Who had removed it then.
 	plain      bool      // Somebody took the janitor's tags off after that.
 	touched    time.Time // When a person changed something about it last.
 	announced  time.Time // When its removal was announced, if it carries an announcement.

@@ -419,7 +419,7 @@ func (c *s3Call) getObject(out *answer) error {
 	if err != nil {
 		return err
 	}
-	maps.Copy(out.header, o.header)
+	maps.Copy(out.header, o.header.Clone())
 	out.header.Set("Accept-Ranges", "bytes")
 	out.header.Set("Etag", o.etag)
 	out.header.Set("Last-Modified", o.modified.Format(http.TimeFormat))

@@ -65,7 +65,7 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 	}
 	result := sweep.Run(limits.finish, limits.begin, client, *plan, orders)
 	if s.journal != nil && !plan.Busy && plan.Hold == "" {
-		_ = finish(limits.finish, s, *plan, result) // What could not be noted as finished the next run finds finished.
+		finish(limits.finish, s, entry, *plan, result)
 	}
 	if entry != nil {
 		_ = entry.Close(limits.finish, isDone(result) && !unsettled.Load()) // A lock that stays is old before the next night.

@@ -83,32 +83,39 @@ func isDone(result sweep.Result) bool {
 	return true
 }
 
-// finish closes the books on those of the earlier runs of which nothing is left to be done.
-func finish(ctx context.Context, s survey, plan retention.Plan, result sweep.Result) error {
-	open := map[string]bool{}
-	deleted := map[string]bool{}
-	for _, leftover := range result.Leftovers {
-		deleted[leftover.SnapshotID] = leftover.Status == ami.SnapshotDeleted
-	}
-	for _, leftover := range plan.Leftovers {
-		if leftover.Undecided || leftover.Delete && !deleted[leftover.SnapshotID] {
-			open[leftover.Run] = true
-		}
-	}
+// finish closes the books on those of the earlier runs of which nothing is left to be done. What cannot be noted the next run
+// finds done.
+func finish(ctx context.Context, s survey, entry *journal.Entry, plan retention.Plan, result sweep.Result) {
+	open := noteFinished(ctx, entry, plan, result)
 	for _, stray := range plan.Strays {
 		if failure, ok := result.Strays[stray.ID]; !ok || failure != "" {
 			open[stray.Run] = true
 		}
 	}
-	var errs []error
 	for _, inventory := range s.inventories {
 		for _, run := range inventory.History.Unfinished {
 			if inventory.Region == plan.Region && !open[run] {
-				errs = append(errs, s.journal.Finish(ctx, plan.Region, run))
+				_ = s.journal.Finish(ctx, plan.Region, run)
 			}
 		}
 	}
-	return errors.Join(errs...)
+}
+
+// noteFinished notes which leftovers of earlier runs are gone, and returns the runs that have others.
+func noteFinished(ctx context.Context, entry *journal.Entry, plan retention.Plan, result sweep.Result) map[string]bool {
+	open := map[string]bool{}
+	for _, leftover := range plan.Leftovers {
+		gone := slices.ContainsFunc(result.Leftovers, func(done ami.SnapshotResult) bool {
+			return done.SnapshotID == leftover.SnapshotID && done.Status == ami.SnapshotDeleted
+		})
+		if leftover.Undecided || leftover.Delete && !gone {
+			open[leftover.Run] = true
+		}
+		if gone && entry != nil {
+			_ = entry.SettleLeftover(ctx, leftover.Leftover)
+		}
+	}
+	return open
 }
 
 // archive keeps the full record of a run where RECORDS says. That it could not be kept is an error of the run.

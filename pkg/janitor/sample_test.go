@@ -189,7 +189,7 @@ func interfered(t *testing.T, shown gallery) {
 		})
 	}
 	record := l.run(now, false)
-	for n, code := range []string{"used-since-planned: named by arn:aws:ec2:us-east-1:123456789012:instance/", "changed-since-planned: its tags have changed"} {
+	for n, code := range []string{"used-since-planned: named by arn:aws:ec2:us-east-1:123456789012:instance/", "changed-since-planned: the tag that declared its removal is gone"} {
 		if got := verdicts(record)[due[n]]; got != "skipped" || !strings.Contains(reasons(record, due[n]), code) {
 			t.Errorf("%s: %s: %s", due[n], got, reasons(record, due[n]))
 		}

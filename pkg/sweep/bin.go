@@ -45,31 +45,42 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 	if !s.orders.RequireBin || s.stopped != "" || len(images)+len(snapshots) == 0 {
 		return
 	}
-	for try := range patience {
+	if !s.awaitBin(ctx, patience, images, snapshots, func(map[string]time.Time) {}) {
+		s.stopped = notInBin
+		return
+	}
+	s.bin.images = s.bin.images || len(images) > 0
+	s.bin.snapshots = s.bin.snapshots || len(snapshots) > 0
+}
+
+// awaitBin looks into the Recycle Bin until everything is there, several times if need be, and reports whether it is. What is
+// seen each time is told.
+func (s *sweep) awaitBin(ctx context.Context, tries int, images, snapshots []string, seen func(map[string]time.Time)) bool {
+	for try := 1; ; try++ {
 		exits, err := s.orders.InBin(ctx, images, snapshots)
-		if err == nil && hasAll(exits, images) && hasAll(exits, snapshots) {
-			s.bin.images = s.bin.images || len(images) > 0
-			s.bin.snapshots = s.bin.snapshots || len(snapshots) > 0
-			return
+		if err == nil {
+			seen(exits)
 		}
-		if try+1 == patience || !pause(ctx, try+1) {
-			break
+		if err == nil && hasAll(exits, images) && hasAll(exits, snapshots) {
+			return true
+		}
+		if try == tries || !pause(ctx, try) {
+			return false
 		}
 	}
-	s.stopped = notInBin
 }
 
 // findInBin notes when each image and snapshot that this run has removed leaves the Recycle Bin for good. What was removed
 // just now may turn up late, which is worth some patience if the bin is known to work.
 func (s *sweep) findInBin(ctx context.Context) {
-	var images, snapshots []string
+	var images []string
+	snapshots := deletedOf(s.leftovers)
 	for _, outcome := range s.outcomes {
 		if outcome.Status == ami.Deregistered {
 			images = append(images, outcome.ImageID)
 		}
 		snapshots = append(snapshots, deletedOf(outcome.Snapshots)...)
 	}
-	snapshots = append(snapshots, deletedOf(s.leftovers)...)
 	slices.Sort(snapshots)
 	snapshots = slices.Compact(snapshots)
 	if len(images)+len(snapshots) == 0 {
@@ -79,20 +90,14 @@ func (s *sweep) findInBin(ctx context.Context) {
 	if s.bin.images {
 		tries = 4
 	}
-	for try := range tries {
-		exits, err := s.orders.InBin(ctx, images, snapshots)
-		if err == nil {
-			for i := range s.outcomes {
-				s.outcomes[i].RestorableUntil = exits[s.outcomes[i].ImageID]
-				noteExits(s.outcomes[i].Snapshots, exits)
-			}
-			noteExits(s.leftovers, exits)
-			s.bin.read = true
+	s.awaitBin(ctx, tries, images, snapshots, func(exits map[string]time.Time) {
+		s.bin.read = true
+		for i := range s.outcomes {
+			s.outcomes[i].RestorableUntil = exits[s.outcomes[i].ImageID]
+			noteExits(s.outcomes[i].Snapshots, exits)
 		}
-		if err == nil && hasAll(exits, images) && hasAll(exits, snapshots) || try+1 == tries || !pause(ctx, try+1) {
-			return
-		}
-	}
+		noteExits(s.leftovers, exits)
+	})
 }
 
 func hasAll(exits map[string]time.Time, ids []string) bool {

@@ -464,11 +464,13 @@ func TestLeftoversAndStrays(t *testing.T) {
 		deregister(t, account, 1)
 		plan := planOf()
 		plan.Strays = []retention.Stray{
-			{ID: imageID(5), Run: "x", Keys: []string{intentTag}}, {ID: imageID(6), Run: "x", Keys: []string{intentTag, runTag}},
+			{ID: imageID(5), Run: "x", Keys: []string{intentTag}},
+			{ID: imageID(6), Run: "x", Keys: []string{intentTag, runTag}},
 			{ID: imageID(7), Run: "x", Keys: []string{intentTag, runTag}},
 		}
 		plan.Leftovers = []retention.LeftoverVerdict{
-			{Leftover: ami.Leftover{SnapshotID: snapshotID(1)}, Delete: true}, {Leftover: ami.Leftover{SnapshotID: snapshotID(2)}, Delete: true},
+			{Leftover: ami.Leftover{SnapshotID: snapshotID(1)}, Delete: true},
+			{Leftover: ami.Leftover{SnapshotID: snapshotID(2)}, Delete: true},
 			{Leftover: ami.Leftover{SnapshotID: snapshotID(3)}, Why: "tagged"},
 		}
 		result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, passing(quiet))

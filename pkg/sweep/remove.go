@@ -178,9 +178,9 @@ func (s *sweep) noteDeclared(id string, keys []string, refusal error) {
 }
 
 // declaration returns the keys of the tags to be taken off an image that stays after all. The announcement of its removal
-// goes on to name a run.
+// goes on to name a run, except where the tag says so with which it is disabled.
 func declaration(image ami.Image) []string {
-	if len(carried(image, retention.DueTag, retention.DisabledTag)) > 0 {
+	if len(carried(image, retention.DueTag)) > 0 && len(carried(image, retention.DisabledTag)) == 0 {
 		return []string{retention.IntentTag}
 	}
 	return []string{retention.IntentTag, retention.RunTag}
@@ -273,11 +273,7 @@ func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answe
 	case answer.err != nil && answer.lost:
 		return unconfirmed(verdict, "may or may not be deregistered: "+wire.Explain(answer.err))
 	case answer.err != nil:
-		outcome := untouched(verdict, ami.Failed, wire.Explain(answer.err))
-		if wire.Code(answer.err) == unauthorized {
-			outcome.Code = unauthorized
-		}
-		return outcome
+		return refused(verdict, answer.err)
 	}
 	var absent map[string]bool
 	if answer.lost {
@@ -299,6 +295,15 @@ func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answe
 			result.Status, result.Detail = deleteSnapshot(ctx, s.api, snapshot.SnapshotID, answer.codes[snapshot.SnapshotID])
 		}
 		outcome.Snapshots = append(outcome.Snapshots, result)
+	}
+	return outcome
+}
+
+// refused is the outcome of an image that EC2 does not deregister.
+func refused(verdict retention.Verdict, err error) ami.Outcome {
+	outcome := untouched(verdict, ami.Failed, wire.Explain(err))
+	if wire.Code(err) == unauthorized {
+		outcome.Code = unauthorized
 	}
 	return outcome
 }
