@@ -84,7 +84,7 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	if source := s.world.image(i.source); source != nil && source.region == i.sourceRegion {
 		add(source.usedBy+source.launchedBy != "" && !s.isRecent(source.touched, r) && !s.later(source.touched, r), "whose original is in use")
 	}
-	known := s.world.settings["RECORDS"] != "" || !i.plain
+	known := s.world.settings["RECORDS"] != "" || !i.plain && !s.wasBeside(i.removedBy)
 	_, wasRemoved := s.runs[i.removedBy]
 	add(known && wasRemoved && !i.restoredAt.IsZero() && now.Sub(i.restoredAt) <= limit, "which was restored %v by %s", i.restoredAt, i.restoredBy)
 	add(bool(s.config.RequireRecycleBin) && (!s.world.rules || i.instanceStore || len(i.snapshots) == 0), "which the Recycle Bin does not take")
@@ -95,6 +95,12 @@ func (s *simulation) keeps(r *run, i *image) []string {
 			"which was announced %v for %s", i.announced, i.tags[dueTag])
 	}
 	return why
+}
+
+// wasBeside reports whether another run was at work beside one. Without a journal that one may take the tags of both off.
+func (s *simulation) wasBeside(run string) bool {
+	r := s.runs[run]
+	return r != nil && r.aliveBeside
 }
 
 // later reports whether something happened after a run had begun: what a run reads once, it does not read again.
@@ -188,7 +194,7 @@ func (s *simulation) mayGo(sn *snapshot) bool {
 			return false
 		}
 		_, byRun := s.runs[i.goneBy]
-		wasTried := left != nil && left.record == nil && s.wasTried(left, i)
+		wasTried := left != nil && left.record == nil && (openUntriedLeftovers || s.wasTried(left, i))
 		return byRun && i.goneAt.After(sn.restoredAt) || wasTried
 	})
 }
@@ -260,7 +266,9 @@ func (s *simulation) checkWithdrawn(r *run) {
 		}
 	}
 	for _, sn := range s.world.snapshots {
-		mapped := slices.ContainsFunc(s.world.images, func(i *image) bool { return i.there && slices.Contains(i.snapshots, sn.id) })
+		mapped := slices.ContainsFunc(s.world.images, func(i *image) bool {
+			return i.there && !s.later(i.restoredAt, r) && slices.Contains(i.snapshots, sn.id)
+		})
 		if sn.there && mapped && sn.tags[intentTag] != "" && sn.tags[runTag] == r.id && !s.later(sn.restoredAt, r) {
 			s.violate("withdrawn", "%s leaves its declaration on %s, which is in use", r.id, sn.id)
 		}

@@ -155,7 +155,7 @@ func (i *image) follow(actor string, before map[string]string, now time.Time) {
 	case due != before[dueTag]:
 		i.announced = now
 	}
-	if actor == "person" && before[intentTag] != "" && i.tags[intentTag] == "" {
+	if actor == "person" && (before[intentTag] != "" && i.tags[intentTag] == "" || before[restoredTag] != "" && i.tags[restoredTag] == "") {
 		i.plain = true
 	}
 }
@@ -245,6 +245,7 @@ func (s *simulation) act(p person) {
 			ok = i.there && i.tags[dueTag] != ""
 		case deregisters:
 			ok = i.there && i.name != "sentinel" && !i.managed && (i.protection == "" || i.protection == "disabled")
+		default:
 		}
 		if ok {
 			able = append(able, i)

@@ -58,6 +58,7 @@ type binSettings struct {
 // binState is what the account directory cannot say of one region's Recycle Bin.
 type binState struct {
 	unlisted map[string]int       // How many more listings leave a resource out, by id.
+	hidden   map[string]bool      // Whether the listing whose first page came last leaves a resource out, by id.
 	tagged   map[string]time.Time // When a tag was given its value, by tagOf.
 	pending  map[string]restoring // The images that are being restored, by id.
 }
@@ -69,7 +70,7 @@ type restoring struct {
 }
 
 func newBinState() binState {
-	return binState{unlisted: map[string]int{}, tagged: map[string]time.Time{}, pending: map[string]restoring{}}
+	return binState{unlisted: map[string]int{}, hidden: map[string]bool{}, tagged: map[string]time.Time{}, pending: map[string]restoring{}}
 }
 
 // SetBinLag makes the Recycle Bin slow to show what it holds: what is removed from now on is listed from the n-th listing
@@ -285,14 +286,14 @@ func (c *call) listBin(b binned, mostIDs int, pages paging) ([]object, string, e
 
 // listed are the entries in the Recycle Bin that this listing shows.
 func (c *call) listed(b binned) []object {
-	unlisted := c.region.bin.unlisted
+	bin := c.region.bin
 	return slices.DeleteFunc(slices.Clone(c.region.items(b.bin)), func(entry object) bool {
 		id := text(entry, b.key)
-		left := unlisted[id]
-		if left > 0 && c.text("NextToken") == "" {
-			unlisted[id]--
+		if c.text("NextToken") == "" {
+			bin.hidden[id] = bin.unlisted[id] > 0
+			bin.unlisted[id] = max(bin.unlisted[id]-1, 0)
 		}
-		return left > 0
+		return bin.hidden[id]
 	})
 }
 
