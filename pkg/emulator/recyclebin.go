@@ -57,8 +57,7 @@ type binSettings struct {
 
 // binState is what the account directory cannot say of one region's Recycle Bin.
 type binState struct {
-	unlisted map[string]int       // How many more listings leave a resource out, by id.
-	hidden   map[string]bool      // Whether the listing whose first page came last leaves a resource out, by id.
+	unlisted map[string]int       // How many listings have to begin until one shows a resource, by id.
 	tagged   map[string]time.Time // When a tag was given its value, by tagOf.
 	pending  map[string]restoring // The images that are being restored, by id.
 }
@@ -70,7 +69,7 @@ type restoring struct {
 }
 
 func newBinState() binState {
-	return binState{unlisted: map[string]int{}, hidden: map[string]bool{}, tagged: map[string]time.Time{}, pending: map[string]restoring{}}
+	return binState{unlisted: map[string]int{}, tagged: map[string]time.Time{}, pending: map[string]restoring{}}
 }
 
 // SetBinLag makes the Recycle Bin slow to show what it holds: what is removed from now on is listed from the n-th listing
@@ -173,7 +172,7 @@ func (c *call) discard(b binned, id string) {
 	d := c.region.documents[b.bin]
 	d.items = append(d.items, entry)
 	if listings := c.account.bins.listed; listings > 1 {
-		c.region.bin.unlisted[id] = listings - 1
+		c.region.bin.unlisted[id] = listings
 	}
 }
 
@@ -286,14 +285,13 @@ func (c *call) listBin(b binned, mostIDs int, pages paging) ([]object, string, e
 
 // listed are the entries in the Recycle Bin that this listing shows.
 func (c *call) listed(b binned) []object {
-	bin := c.region.bin
+	unlisted := c.region.bin.unlisted
 	return slices.DeleteFunc(slices.Clone(c.region.items(b.bin)), func(entry object) bool {
 		id := text(entry, b.key)
-		if c.text("NextToken") == "" {
-			bin.hidden[id] = bin.unlisted[id] > 0
-			bin.unlisted[id] = max(bin.unlisted[id]-1, 0)
+		if unlisted[id] > 0 && c.text("NextToken") == "" {
+			unlisted[id]--
 		}
-		return bin.hidden[id]
+		return unlisted[id] > 0
 	})
 }
 
