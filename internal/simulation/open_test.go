@@ -5,9 +5,4 @@ const (
 	// A region whose last image is gone, and that has snapshots of images, cannot be read (inventory.Read), so that what a
 	// killed run has left there is never finished. Every account of a schedule has an image that stays.
 	openEmptyRegion = true
-
-	// A run was killed after it had declared the removal of an image and before it tried that, and a person has
-	// deregistered the image by hand. The next run deletes the snapshots that the person has left (journal.History: the
-	// leftovers of images without an entry), which a run that lives leaves alone.
-	openUntriedLeftovers = true
 )

@@ -194,7 +194,7 @@ func (s *simulation) mayGo(sn *snapshot) bool {
 			return false
 		}
 		_, byRun := s.runs[i.goneBy]
-		wasTried := left != nil && left.record == nil && (openUntriedLeftovers || s.wasTried(left, i))
+		wasTried := left != nil && left.record == nil && s.wasTried(left, i)
 		return byRun && i.goneAt.After(sn.restoredAt) || wasTried
 	})
 }

@@ -18,14 +18,21 @@ const patience = 10 * time.Second
 
 // Entry is what the journal knows of a run at work in a region, from Begin to Close. It is safe for concurrent use.
 type Entry struct {
-	journal  *Journal
-	declared map[string]Declared // By image id.
+	journal     *Journal
+	run, region string
+	declared    map[string]Declared // By image id.
 
-	mu      sync.Mutex
-	lock    lockDocument
-	version string              // Of the lock, as it was last seen.
-	lost    error               // Why the lock is not held any more.
-	tried   map[string][]string // The snapshots that were to go, by the id of the image whose removal was tried.
+	held chan heldLock // Has one place. Who takes the lock out may write it, and puts back what it is then.
+
+	mu    sync.Mutex
+	lost  error               // Why the lock is not held any more.
+	tried map[string][]string // The snapshots that were to go, by the id of the image whose removal was tried.
+}
+
+// heldLock is a lock, and the version in which it was last seen.
+type heldLock struct {
+	lockDocument
+	version string
 }
 
 // Begin takes the lock of a region, stores what the run declares, and then notes that it is unfinished. A run that is
@@ -41,21 +48,24 @@ func (j *Journal) Begin(ctx context.Context, region, run, account string, now ti
 		return nil, err
 	}
 	e := &Entry{
-		journal:  j,
+		journal: j, run: run, region: region,
 		declared: make(map[string]Declared, len(declared)),
-		lock:     lockDocument{run, region, now.UTC(), rand.Text()},
+		held:     make(chan heldLock, 1),
 		tried:    map[string][]string{},
 	}
 	for _, d := range declared {
 		e.declared[d.ImageID] = d
 	}
-	var err error
-	if e.version, err = j.acquire(ctx, e.lock); err != nil {
+	lock := lockDocument{run, region, now.UTC(), rand.Text()}
+	version, err := j.acquire(ctx, lock)
+	if err != nil {
 		return nil, err
 	}
-	if err := e.declare(ctx, account, declared); err != nil {
-		return nil, also(err, e.giveBack(ctx))
+	held := heldLock{lock, version}
+	if err := j.declare(ctx, planDocument{run, region, account, lock.At, append([]Declared{}, declared...)}); err != nil {
+		return nil, also(err, j.giveBack(ctx, held))
 	}
+	e.held <- held
 	return e, nil
 }
 
@@ -104,20 +114,18 @@ func (j *Journal) save(ctx context.Context, key string, document any) error {
 }
 
 // declare stores the plan, and then that it is unfinished.
-func (e *Entry) declare(ctx context.Context, account string, declared []Declared) error {
-	run, region := e.lock.Run, e.lock.Region
-	plan := planDocument{run, region, account, e.lock.At, append([]Declared{}, declared...)}
-	if err := e.journal.save(ctx, planKey(run, region), plan); err != nil {
+func (j *Journal) declare(ctx context.Context, plan planDocument) error {
+	if err := j.save(ctx, planKey(plan.Run, plan.Region), plan); err != nil {
 		return err
 	}
-	return e.journal.save(ctx, markerKey(region, run), markerDocument{run, region})
+	return j.save(ctx, markerKey(plan.Region, plan.Run), markerDocument{plan.Run, plan.Region})
 }
 
-// giveBack gives the lock back after the time for it may have run out.
-func (e *Entry) giveBack(ctx context.Context) error {
+// giveBack gives a lock back after the time for it may have run out.
+func (j *Journal) giveBack(ctx context.Context, held heldLock) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	return e.journal.release(ctx, e.lock, e.version)
+	return j.release(ctx, held.lockDocument, held.version)
 }
 
 // Attempt notes that the removal of an image is about to be tried, with those of its declared snapshots that are still to
@@ -132,13 +140,12 @@ func (e *Entry) Attempt(ctx context.Context, d Declared) error {
 			return fmt.Errorf("%s: the run has not declared the deletion of %s with it", d.ImageID, id)
 		}
 	}
+	if err := e.whyLost(); err != nil {
+		return err
+	}
 	e.mu.Lock()
-	lost := e.lost
 	e.tried[d.ImageID] = slices.Clone(d.Snapshots)
 	e.mu.Unlock()
-	if lost != nil {
-		return lost
-	}
 	return e.write(ctx, removalDocument{ImageID: d.ImageID, Declared: d.Snapshots, Status: attempted})
 }
 
@@ -160,7 +167,7 @@ func (e *Entry) Settle(ctx context.Context, outcome ami.Outcome) error {
 }
 
 func (e *Entry) write(ctx context.Context, document removalDocument) error {
-	document.Run, document.Region = e.lock.Run, e.lock.Region
+	document.Run, document.Region = e.run, e.region
 	return e.journal.save(ctx, removalKey(document.Region, document.ImageID, document.Run), document)
 }
 
@@ -170,46 +177,54 @@ func (e *Entry) SettleLeftover(ctx context.Context, leftover ami.Leftover) error
 	if err := cmp.Or(checkRun(leftover.Run), checkImage(leftover.ImageID), checkSnapshot(leftover.SnapshotID)); err != nil {
 		return err
 	}
-	region := e.lock.Region
-	return e.journal.save(ctx, finishedKey(region, leftover.ImageID, leftover.Run, leftover.SnapshotID), finishedDocument{
-		leftover.Run, region, leftover.ImageID, leftover.SnapshotID, e.lock.Run,
+	return e.journal.save(ctx, finishedKey(e.region, leftover.ImageID, leftover.Run, leftover.SnapshotID), finishedDocument{
+		leftover.Run, e.region, leftover.ImageID, leftover.SnapshotID, e.run,
 	})
 }
 
 // Renew is a sign of life. A run has to give one well before 30 minutes have passed since the last one that succeeded, or
 // stop: after that another run may take its lock. An error may pass, unless it says that the lock is lost, which stays so.
 func (e *Entry) Renew(ctx context.Context, now time.Time) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.lost != nil {
-		return e.lost
+	held := <-e.held
+	defer func() { e.held <- held }()
+	if err := e.whyLost(); err != nil {
+		return err
 	}
-	renewed := e.lock
+	renewed := held.lockDocument
 	if now.After(renewed.At) {
 		renewed.At = now.UTC()
 	}
-	version, err := e.journal.renew(ctx, renewed, e.version)
+	version, err := e.journal.renew(ctx, renewed, held.version)
 	if lost, isLost := errors.AsType[errLost](err); isLost {
-		e.lost = fmt.Errorf("%s: %w", e.journal.store.where(lockKey(e.lock.Region)), lost)
+		err = fmt.Errorf("%s: %w", e.journal.store.where(lockKey(e.region)), lost)
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.lost = err
 	}
-	if err != nil {
-		return cmp.Or(e.lost, err)
+	if err == nil {
+		held = heldLock{renewed, version}
 	}
-	e.lock, e.version = renewed, version
-	return nil
+	return err
+}
+
+// whyLost returns why the lock is not held any more, or nil.
+func (e *Entry) whyLost() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lost
 }
 
 // Close gives the lock back. If the run's work is complete, so that nothing is left to be done, its note of being
 // unfinished goes before. The entry is of no use any more.
 func (e *Entry) Close(ctx context.Context, complete bool) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	held := <-e.held
+	defer func() { e.held <- held }()
 	var err error
 	if complete {
-		err = e.journal.Finish(ctx, e.lock.Region, e.lock.Run)
+		err = e.journal.Finish(ctx, e.region, e.run)
 	}
-	if e.lost == nil {
-		err = also(err, e.journal.release(ctx, e.lock, e.version))
+	if e.whyLost() == nil {
+		err = also(err, e.journal.release(ctx, held.lockDocument, held.version))
 	}
 	return err
 }

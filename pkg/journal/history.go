@@ -218,9 +218,8 @@ func (h *history) assemble() ami.History {
 		}
 		assembled.Unfinished = append(assembled.Unfinished, run)
 		for _, d := range h.plans[run].Declared {
-			if h.present(d.ImageID) {
-				h.addUnbegun(assembled.Unbegun, run, d)
-			} else {
+			h.addUnbegun(assembled.Unbegun, run, d)
+			if !h.present(d.ImageID) {
 				assembled.Leftovers = append(assembled.Leftovers, h.leftovers(run, d)...)
 			}
 		}
@@ -236,8 +235,7 @@ func mayBeRemoved(document removalDocument) bool {
 	return document.Status == ami.Deregistered || document.Status == attempted
 }
 
-// addUnbegun says of an image that is present, and of its snapshots, which run has declared their removal and has not
-// removed it. What an earlier run has declared too is for the later one to say.
+// addUnbegun says of an image, and of its snapshots, which run has declared their removal and has not removed it. What an earlier run has declared too is for the later one to say.
 func (h *history) addUnbegun(unbegun map[string]string, run string, d Declared) {
 	document := h.removals[removal{image: d.ImageID, run: run}]
 	for _, id := range append([]string{d.ImageID}, d.Snapshots...) {
@@ -248,19 +246,16 @@ func (h *history) addUnbegun(unbegun map[string]string, run string, d Declared) 
 	}
 }
 
-// leftovers returns the snapshots that a run was to delete with an image that is gone, and that are not known to be
-// deleted or kept. If a later run had to do with the image, it was there again, and the rest is for that run to say.
+// leftovers returns the snapshots that a run was to delete with an image that it has removed, or may have, and that are not
+// known to be deleted or kept. Those of an image that somebody else has removed are theirs to keep. If a later run had to
+// do with the image, it was there again, and the rest is for that run to say.
 func (h *history) leftovers(run string, d Declared) []ami.Leftover {
-	if h.latest(d.ImageID) > run {
+	document := h.removals[removal{image: d.ImageID, run: run}]
+	if !mayBeRemoved(document) || h.latest(d.ImageID) > run {
 		return nil
 	}
-	snapshots := d.Snapshots
-	document, isTried := h.removals[removal{image: d.ImageID, run: run}]
-	if isTried {
-		snapshots = document.Declared
-	}
 	var left []ami.Leftover
-	for _, id := range snapshots {
+	for _, id := range document.Declared {
 		if !document.isSettled(id) && !h.finished[removal{image: d.ImageID, run: run, snapshot: id}] {
 			left = append(left, ami.Leftover{Run: run, ImageID: d.ImageID, SnapshotID: id})
 		}

@@ -113,8 +113,10 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1), image(2)),
 			want: ami.History{
-				Unbegun:    map[string]string{image(1): first, snapshot(1): first, snapshot(2): first, image(2): first},
-				Leftovers:  ids(leftover(first, 3, 3)), // Somebody else has deregistered it.
+				Unbegun: map[string]string{
+					image(1): first, snapshot(1): first, snapshot(2): first, image(2): first,
+					image(3): first, snapshot(3): first, // Somebody else has deregistered it, and the snapshot is theirs.
+				},
 				Unfinished: ids(first),
 			},
 		},
@@ -134,11 +136,14 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1)),
 		},
-		"what_failed_and_is_gone_has_left_its_snapshots": {
+		"what_failed_and_is_gone_was_removed_by_somebody_else": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, did(attempt(1, 1), settle(1, ami.Failed), settle(2, ami.Skipped)), declare(1, 1), declare(2, 2))
 			},
-			want: ami.History{Leftovers: ids(leftover(first, 1, 1), leftover(first, 2, 2)), Unfinished: ids(first)},
+			want: ami.History{
+				Unbegun:    map[string]string{image(1): first, snapshot(1): first, image(2): first, snapshot(2): first},
+				Unfinished: ids(first),
+			},
 		},
 		"snapshots_in_every_state": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -243,7 +248,7 @@ func TestHistory(t *testing.T) {
 		},
 		"of_a_run_at_work_nothing_else_is_said": {
 			past: func(t *testing.T, j *journal.Journal) {
-				leave(t, j, first, did(attempt(1), settle(1, ami.Deregistered)), declare(1), declare(4, 4))
+				leave(t, j, first, did(attempt(1), settle(1, ami.Deregistered), attempt(4, 4)), declare(1), declare(4, 4))
 				must(t, did(attempt(1, 1), attempt(2, 2))(t.Context(), begin(t, j, second, now.Add(-lease), declare(1, 1), declare(2, 2), declare(3, 3))))
 			},
 			present: ids(image(1), image(3)),
