@@ -214,17 +214,19 @@ func (r *region) items(file string) []object {
 
 // find returns the first object of a file whose key has the given value, or nil.
 func (r *region) find(file, key, value string) object {
-	return first(r.items(file), key, value)
+	if found := r.entries(file, key, value); len(found) > 0 {
+		return found[0]
+	}
+	return nil
 }
 
 // entries are all the objects of a file whose key has the given value.
 func (r *region) entries(file, key, value string) []object {
-	return slices.DeleteFunc(slices.Clone(r.items(file)), func(o object) bool { return text(o, key) != value })
+	return r.documents[file].with(key, value)
 }
 
 // remove takes every object out of a file whose key has the given value.
 func (r *region) remove(file, key, value string) {
-	d := r.documents[file]
-	d.items = slices.DeleteFunc(d.items, func(o object) bool { return text(o, key) == value })
+	r.documents[file].removeWith(key, value)
 	r.gone[value] = true
 }

@@ -84,8 +84,9 @@ type object = map[string]any
 
 // document is the content of one file: its list of objects, and whatever else stands beside it.
 type document struct {
-	items  []object
-	fields object
+	items   []object
+	fields  object
+	indexes *indexes // Of the items; nil until one is needed, or if they were changed past it.
 }
 
 // parse reads one file. It is strict about the layout, which the AWS CLI gives, and about the fields that are

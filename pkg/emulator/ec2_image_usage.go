@@ -54,8 +54,7 @@ func createImageUsageReport(c *call) (object, error) {
 	}
 	id := c.region.newReportID()
 	report["ReportId"] = id
-	d := c.region.documents[usageReportsFile]
-	d.items = append(d.items, report)
+	c.region.documents[usageReportsFile].add(report)
 	if token != "" {
 		c.region.reportTokens[token] = tokenUse{parameters, id}
 	}
@@ -193,7 +192,7 @@ func (r *region) fill(report object) {
 		entry := maps.Clone(use)
 		entry["ReportId"] = report["ReportId"]
 		entry["ReportCreationTime"] = report["CreationTime"]
-		d.items = append(d.items, entry)
+		d.add(entry)
 	}
 }
 

@@ -221,7 +221,7 @@ func (c *call) deleteAssociated(snapshotID string) string {
 // mappedSnapshots are the ids of the snapshots an image maps, each once.
 func mappedSnapshots(image object) []string {
 	var ids []string
-	for _, id := range values(image, "BlockDeviceMappings.Ebs.SnapshotId") {
+	for _, id := range values(image, mappedPath) {
 		if !slices.Contains(ids, id) {
 			ids = append(ids, id)
 		}
@@ -231,10 +231,5 @@ func mappedSnapshots(image object) []string {
 
 // imageOf is the id of an image that maps a snapshot, whatever its state and whoever owns it; empty if there is none.
 func (r *region) imageOf(snapshotID string) string {
-	for _, image := range r.items(imagesFile) {
-		if slices.Contains(values(image, "BlockDeviceMappings.Ebs.SnapshotId"), snapshotID) {
-			return text(image, "ImageId")
-		}
-	}
-	return ""
+	return text(r.find(imagesFile, mappedPath, snapshotID), "ImageId")
 }

@@ -228,7 +228,7 @@ var tagPages = paging{least: 5, most: 1000, usual: 1000}
 
 // describeTags lists the tags of the account's own resources, those in the Recycle Bin included, one by one.
 func describeTags(c *call) (object, error) {
-	tags, err := c.filterBy(c.tags(), findInTag)
+	tags, err := c.filterBy(c.tags(c.askedFor("resource-id")), findInTag)
 	if err != nil {
 		return nil, err
 	}
@@ -236,8 +236,24 @@ func describeTags(c *call) (object, error) {
 	return listing("Tags", tags, token), err
 }
 
-// tags are the tags of all resources, each once.
-func (c *call) tags() []object {
+// askedFor are the values that a filter of the request asks for, if it asks for nothing but these; else nil.
+func (c *call) askedFor(filter string) map[string]bool {
+	for _, f := range members(c.Form, "Filter") {
+		patterns := list(f, "Value")
+		if f.Get("Name") != filter || !allLiteral(patterns) {
+			continue
+		}
+		wanted := map[string]bool{}
+		for _, pattern := range patterns {
+			wanted[pattern] = true
+		}
+		return wanted
+	}
+	return nil
+}
+
+// tags are the tags of all resources, or of those that are wanted, each once.
+func (c *call) tags(wanted map[string]bool) []object {
 	var tags []object
 	listed := map[string]bool{}
 	for _, kind := range taggedKinds {
@@ -246,6 +262,9 @@ func (c *call) tags() []object {
 				continue
 			}
 			id := text(o, kind.key)
+			if wanted != nil && !wanted[id] {
+				continue
+			}
 			for _, tag := range objects(o, "Tags") {
 				key := text(tag, "Key")
 				if listed[tagOf(id, key)] {

@@ -35,7 +35,8 @@ func (c *call) filterBy(items []object, find func(name string) (func(object) []s
 		if !ok {
 			return nil, refuse("InvalidParameterValue", "The filter '%s' is invalid", name)
 		}
-		items = slices.DeleteFunc(slices.Clone(items), func(o object) bool { return !matches(found(o), patterns) })
+		matches := matcher(patterns)
+		items = slices.DeleteFunc(slices.Clone(items), func(o object) bool { return !matches(found(o)) })
 	}
 	return items, nil
 }
@@ -57,11 +58,28 @@ func finder(name string, paths map[string]string) (func(object) []string, bool) 
 	return func(o object) []string { return values(o, path) }, ok
 }
 
-// matches reports whether any value matches any pattern.
-func matches(values, patterns []string) bool {
-	return slices.ContainsFunc(values, func(value string) bool {
-		return slices.ContainsFunc(patterns, func(pattern string) bool { return matchesPattern(value, pattern) })
-	})
+// isLiteral reports whether a filter's value stands for itself alone.
+func isLiteral(pattern string) bool { return !strings.ContainsAny(pattern, `*?\`) }
+
+func allLiteral(patterns []string) bool {
+	return !slices.ContainsFunc(patterns, func(pattern string) bool { return !isLiteral(pattern) })
+}
+
+// matcher returns the function that reports whether any value matches any pattern.
+func matcher(patterns []string) func(values []string) bool {
+	literals, others := map[string]bool{}, []string{}
+	for _, pattern := range patterns {
+		if isLiteral(pattern) {
+			literals[pattern] = true
+		} else {
+			others = append(others, pattern)
+		}
+	}
+	return func(values []string) bool {
+		return slices.ContainsFunc(values, func(value string) bool {
+			return literals[value] || slices.ContainsFunc(others, func(pattern string) bool { return matchesPattern(value, pattern) })
+		})
+	}
 }
 
 // matchesPattern compares as EC2 does: case counts, * stands for any characters, ? for one, and a backslash takes

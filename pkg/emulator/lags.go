@@ -186,9 +186,8 @@ func (c *call) staleRegion() *region {
 	stale := *c.region
 	stale.documents = maps.Clone(stale.documents)
 	for file, key := range map[string]string{imagesFile: "ImageId", snapshotsFile: "SnapshotId"} {
-		d := *stale.documents[file]
-		d.items = replaced(d.items, key, shown)
-		stale.documents[file] = &d
+		d := stale.documents[file]
+		stale.documents[file] = &document{items: replaced(d.items, key, shown), fields: d.fields}
 	}
 	return &stale
 }

@@ -180,8 +180,7 @@ func createRule(c *call) (object, error) {
 		rule["Status"] = "pending"
 		rule["AvailableTime"] = c.account.now().Add(delay).UTC().Format(timestampLayout)
 	}
-	d := c.region.documents[rulesFile]
-	d.items = append(d.items, rule)
+	c.region.documents[rulesFile].add(rule)
 	shown := c.wholeRule(rule)
 	shown["Tags"] = rule["Tags"]
 	return shown, nil

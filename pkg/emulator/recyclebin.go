@@ -60,6 +60,7 @@ type binState struct {
 	unlisted map[string]int       // How many listings have to begin until one shows a resource, by id.
 	tagged   map[string]time.Time // When a tag was given its value, by tagOf.
 	pending  map[string]restoring // The images that are being restored, by id.
+	exits    map[string]time.Time // When the first of what is in the bin leaves it, by file; unknown if it has no entry.
 }
 
 // restoring is an image that has left the Recycle Bin, and is pending yet.
@@ -69,7 +70,7 @@ type restoring struct {
 }
 
 func newBinState() binState {
-	return binState{unlisted: map[string]int{}, tagged: map[string]time.Time{}, pending: map[string]restoring{}}
+	return binState{unlisted: map[string]int{}, tagged: map[string]time.Time{}, pending: map[string]restoring{}, exits: map[string]time.Time{}}
 }
 
 // SetBinLag makes the Recycle Bin slow to show what it holds: what is removed from now on is listed from the n-th listing
@@ -121,16 +122,34 @@ func (a *Account) settle(r *region) {
 			}
 		}
 	}
+	a.empty(r)
+}
+
+// empty removes for good what has been in the Recycle Bin for long enough. It looks at all that is in there only when something is due.
+func (a *Account) empty(r *region) {
 	for _, b := range []binned{binnedImage, binnedSnapshot} {
-		d := r.documents[b.bin]
-		d.items = slices.DeleteFunc(d.items, func(entry object) bool {
+		if first, ok := r.bin.exits[b.bin]; ok && a.now().Before(first) {
+			continue
+		}
+		delete(r.bin.exits, b.bin)
+		r.documents[b.bin].removeIf(func(entry object) bool {
 			exit, ok := instant(text(entry, "RecycleBinExitTime"))
 			expired := ok && !a.now().Before(exit)
 			if expired {
 				r.forget(b, text(entry, b.key))
+			} else {
+				r.bin.expect(b, entry)
 			}
 			return expired
 		})
+	}
+}
+
+// expect notes when an entry is going to leave the Recycle Bin, if it is the first to do so.
+func (s *binState) expect(b binned, entry object) {
+	exit, ok := instant(text(entry, "RecycleBinExitTime"))
+	if first, others := s.exits[b.bin]; ok && (!others || exit.Before(first)) {
+		s.exits[b.bin] = exit
 	}
 }
 
@@ -169,8 +188,8 @@ func (c *call) discard(b binned, id string) {
 			entry[key] = value
 		}
 	}
-	d := c.region.documents[b.bin]
-	d.items = append(d.items, entry)
+	c.region.documents[b.bin].add(entry)
+	c.region.bin.expect(b, entry)
 	if listings := c.account.bins.listed; listings > 1 {
 		c.region.bin.unlisted[id] = listings
 	}
@@ -268,8 +287,12 @@ func (c *call) listBin(b binned, mostIDs int, pages paging) ([]object, string, e
 	}
 	entries := c.listed(b)
 	if len(ids) > 0 {
+		listed := map[string]bool{}
+		for _, entry := range entries {
+			listed[text(entry, b.key)] = true
+		}
 		for _, id := range ids {
-			if first(entries, b.key, id) == nil {
+			if !listed[id] {
 				return nil, "", c.notInBin(b, id)
 			}
 		}
@@ -371,6 +394,5 @@ func (c *call) restore(b binned, resource object) {
 	delete(c.region.gone, id)
 	delete(c.region.bin.unlisted, id)
 	setTags(resource, slices.DeleteFunc(objects(resource, "Tags"), func(t object) bool { return text(t, "Key") == inBinTag }))
-	d := c.region.documents[b.file]
-	d.items = append(d.items, resource)
+	c.region.documents[b.file].add(resource)
 }
