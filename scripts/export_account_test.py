@@ -103,7 +103,7 @@ class Exporting(unittest.TestCase):
         self.assertEqual(stat.S_IMODE(self.copy.stat().st_mode), 0o700, "it holds what not everybody may see")
 
         # What is looked at may depend on the settings.
-        for settings in ((), ("--shared-images", "report", "--launch-template-versions", "1", "--image-builder-images", "judge", "--grace", "14d")):
+        for settings in ((), ("--orphaned-snapshots", "report", "--require-recycle-bin", "true"), ("--shared-images", "report", "--launch-template-versions", "1", "--image-builder-images", "judge", "--grace", "14d")):
             with self.subTest(settings):
                 original, copied = self.rehearse(*settings), self.rehearse(*settings, "--account", str(self.copy))
                 verdicts = {image["verdict"] for region in original["regions"] for image in region["images"]}

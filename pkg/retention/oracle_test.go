@@ -422,6 +422,7 @@ func (w world) uses(image ami.Image) []time.Time {
 	return slices.Concat(w.made(image), []time.Time{image.LastLaunchedAt}, oracleRestores(image.Tags))
 }
 
+// oracleRestores is the restore that is noted; of several the last.
 func oracleRestores(tags map[string]string) []time.Time {
 	var uses []time.Time
 	for _, value := range oracleValues(tags, "restored") {
@@ -438,7 +439,10 @@ func oracleRestores(tags map[string]string) []time.Time {
 			uses = append(uses, time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
 		}
 	}
-	return uses
+	if len(uses) == 0 {
+		return nil
+	}
+	return []time.Time{slices.MaxFunc(uses, time.Time.Compare)}
 }
 
 // oracleLimit is how long an image may be idle.
@@ -594,7 +598,7 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 		return "decided"
 	case w.policy.RequireRecycleBin && !w.oracleBinIsUseless(here) && (held == 0 || held < w.policy.RecycleBinDays):
 		return "undecided"
-	case oracleNames(finding, s.ID):
+	case w.oracleNamed(here, s.ID):
 		return "decided"
 	case len(finding.Gaps) > 0 || finding.Use == ami.Unknown:
 		return "undecided"
@@ -603,8 +607,14 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 	}
 }
 
-func oracleNames(finding ami.Finding, snapshotID string) bool {
-	return slices.ContainsFunc(finding.Snapshots, func(r ami.SnapshotReference) bool { return r.SnapshotID == snapshotID })
+// oracleNamed reports whether anything names a snapshot, whatever it was asked about with.
+func (w world) oracleNamed(here ami.Inventory, snapshotID string) bool {
+	for _, finding := range w.evidence[here.Region] {
+		if slices.ContainsFunc(finding.Snapshots, func(r ami.SnapshotReference) bool { return r.SnapshotID == snapshotID }) {
+			return true
+		}
+	}
+	return false
 }
 
 func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
@@ -617,5 +627,5 @@ func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
 	unknown := len(finding.Gaps) > 0 || finding.Use == ami.Unknown || !here.Bin.Read
 	isOld := !s.StartedAt.IsZero() && s.StartedAt.Before(now.AddDate(0, 0, -7))
 	isGone := s.ImageID != "" && !oracleIsThere(here, s.ImageID) && !inBin
-	return w.policy.ReportOrphans && isGone && isOld && !lookedAfter && !needed && !shared && !unknown && !oracleNames(finding, s.ID)
+	return w.policy.ReportOrphans && isGone && isOld && !lookedAfter && !needed && !shared && !unknown && !w.oracleNamed(here, s.ID)
 }

@@ -218,15 +218,10 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 
 // staying says, by id, why some of the snapshots of images that go are needed all the same.
 func (d *docket) staying(going map[string]string, verdicts []Verdict) map[string]string {
-	staying := map[string]string{}
 	if len(going) == 0 {
-		return staying
+		return nil
 	}
-	for i := range verdicts {
-		for _, reference := range d.evidence[d.region][verdicts[i].Image.ID].Snapshots {
-			staying[reference.SnapshotID] = namedBy(reference)
-		}
-	}
+	staying := d.named()
 	for i := range verdicts {
 		v := &verdicts[i]
 		for _, id := range v.Image.SnapshotIDs {
@@ -238,8 +233,19 @@ func (d *docket) staying(going map[string]string, verdicts []Verdict) map[string
 	return staying
 }
 
-func namedBy(reference ami.SnapshotReference) string {
-	return "named by " + cmp.Or(reference.ARN, "something")
+// named says, by id, what names the snapshots of a region, whichever image they were asked about with: of several the first
+// in the order of their texts.
+func (d *docket) named() map[string]string {
+	named := map[string]string{}
+	for _, finding := range d.evidence[d.region] {
+		for _, reference := range finding.Snapshots {
+			by := "named by " + cmp.Or(reference.ARN, "something")
+			if known, ok := named[reference.SnapshotID]; !ok || by < known {
+				named[reference.SnapshotID] = by
+			}
+		}
+	}
+	return named
 }
 
 // keepsSnapshot says why a snapshot stays, whatever becomes of the images that use it; empty if it goes with them.

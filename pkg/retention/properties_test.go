@@ -381,6 +381,7 @@ func encode(t rapid.TB, value any) string {
 // up, and for images that are gone but for their snapshots.
 func TestEvidenceForCandidatesIsEnough(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
+		w.spreadNames()
 		all := w.plan()
 		asked := map[string]bool{ami.EveryOther: true}
 		for _, candidates := range w.candidates() {

@@ -43,13 +43,17 @@ type remains struct {
 // judgeRemains decides on what is left of images that are gone.
 func (d *docket) judgeRemains(plan *Plan) {
 	remains := d.remains()
+	if len(remains.leftovers)+len(remains.orphans) == 0 {
+		return
+	}
+	named := d.named()
 	for i := range remains.leftovers {
 		v := &remains.leftovers[i]
 		if !v.Delete {
 			continue
 		}
 		finding := d.evidence[d.region][v.ImageID]
-		if v.Why = named(v.SnapshotID, finding); v.Why == "" {
+		if v.Why = named[v.SnapshotID]; v.Why == "" {
 			v.Why = unaskedNames(finding)
 			v.Undecided = v.Why != ""
 		}
@@ -59,18 +63,8 @@ func (d *docket) judgeRemains(plan *Plan) {
 	plan.Orphans = slices.DeleteFunc(remains.orphans, func(o Orphan) bool {
 		finding := d.evidence[d.region][o.ImageID]
 		isShared := slices.ContainsFunc(finding.SharedWith, func(with string) bool { return strings.Contains(with, o.SnapshotID) })
-		return isShared || named(o.SnapshotID, finding) != "" || unaskedNames(finding) != ""
+		return isShared || named[o.SnapshotID] != "" || unaskedNames(finding) != ""
 	})
-}
-
-// named says what names a snapshot of an image; empty if nothing is known to.
-func named(snapshotID string, finding ami.Finding) string {
-	for _, reference := range finding.Snapshots {
-		if reference.SnapshotID == snapshotID {
-			return namedBy(reference)
-		}
-	}
-	return ""
 }
 
 // unaskedNames says why it is not known what names the snapshots of an image; empty if it is.

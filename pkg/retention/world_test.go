@@ -505,6 +505,35 @@ func anyEvidence(t *rapid.T, images []ami.Image) ami.Evidence {
 	return evidence
 }
 
+// spreadNames has everything that names a snapshot known of each image that it belongs to, as usage.Find does.
+func (w *world) spreadNames() {
+	for _, here := range w.inventories {
+		owners := map[string][]string{}
+		for _, image := range here.Images {
+			for _, id := range image.SnapshotIDs {
+				owners[id] = append(owners[id], image.ID)
+			}
+		}
+		for _, s := range here.Snapshots {
+			owners[s.ID] = append(owners[s.ID], s.ImageID)
+		}
+		for _, l := range here.History.Leftovers {
+			owners[l.SnapshotID] = append(owners[l.SnapshotID], l.ImageID)
+		}
+		evidence := w.evidence[here.Region]
+		known := maps.Clone(evidence)
+		for _, finding := range known {
+			for _, reference := range finding.Snapshots {
+				for _, id := range owners[reference.SnapshotID] {
+					owner := evidence[id]
+					owner.Snapshots = append(slices.Clone(owner.Snapshots), reference)
+					evidence[id] = owner
+				}
+			}
+		}
+	}
+}
+
 // anyReport draws a usage report about an image, or none. Most of them prove something.
 func anyReport(t *rapid.T, id string) *ami.UsageReport {
 	report := &ami.UsageReport{ID: "amiur-" + id, State: "available", Complete: true, CreatedAt: ago(days(1))}
