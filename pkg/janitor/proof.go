@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"sync"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/inventory"
@@ -48,9 +49,9 @@ func (j *Janitor) lookups(survey survey, candidates, ghosts map[string][]ami.Ima
 	lookups := map[string]usage.Lookup{}
 	for _, inventory := range survey.inventories {
 		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
-		lookup.Originals = append(originals[inventory.Region], ghosts[inventory.Region]...)
+		lookup.Originals, lookup.Gone = originals[inventory.Region], ghosts[inventory.Region]
 		switch {
-		case len(lookup.Images)+len(lookup.Originals) > 0:
+		case len(lookup.Images)+len(lookup.Originals)+len(lookup.Gone) > 0:
 		case len(candidates) > 0:
 			lookup.Names = textSources(lookup.Names)
 		default:
@@ -130,9 +131,13 @@ func (j *Janitor) recheck(plan retention.Plan, run string) func(context.Context,
 		}
 	}
 	return func(ctx context.Context, images []ami.Image) sweep.Look {
-		facts, unread := readAgain(ctx, clients, images)
+		read := readAgain(ctx, clients, images)
 		return func(ctx context.Context, images []ami.Image) map[string]retention.Reason {
-			evidence := usage.Recheck(ctx, clients, j.lookup(plan.Account, plan.Region, images))
+			var evidence ami.Evidence
+			var asking sync.WaitGroup
+			asking.Go(func() { evidence = usage.Recheck(ctx, clients, j.lookup(plan.Account, plan.Region, images)) })
+			facts, unread := read()
+			asking.Wait()
 			stay := map[string]retention.Reason{}
 			for _, image := range images {
 				finding := evidence[image.ID]
@@ -149,15 +154,27 @@ func (j *Janitor) recheck(plan retention.Plan, run string) func(context.Context,
 	}
 }
 
-func readAgain(ctx context.Context, clients usage.Clients, planned []ami.Image) (map[string]*ami.Image, error) {
+// readAgain returns the function that reads the facts of images anew, by id, when it is called first. Whoever calls it
+// meanwhile waits.
+func readAgain(ctx context.Context, clients usage.Clients, planned []ami.Image) func() (map[string]*ami.Image, error) {
 	ids := make([]string, len(planned))
 	for i, image := range planned {
 		ids[i] = image.ID
 	}
-	images, err := inventory.Again(ctx, clients.EC2, ids)
-	facts := map[string]*ami.Image{}
-	for i := range images {
-		facts[images[i].ID] = &images[i]
+	var facts map[string]*ami.Image // Nil until they are read.
+	var err error
+	turn := make(chan struct{}, 1)
+	return func() (map[string]*ami.Image, error) {
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		if facts == nil {
+			var images []ami.Image
+			images, err = inventory.Again(ctx, clients.EC2, ids)
+			facts = map[string]*ami.Image{}
+			for i := range images {
+				facts[images[i].ID] = &images[i]
+			}
+		}
+		return facts, err
 	}
-	return facts, err
 }

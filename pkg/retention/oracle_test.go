@@ -330,7 +330,11 @@ func (w world) oracleObjection(image ami.Image) bool {
 	if oracleIntent(image.Tags) && !disabled && w.policy.GraceAction == retention.Disable && !image.Public {
 		return true // Who announced it is lost, and with that whether it was disabled.
 	}
-	return slices.ContainsFunc(w.uses(image), func(use time.Time) bool { return use.After(begun.AddDate(0, 0, -1)) && !use.After(now) })
+	last := []time.Time{image.CreatedAt, image.LastLaunchedAt}
+	if copied := w.made(image)[1:]; len(copied) > 0 && !slices.ContainsFunc(copied, time.Time.IsZero) {
+		last = append(last, slices.MaxFunc(copied, time.Time.Compare))
+	}
+	return slices.ContainsFunc(append(last, oracleRestores(image.Tags)...), func(use time.Time) bool { return use.After(begun.AddDate(0, 0, -1)) && !use.After(now) })
 }
 
 func oracleTagCount(tags map[string]string) int {

@@ -11,7 +11,8 @@ import (
 )
 
 // fastSnapshotRestores lists the snapshots whose volumes are ready at once, which somebody has asked, and pays, for. It
-// speaks for the images that hold them. One that was disabled is listed for a while.
+// speaks for the images that hold them, and for the snapshots themselves where the images are gone. One that was disabled
+// is listed for a while.
 func fastSnapshotRestores(ctx context.Context, s *search) error {
 	pages := ec2.NewDescribeFastSnapshotRestoresPaginator(s.EC2, &ec2.DescribeFastSnapshotRestoresInput{MaxResults: aws.Int32(fastPage)})
 	return eachPage(ctx, pages, func(page *ec2.DescribeFastSnapshotRestoresOutput) *string {
@@ -21,6 +22,7 @@ func fastSnapshotRestores(ctx context.Context, s *search) error {
 				Source: "fast-snapshot-restore", Type: "ec2:FastSnapshotRestore", ARN: s.sharedARN("snapshot/" + snapshot),
 			}
 			if restore.State != types.FastSnapshotRestoreStateCodeDisabled {
+				s.useSnapshot(by, restore.SnapshotId)
 				for _, id := range s.holders[snapshot] {
 					s.use(by, &id)
 				}

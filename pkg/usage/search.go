@@ -20,7 +20,7 @@ type search struct {
 	Clients
 	Lookup
 
-	everybody []string                // The ids of the candidates and of the originals.
+	everybody []string                // The ids of all images of the lookup.
 	found     map[string]*ami.Finding // What is known of these images and of others, by image id.
 	holders   map[string][]string     // The candidates that hold a snapshot, by the snapshot's id.
 
@@ -39,9 +39,9 @@ func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 	}
 	s.groups = once(func() ([]autoscaling.AutoScalingGroup, error) { return listGroups(ctx, clients.AutoScaling) })
 	s.spotFleetConfigs = once(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
-	for _, image := range slices.Concat(lookup.Images, lookup.Originals) {
+	for _, image := range slices.Concat(lookup.Images, lookup.Originals, lookup.Gone) {
 		if s.found[image.ID] != nil {
-			continue // An original may be a candidate itself.
+			continue // An original may be a candidate itself, or gone.
 		}
 		s.everybody = append(s.everybody, image.ID)
 		s.finding(image.ID)
@@ -149,6 +149,9 @@ func (s *search) useMapped(by ami.Reference, mappings []types.BlockDeviceMapping
 // Only of images that were asked about, by at least one source, can it be said that nothing names them.
 func (s *search) conclude(ofCandidates, ofOriginals int) ami.Evidence {
 	asked := map[string]int{}
+	for _, image := range s.Gone {
+		asked[image.ID] = ofCandidates
+	}
 	for _, image := range s.Originals {
 		asked[image.ID] = ofOriginals
 	}

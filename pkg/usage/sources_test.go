@@ -245,6 +245,13 @@ func (k kind) wantUsed(t *testing.T, evidence ami.Evidence, n int) {
 		imageID(2): {Use: ami.Used, References: []ami.Reference{k.reference(1, 2)}},
 		imageID(3): {Use: ami.Unused},
 	}
+	if k.source == "fast-snapshot-restore" { // It names the snapshots themselves.
+		for n := 1; n <= 2; n++ {
+			finding := want[imageID(n)]
+			finding.Snapshots = []ami.SnapshotReference{{SnapshotID: fmt.Sprintf("snap-%017x", n), Reference: finding.References[0]}}
+			want[imageID(n)] = finding
+		}
+	}
 	got := maps.Clone(evidence)
 	delete(got, imageID(nobodys))
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -618,6 +625,34 @@ func TestOriginals(t *testing.T) {
 			}
 			if len(a.forms["DescribeImageReferences"])+len(a.forms["DescribeImageAttribute"]) > 0 {
 				t.Error("an original was asked about by its id")
+			}
+		})
+	}
+}
+
+// What names the snapshots of an image that is gone is known once every source has answered that is switched on, whichever
+// these are.
+func TestImagesThatAreGone(t *testing.T) {
+	gone := []ami.Image{{ID: imageID(5), SnapshotIDs: []string{"snap-00000000000000005"}}}
+	for name, test := range map[string]struct {
+		sources []string
+		deny    string
+		want    ami.Use
+	}{
+		"references_only":       {[]string{"references"}, "", ami.Unused},
+		"a_listing":             {[]string{"launch-templates", "references"}, "", ami.Unused},
+		"a_listing_that_failed": {[]string{"launch-templates", "references"}, "DescribeLaunchTemplates", ami.Unknown},
+		"no_source":             {nil, "", ami.Unknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var a asked
+			client := emulator.Fail(holding(t, nil).Client(), test.deny, nil, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+			found := lookAt(t.Context(), a.by(client), usage.Lookup{Account: owner, Region: region, Names: test.sources, Gone: gone})[imageID(5)]
+			if found.Use != test.want || (len(found.Gaps) > 0) != (test.deny != "") {
+				t.Errorf("%+v", found)
+			}
+			if len(a.forms["DescribeImageReferences"])+len(a.forms["DescribeImageAttribute"]) > 0 {
+				t.Error("an image that is gone was asked about by its id")
 			}
 		})
 	}

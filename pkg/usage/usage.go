@@ -28,9 +28,12 @@ type Lookup struct {
 	Images          []ami.Image // The candidates.
 
 	// Originals are further images of this region, of which candidates, here or elsewhere, are copies; of one that the
-	// account does not have, no more than the id is known. Only
-	// the listings are asked about them: no DescribeImageReferences, no launch permissions.
+	// account does not have, no more than the id is known. Only the listings are asked about them: no
+	// DescribeImageReferences, no launch permissions.
 	Originals []ami.Image
+
+	// Gone are images that are gone but for snapshots. The listings say what names these.
+	Gone []ami.Image
 
 	Names            []string // The sources that are switched on.
 	TemplateVersions int      // How many of the newest versions of a launch template count; 0 is all.
@@ -69,11 +72,12 @@ func Sources() []string {
 }
 
 // Look asks the sources that are switched on about the images, and asks EC2 who may launch the candidates, all side by side.
-// An image is Unused if there was a source to ask, if every source has answered, and if none names the image. With each
+// An image is Unused if there was a source to ask, if every source has answered, and if none names the image; one that is
+// gone needs no source that could name it. With each
 // candidate of which the launch permissions are known, or never will be, step is called with the number of those that are
 // done and of all.
 //
-// The evidence has an entry for every candidate and every original, and one for any other image that a listing names. Where
+// The evidence has an entry for every image of the lookup, and one for any other image that a listing names. Where
 // there are none of the former the listings are asked all the same: a text may name an image of another region.
 func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
 	s := newSearch(ctx, clients, lookup)
@@ -129,7 +133,7 @@ func (s *search) askListings(ctx context.Context, lookups *sync.WaitGroup) []*an
 // Recheck asks again about images that are about to be removed: EC2's own lookup of references if that is switched on,
 // else for the instances of just these images. What Look says of gaps goes here too.
 func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
-	lookup.Originals = nil
+	lookup.Originals, lookup.Gone = nil, nil
 	s := newSearch(ctx, clients, lookup)
 	if s.isOn(referencesSource) {
 		s.lookUpReferences(ctx)
