@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -193,17 +194,24 @@ func (e callError) Unwrap() error { return e.err }
 // Exits returns when those of some images and snapshots that are in the bin now leave it, by id. An id that is not among
 // the keys is not in the bin, or not seen there yet.
 func Exits(ctx context.Context, contents ContentsAPI, images, snapshots []string) (map[string]time.Time, error) {
+	kinds := []struct {
+		ids   []string
+		list  func(context.Context, ContentsAPI, ...string) (map[string]time.Time, error)
+		found map[string]time.Time
+		err   error
+	}{{ids: images, list: listImages}, {ids: snapshots, list: listSnapshots}}
+	var lookups sync.WaitGroup
+	for i := range kinds {
+		lookups.Go(func() { kinds[i].found, kinds[i].err = find(ctx, contents, kinds[i].ids, kinds[i].list) })
+	}
+	lookups.Wait()
 	exits := map[string]time.Time{}
-	for _, kind := range []struct {
-		ids  []string
-		list func(context.Context, ContentsAPI, ...string) (map[string]time.Time, error)
-	}{{images, listImages}, {snapshots, listSnapshots}} {
-		found, err := find(ctx, contents, kind.ids, kind.list)
-		if err != nil {
-			return nil, err
+	for _, kind := range kinds {
+		if kind.err != nil {
+			return nil, kind.err
 		}
 		for _, id := range kind.ids {
-			if exit, isThere := found[id]; isThere {
+			if exit, isThere := kind.found[id]; isThere {
 				exits[id] = exit
 			}
 		}

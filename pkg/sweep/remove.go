@@ -34,7 +34,7 @@ const (
 	inFlight = 40
 )
 
-// remove removes the images that the plan deregisters, the first one alone if it has to be seen in the Recycle Bin.
+// remove removes the images that the plan deregisters.
 func (s *sweep) remove(ctx, begin context.Context) {
 	due := s.decided(retention.Deregister)
 	for _, i := range due {
@@ -46,34 +46,47 @@ func (s *sweep) remove(ctx, begin context.Context) {
 	if s.orders.RequireBin {
 		s.canaryFirst(due)
 	}
-	for len(due) > 0 {
-		some := min(chunkSize, len(due))
-		if s.orders.RequireBin && !s.bin.images {
-			some = 1
-		}
-		s.removeChunk(ctx, begin, due[:some])
-		due = due[some:]
+	for some := range slices.Chunk(due, chunkSize) {
+		s.removeChunk(ctx, begin, some)
 	}
 	s.removeShared(ctx)
 	s.withdraw(ctx, func(string) bool { return true })
 }
 
 // removeChunk declares the removal of some images, looks at them again, because much may have happened since the plan was
-// made, and removes those that need not stay.
+// made, and removes those that need not stay: one by one, until one has been seen in the Recycle Bin if it has to be.
 func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
-	if err := s.orders.Alive(ctx); err != nil && s.stopped == "" {
-		s.stopped = err.Error()
-	}
-	if s.stopped != "" || begin.Err() != nil {
+	if !s.goesOn(ctx, begin) {
 		s.skip(some)
 		return
 	}
 	ready := s.declareChunk(ctx, some)
-	if len(ready) > 0 {
-		s.removeReady(ctx, begin, ready)
+	for first := true; len(ready) > 0; first = false {
+		if !first && !s.goesOn(ctx, begin) {
+			s.skip(ready)
+			break
+		}
+		now := len(ready)
+		if s.orders.RequireBin && !s.bin.images {
+			now = 1
+		}
+		s.removeReady(ctx, begin, ready[:now])
+		s.stopIfDenied(ready[:now])
+		s.proveAll(ctx, ready[:now])
+		ready = ready[now:]
 	}
-	s.stopIfDenied(some)
 	s.tidyUp(ctx, some)
+}
+
+// goesOn reports whether there is time to remove further images, and nothing speaks against it.
+func (s *sweep) goesOn(ctx, begin context.Context) bool {
+	if s.stopped != "" || begin.Err() != nil {
+		return false
+	}
+	if err := s.orders.Alive(ctx); err != nil {
+		s.stopped = err.Error()
+	}
+	return s.stopped == ""
 }
 
 // removeReady removes images that have been declared, a few batches of them at a time. Each batch is looked at again first:
@@ -197,8 +210,8 @@ func doomed(verdict retention.Verdict) []string {
 	return ids
 }
 
-// stopIfDenied stops the region if EC2 has refused every removal of a chunk for want of a permission: it is going to refuse
-// all others, after a minute of patience with each chunk.
+// stopIfDenied stops the region if EC2 has refused every one of some removals for want of a permission: it is going to refuse
+// all others, after minutes of patience.
 func (s *sweep) stopIfDenied(some []int) {
 	denied := func(i int) bool { return s.outcomes[i].Code == unauthorized }
 	if s.stopped == "" && !slices.ContainsFunc(some, func(i int) bool { return !denied(i) }) {
@@ -211,24 +224,28 @@ func (s *sweep) stopIfDenied(some []int) {
 	}
 }
 
-// tidyUp takes the declaration off what stays after a chunk, and looks for what was removed in the Recycle Bin, the first
-// time. A snapshot that was to go and did not keeps its tags if the next run is going to finish it.
+// proveAll looks for images that were removed in the Recycle Bin, as long as that is to be proven.
+func (s *sweep) proveAll(ctx context.Context, some []int) {
+	for _, i := range some {
+		if s.outcomes[i].Status == ami.Deregistered {
+			s.prove(ctx, s.outcomes[i].ImageID, deletedOf(slices.DeleteFunc(slices.Clone(s.outcomes[i].Snapshots), func(result ami.SnapshotResult) bool {
+				return s.isShared(result.SnapshotID)
+			})))
+		}
+	}
+}
+
+// tidyUp takes the declaration off what stays after a chunk. A snapshot that was to go and did not keeps its tags if the next
+// run is going to finish it.
 func (s *sweep) tidyUp(ctx context.Context, some []int) {
 	for _, i := range some {
-		outcome := s.outcomes[i]
-		var deleted []string
-		for _, result := range outcome.Snapshots {
-			if s.isShared(result.SnapshotID) {
-				continue
-			}
-			s.forget(result)
-			if result.Status == ami.SnapshotDeleted {
-				deleted = append(deleted, result.SnapshotID)
+		for _, result := range s.outcomes[i].Snapshots {
+			if !s.isShared(result.SnapshotID) {
+				s.forget(result)
 			}
 		}
-		if outcome.Status == ami.Deregistered {
-			delete(s.declared, outcome.ImageID)
-			s.prove(ctx, outcome.ImageID, deleted)
+		if s.outcomes[i].Status == ami.Deregistered {
+			delete(s.declared, s.outcomes[i].ImageID)
 		}
 	}
 	s.withdraw(ctx, func(id string) bool { return !s.isShared(id) })
