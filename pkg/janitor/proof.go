@@ -49,9 +49,9 @@ func (j *Janitor) lookups(survey survey, candidates, ghosts map[string][]ami.Ima
 	lookups := map[string]usage.Lookup{}
 	for _, inventory := range survey.inventories {
 		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
-		lookup.Originals = append(originals[inventory.Region], ghosts[inventory.Region]...)
+		lookup.Originals, lookup.Gone = originals[inventory.Region], ghosts[inventory.Region]
 		switch {
-		case len(lookup.Images)+len(lookup.Originals) > 0:
+		case len(lookup.Images)+len(lookup.Originals)+len(lookup.Gone) > 0:
 		case len(candidates) > 0:
 			lookup.Names = textSources(lookup.Names)
 		default:
