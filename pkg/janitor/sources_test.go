@@ -165,6 +165,7 @@ func everything(t rapid.TB) *emulator.Account {
 	if err := account.AddRegion("eu-west-1", region(100).files(t)); err != nil {
 		t.Fatal(err)
 	}
+	account.KeepRemoved(14)
 	return account
 }
 
@@ -202,6 +203,11 @@ func region(first int) world {
 	}
 	w.versions = append(w.versions, templateVersion(first+90, "resolve:ssm:/p/5"))
 	w = w.and("describe-image-usage-reports.json", "ImageUsageReports", usageReport(first+3, id(3), 1))
+	for n := 30; n < 36; n++ { // In the Recycle Bin, removed by somebody else.
+		exit := now.AddDate(0, 0, 3).Format(time.RFC3339)
+		w = w.and("list-images-in-recycle-bin.json", "Images", object{"ImageId": id(n), "Name": "gone", "RecycleBinEnterTime": daysAgo(4), "RecycleBinExitTime": exit})
+		w = w.and("list-snapshots-in-recycle-bin.json", "Snapshots", object{"SnapshotId": snapshotID(first + n), "RecycleBinEnterTime": daysAgo(4), "RecycleBinExitTime": exit})
+	}
 	if name == "us-east-1" {
 		w = w.parameter("/keep", "nothing-of-that-name\n", nil)
 	}
@@ -221,7 +227,7 @@ func usageReport(n int, imageID string, age int) object {
 }
 
 var everythingOn = settings{
-	"REGIONS": "all", "SHARED_IMAGES": "report", "LAUNCH_TEMPLATE_VERSIONS": "2", "KEEP_LIST": "ssm:/keep", "KEEP_NEWEST": "0",
+	"REGIONS": "all", "SHARED_IMAGES": "report", "LAUNCH_TEMPLATE_VERSIONS": "2", "KEEP_LIST": "ssm:/keep", "KEEP_NEWEST": "0", "REQUIRE_RECYCLE_BIN": "true",
 }
 
 // leastPages are the shortest pages that the listings allow, by action.
@@ -229,7 +235,7 @@ var leastPages = map[string]int{
 	"DescribeImages": 5, "DescribeSnapshots": 5, "DescribeLockedSnapshots": 5, "DescribeImageReferences": 5, "DescribeInstances": 5, "DescribeSpotInstanceRequests": 5,
 	"DescribeLaunchTemplates": 1, "DescribeLaunchTemplateVersions": 1, "DescribeLaunchConfigurations": 1, "DescribeAutoScalingGroups": 1,
 	"DescribeSpotFleetRequests": 1, "DescribeFleets": 1, "DescribeParameters": 1, "DescribeFastLaunchImages": 1, "DescribeFastSnapshotRestores": 1,
-	"DescribeImageUsageReports": 1, "DescribeImageUsageReportEntries": 1,
+	"DescribeImageUsageReports": 1, "DescribeImageUsageReportEntries": 1, "DescribeTags": 5, "ListImagesInRecycleBin": 1, "ListSnapshotsInRecycleBin": 5,
 }
 
 var maxRecords = regexp.MustCompile(`"MaxResults":[0-9]+`)
@@ -257,7 +263,9 @@ func shortPages(next emulator.Doer) emulator.Doer {
 			if q.Service == "autoscaling" {
 				size = "MaxRecords"
 			}
-			form.Set(size, strconv.Itoa(least))
+			if !strings.HasPrefix(q.Action, "List") || form.Has(size) { // It is refused beside ids.
+				form.Set(size, strconv.Itoa(least))
+			}
 			body = []byte(form.Encode())
 		}
 		r = r.Clone(r.Context())
@@ -301,7 +309,7 @@ func TestWithoutAnyOneRead(t *testing.T) {
 	var reads, further map[string]int
 	bubble(t, func(t *testing.T) { reads, further = readsOf(t) })
 	t.Logf("reads %v; further pages %v", reads, further)
-	if len(reads) < 21 {
+	if len(reads) < 26 {
 		t.Errorf("a whole run makes only %d kinds of reads", len(reads))
 	}
 	anywhere := func(emulator.Request) bool { return true }
@@ -329,11 +337,70 @@ func TestWithoutAnyOneRead(t *testing.T) {
 	}
 }
 
+// What is removed need not be restorable unless somebody has asked for that: then a Recycle Bin that cannot be read stops
+// nothing. What nobody could see in it is not said to be restorable, and no snapshot is said to be orphaned.
+func TestWithoutTheRecycleBin(t *testing.T) {
+	free := maps.Clone(everythingOn)
+	delete(free, "REQUIRE_RECYCLE_BIN")
+	for _, action := range []string{"GetRule", "ListImagesInRecycleBin", "ListRules", "ListSnapshotsInRecycleBin"} {
+		for _, kind := range []string{"denied", "throttled", "broken", "web page", "not known"} {
+			t.Run(action+" "+kind, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					account := everything(t)
+					record := run(t, on(account.Client(), func(q emulator.Request, _ int) bool { return q.Action == action }, readFaults[kind]), free, false)
+					checkRecord(t, record, 100)
+					if record.Totals.Deregistered != 10 || record.Failed() || record.Totals.OrphanedSnapshots > 0 {
+						t.Errorf("%+v, %v", record.Totals, janitor.Err(record))
+					}
+					for _, i := range allImages(record) {
+						if i.Outcome != nil && strings.HasPrefix(action, "List") && action != "ListRules" && !i.Outcome.RestorableUntil.IsZero() {
+							t.Errorf("%+v", i.Outcome)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// A Recycle Bin that cannot be read any more once the first image has gone there is no proof that it holds that image: the
+// others stay.
+func TestARecycleBinThatGoesSilent(t *testing.T) {
+	for _, action := range []string{"ListImagesInRecycleBin", "ListSnapshotsInRecycleBin"} {
+		for _, kind := range []string{"denied", "throttled", "broken", "web page", "not known"} {
+			t.Run(action+" "+kind, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					account := everything(t)
+					removed := map[string]bool{}
+					doer := on(account.Client(), func(q emulator.Request, _ int) bool {
+						removed[q.Region] = removed[q.Region] || q.Action == "DeregisterImage"
+						return q.Action == action && removed[q.Region]
+					}, readFaults[kind])
+					record := run(t, doer, everythingOn, false)
+					checkRecord(t, record, 100)
+					if n := calls(account, "DeregisterImage"); n != 2 || record.Totals.Deregistered != 2 || record.Totals.Skipped != 8 {
+						t.Errorf("%d calls, one for each region is enough: %+v", n, record.Totals)
+					}
+					for _, i := range allImages(record) {
+						if i.Outcome != nil && i.Outcome.Status == "skipped" && !strings.Contains(i.Outcome.Error, "has not turned up in the Recycle Bin") {
+							t.Errorf("%+v", i.Outcome)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
 func withoutARead(t *testing.T, action, where string, match func(emulator.Request) bool, fault func(emulator.Doer, *http.Request) (*http.Response, error)) {
 	t.Helper()
 	account := everything(t)
 	hits := map[string]int{}
+	declared := map[string]bool{} // The images that went before any tag could not be read: their own had been.
 	doer := on(shortPages(account.Client()), func(q emulator.Request, _ int) bool {
+		if action == "DescribeTags" && q.Action == "DeregisterImage" && hits[q.Region] == 0 {
+			declared[q.Form.Get("ImageId")] = true
+		}
 		hit := q.Action == action && (where == "" || q.Region == where) && match(q)
 		if hit {
 			hits[q.Region]++
@@ -350,12 +417,18 @@ func withoutARead(t *testing.T, action, where string, match func(emulator.Reques
 		}
 		for n := 1; n < 22; n++ {
 			verdict, why := got[imageID(first+n)], reasons(record, imageID(first+n))
-			if verdict == "deregistered" && hit && (n == 3 || !strings.HasPrefix(action, "DescribeImageUsageReport")) {
+			if verdict == "deregistered" && hit && !declared[imageID(first+n)] && (n == 3 || !strings.HasPrefix(action, "DescribeImageUsageReport")) {
 				t.Errorf("%s in %s: image %d is removed", action, region, first+n)
 			}
-			if hit && n == 1 && !failed && !strings.HasPrefix(action, "DescribeImageUsageReport") && !strings.Contains(why, "unknown-use") {
+			if hit && n == 1 && !failed && !isOfTheBin(action) && !strings.HasPrefix(action, "DescribeImageUsageReport") && action != "DescribeTags" && !strings.Contains(why, "unknown-use") {
 				t.Errorf("%s in %s: image %d is %s for %s", action, region, first+n, verdict, why)
 			}
+		}
+	}
+	for _, r := range record.Regions {
+		if hits[r.Region] > 0 {
+			r.Images = slices.DeleteFunc(slices.Clone(r.Images), func(i report.Image) bool { return declared[i.ImageID] })
+			checkWhatIsSaid(t, action, r)
 		}
 	}
 	// The home region's answers are needed for the whole run; a copy needs those of the region of its original, too; and text in
@@ -385,10 +458,35 @@ func withoutARead(t *testing.T, action, where string, match func(emulator.Reques
 	}
 }
 
+// isOfTheBin reports whether an action reads the Recycle Bin or its rules.
+func isOfTheBin(action string) bool {
+	return slices.Contains([]string{"GetRule", "ListImagesInRecycleBin", "ListRules", "ListSnapshotsInRecycleBin"}, action)
+}
+
+// checkWhatIsSaid checks what the record says of a region in which reads have failed that are no evidence of use. Where the
+// Recycle Bin cannot be read, its region is only planned; what cannot be seen to be declared is not removed.
+func checkWhatIsSaid(t *testing.T, action string, region report.Region) {
+	t.Helper()
+	if (region.Hold != "") != isOfTheBin(action) || isOfTheBin(action) && !strings.Contains(region.Hold, "Recycle Bin: "+action+": ") {
+		t.Errorf("%s in %s: it is held for %q", action, region.Region, region.Hold)
+	}
+	for _, i := range region.Images {
+		if i.Verdict != "deregister" || i.Outcome == nil {
+			continue
+		}
+		switch {
+		case isOfTheBin(action) && (i.Outcome.Status != "skipped" || i.Outcome.Error != region.Hold):
+			t.Errorf("%s in %s: %+v", action, region.Region, i.Outcome)
+		case action == "DescribeTags" && (i.Outcome.Status != "failed" || !strings.Contains(i.Outcome.Error, "could not be declared: ") || !strings.Contains(i.Outcome.Error, "cannot be read back: ")):
+			t.Errorf("%s in %s: %+v", action, region.Region, i.Outcome)
+		}
+	}
+}
+
 // listsUse reports whether an action is one of a listing by which the use of an original is looked up.
 func listsUse(action string) bool {
 	return !slices.Contains([]string{
 		"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImageReferences", "DescribeImageAttribute", "DescribeFastSnapshotRestores",
-		"DescribeImageUsageReports", "DescribeImageUsageReportEntries", "GetCallerIdentity", "DescribeRegions",
-	}, action)
+		"DescribeImageUsageReports", "DescribeImageUsageReportEntries", "GetCallerIdentity", "DescribeRegions", "DescribeTags",
+	}, action) && !isOfTheBin(action)
 }

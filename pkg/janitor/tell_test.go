@@ -41,18 +41,20 @@ func TestNotifyOn(t *testing.T) {
 	} {
 		for _, on := range []janitor.NotifyOn{"always", "changes", "failures"} {
 			t.Run(fmt.Sprint(name, ", ", on), func(t *testing.T) {
-				account := c.world.load(t)
-				j := newJanitor(t, emulator.Deny(account.Client(), c.deny...), settings{"TOPIC_ARN": mailTopic, "NOTIFY_ON": string(on), "MAX_DEREGISTRATIONS": c.cap})
-				record := j.Run(t.Context(), "run", c.dry)
-				if err := j.Tell(t.Context(), record); err != nil {
-					t.Fatal(err)
-				}
-				if told := len(account.Published()) == 1; told != c.told[on] {
-					t.Errorf("told %v, want %v", told, c.told[on])
-				}
-				if err := janitor.Err(record); (err != nil) != c.wantError {
-					t.Errorf("error %v", err)
-				}
+				bubble(t, func(t *testing.T) {
+					account := c.world.load(t)
+					j := newJanitor(t, emulator.Deny(account.Client(), c.deny...), settings{"TOPIC_ARN": mailTopic, "NOTIFY_ON": string(on), "MAX_DEREGISTRATIONS": c.cap})
+					record := j.Run(t.Context(), "run", c.dry)
+					if err := j.Tell(t.Context(), record); err != nil {
+						t.Fatal(err)
+					}
+					if told := len(account.Published()) == 1; told != c.told[on] {
+						t.Errorf("told %v, want %v", told, c.told[on])
+					}
+					if err := janitor.Err(record); (err != nil) != c.wantError {
+						t.Errorf("error %v", err)
+					}
+				})
 			})
 		}
 	}

@@ -52,51 +52,62 @@ var digest = settings{"TOPIC_ARN": mailTopic, "MAX_DEREGISTRATIONS": "1000"}
 // D13: half of the time is for looking. What is not looked up by then is unknown, and the rest of the time is used.
 func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		account := stale(100).load(t)
+		const images, lookedUp = 150, 4 * 32 // In 200 seconds, 32 at a time can be asked about four times.
+		account := stale(images).load(t)
 		before := holdings(t, account)
-		record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DescribeImageAttribute": 7 * time.Second}), 400*time.Second, digest)
+		record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DescribeImageAttribute": 45 * time.Second}), 400*time.Second, digest)
 		checkRecord(t, record, 1000)
 		checkState(t, record, before, holdings(t, account))
-		if record.Totals.Deregistered != 28 || record.Totals.Kept != 72 {
-			t.Errorf("in 200 seconds 28 lookups of 7 seconds can be made: %+v", record.Totals)
+		if record.Totals.Deregistered != lookedUp || record.Totals.Kept != images-lookedUp {
+			t.Errorf("%d can be looked up in time: %+v", lookedUp, record.Totals)
 		}
 		for _, i := range allImages(record) {
 			if i.Verdict == "keep" && (i.Reasons[0].Code != "unknown-use" || !strings.Contains(i.Reasons[0].Detail, "time ran out")) {
 				t.Errorf("%s is kept for %v", i.ImageID, i.Reasons)
 			}
 		}
-		if lastWrite < 196*time.Second || told >= 400*time.Second || len(account.Published()) != 1 {
+		if lastWrite < 200*time.Second || told >= 400*time.Second || len(account.Published()) != 1 {
 			t.Errorf("last write after %v, told after %v, %d digests", lastWrite, told, len(account.Published()))
 		}
 	})
 }
 
-// C2: no image is begun that cannot be finished, nor finished at the cost of the digest.
+// C2: no image is begun that cannot be finished, nor finished at the cost of the digest. A hundred images are declared at a
+// time, and forty of them are removed at a time.
 func TestTheSweepStopsInTime(t *testing.T) {
 	for _, c := range []struct {
-		limit, begin time.Duration // No image is begun after begin.
-		write        time.Duration
+		limit, begin   time.Duration // No image is begun after begin.
+		declare, write time.Duration // How long each call lasts.
+		images         int
+		removed, cut   int // Those whose removal is confirmed, and those whose answer comes too late.
+		lastWrite      time.Duration
 	}{
-		{400 * time.Second, 370 * time.Second, 9 * time.Second},
-		{60 * time.Second, 60*time.Second - 15*time.Second - 7500*time.Millisecond, 3 * time.Second},
-		{4 * time.Second, 2500 * time.Millisecond, 300 * time.Millisecond},
-		{400 * time.Second, 370 * time.Second, 45 * time.Second}, // A write that lasts longer than there is to finish it.
+		{400 * time.Second, 350 * time.Second, 95 * time.Second, 9 * time.Second, 300, 280, 0, 348 * time.Second},
+		{time.Minute, 30 * time.Second, 3 * time.Second, 7 * time.Second, 150, 140, 0, 27 * time.Second},
+		{4 * time.Second, 2 * time.Second, 500 * time.Millisecond, 300 * time.Millisecond, 150, 140, 0, 1900 * time.Millisecond},
+		// Writes that last longer than there is to finish them.
+		{400 * time.Second, 350 * time.Second, 100 * time.Second, 45 * time.Second, 150, 100, 40, 335 * time.Second},
+		// The time is up while the second hundred are declared, or before.
+		{400 * time.Second, 350 * time.Second, 200 * time.Second, 9 * time.Second, 150, 100, 0, 218 * time.Second},
+		{400 * time.Second, 350 * time.Second, 340 * time.Second, 9 * time.Second, 150, 80, 0, 349 * time.Second},
 	} {
 		bubble(t, func(t *testing.T) {
-			account := stale(50).load(t)
+			account := stale(c.images).load(t)
 			before := holdings(t, account)
 			began := time.Now()
-			record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DeregisterImage": c.write, "Publish": min(c.limit/8, 15*time.Second)}), c.limit, digest)
+			record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{
+				"CreateTags": c.declare, "DeregisterImage": c.write, "Publish": min(c.limit/8, 15*time.Second),
+			}), c.limit, digest)
 			checkRecord(t, record, 1000)
 			checkState(t, record, before, holdings(t, account))
-			if lastWrite > c.begin || lastWrite < c.begin-2*c.write {
-				t.Errorf("of %v: the last image was begun after %v, want a little before %v", c.limit, lastWrite, c.begin)
+			if lastWrite != c.lastWrite || lastWrite > c.begin {
+				t.Errorf("of %v: the last image was begun after %v, want %v, and not after %v", c.limit, lastWrite, c.lastWrite, c.begin)
 			}
 			if told > c.limit || len(account.Published()) != 1 {
 				t.Errorf("of %v: told after %v, %d digests", c.limit, told, len(account.Published()))
 			}
-			if record.Totals.Skipped == 0 || record.Totals.Deregistered == 0 {
-				t.Errorf("of %v: %+v", c.limit, record.Totals)
+			if n := record.Totals; n.Deregistered != c.removed || n.Failed != c.cut || n.Skipped != c.images-c.removed-c.cut {
+				t.Errorf("of %v: %+v, want %d removed and %d cut off", c.limit, n, c.removed, c.cut)
 			}
 			if got := record.FinishedAt.Sub(began); got > c.limit {
 				t.Errorf("finished after %v", got)

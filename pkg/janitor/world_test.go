@@ -12,7 +12,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -402,19 +401,20 @@ func allImages(record report.Run) []report.Image {
 	return images
 }
 
-// on lets a fault happen to some calls.
+// on lets a fault happen to some calls. The matcher is told which call of its action each is, from 1, and is asked about one
+// at a time; it may wait.
 func on(next emulator.Doer, match func(q emulator.Request, n int) bool, fault func(emulator.Doer, *http.Request) (*http.Response, error)) emulator.Doer {
-	var mu sync.Mutex
+	turn := make(chan struct{}, 1) // Time would stand still in a bubble in which somebody waits for a mutex.
 	count := map[string]int{}
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)
 		if err != nil {
 			return nil, err
 		}
-		mu.Lock()
+		turn <- struct{}{}
 		count[q.Action]++
 		matches := match(q, count[q.Action])
-		mu.Unlock()
+		<-turn
 		if matches {
 			return fault(next, r)
 		}
@@ -441,7 +441,7 @@ func slow(next emulator.Doer, durations map[string]time.Duration) emulator.Doer 
 // readFaults are the ways in which a read can go wrong.
 var readFaults = map[string]func(emulator.Doer, *http.Request) (*http.Response, error){
 	"denied": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
-		return failing(r, http.StatusForbidden, map[string]string{"ec2": "UnauthorizedOperation", "ssm": "AccessDeniedException", "": "AccessDenied"})
+		return failing(r, http.StatusForbidden, map[string]string{"ec2": "UnauthorizedOperation", "ssm": "AccessDeniedException", "rbin": "AccessDeniedException", "": "AccessDenied"})
 	},
 	"throttled": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 		return failing(r, http.StatusServiceUnavailable, map[string]string{"ec2": "RequestLimitExceeded", "ssm": "ThrottlingException", "": "Throttling"})
@@ -477,7 +477,7 @@ func failing(r *http.Request, status int, codes map[string]string) (*http.Respon
 	body := "<Response><Errors><Error><Code>" + code + "</Code><Message>Said so.</Message></Error></Errors><RequestID>1</RequestID></Response>"
 	switch q.Service {
 	case "ec2":
-	case "ssm":
+	case "ssm", "rbin":
 		body = `{"__type":"` + code + `","message":"Said so."}`
 	default:
 		body = "<ErrorResponse><Error><Type>Sender</Type><Code>" + code + "</Code><Message>Said so.</Message></Error><RequestId>1</RequestId></ErrorResponse>"

@@ -46,7 +46,9 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 		return
 	}
 	if !s.awaitBin(ctx, patience, images, snapshots, func(map[string]time.Time) {}) {
-		s.stopped = notInBin
+		if ctx.Err() == nil { // Else there was no time to see it.
+			s.stopped = notInBin
+		}
 		return
 	}
 	s.bin.images = s.bin.images || len(images) > 0

@@ -157,6 +157,40 @@ func TestTagsAreAwaited(t *testing.T) {
 	}
 }
 
+// There is no use in waiting for tags once no image may be begun any more. What was declared by then loses its tags, in the
+// time that is left.
+func TestTagsAreNotAwaitedTooLong(t *testing.T) {
+	for _, c := range []struct {
+		name, action string
+		fault        fault
+		want, says   string
+	}{
+		{"not seen yet", "DescribeTags", noTags, "skipped; 1 kept", "not reached before the time of this run was up"},
+		{"nobody may look", "DescribeTags", denied, "failed; 1 kept", "cannot be read back: UnauthorizedOperation"},
+		{"refused", "CreateTags", denied, "failed; 1 kept", "could not be declared: UnauthorizedOperation"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, tagged(image(1, 1), "Owner", "me"))
+				doer := faulty(account.Client(), c.action, always(c.fault)...)
+				begun := time.Now()
+				ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+				defer stop()
+				begin, stopBegin := context.WithTimeout(ctx, 10*time.Second)
+				defer stopBegin()
+				outcomes := sweep.Run(ctx, begin, client(doer), planOf(due(1, 1)), passing(quiet)).Outcomes
+				wantOutcomes(t, outcomes, c.want)
+				says(t, outcomes[0].Error, c.says)
+				wantTags(t, account, map[string]string{imageID(1): "Owner=me"})
+				wantHeld(t, account, "image 1", "snapshot 1")
+				if took := time.Since(begun); took > 10*time.Second {
+					t.Errorf("it took %s", took)
+				}
+			})
+		})
+	}
+}
+
 // noTags is what DescribeTags answers that has not seen any.
 func noTags(_ emulator.Doer, r *httpRequest) (*httpResponse, error) {
 	return reply(r, 200, `<DescribeTagsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><tagSet/></DescribeTagsResponse>`), nil
@@ -416,6 +450,23 @@ func TestTheCanary(t *testing.T) {
 			})
 		})
 	}
+}
+
+// That the time is up before the Recycle Bin has shown anything does not say that it is empty.
+func TestTheCanaryIsNotAwaitedToTheEnd(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, image(1, 1), image(2, 2))
+		orders, looks := passing(quiet), 0
+		orders.RequireBin = true
+		orders.InBin = binOf(t, account, 1000, &looks)
+		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+		defer stop()
+		begin, stopBegin := context.WithTimeout(ctx, 50*time.Second)
+		defer stopBegin()
+		outcomes := sweep.Run(ctx, begin, client(account.Client()), planOf(due(1, 1), due(2, 2)), orders).Outcomes
+		wantOutcomes(t, outcomes, "deregistered; 1 deleted", "skipped; 2 kept")
+		says(t, outcomes[1].Error, "not reached before the time of this run was up")
+	})
 }
 
 // A shared snapshot, or one that an earlier run has left, may be the first that is deleted.

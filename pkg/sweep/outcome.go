@@ -13,8 +13,8 @@ func stayed(verdict retention.Verdict, reason retention.Reason) ami.Outcome {
 }
 
 // skipped is the outcome of an image that this run did not come to.
-func skipped(verdict retention.Verdict, why string) ami.Outcome {
-	outcome := untouched(verdict, ami.Skipped, why)
+func skipped(verdict retention.Verdict) ami.Outcome {
+	outcome := untouched(verdict, ami.Skipped, notReached)
 	outcome.Code = NotReached
 	return outcome
 }

@@ -60,7 +60,7 @@ func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
 		s.skip(some)
 		return
 	}
-	ready := s.declareChunk(ctx, some)
+	ready := s.declareChunk(ctx, begin, some)
 	for first := true; len(ready) > 0; first = false {
 		if !first && !s.goesOn(ctx, begin) {
 			s.skip(ready)
@@ -118,7 +118,7 @@ func (s *sweep) removeReady(ctx, begin context.Context, ready []int) {
 // skip leaves images alone for which there is no time, or that must not be removed any more.
 func (s *sweep) skip(some []int) {
 	for _, i := range some {
-		s.outcomes[i] = skipped(s.plan.Verdicts[i], notReached)
+		s.outcomes[i] = skipped(s.plan.Verdicts[i])
 		if s.stopped != "" {
 			s.outcomes[i] = untouched(s.plan.Verdicts[i], ami.Skipped, s.stopped)
 			s.outcomes[i].Code = Stopped
@@ -129,7 +129,7 @@ func (s *sweep) skip(some []int) {
 // removeOne removes one image of a chunk, unless it has to stay or there is no time.
 func (s *sweep) removeOne(ctx, begin context.Context, i int, stay map[string]retention.Reason) {
 	verdict := s.plan.Verdicts[i]
-	outcome := skipped(verdict, notReached)
+	outcome := skipped(verdict)
 	switch reason, stays := stay[verdict.Image.ID]; {
 	case stays:
 		outcome = stayed(verdict, reason)
@@ -146,41 +146,52 @@ func (s *sweep) removeOne(ctx, begin context.Context, i int, stay map[string]ret
 }
 
 // declareChunk declares the removal of images and of the snapshots that go with them, and returns the images that may be
-// removed: without the declaration IAM refuses, and a snapshot would be left behind.
-func (s *sweep) declareChunk(ctx context.Context, some []int) (ready []int) {
+// removed: without the declaration IAM refuses, and a snapshot would be left behind. Should the time be up before a declaration
+// is seen, its image has not been reached.
+func (s *sweep) declareChunk(ctx, begin context.Context, some []int) (ready []int) {
 	var ids []string
 	for _, i := range some {
 		ids = append(ids, s.plan.Verdicts[i].Image.ID)
 		ids = append(ids, doomed(s.plan.Verdicts[i])...)
 	}
 	slices.Sort(ids)
-	failed := s.declare(ctx, slices.Compact(ids))
+	failed := s.declare(ctx, begin, slices.Compact(ids))
 	for _, i := range some {
 		verdict := s.plan.Verdicts[i]
 		refusal := failed[verdict.Image.ID]
 		s.noteDeclared(verdict.Image.ID, declaration(verdict.Image), refusal)
-		why := ""
+		why, late := "", isLate(refusal)
 		for _, id := range doomed(verdict) {
 			s.noteDeclared(id, declaration(ami.Image{}), failed[id])
 			if failed[id] != nil && !isAbsent(failed[id]) { // One that is gone already need not be declared.
-				why = id + ": " + wire.Explain(failed[id])
+				why, late = id+": "+wire.Explain(failed[id]), late || isLate(failed[id])
 			}
 		}
 		if refusal != nil {
 			why = wire.Explain(refusal)
 		}
-		switch {
-		case why == "":
+		if why == "" {
 			ready = append(ready, i)
 			continue
-		case isAbsent(refusal):
-			s.outcomes[i] = untouched(verdict, ami.Skipped, "gone before this run came to it: "+why)
-		default:
-			s.outcomes[i] = untouched(verdict, ami.Failed, "its removal could not be declared: "+why)
 		}
-		s.step()
+		if s.outcomes[i] = undeclared(verdict, refusal, why, late && begin.Err() != nil); s.outcomes[i].Code != NotReached {
+			s.step()
+		}
 	}
 	return ready
+}
+
+// undeclared is the outcome of an image whose removal is not declared: because it is refused, because it was too late, or
+// because of one of its snapshots.
+func undeclared(verdict retention.Verdict, refusal error, why string, late bool) ami.Outcome {
+	switch {
+	case isAbsent(refusal):
+		return untouched(verdict, ami.Skipped, "gone before this run came to it: "+why)
+	case late:
+		return skipped(verdict)
+	default:
+		return untouched(verdict, ami.Failed, "its removal could not be declared: "+why)
+	}
 }
 
 // noteDeclared notes what carries a declaration, or may carry one, and with which keys it is to be taken off.

@@ -218,7 +218,7 @@ func (s *sweep) markBatch(ctx, begin context.Context, some []int, stay map[strin
 		case stays:
 			s.outcomes[i] = stayed(verdict, reason)
 		case begin.Err() != nil:
-			s.outcomes[i] = skipped(verdict, notReached)
+			s.outcomes[i] = skipped(verdict)
 			continue
 		default:
 			s.outcomes[i] = s.markImage(ctx, verdict)

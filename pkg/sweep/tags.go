@@ -23,8 +23,9 @@ const (
 )
 
 // declare writes the tags with which this run declares that it means to remove images and snapshots, and reads them back:
-// EC2 shows changes late, and IAM judges by what it sees. It returns why each resource that is not declared is not.
-func (s *sweep) declare(ctx context.Context, ids []string) map[string]error {
+// EC2 shows changes late, and IAM judges by what it sees. It returns why each resource that is not declared is not. Nothing is
+// read back any more once begin is done: there is no time left for what the declaration is for.
+func (s *sweep) declare(ctx, begin context.Context, ids []string) map[string]error {
 	failed := inBatches(ids, func(batch []string) error {
 		_, err := s.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: batch, Tags: []types.Tag{
 			{Key: aws.String(retention.IntentTag), Value: aws.String(retention.Intent)},
@@ -33,12 +34,17 @@ func (s *sweep) declare(ctx context.Context, ids []string) map[string]error {
 		return err
 	})
 	written := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return failed[id] != nil })
-	maps.Copy(failed, s.awaitTags(ctx, written))
+	maps.Copy(failed, s.awaitTags(begin, written))
 	return failed
 }
 
 // errUnseen is what a declaration fails with that cannot be read back.
 var errUnseen = errors.New("the tags that declare the removal cannot be read back")
+
+// isLate reports whether an error says no more than that the time was up.
+func isLate(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
+}
 
 // awaitTags waits until all resources are seen to carry this run's declaration, and returns why others do not.
 func (s *sweep) awaitTags(ctx context.Context, ids []string) map[string]error {
@@ -48,23 +54,32 @@ func (s *sweep) awaitTags(ctx context.Context, ids []string) map[string]error {
 	}
 	for try := range patience {
 		for some := range slices.Chunk(slices.Sorted(maps.Keys(unseen)), filterValues) {
-			carriers, err := s.carriers(ctx, some)
-			for _, id := range some {
-				switch {
-				case err != nil:
-					unseen[id] = errors.New(errUnseen.Error() + ": " + wire.Explain(err))
-				case carriers[id]:
-					delete(unseen, id)
-				default:
-					unseen[id] = errUnseen
-				}
-			}
+			s.lookForTags(ctx, some, unseen)
 		}
-		if len(unseen) == 0 || try+1 == patience || !pause(ctx, try+1) {
+		if len(unseen) == 0 || try+1 == patience || ctx.Err() != nil {
 			break
 		}
+		pause(ctx, try+1) // Should the time be up, the next look says so.
 	}
 	return unseen
+}
+
+// lookForTags looks at some resources once. Of those that are not seen to carry the declaration it notes why; that the time is
+// up says less than what came before.
+func (s *sweep) lookForTags(ctx context.Context, some []string, unseen map[string]error) {
+	carriers, err := s.carriers(ctx, some)
+	for _, id := range some {
+		switch {
+		case carriers[id]:
+			delete(unseen, id)
+		case err == nil:
+			unseen[id] = errUnseen
+		case ctx.Err() == nil:
+			unseen[id] = errors.New(errUnseen.Error() + ": " + wire.Explain(err))
+		case errors.Is(unseen[id], errUnseen):
+			unseen[id] = ctx.Err()
+		}
+	}
 }
 
 // carriers returns those of the resources that carry both tags of this run's declaration.
