@@ -122,7 +122,7 @@ func newWorld(d dice) *world {
 		w.addOrphan(d)
 	}
 	for n, region := range w.regions {
-		if openEmptyRegion {
+		if d.chance(50) {
 			w.images = append(w.images, w.sentinel(800+n, region))
 		}
 	}

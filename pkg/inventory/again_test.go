@@ -2,6 +2,8 @@ package inventory_test
 
 import (
 	"context"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -96,36 +98,37 @@ func TestAgainFails(t *testing.T) {
 	}
 }
 
-// A listing without any image is not believed while snapshots say that they were made for some. The error says what to do.
+// A listing without any image is not believed while there are snapshots that say they were made for some, unless EC2 says of
+// each of these that it is gone. The error says what to do.
 func TestAListingWithoutImages(t *testing.T) {
 	described := func(n int, description string) object { return snapshot(n, object{"Description": description}) }
-	created := "Created by CreateImage(i-1234567890abcdef0) for ami-0abcdef1234567890"
-	copied := "Copied for DestinationAmi ami-0abcdef1234567890 from SourceAmi ami-0bcdef1234567890a for SourceSnapshot snap-1. Task created on 1,566,308,778,174."
+	created := func(n int) string { return "Created by CreateImage(i-1234567890abcdef0) for " + imageID(n) }
+	copied := "Copied for DestinationAmi " + imageID(1) + " from SourceAmi ami-0bcdef1234567890a for SourceSnapshot snap-1. Task created on 1,566,308,778,174."
 	for name, test := range map[string]struct {
 		images, snapshots []object
 		says              string
 	}{
-		"created":               {nil, []object{described(3, created), described(2, created), snapshot(1, nil)}, "2 in number, such as " + snapshotID(2) + ` ("` + created + `")`},
-		"copied":                {nil, []object{described(1, copied)}, "1 in number, such as " + snapshotID(1) + ` ("Copied for DestinationAmi ami-0abcdef1234567890")`},
-		"of_an_old_id":          {nil, []object{described(1, "Created by CreateImage(i-12345678) for ami-12345678 from vol-12345678")}, "1 in number"},
-		"with_an_image":         {many(1, image), []object{described(1, created)}, ""},
-		"no_snapshots":          {nil, nil, ""},
-		"of_no_image":           {nil, []object{snapshot(1, nil), described(2, ""), described(3, "before the upgrade")}, ""},
-		"that_talk_of_an_image": {nil, []object{described(1, "Not "+created), described(2, "for ami-0abcdef1234567890")}, ""},
-		"by_a_backup":           {nil, []object{described(1, "This snapshot is created by the AWS Backup service.")}, ""},
+		"of_images_that_are_gone":    {nil, []object{described(3, created(1)), described(2, created(2)), snapshot(1, nil)}, ""},
+		"of_one_that_is_there":       {many(1, image), []object{described(3, created(1)), described(2, created(1)), described(1, created(2))}, snapshotID(2) + " is a snapshot of " + imageID(1)},
+		"of_a_copy_that_is_there":    {many(1, image), []object{described(1, copied)}, snapshotID(1) + " is a snapshot of " + imageID(1)},
+		"of_one_that_is_disabled":    {[]object{image(1, object{"State": "disabled"})}, []object{described(1, created(1))}, "EC2 does not say that it is gone"},
+		"no_snapshots":               {many(1, image), nil, ""},
+		"of_no_image":                {many(1, image), []object{snapshot(1, nil), described(2, ""), described(3, "before the upgrade")}, ""},
+		"that_talk_of_an_image":      {many(1, image), []object{described(1, "Not "+created(1)), described(2, "for "+imageID(1))}, ""},
+		"made_by_a_backup_of_a_disk": {many(1, image), []object{described(1, "This snapshot is created by the AWS Backup service.")}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := read(t.Context(), holding(t, test.images, test.snapshots, nil).Client())
+			got, err := read(t.Context(), unlisted(holding(t, test.images, test.snapshots, nil).Client()))
 			if test.says == "" {
-				if err != nil {
-					t.Errorf("error %v", err)
+				if err != nil || len(got.Images) > 0 || len(got.Snapshots) != len(test.snapshots) {
+					t.Errorf("%+v, error %v", got, err)
 				}
 				return
 			}
 			if err == nil || !cmp.Equal(got, ami.Inventory{}) {
 				t.Fatalf("%+v, %v; want an error", got, err)
 			}
-			for _, part := range []string{"listing images: ", test.says, "gone for good", "delete these snapshots", "EXCEPT_REGIONS"} {
+			for _, part := range []string{"listing images: none is listed", test.says, "gone for good", "delete their snapshots", "EXCEPT_REGIONS"} {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("%q does not say %q", err, part)
 				}
@@ -136,8 +139,51 @@ func TestAListingWithoutImages(t *testing.T) {
 	for n := range 1500 { // On the second page.
 		snapshots = append(snapshots, snapshot(n+1, nil))
 	}
-	snapshots[1400]["Description"] = created
-	if _, err := read(t.Context(), holding(t, nil, snapshots, nil).Client()); err == nil || !strings.Contains(err.Error(), snapshotID(1401)) {
+	snapshots[1400]["Description"] = created(1)
+	account := holding(t, many(1, image), snapshots, nil)
+	if _, err := read(t.Context(), unlisted(account.Client())); err == nil || !strings.Contains(err.Error(), snapshotID(1401)) {
 		t.Errorf("error %v", err)
 	}
+}
+
+// That an image is gone has to be said by EC2, and by nothing else.
+func TestWhatDoesNotSayThatAnImageIsGone(t *testing.T) {
+	account := holding(t, nil, []object{snapshot(1, object{"Description": "Created by CreateImage(i-1234567890abcdef0) for " + imageID(1)})}, nil)
+	byID := func(_ int, q emulator.Request) bool { return q.Form.Has("ImageId.1") }
+	for name, doer := range map[string]emulator.Doer{
+		"denied":      emulator.Fail(account.Client(), "DescribeImages", byID, 403, "UnauthorizedOperation", "x"),
+		"malformed":   emulator.Fail(account.Client(), "DescribeImages", byID, 400, "InvalidAMIID.Malformed", "x"),
+		"unavailable": emulator.Fail(account.Client(), "DescribeImages", byID, 503, "Unavailable", "x"),
+		"garbled":     emulator.Garble(account.Client(), "DescribeImages", byID),
+		"empty":       emptied(account.Client(), byID),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				got, err := read(t.Context(), doer)
+				if err == nil || !strings.Contains(err.Error(), "none is listed") || !cmp.Equal(got, ami.Inventory{}) {
+					t.Errorf("%+v, %v", got, err)
+				}
+			})
+		})
+	}
+}
+
+// unlisted has EC2 list no images, and show those that are asked for by their ids.
+func unlisted(next emulator.Doer) emulator.Doer {
+	return emptied(next, func(_ int, q emulator.Request) bool { return !q.Form.Has("ImageId.1") })
+}
+
+// emptied has EC2 answer to DescribeImages, where a call matches, that there are none.
+func emptied(next emulator.Doer, matches func(int, emulator.Request) bool) emulator.Doer {
+	const none = `<DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><imagesSet/></DescribeImagesResponse>`
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
+		if err != nil {
+			return nil, err
+		}
+		if q.Action == "DescribeImages" && matches(1, q) {
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(none)), Request: r}, nil
+		}
+		return next.Do(r)
+	})
 }

@@ -162,19 +162,17 @@ func readLock(locks map[string]string, lock types.LockedSnapshotsInfo) {
 	locks[id] = cmp.Or(state, "in an unknown state")
 }
 
-// readSnapshot reads a snapshot, and the words of its description that say for which image it was made.
-func (r *reader) readSnapshot(snapshot *types.Snapshot) (read ami.Snapshot, words string) {
+func (r *reader) readSnapshot(snapshot *types.Snapshot) ami.Snapshot {
 	tags, fault := r.readTags(snapshot.Tags)
-	imageID, words := madeFor(snapshot)
 	return ami.Snapshot{
 		ID:         aws.ToString(snapshot.SnapshotId),
 		SizeGiB:    int64(aws.ToInt32(snapshot.VolumeSize)),
 		Archived:   snapshot.StorageTier == types.StorageTierArchive,
-		ImageID:    imageID,
+		ImageID:    madeFor(snapshot),
 		StartedAt:  aws.ToTime(snapshot.StartTime).UTC(),
 		Tags:       tags,
 		Unreadable: fault,
-	}, words
+	}
 }
 
 func mergeSnapshots(snapshots []ami.Snapshot) []ami.Snapshot {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"golang.org/x/sync/errgroup"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/wire"
@@ -32,8 +33,8 @@ type API interface {
 // image that is missing from it could be the copy, or the other user of a snapshot, for whose sake something is kept.
 //
 // Snapshots and locks are listed side by side, and the images last: whatever happened while the rest was being read, their
-// facts are the freshest. A listing that
-// shows none of them, while there are snapshots that say they were made for one, is not believed.
+// facts are the freshest. A listing that shows none of them, while there are snapshots that say they were made for some, is
+// believed if EC2 says of each of these that it is gone.
 func Read(ctx context.Context, api API, account, region string) (ami.Inventory, error) {
 	reader := newReader()
 	var (
@@ -42,7 +43,7 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 		listing  sync.WaitGroup
 	)
 	listing.Go(func() { locks, locksErr = listLocks(ctx, api) })
-	snapshots, made, err := reader.listSnapshots(ctx, api)
+	snapshots, err := reader.listSnapshots(ctx, api)
 	listing.Wait()
 	if err != nil {
 		return ami.Inventory{}, fmt.Errorf("listing snapshots: %s", wire.Explain(err))
@@ -54,8 +55,10 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 	if err != nil {
 		return ami.Inventory{}, fmt.Errorf("listing images: %s", wire.Explain(err))
 	}
-	if err := made.doubt(images); err != nil {
-		return ami.Inventory{}, fmt.Errorf("listing images: %w", err)
+	if len(images) == 0 {
+		if err := confirmGone(ctx, api, snapshots); err != nil {
+			return ami.Inventory{}, fmt.Errorf("listing images: %w", err)
+		}
 	}
 	for i := range snapshots {
 		snapshots[i].Lock = locks[snapshots[i].ID]
@@ -68,38 +71,43 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 // snapshot belongs to, not the source of a copy.
 var madeForImage = regexp.MustCompile(`^(?:Created by CreateImage\(i-[0-9a-f]+\) for|Copied for DestinationAmi) (ami-[0-9a-f]+)\b`)
 
-// madeFor returns the image that a snapshot was made for, by its description, and the words that say so.
-func madeFor(snapshot *types.Snapshot) (imageID, words string) {
-	match := madeForImage.FindStringSubmatch(aws.ToString(snapshot.Description))
-	if match == nil {
-		return "", ""
+// madeFor returns the image that a snapshot was made for, by its description.
+func madeFor(snapshot *types.Snapshot) string {
+	if match := madeForImage.FindStringSubmatch(aws.ToString(snapshot.Description)); match != nil {
+		return strings.Clone(match[1]) // A part of the description would keep all of it in memory.
 	}
-	return strings.Clone(match[1]), match[0] // A part of the description would keep all of it in memory.
+	return ""
 }
 
-// made are the snapshots that say that they were made for an image: how many there are, and the first by its id.
-type made struct {
-	n            int
-	first, words string
-}
+// lookupsAtOnce is how many images are looked up by their ids side by side.
+const lookupsAtOnce = 16
 
-func (m *made) see(snapshotID, words string) {
-	if words == "" {
-		return
+// confirmGone asks for the images that snapshots were made for, each by its id, and returns an error unless EC2 says of every
+// one that it is not there.
+func confirmGone(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshots []ami.Snapshot) error {
+	madeFor := map[string]string{} // One of its snapshots, by the id of the image.
+	for _, snapshot := range snapshots {
+		if known, ok := madeFor[snapshot.ImageID]; snapshot.ImageID != "" && (!ok || snapshot.ID < known) {
+			madeFor[snapshot.ImageID] = snapshot.ID
+		}
 	}
-	if m.n == 0 || snapshotID < m.first {
-		m.first, m.words = snapshotID, strings.Clone(words)
+	lookups, ctx := errgroup.WithContext(ctx)
+	lookups.SetLimit(lookupsAtOnce)
+	for imageID, snapshotID := range madeFor {
+		lookups.Go(func() error {
+			_, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{imageID}, IncludeDisabled: aws.Bool(true)})
+			if wire.IsNoImage(err) {
+				return nil
+			}
+			why := "EC2 does not say that it is gone"
+			if err != nil {
+				why = wire.Explain(err)
+			}
+			return fmt.Errorf("none is listed, but by its description %s is a snapshot of %s: %s; if the images of this region are gone "+
+				"for good, delete their snapshots, or name the region in EXCEPT_REGIONS", snapshotID, imageID, why)
+		})
 	}
-	m.n++
-}
-
-// doubt returns an error if no image is listed and yet snapshots say that they were made for one.
-func (m *made) doubt(images []ami.Image) error {
-	if len(images) > 0 || m.n == 0 {
-		return nil
-	}
-	return fmt.Errorf("none is listed, but by their descriptions there are snapshots of images, %d in number, such as %s (%q); "+
-		"if those images are gone for good, delete these snapshots, or name the region in EXCEPT_REGIONS", m.n, m.first, m.words)
+	return lookups.Wait()
 }
 
 // listImages includes the disabled images: they hold on to their snapshots like any other (EC2 User Guide, "Disable an
@@ -131,7 +139,8 @@ func (r *reader) listImages(ctx context.Context, api ec2.DescribeImagesAPIClient
 
 // listSnapshots lists by owner and never by id: one id that does not exist would fail the call. A listing that repeats a
 // snapshot does so in the result.
-func (r *reader) listSnapshots(ctx context.Context, api API) (snapshots []ami.Snapshot, made made, err error) {
+func (r *reader) listSnapshots(ctx context.Context, api API) ([]ami.Snapshot, error) {
+	var snapshots []ami.Snapshot
 	pages := ec2.NewDescribeSnapshotsPaginator(api, &ec2.DescribeSnapshotsInput{
 		OwnerIds:   []string{"self"},
 		MaxResults: aws.Int32(pageSize),
@@ -140,18 +149,16 @@ func (r *reader) listSnapshots(ctx context.Context, api API) (snapshots []ami.Sn
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, made, err
+			return nil, err
 		}
 		if err := tokens.See(page.NextToken); err != nil {
-			return nil, made, err
+			return nil, err
 		}
 		for i := range page.Snapshots {
-			snapshot, words := r.readSnapshot(&page.Snapshots[i])
-			made.see(snapshot.ID, words)
-			snapshots = append(snapshots, snapshot)
+			snapshots = append(snapshots, r.readSnapshot(&page.Snapshots[i]))
 		}
 	}
-	return snapshots, made, nil
+	return snapshots, nil
 }
 
 // listLocks returns the states of the locked snapshots, by their ids.

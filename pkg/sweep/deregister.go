@@ -69,12 +69,12 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 		a.codes = returnCodes(out.DeleteSnapshotResults)
 	case err == nil:
 		a.err, a.lost = errUnconfirmed, true
-	case isGone(err) && before.lost:
+	case wire.IsNoImage(err) && before.lost:
 		// Unavailable is also said of an image that is there, in another state: looking tells.
 		if seen, _ := look(ctx, api, imageID); wire.Code(err) == notFound || seen != there {
 			a.err = nil
 		}
-	case isGone(err):
+	case wire.IsNoImage(err):
 		a.gone = true
 	case mayHaveTakenEffect(err):
 		a.lost = true
@@ -91,7 +91,7 @@ func (a answer) tries() int {
 		return 0
 	case isThrottle(a.err) || wire.Code(a.err) == unauthorized:
 		return patience
-	case isGone(a.err) || errors.Is(a.err, errUnconfirmed) || neverArrived(a.err) || mayHaveTakenEffect(a.err):
+	case wire.IsNoImage(a.err) || errors.Is(a.err, errUnconfirmed) || neverArrived(a.err) || mayHaveTakenEffect(a.err):
 		return attempts
 	default:
 		return 0
@@ -99,17 +99,11 @@ func (a answer) tries() int {
 }
 
 const (
-	notFound    = "InvalidAMIID.NotFound"
-	unavailable = "InvalidAMIID.Unavailable"
+	notFound = "InvalidAMIID.NotFound"
 
 	// unauthorized is what IAM says for a while of a resource whose tags it has not seen yet.
 	unauthorized = "UnauthorizedOperation"
 )
-
-func isGone(err error) bool {
-	code := wire.Code(err)
-	return code == notFound || code == unavailable
-}
 
 func isThrottle(err error) bool {
 	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary

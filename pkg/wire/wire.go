@@ -149,6 +149,12 @@ func Code(err error) string {
 	return ""
 }
 
+// IsNoImage reports whether EC2 has said that there is no such image, or none any more (EC2 API Reference, "Error codes").
+func IsNoImage(err error) bool {
+	code := Code(err)
+	return code == "InvalidAMIID.NotFound" || code == "InvalidAMIID.Unavailable"
+}
+
 // Answered reports whether an error is an answer of AWS, good or bad: what comes without an error code may have come from
 // anybody on the way.
 func Answered(err error) bool {
