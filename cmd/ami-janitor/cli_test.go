@@ -43,6 +43,9 @@ func cli(t *testing.T, variables []string, args ...string) result {
 				return value
 			}
 		}
+		if name == "EC2_SHARE" { // Else a listener on this machine would be spared, like EC2.
+			return "1"
+		}
 		return ""
 	}
 	ctx, stop := context.WithCancel(t.Context())

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -128,23 +129,25 @@ func TestAFailedRunIsToldAndLogged(t *testing.T) {
 		"listing and digest": {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "Publish", "DescribeImages") }, "listing images", 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			account := sampleAccount(t)
-			f, out := inProcess(t, c.fault(account.Client()), map[string]string{"DRY_RUN": "false", "TOPIC_ARN": topic, "MAX_DEREGISTRATIONS": "3"})
-			answer, err := f.handle(t.Context(), json.RawMessage(`{}`))
-			if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
-				t.Errorf("error %v, want %q", err, c.says)
-			}
-			if len(account.Published()) != c.told {
-				t.Errorf("%d digests, want %d", len(account.Published()), c.told)
-			}
-			logged := lines(t, out.Bytes())
-			metrics := logged[len(logged)-1]
-			if metrics["_aws"] == nil || metrics["RunCompleted"] != c.completed {
-				t.Errorf("the last line is %v", metrics)
-			}
-			if acted := answer.Totals.Deregistered + answer.Totals.Failed + answer.Totals.Skipped; len(logged)-1 != acted {
-				t.Errorf("%d lines on images, want %d", len(logged)-1, acted)
-			}
+			synctest.Test(t, func(t *testing.T) { // A removal that is refused is tried again for two minutes.
+				account := sampleAccount(t)
+				f, out := inProcess(t, c.fault(account.Client()), map[string]string{"DRY_RUN": "false", "TOPIC_ARN": topic, "MAX_DEREGISTRATIONS": "3"})
+				answer, err := f.handle(t.Context(), json.RawMessage(`{}`))
+				if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+					t.Errorf("error %v, want %q", err, c.says)
+				}
+				if len(account.Published()) != c.told {
+					t.Errorf("%d digests, want %d", len(account.Published()), c.told)
+				}
+				logged := lines(t, out.Bytes())
+				metrics := logged[len(logged)-1]
+				if metrics["_aws"] == nil || metrics["RunCompleted"] != c.completed {
+					t.Errorf("the last line is %v", metrics)
+				}
+				if acted := answer.Totals.Deregistered + answer.Totals.Failed + answer.Totals.Skipped; len(logged)-1 != acted {
+					t.Errorf("%d lines on images, want %d", len(logged)-1, acted)
+				}
+			})
 		})
 	}
 }

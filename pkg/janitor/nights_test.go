@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,6 +32,7 @@ type life struct {
 	wrap     func(emulator.Doer) emulator.Doer // Nil for none; a fault of this night.
 	at       time.Time                         // Of the last run.
 	account  *emulator.Account                 // As the last run left it.
+	changing sync.RWMutex                      // Held while the account is changed in the middle of a run.
 }
 
 func live(t *testing.T, w world, s settings) *life {
@@ -55,7 +58,11 @@ func (l *life) run(at time.Time, dry bool) report.Run {
 	l.t.Helper()
 	l.at = at
 	l.load()
-	var doer emulator.Doer = emulator.DoerFunc(func(r *http.Request) (*http.Response, error) { return l.account.Client().Do(r) })
+	var doer emulator.Doer = emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		l.changing.RLock()
+		defer l.changing.RUnlock()
+		return l.account.Client().Do(r)
+	})
 	if l.wrap != nil {
 		doer = l.wrap(doer)
 	}
@@ -82,6 +89,8 @@ func (l *life) load() {
 // meanwhile changes the account while a run is on its way. The calls before it are forgotten.
 func (l *life) meanwhile(change func()) {
 	l.t.Helper()
+	l.changing.Lock()
+	defer l.changing.Unlock()
 	l.save()
 	change()
 	l.load()
@@ -612,16 +621,14 @@ func (l *life) addTemplate(n int) {
 	})
 }
 
-// atTheSecondLook lets something happen just before images are read again that are about to go.
+// atTheSecondLook lets something happen once the declaration of the first images that are about to go has been read back,
+// just before they are looked at again.
 func atTheSecondLook(next emulator.Doer, happen func()) emulator.Doer {
-	done := false
-	return on(next, func(q emulator.Request, _ int) bool {
-		if q.Action == "DescribeImages" && q.Form.Get("Filter.1.Name") == "image-id" && !done {
-			done = true
-			happen()
-		}
-		return false
-	}, nil)
+	return on(next, func(q emulator.Request, n int) bool { return q.Action == "DescribeTags" && n == 1 }, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+		response, err := next.Do(r)
+		happen()
+		return response, err
+	})
 }
 
 // Promise 5: a run that breaks off anywhere in its writes is mended by those that follow, and nothing goes before its time.
@@ -677,13 +684,13 @@ func TestALifeWithLostAnswers(t *testing.T) {
 
 // brokenWrites lets all writes of a run fail from some number on, or take effect and lose their answers.
 func brokenWrites(next emulator.Doer, kind string, from int) emulator.Doer {
-	n := 0
+	var n atomic.Int64
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)
 		if err != nil || isRead(q.Action) {
 			return next.Do(r)
 		}
-		if n++; n < from {
+		if n.Add(1) < int64(from) {
 			return next.Do(r)
 		}
 		if kind == "lost" {

@@ -119,7 +119,7 @@ func TestASecondLookThatFails(t *testing.T) {
 					}
 					again := false
 					doer := on(account.Client(), func(q emulator.Request, _ int) bool {
-						again = again || q.Form.Get("Filter.1.Name") == "image-id"
+						again = again || q.Action == "CreateTags" // The declaration comes before the second look.
 						return again && q.Action == action
 					}, fault)
 					record := run(t, doer, s, false)
