@@ -62,10 +62,15 @@ demo: bin/host/bootstrap ## run the function's own binary once, on an emulated a
 simulate: ## play whole runs with faults, kills and interferences against the emulated account; SEEDS=n, SEED=x replays one
 	$(GO) test -count=1 -timeout 6h ./internal/simulation -run 'TestSchedules' $(if $(SEED),-seed $(SEED),$(if $(SEEDS),-seeds $(SEEDS),-for 60s))
 
+# IMAGES are the sizes of the accounts that are swept. The largest takes minutes for each line.
+IMAGES = 1000,5000,50000
+
 .PHONY: bench
-bench: bin/bootstrap ## measure: the benchmarks, and the size of the function
+bench: bin/bootstrap bin/host/bootstrap ## measure: the benchmarks, the speed of whole runs, and the memory and the size of the function; IMAGES=n,…
 	$(GO) test -run '^$$' -bench . -benchmem ./...
-	@printf 'bin/bootstrap: %d bytes\n' "$$(wc -c < bin/bootstrap)"
+	$(GO) test -count=1 -timeout 2h ./internal/speed -run TestSpeed -images $(IMAGES)
+	$(GO) test -count=1 -timeout 1h ./internal/speed -run TestMemory -bootstrap $(CURDIR)/bin/host/bootstrap
+	@size=$$(wc -c < bin/bootstrap) && printf 'bin/bootstrap: %d bytes\n' "$$size" && test "$$size" -le 18000000
 
 # The parts of build. Go knows better than make what is out of date.
 

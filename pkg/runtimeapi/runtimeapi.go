@@ -7,12 +7,15 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"os/exec"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -31,6 +34,7 @@ type Result struct {
 	Error    json.RawMessage // What the function failed with; nil if it answered.
 	Log      []byte          // What the process wrote to its standard output and error.
 	Started  time.Duration   // From the start of the process to its first request for an event.
+	Resident int64           // The most memory that the process has had resident until it answered, in bytes; 0 where Linux does not say.
 }
 
 // ErrExited is the error of a process that ended without an answer.
@@ -62,8 +66,10 @@ func Invoke(ctx context.Context, invocation Invocation) (Result, error) {
 		ended = process.Wait()
 		close(exited)
 	}()
+	var resident int64
 	select {
 	case <-api.answered:
+		resident = peak(process.Process.Pid)
 		cancel()
 		<-exited
 		err = nil
@@ -71,8 +77,24 @@ func Invoke(ctx context.Context, invocation Invocation) (Result, error) {
 		err = errors.Join(ErrExited, ended)
 	}
 	result := api.outcome()
+	result.Resident = resident
 	result.Log = log.Bytes()
 	return result, err
+}
+
+// peak is the most memory that a process has had resident, in bytes. What the parent of an ended process is told of it counts the parent, too.
+func peak(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(status)) {
+		var kilobytes int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kilobytes); n == 1 {
+			return kilobytes << 10
+		}
+	}
+	return 0
 }
 
 // api is the state of one invocation.
