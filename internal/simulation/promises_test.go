@@ -290,10 +290,14 @@ func (s *simulation) checkOutcomes(r *run, removed map[string]effect, violate fu
 			switch {
 			case o.Status == ami.Deregistered:
 				said.images[recorded.ImageID] = true
-				if i := s.world.image(recorded.ImageID); !ok && (!s.disturbed[r.id+i.id] || i.there) {
+				i := s.world.image(recorded.ImageID)
+				if !ok && (!s.disturbed[r.id+i.id] || i.there) {
 					violate("%s is said to be deregistered, and was not by this run", i.id)
 				}
-				s.checkExit(e, o.RestorableUntil, s.world.image(recorded.ImageID).exit, violate)
+				if !ok { // A person was quicker, while this run tried.
+					e = effect{id: i.id, inBin: !i.exit.IsZero()}
+				}
+				s.checkExit(e, o.RestorableUntil, i.exit, violate)
 			case o.Status == ami.Failed && strings.Contains(o.Error, "may or may not") && s.disturbed[r.id+recorded.ImageID]:
 				said.images[recorded.ImageID] = true
 				for _, id := range s.world.image(recorded.ImageID).snapshots {

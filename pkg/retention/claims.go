@@ -22,8 +22,14 @@ func (d *docket) isClaimed(id string, own *ownTags) bool {
 	case own.run == d.history.Unbegun[id] || own.run == d.history.Removed[id]:
 		return false
 	default:
-		return d.now.Sub(own.runAt).Abs() < atWork
+		return MayBeAtWork(own.run, d.now)
 	}
+}
+
+// MayBeAtWork reports whether a run may be at work at a time, by what its id says of when it began.
+func MayBeAtWork(run string, at time.Time) bool {
+	begun := beginOf(run)
+	return !begun.IsZero() && at.Sub(begun).Abs() < atWork
 }
 
 // isOver reports whether the removal of an image or a snapshot is declared, and no run is at work on it.

@@ -157,6 +157,28 @@ func TestTagsAreAwaited(t *testing.T) {
 	}
 }
 
+// What a run beside this one has declared since is left to that run, its tags included.
+func TestARunBesideIsQuicker(t *testing.T) {
+	other := thisNight.UTC().Format("20060102T150405Z") + "-0ther1"
+	for _, id := range []string{imageID(1), snapshotID(1)} {
+		t.Run(id, func(t *testing.T) {
+			tonight(t, func(t *testing.T) {
+				account := load(t, image(1, 1), image(2, 2))
+				beside := func(next emulator.Doer, r *httpRequest) (*httpResponse, error) {
+					response, err := next.Do(r)
+					tag(t, account, id, runTag, other)
+					return response, err
+				}
+				outcomes := run(faulty(account.Client(), "CreateTags", beside), planOf(due(1, 1), due(2, 2)))
+				wantOutcomes(t, outcomes, "skipped; 1 kept", "deregistered; 2 deleted")
+				says(t, outcomes[0].Error, "claimed: run "+other+" has declared its removal")
+				wantHeld(t, account, "image 1", "snapshot 1")
+				wantTags(t, account, map[string]string{id: "intent=remove run=" + other})
+			})
+		})
+	}
+}
+
 // There is no use in waiting for tags once no image may be begun any more. What was declared by then loses its tags, in the
 // time that is left.
 func TestTagsAreNotAwaitedTooLong(t *testing.T) {
@@ -194,21 +216,6 @@ func TestTagsAreNotAwaitedTooLong(t *testing.T) {
 // noTags is what DescribeTags answers that has not seen any.
 func noTags(_ emulator.Doer, r *httpRequest) (*httpResponse, error) {
 	return reply(r, 200, `<DescribeTagsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><tagSet/></DescribeTagsResponse>`), nil
-}
-
-// A declaration that another run has replaced by its own is none of this one.
-func TestAnotherRunsDeclaration(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		account := load(t, image(1, 1))
-		other := func(next emulator.Doer, r *httpRequest) (*httpResponse, error) {
-			response, err := next.Do(r)
-			tag(t, account, imageID(1), runTag, "20000101T015900Z-abcdef")
-			return response, err
-		}
-		doer := faulty(account.Client(), "CreateTags", other)
-		wantOutcomes(t, run(doer, planOf(due(1, 1))), "failed; 1 kept")
-		wantHeld(t, account, "image 1", "snapshot 1")
-	})
 }
 
 func tag(t rapid.TB, account *emulator.Account, id, key, value string) {

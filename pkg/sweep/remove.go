@@ -2,6 +2,7 @@ package sweep
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -158,45 +159,57 @@ func (s *sweep) declareChunk(ctx, begin context.Context, some []int) (ready []in
 	failed := s.declare(ctx, begin, slices.Compact(ids))
 	for _, i := range some {
 		verdict := s.plan.Verdicts[i]
-		refusal := failed[verdict.Image.ID]
-		s.noteDeclared(verdict.Image.ID, declaration(verdict.Image), refusal)
-		why, late := "", isLate(refusal)
+		obstacle := failed[verdict.Image.ID]
+		s.noteDeclared(verdict.Image.ID, declaration(verdict.Image), obstacle)
 		for _, id := range doomed(verdict) {
 			s.noteDeclared(id, declaration(ami.Image{}), failed[id])
-			if failed[id] != nil && !isAbsent(failed[id]) { // One that is gone already need not be declared.
-				why, late = id+": "+wire.Explain(failed[id]), late || isLate(failed[id])
+			if obstacle == nil && failed[id] != nil && !isAbsent(failed[id]) { // One that is gone already need not be declared.
+				obstacle = snapshotError{id, failed[id]}
 			}
 		}
-		if refusal != nil {
-			why = wire.Explain(refusal)
-		}
-		if why == "" {
+		if obstacle == nil {
 			ready = append(ready, i)
 			continue
 		}
-		if s.outcomes[i] = undeclared(verdict, refusal, why, late && begin.Err() != nil); s.outcomes[i].Code != NotReached {
+		if s.outcomes[i] = undeclared(verdict, obstacle, begin.Err() != nil); s.outcomes[i].Code != NotReached {
 			s.step()
 		}
 	}
 	return ready
 }
 
-// undeclared is the outcome of an image whose removal is not declared: because it is refused, because it was too late, or
-// because of one of its snapshots.
-func undeclared(verdict retention.Verdict, refusal error, why string, late bool) ami.Outcome {
+// snapshotError is why the removal of a snapshot is not declared.
+type snapshotError struct {
+	id string
+	error
+}
+
+func (e snapshotError) Unwrap() error { return e.error }
+
+// undeclared is the outcome of an image whose removal is not declared: because it is gone, because a run beside this one was
+// quicker, because the time was up, or because EC2 refuses.
+func undeclared(verdict retention.Verdict, obstacle error, late bool) ami.Outcome {
+	why := wire.Explain(obstacle)
+	if of, ok := errors.AsType[snapshotError](obstacle); ok {
+		why = of.id + ": " + why
+	}
+	claimed, isClaimed := errors.AsType[claimedError](obstacle)
 	switch {
-	case isAbsent(refusal):
+	case isAbsent(obstacle):
 		return untouched(verdict, ami.Skipped, "gone before this run came to it: "+why)
-	case late:
+	case isClaimed:
+		return stayed(verdict, retention.Reason{Code: "claimed", Detail: claimed.Error()})
+	case late && isLate(obstacle):
 		return skipped(verdict)
 	default:
 		return untouched(verdict, ami.Failed, "its removal could not be declared: "+why)
 	}
 }
 
-// noteDeclared notes what carries a declaration, or may carry one, and with which keys it is to be taken off.
+// noteDeclared notes what carries a declaration, or may carry one, and with which keys it is to be taken off. That of a run
+// beside this one is not for this one to take off.
 func (s *sweep) noteDeclared(id string, keys []string, refusal error) {
-	if !isAbsent(refusal) {
+	if _, isClaimed := errors.AsType[claimedError](refusal); !isClaimed && !isAbsent(refusal) {
 		s.declared[id] = keys
 	}
 }

@@ -41,6 +41,11 @@ func (s *sweep) declare(ctx, begin context.Context, ids []string) map[string]err
 // errUnseen is what a declaration fails with that cannot be read back.
 var errUnseen = errors.New("the tags that declare the removal cannot be read back")
 
+// claimedError says that a run beside this one has declared the removal since.
+type claimedError struct{ by string }
+
+func (e claimedError) Error() string { return "run " + e.by + " has declared its removal" }
+
 // isLate reports whether an error says no more than that the time was up.
 func isLate(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
@@ -70,8 +75,10 @@ func (s *sweep) lookForTags(ctx context.Context, some []string, unseen map[strin
 	carriers, err := s.carriers(ctx, some)
 	for _, id := range some {
 		switch {
-		case carriers[id]:
+		case carriers[id] == s.orders.Run:
 			delete(unseen, id)
+		case retention.MayBeAtWork(carriers[id], s.orders.Now):
+			unseen[id] = claimedError{carriers[id]}
 		case err == nil:
 			unseen[id] = errUnseen
 		case ctx.Err() == nil:
@@ -82,9 +89,9 @@ func (s *sweep) lookForTags(ctx context.Context, some []string, unseen map[strin
 	}
 }
 
-// carriers returns those of the resources that carry both tags of this run's declaration.
-func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]bool, error) {
-	found := map[string]int{}
+// carriers returns, by id, the runs whose declarations the resources carry.
+func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]string, error) {
+	declared, runs := map[string]bool{}, map[string]string{}
 	pages := ec2.NewDescribeTagsPaginator(s.api, &ec2.DescribeTagsInput{
 		Filters: []types.Filter{
 			{Name: aws.String("resource-id"), Values: ids},
@@ -102,17 +109,16 @@ func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]bool, er
 			return nil, err
 		}
 		for _, tag := range page.Tags {
-			key, value := aws.ToString(tag.Key), aws.ToString(tag.Value)
-			if key == retention.IntentTag && value == retention.Intent || key == retention.RunTag && value == s.orders.Run {
-				found[aws.ToString(tag.ResourceId)]++
+			switch id, value := aws.ToString(tag.ResourceId), aws.ToString(tag.Value); aws.ToString(tag.Key) {
+			case retention.IntentTag:
+				declared[id] = value == retention.Intent
+			case retention.RunTag:
+				runs[id] = value
 			}
 		}
 	}
-	carriers := map[string]bool{}
-	for id, tags := range found {
-		carriers[id] = tags == 2
-	}
-	return carriers, nil
+	maps.DeleteFunc(runs, func(id, _ string) bool { return !declared[id] })
+	return runs, nil
 }
 
 // withdraw takes the declaration off what still carries it, as far as it is to. What is gone carries nothing any more, and
