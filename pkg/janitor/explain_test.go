@@ -17,6 +17,7 @@ import (
 // What is explained of an image is what a run decides, for every image of the sample account and in any order. Nothing is
 // changed.
 func TestExplanationsAgreeWithThePlan(t *testing.T) {
+	t.Parallel()
 	for name, s := range map[string]settings{
 		"default": {}, "all regions": {"REGIONS": "all"}, "grace": {"GRACE": "14d", "GRACE_ACTION": "disable", "OWNER_TAG": "Team"}, "reports": {"SHARED_IMAGES": "report"},
 		"cap": {"MAX_DEREGISTRATIONS": "3", "REGIONS": "all"}, "keep list": {"KEEP_LIST": "ssm:/golden/rhel-9/current"}, "few sources": {"USAGE_SOURCES": "instances"},

@@ -407,6 +407,7 @@ func (failingReader) Read([]byte) (int, error) { return 0, errors.New("no random
 // candidates and another one for ten that are about to go, one for a hundred of these, and one for each candidate. Of a
 // long listing the emulated account has an empty page in its middle, as AWS may.
 func TestCallsOfALargeAccount(t *testing.T) {
+	t.Parallel()
 	const images, snapshots, candidates = 2500, 2500, 120
 	whole := settings{"MAX_DEREGISTRATIONS": "1000"}
 	listings := map[string]int{

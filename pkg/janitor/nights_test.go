@@ -351,6 +351,7 @@ func (l *life) unmark(at time.Time, n int) {
 // D6: whatever somebody does against it takes the announcement back for good: the idle time starts anew, and only when it is
 // over is the image announced again, with the full time.
 func TestObjections(t *testing.T) {
+	t.Parallel()
 	for name, c := range objections {
 		t.Run(name, func(t *testing.T) {
 			s := settingsOf(cmp.Or(c.action, "announce"))
@@ -409,6 +410,7 @@ func TestObjections(t *testing.T) {
 
 // A night of doubt on the due day removes nothing, and leaves the announcement as it is; the next night goes on.
 func TestADoubtOnTheDueDay(t *testing.T) {
+	t.Parallel()
 	actions := map[string]int{}
 	l := live(t, world{images: []object{image(1, 400, 300, 1)}}, graceful)
 	l.real(0)
@@ -633,6 +635,7 @@ func atTheSecondLook(next emulator.Doer, happen func()) emulator.Doer {
 
 // Promise 5: a run that breaks off anywhere in its writes is mended by those that follow, and nothing goes before its time.
 func TestALifeWithLostAnswers(t *testing.T) {
+	t.Parallel()
 	bubble(t, func(t *testing.T) {
 		rapid.Check(inBubble{t}, func(rt *rapid.T) {
 			at := now

@@ -41,6 +41,7 @@ func atTheFirst(next emulator.Doer, action string, happen func()) emulator.Doer 
 // C22: between the plan and the removal somebody begins to use an image, or changes it. Before each batch the janitor looks
 // again.
 func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
+	t.Parallel()
 	const last = 60 // Of a batch that is looked at after the first ones are removed.
 	keep := func(l *life) { l.setTag(last, "Owner", "me") }
 	for name, c := range map[string]struct {
@@ -108,6 +109,7 @@ func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
 
 // A second look that is denied, cut or answered by something else keeps the images that it was about.
 func TestASecondLookThatFails(t *testing.T) {
+	t.Parallel()
 	for _, action := range []string{"DescribeImages", "DescribeImageReferences", "DescribeInstances"} {
 		for kind, fault := range readFaults {
 			t.Run(action+" "+kind, func(t *testing.T) {
@@ -400,6 +402,7 @@ var uses = map[string]func(n int, here, there *world, region string){
 // Promises 1 to 3 over the whole run: whatever uses an image, in whatever region, whatever cannot be read, with time of grace
 // or without, with several nights or one: it is not removed. Without any fault all that nothing uses goes.
 func TestNothingInUseIsEverRemoved(t *testing.T) {
+	t.Parallel()
 	kinds := slices.Sorted(maps.Keys(uses))
 	removedInAll, keptInAll := 0, 0
 	bubble(t, func(t *testing.T) {

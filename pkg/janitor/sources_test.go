@@ -306,6 +306,7 @@ func readsOf(t *testing.T) (reads, further map[string]int) {
 // a web page or is not known to the endpoint: nothing goes for which it is a part of the proof. What there is to take away
 // is not listed here but seen in the calls of a run.
 func TestWithoutAnyOneRead(t *testing.T) {
+	t.Parallel()
 	var reads, further map[string]int
 	bubble(t, func(t *testing.T) { reads, further = readsOf(t) })
 	t.Logf("reads %v; further pages %v", reads, further)
@@ -340,6 +341,7 @@ func TestWithoutAnyOneRead(t *testing.T) {
 // What is removed need not be restorable unless somebody has asked for that: then a Recycle Bin that cannot be read stops
 // nothing. What nobody could see in it is not said to be restorable, and no snapshot is said to be orphaned.
 func TestWithoutTheRecycleBin(t *testing.T) {
+	t.Parallel()
 	free := maps.Clone(everythingOn)
 	delete(free, "REQUIRE_RECYCLE_BIN")
 	for _, action := range []string{"GetRule", "ListImagesInRecycleBin", "ListRules", "ListSnapshotsInRecycleBin"} {
@@ -366,6 +368,7 @@ func TestWithoutTheRecycleBin(t *testing.T) {
 // A Recycle Bin that cannot be read any more once the first image has gone there is no proof that it holds that image: the
 // others stay.
 func TestARecycleBinThatGoesSilent(t *testing.T) {
+	t.Parallel()
 	for _, action := range []string{"ListImagesInRecycleBin", "ListSnapshotsInRecycleBin"} {
 		for _, kind := range []string{"denied", "throttled", "broken", "web page", "not known"} {
 			t.Run(action+" "+kind, func(t *testing.T) {

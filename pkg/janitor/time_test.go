@@ -75,6 +75,7 @@ func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 // C2: no image is begun that cannot be finished, nor finished at the cost of the digest. A hundred images are declared at a
 // time, and forty of them are removed at a time.
 func TestTheSweepStopsInTime(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		limit, begin   time.Duration // No image is begun after begin.
 		declare, write time.Duration // How long each call lasts.

@@ -80,6 +80,7 @@ func TestASharedImageGoesAfterItsReport(t *testing.T) {
 
 // A use by another account keeps the image, whatever its kind, for as long as it lasts.
 func TestUseByAnotherAccount(t *testing.T) {
+	t.Parallel()
 	for _, kind := range []string{"ec2:Instance", "ec2:LaunchTemplate"} {
 		for name, w := range others {
 			t.Run(name+" "+kind, func(t *testing.T) {
@@ -213,6 +214,7 @@ func allOutcomes(record report.Run) string {
 // Announced, waiting, and a report that is fresh on the due day: with a time of grace a shared image goes as well, and it is
 // never disabled, because that would take it from the others for good.
 func TestASharedImageWithGrace(t *testing.T) {
+	t.Parallel()
 	for _, act := range []string{"announce", "deprecate", "disable"} {
 		for name, w := range others {
 			t.Run(name+" "+act, func(t *testing.T) {
