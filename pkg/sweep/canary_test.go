@@ -1,0 +1,72 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/sweep"
+)
+
+// The canary is declared with the others of its chunk, and looked at and removed alone. They are looked at after it has been
+// seen in the Recycle Bin; if it has not, or if the run may not go on, they stay, and carry no declaration.
+func TestTheCanaryOfAChunk(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		seenFrom int
+		lost     int // The question from which on the lock is lost.
+		want     []string
+		says     string
+	}{
+		{"seen", 3, 10, []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted"}, ""},
+		{"not seen", 1000, 10, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "has not turned up in the Recycle Bin"},
+		{"lock lost", 1, 2, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "lost the lock"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tonight(t, func(t *testing.T) {
+				account := load(t, image(1, 1), image(2, 2), image(3, 3))
+				orders, looks, asked := passing(quiet), 0, 0
+				orders.RequireBin = true
+				orders.InBin = binOf(t, account, c.seenFrom, &looks)
+				orders.Alive = func(context.Context) error {
+					if asked++; asked >= c.lost {
+						return errors.New("lost the lock")
+					}
+					return nil
+				}
+				var lookedAt [][]string
+				recheck := orders.Recheck
+				orders.Recheck = func(ctx context.Context, images []ami.Image) sweep.Look {
+					var ids []string
+					for _, image := range images {
+						ids = append(ids, image.ID)
+					}
+					lookedAt = append(lookedAt, ids)
+					return recheck(ctx, images)
+				}
+				outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(due(1, 1), due(2, 2), due(3, 3)), orders).Outcomes
+				wantOutcomes(t, outcomes, c.want...)
+				wantTags(t, account, map[string]string{})
+				says(t, outcomes[2].Error, c.says)
+				want := [][]string{{imageID(1)}}
+				if c.says == "" {
+					want = append(want, []string{imageID(2), imageID(3)})
+				}
+				if !slices.EqualFunc(lookedAt, want, slices.Equal) {
+					t.Errorf("looked at %v, want %v", lookedAt, want)
+				}
+				declared := 0
+				for _, call := range account.Calls() {
+					if call.Action == "CreateTags" {
+						declared++
+					}
+				}
+				if declared != 1 {
+					t.Errorf("%d declarations", declared)
+				}
+			})
+		})
+	}
+}
