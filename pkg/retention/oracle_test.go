@@ -330,11 +330,7 @@ func (w world) oracleObjection(image ami.Image) bool {
 	if oracleIntent(image.Tags) && !disabled && w.policy.GraceAction == retention.Disable && !image.Public {
 		return true // Who announced it is lost, and with that whether it was disabled.
 	}
-	last := []time.Time{image.CreatedAt, image.LastLaunchedAt}
-	if copied := w.made(image)[1:]; len(copied) > 0 && !slices.ContainsFunc(copied, time.Time.IsZero) {
-		last = append(last, slices.MaxFunc(copied, time.Time.Compare))
-	}
-	return slices.ContainsFunc(append(last, oracleRestores(image.Tags)...), func(use time.Time) bool { return use.After(begun.AddDate(0, 0, -1)) && !use.After(now) })
+	return slices.ContainsFunc(w.uses(image), func(use time.Time) bool { return use.After(begun.AddDate(0, 0, -1)) && !use.After(now) })
 }
 
 func oracleTagCount(tags map[string]string) int {
@@ -421,9 +417,14 @@ func (w world) made(image ami.Image) []time.Time {
 	return moments
 }
 
-// uses are all moments at which an image was used.
+// uses are the last moments at which an image was used in each way. Of several copies the last one counts, and that is one
+// without a date if there is any.
 func (w world) uses(image ami.Image) []time.Time {
-	return slices.Concat(w.made(image), []time.Time{image.LastLaunchedAt}, oracleRestores(image.Tags))
+	uses := append([]time.Time{image.CreatedAt, image.LastLaunchedAt}, oracleRestores(image.Tags)...)
+	if copied := w.made(image)[1:]; len(copied) > 0 && !slices.ContainsFunc(copied, time.Time.IsZero) {
+		uses = append(uses, slices.MaxFunc(copied, time.Time.Compare))
+	}
+	return uses
 }
 
 // oracleRestores is the restore that is noted; of several the last.
