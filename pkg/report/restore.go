@@ -101,7 +101,8 @@ func (r Run) writeRestore(p *page) {
 	}
 	p.command("aws ec2 restore-snapshot-from-recycle-bin --region " + region + " --snapshot-id SNAPSHOT_ID")
 	p.command("aws ec2 restore-image-from-recycle-bin --region " + region + " --image-id IMAGE_ID")
-	p.paragraph("Then tag the image ami-janitor:keep=true: it is as stale as before, and would be removed again.")
+	p.paragraph("The next run sees by its tags that it was restored, and keeps it until it has been idle for its whole time again. " +
+		"To keep it for good, tag it ami-janitor:keep=true.")
 }
 
 // regionOrPlaceholder is the region of the run for a command, if there is just one.
