@@ -220,7 +220,7 @@ func TestWithinTheBound(t *testing.T) {
 		{setup{1000, 100 * time.Millisecond, 0}, 1.05},
 		{setup{1000, time.Second, 0}, 1.1},
 		{setup{300, 100 * time.Millisecond, 0.5}, 1.2},
-		{setup{300, time.Second, 0.5}, 1.2},
+		{setup{1000, time.Second, 0.5}, 1.2},
 	} {
 		t.Run(test.String(), func(t *testing.T) {
 			t.Parallel()
