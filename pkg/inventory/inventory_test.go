@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 	"testing/synctest"
@@ -291,11 +292,14 @@ func TestCircularListings(t *testing.T) {
 
 // asking records the forms of an action's requests.
 func asking(next emulator.Doer, forms map[string][]string) emulator.Doer {
+	var mu sync.Mutex
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		if q, err := emulator.Inspect(r); err == nil {
 			form := q.Form
 			form.Del("Version")
+			mu.Lock()
 			forms[q.Action] = append(forms[q.Action], form.Encode())
+			mu.Unlock()
 		}
 		return next.Do(r)
 	})
