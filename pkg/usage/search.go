@@ -40,11 +40,10 @@ func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 	s.groups = once(func() ([]autoscaling.AutoScalingGroup, error) { return listGroups(ctx, clients.AutoScaling) })
 	s.spotFleetConfigs = once(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
 	for _, image := range slices.Concat(lookup.Images, lookup.Originals, lookup.Gone) {
-		if s.found[image.ID] != nil {
-			continue // An original may be a candidate itself, or gone.
+		if s.found[image.ID] == nil { // An original may be a candidate itself, or gone.
+			s.everybody = append(s.everybody, image.ID)
+			s.finding(image.ID)
 		}
-		s.everybody = append(s.everybody, image.ID)
-		s.finding(image.ID)
 		for _, snapshot := range image.SnapshotIDs {
 			s.holders[snapshot] = append(s.holders[snapshot], image.ID)
 		}

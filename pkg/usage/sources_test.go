@@ -658,6 +658,22 @@ func TestImagesThatAreGone(t *testing.T) {
 	}
 }
 
+// What names a snapshot of an image that is gone is found as well if a candidate is a copy of that image, of which then no more
+// than the id is known.
+func TestAnOriginalThatIsGone(t *testing.T) {
+	account := holding(t, map[string]any{"describe-launch-template-versions.json": object{"LaunchTemplateVersions": []object{{
+		"LaunchTemplateId": "lt-00000000000000001", "LaunchTemplateName": "web", "VersionNumber": 1, "DefaultVersion": true,
+		"LaunchTemplateData": object{"BlockDeviceMappings": []object{{"Ebs": object{"SnapshotId": snapshotID(99)}}}},
+	}}}})
+	asked := lookup(candidates(1), "references", "launch-templates")
+	asked.Originals = []ami.Image{{ID: imageID(99)}}
+	asked.Gone = []ami.Image{{ID: imageID(99), SnapshotIDs: []string{snapshotID(99)}}}
+	found := lookAt(t.Context(), account.Client(), asked)[imageID(99)]
+	if len(found.Snapshots) != 1 || found.Snapshots[0].SnapshotID != snapshotID(99) {
+		t.Errorf("%+v", found)
+	}
+}
+
 // An original that is a candidate as well is looked up as a candidate.
 func TestAnOriginalThatIsACandidate(t *testing.T) {
 	asked := lookup(candidates(1))
