@@ -60,7 +60,7 @@ demo: bin/host/bootstrap ## run the function's own binary once, on an emulated a
 # SEEDS is how many schedules are played; without it, fresh ones for a minute.
 .PHONY: simulate
 simulate: ## play whole runs with faults, kills and interferences against the emulated account; SEEDS=n, SEED=x replays one
-	$(GO) test -count=1 -timeout 6h ./internal/simulation -run 'TestSchedules' $(if $(SEED),-seed $(SEED),$(if $(SEEDS),-seeds $(SEEDS),-for 60s))
+	$(GO) test -count=1 -timeout 6h ./internal/simulation -run '^TestSchedules$$' $(if $(SEED),-seed $(SEED),$(if $(SEEDS),-seeds $(SEEDS),-for 60s))
 
 # IMAGES are the sizes of the accounts that are swept. The largest takes minutes for each line.
 IMAGES = 1000,5000,50000

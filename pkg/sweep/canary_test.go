@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/sweep"
 )
 
@@ -67,6 +68,30 @@ func TestTheCanaryOfAChunk(t *testing.T) {
 					t.Errorf("%d declarations", declared)
 				}
 			})
+		})
+	}
+}
+
+// One image that a policy protects does not stop the others, though it is the first. Several of them do, until one has gone.
+func TestACanaryThatIsDenied(t *testing.T) {
+	for _, test := range []struct {
+		denied int
+		want   []string
+	}{
+		{1, []string{"failed; 1 kept", "deregistered; 2 deleted", "deregistered; 3 deleted", "deregistered; 4 deleted"}},
+		{2, []string{"failed; 1 kept", "failed; 2 kept", "deregistered; 3 deleted", "deregistered; 4 deleted"}},
+		{3, []string{"failed; 1 kept", "failed; 2 kept", "failed; 3 kept", "skipped; 4 kept"}},
+	} {
+		tonight(t, func(t *testing.T) {
+			account := load(t, image(1, 1), image(2, 2), image(3, 3), image(4, 4))
+			orders, looks := passing(quiet), 0
+			orders.RequireBin = true
+			orders.InBin = binOf(t, account, 0, &looks)
+			doer := emulator.Fail(account.Client(), "DeregisterImage", func(_ int, q emulator.Request) bool {
+				return number(q.Form.Get("ImageId")) <= test.denied
+			}, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+			outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(due(1, 1), due(2, 2), due(3, 3), due(4, 4)), orders).Outcomes
+			wantOutcomes(t, outcomes, test.want...)
 		})
 	}
 }

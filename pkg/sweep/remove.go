@@ -33,6 +33,8 @@ const (
 	// inFlight is how many removals are on their way at a time: at five a second (EC2 Developer Guide, "Request throttling")
 	// enough for answers that take some seconds, and for the time between two chunks to be made up.
 	inFlight = 40
+	// enoughDenied is how many removals have to be refused for want of a permission until no further one is tried.
+	enoughDenied = 3
 )
 
 // remove removes the images that the plan deregisters.
@@ -234,17 +236,18 @@ func doomed(verdict retention.Verdict) []string {
 	return ids
 }
 
-// stopIfDenied stops the region if EC2 has refused every one of some removals for want of a permission: it is going to refuse
-// all others, after minutes of patience.
+// stopIfDenied stops the region if EC2 has allowed no removal until now, and refused some for want of a permission: it is going
+// to refuse all others, after minutes of patience. A policy may protect one image or another.
 func (s *sweep) stopIfDenied(some []int) {
-	denied := func(i int) bool { return s.outcomes[i].Code == unauthorized }
-	if s.stopped == "" && !slices.ContainsFunc(some, func(i int) bool { return !denied(i) }) {
-		s.stopped = "not tried: EC2 has refused every removal before it, for want of a permission"
-	}
 	for _, i := range some {
-		if denied(i) {
+		s.allowed = s.allowed || s.outcomes[i].Status == ami.Deregistered
+		if s.outcomes[i].Code == unauthorized {
 			s.outcomes[i].Code = ""
+			s.denied++
 		}
+	}
+	if s.stopped == "" && !s.allowed && s.denied >= enoughDenied {
+		s.stopped = "not tried: EC2 has refused every removal before it, for want of a permission"
 	}
 }
 

@@ -117,6 +117,8 @@ type sweep struct {
 	declared  map[string][]string // The keys of the tags to be taken off, by the id of the image or snapshot that carries them.
 	stopped   string              // Why no further image is removed; empty as long as that goes on.
 	bin       proof
+	allowed   bool // EC2 has deregistered an image.
+	denied    int  // How many deregistrations it has refused for want of a permission.
 
 	mu          sync.Mutex
 	outcomes    []ami.Outcome // One for each verdict, in their order; without a status where there is nothing to say.
