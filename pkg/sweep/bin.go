@@ -18,14 +18,22 @@ type proof struct {
 // notInBin is why a region stops.
 const notInBin = "left alone: what this run removed first has not turned up in the Recycle Bin within two minutes"
 
+// isProven reports whether some images may go side by side: the Recycle Bin has been seen to take in what they bring, or need
+// not. The first canary may have stayed, and the image that went in its place may have taken no snapshot along.
+func (s *sweep) isProven(some []int) bool {
+	return !s.orders.RequireBin || s.bin.images && (s.bin.snapshots || !slices.ContainsFunc(some, s.takesSnapshot))
+}
+
+// takesSnapshot reports whether a snapshot goes with an image, and with no other.
+func (s *sweep) takesSnapshot(i int) bool {
+	return slices.ContainsFunc(s.plan.Verdicts[i].Snapshots, func(snapshot retention.SnapshotVerdict) bool {
+		return snapshot.Delete && !s.isShared(snapshot.SnapshotID)
+	})
+}
+
 // canaryFirst moves an image to the front that takes a snapshot along, so that its removal shows what becomes of both.
 func (s *sweep) canaryFirst(due []int) {
-	at := slices.IndexFunc(due, func(i int) bool {
-		return slices.ContainsFunc(s.plan.Verdicts[i].Snapshots, func(snapshot retention.SnapshotVerdict) bool {
-			return snapshot.Delete && !s.isShared(snapshot.SnapshotID)
-		})
-	})
-	if at > 0 {
+	if at := slices.IndexFunc(due, s.takesSnapshot); at > 0 {
 		canary := due[at]
 		copy(due[1:at+1], due[:at])
 		due[0] = canary

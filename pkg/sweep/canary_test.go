@@ -5,9 +5,11 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/sweep"
 )
 
@@ -94,4 +96,20 @@ func TestACanaryThatIsDenied(t *testing.T) {
 			wantOutcomes(t, outcomes, test.want...)
 		})
 	}
+}
+
+// A canary may stay, and the image that goes in its place may take no snapshot along: then the next one is the canary of the
+// snapshots.
+func TestACanaryThatTakesNoSnapshotAlong(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, image(1, 1), image(2, 2), image(3, 3), image(4, 4))
+		orders, looks := staying(1), 0
+		orders.RequireBin = true
+		orders.InBin = func(ctx context.Context, images, _ []string) (map[string]time.Time, error) {
+			return binOf(t, account, 0, &looks)(ctx, images, nil)
+		}
+		alone := keeping(retention.Verdict{Image: ami.Image{ID: imageID(2)}, Decision: retention.Deregister}, 2, "kept")
+		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(alone, due(1, 1), due(3, 3), due(4, 4)), orders).Outcomes
+		wantOutcomes(t, outcomes, "skipped; 2 kept", "skipped; 1 kept", "deregistered; 3 deleted", "skipped; 4 kept")
+	})
 }

@@ -57,7 +57,8 @@ func (s *sweep) remove(ctx, begin context.Context) {
 }
 
 // removeChunk declares the removal of some images, looks at them again, because much may have happened since the plan was
-// made, and removes those that need not stay: one by one, until one has been seen in the Recycle Bin if it has to be.
+// made, and removes those that need not stay: one by one, until an image and a snapshot have been seen in the Recycle Bin if they
+// have to be.
 func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
 	if !s.goesOn(ctx, begin) {
 		s.skip(some)
@@ -70,7 +71,8 @@ func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
 			break
 		}
 		now := len(ready)
-		if s.orders.RequireBin && !s.bin.images {
+		if !s.isProven(ready) {
+			s.canaryFirst(ready)
 			now = 1
 		}
 		s.removeReady(ctx, begin, ready[:now])
