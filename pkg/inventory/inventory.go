@@ -121,20 +121,13 @@ func (r *reader) listImages(ctx context.Context, api ec2.DescribeImagesAPIClient
 		IncludeDisabled: aws.Bool(true),
 		MaxResults:      aws.Int32(pageSize),
 	})
-	var tokens wire.Tokens
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := tokens.See(page.NextToken); err != nil {
-			return nil, err
-		}
+	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeImagesOutput) *string {
 		for i := range page.Images {
 			images = append(images, r.readImage(&page.Images[i]))
 		}
-	}
-	return images, nil
+		return page.NextToken
+	})
+	return images, err
 }
 
 // listSnapshots lists by owner and never by id: one id that does not exist would fail the call. A listing that repeats a
@@ -145,20 +138,13 @@ func (r *reader) listSnapshots(ctx context.Context, api API) ([]ami.Snapshot, er
 		OwnerIds:   []string{"self"},
 		MaxResults: aws.Int32(pageSize),
 	})
-	var tokens wire.Tokens
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := tokens.See(page.NextToken); err != nil {
-			return nil, err
-		}
+	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeSnapshotsOutput) *string {
 		for i := range page.Snapshots {
 			snapshots = append(snapshots, r.readSnapshot(&page.Snapshots[i]))
 		}
-	}
-	return snapshots, nil
+		return page.NextToken
+	})
+	return snapshots, err
 }
 
 // listLocks returns the states of the locked snapshots, by their ids.

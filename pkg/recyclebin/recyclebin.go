@@ -161,23 +161,10 @@ func listSnapshots(ctx context.Context, api ContentsAPI, ids ...string) (map[str
 	return exits, err
 }
 
-// paginator is one of the SDK's, for pages of one kind and the options of one client.
-type paginator[Page, Options any] interface {
-	HasMorePages() bool
-	NextPage(context.Context, ...func(*Options)) (*Page, error)
-}
-
 // eachPage reads a listing to its end. read returns the token of the page that follows.
-func eachPage[Page, Options any](ctx context.Context, action string, pages paginator[Page, Options], read func(*Page) *string) error {
-	var tokens wire.Tokens
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err == nil {
-			err = tokens.See(read(page))
-		}
-		if err != nil {
-			return callError{action, err}
-		}
+func eachPage[Page, Options any](ctx context.Context, action string, pages wire.Pages[Page, Options], read func(*Page) *string) error {
+	if err := wire.EachPage(ctx, pages, read); err != nil {
+		return callError{action, err}
 	}
 	return nil
 }

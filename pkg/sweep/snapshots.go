@@ -61,15 +61,14 @@ func findAbsent(ctx context.Context, api removalAPI, ids []string) map[string]bo
 		OwnerIds: []string{"self"},
 		Filters:  []types.Filter{{Name: aws.String("snapshot-id"), Values: ids}},
 	})
-	var tokens wire.Tokens
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil || tokens.See(page.NextToken) != nil {
-			return nil
-		}
+	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeSnapshotsOutput) *string {
 		for _, snapshot := range page.Snapshots {
 			listed = append(listed, aws.ToString(snapshot.SnapshotId))
 		}
+		return page.NextToken
+	})
+	if err != nil {
+		return nil
 	}
 	absent := map[string]bool{}
 	for _, id := range ids {

@@ -99,15 +99,7 @@ func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]string, 
 		},
 		MaxResults: aws.Int32(taggedAtOnce),
 	})
-	var tokens wire.Tokens
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := tokens.See(page.NextToken); err != nil {
-			return nil, err
-		}
+	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeTagsOutput) *string {
 		for _, tag := range page.Tags {
 			switch id, value := aws.ToString(tag.ResourceId), aws.ToString(tag.Value); aws.ToString(tag.Key) {
 			case retention.IntentTag:
@@ -116,6 +108,10 @@ func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]string, 
 				runs[id] = value
 			}
 		}
+		return page.NextToken
+	})
+	if err != nil {
+		return nil, err
 	}
 	maps.DeleteFunc(runs, func(id, _ string) bool { return !declared[id] })
 	return runs, nil

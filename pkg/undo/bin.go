@@ -122,32 +122,11 @@ func (b *Bin) snapshotsOf(imageID string) []string {
 	return ids
 }
 
-// pager is what the SDK's paginators have in common.
-type pager[Page any] interface {
-	HasMorePages() bool
-	NextPage(context.Context, ...func(*ec2.Options)) (*Page, error)
-}
-
-// eachPage reads a listing to its end: read takes a page, and returns the token of the next.
-func eachPage[Page any](ctx context.Context, pages pager[Page], read func(*Page) (next *string)) error {
-	var tokens wire.Tokens
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return err
-		}
-		if err := tokens.See(read(page)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // listImagesInBin lists all of the bin and asks for no ids, of which a call takes 20, and of which one may not be there.
 func listImagesInBin(ctx context.Context, api ec2.ListImagesInRecycleBinAPIClient) (map[string]item, error) {
 	images := map[string]item{}
 	pages := ec2.NewListImagesInRecycleBinPaginator(api, &ec2.ListImagesInRecycleBinInput{MaxResults: aws.Int32(pageSize)})
-	err := eachPage(ctx, pages, func(page *ec2.ListImagesInRecycleBinOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *ec2.ListImagesInRecycleBinOutput) *string {
 		for _, image := range page.Images {
 			images[aws.ToString(image.ImageId)] = item{
 				aws.ToString(image.Name), aws.ToTime(image.RecycleBinEnterTime), aws.ToTime(image.RecycleBinExitTime),
@@ -161,7 +140,7 @@ func listImagesInBin(ctx context.Context, api ec2.ListImagesInRecycleBinAPIClien
 func listSnapshotsInBin(ctx context.Context, api ec2.ListSnapshotsInRecycleBinAPIClient) (map[string]item, error) {
 	snapshots := map[string]item{}
 	pages := ec2.NewListSnapshotsInRecycleBinPaginator(api, &ec2.ListSnapshotsInRecycleBinInput{MaxResults: aws.Int32(pageSize)})
-	err := eachPage(ctx, pages, func(page *ec2.ListSnapshotsInRecycleBinOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *ec2.ListSnapshotsInRecycleBinOutput) *string {
 		for _, snapshot := range page.Snapshots {
 			snapshots[aws.ToString(snapshot.SnapshotId)] = item{
 				aws.ToString(snapshot.Description), aws.ToTime(snapshot.RecycleBinEnterTime), aws.ToTime(snapshot.RecycleBinExitTime),
@@ -182,7 +161,7 @@ func listDeclared(ctx context.Context, api ec2.DescribeTagsAPIClient) (map[strin
 		},
 		MaxResults: aws.Int32(pageSize),
 	})
-	err := eachPage(ctx, pages, func(page *ec2.DescribeTagsOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeTagsOutput) *string {
 		for _, tag := range page.Tags {
 			switch id, value := aws.ToString(tag.ResourceId), aws.ToString(tag.Value); {
 			case aws.ToString(tag.Key) == retention.RunTag:

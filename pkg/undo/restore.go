@@ -183,7 +183,7 @@ func listImages(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []stri
 			IncludeDisabled: aws.Bool(true),
 			MaxResults:      aws.Int32(pageSize),
 		})
-		err := eachPage(ctx, pages, func(page *ec2.DescribeImagesOutput) *string {
+		err := wire.EachPage(ctx, pages, func(page *ec2.DescribeImagesOutput) *string {
 			for _, image := range page.Images {
 				if image.State != types.ImageStateDeregistered {
 					listed[aws.ToString(image.ImageId)] = &image
@@ -309,7 +309,7 @@ func (u *undoing) listSnapshots(ctx context.Context) (map[string]*types.Snapshot
 			Filters:    []types.Filter{{Name: aws.String("snapshot-id"), Values: chunk}},
 			MaxResults: aws.Int32(pageSize),
 		})
-		err := eachPage(ctx, pages, func(page *ec2.DescribeSnapshotsOutput) *string {
+		err := wire.EachPage(ctx, pages, func(page *ec2.DescribeSnapshotsOutput) *string {
 			for _, snapshot := range page.Snapshots {
 				listed[aws.ToString(snapshot.SnapshotId)] = &snapshot
 			}

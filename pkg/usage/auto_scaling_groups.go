@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // autoScalingGroups looks for images that a mixed instances policy puts in the place of its launch template's. What the
@@ -38,7 +39,7 @@ func listGroups(ctx context.Context, api autoscaling.DescribeAutoScalingGroupsAP
 		IncludeInstances: aws.Bool(false),
 		MaxRecords:       aws.Int32(autoScalingPage),
 	})
-	err := eachPage(ctx, pages, func(page *autoscaling.DescribeAutoScalingGroupsOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *autoscaling.DescribeAutoScalingGroupsOutput) *string {
 		groups = append(groups, page.AutoScalingGroups...)
 		return page.NextToken
 	})

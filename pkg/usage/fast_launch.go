@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // fastPage is the longest page of both listings (EC2 API Reference, DescribeFastLaunchImages).
@@ -16,7 +17,7 @@ const fastPage = 200
 // launches of these, whatever state the preparation is in.
 func fastLaunch(ctx context.Context, s *search) error {
 	pages := ec2.NewDescribeFastLaunchImagesPaginator(s.EC2, &ec2.DescribeFastLaunchImagesInput{MaxResults: aws.Int32(fastPage)})
-	return eachPage(ctx, pages, func(page *ec2.DescribeFastLaunchImagesOutput) *string {
+	return wire.EachPage(ctx, pages, func(page *ec2.DescribeFastLaunchImagesOutput) *string {
 		for _, image := range page.FastLaunchImages {
 			arn := s.sharedARN("image/" + aws.ToString(image.ImageId))
 			s.use(ami.Reference{Source: "fast-launch", Type: "ec2:FastLaunch", ARN: arn}, image.ImageId)

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // fastSnapshotRestores lists the snapshots whose volumes are ready at once, which somebody has asked, and pays, for. It
@@ -15,7 +16,7 @@ import (
 // is listed for a while.
 func fastSnapshotRestores(ctx context.Context, s *search) error {
 	pages := ec2.NewDescribeFastSnapshotRestoresPaginator(s.EC2, &ec2.DescribeFastSnapshotRestoresInput{MaxResults: aws.Int32(fastPage)})
-	return eachPage(ctx, pages, func(page *ec2.DescribeFastSnapshotRestoresOutput) *string {
+	return wire.EachPage(ctx, pages, func(page *ec2.DescribeFastSnapshotRestoresOutput) *string {
 		for _, restore := range page.FastSnapshotRestores {
 			snapshot := aws.ToString(restore.SnapshotId)
 			by := ami.Reference{

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // longPage is the page size of the listings of EC2 that allow no more than 1,000, or document no bound of their own.
@@ -42,7 +43,7 @@ func (s *search) listInstances(ctx context.Context, filters []types.Filter) erro
 		IncludeManagedResources: aws.Bool(true),
 		MaxResults:              aws.Int32(longPage),
 	})
-	return eachPage(ctx, pages, func(page *ec2.DescribeInstancesOutput) *string {
+	return wire.EachPage(ctx, pages, func(page *ec2.DescribeInstancesOutput) *string {
 		for _, reservation := range page.Reservations {
 			for i := range reservation.Instances {
 				s.useByInstance(&reservation.Instances[i])

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // autoScalingPage is the longest page of the listings of Auto Scaling (Amazon EC2 Auto Scaling API Reference).
@@ -19,7 +20,7 @@ func launchConfigurations(ctx context.Context, s *search) error {
 	pages := autoscaling.NewDescribeLaunchConfigurationsPaginator(s.AutoScaling, &autoscaling.DescribeLaunchConfigurationsInput{
 		MaxRecords: aws.Int32(autoScalingPage),
 	})
-	return eachPage(ctx, pages, func(page *autoscaling.DescribeLaunchConfigurationsOutput) *string {
+	return wire.EachPage(ctx, pages, func(page *autoscaling.DescribeLaunchConfigurationsOutput) *string {
 		for i := range page.LaunchConfigurations {
 			s.useByConfiguration(&page.LaunchConfigurations[i])
 		}

@@ -80,7 +80,7 @@ func (s *search) listTemplates(ctx context.Context) (templates, error) {
 		IncludeManagedResources: aws.Bool(true),
 		MaxResults:              aws.Int32(templatePage),
 	})
-	err := eachPage(ctx, pages, func(page *ec2.DescribeLaunchTemplatesOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeLaunchTemplatesOutput) *string {
 		for _, listed := range page.LaunchTemplates {
 			t := found.get(listed.LaunchTemplateId, listed.LaunchTemplateName)
 			t.latest, t.standard = aws.ToInt64(listed.LatestVersionNumber), aws.ToInt64(listed.DefaultVersionNumber)
@@ -156,7 +156,7 @@ func (s *search) listVersions(ctx context.Context, input ec2.DescribeLaunchTempl
 	input.IncludeManagedResources, input.MaxResults = aws.Bool(true), aws.Int32(templatePage)
 	input.ResolveAlias = aws.Bool(false) // A parameter is resolved here, where it is seen if that fails.
 	var versions []types.LaunchTemplateVersion
-	err := eachPage(ctx, ec2.NewDescribeLaunchTemplateVersionsPaginator(s.EC2, &input),
+	err := wire.EachPage(ctx, ec2.NewDescribeLaunchTemplateVersionsPaginator(s.EC2, &input),
 		func(page *ec2.DescribeLaunchTemplateVersionsOutput) *string {
 			versions = append(versions, page.LaunchTemplateVersions...)
 			return page.NextToken

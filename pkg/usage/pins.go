@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // pins are the numbers of versions of launch templates to which something is pinned, by the id or the name of the
@@ -79,7 +80,7 @@ func (s *search) pins(ctx context.Context) (pins, error) {
 // FleetLaunchTemplateOverridesRequest); should another do so, then that is a use.
 func (s *search) readFleets(ctx context.Context, found pins) error {
 	pages := ec2.NewDescribeFleetsPaginator(s.EC2, &ec2.DescribeFleetsInput{MaxResults: aws.Int32(longPage)})
-	return eachPage(ctx, pages, func(page *ec2.DescribeFleetsOutput) *string {
+	return wire.EachPage(ctx, pages, func(page *ec2.DescribeFleetsOutput) *string {
 		for _, fleet := range page.Fleets {
 			by := ami.Reference{Source: templatesSource, Type: "ec2:Fleet", ARN: s.arn("ec2", "fleet/"+aws.ToString(fleet.FleetId))}
 			for _, template := range fleet.LaunchTemplateConfigs {

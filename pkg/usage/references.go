@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // referencesSource is the name of EC2's own lookup of references.
@@ -57,7 +58,7 @@ func (s *search) referencesOf(ctx context.Context, images []ami.Image) (referenc
 		IncludeAllResourceTypes: aws.Bool(true),
 		ResourceTypes:           s.thorough(),
 	})
-	err = eachPage(ctx, pages, func(page *ec2.DescribeImageReferencesOutput) *string {
+	err = wire.EachPage(ctx, pages, func(page *ec2.DescribeImageReferencesOutput) *string {
 		for _, reference := range page.ImageReferences {
 			if id := aws.ToString(reference.ImageId); slices.Contains(ids, id) {
 				references = append(references, reference)

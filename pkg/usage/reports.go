@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // ReportsSource names the image usage reports in a gap. They are not a source that can be switched on by itself: they are
@@ -63,7 +64,7 @@ func (s *search) listReports(ctx context.Context) ([]types.ImageUsageReport, err
 		Filters:    []types.Filter{{Name: aws.String("tag-key"), Values: []string{runTag}}},
 		MaxResults: aws.Int32(reportsPerCall),
 	})
-	err := eachPage(ctx, pages, func(page *ec2.DescribeImageUsageReportsOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeImageUsageReportsOutput) *string {
 		reports = append(reports, page.ImageUsageReports...)
 		return page.NextToken
 	})
@@ -133,7 +134,7 @@ var errStrayEntry = errors.New("EC2 answered for a report that was not asked for
 func (s *search) readEntries(ctx context.Context, reportIDs []string, subjects map[string]string) error {
 	var stray error
 	pages := ec2.NewDescribeImageUsageReportEntriesPaginator(s.EC2, &ec2.DescribeImageUsageReportEntriesInput{ReportIds: reportIDs})
-	err := eachPage(ctx, pages, func(page *ec2.DescribeImageUsageReportEntriesOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeImageUsageReportEntriesOutput) *string {
 		for _, entry := range page.ImageUsageReportEntries {
 			subject, isAsked := subjects[aws.ToString(entry.ReportId)]
 			if !isAsked {

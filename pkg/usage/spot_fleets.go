@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // spotFleets looks into the launch specifications of the Spot fleets that are not finished. Their launch templates are
@@ -38,7 +39,7 @@ func isFinished(fleet *types.SpotFleetRequestConfig) bool {
 func listSpotFleets(ctx context.Context, api ec2.DescribeSpotFleetRequestsAPIClient) ([]types.SpotFleetRequestConfig, error) {
 	var fleets []types.SpotFleetRequestConfig
 	pages := ec2.NewDescribeSpotFleetRequestsPaginator(api, &ec2.DescribeSpotFleetRequestsInput{MaxResults: aws.Int32(longPage)})
-	err := eachPage(ctx, pages, func(page *ec2.DescribeSpotFleetRequestsOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeSpotFleetRequestsOutput) *string {
 		fleets = append(fleets, page.SpotFleetRequestConfigs...)
 		return page.NextToken
 	})

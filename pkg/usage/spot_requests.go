@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // closedRequests are the states of a Spot request that launches nothing any more.
@@ -21,7 +22,7 @@ func spotRequests(ctx context.Context, s *search) error {
 	pages := ec2.NewDescribeSpotInstanceRequestsPaginator(s.EC2, &ec2.DescribeSpotInstanceRequestsInput{
 		MaxResults: aws.Int32(longPage),
 	})
-	return eachPage(ctx, pages, func(page *ec2.DescribeSpotInstanceRequestsOutput) *string {
+	return wire.EachPage(ctx, pages, func(page *ec2.DescribeSpotInstanceRequestsOutput) *string {
 		for _, request := range page.SpotInstanceRequests {
 			by := ami.Reference{
 				Source: "spot-requests", Type: "ec2:SpotInstancesRequest",

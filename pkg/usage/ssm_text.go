@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // parameterPage is the longest page of DescribeParameters (AWS Systems Manager API Reference).
@@ -41,7 +42,7 @@ func (s *search) listParameters(ctx context.Context) (map[string]string, error) 
 			Key: aws.String("Type"), Option: aws.String("Equals"), Values: []string{"String", "StringList"},
 		}},
 	})
-	err := eachPage(ctx, pages, func(page *ssm.DescribeParametersOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *ssm.DescribeParametersOutput) *string {
 		for _, parameter := range page.Parameters {
 			name := aws.ToString(parameter.Name)
 			arns[name] = cmp.Or(aws.ToString(parameter.ARN), s.arn("ssm", "parameter/"+strings.TrimPrefix(name, "/")))

@@ -1,10 +1,33 @@
 package wire
 
 import (
+	"context"
 	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
+
+// Pages is what the SDK's paginators have in common.
+type Pages[Page, Options any] interface {
+	HasMorePages() bool
+	NextPage(context.Context, ...func(*Options)) (*Page, error)
+}
+
+// EachPage reads a listing to its end. What is on a page counts before it is known whether there is another one: read takes
+// it, and returns the token of the next page.
+func EachPage[Page, Options any](ctx context.Context, pages Pages[Page, Options], read func(*Page) (next *string)) error {
+	var tokens Tokens
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return err
+		}
+		if err := tokens.See(read(page)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // Tokens finds a listing that goes round in circles. The SDK's paginators either follow it for ever, or stop at a repeated
 // token and say nothing of the pages that they have not seen.
