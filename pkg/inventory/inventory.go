@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -60,11 +61,15 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 			return ami.Inventory{}, fmt.Errorf("listing images: %w", err)
 		}
 	}
+	images = slices.DeleteFunc(mergeImages(images), isDeregistered)
 	for i := range snapshots {
 		snapshots[i].Lock = locks[snapshots[i].ID]
 	}
-	return ami.Inventory{Account: account, Region: region, Images: mergeImages(images), Snapshots: mergeSnapshots(snapshots)}, nil
+	return ami.Inventory{Account: account, Region: region, Images: images, Snapshots: mergeSnapshots(snapshots)}, nil
 }
+
+// isDeregistered reports whether an image is gone, and only still listed: for a short while (EC2 API Reference, DescribeImages).
+func isDeregistered(image ami.Image) bool { return image.State == string(types.ImageStateDeregistered) }
 
 // madeForImage is what EC2 writes into the description of a snapshot that it makes for an image: when it creates the image
 // from an instance (EBS User Guide, "Create an Amazon EBS snapshot"), and when it copies one. The image is the one that the

@@ -335,7 +335,8 @@ func TestImagesAreReadLast(t *testing.T) {
 	}
 }
 
-// C19, C16: shared and public images of others are not in the inventory; disabled and deprecated ones of one's own are.
+// C19, C16: shared and public images of others are not in the inventory, nor is what is deregistered and still listed; disabled
+// and deprecated images of one's own are.
 func TestWhatIsListed(t *testing.T) {
 	got := mustRead(t, holding(t, []object{
 		image(1, nil),
@@ -345,6 +346,7 @@ func TestWhatIsListed(t *testing.T) {
 		image(5, object{"State": "disabled"}),
 		image(6, object{"DeprecationTime": "2020-01-01T00:00:00.000Z"}),
 		image(7, object{"State": "pending"}),
+		image(8, object{"State": "deregistered"}),
 	}, []object{snapshot(1, nil), snapshot(2, object{"OwnerId": "999999999999"})}, nil))
 	if diff := cmp.Diff([]string{imageID(1), imageID(5), imageID(6), imageID(7)}, ids(got.Images, ofImage)); diff != "" {
 		t.Errorf("images (-want +got):\n%s", diff)

@@ -93,12 +93,26 @@ func finish(ctx context.Context, s survey, entry *journal.Entry, plan retention.
 		}
 	}
 	for _, inventory := range s.inventories {
+		if inventory.Region != plan.Region {
+			continue
+		}
+		for _, verdict := range plan.Verdicts {
+			if isRestored(verdict) {
+				open[inventory.History.Removed[verdict.Image.ID]] = true
+			}
+		}
 		for _, run := range inventory.History.Unfinished {
-			if inventory.Region == plan.Region && !open[run] {
+			if !open[run] {
 				_ = s.journal.Finish(ctx, plan.Region, run)
 			}
 		}
 	}
+}
+
+// isRestored reports whether an image is there that a run has removed, and on which that is not noted yet. It may be gone all
+// the same, if EC2 shows a removal late; then its snapshots are for the next run to finish.
+func isRestored(verdict retention.Verdict) bool {
+	return slices.ContainsFunc(verdict.Reasons, func(reason retention.Reason) bool { return reason.Code == "restored" })
 }
 
 // noteFinished notes which leftovers of earlier runs are gone, and returns the runs that have others.

@@ -1,0 +1,57 @@
+package janitor_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/emulator"
+)
+
+// snapshots are the ids of the snapshots of the saved account.
+func (l *life) snapshots() []string {
+	l.t.Helper()
+	var ids []string
+	l.edit("describe-snapshots.json", func(content object) {
+		for _, item := range content["Snapshots"].([]any) {
+			ids = append(ids, item.(object)["SnapshotId"].(string))
+		}
+	})
+	slices.Sort(ids)
+	return ids
+}
+
+// A snapshot that a run could not delete with its image is deleted by a later one, even if a run in between is still shown the
+// image, as EC2 does for a while.
+func TestALeftoverOfAnImageThatIsStillListed(t *testing.T) {
+	for _, state := range []string{"gone", "deregistered", "available"} {
+		t.Run(state, func(t *testing.T) {
+			kept := tagged(object{"SnapshotId": snapshotID(2), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
+			w := world{images: []object{image(1, 900, 0, 1, 2), image(5, 2, 1, 5)}, snapshots: []object{kept}}
+			l := live(t, w, settings{"RECORDS": t.TempDir()})
+			l.wrap = func(next emulator.Doer) emulator.Doer {
+				return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+			}
+			l.want(0, l.real(0), "deregistered", "never-launched")
+			var listed []any
+			l.edit("describe-images.json", func(content object) {
+				listed = content["Images"].([]any)
+				if state != "gone" {
+					content["Images"] = append(slices.Clip(listed), with(image(1, 900, 0, 1, 2), "State", state))
+				}
+			})
+			verdict := ""
+			if state == "available" {
+				verdict = "keep"
+			}
+			l.want(0, l.run(now.Add(5*time.Minute), false), verdict)
+			l.edit("describe-images.json", func(content object) { content["Images"] = listed })
+			l.wrap = nil
+			l.real(1)
+			if got := strings.Join(l.snapshots(), " "); strings.Contains(got, snapshotID(1)) || !strings.Contains(got, snapshotID(2)) {
+				t.Errorf("%s are left", got)
+			}
+		})
+	}
+}
