@@ -54,6 +54,9 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 	}
 	if entry != nil {
 		orders.Attempt = func(ctx context.Context, imageID string, snapshotIDs []string) error {
+			if err := entry.KeepUp(ctx, j.Clock()); err != nil {
+				return err
+			}
 			return entry.Attempt(ctx, journal.Declared{ImageID: imageID, Snapshots: snapshotIDs})
 		}
 		orders.Settle = func(ctx context.Context, outcome ami.Outcome) {

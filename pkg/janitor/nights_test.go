@@ -31,6 +31,7 @@ type life struct {
 	settings settings
 	wrap     func(emulator.Doer) emulator.Doer // Nil for none; a fault of this night.
 	at       time.Time                         // Of the last run.
+	clock    func() time.Time                  // Nil if the time stands still in a run.
 	account  *emulator.Account                 // As the last run left it.
 	changing sync.RWMutex                      // Held while the account is changed in the middle of a run.
 }
@@ -68,6 +69,9 @@ func (l *life) run(at time.Time, dry bool) report.Run {
 	}
 	j := newJanitor(l.t, doer, l.settings)
 	j.Clock = func() time.Time { return at }
+	if l.clock != nil {
+		j.Clock = l.clock
+	}
 	record := j.Run(l.t.Context(), janitor.NewRunID(at, bytes.NewReader([]byte{1, 2, 3})), dry)
 	checkRecord(l.t, record, int(j.Config.MaxDeregistrations))
 	if dry && len(writes(l.account)) > 0 {

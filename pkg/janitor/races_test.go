@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -104,6 +105,30 @@ func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
 				t.Errorf("%+v\n%s", record.Totals, report.Text(record))
 			}
 		})
+	}
+}
+
+// A machine that sleeps in the middle of a run wakes up with facts of yesterday. What has been asked for is answered; the next
+// removals wait until the facts are read again.
+func TestAMachineThatSleeps(t *testing.T) {
+	t.Parallel()
+	const last = 120
+	l := live(t, staleWorld(last), settings{"RECORDS": t.TempDir(), "MAX_DEREGISTRATIONS": "200"})
+	var slept atomic.Int64
+	l.clock = func() time.Time { return now.Add(time.Duration(slept.Load())) }
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return atTheFirst(next, "DeregisterImage", func() {
+			l.meanwhile(func() { l.setTag(90, "Owner", "me") })
+			slept.Store(int64(10 * time.Hour))
+		})
+	}
+	record := l.run(now, false)
+	got := verdicts(record)
+	if got[imageID(90)] != "failed" || l.state(90) == "gone" || !strings.Contains(report.Text(record), "no sign of life for 10h") {
+		t.Errorf("%s\n%s", got[imageID(90)], report.Text(record))
+	}
+	if got[imageID(last)] != "deregistered" {
+		t.Errorf("the next images, whose facts are read again: %s, %s", got[imageID(last)], reasons(record, imageID(last)))
 	}
 }
 

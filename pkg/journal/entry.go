@@ -185,9 +185,30 @@ func (e *Entry) SettleLeftover(ctx context.Context, leftover ami.Leftover) error
 // Renew is a sign of life. A run has to give one well before 30 minutes have passed since the last one that succeeded, or
 // stop: after that another run may take its lock. An error may pass, unless it says that the lock is lost, which stays so.
 func (e *Entry) Renew(ctx context.Context, now time.Time) error {
+	return e.renewAfter(ctx, now, func(time.Duration) (bool, error) { return true, nil })
+}
+
+// KeepUp is Renew once the last sign of life begins to be old, and for whoever has to go by what was read since then. If it
+// is so old that another run might have taken the lock, because the machine has slept or was held up, it is an error, whoever
+// holds the lock: what was read may be as old.
+func (e *Entry) KeepUp(ctx context.Context, now time.Time) error {
+	return e.renewAfter(ctx, now, func(age time.Duration) (bool, error) {
+		if age > lease {
+			return false, fmt.Errorf("the run has given no sign of life for %s", age.Truncate(time.Second))
+		}
+		return age > lease/3, nil
+	})
+}
+
+// renewAfter renews the lock if that is due, given how old the last sign of life is.
+func (e *Entry) renewAfter(ctx context.Context, now time.Time, isDue func(age time.Duration) (bool, error)) error {
 	held := <-e.held
 	defer func() { e.held <- held }()
 	if err := e.whyLost(); err != nil {
+		return err
+	}
+	// Of the two clocks of a machine the one on the wall goes on while it sleeps.
+	if due, err := isDue(now.Round(0).Sub(held.At.Round(0))); err != nil || !due {
 		return err
 	}
 	renewed := held.lockDocument

@@ -66,6 +66,29 @@ func TestOneRunAtATime(t *testing.T) {
 	})
 }
 
+// Between the signs of life that it has to give a run gives others, before the last one is old. After one that is so old that
+// another run might have begun it may not go on with what it has read, even if none has.
+func TestKeepUp(t *testing.T) {
+	inEach(t, func(t *testing.T, j *journal.Journal) {
+		ctx := t.Context()
+		a := begin(t, j, first, now, declare(1, 1))
+		must(t, a.KeepUp(ctx, now), a.KeepUp(ctx, now.Add(lease/3)))
+		_, err := j.Begin(ctx, region, second, account, now.Add(lease), nil)
+		isBusy(t, err, first, now)
+		must(t, a.KeepUp(ctx, now.Add(20*time.Minute)))
+		_, err = j.Begin(ctx, region, second, account, now.Add(lease), nil)
+		isBusy(t, err, first, now.Add(20*time.Minute))
+
+		for range 2 {
+			says(t, a.KeepUp(ctx, now.Add(51*time.Minute)), "no sign of life for 31m0s")
+		}
+		must(t, a.Renew(ctx, now.Add(51*time.Minute)), a.KeepUp(ctx, now.Add(52*time.Minute)))
+		b := begin(t, j, second, now.Add(2*time.Hour))
+		says(t, a.KeepUp(ctx, now.Add(71*time.Minute)), "lost the lock to run "+second)
+		must(t, a.Close(ctx, false), b.Close(ctx, true))
+	})
+}
+
 // One image is declared and nothing of it is attempted.
 func declared(n int) []journal.Declared { return []journal.Declared{declare(n)} }
 

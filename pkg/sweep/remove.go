@@ -302,7 +302,7 @@ func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.
 		}
 	}
 	if err := s.orders.Attempt(ctx, verdict.Image.ID, noted); err != nil {
-		return untouched(verdict, ami.Failed, "not removed, because the journal could not be written: "+err.Error())
+		return untouched(verdict, ami.Failed, "not removed, because the attempt could not be noted in the journal: "+err.Error())
 	}
 	answer := deregister(ctx, s.api, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
 	outcome := s.whatBecame(ctx, verdict, answer, alone)
