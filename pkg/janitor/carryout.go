@@ -67,10 +67,10 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 		orders.Alive = func(ctx context.Context) error { return entry.Renew(ctx, j.Clock()) }
 	}
 	result := sweep.Run(limits.finish, limits.begin, client, *plan, orders)
-	if s.journal != nil && !plan.Busy && plan.Hold == "" {
-		finish(limits.finish, s, entry, *plan, result)
-	}
 	if entry != nil {
+		if plan.Hold == "" {
+			finish(limits.finish, s, entry, *plan, result)
+		}
 		_ = entry.Close(limits.finish, isDone(result) && !unsettled.Load()) // A lock that stays is old before the next night.
 	}
 	return result

@@ -55,3 +55,26 @@ func TestALeftoverOfAnImageThatIsStillListed(t *testing.T) {
 		})
 	}
 }
+
+// The books of a run are closed by none of another account, which finds nothing of what that run has left.
+func TestLeftoversOfAnotherAccount(t *testing.T) {
+	kept := tagged(object{"SnapshotId": snapshotID(2), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
+	records := settings{"RECORDS": t.TempDir()}
+	l := live(t, world{images: []object{image(1, 900, 0, 1, 2), image(5, 2, 1, 5)}, snapshots: []object{kept}}, records)
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+	}
+	l.want(0, l.real(0), "deregistered", "never-launched")
+	l.wrap = nil
+
+	other := live(t, world{}, records)
+	other.edit("get-caller-identity.json", func(content object) { content["Account"] = "999999999999" })
+	record := other.run(now.Add(time.Hour), false)
+	if hold := record.Regions[0].Hold; !strings.Contains(hold, "belongs to account "+accountID) {
+		t.Errorf("held because %q", hold)
+	}
+	l.real(1)
+	if got := strings.Join(l.snapshots(), " "); strings.Contains(got, snapshotID(1)) {
+		t.Errorf("%s are left", got)
+	}
+}

@@ -41,9 +41,10 @@ func changes(plan retention.Plan) bool {
 }
 
 // begin notes in the journal what is going to be removed in a region, and holds the plan if that cannot be done, or if
-// another run is at work there. It returns nil where nothing is noted.
+// another run is at work there. It returns nil where nothing is noted: there is nothing to change, and no books are to be
+// closed.
 func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan, run string) *journal.Entry {
-	if s.journal == nil || plan.Busy || !changes(*plan) {
+	if s.journal == nil || plan.Busy || !changes(*plan) && len(s.history(plan.Region).Unfinished) == 0 {
 		return nil
 	}
 	entry, err := s.journal.Begin(ctx, plan.Region, run, plan.Account, j.Clock(), declared(*plan))
@@ -92,19 +93,15 @@ func finish(ctx context.Context, s survey, entry *journal.Entry, plan retention.
 			open[stray.Run] = true
 		}
 	}
-	for _, inventory := range s.inventories {
-		if inventory.Region != plan.Region {
-			continue
+	history := s.history(plan.Region)
+	for _, verdict := range plan.Verdicts {
+		if isRestored(verdict) {
+			open[history.Removed[verdict.Image.ID]] = true
 		}
-		for _, verdict := range plan.Verdicts {
-			if isRestored(verdict) {
-				open[inventory.History.Removed[verdict.Image.ID]] = true
-			}
-		}
-		for _, run := range inventory.History.Unfinished {
-			if !open[run] {
-				_ = s.journal.Finish(ctx, plan.Region, run)
-			}
+	}
+	for _, run := range history.Unfinished {
+		if !open[run] {
+			_ = s.journal.Finish(ctx, plan.Region, run)
 		}
 	}
 }
@@ -125,7 +122,7 @@ func noteFinished(ctx context.Context, entry *journal.Entry, plan retention.Plan
 		if leftover.Undecided || leftover.Delete && !gone {
 			open[leftover.Run] = true
 		}
-		if gone && entry != nil {
+		if gone {
 			_ = entry.SettleLeftover(ctx, leftover.Leftover)
 		}
 	}

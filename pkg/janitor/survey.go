@@ -98,6 +98,16 @@ func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name s
 	return read, nil
 }
 
+// history is what the journal says of a region.
+func (s *survey) history(region string) ami.History {
+	for _, inventory := range s.inventories {
+		if inventory.Region == region {
+			return inventory.History
+		}
+	}
+	return ami.History{}
+}
+
 func (s *survey) fail(account, region string, err error) {
 	s.failed = append(s.failed, report.FailedRegion(account, region, err))
 }
