@@ -28,7 +28,7 @@ func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]report.
 	for i, result := range sideBySide(names, func(name string) sweep.Result {
 		return j.sweepRegion(limits, id, plan.survey, plans[name], func(done, total int) { step(name, done, total) })
 	}) {
-		done[names[i]] = report.Done(result)
+		done[names[i]] = report.Done{Outcomes: result.Outcomes, Leftovers: result.Leftovers, Strays: result.Strays, BinRead: result.BinRead}
 	}
 	return done
 }

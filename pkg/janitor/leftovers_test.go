@@ -78,3 +78,16 @@ func TestLeftoversOfAnotherAccount(t *testing.T) {
 		t.Errorf("%s are left", got)
 	}
 }
+
+// A declaration that could not be taken off an image which no removal was tried of says nothing but that: the next run takes it
+// off, and judges the image by its facts.
+func TestADeclarationThatIsLeft(t *testing.T) {
+	l := live(t, staleWorld(2), settings{"RECORDS": t.TempDir()})
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		next = emulator.Fail(next, "DeleteTags", nil, 400, "OperationNotPermitted", "not now")
+		return emulator.Fail(next, "DeregisterImage", nil, 400, "OperationNotPermitted", "not now")
+	}
+	l.want(0, l.real(0), "failed")
+	l.wrap = nil
+	l.want(1, l.real(1), "deregistered", "never-launched")
+}

@@ -74,8 +74,11 @@ func declared(plan retention.Plan) []journal.Declared {
 	return all
 }
 
-// isDone reports whether nothing is left of what a sweep was to delete.
+// isDone reports whether nothing is left of what a sweep was to delete, and no declaration of what stays.
 func isDone(result sweep.Result) bool {
+	if result.StillDeclared {
+		return false
+	}
 	for _, outcome := range result.Outcomes {
 		if slices.ContainsFunc(outcome.Snapshots, func(s ami.SnapshotResult) bool { return s.Status == ami.SnapshotFailed }) {
 			return false

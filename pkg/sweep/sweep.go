@@ -68,6 +68,8 @@ type Result struct {
 	Leftovers []ami.SnapshotResult // One for each leftover of the plan that is to be deleted, in their order.
 	Strays    map[string]string    // Why the tags of a stray could not be taken off, by its id; empty if they were.
 	BinRead   bool                 // The Recycle Bin was read after the removals.
+
+	StillDeclared bool // What stays may still carry the declaration of its removal.
 }
 
 // The codes of the outcomes of images that were not tried. They are no reasons of the policy.
@@ -120,6 +122,8 @@ type sweep struct {
 	allowed   bool // EC2 has deregistered an image.
 	denied    int  // How many deregistrations it has refused for want of a permission.
 
+	stillDeclared bool // See Result.
+
 	mu          sync.Mutex
 	outcomes    []ami.Outcome // One for each verdict, in their order; without a status where there is nothing to say.
 	gone        map[string]bool
@@ -146,7 +150,7 @@ func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
 
 func (s *sweep) result() Result {
 	outcomes := slices.DeleteFunc(s.outcomes, func(outcome ami.Outcome) bool { return outcome.Status == "" })
-	return Result{Outcomes: outcomes, Leftovers: s.leftovers, Strays: s.strays, BinRead: s.bin.read}
+	return Result{Outcomes: outcomes, Leftovers: s.leftovers, Strays: s.strays, BinRead: s.bin.read, StillDeclared: s.stillDeclared}
 }
 
 // hold leaves everything alone that the plan would have changed.

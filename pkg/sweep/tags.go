@@ -130,7 +130,9 @@ func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
 	}
 	for _, set := range slices.Sorted(maps.Keys(byKeys)) {
 		slices.Sort(byKeys[set])
-		dropTags(ctx, s.api, byKeys[set], strings.Split(set, "\n"))
+		for _, err := range dropTags(ctx, s.api, byKeys[set], strings.Split(set, "\n")) {
+			s.stillDeclared = s.stillDeclared || !isAbsent(err)
+		}
 	}
 }
 
