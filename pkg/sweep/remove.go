@@ -345,8 +345,11 @@ func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answe
 	return outcome
 }
 
-// refused is the outcome of an image that EC2 does not deregister.
+// refused is the outcome of an image that EC2 does not deregister, or that no attempt was in time for.
 func refused(verdict retention.Verdict, err error) ami.Outcome {
+	if isLate(err) && !neverArrived(err) { // A connection that times out says the same.
+		return skipped(verdict)
+	}
 	outcome := untouched(verdict, ami.Failed, wire.Explain(err))
 	if wire.Code(err) == unauthorized {
 		outcome.Code = unauthorized

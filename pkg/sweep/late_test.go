@@ -1,0 +1,53 @@
+package sweep_test
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/pace"
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/sweep"
+	"ami-janitor/pkg/wire"
+)
+
+// When the time is up there are removals that wait for their turn at EC2. What has not left is not reached, and no failure.
+func TestRemovalsThatHaveNotLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var images []object
+		var verdicts []retention.Verdict
+		for n := 1; n <= 300; n++ {
+			images = append(images, image(n, n))
+			verdicts = append(verdicts, due(n, n))
+		}
+		account := load(t, images...)
+		config := aws.Config{
+			HTTPClient:  account.Client(),
+			Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
+		}
+		pace.New(0.5).Apply(&config)
+		begin, stopBegin := context.WithTimeout(t.Context(), 40*time.Second)
+		defer stopBegin()
+		ctx, stop := context.WithTimeout(t.Context(), 49900*time.Millisecond)
+		defer stop()
+		orders := passing(quiet)
+		orders.InFlight = 0
+		outcomes := sweep.Run(ctx, begin, wire.EC2(config, "us-east-1"), planOf(verdicts...), orders).Outcomes
+		removed := 0
+		for _, outcome := range outcomes {
+			if outcome.Status == ami.Deregistered {
+				removed++
+			} else if outcome.Code != sweep.NotReached {
+				t.Errorf("%+v", outcome)
+			}
+		}
+		if removed < 100 || removed > 200 {
+			t.Errorf("%d are removed", removed)
+		}
+	})
+}
