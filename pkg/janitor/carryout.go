@@ -59,8 +59,9 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 			}
 			return entry.Attempt(ctx, journal.Declared{ImageID: imageID, Snapshots: snapshotIDs})
 		}
-		orders.Settle = func(ctx context.Context, outcome ami.Outcome) {
-			if entry.Settle(ctx, outcome) != nil {
+		orders.Settle = func(_ context.Context, outcome ami.Outcome) {
+			// What the time to finish ends with has to be noted as well: the next run takes an attempt without an end for a removal.
+			if entry.Settle(limits.record, outcome) != nil {
 				unsettled.Store(true)
 			}
 		}

@@ -7,7 +7,7 @@ import (
 
 // What is kept of the time of a run, at most. A run whose deadline is near keeps a share of it instead.
 const (
-	recordTime = 20 * time.Second // To keep the record.
+	recordTime = 20 * time.Second // To note in the journal how the last removals ended, and to keep the record.
 	digestTime = 20 * time.Second // To write and publish the digest.
 	finishTime = 10 * time.Second // To finish an image that has been begun.
 )

@@ -1,7 +1,9 @@
 package janitor_test
 
 import (
+	"bytes"
 	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -9,6 +11,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/pace"
 	"ami-janitor/pkg/report"
 )
 
@@ -192,4 +195,40 @@ func TestAnInterruptionFinishesTheImageInHand(t *testing.T) {
 			t.Error("went on to remove after an interruption")
 		}
 	})
+}
+
+// The journal hears how each attempt has ended, though that was the end of the time: none of the images that are still there is
+// taken for one that is back.
+func TestHowTheLastAttemptsEndedIsNoted(t *testing.T) {
+	t.Parallel()
+	for _, seconds := range []time.Duration{122, 126, 130} {
+		bubble(t, func(t *testing.T) {
+			account, err := emulator.Load(staleWorld(400).files(t), emulator.Options{Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			doer := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodPut {
+					select {
+					case <-time.After(600 * time.Millisecond):
+					case <-r.Context().Done():
+						return nil, r.Context().Err()
+					}
+				}
+				return account.Client().Do(r)
+			})
+			for night := range 2 {
+				j := newJanitor(t, doer, settings{"RECORDS": "s3://amzn-s3-demo-bucket", "MAX_DEREGISTRATIONS": "1000"})
+				pace.New(0.5).Apply(&j.AWS)
+				j.Clock = time.Now
+				ctx, stop := context.WithTimeout(t.Context(), seconds*time.Second)
+				record := j.Run(ctx, janitor.NewRunID(time.Now(), bytes.NewReader([]byte{1, 2, 3})), false)
+				stop()
+				if night == 0 && (record.Totals.Deregistered == 0 || record.Totals.Skipped == 0) || record.Totals.Kept > 0 {
+					t.Errorf("%d s, night %d: %+v", seconds, night, record.Totals)
+				}
+				time.Sleep(24 * time.Hour)
+			}
+		})
+	}
 }
