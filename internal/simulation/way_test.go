@@ -83,6 +83,9 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 		if response != nil {
 			_ = response.Body.Close()
 		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.disturb(w, q)
 		return nil, err
 	}
 	s.mu.Lock()

@@ -53,7 +53,7 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 	if !s.orders.RequireBin || s.stopped != "" || len(images)+len(snapshots) == 0 {
 		return
 	}
-	if !s.awaitBin(ctx, patience, images, snapshots, func(map[string]time.Time) {}) {
+	if !s.awaitBin(ctx, patience, images, snapshots, nil, func(map[string]time.Time) {}) {
 		if ctx.Err() == nil { // Else there was no time to see it.
 			s.stopped = notInBin
 		}
@@ -63,11 +63,11 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 	s.bin.snapshots = s.bin.snapshots || len(snapshots) > 0
 }
 
-// awaitBin looks into the Recycle Bin until everything is there, several times if need be, and reports whether it is. What is
-// seen each time is told.
-func (s *sweep) awaitBin(ctx context.Context, tries int, images, snapshots []string, seen func(map[string]time.Time)) bool {
+// awaitBin looks into the Recycle Bin until everything is there, several times if need be, and reports whether it is. It looks
+// for doubtful snapshots, too, and does not wait for them. What is seen each time is told.
+func (s *sweep) awaitBin(ctx context.Context, tries int, images, snapshots, doubtful []string, seen func(map[string]time.Time)) bool {
 	for try := 1; ; try++ {
-		exits, err := s.orders.InBin(ctx, images, snapshots)
+		exits, err := s.orders.InBin(ctx, images, slices.Concat(snapshots, doubtful))
 		if err == nil {
 			seen(exits)
 		}
@@ -81,49 +81,63 @@ func (s *sweep) awaitBin(ctx context.Context, tries int, images, snapshots []str
 }
 
 // findInBin notes when each image and snapshot that this run has removed leaves the Recycle Bin for good. What was removed
-// just now may turn up late, which is worth some patience if the bin is known to work.
+// just now may turn up late, which is worth some patience if the bin is known to work. A snapshot whose deletion was not
+// confirmed, and that is in the bin, is deleted: nobody may take it for a leftover once a person has restored it.
 func (s *sweep) findInBin(ctx context.Context) {
 	var images []string
-	snapshots := deletedOf(s.leftovers)
+	snapshots, doubtful := withStatus(s.leftovers, ami.SnapshotDeleted), withStatus(s.leftovers, ami.SnapshotFailed)
 	for _, outcome := range s.outcomes {
 		if outcome.Status == ami.Deregistered {
 			images = append(images, outcome.ImageID)
 		}
-		snapshots = append(snapshots, deletedOf(outcome.Snapshots)...)
+		snapshots = append(snapshots, withStatus(outcome.Snapshots, ami.SnapshotDeleted)...)
+		doubtful = append(doubtful, withStatus(outcome.Snapshots, ami.SnapshotFailed)...)
 	}
-	slices.Sort(snapshots)
-	snapshots = slices.Compact(snapshots)
-	if len(images)+len(snapshots) == 0 {
+	if len(images)+len(snapshots)+len(doubtful) == 0 {
 		return
 	}
 	tries := 1
 	if s.bin.images {
 		tries = 4
 	}
-	s.awaitBin(ctx, tries, images, snapshots, func(exits map[string]time.Time) {
+	s.awaitBin(ctx, tries, images, once(snapshots), once(doubtful), func(exits map[string]time.Time) {
 		s.bin.read = true
 		for i := range s.outcomes {
-			s.outcomes[i].RestorableUntil = exits[s.outcomes[i].ImageID]
-			noteExits(s.outcomes[i].Snapshots, exits)
+			outcome := &s.outcomes[i]
+			outcome.RestorableUntil = exits[outcome.ImageID]
+			if noteExits(outcome.Snapshots, exits) && outcome.Status == ami.Deregistered {
+				s.orders.Settle(ctx, *outcome)
+			}
 		}
 		noteExits(s.leftovers, exits)
 	})
+}
+
+func once(ids []string) []string {
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 func hasAll(exits map[string]time.Time, ids []string) bool {
 	return !slices.ContainsFunc(ids, func(id string) bool { return exits[id].IsZero() })
 }
 
-func noteExits(results []ami.SnapshotResult, exits map[string]time.Time) {
+// noteExits notes when snapshots leave the bin, and reports whether one is there whose deletion was not confirmed.
+func noteExits(results []ami.SnapshotResult, exits map[string]time.Time) (confirmed bool) {
 	for i := range results {
-		results[i].RestorableUntil = exits[results[i].SnapshotID]
+		result := &results[i]
+		result.RestorableUntil = exits[result.SnapshotID]
+		if result.Status == ami.SnapshotFailed && !result.RestorableUntil.IsZero() {
+			result.Status, result.Detail, confirmed = ami.SnapshotDeleted, "seen in the Recycle Bin after an answer that was lost", true
+		}
 	}
+	return confirmed
 }
 
-func deletedOf(results []ami.SnapshotResult) []string {
+func withStatus(results []ami.SnapshotResult, status ami.SnapshotStatus) []string {
 	var ids []string
 	for _, result := range results {
-		if result.Status == ami.SnapshotDeleted {
+		if result.Status == status {
 			ids = append(ids, result.SnapshotID)
 		}
 	}

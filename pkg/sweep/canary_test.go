@@ -113,3 +113,26 @@ func TestACanaryThatTakesNoSnapshotAlong(t *testing.T) {
 		wantOutcomes(t, outcomes, "skipped; 2 kept", "skipped; 1 kept", "deregistered; 3 deleted", "skipped; 4 kept")
 	})
 }
+
+// A snapshot whose deletion is not confirmed and that is in the Recycle Bin is deleted, and the journal hears of it: a person
+// may restore it, and the next run must not take it for what this one has left.
+func TestADeletionThatTheBinConfirms(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, image(1, 1, 9), image(2, 2, 9), image(3, 3))
+		orders, looks := passing(quiet), 0
+		orders.KeepDeclared = true
+		orders.InBin = binOf(t, account, 0, &looks)
+		var settled []string
+		orders.Settle = func(_ context.Context, outcome ami.Outcome) { settled = append(settled, summary(outcome)) }
+		doer := faulty(account.Client(), "DeregisterImage", always(ignoringFlag)...)
+		deaf := faulty(doer, "DeleteSnapshot", always(after(denied))...)
+		outcomes := sweep.Run(t.Context(), t.Context(), client(deaf), planOf(due(1, 1, 9), due(2, 2, 9), due(3, 3)), orders).Outcomes
+		wantOutcomes(t, outcomes, "deregistered; 1 deleted; 9 deleted", "deregistered; 2 deleted; 9 deleted", "deregistered; 3 deleted")
+		says(t, outcomes[0].Snapshots[0].Detail, "seen in the Recycle Bin")
+		for _, want := range []string{"deregistered; 1 deleted; 9 deleted", "deregistered; 2 deleted; 9 deleted"} {
+			if !slices.Contains(settled, want) {
+				t.Errorf("the journal has heard %q, and not %q", settled, want)
+			}
+		}
+	})
+}

@@ -256,10 +256,8 @@ func (s *sweep) stopIfDenied(some []int) {
 // proveAll looks for images that were removed in the Recycle Bin, as long as that is to be proven.
 func (s *sweep) proveAll(ctx context.Context, some []int) {
 	for _, i := range some {
-		if s.outcomes[i].Status == ami.Deregistered {
-			s.prove(ctx, s.outcomes[i].ImageID, deletedOf(slices.DeleteFunc(slices.Clone(s.outcomes[i].Snapshots), func(result ami.SnapshotResult) bool {
-				return s.isShared(result.SnapshotID)
-			})))
+		if outcome := s.outcomes[i]; outcome.Status == ami.Deregistered {
+			s.prove(ctx, outcome.ImageID, slices.DeleteFunc(withStatus(outcome.Snapshots, ami.SnapshotDeleted), s.isShared))
 		}
 	}
 }
