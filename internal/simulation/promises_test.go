@@ -423,7 +423,8 @@ func (s *simulation) heldOf(run string) []string {
 	}
 	for _, i := range s.world.images {
 		whole := !slices.ContainsFunc(i.snapshots, func(id string) bool { return !s.world.snapshot(id).there && !s.binned(id) })
-		if !i.there && i.inBin && i.exit.After(now) && i.tags[runTag] == run && whole {
+		isDeclared := i.tags[runTag] == run && i.tags[intentTag] != "" // Else a person was quicker.
+		if !i.there && i.inBin && i.exit.After(now) && isDeclared && whole {
 			held = append(held, i.id)
 		}
 	}
