@@ -108,14 +108,15 @@ func TestAListingWithoutImages(t *testing.T) {
 		images, snapshots []object
 		says              string
 	}{
-		"of_images_that_are_gone":    {nil, []object{described(3, created(1)), described(2, created(2)), snapshot(1, nil)}, ""},
-		"of_one_that_is_there":       {many(1, image), []object{described(3, created(1)), described(2, created(1)), described(1, created(2))}, snapshotID(2) + " is a snapshot of " + imageID(1)},
-		"of_a_copy_that_is_there":    {many(1, image), []object{described(1, copied)}, snapshotID(1) + " is a snapshot of " + imageID(1)},
-		"of_one_that_is_disabled":    {[]object{image(1, object{"State": "disabled"})}, []object{described(1, created(1))}, "EC2 does not say that it is gone"},
-		"no_snapshots":               {many(1, image), nil, ""},
-		"of_no_image":                {many(1, image), []object{snapshot(1, nil), described(2, ""), described(3, "before the upgrade")}, ""},
-		"that_talk_of_an_image":      {many(1, image), []object{described(1, "Not "+created(1)), described(2, "for "+imageID(1))}, ""},
-		"made_by_a_backup_of_a_disk": {many(1, image), []object{described(1, "This snapshot is created by the AWS Backup service.")}, ""},
+		"of_images_that_are_gone":     {nil, []object{described(3, created(1)), described(2, created(2)), snapshot(1, nil)}, ""},
+		"of_one_that_is_there":        {many(1, image), []object{described(3, created(1)), described(2, created(1)), described(1, created(2))}, snapshotID(2) + " is a snapshot of " + imageID(1)},
+		"of_a_copy_that_is_there":     {many(1, image), []object{described(1, copied)}, snapshotID(1) + " is a snapshot of " + imageID(1)},
+		"of_one_that_is_disabled":     {[]object{image(1, object{"State": "disabled"})}, []object{described(1, created(1))}, "EC2 does not say that it is gone"},
+		"of_one_that_is_deregistered": {[]object{image(1, object{"State": "deregistered"})}, []object{described(1, created(1))}, ""},
+		"no_snapshots":                {many(1, image), nil, ""},
+		"of_no_image":                 {many(1, image), []object{snapshot(1, nil), described(2, ""), described(3, "before the upgrade")}, ""},
+		"that_talk_of_an_image":       {many(1, image), []object{described(1, "Not "+created(1)), described(2, "for "+imageID(1))}, ""},
+		"made_by_a_backup_of_a_disk":  {many(1, image), []object{described(1, "This snapshot is created by the AWS Backup service.")}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := read(t.Context(), unlisted(holding(t, test.images, test.snapshots, nil).Client()))

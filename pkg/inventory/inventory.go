@@ -56,12 +56,12 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 	if err != nil {
 		return ami.Inventory{}, fmt.Errorf("listing images: %s", wire.Explain(err))
 	}
+	images = slices.DeleteFunc(mergeImages(images), isDeregistered)
 	if len(images) == 0 {
 		if err := confirmGone(ctx, api, snapshots); err != nil {
 			return ami.Inventory{}, fmt.Errorf("listing images: %w", err)
 		}
 	}
-	images = slices.DeleteFunc(mergeImages(images), isDeregistered)
 	for i := range snapshots {
 		snapshots[i].Lock = locks[snapshots[i].ID]
 	}
@@ -100,8 +100,9 @@ func confirmGone(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshots
 	lookups.SetLimit(lookupsAtOnce)
 	for imageID, snapshotID := range madeFor {
 		lookups.Go(func() error {
-			_, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{imageID}, IncludeDisabled: aws.Bool(true)})
-			if wire.IsNoImage(err) {
+			out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{imageID}, IncludeDisabled: aws.Bool(true)})
+			isLeft := func(image types.Image) bool { return image.State != types.ImageStateDeregistered }
+			if wire.IsNoImage(err) || err == nil && len(out.Images) > 0 && !slices.ContainsFunc(out.Images, isLeft) {
 				return nil
 			}
 			why := "EC2 does not say that it is gone"
