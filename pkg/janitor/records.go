@@ -98,8 +98,8 @@ func finish(ctx context.Context, s survey, entry *journal.Entry, plan retention.
 	}
 	history := s.history(plan.Region)
 	for _, verdict := range plan.Verdicts {
-		if isRestored(verdict) {
-			open[history.Removed[verdict.Image.ID]] = true
+		if run := history.Removed[verdict.Image.ID]; isRestored(verdict) && retention.MayBeAtWork(run, s.now) {
+			open[run] = true
 		}
 	}
 	for _, run := range history.Unfinished {
@@ -109,8 +109,8 @@ func finish(ctx context.Context, s survey, entry *journal.Entry, plan retention.
 	}
 }
 
-// isRestored reports whether an image is there that a run has removed, and on which that is not noted yet. It may be gone all
-// the same, if EC2 shows a removal late; then its snapshots are for the next run to finish.
+// isRestored reports whether an image is there that a run has removed, and on which that is not noted yet. If that was only
+// hours ago it may be gone all the same, because EC2 shows removals late; then its snapshots are for the next run to finish.
 func isRestored(verdict retention.Verdict) bool {
 	return slices.ContainsFunc(verdict.Reasons, func(reason retention.Reason) bool { return reason.Code == "restored" })
 }
