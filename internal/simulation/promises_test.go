@@ -297,7 +297,9 @@ func (s *simulation) checkOutcomes(r *run, removed map[string]effect, violate fu
 				if !ok { // A person was quicker, while this run tried.
 					e = effect{id: i.id, inBin: !i.exit.IsZero()}
 				}
-				s.checkExit(e, o.RestorableUntil, i.exit, violate)
+				if !i.restoredAt.After(e.at) { // Else it is another time that it is in the bin.
+					s.checkExit(e, o.RestorableUntil, i.exit, violate)
+				}
 			case o.Status == ami.Failed && strings.Contains(o.Error, "may or may not") && s.disturbed[r.id+recorded.ImageID]:
 				said.images[recorded.ImageID] = true
 				for _, id := range s.world.image(recorded.ImageID).snapshots {
@@ -337,7 +339,9 @@ func (s *simulation) checkSnapshotResults(r *run, deleted map[string]effect, vio
 		sn := s.world.snapshot(id)
 		e, ok := deleted[id]
 		if ok {
-			s.checkExit(e, until, sn.exit, violate)
+			if !sn.restoredAt.After(e.at) {
+				s.checkExit(e, until, sn.exit, violate)
+			}
 			return
 		}
 		if uncertain := s.disturbed[r.id+id] || s.disturbed[r.id+imageID]; !uncertain || sn.there && !s.later(sn.restoredAt, r) {
