@@ -235,7 +235,8 @@ func mayBeRemoved(document removalDocument) bool {
 	return document.Status == ami.Deregistered || document.Status == attempted
 }
 
-// addUnbegun says of an image, and of its snapshots, which run has declared their removal and has not removed it. What an earlier run has declared too is for the later one to say.
+// addUnbegun says of an image, and of its snapshots, which run has declared their removal and has not removed it. What an
+// earlier run has declared too is for the later one to say.
 func (h *history) addUnbegun(unbegun map[string]string, run string, d Declared) {
 	document := h.removals[removal{image: d.ImageID, run: run}]
 	for _, id := range append([]string{d.ImageID}, d.Snapshots...) {
