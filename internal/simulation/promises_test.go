@@ -184,8 +184,8 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 // mayGo reports whether a run has removed, or may have removed, an image of a snapshot, and nobody who could be noticed has
 // brought the snapshot back since.
 //
-// Two things nobody can tell: whether an image that is gone was removed by a run that was killed, or by a person just before
-// that run would have done so; and whether a snapshot that is there was deleted by a run that was killed, and restored by a
+// Two things nobody can tell: whether an image that is gone was removed by a run that was killed or had no answer, or by a
+// person just before that run would have done so; and whether a snapshot that is there was deleted by a run that was killed, and restored by a
 // person who has left the tags of its removal on it.
 func (s *simulation) mayGo(sn *snapshot) bool {
 	left := s.runs[sn.tags[runTag]]
@@ -194,7 +194,7 @@ func (s *simulation) mayGo(sn *snapshot) bool {
 			return false
 		}
 		_, byRun := s.runs[i.goneBy]
-		wasTried := left != nil && left.record == nil && s.wasTried(left, i)
+		wasTried := left != nil && (left.record == nil || left.isUnsureOf(i)) && s.wasTried(left, i)
 		return byRun && i.goneAt.After(sn.restoredAt) || wasTried
 	})
 }
@@ -203,6 +203,19 @@ func (s *simulation) mayGo(sn *snapshot) bool {
 func (s *simulation) wasTried(r *run, i *image) bool {
 	_, ok := s.account.Objects(bucketName)["journal/removals/"+i.region+"/"+i.id+"/"+r.id+".json"]
 	return ok
+}
+
+// isUnsureOf reports whether the record of a run says that it does not know what became of an image.
+func (r *run) isUnsureOf(i *image) bool {
+	return slices.ContainsFunc(r.record.Regions, func(region report.Region) bool {
+		return slices.ContainsFunc(region.Images, func(recorded report.Image) bool {
+			return recorded.ImageID == i.id && isUnsure(recorded.Outcome)
+		})
+	})
+}
+
+func isUnsure(o *ami.Outcome) bool {
+	return o != nil && o.Status == ami.Failed && strings.Contains(o.Error, "may or may not")
 }
 
 func (s *simulation) checkTagging(actor, action string, keys []string) {
@@ -300,7 +313,7 @@ func (s *simulation) checkOutcomes(r *run, removed map[string]effect, violate fu
 				if !i.restoredAt.After(e.at) { // Else it is another time that it is in the bin.
 					s.checkExit(e, o.RestorableUntil, i.exit, violate)
 				}
-			case o.Status == ami.Failed && strings.Contains(o.Error, "may or may not") && s.disturbed[r.id+recorded.ImageID]:
+			case isUnsure(o) && s.disturbed[r.id+recorded.ImageID]:
 				said.images[recorded.ImageID] = true
 				for _, id := range s.world.image(recorded.ImageID).snapshots {
 					said.snapshots[id] = true

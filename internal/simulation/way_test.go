@@ -74,6 +74,9 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 	attempt, arrival := strconv.Itoa(t.attempt), t.arrival
 	s.mu.Unlock()
 	if err := sleepUntil(r, arrival); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.disturb(w, q)
 		return nil, err
 	}
 
