@@ -230,8 +230,10 @@ class Records(unittest.TestCase):
 
         # Of a run that has given no sign of life for so long nothing is to be expected.
         self.lock(EARLIER, ago(datetime.timedelta(minutes=31)))
-        self.assertEqual(self.outcomes(self.sweep()), {image_id(1): "deregistered"})
-        self.assertEqual(self.keys("locks/"), [])
+        record = self.sweep()
+        self.assertEqual(self.outcomes(record), {image_id(1): "deregistered"})
+        over = self.get(f"locks/{REGION}.json")
+        self.assertEqual((over["run"], over["isOver"]), (record["run"], True))
 
     def test_what_an_ended_run_has_left_is_finished(self):
         self.serve({2: [2]}, snapshots=[1, 3, 9], declared=[1])

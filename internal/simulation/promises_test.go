@@ -33,6 +33,19 @@ func (s *simulation) isRecent(at time.Time, r *run) bool {
 	return !at.IsZero() && time.Since(at) <= s.window(r)
 }
 
+// isJust is isRecent for a snapshot. Between the look and its deletion EC2 may go on for a while to say that it is in use, and
+// the first one that is deleted may have to be awaited in the Recycle Bin.
+func (s *simulation) isJust(at time.Time, r *run) bool {
+	w := s.window(r)
+	if r.night.inUseLag > 0 {
+		w += 35 * time.Second
+	}
+	if r.night.binLag > 0 {
+		w += 2 * time.Minute
+	}
+	return !at.IsZero() && time.Since(at) <= w
+}
+
 // checkRemoval checks what is promised of an image that a run has just deregistered, before that.
 func (s *simulation) checkRemoval(r *run, i *image) {
 	total := 0
@@ -165,7 +178,7 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 	}
 	keep, tagged := sn.tags[keepTag]
 	violate(!sn.there, "which is not there")
-	violate(tagged && keep != "false" && !s.later(sn.touched, r), "which is tagged to be kept")
+	violate(tagged && keep != "false" && !s.isJust(sn.touched, r), "which is tagged to be kept")
 	violate(sn.managed, "which is managed")
 	violate(sn.locked, "which is locked")
 	violate(sn.orphanOf != "", "which somebody else has left")
@@ -184,16 +197,17 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 // mayGo reports whether a run has removed, or may have removed, an image of a snapshot, and nobody who could be noticed has
 // brought the snapshot back since.
 //
-// Two things nobody can tell: whether an image that is gone was removed by a run that was killed or had no answer, or by a
-// person just before that run would have done so; and whether a snapshot that is there was deleted by a run that was killed, and restored by a
-// person who has left the tags of its removal on it.
+// Three things nobody can tell: whether an image that is gone was removed by a run that was killed or had no answer, or by a
+// person just before that run would have done so; whether a snapshot that is there was deleted by a run that was killed, and restored by a person
+// who has left the tags of its removal on it; and whether an image that a run has removed, but not its snapshots, was there again
+// between two runs.
 func (s *simulation) mayGo(sn *snapshot) bool {
 	left := s.runs[sn.tags[runTag]]
 	return slices.ContainsFunc(s.world.images, func(i *image) bool {
 		if !slices.Contains(i.snapshots, sn.id) {
 			return false
 		}
-		_, byRun := s.runs[i.goneBy]
+		_, byRun := s.runs[s.remover(i)]
 		wasTried := left != nil && (left.record == nil || left.isUnsureOf(i)) && s.wasTried(left, i)
 		return byRun && i.goneAt.After(sn.restoredAt) || wasTried
 	})
@@ -203,6 +217,15 @@ func (s *simulation) mayGo(sn *snapshot) bool {
 func (s *simulation) wasTried(r *run, i *image) bool {
 	_, ok := s.account.Objects(bucketName)["journal/removals/"+i.region+"/"+i.id+"/"+r.id+".json"]
 	return ok
+}
+
+// remover is who removed an image that is gone, as far as it could be noticed.
+func (s *simulation) remover(i *image) string {
+	wasSeen := slices.ContainsFunc(s.order, func(r *run) bool { return r.started.After(i.restoredAt) && r.started.Before(i.goneAt) })
+	if !i.restoredAt.IsZero() && i.goneAt.After(i.restoredAt) && !wasSeen {
+		return i.removedBy
+	}
+	return i.goneBy
 }
 
 // isUnsureOf reports whether the record of a run says that it does not know what became of an image.

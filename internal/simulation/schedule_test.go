@@ -74,6 +74,7 @@ type action string
 const (
 	launches         action = "launches an instance of"
 	keeps            action = "tags to keep"
+	keepsSnapshot    action = "tags to keep a snapshot of"
 	restores         action = "restores"
 	restoresSnapshot action = "restores a snapshot of"
 	deregisters      action = "deregisters"
@@ -145,7 +146,7 @@ func (n *night) addTrouble(d dice) {
 		for range d.between(1, 2) {
 			n.persons = append(n.persons, person{
 				at: *newKill(d), target: d.Uint64(),
-				does: pick(d, launches, keeps, restores, restores, restoresSnapshot, deregisters, deregisters, untags, untagsSnapshot, objects),
+				does: pick(d, launches, keeps, keepsSnapshot, restores, restores, restoresSnapshot, deregisters, deregisters, untags, untagsSnapshot, objects),
 			})
 		}
 	case 14:

@@ -278,6 +278,12 @@ func (s *simulation) do(what action, i *image) {
 		i.launchedBy, i.launchAt, i.touched = "i-"+strings.TrimPrefix(i.id, "ami-"), time.Now(), time.Now()
 	case keeps:
 		s.call(i.region, "CreateTags", "ResourceId.1", i.id, "Tag.1.Key", keepTag, "Tag.1.Value", "yes")
+	case keepsSnapshot:
+		for _, id := range i.snapshots {
+			if s.world.snapshot(id).there {
+				s.call(i.region, "CreateTags", "ResourceId.1", id, "Tag.1.Key", keepTag, "Tag.1.Value", "yes")
+			}
+		}
 	case restores:
 		for _, id := range i.snapshots {
 			if s.binned(id) {

@@ -336,7 +336,7 @@ func TestWhatTheFunctionMayDoWithRecords(t *testing.T) {
 		{"s3:GetObject", "/runs/20261123T020000Z-3f9c1a/plan-eu-west-1.json", ours, true},
 		{"s3:PutObject", "/removals/eu-west-1/ami-0123456789abcdef0/20261123T020000Z-3f9c1a.json", ours, true},
 		{"s3:DeleteObject", "/unfinished/eu-west-1/20261123T020000Z-3f9c1a", ours, true},
-		{"s3:DeleteObject", "/locks/eu-west-1.json", ours, true},
+		{"s3:DeleteObject", "/unfinished/eu-west-1/20261123T020000Z-3f9c1a", others, false},
 		{"s3:PutObject", "/account.json", ours, true},
 		{"s3:ListBucket", "", under("removals/eu-west-1/"), true},
 		{"s3:ListBucket", "", under("locks/eu-west-1.json"), true}, // As S3 asks before it says that this is not there.
@@ -345,6 +345,7 @@ func TestWhatTheFunctionMayDoWithRecords(t *testing.T) {
 		{"s3:DeleteObject", "/removals/eu-west-1/ami-0123456789abcdef0/20261123T020000Z-3f9c1a.json", ours, false},
 		{"s3:DeleteObjectVersion", "/locks/eu-west-1.json", ours, false},
 		{"s3:DeleteObject", "/account.json", ours, false},
+		{"s3:DeleteObject", "/locks/eu-west-1.json", ours, false},
 		{"s3:PutObject", "/else", ours, false},
 		{"s3:GetObject", "/else", ours, false},
 		{"s3:PutObject", "/locks/eu-west-1.json", others, false},

@@ -16,9 +16,9 @@ import (
 // filterValues is how many values a filter takes (EC2 User Guide, "List and filter your resources").
 const filterValues = 200
 
-// Again reads the facts of some images anew, and returns those images that are still there. It asks by a filter, because
+// ImagesAgain reads the facts of some images anew, and returns those images that are still there. It asks by a filter, because
 // one id that does not exist would fail a call that asks by ids.
-func Again(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []string) ([]ami.Image, error) {
+func ImagesAgain(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []string) ([]ami.Image, error) {
 	var images []ami.Image
 	reader := newReader()
 	for chunk := range slices.Chunk(ids, filterValues) {
@@ -29,4 +29,19 @@ func Again(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []string) (
 		images = append(images, listed...)
 	}
 	return mergeImages(images), nil
+}
+
+// SnapshotsAgain reads the facts of some snapshots anew, except for their locks, and returns those that are still there. It
+// asks by a filter, as ImagesAgain does.
+func SnapshotsAgain(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids []string) ([]ami.Snapshot, error) {
+	var snapshots []ami.Snapshot
+	reader := newReader()
+	for chunk := range slices.Chunk(ids, filterValues) {
+		listed, err := reader.listSnapshots(ctx, api, types.Filter{Name: aws.String("snapshot-id"), Values: chunk})
+		if err != nil {
+			return nil, fmt.Errorf("listing snapshots: %s", wire.Explain(err))
+		}
+		snapshots = append(snapshots, listed...)
+	}
+	return mergeSnapshots(snapshots), nil
 }

@@ -18,7 +18,7 @@ import (
 
 // again reads images anew through the client that the janitor uses.
 func again(ctx context.Context, doer emulator.Doer, ids ...string) ([]ami.Image, error) {
-	return inventory.Again(ctx, client(doer), ids)
+	return inventory.ImagesAgain(ctx, client(doer), ids)
 }
 
 // What is read anew are all facts of the images that are still there and the account's own, disabled ones too.
@@ -36,6 +36,49 @@ func TestAgain(t *testing.T) {
 	slices.SortFunc(got, func(a, b ami.Image) int { return strings.Compare(a.ID, b.ID) })
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("images (-want +got):\n%s", diff)
+	}
+}
+
+// What is read anew of snapshots are all facts but their locks, of those that are still there and the account's own.
+func TestSnapshotsAgain(t *testing.T) {
+	forms := map[string][]string{}
+	snapshots := many(440, snapshot)
+	snapshots[1]["Tags"] = []object{{"Key": "team", "Value": "a"}}
+	snapshots[2]["OwnerId"] = "999999999999"
+	account := holding(t, nil, snapshots, nil)
+	var asked []string
+	for n := 449; n >= 0; n-- {
+		asked = append(asked, snapshotID(n+1))
+	}
+	got, err := inventory.SnapshotsAgain(t.Context(), client(asking(account.Client(), forms)), asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(got, func(a, b ami.Snapshot) int { return strings.Compare(a.ID, b.ID) })
+	want := mustRead(t, account).Snapshots
+	slices.SortFunc(want, func(a, b ami.Snapshot) int { return strings.Compare(a.ID, b.ID) })
+	if diff := cmp.Diff(want, got); diff != "" || len(got) != 439 {
+		t.Errorf("snapshots (-want +got):\n%s", diff)
+	}
+	calls := forms["DescribeSnapshots"]
+	if len(calls) != 3 {
+		t.Errorf("%d calls, want 3", len(calls))
+	}
+	for _, form := range calls {
+		if !strings.Contains(form, "Filter.1.Name=snapshot-id") || !strings.Contains(form, "Owner.1=self") || strings.Contains(form, "Value.201=") {
+			t.Errorf("asked with %s", form)
+		}
+	}
+	for kind, doer := range map[string]emulator.Doer{
+		"denied": emulator.Deny(account.Client(), "DescribeSnapshots"),
+		"second": emulator.Fail(account.Client(), "DescribeSnapshots", func(n int, _ emulator.Request) bool { return n > 1 }, 403, "UnauthorizedOperation", "x"),
+	} {
+		if got, err := inventory.SnapshotsAgain(t.Context(), client(doer), asked); err == nil || !strings.HasPrefix(err.Error(), "listing snapshots: ") || got != nil {
+			t.Errorf("%s: %d snapshots, %v", kind, len(got), err)
+		}
+	}
+	if got, err := inventory.SnapshotsAgain(t.Context(), client(emulator.Deny(account.Client(), "DescribeSnapshots")), nil); err != nil || len(got) > 0 {
+		t.Errorf("nothing: %d snapshots, %v", len(got), err)
 	}
 }
 

@@ -136,11 +136,12 @@ func (r *reader) listImages(ctx context.Context, api ec2.DescribeImagesAPIClient
 	return images, err
 }
 
-// listSnapshots lists by owner and never by id: one id that does not exist would fail the call. A listing that repeats a
-// snapshot does so in the result.
-func (r *reader) listSnapshots(ctx context.Context, api API) ([]ami.Snapshot, error) {
+// listSnapshots lists by owner and never by id: one id that does not exist would fail the call. Filters may narrow the listing.
+// One that repeats a snapshot does so in the result.
+func (r *reader) listSnapshots(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, filters ...types.Filter) ([]ami.Snapshot, error) {
 	var snapshots []ami.Snapshot
 	pages := ec2.NewDescribeSnapshotsPaginator(api, &ec2.DescribeSnapshotsInput{
+		Filters:    filters,
 		OwnerIds:   []string{"self"},
 		MaxResults: aws.Int32(pageSize),
 	})

@@ -35,16 +35,20 @@ func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]report.
 
 func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retention.Plan, step func(done, total int)) sweep.Result {
 	client := wire.EC2(j.AWS, plan.Region)
-	entry := j.begin(limits.begin, s, plan, id)
+	entry := j.begin(limits.begin, s, plan)
 	var unsettled atomic.Bool
+	look := j.secondLook(*plan, s.inventory(plan.Region).Snapshots, id)
 	orders := sweep.Orders{
 		Run:          id,
 		Now:          s.now,
 		VersionDepth: int(j.Config.LaunchTemplateVersions),
-		Recheck:      j.recheck(*plan, id),
-		Attempt:      func(context.Context, string, []string) error { return nil },
-		Settle:       func(context.Context, ami.Outcome) {},
-		Alive:        func(context.Context) error { return nil },
+		Recheck:      look.recheck,
+
+		RecheckSnapshots: look.recheckSnapshots,
+
+		Attempt: func(context.Context, string, []string) error { return nil },
+		Settle:  func(context.Context, ami.Outcome) {},
+		Alive:   func(context.Context) error { return nil },
 		InBin: func(ctx context.Context, images, snapshots []string) (map[string]time.Time, error) {
 			return recyclebin.Exits(ctx, client, images, snapshots)
 		},

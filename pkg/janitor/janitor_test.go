@@ -404,8 +404,8 @@ type failingReader struct{}
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("no randomness") }
 
 // The number of calls is a promise to those who pay with EC2's rate limits: the pages of each listing, one call for ten
-// candidates and another one for ten that are about to go, one for a hundred of these, and one for each candidate. Of a
-// long listing the emulated account has an empty page in its middle, as AWS may.
+// candidates and another one for ten that are about to go, one for a hundred of these and one for their snapshots, and one for
+// each candidate. Of a long listing the emulated account has an empty page in its middle, as AWS may.
 func TestCallsOfALargeAccount(t *testing.T) {
 	t.Parallel()
 	const images, snapshots, candidates = 2500, 2500, 120
@@ -417,7 +417,7 @@ func TestCallsOfALargeAccount(t *testing.T) {
 		"DescribeImageReferences": 12, "DescribeImageAttribute": candidates,
 		"ListRules": 2, "ListImagesInRecycleBin": 1, "ListSnapshotsInRecycleBin": 1,
 	}
-	declaring := map[string]int{"CreateTags": 2, "DescribeTags": 2, "ListImagesInRecycleBin": 1, "ListSnapshotsInRecycleBin": 1}
+	declaring := map[string]int{"CreateTags": 2, "DescribeTags": 2, "DescribeSnapshots": 2, "ListImagesInRecycleBin": 1, "ListSnapshotsInRecycleBin": 1}
 	for name, c := range map[string]struct {
 		world    world
 		settings settings

@@ -168,6 +168,19 @@ func (l *life) setTag(n int, key, value string) {
 	})
 }
 
+// setSnapshotTag sets a tag of a snapshot by hand.
+func (l *life) setSnapshotTag(n int, key, value string) {
+	l.t.Helper()
+	l.edit("describe-snapshots.json", func(content object) {
+		for _, item := range content["Snapshots"].([]any) {
+			if o := item.(object); o["SnapshotId"] == snapshotID(n) {
+				list, _ := o["Tags"].([]any)
+				o["Tags"] = append(list, object{"Key": key, "Value": value})
+			}
+		}
+	})
+}
+
 // launch adds an instance of an image, which EC2 has on record at once.
 func (l *life) launch(n int, at time.Time) {
 	l.t.Helper()

@@ -4,12 +4,8 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/inventory"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 	"ami-janitor/pkg/usage"
 	"ami-janitor/pkg/wire"
 )
@@ -118,63 +114,4 @@ func originals(survey survey, candidates map[string][]ami.Image) map[string][]am
 		}
 	}
 	return images
-}
-
-// recheck returns the function that looks again at images of a plan just before they are removed or disabled. The removal of
-// the former has been declared by then.
-func (j *Janitor) recheck(plan retention.Plan, run string) func(context.Context, []ami.Image) sweep.Look {
-	clients := j.clients(plan.Region)
-	declaredBy := map[string]string{}
-	for _, verdict := range plan.Verdicts {
-		if verdict.Decision == retention.Deregister {
-			declaredBy[verdict.Image.ID] = run
-		}
-	}
-	return func(ctx context.Context, images []ami.Image) sweep.Look {
-		read := readAgain(ctx, clients, images)
-		return func(ctx context.Context, images []ami.Image) map[string]retention.Reason {
-			var evidence ami.Evidence
-			var asking sync.WaitGroup
-			asking.Go(func() { evidence = usage.Recheck(ctx, clients, j.lookup(plan.Account, plan.Region, images)) })
-			facts, unread := read()
-			asking.Wait()
-			stay := map[string]retention.Reason{}
-			for _, image := range images {
-				finding := evidence[image.ID]
-				if unread != nil {
-					finding.Use = ami.Unknown
-					finding.Gaps = append(finding.Gaps, ami.Gap{Source: "facts", Err: wire.Explain(unread)})
-				}
-				if reason, stays := retention.Recheck(image, facts[image.ID], finding, declaredBy[image.ID]); stays {
-					stay[image.ID] = reason
-				}
-			}
-			return stay
-		}
-	}
-}
-
-// readAgain returns the function that reads the facts of images anew, by id, when it is called first. Whoever calls it
-// meanwhile waits.
-func readAgain(ctx context.Context, clients usage.Clients, planned []ami.Image) func() (map[string]*ami.Image, error) {
-	ids := make([]string, len(planned))
-	for i, image := range planned {
-		ids[i] = image.ID
-	}
-	var facts map[string]*ami.Image // Nil until they are read.
-	var err error
-	turn := make(chan struct{}, 1)
-	return func() (map[string]*ami.Image, error) {
-		turn <- struct{}{}
-		defer func() { <-turn }()
-		if facts == nil {
-			var images []ami.Image
-			images, err = inventory.Again(ctx, clients.EC2, ids)
-			facts = map[string]*ami.Image{}
-			for i := range images {
-				facts[images[i].ID] = &images[i]
-			}
-		}
-		return facts, err
-	}
 }

@@ -58,6 +58,7 @@ func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
 		"a launch template":                  {nil, func(l *life) { l.addTemplate(last) }, "used-since-planned", true},
 		"a launch template, newest versions": {settings{"LAUNCH_TEMPLATE_VERSIONS": "1"}, func(l *life) { l.addTemplate(last) }, "used-since-planned", true},
 		"a tag":                              {nil, keep, "changed-since-planned", false},
+		"a tag on its snapshot":              {nil, func(l *life) { l.setSnapshotTag(last, "Owner", "me") }, "changed-since-planned", false},
 		"a launch on record":                 {nil, func(l *life) { l.image(last, func(o object) { o["LastLaunchedTime"] = daysAgo(0) }) }, "changed-since-planned", false},
 		"disabled by somebody":               {nil, func(l *life) { l.image(last, func(o object) { o["State"] = "disabled" }) }, "changed-since-planned", false},
 		"made public":                        {nil, func(l *life) { l.image(last, func(o object) { o["Public"] = true }) }, "changed-since-planned", false},
@@ -108,6 +109,40 @@ func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
 	}
 }
 
+// A snapshot that several images share goes after all of them, maybe much later, and one that an earlier run has left goes by
+// itself: they are looked at once more just before that.
+func TestASnapshotThatIsTaggedMeanwhile(t *testing.T) {
+	t.Parallel()
+	l := live(t, world{images: []object{image(1, 900, 0, 1, 9), image(2, 900, 0, 2, 9), image(3, 2, 1, 3)}}, settings{"RECORDS": t.TempDir()})
+	keep := func(n int) { l.meanwhile(func() { l.setSnapshotTag(n, "ami-janitor:keep", "yes") }) }
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		failing := emulator.Fail(next, "DeleteSnapshot", func(_ int, q emulator.Request) bool { return q.Form.Get("SnapshotId") == snapshotID(1) }, 400, "OperationNotPermitted", "not now")
+		return atTheFirst(failing, "DeregisterImage", func() { keep(9) })
+	}
+	record := l.real(0)
+	l.want(0, record, "deregistered", "never-launched")
+	if text := report.Text(record); !strings.Contains(text, "changed-since-planned: the tags of "+snapshotID(9)+" have changed") {
+		t.Errorf("%s", text)
+	}
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return on(next, func(q emulator.Request, _ int) bool {
+			if q.Action == "DescribeSnapshots" && q.Form.Get("Filter.1.Name") == "snapshot-id" {
+				keep(1)
+			}
+			return false
+		}, nil)
+	}
+	for day := 1; day <= 2; day++ {
+		if record := l.real(day); record.Failed() {
+			t.Errorf("%s", report.Text(record))
+		}
+		l.wrap = nil
+	}
+	if got, want := l.snapshots(), []string{snapshotID(1), snapshotID(3), snapshotID(9)}; !slices.Equal(got, want) {
+		t.Errorf("%s are left, want %s", got, want)
+	}
+}
+
 // A machine that sleeps in the middle of a run wakes up with facts of yesterday. What has been asked for is answered; the next
 // removals wait until the facts are read again.
 func TestAMachineThatSleeps(t *testing.T) {
@@ -135,7 +170,7 @@ func TestAMachineThatSleeps(t *testing.T) {
 // A second look that is denied, cut or answered by something else keeps the images that it was about.
 func TestASecondLookThatFails(t *testing.T) {
 	t.Parallel()
-	for _, action := range []string{"DescribeImages", "DescribeImageReferences", "DescribeInstances"} {
+	for _, action := range []string{"DescribeImages", "DescribeSnapshots", "DescribeImageReferences", "DescribeInstances"} {
 		for kind, fault := range readFaults {
 			t.Run(action+" "+kind, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
@@ -167,21 +202,27 @@ func TestASecondLookThatFails(t *testing.T) {
 
 // A second look that shows nothing of an image is no proof that nothing has changed.
 func TestASecondLookThatShowsNothing(t *testing.T) {
-	l := live(t, world{images: []object{image(1, 400, 0, 1)}}, nil)
-	l.wrap = func(next emulator.Doer) emulator.Doer {
-		return on(next, func(q emulator.Request, _ int) bool {
-			again := q.Action == "DescribeImages" && q.Form.Get("Filter.1.Name") == "image-id"
-			if again {
-				l.meanwhile(func() { l.setTag(1, "ami-janitor:keep", "true") })
+	for name, look := range map[string]struct{ action, filter, answer string }{
+		"of an image":   {"DescribeImages", "image-id", "<DescribeImagesResponse><requestId>1</requestId><imagesSet/></DescribeImagesResponse>"},
+		"of a snapshot": {"DescribeSnapshots", "snapshot-id", "<DescribeSnapshotsResponse><requestId>1</requestId><snapshotSet/></DescribeSnapshotsResponse>"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := live(t, world{images: []object{image(1, 400, 0, 1)}}, nil)
+			looked := false
+			l.wrap = func(next emulator.Doer) emulator.Doer {
+				return on(next, func(q emulator.Request, _ int) bool {
+					again := q.Action == look.action && q.Form.Get("Filter.1.Name") == look.filter
+					looked = looked || again
+					return again
+				}, func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+					return reply(r, http.StatusOK, look.answer), nil
+				})
 			}
-			return again
-		}, func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
-			return reply(r, http.StatusOK, "<DescribeImagesResponse><requestId>1</requestId><imagesSet/></DescribeImagesResponse>"), nil
+			record := l.run(now, false)
+			if why := reasons(record, imageID(1)); !looked || l.state(1) == "gone" || !strings.Contains(why, "changed-since-planned: EC2 does not list ") {
+				t.Errorf("looked %t; it is %s: %s", looked, l.state(1), why)
+			}
 		})
-	}
-	l.run(now, false)
-	if l.state(1) == "gone" {
-		t.Error("it is removed, although it carries a keep tag")
 	}
 }
 

@@ -43,11 +43,11 @@ func changes(plan retention.Plan) bool {
 // begin notes in the journal what is going to be removed in a region, and holds the plan if that cannot be done, or if
 // another run is at work there. It returns nil where nothing is noted: there is nothing to change, and no books are to be
 // closed.
-func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan, run string) *journal.Entry {
-	if s.journal == nil || plan.Busy || !changes(*plan) && len(s.history(plan.Region).Unfinished) == 0 {
+func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan) *journal.Entry {
+	if s.journal == nil || plan.Busy || !changes(*plan) && len(s.inventory(plan.Region).History.Unfinished) == 0 {
 		return nil
 	}
-	entry, err := s.journal.Begin(ctx, plan.Region, run, plan.Account, j.Clock(), declared(*plan))
+	entry, err := s.visits[plan.Region].Begin(ctx, plan.Account, j.Clock(), declared(*plan))
 	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
 		plan.Hold, plan.Busy = busy.Error(), true
 	} else if err != nil {
@@ -96,7 +96,7 @@ func finish(ctx context.Context, s survey, entry *journal.Entry, plan retention.
 			open[stray.Run] = true
 		}
 	}
-	history := s.history(plan.Region)
+	history := s.inventory(plan.Region).History
 	for _, verdict := range plan.Verdicts {
 		if run := history.Removed[verdict.Image.ID]; isRestored(verdict) && retention.MayBeAtWork(run, s.now) {
 			open[run] = true

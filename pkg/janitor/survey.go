@@ -28,13 +28,14 @@ type survey struct {
 	policy      retention.Policy
 	journal     *journal.Journal // Nil if none is kept.
 	inventories []ami.Inventory
-	failed      []report.Region // The regions that could not be read.
+	visits      map[string]*journal.Visit // By region; empty if no journal is kept.
+	failed      []report.Region           // The regions that could not be read.
 }
 
 // survey reads the keep list, and every region. A region that fails is left out of the run, and recorded. Without the keep
 // list, or without the journal, every region fails.
 func (j *Janitor) survey(ctx context.Context, run string) survey {
-	s := survey{now: j.Clock(), policy: j.Config.Policy()}
+	s := survey{now: j.Clock(), policy: j.Config.Policy(), visits: map[string]*journal.Visit{}}
 	account, err := j.account(ctx)
 	if err != nil {
 		s.fail("", j.AWS.Region, err)
@@ -56,14 +57,15 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 	}
 	done := j.watch("Listing")
 	for i, read := range sideBySide(names, func(name string) read {
-		inventory, err := j.readRegion(ctx, s, run, account, name)
+		read := j.readRegion(ctx, s, run, account, name)
 		done(name, 1, 1)
-		return read{inventory, err}
+		return read
 	}) {
 		if read.err != nil {
 			s.fail(account, names[i], read.err)
 		} else {
 			s.inventories = append(s.inventories, read.inventory)
+			s.visits[names[i]] = read.visit
 		}
 	}
 	return s
@@ -72,40 +74,46 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 // read is what a region holds, or why that is not known.
 type read struct {
 	inventory ami.Inventory
+	visit     *journal.Visit // Nil if no journal is kept.
 	err       error
 }
 
 // readRegion reads what a region holds, what the journal says of it, and its Recycle Bin.
-func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name string) (ami.Inventory, error) {
-	read, err := inventory.Read(ctx, wire.EC2(j.AWS, name), account, name)
-	if err != nil {
-		return ami.Inventory{}, err
-	}
-	if s.policy.RequireRecycleBin || s.policy.ReportOrphans {
-		read.Bin = recyclebin.Read(ctx, wire.RecycleBin(j.AWS, name), wire.EC2(j.AWS, name))
-	}
-	if s.journal == nil {
-		return read, nil
-	}
-	present := make(map[string]bool, len(read.Images))
-	for _, image := range read.Images {
-		present[image.ID] = true
-	}
-	read.History, err = s.journal.History(ctx, name, run, s.now, func(id string) bool { return present[id] })
-	if err != nil {
-		return ami.Inventory{}, fmt.Errorf("reading the journal: %w", err)
-	}
-	return read, nil
-}
-
-// history is what the journal says of a region.
-func (s *survey) history(region string) ami.History {
-	for _, inventory := range s.inventories {
-		if inventory.Region == region {
-			return inventory.History
+func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name string) (read read) {
+	if s.journal != nil {
+		if read.visit, read.err = s.journal.Visit(ctx, name, run); read.err != nil {
+			read.err = fmt.Errorf("reading the journal: %w", read.err)
+			return read
 		}
 	}
-	return ami.History{}
+	if read.inventory, read.err = inventory.Read(ctx, wire.EC2(j.AWS, name), account, name); read.err != nil {
+		return read
+	}
+	if s.policy.RequireRecycleBin || s.policy.ReportOrphans {
+		read.inventory.Bin = recyclebin.Read(ctx, wire.RecycleBin(j.AWS, name), wire.EC2(j.AWS, name))
+	}
+	if read.visit == nil {
+		return read
+	}
+	present := make(map[string]bool, len(read.inventory.Images))
+	for _, image := range read.inventory.Images {
+		present[image.ID] = true
+	}
+	read.inventory.History, read.err = read.visit.History(ctx, s.now, func(id string) bool { return present[id] })
+	if read.err != nil {
+		read.err = fmt.Errorf("reading the journal: %w", read.err)
+	}
+	return read
+}
+
+// inventory is that of a region: an empty one if it could not be read.
+func (s *survey) inventory(region string) ami.Inventory {
+	for _, inventory := range s.inventories {
+		if inventory.Region == region {
+			return inventory
+		}
+	}
+	return ami.Inventory{}
 }
 
 func (s *survey) fail(account, region string, err error) {

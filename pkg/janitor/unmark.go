@@ -32,7 +32,7 @@ func (j *Janitor) Unmark(ctx context.Context, ids []string) ([]Unmarked, error) 
 	var faults []string
 	for _, region := range regions {
 		client := wire.EC2(j.AWS, region)
-		images, err := inventory.Again(ctx, client, ids)
+		images, err := inventory.ImagesAgain(ctx, client, ids)
 		if err != nil {
 			faults = append(faults, fmt.Sprintf("; %s could not be searched: %s", region, wire.Explain(err)))
 			continue

@@ -106,11 +106,6 @@ func (b *bucket) remove(ctx context.Context, key string) error {
 	return err
 }
 
-func (b *bucket) removeIfVersion(ctx context.Context, key, version string) error {
-	_, err := b.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + key), IfMatch: &version})
-	return b.explainCondition(key, b.explain(key, "removed", err))
-}
-
 func (b *bucket) list(ctx context.Context, prefix string) ([]string, error) {
 	var keys []string
 	var tokens wire.Tokens

@@ -78,10 +78,6 @@ func (d *directory) remove(ctx context.Context, key string) error {
 	return d.explain(key, "removed", d.takeAway(key))
 }
 
-func (d *directory) removeIfVersion(ctx context.Context, key, version string) error {
-	return d.ifVersion(ctx, key, version, func() error { return d.takeAway(key) })
-}
-
 func (d *directory) takeAway(key string) error {
 	err := d.root.Remove(filepath.FromSlash(key))
 	if errors.Is(err, fs.ErrNotExist) {

@@ -60,11 +60,12 @@ type markerDocument struct {
 	Region string `json:"region"`
 }
 
-// lockDocument says which run is at work in a region.
+// lockDocument says which run is at work in a region, or was the last one.
 type lockDocument struct {
 	Run    string    `json:"run"`
 	Region string    `json:"region"`
-	At     time.Time `json:"at"` // Of the last sign of life.
+	At     time.Time `json:"at"`              // Of the last sign of life.
+	IsOver bool      `json:"isOver,omitzero"` // The run has given the lock back.
 
 	// Nonce tells apart two processes with the same run, and a write of one's own whose answer was lost from that of another.
 	Nonce string `json:"nonce"`

@@ -35,15 +35,16 @@ type heldLock struct {
 	version string
 }
 
-// Begin takes the lock of a region, stores what the run declares, and then notes that it is unfinished. A run that is
+// Begin takes the lock of the region, stores what the run declares, and then notes that it is unfinished. A run that is
 // ended before that note has written nothing but here: its lock runs out, and its plan says nothing to anybody.
 //
-// If another run is at work, the error is an ErrBusy. So it is if that one has the same id: two runs may have been given
-// one, and only one of them can be at work.
-func (j *Journal) Begin(ctx context.Context, region, run, account string, now time.Time, declared []Declared) (*Entry, error) {
-	if err := cmp.Or(checkRun(run), checkRegion(region), checkDeclared(declared)); err != nil {
+// If another run is at work, or has been since the visit began, the error is an ErrBusy. So it is if that one has the same id:
+// two runs may have been given one, and only one of them can be at work.
+func (v *Visit) Begin(ctx context.Context, account string, now time.Time, declared []Declared) (*Entry, error) {
+	if err := checkDeclared(declared); err != nil {
 		return nil, err
 	}
+	j, region, run := v.journal, v.region, v.run
 	if err := j.belongsTo(ctx, account); err != nil {
 		return nil, err
 	}
@@ -56,8 +57,8 @@ func (j *Journal) Begin(ctx context.Context, region, run, account string, now ti
 	for _, d := range declared {
 		e.declared[d.ImageID] = d
 	}
-	lock := lockDocument{run, region, now.UTC(), rand.Text()}
-	version, err := j.acquire(ctx, lock)
+	lock := lockDocument{Run: run, Region: region, At: now.UTC(), Nonce: rand.Text()}
+	version, err := v.acquire(ctx, lock)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,27 @@ package journal
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"ami-janitor/pkg/ami"
 )
+
+// Begin and History are those of a visit that has just begun.
+func (j *Journal) Begin(ctx context.Context, region, run, account string, now time.Time, declared []Declared) (*Entry, error) {
+	v, err := j.Visit(ctx, region, run)
+	if err != nil {
+		return nil, err
+	}
+	return v.Begin(ctx, account, now, declared)
+}
+
+func (j *Journal) History(ctx context.Context, region, run string, now time.Time, present func(string) bool) (ami.History, error) {
+	v, err := j.Visit(ctx, region, run)
+	if err != nil {
+		return ami.History{}, err
+	}
+	return v.History(ctx, now, present)
+}
 
 // Interrupt returns the journal with a function that is told of each call of its store before it takes effect, and of each
 // after it. An error keeps the effect away, or takes the place of the answer.
@@ -58,10 +78,6 @@ func (i interrupted) putIfVersion(ctx context.Context, key string, data []byte, 
 
 func (i interrupted) remove(ctx context.Context, key string) error {
 	return i.call("remove", key, func() error { return i.store.remove(ctx, key) })
-}
-
-func (i interrupted) removeIfVersion(ctx context.Context, key, version string) error {
-	return i.call("give back", key, func() error { return i.store.removeIfVersion(ctx, key, version) })
 }
 
 func (i interrupted) list(ctx context.Context, prefix string) (keys []string, err error) {

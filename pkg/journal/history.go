@@ -17,24 +17,20 @@ import (
 // readsAtOnce is how many documents are read side by side.
 const readsAtOnce = 16
 
-// History says what other runs than the given one have done in a region, and left undone. present says whether the
-// account has an image now; it is called from one goroutine.
+// History says what other runs than this one have done in the region, and left undone. present says whether the account had
+// an image when it was read, after the visit had begun; it is called from one goroutine.
 //
-// Of several runs that have an entry for an image, the one with the latest id counts. While another run is at work nothing
-// is said of what it does.
-func (j *Journal) History(ctx context.Context, region, run string, now time.Time, present func(imageID string) bool) (ami.History, error) {
-	if err := cmp.Or(checkRegion(region), checkRun(run)); err != nil {
-		return ami.History{}, err
-	}
-	h := history{journal: j, region: region, own: run, present: present}
+// Of several runs that have an entry for an image, the one with the latest id counts. If another run is at work, or has been
+// since the visit began, what was read of the region may be of before it, and what is said of what that run does of after it:
+// nothing is said of that.
+func (v *Visit) History(ctx context.Context, now time.Time, present func(imageID string) bool) (ami.History, error) {
+	h := history{journal: v.journal, region: v.region, own: v.run, busy: v.busy(v.seen, now), present: present}
 	for _, read := range []func(context.Context) error{
-		func(ctx context.Context) error { return h.readBusy(ctx, now) },
 		h.listUnfinished,
 		h.listRemovals,
 		h.readPlans,
 		h.readRemovals,
-		// A run that began while this was being read is at work, and what was read of it may be of no time.
-		func(ctx context.Context) error { return h.readBusy(ctx, now) },
+		func(ctx context.Context) error { return h.readBusy(ctx, v, now) },
 	} {
 		if err := read(ctx); err != nil {
 			return ami.History{}, err
@@ -58,17 +54,13 @@ type history struct {
 	removals   map[removal]removalDocument
 }
 
-func (h *history) readBusy(ctx context.Context, now time.Time) error {
+func (h *history) readBusy(ctx context.Context, v *Visit, now time.Time) error {
 	held, _, err := h.journal.readLock(ctx, h.region)
-	switch {
-	case errors.Is(err, ErrNotFound):
+	if errors.Is(err, ErrNotFound) {
 		return nil
-	case err != nil:
-		return err
-	case held.Run != h.own && held.isLive(now):
-		h.busy = held.Run
 	}
-	return nil
+	h.busy = cmp.Or(v.busy(held, now), h.busy)
+	return err
 }
 
 // isOther reports whether a run is neither the one that asks nor one at work.

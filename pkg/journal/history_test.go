@@ -366,7 +366,7 @@ func TestOrder(t *testing.T) {
 		entry := "put removals/eu-west-1/" + image(1) + "/" + first + ".json"
 		equal(t, "calls", calls, []string{
 			"create account.json", "create locks/eu-west-1.json", "put runs/" + first + "/plan-eu-west-1.json", "put unfinished/eu-west-1/" + first,
-			entry, entry, "replace locks/eu-west-1.json", "remove unfinished/eu-west-1/" + first, "give back locks/eu-west-1.json",
+			entry, entry, "replace locks/eu-west-1.json", "remove unfinished/eu-west-1/" + first, "replace locks/eu-west-1.json",
 		})
 	})
 }

@@ -13,18 +13,28 @@ const lease = 30 * time.Minute
 // changesSeen is how often a lock may change under the eyes of one who wants it, until that one gives up.
 const changesSeen = 8
 
-// ErrBusy says that another run is at work in the region. It is returned as a value.
+// ErrBusy says that another run is at work in the region, or has been since the visit began. It is returned as a value.
 type ErrBusy struct {
-	Run   string
-	Since time.Time // Its last sign of life.
+	Run    string
+	Since  time.Time // Its last sign of life.
+	IsOver bool      // It is at work no more.
 }
 
 func (e ErrBusy) Error() string {
+	if e.IsOver {
+		return fmt.Sprintf("run %s was at work in the region while it was being read; its last sign of life is of %s", e.Run, e.Since.UTC().Format(time.RFC3339))
+	}
 	return fmt.Sprintf("run %s is at work in the region; its last sign of life is of %s", e.Run, e.Since.UTC().Format(time.RFC3339))
 }
 
 // isLive reports whether the run of a lock has to be taken for one at work. A sign of life from the future is one: clocks differ.
-func (l lockDocument) isLive(now time.Time) bool { return now.Sub(l.At) <= lease }
+func (l lockDocument) isLive(now time.Time) bool { return !l.IsOver && now.Sub(l.At) <= lease }
+
+// isAs reports whether nobody has touched a lock since it was another one. A run that everybody took for dead may wake up, and
+// give its lock a sign of life, or give it back.
+func (l lockDocument) isAs(other lockDocument) bool {
+	return l.Nonce == other.Nonce && l.At.Equal(other.At) && l.IsOver == other.IsOver
+}
 
 func (j *Journal) readLock(ctx context.Context, region string) (held lockDocument, version string, err error) {
 	data, version, err := j.store.get(ctx, lockKey(region))
@@ -35,10 +45,11 @@ func (j *Journal) readLock(ctx context.Context, region string) (held lockDocumen
 	return held, version, j.unreadable(lockKey(region), err)
 }
 
-// acquire writes a lock where there is none, or over one that is not live. Whatever became of the write, who holds the
-// lock then is read from the lock itself: the answer may be lost, and a write that is tried again is refused if the first
-// one took effect.
-func (j *Journal) acquire(ctx context.Context, wanted lockDocument) (version string, err error) {
+// acquire writes a lock where there is none, or over one that is not live and was there when the visit began. Whatever became
+// of the write, who holds the lock then is read from the lock itself: the answer may be lost, and a write that is tried again is
+// refused if the first one took effect.
+func (v *Visit) acquire(ctx context.Context, wanted lockDocument) (version string, err error) {
+	j := v.journal
 	data, err := encode(wanted)
 	if err != nil {
 		return "", err
@@ -55,8 +66,8 @@ func (j *Journal) acquire(ctx context.Context, wanted lockDocument) (version str
 			version, err = j.store.putIfAbsent(ctx, lockKey(wanted.Region), data)
 		case err != nil:
 			return "", err
-		case held.isLive(wanted.At):
-			return "", ErrBusy{held.Run, held.At}
+		case held.isLive(wanted.At) || !held.isAs(v.seen):
+			return "", ErrBusy{held.Run, held.At, held.IsOver}
 		default:
 			version, err = j.store.putIfVersion(ctx, lockKey(wanted.Region), data, seen)
 		}
@@ -74,7 +85,7 @@ func (j *Journal) acquire(ctx context.Context, wanted lockDocument) (version str
 func (j *Journal) readOwn(ctx context.Context, own lockDocument) (held lockDocument, version string, err error) {
 	held, version, err = j.readLock(ctx, own.Region)
 	switch {
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, ErrNotFound), err == nil && held.Nonce == own.Nonce && held.IsOver:
 		return lockDocument{}, "", errLost{}
 	case err == nil && held.Nonce != own.Nonce:
 		return lockDocument{}, "", errLost{held.Run}
@@ -124,11 +135,17 @@ func (e errLost) Error() string {
 	return "lost the lock to run " + e.run
 }
 
-// release removes a lock that was seen in a version, if it is still one's own. If it is not there, or another's, then
-// it was given back by a call whose answer was lost, or is lost; neither leaves anything to be done.
+// release notes on a lock that was seen in a version that its run is over, if it is still one's own. The lock is not removed:
+// who reads the region meanwhile has to see that somebody was there. If it is over, not there, or another's, then it was given
+// back by a call whose answer was lost, or is lost; neither leaves anything to be done.
 func (j *Journal) release(ctx context.Context, own lockDocument, version string) error {
+	own.IsOver = true
+	data, err := encode(own)
+	if err != nil {
+		return err
+	}
 	for range changesSeen {
-		failed := j.store.removeIfVersion(ctx, lockKey(own.Region), version)
+		_, failed := j.store.putIfVersion(ctx, lockKey(own.Region), data, version)
 		if failed == nil {
 			return nil
 		}

@@ -183,14 +183,20 @@ var errFault = errors.New("fault")
 // A write of the lock that took effect although its answer was lost is one's own: Begin, Renew and Close go on.
 func TestLostAnswersAboutTheLock(t *testing.T) {
 	inEach(t, func(t *testing.T, plain *journal.Journal) {
-		for _, call := range []string{"create locks", "replace locks", "give back locks", "create account.json"} {
-			lost := ""
+		for _, loss := range []struct {
+			call string
+			nth  int // Of a run that gives two signs of life, and its lock back.
+		}{{"create locks", 1}, {"replace locks", 1}, {"replace locks", 2}, {"replace locks", 3}, {"create account.json", 1}} {
+			call, lost, calls := loss.call, "", 0
 			j := plain.Interrupt(func(c string, isDone bool) error {
-				if isDone && lost == "" && strings.HasPrefix(c, call) {
-					lost = c
-					return errFault
+				if !isDone || lost != "" || !strings.HasPrefix(c, call) {
+					return nil
 				}
-				return nil
+				if calls++; calls < loss.nth {
+					return nil
+				}
+				lost = c
+				return errFault
 			})
 			must(t, plain.Remove(t.Context(), "account.json"))
 			_, err := j.Begin(t.Context(), region, first, account, now, nil)
@@ -202,12 +208,12 @@ func TestLostAnswersAboutTheLock(t *testing.T) {
 
 			lost = "not yet"
 			e := begin(t, j, first, now)
-			lost = ""
+			lost, calls = "", 0
 			must(t, e.Renew(t.Context(), now.Add(time.Minute)), e.Renew(t.Context(), now.Add(2*time.Minute)), e.Close(t.Context(), true))
 			if !strings.Contains(call, "create") && lost == "" {
-				t.Errorf("no answer to %s was lost", call)
+				t.Errorf("no answer to %s %d was lost", call, loss.nth)
 			}
-			equal(t, "what is left", keys(t, plain), []string{"runs/" + first + "/plan-" + region + ".json"})
+			equal(t, "what is left", keys(t, plain), []string{"locks/" + region + ".json", "runs/" + first + "/plan-" + region + ".json"})
 		}
 	})
 }

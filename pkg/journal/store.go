@@ -24,9 +24,6 @@ type store interface {
 	// remove takes a document away. That there is none is no error.
 	remove(ctx context.Context, key string) error
 
-	// removeIfVersion returns errChanged like putIfVersion, also if there is none.
-	removeIfVersion(ctx context.Context, key, version string) error
-
 	// list returns all keys that begin with a prefix, which ends in a slash.
 	list(ctx context.Context, prefix string) ([]string, error)
 }

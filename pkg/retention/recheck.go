@@ -28,6 +28,29 @@ func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding, run strin
 	return Reason{}, false
 }
 
+// RecheckSnapshot says why a snapshot that was to be deleted stays after all, and the image with which it was to go, given what
+// is found of the snapshot just before that: nil if it is not listed any more. It reports false if nothing has changed. Run is
+// the run that has declared the deletion, if the snapshot has to say so. Locks are not looked at: EC2 deletes no snapshot
+// that is locked.
+func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Reason, bool) {
+	if found == nil {
+		return Reason{changedSincePlanned.Code, "EC2 does not list " + planned.ID + " any more"}, true
+	}
+	before, after := planned, *found
+	before.Lock, after.Lock = "", ""
+	before.Tags, after.Tags = undeclared(planned.Tags), undeclared(found.Tags)
+	switch other := otherDeclaration(found.Tags, run); {
+	case run != "" && other != "":
+		return Reason{changedSincePlanned.Code, planned.ID + ": " + other}, true
+	case !maps.Equal(before.Tags, after.Tags):
+		return Reason{changedSincePlanned.Code, "the tags of " + planned.ID + " have changed"}, true
+	case !reflect.DeepEqual(before, after):
+		return Reason{changedSincePlanned.Code, "the facts of " + planned.ID + " have changed"}, true
+	default:
+		return Reason{}, false
+	}
+}
+
 // change says what is different in the facts of an image; empty if nothing is.
 func change(before, after ami.Image, run string) string {
 	if run != "" {

@@ -95,6 +95,47 @@ func TestRecheckOfWhatIsDeclared(t *testing.T) {
 	}
 }
 
+// A snapshot that was to go keeps its image if it is not as it was, apart from what this run has written on it.
+func TestRecheckOfASnapshot(t *testing.T) {
+	const run = lateRun
+	planned := snapshotWith("snap-1", "team", "a")
+	for name, test := range map[string]struct {
+		found *ami.Snapshot
+		says  string // Empty if it goes.
+	}{
+		"as_it_was":                   {new(withTags(declaredSnapshot("snap-1", run), "team", "a")), ""},
+		"not_listed":                  {nil, "EC2 does not list snap-1 any more"},
+		"not_declared":                {new(planned), "snap-1: the tag that declared its removal is gone"},
+		"another_run_has_declared_it": {new(withTags(declaredSnapshot("snap-1", theRun), "team", "a")), "snap-1: another run has declared its removal"},
+		"a_keep_tag":                  {new(withTags(declaredSnapshot("snap-1", run), "team", "a", "ami-janitor:keep", "")), "the tags of snap-1 have changed"},
+		"a_tag_less":                  {new(declaredSnapshot("snap-1", run)), "the tags of snap-1 have changed"},
+		"restored":                    {new(withTags(declaredSnapshot("snap-1", run), "team", "a", retention.RestoredTag, "2026-11-23")), "the tags of snap-1 have changed"},
+		"another_fact":                {new(archived(withTags(declaredSnapshot("snap-1", run), "team", "a"))), "the facts of snap-1 have changed"},
+		"a_lock_that_has_expired":     {new(withTags(declaredSnapshot("snap-1", run), "team", "a")), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := planned
+			if name == "a_lock_that_has_expired" {
+				before.Lock = "expired" // The second look does not read locks.
+			}
+			reason, changed := retention.RecheckSnapshot(before, test.found, run)
+			if changed != (test.says != "") || reason.Detail != test.says || changed && reason.Code != "changed-since-planned" {
+				t.Errorf("%t, %+v, want %q", changed, reason, test.says)
+			}
+		})
+	}
+}
+
+func withTags(s ami.Snapshot, tags ...string) ami.Snapshot {
+	maps.Copy(s.Tags, snapshotWith("", tags...).Tags)
+	return s
+}
+
+func archived(s ami.Snapshot) ami.Snapshot {
+	s.Archived = true
+	return s
+}
+
 // No change of a fact goes unnoticed.
 func TestRecheckNoticesEveryFact(t *testing.T) {
 	for name, change := range map[string]func(*ami.Image){

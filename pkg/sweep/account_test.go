@@ -167,6 +167,8 @@ func passing(step func(done, total int)) sweep.Orders {
 		Recheck: func(context.Context, []ami.Image) sweep.Look {
 			return func(context.Context, []ami.Image) map[string]retention.Reason { return nil }
 		},
+		RecheckSnapshots: func(context.Context, []string) (map[string]retention.Reason, error) { return nil, nil },
+
 		Attempt: func(context.Context, string, []string) error { return nil },
 		Settle:  func(context.Context, ami.Outcome) {},
 		Alive:   func(context.Context) error { return nil },

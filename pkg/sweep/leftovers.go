@@ -2,11 +2,13 @@ package sweep
 
 import (
 	"context"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
 // finish deletes the snapshots that earlier runs were to delete.
@@ -18,8 +20,8 @@ func (s *sweep) finish(ctx, begin context.Context) {
 		}
 	}
 	results := map[string]ami.SnapshotResult{}
-	if begin.Err() == nil && len(due) > 0 {
-		results = s.deleteAll(ctx, due)
+	if begin.Err() == nil {
+		results = s.deleteAll(ctx, slices.Clone(due))
 	}
 	for _, id := range due {
 		result, ok := results[id]
@@ -30,9 +32,24 @@ func (s *sweep) finish(ctx, begin context.Context) {
 	}
 }
 
-// deleteAll deletes snapshots whose images are gone, the first one alone if it has to be seen in the Recycle Bin.
+// deleteAll deletes snapshots whose images are gone, after it has looked at them once more, the first one alone if it has to
+// be seen in the Recycle Bin.
 func (s *sweep) deleteAll(ctx context.Context, ids []string) map[string]ami.SnapshotResult {
 	results := map[string]ami.SnapshotResult{}
+	if len(ids) == 0 {
+		return results
+	}
+	stay, unread := s.orders.RecheckSnapshots(ctx, ids)
+	ids = slices.DeleteFunc(ids, func(id string) bool {
+		reason, stays := stay[id]
+		switch {
+		case unread != nil:
+			results[id] = ami.SnapshotResult{SnapshotID: id, Status: ami.SnapshotFailed, Detail: "could not be looked at once more: " + wire.Explain(unread)}
+		case stays:
+			results[id] = ami.SnapshotResult{SnapshotID: id, Status: ami.SnapshotKept, Detail: string(reason.Code) + ": " + reason.Detail}
+		}
+		return unread != nil || stays
+	})
 	var mu sync.Mutex
 	remove := func(id string) {
 		result := ami.SnapshotResult{SnapshotID: id, Status: ami.SnapshotFailed, Detail: s.stopped}

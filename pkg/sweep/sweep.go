@@ -31,6 +31,10 @@ type Orders struct {
 	// function that looks for what refers to them just before that.
 	Recheck func(context.Context, []ami.Image) Look
 
+	// RecheckSnapshots reads the facts of snapshots anew whose images are gone, just before they are deleted, and returns the
+	// reasons of those that have to stay after all.
+	RecheckSnapshots func(ctx context.Context, snapshotIDs []string) (map[string]retention.Reason, error)
+
 	// Attempt notes that an image is about to be deregistered, with the snapshots that go along. Without the note nothing
 	// is removed. Settle notes what became of it. Both are called by several goroutines at once.
 	Attempt func(ctx context.Context, imageID string, snapshotIDs []string) error

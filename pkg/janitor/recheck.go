@@ -1,0 +1,161 @@
+package janitor
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/inventory"
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/sweep"
+	"ami-janitor/pkg/usage"
+	"ami-janitor/pkg/wire"
+)
+
+// secondLook looks again at images of a region just before they are removed or disabled.
+type secondLook struct {
+	janitor *Janitor
+	clients usage.Clients
+	plan    retention.Plan
+	run     string
+
+	// going has the snapshots that were to go with each image that was to be removed, by the id of the image. The removal of
+	// both has been declared when they are looked at.
+	going map[string][]string
+
+	snapshots map[string]*ami.Snapshot // All those of the region as they were when the plan was made, by id.
+}
+
+func (j *Janitor) secondLook(plan retention.Plan, snapshots []ami.Snapshot, run string) *secondLook {
+	l := &secondLook{j, j.clients(plan.Region), plan, run, map[string][]string{}, make(map[string]*ami.Snapshot, len(snapshots))}
+	for i := range snapshots {
+		l.snapshots[snapshots[i].ID] = &snapshots[i]
+	}
+	for _, verdict := range plan.Verdicts {
+		if verdict.Decision != retention.Deregister {
+			continue
+		}
+		l.going[verdict.Image.ID] = nil
+		for _, snapshot := range verdict.Snapshots {
+			if snapshot.Delete {
+				l.going[verdict.Image.ID] = append(l.going[verdict.Image.ID], snapshot.SnapshotID)
+			}
+		}
+	}
+	return l
+}
+
+// recheck is the Recheck of a sweep's orders.
+func (l *secondLook) recheck(ctx context.Context, images []ami.Image) sweep.Look {
+	read := l.readOnce(ctx, images)
+	return func(ctx context.Context, images []ami.Image) map[string]retention.Reason {
+		var evidence ami.Evidence
+		var asking sync.WaitGroup
+		asking.Go(func() {
+			evidence = usage.Recheck(ctx, l.clients, l.janitor.lookup(l.plan.Account, l.plan.Region, images))
+		})
+		facts, unread := read()
+		asking.Wait()
+		stay := map[string]retention.Reason{}
+		for _, image := range images {
+			finding := evidence[image.ID]
+			if unread != nil {
+				finding.Use = ami.Unknown
+				finding.Gaps = append(finding.Gaps, ami.Gap{Source: "facts", Err: wire.Explain(unread)})
+			}
+			if reason, stays := l.judge(image, facts, finding); stays {
+				stay[image.ID] = reason
+			}
+		}
+		return stay
+	}
+}
+
+// judge says why an image stays after all, and reports false if it does not.
+func (l *secondLook) judge(image ami.Image, found facts, finding ami.Finding) (retention.Reason, bool) {
+	snapshots, goes := l.going[image.ID]
+	run := l.run
+	if !goes {
+		run = "" // It is going to be disabled, which is not declared.
+	}
+	if reason, stays := retention.Recheck(image, found.images[image.ID], finding, run); stays {
+		return reason, true
+	}
+	for _, id := range snapshots {
+		if reason, stays := retention.RecheckSnapshot(l.planned(id), found.snapshots[id], run); stays {
+			return reason, true
+		}
+	}
+	return retention.Reason{}, false
+}
+
+// recheckSnapshots is the RecheckSnapshots of a sweep's orders. What is not there any more needs no reason to stay. That a
+// declaration is not to be seen is none either: their images are gone, and should EC2 only be late, nobody would come back for
+// a snapshot that was kept.
+func (l *secondLook) recheckSnapshots(ctx context.Context, ids []string) (map[string]retention.Reason, error) {
+	found, err := inventory.SnapshotsAgain(ctx, l.clients.EC2, ids)
+	if err != nil {
+		return nil, err
+	}
+	stay := map[string]retention.Reason{}
+	for i := range found {
+		if reason, stays := retention.RecheckSnapshot(l.planned(found[i].ID), &found[i], ""); stays {
+			stay[found[i].ID] = reason
+		}
+	}
+	return stay, nil
+}
+
+// planned returns a snapshot as it was when the plan was made.
+func (l *secondLook) planned(id string) ami.Snapshot {
+	return *cmp.Or(l.snapshots[id], &ami.Snapshot{ID: id})
+}
+
+// facts are those of images, and of the snapshots that go with them, by id.
+type facts struct {
+	images    map[string]*ami.Image
+	snapshots map[string]*ami.Snapshot
+}
+
+// readOnce returns the function that reads the facts anew when it is called first. Whoever calls it meanwhile waits.
+func (l *secondLook) readOnce(ctx context.Context, planned []ami.Image) func() (facts, error) {
+	var found facts
+	var err error
+	done := false
+	turn := make(chan struct{}, 1)
+	return func() (facts, error) {
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		if !done {
+			found, err = l.read(ctx, planned)
+			done = true
+		}
+		return found, err
+	}
+}
+
+// read reads the facts of images, and of the snapshots that go with them, anew.
+func (l *secondLook) read(ctx context.Context, planned []ami.Image) (facts, error) {
+	var imageIDs, snapshotIDs []string
+	for _, image := range planned {
+		imageIDs = append(imageIDs, image.ID)
+		snapshotIDs = append(snapshotIDs, l.going[image.ID]...)
+	}
+	slices.Sort(snapshotIDs)
+	var snapshots []ami.Snapshot
+	var failed error
+	var reading sync.WaitGroup
+	reading.Go(func() { snapshots, failed = inventory.SnapshotsAgain(ctx, l.clients.EC2, slices.Compact(snapshotIDs)) })
+	images, err := inventory.ImagesAgain(ctx, l.clients.EC2, imageIDs)
+	reading.Wait()
+	found := facts{map[string]*ami.Image{}, map[string]*ami.Snapshot{}}
+	for i := range images {
+		found.images[images[i].ID] = &images[i]
+	}
+	for i := range snapshots {
+		found.snapshots[snapshots[i].ID] = &snapshots[i]
+	}
+	return found, cmp.Or(err, failed)
+}

@@ -1,0 +1,55 @@
+package sweep_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/sweep"
+)
+
+// Snapshots whose images are gone are looked at once more: what has changed stays, and what cannot be seen is for the next run.
+func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
+	changed := map[string]retention.Reason{snapshotID(8): {Code: "changed-since-planned", Detail: "its tags"}}
+	for name, test := range map[string]struct {
+		stay      map[string]retention.Reason
+		err       error
+		shared    string
+		leftovers []ami.SnapshotResult
+		held      []string
+		carry     string // The tags of the shared snapshot.
+	}{
+		"nothing has changed": {nil, nil, "deleted", []ami.SnapshotResult{{SnapshotID: snapshotID(7), Status: ami.SnapshotDeleted}}, nil, ""},
+		"one has changed":     {changed, nil, "kept", []ami.SnapshotResult{{SnapshotID: snapshotID(7), Status: ami.SnapshotDeleted}}, []string{"snapshot 8"}, ""},
+		"they cannot be seen": {nil, errors.New("denied"), "failed", []ami.SnapshotResult{
+			{SnapshotID: snapshotID(7), Status: ami.SnapshotFailed, Detail: "could not be looked at once more: denied"},
+		}, []string{"snapshot 7", "snapshot 8"}, "intent=remove run=RUN"},
+	} {
+		tonight(t, func(t *testing.T) {
+			account := load(t, image(1, 8), image(2, 8), image(3, 7))
+			deregister(t, account, 3)
+			plan := planOf(due(1, 8), due(2, 8))
+			plan.Leftovers = []retention.LeftoverVerdict{{Leftover: ami.Leftover{SnapshotID: snapshotID(7)}, Delete: true}}
+			orders := passing(quiet)
+			orders.KeepDeclared = true
+			orders.RecheckSnapshots = func(context.Context, []string) (map[string]retention.Reason, error) { return test.stay, test.err }
+			result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, orders)
+			shared := "deregistered; 8 " + test.shared
+			wantOutcomes(t, result.Outcomes, shared, shared)
+			if len(result.Leftovers) != 1 || result.Leftovers[0] != test.leftovers[0] {
+				t.Errorf("%s: %+v", name, result.Leftovers)
+			}
+			wantHeld(t, account, test.held...)
+			tags := map[string]string{}
+			if test.carry != "" {
+				tags[snapshotID(8)] = test.carry
+			}
+			wantTags(t, account, tags)
+			if detail := result.Outcomes[0].Snapshots[0].Detail; test.shared == "kept" && detail != "changed-since-planned: its tags" {
+				t.Errorf("%s: %q", name, detail)
+			}
+		})
+	}
+}
