@@ -10,40 +10,49 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
 )
 
-// window is how long before a removal a person's change has to be made to be honoured. Just before it removes an image a
-// run looks at it once more: at its facts, and at what refers to it. Between that look and the removal are the answers to
-// the two, a note in the journal, and the request itself: some round trips, of which each takes one and a half times the
-// mean at most. A read may be stale for as long as the night says. If answers are lost, or refused for a while, the note and
-// the request are tried again for two minutes each.
-func (s *simulation) window(r *run) time.Duration {
-	w := 12*s.schedule.latency + 2*time.Second + r.night.stale
-	if r.night.faults.any() || r.night.authorization > 0 {
-		w += 5 * time.Minute
+// tooLate reports whether somebody did something about an image or a snapshot when a run had looked at it once more, just before
+// it removed it. A look may be as stale as the night says. Without a look nothing is too late.
+func (s *simulation) tooLate(at time.Time, r *run, id string) bool {
+	look := r.looks[id]
+	seen := look.facts
+	if look.isImage && look.use.Before(seen) {
+		seen = look.use
 	}
-	return w
+	return !at.IsZero() && !seen.IsZero() && at.After(seen.Add(-r.night.stale))
 }
 
-// Tolerances.
-func (s *simulation) isRecent(at time.Time, r *run) bool {
-	return !at.IsZero() && time.Since(at) <= s.window(r)
+// look is when a run looked once more at an image or a snapshot.
+type look struct {
+	facts, use time.Time
+	isImage    bool
 }
 
-// isJust is isRecent for a snapshot. Between the look and its deletion EC2 may go on for a while to say that it is in use, and
-// the first one that is deleted may have to be awaited in the Recycle Bin.
-func (s *simulation) isJust(at time.Time, r *run) bool {
-	w := s.window(r)
-	if r.night.inUseLag > 0 {
-		w += 35 * time.Second
+// noteLook notes what a request looks at once more. The declaration of a removal comes before that.
+func (r *run) noteLook(q emulator.Request) {
+	now := time.Now()
+	isAgain := q.Action == "DescribeImages" || q.Action == "DescribeSnapshots"
+	for name, values := range q.Form {
+		id, kind := values[0], name[:max(strings.IndexByte(name, '.'), 0)]
+		look := r.looks[id]
+		look.isImage = strings.HasPrefix(id, "ami-")
+		switch {
+		case kind == "ResourceId" && q.Action == "CreateTags" && q.Form.Get("Tag.1.Key") == intentTag:
+			look.facts, look.use = time.Time{}, time.Time{}
+		case kind == "Filter" && isAgain && q.Form.Has("MaxResults"): // Without it, it is looked for what is gone.
+			look.facts = now
+		case kind == "ImageId" && q.Action == "DescribeImageReferences", kind == "Filter" && q.Action == "DescribeInstances":
+			look.use = now
+		default:
+			continue
+		}
+		r.looks[id] = look
 	}
-	if r.night.binLag > 0 {
-		w += 2 * time.Minute
-	}
-	return !at.IsZero() && time.Since(at) <= w
 }
 
 // checkRemoval checks what is promised of an image that a run has just deregistered, before that.
@@ -59,11 +68,11 @@ func (s *simulation) checkRemoval(r *run, i *image) {
 		s.violate("restorable", "%s has removed %d images of %s that the Recycle Bin does not hold", r.id, r.lost[i.region], i.region)
 	}
 	isApart := s.world.settings["RECORDS"] != "" || !r.aliveBeside // Without a journal nothing keeps two runs apart.
-	if i.tags[intentTag] != "remove" || i.tags[runTag] != r.id && !s.isRecent(i.touched, r) && isApart {
+	if i.tags[intentTag] != "remove" || i.tags[runTag] != r.id && !s.tooLate(i.touched, r, i.id) && isApart {
 		s.violate("declared", "%s removes %s, whose tags are %v", r.id, i.id, i.tags)
 	}
 	for _, why := range s.keeps(r, i) {
-		if s.isRecent(i.touched, r) {
+		if s.tooLate(i.touched, r, i.id) {
 			s.trace("%s: %s, too late", i.id, why)
 			continue
 		}
@@ -95,7 +104,7 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	add(now.Sub(last) <= limit, "which was used %v, and may be idle for %v", last, limit)
 	add(s.isNewest(r, i), "which is among the newest of its family")
 	if source := s.world.image(i.source); source != nil && source.region == i.sourceRegion {
-		add(source.usedBy+source.launchedBy != "" && !s.isRecent(source.touched, r) && !s.later(source.touched, r), "whose original is in use")
+		add(source.usedBy+source.launchedBy != "" && !s.later(source.touched, r), "whose original is in use")
 	}
 	known := s.world.settings["RECORDS"] != "" || !i.plain && !s.wasBeside(i.removedBy)
 	_, wasRemoved := s.runs[i.removedBy]
@@ -178,7 +187,7 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 	}
 	keep, tagged := sn.tags[keepTag]
 	violate(!sn.there, "which is not there")
-	violate(tagged && keep != "false" && !s.isJust(sn.touched, r), "which is tagged to be kept")
+	violate(tagged && keep != "false" && !s.tooLate(sn.touched, r, sn.id), "which is tagged to be kept")
 	violate(sn.managed, "which is managed")
 	violate(sn.locked, "which is locked")
 	violate(sn.orphanOf != "", "which somebody else has left")
@@ -248,7 +257,7 @@ func (s *simulation) checkTagging(actor, action string, keys []string) {
 }
 
 func (s *simulation) checkDisable(actor string, i *image) {
-	if r := s.runs[actor]; r == nil || s.isRecent(i.touched, r) {
+	if r := s.runs[actor]; r == nil || s.tooLate(i.touched, r, i.id) {
 		return
 	}
 	if i.public || i.shared || i.protection != "" && i.protection != "disabled" || i.managed || i.tags[disabledTag] == "" || i.tags[dueTag] == "" {

@@ -53,9 +53,10 @@ type run struct {
 	started     time.Time
 	ended       time.Time // Zero as long as it is at work; when it was killed, if it was.
 	record      *report.Run
-	removed     map[string]int // Images by region.
-	lost        map[string]int // Those of them that the Recycle Bin does not hold.
-	aliveBeside bool           // Another run was at work at the same time.
+	removed     map[string]int  // Images by region.
+	lost        map[string]int  // Those of them that the Recycle Bin does not hold.
+	looks       map[string]look // By the id of an image or a snapshot.
+	aliveBeside bool            // Another run was at work at the same time.
 }
 
 // effect is a change of the account.
@@ -164,7 +165,7 @@ func (s *simulation) start(n *night, k *kill, persons []person, suffix string) *
 	id := now.UTC().Format("20060102T150405Z") + fmt.Sprintf("-%06x", draw(s.seed, "id", now.String(), suffix)&0xffffff)
 	w := s.newWay(id, n)
 	w.kill, w.persons = k, persons
-	r := &run{id: id, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}}
+	r := &run{id: id, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}, looks: map[string]look{}}
 	s.mu.Lock()
 	for _, other := range s.order {
 		if other.ended.IsZero() && !other.way.dead {

@@ -27,6 +27,9 @@ var ownTags = []string{intentTag, runTag, dueTag, disabledTag, restoredTag}
 // witness sees a request that the account has answered, and knows the account as it was just before.
 func (s *simulation) witness(actor string, q emulator.Request, status int, body []byte) {
 	r := s.runs[actor]
+	if r != nil && q.Service == "ec2" {
+		r.noteLook(q)
+	}
 	if r != nil && r.night.dry && isWrite(q) && q.Action != "GetCallerIdentity" && !strings.HasSuffix(q.Form.Get("Key"), "/record.json") {
 		s.violate("a dry run changes nothing", "%s calls %s %s", actor, q.Action, subjectOf(q))
 	}
