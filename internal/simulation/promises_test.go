@@ -677,5 +677,3 @@ func (s *simulation) checkModel() {
 		}
 	}
 }
-
-var _ = report.Run{}

@@ -56,10 +56,14 @@ type faults struct {
 	lose     float64 // The answer is lost, not the effect.
 	garble   float64 // The answer is a web page.
 
+	deny string // This action is refused for want of a permission; empty for none.
+
 	loseCall *kill // The answer to exactly this call is lost.
 }
 
-func (f faults) any() bool { return f.throttle+f.fail+f.lose+f.garble > 0 || f.loseCall != nil }
+func (f faults) any() bool {
+	return f.throttle+f.fail+f.lose+f.garble > 0 || f.deny != "" || f.loseCall != nil
+}
 
 // person is somebody who does something just before a call of the run.
 type person struct {
@@ -140,8 +144,10 @@ func (n *night) addTrouble(d dice) {
 	case 9:
 		n.authorization = pick(d, 5*time.Second, 30*time.Second, 60*time.Second)
 	case 10:
-		n.faults = pick(d, faults{throttle: 0.1}, faults{throttle: 0.5}, faults{fail: 0.1}, faults{lose: 0.1}, faults{lose: 0.5}, faults{garble: 0.1},
-			faults{throttle: 0.1, fail: 0.05, lose: 0.1, garble: 0.05})
+		denied := pick(d, "DeregisterImage", "DeleteSnapshot", "DeleteSnapshot", "CreateTags", "DeleteTags", "DescribeTags", "DescribeImages", "DescribeSnapshots",
+			"DescribeImageReferences", "ListSnapshotsInRecycleBin", "PutObject", "DeleteObject")
+		n.faults = pick(d, faults{throttle: 0.1}, faults{throttle: 0.5}, faults{fail: 0.1}, faults{fail: 0.6}, faults{lose: 0.1}, faults{lose: 0.5}, faults{garble: 0.1},
+			faults{throttle: 0.1, fail: 0.05, lose: 0.1, garble: 0.05}, faults{deny: denied}, faults{deny: denied}, faults{deny: denied})
 	case 11, 12, 13:
 		for range d.between(1, 2) {
 			n.persons = append(n.persons, person{

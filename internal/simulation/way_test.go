@@ -172,6 +172,10 @@ func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) 
 	if w.hits(w.lostCall, q) {
 		fault = "lose"
 	}
+	if q.Action == w.night.faults.deny {
+		s.note(w, q, name, "denied")
+		return refusal(r, q, http.StatusForbidden, denial(q)), nil
+	}
 	switch fault {
 	case "throttle":
 		s.note(w, q, name, "throttled")
@@ -218,6 +222,18 @@ func serviceOr(service string) string {
 		return service
 	}
 	return ""
+}
+
+// denial is the code with which a service refuses for want of a permission.
+func denial(q emulator.Request) string {
+	switch q.Service {
+	case "ec2":
+		return "UnauthorizedOperation"
+	case "s3":
+		return "AccessDenied"
+	default:
+		return "AccessDeniedException"
+	}
 }
 
 // hits reports whether a call is the one that is meant.
