@@ -192,9 +192,9 @@ class Records(unittest.TestCase):
         run = record["run"]
         self.assertEqual(self.outcomes(record), {image_id(n): "deregistered" for n in (1, 2, 3)})
         self.assertEqual(self.keys(), sorted([
-            "account.json", f"runs/{run}/plan-{REGION}.json", f"runs/{run}/record.json",
+            "account.json", f"locks/{REGION}.json", f"runs/{run}/plan-{REGION}.json", f"runs/{run}/record.json",
             *(f"removals/{REGION}/{image_id(n)}/{run}.json" for n in (1, 2, 3)),
-        ]), "and neither a lock nor a note of being unfinished")
+        ]), "and no note of being unfinished")
         self.assertEqual(self.get(f"runs/{run}/record.json"), record)
         plan = self.get(f"runs/{run}/plan-{REGION}.json")
         self.assertEqual({d["imageId"]: d["snapshotIds"] or [] for d in plan["declared"]}, {
@@ -240,7 +240,7 @@ class Records(unittest.TestCase):
         self.leave({1: [1, 3], 2: [2]}, {1: "attempted"})
         self.assertEqual(self.outcomes(self.sweep()), {image_id(2): "deregistered"})
         self.assertEqual(self.snapshots(), {snapshot_id(3), snapshot_id(9)}, "what no run has declared stays, and so does what does not say so any more")
-        self.assertEqual(self.keys("unfinished/") + self.keys("locks/"), [])
+        self.assertEqual(self.keys("unfinished/"), [])
 
     def test_an_image_that_was_brought_back_stays(self):
         self.serve({1: [1], 2: [2]})

@@ -206,7 +206,7 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 // mayGo reports whether a run has removed, or may have removed, an image of a snapshot, and nobody who could be noticed has
 // brought the snapshot back since.
 //
-// Three things nobody can tell: whether an image that is gone was removed by a run that was killed or had no answer, or by a
+// Three things nobody can tell: whether an image that is gone was removed by a run that was killed, had no answer, or could not note it, or by a
 // person just before that run would have done so; whether a snapshot that is there was deleted by a run that was killed, and restored by a person
 // who has left the tags of its removal on it; and whether an image that a run has removed, but not its snapshots, was there again
 // between two runs.
@@ -217,15 +217,19 @@ func (s *simulation) mayGo(sn *snapshot) bool {
 			return false
 		}
 		_, byRun := s.runs[s.remover(i)]
-		wasTried := left != nil && (left.record == nil || left.isUnsureOf(i)) && s.wasTried(left, i)
+		wasTried := left != nil && (left.record == nil || left.isUnsureOf(i) || left.unnoted[noteKey(left, i)]) && s.wasTried(left, i)
 		return byRun && i.goneAt.After(sn.restoredAt) || wasTried
 	})
 }
 
 // wasTried reports whether the journal says that a run was about to remove an image.
 func (s *simulation) wasTried(r *run, i *image) bool {
-	_, ok := s.account.Objects(bucketName)["journal/removals/"+i.region+"/"+i.id+"/"+r.id+".json"]
+	_, ok := s.account.Objects(bucketName)[noteKey(r, i)]
 	return ok
+}
+
+func noteKey(r *run, i *image) string {
+	return "journal/removals/" + i.region + "/" + i.id + "/" + r.id + ".json"
 }
 
 // remover is who removed an image that is gone, as far as it could be noticed.

@@ -56,6 +56,7 @@ type run struct {
 	removed     map[string]int  // Images by region.
 	lost        map[string]int  // Those of them that the Recycle Bin does not hold.
 	looks       map[string]look // By the id of an image or a snapshot.
+	unnoted     map[string]bool // By the key of a note about a removal: what was to be noted last was not.
 	aliveBeside bool            // Another run was at work at the same time.
 }
 
@@ -165,7 +166,7 @@ func (s *simulation) start(n *night, k *kill, persons []person, suffix string) *
 	id := now.UTC().Format("20060102T150405Z") + fmt.Sprintf("-%06x", draw(s.seed, "id", now.String(), suffix)&0xffffff)
 	w := s.newWay(id, n)
 	w.kill, w.persons = k, persons
-	r := &run{id: id, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}, looks: map[string]look{}}
+	r := &run{id: id, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}, looks: map[string]look{}, unnoted: map[string]bool{}}
 	s.mu.Lock()
 	for _, other := range s.order {
 		if other.ended.IsZero() && !other.way.dead {

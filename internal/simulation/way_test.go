@@ -148,7 +148,7 @@ func sleepUntil(r *http.Request, at time.Time) error {
 }
 
 // arrive lets a request take effect, or not.
-func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) (*http.Response, error) {
+func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) (response *http.Response, err error) {
 	s := w.sim
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,6 +169,7 @@ func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) 
 		}
 	}
 	fault := w.fault(name, attempt)
+	defer func() { s.noteUnnoted(w, q, response) }()
 	if w.hits(w.lostCall, q) {
 		fault = "lose"
 	}
@@ -186,7 +187,7 @@ func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) 
 		s.disturb(w, q)
 		return refusal(r, q, http.StatusInternalServerError, "InternalError"), nil
 	}
-	response, err := w.inner.Do(r)
+	response, err = w.inner.Do(r)
 	if err != nil {
 		s.note(w, q, name, err.Error())
 		return nil, err
@@ -222,6 +223,13 @@ func serviceOr(service string) string {
 		return service
 	}
 	return ""
+}
+
+// noteUnnoted notes whether the last thing that a run wanted to note of a removal was noted.
+func (s *simulation) noteUnnoted(w *way, q emulator.Request, response *http.Response) {
+	if r := s.runs[w.actor]; r != nil && q.Action == "PutObject" && strings.Contains(q.Form.Get("Key"), "/removals/") {
+		r.unnoted[q.Form.Get("Key")] = response == nil || response.StatusCode >= 300
+	}
 }
 
 // denial is the code with which a service refuses for want of a permission.

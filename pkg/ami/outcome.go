@@ -44,7 +44,7 @@ type SnapshotStatus string
 const (
 	// SnapshotDeleted means that EC2 confirmed that the snapshot is gone.
 	SnapshotDeleted SnapshotStatus = "deleted"
-	// SnapshotKept means that the snapshot was meant to stay, and did.
+	// SnapshotKept means that the snapshot was meant to stay, or has to after all, and did.
 	SnapshotKept SnapshotStatus = "kept"
 	// SnapshotFailed means that the snapshot was meant to go and that its deletion is not confirmed.
 	SnapshotFailed SnapshotStatus = "failed"

@@ -42,7 +42,7 @@ type History struct {
 	// Unfinished are the runs that were ended before they could finish; sorted.
 	Unfinished []string
 
-	// Busy says which other run is at work in the region; empty if none is.
+	// Busy says which other run is at work in the region, or has been since it was begun to be read; empty if none is.
 	Busy string
 }
 

@@ -2,7 +2,6 @@ package janitor
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"ami-janitor/pkg/ami"
@@ -36,25 +35,23 @@ func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]report.
 func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retention.Plan, step func(done, total int)) sweep.Result {
 	client := wire.EC2(j.AWS, plan.Region)
 	entry := j.begin(limits.begin, s, plan)
-	var unsettled atomic.Bool
-	look := j.secondLook(*plan, s.inventory(plan.Region).Snapshots, id)
+	look := j.lookAgain(*plan, s.inventory(plan.Region).Snapshots, id)
 	orders := sweep.Orders{
 		Run:          id,
 		Now:          s.now,
 		VersionDepth: int(j.Config.LaunchTemplateVersions),
 		Recheck:      look.recheck,
-
-		RecheckSnapshots: look.recheckSnapshots,
-
-		Attempt: func(context.Context, string, []string) error { return nil },
-		Settle:  func(context.Context, ami.Outcome) {},
-		Alive:   func(context.Context) error { return nil },
+		Attempt:      func(context.Context, string, []string) error { return nil },
+		Settle:       func(context.Context, ami.Outcome) {},
+		Alive:        func(context.Context) error { return nil },
 		InBin: func(ctx context.Context, images, snapshots []string) (map[string]time.Time, error) {
 			return recyclebin.Exits(ctx, client, images, snapshots)
 		},
 		RequireBin:   bool(j.Config.RequireRecycleBin),
 		KeepDeclared: entry != nil,
 		Step:         step,
+
+		RecheckSnapshots: look.recheckSnapshots,
 	}
 	if entry != nil {
 		orders.Attempt = func(ctx context.Context, imageID string, snapshotIDs []string) error {
@@ -65,9 +62,13 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 		}
 		orders.Settle = func(_ context.Context, outcome ami.Outcome) {
 			// What the time to finish ends with has to be noted as well: the next run takes an attempt without an end for a removal.
-			if entry.Settle(limits.record, outcome) != nil {
-				unsettled.Store(true)
+			_ = entry.Settle(limits.record, outcome) // The journal tries again in the end.
+		}
+		orders.RecheckSnapshots = func(ctx context.Context, ids []string) (map[string]retention.Reason, error) {
+			if err := entry.KeepUp(ctx, j.Clock()); err != nil {
+				return nil, err
 			}
+			return look.recheckSnapshots(ctx, ids)
 		}
 		orders.Alive = func(ctx context.Context) error { return entry.Renew(ctx, j.Clock()) }
 	}
@@ -76,7 +77,7 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 		if plan.Hold == "" {
 			finish(limits.finish, s, entry, *plan, result)
 		}
-		_ = entry.Close(limits.finish, isDone(result) && !unsettled.Load()) // A lock that stays is old before the next night.
+		_ = entry.Close(limits.record, isDone(result)) // A lock that stays is old before the next night.
 	}
 	return result
 }

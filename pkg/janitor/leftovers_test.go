@@ -56,6 +56,27 @@ func TestALeftoverOfAnImageThatIsStillListed(t *testing.T) {
 	}
 }
 
+// A run that has reached its cap is followed by another one, which is still shown what the first has removed: nothing goes that
+// shares a snapshot with that, because the snapshot would stay for the sake of an image that is gone.
+func TestASnapshotOfAnImageThatIsStillListed(t *testing.T) {
+	l := live(t, world{images: []object{image(1, 900, 0, 9), image(2, 800, 0, 9), image(5, 2, 1, 5)}}, settings{"RECORDS": t.TempDir(), "MAX_DEREGISTRATIONS": "1"})
+	l.real(0)
+	var listed []any
+	l.edit("describe-images.json", func(content object) {
+		listed = content["Images"].([]any)
+		content["Images"] = append(slices.Clip(listed), image(1, 900, 0, 9))
+	})
+	record := l.run(now.Add(5*time.Minute), false)
+	if why := reasons(record, imageID(2)); l.state(2) == "gone" || !strings.Contains(why, "snapshot-in-doubt: "+snapshotID(9)+" is one of "+imageID(1)) {
+		t.Errorf("%s: %s", l.state(2), why)
+	}
+	l.edit("describe-images.json", func(content object) { content["Images"] = listed })
+	l.real(1)
+	if got, want := l.snapshots(), []string{snapshotID(5)}; l.state(2) != "gone" || !slices.Equal(got, want) {
+		t.Errorf("%s are left, want %s", got, want)
+	}
+}
+
 // The books of a run are closed by none of another account, which finds nothing of what that run has left.
 func TestLeftoversOfAnotherAccount(t *testing.T) {
 	kept := tagged(object{"SnapshotId": snapshotID(2), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")

@@ -168,14 +168,18 @@ func (l *life) setTag(n int, key, value string) {
 	})
 }
 
-// setSnapshotTag sets a tag of a snapshot by hand.
+// setSnapshotTag sets a tag of a snapshot by hand; an empty value takes it off.
 func (l *life) setSnapshotTag(n int, key, value string) {
 	l.t.Helper()
 	l.edit("describe-snapshots.json", func(content object) {
 		for _, item := range content["Snapshots"].([]any) {
 			if o := item.(object); o["SnapshotId"] == snapshotID(n) {
 				list, _ := o["Tags"].([]any)
-				o["Tags"] = append(list, object{"Key": key, "Value": value})
+				list = slices.DeleteFunc(list, func(tag any) bool { return tag.(object)["Key"] == key })
+				if value != "" {
+					list = append(list, object{"Key": key, "Value": value})
+				}
+				o["Tags"] = list
 			}
 		}
 	})

@@ -121,8 +121,10 @@ func TestASnapshotThatIsTaggedMeanwhile(t *testing.T) {
 	}
 	record := l.real(0)
 	l.want(0, record, "deregistered", "never-launched")
-	if text := report.Text(record); !strings.Contains(text, "changed-since-planned: the tags of "+snapshotID(9)+" have changed") {
-		t.Errorf("%s", text)
+	for _, i := range allImages(record)[:2] {
+		if detail := i.Outcome.Snapshots[1].Detail; detail != "changed-since-planned: the tags of "+snapshotID(9)+" have changed; the next run judges it anew" {
+			t.Errorf("%s: %q", i.ImageID, detail)
+		}
 	}
 	l.wrap = func(next emulator.Doer) emulator.Doer {
 		return on(next, func(q emulator.Request, _ int) bool {
@@ -140,6 +142,54 @@ func TestASnapshotThatIsTaggedMeanwhile(t *testing.T) {
 	}
 	if got, want := l.snapshots(), []string{snapshotID(1), snapshotID(3), snapshotID(9)}; !slices.Equal(got, want) {
 		t.Errorf("%s are left, want %s", got, want)
+	}
+}
+
+// What becomes of a snapshot that two images share, or that an earlier run has left, is settled by what it is when its turn comes.
+func TestSnapshotsThatGoByThemselves(t *testing.T) {
+	t.Parallel()
+	untag := func(l *life, n int) { l.setSnapshotTag(n, "ami-janitor:intent", "") }
+	for name, c := range map[string]struct {
+		change func(l *life, n int)
+		stays  bool
+	}{
+		"nothing happens":        {func(*life, int) {}, false},
+		"a tag that says keep":   {func(l *life, n int) { l.setSnapshotTag(n, "ami-janitor:keep", "yes") }, true},
+		"a tag that says less":   {func(l *life, n int) { l.setSnapshotTag(n, "cost-center", "42") }, false},
+		"the declaration is off": {untag, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for turn, days := range []int{4, 5} {
+				l := live(t, world{images: []object{image(1, 900, 0, 9), image(2, 900, 0, 9), image(3, 2, 1, 3)}}, settings{"RECORDS": t.TempDir()})
+				if turn == 1 { // The second night's, of what the first has left.
+					l.wrap = func(next emulator.Doer) emulator.Doer {
+						return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+					}
+					l.real(0)
+				}
+				l.wrap = func(next emulator.Doer) emulator.Doer {
+					looks := 0
+					return on(next, func(q emulator.Request, _ int) bool {
+						if q.Action == "DescribeSnapshots" && q.Form.Get("Filter.1.Name") == "snapshot-id" {
+							if looks++; looks == 2-turn {
+								l.meanwhile(func() { c.change(l, 9) })
+							}
+						}
+						return false
+					}, nil)
+				}
+				l.real(turn)
+				l.wrap = nil
+				for day := turn + 1; day < days; day++ {
+					if record := l.real(day); record.Failed() {
+						t.Errorf("turn %d, day %d: %s", turn, day, report.Text(record))
+					}
+				}
+				if stays := slices.Contains(l.snapshots(), snapshotID(9)); stays != c.stays {
+					t.Errorf("turn %d: it is there: %t", turn, stays)
+				}
+			}
+		})
 	}
 }
 
@@ -234,6 +284,35 @@ func inTwo(t rapid.TB, home, away world) *emulator.Account {
 		t.Fatal(err)
 	}
 	return account
+}
+
+// A machine that sleeps while it deletes snapshots does not go on by what it has read before either.
+func TestAMachineThatSleepsOverSnapshots(t *testing.T) {
+	t.Parallel()
+	const left = 60
+	w := world{snapshots: []object{tagged(object{"SnapshotId": snapshotID(99), "OwnerId": accountID, "State": "completed"}, "ami-janitor:keep", "yes")}}
+	for n := 1; n <= left; n++ {
+		w.images = append(w.images, image(n, 900-n, 0, n, 99)) // One that stays, so that each of the others goes by itself.
+	}
+	l := live(t, w, settings{"RECORDS": t.TempDir()})
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+	}
+	l.real(0)
+	var slept atomic.Int64
+	l.clock = func() time.Time { return night(1).Add(time.Duration(slept.Load())) }
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return atTheFirst(next, "DeleteSnapshot", func() { slept.Store(int64(10 * time.Hour)) })
+	}
+	record := l.run(night(1), false)
+	if n := len(l.snapshots()); n == 1 || n == left+1 || !strings.Contains(report.Text(record), "no sign of life for 10h") {
+		t.Errorf("%d are left\n%s", n, report.Text(record))
+	}
+	l.wrap, l.clock = nil, nil
+	l.real(2)
+	if n := len(l.snapshots()); n > 1 {
+		t.Errorf("%d are left in the end", n)
+	}
 }
 
 // The copy of an image that is in use stays, whatever region the two are in, and whether or not the run could see the use.

@@ -14,24 +14,23 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// secondLook looks again at images of a region just before they are removed or disabled.
+// secondLook looks again at what a plan removes or disables, just before that.
 type secondLook struct {
 	janitor *Janitor
 	clients usage.Clients
 	plan    retention.Plan
 	run     string
 
-	// going has the snapshots that were to go with each image that was to be removed, by the id of the image. The removal of
-	// both has been declared when they are looked at.
-	going map[string][]string
-
-	snapshots map[string]*ami.Snapshot // All those of the region as they were when the plan was made, by id.
+	going      map[string][]string     // The snapshots that are to go with each image that is to be removed, by the id of the image.
+	declaredBy map[string]string       // The run that has declared the deletion of each of these, and of the leftovers, by id.
+	planned    map[string]ami.Snapshot // All those as they were when the plan was made, by id.
 }
 
-func (j *Janitor) secondLook(plan retention.Plan, snapshots []ami.Snapshot, run string) *secondLook {
-	l := &secondLook{j, j.clients(plan.Region), plan, run, map[string][]string{}, make(map[string]*ami.Snapshot, len(snapshots))}
-	for i := range snapshots {
-		l.snapshots[snapshots[i].ID] = &snapshots[i]
+// lookAgain returns the second look for a plan. The snapshots are those of the region.
+func (j *Janitor) lookAgain(plan retention.Plan, snapshots []ami.Snapshot, run string) *secondLook {
+	l := &secondLook{j, j.clients(plan.Region), plan, run, map[string][]string{}, map[string]string{}, map[string]ami.Snapshot{}}
+	for _, leftover := range plan.Leftovers {
+		l.declaredBy[leftover.SnapshotID] = leftover.Run
 	}
 	for _, verdict := range plan.Verdicts {
 		if verdict.Decision != retention.Deregister {
@@ -41,7 +40,13 @@ func (j *Janitor) secondLook(plan retention.Plan, snapshots []ami.Snapshot, run 
 		for _, snapshot := range verdict.Snapshots {
 			if snapshot.Delete {
 				l.going[verdict.Image.ID] = append(l.going[verdict.Image.ID], snapshot.SnapshotID)
+				l.declaredBy[snapshot.SnapshotID] = run
 			}
+		}
+	}
+	for _, snapshot := range snapshots {
+		if _, goes := l.declaredBy[snapshot.ID]; goes {
+			l.planned[snapshot.ID] = snapshot
 		}
 	}
 	return l
@@ -75,42 +80,33 @@ func (l *secondLook) recheck(ctx context.Context, images []ami.Image) sweep.Look
 
 // judge says why an image stays after all, and reports false if it does not.
 func (l *secondLook) judge(image ami.Image, found facts, finding ami.Finding) (retention.Reason, bool) {
+	run := "" // Of an image that is to be disabled no removal is declared.
 	snapshots, goes := l.going[image.ID]
-	run := l.run
-	if !goes {
-		run = "" // It is going to be disabled, which is not declared.
+	if goes {
+		run = l.run
 	}
 	if reason, stays := retention.Recheck(image, found.images[image.ID], finding, run); stays {
 		return reason, true
 	}
 	for _, id := range snapshots {
-		if reason, stays := retention.RecheckSnapshot(l.planned(id), found.snapshots[id], run); stays {
+		if reason, stays := retention.RecheckSnapshot(l.planned[id], found.snapshots[id], run); stays {
 			return reason, true
 		}
 	}
 	return retention.Reason{}, false
 }
 
-// recheckSnapshots is the RecheckSnapshots of a sweep's orders. What is not there any more needs no reason to stay. That a
-// declaration is not to be seen is none either: their images are gone, and should EC2 only be late, nobody would come back for
-// a snapshot that was kept.
+// recheckSnapshots is the RecheckSnapshots of a sweep's orders. What is not there any more needs no reason to stay.
 func (l *secondLook) recheckSnapshots(ctx context.Context, ids []string) (map[string]retention.Reason, error) {
 	found, err := inventory.SnapshotsAgain(ctx, l.clients.EC2, ids)
-	if err != nil {
-		return nil, err
-	}
 	stay := map[string]retention.Reason{}
 	for i := range found {
-		if reason, stays := retention.RecheckSnapshot(l.planned(found[i].ID), &found[i], ""); stays {
-			stay[found[i].ID] = reason
+		id := found[i].ID
+		if reason, stays := retention.RecheckSnapshot(l.planned[id], &found[i], l.declaredBy[id]); stays {
+			stay[id] = reason
 		}
 	}
-	return stay, nil
-}
-
-// planned returns a snapshot as it was when the plan was made.
-func (l *secondLook) planned(id string) ami.Snapshot {
-	return *cmp.Or(l.snapshots[id], &ami.Snapshot{ID: id})
+	return stay, err
 }
 
 // facts are those of images, and of the snapshots that go with them, by id.
@@ -119,7 +115,8 @@ type facts struct {
 	snapshots map[string]*ami.Snapshot
 }
 
-// readOnce returns the function that reads the facts anew when it is called first. Whoever calls it meanwhile waits.
+// readOnce returns the function that reads the facts anew when it is called first. Whoever calls it meanwhile waits, in a way
+// that testing/synctest can see.
 func (l *secondLook) readOnce(ctx context.Context, planned []ami.Image) func() (facts, error) {
 	var found facts
 	var err error

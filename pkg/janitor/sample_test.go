@@ -69,6 +69,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 	oneNight(t, shown)
 	manyNights(t, shown)
 	interfered(t, shown)
+	contested(t, shown)
 
 	want := []string{
 		"keep", "deregister", "defer", "mark", "image deregistered", "image marked", "image failed", "image skipped",
@@ -199,4 +200,22 @@ func interfered(t *testing.T, shown gallery) {
 		t.Errorf("%d due: %+v", len(due), record.Totals)
 	}
 	shown.add("interfered", record)
+}
+
+// contested runs a second time while EC2 still lists what the first run has removed.
+func contested(t *testing.T, shown gallery) {
+	t.Helper()
+	l := sampleLife(t, settings{"RECORDS": t.TempDir(), "NAMES": "report-engine-b"})
+	var listed []any
+	l.edit("describe-images.json", func(content object) { listed = content["Images"].([]any) })
+	if record := l.run(now, false); record.Totals.Deregistered != 1 {
+		t.Fatalf("%+v", record.Totals)
+	}
+	l.edit("describe-images.json", func(content object) { content["Images"] = listed })
+	l.settings["NAMES"] = "report-engine-*"
+	record := l.run(now.Add(time.Minute), false)
+	if record.Totals.Kept != record.Totals.Images {
+		t.Errorf("%+v", record.Totals)
+	}
+	shown.add("just removed, and listed", record)
 }

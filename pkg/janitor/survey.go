@@ -79,31 +79,31 @@ type read struct {
 }
 
 // readRegion reads what a region holds, what the journal says of it, and its Recycle Bin.
-func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name string) (read read) {
+func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name string) (found read) {
 	if s.journal != nil {
-		if read.visit, read.err = s.journal.Visit(ctx, name, run); read.err != nil {
-			read.err = fmt.Errorf("reading the journal: %w", read.err)
-			return read
+		if found.visit, found.err = s.journal.Visit(ctx, name, run, s.now); found.err != nil {
+			found.err = fmt.Errorf("reading the journal: %w", found.err)
+			return found
 		}
 	}
-	if read.inventory, read.err = inventory.Read(ctx, wire.EC2(j.AWS, name), account, name); read.err != nil {
-		return read
+	if found.inventory, found.err = inventory.Read(ctx, wire.EC2(j.AWS, name), account, name); found.err != nil {
+		return found
 	}
 	if s.policy.RequireRecycleBin || s.policy.ReportOrphans {
-		read.inventory.Bin = recyclebin.Read(ctx, wire.RecycleBin(j.AWS, name), wire.EC2(j.AWS, name))
+		found.inventory.Bin = recyclebin.Read(ctx, wire.RecycleBin(j.AWS, name), wire.EC2(j.AWS, name))
 	}
-	if read.visit == nil {
-		return read
+	if found.visit == nil {
+		return found
 	}
-	present := make(map[string]bool, len(read.inventory.Images))
-	for _, image := range read.inventory.Images {
+	present := make(map[string]bool, len(found.inventory.Images))
+	for _, image := range found.inventory.Images {
 		present[image.ID] = true
 	}
-	read.inventory.History, read.err = read.visit.History(ctx, s.now, func(id string) bool { return present[id] })
-	if read.err != nil {
-		read.err = fmt.Errorf("reading the journal: %w", read.err)
+	found.inventory.History, found.err = found.visit.History(ctx, s.now, func(id string) bool { return present[id] })
+	if found.err != nil {
+		found.err = fmt.Errorf("reading the journal: %w", found.err)
 	}
-	return read
+	return found
 }
 
 // inventory is that of a region: an empty one if it could not be read.

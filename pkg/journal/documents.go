@@ -64,7 +64,7 @@ type markerDocument struct {
 type lockDocument struct {
 	Run    string    `json:"run"`
 	Region string    `json:"region"`
-	At     time.Time `json:"at"`              // Of the last sign of life.
+	At     time.Time `json:"at"`              // Of the last sign of life; to give the lock back is none.
 	IsOver bool      `json:"isOver,omitzero"` // The run has given the lock back.
 
 	// Nonce tells apart two processes with the same run, and a write of one's own whose answer was lost from that of another.

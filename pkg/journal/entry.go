@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -27,6 +28,8 @@ type Entry struct {
 	mu    sync.Mutex
 	lost  error               // Why the lock is not held any more.
 	tried map[string][]string // The snapshots that were to go, by the id of the image whose removal was tried.
+
+	unsettled map[string]ami.Outcome // What could not be noted, by image id.
 }
 
 // heldLock is a lock, and the version in which it was last seen.
@@ -53,6 +56,8 @@ func (v *Visit) Begin(ctx context.Context, account string, now time.Time, declar
 		declared: make(map[string]Declared, len(declared)),
 		held:     make(chan heldLock, 1),
 		tried:    map[string][]string{},
+
+		unsettled: map[string]ami.Outcome{},
 	}
 	for _, d := range declared {
 		e.declared[d.ImageID] = d
@@ -150,7 +155,8 @@ func (e *Entry) Attempt(ctx context.Context, d Declared) error {
 	return e.write(ctx, removalDocument{ImageID: d.ImageID, Declared: d.Snapshots, Status: attempted})
 }
 
-// Settle notes what became of the removal of an image. It may come again for an image: the last word counts.
+// Settle notes what became of the removal of an image. It may come again for an image: the last word counts. What cannot be
+// noted, Close tries once more: the next run would take an attempt without an end for a removal.
 func (e *Entry) Settle(ctx context.Context, outcome ami.Outcome) error {
 	if err := cmp.Or(checkImage(outcome.ImageID), checkStatus(outcome.Status)); err != nil {
 		return err
@@ -161,10 +167,16 @@ func (e *Entry) Settle(ctx context.Context, outcome ami.Outcome) error {
 	if !wasTried {
 		snapshots = e.declared[outcome.ImageID].Snapshots
 	}
-	return e.write(ctx, removalDocument{
+	err := e.write(ctx, removalDocument{
 		ImageID: outcome.ImageID, Declared: snapshots, Status: outcome.Status, Error: outcome.Error,
 		Snapshots: outcome.Snapshots, RestorableUntil: outcome.RestorableUntil,
 	})
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if delete(e.unsettled, outcome.ImageID); err != nil {
+		e.unsettled[outcome.ImageID] = outcome
+	}
+	return err
 }
 
 func (e *Entry) write(ctx context.Context, document removalDocument) error {
@@ -236,19 +248,32 @@ func (e *Entry) whyLost() error {
 	return e.lost
 }
 
-// Close gives the lock back. If the run's work is complete, so that nothing is left to be done, its note of being
-// unfinished goes before. The entry is of no use any more.
+// Close gives the lock back. If the run's work is complete, so that nothing is left to be done or to be noted, its note of
+// being unfinished goes before. The entry is of no use any more.
 func (e *Entry) Close(ctx context.Context, complete bool) error {
 	held := <-e.held
 	defer func() { e.held <- held }()
-	var err error
-	if complete {
+	err := e.settleRest(ctx)
+	if complete && err == nil {
 		err = e.journal.Finish(ctx, e.region, e.run)
 	}
 	if e.whyLost() == nil {
 		err = also(err, e.journal.release(ctx, held.lockDocument, held.version))
 	}
 	return err
+}
+
+// settleRest notes what could not be noted before.
+func (e *Entry) settleRest(ctx context.Context) error {
+	e.mu.Lock()
+	rest := slices.Collect(maps.Values(e.unsettled))
+	e.mu.Unlock()
+	for _, outcome := range rest {
+		if err := e.Settle(ctx, outcome); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // also puts two errors into one line. Either may be nil.

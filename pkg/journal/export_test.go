@@ -10,7 +10,7 @@ import (
 
 // Begin and History are those of a visit that has just begun.
 func (j *Journal) Begin(ctx context.Context, region, run, account string, now time.Time, declared []Declared) (*Entry, error) {
-	v, err := j.Visit(ctx, region, run)
+	v, err := j.Visit(ctx, region, run, now)
 	if err != nil {
 		return nil, err
 	}
@@ -18,7 +18,7 @@ func (j *Journal) Begin(ctx context.Context, region, run, account string, now ti
 }
 
 func (j *Journal) History(ctx context.Context, region, run string, now time.Time, present func(string) bool) (ami.History, error) {
-	v, err := j.Visit(ctx, region, run)
+	v, err := j.Visit(ctx, region, run, now)
 	if err != nil {
 		return ami.History{}, err
 	}

@@ -24,7 +24,7 @@ const readsAtOnce = 16
 // since the visit began, what was read of the region may be of before it, and what is said of what that run does of after it:
 // nothing is said of that.
 func (v *Visit) History(ctx context.Context, now time.Time, present func(imageID string) bool) (ami.History, error) {
-	h := history{journal: v.journal, region: v.region, own: v.run, busy: v.busy(v.seen, now), present: present}
+	h := history{journal: v.journal, region: v.region, own: v.run, busy: v.atWork, present: present}
 	for _, read := range []func(context.Context) error{
 		h.listUnfinished,
 		h.listRemovals,
@@ -55,11 +55,11 @@ type history struct {
 }
 
 func (h *history) readBusy(ctx context.Context, v *Visit, now time.Time) error {
-	held, _, err := h.journal.readLock(ctx, h.region)
+	held, version, err := h.journal.readLock(ctx, h.region)
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
-	h.busy = cmp.Or(v.busy(held, now), h.busy)
+	h.busy = cmp.Or(v.busy(held, version, now), h.busy)
 	return err
 }
 

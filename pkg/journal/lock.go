@@ -16,7 +16,7 @@ const changesSeen = 8
 // ErrBusy says that another run is at work in the region, or has been since the visit began. It is returned as a value.
 type ErrBusy struct {
 	Run    string
-	Since  time.Time // Its last sign of life.
+	Since  time.Time // Its last sign of life, before it gave the lock back if it has.
 	IsOver bool      // It is at work no more.
 }
 
@@ -29,12 +29,6 @@ func (e ErrBusy) Error() string {
 
 // isLive reports whether the run of a lock has to be taken for one at work. A sign of life from the future is one: clocks differ.
 func (l lockDocument) isLive(now time.Time) bool { return !l.IsOver && now.Sub(l.At) <= lease }
-
-// isAs reports whether nobody has touched a lock since it was another one. A run that everybody took for dead may wake up, and
-// give its lock a sign of life, or give it back.
-func (l lockDocument) isAs(other lockDocument) bool {
-	return l.Nonce == other.Nonce && l.At.Equal(other.At) && l.IsOver == other.IsOver
-}
 
 func (j *Journal) readLock(ctx context.Context, region string) (held lockDocument, version string, err error) {
 	data, version, err := j.store.get(ctx, lockKey(region))
@@ -66,8 +60,8 @@ func (v *Visit) acquire(ctx context.Context, wanted lockDocument) (version strin
 			version, err = j.store.putIfAbsent(ctx, lockKey(wanted.Region), data)
 		case err != nil:
 			return "", err
-		case held.isLive(wanted.At) || !held.isAs(v.seen):
-			return "", ErrBusy{held.Run, held.At, held.IsOver}
+		case v.isAnothers(held, seen, wanted.At):
+			return "", ErrBusy{held.Run, held.At, !held.isLive(wanted.At)}
 		default:
 			version, err = j.store.putIfVersion(ctx, lockKey(wanted.Region), data, seen)
 		}
@@ -130,7 +124,7 @@ type errLost struct{ run string }
 
 func (e errLost) Error() string {
 	if e.run == "" {
-		return "lost the lock: it is not there any more"
+		return "lost the lock: it is not held any more"
 	}
 	return "lost the lock to run " + e.run
 }

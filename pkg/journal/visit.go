@@ -12,25 +12,33 @@ import (
 type Visit struct {
 	journal     *Journal
 	region, run string
-	seen        lockDocument // When the visit began; zero if there was none.
+	seen        string // The version of the lock when the visit began; empty if there was none.
+	atWork      string // The run that was at work then; empty if none was.
 }
 
-// Visit begins a visit.
-func (j *Journal) Visit(ctx context.Context, region, run string) (*Visit, error) {
+// Visit begins a visit at a time.
+func (j *Journal) Visit(ctx context.Context, region, run string, now time.Time) (*Visit, error) {
 	if err := cmp.Or(checkRegion(region), checkRun(run)); err != nil {
 		return nil, err
 	}
-	seen, _, err := j.readLock(ctx, region)
+	held, version, err := j.readLock(ctx, region)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
-	return &Visit{j, region, run, seen}, nil
+	v := &Visit{journal: j, region: region, run: run, seen: version}
+	v.atWork = v.busy(held, version, now)
+	return v, nil
 }
 
 // busy returns the run of a lock if that is at work, or has been since the visit began; empty if it is not.
-func (v *Visit) busy(held lockDocument, now time.Time) string {
-	if held.Run != v.run && (held.isLive(now) || !held.isAs(v.seen)) {
+func (v *Visit) busy(held lockDocument, version string, now time.Time) string {
+	if held.Run != v.run && v.isAnothers(held, version, now) {
 		return held.Run
 	}
 	return ""
+}
+
+// isAnothers reports whether a lock that is not one's own says that somebody is at work, or has been since the visit began.
+func (v *Visit) isAnothers(held lockDocument, version string, now time.Time) bool {
+	return held.isLive(now) || version != v.seen
 }

@@ -67,7 +67,7 @@ func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
 				if test.before != nil {
 					other = test.before(t, j)
 				}
-				v, err := j.Visit(t.Context(), region, second)
+				v, err := j.Visit(t.Context(), region, second, now)
 				must(t, err)
 				happen := func() {
 					if test.during == nil {
@@ -107,11 +107,11 @@ func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
 func TestAVisitThatCannotBegin(t *testing.T) {
 	inEach(t, func(t *testing.T, plain *journal.Journal) {
 		j := plain.Interrupt(func(string, bool) error { return errFault })
-		if _, err := j.Visit(t.Context(), region, first); !errors.Is(err, errFault) {
+		if _, err := j.Visit(t.Context(), region, first, now); !errors.Is(err, errFault) {
 			t.Errorf("%v", err)
 		}
 		must(t, plain.Put(t.Context(), "locks/"+region+".json", "{}"))
-		_, err := plain.Visit(t.Context(), region, first)
+		_, err := plain.Visit(t.Context(), region, first, now)
 		says(t, err, "locks/"+region+".json", "not what a run wrote")
 	})
 }
@@ -120,7 +120,7 @@ func TestAVisitThatCannotBegin(t *testing.T) {
 func TestALockThatIsTakenAwayDuringAVisit(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		begin(t, j, first, now.Add(-time.Hour))
-		v, err := j.Visit(t.Context(), region, second)
+		v, err := j.Visit(t.Context(), region, second, now)
 		must(t, err, j.Remove(t.Context(), "locks/"+region+".json"))
 		_, err = v.Begin(t.Context(), account, now, nil)
 		must(t, err)

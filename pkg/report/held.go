@@ -10,7 +10,7 @@ import (
 // isHeld regions wait for a person: until then they are only planned.
 func isHeld(g Region) bool { return g.Hold != "" && !g.Busy }
 
-// isBusy regions are left to another run, which is at work there.
+// isBusy regions are left to another run, which was at work there at the same time.
 func isBusy(g Region) bool { return g.Busy }
 
 // isAside regions were only planned, whatever the reason.
@@ -22,7 +22,7 @@ func (g Region) whyUnreached() string {
 	case g.Hold != "":
 		return g.Hold
 	case g.Busy:
-		return "another run is at work in the region"
+		return "another run was at work in the region at the same time"
 	default:
 		return "not reached before the run ended"
 	}

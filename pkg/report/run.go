@@ -42,7 +42,7 @@ type Region struct {
 	Error   string `json:"error"`
 
 	Hold    string `json:"hold,omitempty"`    // Why the region was only planned; empty if it was not.
-	Busy    bool   `json:"busy,omitempty"`    // It was only planned because another run is at work there, which is no fault.
+	Busy    bool   `json:"busy,omitempty"`    // It was only planned because another run was at work there at the same time, which is no fault.
 	BinRead bool   `json:"binRead,omitempty"` // The Recycle Bin was read after the removals: what has no exit time is not in it.
 
 	Images   []Image    `json:"images"`             // Stalest first.

@@ -443,7 +443,7 @@ func held(p retention.Plan, hold string, busy bool) (retention.Plan, []ami.Outco
 const (
 	noRule      = "no Recycle Bin rule covers what is to be removed: none is for images tagged ami-janitor:intent=remove"
 	noJournal   = "the journal cannot be read: operation error S3: GetObject, https response error StatusCode: 403, RequestID: 656c76696E6727732072657175657374, api error AccessDenied: Access Denied"
-	anotherRun  = "run 20261123T015800Z-0c7e55 is at work here"
+	anotherRun  = "run 20261123T015800Z-0c7e55 was at work here at the same time"
 	leavingRun  = "20261121T020000Z-5b1d0e"
 	anotherLeft = "20261122T020000Z-77aa01"
 )

@@ -60,6 +60,36 @@ func restored(d *docket, image *subject) string {
 	}
 }
 
+// findContested returns the images that a run has removed not long ago, or may have, and that are listed all the same, by the
+// ids of their snapshots. A person may have brought one back, or EC2 shows its removal late: nobody can tell whether it needs
+// its snapshots. Of several images the first one by id counts.
+func (d *docket) findContested() map[string]string {
+	contested := map[string]string{}
+	for i := range d.images {
+		image := &d.images[i]
+		if !MayBeAtWork(d.history.Removed[image.ID], d.now) {
+			continue
+		}
+		for _, id := range image.SnapshotIDs {
+			if known, ok := contested[id]; !ok || image.ID < known {
+				contested[id] = image.ID
+			}
+		}
+	}
+	return contested
+}
+
+// snapshotInDoubt keeps an image whose snapshot would be kept for the sake of another image that may be gone: nobody would come
+// back for it.
+func snapshotInDoubt(d *docket, image *subject) string {
+	for _, id := range image.SnapshotIDs {
+		if other := d.contested[id]; other != "" && other != image.ID {
+			return id + " is one of " + other + " as well, which run " + d.history.Removed[other] + " has removed, or may have"
+		}
+	}
+	return ""
+}
+
 // restoredSince reports whether a restore is noted that may have come after a run: on the day on which that began, or later.
 func (o *ownTags) restoredSince(begun time.Time) bool {
 	return !begun.IsZero() && !o.restored.Before(begun.Truncate(Day))

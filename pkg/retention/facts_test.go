@@ -383,6 +383,21 @@ func factCases(t testing.TB) map[string]factCase {
 		// Snapshots that speak for their image.
 		"an_unclear_snapshot_stays": {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Unreadable: "listed twice"}}, kept: "snapshot-unclear", says: "snap-2: listed twice"},
 		"a_locked_snapshot_stays":   {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Lock: "governance"}}, kept: "snapshot-locked", says: "snap-2 is locked (governance)"},
+		"a_snapshot_shared_with_what_was_just_removed_stays": {
+			image: with(mapping("snap-1", "snap-2")), snapshots: plain("snap-1", "snap-2"), others: []ami.Image{idle("ami-2", mapping("snap-2"))},
+			history: ami.History{Removed: map[string]string{"ami-2": lateRun}}, kept: "snapshot-in-doubt", says: "snap-2 is one of ami-2 as well, which run " + lateRun + " has removed, or may have",
+		},
+		"what_was_removed_a_day_ago_is_there_again": {
+			image: with(mapping("snap-1")), snapshots: plain("snap-1"), others: []ami.Image{idle("ami-2", mapping("snap-1"))},
+			history: ami.History{Removed: map[string]string{"ami-2": theRun}},
+		},
+		"what_was_just_removed_has_other_snapshots": {
+			image: with(mapping("snap-1")), snapshots: plain("snap-1", "snap-2"), others: []ami.Image{idle("ami-2", mapping("snap-2"))},
+			history: ami.History{Removed: map[string]string{"ami-2": lateRun}},
+		},
+		"what_was_just_removed_and_is_not_listed_does_not_matter": {
+			image: with(mapping("snap-1")), snapshots: plain("snap-1"), history: ami.History{Removed: map[string]string{"ami-2": lateRun}},
+		},
 		"a_lock_in_compliance_cooloff_stays": {
 			image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1", Lock: "compliance-cooloff"}}, kept: "snapshot-locked",
 		},

@@ -89,6 +89,7 @@ func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 		{"without room", retention.ClearMark, w.oracleCrowded(here, image)},
 		{"not restorable", retention.ClearMark, w.oracleLost(here, image)},
 		{"unclear snapshot", retention.LeaveMark, oracleSnapshot(here, image, func(s ami.Snapshot) bool { return s.Unreadable != "" })},
+		{"contested snapshot", retention.LeaveMark, oracleContested(here, image)},
 		{"locked snapshot", retention.ClearMark, oracleSnapshot(here, image, func(s ami.Snapshot) bool { return s.Lock == "governance" || s.Lock == "compliance" })},
 	})
 }
@@ -207,6 +208,16 @@ func oracleClaimed(here ami.Inventory, id string, tags map[string]string) bool {
 	begun := oracleBeginOf(run)
 	late := begun.After(now.Add(-12*time.Hour)) && begun.Before(now.Add(12*time.Hour))
 	return run == here.History.Busy || late && here.History.Unbegun[id] != run && here.History.Removed[id] != run
+}
+
+// oracleContested reports whether a snapshot of an image is one of another image, too, which a run of these hours has removed.
+func oracleContested(here ami.Inventory, image ami.Image) bool {
+	return slices.ContainsFunc(here.Images, func(other ami.Image) bool {
+		begun := oracleBeginOf(here.History.Removed[other.ID])
+		late := begun.After(now.Add(-12*time.Hour)) && begun.Before(now.Add(12*time.Hour))
+		shares := slices.ContainsFunc(image.SnapshotIDs, func(id string) bool { return slices.Contains(other.SnapshotIDs, id) })
+		return late && shares && other.ID != image.ID
+	})
 }
 
 // oracleThereAgain reports whether an image was removed, or may have been, and whether nobody has noted since that it is there

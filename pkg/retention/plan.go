@@ -77,6 +77,7 @@ type docket struct {
 	originals map[string]*ami.Image    // The own images, of any region, of which there are copies, by id; nil for those of others.
 	newest    map[string]string        // The families of those images that are the newest of theirs.
 	snapshots map[string]*ami.Snapshot // By id.
+	contested map[string]string        // The images that a run has just removed, and that are listed all the same, by the ids of their snapshots.
 	bin       ami.RecycleBin
 	binGap    string // Why the bin takes in nothing of what is removed; empty if it does, or need not.
 	history   ami.History
@@ -96,6 +97,7 @@ func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evi
 			evidence: evidence, launchGap: findLaunchGap(inventory, evidence[inventory.Region], now),
 		}
 		d.images = d.subjects(inventory.Images)
+		d.contested = d.findContested()
 		d.newest = p.newest(d.images, d.usable)
 		dockets[i] = d
 	}

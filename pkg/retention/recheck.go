@@ -30,7 +30,7 @@ func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding, run strin
 
 // RecheckSnapshot says why a snapshot that was to be deleted stays after all, and the image with which it was to go, given what
 // is found of the snapshot just before that: nil if it is not listed any more. It reports false if nothing has changed. Run is
-// the run that has declared the deletion, if the snapshot has to say so. Locks are not looked at: EC2 deletes no snapshot
+// the run that has declared the deletion. Locks are not looked at: EC2 deletes no snapshot
 // that is locked.
 func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Reason, bool) {
 	if found == nil {
@@ -40,7 +40,7 @@ func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Rea
 	before.Lock, after.Lock = "", ""
 	before.Tags, after.Tags = undeclared(planned.Tags), undeclared(found.Tags)
 	switch other := otherDeclaration(found.Tags, run); {
-	case run != "" && other != "":
+	case other != "":
 		return Reason{changedSincePlanned.Code, planned.ID + ": " + other}, true
 	case !maps.Equal(before.Tags, after.Tags):
 		return Reason{changedSincePlanned.Code, "the tags of " + planned.ID + " have changed"}, true
@@ -73,7 +73,7 @@ func change(before, after ami.Image, run string) string {
 	}
 }
 
-// otherDeclaration says why the tags of an image do not declare that a run removes it; empty if they do.
+// otherDeclaration says why the tags of an image or a snapshot do not declare that a run removes it; empty if they do.
 func otherDeclaration(tags map[string]string, run string) string {
 	switch {
 	case tags[IntentTag] != Intent:

@@ -11,7 +11,7 @@ import (
 // whyHeld says why nothing that is planned for a region may be carried out; empty if it may be.
 func (d *docket) whyHeld() string {
 	if d.history.Busy != "" {
-		return "run " + d.history.Busy + " is at work here"
+		return "run " + d.history.Busy + " was at work here at the same time"
 	}
 	return d.binGap
 }

@@ -45,10 +45,10 @@ func TestHold(t *testing.T) {
 		"an_announcement_is_held":        {policy: func(p *retention.Policy) { requireBin(0)(p); grace(14, retention.Disable)(p) }, hold: "the Recycle Bin was not looked at", decides: retention.Mark},
 		"what_waits_is_held":             {policy: func(p *retention.Policy) { requireBin(0)(p); p.MaxDeregistrations = 0 }, hold: "the Recycle Bin was not looked at", decides: retention.Defer},
 		"an_instance_store_stays_anyway": {image: func(i *ami.Image) { i.S3Location = "x" }, policy: requireBin(0), decides: retention.Keep},
-		"another_run_is_at_work":         {history: ami.History{Busy: lateRun}, hold: "run " + lateRun + " is at work here", busy: true},
-		"that_goes_before_the_bin":       {policy: requireBin(0), history: ami.History{Busy: lateRun}, hold: "run " + lateRun + " is at work here", busy: true},
-		"though_nothing_is_to_be_done":   {image: keep, history: ami.History{Busy: lateRun}, hold: "run " + lateRun + " is at work here", busy: true, decides: retention.Keep},
-		"claimed_by_the_run_at_work":     {image: declared(theRun), history: ami.History{Busy: theRun, Unbegun: map[string]string{subject: theRun}, Removed: map[string]string{}}, hold: "run " + theRun + " is at work here", busy: true, decides: retention.Keep},
+		"another_run_is_at_work":         {history: ami.History{Busy: lateRun}, hold: "run " + lateRun + " was at work here at the same time", busy: true},
+		"that_goes_before_the_bin":       {policy: requireBin(0), history: ami.History{Busy: lateRun}, hold: "run " + lateRun + " was at work here at the same time", busy: true},
+		"though_nothing_is_to_be_done":   {image: keep, history: ami.History{Busy: lateRun}, hold: "run " + lateRun + " was at work here at the same time", busy: true, decides: retention.Keep},
+		"claimed_by_the_run_at_work":     {image: declared(theRun), history: ami.History{Busy: theRun, Unbegun: map[string]string{subject: theRun}, Removed: map[string]string{}}, hold: "run " + theRun + " was at work here at the same time", busy: true, decides: retention.Keep},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, image := policy(), idle(subject, mapping("snap-1"))

@@ -46,6 +46,10 @@ var factRules = []keepRule{
 	{Rule{"newest-of-family", "is among the newest of its family", "newer images of the family are there, or KEEP_NEWEST is lower"}, newestOfFamily, ClearMark},
 	{Rule{"no-room-for-tags", "has no room, or a snapshot without room, for the tags that a removal takes", "some tags are taken off"}, noRoomForTags, ClearMark},
 	{Rule{"snapshot-unclear", "has a snapshot whose facts cannot be read", "EC2 shows them in a form that can be read"}, snapshotUnclear, LeaveMark},
+	{
+		Rule{"snapshot-in-doubt", "shares a snapshot with an image that a run has just removed, and that is listed all the same", "12 hours after that run began"},
+		snapshotInDoubt, LeaveMark,
+	},
 	{Rule{"snapshot-locked", "has a locked snapshot, which would be left behind", "the lock has expired"}, snapshotLocked, ClearMark},
 	{
 		Rule{"not-restorable", "could not be restored from the Recycle Bin", "the bin's rules hold it for long enough, or REQUIRE_RECYCLE_BIN is false"},

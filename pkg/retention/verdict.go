@@ -18,7 +18,7 @@ type Plan struct {
 	// Hold says why nothing of the plan may be carried out; empty if it may be. An objection of a person, and what takes the
 	// janitor's own tags off, is carried out all the same, except where another run is at work.
 	Hold string
-	Busy bool // Another run is at work in the region, and it is left to that one.
+	Busy bool // Another run is at work in the region, or was while that was read: it is left to that one.
 
 	Leftovers []LeftoverVerdict // The snapshots that earlier runs have left undone; by run and id.
 	Strays    []Stray           // Declarations of removals that are none any more; by id.

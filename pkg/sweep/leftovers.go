@@ -2,12 +2,11 @@ package sweep
 
 import (
 	"context"
-	"slices"
+	"maps"
 	"sync"
 
-	"golang.org/x/sync/errgroup"
-
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
 
@@ -21,7 +20,7 @@ func (s *sweep) finish(ctx, begin context.Context) {
 	}
 	results := map[string]ami.SnapshotResult{}
 	if begin.Err() == nil {
-		results = s.deleteAll(ctx, slices.Clone(due))
+		results = s.deleteAll(ctx, due)
 	}
 	for _, id := range due {
 		result, ok := results[id]
@@ -32,49 +31,55 @@ func (s *sweep) finish(ctx, begin context.Context) {
 	}
 }
 
-// deleteAll deletes snapshots whose images are gone, after it has looked at them once more, the first one alone if it has to
-// be seen in the Recycle Bin.
+// deleteAll deletes snapshots whose images are gone, the first one alone if it has to be seen in the Recycle Bin, and the others
+// some at a time.
 func (s *sweep) deleteAll(ctx context.Context, ids []string) map[string]ami.SnapshotResult {
 	results := map[string]ami.SnapshotResult{}
-	if len(ids) == 0 {
-		return results
-	}
-	stay, unread := s.orders.RecheckSnapshots(ctx, ids)
-	ids = slices.DeleteFunc(ids, func(id string) bool {
-		reason, stays := stay[id]
-		switch {
-		case unread != nil:
-			results[id] = ami.SnapshotResult{SnapshotID: id, Status: ami.SnapshotFailed, Detail: "could not be looked at once more: " + wire.Explain(unread)}
-		case stays:
-			results[id] = ami.SnapshotResult{SnapshotID: id, Status: ami.SnapshotKept, Detail: string(reason.Code) + ": " + reason.Detail}
+	for len(ids) > 0 {
+		now := min(len(ids), s.orders.InFlight)
+		isCanary := s.orders.RequireBin && !s.bin.snapshots
+		if isCanary {
+			now = 1
 		}
-		return unread != nil || stays
-	})
-	var mu sync.Mutex
-	remove := func(id string) {
-		result := ami.SnapshotResult{SnapshotID: id, Status: ami.SnapshotFailed, Detail: s.stopped}
-		if s.stopped == "" {
-			result.Status, result.Detail = deleteSnapshot(ctx, s.api, id, "")
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		results[id] = result
-	}
-	for len(ids) > 0 && s.orders.RequireBin && !s.bin.snapshots && s.stopped == "" {
-		remove(ids[0])
-		if results[ids[0]].Status == ami.SnapshotDeleted {
+		some := s.deleteSome(ctx, ids[:now])
+		if isCanary && some[ids[0]].Status == ami.SnapshotDeleted {
 			s.prove(ctx, "", ids[:1])
 		}
-		ids = ids[1:]
+		maps.Copy(results, some)
+		ids = ids[now:]
 	}
-	var removals errgroup.Group
-	removals.SetLimit(s.orders.InFlight)
-	for _, id := range ids {
-		removals.Go(func() error {
-			remove(id)
-			return nil
+	return results
+}
+
+// deleteSome deletes snapshots side by side, after it has looked at them once more: what has changed is kept.
+func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.SnapshotResult {
+	var stay map[string]retention.Reason
+	var unread error
+	if s.stopped == "" {
+		stay, unread = s.orders.RecheckSnapshots(ctx, ids)
+	}
+	found := make([]ami.SnapshotResult, len(ids))
+	var removals sync.WaitGroup
+	for i, id := range ids {
+		removals.Go(func() {
+			result := ami.SnapshotResult{SnapshotID: id, Status: ami.SnapshotFailed}
+			switch reason, stays := stay[id]; {
+			case s.stopped != "":
+				result.Detail = s.stopped
+			case unread != nil:
+				result.Detail = "could not be looked at once more: " + wire.Explain(unread)
+			case stays:
+				result.Status, result.Detail = ami.SnapshotKept, string(reason.Code)+": "+reason.Detail
+			default:
+				result.Status, result.Detail = deleteSnapshot(ctx, s.api, id, "")
+			}
+			found[i] = result
 		})
 	}
-	_ = removals.Wait()
+	removals.Wait()
+	results := map[string]ami.SnapshotResult{}
+	for _, result := range found {
+		results[result.SnapshotID] = result
+	}
 	return results
 }

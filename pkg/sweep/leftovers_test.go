@@ -22,7 +22,7 @@ func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 		carry     string // The tags of the shared snapshot.
 	}{
 		"nothing has changed": {nil, nil, "deleted", []ami.SnapshotResult{{SnapshotID: snapshotID(7), Status: ami.SnapshotDeleted}}, nil, ""},
-		"one has changed":     {changed, nil, "kept", []ami.SnapshotResult{{SnapshotID: snapshotID(7), Status: ami.SnapshotDeleted}}, []string{"snapshot 8"}, ""},
+		"one has changed":     {changed, nil, "failed", []ami.SnapshotResult{{SnapshotID: snapshotID(7), Status: ami.SnapshotDeleted}}, []string{"snapshot 8"}, "intent=remove run=RUN"},
 		"they cannot be seen": {nil, errors.New("denied"), "failed", []ami.SnapshotResult{
 			{SnapshotID: snapshotID(7), Status: ami.SnapshotFailed, Detail: "could not be looked at once more: denied"},
 		}, []string{"snapshot 7", "snapshot 8"}, "intent=remove run=RUN"},
@@ -47,7 +47,7 @@ func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 				tags[snapshotID(8)] = test.carry
 			}
 			wantTags(t, account, tags)
-			if detail := result.Outcomes[0].Snapshots[0].Detail; test.shared == "kept" && detail != "changed-since-planned: its tags" {
+			if detail := result.Outcomes[0].Snapshots[0].Detail; test.stay != nil && detail != "changed-since-planned: its tags; the next run judges it anew" {
 				t.Errorf("%s: %q", name, detail)
 			}
 		})

@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"ami-janitor/pkg/ami"
@@ -33,7 +32,12 @@ func (s *sweep) removeShared(ctx context.Context) {
 		}
 	}
 	slices.Sort(due)
-	maps.Copy(results, s.deleteAll(ctx, due))
+	for id, result := range s.deleteAll(ctx, due) {
+		if result.Status == ami.SnapshotKept { // That would be its end: nobody would come back for it.
+			result.Status, result.Detail = ami.SnapshotFailed, result.Detail+"; the next run judges it anew"
+		}
+		results[id] = result
+	}
 	for _, result := range results {
 		s.forget(result)
 	}
