@@ -234,7 +234,9 @@ func noteKey(r *run, i *image) string {
 
 // remover is who removed an image that is gone, as far as it could be noticed.
 func (s *simulation) remover(i *image) string {
-	wasSeen := slices.ContainsFunc(s.order, func(r *run) bool { return r.started.After(i.restoredAt) && r.started.Before(i.goneAt) })
+	wasSeen := slices.ContainsFunc(s.order, func(r *run) bool { // And the run that saw it lived to write it down.
+		return r.record != nil && r.started.After(i.restoredAt) && r.started.Before(i.goneAt)
+	})
 	if !i.there && !i.restoredAt.IsZero() && !i.goneAt.Before(i.restoredAt) && !wasSeen { // Maybe at the same instant.
 		return i.removedBy
 	}
