@@ -30,8 +30,7 @@ func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding, run strin
 
 // RecheckSnapshot says why a snapshot that was to be deleted stays after all, and the image with which it was to go, given what
 // is found of the snapshot just before that: nil if it is not listed any more. It reports false if nothing has changed. Run is
-// the run that has declared the deletion. Locks are not looked at: EC2 deletes no snapshot
-// that is locked.
+// the run that has declared the deletion. Locks are not looked at: EC2 deletes no snapshot that is locked.
 func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Reason, bool) {
 	if found == nil {
 		return Reason{changedSincePlanned.Code, "EC2 does not list " + planned.ID + " any more"}, true
