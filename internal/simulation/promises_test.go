@@ -151,7 +151,8 @@ func (s *simulation) lastUse(r *run, i *image) time.Time {
 		use(noted)
 	}
 	for _, other := range s.world.images {
-		if other.source == i.id && other.sourceRegion == i.region && other.there && !s.later(other.restoredAt, r) {
+		mayBeUnread := other.region != i.region && (r.night.faults.any() || r.night.deadline > 0) // A region that fails leaves the others alone.
+		if other.source == i.id && other.sourceRegion == i.region && other.there && !s.later(other.restoredAt, r) && !mayBeUnread {
 			use(other.created)
 		}
 	}
@@ -232,15 +233,32 @@ func noteKey(r *run, i *image) string {
 	return "journal/removals/" + i.region + "/" + i.id + "/" + r.id + ".json"
 }
 
-// remover is who removed an image that is gone, as far as it could be noticed.
+// remover is who removed an image that is gone, as far as it could be noticed: if a person did so after the image had been brought
+// back, and no run has closed the books on it in between, it is who had removed it before.
 func (s *simulation) remover(i *image) string {
-	wasSeen := slices.ContainsFunc(s.order, func(r *run) bool { // And the run that saw it lived to write it down.
-		return r.record != nil && r.started.After(i.restoredAt) && r.started.Before(i.goneAt)
-	})
-	if !i.there && !i.restoredAt.IsZero() && !i.goneAt.Before(i.restoredAt) && !wasSeen { // Maybe at the same instant.
-		return i.removedBy
+	_, byRun := s.runs[i.goneBy]
+	wasBack := !i.restoredAt.IsZero() && !i.goneAt.Before(i.restoredAt) // Maybe at the same instant.
+	if first := s.runs[i.removedBy]; !byRun && wasBack && first != nil {
+		if !slices.ContainsFunc(s.order, func(r *run) bool { return r.closesBooks(first, i) }) {
+			return i.removedBy
+		}
 	}
 	return i.goneBy
+}
+
+// longest is how long a run may be at work, at most. Until then an image that it has removed may still be listed.
+const longest = 12 * time.Hour
+
+// closesBooks reports whether a run must have seen that an image was back that another one had removed, before it was removed
+// once more, and nothing kept the run from writing that down.
+func (r *run) closesBooks(other *run, i *image) bool {
+	isBetween := r.started.After(i.restoredAt.Add(r.night.stale)) && r.started.Before(i.goneAt)
+	if !isBetween || r.started.Sub(other.started) < longest || r.record == nil || r.night.dry || r.night.faults.any() || r.night.deadline > 0 {
+		return false
+	}
+	return slices.ContainsFunc(r.record.Regions, func(region report.Region) bool {
+		return region.Region == i.region && region.Error == "" && region.Hold == "" && !region.Busy
+	})
 }
 
 // isUnsureOf reports whether the record of a run says that it does not know what became of an image.
