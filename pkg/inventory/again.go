@@ -45,3 +45,30 @@ func SnapshotsAgain(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids
 	}
 	return mergeSnapshots(snapshots), nil
 }
+
+// SnapshotsForSure is SnapshotsAgain for those to whom a snapshot that is not listed is one that is gone: a list that lacks it is no
+// proof of that. It asks for each of these by its id, and takes EC2's word that there is no such snapshot. Any other answer without
+// the snapshot is an error.
+func SnapshotsForSure(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids []string) ([]ami.Snapshot, error) {
+	snapshots, err := SnapshotsAgain(ctx, api, ids)
+	if err != nil {
+		return nil, err
+	}
+	reader := newReader()
+	for _, id := range ids {
+		if slices.ContainsFunc(snapshots, func(s ami.Snapshot) bool { return s.ID == id }) {
+			continue
+		}
+		out, err := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
+		switch {
+		case wire.IsNoSnapshot(err):
+		case err != nil:
+			return nil, fmt.Errorf("looking for %s: %s", id, wire.Explain(err))
+		case len(out.Snapshots) != 1 || aws.ToString(out.Snapshots[0].SnapshotId) != id:
+			return nil, fmt.Errorf("EC2 neither shows %s nor says that it is gone", id)
+		default:
+			snapshots = append(snapshots, reader.readSnapshot(&out.Snapshots[0]))
+		}
+	}
+	return snapshots, nil
+}

@@ -82,6 +82,47 @@ func TestSnapshotsAgain(t *testing.T) {
 	}
 }
 
+// A snapshot that a list lacks is gone if EC2 says so of its id, and only then.
+func TestSnapshotsForSure(t *testing.T) {
+	account := holding(t, nil, many(3, snapshot), nil)
+	answering := func(next emulator.Doer, parameter, items string) emulator.Doer {
+		return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+			if q, err := emulator.Inspect(r); err != nil || !q.Form.Has(parameter) {
+				return next.Do(r)
+			}
+			body := "<DescribeSnapshotsResponse><requestId>1</requestId><snapshotSet>" + items + "</snapshotSet></DescribeSnapshotsResponse>"
+			return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+		})
+	}
+	blind := answering(account.Client(), "Filter.1.Name", "")
+	asked := []string{snapshotID(1), snapshotID(2), snapshotID(77)}
+	for name, test := range map[string]struct {
+		doer  emulator.Doer
+		fails string
+	}{
+		"as it is":         {account.Client(), ""},
+		"an empty list":    {blind, ""},
+		"no list":          {emulator.Deny(account.Client(), "DescribeSnapshots"), "listing snapshots: "},
+		"another snapshot": {answering(blind, "SnapshotId.1", "<item><snapshotId>"+snapshotID(3)+"</snapshotId></item>"), "EC2 neither shows " + snapshotID(1)},
+		"no snapshot":      {answering(account.Client(), "SnapshotId.1", ""), "EC2 neither shows " + snapshotID(77)},
+		"denied by its id": {
+			emulator.Fail(account.Client(), "DescribeSnapshots", func(_ int, q emulator.Request) bool { return q.Form.Has("SnapshotId.1") }, 403, "UnauthorizedOperation", "x"),
+			"looking for " + snapshotID(77),
+		},
+	} {
+		got, err := inventory.SnapshotsForSure(t.Context(), client(test.doer), asked)
+		if test.fails != "" {
+			if err == nil || !strings.HasPrefix(err.Error(), test.fails) || got != nil {
+				t.Errorf("%s: %d snapshots, %v", name, len(got), err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(mustRead(t, account).Snapshots[:2], got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+}
+
 // A call names no more ids than a filter takes, and every page of its answer is read.
 func TestAgainForManyImages(t *testing.T) {
 	forms := map[string][]string{}

@@ -185,6 +185,14 @@ func (l *life) setSnapshotTag(n int, key, value string) {
 	})
 }
 
+// loseSnapshot lets somebody delete a snapshot.
+func (l *life) loseSnapshot(n int) {
+	l.t.Helper()
+	l.edit("describe-snapshots.json", func(content object) {
+		content["Snapshots"] = slices.DeleteFunc(content["Snapshots"].([]any), func(item any) bool { return item.(object)["SnapshotId"] == snapshotID(n) })
+	})
+}
+
 // launch adds an instance of an image, which EC2 has on record at once.
 func (l *life) launch(n int, at time.Time) {
 	l.t.Helper()

@@ -276,6 +276,35 @@ func TestASecondLookThatShowsNothing(t *testing.T) {
 	}
 }
 
+// Nor is it one that a snapshot is gone which goes by itself: EC2 is asked for it by its id. One that is gone is no failure.
+func TestASecondLookThatShowsNoSharedSnapshot(t *testing.T) {
+	t.Parallel()
+	for _, isGone := range []bool{false, true} {
+		l := live(t, world{images: []object{image(1, 900, 0, 1, 9), image(2, 900, 0, 2, 9)}}, settings{"RECORDS": t.TempDir(), "KEEP_TAGS": "retain"})
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			blind := on(next, func(q emulator.Request, _ int) bool {
+				return q.Form.Get("Filter.1.Name") == "snapshot-id" && q.Form.Get("Filter.1.Value.1") == snapshotID(9)
+			}, func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+				return reply(r, http.StatusOK, "<DescribeSnapshotsResponse><requestId>1</requestId><snapshotSet/></DescribeSnapshotsResponse>"), nil
+			})
+			return atTheFirst(blind, "DeregisterImage", func() {
+				l.meanwhile(func() {
+					if isGone {
+						l.loseSnapshot(9)
+					} else {
+						l.setSnapshotTag(9, "retain", "yes")
+					}
+				})
+			})
+		}
+		record := l.real(0)
+		l.want(0, record, "deregistered", "never-launched")
+		if stays := slices.Contains(l.snapshots(), snapshotID(9)); stays == isGone || record.Failed() == isGone {
+			t.Errorf("gone %t: it is there: %t\n%s", isGone, stays, report.Text(record))
+		}
+	}
+}
+
 // inTwo is an account in us-east-1 and eu-west-1.
 func inTwo(t rapid.TB, home, away world) *emulator.Account {
 	t.Helper()

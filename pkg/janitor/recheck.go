@@ -96,9 +96,10 @@ func (l *secondLook) judge(image ami.Image, found facts, finding ami.Finding) (r
 	return retention.Reason{}, false
 }
 
-// recheckSnapshots is the RecheckSnapshots of a sweep's orders. What is not there any more needs no reason to stay.
+// recheckSnapshots is the RecheckSnapshots of a sweep's orders. What is gone for sure needs no reason to
+// stay: the sweep hears the same of EC2.
 func (l *secondLook) recheckSnapshots(ctx context.Context, ids []string) (map[string]retention.Reason, error) {
-	found, err := inventory.SnapshotsAgain(ctx, l.clients.EC2, ids)
+	found, err := inventory.SnapshotsForSure(ctx, l.clients.EC2, ids)
 	stay := map[string]retention.Reason{}
 	for i := range found {
 		id := found[i].ID

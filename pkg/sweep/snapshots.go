@@ -28,7 +28,7 @@ func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.S
 		switch refusal := wire.Code(err); {
 		case err == nil:
 			return ami.SnapshotDeleted, ""
-		case refusal == "InvalidSnapshot.NotFound":
+		case wire.IsNoSnapshot(err):
 			return ami.SnapshotDeleted, "was already gone"
 		case refusal == unauthorized:
 			tries = patience

@@ -205,5 +205,5 @@ func inHalves(batch []string, call func([]string) error, failed map[string]error
 // isAbsent reports whether EC2 has refused because an image or a snapshot is not there.
 func isAbsent(err error) bool {
 	code := wire.Code(err)
-	return wire.IsNoImage(err) || code == "InvalidSnapshot.NotFound" || code == "InvalidID"
+	return wire.IsNoImage(err) || wire.IsNoSnapshot(err) || code == "InvalidID"
 }

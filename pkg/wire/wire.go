@@ -155,6 +155,9 @@ func IsNoImage(err error) bool {
 	return code == "InvalidAMIID.NotFound" || code == "InvalidAMIID.Unavailable"
 }
 
+// IsNoSnapshot reports whether EC2 has said that there is no such snapshot (EC2 API Reference, "Error codes").
+func IsNoSnapshot(err error) bool { return Code(err) == "InvalidSnapshot.NotFound" }
+
 // Answered reports whether an error is an answer of AWS, good or bad: what comes without an error code may have come from
 // anybody on the way.
 func Answered(err error) bool {
