@@ -32,9 +32,9 @@ type History struct {
 	// image, or was ended before it could note whether it had. The latest run counts.
 	Removed map[string]string
 
-	// Unbegun has the unfinished run that declared the removal of an image or a snapshot, and is known not to have removed
-	// it, by the id of either.
-	Unbegun map[string]string
+	// Unbegun has the unfinished runs that declared the removal of an image or a snapshot, and are known not to have removed
+	// it, by the id of either; sorted.
+	Unbegun map[string][]string
 
 	// Leftovers are the snapshots that unfinished runs were to delete, and that are not known to be deleted; by run and id.
 	Leftovers []Leftover

@@ -1,12 +1,15 @@
 package janitor_test
 
 import (
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/report"
 )
 
 // snapshots are the ids of the snapshots of the saved account.
@@ -51,6 +54,65 @@ func TestALeftoverOfAnImageThatIsStillListed(t *testing.T) {
 			l.real(1)
 			if got := strings.Join(l.snapshots(), " "); strings.Contains(got, snapshotID(1)) || !strings.Contains(got, snapshotID(2)) {
 				t.Errorf("%s are left", got)
+			}
+		})
+	}
+}
+
+// A leftover that a run has seen to be gone is none any more: it stays if a person brings it back, even while others of the same run
+// are still to be deleted.
+func TestALeftoverThatIsBack(t *testing.T) {
+	kept := tagged(object{"SnapshotId": snapshotID(3), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
+	l := live(t, world{images: []object{image(1, 900, 0, 1, 2, 3), image(5, 2, 1, 5)}, snapshots: []object{kept}}, settings{"RECORDS": t.TempDir()})
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+	}
+	l.real(0)
+	var listed []any
+	l.edit("describe-snapshots.json", func(content object) { listed = slices.Clone(content["Snapshots"].([]any)) })
+	l.loseSnapshot(1)
+	if text := report.Text(l.real(1)); !strings.Contains(text, "gone already") || strings.Contains(text, "kept (gone") {
+		t.Errorf("%s", text)
+	}
+	l.edit("describe-snapshots.json", func(content object) { content["Snapshots"] = listed })
+	l.wrap = nil
+	l.real(2)
+	if got, want := l.snapshots(), []string{snapshotID(1), snapshotID(3), snapshotID(5)}; !slices.Equal(got, want) {
+		t.Errorf("%s are left, want %s", got, want)
+	}
+}
+
+// Two images share a snapshot, and EC2 never says whether one of them is gone: it goes on listing it for a minute. The snapshot
+// stays until that is known, whichever of the two is the last one.
+func TestASnapshotOfAnImageThatMayBeGone(t *testing.T) {
+	for _, doubtful := range []string{imageID(1), imageID(2)} {
+		bubble(t, func(t *testing.T) {
+			l := live(t, world{images: []object{image(1, 900, 0, 9), image(2, 800, 0, 9), image(5, 2, 1, 5)}}, settings{"RECORDS": t.TempDir()})
+			l.clock = time.Now
+			l.wrap = func(next emulator.Doer) emulator.Doer {
+				isDoubtful := func(q emulator.Request, _ int) bool {
+					return q.Action == "DeregisterImage" && q.Form.Get("ImageId") == doubtful
+				}
+				lost := on(next, isDoubtful, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+					_, _ = next.Do(r)
+					return nil, io.ErrUnexpectedEOF
+				})
+				return on(lost, func(q emulator.Request, _ int) bool {
+					return q.Form.Get("ImageId.1") == doubtful && q.Action == "DescribeImages"
+				},
+					func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+						return reply(r, http.StatusOK, "<DescribeImagesResponse><requestId>1</requestId><imagesSet><item><imageId>"+doubtful+
+							"</imageId><imageState>available</imageState></item></imagesSet></DescribeImagesResponse>"), nil
+					})
+			}
+			record := l.real(0)
+			if got := verdicts(record); got[doubtful] != "failed" || !slices.Contains(l.snapshots(), snapshotID(9)) {
+				t.Errorf("%s: %v, %v", doubtful, got, l.snapshots())
+			}
+			l.wrap = nil
+			time.Sleep(24 * time.Hour)
+			if l.real(1); slices.Contains(l.snapshots(), snapshotID(9)) {
+				t.Errorf("%s: %s is nobody's", doubtful, snapshotID(9))
 			}
 		})
 	}

@@ -1,21 +1,27 @@
 package janitor_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"pgregory.net/rapid"
 
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/wire"
 )
 
 // twenty are stale images in two batches of ten.
@@ -214,6 +220,135 @@ func TestAMachineThatSleeps(t *testing.T) {
 	}
 	if got[imageID(last)] != "deregistered" {
 		t.Errorf("the next images, whose facts are read again: %s, %s", got[imageID(last)], reasons(record, imageID(last)))
+	}
+}
+
+// A run that has slept is taken for dead, and another one goes on where it was. When it wakes up it leaves alone what the other one
+// has declared since: an undo finds that by its tags, and so does the night after.
+func TestARunThatWakesUpBesideAnother(t *testing.T) {
+	t.Parallel()
+	const last = 60
+	w := staleWorld(last)
+	w.images[last-1] = image(last, 400, 0, last, 99)
+	w.snapshots = append(w.snapshots, tagged(object{"SnapshotId": snapshotID(99), "OwnerId": accountID, "State": "completed"}, "ami-janitor:keep", "yes"))
+	s := settings{"RECORDS": t.TempDir(), "MAX_DEREGISTRATIONS": "200"}
+	l := live(t, w, s)
+	l.account.KeepRemoved(30)
+	l.save()
+	var slept atomic.Int64
+	l.clock = func() time.Time { return now.Add(time.Duration(slept.Load())) }
+	var other report.Run
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return atTheFirst(next, "DeregisterImage", func() {
+			slept.Store(int64(40 * time.Minute))
+			j := newJanitor(t, emulator.Fail(l.account.Client(), "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now"), s)
+			j.Clock = l.clock
+			other = j.Run(t.Context(), janitor.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
+		})
+	}
+	if record := l.run(now, false); record.Totals.Deregistered+other.Totals.Deregistered != last || other.Totals.Deregistered < last/2 {
+		t.Fatalf("%+v, and %+v", record.Totals, other.Totals)
+	}
+	restorable := 0
+	for _, removal := range newJanitor(t, l.account.Client(), nil).Restorable(t.Context()).Removals {
+		if removal.Run == other.Run {
+			restorable++
+		}
+	}
+	if restorable != other.Totals.Deregistered {
+		t.Errorf("%d of %d images carry the tags with which they were removed", restorable, other.Totals.Deregistered)
+	}
+	l.wrap, l.clock = nil, nil
+	if l.real(1); slices.Contains(l.snapshots(), snapshotID(last)) {
+		t.Errorf("%s is nobody's", snapshotID(last))
+	}
+}
+
+// Without a journal nothing keeps two runs apart. One that finds what the other one has declared leaves the declaration to that one.
+func TestTwoRunsThatDeclareTheSame(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := world{images: []object{image(1, 900, 0, 1), image(5, 2, 1, 5)}}.load(t)
+		account.KeepRemoved(30)
+		var records [2]report.Run
+		var both sync.WaitGroup
+		for i, declares := range []time.Duration{time.Second, 4 * time.Second} { // When they do; the first one then takes long to look.
+			isDeclared := false
+			slow := on(account.Client(), func(q emulator.Request, _ int) bool {
+				isDeclared = isDeclared || q.Action == "CreateTags"
+				return q.Action == "CreateTags" || isDeclared && i == 0 && strings.HasPrefix(q.Action, "DescribeImage")
+			}, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+				if q, _ := emulator.Inspect(r); q.Action == "CreateTags" {
+					time.Sleep(declares)
+				} else {
+					time.Sleep(8 * time.Second)
+				}
+				return next.Do(r)
+			})
+			both.Go(func() {
+				j := newJanitor(t, slow, nil)
+				j.Clock = time.Now
+				records[i] = j.Run(t.Context(), janitor.NewRunID(time.Now(), bytes.NewReader([]byte{byte(i), 5, 6})), false)
+			})
+		}
+		both.Wait()
+		if got := verdicts(records[0])[imageID(1)] + " " + verdicts(records[1])[imageID(1)]; got != "skipped deregistered" {
+			t.Fatalf("%s: %s", got, reasons(records[0], imageID(1)))
+		}
+		undone, err := newJanitor(t, account.Client(), nil).UndoRun(t.Context(), records[1].Run)
+		if err != nil || brought(undone)["us-east-1 "+imageID(1)] != "restored" {
+			t.Errorf("%v, %v", brought(undone), err)
+		}
+	})
+}
+
+// All answers to a deregistration are lost, and nobody can look: the image keeps the tags of its removal. In the Recycle Bin an undo
+// finds it by these, and if a person has restored it, it stays.
+func TestAnImageThatMayBeGone(t *testing.T) {
+	for _, s := range []settings{nil, {"RECORDS": t.TempDir()}} {
+		bubble(t, func(t *testing.T) {
+			l := live(t, world{images: []object{image(1, 900, 0, 1), image(5, 2, 1, 5)}}, s)
+			l.clock = time.Now
+			l.account.KeepRemoved(30)
+			l.save()
+			l.wrap = func(next emulator.Doer) emulator.Doer {
+				isTried := false
+				return on(next, func(q emulator.Request, _ int) bool {
+					isTried = isTried || q.Action == "DeregisterImage"
+					return q.Action == "DeregisterImage" || isTried && q.Action == "DescribeImages"
+				}, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+					_, _ = next.Do(r)
+					return nil, io.ErrUnexpectedEOF
+				})
+			}
+			record := l.real(0)
+			if got := verdicts(record)[imageID(1)]; got != "failed" || l.state(1) != "gone" {
+				t.Fatalf("%s, and it is %s", got, l.state(1))
+			}
+			l.wrap = nil
+			l.load()
+			if undone, err := newJanitor(t, l.account.Client(), nil).UndoRun(t.Context(), record.Run); brought(undone)["us-east-1 "+imageID(1)] != "restored" {
+				t.Errorf("records %v: %v, %v", s, brought(undone), err)
+			}
+			l.load() // As if nobody had undone it.
+			client := wire.EC2(newJanitor(t, l.account.Client(), nil).AWS, "us-east-1")
+			_, err := client.RestoreSnapshotFromRecycleBin(t.Context(), &ec2.RestoreSnapshotFromRecycleBinInput{SnapshotId: aws.String(snapshotID(1))})
+			if err == nil {
+				_, err = client.RestoreImageFromRecycleBin(t.Context(), &ec2.RestoreImageFromRecycleBinInput{ImageId: aws.String(imageID(1))})
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.save()
+			l.edit("describe-snapshots.json", func(content object) {
+				if text := fmt.Sprint(content); !strings.Contains(text, record.Run) {
+					t.Errorf("records %v: the snapshot does not say which run has deleted it: %s", s, text)
+				}
+			})
+			time.Sleep(24 * time.Hour)
+			if why := reasons(l.real(1), imageID(1)); l.state(1) == "gone" || !strings.Contains(why, "restored: ") {
+				t.Errorf("records %v: it is %s: %s", s, l.state(1), why)
+			}
+		})
 	}
 }
 

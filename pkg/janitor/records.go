@@ -115,11 +115,12 @@ func isRestored(verdict retention.Verdict) bool {
 	return slices.ContainsFunc(verdict.Reasons, func(reason retention.Reason) bool { return reason.Code == "restored" })
 }
 
-// noteFinished notes which leftovers of earlier runs are gone, and returns the runs that have others.
+// noteFinished notes which leftovers of earlier runs are gone, so that they stay if a person brings them back, and returns the runs
+// that have others.
 func noteFinished(ctx context.Context, entry *journal.Entry, plan retention.Plan, result sweep.Result) map[string]bool {
 	open := map[string]bool{}
 	for _, leftover := range plan.Leftovers {
-		gone := slices.ContainsFunc(result.Leftovers, func(done ami.SnapshotResult) bool {
+		gone := leftover.Why == retention.Gone || slices.ContainsFunc(result.Leftovers, func(done ami.SnapshotResult) bool {
 			return done.SnapshotID == leftover.SnapshotID && done.Status == ami.SnapshotDeleted
 		})
 		if leftover.Undecided || leftover.Delete && !gone {

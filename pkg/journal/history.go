@@ -198,7 +198,7 @@ func (j *Journal) readRemoval(ctx context.Context, region string, r removal) (re
 }
 
 func (h *history) assemble() ami.History {
-	assembled := ami.History{Removed: map[string]string{}, Unbegun: map[string]string{}, Busy: h.busy}
+	assembled := ami.History{Removed: map[string]string{}, Unbegun: map[string][]string{}, Busy: h.busy}
 	for image := range h.entries {
 		if run := h.latest(image); h.isOther(run) && h.present(image) && mayBeRemoved(h.removals[removal{image: image, run: run}]) {
 			assembled.Removed[image] = run
@@ -227,14 +227,15 @@ func mayBeRemoved(document removalDocument) bool {
 	return document.Status == ami.Deregistered || document.Status == attempted
 }
 
-// addUnbegun says of an image, and of its snapshots, which run has declared their removal and has not removed it. What an
-// earlier run has declared too is for the later one to say.
-func (h *history) addUnbegun(unbegun map[string]string, run string, d Declared) {
+// addUnbegun says of an image, and of its snapshots, that a run has declared their removal and has not removed it. If it may have,
+// nothing is said of earlier ones either.
+func (h *history) addUnbegun(unbegun map[string][]string, run string, d Declared) {
 	document := h.removals[removal{image: d.ImageID, run: run}]
 	for _, id := range append([]string{d.ImageID}, d.Snapshots...) {
-		delete(unbegun, id)
-		if !mayBeRemoved(document) {
-			unbegun[id] = run
+		if mayBeRemoved(document) {
+			delete(unbegun, id)
+		} else {
+			unbegun[id] = append(unbegun[id], run)
 		}
 	}
 }

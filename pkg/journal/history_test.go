@@ -113,9 +113,9 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1), image(2)),
 			want: ami.History{
-				Unbegun: map[string]string{
-					image(1): first, snapshot(1): first, snapshot(2): first, image(2): first,
-					image(3): first, snapshot(3): first, // Somebody else has deregistered it, and the snapshot is theirs.
+				Unbegun: map[string][]string{
+					image(1): {first}, snapshot(1): {first}, snapshot(2): {first}, image(2): {first},
+					image(3): {first}, snapshot(3): {first}, // Somebody else has deregistered it, and the snapshot is theirs.
 				},
 				Unfinished: ids(first),
 			},
@@ -126,7 +126,7 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1), image(2)),
 			want: ami.History{
-				Unbegun:    map[string]string{image(1): first, snapshot(1): first, image(2): first, snapshot(2): first},
+				Unbegun:    map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
 				Unfinished: ids(first),
 			},
 		},
@@ -141,7 +141,7 @@ func TestHistory(t *testing.T) {
 				leave(t, j, first, did(attempt(1, 1), settle(1, ami.Failed), settle(2, ami.Skipped)), declare(1, 1), declare(2, 2))
 			},
 			want: ami.History{
-				Unbegun:    map[string]string{image(1): first, snapshot(1): first, image(2): first, snapshot(2): first},
+				Unbegun:    map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
 				Unfinished: ids(first),
 			},
 		},
@@ -194,7 +194,7 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(3), image(4)),
 			want: ami.History{
-				Unbegun:    map[string]string{image(3): second, snapshot(3): second, image(4): first, snapshot(4): first},
+				Unbegun:    map[string][]string{image(3): {second}, snapshot(3): {second}, image(4): {first}, snapshot(4): {first}},
 				Leftovers:  ids(leftover(first, 1, 1), leftover(second, 2, 2)),
 				Unfinished: ids(first, second),
 			},
@@ -222,13 +222,13 @@ func TestHistory(t *testing.T) {
 			present: ids(image(1)),
 			want:    ami.History{Removed: map[string]string{image(1): second}, Unfinished: ids(first, second)},
 		},
-		"the_later_run_counts_unbegun": {
+		"two_runs_unbegun": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, idle, declare(1, 1))
 				leave(t, j, second, idle, declare(1, 1))
 			},
 			present: ids(image(1)),
-			want:    ami.History{Unbegun: map[string]string{image(1): second, snapshot(1): second}, Unfinished: ids(first, second)},
+			want:    ami.History{Unbegun: map[string][]string{image(1): {first, second}, snapshot(1): {first, second}}, Unfinished: ids(first, second)},
 		},
 		"the_later_run_counts_gone": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -260,7 +260,7 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1), image(3)),
 			want: ami.History{
-				Removed: map[string]string{image(1): second}, Unbegun: map[string]string{image(3): second, snapshot(3): second},
+				Removed: map[string]string{image(1): second}, Unbegun: map[string][]string{image(3): {second}, snapshot(3): {second}},
 				Leftovers: ids(leftover(second, 2, 2)), Unfinished: ids(second),
 			},
 		},
@@ -514,9 +514,9 @@ func kill(t *testing.T, j *journal.Journal, at int) (isDone bool) {
 			switch {
 			case !k.has(d.ImageID) && k.snapshots[id] && !left[id]:
 				t.Errorf("%s is an orphan that nobody knows of", id)
-			case k.has(d.ImageID) && hasBegun && h.Unbegun[id] == "" && h.Removed[d.ImageID] == "":
+			case k.has(d.ImageID) && hasBegun && len(h.Unbegun[id]) == 0 && h.Removed[d.ImageID] == "":
 				t.Errorf("%s: nothing is said of it", id)
-			case k.has(d.ImageID) && hasBegun && !k.noted[d.ImageID] && h.Removed[d.ImageID] != "" && h.Unbegun[id] != "":
+			case k.has(d.ImageID) && hasBegun && !k.noted[d.ImageID] && h.Removed[d.ImageID] != "" && len(h.Unbegun[id]) > 0:
 				t.Errorf("%s: two things are said of it", id)
 			}
 		}

@@ -154,6 +154,8 @@ func (r Run) leftoverGroups() []leftovers {
 
 func (r Run) whatBecameOf(f Finished) string {
 	switch {
+	case f.Verdict == KeepSnapshot && f.Detail == retention.Gone:
+		return f.Detail
 	case f.Status == "" && f.Verdict == DeleteSnapshot:
 		return "would be deleted"
 	case f.Status == "":

@@ -19,11 +19,16 @@ func (d *docket) isClaimed(id string, own *ownTags) bool {
 		return false
 	case own.run == d.history.Busy:
 		return true
-	case own.run == d.history.Unbegun[id] || own.run == d.history.Removed[id]:
+	case d.isUnbegun(id, own) || own.run == d.history.Removed[id]:
 		return false
 	default:
 		return MayBeAtWork(own.run, d.now)
 	}
+}
+
+// isUnbegun reports whether the run that has declared the removal of an image or a snapshot is known not to have removed it.
+func (d *docket) isUnbegun(id string, own *ownTags) bool {
+	return own.run != "" && slices.Contains(d.history.Unbegun[id], own.run)
 }
 
 // MayBeAtWork reports whether a run may be at work at a time, by what its id says of when it began.
@@ -51,7 +56,7 @@ func restored(d *docket, image *subject) string {
 	switch {
 	case run != "" && !own.restoredSince(beginOf(run)):
 		return "run " + run + " has removed it, or may have, and it is there again"
-	case !own.intent || d.isClaimed(image.ID, own) || own.run != "" && own.run == d.history.Unbegun[image.ID]:
+	case !own.intent || d.isClaimed(image.ID, own) || d.isUnbegun(image.ID, own):
 		return ""
 	case own.run == "":
 		return "it carries the tag with which a run declares a removal, and nothing says which run that was"

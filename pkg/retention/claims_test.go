@@ -25,7 +25,7 @@ func declaredSnapshot(id, run string) ami.Snapshot {
 // What declares a removal is taken off where no run is at work, and nothing else is.
 func TestStrays(t *testing.T) {
 	const intent, run = retention.IntentTag, retention.RunTag
-	unbegun := ami.History{Unbegun: map[string]string{subject: theRun, "snap-1": theRun}}
+	unbegun := ami.History{Unbegun: map[string][]string{subject: {theRun}, "snap-1": {theRun}}}
 	ofImage := func(keys ...string) []retention.Stray {
 		return []retention.Stray{{ID: subject, Run: theRun, Keys: keys}}
 	}
@@ -52,9 +52,9 @@ func TestStrays(t *testing.T) {
 		"one_of_another_account":               {image: with(declared(theRun), func(i *ami.Image) { i.OwnerID = "999999999999" }), history: unbegun},
 		"a_snapshot_of_a_run_long_over":        {snapshot: declaredSnapshot("snap-1", theRun), want: ofSnapshot},
 		"a_snapshot_that_was_not_begun":        {snapshot: declaredSnapshot("snap-1", theRun), history: unbegun, want: ofSnapshot},
-		"the_same_of_today":                    {snapshot: declaredSnapshot("snap-1", lateRun), history: ami.History{Unbegun: map[string]string{"snap-1": lateRun}}, want: []retention.Stray{{ID: "snap-1", Run: lateRun, Keys: []string{intent, run}}}},
+		"the_same_of_today":                    {snapshot: declaredSnapshot("snap-1", lateRun), history: ami.History{Unbegun: map[string][]string{"snap-1": {lateRun}}}, want: []retention.Stray{{ID: "snap-1", Run: lateRun, Keys: []string{intent, run}}}},
 		"a_claimed_snapshot":                   {snapshot: declaredSnapshot("snap-1", lateRun)},
-		"a_snapshot_of_a_run_at_work":          {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Busy: theRun, Unbegun: map[string]string{"snap-1": theRun}}},
+		"a_snapshot_of_a_run_at_work":          {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Busy: theRun, Unbegun: map[string][]string{"snap-1": {theRun}}}},
 		"a_leftover":                           {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Leftovers: []ami.Leftover{{Run: theRun, ImageID: "ami-9", SnapshotID: "snap-1"}}}},
 		"a_leftover_of_another_run":            {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Leftovers: []ami.Leftover{{Run: earlierRun, ImageID: "ami-9", SnapshotID: "snap-1"}, {Run: theRun, ImageID: "ami-9", SnapshotID: "snap-2"}}}, want: ofSnapshot},
 		"a_snapshot_with_the_tags_of_a_mark":   {snapshot: snapshotWith("snap-1", intent, "remove", run, theRun, retention.DueTag, "2026-12-01"), want: ofSnapshot},

@@ -63,7 +63,7 @@ func (l *life) listing(region string) []ami.Snapshot {
 
 // history is what the journal says of a region.
 func (l *life) history(region string) ami.History {
-	h := ami.History{Removed: map[string]string{}, Unbegun: map[string]string{}}
+	h := ami.History{Removed: map[string]string{}, Unbegun: map[string][]string{}}
 	for _, x := range l.things {
 		if run := l.crashes.removed[x.ID]; run != "" && x.region == region {
 			h.Removed[x.ID] = run
@@ -80,7 +80,7 @@ func (l *life) history(region string) ami.History {
 				}
 			} else if l.crashes.removed[image] != begun.run {
 				for _, id := range append([]string{image}, snapshots...) {
-					h.Unbegun[id] = max(h.Unbegun[id], begun.run)
+					h.Unbegun[id] = append(h.Unbegun[id], begun.run)
 				}
 			}
 		}

@@ -207,7 +207,7 @@ func oracleClaimed(here ami.Inventory, id string, tags map[string]string) bool {
 	}
 	begun := oracleBeginOf(run)
 	late := begun.After(now.Add(-12*time.Hour)) && begun.Before(now.Add(12*time.Hour))
-	return run == here.History.Busy || late && here.History.Unbegun[id] != run && here.History.Removed[id] != run
+	return run == here.History.Busy || late && !slices.Contains(here.History.Unbegun[id], run) && here.History.Removed[id] != run
 }
 
 // oracleContested reports whether a snapshot of an image is one of another image, too, which a run of these hours has removed.
@@ -232,7 +232,7 @@ func oracleThereAgain(here ami.Inventory, image ami.Image) bool {
 		}
 	}
 	run := oracleRunOf(image.Tags)
-	notBegun := run != "" && here.History.Unbegun[image.ID] == run
+	notBegun := run != "" && slices.Contains(here.History.Unbegun[image.ID], run)
 	return oracleIntent(image.Tags) && !notBegun && !oracleClaimed(here, image.ID, image.Tags)
 }
 

@@ -25,13 +25,16 @@ type Plan struct {
 	Orphans   []Orphan          // Snapshots whose image is gone, the largest first. They are only reported.
 }
 
+// Gone is why a leftover is not deleted that is not there any more.
+const Gone = "gone already"
+
 // LeftoverVerdict is the decision on a snapshot that an earlier run was to delete.
 type LeftoverVerdict struct {
 	ami.Leftover
 	SizeGiB   int64
 	Archived  bool
 	Delete    bool
-	Why       string // Why it is not deleted; empty if it is.
+	Why       string // Why it is not deleted, such as Gone; empty if it is.
 	Undecided bool   // It may be deleted yet: what is not known may be known the next time.
 }
 

@@ -254,7 +254,7 @@ func anyBin(t *rapid.T, region string) ami.RecycleBin {
 
 // anyHistory draws what the journal says of a region. It knows of most declarations what has become of them.
 func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
-	h := ami.History{Removed: map[string]string{}, Unbegun: map[string]string{}}
+	h := ami.History{Removed: map[string]string{}, Unbegun: map[string][]string{}}
 	say := func(id string, tags map[string]string) {
 		run := oracleRunOf(tags)
 		if run == "" || rapid.SampledFrom(rare(1, 15)).Draw(t, "of another") == 0 {
@@ -268,7 +268,7 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 		case 0:
 			h.Removed[id] = run
 		case 1:
-			h.Unbegun[id] = run
+			h.Unbegun[id] = []string{run}
 		}
 	}
 	for _, image := range here.Images {
@@ -574,7 +574,7 @@ func (w world) clone() world {
 		inventory.Bin.Rules = slices.Clone(inventory.Bin.Rules)
 		inventory.Bin.Images = maps.Clone(inventory.Bin.Images)
 		inventory.History.Leftovers = slices.Clone(inventory.History.Leftovers)
-		inventory.History.Removed, inventory.History.Unbegun = cloneTags(inventory.History.Removed), cloneTags(inventory.History.Unbegun)
+		inventory.History.Removed, inventory.History.Unbegun = cloneTags(inventory.History.Removed), maps.Clone(inventory.History.Unbegun)
 		twin.inventories = append(twin.inventories, inventory)
 	}
 	for region, evidence := range w.evidence {

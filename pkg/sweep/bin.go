@@ -134,6 +134,11 @@ func noteExits(results []ami.SnapshotResult, exits map[string]time.Time) (confir
 	return confirmed
 }
 
+// deletedHere returns the snapshots that are deleted, and not by somebody else: these need not be in the Recycle Bin.
+func deletedHere(results []ami.SnapshotResult) []string {
+	return withStatus(slices.DeleteFunc(slices.Clone(results), func(r ami.SnapshotResult) bool { return r.Detail == alreadyGone }), ami.SnapshotDeleted)
+}
+
 func withStatus(results []ami.SnapshotResult, status ami.SnapshotStatus) []string {
 	var ids []string
 	for _, result := range results {

@@ -14,18 +14,22 @@ import (
 )
 
 // The canary is declared with the others of its chunk, and looked at and removed alone. They are looked at after it has been
-// seen in the Recycle Bin; if it has not, or if the run may not go on, they stay, and carry no declaration.
+// seen in the Recycle Bin; if it has not, they stay, and carry no declaration. If another run may be at work, their tags are its own.
 func TestTheCanaryOfAChunk(t *testing.T) {
+	const ownTags = "intent=remove run=RUN"
 	for _, c := range []struct {
 		name     string
 		seenFrom int
 		lost     int // The question from which on the lock is lost.
 		want     []string
 		says     string
+		tags     map[string]string
 	}{
-		{"seen", 3, 10, []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted"}, ""},
-		{"not seen", 1000, 10, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "has not turned up in the Recycle Bin"},
-		{"lock lost", 1, 2, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "lost the lock"},
+		{"seen", 3, 10, []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted"}, "", nil},
+		{"not seen", 1000, 10, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "has not turned up in the Recycle Bin", nil},
+		{"lock lost", 1, 2, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "lost the lock", map[string]string{
+			imageID(2): ownTags, imageID(3): ownTags, snapshotID(2): ownTags, snapshotID(3): ownTags,
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tonight(t, func(t *testing.T) {
@@ -51,7 +55,7 @@ func TestTheCanaryOfAChunk(t *testing.T) {
 				}
 				outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(due(1, 1), due(2, 2), due(3, 3)), orders).Outcomes
 				wantOutcomes(t, outcomes, c.want...)
-				wantTags(t, account, map[string]string{})
+				wantTags(t, account, c.tags)
 				says(t, outcomes[2].Error, c.says)
 				want := [][]string{{imageID(1)}}
 				if c.says == "" {

@@ -42,8 +42,8 @@ func (s *sweep) deleteAll(ctx context.Context, ids []string) map[string]ami.Snap
 			now = 1
 		}
 		some := s.deleteSome(ctx, ids[:now])
-		if isCanary && some[ids[0]].Status == ami.SnapshotDeleted {
-			s.prove(ctx, "", ids[:1])
+		if isCanary {
+			s.prove(ctx, "", deletedHere([]ami.SnapshotResult{some[ids[0]]}))
 		}
 		maps.Copy(results, some)
 		ids = ids[now:]

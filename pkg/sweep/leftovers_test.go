@@ -3,7 +3,9 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
+	"time"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
@@ -52,4 +54,32 @@ func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A leftover that somebody else has deleted need not be in the Recycle Bin: that it is not says nothing of what the bin takes in.
+func TestALeftoverThatIsGoneIsNoCanary(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, image(1, 1), image(2, 8))
+		deregister(t, account, 2)
+		plan := planOf(due(1, 1))
+		for _, n := range []int{7, 8} {
+			plan.Leftovers = append(plan.Leftovers, retention.LeftoverVerdict{Leftover: ami.Leftover{SnapshotID: snapshotID(n)}, Delete: true})
+		}
+		orders := passing(quiet)
+		orders.RequireBin = true
+		orders.InBin = func(_ context.Context, images, snapshots []string) (map[string]time.Time, error) {
+			exits := map[string]time.Time{}
+			for _, id := range slices.Concat(images, snapshots) {
+				if id != snapshotID(7) {
+					exits[id] = shortly
+				}
+			}
+			return exits, nil
+		}
+		result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, orders)
+		wantOutcomes(t, result.Outcomes, "deregistered; 1 deleted")
+		if got := result.Leftovers; got[0].Detail != "was already gone" || got[1].Status != ami.SnapshotDeleted || got[1].Detail != "" {
+			t.Errorf("%+v", got)
+		}
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"ami-janitor/pkg/wire"
 )
 
 // sight is what a look at an image has shown.
@@ -17,21 +19,21 @@ const (
 	there
 )
 
-// look finds out whether an image is gone, and how it is if it is there. A deregistered image may still be listed for a
-// while, in that state (EC2 API Reference, DescribeImages).
+// look finds out whether an image is gone, and how it is if it is there. It asks for its id: a list without the image is no proof.
+// A deregistered image may still be listed for a while, in that state (EC2 API Reference, DescribeImages).
 func look(ctx context.Context, api ec2.DescribeImagesAPIClient, imageID string) (sight, types.Image) {
 	out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{
-		Owners:          []string{"self"},
-		Filters:         []types.Filter{{Name: aws.String("image-id"), Values: []string{imageID}}},
+		ImageIds:        []string{imageID},
 		IncludeDisabled: aws.Bool(true),
 	})
-	if err != nil || out.NextToken != nil {
+	switch {
+	case wire.IsNoImage(err):
+		return gone, types.Image{}
+	case err != nil || len(out.Images) != 1 || aws.ToString(out.Images[0].ImageId) != imageID:
 		return unseen, types.Image{}
+	case out.Images[0].State == types.ImageStateDeregistered:
+		return gone, types.Image{}
+	default:
+		return there, out.Images[0]
 	}
-	for _, image := range out.Images {
-		if image.State != types.ImageStateDeregistered {
-			return there, image
-		}
-	}
-	return gone, types.Image{}
 }

@@ -257,13 +257,14 @@ func (s *sweep) stopIfDenied(some []int) {
 func (s *sweep) proveAll(ctx context.Context, some []int) {
 	for _, i := range some {
 		if outcome := s.outcomes[i]; outcome.Status == ami.Deregistered {
-			s.prove(ctx, outcome.ImageID, slices.DeleteFunc(withStatus(outcome.Snapshots, ami.SnapshotDeleted), s.isShared))
+			s.prove(ctx, outcome.ImageID, slices.DeleteFunc(deletedHere(outcome.Snapshots), s.isShared))
 		}
 	}
 }
 
 // tidyUp takes the declaration off what stays after a chunk. A snapshot that was to go and did not keeps its tags if the next
-// run is going to finish it.
+// run is going to finish it. So do an image that may be gone, and its snapshots: in the Recycle Bin an undo finds them by these,
+// and if they are there, they are kept.
 func (s *sweep) tidyUp(ctx context.Context, some []int) {
 	for _, i := range some {
 		for _, result := range s.outcomes[i].Snapshots {
@@ -271,8 +272,16 @@ func (s *sweep) tidyUp(ctx context.Context, some []int) {
 				s.forget(result)
 			}
 		}
-		if s.outcomes[i].Status == ami.Deregistered {
-			delete(s.declared, s.outcomes[i].ImageID)
+		id := s.outcomes[i].ImageID
+		if s.unsure[id] {
+			for _, snapshot := range doomed(s.plan.Verdicts[i]) {
+				if !s.isShared(snapshot) {
+					delete(s.declared, snapshot)
+				}
+			}
+		}
+		if s.unsure[id] || s.outcomes[i].Status == ami.Deregistered {
+			delete(s.declared, id)
 		}
 	}
 	s.withdraw(ctx, func(id string) bool { return !s.isShared(id) })
@@ -304,9 +313,13 @@ func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.
 	}
 	answer := deregister(ctx, s.api, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
 	outcome := s.whatBecame(ctx, verdict, answer, alone)
-	if !answer.lost || outcome.Status == ami.Deregistered { // Else nobody knows.
-		s.orders.Settle(ctx, outcome)
+	if answer.lost && outcome.Status != ami.Deregistered { // Nobody knows.
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.unsure[verdict.Image.ID] = true
+		return outcome
 	}
+	s.orders.Settle(ctx, outcome)
 	return outcome
 }
 

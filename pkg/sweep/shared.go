@@ -20,14 +20,7 @@ func (s *sweep) removeShared(ctx context.Context) {
 		if len(users) < 2 {
 			continue
 		}
-		result := ami.SnapshotResult{SnapshotID: id, Status: ami.SnapshotKept}
-		for _, user := range users {
-			if !s.gone[user] && result.Detail == "" {
-				result.Detail = "left alone: nothing confirms that this run removed " + user + ", which is mapped to it"
-			}
-		}
-		results[id] = result
-		if result.Detail == "" {
+		if results[id] = s.judgeShared(id, users); results[id].Status == "" {
 			due = append(due, id)
 		}
 	}
@@ -42,6 +35,23 @@ func (s *sweep) removeShared(ctx context.Context) {
 		s.forget(result)
 	}
 	s.tellUsers(ctx, results)
+}
+
+// judgeShared says what becomes of a shared snapshot without its being deleted; it has no status if it is to be deleted. One that
+// stays for the sake of an image is settled for good, so that an image of which nobody knows whether it is there is none: the next
+// run finds that out.
+func (s *sweep) judgeShared(id string, users []string) ami.SnapshotResult {
+	result := ami.SnapshotResult{SnapshotID: id}
+	for _, user := range users {
+		switch {
+		case s.gone[user] || result.Status == ami.SnapshotKept:
+		case s.unsure[user]:
+			result.Status, result.Detail = ami.SnapshotFailed, "it is not known whether "+user+" is gone, which is mapped to it; the next run judges it anew"
+		default:
+			result.Status, result.Detail = ami.SnapshotKept, "left alone: nothing confirms that this run removed "+user+", which is mapped to it"
+		}
+	}
+	return result
 }
 
 func (s *sweep) tellUsers(ctx context.Context, results map[string]ami.SnapshotResult) {

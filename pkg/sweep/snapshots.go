@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -13,6 +12,9 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/wire"
 )
+
+// alreadyGone is said of a snapshot that somebody else has deleted.
+const alreadyGone = "was already gone"
 
 // deleteSnapshot deletes one snapshot whose image is gone. EC2 may go on saying for a while that the image uses it, which
 // is worth a few more attempts, as is an answer that was lost: a snapshot that is not found is deleted.
@@ -29,7 +31,7 @@ func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.S
 		case err == nil:
 			return ami.SnapshotDeleted, ""
 		case wire.IsNoSnapshot(err):
-			return ami.SnapshotDeleted, "was already gone"
+			return ami.SnapshotDeleted, alreadyGone
 		case refusal == unauthorized:
 			tries = patience
 		case refusal == "InvalidSnapshot.InUse", refusal == "" && !errors.Is(err, context.Canceled):
@@ -50,29 +52,13 @@ func failure(code types.SnapshotReturnCodes, err error) string {
 	return fmt.Sprintf("%s; then %s", code, wire.Explain(err))
 }
 
-// findAbsent returns those of the snapshots that are seen to be gone. They are looked up with a filter, because a list of
-// ids fails if one of them is gone, and what cannot be read counts as still there.
+// findAbsent returns those of the snapshots of which EC2 says that there are none, each asked for by its id. What cannot be read
+// counts as still there, and so does what an answer only leaves out.
 func findAbsent(ctx context.Context, api removalAPI, ids []string) map[string]bool {
-	if len(ids) == 0 {
-		return nil
-	}
-	var listed []string
-	pages := ec2.NewDescribeSnapshotsPaginator(api, &ec2.DescribeSnapshotsInput{
-		OwnerIds: []string{"self"},
-		Filters:  []types.Filter{{Name: aws.String("snapshot-id"), Values: ids}},
-	})
-	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeSnapshotsOutput) *string {
-		for _, snapshot := range page.Snapshots {
-			listed = append(listed, aws.ToString(snapshot.SnapshotId))
-		}
-		return page.NextToken
-	})
-	if err != nil {
-		return nil
-	}
 	absent := map[string]bool{}
 	for _, id := range ids {
-		absent[id] = !slices.Contains(listed, id)
+		_, err := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
+		absent[id] = wire.IsNoSnapshot(err)
 	}
 	return absent
 }

@@ -129,9 +129,10 @@ type sweep struct {
 	stillDeclared bool // See Result.
 
 	mu          sync.Mutex
-	outcomes    []ami.Outcome // One for each verdict, in their order; without a status where there is nothing to say.
-	gone        map[string]bool
-	done, total int // Counted in images.
+	outcomes    []ami.Outcome   // One for each verdict, in their order; without a status where there is nothing to say.
+	gone        map[string]bool // The images that are confirmed to be deregistered.
+	unsure      map[string]bool // Those that may or may not be.
+	done, total int             // Counted in images.
 }
 
 func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
@@ -143,6 +144,7 @@ func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
 		declared: map[string][]string{},
 		outcomes: make([]ami.Outcome, len(plan.Verdicts)),
 		gone:     map[string]bool{},
+		unsure:   map[string]bool{},
 	}
 	for _, verdict := range plan.Verdicts {
 		if unmarks(verdict) || verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {

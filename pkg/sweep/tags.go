@@ -117,23 +117,44 @@ func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]string, 
 	return runs, nil
 }
 
-// withdraw takes the declaration off what still carries it, as far as it is to. What is gone carries nothing any more, and
+// withdraw takes this run's declaration off what still carries it, as far as it is to. What is gone carries nothing any more, and
 // what could not be done the next run finds: a declaration that is over.
 func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
+	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(s.declared)), func(id string) bool { return !concerns(id) })
+	if len(ids) == 0 {
+		return
+	}
+	if err := s.orders.Alive(ctx); err != nil { // Another run may be at work on them by now.
+		s.stillDeclared = true
+		return
+	}
+	anothers := s.declaredSince(ctx, ids)
 	byKeys := map[string][]string{}
-	for id, keys := range s.declared {
-		if concerns(id) {
-			set := strings.Join(keys, "\n")
+	for _, id := range ids {
+		if !anothers[id] {
+			set := strings.Join(s.declared[id], "\n")
 			byKeys[set] = append(byKeys[set], id)
-			delete(s.declared, id)
 		}
+		delete(s.declared, id)
 	}
 	for _, set := range slices.Sorted(maps.Keys(byKeys)) {
-		slices.Sort(byKeys[set])
 		for _, err := range dropTags(ctx, s.api, byKeys[set], strings.Split(set, "\n")) {
 			s.stillDeclared = s.stillDeclared || !isAbsent(err)
 		}
 	}
+}
+
+// declaredSince returns which of the resources that this run has declared another run has declared since, as far as can be seen. That
+// one may have removed them, and its tags are what an undo finds them by in the Recycle Bin.
+func (s *sweep) declaredSince(ctx context.Context, ids []string) map[string]bool {
+	anothers := map[string]bool{}
+	for some := range slices.Chunk(ids, filterValues) {
+		runs, _ := s.carriers(ctx, some)
+		for id, run := range runs {
+			anothers[id] = run != s.orders.Run
+		}
+	}
+	return anothers
 }
 
 // dropStrays takes declarations off that an earlier run has left on images and snapshots.
