@@ -217,6 +217,25 @@ func TestConfirmation(t *testing.T) {
 	}
 }
 
+// What is asked about is all that is going to be done, even if no image goes.
+func TestTheQuestion(t *testing.T) {
+	leftover := report.Region{Finished: []report.Finished{{Verdict: report.DeleteSnapshot}, {Verdict: report.KeepSnapshot}}}
+	held := leftover
+	held.Hold = "no rule"
+	for want, plan := range map[string]report.Run{
+		"Deregister 2 images":                                                     {Totals: report.Totals{WouldDeregister: 2}, Regions: []report.Region{held}},
+		"Deregister 0 images, and announce the removal of 3":                      {Totals: report.Totals{Marked: 3}},
+		"Deregister 0 images, and delete 2 snapshots that earlier runs have left": {Regions: []report.Region{leftover, held, leftover}},
+		"Deregister 2 images, and announce the removal of 3, and delete 1 snapshots that earlier runs have left": {
+			Totals: report.Totals{WouldDeregister: 2, Marked: 3}, Regions: []report.Region{leftover},
+		},
+	} {
+		if got := question(plan); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
 func TestRehearse(t *testing.T) {
 	dir := directory(t)
 	got := cli(t, nil, "rehearse", "--account", dir, "--now", nightly, "--output", "json")

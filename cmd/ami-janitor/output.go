@@ -108,7 +108,7 @@ func whereTheRestIs(record report.Run) string {
 // confirm shows a plan and asks whether to carry it out. An interruption is a no.
 func (p *printer) confirm(ctx context.Context, plan report.Run) bool {
 	p.stopProgress()
-	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\n%s? Type yes: ", imageTable(plan), plan.PolicySentence, question(plan.Totals))
+	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\n%s? Type yes: ", imageTable(plan), plan.PolicySentence, question(plan))
 	answers := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(p.in).ReadString('\n')
@@ -123,11 +123,29 @@ func (p *printer) confirm(ctx context.Context, plan report.Run) bool {
 	return !p.declined
 }
 
-func question(totals report.Totals) string {
-	if totals.Marked == 0 {
-		return fmt.Sprintf("Deregister %d images", totals.WouldDeregister)
+// question says what a plan is going to do. The snapshots of the images that it removes go without saying.
+func question(plan report.Run) string {
+	words := fmt.Sprintf("Deregister %d images", plan.Totals.WouldDeregister)
+	if marked := plan.Totals.Marked; marked > 0 {
+		words += fmt.Sprintf(", and announce the removal of %d", marked)
 	}
-	return fmt.Sprintf("Deregister %d images, and announce the removal of %d", totals.WouldDeregister, totals.Marked)
+	if left := leftovers(plan); left > 0 {
+		words += fmt.Sprintf(", and delete %d snapshots that earlier runs have left", left)
+	}
+	return words
+}
+
+// leftovers counts the snapshots of earlier runs that a plan deletes, those not counted in regions that are only planned.
+func leftovers(plan report.Run) int {
+	n := 0
+	for _, region := range plan.Regions {
+		for _, f := range region.Finished {
+			if f.Verdict == report.DeleteSnapshot && region.Hold == "" {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // imageTable shows the verdict on every image, the stalest last, where the eye is when it has been printed.

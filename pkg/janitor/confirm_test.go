@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/wire"
@@ -95,6 +96,60 @@ func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
 	record := j.Run(t.Context(), "run", false)
 	if len(asked) != 2 || asked[0].Marked != 1 || asked[1].WouldDeregister != 1 || !record.DryRun || calls(account, "DeregisterImage") > 0 {
 		t.Errorf("asked about %+v; %+v", asked, record.Totals)
+	}
+}
+
+// leavingASnapshot is an account in which a run has removed image 1 and could not delete snapshot 1.
+func leavingASnapshot(t *testing.T) *life {
+	t.Helper()
+	kept := tagged(object{"SnapshotId": snapshotID(9), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
+	w := world{images: []object{image(1, 900, 0, 1, 9), image(5, 2, 1, 5)}, snapshots: []object{kept}}
+	l := live(t, w, settings{"RECORDS": t.TempDir()})
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+	}
+	l.real(0)
+	l.wrap = nil
+	l.at = night(1)
+	l.load()
+	return l
+}
+
+// A snapshot that an earlier run has left is asked about, even if nothing else is to go.
+func TestLeftoversAreAskedAbout(t *testing.T) {
+	for _, yes := range []bool{false, true} {
+		l := leavingASnapshot(t)
+		j := newJanitor(t, l.account.Client(), l.settings)
+		j.Clock = func() time.Time { return l.at }
+		asked := 0
+		j.Confirm = func(plan report.Run) bool {
+			if asked++; plan.Totals.SnapshotsWouldDelete != 1 || plan.Totals.WouldDeregister != 0 || calls(l.account, "DeleteSnapshot") > 0 {
+				t.Errorf("asked about %+v", plan.Totals)
+			}
+			return yes
+		}
+		record := j.Run(t.Context(), "20261124T020000Z-010203", false)
+		if asked != 1 || record.DryRun == yes || (calls(l.account, "DeleteSnapshot") > 0) != yes {
+			t.Errorf("asked %d times, answered %v: %v", asked, yes, writes(l.account))
+		}
+	}
+}
+
+// A leftover that was to be kept, and is not any more once the person has said yes, is asked about like an image.
+func TestALeftoverThatNobodyHasSeenIsAskedAbout(t *testing.T) {
+	l := leavingASnapshot(t)
+	j := newJanitor(t, l.account.Client(), l.settings)
+	j.Clock = func() time.Time { return l.at.AddDate(1, 0, 0) } // By then image 5 is to go.
+	tag(t, j, snapshotID(1), "ami-janitor:keep", "true")
+	var asked []int
+	j.Confirm = func(plan report.Run) bool {
+		asked = append(asked, plan.Totals.SnapshotsWouldDelete)
+		tag(t, j, snapshotID(1), "ami-janitor:keep", "false")
+		return len(asked) == 1
+	}
+	record := j.Run(t.Context(), "20271124T020000Z-010203", false)
+	if len(asked) != 2 || asked[1] != asked[0]+1 || !record.DryRun || calls(l.account, "DeleteSnapshot") > 0 {
+		t.Errorf("asked about %v, %+v", asked, record.Totals)
 	}
 }
 

@@ -84,7 +84,8 @@ func (j *Janitor) confirm(ctx context.Context, id string, planned plan) (confirm
 	return planned, false
 }
 
-// removals are the images and snapshots that a plan removes, or whose removal it announces.
+// removals are the images and snapshots that a plan removes, those that earlier runs have left among them, and the images whose
+// removal it announces.
 func (p plan) removals() map[string]bool {
 	removals := map[string]bool{}
 	for _, region := range p.regions {
@@ -96,6 +97,11 @@ func (p plan) removals() map[string]bool {
 				if snapshot.Delete {
 					removals[region.Region+snapshot.SnapshotID] = true
 				}
+			}
+		}
+		for _, leftover := range region.Leftovers {
+			if leftover.Delete {
+				removals[region.Region+leftover.SnapshotID] = true
 			}
 		}
 	}
