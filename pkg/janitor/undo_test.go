@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -182,6 +183,62 @@ func TestUndoWithARecord(t *testing.T) {
 		}
 		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "present", "us-east-1 " + imageID(7): "gone", "eu-west-1 " + imageID(3): "restored"}, brought(undone)); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// What EC2 refused to a run, and a later one has removed, comes back with the later one.
+func TestUndoOfARunThatWasRefused(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := live(t, world{images: []object{image(1, 900, 0, 1), image(2, 900, 0, 2), image(5, 2, 1, 5)}}, settings{"RECORDS": t.TempDir()})
+		l.account.KeepRemoved(30)
+		l.save()
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			isFirst := func(_ int, q emulator.Request) bool { return q.Form.Get("ImageId") == imageID(1) }
+			return emulator.Fail(next, "DeregisterImage", isFirst, 400, "OperationNotPermitted", "not now")
+		}
+		first := l.real(0)
+		l.wrap = nil
+		second := l.real(1)
+		l.at = night(2)
+		l.load()
+		for _, c := range []struct {
+			run   string
+			image int
+		}{{first.Run, 2}, {second.Run, 1}} {
+			undone, err := newJanitor(t, l.account.Client(), l.settings).UndoRun(t.Context(), c.run)
+			if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(c.image): "restored"}, brought(undone)); err != nil || diff != "" {
+				t.Errorf("%s: %v\n%s", c.run, err, diff)
+			}
+		}
+	})
+}
+
+// An image comes back that a run has removed without knowing it, though its tags were taken off in the bin.
+func TestUndoOfARemovalThatIsNotConfirmed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := live(t, world{images: []object{image(1, 900, 0, 1), image(5, 2, 1, 5)}}, settings{"RECORDS": t.TempDir()})
+		l.account.KeepRemoved(30)
+		l.save()
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			tried := false
+			unread := func(q emulator.Request, _ int) bool {
+				tried = tried || q.Action == "DeregisterImage"
+				return tried && q.Action == "DescribeImages"
+			}
+			return on(emulator.LoseAnswer(next, "DeregisterImage", nil), unread, func(emulator.Doer, *http.Request) (*http.Response, error) {
+				return nil, io.ErrUnexpectedEOF
+			})
+		}
+		record := l.real(0)
+		if l.state(1) != "gone" || record.Totals.Failed != 1 {
+			t.Fatalf("%s, %+v", l.state(1), record.Totals)
+		}
+		l.at = night(1)
+		l.load()
+		undone, err := newJanitor(t, l.account.Client(), l.settings).UndoRun(t.Context(), record.Run)
+		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "restored"}, brought(undone)); err != nil || diff != "" {
+			t.Errorf("%v\n%s", err, diff)
 		}
 	})
 }

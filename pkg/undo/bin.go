@@ -87,6 +87,14 @@ func (b *Bin) Removals(region string) []Removal {
 	return removals
 }
 
+// mayBeOf reports whether a run may have removed an image of which it does not know: its removal is declared, or it is in the
+// bin, and no tag says that this was another run.
+func (b *Bin) mayBeOf(run, imageID string) bool {
+	by, declared := b.runs[imageID]
+	_, inBin := b.images[imageID]
+	return (declared || inBin) && (by == "" || by == run)
+}
+
 // declaredBy returns the ids of what a run has declared, with a prefix such as "ami-"; sorted.
 func (b *Bin) declaredBy(run, prefix string) []string {
 	var ids []string

@@ -48,7 +48,7 @@ type Removed struct {
 	Name    string
 
 	Recorded        bool      // The record of a run says what follows.
-	Doubtful        bool      // The run does not know whether it has removed the image. One that is there was not removed.
+	Doubtful        bool      // The run does not know whether it has removed the image, or knows that it was refused.
 	Snapshots       []string  // All that the image mapped.
 	RestorableUntil time.Time // When it was to leave the Recycle Bin; zero if the run did not see it there.
 	S3Location      string    // The bundle of an instance-store image; empty for others.
@@ -134,9 +134,6 @@ func Run(ctx context.Context, api API, bin *Bin, wanted Wanted) (Result, error) 
 	if err := u.lookAround(ctx); err != nil {
 		return Result{}, err
 	}
-	u.images = slices.DeleteFunc(u.images, func(i *image) bool {
-		return i.Doubtful && !i.inBin && i.was != nil && !hasTag(i.was.Tags, retention.IntentTag)
-	})
 	u.restoreSnapshots(ctx, slices.Collect(maps.Values(u.snapshots)))
 	u.restoreImages(ctx)
 	u.awaitImages(ctx)
@@ -176,18 +173,12 @@ func begin(api API, bin *Bin, wanted Wanted) *undoing {
 		wanted.Step = func(int, int) {}
 	}
 	u := &undoing{api: api, bin: bin, wanted: wanted, snapshots: map[string]*snapshot{}}
-	byID := map[string]Removed{}
 	if wanted.Run != "" {
-		for _, id := range bin.declaredBy(wanted.Run, "ami-") {
-			byID[id] = Removed{ImageID: id}
-		}
 		for _, id := range bin.declaredBy(wanted.Run, "snap-") {
 			u.snapshot(id)
 		}
 	}
-	for _, removed := range wanted.Images {
-		byID[removed.ImageID] = removed
-	}
+	byID := wanted.byID(bin)
 	for _, id := range slices.Sorted(maps.Keys(byID)) {
 		_, inBin := bin.images[id]
 		i := &image{Removed: byID[id], inBin: inBin}
@@ -200,6 +191,22 @@ func begin(api API, bin *Bin, wanted Wanted) *undoing {
 		u.images = append(u.images, i)
 	}
 	return u
+}
+
+// byID returns the images that are to be brought back, by id.
+func (w Wanted) byID(bin *Bin) map[string]Removed {
+	found := map[string]Removed{}
+	if w.Run != "" {
+		for _, id := range bin.declaredBy(w.Run, "ami-") {
+			found[id] = Removed{ImageID: id}
+		}
+	}
+	for _, removed := range w.Images {
+		if !removed.Doubtful || bin.mayBeOf(w.Run, removed.ImageID) {
+			found[removed.ImageID] = removed
+		}
+	}
+	return found
 }
 
 // snapshot returns a snapshot by its id, and notes it if it is a new one.

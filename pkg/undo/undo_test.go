@@ -592,6 +592,43 @@ func TestWhatWasNotRemoved(t *testing.T) {
 	})
 }
 
+// An image that EC2 refused to a run is none of its undo's once a later run has removed it, be it in the bin or gone. Where no
+// tag says who it was, it was the run itself.
+func TestWhoRemovedAnImageOfWhichTheRunDoesNotKnow(t *testing.T) {
+	for _, c := range []struct {
+		name, by, said string
+		untag          bool
+		days           int
+	}{
+		{"the run itself", run, "restored", false, 0},
+		{"another run", otherRun, "", false, 0},
+		{"nobody knows", run, "restored", true, 0},
+		{"another run, long ago", otherRun, "", false, 31},
+		{"nobody knows, long ago", run, "", true, 31},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := world{pictures: []picture{{n: 1, snapshots: []int{11}}}}
+				account := w.load(t)
+				api := client(account.Client())
+				w.remove(t, api, c.by, w.pictures...)
+				if c.untag {
+					tags := []types.Tag{{Key: aws.String("ami-janitor:intent")}, {Key: aws.String("ami-janitor:run")}}
+					ids := []string{imageID(1), snapshotID(11)}
+					must[*ec2.DeleteTagsOutput](t)(api.DeleteTags(t.Context(), &ec2.DeleteTagsInput{Resources: ids, Tags: tags}))
+				}
+				time.Sleep(time.Duration(c.days) * 24 * time.Hour)
+				said := statuses(undoWanted(t, api, undo.Wanted{Run: run, Images: []undo.Removed{
+					{ImageID: imageID(1), Recorded: true, Doubtful: true, Snapshots: []string{snapshotID(11)}},
+				}}))
+				if said[imageID(1)] != c.said || said[snapshotID(11)] != c.said {
+					t.Errorf("%v", said)
+				}
+			})
+		})
+	}
+}
+
 // What others have put into the bin stays there, and another run's as well.
 func TestOnlyWhatIsAskedFor(t *testing.T) {
 	bubble(t, func(t *testing.T) {
