@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/wire"
@@ -97,22 +96,6 @@ func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
 	if len(asked) != 2 || asked[0].Marked != 1 || asked[1].WouldDeregister != 1 || !record.DryRun || calls(account, "DeregisterImage") > 0 {
 		t.Errorf("asked about %+v; %+v", asked, record.Totals)
 	}
-}
-
-// leavingASnapshot is an account in which a run has removed image 1 and could not delete snapshot 1.
-func leavingASnapshot(t *testing.T) *life {
-	t.Helper()
-	kept := tagged(object{"SnapshotId": snapshotID(9), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
-	w := world{images: []object{image(1, 900, 0, 1, 9), image(5, 2, 1, 5)}, snapshots: []object{kept}}
-	l := live(t, w, settings{"RECORDS": t.TempDir()})
-	l.wrap = func(next emulator.Doer) emulator.Doer {
-		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
-	}
-	l.real(0)
-	l.wrap = nil
-	l.at = night(1)
-	l.load()
-	return l
 }
 
 // A snapshot that an earlier run has left is asked about, even if nothing else is to go.

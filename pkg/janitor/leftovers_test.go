@@ -25,6 +25,45 @@ func (l *life) snapshots() []string {
 	return ids
 }
 
+// leavingASnapshot is an account in which a run has removed image 1 and could not delete snapshot 1, as it is on the next night.
+func leavingASnapshot(t *testing.T) *life {
+	t.Helper()
+	kept := tagged(object{"SnapshotId": snapshotID(9), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
+	w := world{images: []object{image(1, 900, 0, 1, 9), image(5, 2, 1, 5)}, snapshots: []object{kept}}
+	l := live(t, w, settings{"RECORDS": t.TempDir()})
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+	}
+	l.account.KeepRemoved(30)
+	l.save()
+	l.real(0)
+	l.wrap = nil
+	l.at = night(1)
+	l.load()
+	return l
+}
+
+// What one run has left and another deleted comes back with the image of the first, as the digest of the second says.
+func TestALeftoverComesBackWithItsRun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := leavingASnapshot(t)
+		second := l.real(1)
+		text := report.Text(second)
+		l.at = night(2)
+		l.load()
+		_, command, _ := strings.Cut(text, "    ami-janitor undo ")
+		first, _, _ := strings.Cut(command, "\n")
+		undone, err := newJanitor(t, l.account.Client(), l.settings).UndoRun(t.Context(), first)
+		if err != nil || !undone.Complete() || second.Totals.LeftoversFinished != 1 {
+			t.Fatalf("%+v, %v\n%s", undone, err, text)
+		}
+		l.save()
+		if got := l.snapshots(); l.state(1) != "available" || !slices.Contains(got, snapshotID(1)) {
+			t.Errorf("%s, and %s are there", l.state(1), got)
+		}
+	})
+}
+
 // A snapshot that a run could not delete with its image is deleted by a later one, even if a run in between is still shown the
 // image, as EC2 does for a while.
 func TestALeftoverOfAnImageThatIsStillListed(t *testing.T) {

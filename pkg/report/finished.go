@@ -128,6 +128,19 @@ func (r Run) countStrays(status StrayStatus) int {
 	return n
 }
 
+// undoOfLeftovers returns the commands that bring back what earlier runs had left, if it was deleted and seen in the Recycle
+// Bin: it carries the tags of those runs, and belongs to their images.
+func (r Run) undoOfLeftovers() []string {
+	var undo []string
+	r.eachLeftover(func(_ Region, f Finished) {
+		if f.Status == ami.SnapshotDeleted && !f.RestorableUntil.IsZero() {
+			undo = append(undo, "ami-janitor undo "+neutral(f.Run))
+		}
+	})
+	slices.Sort(undo)
+	return slices.Compact(undo)
+}
+
 // leftovers are snapshots of one earlier run of which the same is to be said.
 type leftovers struct {
 	run, phrase string
@@ -185,6 +198,13 @@ func (r Run) writeFinished(p *page) {
 	}
 	for _, g := range groups {
 		p.item(g.String())
+	}
+	if undo := r.undoOfLeftovers(); len(undo) > 0 {
+		p.paragraph("What was deleted comes back with the AMIs of its run, as far as the Recycle Bin holds them:")
+		for _, command := range undo[:min(mostListed, len(undo))] {
+			p.command(command)
+		}
+		writeMore(p, len(undo)-mostListed)
 	}
 	if len(cleared) > 0 {
 		what := "The tags of removals that are none any more were taken off: "

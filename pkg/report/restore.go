@@ -28,6 +28,17 @@ func restorableUntil(i *Image) (time.Time, bool) {
 	return until, true
 }
 
+// proviso limits the promise for an image of which snapshots stay: with the last image that uses one it may go, and leave the
+// Recycle Bin earlier.
+func proviso(i Image) string {
+	for _, s := range i.Outcome.Snapshots {
+		if s.Status == ami.SnapshotKept {
+			return ", unless a snapshot that was left is deleted before"
+		}
+	}
+	return ""
+}
+
 // isLost reports whether it is known that a removed image cannot be brought back.
 func isLost(region Region, i Image) bool {
 	_, restorable := restorableUntil(&i)
@@ -51,7 +62,7 @@ func notInBin(i Image) string {
 // writeRestorable says until when a removed image can be brought back, and how, or that it cannot.
 func writeRestorable(p *page, region Region, i Image) {
 	if until, ok := restorableUntil(&i); ok {
-		p.detail("Restorable until " + day(until) + ", " + minute(until) + ":")
+		p.detail("Restorable until " + day(until) + ", " + minute(until) + proviso(i) + ":")
 		p.command("ami-janitor undo --image " + neutral(i.ImageID))
 		return
 	}
@@ -80,8 +91,8 @@ func (r Run) writeRestore(p *page) {
 		return
 	}
 	if restorable > 0 {
-		p.paragraph("This brings back all that this run removed and the Recycle Bin holds, and notes the day on each image, from which " +
-			"its idle time counts anew:")
+		p.paragraph("This brings back all AMIs that this run removed and the Recycle Bin holds, with their snapshots, and notes the day " +
+			"on each, from which its idle time counts anew:")
 		p.command("ami-janitor undo " + Printable(r.Run))
 	}
 	region := r.regionOrPlaceholder()
@@ -117,7 +128,7 @@ func (r Run) regionOrPlaceholder() string {
 func restorableInShort(region Region, i Image) string {
 	words := mainDetail(region, i)
 	if until, ok := restorableUntil(&i); ok {
-		return "restorable until " + until.UTC().Format(time.DateOnly) + " " + minute(until) + "; " + words
+		return "restorable until " + until.UTC().Format(time.DateOnly) + " " + minute(until) + proviso(i) + "; " + words
 	}
 	if isLost(region, i) {
 		return "cannot be restored; " + words
@@ -129,7 +140,7 @@ func restorableInShort(region Region, i Image) string {
 func (r Run) restoreInShort() string {
 	switch {
 	case r.Totals.Restorable > 0:
-		return "To bring back what this run removed and the Recycle Bin holds: ami-janitor undo " + neutral(r.Run)
+		return "To bring back the AMIs that this run removed and the Recycle Bin holds: ami-janitor undo " + neutral(r.Run)
 	case r.Totals.Deregistered > r.lost():
 		return "To get an image back, see whether the Recycle Bin has it: aws ec2 list-images-in-recycle-bin. " +
 			"Restore its snapshots first. Without a rule of the Recycle Bin that covered it, it is gone."

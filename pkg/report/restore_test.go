@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -43,7 +44,7 @@ func TestOnlyWhatIsInTheBinAsAWholeIsRestorable(t *testing.T) {
 				}
 				section, _, _ := strings.Cut(text[strings.Index(text, "- "+image.ImageID):], "\n- ")
 				if len(r.Regions) == 1 {
-					checkSection(t, section, image.ImageID, first, whole, region.BinRead)
+					checkSection(t, section, image, first, whole, region.BinRead)
 				}
 				if whole {
 					n++
@@ -56,13 +57,50 @@ func TestOnlyWhatIsInTheBinAsAWholeIsRestorable(t *testing.T) {
 	})
 }
 
-func checkSection(t *rapid.T, section, imageID string, first time.Time, whole, binRead bool) {
-	until := fmt.Sprintf("Restorable until %s:\n    ami-janitor undo --image %s", first.Format("Monday 2 January 2006, 15:04 UTC"), imageID)
+// checkSection takes no notice of where the lines are wrapped.
+func checkSection(t *rapid.T, section string, image report.Image, first time.Time, whole, binRead bool) {
+	section = strings.Join(strings.Fields(section), " ")
+	proviso := ""
+	if slices.ContainsFunc(image.Outcome.Snapshots, func(s ami.SnapshotResult) bool { return s.Status == ami.SnapshotKept }) {
+		proviso = ", unless a snapshot that was left is deleted before"
+	}
+	until := fmt.Sprintf("Restorable until %s%s: ami-janitor undo --image %s", first.Format("Monday 2 January 2006, 15:04 UTC"), proviso, image.ImageID)
 	if strings.Contains(section, until) != whole {
 		t.Fatalf("whole %v, %q is not in %q", whole, until, section)
 	}
 	if strings.Contains(section, "cannot be restored") != (binRead && !whole) {
 		t.Fatalf("whole %v, read %v: %q", whole, binRead, section)
+	}
+}
+
+// What earlier runs had left belongs to their images, and comes back with them and not with this run.
+func TestLeftoversComeBackWithTheRunThatLeftThem(t *testing.T) {
+	p := plan("eu-west-1")
+	p.Leftovers = []retention.LeftoverVerdict{leftover(anotherLeft, 1, 8, ""), leftover(leavingRun, 2, 8, ""), leftover(leavingRun, 3, 8, "")}
+	for _, c := range []struct {
+		name    string
+		results []ami.SnapshotResult
+		undo    []string
+	}{
+		{"in the bin", []ami.SnapshotResult{binned(1, 14), binned(2, 14), binned(3, 14)}, []string{leavingRun, anotherLeft}},
+		{"not in the bin", []ami.SnapshotResult{result(1, ami.SnapshotDeleted, ""), binned(2, 14)}, []string{leavingRun}},
+		{"not deleted", []ami.SnapshotResult{result(2, ami.SnapshotFailed, "no")}, nil},
+	} {
+		r := newRun(false, report.NewRegion(p, report.Done{Leftovers: c.results}, ""))
+		text, slack, phrases := "", "", []string{}
+		for _, run := range c.undo {
+			text += "    ami-janitor undo " + run + "\n"
+			phrases = append(phrases, "ami-janitor undo "+run)
+		}
+		if len(phrases) > 0 {
+			text = "comes back with the AMIs of its run, as far as the Recycle Bin holds them:\n" + text
+			slack = "deleted; to bring them back: `" + strings.Join(phrases, " and ") + "`"
+		}
+		for said, want := range map[string]string{report.Text(r): text, string(report.Slack(r)): slack} {
+			if !strings.Contains(said, want) || strings.Count(said, "ami-janitor undo") != len(c.undo) {
+				t.Errorf("%s: %q is not in\n%s", c.name, want, said)
+			}
+		}
 	}
 }
 

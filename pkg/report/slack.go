@@ -99,7 +99,11 @@ func (r Run) slackLines() []string {
 	lines = append(lines, r.slackImages("*Objections heard*", vetoed, objection)...)
 	lines = append(lines, r.slackImages("*Back again*", isBack, objection)...)
 	if n := r.Totals.LeftoversFinished; n > 0 {
-		lines = append(lines, "*Finished from earlier runs*: "+count(n, "snapshot")+" deleted")
+		finished := "*Finished from earlier runs*: " + count(n, "snapshot") + " deleted"
+		if undo := r.undoOfLeftovers(); len(undo) > 0 {
+			finished += "; to bring them back: " + code(list(undo), slackCase)
+		}
+		lines = append(lines, finished)
 	}
 	if r.Totals.OrphanedSnapshots > 0 {
 		lines = append(lines, "*Orphaned snapshots*: "+r.orphansInShort())
