@@ -151,7 +151,7 @@ func (s *sweep) declaredSince(ctx context.Context, ids []string) map[string]bool
 	for some := range slices.Chunk(ids, filterValues) {
 		runs, _ := s.carriers(ctx, some)
 		for id, run := range runs {
-			anothers[id] = run != s.orders.Run
+			anothers[id] = run != s.orders.Run && retention.MayBeAtWork(run, s.orders.Now) // Else what is seen is of before.
 		}
 	}
 	return anothers
