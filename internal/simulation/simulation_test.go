@@ -141,7 +141,7 @@ func (s *simulation) newWay(actor string, n *night) *way {
 		sim: s, actor: actor, night: n, trips: map[string]*trip{}, actions: map[string]int{}, failed: map[string]time.Time{}, lostCall: n.faults.loseCall,
 		inner: emulator.Lag(s.raw, s.account, emulator.Lags{
 			Seed: s.seed, TagKey: intentTag, TagValue: "remove", Authorization: n.authorization, StaleReads: n.stale,
-			DisableKey: disabledTag, HideGone: share(s.seed, "hide") < 0.3,
+			HideGone: share(s.seed, "hide") < 0.3,
 		}),
 	}
 	s.account.SetInUseLag(n.inUseLag)

@@ -21,10 +21,6 @@ type Lags struct {
 	// empty, IAM allows them.
 	TagKey, TagValue string
 
-	// DisableKey is the key of the tag, whatever its value, without which IAM does not allow DisableImage. If it is empty, IAM
-	// allows it.
-	DisableKey string
-
 	// Authorization is how long it takes at most until IAM sees the tag on a resource that has just got it. It takes
 	// another time for each resource. Until then the action is refused with UnauthorizedOperation; for a snapshot that is
 	// to be deleted with its image, a successful DeregisterImage answers "missing-permissions".
@@ -125,19 +121,17 @@ func (c *call) lag() error {
 	}
 	switch c.Action {
 	case "DeregisterImage":
-		return c.refuseUntagged(c.authorized(c.text("ImageId")))
+		return c.refuseUntagged(c.text("ImageId"))
 	case "DeleteSnapshot":
-		return c.refuseUntagged(c.authorized(c.text("SnapshotId")))
-	case "DisableImage":
-		return c.refuseUntagged(c.lags.DisableKey == "" || c.seesTag(c.text("ImageId"), c.lags.mayBeDisabled))
+		return c.refuseUntagged(c.text("SnapshotId"))
 	case "DescribeImages", "DescribeSnapshots", "DescribeTags":
 		c.region = c.staleRegion()
 	}
 	return nil
 }
 
-func (c *call) refuseUntagged(authorized bool) error {
-	if authorized {
+func (c *call) refuseUntagged(id string) error {
+	if c.authorized(id) {
 		return nil
 	}
 	return &apiError{http.StatusForbidden, serviceNamed(c.Service).denied, "You are not authorized to perform this operation."}
@@ -145,21 +139,20 @@ func (c *call) refuseUntagged(authorized bool) error {
 
 // authorized reports whether IAM sees the tag on a resource that allows its removal.
 func (c *call) authorized(id string) bool {
-	return c.lags == nil || c.lags.TagKey == "" || c.seesTag(id, c.lags.tagged)
-}
-
-// seesTag reports whether IAM sees that a resource is tagged.
-func (c *call) seesTag(id string, tagged func(object) bool) bool {
-	l, there := c.lags, c.region.resource(id)
+	l := c.lags
+	if l == nil || l.TagKey == "" {
+		return true
+	}
+	there := c.region.resource(id)
 	if there == nil {
 		return !l.HideGone
 	}
-	if !tagged(there) {
+	if !l.tagged(there) {
 		return false
 	}
 	changes := c.account.history[resource{c.region.name, id}]
 	for i, change := range slices.Backward(changes) {
-		if !tagged(change.before) {
+		if !l.tagged(change.before) {
 			takes := time.Duration(Draw(l.Seed, "authorization", c.region.name, id, strconv.Itoa(i)) * float64(l.Authorization))
 			return c.account.now().Sub(change.at) >= takes
 		}
@@ -171,10 +164,6 @@ func (l *Lags) tagged(o object) bool {
 	return slices.ContainsFunc(objects(o, "Tags"), func(tag object) bool {
 		return text(tag, "Key") == l.TagKey && text(tag, "Value") == l.TagValue
 	})
-}
-
-func (l *Lags) mayBeDisabled(o object) bool {
-	return slices.ContainsFunc(objects(o, "Tags"), func(tag object) bool { return text(tag, "Key") == l.DisableKey })
 }
 
 // staleRegion is the region as the request sees it.

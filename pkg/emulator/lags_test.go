@@ -128,23 +128,6 @@ func TestRemovalNeedsTheTag(t *testing.T) {
 	equal(t, "and seen", failed, "")
 }
 
-func TestDisablingNeedsTheTag(t *testing.T) {
-	a, c := lagging(t, 2)
-	client := ec2Client(emulator.Lag(a.Client(), a, emulator.Lags{Seed: 1, DisableKey: "disabled", Authorization: 20 * time.Second}))
-	disable := func(client *ec2.Client, i int) string {
-		_, err := client.DisableImage(t.Context(), &ec2.DisableImageInput{ImageId: aws.String(imageID(i))})
-		return code(err)
-	}
-	equal(t, "without the tag", disable(client, 0), "UnauthorizedOperation")
-	tag(t, client, "disabled", "whatever", imageID(0))
-	equal(t, "tagged just now", disable(client, 0), "UnauthorizedOperation")
-	c.at = c.at.Add(20 * time.Second)
-	equal(t, "and seen", disable(client, 0), "")
-	equal(t, "by somebody who needs no tag", disable(ec2Client(a.Client()), 1), "")
-	failed, _ := removal(t, client, imageID(1), false)
-	equal(t, "a removal, which needs no tag", failed, "")
-}
-
 // What a client sees of an image: its tags, or that it is not there.
 func shown(t testing.TB, client *ec2.Client) map[string]string {
 	t.Helper()

@@ -32,11 +32,7 @@ func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) ami.Ou
 			verdict.Action, note = retention.Announce, "announced, but not disabled: "+why
 		}
 	}
-	var api markAPI = s.api
-	if s.mayDisable() {
-		api = patientAPI{api}
-	}
-	err := announce(ctx, api, verdict, s.orders.Run)
+	err := announce(ctx, s.api, verdict, s.orders.Run)
 	_, doubtful := errors.AsType[doubtError](err)
 	switch {
 	case err == nil:
@@ -47,46 +43,6 @@ func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) ami.Ou
 		return untouched(verdict, ami.Failed, "may or may not be marked: "+err.Error())
 	default:
 		return untouched(verdict, ami.Failed, "could not be marked: "+err.Error())
-	}
-}
-
-// mayDisable reports whether a refusal to disable an image may be one that passes: EC2 has disabled one before, or has not
-// failed to often enough.
-func (s *sweep) mayDisable() bool {
-	failed := 0
-	for i, verdict := range s.plan.Verdicts {
-		if verdict.Decision != retention.Mark || verdict.Action != retention.Disable || verdict.Image.State == disabled {
-			continue
-		}
-		switch outcome := s.outcomes[i]; {
-		case outcome.Status == ami.Marked && outcome.Error == "":
-			return true
-		case outcome.Status == ami.Failed:
-			failed++
-		}
-	}
-	return failed < enoughDenied
-}
-
-// timeToUntag is kept of the time of a run to take the tags off an image again that could not be disabled.
-const timeToUntag = 5 * time.Second
-
-// patientAPI disables an image as soon as IAM sees the tag that allows it, which may take some time (see patience).
-type patientAPI struct{ markAPI }
-
-// DisableImage asks until it is not refused for want of a permission any more.
-func (p patientAPI) DisableImage(ctx context.Context, input *ec2.DisableImageInput, options ...func(*ec2.Options)) (*ec2.DisableImageOutput, error) {
-	waiting := ctx
-	if deadline, ok := ctx.Deadline(); ok {
-		var cancel context.CancelFunc
-		waiting, cancel = context.WithDeadline(ctx, deadline.Add(-timeToUntag))
-		defer cancel()
-	}
-	for attempt := 1; ; attempt++ {
-		out, err := p.markAPI.DisableImage(ctx, input, options...)
-		if wire.Code(err) != unauthorized || attempt == patience || !pause(waiting, attempt) {
-			return out, err
-		}
 	}
 }
 

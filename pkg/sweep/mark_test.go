@@ -3,7 +3,6 @@ package sweep_test
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -230,67 +229,6 @@ func agreeOnMark(t *testing.T, account *emulator.Account, outcome ami.Outcome, a
 	default:
 		t.Errorf("%+v", outcome)
 	}
-}
-
-// IAM takes some time to see the tag without which it lets nothing be disabled.
-func TestDisablingWaitsForIAM(t *testing.T) {
-	tonight(t, func(t *testing.T) {
-		var images []object
-		for n := 1; n <= 5; n++ {
-			images = append(images, image(n, n))
-		}
-		account := load(t, images...)
-		var verdicts []retention.Verdict
-		for n := range images {
-			verdicts = append(verdicts, marking(read(t, account, n+1), retention.Disable))
-		}
-		lags := emulator.Lags{Seed: 1, DisableKey: disabledTag, Authorization: time.Minute}
-		outcomes := run(emulator.Lag(guarded(t, account), account, lags), planOf(verdicts...))
-		wantOutcomes(t, outcomes, slices.Repeat([]string{"marked"}, len(images))...)
-		for n := range images {
-			wantState(t, account, n+1, "disabled; disabled=RUN due=2030-01-15")
-		}
-	})
-}
-
-// Where nothing may be disabled the first images are waited for, and the others are not; once one was disabled, each is worth
-// it.
-func TestDisablingThatIAMNeverAllows(t *testing.T) {
-	for allowed, want := range map[int]int{0: 3*9 + 3, 1: 1 + 5*9} {
-		tonight(t, func(t *testing.T) {
-			var images []object
-			for n := 1; n <= 6; n++ {
-				images = append(images, image(n, n))
-			}
-			account := load(t, images...)
-			var verdicts []retention.Verdict
-			for n := range images {
-				verdicts = append(verdicts, marking(read(t, account, n+1), retention.Disable))
-			}
-			calls := &tally{Doer: faulty(guarded(t, account), "DisableImage", append(slices.Repeat([]fault{none}, allowed), always(denied)...)...)}
-			outcomes := run(calls, planOf(verdicts...))
-			if got := calls.sent("DisableImage"); got != want {
-				t.Errorf("%d allowed: asked %d times, want %d", allowed, got, want)
-			}
-			for n := allowed; n < len(images); n++ {
-				wantState(t, account, n+1, "available")
-				says(t, outcomes[n].Error, "could not be marked: disabling it: UnauthorizedOperation")
-			}
-		})
-	}
-}
-
-// Enough time is kept to take the tags off again: an image that says it is disabled, and is not, reads as an objection.
-func TestDisablingThatHasNoTimeToWait(t *testing.T) {
-	tonight(t, func(t *testing.T) {
-		account := load(t, image(1, 1))
-		ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
-		defer stop()
-		doer := faulty(guarded(t, account), "DisableImage", always(denied)...)
-		outcomes := sweep.Run(ctx, t.Context(), client(doer), planOf(marking(read(t, account, 1), retention.Disable)), passing(quiet)).Outcomes
-		wantOutcomes(t, outcomes, "failed")
-		wantState(t, account, 1, "available")
-	})
 }
 
 // The tags that are not taken off again say so, and do no harm.
