@@ -75,7 +75,7 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 	result := sweep.Run(limits.finish, limits.begin, client, *plan, orders)
 	if entry != nil {
 		if plan.Hold == "" {
-			finish(limits.finish, s, entry, *plan, result)
+			finish(limits.finish, s, client, entry, *plan, result)
 		}
 		_ = entry.Close(limits.record, isDone(result)) // A lock that stays is old before the next night.
 	}

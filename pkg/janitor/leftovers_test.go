@@ -121,6 +121,36 @@ func TestALeftoverThatIsBack(t *testing.T) {
 	}
 }
 
+// A listing that lacks a leftover by mistake is no proof that it is gone: the next run finds it.
+func TestALeftoverThatIsNotListed(t *testing.T) {
+	kept := tagged(object{"SnapshotId": snapshotID(3), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
+	l := live(t, world{images: []object{image(1, 900, 0, 1, 2, 3), image(5, 2, 1, 5)}, snapshots: []object{kept}}, settings{"RECORDS": t.TempDir()})
+	deny := func(next emulator.Doer) emulator.Doer {
+		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+	}
+	l.wrap = deny
+	l.real(0)
+	var listed []any
+	l.edit("describe-snapshots.json", func(content object) { listed = slices.Clone(content["Snapshots"].([]any)) })
+	l.loseSnapshot(1)
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return on(deny(next), func(q emulator.Request, n int) bool {
+			if q.Action == "DescribeSnapshots" && n == 2 { // The listing was the first.
+				l.meanwhile(func() {
+					l.edit("describe-snapshots.json", func(content object) { content["Snapshots"] = listed })
+				})
+			}
+			return false
+		}, nil)
+	}
+	l.real(1)
+	l.wrap = nil
+	l.real(2)
+	if got, want := l.snapshots(), []string{snapshotID(3), snapshotID(5)}; !slices.Equal(got, want) {
+		t.Errorf("%s are left, want %s", got, want)
+	}
+}
+
 // Two images share a snapshot, and EC2 never says whether one of them is gone: it goes on listing it for a minute. The snapshot
 // stays until that is known, whichever of the two is the last one.
 func TestASnapshotOfAnImageThatMayBeGone(t *testing.T) {

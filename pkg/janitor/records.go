@@ -8,7 +8,10 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/inventory"
 	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
@@ -89,8 +92,8 @@ func isDone(result sweep.Result) bool {
 
 // finish closes the books on those of the earlier runs of which nothing is left to be done. What cannot be noted the next run
 // finds done.
-func finish(ctx context.Context, s survey, entry *journal.Entry, plan retention.Plan, result sweep.Result) {
-	open := noteFinished(ctx, entry, plan, result)
+func finish(ctx context.Context, s survey, client *ec2.Client, entry *journal.Entry, plan retention.Plan, result sweep.Result) {
+	open := noteFinished(ctx, client, entry, plan, result)
 	for _, stray := range plan.Strays {
 		if failure, ok := result.Strays[stray.ID]; !ok || failure != "" {
 			open[stray.Run] = true
@@ -117,13 +120,13 @@ func isRestored(verdict retention.Verdict) bool {
 
 // noteFinished notes which leftovers of earlier runs are gone, so that they stay if a person brings them back, and returns the runs
 // that have others.
-func noteFinished(ctx context.Context, entry *journal.Entry, plan retention.Plan, result sweep.Result) map[string]bool {
-	open := map[string]bool{}
+func noteFinished(ctx context.Context, client *ec2.Client, entry *journal.Entry, plan retention.Plan, result sweep.Result) map[string]bool {
+	open, unlisted := map[string]bool{}, goneForSure(ctx, client, plan)
 	for _, leftover := range plan.Leftovers {
-		gone := leftover.Why == retention.Gone || slices.ContainsFunc(result.Leftovers, func(done ami.SnapshotResult) bool {
+		gone := unlisted[leftover.SnapshotID] || slices.ContainsFunc(result.Leftovers, func(done ami.SnapshotResult) bool {
 			return done.SnapshotID == leftover.SnapshotID && done.Status == ami.SnapshotDeleted
 		})
-		if leftover.Undecided || leftover.Delete && !gone {
+		if leftover.Undecided || (leftover.Delete || leftover.Why == retention.Gone) && !gone {
 			open[leftover.Run] = true
 		}
 		if gone {
@@ -131,6 +134,19 @@ func noteFinished(ctx context.Context, entry *journal.Entry, plan retention.Plan
 		}
 	}
 	return open
+}
+
+// goneForSure returns those of the leftovers that were not listed, and are gone for sure.
+func goneForSure(ctx context.Context, client *ec2.Client, plan retention.Plan) map[string]bool {
+	gone := map[string]bool{}
+	for _, leftover := range plan.Leftovers {
+		if leftover.Why != retention.Gone {
+			continue
+		}
+		found, err := inventory.SnapshotsForSure(ctx, client, []string{leftover.SnapshotID})
+		gone[leftover.SnapshotID] = err == nil && len(found) == 0
+	}
+	return gone
 }
 
 // archive keeps the full record of a run where RECORDS says. That it could not be kept is an error of the run.

@@ -89,7 +89,7 @@ func (a answer) tries() int {
 	switch {
 	case a.err == nil || a.gone:
 		return 0
-	case isThrottle(a.err) || wire.Code(a.err) == unauthorized:
+	case isForAWhile(a.err):
 		return patience
 	case wire.IsNoImage(a.err) || errors.Is(a.err, errUnconfirmed) || neverArrived(a.err) || mayHaveTakenEffect(a.err):
 		return attempts
@@ -104,6 +104,9 @@ const (
 	// unauthorized is what IAM says for a while of a resource whose tags it has not seen yet.
 	unauthorized = "UnauthorizedOperation"
 )
+
+// isForAWhile reports whether EC2 or IAM may refuse only for now.
+func isForAWhile(err error) bool { return isThrottle(err) || wire.Code(err) == unauthorized }
 
 func isThrottle(err error) bool {
 	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary

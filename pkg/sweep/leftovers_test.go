@@ -56,6 +56,23 @@ func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 	}
 }
 
+// One that this run has deleted, as far as it knows, has to be: the answer was lost, and asked again EC2 says that there is none.
+func TestACanaryWhoseAnswerIsLost(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, image(1, 1), image(2, 7))
+		deregister(t, account, 2)
+		plan := planOf(due(1, 1))
+		plan.Leftovers = []retention.LeftoverVerdict{{Leftover: ami.Leftover{SnapshotID: snapshotID(7)}, Delete: true}}
+		orders := passing(quiet)
+		orders.RequireBin = true
+		result := sweep.Run(t.Context(), t.Context(), client(faulty(account.Client(), "DeleteSnapshot", afterReset)), plan, orders)
+		wantOutcomes(t, result.Outcomes, "skipped; 1 kept")
+		if got := result.Leftovers[0]; got.Detail != "seen to be gone after a lost answer" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
 // A leftover that somebody else has deleted need not be in the Recycle Bin: that it is not says nothing of what the bin takes in.
 func TestALeftoverThatIsGoneIsNoCanary(t *testing.T) {
 	tonight(t, func(t *testing.T) {

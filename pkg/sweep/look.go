@@ -19,8 +19,9 @@ const (
 	there
 )
 
-// look finds out whether an image is gone, and how it is if it is there. It asks for its id: a list without the image is no proof.
-// A deregistered image may still be listed for a while, in that state (EC2 API Reference, DescribeImages).
+// look finds out whether an image is gone, and how it is if it is there. It asks for its id: a list that lacks the image is no proof.
+// A deregistered image may still be shown for a while, in that state; then the answer is empty, and an error in the end (EC2 API
+// Reference, DescribeImages).
 func look(ctx context.Context, api ec2.DescribeImagesAPIClient, imageID string) (sight, types.Image) {
 	out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{
 		ImageIds:        []string{imageID},
@@ -29,10 +30,12 @@ func look(ctx context.Context, api ec2.DescribeImagesAPIClient, imageID string) 
 	switch {
 	case wire.IsNoImage(err):
 		return gone, types.Image{}
-	case err != nil || len(out.Images) != 1 || aws.ToString(out.Images[0].ImageId) != imageID:
+	case err != nil:
 		return unseen, types.Image{}
-	case out.Images[0].State == types.ImageStateDeregistered:
+	case len(out.Images) == 0 || out.Images[0].State == types.ImageStateDeregistered:
 		return gone, types.Image{}
+	case aws.ToString(out.Images[0].ImageId) != imageID:
+		return unseen, types.Image{}
 	default:
 		return there, out.Images[0]
 	}

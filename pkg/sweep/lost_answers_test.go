@@ -114,9 +114,9 @@ func TestAnEmptyListAfterALostAnswer(t *testing.T) {
 					switch {
 					case err != nil || q.Action == action:
 						return nil, io.ErrUnexpectedEOF
-					case isTried && q.Action == "DescribeImages":
+					case isTried && q.Action == "DescribeImages" && !q.Form.Has("ImageId.1"):
 						return reply(r, 200, "<DescribeImagesResponse><requestId>1</requestId><imagesSet/></DescribeImagesResponse>"), nil
-					case isTried && q.Action == "DescribeSnapshots":
+					case isTried && q.Action == "DescribeSnapshots" && !q.Form.Has("SnapshotId.1"):
 						return reply(r, 200, "<DescribeSnapshotsResponse><requestId>1</requestId><snapshotSet/></DescribeSnapshotsResponse>"), nil
 					default:
 						return account.Client().Do(r)
@@ -126,6 +126,17 @@ func TestAnEmptyListAfterALostAnswer(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Asked by its id, EC2 gives an empty answer for a while of an image that it has deregistered (EC2 API Reference, DescribeImages).
+func TestAnEmptyAnswerAboutAnImage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1))
+		doer := faulty(faulty(account.Client(), "DeregisterImage", afterReset), "DescribeImages", always(func(_ emulator.Doer, r *httpRequest) (*httpResponse, error) {
+			return reply(r, 200, "<DescribeImagesResponse><requestId>1</requestId><imagesSet/></DescribeImagesResponse>"), nil
+		})...)
+		wantOutcomes(t, run(doer, planOf(due(1, 1))), "deregistered; 1 deleted")
+	})
 }
 
 // lostAgain loses every answer in the same way, that to a repeated request too.

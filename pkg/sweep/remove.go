@@ -347,7 +347,7 @@ func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answe
 		case answer.codes[snapshot.SnapshotID] == types.SnapshotReturnCodesSuccess:
 			result.Status = ami.SnapshotDeleted
 		case absent[snapshot.SnapshotID]:
-			result.Status, result.Detail = ami.SnapshotDeleted, "seen to be gone after a lost answer"
+			result.Status, result.Detail = ami.SnapshotDeleted, afterLostAnswer
 		default:
 			result.Status, result.Detail = deleteSnapshot(ctx, s.api, snapshot.SnapshotID, answer.codes[snapshot.SnapshotID])
 		}

@@ -2,7 +2,6 @@ package sweep
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -13,34 +12,43 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// alreadyGone is said of a snapshot that somebody else has deleted.
-const alreadyGone = "was already gone"
+const (
+	// alreadyGone is said of a snapshot that somebody else has deleted.
+	alreadyGone = "was already gone"
+	// afterLostAnswer is said of one that this run has deleted, as far as anybody can know.
+	afterLostAnswer = "seen to be gone after a lost answer"
+)
 
 // deleteSnapshot deletes one snapshot whose image is gone. EC2 may go on saying for a while that the image uses it, which
 // is worth a few more attempts, as is an answer that was lost: a snapshot that is not found is deleted.
 //
+// The SDK's own retries are off, as they are for deregister: only who counts the attempts can tell one's own deletion from that of
+// somebody else.
+//
 // The code is what EC2 said when it was asked to delete the snapshot along with the image; empty if it said nothing.
 func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.SnapshotReturnCodes) (ami.SnapshotStatus, string) {
 	var err error
+	gone := alreadyGone
 	for attempt, tries := 1, attempts; attempt <= tries; attempt++ {
 		if attempt > 1 && !pause(ctx, attempt-1) {
 			break
 		}
-		_, err = api.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(id)})
-		switch refusal := wire.Code(err); {
+		_, err = api.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(id)}, func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
+		switch {
 		case err == nil:
 			return ami.SnapshotDeleted, ""
 		case wire.IsNoSnapshot(err):
-			return ami.SnapshotDeleted, alreadyGone
-		case refusal == unauthorized:
+			return ami.SnapshotDeleted, gone
+		case mayHaveTakenEffect(err):
+			gone = afterLostAnswer
+		case isForAWhile(err):
 			tries = patience
-		case refusal == "InvalidSnapshot.InUse", refusal == "" && !errors.Is(err, context.Canceled):
-		default:
+		case !neverArrived(err) && wire.Code(err) != "InvalidSnapshot.InUse":
 			return ami.SnapshotFailed, failure(code, err)
 		}
 	}
-	if wire.Code(err) == "" && findAbsent(ctx, api, []string{id})[id] {
-		return ami.SnapshotDeleted, "seen to be gone after a lost answer"
+	if gone == afterLostAnswer && findAbsent(ctx, api, []string{id})[id] {
+		return ami.SnapshotDeleted, afterLostAnswer
 	}
 	return ami.SnapshotFailed, failure(code, err)
 }
