@@ -43,7 +43,7 @@ func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.S
 			gone = afterLostAnswer
 		case isForAWhile(err):
 			tries = patience
-		case !neverArrived(err) && wire.Code(err) != "InvalidSnapshot.InUse":
+		case !mayPass(err):
 			return ami.SnapshotFailed, failure(code, err)
 		}
 	}
@@ -52,6 +52,9 @@ func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.S
 	}
 	return ami.SnapshotFailed, failure(code, err)
 }
+
+// mayPass reports whether there was no connection, or EC2 goes on saying that an image uses the snapshot which is gone.
+func mayPass(err error) bool { return neverArrived(err) || wire.Code(err) == "InvalidSnapshot.InUse" }
 
 func failure(code types.SnapshotReturnCodes, err error) string {
 	if code == "" || code == types.SnapshotReturnCodesWarnSkipped {
