@@ -264,6 +264,46 @@ func TestARunThatWakesUpBesideAnother(t *testing.T) {
 	}
 }
 
+// The same with what a run is about to take off, as left by one that was killed: another run has declared and removed it since.
+func TestARunThatWakesUpBeforeItTakesTagsOff(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := settings{"RECORDS": t.TempDir()}
+		l := live(t, staleWorld(3), s)
+		l.account.KeepRemoved(30)
+		l.save()
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			isDeclared := false
+			return on(next, func(q emulator.Request, _ int) bool {
+				isDeclared = isDeclared || q.Action == "CreateTags"
+				return isDeclared && q.Action != "CreateTags"
+			}, func(emulator.Doer, *http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
+		}
+		l.real(0)
+		l.setTag(3, "ami-janitor:run", "") // It reads as restored, and is unmarked before the others.
+		var slept atomic.Int64
+		l.clock = func() time.Time { return night(1).Add(time.Duration(slept.Load())) }
+		var other report.Run
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			return atTheFirst(next, "CreateTags", func() {
+				slept.Store(int64(40 * time.Minute))
+				j := newJanitor(t, l.account.Client(), s)
+				j.Clock = l.clock
+				other = j.Run(t.Context(), janitor.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
+			})
+		}
+		l.real(1)
+		restorable := 0
+		for _, removal := range newJanitor(t, l.account.Client(), nil).Restorable(t.Context()).Removals {
+			if removal.Run == other.Run {
+				restorable++
+			}
+		}
+		if restorable != 2 || other.Totals.Deregistered != 2 {
+			t.Errorf("%d of %d images carry the tags with which they were removed", restorable, other.Totals.Deregistered)
+		}
+	})
+}
+
 // Without a journal nothing keeps two runs apart. One that finds what the other one has declared leaves the declaration to that one.
 func TestTwoRunsThatDeclareTheSame(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -119,7 +119,7 @@ func change(
 		return errGone
 	case seen == there && made(image):
 		return nil
-	case seen == unseen:
+	case seen != there:
 		return doubtError{failure}
 	default:
 		return failure

@@ -15,6 +15,7 @@ type sight int
 
 const (
 	unseen sight = iota // The look failed.
+	blank               // EC2 has answered with nothing, as it does for a while of an image that is deregistered.
 	gone
 	there
 )
@@ -32,7 +33,9 @@ func look(ctx context.Context, api ec2.DescribeImagesAPIClient, imageID string) 
 		return gone, types.Image{}
 	case err != nil:
 		return unseen, types.Image{}
-	case len(out.Images) == 0 || out.Images[0].State == types.ImageStateDeregistered:
+	case len(out.Images) == 0:
+		return blank, types.Image{}
+	case out.Images[0].State == types.ImageStateDeregistered:
 		return gone, types.Image{}
 	case aws.ToString(out.Images[0].ImageId) != imageID:
 		return unseen, types.Image{}

@@ -114,7 +114,7 @@ func TestAnEmptyListAfterALostAnswer(t *testing.T) {
 					switch {
 					case err != nil || q.Action == action:
 						return nil, io.ErrUnexpectedEOF
-					case isTried && q.Action == "DescribeImages" && !q.Form.Has("ImageId.1"):
+					case isTried && q.Action == "DescribeImages":
 						return reply(r, 200, "<DescribeImagesResponse><requestId>1</requestId><imagesSet/></DescribeImagesResponse>"), nil
 					case isTried && q.Action == "DescribeSnapshots" && !q.Form.Has("SnapshotId.1"):
 						return reply(r, 200, "<DescribeSnapshotsResponse><requestId>1</requestId><snapshotSet/></DescribeSnapshotsResponse>"), nil

@@ -40,8 +40,8 @@ type Orders struct {
 	Attempt func(ctx context.Context, imageID string, snapshotIDs []string) error
 	Settle  func(context.Context, ami.Outcome)
 
-	// Alive says why the run may not go on, before each chunk of removals, and after each one that is made alone: another run
-	// may have taken its place.
+	// Alive says why the run may not go on, before each chunk of removals, after each one that is made alone, and before tags are
+	// taken off: another run may have taken its place.
 	Alive func(context.Context) error
 
 	// InBin returns when each of the resources leaves the Recycle Bin for good that is there now.

@@ -131,6 +131,7 @@ func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
 	anothers := s.declaredSince(ctx, ids)
 	byKeys := map[string][]string{}
 	for _, id := range ids {
+		s.stillDeclared = s.stillDeclared || anothers[id] // What is seen may be of before.
 		if !anothers[id] {
 			set := strings.Join(s.declared[id], "\n")
 			byKeys[set] = append(byKeys[set], id)
@@ -157,8 +158,18 @@ func (s *sweep) declaredSince(ctx context.Context, ids []string) map[string]bool
 	return anothers
 }
 
-// dropStrays takes declarations off that an earlier run has left on images and snapshots.
+// dropStrays takes declarations off that an earlier run has left on images and snapshots. If another run may be at work, they may be
+// that one's by now.
 func (s *sweep) dropStrays(ctx, begin context.Context) {
+	if len(s.plan.Strays) == 0 {
+		return
+	}
+	if err := s.orders.Alive(ctx); err != nil {
+		for _, stray := range s.plan.Strays {
+			s.strays[stray.ID] = err.Error()
+		}
+		return
+	}
 	byKeys := map[string][]string{}
 	for _, stray := range s.plan.Strays {
 		set := strings.Join(stray.Keys, "\n")
