@@ -71,7 +71,7 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 		a.err, a.lost = errUnconfirmed, true
 	case wire.IsNoImage(err) && before.lost:
 		// Unavailable is also said of an image that is there, in another state: looking tells.
-		if seen, _ := look(ctx, api, imageID); wire.Code(err) == notFound || seen == gone || seen == blank {
+		if seen, _ := look(ctx, api, imageID); wire.Code(err) == notFound || seen.bearsOut() {
 			a.err = nil
 		}
 	case wire.IsNoImage(err):

@@ -20,6 +20,9 @@ const (
 	there
 )
 
+// bearsOut reports whether a look agrees with EC2's word that an image is not available any more.
+func (s sight) bearsOut() bool { return s == gone || s == blank }
+
 // look finds out whether an image is gone, and how it is if it is there. It asks for its id: a list that lacks the image is no proof.
 // A deregistered image may still be shown for a while, in that state; then the answer is empty, and an error in the end (EC2 API
 // Reference, DescribeImages).
