@@ -1,7 +1,9 @@
 package janitor
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"time"
 
 	"ami-janitor/pkg/ami"
@@ -34,16 +36,16 @@ func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]report.
 
 func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retention.Plan, step func(done, total int)) sweep.Result {
 	client := wire.EC2(j.AWS, plan.Region)
-	entry := j.begin(limits.begin, s, plan)
+	entry, missed := j.begin(limits.begin, s, plan)
 	look := j.lookAgain(*plan, s.inventory(plan.Region).Snapshots, id)
 	orders := sweep.Orders{
 		Run:          id,
 		Now:          s.now,
 		VersionDepth: int(j.Config.LaunchTemplateVersions),
 		Recheck:      look.recheck,
-		Attempt:      func(context.Context, string, []string) error { return nil },
+		Attempt:      func(context.Context, string, []string) error { return j.vigil.check() },
 		Settle:       func(context.Context, ami.Outcome) {},
-		Alive:        func(context.Context) error { return nil },
+		Alive:        func(context.Context) error { return cmp.Or(missed, j.vigil.check()) },
 		InBin: func(ctx context.Context, images, snapshots []string) (map[string]time.Time, error) {
 			return recyclebin.Exits(ctx, client, images, snapshots)
 		},
@@ -55,10 +57,16 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 	}
 	if entry != nil {
 		orders.Attempt = func(ctx context.Context, imageID string, snapshotIDs []string) error {
+			if err := j.vigil.check(); err != nil {
+				return err
+			}
 			if err := entry.KeepUp(ctx, j.Clock()); err != nil {
 				return err
 			}
-			return entry.Attempt(ctx, journal.Declared{ImageID: imageID, Snapshots: snapshotIDs})
+			if err := entry.Attempt(ctx, journal.Declared{ImageID: imageID, Snapshots: snapshotIDs}); err != nil {
+				return fmt.Errorf("the attempt could not be noted in the journal: %w", err)
+			}
+			return nil
 		}
 		orders.Settle = func(_ context.Context, outcome ami.Outcome) {
 			// What the time to finish ends with has to be noted as well: the next run takes an attempt without an end for a removal.
@@ -70,7 +78,12 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 			}
 			return look.recheckSnapshots(ctx, ids)
 		}
-		orders.Alive = func(ctx context.Context) error { return entry.Renew(ctx, j.Clock()) }
+		orders.Alive = func(ctx context.Context) error {
+			if err := j.vigil.check(); err != nil {
+				return err
+			}
+			return entry.Renew(ctx, j.Clock())
+		}
 	}
 	result := sweep.Run(limits.finish, limits.begin, client, *plan, orders)
 	if entry != nil {

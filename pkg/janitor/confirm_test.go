@@ -1,6 +1,7 @@
 package janitor_test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/wire"
@@ -95,6 +97,39 @@ func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
 	record := j.Run(t.Context(), "run", false)
 	if len(asked) != 2 || asked[0].Marked != 1 || asked[1].WouldDeregister != 1 || !record.DryRun || calls(account, "DeregisterImage") > 0 {
 		t.Errorf("asked about %+v; %+v", asked, record.Totals)
+	}
+}
+
+// What a region that was held would remove was not asked about: should nothing hold it any more after a yes, the question is asked again.
+func TestARegionThatWasHeldIsAskedAbout(t *testing.T) {
+	account := inTwo(t, world{images: []object{image(1, 400, 0, 1)}}, world{images: []object{image(2, 400, 0, 2)}})
+	account.KeepRemoved(30)
+	var asked []int
+	doer := on(account.Client(), func(q emulator.Request, _ int) bool {
+		return len(asked) == 0 && q.Region == "eu-west-1" && q.Service == "rbin"
+	}, readFaults["denied"])
+	j := newJanitor(t, doer, settings{"REGIONS": "all", "KEEP_NEWEST": "0", "REQUIRE_RECYCLE_BIN": "true"})
+	j.Confirm = func(plan report.Run) bool {
+		asked = append(asked, plan.Totals.WouldDeregister)
+		return len(asked) == 1
+	}
+	if record := j.Run(t.Context(), "run", false); !slices.Equal(asked, []int{1, 2}) || calls(account, "DeregisterImage") > 0 {
+		t.Errorf("asked about %v; %+v", asked, record.Totals)
+	}
+}
+
+// A person may think for hours, because everything is read again after that.
+func TestTheAnswerMayTakeHours(t *testing.T) {
+	account := world{images: []object{image(1, 400, 0, 1)}}.load(t)
+	j := newJanitor(t, account.Client(), nil)
+	at := now
+	j.Clock = func() time.Time { return at }
+	j.Confirm = func(report.Run) bool {
+		at = at.Add(10 * time.Hour)
+		return true
+	}
+	if record := j.Run(t.Context(), "run", false); record.Totals.Deregistered != 1 {
+		t.Errorf("%s", report.Text(record))
 	}
 }
 

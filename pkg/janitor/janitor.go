@@ -31,6 +31,8 @@ type Janitor struct {
 
 	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
 	Confirm func(plan report.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
+
+	vigil *vigil // Of the run that is on.
 }
 
 // Run judges every image of the account, removes what no rule keeps, and returns the record of it all. A dry run stops
@@ -38,6 +40,13 @@ type Janitor struct {
 //
 // No image is begun once ctx is done; one that has been begun is finished.
 func (j *Janitor) Run(ctx context.Context, id string, dryRun bool) report.Run {
+	vigil := newVigil(j.Clock)
+	watched := *j
+	watched.AWS, watched.vigil = vigil.over(j.AWS), vigil
+	return watched.run(ctx, id, dryRun)
+}
+
+func (j *Janitor) run(ctx context.Context, id string, dryRun bool) report.Run {
 	limits := timeLimits(ctx, j.Clock())
 	defer limits.cancel()
 
@@ -74,6 +83,7 @@ func (j *Janitor) confirm(ctx context.Context, id string, planned plan) (confirm
 			return planned, true
 		}
 		seen := planned.removals()
+		j.vigil.startAnew()
 		planned = j.plan(ctx, id)
 		unseen := planned.removals()
 		maps.DeleteFunc(unseen, func(removal string, _ bool) bool { return seen[removal] })
@@ -85,10 +95,13 @@ func (j *Janitor) confirm(ctx context.Context, id string, planned plan) (confirm
 }
 
 // removals are the images and snapshots that a plan removes, those that earlier runs have left among them, and the images whose
-// removal it announces.
+// removal it announces. In a region that is held these are none.
 func (p plan) removals() map[string]bool {
 	removals := map[string]bool{}
 	for _, region := range p.regions {
+		if region.Hold != "" {
+			continue
+		}
 		for _, verdict := range region.Verdicts {
 			if verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
 				removals[region.Region+verdict.Image.ID+string(verdict.Decision)] = true

@@ -8,8 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/wire"
 )
 
 // snapshots are the ids of the snapshots of the saved account.
@@ -110,7 +114,7 @@ func TestALeftoverThatIsBack(t *testing.T) {
 	var listed []any
 	l.edit("describe-snapshots.json", func(content object) { listed = slices.Clone(content["Snapshots"].([]any)) })
 	l.loseSnapshot(1)
-	if text := report.Text(l.real(1)); !strings.Contains(text, "gone already") || strings.Contains(text, "kept (gone") {
+	if text := report.Text(l.real(1)); !strings.Contains(text, "not listed any more: ") || strings.Contains(text, "kept (not") {
 		t.Errorf("%s", text)
 	}
 	l.edit("describe-snapshots.json", func(content object) { content["Snapshots"] = listed })
@@ -242,4 +246,67 @@ func TestADeclarationThatIsLeft(t *testing.T) {
 	l.want(0, l.real(0), "failed")
 	l.wrap = nil
 	l.want(1, l.real(1), "deregistered", "never-launched")
+}
+
+// The Recycle Bin holds a snapshot, and nobody knows what became of its image: EC2 deletes no snapshot that an image uses. The journal
+// hears of it, so that the snapshot stays if a person restores it.
+func TestASnapshotInTheBinOfAnImageThatMayBeGone(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		kept := tagged(object{"SnapshotId": snapshotID(99), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
+		w := world{images: []object{image(1, 900, 0, 1), image(2, 800, 0, 2, 99), image(5, 2, 1, 5)}, snapshots: []object{kept}}
+		l := live(t, w, settings{"RECORDS": t.TempDir()})
+		l.account.KeepRemoved(30)
+		l.save()
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			next = emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now") // So that the books stay open.
+			isTried := false
+			return on(next, func(q emulator.Request, _ int) bool {
+				isFirst := q.Action == "DeregisterImage" && q.Form.Get("ImageId") == imageID(1)
+				isTried = isTried || isFirst
+				return isFirst || isTried && q.Action == "DescribeImages"
+			}, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+				_, _ = next.Do(r)
+				return nil, io.ErrUnexpectedEOF
+			})
+		}
+		if record := l.real(0); verdicts(record)[imageID(1)] != "failed" || !strings.Contains(report.Text(record), "seen in the Recycle Bin after an answer that was lost") {
+			t.Errorf("%s", report.Text(record))
+		}
+		l.wrap = nil
+		restored := &ec2.RestoreSnapshotFromRecycleBinInput{SnapshotId: aws.String(snapshotID(1))}
+		if _, err := wire.EC2(newJanitor(t, l.account.Client(), nil).AWS, "us-east-1").RestoreSnapshotFromRecycleBin(t.Context(), restored); err != nil {
+			t.Fatal(err)
+		}
+		l.save()
+		l.real(1)
+		if got := l.snapshots(); !slices.Contains(got, snapshotID(1)) || slices.Contains(got, snapshotID(2)) {
+			t.Errorf("%s are left", got)
+		}
+	})
+}
+
+// The note that a removal is tried arrives, and its answer is lost. Nothing is tried, and the journal says so in the end: the next night
+// does not take the image for one that a person has restored.
+func TestAnAttemptThatIsNotMade(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := world{images: []object{image(1, 900, 0, 1), image(5, 2, 1, 5)}}.load(t)
+		s := settings{"RECORDS": "s3://amzn-s3-demo-bucket"}
+		broken := on(account.Client(), func(q emulator.Request, _ int) bool { return q.Service == "s3" && q.Action == "PutObject" },
+			func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+				response, err := next.Do(r)
+				if strings.Contains(r.URL.Path, "removals/") {
+					return nil, io.ErrUnexpectedEOF
+				}
+				return response, err
+			})
+		record := newJanitor(t, broken, s).Run(t.Context(), "20261123T020000Z-010203", false)
+		if verdicts(record)[imageID(1)] != "failed" || calls(account, "DeregisterImage") > 0 {
+			t.Errorf("%s", report.Text(record))
+		}
+		j := newJanitor(t, account.Client(), s)
+		j.Clock = func() time.Time { return night(1) }
+		if record := j.Run(t.Context(), "20261124T020000Z-010203", false); verdicts(record)[imageID(1)] != "deregistered" {
+			t.Errorf("%s", reasons(record, imageID(1)))
+		}
+	})
 }

@@ -655,7 +655,13 @@ func (l *life) addTemplate(n int) {
 // atTheSecondLook lets something happen once the declaration of the first images that are about to go has been read back,
 // just before they are looked at again.
 func atTheSecondLook(next emulator.Doer, happen func()) emulator.Doer {
-	return on(next, func(q emulator.Request, n int) bool { return q.Action == "DescribeTags" && n == 1 }, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+	isDeclared, hasHappened := false, false
+	return on(next, func(q emulator.Request, _ int) bool {
+		isDeclared = isDeclared || q.Action == "CreateTags" && q.Form.Get("Tag.1.Key") == "ami-janitor:intent"
+		happens := isDeclared && !hasHappened && q.Action == "DescribeTags"
+		hasHappened = hasHappened || happens
+		return happens
+	}, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
 		response, err := next.Do(r)
 		happen()
 		return response, err

@@ -44,19 +44,20 @@ func changes(plan retention.Plan) bool {
 }
 
 // begin notes in the journal what is going to be removed in a region, and holds the plan if that cannot be done, or if
-// another run is at work there. It returns nil where nothing is noted: there is nothing to change, and no books are to be
-// closed.
-func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan) *journal.Entry {
+// another run is at work there; the error says why nobody knows whether one is. It returns nil where nothing is noted: there is
+// nothing to change, and no books are to be closed.
+func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan) (*journal.Entry, error) {
 	if s.journal == nil || plan.Busy || !changes(*plan) && len(s.inventory(plan.Region).History.Unfinished) == 0 {
-		return nil
+		return nil, nil
 	}
 	entry, err := s.visits[plan.Region].Begin(ctx, plan.Account, j.Clock(), declared(*plan))
 	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
 		plan.Hold, plan.Busy = busy.Error(), true
 	} else if err != nil {
-		plan.Hold = cmp.Or(plan.Hold, "the journal could not be written: "+err.Error())
+		err = fmt.Errorf("the journal could not be written: %w", err)
+		plan.Hold = cmp.Or(plan.Hold, err.Error())
 	}
-	return entry
+	return entry, err
 }
 
 // declared says which images the plan removes, each with the snapshots that go with it and with no image after it.
@@ -126,7 +127,7 @@ func noteFinished(ctx context.Context, client *ec2.Client, entry *journal.Entry,
 		gone := unlisted[leftover.SnapshotID] || slices.ContainsFunc(result.Leftovers, func(done ami.SnapshotResult) bool {
 			return done.SnapshotID == leftover.SnapshotID && done.Status == ami.SnapshotDeleted
 		})
-		if leftover.Undecided || (leftover.Delete || leftover.Why == retention.Gone) && !gone {
+		if leftover.Undecided || (leftover.Delete || leftover.Why == retention.Unlisted) && !gone {
 			open[leftover.Run] = true
 		}
 		if gone {
@@ -140,7 +141,7 @@ func noteFinished(ctx context.Context, client *ec2.Client, entry *journal.Entry,
 func goneForSure(ctx context.Context, client *ec2.Client, plan retention.Plan) map[string]bool {
 	gone := map[string]bool{}
 	for _, leftover := range plan.Leftovers {
-		if leftover.Why != retention.Gone {
+		if leftover.Why != retention.Unlisted {
 			continue
 		}
 		found, err := inventory.SnapshotsForSure(ctx, client, []string{leftover.SnapshotID})

@@ -135,7 +135,8 @@ func (j *Journal) giveBack(ctx context.Context, held heldLock) error {
 }
 
 // Attempt notes that the removal of an image is about to be tried, with those of its declared snapshots that are still to
-// go. Without that note, or once the lock is lost, it must not be tried.
+// go. Without that note, or once the lock is lost, it must not be tried. The note may be there all the same if the answer to it was
+// lost; then Close notes that nothing was tried.
 func (e *Entry) Attempt(ctx context.Context, d Declared) error {
 	plan, isDeclared := e.declared[d.ImageID]
 	if !isDeclared {
@@ -152,7 +153,13 @@ func (e *Entry) Attempt(ctx context.Context, d Declared) error {
 	e.mu.Lock()
 	e.tried[d.ImageID] = slices.Clone(d.Snapshots)
 	e.mu.Unlock()
-	return e.write(ctx, removalDocument{ImageID: d.ImageID, Declared: d.Snapshots, Status: attempted})
+	err := e.write(ctx, removalDocument{ImageID: d.ImageID, Declared: d.Snapshots, Status: attempted})
+	if err != nil {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		e.unsettled[d.ImageID] = ami.Outcome{ImageID: d.ImageID, Status: ami.Failed, Error: "not tried: " + err.Error(), Snapshots: []ami.SnapshotResult{}}
+	}
+	return err
 }
 
 // Settle notes what became of the removal of an image. It may come again for an image: the last word counts. What cannot be
@@ -206,10 +213,10 @@ func (e *Entry) Renew(ctx context.Context, now time.Time) error {
 // holds the lock: what was read may be as old.
 func (e *Entry) KeepUp(ctx context.Context, now time.Time) error {
 	return e.renewAfter(ctx, now, func(age time.Duration) (bool, error) {
-		if age > lease {
+		if age > Lease {
 			return false, fmt.Errorf("the run has given no sign of life for %s", age.Truncate(time.Second))
 		}
-		return age > lease/3, nil
+		return age > Lease/3, nil
 	})
 }
 

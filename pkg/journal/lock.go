@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lease is how long after its last sign of life a run is taken to be at work: twice as long as a Lambda function may run.
-const lease = 30 * time.Minute
+// Lease is how long after its last sign of life a run is taken to be at work: twice as long as a Lambda function may run.
+const Lease = 30 * time.Minute
 
 // changesSeen is how often a lock may change under the eyes of one who wants it, until that one gives up.
 const changesSeen = 8
@@ -28,7 +28,7 @@ func (e ErrBusy) Error() string {
 }
 
 // isLive reports whether the run of a lock has to be taken for one at work. A sign of life from the future is one: clocks differ.
-func (l lockDocument) isLive(now time.Time) bool { return !l.IsOver && now.Sub(l.At) <= lease }
+func (l lockDocument) isLive(now time.Time) bool { return !l.IsOver && now.Sub(l.At) <= Lease }
 
 func (j *Journal) readLock(ctx context.Context, region string) (held lockDocument, version string, err error) {
 	data, version, err := j.store.get(ctx, lockKey(region))

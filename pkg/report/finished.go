@@ -167,7 +167,7 @@ func (r Run) leftoverGroups() []leftovers {
 
 func (r Run) whatBecameOf(f Finished) string {
 	switch {
-	case f.Verdict == KeepSnapshot && f.Detail == retention.Gone:
+	case f.Verdict == KeepSnapshot && f.Detail == retention.Unlisted:
 		return f.Detail
 	case f.Status == "" && f.Verdict == DeleteSnapshot:
 		return "would be deleted"

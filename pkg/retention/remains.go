@@ -138,7 +138,7 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 	v := LeftoverVerdict{Leftover: leftover}
 	snapshot, listed := d.snapshots[leftover.SnapshotID]
 	if !listed {
-		v.Why = Gone
+		v.Why = Unlisted
 		return v
 	}
 	v.SizeGiB, v.Archived = snapshot.SizeGiB, snapshot.Archived

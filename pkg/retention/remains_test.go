@@ -42,7 +42,7 @@ func TestLeftovers(t *testing.T) {
 			*s = snapshotWith("snap-1", "AMI-Janitor:Intent", "remove", " ami-janitor:run", " "+theRun)
 			s.SizeGiB, s.Archived = 8, true
 		}, becomes: deleted},
-		"it_is_gone":                  {change: func(s *ami.Snapshot) { s.ID = "snap-2" }, becomes: decided, why: retention.Gone, unasked: true},
+		"it_is_gone":                  {change: func(s *ami.Snapshot) { s.ID = "snap-2" }, becomes: decided, why: retention.Unlisted, unasked: true},
 		"its_image_is_there_again":    {images: []ami.Image{idle(ghost)}, becomes: decided, why: ghost + " is there again", unasked: true},
 		"an_image_uses_it":            {images: []ami.Image{idle("ami-3", mapping("snap-1")), idle("ami-2", mapping("snap-1"))}, becomes: decided, why: "ami-2 uses it", unasked: true},
 		"one_without_an_id_uses_it":   {images: []ami.Image{idle("", mapping("snap-1"))}, becomes: decided, why: "an image without an id uses it", unasked: true},
@@ -86,7 +86,7 @@ func TestLeftovers(t *testing.T) {
 			}
 			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]
 			want := retention.LeftoverVerdict{Leftover: leftover, SizeGiB: 8, Archived: true, Why: test.why, Delete: test.becomes == deleted, Undecided: test.becomes == undecided}
-			if test.why == retention.Gone {
+			if test.why == retention.Unlisted {
 				want.SizeGiB, want.Archived = 0, false
 			}
 			if diff := gocmp.Diff([]retention.LeftoverVerdict{want}, plan.Leftovers); diff != "" {

@@ -25,8 +25,8 @@ type Plan struct {
 	Orphans   []Orphan          // Snapshots whose image is gone, the largest first. They are only reported.
 }
 
-// Gone is why a leftover is not deleted that is not there any more.
-const Gone = "gone already"
+// Unlisted is why a leftover is not deleted that is not listed any more.
+const Unlisted = "not listed any more"
 
 // LeftoverVerdict is the decision on a snapshot that an earlier run was to delete.
 type LeftoverVerdict struct {

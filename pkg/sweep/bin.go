@@ -105,8 +105,13 @@ func (s *sweep) findInBin(ctx context.Context) {
 		for i := range s.outcomes {
 			outcome := &s.outcomes[i]
 			outcome.RestorableUntil = exits[outcome.ImageID]
-			if noteExits(outcome.Snapshots, exits) && outcome.Status == ami.Deregistered {
-				s.orders.Settle(ctx, *outcome)
+			if settled := *outcome; noteExits(outcome.Snapshots, exits) {
+				if s.unsure[outcome.ImageID] { // EC2 deletes no snapshot that an image uses.
+					settled.Status = ami.Deregistered
+				}
+				if settled.Status == ami.Deregistered {
+					s.orders.Settle(ctx, settled)
+				}
 			}
 		}
 		noteExits(s.leftovers, exits)

@@ -543,6 +543,35 @@ func TestLeftoversAndStrays(t *testing.T) {
 	})
 }
 
+// What another run has declared since the plan was made is no stray any more. If nobody can say whose it is, it stays, too.
+func TestStraysThatAnotherRunHasDeclaredSince(t *testing.T) {
+	other := thisNight.UTC().Format("20060102T150405Z") + "-0ther1"
+	for _, denied := range []bool{false, true} {
+		tonight(t, func(t *testing.T) {
+			account := load(t, tagged(image(1), intentTag, "remove", runTag, "x"), tagged(image(2), intentTag, "remove", runTag, other))
+			var doer emulator.Doer = account.Client()
+			if denied {
+				doer = emulator.Fail(doer, "DescribeTags", nil, 403, "UnauthorizedOperation", "not you")
+			}
+			plan := planOf()
+			for n := 1; n <= 2; n++ {
+				plan.Strays = append(plan.Strays, retention.Stray{ID: imageID(n), Run: "x", Keys: []string{intentTag, runTag}})
+			}
+			result := sweep.Run(t.Context(), t.Context(), client(doer), plan, passing(quiet))
+			left := map[string]string{imageID(2): "intent=remove run=" + other}
+			why := map[string]string{imageID(1): "", imageID(2): "run " + other + " has declared its removal"}
+			if denied {
+				left[imageID(1)] = "intent=remove run=x"
+				why = map[string]string{imageID(1): "UnauthorizedOperation: not you", imageID(2): "UnauthorizedOperation: not you"}
+			}
+			wantTags(t, account, left)
+			if !maps.Equal(result.Strays, why) {
+				t.Errorf("%v", result.Strays)
+			}
+		})
+	}
+}
+
 func deregister(t rapid.TB, account *emulator.Account, n int) {
 	t.Helper()
 	if _, err := client(account.Client()).DeregisterImage(context.Background(), deregistration(n)); err != nil {

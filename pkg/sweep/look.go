@@ -38,10 +38,10 @@ func look(ctx context.Context, api ec2.DescribeImagesAPIClient, imageID string) 
 		return unseen, types.Image{}
 	case len(out.Images) == 0:
 		return blank, types.Image{}
-	case out.Images[0].State == types.ImageStateDeregistered:
-		return gone, types.Image{}
 	case aws.ToString(out.Images[0].ImageId) != imageID:
 		return unseen, types.Image{}
+	case out.Images[0].State == types.ImageStateDeregistered:
+		return gone, types.Image{}
 	default:
 		return there, out.Images[0]
 	}

@@ -29,6 +29,21 @@ var answersLost = map[string]fault{
 	"answer without <return>": after(unconfirmed),
 }
 
+// A snapshot that went with its image by a request whose answer was lost is this run's own deletion, even if EC2 goes on showing it
+// for a moment.
+func TestASnapshotOfALostAnswerIsOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1))
+		shown := func(_ emulator.Doer, r *httpRequest) (*httpResponse, error) {
+			return reply(r, 200, "<DescribeSnapshotsResponse><requestId>1</requestId><snapshotSet><item><snapshotId>"+snapshotID(1)+
+				"</snapshotId></item></snapshotSet></DescribeSnapshotsResponse>"), nil
+		}
+		outcomes := run(faulty(faulty(account.Client(), "DescribeSnapshots", shown), "DeregisterImage", afterReset), planOf(due(1, 1)))
+		wantOutcomes(t, outcomes, "deregistered; 1 deleted")
+		says(t, outcomes[0].Snapshots[0].Detail, "seen to be gone after a lost answer")
+	})
+}
+
 // A deregistration whose answer is lost comes back as "no longer available" when it is tried again. Whoever takes that
 // for somebody else's work leaves the snapshots behind, and nobody will find them again (C13).
 func TestADeregistrationWhoseAnswerIsLostIsOurs(t *testing.T) {

@@ -309,7 +309,7 @@ func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.
 		}
 	}
 	if err := s.orders.Attempt(ctx, verdict.Image.ID, noted); err != nil {
-		return untouched(verdict, ami.Failed, "not removed, because the attempt could not be noted in the journal: "+err.Error())
+		return untouched(verdict, ami.Failed, "not removed: "+err.Error())
 	}
 	answer := deregister(ctx, s.api, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
 	outcome := s.whatBecame(ctx, verdict, answer, alone)
@@ -349,7 +349,7 @@ func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answe
 		case absent[snapshot.SnapshotID]:
 			result.Status, result.Detail = ami.SnapshotDeleted, afterLostAnswer
 		default:
-			result.Status, result.Detail = deleteSnapshot(ctx, s.api, snapshot.SnapshotID, answer.codes[snapshot.SnapshotID])
+			result.Status, result.Detail = deleteSnapshot(ctx, s.api, snapshot.SnapshotID, answer)
 		}
 		outcome.Snapshots = append(outcome.Snapshots, result)
 	}

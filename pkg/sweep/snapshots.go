@@ -25,10 +25,10 @@ const (
 // The SDK's own retries are off, as they are for deregister: only who counts the attempts can tell one's own deletion from that of
 // somebody else.
 //
-// The code is what EC2 said when it was asked to delete the snapshot along with the image; empty if it said nothing.
-func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.SnapshotReturnCodes) (ami.SnapshotStatus, string) {
+// The answer is the one to the deregistration of its image, which may have said what became of the snapshot, or was lost.
+func deleteSnapshot(ctx context.Context, api removalAPI, id string, deregistered answer) (ami.SnapshotStatus, string) {
 	var err error
-	gone := alreadyGone
+	gone := deregistered.whoseDeletion()
 	for attempt, tries := 1, attempts; attempt <= tries; attempt++ {
 		if attempt > 1 && !pause(ctx, attempt-1) {
 			break
@@ -44,13 +44,22 @@ func deleteSnapshot(ctx context.Context, api removalAPI, id string, code types.S
 		case isForAWhile(err):
 			tries = patience
 		case !mayPass(err):
-			return ami.SnapshotFailed, failure(code, err)
+			return ami.SnapshotFailed, failure(deregistered.codes[id], err)
 		}
 	}
 	if gone == afterLostAnswer && findAbsent(ctx, api, []string{id})[id] {
 		return ami.SnapshotDeleted, afterLostAnswer
 	}
-	return ami.SnapshotFailed, failure(code, err)
+	return ami.SnapshotFailed, failure(deregistered.codes[id], err)
+}
+
+// whoseDeletion says of a snapshot that is gone before anybody was asked to delete it how that came about, given the answer to the
+// deregistration of its image.
+func (a answer) whoseDeletion() string {
+	if a.lost {
+		return afterLostAnswer
+	}
+	return alreadyGone
 }
 
 // mayPass reports whether there was no connection, or EC2 goes on saying that an image uses the snapshot which is gone.

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"maps"
@@ -128,11 +129,15 @@ func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
 		s.stillDeclared = true
 		return
 	}
-	anothers := s.declaredSince(ctx, ids)
+	own := map[string]string{}
+	for _, id := range ids {
+		own[id] = s.orders.Run
+	}
+	since, _ := s.declaredSince(ctx, own)
 	byKeys := map[string][]string{}
 	for _, id := range ids {
-		s.stillDeclared = s.stillDeclared || anothers[id] // What is seen may be of before.
-		if !anothers[id] {
+		s.stillDeclared = s.stillDeclared || since[id] != "" // What is seen may be of before.
+		if since[id] == "" {
 			set := strings.Join(s.declared[id], "\n")
 			byKeys[set] = append(byKeys[set], id)
 		}
@@ -145,36 +150,56 @@ func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
 	}
 }
 
-// declaredSince returns which of the resources that this run has declared another run has declared since, as far as can be seen. That
-// one may have removed them, and its tags are what an undo finds them by in the Recycle Bin.
-func (s *sweep) declaredSince(ctx context.Context, ids []string) map[string]bool {
-	anothers := map[string]bool{}
-	for some := range slices.Chunk(ids, filterValues) {
-		runs, _ := s.carriers(ctx, some)
+// declaredSince returns, by id, the runs that have since declared resources which another run is known to have declared, as far as can
+// be seen. They may have removed them, and their tags are what an undo finds these by in the Recycle Bin.
+func (s *sweep) declaredSince(ctx context.Context, declaredBy map[string]string) (map[string]string, error) {
+	since := map[string]string{}
+	var failed error
+	for some := range slices.Chunk(slices.Sorted(maps.Keys(declaredBy)), filterValues) {
+		runs, err := s.carriers(ctx, some)
+		failed = cmp.Or(failed, err)
 		for id, run := range runs {
-			anothers[id] = run != s.orders.Run && retention.MayBeAtWork(run, s.orders.Now) // Else what is seen is of before.
+			if run != declaredBy[id] && retention.MayBeAtWork(run, s.orders.Now) { // Else what is seen is of before.
+				since[id] = run
+			}
 		}
 	}
-	return anothers
+	return since, failed
 }
 
 // dropStrays takes declarations off that an earlier run has left on images and snapshots. If another run may be at work, they may be
 // that one's by now.
 func (s *sweep) dropStrays(ctx, begin context.Context) {
-	if len(s.plan.Strays) == 0 {
+	declaredBy := map[string]string{}
+	for _, stray := range s.plan.Strays {
+		declaredBy[stray.ID] = stray.Run
+	}
+	if len(declaredBy) == 0 {
 		return
 	}
 	if err := s.orders.Alive(ctx); err != nil {
-		for _, stray := range s.plan.Strays {
-			s.strays[stray.ID] = err.Error()
-		}
+		s.leaveStrays(err.Error())
+		return
+	}
+	since, err := s.declaredSince(ctx, declaredBy)
+	if err != nil {
+		s.leaveStrays(wire.Explain(err))
 		return
 	}
 	byKeys := map[string][]string{}
 	for _, stray := range s.plan.Strays {
+		if run := since[stray.ID]; run != "" {
+			s.strays[stray.ID] = claimedError{run}.Error()
+			continue
+		}
 		set := strings.Join(stray.Keys, "\n")
 		byKeys[set] = append(byKeys[set], stray.ID)
 	}
+	s.clearStrays(ctx, begin, byKeys)
+}
+
+// clearStrays takes tags off strays, which are given by the keys of these.
+func (s *sweep) clearStrays(ctx, begin context.Context, byKeys map[string][]string) {
 	for _, set := range slices.Sorted(maps.Keys(byKeys)) {
 		failed := map[string]error{}
 		if begin.Err() == nil {
@@ -190,6 +215,12 @@ func (s *sweep) dropStrays(ctx, begin context.Context) {
 				s.strays[id] = ""
 			}
 		}
+	}
+}
+
+func (s *sweep) leaveStrays(why string) {
+	for _, stray := range s.plan.Strays {
+		s.strays[stray.ID] = why
 	}
 }
 

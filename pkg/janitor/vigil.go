@@ -1,0 +1,77 @@
+package janitor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/smithy-go/middleware"
+
+	"ami-janitor/pkg/journal"
+)
+
+// vigil notices that a run has stood still, as it does when its machine sleeps: for longer than its lock holds it has asked AWS
+// nothing. What it had read is as old then, and another run may have come and gone, so that it changes nothing in EC2 any more.
+// It is safe for concurrent use.
+type vigil struct {
+	clock func() time.Time
+
+	mu    sync.Mutex
+	last  time.Time // When the run was last seen at work.
+	stood error     // That it has stood still.
+}
+
+func newVigil(clock func() time.Time) *vigil { return &vigil{clock: clock, last: clock()} }
+
+// startAnew is for a run that is about to read everything again.
+func (v *vigil) startAnew() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.last, v.stood = v.clock(), nil
+}
+
+// check says that the run is at work, and returns an error from when it has once stood still.
+func (v *vigil) check() error {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	now := v.clock()
+	// Of the two clocks of a machine the one on the wall goes on while it sleeps.
+	if pause := now.Round(0).Sub(v.last.Round(0)); pause > journal.Lease && v.stood == nil {
+		v.stood = fmt.Errorf("the run has stood still for %s, and what it had read before is too old to go by", pause.Truncate(time.Second))
+	}
+	v.last = now
+	return v.stood
+}
+
+// over returns a configuration whose clients are under this vigil. Each attempt of a request is, also the SDK's own, when it has
+// waited for its turn and is about to leave.
+func (v *vigil) over(config aws.Config) aws.Config {
+	config.APIOptions = append(slices.Clip(config.APIOptions), func(stack *middleware.Stack) error {
+		return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Vigil", v.pass), middleware.After)
+	})
+	return config
+}
+
+func (v *vigil) pass(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
+	middleware.FinalizeOutput, middleware.Metadata, error,
+) {
+	if err := v.check(); err != nil && changesEC2(ctx) {
+		return middleware.FinalizeOutput{}, middleware.Metadata{}, err
+	}
+	return next.HandleFinalize(ctx, in)
+}
+
+// changesEC2 reports whether a request is one to EC2 that does not only read.
+func changesEC2(ctx context.Context) bool {
+	if awsmiddleware.GetServiceID(ctx) != ec2.ServiceID {
+		return false
+	}
+	action := awsmiddleware.GetOperationName(ctx)
+	return !strings.HasPrefix(action, "Describe") && !strings.HasPrefix(action, "List") && !strings.HasPrefix(action, "Get")
+}

@@ -1,0 +1,93 @@
+package janitor_test
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/report"
+)
+
+func throttle(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+	return failing(r, http.StatusServiceUnavailable, map[string]string{"": "RequestLimitExceeded"})
+}
+
+// A machine may go to sleep at any call of a run. When it wakes up what was read is of yesterday, and another run may have come and
+// gone: from then on nothing is changed, with a journal or without one. What the journal knows of, the next nights do.
+func TestAMachineThatSleeps(t *testing.T) {
+	for _, records := range []bool{true, false} {
+		t.Run(fmt.Sprintf("records=%t", records), func(t *testing.T) {
+			at, reached := 1, true
+			for ; reached; at++ {
+				t.Run(fmt.Sprint("call", at), func(t *testing.T) {
+					bubble(t, func(t *testing.T) { reached = sleepAt(t, at, records) })
+				})
+			}
+			if at < 45 {
+				t.Errorf("only %d calls", at)
+			}
+		})
+	}
+}
+
+// sleepAt lets the machine sleep once a call of a night is answered, the first of which is 1. It reports false if there are not that many.
+func sleepAt(t *testing.T, call int, records bool) (reached bool) {
+	kept := func(n int) object {
+		return tagged(object{"SnapshotId": snapshotID(n), "OwnerId": accountID, "State": "completed"}, "ami-janitor:keep", "yes")
+	}
+	l := live(t, world{
+		images: []object{
+			image(1, 900, 0, 1), image(2, 800, 0, 2, 99), image(3, 700, 0, 3, 98), image(4, 600, 0, 98), image(5, 2, 1, 5), image(6, 990, 0, 6, 99),
+		},
+		snapshots: []object{kept(99)},
+	}, settings{"REQUIRE_RECYCLE_BIN": "true", "MAX_DEREGISTRATIONS": "1"})
+	if records {
+		l.settings["RECORDS"] = t.TempDir()
+	}
+	l.account.KeepRemoved(30)
+	l.save()
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+	}
+	l.real(0) // It leaves a snapshot of image 6.
+
+	var slept atomic.Int64
+	l.clock = func() time.Time { return time.Now().Add(24*time.Hour + time.Duration(slept.Load())) }
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		next = on(next, func(q emulator.Request, n int) bool {
+			return n == 1 && (q.Action == "DeregisterImage" || q.Action == "DeleteSnapshot")
+		}, throttle)
+		n := 0
+		return on(next, func(q emulator.Request, _ int) bool {
+			if slept.Load() > 0 && q.Service == "ec2" && !isRead(q.Action) {
+				t.Errorf("%s after the machine has slept", q.Action)
+			}
+			n++
+			return n == call
+		}, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+			response, err := next.Do(r)
+			time.Sleep(time.Millisecond) // What is on its way arrives.
+			slept.Store(int64(10 * time.Hour))
+			return response, err
+		})
+	}
+	l.settings["MAX_DEREGISTRATIONS"] = "10"
+	record := l.run(night(1), false)
+	if record.Totals.Deregistered < 4 && slept.Load() > 0 && !strings.Contains(report.Text(record), "stood still for 10h") {
+		t.Errorf("%s", report.Text(record))
+	}
+	l.wrap, l.clock = nil, nil
+	l.real(2)
+	l.real(3)
+	want := map[string]bool{imageID(5): true, snapshotID(5): true, snapshotID(99): true}
+	if left := holdings(t, l.account); records && !maps.Equal(left, want) {
+		t.Errorf("left in the end: %v", slices.Sorted(maps.Keys(left)))
+	}
+	return slept.Load() > 0
+}
