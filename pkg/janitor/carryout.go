@@ -45,6 +45,7 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 		Recheck:      look.recheck,
 		Attempt:      func(context.Context, string, []string) error { return j.vigil.check() },
 		Settle:       func(context.Context, ami.Outcome) {},
+		Again:        func(context.Context) error { return j.vigil.check() },
 		Alive:        func(context.Context) error { return cmp.Or(missed, j.vigil.check()) },
 		InBin: func(ctx context.Context, images, snapshots []string) (map[string]time.Time, error) {
 			return recyclebin.Exits(ctx, client, images, snapshots)
@@ -56,11 +57,14 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 		RecheckSnapshots: look.recheckSnapshots,
 	}
 	if entry != nil {
-		orders.Attempt = func(ctx context.Context, imageID string, snapshotIDs []string) error {
+		orders.Again = func(ctx context.Context) error {
 			if err := j.vigil.check(); err != nil {
 				return err
 			}
-			if err := entry.KeepUp(ctx, j.Clock()); err != nil {
+			return entry.KeepUp(ctx, j.Clock())
+		}
+		orders.Attempt = func(ctx context.Context, imageID string, snapshotIDs []string) error {
+			if err := orders.Again(ctx); err != nil {
 				return err
 			}
 			if err := entry.Attempt(ctx, journal.Declared{ImageID: imageID, Snapshots: snapshotIDs}); err != nil {
@@ -73,7 +77,7 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 			_ = entry.Settle(limits.record, outcome) // The journal tries again in the end.
 		}
 		orders.RecheckSnapshots = func(ctx context.Context, ids []string) (map[string]retention.Reason, error) {
-			if err := entry.KeepUp(ctx, j.Clock()); err != nil {
+			if err := orders.Again(ctx); err != nil {
 				return nil, err
 			}
 			return look.recheckSnapshots(ctx, ids)

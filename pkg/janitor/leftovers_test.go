@@ -289,7 +289,7 @@ func TestASnapshotInTheBinOfAnImageThatMayBeGone(t *testing.T) {
 // does not take the image for one that a person has restored.
 func TestAnAttemptThatIsNotMade(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		account := world{images: []object{image(1, 900, 0, 1), image(5, 2, 1, 5)}}.load(t)
+		account := staleWorld(3).load(t)
 		s := settings{"RECORDS": "s3://amzn-s3-demo-bucket"}
 		broken := on(account.Client(), func(q emulator.Request, _ int) bool { return q.Service == "s3" && q.Action == "PutObject" },
 			func(next emulator.Doer, r *http.Request) (*http.Response, error) {
@@ -300,13 +300,13 @@ func TestAnAttemptThatIsNotMade(t *testing.T) {
 				return response, err
 			})
 		record := newJanitor(t, broken, s).Run(t.Context(), "20261123T020000Z-010203", false)
-		if verdicts(record)[imageID(1)] != "failed" || calls(account, "DeregisterImage") > 0 {
+		if record.Totals.Failed != 3 || calls(account, "DeregisterImage") > 0 {
 			t.Errorf("%s", report.Text(record))
 		}
 		j := newJanitor(t, account.Client(), s)
 		j.Clock = func() time.Time { return night(1) }
-		if record := j.Run(t.Context(), "20261124T020000Z-010203", false); verdicts(record)[imageID(1)] != "deregistered" {
-			t.Errorf("%s", reasons(record, imageID(1)))
+		if record := j.Run(t.Context(), "20261124T020000Z-010203", false); record.Totals.Deregistered != 3 {
+			t.Errorf("%s", report.Text(record))
 		}
 	})
 }

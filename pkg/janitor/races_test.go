@@ -280,7 +280,57 @@ func TestARunThatWakesUpBeforeItTakesTagsOff(t *testing.T) {
 	})
 }
 
-// The same with a run that cannot tell whether another one is at work.
+// Between two attempts at a removal so much time may pass that another run takes over: the machine sleeps, for less than anybody would
+// call a standstill, or EC2 throttles for long. The first one gives signs of life, or leaves what it has begun to the other one.
+func TestAttemptsThatTakeLong(t *testing.T) {
+	for name, c := range map[string]struct {
+		before, between time.Duration // The first attempt, and from one to the next.
+		refused         int
+	}{
+		"the machine sleeps":     {9 * time.Minute, 29 * time.Minute, 1},
+		"EC2 throttles for long": {0, 290 * time.Second, 8},
+	} {
+		for _, action := range []string{"DeregisterImage", "DeleteSnapshot"} {
+			t.Run(name+" at "+action, func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					kept := tagged(object{"SnapshotId": snapshotID(99), "OwnerId": accountID, "State": "completed"}, "ami-janitor:keep", "yes")
+					s := settings{"RECORDS": t.TempDir()}
+					l := live(t, world{images: []object{image(1, 900, 0, 1, 99), image(5, 2, 1, 5)}, snapshots: []object{kept}}, s)
+					l.account.KeepRemoved(30)
+					l.save()
+					var passed atomic.Int64
+					l.clock = func() time.Time { return now.Add(time.Duration(passed.Load())) }
+					var other *report.Run
+					calledAfter := 0
+					l.wrap = func(next emulator.Doer) emulator.Doer {
+						next = atTheFirst(next, "CreateTags", func() { passed.Add(int64(c.before)) })
+						return on(next, func(q emulator.Request, n int) bool {
+							if q.Action == action && other != nil {
+								calledAfter++
+							}
+							return q.Action == action && n <= c.refused
+						}, func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+							passed.Add(int64(c.between))
+							if time.Duration(passed.Load()) > 31*time.Minute && other == nil {
+								j := newJanitor(t, l.account.Client(), s)
+								j.Clock = l.clock
+								record := j.Run(t.Context(), janitor.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
+								other = &record
+							}
+							return throttle(next, r)
+						})
+					}
+					record := l.run(now, false)
+					if isBusy := other.Regions[0].Busy; isBusy != (c.refused > 1) || (calledAfter > 0) != isBusy {
+						t.Errorf("busy: %t, and %d calls of %s afterwards\n%s\n%s", isBusy, calledAfter, action, report.Text(*other), report.Text(record))
+					}
+				})
+			})
+		}
+	}
+}
+
+// A run that cannot tell whether another one is at work takes no tags off either.
 func TestStraysWithoutALock(t *testing.T) {
 	w := staleWorld(2)
 	w.snapshots = []object{tagged(object{"SnapshotId": snapshotID(2), "OwnerId": accountID, "State": "completed"}, "ami-janitor:intent", "remove")}

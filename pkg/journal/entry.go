@@ -275,12 +275,11 @@ func (e *Entry) settleRest(ctx context.Context) error {
 	e.mu.Lock()
 	rest := slices.Collect(maps.Values(e.unsettled))
 	e.mu.Unlock()
+	var failed error
 	for _, outcome := range rest {
-		if err := e.Settle(ctx, outcome); err != nil {
-			return err
-		}
+		failed = cmp.Or(failed, e.Settle(ctx, outcome))
 	}
-	return nil
+	return failed
 }
 
 // also puts two errors into one line. Either may be nil.

@@ -172,6 +172,7 @@ func passing(step func(done, total int)) sweep.Orders {
 		Attempt: func(context.Context, string, []string) error { return nil },
 		Settle:  func(context.Context, ami.Outcome) {},
 		Alive:   func(context.Context) error { return nil },
+		Again:   func(context.Context) error { return nil },
 		InBin:   func(context.Context, []string, []string) (map[string]time.Time, error) { return nil, nil },
 	}
 }

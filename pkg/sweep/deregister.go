@@ -34,17 +34,19 @@ type answer struct {
 	codes map[string]types.SnapshotReturnCodes // What became of the snapshots that were to go along, by id.
 	lost  bool                                 // An attempt may have taken effect, but its answer never came.
 	gone  bool                                 // The image was gone before any attempt could have taken effect.
+	along bool                                 // The snapshots were to go along.
 }
 
-// deregister asks EC2 to deregister an image, and to delete its snapshots along with it if withSnapshots is set.
+// deregister asks EC2 to deregister an image, and to delete its snapshots along with it if withSnapshots is set. Again says why
+// there may be no further attempt.
 //
 // The SDK's own retries are off. When an attempt takes effect and only its answer is lost, the next one is refused with
 // InvalidAMIID.Unavailable, as it is when somebody else was faster; only who counts the attempts can tell the two apart.
 // DeregisterImage takes no client token (Amazon EC2 Developer Guide, "Ensuring idempotency").
-func deregister(ctx context.Context, api removalAPI, imageID string, withSnapshots bool) answer {
+func deregister(ctx context.Context, api removalAPI, again func(context.Context) error, imageID string, withSnapshots bool) answer {
 	var a answer
 	for attempt := 1; ; attempt++ {
-		if a = ask(ctx, api, imageID, withSnapshots, a); attempt >= a.tries() || !pause(ctx, attempt) {
+		if a = ask(ctx, api, imageID, withSnapshots, a); attempt >= a.tries() || !pause(ctx, attempt) || again(ctx) != nil {
 			break
 		}
 	}
@@ -63,7 +65,7 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 		input.DeleteAssociatedSnapshots = aws.Bool(true)
 	}
 	out, err := api.DeregisterImage(ctx, &input, func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
-	a := answer{err: err, lost: before.lost}
+	a := answer{err: err, lost: before.lost, along: withSnapshots}
 	switch {
 	case err == nil && aws.ToBool(out.Return):
 		a.codes = returnCodes(out.DeleteSnapshotResults)

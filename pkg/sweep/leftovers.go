@@ -71,7 +71,7 @@ func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.Sna
 			case stays:
 				result.Status, result.Detail = ami.SnapshotKept, string(reason.Code)+": "+reason.Detail
 			default:
-				result.Status, result.Detail = deleteSnapshot(ctx, s.api, id, answer{})
+				result.Status, result.Detail = s.deleteSnapshot(ctx, id, answer{})
 			}
 			found[i] = result
 		})

@@ -8,6 +8,9 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
 	"ami-janitor/pkg/emulator"
 )
 
@@ -41,6 +44,23 @@ func TestASnapshotOfALostAnswerIsOurs(t *testing.T) {
 		outcomes := run(faulty(faulty(account.Client(), "DescribeSnapshots", shown), "DeregisterImage", afterReset), planOf(due(1, 1)))
 		wantOutcomes(t, outcomes, "deregistered; 1 deleted")
 		says(t, outcomes[0].Snapshots[0].Detail, "seen to be gone after a lost answer")
+	})
+}
+
+// One that was not to go along, and is gone after that, was deleted by somebody else.
+func TestASnapshotThatWasNotToGoAlongIsNotOurs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		account := load(t, image(1, 1, 2))
+		meanwhile := func(next emulator.Doer, r *httpRequest) (*httpResponse, error) {
+			_, err := afterReset(next, r)
+			if _, err := client(account.Client()).DeleteSnapshot(t.Context(), &ec2.DeleteSnapshotInput{SnapshotId: aws.String(snapshotID(1))}); err != nil {
+				t.Error(err)
+			}
+			return nil, err
+		}
+		outcomes := run(faulty(account.Client(), "DeregisterImage", meanwhile), planOf(keeping(due(1, 1), 2, "tagged")))
+		wantOutcomes(t, outcomes, "deregistered; 1 deleted; 2 kept")
+		says(t, outcomes[0].Snapshots[0].Detail, "was already gone")
 	})
 }
 

@@ -311,7 +311,7 @@ func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.
 	if err := s.orders.Attempt(ctx, verdict.Image.ID, noted); err != nil {
 		return untouched(verdict, ami.Failed, "not removed: "+err.Error())
 	}
-	answer := deregister(ctx, s.api, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
+	answer := deregister(ctx, s.api, s.orders.Again, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
 	outcome := s.whatBecame(ctx, verdict, answer, alone)
 	if answer.lost && outcome.Status != ami.Deregistered { // Nobody knows.
 		s.mu.Lock()
@@ -333,7 +333,7 @@ func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answe
 		return refused(verdict, answer.err)
 	}
 	var absent map[string]bool
-	if answer.lost {
+	if answer.mayHaveDeleted() {
 		absent = findAbsent(ctx, s.api, alone)
 	}
 	outcome := ami.Outcome{ImageID: verdict.Image.ID, Status: ami.Deregistered, Snapshots: []ami.SnapshotResult{}}
@@ -349,7 +349,7 @@ func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answe
 		case absent[snapshot.SnapshotID]:
 			result.Status, result.Detail = ami.SnapshotDeleted, afterLostAnswer
 		default:
-			result.Status, result.Detail = deleteSnapshot(ctx, s.api, snapshot.SnapshotID, answer)
+			result.Status, result.Detail = s.deleteSnapshot(ctx, snapshot.SnapshotID, answer)
 		}
 		outcome.Snapshots = append(outcome.Snapshots, result)
 	}

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -26,14 +27,15 @@ const (
 // somebody else.
 //
 // The answer is the one to the deregistration of its image, which may have said what became of the snapshot, or was lost.
-func deleteSnapshot(ctx context.Context, api removalAPI, id string, deregistered answer) (ami.SnapshotStatus, string) {
+func (s *sweep) deleteSnapshot(ctx context.Context, id string, deregistered answer) (ami.SnapshotStatus, string) {
 	var err error
 	gone := deregistered.whoseDeletion()
 	for attempt, tries := 1, attempts; attempt <= tries; attempt++ {
-		if attempt > 1 && !pause(ctx, attempt-1) {
+		if late := s.await(ctx, attempt); late != nil {
+			err = cmp.Or(err, late)
 			break
 		}
-		_, err = api.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(id)}, func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
+		_, err = s.api.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(id)}, func(o *ec2.Options) { o.Retryer = aws.NopRetryer{} })
 		switch {
 		case err == nil:
 			return ami.SnapshotDeleted, ""
@@ -47,16 +49,27 @@ func deleteSnapshot(ctx context.Context, api removalAPI, id string, deregistered
 			return ami.SnapshotFailed, failure(deregistered.codes[id], err)
 		}
 	}
-	if gone == afterLostAnswer && findAbsent(ctx, api, []string{id})[id] {
+	if gone == afterLostAnswer && findAbsent(ctx, s.api, []string{id})[id] {
 		return ami.SnapshotDeleted, afterLostAnswer
 	}
 	return ami.SnapshotFailed, failure(deregistered.codes[id], err)
 }
 
+// await waits until an attempt may be made, the first of which is 1, or says why it may not.
+func (s *sweep) await(ctx context.Context, attempt int) error {
+	if attempt > 1 && !pause(ctx, attempt-1) {
+		return ctx.Err()
+	}
+	return s.orders.Again(ctx)
+}
+
+// mayHaveDeleted reports whether the snapshots of an image may have gone along without a word.
+func (a answer) mayHaveDeleted() bool { return a.lost && a.along }
+
 // whoseDeletion says of a snapshot that is gone before anybody was asked to delete it how that came about, given the answer to the
 // deregistration of its image.
 func (a answer) whoseDeletion() string {
-	if a.lost {
+	if a.mayHaveDeleted() {
 		return afterLostAnswer
 	}
 	return alreadyGone

@@ -40,6 +40,10 @@ type Orders struct {
 	Attempt func(ctx context.Context, imageID string, snapshotIDs []string) error
 	Settle  func(context.Context, ami.Outcome)
 
+	// Again says why nothing may be asked for once more, before each further attempt at a removal, and before a snapshot is deleted:
+	// since the attempt was noted, much time may have passed. Several goroutines call it at once.
+	Again func(context.Context) error
+
 	// Alive says why the run may not go on, before each chunk of removals, after each one that is made alone, and before tags are
 	// taken off: another run may have taken its place.
 	Alive func(context.Context) error
