@@ -199,6 +199,17 @@ func TestSnapshotsThatGoByThemselves(t *testing.T) {
 	}
 }
 
+// restorable counts the images that carry the tags with which a run has removed them.
+func (l *life) restorable(run string) int {
+	n := 0
+	for _, removal := range newJanitor(l.t, l.account.Client(), nil).Restorable(l.t.Context()).Removals {
+		if removal.Run == run {
+			n++
+		}
+	}
+	return n
+}
+
 // A run that has slept is taken for dead, and another one goes on where it was. When it wakes up it leaves alone what the other one
 // has declared since: an undo finds that by its tags, and so does the night after.
 func TestARunThatWakesUpBesideAnother(t *testing.T) {
@@ -225,12 +236,7 @@ func TestARunThatWakesUpBesideAnother(t *testing.T) {
 	if record := l.run(now, false); record.Totals.Deregistered+other.Totals.Deregistered != last || other.Totals.Deregistered < last/2 {
 		t.Fatalf("%+v, and %+v", record.Totals, other.Totals)
 	}
-	restorable := 0
-	for _, removal := range newJanitor(t, l.account.Client(), nil).Restorable(t.Context()).Removals {
-		if removal.Run == other.Run {
-			restorable++
-		}
-	}
+	restorable := l.restorable(other.Run)
 	if restorable != other.Totals.Deregistered {
 		t.Errorf("%d of %d images carry the tags with which they were removed", restorable, other.Totals.Deregistered)
 	}
@@ -268,12 +274,7 @@ func TestARunThatWakesUpBeforeItTakesTagsOff(t *testing.T) {
 			})
 		}
 		l.real(1)
-		restorable := 0
-		for _, removal := range newJanitor(t, l.account.Client(), nil).Restorable(t.Context()).Removals {
-			if removal.Run == other.Run {
-				restorable++
-			}
-		}
+		restorable := l.restorable(other.Run)
 		if restorable != 2 || other.Totals.Deregistered != 2 {
 			t.Errorf("%d of %d images carry the tags with which they were removed", restorable, other.Totals.Deregistered)
 		}

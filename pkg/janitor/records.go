@@ -44,8 +44,8 @@ func changes(plan retention.Plan) bool {
 }
 
 // begin notes in the journal what is going to be removed in a region, and holds the plan if that cannot be done, or if
-// another run is at work there; the error says why nobody knows whether one is. It returns nil where nothing is noted: there is
-// nothing to change, and no books are to be closed.
+// another run is at work there; the error says why the region is not locked. Both are nil where nothing is noted: there is nothing
+// to change, and no books are to be closed.
 func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan) (*journal.Entry, error) {
 	if s.journal == nil || plan.Busy || !changes(*plan) && len(s.inventory(plan.Region).History.Unfinished) == 0 {
 		return nil, nil

@@ -36,7 +36,7 @@ func (v *vigil) startAnew() {
 	v.last, v.stood = v.clock(), nil
 }
 
-// check says that the run is at work, and returns an error from when it has once stood still.
+// check notes that the run is at work. Once the run has stood still, it says so, each time.
 func (v *vigil) check() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -49,8 +49,8 @@ func (v *vigil) check() error {
 	return v.stood
 }
 
-// over returns a configuration whose clients are under this vigil. Each attempt of a request is, also the SDK's own, when it has
-// waited for its turn and is about to leave.
+// over returns a configuration whose clients are under this vigil: each request as it is about to leave, after it has waited for its
+// turn, and again each time that the SDK retries it.
 func (v *vigil) over(config aws.Config) aws.Config {
 	config.APIOptions = append(slices.Clip(config.APIOptions), func(stack *middleware.Stack) error {
 		return stack.Finalize.Add(middleware.FinalizeMiddlewareFunc("Vigil", v.pass), middleware.After)

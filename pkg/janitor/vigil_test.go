@@ -36,6 +36,43 @@ func TestAMachineThatSleeps(t *testing.T) {
 	}
 }
 
+// The same with a night that only announces removals.
+func TestAMachineThatSleepsOverAnnouncements(t *testing.T) {
+	at, reached := 1, true
+	for ; reached; at++ {
+		t.Run(fmt.Sprint("call", at), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				l := live(t, staleWorld(3), settings{"GRACE": "14d", "GRACE_ACTION": "disable"})
+				var slept atomic.Int64
+				l.clock = func() time.Time { return time.Now().Add(time.Duration(slept.Load())) }
+				l.wrap = func(next emulator.Doer) emulator.Doer { return sleepsAfter(t, next, at, &slept) }
+				l.real(0)
+				reached = slept.Load() > 0
+			})
+		})
+	}
+	if at < 20 {
+		t.Errorf("only %d calls", at)
+	}
+}
+
+// sleepsAfter lets the machine sleep for ten hours once a call is answered, the first of which is 1. Nothing in EC2 may be changed then.
+func sleepsAfter(t *testing.T, next emulator.Doer, call int, slept *atomic.Int64) emulator.Doer {
+	n := 0
+	return on(next, func(q emulator.Request, _ int) bool {
+		if slept.Load() > 0 && q.Service == "ec2" && !isRead(q.Action) {
+			t.Errorf("%s after the machine has slept", q.Action)
+		}
+		n++
+		return n == call
+	}, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+		response, err := next.Do(r)
+		time.Sleep(time.Millisecond) // What is on its way arrives.
+		slept.Store(int64(10 * time.Hour))
+		return response, err
+	})
+}
+
 // sleepAt lets the machine sleep once a call of a night is answered, the first of which is 1. It reports false if there are not that many.
 func sleepAt(t *testing.T, call int, records bool) (reached bool) {
 	kept := func(n int) object {
@@ -63,19 +100,7 @@ func sleepAt(t *testing.T, call int, records bool) (reached bool) {
 		next = on(next, func(q emulator.Request, n int) bool {
 			return n == 1 && (q.Action == "DeregisterImage" || q.Action == "DeleteSnapshot")
 		}, throttle)
-		n := 0
-		return on(next, func(q emulator.Request, _ int) bool {
-			if slept.Load() > 0 && q.Service == "ec2" && !isRead(q.Action) {
-				t.Errorf("%s after the machine has slept", q.Action)
-			}
-			n++
-			return n == call
-		}, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
-			response, err := next.Do(r)
-			time.Sleep(time.Millisecond) // What is on its way arrives.
-			slept.Store(int64(10 * time.Hour))
-			return response, err
-		})
+		return sleepsAfter(t, next, call, &slept)
 	}
 	l.settings["MAX_DEREGISTRATIONS"] = "10"
 	record := l.run(night(1), false)
