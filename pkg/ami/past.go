@@ -39,11 +39,26 @@ type History struct {
 	// Leftovers are the snapshots that unfinished runs were to delete, and that are not known to be deleted; by run and id.
 	Leftovers []Leftover
 
+	// Planned has the images whose removal each unfinished run had planned, by the run.
+	Planned map[string][]string
+
 	// Unfinished are the runs that were ended before they could finish; sorted.
 	Unfinished []string
 
+	// Announced has what runs of this journal have written down, before they did it, of the announcements that images carry by their
+	// tags, by image id. An announcement that is missing here is no more than a claim: whoever may tag can write one.
+	Announced map[string]Announcement
+
 	// Busy says which other run is at work in the region, or has been since it was begun to be read; empty if none is.
 	Busy string
+}
+
+// Announcement is what a run has written down of a removal that it was about to announce.
+type Announcement struct {
+	Run    string
+	Policy string    // The name of the policy that announced it.
+	Due    time.Time // Midnight, UTC, of the first day on which the image may be removed.
+	Action string    // What the run was to do to the image besides, as GRACE_ACTION has it.
 }
 
 // Leftover is a snapshot that a run was to delete, and is not known to have deleted.

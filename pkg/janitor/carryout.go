@@ -40,6 +40,7 @@ func (j *Janitor) sweepRegion(limits limits, id string, s survey, plan *retentio
 	look := j.lookAgain(*plan, s.inventory(plan.Region).Snapshots, id)
 	orders := sweep.Orders{
 		Run:          id,
+		Policy:       s.policy.Name,
 		Now:          s.now,
 		VersionDepth: int(j.Config.LaunchTemplateVersions),
 		Recheck:      look.recheck,

@@ -14,8 +14,10 @@ import (
 // Config is what an operator sets, by environment variables or by flags of the same names. The help of each is what the
 // command line and the README show.
 type Config struct {
+	PolicyName         policyName      `env:"POLICY_NAME" envDefault:"cli" help:"name of this policy, which announcements carry: a run takes back and carries out its own policy's alone"`
 	StaleAfter         limit           `env:"STALE_AFTER" envDefault:"180d" help:"idle longer than this is stale; never below the built-in floor of 7 days"`
 	NeverLaunchedAfter limit           `env:"NEVER_LAUNCHED_AFTER" help:"the same for images with no launch on record; as STALE_AFTER if not set"`
+	AllowShorter       flag            `env:"ALLOW_SHORTER" envDefault:"false" help:"let the tag ami-janitor:stale-after make an image's idle time shorter than this policy's"`
 	KeepNewest         count           `env:"KEEP_NEWEST" envDefault:"1" help:"newest usable images of each family that are always kept, counted before anything is removed"`
 	FamilyTag          string          `env:"FAMILY_TAG" help:"tag whose value names the family; else the name decides"`
 	KeepTags           retention.Tags  `env:"KEEP_TAGS" help:"further tags that keep, as key or key=value, comma-separated"`
@@ -106,7 +108,9 @@ func byVariable(err error, variables map[string]string) error {
 // Policy returns the part of the configuration that judges.
 func (c Config) Policy() retention.Policy {
 	return retention.Policy{
+		Name:               string(c.PolicyName),
 		StaleAfter:         retention.Days(c.StaleAfter),
+		AllowShorter:       bool(c.AllowShorter),
 		NeverLaunchedAfter: retention.Days(c.NeverLaunchedAfter),
 		KeepNewest:         int(c.KeepNewest),
 		FamilyTag:          c.FamilyTag,

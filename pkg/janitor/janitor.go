@@ -95,10 +95,18 @@ func (j *Janitor) confirm(ctx context.Context, id string, planned plan) (confirm
 }
 
 // removals are the images and snapshots that a plan removes, those that earlier runs have left among them, and the images whose
-// removal it announces. In a region that is held these are none.
+// removal it announces, or takes back. In a region that is held it only takes back, and in one that is left to another run nothing.
 func (p plan) removals() map[string]bool {
 	removals := map[string]bool{}
 	for _, region := range p.regions {
+		if region.Busy {
+			continue
+		}
+		for _, verdict := range region.Verdicts {
+			if verdict.Unmark != retention.LeaveMark {
+				removals[region.Region+verdict.Image.ID+string(verdict.Unmark)] = true
+			}
+		}
 		if region.Hold != "" {
 			continue
 		}

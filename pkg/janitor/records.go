@@ -50,7 +50,8 @@ func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan) (*j
 	if s.journal == nil || plan.Busy || !changes(*plan) && len(s.inventory(plan.Region).History.Unfinished) == 0 {
 		return nil, nil
 	}
-	entry, err := s.visits[plan.Region].Begin(ctx, plan.Account, j.Clock(), declared(*plan))
+	intent := journal.Intent{Policy: s.policy.Name, Declared: declared(*plan), Announced: announced(*plan)}
+	entry, err := s.visits[plan.Region].Begin(ctx, plan.Account, j.Clock(), intent)
 	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
 		plan.Hold, plan.Busy = busy.Error(), true
 	} else if err != nil {
@@ -74,6 +75,17 @@ func declared(plan retention.Plan) []journal.Declared {
 			}
 		}
 		all = append(all, one)
+	}
+	return all
+}
+
+// announced says which removals the plan announces. No later run goes by an announcement that is not written down here.
+func announced(plan retention.Plan) []journal.Announced {
+	var all []journal.Announced
+	for _, verdict := range plan.Verdicts {
+		if verdict.Decision == retention.Mark && plan.Hold == "" {
+			all = append(all, journal.Announced{ImageID: verdict.Image.ID, Due: verdict.Due, Action: string(verdict.Action)})
+		}
 	}
 	return all
 }

@@ -95,11 +95,14 @@ func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name s
 	if found.visit == nil {
 		return found
 	}
-	present := make(map[string]bool, len(found.inventory.Images))
+	present, announcers := make(map[string]bool, len(found.inventory.Images)), map[string]string{}
 	for _, image := range found.inventory.Images {
 		present[image.ID] = true
+		if run := retention.Announcer(image); run != "" {
+			announcers[image.ID] = run
+		}
 	}
-	found.inventory.History, found.err = found.visit.History(ctx, s.now, func(id string) bool { return present[id] })
+	found.inventory.History, found.err = found.visit.History(ctx, s.now, func(id string) bool { return present[id] }, announcers)
 	if found.err != nil {
 		found.err = fmt.Errorf("reading the journal: %w", found.err)
 	}

@@ -41,7 +41,7 @@ func (j *Janitor) Unmark(ctx context.Context, ids []string) ([]Unmarked, error) 
 			missing = slices.DeleteFunc(missing, func(id string) bool { return id == image.ID })
 			result := Unmarked{ImageID: image.ID, Region: region, Marked: retention.Marked(image)}
 			if result.Marked {
-				result.Err = sweep.Unmark(ctx, client, image, true, j.Clock())
+				result.Err = sweep.Unmark(ctx, client, image, true, retention.UndoAsked(image), j.Clock())
 			}
 			results = append(results, result)
 		}

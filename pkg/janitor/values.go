@@ -30,6 +30,20 @@ func (l *limit) UnmarshalText(text []byte) error {
 
 func (l limit) String() string { return retention.Days(l).String() }
 
+// policyName goes into a tag, behind the id of a run.
+type policyName string
+
+// policyNames are those that a stack of CloudFormation can have, and a few more (AWS CloudFormation API Reference, CreateStack).
+var policyNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
+
+func (p *policyName) UnmarshalText(text []byte) error {
+	if !policyNames.Match(text) {
+		return fmt.Errorf("%q is not a name of up to 128 letters, digits, hyphens, dots and underscores", text)
+	}
+	*p = policyName(text)
+	return nil
+}
+
 // count is a number that is not negative.
 type count int
 

@@ -22,6 +22,23 @@ type planDocument struct {
 	Account  string     `json:"account"`
 	At       time.Time  `json:"at"`
 	Declared []Declared `json:"declared"`
+
+	Policy    string      `json:"policy,omitempty"`
+	Announced []Announced `json:"announced,omitempty"`
+}
+
+// Announced is an image whose removal a run was about to announce.
+type Announced struct {
+	ImageID string    `json:"imageId"`
+	Due     time.Time `json:"due"`
+	Action  string    `json:"action"` // What was to be done to the image besides, as GRACE_ACTION has it.
+}
+
+// Intent is what a run means to do in a region.
+type Intent struct {
+	Policy    string // The name of the policy it goes by.
+	Declared  []Declared
+	Announced []Announced
 }
 
 // Declared is an image whose removal a run has declared.

@@ -38,12 +38,13 @@ type heldLock struct {
 	version string
 }
 
-// Begin takes the lock of the region, stores what the run declares, and then notes that it is unfinished. A run that is
+// Begin takes the lock of the region, stores what the run means to do, and then notes that it is unfinished. A run that is
 // ended before that note has written nothing but here: its lock runs out, and its plan says nothing to anybody.
 //
 // If another run is at work, or has been since the visit began, the error is an ErrBusy. So it is if that one has the same id:
 // two runs may have been given one, and only one of them can be at work.
-func (v *Visit) Begin(ctx context.Context, account string, now time.Time, declared []Declared) (*Entry, error) {
+func (v *Visit) Begin(ctx context.Context, account string, now time.Time, intent Intent) (*Entry, error) {
+	declared := intent.Declared
 	if err := checkDeclared(declared); err != nil {
 		return nil, err
 	}
@@ -68,7 +69,8 @@ func (v *Visit) Begin(ctx context.Context, account string, now time.Time, declar
 		return nil, err
 	}
 	held := heldLock{lock, version}
-	if err := j.declare(ctx, planDocument{run, region, account, lock.At, append([]Declared{}, declared...)}); err != nil {
+	plan := planDocument{run, region, account, lock.At, append([]Declared{}, declared...), intent.Policy, intent.Announced}
+	if err := j.declare(ctx, plan); err != nil {
 		return nil, also(err, j.giveBack(ctx, held))
 	}
 	e.held <- held

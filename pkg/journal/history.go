@@ -18,18 +18,20 @@ import (
 const readsAtOnce = 16
 
 // History says what other runs than this one have done in the region, and left undone. present says whether the account had
-// an image when it was read, after the visit had begun; it is called from one goroutine.
+// an image when it was read, after the visit had begun; it is called from one goroutine. Announcers has the runs that have announced
+// the removal of images, as these say by their tags, by image id.
 //
 // Of several runs that have an entry for an image, the one with the latest id counts. If another run is at work, or has been
 // since the visit began, what was read of the region may be of before it, and what is said of what that run does of after it:
 // nothing is said of that.
-func (v *Visit) History(ctx context.Context, now time.Time, present func(imageID string) bool) (ami.History, error) {
-	h := history{journal: v.journal, region: v.region, own: v.run, busy: v.atWork, present: present}
+func (v *Visit) History(ctx context.Context, now time.Time, present func(imageID string) bool, announcers map[string]string) (ami.History, error) {
+	h := history{journal: v.journal, region: v.region, own: v.run, busy: v.atWork, present: present, announcers: announcers}
 	for _, read := range []func(context.Context) error{
 		h.listUnfinished,
 		h.listRemovals,
 		h.readPlans,
 		h.readRemovals,
+		h.readAnnounced,
 		func(ctx context.Context) error { return h.readBusy(ctx, v, now) },
 	} {
 		if err := read(ctx); err != nil {
@@ -45,6 +47,9 @@ type history struct {
 	region  string
 	own     string // The run that asks.
 	present func(imageID string) bool
+
+	announcers map[string]string           // The runs that are said to have announced the removal of images, by image id.
+	announced  map[string]ami.Announcement // What these have written down of that, by image id.
 
 	busy       string
 	unfinished []string            // The ids of the runs, sorted.
@@ -117,34 +122,77 @@ func (h *history) latest(image string) string {
 	return ""
 }
 
+// readPlans reads the plans of the unfinished runs. That there is none is an error: nobody could say what the run has left.
 func (h *history) readPlans(ctx context.Context) error {
-	plans := make([]planDocument, len(h.unfinished))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(readsAtOnce)
-	for i, run := range h.unfinished {
-		group.Go(func() (err error) {
-			plans[i], err = h.journal.readPlan(ctx, run, h.region)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	plans, err := h.journal.plansOf(ctx, h.unfinished, h.region)
+	if err != nil {
 		return err
 	}
-	h.plans = make(map[string]planDocument, len(plans))
+	for _, run := range h.unfinished {
+		if _, ok := plans[run]; !ok {
+			return fmt.Errorf("%s says that the run is unfinished, and its plan is gone: %s; if the run has left no snapshots, remove the former",
+				h.journal.store.where(markerKey(h.region, run)), h.journal.store.where(planKey(run, h.region)))
+		}
+	}
+	h.plans = plans
+	return nil
+}
+
+// readAnnounced reads what the runs have planned that images name as those that have announced their removal. A run without a
+// plan here has announced nothing that this journal knows of.
+func (h *history) readAnnounced(ctx context.Context) error {
+	var runs []string
+	for _, run := range h.announcers {
+		if checkRun(run) == nil && run != h.own {
+			runs = append(runs, run)
+		}
+	}
+	slices.Sort(runs)
+	plans, err := h.journal.plansOf(ctx, slices.Compact(runs), h.region)
+	if err != nil {
+		return err
+	}
+	h.announced = map[string]ami.Announcement{}
 	for _, plan := range plans {
-		h.plans[plan.Run] = plan
+		for _, a := range plan.Announced {
+			if h.announcers[a.ImageID] == plan.Run {
+				h.announced[a.ImageID] = ami.Announcement{Run: plan.Run, Policy: plan.Policy, Due: a.Due, Action: a.Action}
+			}
+		}
 	}
 	return nil
 }
 
-// readPlan reads the plan of an unfinished run. That there is none is an error: nobody could say what the run has left.
+// plansOf reads what runs have planned for a region, by run. Runs without a plan there are missing.
+func (j *Journal) plansOf(ctx context.Context, runs []string, region string) (map[string]planDocument, error) {
+	found := make([]planDocument, len(runs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(readsAtOnce)
+	for i, run := range runs {
+		group.Go(func() (err error) {
+			found[i], err = j.readPlan(ctx, run, region)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	plans := make(map[string]planDocument, len(runs))
+	for _, plan := range found {
+		if plan.Run != "" {
+			plans[plan.Run] = plan
+		}
+	}
+	return plans, nil
+}
+
+// readPlan reads what a run has planned for a region; nothing if there is no such document.
 func (j *Journal) readPlan(ctx context.Context, run, region string) (planDocument, error) {
 	data, _, err := j.store.get(ctx, planKey(run, region))
-	if errors.Is(err, ErrNotFound) {
-		return planDocument{}, fmt.Errorf("%s says that the run is unfinished, and its plan is gone: %s; "+
-			"if the run has left no snapshots, remove the former", j.store.where(markerKey(region, run)), j.store.where(planKey(run, region)))
-	}
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return planDocument{}, nil
+	case err != nil:
 		return planDocument{}, err
 	}
 	plan, err := parsePlan(data, run, region)
@@ -198,7 +246,9 @@ func (j *Journal) readRemoval(ctx context.Context, region string, r removal) (re
 }
 
 func (h *history) assemble() ami.History {
-	assembled := ami.History{Removed: map[string]string{}, Unbegun: map[string][]string{}, Busy: h.busy}
+	assembled := ami.History{
+		Removed: map[string]string{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}, Announced: h.announced, Busy: h.busy,
+	}
 	for image := range h.entries {
 		if run := h.latest(image); h.isOther(run) && h.present(image) && mayBeRemoved(h.removals[removal{image: image, run: run}]) {
 			assembled.Removed[image] = run
@@ -211,6 +261,7 @@ func (h *history) assemble() ami.History {
 		assembled.Unfinished = append(assembled.Unfinished, run)
 		for _, d := range h.plans[run].Declared {
 			h.addUnbegun(assembled.Unbegun, run, d)
+			assembled.Planned[run] = append(assembled.Planned[run], d.ImageID)
 			if !h.present(d.ImageID) {
 				assembled.Leftovers = append(assembled.Leftovers, h.leftovers(run, d)...)
 			}
@@ -240,8 +291,8 @@ func (h *history) addUnbegun(unbegun map[string][]string, run string, d Declared
 	}
 }
 
-// leftovers returns the snapshots that a run was to delete with an image that it has removed, or may have, and that are not
-// known to be deleted or kept. Those of an image that somebody else has removed are theirs to keep. If a later run had to
+// leftovers returns the snapshots that a run had planned to delete with an image that it has removed, or may have, and that are
+// not known to be deleted or kept. Those of an image that somebody else has removed are theirs to keep. If a later run had to
 // do with the image, it was there again, and the rest is for that run to say.
 func (h *history) leftovers(run string, d Declared) []ami.Leftover {
 	document := h.removals[removal{image: d.ImageID, run: run}]
@@ -250,7 +301,7 @@ func (h *history) leftovers(run string, d Declared) []ami.Leftover {
 	}
 	var left []ami.Leftover
 	for _, id := range document.Declared {
-		if !document.isSettled(id) && !h.finished[removal{image: d.ImageID, run: run, snapshot: id}] {
+		if slices.Contains(d.Snapshots, id) && !document.isSettled(id) && !h.finished[removal{image: d.ImageID, run: run, snapshot: id}] {
 			left = append(left, ami.Leftover{Run: run, ImageID: d.ImageID, SnapshotID: id})
 		}
 	}

@@ -56,6 +56,8 @@ func restored(d *docket, image *subject) string {
 	switch {
 	case run != "" && !own.restoredSince(beginOf(run)):
 		return "run " + run + " has removed it, or may have, and it is there again"
+	case own.hasRun && !own.intent:
+		return "it carries the tag " + RunTag + " without " + IntentTag + ": a part of the declaration of its removal, or of an older announcement"
 	case !own.intent || d.isClaimed(image.ID, own) || d.isUnbegun(image.ID, own):
 		return ""
 	case own.run == "":
@@ -107,31 +109,21 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 	for i := range d.images { // In the order of the verdicts.
 		image := &d.images[i]
 		if d.isOver(image.ID, image.own) && verdicts[i].Unmark != Veto && notOwned(d, image) == "" {
-			strays = append(strays, newStray(image.ID, image.own, image.Tags, image.own.hasDue && !image.own.disabled))
+			strays = append(strays, newStray(image.ID, image.own, image.Tags))
 		}
 	}
 	for id, snapshot := range d.snapshots {
 		own := readOwnTags(snapshot.Tags)
 		if d.isOver(id, own) && !d.isLeftover(id, own.run) {
-			strays = append(strays, newStray(id, own, snapshot.Tags, false))
+			strays = append(strays, newStray(id, own, snapshot.Tags))
 		}
 	}
 	slices.SortFunc(strays, func(a, b Stray) int { return strings.Compare(a.ID, b.ID) })
 	return strays
 }
 
-// newStray leaves the tag with the run to an announcement of which it is a part. Of one that has disabled the image it is none,
-// and would make up for that part if a person took it off.
-func newStray(id string, own *ownTags, tags map[string]string, isAnnounced bool) Stray {
-	stray := Stray{ID: id, Run: own.run}
-	for key := range tags {
-		name := nameOf(key)
-		if name == IntentTag || name == RunTag && !isAnnounced {
-			stray.Keys = append(stray.Keys, key)
-		}
-	}
-	slices.Sort(stray.Keys)
-	return stray
+func newStray(id string, own *ownTags, tags map[string]string) Stray {
+	return Stray{ID: id, Run: own.run, Keys: carried(tags, IntentTag, RunTag)}
 }
 
 func (d *docket) isLeftover(snapshotID, run string) bool {

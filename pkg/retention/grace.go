@@ -52,7 +52,7 @@ const oldAnnouncement = 90 * Day
 // all others go at once, and with one they are announced first.
 func (d *docket) announce(v *Verdict, image *subject) {
 	why := d.whyStale(image)
-	v.Due = d.due(image.own)
+	v.Due = d.due(image)
 	switch {
 	case d.now.Before(v.Due):
 		why = Reason{announced.Code, "due on " + date(v.Due) + "; " + why.Detail}
@@ -66,35 +66,23 @@ func (d *docket) announce(v *Verdict, image *subject) {
 		if image.Public || v.Action == Disable && len(d.evidence[d.region][image.ID].SharedWith) > 0 {
 			v.Action = Announce
 		}
-		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC().Truncate(Day)
+		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC()
 	}
 	v.Reasons = []Reason{why}
 }
 
-// due returns the day on which an image is due by an announcement that counts; zero if there is none.
-func (d *docket) due(own *ownTags) time.Time {
-	if d.now.Sub(own.due) >= oldAnnouncement {
+// due returns when an image is due by an announcement of this policy that counts; zero if there is none. It is not before the
+// time of grace is over, to the second, nor before the day on the image, which people may put off.
+func (d *docket) due(image *subject) time.Time {
+	recorded, _ := d.recorded(image.ID, image.own)
+	due := recorded.Due
+	if image.own.due.After(due) {
+		due = image.own.due
+	}
+	if image.standing != ours || d.now.Sub(due) >= oldAnnouncement {
 		return time.Time{}
 	}
-	return own.due
-}
-
-// unmark says what becomes of the mark of an image that the rules keep. An objection goes before everything else, and the
-// tags of another account's image are not the janitor's to touch. That an image was restored is noted on it, announced or
-// not.
-func (d *docket) unmark(reasons []Reason, image *subject) Unmark {
-	if notOwned(d, image) != "" {
-		return LeaveMark
-	}
-	for _, becomes := range []Unmark{Veto, ClearMark} {
-		concerns := func(reason Reason) bool {
-			return onMark[reason.Code] == becomes && (image.own.isMarked() || reason.Code == "restored")
-		}
-		if slices.ContainsFunc(reasons, concerns) {
-			return becomes
-		}
-	}
-	return LeaveMark
+	return due
 }
 
 // onMark says what becomes of a mark because of a reason.

@@ -1,11 +1,14 @@
 package retention
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"ami-janitor/pkg/ami"
 )
 
 // The tags that people set for the janitor to read.
@@ -14,16 +17,17 @@ const (
 	staleAfterTag = "ami-janitor:stale-after" // Days; takes the place of Policy.StaleAfter and NeverLaunchedAfter.
 )
 
-// The tags that the janitor writes. An image carries no more than two of them at a time, and no more than four while it is
-// being removed: what has announced it, and what declares that.
+// The tags that the janitor writes: up to three announce a removal, two declare it, and one notes that it is off.
 const (
 	// DueTag has the day, as 2006-01-02, on which an image that is marked for removal is due.
 	DueTag = "ami-janitor:due"
-	// RunTag has the id of the run that marked the image. It stands beside DueTag, so that a person who takes the latter
-	// off is noticed. Beside IntentTag it has the id of the run that declared the removal.
-	RunTag = "ami-janitor:run"
-	// DisabledTag takes the place of RunTag on an image that the janitor has disabled, or is about to.
+	// AnnouncedByTag has the id of the run that announced the removal, a blank, and the name of that run's policy. It stands beside
+	// DueTag, so that a person who takes one of them off is noticed.
+	AnnouncedByTag = "ami-janitor:announced-by"
+	// DisabledTag has the id of the run that has disabled the image, or was about to. It stands beside the other two.
 	DisabledTag = "ami-janitor:disabled"
+	// RunTag has the id of the run that declared the removal. It stands beside IntentTag.
+	RunTag = "ami-janitor:run"
 	// RestoredTag has the day on which a person brought the image back, or objected to its removal: a use.
 	RestoredTag = "ami-janitor:restored"
 	// IntentTag, with the value Intent, declares that the run in RunTag means to remove the image or the snapshot. IAM allows
@@ -41,18 +45,25 @@ type ownTags struct {
 	restored   time.Time
 	due        time.Time // The day on which the image is due for removal; zero if that is not known.
 	hasDue     bool      // DueTag is there.
-	hasRun     bool      // RunTag is there.
+	by         announcer // What AnnouncedByTag says, of several the earliest run.
+	hasBy      bool      // AnnouncedByTag is there.
 	disabled   bool      // DisabledTag is there.
-	announced  time.Time // When the run began that marked the image, the first of several; zero if that is not known.
+	disabledBy string    // The run that it names, the earliest of several; empty if it names none.
+	hasRun     bool      // RunTag is there.
 	intent     bool      // IntentTag is there, with the value Intent.
 	run        string    // The value of RunTag, the latest of several; empty if there is none.
 	runAt      time.Time // When that run began; zero if that is not known.
 	faults     []string  // What cannot be read; sorted.
 }
 
-// isMarked reports whether a resource carries a tag with which its removal has been announced. The run that declares a
-// removal announces none.
-func (o *ownTags) isMarked() bool { return o.hasDue || o.disabled || o.hasRun && !o.intent }
+// announcer is who has announced a removal, as a tag says. Its zero value is nobody: a tag that cannot be read.
+type announcer struct{ run, policy string }
+
+// isMarked reports whether a resource carries a tag with which its removal has been announced.
+func (o *ownTags) isMarked() bool { return o.hasDue || o.hasBy || o.disabled }
+
+// announcedIn returns the run that announced the removal, or else the one that disabled the image; empty if no tag names one.
+func (o *ownTags) announcedIn() string { return cmp.Or(o.by.run, o.disabledBy) }
 
 const ownPrefix = "ami-janitor:"
 
@@ -99,12 +110,18 @@ func (o *ownTags) read(name, value string) error {
 	case DueTag:
 		o.hasDue = true
 		return latest(&o.due, value)
-	case RunTag:
-		o.readRun(value)
+	case AnnouncedByTag:
+		o.hasBy = true
+		o.readAnnouncer(value)
 		return nil
 	case DisabledTag:
 		o.disabled = true
-		o.readAnnounced(beginOf(value))
+		if isRun(value) && (o.disabledBy == "" || value < o.disabledBy) {
+			o.disabledBy = value
+		}
+		return nil
+	case RunTag:
+		o.readRun(value)
 		return nil
 	case IntentTag:
 		return o.readIntent(value)
@@ -119,14 +136,24 @@ func (o *ownTags) readRun(value string) {
 		o.run, o.runAt = value, begun
 	}
 	o.hasRun = true
-	o.readAnnounced(begun)
 }
 
-func (o *ownTags) readAnnounced(at time.Time) {
-	if !at.IsZero() && (o.announced.IsZero() || at.Before(o.announced)) {
-		o.announced = at
+func (o *ownTags) readAnnouncer(value string) {
+	run, policy, _ := strings.Cut(value, " ")
+	by := announcer{run, strings.TrimSpace(policy)}
+	if isRun(run) && (o.by.run == "" || cmp.Or(cmp.Compare(by.run, o.by.run), cmp.Compare(by.policy, o.by.policy)) < 0) {
+		o.by = by
 	}
 }
+
+// isRun reports whether a text begins as the id of a run does.
+func isRun(text string) bool { return !beginOf(text).IsZero() }
+
+// AnnouncedBy is the value of AnnouncedByTag.
+func AnnouncedBy(run, policy string) string { return run + " " + policy }
+
+// Announcer returns the run that has announced the removal of an image, as its tags say; empty if they name none.
+func Announcer(image ami.Image) string { return readOwnTags(image.Tags).announcedIn() }
 
 func (o *ownTags) readIntent(value string) error {
 	if value != Intent {

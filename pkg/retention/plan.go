@@ -82,6 +82,7 @@ type docket struct {
 	binGap    string // Why the bin takes in nothing of what is removed; empty if it does, or need not.
 	history   ami.History
 	evidence  map[string]ami.Evidence // Of all regions of the run.
+	seen      map[string]time.Time    // When each policy has last announced something here, by its name.
 	launchGap string                  // Why launches that are not on record prove nothing; empty if they do.
 }
 
@@ -96,6 +97,7 @@ func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evi
 			bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History,
 			evidence: evidence, launchGap: findLaunchGap(inventory, evidence[inventory.Region], now),
 		}
+		d.seen = latestAnnouncements(inventory.Images)
 		d.images = d.subjects(inventory.Images)
 		d.contested = d.findContested()
 		d.newest = p.newest(d.images, d.usable)
@@ -145,6 +147,10 @@ func (d *docket) decide(v *Verdict, image *subject) {
 		d.announce(v, image)
 	} else {
 		v.Unmark = d.unmark(v.Reasons, image)
+		v.Undo = d.undo(v.Unmark, image)
+	}
+	if image.standing == anothers {
+		v.AnnouncedBy = d.announcer(image.ID, image.own)
 	}
 }
 

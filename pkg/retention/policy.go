@@ -12,8 +12,11 @@ const Floor = Days(7 * Day)
 
 // Policy is what an operator configures. Its zero value removes nothing.
 type Policy struct {
+	Name string // Tells the announcements of this policy from those of others; without blanks.
+
 	StaleAfter         Days // Idle for longer than this is stale.
 	NeverLaunchedAfter Days // The same for images with no launch on record.
+	AllowShorter       bool // An image's own tag may make its limit shorter than that.
 
 	KeepNewest int    // How many of the newest usable images of each family are always kept.
 	FamilyTag  string // The tag whose value names the family; empty, or missing from an image: the name decides.
@@ -106,14 +109,20 @@ func (p Policy) scope() []string {
 	return scope
 }
 
-// idleLimit returns how long an image may be idle: what its own tag says if it has one, else what the policy says.
+// idleLimit returns how long an image may be idle: what the policy says, or its own tag. Whoever may tag an image makes its limit
+// longer, and shorter only if the policy allows that.
 func (p Policy) idleLimit(image *subject) Days {
-	switch {
-	case image.own.staleAfter != nil:
-		return *image.own.staleAfter
-	case image.LastLaunchedAt.IsZero():
-		return max(p.NeverLaunchedAfter, Floor)
-	default:
-		return max(p.StaleAfter, Floor)
+	limit := max(p.StaleAfter, Floor)
+	if image.LastLaunchedAt.IsZero() {
+		limit = max(p.NeverLaunchedAfter, Floor)
 	}
+	if tag := image.own.staleAfter; tag != nil && (*tag > limit || p.AllowShorter) {
+		return *tag
+	}
+	return limit
+}
+
+// isShortened reports whether an image's own tag asks for a shorter limit than it gets.
+func (p Policy) isShortened(image *subject) bool {
+	return image.own.staleAfter != nil && *image.own.staleAfter < p.idleLimit(image)
 }

@@ -42,6 +42,7 @@ var factRules = []keepRule{
 	{Rule{"claimed", "is declared for removal by another run, which may be at work", "that run is over, or began 12 hours ago"}, claimed, LeaveMark},
 	{Rule{"restored", "was removed by a run, or may have been, and is there again", "it has been idle for its whole time again"}, restored, Veto},
 	{Rule{"vetoed", "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
+	{Rule{"unrecorded", "carries tags of an announcement that no record bears out", "these tags are taken off"}, unrecordedMark, LeaveMark},
 	{Rule{"recently-used", "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
 	{Rule{"newest-of-family", "is among the newest of its family", "newer images of the family are there, or KEEP_NEWEST is lower"}, newestOfFamily, ClearMark},
 	{Rule{"no-room-for-tags", "has no room, or a snapshot without room, for the tags that a removal takes", "some tags are taken off"}, noRoomForTags, ClearMark},
@@ -62,6 +63,7 @@ var evidenceRules = []keepRule{
 	{Rule{"shared", "may be launched by other accounts", "it is not shared any more, or SHARED_IMAGES is report"}, shared, Veto},
 	{Rule{"in-use", "is in use", "nothing names it any more"}, inUse, Veto},
 	{Rule{"copy-of-used", "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
+	{Rule{"announced-elsewhere", "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},
 	{Rule{"unknown-use", "may be in use: a lookup could not be completed", "every lookup is answered"}, unknownUse, LeaveMark},
 	{
 		Rule{"usage-report-pending", "is public or shared, and no fresh report says whether other accounts use it", "a fresh usage report finds no use of it"},
@@ -109,15 +111,15 @@ func notOwned(d *docket, image *subject) string {
 	}
 }
 
-func notAvailable(_ *docket, image *subject) string {
+func notAvailable(d *docket, image *subject) string {
 	switch image.State {
 	case "available":
 		return ""
 	case "":
 		return "its state is not known"
 	case "disabled":
-		if image.own.disabled {
-			return "" // By the janitor itself, which is part of an announcement.
+		if d.hasDisabled(image) || image.own.disabled && image.standing == unrecorded {
+			return "" // By the janitor itself, which is part of an announcement, or so it says.
 		}
 	}
 	return "in state " + image.State
@@ -195,13 +197,21 @@ func outOfScope(d *docket, image *subject) string {
 // a day late.
 func vetoed(d *docket, image *subject) string {
 	own := image.own
-	if !own.isMarked() || len(own.faults) > 0 {
+	switch {
+	case len(own.faults) > 0:
+		return ""
+	case image.standing == unrecorded:
+		if own.disabled {
+			return "" // It may be a claim, and no part of an announcement.
+		}
+		return undone(d, image)
+	case image.standing != ours:
 		return ""
 	}
 	if undone := undone(d, image); undone != "" {
 		return undone
 	}
-	if last := d.lastUseUntil(image.Image, own, d.now); last.at.After(own.announced.Add(-Day)) {
+	if last := d.lastUseUntil(image.Image, own, d.now); last.at.After(beginOf(own.announcedIn()).Add(-Day)) {
 		return last.ago(d.now) + ", since its removal was announced"
 	}
 	return ""
@@ -213,12 +223,10 @@ func undone(d *docket, image *subject) string {
 	switch {
 	case !own.hasDue:
 		return "somebody took the tag " + DueTag + " off"
-	case own.announced.IsZero():
-		return "somebody took the tag off, or changed it, that says which run has announced its removal"
+	case own.by.policy != d.policy.Name:
+		return "somebody took the tag " + AnnouncedByTag + " off, or changed it"
 	case own.disabled && image.State == "available":
 		return "somebody enabled it"
-	case own.intent && !own.disabled && d.policy.GraceAction == Disable && !image.Public:
-		return "somebody may have enabled it: the run that declared its removal wrote itself over what announced that"
 	default:
 		return ""
 	}
@@ -257,16 +265,15 @@ func noRoomForTags(d *docket, image *subject) string {
 	return ""
 }
 
-// announcement returns the keys of the tags that announce the removal of an image, besides RunTag; none if it is announced,
-// or is not to be.
+// announcement returns the keys of the tags that announce the removal of an image; none if it is announced, or is not to be.
 func (d *docket) announcement(image *subject) []string {
 	switch {
-	case d.policy.Grace <= 0 || !d.due(image.own).IsZero():
+	case d.policy.Grace <= 0 || !d.due(image).IsZero():
 		return nil
 	case d.policy.GraceAction == Disable || image.State == "disabled":
-		return []string{DueTag, DisabledTag}
+		return []string{DueTag, AnnouncedByTag, DisabledTag}
 	default:
-		return []string{DueTag}
+		return []string{DueTag, AnnouncedByTag}
 	}
 }
 

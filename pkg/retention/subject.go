@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"fmt"
 	"time"
 
 	"ami-janitor/pkg/ami"
@@ -9,13 +10,14 @@ import (
 // subject is an image with what the rules ask of it again and again.
 type subject struct {
 	*ami.Image
-	own  *ownTags
-	last use
+	own      *ownTags
+	last     use
+	standing standing
 }
 
 func (d *docket) subject(image *ami.Image) subject {
 	own := readOwnTags(image.Tags)
-	return subject{image, own, d.lastUseUntil(image, own, endOfTime)}
+	return subject{image, own, d.lastUseUntil(image, own, endOfTime), d.standing(image, own)}
 }
 
 // use is an event that counts as a use of an image. Its time is zero if none is on record.
@@ -50,6 +52,9 @@ func (u use) ago(now time.Time) string {
 
 func (d *docket) whyStale(image *subject) Reason {
 	detail := image.last.ago(d.now) + "; the limit is " + d.policy.idleLimit(image).inWords()
+	if d.policy.isShortened(image) {
+		detail += fmt.Sprintf(" (its tag %s says %s, and ALLOW_SHORTER is false)", staleAfterTag, image.own.staleAfter.inWords())
+	}
 	if image.LastLaunchedAt.IsZero() {
 		return Reason{neverLaunched.Code, "no launch on record; " + detail}
 	}

@@ -66,6 +66,16 @@ type Verdict struct {
 	Due    time.Time   // The day on which an image that is to be marked, or is marked, is due for removal; else zero.
 	Action GraceAction // What is done to an image that is to be marked, besides; else empty.
 	Unmark Unmark      // What becomes of the mark of an image that is kept.
+	Undo   Undo        // What that takes.
+
+	AnnouncedBy string // The other policy that has announced the removal of a kept image; empty if none has.
+}
+
+// Undo is what taking back an announcement takes, besides noting an objection.
+type Undo struct {
+	Keys           []string // The keys of the tags to take off, as they are written, in that order.
+	Enable         bool     // The janitor has disabled the image.
+	EndDeprecation bool     // The janitor has set its deprecation.
 }
 
 // Decision is what is to happen to an image.

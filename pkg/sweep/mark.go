@@ -32,7 +32,7 @@ func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) ami.Ou
 			verdict.Action, note = retention.Announce, "announced, but not disabled: "+why
 		}
 	}
-	err := announce(ctx, s.api, verdict, s.orders.Run)
+	err := s.announce(ctx, verdict)
 	_, doubtful := errors.AsType[doubtError](err)
 	switch {
 	case err == nil:
@@ -73,24 +73,25 @@ func whyNotDisable(ctx context.Context, api markAPI, image ami.Image) string {
 // has enabled. They stay where nobody knows whether it has failed.
 //
 // An image that an earlier run has disabled stays disabled, and says so; nothing else need be done to it.
-func announce(ctx context.Context, api markAPI, verdict retention.Verdict, run string) error {
+func (s *sweep) announce(ctx context.Context, verdict retention.Verdict) error {
 	image, day := verdict.Image, verdict.Due.UTC().Truncate(24*time.Hour)
-	holder, other := retention.RunTag, retention.DisabledTag
+	tags := map[string]string{
+		retention.DueTag:         day.Format(time.DateOnly),
+		retention.AnnouncedByTag: retention.AnnouncedBy(s.orders.Run, s.orders.Policy),
+	}
 	if verdict.Action == retention.Disable || image.State == disabled {
-		holder, other = other, holder
-	}
-	tags := map[string]string{retention.DueTag: day.Format(time.DateOnly), holder: run}
-	if err := untag(ctx, api, image.ID, carried(image, other)); err != nil {
+		tags[retention.DisabledTag] = s.orders.Run
+	} else if err := untag(ctx, s.api, image.ID, carried(image, retention.DisabledTag)); err != nil {
 		return err
 	}
-	if err := tag(ctx, api, image.ID, tags); err != nil {
+	if err := tag(ctx, s.api, image.ID, tags); err != nil {
 		return err
 	}
-	err := act(ctx, api, verdict, day)
+	err := act(ctx, s.api, verdict, day)
 	if _, doubtful := errors.AsType[doubtError](err); err == nil || doubtful || errors.Is(err, errGone) {
 		return err
 	}
-	if left := untag(ctx, api, image.ID, slices.Sorted(maps.Keys(tags))); left != nil {
+	if left := untag(ctx, s.api, image.ID, slices.Sorted(maps.Keys(tags))); left != nil {
 		return fmt.Errorf("%w; %w", err, left)
 	}
 	return err
@@ -111,35 +112,34 @@ func act(ctx context.Context, api markAPI, verdict retention.Verdict, day time.T
 	}
 }
 
-// Unmark takes back whatever announced the removal of one image: it enables what the janitor has disabled, cancels the
-// deprecation that the janitor has set, and takes off its tags. With veto it notes the day as one on which the image was
-// restored. An image that is gone needs nothing of that.
+// Unmark takes back what announced the removal of one image: it enables the image, ends its deprecation and takes tags off, as far
+// as undo says. With veto it notes the day as one on which the image was restored. An image that is gone needs nothing of that.
 //
-// Wherever it is interrupted, the image is not removed because of what is left of its mark. A veto begins with taking off
-// the tag with the day, which is an objection in itself; and while an image is disabled it carries the tag that says so.
-func Unmark(ctx context.Context, api API, image ami.Image, veto bool, now time.Time) error {
-	err := unmark(ctx, api, image, veto, now)
+// Wherever it is interrupted, the image is not removed because of what is left of its mark. It begins with taking off the tag with
+// the day if there is a veto, which is an objection in itself; and while an image is disabled it carries the tag that says so.
+func Unmark(ctx context.Context, api API, image ami.Image, veto bool, undo retention.Undo, now time.Time) error {
+	err := unmark(ctx, api, image, veto, undo, now)
 	if errors.Is(err, errGone) {
 		return nil
 	}
 	return err
 }
 
-func unmark(ctx context.Context, api markAPI, image ami.Image, veto bool, now time.Time) error {
-	keys := carried(image, retention.DueTag, retention.RunTag, retention.DisabledTag)
+func unmark(ctx context.Context, api markAPI, image ami.Image, veto bool, undo retention.Undo, now time.Time) error {
+	keys := undo.Keys
 	if veto {
 		due := carried(image, retention.DueTag)
 		if err := untag(ctx, api, image.ID, due); err != nil {
 			return err
 		}
-		keys = carried(image, retention.RunTag, retention.DisabledTag, retention.IntentTag)
+		keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return slices.Contains(due, key) })
 	}
-	if image.State == disabled && len(carried(image, retention.DisabledTag)) > 0 {
+	if undo.Enable {
 		if err := enable(ctx, api, image.ID); err != nil {
 			return err
 		}
 	}
-	if deprecatedByMark(image) {
+	if undo.EndDeprecation {
 		if err := cancelDeprecation(ctx, api, image.ID); err != nil {
 			return err
 		}
@@ -151,14 +151,6 @@ func unmark(ctx context.Context, api markAPI, image ami.Image, veto bool, now ti
 		}
 	}
 	return untag(ctx, api, image.ID, keys)
-}
-
-// deprecatedByMark reports whether an image is deprecated from the very minute on which it is due.
-func deprecatedByMark(image ami.Image) bool {
-	return slices.ContainsFunc(carried(image, retention.DueTag), func(key string) bool {
-		due, err := time.Parse(time.DateOnly, strings.TrimSpace(image.Tags[key]))
-		return err == nil && image.DeprecatedAt.Truncate(time.Minute).Equal(due)
-	})
 }
 
 // carried returns the keys under which an image carries some tags of the janitor, as they are written; sorted. Like package

@@ -164,9 +164,9 @@ func (s *sweep) declareChunk(ctx, begin context.Context, some []int) (ready []in
 	for _, i := range some {
 		verdict := s.plan.Verdicts[i]
 		obstacle := failed[verdict.Image.ID]
-		s.noteDeclared(verdict.Image.ID, declaration(verdict.Image), obstacle)
+		s.noteDeclared(verdict.Image.ID, obstacle)
 		for _, id := range doomed(verdict) {
-			s.noteDeclared(id, declaration(ami.Image{}), failed[id])
+			s.noteDeclared(id, failed[id])
 			if obstacle == nil && failed[id] != nil && !isAbsent(failed[id]) { // One that is gone already need not be declared.
 				obstacle = snapshotError{id, failed[id]}
 			}
@@ -210,21 +210,11 @@ func undeclared(verdict retention.Verdict, obstacle error, late bool) ami.Outcom
 	}
 }
 
-// noteDeclared notes what carries a declaration, or may carry one, and with which keys it is to be taken off. That of a run
-// beside this one is not for this one to take off.
-func (s *sweep) noteDeclared(id string, keys []string, refusal error) {
+// noteDeclared notes what carries a declaration, or may carry one. That of a run beside this one is not for this one to take off.
+func (s *sweep) noteDeclared(id string, refusal error) {
 	if _, isClaimed := errors.AsType[claimedError](refusal); !isClaimed && !isAbsent(refusal) {
-		s.declared[id] = keys
+		s.declared[id] = true
 	}
-}
-
-// declaration returns the keys of the tags to be taken off an image that stays after all. The announcement of its removal
-// goes on to name a run, except where the tag says so with which it is disabled.
-func declaration(image ami.Image) []string {
-	if len(carried(image, retention.DueTag)) > 0 && len(carried(image, retention.DisabledTag)) == 0 {
-		return []string{retention.IntentTag}
-	}
-	return []string{retention.IntentTag, retention.RunTag}
 }
 
 // doomed returns the snapshots that are to go when an image goes, or with another one that shares them.

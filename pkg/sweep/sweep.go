@@ -24,6 +24,7 @@ type API interface {
 // Orders are what a sweep needs beside the plan. All functions must be there.
 type Orders struct {
 	Run          string    // The id of the run, which goes into the tags.
+	Policy       string    // The name of the policy that announces.
 	Now          time.Time // Its day is the one that a veto notes.
 	VersionDepth int       // How many versions of a launch template count for a usage report, 1 to 10,000; 0 is the most.
 
@@ -124,7 +125,7 @@ type sweep struct {
 	leftovers []ami.SnapshotResult
 	strays    map[string]string
 	users     map[string][]string // The images to be deregistered that use a snapshot which is to be deleted, by its id.
-	declared  map[string][]string // The keys of the tags to be taken off, by the id of the image or snapshot that carries them.
+	declared  map[string]bool     // The ids of the images and snapshots whose declarations are to be taken off.
 	stopped   string              // Why no further image is removed; empty as long as that goes on.
 	bin       proof
 	allowed   bool // EC2 has deregistered an image.
@@ -145,7 +146,7 @@ func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
 		api: api, plan: plan, orders: orders,
 		strays:   map[string]string{},
 		users:    map[string][]string{},
-		declared: map[string][]string{},
+		declared: map[string]bool{},
 		outcomes: make([]ami.Outcome, len(plan.Verdicts)),
 		gone:     map[string]bool{},
 		unsure:   map[string]bool{},
@@ -197,7 +198,7 @@ func (s *sweep) unmark(ctx, begin context.Context) {
 			s.fail(i, "could not be unmarked: "+notReached)
 			continue
 		}
-		if err := Unmark(ctx, s.api, verdict.Image, verdict.Unmark == retention.Veto, s.orders.Now); err != nil {
+		if err := Unmark(ctx, s.api, verdict.Image, verdict.Unmark == retention.Veto, verdict.Undo, s.orders.Now); err != nil {
 			s.fail(i, "could not be unmarked: "+err.Error())
 		}
 		s.step()

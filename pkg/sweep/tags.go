@@ -134,19 +134,16 @@ func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
 		own[id] = s.orders.Run
 	}
 	since, _ := s.declaredSince(ctx, own)
-	byKeys := map[string][]string{}
+	var off []string
 	for _, id := range ids {
 		s.stillDeclared = s.stillDeclared || since[id] != "" // What is seen may be of before.
 		if since[id] == "" {
-			set := strings.Join(s.declared[id], "\n")
-			byKeys[set] = append(byKeys[set], id)
+			off = append(off, id)
 		}
 		delete(s.declared, id)
 	}
-	for _, set := range slices.Sorted(maps.Keys(byKeys)) {
-		for _, err := range dropTags(ctx, s.api, byKeys[set], strings.Split(set, "\n")) {
-			s.stillDeclared = s.stillDeclared || !isAbsent(err)
-		}
+	for _, err := range dropTags(ctx, s.api, off, []string{retention.IntentTag, retention.RunTag}) {
+		s.stillDeclared = s.stillDeclared || !isAbsent(err)
 	}
 }
 

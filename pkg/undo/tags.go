@@ -16,7 +16,7 @@ import (
 )
 
 // removalTags are what the janitor writes before it removes something.
-var removalTags = []string{retention.DueTag, retention.RunTag, retention.DisabledTag, retention.IntentTag}
+var removalTags = []string{retention.DueTag, retention.AnnouncedByTag, retention.DisabledTag, retention.IntentTag, retention.RunTag}
 
 // batch is how many resources are tagged with one call. EC2 takes 1,000, and advises fewer (EC2 API Reference, CreateTags).
 const batch = 200
@@ -194,7 +194,7 @@ func (u *undoing) noteRestored(ctx context.Context, ids []string) error {
 	if len(ids) > 1 || wire.Code(err) != "TagLimitExceeded" {
 		return err
 	}
-	if err := untag(ctx, u.api, ids, []string{retention.DueTag, retention.RunTag}); err != nil {
+	if err := untag(ctx, u.api, ids, []string{retention.DueTag, retention.AnnouncedByTag}); err != nil {
 		return err
 	}
 	_, err = u.api.CreateTags(ctx, &input)

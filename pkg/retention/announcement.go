@@ -1,0 +1,236 @@
+package retention
+
+import (
+	"slices"
+	"time"
+
+	"ami-janitor/pkg/ami"
+)
+
+// standing says whose announcement an image carries, as far as that can be known. Tags are claims: whoever may tag can write them.
+// What is borne out by the journal is a fact.
+type standing int
+
+const (
+	// unannounced means that the image carries no tag of an announcement.
+	unannounced standing = iota
+	// ours means that a run of this policy has announced the removal: the journal says so.
+	ours
+	// unrecorded means that the image carries tags of an announcement of which no record of this policy knows.
+	unrecorded
+	// anothers means that another policy has announced the removal, as the image says.
+	anothers
+	// nobodys means that nobody is going to carry out the announcement: its policy does not come back for it, or its tags are older
+	// than the image, and were copied from another one.
+	nobodys
+)
+
+// abandoned is how long after its day another policy's announcement is left to it, if nothing is seen of that policy since.
+const abandoned = 30 * Day
+
+func (d *docket) standing(image *ami.Image, own *ownTags) standing {
+	if !own.isMarked() {
+		return unannounced
+	}
+	recorded, isRecorded := d.recorded(image.ID, own)
+	switch {
+	case isRecorded && recorded.Policy == d.policy.Name:
+		return ours
+	case isCopied(image, own):
+		return nobodys
+	case d.announcer(image.ID, own) == "":
+		return unrecorded
+	case d.isAbandoned(own):
+		return nobodys
+	default:
+		return anothers
+	}
+}
+
+// recorded returns what the journal says of the announcement that an image carries.
+func (d *docket) recorded(imageID string, own *ownTags) (ami.Announcement, bool) {
+	recorded, ok := d.history.Announced[imageID]
+	return recorded, ok && recorded.Run == own.announcedIn()
+}
+
+// announcer returns the name of the other policy that has announced the removal of an image; empty if there is none. What the
+// journal says goes before what the image says.
+func (d *docket) announcer(imageID string, own *ownTags) string {
+	policy := own.by.policy
+	if recorded, ok := d.recorded(imageID, own); ok {
+		policy = recorded.Policy
+	}
+	if policy == d.policy.Name {
+		return ""
+	}
+	return policy
+}
+
+// isCopied reports whether the tags of an announcement are older than the image that carries them: CopyImage can copy an image's
+// tags (EC2 API Reference, CopyImage: CopyImageTags).
+func isCopied(image *ami.Image, own *ownTags) bool {
+	announced := beginOf(own.announcedIn())
+	return !announced.IsZero() && image.CreatedAt.After(announced.Add(Day))
+}
+
+// isAbandoned reports whether the day of another policy's announcement is long past, and no later announcement of that policy is
+// seen in the region. An announcement without a day counts from when it was made.
+func (d *docket) isAbandoned(own *ownTags) bool {
+	day := own.due
+	if day.IsZero() {
+		day = beginOf(own.by.run)
+	}
+	return d.now.Sub(day) >= abandoned && d.seen[own.by.policy].Before(day)
+}
+
+// latestAnnouncements returns when each policy has last announced something, as far as the images of the region say.
+func latestAnnouncements(images []ami.Image) map[string]time.Time {
+	latest := map[string]time.Time{}
+	for i := range images {
+		by := readOwnTags(images[i].Tags).by
+		if at := beginOf(by.run); at.After(latest[by.policy]) {
+			latest[by.policy] = at
+		}
+	}
+	return latest
+}
+
+// hasDisabled reports whether the janitor has disabled an image: the image says so, and the journal bears it out.
+func (d *docket) hasDisabled(image *subject) bool {
+	recorded, _ := d.recorded(image.ID, image.own)
+	return image.own.disabled && image.State == "disabled" && image.standing == ours && GraceAction(recorded.Action) == Disable
+}
+
+// unmark says what becomes of the announcement that a kept image carries.
+//
+// This policy takes back its own for every reason: an objection goes before everything else. What another policy has announced, and
+// what no record bears out, only facts of the image take back: never this policy's own scope, limit, family or cap. The tags of
+// another account's image are not the janitor's to touch. That an image was restored is noted on it, announced or not.
+func (d *docket) unmark(reasons []Reason, image *subject) Unmark {
+	has := func(is func(Reason) bool) bool { return slices.ContainsFunc(reasons, is) }
+	switch {
+	case notOwned(d, image) != "":
+		return LeaveMark
+	case has(func(r Reason) bool { return r.Code == "restored" }):
+		return Veto
+	case image.standing == ours && has(func(r Reason) bool { return onMark[r.Code] == Veto }):
+		return Veto
+	case image.standing == ours && has(func(r Reason) bool { return onMark[r.Code] == ClearMark }):
+		return ClearMark
+	case image.standing != ours && d.isObjectedTo(image) && has(func(r Reason) bool { return isFact(r, image) }):
+		return Veto
+	case image.standing == nobodys && !(image.own.disabled && image.State == "disabled"):
+		return ClearMark
+	default:
+		return LeaveMark
+	}
+}
+
+// isObjectedTo reports whether an announcement that is not this policy's own, as far as is known, still has a part that can be taken off.
+func (d *docket) isObjectedTo(image *subject) bool {
+	return image.own.hasDue || image.standing == unrecorded && image.own.hasBy
+}
+
+// isFact reports whether a reason to keep an image would be one for every policy.
+func isFact(reason Reason, image *subject) bool {
+	switch reason.Code {
+	case "protected", "in-use", "vetoed":
+		return true
+	case "keep-tag":
+		return image.own.keep != "" // Else it is one of KEEP_TAGS.
+	default:
+		return false
+	}
+}
+
+// undo says what taking an announcement back takes. Without a record of its own the janitor neither enables an image nor ends its
+// deprecation. Another policy's announcement loses its day: that policy sees the objection, and does the rest.
+func (d *docket) undo(becomes Unmark, image *subject) Undo {
+	if becomes == LeaveMark {
+		return Undo{}
+	}
+	recorded, _ := d.recorded(image.ID, image.own)
+	u := Undo{
+		Enable:         d.hasDisabled(image),
+		EndDeprecation: image.standing == ours && GraceAction(recorded.Action) == Deprecate && isDeprecatedOn(image.Image, recorded.Due),
+	}
+	u.Keys = carried(image.Tags, DueTag)
+	if image.standing != anothers {
+		u.Keys = append(u.Keys, carried(image.Tags, AnnouncedByTag)...)
+		if image.State != "disabled" || u.Enable {
+			u.Keys = append(u.Keys, carried(image.Tags, DisabledTag)...)
+		}
+	}
+	if becomes == Veto {
+		u.Keys = append(u.Keys, carried(image.Tags, IntentTag, RunTag)...)
+	}
+	return u
+}
+
+// UndoAsked is what taking back the announcement takes that an image carries, if a person asks for it by name: that person's word
+// stands in for a record.
+func UndoAsked(image ami.Image) Undo {
+	own := readOwnTags(image.Tags)
+	return Undo{
+		Keys:           carried(image.Tags, DueTag, AnnouncedByTag, DisabledTag, IntentTag, RunTag),
+		Enable:         own.disabled && image.State == "disabled",
+		EndDeprecation: own.hasDue && isDeprecatedOn(&image, own.due),
+	}
+}
+
+// isDeprecatedOn reports whether an image is deprecated from the very minute with which a day begins.
+func isDeprecatedOn(image *ami.Image, day time.Time) bool {
+	return !image.DeprecatedAt.IsZero() && image.DeprecatedAt.Truncate(time.Minute).Equal(day.UTC().Truncate(Day))
+}
+
+// carried returns the keys under which a resource carries some tags of the janitor, as they are written: in the order of the names,
+// and sorted for each.
+func carried(tags map[string]string, names ...string) []string {
+	var keys []string
+	for _, name := range names {
+		from := len(keys)
+		for key := range tags {
+			if nameOf(key) == name {
+				keys = append(keys, key)
+			}
+		}
+		slices.Sort(keys[from:])
+	}
+	return keys
+}
+
+// unrecordedMark speaks for an image whose announcement is not borne out: it may be written by anybody.
+func unrecordedMark(d *docket, image *subject) string {
+	why := "no record of this policy says that"
+	if d.history.Announced == nil {
+		why = "there are no records (RECORDS) that say that"
+	}
+	switch {
+	case image.standing != unrecorded || vetoed(d, image) != "":
+		return ""
+	case image.own.disabled && image.State == "disabled":
+		return "it is disabled, and " + why + " the janitor did it"
+	case image.own.disabled:
+		return "its tag " + DisabledTag + " says that the janitor has disabled it, and " + why
+	default:
+		return "its tags say that its removal was announced for " + date(image.own.due) + ", and " + why
+	}
+}
+
+// announcedElsewhere leaves an image to the policy that has announced its removal.
+func announcedElsewhere(d *docket, image *subject) string {
+	by := "policy " + d.announcer(image.ID, image.own) + " has announced its removal"
+	if image.own.hasDue {
+		by += " for " + date(image.own.due)
+	}
+	switch {
+	case image.standing == anothers:
+		return by
+	case image.standing != nobodys:
+		return ""
+	case isCopied(image.Image, image.own):
+		return "the announcement of its removal is older than the image: the tags were copied from another one"
+	default:
+		return by + ", and has announced nothing in this region since"
+	}
+}
