@@ -76,7 +76,7 @@ func (r result) record(t *testing.T) report.Run {
 func directory(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, emulator.Sample(tonight)); err != nil {
+	if err := os.CopyFS(dir, emulator.Sample(tonight, "us-east-1")); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -92,7 +92,7 @@ func write(t *testing.T, dir, name, content string) {
 // serving is an account at a listener, to which the AWS configuration of this process leads.
 func serving(t *testing.T, wrap func(emulator.Doer) emulator.Doer) *emulator.Account {
 	t.Helper()
-	account, err := emulator.Load(emulator.Sample(time.Now()), emulator.Options{Now: time.Now})
+	account, err := emulator.Load(emulator.Sample(time.Now(), "us-east-1"), emulator.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

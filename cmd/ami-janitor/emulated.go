@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/janitor"
 )
 
 // copied is the choice of an emulated account.
@@ -51,6 +52,18 @@ func (c copied) load() (*emulator.Account, func() time.Time, error) {
 		return nil, nil, err
 	}
 	return account, clock, c.keepRemoved(account)
+}
+
+// janitor works on the emulated account. Its records are those of the copy if RECORDS names no others.
+func (c copied) janitor(parsed janitor.Config) (*janitor.Janitor, *emulator.Account, error) {
+	account, clock, err := c.load()
+	if err != nil {
+		return nil, nil, err
+	}
+	if parsed.Records == "" {
+		parsed.Records = "s3://" + emulator.RecordsBucket
+	}
+	return newJanitor(parsed, emulated(account, c.region()), clock), account, nil
 }
 
 func (c copied) read(options emulator.Options) (*emulator.Account, error) {
@@ -107,11 +120,10 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		account, clock, err := copied.load()
+		j, account, err := copied.janitor(parsed)
 		if err != nil {
 			return err
 		}
-		j := newJanitor(parsed, emulated(account, copied.region()), clock)
 		printer := output.printer(std)
 		printer.heading = "REHEARSAL on a copy: whatever it says, no real account was changed.\n\n"
 		result := carryOut(command.Context(), j, *dryRun, printer)

@@ -56,11 +56,8 @@ func explainingJanitor(command *cobra.Command, settings settings, copied copied)
 	if err != nil {
 		return nil, err
 	}
-	account, clock, err := copied.load()
-	if err != nil {
-		return nil, err
-	}
-	return newJanitor(parsed, emulated(account, copied.region()), clock), nil
+	j, _, err := copied.janitor(parsed)
+	return j, err
 }
 
 func unmarkCommand(std streams, lookup func(string) string) *cobra.Command {

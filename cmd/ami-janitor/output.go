@@ -129,10 +129,27 @@ func question(plan report.Run) string {
 	if marked := plan.Totals.Marked; marked > 0 {
 		words += fmt.Sprintf(", and announce the removal of %d", marked)
 	}
+	if off := takenBack(plan); off > 0 {
+		words += fmt.Sprintf(", and take back the announced removal of %d", off)
+	}
 	if left := leftovers(plan); left > 0 {
 		words += fmt.Sprintf(", and delete %d snapshots that earlier runs have left", left)
 	}
 	return words
+}
+
+// takenBack counts the images whose announced removal a plan takes back, or on which it notes that they were restored, those not
+// counted in regions that are left to another run.
+func takenBack(plan report.Run) int {
+	n := 0
+	for _, region := range plan.Regions {
+		for _, image := range region.Images {
+			if image.Unmark != retention.LeaveMark && !region.Busy {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // leftovers counts the snapshots of earlier runs that a plan deletes, those not counted in regions that are only planned.

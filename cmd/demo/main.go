@@ -26,7 +26,7 @@ func main() {
 }
 
 func demo(ctx context.Context, bootstrap string) error {
-	account, err := emulator.Load(emulator.Sample(time.Now()), emulator.Options{Now: time.Now})
+	account, err := emulator.Load(emulator.Sample(time.Now(), "us-east-1"), emulator.Options{Now: time.Now})
 	if err != nil {
 		return err
 	}
@@ -43,6 +43,7 @@ func demo(ctx context.Context, bootstrap string) error {
 			"REQUIRE_RECYCLE_BIN=true",
 			"MAX_DEREGISTRATIONS=8",
 			"TOPIC_ARN=arn:aws:sns:us-east-1:123456789012:ami-janitor",
+			"RECORDS=s3://" + emulator.RecordsBucket,
 		},
 		Event:    []byte("{}"),
 		Deadline: time.Now().Add(15 * time.Minute),

@@ -26,7 +26,7 @@ const topic = "arn:aws:sns:us-east-1:123456789012:digest"
 
 func sampleAccount(t testing.TB) *emulator.Account {
 	t.Helper()
-	account, err := emulator.Load(emulator.Sample(time.Now()), emulator.Options{Now: time.Now})
+	account, err := emulator.Load(emulator.Sample(time.Now(), "us-east-1"), emulator.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,6 +154,8 @@ func holds(operator string, context map[string]string, key string, values []stri
 		return !present || !slices.ContainsFunc(strings.Split(value, ","), func(one string) bool { return !slices.Contains(values, one) })
 	case "StringLike":
 		return present && some(like)
+	case "StringNotEquals":
+		return !present || !some(func(a, b string) bool { return a == b })
 	case "StringNotEqualsIgnoreCase":
 		return !present || !some(strings.EqualFold)
 	default:
@@ -208,7 +210,7 @@ func TestWhatTheFunctionMayRemove(t *testing.T) {
 		"its own, declared, with another tag":     {declared("aws:ResourceTag/Team", "search"), true, true, true},
 		"its own, without tags":                   {own(), false, false, true},
 		"its own, with another tag":               {own("aws:ResourceTag/Team", "search"), false, false, true},
-		"its own, announced":                      {own("aws:ResourceTag/ami-janitor:due", "2026-11-23", "aws:ResourceTag/ami-janitor:run", "x"), false, false, true},
+		"its own, announced":                      {own("aws:ResourceTag/ami-janitor:due", "2026-11-23", "aws:ResourceTag/ami-janitor:announced-by", "x"), false, false, true},
 		"its own, declared to be kept":            {own(intent, "keep"), false, false, true},
 		"its own, declared to be nothing":         {own(intent, ""), false, false, true},
 		"its own, declared in capitals":           {own(intent, "REMOVE"), false, false, true},
@@ -312,7 +314,9 @@ func TestWhatTheFunctionMayTakeBack(t *testing.T) {
 				}
 			}
 		}
-		for _, keys := range [][]string{{"ami-janitor:due", "ami-janitor:run"}, {"ami-janitor:due", "ami-janitor:disabled", "ami-janitor:intent"}} {
+		for _, keys := range [][]string{
+			{"ami-janitor:due", "ami-janitor:announced-by"}, {"ami-janitor:due", "ami-janitor:announced-by", "ami-janitor:disabled", "ami-janitor:intent", "ami-janitor:run"},
+		} {
 			if !takes(policy, anImage, keys...) {
 				t.Errorf("%s: it may not take %q off an image", variant, keys)
 			}

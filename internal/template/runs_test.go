@@ -1,7 +1,9 @@
 package template_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"net/http"
@@ -20,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	rbintypes "github.com/aws/aws-sdk-go-v2/service/rbin/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
@@ -62,7 +65,7 @@ func askedFor(t *testing.T, tpl template) []request {
 	for _, way := range ways {
 		synctest.Test(t, func(t *testing.T) {
 			clock := clock()
-			account, err := emulator.Load(emulator.Sample(clock()), emulator.Options{Now: clock})
+			account, err := emulator.Load(emulator.Sample(clock(), "us-east-1"), emulator.Options{Now: clock})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,6 +146,7 @@ func announceAndObject(t *testing.T, clock func() time.Time, client emulator.Doe
 			"RECORDS": "s3://amzn-s3-demo-bucket", // Those of the stack are still empty.
 		})
 	}
+	carryPlans(t, s3.NewFromConfig(configuration(client, "us-east-1")), "amzn-s3-demo-bucket", strings.TrimPrefix(places["RECORDS"].example, "s3://"))
 	deprecated, disabled := 0, 0
 	for _, image := range describeImages(t, client, "us-east-1", &ec2.DescribeImagesInput{
 		Owners: []string{"self"}, IncludeDisabled: aws.Bool(true),
@@ -170,6 +174,36 @@ func announceAndObject(t *testing.T, clock func() time.Time, client emulator.Doe
 	}
 }
 
+// carryPlans copies what runs have planned from one bucket of records into another.
+func carryPlans(t *testing.T, client *s3.Client, from, to string) {
+	t.Helper()
+	out, err := client.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: &from, Prefix: aws.String("runs/")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	carried := 0
+	for _, listed := range out.Contents {
+		if !strings.Contains(*listed.Key, "/plan-") {
+			continue
+		}
+		object, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: &from, Key: listed.Key})
+		var content []byte
+		if err == nil {
+			content, err = io.ReadAll(object.Body)
+		}
+		if err == nil {
+			_, err = client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: &to, Key: listed.Key, Body: bytes.NewReader(content)})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		carried++
+	}
+	if carried == 0 {
+		t.Fatal("no run has planned anything")
+	}
+}
+
 // clock is the bubble's clock, set to a year in which there are AMIs.
 func clock() func() time.Time {
 	began, now := time.Now(), time.Date(2026, time.November, 23, 2, 0, 0, 0, time.UTC)
@@ -185,6 +219,7 @@ func run(t *testing.T, clock func() time.Time, client emulator.Doer, chosen map[
 		"TOPIC_ARN":      "arn:aws:sns:us-east-1:123456789012:DigestTopic",
 		"CHAT_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:ChatTopic",
 		"RECORDS":        places["RECORDS"].example,
+		"POLICY_NAME":    places["POLICY_NAME"].example,
 	}
 	maps.Copy(variables, chosen)
 	config, err := janitor.ParseConfig(func(variable string) string { return variables[variable] })

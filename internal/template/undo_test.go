@@ -142,14 +142,40 @@ func TestRecordsArePrivateAndExpire(t *testing.T) {
 	}
 }
 
-func TestRecordsTakeOnlyTLS(t *testing.T) {
-	tpl := load(t)
-	var policy []statement
-	for _, p := range tpl.resources("AWS::S3::BucketPolicy") {
+// bucketPolicy is that of the records, beside a principal who may do everything.
+func (t template) bucketPolicy() []statement {
+	policy := []statement{{effect: "Allow", actions: []string{"*"}, resources: []string{"*"}, principal: "*"}}
+	for _, p := range t.resources("AWS::S3::BucketPolicy") {
 		if target(p.properties["Bucket"]) == "RecordsBucket" {
 			policy = append(policy, statements(p.properties["PolicyDocument"])...)
 		}
 	}
+	return policy
+}
+
+// TestOnlyTheJanitorWritesRecords: who can write records could have snapshots deleted, and images enabled.
+func TestOnlyTheJanitorWritesRecords(t *testing.T) {
+	policy := load(t).bucketPolicy()
+	for principal, may := range map[string]bool{
+		"<JanitorRole>": true, "arn:aws:iam::123456789012:role/Admin": false, "arn:aws:iam::123456789012:root": false, "arn:aws:iam::111122223333:role/x": false,
+	} {
+		for _, action := range []string{"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"} {
+			for _, key := range []string{"runs/x/plan-eu-west-1.json", "removals/eu-west-1/ami-1/x.json", "locks/eu-west-1.json", "account.json"} {
+				r := request{action, "<RecordsBucket>/" + key, map[string]string{"aws:PrincipalArn": principal, "aws:SecureTransport": "true"}}
+				if got := allowed(policy, r); got != may {
+					t.Errorf("%s on %s by %s: %v", action, key, principal, got)
+				}
+			}
+		}
+		read := request{"s3:GetObject", "<RecordsBucket>/runs/x/record.json", map[string]string{"aws:PrincipalArn": principal, "aws:SecureTransport": "true"}}
+		if !allowed(policy, read) {
+			t.Errorf("%s may not read records", principal)
+		}
+	}
+}
+
+func TestRecordsTakeOnlyTLS(t *testing.T) {
+	policy := load(t).bucketPolicy()[1:]
 	for _, s := range policy {
 		if s.effect == "Allow" {
 			t.Errorf("%s lets others in", s.sid)
@@ -165,7 +191,7 @@ func TestRecordsTakeOnlyTLS(t *testing.T) {
 		{"s3:ListBucket", "<RecordsBucket>", nil},
 	} {
 		for secure, may := range map[string]bool{"true": true, "false": false} {
-			r.context = map[string]string{"aws:SecureTransport": secure}
+			r.context = map[string]string{"aws:SecureTransport": secure, "aws:PrincipalArn": "<JanitorRole>"}
 			if got := allowed(policy, r); got != may {
 				t.Errorf("%s on %s, TLS %s: %v", r.action, r.resource, secure, got)
 			}

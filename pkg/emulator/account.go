@@ -66,7 +66,7 @@ type Call struct {
 }
 
 // Load reads an account from a directory of files in the AWS CLI's output format, one per command.
-// Only get-caller-identity.json must be there. Load refuses a file that lacks its list or holds only a part of it, and
+// Only get-caller-identity.json must be there. What is in its folder records becomes objects of RecordsBucket. Load refuses a file that lacks its list or holds only a part of it, and
 // one in which a field that is understood has another shape than AWS gives it; a null counts as absent. An error names
 // the file and, where there is one, the place in it.
 func Load(files fs.FS, o Options) (*Account, error) {
@@ -88,14 +88,15 @@ func Load(files fs.FS, o Options) (*Account, error) {
 	if id == "" {
 		return nil, fmt.Errorf("%s: no Account in it", identityFile)
 	}
-	return &Account{
+	account := &Account{
 		id:        id,
 		partition: partition(text(identity, "Arn")),
 		identity:  identity,
 		home:      o.Region,
 		now:       o.Now,
 		regions:   map[string]*region{o.Region: home},
-	}, nil
+	}
+	return account, account.loadRecords(files)
 }
 
 // partition is the second field of an ARN, "aws" if it has none.
@@ -166,8 +167,8 @@ func (a *Account) region(name string) *region {
 	return emptyRegion(name)
 }
 
-// Save writes every file of the account's home region as it is now, empty ones too, into a directory that Load can
-// read again. It creates the directory.
+// Save writes every file of the account's home region as it is now, empty ones too, and the objects of RecordsBucket, into a
+// directory that Load can read again. It creates the directory.
 func (a *Account) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
@@ -184,7 +185,7 @@ func (a *Account) Save(dir string) error {
 			return err
 		}
 	}
-	return nil
+	return a.saveRecords(dir)
 }
 
 // SetInUseLag makes EC2 slow to notice deregistrations from now on: after one, the first n calls of DeleteSnapshot

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"ami-janitor/pkg/emulator"
 )
@@ -222,11 +224,62 @@ func TestLoadTakesThingsAsTheyAre(t *testing.T) {
 	equal(t, "images after one that is there twice is gone", left(t, a), 2)
 }
 
+// recordsOf are the records of an account directory, by name.
+func recordsOf(t *testing.T, dir fs.FS) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	err := fs.WalkDir(dir, emulator.RecordsBucket, func(name string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			found[name] = string(content(t, dir, name))
+		}
+		return nil // Not every directory has records.
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// The records of a copy are objects of a bucket; what a run leaves there is saved in the place of what was there.
+func TestRecordsOfACopy(t *testing.T) {
+	a := load(t, directory("records/account.json", "{}", "records/unfinished/us-east-1/r", "x"))
+	client := s3Client(a.Client())
+	bucket := aws.String(emulator.RecordsBucket)
+	got, err := client.GetObject(t.Context(), &s3.GetObjectInput{Bucket: bucket, Key: aws.String("account.json")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(got.Body)
+	equal(t, "an object", string(body), "{}")
+	if err == nil {
+		_, err = client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: bucket, Key: aws.String("runs/1/record.json"), Body: strings.NewReader("1")})
+	}
+	if err == nil {
+		_, err = client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: bucket, Key: aws.String("unfinished/us-east-1/r")})
+	}
+	dir := t.TempDir()
+	for range 2 { // The second time, the files of the first are there.
+		if err == nil {
+			err = a.Save(dir)
+		}
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "records", "stray"), nil, 0o600)
+	}
+	if err == nil {
+		err = a.Save(dir)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "records", recordsOf(t, os.DirFS(dir)), map[string]string{"records/account.json": "{}", "records/runs/1/record.json": "1"})
+}
+
 // What is saved can be read again, says the same, and is saved the same.
 func TestSaveAndLoadAgain(t *testing.T) {
 	tests := map[string]fs.FS{
 		"nothing but the identity": directory(),
-		"the sample":               emulator.Sample(now),
+		"the sample":               emulator.Sample(now, "us-east-1"),
 		"unknown fields": directory(
 			"get-caller-identity.json", `{"Account": 123456789012, "Extra": {"deep": [1.50, 1e3]}}`,
 			"describe-images.json", `{"Images": [{"ImageId": "ami-00000001", "New": 12345678901234567890.10, "HTML": "<&>", "Null": null}], "More": [1]}`,
@@ -246,10 +299,11 @@ func TestSaveAndLoadAgain(t *testing.T) {
 					equal(t, name, decoded(t, content(t, saved, name)), decoded(t, before))
 				}
 			}
-			entries, err := fs.ReadDir(saved, ".")
+			entries, err := fs.Glob(saved, "*.json")
 			if err != nil || len(entries) != len(files) {
 				t.Errorf("%d files saved, want %d; %v", len(entries), len(files), err)
 			}
+			equal(t, "records", recordsOf(t, saved), recordsOf(t, original))
 		})
 	}
 

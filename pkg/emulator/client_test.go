@@ -210,7 +210,7 @@ func TestInspectRestoresTheBody(t *testing.T) {
 
 // Many clients at once, over real sockets: for the race detector, and for what a recorder would forgive.
 func TestConcurrentClients(t *testing.T) {
-	a := load(t, emulator.Sample(now))
+	a := load(t, emulator.Sample(now, "us-east-1"))
 	server := httptest.NewServer(a)
 	defer server.Close()
 	var wg sync.WaitGroup

@@ -344,26 +344,32 @@ func (c *s3Call) putObject(out *answer) error {
 	if err := c.writable(); err != nil {
 		return err
 	}
-	o := &stored{
-		content:  c.upload.content,
-		etag:     `"` + hex.EncodeToString(digest(hashes["md5"], c.upload.content)) + `"`,
-		modified: c.account.now().UTC().Truncate(time.Millisecond),
-		checksum: c.upload.checksum,
-		header:   storedHeader(c.header),
-	}
-	b := c.bucket()
-	if b == nil {
-		b = &bucket{region: c.Region, objects: map[string]*stored{}, changes: map[string]int{}}
-		if c.account.buckets == nil {
-			c.account.buckets = map[string]*bucket{}
-		}
-		c.account.buckets[c.text("Bucket")] = b
-	}
-	b.objects[c.text("Key")] = o
-	b.changes[c.text("Key")]++
+	o := c.account.put(c.text("Bucket"), c.Region, c.text("Key"), c.upload, storedHeader(c.header))
 	out.header.Set("Etag", o.etag)
 	o.checksum.tell(out.header)
 	return nil
+}
+
+// put stores an object in a bucket. A bucket that is not there yet is made, in the region.
+func (a *Account) put(name, region, key string, body upload, header http.Header) *stored {
+	b := a.buckets[name]
+	if b == nil {
+		b = &bucket{region: region, objects: map[string]*stored{}, changes: map[string]int{}}
+		if a.buckets == nil {
+			a.buckets = map[string]*bucket{}
+		}
+		a.buckets[name] = b
+	}
+	o := &stored{
+		content:  body.content,
+		etag:     `"` + hex.EncodeToString(digest(hashes["md5"], body.content)) + `"`,
+		modified: a.now().UTC().Truncate(time.Millisecond),
+		checksum: body.checksum,
+		header:   header,
+	}
+	b.objects[key] = o
+	b.changes[key]++
+	return o
 }
 
 // storedHeader is what an object keeps of the headers that it is uploaded with.

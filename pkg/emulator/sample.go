@@ -3,6 +3,7 @@ package emulator
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
@@ -16,7 +17,8 @@ import (
 // LoadSample loads the built-in account: Sample in the home region, and in another one a few images of which EC2 has lost
 // the launch data.
 func LoadSample(o Options) (*Account, error) {
-	account, err := Load(Sample(o.Now()), o)
+	o.Region = cmp.Or(o.Region, "us-east-1")
+	account, err := Load(Sample(o.Now(), o.Region), o)
 	if err != nil {
 		return nil, err
 	}
@@ -24,14 +26,45 @@ func LoadSample(o Options) (*Account, error) {
 	if account.home == second {
 		second = "us-east-1"
 	}
-	return account, account.AddRegion(second, sample(o.Now(), sampleImagesElsewhere, sampleSnapshotsElsewhere))
+	return account, account.AddRegion(second, archive(sample(o.Now(), sampleImagesElsewhere, sampleSnapshotsElsewhere)))
 }
 
 // Sample is the home region of the built-in account, as an account directory: rich enough to show every verdict there is
-// on an image. All its dates are counted from now; the same now gives the same files.
-func Sample(now time.Time) fs.FS { return sample(now, sampleImages, sampleSnapshots) }
+// on an image, and with the journal of the run that has announced some removals. All its dates are counted from now; the same now
+// and region give the same files.
+func Sample(now time.Time, region string) fs.FS {
+	files := sample(now, sampleImages, sampleSnapshots)
+	maps.Copy(files, sampleRecords(now.UTC().Truncate(time.Second), region))
+	return archive(files)
+}
 
-func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) fs.FS {
+// SamplePolicy is the name of the policy that has announced removals in the sample: the command line's.
+const SamplePolicy = "cli"
+
+// sampleRecords are the records of the run that has announced the removal of some images of the sample.
+func sampleRecords(now time.Time, region string) map[string]object {
+	b := sampleBuilder{now: now}
+	run, due := b.dated("RUN"), b.dated("DUE")+"T00:00:00Z"
+	announced := []object{}
+	for _, image := range sampleImages {
+		action := "announce"
+		if image.tags[disabledTag] != "" {
+			action = "disable"
+		}
+		if image.tags[announcedByTag] != "" {
+			announced = append(announced, object{"imageId": sampleID("ami", image.name, image.age), "due": due, "action": action})
+		}
+	}
+	return map[string]object{
+		RecordsBucket + "/account.json": {"account": sampleAccountID},
+		RecordsBucket + "/runs/" + run + "/plan-" + region + ".json": {
+			"run": run, "region": region, "account": sampleAccountID, "at": b.at(5).Format(time.RFC3339), "declared": []object{},
+			"policy": SamplePolicy, "announced": announced,
+		},
+	}
+}
+
+func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) map[string]object {
 	b := &sampleBuilder{now: now.UTC().Truncate(time.Second), permissions: object{}, volumePermissions: object{}, ages: map[string]int{}}
 	for _, image := range images {
 		b.image(image)
@@ -43,7 +76,7 @@ func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) fs.
 		snapshot.age = max(snapshot.age, b.ages[snapshot.label])
 		b.snapshot(sampleID("snap", snapshot.label, 0), snapshot)
 	}
-	return archive(map[string]object{
+	return map[string]object{
 		identityFile: {
 			"Account": sampleAccountID,
 			"Arn":     "arn:aws:sts::" + sampleAccountID + ":assumed-role/ami-janitor/rehearsal",
@@ -69,7 +102,7 @@ func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) fs.
 		imageBinFile:          {"Images": []object{}},
 		snapshotBinFile:       {"Snapshots": []object{}},
 		rulesFile:             {"Rules": keepRemoved(sampleRetention)},
-	})
+	}
 }
 
 // listed makes no list an empty one.
@@ -181,6 +214,7 @@ func (b *sampleBuilder) dated(s string) string {
 		"EARLIER", runAt(b.now.AddDate(0, 0, -14)),
 		"ONGOING", runAt(b.now.Add(-3*time.Hour)),
 		"RUN", runAt(b.now.AddDate(0, 0, -5)),
+		"POLICY", SamplePolicy,
 	).Replace(s)
 }
 

@@ -136,11 +136,11 @@ var sampleImages = []sampleImage{
 	{name: "quarter-close", age: 420, launched: 370, gib: []int{80}, tags: labels{"Team": "finance", "ami-janitor:restored": "RESTORED"}},
 
 	// Announced for removal. To the second and the third somebody has objected, and the last has no room for the tags.
-	{name: "archive-indexer", age: 380, launched: 355, gib: []int{24}, tags: labels{"Team": "search", "ami-janitor:due": "DUE", "ami-janitor:run": "RUN"}},
-	{name: "partner-gateway", age: 325, launched: 321, gib: []int{8}, tags: labels{"Team": "payments", "ami-janitor:run": "RUN"}},
-	{name: "fax-server", age: 860, launched: 850, gib: []int{8}, tags: labels{"Team": "intranet", "ami-janitor:due": "DUE", "ami-janitor:disabled": "RUN"}},
+	{name: "archive-indexer", age: 380, launched: 355, gib: []int{24}, tags: labels{"Team": "search", dueTag: "DUE", announcedByTag: "RUN POLICY"}},
+	{name: "partner-gateway", age: 325, launched: 321, gib: []int{8}, tags: labels{"Team": "payments", announcedByTag: "RUN POLICY"}},
+	{name: "fax-server", age: 860, launched: 850, gib: []int{8}, tags: labels{"Team": "intranet", dueTag: "DUE", announcedByTag: "RUN POLICY", disabledTag: "RUN"}},
 	{
-		name: "newsletter", age: 440, launched: 430, gib: []int{8}, tags: labels{"Team": "intranet", "ami-janitor:due": "DUE", "ami-janitor:disabled": "RUN"},
+		name: "newsletter", age: 440, launched: 430, gib: []int{8}, tags: labels{"Team": "intranet", dueTag: "DUE", announcedByTag: "RUN POLICY", disabledTag: "RUN"},
 		with: object{"State": "disabled"},
 	},
 	{name: "over-tagged", age: 335, launched: 330, gib: []int{8}, tags: fortyNineTags},
@@ -227,6 +227,13 @@ var (
 	sampleSnapshotsElsewhere = []sampleSnapshot{ofNoImage}
 
 	ofNoImage = sampleSnapshot{label: "of no image", gib: 75, age: 410, with: object{"Description": "before the resize"}}
+)
+
+// The tags with which the janitor announces a removal.
+const (
+	dueTag         = "ami-janitor:due"
+	announcedByTag = "ami-janitor:announced-by"
+	disabledTag    = "ami-janitor:disabled"
 )
 
 // fortyNineTags leave room for one more.

@@ -16,18 +16,19 @@ import (
 )
 
 func TestSampleIsDeterministic(t *testing.T) {
-	one, two := emulator.Sample(now), emulator.Sample(now.In(time.FixedZone("", 3600)))
-	entries, err := fs.ReadDir(one, ".")
-	if err != nil || len(entries) == 0 {
-		t.Fatalf("%v, %v", entries, err)
+	one, two := emulator.Sample(now, "us-east-1"), emulator.Sample(now.In(time.FixedZone("", 3600)), "us-east-1")
+	names, err := fs.Glob(one, "*.json")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%v, %v", names, err)
 	}
-	for _, e := range entries {
-		equal(t, e.Name(), string(content(t, one, e.Name())), string(content(t, two, e.Name())))
+	for _, name := range names {
+		equal(t, name, string(content(t, one, name)), string(content(t, two, name)))
 	}
+	equal(t, "records", recordsOf(t, one), recordsOf(t, two))
 }
 
 func TestSampleIsRich(t *testing.T) {
-	client := ec2Client(load(t, emulator.Sample(now)).Client())
+	client := ec2Client(load(t, emulator.Sample(now, "us-east-1")).Client())
 	out, err := client.DescribeImages(t.Context(), &ec2.DescribeImagesInput{Owners: []string{"self"}, IncludeDisabled: aws.Bool(true)})
 	if err != nil {
 		t.Fatal(err)
@@ -62,7 +63,7 @@ func TestSampleIsRich(t *testing.T) {
 // There is something of everything that may name an image. What is missing nobody else makes: EC2 fleets that keep
 // running name launch templates alone, and reports are the janitor's to begin. The Recycle Bin is empty.
 func TestSampleHasSomethingOfEverything(t *testing.T) {
-	sample := save(t, load(t, emulator.Sample(now)))
+	sample := save(t, load(t, emulator.Sample(now, "us-east-1")))
 	for _, name := range files {
 		empty := true
 		for key, value := range decoded(t, content(t, sample, name)).(map[string]any) {
@@ -100,7 +101,7 @@ func FuzzServeHTTP(f *testing.F) {
 			f.Add(service, body)
 		}
 	}
-	a := load(f, emulator.Sample(now))
+	a := load(f, emulator.Sample(now, "us-east-1"))
 	f.Fuzz(func(t *testing.T, service, body string) {
 		answers(t, a, service, body)
 	})

@@ -52,7 +52,7 @@ func (g gallery) add(where string, record report.Run) {
 // sampleLife is the home region of the sample account over many nights.
 func sampleLife(t *testing.T, s settings) *life {
 	t.Helper()
-	account, err := emulator.Load(emulator.Sample(now), emulator.Options{Now: func() time.Time { return now }})
+	account, err := emulator.Load(emulator.Sample(now, "us-east-1"), emulator.Options{Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

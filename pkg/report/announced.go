@@ -136,6 +136,8 @@ func (r Run) writeObjections(p *page) {
 		marks = "a run that is no dry run takes their marks off"
 	}
 	r.writeOff(p, "Objections heard", vetoed, "They stay: "+marks+", and their idle time starts anew.")
+	r.writeOff(p, "Objected to for other policies", objectedElsewhere, "Other policies have announced their removal. They are in use, protected or kept: "+
+		"the tag with the day is taken off, so that these policies hear of it, and their idle time starts anew.")
 	r.writeOff(p, "No longer due", cleared, "Their removal was announced, and is off: "+marks+".")
 }
 

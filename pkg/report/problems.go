@@ -30,7 +30,7 @@ const unknownUse retention.Code = "unknown-use"
 // problems returns what a person should look at, the gravest first.
 func (r Run) problems() []problem {
 	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.snapshotProblems(),
-		r.strayProblems(), r.recordProblems(), r.unknownProblems())
+		r.strayProblems(), r.recordProblems(), r.unknownProblems(), r.unrecordedProblems())
 }
 
 // complaint is one thing that went wrong. Where id stands in the fault, the fault is the same for another id.
@@ -254,8 +254,10 @@ func toBeMarked(i Image) bool { return i.Outcome == nil && i.Verdict == retentio
 func waiting(i Image) bool    { return i.Outcome == nil && i.Verdict == retention.Defer }
 func kept(i Image) bool       { return i.Outcome == nil && i.Verdict == retention.Keep }
 func unknown(i Image) bool    { return kept(i) && i.mainReason().Code == unknownUse }
-func vetoed(i Image) bool     { return kept(i) && i.Unmark == retention.Veto && !isBack(i) }
-func cleared(i Image) bool    { return kept(i) && i.Unmark == retention.ClearMark }
+func vetoed(i Image) bool {
+	return kept(i) && i.Unmark == retention.Veto && !isBack(i) && i.AnnouncedBy == ""
+}
+func cleared(i Image) bool { return kept(i) && i.Unmark == retention.ClearMark }
 
 // isBack reports whether an image is one that a run has removed before, and is noted as restored.
 func isBack(i Image) bool {

@@ -73,6 +73,8 @@ type Image struct {
 	Action retention.GraceAction `json:"action,omitempty"` // What is done to it besides.
 	Unmark retention.Unmark      `json:"unmark,omitempty"` // Why the mark of a kept image is taken off.
 
+	AnnouncedBy string `json:"announcedBy,omitempty"` // The other policy that has announced the removal of a kept image.
+
 	Snapshots  []PlannedSnapshot `json:"snapshots,omitempty"`  // Only of images to be deregistered.
 	S3Location string            `json:"s3Location,omitempty"` // The bundle that an instance-store image leaves behind.
 	Outcome    *ami.Outcome      `json:"outcome,omitempty"`    // Absent if nothing was to be done, and in a dry run.
@@ -145,6 +147,7 @@ func newImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image
 		Verdict:        v.Decision,
 		Reasons:        slices.Clip(v.Reasons),
 		Unmark:         v.Unmark,
+		AnnouncedBy:    v.AnnouncedBy,
 		Snapshots:      plannedSnapshots(v),
 		S3Location:     v.Image.S3Location,
 		Outcome:        outcome,

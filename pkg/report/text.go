@@ -46,6 +46,7 @@ func Text(r Run) string {
 	r.writeFinished(p)
 	r.acting().writePlanned(p)
 	r.acting().writeAnnounced(p)
+	r.writeElsewhere(p)
 	r.writeObjections(p)
 	r.writeBack(p)
 	r.writeTurnOn(p)

@@ -150,7 +150,7 @@ func (d *docket) decide(v *Verdict, image *subject) {
 		v.Undo = d.undo(v.Unmark, image)
 	}
 	if image.standing == anothers {
-		v.AnnouncedBy = d.announcer(image.ID, image.own)
+		v.AnnouncedBy, v.Due = d.announcer(image.ID, image.own), image.own.due
 	}
 }
 
