@@ -103,7 +103,7 @@ func TestExplainSeveral(t *testing.T) {
 	if text.status != 0 || strings.Count(text.out, "WHAT WOULD CHANGE THE VERDICT") != 4 {
 		t.Errorf("%+v", text)
 	}
-	entries, err := filepath.Glob(filepath.Join(dir, "*"))
+	entries, err := filepath.Glob(filepath.Join(dir, "*.json"))
 	if err != nil || len(entries) == 0 {
 		t.Fatal(err)
 	}
@@ -180,9 +180,9 @@ func TestExplainTheRealAccount(t *testing.T) {
 }
 
 // announcedBy lets a sweep announce removals on the served account, and returns one of the images.
-func announcedBy(t *testing.T, action string) report.Image {
+func announcedBy(t *testing.T, action, records string) report.Image {
 	t.Helper()
-	record := cli(t, nil, "sweep", "--yes", "--output=json", "--grace=14d", "--grace-action="+action, "--max-deregistrations=200").record(t)
+	record := cli(t, nil, "sweep", "--yes", "--records="+records, "--output=json", "--grace=14d", "--grace-action="+action, "--max-deregistrations=200").record(t)
 	for _, image := range record.Regions[0].Images {
 		if image.Outcome != nil && image.Outcome.Status == "marked" && image.Action == retention.GraceAction(action) {
 			return image
@@ -196,15 +196,16 @@ func TestUnmark(t *testing.T) {
 	for _, action := range []string{"announce", "deprecate", "disable"} {
 		t.Run(action, func(t *testing.T) {
 			account := serving(t, asItIs)
-			image := announcedBy(t, action)
-			if e := cli(t, nil, "explain", "--grace=14d", "--output=json", image.ImageID).explanations(t); e[0].Image.Reasons[0].Code != "announced" {
+			records := t.TempDir()
+			image := announcedBy(t, action, records)
+			if e := cli(t, nil, "explain", "--records="+records, "--grace=14d", "--output=json", image.ImageID).explanations(t); e[0].Image.Reasons[0].Code != "announced" {
 				t.Errorf("%+v", e[0].Image)
 			}
 			got := cli(t, nil, "unmark", image.ImageID)
 			if got.status != 0 || got.err != "" || !strings.Contains(got.out, image.ImageID+" in us-east-1: taken back") {
 				t.Errorf("%+v", got)
 			}
-			e := cli(t, nil, "explain", "--grace=14d", "--output=json", image.ImageID).explanations(t)[0]
+			e := cli(t, nil, "explain", "--records="+records, "--grace=14d", "--output=json", image.ImageID).explanations(t)[0]
 			if e.Image.Verdict != "keep" || e.Image.Reasons[0].Code != "recently-used" || !strings.Contains(e.LastUse, "restored") {
 				t.Errorf("%+v", e.Image)
 			}
@@ -241,7 +242,7 @@ func TestUnmarkWrongly(t *testing.T) {
 					return doer.Do(r)
 				})
 			})
-			image := announcedBy(t, "disable")
+			image := announcedBy(t, "disable", t.TempDir())
 			denied = true
 			got := cli(t, nil, "unmark", image.ImageID)
 			if got.status != 3 || strings.Contains(got.out, "taken back") || !strings.Contains(got.err, image.ImageID) || !strings.Contains(got.err, "UnauthorizedOperation") {
@@ -262,7 +263,7 @@ func TestUnmarkWrongly(t *testing.T) {
 	})
 	t.Run("unknown", func(t *testing.T) {
 		account := serving(t, asItIs)
-		image := announcedBy(t, "announce")
+		image := announcedBy(t, "announce", t.TempDir())
 		before := writes(account)
 		got := cli(t, nil, "unmark", missing)
 		if got.status != 1 || got.out != "" || !strings.Contains(got.err, missing) || !strings.Contains(got.err, "us-east-1") || writes(account) != before {

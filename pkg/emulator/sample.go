@@ -51,7 +51,7 @@ func sampleRecords(now time.Time, region string) map[string]object {
 		if image.tags[disabledTag] != "" {
 			action = "disable"
 		}
-		if image.tags[announcedByTag] != "" {
+		if image.tags[announcedByTag] == "RUN POLICY" {
 			announced = append(announced, object{"imageId": sampleID("ami", image.name, image.age), "due": due, "action": action})
 		}
 	}

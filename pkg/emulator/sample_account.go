@@ -143,6 +143,7 @@ var sampleImages = []sampleImage{
 		name: "newsletter", age: 440, launched: 430, gib: []int{8}, tags: labels{"Team": "intranet", dueTag: "DUE", announcedByTag: "RUN POLICY", disabledTag: "RUN"},
 		with: object{"State": "disabled"},
 	},
+	{name: "wiki", age: 470, launched: 462, gib: []int{8}, tags: labels{"Team": "intranet", dueTag: "DUE", announcedByTag: "RUN intranet"}}, // By another policy.
 	{name: "over-tagged", age: 335, launched: 330, gib: []int{8}, tags: fortyNineTags},
 
 	// Declared for removal. The first was removed two weeks ago, and somebody has restored it since; at the second, another

@@ -51,13 +51,15 @@ func TestDefaults(t *testing.T) {
 		"ORPHANED_SNAPSHOTS":       {config.OrphanedSnapshots.String(), "report"},
 		"EC2_SHARE":                {float64(config.EC2Share), 0.5},
 		"RECORDS":                  {string(config.Records), ""},
+		"POLICY_NAME":              {string(config.PolicyName), "cli"},
+		"ALLOW_SHORTER":            {bool(config.AllowShorter), false},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(janitor.Settings()); n != 29 {
-		t.Errorf("%d settings, want 29: is there a default that this test does not know?", n)
+	if n := len(janitor.Settings()); n != 31 {
+		t.Errorf("%d settings, want 31: is there a default that this test does not know?", n)
 	}
 	want := retention.Policy{
 		StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
@@ -134,6 +136,8 @@ var faults = map[string][]string{
 	"IMAGE_BUILDER_IMAGES": {"report", "false", "Judge"},
 	"GRACE":                {"14", "-1d", "two weeks", "1.5d", "99999999d", "d"},
 	"GRACE_ACTION":         {"delete", "Disable", "none", "announce,disable"},
+	"POLICY_NAME":          {"two words", "-web", "a/b", "a,b", "ä", strings.Repeat("a", 129)},
+	"ALLOW_SHORTER":        {"yes", "1", "30d"},
 }
 
 func TestEveryFaultNamesItsVariable(t *testing.T) {
@@ -191,6 +195,8 @@ func TestWordsThatAreTaken(t *testing.T) {
 		"IMAGE_BUILDER_IMAGES": {"keep", "judge"},
 		"GRACE":                {"0d", "1d", "14d", "36500d"},
 		"GRACE_ACTION":         {"announce", "deprecate", "disable"},
+		"POLICY_NAME":          {"cli", "ami-janitor", "Web_2.old", "7", strings.Repeat("a", 128)},
+		"ALLOW_SHORTER":        {"true", "False"},
 		"OWNER_TAG":            {"Team", "a:b"},
 		"REGIONS":              {"all", "eu-west-1", "us-gov-west-1, us-iso-east-1", "mx-central-1"},
 		"EXCEPT_REGIONS":       {"eu-west-1,eu-west-2"},
@@ -225,12 +231,13 @@ func TestTheRecordSaysThePolicy(t *testing.T) {
 		"usageSources": allSources, "regions": "us-east-1", "exceptRegions": "", "snapshotPrice": "0.05", "names": "", "onlyTags": "", "familyTag": "",
 		"launchTemplateVersions": "all", "keepList": "", "sharedImages": "keep", "imageBuilderImages": "keep", "grace": "0d", "graceAction": "announce", "ownerTag": "",
 		"recycleBinDays": "0", "requireRecycleBin": "false", "orphanedSnapshots": "report", "ec2Share": "0.5", "records": "",
+		"policyName": "cli", "allowShorter": "false",
 	} {
 		if got, ok := record.Policy[key]; !ok || got != want {
 			t.Errorf("%s: %q (there: %v), want %q", key, got, ok, want)
 		}
 	}
-	if len(record.Policy) != 25 {
+	if len(record.Policy) != 27 {
 		t.Errorf("%v", record.Policy)
 	}
 	if !strings.Contains(record.PolicySentence, "90 days") {

@@ -2,6 +2,7 @@ package janitor_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,16 +86,19 @@ func TestAnnouncementsAreAskedAbout(t *testing.T) {
 // question is asked again.
 func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
 	account := world{images: []object{image(1, 400, 0)}}.load(t) // Without snapshots, which would be asked about for themselves.
-	j := newJanitor(t, account.Client(), settings{"GRACE": "14d"})
+	const earlier = "20261109T020000Z-abcdef"
+	records, today := t.TempDir(), now.Format(time.DateOnly)
+	j := newJanitor(t, account.Client(), settings{"GRACE": "14d", "RECORDS": records})
 	var asked []report.Totals
 	j.Confirm = func(plan report.Run) bool {
 		if asked = append(asked, plan.Totals); len(asked) == 1 {
-			tag(t, j, imageID(1), "ami-janitor:due", now.Format(time.DateOnly))
-			tag(t, j, imageID(1), "ami-janitor:run", "20261109T020000Z-abcdef")
+			announcing(t, records, earlier, "cli", today, "announce", 1)
+			tag(t, j, imageID(1), "ami-janitor:due", today)
+			tag(t, j, imageID(1), "ami-janitor:announced-by", earlier+" cli")
 		}
 		return len(asked) == 1
 	}
-	record := j.Run(t.Context(), "run", false)
+	record := j.Run(t.Context(), janitor.NewRunID(now, strings.NewReader("abc")), false)
 	if len(asked) != 2 || asked[0].Marked != 1 || asked[1].WouldDeregister != 1 || !record.DryRun || calls(account, "DeregisterImage") > 0 {
 		t.Errorf("asked about %+v; %+v", asked, record.Totals)
 	}
@@ -173,14 +177,16 @@ func TestALeftoverThatNobodyHasSeenIsAskedAbout(t *testing.T) {
 
 // Where nothing is to be removed nor announced, nobody is asked.
 func TestNobodyIsAskedAboutNothing(t *testing.T) {
+	const earlier = "20261110T020000Z-abcdef"
 	for name, w := range map[string]world{
 		"fresh":     {images: []object{image(1, 20, 0, 1)}},
-		"announced": {images: []object{with(image(1, 400, 0, 1), "Tags", []object{{"Key": "ami-janitor:due", "Value": "2026-11-24"}, {"Key": "ami-janitor:run", "Value": "20261110T020000Z-abcdef"}})}},
+		"announced": {images: []object{with(image(1, 400, 0, 1), "Tags", announcement(earlier, "cli", "2026-11-24", false))}},
 	} {
-		account := w.load(t)
-		j := newJanitor(t, account.Client(), settings{"GRACE": "14d"})
+		account, records := w.load(t), t.TempDir()
+		announcing(t, records, earlier, "cli", "2026-11-24", "announce", 1)
+		j := newJanitor(t, account.Client(), settings{"GRACE": "14d", "RECORDS": records})
 		j.Confirm = func(plan report.Run) bool { t.Errorf("%s: asked about %+v", name, plan.Totals); return true }
-		if record := j.Run(t.Context(), "run", false); len(writes(account)) > 0 || record.DryRun {
+		if record := j.Run(t.Context(), janitor.NewRunID(now, strings.NewReader("abc")), false); len(writes(account)) > 0 || record.DryRun {
 			t.Errorf("%s: %v", name, writes(account))
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // Explain plans a run, and says all there is to say of some images: what every rule and every source of evidence has found,
 // and what would have to change for the verdict to change. It changes nothing. An image that is not found is an error.
 func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanation, error) {
-	survey := j.survey(ctx, "")
+	survey := j.survey(ctx, NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00"))) // It is no run, and writes nothing.
 	candidates := survey.policy.Candidates(survey.inventories, survey.now)
 	asked := map[string]string{} // The regions of the images, by id.
 	for _, inventory := range survey.inventories {

@@ -28,6 +28,7 @@ import (
 type life struct {
 	t        *testing.T
 	dir      string
+	records  string // A directory for the records of runs that announce, unless RECORDS names another place.
 	settings settings
 	wrap     func(emulator.Doer) emulator.Doer // Nil for none; a fault of this night.
 	at       time.Time                         // Of the last run.
@@ -38,7 +39,7 @@ type life struct {
 
 func live(t *testing.T, w world, s settings) *life {
 	t.Helper()
-	l := &life{t: t, dir: t.TempDir(), settings: s}
+	l := &life{t: t, dir: t.TempDir(), records: t.TempDir(), settings: s}
 	l.account = w.load(t)
 	l.save()
 	return l
@@ -67,7 +68,7 @@ func (l *life) run(at time.Time, dry bool) report.Run {
 	if l.wrap != nil {
 		doer = l.wrap(doer)
 	}
-	j := newJanitor(l.t, doer, l.settings)
+	j := newJanitor(l.t, doer, l.withRecords())
 	j.Clock = func() time.Time { return at }
 	if l.clock != nil {
 		j.Clock = l.clock
@@ -79,6 +80,15 @@ func (l *life) run(at time.Time, dry bool) report.Run {
 	}
 	l.save()
 	return record
+}
+
+// withRecords keeps records where removals are announced: no later run goes by announcements without.
+func (l *life) withRecords() settings {
+	s := maps.Clone(l.settings)
+	if _, set := s["RECORDS"]; !set && s["GRACE"] != "" {
+		s["RECORDS"] = l.records
+	}
+	return s
 }
 
 func (l *life) load() {
@@ -238,12 +248,12 @@ func TestAnAnnouncedImageGoesWhenItIsDue(t *testing.T) {
 			l := live(t, world{images: []object{image(1, 400, 300, 1), image(2, 20, 5, 2)}}, settingsOf(name))
 			record := l.real(0)
 			l.want(0, record, "marked", "stale")
-			holder := "ami-janitor:run"
+			want := map[string]string{"ami-janitor:due": dueDay, "ami-janitor:announced-by": record.Run + " cli"}
 			if name == "disable" {
-				holder = "ami-janitor:disabled"
+				want["ami-janitor:disabled"] = record.Run
 			}
-			if tags := l.tags(1); len(tags) != 2 || tags["ami-janitor:due"] != dueDay || tags[holder] != record.Run {
-				t.Errorf("tags %v", tags)
+			if tags := l.tags(1); !maps.Equal(tags, want) {
+				t.Errorf("tags %v, want %v", tags, want)
 			}
 			for day := 1; day < 14; day++ {
 				record = l.real(day)
@@ -324,13 +334,13 @@ var objections = map[string]struct {
 	"a further keep tag": {object: func(l *life) { l.setTag(1, "Env", "prod"); l.settings["KEEP_TAGS"] = "Env=prod" }, code: "keep-tag", takeBack: func(l *life) {
 		l.setTag(1, "Env", "")
 	}},
-	"the day taken off": {object: func(l *life) { l.setTag(1, "ami-janitor:due", "") }, code: "vetoed"},
-	"the run taken off": {object: func(l *life) { l.setTag(1, "ami-janitor:run", "") }, code: "vetoed"},
-	"the run taken off, disabled": {action: "disable", object: func(l *life) {
+	"the day taken off":       {object: func(l *life) { l.setTag(1, "ami-janitor:due", "") }, code: "vetoed"},
+	"the announcer taken off": {object: func(l *life) { l.setTag(1, "ami-janitor:announced-by", "") }, code: "vetoed"},
+	"enabled, and tidied up": {action: "disable", object: func(l *life) {
 		l.image(1, func(o object) { o["State"] = "available" })
 		l.setTag(1, "ami-janitor:disabled", "")
 	}, code: "vetoed"},
-	"the run changed":               {object: func(l *life) { l.setTag(1, "ami-janitor:run", "do not delete") }, code: "vetoed"},
+	"the announcer changed":         {object: func(l *life) { l.setTag(1, "ami-janitor:announced-by", "do not delete") }, code: "vetoed"},
 	"the day taken off, disabled":   {action: "disable", object: func(l *life) { l.setTag(1, "ami-janitor:due", "") }, code: "vetoed"},
 	"the day taken off, deprecated": {action: "deprecate", object: func(l *life) { l.setTag(1, "ami-janitor:due", "") }, code: "vetoed"},
 	"enabled":                       {action: "disable", object: func(l *life) { l.image(1, func(o object) { o["State"] = "available" }) }, code: "vetoed"},
@@ -506,15 +516,16 @@ func TestGraceThatChangesInTheMiddle(t *testing.T) {
 	}
 }
 
-// Grace counts in dates (docs/design/0010): what is announced late in the evening is due that many dates on, and not before.
-func TestGraceCountsInDates(t *testing.T) {
+// Grace is never shorter than it says (docs/design/0024): what is announced late in the evening is due so many days later at that
+// hour, and not before.
+func TestGraceIsNeverCutShort(t *testing.T) {
 	late := now.Add(21*time.Hour + 30*time.Minute)
 	for _, days := range []int{1, 2, 14} {
 		s := maps.Clone(graceful)
 		s["GRACE"] = fmt.Sprint(days, "d")
 		l := live(t, world{images: []object{image(1, 400, 300, 1)}}, s)
 		l.run(late, false)
-		due := late.AddDate(0, 0, days).Truncate(24 * time.Hour)
+		due := late.AddDate(0, 0, days)
 		for at, want := range map[time.Time]string{due.Add(-time.Second): "keep", due: "deregister"} {
 			if got := verdicts(l.run(at, true))[imageID(1)]; got != want {
 				t.Errorf("announced for %s on %s: on %s %s, want %s", s["GRACE"], late, at, got, want)
@@ -526,11 +537,11 @@ func TestGraceCountsInDates(t *testing.T) {
 // Promise 5: what a person restores is not removed again. The Recycle Bin gives an image back with the tags that it had.
 func TestAnImageThatIsRestoredFromTheRecycleBin(t *testing.T) {
 	l := live(t, world{images: []object{image(1, 400, 300, 1)}}, maps.Clone(graceful))
-	l.real(0)
+	announced := l.real(0).Run
 	var saved object
 	l.image(1, func(o object) { saved = maps.Clone(o) })
 	saved["Tags"] = []object{
-		{"Key": "ami-janitor:due", "Value": "2026-12-07"}, {"Key": "ami-janitor:intent", "Value": "remove"}, {"Key": "ami-janitor:run", "Value": janitor.NewRunID(night(14), bytes.NewReader([]byte{1, 2, 3}))},
+		{"Key": "ami-janitor:due", "Value": "2026-12-07"}, {"Key": "ami-janitor:announced-by", "Value": announced + " cli"}, {"Key": "ami-janitor:intent", "Value": "remove"}, {"Key": "ami-janitor:run", "Value": janitor.NewRunID(night(14), bytes.NewReader([]byte{1, 2, 3}))},
 	}
 	l.want(14, l.real(14), "deregistered")
 	l.edit("describe-images.json", func(content object) { content["Images"] = []object{saved} })
@@ -679,6 +690,9 @@ func TestALifeWithLostAnswers(t *testing.T) {
 				rt.Fatal(err)
 			}
 			s := settingsOf(rapid.SampledFrom([]string{"announce", "deprecate", "disable"}).Draw(rt, "action"))
+			if s["RECORDS"], err = os.MkdirTemp(t.TempDir(), ""); err != nil {
+				rt.Fatal(err)
+			}
 			one := func(day int, doer emulator.Doer) report.Run {
 				at = night(day)
 				j := newJanitor(rt, doer, s)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -598,17 +599,24 @@ func TestTwoRunsAtTheSameTime(t *testing.T) {
 		for _, grace := range []string{"0d", "14d"} {
 			t.Run(moment+" "+grace, func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
-					w := twenty()
-					for n, o := range w.images {
-						if grace != "0d" {
-							o["Tags"] = []object{{"Key": "ami-janitor:due", "Value": "2026-11-23"}, {"Key": "ami-janitor:run", "Value": fmt.Sprintf("20261109T020000Z-%06x", n)}}
+					const earlier = "20261109T020000Z-3f9c1a"
+					w, s := twenty(), settings{"GRACE": grace}
+					if grace != "0d" {
+						s["RECORDS"] = t.TempDir()
+						var announced []int
+						for n, o := range w.images {
+							o["Tags"] = announcement(earlier, "cli", "2026-11-23", false)
+							announced = append(announced, n+1)
 						}
+						announcing(t, s["RECORDS"], earlier, "cli", "2026-11-23", "announce", announced...)
 					}
 					account := w.load(t)
 					before := holdings(t, account)
 					var other report.Run
-					doer := atTheFirst(account.Client(), moment, func() { other = run(t, account.Client(), settings{"GRACE": grace}, false) })
-					record := run(t, doer, settings{"GRACE": grace}, false)
+					doer := atTheFirst(account.Client(), moment, func() {
+						other = newJanitor(t, account.Client(), s).Run(t.Context(), "20261123T020000Z-bbbbbb", false)
+					})
+					record := newJanitor(t, doer, s).Run(t.Context(), "20261123T020000Z-aaaaaa", false)
 					checkRecord(t, record, 100)
 					first, second := other.Totals, record.Totals
 					if moment == "DeregisterImage" {
@@ -800,6 +808,9 @@ func TestNothingInUseIsEverRemoved(t *testing.T) {
 			s["GRACE"] = rapid.SampledFrom([]string{"0d", "1d", "2d"}).Draw(rt, "grace")
 			s["GRACE_ACTION"] = rapid.SampledFrom([]string{"announce", "deprecate", "disable"}).Draw(rt, "action")
 			s["SHARED_IMAGES"] = rapid.SampledFrom([]string{"keep", "report"}).Draw(rt, "shared")
+			if s["RECORDS"], err = os.MkdirTemp(t.TempDir(), ""); err != nil {
+				rt.Fatal(err)
+			}
 			gone := map[string]bool{}
 			for day := range 9 {
 				at = night(day)

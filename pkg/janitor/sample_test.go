@@ -3,6 +3,8 @@ package janitor_test
 import (
 	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -58,6 +60,10 @@ func sampleLife(t *testing.T, s settings) *life {
 	}
 	l := &life{t: t, dir: t.TempDir(), settings: s, account: account}
 	l.save()
+	l.records = filepath.Join(l.dir, "of runs") // Those of the sample, where a dry run may write as well.
+	if err := os.CopyFS(l.records, os.DirFS(filepath.Join(l.dir, emulator.RecordsBucket))); err != nil {
+		t.Fatal(err)
+	}
 	return l
 }
 

@@ -117,7 +117,10 @@ func (w world) files(t rapid.TB) fstest.MapFS {
 		for _, mapping := range image["BlockDeviceMappings"].([]object) {
 			if id := mapping["Ebs"].(object)["SnapshotId"]; !listed[id] {
 				listed[id] = true
-				snapshots = append(snapshots, object{"SnapshotId": id, "OwnerId": accountID, "State": "completed", "VolumeSize": 10})
+				snapshots = append(snapshots, object{
+					"SnapshotId": id, "OwnerId": accountID, "State": "completed", "VolumeSize": 10,
+					"Description": fmt.Sprintf("Created by CreateImage(i-0123456789abcdef0) for %s", image["ImageId"]),
+				})
 			}
 		}
 	}

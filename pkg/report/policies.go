@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -17,40 +16,39 @@ func unrecorded(i Image) bool {
 	return ok && kept(i)
 }
 
-// unrecordedProblems says which images carry tags of an announcement that no record bears out, and what to do about them; and that
-// announcements without records come to nothing.
+// unrecordedProblems says which images carry tags of an announcement that no record bears out, and that announcements without
+// records come to nothing; each with what to do about it.
 func (r Run) unrecordedProblems() []problem {
-	keepsRecords := r.Policy["records"] != ""
-	var complaints []complaint
+	records, known := r.Policy["records"]
+	var claims, lost []complaint
 	r.each(unrecorded, func(region Region, image Image) {
 		reason, _ := image.reason(unrecordedCode)
-		complaints = append(complaints, complaint{r.label(region, image), "", reason.Detail})
+		claims = append(claims, complaint{r.label(region, image), "", reason.Detail})
 	})
-	remedy := "If a run announced it whose records are kept elsewhere, set RECORDS to that place. Else somebody wrote these tags by hand: find out " +
-		"who may tag images, and take the tags off: aws ec2 delete-tags --resources IMAGE_ID --tags Key=ami-janitor:due Key=ami-janitor:announced-by " +
-		"Key=ami-janitor:disabled. What is disabled, enable yourself if it is needed."
-	if !keepsRecords {
-		remedy = "Set RECORDS to a bucket or a directory that outlives the run. Only from its own records can a run tell its announcement from a tag that " +
-			"anybody can write."
-	}
-	problems := grouped(complaints, func(string) string { return remedy }, func(n int) string {
-		return count(n, "AMI") + " stayed, as they are: no record bears out what their tags say of an announcement."
-	})
-	if announces := r.count(isNew); announces > 0 && !keepsRecords && len(problems) == 0 {
-		problems = append(problems, problem{
-			what: fmt.Sprintf("%s announced for removal without a record: no later run will remove them.", countIs(announces, "AMI")),
-			todo: remedy,
+	remedy := whoseTags
+	if known && records == "" {
+		remedy = keepRecords
+		r.each(isNew, func(region Region, image Image) {
+			lost = append(lost, complaint{r.label(region, image), "", "RECORDS is not set"})
 		})
 	}
-	return problems
+	return slices.Concat(
+		grouped(claims, func(string) string { return remedy }, func(n int) string {
+			return count(n, "AMI") + " stayed, as they are: no record bears out what their tags say of an announcement."
+		}),
+		grouped(lost, func(string) string { return keepRecords }, func(n int) string {
+			return count(n, "AMI") + " announced for removal, and no record says so: no later run will remove them."
+		}),
+	)
 }
 
-func countIs(n int, what string) string {
-	if n == 1 {
-		return count(n, what) + " is"
-	}
-	return count(n, what) + " are"
-}
+const (
+	whoseTags = "If a run announced it whose records are kept elsewhere, set RECORDS to that place. Else somebody wrote these tags by hand: find out " +
+		"who may tag images, and take the tags off: aws ec2 delete-tags --resources IMAGE_ID --tags Key=ami-janitor:due Key=ami-janitor:announced-by " +
+		"Key=ami-janitor:disabled. What is disabled, enable yourself if it is needed."
+	keepRecords = "Set RECORDS to a bucket or a directory that outlives the run. Only by its own records can a run tell its announcement from tags that " +
+		"anybody can write."
+)
 
 // elsewhere images are announced for removal by another policy.
 func elsewhere(i Image) bool {

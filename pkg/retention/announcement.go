@@ -97,8 +97,13 @@ func latestAnnouncements(images []ami.Image) map[string]time.Time {
 
 // hasDisabled reports whether the janitor has disabled an image: the image says so, and the journal bears it out.
 func (d *docket) hasDisabled(image *subject) bool {
+	return image.own.disabled && image.State == "disabled" && d.wasToBeDisabled(image)
+}
+
+// wasToBeDisabled reports whether this policy's announcement of an image was to disable it, as the journal says.
+func (d *docket) wasToBeDisabled(image *subject) bool {
 	recorded, _ := d.recorded(image.ID, image.own)
-	return image.own.disabled && image.State == "disabled" && image.standing == ours && GraceAction(recorded.Action) == Disable
+	return image.standing == ours && GraceAction(recorded.Action) == Disable
 }
 
 // unmark says what becomes of the announcement that a kept image carries.

@@ -225,7 +225,7 @@ func undone(d *docket, image *subject) string {
 		return "somebody took the tag " + DueTag + " off"
 	case own.by.policy != d.policy.Name:
 		return "somebody took the tag " + AnnouncedByTag + " off, or changed it"
-	case own.disabled && image.State == "available":
+	case (own.disabled || d.wasToBeDisabled(image)) && image.State == "available":
 		return "somebody enabled it"
 	default:
 		return ""
