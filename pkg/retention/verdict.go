@@ -66,6 +66,8 @@ type Verdict struct {
 	Due    time.Time   // The day on which an image that is to be marked, or is marked, is due for removal; else zero.
 	Action GraceAction // What is done to an image that is to be marked, besides; else empty.
 	Unmark Unmark      // What becomes of the mark of an image that is kept.
+
+	Yields bool // The image could not be removed before: it goes behind all others.
 }
 
 // Decision is what is to happen to an image.
@@ -78,7 +80,7 @@ const (
 	Deregister Decision = "deregister"
 	// Mark means that no rule speaks for keeping the image, and that its removal is to be announced first.
 	Mark Decision = "mark"
-	// Defer means that the image would be deregistered, but that the run's cap is reached.
+	// Defer means that the image would be deregistered, but that the run's cap is reached, or that EC2 has refused not long ago.
 	Defer Decision = "defer"
 )
 

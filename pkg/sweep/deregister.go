@@ -35,18 +35,22 @@ type answer struct {
 	lost  bool                                 // An attempt may have taken effect, but its answer never came.
 	gone  bool                                 // The image was gone before any attempt could have taken effect.
 	along bool                                 // The snapshots were to go along.
+	spent bool                                 // There was no reason for a further attempt.
 }
 
 // deregister asks EC2 to deregister an image, and to delete its snapshots along with it if withSnapshots is set. Again says why
-// there may be no further attempt.
+// there may be no further attempt; patienceFor says how many there are while EC2 refuses for a while only.
 //
 // The SDK's own retries are off. When an attempt takes effect and only its answer is lost, the next one is refused with
 // InvalidAMIID.Unavailable, as it is when somebody else was faster; only who counts the attempts can tell the two apart.
 // DeregisterImage takes no client token (Amazon EC2 Developer Guide, "Ensuring idempotency").
-func deregister(ctx context.Context, api removalAPI, again func(context.Context) error, imageID string, withSnapshots bool) answer {
+func deregister(
+	ctx context.Context, api removalAPI, again func(context.Context) error, patienceFor func(error) int, imageID string, withSnapshots bool,
+) answer {
 	var a answer
 	for attempt := 1; ; attempt++ {
-		if a = ask(ctx, api, imageID, withSnapshots, a); attempt >= a.tries() || !pause(ctx, attempt) || again(ctx) != nil {
+		a = ask(ctx, api, imageID, withSnapshots, a)
+		if a.spent = attempt >= a.tries(patienceFor); a.spent || !pause(ctx, attempt) || again(ctx) != nil {
 			break
 		}
 	}
@@ -87,11 +91,13 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 var errUnconfirmed = errors.New("EC2 answered without confirming")
 
 // tries is how often an image may be asked for, given the latest answer.
-func (a answer) tries() int {
+func (a answer) tries(patienceFor func(error) int) int {
 	switch {
 	case a.err == nil || a.gone:
 		return 0
-	case isForAWhile(a.err):
+	case wire.Code(a.err) == unauthorized:
+		return patienceFor(a.err)
+	case isThrottle(a.err):
 		return patience
 	case wire.IsNoImage(a.err) || errors.Is(a.err, errUnconfirmed) || neverArrived(a.err) || mayHaveTakenEffect(a.err):
 		return attempts
@@ -109,6 +115,16 @@ const (
 
 // isForAWhile reports whether EC2 or IAM may refuse only for now.
 func isForAWhile(err error) bool { return isThrottle(err) || wire.Code(err) == unauthorized }
+
+// isRefused reports whether EC2 has refused the removal for good, and no attempt may have taken effect.
+func (a answer) isRefused() bool {
+	return a.err != nil && a.spent && !a.lost && !a.gone && isRefusal(a.err)
+}
+
+// isRefusal reports whether EC2 has understood a request and refuses it, whenever it comes.
+func isRefusal(err error) bool {
+	return wire.Code(err) != "" && !isThrottle(err) && !mayHaveTakenEffect(err) && !wire.IsNoImage(err)
+}
 
 func isThrottle(err error) bool {
 	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
