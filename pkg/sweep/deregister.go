@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -121,9 +122,17 @@ func (a answer) isRefused() bool {
 	return a.err != nil && a.spent && !a.lost && !a.gone && isRefusal(a.err)
 }
 
-// isRefusal reports whether EC2 has understood a request and refuses it, whenever it comes.
+// isRefusal reports whether EC2 has understood a request and refuses it, whenever it comes: for what it concerns, and not for the
+// credentials with which it was sent (EC2 API Reference, "Error codes").
 func isRefusal(err error) bool {
-	return wire.Code(err) != "" && !isThrottle(err) && !mayHaveTakenEffect(err) && !wire.IsNoImage(err)
+	switch wire.Code(err) {
+	case "", "RequestExpired", "ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "OptInRequired":
+		return false
+	case "AuthFailure": // Also of images of others.
+		return !strings.Contains(wire.Explain(err), "credentials")
+	default:
+		return !isThrottle(err) && !mayHaveTakenEffect(err) && !isAbsent(err)
+	}
 }
 
 func isThrottle(err error) bool {
