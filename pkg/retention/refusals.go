@@ -15,6 +15,6 @@ func (d *docket) yield(v *Verdict) {
 	v.Yields = true
 	if again := refusal.At.Truncate(Day).Add(refusedFor); refusal.ByEC2 && d.now.Before(again) && d.now.Sub(refusal.At) > -refusedFor {
 		v.Decision = Defer
-		v.Reasons = append(v.Reasons, Reason{refused.Code, "on " + date(refusal.At) + ": " + refusal.Error + "; it is tried again from " + date(again)})
+		v.Reasons = append(v.Reasons, Reason{refused.Code, "on " + date(refusal.At) + ", tried again from " + date(again) + ": " + refusal.Error})
 	}
 }

@@ -53,7 +53,7 @@ func TestARefusalSaysWhenAndWhy(t *testing.T) {
 	if want := []retention.Code{"stale", "refused"}; !slices.Equal(codes(v), want) {
 		t.Errorf("reasons %v, want %v", codes(v), want)
 	}
-	if says := "on 2026-11-20: AuthFailure: not yours; it is tried again from 2026-11-27"; !strings.Contains(details(v), says) {
+	if says := "on 2026-11-20, tried again from 2026-11-27: AuthFailure: not yours"; !strings.Contains(details(v), says) {
 		t.Errorf("says %q, want %q", details(v), says)
 	}
 }
