@@ -126,6 +126,22 @@ func TestWhichCanariesDecide(t *testing.T) {
 	}
 }
 
+// What could not be removed before and is refused together with all others waits for a week again, although the region stops.
+func TestARetryThatIsRefused(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account, verdicts := ofSize(t, 4)
+		verdicts[1].Yields, verdicts[3].Yields = true, true
+		doer := &refusals{Doer: account.Client(), says: func(int) string { return noRight }}
+		outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(verdicts...), provingTheBin(t, account)).Outcomes
+		wantOutcomes(t, outcomes, "failed; 1 kept", "skipped; 2 kept", "failed; 3 kept", "failed; 4 kept")
+		for i, want := range []bool{false, false, false, true} {
+			if outcomes[i].Refused != want {
+				t.Errorf("%s is refused %t, want %t", outcomes[i].ImageID, outcomes[i].Refused, want)
+			}
+		}
+	})
+}
+
 // Three denials do not stop a region if another removal was allowed. Without a canary a whole chunk is tried before that is asked.
 func TestDenialsDoNotStopWhatIsAllowed(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -271,10 +271,11 @@ func (s *sweep) stopIfDenied(ctx context.Context, some []int) {
 	}
 }
 
-// acquit notes that EC2 has refused images together with all others: that says nothing of these.
+// acquit notes that EC2 has refused images together with all others: that says nothing of these, unless they could not be removed
+// before either.
 func (s *sweep) acquit(ctx context.Context, images []string) {
 	for i := range s.outcomes {
-		if outcome := &s.outcomes[i]; outcome.Refused && slices.Contains(images, outcome.ImageID) {
+		if outcome := &s.outcomes[i]; outcome.Refused && s.behind(i) == 0 && slices.Contains(images, outcome.ImageID) {
 			outcome.Refused = false
 			s.orders.Settle(ctx, *outcome)
 		}
