@@ -228,8 +228,8 @@ func (s *simulation) wasTried(r *run, i *image) bool {
 	if s.world.settings["RECORDS"] == "" {
 		return s.disturbed[r.id+i.id]
 	}
-	_, ok := s.account.Objects(bucketName)[noteKey(r, i)]
-	return ok
+	note := string(s.account.Objects(bucketName)[noteKey(r, i)])
+	return note != "" && !strings.Contains(note, `"status": "skipped"`) && !strings.Contains(note, `"status": "failed"`) // Why it was not.
 }
 
 func noteKey(r *run, i *image) string {

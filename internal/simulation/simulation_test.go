@@ -309,6 +309,9 @@ func (s *simulation) waits() bool {
 	if bool(s.config.RequireRecycleBin) && !s.world.rules {
 		return false // For a person.
 	}
+	if last := s.order[len(s.order)-1].record; last != nil && last.Totals.Refused > 0 {
+		return true // For a week.
+	}
 	return slices.ContainsFunc(s.world.images, func(i *image) bool {
 		return i.there && !i.announced.IsZero() && time.Since(i.announced) < time.Duration(s.world.grace()+2)*day
 	})
