@@ -228,8 +228,8 @@ func (s *simulation) wasTried(r *run, i *image) bool {
 	if s.world.settings["RECORDS"] == "" {
 		return s.disturbed[r.id+i.id]
 	}
-	_, ok := s.account.Objects(bucketName)[noteKey(r, i)]
-	return ok
+	note := string(s.account.Objects(bucketName)[noteKey(r, i)])
+	return note != "" && !strings.Contains(note, `"status": "skipped"`) && !strings.Contains(note, `"status": "failed"`) // Why it was not.
 }
 
 func noteKey(r *run, i *image) string {
@@ -486,6 +486,7 @@ func (s *simulation) checkClean(r *run) {
 			s.violate("nothing blocks", "%s: %s is held: %s", r.id, region.Region, region.Hold)
 		}
 	}
+	s.checkBlocked(r)
 }
 
 // heldOf are what the Recycle Bin holds of a run, and can give back.
@@ -703,4 +704,32 @@ func (s *simulation) checkModel() {
 			}
 		}
 	}
+}
+
+// checkBlocked checks that images which EC2 refuses to remove take the cap from others no longer than until each of them was tried.
+// Without a journal nobody remembers them.
+func (s *simulation) checkBlocked(r *run) {
+	c := r.record.Totals
+	isAside := func(region report.Region) bool { return region.Hold != "" || region.Busy }
+	if c.Deregistered+c.Marked > 0 || c.Deferred == c.Refused || s.limit == 0 || s.world.settings["RECORDS"] == "" || slices.ContainsFunc(r.record.Regions, isAside) {
+		s.blocked = 0
+		return
+	}
+	banned := 0
+	for _, i := range s.world.images {
+		if s.ban.isOf(i) {
+			banned++
+		}
+	}
+	if s.blocked++; s.blocked*s.limit > banned+s.limit {
+		s.violate("nothing blocks", "%s: for %d nights nothing was removed under a cap of %d, with %d images refused, and %d wait for the cap",
+			r.id, s.blocked, s.limit, banned, c.Deferred-c.Refused)
+	}
+}
+
+// isOf reports whether an image is one of those that EC2 refuses to remove.
+func (b ban) isOf(i *image) bool {
+	var n int
+	_, _ = fmt.Sscanf(i.id, "ami-%x", &n)
+	return b.nights > 0 && b.which>>(n%64)&1 == 1
 }

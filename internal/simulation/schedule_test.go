@@ -13,6 +13,14 @@ type schedule struct {
 	drop    drops
 	latency time.Duration
 	nights  []night
+	ban     ban
+}
+
+// ban is what EC2 refuses to remove for some nights, whoever asks. Its zero value refuses nothing.
+type ban struct {
+	nights int
+	code   string
+	which  uint64 // An image is refused if its number, modulo 64, is a bit of this.
 }
 
 // night is one night with what goes wrong in it. Its zero value is a plain run.
@@ -94,6 +102,9 @@ func newSchedule(seed uint64) *schedule {
 	s.latency = pick(d, 20*time.Millisecond, 80*time.Millisecond, 80*time.Millisecond, 300*time.Millisecond, time.Second)
 	for range d.between(1, 3) {
 		s.nights = append(s.nights, newNight(d))
+	}
+	if d.chance(25) {
+		s.ban = ban{d.between(1, 12), pick(d, "AuthFailure", "UnauthorizedOperation"), pick(d, d.Uint64(), d.Uint64()&d.Uint64(), ^uint64(0))}
 	}
 	return s
 }
@@ -247,6 +258,9 @@ func (s *schedule) String() string {
 	fmt.Fprintf(&text, "seed %d, latency %v\n%v", s.seed, s.latency, s.build())
 	for i, n := range s.nights {
 		fmt.Fprintf(&text, "night %d: %v\n", i+1, n)
+	}
+	if s.ban.nights > 0 {
+		fmt.Fprintf(&text, "for %d nights EC2 refuses to deregister images with %s\n", s.ban.nights, s.ban.code)
 	}
 	text.WriteString("then clean runs\n")
 	return text.String()

@@ -166,6 +166,9 @@ func smallerOnes(s *schedule) []*schedule {
 			with(func(s *schedule) { s.nights[n] = plainer })
 		}
 	}
+	if s.ban.nights > 0 {
+		with(func(s *schedule) { s.ban = ban{} })
+	}
 	w := s.build()
 	for _, i := range w.images {
 		if i.name != "sentinel" {

@@ -29,6 +29,7 @@ type simulation struct {
 	raw     *emulator.Client
 	config  janitor.Config
 	limit   int // MAX_DEREGISTRATIONS.
+	blocked int // How many clean runs in a row have removed nothing, although some images waited for the cap.
 	runs    map[string]*run
 	order   []*run
 	pending sync.WaitGroup // Runs that were killed and do not know it yet.
@@ -278,7 +279,13 @@ func (s *simulation) undo(r *run, k *kill) {
 }
 
 // mostNights is how many clean runs it may take until nothing is left to be done.
-const mostNights = 30
+const mostNights = 45
+
+// isBanned reports whether EC2 refuses to deregister an image tonight.
+func (s *simulation) isBanned(id string) bool {
+	i := s.world.image(id)
+	return i != nil && s.ban.isOf(i) && time.Since(firstNight) < time.Duration(s.ban.nights)*day-day/2
+}
 
 // clean runs night by night until a run has changed nothing, and no other run's lease is to run out.
 func (s *simulation) clean(first int) {
@@ -308,6 +315,9 @@ func (s *simulation) clean(first int) {
 func (s *simulation) waits() bool {
 	if bool(s.config.RequireRecycleBin) && !s.world.rules {
 		return false // For a person.
+	}
+	if last := s.order[len(s.order)-1].record; last != nil && last.Totals.Refused > 0 {
+		return true // For a week.
 	}
 	return slices.ContainsFunc(s.world.images, func(i *image) bool {
 		return i.there && !i.announced.IsZero() && time.Since(i.announced) < time.Duration(s.world.grace()+2)*day

@@ -177,6 +177,10 @@ func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) 
 		s.note(w, q, name, "denied")
 		return refusal(r, q, http.StatusForbidden, denial(q)), nil
 	}
+	if q.Action == "DeregisterImage" && s.isBanned(q.Form.Get("ImageId")) {
+		s.note(w, q, name, "refused")
+		return refusal(r, q, http.StatusForbidden, s.ban.code), nil
+	}
 	switch fault {
 	case "throttle":
 		s.note(w, q, name, "throttled")

@@ -8,6 +8,7 @@ type Outcome struct {
 	Code      string           `json:"-"` // A reason that came up after the plan was made, such as "used-since-planned"; else empty.
 	Status    Status           `json:"status"`
 	Error     string           `json:"error"`
+	Refused   bool             `json:"-"` // EC2 has refused the removal: for what the image is, or for want of a permission.
 	Snapshots []SnapshotResult `json:"snapshots"`
 
 	// RestorableUntil is when the image leaves the Recycle Bin for good; zero if it was not seen there.

@@ -32,6 +32,9 @@ type History struct {
 	// image, or was ended before it could note whether it had. The latest run counts.
 	Removed map[string]string
 
+	// Refused has the images that are there and that the latest run which was to remove them has not removed, by id.
+	Refused map[string]Refusal
+
 	// Unbegun has the unfinished runs that declared the removal of an image or a snapshot, and are known not to have removed
 	// it, by the id of either; sorted.
 	Unbegun map[string][]string
@@ -57,8 +60,19 @@ type History struct {
 type Announcement struct {
 	Run    string
 	Policy string    // The name of the policy that announced it.
-	Due    time.Time // Midnight, UTC, of the first day on which the image may be removed.
+	Due    time.Time // When the time of grace is over.
 	Action string    // What the run was to do to the image besides, as GRACE_ACTION has it.
+}
+
+// Refusal is how the latest run that was to remove an image has come to leave it.
+type Refusal struct {
+	Run   string
+	At    time.Time // When that run began.
+	Error string    // Why the image was not removed.
+
+	// ByEC2 says that EC2 has refused. Else the removal came to nothing for a reason that may pass by itself, such as
+	// throttling, or a change of the image that the policy judges anew.
+	ByEC2 bool
 }
 
 // Leftover is a snapshot that a run was to delete, and is not known to have deleted.

@@ -245,7 +245,11 @@ func TestADeclarationThatIsLeft(t *testing.T) {
 	}
 	l.want(0, l.real(0), "failed")
 	l.wrap = nil
-	l.want(1, l.real(1), "deregistered", "never-launched")
+	l.want(1, l.real(1), "defer", "never-launched", "refused")
+	if tags := l.tags(1); tags["ami-janitor:intent"] != "" || tags["ami-janitor:run"] != "" {
+		t.Errorf("it still carries %v", tags)
+	}
+	l.want(7, l.real(7), "deregistered", "never-launched")
 }
 
 // The Recycle Bin holds a snapshot, and nobody knows what became of its image: EC2 deletes no snapshot that an image uses. The journal

@@ -76,6 +76,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 	manyNights(t, shown)
 	interfered(t, shown)
 	contested(t, shown)
+	declined(t, shown)
 
 	want := []string{
 		"keep", "deregister", "defer", "mark", "image deregistered", "image marked", "image failed", "image skipped",
@@ -224,4 +225,21 @@ func contested(t *testing.T, shown gallery) {
 		t.Errorf("%+v", record.Totals)
 	}
 	shown.add("just removed, and listed", record)
+}
+
+// declined runs a second night after one in which EC2 has refused a removal.
+func declined(t *testing.T, shown gallery) {
+	t.Helper()
+	l := sampleLife(t, settings{"RECORDS": t.TempDir()})
+	l.wrap = func(next emulator.Doer) emulator.Doer {
+		return emulator.Fail(next, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 1 }, http.StatusBadRequest, "OperationNotPermitted", "No.")
+	}
+	if record := l.real(0); record.Totals.Failed != 1 {
+		t.Errorf("%+v", record.Totals)
+	}
+	record := l.real(1)
+	if record.Failed() || record.Totals.Refused != 1 {
+		t.Errorf("%+v", record.Totals)
+	}
+	shown.add("refused the night before", record)
 }

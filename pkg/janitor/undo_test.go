@@ -199,8 +199,8 @@ func TestUndoOfARunThatWasRefused(t *testing.T) {
 		}
 		first := l.real(0)
 		l.wrap = nil
-		second := l.real(1)
-		l.at = night(2)
+		second := l.real(7) // It is tried again after a week.
+		l.at = night(8)
 		l.load()
 		for _, c := range []struct {
 			run   string

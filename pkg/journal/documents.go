@@ -58,6 +58,7 @@ type removalDocument struct {
 	Declared        []string             `json:"declaredSnapshotIds"`
 	Status          ami.Status           `json:"status"`
 	Error           string               `json:"error"`
+	Refused         bool                 `json:"refused,omitzero"` // EC2 has refused.
 	Snapshots       []ami.SnapshotResult `json:"snapshots"`
 	RestorableUntil time.Time            `json:"restorableUntil,omitzero"`
 }

@@ -164,7 +164,7 @@ func (e *Entry) Attempt(ctx context.Context, d Declared) error {
 	return err
 }
 
-// Settle notes what became of the removal of an image. It may come again for an image: the last word counts. What cannot be
+// Settle notes what became of the removal of an image, or why it was not tried. It may come again for an image: the last word counts. What cannot be
 // noted, Close tries once more: the next run would take an attempt without an end for a removal.
 func (e *Entry) Settle(ctx context.Context, outcome ami.Outcome) error {
 	if err := cmp.Or(checkImage(outcome.ImageID), checkStatus(outcome.Status)); err != nil {
@@ -178,7 +178,7 @@ func (e *Entry) Settle(ctx context.Context, outcome ami.Outcome) error {
 	}
 	err := e.write(ctx, removalDocument{
 		ImageID: outcome.ImageID, Declared: snapshots, Status: outcome.Status, Error: outcome.Error,
-		Snapshots: outcome.Snapshots, RestorableUntil: outcome.RestorableUntil,
+		Refused: outcome.Refused, Snapshots: outcome.Snapshots, RestorableUntil: outcome.RestorableUntil,
 	})
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -247,11 +247,17 @@ func (j *Journal) readRemoval(ctx context.Context, region string, r removal) (re
 
 func (h *history) assemble() ami.History {
 	assembled := ami.History{
-		Removed: map[string]string{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}, Announced: h.announced, Busy: h.busy,
+		Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}, Announced: h.announced, Busy: h.busy,
 	}
 	for image := range h.entries {
-		if run := h.latest(image); h.isOther(run) && h.present(image) && mayBeRemoved(h.removals[removal{image: image, run: run}]) {
+		run := h.latest(image)
+		if !h.isOther(run) || !h.present(image) {
+			continue
+		}
+		if document := h.removals[removal{image: image, run: run}]; mayBeRemoved(document) {
 			assembled.Removed[image] = run
+		} else {
+			assembled.Refused[image] = ami.Refusal{Run: run, At: beginOf(run), Error: document.Error, ByEC2: document.Refused}
 		}
 	}
 	for _, run := range h.unfinished {

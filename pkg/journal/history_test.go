@@ -49,6 +49,21 @@ func settle(n int, status ami.Status, results ...ami.SnapshotResult) func(contex
 	}
 }
 
+// refuse settles an image that EC2 has refused to remove.
+func refuse(n int, why string) func(context.Context, *journal.Entry) error {
+	return func(ctx context.Context, e *journal.Entry) error {
+		refused := outcome(n, ami.Failed)
+		refused.Error, refused.Refused = why, true
+		return e.Settle(ctx, refused)
+	}
+}
+
+// left is what is said of an image that a run has not removed.
+func left(run, why string, byEC2 bool) ami.Refusal {
+	begun, _ := time.Parse("20060102T150405Z", strings.TrimSuffix(run, "-0a1b2c"))
+	return ami.Refusal{Run: run, At: begun, Error: why, ByEC2: byEC2}
+}
+
 func finish(ctx context.Context, e *journal.Entry) error { return e.Close(ctx, true) }
 
 func ids[V any](pairs ...V) []V { return pairs }
@@ -126,6 +141,7 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1), image(2)),
 			want: ami.History{
+				Refused:    map[string]ami.Refusal{image(1): left(first, "", false), image(2): left(first, "", false)},
 				Unbegun:    map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
 				Unfinished: ids(first),
 			},
@@ -135,6 +151,46 @@ func TestHistory(t *testing.T) {
 				leave(t, j, first, did(attempt(1, 1), settle(1, ami.Failed), finish), declare(1, 1))
 			},
 			present: ids(image(1)),
+			want:    ami.History{Refused: map[string]ami.Refusal{image(1): left(first, "", false)}},
+		},
+		"what_EC2_has_refused": {
+			past: func(t *testing.T, j *journal.Journal) {
+				leave(t, j, first, did(attempt(1, 1), refuse(1, "AuthFailure: not yours"), refuse(2, "UnauthorizedOperation"), finish), declare(1, 1), declare(2, 2))
+			},
+			present: ids(image(1), image(3)),
+			want:    ami.History{Refused: map[string]ami.Refusal{image(1): left(first, "AuthFailure: not yours", true)}},
+		},
+		"a_refusal_is_forgotten_when_the_next_one_is_none": {
+			past: func(t *testing.T, j *journal.Journal) {
+				leave(t, j, first, did(attempt(1), refuse(1, "AuthFailure"), attempt(2), refuse(2, "AuthFailure"), finish), declare(1), declare(2))
+				leave(t, j, second, did(attempt(1), settle(1, ami.Deregistered), attempt(2), finish), declare(1), declare(2))
+			},
+			present: ids(image(1), image(2)),
+			want:    ami.History{Removed: map[string]string{image(1): second, image(2): second}},
+		},
+		"a_refusal_of_an_image_that_was_there_again": {
+			past: func(t *testing.T, j *journal.Journal) {
+				leave(t, j, first, did(attempt(1), settle(1, ami.Deregistered), finish), declare(1))
+				leave(t, j, second, did(refuse(1, "AuthFailure"), finish), declare(1))
+			},
+			present: ids(image(1)),
+			want:    ami.History{Refused: map[string]ami.Refusal{image(1): left(second, "AuthFailure", true)}},
+		},
+		"the_last_word_on_a_refusal_counts": {
+			past: func(t *testing.T, j *journal.Journal) {
+				leave(t, j, first, did(attempt(1, 1), refuse(1, "AuthFailure"), settle(1, ami.Failed)), declare(1, 1))
+			},
+			present: ids(image(1)),
+			want: ami.History{
+				Refused: map[string]ami.Refusal{image(1): left(first, "", false)},
+				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}}, Unfinished: ids(first),
+			},
+		},
+		"what_EC2_has_refused_and_is_gone_leaves_nothing": {
+			past: func(t *testing.T, j *journal.Journal) {
+				leave(t, j, first, did(refuse(1, "UnauthorizedOperation")), declare(1, 1))
+			},
+			want: ami.History{Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}}, Unfinished: ids(first)},
 		},
 		"what_failed_and_is_gone_was_removed_by_somebody_else": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -213,6 +269,7 @@ func TestHistory(t *testing.T) {
 				leave(t, j, second, did(attempt(1), settle(1, ami.Failed), finish), declare(1))
 			},
 			present: ids(image(1)),
+			want:    ami.History{Refused: map[string]ami.Refusal{image(1): left(second, "", false)}},
 		},
 		"the_later_run_counts_declared": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -550,7 +607,12 @@ func kill(t *testing.T, j *journal.Journal, at int) (isDone bool) {
 			t.Errorf("%s is there, and said to have been removed", id)
 		}
 	}
-	equal(t, "the end", end, ami.History{Removed: end.Removed})
+	equal(t, "the end", end, ami.History{Removed: end.Removed, Refused: end.Refused})
+	for id := range end.Refused {
+		if !k.has(id) || end.Removed[id] != "" {
+			t.Errorf("%s is gone, or may be, and said to have been refused", id)
+		}
+	}
 	for _, d := range plans {
 		for _, id := range d.Snapshots {
 			if !k.has(d.ImageID) && k.snapshots[id] {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"time"
 )
 
 // The keys of the journal. They are made of ids alone, which are checked before: none of them leads out of the journal.
@@ -42,6 +43,13 @@ func checkRun(run string) error           { return check(runID, "run", run) }
 func checkRegion(region string) error     { return check(regionName, "region", region) }
 func checkImage(image string) error       { return check(imageID, "image", image) }
 func checkSnapshot(snapshot string) error { return check(snapshotID, "snapshot", snapshot) }
+
+// beginOf returns when a run began.
+func beginOf(run string) time.Time {
+	begin, _, _ := strings.Cut(run, "-")
+	at, _ := time.Parse("20060102T150405Z", begin)
+	return at
+}
 
 func check(pattern *regexp.Regexp, what, id string) error {
 	if !pattern.MatchString(id) {

@@ -3,6 +3,7 @@ package report
 import (
 	"cmp"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -20,15 +21,42 @@ func advice(fault, permission string) string {
 	return ""
 }
 
+// deniedSigns are what an error says of a denial, in lower case.
+var deniedSigns = []string{"unauthorizedoperation", "accessdenied", "not authorized to perform", "authorizationerror"}
+
+func isDenied(fault string) bool {
+	lower := strings.ToLower(fault)
+	return slices.ContainsFunc(deniedSigns, func(sign string) bool { return strings.Contains(lower, sign) })
+}
+
+// policyDenies is advice on images for which a policy denies what is allowed for others.
+func policyDenies(permission string) string {
+	return "A policy denies " + permission + " for these AMIs: a service control policy, a permissions boundary, or another explicit deny. " +
+		"If they are meant to stay, tag them ami-janitor:keep=true; else lift the deny."
+}
+
 // remedies are looked through in order; the signs are in lower case. What an error of AWS carries is its code.
 var remedies = []struct {
 	signs  []string
 	advice string
 }{
 	{
-		[]string{"unauthorizedoperation", "accessdenied", "not authorized to perform", "authorizationerror"},
+		deniedSigns,
 		"Allow {permission} to the role that the janitor runs with. If it is allowed there, look for a deny in a " +
 			"service control policy, a permissions boundary or the policy of a VPC endpoint.",
+	},
+	{
+		[]string{"managed by aws backup", "managed by the aws backup"},
+		"AWS Backup owns this, and it goes when its recovery point is deleted there. If it is meant to stay, tag it ami-janitor:keep=true.",
+	},
+	{
+		[]string{"operationnotpermitted"},
+		"EC2 does not permit this, whoever asks: it may be protected, or another service may manage it. Take the protection off, or let that " +
+			"service delete it; if it is meant to stay, tag it ami-janitor:keep=true.",
+	},
+	{
+		[]string{"taglimitexceeded"},
+		"It has no room for the two tags that a removal takes. Take some off: EC2 allows 50.",
 	},
 	{
 		[]string{"authfailure"},

@@ -141,8 +141,10 @@ func (e Explanation) verdict() string {
 		what = "To be announced, and due on " + dayOn(image.DueOn)
 	case retention.Defer:
 		what = "Deferred"
-		if late, ok := image.reason(overCapCode); ok {
-			reason = late
+		for _, code := range []retention.Code{overCapCode, refusedCode} {
+			if late, ok := image.reason(code); ok {
+				reason = late
+			}
 		}
 	default:
 	}

@@ -77,6 +77,7 @@ func explanations() map[string][]report.Explanation {
 			report.SourceFinding{Source: "launch-templates", Answer: "unknown", Detail: throttled},
 			report.SourceFinding{Source: "launch-configurations", Answer: "switched off"},
 		)...)},
+		"refused": {explained(refused(4, "golden-2025-01", explicitDeny), asked()...)},
 		"removal": {explained(stale(3, "worker-2025-12-09", goes(3, 100, 3)), asked()...)},
 		"several": {
 			explained(deferred(4, ""), asked()...),

@@ -29,7 +29,7 @@ const unknownUse retention.Code = "unknown-use"
 
 // problems returns what a person should look at, the gravest first.
 func (r Run) problems() []problem {
-	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.snapshotProblems(),
+	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(),
 		r.strayProblems(), r.recordProblems(), r.unknownProblems(), r.unrecordedProblems())
 }
 
@@ -106,21 +106,57 @@ func (r Run) regionProblems() []problem {
 
 func (r Run) imageProblems() []problem {
 	return slices.Concat(
-		r.failures(failedToRemove, toDeregister, " could not be removed: AWS did not confirm the deregistration."),
-		r.failures(failedToMark, toMark, " could not be announced: AWS did not confirm all that belongs to it."),
-		r.failures(failedToUnmark, toUnmark, " may still be marked for removal, although the plan keeps it: AWS did not confirm the change."),
-		r.failures(failedToAsk, toAsk, " could not be reported on, and so stays: AWS did not accept the request for a usage report."),
+		r.failures(failedToRemove, r.removalRemedy(), " could not be removed: AWS did not confirm the deregistration."),
+		r.failures(failedToMark, imageRemedy(toMark), " could not be announced: AWS did not confirm all that belongs to it."),
+		r.failures(failedToUnmark, imageRemedy(toUnmark), " may still be marked for removal, although the plan keeps it: AWS did not confirm the change."),
+		r.failures(failedToAsk, imageRemedy(toAsk), " could not be reported on, and so stays: AWS did not accept the request for a usage report."),
 	)
 }
 
 // failures makes problems of the images to which one kind of thing could not be done.
-func (r Run) failures(wanted func(Image) bool, permission, what string) []problem {
+func (r Run) failures(wanted func(Image) bool, remedy func(fault string) string, what string) []problem {
 	var complaints []complaint
 	r.each(wanted, func(region Region, image Image) {
 		complaints = append(complaints, complaint{r.label(region, image), image.ImageID, image.Outcome.Error})
 	})
-	remedy := adviceOr("The next run judges again what is still there. If it fails again, begin with the error.", permission)
 	return grouped(complaints, remedy, func(n int) string { return count(n, "AMI") + what })
+}
+
+func imageRemedy(permission string) func(fault string) string {
+	return adviceOr("The next run judges again what is still there. If it fails again, begin with the error.", permission)
+}
+
+// removalRemedy is advice on images that could not be removed. A policy that denies the removal of these, and not of others, is no
+// missing right.
+func (r Run) removalRemedy() func(fault string) string {
+	return func(fault string) string {
+		if isDenied(fault) && (r.Totals.Deregistered > 0 || strings.Contains(fault, "explicit deny")) {
+			return policyDenies(cmp.Or(deniedPermission(fault), toDeregister))
+		}
+		return imageRemedy(toDeregister)(fault)
+	}
+}
+
+// refusedProblems tells of the images that wait because EC2 has refused their removal, every night.
+func (r Run) refusedProblems() []problem {
+	var complaints []complaint
+	r.each(refusedBefore, func(region Region, image Image) {
+		reason, _ := image.reason(refusedCode)
+		complaints = append(complaints, complaint{r.label(region, image), image.ImageID, reason.Detail})
+	})
+	problems := grouped(complaints, r.removalRemedy(), func(n int) string {
+		wait := map[bool]string{true: " waits", false: " wait"}[n == 1]
+		return count(n, "AMI") + wait + " because EC2 has refused the removal. Each is tried again after a week, behind all others."
+	})
+	for i := range problems {
+		for j := range problems[i].cases {
+			c := &problems[i].cases[j]
+			if more := len(c.subjects) - mostListed; more > 0 {
+				c.subjects = append(c.subjects[:mostListed:mostListed], "and "+thousands(int64(more))+" more; the run record has all of them")
+			}
+		}
+	}
+	return problems
 }
 
 func (r Run) snapshotProblems() []problem {
@@ -251,7 +287,8 @@ func failedToAsk(i Image) bool {
 
 func planned(i Image) bool    { return i.Outcome == nil && i.Verdict == retention.Deregister }
 func toBeMarked(i Image) bool { return i.Outcome == nil && i.Verdict == retention.Mark }
-func waiting(i Image) bool    { return i.Outcome == nil && i.Verdict == retention.Defer }
+func deferred(i Image) bool   { return i.Outcome == nil && i.Verdict == retention.Defer }
+func waiting(i Image) bool    { return deferred(i) && !refusedBefore(i) }
 func kept(i Image) bool       { return i.Outcome == nil && i.Verdict == retention.Keep }
 func unknown(i Image) bool    { return kept(i) && i.mainReason().Code == unknownUse }
 func vetoed(i Image) bool {
@@ -264,6 +301,15 @@ func isBack(i Image) bool {
 	_, ok := i.reason(restoredCode)
 	return ok && kept(i) && i.Unmark == retention.Veto
 }
+
+// refusedBefore reports whether an image waits because EC2 has refused its removal, and not because of the cap.
+func refusedBefore(i Image) bool {
+	_, ok := i.reason(refusedCode)
+	return ok && deferred(i)
+}
+
+// refusedCode is the reason of an image whose removal EC2 has refused not long ago.
+const refusedCode retention.Code = "refused"
 
 // restoredCode is the reason of an image that a run has removed, and that is there again.
 const restoredCode retention.Code = "restored"

@@ -183,11 +183,13 @@ func TestEveryImageIsCountedOnce(t *testing.T) {
 		if r.DryRun && c.Deregistered+c.Failed+c.SnapshotsDeleted+c.SnapshotsKept+c.SnapshotsFailed+c.LeftoversFinished+c.Restorable+int(c.GiBDeleted) > 0 {
 			t.Fatalf("a dry run claims to have acted: %+v", c)
 		}
-		alone, left := 0, 0
+		alone, left, refused := 0, 0, 0
 		for _, region := range r.Regions {
 			aside := region.Hold != "" || region.Busy
 			for _, image := range region.Images {
 				switch {
+				case image.Verdict == retention.Defer && image.Reasons[0].Code == "refused":
+					refused++ // No number of runs is known to take them.
 				case aside && (image.Verdict == retention.Deregister || image.Verdict == retention.Mark):
 					alone++
 				case !aside && (image.Verdict == retention.Defer || image.Outcome != nil && image.Outcome.Code == "not-reached" && image.Outcome.Status == ami.Skipped):
@@ -197,6 +199,9 @@ func TestEveryImageIsCountedOnce(t *testing.T) {
 		}
 		if r.DryRun && c.Skipped != alone || c.Skipped < alone {
 			t.Fatalf("%d images were left alone, totals %+v", alone, c)
+		}
+		if c.Refused != refused || c.Refused > c.Deferred {
+			t.Fatalf("EC2 has refused %d images, totals %+v", refused, c)
 		}
 		if c.Left != left || c.NightsNeeded < 0 || c.NightsNeeded > left || left == 0 && c.NightsNeeded > 0 {
 			t.Fatalf("%d images are left, totals %+v", left, c)

@@ -87,7 +87,7 @@ func fitting(r Run, room int) map[position]bool {
 	fits := map[position]bool{}
 	var size sizer
 	encoder := json.NewEncoder(&size) // Ends each image with a line break, which counts for the comma.
-	for _, wanted := range []func(Image) bool{due, waiting} {
+	for _, wanted := range []func(Image) bool{due, deferred} {
 		for i, region := range r.Regions {
 			for j, image := range region.Images {
 				if wanted(image) {

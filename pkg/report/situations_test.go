@@ -81,6 +81,14 @@ func deferred(n int, name string) retention.Verdict {
 	return v
 }
 
+// refused is the verdict on an image that waits because EC2 has refused its removal.
+func refused(n int, name, fault string) retention.Verdict {
+	v := stale(n, name)
+	v.Decision, v.Yields = retention.Defer, true
+	v.Reasons = append(v.Reasons, retention.Reason{Code: "refused", Detail: "on 2026-11-20, tried again from 2026-11-27: " + strings.ReplaceAll(fault, "ami-0123456789example", v.Image.ID)})
+	return v
+}
+
 func kept(n int, code retention.Code, detail string) retention.Verdict {
 	v := stale(n, fmt.Sprintf("web-%d", n))
 	v.Decision = retention.Keep
@@ -235,6 +243,8 @@ func situations() map[string]report.Run {
 			result(5, ami.SnapshotFailed, "it is not known whether it went with "+id("ami", 4))),
 		outcome(5, ami.Skipped, "gone before this run came to it: InvalidAMIID.Unavailable: The image ID 'ami-00000005example' is no longer available"),
 	}))
+
+	addRefusals(all)
 
 	all["finished an earlier run"] = newRun(false, newRegion(plan("eu-west-1", stale(1, "web-2025-11-02", goes(1, 8, 1))),
 		[]ami.Outcome{outcome(1, ami.Skipped, "gone before this run came to it: InvalidAMIID.Unavailable", result(1, ami.SnapshotDeleted, ""))}))
@@ -523,4 +533,35 @@ func addRemains(all map[string]report.Run) {
 	}
 	all["many nights"] = newRun(false, newRegion(night, outcomes))
 	all["many nights, dry"] = newRun(true, newRegion(night, nil))
+}
+
+// What EC2 says of removals that it refuses, as pkg/sweep words it.
+const (
+	explicitDeny = "UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/ami-janitor/run is not " +
+		"authorized to perform: ec2:DeregisterImage on resource: arn:aws:ec2:eu-west-1::image/ami-0123456789example with an explicit deny in a service control policy."
+	noAllow = "UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::123456789012:assumed-role/ami-janitor/run is not " +
+		"authorized to perform: ec2:DeregisterImage on resource: arn:aws:ec2:eu-west-1::image/ami-0123456789example because no identity-based policy allows the ec2:DeregisterImage action."
+	ofBackup = "AuthFailure: This image is managed by AWS Backup and cannot be deleted via EC2 APIs. To delete this image, please use the AWS Backup APIs, CLI, or console."
+)
+
+// addRefusals adds what EC2 refuses, tonight or on a night before.
+func addRefusals(all map[string]report.Run) {
+	of := func(n int, fault string) ami.Outcome {
+		return outcome(n, ami.Failed, strings.ReplaceAll(fault, "ami-0123456789example", id("ami", n)))
+	}
+	tonight := []retention.Verdict{stale(1, "web-2025-11-02"), stale(2, "golden-2025-01"), stale(3, "golden-2025-02"), stale(4, "vault-1"), stale(5, "shield-1")}
+	before := []retention.Verdict{
+		refused(11, "golden-2024-01", explicitDeny), refused(12, "golden-2024-02", explicitDeny), refused(13, "vault-2", ofBackup), refused(14, "web-2025-01-02", noAllow),
+		refused(15, "full", "its removal could not be declared: TagLimitExceeded: More than 50 tags specified"), deferred(20, "batch-1.4.2"), deferred(21, "batch-1.4.3"),
+	}
+	failures := []ami.Outcome{of(2, explicitDeny), of(3, noAllow), of(4, ofBackup), of(5, "OperationNotPermitted: You may not.")}
+	all["some refused"] = newRun(false, newRegion(plan("eu-west-1", slices.Concat(tonight, before)...), append([]ami.Outcome{outcome(1, ami.Deregistered, "")}, failures...)))
+	all["all refused"] = newRun(false, newRegion(plan("eu-west-1", tonight[2]), failures[1:2]))
+	all["refused before, dry"] = newRun(true, newRegion(plan("eu-west-1", before...), nil))
+
+	many := make([]retention.Verdict, 25)
+	for n := range many {
+		many[n] = refused(n+1, fmt.Sprintf("golden-2024-%d", n), noAllow)
+	}
+	all["refused before"] = newRun(false, newRegion(plan("eu-west-1", many...), nil))
 }

@@ -45,7 +45,8 @@ func (r Run) clauses() []string {
 	}
 	add(r.count(vetoed), "objection", " heard")
 	add(r.count(isBack), "AMI", " back again")
-	add(t.Deferred, "AMI", " deferred")
+	add(t.Refused, "AMI", " refused before")
+	add(t.Deferred-t.Refused, "AMI", " deferred")
 	add(r.count(announced), "AMI", " due later")
 	return clauses
 }

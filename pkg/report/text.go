@@ -156,7 +156,8 @@ func (r Run) others() string {
 	} else {
 		add(t.Skipped, "AMI", "was skipped", "were skipped")
 	}
-	add(t.Deferred, "AMI", "waits for a later run", "wait for a later run")
+	add(t.Deferred-t.Refused, "AMI", "waits for a later run", "wait for a later run")
+	add(t.Refused, "AMI", "waits because EC2 has refused its removal", "wait because EC2 has refused their removal")
 	add(t.Kept, "AMI", "is kept", "are kept")
 	if some := r.someOfTheKept(); some != "" && t.Kept > 0 {
 		clauses[len(clauses)-1] += " (" + some + ")"
@@ -459,10 +460,11 @@ func (r Run) skippedByReason() []skippedGroup {
 }
 
 func (r Run) writeDeferred(p *page) {
-	if r.Totals.Deferred == 0 {
+	n := r.Totals.Deferred - r.Totals.Refused
+	if n == 0 {
 		return
 	}
-	p.headingOf("Deferred", r.Totals.Deferred)
+	p.headingOf("Deferred", n)
 	why := "They are due as well, but one run removes only so many."
 	if r.Totals.Marked > 0 {
 		why = "They are due, or to be announced, as well, but one run removes and announces only so many."

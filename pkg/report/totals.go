@@ -17,7 +17,8 @@ type Totals struct {
 	Deregistered    int `json:"deregistered"`
 	WouldDeregister int `json:"wouldDeregister"` // Of a dry run.
 	Deferred        int `json:"deferred"`
-	Marked          int `json:"marked"` // Of a dry run: would be marked.
+	Refused         int `json:"refused,omitempty"` // Those of Deferred that wait because EC2 has refused their removal.
+	Marked          int `json:"marked"`            // Of a dry run: would be marked.
 	Failed          int `json:"failed"`
 	Skipped         int `json:"skipped"` // Of a dry run: would be left alone, because the region can only be planned.
 
@@ -39,8 +40,8 @@ type Totals struct {
 	// Restorable counts those of Deregistered that were seen in the Recycle Bin with all of their snapshots that are gone.
 	Restorable int `json:"restorable"`
 
-	// Left counts the images that later runs have to do: those that were deferred, and those for which there was no time, but
-	// not in regions that were only planned. NightsNeeded is how many runs they take at the speed of this one, or in a dry run
+	// Left counts the images that later runs have to do: those that were deferred because of the cap, and those for which there was
+	// no time, but not in regions that were only planned. NightsNeeded is how many runs they take at the speed of this one, or in a dry run
 	// at the cap; 0 if none is left, or if that is not known.
 	Left         int `json:"left"`
 	NightsNeeded int `json:"nightsNeeded"`
@@ -71,6 +72,7 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 		r.Totals.SnapshotsWouldDelete, r.Totals.GiBWouldDelete = 0, 0
 	}
 	r.Totals.MonthlySavingsUpTo = dollars(r.Totals.GiBDeleted, snapshotPrice)
+	r.Totals.Refused = r.count(refusedBefore)
 	acting := r.acting()
 	r.Totals.Left = acting.count(waiting) + acting.count(notReached)
 	r.Totals.NightsNeeded = nights(r.Totals.Left, r.perNight())

@@ -645,3 +645,11 @@ func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
 	isGone := s.ImageID != "" && !oracleIsThere(here, s.ImageID) && !inBin
 	return w.policy.ReportOrphans && isGone && isOld && !lookedAfter && !needed && !shared && !unknown && !w.oracleNamed(here, s.ID)
 }
+
+// oracleWaits reports whether EC2 has refused the removal of an image on one of the last seven days, or on one that a wrong clock
+// says is less than a week away.
+func (w world) oracleWaits(here ami.Inventory, id string) bool {
+	refusal, ok := here.History.Refused[id]
+	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)
+	return ok && refusal.ByEC2 && !refusal.At.Before(midnight.AddDate(0, 0, -6)) && refusal.At.Before(now.AddDate(0, 0, 7))
+}

@@ -145,6 +145,7 @@ func (d *docket) decide(v *Verdict, image *subject) {
 	}
 	if len(v.Reasons) == 0 {
 		d.announce(v, image)
+		d.yield(v)
 	} else {
 		v.Unmark = d.unmark(v.Reasons, image)
 		v.Undo = d.undo(v.Unmark, image)
@@ -165,7 +166,8 @@ func (d *docket) hear(rules []keepRule, image *subject) []Reason {
 	return reasons
 }
 
-// deferOverCap defers what exceeds the cap for one decision, counted over all plans with the stalest first.
+// deferOverCap defers what exceeds the cap for one decision, counted over all plans with the stalest first, and behind all others
+// those that yield.
 func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 	type removal struct {
 		*Verdict
@@ -184,9 +186,12 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 		return
 	}
 	slices.SortFunc(due, func(a, b removal) int {
-		return cmp.Or(byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.region, b.region))
+		return cmp.Or(behind(a.Yields)-behind(b.Yields), byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.region, b.region))
 	})
 	later := Reason{overCap.Code, fmt.Sprintf("at most %d a run, the stalest first", limit)}
+	if due[len(due)-1].Yields {
+		later.Detail += ", and behind the others what could not be removed before"
+	}
 	for _, v := range due[limit:] {
 		if decision == Mark {
 			v.Due, v.Action = time.Time{}, ""
@@ -194,6 +199,14 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 		v.Decision = Defer
 		v.Reasons = append(v.Reasons, later)
 	}
+}
+
+// behind sorts what is true behind what is not.
+func behind(is bool) int {
+	if is {
+		return 1
+	}
+	return 0
 }
 
 // judgeSnapshots decides on the snapshots of the images that are to be deregistered. A snapshot that several of them

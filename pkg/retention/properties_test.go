@@ -131,12 +131,14 @@ func TestVerdictsHangTogether(t *testing.T) {
 // The caps hold over all plans, and over all that are held; all of them is used, and none that goes is fresher than one that waits. What is announced
 // has a cap of its own.
 func TestTheCapHolds(t *testing.T) {
+	refused := 0
 	check(t, func(t *rapid.T, w world) {
 		type group struct {
 			meant retention.Decision
 			held  bool
 		}
 		goes, waits := map[group][]retention.Verdict{}, map[group][]retention.Verdict{}
+		yields := func(v retention.Verdict) int { return slices.Index([]bool{false, true}, v.Yields) }
 		for i, plan := range w.plan() {
 			held := w.oracleHeld(w.inventories[i])
 			for _, v := range plan.Verdicts {
@@ -144,6 +146,10 @@ func TestTheCapHolds(t *testing.T) {
 				case retention.Deregister, retention.Mark:
 					goes[group{v.Decision, held}] = append(goes[group{v.Decision, held}], v)
 				case retention.Defer:
+					if w.oracleWaits(w.inventories[i], v.Image.ID) {
+						refused++
+						continue // Whether there is room or not.
+					}
 					meant := group{w.judge(w.inventories[i], v.Image).decision, held}
 					waits[meant] = append(waits[meant], v)
 				default:
@@ -158,9 +164,32 @@ func TestTheCapHolds(t *testing.T) {
 			}
 			for _, first := range goes {
 				for _, later := range waits {
-					if cmp.Or(first.LastUse.Compare(later.LastUse), strings.Compare(first.Image.ID, later.Image.ID)) > 0 {
+					if cmp.Or(yields(first)-yields(later), first.LastUse.Compare(later.LastUse), strings.Compare(first.Image.ID, later.Image.ID)) > 0 {
 						t.Errorf("%s (%s) goes before %s (%s)", first.Image.ID, first.LastUse, later.Image.ID, later.LastUse)
 					}
+				}
+			}
+		}
+	})
+	if refused == 0 {
+		t.Error("EC2 has refused nothing in any world: the property says too little")
+	}
+}
+
+// What EC2 has refused lately is deferred if nothing keeps it, and that is said; nothing else is deferred for it. What could not be
+// removed, lately or not, yields.
+func TestExactlyWhatEC2HasRefusedWaits(t *testing.T) {
+	check(t, func(t *rapid.T, w world) {
+		for i, plan := range w.plan() {
+			for _, v := range plan.Verdicts {
+				here := w.inventories[i]
+				goes := w.judge(here, v.Image).decision == retention.Deregister
+				waits := goes && w.oracleWaits(here, v.Image.ID)
+				if slices.Contains(codes(v), "refused") != waits || waits && v.Decision != retention.Defer {
+					t.Errorf("%s: %s because of %v, with %+v", v.Image.ID, v.Decision, v.Reasons, here.History.Refused[v.Image.ID])
+				}
+				if _, left := here.History.Refused[v.Image.ID]; v.Yields != (left && goes) {
+					t.Errorf("%s: %s, yields %t, with %+v", v.Image.ID, v.Decision, v.Yields, here.History.Refused[v.Image.ID])
 				}
 			}
 		}

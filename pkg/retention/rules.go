@@ -82,6 +82,7 @@ var announced = Rule{"announced", "is announced for removal on a day that has no
 var (
 	stale         = Rule{Code: "stale", Meaning: "has not been used for longer than the policy allows, and nothing refers to it"}
 	neverLaunched = Rule{Code: "never-launched", Meaning: "was never launched for longer than the policy allows, and nothing refers to it"}
+	refused       = Rule{Code: "refused", Meaning: "has to wait for a week: EC2 has refused its removal"}
 	overCap       = Rule{Code: "over-cap", Meaning: "has to wait for a later run: this one has reached its cap"}
 )
 
@@ -97,7 +98,7 @@ func Rules() []Rule {
 	for _, r := range slices.Concat(factRules, evidenceRules) {
 		rules = append(rules, r.Rule)
 	}
-	return append(rules, announced, stale, neverLaunched, overCap, usedSincePlanned, changedSincePlanned)
+	return append(rules, announced, stale, neverLaunched, refused, overCap, usedSincePlanned, changedSincePlanned)
 }
 
 func notOwned(d *docket, image *subject) string {

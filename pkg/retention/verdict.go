@@ -69,6 +69,8 @@ type Verdict struct {
 	Undo   Undo        // What that takes.
 
 	AnnouncedBy string // The other policy that has announced the removal of a kept image; empty if none has.
+
+	Yields bool // The image could not be removed before: it goes behind all others.
 }
 
 // Undo is what taking back an announcement takes, besides noting an objection.
@@ -88,7 +90,7 @@ const (
 	Deregister Decision = "deregister"
 	// Mark means that no rule speaks for keeping the image, and that its removal is to be announced first.
 	Mark Decision = "mark"
-	// Defer means that the image would be deregistered, but that the run's cap is reached.
+	// Defer means that the image would be deregistered, but that the run's cap is reached, or that EC2 has refused not long ago.
 	Defer Decision = "defer"
 )
 

@@ -254,7 +254,7 @@ func anyBin(t *rapid.T, region string) ami.RecycleBin {
 
 // anyHistory draws what the journal says of a region. It knows of most declarations what has become of them.
 func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
-	h := ami.History{Removed: map[string]string{}, Unbegun: map[string][]string{}}
+	h := ami.History{Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}}
 	say := func(id string, tags map[string]string) {
 		run := oracleRunOf(tags)
 		if run == "" || rapid.SampledFrom(rare(1, 15)).Draw(t, "of another") == 0 {
@@ -273,6 +273,10 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 	}
 	for _, image := range here.Images {
 		say(image.ID, image.Tags)
+		if h.Removed[image.ID] == "" && rapid.SampledFrom(rare(1, 6)).Draw(t, "refused") == 0 {
+			since := rapid.SampledFrom([]time.Duration{-days(400), -1, 0, days(1), days(6), days(7), days(8), days(30)}).Draw(t, "since")
+			h.Refused[image.ID] = ami.Refusal{Run: "20261101T020000Z-3f9c1a", At: ago(since), Error: "AuthFailure", ByEC2: rapid.Bool().Draw(t, "by EC2")}
+		}
 	}
 	for _, s := range here.Snapshots {
 		if say(s.ID, s.Tags); oracleIntent(s.Tags) && rapid.Bool().Draw(t, "leftover") {
@@ -574,6 +578,7 @@ func (w world) clone() world {
 		inventory.Bin.Rules = slices.Clone(inventory.Bin.Rules)
 		inventory.Bin.Images = maps.Clone(inventory.Bin.Images)
 		inventory.History.Leftovers = slices.Clone(inventory.History.Leftovers)
+		inventory.History.Refused = maps.Clone(inventory.History.Refused)
 		inventory.History.Removed, inventory.History.Unbegun = cloneTags(inventory.History.Removed), maps.Clone(inventory.History.Unbegun)
 		twin.inventories = append(twin.inventories, inventory)
 	}

@@ -31,13 +31,35 @@ func (s *sweep) takesSnapshot(i int) bool {
 	})
 }
 
-// canaryFirst moves an image to the front that takes a snapshot along, so that its removal shows what becomes of both.
+// canaryFirst moves an image to the front that takes a snapshot along, so that its removal shows what becomes of both, and that
+// was not refused before if there is one. As long as EC2 has allowed no removal, the next canary after one that failed comes from
+// the other end, and the one after that from the middle: what is protected is often of one age, and must not decide for all.
 func (s *sweep) canaryFirst(due []int) {
-	if at := slices.IndexFunc(due, s.takesSnapshot); at > 0 {
-		canary := due[at]
-		copy(due[1:at+1], due[:at])
-		due[0] = canary
+	if len(due) == 0 {
+		return
 	}
+	some := slices.DeleteFunc(slices.Clone(due), func(i int) bool { return s.behind(i) > 0 })
+	if len(some) == 0 {
+		some = slices.Clone(due)
+	}
+	if taking := slices.DeleteFunc(slices.Clone(some), func(i int) bool { return !s.takesSnapshot(i) }); len(taking) > 0 {
+		some = taking
+	}
+	canary := some[0]
+	if !s.allowed {
+		canary = some[[]int{0, len(some) - 1, len(some) / 2}[s.failed%3]]
+	}
+	at := slices.Index(due, canary)
+	copy(due[1:at+1], due[:at])
+	due[0] = canary
+}
+
+// behind is 1 for an image that goes behind all others, and 0 for these.
+func (s *sweep) behind(i int) int {
+	if s.plan.Verdicts[i].Yields {
+		return 1
+	}
+	return 0
 }
 
 // prove waits until what was just removed is seen in the Recycle Bin, if that is required, and stops the region if it is

@@ -78,7 +78,8 @@ func TestTheCanaryOfAChunk(t *testing.T) {
 	}
 }
 
-// One image that a policy protects does not stop the others, though it is the first. Several of them do, until one has gone.
+// Images that a policy protects do not stop the others, though they come first: the next canary comes from the other end, and the
+// one after that from the middle. If all of them are refused, nothing further is tried.
 func TestACanaryThatIsDenied(t *testing.T) {
 	for _, test := range []struct {
 		denied int
@@ -86,7 +87,8 @@ func TestACanaryThatIsDenied(t *testing.T) {
 	}{
 		{1, []string{"failed; 1 kept", "deregistered; 2 deleted", "deregistered; 3 deleted", "deregistered; 4 deleted"}},
 		{2, []string{"failed; 1 kept", "failed; 2 kept", "deregistered; 3 deleted", "deregistered; 4 deleted"}},
-		{3, []string{"failed; 1 kept", "failed; 2 kept", "failed; 3 kept", "skipped; 4 kept"}},
+		{3, []string{"failed; 1 kept", "failed; 2 kept", "failed; 3 kept", "deregistered; 4 deleted"}},
+		{4, []string{"failed; 1 kept", "skipped; 2 kept", "failed; 3 kept", "failed; 4 kept"}},
 	} {
 		tonight(t, func(t *testing.T) {
 			account := load(t, image(1, 1), image(2, 2), image(3, 3), image(4, 4))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -35,18 +36,22 @@ type answer struct {
 	lost  bool                                 // An attempt may have taken effect, but its answer never came.
 	gone  bool                                 // The image was gone before any attempt could have taken effect.
 	along bool                                 // The snapshots were to go along.
+	spent bool                                 // There was no reason for a further attempt.
 }
 
 // deregister asks EC2 to deregister an image, and to delete its snapshots along with it if withSnapshots is set. Again says why
-// there may be no further attempt.
+// there may be no further attempt; patienceFor says how many there are while EC2 refuses for a while only.
 //
 // The SDK's own retries are off. When an attempt takes effect and only its answer is lost, the next one is refused with
 // InvalidAMIID.Unavailable, as it is when somebody else was faster; only who counts the attempts can tell the two apart.
 // DeregisterImage takes no client token (Amazon EC2 Developer Guide, "Ensuring idempotency").
-func deregister(ctx context.Context, api removalAPI, again func(context.Context) error, imageID string, withSnapshots bool) answer {
+func deregister(
+	ctx context.Context, api removalAPI, again func(context.Context) error, patienceFor func(error) int, imageID string, withSnapshots bool,
+) answer {
 	var a answer
 	for attempt := 1; ; attempt++ {
-		if a = ask(ctx, api, imageID, withSnapshots, a); attempt >= a.tries() || !pause(ctx, attempt) || again(ctx) != nil {
+		a = ask(ctx, api, imageID, withSnapshots, a)
+		if a.spent = attempt >= a.tries(patienceFor); a.spent || !pause(ctx, attempt) || again(ctx) != nil {
 			break
 		}
 	}
@@ -87,11 +92,13 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 var errUnconfirmed = errors.New("EC2 answered without confirming")
 
 // tries is how often an image may be asked for, given the latest answer.
-func (a answer) tries() int {
+func (a answer) tries(patienceFor func(error) int) int {
 	switch {
 	case a.err == nil || a.gone:
 		return 0
-	case isForAWhile(a.err):
+	case wire.Code(a.err) == unauthorized:
+		return patienceFor(a.err)
+	case isThrottle(a.err):
 		return patience
 	case wire.IsNoImage(a.err) || errors.Is(a.err, errUnconfirmed) || neverArrived(a.err) || mayHaveTakenEffect(a.err):
 		return attempts
@@ -109,6 +116,24 @@ const (
 
 // isForAWhile reports whether EC2 or IAM may refuse only for now.
 func isForAWhile(err error) bool { return isThrottle(err) || wire.Code(err) == unauthorized }
+
+// isRefused reports whether EC2 has refused the removal for good, and no attempt may have taken effect.
+func (a answer) isRefused() bool {
+	return a.err != nil && a.spent && !a.lost && !a.gone && isRefusal(a.err)
+}
+
+// isRefusal reports whether EC2 has understood a request and refuses it, whenever it comes: for what it concerns, and not for the
+// credentials with which it was sent (EC2 API Reference, "Error codes").
+func isRefusal(err error) bool {
+	switch wire.Code(err) {
+	case "", "RequestExpired", "ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "OptInRequired":
+		return false
+	case "AuthFailure": // Also of images of others.
+		return !strings.Contains(wire.Explain(err), "credentials")
+	default:
+		return !isThrottle(err) && !mayHaveTakenEffect(err) && !isAbsent(err)
+	}
+}
 
 func isThrottle(err error) bool {
 	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary

@@ -3,6 +3,7 @@ package sweep
 import (
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -33,13 +34,15 @@ const (
 	// inFlight is how many removals are on their way at a time: at five a second (EC2 Developer Guide, "Request throttling")
 	// enough for answers that take some seconds, and for the time between two chunks to be made up.
 	inFlight = 40
-	// enoughDenied is how many removals have to be refused for want of a permission until no further one is tried.
+	// enoughDenied is how many images have to be refused for want of a permission, all for the same reason, until no further one
+	// is tried.
 	enoughDenied = 3
 )
 
 // remove removes the images that the plan deregisters.
 func (s *sweep) remove(ctx, begin context.Context) {
 	due := s.decided(retention.Deregister)
+	slices.SortStableFunc(due, func(a, b int) int { return s.behind(a) - s.behind(b) })
 	for _, i := range due {
 		verdict := s.plan.Verdicts[i]
 		for _, id := range doomed(verdict) {
@@ -65,6 +68,7 @@ func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
 		return
 	}
 	ready := s.declareChunk(ctx, begin, some)
+	clear(s.waited) // IAM has not seen these tags yet.
 	for first := true; len(ready) > 0; first = false {
 		if !first && !s.goesOn(ctx, begin) {
 			s.skip(ready)
@@ -76,7 +80,7 @@ func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
 			now = 1
 		}
 		s.removeReady(ctx, begin, ready[:now])
-		s.stopIfDenied(ready[:now])
+		s.stopIfDenied(ctx, ready[:now])
 		s.proveAll(ctx, ready[:now])
 		ready = ready[now:]
 	}
@@ -138,6 +142,7 @@ func (s *sweep) removeOne(ctx, begin context.Context, i int, stay map[string]ret
 	switch reason, stays := stay[verdict.Image.ID]; {
 	case stays:
 		outcome = stayed(verdict, reason)
+		s.orders.Settle(ctx, outcome)
 	case begin.Err() == nil:
 		outcome = s.removeImage(ctx, verdict)
 	}
@@ -179,6 +184,12 @@ func (s *sweep) declareChunk(ctx, begin context.Context, some []int) (ready []in
 			s.step()
 		}
 	}
+	for _, i := range some {
+		if outcome := &s.outcomes[i]; outcome.Status == ami.Failed {
+			outcome.Refused = outcome.Refused && (len(ready) > 0 || len(some) < enoughDenied) // Else EC2 refuses whatever it is asked.
+			s.orders.Settle(ctx, *outcome)
+		}
+	}
 	return ready
 }
 
@@ -206,7 +217,9 @@ func undeclared(verdict retention.Verdict, obstacle error, late bool) ami.Outcom
 	case late && isLate(obstacle):
 		return skipped(verdict)
 	default:
-		return untouched(verdict, ami.Failed, "its removal could not be declared: "+why)
+		outcome := untouched(verdict, ami.Failed, "its removal could not be declared: "+why)
+		outcome.Refused = isRefusal(obstacle)
+		return outcome
 	}
 }
 
@@ -228,19 +241,61 @@ func doomed(verdict retention.Verdict) []string {
 	return ids
 }
 
-// stopIfDenied stops the region if EC2 has allowed no removal until now, and refused some for want of a permission: it is going
-// to refuse all others, after minutes of patience. A policy may protect one image or another.
-func (s *sweep) stopIfDenied(some []int) {
+// stopIfDenied stops the region if EC2 has allowed no removal until now, and has refused enough of them for want of the same
+// permission: it is going to refuse all others, after minutes of patience. A policy may protect one image or another.
+func (s *sweep) stopIfDenied(ctx context.Context, some []int) {
 	for _, i := range some {
-		s.allowed = s.allowed || s.outcomes[i].Status == ami.Deregistered
-		if s.outcomes[i].Code == unauthorized {
-			s.outcomes[i].Code = ""
-			s.denied++
+		switch s.outcomes[i].Status {
+		case ami.Deregistered:
+			s.allowed = true
+		case ami.Failed:
+			s.failed++
+		default:
 		}
 	}
-	if s.stopped == "" && !s.allowed && s.denied >= enoughDenied {
-		s.stopped = "not tried: EC2 has refused every removal before it, for want of a permission"
+	for _, images := range s.denied {
+		if s.stopped == "" && !s.allowed && len(images) >= enoughDenied {
+			s.stopped = "not tried: EC2 has refused every removal before it, for want of a permission"
+			s.acquit(ctx, images)
+		}
 	}
+}
+
+// acquit notes that EC2 has refused images together with all others: that says nothing of these, unless they could not be removed
+// before either.
+func (s *sweep) acquit(ctx context.Context, images []string) {
+	for i := range s.outcomes {
+		if outcome := &s.outcomes[i]; outcome.Refused && s.behind(i) == 0 && slices.Contains(images, outcome.ImageID) {
+			outcome.Refused = false
+			s.orders.Settle(ctx, *outcome)
+		}
+	}
+}
+
+// reasonOf is what a refusal says, the same for every image that is refused for the same reason.
+func reasonOf(err error) string { return resourceID.ReplaceAllString(wire.Explain(err), "ID") }
+
+var resourceID = regexp.MustCompile(`\b(ami|snap)-[0-9a-f]+\b`)
+
+// noteDenied notes that EC2 has refused the removal of an image for want of a permission, however often it was asked.
+func (s *sweep) noteDenied(imageID string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	reason := reasonOf(err)
+	s.denied[reason] = append(s.denied[reason], imageID)
+	s.waited[reason] = true
+}
+
+// patienceFor returns how often EC2 is asked while it refuses for a while only. IAM may take some time to see the tags of a chunk;
+// once one image of it was refused all that time, the same refusal of another one has no such reason, and minutes for each
+// image that a policy protects would take the night.
+func (s *sweep) patienceFor(err error) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.waited[reasonOf(err)] {
+		return attempts
+	}
+	return patience
 }
 
 // proveAll looks for images that were removed in the Recycle Bin, as long as that is to be proven.
@@ -301,7 +356,10 @@ func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.
 	if err := s.orders.Attempt(ctx, verdict.Image.ID, noted); err != nil {
 		return untouched(verdict, ami.Failed, "not removed: "+err.Error())
 	}
-	answer := deregister(ctx, s.api, s.orders.Again, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
+	answer := deregister(ctx, s.api, s.orders.Again, s.patienceFor, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
+	if answer.isRefused() && wire.Code(answer.err) == unauthorized {
+		s.noteDenied(verdict.Image.ID, answer.err)
+	}
 	outcome := s.whatBecame(ctx, verdict, answer, alone)
 	if answer.lost && outcome.Status != ami.Deregistered { // Nobody knows.
 		s.mu.Lock()
@@ -320,7 +378,7 @@ func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answe
 	case answer.err != nil && answer.lost:
 		return unconfirmed(verdict, "may or may not be deregistered: "+wire.Explain(answer.err))
 	case answer.err != nil:
-		return refused(verdict, answer.err)
+		return failed(verdict, answer)
 	}
 	var absent map[string]bool
 	if answer.mayHaveDeleted() {
@@ -346,14 +404,12 @@ func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answe
 	return outcome
 }
 
-// refused is the outcome of an image that EC2 does not deregister, or that no attempt was in time for.
-func refused(verdict retention.Verdict, err error) ami.Outcome {
-	if isLate(err) && !neverArrived(err) { // A connection that times out says the same.
+// failed is the outcome of an image that EC2 does not deregister, or that no attempt was in time for.
+func failed(verdict retention.Verdict, answer answer) ami.Outcome {
+	if isLate(answer.err) && !neverArrived(answer.err) { // A connection that times out says the same.
 		return skipped(verdict)
 	}
-	outcome := untouched(verdict, ami.Failed, wire.Explain(err))
-	if wire.Code(err) == unauthorized {
-		outcome.Code = unauthorized
-	}
+	outcome := untouched(verdict, ami.Failed, wire.Explain(answer.err))
+	outcome.Refused = answer.isRefused()
 	return outcome
 }

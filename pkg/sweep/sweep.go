@@ -37,7 +37,8 @@ type Orders struct {
 	RecheckSnapshots func(ctx context.Context, snapshotIDs []string) (map[string]retention.Reason, error)
 
 	// Attempt notes that an image is about to be deregistered, with the snapshots that go along. Without the note nothing
-	// is removed. Settle notes what became of it. Both are called by several goroutines at once.
+	// is removed. Settle notes what became of it, or why an image whose turn it was could not be tried. Both are called by several
+	// goroutines at once.
 	Attempt func(ctx context.Context, imageID string, snapshotIDs []string) error
 	Settle  func(context.Context, ami.Outcome)
 
@@ -129,15 +130,17 @@ type sweep struct {
 	stopped   string              // Why no further image is removed; empty as long as that goes on.
 	bin       proof
 	allowed   bool // EC2 has deregistered an image.
-	denied    int  // How many deregistrations it has refused for want of a permission.
+	failed    int  // How many deregistrations have failed.
 
 	stillDeclared bool // See Result.
 
 	mu          sync.Mutex
-	outcomes    []ami.Outcome   // One for each verdict, in their order; without a status where there is nothing to say.
-	gone        map[string]bool // The images that are confirmed to be deregistered.
-	unsure      map[string]bool // Those that may or may not be.
-	done, total int             // Counted in images.
+	outcomes    []ami.Outcome       // One for each verdict, in their order; without a status where there is nothing to say.
+	gone        map[string]bool     // The images that are confirmed to be deregistered.
+	unsure      map[string]bool     // Those that may or may not be.
+	denied      map[string][]string // The images that EC2 has refused for want of a permission, by what it says.
+	waited      map[string]bool     // What it has said of an image of this chunk for as long as IAM may take to see tags.
+	done, total int                 // Counted in images.
 }
 
 func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
@@ -150,6 +153,8 @@ func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
 		outcomes: make([]ami.Outcome, len(plan.Verdicts)),
 		gone:     map[string]bool{},
 		unsure:   map[string]bool{},
+		denied:   map[string][]string{},
+		waited:   map[string]bool{},
 	}
 	for _, verdict := range plan.Verdicts {
 		if unmarks(verdict) || verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
