@@ -332,6 +332,25 @@ func TestNoRoomForOneMoreTag(t *testing.T) {
 	})
 }
 
+// So it is on an image that an announcement has filled up, and of which nobody says any more which run has removed it.
+func TestNoRoomWithoutARun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{pictures: []picture{{n: 1, snapshots: []int{11}, tags: announced("ami-janitor:intent", "remove")}}}
+		for n := range 46 {
+			w.pictures[0].tags[fmt.Sprint("tag-", n)] = "x"
+		}
+		account := w.load(t)
+		before := everything(t, account)
+		deregister(t, client(account.Client()), 1)
+		if said := statuses(undoImages(t, client(account.Client()), imageID(1))); said[imageID(1)] != "restored" {
+			t.Errorf("%v", said)
+		}
+		if diff := cmp.Diff(restored(before, all(before)...), everything(t, account)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // What cannot come back says why; all else does.
 func TestWhatCannotBeRestored(t *testing.T) {
 	bubble(t, func(t *testing.T) {
