@@ -46,29 +46,35 @@ func TestUnmarking(t *testing.T) {
 		objects string // The writes of a veto.
 	}{
 		{
-			"announced", marked[retention.Announce](), retention.Undo{Keys: two},
+			"announced", marked[retention.Announce](),
+			retention.Undo{Keys: two},
 			"available; Owner=me", off, "available; Owner=me restored=2030-01-01", mine,
 		},
 		{
-			"deprecated", marked[retention.Deprecate](), retention.Undo{Keys: two, EndDeprecation: true},
+			"deprecated", marked[retention.Deprecate](),
+			retention.Undo{Keys: two, EndDeprecation: true},
 			"available; Owner=me", "DisableImageDeprecation DeleteTags",
 			"available; Owner=me restored=2030-01-01", "DeleteTags DisableImageDeprecation CreateTags DeleteTags",
 		},
 		{
-			"deprecated, as nobody bears out", marked[retention.Deprecate](), retention.Undo{Keys: two},
+			"deprecated, as nobody bears out", marked[retention.Deprecate](),
+			retention.Undo{Keys: two},
 			"available; Owner=me; deprecated 2030-01-15", off, "available; Owner=me restored=2030-01-01; deprecated 2030-01-15", mine,
 		},
 		{
-			"disabled", marked[retention.Disable](), retention.Undo{Keys: three, Enable: true},
+			"disabled", marked[retention.Disable](),
+			retention.Undo{Keys: three, Enable: true},
 			"available; Owner=me", "EnableImage DeleteTags",
 			"available; Owner=me restored=2030-01-01", "DeleteTags EnableImage CreateTags DeleteTags",
 		},
 		{
-			"disabled, as nobody bears out", marked[retention.Disable](), retention.Undo{Keys: two},
+			"disabled, as nobody bears out", marked[retention.Disable](),
+			retention.Undo{Keys: two},
 			"disabled; Owner=me disabled=" + earlierRun, off, "disabled; Owner=me disabled=" + earlierRun + " restored=2030-01-01", mine,
 		},
 		{
-			"both", having(marked[retention.Disable](), "DeprecationTime", "2030-01-15T00:00:00.000Z"), retention.Undo{Keys: three, Enable: true, EndDeprecation: true},
+			"both", having(marked[retention.Disable](), "DeprecationTime", "2030-01-15T00:00:00.000Z"),
+			retention.Undo{Keys: three, Enable: true, EndDeprecation: true},
 			"available; Owner=me", "EnableImage DisableImageDeprecation DeleteTags",
 			"available; Owner=me restored=2030-01-01", "DeleteTags EnableImage DisableImageDeprecation CreateTags DeleteTags",
 		},
@@ -78,32 +84,39 @@ func TestUnmarking(t *testing.T) {
 			"available", "EnableImage DeleteTags", "available; restored=2030-01-01", "EnableImage CreateTags DeleteTags",
 		},
 		{
-			"the day taken off", tagged(image(1, 1), announcedByTag, earlierRun+" team-a"), retention.Undo{Keys: []string{announcedByTag}},
+			"the day taken off", tagged(image(1, 1), announcedByTag, earlierRun+" team-a"),
+			retention.Undo{Keys: []string{announcedByTag}},
 			"available", off, "available; restored=2030-01-01", "CreateTags DeleteTags",
 		},
 		{
-			"only the day left", tagged(image(1, 1), dueTag, "2030-01-15"), retention.Undo{Keys: []string{dueTag}},
+			"only the day left", tagged(image(1, 1), dueTag, "2030-01-15"),
+			retention.Undo{Keys: []string{dueTag}},
 			"available", off, "available; restored=2030-01-01", "DeleteTags CreateTags",
 		},
 		{
-			"enabled by a person", tagged(image(1, 1), slices.Concat(earlier, disabledBy)...), retention.Undo{Keys: three},
+			"enabled by a person", tagged(image(1, 1), slices.Concat(earlier, disabledBy)...),
+			retention.Undo{Keys: three},
 			"available", off, "available; restored=2030-01-01", mine,
 		},
 		{
-			"announced by another policy", tagged(image(1, 1), announcement("2030-01-15", theirRun, theirPolicy)...), retention.Undo{Keys: []string{dueTag}},
+			"announced by another policy", tagged(image(1, 1), announcement("2030-01-15", theirRun, theirPolicy)...),
+			retention.Undo{Keys: []string{dueTag}},
 			"available; " + theirs, off, "available; " + theirs + " restored=2030-01-01", "DeleteTags CreateTags",
 		},
 		{
-			"deprecated by another policy", deprecated(announcement("2030-01-15", theirRun, theirPolicy)...), retention.Undo{Keys: []string{dueTag}},
+			"deprecated by another policy", deprecated(announcement("2030-01-15", theirRun, theirPolicy)...),
+			retention.Undo{Keys: []string{dueTag}},
 			"available; " + theirs + "; deprecated 2030-01-15", off, "available; " + theirs + " restored=2030-01-01; deprecated 2030-01-15", "DeleteTags CreateTags",
 		},
 		{
-			"disabled by another policy", disabled(append(announcement("2030-01-15", theirRun, theirPolicy), disabledTag, theirRun)...), retention.Undo{Keys: []string{dueTag}},
+			"disabled by another policy", disabled(append(announcement("2030-01-15", theirRun, theirPolicy), disabledTag, theirRun)...),
+			retention.Undo{Keys: []string{dueTag}},
 			"disabled; " + theirs + " disabled=" + theirRun, off,
 			"disabled; " + theirs + " disabled=" + theirRun + " restored=2030-01-01", "DeleteTags CreateTags",
 		},
 		{
-			"of another policy, without its day", tagged(image(1, 1), announcedByTag, theirRun+" team-b"), retention.Undo{},
+			"of another policy, without its day", tagged(image(1, 1), announcedByTag, theirRun+" team-b"),
+			retention.Undo{},
 			"available; " + theirs, "", "available; " + theirs + " restored=2030-01-01", "CreateTags",
 		},
 		{
@@ -112,7 +125,8 @@ func TestUnmarking(t *testing.T) {
 			"available", off, "available; restored=2030-01-01", mine,
 		},
 		{
-			"declared, and that stays", tagged(image(1, 1), append(slices.Clone(earlier), intentTag, "remove", runTag, "r")...), retention.Undo{Keys: two},
+			"declared, and that stays", tagged(image(1, 1), append(slices.Clone(earlier), intentTag, "remove", runTag, "r")...),
+			retention.Undo{Keys: two},
 			"available; intent=remove run=r", off, "available; intent=remove restored=2030-01-01 run=r", mine,
 		},
 		{
@@ -123,11 +137,13 @@ func TestUnmarking(t *testing.T) {
 			"available; due-too=x restored=2030-01-01", "DeleteTags EnableImage CreateTags DeleteTags",
 		},
 		{
-			"nothing to take off, but that a person objects", tagged(image(1, 1), earlier...), retention.Undo{},
+			"nothing to take off, but that a person objects", tagged(image(1, 1), earlier...),
+			retention.Undo{},
 			"available; " + by + " due=2030-01-15", "", "available; " + by + " restored=2030-01-01", "DeleteTags CreateTags",
 		},
 		{
-			"not marked at all", tagged(image(1, 1), "Owner", "me", "ami-janitor:stale-after", "90d"), retention.Undo{},
+			"not marked at all", tagged(image(1, 1), "Owner", "me", "ami-janitor:stale-after", "90d"),
+			retention.Undo{},
 			"available; Owner=me stale-after=90d", "", "available; Owner=me restored=2030-01-01 stale-after=90d", "CreateTags",
 		},
 	} {
