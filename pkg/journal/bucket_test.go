@@ -115,11 +115,20 @@ func (j *journey) note(what string, err error) bool {
 	return err == nil
 }
 
+// read is what the second run reads: of an image whose removal the first one has announced as well.
+func read(ctx context.Context, books *journal.Journal) (ami.History, error) {
+	v, err := books.Visit(ctx, region, second, now)
+	if err != nil {
+		return ami.History{}, err
+	}
+	return v.History(ctx, now, only(image(2)), map[string]string{image(3): first, image(4): "20261120T020000Z-0a1b2c"})
+}
+
 // travel has the second run read the history, begin, remove an image and end, as far as it comes.
 func travel(ctx context.Context, books *journal.Journal) journey {
 	j := journey{errs: map[string]error{}}
 	var err error
-	j.history, err = books.History(ctx, region, second, now, only(image(2)))
+	j.history, err = read(ctx, books)
 	if !j.note("history", err) {
 		return j
 	}
@@ -141,7 +150,7 @@ func travel(ctx context.Context, books *journal.Journal) journey {
 func TestFaults(t *testing.T) {
 	for name, fault := range s3Faults {
 		for _, action := range []string{"GetObject", "PutObject", "DeleteObject", "ListObjectsV2"} {
-			for from := 1; from <= 8; from++ {
+			for from := 1; from <= 10; from++ {
 				for _, forEver := range []bool{false, true} {
 					t.Run(fmt.Sprint(name, "/", action, "/", from, "/", forEver), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
@@ -166,8 +175,15 @@ func TestFaults(t *testing.T) {
 func testFault(t *testing.T, strike func(emulator.Doer) emulator.Doer, passes func() bool) {
 	emulated := load(t)
 	plain := open(t, location, config(emulated.Client()))
-	leave(t, plain, first, did(attempt(1, 1), attempt(2, 2)), declare(1, 1), declare(2, 2))
-	before := history(t, plain, second, now, only(image(2)))
+	intent := ofTeam("team-a", announce(3, "disable"))
+	intent.Declared = ids(declare(1, 1), declare(2, 2))
+	e, err := intend(plain, region, first, past, intent)
+	must(t, err, did(attempt(1, 1), attempt(2, 2))(t.Context(), e), e.Close(t.Context(), false))
+	before, err := read(t.Context(), plain)
+	must(t, err)
+	if len(before.Announced) != 1 {
+		t.Fatalf("announced: %+v", before.Announced)
+	}
 
 	j := travel(t.Context(), open(t, location, config(strike(emulated.Client()))))
 	for what, err := range j.errs {
@@ -201,7 +217,7 @@ func testFault(t *testing.T, strike func(emulator.Doer) emulator.Doer, passes fu
 	if _, err := plain.Record(t.Context(), second); done("record") && err != nil {
 		t.Errorf("the record: %v", err)
 	}
-	e, err := plain.Begin(t.Context(), region, third, account, now.Add(time.Minute), nil)
+	e, err = plain.Begin(t.Context(), region, third, account, now.Add(time.Minute), nil)
 	if err == nil {
 		must(t, e.Close(t.Context(), true))
 	} else if done("close") {

@@ -128,7 +128,10 @@ func parsePlan(data []byte, run, region string) (planDocument, error) {
 	if err := json.Unmarshal(data, &plan); err != nil {
 		return planDocument{}, err
 	}
-	if err := cmp.Or(notOf("run", plan.Run, run), notOf("region", plan.Region, region), checkDeclared(plan.Declared)); err != nil {
+	err := cmp.Or(
+		notOf("run", plan.Run, run), notOf("region", plan.Region, region), checkDeclared(plan.Declared), checkAnnounced(plan.Announced),
+	)
+	if err != nil {
 		return planDocument{}, err
 	}
 	if plan.Declared == nil {
@@ -150,6 +153,25 @@ func checkDeclared(declared []Declared) error {
 		seen[d.ImageID] = true
 		if err := checkSnapshots(d.Snapshots); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkAnnounced returns an error if an id is none, an image is announced twice, or there is no moment at which its time of grace
+// is over: the day on the image, which people may change, would be all that is left.
+func checkAnnounced(announced []Announced) error {
+	seen := make(map[string]bool, len(announced))
+	for _, a := range announced {
+		if err := checkImage(a.ImageID); err != nil {
+			return err
+		}
+		if seen[a.ImageID] {
+			return fmt.Errorf("%s is announced twice", a.ImageID)
+		}
+		seen[a.ImageID] = true
+		if a.Due.IsZero() {
+			return fmt.Errorf("%s is announced for no day", a.ImageID)
 		}
 	}
 	return nil

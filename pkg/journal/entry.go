@@ -45,7 +45,7 @@ type heldLock struct {
 // two runs may have been given one, and only one of them can be at work.
 func (v *Visit) Begin(ctx context.Context, account string, now time.Time, intent Intent) (*Entry, error) {
 	declared := intent.Declared
-	if err := checkDeclared(declared); err != nil {
+	if err := cmp.Or(checkDeclared(declared), checkAnnounced(intent.Announced)); err != nil {
 		return nil, err
 	}
 	j, region, run := v.journal, v.region, v.run

@@ -8,13 +8,14 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// Begin and History are those of a visit that has just begun.
+// Begin and History are those of a visit that has just begun: of a run that announces nothing, and of images that carry no
+// announcement.
 func (j *Journal) Begin(ctx context.Context, region, run, account string, now time.Time, declared []Declared) (*Entry, error) {
 	v, err := j.Visit(ctx, region, run, now)
 	if err != nil {
 		return nil, err
 	}
-	return v.Begin(ctx, account, now, declared)
+	return v.Begin(ctx, account, now, Intent{Declared: declared})
 }
 
 func (j *Journal) History(ctx context.Context, region, run string, now time.Time, present func(string) bool) (ami.History, error) {
@@ -22,7 +23,7 @@ func (j *Journal) History(ctx context.Context, region, run string, now time.Time
 	if err != nil {
 		return ami.History{}, err
 	}
-	return v.History(ctx, now, present)
+	return v.History(ctx, now, present, nil)
 }
 
 // Interrupt returns the journal with a function that is told of each call of its store before it takes effect, and of each

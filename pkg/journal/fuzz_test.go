@@ -15,6 +15,8 @@ func FuzzDocuments(f *testing.F) {
 	for _, seed := range []string{
 		"", "{}", "null", "[", `{"run":"` + run + `"}`, `{"account":"123456789012"}`,
 		`{"run":"` + run + `","region":"eu-west-1","account":"123456789012","at":"2026-11-23T02:00:00Z","declared":[{"imageId":"` + image + `","snapshotIds":["snap-0123456789example"]}]}`,
+		`{"run":"` + run + `","region":"eu-west-1","account":"123456789012","at":"2026-11-23T02:00:00Z","declared":[],` +
+			`"policy":"team-a","announced":[{"imageId":"` + image + `","due":"2026-12-07T02:00:00+01:00","action":"disable"}]}`,
 		`{"run":"` + run + `","region":"eu-west-1","imageId":"` + image + `","declaredSnapshotIds":["snap-0123456789example"],"status":"deregistered","error":"",` +
 			`"snapshots":[{"snapshotId":"snap-0123456789example","status":"deleted","detail":"","restorableUntil":"2026-12-07T02:00:00Z"}],"restorableUntil":"2026-12-07T02:00:00Z"}`,
 		`{"run":"` + run + `","region":"eu-west-1","at":"2026-11-23T02:00:00+01:00","nonce":"ABC"}`,
@@ -31,6 +33,11 @@ func FuzzDocuments(f *testing.F) {
 		if plan, err := parsePlan(data, run, region); err == nil {
 			if plan.Run != run || plan.Region != region {
 				t.Errorf("%+v", plan)
+			}
+			for _, a := range plan.Announced {
+				if checkImage(a.ImageID) != nil || a.Due.IsZero() {
+					t.Errorf("%+v is announced", a)
+				}
 			}
 			again(t, plan, plan, func(data []byte) (planDocument, error) { return parsePlan(data, run, region) })
 		}
@@ -76,6 +83,11 @@ func normal(document any) any {
 	switch d := document.(type) {
 	case planDocument:
 		d.At = d.At.UTC()
+		announced := append([]Announced{}, d.Announced...)
+		for i := range announced {
+			announced[i].Due = announced[i].Due.UTC()
+		}
+		d.Announced = announced
 		return d
 	case lockDocument:
 		d.At = d.At.UTC()

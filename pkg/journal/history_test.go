@@ -101,26 +101,26 @@ func TestHistory(t *testing.T) {
 				leave(t, j, first, did(attempt(1, 1), settle(1, ami.Deregistered, result(1, failed))), declare(1, 1))
 			},
 			present: ids(image(1)),
-			want:    ami.History{Removed: map[string]string{image(1): first}, Unfinished: ids(first)},
+			want:    ami.History{Removed: map[string]string{image(1): first}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"nobody_knows_and_the_image_is_there": {
 			past:    func(t *testing.T, j *journal.Journal) { leave(t, j, first, attempt(1, 1), declare(1, 1)) },
 			present: ids(image(1)),
-			want:    ami.History{Removed: map[string]string{image(1): first}, Unfinished: ids(first)},
+			want:    ami.History{Removed: map[string]string{image(1): first}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"nobody_knows_and_the_image_is_gone": {
 			past: func(t *testing.T, j *journal.Journal) { leave(t, j, first, attempt(1, 1, 2), declare(1, 1, 2)) },
-			want: ami.History{Leftovers: ids(leftover(first, 1, 1), leftover(first, 1, 2)), Unfinished: ids(first)},
+			want: ami.History{Leftovers: ids(leftover(first, 1, 1), leftover(first, 1, 2)), Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"fewer_snapshots_were_to_go_in_the_end": {
 			past: func(t *testing.T, j *journal.Journal) { leave(t, j, first, attempt(1, 2), declare(1, 1, 2)) },
-			want: ami.History{Leftovers: ids(leftover(first, 1, 2)), Unfinished: ids(first)},
+			want: ami.History{Leftovers: ids(leftover(first, 1, 2)), Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"and_that_is_known_after_it_was_settled": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, did(attempt(1, 2), settle(1, ami.Deregistered)), declare(1, 1, 2))
 			},
-			want: ami.History{Leftovers: ids(leftover(first, 1, 2)), Unfinished: ids(first)},
+			want: ami.History{Leftovers: ids(leftover(first, 1, 2)), Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"nothing_was_begun": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -132,7 +132,7 @@ func TestHistory(t *testing.T) {
 					image(1): {first}, snapshot(1): {first}, snapshot(2): {first}, image(2): {first},
 					image(3): {first}, snapshot(3): {first}, // Somebody else has deregistered it, and the snapshot is theirs.
 				},
-				Unfinished: ids(first),
+				Planned: map[string][]string{first: {image(1), image(2), image(3)}}, Unfinished: ids(first),
 			},
 		},
 		"what_failed_or_was_skipped_was_not_removed": {
@@ -141,9 +141,9 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1), image(2)),
 			want: ami.History{
-				Refused:    map[string]ami.Refusal{image(1): left(first, "", false), image(2): left(first, "", false)},
-				Unbegun:    map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
-				Unfinished: ids(first),
+				Refused: map[string]ami.Refusal{image(1): left(first, "", false), image(2): left(first, "", false)},
+				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
+				Planned: map[string][]string{first: {image(1), image(2)}}, Unfinished: ids(first),
 			},
 		},
 		"by_a_run_that_is_finished": {
@@ -183,22 +183,24 @@ func TestHistory(t *testing.T) {
 			present: ids(image(1)),
 			want: ami.History{
 				Refused: map[string]ami.Refusal{image(1): left(first, "", false)},
-				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}}, Unfinished: ids(first),
+				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first),
 			},
 		},
 		"what_EC2_has_refused_and_is_gone_leaves_nothing": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, did(refuse(1, "UnauthorizedOperation")), declare(1, 1))
 			},
-			want: ami.History{Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}}, Unfinished: ids(first)},
+			want: ami.History{
+				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first),
+			},
 		},
 		"what_failed_and_is_gone_was_removed_by_somebody_else": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, did(attempt(1, 1), settle(1, ami.Failed), settle(2, ami.Skipped)), declare(1, 1), declare(2, 2))
 			},
 			want: ami.History{
-				Unbegun:    map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
-				Unfinished: ids(first),
+				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
+				Planned: map[string][]string{first: {image(1), image(2)}}, Unfinished: ids(first),
 			},
 		},
 		"snapshots_in_every_state": {
@@ -206,14 +208,14 @@ func TestHistory(t *testing.T) {
 				leave(t, j, first, did(attempt(1, 1, 2, 3, 4), settle(1, ami.Deregistered,
 					result(1, deleted), result(2, kept), result(3, failed), result(5, failed))), declare(1, 1, 2, 3, 4))
 			},
-			want: ami.History{Leftovers: ids(leftover(first, 1, 3), leftover(first, 1, 4)), Unfinished: ids(first)},
+			want: ami.History{Leftovers: ids(leftover(first, 1, 3), leftover(first, 1, 4)), Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"the_last_word_counts": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, did(attempt(1, 1), settle(1, ami.Deregistered, result(1, failed)),
 					settle(1, ami.Deregistered, result(1, deleted))), declare(1, 1))
 			},
-			want: ami.History{Unfinished: ids(first)},
+			want: ami.History{Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"of_a_finished_run_nothing_is_left": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -233,7 +235,7 @@ func TestHistory(t *testing.T) {
 				leave(t, j, first, did(attempt(1, 1, 2), settle(1, ami.Deregistered)), declare(1, 1, 2))
 				leave(t, j, second, did(func(ctx context.Context, e *journal.Entry) error { return e.SettleLeftover(ctx, leftover(first, 1, 1)) }, finish))
 			},
-			want: ami.History{Leftovers: ids(leftover(first, 1, 2)), Unfinished: ids(first)},
+			want: ami.History{Leftovers: ids(leftover(first, 1, 2)), Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"that_says_nothing_of_the_image": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -241,7 +243,7 @@ func TestHistory(t *testing.T) {
 				leave(t, j, second, did(func(ctx context.Context, e *journal.Entry) error { return e.SettleLeftover(ctx, leftover(first, 1, 1)) }, finish))
 			},
 			present: ids(image(1)),
-			want:    ami.History{Removed: map[string]string{image(1): first}, Unfinished: ids(first)},
+			want:    ami.History{Removed: map[string]string{image(1): first}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"two_unfinished_runs": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -250,9 +252,9 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(3), image(4)),
 			want: ami.History{
-				Unbegun:    map[string][]string{image(3): {second}, snapshot(3): {second}, image(4): {first}, snapshot(4): {first}},
-				Leftovers:  ids(leftover(first, 1, 1), leftover(second, 2, 2)),
-				Unfinished: ids(first, second),
+				Unbegun:   map[string][]string{image(3): {second}, snapshot(3): {second}, image(4): {first}, snapshot(4): {first}},
+				Leftovers: ids(leftover(first, 1, 1), leftover(second, 2, 2)),
+				Planned:   map[string][]string{first: {image(1), image(4)}, second: {image(2), image(3)}}, Unfinished: ids(first, second),
 			},
 		},
 		"the_later_run_counts_removed": {
@@ -277,7 +279,7 @@ func TestHistory(t *testing.T) {
 				leave(t, j, second, attempt(1, 1), declare(1, 1))
 			},
 			present: ids(image(1)),
-			want:    ami.History{Removed: map[string]string{image(1): second}, Unfinished: ids(first, second)},
+			want:    ami.History{Removed: map[string]string{image(1): second}, Planned: map[string][]string{first: {image(1)}, second: {image(1)}}, Unfinished: ids(first, second)},
 		},
 		"two_runs_unbegun": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -285,14 +287,14 @@ func TestHistory(t *testing.T) {
 				leave(t, j, second, idle, declare(1, 1))
 			},
 			present: ids(image(1)),
-			want:    ami.History{Unbegun: map[string][]string{image(1): {first, second}, snapshot(1): {first, second}}, Unfinished: ids(first, second)},
+			want:    ami.History{Unbegun: map[string][]string{image(1): {first, second}, snapshot(1): {first, second}}, Planned: map[string][]string{first: {image(1)}, second: {image(1)}}, Unfinished: ids(first, second)},
 		},
 		"the_later_run_counts_gone": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, did(attempt(1, 1), settle(1, ami.Deregistered, result(1, failed))), declare(1, 1))
 				leave(t, j, second, did(attempt(1, 1), settle(1, ami.Deregistered, result(1, deleted)), finish), declare(1, 1))
 			},
-			want: ami.History{Unfinished: ids(first)},
+			want: ami.History{Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"the_own_run_is_left_out": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -309,7 +311,7 @@ func TestHistory(t *testing.T) {
 				must(t, did(attempt(1, 1), attempt(2, 2))(t.Context(), begin(t, j, second, now.Add(-lease), declare(1, 1), declare(2, 2), declare(3, 3))))
 			},
 			present: ids(image(1), image(3)),
-			want:    ami.History{Removed: map[string]string{image(1): first}, Leftovers: ids(leftover(first, 4, 4)), Unfinished: ids(first), Busy: second},
+			want:    ami.History{Removed: map[string]string{image(1): first}, Leftovers: ids(leftover(first, 4, 4)), Planned: map[string][]string{first: {image(1), image(4)}}, Unfinished: ids(first), Busy: second},
 		},
 		"a_run_whose_lock_has_run_out": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -318,7 +320,7 @@ func TestHistory(t *testing.T) {
 			present: ids(image(1), image(3)),
 			want: ami.History{
 				Removed: map[string]string{image(1): second}, Unbegun: map[string][]string{image(3): {second}, snapshot(3): {second}},
-				Leftovers: ids(leftover(second, 2, 2)), Unfinished: ids(second),
+				Leftovers: ids(leftover(second, 2, 2)), Planned: map[string][]string{second: {image(1), image(2), image(3)}}, Unfinished: ids(second),
 			},
 		},
 		"other_regions": {
@@ -467,6 +469,7 @@ type killed struct {
 	step, at int
 	noted    map[string]bool // The images of which the journal was told that their removal is about to be tried.
 	tried    map[string]bool // Those whose removal was tried.
+	tags     bool            // The run may tag the image whose removal it announces.
 }
 
 var errKilled = errors.New("killed")
@@ -480,13 +483,16 @@ func (k *killed) next() error {
 }
 
 // run carries out a removal of three images, as pkg/sweep does: one goes with its two snapshots, of another one's the
-// deletion fails, and the third one's deregistration is refused.
+// deletion fails, and the third one's deregistration is refused. Of a fourth one the removal is announced.
 func (k *killed) run(j *journal.Journal, plans ...journal.Declared) error {
 	ctx := context.Background()
-	e, err := j.Interrupt(func(string, bool) error { return k.next() }).Begin(ctx, region, first, account, past, plans)
+	intent := ofTeam("team-a", announce(4, "disable"))
+	intent.Declared = plans
+	e, err := intend(j.Interrupt(func(string, bool) error { return k.next() }), region, first, past, intent)
 	if err != nil {
 		return err
 	}
+	k.tags = true
 	for i, d := range plans {
 		k.noted[d.ImageID] = true
 		if err := e.Attempt(ctx, d); err != nil {
@@ -552,6 +558,12 @@ func kill(t *testing.T, j *journal.Journal, at int) (isDone bool) {
 	err := k.run(j, plans...)
 	if err != nil && !errors.Is(err, errKilled) {
 		t.Fatal(err)
+	}
+
+	asked, failed := announced(j, map[string]string{image(4): first})
+	must(t, failed)
+	if a, ok := asked[image(4)]; ok != (a == ami.Announcement{Run: first, Policy: "team-a", Due: due, Action: "disable"}) || k.tags && !ok {
+		t.Errorf("the announcement is %+v, and the run may have tagged the image: %t", asked, k.tags)
 	}
 
 	h := history(t, j, second, now, k.has)

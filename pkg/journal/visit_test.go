@@ -81,14 +81,14 @@ func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
 				if !test.after {
 					happen()
 				}
-				h, err := v.History(t.Context(), now, only())
+				h, err := v.History(t.Context(), now, only(), nil)
 				must(t, err)
 				if test.after {
 					happen()
 				} else if h.Busy != test.busy {
 					t.Errorf("%q is busy, want %q", h.Busy, test.busy)
 				}
-				e, err := v.Begin(t.Context(), account, now, nil)
+				e, err := v.Begin(t.Context(), account, now, journal.Intent{})
 				busy, isBusy := errors.AsType[journal.ErrBusy](err)
 				switch {
 				case test.busy == none:
@@ -122,7 +122,7 @@ func TestALockThatIsTakenAwayDuringAVisit(t *testing.T) {
 		begin(t, j, first, now.Add(-time.Hour))
 		v, err := j.Visit(t.Context(), region, second, now)
 		must(t, err, j.Remove(t.Context(), "locks/"+region+".json"))
-		_, err = v.Begin(t.Context(), account, now, nil)
+		_, err = v.Begin(t.Context(), account, now, journal.Intent{})
 		must(t, err)
 	})
 }

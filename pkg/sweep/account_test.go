@@ -163,7 +163,7 @@ func quiet(int, int) {}
 // passing are orders with a second look that finds nothing to object to, without a journal and without a Recycle Bin.
 func passing(step func(done, total int)) sweep.Orders {
 	return sweep.Orders{
-		Run: runID, Now: time.Now(), Step: step, InFlight: 1,
+		Run: runID, Policy: ourPolicy, Now: time.Now(), Step: step, InFlight: 1,
 		Recheck: func(context.Context, []ami.Image) sweep.Look {
 			return func(context.Context, []ami.Image) map[string]retention.Reason { return nil }
 		},
@@ -177,10 +177,14 @@ func passing(step func(done, total int)) sweep.Orders {
 	}
 }
 
-const runID = "20000101T020000Z-3f9c1a"
+const (
+	runID      = "20300101T020000Z-3f9c1a" // Of this night.
+	earlierRun = "20291218T020000Z-7ab3c9" // Has announced removals two weeks before.
+	oldRun     = "20290215T020000Z-0a1b2c" // So long ago that its announcements do not count any more.
+	theirRun   = "20291219T020000Z-0a1b2c" // Of another policy.
 
-// earlierRun is the id of a run that has marked an image two weeks before.
-const earlierRun = "20291218T020000Z-7ab3c9"
+	ourPolicy, theirPolicy = "team-a", "team-b"
+)
 
 // run carries out a plan without any limit of time.
 func run(doer emulator.Doer, plan retention.Plan) []ami.Outcome {

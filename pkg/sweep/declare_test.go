@@ -255,7 +255,7 @@ func TestWhatStaysLosesItsTags(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			tonight(t, func(t *testing.T) {
-				account := load(t, tagged(image(1, 1, 9), "Owner", "me"), tagged(image(2, 9), dueTag, "2029-12-31", runTag, earlierRun))
+				account := load(t, tagged(image(1, 1, 9), "Owner", "me"), tagged(image(2, 9), announcement("2029-12-31", earlierRun, ourPolicy)...))
 				begin, stop := context.WithCancel(t.Context())
 				defer stop()
 				orders := passing(quiet)
@@ -268,11 +268,7 @@ func TestWhatStaysLosesItsTags(t *testing.T) {
 					}
 				}
 				wantHeld(t, account, "image 1", "image 2", "snapshot 1", "snapshot 9")
-				want := map[string]string{imageID(1): "Owner=me", imageID(2): "due=2029-12-31 run=RUN"}
-				if name == "the snapshot cannot be declared" {
-					want[imageID(2)] = "due=2029-12-31 run=RUN"
-				}
-				wantTags(t, account, want)
+				wantTags(t, account, map[string]string{imageID(1): "Owner=me", imageID(2): "announced-by=" + earlierRun + " team-a due=2029-12-31"})
 			})
 		})
 	}
@@ -496,7 +492,7 @@ func TestTheCanaryAmongSnapshots(t *testing.T) {
 func TestPlansThatAreHeld(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		for _, busy := range []bool{false, true} {
-			account := load(t, image(1, 1), image(2), tagged(image(3), "ami-janitor:keep", "yes", dueTag, "2030-01-15", runTag, earlierRun), tagged(image(4), intentTag, "remove", runTag, "x"))
+			account := load(t, image(1, 1), image(2), tagged(image(3), append(slices.Clone(earlier), "ami-janitor:keep", "yes")...), tagged(image(4), intentTag, "remove", runTag, "x"))
 			plan := planOf(due(1, 1), marking(read(t, account, 2), retention.Announce), keptAnd(read(t, account, 3), retention.ClearMark))
 			plan.Hold, plan.Busy = "no Recycle Bin rule", busy
 			plan.Strays = []retention.Stray{{ID: imageID(4), Run: "x", Keys: []string{intentTag, runTag}}}
@@ -509,7 +505,7 @@ func TestPlansThatAreHeld(t *testing.T) {
 			wantHeld(t, account, "image 1", "image 2", "image 3", "image 4", "snapshot 1")
 			want := map[string]string{imageID(3): "keep=yes"}
 			if busy {
-				want = map[string]string{imageID(3): "due=2030-01-15 keep=yes run=" + earlierRun, imageID(4): "intent=remove run=x"}
+				want = map[string]string{imageID(3): "announced-by=" + earlierRun + " team-a due=2030-01-15 keep=yes", imageID(4): "intent=remove run=x"}
 			}
 			wantTags(t, account, want)
 		}
@@ -518,11 +514,11 @@ func TestPlansThatAreHeld(t *testing.T) {
 
 func TestLeftoversAndStrays(t *testing.T) {
 	tonight(t, func(t *testing.T) {
-		account := load(t, image(1, 1), tagged(image(5), dueTag, "2030-01-15", intentTag, "remove", runTag, "x"), tagged(image(6), "Owner", "me", intentTag, "remove", runTag, "x"))
+		account := load(t, image(1, 1), tagged(image(5), append(slices.Clone(earlier), "AMI-janitor:Intent", "remove", runTag, "x")...), tagged(image(6), "Owner", "me", intentTag, "remove", runTag, "x"))
 		deregister(t, account, 1)
 		plan := planOf()
 		plan.Strays = []retention.Stray{
-			{ID: imageID(5), Run: "x", Keys: []string{intentTag}},
+			{ID: imageID(5), Run: "x", Keys: []string{"AMI-janitor:Intent", runTag}},
 			{ID: imageID(6), Run: "x", Keys: []string{intentTag, runTag}},
 			{ID: imageID(7), Run: "x", Keys: []string{intentTag, runTag}},
 		}
@@ -532,7 +528,7 @@ func TestLeftoversAndStrays(t *testing.T) {
 			{Leftover: ami.Leftover{SnapshotID: snapshotID(3)}, Why: "tagged"},
 		}
 		result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, passing(quiet))
-		wantTags(t, account, map[string]string{imageID(5): "due=2030-01-15 run=x", imageID(6): "Owner=me"})
+		wantTags(t, account, map[string]string{imageID(5): "announced-by=" + earlierRun + " team-a due=2030-01-15", imageID(6): "Owner=me"})
 		wantHeld(t, account, "image 5", "image 6")
 		if len(result.Leftovers) != 2 || result.Leftovers[0].Status != ami.SnapshotDeleted || result.Leftovers[1].Detail != "was already gone" {
 			t.Errorf("%+v", result.Leftovers)

@@ -72,7 +72,9 @@ func whyNotDisable(ctx context.Context, api markAPI, image ami.Image) string {
 // by whom. If that fails the tags come off again: an image that says it is disabled, and is not, reads as one that somebody
 // has enabled. They stay where nobody knows whether it has failed.
 //
-// An image that an earlier run has disabled stays disabled, and says so; nothing else need be done to it.
+// What is left of an older announcement goes before: of one that is written in another way, too, because of several runs that an
+// image names the earliest counts. An image that an earlier run has disabled stays disabled, and says so; nothing else need be done
+// to it.
 func (s *sweep) announce(ctx context.Context, verdict retention.Verdict) error {
 	image, day := verdict.Image, verdict.Due.UTC().Truncate(24*time.Hour)
 	tags := map[string]string{
@@ -81,7 +83,12 @@ func (s *sweep) announce(ctx context.Context, verdict retention.Verdict) error {
 	}
 	if verdict.Action == retention.Disable || image.State == disabled {
 		tags[retention.DisabledTag] = s.orders.Run
-	} else if err := untag(ctx, s.api, image.ID, carried(image, retention.DisabledTag)); err != nil {
+	}
+	older := slices.DeleteFunc(carried(image, retention.DueTag, retention.AnnouncedByTag, retention.DisabledTag), func(key string) bool {
+		_, isWritten := tags[key]
+		return isWritten
+	})
+	if err := untag(ctx, s.api, image.ID, older); err != nil {
 		return err
 	}
 	if err := tag(ctx, s.api, image.ID, tags); err != nil {

@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,48 +28,62 @@ func TestMarking(t *testing.T) {
 		state  string
 		writes string
 	}{
-		{"announced", retention.Announce, image(1, 1), nil, "available; due=2030-01-15 run=RUN", "CreateTags"},
-		{"other tags stay", retention.Announce, tagged(image(1, 1), "Owner", "me"), nil, "available; Owner=me due=2030-01-15 run=RUN", "CreateTags"},
+		{"announced", retention.Announce, image(1, 1), nil, "available; announced-by=RUN team-a due=2030-01-15", "CreateTags"},
+		{"other tags stay", retention.Announce, tagged(image(1, 1), "Owner", "me"), nil, "available; Owner=me announced-by=RUN team-a due=2030-01-15", "CreateTags"},
 		{
 			"deprecated", retention.Deprecate, image(1, 1), nil,
-			"available; due=2030-01-15 run=RUN; deprecated 2030-01-15", "CreateTags EnableImageDeprecation",
+			"available; announced-by=RUN team-a due=2030-01-15; deprecated 2030-01-15", "CreateTags EnableImageDeprecation",
 		},
 		{
 			"an owner's own deprecation stays", retention.Deprecate, having(image(1, 1), "DeprecationTime", "2031-01-01T00:00:00.000Z"), nil,
-			"available; due=2030-01-15 run=RUN; deprecated 2031-01-01", "CreateTags",
+			"available; announced-by=RUN team-a due=2030-01-15; deprecated 2031-01-01", "CreateTags",
 		},
-		{"disabled", retention.Disable, image(1, 1), nil, "disabled; disabled=RUN due=2030-01-15", "CreateTags DisableImage"},
-		{"shared", retention.Disable, image(1, 1), somebody, "available; due=2030-01-15 run=RUN", "CreateTags"},
-		{"public", retention.Disable, having(image(1, 1), "Public", true), nil, "available; due=2030-01-15 run=RUN", "CreateTags"},
-		{"public by its own account alone", retention.Disable, having(image(1, 1), "Public", true), []object{}, "available; due=2030-01-15 run=RUN", "CreateTags"},
-		{"public by its permissions alone", retention.Disable, image(1, 1), everyone, "available; due=2030-01-15 run=RUN", "CreateTags"},
-		{"shared, announced", retention.Announce, image(1, 1), somebody, "available; due=2030-01-15 run=RUN", "CreateTags"},
+		{"disabled", retention.Disable, image(1, 1), nil, "disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15", "CreateTags DisableImage"},
+		{"shared", retention.Disable, image(1, 1), somebody, "available; announced-by=RUN team-a due=2030-01-15", "CreateTags"},
+		{"public", retention.Disable, having(image(1, 1), "Public", true), nil, "available; announced-by=RUN team-a due=2030-01-15", "CreateTags"},
+		{"public by its own account alone", retention.Disable, having(image(1, 1), "Public", true), []object{}, "available; announced-by=RUN team-a due=2030-01-15", "CreateTags"},
+		{"public by its permissions alone", retention.Disable, image(1, 1), everyone, "available; announced-by=RUN team-a due=2030-01-15", "CreateTags"},
+		{"shared, announced", retention.Announce, image(1, 1), somebody, "available; announced-by=RUN team-a due=2030-01-15", "CreateTags"},
 		{
-			"marked long ago", retention.Announce, tagged(image(1, 1), dueTag, "2029-03-01", runTag, "old"), nil,
-			"available; due=2030-01-15 run=RUN", "CreateTags",
-		},
-		{
-			"marked long ago, and now disabled", retention.Disable, tagged(image(1, 1), dueTag, "2029-03-01", runTag, "old"), nil,
-			"disabled; disabled=RUN due=2030-01-15", "DeleteTags CreateTags DisableImage",
+			"marked long ago", retention.Announce, tagged(image(1, 1), old...), nil,
+			"available; announced-by=RUN team-a due=2030-01-15", "CreateTags",
 		},
 		{
-			"its tag written in another way", retention.Disable, tagged(image(1, 1), " AMI-Janitor:Run", "old"), nil,
-			"disabled; disabled=RUN due=2030-01-15", "DeleteTags CreateTags DisableImage",
+			"marked long ago, and now disabled", retention.Disable, tagged(image(1, 1), old...), nil,
+			"disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15", "CreateTags DisableImage",
+		},
+		{
+			"enabled by a person long ago", retention.Announce, tagged(image(1, 1), slices.Concat(old, disabledThen)...), nil,
+			"available; announced-by=RUN team-a due=2030-01-15", "DeleteTags CreateTags",
+		},
+		{
+			"enabled by a person long ago, and now disabled again", retention.Disable, tagged(image(1, 1), slices.Concat(old, disabledThen)...), nil,
+			"disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15", "CreateTags DisableImage",
+		},
+		{
+			"its tags written in another way", retention.Disable,
+			tagged(image(1, 1), " AMI-Janitor:Due", "2031-01-01", "ami-janitor:Announced-By ", oldRun+" team-a", "AMI-janitor:disabled", oldRun, "ami-janitor:due-too", "x"), nil,
+			"disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15 due-too=x", "DeleteTags CreateTags DisableImage",
+		},
+		{
+			"its tags written in two ways", retention.Announce,
+			tagged(image(1, 1), append(slices.Clone(old), "ami-janitor:Announced-By", oldRun+" team-a")...), nil,
+			"available; announced-by=RUN team-a due=2030-01-15", "DeleteTags CreateTags",
 		},
 		{
 			"disabled long ago", retention.Announce,
-			having(tagged(image(1, 1), dueTag, "2029-03-01", disabledTag, "old"), "State", "disabled"), nil,
-			"disabled; disabled=RUN due=2030-01-15", "CreateTags",
+			having(tagged(image(1, 1), slices.Concat(old, disabledThen)...), "State", "disabled"), nil,
+			"disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15", "CreateTags",
 		},
 		{
 			"disabled long ago, and now deprecated", retention.Deprecate,
-			having(tagged(image(1, 1), dueTag, "2029-03-01", disabledTag, "old"), "State", "disabled"), nil,
-			"disabled; disabled=RUN due=2030-01-15", "CreateTags",
+			having(tagged(image(1, 1), slices.Concat(old, disabledThen)...), "State", "disabled"), nil,
+			"disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15", "CreateTags",
 		},
 		{
 			"disabled long ago, and again", retention.Disable,
-			having(tagged(image(1, 1), dueTag, "2029-03-01", disabledTag, "old"), "State", "disabled"), nil,
-			"disabled; disabled=RUN due=2030-01-15", "CreateTags",
+			having(tagged(image(1, 1), slices.Concat(old, disabledThen)...), "State", "disabled"), nil,
+			"disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15", "CreateTags",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -118,7 +133,7 @@ func TestAnImageThatMayBeSharedIsNotDisabled(t *testing.T) {
 				doer := faulty(guarded(t, account), "DescribeImageAttribute", always(fails)...)
 				outcomes := run(doer, planOf(marking(read(t, account, 1), retention.Disable)))
 				wantOutcomes(t, outcomes, "marked")
-				wantState(t, account, 1, "available; due=2030-01-15 run=RUN")
+				wantState(t, account, 1, "available; announced-by=RUN team-a due=2030-01-15")
 				says(t, outcomes[0].Error, "not disabled", "shared")
 			})
 		})
@@ -164,11 +179,11 @@ func goneBefore(n int, code string) fault {
 // What is left of an old mark is not taken for the new one.
 func TestAnImageThatCannotBeMarkedAgain(t *testing.T) {
 	tonight(t, func(t *testing.T) {
-		account := load(t, tagged(image(1, 1), dueTag, "2029-03-01", runTag, "old"))
+		account := load(t, tagged(image(1, 1), old...))
 		outcomes := run(emulator.Deny(guarded(t, account), "CreateTags"), planOf(marking(read(t, account, 1), retention.Announce)))
 		wantOutcomes(t, outcomes, "failed")
 		says(t, outcomes[0].Error, "could not be marked: tagging it: UnauthorizedOperation")
-		wantState(t, account, 1, "available; due=2029-03-01 run=old")
+		wantState(t, account, 1, "available; announced-by="+oldRun+" team-a due=2029-03-01")
 	})
 }
 
@@ -190,7 +205,7 @@ func TestMarkingThatFails(t *testing.T) {
 							outcomes := run(doer, plan)
 							agreeOnMark(t, account, outcomes[0], action, blind)
 							if outcomes[1].Status == ami.Marked {
-								wantState(t, account, 2, "available; due=2030-01-15 run=RUN")
+								wantState(t, account, 2, "available; announced-by=RUN team-a due=2030-01-15")
 							}
 							for _, day := range []int{0, 1, 13} {
 								wantNoRemoval(t, account, time.Now().AddDate(0, 0, day), action)
@@ -204,9 +219,9 @@ func TestMarkingThatFails(t *testing.T) {
 }
 
 var markedStates = map[retention.GraceAction]string{
-	retention.Announce:  "available; due=2030-01-15 run=RUN",
-	retention.Deprecate: "available; due=2030-01-15 run=RUN; deprecated 2030-01-15",
-	retention.Disable:   "disabled; disabled=RUN due=2030-01-15",
+	retention.Announce:  "available; announced-by=RUN team-a due=2030-01-15",
+	retention.Deprecate: "available; announced-by=RUN team-a due=2030-01-15; deprecated 2030-01-15",
+	retention.Disable:   "disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15",
 }
 
 // agreeOnMark checks that what the outcome says of image 1 is so. Without being able to look one need not know.
@@ -231,6 +246,35 @@ func agreeOnMark(t *testing.T, account *emulator.Account, outcome ami.Outcome, a
 	}
 }
 
+// If disabling fails for certain, all three tags go again, with one call; an image never says that it is disabled and is not.
+func TestAllTagsAreTakenOffAgain(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, tagged(image(1, 1), "Owner", "me"))
+		calls := &tally{Doer: emulator.Deny(guarded(t, account), "DisableImage")}
+		outcomes := run(calls, planOf(marking(read(t, account, 1), retention.Disable)))
+		wantOutcomes(t, outcomes, "failed")
+		says(t, outcomes[0].Error, "could not be marked: disabling it: UnauthorizedOperation")
+		wantState(t, account, 1, "available; Owner=me")
+		var written, taken []string
+		for _, q := range calls.requests {
+			for n := 1; q.Form.Has(fmt.Sprintf("Tag.%d.Key", n)); n++ {
+				key := q.Form.Get(fmt.Sprintf("Tag.%d.Key", n))
+				if q.Action == "DeleteTags" {
+					taken = append(taken, key)
+				} else {
+					written = append(written, key+"="+q.Form.Get(fmt.Sprintf("Tag.%d.Value", n)))
+				}
+			}
+		}
+		if want := []string{announcedByTag, disabledTag, dueTag}; calls.actionsOf() != "CreateTags DisableImage DeleteTags" || !slices.Equal(taken, want) {
+			t.Errorf("%s; %q taken off, want %q", calls.actionsOf(), taken, want)
+		}
+		if want := []string{announcedByTag + "=" + runID + " team-a", disabledTag + "=" + runID, dueTag + "=2030-01-15"}; !slices.Equal(written, want) {
+			t.Errorf("written %q, want %q", written, want)
+		}
+	})
+}
+
 // The tags that are not taken off again say so, and do no harm.
 func TestTagsThatCannotBeTakenOffAgain(t *testing.T) {
 	tonight(t, func(t *testing.T) {
@@ -238,7 +282,7 @@ func TestTagsThatCannotBeTakenOffAgain(t *testing.T) {
 		outcomes := run(emulator.Deny(guarded(t, account), "DisableImage", "DeleteTags"), planOf(marking(read(t, account, 1), retention.Disable)))
 		wantOutcomes(t, outcomes, "failed")
 		says(t, outcomes[0].Error, "disabling it: UnauthorizedOperation", "taking off its tags: UnauthorizedOperation")
-		wantState(t, account, 1, "available; disabled=RUN due=2030-01-15")
+		wantState(t, account, 1, "available; announced-by=RUN team-a disabled=RUN due=2030-01-15")
 		wantNoRemoval(t, account, dueDay.AddDate(0, 0, 1), retention.Disable)
 	})
 }
@@ -248,8 +292,9 @@ func TestTagsThatCannotBeTakenOffAgain(t *testing.T) {
 func TestMarkingThatIsCutShort(t *testing.T) {
 	for _, before := range []object{
 		image(1, 1),
-		tagged(image(1, 1), dueTag, "2029-03-01", runTag, "old"),
-		having(tagged(image(1, 1), dueTag, "2029-03-01", disabledTag, "old"), "State", "disabled"),
+		tagged(image(1, 1), old...),
+		tagged(image(1, 1), append(slices.Clone(old), "AMI-Janitor:Due", "2029-02-01", "AMI-Janitor:Announced-By", oldRun+" team-a")...),
+		having(tagged(image(1, 1), slices.Concat(old, disabledThen)...), "State", "disabled"),
 	} {
 		for _, action := range graceActions {
 			for _, arrives := range []bool{false, true} {
@@ -263,6 +308,10 @@ func TestMarkingThatIsCutShort(t *testing.T) {
 							outcomes := sweep.Run(ctx, t.Context(), client(doer), planOf(marking(read(t, account, 1), action)), passing(quiet)).Outcomes
 							if !reached() {
 								wantOutcomes(t, outcomes, "marked")
+								wantNoRemoval(t, account, dueDay.Add(-time.Second), action)
+								if verdict := verdictOn(t, night(t, account, dueDay, action), 1); verdict.Decision != retention.Deregister {
+									t.Errorf("it is never removed, so that the rest proves nothing: %v", verdict.Reasons)
+								}
 								return
 							}
 							if len(outcomes) != 1 || outcomes[0].Status != ami.Failed {

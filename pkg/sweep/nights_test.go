@@ -37,12 +37,27 @@ func tonight(t *testing.T, test func(*testing.T)) {
 }
 
 const (
-	intentTag   = "ami-janitor:intent"
-	dueTag      = "ami-janitor:due"
-	runTag      = "ami-janitor:run"
-	disabledTag = "ami-janitor:disabled"
-	restoredTag = "ami-janitor:restored"
+	intentTag      = "ami-janitor:intent"
+	dueTag         = "ami-janitor:due"
+	announcedByTag = "ami-janitor:announced-by"
+	runTag         = "ami-janitor:run"
+	disabledTag    = "ami-janitor:disabled"
+	restoredTag    = "ami-janitor:restored"
 )
+
+// The tags of announcements of this policy and of another one, for image and tagged.
+var (
+	earlier = announcement("2030-01-15", earlierRun, ourPolicy)
+	old     = announcement("2029-03-01", oldRun, ourPolicy)
+	theirs  = announcement("2030-01-15", theirRun, theirPolicy)
+
+	disabledBy   = []string{disabledTag, earlierRun}
+	disabledThen = []string{disabledTag, oldRun}
+)
+
+func announcement(due, run, policy string) []string {
+	return []string{dueTag, due, announcedByTag, run + " " + policy}
+}
 
 // having gives an image, as DescribeImages has it, another fact.
 func having(image object, key string, value any) object {
@@ -81,8 +96,8 @@ func tagsOf(image types.Image) map[string]string {
 	return tags
 }
 
-// state says in one line how an image is: "disabled; disabled=RUN due=2030-01-15; deprecated 2030-01-15". Keys are without
-// their prefix, and the id of the run is RUN.
+// state says in one line how an image is: "disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15; deprecated 2030-01-15".
+// Keys are without their prefix, and the id of the run is RUN.
 func state(t rapid.TB, account *emulator.Account, n int) string {
 	t.Helper()
 	image, ok := imagesIn(t, account)[imageID(n)]
@@ -137,19 +152,92 @@ func marking(image ami.Image, action retention.GraceAction) retention.Verdict {
 	return retention.Verdict{Image: image, Decision: retention.Mark, Action: action, Due: dueDay}
 }
 
-// night is the plan that is made of an account on a day, if nothing uses any of the images.
-func night(t rapid.TB, account *emulator.Account, day time.Time, action retention.GraceAction) retention.Plan {
-	t.Helper()
-	inv, unused := survey(t, account), ami.Evidence{}
-	for _, image := range inv.Images {
-		unused[image.ID] = ami.Finding{Use: ami.Unused}
+// announcers are the runs that have announced removals: by which policy, and for when.
+var announcers = map[string]ami.Announcement{
+	runID:      {Policy: ourPolicy, Due: dueDay},
+	earlierRun: {Policy: ourPolicy, Due: dueDay},
+	oldRun:     {Policy: ourPolicy, Due: time.Date(2029, 3, 1, 0, 0, 0, 0, time.UTC)},
+	theirRun:   {Policy: theirPolicy, Due: dueDay},
+}
+
+// books are a journal that bears out whatever images say was announced: only tags that are missing, or wrong, can keep these.
+func books(images []ami.Image, action retention.GraceAction) map[string]ami.Announcement {
+	announced := map[string]ami.Announcement{}
+	for _, image := range images {
+		run := retention.Announcer(image)
+		if found, ok := announcers[run]; ok {
+			found.Run, found.Action = run, string(action)
+			if image.State == "disabled" {
+				found.Action = string(retention.Disable)
+			}
+			announced[image.ID] = found
+		}
 	}
+	return announced
+}
+
+// noBooks are a journal that knows of no announcement.
+func noBooks([]ami.Image, retention.GraceAction) map[string]ami.Announcement {
+	return map[string]ami.Announcement{}
+}
+
+// policyOf is a policy that nothing keeps an image from.
+func policyOf(name string, action retention.GraceAction) retention.Policy {
 	limit := retention.Days(30 * retention.Day)
-	policy := retention.Policy{
-		StaleAfter: limit, NeverLaunchedAfter: limit, MaxDeregistrations: 100, DeleteSnapshots: true,
+	return retention.Policy{
+		Name: name, StaleAfter: limit, NeverLaunchedAfter: limit, MaxDeregistrations: 100, DeleteSnapshots: true,
 		Grace: retention.Days(14 * retention.Day), GraceAction: action,
 	}
-	return policy.Plan([]ami.Inventory{inv}, map[string]ami.Evidence{inv.Region: unused}, day)[0]
+}
+
+// planFor is the plan that a policy makes of an account on a day, if some images are in use and nothing uses the others.
+func planFor(
+	t rapid.TB, account *emulator.Account, day time.Time, policy retention.Policy,
+	journal func([]ami.Image, retention.GraceAction) map[string]ami.Announcement, inUse ...int,
+) retention.Plan {
+	t.Helper()
+	inv, evidence := survey(t, account), ami.Evidence{}
+	inv.History.Announced = journal(inv.Images, policy.GraceAction)
+	for _, image := range inv.Images {
+		evidence[image.ID] = ami.Finding{Use: ami.Unused}
+		if slices.Contains(inUse, number(image.ID)) {
+			evidence[image.ID] = ami.Finding{Use: ami.Used}
+		}
+	}
+	return policy.Plan([]ami.Inventory{inv}, map[string]ami.Evidence{inv.Region: evidence}, day)[0]
+}
+
+// night is the plan that this policy makes of an account on a day, if nothing uses any of the images, and the journal knows of all
+// announcements.
+func night(t rapid.TB, account *emulator.Account, day time.Time, action retention.GraceAction) retention.Plan {
+	t.Helper()
+	return planFor(t, account, day, policyOf(ourPolicy, action), books)
+}
+
+// verdictOn is the verdict on an image.
+func verdictOn(t rapid.TB, plan retention.Plan, n int) retention.Verdict {
+	t.Helper()
+	for _, verdict := range plan.Verdicts {
+		if verdict.Image.ID == imageID(n) {
+			return verdict
+		}
+	}
+	t.Fatalf("no verdict on image %d", n)
+	return retention.Verdict{}
+}
+
+// takenBack is what taking back this policy's announcement of image 1 takes, as package retention has it: because the image is in
+// use, or because the policy does not cover it any more.
+func takenBack(t rapid.TB, account *emulator.Account, veto bool, action retention.GraceAction) retention.Undo {
+	t.Helper()
+	policy := policyOf(ourPolicy, action)
+	if veto {
+		return verdictOn(t, planFor(t, account, time.Now(), policy, books, 1), 1).Undo
+	}
+	if err := policy.Names.UnmarshalText([]byte("none-of-these")); err != nil {
+		t.Fatal(err)
+	}
+	return verdictOn(t, planFor(t, account, time.Now(), policy, books), 1).Undo
 }
 
 // An image that is whole, and due, does go, and one that is not marked is announced: else these tests would prove nothing.
@@ -177,7 +265,12 @@ func image2() object { return image(2, 2) }
 // wantNoRemoval checks that no image would be removed on a day.
 func wantNoRemoval(t rapid.TB, account *emulator.Account, day time.Time, action retention.GraceAction) {
 	t.Helper()
-	for _, verdict := range night(t, account, day, action).Verdicts {
+	removesNothing(t, account, day, night(t, account, day, action))
+}
+
+func removesNothing(t rapid.TB, account *emulator.Account, day time.Time, plan retention.Plan) {
+	t.Helper()
+	for _, verdict := range plan.Verdicts {
 		if strings.HasPrefix(string(verdict.Reasons[0].Code), "unreadable") {
 			t.Errorf("%s proves nothing: %v", verdict.Image.ID, verdict.Reasons)
 		}
@@ -193,8 +286,11 @@ func number(imageID string) int {
 	return n
 }
 
-// guarded is an account that complains as soon as a call takes off all tags, leaves an image disabled that does not say by
-// whom, or has three tags of the janitor on an image.
+// written are the tags that the janitor writes.
+var written = []string{intentTag, runTag, dueTag, announcedByTag, disabledTag, restoredTag}
+
+// guarded is an account that complains as soon as a call takes off all tags, announces a removal in more than one call, leaves an
+// image disabled that does not say by whom, or has more tags of the janitor on an image than there is room for.
 func guarded(t rapid.TB, account *emulator.Account) emulator.Doer {
 	disabledBefore := map[string]bool{}
 	for id, image := range imagesIn(t, account) {
@@ -208,22 +304,39 @@ func guarded(t rapid.TB, account *emulator.Account) emulator.Doer {
 		if q.Action == "DeleteTags" && q.Form.Get("Tag.1.Key") == "" {
 			t.Errorf("%s takes off all tags", q.Form.Encode())
 		}
+		if q.Action == "CreateTags" {
+			keys := map[string]bool{}
+			for n := 1; q.Form.Has(fmt.Sprintf("Tag.%d.Key", n)); n++ {
+				keys[q.Form.Get(fmt.Sprintf("Tag.%d.Key", n))] = true
+			}
+			if keys[dueTag] != keys[announcedByTag] || keys[disabledTag] && !keys[dueTag] || keys[dueTag] && (keys[runTag] || keys[intentTag]) {
+				t.Errorf("%v are written in one call", keys)
+			}
+		}
 		response, err := account.Client().Do(r)
+		if !writes(q.Action) {
+			return response, err
+		}
 		for id, image := range imagesIn(t, account) {
 			own := 0
 			for key := range tagsOf(image) {
-				if strings.HasPrefix(key, "ami-janitor:") {
+				if slices.Contains(written, strings.ToLower(strings.TrimSpace(key))) {
 					own++
 				}
 			}
 			_, says := tagsOf(image)[disabledTag]
-			if image.State == types.ImageStateDisabled && !says && !disabledBefore[id] {
-				t.Errorf("after %s %s is disabled and does not say by whom", q.Action, id)
+			_, by := tagsOf(image)[announcedByTag]
+			if image.State == types.ImageStateDisabled && (!says || !by) && !disabledBefore[id] {
+				t.Errorf("after %s %s is disabled and does not say by whom: %v", q.Action, id, tagsOf(image))
 			}
 			if _, declared := tagsOf(image)[intentTag]; declared {
-				own -= 2 // While an image is being removed it carries two more, which share the id of the run.
+				own -= 2 // While an image is being removed it carries two more.
 			}
-			if own > 2 {
+			room := 2
+			if says {
+				room = 3
+			}
+			if own > room {
 				t.Errorf("after %s %s carries %d tags of the janitor: %v", q.Action, id, own, tagsOf(image))
 			}
 		}

@@ -204,7 +204,7 @@ func TestTheOrderOfARun(t *testing.T) {
 func anyRun(t *rapid.T) ([]object, func(*emulator.Account) retention.Plan) {
 	images, plan := anyPlan(t)
 	for i, image := range images {
-		tags := rapid.SampledFrom([][]string{{}, {"Owner", "me"}, {runTag, "r"}, {dueTag, "2030-01-15", runTag, "r"}, {dueTag, "2030-01-15", disabledTag, "r"}}).Draw(t, "tags")
+		tags := rapid.SampledFrom([][]string{{}, {"Owner", "me"}, {announcedByTag, earlierRun}, earlier, theirs, slices.Concat(earlier, disabledBy)}).Draw(t, "tags")
 		images[i] = tagged(image, tags...)
 		if slices.Contains(tags, disabledTag) && rapid.Bool().Draw(t, "disabled") {
 			having(image, "State", "disabled")
@@ -352,7 +352,7 @@ func summarize(t rapid.TB, account *emulator.Account, plan retention.Plan, outco
 			t.Errorf("%+v; the second look names it: %v", outcome, named[id])
 		}
 		tags := tagsOf(imagesIn(t, account)[id])
-		if outcome.Status == ami.Marked && (tags[dueTag] != "2030-01-15" || tags[runTag]+tags[disabledTag] != runID) {
+		if outcome.Status == ami.Marked && (tags[dueTag] != "2030-01-15" || tags[announcedByTag] != runID+" team-a" || (tags[disabledTag] == runID) != (imagesIn(t, account)[id].State == "disabled")) {
 			t.Errorf("%+v, but its tags are %v", outcome, tags)
 		}
 	}

@@ -3,6 +3,8 @@ package sweep_test
 import (
 	"context"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,23 +17,29 @@ import (
 
 // marked are images at the stages of an announcement.
 var marked = map[retention.GraceAction]func() object{
-	retention.Announce: func() object { return tagged(image(1, 1), "Owner", "me", dueTag, "2030-01-15", runTag, earlierRun) },
+	retention.Announce: func() object { return tagged(image(1, 1), append([]string{"Owner", "me"}, earlier...)...) },
 	retention.Deprecate: func() object {
-		return having(tagged(image(1, 1), "Owner", "me", dueTag, "2030-01-15", runTag, earlierRun), "DeprecationTime", "2030-01-15T00:00:00.000Z")
+		return having(tagged(image(1, 1), append([]string{"Owner", "me"}, earlier...)...), "DeprecationTime", "2030-01-15T00:00:00.000Z")
 	},
 	retention.Disable: func() object {
-		return having(tagged(image(1, 1), "Owner", "me", dueTag, "2030-01-15", disabledTag, earlierRun), "State", "disabled")
+		return having(tagged(image(1, 1), slices.Concat([]string{"Owner", "me"}, earlier, disabledBy)...), "State", "disabled")
 	},
 }
 
+// What is taken off, enabled and un-deprecated is what package retention says, whatever the tags say.
 func TestUnmarking(t *testing.T) {
-	deprecated := func(at string, tags ...string) object {
-		return having(tagged(image(1, 1), tags...), "DeprecationTime", at)
+	deprecated := func(tags ...string) object {
+		return having(tagged(image(1, 1), tags...), "DeprecationTime", "2030-01-15T00:00:00.000Z")
 	}
 	disabled := func(tags ...string) object { return having(tagged(image(1, 1), tags...), "State", "disabled") }
+	two := []string{dueTag, announcedByTag}
+	three := append(slices.Clone(two), disabledTag)
+	const by, theirs = "announced-by=" + earlierRun + " team-a", "announced-by=" + theirRun + " team-b"
+	const off, mine = "DeleteTags", "DeleteTags CreateTags DeleteTags"
 	for _, c := range []struct {
 		name    string
 		image   object
+		undo    retention.Undo
 		cleared string
 		writes  string // Of clearing the mark.
 		vetoed  string
@@ -39,71 +47,113 @@ func TestUnmarking(t *testing.T) {
 	}{
 		{
 			"announced", marked[retention.Announce](),
-			"available; Owner=me", "DeleteTags",
-			"available; Owner=me restored=2030-01-01", "DeleteTags CreateTags DeleteTags",
+			retention.Undo{Keys: two},
+			"available; Owner=me", off, "available; Owner=me restored=2030-01-01", mine,
 		},
 		{
 			"deprecated", marked[retention.Deprecate](),
+			retention.Undo{Keys: two, EndDeprecation: true},
 			"available; Owner=me", "DisableImageDeprecation DeleteTags",
 			"available; Owner=me restored=2030-01-01", "DeleteTags DisableImageDeprecation CreateTags DeleteTags",
 		},
 		{
+			"deprecated, as nobody bears out", marked[retention.Deprecate](),
+			retention.Undo{Keys: two},
+			"available; Owner=me; deprecated 2030-01-15", off, "available; Owner=me restored=2030-01-01; deprecated 2030-01-15", mine,
+		},
+		{
 			"disabled", marked[retention.Disable](),
+			retention.Undo{Keys: three, Enable: true},
 			"available; Owner=me", "EnableImage DeleteTags",
 			"available; Owner=me restored=2030-01-01", "DeleteTags EnableImage CreateTags DeleteTags",
 		},
 		{
-			"disabled, and the day taken off", disabled(disabledTag, "r"),
-			"available", "EnableImage DeleteTags",
-			"available; restored=2030-01-01", "EnableImage CreateTags DeleteTags",
+			"disabled, as nobody bears out", marked[retention.Disable](),
+			retention.Undo{Keys: two},
+			"disabled; Owner=me disabled=" + earlierRun, off, "disabled; Owner=me disabled=" + earlierRun + " restored=2030-01-01", mine,
 		},
 		{
-			"the day taken off", tagged(image(1, 1), runTag, "r"),
-			"available", "DeleteTags",
-			"available; restored=2030-01-01", "CreateTags DeleteTags",
+			"both", having(marked[retention.Disable](), "DeprecationTime", "2030-01-15T00:00:00.000Z"),
+			retention.Undo{Keys: three, Enable: true, EndDeprecation: true},
+			"available; Owner=me", "EnableImage DisableImageDeprecation DeleteTags",
+			"available; Owner=me restored=2030-01-01", "DeleteTags EnableImage DisableImageDeprecation CreateTags DeleteTags",
 		},
 		{
-			"enabled by a person", tagged(image(1, 1), dueTag, "2030-01-15", disabledTag, "r"),
-			"available", "DeleteTags",
-			"available; restored=2030-01-01", "DeleteTags CreateTags DeleteTags",
+			"disabled, and the day taken off", disabled(announcedByTag, earlierRun+" team-a", disabledTag, earlierRun),
+			retention.Undo{Keys: []string{announcedByTag, disabledTag}, Enable: true},
+			"available", "EnableImage DeleteTags", "available; restored=2030-01-01", "EnableImage CreateTags DeleteTags",
 		},
 		{
-			"disabled by a person", disabled(dueTag, "2030-01-15", runTag, "r"),
-			"disabled", "DeleteTags",
-			"disabled; restored=2030-01-01", "DeleteTags CreateTags DeleteTags",
+			"the day taken off", tagged(image(1, 1), announcedByTag, earlierRun+" team-a"),
+			retention.Undo{Keys: []string{announcedByTag}},
+			"available", off, "available; restored=2030-01-01", "CreateTags DeleteTags",
 		},
 		{
-			"deprecated by its owner", deprecated("2030-01-15T00:01:00.000Z", dueTag, "2030-01-15", runTag, "r"),
-			"available; deprecated 2030-01-15T00:01:00Z", "DeleteTags",
-			"available; restored=2030-01-01; deprecated 2030-01-15T00:01:00Z", "DeleteTags CreateTags DeleteTags",
+			"only the day left", tagged(image(1, 1), dueTag, "2030-01-15"),
+			retention.Undo{Keys: []string{dueTag}},
+			"available", off, "available; restored=2030-01-01", "DeleteTags CreateTags",
 		},
 		{
-			"a day that cannot be read", deprecated("2030-01-15T00:00:00.000Z", dueTag, "soon", runTag, "r"),
-			"available; deprecated 2030-01-15", "DeleteTags",
-			"available; restored=2030-01-01; deprecated 2030-01-15", "DeleteTags CreateTags DeleteTags",
+			"enabled by a person", tagged(image(1, 1), slices.Concat(earlier, disabledBy)...),
+			retention.Undo{Keys: three},
+			"available", off, "available; restored=2030-01-01", mine,
 		},
 		{
-			"written in another way", having(tagged(image(1, 1), " AMI-Janitor:Due ", " 2030-01-15 ", "Ami-Janitor:DISABLED", "r", "ami-janitor:due-too", "x"), "State", "disabled"),
+			"announced by another policy", tagged(image(1, 1), announcement("2030-01-15", theirRun, theirPolicy)...),
+			retention.Undo{Keys: []string{dueTag}},
+			"available; " + theirs, off, "available; " + theirs + " restored=2030-01-01", "DeleteTags CreateTags",
+		},
+		{
+			"deprecated by another policy", deprecated(announcement("2030-01-15", theirRun, theirPolicy)...),
+			retention.Undo{Keys: []string{dueTag}},
+			"available; " + theirs + "; deprecated 2030-01-15", off, "available; " + theirs + " restored=2030-01-01; deprecated 2030-01-15", "DeleteTags CreateTags",
+		},
+		{
+			"disabled by another policy", disabled(append(announcement("2030-01-15", theirRun, theirPolicy), disabledTag, theirRun)...),
+			retention.Undo{Keys: []string{dueTag}},
+			"disabled; " + theirs + " disabled=" + theirRun, off,
+			"disabled; " + theirs + " disabled=" + theirRun + " restored=2030-01-01", "DeleteTags CreateTags",
+		},
+		{
+			"of another policy, without its day", tagged(image(1, 1), announcedByTag, theirRun+" team-b"),
+			retention.Undo{},
+			"available; " + theirs, "", "available; " + theirs + " restored=2030-01-01", "CreateTags",
+		},
+		{
+			"declared as well", tagged(image(1, 1), append(slices.Clone(earlier), intentTag, "remove", runTag, "r")...),
+			retention.Undo{Keys: []string{dueTag, announcedByTag, intentTag, runTag}},
+			"available", off, "available; restored=2030-01-01", mine,
+		},
+		{
+			"declared, and that stays", tagged(image(1, 1), append(slices.Clone(earlier), intentTag, "remove", runTag, "r")...),
+			retention.Undo{Keys: two},
+			"available; intent=remove run=r", off, "available; intent=remove restored=2030-01-01 run=r", mine,
+		},
+		{
+			"written in another way",
+			disabled(" AMI-Janitor:Due ", " 2030-01-15 ", "ami-janitor:Announced-By", "r", "Ami-Janitor:DISABLED", "r", "ami-janitor:due-too", "x"),
+			retention.Undo{Keys: []string{" AMI-Janitor:Due ", "ami-janitor:Announced-By", "Ami-Janitor:DISABLED"}, Enable: true},
 			"available; due-too=x", "EnableImage DeleteTags",
 			"available; due-too=x restored=2030-01-01", "DeleteTags EnableImage CreateTags DeleteTags",
 		},
 		{
-			"deprecated, and written in another way", deprecated("2030-01-15T00:00:00.000Z", " AMI-Janitor:Due ", " 2030-01-15 ", runTag, "r"),
-			"available", "DisableImageDeprecation DeleteTags",
-			"available; restored=2030-01-01", "DeleteTags DisableImageDeprecation CreateTags DeleteTags",
+			"nothing to take off, but that a person objects", tagged(image(1, 1), earlier...),
+			retention.Undo{},
+			"available; " + by + " due=2030-01-15", "", "available; " + by + " restored=2030-01-01", "DeleteTags CreateTags",
 		},
 		{
 			"not marked at all", tagged(image(1, 1), "Owner", "me", "ami-janitor:stale-after", "90d"),
-			"available; Owner=me stale-after=90d", "",
-			"available; Owner=me restored=2030-01-01 stale-after=90d", "CreateTags",
+			retention.Undo{},
+			"available; Owner=me stale-after=90d", "", "available; Owner=me restored=2030-01-01 stale-after=90d", "CreateTags",
 		},
 	} {
 		for _, veto := range []bool{false, true} {
 			t.Run(fmt.Sprint(c.name, " veto ", veto), func(t *testing.T) {
 				tonight(t, func(t *testing.T) {
-					account := load(t, c.image, tagged(image(2, 2), dueTag, "2030-01-15", runTag, "r"))
-					calls := &tally{Doer: guarded(t, account)}
-					if err := sweep.Unmark(t.Context(), client(calls), read(t, account, 1), veto, time.Now().Add(time.Hour)); err != nil {
+					account := load(t, c.image, tagged(image(2, 2), earlier...))
+					calls := &tally{Doer: account.Client()}
+					keys := slices.Clone(c.undo.Keys)
+					if err := sweep.Unmark(t.Context(), client(calls), read(t, account, 1), veto, c.undo, time.Now().Add(time.Hour)); err != nil {
 						t.Error(err)
 					}
 					is, did := c.cleared, c.writes
@@ -111,9 +161,12 @@ func TestUnmarking(t *testing.T) {
 						is, did = c.vetoed, c.objects
 					}
 					wantState(t, account, 1, is)
-					wantState(t, account, 2, "available; due=2030-01-15 run=r")
+					wantState(t, account, 2, "available; "+by+" due=2030-01-15")
 					if calls.actionsOf() != did {
 						t.Errorf("writes %q, want %q", calls.actionsOf(), did)
+					}
+					if !slices.Equal(keys, c.undo.Keys) {
+						t.Errorf("the plan says %q now, and said %q", c.undo.Keys, keys)
 					}
 				})
 			})
@@ -121,11 +174,41 @@ func TestUnmarking(t *testing.T) {
 	}
 }
 
+// theDay is all that is taken off another policy's announcement.
+var theDay = retention.Undo{Keys: []string{dueTag}}
+
+// What package retention says is what these tests go by: of an announcement of this policy all, of another one the day.
+func TestWhatIsTakenBack(t *testing.T) {
+	for action, image := range marked {
+		tonight(t, func(t *testing.T) {
+			account := load(t, image())
+			want := retention.Undo{Keys: []string{dueTag, announcedByTag}, Enable: action == retention.Disable, EndDeprecation: action == retention.Deprecate}
+			if want.Enable {
+				want.Keys = append(want.Keys, disabledTag)
+			}
+			for _, veto := range []bool{false, true} {
+				if got := takenBack(t, account, veto, action); !reflect.DeepEqual(got, want) {
+					t.Errorf("%s, veto %v: %+v, want %+v", action, veto, got, want)
+				}
+			}
+			got := verdictOn(t, planFor(t, account, time.Now(), policyOf(theirPolicy, action), books, 1), 1)
+			unmark, undo := retention.Veto, theDay
+			if action == retention.Disable { // It is not available, and nobody looks further.
+				unmark, undo = retention.LeaveMark, retention.Undo{}
+			}
+			if got.Unmark != unmark || !reflect.DeepEqual(got.Undo, undo) {
+				t.Errorf("%s, by another policy: %+v", action, got)
+			}
+		})
+	}
+}
+
 // An image that is restored twice says so, and of the two days the later one counts.
 func TestASecondVeto(t *testing.T) {
 	tonight(t, func(t *testing.T) {
-		account := load(t, tagged(image(1, 1), restoredTag, "2029-06-01", runTag, "r"))
-		if err := sweep.Unmark(t.Context(), client(account.Client()), read(t, account, 1), true, time.Now()); err != nil {
+		account := load(t, tagged(image(1, 1), restoredTag, "2029-06-01", announcedByTag, "r"))
+		undo := retention.Undo{Keys: []string{announcedByTag}}
+		if err := sweep.Unmark(t.Context(), client(account.Client()), read(t, account, 1), true, undo, time.Now()); err != nil {
 			t.Error(err)
 		}
 		wantState(t, account, 1, "available; restored=2030-01-01")
@@ -139,12 +222,12 @@ func TestNothingIsLeftToUnmark(t *testing.T) {
 				for _, code := range []string{"InvalidAMIID.NotFound", "InvalidAMIID.Unavailable"} {
 					tonight(t, func(t *testing.T) {
 						account := load(t, image())
-						image := read(t, account, 1)
+						image, undo := read(t, account, 1), takenBack(t, account, veto, action)
 						doer := faulty(account.Client(), gone, goneBefore(1, code))
 						if code == "InvalidAMIID.NotFound" {
 							doer = emulator.Deny(doer, "DescribeImages")
 						}
-						if err := sweep.Unmark(t.Context(), client(doer), image, veto, time.Now()); err != nil {
+						if err := sweep.Unmark(t.Context(), client(doer), image, veto, undo, time.Now()); err != nil {
 							t.Errorf("%s, veto %v, gone before %s: %v", action, veto, gone, err)
 						}
 					})
@@ -168,16 +251,14 @@ func TestUnmarkingThatFails(t *testing.T) {
 					tonight(t, func(t *testing.T) {
 						account := load(t, image())
 						doer := broken(guarded(t, account))
-						err := sweep.Unmark(t.Context(), client(doer), read(t, account, 1), veto, time.Now())
+						err := sweep.Unmark(t.Context(), client(doer), read(t, account, 1), veto, takenBack(t, account, veto, action), time.Now())
 						if is := state(t, account, 1); (err == nil) != (is == done) {
 							t.Errorf("%v, but it is %q", err, is)
 						}
-						if err := sweep.Unmark(t.Context(), client(guarded(t, account)), read(t, account, 1), veto, time.Now()); err != nil {
+						if err := sweep.Unmark(t.Context(), client(guarded(t, account)), read(t, account, 1), veto, takenBack(t, account, veto, action), time.Now()); err != nil {
 							t.Error(err)
 						}
-						if is := state(t, account, 1); is != done && is != done+"; deprecated 2030-01-15" {
-							t.Errorf("after a second attempt it is %q, want %q", is, done)
-						}
+						wantState(t, account, 1, done)
 					})
 				})
 			})
@@ -198,7 +279,7 @@ func TestAVetoThatIsCutShort(t *testing.T) {
 						ctx, stop := context.WithCancel(t.Context())
 						defer stop()
 						doer, reached := cut(guarded(t, account), n, arrives, stop)
-						err := sweep.Unmark(ctx, client(doer), read(t, account, 1), true, time.Now())
+						err := sweep.Unmark(ctx, client(doer), read(t, account, 1), true, takenBack(t, account, true, action), time.Now())
 						if reached() != (err != nil) {
 							t.Errorf("cut short %v, error %v", reached(), err)
 						}
@@ -232,16 +313,19 @@ func TestClearingThatIsCutShort(t *testing.T) {
 						ctx, stop := context.WithCancel(t.Context())
 						defer stop()
 						doer, _ := cut(guarded(t, account), n, arrives, stop)
-						_ = sweep.Unmark(ctx, client(doer), read(t, account, 1), false, time.Now())
+						_ = sweep.Unmark(ctx, client(doer), read(t, account, 1), false, takenBack(t, account, false, action), time.Now())
 						wantNoRemoval(t, account, dueDay.AddDate(0, 0, -1), action)
 						left := read(t, account, 1)
 						_, due := left.Tags[dueTag]
-						_, run := left.Tags[runTag]
+						_, by := left.Tags[announcedByTag]
 						_, disabled := left.Tags[disabledTag]
-						if due != (run || disabled) {
+						if due != by || disabled && !due {
 							t.Errorf("half a mark: %v", left.Tags)
 						}
-						if err := sweep.Unmark(t.Context(), client(guarded(t, account)), left, false, time.Now()); err != nil {
+						if n > 0 && action == retention.Disable {
+							wantNoRemoval(t, account, dueDay, action) // It is enabled, and looks as if a person had done it.
+						}
+						if err := sweep.Unmark(t.Context(), client(guarded(t, account)), left, false, takenBack(t, account, false, action), time.Now()); err != nil {
 							t.Error(err)
 						}
 						wantState(t, account, 1, "available; Owner=me")
@@ -252,9 +336,103 @@ func TestClearingThatIsCutShort(t *testing.T) {
 	}
 }
 
-// keptAnd is the verdict on an image that is kept, and whose mark is taken off.
+// What this policy objects to, another one has announced, and takes back itself. Wherever that is interrupted neither removes the
+// image, whether or not they share a journal, and this one leaves the rest alone.
+func TestAnotherPolicysAnnouncement(t *testing.T) {
+	for action, image := range marked {
+		for _, arrives := range []bool{false, true} {
+			for n := range 3 {
+				for name, ours := range map[string]func([]ami.Image, retention.GraceAction) map[string]ami.Announcement{"one journal": books, "two": noBooks} {
+					t.Run(fmt.Sprint(action, n, arrives, name), func(t *testing.T) {
+						tonight(t, func(t *testing.T) {
+							tags := append([]string{"Owner", "me"}, theirs...)
+							if action == retention.Disable {
+								tags = append(tags, disabledTag, theirRun)
+							}
+							account := load(t, tagged(image(), tags...))
+							us, them := policyOf(ourPolicy, action), policyOf(theirPolicy, action)
+							if verdict := verdictOn(t, planFor(t, account, dueDay, them, books), 1); verdict.Decision != retention.Deregister {
+								t.Fatalf("their run does not remove it either: %v", verdict.Reasons)
+							}
+							before := read(t, account, 1)
+							ctx, stop := context.WithCancel(t.Context())
+							defer stop()
+							doer, reached := cut(guarded(t, account), n, arrives, stop)
+							err := sweep.Unmark(ctx, client(doer), before, true, theDay, time.Now())
+							if reached() != (err != nil) || reached() != (n < 2) {
+								t.Errorf("cut short %v, error %v", reached(), err)
+							}
+							if n == 0 && !arrives {
+								return // Nothing has been done at all.
+							}
+							for day := range 3 {
+								at := dueDay.AddDate(0, 0, day)
+								removesNothing(t, account, at, planFor(t, account, at, us, ours))
+								removesNothing(t, account, at, planFor(t, account, at, them, books))
+							}
+							again := planFor(t, account, time.Now(), us, ours, 1)
+							calls := &tally{Doer: account.Client()}
+							wantOutcomes(t, run(calls, again))
+							if calls.actionsOf() != "" {
+								t.Errorf("the next run of this policy writes %q", calls.actionsOf())
+							}
+							after := read(t, account, 1)
+							if after.State != before.State || !after.DeprecatedAt.Equal(before.DeprecatedAt) || after.Tags[announcedByTag] != before.Tags[announcedByTag] ||
+								after.Tags[disabledTag] != before.Tags[disabledTag] {
+								t.Errorf("more than the day is taken back: it was %+v, and is %+v", before, after)
+							}
+							wantOutcomes(t, run(guarded(t, account), planFor(t, account, time.Now(), them, books)))
+							wantState(t, account, 1, "available; Owner=me restored=2030-01-01")
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// An image that security has disabled, and that somebody has tagged as if the janitor had, stays disabled, and is not removed:
+// wherever the run is interrupted that takes off what it can.
+func TestAClaimThatNothingBearsOut(t *testing.T) {
+	for _, arrives := range []bool{false, true} {
+		for n := range 4 {
+			t.Run(fmt.Sprint(n, arrives), func(t *testing.T) {
+				tonight(t, func(t *testing.T) {
+					account := load(t, append(keepTagged(), marked[retention.Disable]())...)
+					policy := policyOf(ourPolicy, retention.Disable)
+					verdict := verdictOn(t, planFor(t, account, time.Now(), policy, noBooks), 2)
+					if want := (retention.Undo{Keys: []string{dueTag, announcedByTag}}); verdict.Unmark != retention.Veto || !reflect.DeepEqual(verdict.Undo, want) {
+						t.Fatalf("%+v", verdict)
+					}
+					ctx, stop := context.WithCancel(t.Context())
+					defer stop()
+					doer, reached := cut(guarded(t, account), n, arrives, stop)
+					err := sweep.Unmark(ctx, client(doer), read(t, account, 1), true, verdict.Undo, time.Now())
+					if reached() != (err != nil) || reached() != (n < 3) {
+						t.Errorf("cut short %v, error %v", reached(), err)
+					}
+					for day := range 3 {
+						at := dueDay.AddDate(0, 0, day)
+						removesNothing(t, account, at, planFor(t, account, at, policy, noBooks))
+					}
+					if is := state(t, account, 1); !strings.HasPrefix(is, "disabled; ") || !strings.Contains(is, "disabled="+earlierRun) {
+						t.Errorf("it is %q", is)
+					}
+				})
+			})
+		}
+	}
+}
+
+// keepTagged is image 2: the same as the one of these tests, and a person wants it kept.
+func keepTagged() []object {
+	tags := slices.Concat(earlier, disabledBy, []string{"ami-janitor:keep", "yes"})
+	return []object{having(tagged(image(2, 2), tags...), "State", "disabled")}
+}
+
+// keptAnd is the verdict on an image that is kept, and whose mark is taken off, whoever has written it.
 func keptAnd(image ami.Image, unmark retention.Unmark) retention.Verdict {
-	return retention.Verdict{Image: image, Decision: retention.Keep, Unmark: unmark}
+	return retention.Verdict{Image: image, Decision: retention.Keep, Unmark: unmark, Undo: retention.UndoAsked(image)}
 }
 
 func TestMarksThatAreNotTakenOffInTime(t *testing.T) {
@@ -276,7 +454,8 @@ func TestMarksThatAreNotTakenOffInTime(t *testing.T) {
 // There is an outcome only of what could not be done.
 func TestARunUnmarks(t *testing.T) {
 	tonight(t, func(t *testing.T) {
-		mark := func(n int) object { return tagged(image(n, n), dueTag, "2030-01-15", runTag, "r") }
+		const by = "announced-by=" + earlierRun + " team-a"
+		mark := func(n int) object { return tagged(image(n, n), earlier...) }
 		account := load(t, mark(1), mark(2), mark(3), mark(4), mark(5))
 		doer := emulator.Fail(guarded(t, account), "DeleteTags", func(_ int, r emulator.Request) bool { return r.Form.Get("ResourceId.1") == imageID(2) },
 			403, "UnauthorizedOperation", "No.")
@@ -291,7 +470,7 @@ func TestARunUnmarks(t *testing.T) {
 			t.Errorf("%+v", outcomes[0])
 		}
 		for n, want := range []string{
-			1: "available", 2: "available; due=2030-01-15 run=r", 3: "available; restored=2030-01-01", 4: "available; due=2030-01-15 run=r", 5: "gone",
+			1: "available", 2: "available; " + by + " due=2030-01-15", 3: "available; restored=2030-01-01", 4: "available; " + by + " due=2030-01-15", 5: "gone",
 		} {
 			if n > 0 {
 				wantState(t, account, n, want)

@@ -194,7 +194,7 @@ func (u *undoing) noteRestored(ctx context.Context, ids []string) error {
 	if len(ids) > 1 || wire.Code(err) != "TagLimitExceeded" {
 		return err
 	}
-	if err := untag(ctx, u.api, ids, []string{retention.DueTag, retention.AnnouncedByTag}); err != nil {
+	if err := untag(ctx, u.api, ids, []string{retention.DueTag, retention.AnnouncedByTag, retention.RunTag}); err != nil {
 		return err
 	}
 	_, err = u.api.CreateTags(ctx, &input)

@@ -265,9 +265,13 @@ func (i *image) belongings() []string {
 	return slices.Compact(slices.Sorted(slices.Values(found)))
 }
 
-// announced reports whether the removal of an image that was there is announced, and no more: that is for others to take back.
+// announced reports whether the removal of an image that was there is announced, or was in part, and no more: that is for others to
+// take back. What its tags say is no more than a claim as long as nothing declares a removal.
 func (i *image) announced() bool {
-	return !i.inBin && i.was != nil && hasTag(i.was.Tags, retention.DueTag) && !hasTag(i.was.Tags, retention.IntentTag)
+	if i.inBin || i.was == nil || hasTag(i.was.Tags, retention.IntentTag) {
+		return false
+	}
+	return hasTag(i.was.Tags, retention.DueTag) || hasTag(i.was.Tags, retention.AnnouncedByTag) || hasTag(i.was.Tags, retention.DisabledTag)
 }
 
 func (i *image) fault(parts ...string) { i.faults = append(i.faults, strings.Join(parts, "")) }

@@ -33,9 +33,9 @@ func hundred() (w world, gone []picture) {
 		}
 		switch n % 7 {
 		case 1:
-			p.tags = map[string]string{"ami-janitor:due": "2026-11-23", "ami-janitor:run": otherRun}
+			p.tags = announced()
 		case 2:
-			p.tags, p.state = map[string]string{"ami-janitor:due": "2026-11-23", "ami-janitor:disabled": otherRun}, "disabled"
+			p.tags, p.state = announced("ami-janitor:disabled", otherRun), "disabled"
 		case 3:
 			p.deprecated = "2026-11-23T00:00:00.000Z"
 		case 4:
@@ -129,8 +129,8 @@ func imageIDs(pictures []picture) []string {
 func few() (w world, gone []picture) {
 	gone = []picture{
 		{n: 1, snapshots: []int{11, 12}},
-		{n: 2, snapshots: []int{12, 13}, state: "disabled", tags: map[string]string{"ami-janitor:due": "2026-11-23", "ami-janitor:disabled": otherRun}},
-		{n: 3, snapshots: []int{14}, tags: map[string]string{"ami-janitor:due": "2026-11-23", "ami-janitor:run": otherRun}},
+		{n: 2, snapshots: []int{12, 13}, state: "disabled", tags: announced("ami-janitor:disabled", otherRun)},
+		{n: 3, snapshots: []int{14}, tags: announced()},
 	}
 	w.pictures = append(slices.Clone(gone), picture{n: 4, snapshots: []int{14}}, picture{n: 5, snapshots: []int{15}})
 	w.permissions = object{imageID(1): []object{{"UserId": "111122223333"}}}
@@ -309,14 +309,40 @@ func formValues(r emulator.Request) func(func(string) bool) {
 // Of an image with 50 tags a tag goes that says less, before the day is noted.
 func TestNoRoomForOneMoreTag(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		w := world{pictures: []picture{{n: 1, snapshots: []int{11}, tags: map[string]string{}}, {n: 2, snapshots: []int{12}}}}
-		for n := range 47 {
-			w.pictures[0].tags[fmt.Sprint("tag-", n)] = "x"
+		w := world{pictures: []picture{
+			{n: 1, snapshots: []int{11}, tags: map[string]string{}},
+			{n: 2, snapshots: []int{12}},
+			{n: 3, snapshots: []int{13}, tags: announced()},
+			{n: 4, snapshots: []int{14}, state: "disabled", tags: announced("ami-janitor:disabled", otherRun)},
+		}}
+		for _, p := range w.pictures {
+			for n := len(p.tags); n < 47 && p.tags != nil; n++ {
+				p.tags[fmt.Sprint("tag-", n)] = "x"
+			}
 		}
 		account := w.load(t)
 		before := everything(t, account)
 		w.remove(t, client(account.Client()), run, w.pictures...)
-		if said := statuses(undoRun(t, client(account.Client()), run)); said[imageID(1)] != "restored" || said[imageID(2)] != "restored" {
+		if said := statuses(undoRun(t, client(account.Client()), run)); len(said) != 8 || slices.ContainsFunc(all(before), func(id string) bool { return said[id] != "restored" }) {
+			t.Errorf("%v", said)
+		}
+		if diff := cmp.Diff(restored(before, all(before)...), everything(t, account)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// So it is on an image that an announcement has filled up, and of which nobody says any more which run has removed it.
+func TestNoRoomWithoutARun(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{pictures: []picture{{n: 1, snapshots: []int{11}, tags: announced("ami-janitor:intent", "remove")}}}
+		for n := range 46 {
+			w.pictures[0].tags[fmt.Sprint("tag-", n)] = "x"
+		}
+		account := w.load(t)
+		before := everything(t, account)
+		deregister(t, client(account.Client()), 1)
+		if said := statuses(undoImages(t, client(account.Client()), imageID(1))); said[imageID(1)] != "restored" {
 			t.Errorf("%v", said)
 		}
 		if diff := cmp.Diff(restored(before, all(before)...), everything(t, account)); diff != "" {
@@ -564,6 +590,73 @@ func TestAPersonWasFaster(t *testing.T) {
 	})
 }
 
+// An image of whose announcement a part is left, and that is not declared, is none of the undo's: no part of it is taken off, and what
+// somebody has disabled stays so, whatever a tag says.
+func TestWhatIsOnlyAnnounced(t *testing.T) {
+	const due, by, disabled = "ami-janitor:due", "ami-janitor:announced-by", "ami-janitor:disabled"
+	for name, keys := range map[string][]string{
+		"whole": {due, by}, "disabled": {due, by, disabled}, "day_taken_off": {by}, "day_taken_off_disabled": {by, disabled}, "only_the_day": {due}, "only_disabled": {disabled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				p := picture{n: 1, snapshots: []int{11}, tags: map[string]string{}}
+				for _, key := range keys {
+					p.tags[key] = announced(disabled, otherRun)[key]
+				}
+				if slices.Contains(keys, disabled) {
+					p.state = "disabled"
+				}
+				w := world{pictures: []picture{p}}
+				account := w.load(t)
+				api := client(account.Client())
+				before := everything(t, account)
+				recorded := undo.Removed{ImageID: imageID(1), Recorded: true, Snapshots: []string{snapshotID(11)}}
+				for _, wanted := range []undo.Wanted{{Run: run, Images: []undo.Removed{recorded}}, {Images: []undo.Removed{{ImageID: imageID(1)}}}, {Run: otherRun}} {
+					said := statuses(undoWanted(t, api, wanted))
+					if len(wanted.Images) > 0 && said[imageID(1)] != "present: it was there already; its removal is only announced" {
+						t.Errorf("%v", said)
+					}
+				}
+				if diff := cmp.Diff(before, everything(t, account)); diff != "" || writes(account.Calls()) != 0 {
+					t.Errorf("%d writes: %s", writes(account.Calls()), diff)
+				}
+
+				// Once it is removed and restored nothing of that is left on it.
+				w.remove(t, api, run, p)
+				if said := statuses(undoRun(t, api, run)); said[imageID(1)] != "restored" {
+					t.Errorf("%v", said)
+				}
+				want := restored(before, all(before)...)
+				if diff := cmp.Diff(want, everything(t, account)); diff != "" {
+					t.Error(diff)
+				}
+				if tags := want[imageID(1)].Tags; !cmp.Equal(tags, map[string]string{"Team": "team-1", "ami-janitor:restored": today()}) {
+					t.Errorf("%v", tags)
+				}
+			})
+		})
+	}
+}
+
+// A person who restores an image by hand leaves all tags on it; while it is declared it is not only announced.
+func TestARestoredImageThatIsStillDeclared(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{pictures: []picture{{n: 1, snapshots: []int{11}, state: "disabled", tags: announced("ami-janitor:disabled", otherRun)}}}
+		account := w.load(t)
+		api := client(account.Client())
+		before := everything(t, account)
+		w.remove(t, api, run, w.pictures...)
+		must[*ec2.RestoreSnapshotFromRecycleBinOutput](t)(api.RestoreSnapshotFromRecycleBin(t.Context(), &ec2.RestoreSnapshotFromRecycleBinInput{SnapshotId: aws.String(snapshotID(11))}))
+		must[*ec2.RestoreImageFromRecycleBinOutput](t)(api.RestoreImageFromRecycleBin(t.Context(), &ec2.RestoreImageFromRecycleBinInput{ImageId: aws.String(imageID(1))}))
+		if said := statuses(undoRun(t, api, run)); said[imageID(1)] != "present: it was there already" {
+			t.Errorf("%v", said)
+		}
+		if diff := cmp.Diff(restored(before, all(before)...), everything(t, account)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // An image whose removal failed, or is only announced, is none of the undo's.
 func TestWhatWasNotRemoved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -636,15 +729,15 @@ func TestOnlyWhatIsAskedFor(t *testing.T) {
 			{n: 1, snapshots: []int{11}},
 			{n: 2, snapshots: []int{12}},
 			{n: 3, snapshots: []int{13}, tags: map[string]string{"ami-janitor:intent": "keep", "ami-janitor:run": run}},
-			{n: 4, snapshots: []int{14}, tags: map[string]string{"ami-janitor:due": "2026-11-23", "ami-janitor:run": run}},
-			{n: 5, snapshots: []int{15}, tags: map[string]string{"ami-janitor:due": "2026-11-23", "ami-janitor:run": run}},
+			{n: 4, snapshots: []int{14}, tags: announced("ami-janitor:announced-by", run+" team-a", "ami-janitor:run", run)},
+			{n: 5, snapshots: []int{15}, tags: announced("ami-janitor:announced-by", run+" team-a")},
 		}}
 		account := w.load(t)
 		api := client(account.Client())
 		before := everything(t, account)
 		w.remove(t, api, run, w.pictures[0])
 		w.remove(t, api, otherRun, w.pictures[1])
-		// A person deregisters an announced image, which carries the run but not the intent, and one with a tag of their own.
+		// A person deregisters an announced image, which carries the run but not the intent, and leaves another one that this run has announced.
 		tags := []types.Tag{{Key: aws.String("ami-janitor:intent"), Value: aws.String("remove")}}
 		must[*ec2.CreateTagsOutput](t)(api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{imageID(4)}, Tags: tags}))
 		deregister(t, api, 4)
@@ -793,7 +886,7 @@ func TestUndoOfAnyPrefix(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		rapid.Check(inBubble{t}, func(t *rapid.T) {
 			w := world{permissions: object{}}
-			kinds := []map[string]string{nil, {"ami-janitor:due": "2026-11-23", "ami-janitor:run": otherRun}, {"ami-janitor:due": "2026-11-23", "ami-janitor:disabled": otherRun}}
+			kinds := []map[string]string{nil, announced(), announced("ami-janitor:disabled", otherRun)}
 			for n := range rapid.IntRange(1, 8).Draw(t, "images") {
 				kind := rapid.IntRange(0, 2).Draw(t, "kind")
 				p := picture{n: n, tags: kinds[kind], snapshots: rapid.SliceOfNDistinct(rapid.IntRange(0, 12), 1, 3, rapid.ID[int]).Draw(t, "snapshots")}

@@ -69,6 +69,15 @@ func (p picture) object() object {
 	return o
 }
 
+// announced are the tags with which another run has announced a removal, and others: keys and values in turn.
+func announced(others ...string) map[string]string {
+	tags := map[string]string{"ami-janitor:due": "2026-11-23", "ami-janitor:announced-by": otherRun + " team-a"}
+	for pair := range slices.Chunk(others, 2) {
+		tags[pair[0]] = pair[1]
+	}
+	return tags
+}
+
 func tagList(tags map[string]string, n int) []object {
 	list := []object{{"Key": "Team", "Value": fmt.Sprint("team-", n)}}
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
@@ -302,7 +311,7 @@ func restored(things map[string]thing, ids ...string) map[string]thing {
 			if was.Tags["ami-janitor:disabled"] != "" {
 				was.State = "available"
 			}
-			for _, key := range []string{"due", "run", "disabled", "intent"} {
+			for _, key := range []string{"due", "announced-by", "run", "disabled", "intent"} {
 				delete(was.Tags, "ami-janitor:"+key)
 			}
 			if strings.HasPrefix(id, "ami-") {
