@@ -138,7 +138,7 @@ func TestRefusedImagesDoNotTakeTheCap(t *testing.T) {
 
 // When the week of refused images is over, they are tried behind all others, and take no place from them.
 func TestRefusedImagesAreTriedAgainBehindTheOthers(t *testing.T) {
-	got, _ := lives(t, settings{"MAX_DEREGISTRATIONS": "1", "RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(night, n int) string {
+	got, _ := lives(t, settings{"MAX_DEREGISTRATIONS": "1", "RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(_, n int) string {
 		return map[bool]string{true: "AuthFailure"}[n == 1]
 	}, 9)
 	wantNights(t, got,
@@ -184,7 +184,7 @@ func TestThreeProtectedImagesDoNotStopTheRegion(t *testing.T) {
 
 // Where the role may remove nothing at all, all of it is tried in turn, few a night, and what is refused to all is held against none.
 func TestARightThatIsMissing(t *testing.T) {
-	got, digests := lives(t, settings{"RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(night, n int) string {
+	got, digests := lives(t, settings{"RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(night, _ int) string {
 		return map[bool]string{true: "UnauthorizedOperation"}[night < 2]
 	}, 3)
 	wantNights(t, got,

@@ -128,9 +128,6 @@ func (e Explanation) writeIdentity(p *page) {
 	p.paragraph(strings.Join(facts, " "))
 }
 
-// overCapCode is the reason of a deferred image that says why it has to wait.
-const overCapCode retention.Code = "over-cap"
-
 // verdict says the verdict and why, and what becomes of the mark of the image.
 func (e Explanation) verdict() string {
 	image, reason, what := e.Image, e.Image.mainReason(), "Kept"
@@ -141,10 +138,8 @@ func (e Explanation) verdict() string {
 		what = "To be announced, and due on " + dayOn(image.DueOn)
 	case retention.Defer:
 		what = "Deferred"
-		for _, code := range []retention.Code{overCapCode, refusedCode} {
-			if late, ok := image.reason(code); ok {
-				reason = late
-			}
+		if last := len(image.Reasons) - 1; last > 0 {
+			reason = image.Reasons[last] // Why it has to wait.
 		}
 	default:
 	}

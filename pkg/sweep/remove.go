@@ -184,13 +184,18 @@ func (s *sweep) declareChunk(ctx, begin context.Context, some []int) (ready []in
 			s.step()
 		}
 	}
+	s.settleUndeclared(ctx, some, len(ready) == 0 && len(some) >= enoughDenied)
+	return ready
+}
+
+// settleUndeclared notes which images of a chunk could not be declared. That EC2 has refused all of them says nothing of any.
+func (s *sweep) settleUndeclared(ctx context.Context, some []int, all bool) {
 	for _, i := range some {
 		if outcome := &s.outcomes[i]; outcome.Status == ami.Failed {
-			outcome.Refused = outcome.Refused && (len(ready) > 0 || len(some) < enoughDenied) // Else EC2 refuses whatever it is asked.
+			outcome.Refused = outcome.Refused && !all
 			s.orders.Settle(ctx, *outcome)
 		}
 	}
-	return ready
 }
 
 // snapshotError is why the removal of a snapshot is not declared.
@@ -277,11 +282,14 @@ func reasonOf(err error) string { return resourceID.ReplaceAllString(wire.Explai
 
 var resourceID = regexp.MustCompile(`\b(ami|snap)-[0-9a-f]+\b`)
 
-// noteDenied notes that EC2 has refused the removal of an image for want of a permission, however often it was asked.
-func (s *sweep) noteDenied(imageID string, err error) {
+// noteDenied notes it if EC2 has refused the removal of an image for want of a permission, however often it was asked.
+func (s *sweep) noteDenied(imageID string, answer answer) {
+	if !answer.isRefused() || wire.Code(answer.err) != unauthorized {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	reason := reasonOf(err)
+	reason := reasonOf(answer.err)
 	s.denied[reason] = append(s.denied[reason], imageID)
 	s.waited[reason] = true
 }
@@ -357,9 +365,7 @@ func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.
 		return untouched(verdict, ami.Failed, "not removed: "+err.Error())
 	}
 	answer := deregister(ctx, s.api, s.orders.Again, s.patienceFor, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
-	if answer.isRefused() && wire.Code(answer.err) == unauthorized {
-		s.noteDenied(verdict.Image.ID, answer.err)
-	}
+	s.noteDenied(verdict.Image.ID, answer)
 	outcome := s.whatBecame(ctx, verdict, answer, alone)
 	if answer.lost && outcome.Status != ami.Deregistered { // Nobody knows.
 		s.mu.Lock()
