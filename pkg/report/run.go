@@ -158,9 +158,6 @@ func newImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image
 	if v.Decision == retention.Mark || v.Decision == retention.Keep { // A deferred image is not announced.
 		image.DueOn, image.Action = date(v.Due), actionOn(v)
 	}
-	if outcome != nil && outcome.Status == ami.Marked && outcome.Error != "" {
-		image.Action = retention.Announce // It was announced, but nothing else was done, and the error says why.
-	}
 	if outcome != nil && cameUpLate(outcome.Code) {
 		image.Reasons = append(image.Reasons, cameUp(*outcome))
 	}

@@ -23,20 +23,20 @@ const (
 	disabled  = string(types.ImageStateDisabled)
 )
 
-// markImage announces the removal of one image. One that would be disabled but is shared, or may be, is only announced:
-// disabling an image drops its launch permissions for good (EC2 User Guide, "Disable an Amazon EC2 AMI").
+// markImage announces the removal of one image. One that would be disabled but is shared, or may be, is left to the next run:
+// disabling an image drops its launch permissions for good (EC2 User Guide, "Disable an Amazon EC2 AMI"), and the plan in the
+// journal says that this one is disabled.
 func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) ami.Outcome {
-	note := ""
 	if verdict.Action == retention.Disable && verdict.Image.State != disabled {
 		if why := whyNotDisable(ctx, s.api, verdict.Image); why != "" {
-			verdict.Action, note = retention.Announce, "announced, but not disabled: "+why
+			return stayed(verdict, retention.Reason{Code: "changed-since-planned", Detail: "it was to be disabled, and " + why})
 		}
 	}
 	err := s.announce(ctx, verdict)
 	_, doubtful := errors.AsType[doubtError](err)
 	switch {
 	case err == nil:
-		return untouched(verdict, ami.Marked, note)
+		return untouched(verdict, ami.Marked, "")
 	case errors.Is(err, errGone):
 		return untouched(verdict, ami.Skipped, "gone before this run came to it")
 	case doubtful:
