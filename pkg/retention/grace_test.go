@@ -313,25 +313,33 @@ func TestUnmark(t *testing.T) {
 	}
 }
 
-// However the tags of a resource are ordered, which nobody knows, two runs mean the same: the earliest that has a date counts.
-func TestTwoRuns(t *testing.T) {
+// However the tags of a resource are ordered, which nobody knows, two announcements mean the same: the earliest that names a run counts.
+func TestTwoAnnouncements(t *testing.T) {
 	for name, test := range map[string]struct {
-		run, disabled string
-		launched      time.Time
-		want          retention.Code
+		one, other string // The values of the tag, in two spellings.
+		record     string // The run.
+		launched   time.Time
+		want       retention.Code
 	}{
-		"both_before_the_launch":         {earlierRun, theRun, ago(days(200)), "vetoed"},
-		"both_before_it_the_other_way":   {theRun, earlierRun, ago(days(200)), "vetoed"},
-		"both_after_the_launch":          {earlierRun, theRun, ago(days(400)), "stale"},
-		"the_first_has_no_date":          {"by hand", theRun, ago(days(200)), "stale"},
-		"the_second_has_no_date":         {theRun, "by hand", ago(days(200)), "stale"},
-		"the_first_has_none_and_a_use":   {"by hand", theRun, ago(days(14)), "vetoed"},
-		"the_second_is_empty_and_a_use":  {theRun, "", ago(days(14)), "vetoed"},
-		"neither_has_a_date":             {"by hand", "x", ago(days(200)), "vetoed"},
-		"one_has_no_date_one_is_earlier": {"by hand", earlierRun, ago(days(200)), "vetoed"},
+		"both_before_the_launch":         {earlierRun + " team-a", theRun + " team-a", earlierRun, ago(days(200)), "vetoed"},
+		"both_before_it_the_other_way":   {theRun + " team-a", earlierRun + " team-a", earlierRun, ago(days(200)), "vetoed"},
+		"both_after_the_launch":          {earlierRun + " team-a", theRun + " team-a", earlierRun, ago(days(400)), "stale"},
+		"the_later_one_is_recorded":      {earlierRun + " team-a", theRun + " team-a", theRun, ago(days(400)), "unrecorded"},
+		"the_first_names_no_run":         {"by hand", theRun + " team-a", theRun, ago(days(200)), "stale"},
+		"the_second_names_no_run":        {theRun + " team-a", "by hand", theRun, ago(days(200)), "stale"},
+		"the_first_names_none_and_a_use": {"by hand", theRun + " team-a", theRun, ago(days(14)), "vetoed"},
+		"the_second_is_empty_and_a_use":  {theRun + " team-a", "", theRun, ago(days(14)), "vetoed"},
+		"neither_names_a_run":            {"by hand", "x", theRun, ago(days(200)), "vetoed"},
+		"of_two_policies_the_first":      {theRun + " team-a", theRun + " team-b", theRun, ago(days(200)), "stale"},
+		"whatever_the_order":             {theRun + " team-b", theRun + " team-a", theRun, ago(days(200)), "stale"},
+		"an_earlier_one_of_another":      {theRun + " team-a", earlierRun + " team-b", theRun, ago(days(400)), "announced-elsewhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			image := idle(subject, disabledUntil("2026-11-23"), tagged(retention.RunTag, test.run), tagged(retention.DisabledTag, test.disabled), launched(test.launched))
+			image := idle(subject, disabledUntil("2026-11-23"), tagged(retention.AnnouncedByTag, test.one), tagged("AMI-Janitor:Announced-By", test.other),
+				record(test.record, ours, "2026-11-23", retention.Disable), launched(test.launched))
+			if test.want == "announced-elsewhere" { // What another policy has disabled says no more than that.
+				image = idle(subject, marked("2026-11-23"), tagged(retention.AnnouncedByTag, test.one), tagged("AMI-Janitor:Announced-By", test.other), launched(test.launched))
+			}
 			wrong := 0
 			const tries = 200
 			var v retention.Verdict
@@ -347,22 +355,28 @@ func TestTwoRuns(t *testing.T) {
 	}
 }
 
-// What each half of an announcement means without the other is said.
+// What each part of an announcement means without the others is said.
 func TestVetoesSayWhy(t *testing.T) {
+	const noDue, noAnnouncer = "somebody took the tag ami-janitor:due off", "somebody took the tag ami-janitor:announced-by off, or changed it"
 	for name, test := range map[string]struct {
 		image []func(*ami.Image)
 		says  string
 	}{
-		"no_day":                   {with(tagged(retention.RunTag, "x")), "somebody took the tag ami-janitor:due off"},
-		"no_day_of_a_known_run":    {with(tagged(retention.RunTag, theRun)), "somebody took the tag ami-janitor:due off"},
-		"no_run":                   {with(tagged(retention.DueTag, "2026-12-01")), "somebody took the tag off, or changed it, that says which run has announced its removal"},
-		"a_run_without_a_date":     {with(marked("2026-12-01"), tagged(retention.RunTag, "x")), "somebody took the tag off, or changed it, that says which run has announced its removal"},
-		"enabled_and_tidied_up":    {with(tagged(retention.DueTag, "2026-11-23"), state("available")), "somebody took the tag off, or changed it, that says which run has announced its removal"},
-		"disabled_without_a_day":   {with(state("disabled"), tagged(retention.DisabledTag, "x")), "somebody took the tag ami-janitor:due off"},
-		"enabled":                  {with(disabledUntil("2026-12-01"), state("available")), "somebody enabled it"},
-		"enabled_after_its_day":    {with(disabledUntil("2026-11-01"), state("available")), "somebody enabled it"},
-		"launched_since":           {with(marked("2026-12-01"), launched(ago(days(5)))), "last launched 2026-11-18, 5 days ago, since its removal was announced"},
-		"enabled_and_marked_twice": {with(marked("2026-11-01"), disabledUntil("2026-11-01"), state("available")), "somebody enabled it"},
+		"no_day":                      {with(tagged(retention.AnnouncedByTag, "x")), noDue},
+		"no_day_of_a_known_run":       {with(marked("2026-12-01"), untagged(retention.DueTag)), noDue},
+		"no_day_of_one_nobody_knows":  {with(announcedBy(theRun, ours)), noDue},
+		"no_announcer":                {with(tagged(retention.DueTag, "2026-12-01")), noAnnouncer},
+		"no_announcer_any_more":       {with(marked("2026-12-01"), untagged(retention.AnnouncedByTag)), noAnnouncer},
+		"an_announcer_without_a_date": {with(marked("2026-12-01"), tagged(retention.AnnouncedByTag, "x team-a")), noAnnouncer},
+		"one_without_a_policy":        {with(marked("2026-12-01"), tagged(retention.AnnouncedByTag, theRun)), noAnnouncer},
+		"one_of_another_policy":       {with(marked("2026-12-01"), announcedBy(theRun, theirs)), noAnnouncer},
+		"disabled_without_a_day":      {with(disabledUntil("2026-12-01"), untagged(retention.DueTag)), noDue},
+		"disabled_without_any_other":  {with(disabledUntil("2026-12-01"), untagged(retention.DueTag, retention.AnnouncedByTag)), noDue},
+		"enabled_and_tidied_up":       {with(disabledUntil("2026-11-23"), state("available"), untagged(retention.DisabledTag)), "somebody enabled it"},
+		"enabled":                     {with(disabledUntil("2026-12-01"), state("available")), "somebody enabled it"},
+		"enabled_after_its_day":       {with(disabledUntil("2026-11-01"), state("available")), "somebody enabled it"},
+		"enabled_as_the_tags_say":     {with(marked("2026-11-01"), tagged(retention.DisabledTag, theRun)), "somebody enabled it"},
+		"launched_since":              {with(marked("2026-12-01"), launched(ago(days(5)))), "last launched 2026-11-18, 5 days ago, since its removal was announced"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			v := judge(t, policy(), inventory(region, idle(subject, test.image...)))[subject]
@@ -378,12 +392,23 @@ func TestRoomForTags(t *testing.T) {
 	full := func(n int, more ...string) func(*ami.Image) {
 		return func(i *ami.Image) {
 			for _, key := range more {
-				i.Tags[key] = map[bool]string{true: "2026-11-23", false: theRun}[!strings.HasSuffix(strings.ToLower(key), ":run")]
+				i.Tags[key] = "2026-11-23"
+				if strings.HasSuffix(key, ":run") {
+					i.Tags[key] = theRun
+				}
+			}
+			if _, ok := i.Tags[recordTag]; ok {
+				n++ // It does not stay.
 			}
 			for len(i.Tags) < n {
 				i.Tags[fmt.Sprintf("t%d", len(i.Tags))] = ""
 			}
 		}
+	}
+	inOtherWords := func(i *ami.Image) {
+		marked("2026-11-23")(i)
+		untagged(retention.DueTag, retention.AnnouncedByTag)(i)
+		i.Tags["AMI-Janitor:Due"], i.Tags["AMI-Janitor:Announced-By"] = "2026-11-23", retention.AnnouncedBy(theRun, ours)
 	}
 	snapshot := func(n int, keys ...string) ami.Snapshot {
 		image := ami.Image{Tags: map[string]string{}}
@@ -406,21 +431,23 @@ func TestRoomForTags(t *testing.T) {
 		"49_and_one_of_aws_do_not":            {0, with(full(49), stack), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
 		"a_tag_that_looks_like_one_of_aws":    {0, with(full(48), tagged("awsx", "")), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
 		"a_restored_tag_takes_room_like_any":  {0, with(full(48, retention.RestoredTag)), ami.Snapshot{}, "recently-used", ""},
-		"an_announcement_takes_one_more":      {14, with(full(47)), ami.Snapshot{}, "", ""},
-		"for_which_48_leave_none":             {14, with(full(48)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 48, 3)},
-		"one_that_disables_takes_two_more":    {-14, with(full(46)), ami.Snapshot{}, "", ""},
-		"for_which_47_leave_none":             {-14, with(full(47)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 47, 4)},
-		"what_is_announced_lacks_one":         {14, with(full(49, retention.DueTag, retention.RunTag)), ami.Snapshot{}, "", ""},
-		"for_which_50_leave_none":             {14, with(full(50, retention.DueTag, retention.RunTag)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 50, 1)},
-		"what_is_disabled_lacks_two":          {14, with(full(48, retention.DueTag), disabledUntil("2026-11-23")), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
-		"a_day_of_long_ago_is_set_anew":       {14, with(marked("2020-01-01"), full(49)), ami.Snapshot{}, "", ""},
-		"and_for_that_50_leave_no_room":       {14, with(marked("2020-01-01"), full(50)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 50, 1)},
-		"disabled_long_ago_it_is_said_anew":   {14, with(disabledUntil("2020-01-01"), untagged(retention.DisabledTag), tagged("AMI-Janitor:Disabled", theRun), full(48)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 48, 3)},
+		"an_announcement_takes_two_more":      {14, with(full(46)), ami.Snapshot{}, "", ""},
+		"for_which_47_leave_none":             {14, with(full(47)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 47, 4)},
+		"one_that_disables_takes_three_more":  {-14, with(full(45)), ami.Snapshot{}, "", ""},
+		"for_which_46_leave_none":             {-14, with(full(46)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 46, 5)},
+		"what_is_announced_lacks_two":         {14, with(marked("2026-11-23"), full(48)), ami.Snapshot{}, "", ""},
+		"for_which_49_leave_none":             {14, with(marked("2026-11-23"), full(49)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
+		"what_is_disabled_lacks_two":          {-14, with(disabledUntil("2026-11-23"), full(48)), ami.Snapshot{}, "", ""},
+		"for_which_49_leave_none_either":      {-14, with(disabledUntil("2026-11-23"), full(49)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
+		"a_day_of_long_ago_is_set_anew":       {14, with(marked("2020-01-01"), full(48)), ami.Snapshot{}, "", ""},
+		"and_for_that_49_leave_no_room":       {14, with(marked("2020-01-01"), full(49)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
+		"disabled_long_ago_it_is_said_anew":   {14, with(disabledUntil("2020-01-01"), untagged(retention.DisabledTag), tagged("AMI-Janitor:Disabled", theRun), full(47)), ami.Snapshot{}, "", ""},
+		"for_which_48_leave_no_room":          {14, with(disabledUntil("2020-01-01"), untagged(retention.DisabledTag), tagged("AMI-Janitor:Disabled", theRun), full(48)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 48, 3)},
 		"a_day_alone_is_no_announcement":      {14, with(full(50, retention.DueTag)), ami.Snapshot{}, "vetoed", ""},
 		"nor_is_one_of_long_ago":              {14, with(tagged(retention.DueTag, "2020-01-01"), full(50)), ami.Snapshot{}, "vetoed", ""},
-		"a_run_alone_leaves_no_room":          {14, with(full(50, retention.RunTag)), ami.Snapshot{}, "vetoed", ""},
-		"an_announcement_in_other_words_does": {14, with(full(48, "AMI-Janitor:Due", "AMI-Janitor:Run")), ami.Snapshot{}, "", ""},
-		"but_is_not_written_over":             {14, with(full(49, "AMI-Janitor:Due", "AMI-Janitor:Run")), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
+		"a_run_alone_leaves_no_room":          {14, with(full(50, retention.RunTag)), ami.Snapshot{}, "restored", ""},
+		"an_announcement_in_other_words_does": {14, with(inOtherWords, full(48)), ami.Snapshot{}, "", ""},
+		"but_is_not_written_over":             {14, with(inOtherWords, full(49)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
 		"a_snapshot_with_48_has_room":         {14, nil, snapshot(48), "", ""},
 		"a_snapshot_with_49_has_none":         {14, nil, snapshot(49), "no-room-for-tags", fmt.Sprintf(says, "snap-1", 49, 2)},
 		"a_snapshot_with_a_run_lacks_one":     {14, nil, snapshot(49, retention.RunTag), "", ""},

@@ -105,7 +105,8 @@ func inventory(region string, images ...ami.Image) ami.Inventory {
 
 // past gives a region a history besides what it has recorded of announcements.
 func past(here ami.Inventory, h ami.History) ami.Inventory {
-	h.Announced, here.History = here.History.Announced, h
+	h.Announced = here.History.Announced
+	here.History = h
 	return here
 }
 
