@@ -113,12 +113,15 @@ func past(here ami.Inventory, h ami.History) ami.Inventory {
 // recordTag never reaches the janitor: inventory takes it off, and has the journal say what is in it.
 const recordTag = "record"
 
-// record has the journal say that a run has announced the removal of an image.
+// record has the journal say that a run has announced the removal of an image. Where the day cannot be read the record has another.
 func record(run, policy, due string, action retention.GraceAction) func(*ami.Image) {
 	return func(i *ami.Image) {
 		moment, err := time.Parse(time.RFC3339, due)
 		if err != nil {
-			moment, _ = time.Parse(time.DateOnly, due)
+			moment, err = time.Parse(time.DateOnly, due)
+		}
+		if err != nil {
+			moment = now.Add(days(8))
 		}
 		text, err := json.Marshal(ami.Announcement{Run: run, Policy: policy, Due: moment, Action: string(action)})
 		if err != nil {
