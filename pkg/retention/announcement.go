@@ -50,8 +50,8 @@ func (d *docket) standing(image *ami.Image, own *ownTags) standing {
 // recorded returns what the journal says of the announcement that an image carries. That a run has announced a removal is no record
 // of its having disabled the image: a tag that says no more than the latter is borne out by what that run was to do.
 func (d *docket) recorded(imageID string, own *ownTags) (ami.Announcement, bool) {
-	recorded, ok := d.history.Announced[imageID]
-	isIt := ok && recorded.Run == own.announcedIn() && !recorded.Due.IsZero()
+	recorded, run := d.history.Announced[imageID], own.announcedIn()
+	isIt := run != "" && recorded.Run == run && !recorded.Due.IsZero()
 	if !isIt || own.by.run == "" && GraceAction(recorded.Action) != Disable {
 		return ami.Announcement{}, false
 	}
