@@ -357,7 +357,7 @@ func anyImage(t *rapid.T, id, region string, known []place, dark bool) ami.Image
 	if rapid.SampledFrom(rare(1, 5)).Draw(t, "declared") == 0 {
 		declareAny(t, image.Tags)
 	}
-	if rapid.SampledFrom(rare(1, 6)).Draw(t, "runAlone") == 0 {
+	if rapid.SampledFrom(rare(1, 20)).Draw(t, "runAlone") == 0 {
 		image.Tags[spelt(t, "run")] = anyRun.Draw(t, "begun")
 	}
 	for range rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2}).Draw(t, "oddities") {
