@@ -190,7 +190,7 @@ var acts = []struct {
 	}},
 	{"due moved forward", func(l *life, x *thing) {
 		if _, ok := x.Tags[retention.DueTag]; ok {
-			x.Tags[retention.DueTag] = l.now.AddDate(0, 0, -1).Format(time.DateOnly)
+			x.Tags[retention.DueTag], x.putOff = l.now.AddDate(0, 0, -1).Format(time.DateOnly), time.Time{}
 		}
 	}},
 	{"due put off", func(l *life, x *thing) {
