@@ -309,7 +309,9 @@ func (l *life) night() {
 		x.becomes = retention.LeaveMark
 		if objection, becomes := l.objection(x, failed); objection != "" && x.region != failed && !x.announced.IsZero() {
 			l.say("%s: objection: %s", x.ID, objection)
-			if everybodys := objection == "keep tag" || objection == "protected"; x.marked() && (l.recorded || everybodys) {
+			// Of what nobody has recorded a fact takes the announcement off, and leaves the image as it is.
+			everybodys := (objection == "keep tag" || objection == "protected") && (x.Tags[retention.DueTag] != "" || x.Tags[retention.AnnouncedByTag] != "")
+			if x.marked() && (l.recorded || everybodys) {
 				x.becomes = becomes
 			}
 			x.announced = time.Time{}
