@@ -126,6 +126,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 		"with_the_janitors_keep_tag_as_well":       {image: with(announcedElsewhere("2026-12-01"), keep), kept: list("keep-tag"), unmark: "veto", undo: keys(due), announcedBy: theirs},
 		"restored_as_well":                         {image: with(announcedElsewhere("2026-12-01"), declared(theRun)), kept: list("restored"), unmark: "veto", undo: keys(due, retention.IntentTag, retention.RunTag), announcedBy: theirs},
 		"disabled_its_policy_enables_it":           {image: with(announcedElsewhere("2026-12-01"), record(theRun, theirs, "2026-12-01", retention.Disable), state("disabled"), tagged(off, theRun), keep, deprecated("2026-12-01")), kept: list("not-available", "keep-tag"), unmark: "veto", undo: keys(due), announcedBy: theirs},
+		"deprecated_its_policy_ends_that":          {image: with(announcedElsewhere("2026-12-01"), record(theRun, theirs, "2026-12-01", retention.Deprecate), keep, deprecated("2026-12-01")), kept: list("keep-tag"), unmark: "veto", undo: keys(due), announcedBy: theirs},
 		"objected_to_it_is_left_to_its_policy":     {image: with(announcedElsewhere("2026-12-01"), untagged(due), keep), kept: list("keep-tag"), announcedBy: theirs},
 		"without_its_day_it_is_left_too":           {image: with(announcedElsewhere("2026-12-01"), untagged(due)), kept: list("announced-elsewhere"), announcedBy: theirs, says: "policy team-b has announced its removal\n"},
 
