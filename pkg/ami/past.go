@@ -60,7 +60,7 @@ type History struct {
 type Announcement struct {
 	Run    string
 	Policy string    // The name of the policy that announced it.
-	Due    time.Time // When the time of grace is over.
+	Due    time.Time // When the time of grace is over, to the second. The tag on the image has its day alone.
 	Action string    // What the run was to do to the image besides, as GRACE_ACTION has it.
 }
 

@@ -40,17 +40,22 @@ func (d *docket) standing(image *ami.Image, own *ownTags) standing {
 		return nobodys
 	case d.announcer(image.ID, own) == "":
 		return unrecorded
-	case d.isAbandoned(own):
+	case d.isAbandoned(image.ID, own):
 		return nobodys
 	default:
 		return anothers
 	}
 }
 
-// recorded returns what the journal says of the announcement that an image carries.
+// recorded returns what the journal says of the announcement that an image carries. That a run has announced a removal is no record
+// of its having disabled the image: a tag that says no more than the latter is borne out by what that run was to do.
 func (d *docket) recorded(imageID string, own *ownTags) (ami.Announcement, bool) {
-	recorded, ok := d.history.Announced[imageID]
-	return recorded, ok && recorded.Run == own.announcedIn()
+	recorded, run := d.history.Announced[imageID], own.announcedIn()
+	isIt := run != "" && recorded.Run == run && !recorded.Due.IsZero()
+	if !isIt || own.by.run == "" && GraceAction(recorded.Action) != Disable {
+		return ami.Announcement{}, false
+	}
+	return recorded, true
 }
 
 // announcer returns the name of the other policy that has announced the removal of an image; empty if there is none. What the
@@ -67,20 +72,21 @@ func (d *docket) announcer(imageID string, own *ownTags) string {
 }
 
 // isCopied reports whether the tags of an announcement are older than the image that carries them: CopyImage can copy an image's
-// tags (EC2 API Reference, CopyImage: CopyImageTags).
+// tags (EC2 API Reference, CopyImage: CopyImageTags). No image is announced before it is as old as Floor, so that clocks which
+// differ change nothing.
 func isCopied(image *ami.Image, own *ownTags) bool {
 	announced := beginOf(own.announcedIn())
-	return !announced.IsZero() && image.CreatedAt.After(announced.Add(Day))
+	return !announced.IsZero() && image.CreatedAt.After(announced)
 }
 
 // isAbandoned reports whether the day of another policy's announcement is long past, and no later announcement of that policy is
 // seen in the region. An announcement without a day counts from when it was made.
-func (d *docket) isAbandoned(own *ownTags) bool {
+func (d *docket) isAbandoned(imageID string, own *ownTags) bool {
 	day := own.due
 	if day.IsZero() {
-		day = beginOf(own.by.run)
+		day = beginOf(own.announcedIn())
 	}
-	return d.now.Sub(day) >= abandoned && d.seen[own.by.policy].Before(day)
+	return d.now.Sub(day) >= abandoned && !d.seen[d.announcer(imageID, own)].After(day)
 }
 
 // latestAnnouncements returns when each policy has last announced something, as far as the images of the region say.
@@ -217,6 +223,8 @@ func unrecordedMark(d *docket, image *subject) string {
 		return "it is disabled, and " + why + " the janitor did it"
 	case image.own.disabled:
 		return "its tag " + DisabledTag + " says that the janitor has disabled it, and " + why
+	case image.own.due.IsZero():
+		return "its tags say that its removal was announced, and " + why
 	default:
 		return "its tags say that its removal was announced for " + date(image.own.due) + ", and " + why
 	}

@@ -56,7 +56,7 @@ func restored(d *docket, image *subject) string {
 	switch {
 	case run != "" && !own.restoredSince(beginOf(run)):
 		return "run " + run + " has removed it, or may have, and it is there again"
-	case own.hasRun && !own.intent:
+	case own.hasRun && !own.intent && len(own.faults) == 0:
 		return "it carries the tag " + RunTag + " without " + IntentTag + ": a part of the declaration of its removal, or of an older announcement"
 	case !own.intent || d.isClaimed(image.ID, own) || d.isUnbegun(image.ID, own):
 		return ""

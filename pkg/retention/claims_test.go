@@ -40,12 +40,14 @@ func TestStrays(t *testing.T) {
 		"nothing_is_declared":                  {},
 		"an_announcement_is_no_declaration":    {image: with(marked("2026-12-01")), history: unbegun},
 		"an_image_that_was_not_begun":          {image: with(declared(theRun)), history: unbegun, want: ofImage(intent, run)},
-		"an_announced_one_keeps_its_run":       {image: with(marked("2026-12-01"), declared(theRun)), history: unbegun, want: ofImage(intent)},
-		"a_disabled_one_has_another":           {image: with(disabledUntil("2026-12-01"), declared(theRun)), history: unbegun, want: ofImage(intent, run)},
-		"as_the_tags_are_written":              {image: with(tagged("AMI-Janitor:Intent", "remove"), tagged(" ami-janitor:run ", theRun), tagged(intent, "remove")), history: unbegun, want: ofImage(" ami-janitor:run ", "AMI-Janitor:Intent", intent)},
+		"an_announced_one_loses_both":          {image: with(marked("2026-12-01"), declared(theRun)), history: unbegun, want: ofImage(intent, run)},
+		"a_disabled_one_as_well":               {image: with(disabledUntil("2026-12-01"), declared(theRun)), history: unbegun, want: ofImage(intent, run)},
+		"as_the_tags_are_written":              {image: with(tagged("AMI-Janitor:Intent", "remove"), tagged(" ami-janitor:run ", theRun), tagged(intent, "remove")), history: unbegun, want: ofImage("AMI-Janitor:Intent", intent, " ami-janitor:run ")},
 		"an_image_that_stays":                  {image: with(declared(theRun), tagged("ami-janitor:keep", "")), history: unbegun, want: ofImage(intent, run)},
-		"one_whose_mark_is_cleared":            {image: with(marked("2026-12-01"), declared(theRun), launched(ago(days(100)))), history: unbegun, want: ofImage(intent), unmark: "clear"},
+		"one_whose_mark_is_cleared":            {image: with(marked("2026-12-01"), declared(theRun), launched(ago(days(100)))), history: unbegun, want: ofImage(intent, run), unmark: "clear"},
 		"one_whose_mark_is_vetoed":             {image: with(marked("2026-12-01"), declared(theRun), tagged("ami-janitor:keep", "")), history: unbegun, unmark: "veto"},
+		"one_that_another_policy_announced":    {image: with(marked("2026-12-01"), announcedBy(theRun, theirs), noRecord, declared(theRun)), history: unbegun, want: ofImage(intent, run)},
+		"a_run_alone_is_none":                  {image: with(tagged(run, theRun)), history: unbegun, unmark: "veto"},
 		"a_restored_one":                       {image: with(declared(theRun)), unmark: "veto"},
 		"a_claimed_one":                        {image: with(declared(lateRun))},
 		"one_that_cannot_be_read":              {image: with(declared(theRun), tagged(intent, "x")), history: unbegun},
@@ -67,7 +69,8 @@ func TestStrays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := policy(grace(14, retention.Announce))
 			here := inventory(region, idle(subject, append(with(mapping("snap-1")), test.image...)...))
-			here.Snapshots, here.History = []ami.Snapshot{test.snapshot}, test.history
+			here = past(here, test.history)
+			here.Snapshots = []ami.Snapshot{test.snapshot}
 			plan := p.Plan([]ami.Inventory{here}, unused(here), now)[0]
 			if diff := gocmp.Diff(test.want, plan.Strays); diff != "" {
 				t.Errorf("strays (-want +got):\n%s", diff)

@@ -63,8 +63,14 @@ func (l *life) listing(region string) []ami.Snapshot {
 
 // history is what the journal says of a region.
 func (l *life) history(region string) ami.History {
-	h := ami.History{Removed: map[string]string{}, Unbegun: map[string][]string{}}
+	h := ami.History{Removed: map[string]string{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}}
+	if l.recorded {
+		h.Announced = map[string]ami.Announcement{}
+	}
 	for _, x := range l.things {
+		if recorded, ok := l.plans[retention.Announcer(x.Image)][x.ID]; ok && l.recorded && x.region == region {
+			h.Announced[x.ID] = recorded
+		}
 		if run := l.crashes.removed[x.ID]; run != "" && x.region == region {
 			h.Removed[x.ID] = run
 		}
@@ -74,6 +80,7 @@ func (l *life) history(region string) ami.History {
 			continue
 		}
 		for image, snapshots := range declared {
+			h.Planned[begun.run] = append(h.Planned[begun.run], image)
 			if l.find(image) == nil {
 				for _, id := range snapshots {
 					h.Leftovers = append(h.Leftovers, ami.Leftover{Run: begun.run, ImageID: image, SnapshotID: id})
@@ -161,7 +168,6 @@ func (l *life) remove(plan retention.Plan, failed string) {
 
 func (l *life) declare(imageID string, snapshots []string) {
 	x := l.find(imageID)
-	x.declared = true
 	x.Tags[retention.IntentTag], x.Tags[retention.RunTag] = retention.Intent, l.run()
 	for _, id := range snapshots {
 		l.snapshots[id].Tags[retention.IntentTag], l.snapshots[id].Tags[retention.RunTag] = retention.Intent, l.run()
@@ -212,7 +218,7 @@ func (l *life) restore(*thing) {
 	}
 	x := l.bin[len(l.bin)-1]
 	l.bin = l.bin[:len(l.bin)-1]
-	x.announced, x.back, x.noted, x.touched, x.enabled = time.Time{}, l.now, false, false, false
+	x.announced, x.back, x.noted, x.touched, x.enabled, x.quiet = time.Time{}, l.now, false, false, false, false
 	l.snapshots[x.SnapshotIDs[0]].gone = false
 	l.things = append(l.things, x)
 	l.crashes.restored++
@@ -220,9 +226,10 @@ func (l *life) restore(*thing) {
 	if rapid.SampledFrom(rare(1, 4)).Draw(l.t, "by undo") == 0 {
 		delete(x.Tags, retention.IntentTag)
 		delete(x.Tags, retention.DueTag)
+		delete(x.Tags, retention.AnnouncedByTag)
 		delete(x.Tags, retention.RunTag)
 		if _, disabled := x.Tags[retention.DisabledTag]; disabled {
-			x.State = "available"
+			x.State, x.disabled = "available", false
 			delete(x.Tags, retention.DisabledTag)
 		}
 		x.Tags[retention.RestoredTag], x.restored, x.noted = l.now.UTC().Format(time.DateOnly), l.now.UTC().Truncate(retention.Day), true

@@ -98,6 +98,12 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 			image:    copied, kept: []retention.Code{"copy-of-used"}, says: "it is a copy of ami-2 in eu-west-1, which is named by arn:2\n",
 		},
 
+		// Announcements of other policies; more in policies_test.go.
+		"what_another_policy_has_announced_stays": {
+			evidence: found(ami.Finding{Use: ami.Unused}), image: with(marked("2026-12-01"), announcedBy(theRun, theirs), noRecord),
+			kept: []retention.Code{"announced-elsewhere"}, says: "policy team-b has announced its removal for 2026-12-01\n",
+		},
+
 		// Usage reports; more in reports_test.go.
 		"shared_images_that_are_judged_need_a_report": {
 			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}), policy: judgeShared, kept: []retention.Code{"usage-report-pending"},

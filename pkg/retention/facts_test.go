@@ -91,6 +91,7 @@ func regional(key, value string) ami.RecycleBin {
 }
 
 func factCases(t testing.TB) map[string]factCase {
+	shorter := func(p *retention.Policy) { p.AllowShorter = true }
 	only := func(list string) func(*retention.Policy) {
 		return func(p *retention.Policy) { p.OnlyTags = tags(t, list) }
 	}
@@ -219,7 +220,8 @@ func factCases(t testing.TB) map[string]factCase {
 		"the_keep_list_and_a_tag_both_speak": {image: with(tagged("other", "")), policy: func(p *retention.Policy) { p.KeepTags, p.KeepList = tags(t, "nothing"), keepList(t, "golden") }, kept: "keep-list"},
 
 		// Announcements; more in grace_test.go.
-		"an_announcement_without_its_day_is_an_objection": {image: with(tagged(retention.RunTag, "x")), kept: "vetoed", says: "somebody took the tag ami-janitor:due off"},
+		"an_announcement_without_its_day_is_an_objection": {image: with(marked("2026-12-01"), untagged(retention.DueTag)), kept: "vetoed", says: "somebody took the tag ami-janitor:due off"},
+		"an_announcement_that_nobody_recorded":            {image: with(marked("2026-11-01"), noRecord), kept: "unrecorded", says: "its tags say that its removal was announced for 2026-11-01, and no record of this policy says that"},
 		"an_unreadable_day_stays":                         {image: with(marked("soon")), kept: "unreadable-tag", says: `ami-janitor:due: "soon" is not a date`},
 		"no_room_for_an_announcement": {
 			image: with(func(i *ami.Image) {
@@ -229,8 +231,9 @@ func factCases(t testing.TB) map[string]factCase {
 			}),
 			policy: grace(14, retention.Announce), kept: "no-room-for-tags",
 		},
-		"disabled_by_the_janitor_goes":  {image: with(disabledUntil("2026-11-23"))},
-		"disabled_by_somebody_else_not": {image: with(marked("2026-11-23"), state("disabled")), kept: "not-available", says: "in state disabled"},
+		"disabled_by_the_janitor_goes":   {image: with(disabledUntil("2026-11-23"))},
+		"disabled_by_somebody_else_not":  {image: with(marked("2026-11-23"), state("disabled")), kept: "not-available", says: "in state disabled"},
+		"disabled_by_another_policy_not": {image: with(disabledUntil("2026-11-23"), announcedBy(theRun, theirs), record(theRun, theirs, "2026-11-23", retention.Disable)), kept: "not-available", says: "in state disabled"},
 
 		// Removals that a run has declared. theRun began two weeks ago, lateRun two hours ago.
 		"declared_and_known_not_to_be_begun_it_goes": {image: with(declared(theRun)), history: ami.History{Unbegun: map[string][]string{subject: {theRun}}}},
@@ -247,7 +250,7 @@ func factCases(t testing.TB) map[string]factCase {
 		"nor_by_one_at_the_end_of_time":              {image: with(declared("99991231T000000Z-3f9c1a")), kept: "restored"},
 		"the_later_of_two_runs_claims":               {image: with(declared(theRun), tagged("AMI-Janitor:Run", lateRun)), kept: "claimed"},
 		"in_whatever_order":                          {image: with(declared(lateRun), tagged("AMI-Janitor:Run", theRun)), kept: "claimed"},
-		"an_announcement_of_today_claims_nothing":    {image: with(marked("2026-11-23"), tagged(retention.RunTag, lateRun), launched(ago(days(300)))), says: "its removal was announced for"},
+		"an_announcement_of_today_claims_nothing":    {image: with(marked("2026-11-23"), announcedBy(lateRun, ours), record(lateRun, ours, "2026-11-23", retention.Announce)), says: "its removal was announced for"},
 		"a_removal_of_today_that_was_noted":          {image: with(declared(lateRun)), history: ami.History{Removed: map[string]string{subject: lateRun}}, kept: "restored", says: "run " + lateRun + " has removed it, or may have, and it is there again"},
 
 		"declared_and_perhaps_done_it_stays":        {image: with(declared(theRun)), kept: "restored", says: "it carries the tag with which run " + theRun + " declared its removal, and nothing says that this was not done"},
@@ -261,6 +264,7 @@ func factCases(t testing.TB) map[string]factCase {
 		"declared_by_nobody_and_not_begun_by_one":   {image: with(tagged(retention.IntentTag, "remove")), history: ami.History{Unbegun: map[string][]string{subject: {""}}}, kept: "restored"},
 		"declared_by_an_empty_run_it_stays":         {image: with(declared("")), kept: "restored", says: "nothing says which run"},
 		"declared_by_a_run_without_a_date_it_stays": {image: with(declared("by hand")), kept: "restored", says: "which run by hand declared"},
+		"a_run_that_declares_nothing_is_a_part":     {image: with(tagged(retention.RunTag, theRun)), kept: "restored", says: "it carries the tag ami-janitor:run without ami-janitor:intent"},
 		"declared_as_something_else_it_stays":       {image: with(declared(theRun), tagged(retention.IntentTag, "archive")), kept: "unreadable-tag", says: `ami-janitor:intent: "archive" is not "remove"`},
 		"declared_as_nothing_it_stays":              {image: with(tagged(retention.IntentTag, "")), kept: "unreadable-tag"},
 		"declared_with_another_case_it_stays":       {image: with(tagged(retention.IntentTag, "Remove")), kept: "unreadable-tag"},
@@ -296,9 +300,16 @@ func factCases(t testing.TB) map[string]factCase {
 		"a_longer_rule_for_all_of_the_region_wins": {image: with(mapping("snap-1")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(14, 14, ami.BinRule{Images: true, Days: 20}), kept: "not-restorable", says: "its snapshot snap-1: the Recycle Bin would hold it for 14 days only, and not for 20"},
 
 		// The tag of a limit.
-		"a_shorter_limit_of_its_own_counts":                 {image: with(created(ago(days(31))), tagged("ami-janitor:stale-after", "30d")), says: "the limit is 30 days"},
+		"a_shorter_limit_of_its_own_counts_if_allowed":      {image: with(created(ago(days(31))), tagged("ami-janitor:stale-after", "30d")), policy: shorter, says: "the limit is 30 days", unsaid: "ALLOW_SHORTER"},
+		"within_it_the_image_stays":                         {image: with(created(ago(days(30))), tagged("ami-janitor:stale-after", "30d")), policy: shorter, kept: "recently-used"},
+		"a_shorter_limit_does_not_count_otherwise":          {image: with(created(ago(days(90))), tagged("ami-janitor:stale-after", "30d")), kept: "recently-used"},
+		"that_of_a_launched_image_neither":                  {image: with(launched(ago(days(180))), tagged("ami-janitor:stale-after", "179d")), kept: "recently-used"},
+		"beyond_the_policys_limit_it_says_so":               {image: with(created(ago(days(91))), tagged("ami-janitor:stale-after", "30d")), says: "the limit is 90 days (its tag ami-janitor:stale-after says 30 days, and ALLOW_SHORTER is false)"},
+		"a_limit_like_the_policys_is_nothing_special":       {image: with(tagged("ami-janitor:stale-after", "180d")), says: "the limit is 180 days", unsaid: "ALLOW_SHORTER"},
+		"a_longer_one_is_none_either":                       {image: with(tagged("ami-janitor:stale-after", "181d")), says: "the limit is 181 days", unsaid: "ALLOW_SHORTER"},
+		"a_longer_limit_counts_where_shorter_ones_do":       {image: with(tagged("ami-janitor:stale-after", "365d")), policy: shorter, kept: "recently-used"},
 		"a_longer_limit_of_its_own_counts":                  {image: with(tagged("ami-janitor:stale-after", "365d")), kept: "recently-used"},
-		"a_limit_of_the_floor_counts":                       {image: with(created(ago(days(8))), tagged("ami-janitor:stale-after", "7d")), says: "the limit is 7 days"},
+		"a_limit_of_the_floor_counts_if_allowed":            {image: with(created(ago(days(8))), tagged("ami-janitor:stale-after", "7d")), policy: shorter, says: "the limit is 7 days"},
 		"a_limit_below_the_floor_stays":                     {image: with(tagged("ami-janitor:stale-after", "6d")), kept: "unreadable-tag", says: `ami-janitor:stale-after: "6d" is below the floor of 7d`},
 		"a_limit_of_nothing_stays":                          {image: with(tagged("ami-janitor:stale-after", "0d")), kept: "unreadable-tag"},
 		"an_empty_limit_stays":                              {image: with(tagged("ami-janitor:stale-after", "")), kept: "unreadable-tag", says: `"" is not a number of days`},
@@ -421,7 +432,8 @@ func TestFacts(t *testing.T) {
 				test.policy(&p)
 			}
 			here := inventory(region, append([]ami.Image{idle(subject, test.image...)}, test.others...)...)
-			here.Snapshots, here.History, here.Bin = test.snapshots, test.history, test.bin
+			here = past(here, test.history)
+			here.Snapshots, here.Bin = test.snapshots, test.bin
 			if test.account == "-" {
 				here.Account = ""
 			}

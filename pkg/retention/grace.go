@@ -49,7 +49,9 @@ func (a GraceAction) inWords() string {
 const oldAnnouncement = 90 * Day
 
 // announce decides on an image that no rule keeps. One that has been announced goes when it is due; without a time of grace
-// all others go at once, and with one they are announced first.
+// all others go at once, and with one they are announced first: no more than that where no records are kept, because nobody could
+// take back what was done besides. One that an earlier announcement has disabled stays so, and the
+// record of the next one has to say that the janitor did it.
 func (d *docket) announce(v *Verdict, image *subject) {
 	why := d.whyStale(image)
 	v.Due = d.due(image)
@@ -63,7 +65,10 @@ func (d *docket) announce(v *Verdict, image *subject) {
 		v.Decision = Deregister
 	default:
 		v.Decision, v.Action = Mark, d.policy.GraceAction
-		if image.Public || v.Action == Disable && len(d.evidence[d.region][image.ID].SharedWith) > 0 {
+		switch {
+		case image.State == "disabled":
+			v.Action = Disable
+		case image.Public || d.history.Announced == nil || v.Action == Disable && len(d.evidence[d.region][image.ID].SharedWith) > 0:
 			v.Action = Announce
 		}
 		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC()

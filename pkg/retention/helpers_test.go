@@ -1,6 +1,8 @@
 package retention_test
 
 import (
+	"encoding/json"
+	"maps"
 	"testing"
 	"time"
 
@@ -12,6 +14,8 @@ const (
 	account = "123456789012"
 	region  = "eu-west-1"
 	subject = "ami-00000000000000001" // The image that a case is about.
+
+	ours, theirs = "team-a", "team-b" // The policy that a case is about, and another one.
 )
 
 var now = time.Date(2026, time.November, 23, 2, 0, 0, 0, time.UTC)
@@ -25,6 +29,7 @@ func limit(n int) retention.Days { return retention.Days(days(n)) }
 // policy removes what is idle for more than 180 days, or 90 if it was never launched.
 func policy(changes ...func(*retention.Policy)) retention.Policy {
 	p := retention.Policy{
+		Name:               ours,
 		StaleAfter:         limit(180),
 		NeverLaunchedAfter: limit(90),
 		KeepNewest:         1,
@@ -80,9 +85,54 @@ func copyOf(source string) func(*ami.Image) {
 	return func(image *ami.Image) { image.SourceImageID = source }
 }
 
+// inventory moves what cases say of records into the journal; see record.
 func inventory(region string, images ...ami.Image) ami.Inventory {
-	return ami.Inventory{Account: account, Region: region, Images: images}
+	here := ami.Inventory{Account: account, Region: region, History: ami.History{Announced: map[string]ami.Announcement{}}}
+	for _, image := range images {
+		if text, ok := image.Tags[recordTag]; ok {
+			var recorded ami.Announcement
+			if err := json.Unmarshal([]byte(text), &recorded); err != nil {
+				panic(err)
+			}
+			here.History.Announced[image.ID] = recorded
+			image.Tags = maps.Clone(image.Tags)
+			delete(image.Tags, recordTag)
+		}
+		here.Images = append(here.Images, image)
+	}
+	return here
 }
+
+// past gives a region a history besides what it has recorded of announcements.
+func past(here ami.Inventory, h ami.History) ami.Inventory {
+	h.Announced = here.History.Announced
+	here.History = h
+	return here
+}
+
+// recordTag never reaches the janitor: inventory takes it off, and has the journal say what is in it.
+const recordTag = "record"
+
+// record has the journal say that a run has announced the removal of an image. Where the day cannot be read the record has another.
+func record(run, policy, due string, action retention.GraceAction) func(*ami.Image) {
+	return func(i *ami.Image) {
+		moment, err := time.Parse(time.RFC3339, due)
+		if err != nil {
+			moment, err = time.Parse(time.DateOnly, due)
+		}
+		if err != nil {
+			moment = now.Add(days(8))
+		}
+		text, err := json.Marshal(ami.Announcement{Run: run, Policy: policy, Due: moment, Action: string(action)})
+		if err != nil {
+			panic(err)
+		}
+		i.Tags[recordTag] = string(text)
+	}
+}
+
+// noRecord has the journal say nothing of an image.
+func noRecord(i *ami.Image) { delete(i.Tags, recordTag) }
 
 // unused is the proof that nothing uses any of the images of the inventories.
 func unused(inventories ...ami.Inventory) map[string]ami.Evidence {

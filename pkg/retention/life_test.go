@@ -24,11 +24,13 @@ type life struct {
 	made   int
 	log    []string
 
+	recorded  bool                                   // Announcements are recorded; else none of them counts.
+	plans     map[string]map[string]ami.Announcement // By run and image.
 	crashes   crashes
 	snapshots map[string]*snapshot
 	bin       []*thing // What was removed, and may be restored.
 
-	removed, announced, objected int
+	removed, announced, objected, forged int
 }
 
 // thing is an image in such an account, with what is true of it, whether the janitor can see it or not.
@@ -49,15 +51,17 @@ type thing struct {
 	known     time.Time        // The last launch that was known then.
 	touched   bool             // Somebody has taken a part of it off since.
 	enabled   bool             // Somebody has enabled it since, and it still is.
+	disabled  bool             // The janitor has disabled it, and has not enabled it since.
+	putOff    time.Time        // The day to which somebody has put its removal off.
+	quiet     bool             // An announcement was taken back, and nothing has been done to it since.
 	restored  time.Time        // When an objection was noted on it, which is a use.
 	becomes   retention.Unmark // What an objection, tonight, makes of its mark.
-	declared  bool             // A run has declared its removal, and has written itself over the one that announced it.
 	back      time.Time        // When a person has restored it from the Recycle Bin.
 	noted     bool             // The janitor has seen that.
 }
 
 func TestALifeOfAnAccount(t *testing.T) {
-	removed, announced, objected := 0, 0, 0
+	removed, announced, objected, forged := 0, 0, 0, 0
 	var seen crashes
 	for range 3 {
 		rapid.Check(t, func(t *rapid.T) {
@@ -73,19 +77,21 @@ func TestALifeOfAnAccount(t *testing.T) {
 				}
 			}
 			l.settle()
-			removed, announced, objected = removed+l.removed, announced+l.announced, objected+l.objected
+			removed, announced, objected, forged = removed+l.removed, announced+l.announced, objected+l.objected, forged+l.forged
 			seen.killed, seen.finished, seen.restored, seen.strays = seen.killed+l.crashes.killed, seen.finished+l.crashes.finished, seen.restored+l.crashes.restored, seen.strays+l.crashes.strays
 		})
 	}
-	t.Logf("%d removed, %d announced, %d objected to; %d runs killed, %d snapshots finished, %d images restored, %d strays",
-		removed, announced, objected, seen.killed, seen.finished, seen.restored, seen.strays)
-	if removed == 0 || announced == 0 || objected == 0 || seen.killed == 0 || seen.finished == 0 || seen.restored == 0 || seen.strays == 0 {
+	t.Logf("%d removed, %d announced, %d objected to, %d forged; %d runs killed, %d snapshots finished, %d images restored, %d strays",
+		removed, announced, objected, forged, seen.killed, seen.finished, seen.restored, seen.strays)
+	if removed == 0 || announced == 0 || objected == 0 || forged == 0 || seen.killed == 0 || seen.finished == 0 || seen.restored == 0 || seen.strays == 0 {
 		t.Error("something never happened: the property says too little")
 	}
 }
 
 func newLife(t *rapid.T) *life {
-	l := &life{t: t, now: now, crashes: newCrashes(t), snapshots: map[string]*snapshot{}, policy: retention.Policy{
+	l := &life{t: t, now: now, crashes: newCrashes(t), snapshots: map[string]*snapshot{}, plans: map[string]map[string]ami.Announcement{}, policy: retention.Policy{
+		Name:               ours,
+		AllowShorter:       rapid.Bool().Draw(t, "allowShorter"),
 		DeleteSnapshots:    rapid.SampledFrom(rare(1, 4)).Draw(t, "deleteSnapshots") != 0,
 		StaleAfter:         limit(rapid.SampledFrom([]int{7, 10, 20}).Draw(t, "staleAfter")),
 		KeepNewest:         rapid.SampledFrom([]int{0, 0, 0, 1}).Draw(t, "keepNewest"),
@@ -95,6 +101,7 @@ func newLife(t *rapid.T) *life {
 		JudgeShared:        rapid.Bool().Draw(t, "judgeShared"),
 	}}
 	l.policy.NeverLaunchedAfter = l.policy.StaleAfter
+	l.recorded = rapid.SampledFrom(rare(1, 6)).Draw(t, "recorded") != 0
 	for range rapid.IntRange(2, 5).Draw(t, "images") {
 		l.build(rapid.SampledFrom([]string{region, "us-east-1"}).Draw(t, "region"), l.now.AddDate(0, 0, -rapid.IntRange(0, 40).Draw(t, "age")))
 	}
@@ -112,7 +119,7 @@ func (l *life) build(region string, at time.Time) *thing {
 		OwnerID: account, State: "available", CreatedAt: at, Tags: map[string]string{},
 	}}
 	x.SnapshotIDs = []string{fmt.Sprintf("snap-%08x", l.made)}
-	l.snapshots[x.SnapshotIDs[0]] = &snapshot{Snapshot: ami.Snapshot{ID: x.SnapshotIDs[0], Tags: map[string]string{}}, region: region}
+	l.snapshots[x.SnapshotIDs[0]] = &snapshot{Snapshot: ami.Snapshot{ID: x.SnapshotIDs[0], ImageID: x.ID, Tags: map[string]string{}}, region: region}
 	l.things = append(l.things, x)
 	l.say("%s is made in %s", x.ID, region)
 	return x
@@ -128,6 +135,7 @@ func (l *life) day() {
 		x := rapid.SampledFrom(l.things).Draw(l.t, "thing")
 		act := rapid.SampledFrom(acts).Draw(l.t, "act")
 		l.say("%s: %s", x.ID, act.name)
+		x.quiet = false
 		act.do(l, x)
 	}
 	// To the next night, a little earlier or later than the last.
@@ -172,12 +180,42 @@ var acts = []struct {
 	}},
 	{"not used abroad", func(_ *life, x *thing) { x.abroad = time.Time{} }},
 	{"due tag off", func(_ *life, x *thing) { x.untag(retention.DueTag) }},
+	{"announcer off", func(_ *life, x *thing) { x.untag(retention.AnnouncedByTag) }},
 	{"run tag off", func(_ *life, x *thing) { x.untag(retention.RunTag) }},
 	{"disabled tag off", func(_ *life, x *thing) { x.untag(retention.DisabledTag) }},
-	{"run tag changed", func(_ *life, x *thing) {
-		if _, ok := x.Tags[retention.RunTag]; ok {
-			_, disabled := x.Tags[retention.DisabledTag] // Says it as well.
-			x.Tags[retention.RunTag], x.touched = "by hand", x.touched || !disabled
+	{"announcer changed", func(_ *life, x *thing) {
+		if _, ok := x.Tags[retention.AnnouncedByTag]; ok {
+			x.Tags[retention.AnnouncedByTag], x.touched = "by hand", true
+		}
+	}},
+	{"due moved forward", func(l *life, x *thing) {
+		if _, ok := x.Tags[retention.DueTag]; ok {
+			x.Tags[retention.DueTag], x.putOff = l.now.AddDate(0, 0, -1).Format(time.DateOnly), time.Time{}
+		}
+	}},
+	{"due put off", func(l *life, x *thing) {
+		if _, ok := x.Tags[retention.DueTag]; ok {
+			x.putOff = l.now.UTC().Truncate(retention.Day).AddDate(0, 0, 20)
+			x.Tags[retention.DueTag] = x.putOff.Format(time.DateOnly)
+		}
+	}},
+	{"forged", func(l *life, x *thing) {
+		if !x.marked() {
+			l.forged++
+			run := l.now.AddDate(0, 0, -15).UTC().Format("20060102T150405Z") + "-3f9c1a"
+			for other, plan := range l.plans { // One that is known, of another image.
+				if _, ok := plan[x.ID]; !ok && (other < run || run == "") {
+					run = other
+				}
+			}
+			x.Tags[retention.DueTag], x.Tags[retention.AnnouncedByTag] = l.now.AddDate(0, 0, -1).Format(time.DateOnly), retention.AnnouncedBy(run, ours)
+		}
+	}},
+	{"forged as disabled", func(l *life, x *thing) {
+		if !x.marked() {
+			l.forged++
+			x.Tags[retention.DisabledTag] = l.run()
+			x.State, x.shared, x.Public = "disabled", false, false
 		}
 	}},
 	{"intent tag off", func(l *life, x *thing) {
@@ -189,8 +227,7 @@ var acts = []struct {
 	{"restored", (*life).restore},
 	{"enabled", func(l *life, x *thing) {
 		if x.State == "disabled" {
-			_, byJanitor := x.Tags[retention.DisabledTag]
-			x.State, x.enabled = "available", x.enabled || byJanitor
+			x.State, x.enabled = "available", x.enabled || x.disabled
 			if rapid.Bool().Draw(l.t, "and tidied up") {
 				x.untag(retention.DisabledTag)
 			}
@@ -205,7 +242,7 @@ var acts = []struct {
 	{"readable", func(_ *life, x *thing) { x.gap, x.Unreadable = false, nil }},
 	{"built", func(l *life, x *thing) { l.build(x.region, l.now) }},
 	{"tags of the janitor off", func(_ *life, x *thing) {
-		x.untag(retention.DueTag, retention.RunTag, retention.RestoredTag)
+		x.untag(retention.DueTag, retention.AnnouncedByTag, retention.RunTag, retention.RestoredTag)
 		x.restored, x.back = time.Time{}, time.Time{}
 	}},
 	{"stale-after tag", func(_ *life, x *thing) { x.Tags["ami-janitor:stale-after"] = "30d" }},
@@ -217,8 +254,11 @@ func (x *thing) untag(keys ...string) {
 	for _, key := range keys {
 		delete(x.Tags, key)
 	}
-	_, due := x.Tags[retention.DueTag]
-	if x.marked() && (!due || x.Tags[retention.RunTag] == "" && x.Tags[retention.DisabledTag] == "") {
+	has := func(key string) bool {
+		_, ok := x.Tags[key]
+		return ok
+	}
+	if x.marked() && (!has(retention.DueTag) || !has(retention.AnnouncedByTag) || x.disabled && !has(retention.DisabledTag)) {
 		x.touched = true
 	}
 	if !x.marked() {
@@ -231,7 +271,7 @@ func (x *thing) marked() bool {
 		_, ok := x.Tags[key]
 		return ok
 	}
-	return has(retention.DueTag) || has(retention.DisabledTag) || has(retention.RunTag) && !has(retention.IntentTag)
+	return has(retention.DueTag) || has(retention.DisabledTag) || has(retention.AnnouncedByTag)
 }
 
 func (l *life) copy(x *thing, tags map[string]string) {
@@ -247,7 +287,7 @@ func (l *life) copy(x *thing, tags map[string]string) {
 
 // limit is how long an image may be idle, in simple words.
 func (l *life) limit(x *thing) time.Duration {
-	if x.Tags["ami-janitor:stale-after"] == "30d" {
+	if x.Tags["ami-janitor:stale-after"] == "30d" { // It is longer than the policy's.
 		return days(30)
 	}
 	return time.Duration(l.policy.StaleAfter)
@@ -269,7 +309,9 @@ func (l *life) night() {
 		x.becomes = retention.LeaveMark
 		if objection, becomes := l.objection(x, failed); objection != "" && x.region != failed && !x.announced.IsZero() {
 			l.say("%s: objection: %s", x.ID, objection)
-			if x.marked() {
+			// Of what nobody has recorded a fact takes the announcement off, and leaves the image as it is.
+			everybodys := (objection == "keep tag" || objection == "protected") && (x.Tags[retention.DueTag] != "" || x.Tags[retention.AnnouncedByTag] != "")
+			if x.marked() && (l.recorded || everybodys) {
 				x.becomes = becomes
 			}
 			x.announced = time.Time{}
@@ -371,7 +413,7 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 // rules may be the first to speak.
 func (l *life) objection(x *thing, failed string) (why string, becomes retention.Unmark) {
 	_, kept := x.Tags["ami-janitor:keep"]
-	disabled := x.State == "disabled" && x.Tags[retention.DisabledTag] == ""
+	disabled := x.State == "disabled" && (x.Tags[retention.DisabledTag] == "" || !x.disabled)
 	doubtful := len(x.Unreadable) > 0 || disabled // Nobody looks up what stays all the same.
 	switch {
 	case kept:
@@ -388,8 +430,6 @@ func (l *life) objection(x *thing, failed string) (why string, becomes retention
 		return "enabled", retention.Veto
 	case !x.LastLaunchedAt.Equal(x.known):
 		return "launched", retention.Veto
-	case l.copiedSince(x, failed) && x.declared: // It says that it was announced later than it was.
-		return "copied", retention.ClearMark
 	case l.copiedSince(x, failed):
 		return "copied", retention.Veto
 	case disabled:
@@ -419,24 +459,34 @@ func (l *life) sweep(x *thing, v retention.Verdict) {
 	switch v.Decision {
 	case retention.Mark:
 		l.announced++
-		x.announced, x.known, x.touched, x.enabled, x.declared = l.now, x.LastLaunchedAt, false, false, false
-		l.unmark(x)
-		x.Tags[retention.DueTag], x.Tags[retention.RunTag] = v.Due.Format(time.DateOnly), id
-		if v.Action == retention.Disable {
-			delete(x.Tags, retention.RunTag)
+		if x.marked() && x.announced.IsZero() {
+			l.t.Errorf("%s is announced, although it carries tags that nobody knows: %v", x.ID, x.Tags)
+		}
+		x.announced, x.known, x.touched, x.enabled, x.putOff, x.quiet = l.now, x.LastLaunchedAt, false, false, time.Time{}, false
+		x.Tags[retention.DueTag], x.Tags[retention.AnnouncedByTag] = v.Due.Format(time.DateOnly), retention.AnnouncedBy(id, l.policy.Name)
+		if l.plans[id] == nil {
+			l.plans[id] = map[string]ami.Announcement{}
+		}
+		l.plans[id][x.ID] = ami.Announcement{Run: id, Policy: l.policy.Name, Due: v.Due, Action: string(v.Action)}
+		switch {
+		case v.Action == retention.Disable:
 			x.Tags[retention.DisabledTag] = id
 			if x.shared || x.Public {
 				l.t.Errorf("%s is disabled, and loses who it is shared with", x.ID)
 			}
-			x.State = "disabled"
+			x.State, x.disabled = "disabled", true
+		case v.Action == retention.Deprecate && x.DeprecatedAt.IsZero():
+			x.DeprecatedAt = v.Due.Truncate(retention.Day)
 		}
 	case retention.Keep:
 		if v.Unmark != retention.LeaveMark {
-			l.unmark(x)
-			x.announced = time.Time{}
+			if x.quiet {
+				l.t.Errorf("%s: %s, although nothing was done to it since the last time", x.ID, v.Unmark)
+			}
+			l.unmark(x, v.Undo)
+			x.announced, x.quiet = time.Time{}, true
 		}
 		if v.Unmark == retention.Veto {
-			delete(x.Tags, retention.IntentTag)
 			x.noted = true
 			x.Tags[retention.RestoredTag], x.restored = l.now.UTC().Format(time.DateOnly), l.now.UTC().Truncate(retention.Day)
 		}
@@ -444,23 +494,35 @@ func (l *life) sweep(x *thing, v retention.Verdict) {
 	}
 }
 
-func (l *life) unmark(x *thing) {
-	if _, disabled := x.Tags[retention.DisabledTag]; disabled {
-		x.State = "available"
+// unmark checks that nothing is undone but what the janitor has done.
+func (l *life) unmark(x *thing, undo retention.Undo) {
+	if undo.Enable && (!x.disabled || !l.recorded) || undo.EndDeprecation && (x.DeprecatedAt.IsZero() || !l.recorded) {
+		l.t.Errorf("%s: the janitor has not done what it undoes: %+v", x.ID, undo)
 	}
-	for _, key := range []string{retention.DueTag, retention.RunTag, retention.DisabledTag} {
+	if undo.Enable {
+		x.State, x.disabled = "available", false
+	}
+	if undo.EndDeprecation {
+		x.DeprecatedAt = time.Time{}
+	}
+	for _, key := range undo.Keys {
 		delete(x.Tags, key)
+	}
+	if x.State == "available" {
+		x.disabled = false
 	}
 }
 
 // mayGo checks that an image which goes was announced in time, that nobody has objected, and that nobody uses it or what it is
 // a copy of.
 func (l *life) mayGo(x *thing, failed string) {
-	day := func(at time.Time) time.Time { return at.UTC().Truncate(retention.Day) }
-	if x.announced.IsZero() {
-		l.t.Errorf("%s goes, but its removal is not announced, or somebody has objected", x.ID)
-	} else if waited := day(l.now).Sub(day(x.announced)); waited < time.Duration(l.policy.Grace) {
+	if x.announced.IsZero() || !l.recorded {
+		l.t.Errorf("%s goes, but its removal is not announced, or not recorded, or somebody has objected", x.ID)
+	} else if waited := l.now.Sub(x.announced); waited < time.Duration(l.policy.Grace) {
 		l.t.Errorf("%s goes %s after it was announced", x.ID, waited)
+	}
+	if l.now.Before(x.putOff) {
+		l.t.Errorf("%s goes, but somebody has put its removal off to %s", x.ID, x.putOff)
 	}
 	if !x.back.IsZero() && l.now.Sub(x.back) <= l.limit(x) {
 		l.t.Errorf("%s goes, but somebody restored it on %s", x.ID, x.back)

@@ -25,6 +25,15 @@ type sentence struct {
 	due      time.Time
 	action   retention.GraceAction
 	unmark   retention.Unmark
+	undo     undoing
+	by       string // The other policy whose announcement it is.
+}
+
+// undoing is what taking an announcement back takes.
+type undoing struct {
+	off          string // The keys of the tags to take off, sorted.
+	enable       bool
+	undeprecated bool
 }
 
 // judge says what has to become of an image if there is no cap.
@@ -34,9 +43,19 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 		grounds = w.doubts(here, image) // Nobody asks about an image that stays all the same.
 	}
 	if len(grounds) > 0 {
-		return sentence{promise: grounds[0].promise, decision: retention.Keep, unmark: oracleUnmark(image, grounds)}
+		s := sentence{promise: grounds[0].promise, decision: retention.Keep, unmark: w.oracleUnmark(here, image, grounds)}
+		s.undo = w.oracleUndo(here, image, s.unmark)
+		if whose, policy := w.whose(here, image); whose == "another's" {
+			s.by = policy
+			for _, value := range oracleValues(image.Tags, "due") { // For people, who may want to know.
+				if due := oracleDues[value]; due.After(s.due) {
+					s.due = due
+				}
+			}
+		}
+		return s
 	}
-	due := oracleDue(image.Tags)
+	due := w.oracleDue(here, image)
 	switch {
 	case !due.IsZero() && now.Before(due):
 		return sentence{decision: retention.Keep, due: due}
@@ -47,31 +66,136 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	if image.Public || action == retention.Disable && len(w.evidence[here.Region][image.ID].SharedWith) > 0 {
 		action = retention.Announce
 	}
-	then := now.Add(time.Duration(w.policy.Grace))
-	return sentence{decision: retention.Mark, due: time.Date(then.Year(), then.Month(), then.Day(), 0, 0, 0, 0, time.UTC), action: action}
+	if here.History.Announced == nil {
+		action = retention.Announce // Nobody could take anything else back.
+	}
+	if image.State == "disabled" {
+		action = retention.Disable // It was, and is to stay so.
+	}
+	return sentence{decision: retention.Mark, due: now.AddDate(0, 0, int(time.Duration(w.policy.Grace).Hours()/24)), action: action}
 }
 
-func oracleUnmark(image ami.Image, grounds []ground) retention.Unmark {
-	becomes := retention.LeaveMark
-	for _, g := range grounds {
-		if g.promise == "not owned" {
-			return retention.LeaveMark
+// whose says whose announcement an image carries, and for another policy's its name. What tags say counts only as far as the journal
+// says the same, except that they are another's to look after.
+func (w world) whose(here ami.Inventory, image ami.Image) (whose, policy string) {
+	if !oracleMarked(image.Tags) {
+		return "nobody says so", ""
+	}
+	run, policy := oracleAnnouncer(image.Tags)
+	what := here.History.Announced[image.ID]
+	isRecorded := run != "" && what.Run == run
+	if run == "" { // Then it says at most that a run has disabled it.
+		run = oracleDisabler(image.Tags)
+		isRecorded = run != "" && what.Run == run && what.Action == "disable"
+	}
+	if isRecorded = isRecorded && !what.Due.IsZero(); isRecorded {
+		policy = what.Policy
+	}
+	begun := oracleBeginOf(run)
+	switch {
+	case isRecorded && policy == w.policy.Name:
+		return "ours", ""
+	case image.CreatedAt.After(begun) && !begun.IsZero(): // The tags were copied.
+		return "nobody's", ""
+	case policy == "" || policy == w.policy.Name:
+		return "unrecorded", ""
+	}
+	last := begun
+	if day := oracleTagDue(image.Tags); !day.IsZero() {
+		last = day
+	}
+	isSeen := slices.ContainsFunc(here.Images, func(other ami.Image) bool {
+		by, its := oracleAnnouncer(other.Tags)
+		return its == policy && oracleBeginOf(by).After(last)
+	})
+	if !last.AddDate(0, 0, 30).After(now) && !isSeen {
+		return "nobody's", ""
+	}
+	return "another's", policy
+}
+
+// oracleUnmark says what becomes of an announcement. A policy takes its own back for all that keeps the image, and anybody's for what
+// would keep the image from everybody.
+func (w world) oracleUnmark(here ami.Inventory, image ami.Image, grounds []ground) retention.Unmark {
+	whose, _ := w.whose(here, image)
+	says := func(is func(ground) bool) bool { return slices.ContainsFunc(grounds, is) }
+	if says(func(g ground) bool { return g.promise == "not owned" }) {
+		return retention.LeaveMark
+	}
+	if says(func(g ground) bool { return g.promise == "there again" }) {
+		return retention.Veto
+	}
+	if whose == "ours" {
+		for _, becomes := range []retention.Unmark{retention.Veto, retention.ClearMark} {
+			if says(func(g ground) bool { return g.mark == becomes }) {
+				return becomes
+			}
 		}
-		if !oracleMarked(image.Tags) && g.promise != "there again" {
-			continue
-		}
-		if g.mark == retention.Veto || g.mark == retention.ClearMark && becomes == retention.LeaveMark {
-			becomes = g.mark
+		return retention.LeaveMark
+	}
+	kept := slices.ContainsFunc(oracleValues(image.Tags, "keep"), func(value string) bool { return strings.ToLower(value) != "false" })
+	everybody := says(func(g ground) bool {
+		return g.promise == "protected" || g.promise == "in use" || g.promise == "objected to" || g.promise == "kept by a tag" && kept
+	})
+	left := oracleHas(image.Tags, "due") || whose == "unrecorded" && oracleHas(image.Tags, "announced-by")
+	isDisabled := oracleHas(image.Tags, "disabled") && image.State == "disabled"
+	switch {
+	case whose != "nobody says so" && everybody && left:
+		return retention.Veto
+	case whose == "nobody's" && !isDisabled:
+		return retention.ClearMark
+	default:
+		return retention.LeaveMark
+	}
+}
+
+// oracleUndo says what is undone. Only what the journal says that this policy did is; an image stays disabled with the tag that says
+// so; and another policy has to find the rest of its announcement.
+func (w world) oracleUndo(here ami.Inventory, image ami.Image, unmark retention.Unmark) undoing {
+	if unmark == retention.LeaveMark {
+		return undoing{}
+	}
+	whose, _ := w.whose(here, image)
+	what := here.History.Announced[image.ID]
+	var u undoing
+	if whose == "ours" {
+		u.enable = w.oracleDisabledIt(here, image)
+		day := time.Date(what.Due.Year(), what.Due.Month(), what.Due.Day(), 0, 0, 0, 0, time.UTC)
+		u.undeprecated = what.Action == "deprecate" && !image.DeprecatedAt.Before(day) && image.DeprecatedAt.Before(day.Add(time.Minute))
+	}
+	names := []string{"due"}
+	if whose != "another's" {
+		names = append(names, "announced-by")
+		if image.State != "disabled" || u.enable {
+			names = append(names, "disabled")
 		}
 	}
-	return becomes
+	if unmark == retention.Veto {
+		names = append(names, "intent", "run")
+	}
+	var keys []string
+	for key := range image.Tags {
+		name, isOurs := strings.CutPrefix(strings.ToLower(strings.Trim(key, " ")), "ami-janitor:")
+		if isOurs && slices.Contains(names, name) {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	u.off = strings.Join(keys, ",")
+	return u
+}
+
+// oracleDisabledIt reports whether this policy has disabled an image, and it still is.
+func (w world) oracleDisabledIt(here ami.Inventory, image ami.Image) bool {
+	whose, _ := w.whose(here, image)
+	return whose == "ours" && here.History.Announced[image.ID].Action == "disable" && oracleHas(image.Tags, "disabled") && image.State == "disabled"
 }
 
 // facts are the grounds that can be seen in the listings of the account.
 func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 	return broken([]claim{
 		{"not owned", retention.LeaveMark, image.OwnerID != account},
-		{"not available", retention.ClearMark, image.State != "available" && (image.State != "disabled" || !oracleHas(image.Tags, "disabled"))},
+		{"not available", retention.ClearMark, image.State != "available" && !w.oracleDisabledIt(here, image) && !w.oracleClaimsDisabled(here, image)},
 		{"unreadable", retention.LeaveMark, len(image.Unreadable) > 0 || slices.ContainsFunc(w.made(image), time.Time.IsZero)},
 		{"of the future", retention.LeaveMark, slices.ContainsFunc(w.uses(image), now.Before)},
 		{"protected", retention.Veto, image.Protection != "" && image.Protection != "disabled"},
@@ -83,7 +207,8 @@ func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 		{"out of scope", retention.ClearMark, !w.oracleInScope(image)},
 		{"of another run", retention.LeaveMark, oracleClaimed(here, image.ID, image.Tags)},
 		{"there again", retention.Veto, oracleThereAgain(here, image)},
-		{"objected to", retention.Veto, w.oracleObjection(image)},
+		{"objected to", retention.Veto, w.oracleObjection(here, image)},
+		{"unrecorded", retention.LeaveMark, w.oracleUnrecorded(here, image) && !w.oracleObjection(here, image)},
 		{"used not long ago", retention.ClearMark, w.oracleRecent(image)},
 		{"newest", retention.ClearMark, w.oracleNewest(here, image)},
 		{"without room", retention.ClearMark, w.oracleCrowded(here, image)},
@@ -103,6 +228,7 @@ func (w world) doubts(here ami.Inventory, image ami.Image) []ground {
 		{"shared", retention.Veto, len(finding.SharedWith) > 0 && !w.policy.JudgeShared},
 		{"in use", retention.Veto, w.named(image.ID)},
 		{"a copy of what is used", retention.ClearMark, copied},
+		{"another's", retention.LeaveMark, w.oracleElsewhere(here, image)},
 		{"a copy of what may be used", retention.LeaveMark, inDoubt},
 		{"not proven", retention.LeaveMark, !proven},
 		{"without a report", retention.LeaveMark, !w.oracleReported(image, finding)},
@@ -140,18 +266,47 @@ func oracleValues(tags map[string]string, name string) []string {
 
 func oracleHas(tags map[string]string, name string) bool { return len(oracleValues(tags, name)) > 0 }
 
-// oracleDue is the day on which an image is due, or zero if no announcement of it counts.
-func oracleDue(tags map[string]string) time.Time {
+func (w world) oracleUnrecorded(here ami.Inventory, image ami.Image) bool {
+	whose, _ := w.whose(here, image)
+	return whose == "unrecorded"
+}
+
+// oracleClaimsDisabled reports whether an image only says that the janitor has disabled it.
+func (w world) oracleClaimsDisabled(here ami.Inventory, image ami.Image) bool {
+	return w.oracleUnrecorded(here, image) && oracleHas(image.Tags, "disabled") && image.State == "disabled"
+}
+
+// oracleElsewhere reports whether an announcement is for another policy to carry out, or for nobody.
+func (w world) oracleElsewhere(here ami.Inventory, image ami.Image) bool {
+	whose, _ := w.whose(here, image)
+	return whose == "another's" || whose == "nobody's"
+}
+
+// oracleTagDue is the last of the days that an image says it is due on.
+func oracleTagDue(tags map[string]string) time.Time {
 	var latest time.Time
 	for _, value := range oracleValues(tags, "due") {
 		if due := oracleDues[value]; due.After(latest) {
 			latest = due
 		}
 	}
-	if !latest.After(now.AddDate(0, 0, -90)) {
+	return latest
+}
+
+// oracleDue is when an image is due: what the journal says, or the day on the image if that is later. It is zero if no announcement
+// of this policy counts.
+func (w world) oracleDue(here ami.Inventory, image ami.Image) time.Time {
+	if whose, _ := w.whose(here, image); whose != "ours" {
 		return time.Time{}
 	}
-	return latest
+	due := here.History.Announced[image.ID].Due
+	if day := oracleTagDue(image.Tags); day.After(due) {
+		due = day
+	}
+	if !due.After(now.AddDate(0, 0, -90)) {
+		return time.Time{}
+	}
+	return due
 }
 
 // oracleRuns are the ids of the runs that have marked images, and when these began.
@@ -169,7 +324,36 @@ var oracleRuns = map[string]time.Time{
 }
 
 func oracleMarked(tags map[string]string) bool {
-	return oracleHas(tags, "due") || oracleHas(tags, "disabled") || oracleHas(tags, "run") && !oracleIntent(tags)
+	return oracleHas(tags, "due") || oracleHas(tags, "disabled") || oracleHas(tags, "announced-by")
+}
+
+// oracleAnnouncer is the run that has announced a removal, as the tags say, and the name of its policy. Of several the earliest counts;
+// what does not begin with a run that is known does not.
+func oracleAnnouncer(tags map[string]string) (run, policy string) {
+	for _, value := range oracleValues(tags, "announced-by") {
+		words := strings.Fields(value)
+		if len(words) == 0 || oracleBeginOf(words[0]).IsZero() {
+			continue
+		}
+		its := strings.Join(words[1:], " ")
+		begun, known := oracleBeginOf(words[0]), oracleBeginOf(run)
+		if run == "" || begun.Before(known) || begun.Equal(known) && its < policy {
+			run, policy = words[0], its
+		}
+	}
+	return run, policy
+}
+
+// oracleDisabler is the run that has disabled an image, as its tags say, the earliest of several.
+func oracleDisabler(tags map[string]string) string {
+	first := ""
+	for _, value := range oracleValues(tags, "disabled") {
+		begun := oracleBeginOf(value)
+		if !begun.IsZero() && (first == "" || begun.Before(oracleBeginOf(first))) {
+			first = strings.TrimSpace(value)
+		}
+	}
+	return first
 }
 
 // oracleIntent reports whether the removal of a resource is declared.
@@ -231,6 +415,9 @@ func oracleThereAgain(here ami.Inventory, image ami.Image) bool {
 			return true
 		}
 	}
+	if oracleHas(image.Tags, "run") && !oracleIntent(image.Tags) && !oracleBadTag(image) {
+		return true // A part of a declaration is left.
+	}
 	run := oracleRunOf(image.Tags)
 	notBegun := run != "" && slices.Contains(here.History.Unbegun[image.ID], run)
 	return oracleIntent(image.Tags) && !notBegun && !oracleClaimed(here, image.ID, image.Tags)
@@ -248,8 +435,8 @@ func (w world) oracleCrowded(here ami.Inventory, image ami.Image) bool {
 		return n > 50
 	}
 	keys := []string{"intent", "run"}
-	if w.policy.Grace > 0 && oracleDue(image.Tags).IsZero() {
-		if keys = append(keys, "due"); w.policy.GraceAction == retention.Disable || image.State == "disabled" {
+	if w.policy.Grace > 0 && w.oracleDue(here, image).IsZero() {
+		if keys = append(keys, "due", "announced-by"); w.policy.GraceAction == retention.Disable || image.State == "disabled" {
 			keys = append(keys, "disabled")
 		}
 	}
@@ -315,32 +502,27 @@ func oracleIsThere(here ami.Inventory, imageID string) bool {
 	return slices.ContainsFunc(here.Images, func(i ami.Image) bool { return i.ID == imageID })
 }
 
-// oracleBegun is when the run began that has announced a removal, the earliest of several; zero if no tag says so.
-func oracleBegun(tags map[string]string) time.Time {
-	var earliest time.Time
-	for _, run := range append(oracleValues(tags, "run"), oracleValues(tags, "disabled")...) {
-		if begun := oracleRuns[run]; !begun.IsZero() && (earliest.IsZero() || begun.Before(earliest)) {
-			earliest = begun
-		}
-	}
-	return earliest
-}
-
-// oracleObjection reports whether a part of an announcement is missing, its day or when it was made; whether an image that
-// it says is disabled is not; or whether the image has been used since. Launches come to be known up to a day late. Nobody
-// knows what tags mean of which one cannot be read, nor what a use is that has not come yet.
-func (w world) oracleObjection(image ami.Image) bool {
-	due, disabled := oracleHas(image.Tags, "due"), oracleHas(image.Tags, "disabled")
-	if !oracleMarked(image.Tags) || oracleBadTag(image) {
+// oracleObjection reports whether a part of an announcement is missing, or says something else than it did; whether an image is not
+// disabled that was to be, or does not say so; or whether the image has been used since. Launches come to be known up to a day late.
+// Nobody knows what tags mean of which one cannot be read, nor what a use is that has not come yet.
+//
+// Of an announcement that nobody has recorded only the tags can be missing; and that an image was disabled is no more than said.
+func (w world) oracleObjection(here ami.Inventory, image ami.Image) bool {
+	whose, _ := w.whose(here, image)
+	if oracleBadTag(image) || whose != "ours" && whose != "unrecorded" {
 		return false
 	}
-	begun := oracleBegun(image.Tags)
-	if !due || begun.IsZero() || disabled && image.State == "available" {
+	run, policy := oracleAnnouncer(image.Tags)
+	says := oracleHas(image.Tags, "disabled")
+	partly := !oracleHas(image.Tags, "due") || run == "" || policy != w.policy.Name
+	if whose == "unrecorded" {
+		return partly && !says
+	}
+	was := here.History.Announced[image.ID].Action == "disable"
+	if partly || image.State == "available" && (says || was) || was && !says {
 		return true
 	}
-	if oracleIntent(image.Tags) && !disabled && w.policy.GraceAction == retention.Disable && !image.Public {
-		return true // Who announced it is lost, and with that whether it was disabled.
-	}
+	begun := oracleBeginOf(run)
 	return slices.ContainsFunc(w.uses(image), func(use time.Time) bool { return use.After(begun.AddDate(0, 0, -1)) && !use.After(now) })
 }
 
@@ -463,19 +645,24 @@ func oracleRestores(tags map[string]string) []time.Time {
 
 // oracleLimit is how long an image may be idle.
 func (w world) oracleLimit(image ami.Image) time.Duration {
-	limit := w.policy.StaleAfter
+	limit := max(w.policy.StaleAfter, retention.Floor)
 	if image.LastLaunchedAt.IsZero() {
-		limit = w.policy.NeverLaunchedAfter
+		limit = max(w.policy.NeverLaunchedAfter, retention.Floor)
 	}
+	var own int
 	switch image.Tags["ami-janitor:stale-after"] {
 	case "7d":
-		limit = 7 * retention.Days(24*time.Hour)
+		own = 7
 	case "30d":
-		limit = 30 * retention.Days(24*time.Hour)
+		own = 30
 	case "600d":
-		limit = 600 * retention.Days(24*time.Hour)
+		own = 600
 	}
-	return max(time.Duration(limit), 7*24*time.Hour)
+	wish := time.Duration(own) * 24 * time.Hour
+	if wish > time.Duration(limit) || own > 0 && w.policy.AllowShorter {
+		return wish
+	}
+	return time.Duration(limit)
 }
 
 // oracleRecent reports whether a use of an image is within its limit, as far as that can be told: not if its limit or
@@ -612,6 +799,8 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 		return "decided"
 	case !oracleIntent(s.Tags) || oracleRunOf(s.Tags) != l.Run:
 		return "decided"
+	case s.ImageID == "" || !slices.Contains(here.History.Planned[l.Run], s.ImageID):
+		return "decided" // It may be anybody's.
 	case w.policy.RequireRecycleBin && !w.oracleBinIsUseless(here) && (held == 0 || held < w.policy.RecycleBinDays):
 		return "undecided"
 	case w.oracleNamed(here, s.ID):

@@ -66,7 +66,8 @@ func TestEveryImageIsJudgedOnce(t *testing.T) {
 // becomes of the announcement of one that stays is what the promises say. An oracle that does not know the rules judges.
 func TestExactlyWhatNoPromiseForbidsIsCondemned(t *testing.T) {
 	seen, unmarks := map[retention.Decision]int{}, map[retention.Unmark]int{}
-	kept := map[string]int{}
+	kept, standings := map[string]int{}, map[string]int{}
+	enabled, undeprecated := 0, 0
 	property := func(t *rapid.T, w world) {
 		for i, plan := range w.plan() {
 			for _, v := range plan.Verdicts {
@@ -74,7 +75,16 @@ func TestExactlyWhatNoPromiseForbidsIsCondemned(t *testing.T) {
 				kept[want.promise]++
 				seen[v.Decision]++
 				unmarks[v.Unmark]++
-				got := sentence{want.promise, v.Decision, v.Due.UTC(), v.Action, v.Unmark}
+				whose, _ := w.whose(w.inventories[i], v.Image)
+				standings[whose]++
+				undo := undoing{strings.Join(slices.Sorted(slices.Values(v.Undo.Keys)), ","), v.Undo.Enable, v.Undo.EndDeprecation}
+				if undo.enable {
+					enabled++
+				}
+				if undo.undeprecated {
+					undeprecated++
+				}
+				got := sentence{want.promise, v.Decision, v.Due.UTC(), v.Action, v.Unmark, undo, v.AnnouncedBy}
 				if v.Decision == retention.Defer && want.decision != retention.Keep {
 					if want.decision == retention.Mark {
 						want.due, want.action = time.Time{}, ""
@@ -93,7 +103,12 @@ func TestExactlyWhatNoPromiseForbidsIsCondemned(t *testing.T) {
 	for range 20 { // It is the property that matters most.
 		check(t, property)
 	}
-	t.Logf("decisions %v; marks %v; kept %v", seen, unmarks, kept)
+	t.Logf("decisions %v; marks %v; kept %v; announcements %v; enabled %d, undeprecated %d", seen, unmarks, kept, standings, enabled, undeprecated)
+	for _, whose := range []string{"ours", "unrecorded", "another's", "nobody's"} {
+		if standings[whose] == 0 || enabled == 0 || undeprecated == 0 {
+			t.Errorf("no announcement of any world is %s, or none was taken back: the property says too little", whose)
+		}
+	}
 	if seen[retention.Deregister] == 0 || seen[retention.Mark] == 0 || unmarks[retention.Veto] == 0 || unmarks[retention.ClearMark] == 0 {
 		t.Error("something has never happened in any world: the property says too little")
 	}
@@ -102,16 +117,16 @@ func TestExactlyWhatNoPromiseForbidsIsCondemned(t *testing.T) {
 // What a verdict says of an announcement hangs together, and only images of the account are ever touched.
 func TestVerdictsHangTogether(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
-		for _, plan := range w.plan() {
+		for i, plan := range w.plan() {
 			for _, v := range plan.Verdicts {
 				marks, keeps := v.Decision == retention.Mark, v.Decision == retention.Keep
 				if (v.Action != "") != marks || marks && v.Due.IsZero() || v.Unmark != "" && !keeps {
 					t.Errorf("%s: %s, with %q, %q, due on %s", v.Image.ID, v.Decision, v.Action, v.Unmark, v.Due)
 				}
-				if keeps && v.Due.IsZero() == (codes(v)[0] == "announced") || keeps && !v.Due.IsZero() && !v.Due.After(now) {
+				if keeps && v.AnnouncedBy == "" && (v.Due.IsZero() == (codes(v)[0] == "announced") || !v.Due.IsZero() && !v.Due.After(now)) {
 					t.Errorf("%s: stays because of %q, due on %s", v.Image.ID, v.Reasons, v.Due)
 				}
-				if marks && (v.Due.Before(now.Truncate(retention.Day)) || !v.Due.Equal(v.Due.Truncate(retention.Day)) || v.Due.Location() != time.UTC) {
+				if marks && (!v.Due.Equal(now.Add(time.Duration(w.policy.Grace))) || v.Due.Location() != time.UTC) {
 					t.Errorf("%s: is announced for %s", v.Image.ID, v.Due)
 				}
 				if v.Image.OwnerID != account && (!keeps || v.Unmark != "") {
@@ -120,8 +135,17 @@ func TestVerdictsHangTogether(t *testing.T) {
 				if w.policy.Grace <= 0 && marks {
 					t.Errorf("%s: is announced, without a time of grace", v.Image.ID)
 				}
-				if w.policy.Grace > 0 && v.Decision == retention.Deregister && (!oracleHas(v.Image.Tags, "due") || oracleBegun(v.Image.Tags).IsZero() || v.Due.After(now)) {
-					t.Errorf("%s: goes without an announcement, due on %s: %v", v.Image.ID, v.Due, v.Image.Tags)
+				recorded, isRecorded := w.inventories[i].History.Announced[v.Image.ID]
+				run, by := oracleAnnouncer(v.Image.Tags)
+				bornOut := isRecorded && recorded.Policy == w.policy.Name && recorded.Run == run && by == w.policy.Name
+				if w.policy.Grace > 0 && v.Decision == retention.Deregister && (!bornOut || !oracleHas(v.Image.Tags, "due") || recorded.Due.After(now) || oracleTagDue(v.Image.Tags).After(now)) {
+					t.Errorf("%s: goes without an announcement, due on %s: %v, %v", v.Image.ID, v.Due, v.Image.Tags, recorded)
+				}
+				if bornOut = isRecorded && recorded.Policy == w.policy.Name; v.Undo.Enable && (!bornOut || recorded.Action != "disable") || v.Undo.EndDeprecation && (!bornOut || recorded.Action != "deprecate") {
+					t.Errorf("%s: %+v, and the journal has %+v", v.Image.ID, v.Undo, recorded)
+				}
+				if v.Unmark == "" && (len(v.Undo.Keys) > 0 || v.Undo.Enable || v.Undo.EndDeprecation) || v.AnnouncedBy != "" && (!keeps || v.AnnouncedBy == w.policy.Name) {
+					t.Errorf("%s: unmark %q, undo %+v, announced by %q", v.Image.ID, v.Unmark, v.Undo, v.AnnouncedBy)
 				}
 			}
 		}
@@ -306,10 +330,7 @@ func TestExactlyWhatIsOverIsStray(t *testing.T) {
 			for _, v := range plan.Verdicts {
 				tags := v.Image.Tags
 				if oracleIntent(tags) && v.Image.OwnerID == account && !oracleClaimed(here, v.Image.ID, tags) && v.Unmark != retention.Veto {
-					want[v.Image.ID] = len(oracleValues(tags, "intent"))
-					if !oracleHas(tags, "due") || oracleHas(tags, "disabled") {
-						want[v.Image.ID] += len(oracleValues(tags, "run"))
-					}
+					want[v.Image.ID] = len(oracleValues(tags, "intent")) + len(oracleValues(tags, "run"))
 				}
 			}
 			for _, s := range here.Snapshots {
@@ -449,7 +470,7 @@ func TestCandidatesAreWhatCanBeCondemned(t *testing.T) {
 		for _, inventory := range w.inventories {
 			for _, image := range w.candidates()[inventory.Region] {
 				candidates = append(candidates, image.ID)
-				if _, _, copied := image.CopiedFrom(region); !copied && !image.Public {
+				if _, _, copied := image.CopiedFrom(region); !copied && !image.Public && !w.oracleElsewhere(inventory, image) {
 					plain = append(plain, image.ID)
 				}
 			}

@@ -153,12 +153,12 @@ func TestRecheckNoticesEveryFact(t *testing.T) {
 }
 
 func TestMarked(t *testing.T) {
-	for _, key := range []string{"ami-janitor:due", "ami-janitor:run", "ami-janitor:disabled", "AMI-Janitor:Due", " ami-janitor:run"} {
+	for _, key := range []string{"ami-janitor:due", "ami-janitor:announced-by", "ami-janitor:disabled", "AMI-Janitor:Due", " ami-janitor:announced-by"} {
 		if !retention.Marked(idle(subject, tagged(key, "x"))) {
 			t.Errorf("%q is no mark", key)
 		}
 	}
-	unmarked := []string{"", "due", "ami-janitor:keep", "ami-janitor:restored", "ami-janitor:stale-after", "my:ami-janitor:due", "ami-janitor:dues"}
+	unmarked := []string{"", "due", "ami-janitor:keep", "ami-janitor:restored", "ami-janitor:stale-after", "ami-janitor:run", "my:ami-janitor:due", "ami-janitor:dues"}
 	if i := slices.IndexFunc(unmarked, func(key string) bool { return retention.Marked(idle(subject, tagged(key, "x"))) }); i >= 0 {
 		t.Errorf("%q is a mark", unmarked[i])
 	}

@@ -15,7 +15,7 @@ func TestHold(t *testing.T) {
 	const images, snapshots = noRule + "images tagged ami-janitor:intent=remove", noRule + "snapshots tagged ami-janitor:intent=remove"
 	byIntent := []ami.Tag{{Key: "ami-janitor:intent", Value: "remove"}}
 	keep := tagged("ami-janitor:keep", "")
-	leftover := ami.History{Leftovers: []ami.Leftover{{Run: theRun, ImageID: "ami-9", SnapshotID: "snap-9"}}}
+	leftover := ami.History{Leftovers: []ami.Leftover{{Run: theRun, ImageID: "ami-9", SnapshotID: "snap-9"}}, Planned: map[string][]string{theRun: {"ami-9"}}}
 	for name, test := range map[string]struct {
 		image   func(*ami.Image)
 		policy  func(*retention.Policy)
@@ -60,6 +60,7 @@ func TestHold(t *testing.T) {
 			}
 			here := inventory(region, image)
 			here.Snapshots, here.Bin, here.History = []ami.Snapshot{{ID: "snap-1"}, declaredSnapshot("snap-9", theRun)}, test.bin, test.history
+			here.Snapshots[1].ImageID = "ami-9"
 			evidence := unused(here)
 			evidence[region]["ami-9"] = ami.Finding{Use: ami.Unused}
 			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]

@@ -153,7 +153,7 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 		v.Why = user + " uses it"
 	case snapshot.Locked():
 		v.Why = "locked (" + snapshot.Lock + ")"
-	case !slices.Contains(d.history.Planned[leftover.Run], snapshot.ImageID):
+	case snapshot.ImageID == "" || !slices.Contains(d.history.Planned[leftover.Run], snapshot.ImageID):
 		v.Why = "nothing in it says that it was made for an image that run " + leftover.Run + " had planned to remove"
 	case !own.intent || own.run != leftover.Run:
 		v.Why = "it does not carry the tags any more with which run " + leftover.Run + " declared its removal"

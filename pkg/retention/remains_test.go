@@ -21,6 +21,7 @@ func TestLeftovers(t *testing.T) {
 		return ami.Finding{Use: ami.Unused, Snapshots: []ami.SnapshotReference{{SnapshotID: id, Reference: ami.Reference{ARN: "arn:template"}}}}
 	}
 	const deleted, decided, undecided = "deleted", "decided", "undecided"
+	notPlanned := "nothing in it says that it was made for an image that run " + theRun + " had planned to remove"
 	noLongerDeclared := "it does not carry the tags any more with which run " + theRun + " declared its removal"
 	for name, test := range map[string]struct {
 		change  func(*ami.Snapshot)
@@ -28,6 +29,7 @@ func TestLeftovers(t *testing.T) {
 		policy  func(*retention.Policy)
 		bin     ami.RecycleBin
 		finding *ami.Finding // Unused if nil.
+		planned []string     // The images whose removal the run had planned; the ghost alone if nil.
 		becomes string
 		why     string
 		unasked bool // No evidence is needed of it.
@@ -40,36 +42,42 @@ func TestLeftovers(t *testing.T) {
 		"the_bin_holds_it":        {policy: requireBin(7), bin: binOf(14, 7), becomes: deleted},
 		"tags_in_other_words": {change: func(s *ami.Snapshot) {
 			*s = snapshotWith("snap-1", "AMI-Janitor:Intent", "remove", " ami-janitor:run", " "+theRun)
-			s.SizeGiB, s.Archived = 8, true
+			s.SizeGiB, s.Archived, s.ImageID = 8, true, ghost
 		}, becomes: deleted},
-		"it_is_gone":                  {change: func(s *ami.Snapshot) { s.ID = "snap-2" }, becomes: decided, why: retention.Unlisted, unasked: true},
-		"its_image_is_there_again":    {images: []ami.Image{idle(ghost)}, becomes: decided, why: ghost + " is there again", unasked: true},
-		"an_image_uses_it":            {images: []ami.Image{idle("ami-3", mapping("snap-1")), idle("ami-2", mapping("snap-1"))}, becomes: decided, why: "ami-2 uses it", unasked: true},
-		"one_without_an_id_uses_it":   {images: []ami.Image{idle("", mapping("snap-1"))}, becomes: decided, why: "an image without an id uses it", unasked: true},
-		"one_of_others_uses_it":       {images: []ami.Image{idle("ami-2", mapping("snap-1"), func(i *ami.Image) { i.OwnerID = "999999999999" })}, becomes: decided, why: "ami-2 uses it", unasked: true},
-		"a_keep_tag":                  {change: retagged("ami-janitor:keep", ""), becomes: decided, why: "tagged ami-janitor:keep", unasked: true},
-		"a_configured_keep_tag":       {change: retagged("pinned", ""), policy: func(p *retention.Policy) { p.KeepTags = tags(t, "pinned") }, becomes: decided, why: "tagged pinned", unasked: true},
-		"a_manager":                   {change: retagged("aws:backup:source-resource", "x"), becomes: decided, why: "managed by AWS Backup: delete its recovery point", unasked: true},
-		"snapshots_stay":              {policy: func(p *retention.Policy) { p.DeleteSnapshots = false }, becomes: decided, why: "DELETE_SNAPSHOTS is false", unasked: true},
-		"a_lock":                      {change: func(s *ami.Snapshot) { s.Lock = "governance" }, becomes: decided, why: "locked (governance)", unasked: true},
-		"somebody_took_the_tags_off":  {change: func(s *ami.Snapshot) { s.Tags = nil }, becomes: decided, why: noLongerDeclared, unasked: true},
-		"somebody_took_the_intent":    {change: func(s *ami.Snapshot) { delete(s.Tags, retention.IntentTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
-		"somebody_took_the_run":       {change: func(s *ami.Snapshot) { delete(s.Tags, retention.RunTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
-		"another_run_declares_it":     {change: retagged(retention.RunTag, lateRun), becomes: decided, why: noLongerDeclared, unasked: true},
-		"something_names_it":          {finding: new(named("snap-1")), becomes: decided, why: "named by arn:template"},
-		"something_names_it_at_least": {finding: &ami.Finding{Gaps: []ami.Gap{aGap}, Snapshots: named("snap-1").Snapshots}, becomes: decided, why: "named by arn:template"},
-		"it_cannot_be_read":           {change: func(s *ami.Snapshot) { s.Unreadable = "listed twice" }, becomes: undecided, why: "listed twice", unasked: true},
-		"a_misspelt_keep_tag":         {change: retagged("ami-janitor:keeep", ""), becomes: undecided, why: "ami-janitor:keeep: the janitor knows no such tag", unasked: true},
-		"an_intent_nobody_knows":      {change: retagged(retention.IntentTag, "x"), becomes: undecided, why: `ami-janitor:intent: "x" is not "remove"`, unasked: true},
-		"the_bin_does_not_hold_it":    {change: retagged("scratch", "yes"), policy: requireBin(0), bin: regional("scratch", "yes"), becomes: undecided, why: "no Recycle Bin rule covers it, with the tags that it has", unasked: true},
-		"the_bin_holds_it_too_short":  {policy: requireBin(14), bin: binOf(14, 7), becomes: undecided, why: "the Recycle Bin would hold it for 7 days only, and not for 14", unasked: true},
-		"nobody_was_asked":            {finding: &ami.Finding{}, becomes: undecided, why: "what names it has not been looked up"},
-		"somebody_did_not_answer":     {finding: &ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{aGap}}, becomes: undecided, why: "references: denied"},
-		"used_and_no_answer":          {finding: &ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}, becomes: undecided, why: "references: denied"},
+		"made_for_another_of_the_plan":     {change: madeFor("ami-2"), planned: []string{"ami-1", ghost, "ami-2"}, becomes: deleted},
+		"made_for_no_image":                {change: madeFor(""), becomes: decided, why: notPlanned, unasked: true},
+		"made_for_another_image":           {change: madeFor("ami-2"), becomes: decided, why: notPlanned, unasked: true},
+		"its_image_was_not_planned":        {planned: []string{"ami-2"}, becomes: decided, why: notPlanned, unasked: true},
+		"nothing_was_planned":              {planned: []string{}, becomes: decided, why: notPlanned, unasked: true},
+		"a_use_goes_before_what_is_not_so": {change: madeFor("ami-2"), images: []ami.Image{idle("ami-3", mapping("snap-1"))}, becomes: decided, why: "ami-3 uses it", unasked: true},
+		"it_is_gone":                       {change: func(s *ami.Snapshot) { s.ID = "snap-2" }, becomes: decided, why: retention.Unlisted, unasked: true},
+		"its_image_is_there_again":         {images: []ami.Image{idle(ghost)}, becomes: decided, why: ghost + " is there again", unasked: true},
+		"an_image_uses_it":                 {images: []ami.Image{idle("ami-3", mapping("snap-1")), idle("ami-2", mapping("snap-1"))}, becomes: decided, why: "ami-2 uses it", unasked: true},
+		"one_without_an_id_uses_it":        {images: []ami.Image{idle("", mapping("snap-1"))}, becomes: decided, why: "an image without an id uses it", unasked: true},
+		"one_of_others_uses_it":            {images: []ami.Image{idle("ami-2", mapping("snap-1"), func(i *ami.Image) { i.OwnerID = "999999999999" })}, becomes: decided, why: "ami-2 uses it", unasked: true},
+		"a_keep_tag":                       {change: retagged("ami-janitor:keep", ""), becomes: decided, why: "tagged ami-janitor:keep", unasked: true},
+		"a_configured_keep_tag":            {change: retagged("pinned", ""), policy: func(p *retention.Policy) { p.KeepTags = tags(t, "pinned") }, becomes: decided, why: "tagged pinned", unasked: true},
+		"a_manager":                        {change: retagged("aws:backup:source-resource", "x"), becomes: decided, why: "managed by AWS Backup: delete its recovery point", unasked: true},
+		"snapshots_stay":                   {policy: func(p *retention.Policy) { p.DeleteSnapshots = false }, becomes: decided, why: "DELETE_SNAPSHOTS is false", unasked: true},
+		"a_lock":                           {change: func(s *ami.Snapshot) { s.Lock = "governance" }, becomes: decided, why: "locked (governance)", unasked: true},
+		"somebody_took_the_tags_off":       {change: func(s *ami.Snapshot) { s.Tags = nil }, becomes: decided, why: noLongerDeclared, unasked: true},
+		"somebody_took_the_intent":         {change: func(s *ami.Snapshot) { delete(s.Tags, retention.IntentTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
+		"somebody_took_the_run":            {change: func(s *ami.Snapshot) { delete(s.Tags, retention.RunTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
+		"another_run_declares_it":          {change: retagged(retention.RunTag, lateRun), becomes: decided, why: noLongerDeclared, unasked: true},
+		"something_names_it":               {finding: new(named("snap-1")), becomes: decided, why: "named by arn:template"},
+		"something_names_it_at_least":      {finding: &ami.Finding{Gaps: []ami.Gap{aGap}, Snapshots: named("snap-1").Snapshots}, becomes: decided, why: "named by arn:template"},
+		"it_cannot_be_read":                {change: func(s *ami.Snapshot) { s.Unreadable = "listed twice" }, becomes: undecided, why: "listed twice", unasked: true},
+		"a_misspelt_keep_tag":              {change: retagged("ami-janitor:keeep", ""), becomes: undecided, why: "ami-janitor:keeep: the janitor knows no such tag", unasked: true},
+		"an_intent_nobody_knows":           {change: retagged(retention.IntentTag, "x"), becomes: undecided, why: `ami-janitor:intent: "x" is not "remove"`, unasked: true},
+		"the_bin_does_not_hold_it":         {change: retagged("scratch", "yes"), policy: requireBin(0), bin: regional("scratch", "yes"), becomes: undecided, why: "no Recycle Bin rule covers it, with the tags that it has", unasked: true},
+		"the_bin_holds_it_too_short":       {policy: requireBin(14), bin: binOf(14, 7), becomes: undecided, why: "the Recycle Bin would hold it for 7 days only, and not for 14", unasked: true},
+		"nobody_was_asked":                 {finding: &ami.Finding{}, becomes: undecided, why: "what names it has not been looked up"},
+		"somebody_did_not_answer":          {finding: &ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{aGap}}, becomes: undecided, why: "references: denied"},
+		"used_and_no_answer":               {finding: &ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}, becomes: undecided, why: "references: denied"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, snapshot := policy(), declaredSnapshot("snap-1", theRun)
-			snapshot.SizeGiB, snapshot.Archived = 8, true
+			snapshot.SizeGiB, snapshot.Archived, snapshot.ImageID = 8, true, ghost
 			if test.policy != nil {
 				test.policy(&p)
 			}
@@ -79,6 +87,10 @@ func TestLeftovers(t *testing.T) {
 			leftover := ami.Leftover{Run: theRun, ImageID: ghost, SnapshotID: "snap-1"}
 			here := inventory(region, test.images...)
 			here.Snapshots, here.Bin, here.History.Leftovers = []ami.Snapshot{snapshot}, test.bin, []ami.Leftover{leftover, leftover}
+			if test.planned == nil {
+				test.planned = []string{ghost}
+			}
+			here.History.Planned = map[string][]string{theRun: test.planned, earlierRun: {"", ghost, "ami-2"}}
 			evidence := unused(here)
 			evidence[region][ghost] = ami.Finding{Use: ami.Unused}
 			if test.finding != nil {
@@ -107,6 +119,10 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
+func madeFor(imageID string) func(*ami.Snapshot) {
+	return func(s *ami.Snapshot) { s.ImageID = imageID }
+}
+
 func retagged(tags ...string) func(*ami.Snapshot) {
 	return func(s *ami.Snapshot) {
 		for i := 0; i < len(tags); i += 2 {
@@ -124,7 +140,11 @@ func TestTheOrderOfLeftovers(t *testing.T) {
 	want := []ami.Leftover{leftover(earlierRun, "snap-2"), leftover(earlierRun, "snap-3"), leftover(theRun, "snap-1"), leftover(theRun, "snap-2")}
 	here.History.Leftovers = []ami.Leftover{want[3], want[1], want[0], want[2]}
 	before := slices.Clone(here.History.Leftovers)
+	here.History.Planned = map[string][]string{theRun: {ghost}, earlierRun: {ghost}}
 	here.Snapshots = []ami.Snapshot{declaredSnapshot("snap-1", theRun), declaredSnapshot("snap-2", theRun), declaredSnapshot("snap-3", earlierRun)}
+	for i := range here.Snapshots {
+		here.Snapshots[i].ImageID = ghost
+	}
 	evidence := map[string]ami.Evidence{region: {ghost: {Use: ami.Unused}}}
 	var got []ami.Leftover
 	var deleted []bool

@@ -148,8 +148,10 @@ func TestOrderingReports(t *testing.T) {
 		"of_the_future_and_in_doubt":        {nil, and(full("x", report(reported(now.Add(1)))), func(f *ami.Finding) { f.Gaps = []ami.Gap{aGap} }), false, false},
 		"it_is_the_copy_of_one_in_doubt":    {with(copyOf("ami-2")), full("x", report()), false, true},
 		"it_is_the_copy_of_one_in_use":      {with(copyOf("ami-3")), full("x", report()), false, false},
-		"somebody_has_objected":             {with(marked("2026-12-01"), untagged(retention.RunTag)), full("x", report()), false, false},
+		"somebody_has_objected":             {with(marked("2026-12-01"), untagged(retention.AnnouncedByTag)), full("x", report()), false, false},
 		"of_this_moment":                    {nil, full("x", report(reported(now))), false, true},
+		"announced_elsewhere":               {with(marked("2026-12-01"), announcedBy(theRun, theirs), noRecord), full("x", report()), false, false},
+		"announced_elsewhere_without_one":   {with(marked("2026-12-01"), announcedBy(theRun, theirs), noRecord), full("x", nil), false, false},
 		"made_too_early":                    {with(launched(ago(days(8)-1)), tagged("ami-janitor:stale-after", "7d")), full("x", report()), true, false},
 		"it_is_old_and_the_image_waits":     {with(marked("2026-12-01")), full("x", report(reported(ago(days(4))))), true, false},
 		"it_has_found_a_use":                {nil, and(full("x", report()), func(f *ami.Finding) { f.Use = ami.Used }), false, false},
@@ -163,7 +165,8 @@ func TestOrderingReports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			here := inventory(region, idle(subject, test.image...))
 			evidence := map[string]ami.Evidence{region: {subject: test.finding, "ami-3": {Use: ami.Used}}}
-			plan := policy(judgeShared).Plan([]ami.Inventory{here}, evidence, now)[0]
+			shorter := func(p *retention.Policy) { p.AllowShorter = true }
+			plan := policy(judgeShared, shorter).Plan([]ami.Inventory{here}, evidence, now)[0]
 			if wanted := slices.Equal(plan.ReportsWanted, []string{subject}); wanted != test.wanted || !wanted && len(plan.ReportsWanted) > 0 {
 				t.Errorf("wanted %v: %t, want %t", plan.ReportsWanted, wanted, test.wanted)
 			}

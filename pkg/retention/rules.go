@@ -218,16 +218,20 @@ func vetoed(d *docket, image *subject) string {
 	return ""
 }
 
-// undone says which part of an announcement somebody has undone, or may have; empty if it is whole.
+// undone says which part of an announcement somebody has undone, or may have; empty if it is whole. What is disabled for it has to
+// say so, and to be it still.
 func undone(d *docket, image *subject) string {
 	own := image.own
+	disables := d.wasToBeDisabled(image)
 	switch {
 	case !own.hasDue:
 		return "somebody took the tag " + DueTag + " off"
-	case own.by.policy != d.policy.Name:
+	case own.by.run == "" || own.by.policy != d.policy.Name:
 		return "somebody took the tag " + AnnouncedByTag + " off, or changed it"
-	case (own.disabled || d.wasToBeDisabled(image)) && image.State == "available":
+	case (own.disabled || disables) && image.State == "available":
 		return "somebody enabled it"
+	case disables && !own.disabled:
+		return "somebody took the tag " + DisabledTag + " off"
 	default:
 		return ""
 	}

@@ -146,6 +146,8 @@ var anyPolicy = rapid.Custom(func(t *rapid.T) retention.Policy {
 		return usual
 	}
 	p := retention.Policy{
+		Name:               ours,
+		AllowShorter:       rapid.Bool().Draw(t, "allowShorter"),
 		StaleAfter:         limit(rapid.SampledFrom([]int{0, 7, 90, 180, 400}).Draw(t, "staleAfter")),
 		NeverLaunchedAfter: limit(rapid.SampledFrom([]int{0, 7, 30, 90, 400}).Draw(t, "neverLaunchedAfter")),
 		KeepNewest:         rapid.SampledFrom([]int{0, 0, 1, 1, 2}).Draw(t, "keepNewest"),
@@ -254,7 +256,10 @@ func anyBin(t *rapid.T, region string) ami.RecycleBin {
 
 // anyHistory draws what the journal says of a region. It knows of most declarations what has become of them.
 func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
-	h := ami.History{Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}}
+	h := ami.History{Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}}
+	if rapid.SampledFrom(rare(1, 12)).Draw(t, "no records") != 0 {
+		h.Announced = map[string]ami.Announcement{}
+	}
 	say := func(id string, tags map[string]string) {
 		run := oracleRunOf(tags)
 		if run == "" || rapid.SampledFrom(rare(1, 15)).Draw(t, "of another") == 0 {
@@ -277,6 +282,9 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 			since := rapid.SampledFrom([]time.Duration{-days(400), -1, 0, days(1), days(6), days(7), days(8), days(30)}).Draw(t, "since")
 			h.Refused[image.ID] = ami.Refusal{Run: "20261101T020000Z-3f9c1a", At: ago(since), Error: "AuthFailure", ByEC2: rapid.Bool().Draw(t, "by EC2")}
 		}
+		if h.Announced != nil {
+			recordAny(t, h.Announced, image)
+		}
 	}
 	for _, s := range here.Snapshots {
 		if say(s.ID, s.Tags); oracleIntent(s.Tags) && rapid.Bool().Draw(t, "leftover") {
@@ -285,6 +293,9 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 				l.ImageID = oracleGhost(here.Region)
 			}
 			h.Leftovers = append(h.Leftovers, l)
+			if rapid.SampledFrom(rare(1, 10)).Draw(t, "not planned") != 0 {
+				h.Planned[l.Run] = append(h.Planned[l.Run], "ami-1", s.ImageID)
+			}
 		}
 	}
 	if rapid.SampledFrom(rare(1, 20)).Draw(t, "unlistedLeftover") == 0 {
@@ -294,6 +305,36 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 		h.Busy = rapid.SampledFrom([]string{"20261123T010000Z-3f9c1a", "20261101T020000Z-3f9c1a"}).Draw(t, "by")
 	}
 	return h
+}
+
+// recordAny draws what the journal says of the announcement of an image: mostly what bears it out, and else nothing, or something of
+// another run, of another policy, or of another day.
+func recordAny(t *rapid.T, announced map[string]ami.Announcement, image ami.Image) {
+	run, policy := oracleAnnouncer(image.Tags)
+	if run == "" {
+		run = oracleDisabler(image.Tags)
+	}
+	if policy == "" || rapid.SampledFrom(rare(1, 10)).Draw(t, "of another policy") == 0 {
+		policy = rapid.SampledFrom([]string{ours, ours, theirs, "team-c"}).Draw(t, "recorded policy")
+	}
+	action := rapid.SampledFrom([]string{"announce", "deprecate", "disable"}).Draw(t, "recorded action")
+	if oracleHas(image.Tags, "disabled") && rapid.SampledFrom(rare(1, 6)).Draw(t, "of another action") != 0 {
+		action = "disable"
+	}
+	a := ami.Announcement{Run: run, Policy: policy, Action: action, Due: oracleTagDue(image.Tags)}
+	if due := oracleDues[anyDue.Draw(t, "recorded due")]; a.Due.IsZero() || rapid.SampledFrom(rare(1, 4)).Draw(t, "of another day") == 0 {
+		a.Due = due
+	}
+	if hours := rapid.SampledFrom([]int{0, 2, 2, 3, 26}).Draw(t, "recorded hour"); !a.Due.IsZero() {
+		a.Due = a.Due.Add(time.Duration(hours) * time.Hour)
+	}
+	switch rapid.SampledFrom(rare(2, 10)).Draw(t, "recorded") {
+	case 0:
+		return
+	case 1:
+		a.Run = strings.TrimSpace(anyRun.Draw(t, "recorded run"))
+	}
+	announced[image.ID] = a
 }
 
 // anyImage draws an image; known are the images that it can be a copy of.
@@ -320,6 +361,9 @@ func anyImage(t *rapid.T, id, region string, known []place, dark bool) ami.Image
 	if rapid.SampledFrom(rare(1, 5)).Draw(t, "declared") == 0 {
 		declareAny(t, image.Tags)
 	}
+	if rapid.SampledFrom(rare(1, 20)).Draw(t, "runAlone") == 0 {
+		image.Tags[spelt(t, "run")] = anyRun.Draw(t, "begun")
+	}
 	for range rapid.SampledFrom([]int{0, 0, 0, 1, 1, 2}).Draw(t, "oddities") {
 		odd(t, &image, region, known)
 	}
@@ -345,6 +389,9 @@ var oracleDues = map[string]time.Time{
 	"2026-08-25T01:59:59Z":      time.Date(2026, 8, 25, 1, 59, 59, 0, time.UTC),
 	"2026-08-25T02:00:01Z":      time.Date(2026, 8, 25, 2, 0, 1, 0, time.UTC),
 	"2026-08-26":                time.Date(2026, 8, 26, 0, 0, 0, 0, time.UTC),
+	"2026-10-24":                time.Date(2026, 10, 24, 0, 0, 0, 0, time.UTC),
+	"2026-10-24T02:00:00Z":      time.Date(2026, 10, 24, 2, 0, 0, 0, time.UTC),
+	"2026-10-24T02:00:01Z":      time.Date(2026, 10, 24, 2, 0, 1, 0, time.UTC),
 	"2026-11-22":                time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC),
 	" 2026-11-23 ":              time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC),
 	"2026-11-23":                time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC),
@@ -362,28 +409,39 @@ var anyRun = rapid.SampledFrom(slices.Sorted(maps.Keys(oracleRuns)))
 // markImage gives an image some of the tags of an announcement, and what comes with them.
 func markImage(t *rapid.T, image *ami.Image) {
 	due := func() { image.Tags[spelt(t, "due")] = anyDue.Draw(t, "due") }
-	run := func() { image.Tags[spelt(t, "run")] = anyRun.Draw(t, "begun") }
+	by := func() {
+		policy := rapid.SampledFrom([]string{ours, ours, ours, ours, theirs, theirs, "team-c", "", " " + ours + " "}).Draw(t, "policy")
+		image.Tags[spelt(t, "announced-by")] = anyRun.Draw(t, "begun") + " " + policy
+	}
 	disabled := func() { image.Tags[spelt(t, "disabled")] = anyRun.Draw(t, "begun") }
 	off := func() { image.State = "disabled" }
 	marks := [][]func(){
-		{due, run},
-		{due, run},
-		{due, run},
+		{due, by},
+		{due, by},
+		{due, by},
+		{due, by},
+		{due, by, disabled, off},
+		{due, by, disabled, off},
+		{due, by, disabled, off},
 		{due, disabled, off},
-		{due, disabled, off},
+		{by, disabled, off},
+		{due, by, disabled},
 		{due, disabled},
-		{run},
+		{by},
 		{disabled},
 		{disabled, off},
 		{due},
-		{due, due, run},
-		{due, run, run},
-		{due, run, disabled},
-		{due, run, off},
-		{due, run, disabled, off},
+		{due, due, by},
+		{due, by, by},
+		{due, by, disabled, disabled, off},
+		{due, by, off},
 	}
 	for _, do := range rapid.SampledFrom(marks).Draw(t, "mark") {
 		do()
+	}
+	if rapid.SampledFrom(rare(1, 3)).Draw(t, "deprecated") == 0 {
+		day := oracleTagDue(image.Tags)
+		image.DeprecatedAt = time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, time.UTC).Add(rapid.SampledFrom([]time.Duration{0, 0, time.Second, time.Minute, -time.Second}).Draw(t, "deprecatedAt"))
 	}
 }
 
@@ -580,6 +638,7 @@ func (w world) clone() world {
 		inventory.History.Leftovers = slices.Clone(inventory.History.Leftovers)
 		inventory.History.Refused = maps.Clone(inventory.History.Refused)
 		inventory.History.Removed, inventory.History.Unbegun = cloneTags(inventory.History.Removed), maps.Clone(inventory.History.Unbegun)
+		inventory.History.Planned, inventory.History.Announced = maps.Clone(inventory.History.Planned), maps.Clone(inventory.History.Announced)
 		twin.inventories = append(twin.inventories, inventory)
 	}
 	for region, evidence := range w.evidence {
