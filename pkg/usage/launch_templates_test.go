@@ -126,9 +126,9 @@ func TestATemplateWithManyVersions(t *testing.T) {
 	if got := usedOf(t, evidence, 20); len(got) != 20 {
 		t.Errorf("the images of versions %v are used, want all", got)
 	}
-	// One for all templates; three pages and an empty one of this.
-	if got := callsOf(account)["DescribeLaunchTemplateVersions"]; got != 5 {
-		t.Errorf("%d listings of versions, want 5", got)
+	// One for all templates; five pages and an empty one of this.
+	if got := callsOf(account)["DescribeLaunchTemplateVersions"]; got != 7 {
+		t.Errorf("%d listings of versions, want 7", got)
 	}
 }
 

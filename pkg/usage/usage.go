@@ -81,6 +81,7 @@ func Sources() []string {
 // there are none of the former the listings are asked all the same: a text may name an image of another region.
 func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
 	s := newSearch(ctx, clients, lookup)
+	s.late = ami.NotReached
 	ofCandidates, ofOriginals := 0, 0
 	var lookups sync.WaitGroup
 	answers := s.askListings(ctx, &lookups)
