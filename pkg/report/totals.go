@@ -39,9 +39,9 @@ type Totals struct {
 	// Restorable counts those of Deregistered that were seen in the Recycle Bin with all of their snapshots that are gone.
 	Restorable int `json:"restorable"`
 
-	// Left counts the images that later runs have to do: those that were deferred, and those for which there was no time, but
-	// not in regions that were only planned. NightsNeeded is how many runs they take at the speed of this one, or in a dry run
-	// at the cap; 0 if none is left, or if that is not known.
+	// Left counts the images that later runs have to do: those that were deferred, and those for which there was no time, be it
+	// to remove them or to look them up, but not in regions that were only planned. NightsNeeded is how many runs they take at the
+	// speed of this one, or in a dry run at the cap; 0 if none is left, or if that is not known.
 	Left         int `json:"left"`
 	NightsNeeded int `json:"nightsNeeded"`
 
@@ -72,7 +72,7 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 	}
 	r.Totals.MonthlySavingsUpTo = dollars(r.Totals.GiBDeleted, snapshotPrice)
 	acting := r.acting()
-	r.Totals.Left = acting.count(waiting) + acting.count(notReached)
+	r.Totals.Left = acting.count(waiting) + acting.count(notReached) + acting.count(notLookedUp)
 	r.Totals.NightsNeeded = nights(r.Totals.Left, r.perNight())
 }
 

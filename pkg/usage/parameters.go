@@ -27,9 +27,9 @@ const (
 // refused, for all of its parameters: where everything is denied, asking one by one would take ten times as long.
 const mostCulprits = 20
 
-// mostNamed is how many parameters that cannot be read a source names in gaps; of the others it gives the number. They are
-// in the reasons of every image.
-const mostNamed = 3
+// mostNamed is how many parameters that cannot be read a source names; of the others it gives the number. The gaps are in the
+// reasons of every image, where three have a place.
+const mostNamed = 2
 
 // imageIDs is what the id of an image looks like, among other text: 17 hexadecimal digits, or 8 in the oldest ones. What
 // follows is not looked at, because ids may stand together without anything in between; nor is the case of letters.
