@@ -532,6 +532,21 @@ func addRemains(all map[string]report.Run) {
 	virginia.Orphans = []retention.Orphan{{SnapshotID: id("snap", 95), ImageID: id("ami", 95), SizeGiB: 400, Archived: true}}
 	all["orphans"] = recorded(newRun(false, newRegion(dublin, nil), newRegion(virginia, nil)))
 
+	manyOrphans, unseen := plan("eu-west-1", p.Verdicts[1:]...), plan("eu-west-1", p.Verdicts[1:]...)
+	for n := range 60 {
+		orphan := retention.Orphan{
+			SnapshotID: id("snap", 100+n), ImageID: id("ami", 100+n), SizeGiB: int64(500 - n), StartedAt: startedAt.AddDate(-2, 0, 0), NotLookedAt: n >= 50,
+		}
+		if n != 1 && n != 3 { // Shared.
+			manyOrphans.Orphans = append(manyOrphans.Orphans, orphan)
+		}
+		if n >= 58 { // All that were looked at are shared.
+			unseen.Orphans = append(unseen.Orphans, orphan)
+		}
+	}
+	all["many orphans"] = newRun(false, newRegion(manyOrphans, nil))
+	all["orphans that nobody looked at"] = newRun(false, newRegion(unseen, nil))
+
 	unkept := newRun(false, newRegion(plan("eu-west-1", p.Verdicts[1:]...), nil))
 	unkept.RecordError = strings.Replace(strings.TrimPrefix(noJournal, "the journal cannot be read: "), "GetObject", "PutObject", 1)
 	all["record not kept"] = unkept

@@ -45,8 +45,9 @@ type Totals struct {
 	Left         int `json:"left"`
 	NightsNeeded int `json:"nightsNeeded"`
 
-	OrphanedSnapshots int   `json:"orphanedSnapshots"`
-	GiBOrphaned       int64 `json:"gibOrphaned"`
+	OrphanedSnapshots  int   `json:"orphanedSnapshots"`
+	OrphansNotLookedAt int   `json:"orphansNotLookedAt,omitempty"` // Those of OrphanedSnapshots that may be shared with another account.
+	GiBOrphaned        int64 `json:"gibOrphaned"`
 }
 
 // Finish completes the record: it counts, and gives every image that a real run did not reach the outcome "skipped".
@@ -65,6 +66,11 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 		r.Totals.addImages(region)
 		r.Totals.addSnapshots(region)
 		r.Totals.OrphanedSnapshots += len(region.Orphans)
+		for _, o := range region.Orphans {
+			if o.NotLookedAt {
+				r.Totals.OrphansNotLookedAt++
+			}
+		}
 		r.Totals.GiBOrphaned += region.gibOrphaned()
 	}
 	if !r.DryRun {
