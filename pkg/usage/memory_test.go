@@ -14,6 +14,7 @@ import (
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/usage"
 )
 
 // bulky is an account of launch templates whose versions carry user data, written out anew for each call. Its own part in the
@@ -103,10 +104,10 @@ func TestUserDataIsNotKept(t *testing.T) {
 					return
 				}
 				if read += versions; read%500 < versions { // Not at each: a collection takes its time.
-					most = max(most, inUse())
+					most = max(most, heap())
 				}
 			}
-			before = inUse()
+			before = heap()
 			evidence := look(t.Context(), account, candidates(1), "launch-templates")
 			if finding := evidence[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
 				t.Errorf("%s is %v, with gaps %v", imageID(1), finding.Use, finding.Gaps)
@@ -132,7 +133,7 @@ func TestUserDataOfSpotFleetsIsNotKept(t *testing.T) {
 		}
 		page, _ := strconv.Atoi(q.Form.Get("NextToken"))
 		if page > 0 && page%5 == 0 {
-			most = max(most, inUse())
+			most = max(most, heap())
 		}
 		var body strings.Builder
 		body.WriteString("<DescribeSpotFleetRequestsResponse><spotFleetRequestConfigSet>")
@@ -147,21 +148,13 @@ func TestUserDataOfSpotFleetsIsNotKept(t *testing.T) {
 		body.WriteString("</DescribeSpotFleetRequestsResponse>")
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body.String())), Request: r}, nil
 	})
-	before = inUse()
+	before = heap()
 	if finding := look(t.Context(), doer, candidates(1), "spot-fleets")[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
 		t.Errorf("%v, with gaps %v", finding.Use, finding.Gaps)
 	}
 	if most > before+12<<20 {
 		t.Errorf("%d MB more in use than at first", (most-before)>>20)
 	}
-}
-
-// inUse is how many bytes of the heap are in use.
-func inUse() uint64 {
-	runtime.GC()
-	var stats runtime.MemStats
-	runtime.ReadMemStats(&stats)
-	return stats.HeapAlloc
 }
 
 // No more versions are on their way at a time than two pages have, however many templates have versions of their own. Small
@@ -198,4 +191,58 @@ func TestVersionsOnTheirWay(t *testing.T) {
 			})
 		})
 	}
+}
+
+// How much of the heap the lookup of launch templates takes, where each version has as much user data as EC2 allows: 16 KB, which
+// are 21,848 characters of base64. MB-in-use is what is in use at most, MB-heap has in it what is not collected yet.
+func BenchmarkMemoryOfTemplates(b *testing.B) {
+	for _, account := range []bulky{{templates: 1, versions: 10_000}, {templates: 8, versions: 1500}, {templates: 2000, versions: 2}} {
+		b.Run(fmt.Sprintf("%dx%d", account.templates, account.versions), func(b *testing.B) {
+			var mu sync.Mutex
+			for b.Loop() {
+				var mostInUse uint64
+				pages := 0
+				account.rest, account.userData = blank, strings.Repeat("QUFB", 21848/4)
+				before := heap()
+				account.seen = func(int, bool) {
+					mu.Lock()
+					defer mu.Unlock()
+					if pages++; pages%20 == 0 {
+						mostInUse = max(mostInUse, heap()-before)
+					}
+				}
+				var evidence ami.Evidence
+				most := mostAllocated(func() {
+					evidence = usage.Look(b.Context(), clients(account), lookup(candidates(1), "launch-templates"), func(int, int) {})
+				}) - before
+				if evidence[imageID(1)].Use != ami.Used {
+					b.Fatal(evidence[imageID(1)].Gaps)
+				}
+				b.ReportMetric(float64(most)/1e6, "MB-heap")
+				b.ReportMetric(float64(mostInUse)/1e6, "MB-in-use")
+			}
+		})
+	}
+}
+
+// mostAllocated is the most that the heap holds while something is done, looked at every two milliseconds.
+func mostAllocated(do func()) uint64 {
+	most, stop := make(chan uint64), make(chan struct{})
+	go func() {
+		var stats runtime.MemStats
+		peak := uint64(0)
+		for {
+			runtime.ReadMemStats(&stats)
+			peak = max(peak, stats.HeapAlloc)
+			select {
+			case <-stop:
+				most <- peak
+				return
+			case <-time.After(2 * time.Millisecond):
+			}
+		}
+	}()
+	do()
+	close(stop)
+	return <-most
 }
