@@ -21,14 +21,16 @@ func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[stri
 		asked[inventory.Region] = survey.policy.GhostsToAsk(inventory, survey.now)
 	}
 	lookups := j.lookups(survey, candidates, ghosts)
-	done := j.watch("Looking up")
+	done, room := j.watch("Looking up"), usage.NewRoom()
 	evidence := map[string]ami.Evidence{}
 	regions := slices.Sorted(maps.Keys(lookups))
 	for i, found := range sideBySide(regions, func(region string) ami.Evidence {
 		if len(lookups[region].Names) == 0 {
 			return ami.Evidence{}
 		}
-		found := usage.Look(ctx, j.clients(region), lookups[region], func(n, of int) { done(region, n, of) })
+		lookup := lookups[region]
+		lookup.Room = room
+		found := usage.Look(ctx, j.clients(region), lookup, func(n, of int) { done(region, n, of) })
 		usage.AddSnapshotSharing(ctx, j.clients(region), asked[region], found)
 		return found
 	}) {

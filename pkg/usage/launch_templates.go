@@ -24,12 +24,38 @@ const templatePage = 200
 
 // A version of a launch template may carry 16 KB of user data (EC2 User Guide, "Run commands when you launch an EC2
 // instance"), and as much again of tags and network interfaces, written by whoever may create versions; there may be 10,000 of
-// them. So pages are half as long as they may be, no more than two such pages are in memory at a time, and of each version
+// them. So pages are a quarter as long as they may be, no more than two such pages are on their way at a time, and of each version
 // only what counts is kept.
 const (
-	versionPage    = 100
+	versionPage    = 50
 	versionsAtOnce = 2 * versionPage
 )
+
+// Room is how many versions of launch templates may be on their way at a time, over all lookups that share it.
+type Room struct{ versions *semaphore.Weighted }
+
+// NewRoom returns room for as many versions as a function of 256 MB has memory for, beside all else.
+func NewRoom() *Room { return &Room{semaphore.NewWeighted(versionsAtOnce)} }
+
+// roomyPages are pages of versions that are asked for when there is room for one. Whoever has read a page gives it back.
+type roomyPages struct {
+	*ec2.DescribeLaunchTemplateVersionsPaginator
+	room *Room
+	size int64 // How many versions a page has at most.
+}
+
+func (p roomyPages) NextPage(ctx context.Context, options ...func(*ec2.Options)) (*ec2.DescribeLaunchTemplateVersionsOutput, error) {
+	if err := p.room.versions.Acquire(ctx, p.size); err != nil {
+		return nil, err
+	}
+	page, err := p.DescribeLaunchTemplateVersionsPaginator.NextPage(ctx, options...)
+	if err != nil {
+		p.giveBack()
+	}
+	return page, err
+}
+
+func (p roomyPages) giveBack() { p.room.versions.Release(p.size) }
 
 // launchTemplates looks into the versions of the launch templates: all of them, or the newest ones, the default one, and
 // those that a group or a fleet is pinned to.
@@ -53,18 +79,7 @@ func (s *search) otherVersions(ctx context.Context, templates templates, pins pi
 	isSearched := func(id string) bool { return s.isSearched(templates[id], pins) }
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(templates)), isSearched)
 	errs := map[string]error{}
-	room := semaphore.NewWeighted(versionsAtOnce)
-	versionsOf := func(ctx context.Context, id string) ([]version, error) {
-		size := int64(versionPage)
-		if latest := templates[id].latest; latest > 0 {
-			size = min(size, latest) // Numbers are not used again, so there are no more versions.
-		}
-		if err := room.Acquire(ctx, size); err != nil {
-			return nil, err
-		}
-		defer room.Release(size)
-		return s.versionsOf(ctx, id)
-	}
+	versionsOf := func(ctx context.Context, id string) ([]version, error) { return s.versionsOf(ctx, templates[id]) }
 	each(ctx, inFlight, slices.Values(ids), versionsOf, func(id string, versions []version, err error) {
 		s.useByVersions(versions, templates[id], pins)
 		if err != nil {
@@ -143,7 +158,7 @@ func (s *search) listTemplates(ctx context.Context) (templates, error) {
 // latestVersions searches the latest and the default version of every template, page by page.
 func (s *search) latestVersions(ctx context.Context, templates templates) error {
 	input := ec2.DescribeLaunchTemplateVersionsInput{Versions: []string{"$Latest", "$Default"}}
-	return s.eachVersion(ctx, input, func(version version) {
+	return s.eachVersion(ctx, input, versionPage, func(version version) {
 		t := templates.get(version.id, version.name)
 		t.latest = max(t.latest, version.number)
 		if version.isDefault {
@@ -174,8 +189,12 @@ var errNoVersions = errors.New("has no versions")
 
 // versionsOf lists the versions of one template. One that is gone by now is an error like any other: the next run sees what
 // has become of it. After an error it returns those that had come until then.
-func (s *search) versionsOf(ctx context.Context, id string) (versions []version, err error) {
-	err = s.eachVersion(ctx, ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &id}, func(version version) {
+func (s *search) versionsOf(ctx context.Context, t *template) (versions []version, err error) {
+	size := int64(versionPage)
+	if t.latest > 0 {
+		size = min(size, t.latest) // Numbers are not used again, so there are no more versions.
+	}
+	err = s.eachVersion(ctx, ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &t.id}, size, func(version version) {
 		versions = append(versions, version)
 	})
 	if err == nil && len(versions) == 0 {
@@ -197,18 +216,19 @@ func (s *search) useByVersions(versions []version, t *template, pins pins) {
 	}
 }
 
-// eachVersion lists versions of launch templates, and hands on what counts of each. After an error it has handed on those
-// that had come until then.
-func (s *search) eachVersion(ctx context.Context, input ec2.DescribeLaunchTemplateVersionsInput, take func(version)) error {
+// eachVersion lists versions of launch templates, so many a page at most, and hands on what counts of each. After an error it
+// has handed on those that had come until then.
+func (s *search) eachVersion(ctx context.Context, input ec2.DescribeLaunchTemplateVersionsInput, size int64, take func(version)) error {
 	input.IncludeManagedResources, input.MaxResults = aws.Bool(true), aws.Int32(versionPage)
 	input.ResolveAlias = aws.Bool(false) // A parameter is resolved here, where it is seen if that fails.
-	return wire.EachPage(ctx, ec2.NewDescribeLaunchTemplateVersionsPaginator(s.EC2, &input),
-		func(page *ec2.DescribeLaunchTemplateVersionsOutput) *string {
-			for i := range page.LaunchTemplateVersions {
-				take(newVersion(&page.LaunchTemplateVersions[i]))
-			}
-			return page.NextToken
-		})
+	pages := roomyPages{ec2.NewDescribeLaunchTemplateVersionsPaginator(s.EC2, &input), s.Room, size}
+	return wire.EachPage(ctx, pages, func(page *ec2.DescribeLaunchTemplateVersionsOutput) *string {
+		defer pages.giveBack()
+		for i := range page.LaunchTemplateVersions {
+			take(newVersion(&page.LaunchTemplateVersions[i]))
+		}
+		return page.NextToken
+	})
 }
 
 func (s *search) useByVersion(version version) {

@@ -39,6 +39,9 @@ func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 		Clients: clients, Lookup: lookup,
 		found: map[string]*ami.Finding{}, holders: map[string][]string{}, unresolved: map[string][]mention{},
 	}
+	if s.Room == nil {
+		s.Room = NewRoom()
+	}
 	s.groups = once(func() ([]autoscaling.AutoScalingGroup, error) { return listGroups(ctx, clients.AutoScaling) })
 	s.spotFleetConfigs = once(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
 	for _, image := range slices.Concat(lookup.Images, lookup.Originals, lookup.Gone) {

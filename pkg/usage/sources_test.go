@@ -141,7 +141,7 @@ func templateKind(action string, hasNoFirstPage bool) kind {
 	also := slices.DeleteFunc([]string{"DescribeLaunchTemplates", "DescribeLaunchTemplateVersions"}, func(a string) bool { return a == action })
 	size := 200
 	if action == "DescribeLaunchTemplateVersions" {
-		size = 100
+		size = 50
 	}
 	return kind{
 		source: "launch-templates", action: action, also: also, size: size, awsType: "ec2:LaunchTemplate", hasNoFirstPage: hasNoFirstPage,
@@ -546,7 +546,7 @@ func TestWhatListingsAskFor(t *testing.T) {
 	want := map[string]string{
 		"DescribeInstances":              "IncludeManagedResources=true&MaxResults=1000",
 		"DescribeLaunchTemplates":        "IncludeManagedResources=true&MaxResults=200",
-		"DescribeLaunchTemplateVersions": "IncludeManagedResources=true&LaunchTemplateVersion.1=%24Latest&LaunchTemplateVersion.2=%24Default&MaxResults=100&ResolveAlias=false",
+		"DescribeLaunchTemplateVersions": "IncludeManagedResources=true&LaunchTemplateVersion.1=%24Latest&LaunchTemplateVersion.2=%24Default&MaxResults=50&ResolveAlias=false",
 		"DescribeLaunchConfigurations":   "MaxRecords=100",
 		"DescribeAutoScalingGroups":      "IncludeInstances=false&MaxRecords=100",
 		"DescribeFleets":                 "MaxResults=1000",
