@@ -179,30 +179,44 @@ func (s *search) resolveParameters(ctx context.Context) {
 	}
 	parameters := s.readParameters(ctx, names)
 	for _, name := range names {
-		given, found := resolvePrefix+name, parameters[name]
-		for _, id := range found.images {
-			for _, where := range s.unresolved[given] {
-				s.use(where.by, &id)
-			}
-		}
-		switch {
-		case isOfParameter(found.err):
-			s.unread(unread, given, "%s names SSM parameter "+name+", which cannot be read: "+s.why(found))
-		case found.err != nil:
-			for _, where := range s.unresolved[given] {
-				s.gap(where.by.Source, found.err, s.everybody...)
-			}
-		case !found.exists && !s.isOwnParameter(name):
-			s.unread(unread, given, "%s names SSM parameter "+s.ownedBy(name)+", which is not shared with this account, or not there")
-		}
+		s.follow(name, parameters[name], unread)
 	}
 	for source, texts := range unread {
-		for _, text := range texts[:min(mostNamed, len(texts))] {
-			s.gapSaying(source, text, s.everybody...)
+		s.gapsOf(source, texts)
+	}
+}
+
+// follow records what names the images that are in the value of a parameter, or notes that it could not be read. Where all
+// calls failed for one cause, that is said once, and not of each of thousands of parameters.
+func (s *search) follow(name string, found parameter, unread map[string][]string) {
+	given := resolvePrefix + name
+	for _, id := range found.images {
+		for _, where := range s.unresolved[given] {
+			s.use(where.by, &id)
 		}
-		if more := len(texts) - mostNamed; more > 0 {
-			s.gapSaying(source, fmt.Sprintf("so do %d more, in ways that cannot be followed", more), s.everybody...)
+	}
+	switch {
+	case isOfParameter(found.err):
+		s.unread(unread, given, "%s names SSM parameter "+name+", which cannot be read: "+s.why(found))
+	case found.err != nil:
+		why := s.explain(found.err)
+		for _, where := range s.unresolved[given] {
+			if source := where.by.Source; !slices.Contains(unread[source], why) {
+				unread[source] = append(unread[source], why)
+			}
 		}
+	case !found.exists && !s.isOwnParameter(name):
+		s.unread(unread, given, "%s names SSM parameter "+s.ownedBy(name)+", which is not shared with this account, or not there")
+	}
+}
+
+// gapsOf records what a source could not follow: the first in words, the others by their number.
+func (s *search) gapsOf(source string, texts []string) {
+	for _, text := range texts[:min(mostNamed, len(texts))] {
+		s.gapSaying(source, text, s.everybody...)
+	}
+	if more := len(texts) - mostNamed; more > 0 {
+		s.gapSaying(source, fmt.Sprintf("so do %d more, in ways that cannot be followed", more), s.everybody...)
 	}
 }
 

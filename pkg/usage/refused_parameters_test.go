@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
@@ -136,4 +137,19 @@ func TestGapsOfTemplates(t *testing.T) {
 			t.Errorf("%s is %v; gaps:\n%s", imageID(n), finding.Use, whys(finding))
 		}
 	}
+}
+
+// What befalls all calls is said once, and not for each of the parameters.
+func TestParametersThatNobodyAnswersFor(t *testing.T) {
+	var images []string
+	for i := range 100 {
+		images = append(images, fmt.Sprintf("resolve:ssm:/golden/%03d", i))
+	}
+	account := holding(t, naming(images...))
+	synctest.Test(t, func(t *testing.T) {
+		doer := emulator.Fail(account.Client(), "GetParameters", nil, http.StatusInternalServerError, "InternalServerError", "x")
+		if got := whys(look(t.Context(), doer, candidates(1), "launch-templates")[imageID(1)]); got != "launch-templates: InternalServerError: x" {
+			t.Error(got)
+		}
+	})
 }
