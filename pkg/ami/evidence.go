@@ -13,6 +13,9 @@ type Evidence map[string]Finding
 // not be completed. There is no such entry where all were.
 const EveryOther = ""
 
+// NotReached is the gap of what there was no time to look up: a run spends half of its time on reading and looking up, at most.
+const NotReached = "not reached before half of the run's time was up"
+
 // TextSource is the source of evidence that can name images of other regions: text.
 const TextSource = "ssm-text"
 

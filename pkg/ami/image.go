@@ -70,9 +70,13 @@ type Snapshot struct {
 	Lock string
 	Tags map[string]string
 
-	// Unreadable says which fact of the snapshot could not be understood. It is empty for an ordinary snapshot.
+	// Unreadable says which fact of the snapshot could not be understood, or is not known. It is empty for an ordinary snapshot.
 	Unreadable string
 }
+
+// ImageNotAsked is what is not known of a snapshot in a region that lists no images, of which too many have left snapshots for
+// EC2 to be asked about each.
+const ImageNotAsked = "EC2 was not asked whether its image is gone"
 
 // Locked reports whether a snapshot lock forbids the deletion. EC2's only lock state that allows it is "expired".
 func (s Snapshot) Locked() bool {

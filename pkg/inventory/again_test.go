@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -228,6 +229,55 @@ func TestAListingWithoutImages(t *testing.T) {
 	account := holding(t, many(1, image), snapshots, nil)
 	if _, err := read(t.Context(), unlisted(account.Client())); err == nil || !strings.Contains(err.Error(), snapshotID(1401)) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// Where thousands of images that are gone have left snapshots, EC2 is asked about a hundred: those that a run was to remove, the
+// largest and the newest. The snapshots of the others say that it was not.
+func TestAListingWithoutImagesAndManySnapshots(t *testing.T) {
+	const n = 3000
+	var snapshots []object
+	for i := range n {
+		s := object{
+			"Description": "Created by CreateImage(i-1234567890abcdef0) for " + imageID(i+1), "VolumeSize": 1 + i%100,
+			"StartTime": time.Date(2020, 1, 1, 0, i, 0, 0, time.UTC).Format(time.RFC3339),
+		}
+		if i == 0 {
+			s["Tags"] = []object{{"Key": "ami-janitor:intent", "Value": "remove"}}
+		}
+		snapshots = append(snapshots, snapshot(i+1, s))
+	}
+	account := holding(t, nil, snapshots, nil)
+	got, err := read(t.Context(), account.Client())
+	if err != nil || len(got.Images) > 0 || len(got.Snapshots) != n {
+		t.Fatalf("%d snapshots, %v", len(got.Snapshots), err)
+	}
+	lookups, asked := 0, map[string]bool{}
+	for _, call := range account.Calls() {
+		if call.Action == "DescribeImages" {
+			lookups++
+		}
+	}
+	for _, s := range got.Snapshots {
+		switch s.Unreadable {
+		case "":
+			asked[s.ID] = true
+		case ami.ImageNotAsked:
+		default:
+			t.Errorf("%s: %s", s.ID, s.Unreadable)
+		}
+	}
+	if lookups != 101 || len(asked) != 100 {
+		t.Errorf("%d calls of DescribeImages, %d images asked about", lookups, len(asked))
+	}
+	for _, i := range []int{1, 100, 200, n, n - 1} {
+		if !asked[snapshotID(i)] {
+			t.Errorf("the image of %s was not asked for", snapshotID(i))
+		}
+	}
+	there := unlisted(holding(t, []object{image(n-1, nil)}, snapshots, nil).Client())
+	if _, err := read(t.Context(), there); err == nil || !strings.Contains(err.Error(), imageID(n-1)) {
+		t.Errorf("one of the newest is there: error %v", err)
 	}
 }
 

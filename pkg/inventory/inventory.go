@@ -2,8 +2,10 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -35,7 +37,7 @@ type API interface {
 //
 // Snapshots and locks are listed side by side, and the images last: whatever happened while the rest was being read, their
 // facts are the freshest. A listing that shows none of them, while there are snapshots that say they were made for some, is
-// believed if EC2 says of each of these that it is gone.
+// believed if EC2 says of these that they are gone, one by one: of all, or of as many as there is a reasonable time for.
 func Read(ctx context.Context, api API, account, region string) (ami.Inventory, error) {
 	reader := newReader()
 	var (
@@ -84,23 +86,31 @@ func madeFor(snapshot *types.Snapshot) string {
 	return ""
 }
 
-// lookupsAtOnce is how many images are looked up by their ids side by side.
-const lookupsAtOnce = 16
+// lookupsAtOnce is how many images are looked up by their ids side by side, and mostLookups how many at most: they take ten
+// seconds at half of EC2's rate.
+const (
+	lookupsAtOnce = 16
+	mostLookups   = 100
+)
 
 // confirmGone asks for the images that snapshots were made for, each by its id, and returns an error unless EC2 says of every
-// one that it is not there.
+// one that it is not there. EC2 takes many ids in a call, but does not document that its error names all that are missing.
+//
+// If there are more of them than it asks for, the others are in doubt, and their snapshots say so. Nothing is removed in a
+// region without images, so that all that rests on it are snapshots: what an earlier run has left is kept, and an orphan is
+// not proven.
 func confirmGone(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshots []ami.Snapshot) error {
-	madeFor := map[string]string{} // One of its snapshots, by the id of the image.
-	for _, snapshot := range snapshots {
-		if known, ok := madeFor[snapshot.ImageID]; snapshot.ImageID != "" && (!ok || snapshot.ID < known) {
-			madeFor[snapshot.ImageID] = snapshot.ID
+	asked, doubtful := toConfirm(snapshots)
+	for i := range snapshots {
+		if doubtful[snapshots[i].ImageID] && snapshots[i].Unreadable == "" {
+			snapshots[i].Unreadable = ami.ImageNotAsked
 		}
 	}
 	lookups, ctx := errgroup.WithContext(ctx)
 	lookups.SetLimit(lookupsAtOnce)
-	for imageID, snapshotID := range madeFor {
+	for _, snapshot := range asked {
 		lookups.Go(func() error {
-			out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{imageID}, IncludeDisabled: aws.Bool(true)})
+			out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{snapshot.ImageID}, IncludeDisabled: aws.Bool(true)})
 			isLeft := func(image types.Image) bool { return image.State != types.ImageStateDeregistered }
 			if wire.IsNoImage(err) || err == nil && len(out.Images) > 0 && !slices.ContainsFunc(out.Images, isLeft) {
 				return nil
@@ -110,10 +120,50 @@ func confirmGone(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshots
 				why = wire.Explain(err)
 			}
 			return fmt.Errorf("none is listed, but by its description %s is a snapshot of %s: %s; if the images of this region are gone "+
-				"for good, delete their snapshots, or name the region in EXCEPT_REGIONS", snapshotID, imageID, why)
+				"for good, delete their snapshots, or name the region in EXCEPT_REGIONS", snapshot.ID, snapshot.ImageID, why)
 		})
 	}
 	return lookups.Wait()
+}
+
+// toConfirm returns a snapshot of each image that is asked for, and the ids of those that are not: what a run was to delete goes
+// first, then the largest, of which a digest speaks, and in the second half the newest, the images of which are the likeliest to
+// be there.
+func toConfirm(snapshots []ami.Snapshot) (asked []ami.Snapshot, doubtful map[string]bool) {
+	byImage := map[string]ami.Snapshot{}
+	for _, snapshot := range snapshots {
+		if known, ok := byImage[snapshot.ImageID]; snapshot.ImageID != "" && (!ok || byRank(snapshot, known) < 0) {
+			byImage[snapshot.ImageID] = snapshot
+		}
+	}
+	rest := slices.SortedFunc(maps.Values(byImage), byRank)
+	if half := mostLookups / 2; len(rest) > mostLookups {
+		asked, rest = rest[:half:half], rest[half:]
+		slices.SortStableFunc(rest, func(a, b ami.Snapshot) int { return cmp.Or(byIntent(a, b), b.StartedAt.Compare(a.StartedAt)) })
+	}
+	more := min(mostLookups-len(asked), len(rest))
+	asked, doubtful = append(asked, rest[:more]...), map[string]bool{}
+	for _, snapshot := range rest[more:] {
+		doubtful[snapshot.ImageID] = true
+	}
+	return asked, doubtful
+}
+
+func byRank(a, b ami.Snapshot) int {
+	return cmp.Or(byIntent(a, b), cmp.Compare(b.SizeGiB, a.SizeGiB), strings.Compare(a.ID, b.ID))
+}
+
+// byIntent puts first what a run has declared to remove.
+func byIntent(a, b ami.Snapshot) int {
+	const intent = "ami-janitor:intent"
+	switch {
+	case a.Tags[intent] != "" && b.Tags[intent] == "":
+		return -1
+	case a.Tags[intent] == "" && b.Tags[intent] != "":
+		return 1
+	default:
+		return 0
+	}
 }
 
 // listImages includes the disabled images: they hold on to their snapshots like any other (EC2 User Guide, "Disable an

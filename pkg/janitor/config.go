@@ -38,7 +38,7 @@ type Config struct {
 	RecycleBinDays    count           `env:"RECYCLE_BIN_DAYS" envDefault:"0" help:"days for which the Recycle Bin has to hold what is removed; 0 for any time"`
 	RequireRecycleBin flag            `env:"REQUIRE_RECYCLE_BIN" envDefault:"false" help:"remove only what the Recycle Bin takes in, so that it can be restored"`
 	OrphanedSnapshots orphans         `env:"ORPHANED_SNAPSHOTS" envDefault:"report" help:"snapshots whose image is gone: report or ignore; they are never deleted"`
-	EC2Share          share           `env:"EC2_SHARE" envDefault:"0.5" help:"the most of EC2's published request rates that a run takes, above 0 and up to 1"`
+	EC2Share          share           `env:"EC2_SHARE" envDefault:"0.5" help:"the most of EC2's and Parameter Store's published request rates that a run takes, above 0 and up to 1"`
 	Records           recordsLocation `env:"RECORDS" help:"where run records and the journal are kept: s3://bucket/prefix or a directory; nowhere if not set"`
 
 	Regions       regionsOrAll `env:"REGIONS" help:"comma-separated, or all; the function's own if not set"`

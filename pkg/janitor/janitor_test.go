@@ -438,7 +438,7 @@ func TestCallsOfALargeAccount(t *testing.T) {
 		}},
 		"an account in use": {inUse(large(images, snapshots, candidates)), whole, false, map[string]int{
 			"DescribeImages": 2, "DescribeImageReferences": 12, "DeregisterImage": candidates, "DescribeInstances": 2 + 1, "DescribeLaunchTemplates": 2 + 1,
-			"DescribeLaunchTemplateVersions": 2 + 1, "DescribeParameters": 2 + 1, "GetParameters": 15, "DescribeAutoScalingGroups": 2 + 1,
+			"DescribeLaunchTemplateVersions": 8 + 1, "DescribeParameters": 2 + 1, "GetParameters": 15, "DescribeAutoScalingGroups": 2 + 1,
 		}},
 		"announcements": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "GRACE": "14d"}, false, map[string]int{
 			"CreateTags": candidates,

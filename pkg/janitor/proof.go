@@ -15,20 +15,23 @@ import (
 // of the run has evidence; of one that failed there is no more than what text names there, and that its text cannot be read
 // either leaves the others alone, like the failure itself.
 func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) map[string]ami.Evidence {
-	ghosts := map[string][]ami.Image{}
+	ghosts, asked := map[string][]ami.Image{}, map[string][]ami.Image{}
 	for _, inventory := range survey.inventories {
 		ghosts[inventory.Region] = survey.policy.Ghosts(inventory, survey.now)
+		asked[inventory.Region] = survey.policy.GhostsToAsk(inventory, survey.now)
 	}
 	lookups := j.lookups(survey, candidates, ghosts)
-	done := j.watch("Looking up")
+	done, room := j.watch("Looking up"), usage.NewRoom()
 	evidence := map[string]ami.Evidence{}
 	regions := slices.Sorted(maps.Keys(lookups))
 	for i, found := range sideBySide(regions, func(region string) ami.Evidence {
 		if len(lookups[region].Names) == 0 {
 			return ami.Evidence{}
 		}
-		found := usage.Look(ctx, j.clients(region), lookups[region], func(n, of int) { done(region, n, of) })
-		usage.AddSnapshotSharing(ctx, j.clients(region), ghosts[region], found)
+		lookup := lookups[region]
+		lookup.Room = room
+		found := usage.Look(ctx, j.clients(region), lookup, func(n, of int) { done(region, n, of) })
+		usage.AddSnapshotSharing(ctx, j.clients(region), asked[region], found)
 		return found
 	}) {
 		evidence[regions[i]] = found

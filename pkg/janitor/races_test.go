@@ -665,7 +665,7 @@ func TestTextInAnotherRegion(t *testing.T) {
 		"it is read":                        {nil, 0, "eu-west-1", "in-use: named by arn:aws:ssm:eu-west-1:123456789012:parameter/deploy"},
 		"it is read, before":                {nil, 0, "ap-south-1", "in-use: named by arn:aws:ssm:ap-south-1:123456789012:parameter/deploy"},
 		"its listing is denied":             {in("eu-west-1", "DescribeParameters"), 0, "eu-west-1", "unknown-use: ssm-text in eu-west-1: AccessDeniedException"},
-		"its values are denied":             {in("eu-west-1", "GetParameters"), 0, "eu-west-1", "unknown-use: ssm-text in eu-west-1: AccessDeniedException"},
+		"its values are denied":             {in("eu-west-1", "GetParameters"), 0, "eu-west-1", "unknown-use: ssm-text in eu-west-1: SSM parameter /deploy cannot be read: AccessDeniedException"},
 		"regions beside it are slow":        {nil, time.Minute, "us-west-2", "in-use: named by arn:aws:ssm:us-west-2:123456789012:parameter/deploy"},
 		"the region could not be listed":    {in("eu-west-1", "DescribeImages"), 0, "eu-west-1", "in-use: named by arn:aws:ssm:eu-west-1:123456789012:parameter/deploy"},
 		"snapshots could not be listed":     {in("eu-west-1", "DescribeSnapshots"), 0, "eu-west-1", "in-use: named by arn:aws:ssm:eu-west-1:123456789012:parameter/deploy"},

@@ -65,7 +65,7 @@ func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 			t.Errorf("%d can be looked up in time: %+v", lookedUp, record.Totals)
 		}
 		for _, i := range allImages(record) {
-			if i.Verdict == "keep" && (i.Reasons[0].Code != "unknown-use" || !strings.Contains(i.Reasons[0].Detail, "time ran out")) {
+			if i.Verdict == "keep" && (i.Reasons[0].Code != "unknown-use" || !strings.Contains(i.Reasons[0].Detail, ami.NotReached)) {
 				t.Errorf("%s is kept for %v", i.ImageID, i.Reasons)
 			}
 		}

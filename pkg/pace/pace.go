@@ -1,8 +1,9 @@
-// Package pace keeps calls of EC2 to the speed that EC2 allows: as fast as that, and no faster.
+// Package pace keeps calls of EC2 and of Parameter Store to the speed that AWS allows: as fast as that, and no faster.
 //
-// EC2 counts the requests of an account by region and action, in token buckets of sizes that it publishes. A run takes its
-// share of each, because others live in the account: people, pipelines, Auto Scaling. Should they take more than the rest,
-// it gives way. Other services are left alone: Auto Scaling, Systems Manager and the Recycle Bin publish no such numbers.
+// EC2 counts the requests of an account by region and action, in token buckets of sizes that it publishes. Parameter Store
+// counts those for the values of parameters, all together. A run takes its share of each, because others live in the account:
+// people, pipelines, applications, Auto Scaling. Should they take more than the rest, it gives way. Others are left alone:
+// Auto Scaling, the Recycle Bin and the listing of parameters publish no such numbers.
 package pace
 
 import (
@@ -15,6 +16,7 @@ import (
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -28,17 +30,17 @@ type Pace struct {
 
 // kind is what has a bucket of its own.
 type kind struct {
-	region, action string
-	whole          bool
+	region, service, action string
+	whole                   bool
 }
 
-// New returns full buckets that hold a share of EC2's: above 0, and up to 1.
+// New returns full buckets that hold a share of AWS's: above 0, and up to 1.
 func New(share float64) *Pace {
 	return &Pace{share: share, buckets: map[kind]*bucket{}}
 }
 
-// Apply makes all clients that are made from the configuration take from these buckets: with every request to EC2, and not
-// just with the first one of a call. One that cannot leave before the deadline of its context fails with an error that is
+// Apply makes all clients that are made from the configuration take from these buckets: with every request, and not just
+// with the first one of a call. One that cannot leave before the deadline of its context fails with an error that is
 // context.DeadlineExceeded.
 func (p *Pace) Apply(config *aws.Config) {
 	config.APIOptions = append(slices.Clip(config.APIOptions), func(stack *middleware.Stack) error {
@@ -67,20 +69,19 @@ func noteWhole(ctx context.Context, in middleware.InitializeInput, next middlewa
 // throttled says which errors are throttling, as the SDK's retries understand it.
 var throttled = retry.IsErrorThrottles(retry.DefaultThrottles)
 
-// keep lets a request leave when it may, and listens to what EC2 answers.
+// keep lets a request leave when it may, and listens to what AWS answers.
 func (p *Pace) keep(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 	middleware.FinalizeOutput, middleware.Metadata, error,
 ) {
-	if awsmiddleware.GetServiceID(ctx) != ec2.ServiceID {
+	kind := kindOf(ctx)
+	if kind == nil {
 		return next.HandleFinalize(ctx, in)
 	}
-	whole, _ := middleware.GetStackValue(ctx, wholeKey{}).(bool)
-	action := awsmiddleware.GetOperationName(ctx)
-	bucket := p.bucket(kind{awsmiddleware.GetRegion(ctx), action, whole})
+	bucket := p.bucket(*kind)
 	setbacks, err := bucket.wait(ctx)
 	if err != nil {
 		// An error of this type is not tried again.
-		return middleware.FinalizeOutput{}, middleware.Metadata{}, &aws.RequestCanceledError{Err: fmt.Errorf("waiting to call %s: %w", action, err)}
+		return middleware.FinalizeOutput{}, middleware.Metadata{}, &aws.RequestCanceledError{Err: fmt.Errorf("waiting to call %s: %w", awsmiddleware.GetOperationName(ctx), err)}
 	}
 	out, metadata, err := next.HandleFinalize(ctx, in)
 	if throttled.IsErrorThrottle(err) == aws.TrueTernary {
@@ -91,12 +92,26 @@ func (p *Pace) keep(ctx context.Context, in middleware.FinalizeInput, next middl
 	return out, metadata, err
 }
 
+// kindOf returns what a request belongs to; nil if it takes from no bucket.
+func kindOf(ctx context.Context) *kind {
+	service, action := awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)
+	whole, _ := middleware.GetStackValue(ctx, wholeKey{}).(bool)
+	switch {
+	case service == ec2.ServiceID:
+	case service == ssm.ServiceID && slices.Contains(valuesOfParameters, action):
+		action = valuesOfParameters[0] // They share one bucket.
+	default:
+		return nil
+	}
+	return &kind{awsmiddleware.GetRegion(ctx), service, action, whole}
+}
+
 // bucket returns the bucket from which requests of a kind take.
 func (p *Pace) bucket(kind kind) *bucket {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.buckets[kind] == nil {
-		p.buckets[kind] = newBucket(sizeOf(kind.action, kind.whole), p.share)
+		p.buckets[kind] = newBucket(sizeOf(kind), p.share)
 	}
 	return p.buckets[kind]
 }

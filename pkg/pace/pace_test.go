@@ -426,13 +426,99 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
-// Other services are left alone.
+// store answers for Systems Manager, after 15 ms, from the one bucket that it has for the values of parameters.
+type store struct {
+	mu        sync.Mutex
+	bucket    tokens
+	arrived   []time.Time
+	throttled int
+}
+
+func (s *store) Do(r *http.Request) (*http.Response, error) {
+	if err := sleep(r.Context(), 15*time.Millisecond); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.arrived = append(s.arrived, time.Now())
+	if !s.bucket.take(time.Now()) {
+		s.throttled++
+		return response(r, 400, `{"__type": "ThrottlingException", "message": "Rate exceeded"}`), nil
+	}
+	return response(r, 200, `{"Parameters": [], "Parameter": {}}`), nil
+}
+
+// valuesOf asks for the values of parameters, in each of the ways that there are.
+func valuesOf(ctx context.Context, client *ssm.Client, n int) (err error) {
+	switch n % 3 {
+	case 0:
+		_, err = client.GetParameters(ctx, &ssm.GetParametersInput{Names: []string{"a"}})
+	case 1:
+		_, err = client.GetParameter(ctx, &ssm.GetParameterInput{Name: aws.String("a")})
+	default:
+		_, err = client.GetParametersByPath(ctx, &ssm.GetParametersByPathInput{Path: aws.String("/")})
+	}
+	return err
+}
+
+// The values of parameters come at a share of the 40 calls a second that Parameter Store allows for all ways to ask for them
+// together. An application that takes half of them beside a run that takes the other half finds none missing.
+func TestParameterStore(t *testing.T) {
+	for _, share := range []float64{0.25, 0.5, 1} {
+		t.Run(fmt.Sprint(share), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				service := &store{bucket: tokens{40, 40, 40, time.Now()}}
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				refused := 0
+				if share <= 0.5 {
+					go func() {
+						for sleep(ctx, 50*time.Millisecond) == nil {
+							service.mu.Lock()
+							if !service.bucket.take(time.Now()) {
+								refused++
+							}
+							service.mu.Unlock()
+						}
+					}()
+				}
+				config := config(service, pace.New(share))
+				client := ssm.NewFromConfig(config)
+				const n = 300
+				var calls errgroup.Group
+				calls.SetLimit(4)
+				for i := range n {
+					calls.Go(func() error { return valuesOf(t.Context(), client, i) })
+				}
+				if err := calls.Wait(); err != nil {
+					t.Fatal(err)
+				}
+				stop()
+				synctest.Wait()
+				if refused > 0 || service.throttled > 0 {
+					t.Errorf("the application was refused %d times, the run was throttled %d times", refused, service.throttled)
+				}
+				for i := range service.arrived {
+					most := int(40*share) + 1
+					if i+most < len(service.arrived) && service.arrived[i+most].Sub(service.arrived[i]) < time.Second {
+						t.Fatalf("more than %d calls within a second", most)
+					}
+				}
+				if seconds := service.arrived[n-1].Sub(service.arrived[0]).Seconds(); seconds > n/(40*share)*1.05 {
+					t.Errorf("%d calls took %.1f s", n, seconds)
+				}
+			})
+		})
+	}
+}
+
+// What publishes no rates is left alone.
 func TestOtherServices(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := ssm.NewFromConfig(config(newService(0), pace.New(0.01)))
 		start := time.Now()
 		for range 300 {
-			if _, err := client.GetParameters(t.Context(), &ssm.GetParametersInput{Names: []string{"a"}}); err != nil {
+			if _, err := client.DescribeParameters(t.Context(), &ssm.DescribeParametersInput{}); err != nil {
 				t.Fatal(err)
 			}
 		}

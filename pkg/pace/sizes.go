@@ -5,9 +5,10 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// size is the size of a token bucket of EC2: how many requests it holds, and how many come back to it each second.
+// size is the size of a token bucket: how many requests it holds, and how many come back to it each second.
 type size struct{ burst, refill float64 }
 
 // The sizes by category, and those of actions that have their own (EC2 Developer Guide, "Request throttling for the Amazon
@@ -45,8 +46,21 @@ var (
 	}
 )
 
-// sizeOf is the size of the bucket from which a request takes. A whole one asks for everything at once.
-func sizeOf(action string, whole bool) size {
+// parameterValues is how many requests for the values of parameters an account may make in a region, 40 a second, unless it
+// pays for a higher throughput: GetParameter, GetParameters and GetParametersByPath together (AWS General Reference, "AWS
+// Systems Manager endpoints and quotas", Parameter Store, maximum throughput). No burst beyond that is published, so what a
+// second brings is all that the bucket holds.
+var (
+	parameterValues    = size{40, 40}
+	valuesOfParameters = []string{"GetParameters", "GetParameter", "GetParametersByPath"}
+)
+
+// sizeOf is the size of the bucket from which requests of a kind take. A whole one asks for everything at once.
+func sizeOf(kind kind) size {
+	if kind.service == ssm.ServiceID {
+		return parameterValues
+	}
+	action, whole := kind.action, kind.whole
 	if size, ok := own[action]; ok {
 		return size
 	}

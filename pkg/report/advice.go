@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"ami-janitor/pkg/ami"
 )
 
 // advice says what a person can do about an error. It is empty if nothing better is known than to read the error. The
@@ -35,11 +37,28 @@ func policyDenies(permission string) string {
 		"If they are meant to stay, tag them ami-janitor:keep=true; else lift the deny."
 }
 
+// soAgain begins the advice on what there was no time to look up.
+const soAgain = "If it is so again, "
+
 // remedies are looked through in order; the signs are in lower case. What an error of AWS carries is its code.
 var remedies = []struct {
 	signs  []string
 	advice string
 }{
+	{
+		[]string{"names ssm parameter"},
+		"Delete that version of the launch template if nobody needs it. Else have the parameter shared with this account, and " +
+			"allow ssm:GetParameters on it to the role that the janitor runs with.",
+	},
+	{
+		[]string{"names its image by resolve:"},
+		"Delete that version of the launch template if nobody needs it, or give its image by its id or by resolve:ssm:.",
+	},
+	{
+		[]string{"ssm parameter"},
+		"Allow ssm:GetParameters on it to the role that the janitor runs with, or take ssm-text out of USAGE_SOURCES: then what " +
+			"only the text of a parameter names is not kept.",
+	},
 	{
 		deniedSigns,
 		"Allow {permission} to the role that the janitor runs with. If it is allowed there, look for a deny in a " +
@@ -71,8 +90,21 @@ var remedies = []struct {
 		"Something, most often another image, still uses the snapshot; it can be deleted once that is gone.",
 	},
 	{
+		[]string{"launch-templates: " + ami.NotReached},
+		soAgain + "set LAUNCH_TEMPLATE_VERSIONS to the number of newest versions that count, or raise EC2_SHARE: to read all versions " +
+			"of all launch templates takes longer than half of a run.",
+	},
+	{
+		[]string{"launch permissions: " + ami.NotReached, "references: " + ami.NotReached},
+		soAgain + "raise EC2_SHARE, or narrow NAMES: a run judges more AMIs than it can look up.",
+	},
+	{
+		[]string{ami.NotReached},
+		soAgain + "raise EC2_SHARE: to look up everything takes longer than half of a run.",
+	},
+	{
 		[]string{"deadline exceeded", "time ran out", "time of this run", "the run ended"},
-		"If the time runs out again, give the function a longer timeout, or lower MAX_DEREGISTRATIONS.",
+		"If the time runs out again, raise EC2_SHARE, or lower MAX_DEREGISTRATIONS.",
 	},
 	{
 		[]string{"recycle bin"},
@@ -120,6 +152,9 @@ func regionAdvice(fault string) string {
 		if strings.Contains(lower, sign) {
 			return "See whether the region is enabled for this account. If it is not, take it out with EXCEPT_REGIONS."
 		}
+	}
+	if strings.HasSuffix(lower, "time ran out") {
+		return "If the time runs out again, raise EC2_SHARE, or let several stacks judge some regions each (REGIONS)."
 	}
 	return advice(fault, whatWasDenied)
 }

@@ -16,6 +16,9 @@ type Orphan struct {
 	SizeGiB    int64  `json:"sizeGiB"`
 	Archived   bool   `json:"archived,omitempty"`
 	StartedAt  string `json:"startedAt"` // RFC 3339, or empty.
+
+	// NotLookedAt says that nobody asked whether it is shared, or whether its image is gone, because there are too many.
+	NotLookedAt bool `json:"notLookedAt,omitempty"`
 }
 
 // mostOrphans is how many of the orphans are listed.
@@ -27,7 +30,7 @@ func newOrphans(plan []retention.Orphan) []Orphan {
 	}
 	orphans := make([]Orphan, len(plan))
 	for i, o := range plan {
-		orphans[i] = Orphan{o.SnapshotID, o.ImageID, o.SizeGiB, o.Archived, timestamp(o.StartedAt)}
+		orphans[i] = Orphan{o.SnapshotID, o.ImageID, o.SizeGiB, o.Archived, timestamp(o.StartedAt), o.NotLookedAt}
 	}
 	return orphans
 }
@@ -46,12 +49,14 @@ type orphanedIn struct {
 	Orphan
 }
 
-// largestOrphans returns the largest orphans of all regions.
+// largestOrphans returns the largest orphans of all regions, of those that were looked at.
 func (r Run) largestOrphans() []orphanedIn {
 	var largest []orphanedIn
 	for _, region := range r.Regions {
-		for _, o := range region.Orphans[:min(mostOrphans, len(region.Orphans))] {
-			largest = append(largest, orphanedIn{region, o})
+		for _, o := range region.Orphans {
+			if !o.NotLookedAt {
+				largest = append(largest, orphanedIn{region, o})
+			}
 		}
 	}
 	slices.SortStableFunc(largest, func(a, b orphanedIn) int { return cmp.Compare(b.SizeGiB, a.SizeGiB) })
@@ -65,6 +70,9 @@ func (r Run) orphansInShort() string {
 	if t.OrphanedSnapshots == 1 {
 		made = "was made for an AMI that is gone"
 	}
+	if t.OrphansNotLookedAt > 0 {
+		made += ", " + thousands(int64(t.OrphansNotLookedAt)) + " of them not looked at"
+	}
 	return fmt.Sprintf("%s (%s GiB, up to %s a month) %s", count(t.OrphanedSnapshots, "snapshot"), thousands(t.GiBOrphaned),
 		money(dollars(t.GiBOrphaned, r.SnapshotPrice)), made)
 }
@@ -74,8 +82,17 @@ func (r Run) writeOrphans(p *page) {
 		return
 	}
 	p.headingOf("Orphaned snapshots", r.Totals.OrphanedSnapshots)
-	p.paragraph(r.orphansInShort() + ". The janitor never deletes them: whether somebody needs one is not on record. The largest:")
-	largest := r.largestOrphans()
+	words, largest := r.orphansInShort()+". The janitor never deletes them: whether somebody needs one is not on record."+r.notLookedAt(), r.largestOrphans()
+	if len(largest) == 0 {
+		p.paragraph(words + " The run record has all of them.")
+	} else {
+		p.paragraph(words + " The largest:")
+		r.writeLargest(p, largest)
+	}
+	p.paragraph("ORPHANED_SNAPSHOTS=ignore leaves this section out.")
+}
+
+func (r Run) writeLargest(p *page, largest []orphanedIn) {
 	for _, o := range largest {
 		p.item(r.orphan(o))
 	}
@@ -83,7 +100,14 @@ func (r Run) writeOrphans(p *page) {
 	p.paragraph("See what one holds before you delete it:")
 	first := largest[0]
 	p.command("aws ec2 describe-snapshots --region " + neutral(first.region.Region) + " --snapshot-ids " + neutral(first.SnapshotID))
-	p.paragraph("ORPHANED_SNAPSHOTS=ignore leaves this section out.")
+}
+
+// notLookedAt says what is not known of the orphans that were not looked at.
+func (r Run) notLookedAt() string {
+	if r.Totals.OrphansNotLookedAt == 0 {
+		return ""
+	}
+	return " A run looks at the largest in each region. Of the others it knows their description alone: another account may share one."
 }
 
 func (r Run) orphan(o orphanedIn) string {

@@ -227,7 +227,11 @@ func (r Run) unknownProblems() []problem {
 	problems := grouped(complaints, remedy, func(int) string { return "" })
 	for i := range problems {
 		p := &problems[i]
-		p.what = count(stayed[p.todo], "stale AMI") + " stayed: a lookup failed, so non-use is not proven."
+		why := "a lookup failed"
+		if strings.HasPrefix(p.todo, soAgain) {
+			why = "the time for lookups was up"
+		}
+		p.what = count(stayed[p.todo], "stale AMI") + " stayed: " + why + ", so non-use is not proven."
 		if more := len(p.cases) - mostLookups; more > 0 {
 			p.cases = append(p.cases[:mostLookups], problemCase{count(more, "more error") + " of this kind", []string{"and"}})
 		}
@@ -291,6 +295,21 @@ func deferred(i Image) bool   { return i.Outcome == nil && i.Verdict == retentio
 func waiting(i Image) bool    { return deferred(i) && !refusedBefore(i) }
 func kept(i Image) bool       { return i.Outcome == nil && i.Verdict == retention.Keep }
 func unknown(i Image) bool    { return kept(i) && i.mainReason().Code == unknownUse }
+
+// late reports whether an image stays only because there was no time for a lookup.
+func late(i Image) bool {
+	return unknown(i) && strings.HasPrefix(advice(i.mainReason().Detail, whatWasDenied), soAgain)
+}
+
+// notLookedUp reports whether there was no time to look up an image. Of a listing that was not reached later runs see no more.
+func notLookedUp(i Image) bool {
+	rest := aboutTheImage.Replace(i.mainReason().Detail)
+	return unknown(i) && rest != i.mainReason().Detail && !strings.Contains(rest, ami.NotReached)
+}
+
+// aboutTheImage leaves out of a reason what was not reached of the lookups that are made for each image.
+var aboutTheImage = strings.NewReplacer("launch permissions: "+ami.NotReached, "", "references: "+ami.NotReached, "")
+
 func vetoed(i Image) bool {
 	return kept(i) && i.Unmark == retention.Veto && !isBack(i) && i.AnnouncedBy == ""
 }

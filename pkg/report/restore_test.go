@@ -140,6 +140,23 @@ func TestHowManyNightsAreNeeded(t *testing.T) {
 	}
 }
 
+// What there was no time to look up is left, too. What a listing keeps that takes too long is not: later runs get no further.
+func TestWhatWasNotLookedUpIsLeft(t *testing.T) {
+	r := situations()["not looked up"]
+	if r.Totals.Left != 11 || r.Totals.NightsNeeded != 11 {
+		t.Errorf("%+v", r.Totals)
+	}
+	text := report.Text(r)
+	for _, todo := range []string{"EC2_SHARE", "NAMES", "LAUNCH_TEMPLATE_VERSIONS"} {
+		if !strings.Contains(text, todo) {
+			t.Errorf("no advice names %s:\n%s", todo, text)
+		}
+	}
+	if strings.Contains(text, "MAX_DEREGISTRATIONS") || strings.Contains(text, "timeout") {
+		t.Errorf("advice that does not help:\n%s", text)
+	}
+}
+
 func TestHeldImagesAreNeitherRemovedNorLeftForTheNextNight(t *testing.T) {
 	all := situations()
 	if c := all["held everywhere"].Totals; c.Skipped != 4 || c.Left != 0 || c.Deferred != 1 {

@@ -278,6 +278,26 @@ func situations() map[string]report.Run {
 	}
 	all["time ran out"] = newRun(false, newRegion(plan("eu-west-1", late...), results))
 
+	notLookedUp := []retention.Verdict{stale(1, "web-build-1", goes(1, 8, 1)), deferred(2, "web-build-2")}
+	notLookedUp = append(notLookedUp, keptMany(3, 7, "unknown-use", "launch permissions: "+ami.NotReached)...)
+	notLookedUp = append(notLookedUp, keptMany(10, 3, "unknown-use", "launch permissions: "+ami.NotReached+", references: "+ami.NotReached)...)
+	notLookedUp = append(notLookedUp, keptMany(13, 2, "unknown-use", "launch permissions: "+ami.NotReached+", launch-templates: "+ami.NotReached)...)
+	notLookedUp = append(notLookedUp, keptMany(15, 1, "unknown-use", "ssm-text: "+ami.NotReached)...)
+	notLookedUp = append(notLookedUp, keptMany(16, 1, "unknown-use", "references: RequestLimitExceeded: Request limit exceeded.")...)
+	all["not looked up"] = newRun(false, newRegion(plan("eu-west-1", notLookedUp...), []ami.Outcome{
+		outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, "")),
+	}))
+
+	const foreign = "launch-templates: launch template lt-01238c059e3466abc, version 3, names SSM parameter /golden of account 111122223333, " +
+		"which is not shared with this account, or not there"
+	all["foreign parameter"] = newRun(false, newRegion(plan("eu-west-1", slices.Concat(
+		keptMany(1, 4, "unknown-use", foreign),
+		keptMany(5, 1, "unknown-use", foreign+", launch-templates: launch template lt-0abcdef1234567890, version 7 and 2 more, names SSM parameter /golden of "+
+			"account 111122223333, which is not shared with this account, or not there"),
+		keptMany(6, 1, "unknown-use", "ssm-text: SSM parameter /secure/db cannot be read: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/ami-janitor "+
+			"is not authorized to perform: ssm:GetParameters on resource: arn:aws:ssm:eu-west-1:123456789012:parameter/secure/db"),
+	)...), nil))
+
 	all["nasty names"] = newRun(false, newRegion(plan("eu-west-1",
 		stale(1, nasty, goes(1, 8, 1)), stale(2, nasty), deferred(3, nasty)),
 		[]ami.Outcome{
@@ -521,6 +541,21 @@ func addRemains(all map[string]report.Run) {
 	}
 	virginia.Orphans = []retention.Orphan{{SnapshotID: id("snap", 95), ImageID: id("ami", 95), SizeGiB: 400, Archived: true}}
 	all["orphans"] = recorded(newRun(false, newRegion(dublin, nil), newRegion(virginia, nil)))
+
+	manyOrphans, unseen := plan("eu-west-1", p.Verdicts[1:]...), plan("eu-west-1", p.Verdicts[1:]...)
+	for n := range 60 {
+		orphan := retention.Orphan{
+			SnapshotID: id("snap", 100+n), ImageID: id("ami", 100+n), SizeGiB: int64(500 - n), StartedAt: startedAt.AddDate(-2, 0, 0), NotLookedAt: n >= 50,
+		}
+		if n != 1 && n != 3 { // Shared.
+			manyOrphans.Orphans = append(manyOrphans.Orphans, orphan)
+		}
+		if n >= 58 { // All that were looked at are shared.
+			unseen.Orphans = append(unseen.Orphans, orphan)
+		}
+	}
+	all["many orphans"] = newRun(false, newRegion(manyOrphans, nil))
+	all["orphans that nobody looked at"] = newRun(false, newRegion(unseen, nil))
 
 	unkept := newRun(false, newRegion(plan("eu-west-1", p.Verdicts[1:]...), nil))
 	unkept.RecordError = strings.Replace(strings.TrimPrefix(noJournal, "the journal cannot be read: "), "GetObject", "PutObject", 1)

@@ -177,7 +177,8 @@ func (r Run) someOfTheKept() string {
 	}{
 		{announced, "announced before and not yet due"},
 		{vetoed, "after an objection"},
-		{unknown, "only because a lookup failed"},
+		{func(i Image) bool { return unknown(i) && !late(i) }, "only because a lookup failed"},
+		{late, "only because the time for lookups was up"},
 	} {
 		if n := r.count(c.wanted); n > 0 {
 			counts = append(counts, thousands(int64(n))+" "+c.why)
@@ -196,7 +197,11 @@ func (r Run) left() string {
 	if r.DryRun {
 		speed = "at " + count(r.perNight(), "AMI") + " a run"
 	}
-	return "What is left (" + count(t.Left, "AMI") + ") takes about " + count(t.NightsNeeded, "more run") + " " + speed + "."
+	left := count(t.Left, "AMI")
+	if n := r.acting().count(notLookedUp); n > 0 {
+		left += ", " + thousands(int64(n)) + " of them not looked up yet"
+	}
+	return "What is left (" + left + ") takes about " + count(t.NightsNeeded, "more run") + " " + speed + "."
 }
 
 // savings says what the deletions free, and that it is an upper bound.

@@ -41,13 +41,14 @@ type Totals struct {
 	Restorable int `json:"restorable"`
 
 	// Left counts the images that later runs have to do: those that were deferred because of the cap, and those for which there was
-	// no time, but not in regions that were only planned. NightsNeeded is how many runs they take at the speed of this one, or in a dry run
-	// at the cap; 0 if none is left, or if that is not known.
+	// no time, be it to remove them or to look them up, but not in regions that were only planned. NightsNeeded is how many runs they
+	// take at the speed of this one, or in a dry run at the cap; 0 if none is left, or if that is not known.
 	Left         int `json:"left"`
 	NightsNeeded int `json:"nightsNeeded"`
 
-	OrphanedSnapshots int   `json:"orphanedSnapshots"`
-	GiBOrphaned       int64 `json:"gibOrphaned"`
+	OrphanedSnapshots  int   `json:"orphanedSnapshots"`
+	OrphansNotLookedAt int   `json:"orphansNotLookedAt,omitempty"` // Those of OrphanedSnapshots that may be shared with another account.
+	GiBOrphaned        int64 `json:"gibOrphaned"`
 }
 
 // Finish completes the record: it counts, and gives every image that a real run did not reach the outcome "skipped".
@@ -66,6 +67,11 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 		r.Totals.addImages(region)
 		r.Totals.addSnapshots(region)
 		r.Totals.OrphanedSnapshots += len(region.Orphans)
+		for _, o := range region.Orphans {
+			if o.NotLookedAt {
+				r.Totals.OrphansNotLookedAt++
+			}
+		}
 		r.Totals.GiBOrphaned += region.gibOrphaned()
 	}
 	if !r.DryRun {
@@ -74,7 +80,7 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 	r.Totals.MonthlySavingsUpTo = dollars(r.Totals.GiBDeleted, snapshotPrice)
 	r.Totals.Refused = r.count(refusedBefore)
 	acting := r.acting()
-	r.Totals.Left = acting.count(waiting) + acting.count(notReached)
+	r.Totals.Left = acting.count(waiting) + acting.count(notReached) + acting.count(notLookedUp)
 	r.Totals.NightsNeeded = nights(r.Totals.Left, r.perNight())
 }
 

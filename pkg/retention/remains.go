@@ -10,10 +10,24 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
+// mostOrphans is how many orphans of a region are looked at, the largest: EC2 has to be asked about each who else may use it. A
+// digest lists five, and some of them turn out to be shared.
+const mostOrphans = 50
+
 // Ghosts returns the images of a region that are gone, but of whose snapshots a plan may have to speak: leftovers, and what
-// may be orphans. Evidence has to say what names these snapshots, and which of them are shared (a text with the id of the
-// snapshot, among those with whom the ghost is shared). No more of a ghost is known than its id and those snapshots; sorted.
+// may be orphans. Evidence has to say what names these snapshots. No more of a ghost is known than its id and those snapshots;
+// sorted.
 func (p Policy) Ghosts(inventory ami.Inventory, now time.Time) []ami.Image {
+	return p.ghosts(inventory, now, func(Orphan) bool { return true })
+}
+
+// GhostsToAsk returns those of the ghosts, and of their snapshots, of which evidence has to say with whom they are shared as well
+// (a text with the id of the snapshot, among those with whom the ghost is shared).
+func (p Policy) GhostsToAsk(inventory ami.Inventory, now time.Time) []ami.Image {
+	return p.ghosts(inventory, now, func(o Orphan) bool { return !o.NotLookedAt })
+}
+
+func (p Policy) ghosts(inventory ami.Inventory, now time.Time, isWanted func(Orphan) bool) []ami.Image {
 	d := &docket{policy: p, now: now, snapshots: snapshotsByID(&inventory), bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History}
 	d.images = d.subjects(inventory.Images)
 	remains := d.remains()
@@ -24,7 +38,9 @@ func (p Policy) Ghosts(inventory ami.Inventory, now time.Time) []ami.Image {
 		}
 	}
 	for _, o := range remains.orphans {
-		snapshots[o.ImageID] = append(snapshots[o.ImageID], o.SnapshotID)
+		if isWanted(o) {
+			snapshots[o.ImageID] = append(snapshots[o.ImageID], o.SnapshotID)
+		}
 	}
 	ghosts := make([]ami.Image, 0, len(snapshots))
 	for _, id := range slices.Sorted(maps.Keys(snapshots)) {
@@ -103,12 +119,19 @@ func (d *docket) remains() remains {
 	found.leftovers = slices.Compact(found.leftovers)
 	for _, s := range suspects {
 		if users[s.ID] == "" {
-			found.orphans = append(found.orphans, Orphan{s.ID, s.ImageID, s.SizeGiB, s.Archived, s.StartedAt})
+			found.orphans = append(found.orphans, Orphan{s.ID, s.ImageID, s.SizeGiB, s.Archived, s.StartedAt, s.Unreadable != ""})
 		}
 	}
 	slices.SortFunc(found.orphans, func(a, b Orphan) int {
 		return cmp.Or(cmp.Compare(b.SizeGiB, a.SizeGiB), strings.Compare(a.SnapshotID, b.SnapshotID))
 	})
+	looked := 0
+	for i := range found.orphans {
+		o := &found.orphans[i]
+		if o.NotLookedAt = o.NotLookedAt || looked == mostOrphans; !o.NotLookedAt {
+			looked++
+		}
+	}
 	return found
 }
 
@@ -194,7 +217,8 @@ func (d *docket) suspects() []*ami.Snapshot {
 // isSpokenFor reports whether somebody looks after a snapshot, as far as can be seen in it: a person, a service, or a run that
 // may be at work on it.
 func (d *docket) isSpokenFor(snapshot *ami.Snapshot) bool {
-	if snapshot.ID == "" || snapshot.Unreadable != "" || snapshot.Locked() {
+	doubt := strings.TrimPrefix(snapshot.Unreadable, ami.ImageNotAsked) // That says nothing of who looks after it.
+	if snapshot.ID == "" || doubt != "" || snapshot.Locked() {
 		return true
 	}
 	own := readOwnTags(snapshot.Tags)

@@ -1,6 +1,7 @@
 package retention_test
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -265,5 +266,69 @@ func TestTheOrderOfOrphans(t *testing.T) {
 	}
 	if want := []string{"snap-2", "snap-4", "snap-1", "snap-3"}; !slices.Equal(got, want) {
 		t.Errorf("orphans %v, want %v", got, want)
+	}
+}
+
+// Of many orphans the largest are looked at. The others are counted, as such: whatever names or uses one, without being asked,
+// takes it off the list all the same. So it is with those of which EC2 was not asked whether their image is gone.
+func TestMoreOrphansThanAreLookedAt(t *testing.T) {
+	here := inventory(region)
+	here.Bin.Read = true
+	evidence := ami.Evidence{}
+	for n := range 120 {
+		s := ami.Snapshot{ID: fmt.Sprintf("snap-%03d", n), ImageID: fmt.Sprintf("ami-%03d", n), SizeGiB: int64(200 - n), StartedAt: ago(days(30))}
+		if n == 10 {
+			s.Unreadable = ami.ImageNotAsked
+		}
+		here.Snapshots = append(here.Snapshots, s)
+		evidence[s.ImageID] = ami.Finding{Use: ami.Unused}
+	}
+	evidence["ami-003"] = ami.Finding{Use: ami.Unused, SharedWith: []string{"snapshot snap-003 with account 111122223333"}}
+	evidence["ami-100"] = ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{{Source: "launch-templates", Err: "denied"}}}
+	p := policy(func(p *retention.Policy) { p.ReportOrphans = true })
+	if got := len(p.Ghosts(here, now)); got != 120 {
+		t.Errorf("%d ghosts, want all of 120", got)
+	}
+	toAsk := p.GhostsToAsk(here, now)
+	if len(toAsk) != 50 || toAsk[0].ID != "ami-000" || toAsk[49].ID != "ami-050" {
+		t.Errorf("%d ghosts to ask about: %v", len(toAsk), toAsk)
+	}
+	if slices.ContainsFunc(toAsk, func(i ami.Image) bool { return i.ID == "ami-010" }) {
+		t.Error("who shares a snapshot is asked of one whose image may be there")
+	}
+	var looked, others int
+	for _, o := range p.Plan([]ami.Inventory{here}, map[string]ami.Evidence{region: evidence}, now)[0].Orphans {
+		switch {
+		case o.ImageID == "ami-003" || o.ImageID == "ami-100":
+			t.Errorf("%s is an orphan", o.SnapshotID)
+		case o.NotLookedAt:
+			others++
+		default:
+			looked++
+		}
+	}
+	if looked != 49 || others != 69 {
+		t.Errorf("%d orphans that were looked at, want 49; %d that were not, want 69", looked, others)
+	}
+}
+
+// What an earlier run has left is not deleted while nobody knows that its image is gone.
+func TestALeftoverOfAnImageThatWasNotAskedFor(t *testing.T) {
+	here := inventory(region)
+	here.Bin.Read = true
+	leftover := ami.Leftover{Run: "run", ImageID: ghost, SnapshotID: "snap-1"}
+	here.History.Leftovers = []ami.Leftover{leftover}
+	here.History.Planned = map[string][]string{"run": {ghost}}
+	here.Snapshots = []ami.Snapshot{{
+		ID: "snap-1", ImageID: ghost, StartedAt: ago(days(30)),
+		Tags: map[string]string{"ami-janitor:intent": "remove", "ami-janitor:run": "run"},
+	}}
+	evidence := map[string]ami.Evidence{region: {ghost: {Use: ami.Unused}}}
+	for unreadable, isDeleted := range map[string]bool{"": true, ami.ImageNotAsked: false} {
+		here.Snapshots[0].Unreadable = unreadable
+		verdicts := policy().Plan([]ami.Inventory{here}, evidence, now)[0].Leftovers
+		if len(verdicts) != 1 || verdicts[0].Delete != isDeleted || verdicts[0].Undecided == isDeleted {
+			t.Errorf("%q: %+v", unreadable, verdicts)
+		}
 	}
 }

@@ -53,6 +53,10 @@ type Orphan struct {
 	SizeGiB    int64
 	Archived   bool
 	StartedAt  time.Time
+
+	// NotLookedAt says that there are too many to ask who else may use each, or whether the image of each is gone. These are not
+	// the largest.
+	NotLookedAt bool
 }
 
 // Verdict is the decision on one image, with its reasons.

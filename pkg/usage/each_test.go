@@ -260,7 +260,7 @@ func TestNoTimeForAll(t *testing.T) {
 				known++
 			}
 			for _, gap := range finding.Gaps {
-				if gap.Err != "time ran out" {
+				if gap.Err != ami.NotReached {
 					t.Errorf("%s: %+v", imageID(n), gap)
 				}
 			}

@@ -15,6 +15,9 @@ import (
 // longPage is the page size of the listings of EC2 that allow no more than 1,000, or document no bound of their own.
 const longPage = 1000
 
+// dataPage is the page size where each item may carry 16 KB of user data, all of which is in memory with its page.
+const dataPage = 100
+
 // filterValues is how many values a filter takes (EC2 User Guide, "List and filter your resources").
 const filterValues = 200
 

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"golang.org/x/sync/semaphore"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/wire"
@@ -18,8 +19,43 @@ import (
 
 const templatesSource = "launch-templates"
 
-// templatePage is the longest page of both listings of launch templates (EC2 API Reference, DescribeLaunchTemplates).
+// templatePage is the longest page of the listing of launch templates (EC2 API Reference, DescribeLaunchTemplates).
 const templatePage = 200
+
+// A version of a launch template may carry 16 KB of user data (EC2 User Guide, "Run commands when you launch an EC2
+// instance"), and as much again of tags and network interfaces, written by whoever may create versions; there may be 10,000 of
+// them. So pages are a quarter as long as they may be, no more than two such pages are on their way at a time, and of each version
+// only what counts is kept.
+const (
+	versionPage    = 50
+	versionsAtOnce = 2 * versionPage
+)
+
+// Room is how many versions of launch templates may be on their way at a time, over all lookups that share it.
+type Room struct{ versions *semaphore.Weighted }
+
+// NewRoom returns room for as many versions as a function of 256 MB has memory for, beside all else.
+func NewRoom() *Room { return &Room{semaphore.NewWeighted(versionsAtOnce)} }
+
+// roomyPages are pages of versions that are asked for when there is room for one. Whoever has read a page gives it back.
+type roomyPages struct {
+	*ec2.DescribeLaunchTemplateVersionsPaginator
+	room *Room
+	size int64 // How many versions a page has at most.
+}
+
+func (p roomyPages) NextPage(ctx context.Context, options ...func(*ec2.Options)) (*ec2.DescribeLaunchTemplateVersionsOutput, error) {
+	if err := p.room.versions.Acquire(ctx, p.size); err != nil {
+		return nil, err
+	}
+	page, err := p.DescribeLaunchTemplateVersionsPaginator.NextPage(ctx, options...)
+	if err != nil {
+		p.giveBack()
+	}
+	return page, err
+}
+
+func (p roomyPages) giveBack() { p.room.versions.Release(p.size) }
 
 // launchTemplates looks into the versions of the launch templates: all of them, or the newest ones, the default one, and
 // those that a group or a fleet is pinned to.
@@ -43,15 +79,19 @@ func (s *search) otherVersions(ctx context.Context, templates templates, pins pi
 	isSearched := func(id string) bool { return s.isSearched(templates[id], pins) }
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(templates)), isSearched)
 	errs := map[string]error{}
-	each(ctx, inFlight, slices.Values(ids), s.versionsOf, func(id string, versions []types.LaunchTemplateVersion, err error) {
+	versionsOf := func(ctx context.Context, id string) ([]version, error) { return s.versionsOf(ctx, templates[id]) }
+	each(ctx, inFlight, slices.Values(ids), versionsOf, func(id string, versions []version, err error) {
 		s.useByVersions(versions, templates[id], pins)
 		if err != nil {
-			errs[id] = fmt.Errorf("launch template %s: %s", id, wire.Explain(err))
+			errs[id] = err
 		}
 	})
 	for _, id := range ids {
-		if errs[id] != nil {
-			return errs[id]
+		switch err := errs[id]; {
+		case err != nil && wire.Explain(err) == wire.TimeRanOut:
+			return err
+		case err != nil:
+			return fmt.Errorf("launch template %s: %s", id, wire.Explain(err))
 		}
 	}
 	return nil
@@ -67,11 +107,36 @@ type template struct {
 // templates are launch templates by their ids.
 type templates map[string]*template
 
-func (t templates) get(id, name *string) *template {
-	if t[aws.ToString(id)] == nil {
-		t[aws.ToString(id)] = &template{id: aws.ToString(id), name: aws.ToString(name), searched: map[int64]bool{}}
+func (t templates) get(id, name string) *template {
+	if t[id] == nil {
+		t[id] = &template{id: id, name: name, searched: map[int64]bool{}}
 	}
-	return t[aws.ToString(id)]
+	return t[id]
+}
+
+// version is what counts of a version of a launch template.
+type version struct {
+	id, name  string // Of the template.
+	number    int64
+	isDefault bool
+	image     string   // The id of an image, or what names one; empty if the version has none.
+	snapshots []string // That its block device mappings name.
+}
+
+func newVersion(listed *types.LaunchTemplateVersion) version {
+	v := version{
+		id: aws.ToString(listed.LaunchTemplateId), name: aws.ToString(listed.LaunchTemplateName),
+		number: aws.ToInt64(listed.VersionNumber), isDefault: aws.ToBool(listed.DefaultVersion),
+	}
+	if data := listed.LaunchTemplateData; data != nil {
+		v.image = aws.ToString(data.ImageId)
+		for _, mapping := range data.BlockDeviceMappings {
+			if mapping.Ebs != nil && mapping.Ebs.SnapshotId != nil {
+				v.snapshots = append(v.snapshots, *mapping.Ebs.SnapshotId)
+			}
+		}
+	}
+	return v
 }
 
 func (s *search) listTemplates(ctx context.Context) (templates, error) {
@@ -82,7 +147,7 @@ func (s *search) listTemplates(ctx context.Context) (templates, error) {
 	})
 	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeLaunchTemplatesOutput) *string {
 		for _, listed := range page.LaunchTemplates {
-			t := found.get(listed.LaunchTemplateId, listed.LaunchTemplateName)
+			t := found.get(aws.ToString(listed.LaunchTemplateId), aws.ToString(listed.LaunchTemplateName))
 			t.latest, t.standard = aws.ToInt64(listed.LatestVersionNumber), aws.ToInt64(listed.DefaultVersionNumber)
 		}
 		return page.NextToken
@@ -90,20 +155,18 @@ func (s *search) listTemplates(ctx context.Context) (templates, error) {
 	return found, err
 }
 
-// latestVersions searches the latest and the default version of every template.
+// latestVersions searches the latest and the default version of every template, page by page.
 func (s *search) latestVersions(ctx context.Context, templates templates) error {
-	versions, err := s.listVersions(ctx, ec2.DescribeLaunchTemplateVersionsInput{Versions: []string{"$Latest", "$Default"}})
-	for i := range versions {
-		version := &versions[i]
-		t, number := templates.get(version.LaunchTemplateId, version.LaunchTemplateName), aws.ToInt64(version.VersionNumber)
-		t.latest = max(t.latest, number)
-		if aws.ToBool(version.DefaultVersion) {
-			t.standard = number
+	input := ec2.DescribeLaunchTemplateVersionsInput{Versions: []string{"$Latest", "$Default"}}
+	return s.eachVersion(ctx, input, versionPage, func(version version) {
+		t := templates.get(version.id, version.name)
+		t.latest = max(t.latest, version.number)
+		if version.isDefault {
+			t.standard = version.number
 		}
-		t.searched[number] = true
+		t.searched[version.number] = true
 		s.useByVersion(version)
-	}
-	return err
+	})
 }
 
 // isSearched reports whether the images of all versions that count are found. If there is a gap in the numbers of the
@@ -126,8 +189,14 @@ var errNoVersions = errors.New("has no versions")
 
 // versionsOf lists the versions of one template. One that is gone by now is an error like any other: the next run sees what
 // has become of it. After an error it returns those that had come until then.
-func (s *search) versionsOf(ctx context.Context, id string) ([]types.LaunchTemplateVersion, error) {
-	versions, err := s.listVersions(ctx, ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &id})
+func (s *search) versionsOf(ctx context.Context, t *template) (versions []version, err error) {
+	size := int64(versionPage)
+	if t.latest > 0 {
+		size = min(size, t.latest) // Numbers are not used again, so there are no more versions.
+	}
+	err = s.eachVersion(ctx, ec2.DescribeLaunchTemplateVersionsInput{LaunchTemplateId: &t.id}, size, func(version version) {
+		versions = append(versions, version)
+	})
 	if err == nil && len(versions) == 0 {
 		err = errNoVersions
 	}
@@ -135,48 +204,37 @@ func (s *search) versionsOf(ctx context.Context, id string) ([]types.LaunchTempl
 }
 
 // useByVersions records what those of a template's versions name that count.
-func (s *search) useByVersions(versions []types.LaunchTemplateVersion, t *template, pins pins) {
-	slices.SortFunc(versions, func(a, b types.LaunchTemplateVersion) int {
-		return cmp.Compare(aws.ToInt64(b.VersionNumber), aws.ToInt64(a.VersionNumber))
-	})
-	versions = slices.CompactFunc(versions, func(a, b types.LaunchTemplateVersion) bool {
-		return aws.ToInt64(a.VersionNumber) == aws.ToInt64(b.VersionNumber)
-	})
+func (s *search) useByVersions(versions []version, t *template, pins pins) {
+	slices.SortFunc(versions, func(a, b version) int { return cmp.Compare(b.number, a.number) })
+	versions = slices.CompactFunc(versions, func(a, b version) bool { return a.number == b.number })
 	pinned := append(pins.of(t), t.standard)
-	for i := range versions {
+	for i, version := range versions {
 		isNew := s.TemplateVersions == 0 || i < s.TemplateVersions
-		if isNew || aws.ToBool(versions[i].DefaultVersion) || slices.Contains(pinned, aws.ToInt64(versions[i].VersionNumber)) {
-			s.useByVersion(&versions[i])
+		if isNew || version.isDefault || slices.Contains(pinned, version.number) {
+			s.useByVersion(version)
 		}
 	}
 }
 
-// listVersions lists versions of launch templates. After an error it returns those that had come until then.
-func (s *search) listVersions(ctx context.Context, input ec2.DescribeLaunchTemplateVersionsInput) ([]types.LaunchTemplateVersion, error) {
-	input.IncludeManagedResources, input.MaxResults = aws.Bool(true), aws.Int32(templatePage)
+// eachVersion lists versions of launch templates, so many a page at most, and hands on what counts of each. After an error it
+// has handed on those that had come until then.
+func (s *search) eachVersion(ctx context.Context, input ec2.DescribeLaunchTemplateVersionsInput, size int64, take func(version)) error {
+	input.IncludeManagedResources, input.MaxResults = aws.Bool(true), aws.Int32(versionPage)
 	input.ResolveAlias = aws.Bool(false) // A parameter is resolved here, where it is seen if that fails.
-	var versions []types.LaunchTemplateVersion
-	err := wire.EachPage(ctx, ec2.NewDescribeLaunchTemplateVersionsPaginator(s.EC2, &input),
-		func(page *ec2.DescribeLaunchTemplateVersionsOutput) *string {
-			versions = append(versions, page.LaunchTemplateVersions...)
-			return page.NextToken
-		})
-	return versions, err
+	pages := roomyPages{ec2.NewDescribeLaunchTemplateVersionsPaginator(s.EC2, &input), s.Room, size}
+	return wire.EachPage(ctx, pages, func(page *ec2.DescribeLaunchTemplateVersionsOutput) *string {
+		defer pages.giveBack()
+		for i := range page.LaunchTemplateVersions {
+			take(newVersion(&page.LaunchTemplateVersions[i]))
+		}
+		return page.NextToken
+	})
 }
 
-func (s *search) useByVersion(version *types.LaunchTemplateVersion) {
-	data := version.LaunchTemplateData
-	if data == nil {
-		return
-	}
-	by := ami.Reference{
-		Source: templatesSource, Type: "ec2:LaunchTemplate",
-		ARN: s.arn("ec2", "launch-template/"+aws.ToString(version.LaunchTemplateId)),
-	}
-	s.use(by, data.ImageId)
-	for _, mapping := range data.BlockDeviceMappings {
-		if mapping.Ebs != nil {
-			s.useSnapshot(by, mapping.Ebs.SnapshotId)
-		}
+func (s *search) useByVersion(version version) {
+	by := ami.Reference{Source: templatesSource, Type: "ec2:LaunchTemplate", ARN: s.arn("ec2", "launch-template/"+version.id)}
+	s.mention(mention{by, version.number}, version.image)
+	for _, snapshot := range version.snapshots {
+		s.useSnapshot(by, &snapshot)
 	}
 }

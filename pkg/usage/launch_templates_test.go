@@ -126,9 +126,9 @@ func TestATemplateWithManyVersions(t *testing.T) {
 	if got := usedOf(t, evidence, 20); len(got) != 20 {
 		t.Errorf("the images of versions %v are used, want all", got)
 	}
-	// One for all templates; three pages and an empty one of this.
-	if got := callsOf(account)["DescribeLaunchTemplateVersions"]; got != 5 {
-		t.Errorf("%d listings of versions, want 5", got)
+	// One for all templates; nine pages and an empty one of this.
+	if got := callsOf(account)["DescribeLaunchTemplateVersions"]; got != 11 {
+		t.Errorf("%d listings of versions, want 11", got)
 	}
 }
 
@@ -355,7 +355,7 @@ func TestVersionDepth(t *testing.T) {
 	}
 }
 
-// Many templates with one more version than is listed for all: one listing each, and every image is found.
+// Many templates with one more version than is listed for all, in two pages: one listing each, and every image is found.
 func TestManyTemplates(t *testing.T) {
 	var templates, versions []object
 	for n := range 30 {
@@ -379,8 +379,8 @@ func TestManyTemplates(t *testing.T) {
 	if got := usedOf(t, evidence, 2); !slices.Equal(got, []int{1}) {
 		t.Errorf("used: %v, want 1", got)
 	}
-	if got := callsOf(account)["DescribeLaunchTemplateVersions"]; got != 31 {
-		t.Errorf("%d listings of versions, want 31", got)
+	if got := callsOf(account)["DescribeLaunchTemplateVersions"]; got != 2+30 {
+		t.Errorf("%d listings of versions, want 32", got)
 	}
 	if got := len(evidence[imageID(nobodys)].References); got != 30 {
 		t.Errorf("%d references to the image of most, want each template once", got)

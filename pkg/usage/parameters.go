@@ -3,6 +3,7 @@ package usage
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -13,56 +14,138 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/wire"
 )
 
-// parametersPerCall is the most that GetParameters takes (AWS Systems Manager API Reference). How often it may be called
-// depends on the account's settings; parameterCalls at once are few enough.
+// parametersPerCall is the most that GetParameters takes (AWS Systems Manager API Reference); parameterCalls are made at once.
 const (
 	parametersPerCall = 10
 	parameterCalls    = 4
 )
 
+// mostCulprits is how many parameters are found that make SSM refuse a call for several. After that a refused call stays
+// refused, for all of its parameters: where everything is denied, asking one by one would take ten times as long.
+const mostCulprits = 20
+
+// mostNamed is how many parameters that cannot be read a source names; of the others it gives the number. The gaps are in the
+// reasons of every image, where three have a place.
+const mostNamed = 2
+
 // imageIDs is what the id of an image looks like, among other text: 17 hexadecimal digits, or 8 in the oldest ones. What
 // follows is not looked at, because ids may stand together without anything in between; nor is the case of letters.
 var imageIDs = regexp.MustCompile(`(?i)ami-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
 
-var errNotAnswered = errors.New("SSM did not answer for all parameters that it was asked for")
+var errNotAnswered = errors.New("SSM did not answer for it")
 
-// imagesIn reads SSM parameters, and returns the ids of the images that their values name, by the names that were asked
-// for. A parameter that does not exist is missing. After an error it returns what the other calls have found.
-//
-// The values themselves go nowhere: they are somebody's configuration, and may hold what nobody else should see.
-func (s *search) imagesIn(ctx context.Context, names []string) (map[string][]string, error) {
-	found, errs := map[string][]string{}, map[string]error{}
-	each(ctx, parameterCalls, slices.Chunk(names, parametersPerCall), s.imagesInSome, func(some []string, images map[string][]string, err error) {
-		maps.Copy(found, images)
-		errs[some[0]] = err
-	})
-	for _, name := range names {
-		if errs[name] != nil {
-			return found, errs[name]
-		}
-	}
-	return found, nil
+// parameter is what is known of an SSM parameter that was asked for.
+type parameter struct {
+	exists bool
+	images []string // The ids of the images that its value names.
+	err    error    // Why it could not be read.
+	among  bool     // It was asked for with others, and SSM refused the call.
 }
 
-// imagesInSome is imagesIn for at most parametersPerCall parameters.
-func (s *search) imagesInSome(ctx context.Context, names []string) (map[string][]string, error) {
+// why says why a parameter could not be read.
+func (s *search) why(p parameter) string {
+	if p.among {
+		return "SSM refused to read it with others: " + s.explain(p.err)
+	}
+	return s.explain(p.err)
+}
+
+// readParameters reads SSM parameters, and returns an entry for each name that was asked for.
+//
+// SSM refuses a whole call for one name that it does not allow, or that the role may not read; what another account has not
+// shared may do the same. So names that are out of the ordinary are asked for apart, and a call that is refused is made
+// again for the halves of its names, until those that are refused stand alone.
+//
+// The values themselves go nowhere: they are somebody's configuration, and may hold what nobody else should see.
+func (s *search) readParameters(ctx context.Context, names []string) map[string]parameter {
+	var ordinary, odd []string
+	for _, name := range names {
+		if ordinaryName.MatchString(name) && s.isOwnParameter(name) {
+			ordinary = append(ordinary, name)
+		} else {
+			odd = append(odd, name)
+		}
+	}
+	calls := slices.AppendSeq(slices.Collect(slices.Chunk(ordinary, parametersPerCall)), slices.Chunk(odd, parametersPerCall))
+	found, refused := make(map[string]parameter, len(names)), map[string]error{}
+	each(ctx, parameterCalls, slices.Values(calls), s.readSome, func(some []string, parameters map[string]parameter, err error) {
+		maps.Copy(found, parameters)
+		switch {
+		case isRefused(err):
+			refused[some[0]] = err
+		case err != nil:
+			failed(found, some, err)
+		}
+	})
+	culprits := 0
+	for _, some := range calls { // In order, so that the same ones are found in every run.
+		if err := refused[some[0]]; err != nil {
+			s.readApart(ctx, some, err, &culprits, found)
+		}
+	}
+	return found
+}
+
+// ordinaryName is what names a parameter, or its ARN, with or without a version or a label (AWS Systems Manager API Reference,
+// PutParameter and LabelParameterVersion).
+var ordinaryName = regexp.MustCompile(`^(?:arn:[a-z0-9-]+:ssm:[a-z0-9-]+:[0-9]*:parameter/)?[A-Za-z0-9_./-]+(?::[A-Za-z0-9_.-]+)?$`)
+
+// readApart reads parameters that SSM has refused to read in one call.
+func (s *search) readApart(ctx context.Context, names []string, err error, culprits *int, found map[string]parameter) {
+	if len(names) == 1 || *culprits >= mostCulprits {
+		*culprits++
+		failed(found, names, err)
+		return
+	}
+	for half := range slices.Chunk(names, (len(names)+1)/2) {
+		parameters, err := s.readSome(ctx, half)
+		maps.Copy(found, parameters)
+		switch {
+		case isRefused(err):
+			s.readApart(ctx, half, err, culprits, found)
+		case err != nil:
+			failed(found, half, err)
+		}
+	}
+}
+
+func failed(found map[string]parameter, names []string, err error) {
+	for _, name := range names {
+		found[name] = parameter{err: err, among: len(names) > 1 && isRefused(err)}
+	}
+}
+
+// isRefused reports whether SSM has refused a call for what was asked for, and not for want of time, or because something
+// was out of order.
+func isRefused(err error) bool {
+	code := wire.Code(err)
+	return strings.HasPrefix(code, "AccessDenied") || strings.HasPrefix(code, "Validation")
+}
+
+// readSome is readParameters for at most parametersPerCall parameters, in one call. What SSM does not answer for is not known;
+// only what it says is not there is not there.
+func (s *search) readSome(ctx context.Context, names []string) (map[string]parameter, error) {
 	out, err := s.SSM.GetParameters(ctx, &ssm.GetParametersInput{Names: names})
 	if err != nil {
 		return nil, err
 	}
-	var unanswered error
-	found := map[string][]string{}
+	found := make(map[string]parameter, len(names))
 	for _, name := range names {
 		isThis := func(parameter types.Parameter) bool { return isNamed(&parameter, name) }
-		if i := slices.IndexFunc(out.Parameters, isThis); i >= 0 && out.Parameters[i].Value != nil {
-			found[name] = imageIDs.FindAllString(strings.ToLower(*out.Parameters[i].Value), -1)
-		} else if !slices.Contains(out.InvalidParameters, name) {
-			unanswered = errNotAnswered
+		i := slices.IndexFunc(out.Parameters, isThis)
+		switch {
+		case i >= 0 && out.Parameters[i].Value != nil:
+			found[name] = parameter{exists: true, images: imageIDs.FindAllString(strings.ToLower(*out.Parameters[i].Value), -1)}
+		case slices.Contains(out.InvalidParameters, name):
+			found[name] = parameter{}
+		default:
+			found[name] = parameter{err: errNotAnswered}
 		}
 	}
-	return found, unanswered
+	return found, nil
 }
 
 // isNamed reports whether a parameter is the one that was asked for: by name or ARN, and maybe by its version or a label
@@ -79,38 +162,92 @@ func isNamed(parameter *types.Parameter, asked string) bool {
 // launch template", "Use a Systems Manager parameter instead of an AMI ID").
 const resolvePrefix = "resolve:ssm:"
 
-var (
-	errUnknownForm = errors.New("what names an image begins with resolve: in a way that is not understood")
-	errForeign     = errors.New("a parameter that names an image belongs to another account or region, and cannot be read")
-)
-
 // resolveParameters finds the images that are named by SSM parameters: by name, name:version or name:label, public
 // parameter, or ARN, which may belong to another account that shares it. One that the account itself does not have
 // names no image. Of one that belongs to another account nobody knows: it may be there and not be shared with the janitor.
+//
+// Whatever cannot be read may name any image, so it is a gap of all, which says what names it.
 func (s *search) resolveParameters(ctx context.Context) {
 	var names []string
+	unread := map[string][]string{} // What could not be followed, by the source that came upon it.
 	for _, given := range slices.Sorted(maps.Keys(s.unresolved)) {
 		if name, ok := strings.CutPrefix(given, resolvePrefix); ok {
 			names = append(names, name)
 		} else {
-			s.gapOf(s.unresolved[given], errUnknownForm)
+			s.unread(unread, given, "%s names its image by "+given+", which is not understood")
 		}
 	}
-	images, err := s.imagesIn(ctx, names)
+	parameters := s.readParameters(ctx, names)
 	for _, name := range names {
-		users := s.unresolved[resolvePrefix+name]
-		ids, exists := images[name]
-		for _, id := range ids {
-			for _, by := range users {
-				s.use(by, &id)
+		s.follow(name, parameters[name], unread)
+	}
+	for source, texts := range unread {
+		s.gapsOf(source, texts)
+	}
+}
+
+// follow records what names the images that are in the value of a parameter, or notes that it could not be read. Where all
+// calls failed for one cause, that is said once, and not of each of thousands of parameters.
+func (s *search) follow(name string, found parameter, unread map[string][]string) {
+	given := resolvePrefix + name
+	for _, id := range found.images {
+		for _, where := range s.unresolved[given] {
+			s.use(where.by, &id)
+		}
+	}
+	switch {
+	case isOfParameter(found.err):
+		s.unread(unread, given, "%s names SSM parameter "+name+", which cannot be read: "+s.why(found))
+	case found.err != nil:
+		why := s.explain(found.err)
+		for _, where := range s.unresolved[given] {
+			if source := where.by.Source; !slices.Contains(unread[source], why) {
+				unread[source] = append(unread[source], why)
 			}
 		}
-		switch {
-		case err != nil:
-			s.gapOf(users, err)
-		case !exists && !s.isOwnParameter(name):
-			s.gapOf(users, errForeign)
-		}
+	case !found.exists && !s.isOwnParameter(name):
+		s.unread(unread, given, "%s names SSM parameter "+s.ownedBy(name)+", which is not shared with this account, or not there")
+	}
+}
+
+// gapsOf records what a source could not follow: the first in words, the others by their number.
+func (s *search) gapsOf(source string, texts []string) {
+	for _, text := range texts[:min(mostNamed, len(texts))] {
+		s.gapSaying(source, text, s.everybody...)
+	}
+	if more := len(texts) - mostNamed; more > 0 {
+		s.gapSaying(source, fmt.Sprintf("so do %d more, in ways that cannot be followed", more), s.everybody...)
+	}
+}
+
+// isOfParameter reports whether an error is about the parameter, and not about the call for it.
+func isOfParameter(err error) bool { return isRefused(err) || errors.Is(err, errNotAnswered) }
+
+// unread notes by a text, which has a place for what names it, that something in place of an image id could not be followed:
+// once for each resource that gives it.
+func (s *search) unread(unread map[string][]string, given, text string) {
+	versions := map[ami.Reference][]int64{}
+	for _, where := range s.unresolved[given] {
+		versions[where.by] = append(versions[where.by], where.version)
+	}
+	for _, by := range slices.SortedFunc(maps.Keys(versions), compareReferences) {
+		unread[by.Source] = append(unread[by.Source], strings.Replace(text, "%s", subject(by, versions[by]), 1))
+	}
+}
+
+// subject names a resource, and the versions in which it does something.
+func subject(by ami.Reference, versions []int64) string {
+	slices.Sort(versions)
+	versions = slices.Compact(versions)
+	_, template, isTemplate := strings.Cut(by.ARN, ":launch-template/")
+	switch {
+	case !isTemplate:
+		return by.ARN
+	case len(versions) == 1:
+		return fmt.Sprintf("launch template %s, version %d,", template, versions[0])
+	default:
+		last := versions[len(versions)-1]
+		return fmt.Sprintf("launch template %s, version %d and %d more,", template, last, len(versions)-1)
 	}
 }
 
@@ -119,13 +256,15 @@ func (s *search) isOwnParameter(name string) bool {
 	return !strings.HasPrefix(name, "arn:") || strings.HasPrefix(name, s.arn("ssm", "parameter/"))
 }
 
-// gapOf records that the sources that came upon something could not follow it.
-func (s *search) gapOf(references []ami.Reference, err error) {
-	sources := map[string]bool{}
-	for _, reference := range references {
-		if !sources[reference.Source] {
-			sources[reference.Source] = true
-			s.gap(reference.Source, err, s.everybody...)
-		}
+// ownedBy names a parameter by its name and owner if it is given by an ARN: arn:aws:ssm:REGION:ACCOUNT:parameter/NAME.
+func (s *search) ownedBy(arn string) string {
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) < 6 || parts[4] == "" || !strings.HasPrefix(parts[5], "parameter/") {
+		return arn
 	}
+	name, region := strings.TrimPrefix(parts[5], "parameter"), ""
+	if parts[3] != s.Region {
+		region = " in " + parts[3]
+	}
+	return name + " of account " + parts[4] + region
 }

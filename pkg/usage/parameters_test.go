@@ -75,20 +75,20 @@ func TestImagesThatAreNamedByParameters(t *testing.T) {
 		"of_another_account":           {"resolve:ssm:arn:aws:ssm:eu-west-1:111122223333:parameter/shared", 5, ""},
 		"a_version_of_another_account": {"resolve:ssm:arn:aws:ssm:eu-west-1:111122223333:parameter/path/shared:7", 6, ""},
 		"of_another_account_not_shared": {
-			"resolve:ssm:arn:aws:ssm:eu-west-1:111122223333:parameter/private", 0, "belongs to another account or region",
+			"resolve:ssm:arn:aws:ssm:eu-west-1:111122223333:parameter/private", 0, "which is not shared with this account",
 		},
 		"another_version_of_another_account": {
-			"resolve:ssm:arn:aws:ssm:eu-west-1:111122223333:parameter/path/shared:8", 0, "belongs to another account or region",
+			"resolve:ssm:arn:aws:ssm:eu-west-1:111122223333:parameter/path/shared:8", 0, "which is not shared with this account",
 		},
 		"in_another_region": {
-			"resolve:ssm:arn:aws:ssm:eu-central-1:123456789012:parameter/golden-ami", 0, "belongs to another account or region",
+			"resolve:ssm:arn:aws:ssm:eu-central-1:123456789012:parameter/golden-ami", 0, "which is not shared with this account",
 		},
 		"not_there":                {"resolve:ssm:nothing", 0, ""},
 		"not_there_by_arn":         {"resolve:ssm:arn:aws:ssm:eu-west-1:123456789012:parameter/nothing", 0, ""},
 		"a_version_not_there":      {"resolve:ssm:golden-ami:9", 0, ""},
 		"a_public_one_not_there":   {"resolve:ssm:/aws/service/nothing", 0, ""},
 		"that_does_not_name_one":   {"resolve:ssm:empty", 0, ""},
-		"in_a_form_nobody_knows":   {"resolve:secretsmanager:golden-ami", 0, "begins with resolve:"},
+		"in_a_form_nobody_knows":   {"resolve:secretsmanager:golden-ami", 0, "which is not understood"},
 		"by_its_id":                {imageID(7), 7, ""},
 		"by_an_id_that_is_no_id":   {"golden-ami", 0, ""},
 		"by_an_empty_id":           {"", 0, ""},
@@ -202,7 +202,7 @@ func TestAParameterInAnOverride(t *testing.T) {
 		t.Errorf("%+v, want used", evidence[imageID(3)])
 	}
 	evidence = look(t.Context(), holding(t, override("resolve:other:x")).Client(), candidates(3), "auto-scaling-groups", "launch-templates")
-	gap(t, evidence, imageID(3), "auto-scaling-groups", "begins with resolve:")
+	gap(t, evidence, imageID(3), "auto-scaling-groups", "which is not understood")
 }
 
 // The id of an image counts wherever it stands in the text of a parameter. An id of eight digits is not the beginning of

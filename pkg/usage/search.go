@@ -24,8 +24,10 @@ type search struct {
 	found     map[string]*ami.Finding // What is known of these images and of others, by image id.
 	holders   map[string][]string     // The candidates that hold a snapshot, by the snapshot's id.
 
-	// unresolved are the uses of images that are given by an SSM parameter, by what is in place of an image id.
-	unresolved map[string][]ami.Reference
+	// unresolved is what gives its image by an SSM parameter, by what is in place of an image id.
+	unresolved map[string][]mention
+
+	late string // What a gap says of a lookup for which there was no time; empty if that is just an error.
 
 	// Two listings that more than one source needs are made once, when first they are needed.
 	groups           func() ([]autoscaling.AutoScalingGroup, error)
@@ -35,7 +37,10 @@ type search struct {
 func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 	s := &search{
 		Clients: clients, Lookup: lookup,
-		found: map[string]*ami.Finding{}, holders: map[string][]string{}, unresolved: map[string][]ami.Reference{},
+		found: map[string]*ami.Finding{}, holders: map[string][]string{}, unresolved: map[string][]mention{},
+	}
+	if s.Room == nil {
+		s.Room = NewRoom()
 	}
 	s.groups = once(func() ([]autoscaling.AutoScalingGroup, error) { return listGroups(ctx, clients.AutoScaling) })
 	s.spotFleetConfigs = once(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
@@ -70,7 +75,7 @@ func once[T any](list func() ([]T, error)) func() ([]T, error) {
 // part is a search for the same that has found nothing yet.
 func (s *search) part() *search {
 	part := *s
-	part.found, part.unresolved = map[string]*ami.Finding{}, map[string][]ami.Reference{}
+	part.found, part.unresolved = map[string]*ami.Finding{}, map[string][]mention{}
 	return &part
 }
 
@@ -98,11 +103,25 @@ func (s *search) finding(imageID string) *ami.Finding {
 
 // gap records that a lookup of images could not be completed.
 func (s *search) gap(source string, err error, imageIDs ...string) {
-	gap := ami.Gap{Source: source, Err: wire.Explain(err)}
+	s.gapSaying(source, s.explain(err), imageIDs...)
+}
+
+// gapSaying is gap, in words.
+func (s *search) gapSaying(source, why string, imageIDs ...string) {
+	gap := ami.Gap{Source: source, Err: why}
 	for _, id := range imageIDs {
 		finding := s.finding(id)
 		finding.Gaps = append(finding.Gaps, gap)
 	}
+}
+
+// explain puts an error into words.
+func (s *search) explain(err error) string {
+	why := wire.Explain(err)
+	if why == wire.TimeRanOut {
+		return cmp.Or(s.late, why)
+	}
+	return why
 }
 
 // launched records when an instance of an image was launched, if that is known.
@@ -112,15 +131,30 @@ func launched(finding *ami.Finding, at time.Time) {
 	}
 }
 
+// mention is a place in which something gives its image.
+type mention struct {
+	by      ami.Reference
+	version int64 // Of the launch template; 0 if it is none.
+}
+
 // use records that something names an image, by its id or by an SSM parameter. It may name none.
 func (s *search) use(by ami.Reference, imageID *string) {
+	if imageID != nil {
+		s.mention(mention{by: by}, *imageID)
+	}
+}
+
+// mention is use, for a place that may be one of many.
+func (s *search) mention(where mention, image string) {
 	switch {
-	case imageID == nil || *imageID == "":
-	case strings.HasPrefix(*imageID, "resolve:"):
-		s.unresolved[*imageID] = append(s.unresolved[*imageID], by)
+	case image == "":
+	case strings.HasPrefix(image, "resolve:"):
+		s.unresolved[image] = append(s.unresolved[image], where)
 	default:
-		finding := s.finding(*imageID)
-		finding.References = append(finding.References, by)
+		finding := s.finding(image)
+		if last := len(finding.References) - 1; last < 0 || finding.References[last] != where.by { // 10,000 versions may name one image.
+			finding.References = append(finding.References, where.by)
+		}
 	}
 }
 

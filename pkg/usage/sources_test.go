@@ -96,7 +96,7 @@ var kinds = []kind{
 		},
 	},
 	{
-		source: "spot-fleets", action: "DescribeSpotFleetRequests", size: 1000, awsType: "ec2:SpotFleetRequest",
+		source: "spot-fleets", action: "DescribeSpotFleetRequests", size: 100, awsType: "ec2:SpotFleetRequest",
 		arn:  func(n int) string { return arn("ec2", fmt.Sprintf("spot-fleet-request/sfr-%04d", n)) },
 		file: "describe-spot-fleet-requests.json", list: "SpotFleetRequestConfigs",
 		resource: func(n, image int) object {
@@ -107,7 +107,7 @@ var kinds = []kind{
 		},
 	},
 	{
-		source: "spot-requests", action: "DescribeSpotInstanceRequests", size: 1000, awsType: "ec2:SpotInstancesRequest",
+		source: "spot-requests", action: "DescribeSpotInstanceRequests", size: 100, awsType: "ec2:SpotInstancesRequest",
 		arn:  func(n int) string { return arn("ec2", fmt.Sprintf("spot-instances-request/sir-%04d", n)) },
 		file: "describe-spot-instance-requests.json", list: "SpotInstanceRequests",
 		resource: func(n, image int) object {
@@ -139,8 +139,12 @@ var kinds = []kind{
 // templateKind are launch templates of one version. They take two listings.
 func templateKind(action string, hasNoFirstPage bool) kind {
 	also := slices.DeleteFunc([]string{"DescribeLaunchTemplates", "DescribeLaunchTemplateVersions"}, func(a string) bool { return a == action })
+	size := 200
+	if action == "DescribeLaunchTemplateVersions" {
+		size = 50
+	}
 	return kind{
-		source: "launch-templates", action: action, also: also, size: 200, awsType: "ec2:LaunchTemplate", hasNoFirstPage: hasNoFirstPage,
+		source: "launch-templates", action: action, also: also, size: size, awsType: "ec2:LaunchTemplate", hasNoFirstPage: hasNoFirstPage,
 		arn:  func(n int) string { return arn("ec2", fmt.Sprintf("launch-template/lt-%017x", n)) },
 		file: "describe-launch-template-versions.json", list: "LaunchTemplateVersions",
 		resource: func(n, image int) object {
@@ -542,12 +546,12 @@ func TestWhatListingsAskFor(t *testing.T) {
 	want := map[string]string{
 		"DescribeInstances":              "IncludeManagedResources=true&MaxResults=1000",
 		"DescribeLaunchTemplates":        "IncludeManagedResources=true&MaxResults=200",
-		"DescribeLaunchTemplateVersions": "IncludeManagedResources=true&LaunchTemplateVersion.1=%24Latest&LaunchTemplateVersion.2=%24Default&MaxResults=200&ResolveAlias=false",
+		"DescribeLaunchTemplateVersions": "IncludeManagedResources=true&LaunchTemplateVersion.1=%24Latest&LaunchTemplateVersion.2=%24Default&MaxResults=50&ResolveAlias=false",
 		"DescribeLaunchConfigurations":   "MaxRecords=100",
 		"DescribeAutoScalingGroups":      "IncludeInstances=false&MaxRecords=100",
 		"DescribeFleets":                 "MaxResults=1000",
-		"DescribeSpotFleetRequests":      "MaxResults=1000",
-		"DescribeSpotInstanceRequests":   "MaxResults=1000",
+		"DescribeSpotFleetRequests":      "MaxResults=100",
+		"DescribeSpotInstanceRequests":   "MaxResults=100",
 		"DescribeParameters":             "MaxResults=50&ParameterFilters.1.Key=Type&ParameterFilters.1.Option=Equals&ParameterFilters.1.Values.1=String&ParameterFilters.1.Values.2=StringList",
 		"DescribeFastLaunchImages":       "MaxResults=200",
 		"DescribeFastSnapshotRestores":   "MaxResults=200",

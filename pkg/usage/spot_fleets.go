@@ -35,12 +35,25 @@ func isFinished(fleet *types.SpotFleetRequestConfig) bool {
 	return fleet.SpotFleetRequestState == types.BatchStateCancelled || fleet.SpotFleetRequestState == types.BatchStateFailed
 }
 
+// withoutData is a Spot fleet without what its launch specifications have in them by the kilobyte, and nobody looks at.
+func withoutData(fleet types.SpotFleetRequestConfig) types.SpotFleetRequestConfig {
+	if config := fleet.SpotFleetRequestConfig; config != nil {
+		for i := range config.LaunchSpecifications {
+			launch := &config.LaunchSpecifications[i]
+			launch.UserData, launch.NetworkInterfaces, launch.TagSpecifications = nil, nil, nil
+		}
+	}
+	return fleet
+}
+
 // listSpotFleets lists the Spot fleets. After an error it returns those that had come until then.
 func listSpotFleets(ctx context.Context, api ec2.DescribeSpotFleetRequestsAPIClient) ([]types.SpotFleetRequestConfig, error) {
 	var fleets []types.SpotFleetRequestConfig
-	pages := ec2.NewDescribeSpotFleetRequestsPaginator(api, &ec2.DescribeSpotFleetRequestsInput{MaxResults: aws.Int32(longPage)})
+	pages := ec2.NewDescribeSpotFleetRequestsPaginator(api, &ec2.DescribeSpotFleetRequestsInput{MaxResults: aws.Int32(dataPage)})
 	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeSpotFleetRequestsOutput) *string {
-		fleets = append(fleets, page.SpotFleetRequestConfigs...)
+		for i := range page.SpotFleetRequestConfigs {
+			fleets = append(fleets, withoutData(page.SpotFleetRequestConfigs[i]))
+		}
 		return page.NextToken
 	})
 	return fleets, err

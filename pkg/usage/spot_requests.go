@@ -20,7 +20,7 @@ var closedRequests = []types.SpotInstanceState{
 // spotRequests lists the Spot requests that are not closed: a persistent one launches again when its instance ends.
 func spotRequests(ctx context.Context, s *search) error {
 	pages := ec2.NewDescribeSpotInstanceRequestsPaginator(s.EC2, &ec2.DescribeSpotInstanceRequestsInput{
-		MaxResults: aws.Int32(longPage),
+		MaxResults: aws.Int32(dataPage),
 	})
 	return wire.EachPage(ctx, pages, func(page *ec2.DescribeSpotInstanceRequestsOutput) *string {
 		for _, request := range page.SpotInstanceRequests {

@@ -3,6 +3,8 @@ package usage
 import (
 	"cmp"
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -23,11 +25,25 @@ const parameterPage = 50
 func parameterTexts(ctx context.Context, s *search) error {
 	arns, err := s.listParameters(ctx)
 	names := slices.Sorted(maps.Keys(arns)) // Once each: a listing that changes while it is read may repeat one.
-	images, readErr := s.imagesIn(ctx, names)
-	for name, ids := range images {
-		for _, id := range ids {
+	parameters := s.readParameters(ctx, names)
+	var unread []string
+	var readErr error
+	for _, name := range names {
+		found := parameters[name]
+		for _, id := range found.images {
 			s.use(ami.Reference{Source: ami.TextSource, Type: "ssm:Parameter", ARN: arns[name]}, &id)
 		}
+		if isOfParameter(found.err) {
+			unread = append(unread, "SSM parameter "+name+" cannot be read: "+s.why(found))
+		} else {
+			readErr = cmp.Or(readErr, found.err)
+		}
+	}
+	if more := len(unread) - mostNamed; more > 0 {
+		unread = append(unread[:mostNamed], fmt.Sprintf("nor can %d more", more))
+	}
+	if len(unread) > 0 {
+		readErr = cmp.Or(readErr, errors.New(strings.Join(unread, "; ")))
 	}
 	return cmp.Or(err, readErr)
 }

@@ -38,6 +38,9 @@ type Lookup struct {
 	Names            []string // The sources that are switched on.
 	TemplateVersions int      // How many of the newest versions of a launch template count; 0 is all.
 	Reports          bool     // Whether the janitor's image usage reports are read.
+
+	// Room is shared by the lookups that are made side by side; one that has none has room of its own.
+	Room *Room
 }
 
 // listing is a source that lists the resources of one kind, and not the references to one image.
@@ -81,6 +84,7 @@ func Sources() []string {
 // there are none of the former the listings are asked all the same: a text may name an image of another region.
 func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
 	s := newSearch(ctx, clients, lookup)
+	s.late = ami.NotReached
 	ofCandidates, ofOriginals := 0, 0
 	var lookups sync.WaitGroup
 	answers := s.askListings(ctx, &lookups)

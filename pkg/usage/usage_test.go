@@ -639,8 +639,8 @@ func TestWhenTimeIsOver(t *testing.T) {
 			for n := 2; n <= 25; n++ {
 				proven(t, evidence, imageID(n))
 			}
-			gap(t, evidence, imageID(26), "launch permissions", "time ran out")
-			gap(t, evidence, imageID(1), "launch permissions", "time ran out")
+			gap(t, evidence, imageID(26), "launch permissions", ami.NotReached)
+			gap(t, evidence, imageID(1), "launch permissions", ami.NotReached)
 			if took := time.Since(start); took > 150*time.Second {
 				t.Errorf("took %s", took)
 			}

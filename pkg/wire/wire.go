@@ -109,6 +109,9 @@ func refusePartialAnswers(whole func(action string, body []byte) error) func(*mi
 	}
 }
 
+// TimeRanOut is how Explain puts the end of the time that there was for a call.
+const TimeRanOut = "time ran out"
+
 // Explain puts an error of the SDK into one short line that is the same for the same cause: the error code and message of
 // AWS, or the innermost error, without request ids.
 func Explain(err error) string {
@@ -120,7 +123,7 @@ func explain(err error) string {
 	var refused *smithyhttp.ResponseError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && !isNetwork(err):
-		return "time ran out"
+		return TimeRanOut
 	case errors.Is(err, context.Canceled):
 		return "interrupted"
 	case errors.As(err, &refused) && refused.HTTPStatusCode() >= 300 && !Answered(err):
