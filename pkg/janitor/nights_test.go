@@ -54,6 +54,22 @@ func (l *life) save() {
 // night is 02:00 so many days after the first.
 func night(day int) time.Time { return now.AddDate(0, 0, day) }
 
+// now is the time by AWS's clock, and by that of the run.
+func (l *life) now() time.Time {
+	if l.clock != nil {
+		return l.clock()
+	}
+	return l.at
+}
+
+// janitor is one in between the runs.
+func (l *life) janitor() *janitor.Janitor {
+	l.t.Helper()
+	j := newJanitor(l.t, l.account.Client(), l.settings)
+	j.Clock = l.now
+	return j
+}
+
 // run carries out a run at a time. The account is left as it was if it is a dry one that keeps its promise.
 func (l *life) run(at time.Time, dry bool) report.Run {
 	l.t.Helper()
@@ -68,10 +84,7 @@ func (l *life) run(at time.Time, dry bool) report.Run {
 		doer = l.wrap(doer)
 	}
 	j := newJanitor(l.t, doer, l.settings)
-	j.Clock = func() time.Time { return at }
-	if l.clock != nil {
-		j.Clock = l.clock
-	}
+	j.Clock = l.now
 	record := j.Run(l.t.Context(), janitor.NewRunID(at, bytes.NewReader([]byte{1, 2, 3})), dry)
 	checkRecord(l.t, record, int(j.Config.MaxDeregistrations))
 	if dry && len(writes(l.account)) > 0 {
@@ -83,7 +96,7 @@ func (l *life) run(at time.Time, dry bool) report.Run {
 
 func (l *life) load() {
 	l.t.Helper()
-	account, err := emulator.Load(os.DirFS(l.dir), emulator.Options{Now: func() time.Time { return l.at }})
+	account, err := emulator.Load(os.DirFS(l.dir), emulator.Options{Now: l.now})
 	if err != nil {
 		l.t.Fatal(err)
 	}
