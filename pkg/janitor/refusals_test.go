@@ -17,9 +17,9 @@ import (
 // refused is what EC2 says of removals, by night and image; empty for those that it allows.
 type refused func(night, n int) (code string)
 
-// lives plays nights of the function over one account with eight stale images, the first of which is the stalest, and returns what
+// refusedNights plays nights of the function over one account with eight stale images, the first of which is the stalest, and returns what
 // became of each of them, and the digests.
-func lives(t *testing.T, s settings, says refused, nights int) (nightly []string, digests []string) {
+func refusedNights(t *testing.T, s settings, says refused, nights int) (nightly []string, digests []string) {
 	t.Helper()
 	bubble(t, func(t *testing.T) {
 		var w world
@@ -112,7 +112,7 @@ func wantNights(t *testing.T, got []string, want ...string) {
 // it, they go.
 func TestRefusedImagesDoNotTakeTheCap(t *testing.T) {
 	const waits = "removed [] failed [] skipped [] refused [1 2] waiting 0"
-	got, digests := lives(t, settings{"MAX_DEREGISTRATIONS": "2", "RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(night, n int) string {
+	got, digests := refusedNights(t, settings{"MAX_DEREGISTRATIONS": "2", "RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(night, n int) string {
 		return map[bool]string{true: "AuthFailure"}[n <= 2 && night < 10]
 	}, 15)
 	wantNights(t, got,
@@ -138,7 +138,7 @@ func TestRefusedImagesDoNotTakeTheCap(t *testing.T) {
 
 // When the week of refused images is over, they are tried behind all others, and take no place from them.
 func TestRefusedImagesAreTriedAgainBehindTheOthers(t *testing.T) {
-	got, _ := lives(t, settings{"MAX_DEREGISTRATIONS": "1", "RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(_, n int) string {
+	got, _ := refusedNights(t, settings{"MAX_DEREGISTRATIONS": "1", "RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(_, n int) string {
 		return map[bool]string{true: "AuthFailure"}[n == 1]
 	}, 9)
 	wantNights(t, got,
@@ -172,7 +172,7 @@ func TestThreeProtectedImagesDoNotStopTheRegion(t *testing.T) {
 				want = append(want, waits, waits, waits, waits, waits, waits, again, waits)
 			}
 			s["KEEP_NEWEST"] = "0"
-			got, digests := lives(t, s, func(_, n int) string { return map[bool]string{true: "UnauthorizedOperation"}[n <= 3] }, len(want))
+			got, digests := refusedNights(t, s, func(_, n int) string { return map[bool]string{true: "UnauthorizedOperation"}[n <= 3] }, len(want))
 			wantNights(t, got, want...)
 			first := strings.Join(strings.Fields(digests[0]), " ")
 			if !strings.Contains(first, "A policy denies ec2:DeregisterImage for these AMIs") || strings.Contains(first, "Allow ec2:DeregisterImage") {
@@ -184,7 +184,7 @@ func TestThreeProtectedImagesDoNotStopTheRegion(t *testing.T) {
 
 // Where the role may remove nothing at all, all of it is tried in turn, few a night, and what is refused to all is held against none.
 func TestARightThatIsMissing(t *testing.T) {
-	got, digests := lives(t, settings{"RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(night, _ int) string {
+	got, digests := refusedNights(t, settings{"RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(night, _ int) string {
 		return map[bool]string{true: "UnauthorizedOperation"}[night < 2]
 	}, 3)
 	wantNights(t, got,

@@ -29,7 +29,7 @@ const unknownUse retention.Code = "unknown-use"
 
 // problems returns what a person should look at, the gravest first.
 func (r Run) problems() []problem {
-	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(),
+	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(), r.sharingProblems(),
 		r.strayProblems(), r.recordProblems(), r.unknownProblems(), r.unrecordedProblems())
 }
 
