@@ -75,10 +75,8 @@ func (v *Visit) acquire(ctx context.Context, wanted lockDocument) (version strin
 			version, err = j.store.putIfAbsent(ctx, lockKey(wanted.Region), data)
 		case err != nil:
 			return "", err
-		case j.fromTheFuture(held, wanted.At) != nil:
-			return "", j.fromTheFuture(held, wanted.At)
-		case v.isAnothers(held, seen, wanted.At):
-			return "", ErrBusy{held.Run, held.At, !held.isLive(wanted.At)}
+		case v.whyTaken(held, seen, wanted.At) != nil:
+			return "", v.whyTaken(held, seen, wanted.At)
 		default:
 			version, err = j.store.putIfVersion(ctx, lockKey(wanted.Region), data, seen)
 		}
@@ -90,6 +88,17 @@ func (v *Visit) acquire(ctx context.Context, wanted lockDocument) (version strin
 		}
 	}
 	return "", j.restless(wanted.Region)
+}
+
+// whyTaken says why a lock that is not one's own may not be written over; nil if it may.
+func (v *Visit) whyTaken(held lockDocument, version string, now time.Time) error {
+	if err := v.journal.fromTheFuture(held, now); err != nil {
+		return err
+	}
+	if v.isAnothers(held, version, now) {
+		return ErrBusy{held.Run, held.At, !held.isLive(now)}
+	}
+	return nil
 }
 
 // readOwn reads a lock that was one's own when it was last seen, or returns an errLost.

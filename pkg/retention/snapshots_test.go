@@ -25,7 +25,7 @@ func leaves(id string, sizeGiB int64, why string) retention.SnapshotVerdict {
 func TestSnapshotsTakenByHand(t *testing.T) {
 	const by = "somebody took it on 2025-10-18 for no image: the first one with it was made on 2025-10-19"
 	made := ago(days(400)) // 2025-10-19 02:00 UTC, as idle makes images.
-	stays := func(s *ami.Snapshot) {}
+	stays := func(*ami.Snapshot) {}
 	for name, test := range map[string]struct {
 		change func(*ami.Snapshot)
 		images []ami.Image
