@@ -52,7 +52,7 @@ func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan) (*j
 	}
 	entry, err := s.visits[plan.Region].Begin(ctx, plan.Account, j.Clock(), declared(*plan))
 	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
-		plan.Hold, plan.Busy = busy.Error(), true
+		plan.Hold, plan.Busy, plan.BusyRun = busy.Error(), true, busy.Run
 	} else if err != nil {
 		err = fmt.Errorf("the journal could not be written: %w", err)
 		plan.Hold = cmp.Or(plan.Hold, err.Error())

@@ -125,7 +125,7 @@ var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 func (j *Janitor) account(ctx context.Context) (string, error) {
 	out, err := sts.NewFromConfig(j.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", fmt.Errorf("asking for the account: %s", wire.Explain(err))
+		return "", fmt.Errorf("asking for the account: %s", wire.ExplainLookup(err))
 	}
 	account := aws.ToString(out.Account)
 	if !accountID.MatchString(account) {
@@ -141,7 +141,7 @@ func (j *Janitor) regionNames(ctx context.Context) ([]string, error) {
 	case j.Config.Regions.all:
 		enabled, err := enabledRegions(ctx, wire.EC2(j.AWS, j.AWS.Region))
 		if err != nil {
-			return nil, fmt.Errorf("listing the regions: %s", wire.Explain(err))
+			return nil, fmt.Errorf("listing the regions: %s", wire.ExplainLookup(err))
 		}
 		names = enabled
 	case len(names) == 0:

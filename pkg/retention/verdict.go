@@ -20,6 +20,8 @@ type Plan struct {
 	Hold string
 	Busy bool // Another run is at work in the region, or was while that was read: it is left to that one.
 
+	BusyRun string // That other run; empty if Busy is false.
+
 	Leftovers []LeftoverVerdict // The snapshots that earlier runs have left undone; by run and id.
 	Strays    []Stray           // Declarations of removals that are none any more; by id.
 	Orphans   []Orphan          // Snapshots whose image is gone, the largest first. They are only reported.

@@ -46,7 +46,7 @@ func (s *search) otherVersions(ctx context.Context, templates templates, pins pi
 	each(ctx, inFlight, slices.Values(ids), s.versionsOf, func(id string, versions []types.LaunchTemplateVersion, err error) {
 		s.useByVersions(versions, templates[id], pins)
 		if err != nil {
-			errs[id] = fmt.Errorf("launch template %s: %s", id, wire.Explain(err))
+			errs[id] = fmt.Errorf("launch template %s: %s", id, wire.ExplainLookup(err))
 		}
 	})
 	for _, id := range ids {

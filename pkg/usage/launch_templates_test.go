@@ -266,7 +266,7 @@ func TestATemplateThatChangesWhileItIsRead(t *testing.T) {
 		fault func(emulator.Doer, string, func(int, emulator.Request) bool) emulator.Doer
 		says  string
 	}{
-		"deleted":     {failing(http.StatusBadRequest, "InvalidLaunchTemplateId.NotFound"), "launch template " + templateID + ": InvalidLaunchTemplateId.NotFound"},
+		"deleted":     {failing(http.StatusBadRequest, "InvalidLaunchTemplateId.NotFound"), "launch template " + templateID + ": ec2:DescribeLaunchTemplateVersions: InvalidLaunchTemplateId.NotFound"},
 		"no_versions": {answeringWith("<DescribeLaunchTemplateVersionsResponse><launchTemplateVersionSet/></DescribeLaunchTemplateVersionsResponse>"), "has no versions"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -98,7 +98,7 @@ func (s *search) finding(imageID string) *ami.Finding {
 
 // gap records that a lookup of images could not be completed.
 func (s *search) gap(source string, err error, imageIDs ...string) {
-	gap := ami.Gap{Source: source, Err: wire.Explain(err)}
+	gap := ami.Gap{Source: source, Err: wire.ExplainLookup(err)}
 	for _, id := range imageIDs {
 		finding := s.finding(id)
 		finding.Gaps = append(finding.Gaps, gap)

@@ -33,7 +33,7 @@ func AddSnapshotSharing(ctx context.Context, clients Clients, images []ami.Image
 				finding := evidence[image.ID]
 				finding.SharedWith = append(finding.SharedWith, shared...)
 				if err != nil {
-					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: wire.Explain(err)})
+					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: wire.ExplainLookup(err)})
 				}
 				tidy(&finding)
 				evidence[image.ID] = finding
