@@ -150,12 +150,18 @@ func goneForSure(ctx context.Context, client *ec2.Client, plan retention.Plan) m
 	return gone
 }
 
+// isFirst reports whether a run is the first in a journal, as far as that is known for sure.
+func isFirst(ctx context.Context, books *journal.Journal, run string) bool {
+	runs, err := books.Runs(ctx)
+	return err == nil && !slices.ContainsFunc(runs, func(other string) bool { return other != run })
+}
+
 // archive keeps the full record of a run where RECORDS says. That it could not be kept is an error of the run.
 func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *report.Run) {
 	if books == nil {
 		return
 	}
-	record.Record = books.Where(record.Run)
+	record.Record, record.FirstRun = books.Where(record.Run), isFirst(ctx, books, record.Run)
 	var text bytes.Buffer
 	err := record.Encode(&text, "")
 	if err == nil {

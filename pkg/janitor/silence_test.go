@@ -212,7 +212,7 @@ func TestARegionLeftToAnotherRunForMoreThanADayIsTold(t *testing.T) {
 			if isTold := subject != ""; isTold != long || record.LacksProof() != long {
 				t.Fatalf("told %v, lacks proof %v; want %v: %q", isTold, record.LacksProof(), long, subject)
 			}
-			if long && (!strings.Contains(subject, "1 region busy for over a day") || !strings.Contains(text, "run "+run+" ") || !strings.Contains(text, "locks/us-east-1.json")) {
+			if long && (!strings.HasPrefix(subject, "Region left to a run for over a day - ") || !strings.Contains(text, "run "+run+" ") || !strings.Contains(text, "locks/us-east-1.json")) {
 				t.Errorf("subject %q\n%s", subject, text)
 			}
 		})

@@ -346,7 +346,7 @@ type faulty struct {
 // of is what is said of a fault of an action.
 func (f faulty) of(action string) string {
 	if f.lacks && (action == "DescribeParameters" || action == "GetParameters") {
-		return "Systems Manager answered " + action + " without Parameters"
+		return "Systems Manager answered " + action + ` without "Parameters"`
 	}
 	return f.says
 }

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 	"strings"
 )
 
@@ -89,7 +90,7 @@ func wholeJSON(service, action string, body []byte) error {
 	case err == nil && bytes.HasPrefix(list, []byte(opening)):
 		return nil
 	case err == nil && answer != nil && !ok:
-		return lackingAnswerError{service, action, content}
+		return lackingAnswerError{service, action, strconv.Quote(content)}
 	}
 	beginning := string(body[:min(len(body), 40)])
 	if at := strings.IndexAny(beginning, "{["); at >= 0 {
