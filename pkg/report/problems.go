@@ -31,7 +31,7 @@ func (r Run) problems() []problem {
 	if r.leads() {
 		return problems
 	}
-	return slices.Concat(r.heldProblems(), r.busyProblems(), problems, r.unprovenProblems())
+	return slices.Concat(r.heldProblems(), r.busyProblems(), problems, r.unprovenProblems(), r.remainsProblems())
 }
 
 // complaint is one thing that went wrong. Where id stands in the fault, the fault is the same for another id.

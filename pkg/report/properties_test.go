@@ -115,6 +115,7 @@ func addAnyRemains(t *rapid.T, p *retention.Plan) {
 	for n := range rapid.IntRange(0, 3).Draw(t, "strays") {
 		p.Strays = append(p.Strays, retention.Stray{ID: id("snap", 200+n), Run: untrusted(t)})
 	}
+	p.RemainsGap = rapid.OneOf(rapid.Just(""), rapid.Custom(untrusted)).Draw(t, "remainsGap")
 	for n := range rapid.IntRange(0, 8).Draw(t, "orphans") {
 		p.Orphans = append(p.Orphans, retention.Orphan{SnapshotID: id("snap", 300+n), ImageID: untrusted(t), SizeGiB: int64(100 - n)})
 	}
@@ -636,6 +637,7 @@ func TestChangesAndFailures(t *testing.T) {
 		{"leftovers only", true, false, false},
 		{"leftovers that stay", false, false, false},
 		{"orphans", false, false, false},
+		{"orphans unknown", false, false, true},
 		{"record not kept", false, true, false},
 		{"first run, dry", false, false, false},
 	} {

@@ -51,6 +51,8 @@ type Region struct {
 	Finished []Finished `json:"finished,omitempty"` // By run and snapshot.
 	Strays   []Stray    `json:"strays,omitempty"`   // By id.
 	Orphans  []Orphan   `json:"orphans,omitempty"`  // The largest first.
+
+	RemainsGap string `json:"remainsGap,omitempty"` // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is.
 }
 
 // Done is what a sweep did in one region, as far as AWS confirmed it. Its zero value is that of a dry run.
@@ -125,6 +127,8 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 		Finished: newFinished(plan.Leftovers, done.Leftovers),
 		Strays:   newStrays(plan.Strays, done.Strays),
 		Orphans:  newOrphans(plan.Orphans),
+
+		RemainsGap: plan.RemainsGap,
 	}
 	for i := range plan.Verdicts {
 		v := &plan.Verdicts[i]

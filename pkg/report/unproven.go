@@ -53,11 +53,29 @@ func nothingProven(g Region) bool {
 	})
 }
 
-// LacksProof reports whether a run, dry or not, has left something alone for want of a proof or of a way back: images, the regions
-// that could only be planned, or a region that another run has kept for itself for more than a day. A person has to do something
-// about it, and until then it looks as if there were nothing to do.
+// LacksProof reports whether a run, dry or not, has left something alone for want of a proof or of a way back: images, snapshots whose
+// images are gone, the regions that could only be planned, or a region that another run has kept for itself for more than a day. A
+// person has to do something about it, and until then it looks as if there were nothing to do.
 func (r Run) LacksProof() bool {
-	return r.Totals.Unproven > 0 || r.count(launchDataMissing) > 0 || r.HeldRegions() > 0 || r.countRegions(r.isBusyForLong) > 0
+	return r.Totals.Unproven > 0 || r.count(launchDataMissing) > 0 || r.HeldRegions() > 0 ||
+		r.countRegions(func(g Region) bool { return r.isBusyForLong(g) || g.remainsUnproven() }) > 0
+}
+
+// remainsUnproven reports whether it is not known of some snapshots, whose images are gone, what needs them.
+func (g Region) remainsUnproven() bool { return g.RemainsGap != "" && !g.Busy }
+
+// remainsProblems says what to do about the snapshots of which that is not known.
+func (r Run) remainsProblems() []problem {
+	var complaints []complaint
+	for _, region := range r.Regions {
+		if region.remainsUnproven() {
+			complaints = append(complaints, complaint{neutral(region.Region), "", region.RemainsGap})
+		}
+	}
+	remedy := adviceOr("The next run looks again. If the lookup fails again, begin with the error.", whatWasDenied)
+	return grouped(complaints, remedy, func(int) string {
+		return "Snapshots whose AMIs are gone were left out of account: a lookup failed, so nobody knows what needs them."
+	})
 }
 
 // isBusyForLong reports whether a region is left to a run that began more than a day before this one: none is at work for so long.
@@ -74,7 +92,7 @@ func (r Run) lead() []problem {
 	if !r.leads() {
 		return r.launchDataProblems()
 	}
-	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.busyProblems(), r.unprovenProblems())
+	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.busyProblems(), r.unprovenProblems(), r.remainsProblems())
 }
 
 // busyProblems says what to do about the regions that another run keeps for itself.

@@ -25,6 +25,8 @@ type Plan struct {
 	Leftovers []LeftoverVerdict // The snapshots that earlier runs have left undone; by run and id.
 	Strays    []Stray           // Declarations of removals that are none any more; by id.
 	Orphans   []Orphan          // Snapshots whose image is gone, the largest first. They are only reported.
+
+	RemainsGap string // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is of all.
 }
 
 // Unlisted is why a leftover is not deleted that is not listed any more.
