@@ -3,6 +3,7 @@ package janitor_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,9 +28,7 @@ func staleImages(n int) []object {
 func told(t *testing.T, account *emulator.Account, doer emulator.Doer, on janitor.NotifyOn, more settings, dry bool) (record report.Run, subject, text string) {
 	t.Helper()
 	chosen := settings{"KEEP_NEWEST": "0", "TOPIC_ARN": mailTopic, "NOTIFY_ON": string(on)}
-	for variable, value := range more {
-		chosen[variable] = value
-	}
+	maps.Copy(chosen, more)
 	j := newJanitor(t, doer, chosen)
 	before := len(account.Published())
 	record = j.Run(t.Context(), "20261123T020000Z-aaaaaa", dry)
@@ -65,12 +64,14 @@ func TestWhoCouldProveNothingSaysSo(t *testing.T) {
 		"parameters":  {world{}.parameter("/app", "x", nil), "GetParameters", "ssm:GetParameters denied - ", "Allow ssm:GetParameters to the role"},
 		"permissions": {world{}, "DescribeImageAttribute", "ec2:DescribeImageAttribute denied - ", "Allow ec2:DescribeImageAttribute to the role"},
 		"templates": {
-			world{versions: []object{templateVersion(1, imageID(77))}}, "DescribeLaunchTemplateVersions",
+			world{versions: []object{templateVersion(1, imageID(77))}},
+			"DescribeLaunchTemplateVersions",
 			"ec2:DescribeLaunchTemplateVersions denied - ", "Allow ec2:DescribeLaunchTemplateVersions to the role",
 		},
 		"groups": {world{}, "DescribeAutoScalingGroups", "autoscaling:DescribeAutoScalingGroups denied - ", "Allow autoscaling:DescribeAutoScalingGroups to the role"},
 		"a parameter of another account": {
-			world{versions: []object{templateVersion(1, "resolve:ssm:arn:aws:ssm:us-east-1:999988887777:parameter/golden")}}, "",
+			world{versions: []object{templateVersion(1, "resolve:ssm:arn:aws:ssm:us-east-1:999988887777:parameter/golden")}},
+			"",
 			"A lookup failed - ", "a parameter that names an image belongs to another account",
 		},
 	} {
