@@ -134,6 +134,7 @@ func (j *Janitor) record(id string, plan plan, done map[string]report.Done) repo
 		Run:            id,
 		Version:        j.Version,
 		DryRun:         done == nil,
+		FirstRun:       plan.isFirst,
 		StartedAt:      plan.now,
 		Policy:         j.Config.describe(),
 		PolicySentence: plan.policy.String(),

@@ -152,6 +152,9 @@ func goneForSure(ctx context.Context, client *ec2.Client, plan retention.Plan) m
 
 // isFirst reports whether a run is the first in a journal, as far as that is known for sure.
 func isFirst(ctx context.Context, books *journal.Journal, run string) bool {
+	if books == nil {
+		return false
+	}
 	runs, err := books.Runs(ctx)
 	return err == nil && !slices.ContainsFunc(runs, func(other string) bool { return other != run })
 }
@@ -161,7 +164,7 @@ func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *r
 	if books == nil {
 		return
 	}
-	record.Record, record.FirstRun = books.Where(record.Run), isFirst(ctx, books, record.Run)
+	record.Record = books.Where(record.Run)
 	var text bytes.Buffer
 	err := record.Encode(&text, "")
 	if err == nil {

@@ -27,6 +27,7 @@ type survey struct {
 	now         time.Time
 	policy      retention.Policy
 	journal     *journal.Journal // Nil if none is kept.
+	isFirst     bool             // The journal knows of no earlier run.
 	inventories []ami.Inventory
 	visits      map[string]*journal.Visit // By region; empty if no journal is kept.
 	failed      []report.Region           // The regions that could not be read.
@@ -55,6 +56,8 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 		}
 		return s
 	}
+	books, first := s.journal, make(chan bool, 1)
+	go func() { first <- isFirst(ctx, books, run) }()
 	done := j.watch("Listing")
 	for i, read := range sideBySide(names, func(name string) read {
 		read := j.readRegion(ctx, s, run, account, name)
@@ -68,6 +71,7 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 			s.visits[names[i]] = read.visit
 		}
 	}
+	s.isFirst = <-first
 	return s
 }
 
