@@ -78,7 +78,7 @@ class Exporting(unittest.TestCase):
             [JANITOR, "rehearse", "--now", NOW, "--dry-run", "--output", "json", *arguments],
             env=self.environment, capture_output=True, text=True, timeout=60, check=False,
         )
-        self.assertEqual(run.returncode, 0, run.stderr)
+        self.assertEqual(run.returncode, 3, run.stderr)  # Nobody may read the launch permissions of one image of the sample.
         return json.loads(run.stdout)
 
     def stand_in(self, cases):

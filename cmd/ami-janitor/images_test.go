@@ -313,12 +313,12 @@ func TestNightsOnACopy(t *testing.T) {
 				at := tonight.AddDate(0, 0, day).Format(time.RFC3339)
 				args := []string{"--account", dir, "--now", at, "--output=json", "--grace=14d", "--grace-action=" + action, "--max-deregistrations=200"}
 				dry := cli(t, nil, append([]string{"rehearse", "--dry-run", "--state-out", filepath.Join(out, "dry")}, args...)...)
-				if dry.status != 0 {
+				if dry.status != ofSample {
 					t.Fatalf("day %d: %+v", day, dry.err)
 				}
 				next := filepath.Join(out, at)
 				got := cli(t, nil, append([]string{"rehearse", "--state-out", next}, args...)...)
-				if got.status != 0 {
+				if got.status != ofSample {
 					t.Fatalf("day %d: %+v", day, got.err)
 				}
 				record, plan := got.record(t), dry.record(t)

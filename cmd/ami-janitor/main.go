@@ -19,8 +19,16 @@ var version = "dev"
 const (
 	exitRegionFailed  = 1
 	exitUsage         = 2 // Wrong usage or unreadable input; nothing was changed.
-	exitRemovalFailed = 3
+	exitRemovalFailed = 3 // Or something was left alone for want of proof.
 )
+
+// exitStatuses is what the help says of them.
+const exitStatuses = `Exit status:
+  0  done
+  1  a region failed, or an image was not found
+  2  wrong usage or unreadable input; nothing was changed
+  3  some removals failed, or could not be taken back; or something was left alone, or
+     would be, only because nobody could prove that nothing needs it, or bring it back`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -33,6 +41,7 @@ func run(ctx context.Context, args []string, std streams, lookup func(string) st
 	root := &cobra.Command{
 		Use:               "ami-janitor",
 		Short:             "Removes the AMIs that nobody has used for a long time, and their snapshots",
+		Long:              "Removes the AMIs that nobody has used for a long time, and their snapshots.\n\n" + exitStatuses,
 		SilenceUsage:      true,
 		SilenceErrors:     true,
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},

@@ -144,7 +144,7 @@ func carryOut(ctx context.Context, j *janitor.Janitor, dryRun bool, printer *pri
 	switch {
 	case janitor.Err(record) != nil:
 		return exitStatus(exitRegionFailed)
-	case record.Failed():
+	case record.Failed(), record.LacksProof():
 		return exitStatus(exitRemovalFailed)
 	default:
 		return nil

@@ -177,7 +177,7 @@ func TestAKeepListThatCannotBeRead(t *testing.T) {
 func TestAnnouncements(t *testing.T) {
 	for _, dry := range []string{"true", "false"} {
 		account := sampleAccount(t)
-		f, out := inProcess(t, account.Client(), map[string]string{"DRY_RUN": dry, "TOPIC_ARN": topic, "GRACE": "14d", "GRACE_ACTION": "disable", "OWNER_TAG": "Team", "MAX_DEREGISTRATIONS": "5"})
+		f, out := inProcess(t, account.Client(), map[string]string{"DRY_RUN": dry, "TOPIC_ARN": topic, "GRACE": "14d", "GRACE_ACTION": "disable", "OWNER_TAG": "Team", "MAX_DEREGISTRATIONS": "5", "RECORDS": "s3://" + emulator.RecordsBucket})
 		answer, err := f.handle(t.Context(), json.RawMessage(`{}`))
 		if err != nil || answer.Totals.Marked != 5 || (count(account, "CreateTags") == 0) != (dry == "true") || (count(account, "DisableImage") == 0) != (dry == "true") {
 			t.Errorf("dry %s: %+v, %d tagged, %d disabled, error %v", dry, answer.Totals, count(account, "CreateTags"), count(account, "DisableImage"), err)

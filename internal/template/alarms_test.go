@@ -195,8 +195,8 @@ func TestAlarmsWatchWhatIsEmitted(t *testing.T) {
 			}
 		}
 	}
-	if watched != 4 {
-		t.Errorf("%d metrics of the janitor's own are watched, not 4", watched)
+	if watched != 6 {
+		t.Errorf("%d metrics of the janitor's own are watched, not 6", watched)
 	}
 }
 

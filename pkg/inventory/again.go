@@ -24,7 +24,7 @@ func ImagesAgain(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []str
 	for chunk := range slices.Chunk(ids, filterValues) {
 		listed, err := reader.listImages(ctx, api, types.Filter{Name: aws.String("image-id"), Values: chunk})
 		if err != nil {
-			return nil, fmt.Errorf("listing images: %s", wire.Explain(err))
+			return nil, fmt.Errorf("listing images: %s", wire.ExplainLookup(err))
 		}
 		images = append(images, listed...)
 	}
@@ -39,7 +39,7 @@ func SnapshotsAgain(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids
 	for chunk := range slices.Chunk(ids, filterValues) {
 		listed, err := reader.listSnapshots(ctx, api, types.Filter{Name: aws.String("snapshot-id"), Values: chunk})
 		if err != nil {
-			return nil, fmt.Errorf("listing snapshots: %s", wire.Explain(err))
+			return nil, fmt.Errorf("listing snapshots: %s", wire.ExplainLookup(err))
 		}
 		snapshots = append(snapshots, listed...)
 	}
@@ -63,7 +63,7 @@ func SnapshotsForSure(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, i
 		switch {
 		case wire.IsNoSnapshot(err):
 		case err != nil:
-			return nil, fmt.Errorf("looking for %s: %s", id, wire.Explain(err))
+			return nil, fmt.Errorf("looking for %s: %s", id, wire.ExplainLookup(err))
 		case len(out.Snapshots) != 1 || aws.ToString(out.Snapshots[0].SnapshotId) != id:
 			return nil, fmt.Errorf("EC2 neither shows %s nor says that it is gone", id)
 		default:

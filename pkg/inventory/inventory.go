@@ -49,14 +49,14 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 	snapshots, err := reader.listSnapshots(ctx, api)
 	listing.Wait()
 	if err != nil {
-		return ami.Inventory{}, fmt.Errorf("listing snapshots: %s", wire.Explain(err))
+		return ami.Inventory{}, fmt.Errorf("listing snapshots: %s", wire.ExplainLookup(err))
 	}
 	if locksErr != nil {
-		return ami.Inventory{}, fmt.Errorf("listing locked snapshots: %s", wire.Explain(locksErr))
+		return ami.Inventory{}, fmt.Errorf("listing locked snapshots: %s", wire.ExplainLookup(locksErr))
 	}
 	images, err := reader.listImages(ctx, api)
 	if err != nil {
-		return ami.Inventory{}, fmt.Errorf("listing images: %s", wire.Explain(err))
+		return ami.Inventory{}, fmt.Errorf("listing images: %s", wire.ExplainLookup(err))
 	}
 	images = slices.DeleteFunc(mergeImages(images), isDeregistered)
 	if len(images) == 0 {
@@ -122,7 +122,7 @@ func confirmGone(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshots
 			}
 			why := "EC2 does not say that it is gone"
 			if err != nil {
-				why = wire.Explain(err)
+				why = wire.ExplainLookup(err)
 			}
 			return fmt.Errorf("none is listed, but by its description %s is a snapshot of %s: %s; if the images of this region are gone "+
 				"for good, delete their snapshots, or name the region in EXCEPT_REGIONS", snapshot.ID, snapshot.ImageID, why)

@@ -203,8 +203,12 @@ func TestAPageThatFailsFailsTheInventory(t *testing.T) {
 				t.Run(action+"/"+page+"/"+name, func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						got, err := read(t.Context(), fault.fault(accounts[action].Client(), action, match))
-						if err == nil || !strings.HasPrefix(err.Error(), words[action]+fault.says) {
-							t.Errorf("error %v, want %s%s", err, words[action], fault.says)
+						says := words[action] + fault.says
+						if strings.Contains(fault.says, ": ") { // AWS refused it.
+							says = words[action] + "ec2:" + action + ": " + fault.says
+						}
+						if err == nil || !strings.HasPrefix(err.Error(), says) {
+							t.Errorf("error %v, want %s", err, says)
 						}
 						if !cmp.Equal(got, ami.Inventory{}) {
 							t.Errorf("an inventory with %d images and %d snapshots", len(got.Images), len(got.Snapshots))

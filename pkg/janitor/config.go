@@ -48,7 +48,7 @@ type Config struct {
 	DryRun       flag     `env:"DRY_RUN" envDefault:"true" for:"function" help:"plan and report only"`
 	TopicARN     topicARN `env:"TOPIC_ARN" for:"function" help:"SNS topic of the digest for e-mail"`
 	ChatTopicARN topicARN `env:"CHAT_TOPIC_ARN" for:"function" help:"SNS topic of the digest for Slack"`
-	NotifyOn     NotifyOn `env:"NOTIFY_ON" envDefault:"changes" for:"function" help:"when to send the digest: always, changes or failures"`
+	NotifyOn     NotifyOn `env:"NOTIFY_ON" envDefault:"changes" for:"function" help:"when to send the digest: always, changes or failures; the first run, and one that lacked a proof, are always told of"`
 }
 
 // Setting describes one variable of Config.

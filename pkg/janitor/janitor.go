@@ -146,6 +146,7 @@ func (j *Janitor) record(id string, plan plan, done map[string]report.Done) repo
 		Run:            id,
 		Version:        j.Version,
 		DryRun:         done == nil,
+		FirstRun:       plan.isFirst,
 		StartedAt:      plan.now,
 		Policy:         j.Config.describe(),
 		PolicySentence: plan.policy.String(),
@@ -190,13 +191,8 @@ func Err(record report.Run) error {
 	return errors.Join(errs...)
 }
 
+// includes reports whether a digest of a run is sent. The first one always is, and so is one that could not do its work for want of a
+// proof: it would look like one with nothing to do.
 func (n NotifyOn) includes(record report.Run) bool {
-	switch n {
-	case NotifyAlways:
-		return true
-	case NotifyFailures:
-		return record.Failed()
-	default:
-		return record.Failed() || record.Changes()
-	}
+	return n == NotifyAlways || record.FirstRun || record.Failed() || record.LacksProof() || n == NotifyChanges && record.Changes()
 }

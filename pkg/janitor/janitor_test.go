@@ -445,7 +445,7 @@ func TestCallsOfALargeAccount(t *testing.T) {
 		"announcements": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "GRACE": "14d"}, false, map[string]int{
 			"CreateTags": candidates,
 		}},
-		"announcements that disable": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "GRACE": "14d", "GRACE_ACTION": "disable"}, false, map[string]int{
+		"announcements that disable": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "GRACE": "14d", "GRACE_ACTION": "disable", "RECORDS": t.TempDir()}, false, map[string]int{
 			"CreateTags": candidates, "DisableImage": candidates, "DescribeImageAttribute": candidates, "DescribeImageReferences": 12, "DescribeImages": 2,
 		}},
 		"newest versions alone": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "LAUNCH_TEMPLATE_VERSIONS": "3"}, true, map[string]int{
@@ -460,7 +460,7 @@ func TestCallsOfALargeAccount(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			account := c.world.load(t)
-			record := run(t, account.Client(), c.settings, c.dry)
+			record := newJanitor(t, account.Client(), c.settings).Run(t.Context(), "20261123T020000Z-aaaaaa", c.dry)
 			if record.Failed() {
 				t.Errorf("%+v %v", record.Totals, janitor.Err(record))
 			}

@@ -22,7 +22,7 @@ func (j *Janitor) readKeepList(ctx context.Context) (retention.KeepList, error) 
 	}
 	text, err := j.readText(ctx, location)
 	if err != nil {
-		return retention.KeepList{}, fmt.Errorf("KEEP_LIST, %s, cannot be read: %s", location, wire.Explain(err))
+		return retention.KeepList{}, fmt.Errorf("KEEP_LIST, %s, cannot be read: %s", location, wire.ExplainLookup(err))
 	}
 	list, err := retention.ParseKeepList(text)
 	if err != nil {

@@ -169,7 +169,7 @@ func TestAParameterThatCannotBeRead(t *testing.T) {
 	const malformed = "/not valid/%%%:a:b:c"
 	for name, test := range map[string]struct{ parameter, says string }{
 		"foreign":   {"arn:aws:ssm:us-east-1:111122223333:parameter/golden/al2023", "names SSM parameter /golden/al2023 of account 111122223333"},
-		"malformed": {malformed, "names SSM parameter " + malformed + ", which cannot be read: ValidationException"},
+		"malformed": {malformed, "names SSM parameter " + malformed + ", which cannot be read: ssm:GetParameters: ValidationException"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := world{images: []object{image(1, 400, 300, 1), image(2, 400, 300, 2), image(3, 400, 300, 3)}}
@@ -217,7 +217,7 @@ func TestOneParameterIsDenied(t *testing.T) {
 		t.Errorf("%v, %v", one, two)
 	}
 	text := strings.Join(strings.Fields(report.Text(record)), " ")
-	if !strings.Contains(text, "SSM parameter /secure/db cannot be read: AccessDeniedException") || strings.Contains(text, "/app/") {
+	if !strings.Contains(text, "SSM parameter /secure/db cannot be read: ssm:GetParameters: AccessDeniedException") || strings.Contains(text, "/app/") {
 		t.Error(text)
 	}
 }

@@ -566,7 +566,7 @@ func TestCopiesOfImagesInUse(t *testing.T) {
 		"gone":                             {world{images: []object{copied("eu-west-1")}}, world{}, nil, nil, "deregistered", ""},
 		"no copy but an image of a server": {made, world{}, nil, nil, "deregistered", ""},
 		"the region could not be listed":   {world{images: []object{copied("eu-west-1")}}, used, nil, denied("eu-west-1", "DescribeSnapshots"), "keep", "unknown-use: the use of " + imageID(2) + " in eu-west-1, of which it is a copy, has not been looked up"},
-		"its instances are denied":         {world{images: []object{copied("eu-west-1")}}, unused, nil, denied("eu-west-1", "DescribeInstances"), "keep", "unknown-use: the use of " + imageID(2) + " in eu-west-1, of which it is a copy: instances: UnauthorizedOperation"},
+		"its instances are denied":         {world{images: []object{copied("eu-west-1")}}, unused, nil, denied("eu-west-1", "DescribeInstances"), "keep", "unknown-use: the use of " + imageID(2) + " in eu-west-1, of which it is a copy: instances: ec2:DescribeInstances: UnauthorizedOperation"},
 		"its templates are denied":         {world{images: []object{copied("eu-west-1")}}, used, nil, denied("eu-west-1", "DescribeLaunchTemplates"), "keep", "which is named by"},
 		"named by a text in this region": {
 			world{images: []object{copied("eu-west-1")}}.parameter("/golden", imageID(2), nil), unused, nil, nil, "keep", "which is named by arn:aws:ssm:us-east-1",
@@ -664,8 +664,8 @@ func TestTextInAnotherRegion(t *testing.T) {
 	}{
 		"it is read":                        {nil, 0, "eu-west-1", "in-use: named by arn:aws:ssm:eu-west-1:123456789012:parameter/deploy"},
 		"it is read, before":                {nil, 0, "ap-south-1", "in-use: named by arn:aws:ssm:ap-south-1:123456789012:parameter/deploy"},
-		"its listing is denied":             {in("eu-west-1", "DescribeParameters"), 0, "eu-west-1", "unknown-use: ssm-text in eu-west-1: AccessDeniedException"},
-		"its values are denied":             {in("eu-west-1", "GetParameters"), 0, "eu-west-1", "unknown-use: ssm-text in eu-west-1: SSM parameter /deploy cannot be read: AccessDeniedException"},
+		"its listing is denied":             {in("eu-west-1", "DescribeParameters"), 0, "eu-west-1", "unknown-use: ssm-text in eu-west-1: ssm:DescribeParameters: AccessDeniedException"},
+		"its values are denied":             {in("eu-west-1", "GetParameters"), 0, "eu-west-1", "unknown-use: ssm-text in eu-west-1: SSM parameter /deploy cannot be read: ssm:GetParameters: AccessDeniedException"},
 		"regions beside it are slow":        {nil, time.Minute, "us-west-2", "in-use: named by arn:aws:ssm:us-west-2:123456789012:parameter/deploy"},
 		"the region could not be listed":    {in("eu-west-1", "DescribeImages"), 0, "eu-west-1", "in-use: named by arn:aws:ssm:eu-west-1:123456789012:parameter/deploy"},
 		"snapshots could not be listed":     {in("eu-west-1", "DescribeSnapshots"), 0, "eu-west-1", "in-use: named by arn:aws:ssm:eu-west-1:123456789012:parameter/deploy"},

@@ -70,7 +70,7 @@ func (l *secondLook) recheck(ctx context.Context, images []ami.Image) sweep.Look
 			finding := evidence[image.ID]
 			if unread != nil {
 				finding.Use = ami.Unknown
-				finding.Gaps = append(finding.Gaps, ami.Gap{Source: "facts", Err: wire.Explain(unread)})
+				finding.Gaps = append(finding.Gaps, ami.Gap{Source: "facts", Err: wire.ExplainLookup(unread)})
 			}
 			if reason, stays := l.judge(image, facts, finding, sharing); stays {
 				stay[image.ID] = reason

@@ -53,7 +53,7 @@ func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan) (*j
 	intent := journal.Intent{Policy: s.policy.Name, Declared: declared(*plan), Announced: announced(*plan)}
 	entry, err := s.visits[plan.Region].Begin(ctx, plan.Account, j.Clock(), intent)
 	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
-		plan.Hold, plan.Busy = busy.Error(), true
+		plan.Hold, plan.Busy, plan.BusyRun = busy.Error(), true, busy.Run
 	} else if err != nil {
 		err = fmt.Errorf("the journal could not be written: %w", err)
 		plan.Hold = cmp.Or(plan.Hold, err.Error())
@@ -160,6 +160,15 @@ func goneForSure(ctx context.Context, client *ec2.Client, plan retention.Plan) m
 		gone[leftover.SnapshotID] = err == nil && len(found) == 0
 	}
 	return gone
+}
+
+// isFirst reports whether a run is the first in a journal, as far as that is known for sure.
+func isFirst(ctx context.Context, books *journal.Journal, run string) bool {
+	if books == nil {
+		return false
+	}
+	runs, err := books.Runs(ctx)
+	return err == nil && !slices.ContainsFunc(runs, func(other string) bool { return other != run })
 }
 
 // archive keeps the full record of a run where RECORDS says. That it could not be kept is an error of the run.

@@ -27,6 +27,7 @@ type survey struct {
 	now         time.Time
 	policy      retention.Policy
 	journal     *journal.Journal // Nil if none is kept.
+	isFirst     bool             // The journal knows of no earlier run.
 	inventories []ami.Inventory
 	visits      map[string]*journal.Visit // By region; empty if no journal is kept.
 	failed      []report.Region           // The regions that could not be read.
@@ -55,6 +56,8 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 		}
 		return s
 	}
+	books, first := s.journal, make(chan bool, 1)
+	go func() { first <- isFirst(ctx, books, run) }()
 	done := j.watch("Listing")
 	for i, read := range sideBySide(names, func(name string) read {
 		read := j.readRegion(ctx, s, run, account, name)
@@ -68,6 +71,7 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 			s.visits[names[i]] = read.visit
 		}
 	}
+	s.isFirst = <-first
 	return s
 }
 
@@ -129,7 +133,7 @@ func (j *Janitor) account(ctx context.Context) (string, error) {
 	asked := j.Clock()
 	out, err := sts.NewFromConfig(j.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", fmt.Errorf("asking for the account: %s", wire.Explain(err))
+		return "", fmt.Errorf("asking for the account: %s", wire.ExplainLookup(err))
 	}
 	account := aws.ToString(out.Account)
 	if !accountID.MatchString(account) {
@@ -145,7 +149,7 @@ func (j *Janitor) regionNames(ctx context.Context) ([]string, error) {
 	case j.Config.Regions.all:
 		enabled, err := enabledRegions(ctx, wire.EC2(j.AWS, j.AWS.Region))
 		if err != nil {
-			return nil, fmt.Errorf("listing the regions: %s", wire.Explain(err))
+			return nil, fmt.Errorf("listing the regions: %s", wire.ExplainLookup(err))
 		}
 		names = enabled
 	case len(names) == 0:

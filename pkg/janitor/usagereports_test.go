@@ -180,8 +180,8 @@ func TestReportsThatProveNothing(t *testing.T) {
 func TestReportsThatAreDenied(t *testing.T) {
 	for action, c := range map[string]struct{ first, then, says string }{
 		"CreateImageUsageReport":          {"failed", "failed", "no usage report could be asked for"},
-		"DescribeImageUsageReports":       {"keep", "keep", "usage-reports: UnauthorizedOperation"},
-		"DescribeImageUsageReportEntries": {"keep", "keep", "usage-reports: UnauthorizedOperation"},
+		"DescribeImageUsageReports":       {"keep", "keep", "usage-reports: ec2:DescribeImageUsageReports: UnauthorizedOperation"},
+		"DescribeImageUsageReportEntries": {"keep", "keep", "usage-reports: ec2:DescribeImageUsageReportEntries: UnauthorizedOperation"},
 		"DeleteImageUsageReport":          {"keep", "deregistered", ""},
 	} {
 		t.Run(action, func(t *testing.T) {
@@ -194,8 +194,8 @@ func TestReportsThatAreDenied(t *testing.T) {
 			if !strings.Contains(told, c.says) {
 				t.Errorf("told %s", told)
 			}
-			if record.Failed() != (c.then == "failed") {
-				t.Errorf("failed: %v", record.Failed())
+			if record.Failed() != (c.then == "failed") || record.LacksProof() != (c.then == "keep") {
+				t.Errorf("failed: %v, lacks proof: %v", record.Failed(), record.LacksProof())
 			}
 		})
 	}

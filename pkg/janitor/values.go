@@ -258,7 +258,8 @@ func (t *topicARN) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// NotifyOn says when a digest is sent. A run that failed is always told of.
+// NotifyOn says when a digest is sent. A run that failed, or that left something alone for want of proof, is always told of, and so is
+// the first.
 type NotifyOn string
 
 // The occasions for a digest.

@@ -149,9 +149,9 @@ func (b *bucket) explain(key, done string, err error) error {
 		return fmt.Errorf("%s: %w", b.where(key), errChanged)
 	case isNotImplemented(err):
 		return fmt.Errorf("%s cannot be %s: the server does not support it (%s); runs are kept apart by conditional writes, "+
-			"without which the journal cannot be kept there", b.where(key), done, wire.Explain(err))
+			"without which the journal cannot be kept there", b.where(key), done, wire.ExplainLookup(err))
 	}
-	return fmt.Errorf("%s cannot be %s: %s", b.where(key), done, wire.Explain(err))
+	return fmt.Errorf("%s cannot be %s: %s", b.where(key), done, wire.ExplainLookup(err))
 }
 
 // explainCondition is for what depends on a version: if the document is not there at all, it is not in that version either.

@@ -175,7 +175,13 @@ type callError struct {
 	err    error
 }
 
-func (e callError) Error() string { return e.action + ": " + wire.Explain(e.err) }
+func (e callError) Error() string {
+	says := wire.ExplainLookup(e.err)
+	if strings.Contains(says, e.action) {
+		return says
+	}
+	return e.action + ": " + says
+}
 func (e callError) Unwrap() error { return e.err }
 
 // Exits returns when those of some images and snapshots that are in the bin now leave it, by id. An id that is not among

@@ -12,15 +12,31 @@ import (
 // advice says what a person can do about an error. It is empty if nothing better is known than to read the error. The
 // permission is the one that is missing if the error is a denial that does not name it.
 func advice(fault, permission string) string {
+	return strings.ReplaceAll(remedyFor(fault).advice, "{permission}", cmp.Or(deniedPermission(fault), permission))
+}
+
+// inShort says an error in a few words of ASCII.
+func inShort(fault string) string {
+	short := cmp.Or(remedyFor(fault).short, "A lookup failed")
+	return strings.ReplaceAll(short, "{permission}", cmp.Or(deniedPermission(fault), "a permission"))
+}
+
+// remedy is what there is to do about the errors that have one of some signs, and the cause in short.
+type remedy struct {
+	signs  []string
+	advice string
+	short  string
+}
+
+// remedyFor is the first remedy for an error; empty if there is none.
+func remedyFor(fault string) remedy {
 	lower := strings.ToLower(fault)
 	for _, r := range remedies {
-		for _, sign := range r.signs {
-			if strings.Contains(lower, sign) {
-				return strings.ReplaceAll(r.advice, "{permission}", cmp.Or(deniedPermission(fault), permission))
-			}
+		if slices.ContainsFunc(r.signs, func(sign string) bool { return strings.Contains(lower, sign) }) {
+			return r
 		}
 	}
-	return ""
+	return remedy{}
 }
 
 // deniedSigns are what an error says of a denial, in lower case.
@@ -41,87 +57,129 @@ func policyDenies(permission string) string {
 const soAgain = "If it is so again, "
 
 // remedies are looked through in order; the signs are in lower case. What an error of AWS carries is its code.
-var remedies = []struct {
-	signs  []string
-	advice string
-}{
+var remedies = []remedy{
+	{
+		[]string{"no record of this policy"},
+		whoseTags,
+		"Tags that no record bears out",
+	},
+	{
+		[]string{"there are no records (records)"},
+		keepRecords,
+		"No records to go by",
+	},
 	{
 		[]string{"names ssm parameter"},
 		"Delete that version of the launch template if nobody needs it. Else have the parameter shared with this account, and " +
 			"allow ssm:GetParameters on it to the role that the janitor runs with.",
+		"SSM parameter of a launch template unreadable",
 	},
 	{
 		[]string{"names its image by resolve:"},
 		"Delete that version of the launch template if nobody needs it, or give its image by its id or by resolve:ssm:.",
+		"Image of a launch template not understood",
 	},
 	{
 		[]string{"ssm parameter"},
 		"Allow ssm:GetParameters on it to the role that the janitor runs with, or take ssm-text out of USAGE_SOURCES: then what " +
 			"only the text of a parameter names is not kept.",
+		"SSM parameter unreadable",
 	},
 	{
 		deniedSigns,
 		"Allow {permission} to the role that the janitor runs with. If it is allowed there, look for a deny in a " +
 			"service control policy, a permissions boundary or the policy of a VPC endpoint.",
+		"{permission} denied",
 	},
 	{
 		[]string{"managed by aws backup", "managed by the aws backup"},
 		"AWS Backup owns this, and it goes when its recovery point is deleted there. If it is meant to stay, tag it ami-janitor:keep=true.",
+		"AWS Backup owns it",
 	},
 	{
 		[]string{"operationnotpermitted"},
 		"EC2 does not permit this, whoever asks: it may be protected, or another service may manage it. Take the protection off, or let that " +
 			"service delete it; if it is meant to stay, tag it ami-janitor:keep=true.",
+		"Not permitted by EC2",
 	},
 	{
 		[]string{"taglimitexceeded"},
 		"It has no room for the two tags that a removal takes. Take some off: EC2 allows 50.",
+		"No room for tags",
 	},
 	{
 		[]string{"authfailure"},
 		"AWS Backup or another account owns this. What AWS Backup owns goes when its recovery point is deleted there.",
+		"Owned by another account",
 	},
 	{
 		[]string{"requestlimitexceeded", "throttl", "rate exceeded", "slowdown"},
 		"AWS throttled the calls. If it does so every night, move the schedule to a quieter hour.",
+		"Lookups throttled",
 	},
 	{
 		[]string{"invalidsnapshot.inuse"},
 		"Something, most often another image, still uses the snapshot; it can be deleted once that is gone.",
+		"Snapshot in use",
 	},
 	{
 		[]string{"launch-templates: " + ami.NotReached},
 		soAgain + "set LAUNCH_TEMPLATE_VERSIONS to the number of newest versions that count, or raise EC2_SHARE: to read all versions " +
 			"of all launch templates takes longer than half of a run.",
+		"Not all looked up in time",
 	},
 	{
 		[]string{"launch permissions: " + ami.NotReached, "references: " + ami.NotReached},
 		soAgain + "raise EC2_SHARE, or narrow NAMES: a run judges more AMIs than it can look up.",
+		"Not all looked up in time",
 	},
 	{
 		[]string{ami.NotReached},
 		soAgain + "raise EC2_SHARE: to look up everything takes longer than half of a run.",
+		"Not all looked up in time",
 	},
 	{
 		[]string{"deadline exceeded", "time ran out", "time of this run", "the run ended"},
 		"If the time runs out again, raise EC2_SHARE, or lower MAX_DEREGISTRATIONS.",
+		"Time ran out",
+	},
+	{
+		[]string{" without <", ` without "`}, // See lackingAnswerError in pkg/wire.
+		"Nothing is removed that depends on this answer. Report it, so that the janitor learns to read it: with the error, the region, the version " +
+			"of the janitor, and the answer itself, as docs/answers.md says.",
+		"An answer lacks its list",
+	},
+	{
+		[]string{"backed by ebs"}, // An instance store, or no snapshot.
+		"Tag those that are to stay ami-janitor:keep=true. The others go only where REQUIRE_RECYCLE_BIN is false, and then for good.",
+		"Not restorable",
+	},
+	{
+		[]string{"the recycle bin would hold it for"},
+		"Let the rules of the Recycle Bin hold images for as long as RECYCLE_BIN_DAYS says, and snapshots for no less than images; or lower " +
+			"RECYCLE_BIN_DAYS.",
+		"Recycle Bin rules too short",
 	},
 	{
 		[]string{"recycle bin"},
 		"Give the region two rules of the Recycle Bin, one for images and one for snapshots, that cover what carries the tag " +
 			"ami-janitor:intent with the value remove, the one for snapshots no shorter than the one for images. A first rule takes up to " +
 			"30 minutes to be in force.",
+		"Recycle Bin rules missing",
 	},
 	{
 		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout"},
 		"AWS could not be reached. Check the way from the function's network to the endpoints of this region.",
+		"AWS not reached",
 	},
 }
 
 // deniedPermission names the action that an error says is not allowed; empty if it names none.
 func deniedPermission(fault string) string {
-	if m := deniedAction.FindStringSubmatch(fault); m != nil {
-		return m[1]
+	for _, pattern := range []*regexp.Regexp{deniedAction, deniedLookup} {
+		if m := pattern.FindStringSubmatch(fault); m != nil {
+			return m[1]
+		}
 	}
 	if m := deniedOperation.FindStringSubmatch(fault); m != nil {
 		service := strings.ToLower(strings.ReplaceAll(m[1], " ", ""))
@@ -132,6 +190,7 @@ func deniedPermission(fault string) string {
 
 var (
 	deniedAction    = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)`)
+	deniedLookup    = regexp.MustCompile(`\b([a-z0-9]+:[A-Z][A-Za-z]+): (?:UnauthorizedOperation|AccessDenied|AuthorizationError)`) // See wire.ExplainLookup.
 	deniedOperation = regexp.MustCompile(`operation error ([A-Za-z0-9 ]+): ([A-Za-z]+)`)
 )
 

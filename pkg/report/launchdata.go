@@ -26,31 +26,27 @@ func (r Run) launchDataComplaints() []complaint {
 	return complaints
 }
 
-// missingLaunchData says that launch data is missing, and where; it is empty if none is.
-func (r Run) missingLaunchData() string {
-	var regions []string
-	for _, c := range r.launchDataComplaints() {
-		regions = append(regions, c.subject)
-	}
-	where := fewRegions(regions)
-	if where == "" {
-		return ""
-	}
-	return "Launch data is missing in " + where + ": EC2 reports no last launch of any image there, although an instance " +
-		"launched more than 48 hours ago runs an image of the account. So images without a launch on record are kept."
-}
-
-// launchDataProblems says what to do about missing launch data.
+// launchDataProblems says that launch data is missing, and what to do about that.
 func (r Run) launchDataProblems() []problem {
 	complaints, region := r.launchDataComplaints(), "REGION"
+	var regions []string
+	for _, c := range complaints {
+		regions = append(regions, c.subject)
+	}
 	if len(complaints) == 1 {
-		region = complaints[0].subject
+		region = regions[0]
 	}
 	remedy := func(string) string {
 		return "Look at an image that has been launched: aws ec2 describe-image-attribute --region " + region +
 			" --attribute lastLaunchedTime --image-id IMAGE_ID. If there is no time either, open a case with AWS Support."
 	}
-	return grouped(complaints, remedy, func(int) string {
-		return "Launch data is missing, which keeps " + count(r.count(launchDataMissing), "AMI") + " without a launch on record."
+	problems := grouped(complaints, remedy, func(int) string {
+		return "Launch data is missing in " + fewRegions(regions) + ": EC2 reports no last launch of any image there, although an instance " +
+			"launched more than 48 hours ago runs an image of the account. That keeps " + count(r.count(launchDataMissing), "AMI") +
+			" without a launch on record."
 	})
+	for i := range problems {
+		problems[i].short = "Launch data missing"
+	}
+	return problems
 }

@@ -48,6 +48,7 @@ func (r Run) metrics(digestSent bool) []metric {
 	if digestSent && r.FailedRegions() < len(r.Regions) {
 		runCompleted = 1
 	}
+	nothingProven := min(r.countRegions(nothingProven), 1)
 	counts := []struct {
 		name string
 		n    int
@@ -57,6 +58,8 @@ func (r Run) metrics(digestSent bool) []metric {
 		{"RegionsHeld", r.leftForPeople()},
 		{"Judged", t.Images},
 		{"Kept", t.Kept},
+		{"Unproven", t.Unproven},
+		{"NothingProven", nothingProven},
 		{"UnknownUse", r.count(unknown)},
 		{"LaunchDataMissing", r.count(launchDataMissing)},
 		{"Deferred", t.Deferred},

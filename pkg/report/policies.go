@@ -7,39 +7,18 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// unrecordedCode is the reason of an image whose announcement no record bears out.
-const unrecordedCode retention.Code = "unrecorded"
-
-// unrecorded images carry tags of an announcement that may be anybody's.
-func unrecorded(i Image) bool {
-	_, ok := i.reason(unrecordedCode)
-	return ok && kept(i)
-}
-
-// unrecordedProblems says which images carry tags of an announcement that no record bears out, and that announcements without
-// records come to nothing; each with what to do about it.
+// unrecordedProblems says that announcements without records come to nothing.
 func (r Run) unrecordedProblems() []problem {
-	records, known := r.Policy["records"]
-	var claims, lost []complaint
-	r.each(unrecorded, func(region Region, image Image) {
-		reason, _ := image.reason(unrecordedCode)
-		claims = append(claims, complaint{r.label(region, image), "", reason.Detail})
-	})
-	remedy := whoseTags
-	if known && records == "" {
-		remedy = keepRecords
-		r.each(isNew, func(region Region, image Image) {
-			lost = append(lost, complaint{r.label(region, image), "", "RECORDS is not set"})
-		})
+	if records, known := r.Policy["records"]; !known || records != "" {
+		return nil
 	}
-	return slices.Concat(
-		grouped(claims, func(string) string { return remedy }, func(n int) string {
-			return count(n, "AMI") + " stayed, as they are: no record bears out what their tags say of an announcement."
-		}),
-		grouped(lost, func(string) string { return keepRecords }, func(n int) string {
-			return count(n, "AMI") + " announced for removal, and no record says so: no later run will remove them."
-		}),
-	)
+	var lost []complaint
+	r.each(isNew, func(region Region, image Image) {
+		lost = append(lost, complaint{r.label(region, image), "", "RECORDS is not set"})
+	})
+	return grouped(lost, func(string) string { return keepRecords }, func(n int) string {
+		return count(n, "AMI") + " announced for removal, and no record says so: no later run will remove them."
+	})
 }
 
 const (

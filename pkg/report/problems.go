@@ -3,7 +3,6 @@ package report
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -15,6 +14,8 @@ import (
 type problem struct {
 	what  string
 	todo  string
+	short string // The cause in a few words of ASCII.
+	keeps int    // How many images stay because of it, if it is about such.
 	cases []problemCase
 }
 
@@ -24,13 +25,14 @@ type problemCase struct {
 	subjects []string
 }
 
-// unknownUse is the reason of an image whose use could not be ruled out.
-const unknownUse retention.Code = "unknown-use"
-
-// problems returns what a person should look at, the gravest first.
+// problems returns what a person should look at, the gravest first, but what leads the digest.
 func (r Run) problems() []problem {
-	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(), r.sharingProblems(),
-		r.strayProblems(), r.recordProblems(), r.unknownProblems(), r.unrecordedProblems())
+	problems := slices.Concat(r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(), r.sharingProblems(),
+		r.strayProblems(), r.recordProblems(), r.unrecordedProblems())
+	if r.leads() {
+		return problems
+	}
+	return slices.Concat(r.heldProblems(), r.busyProblems(), problems, r.unprovenProblems(), r.remainsProblems())
 }
 
 // complaint is one thing that went wrong. Where id stands in the fault, the fault is the same for another id.
@@ -48,7 +50,7 @@ func grouped(complaints []complaint, remedy func(fault string) string, what func
 		i := slices.IndexFunc(problems, func(p problem) bool { return p.todo == todo })
 		if i < 0 {
 			i = len(problems)
-			problems = append(problems, problem{todo: todo})
+			problems = append(problems, problem{todo: todo, short: inShort(c.fault)})
 			counts = append(counts, 0)
 		}
 		problems[i].add(c)
@@ -210,38 +212,6 @@ func (r Run) recordProblems() []problem {
 	})
 }
 
-// unknownProblems makes one problem of all lookups that have the same remedy, the one that keeps most images first.
-func (r Run) unknownProblems() []problem {
-	images := map[string]int{}
-	r.each(unknown, func(_ Region, image Image) { images[image.mainReason().Detail]++ })
-	lookups := slices.SortedFunc(maps.Keys(images), func(a, b string) int {
-		return cmp.Or(images[b]-images[a], strings.Compare(a, b))
-	})
-	remedy := adviceOr("The next run looks again. If the lookup fails again, begin with the error.", whatWasDenied)
-	var complaints []complaint
-	stayed := map[string]int{}
-	for _, lookup := range lookups {
-		complaints = append(complaints, complaint{count(images[lookup], "AMI"), "", lookup})
-		stayed[remedy(lookup)] += images[lookup]
-	}
-	problems := grouped(complaints, remedy, func(int) string { return "" })
-	for i := range problems {
-		p := &problems[i]
-		why := "a lookup failed"
-		if strings.HasPrefix(p.todo, soAgain) {
-			why = "the time for lookups was up"
-		}
-		p.what = count(stayed[p.todo], "stale AMI") + " stayed: " + why + ", so non-use is not proven."
-		if more := len(p.cases) - mostLookups; more > 0 {
-			p.cases = append(p.cases[:mostLookups], problemCase{count(more, "more error") + " of this kind", []string{"and"}})
-		}
-	}
-	return problems
-}
-
-// mostLookups is how many errors of lookups are listed for each remedy.
-const mostLookups = 10
-
 // each calls do for every image that is as wanted, in order.
 func (r Run) each(wanted func(Image) bool, do func(Region, Image)) {
 	for _, region := range r.Regions {
@@ -294,7 +264,7 @@ func toBeMarked(i Image) bool { return i.Outcome == nil && i.Verdict == retentio
 func deferred(i Image) bool   { return i.Outcome == nil && i.Verdict == retention.Defer }
 func waiting(i Image) bool    { return deferred(i) && !refusedBefore(i) }
 func kept(i Image) bool       { return i.Outcome == nil && i.Verdict == retention.Keep }
-func unknown(i Image) bool    { return kept(i) && i.mainReason().Code == unknownUse }
+func unknown(i Image) bool    { return kept(i) && i.mainReason().Code == unknownUseCode }
 
 // late reports whether an image stays only because there was no time for a lookup.
 func late(i Image) bool {

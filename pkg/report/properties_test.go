@@ -53,6 +53,9 @@ func anyRun(t *rapid.T) report.Run {
 		addAnyRemains(t, &p)
 		if rapid.IntRange(0, 3).Draw(t, "held") == 0 {
 			p, outcomes = held(p, untrusted(t), rapid.Bool().Draw(t, "busy"))
+			if p.Busy {
+				p.BusyRun = rapid.OneOf(rapid.Just(p.BusyRun), rapid.Just("20261121T015800Z-0c7e55"), rapid.Custom(untrusted)).Draw(t, "busyRun")
+			}
 		}
 		var done report.Done
 		if !dry {
@@ -61,7 +64,7 @@ func anyRun(t *rapid.T) report.Run {
 		regions = append(regions, report.NewRegion(p, done, "Team"))
 	}
 	run := newRun(dry, regions...)
-	run.RecordError = untrusted(t)
+	run.RecordError, run.FirstRun = untrusted(t), rapid.Bool().Draw(t, "first")
 	run.Record = rapid.SampledFrom([]string{"", "s3://amzn-s3-demo-bucket/runs/1/record.json", "/srv/<!here>/`@here`/\u202e*\n"}).Draw(t, "record")
 	run.Sources.SwitchedOff = rapid.SliceOfN(rapid.Just("shares"), 0, 1).Draw(t, "switchedOff")
 	return run
@@ -112,6 +115,7 @@ func addAnyRemains(t *rapid.T, p *retention.Plan) {
 	for n := range rapid.IntRange(0, 3).Draw(t, "strays") {
 		p.Strays = append(p.Strays, retention.Stray{ID: id("snap", 200+n), Run: untrusted(t)})
 	}
+	p.RemainsGap = rapid.OneOf(rapid.Just(""), rapid.Custom(untrusted)).Draw(t, "remainsGap")
 	for n := range rapid.IntRange(0, 8).Draw(t, "orphans") {
 		p.Orphans = append(p.Orphans, retention.Orphan{SnapshotID: id("snap", 300+n), ImageID: untrusted(t), SizeGiB: int64(100 - n)})
 	}
@@ -599,42 +603,52 @@ func TestTimesAreWholeSecondsInUTC(t *testing.T) {
 func TestChangesAndFailures(t *testing.T) {
 	all := situations()
 	for _, c := range []struct {
-		situation       string
-		changes, failed bool
+		situation                 string
+		changes, failed, unproven bool
 	}{
-		{"ordinary", true, false},
-		{"dry run", true, false},
-		{"nothing to do", false, false},
-		{"everything unknown", false, false},
-		{"failures", true, true},
-		{"region failed", true, true},
-		{"every region failed", false, true},
-		{"time ran out", true, false},
-		{"announcing", true, false},
-		{"announcing only, dry", true, false},
-		{"waiting only", false, false},
-		{"disabling", true, true},
-		{"objections", true, true},
-		{"objections, dry", true, false},
-		{"shared reports pending", false, false},
-		{"restorable", true, false},
-		{"back again", true, false},
-		{"held", true, true},
-		{"held, dry", true, false},
-		{"held everywhere", true, true},
-		{"held with nothing due", true, true},
-		{"busy", false, false},
-		{"busy in one of two regions", true, false},
-		{"stopped", true, true},
-		{"leftovers", true, true},
-		{"leftovers, dry", true, false},
-		{"leftovers only", true, false},
-		{"leftovers that stay", false, false},
-		{"orphans", false, false},
-		{"record not kept", false, true},
+		{"ordinary", true, false, false},
+		{"dry run", true, false, false},
+		{"nothing to do", false, false, false},
+		{"everything unknown", false, false, true},
+		{"unknown in part, dry", true, false, true},
+		{"launch data missing", true, false, true},
+		{"launch data missing, dry", false, false, true},
+		{"not restorable", false, false, true},
+		{"used since planned", true, false, true},
+		{"failures", true, true, false},
+		{"region failed", true, true, false},
+		{"every region failed", false, true, false},
+		{"time ran out", true, false, false},
+		{"announcing", true, false, false},
+		{"announcing only, dry", true, false, false},
+		{"waiting only", false, false, false},
+		{"disabling", true, true, false},
+		{"objections", true, true, false},
+		{"objections, dry", true, false, false},
+		{"shared reports pending", false, false, false},
+		{"restorable", true, false, false},
+		{"back again", true, false, true},
+		{"held", true, true, true},
+		{"held, dry", true, false, true},
+		{"held everywhere", true, true, true},
+		{"held with nothing due", true, true, true},
+		{"busy", false, false, false},
+		{"busy in one of two regions", true, false, false},
+		{"busy for days", false, false, true},
+		{"busy for days in one of two regions", true, false, true},
+		{"stopped", true, true, false},
+		{"leftovers", true, true, false},
+		{"leftovers, dry", true, false, false},
+		{"leftovers only", true, false, false},
+		{"leftovers that stay", false, false, false},
+		{"orphans", false, false, false},
+		{"orphans unknown", false, false, true},
+		{"record not kept", false, true, false},
+		{"first run, dry", false, false, false},
 	} {
-		if r := all[c.situation]; r.Changes() != c.changes || r.Failed() != c.failed {
-			t.Errorf("%s: changes %v, failed %v", c.situation, r.Changes(), r.Failed())
+		r, ok := all[c.situation]
+		if !ok || r.Changes() != c.changes || r.Failed() != c.failed || r.LacksProof() != c.unproven {
+			t.Errorf("%s: changes %v, failed %v, lacks proof %v", c.situation, r.Changes(), r.Failed(), r.LacksProof())
 		}
 	}
 }

@@ -29,6 +29,9 @@ type AnsweredRegion struct {
 	Finished map[ami.SnapshotStatus]int `json:"finished,omitempty"`
 	Strays   map[StrayStatus]int        `json:"strays,omitempty"`
 	Orphans  int                        `json:"orphans,omitempty"`
+
+	BusyRun    string `json:"busyRun,omitempty"`
+	RemainsGap string `json:"remainsGap,omitempty"`
 }
 
 // answerSize is the size in bytes that an answer stays below. Lambda takes 6,291,556 and ends the process of a function
@@ -53,6 +56,9 @@ func Result(r Run) Answer {
 			Finished: numbers(region.Finished, func(f Finished) ami.SnapshotStatus { return f.Status }),
 			Strays:   numbers(region.Strays, func(s Stray) StrayStatus { return s.Status }),
 			Orphans:  len(region.Orphans),
+
+			BusyRun:    region.BusyRun,
+			RemainsGap: region.RemainsGap,
 		}
 	}
 	fits := fitting(r, answerSize-len(mustMarshal(answer))-len(`,"truncated":`)-20)

@@ -16,6 +16,7 @@ type Run struct {
 	RecordError    string            `json:"recordError,omitempty"` // Why the full record could not be kept.
 	Version        string            `json:"version"`
 	DryRun         bool              `json:"dryRun"`
+	FirstRun       bool              `json:"firstRun,omitempty"` // There is no earlier run on record; false where that is not known.
 	StartedAt      time.Time         `json:"startedAt"`
 	FinishedAt     time.Time         `json:"finishedAt"`
 	Policy         map[string]string `json:"policy"`
@@ -43,12 +44,15 @@ type Region struct {
 
 	Hold    string `json:"hold,omitempty"`    // Why the region was only planned; empty if it was not.
 	Busy    bool   `json:"busy,omitempty"`    // It was only planned because another run was at work there at the same time, which is no fault.
+	BusyRun string `json:"busyRun,omitempty"` // That run.
 	BinRead bool   `json:"binRead,omitempty"` // The Recycle Bin was read after the removals: what has no exit time is not in it.
 
 	Images   []Image    `json:"images"`             // Stalest first.
 	Finished []Finished `json:"finished,omitempty"` // By run and snapshot.
 	Strays   []Stray    `json:"strays,omitempty"`   // By id.
 	Orphans  []Orphan   `json:"orphans,omitempty"`  // The largest first.
+
+	RemainsGap string `json:"remainsGap,omitempty"` // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is.
 }
 
 // Done is what a sweep did in one region, as far as AWS confirmed it. Its zero value is that of a dry run.
@@ -122,11 +126,14 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 		Region:   plan.Region,
 		Hold:     plan.Hold,
 		Busy:     plan.Busy,
+		BusyRun:  plan.BusyRun,
 		BinRead:  done.BinRead,
 		Images:   make([]Image, len(plan.Verdicts)),
 		Finished: newFinished(plan.Leftovers, done.Leftovers),
 		Strays:   newStrays(plan.Strays, done.Strays),
 		Orphans:  newOrphans(plan.Orphans),
+
+		RemainsGap: plan.RemainsGap,
 	}
 	for i := range plan.Verdicts {
 		v := &plan.Verdicts[i]
@@ -237,8 +244,8 @@ func timestamp(at time.Time) string {
 }
 
 // Changes reports whether the plan has something to do, dry or not, or something was done. That an announced image waits
-// for its day is nothing new; that its removal is off is, and that EC2 does not say which images were launched. A region on
-// hold waits for a person; one that is left to another run waits for nobody.
+// for its day is nothing new; that its removal is off is. A region on hold waits for a person; one that is left to another
+// run waits for nobody.
 func (r Run) Changes() bool {
 	for _, region := range r.Regions {
 		if region.Busy {
@@ -253,7 +260,7 @@ func (r Run) Changes() bool {
 }
 
 func isChange(i Image) bool {
-	return i.Verdict != retention.Keep || i.Outcome != nil || i.Unmark != retention.LeaveMark || launchDataMissing(i)
+	return i.Verdict != retention.Keep || i.Outcome != nil || i.Unmark != retention.LeaveMark
 }
 
 // Failed reports whether a region, the removal or the marking of an image, the deletion of a snapshot, the removal of a tag, or

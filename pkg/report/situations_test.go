@@ -407,6 +407,23 @@ func addSurprises(all map[string]report.Run) {
 		coded(7, "changed-since-planned", "a launch is on record now, of 2026-11-23"),
 	}))
 
+	short := keptMany(1, 7, "not-restorable", "the Recycle Bin would hold it for 7 days only, and not for 14")
+	short = append(short,
+		kept(8, "not-restorable", "its snapshot snap-00000008example: no Recycle Bin rule covers it, with the tags that it has"),
+		kept(9, "not-restorable", "its snapshot snap-00000009example: no Recycle Bin rule covers it, with the tags that it has"),
+		kept(10, "not-restorable", "its root device is an instance store, and the Recycle Bin takes only images that are backed by EBS"))
+	all["not restorable"] = newRun(false, newRegion(plan("eu-west-1", short...), nil))
+
+	lacking := keptMany(1, 4, "unknown-use", "spot-fleets: EC2 answered DescribeSpotFleetRequests without <spotFleetRequestConfigSet>")
+	partly := append(lacking[:2:2], stale(50, "web-2025-11-02", goes(1, 8, 50)))
+	all["an answer lacks its list"] = newRun(true, newRegion(plan("eu-west-1", lacking...), nil))
+	all["unknown in part, dry"] = newRun(true, newRegion(plan("eu-west-1", partly...), nil))
+	all["unknown in one of two regions, dry"] = newRun(true, newRegion(plan("eu-west-1", partly[2]), nil), newRegion(plan("us-east-1", lacking...), nil))
+
+	first := newRun(true, newRegion(plan("eu-west-1", keptMany(100, 12, "recently-used", "last launched 2026-11-02, 21 days ago")...), nil))
+	first.FirstRun = true
+	all["first run, dry"] = recorded(first)
+
 	pending := keptMany(1, 3, "usage-report-pending", "shared with account 111122223333; its usage report, asked for 2026-11-23, is not there yet")
 	reports := newRun(false, newRegion(plan("eu-west-1", append(pending, kept(9, "in-use", "shared with account 111122223333, which uses it"))...), nil))
 	reports.Sources.OtherAccounts = true
@@ -461,6 +478,9 @@ func addRecycleBin(all map[string]report.Run) {
 // held makes outcomes of a region of which the plan was not carried out, and the plan that says so.
 func held(p retention.Plan, hold string, busy bool) (retention.Plan, []ami.Outcome) {
 	p.Hold, p.Busy = hold, busy
+	if busy {
+		p.BusyRun = "20261123T015800Z-0c7e55"
+	}
 	var outcomes []ami.Outcome
 	for _, v := range p.Verdicts {
 		if v.Decision == retention.Deregister || v.Decision == retention.Mark {
@@ -494,6 +514,10 @@ func addHolds(all map[string]report.Run) {
 	all["held everywhere, dry"] = newRun(true, newRegion(withoutRule, nil))
 	all["held with nothing due"] = newRun(false, newRegion(held(plan("eu-west-1", dublin.Verdicts[4:]...), noRule, false)))
 	all["busy"] = newRun(false, newRegion(held(dublin, anotherRun, true)), newRegion(held(plan("us-east-1"), anotherRun, true)))
+	forDays, alone := held(dublin, strings.Replace(anotherRun, "20261123T0158", "20261121T0158", 1), true)
+	forDays.BusyRun = "20261121T015800Z-0c7e55"
+	all["busy for days"] = newRun(false, newRegion(forDays, alone))
+	all["busy for days in one of two regions"] = newRun(false, newRegion(forDays, alone), acted)
 	all["busy in one of two regions"] = newRun(false, newRegion(held(dublin, anotherRun, true)), acted)
 }
 
@@ -540,6 +564,9 @@ func addRemains(all map[string]report.Run) {
 		})
 	}
 	virginia.Orphans = []retention.Orphan{{SnapshotID: id("snap", 95), ImageID: id("ami", 95), SizeGiB: 400, Archived: true}}
+	unasked := plan("eu-west-1", p.Verdicts[1:]...)
+	unasked.RemainsGap = "snapshot permissions: ec2:DescribeSnapshotAttribute: UnauthorizedOperation: You are not authorized to perform this operation."
+	all["orphans unknown"] = newRun(false, newRegion(unasked, nil))
 	all["orphans"] = recorded(newRun(false, newRegion(dublin, nil), newRegion(virginia, nil)))
 
 	manyOrphans, unseen := plan("eu-west-1", p.Verdicts[1:]...), plan("eu-west-1", p.Verdicts[1:]...)

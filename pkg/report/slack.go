@@ -78,20 +78,13 @@ func whole(lines []string, room int) string {
 }
 
 func (r Run) slackLines() []string {
-	var lines []string
-	for _, line := range []string{r.missingLaunchData(), r.headline(), r.others(), r.left(), r.savings()} {
+	lines := slackOfProblems(r.lead(), true)
+	for _, line := range []string{r.headline(), r.others(), r.left(), r.first(), r.savings()} {
 		if line != "" {
 			lines = append(lines, clip(line, slackPhrase))
 		}
 	}
-	problems := r.problems()
-	for i, problem := range problems {
-		if i == slackProblems {
-			lines = append(lines, moreInRecord(len(problems)-i))
-			break
-		}
-		lines = append(lines, "*"+clip(problem.what, slackPhrase)+"*", code(problem.cases[0].subjects[0]+": "+problem.cases[0].fault, slackCase))
-	}
+	lines = append(lines, slackOfProblems(r.problems(), false)...)
 	lines = append(lines, r.slackImages("*Removed*", removed, restorableInShort)...)
 	lines = append(lines, r.slackImages("*Would be removed*", planned, mainDetail)...)
 	lines = append(lines, r.slackImages("*Announced*", marked, dueInShort)...)
@@ -114,6 +107,21 @@ func (r Run) slackLines() []string {
 	lines = append(lines, "Run "+code(neutral(r.Run), slackKeyword))
 	if r.Record != "" {
 		lines = append(lines, "The full record: "+code(location(r.Record), slackPhrase))
+	}
+	return lines
+}
+
+// slackOfProblems says what is wrong, with one case of each. What to do is among the next steps, and here too if these lead.
+func slackOfProblems(problems []problem, lead bool) []string {
+	var lines []string
+	for i, problem := range problems {
+		if i == slackProblems {
+			return append(lines, moreInRecord(len(problems)-i))
+		}
+		lines = append(lines, "*"+clip(problem.what, slackPhrase)+"*", code(problem.cases[0].subjects[0]+": "+problem.cases[0].fault, slackCase))
+		if lead {
+			lines = append(lines, "What to do: "+clip(problem.todo, slackNextStep))
+		}
 	}
 	return lines
 }
@@ -150,7 +158,7 @@ func (r Run) slackKept() string {
 // slackNextSteps says what to do, once for each kind of problem.
 func (r Run) slackNextSteps() []string {
 	var steps []string
-	for _, problem := range r.problems() {
+	for _, problem := range slices.Concat(r.lead(), r.problems()) {
 		if step := clip(problem.todo, slackNextStep); len(steps) < slackProblems && !slices.Contains(steps, step) {
 			steps = append(steps, step)
 		}

@@ -8,11 +8,15 @@ import (
 // subjectWidth is what a list of mails shows of a subject at best.
 const subjectWidth = 90
 
-// Subject says the outcome in one line of printable ASCII, the most important first. It counts only what AWS confirmed.
+// subjectCause is how much of a subject says what kept a run from proving anything, in bytes.
+const subjectCause = 48
+
+// Subject says the outcome in one line of printable ASCII, the most important first. It counts only what AWS confirmed. Where there
+// was nothing to be proven, or nothing done for want of that, it begins with the cause.
 func Subject(r Run) string {
 	head, tail := "", " - AMI Janitor"
-	if r.count(launchDataMissing) > 0 {
-		head = "Launch data missing - "
+	if lead := r.lead(); len(lead) > 0 {
+		head = lead[0].short[:min(subjectCause, len(lead[0].short))] + " - "
 	}
 	if account := r.account(); account != "" {
 		tail += " " + account
@@ -39,7 +43,7 @@ func (r Run) clauses() []string {
 	add(t.Failed, "AMI", " failed")
 	add(t.SnapshotsFailed, "snapshot", " failed")
 	add(t.Skipped, "AMI", r.skippedInShort())
-	add(r.count(unknown), "AMI", " of unknown use")
+	add(t.Unproven, "AMI", " unproven")
 	if announced := r.announcedOutcome(); announced != "" && !strings.HasSuffix(clauses[0], announced) {
 		clauses = append(clauses, announced)
 	}
@@ -81,7 +85,7 @@ func (r Run) outcome() string {
 		return number(t.SnapshotsDeleted, "snapshot") + " deleted"
 	case t.Marked > 0:
 		return r.announcedOutcome()
-	case t.Failed+t.Skipped+t.SnapshotsFailed+t.Deferred+r.FailedRegions()+r.HeldRegions()+r.count(unsettled) > 0:
+	case t.Failed+t.Skipped+t.SnapshotsFailed+t.Deferred+r.FailedRegions()+r.HeldRegions()+t.Unproven+r.count(unsettled) > 0:
 		return "Nothing removed"
 	default:
 		return "Nothing to remove"
@@ -97,7 +101,7 @@ func (r Run) prospect() string {
 		return r.announcedOutcome()
 	case t.SnapshotsWouldDelete > 0:
 		return number(t.SnapshotsWouldDelete, "snapshot") + " would be deleted"
-	case t.Skipped+r.HeldRegions() > 0:
+	case t.Skipped+r.HeldRegions()+t.Unproven+r.count(unsettled) > 0:
 		return "nothing would be removed"
 	default:
 		return "nothing to remove"
@@ -113,7 +117,7 @@ func number(n int, one string) string {
 }
 
 // unsettled images are kept now, and may be removed by a later run though nothing about them changes.
-func unsettled(i Image) bool { return unknown(i) || announced(i) || launchDataMissing(i) }
+func unsettled(i Image) bool { return announced(i) || launchDataMissing(i) }
 
 // account returns the one account of the run, or an empty string if there is no such thing.
 func (r Run) account() string {

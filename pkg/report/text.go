@@ -27,12 +27,12 @@ const mostListed = 20
 // Text is the digest as plain text for an e-mail.
 func Text(r Run) string {
 	p := &page{}
-	if missing := r.missingLaunchData(); missing != "" {
-		p.paragraph(missing)
+	if lead := r.lead(); len(lead) > 0 {
+		writeProblems(p, lead)
 		p.WriteByte('\n')
 	}
 	p.paragraph(r.headline())
-	for _, rest := range []string{r.others(), r.left()} {
+	for _, rest := range []string{r.others(), r.left(), r.first()} {
 		if rest != "" {
 			p.paragraph(rest)
 		}
@@ -178,7 +178,7 @@ func (r Run) someOfTheKept() string {
 	}{
 		{announced, "announced before and not yet due"},
 		{vetoed, "after an objection"},
-		{func(i Image) bool { return unknown(i) && !late(i) }, "only because a lookup failed"},
+		{func(i Image) bool { return kept(i) && unproven(i) && !late(i) }, "only for want of proof, or of a way back"},
 		{late, "only because the time for lookups was up"},
 	} {
 		if n := r.count(c.wanted); n > 0 {
@@ -205,6 +205,14 @@ func (r Run) left() string {
 	return "What is left (" + left + ") takes about " + count(t.NightsNeeded, "more run") + " " + speed + "."
 }
 
+// first says why a run is told of that may have found nothing.
+func (r Run) first() string {
+	if !r.FirstRun {
+		return ""
+	}
+	return "This is the first run on record, which is always told of. What comes after it is told of as NOTIFY_ON says."
+}
+
 // savings says what the deletions free, and that it is an upper bound.
 func (r Run) savings() string {
 	gib, save, upTo := r.Totals.GiBDeleted, "This frees up to %s GiB and saves", r.Totals.MonthlySavingsUpTo
@@ -224,11 +232,13 @@ func (r Run) savings() string {
 }
 
 func (r Run) writeProblems(p *page) {
-	problems := r.problems()
-	if len(problems) == 0 {
-		return
+	if problems := r.problems(); len(problems) > 0 {
+		p.heading("Needs attention")
+		writeProblems(p, problems)
 	}
-	p.heading("Needs attention")
+}
+
+func writeProblems(p *page, problems []problem) {
 	for i, problem := range problems {
 		if i > 0 {
 			p.WriteByte('\n')

@@ -22,6 +22,9 @@ type Totals struct {
 	Failed          int `json:"failed"`
 	Skipped         int `json:"skipped"` // Of a dry run: would be left alone, because the region can only be planned.
 
+	// Unproven counts those of Kept and Skipped that stay only for want of a proof that nothing needs them, or of a way back.
+	Unproven int `json:"unproven"`
+
 	SnapshotsDeleted     int `json:"snapshotsDeleted"`
 	SnapshotsWouldDelete int `json:"snapshotsWouldDelete"` // Of a dry run.
 	SnapshotsKept        int `json:"snapshotsKept"`
@@ -65,6 +68,7 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 			region.settleRest()
 		}
 		r.Totals.addImages(region)
+		r.Totals.Unproven += region.unproven()
 		r.Totals.addSnapshots(region)
 		r.Totals.OrphanedSnapshots += len(region.Orphans)
 		for _, o := range region.Orphans {

@@ -37,6 +37,9 @@ func MayBeAtWork(run string, at time.Time) bool {
 	return !begun.IsZero() && at.Sub(begun).Abs() < atWork
 }
 
+// BeganBefore reports whether a run began before a time, by what its id says. Of one whose id does not say it, it is taken for so.
+func BeganBefore(run string, at time.Time) bool { return beginOf(run).Before(at) }
+
 // isOver reports whether the removal of an image or a snapshot is declared, and no run is at work on it.
 func (d *docket) isOver(id string, own *ownTags) bool {
 	return id != "" && own.intent && !d.isClaimed(id, own)

@@ -18,7 +18,7 @@ func (d *docket) whyHeld() string {
 
 // hold holds a plan. One with nothing to do is none to hold, unless another run is at work.
 func (d *docket) hold(plan *Plan) {
-	plan.Busy = d.history.Busy != ""
+	plan.Busy, plan.BusyRun = d.history.Busy != "", d.history.Busy
 	if plan.Busy || plan.wouldRemove() {
 		plan.Hold = d.whyHeld()
 	}

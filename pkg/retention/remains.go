@@ -72,6 +72,7 @@ func (d *docket) judgeRemains(plan *Plan) {
 		if v.Why = named[v.SnapshotID]; v.Why == "" {
 			v.Why = unaskedNames(finding)
 			v.Undecided = v.Why != ""
+			plan.RemainsGap = cmp.Or(plan.RemainsGap, v.Why)
 		}
 		if v.Why == "" {
 			v.Why = d.shared(v.SnapshotID)
@@ -83,7 +84,12 @@ func (d *docket) judgeRemains(plan *Plan) {
 	plan.Orphans = slices.DeleteFunc(remains.orphans, func(o Orphan) bool {
 		finding := d.evidence[d.region][o.ImageID]
 		isShared := slices.ContainsFunc(finding.SharedWith, func(with string) bool { return strings.Contains(with, o.SnapshotID) })
-		return isShared || named[o.SnapshotID] != "" || unaskedNames(finding) != ""
+		if isShared || named[o.SnapshotID] != "" {
+			return true
+		}
+		unasked := unaskedNames(finding)
+		plan.RemainsGap = cmp.Or(plan.RemainsGap, unasked)
+		return unasked != ""
 	})
 }
 

@@ -75,6 +75,18 @@ var evidenceRules = []keepRule{
 	},
 }
 
+// unprovenCodes are the reasons that keep an image only for want of a proof that nothing needs it, or of a way back. They are all
+// that is known of that: who reports on a run asks IsUnproven.
+var unprovenCodes = []Code{"unrecorded", "not-restorable", "unknown-use", "usage-report-pending", "launch-data-missing"}
+
+// IsUnproven reports whether a reason keeps an image only for want of a proof that nothing needs it, or of a way back.
+func (c Code) IsUnproven() bool { return slices.Contains(unprovenCodes, c) }
+
+// IsOfCandidates reports whether only those images can have a reason that no fact of the inventory keeps.
+func (c Code) IsOfCandidates() bool {
+	return c == announced.Code || slices.ContainsFunc(evidenceRules, func(rule keepRule) bool { return rule.Code == c })
+}
+
 // announced is the reason of an image that no rule keeps, but whose day has not come.
 var announced = Rule{"announced", "is announced for removal on a day that has not come yet", "that day has come, unless somebody objects"}
 

@@ -21,9 +21,13 @@ type Plan struct {
 	Hold string
 	Busy bool // Another run is at work in the region, or was while that was read: it is left to that one.
 
+	BusyRun string // That other run; empty if Busy is false.
+
 	Leftovers []LeftoverVerdict // The snapshots that earlier runs have left undone; by run and id.
 	Strays    []Stray           // Declarations of removals that are none any more; by id.
 	Orphans   []Orphan          // Snapshots whose image is gone, the largest first. They are only reported.
+
+	RemainsGap string // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is of all.
 }
 
 // Unlisted is why a leftover is not deleted that is not listed any more.

@@ -188,7 +188,7 @@ func TestTagsAreNotAwaitedTooLong(t *testing.T) {
 		want, says   string
 	}{
 		{"not seen yet", "DescribeTags", noTags, "skipped; 1 kept", "not reached before the time of this run was up"},
-		{"nobody may look", "DescribeTags", denied, "failed; 1 kept", "cannot be read back: UnauthorizedOperation"},
+		{"nobody may look", "DescribeTags", denied, "failed; 1 kept", "cannot be read back: ec2:DescribeTags: UnauthorizedOperation"},
 		{"refused", "CreateTags", denied, "failed; 1 kept", "could not be declared: UnauthorizedOperation"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -558,7 +558,7 @@ func TestStraysThatAnotherRunHasDeclaredSince(t *testing.T) {
 			why := map[string]string{imageID(1): "", imageID(2): "run " + other + " has declared its removal"}
 			if denied {
 				left[imageID(1)] = "intent=remove run=x"
-				why = map[string]string{imageID(1): "UnauthorizedOperation: not you", imageID(2): "UnauthorizedOperation: not you"}
+				why = map[string]string{imageID(1): "ec2:DescribeTags: UnauthorizedOperation: not you", imageID(2): "ec2:DescribeTags: UnauthorizedOperation: not you"}
 			}
 			wantTags(t, account, left)
 			if !maps.Equal(result.Strays, why) {

@@ -67,7 +67,7 @@ func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.Sna
 			case s.stopped != "":
 				result.Detail = s.stopped
 			case unread != nil:
-				result.Detail = "could not be looked at once more: " + wire.Explain(unread)
+				result.Detail = "could not be looked at once more: " + wire.ExplainLookup(unread)
 			case stays:
 				result.Status, result.Detail = ami.SnapshotKept, string(reason.Code)+": "+reason.Detail
 			default:

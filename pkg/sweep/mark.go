@@ -28,8 +28,11 @@ const (
 // journal says that this one is disabled.
 func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) ami.Outcome {
 	if verdict.Action == retention.Disable && verdict.Image.State != disabled {
-		if why := whyNotDisable(ctx, s.api, verdict.Image); why != "" {
-			return stayed(verdict, retention.Reason{Code: "changed-since-planned", Detail: "it was to be disabled, and " + why})
+		switch err := mayDisable(ctx, s.api, verdict.Image); {
+		case wire.IsNoImage(err):
+			return untouched(verdict, ami.Skipped, "gone before this run came to it")
+		case err != nil:
+			return untouched(verdict, ami.Skipped, "left to the next run: it was to be disabled, and is shared, or may be: "+wire.Explain(err))
 		}
 	}
 	err := s.announce(ctx, verdict)
@@ -46,11 +49,10 @@ func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) ami.Ou
 	}
 }
 
-// whyNotDisable looks once more whether an image is shared; empty if it may be disabled.
-func whyNotDisable(ctx context.Context, api markAPI, image ami.Image) string {
-	const unknown = "it is not known whether it is shared: "
+// mayDisable looks once more whether an image is shared, and returns why it may not be disabled.
+func mayDisable(ctx context.Context, api markAPI, image ami.Image) error {
 	if image.Public {
-		return "everyone may launch it"
+		return errors.New("everyone may launch it")
 	}
 	out, err := api.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{
 		ImageId:   aws.String(image.ID),
@@ -58,13 +60,13 @@ func whyNotDisable(ctx context.Context, api markAPI, image ami.Image) string {
 	})
 	switch {
 	case err != nil:
-		return unknown + wire.Explain(err)
+		return err
 	case aws.ToString(out.ImageId) != image.ID:
-		return unknown + "EC2 answered for another image"
+		return errors.New("EC2 answered for another image")
 	case len(out.LaunchPermissions) > 0:
-		return "it is shared"
+		return errors.New("it has launch permissions")
 	default:
-		return ""
+		return nil
 	}
 }
 

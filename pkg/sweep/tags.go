@@ -83,7 +83,7 @@ func (s *sweep) lookForTags(ctx context.Context, some []string, unseen map[strin
 		case err == nil:
 			unseen[id] = errUnseen
 		case ctx.Err() == nil:
-			unseen[id] = errors.New(errUnseen.Error() + ": " + wire.Explain(err))
+			unseen[id] = errors.New(errUnseen.Error() + ": " + wire.ExplainLookup(err))
 		case errors.Is(unseen[id], errUnseen):
 			unseen[id] = ctx.Err()
 		}
@@ -180,7 +180,7 @@ func (s *sweep) dropStrays(ctx, begin context.Context) {
 	}
 	since, err := s.declaredSince(ctx, declaredBy)
 	if err != nil {
-		s.leaveStrays(wire.Explain(err))
+		s.leaveStrays(wire.ExplainLookup(err))
 		return
 	}
 	byKeys := map[string][]string{}

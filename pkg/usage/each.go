@@ -77,7 +77,7 @@ func (s *silence) after(ctx context.Context, err error, heard int64) error {
 		s.unheard++
 	}
 	if s.unheard == patience && s.verdict == nil {
-		s.verdict = errors.New("not asked, because AWS did not answer others: " + wire.Explain(err))
+		s.verdict = errors.New("not asked, because AWS did not answer others: " + wire.ExplainLookup(err))
 		return s.verdict
 	}
 	return nil

@@ -91,7 +91,7 @@ func (s *search) otherVersions(ctx context.Context, templates templates, pins pi
 		case err != nil && wire.Explain(err) == wire.TimeRanOut:
 			return err
 		case err != nil:
-			return fmt.Errorf("launch template %s: %s", id, wire.Explain(err))
+			return fmt.Errorf("launch template %s: %s", id, wire.ExplainLookup(err))
 		}
 	}
 	return nil

@@ -208,7 +208,7 @@ func TestPinsAreReadToTheirEnd(t *testing.T) {
 		"a_fleet": {"describe-fleets.json", "Fleets", "DescribeFleets", 1000, func(n int) object {
 			return object{"FleetId": fmt.Sprintf("fleet-%04d", n), "FleetState": "active", "Type": "maintain"}
 		}},
-		"a_spot_fleet": {"describe-spot-fleet-requests.json", "SpotFleetRequestConfigs", "DescribeSpotFleetRequests", 1000, func(n int) object {
+		"a_spot_fleet": {"describe-spot-fleet-requests.json", "SpotFleetRequestConfigs", "DescribeSpotFleetRequests", 100, func(n int) object {
 			return object{"SpotFleetRequestId": fmt.Sprintf("sfr-%04d", n), "SpotFleetRequestState": "active", "SpotFleetRequestConfig": object{}}
 		}},
 	} {
@@ -304,7 +304,7 @@ func TestATemplateThatChangesWhileItIsRead(t *testing.T) {
 		fault func(emulator.Doer, string, func(int, emulator.Request) bool) emulator.Doer
 		says  string
 	}{
-		"deleted":     {failing(http.StatusBadRequest, "InvalidLaunchTemplateId.NotFound"), "launch template " + templateID + ": InvalidLaunchTemplateId.NotFound"},
+		"deleted":     {failing(http.StatusBadRequest, "InvalidLaunchTemplateId.NotFound"), "launch template " + templateID + ": ec2:DescribeLaunchTemplateVersions: InvalidLaunchTemplateId.NotFound"},
 		"no_versions": {answeringWith("<DescribeLaunchTemplateVersionsResponse><launchTemplateVersionSet/></DescribeLaunchTemplateVersionsResponse>"), "has no versions"},
 	} {
 		t.Run(name, func(t *testing.T) {

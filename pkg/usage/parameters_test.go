@@ -164,8 +164,8 @@ func TestParametersThatCannotBeRead(t *testing.T) {
 			account := holding(t, files)
 			synctest.Test(t, func(t *testing.T) {
 				evidence := look(t.Context(), fault.fault(account.Client(), "GetParameters", nil), candidates(7), "launch-templates", "instances")
-				gap(t, evidence, imageID(1), "launch-templates", fault.says)
-				gap(t, evidence, imageID(3), "launch-templates", fault.says)
+				gap(t, evidence, imageID(1), "launch-templates", fault.of("GetParameters"))
+				gap(t, evidence, imageID(3), "launch-templates", fault.of("GetParameters"))
 				if evidence[imageID(7)].Use != ami.Used {
 					t.Errorf("%+v, want used", evidence[imageID(7)])
 				}

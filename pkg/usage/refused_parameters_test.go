@@ -51,7 +51,7 @@ func TestOneParameterIsRefused(t *testing.T) {
 			files["get-parameters.json"] = object{"Parameters": parameters}
 			account := holding(t, files)
 			evidence := look(t.Context(), refusing(account.Client(), test.part, test.code), candidates(25), "launch-templates")
-			want := "launch-templates: launch template lt-00000000000000001, version 1, names SSM parameter " + test.parameter + ", which cannot be read: " + test.code + ": x"
+			want := "launch-templates: launch template lt-00000000000000001, version 1, names SSM parameter " + test.parameter + ", which cannot be read: ssm:GetParameters: " + test.code + ": x"
 			for n := 1; n <= 25; n++ {
 				finding := evidence[imageID(n)]
 				if isUsed := n <= 23; (finding.Use == ami.Used) != isUsed || finding.Use == ami.Unused || whys(finding) != want {
@@ -79,7 +79,7 @@ func TestOneTextIsDenied(t *testing.T) {
 			t.Errorf("%s is %v", imageID(n), finding.Use)
 		}
 	}
-	const want = "ssm-text: SSM parameter /secure/db cannot be read: AccessDeniedException: x"
+	const want = "ssm-text: SSM parameter /secure/db cannot be read: ssm:GetParameters: AccessDeniedException: x"
 	for _, id := range []string{imageID(25), ami.EveryOther} {
 		if finding := evidence[id]; finding.Use != ami.Unknown || whys(finding) != want {
 			t.Errorf("%q is %v; gaps:\n%s", id, finding.Use, whys(finding))
@@ -99,10 +99,10 @@ func TestAllParametersAreDenied(t *testing.T) {
 	files := naming(images...)
 	files["get-parameters.json"] = object{"Parameters": parameters}
 	for source, want := range map[string]string{
-		"launch-templates": "launch-templates: launch template lt-00000000000000001, version 1, names SSM parameter /golden/000, which cannot be read: AccessDeniedException: x\n" +
-			"launch-templates: launch template lt-00000000000000002, version 1, names SSM parameter /golden/001, which cannot be read: AccessDeniedException: x\n" +
+		"launch-templates": "launch-templates: launch template lt-00000000000000001, version 1, names SSM parameter /golden/000, which cannot be read: ssm:GetParameters: AccessDeniedException: x\n" +
+			"launch-templates: launch template lt-00000000000000002, version 1, names SSM parameter /golden/001, which cannot be read: ssm:GetParameters: AccessDeniedException: x\n" +
 			"launch-templates: so do 498 more, in ways that cannot be followed",
-		"ssm-text": "ssm-text: SSM parameter /golden/000 cannot be read: AccessDeniedException: x; SSM parameter /golden/001 cannot be read: AccessDeniedException: x; " +
+		"ssm-text": "ssm-text: SSM parameter /golden/000 cannot be read: ssm:GetParameters: AccessDeniedException: x; SSM parameter /golden/001 cannot be read: ssm:GetParameters: AccessDeniedException: x; " +
 			"nor can 498 more",
 	} {
 		var a asked
@@ -148,7 +148,7 @@ func TestParametersThatNobodyAnswersFor(t *testing.T) {
 	account := holding(t, naming(images...))
 	synctest.Test(t, func(t *testing.T) {
 		doer := emulator.Fail(account.Client(), "GetParameters", nil, http.StatusInternalServerError, "InternalServerError", "x")
-		if got := whys(look(t.Context(), doer, candidates(1), "launch-templates")[imageID(1)]); got != "launch-templates: InternalServerError: x" {
+		if got := whys(look(t.Context(), doer, candidates(1), "launch-templates")[imageID(1)]); got != "launch-templates: ssm:GetParameters: InternalServerError: x" {
 			t.Error(got)
 		}
 	})

@@ -117,7 +117,7 @@ func (s *search) gapSaying(source, why string, imageIDs ...string) {
 
 // explain puts an error into words.
 func (s *search) explain(err error) string {
-	why := wire.Explain(err)
+	why := wire.ExplainLookup(err)
 	if why == wire.TimeRanOut {
 		return cmp.Or(s.late, why)
 	}

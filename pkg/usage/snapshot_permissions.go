@@ -29,7 +29,7 @@ func SnapshotSharing(ctx context.Context, clients Clients, ids []string) map[str
 			shared, err := sharedWith(ctx, clients.EC2, id)
 			found[i].With = shared
 			if err != nil {
-				found[i].Err = wire.Explain(err)
+				found[i].Err = wire.ExplainLookup(err)
 			}
 			return nil
 		})
@@ -63,7 +63,7 @@ func AddSnapshotSharing(ctx context.Context, clients Clients, images []ami.Image
 					finding.SharedWith = append(finding.SharedWith, "snapshot "+id+" with "+with)
 				}
 				if err != nil {
-					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: wire.Explain(err)})
+					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: wire.ExplainLookup(err)})
 				}
 				tidy(&finding)
 				evidence[image.ID] = finding

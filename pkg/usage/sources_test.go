@@ -340,23 +340,35 @@ func answeringWith(body string) fault {
 	}
 }
 
-var faults = map[string]struct {
+// faulty is a fault, and what is said of it. JSON that is no answer for EC2 and Auto Scaling lacks something for Systems Manager.
+type faulty struct {
 	fault fault
 	says  string
-}{
-	"denied_by_ec2":       {failing(403, "UnauthorizedOperation"), "UnauthorizedOperation"},
-	"denied":              {failing(400, "AccessDeniedException"), "AccessDenied"},
-	"throttled_for_ever":  {failing(503, "RequestLimitExceeded"), "RequestLimitExceeded"},
-	"throttled_by_ssm":    {failing(400, "ThrottlingException"), "ThrottlingException"},
-	"unknown_action":      {failing(400, "InvalidAction"), "InvalidAction"},
-	"unknown_to_ssm":      {failing(400, "UnknownOperationException"), "UnknownOperationException"},
-	"expired_token":       {failing(400, "InvalidNextToken"), "InvalidNextToken"},
-	"broken":              {failing(500, "InternalError"), "InternalError"},
-	"a_web_page":          {emulator.Garble, "not a whole answer"},
-	"lost":                {emulator.LoseAnswer, "connection reset by peer"},
-	"an_empty_answer":     {answeringWith(""), "not a whole answer"},
-	"an_empty_object":     {answeringWith("{}"), "not a whole answer"},
-	"a_list_of_something": {answeringWith(`{"Images": []}`), "not a whole answer"},
+	lacks bool
+}
+
+// of is what is said of a fault of an action.
+func (f faulty) of(action string) string {
+	if f.lacks && (action == "DescribeParameters" || action == "GetParameters") {
+		return "Systems Manager answered " + action + ` without "Parameters"`
+	}
+	return f.says
+}
+
+var faults = map[string]faulty{
+	"denied_by_ec2":       {fault: failing(403, "UnauthorizedOperation"), says: "UnauthorizedOperation"},
+	"denied":              {fault: failing(400, "AccessDeniedException"), says: "AccessDenied"},
+	"throttled_for_ever":  {fault: failing(503, "RequestLimitExceeded"), says: "RequestLimitExceeded"},
+	"throttled_by_ssm":    {fault: failing(400, "ThrottlingException"), says: "ThrottlingException"},
+	"unknown_action":      {fault: failing(400, "InvalidAction"), says: "InvalidAction"},
+	"unknown_to_ssm":      {fault: failing(400, "UnknownOperationException"), says: "UnknownOperationException"},
+	"expired_token":       {fault: failing(400, "InvalidNextToken"), says: "InvalidNextToken"},
+	"broken":              {fault: failing(500, "InternalError"), says: "InternalError"},
+	"a_web_page":          {fault: emulator.Garble, says: "not a whole answer"},
+	"lost":                {fault: emulator.LoseAnswer, says: "connection reset by peer"},
+	"an_empty_answer":     {fault: answeringWith(""), says: "not a whole answer"},
+	"an_empty_object":     {fault: answeringWith("{}"), says: "not a whole answer", lacks: true},
+	"a_list_of_something": {fault: answeringWith(`{"Images": []}`), says: "not a whole answer", lacks: true},
 }
 
 // C1: a source that cannot be asked, however that fails, leaves all images unknown, and is named.
@@ -370,7 +382,7 @@ func TestASourceThatFails(t *testing.T) {
 					asked.Originals = []ami.Image{{ID: imageID(7)}}
 					evidence := lookAt(t.Context(), fault.fault(account.Client(), k.action, nil), asked)
 					for _, id := range []string{imageID(1), imageID(2), imageID(7)} {
-						gap(t, evidence, id, k.source, fault.says)
+						gap(t, evidence, id, k.source, fault.of(k.action))
 					}
 				})
 			})
@@ -392,10 +404,10 @@ func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
 				account := k.holding(t, k.size+1)
 				synctest.Test(t, func(t *testing.T) {
 					evidence := look(t.Context(), fault.fault(account.Client(), k.action, later), withSnapshots(3), k.source)
-					gap(t, evidence, imageID(1), k.source, fault.says)
-					gap(t, evidence, imageID(3), k.source, fault.says)
+					gap(t, evidence, imageID(1), k.source, fault.of(k.action))
+					gap(t, evidence, imageID(3), k.source, fault.of(k.action))
 					if k.hasNoFirstPage {
-						gap(t, evidence, imageID(2), k.source, fault.says)
+						gap(t, evidence, imageID(2), k.source, fault.of(k.action))
 						return
 					}
 					seen := evidence[imageID(2)]

@@ -436,12 +436,14 @@ func TestALookupThatFailsIsAGap(t *testing.T) {
 	}
 }
 
-// The gaps of an image are sorted, as Finding says, and both sources are named.
+// The gaps of an image are sorted, as Finding says, and both sources and actions are named.
 func TestGapsAreSorted(t *testing.T) {
 	deaf := emulator.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
 	finding := look(t.Context(), deaf, candidates(1))[imageID(1)]
-	const denied = "UnauthorizedOperation: You are not authorized to perform this operation."
-	want := ami.Finding{Gaps: []ami.Gap{{Source: "launch permissions", Err: denied}, {Source: "references", Err: denied}}}
+	const denied = ": UnauthorizedOperation: You are not authorized to perform this operation."
+	want := ami.Finding{Gaps: []ami.Gap{
+		{Source: "launch permissions", Err: "ec2:DescribeImageAttribute" + denied}, {Source: "references", Err: "ec2:DescribeImageReferences" + denied},
+	}}
 	if diff := cmp.Diff(want, finding); diff != "" {
 		t.Errorf("finding (-want +got):\n%s", diff)
 	}

@@ -7,6 +7,7 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -86,9 +87,22 @@ func (e partialAnswerError) Error() string {
 	return fmt.Sprintf("not a whole answer to %s: it begins with %q", e.action, e.beginning)
 }
 
+// lackingAnswerError is what an answer fails with that came whole, but for the element that it is about. Should AWS leave that out
+// where there is nothing to list, then somebody has to hear of it: docs/answers.md says how.
+type lackingAnswerError struct {
+	service, action, element string
+}
+
+func (e lackingAnswerError) Error() string {
+	return fmt.Sprintf("%s answered %s without %s", cmp.Or(services[e.service], e.service, "AWS"), e.action, e.element)
+}
+
+// services are the names by which people know those services whose id is another one.
+var services = map[string]string{"SSM": "Systems Manager", "rbin": "Recycle Bin"}
+
 // refusePartialAnswers adds a check of every successful answer: whole returns an error if a body is not the whole answer
-// to an action.
-func refusePartialAnswers(whole func(action string, body []byte) error) func(*middleware.Stack) error {
+// to an action of a service.
+func refusePartialAnswers(whole func(service, action string, body []byte) error) func(*middleware.Stack) error {
 	check := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 		middleware.DeserializeOutput, middleware.Metadata, error,
 	) {
@@ -99,7 +113,7 @@ func refusePartialAnswers(whole func(action string, body []byte) error) func(*mi
 		}
 		body, err := io.ReadAll(response.Body)
 		if err == nil {
-			err = whole(awsmiddleware.GetOperationName(ctx), body)
+			err = whole(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), body)
 		}
 		response.Body = io.NopCloser(bytes.NewReader(body))
 		return out, metadata, err
@@ -111,6 +125,21 @@ func refusePartialAnswers(whole func(action string, body []byte) error) func(*mi
 
 // TimeRanOut is how Explain puts the end of the time that there was for a call.
 const TimeRanOut = "time ran out"
+
+// permissions are the actions of IAM that have another name than the operation (Service Authorization Reference, "Actions, resources, and
+// condition keys for Amazon S3").
+var permissions = map[string]string{"ListObjectsV2": "ListBucket"}
+
+// ExplainLookup is Explain for a lookup. Of one that AWS has refused it names the action as IAM does, such as ec2:DescribeImages,
+// unless AWS itself has named it.
+func ExplainLookup(err error) string {
+	says := Explain(err)
+	call, ok := errors.AsType[*smithy.OperationError](err)
+	if !ok || !Answered(err) || strings.Contains(says, call.Operation()) {
+		return says
+	}
+	return strings.ToLower(strings.ReplaceAll(call.Service(), " ", "")) + ":" + cmp.Or(permissions[call.Operation()], call.Operation()) + ": " + says
+}
 
 // Explain puts an error of the SDK into one short line that is the same for the same cause: the error code and message of
 // AWS, or the innermost error, without request ids.
