@@ -50,9 +50,9 @@ func (j *Janitor) run(ctx context.Context, id string, dryRun bool) report.Run {
 	limits := timeLimits(ctx, j.Clock())
 	defer limits.cancel()
 
-	plan := j.plan(limits.look, id)
+	plan := j.plan(limits, id)
 	if !dryRun && j.Confirm != nil {
-		plan, dryRun = j.confirm(limits.look, id, plan)
+		plan, dryRun = j.confirm(limits, id, plan)
 	}
 	var done map[string]report.Done
 	if !dryRun {
@@ -69,11 +69,11 @@ type plan struct {
 	regions []retention.Plan
 }
 
-func (j *Janitor) plan(ctx context.Context, run string) plan {
-	survey := j.survey(ctx, run)
-	evidence := j.lookUp(ctx, survey, survey.policy.Candidates(survey.inventories, survey.now))
+func (j *Janitor) plan(limits limits, run string) plan {
+	survey := j.survey(limits.look, run)
+	evidence := j.lookUp(limits.look, survey, survey.policy.Candidates(survey.inventories, survey.now))
 	regions := survey.policy.Plan(survey.inventories, evidence, survey.now)
-	if j.askSharing(ctx, survey, regions) {
+	if j.askSharing(limits.ask, survey, regions) {
 		regions = survey.policy.Plan(survey.inventories, evidence, survey.now)
 	}
 	return plan{survey, regions}
@@ -81,14 +81,14 @@ func (j *Janitor) plan(ctx context.Context, run string) plan {
 
 // confirm asks a person about a plan, and plans again after a yes, because the answer may have taken hours. A new plan
 // that removes what the person has not seen is asked about like the first. It reports whether the run remains a dry one.
-func (j *Janitor) confirm(ctx context.Context, id string, planned plan) (confirmed plan, dryRun bool) {
+func (j *Janitor) confirm(limits limits, id string, planned plan) (confirmed plan, dryRun bool) {
 	for len(planned.removals()) > 0 {
 		if !j.Confirm(j.record(id, planned, nil)) {
 			return planned, true
 		}
 		seen := planned.removals()
 		j.vigil.startAnew()
-		planned = j.plan(ctx, id)
+		planned = j.plan(limits, id)
 		unseen := planned.removals()
 		maps.DeleteFunc(unseen, func(removal string, _ bool) bool { return seen[removal] })
 		if len(unseen) == 0 {

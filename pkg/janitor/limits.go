@@ -15,6 +15,7 @@ const (
 // limits are the contexts of the parts of a run. Without a deadline only an interruption ends look and begin.
 type limits struct {
 	look   context.Context // Ends when half of the time is over: whatever is not looked up by then is kept.
+	ask    context.Context // Ends when three quarters are over: so does what the plan makes it necessary to ask.
 	begin  context.Context // Ends when no further image may be begun.
 	finish context.Context // Ends when only the time for the record and the digest is left. An interruption does not end it.
 	record context.Context // Ends when only the time for the digest is left.
@@ -25,7 +26,7 @@ func timeLimits(ctx context.Context, now time.Time) limits {
 	finish := context.WithoutCancel(ctx)
 	deadline, ok := ctx.Deadline()
 	if !ok {
-		return limits{ctx, ctx, finish, finish, func() {}}
+		return limits{ctx, ctx, ctx, finish, finish, func() {}}
 	}
 	total := max(deadline.Sub(now), 0)
 	digest := deadline.Add(-min(digestTime, total/4))
@@ -33,6 +34,7 @@ func timeLimits(ctx context.Context, now time.Time) limits {
 	last := digest.Add(-min(recordTime, total/8))
 	finish, cancelFinish := context.WithDeadline(finish, last)
 	begin, cancelBegin := context.WithDeadline(ctx, last.Add(-min(finishTime, total/8)))
-	look, cancelLook := context.WithDeadline(begin, now.Add(total/2))
-	return limits{look, begin, finish, record, func() { cancelLook(); cancelBegin(); cancelFinish(); cancelRecord() }}
+	ask, cancelAsk := context.WithDeadline(begin, now.Add(total/4*3))
+	look, cancelLook := context.WithDeadline(ask, now.Add(total/2))
+	return limits{look, ask, begin, finish, record, func() { cancelLook(); cancelAsk(); cancelBegin(); cancelFinish(); cancelRecord() }}
 }

@@ -1,12 +1,6 @@
 package report
 
-import (
-	"strings"
-
-	"ami-janitor/pkg/retention"
-)
-
-// apart is a snapshot that stays for a life of its own, or because it may have one, although its images go.
+// apart is a snapshot that stays for a life of its own, although its images go.
 type apart struct {
 	region Region
 	PlannedSnapshot
@@ -34,7 +28,7 @@ func (r Run) writeApart(p *page) {
 		return
 	}
 	p.headingOf("Snapshots that stay", len(all))
-	p.paragraph("They have a life of their own, or may have, so that they stay although no AMI needs them once the above are gone. Look at what one holds before you delete it:")
+	p.paragraph("They have a life of their own, so that they stay although no AMI needs them once the above are gone. Look at what one holds before you delete it:")
 	for _, s := range all[:min(mostListed, len(all))] {
 		what := neutral(s.SnapshotID) + ", " + thousands(s.SizeGiB) + " GiB"
 		if s.Archived {
@@ -44,25 +38,4 @@ func (r Run) writeApart(p *page) {
 		p.command("aws ec2 delete-snapshot --region " + neutral(s.region.Region) + " --snapshot-id " + neutral(s.SnapshotID))
 	}
 	writeMore(p, len(all)-mostListed)
-}
-
-// sharingProblems complains about the snapshots that stay because nobody knows with whom they are shared.
-func (r Run) sharingProblems() []problem {
-	var complaints []complaint
-	for _, s := range r.acting().snapshotsApart() {
-		if fault, isUnknown := strings.CutPrefix(s.Detail, retention.SharingUnknown); isUnknown {
-			complaints = append(complaints, complaint{r.inRegion(neutral(s.SnapshotID), s.region), s.SnapshotID, fault})
-		}
-	}
-	remedy := adviceOr("Begin with the error. The AMIs go all the same, so that no later run comes back for these snapshots: they are listed below.",
-		"ec2:DescribeSnapshotAttribute")
-	return grouped(complaints, remedy, func(n int) string {
-		stay := " stay"
-		if r.DryRun {
-			stay = " would stay"
-		} else if n == 1 {
-			stay = " stays"
-		}
-		return count(n, "snapshot") + stay + " although the AMIs go: whether another account uses them could not be looked up."
-	})
 }

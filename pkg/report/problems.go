@@ -27,7 +27,7 @@ type problemCase struct {
 
 // problems returns what a person should look at, the gravest first, but what leads the digest.
 func (r Run) problems() []problem {
-	problems := slices.Concat(r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(), r.sharingProblems(),
+	problems := slices.Concat(r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(),
 		r.strayProblems(), r.recordProblems(), r.unrecordedProblems())
 	if r.leads() {
 		return problems

@@ -57,6 +57,7 @@ func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Eviden
 	}
 	for i, d := range dockets {
 		plan := &plans[i]
+		d.keepWhatMayBeShared(plan.Verdicts)
 		d.judgeSnapshots(plan.Verdicts)
 		d.orderReports(plan)
 		plan.Strays = d.strays(plan.Verdicts)
@@ -210,6 +211,23 @@ func behind(is bool) int {
 		return 1
 	}
 	return 0
+}
+
+// keepWhatMayBeShared keeps the images with which snapshots would go of which EC2 did not say with whom they are shared. No other
+// image takes their place in the cap: nobody has asked about its snapshots.
+func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
+	for i := range verdicts {
+		v := &verdicts[i]
+		if v.Decision != Deregister {
+			continue
+		}
+		for _, id := range v.Image.SnapshotIDs {
+			if reason, stays := RecheckSharing(id, d.sharing[id]); stays && reason.Code == "unknown-use" {
+				v.Decision, v.Due, v.Reasons = Keep, time.Time{}, []Reason{reason}
+				break
+			}
+		}
+	}
 }
 
 // judgeSnapshots decides on the snapshots of the images that are to be deregistered. A snapshot that several of them
