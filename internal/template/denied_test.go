@@ -56,7 +56,7 @@ func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock 
 	}
 	maps.Copy(variables, map[string]string{
 		"NOTIFY_ON": "failures", "NAMES": "!golden-ubuntu-*,!render-node-bundle", "GRACE": "0d", "GRACE_ACTION": "announce", "REGIONS": "all", "MAX_DEREGISTRATIONS": most,
-		"RECORDS": places["RECORDS"].example, "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:DigestTopic",
+		"RECORDS": places["RECORDS"].example, "POLICY_NAME": places["POLICY_NAME"].example, "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:DigestTopic",
 	})
 	config, err := janitor.ParseConfig(func(variable string) string { return variables[variable] })
 	if err != nil {

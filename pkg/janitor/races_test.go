@@ -214,37 +214,39 @@ func (l *life) restorable(run string) int {
 // A run that has slept is taken for dead, and another one goes on where it was. When it wakes up it leaves alone what the other one
 // has declared since: an undo finds that by its tags, and so does the night after.
 func TestARunThatWakesUpBesideAnother(t *testing.T) {
-	t.Parallel()
-	const last = 60
-	w := staleWorld(last)
-	w.images[last-1] = image(last, 400, 0, last, 99)
-	w.snapshots = append(w.snapshots, tagged(object{"SnapshotId": snapshotID(99), "OwnerId": accountID, "State": "completed"}, "ami-janitor:keep", "yes"))
-	s := settings{"RECORDS": t.TempDir(), "MAX_DEREGISTRATIONS": "200"}
-	l := live(t, w, s)
-	l.account.KeepRemoved(30)
-	l.save()
-	var slept atomic.Int64
-	l.clock = func() time.Time { return now.Add(time.Duration(slept.Load())) }
-	var other report.Run
-	l.wrap = func(next emulator.Doer) emulator.Doer {
-		return atTheFirst(next, "DeregisterImage", func() {
-			slept.Store(int64(40 * time.Minute))
-			j := newJanitor(t, emulator.Fail(l.account.Client(), "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now"), s)
-			j.Clock = l.clock
-			other = j.Run(t.Context(), janitor.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
-		})
-	}
-	if record := l.run(now, false); record.Totals.Deregistered+other.Totals.Deregistered != last || other.Totals.Deregistered < last/2 {
-		t.Fatalf("%+v, and %+v", record.Totals, other.Totals)
-	}
-	restorable := l.restorable(other.Run)
-	if restorable != other.Totals.Deregistered {
-		t.Errorf("%d of %d images carry the tags with which they were removed", restorable, other.Totals.Deregistered)
-	}
-	l.wrap, l.clock = nil, nil
-	if l.real(1); slices.Contains(l.snapshots(), snapshotID(last)) {
-		t.Errorf("%s is nobody's", snapshotID(last))
-	}
+	bubble(t, func(t *testing.T) {
+		const last = 60
+		w := staleWorld(last)
+		w.images[last-1] = image(last, 400, 0, last, 99)
+		w.snapshots = append(w.snapshots, tagged(object{"SnapshotId": snapshotID(99), "OwnerId": accountID, "State": "completed"}, "ami-janitor:keep", "yes"))
+		// With a canary, so that exactly one removal is on its way when the run falls asleep.
+		s := settings{"RECORDS": t.TempDir(), "MAX_DEREGISTRATIONS": "200", "REQUIRE_RECYCLE_BIN": "true"}
+		l := live(t, w, s)
+		l.account.KeepRemoved(30)
+		l.save()
+		var slept atomic.Int64
+		l.clock = func() time.Time { return now.Add(time.Duration(slept.Load())) }
+		var other report.Run
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			return atTheFirst(next, "DeregisterImage", func() {
+				slept.Store(int64(40 * time.Minute))
+				j := newJanitor(t, emulator.Fail(l.account.Client(), "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now"), s)
+				j.Clock = l.clock
+				other = j.Run(t.Context(), janitor.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
+			})
+		}
+		if record := l.run(now, false); record.Totals.Deregistered+other.Totals.Deregistered != last || other.Totals.Deregistered < last/2 {
+			t.Fatalf("%+v, and %+v", record.Totals, other.Totals)
+		}
+		restorable := l.restorable(other.Run)
+		if restorable != other.Totals.Deregistered {
+			t.Errorf("%d of %d images carry the tags with which they were removed", restorable, other.Totals.Deregistered)
+		}
+		l.wrap, l.clock = nil, nil
+		if l.real(1); slices.Contains(l.snapshots(), snapshotID(last)) {
+			t.Errorf("%s is nobody's", snapshotID(last))
+		}
+	})
 }
 
 // The same with what a run is about to take off, as left by one that was killed: another run has declared and removed it since.
