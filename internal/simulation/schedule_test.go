@@ -14,6 +14,7 @@ type schedule struct {
 	latency time.Duration
 	nights  []night
 	ban     ban
+	apart   time.Duration // How long after a run of the first policy one of the second begins, in clean nights.
 }
 
 // ban is what EC2 refuses to remove for some nights, whoever asks. Its zero value refuses nothing.
@@ -25,6 +26,8 @@ type ban struct {
 
 // night is one night with what goes wrong in it. Its zero value is a plain run.
 type night struct {
+	second   bool // The run goes by the second policy, if there is one.
+	other    bool // The run after one that was killed goes by the other policy.
 	dry      bool
 	deadline time.Duration // How long the run may take; 0 for any time.
 	kill     *kill
@@ -54,6 +57,7 @@ type kill struct {
 // overlap is a second run beside the first.
 type overlap struct {
 	offset time.Duration
+	second bool  // It goes by the second policy.
 	kill   *kill // Of the second run.
 }
 
@@ -207,17 +211,20 @@ func (n night) String() string {
 	} else {
 		add("a run")
 	}
+	if n.second {
+		add("by the second policy")
+	}
 	if n.deadline > 0 {
 		add("that has %v", n.deadline)
 	}
 	if n.kill != nil {
 		add("killed %v", n.kill)
 		if n.restart > 0 {
-			add("and another one %v later", n.restart)
+			add("and another one %v later (of the other policy: %v)", n.restart, n.other)
 		}
 	}
 	if n.overlap != nil {
-		add("beside another that begins %v later", n.overlap.offset)
+		add("beside another that begins %v later (by the second policy: %v)", n.overlap.offset, n.overlap.second)
 		if n.overlap.kill != nil {
 			add("and is killed %v", n.overlap.kill)
 		}
@@ -281,6 +288,10 @@ func (s *schedule) build() *world {
 
 func (w *world) leaveOut(drop drops) {
 	for key := range drop.settings {
+		if key == "second policy" {
+			w.second = nil
+			continue
+		}
 		if key == "image tags" {
 			for _, i := range w.images {
 				delete(i.tags, "team")

@@ -180,8 +180,11 @@ func smallerOnes(s *schedule) []*schedule {
 			with(func(s *schedule) { s.drop.images[sn.orphanOf] = true })
 		}
 	}
+	if w.second != nil {
+		with(func(s *schedule) { s.drop.settings["second policy"] = true })
+	}
 	for key, value := range w.settings {
-		if !slices.Contains([]string{"STALE_AFTER", "RECORDS", "REGIONS"}, key) && value != "" {
+		if !slices.Contains([]string{"STALE_AFTER", "RECORDS", "REGIONS", "POLICY_NAME"}, key) && value != "" {
 			with(func(s *schedule) { s.drop.settings[key] = true })
 		}
 	}
@@ -202,7 +205,7 @@ func plainerNights(n night) []night {
 	with(n.kill != nil, func(n *night) { n.kill = nil })
 	with(n.restart > 0, func(n *night) { n.restart = 0 })
 	with(n.overlap != nil, func(n *night) { n.overlap = nil })
-	with(n.overlap != nil && n.overlap.kill != nil, func(n *night) { n.overlap = &overlap{offset: n.overlap.offset} })
+	with(n.overlap != nil && n.overlap.kill != nil, func(n *night) { n.overlap = &overlap{offset: n.overlap.offset, second: n.overlap.second} })
 	with(n.undo, func(n *night) { n.undo, n.undoKill = false, nil })
 	with(n.undoKill != nil, func(n *night) { n.undoKill = nil })
 	with(n.stale > 0, func(n *night) { n.stale = 0 })

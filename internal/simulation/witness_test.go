@@ -14,15 +14,17 @@ import (
 
 // The tags, as the README has them.
 const (
-	intentTag   = "ami-janitor:intent"
-	runTag      = "ami-janitor:run"
-	dueTag      = "ami-janitor:due"
-	disabledTag = "ami-janitor:disabled"
-	restoredTag = "ami-janitor:restored"
-	keepTag     = "ami-janitor:keep"
+	intentTag      = "ami-janitor:intent"
+	runTag         = "ami-janitor:run"
+	dueTag         = "ami-janitor:due"
+	announcedByTag = "ami-janitor:announced-by"
+	disabledTag    = "ami-janitor:disabled"
+	restoredTag    = "ami-janitor:restored"
+	keepTag        = "ami-janitor:keep"
+	staleAfterTag  = "ami-janitor:stale-after"
 )
 
-var ownTags = []string{intentTag, runTag, dueTag, disabledTag, restoredTag}
+var ownTags = []string{intentTag, runTag, dueTag, announcedByTag, disabledTag, restoredTag}
 
 // witness sees a request that the account has answered, and knows the account as it was just before.
 func (s *simulation) witness(actor string, q emulator.Request, status int, body []byte) {
@@ -56,9 +58,15 @@ func (s *simulation) witness(actor string, q emulator.Request, status int, body 
 		s.changeTags(actor, q)
 	case "DisableImage":
 		s.checkDisable(actor, image)
-		image.state = "disabled"
+		image.state, image.disabledBy = "disabled", s.policyOf(actor)
 	case "EnableImage":
-		image.state = "available"
+		s.checkEnable(actor, image)
+		image.state, image.disabledBy = "available", ""
+	case "EnableImageDeprecation":
+		image.deprecatedBy = s.policyOf(actor)
+	case "DisableImageDeprecation":
+		s.checkEndOfDeprecation(actor, image)
+		image.deprecatedBy = ""
 	case "RestoreImageFromRecycleBin":
 		image.there, image.inBin, image.restoredAt, image.restoredBy, image.plain = true, false, now, actor, image.tags[intentTag] == ""
 		image.removedBy = image.goneBy
@@ -137,7 +145,7 @@ func (s *simulation) changeTags(actor string, q emulator.Request) {
 				}
 			}
 			if i != nil {
-				i.follow(actor, before, now)
+				s.follow(actor, i, before)
 			} else {
 				sn.follow(actor, before, now)
 			}
@@ -145,7 +153,9 @@ func (s *simulation) changeTags(actor string, q emulator.Request) {
 	}
 }
 
-func (i *image) follow(actor string, before map[string]string, now time.Time) {
+// follow follows a change of an image's tags. Only a run announces anything, whatever the tags say that others write.
+func (s *simulation) follow(actor string, i *image, before map[string]string) {
+	now, policy := time.Now(), s.policyOf(actor)
 	if actor == "person" {
 		i.touched = now
 	}
@@ -154,9 +164,11 @@ func (i *image) follow(actor string, before map[string]string, now time.Time) {
 	}
 	switch due, ok := i.tags[dueTag]; {
 	case !ok:
-		i.announced = time.Time{}
-	case due != before[dueTag]:
-		i.announced = now
+		s.checkTakenBack(actor, i)
+		i.announced, i.announcedBy = time.Time{}, ""
+	case policy != "" && due != before[dueTag]:
+		s.checkAnnouncement(s.runs[actor], i)
+		i.announced, i.announcedBy = s.runs[actor].started, policy // The time of grace counts from run to run.
 	}
 	if actor == "person" && (before[intentTag] != "" && i.tags[intentTag] == "" || before[restoredTag] != "" && i.tags[restoredTag] == "") {
 		i.plain = true
