@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -96,13 +97,14 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	add(i.public || i.shared, "which is shared")
 	keep, tagged := i.tags[keepTag]
 	add(tagged && keep != "false", "which is tagged to be kept")
-	add(i.state != "available" && (i.state != "disabled" || i.disabledBy != r.policy.name), "which is %s by %q", i.state, i.disabledBy)
+	add(i.state != "available" && (i.state != "disabled" || i.disabledBy != r.policy.name && !s.forged.announced[i.id]), "which is %s by %q", i.state, i.disabledBy)
 	add(i.usedBy+i.launchedBy != "", "which is in use by %s%s", i.usedBy, i.launchedBy)
 	for _, id := range i.snapshots {
 		add(s.world.snapshot(id).locked, "whose snapshot is locked")
 	}
 	last, limit := s.lastUse(r, i), r.policy.idleLimit(i)
 	add(now.Sub(last) <= limit, "which was used %v, and may be idle for %v", last, limit)
+	add(r.policy.leavesOut(i), "which is outside what the policy is told to judge")
 	add(s.isNewest(r, i), "which is among the newest of its family")
 	if source := s.world.image(i.source); source != nil && source.region == i.sourceRegion {
 		add(source.usedBy+source.launchedBy != "" && !s.later(source.touched, r), "whose original is in use")
@@ -110,15 +112,16 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	remover := s.runs[i.removedBy]
 	wasRemoved := remover != nil
 	inJournal := wasRemoved && remover.policy == r.policy && r.policy.hasRecords()
-	known := inJournal || !i.plain && !s.wasBeside(i.removedBy)
+	known := inJournal && !s.forged.images[i.id] || !i.plain && !s.wasBeside(i.removedBy)
 	add(known && wasRemoved && !i.restoredAt.IsZero() && now.Sub(i.restoredAt) <= limit, "which was restored %v by %s", i.restoredAt, i.restoredBy)
 	add(bool(r.policy.config.RequireRecycleBin) && (!s.world.rules || i.instanceStore || len(i.snapshots) == 0), "which the Recycle Bin does not take")
 	isAnothers := i.announcedBy != "" && i.announcedBy != r.policy.name
-	add(isAnothers && !s.tooLate(i.announced, r, i.id), "whose removal %s has announced", i.announcedBy)
+	add(isAnothers && !s.tooLate(i.markedAt, r, i.id), "whose removal %s has announced", i.announcedBy)
 	if grace := graceOf(r.policy.settings); grace > 0 {
 		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
 		add(err != nil || now.Before(due), "which is due on %q", i.tags[dueTag])
-		add(i.announcedBy != r.policy.name || now.Before(i.due(r.policy.settings)), "which %q announced %v", i.announcedBy, i.announced)
+		isForged := s.forged.announced[i.id] // By tags and records: nobody can tell.
+		add(!isForged && (i.announcedBy != r.policy.name || now.Before(i.due(r.policy.settings))), "which %q announced %v", i.announcedBy, i.announced)
 		add(!r.policy.hasRecords(), "whose announcement no record bears out")
 	}
 	return why
@@ -133,6 +136,20 @@ func (s *simulation) wasBeside(run string) bool {
 // later reports whether something happened after a run had begun: what a run reads once, it does not read again.
 func (s *simulation) later(at time.Time, r *run) bool {
 	return !at.IsZero() && at.After(r.started.Add(-r.night.stale))
+}
+
+// leavesOut reports whether an image has a name that a policy does not judge.
+func (p *policy) leavesOut(i *image) bool {
+	matches, only := false, false
+	for glob := range strings.SplitSeq(p.settings["NAMES"], ",") {
+		isOut := strings.HasPrefix(glob, "!")
+		is, _ := path.Match(strings.TrimPrefix(glob, "!"), i.name)
+		if isOut && is {
+			return true
+		}
+		only, matches = only || !isOut && glob != "", matches || !isOut && is
+	}
+	return only && !matches
 }
 
 // idleLimit is for how long an image may be idle. The tag makes it longer, and never shorter.
@@ -204,7 +221,8 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 	}
 	violate(!s.mayGo(sn), "of which no run has removed an image since it was restored %v", sn.restoredAt)
 	run := sn.tags[runTag]
-	if sn.tags[intentTag] != "remove" || run != r.id && s.runs[run] == nil {
+	isForged := s.forged.images[s.world.madeFor(sn)] || s.tooLate(sn.touched, r, sn.id)
+	if sn.tags[intentTag] != "remove" || run != r.id && s.runs[run] == nil && !isForged {
 		s.violate("declared", "%s deletes %s, whose tags are %v", r.id, sn.id, sn.tags)
 	}
 }
@@ -218,6 +236,9 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 // between two runs.
 func (s *simulation) mayGo(sn *snapshot) bool {
 	left := s.runs[sn.tags[runTag]]
+	if sn.orphanOf == "" && s.forged.images[s.world.madeFor(sn)] {
+		return true // A plan and a removal for the very image that the snapshot was made for: nobody can tell these from real ones.
+	}
 	return slices.ContainsFunc(s.world.images, func(i *image) bool {
 		if !slices.Contains(i.snapshots, sn.id) {
 			return false
@@ -290,14 +311,14 @@ func (s *simulation) checkTagging(actor, action string, keys []string) {
 
 // checkEnable checks that a run enables only what runs of its policy have disabled.
 func (s *simulation) checkEnable(actor string, i *image) {
-	if r := s.runs[actor]; r != nil && i.disabledBy != r.policy.name {
+	if r := s.runs[actor]; r != nil && i.disabledBy != r.policy.name && !s.forged.announced[i.id] {
 		s.violate("on nobody's word", "%s enables %s, which %q has disabled", actor, i.id, i.disabledBy)
 	}
 }
 
 // checkEndOfDeprecation checks that a run ends only a deprecation that runs of its policy have begun.
 func (s *simulation) checkEndOfDeprecation(actor string, i *image) {
-	if r := s.runs[actor]; r != nil && i.deprecatedBy != r.policy.name {
+	if r := s.runs[actor]; r != nil && i.deprecatedBy != r.policy.name && !s.forged.announced[i.id] {
 		s.violate("on nobody's word", "%s ends the deprecation of %s, which %q has deprecated", actor, i.id, i.deprecatedBy)
 	}
 }
@@ -311,19 +332,40 @@ func (s *simulation) checkTakenBack(actor string, i *image) {
 	s.violate("each its own", "%s takes back what %s has announced of %s, and nothing speaks against it: %v", actor, i.announcedBy, i.id, i.tags)
 }
 
+// checkDeclaration checks that a run takes the tags of no removal off that a run of another policy has declared, and may come back for.
+func (s *simulation) checkDeclaration(actor, id string, before, after map[string]string) {
+	r, other := s.runs[actor], s.runs[before[runTag]]
+	if r == nil || other == nil || before[intentTag] == "" || after[intentTag] != "" {
+		return
+	}
+	// A run without a journal cannot tell whether an image is back. It leaves snapshots alone that no image maps.
+	canTell := r.policy.hasRecords() || s.world.snapshot(id) != nil && !s.isMapped(id)
+	i, sn := s.world.image(id), s.world.snapshot(id)
+	isForged := i != nil && i.forged || sn != nil && sn.forged
+	if other.policy != r.policy && other.policy.hasRecords() && canTell && !isForged {
+		s.violate("each its own", "%s takes off %s that %s, of another policy, has declared its removal", actor, id, other.id)
+	}
+}
+
+// isMapped reports whether an image that is there maps a snapshot.
+func (s *simulation) isMapped(id string) bool {
+	return slices.ContainsFunc(s.world.images, func(i *image) bool { return i.there && slices.Contains(i.snapshots, id) })
+}
+
 // isObjection reports whether a fact of an image speaks against its removal, whatever the policy; or did when a run read it.
 func (s *simulation) isObjection(r *run, i *image) bool {
 	keep, isKept := i.tags[keepTag]
 	isProtected := i.protection != "" && i.protection != "disabled"
 	source := s.world.image(i.source)
 	isCopyOfUsed := source != nil && source.usedBy+source.launchedBy != ""
-	return isKept && keep != "false" || isProtected || i.usedBy+i.launchedBy != "" || isCopyOfUsed ||
+	isForged := i.forged || s.forged.images[i.id]
+	return isForged || isKept && keep != "false" || isProtected || i.usedBy+i.launchedBy != "" || isCopyOfUsed ||
 		!i.restoredAt.IsZero() || i.tags[intentTag] != "" || i.tags[runTag] != "" || s.tooLate(i.touched, r, i.id) || s.later(i.touched, r)
 }
 
 // checkAnnouncement checks that a run announces no removal that another policy has announced, and does not do so again and again.
 func (s *simulation) checkAnnouncement(r *run, i *image) {
-	if i.announcedBy != "" && i.announcedBy != r.policy.name && !s.later(i.announced, r) {
+	if i.announcedBy != "" && i.announcedBy != r.policy.name && !s.later(i.markedAt, r) {
 		s.violate("each its own", "%s announces the removal of %s, which %s has announced", r.id, i.id, i.announcedBy)
 	}
 	if i.announcements++; i.announcements > mostAnnouncements {
@@ -386,7 +428,7 @@ func (s *simulation) checkWithdrawn(r *run) {
 		return
 	}
 	for _, i := range s.world.images {
-		if i.there && i.tags[intentTag] != "" && i.tags[runTag] == r.id && !s.later(i.restoredAt, r) {
+		if i.there && i.tags[intentTag] != "" && i.tags[runTag] == r.id && !i.forged && !s.later(i.restoredAt, r) {
 			s.violate("withdrawn", "%s leaves its declaration on %s: %v", r.id, i.id, i.tags)
 		}
 	}
@@ -394,7 +436,7 @@ func (s *simulation) checkWithdrawn(r *run) {
 		mapped := slices.ContainsFunc(s.world.images, func(i *image) bool {
 			return i.there && !s.later(i.restoredAt, r) && slices.Contains(i.snapshots, sn.id)
 		})
-		if sn.there && mapped && sn.tags[intentTag] != "" && sn.tags[runTag] == r.id && !s.later(sn.restoredAt, r) {
+		if sn.there && mapped && sn.tags[intentTag] != "" && sn.tags[runTag] == r.id && !sn.forged && !s.later(sn.restoredAt, r) {
 			s.violate("withdrawn", "%s leaves its declaration on %s, which is in use", r.id, sn.id)
 		}
 	}
@@ -613,12 +655,13 @@ func (s *simulation) checkEnd() {
 	defer s.mu.Unlock()
 	s.checkReports()
 	for _, i := range s.world.images {
-		if i.there && i.tags[intentTag] != "" {
+		if i.there && i.tags[intentTag] != "" && !i.forged {
 			s.violate("no declaration stays", "%s carries %v", i.id, i.tags)
 		}
 	}
 	for _, sn := range s.world.snapshots {
-		if sn.there && sn.tags[intentTag] != "" {
+		left := s.runs[sn.tags[runTag]] // Without a journal nobody can tell whether its policy finishes it.
+		if sn.there && sn.tags[intentTag] != "" && !sn.forged && (left == nil || left.policy.hasRecords() || s.isMapped(sn.id)) {
 			s.violate("no declaration stays", "%s carries %v", sn.id, sn.tags)
 		}
 		if why := s.orphaned(sn); why != "" {
@@ -642,7 +685,8 @@ func (s *simulation) orphaned(sn *snapshot) string {
 	}
 	_, isKept := sn.tags[keepTag]
 	_, isBack := sn.tags[restoredTag] // Somebody has undone its removal before it had come to that.
-	if isKept || isBack || sn.managed || sn.locked || sn.named || sn.untagged || !sn.restoredAt.IsZero() {
+	isForged := sn.forged || slices.ContainsFunc(s.world.images, func(i *image) bool { return s.forged.images[i.id] && slices.Contains(i.snapshots, sn.id) })
+	if isForged || isKept || isBack || sn.managed || sn.locked || sn.named || sn.untagged || !sn.restoredAt.IsZero() {
 		return ""
 	}
 	var last *image

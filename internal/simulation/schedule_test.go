@@ -8,13 +8,14 @@ import (
 
 // schedule is what happens to one account, night by night.
 type schedule struct {
-	seed    uint64
-	world   func() *world // A new copy each time.
-	drop    drops
-	latency time.Duration
-	nights  []night
-	ban     ban
-	apart   time.Duration // How long after a run of the first policy one of the second begins, in clean nights.
+	seed        uint64
+	world       func() *world // A new copy each time.
+	drop        drops
+	latency     time.Duration
+	nights      []night
+	ban         ban
+	secondFirst bool          // In clean nights.
+	apart       time.Duration // How long after a run of one policy one of the other begins, in clean nights.
 }
 
 // ban is what EC2 refuses to remove for some nights, whoever asks. Its zero value refuses nothing.
@@ -43,6 +44,7 @@ type night struct {
 	binLag        int           // How many listings the Recycle Bin takes to show what it holds.
 	faults        faults
 	persons       []person
+	before        []person // What people do before the run.
 	afterwards    []person // What people do after the run, whatever became of it: an hour later.
 }
 
@@ -97,11 +99,13 @@ const (
 	untags           action = "takes the janitor's tags off"
 	untagsSnapshot   action = "takes the janitor's tags off a snapshot of"
 	objects          action = "objects to the announced removal of"
+	forgesTags       action = "forges tags of"
+	forgesRecords    action = "forges records of"
 )
 
 // newSchedule draws a schedule.
 func newSchedule(seed uint64) *schedule {
-	s := &schedule{seed: seed, world: func() *world { return newWorld(newDice(seed)) }}
+	s := &schedule{seed: seed}
 	d := newDice(seed ^ 0xabcdef)
 	s.latency = pick(d, 20*time.Millisecond, 80*time.Millisecond, 80*time.Millisecond, 300*time.Millisecond, time.Second)
 	for range d.between(1, 3) {
@@ -110,7 +114,72 @@ func newSchedule(seed uint64) *schedule {
 	if d.chance(25) {
 		s.ban = ban{d.between(1, 12), pick(d, "AuthFailure", "UnauthorizedOperation"), pick(d, d.Uint64(), d.Uint64()&d.Uint64(), ^uint64(0))}
 	}
+	s.addMore(newDice(seed ^ 0x0ff1ce))
 	return s
+}
+
+// addMore draws what not every schedule has. Its dice are others, so that a seed gives the same account and nights without it.
+func (s *schedule) addMore(d dice) {
+	isOwn, isSecond := d.chance(15), d.chance(35)
+	own, second := d.Uint64(), d.Uint64()
+	seed := s.seed
+	s.world = func() *world {
+		w := newWorld(newDice(seed))
+		if isOwn {
+			w.addOwnSnapshots(newDice(own))
+		}
+		if isSecond {
+			w.addPolicy(newDice(second))
+		}
+		return w
+	}
+	if isSecond {
+		s.addPolicy(d)
+	}
+	if d.chance(30) {
+		s.addForgeries(d)
+	}
+}
+
+// addForgeries draws what somebody forges: while a run is at work, or between two of them.
+func (s *schedule) addForgeries(d dice) {
+	bait, before := d.Uint64(), s.world
+	s.world = func() *world {
+		w := before()
+		w.addBait(newDice(bait))
+		return w
+	}
+	for i := range s.nights {
+		n := &s.nights[i]
+		for range d.IntN(6) {
+			p := person{does: pick(d, forgesTags, forgesTags, forgesRecords), target: d.Uint64()}
+			if d.chance(60) {
+				n.before = append(n.before, p)
+			} else {
+				p.at = *newKill(d)
+				n.persons = append(n.persons, p)
+			}
+		}
+	}
+}
+
+// addPolicy draws which runs go by the second policy.
+func (s *schedule) addPolicy(d dice) {
+	s.secondFirst = d.chance(50)
+	s.apart = pick(d, time.Minute, time.Hour, 13*time.Hour)
+	for i := range s.nights {
+		n := &s.nights[i]
+		n.second, n.other = d.chance(50), d.chance(50)
+		if i > 0 && s.nights[i-1].kill != nil && d.chance(70) {
+			n.second = !s.nights[i-1].second // What a killed run has left is seen by the other policy first.
+		}
+		if n.overlap == nil && d.chance(40) {
+			n.overlap = &overlap{offset: pick(d, 0, 100*time.Millisecond, time.Second, 3*time.Second, 10*time.Second, time.Minute)}
+		}
+		if n.overlap != nil {
+			n.overlap.second = n.second != d.chance(80)
+		}
+	}
 }
 
 func newNight(d dice) night {
@@ -246,6 +315,9 @@ func (n night) String() string {
 	}
 	for _, p := range n.persons {
 		add("a person %s an image %v", p.does, p.at)
+	}
+	for _, p := range n.before {
+		add("before it a person %s an image", p.does)
 	}
 	for _, p := range n.afterwards {
 		add("a person %s an image an hour later", p.does)

@@ -213,6 +213,9 @@ func plainerNights(n night) []night {
 	with(n.inUseLag > 0, func(n *night) { n.inUseLag = 0 })
 	with(n.binLag > 0, func(n *night) { n.binLag = 0 })
 	with(n.faults.any(), func(n *night) { n.faults = faults{} })
+	for k := range n.before {
+		with(true, func(n *night) { n.before = slices.Delete(slices.Clone(n.before), k, k+1) })
+	}
 	for k := range n.afterwards {
 		with(true, func(n *night) { n.afterwards = slices.Delete(slices.Clone(n.afterwards), k, k+1) })
 	}

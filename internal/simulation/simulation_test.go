@@ -30,6 +30,7 @@ type simulation struct {
 	account  *emulator.Account
 	raw      *emulator.Client
 	policies []*policy // One or two.
+	forged   forged
 	runs     map[string]*run
 	order    []*run
 	pending  sync.WaitGroup // Runs that were killed and do not know it yet.
@@ -134,6 +135,7 @@ func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
 			s.sleepUntil(firstNight.Add(time.Duration(i) * day))
 			s.night(&schedule.nights[i])
 		}
+		s.repair()
 		s.clean(len(schedule.nights))
 		s.pending.Wait()
 		s.checkEnd()
@@ -148,7 +150,8 @@ func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
 func begin(schedule *schedule, verbose bool) (*simulation, error) {
 	s := &simulation{
 		schedule: schedule, world: schedule.build(), verbose: verbose,
-		runs: map[string]*run{}, arrivals: map[int64]bool{}, disturbed: map[string]bool{},
+		forged: forged{map[string]bool{}, map[string]bool{}, map[string]bool{}, nil},
+		runs:   map[string]*run{}, arrivals: map[int64]bool{}, disturbed: map[string]bool{},
 	}
 	var err error
 	if s.account, err = s.world.load(); err != nil {
@@ -277,6 +280,9 @@ func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffi
 func (s *simulation) night(n *night) {
 	s.mu.Lock()
 	s.current = n
+	for _, p := range n.before {
+		s.act(p)
+	}
 	s.mu.Unlock()
 	var beside sync.WaitGroup
 	if n.overlap != nil {
@@ -355,11 +361,11 @@ func (s *simulation) clean(first int) {
 		s.mu.Lock()
 		s.current = n
 		s.mu.Unlock()
-		for k, p := range s.policies {
+		for k := range s.policies {
 			if k > 0 {
 				time.Sleep(s.apart)
 			}
-			s.checkClean(s.start(p, n, nil, nil, "clean"))
+			s.checkClean(s.start(s.pick(s.secondFirst != (k > 0)), n, nil, nil, "clean"))
 		}
 		if len(s.effects) == effects && !s.waits() {
 			quiet++
@@ -450,12 +456,17 @@ func (s *simulation) put(key string, content object) {
 	if err != nil {
 		panic(err)
 	}
-	r, err := http.NewRequest(http.MethodPut, "https://"+bucketName+".s3."+home+".amazonaws.com/"+key, bytes.NewReader(document))
+	s.store(http.MethodPut, key, document)
+}
+
+// store puts or deletes an object of the bucket.
+func (s *simulation) store(method, key string, document []byte) {
+	r, err := http.NewRequest(method, "https://"+bucketName+".s3."+home+".amazonaws.com/"+key, bytes.NewReader(document))
 	if err != nil {
 		panic(err)
 	}
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/"+home+"/s3/aws4_request, SignedHeaders=host, Signature=0")
-	if response, err := s.raw.Do(r); err != nil || response.StatusCode != http.StatusOK {
+	if response, err := s.raw.Do(r); err != nil || response.StatusCode >= 300 {
 		panic(fmt.Sprint(response, err))
 	}
 }

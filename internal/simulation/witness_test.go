@@ -145,8 +145,10 @@ func (s *simulation) changeTags(actor string, q emulator.Request) {
 				}
 			}
 			if i != nil {
+				s.checkDeclaration(actor, id, before, tags)
 				s.follow(actor, i, before)
 			} else {
+				s.checkDeclaration(actor, id, before, tags)
 				sn.follow(actor, before, now)
 			}
 		}
@@ -168,7 +170,8 @@ func (s *simulation) follow(actor string, i *image, before map[string]string) {
 		i.announced, i.announcedBy = time.Time{}, ""
 	case policy != "" && due != before[dueTag]:
 		s.checkAnnouncement(s.runs[actor], i)
-		i.announced, i.announcedBy = s.runs[actor].started, policy // The time of grace counts from run to run.
+		i.announcers = append(i.announcers, actor)
+		i.markedAt, i.announced, i.announcedBy = now, s.runs[actor].started, policy // The time of grace counts from run to run.
 	}
 	if actor == "person" && (before[intentTag] != "" && i.tags[intentTag] == "" || before[restoredTag] != "" && i.tags[restoredTag] == "") {
 		i.plain = true
@@ -241,6 +244,15 @@ func asksFor(q emulator.Request, imageID string) bool {
 
 // act lets a person do something. The target is drawn from those that it can be done to; there may be none.
 func (s *simulation) act(p person) {
+	switch p.does {
+	case forgesTags:
+		s.forgeTags(newDice(p.target))
+		return
+	case forgesRecords:
+		s.forgeRecords(newDice(p.target))
+		return
+	default:
+	}
 	var able []*image
 	for _, i := range s.world.images {
 		ok := i.there

@@ -62,6 +62,10 @@ type image struct {
 	plain         bool      // Somebody took the janitor's tags off after that.
 	touched       time.Time // When a person changed something about it last.
 	announced     time.Time // When the run began that announced its removal, if it carries the announcement still.
+	announcers    []string  // The runs that have ever announced its removal.
+	forged        bool      // Somebody has written tags of the janitor to it.
+	deprecated    time.Time // When its owner has it deprecated; zero for never.
+	markedAt      time.Time // When it got the tag that says so.
 	announcements int       // How often runs have announced its removal.
 	announcedBy   string    // The name of the policy by which that run went.
 	disabledBy    string    // The policy whose run has disabled it; empty if it is somebody else, or if it is not disabled.
@@ -78,6 +82,7 @@ type snapshot struct {
 	managed    bool
 	locked     bool
 	unlisted   bool // It is mapped, and not among the account's.
+	forged     bool // Somebody has written tags of the janitor to it.
 	named      bool // A launch template maps it.
 	own        bool // A person has made it, and registered the image with it.
 	orphanOf   string
@@ -133,6 +138,31 @@ func newWorld(d dice) *world {
 		}
 	}
 	return w
+}
+
+// addPolicy draws a second policy, with what its runs have announced. Its scope, limits and journal are its own.
+func (w *world) addPolicy(d dice) {
+	w.second = newSettings(d)
+	w.second["POLICY_NAME"], w.second["REGIONS"] = "second", w.settings["REGIONS"]
+	if w.second["RECORDS"] != "" {
+		w.second["RECORDS"] = "s3://" + bucketName + "/" + pick(d, "second", "journals/of/the/second")
+	}
+	w.second["STALE_AFTER"] = pick(d, "30d", "30d", "60d", "10d")
+	for _, settings := range []map[string]string{w.settings, w.second} {
+		settings["NAMES"] = pick(d, "", "", "one-off-*", "web-*,db-*", "!web-*")
+	}
+	for _, i := range w.images {
+		if i.announcedBy == "" && i.name != "sentinel" {
+			w.addAnnouncement(d, i, w.second)
+		}
+	}
+}
+
+// addOwnSnapshots makes some snapshots ones that a person has made, and registered an image with.
+func (w *world) addOwnSnapshots(d dice) {
+	for _, sn := range w.snapshots {
+		sn.own = sn.orphanOf == "" && d.chance(30)
+	}
 }
 
 // sentinel is an image that always stays.
@@ -304,7 +334,7 @@ func (w *world) addAnnouncement(d dice, i *image, settings map[string]string) {
 // announce makes an image one that a run of a policy has announced at a time.
 func (i *image) announce(settings map[string]string, at time.Time) {
 	run := runAt(at)
-	i.announced, i.announcedBy = at, settings["POLICY_NAME"]
+	i.announced, i.announcedBy, i.announcers = at, settings["POLICY_NAME"], []string{run}
 	i.tags[dueTag] = i.due(settings).Format(time.DateOnly)
 	i.tags[announcedByTag] = run + " " + i.announcedBy
 	if settings["GRACE_ACTION"] == "disable" && !i.public && !i.shared && i.state == "available" {
@@ -444,7 +474,10 @@ func (w *world) files(region string) fstest.MapFS {
 
 // madeFor is the image that EC2 made a snapshot for, as its description says; empty if it says nothing of the kind.
 func (w *world) madeFor(sn *snapshot) string {
-	if sn.own || sn.orphanOf != "" {
+	if sn.own {
+		return ""
+	}
+	if sn.orphanOf != "" {
 		return sn.orphanOf
 	}
 	for _, i := range w.images {
@@ -486,6 +519,9 @@ func (i *image) object() object {
 	if i.protection != "" {
 		o["DeregistrationProtection"] = i.protection
 	}
+	if !i.deprecated.IsZero() {
+		o["DeprecationTime"] = i.deprecated.Format(time.RFC3339)
+	}
 	if i.source != "" {
 		o["SourceImageId"], o["SourceImageRegion"] = i.source, i.sourceRegion
 	}
@@ -524,6 +560,9 @@ func (w *world) String() string {
 		fmt.Fprintf(&s, "%s %s %q %s, made %s", i.region, i.id, i.name, i.state, i.created.Format("2006-01-02T15:04"))
 		if !i.launched.IsZero() {
 			fmt.Fprintf(&s, ", launched %s", i.launched.Format("2006-01-02T15:04"))
+		}
+		if !i.deprecated.IsZero() {
+			fmt.Fprintf(&s, ", deprecated by its owner %s", i.deprecated.Format("2006-01-02T15:04"))
 		}
 		for what, is := range map[string]bool{"managed": i.managed, "public": i.public, "shared": i.shared, "instance-store": i.instanceStore} {
 			if is {
