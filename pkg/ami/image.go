@@ -13,8 +13,18 @@ type Inventory struct {
 	Images    []Image
 	Snapshots []Snapshot
 
+	// Sharing says with whom snapshots are shared, by id. It is nil as long as nobody has asked: so is made the plan that says about
+	// which to ask. Once somebody has, nothing is known of a snapshot that is missing from it.
+	Sharing map[string]Sharing
+
 	Bin     RecycleBin
 	History History
+}
+
+// Sharing says with whom a snapshot is shared.
+type Sharing struct {
+	With []string // "account 111122223333", or "everyone"; empty if with nobody.
+	Err  string   // Why that is not known, in words a person can act on; else empty.
 }
 
 // Image is an AMI, as far as the janitor needs to know it.
@@ -65,6 +75,7 @@ type Snapshot struct {
 	// ImageID is the image that the snapshot was made for, by its description: EC2 writes one when it creates an image from
 	// an instance, and when it copies one. Empty if it says nothing of that kind.
 	ImageID   string
+	Imported  bool      // VM Import made it for an image, by its description, which does not name that.
 	StartedAt time.Time // When the snapshot was begun; zero if EC2 did not say.
 
 	Lock string

@@ -230,8 +230,9 @@ type call struct {
 	lags    *Lags // What the client sees late; nil if nothing.
 }
 
-// ServeHTTP answers one request to AWS.
+// ServeHTTP answers one request to AWS. Like any server's, its answers say what time it is there.
 func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", a.now().UTC().Format(http.TimeFormat))
 	if r.URL.Path == messagesPath {
 		a.serveMessages(w, r)
 		return

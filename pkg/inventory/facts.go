@@ -169,6 +169,7 @@ func (r *reader) readSnapshot(snapshot *types.Snapshot) ami.Snapshot {
 		SizeGiB:    int64(aws.ToInt32(snapshot.VolumeSize)),
 		Archived:   snapshot.StorageTier == types.StorageTierArchive,
 		ImageID:    madeFor(snapshot),
+		Imported:   strings.HasPrefix(aws.ToString(snapshot.Description), madeByImport),
 		StartedAt:  aws.ToTime(snapshot.StartTime).UTC(),
 		Tags:       tags,
 		Unreadable: fault,

@@ -88,6 +88,23 @@ func TestTheImageOfASnapshot(t *testing.T) {
 	}
 }
 
+// What VM Import makes for an image says so, and does not name the image. What it makes of a disk is no image's.
+func TestWhatVMImportHasMade(t *testing.T) {
+	for description, want := range map[string]bool{
+		"Created by AWS-VMImport service for import-ami-0abcdef1234567890":   true,
+		"Created by AWS-VMImport service for import-ami-fgsfyp6k":            true,
+		"Created by AWS-VMImport service for import-snap-fhcp6i74":           false,
+		"backup; Created by AWS-VMImport service for import-ami-fgsfyp6k":    false,
+		"Created by CreateImage(i-1234567890abcdef0) for ami-0abcdef1234567": false,
+		"": false,
+	} {
+		got := mustRead(t, holding(t, many(1, image), []object{snapshot(1, object{"Description": description})}, nil)).Snapshots
+		if len(got) != 1 || got[0].Imported != want {
+			t.Errorf("%q: %+v", description, got)
+		}
+	}
+}
+
 // When a snapshot was begun is known, or zero.
 func TestStartedAt(t *testing.T) {
 	got := mustRead(t, holding(t, nil, []object{

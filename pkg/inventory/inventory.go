@@ -76,6 +76,11 @@ func isDeregistered(image ami.Image) bool { return image.State == string(types.I
 // snapshot belongs to, not the source of a copy.
 var madeForImage = regexp.MustCompile(`^(?:Created by CreateImage\(i-[0-9a-f]+\) for|Copied for DestinationAmi) (ami-[0-9a-f]+)\b`)
 
+// madeByImport is what VM Import writes into the description of a snapshot that it makes for an image: the id of the task that imports
+// the image (VM Import/Export User Guide, "Import a VM as an image"; seen in public accounts). What import-snapshot makes says
+// import-snap, and is no image's.
+const madeByImport = "Created by AWS-VMImport service for import-ami-"
+
 // madeFor returns the image that a snapshot was made for, by its description.
 func madeFor(snapshot *types.Snapshot) string {
 	if match := madeForImage.FindStringSubmatch(aws.ToString(snapshot.Description)); match != nil {

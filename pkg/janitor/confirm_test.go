@@ -124,10 +124,11 @@ func TestARegionThatWasHeldIsAskedAbout(t *testing.T) {
 
 // A person may think for hours, because everything is read again after that.
 func TestTheAnswerMayTakeHours(t *testing.T) {
-	account := world{images: []object{image(1, 400, 0, 1)}}.load(t)
-	j := newJanitor(t, account.Client(), nil)
 	at := now
-	j.Clock = func() time.Time { return at }
+	clock := func() time.Time { return at }
+	account := world{images: []object{image(1, 400, 0, 1)}}.loadAt(t, clock)
+	j := newJanitor(t, account.Client(), nil)
+	j.Clock = clock
 	j.Confirm = func(report.Run) bool {
 		at = at.Add(10 * time.Hour)
 		return true
@@ -160,8 +161,8 @@ func TestLeftoversAreAskedAbout(t *testing.T) {
 // A leftover that was to be kept, and is not any more once the person has said yes, is asked about like an image.
 func TestALeftoverThatNobodyHasSeenIsAskedAbout(t *testing.T) {
 	l := leavingASnapshot(t)
-	j := newJanitor(t, l.account.Client(), l.settings)
-	j.Clock = func() time.Time { return l.at.AddDate(1, 0, 0) } // By then image 5 is to go.
+	l.at = l.at.AddDate(1, 0, 0) // By then image 5 is to go.
+	j := l.janitor()
 	tag(t, j, snapshotID(1), "ami-janitor:keep", "true")
 	var asked []int
 	j.Confirm = func(plan report.Run) bool {

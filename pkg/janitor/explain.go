@@ -8,6 +8,7 @@ import (
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/usage"
 )
 
@@ -35,6 +36,7 @@ func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanati
 		}
 	}
 	evidence := j.lookUp(ctx, survey, candidates)
+	j.askSharingOf(ctx, survey, evidence, asked)
 	explanations := make([]report.Explanation, len(ids))
 	for i, id := range ids {
 		region := asked[id]
@@ -42,6 +44,21 @@ func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanati
 		explanations[i] = report.NewExplanation(region, explained, j.sourceFindings(ami.Everywhere(evidence, region, id)), j.Config.OwnerTag)
 	}
 	return explanations, nil
+}
+
+// askSharingOf adds to the inventories with whom the snapshots are shared that would go with images, given with their regions.
+func (j *Janitor) askSharingOf(ctx context.Context, survey survey, evidence map[string]ami.Evidence, images map[string]string) {
+	var plans []retention.Plan
+	for id, region := range images {
+		explained, _ := survey.policy.Explain(survey.inventories, evidence, region, id, survey.now)
+		at := slices.IndexFunc(plans, func(p retention.Plan) bool { return p.Region == region })
+		if at < 0 {
+			at = len(plans)
+			plans = append(plans, retention.Plan{Region: region})
+		}
+		plans[at].Verdicts = append(plans[at].Verdicts, explained.Verdict)
+	}
+	j.askSharing(ctx, survey, plans)
 }
 
 func (s survey) notFound(id string) error {

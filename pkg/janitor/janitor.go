@@ -72,7 +72,11 @@ type plan struct {
 func (j *Janitor) plan(ctx context.Context, run string) plan {
 	survey := j.survey(ctx, run)
 	evidence := j.lookUp(ctx, survey, survey.policy.Candidates(survey.inventories, survey.now))
-	return plan{survey, survey.policy.Plan(survey.inventories, evidence, survey.now)}
+	regions := survey.policy.Plan(survey.inventories, evidence, survey.now)
+	if j.askSharing(ctx, survey, regions) {
+		regions = survey.policy.Plan(survey.inventories, evidence, survey.now)
+	}
+	return plan{survey, regions}
 }
 
 // confirm asks a person about a plan, and plans again after a yes, because the answer may have taken hours. A new plan

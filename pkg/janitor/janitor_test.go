@@ -404,8 +404,9 @@ type failingReader struct{}
 func (failingReader) Read([]byte) (int, error) { return 0, errors.New("no randomness") }
 
 // The number of calls is a promise to those who pay with EC2's rate limits: the pages of each listing, one call for ten
-// candidates and another one for ten that are about to go, one for a hundred of these and one for their snapshots, and one for
-// each candidate. Of a long listing the emulated account has an empty page in its middle, as AWS may.
+// candidates and another one for ten that are about to go, one for a hundred of these and one for their snapshots, one for
+// each candidate, and one for each snapshot that is to go, and again just before
+// that. Of a long listing the emulated account has an empty page in its middle, as AWS may.
 func TestCallsOfALargeAccount(t *testing.T) {
 	t.Parallel()
 	const images, snapshots, candidates = 2500, 2500, 120
@@ -424,12 +425,13 @@ func TestCallsOfALargeAccount(t *testing.T) {
 		dry      bool
 		more     map[string]int // Beside the listings; a negative number is less.
 	}{
-		"a dry run": {large(images, snapshots, candidates), whole, true, nil},
+		"a dry run":            {large(images, snapshots, candidates), whole, true, map[string]int{sharingOfSnapshots: candidates}},
+		"a dry run with a cap": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "7"}, true, map[string]int{sharingOfSnapshots: 7}},
 		"a real run": {large(images, snapshots, candidates), whole, false, map[string]int{
-			"DescribeImages": 2, "DescribeImageReferences": 12, "DeregisterImage": candidates,
+			sharingOfSnapshots: 2 * candidates, "DescribeImages": 2, "DescribeImageReferences": 12, "DeregisterImage": candidates,
 		}},
 		"one of ten and one over": {large(images, snapshots, 101), whole, false, map[string]int{
-			"DescribeImages": 2, "DescribeImageReferences": 11 - 12 + 11, "DescribeImageAttribute": 101 - candidates, "DeregisterImage": 101,
+			sharingOfSnapshots: 2 * 101, "DescribeImages": 2, "DescribeImageReferences": 11 - 12 + 11, "DescribeImageAttribute": 101 - candidates, "DeregisterImage": 101,
 		}},
 		"nothing to look up": {large(images, snapshots, 0), whole, false, map[string]int{
 			"DescribeInstances": -1, "DescribeLaunchTemplates": -1, "DescribeLaunchTemplateVersions": -1, "DescribeLaunchConfigurations": -1,
@@ -437,7 +439,7 @@ func TestCallsOfALargeAccount(t *testing.T) {
 			"DescribeFastLaunchImages": -1, "DescribeFastSnapshotRestores": -1, "DescribeImageReferences": -12, "DescribeImageAttribute": -candidates,
 		}},
 		"an account in use": {inUse(large(images, snapshots, candidates)), whole, false, map[string]int{
-			"DescribeImages": 2, "DescribeImageReferences": 12, "DeregisterImage": candidates, "DescribeInstances": 2 + 1, "DescribeLaunchTemplates": 2 + 1,
+			sharingOfSnapshots: 2 * candidates, "DescribeImages": 2, "DescribeImageReferences": 12, "DeregisterImage": candidates, "DescribeInstances": 2 + 1, "DescribeLaunchTemplates": 2 + 1,
 			"DescribeLaunchTemplateVersions": 2 + 1, "DescribeParameters": 2 + 1, "GetParameters": 15, "DescribeAutoScalingGroups": 2 + 1,
 		}},
 		"announcements": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "GRACE": "14d"}, false, map[string]int{
@@ -447,13 +449,13 @@ func TestCallsOfALargeAccount(t *testing.T) {
 			"CreateTags": candidates, "DisableImage": candidates, "DescribeImageAttribute": candidates, "DescribeImageReferences": 12, "DescribeImages": 2,
 		}},
 		"newest versions alone": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "LAUNCH_TEMPLATE_VERSIONS": "3"}, true, map[string]int{
-			"DescribeFleets": 1,
+			sharingOfSnapshots: candidates, "DescribeFleets": 1,
 		}},
 		"shared images": {large(images, snapshots, candidates), settings{"MAX_DEREGISTRATIONS": "1000", "SHARED_IMAGES": "report"}, true, map[string]int{
-			"DescribeImageUsageReports": 1,
+			sharingOfSnapshots: candidates, "DescribeImageUsageReports": 1,
 		}},
 		"a keep list": {large(images, snapshots, candidates).parameter("/keep", "nothing-of-that-name", nil), settings{"MAX_DEREGISTRATIONS": "1000", "KEEP_LIST": "ssm:/keep"}, true, map[string]int{
-			"GetParameters": 2,
+			sharingOfSnapshots: candidates, "GetParameters": 2,
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {

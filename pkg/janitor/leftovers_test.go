@@ -57,7 +57,7 @@ func TestALeftoverComesBackWithItsRun(t *testing.T) {
 		l.load()
 		_, command, _ := strings.Cut(text, "    ami-janitor undo ")
 		first, _, _ := strings.Cut(command, "\n")
-		undone, err := newJanitor(t, l.account.Client(), l.settings).UndoRun(t.Context(), first)
+		undone, err := l.janitor().UndoRun(t.Context(), first)
 		if err != nil || !undone.Complete() || second.Totals.LeftoversFinished != 1 {
 			t.Fatalf("%+v, %v\n%s", undone, err, text)
 		}
@@ -293,7 +293,9 @@ func TestASnapshotInTheBinOfAnImageThatMayBeGone(t *testing.T) {
 // does not take the image for one that a person has restored.
 func TestAnAttemptThatIsNotMade(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		account := staleWorld(3).load(t)
+		at := now
+		clock := func() time.Time { return at }
+		account := staleWorld(3).loadAt(t, clock)
 		s := settings{"RECORDS": "s3://amzn-s3-demo-bucket"}
 		broken := on(account.Client(), func(q emulator.Request, _ int) bool { return q.Service == "s3" && q.Action == "PutObject" },
 			func(next emulator.Doer, r *http.Request) (*http.Response, error) {
@@ -307,8 +309,9 @@ func TestAnAttemptThatIsNotMade(t *testing.T) {
 		if record.Totals.Failed != 3 || calls(account, "DeregisterImage") > 0 {
 			t.Errorf("%s", report.Text(record))
 		}
+		at = night(1)
 		j := newJanitor(t, account.Client(), s)
-		j.Clock = func() time.Time { return night(1) }
+		j.Clock = clock
 		if record := j.Run(t.Context(), "20261124T020000Z-010203", false); record.Totals.Deregistered != 3 {
 			t.Errorf("%s", report.Text(record))
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/usage"
 	"ami-janitor/pkg/wire"
 )
@@ -114,4 +115,26 @@ func originals(survey survey, candidates map[string][]ami.Image) map[string][]am
 		}
 	}
 	return images
+}
+
+// askSharing adds to the inventories with whom the snapshots are shared that plans delete, and reports whether there are any. It takes
+// one call for each, so that only these are asked about.
+func (j *Janitor) askSharing(ctx context.Context, survey survey, plans []retention.Plan) bool {
+	doomed, regions := map[string][]string{}, []string{}
+	for i := range plans {
+		if ids := plans[i].Doomed(); len(ids) > 0 {
+			doomed[plans[i].Region] = ids
+			regions = append(regions, plans[i].Region)
+		}
+	}
+	for i, sharing := range sideBySide(regions, func(region string) map[string]ami.Sharing {
+		return usage.SnapshotSharing(ctx, j.clients(region), doomed[region])
+	}) {
+		for n := range survey.inventories {
+			if survey.inventories[n].Region == regions[i] {
+				survey.inventories[n].Sharing = sharing
+			}
+		}
+	}
+	return len(regions) > 0
 }

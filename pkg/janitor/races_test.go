@@ -859,3 +859,53 @@ func TestNothingInUseIsEverRemoved(t *testing.T) {
 func isIn(home, away world, id string) bool {
 	return slices.ContainsFunc(slices.Concat(home.images, away.images), func(o object) bool { return o["ImageId"] == id })
 }
+
+// A run that finds the region taken when it is about to begin leaves all of it to the other run: what it would remove, announce, take
+// back and clear away, and its requests for usage reports.
+func TestARegionThatIsTakenAtTheBeginning(t *testing.T) {
+	for name, c := range map[string]struct {
+		world    world
+		settings settings
+	}{
+		"removals":      {world{images: []object{image(1, 900, 0, 1)}}, settings{}},
+		"announcements": {world{images: []object{image(1, 900, 0, 1)}}, settings{"GRACE": "14d"}},
+		"an objection": {world{images: []object{with(image(1, 900, 0, 1), "Tags", []object{
+			{"Key": "ami-janitor:due", "Value": "2026-12-01"}, {"Key": "ami-janitor:run", "Value": "20261117T020000Z-3f9c1a"}, {"Key": "ami-janitor:keep", "Value": "yes"},
+		})}}, settings{"GRACE": "14d"}},
+		"a stray": {world{images: []object{image(1, 10, 0, 1)}, snapshots: []object{
+			tagged(object{"SnapshotId": snapshotID(2), "OwnerId": accountID, "State": "completed"}, "ami-janitor:intent", "remove"),
+		}}, settings{}},
+		"a usage report": {world{images: []object{image(1, 900, 0, 1)}, permissions: object{imageID(1): sharedWith("111122223333")}}, settings{"SHARED_IMAGES": "report"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				changes := func(taken bool) (report.Run, []string) {
+					account := c.world.load(t)
+					settings := maps.Clone(c.settings)
+					settings["RECORDS"], settings["KEEP_NEWEST"] = "s3://amzn-s3-demo-bucket", "0"
+					locks := 0
+					doer := on(account.Client(), func(q emulator.Request, _ int) bool { return q.Service == "s3" && q.Action == "GetObject" },
+						func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+							if strings.HasSuffix(r.URL.Path, "/locks/us-east-1.json") {
+								locks++
+							}
+							if taken && locks == 3 { // The visit begins, the history is read, and then it is to be taken.
+								lock := `{"run": "20261123T015900Z-0a1b2c", "region": "us-east-1", "at": "2026-11-23T02:00:00Z", "nonce": "x"}`
+								return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"1"`}}, Body: io.NopCloser(strings.NewReader(lock)), Request: r}, nil
+							}
+							return next.Do(r)
+						})
+					record := newJanitor(t, doer, settings).Run(t.Context(), "20261123T020000Z-010203", false)
+					return record, slices.DeleteFunc(writes(account), func(action string) bool { return action == "PutObject" })
+				}
+				if record, changed := changes(false); len(changed) == 0 {
+					t.Fatalf("nothing is to be changed: %s", report.Text(record))
+				}
+				record, changed := changes(true)
+				if region := record.Regions[0]; len(changed) > 0 || !region.Busy || !strings.Contains(region.Hold, "20261123T015900Z-0a1b2c is at work") {
+					t.Errorf("%v, %q\n%s", changed, region.Hold, report.Text(record))
+				}
+			})
+		})
+	}
+}

@@ -57,7 +57,9 @@ func (l *secondLook) recheck(ctx context.Context, images []ami.Image) sweep.Look
 	read := l.readOnce(ctx, images)
 	return func(ctx context.Context, images []ami.Image) map[string]retention.Reason {
 		var evidence ami.Evidence
+		var sharing map[string]ami.Sharing
 		var asking sync.WaitGroup
+		asking.Go(func() { sharing = usage.SnapshotSharing(ctx, l.clients, l.goingWith(images)) })
 		asking.Go(func() {
 			evidence = usage.Recheck(ctx, l.clients, l.janitor.lookup(l.plan.Account, l.plan.Region, images))
 		})
@@ -70,7 +72,7 @@ func (l *secondLook) recheck(ctx context.Context, images []ami.Image) sweep.Look
 				finding.Use = ami.Unknown
 				finding.Gaps = append(finding.Gaps, ami.Gap{Source: "facts", Err: wire.Explain(unread)})
 			}
-			if reason, stays := l.judge(image, facts, finding); stays {
+			if reason, stays := l.judge(image, facts, finding, sharing); stays {
 				stay[image.ID] = reason
 			}
 		}
@@ -79,7 +81,7 @@ func (l *secondLook) recheck(ctx context.Context, images []ami.Image) sweep.Look
 }
 
 // judge says why an image stays after all, and reports false if it does not.
-func (l *secondLook) judge(image ami.Image, found facts, finding ami.Finding) (retention.Reason, bool) {
+func (l *secondLook) judge(image ami.Image, found facts, finding ami.Finding, sharing map[string]ami.Sharing) (retention.Reason, bool) {
 	run := "" // Of an image that is to be disabled no removal is declared.
 	snapshots, goes := l.going[image.ID]
 	if goes {
@@ -92,6 +94,9 @@ func (l *secondLook) judge(image ami.Image, found facts, finding ami.Finding) (r
 		if reason, stays := retention.RecheckSnapshot(l.planned[id], found.snapshots[id], run); stays {
 			return reason, true
 		}
+		if reason, stays := retention.RecheckSharing(id, sharing[id]); stays {
+			return reason, true
+		}
 	}
 	return retention.Reason{}, false
 }
@@ -101,13 +106,31 @@ func (l *secondLook) judge(image ami.Image, found facts, finding ami.Finding) (r
 func (l *secondLook) recheckSnapshots(ctx context.Context, ids []string) (map[string]retention.Reason, error) {
 	found, err := inventory.SnapshotsForSure(ctx, l.clients.EC2, ids)
 	stay := map[string]retention.Reason{}
+	var unchanged []string
 	for i := range found {
 		id := found[i].ID
 		if reason, stays := retention.RecheckSnapshot(l.planned[id], &found[i], l.declaredBy[id]); stays {
 			stay[id] = reason
+		} else {
+			unchanged = append(unchanged, id)
+		}
+	}
+	for id, sharing := range usage.SnapshotSharing(ctx, l.clients, unchanged) {
+		if reason, stays := retention.RecheckSharing(id, sharing); stays {
+			stay[id] = reason
 		}
 	}
 	return stay, err
+}
+
+// goingWith returns the snapshots that are to go with images, each once.
+func (l *secondLook) goingWith(images []ami.Image) []string {
+	var ids []string
+	for _, image := range images {
+		ids = append(ids, l.going[image.ID]...)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }
 
 // facts are those of images, and of the snapshots that go with them, by id.
@@ -136,16 +159,14 @@ func (l *secondLook) readOnce(ctx context.Context, planned []ami.Image) func() (
 
 // read reads the facts of images, and of the snapshots that go with them, anew.
 func (l *secondLook) read(ctx context.Context, planned []ami.Image) (facts, error) {
-	var imageIDs, snapshotIDs []string
+	var imageIDs []string
 	for _, image := range planned {
 		imageIDs = append(imageIDs, image.ID)
-		snapshotIDs = append(snapshotIDs, l.going[image.ID]...)
 	}
-	slices.Sort(snapshotIDs)
 	var snapshots []ami.Snapshot
 	var failed error
 	var reading sync.WaitGroup
-	reading.Go(func() { snapshots, failed = inventory.SnapshotsAgain(ctx, l.clients.EC2, slices.Compact(snapshotIDs)) })
+	reading.Go(func() { snapshots, failed = inventory.SnapshotsAgain(ctx, l.clients.EC2, l.goingWith(planned)) })
 	images, err := inventory.ImagesAgain(ctx, l.clients.EC2, imageIDs)
 	reading.Wait()
 	found := facts{map[string]*ami.Image{}, map[string]*ami.Snapshot{}}

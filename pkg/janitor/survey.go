@@ -127,6 +127,7 @@ func (s *survey) fail(account, region string, err error) {
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
 func (j *Janitor) account(ctx context.Context) (string, error) {
+	asked := j.Clock()
 	out, err := sts.NewFromConfig(j.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return "", fmt.Errorf("asking for the account: %s", wire.Explain(err))
@@ -135,7 +136,7 @@ func (j *Janitor) account(ctx context.Context) (string, error) {
 	if !accountID.MatchString(account) {
 		return "", fmt.Errorf("asking for the account: %q is not an account id", account)
 	}
-	return account, nil
+	return account, j.compareClocks(asked, out.ResultMetadata)
 }
 
 // regionNames returns the regions to be judged, each once.

@@ -60,7 +60,7 @@ func (j *Janitor) UndoRun(ctx context.Context, run string) (Undone, error) {
 	if !runName.MatchString(run) {
 		return Undone{}, fmt.Errorf("%q is not the id of a run", run)
 	}
-	regions, err := j.regionNames(ctx)
+	regions, err := j.regionsToUndo(ctx)
 	if err != nil {
 		return Undone{Run: run, Regions: []UndoneRegion{j.failedUndo(err)}, Gone: []undo.Image{}}, nil
 	}
@@ -100,7 +100,7 @@ func (j *Janitor) UndoImages(ctx context.Context, ids []string) (Undone, error) 
 		}
 	}
 	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
-	regions, err := j.regionNames(ctx)
+	regions, err := j.regionsToUndo(ctx)
 	if err != nil {
 		return Undone{Regions: []UndoneRegion{j.failedUndo(err)}, Gone: []undo.Image{}}, nil
 	}
@@ -114,6 +114,14 @@ func (j *Janitor) UndoImages(ctx context.Context, ids []string) (Undone, error) 
 	undone.Warning = records.warning()
 	undone.gather(ids)
 	return undone, nil
+}
+
+// regionsToUndo returns the regions in which something may be brought back. The day is noted on that, so the clock has to be right.
+func (j *Janitor) regionsToUndo(ctx context.Context) ([]string, error) {
+	if err := j.checkClock(ctx); err != nil {
+		return nil, err
+	}
+	return j.regionNames(ctx)
 }
 
 // Restorable returns what runs have removed and the Recycle Bin still holds, in all regions.

@@ -206,7 +206,7 @@ func TestUndoOfARunThatWasRefused(t *testing.T) {
 			run   string
 			image int
 		}{{first.Run, 2}, {second.Run, 1}} {
-			undone, err := newJanitor(t, l.account.Client(), l.settings).UndoRun(t.Context(), c.run)
+			undone, err := l.janitor().UndoRun(t.Context(), c.run)
 			if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(c.image): "restored"}, brought(undone)); err != nil || diff != "" {
 				t.Errorf("%s: %v\n%s", c.run, err, diff)
 			}
@@ -236,7 +236,7 @@ func TestUndoOfARemovalThatIsNotConfirmed(t *testing.T) {
 		}
 		l.at = night(1)
 		l.load()
-		undone, err := newJanitor(t, l.account.Client(), l.settings).UndoRun(t.Context(), record.Run)
+		undone, err := l.janitor().UndoRun(t.Context(), record.Run)
 		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "restored"}, brought(undone)); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
 		}

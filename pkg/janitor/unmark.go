@@ -23,6 +23,9 @@ type Unmarked struct {
 // idle time counts anew. The error is about images that could not be looked for, or that are not there; all others have been
 // dealt with.
 func (j *Janitor) Unmark(ctx context.Context, ids []string) ([]Unmarked, error) {
+	if err := j.checkClock(ctx); err != nil {
+		return nil, err
+	}
 	regions, err := j.regionNames(ctx)
 	if err != nil {
 		return nil, err

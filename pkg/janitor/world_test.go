@@ -161,7 +161,13 @@ func file(t rapid.TB, content object) *fstest.MapFile {
 
 func (w world) load(t rapid.TB) *emulator.Account {
 	t.Helper()
-	account, err := emulator.Load(w.files(t), emulator.Options{Now: func() time.Time { return now }})
+	return w.loadAt(t, func() time.Time { return now })
+}
+
+// loadAt is load with another clock than one that stands still.
+func (w world) loadAt(t rapid.TB, clock func() time.Time) *emulator.Account {
+	t.Helper()
+	account, err := emulator.Load(w.files(t), emulator.Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,8 +67,11 @@ func (h *history) readBusy(ctx context.Context, v *Visit, now time.Time) error {
 	if errors.Is(err, ErrNotFound) {
 		return nil
 	}
+	if err := cmp.Or(err, h.journal.fromTheFuture(held, now)); err != nil {
+		return err
+	}
 	h.busy = cmp.Or(v.busy(held, version, now), h.busy)
-	return err
+	return nil
 }
 
 // isOther reports whether a run is neither the one that asks nor one at work.

@@ -27,8 +27,23 @@ func (e ErrBusy) Error() string {
 	return fmt.Sprintf("run %s is at work in the region; its last sign of life is of %s", e.Run, e.Since.UTC().Format(time.RFC3339))
 }
 
-// isLive reports whether the run of a lock has to be taken for one at work. A sign of life from the future is one: clocks differ.
+// ahead is how far a sign of life may be in the future: the clocks of two machines differ by seconds, and the command line stops
+// where its own is minutes off.
+const ahead = 15 * time.Minute
+
+// isLive reports whether the run of a lock has to be taken for one at work. A sign of life from the near future is one: clocks differ.
 func (l lockDocument) isLive(now time.Time) bool { return !l.IsOver && now.Sub(l.At) <= Lease }
+
+// fromTheFuture returns an error if a lock would hold its region because one of two clocks is wrong. Which one it is nobody can tell
+// from it, nor whether its run is at work. A lock that was given back holds nothing, whatever its date.
+func (j *Journal) fromTheFuture(l lockDocument, now time.Time) error {
+	if l.IsOver || l.At.Sub(now) <= ahead {
+		return nil
+	}
+	return fmt.Errorf("the lock of %s is dated %s, and it is %s here: the clock of run %s was wrong, or that of this machine is; "+
+		"set the clocks, see that no run is at work in the region, and remove %s",
+		l.Region, l.At.UTC().Format(time.RFC3339), now.UTC().Format(time.RFC3339), l.Run, j.store.where(lockKey(l.Region)))
+}
 
 func (j *Journal) readLock(ctx context.Context, region string) (held lockDocument, version string, err error) {
 	data, version, err := j.store.get(ctx, lockKey(region))
@@ -60,8 +75,8 @@ func (v *Visit) acquire(ctx context.Context, wanted lockDocument) (version strin
 			version, err = j.store.putIfAbsent(ctx, lockKey(wanted.Region), data)
 		case err != nil:
 			return "", err
-		case v.isAnothers(held, seen, wanted.At):
-			return "", ErrBusy{held.Run, held.At, !held.isLive(wanted.At)}
+		case v.whyTaken(held, seen, wanted.At) != nil:
+			return "", v.whyTaken(held, seen, wanted.At)
 		default:
 			version, err = j.store.putIfVersion(ctx, lockKey(wanted.Region), data, seen)
 		}
@@ -73,6 +88,17 @@ func (v *Visit) acquire(ctx context.Context, wanted lockDocument) (version strin
 		}
 	}
 	return "", j.restless(wanted.Region)
+}
+
+// whyTaken says why a lock that is not one's own may not be written over; nil if it may.
+func (v *Visit) whyTaken(held lockDocument, version string, now time.Time) error {
+	if err := v.journal.fromTheFuture(held, now); err != nil {
+		return err
+	}
+	if v.isAnothers(held, version, now) {
+		return ErrBusy{held.Run, held.At, !held.isLive(now)}
+	}
+	return nil
 }
 
 // readOwn reads a lock that was one's own when it was last seen, or returns an errLost.

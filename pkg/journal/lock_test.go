@@ -37,7 +37,7 @@ func TestOneRunAtATime(t *testing.T) {
 		// A duplicate with the same id is another run. One from a time before is late, or its clock is.
 		_, err = j.Begin(ctx, region, first, account, now, declared(1))
 		isBusy(t, err, first, now)
-		_, err = j.Begin(ctx, region, second, account, now.AddDate(-1, 0, 0), nil)
+		_, err = j.Begin(ctx, region, second, account, now.Add(-15*time.Minute), nil)
 		isBusy(t, err, first, now)
 
 		// Other regions have nothing to do with it.
@@ -99,6 +99,35 @@ func TestSignsOfLifeGoForward(t *testing.T) {
 		must(t, a.Renew(t.Context(), now.Add(-2*lease)), a.Renew(t.Context(), now))
 		_, err := j.Begin(t.Context(), region, second, account, now.Add(lease), nil)
 		isBusy(t, err, first, now)
+	})
+}
+
+// A lock from the future says that a clock is wrong, and not that a run is at work: nobody could tell how long that would last. Who
+// begins a visit, who reads what others have done, and who wants the lock all say so. One that was given back holds nothing.
+func TestLockFromTheFuture(t *testing.T) {
+	inEach(t, func(t *testing.T, j *journal.Journal) {
+		ctx, late := t.Context(), now.Add(15*time.Minute+time.Second)
+		key := "locks/" + region + ".json"
+		visit, err := j.Visit(ctx, region, second, now)
+		must(t, err)
+		a := begin(t, j, first, late)
+
+		_, err = j.Visit(ctx, region, third, now)
+		says(t, err, "the lock of "+region+" is dated 2026-11-23T02:15:01Z", "it is 2026-11-23T02:00:00Z here", "run "+first, key)
+		_, err = visit.History(ctx, now, func(string) bool { return false })
+		says(t, err, "dated 2026-11-23T02:15:01Z", key)
+		_, err = visit.Begin(ctx, account, now, nil)
+		says(t, err, "dated 2026-11-23T02:15:01Z", key)
+		if _, isBusy := errors.AsType[journal.ErrBusy](err); isBusy {
+			t.Errorf("%v: it is taken for a run at work", err)
+		}
+
+		// By a clock that agrees it is like any other.
+		_, err = j.Begin(ctx, region, second, account, now.Add(time.Second), nil)
+		isBusy(t, err, first, late)
+		must(t, a.Close(ctx, true))
+		_, err = j.Visit(ctx, region, third, now)
+		must(t, err)
 	})
 }
 

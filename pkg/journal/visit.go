@@ -25,6 +25,9 @@ func (j *Journal) Visit(ctx context.Context, region, run string, now time.Time) 
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return nil, err
 	}
+	if err := j.fromTheFuture(held, now); err != nil {
+		return nil, err
+	}
 	v := &Visit{journal: j, region: region, run: run, seen: version}
 	v.atWork = v.busy(held, version, now)
 	return v, nil

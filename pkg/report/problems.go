@@ -30,7 +30,7 @@ const unknownUse retention.Code = "unknown-use"
 // problems returns what a person should look at, the gravest first.
 func (r Run) problems() []problem {
 	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(),
-		r.strayProblems(), r.recordProblems(), r.unknownProblems(), r.unrecordedProblems())
+		r.sharingProblems(), r.strayProblems(), r.recordProblems(), r.unknownProblems(), r.unrecordedProblems())
 }
 
 // complaint is one thing that went wrong. Where id stands in the fault, the fault is the same for another id.

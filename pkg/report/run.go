@@ -87,6 +87,9 @@ type PlannedSnapshot struct {
 	Archived   bool            `json:"archived,omitempty"`
 	Verdict    SnapshotVerdict `json:"verdict"`
 	Detail     string          `json:"detail"` // Why it is kept, or the image with which it goes, if that is another.
+
+	// Apart means that it is kept for a life of its own, or because it may have one: no image needs it once this one is gone.
+	Apart bool `json:"apart,omitempty"`
 }
 
 // SnapshotVerdict is what is to happen to a snapshot.
@@ -174,7 +177,7 @@ func plannedSnapshots(v *retention.Verdict) []PlannedSnapshot {
 	snapshots := make([]PlannedSnapshot, len(v.Snapshots))
 	for i, s := range v.Snapshots {
 		planned := PlannedSnapshot{
-			SnapshotID: s.SnapshotID, SizeGiB: s.SizeGiB, Archived: s.Archived, Verdict: KeepSnapshot, Detail: s.Why,
+			SnapshotID: s.SnapshotID, SizeGiB: s.SizeGiB, Archived: s.Archived, Verdict: KeepSnapshot, Detail: s.Why, Apart: s.Apart,
 		}
 		if s.Delete {
 			planned.Verdict = DeleteSnapshot

@@ -45,6 +45,7 @@ func Text(r Run) string {
 	r.writeRemoved(p)
 	r.writeFinished(p)
 	r.acting().writePlanned(p)
+	r.acting().writeApart(p)
 	r.acting().writeAnnounced(p)
 	r.writeElsewhere(p)
 	r.writeObjections(p)

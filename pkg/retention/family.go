@@ -58,16 +58,70 @@ func (p Policy) family(image *ami.Image) string {
 // familyName replaces every run of dates, versions and hashes in a name by "*". A name with nothing of that kind in it
 // has no family. Digits that are part of a word, as in "web1", "ec2" or "x86_64", are not a version, unless there are
 // four or more of them, as in "Ubuntu1404" or "app20260102".
+//
+// The ids of instances, volumes and accounts say what an image is of: a name with one has a family, even if nothing else in it
+// changes. Only where all this finds nothing, a last word that looks like chance is a version: so that it can bring together
+// no images that would be kept apart.
 func familyName(name string) string {
 	family := name
 	if len(family) >= len("b8d1a1f2-0000-4000-8000-000000000000") && strings.Count(family, "-") >= 4 {
 		family = uuid.ReplaceAllString(family, "*")
 	}
-	if family = mapWords(family, generalize); family == name {
+	hasID := false
+	family = mapWords(family, func(before, word string) string {
+		general, isID := generalize(before, word)
+		hasID = hasID || isID
+		return general
+	})
+	switch rest := strings.TrimRightFunc(name, isAlphanumeric); {
+	case family != name || hasID:
+		return collapse(family)
+	case isRandom(name[len(rest):]) && strings.ContainsFunc(rest, isAlphanumeric):
+		return rest + "*"
+	default:
 		return ""
 	}
-	return collapse(family)
 }
+
+// isID reports whether a word is the id of an account, or ends one of a resource such as i-0123456789abcdef0. What may be a date
+// is one.
+func isID(before, word string) bool {
+	if len(word) != len("1234abcd") && len(word) != len("0123456789abcdef0") || !isHexadecimal(word) || isDate("20060102", word) {
+		return isAccountID(word)
+	}
+	prefix, isThere := strings.CutSuffix(before, "-")
+	kind := prefix[len(strings.TrimRightFunc(prefix, isAlphanumeric)):]
+	return isThere && slices.Contains(kindsOfIDs, strings.ToLower(kind))
+}
+
+func isAccountID(word string) bool {
+	return len(word) == len("123456789012") && strings.Trim(word, digits) == "" && !isDate("200601021504", word)
+}
+
+// kindsOfIDs are what the ids of resources begin with of which people make images, or for which they make them (EC2 User Guide,
+// "Resource IDs": 8 or 17 hexadecimal digits follow). Those of images are not among them: they may be those of the builds.
+var kindsOfIDs = []string{"eni", "i", "lt", "sg", "snap", "subnet", "vol", "vpc"}
+
+// isDate reports whether a number is a date of AWS's time, in a layout of package time.
+func isDate(layout, number string) bool {
+	at, err := time.Parse(layout, number)
+	return err == nil && at.Year() >= 2000 && at.Year() < 2100
+}
+
+// isRandom reports whether a word looks like one that nobody has thought of: letters and digits by turns, as in "k3j9x2q", or
+// letters after digits if it is long. A word with a number after it, such as "ubuntu22", is none, and neither is what is as short as
+// "k8s" or "t3a".
+func isRandom(word string) bool {
+	turns := 0
+	for i := 1; i < len(word); i++ {
+		if isDigit(word[i]) != isDigit(word[i-1]) {
+			turns++
+		}
+	}
+	return turns >= 2 && len(word) >= 5 || turns == 1 && isDigit(word[0]) && len(word) >= 7
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
 // collapse leaves one "*" of several with nothing but punctuation between them.
 func collapse(family string) string {
@@ -83,18 +137,26 @@ func collapse(family string) string {
 	return strings.Join(append(parts[:1+len(between)], end), "*")
 }
 
-// generalize replaces what changes in a word from one build to the next.
-func generalize(word string) string {
+// generalize replaces what changes in a word from one build to the next, and reports whether there is an id in the word.
+func generalize(before, word string) (general string, hasID bool) {
 	switch {
 	case word == "x86_64" || !strings.ContainsAny(word, digits):
-		return word
+		return word, false
+	case isID(before, word):
+		return word, true
 	case isTime(word) || isVersion(word) || isHash(word):
-		return "*"
-	case len(word) > fewDigits:
-		return longNumber.ReplaceAllString(word, "*")
-	default:
-		return word
+		return "*", false
+	case len(word) <= fewDigits:
+		return word, false
 	}
+	general = longNumber.ReplaceAllStringFunc(word, func(number string) string {
+		if isAccountID(number) {
+			hasID = true
+			return number
+		}
+		return "*"
+	})
+	return general, hasID
 }
 
 // isTime reports whether a word is a number, or a time such as 02T030405Z.
@@ -124,14 +186,18 @@ func isVersion(word string) bool {
 
 // isHash reports whether a word is a number to the base of 16, as long as the hash of a commit is at least.
 func isHash(word string) bool {
-	return len(word) >= 7 && strings.Trim(word, "0123456789abcdefABCDEF") == ""
+	return len(word) >= 7 && isHexadecimal(word)
 }
+
+func isHexadecimal(word string) bool { return strings.Trim(word, "0123456789abcdefABCDEF") == "" }
 
 const digits = "0123456789"
 
-// mapWords replaces every word of a text, a word being a run of letters and digits, or "x86_64".
-func mapWords(text string, replace func(word string) string) string {
+// mapWords replaces every word of a text, a word being a run of letters and digits, or "x86_64". What is before a word in the text is
+// given, too.
+func mapWords(whole string, replace func(before, word string) string) string {
 	var mapped strings.Builder
+	text := whole
 	for text != "" {
 		end := 0
 		for end < len(text) && isAlphanumeric(rune(text[end])) {
@@ -145,7 +211,7 @@ func mapWords(text string, replace func(word string) string) string {
 			text = text[1:]
 			continue
 		}
-		mapped.WriteString(replace(text[:end]))
+		mapped.WriteString(replace(whole[:len(whole)-len(text)], text[:end]))
 		text = text[end:]
 	}
 	return mapped.String()

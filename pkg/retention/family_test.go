@@ -59,6 +59,17 @@ func TestNamesOfOneFamily(t *testing.T) {
 		{"linux-x86_64-20260101", "linux-x86_64-20260102"},
 		{"amzn2-ami-hvm-2.0.20260101.0-x86_64-gp2", "amzn2-ami-hvm-2.0.20260201.1-x86_64-gp2"},
 		{"日本-20260101", "日本-20260102"},
+		{"nginx-k3j9x2q", "nginx-p0d7m1z"}, // Chance, and nothing else that changes.
+		{"nginx_7XK2P", "nginx_4WQ9D"},
+		{"nginx k3j9x2q", "nginx 12qwert"},
+		{"api-db-01", "api-db-02"}, // A bare counter.
+		{"site 12 webserver", "site 14 webserver"},
+		{"i-0aaaaaaaaaaaaaaa1-20250101", "i-0aaaaaaaaaaaaaaa1-20250110"}, // Of one and the same instance.
+		{"backup of vol-0aaaaaaaaaaaaaaa1 v1", "backup of vol-0aaaaaaaaaaaaaaa1 v2"},
+		{"web-123456789012-1.0", "web-123456789012-1.1"},
+		{"app-0aaaaaaaaaaaaaaa1", "app-0bbbbbbbbbbbbbbb2"}, // Of no kind of ids: hashes.
+		{"vol-20250101", "vol-20250110"},                   // Dates.
+		{"web-202501010203", "web-202502010203"},
 	} {
 		t.Run(names[0]+" "+names[1], func(t *testing.T) {
 			if !replaces(t, policy(), idle("", named(names[0])), idle("", named(names[1]))) {
@@ -85,6 +96,24 @@ func TestNamesOfTwoFamilies(t *testing.T) {
 		{"web-20260101", "web_20260201"},
 		{"web-deadbeef-1", "web-cafebabe-1"}, // Hashes without a digit could be words; the error to make is two families.
 		{"amzn2-ami-hvm-2.0.20260101.0-x86_64-gp2", "amzn2-ami-hvm-2.0.20260101.0-arm64-gp2"},
+		{"i-0aaaaaaaaaaaaaaa1-20250101", "i-0bbbbbbbbbbbbbbb2-20250110"}, // Of two instances.
+		{"i-1a2b3c4d-20250101", "i-1a2b3c4e-20250110"},
+		{"i-12345678-20250101", "i-23456789-20250110"},
+		{"web of I-0AAAAAAAAAAAAAAA1 1", "web of I-0BBBBBBBBBBBBBBB2 2"},
+		{"vol-0aaaaaaaaaaaaaaa1-20250101", "vol-0bbbbbbbbbbbbbbb2-20250110"},
+		{"from-snap-0aaaaaaaaaaaaaaa1-1", "from-snap-0bbbbbbbbbbbbbbb2-2"},
+		{"web-vpc-0aaaaaaaaaaaaaaa1-1", "web-vpc-0bbbbbbbbbbbbbbb2-2"},
+		{"123456789012-20250101", "111122223333-20250110"},
+		{"acct123456789012-20250101", "acct111122223333-20250110"},
+		{"web-frontend", "web-backend"}, // Words.
+		{"app-ubuntu22", "app-debian12"},
+		{"app-al2023", "app-ubuntu22"},
+		{"app-al2023", "app-ubuntu2204"},
+		{"app-x86_64", "app-arm64"},
+		{"app-k8s", "app-t3a"},
+		{"node-eks129", "node-eks130"},
+		{"web1-k3j9x2q", "web2-p0d7m1z"},
+		{"web-20250101-k3j9x2q", "web-20250110-p0d7m1z"}, // Each was one of its own before chance counted.
 	} {
 		t.Run(names[0]+" "+names[1], func(t *testing.T) {
 			if replaces(t, policy(), idle("", named(names[0])), idle("", named(names[1]))) {
@@ -97,12 +126,34 @@ func TestNamesOfTwoFamilies(t *testing.T) {
 // A name with nothing in it that changes from build to build has no family, and no newest image that would stay for ever.
 func TestOneOffs(t *testing.T) {
 	for _, name := range []string{
-		"", "golden", "web1", "ec2", "my ec2 s3 image", "x86_64", "linux-x86_64", "windows-arm64", "abc-123abc", "testing_to_be_deleted", "deadbeefcafe", "-", "日本",
+		"", "golden", "web1", "ec2", "my ec2 s3 image", "x86_64", "linux-x86_64", "windows-arm64", "abc-123abc", "app-ubuntu22", "web-t3a", "node-k8s", "web-frontend", "k3j9x2q", "testing_to_be_deleted", "deadbeefcafe", "-", "日本",
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := judge(t, policy(), inventory(region, idle(subject, named(name))))[subject]
 			if got.Decision != retention.Deregister {
 				t.Errorf("%s because of %v", got.Decision, got.Reasons)
+			}
+		})
+	}
+}
+
+// The only image of what its name says it is of stays, and so does the last one of a series that is numbered by chance.
+func TestFamiliesOfOne(t *testing.T) {
+	for name, family := range map[string]string{
+		"i-0aaaaaaaaaaaaaaa1":                 "i-0aaaaaaaaaaaaaaa1",
+		"before upgrade of i-1a2b3c4d":        "before upgrade of i-1a2b3c4d",
+		"vol-0aaaaaaaaaaaaaaa1-20250101":      "vol-0aaaaaaaaaaaaaaa1-*",
+		"golden of 123456789012":              "golden of 123456789012",
+		"acct123456789012":                    "acct123456789012",
+		"nginx-k3j9x2q":                       "nginx-*",
+		"i-0aaaaaaaaaaaaaaa1-k3j9x2q":         "i-0aaaaaaaaaaaaaaa1-k3j9x2q",
+		"i-0aaaaaaaaaaaaaaa1-1.2-20250101":    "i-0aaaaaaaaaaaaaaa1-*",
+		"20250101 lt-0aaaaaaaaaaaaaaa1 web v": "* lt-0aaaaaaaaaaaaaaa1 web v",
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := judge(t, policy(), inventory(region, idle(subject, named(name))))[subject]
+			if want := "the newest of family " + family + " (x86_64)\n"; got.Decision != retention.Keep || details(got) != want {
+				t.Errorf("%s because of %q, want %q", got.Decision, details(got), want)
 			}
 		})
 	}

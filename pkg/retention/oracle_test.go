@@ -254,13 +254,44 @@ func (w world) oracleCrowded(here ami.Inventory, image ami.Image) bool {
 		}
 	}
 	return crowded(image.Tags, keys...) || oracleSnapshot(here, image, func(s ami.Snapshot) bool {
-		return w.oracleGoes(s) && crowded(s.Tags, "intent", "run")
+		return w.oracleGoes(here, s) && crowded(s.Tags, "intent", "run")
 	})
 }
 
 // oracleGoes reports whether nothing about a snapshot itself keeps it.
-func (w world) oracleGoes(s ami.Snapshot) bool {
-	return w.policy.DeleteSnapshots && !w.oracleKeepTag(s.Tags) && s.Tags["aws:backup:source-resource"] == ""
+func (w world) oracleGoes(here ami.Inventory, s ami.Snapshot) bool {
+	return w.policy.DeleteSnapshots && !w.oracleKeepTag(s.Tags) && s.Tags["aws:backup:source-resource"] == "" && !oracleByHand(here, s)
+}
+
+// oracleByHand reports whether somebody took a snapshot long before there was any image with it.
+func oracleByHand(here ami.Inventory, s ami.Snapshot) bool {
+	if s.ImageID != "" || s.Imported || s.StartedAt.IsZero() {
+		return false
+	}
+	images, older := 0, 0
+	for _, i := range here.Images {
+		if slices.Contains(i.SnapshotIDs, s.ID) && !i.CreatedAt.IsZero() {
+			images++
+			if s.StartedAt.Before(i.CreatedAt.AddDate(0, 0, -1)) {
+				older++
+			}
+		}
+	}
+	return images > 0 && older == images
+}
+
+// oracleSharing says what is known of with whom a snapshot is shared: "private", "shared" or "unknown". As long as nobody has asked at
+// all, the plan is made as if it was private.
+func oracleSharing(here ami.Inventory, id string) string {
+	sharing, asked := here.Sharing[id]
+	switch {
+	case here.Sharing == nil || asked && sharing.Err == "" && len(sharing.With) == 0:
+		return "private"
+	case asked && sharing.Err == "":
+		return "shared"
+	default:
+		return "unknown"
+	}
 }
 
 // oracleDays is for how many days the Recycle Bin would hold a resource that is removed.
@@ -296,7 +327,7 @@ func (w world) oracleLost(here ami.Inventory, image ami.Image) bool {
 	}
 	held := oracleDays(here, true, image.Tags)
 	short := held == 0 || held < w.policy.RecycleBinDays || oracleSnapshot(here, image, func(s ami.Snapshot) bool {
-		return w.oracleGoes(s) && oracleDays(here, false, s.Tags) < held
+		return w.oracleGoes(here, s) && oracleDays(here, false, s.Tags) < held
 	})
 	return image.S3Location != "" || len(image.SnapshotIDs) == 0 || short && !w.oracleBinIsUseless(here)
 }
@@ -608,7 +639,7 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 	switch {
 	case s.Unreadable != "" || oracleBadTag(ami.Image{Tags: s.Tags}):
 		return "undecided"
-	case oracleIsThere(here, l.ImageID) || oracleIsUsed(here, s.ID) || !w.oracleGoes(s) || s.Lock == "governance" || s.Lock == "compliance":
+	case oracleIsThere(here, l.ImageID) || oracleIsUsed(here, s.ID) || !w.oracleGoes(here, s) || s.Lock == "governance" || s.Lock == "compliance":
 		return "decided"
 	case !oracleIntent(s.Tags) || oracleRunOf(s.Tags) != l.Run:
 		return "decided"
@@ -616,8 +647,10 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 		return "undecided"
 	case w.oracleNamed(here, s.ID):
 		return "decided"
-	case len(finding.Gaps) > 0 || finding.Use == ami.Unknown:
+	case len(finding.Gaps) > 0 || finding.Use == ami.Unknown || oracleSharing(here, s.ID) == "unknown":
 		return "undecided"
+	case oracleSharing(here, s.ID) == "shared":
+		return "decided"
 	default:
 		return "deleted"
 	}

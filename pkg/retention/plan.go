@@ -77,6 +77,8 @@ type docket struct {
 	originals map[string]*ami.Image    // The own images, of any region, of which there are copies, by id; nil for those of others.
 	newest    map[string]string        // The families of those images that are the newest of theirs.
 	snapshots map[string]*ami.Snapshot // By id.
+	firstUsed map[string]time.Time     // When the first image that maps a snapshot was made, by the id of the snapshot; only of those that no image was the reason for.
+	sharing   map[string]ami.Sharing   // As in an inventory.
 	contested map[string]string        // The images that a run has just removed, and that are listed all the same, by the ids of their snapshots.
 	bin       ami.RecycleBin
 	binGap    string // Why the bin takes in nothing of what is removed; empty if it does, or need not.
@@ -93,12 +95,13 @@ func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evi
 		inventory := &inventories[i]
 		d := &docket{
 			policy: p, now: now, account: inventory.Account, region: inventory.Region,
-			copied: copied, originals: originals, snapshots: snapshotsByID(inventory),
+			copied: copied, originals: originals, snapshots: snapshotsByID(inventory), sharing: inventory.Sharing,
 			bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History,
 			evidence: evidence, launchGap: findLaunchGap(inventory, evidence[inventory.Region], now),
 		}
 		d.seen = latestAnnouncements(inventory.Images)
 		d.images = d.subjects(inventory.Images)
+		d.firstUsed = d.findFirstUses()
 		d.contested = d.findContested()
 		d.newest = p.newest(d.images, d.usable)
 		dockets[i] = d
@@ -229,7 +232,11 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
 			snapshot := d.snapshot(id)
 			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
-			if s.Why = cmp.Or(d.keepsSnapshot(id), staying[id]); s.Why == "" {
+			if s.Why = cmp.Or(d.othersSnapshot(id), staying[id]); s.Why == "" {
+				s.Why = cmp.Or(d.takenByHand(id), d.shared(id))
+				s.Apart = s.Why != ""
+			}
+			if s.Why == "" {
 				s.Delete, s.LastImageID = true, last[id]
 			}
 			v.Snapshots = append(v.Snapshots, s)
@@ -269,8 +276,14 @@ func (d *docket) named() map[string]string {
 	return named
 }
 
-// keepsSnapshot says why a snapshot stays, whatever becomes of the images that use it; empty if it goes with them.
+// keepsSnapshot says why a snapshot stays, whatever becomes of the images that use it, as far as its facts go; empty if it goes with
+// them. With whom it is shared is none of these: that is asked about what is to be deleted, when the images have been decided on.
 func (d *docket) keepsSnapshot(id string) string {
+	return cmp.Or(d.othersSnapshot(id), d.takenByHand(id))
+}
+
+// othersSnapshot says who else looks after a snapshot; empty if nobody does.
+func (d *docket) othersSnapshot(id string) string {
 	snapshot, listed := d.snapshots[id]
 	switch {
 	case !listed:
@@ -282,6 +295,55 @@ func (d *docket) keepsSnapshot(id string) string {
 		return manager
 	}
 	return d.policy.keptByTag(readOwnTags(snapshot.Tags), snapshot.Tags)
+}
+
+// longBefore is how much older than an image a snapshot has to be that was not taken for it. Whoever registers an image from a
+// snapshot takes some hours for that at most.
+const longBefore = Day
+
+// findFirstUses returns when the first image that maps a snapshot was made, by the id of the snapshot: of those that, by their
+// description, EC2 has not made for an image.
+func (d *docket) findFirstUses() map[string]time.Time {
+	first := map[string]time.Time{}
+	for i := range d.images {
+		image := d.images[i].Image
+		for _, id := range image.SnapshotIDs {
+			if snapshot := d.snapshot(id); snapshot.ImageID != "" || snapshot.Imported || image.CreatedAt.IsZero() {
+				continue
+			}
+			if known, ok := first[id]; !ok || image.CreatedAt.Before(known) {
+				first[id] = image.CreatedAt
+			}
+		}
+	}
+	return first
+}
+
+// takenByHand says since when a snapshot has been there that somebody took, or copied, long before there was an image that maps it;
+// empty if it is none. EC2 always says when a snapshot was begun.
+func (d *docket) takenByHand(id string) string {
+	first, taken := d.firstUsed[id], d.snapshot(id).StartedAt
+	if first.IsZero() || taken.IsZero() || first.Sub(taken) <= longBefore {
+		return ""
+	}
+	return fmt.Sprintf("somebody took it on %s for no image: the first one with it was made on %s", date(taken), date(first))
+}
+
+// shared says with whom a snapshot is shared, or why that is not known; empty if it is private, and as long as nobody has asked.
+func (d *docket) shared(id string) string {
+	sharing, asked := d.sharing[id]
+	switch {
+	case d.sharing == nil:
+		return ""
+	case !asked:
+		return SharingUnknown + "nobody has asked"
+	case sharing.Err != "":
+		return SharingUnknown + sharing.Err
+	case len(sharing.With) > 0:
+		return "shared with " + summary(sharing.With)
+	default:
+		return ""
+	}
 }
 
 // keptByTag says which keep tag a resource carries; empty if it carries none.

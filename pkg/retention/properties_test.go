@@ -221,6 +221,9 @@ func TestNoSnapshotIsDeletedThatIsNeeded(t *testing.T) {
 						}
 					}
 					snapshot, ok := listed[s.SnapshotID]
+					if oracleByHand(w.inventories[i], snapshot) || oracleSharing(w.inventories[i], s.SnapshotID) != "private" {
+						t.Errorf("%+v is deleted, and has a life of its own", snapshot)
+					}
 					if !ok || !w.policy.DeleteSnapshots || w.oracleKeepTag(snapshot.Tags) || snapshot.Tags["aws:backup:source-resource"] != "" {
 						t.Errorf("%s is deleted: listed %t, %+v", s.SnapshotID, ok, snapshot)
 					}
@@ -242,6 +245,41 @@ func TestNoSnapshotIsDeletedThatIsNeeded(t *testing.T) {
 	})
 	if deleted == 0 {
 		t.Error("no snapshot of any world was deleted: the property says nothing")
+	}
+}
+
+// With whom snapshots are shared decides on snapshots, and on nothing else: the plan that says about which to ask is the one that is
+// carried out, less what is found to be shared, or is not known not to be.
+func TestSharingDecidesOnSnapshotsAlone(t *testing.T) {
+	spared := 0
+	check(t, func(t *rapid.T, w world) {
+		after := w.plan()
+		asked := w
+		asked.inventories = slices.Clone(w.inventories)
+		for i := range asked.inventories {
+			asked.inventories[i].Sharing = nil
+		}
+		for i, before := range asked.plan() {
+			here := w.inventories[i]
+			for at, v := range before.Verdicts {
+				got := after[i].Verdicts[at]
+				got.Snapshots, v.Snapshots = nil, nil
+				if diff := gocmp.Diff(v, got); diff != "" {
+					t.Errorf("%s", diff)
+				}
+			}
+			if before.Hold != "" || after[i].Hold != "" {
+				continue
+			}
+			goes := slices.DeleteFunc(before.Doomed(), func(id string) bool { return oracleSharing(here, id) != "private" })
+			spared += len(before.Doomed()) - len(goes)
+			if !slices.Equal(goes, after[i].Doomed()) {
+				t.Errorf("%s deletes %v, want %v", before.Region, after[i].Doomed(), goes)
+			}
+		}
+	})
+	if spared == 0 {
+		t.Error("no snapshot of any world was spared: the property says nothing")
 	}
 }
 

@@ -57,6 +57,10 @@ func (d *docket) judgeRemains(plan *Plan) {
 			v.Why = unaskedNames(finding)
 			v.Undecided = v.Why != ""
 		}
+		if v.Why == "" {
+			v.Why = d.shared(v.SnapshotID)
+			v.Undecided = strings.HasPrefix(v.Why, SharingUnknown)
+		}
 		v.Delete = v.Why == ""
 	}
 	plan.Leftovers = remains.leftovers

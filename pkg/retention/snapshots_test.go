@@ -1,7 +1,9 @@
 package retention_test
 
 import (
+	"fmt"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -16,6 +18,86 @@ func deletes(id string, sizeGiB int64, last string) retention.SnapshotVerdict {
 
 func leaves(id string, sizeGiB int64, why string) retention.SnapshotVerdict {
 	return retention.SnapshotVerdict{SnapshotID: id, SizeGiB: sizeGiB, Why: why}
+}
+
+// Each case is about a snapshot that somebody took a day and a second, or less, before the first of the images that map it was made. The
+// images go; what has a life of its own stays.
+func TestSnapshotsTakenByHand(t *testing.T) {
+	const by = "somebody took it on 2025-10-18 for no image: the first one with it was made on 2025-10-19"
+	made := ago(days(400)) // 2025-10-19 02:00 UTC, as idle makes images.
+	stays := func(*ami.Snapshot) {}
+	for name, test := range map[string]struct {
+		change func(*ami.Snapshot)
+		images []ami.Image
+		policy func(*retention.Policy)
+		want   []retention.SnapshotVerdict
+	}{
+		"long before":                      {stays, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{apart("snap-1", 500, by)}},
+		"long before two":                  {stays, []ami.Image{idle("ami-1", mapping("snap-1")), idle("ami-2", mapping("snap-1"), created(ago(days(300))))}, nil, []retention.SnapshotVerdict{apart("snap-1", 500, by)}},
+		"a day before":                     {func(s *ami.Snapshot) { s.StartedAt = made.Add(-days(1)) }, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{deletes("snap-1", 500, "ami-1")}},
+		"after":                            {func(s *ami.Snapshot) { s.StartedAt = made.Add(1) }, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{deletes("snap-1", 500, "ami-1")}},
+		"made for an image":                {func(s *ami.Snapshot) { s.ImageID = "ami-gone" }, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{deletes("snap-1", 500, "ami-1")}},
+		"made by VM Import":                {func(s *ami.Snapshot) { s.Imported = true }, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{deletes("snap-1", 500, "ami-1")}},
+		"EC2 does not say when":            {func(s *ami.Snapshot) { s.StartedAt = time.Time{} }, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{deletes("snap-1", 500, "ami-1")}},
+		"one of its images is as old":      {stays, []ami.Image{idle("ami-1", mapping("snap-1")), idle("ami-2", mapping("snap-1"), created(ago(days(401))))}, nil, []retention.SnapshotVerdict{deletes("snap-1", 500, "ami-1")}},
+		"it is tagged to be kept":          {func(s *ami.Snapshot) { s.Tags = map[string]string{"ami-janitor:keep": ""} }, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{leaves("snap-1", 500, "tagged ami-janitor:keep")}},
+		"another image uses it":            {stays, []ami.Image{idle("ami-1", mapping("snap-1")), idle("ami-2", mapping("snap-1"), launched(ago(days(1))))}, nil, []retention.SnapshotVerdict{leaves("snap-1", 500, "ami-2 still uses it")}},
+		"it has no room for more tags":     {crowd, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{apart("snap-1", 500, by)}},
+		"snapshots are not deleted at all": {stays, []ami.Image{idle("ami-1", mapping("snap-1"))}, func(p *retention.Policy) { p.DeleteSnapshots = false }, []retention.SnapshotVerdict{leaves("snap-1", 500, "DELETE_SNAPSHOTS is false")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := policy(func(p *retention.Policy) { p.KeepNewest = 0 })
+			if test.policy != nil {
+				test.policy(&p)
+			}
+			here := inventory(region, test.images...)
+			here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 500, StartedAt: made.Add(-days(1) - time.Second)}}
+			test.change(&here.Snapshots[0])
+			got := judge(t, p, here)["ami-1"]
+			if diff := cmp.Diff(test.want, got.Snapshots); diff != "" || got.Decision != retention.Deregister {
+				t.Errorf("%s (-want +got):\n%s", got.Decision, diff)
+			}
+		})
+	}
+}
+
+// crowd leaves no room for another tag.
+func crowd(s *ami.Snapshot) {
+	s.Tags = map[string]string{}
+	for n := range 50 {
+		s.Tags[fmt.Sprint("t", n)] = ""
+	}
+}
+
+// apart is the verdict on a snapshot that stays for a life of its own.
+func apart(id string, sizeGiB int64, why string) retention.SnapshotVerdict {
+	return retention.SnapshotVerdict{SnapshotID: id, SizeGiB: sizeGiB, Why: why, Apart: true}
+}
+
+// As long as nobody has asked with whom snapshots are shared, the plan says about which to ask. Then what is not known stays.
+func TestSharedSnapshots(t *testing.T) {
+	for name, test := range map[string]struct {
+		sharing map[string]ami.Sharing
+		want    retention.SnapshotVerdict
+	}{
+		"nobody has asked yet":         {nil, deletes("snap-1", 8, "ami-1")},
+		"it is private":                {map[string]ami.Sharing{"snap-1": {}}, deletes("snap-1", 8, "ami-1")},
+		"it is shared":                 {map[string]ami.Sharing{"snap-1": {With: []string{"account 111122223333"}}}, apart("snap-1", 8, "shared with account 111122223333")},
+		"it is public":                 {map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}}}, apart("snap-1", 8, "shared with everyone")},
+		"the answer is an error":       {map[string]ami.Sharing{"snap-1": {Err: "denied"}}, apart("snap-1", 8, "with whom it is shared is not known: denied")},
+		"it was not asked about":       {map[string]ami.Sharing{"snap-2": {}}, apart("snap-1", 8, "with whom it is shared is not known: nobody has asked")},
+		"nothing was found out":        {map[string]ami.Sharing{}, apart("snap-1", 8, "with whom it is shared is not known: nobody has asked")},
+		"an error beside what is seen": {map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}, Err: "cut"}}, apart("snap-1", 8, "with whom it is shared is not known: cut")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := inventory(region, idle("ami-1", mapping("snap-1")))
+			here.Snapshots, here.Sharing = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}}, test.sharing
+			got := judge(t, policy(), here)["ami-1"]
+			if diff := cmp.Diff([]retention.SnapshotVerdict{test.want}, got.Snapshots); diff != "" || got.Decision != retention.Deregister {
+				t.Errorf("%s (-want +got):\n%s", got.Decision, diff)
+			}
+		})
+	}
 }
 
 // Each case is about two snapshots and the images that map them: ami-1, the stalest, ami-2 and ami-3.

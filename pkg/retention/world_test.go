@@ -72,6 +72,7 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 	number := 0
 	for _, region := range regions {
 		here := ami.Inventory{Account: account, Region: region, Snapshots: anySnapshots(t, region), Bin: anyBin(t, region)}
+		here.Sharing = anySharing(t, here.Snapshots)
 		dark := rapid.SampledFrom(rare(1, 4)).Draw(t, "dark") == 0 // EC2 reports no launches.
 		for range rapid.SampledFrom([]int{0, 1, 2, 5, 8, 10}).Draw(t, "images") {
 			number++
@@ -183,6 +184,10 @@ func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 			s.ImageID = rapid.SampledFrom([]string{oracleGhost(region), oracleGhost(region), "ami-gone", "ami-0000000000000001f"}).Draw(t, "madeFor")
 			s.StartedAt = rapid.SampledFrom([]time.Time{ago(days(30)), ago(days(30)), ago(days(7) + 1), ago(days(7)), ago(days(1)), {}}).Draw(t, "started")
 		}
+		if s.ImageID == "" && rapid.SampledFrom(rare(1, 4)).Draw(t, "taken") == 0 {
+			s.StartedAt = rapid.SampledFrom([]time.Time{ago(days(30)), ago(days(501)), ago(days(502) + 1), ago(days(505)), ago(days(6000)), {}}).Draw(t, "takenAt")
+			s.Imported = rapid.SampledFrom(rare(1, 5)).Draw(t, "imported") == 0
+		}
 		if rapid.SampledFrom(rare(1, 3)).Draw(t, "declared") == 0 {
 			declareAny(t, s.Tags)
 		}
@@ -206,6 +211,26 @@ func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 		snapshots = append(snapshots, s)
 	}
 	return snapshots
+}
+
+// anySharing draws with whom snapshots are shared; mostly nobody has asked.
+func anySharing(t *rapid.T, snapshots []ami.Snapshot) map[string]ami.Sharing {
+	if rapid.SampledFrom(rare(1, 3)).Draw(t, "sharing") != 0 {
+		return nil
+	}
+	sharing := map[string]ami.Sharing{}
+	for _, s := range snapshots {
+		switch rapid.SampledFrom(rare(3, 10)).Draw(t, "shared") {
+		case 0:
+			sharing[s.ID] = ami.Sharing{With: []string{"account 111122223333"}}
+		case 1:
+			sharing[s.ID] = ami.Sharing{Err: "denied"}
+		case 2: // Nobody has asked about this one.
+		default:
+			sharing[s.ID] = ami.Sharing{}
+		}
+	}
+	return sharing
 }
 
 // oracleGhost is an image of a region that was deregistered long ago, or was somebody else's.

@@ -3,6 +3,7 @@ package sweep_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -140,5 +141,36 @@ func TestADeletionThatTheBinConfirms(t *testing.T) {
 				t.Errorf("the journal has heard %q, and not %q", settled, want)
 			}
 		}
+	})
+}
+
+// An image that has been seen in the bin proves nothing of snapshots: where the first canary stays, the image that goes in its place may
+// have taken none along, and a chunk later the first one with a snapshot goes alone.
+func TestAnImageInTheBinProvesNothingOfSnapshots(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		const chunk = 100
+		var images []object
+		verdicts := []retention.Verdict{due(1, 1)}
+		images = append(images, image(1, 1))
+		for n := 2; n <= chunk; n++ {
+			images = append(images, image(n, n))
+			verdicts = append(verdicts, keeping(due(n), n, "kept"))
+		}
+		for n := chunk + 1; n <= chunk+2; n++ {
+			images = append(images, image(n, n))
+			verdicts = append(verdicts, due(n, n))
+		}
+		account := load(t, images...)
+		orders, looks := staying(1), 0
+		orders.RequireBin = true
+		orders.InBin = func(ctx context.Context, images, _ []string) (map[string]time.Time, error) {
+			return binOf(t, account, 0, &looks)(ctx, images, nil)
+		}
+		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(verdicts...), orders).Outcomes
+		want := []string{"skipped; 1 kept"}
+		for n := 2; n <= chunk; n++ {
+			want = append(want, fmt.Sprintf("deregistered; %x kept", n))
+		}
+		wantOutcomes(t, outcomes, append(want, "deregistered; 65 deleted", "skipped; 66 kept")...)
 	})
 }

@@ -836,3 +836,21 @@ func ofRun(t rapid.TB, api *ec2.Client) []string {
 	}
 	return ids
 }
+
+// A person may have taken the tags of the removal off what is in the bin. What comes back from there carries the day all the same: else
+// the next run would remove it once more.
+func TestAnImageThatLostItsTagsInTheBin(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{pictures: []picture{{n: 1, snapshots: []int{11}}, {n: 2}}}
+		account := w.load(t)
+		api := client(account.Client())
+		before := everything(t, account)
+		w.remove(t, api, run, w.pictures...)
+		keys := []types.Tag{{Key: aws.String("ami-janitor:intent")}, {Key: aws.String("ami-janitor:run")}}
+		must[*ec2.DeleteTagsOutput](t)(api.DeleteTags(t.Context(), &ec2.DeleteTagsInput{Resources: []string{imageID(1), imageID(2)}, Tags: keys}))
+		undoImages(t, api, imageID(1), imageID(2))
+		if diff := cmp.Diff(restored(before, imageID(1), imageID(2), snapshotID(11)), everything(t, account)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

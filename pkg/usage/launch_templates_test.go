@@ -195,6 +195,44 @@ func TestPinnedVersions(t *testing.T) {
 	}
 }
 
+// What pins versions is read to its end: to the page after an empty one.
+func TestPinsAreReadToTheirEnd(t *testing.T) {
+	for name, c := range map[string]struct {
+		file, list, action string
+		size               int
+		other              func(n int) object
+	}{
+		"a_group": {"describe-auto-scaling-groups.json", "AutoScalingGroups", "DescribeAutoScalingGroups", 100, func(n int) object {
+			return object{"AutoScalingGroupName": fmt.Sprintf("asg-%04d", n)}
+		}},
+		"a_fleet": {"describe-fleets.json", "Fleets", "DescribeFleets", 1000, func(n int) object {
+			return object{"FleetId": fmt.Sprintf("fleet-%04d", n), "FleetState": "active", "Type": "maintain"}
+		}},
+		"a_spot_fleet": {"describe-spot-fleet-requests.json", "SpotFleetRequestConfigs", "DescribeSpotFleetRequests", 1000, func(n int) object {
+			return object{"SpotFleetRequestId": fmt.Sprintf("sfr-%04d", n), "SpotFleetRequestState": "active", "SpotFleetRequestConfig": object{}}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			all := templateOf(8, 3)
+			maps.Copy(all, pinning[name](specification("2", false)))
+			var others []object
+			for n := range 2*c.size + c.size/2 {
+				others = append(others, c.other(n))
+			}
+			all[c.file] = object{c.list: append(others, all[c.file].(object)[c.list].([]object)...)}
+			account := holding(t, all)
+			asked := lookup(candidates(10), "launch-templates")
+			asked.TemplateVersions = 1
+			if got := usedOf(t, lookAt(t.Context(), account.Client(), asked), 10); !slices.Equal(got, []int{2, 3, 8}) {
+				t.Errorf("the images of versions %v are used, want 2, 3, 8", got)
+			}
+			if calls := callsOf(account)[c.action]; calls != 4 { // Three pages, and an empty one.
+				t.Errorf("%d calls of %s", calls, c.action)
+			}
+		})
+	}
+}
+
 // What pins versions is asked for only where it matters, and once, also if a source of its own asks for it too.
 func TestPinsAreListedOnce(t *testing.T) {
 	for newest, want := range map[int]int{0: 0, 1: 1} {

@@ -1,8 +1,10 @@
 package usage
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -17,13 +19,39 @@ import (
 // SnapshotPermissionsSource names the lookup of who may use a snapshot in a gap.
 const SnapshotPermissionsSource = "snapshot permissions"
 
+// SnapshotSharing finds out with whom snapshots are shared, by id.
+func SnapshotSharing(ctx context.Context, clients Clients, ids []string) map[string]ami.Sharing {
+	found := make([]ami.Sharing, len(ids))
+	var lookups errgroup.Group
+	lookups.SetLimit(atOnce)
+	for i, id := range ids {
+		lookups.Go(func() error {
+			shared, err := sharedWith(ctx, clients.EC2, id)
+			found[i].With = shared
+			if err != nil {
+				found[i].Err = wire.Explain(err)
+			}
+			return nil
+		})
+	}
+	_ = lookups.Wait()
+	sharing := make(map[string]ami.Sharing, len(ids))
+	for i, id := range ids {
+		sharing[id] = found[i]
+	}
+	return sharing
+}
+
+// atOnce is how many snapshots are asked about side by side.
+const atOnce = 16
+
 // AddSnapshotSharing adds to the findings about images that are gone with whom their snapshots are shared, as "snapshot
 // snap-… with account 111122223333". EC2 has no listing of these permissions: it takes one call for each snapshot. What
 // cannot be found out is a gap.
 func AddSnapshotSharing(ctx context.Context, clients Clients, images []ami.Image, evidence ami.Evidence) {
 	var mu sync.Mutex
 	var lookups errgroup.Group
-	lookups.SetLimit(16)
+	lookups.SetLimit(atOnce)
 	for _, image := range images {
 		for _, id := range image.SnapshotIDs {
 			lookups.Go(func() error {
@@ -31,7 +59,9 @@ func AddSnapshotSharing(ctx context.Context, clients Clients, images []ami.Image
 				mu.Lock()
 				defer mu.Unlock()
 				finding := evidence[image.ID]
-				finding.SharedWith = append(finding.SharedWith, shared...)
+				for _, with := range shared {
+					finding.SharedWith = append(finding.SharedWith, "snapshot "+id+" with "+with)
+				}
 				if err != nil {
 					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: wire.Explain(err)})
 				}
@@ -57,11 +87,15 @@ func sharedWith(ctx context.Context, client *ec2.Client, snapshotID string) ([]s
 	}
 	var shared []string
 	for _, permission := range out.CreateVolumePermissions {
-		with := "with " + string(permission.Group)
-		if permission.UserId != nil {
-			with = "with account " + *permission.UserId
+		switch {
+		case permission.UserId != nil:
+			shared = append(shared, "account "+*permission.UserId)
+		case permission.Group == types.PermissionGroupAll:
+			shared = append(shared, "everyone")
+		default:
+			shared = append(shared, cmp.Or(string(permission.Group), "somebody"))
 		}
-		shared = append(shared, "snapshot "+snapshotID+" "+with)
 	}
-	return shared, nil
+	slices.Sort(shared)
+	return slices.Compact(shared), nil
 }
