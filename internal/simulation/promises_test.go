@@ -213,6 +213,8 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 	violate(tagged && keep != "false" && !s.tooLate(sn.touched, r, sn.id), "which is tagged to be kept")
 	violate(sn.managed, "which is managed")
 	violate(sn.locked, "which is locked")
+	violate(sn.own && !slices.ContainsFunc(s.world.images, func(i *image) bool { return slices.Contains(i.snapshots, sn.id) && !isTakenLongBefore(i) }),
+		"which a person took long before there was an image with it")
 	violate(sn.orphanOf != "", "which somebody else has left")
 	violate(sn.named && r.policy.settings["USAGE_SOURCES"] != "references", "which a launch template maps")
 	violate(!bool(r.policy.config.DeleteSnapshots), "although DELETE_SNAPSHOTS is false")
@@ -226,6 +228,9 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 		s.violate("declared", "%s deletes %s, whose tags are %v", r.id, sn.id, sn.tags)
 	}
 }
+
+// isTakenLongBefore reports whether an image was made more than a day after its snapshots.
+func isTakenLongBefore(i *image) bool { return i.created.Sub(takenAt) > day }
 
 // mayGo reports whether a run has removed, or may have removed, an image of a snapshot, and nobody who could be noticed has
 // brought the snapshot back since.
@@ -689,6 +694,9 @@ func (s *simulation) orphaned(sn *snapshot) string {
 	if isForged || isKept || isBack || sn.managed || sn.locked || sn.named || sn.untagged || !sn.restoredAt.IsZero() {
 		return ""
 	}
+	if sn.own && slices.ContainsFunc(s.world.images, func(i *image) bool { return slices.Contains(i.snapshots, sn.id) && isTakenLongBefore(i) }) {
+		return "" // By a person.
+	}
 	var last *image
 	for _, i := range s.world.images {
 		switch {
@@ -710,7 +718,9 @@ func (s *simulation) orphaned(sn *snapshot) string {
 		return "" // Nothing in it says that it was made for what that run has removed.
 	}
 	for _, i := range s.world.images {
-		if slices.Contains(i.snapshots, sn.id) && i.goneBy == "person" && s.later(i.goneAt, r) {
+		other := s.runs[i.goneBy]
+		isApart := i.goneBy == "person" || other != nil && other.policy != r.policy
+		if slices.Contains(i.snapshots, sn.id) && isApart && s.later(i.goneAt, r) {
 			return "" // The run had read that another image needs it. It is reported after a week, as one that others have left.
 		}
 	}

@@ -23,6 +23,9 @@ const (
 // firstNight is when the first run of a schedule begins.
 var firstNight = time.Date(2026, time.November, 23, 2, 0, 0, 0, time.UTC)
 
+// takenAt is when all snapshots were taken.
+var takenAt = ago(60)
+
 const day = 24 * time.Hour
 
 // world is what an account holds, and what the operator wants of it.
@@ -435,7 +438,7 @@ func (w *world) files(region string) fstest.MapFS {
 			continue
 		}
 		o := object{
-			"SnapshotId": s.id, "OwnerId": accountID, "State": "completed", "VolumeSize": s.size, "StartTime": ago(60).Format(time.RFC3339),
+			"SnapshotId": s.id, "OwnerId": accountID, "State": "completed", "VolumeSize": s.size, "StartTime": takenAt.Format(time.RFC3339),
 		}
 		if made := w.madeFor(s); made != "" {
 			o["Description"] = "Created by CreateImage(i-1234567890abcdef0) for " + made
