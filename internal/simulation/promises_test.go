@@ -103,7 +103,7 @@ func (s *simulation) keeps(r *run, i *image) []string {
 		add(s.world.snapshot(id).locked, "whose snapshot is locked")
 	}
 	last, limit := s.lastUse(r, i), r.policy.idleLimit(i)
-	add(now.Sub(last) <= limit, "which was used %v, and may be idle for %v", last, limit)
+	add(now.Sub(last)+r.night.slack() <= limit, "which was used %v, and may be idle for %v", last, limit)
 	add(r.policy.leavesOut(i), "which is outside what the policy is told to judge")
 	add(s.isNewest(r, i), "which is among the newest of its family")
 	if source := s.world.image(i.source); source != nil && source.region == i.sourceRegion {
@@ -119,9 +119,9 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	add(isAnothers && !s.tooLate(i.markedAt, r, i.id), "whose removal %s has announced", i.announcedBy)
 	if grace := graceOf(r.policy.settings); grace > 0 {
 		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
-		add(err != nil || now.Before(due), "which is due on %q", i.tags[dueTag])
+		add(err != nil || now.Add(r.night.slack()).Before(due), "which is due on %q", i.tags[dueTag])
 		isForged := s.forged.announced[i.id] // By tags and records: nobody can tell.
-		add(!isForged && (i.announcedBy != r.policy.name || now.Before(i.due(r.policy.settings))), "which %q announced %v", i.announcedBy, i.announced)
+		add(!isForged && (i.announcedBy != r.policy.name || now.Add(r.night.slack()+i.slack).Before(i.due(r.policy.settings))), "which %q announced %v", i.announcedBy, i.announced)
 		add(!r.policy.hasRecords(), "whose announcement no record bears out")
 	}
 	return why
@@ -429,7 +429,7 @@ func (s *simulation) checkRecord(r *run) {
 // checkWithdrawn checks that what a run has declared, and not removed, carries the declaration no more. A snapshot that was to
 // go and did not keeps it for the next run.
 func (s *simulation) checkWithdrawn(r *run) {
-	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside {
+	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside || !r.way.wrong.IsZero() { // By a wrong clock it takes nothing back.
 		return
 	}
 	for _, i := range s.world.images {

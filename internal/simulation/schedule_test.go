@@ -43,6 +43,7 @@ type night struct {
 	inUseLag      int           // How many calls EC2 takes to notice deregistrations.
 	binLag        int           // How many listings the Recycle Bin takes to show what it holds.
 	faults        faults
+	clock         clock
 	persons       []person
 	before        []person // What people do before the run.
 	afterwards    []person // What people do after the run, whatever became of it: an hour later.
@@ -55,6 +56,25 @@ type kill struct {
 	action string // Count only calls of this action; empty for all.
 	after  bool   // After its effect; else before it.
 }
+
+// clock is how the clock of a run's machine goes. Its zero value is right.
+type clock struct {
+	ahead time.Duration // When the run begins; negative if it is behind.
+	jumps []jump
+	all   bool // The clocks of all runs of the night go like this; else only that of the first.
+}
+
+// jump sets a clock forward, or back, just before a call.
+type jump struct {
+	at kill
+	by time.Duration
+}
+
+// clocksApart is how far a clock may be from that of AWS: a run with one that is further off stops.
+const clocksApart = 5 * time.Minute
+
+// slack is how far the idle times are off that the runs of a night go by.
+func (n *night) slack() time.Duration { return min(n.clock.ahead.Abs(), clocksApart) }
 
 // overlap is a second run beside the first.
 type overlap struct {
@@ -138,6 +158,33 @@ func (s *schedule) addMore(d dice) {
 	}
 	if d.chance(30) {
 		s.addForgeries(d)
+	}
+	if d.chance(25) {
+		s.addClocks(d)
+	}
+}
+
+// addClocks draws clocks that are wrong, or are set while a run is at work.
+func (s *schedule) addClocks(d dice) {
+	draw := func() time.Duration {
+		by := pick(d, time.Duration(d.between(1, 299))*time.Second, time.Duration(d.between(1, 299))*time.Second, time.Duration(d.between(6, 59))*time.Minute,
+			time.Duration(d.between(1, 30))*time.Hour, time.Duration(d.between(2, 400))*day)
+		if d.chance(40) {
+			return -by
+		}
+		return by
+	}
+	for i := range s.nights {
+		n := &s.nights[i]
+		if n.clock.all = d.chance(40); d.chance(50) {
+			n.clock.ahead = draw()
+		}
+		for range d.IntN(3) {
+			n.clock.jumps = append(n.clock.jumps, jump{*newKill(d), draw()})
+		}
+		if i > 0 && s.nights[i-1].clock.all && d.chance(50) {
+			n.clock.ahead, n.clock.all = s.nights[i-1].clock.ahead, true // Nobody has noticed.
+		}
 	}
 }
 
@@ -312,6 +359,12 @@ func (n night) String() string {
 		if n.faults.loseCall != nil {
 			add("the answer lost %v", n.faults.loseCall)
 		}
+	}
+	if n.clock.ahead != 0 {
+		add("by a clock that is %v ahead (all: %v)", n.clock.ahead, n.clock.all)
+	}
+	for _, j := range n.clock.jumps {
+		add("which is set forward by %v %v (all: %v)", j.by, j.at, n.clock.all)
 	}
 	for _, p := range n.persons {
 		add("a person %s an image %v", p.does, p.at)

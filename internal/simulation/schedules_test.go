@@ -213,6 +213,10 @@ func plainerNights(n night) []night {
 	with(n.inUseLag > 0, func(n *night) { n.inUseLag = 0 })
 	with(n.binLag > 0, func(n *night) { n.binLag = 0 })
 	with(n.faults.any(), func(n *night) { n.faults = faults{} })
+	with(n.clock.ahead != 0, func(n *night) { n.clock.ahead = 0 })
+	for k := range n.clock.jumps {
+		with(true, func(n *night) { n.clock.jumps = slices.Delete(slices.Clone(n.clock.jumps), k, k+1) })
+	}
 	for k := range n.before {
 		with(true, func(n *night) { n.before = slices.Delete(slices.Clone(n.before), k, k+1) })
 	}

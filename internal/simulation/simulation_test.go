@@ -203,7 +203,7 @@ func (s *simulation) janitor(w *way, p *policy) *janitor.Janitor {
 			Region: home, HTTPClient: w,
 			Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
 		},
-		Clock: time.Now,
+		Clock: func() time.Time { return time.Now().Round(0).Add(time.Duration(w.ahead.Load())) },
 	}
 }
 
@@ -218,9 +218,14 @@ func (s *simulation) pick(second bool) *policy {
 // start begins a run of a policy. It returns when that is over, or dead.
 func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffix string) *run {
 	now := time.Now()
-	id := now.UTC().Format("20060102T150405Z") + fmt.Sprintf("-%06x", draw(s.seed, "id", now.String(), suffix)&0xffffff)
+	clock := clock{}
+	if n.clock.all || suffix == "first" {
+		clock = n.clock
+	}
+	id := now.Add(clock.ahead).UTC().Format("20060102T150405Z") + fmt.Sprintf("-%06x", draw(s.seed, "id", now.String(), suffix)&0xffffff)
 	w := s.newWay(id, n)
-	w.kill, w.persons = k, persons
+	w.kill, w.persons, w.jumps = k, persons, clock.jumps
+	w.set(clock.ahead)
 	r := &run{id: id, policy: p, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}, looks: map[string]look{}, unnoted: map[string]bool{}}
 	s.mu.Lock()
 	for _, other := range s.order {

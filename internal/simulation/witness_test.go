@@ -171,6 +171,7 @@ func (s *simulation) follow(actor string, i *image, before map[string]string) {
 	case policy != "" && due != before[dueTag]:
 		s.checkAnnouncement(s.runs[actor], i)
 		i.announcers = append(i.announcers, actor)
+		i.slack = s.runs[actor].night.slack()
 		i.markedAt, i.announced, i.announcedBy = now, s.runs[actor].started, policy // The time of grace counts from run to run.
 	}
 	if actor == "person" && (before[intentTag] != "" && i.tags[intentTag] == "" || before[restoredTag] != "" && i.tags[restoredTag] == "") {

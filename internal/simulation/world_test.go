@@ -61,20 +61,21 @@ type image struct {
 	exit          time.Time
 	restoredAt    time.Time // When it was brought back last after a removal; by whom does not matter.
 	restoredBy    string
-	removedBy     string    // Who had removed it then.
-	plain         bool      // Somebody took the janitor's tags off after that.
-	touched       time.Time // When a person changed something about it last.
-	announced     time.Time // When the run began that announced its removal, if it carries the announcement still.
-	announcers    []string  // The runs that have ever announced its removal.
-	forged        bool      // Somebody has written tags of the janitor to it.
-	deprecated    time.Time // When its owner has it deprecated; zero for never.
-	markedAt      time.Time // When it got the tag that says so.
-	announcements int       // How often runs have announced its removal.
-	announcedBy   string    // The name of the policy by which that run went.
-	disabledBy    string    // The policy whose run has disabled it; empty if it is somebody else, or if it is not disabled.
-	deprecatedBy  string    // The policy whose run has deprecated it.
-	intentAt      time.Time // When it got the intent tag.
-	launchedBy    string    // The instance that a person has launched of it.
+	removedBy     string        // Who had removed it then.
+	plain         bool          // Somebody took the janitor's tags off after that.
+	touched       time.Time     // When a person changed something about it last.
+	announced     time.Time     // When the run began that announced its removal, if it carries the announcement still.
+	announcers    []string      // The runs that have ever announced its removal.
+	forged        bool          // Somebody has written tags of the janitor to it.
+	deprecated    time.Time     // When its owner has it deprecated; zero for never.
+	slack         time.Duration // How far the clock of that run was off.
+	markedAt      time.Time     // When it got the tag that says so.
+	announcements int           // How often runs have announced its removal.
+	announcedBy   string        // The name of the policy by which that run went.
+	disabledBy    string        // The policy whose run has disabled it; empty if it is somebody else, or if it is not disabled.
+	deprecatedBy  string        // The policy whose run has deprecated it.
+	intentAt      time.Time     // When it got the intent tag.
+	launchedBy    string        // The instance that a person has launched of it.
 	launchAt      time.Time
 }
 
