@@ -16,6 +16,7 @@ type forged struct {
 	images    map[string]bool // Of which a plan or a removal was forged.
 	announced map[string]bool // Of which a plan says that it was announced.
 	locks     map[string]bool // The keys of forged locks.
+	runs      map[string]bool // For which a plan was forged.
 	markers   []string        // The keys of forged notes of unfinished runs.
 }
 
@@ -157,6 +158,7 @@ func (s *simulation) forgeRecords(d dice) {
 	}
 	s.forged.images[imageID] = true
 	if d.chance(85) {
+		s.forged.runs[run] = true
 		s.forge(prefix+"runs/"+run+"/plan-"+region+".json", plan)
 	}
 	if d.chance(85) {

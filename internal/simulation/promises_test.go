@@ -346,7 +346,7 @@ func (s *simulation) checkDeclaration(actor, id string, before, after map[string
 	// A run without a journal cannot tell whether an image is back. It leaves snapshots alone that no image maps.
 	canTell := r.policy.hasRecords() || s.world.snapshot(id) != nil && !s.isMapped(id)
 	i, sn := s.world.image(id), s.world.snapshot(id)
-	isForged := i != nil && i.forged || sn != nil && sn.forged
+	isForged := i != nil && i.forged || sn != nil && sn.forged || s.forged.runs[other.id]
 	if other.policy != r.policy && other.policy.hasRecords() && canTell && !isForged {
 		s.violate("each its own", "%s takes off %s that %s, of another policy, has declared its removal", actor, id, other.id)
 	}
@@ -429,7 +429,7 @@ func (s *simulation) checkRecord(r *run) {
 // checkWithdrawn checks that what a run has declared, and not removed, carries the declaration no more. A snapshot that was to
 // go and did not keeps it for the next run.
 func (s *simulation) checkWithdrawn(r *run) {
-	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside || !r.way.wrong.IsZero() { // By a wrong clock it takes nothing back.
+	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside || !r.way.wrong.IsZero() || len(s.forged.locks) > 0 { // By a wrong clock, or without its lock, it takes nothing back.
 		return
 	}
 	for _, i := range s.world.images {
@@ -717,6 +717,9 @@ func (s *simulation) orphaned(sn *snapshot) string {
 	if s.isToldAsLeft(r, sn) && !s.isPlanned(r, s.world.madeFor(sn)) {
 		return "" // Nothing in it says that it was made for what that run has removed.
 	}
+	if r.unlocked && s.isToldAsLeft(r, sn) || s.isOfUnknownSharing(r, sn) {
+		return "" // Two policies were at work on it at the same moment, or it was not known with whom it is shared. Both are told.
+	}
 	for _, i := range s.world.images {
 		other := s.runs[i.goneBy]
 		isApart := i.goneBy == "person" || other != nil && other.policy != r.policy
@@ -733,6 +736,17 @@ func (s *simulation) isToldAsLeft(r *run, sn *snapshot) bool {
 		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region report.Region) bool {
 			return slices.ContainsFunc(region.Finished, func(f report.Finished) bool {
 				return f.Run == r.id && f.SnapshotID == sn.id && f.Status != ami.SnapshotDeleted
+			})
+		})
+	})
+}
+
+// isOfUnknownSharing reports whether the record of a run says that a snapshot stays because it is not known with whom it is shared.
+func (s *simulation) isOfUnknownSharing(r *run, sn *snapshot) bool {
+	return r.record != nil && slices.ContainsFunc(r.record.Regions, func(region report.Region) bool {
+		return slices.ContainsFunc(region.Images, func(i report.Image) bool {
+			return slices.ContainsFunc(i.Snapshots, func(told report.PlannedSnapshot) bool {
+				return told.SnapshotID == sn.id && strings.HasPrefix(told.Detail, retention.SharingUnknown)
 			})
 		})
 	})

@@ -150,7 +150,7 @@ func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
 func begin(schedule *schedule, verbose bool) (*simulation, error) {
 	s := &simulation{
 		schedule: schedule, world: schedule.build(), verbose: verbose,
-		forged: forged{map[string]bool{}, map[string]bool{}, map[string]bool{}, nil},
+		forged: forged{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, nil},
 		runs:   map[string]*run{}, arrivals: map[int64]bool{}, disturbed: map[string]bool{},
 	}
 	var err error
