@@ -347,7 +347,8 @@ func (s *simulation) checkDeclaration(actor, id string, before, after map[string
 	canTell := r.policy.hasRecords() || s.world.snapshot(id) != nil && !s.isMapped(id)
 	i, sn := s.world.image(id), s.world.snapshot(id)
 	isForged := i != nil && i.forged || sn != nil && sn.forged || s.forged.runs[other.id]
-	if other.policy != r.policy && other.policy.hasRecords() && canTell && !isForged {
+	isUnseen := r.night.stale > 0 && other.aliveBeside && r.aliveBeside
+	if other.policy != r.policy && other.policy.hasRecords() && canTell && !isForged && !isUnseen {
 		s.violate("each its own", "%s takes off %s that %s, of another policy, has declared its removal", actor, id, other.id)
 	}
 }
@@ -383,7 +384,7 @@ func (s *simulation) checkAnnouncement(r *run, i *image) {
 const mostAnnouncements = 6
 
 func (s *simulation) checkDisable(actor string, i *image) {
-	if r := s.runs[actor]; r == nil || s.tooLate(i.touched, r, i.id) {
+	if r := s.runs[actor]; r == nil || s.tooLate(i.touched, r, i.id) || s.later(i.markedAt, r) && i.announcedBy != r.policy.name {
 		return
 	}
 	isOurs := i.announcedBy == s.policyOf(actor) && i.tags[disabledTag] != "" && i.tags[dueTag] != ""

@@ -164,11 +164,12 @@ func (s *simulation) follow(actor string, i *image, before map[string]string) {
 	if i.tags[intentTag] != before[intentTag] {
 		i.intentAt = now
 	}
-	switch due, ok := i.tags[dueTag]; {
-	case !ok:
+	_, isAnnounced := i.tags[dueTag]
+	switch {
+	case !isAnnounced:
 		s.checkTakenBack(actor, i)
 		i.announced, i.announcedBy = time.Time{}, ""
-	case policy != "" && due != before[dueTag]:
+	case policy != "" && (i.tags[dueTag] != before[dueTag] || i.tags[announcedByTag] != before[announcedByTag]):
 		s.checkAnnouncement(s.runs[actor], i)
 		i.announcers = append(i.announcers, actor)
 		i.slack = s.runs[actor].night.slack()
