@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -58,7 +59,7 @@ func (s *simulation) witness(actor string, q emulator.Request, status int, body 
 		s.changeTags(actor, q)
 	case "DisableImage":
 		s.checkDisable(actor, image)
-		image.state, image.disabledBy = "disabled", s.policyOf(actor)
+		image.state, image.disabledBy = "disabled", cmp.Or(s.policyOf(image.tags[disabledTag]), s.policyOf(actor)) // Whose announcement says so, of two at once.
 	case "EnableImage":
 		s.checkEnable(actor, image)
 		image.state, image.disabledBy = "available", ""
