@@ -29,6 +29,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// found are seeds whose schedules have shown a fault of the janitor.
+var found = []uint64{
+	1189, 1225, // A run of one policy took off what another one had declared: an image, a snapshot.
+	6281,  // It ended the deprecation that an owner had chosen for the very day on which the image was due.
+	20755, // It took off what a killed run of another policy had declared on an image that somebody objected to.
+	30147, // It took the lock by a clock that had jumped by a year, and was killed.
+}
+
 // few is how many schedules every run of the tests plays.
 const few = 60
 
@@ -45,6 +53,11 @@ func TestSchedules(t *testing.T) {
 		until := time.Now().Add(*forFlag)
 		playAll(t, first, func(uint64) bool { return time.Now().Before(until) })
 	default:
+		for _, seed := range found {
+			for _, v := range play(t, newSchedule(seed), false).violations {
+				t.Errorf("seed %d: %v", seed, v)
+			}
+		}
 		last := *firstFlag + uint64(max(*seedsFlag, few)) - 1
 		if *seedsFlag > 0 {
 			last = *firstFlag + uint64(*seedsFlag) - 1

@@ -169,12 +169,21 @@ func (s *simulation) follow(actor string, i *image, before map[string]string) {
 	switch {
 	case !isAnnounced:
 		s.checkTakenBack(actor, i)
+		if actor == "person" {
+			i.objection = objection{now, i.announced, i.announcedBy}
+		}
 		i.announced, i.announcedBy = time.Time{}, ""
 	case policy != "" && (i.tags[dueTag] != before[dueTag] || i.tags[announcedByTag] != before[announcedByTag]):
 		s.checkAnnouncement(s.runs[actor], i)
+		i.objection = objection{}
 		i.announcers = append(i.announcers, actor)
 		i.slack = s.runs[actor].night.slack()
 		i.markedAt, i.announced, i.announcedBy = now, s.runs[actor].started, policy // The time of grace counts from run to run.
+	}
+	o := i.objection
+	isSeen := slices.ContainsFunc(s.order, func(r *run) bool { return r.policy.name == o.announcedBy && r.started.After(o.at) })
+	if isAnnounced && actor == "person" && before[dueTag] == "" && o.announcedBy != "" && !isSeen {
+		i.announced, i.announcedBy = o.announced, o.announcedBy // Nobody can tell that it was off.
 	}
 	if actor == "person" && (before[intentTag] != "" && i.tags[intentTag] == "" || before[restoredTag] != "" && i.tags[restoredTag] == "") {
 		i.plain = true

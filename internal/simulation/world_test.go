@@ -61,10 +61,11 @@ type image struct {
 	exit          time.Time
 	restoredAt    time.Time // When it was brought back last after a removal; by whom does not matter.
 	restoredBy    string
-	removedBy     string        // Who had removed it then.
-	plain         bool          // Somebody took the janitor's tags off after that.
-	touched       time.Time     // When a person changed something about it last.
-	announced     time.Time     // When the run began that announced its removal, if it carries the announcement still.
+	removedBy     string    // Who had removed it then.
+	plain         bool      // Somebody took the janitor's tags off after that.
+	touched       time.Time // When a person changed something about it last.
+	announced     time.Time // When the run began that announced its removal, if it carries the announcement still.
+	objection     objection
 	announcers    []string      // The runs that have ever announced its removal.
 	forged        bool          // Somebody has written tags of the janitor to it.
 	deprecated    time.Time     // When its owner has it deprecated; zero for never.
@@ -77,6 +78,12 @@ type image struct {
 	intentAt      time.Time     // When it got the intent tag.
 	launchedBy    string        // The instance that a person has launched of it.
 	launchAt      time.Time
+}
+
+// objection is when somebody has taken off the day of an announcement, and of which one.
+type objection struct {
+	at, announced time.Time
+	announcedBy   string
 }
 
 // snapshot is a snapshot as it truly is.
