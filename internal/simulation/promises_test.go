@@ -365,7 +365,8 @@ func (s *simulation) isObjection(r *run, i *image) bool {
 	source := s.world.image(i.source)
 	isCopyOfUsed := source != nil && source.usedBy+source.launchedBy != ""
 	isForged := i.forged || s.forged.images[i.id]
-	return isForged || isKept && keep != "false" || isProtected || i.usedBy+i.launchedBy != "" || isCopyOfUsed ||
+	mayBeBack := slices.ContainsFunc(s.order, func(other *run) bool { return other.policy == r.policy && s.wasTried(other, i) })
+	return isForged || mayBeBack || isKept && keep != "false" || isProtected || i.usedBy+i.launchedBy != "" || isCopyOfUsed ||
 		!i.restoredAt.IsZero() || i.tags[intentTag] != "" || i.tags[runTag] != "" || s.tooLate(i.touched, r, i.id) || s.later(i.touched, r)
 }
 

@@ -338,7 +338,9 @@ func (w *world) addSnapshots(d dice, i *image, n int) {
 // addAnnouncement draws the announcement of a removal by an earlier run of a policy.
 func (w *world) addAnnouncement(d dice, i *image, settings map[string]string) {
 	if grace := graceOf(settings); grace > 0 && d.chance(40) {
-		i.announce(settings, ago(float64(d.between(0, grace+1))).Add(-20*time.Hour))
+		if at := ago(float64(d.between(0, grace+1))).Add(-20 * time.Hour); at.After(i.created) {
+			i.announce(settings, at)
+		}
 	}
 }
 
