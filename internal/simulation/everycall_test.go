@@ -15,7 +15,7 @@ func thirty(seed uint64, settings map[string]string) *world {
 	w := &world{
 		regions: []string{home, abroad}, rules: true, binDays: 14,
 		settings: map[string]string{
-			"STALE_AFTER": "30d", "KEEP_NEWEST": "1", "MAX_DEREGISTRATIONS": "100", "REGIONS": home + "," + abroad,
+			"POLICY_NAME": "first", "STALE_AFTER": "30d", "KEEP_NEWEST": "1", "MAX_DEREGISTRATIONS": "100", "REGIONS": home + "," + abroad,
 			"USAGE_SOURCES": "references,instances,launch-templates", "RECORDS": "s3://" + bucketName + "/journal",
 			"REQUIRE_RECYCLE_BIN": "true", "RECYCLE_BIN_DAYS": "7",
 		},
@@ -47,13 +47,8 @@ func thirty(seed uint64, settings map[string]string) *world {
 		case 8:
 			i.protection = "enabled-without-cooldown"
 		}
-		if grace := w.grace(); grace > 0 {
-			i.announced = ago(float64(grace) + 1)
-			i.tags[dueTag], i.tags[runTag] = ago(0).Format(time.DateOnly), i.announced.Format("20060102T150405Z")+"-000000"
-			if w.settings["GRACE_ACTION"] == "disable" {
-				i.tags[disabledTag], i.state = i.tags[runTag], "disabled"
-				delete(i.tags, runTag)
-			}
+		if grace := graceOf(w.settings); grace > 0 {
+			i.announce(w.settings, ago(float64(grace)+1))
 		}
 		w.images = append(w.images, i)
 	}

@@ -1,9 +1,11 @@
 package simulation
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -61,14 +63,14 @@ func (s *simulation) checkRemoval(r *run, i *image) {
 	for _, n := range r.removed {
 		total += n
 	}
-	if total > s.limit {
-		s.violate("budget", "%s has removed %d images, and the cap is %d", r.id, total, s.limit)
+	if total > r.policy.limit {
+		s.violate("budget", "%s has removed %d images, and the cap is %d", r.id, total, r.policy.limit)
 	}
-	if bool(s.config.RequireRecycleBin) && r.lost[i.region] > 1 {
+	if bool(r.policy.config.RequireRecycleBin) && r.lost[i.region] > 1 {
 		s.violate("restorable", "%s has removed %d images of %s that the Recycle Bin does not hold", r.id, r.lost[i.region], i.region)
 	}
-	isApart := s.world.settings["RECORDS"] != "" || !r.aliveBeside // Without a journal nothing keeps two runs apart.
-	if i.tags[intentTag] != "remove" || i.tags[runTag] != r.id && !s.tooLate(i.touched, r, i.id) && isApart {
+	// Without a journal of both nothing keeps two runs apart.
+	if i.tags[intentTag] != "remove" || i.tags[runTag] != r.id && !s.tooLate(i.touched, r, i.id) && !r.unlocked {
 		s.violate("declared", "%s removes %s, whose tags are %v", r.id, i.id, i.tags)
 	}
 	for _, why := range s.keeps(r, i) {
@@ -95,26 +97,32 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	add(i.public || i.shared, "which is shared")
 	keep, tagged := i.tags[keepTag]
 	add(tagged && keep != "false", "which is tagged to be kept")
-	add(i.state != "available" && (i.state != "disabled" || i.tags[disabledTag] == ""), "which is %s", i.state)
+	add(i.state != "available" && (i.state != "disabled" || i.disabledBy != r.policy.name && !s.forged.announced[i.id]), "which is %s by %q", i.state, i.disabledBy)
 	add(i.usedBy+i.launchedBy != "", "which is in use by %s%s", i.usedBy, i.launchedBy)
 	for _, id := range i.snapshots {
 		add(s.world.snapshot(id).locked, "whose snapshot is locked")
 	}
-	last, limit := s.lastUse(r, i), s.idleLimit(i)
-	add(now.Sub(last) <= limit, "which was used %v, and may be idle for %v", last, limit)
+	last, limit := s.lastUse(r, i), r.policy.idleLimit(i)
+	add(now.Sub(last)+r.night.slack() <= limit, "which was used %v, and may be idle for %v", last, limit)
+	add(r.policy.leavesOut(i), "which is outside what the policy is told to judge")
 	add(s.isNewest(r, i), "which is among the newest of its family")
 	if source := s.world.image(i.source); source != nil && source.region == i.sourceRegion {
 		add(source.usedBy+source.launchedBy != "" && !s.later(source.touched, r), "whose original is in use")
 	}
-	known := s.world.settings["RECORDS"] != "" || !i.plain && !s.wasBeside(i.removedBy)
-	_, wasRemoved := s.runs[i.removedBy]
+	remover := s.runs[i.removedBy]
+	wasRemoved := remover != nil
+	inJournal := wasRemoved && remover.policy == r.policy && r.policy.hasRecords()
+	known := inJournal && !s.forged.images[i.id] || !i.plain && !s.wasBeside(i.removedBy)
 	add(known && wasRemoved && !i.restoredAt.IsZero() && now.Sub(i.restoredAt) <= limit, "which was restored %v by %s", i.restoredAt, i.restoredBy)
-	add(bool(s.config.RequireRecycleBin) && (!s.world.rules || i.instanceStore || len(i.snapshots) == 0), "which the Recycle Bin does not take")
-	if grace := s.world.grace(); grace > 0 {
+	add(bool(r.policy.config.RequireRecycleBin) && (!s.world.rules || i.instanceStore || len(i.snapshots) == 0), "which the Recycle Bin does not take")
+	isAnothers := i.announcedBy != "" && i.announcedBy != r.policy.name
+	add(isAnothers && !s.tooLate(i.markedAt, r, i.id), "whose removal %s has announced", i.announcedBy)
+	if grace := graceOf(r.policy.settings); grace > 0 {
 		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
-		add(err != nil || now.Before(due), "which is due on %q", i.tags[dueTag])
-		add(i.announced.IsZero() || due.Before(i.announced.Add(time.Duration(grace)*day).UTC().Truncate(day)),
-			"which was announced %v for %s", i.announced, i.tags[dueTag])
+		add(err != nil || now.Add(r.night.slack()).Before(due), "which is due on %q", i.tags[dueTag])
+		isForged := s.forged.announced[i.id] // By tags and records: nobody can tell.
+		add(!isForged && (i.announcedBy != r.policy.name || now.Add(r.night.slack()+i.slack).Before(i.due(r.policy.settings))), "which %q announced %v", i.announcedBy, i.announced)
+		add(!r.policy.hasRecords(), "whose announcement no record bears out")
 	}
 	return why
 }
@@ -122,7 +130,7 @@ func (s *simulation) keeps(r *run, i *image) []string {
 // wasBeside reports whether another run was at work beside one. Without a journal that one may take the tags of both off.
 func (s *simulation) wasBeside(run string) bool {
 	r := s.runs[run]
-	return r != nil && r.aliveBeside
+	return r != nil && r.unlocked
 }
 
 // later reports whether something happened after a run had begun: what a run reads once, it does not read again.
@@ -130,12 +138,26 @@ func (s *simulation) later(at time.Time, r *run) bool {
 	return !at.IsZero() && at.After(r.started.Add(-r.night.stale))
 }
 
-func (s *simulation) idleLimit(i *image) time.Duration {
-	days := 30
-	if own, ok := i.tags["ami-janitor:stale-after"]; ok {
-		_, _ = fmt.Sscanf(own, "%dd", &days)
+// leavesOut reports whether an image has a name that a policy does not judge.
+func (p *policy) leavesOut(i *image) bool {
+	matches, only := false, false
+	for glob := range strings.SplitSeq(p.settings["NAMES"], ",") {
+		isOut := strings.HasPrefix(glob, "!")
+		is, _ := path.Match(strings.TrimPrefix(glob, "!"), i.name)
+		if isOut && is {
+			return true
+		}
+		only, matches = only || !isOut && glob != "", matches || !isOut && is
 	}
-	return time.Duration(days) * day
+	return only && !matches
+}
+
+// idleLimit is for how long an image may be idle. The tag makes it longer, and never shorter.
+func (p *policy) idleLimit(i *image) time.Duration {
+	days, own := 0, 0
+	_, _ = fmt.Sscanf(p.settings["STALE_AFTER"], "%dd", &days)
+	_, _ = fmt.Sscanf(i.tags[staleAfterTag], "%dd", &own)
+	return time.Duration(max(days, own)) * day
 }
 
 // lastUse is when an image was used last, as far as a run could know.
@@ -176,7 +198,7 @@ func (s *simulation) isNewest(r *run, i *image) bool {
 			newer++
 		}
 	}
-	return newer < int(s.config.KeepNewest)
+	return newer < int(r.policy.config.KeepNewest)
 }
 
 // checkDeletion checks what is promised of a snapshot that a run has just deleted, before that.
@@ -191,18 +213,24 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 	violate(tagged && keep != "false" && !s.tooLate(sn.touched, r, sn.id), "which is tagged to be kept")
 	violate(sn.managed, "which is managed")
 	violate(sn.locked, "which is locked")
+	violate(sn.own && !slices.ContainsFunc(s.world.images, func(i *image) bool { return slices.Contains(i.snapshots, sn.id) && !isTakenLongBefore(i) }),
+		"which a person took long before there was an image with it")
 	violate(sn.orphanOf != "", "which somebody else has left")
-	violate(sn.named && s.world.settings["USAGE_SOURCES"] != "references", "which a launch template maps")
-	violate(!bool(s.config.DeleteSnapshots), "although DELETE_SNAPSHOTS is false")
+	violate(sn.named && r.policy.settings["USAGE_SOURCES"] != "references", "which a launch template maps")
+	violate(!bool(r.policy.config.DeleteSnapshots), "although DELETE_SNAPSHOTS is false")
 	for _, i := range s.world.images {
 		violate(slices.Contains(i.snapshots, sn.id) && i.there, "which %s maps", i.id)
 	}
 	violate(!s.mayGo(sn), "of which no run has removed an image since it was restored %v", sn.restoredAt)
 	run := sn.tags[runTag]
-	if sn.tags[intentTag] != "remove" || run != r.id && s.runs[run] == nil {
+	isForged := s.forged.images[s.world.madeFor(sn)] || s.tooLate(sn.touched, r, sn.id)
+	if sn.tags[intentTag] != "remove" || run != r.id && s.runs[run] == nil && !isForged {
 		s.violate("declared", "%s deletes %s, whose tags are %v", r.id, sn.id, sn.tags)
 	}
 }
+
+// isTakenLongBefore reports whether an image was made more than a day after its snapshots.
+func isTakenLongBefore(i *image) bool { return i.created.Sub(takenAt) > day }
 
 // mayGo reports whether a run has removed, or may have removed, an image of a snapshot, and nobody who could be noticed has
 // brought the snapshot back since.
@@ -213,6 +241,9 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 // between two runs.
 func (s *simulation) mayGo(sn *snapshot) bool {
 	left := s.runs[sn.tags[runTag]]
+	if sn.orphanOf == "" && s.forged.images[s.world.madeFor(sn)] {
+		return true // A plan and a removal for the very image that the snapshot was made for: nobody can tell these from real ones.
+	}
 	return slices.ContainsFunc(s.world.images, func(i *image) bool {
 		if !slices.Contains(i.snapshots, sn.id) {
 			return false
@@ -225,7 +256,7 @@ func (s *simulation) mayGo(sn *snapshot) bool {
 
 // wasTried reports whether the journal says that a run was about to remove an image; without one, whether it cannot know if it has.
 func (s *simulation) wasTried(r *run, i *image) bool {
-	if s.world.settings["RECORDS"] == "" {
+	if !r.policy.hasRecords() {
 		return s.disturbed[r.id+i.id]
 	}
 	note := string(s.account.Objects(bucketName)[noteKey(r, i)])
@@ -233,7 +264,7 @@ func (s *simulation) wasTried(r *run, i *image) bool {
 }
 
 func noteKey(r *run, i *image) string {
-	return "journal/removals/" + i.region + "/" + i.id + "/" + r.id + ".json"
+	return prefixOf(r.policy.settings) + "removals/" + i.region + "/" + i.id + "/" + r.id + ".json"
 }
 
 // remover is who removed an image that is gone, as far as it could be noticed: if a person did so after the image had been brought
@@ -256,7 +287,7 @@ const longest = 12 * time.Hour
 // once more, and nothing kept the run from writing that down.
 func (r *run) closesBooks(other *run, i *image) bool {
 	isBetween := r.started.After(i.restoredAt.Add(r.night.stale)) && r.started.Before(i.goneAt)
-	if !isBetween || r.started.Sub(other.started) < longest || r.record == nil || r.night.dry || r.night.faults.any() || r.night.deadline > 0 {
+	if !isBetween || r.policy != other.policy || r.started.Sub(other.started) < longest || r.record == nil || r.night.dry || r.night.faults.any() || r.night.deadline > 0 {
 		return false
 	}
 	return slices.ContainsFunc(r.record.Regions, func(region report.Region) bool {
@@ -283,11 +314,82 @@ func (s *simulation) checkTagging(actor, action string, keys []string) {
 	}
 }
 
-func (s *simulation) checkDisable(actor string, i *image) {
-	if r := s.runs[actor]; r == nil || s.tooLate(i.touched, r, i.id) {
+// checkEnable checks that a run enables only what runs of its policy have disabled.
+func (s *simulation) checkEnable(actor string, i *image) {
+	if r := s.runs[actor]; r != nil && i.disabledBy != r.policy.name && !s.forged.announced[i.id] {
+		s.violate("on nobody's word", "%s enables %s, which %q has disabled", actor, i.id, i.disabledBy)
+	}
+}
+
+// checkEndOfDeprecation checks that a run ends only a deprecation that runs of its policy have begun.
+func (s *simulation) checkEndOfDeprecation(actor string, i *image) {
+	if r := s.runs[actor]; r != nil && i.deprecatedBy != r.policy.name && !s.forged.announced[i.id] {
+		s.violate("on nobody's word", "%s ends the deprecation of %s, which %q has deprecated", actor, i.id, i.deprecatedBy)
+	}
+}
+
+// checkTakenBack checks that a run takes back what another policy has announced for no reason but facts of the image.
+func (s *simulation) checkTakenBack(actor string, i *image) {
+	r := s.runs[actor]
+	if r == nil || i.announcedBy == "" || i.announcedBy == r.policy.name || s.isObjection(r, i) {
 		return
 	}
-	if i.public || i.shared || i.protection != "" && i.protection != "disabled" || i.managed || i.tags[disabledTag] == "" || i.tags[dueTag] == "" {
+	s.violate("each its own", "%s takes back what %s has announced of %s, and nothing speaks against it: %v", actor, i.announcedBy, i.id, i.tags)
+}
+
+// checkDeclaration checks that a run takes the tags of no removal off that a run of another policy has declared, and may come back for.
+func (s *simulation) checkDeclaration(actor, id string, before, after map[string]string) {
+	r, other := s.runs[actor], s.runs[before[runTag]]
+	if r == nil || other == nil || before[intentTag] == "" || after[intentTag] != "" {
+		return
+	}
+	// A run without a journal cannot tell whether an image is back. It leaves snapshots alone that no image maps.
+	canTell := r.policy.hasRecords() || s.world.snapshot(id) != nil && !s.isMapped(id)
+	i, sn := s.world.image(id), s.world.snapshot(id)
+	isForged := i != nil && i.forged || sn != nil && sn.forged || s.forged.runs[other.id]
+	isUnseen := r.night.stale > 0 && other.aliveBeside && r.aliveBeside
+	if other.policy != r.policy && other.policy.hasRecords() && canTell && !isForged && !isUnseen {
+		s.violate("each its own", "%s takes off %s that %s, of another policy, has declared its removal", actor, id, other.id)
+	}
+}
+
+// isMapped reports whether an image that is there maps a snapshot.
+func (s *simulation) isMapped(id string) bool {
+	return slices.ContainsFunc(s.world.images, func(i *image) bool { return i.there && slices.Contains(i.snapshots, id) })
+}
+
+// isObjection reports whether a fact of an image speaks against its removal, whatever the policy; or did when a run read it.
+func (s *simulation) isObjection(r *run, i *image) bool {
+	keep, isKept := i.tags[keepTag]
+	isProtected := i.protection != "" && i.protection != "disabled"
+	source := s.world.image(i.source)
+	isCopyOfUsed := source != nil && source.usedBy+source.launchedBy != ""
+	isForged := i.forged || s.forged.images[i.id]
+	mayBeBack := slices.ContainsFunc(s.order, func(other *run) bool { return other.policy == r.policy && s.wasTried(other, i) })
+	return isForged || mayBeBack || isKept && keep != "false" || isProtected || i.usedBy+i.launchedBy != "" || isCopyOfUsed ||
+		!i.restoredAt.IsZero() || i.tags[intentTag] != "" || i.tags[runTag] != "" || s.tooLate(i.touched, r, i.id) || s.later(i.touched, r)
+}
+
+// checkAnnouncement checks that a run announces no removal that another policy has announced, and does not do so again and again.
+func (s *simulation) checkAnnouncement(r *run, i *image) {
+	if i.announcedBy != "" && i.announcedBy != r.policy.name && !s.later(i.markedAt, r) {
+		s.violate("each its own", "%s announces the removal of %s, which %s has announced", r.id, i.id, i.announcedBy)
+	}
+	if i.announcements++; i.announcements > mostAnnouncements {
+		s.violate("nothing flaps", "%s announces the removal of %s for the %dth time", r.id, i.id, i.announcements)
+	}
+}
+
+// mostAnnouncements is how often the removal of one image may be announced. A person who objects, a run that is killed and other
+// troubles begin it anew, and some do so in each night of a schedule.
+const mostAnnouncements = 6
+
+func (s *simulation) checkDisable(actor string, i *image) {
+	if r := s.runs[actor]; r == nil || s.tooLate(i.touched, r, i.id) || s.later(i.markedAt, r) && i.announcedBy != r.policy.name {
+		return
+	}
+	isOurs := i.announcedBy == s.policyOf(actor) && i.tags[disabledTag] != "" && i.tags[dueTag] != ""
+	if i.public || i.shared || i.protection != "" && i.protection != "disabled" || i.managed || !isOurs {
 		s.violate("never touched", "%s disables %s, %+v", actor, i.id, *i)
 	}
 }
@@ -329,11 +431,11 @@ func (s *simulation) checkRecord(r *run) {
 // checkWithdrawn checks that what a run has declared, and not removed, carries the declaration no more. A snapshot that was to
 // go and did not keeps it for the next run.
 func (s *simulation) checkWithdrawn(r *run) {
-	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside {
+	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside || !r.way.wrong.IsZero() || len(s.forged.locks) > 0 { // By a wrong clock, or without its lock, it takes nothing back.
 		return
 	}
 	for _, i := range s.world.images {
-		if i.there && i.tags[intentTag] != "" && i.tags[runTag] == r.id && !s.later(i.restoredAt, r) {
+		if i.there && i.tags[intentTag] != "" && i.tags[runTag] == r.id && !i.forged && !s.later(i.restoredAt, r) {
 			s.violate("withdrawn", "%s leaves its declaration on %s: %v", r.id, i.id, i.tags)
 		}
 	}
@@ -341,7 +443,7 @@ func (s *simulation) checkWithdrawn(r *run) {
 		mapped := slices.ContainsFunc(s.world.images, func(i *image) bool {
 			return i.there && !s.later(i.restoredAt, r) && slices.Contains(i.snapshots, sn.id)
 		})
-		if sn.there && mapped && sn.tags[intentTag] != "" && sn.tags[runTag] == r.id && !s.later(sn.restoredAt, r) {
+		if sn.there && mapped && sn.tags[intentTag] != "" && sn.tags[runTag] == r.id && !sn.forged && !s.later(sn.restoredAt, r) {
 			s.violate("withdrawn", "%s leaves its declaration on %s, which is in use", r.id, sn.id)
 		}
 	}
@@ -482,7 +584,7 @@ func (s *simulation) checkClean(r *run) {
 		if region.Busy {
 			s.violate("nothing blocks", "%s: %s is busy: %s", r.id, region.Region, region.Hold)
 		}
-		if region.Hold != "" && (!bool(s.config.RequireRecycleBin) || s.world.rules) {
+		if region.Hold != "" && !r.policy.keepsAll(s.world) {
 			s.violate("nothing blocks", "%s: %s is held: %s", r.id, region.Region, region.Hold)
 		}
 	}
@@ -560,12 +662,13 @@ func (s *simulation) checkEnd() {
 	defer s.mu.Unlock()
 	s.checkReports()
 	for _, i := range s.world.images {
-		if i.there && i.tags[intentTag] != "" {
+		if i.there && i.tags[intentTag] != "" && !i.forged {
 			s.violate("no declaration stays", "%s carries %v", i.id, i.tags)
 		}
 	}
 	for _, sn := range s.world.snapshots {
-		if sn.there && sn.tags[intentTag] != "" {
+		left := s.runs[sn.tags[runTag]] // Without a journal nobody can tell whether its policy finishes it.
+		if sn.there && sn.tags[intentTag] != "" && !sn.forged && (left == nil || left.policy.hasRecords() || s.isMapped(sn.id)) {
 			s.violate("no declaration stays", "%s carries %v", sn.id, sn.tags)
 		}
 		if why := s.orphaned(sn); why != "" {
@@ -573,9 +676,10 @@ func (s *simulation) checkEnd() {
 		}
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.account.Objects(bucketName))) {
-		isHeld := bool(s.config.RequireRecycleBin) && !s.world.rules // Nothing is finished there.
-		if strings.Contains(key, "/unfinished/") && !isHeld {
-			s.violate("a finished journal", "%s is left in the journal", key)
+		for _, p := range s.policies {
+			if strings.HasPrefix(key, prefixOf(p.settings)+"unfinished/") && !p.keepsAll(s.world) { // Nothing is finished there.
+				s.violate("a finished journal", "%s is left in the journal", key)
+			}
 		}
 	}
 	s.checkModel()
@@ -583,13 +687,17 @@ func (s *simulation) checkEnd() {
 
 // orphaned says why a snapshot should have gone with its images; empty if it need not.
 func (s *simulation) orphaned(sn *snapshot) string {
-	if !sn.there || s.world.settings["RECORDS"] == "" {
+	if !sn.there {
 		return ""
 	}
 	_, isKept := sn.tags[keepTag]
 	_, isBack := sn.tags[restoredTag] // Somebody has undone its removal before it had come to that.
-	if isKept || isBack || sn.managed || sn.locked || sn.named || sn.untagged || !sn.restoredAt.IsZero() || !bool(s.config.DeleteSnapshots) {
+	isForged := sn.forged || slices.ContainsFunc(s.world.images, func(i *image) bool { return s.forged.images[i.id] && slices.Contains(i.snapshots, sn.id) })
+	if isForged || isKept || isBack || sn.managed || sn.locked || sn.named || sn.untagged || !sn.restoredAt.IsZero() {
 		return ""
+	}
+	if sn.own && slices.ContainsFunc(s.world.images, func(i *image) bool { return slices.Contains(i.snapshots, sn.id) && isTakenLongBefore(i) }) {
+		return "" // By a person.
 	}
 	var last *image
 	for _, i := range s.world.images {
@@ -604,12 +712,66 @@ func (s *simulation) orphaned(sn *snapshot) string {
 	if last == nil || s.runs[last.goneBy] == nil {
 		return "" // Whoever removes the last image by hand has left it.
 	}
+	r := s.runs[last.goneBy]
+	if !r.policy.hasRecords() || !bool(r.policy.config.DeleteSnapshots) {
+		return ""
+	}
+	if s.isToldAsLeft(r, sn) && !s.isPlanned(r, s.world.madeFor(sn)) {
+		return "" // Nothing in it says that it was made for what that run has removed.
+	}
+	if r.unlocked && s.isToldAsLeft(r, sn) || s.isOfUnknownSharing(r, sn) {
+		return "" // Two policies were at work on it at the same moment, or it was not known with whom it is shared. Both are told.
+	}
 	for _, i := range s.world.images {
-		if slices.Contains(i.snapshots, sn.id) && i.goneBy == "person" && s.later(i.goneAt, s.runs[last.goneBy]) {
+		other := s.runs[i.goneBy]
+		isApart := i.goneBy == "person" || other != nil && other.policy != r.policy
+		if slices.Contains(i.snapshots, sn.id) && isApart && s.later(i.goneAt, r) {
 			return "" // The run had read that another image needs it. It is reported after a week, as one that others have left.
 		}
 	}
 	return last.goneBy + " has removed " + last.id
+}
+
+// isToldAsLeft reports whether the record of a later run says that a snapshot which a run has left stays.
+func (s *simulation) isToldAsLeft(r *run, sn *snapshot) bool {
+	return slices.ContainsFunc(s.order, func(later *run) bool {
+		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region report.Region) bool {
+			return slices.ContainsFunc(region.Finished, func(f report.Finished) bool {
+				return f.Run == r.id && f.SnapshotID == sn.id && f.Status != ami.SnapshotDeleted
+			})
+		})
+	})
+}
+
+// isOfUnknownSharing reports whether the record of a run says that a snapshot stays because it is not known with whom it is shared.
+func (s *simulation) isOfUnknownSharing(r *run, sn *snapshot) bool {
+	return r.record != nil && slices.ContainsFunc(r.record.Regions, func(region report.Region) bool {
+		return slices.ContainsFunc(region.Images, func(i report.Image) bool {
+			return slices.ContainsFunc(i.Snapshots, func(told report.PlannedSnapshot) bool {
+				return told.SnapshotID == sn.id && strings.HasPrefix(told.Detail, retention.SharingUnknown)
+			})
+		})
+	})
+}
+
+// isPlanned reports whether a run had planned to remove an image, as its journal says.
+func (s *simulation) isPlanned(r *run, image string) bool {
+	i := s.world.image(image)
+	if i == nil {
+		return false
+	}
+	plan := s.account.Objects(bucketName)[prefixOf(r.policy.settings)+"runs/"+r.id+"/plan-"+i.region+".json"]
+	var document struct {
+		Declared []struct {
+			ImageID string `json:"imageId"`
+		} `json:"declared"`
+	}
+	_ = json.Unmarshal(plan, &document)
+	return slices.ContainsFunc(document.Declared, func(declared struct {
+		ImageID string `json:"imageId"`
+	}) bool {
+		return declared.ImageID == image
+	})
 }
 
 // isDisturbed reports whether any run cannot know what became of a request for a resource.
@@ -659,7 +821,7 @@ func (s *simulation) checkReports() {
 	}
 	for _, id := range slices.Sorted(maps.Keys(reported)) {
 		// Without a journal nobody can tell which of two runs has done what neither has an answer to.
-		beside := s.world.settings["RECORDS"] == "" && s.isDisturbed(id)
+		beside := s.isDisturbed(id) && slices.ContainsFunc(s.order, func(r *run) bool { return r.unlocked })
 		if reported[id] > happened[id] && !beside {
 			s.violate("truthful record", "%s was removed %d times, and is reported %d times", id, happened[id], reported[id])
 		}
@@ -711,8 +873,9 @@ func (s *simulation) checkModel() {
 func (s *simulation) checkBlocked(r *run) {
 	c := r.record.Totals
 	isAside := func(region report.Region) bool { return region.Hold != "" || region.Busy }
-	if c.Deregistered+c.Marked > 0 || c.Deferred == c.Refused || s.limit == 0 || s.world.settings["RECORDS"] == "" || slices.ContainsFunc(r.record.Regions, isAside) {
-		s.blocked = 0
+	p := r.policy
+	if c.Deregistered+c.Marked > 0 || c.Deferred == c.Refused || p.limit == 0 || !p.hasRecords() || slices.ContainsFunc(r.record.Regions, isAside) {
+		p.blocked = 0
 		return
 	}
 	banned := 0
@@ -721,9 +884,9 @@ func (s *simulation) checkBlocked(r *run) {
 			banned++
 		}
 	}
-	if s.blocked++; s.blocked*s.limit > banned+s.limit {
+	if p.blocked++; p.blocked*p.limit > banned+p.limit {
 		s.violate("nothing blocks", "%s: for %d nights nothing was removed under a cap of %d, with %d images refused, and %d wait for the cap",
-			r.id, s.blocked, s.limit, banned, c.Deferred-c.Refused)
+			r.id, p.blocked, p.limit, banned, c.Deferred-c.Refused)
 	}
 }
 

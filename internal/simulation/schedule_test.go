@@ -8,12 +8,14 @@ import (
 
 // schedule is what happens to one account, night by night.
 type schedule struct {
-	seed    uint64
-	world   func() *world // A new copy each time.
-	drop    drops
-	latency time.Duration
-	nights  []night
-	ban     ban
+	seed        uint64
+	world       func() *world // A new copy each time.
+	drop        drops
+	latency     time.Duration
+	nights      []night
+	ban         ban
+	secondFirst bool          // In clean nights.
+	apart       time.Duration // How long after a run of one policy one of the other begins, in clean nights.
 }
 
 // ban is what EC2 refuses to remove for some nights, whoever asks. Its zero value refuses nothing.
@@ -25,6 +27,8 @@ type ban struct {
 
 // night is one night with what goes wrong in it. Its zero value is a plain run.
 type night struct {
+	second   bool // The run goes by the second policy, if there is one.
+	other    bool // The run after one that was killed goes by the other policy.
 	dry      bool
 	deadline time.Duration // How long the run may take; 0 for any time.
 	kill     *kill
@@ -39,7 +43,9 @@ type night struct {
 	inUseLag      int           // How many calls EC2 takes to notice deregistrations.
 	binLag        int           // How many listings the Recycle Bin takes to show what it holds.
 	faults        faults
+	clock         clock
 	persons       []person
+	before        []person // What people do before the run.
 	afterwards    []person // What people do after the run, whatever became of it: an hour later.
 }
 
@@ -51,9 +57,29 @@ type kill struct {
 	after  bool   // After its effect; else before it.
 }
 
+// clock is how the clock of a run's machine goes. Its zero value is right.
+type clock struct {
+	ahead time.Duration // When the run begins; negative if it is behind.
+	jumps []jump
+	all   bool // The clocks of all runs of the night go like this; else only that of the first.
+}
+
+// jump sets a clock forward, or back, just before a call.
+type jump struct {
+	at kill
+	by time.Duration
+}
+
+// clocksApart is how far a clock may be from that of AWS: a run with one that is further off stops.
+const clocksApart = 5 * time.Minute
+
+// slack is how far the idle times are off that the runs of a night go by.
+func (n *night) slack() time.Duration { return min(n.clock.ahead.Abs(), clocksApart) }
+
 // overlap is a second run beside the first.
 type overlap struct {
 	offset time.Duration
+	second bool  // It goes by the second policy.
 	kill   *kill // Of the second run.
 }
 
@@ -93,11 +119,13 @@ const (
 	untags           action = "takes the janitor's tags off"
 	untagsSnapshot   action = "takes the janitor's tags off a snapshot of"
 	objects          action = "objects to the announced removal of"
+	forgesTags       action = "forges tags of"
+	forgesRecords    action = "forges records of"
 )
 
 // newSchedule draws a schedule.
 func newSchedule(seed uint64) *schedule {
-	s := &schedule{seed: seed, world: func() *world { return newWorld(newDice(seed)) }}
+	s := &schedule{seed: seed}
 	d := newDice(seed ^ 0xabcdef)
 	s.latency = pick(d, 20*time.Millisecond, 80*time.Millisecond, 80*time.Millisecond, 300*time.Millisecond, time.Second)
 	for range d.between(1, 3) {
@@ -106,7 +134,99 @@ func newSchedule(seed uint64) *schedule {
 	if d.chance(25) {
 		s.ban = ban{d.between(1, 12), pick(d, "AuthFailure", "UnauthorizedOperation"), pick(d, d.Uint64(), d.Uint64()&d.Uint64(), ^uint64(0))}
 	}
+	s.addMore(newDice(seed ^ 0x0ff1ce))
 	return s
+}
+
+// addMore draws what not every schedule has. Its dice are others, so that a seed gives the same account and nights without it.
+func (s *schedule) addMore(d dice) {
+	isOwn, isSecond := d.chance(15), d.chance(35)
+	own, second := d.Uint64(), d.Uint64()
+	seed := s.seed
+	s.world = func() *world {
+		w := newWorld(newDice(seed))
+		if isOwn {
+			w.addOwnSnapshots(newDice(own))
+		}
+		if isSecond {
+			w.addPolicy(newDice(second))
+		}
+		return w
+	}
+	if isSecond {
+		s.addPolicy(d)
+	}
+	if d.chance(30) {
+		s.addForgeries(d)
+	}
+	if d.chance(25) {
+		s.addClocks(d)
+	}
+}
+
+// addClocks draws clocks that are wrong, or are set while a run is at work.
+func (s *schedule) addClocks(d dice) {
+	draw := func() time.Duration {
+		by := pick(d, time.Duration(d.between(1, 299))*time.Second, time.Duration(d.between(1, 299))*time.Second, time.Duration(d.between(6, 59))*time.Minute,
+			time.Duration(d.between(1, 30))*time.Hour, time.Duration(d.between(2, 400))*day)
+		if d.chance(40) {
+			return -by
+		}
+		return by
+	}
+	for i := range s.nights {
+		n := &s.nights[i]
+		if n.clock.all = d.chance(40); d.chance(50) {
+			n.clock.ahead = draw()
+		}
+		for range d.IntN(3) {
+			n.clock.jumps = append(n.clock.jumps, jump{*newKill(d), draw()})
+		}
+		if i > 0 && s.nights[i-1].clock.all && d.chance(50) {
+			n.clock.ahead, n.clock.all = s.nights[i-1].clock.ahead, true // Nobody has noticed.
+		}
+	}
+}
+
+// addForgeries draws what somebody forges: while a run is at work, or between two of them.
+func (s *schedule) addForgeries(d dice) {
+	bait, before := d.Uint64(), s.world
+	s.world = func() *world {
+		w := before()
+		w.addBait(newDice(bait))
+		return w
+	}
+	for i := range s.nights {
+		n := &s.nights[i]
+		for range d.IntN(6) {
+			p := person{does: pick(d, forgesTags, forgesTags, forgesRecords), target: d.Uint64()}
+			if d.chance(60) {
+				n.before = append(n.before, p)
+			} else {
+				p.at = *newKill(d)
+				n.persons = append(n.persons, p)
+			}
+		}
+	}
+}
+
+// addPolicy draws which runs go by the second policy.
+func (s *schedule) addPolicy(d dice) {
+	s.secondFirst = d.chance(50)
+	s.apart = pick(d, time.Minute, time.Hour, 13*time.Hour)
+	for i := range s.nights {
+		n := &s.nights[i]
+		n.second, n.other = d.chance(50), d.chance(50)
+		if i > 0 && s.nights[i-1].kill != nil && d.chance(70) {
+			n.second = !s.nights[i-1].second // What a killed run has left is seen by the other policy first.
+		}
+		if n.overlap == nil && d.chance(40) {
+			n.overlap = &overlap{offset: pick(d, 0, 100*time.Millisecond, time.Second, 3*time.Second, 10*time.Second, time.Minute)}
+		}
+		if n.overlap != nil {
+			n.overlap.second = n.second != d.chance(80)
+		}
+	}
 }
 
 func newNight(d dice) night {
@@ -207,17 +327,20 @@ func (n night) String() string {
 	} else {
 		add("a run")
 	}
+	if n.second {
+		add("by the second policy")
+	}
 	if n.deadline > 0 {
 		add("that has %v", n.deadline)
 	}
 	if n.kill != nil {
 		add("killed %v", n.kill)
 		if n.restart > 0 {
-			add("and another one %v later", n.restart)
+			add("and another one %v later (of the other policy: %v)", n.restart, n.other)
 		}
 	}
 	if n.overlap != nil {
-		add("beside another that begins %v later", n.overlap.offset)
+		add("beside another that begins %v later (by the second policy: %v)", n.overlap.offset, n.overlap.second)
 		if n.overlap.kill != nil {
 			add("and is killed %v", n.overlap.kill)
 		}
@@ -237,8 +360,17 @@ func (n night) String() string {
 			add("the answer lost %v", n.faults.loseCall)
 		}
 	}
+	if n.clock.ahead != 0 {
+		add("by a clock that is %v ahead (all: %v)", n.clock.ahead, n.clock.all)
+	}
+	for _, j := range n.clock.jumps {
+		add("which is set forward by %v %v (all: %v)", j.by, j.at, n.clock.all)
+	}
 	for _, p := range n.persons {
 		add("a person %s an image %v", p.does, p.at)
+	}
+	for _, p := range n.before {
+		add("before it a person %s an image", p.does)
 	}
 	for _, p := range n.afterwards {
 		add("a person %s an image an hour later", p.does)
@@ -281,6 +413,10 @@ func (s *schedule) build() *world {
 
 func (w *world) leaveOut(drop drops) {
 	for key := range drop.settings {
+		if key == "second policy" {
+			w.second = nil
+			continue
+		}
 		if key == "image tags" {
 			for _, i := range w.images {
 				delete(i.tags, "team")

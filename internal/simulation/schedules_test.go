@@ -29,6 +29,14 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// found are seeds whose schedules have shown a fault of the janitor.
+var found = []uint64{
+	1189, 1225, // A run of one policy took off what another one had declared: an image, a snapshot.
+	6281,  // It ended the deprecation that an owner had chosen for the very day on which the image was due.
+	20755, // It took off what a killed run of another policy had declared on an image that somebody objected to.
+	30147, // It took the lock by a clock that had jumped by a year, and was killed.
+}
+
 // few is how many schedules every run of the tests plays.
 const few = 60
 
@@ -45,6 +53,11 @@ func TestSchedules(t *testing.T) {
 		until := time.Now().Add(*forFlag)
 		playAll(t, first, func(uint64) bool { return time.Now().Before(until) })
 	default:
+		for _, seed := range found {
+			for _, v := range play(t, newSchedule(seed), false).violations {
+				t.Errorf("seed %d: %v", seed, v)
+			}
+		}
 		last := *firstFlag + uint64(max(*seedsFlag, few)) - 1
 		if *seedsFlag > 0 {
 			last = *firstFlag + uint64(*seedsFlag) - 1
@@ -180,8 +193,11 @@ func smallerOnes(s *schedule) []*schedule {
 			with(func(s *schedule) { s.drop.images[sn.orphanOf] = true })
 		}
 	}
+	if w.second != nil {
+		with(func(s *schedule) { s.drop.settings["second policy"] = true })
+	}
 	for key, value := range w.settings {
-		if !slices.Contains([]string{"STALE_AFTER", "RECORDS", "REGIONS"}, key) && value != "" {
+		if !slices.Contains([]string{"STALE_AFTER", "RECORDS", "REGIONS", "POLICY_NAME"}, key) && value != "" {
 			with(func(s *schedule) { s.drop.settings[key] = true })
 		}
 	}
@@ -202,7 +218,7 @@ func plainerNights(n night) []night {
 	with(n.kill != nil, func(n *night) { n.kill = nil })
 	with(n.restart > 0, func(n *night) { n.restart = 0 })
 	with(n.overlap != nil, func(n *night) { n.overlap = nil })
-	with(n.overlap != nil && n.overlap.kill != nil, func(n *night) { n.overlap = &overlap{offset: n.overlap.offset} })
+	with(n.overlap != nil && n.overlap.kill != nil, func(n *night) { n.overlap = &overlap{offset: n.overlap.offset, second: n.overlap.second} })
 	with(n.undo, func(n *night) { n.undo, n.undoKill = false, nil })
 	with(n.undoKill != nil, func(n *night) { n.undoKill = nil })
 	with(n.stale > 0, func(n *night) { n.stale = 0 })
@@ -210,6 +226,13 @@ func plainerNights(n night) []night {
 	with(n.inUseLag > 0, func(n *night) { n.inUseLag = 0 })
 	with(n.binLag > 0, func(n *night) { n.binLag = 0 })
 	with(n.faults.any(), func(n *night) { n.faults = faults{} })
+	with(n.clock.ahead != 0, func(n *night) { n.clock.ahead = 0 })
+	for k := range n.clock.jumps {
+		with(true, func(n *night) { n.clock.jumps = slices.Delete(slices.Clone(n.clock.jumps), k, k+1) })
+	}
+	for k := range n.before {
+		with(true, func(n *night) { n.before = slices.Delete(slices.Clone(n.before), k, k+1) })
+	}
 	for k := range n.afterwards {
 		with(true, func(n *night) { n.afterwards = slices.Delete(slices.Clone(n.afterwards), k, k+1) })
 	}

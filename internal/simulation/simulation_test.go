@@ -3,7 +3,9 @@ package simulation
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -24,15 +26,14 @@ import (
 // simulation is a schedule on its way.
 type simulation struct {
 	*schedule
-	world   *world // As it truly is.
-	account *emulator.Account
-	raw     *emulator.Client
-	config  janitor.Config
-	limit   int // MAX_DEREGISTRATIONS.
-	blocked int // How many clean runs in a row have removed nothing, although some images waited for the cap.
-	runs    map[string]*run
-	order   []*run
-	pending sync.WaitGroup // Runs that were killed and do not know it yet.
+	world    *world // As it truly is.
+	account  *emulator.Account
+	raw      *emulator.Client
+	policies []*policy // One or two.
+	forged   forged
+	runs     map[string]*run
+	order    []*run
+	pending  sync.WaitGroup // Runs that were killed and do not know it yet.
 
 	mu         sync.Mutex
 	arrivals   map[int64]bool
@@ -46,9 +47,38 @@ type simulation struct {
 	calls      int
 }
 
+// policy is what one operator wants, and the runs that go by it.
+type policy struct {
+	name     string
+	settings map[string]string
+	config   janitor.Config
+	limit    int // MAX_DEREGISTRATIONS.
+	blocked  int // How many clean runs in a row have removed nothing, although some images waited for the cap.
+}
+
+func newPolicy(settings map[string]string) (*policy, error) {
+	config, err := janitor.ParseConfig(func(variable string) string { return settings[variable] })
+	return &policy{name: settings["POLICY_NAME"], settings: settings, config: config, limit: int(config.MaxDeregistrations)}, err
+}
+
+// hasRecords reports whether the runs of a policy keep a journal.
+func (p *policy) hasRecords() bool { return p.settings["RECORDS"] != "" }
+
+// keepsAll reports whether nothing is removed by a policy, because it relies on a Recycle Bin that takes nothing in.
+func (p *policy) keepsAll(w *world) bool { return bool(p.config.RequireRecycleBin) && !w.rules }
+
+// policyOf is the name of the policy that a run goes by; empty if the actor is none.
+func (s *simulation) policyOf(actor string) string {
+	if r := s.runs[actor]; r != nil {
+		return r.policy.name
+	}
+	return ""
+}
+
 // run is one run of a simulation.
 type run struct {
 	id          string
+	policy      *policy
 	night       *night
 	way         *way
 	started     time.Time
@@ -59,6 +89,7 @@ type run struct {
 	looks       map[string]look // By the id of an image or a snapshot.
 	unnoted     map[string]bool // By the key of a note about a removal: what was to be noted last was not.
 	aliveBeside bool            // Another run was at work at the same time.
+	unlocked    bool            // One of those with another journal, or none, which no lock keeps apart.
 }
 
 // effect is a change of the account.
@@ -104,6 +135,7 @@ func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
 			s.sleepUntil(firstNight.Add(time.Duration(i) * day))
 			s.night(&schedule.nights[i])
 		}
+		s.repair()
 		s.clean(len(schedule.nights))
 		s.pending.Wait()
 		s.checkEnd()
@@ -118,7 +150,8 @@ func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
 func begin(schedule *schedule, verbose bool) (*simulation, error) {
 	s := &simulation{
 		schedule: schedule, world: schedule.build(), verbose: verbose,
-		runs: map[string]*run{}, arrivals: map[int64]bool{}, disturbed: map[string]bool{},
+		forged: forged{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, nil},
+		runs:   map[string]*run{}, arrivals: map[int64]bool{}, disturbed: map[string]bool{},
 	}
 	var err error
 	if s.account, err = s.world.load(); err != nil {
@@ -126,12 +159,25 @@ func begin(schedule *schedule, verbose bool) (*simulation, error) {
 	}
 	s.account.SetRuleLag(s.world.ruleLag)
 	s.raw = s.account.Client()
-	if len(s.world.regions) > 1 {
-		s.claimJournal() // Else two regions of one run would do it at the same instant, and nobody could tell which was the first.
+	plans := s.world.plans()
+	for _, key := range slices.Sorted(maps.Keys(plans)) {
+		s.put(key, plans[key])
 	}
-	s.config, err = janitor.ParseConfig(func(variable string) string { return s.world.settings[variable] })
-	s.limit = int(s.config.MaxDeregistrations)
-	return s, err
+	for _, settings := range []map[string]string{s.world.settings, s.world.second} {
+		if settings == nil {
+			continue
+		}
+		policy, err := newPolicy(settings)
+		if err != nil {
+			return nil, err
+		}
+		s.policies = append(s.policies, policy)
+		if policy.hasRecords() && len(s.world.regions) > 1 {
+			// Else two regions of one run would do it at the same instant, and nobody could tell which was the first.
+			s.put(prefixOf(settings)+"account.json", object{"account": accountID})
+		}
+	}
+	return s, nil
 }
 
 func (s *simulation) sleepUntil(at time.Time) { time.Sleep(time.Until(at)) }
@@ -150,28 +196,44 @@ func (s *simulation) newWay(actor string, n *night) *way {
 	return w
 }
 
-func (s *simulation) janitor(w *way) *janitor.Janitor {
+func (s *simulation) janitor(w *way, p *policy) *janitor.Janitor {
 	return &janitor.Janitor{
-		Config: s.config,
+		Config: p.config,
 		AWS: aws.Config{
 			Region: home, HTTPClient: w,
 			Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
 		},
-		Clock: time.Now,
+		Clock: func() time.Time { return time.Now().Round(0).Add(time.Duration(w.ahead.Load())) },
 	}
 }
 
-// start begins a run. It returns when that is over, or dead.
-func (s *simulation) start(n *night, k *kill, persons []person, suffix string) *run {
+// pick is the second policy, if there is one, or the first.
+func (s *simulation) pick(second bool) *policy {
+	if second {
+		return s.policies[len(s.policies)-1]
+	}
+	return s.policies[0]
+}
+
+// start begins a run of a policy. It returns when that is over, or dead.
+func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffix string) *run {
 	now := time.Now()
-	id := now.UTC().Format("20060102T150405Z") + fmt.Sprintf("-%06x", draw(s.seed, "id", now.String(), suffix)&0xffffff)
+	clock := clock{}
+	if n.clock.all || suffix == "first" {
+		clock = n.clock
+	}
+	id := now.Add(clock.ahead).UTC().Format("20060102T150405Z") + fmt.Sprintf("-%06x", draw(s.seed, "id", now.String(), suffix)&0xffffff)
 	w := s.newWay(id, n)
-	w.kill, w.persons = k, persons
-	r := &run{id: id, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}, looks: map[string]look{}, unnoted: map[string]bool{}}
+	w.kill, w.persons, w.jumps = k, persons, clock.jumps
+	w.set(clock.ahead)
+	r := &run{id: id, policy: p, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}, looks: map[string]look{}, unnoted: map[string]bool{}}
 	s.mu.Lock()
 	for _, other := range s.order {
 		if other.ended.IsZero() && !other.way.dead {
 			other.aliveBeside, r.aliveBeside = true, true
+			if other.policy != p || !p.hasRecords() {
+				other.unlocked, r.unlocked = true, true
+			}
 		}
 	}
 	s.runs[id] = r
@@ -186,7 +248,7 @@ func (s *simulation) start(n *night, k *kill, persons []person, suffix string) *
 			ctx, cancel = context.WithTimeout(ctx, n.deadline)
 		}
 		defer cancel()
-		record := s.janitor(w).Run(ctx, id, n.dry)
+		record := s.janitor(w, p).Run(ctx, id, n.dry)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !w.dead {
@@ -223,18 +285,21 @@ func (s *simulation) start(n *night, k *kill, persons []person, suffix string) *
 func (s *simulation) night(n *night) {
 	s.mu.Lock()
 	s.current = n
+	for _, p := range n.before {
+		s.act(p)
+	}
 	s.mu.Unlock()
 	var beside sync.WaitGroup
 	if n.overlap != nil {
 		beside.Go(func() {
 			time.Sleep(n.overlap.offset)
-			s.start(n, n.overlap.kill, nil, "second")
+			s.start(s.pick(n.overlap.second), n, n.overlap.kill, nil, "second")
 		})
 	}
-	r := s.start(n, n.kill, n.persons, "first")
+	r := s.start(s.pick(n.second), n, n.kill, n.persons, "first")
 	if r.record == nil && n.restart > 0 {
 		time.Sleep(n.restart)
-		s.start(&night{}, nil, nil, "again")
+		s.start(s.pick(n.second != n.other), &night{}, nil, nil, "again")
 	}
 	beside.Wait()
 	s.afterwards(n)
@@ -269,7 +334,7 @@ func (s *simulation) undo(r *run, k *kill) {
 	s.mu.Unlock()
 	w := s.newWay("undo-"+r.id, &night{})
 	w.kill = k
-	undone, err := s.janitor(w).UndoRun(context.Background(), r.id)
+	undone, err := s.janitor(w, r.policy).UndoRun(context.Background(), r.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !w.dead {
@@ -301,8 +366,12 @@ func (s *simulation) clean(first int) {
 		s.mu.Lock()
 		s.current = n
 		s.mu.Unlock()
-		r := s.start(n, nil, nil, "clean")
-		s.checkClean(r)
+		for k := range s.policies {
+			if k > 0 {
+				time.Sleep(s.apart)
+			}
+			s.checkClean(s.start(s.pick(s.secondFirst != (k > 0)), n, nil, nil, "clean"))
+		}
 		if len(s.effects) == effects && !s.waits() {
 			quiet++
 		} else {
@@ -313,15 +382,28 @@ func (s *simulation) clean(first int) {
 
 // waits reports whether something is announced, and not long overdue.
 func (s *simulation) waits() bool {
-	if bool(s.config.RequireRecycleBin) && !s.world.rules {
-		return false // For a person.
-	}
-	if last := s.order[len(s.order)-1].record; last != nil && last.Totals.Refused > 0 {
-		return true // For a week.
-	}
-	return slices.ContainsFunc(s.world.images, func(i *image) bool {
-		return i.there && !i.announced.IsZero() && time.Since(i.announced) < time.Duration(s.world.grace()+2)*day
+	return slices.ContainsFunc(s.policies, func(p *policy) bool {
+		if p.keepsAll(s.world) {
+			return false // For a person.
+		}
+		if last := s.last(p).record; last != nil && last.Totals.Refused > 0 {
+			return true // For a week.
+		}
+		return p.hasRecords() && slices.ContainsFunc(s.world.images, func(i *image) bool {
+			return i.there && i.announcedBy == p.name && time.Since(i.announced) < time.Duration(graceOf(p.settings)+2)*day
+		})
 	})
+}
+
+// last is the last run of a policy.
+func (s *simulation) last(p *policy) *run {
+	var last *run
+	for _, r := range s.order {
+		if r.policy == p {
+			last = r
+		}
+	}
+	return last
 }
 
 func (s *simulation) violate(promise, format string, arguments ...any) {
@@ -373,15 +455,23 @@ func (s *simulation) disturb(w *way, q emulator.Request) {
 	}
 }
 
-// claimJournal makes the journal one of the account, as the first run does.
-func (s *simulation) claimJournal() {
-	const document = `{"account": "` + accountID + `"}`
-	r, err := http.NewRequest(http.MethodPut, "https://"+bucketName+".s3."+home+".amazonaws.com/journal/account.json", strings.NewReader(document))
+// put stores a document in the bucket of the journals.
+func (s *simulation) put(key string, content object) {
+	document, err := json.Marshal(content)
+	if err != nil {
+		panic(err)
+	}
+	s.store(http.MethodPut, key, document)
+}
+
+// store puts or deletes an object of the bucket.
+func (s *simulation) store(method, key string, document []byte) {
+	r, err := http.NewRequest(method, "https://"+bucketName+".s3."+home+".amazonaws.com/"+key, bytes.NewReader(document))
 	if err != nil {
 		panic(err)
 	}
 	r.Header.Set("Authorization", "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/"+home+"/s3/aws4_request, SignedHeaders=host, Signature=0")
-	if response, err := s.raw.Do(r); err != nil || response.StatusCode != http.StatusOK {
+	if response, err := s.raw.Do(r); err != nil || response.StatusCode >= 300 {
 		panic(fmt.Sprint(response, err))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -39,7 +40,21 @@ type way struct {
 	persons  []person
 	lostCall *kill
 	ended    bool
+	jumps    []jump
+	wrong    time.Time // Since when no run that goes by its clock may change anything; zero if it may.
+	ahead    atomic.Int64
 }
+
+// set sets the clock of the machine. What a run has asked for before is under way.
+func (w *way) set(by time.Duration) {
+	w.ahead.Add(int64(by))
+	if by > lease || w.calls == 0 && by.Abs() > clocksApart+time.Minute {
+		w.wrong = time.Now()
+	}
+}
+
+// lease is for how long a run may stand still.
+const lease = 30 * time.Minute
 
 func (w *way) Do(r *http.Request) (*http.Response, error) {
 	q, err := emulator.Inspect(r)
@@ -55,7 +70,7 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 		return refusal(r, q, http.StatusBadRequest, "Killed"), nil
 	}
 	sdk, isRetry := retryOf(r)
-	leave := time.Now()
+	leave, asked := time.Now(), time.Now()
 	if last, ok := w.failed[sdk]; ok && isRetry > 1 {
 		leave = last.Add(min(20*time.Second, time.Second<<(isRetry-1))) // As pkg/wire, and the SDK, pause at most.
 	}
@@ -80,7 +95,7 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 
-	response, err := w.arrive(r, q, name, attempt)
+	response, err := w.arrive(r, q, name, attempt, asked)
 
 	if err := sleepUntil(r, s.homecoming(t)); err != nil {
 		if response != nil {
@@ -148,7 +163,7 @@ func sleepUntil(r *http.Request, at time.Time) error {
 }
 
 // arrive lets a request take effect, or not.
-func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) (response *http.Response, err error) {
+func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string, asked time.Time) (response *http.Response, err error) {
 	s := w.sim
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,6 +177,15 @@ func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string) 
 	}
 	if w.hits(w.kill, q) && !w.kill.after {
 		return w.die(r, q), nil
+	}
+	for _, j := range w.jumps {
+		if w.hits(&j.at, q) {
+			s.trace("%s: the clock is set forward by %v", w.actor, j.by)
+			w.set(j.by)
+		}
+	}
+	if !w.wrong.IsZero() && asked.After(w.wrong) && q.Service == "ec2" && isWrite(q) {
+		s.violate("a wrong clock changes nothing", "%s: %s %s", w.actor, q.Action, subjectOf(q))
 	}
 	for _, p := range w.persons {
 		if w.hits(&p.at, q) {

@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/url"
@@ -14,15 +15,17 @@ import (
 
 // The tags, as the README has them.
 const (
-	intentTag   = "ami-janitor:intent"
-	runTag      = "ami-janitor:run"
-	dueTag      = "ami-janitor:due"
-	disabledTag = "ami-janitor:disabled"
-	restoredTag = "ami-janitor:restored"
-	keepTag     = "ami-janitor:keep"
+	intentTag      = "ami-janitor:intent"
+	runTag         = "ami-janitor:run"
+	dueTag         = "ami-janitor:due"
+	announcedByTag = "ami-janitor:announced-by"
+	disabledTag    = "ami-janitor:disabled"
+	restoredTag    = "ami-janitor:restored"
+	keepTag        = "ami-janitor:keep"
+	staleAfterTag  = "ami-janitor:stale-after"
 )
 
-var ownTags = []string{intentTag, runTag, dueTag, disabledTag, restoredTag}
+var ownTags = []string{intentTag, runTag, dueTag, announcedByTag, disabledTag, restoredTag}
 
 // witness sees a request that the account has answered, and knows the account as it was just before.
 func (s *simulation) witness(actor string, q emulator.Request, status int, body []byte) {
@@ -56,9 +59,15 @@ func (s *simulation) witness(actor string, q emulator.Request, status int, body 
 		s.changeTags(actor, q)
 	case "DisableImage":
 		s.checkDisable(actor, image)
-		image.state = "disabled"
+		image.state, image.disabledBy = "disabled", cmp.Or(s.policyOf(image.tags[disabledTag]), s.policyOf(actor)) // Whose announcement says so, of two at once.
 	case "EnableImage":
-		image.state = "available"
+		s.checkEnable(actor, image)
+		image.state, image.disabledBy = "available", ""
+	case "EnableImageDeprecation":
+		image.deprecatedBy = s.policyOf(actor)
+	case "DisableImageDeprecation":
+		s.checkEndOfDeprecation(actor, image)
+		image.deprecatedBy = ""
 	case "RestoreImageFromRecycleBin":
 		image.there, image.inBin, image.restoredAt, image.restoredBy, image.plain = true, false, now, actor, image.tags[intentTag] == ""
 		image.removedBy = image.goneBy
@@ -137,26 +146,44 @@ func (s *simulation) changeTags(actor string, q emulator.Request) {
 				}
 			}
 			if i != nil {
-				i.follow(actor, before, now)
+				s.checkDeclaration(actor, id, before, tags)
+				s.follow(actor, i, before)
 			} else {
+				s.checkDeclaration(actor, id, before, tags)
 				sn.follow(actor, before, now)
 			}
 		}
 	}
 }
 
-func (i *image) follow(actor string, before map[string]string, now time.Time) {
+// follow follows a change of an image's tags. Only a run announces anything, whatever the tags say that others write.
+func (s *simulation) follow(actor string, i *image, before map[string]string) {
+	now, policy := time.Now(), s.policyOf(actor)
 	if actor == "person" {
 		i.touched = now
 	}
 	if i.tags[intentTag] != before[intentTag] {
 		i.intentAt = now
 	}
-	switch due, ok := i.tags[dueTag]; {
-	case !ok:
-		i.announced = time.Time{}
-	case due != before[dueTag]:
-		i.announced = now
+	_, isAnnounced := i.tags[dueTag]
+	switch {
+	case !isAnnounced:
+		s.checkTakenBack(actor, i)
+		if actor == "person" {
+			i.objection = objection{now, i.announced, i.announcedBy}
+		}
+		i.announced, i.announcedBy = time.Time{}, ""
+	case policy != "" && (i.tags[dueTag] != before[dueTag] || i.tags[announcedByTag] != before[announcedByTag]):
+		s.checkAnnouncement(s.runs[actor], i)
+		i.objection = objection{}
+		i.announcers = append(i.announcers, actor)
+		i.slack = s.runs[actor].night.slack()
+		i.markedAt, i.announced, i.announcedBy = now, s.runs[actor].started, policy // The time of grace counts from run to run.
+	}
+	o := i.objection
+	isSeen := slices.ContainsFunc(s.order, func(r *run) bool { return r.policy.name == o.announcedBy && r.started.After(o.at) })
+	if isAnnounced && actor == "person" && before[dueTag] == "" && o.announcedBy != "" && !isSeen {
+		i.announced, i.announcedBy = o.announced, o.announcedBy // Nobody can tell that it was off.
 	}
 	if actor == "person" && (before[intentTag] != "" && i.tags[intentTag] == "" || before[restoredTag] != "" && i.tags[restoredTag] == "") {
 		i.plain = true
@@ -229,6 +256,15 @@ func asksFor(q emulator.Request, imageID string) bool {
 
 // act lets a person do something. The target is drawn from those that it can be done to; there may be none.
 func (s *simulation) act(p person) {
+	switch p.does {
+	case forgesTags:
+		s.forgeTags(newDice(p.target))
+		return
+	case forgesRecords:
+		s.forgeRecords(newDice(p.target))
+		return
+	default:
+	}
 	var able []*image
 	for _, i := range s.world.images {
 		ok := i.there

@@ -23,11 +23,15 @@ const (
 // firstNight is when the first run of a schedule begins.
 var firstNight = time.Date(2026, time.November, 23, 2, 0, 0, 0, time.UTC)
 
+// takenAt is when all snapshots were taken.
+var takenAt = ago(60)
+
 const day = 24 * time.Hour
 
 // world is what an account holds, and what the operator wants of it.
 type world struct {
 	settings  map[string]string
+	second    map[string]string // The settings of a second policy; nil if there is none.
 	regions   []string
 	images    []*image
 	snapshots []*snapshot
@@ -50,20 +54,36 @@ type image struct {
 	source, sourceRegion     string
 	usedBy                   string // "instance" or "template"; empty if nothing names it.
 
-	there      bool
-	goneAt     time.Time // When it was removed last.
-	goneBy     string    // The actor.
-	inBin      bool
-	exit       time.Time
-	restoredAt time.Time // When it was brought back last after a removal; by whom does not matter.
-	restoredBy string
-	removedBy  string    // Who had removed it then.
-	plain      bool      // Somebody took the janitor's tags off after that.
-	touched    time.Time // When a person changed something about it last.
-	announced  time.Time // When its removal was announced, if it carries an announcement.
-	intentAt   time.Time // When it got the intent tag.
-	launchedBy string    // The instance that a person has launched of it.
-	launchAt   time.Time
+	there         bool
+	goneAt        time.Time // When it was removed last.
+	goneBy        string    // The actor.
+	inBin         bool
+	exit          time.Time
+	restoredAt    time.Time // When it was brought back last after a removal; by whom does not matter.
+	restoredBy    string
+	removedBy     string    // Who had removed it then.
+	plain         bool      // Somebody took the janitor's tags off after that.
+	touched       time.Time // When a person changed something about it last.
+	announced     time.Time // When the run began that announced its removal, if it carries the announcement still.
+	objection     objection
+	announcers    []string      // The runs that have ever announced its removal.
+	forged        bool          // Somebody has written tags of the janitor to it.
+	deprecated    time.Time     // When its owner has it deprecated; zero for never.
+	slack         time.Duration // How far the clock of that run was off.
+	markedAt      time.Time     // When it got the tag that says so.
+	announcements int           // How often runs have announced its removal.
+	announcedBy   string        // The name of the policy by which that run went.
+	disabledBy    string        // The policy whose run has disabled it; empty if it is somebody else, or if it is not disabled.
+	deprecatedBy  string        // The policy whose run has deprecated it.
+	intentAt      time.Time     // When it got the intent tag.
+	launchedBy    string        // The instance that a person has launched of it.
+	launchAt      time.Time
+}
+
+// objection is when somebody has taken off the day of an announcement, and of which one.
+type objection struct {
+	at, announced time.Time
+	announcedBy   string
 }
 
 // snapshot is a snapshot as it truly is.
@@ -73,7 +93,9 @@ type snapshot struct {
 	managed    bool
 	locked     bool
 	unlisted   bool // It is mapped, and not among the account's.
+	forged     bool // Somebody has written tags of the janitor to it.
 	named      bool // A launch template maps it.
+	own        bool // A person has made it, and registered the image with it.
 	orphanOf   string
 	size       int
 
@@ -129,6 +151,31 @@ func newWorld(d dice) *world {
 	return w
 }
 
+// addPolicy draws a second policy, with what its runs have announced. Its scope, limits and journal are its own.
+func (w *world) addPolicy(d dice) {
+	w.second = newSettings(d)
+	w.second["POLICY_NAME"], w.second["REGIONS"] = "second", w.settings["REGIONS"]
+	if w.second["RECORDS"] != "" {
+		w.second["RECORDS"] = "s3://" + bucketName + "/" + pick(d, "second", "journals/of/the/second")
+	}
+	w.second["STALE_AFTER"] = pick(d, "30d", "30d", "60d", "10d")
+	for _, settings := range []map[string]string{w.settings, w.second} {
+		settings["NAMES"] = pick(d, "", "", "one-off-*", "web-*,db-*", "!web-*")
+	}
+	for _, i := range w.images {
+		if i.announcedBy == "" && i.name != "sentinel" {
+			w.addAnnouncement(d, i, w.second)
+		}
+	}
+}
+
+// addOwnSnapshots makes some snapshots ones that a person has made, and registered an image with.
+func (w *world) addOwnSnapshots(d dice) {
+	for _, sn := range w.snapshots {
+		sn.own = sn.orphanOf == "" && d.chance(30)
+	}
+}
+
 // sentinel is an image that always stays.
 func (w *world) sentinel(n int, region string) *image {
 	return &image{
@@ -138,6 +185,7 @@ func (w *world) sentinel(n int, region string) *image {
 
 func newSettings(d dice) map[string]string {
 	s := map[string]string{
+		"POLICY_NAME":         "first",
 		"STALE_AFTER":         "30d",
 		"KEEP_NEWEST":         pick(d, "0", "0", "1", "1", "2"),
 		"MAX_DEREGISTRATIONS": pick(d, "1", "2", "3", "5", "100", "100"),
@@ -167,9 +215,10 @@ func newSettings(d dice) map[string]string {
 	return s
 }
 
-func (w *world) grace() int {
+// graceOf is the time of grace in days that some settings give.
+func graceOf(settings map[string]string) int {
 	days := 0
-	_, _ = fmt.Sscanf(w.settings["GRACE"], "%dd", &days)
+	_, _ = fmt.Sscanf(settings["GRACE"], "%dd", &days)
 	return days
 }
 
@@ -208,7 +257,7 @@ func (w *world) addImage(d dice, n int) {
 	}
 	w.addOddities(d, i)
 	w.addSnapshots(d, i, n)
-	w.addAnnouncement(d, i)
+	w.addAnnouncement(d, i, w.settings)
 	w.images = append(w.images, i)
 }
 
@@ -286,22 +335,60 @@ func (w *world) addSnapshots(d dice, i *image, n int) {
 	}
 }
 
-// addAnnouncement draws the announcement of a removal by an earlier run.
-func (w *world) addAnnouncement(d dice, i *image) {
-	grace := w.grace()
-	if grace == 0 || !d.chance(40) {
-		return
+// addAnnouncement draws the announcement of a removal by an earlier run of a policy.
+func (w *world) addAnnouncement(d dice, i *image, settings map[string]string) {
+	if grace := graceOf(settings); grace > 0 && d.chance(40) {
+		if at := ago(float64(d.between(0, grace+1))).Add(-20 * time.Hour); at.After(i.created) {
+			i.announce(settings, at)
+		}
 	}
-	i.announced = ago(float64(d.between(0, grace+1))).Add(-20 * time.Hour)
-	due := i.announced.Add(time.Duration(grace) * day).Truncate(day)
-	i.tags["ami-janitor:due"] = due.Format(time.DateOnly)
-	run := i.announced.Format("20060102T150405Z") + "-000000"
-	if w.settings["GRACE_ACTION"] == "disable" && !i.public && !i.shared && i.state == "available" {
-		i.state = "disabled"
-		i.tags["ami-janitor:disabled"] = run
-		return
+}
+
+// announce makes an image one that a run of a policy has announced at a time.
+func (i *image) announce(settings map[string]string, at time.Time) {
+	run := runAt(at)
+	i.announced, i.announcedBy, i.announcers = at, settings["POLICY_NAME"], []string{run}
+	i.tags[dueTag] = i.due(settings).Format(time.DateOnly)
+	i.tags[announcedByTag] = run + " " + i.announcedBy
+	if settings["GRACE_ACTION"] == "disable" && !i.public && !i.shared && i.state == "available" {
+		i.state, i.disabledBy = "disabled", i.announcedBy
+		i.tags[disabledTag] = run
 	}
-	i.tags["ami-janitor:run"] = run
+}
+
+// due is when the time of grace is over of an image that is announced.
+func (i *image) due(settings map[string]string) time.Time {
+	return i.announced.Add(time.Duration(graceOf(settings)) * day)
+}
+
+// runAt is the id of a run that was before the first night.
+func runAt(at time.Time) string { return at.UTC().Format("20060102T150405Z") + "-000000" }
+
+// plans are the documents that the journals of the policies have of announcements before the first night, by bucket key.
+func (w *world) plans() map[string]object {
+	plans := map[string]object{}
+	for _, settings := range []map[string]string{w.settings, w.second} {
+		for _, i := range w.images {
+			if i.announcedBy == "" || i.announcedBy != settings["POLICY_NAME"] || settings["RECORDS"] == "" {
+				continue
+			}
+			run, action := runAt(i.announced), "announce"
+			if i.disabledBy != "" {
+				action = "disable"
+			}
+			key := prefixOf(settings) + "runs/" + run + "/plan-" + i.region + ".json"
+			if plans[key] == nil {
+				plans[key] = object{"run": run, "region": i.region, "account": accountID, "at": i.announced, "declared": []object{}, "policy": i.announcedBy, "announced": []object{}}
+			}
+			plans[key]["announced"] = append(plans[key]["announced"].([]object), object{"imageId": i.id, "due": i.due(settings), "action": action})
+		}
+	}
+	return plans
+}
+
+// prefixOf is what the keys of a policy's journal begin with.
+func prefixOf(settings map[string]string) string {
+	return strings.TrimPrefix(settings["RECORDS"], "s3://"+bucketName+"/") + "/"
 }
 
 // addOrphan draws a snapshot that somebody else has left.
@@ -361,15 +448,11 @@ func (w *world) files(region string) fstest.MapFS {
 			continue
 		}
 		o := object{
-			"SnapshotId": s.id, "OwnerId": accountID, "State": "completed", "VolumeSize": s.size, "StartTime": ago(60).Format(time.RFC3339),
+			"SnapshotId": s.id, "OwnerId": accountID, "State": "completed", "VolumeSize": s.size, "StartTime": takenAt.Format(time.RFC3339),
 		}
-		made := s.orphanOf
-		for _, i := range w.images {
-			if made == "" && slices.Contains(i.snapshots, s.id) {
-				made = i.id
-			}
+		if made := w.madeFor(s); made != "" {
+			o["Description"] = "Created by CreateImage(i-1234567890abcdef0) for " + made
 		}
-		o["Description"] = "Created by CreateImage(i-1234567890abcdef0) for " + made
 		if len(s.tags) > 0 {
 			o["Tags"] = tagObjects(s.tags)
 		}
@@ -400,6 +483,22 @@ func (w *world) files(region string) fstest.MapFS {
 		files[name] = &fstest.MapFile{Data: data}
 	}
 	return files
+}
+
+// madeFor is the image that EC2 made a snapshot for, as its description says; empty if it says nothing of the kind.
+func (w *world) madeFor(sn *snapshot) string {
+	if sn.own {
+		return ""
+	}
+	if sn.orphanOf != "" {
+		return sn.orphanOf
+	}
+	for _, i := range w.images {
+		if slices.Contains(i.snapshots, sn.id) {
+			return i.id
+		}
+	}
+	return ""
 }
 
 func list(key string, items []object) object { return object{key: append([]object{}, items...)} }
@@ -433,6 +532,9 @@ func (i *image) object() object {
 	if i.protection != "" {
 		o["DeregistrationProtection"] = i.protection
 	}
+	if !i.deprecated.IsZero() {
+		o["DeprecationTime"] = i.deprecated.Format(time.RFC3339)
+	}
 	if i.source != "" {
 		o["SourceImageId"], o["SourceImageRegion"] = i.source, i.sourceRegion
 	}
@@ -458,10 +560,12 @@ func tagObjects(tags map[string]string) []object {
 // String says what an account holds.
 func (w *world) String() string {
 	var s strings.Builder
-	for _, key := range slices.Sorted(maps.Keys(w.settings)) {
-		fmt.Fprintf(&s, "%s=%s ", key, w.settings[key])
+	for _, settings := range []map[string]string{w.settings, w.second} {
+		for _, key := range slices.Sorted(maps.Keys(settings)) {
+			fmt.Fprintf(&s, "%s=%s ", key, settings[key])
+		}
+		fmt.Fprintf(&s, "\n")
 	}
-	fmt.Fprintf(&s, "\n")
 	if w.rules {
 		fmt.Fprintf(&s, "Recycle Bin rules of %d days for what carries the intent\n", w.binDays)
 	}
@@ -469,6 +573,9 @@ func (w *world) String() string {
 		fmt.Fprintf(&s, "%s %s %q %s, made %s", i.region, i.id, i.name, i.state, i.created.Format("2006-01-02T15:04"))
 		if !i.launched.IsZero() {
 			fmt.Fprintf(&s, ", launched %s", i.launched.Format("2006-01-02T15:04"))
+		}
+		if !i.deprecated.IsZero() {
+			fmt.Fprintf(&s, ", deprecated by its owner %s", i.deprecated.Format("2006-01-02T15:04"))
 		}
 		for what, is := range map[string]bool{"managed": i.managed, "public": i.public, "shared": i.shared, "instance-store": i.instanceStore} {
 			if is {
@@ -481,8 +588,8 @@ func (w *world) String() string {
 		fmt.Fprintf(&s, ", snapshots %v, tags %v\n", i.snapshots, i.tags)
 	}
 	for _, sn := range w.snapshots {
-		fmt.Fprintf(&s, "%s %s managed %v locked %v unlisted %v named %v orphan of %q tags %v\n",
-			sn.region, sn.id, sn.managed, sn.locked, sn.unlisted, sn.named, sn.orphanOf, sn.tags)
+		fmt.Fprintf(&s, "%s %s managed %v locked %v unlisted %v named %v a person's %v orphan of %q tags %v\n",
+			sn.region, sn.id, sn.managed, sn.locked, sn.unlisted, sn.named, sn.own, sn.orphanOf, sn.tags)
 	}
 	return s.String()
 }

@@ -52,6 +52,10 @@ type History struct {
 	// tags, by image id. An announcement that is missing here is no more than a claim: whoever may tag can write one.
 	Announced map[string]Announcement
 
+	// Strangers are runs that have declared removals, as tags say, and of which the journal has no plan for the region: those of another
+	// policy, or nobody's. It is nil without a journal, to which every run is one.
+	Strangers map[string]bool
+
 	// Busy says which other run is at work in the region, or has been since it was begun to be read; empty if none is.
 	Busy string
 }

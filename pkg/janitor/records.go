@@ -44,11 +44,15 @@ func changes(plan retention.Plan) bool {
 }
 
 // begin notes in the journal what is going to be removed in a region, and holds the plan if that cannot be done, or if
-// another run is at work there; the error says why the region is not locked. Both are nil where nothing is noted: there is nothing
+// another run is at work there; the error says why the region is not locked. A run that has stood still takes no lock. Both are nil where nothing is noted: there is nothing
 // to change, and no books are to be closed.
 func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan) (*journal.Entry, error) {
 	if s.journal == nil || plan.Busy || !changes(*plan) && len(s.inventory(plan.Region).History.Unfinished) == 0 {
 		return nil, nil
+	}
+	if err := j.vigil.check(); err != nil { // The lock would be dated by a clock that has jumped, or by one after a sleep: the run changes nothing any more.
+		plan.Hold = cmp.Or(plan.Hold, err.Error())
+		return nil, err
 	}
 	intent := journal.Intent{Policy: s.policy.Name, Declared: declared(*plan), Announced: announced(*plan)}
 	entry, err := s.visits[plan.Region].Begin(ctx, plan.Account, j.Clock(), intent)

@@ -100,13 +100,14 @@ func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name s
 		return found
 	}
 	present, announcers := make(map[string]bool, len(found.inventory.Images)), map[string]string{}
+	declarers := retention.Declarers(found.inventory, s.now)
 	for _, image := range found.inventory.Images {
 		present[image.ID] = true
 		if run := retention.Announcer(image); run != "" {
 			announcers[image.ID] = run
 		}
 	}
-	found.inventory.History, found.err = found.visit.History(ctx, s.now, func(id string) bool { return present[id] }, announcers)
+	found.inventory.History, found.err = found.visit.History(ctx, s.now, func(id string) bool { return present[id] }, announcers, declarers)
 	if found.err != nil {
 		found.err = fmt.Errorf("reading the journal: %w", found.err)
 	}

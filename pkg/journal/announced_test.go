@@ -49,7 +49,7 @@ func announced(j *journal.Journal, announcers map[string]string) (map[string]ami
 	if err != nil {
 		return nil, err
 	}
-	h, err := v.History(context.Background(), now, only(), announcers)
+	h, err := v.History(context.Background(), now, only(), announcers, nil)
 	return h.Announced, err
 }
 

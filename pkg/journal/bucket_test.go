@@ -121,7 +121,7 @@ func read(ctx context.Context, books *journal.Journal) (ami.History, error) {
 	if err != nil {
 		return ami.History{}, err
 	}
-	return v.History(ctx, now, only(image(2)), map[string]string{image(3): first, image(4): "20261120T020000Z-0a1b2c"})
+	return v.History(ctx, now, only(image(2)), map[string]string{image(3): first, image(4): "20261120T020000Z-0a1b2c"}, nil)
 }
 
 // travel has the second run read the history, begin, remove an image and end, as far as it comes.

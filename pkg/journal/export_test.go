@@ -23,7 +23,7 @@ func (j *Journal) History(ctx context.Context, region, run string, now time.Time
 	if err != nil {
 		return ami.History{}, err
 	}
-	return v.History(ctx, now, present, nil)
+	return v.History(ctx, now, present, nil, nil)
 }
 
 // Interrupt returns the journal with a function that is told of each call of its store before it takes effect, and of each

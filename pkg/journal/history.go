@@ -19,19 +19,20 @@ const readsAtOnce = 16
 
 // History says what other runs than this one have done in the region, and left undone. present says whether the account had
 // an image when it was read, after the visit had begun; it is called from one goroutine. Announcers has the runs that have announced
-// the removal of images, as these say by their tags, by image id.
+// the removal of images, as these say by their tags, by image id; declarers are the runs that have declared removals, as tags say.
 //
 // Of several runs that have an entry for an image, the one with the latest id counts. If another run is at work, or has been
 // since the visit began, what was read of the region may be of before it, and what is said of what that run does of after it:
 // nothing is said of that.
-func (v *Visit) History(ctx context.Context, now time.Time, present func(imageID string) bool, announcers map[string]string) (ami.History, error) {
-	h := history{journal: v.journal, region: v.region, own: v.run, busy: v.atWork, present: present, announcers: announcers}
+func (v *Visit) History(ctx context.Context, now time.Time, present func(imageID string) bool, announcers map[string]string, declarers []string) (ami.History, error) {
+	h := history{journal: v.journal, region: v.region, own: v.run, busy: v.atWork, present: present, announcers: announcers, declarers: declarers}
 	for _, read := range []func(context.Context) error{
 		h.listUnfinished,
 		h.listRemovals,
 		h.readPlans,
 		h.readRemovals,
 		h.readAnnounced,
+		h.findStrangers,
 		func(ctx context.Context) error { return h.readBusy(ctx, v, now) },
 	} {
 		if err := read(ctx); err != nil {
@@ -50,6 +51,8 @@ type history struct {
 
 	announcers map[string]string           // The runs that are said to have announced the removal of images, by image id.
 	announced  map[string]ami.Announcement // What these have written down of that, by image id.
+	declarers  []string                    // The runs that are said to have declared removals.
+	strangers  map[string]bool             // Those of them that have planned nothing here.
 
 	busy       string
 	unfinished []string            // The ids of the runs, sorted.
@@ -166,6 +169,22 @@ func (h *history) readAnnounced(ctx context.Context) error {
 	return nil
 }
 
+// findStrangers finds out which of the runs that are said to have declared removals have no plan here.
+func (h *history) findStrangers(ctx context.Context) error {
+	runs := slices.DeleteFunc(slices.Sorted(slices.Values(h.declarers)), func(run string) bool { return checkRun(run) != nil || run == h.own })
+	plans, err := h.journal.plansOf(ctx, slices.Compact(runs), h.region)
+	if err != nil {
+		return err
+	}
+	h.strangers = map[string]bool{}
+	for _, run := range runs {
+		if _, ok := plans[run]; !ok {
+			h.strangers[run] = true
+		}
+	}
+	return nil
+}
+
 // plansOf reads what runs have planned for a region, by run. Runs without a plan there are missing.
 func (j *Journal) plansOf(ctx context.Context, runs []string, region string) (map[string]planDocument, error) {
 	found := make([]planDocument, len(runs))
@@ -250,7 +269,8 @@ func (j *Journal) readRemoval(ctx context.Context, region string, r removal) (re
 
 func (h *history) assemble() ami.History {
 	assembled := ami.History{
-		Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}, Announced: h.announced, Busy: h.busy,
+		Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}, Announced: h.announced,
+		Strangers: h.strangers, Busy: h.busy,
 	}
 	for image := range h.entries {
 		run := h.latest(image)

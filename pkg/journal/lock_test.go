@@ -114,7 +114,7 @@ func TestLockFromTheFuture(t *testing.T) {
 
 		_, err = j.Visit(ctx, region, third, now)
 		says(t, err, "the lock of "+region+" is dated 2026-11-23T02:15:01Z", "it is 2026-11-23T02:00:00Z here", "run "+first, key)
-		_, err = visit.History(ctx, now, func(string) bool { return false }, nil)
+		_, err = visit.History(ctx, now, func(string) bool { return false }, nil, nil)
 		says(t, err, "dated 2026-11-23T02:15:01Z", key)
 		_, err = visit.Begin(ctx, account, now, journal.Intent{})
 		says(t, err, "dated 2026-11-23T02:15:01Z", key)

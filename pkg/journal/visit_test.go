@@ -81,7 +81,7 @@ func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
 				if !test.after {
 					happen()
 				}
-				h, err := v.History(t.Context(), now, only(), nil)
+				h, err := v.History(t.Context(), now, only(), nil, nil)
 				must(t, err)
 				if test.after {
 					happen()

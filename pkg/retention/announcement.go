@@ -172,7 +172,7 @@ func (d *docket) undo(becomes Unmark, image *subject) Undo {
 			u.Keys = append(u.Keys, carried(image.Tags, DisabledTag)...)
 		}
 	}
-	if becomes == Veto {
+	if becomes == Veto && !d.isClaimed(image.ID, image.own) { // A run that is at work, or another policy, needs what it has declared.
 		u.Keys = append(u.Keys, carried(image.Tags, IntentTag, RunTag)...)
 	}
 	return u

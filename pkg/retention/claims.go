@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,9 +22,36 @@ func (d *docket) isClaimed(id string, own *ownTags) bool {
 		return true
 	case d.isUnbegun(id, own) || own.run == d.history.Removed[id]:
 		return false
+	case d.history.Strangers[own.run]:
+		return mayComeBack(own.run, d.now)
 	default:
 		return MayBeAtWork(own.run, d.now)
 	}
+}
+
+// mayComeBack reports whether the policy of a run which is not known may still finish what that run has declared, by what the id says
+// of when it began. After that time it counts as abandoned, as announcements do.
+func mayComeBack(run string, at time.Time) bool {
+	begun := beginOf(run)
+	return !begun.IsZero() && at.Sub(begun).Abs() < time.Duration(abandoned)
+}
+
+// Declarers returns the runs that have declared the removal of images and snapshots of a region, as these say by their tags, and that
+// may come back for them; sorted.
+func Declarers(inventory ami.Inventory, now time.Time) []string {
+	found := map[string]bool{}
+	add := func(tags map[string]string) {
+		if own := readOwnTags(tags); own.intent && mayComeBack(own.run, now) {
+			found[own.run] = true
+		}
+	}
+	for i := range inventory.Images {
+		add(inventory.Images[i].Tags)
+	}
+	for i := range inventory.Snapshots {
+		add(inventory.Snapshots[i].Tags)
+	}
+	return slices.Sorted(maps.Keys(found))
 }
 
 // isUnbegun reports whether the run that has declared the removal of an image or a snapshot is known not to have removed it.
@@ -46,10 +74,14 @@ func (d *docket) isOver(id string, own *ownTags) bool {
 }
 
 func claimed(d *docket, image *subject) string {
-	if d.isClaimed(image.ID, image.own) {
+	switch {
+	case !d.isClaimed(image.ID, image.own):
+		return ""
+	case d.history.Strangers[image.own.run]:
+		return "run " + image.own.run + ", of another policy, has declared its removal"
+	default:
 		return "run " + image.own.run + " has declared its removal"
 	}
-	return ""
 }
 
 // restored notices images that a person may have brought back from the Recycle Bin. Where it has been noted on the image
@@ -115,9 +147,17 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 			strays = append(strays, newStray(image.ID, image.own, image.Tags))
 		}
 	}
+	mapped := map[string]bool{}
+	for i := range d.images {
+		for _, id := range d.images[i].SnapshotIDs {
+			mapped[id] = true
+		}
+	}
 	for id, snapshot := range d.snapshots {
 		own := readOwnTags(snapshot.Tags)
-		if d.isOver(id, own) && !d.isLeftover(id, own.run) {
+		// Without a journal it may be a leftover that another policy finishes.
+		mayBeAnothers := d.history.Strangers == nil && !mapped[id] && mayComeBack(own.run, d.now)
+		if d.isOver(id, own) && !d.isLeftover(id, own.run) && !mayBeAnothers {
 			strays = append(strays, newStray(id, own, snapshot.Tags))
 		}
 	}

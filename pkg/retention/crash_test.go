@@ -237,11 +237,15 @@ func (l *life) restore(*thing) {
 	}
 }
 
-// settle lets a few nights pass without crashes and people. Nothing declares a removal then, and with a journal no snapshot
-// is left of what was removed.
+// settle lets some nights pass without crashes and people. Nothing declares a removal then, and with a journal no snapshot
+// is left of what was removed. Without one it takes 30 days until a snapshot that no image maps is not another policy's to finish.
 func (l *life) settle() {
 	l.crashes.never = true
-	for range 8 {
+	nights := 8
+	if !l.crashes.journaled {
+		nights = 32
+	}
+	for range nights {
 		l.now = l.now.UTC().Truncate(retention.Day).Add(retention.Day + 2*time.Hour)
 		l.night()
 	}

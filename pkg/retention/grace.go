@@ -65,10 +65,12 @@ func (d *docket) announce(v *Verdict, image *subject) {
 		v.Decision = Deregister
 	default:
 		v.Decision, v.Action = Mark, d.policy.GraceAction
+		isShared := len(d.evidence[d.region][image.ID].SharedWith) > 0
+		isDeprecated := !image.DeprecatedAt.IsZero() // By its owner, whose date stays whatever becomes of the announcement.
 		switch {
 		case image.State == "disabled":
 			v.Action = Disable
-		case image.Public || d.history.Announced == nil || v.Action == Disable && len(d.evidence[d.region][image.ID].SharedWith) > 0:
+		case image.Public || d.history.Announced == nil || v.Action == Disable && isShared || v.Action == Deprecate && isDeprecated:
 			v.Action = Announce
 		}
 		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC()

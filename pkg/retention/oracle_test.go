@@ -391,7 +391,19 @@ func oracleClaimed(here ami.Inventory, id string, tags map[string]string) bool {
 	}
 	begun := oracleBeginOf(run)
 	late := begun.After(now.Add(-12*time.Hour)) && begun.Before(now.Add(12*time.Hour))
-	return run == here.History.Busy || late && !slices.Contains(here.History.Unbegun[id], run) && here.History.Removed[id] != run
+	known := slices.Contains(here.History.Unbegun[id], run) || here.History.Removed[id] == run
+	return run == here.History.Busy || !known && (late || here.History.Strangers[run] && oracleComesBack(run))
+}
+
+// oracleComesBack reports whether another policy, whose run has declared a removal, may still finish that: for 30 days.
+func oracleComesBack(run string) bool {
+	begun := oracleBeginOf(run)
+	return !begun.IsZero() && begun.After(now.AddDate(0, 0, -30)) && begun.Before(now.AddDate(0, 0, 30))
+}
+
+// oracleMayBeAnothers reports whether a snapshot whose image is gone may be one that another policy finishes: without records nobody knows.
+func oracleMayBeAnothers(here ami.Inventory, s ami.Snapshot) bool {
+	return here.History.Strangers == nil && !oracleIsUsed(here, s.ID) && oracleComesBack(oracleRunOf(s.Tags))
 }
 
 // oracleContested reports whether a snapshot of an image is one of another image, too, which a run of these hours has removed.

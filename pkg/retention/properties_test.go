@@ -373,7 +373,7 @@ func TestExactlyWhatIsOverIsStray(t *testing.T) {
 			}
 			for _, s := range here.Snapshots {
 				isLeftover := slices.ContainsFunc(here.History.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == s.ID && l.Run == oracleRunOf(s.Tags) })
-				if oracleIntent(s.Tags) && !oracleClaimed(here, s.ID, s.Tags) && !isLeftover {
+				if oracleIntent(s.Tags) && !oracleClaimed(here, s.ID, s.Tags) && !isLeftover && !oracleMayBeAnothers(here, s) {
 					want[s.ID] = len(oracleValues(s.Tags, "intent")) + len(oracleValues(s.Tags, "run"))
 				}
 			}

@@ -39,7 +39,7 @@ var factRules = []keepRule{
 	{Rule{"keep-list", "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
 	{Rule{"unreadable-tag", "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
 	{Rule{"out-of-scope", "is outside what the janitor is told to judge", "ONLY_TAGS and NAMES cover it"}, outOfScope, ClearMark},
-	{Rule{"claimed", "is declared for removal by another run, which may be at work", "that run is over, or began 12 hours ago"}, claimed, LeaveMark},
+	{Rule{"claimed", "is declared for removal by another run, which may be at work, or by another policy", "that run is over, or began 12 hours ago, or 30 days if it is another policy's"}, claimed, LeaveMark},
 	{Rule{"restored", "was removed by a run, or may have been, and is there again", "it has been idle for its whole time again"}, restored, Veto},
 	{Rule{"vetoed", "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
 	{Rule{"unrecorded", "carries tags of an announcement that no record bears out", "these tags are taken off"}, unrecordedMark, LeaveMark},

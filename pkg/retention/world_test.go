@@ -283,7 +283,7 @@ func anyBin(t *rapid.T, region string) ami.RecycleBin {
 func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 	h := ami.History{Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}}
 	if rapid.SampledFrom(rare(1, 12)).Draw(t, "no records") != 0 {
-		h.Announced = map[string]ami.Announcement{}
+		h.Announced, h.Strangers = map[string]ami.Announcement{}, map[string]bool{}
 	}
 	say := func(id string, tags map[string]string) {
 		run := oracleRunOf(tags)
@@ -291,6 +291,9 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 			run = strings.TrimSpace(anyRun.Draw(t, "run"))
 		}
 		known := rare(2, 60)
+		if h.Strangers != nil && oracleIntent(tags) && rapid.SampledFrom(rare(1, 6)).Draw(t, "a stranger") == 0 {
+			h.Strangers[run] = true
+		}
 		if oracleIntent(tags) {
 			known = []int{0, 1, 1, 2}
 		}
