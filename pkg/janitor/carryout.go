@@ -98,6 +98,7 @@ func (j *Janitor) keepBooks(record context.Context, orders *sweep.Orders, entry 
 		// What the time to finish ends with has to be noted as well: the next run takes an attempt without an end for a removal.
 		_ = entry.Settle(record, outcome) // The journal tries again in the end.
 	}
+	orders.Withdraw = entry.Withdraw
 	recheck := orders.RecheckSnapshots
 	orders.RecheckSnapshots = func(ctx context.Context, ids []string) (map[string]retention.Reason, error) {
 		if err := orders.Again(ctx); err != nil {

@@ -21,11 +21,11 @@ func twoPolicies(t *testing.T, w world, a, b settings, nights, everyNth int) (go
 	records := map[string]string{"a": t.TempDir(), "b": t.TempDir()}
 	gone, announced = map[string]map[string]int{"a": {}, "b": {}}, map[string]int{}
 	for day := range nights {
-		for name, s := range map[string]settings{"a": a, "b": b} {
+		for _, name := range []string{"a", "b"} {
 			if name == "b" && day%everyNth != 0 {
 				continue
 			}
-			l.settings = maps.Clone(s)
+			l.settings = maps.Clone(map[string]settings{"a": a, "b": b}[name])
 			l.settings["POLICY_NAME"], l.settings["RECORDS"] = name, records[name]
 			at := night(day)
 			if name == "b" {
@@ -47,7 +47,9 @@ func twoPolicies(t *testing.T, w world, a, b settings, nights, everyNth int) (go
 // Two policies in one account leave one another's announcements alone: each removes what it would remove alone, on its day.
 func TestTwoPoliciesInOneAccount(t *testing.T) {
 	w := func() world {
-		return world{images: []object{with(image(1, 400, 300, 1), "Name", "web-legacy"), with(image(2, 400, 300, 2), "Name", "db-legacy")}}
+		return world{images: []object{
+			tagged(with(image(1, 400, 300, 1), "Name", "web-legacy"), "Env", "prod"), tagged(with(image(2, 400, 300, 2), "Name", "db-legacy"), "Env", "prod"),
+		}}
 	}
 	one, two := imageID(1), imageID(2)
 	for name, test := range map[string]struct {
@@ -65,9 +67,9 @@ func TestTwoPoliciesInOneAccount(t *testing.T) {
 		},
 		"limits":            {settings{"GRACE": "7d", "STALE_AFTER": "90d"}, settings{"GRACE": "7d", "STALE_AFTER": "3650d"}, 1, map[string]map[string]int{"a": {one: 7, two: 7}, "b": {}}},
 		"tags":              {settings{"GRACE": "7d"}, settings{"GRACE": "7d", "ONLY_TAGS": "Team=db"}, 1, map[string]map[string]int{"a": {one: 7, two: 7}, "b": {}}},
-		"families":          {settings{"GRACE": "7d", "KEEP_NEWEST": "0"}, settings{"GRACE": "7d", "KEEP_NEWEST": "50", "FAMILY_TAG": "Name"}, 1, map[string]map[string]int{"a": {one: 7, two: 7}, "b": {}}},
+		"families":          {settings{"GRACE": "7d", "KEEP_NEWEST": "0"}, settings{"GRACE": "7d", "KEEP_NEWEST": "50", "FAMILY_TAG": "Env"}, 1, map[string]map[string]int{"a": {one: 7, two: 7}, "b": {}}},
 		"a keep list":       {settings{"GRACE": "7d"}, settings{"GRACE": "7d", "KEEP_LIST": listFile(t, "*\n")}, 1, map[string]map[string]int{"a": {one: 7, two: 7}, "b": {}}},
-		"a further keeptag": {settings{"GRACE": "7d"}, settings{"GRACE": "7d", "KEEP_TAGS": "Name"}, 1, map[string]map[string]int{"a": {one: 7, two: 7}, "b": {}}},
+		"a further keeptag": {settings{"GRACE": "7d"}, settings{"GRACE": "7d", "KEEP_TAGS": "Env=prod"}, 1, map[string]map[string]int{"a": {one: 7, two: 7}, "b": {}}},
 		"a weekly one":      {settings{"GRACE": "14d", "STALE_AFTER": "90d"}, settings{"GRACE": "14d", "STALE_AFTER": "365d"}, 7, map[string]map[string]int{"a": {one: 14, two: 14}, "b": {}}},
 		"caps":              {settings{"GRACE": "7d", "MAX_DEREGISTRATIONS": "1"}, settings{"GRACE": "7d", "MAX_DEREGISTRATIONS": "0"}, 1, map[string]map[string]int{"a": {one: 7, two: 8}, "b": {}}},
 	} {
@@ -302,5 +304,35 @@ func TestGraceWithoutRecords(t *testing.T) {
 	record := run(t, world{images: []object{image(1, 400, 300, 1)}}.load(t).Client(), settings{"GRACE": "14d"}, false)
 	if text := report.Text(record); !strings.Contains(text, "no later run will remove them") || !strings.Contains(text, "RECORDS") {
 		t.Errorf("it says\n%s", text)
+	}
+}
+
+// An announcement that was taken back counts for nothing any more, whoever writes its tags again: it is kept, and told of.
+func TestAnAnnouncementThatIsWrittenBack(t *testing.T) {
+	for name, withdraw := range map[string]func(*life){
+		"out of scope": func(l *life) { l.settings["NAMES"] = "!*" },
+		"objected to":  func(l *life) { l.setTag(1, "ami-janitor:keep", "true") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := live(t, world{images: []object{image(1, 400, 300, 1)}}, settings{"GRACE": "7d", "GRACE_ACTION": "disable"})
+			l.real(0)
+			announced := l.tags(1)
+			withdraw(l)
+			if l.real(1); l.state(1) != "available" {
+				t.Fatalf("it is %s, with %v", l.state(1), l.tags(1))
+			}
+			delete(l.settings, "NAMES")
+			for _, key := range []string{"ami-janitor:keep", "ami-janitor:restored"} {
+				l.setTag(1, key, "")
+			}
+			for key, value := range announced {
+				l.setTag(1, key, value)
+			}
+			l.image(1, func(o object) { o["State"] = "disabled" }) // By somebody else, and on purpose.
+			l.want(8, l.real(8), "keep", "unrecorded")
+			if l.state(1) != "disabled" || !maps.Equal(l.tags(1), announced) {
+				t.Errorf("it is %s, with %v", l.state(1), l.tags(1))
+			}
+		})
 	}
 }

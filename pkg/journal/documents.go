@@ -72,6 +72,14 @@ type finishedDocument struct {
 	FinishedBy string `json:"finishedBy"`
 }
 
+// withdrawnDocument says that the announcement of one run is taken back, and by which run.
+type withdrawnDocument struct {
+	Run         string `json:"run"`
+	Region      string `json:"region"`
+	ImageID     string `json:"imageId"`
+	WithdrawnBy string `json:"withdrawnBy"`
+}
+
 // markerDocument is for people: that it is there says everything.
 type markerDocument struct {
 	Run    string `json:"run"`

@@ -204,6 +204,15 @@ func (e *Entry) SettleLeftover(ctx context.Context, leftover ami.Leftover) error
 	})
 }
 
+// Withdraw notes that the announcement of an image is taken back that an earlier run has made. No history bears it out any more, whoever
+// writes its tags back.
+func (e *Entry) Withdraw(ctx context.Context, imageID, announcer string) error {
+	if err := cmp.Or(checkRun(announcer), checkImage(imageID)); err != nil {
+		return err
+	}
+	return e.journal.save(ctx, withdrawnKey(e.region, imageID, announcer), withdrawnDocument{announcer, e.region, imageID, e.run})
+}
+
 // Renew is a sign of life. A run has to give one well before 30 minutes have passed since the last one that succeeded, or
 // stop: after that another run may take its lock. An error may pass, unless it says that the lock is lost, which stays so.
 func (e *Entry) Renew(ctx context.Context, now time.Time) error {

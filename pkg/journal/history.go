@@ -57,7 +57,7 @@ type history struct {
 	busy       string
 	unfinished []string            // The ids of the runs, sorted.
 	entries    map[string][]string // The ids of the runs that have an entry for an image, sorted; by image id.
-	finished   map[removal]bool    // The leftovers that are deleted.
+	finished   map[removal]bool    // The leftovers that are deleted, and the announcements that are taken back.
 	plans      map[string]planDocument
 	removals   map[removal]removalDocument
 }
@@ -161,7 +161,7 @@ func (h *history) readAnnounced(ctx context.Context) error {
 	h.announced = map[string]ami.Announcement{}
 	for _, plan := range plans {
 		for _, a := range plan.Announced {
-			if h.announcers[a.ImageID] == plan.Run {
+			if h.announcers[a.ImageID] == plan.Run && !h.finished[removal{a.ImageID, plan.Run, withdrawn}] {
 				h.announced[a.ImageID] = ami.Announcement{Run: plan.Run, Policy: plan.Policy, Due: a.Due, Action: a.Action}
 			}
 		}

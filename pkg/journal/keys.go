@@ -31,6 +31,14 @@ func finishedKey(region, image, run, snapshot string) string {
 	return removalsPrefix + region + "/" + image + "/" + run + "/" + snapshot + suffix
 }
 
+// withdrawnKey is of an announcement of a run that a later one has taken back.
+func withdrawnKey(region, image, run string) string {
+	return removalsPrefix + region + "/" + image + "/" + run + "/" + withdrawn + suffix
+}
+
+// withdrawn stands in a withdrawnKey where a finishedKey has the id of a snapshot.
+const withdrawn = "announcement"
+
 var (
 	// runID begins with the time at which the run began, so that ids sort by it.
 	runID      = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-z]{1,32}$`)
@@ -61,7 +69,7 @@ func check(pattern *regexp.Regexp, what, id string) error {
 // removal is what the key of a removal says.
 type removal struct {
 	image, run string
-	snapshot   string // Of a finishedKey; else empty.
+	snapshot   string // Of a finishedKey, or withdrawn; else empty.
 }
 
 // parseRemovalKey takes apart what comes after the region in the key of a removal.
@@ -73,7 +81,7 @@ func parseRemovalKey(rest string) (removal, bool) {
 	r := removal{image: parts[0], run: parts[1]}
 	if len(parts) == 3 {
 		r.snapshot = parts[2]
-		if checkSnapshot(r.snapshot) != nil {
+		if r.snapshot != withdrawn && checkSnapshot(r.snapshot) != nil {
 			return removal{}, false
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/wire"
 )
 
 // API is what the sweep needs of EC2.
@@ -21,7 +22,7 @@ type API interface {
 	reportAPI
 }
 
-// Orders are what a sweep needs beside the plan. All functions must be there.
+// Orders are what a sweep needs beside the plan. All functions must be there, but Withdraw.
 type Orders struct {
 	Run          string    // The id of the run, which goes into the tags.
 	Policy       string    // The name of the policy that announces.
@@ -41,6 +42,9 @@ type Orders struct {
 	// goroutines at once.
 	Attempt func(ctx context.Context, imageID string, snapshotIDs []string) error
 	Settle  func(context.Context, ami.Outcome)
+
+	// Withdraw notes that what a run has announced is taken back: its tags count for nothing any more, should somebody write them again.
+	Withdraw func(ctx context.Context, imageID, announcer string) error
 
 	// Again says why nothing may be asked for once more, before each further attempt at a removal, and before a snapshot is deleted:
 	// since the attempt was noted, much time may have passed. Several goroutines call it at once.
@@ -145,6 +149,9 @@ type sweep struct {
 
 func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
 	orders.InFlight = cmp.Or(orders.InFlight, inFlight)
+	if orders.Withdraw == nil { // Without a journal no announcement counts.
+		orders.Withdraw = func(context.Context, string, string) error { return nil }
+	}
 	s := &sweep{
 		api: api, plan: plan, orders: orders,
 		strays:   map[string]string{},
@@ -205,6 +212,10 @@ func (s *sweep) unmark(ctx, begin context.Context) {
 		}
 		if err := Unmark(ctx, s.api, verdict.Image, verdict.Unmark == retention.Veto, verdict.Undo, s.orders.Now); err != nil {
 			s.fail(i, "could not be unmarked: "+err.Error())
+		} else if run := retention.Announcer(verdict.Image); run != "" && verdict.AnnouncedBy == "" {
+			if err := s.orders.Withdraw(ctx, verdict.Image.ID, run); err != nil {
+				s.fail(i, "unmarked, but not noted in the journal: "+wire.Explain(err))
+			}
 		}
 		s.step()
 	}
