@@ -90,9 +90,21 @@ func (s *simulation) forgedTags(d dice, i *image) []string {
 		keepTag:        pick(d, "yes", "false"),
 	}
 	sets := [][]string{
-		{dueTag, announcedByTag}, {dueTag, announcedByTag}, {dueTag, announcedByTag, disabledTag}, {dueTag, announcedByTag, disabledTag}, {disabledTag}, {dueTag},
-		{intentTag, runTag}, {intentTag}, {runTag}, {staleAfterTag}, {keepTag}, {restoredTag}, {announcedByTag, disabledTag},
-		{dueTag, announcedByTag, disabledTag, staleAfterTag}, {dueTag, announcedByTag, intentTag, runTag},
+		{dueTag, announcedByTag},
+		{dueTag, announcedByTag},
+		{dueTag, announcedByTag, disabledTag},
+		{dueTag, announcedByTag, disabledTag},
+		{disabledTag},
+		{dueTag},
+		{intentTag, runTag},
+		{intentTag},
+		{runTag},
+		{staleAfterTag},
+		{keepTag},
+		{restoredTag},
+		{announcedByTag, disabledTag},
+		{dueTag, announcedByTag, disabledTag, staleAfterTag},
+		{dueTag, announcedByTag, intentTag, runTag},
 	}
 	keys := pick(d, sets...)
 	if d.chance(20) {

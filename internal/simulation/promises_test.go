@@ -772,7 +772,8 @@ func (s *simulation) isPlanned(r *run, image string) bool {
 	_ = json.Unmarshal(plan, &document)
 	return slices.ContainsFunc(document.Declared, func(declared struct {
 		ImageID string `json:"imageId"`
-	}) bool {
+	},
+	) bool {
 		return declared.ImageID == image
 	})
 }

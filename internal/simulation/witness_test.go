@@ -353,5 +353,6 @@ func (s *simulation) do(what action, i *image) {
 		}
 	case objects:
 		s.call(i.region, "DeleteTags", "ResourceId.1", i.id, "Tag.1.Key", dueTag)
+	case forgesTags, forgesRecords: // Not by way of an image: see forge.
 	}
 }

@@ -103,31 +103,16 @@ func (j *Janitor) confirm(limits limits, id string, planned plan) (confirmed pla
 func (p plan) removals() map[string]bool {
 	removals := map[string]bool{}
 	for _, region := range p.regions {
-		if region.Busy {
-			continue
-		}
 		for _, verdict := range region.Verdicts {
-			if verdict.Unmark != retention.LeaveMark {
+			if verdict.Unmark != retention.LeaveMark && !region.Busy {
 				removals[region.Region+verdict.Image.ID+string(verdict.Unmark)] = true
 			}
-		}
-		if region.Hold != "" {
-			continue
-		}
-		for _, verdict := range region.Verdicts {
-			if verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
+			if (verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark) && region.Hold == "" {
 				removals[region.Region+verdict.Image.ID+string(verdict.Decision)] = true
 			}
-			for _, snapshot := range verdict.Snapshots {
-				if snapshot.Delete {
-					removals[region.Region+snapshot.SnapshotID] = true
-				}
-			}
 		}
-		for _, leftover := range region.Leftovers {
-			if leftover.Delete {
-				removals[region.Region+leftover.SnapshotID] = true
-			}
+		for _, id := range region.Doomed() {
+			removals[region.Region+id] = true
 		}
 	}
 	return removals

@@ -58,11 +58,15 @@ func TestTwoPoliciesInOneAccount(t *testing.T) {
 		want     map[string]map[string]int
 	}{
 		"names": {
-			settings{"GRACE": "7d", "NAMES": "web-*"}, settings{"GRACE": "7d", "NAMES": "db-*"}, 1,
+			settings{"GRACE": "7d", "NAMES": "web-*"},
+			settings{"GRACE": "7d", "NAMES": "db-*"},
+			1,
 			map[string]map[string]int{"a": {one: 7}, "b": {two: 7}},
 		},
 		"names, and one disables": {
-			settings{"GRACE": "7d", "GRACE_ACTION": "disable", "NAMES": "web-*"}, settings{"GRACE": "9d", "GRACE_ACTION": "deprecate", "NAMES": "db-*"}, 1,
+			settings{"GRACE": "7d", "GRACE_ACTION": "disable", "NAMES": "web-*"},
+			settings{"GRACE": "9d", "GRACE_ACTION": "deprecate", "NAMES": "db-*"},
+			1,
 			map[string]map[string]int{"a": {one: 7}, "b": {two: 9}},
 		},
 		"limits":            {settings{"GRACE": "7d", "STALE_AFTER": "90d"}, settings{"GRACE": "7d", "STALE_AFTER": "3650d"}, 1, map[string]map[string]int{"a": {one: 7, two: 7}, "b": {}}},

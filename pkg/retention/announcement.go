@@ -124,17 +124,25 @@ func (d *docket) unmark(reasons []Reason, image *subject) Unmark {
 		return LeaveMark
 	case has(func(r Reason) bool { return r.Code == "restored" }):
 		return Veto
-	case image.standing == ours && has(func(r Reason) bool { return onMark[r.Code] == Veto }):
+	case image.standing == ours:
+		return unmarkOurs(reasons)
+	case d.isObjectedTo(image) && has(func(r Reason) bool { return isFact(r, image) }):
 		return Veto
-	case image.standing == ours && has(func(r Reason) bool { return onMark[r.Code] == ClearMark }):
-		return ClearMark
-	case image.standing != ours && d.isObjectedTo(image) && has(func(r Reason) bool { return isFact(r, image) }):
-		return Veto
-	case image.standing == nobodys && !(image.own.disabled && image.State == "disabled"):
+	case image.standing == nobodys && (!image.own.disabled || image.State != "disabled"):
 		return ClearMark
 	default:
 		return LeaveMark
 	}
+}
+
+// unmarkOurs says what becomes of an announcement of this policy.
+func unmarkOurs(reasons []Reason) Unmark {
+	for _, becomes := range []Unmark{Veto, ClearMark} {
+		if slices.ContainsFunc(reasons, func(r Reason) bool { return onMark[r.Code] == becomes }) {
+			return becomes
+		}
+	}
+	return LeaveMark
 }
 
 // isObjectedTo reports whether an announcement that is not this policy's own, as far as is known, still has a part that can be taken off.

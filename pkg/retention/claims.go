@@ -147,12 +147,7 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 			strays = append(strays, newStray(image.ID, image.own, image.Tags))
 		}
 	}
-	mapped := map[string]bool{}
-	for i := range d.images {
-		for _, id := range d.images[i].SnapshotIDs {
-			mapped[id] = true
-		}
-	}
+	mapped := d.mapped()
 	for id, snapshot := range d.snapshots {
 		own := readOwnTags(snapshot.Tags)
 		// Without a journal it may be a leftover that another policy finishes.
@@ -163,6 +158,17 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 	}
 	slices.SortFunc(strays, func(a, b Stray) int { return strings.Compare(a.ID, b.ID) })
 	return strays
+}
+
+// mapped returns the snapshots that images map, by id.
+func (d *docket) mapped() map[string]bool {
+	mapped := map[string]bool{}
+	for i := range d.images {
+		for _, id := range d.images[i].SnapshotIDs {
+			mapped[id] = true
+		}
+	}
+	return mapped
 }
 
 func newStray(id string, own *ownTags, tags map[string]string) Stray {

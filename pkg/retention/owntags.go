@@ -111,14 +111,10 @@ func (o *ownTags) read(name, value string) error {
 		o.hasDue = true
 		return latest(&o.due, value)
 	case AnnouncedByTag:
-		o.hasBy = true
 		o.readAnnouncer(value)
 		return nil
 	case DisabledTag:
-		o.disabled = true
-		if isRun(value) && (o.disabledBy == "" || value < o.disabledBy) {
-			o.disabledBy = value
-		}
+		o.readDisabler(value)
 		return nil
 	case RunTag:
 		o.readRun(value)
@@ -138,7 +134,15 @@ func (o *ownTags) readRun(value string) {
 	o.hasRun = true
 }
 
+func (o *ownTags) readDisabler(value string) {
+	o.disabled = true
+	if isRun(value) && (o.disabledBy == "" || value < o.disabledBy) {
+		o.disabledBy = value
+	}
+}
+
 func (o *ownTags) readAnnouncer(value string) {
+	o.hasBy = true
 	run, policy, _ := strings.Cut(value, " ")
 	by := announcer{run, strings.TrimSpace(policy)}
 	if isRun(run) && (o.by.run == "" || cmp.Or(cmp.Compare(by.run, o.by.run), cmp.Compare(by.policy, o.by.policy)) < 0) {

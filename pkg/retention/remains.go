@@ -186,12 +186,8 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 		v.Why = user + " uses it"
 	case snapshot.Locked():
 		v.Why = "locked (" + snapshot.Lock + ")"
-	case snapshot.ImageID == "" || !slices.Contains(d.history.Planned[leftover.Run], snapshot.ImageID):
-		v.Why = "nothing in it says that it was made for an image that run " + leftover.Run + " had planned to remove"
-	case !own.intent || own.run != leftover.Run:
-		v.Why = "it does not carry the tags any more with which run " + leftover.Run + " declared its removal"
 	default:
-		v.Why = d.keepsSnapshot(snapshot.ID)
+		v.Why = cmp.Or(d.isNotOf(leftover.Run, snapshot, own), d.keepsSnapshot(snapshot.ID))
 	}
 	if v.Why == "" && d.policy.RequireRecycleBin && d.binGap == "" {
 		doubt = tooFew(daysInBin(d.bin, ofSnapshots, snapshot.Tags), d.policy.RecycleBinDays)
@@ -199,6 +195,18 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 	}
 	v.Delete, v.Undecided = v.Why == "", doubt != ""
 	return v
+}
+
+// isNotOf says what speaks against a run having left a snapshot: its description, which EC2 writes, or its tags; empty if nothing does.
+func (d *docket) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) string {
+	switch {
+	case snapshot.ImageID == "" || !slices.Contains(d.history.Planned[run], snapshot.ImageID):
+		return "nothing in it says that it was made for an image that run " + run + " had planned to remove"
+	case !own.intent || own.run != run:
+		return "it does not carry the tags any more with which run " + run + " declared its removal"
+	default:
+		return ""
+	}
 }
 
 // oldOrphan is the age from which a snapshot counts as an orphan: an image may be registered some time after its snapshots
