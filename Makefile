@@ -33,7 +33,7 @@ help: ## list the targets
 
 .PHONY: test
 test: ## run the tests; needs nothing but Go
-	$(GO) test -shuffle=on ./...
+	$(GO) test -shuffle=1 ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) no-templates ## check style, formatting, and which package may import what
@@ -46,7 +46,7 @@ format: $(GOLANGCI_LINT) ## format the Go files
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: verify
-verify: lint tidy race vulnerabilities aws-cli records verify-template simulate ## check everything that a change has to pass; ends with a clean git tree
+verify: lint tidy race vulnerabilities aws-cli records verify-template schedules ## check everything that a change has to pass; ends with a clean git tree
 	@dirt=$$(git status --porcelain) && { test -z "$$dirt" || \
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
@@ -56,6 +56,11 @@ build: bin/ami-janitor bin/bootstrap bin/host/bootstrap ## build the command lin
 .PHONY: demo
 demo: bin/host/bootstrap ## run the function's own binary once, on an emulated account
 	$(GO) run ./cmd/demo bin/host/bootstrap
+
+# The same schedules each time, so that a commit always gets the same verdict. To search, there is simulate.
+.PHONY: schedules
+schedules:
+	$(GO) test -count=1 ./internal/simulation -run '^TestSchedules$$' -seeds 2500 -first 1
 
 # SEEDS is how many schedules are played; without it, fresh ones for a minute.
 .PHONY: simulate
@@ -124,7 +129,7 @@ tidy:
 
 .PHONY: race
 race:
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on ./...
+	CGO_ENABLED=1 $(GO) test -race -shuffle=1 ./...
 
 .PHONY: vulnerabilities
 vulnerabilities: $(GOVULNCHECK)
