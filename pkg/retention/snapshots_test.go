@@ -88,18 +88,28 @@ func TestSharedSnapshots(t *testing.T) {
 		"nobody has asked yet": {nil, "", private, private[1:]},
 		"it is private":        {map[string]ami.Sharing{"snap-1": {}, "snap-2": {}}, "", private, private[1:]},
 		"it is shared": {
-			map[string]ami.Sharing{"snap-1": {With: []string{"account 111122223333"}}, "snap-2": {}}, "",
-			[]retention.SnapshotVerdict{apart("snap-1", 8, "shared with account 111122223333"), private[1]}, private[1:],
+			map[string]ami.Sharing{"snap-1": {With: []string{"account 111122223333"}}, "snap-2": {}},
+			"",
+			[]retention.SnapshotVerdict{apart("snap-1", 8, "shared with account 111122223333"), private[1]},
+			private[1:],
 		},
 		"it is public": {
-			map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}}, "snap-2": {}}, "",
-			[]retention.SnapshotVerdict{apart("snap-1", 8, "shared with everyone"), private[1]}, private[1:],
+			map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}}, "snap-2": {}},
+			"",
+			[]retention.SnapshotVerdict{apart("snap-1", 8, "shared with everyone"), private[1]},
+			private[1:],
 		},
 		"the answer is an error": {
-			map[string]ami.Sharing{"snap-1": {Err: "denied"}, "snap-2": {}}, "snap-1: with whom it is shared is not known: denied", nil, beside,
+			map[string]ami.Sharing{"snap-1": {Err: "denied"}, "snap-2": {}},
+			"snap-1: with whom it is shared is not known: denied",
+			nil,
+			beside,
 		},
 		"an error beside what is seen": {
-			map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}, Err: "cut"}, "snap-2": {}}, "snap-1: with whom it is shared is not known: cut", nil, beside,
+			map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}, Err: "cut"}, "snap-2": {}},
+			"snap-1: with whom it is shared is not known: cut",
+			nil,
+			beside,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
