@@ -722,7 +722,7 @@ func (s *simulation) orphaned(sn *snapshot) string {
 	if s.isToldAsLeft(r, sn) && !s.isPlanned(r, s.world.madeFor(sn)) {
 		return "" // Nothing in it says that it was made for what that run has removed.
 	}
-	if r.unlocked && s.isToldAsLeft(r, sn) || s.isOfUnknownSharing(r, sn) {
+	if r.unlocked && s.isToldAsLeft(r, sn) {
 		return "" // Two policies were at work on it at the same moment, or it was not known with whom it is shared. Both are told.
 	}
 	for _, i := range s.world.images {
@@ -741,17 +741,6 @@ func (s *simulation) isToldAsLeft(r *run, sn *snapshot) bool {
 		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region report.Region) bool {
 			return slices.ContainsFunc(region.Finished, func(f report.Finished) bool {
 				return f.Run == r.id && f.SnapshotID == sn.id && f.Status != ami.SnapshotDeleted
-			})
-		})
-	})
-}
-
-// isOfUnknownSharing reports whether the record of a run says that a snapshot stays because it is not known with whom it is shared.
-func (s *simulation) isOfUnknownSharing(r *run, sn *snapshot) bool {
-	return r.record != nil && slices.ContainsFunc(r.record.Regions, func(region report.Region) bool {
-		return slices.ContainsFunc(region.Images, func(i report.Image) bool {
-			return slices.ContainsFunc(i.Snapshots, func(told report.PlannedSnapshot) bool {
-				return told.SnapshotID == sn.id && strings.HasPrefix(told.Detail, retention.SharingUnknown)
 			})
 		})
 	})

@@ -16,6 +16,10 @@ const EveryOther = ""
 // NotReached is the gap of what there was no time to look up: a run spends half of its time on reading and looking up, at most.
 const NotReached = "not reached before half of the run's time was up"
 
+// SharingNotReached is the error of a snapshot for which there was no time to ask with whom it is shared: that is asked when the plan
+// is made, and has three quarters of the run's time.
+const SharingNotReached = "not reached before three quarters of the run's time were up"
+
 // TextSource is the source of evidence that can name images of other regions: text.
 const TextSource = "ssm-text"
 

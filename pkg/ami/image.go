@@ -13,8 +13,8 @@ type Inventory struct {
 	Images    []Image
 	Snapshots []Snapshot
 
-	// Sharing says with whom snapshots are shared, by id. It is nil as long as nobody has asked: so is made the plan that says about
-	// which to ask. Once somebody has, nothing is known of a snapshot that is missing from it.
+	// Sharing says with whom those snapshots are shared that a plan deletes, by id. It is nil until that plan is made, which takes all
+	// for private.
 	Sharing map[string]Sharing
 
 	Bin     RecycleBin

@@ -56,14 +56,15 @@ func orphans(images, orphans int) world {
 	return w
 }
 
-// However many orphans there are, EC2 is asked about as many as a digest can use, and a region without images does not fail.
+// However many orphans there are, EC2 is asked about as many as a digest can use, and about the snapshot of a candidate; a region without
+// images does not fail.
 func TestManyOrphans(t *testing.T) {
 	for images := range 2 {
 		t.Run(fmt.Sprint(images), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				record, account, took := pacedRun(t, orphans(images, 6000), nil, 50*time.Millisecond, 15*time.Minute)
 				called := callsOf(account)
-				if called["DescribeSnapshotAttribute"] != 50 || called["DescribeImages"] > 110 || took > time.Minute || record.Failed() {
+				if called["DescribeSnapshotAttribute"] != 50+images || called["DescribeImages"] > 110 || took > time.Minute || record.Failed() {
 					t.Errorf("after %s: %v, %v", took, record.Regions[0].Error, called)
 				}
 				if got := record.Totals; got.OrphanedSnapshots != 6000 || got.OrphansNotLookedAt != 5950 {
@@ -114,10 +115,55 @@ func TestMoreCandidatesThanTime(t *testing.T) {
 			}
 		}
 		text := report.Text(record)
-		if unseen < 400 || record.Totals.Left != record.Totals.Deferred+unseen {
+		if unseen < 400 || record.Totals.WouldDeregister != 10 || record.Totals.Left != record.Totals.Deferred+unseen {
 			t.Errorf("%d were not looked up: %+v", unseen, record.Totals)
 		}
 		saysWhatHelps(t, text, "EC2_SHARE", "NAMES")
+	})
+}
+
+// With whom snapshots are shared is asked when half of the time may be over, and until three quarters are. An image of which that was not
+// reached stays, and the digest says what helps.
+func TestMoreSnapshotsThanTime(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account, err := emulator.Load(stale(30).files(t), emulator.Options{Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+			if q, err := emulator.Inspect(r); err == nil && q.Action == sharingOfSnapshots {
+				select {
+				case <-time.After(30 * time.Second): // Some are asked at once, and answered in time. The others are not.
+				case <-r.Context().Done():
+					return nil, r.Context().Err()
+				}
+			}
+			return account.Client().Do(r)
+		})
+		j := newJanitor(t, slow, settings{"KEEP_NEWEST": "0"})
+		j.Clock = time.Now
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		record := j.Run(ctx, "20261123T020000Z-aaaaaa", true)
+		unseen := 0
+		for _, i := range allImages(record) {
+			if strings.HasSuffix(i.Reasons[0].Detail, ": with whom it is shared is not known: "+ami.SharingNotReached) {
+				unseen++
+			}
+		}
+		totals := record.Totals
+		if unseen == 0 || totals.WouldDeregister == 0 || totals.WouldDeregister+unseen != 30 || totals.Unproven != unseen || totals.Left != unseen {
+			t.Errorf("%d were not reached: %+v", unseen, totals)
+		}
+		text := unwrapped(report.Text(record))
+		for _, want := range []string{
+			fmt.Sprint(unseen, " stale AMIs stayed: the time for lookups was up"), "If it is so again, raise EC2_SHARE, or lower MAX_DEREGISTRATIONS",
+			fmt.Sprint("- ", unseen, " AMIs: a snapshot of it: with whom it is shared is not known: not reached before three quarters of the run's time were up"),
+		} {
+			if !strings.Contains(text, want) {
+				t.Errorf("not in the digest: %q\n%s", want, text)
+			}
+		}
 	})
 }
 

@@ -468,7 +468,7 @@ func TestADoubtOnTheDueDay(t *testing.T) {
 	l.real(0)
 	l.wrap = func(next emulator.Doer) emulator.Doer {
 		return on(next, func(q emulator.Request, _ int) bool {
-			if isRead(q.Action) && !strings.HasPrefix(q.Action, "List") && q.Action != sharingOfSnapshots { // Nobody has asked for the Recycle Bin.
+			if isRead(q.Action) && !strings.HasPrefix(q.Action, "List") { // Nobody has asked for the Recycle Bin.
 				actions[q.Action]++
 			}
 			return false

@@ -131,7 +131,7 @@ func (j *Janitor) askSharing(ctx context.Context, survey survey, plans []retenti
 		}
 	}
 	for i, sharing := range sideBySide(regions, func(region string) map[string]ami.Sharing {
-		return usage.SnapshotSharing(ctx, j.clients(region), doomed[region])
+		return usage.SnapshotSharing(ctx, j.clients(region), doomed[region], ami.SharingNotReached)
 	}) {
 		for n := range survey.inventories {
 			if survey.inventories[n].Region == regions[i] {

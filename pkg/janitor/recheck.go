@@ -59,7 +59,7 @@ func (l *secondLook) recheck(ctx context.Context, images []ami.Image) sweep.Look
 		var evidence ami.Evidence
 		var sharing map[string]ami.Sharing
 		var asking sync.WaitGroup
-		asking.Go(func() { sharing = usage.SnapshotSharing(ctx, l.clients, l.goingWith(images)) })
+		asking.Go(func() { sharing = usage.SnapshotSharing(ctx, l.clients, l.goingWith(images), "") })
 		asking.Go(func() {
 			evidence = usage.Recheck(ctx, l.clients, l.janitor.lookup(l.plan.Account, l.plan.Region, images))
 		})
@@ -115,7 +115,7 @@ func (l *secondLook) recheckSnapshots(ctx context.Context, ids []string) (map[st
 			unchanged = append(unchanged, id)
 		}
 	}
-	for id, sharing := range usage.SnapshotSharing(ctx, l.clients, unchanged) {
+	for id, sharing := range usage.SnapshotSharing(ctx, l.clients, unchanged, "") {
 		if reason, stays := retention.RecheckSharing(id, sharing); stays {
 			stay[id] = reason
 		}

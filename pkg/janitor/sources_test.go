@@ -16,7 +16,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
@@ -396,9 +395,6 @@ func TestARecycleBinThatGoesSilent(t *testing.T) {
 	}
 }
 
-// sharingOfSnapshots is the one read that proves nothing of an image: the images go, and the snapshots stay that may be shared.
-const sharingOfSnapshots = "DescribeSnapshotAttribute"
-
 func withoutARead(t *testing.T, action, where string, match func(emulator.Request) bool, fault func(emulator.Doer, *http.Request) (*http.Response, error)) {
 	t.Helper()
 	account := everything(t)
@@ -424,10 +420,10 @@ func withoutARead(t *testing.T, action, where string, match func(emulator.Reques
 		}
 		for n := 1; n < 22; n++ {
 			verdict, why := got[imageID(first+n)], reasons(record, imageID(first+n))
-			if verdict == "deregistered" && hit && action != sharingOfSnapshots && !declared[imageID(first+n)] && (n == 3 || !strings.HasPrefix(action, "DescribeImageUsageReport")) {
+			if verdict == "deregistered" && hit && !declared[imageID(first+n)] && (n == 3 || !strings.HasPrefix(action, "DescribeImageUsageReport")) {
 				t.Errorf("%s in %s: image %d is removed", action, region, first+n)
 			}
-			if hit && n == 1 && !failed && !isOfTheBin(action) && !strings.HasPrefix(action, "DescribeImageUsageReport") && action != "DescribeTags" && action != sharingOfSnapshots && !strings.Contains(why, "unknown-use") {
+			if hit && n == 1 && !failed && !isOfTheBin(action) && !strings.HasPrefix(action, "DescribeImageUsageReport") && action != "DescribeTags" && !strings.Contains(why, "unknown-use") {
 				t.Errorf("%s in %s: image %d is %s for %s", action, region, first+n, verdict, why)
 			}
 		}
@@ -481,11 +477,6 @@ func checkWhatIsSaid(t *testing.T, action string, region report.Region) {
 	for _, i := range region.Images {
 		if i.Verdict != "deregister" || i.Outcome == nil {
 			continue
-		}
-		for _, s := range i.Outcome.Snapshots {
-			if action == sharingOfSnapshots && (s.Status != ami.SnapshotKept || !strings.Contains(s.Detail, "with whom it is shared is not known: ")) {
-				t.Errorf("%s in %s: %+v", action, region.Region, s)
-			}
 		}
 		switch {
 		case isOfTheBin(action) && (i.Outcome.Status != "skipped" || i.Outcome.Error != region.Hold):

@@ -134,6 +134,11 @@ var remedies = []remedy{
 		"Not all looked up in time",
 	},
 	{
+		[]string{ami.SharingNotReached},
+		soAgain + "raise EC2_SHARE, or lower MAX_DEREGISTRATIONS: with whom a snapshot is shared takes a call for each that would go.",
+		"Not all looked up in time",
+	},
+	{
 		[]string{ami.NotReached},
 		soAgain + "raise EC2_SHARE: to look up everything takes longer than half of a run.",
 		"Not all looked up in time",

@@ -278,7 +278,7 @@ func notLookedUp(i Image) bool {
 }
 
 // aboutTheImage leaves out of a reason what was not reached of the lookups that are made for each image.
-var aboutTheImage = strings.NewReplacer("launch permissions: "+ami.NotReached, "", "references: "+ami.NotReached, "")
+var aboutTheImage = strings.NewReplacer("launch permissions: "+ami.NotReached, "", "references: "+ami.NotReached, "", ami.SharingNotReached, "")
 
 func vetoed(i Image) bool {
 	return kept(i) && i.Unmark == retention.Veto && !isBack(i) && i.AnnouncedBy == ""

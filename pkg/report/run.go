@@ -92,7 +92,7 @@ type PlannedSnapshot struct {
 	Verdict    SnapshotVerdict `json:"verdict"`
 	Detail     string          `json:"detail"` // Why it is kept, or the image with which it goes, if that is another.
 
-	// Apart means that it is kept for a life of its own, or because it may have one: no image needs it once this one is gone.
+	// Apart means that it is kept for a life of its own: no image needs it once this one is gone.
 	Apart bool `json:"apart,omitempty"`
 }
 

@@ -177,7 +177,7 @@ func (g Region) errorsFor(code retention.Code) map[string]int {
 }
 
 // itsSnapshot begins a detail that is the same for other images, but for a snapshot.
-var itsSnapshot = regexp.MustCompile(`^its snapshot snap-[0-9a-z]+: `)
+var itsSnapshot = regexp.MustCompile(`^(its snapshot )?snap-[0-9a-z]+: `)
 
 // whyStayed says in a sentence why images stayed, after "stayed:". Late says that there was no time to look them up.
 func whyStayed(rule retention.Rule, late bool) string {

@@ -59,6 +59,8 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	switch {
 	case !due.IsZero() && now.Before(due):
 		return sentence{decision: retention.Keep, due: due}
+	case (!due.IsZero() || w.policy.Grace <= 0) && oracleMayBeShared(here, image):
+		return sentence{promise: "may be shared", decision: retention.Keep}
 	case !due.IsZero() || w.policy.Grace <= 0:
 		return sentence{decision: retention.Deregister, due: due}
 	}
@@ -479,18 +481,24 @@ func oracleByHand(here ami.Inventory, s ami.Snapshot) bool {
 	return images > 0 && older == images
 }
 
-// oracleSharing says what is known of with whom a snapshot is shared: "private", "shared" or "unknown". As long as nobody has asked at
-// all, the plan is made as if it was private.
+// oracleSharing says what is known of with whom a snapshot is shared: "private", "shared" or "unknown". As long as nobody has asked
+// the plan is made as if it was private.
 func oracleSharing(here ami.Inventory, id string) string {
 	sharing, asked := here.Sharing[id]
 	switch {
-	case here.Sharing == nil || asked && sharing.Err == "" && len(sharing.With) == 0:
+	case !asked || sharing.Err == "" && len(sharing.With) == 0:
 		return "private"
-	case asked && sharing.Err == "":
+	case sharing.Err == "":
 		return "shared"
 	default:
 		return "unknown"
 	}
+}
+
+// oracleMayBeShared reports whether a snapshot would go with an image of which nobody could find out with whom it is shared. Nobody
+// asks about any that stays.
+func oracleMayBeShared(here ami.Inventory, image ami.Image) bool {
+	return slices.ContainsFunc(image.SnapshotIDs, func(id string) bool { return oracleSharing(here, id) == "unknown" })
 }
 
 // oracleDays is for how many days the Recycle Bin would hold a resource that is removed.

@@ -213,8 +213,9 @@ func behind(is bool) int {
 	return 0
 }
 
-// keepWhatMayBeShared keeps the images with which snapshots would go of which EC2 did not say with whom they are shared. No other
-// image takes their place in the cap: nobody has asked about its snapshots.
+// keepWhatMayBeShared keeps the images with which snapshots would go of which EC2 did not say with whom they are shared: no later
+// run would come back for a snapshot that is left behind. Only what would go is asked about, so that every error counts. No other
+// image takes their place in the cap, because nobody has asked about its snapshots.
 func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
 	for i := range verdicts {
 		v := &verdicts[i]
@@ -222,8 +223,8 @@ func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
 			continue
 		}
 		for _, id := range v.Image.SnapshotIDs {
-			if reason, stays := RecheckSharing(id, d.sharing[id]); stays && reason.Code == "unknown-use" {
-				v.Decision, v.Due, v.Reasons = Keep, time.Time{}, []Reason{reason}
+			if why := sharingUnknown(d.sharing[id]); why != "" {
+				v.Decision, v.Due, v.Reasons = Keep, time.Time{}, []Reason{{"unknown-use", id + ": " + why}}
 				break
 			}
 		}
@@ -250,7 +251,7 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
 			snapshot := d.snapshot(id)
 			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
-			if s.Why = cmp.Or(d.othersSnapshot(id), staying[id]); s.Why == "" {
+			if s.Why = cmp.Or(d.othersSnapshot(id), staying[id], sharingUnknown(d.sharing[id])); s.Why == "" {
 				s.Why = cmp.Or(d.takenByHand(id), d.shared(id))
 				s.Apart = s.Why != ""
 			}
@@ -347,21 +348,20 @@ func (d *docket) takenByHand(id string) string {
 	return fmt.Sprintf("somebody took it on %s for no image: the first one with it was made on %s", date(taken), date(first))
 }
 
-// shared says with whom a snapshot is shared, or why that is not known; empty if it is private, and as long as nobody has asked.
-func (d *docket) shared(id string) string {
-	sharing, asked := d.sharing[id]
-	switch {
-	case d.sharing == nil:
-		return ""
-	case !asked:
-		return SharingUnknown + "nobody has asked"
-	case sharing.Err != "":
-		return SharingUnknown + sharing.Err
-	case len(sharing.With) > 0:
-		return "shared with " + summary(sharing.With)
-	default:
+// sharingUnknown says why it is not known with whom a snapshot is shared; empty if it is, and as long as nobody has asked.
+func sharingUnknown(sharing ami.Sharing) string {
+	if sharing.Err == "" {
 		return ""
 	}
+	return "with whom it is shared is not known: " + sharing.Err
+}
+
+// shared says with whom a snapshot is known to be shared; empty if with nobody.
+func (d *docket) shared(id string) string {
+	if with := d.sharing[id].With; len(with) > 0 {
+		return "shared with " + summary(with)
+	}
+	return ""
 }
 
 // keptByTag says which keep tag a resource carries; empty if it carries none.

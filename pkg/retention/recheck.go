@@ -53,14 +53,13 @@ func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Rea
 // RecheckSharing says why a snapshot that was to be deleted stays after all, and the image with which it was to go, given with whom it is
 // found to be shared just before that. It reports false if with nobody.
 func RecheckSharing(snapshotID string, found ami.Sharing) (Reason, bool) {
-	switch {
-	case found.Err != "":
-		return Reason{"unknown-use", snapshotID + ": " + SharingUnknown + found.Err}, true
-	case len(found.With) > 0:
-		return Reason{changedSincePlanned.Code, snapshotID + " is shared with " + summary(found.With) + " now"}, true
-	default:
-		return Reason{}, false
+	if why := sharingUnknown(found); why != "" {
+		return Reason{"unknown-use", snapshotID + ": " + why}, true
 	}
+	if len(found.With) > 0 {
+		return Reason{changedSincePlanned.Code, snapshotID + " is shared with " + summary(found.With) + " now"}, true
+	}
+	return Reason{}, false
 }
 
 // change says what is different in the facts of an image; empty if nothing is.

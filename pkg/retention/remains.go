@@ -75,8 +75,9 @@ func (d *docket) judgeRemains(plan *Plan) {
 			plan.RemainsGap = cmp.Or(plan.RemainsGap, v.Why)
 		}
 		if v.Why == "" {
-			v.Why = d.shared(v.SnapshotID)
-			v.Undecided = strings.HasPrefix(v.Why, SharingUnknown)
+			v.Why = sharingUnknown(d.sharing[v.SnapshotID])
+			v.Undecided = v.Why != ""
+			v.Why = cmp.Or(v.Why, d.shared(v.SnapshotID))
 		}
 		v.Delete = v.Why == ""
 	}

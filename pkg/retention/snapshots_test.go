@@ -2,6 +2,7 @@ package retention_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -74,27 +75,54 @@ func apart(id string, sizeGiB int64, why string) retention.SnapshotVerdict {
 	return retention.SnapshotVerdict{SnapshotID: id, SizeGiB: sizeGiB, Why: why, Apart: true}
 }
 
-// As long as nobody has asked with whom snapshots are shared, the plan says about which to ask. Then what is not known stays.
+// What is shared stays when its image goes. Where that is not known, the image stays, and with it what the image shares with others.
 func TestSharedSnapshots(t *testing.T) {
+	private := []retention.SnapshotVerdict{deletes("snap-1", 8, "ami-1"), deletes("snap-2", 100, "ami-2")}
+	beside := []retention.SnapshotVerdict{leaves("snap-2", 100, "ami-1 still uses it")}
 	for name, test := range map[string]struct {
 		sharing map[string]ami.Sharing
-		want    retention.SnapshotVerdict
+		why     string // For which the first image stays; empty if it goes.
+		first   []retention.SnapshotVerdict
+		second  []retention.SnapshotVerdict
 	}{
-		"nobody has asked yet":         {nil, deletes("snap-1", 8, "ami-1")},
-		"it is private":                {map[string]ami.Sharing{"snap-1": {}}, deletes("snap-1", 8, "ami-1")},
-		"it is shared":                 {map[string]ami.Sharing{"snap-1": {With: []string{"account 111122223333"}}}, apart("snap-1", 8, "shared with account 111122223333")},
-		"it is public":                 {map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}}}, apart("snap-1", 8, "shared with everyone")},
-		"the answer is an error":       {map[string]ami.Sharing{"snap-1": {Err: "denied"}}, apart("snap-1", 8, "with whom it is shared is not known: denied")},
-		"it was not asked about":       {map[string]ami.Sharing{"snap-2": {}}, apart("snap-1", 8, "with whom it is shared is not known: nobody has asked")},
-		"nothing was found out":        {map[string]ami.Sharing{}, apart("snap-1", 8, "with whom it is shared is not known: nobody has asked")},
-		"an error beside what is seen": {map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}, Err: "cut"}}, apart("snap-1", 8, "with whom it is shared is not known: cut")},
+		"nobody has asked yet": {nil, "", private, private[1:]},
+		"it is private":        {map[string]ami.Sharing{"snap-1": {}, "snap-2": {}}, "", private, private[1:]},
+		"it is shared": {
+			map[string]ami.Sharing{"snap-1": {With: []string{"account 111122223333"}}, "snap-2": {}},
+			"",
+			[]retention.SnapshotVerdict{apart("snap-1", 8, "shared with account 111122223333"), private[1]},
+			private[1:],
+		},
+		"it is public": {
+			map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}}, "snap-2": {}},
+			"",
+			[]retention.SnapshotVerdict{apart("snap-1", 8, "shared with everyone"), private[1]},
+			private[1:],
+		},
+		"the answer is an error": {
+			map[string]ami.Sharing{"snap-1": {Err: "denied"}, "snap-2": {}},
+			"snap-1: with whom it is shared is not known: denied",
+			nil,
+			beside,
+		},
+		"an error beside what is seen": {
+			map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}, Err: "cut"}, "snap-2": {}},
+			"snap-1: with whom it is shared is not known: cut",
+			nil,
+			beside,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			here := inventory(region, idle("ami-1", mapping("snap-1")))
-			here.Snapshots, here.Sharing = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}}, test.sharing
-			got := judge(t, policy(), here)["ami-1"]
-			if diff := cmp.Diff([]retention.SnapshotVerdict{test.want}, got.Snapshots); diff != "" || got.Decision != retention.Deregister {
-				t.Errorf("%s (-want +got):\n%s", got.Decision, diff)
+			here := inventory(region, idle("ami-1", mapping("snap-1", "snap-2")), idle("ami-2", mapping("snap-2"), launched(ago(days(300)))))
+			here.Snapshots, here.Sharing = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 100}}, test.sharing
+			got := judge(t, policy(), here)
+			first, second := got["ami-1"], got["ami-2"]
+			if diff := cmp.Diff(test.first, first.Snapshots) + cmp.Diff(test.second, second.Snapshots); diff != "" || second.Decision != retention.Deregister {
+				t.Errorf("%s (-want +got):\n%s", second.Decision, diff)
+			}
+			kept := []retention.Reason{{Code: "unknown-use", Detail: test.why}}
+			if stays := first.Decision == retention.Keep; stays != (test.why != "") || stays && !slices.Equal(first.Reasons, kept) {
+				t.Errorf("%s because of %q", first.Decision, first.Reasons)
 			}
 		})
 	}

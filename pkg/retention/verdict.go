@@ -135,12 +135,9 @@ type SnapshotVerdict struct {
 	// Why is a phrase that says why the snapshot is kept; empty if it is deleted.
 	Why string
 
-	// Apart means that the snapshot has a life of its own, or may have: it is kept for that alone, and no image needs it any more.
+	// Apart means that the snapshot has a life of its own: it is kept for that alone, and no image needs it any more.
 	Apart bool
 }
-
-// SharingUnknown begins the phrase of a snapshot that is kept because nobody knows with whom it is shared.
-const SharingUnknown = "with whom it is shared is not known: "
 
 // Doomed returns the ids of the snapshots that a plan deletes, those among them that earlier runs have left; sorted. Of a plan that is
 // held these are none.

@@ -72,7 +72,6 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 	number := 0
 	for _, region := range regions {
 		here := ami.Inventory{Account: account, Region: region, Snapshots: anySnapshots(t, region), Bin: anyBin(t, region)}
-		here.Sharing = anySharing(t, here.Snapshots)
 		dark := rapid.SampledFrom(rare(1, 4)).Draw(t, "dark") == 0 // EC2 reports no launches.
 		for range rapid.SampledFrom([]int{0, 1, 2, 5, 8, 10}).Draw(t, "images") {
 			number++
@@ -91,6 +90,9 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 			t.Fatal(err)
 		}
 		w.policy.KeepList = list
+	}
+	for i, plan := range w.plan() {
+		w.inventories[i].Sharing = anySharing(t, plan.Doomed())
 	}
 	return w
 })
@@ -215,24 +217,34 @@ func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 	return snapshots
 }
 
-// anySharing draws with whom snapshots are shared; mostly nobody has asked.
-func anySharing(t *rapid.T, snapshots []ami.Snapshot) map[string]ami.Sharing {
-	if rapid.SampledFrom(rare(1, 3)).Draw(t, "sharing") != 0 {
+// anySharing draws with whom the snapshots are shared that a plan deletes: nobody asks about others. Now and then nobody has asked yet.
+func anySharing(t *rapid.T, doomed []string) map[string]ami.Sharing {
+	if len(doomed) == 0 || rapid.SampledFrom(rare(1, 3)).Draw(t, "unasked") == 0 {
 		return nil
 	}
 	sharing := map[string]ami.Sharing{}
-	for _, s := range snapshots {
-		switch rapid.SampledFrom(rare(3, 10)).Draw(t, "shared") {
+	for _, id := range doomed {
+		switch rapid.SampledFrom(rare(3, 6)).Draw(t, "shared") {
 		case 0:
-			sharing[s.ID] = ami.Sharing{With: []string{"account 111122223333"}}
+			sharing[id] = ami.Sharing{With: []string{"account 111122223333"}}
 		case 1:
-			sharing[s.ID] = ami.Sharing{Err: "denied"}
-		case 2: // Nobody has asked about this one.
+			sharing[id] = ami.Sharing{Err: "denied"}
+		case 2:
+			sharing[id] = ami.Sharing{With: []string{"everyone"}, Err: "cut"}
 		default:
-			sharing[s.ID] = ami.Sharing{}
+			sharing[id] = ami.Sharing{}
 		}
 	}
 	return sharing
+}
+
+// unasked is the world as it is when nobody has asked yet with whom snapshots are shared.
+func (w world) unasked() world {
+	w.inventories = slices.Clone(w.inventories)
+	for i := range w.inventories {
+		w.inventories[i].Sharing = nil
+	}
+	return w
 }
 
 // oracleGhost is an image of a region that was deregistered long ago, or was somebody else's.

@@ -116,10 +116,13 @@ func (s *search) gapSaying(source, why string, imageIDs ...string) {
 }
 
 // explain puts an error into words.
-func (s *search) explain(err error) string {
+func (s *search) explain(err error) string { return explain(err, s.late) }
+
+// explain puts an error into words, and those for a lookup for which there was no time are given.
+func explain(err error, late string) string {
 	why := wire.ExplainLookup(err)
 	if why == wire.TimeRanOut {
-		return cmp.Or(s.late, why)
+		return cmp.Or(late, why)
 	}
 	return why
 }

@@ -13,14 +13,14 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/wire"
 )
 
 // SnapshotPermissionsSource names the lookup of who may use a snapshot in a gap.
 const SnapshotPermissionsSource = "snapshot permissions"
 
-// SnapshotSharing finds out with whom snapshots are shared, by id.
-func SnapshotSharing(ctx context.Context, clients Clients, ids []string) map[string]ami.Sharing {
+// SnapshotSharing finds out with whom snapshots are shared, by id. Late is the error of one for which there was no time; empty if that
+// is an error like others.
+func SnapshotSharing(ctx context.Context, clients Clients, ids []string, late string) map[string]ami.Sharing {
 	found := make([]ami.Sharing, len(ids))
 	var lookups errgroup.Group
 	lookups.SetLimit(atOnce)
@@ -29,7 +29,7 @@ func SnapshotSharing(ctx context.Context, clients Clients, ids []string) map[str
 			shared, err := sharedWith(ctx, clients.EC2, id)
 			found[i].With = shared
 			if err != nil {
-				found[i].Err = wire.ExplainLookup(err)
+				found[i].Err = explain(err, late)
 			}
 			return nil
 		})
@@ -63,7 +63,7 @@ func AddSnapshotSharing(ctx context.Context, clients Clients, images []ami.Image
 					finding.SharedWith = append(finding.SharedWith, "snapshot "+id+" with "+with)
 				}
 				if err != nil {
-					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: wire.ExplainLookup(err)})
+					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: explain(err, ami.NotReached)})
 				}
 				tidy(&finding)
 				evidence[image.ID] = finding
