@@ -723,7 +723,7 @@ func (s *simulation) orphaned(sn *snapshot) string {
 		return "" // Nothing in it says that it was made for what that run has removed.
 	}
 	if r.unlocked && s.isToldAsLeft(r, sn) {
-		return "" // Two policies were at work on it at the same moment, or it was not known with whom it is shared. Both are told.
+		return "" // Two policies were at work on it at the same moment, and it is told.
 	}
 	for _, i := range s.world.images {
 		other := s.runs[i.goneBy]

@@ -68,6 +68,9 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	if image.Public || action == retention.Disable && len(w.evidence[here.Region][image.ID].SharedWith) > 0 {
 		action = retention.Announce
 	}
+	if action == retention.Deprecate && !image.DeprecatedAt.IsZero() {
+		action = retention.Announce // The owner's own date stays.
+	}
 	if here.History.Announced == nil {
 		action = retention.Announce // Nobody could take anything else back.
 	}
@@ -172,7 +175,7 @@ func (w world) oracleUndo(here ami.Inventory, image ami.Image, unmark retention.
 			names = append(names, "disabled")
 		}
 	}
-	if unmark == retention.Veto {
+	if unmark == retention.Veto && !oracleClaimed(here, image.ID, image.Tags) {
 		names = append(names, "intent", "run")
 	}
 	var keys []string
