@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -39,6 +40,15 @@ func (p Policy) Explain(
 	return Explanation{}, false
 }
 
+// detail is what a verdict says for a reason: with whom snapshots are shared no rule knows.
+func (v *Verdict) detail(code Code) string {
+	at := slices.IndexFunc(v.Reasons, func(reason Reason) bool { return reason.Code == code })
+	if at < 0 {
+		return ""
+	}
+	return v.Reasons[at].Detail
+}
+
 func (d *docket) explain(verdicts []Verdict, at int) Explanation {
 	verdict := verdicts[at]
 	if verdict.Decision != Deregister {
@@ -55,7 +65,7 @@ func (d *docket) explain(verdicts []Verdict, at int) Explanation {
 		e.LastUse = "no date on record"
 	}
 	for _, rule := range slices.Concat(factRules, evidenceRules) {
-		e.Hearings = append(e.Hearings, Hearing{rule.Rule, rule.speak(d, image)})
+		e.Hearings = append(e.Hearings, Hearing{rule.Rule, cmp.Or(rule.speak(d, image), verdict.detail(rule.Code))})
 	}
 	return e
 }

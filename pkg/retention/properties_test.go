@@ -162,6 +162,7 @@ func TestTheCapHolds(t *testing.T) {
 			held  bool
 		}
 		goes, waits := map[group][]retention.Verdict{}, map[group][]retention.Verdict{}
+		shared := map[group]int{} // Images that stay because a snapshot may be shared: none comes in their place.
 		yields := func(v retention.Verdict) int { return slices.Index([]bool{false, true}, v.Yields) }
 		for i, plan := range w.plan() {
 			held := w.oracleHeld(w.inventories[i])
@@ -177,13 +178,16 @@ func TestTheCapHolds(t *testing.T) {
 					meant := group{w.judge(w.inventories[i], v.Image).decision, held}
 					waits[meant] = append(waits[meant], v)
 				default:
+					if strings.Contains(details(v), "with whom it is shared is not known") {
+						shared[group{retention.Deregister, held}]++
+					}
 				}
 			}
 		}
 		limit := max(w.policy.MaxDeregistrations, 0)
 		for _, decision := range []group{{retention.Deregister, false}, {retention.Mark, false}, {retention.Deregister, true}, {retention.Mark, true}} {
 			goes, waits := goes[decision], waits[decision]
-			if len(goes) > limit || len(waits) > 0 && len(goes) < limit {
+			if len(goes) > limit || len(waits) > 0 && len(goes)+shared[decision] < limit {
 				t.Errorf("%v: %d go and %d wait with a cap of %d", decision, len(goes), len(waits), limit)
 			}
 			for _, first := range goes {
