@@ -238,8 +238,8 @@ func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffi
 	}
 	s.runs[id] = r
 	s.order = append(s.order, r)
-	s.mu.Unlock()
 	s.trace("%s begins", id)
+	s.mu.Unlock()
 	done := make(chan struct{})
 	s.pending.Go(func() {
 		defer close(done)
@@ -328,8 +328,8 @@ func (s *simulation) afterwards(n *night) {
 
 // undo undoes a run, and checks that it does, unless it is killed.
 func (s *simulation) undo(r *run, k *kill) {
-	s.trace("%s is undone", r.id)
 	s.mu.Lock()
+	s.trace("%s is undone", r.id)
 	held := s.heldOf(r.id)
 	s.mu.Unlock()
 	w := s.newWay("undo-"+r.id, &night{})
