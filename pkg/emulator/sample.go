@@ -30,7 +30,7 @@ func LoadSample(o Options) (*Account, error) {
 }
 
 // Sample is the home region of the built-in account, as an account directory: rich enough to show every verdict there is
-// on an image, and with the journal of the run that has announced some removals. All its dates are counted from now; the same now
+// on an image, and with the plans of the runs that have announced and declared some removals. All its dates are counted from now; the same now
 // and region give the same files.
 func Sample(now time.Time, region string) fs.FS {
 	files := sample(now, sampleImages, sampleSnapshots)
@@ -41,15 +41,22 @@ func Sample(now time.Time, region string) fs.FS {
 // SamplePolicy is the name of the policy that has announced removals in the sample: the command line's.
 const SamplePolicy = "cli"
 
-// sampleRecords are the records of the run that has announced the removal of some images of the sample.
+// sampleRecords are the plans of the runs of this policy that have announced and declared removals in the sample.
 func sampleRecords(now time.Time, region string) map[string]object {
 	b := sampleBuilder{now: now}
-	run, due := b.dated("RUN"), b.dated("DUE")+"T00:00:00Z"
-	announced := []object{}
+	run, earlier, due := b.dated("RUN"), b.dated("EARLIER"), b.dated("DUE")+"T00:00:00Z"
+	announced, declared := []object{}, []object{}
 	for _, image := range sampleImages {
 		action := "announce"
 		if image.tags[disabledTag] != "" {
 			action = "disable"
+		}
+		if image.tags["ami-janitor:run"] == "EARLIER" {
+			snapshots := []string{}
+			for _, label := range image.maps {
+				snapshots = append(snapshots, sampleID("snap", label, 0))
+			}
+			declared = append(declared, object{"imageId": sampleID("ami", image.name, image.age), "snapshotIds": snapshots})
 		}
 		if image.tags[announcedByTag] == "RUN POLICY" {
 			announced = append(announced, object{"imageId": sampleID("ami", image.name, image.age), "due": due, "action": action})
@@ -60,6 +67,10 @@ func sampleRecords(now time.Time, region string) map[string]object {
 		RecordsBucket + "/runs/" + run + "/plan-" + region + ".json": {
 			"run": run, "region": region, "account": sampleAccountID, "at": b.at(5).Format(time.RFC3339), "declared": []object{},
 			"policy": SamplePolicy, "announced": announced,
+		},
+		RecordsBucket + "/runs/" + earlier + "/plan-" + region + ".json": {
+			"run": earlier, "region": region, "account": sampleAccountID, "at": b.at(14).Format(time.RFC3339), "declared": declared,
+			"policy": SamplePolicy, "announced": []object{},
 		},
 	}
 }
