@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -57,14 +58,15 @@ func TestWrongClock(t *testing.T) {
 
 // A clock that is moved while the question is under way is not taken for a wrong one.
 func TestAnAnswerThatTakesLong(t *testing.T) {
-	at := now
-	account := world{images: []object{image(2, 900, 800, 2)}}.loadAt(t, func() time.Time { return at })
+	var passed atomic.Int64 // Requests are under way beside each other.
+	at := func() time.Time { return now.Add(time.Duration(passed.Load())) }
+	account := world{images: []object{image(2, 900, 800, 2)}}.loadAt(t, at)
 	j := newJanitor(t, emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		response, err := account.Client().Do(r)
-		at = at.Add(6 * time.Minute)
+		passed.Add(int64(6 * time.Minute))
 		return response, err
 	}), nil)
-	j.Clock = func() time.Time { return at }
+	j.Clock = at
 	if record := j.Run(t.Context(), "20261123T020000Z-010203", true); janitor.Err(record) != nil {
 		t.Error(janitor.Err(record))
 	}

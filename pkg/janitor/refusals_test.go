@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,7 +60,7 @@ func refusedNights(t *testing.T, s settings, says refused, nights int) (nightly 
 
 // refusing lets EC2 refuse removals with the code that it says of an image.
 func refusing(next emulator.Doer, says func(n int) string) emulator.Doer {
-	code := ""
+	var code atomic.Value // Both regions remove at once.
 	return on(next, func(q emulator.Request, _ int) bool {
 		if q.Action != "DeregisterImage" {
 			return false
@@ -68,11 +69,11 @@ func refusing(next emulator.Doer, says func(n int) string) emulator.Doer {
 		_, _ = fmt.Sscanf(q.Form.Get("ImageId"), "ami-%x", &n)
 		said := says(n)
 		if said != "" {
-			code = said
+			code.Store(said)
 		}
 		return said != ""
 	}, func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
-		return failing(r, http.StatusForbidden, map[string]string{"ec2": code})
+		return failing(r, http.StatusForbidden, map[string]string{"ec2": code.Load().(string)})
 	})
 }
 
