@@ -319,7 +319,7 @@ def inspect(aws, parameters, outputs, values):
     expect("what it cannot deliver is kept", made["Target"]["DeadLetterConfig"]["Arn"] == undelivered)
 
     alarms = aws.cloudwatch.describe_alarms()["MetricAlarms"]
-    expect("there are six alarms", len(alarms) == 6)
+    expect("there are eight alarms", len(alarms) == 8)
     expect("every alarm is told of", all(alarm["AlarmActions"] == [outputs["AlarmTopic"]] for alarm in alarms))
     quiet = [alarm["AlarmName"] for alarm in alarms if not alarm["ActionsEnabled"]]
     expect("no missing run is told of while the schedule is off", quiet == [f"{STACK}-RunsMissing"] * every)
