@@ -97,7 +97,10 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	add(i.public || i.shared, "which is shared")
 	keep, tagged := i.tags[keepTag]
 	add(tagged && keep != "false", "which is tagged to be kept")
-	add(i.state != "available" && (i.state != "disabled" || i.disabledBy != r.policy.name && !s.forged.announced[i.id]), "which is %s by %q", i.state, i.disabledBy)
+	isAnothers := i.announcedBy != "" && i.announcedBy != r.policy.name
+	cameLate := isAnothers && s.tooLate(i.markedAt, r, i.id)
+	mayBeOff := i.disabledBy == r.policy.name || s.forged.announced[i.id] || cameLate && i.disabledBy == i.announcedBy // Disabled as it was announced.
+	add(i.state != "available" && (i.state != "disabled" || !mayBeOff), "which is %s by %q", i.state, i.disabledBy)
 	add(i.usedBy+i.launchedBy != "", "which is in use by %s%s", i.usedBy, i.launchedBy)
 	for _, id := range i.snapshots {
 		add(s.world.snapshot(id).locked, "whose snapshot is locked")
@@ -115,8 +118,7 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	known := inJournal && !s.forged.images[i.id] || !i.plain && !s.wasBeside(i.removedBy)
 	add(known && wasRemoved && !i.restoredAt.IsZero() && now.Sub(i.restoredAt) <= limit, "which was restored %v by %s", i.restoredAt, i.restoredBy)
 	add(bool(r.policy.config.RequireRecycleBin) && (!s.world.rules || i.instanceStore || len(i.snapshots) == 0), "which the Recycle Bin does not take")
-	isAnothers := i.announcedBy != "" && i.announcedBy != r.policy.name
-	add(isAnothers && !s.tooLate(i.markedAt, r, i.id), "whose removal %s has announced", i.announcedBy)
+	add(isAnothers && !cameLate, "whose removal %s has announced", i.announcedBy)
 	if grace := graceOf(r.policy.settings); grace > 0 {
 		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
 		add(err != nil || now.Add(r.night.slack()).Before(due), "which is due on %q", i.tags[dueTag])
@@ -432,7 +434,7 @@ func (s *simulation) checkRecord(r *run) {
 // checkWithdrawn checks that what a run has declared, and not removed, carries the declaration no more. A snapshot that was to
 // go and did not keeps it for the next run.
 func (s *simulation) checkWithdrawn(r *run) {
-	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside || !r.way.wrong.IsZero() || len(s.forged.locks) > 0 { // By a wrong clock, or without its lock, it takes nothing back.
+	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside || !r.way.wrong.IsZero() || r.way.stands || len(s.forged.locks) > 0 { // By a wrong clock, or without its lock, it takes nothing back.
 		return
 	}
 	for _, i := range s.world.images {

@@ -32,9 +32,12 @@ func TestMain(m *testing.M) {
 // found are seeds whose schedules have shown a fault of the janitor.
 var found = []uint64{
 	1189, 1225, // A run of one policy took off what another one had declared: an image, a snapshot.
-	6281,  // It ended the deprecation that an owner had chosen for the very day on which the image was due.
-	20755, // It took off what a killed run of another policy had declared on an image that somebody objected to.
-	30147, // It took the lock by a clock that had jumped by a year, and was killed.
+	6281,                      // It ended the deprecation that an owner had chosen for the very day on which the image was due.
+	20755,                     // It took off what a killed run of another policy had declared on an image that somebody objected to.
+	2006709,                   // Witness: a clock that is set forward by just as long as a run may stand still.
+	2007229, 2008942, 2012223, // A clock was set back by hours, and the run went on.
+	2001905, // Witness: another policy announced and disabled an image after the run's last look at it.
+	30147,   // It took the lock by a clock that had jumped by a year, and was killed.
 }
 
 // few is how many schedules every run of the tests plays.

@@ -42,16 +42,27 @@ type way struct {
 	ended    bool
 	jumps    []jump
 	wrong    time.Time // Since when no run that goes by its clock may change anything; zero if it may.
+	stands   bool      // The run may take itself for one that has stood still, or whose clock was set back.
+	left     time.Time // When the last request has left, and by how much the clock was ahead then.
+	leftBy   time.Duration
 	ahead    atomic.Int64
 }
 
 // set sets the clock of the machine. What a run has asked for before is under way.
+// Only what its clock shows to the next request tells a run that it was set.
 func (w *way) set(by time.Duration) {
-	w.ahead.Add(int64(by))
-	if by > lease || w.calls == 0 && by.Abs() > clocksApart+time.Minute {
+	moved := time.Duration(w.ahead.Add(int64(by))) - w.leftBy
+	w.stands = w.stands || moved.Abs() >= lease-between
+	switch {
+	case moved > lease || moved < -lease-between || w.calls == 0 && by.Abs() > clocksApart+time.Minute:
 		w.wrong = time.Now()
+	case !w.wrong.Before(w.left):
+		w.wrong = time.Time{}
 	}
 }
+
+// between is more than what passes between two requests of a run.
+const between = 5 * time.Minute
 
 // lease is for how long a run may stand still.
 const lease = 30 * time.Minute
@@ -71,6 +82,7 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 	}
 	sdk, isRetry := retryOf(r)
 	leave, asked := time.Now(), time.Now()
+	w.left, w.leftBy = asked, time.Duration(w.ahead.Load())
 	if last, ok := w.failed[sdk]; ok && isRetry > 1 {
 		leave = last.Add(min(20*time.Second, time.Second<<(isRetry-1))) // As pkg/wire, and the SDK, pause at most.
 	}
@@ -180,7 +192,7 @@ func (w *way) arrive(r *http.Request, q emulator.Request, name, attempt string, 
 	}
 	for _, j := range w.jumps {
 		if w.hits(&j.at, q) {
-			s.trace("%s: the clock is set forward by %v", w.actor, j.by)
+			s.trace("%s: the clock is set by %v", w.actor, j.by)
 			w.set(j.by)
 		}
 	}

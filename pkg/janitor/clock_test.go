@@ -72,6 +72,23 @@ func TestAnAnswerThatTakesLong(t *testing.T) {
 	}
 }
 
+// A run whose clock is set back by more than its lock holds changes nothing from then on.
+func TestTheClockIsSetBack(t *testing.T) {
+	for back, goes := range map[time.Duration]bool{29 * time.Minute: true, 31 * time.Minute: false, 22 * time.Hour: false} {
+		account := world{images: []object{image(1, 900, 800, 1)}}.load(t)
+		var moved atomic.Int64
+		j := newJanitor(t, on(account.Client(), func(q emulator.Request, _ int) bool { return q.Action == "DescribeImages" }, func(next emulator.Doer, r *http.Request) (*http.Response, error) {
+			moved.Store(int64(-back))
+			return next.Do(r)
+		}), nil)
+		j.Clock = func() time.Time { return now.Add(time.Duration(moved.Load())) }
+		record := j.Run(t.Context(), "20261123T020000Z-010203", false)
+		if removes := len(writes(account)) > 0; removes != goes || strings.Contains(report.Text(record), "was set back by") == goes {
+			t.Errorf("%v: %v\n%s", back, writes(account), report.Text(record))
+		}
+	}
+}
+
 // Everything that notes a day on an image, or goes by one, stops.
 func TestWrongClockOfOtherCommands(t *testing.T) {
 	account := world{images: []object{tagged(image(1, 900, 800, 1), "ami-janitor:due", "2026-12-01")}}.load(t)

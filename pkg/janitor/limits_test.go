@@ -133,7 +133,7 @@ func TestMoreSnapshotsThanTime(t *testing.T) {
 		slow := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 			if q, err := emulator.Inspect(r); err == nil && q.Action == sharingOfSnapshots {
 				select {
-				case <-time.After(30 * time.Second): // Some are asked at once, and answered in time. The others are not.
+				case <-time.After(25 * time.Second): // Some are asked at once, and answered before 45 seconds. The others are not.
 				case <-r.Context().Done():
 					return nil, r.Context().Err()
 				}

@@ -17,14 +17,15 @@ import (
 )
 
 // vigil notices that a run has stood still, as it does when its machine sleeps: for longer than its lock holds it has asked AWS
-// nothing. What it had read is as old then, and another run may have come and gone, so that it changes nothing in EC2 any more.
+// nothing. What it had read is as old then, and another run may have come and gone, so that it changes nothing in EC2 any more. Where
+// its clock is set back by as much, nobody can tell.
 // It is safe for concurrent use.
 type vigil struct {
 	clock func() time.Time
 
 	mu    sync.Mutex
 	last  time.Time // When the run was last seen at work.
-	stood error     // That it has stood still.
+	stood error     // That it has stood still, or its clock was set back.
 }
 
 func newVigil(clock func() time.Time) *vigil { return &vigil{clock: clock, last: clock()} }
@@ -36,14 +37,18 @@ func (v *vigil) startAnew() {
 	v.last, v.stood = v.clock(), nil
 }
 
-// check notes that the run is at work. Once the run has stood still, it says so, each time.
+// check notes that the run is at work. Once the run has stood still, or its clock was set back, it says so, each time.
 func (v *vigil) check() error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	now := v.clock()
 	// Of the two clocks of a machine the one on the wall goes on while it sleeps.
-	if pause := now.Round(0).Sub(v.last.Round(0)); pause > journal.Lease && v.stood == nil {
-		v.stood = fmt.Errorf("the run has stood still for %s, and what it had read before is too old to go by", pause.Truncate(time.Second))
+	switch pause := now.Round(0).Sub(v.last.Round(0)).Truncate(time.Second); {
+	case v.stood != nil:
+	case pause > journal.Lease:
+		v.stood = fmt.Errorf("the run has stood still for %s, and what it had read before is too old to go by", pause)
+	case pause < -journal.Lease:
+		v.stood = fmt.Errorf("the clock was set back by %s while the run was at work, so that it cannot tell how old is what it had read", -pause)
 	}
 	v.last = now
 	return v.stood
