@@ -45,6 +45,9 @@ type History struct {
 	// Planned has the images whose removal each unfinished run had planned, by the run.
 	Planned map[string][]string
 
+	// Announcing has the images whose removal each unfinished run had planned to announce, by the run; not those that are withdrawn.
+	Announcing map[string][]string
+
 	// Unfinished are the runs that were ended before they could finish; sorted.
 	Unfinished []string
 
@@ -58,6 +61,8 @@ type History struct {
 
 	// Busy says which other run is at work in the region, or has been since it was begun to be read; empty if none is.
 	Busy string
+	// BusyPolicy is the name of that run's policy; empty if it is not known.
+	BusyPolicy string
 }
 
 // Announcement is what a run has written down of a removal that it was about to announce.

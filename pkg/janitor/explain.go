@@ -58,7 +58,7 @@ func (j *Janitor) askSharingOf(ctx context.Context, survey survey, evidence map[
 		}
 		plans[at].Verdicts = append(plans[at].Verdicts, explained.Verdict)
 	}
-	j.askSharing(ctx, survey, plans)
+	j.askSharing(ctx, survey, plans, false)
 }
 
 func (s survey) notFound(id string) error {

@@ -73,11 +73,17 @@ func (j *Janitor) plan(limits limits, run string) plan {
 	survey := j.survey(limits.look, run)
 	evidence := j.lookUp(limits.look, survey, survey.policy.Candidates(survey.inventories, survey.now))
 	regions := survey.policy.Plan(survey.inventories, evidence, survey.now)
-	if j.askSharing(limits.ask, survey, regions) {
+	for round := range sharingRounds + 1 {
+		if !j.askSharing(limits.ask, survey, regions, round == sharingRounds) {
+			break
+		}
 		regions = survey.policy.Plan(survey.inventories, evidence, survey.now)
 	}
 	return plan{survey, regions}
 }
+
+// sharingRounds is how often other images come up in the place of those of whose snapshots it is not known with whom they are shared.
+const sharingRounds = 3
 
 // confirm asks a person about a plan, and plans again after a yes, because the answer may have taken hours. A new plan
 // that removes what the person has not seen is asked about like the first. It reports whether the run remains a dry one.

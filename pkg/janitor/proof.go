@@ -120,24 +120,46 @@ func originals(survey survey, candidates map[string][]ami.Image) map[string][]am
 	return images
 }
 
-// askSharing adds to the inventories with whom the snapshots are shared that plans delete, and reports whether there are any. It takes
-// one call for each, so that only these are asked about.
-func (j *Janitor) askSharing(ctx context.Context, survey survey, plans []retention.Plan) bool {
-	doomed, regions := map[string][]string{}, []string{}
+// askSharing adds to the inventories with whom the snapshots are shared that plans delete, and reports whether it had not asked about some
+// of them before. It takes one call for each, so that only these are asked about. If no more are to be, it notes that instead.
+func (j *Janitor) askSharing(ctx context.Context, survey survey, plans []retention.Plan, noMore bool) bool {
+	unasked, regions := map[string][]string{}, []string{}
 	for i := range plans {
-		if ids := plans[i].Doomed(); len(ids) > 0 {
-			doomed[plans[i].Region] = ids
+		known := survey.inventory(plans[i].Region).Sharing
+		ids := slices.DeleteFunc(plans[i].Doomed(), func(id string) bool { _, isKnown := known[id]; return isKnown })
+		if len(ids) > 0 {
+			unasked[plans[i].Region] = ids
 			regions = append(regions, plans[i].Region)
 		}
 	}
-	for i, sharing := range sideBySide(regions, func(region string) map[string]ami.Sharing {
-		return usage.SnapshotSharing(ctx, j.clients(region), doomed[region], ami.SharingNotReached)
-	}) {
-		for n := range survey.inventories {
-			if survey.inventories[n].Region == regions[i] {
-				survey.inventories[n].Sharing = sharing
-			}
+	found := sideBySide(regions, func(region string) map[string]ami.Sharing {
+		if noMore {
+			return nil
+		}
+		return usage.SnapshotSharing(ctx, j.clients(region), unasked[region], ami.SharingNotReached)
+	})
+	for n := range survey.inventories {
+		inventory := &survey.inventories[n]
+		i := slices.Index(regions, inventory.Region)
+		switch {
+		case i < 0:
+		case noMore:
+			inventory.SharingGap = firstGap(inventory.Sharing)
+		case inventory.Sharing == nil:
+			inventory.Sharing = found[i]
+		default:
+			maps.Copy(inventory.Sharing, found[i])
 		}
 	}
 	return len(regions) > 0
+}
+
+// firstGap returns why it is not known with whom the first of some snapshots is shared of which that is so.
+func firstGap(sharing map[string]ami.Sharing) string {
+	for _, id := range slices.Sorted(maps.Keys(sharing)) {
+		if err := sharing[id].Err; err != "" {
+			return err
+		}
+	}
+	return "too many others came up"
 }

@@ -58,6 +58,9 @@ func (j *Janitor) begin(ctx context.Context, s survey, plan *retention.Plan) (*j
 	entry, err := s.visits[plan.Region].Begin(ctx, plan.Account, j.Clock(), intent)
 	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
 		plan.Hold, plan.Busy, plan.BusyRun = busy.Error(), true, busy.Run
+		if busy.Policy != s.policy.Name {
+			plan.BusyPolicy = busy.Policy
+		}
 	} else if err != nil {
 		err = fmt.Errorf("the journal could not be written: %w", err)
 		plan.Hold = cmp.Or(plan.Hold, err.Error())
@@ -94,9 +97,10 @@ func announced(plan retention.Plan) []journal.Announced {
 	return all
 }
 
-// isDone reports whether nothing is left of what a sweep was to delete, and no declaration of what stays.
+// isDone reports whether nothing is left of what a sweep was to delete, and no declaration of what stays, nor an announcement in the
+// plan that was not made.
 func isDone(result sweep.Result) bool {
-	if result.StillDeclared {
+	if result.StillDeclared || result.StillPlanned {
 		return false
 	}
 	for _, outcome := range result.Outcomes {
@@ -123,10 +127,26 @@ func finish(ctx context.Context, s survey, client *ec2.Client, entry *journal.En
 		}
 	}
 	for _, run := range history.Unfinished {
-		if !open[run] {
+		if !open[run] && withdrawUnmade(ctx, entry, s, plan.Region, run) {
 			_ = s.journal.Finish(ctx, plan.Region, run)
 		}
 	}
+}
+
+// withdrawUnmade notes of the announcements that an unfinished run had planned that those count for nothing whose tags their images do
+// not carry, and reports whether all of that is noted. EC2 may show late what a run has tagged hours ago: that is left to a later run.
+func withdrawUnmade(ctx context.Context, entry *journal.Entry, s survey, region, run string) bool {
+	inventory, made := s.inventory(region), map[string]bool{}
+	for _, image := range inventory.Images {
+		made[image.ID] = retention.Announcer(image) == run
+	}
+	noted := true
+	for _, id := range inventory.History.Announcing[run] {
+		if !made[id] {
+			noted = noted && !retention.MayBeAtWork(run, s.now) && entry.Withdraw(ctx, id, run) == nil
+		}
+	}
+	return noted
 }
 
 // isRestored reports whether an image is there that a run has removed, and on which that is not noted yet. If that was only
@@ -136,14 +156,14 @@ func isRestored(verdict retention.Verdict) bool {
 }
 
 // noteFinished notes which leftovers of earlier runs are gone, so that they stay if a person brings them back, and returns the runs
-// that have others.
+// that have others. One that only a person can delete is told of as long as it is there.
 func noteFinished(ctx context.Context, client *ec2.Client, entry *journal.Entry, plan retention.Plan, result sweep.Result) map[string]bool {
 	open, unlisted := map[string]bool{}, goneForSure(ctx, client, plan)
 	for _, leftover := range plan.Leftovers {
 		gone := unlisted[leftover.SnapshotID] || slices.ContainsFunc(result.Leftovers, func(done ami.SnapshotResult) bool {
 			return done.SnapshotID == leftover.SnapshotID && done.Status == ami.SnapshotDeleted
 		})
-		if leftover.Undecided || (leftover.Delete || leftover.Why == retention.Unlisted) && !gone {
+		if leftover.Undecided || leftover.Apart || (leftover.Delete || leftover.Why == retention.Unlisted) && !gone {
 			open[leftover.Run] = true
 		}
 		if gone {

@@ -90,6 +90,7 @@ type markerDocument struct {
 type lockDocument struct {
 	Run    string    `json:"run"`
 	Region string    `json:"region"`
+	Policy string    `json:"policy,omitempty"`
 	At     time.Time `json:"at"`              // Of the last sign of life; to give the lock back is none.
 	IsOver bool      `json:"isOver,omitzero"` // The run has given the lock back.
 

@@ -63,7 +63,7 @@ func (v *Visit) Begin(ctx context.Context, account string, now time.Time, intent
 	for _, d := range declared {
 		e.declared[d.ImageID] = d
 	}
-	lock := lockDocument{Run: run, Region: region, At: now.UTC(), Nonce: rand.Text()}
+	lock := lockDocument{Run: run, Region: region, Policy: intent.Policy, At: now.UTC(), Nonce: rand.Text()}
 	version, err := v.acquire(ctx, lock)
 	if err != nil {
 		return nil, err
@@ -121,12 +121,18 @@ func (j *Journal) save(ctx context.Context, key string, document any) error {
 	return j.store.put(ctx, key, data)
 }
 
-// declare stores the plan, and then that it is unfinished.
+// declare stores the plan, and then that it is unfinished. If that fails nothing is announced, and the plan is to say so, as far as it
+// can be written.
 func (j *Journal) declare(ctx context.Context, plan planDocument) error {
-	if err := j.save(ctx, planKey(plan.Run, plan.Region), plan); err != nil {
-		return err
+	err := j.save(ctx, planKey(plan.Run, plan.Region), plan)
+	if err == nil {
+		err = j.save(ctx, markerKey(plan.Region, plan.Run), markerDocument{plan.Run, plan.Region})
 	}
-	return j.save(ctx, markerKey(plan.Region, plan.Run), markerDocument{plan.Run, plan.Region})
+	if err != nil && len(plan.Announced) > 0 {
+		plan.Announced = nil
+		_ = j.save(ctx, planKey(plan.Run, plan.Region), plan)
+	}
+	return err
 }
 
 // giveBack gives a lock back after the time for it may have run out.

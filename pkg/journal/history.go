@@ -54,7 +54,7 @@ type history struct {
 	declarers  []string                    // The runs that are said to have declared removals.
 	strangers  map[string]bool             // Those of them that have planned nothing here.
 
-	busy       string
+	busy       lockDocument
 	unfinished []string            // The ids of the runs, sorted.
 	entries    map[string][]string // The ids of the runs that have an entry for an image, sorted; by image id.
 	finished   map[removal]bool    // The leftovers that are deleted, and the announcements that are taken back.
@@ -70,12 +70,14 @@ func (h *history) readBusy(ctx context.Context, v *Visit, now time.Time) error {
 	if err := cmp.Or(err, h.journal.fromTheFuture(held, now)); err != nil {
 		return err
 	}
-	h.busy = cmp.Or(v.busy(held, version, now), h.busy)
+	if busy := v.busy(held, version, now); busy.Run != "" {
+		h.busy = busy
+	}
 	return nil
 }
 
 // isOther reports whether a run is neither the one that asks nor one at work.
-func (h *history) isOther(run string) bool { return run != h.own && run != h.busy }
+func (h *history) isOther(run string) bool { return run != h.own && run != h.busy.Run }
 
 func (h *history) listUnfinished(ctx context.Context) error {
 	prefix := unfinishedPrefix + h.region + "/"
@@ -269,8 +271,8 @@ func (j *Journal) readRemoval(ctx context.Context, region string, r removal) (re
 
 func (h *history) assemble() ami.History {
 	assembled := ami.History{
-		Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}, Announced: h.announced,
-		Strangers: h.strangers, Busy: h.busy,
+		Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}, Planned: map[string][]string{},
+		Announced: h.announced, Announcing: map[string][]string{}, Strangers: h.strangers, Busy: h.busy.Run, BusyPolicy: h.busy.Policy,
 	}
 	for image := range h.entries {
 		run := h.latest(image)
@@ -293,6 +295,11 @@ func (h *history) assemble() ami.History {
 			assembled.Planned[run] = append(assembled.Planned[run], d.ImageID)
 			if !h.present(d.ImageID) {
 				assembled.Leftovers = append(assembled.Leftovers, h.leftovers(run, d)...)
+			}
+		}
+		for _, a := range h.plans[run].Announced {
+			if !h.finished[removal{a.ImageID, run, withdrawn}] {
+				assembled.Announcing[run] = append(assembled.Announcing[run], a.ImageID)
 			}
 		}
 	}

@@ -16,6 +16,7 @@ const changesSeen = 8
 // ErrBusy says that another run is at work in the region, or has been since the visit began. It is returned as a value.
 type ErrBusy struct {
 	Run    string
+	Policy string    // The name of that run's policy; empty if its lock does not say it.
 	Since  time.Time // Its last sign of life, before it gave the lock back if it has.
 	IsOver bool      // It is at work no more.
 }
@@ -96,7 +97,7 @@ func (v *Visit) whyTaken(held lockDocument, version string, now time.Time) error
 		return err
 	}
 	if v.isAnothers(held, version, now) {
-		return ErrBusy{held.Run, held.At, !held.isLive(now)}
+		return ErrBusy{held.Run, held.Policy, held.At, !held.isLive(now)}
 	}
 	return nil
 }

@@ -12,8 +12,8 @@ import (
 type Visit struct {
 	journal     *Journal
 	region, run string
-	seen        string // The version of the lock when the visit began; empty if there was none.
-	atWork      string // The run that was at work then; empty if none was.
+	seen        string       // The version of the lock when the visit began; empty if there was none.
+	atWork      lockDocument // Of the run that was at work then; zero if none was.
 }
 
 // Visit begins a visit at a time.
@@ -33,12 +33,12 @@ func (j *Journal) Visit(ctx context.Context, region, run string, now time.Time) 
 	return v, nil
 }
 
-// busy returns the run of a lock if that is at work, or has been since the visit began; empty if it is not.
-func (v *Visit) busy(held lockDocument, version string, now time.Time) string {
+// busy returns the lock of another run if that is at work, or has been since the visit began; zero if it is not.
+func (v *Visit) busy(held lockDocument, version string, now time.Time) lockDocument {
 	if held.Run != v.run && v.isAnothers(held, version, now) {
-		return held.Run
+		return held
 	}
-	return ""
+	return lockDocument{}
 }
 
 // isAnothers reports whether a lock that is not one's own says that somebody is at work, or has been since the visit began.

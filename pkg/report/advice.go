@@ -59,6 +59,11 @@ const soAgain = "If it is so again, "
 // remedies are looked through in order; the signs are in lower case. What an error of AWS carries is its code.
 var remedies = []remedy{
 	{
+		[]string{"has disabled it, as its tags say"},
+		"If that policy is gone, enable the image and take its tags off: ami-janitor unmark IMAGE_ID. Then it is judged like any other.",
+		"Disabled by a policy that is gone",
+	},
+	{
 		[]string{"no record of this policy"},
 		whoseTags,
 		"Tags that no record bears out",

@@ -6,7 +6,7 @@ type apart struct {
 	PlannedSnapshot
 }
 
-// snapshotsApart returns these snapshots of images that are gone, or would be, each once.
+// snapshotsApart returns these snapshots of images that are gone, or would be, each once, and those that only a person can delete.
 func (r Run) snapshotsApart() []apart {
 	var all []apart
 	seen := map[string]bool{}
@@ -16,6 +16,12 @@ func (r Run) snapshotsApart() []apart {
 				seen[region.Region+s.SnapshotID] = true
 				all = append(all, apart{region, s})
 			}
+		}
+	})
+	r.eachLeftover(func(region Region, f Finished) {
+		if f.Apart && !seen[region.Region+f.SnapshotID] {
+			seen[region.Region+f.SnapshotID] = true
+			all = append(all, apart{region, PlannedSnapshot{SnapshotID: f.SnapshotID, SizeGiB: f.SizeGiB, Archived: f.Archived, Detail: f.Detail}})
 		}
 	})
 	return all
@@ -28,7 +34,7 @@ func (r Run) writeApart(p *page) {
 		return
 	}
 	p.headingOf("Snapshots that stay", len(all))
-	p.paragraph("They have a life of their own, so that they stay although no AMI needs them once the above are gone. Look at what one holds before you delete it:")
+	p.paragraph("They have a life of their own, so that they stay although no AMI needs them, once the above are gone. Look at what one holds before you delete it:")
 	for _, s := range all[:min(mostListed, len(all))] {
 		what := neutral(s.SnapshotID) + ", " + thousands(s.SizeGiB) + " GiB"
 		if s.Archived {

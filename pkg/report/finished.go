@@ -20,6 +20,9 @@ type Finished struct {
 	Status     ami.SnapshotStatus `json:"status,omitempty"` // Absent in a dry run.
 	Detail     string             `json:"detail"`
 
+	// Apart means that nothing in the snapshot says for which image it was made, so that only a person can delete it.
+	Apart bool `json:"apart,omitempty"`
+
 	// RestorableUntil is when the snapshot leaves the Recycle Bin for good; zero if it was not seen there.
 	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
 }
@@ -57,7 +60,7 @@ func newFinished(plan []retention.LeftoverVerdict, results []ami.SnapshotResult)
 	for i, leftover := range plan {
 		f := Finished{
 			Run: leftover.Run, ImageID: leftover.ImageID, SnapshotID: leftover.SnapshotID,
-			SizeGiB: leftover.SizeGiB, Archived: leftover.Archived, Verdict: KeepSnapshot, Detail: leftover.Why,
+			SizeGiB: leftover.SizeGiB, Archived: leftover.Archived, Verdict: KeepSnapshot, Detail: leftover.Why, Apart: leftover.Apart,
 		}
 		if leftover.Delete {
 			result := byID[leftover.SnapshotID]

@@ -45,7 +45,10 @@ type Region struct {
 	Hold    string `json:"hold,omitempty"`    // Why the region was only planned; empty if it was not.
 	Busy    bool   `json:"busy,omitempty"`    // It was only planned because another run was at work there at the same time, which is no fault.
 	BusyRun string `json:"busyRun,omitempty"` // That run.
-	BinRead bool   `json:"binRead,omitempty"` // The Recycle Bin was read after the removals: what has no exit time is not in it.
+
+	BusyPolicy string `json:"busyPolicy,omitempty"` // The policy of that run, if it is another one than this run's.
+
+	BinRead bool `json:"binRead,omitempty"` // The Recycle Bin was read after the removals: what has no exit time is not in it.
 
 	Images   []Image    `json:"images"`             // Stalest first.
 	Finished []Finished `json:"finished,omitempty"` // By run and snapshot.
@@ -122,11 +125,14 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 		byID[outcome.ImageID] = outcome
 	}
 	region := Region{
-		Account:  plan.Account,
-		Region:   plan.Region,
-		Hold:     plan.Hold,
-		Busy:     plan.Busy,
-		BusyRun:  plan.BusyRun,
+		Account: plan.Account,
+		Region:  plan.Region,
+		Hold:    plan.Hold,
+		Busy:    plan.Busy,
+		BusyRun: plan.BusyRun,
+
+		BusyPolicy: plan.BusyPolicy,
+
 		BinRead:  done.BinRead,
 		Images:   make([]Image, len(plan.Verdicts)),
 		Finished: newFinished(plan.Leftovers, done.Leftovers),

@@ -54,15 +54,20 @@ func nothingProven(g Region) bool {
 }
 
 // LacksProof reports whether a run, dry or not, has left something alone for want of a proof or of a way back: images, snapshots whose
-// images are gone, the regions that could only be planned, or a region that another run has kept for itself for more than a day. A
+// images are gone, the regions that could only be planned, or a region that another policy, or a run that began more than a day ago, has kept for itself. A
 // person has to do something about it, and until then it looks as if there were nothing to do.
 func (r Run) LacksProof() bool {
 	return r.Totals.Unproven > 0 || r.count(launchDataMissing) > 0 || r.HeldRegions() > 0 ||
-		r.countRegions(func(g Region) bool { return r.isBusyForLong(g) || g.remainsUnproven() }) > 0
+		r.countRegions(func(g Region) bool { return r.isKeptFrom(g) || g.remainsUnproven() || g.leavesApart() }) > 0
 }
 
 // remainsUnproven reports whether it is not known of some snapshots, whose images are gone, what needs them.
 func (g Region) remainsUnproven() bool { return g.RemainsGap != "" && !g.Busy }
+
+// leavesApart reports whether an earlier run has left a snapshot that only a person can delete.
+func (g Region) leavesApart() bool {
+	return !g.Busy && slices.ContainsFunc(g.Finished, func(f Finished) bool { return f.Apart })
+}
 
 // remainsProblems says what to do about the snapshots of which that is not known.
 func (r Run) remainsProblems() []problem {
@@ -78,9 +83,12 @@ func (r Run) remainsProblems() []problem {
 	})
 }
 
-// isBusyForLong reports whether a region is left to a run that began more than a day before this one: none is at work for so long.
+// isKeptFrom reports whether a region is left to a run that may do so every night: to one of another policy, or to one that began more
+// than a day before this one, because none is at work for so long.
+func (r Run) isKeptFrom(g Region) bool { return g.Busy && (g.BusyPolicy != "" || r.isBusyForLong(g)) }
+
 func (r Run) isBusyForLong(g Region) bool {
-	return g.Busy && retention.BeganBefore(g.BusyRun, r.StartedAt.Add(-24*time.Hour))
+	return retention.BeganBefore(g.BusyRun, r.StartedAt.Add(-24*time.Hour))
 }
 
 // leads reports whether the digest begins with what could not be proven: where a region could prove nothing, and where that is all
@@ -99,17 +107,22 @@ func (r Run) lead() []problem {
 func (r Run) busyProblems() []problem {
 	var problems []problem
 	for _, region := range r.Regions {
-		if !r.isBusyForLong(region) {
+		if !r.isKeptFrom(region) {
 			continue
 		}
 		name, run := neutral(region.Region), neutral(region.BusyRun)
-		problems = append(problems, problem{
-			what: name + " is left to run " + run + " for more than a day, and nothing was done there.",
-			todo: "See whether that run is still at work. If it is not, the date in its lock is wrong: move locks/" + name + ".json away from " +
-				"where RECORDS says.",
-			short: "Region left to a run for over a day",
-			cases: []problemCase{{faultText(region.whyUnreached()), []string{name}}},
-		})
+		p := problem{cases: []problemCase{{faultText(region.whyUnreached()), []string{name}}}}
+		if r.isBusyForLong(region) {
+			p.what = name + " is left to run " + run + " for more than a day, and nothing was done there."
+			p.todo = "See whether that run is still at work. If it is not, the date in its lock is wrong: move locks/" + name + ".json away from " +
+				"where RECORDS says."
+			p.short = "Region left to a run for over a day"
+		} else {
+			p.what = name + " was left to run " + run + " of policy " + faultText(region.BusyPolicy) + ", and nothing was done there."
+			p.todo = "Schedule the two policies at different hours: the records that they share allow one run at a time in a region."
+			p.short = "Region left to another policy"
+		}
+		problems = append(problems, p)
 	}
 	return problems
 }

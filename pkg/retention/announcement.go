@@ -38,7 +38,7 @@ func (d *docket) standing(image *ami.Image, own *ownTags) standing {
 		return ours
 	case isCopied(image, own):
 		return nobodys
-	case d.announcer(image.ID, own) == "":
+	case d.announcer(image.ID, own) == "" || beginOf(own.announcedIn()).After(d.now.Add(Day)): // Clocks do not differ by so much.
 		return unrecorded
 	case d.isAbandoned(image.ID, own):
 		return nobodys
@@ -79,31 +79,52 @@ func isCopied(image *ami.Image, own *ownTags) bool {
 	return !announced.IsZero() && image.CreatedAt.After(announced)
 }
 
+// longestGrace is how far ahead the day of an announcement counts, from when it was made: whoever may tag can write any day.
+const longestGrace = 365 * Day
+
 // isAbandoned reports whether the day of another policy's announcement is long past, and no later announcement of that policy is
 // seen in the region. An announcement without a day counts from when it was made.
 func (d *docket) isAbandoned(imageID string, own *ownTags) bool {
+	made := beginOf(own.announcedIn())
 	day := own.due
-	if day.IsZero() {
-		day = beginOf(own.announcedIn())
+	switch last := made.Add(time.Duration(longestGrace)); {
+	case made.IsZero():
+	case day.IsZero():
+		day = made
+	case day.After(last):
+		day = last
 	}
 	return d.now.Sub(day) >= abandoned && !d.seen[d.announcer(imageID, own)].After(day)
 }
 
 // latestAnnouncements returns when each policy has last announced something, as far as the images of the region say.
-func latestAnnouncements(images []ami.Image) map[string]time.Time {
+func latestAnnouncements(images []ami.Image, now time.Time) map[string]time.Time {
 	latest := map[string]time.Time{}
 	for i := range images {
 		by := readOwnTags(images[i].Tags).by
-		if at := beginOf(by.run); at.After(latest[by.policy]) {
+		if at := beginOf(by.run); at.After(latest[by.policy]) && !at.After(now.Add(Day)) {
 			latest[by.policy] = at
 		}
 	}
 	return latest
 }
 
+// saysDisabled reports whether the tags of a disabled image say that the janitor has disabled it, and whoever did so does not come back
+// for it: it would stay disabled for good if nobody were told.
+func (d *docket) saysDisabled(image *subject) bool {
+	isLeft := image.standing == unrecorded || image.standing == nobodys && !isCopied(image.Image, image.own)
+	return isLeft && image.own.disabled && image.State == "disabled"
+}
+
 // hasDisabled reports whether the janitor has disabled an image: the image says so, and the journal bears it out.
 func (d *docket) hasDisabled(image *subject) bool {
 	return image.own.disabled && image.State == "disabled" && d.wasToBeDisabled(image)
+}
+
+// hasDeprecated reports whether an announcement of this policy has set the deprecation that an image has, as the journal says.
+func (d *docket) hasDeprecated(image *subject) bool {
+	recorded, _ := d.recorded(image.ID, image.own)
+	return image.standing == ours && GraceAction(recorded.Action) == Deprecate && isDeprecatedOn(image.Image, recorded.Due)
 }
 
 // wasToBeDisabled reports whether this policy's announcement of an image was to disable it, as the journal says.
@@ -168,11 +189,7 @@ func (d *docket) undo(becomes Unmark, image *subject) Undo {
 	if becomes == LeaveMark {
 		return Undo{}
 	}
-	recorded, _ := d.recorded(image.ID, image.own)
-	u := Undo{
-		Enable:         d.hasDisabled(image),
-		EndDeprecation: image.standing == ours && GraceAction(recorded.Action) == Deprecate && isDeprecatedOn(image.Image, recorded.Due),
-	}
+	u := Undo{Enable: d.hasDisabled(image), EndDeprecation: d.hasDeprecated(image)}
 	u.Keys = carried(image.Tags, DueTag)
 	if image.standing != anothers {
 		u.Keys = append(u.Keys, carried(image.Tags, AnnouncedByTag)...)
@@ -225,9 +242,11 @@ func unrecordedMark(d *docket, image *subject) string {
 		why = "there are no records (RECORDS) that say that"
 	}
 	switch {
+	case d.saysDisabled(image) && image.standing == nobodys:
+		return "policy " + d.announcer(image.ID, image.own) + " has disabled it, as its tags say, and has announced nothing in this region since"
 	case image.standing != unrecorded || vetoed(d, image) != "":
 		return ""
-	case image.own.disabled && image.State == "disabled":
+	case d.saysDisabled(image):
 		return "it is disabled, and " + why + " the janitor did it"
 	case image.own.disabled:
 		return "its tag " + DisabledTag + " says that the janitor has disabled it, and " + why

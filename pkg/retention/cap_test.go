@@ -3,6 +3,7 @@ package retention_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"ami-janitor/pkg/ami"
@@ -48,6 +49,39 @@ func TestDeferredImagesSayWhy(t *testing.T) {
 	}
 	if want := "last launched 2026-01-27, 300 days ago; the limit is 180 days\nat most 1 a run, the stalest first\n"; details(v) != want {
 		t.Errorf("says %q, want %q", details(v), want)
+	}
+}
+
+// An image with a snapshot of which EC2 does not say with whom it is shared gives its place to another: what one cannot know would stop
+// what one can remove for good. Once no more is asked, all are kept of which that is not known.
+func TestWhatMayBeSharedYieldsItsPlace(t *testing.T) {
+	here := inventory(region, idle("ami-1", mapping("snap-1")), idle("ami-2", mapping("snap-2")), idle("ami-3", mapping("snap-3")), idle("ami-4"))
+	here.Snapshots = []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2"}, {ID: "snap-3"}}
+	p := policy(func(p *retention.Policy) { p.MaxDeregistrations = 1 })
+	for _, step := range []struct {
+		sharing map[string]ami.Sharing
+		gap     string
+		goes    string
+		kept    []string
+	}{
+		{nil, "", "ami-1", nil},
+		{map[string]ami.Sharing{"snap-1": {Err: "denied"}}, "", "ami-2", []string{"ami-1"}},
+		{map[string]ami.Sharing{"snap-1": {Err: "denied"}, "snap-2": {}}, "denied", "ami-2", []string{"ami-1", "ami-3"}},
+		{map[string]ami.Sharing{"snap-1": {Err: "denied"}, "snap-2": {Err: "denied"}}, "denied", "ami-4", []string{"ami-1", "ami-2", "ami-3"}},
+	} {
+		here.Sharing, here.SharingGap = step.sharing, step.gap
+		for id, v := range judge(t, p, here) {
+			want := retention.Defer
+			switch {
+			case id == step.goes:
+				want = retention.Deregister
+			case slices.Contains(step.kept, id):
+				want = retention.Keep
+			}
+			if v.Decision != want || want == retention.Keep && !strings.Contains(details(v), "with whom it is shared is not known: denied") {
+				t.Errorf("%v: %s: %s, want %s: %s", step.sharing, id, v.Decision, want, details(v))
+			}
+		}
 	}
 }
 

@@ -66,7 +66,7 @@ func (d *docket) announce(v *Verdict, image *subject) {
 	default:
 		v.Decision, v.Action = Mark, d.policy.GraceAction
 		isShared := len(d.evidence[d.region][image.ID].SharedWith) > 0
-		isDeprecated := !image.DeprecatedAt.IsZero() // By its owner, whose date stays whatever becomes of the announcement.
+		isDeprecated := !image.DeprecatedAt.IsZero() && !d.hasDeprecated(image) // The date of an owner stays whatever becomes of the announcement.
 		switch {
 		case image.State == "disabled":
 			v.Action = Disable

@@ -97,7 +97,18 @@ func TestAnnouncements(t *testing.T) {
 		"the_last_second_of_a_day_is_one_of_the_last": {grace(14, retention.Announce), nil, "2026-11-23T23:59:59Z", nil, "mark", "2026-12-07T23:59:59Z", retention.Announce, ""},
 		"midnight_is_the_next_day":                    {grace(14, retention.Announce), nil, "2026-11-24T00:00:00Z", nil, "mark", "2026-12-08", retention.Announce, ""},
 		"it_is_deprecated_as_well":                    {grace(14, retention.Deprecate), nil, "", nil, "mark", "2026-12-07T02:00:00Z", retention.Deprecate, ""},
-		"it_is_disabled_as_well":                      {grace(14, retention.Disable), nil, "", nil, "mark", "2026-12-07T02:00:00Z", retention.Disable, ""},
+		"not_if_its_owner_has_deprecated_it": {
+			grace(14, retention.Deprecate), with(deprecated("2026-08-01")), "", nil, "mark", "2026-12-07T02:00:00Z", retention.Announce, "",
+		},
+		"nor_if_its_owner_has_since_the_last_announcement": {
+			grace(14, retention.Deprecate), with(marked("2026-08-01"), record(theRun, ours, "2026-08-01", retention.Announce), deprecated("2026-08-01")), "", nil,
+			"mark", "2026-12-07T02:00:00Z", retention.Announce, "",
+		},
+		"but_if_an_older_announcement_has": {
+			grace(14, retention.Deprecate), with(marked("2026-08-01"), record(theRun, ours, "2026-08-01", retention.Deprecate), deprecated("2026-08-01")), "", nil,
+			"mark", "2026-12-07T02:00:00Z", retention.Deprecate, "",
+		},
+		"it_is_disabled_as_well": {grace(14, retention.Disable), nil, "", nil, "mark", "2026-12-07T02:00:00Z", retention.Disable, ""},
 		"a_shared_image_is_only_announced": {
 			func(p *retention.Policy) { grace(14, retention.Disable)(p); p.JudgeShared = true }, nil, "",
 			[]string{"account 999999999999"},

@@ -68,7 +68,7 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	if image.Public || action == retention.Disable && len(w.evidence[here.Region][image.ID].SharedWith) > 0 {
 		action = retention.Announce
 	}
-	if action == retention.Deprecate && !image.DeprecatedAt.IsZero() {
+	if action == retention.Deprecate && !image.DeprecatedAt.IsZero() && !w.oracleDeprecatedIt(here, image) {
 		action = retention.Announce // The owner's own date stays.
 	}
 	if here.History.Announced == nil {
@@ -102,16 +102,19 @@ func (w world) whose(here ami.Inventory, image ami.Image) (whose, policy string)
 		return "ours", ""
 	case image.CreatedAt.After(begun) && !begun.IsZero(): // The tags were copied.
 		return "nobody's", ""
-	case policy == "" || policy == w.policy.Name:
+	case policy == "" || policy == w.policy.Name || begun.After(now.AddDate(0, 0, 1)): // Nobody announces from the future.
 		return "unrecorded", ""
 	}
 	last := begun
 	if day := oracleTagDue(image.Tags); !day.IsZero() {
 		last = day
 	}
+	if longest := begun.AddDate(0, 0, 365); last.After(longest) { // Anybody can write a day far ahead.
+		last = longest
+	}
 	isSeen := slices.ContainsFunc(here.Images, func(other ami.Image) bool {
 		by, its := oracleAnnouncer(other.Tags)
-		return its == policy && oracleBeginOf(by).After(last)
+		return its == policy && oracleBeginOf(by).After(last) && !oracleBeginOf(by).After(now.AddDate(0, 0, 1))
 	})
 	if !last.AddDate(0, 0, 30).After(now) && !isSeen {
 		return "nobody's", ""
@@ -196,6 +199,14 @@ func (w world) oracleDisabledIt(here ami.Inventory, image ami.Image) bool {
 	return whose == "ours" && here.History.Announced[image.ID].Action == "disable" && oracleHas(image.Tags, "disabled") && image.State == "disabled"
 }
 
+// oracleDeprecatedIt reports whether this policy has set the date on which an image is deprecated, as the journal says.
+func (w world) oracleDeprecatedIt(here ami.Inventory, image ami.Image) bool {
+	whose, _ := w.whose(here, image)
+	what := here.History.Announced[image.ID]
+	day := what.Due.UTC().Truncate(24 * time.Hour)
+	return whose == "ours" && what.Action == "deprecate" && !image.DeprecatedAt.Before(day) && image.DeprecatedAt.Before(day.Add(time.Minute))
+}
+
 // facts are the grounds that can be seen in the listings of the account.
 func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 	return broken([]claim{
@@ -213,7 +224,7 @@ func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 		{"of another run", retention.LeaveMark, oracleClaimed(here, image.ID, image.Tags)},
 		{"there again", retention.Veto, oracleThereAgain(here, image)},
 		{"objected to", retention.Veto, w.oracleObjection(here, image)},
-		{"unrecorded", retention.LeaveMark, w.oracleUnrecorded(here, image) && !w.oracleObjection(here, image)},
+		{"unrecorded", retention.LeaveMark, w.oracleUnrecorded(here, image) && !w.oracleObjection(here, image) || w.oracleClaimsDisabled(here, image)},
 		{"used not long ago", retention.ClearMark, w.oracleRecent(image)},
 		{"newest", retention.ClearMark, w.oracleNewest(here, image)},
 		{"without room", retention.ClearMark, w.oracleCrowded(here, image)},
@@ -276,9 +287,19 @@ func (w world) oracleUnrecorded(here ami.Inventory, image ami.Image) bool {
 	return whose == "unrecorded"
 }
 
-// oracleClaimsDisabled reports whether an image only says that the janitor has disabled it.
+// oracleClaimsDisabled reports whether an image only says that the janitor has disabled it, and nobody comes back for it who may have.
 func (w world) oracleClaimsDisabled(here ami.Inventory, image ami.Image) bool {
-	return w.oracleUnrecorded(here, image) && oracleHas(image.Tags, "disabled") && image.State == "disabled"
+	return (w.oracleUnrecorded(here, image) || w.oracleLeft(here, image)) && oracleHas(image.Tags, "disabled") && image.State == "disabled"
+}
+
+// oracleLeft reports whether another policy has announced the removal of an image, and has been gone for long.
+func (w world) oracleLeft(here ami.Inventory, image ami.Image) bool {
+	whose, _ := w.whose(here, image)
+	run, _ := oracleAnnouncer(image.Tags)
+	if run == "" {
+		run = oracleDisabler(image.Tags)
+	}
+	return whose == "nobody's" && !image.CreatedAt.After(oracleBeginOf(run))
 }
 
 // oracleElsewhere reports whether an announcement is for another policy to carry out, or for nobody.

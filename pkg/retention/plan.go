@@ -51,13 +51,15 @@ func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Eviden
 			held = append(held, plans[i])
 		}
 	}
+	for i, d := range dockets {
+		d.keepWhatMayBeShared(plans[i].Verdicts)
+	}
 	for _, together := range [][]Plan{free, held} {
 		p.deferOverCap(together, Deregister)
 		p.deferOverCap(together, Mark)
 	}
 	for i, d := range dockets {
 		plan := &plans[i]
-		d.keepWhatMayBeShared(plan.Verdicts)
 		d.judgeSnapshots(plan.Verdicts)
 		d.orderReports(plan)
 		plan.Strays = d.strays(plan.Verdicts)
@@ -80,7 +82,10 @@ type docket struct {
 	snapshots map[string]*ami.Snapshot // By id.
 	firstUsed map[string]time.Time     // When the first image that maps a snapshot was made, by the id of the snapshot; only of those that no image was the reason for.
 	sharing   map[string]ami.Sharing   // As in an inventory.
-	contested map[string]string        // The images that a run has just removed, and that are listed all the same, by the ids of their snapshots.
+
+	sharingGap string // As in an inventory.
+
+	contested map[string]string // The images that a run has just removed, and that are listed all the same, by the ids of their snapshots.
 	bin       ami.RecycleBin
 	binGap    string // Why the bin takes in nothing of what is removed; empty if it does, or need not.
 	history   ami.History
@@ -96,11 +101,11 @@ func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evi
 		inventory := &inventories[i]
 		d := &docket{
 			policy: p, now: now, account: inventory.Account, region: inventory.Region,
-			copied: copied, originals: originals, snapshots: snapshotsByID(inventory), sharing: inventory.Sharing,
+			copied: copied, originals: originals, snapshots: snapshotsByID(inventory), sharing: inventory.Sharing, sharingGap: inventory.SharingGap,
 			bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History,
 			evidence: evidence, launchGap: findLaunchGap(inventory, evidence[inventory.Region], now),
 		}
-		d.seen = latestAnnouncements(inventory.Images)
+		d.seen = latestAnnouncements(inventory.Images, now)
 		d.images = d.subjects(inventory.Images)
 		d.firstUsed = d.findFirstUses()
 		d.contested = d.findContested()
@@ -214,8 +219,7 @@ func behind(is bool) int {
 }
 
 // keepWhatMayBeShared keeps the images with which snapshots would go of which EC2 did not say with whom they are shared: no later
-// run would come back for a snapshot that is left behind. Only what would go is asked about, so that every error counts. No other
-// image takes their place in the cap, because nobody has asked about its snapshots.
+// run would come back for a snapshot that is left behind. Others take their places in the cap.
 func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
 	for i := range verdicts {
 		v := &verdicts[i]
@@ -223,7 +227,7 @@ func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
 			continue
 		}
 		for _, id := range v.Image.SnapshotIDs {
-			if why := sharingUnknown(d.sharing[id]); why != "" {
+			if why := sharingUnknown(d.sharingOf(id)); why != "" && d.keepsSnapshot(id) == "" {
 				v.Decision, v.Due, v.Reasons = Keep, time.Time{}, []Reason{{"unknown-use", id + ": " + why}}
 				break
 			}
@@ -251,7 +255,7 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
 			snapshot := d.snapshot(id)
 			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
-			if s.Why = cmp.Or(d.othersSnapshot(id), staying[id], sharingUnknown(d.sharing[id])); s.Why == "" {
+			if s.Why = cmp.Or(d.othersSnapshot(id), staying[id], sharingUnknown(d.sharingOf(id))); s.Why == "" {
 				s.Why = cmp.Or(d.takenByHand(id), d.shared(id))
 				s.Apart = s.Why != ""
 			}
@@ -346,6 +350,14 @@ func (d *docket) takenByHand(id string) string {
 		return ""
 	}
 	return fmt.Sprintf("somebody took it on %s for no image: the first one with it was made on %s", date(taken), date(first))
+}
+
+// sharingOf says with whom a snapshot is shared. Of one that nobody has asked about it says nothing, or why nobody will.
+func (d *docket) sharingOf(id string) ami.Sharing {
+	if sharing, ok := d.sharing[id]; ok {
+		return sharing
+	}
+	return ami.Sharing{Err: d.sharingGap}
 }
 
 // sharingUnknown says why it is not known with whom a snapshot is shared; empty if it is, and as long as nobody has asked.

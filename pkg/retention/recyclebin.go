@@ -19,6 +19,9 @@ func (d *docket) whyHeld() string {
 // hold holds a plan. One with nothing to do is none to hold, unless another run is at work.
 func (d *docket) hold(plan *Plan) {
 	plan.Busy, plan.BusyRun = d.history.Busy != "", d.history.Busy
+	if d.history.BusyPolicy != d.policy.Name {
+		plan.BusyPolicy = d.history.BusyPolicy
+	}
 	if plan.Busy || plan.wouldRemove() {
 		plan.Hold = d.whyHeld()
 	}

@@ -75,7 +75,7 @@ func (d *docket) judgeRemains(plan *Plan) {
 			plan.RemainsGap = cmp.Or(plan.RemainsGap, v.Why)
 		}
 		if v.Why == "" {
-			v.Why = sharingUnknown(d.sharing[v.SnapshotID])
+			v.Why = sharingUnknown(d.sharingOf(v.SnapshotID))
 			v.Undecided = v.Why != ""
 			v.Why = cmp.Or(v.Why, d.shared(v.SnapshotID))
 		}
@@ -187,8 +187,11 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 		v.Why = user + " uses it"
 	case snapshot.Locked():
 		v.Why = "locked (" + snapshot.Lock + ")"
+	case d.keepsSnapshot(snapshot.ID) != "":
+		v.Why = d.keepsSnapshot(snapshot.ID)
 	default:
-		v.Why = cmp.Or(d.isNotOf(leftover.Run, snapshot, own), d.keepsSnapshot(snapshot.ID))
+		v.Why = d.isNotOf(leftover.Run, snapshot, own)
+		v.Apart = v.Why != "" && snapshot.ImageID == "" && own.intent && own.run == leftover.Run
 	}
 	if v.Why == "" && d.policy.RequireRecycleBin && d.binGap == "" {
 		doubt = tooFew(daysInBin(d.bin, ofSnapshots, snapshot.Tags), d.policy.RecycleBinDays)

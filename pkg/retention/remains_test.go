@@ -34,6 +34,7 @@ func TestLeftovers(t *testing.T) {
 		becomes string
 		why     string
 		unasked bool // No evidence is needed of it.
+		apart   bool // Only a person can delete it.
 	}{
 		"nothing_keeps_it":        {becomes: deleted},
 		"others_are_named":        {finding: new(named("snap-2")), becomes: deleted},
@@ -46,7 +47,9 @@ func TestLeftovers(t *testing.T) {
 			s.SizeGiB, s.Archived, s.ImageID = 8, true, ghost
 		}, becomes: deleted},
 		"made_for_another_of_the_plan":     {change: madeFor("ami-2"), planned: []string{"ami-1", ghost, "ami-2"}, becomes: deleted},
-		"made_for_no_image":                {change: madeFor(""), becomes: decided, why: notPlanned, unasked: true},
+		"made_for_no_image":                {change: madeFor(""), becomes: decided, why: notPlanned, unasked: true, apart: true},
+		"made_for_none_and_tagged_by_none": {change: func(s *ami.Snapshot) { s.ImageID, s.Tags = "", nil }, becomes: decided, why: notPlanned, unasked: true},
+		"made_for_none_and_kept":           {change: func(s *ami.Snapshot) { s.ImageID = ""; s.Tags["ami-janitor:keep"] = "" }, becomes: decided, why: "tagged ami-janitor:keep", unasked: true},
 		"made_for_another_image":           {change: madeFor("ami-2"), becomes: decided, why: notPlanned, unasked: true},
 		"its_image_was_not_planned":        {planned: []string{"ami-2"}, becomes: decided, why: notPlanned, unasked: true},
 		"nothing_was_planned":              {planned: []string{}, becomes: decided, why: notPlanned, unasked: true},
@@ -98,7 +101,7 @@ func TestLeftovers(t *testing.T) {
 				evidence[region][ghost] = *test.finding
 			}
 			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]
-			want := retention.LeftoverVerdict{Leftover: leftover, SizeGiB: 8, Archived: true, Why: test.why, Delete: test.becomes == deleted, Undecided: test.becomes == undecided}
+			want := retention.LeftoverVerdict{Leftover: leftover, SizeGiB: 8, Archived: true, Why: test.why, Delete: test.becomes == deleted, Undecided: test.becomes == undecided, Apart: test.apart}
 			if test.why == retention.Unlisted {
 				want.SizeGiB, want.Archived = 0, false
 			}

@@ -131,7 +131,7 @@ func notAvailable(d *docket, image *subject) string {
 	case "":
 		return "its state is not known"
 	case "disabled":
-		if d.hasDisabled(image) || image.own.disabled && image.standing == unrecorded {
+		if d.hasDisabled(image) || d.saysDisabled(image) {
 			return "" // By the janitor itself, which is part of an announcement, or so it says.
 		}
 	}

@@ -23,6 +23,8 @@ type Plan struct {
 
 	BusyRun string // That other run; empty if Busy is false.
 
+	BusyPolicy string // That run's policy, if it is another one than this.
+
 	Leftovers []LeftoverVerdict // The snapshots that earlier runs have left undone; by run and id.
 	Strays    []Stray           // Declarations of removals that are none any more; by id.
 	Orphans   []Orphan          // Snapshots whose image is gone, the largest first. They are only reported.
@@ -41,6 +43,7 @@ type LeftoverVerdict struct {
 	Delete    bool
 	Why       string // Why it is not deleted, such as Gone; empty if it is.
 	Undecided bool   // It may be deleted yet: what is not known may be known the next time.
+	Apart     bool   // Nothing in it says for which image it was made: no run deletes it, and a person has to.
 }
 
 // Stray is an image or a snapshot that carries the tags with which a run has declared its removal, although that run is over

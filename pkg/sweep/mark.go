@@ -25,27 +25,27 @@ const (
 
 // markImage announces the removal of one image. One that would be disabled but is shared, or may be, is left to the next run:
 // disabling an image drops its launch permissions for good (EC2 User Guide, "Disable an Amazon EC2 AMI"), and the plan in the
-// journal says that this one is disabled.
-func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) ami.Outcome {
+// journal says that this one is disabled. It reports whether the announcement is made, or may be.
+func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) (outcome ami.Outcome, made bool) {
 	if verdict.Action == retention.Disable && verdict.Image.State != disabled {
 		switch err := mayDisable(ctx, s.api, verdict.Image); {
 		case wire.IsNoImage(err):
-			return untouched(verdict, ami.Skipped, "gone before this run came to it")
+			return untouched(verdict, ami.Skipped, "gone before this run came to it"), false
 		case err != nil:
-			return untouched(verdict, ami.Skipped, "left to the next run: it was to be disabled, and is shared, or may be: "+wire.Explain(err))
+			return untouched(verdict, ami.Skipped, "left to the next run: it was to be disabled, and is shared, or may be: "+wire.Explain(err)), false
 		}
 	}
-	err := s.announce(ctx, verdict)
+	made, err := s.announce(ctx, verdict)
 	_, doubtful := errors.AsType[doubtError](err)
 	switch {
 	case err == nil:
-		return untouched(verdict, ami.Marked, "")
+		return untouched(verdict, ami.Marked, ""), made
 	case errors.Is(err, errGone):
-		return untouched(verdict, ami.Skipped, "gone before this run came to it")
+		return untouched(verdict, ami.Skipped, "gone before this run came to it"), made
 	case doubtful:
-		return untouched(verdict, ami.Failed, "may or may not be marked: "+err.Error())
+		return untouched(verdict, ami.Failed, "may or may not be marked: "+err.Error()), made
 	default:
-		return untouched(verdict, ami.Failed, "could not be marked: "+err.Error())
+		return untouched(verdict, ami.Failed, "could not be marked: "+err.Error()), made
 	}
 }
 
@@ -76,8 +76,8 @@ func mayDisable(ctx context.Context, api markAPI, image ami.Image) error {
 //
 // What is left of an older announcement goes before: of one that is written in another way, too, because of several runs that an
 // image names the earliest counts. An image that an earlier run has disabled stays disabled, and says so; nothing else need be done
-// to it.
-func (s *sweep) announce(ctx context.Context, verdict retention.Verdict) error {
+// to it. It reports whether the image carries the tags afterwards, or may.
+func (s *sweep) announce(ctx context.Context, verdict retention.Verdict) (made bool, err error) {
 	image, day := verdict.Image, verdict.Due.UTC().Truncate(24*time.Hour)
 	tags := map[string]string{
 		retention.DueTag:         day.Format(time.DateOnly),
@@ -91,22 +91,23 @@ func (s *sweep) announce(ctx context.Context, verdict retention.Verdict) error {
 		return isWritten
 	})
 	if err := untag(ctx, s.api, image.ID, older); err != nil {
-		return err
+		return false, err
 	}
 	if err := tag(ctx, s.api, image.ID, tags); err != nil {
-		return err
+		_, doubtful := errors.AsType[doubtError](err)
+		return doubtful, err
 	}
-	err := act(ctx, s.api, verdict, day)
+	err = act(ctx, s.api, verdict, day)
 	if _, doubtful := errors.AsType[doubtError](err); err == nil || doubtful || errors.Is(err, errGone) {
-		return err
+		return true, err
 	}
 	if left := untag(ctx, s.api, image.ID, slices.Sorted(maps.Keys(tags))); left != nil {
-		return fmt.Errorf("%w; %w", err, left)
+		return true, fmt.Errorf("%w; %w", err, left)
 	}
-	return err
+	return false, err
 }
 
-// act does what is to be done to an image besides its tags. The deprecation that an owner has chosen is left alone.
+// act does what is to be done to an image besides its tags.
 func act(ctx context.Context, api markAPI, verdict retention.Verdict, day time.Time) error {
 	image := verdict.Image
 	switch {
@@ -114,7 +115,7 @@ func act(ctx context.Context, api markAPI, verdict retention.Verdict, day time.T
 		return nil
 	case verdict.Action == retention.Disable:
 		return disable(ctx, api, image.ID)
-	case verdict.Action == retention.Deprecate && image.DeprecatedAt.IsZero():
+	case verdict.Action == retention.Deprecate:
 		return deprecate(ctx, api, image.ID, day)
 	default:
 		return nil

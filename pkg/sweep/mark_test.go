@@ -35,7 +35,11 @@ func TestMarking(t *testing.T) {
 			"available; announced-by=RUN team-a due=2030-01-15; deprecated 2030-01-15", "CreateTags EnableImageDeprecation",
 		},
 		{
-			"an owner's own deprecation stays", retention.Deprecate, having(image(1, 1), "DeprecationTime", "2031-01-01T00:00:00.000Z"), nil,
+			"deprecated by an older announcement", retention.Deprecate, having(image(1, 1), "DeprecationTime", "2029-03-01T00:00:00.000Z"), nil,
+			"available; announced-by=RUN team-a due=2030-01-15; deprecated 2030-01-15", "CreateTags EnableImageDeprecation",
+		},
+		{
+			"an owner's own deprecation stays", retention.Announce, having(image(1, 1), "DeprecationTime", "2031-01-01T00:00:00.000Z"), nil,
 			"available; announced-by=RUN team-a due=2030-01-15; deprecated 2031-01-01", "CreateTags",
 		},
 		{"disabled", retention.Disable, image(1, 1), nil, "disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15", "CreateTags DisableImage"},

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
@@ -84,6 +86,7 @@ type Result struct {
 	BinRead   bool                 // The Recycle Bin was read after the removals.
 
 	StillDeclared bool // What stays may still carry the declaration of its removal.
+	StillPlanned  bool // The journal may still have an announcement that was not made.
 }
 
 // The codes of the outcomes of images that were not tried. They are no reasons of the policy.
@@ -116,6 +119,7 @@ func Run(ctx, begin context.Context, api API, plan retention.Plan, orders Orders
 	s.finish(ctx, begin)
 	s.remove(ctx, begin)
 	s.mark(ctx, begin)
+	s.withdrawUnmade(ctx)
 	s.report(ctx, begin)
 	s.findInBin(ctx)
 	return s.result()
@@ -136,7 +140,9 @@ type sweep struct {
 	allowed   bool // EC2 has deregistered an image.
 	failed    int  // How many deregistrations have failed.
 
-	stillDeclared bool // See Result.
+	stillDeclared, stillPlanned bool // See Result.
+
+	made map[int]bool // The verdicts whose announcements are made, or may be.
 
 	mu          sync.Mutex
 	outcomes    []ami.Outcome       // One for each verdict, in their order; without a status where there is nothing to say.
@@ -162,6 +168,7 @@ func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
 		unsure:   map[string]bool{},
 		denied:   map[string][]string{},
 		waited:   map[string]bool{},
+		made:     map[int]bool{},
 	}
 	for _, verdict := range plan.Verdicts {
 		if unmarks(verdict) || verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
@@ -173,7 +180,7 @@ func newSweep(api API, plan retention.Plan, orders Orders) *sweep {
 
 func (s *sweep) result() Result {
 	outcomes := slices.DeleteFunc(s.outcomes, func(outcome ami.Outcome) bool { return outcome.Status == "" })
-	return Result{Outcomes: outcomes, Leftovers: s.leftovers, Strays: s.strays, BinRead: s.bin.read, StillDeclared: s.stillDeclared}
+	return Result{Outcomes: outcomes, Leftovers: s.leftovers, Strays: s.strays, BinRead: s.bin.read, StillDeclared: s.stillDeclared, StillPlanned: s.stillPlanned}
 }
 
 // hold leaves everything alone that the plan would have changed.
@@ -254,11 +261,29 @@ func (s *sweep) markBatch(ctx, begin context.Context, some []int, stay map[strin
 			s.outcomes[i] = skipped(verdict)
 			continue
 		default:
-			s.outcomes[i] = s.markImage(ctx, verdict)
+			s.outcomes[i], s.made[i] = s.markImage(ctx, verdict)
 		}
 		s.step()
 	}
 }
+
+// withdrawUnmade notes of the announcements that were planned, and that no image carries, that they count for nothing: whoever may tag could
+// write their tags. Where that fails the run stays unfinished, and the next one does it.
+func (s *sweep) withdrawUnmade(ctx context.Context) {
+	var withdrawals errgroup.Group
+	withdrawals.SetLimit(withdrawnAtOnce)
+	for _, i := range s.decided(retention.Mark) {
+		if !s.made[i] {
+			withdrawals.Go(func() error { return s.orders.Withdraw(ctx, s.plan.Verdicts[i].Image.ID, s.orders.Run) })
+		}
+	}
+	if err := withdrawals.Wait(); err != nil {
+		s.stillPlanned = true
+	}
+}
+
+// withdrawnAtOnce is how many notes are written to the journal side by side.
+const withdrawnAtOnce = 16
 
 // decided returns the verdicts with a decision, by their places in the plan.
 func (s *sweep) decided(decision retention.Decision) []int {
