@@ -63,8 +63,8 @@ type thing struct {
 func TestALifeOfAnAccount(t *testing.T) {
 	removed, announced, objected, forged := 0, 0, 0, 0
 	var seen crashes
-	for range 3 {
-		rapid.Check(t, func(t *rapid.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		for range 3 {
 			l := newLife(t)
 			for range rapid.IntRange(20, 70).Draw(t, "nights") {
 				l.day()
@@ -79,8 +79,8 @@ func TestALifeOfAnAccount(t *testing.T) {
 			l.settle()
 			removed, announced, objected, forged = removed+l.removed, announced+l.announced, objected+l.objected, forged+l.forged
 			seen.killed, seen.finished, seen.restored, seen.strays = seen.killed+l.crashes.killed, seen.finished+l.crashes.finished, seen.restored+l.crashes.restored, seen.strays+l.crashes.strays
-		})
-	}
+		}
+	})
 	t.Logf("%d removed, %d announced, %d objected to, %d forged; %d runs killed, %d snapshots finished, %d images restored, %d strays",
 		removed, announced, objected, forged, seen.killed, seen.finished, seen.restored, seen.strays)
 	if removed == 0 || announced == 0 || objected == 0 || forged == 0 || seen.killed == 0 || seen.finished == 0 || seen.restored == 0 || seen.strays == 0 {

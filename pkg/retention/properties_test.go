@@ -19,7 +19,17 @@ import (
 // check tries a property on many worlds.
 func check(t *testing.T, property func(*rapid.T, world)) {
 	t.Helper()
-	rapid.Check(t, func(t *rapid.T) { property(t, anyWorld.Draw(t, "world")) })
+	checkTimes(t, 1, property)
+}
+
+// checkTimes tries a property on n times as many. One call of rapid.Check draws them all: two with one seed draw the same.
+func checkTimes(t *testing.T, n int, property func(*rapid.T, world)) {
+	t.Helper()
+	rapid.Check(t, func(t *rapid.T) {
+		for range n {
+			property(t, anyWorld.Draw(t, "world"))
+		}
+	})
 }
 
 // Every image of the inventory is judged exactly once, in the plan of its region, with at least one reason that is in
@@ -100,9 +110,7 @@ func TestExactlyWhatNoPromiseForbidsIsCondemned(t *testing.T) {
 			}
 		}
 	}
-	for range 20 { // It is the property that matters most.
-		check(t, property)
-	}
+	checkTimes(t, 20, property) // It is the property that matters most.
 	t.Logf("decisions %v; marks %v; kept %v; announcements %v; enabled %d, undeprecated %d", seen, unmarks, kept, standings, enabled, undeprecated)
 	for _, whose := range []string{"ours", "unrecorded", "another's", "nobody's"} {
 		if standings[whose] == 0 || enabled == 0 || undeprecated == 0 {
@@ -319,9 +327,7 @@ func TestSharingOnlySpares(t *testing.T) {
 			}
 		}
 	}
-	for range 20 { // Few worlds delete any snapshot.
-		check(t, property)
-	}
+	checkTimes(t, 20, property) // Few worlds delete any snapshot.
 	if shared == 0 || unknown == 0 {
 		t.Errorf("spared: %d shared snapshots, %d images: the property says too little", shared, unknown)
 	}
@@ -370,9 +376,7 @@ func TestExactlyWhatNobodyNeedsIsFinished(t *testing.T) {
 			}
 		}
 	}
-	for range 5 {
-		check(t, property)
-	}
+	checkTimes(t, 5, property)
 	if t.Logf("%v", seen); seen["deleted"] == 0 || seen["decided"] == 0 || seen["undecided"] == 0 {
 		t.Error("something has never happened in any world: the property says too little")
 	}
@@ -407,9 +411,7 @@ func TestExactlyWhatIsOverIsStray(t *testing.T) {
 			}
 		}
 	}
-	for range 5 {
-		check(t, property)
-	}
+	checkTimes(t, 5, property)
 	if strays == 0 {
 		t.Error("no stray in any world: the property says nothing")
 	}
@@ -441,9 +443,7 @@ func TestExactlyWhatNobodyKnowsIsAnOrphan(t *testing.T) {
 			}
 		}
 	}
-	for range 5 {
-		check(t, property)
-	}
+	checkTimes(t, 5, property)
 	if orphans == 0 {
 		t.Error("no orphan in any world: the property says nothing")
 	}
