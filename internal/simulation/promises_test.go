@@ -671,7 +671,7 @@ func (s *simulation) checkEnd() {
 	}
 	for _, sn := range s.world.snapshots {
 		left := s.runs[sn.tags[runTag]] // Without a journal nobody can tell whether its policy finishes it.
-		if sn.there && sn.tags[intentTag] != "" && !sn.forged && (left == nil || left.policy.hasRecords() || s.isMapped(sn.id)) {
+		if sn.there && sn.tags[intentTag] != "" && !sn.forged && !s.isApart(sn) && (left == nil || left.policy.hasRecords() || s.isMapped(sn.id)) {
 			s.violate("no declaration stays", "%s carries %v", sn.id, sn.tags)
 		}
 		if why := s.orphaned(sn); why != "" {
@@ -681,7 +681,9 @@ func (s *simulation) checkEnd() {
 	for _, key := range slices.Sorted(maps.Keys(s.account.Objects(bucketName))) {
 		for _, p := range s.policies {
 			// Nothing is finished where all is kept, nor as long as nobody has put tags right that cannot be read.
-			isOpen := p.keepsAll(s.world) || slices.ContainsFunc(s.world.snapshots, func(sn *snapshot) bool { return sn.forged && sn.there })
+			isOpen := p.keepsAll(s.world) || slices.ContainsFunc(s.world.snapshots, func(sn *snapshot) bool {
+				return sn.forged && sn.there || s.isApart(sn) && strings.HasSuffix(key, "/"+sn.tags[runTag])
+			})
 			if strings.HasPrefix(key, prefixOf(p.settings)+"unfinished/") && !isOpen {
 				s.violate("a finished journal", "%s is left in the journal", key)
 			}
@@ -735,6 +737,16 @@ func (s *simulation) orphaned(sn *snapshot) string {
 		}
 	}
 	return last.goneBy + " has removed " + last.id
+}
+
+// isApart reports whether a snapshot is there that a run has left and that only a person can delete, because nothing in it says for which
+// image it was made; the record of a later run has to say so.
+func (s *simulation) isApart(sn *snapshot) bool {
+	return sn.there && sn.own && slices.ContainsFunc(s.order, func(later *run) bool {
+		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region report.Region) bool {
+			return slices.ContainsFunc(region.Finished, func(f report.Finished) bool { return f.Apart && f.Run == sn.tags[runTag] && f.SnapshotID == sn.id })
+		})
+	})
 }
 
 // isToldAsLeft reports whether the record of a later run says that a snapshot which a run has left stays.

@@ -36,7 +36,10 @@ var found = []uint64{
 	20755,                     // It took off what a killed run of another policy had declared on an image that somebody objected to.
 	2006709,                   // Witness: a clock that is set forward by just as long as a run may stand still.
 	2007229, 2008942, 2012223, // A clock was set back by hours, and the run went on.
-	2001905, // Witness: another policy announced and disabled an image after the run's last look at it.
+	2001905,          // Witness: another policy announced and disabled an image after the run's last look at it.
+	5000758, 5009917, // Witness: a run of another policy noted that an image was back, after the run's last look at it.
+	5008067, 5008787, // Witness: a snapshot that a run has left, and that only a person can delete, keeps its declaration.
+	5009869, // It took off what a run of another policy had declared at the same moment, and could not see that.
 	30147,   // It took the lock by a clock that had jumped by a year, and was killed.
 }
 

@@ -159,7 +159,7 @@ func (s *simulation) changeTags(actor string, q emulator.Request) {
 // follow follows a change of an image's tags. Only a run announces anything, whatever the tags say that others write.
 func (s *simulation) follow(actor string, i *image, before map[string]string) {
 	now, policy := time.Now(), s.policyOf(actor)
-	if actor == "person" {
+	if actor == "person" || i.tags[restoredTag] != before[restoredTag] { // A run of another policy may note that the image is back.
 		i.touched = now
 	}
 	if i.tags[intentTag] != before[intentTag] {

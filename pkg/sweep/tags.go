@@ -118,8 +118,8 @@ func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]string, 
 	return runs, nil
 }
 
-// withdraw takes this run's declaration off what still carries it, as far as it is to. What is gone carries nothing any more, and
-// what could not be done the next run finds: a declaration that is over.
+// withdraw takes this run's declaration off what still carries it, as far as it is to. What is gone carries nothing any more. The next
+// run finds what could not be done, and what nobody can see the tags of: a run of another policy may have declared it since.
 func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(s.declared)), func(id string) bool { return !concerns(id) })
 	if len(ids) == 0 {
@@ -133,7 +133,11 @@ func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
 	for _, id := range ids {
 		own[id] = s.orders.Run
 	}
-	since, _ := s.declaredSince(ctx, own)
+	since, err := s.declaredSince(ctx, own)
+	if err != nil {
+		s.stillDeclared = true
+		return
+	}
 	var off []string
 	for _, id := range ids {
 		s.stillDeclared = s.stillDeclared || since[id] != "" // What is seen may be of before.
