@@ -36,7 +36,7 @@ func elsewhere(i Image) bool {
 
 // objectedElsewhere images are announced by another policy, and this run objects to that.
 func objectedElsewhere(i Image) bool {
-	return kept(i) && i.AnnouncedBy != "" && i.Unmark == retention.Veto && !isBack(i)
+	return kept(i) && i.AnnouncedBy != "" && i.Unmark == retention.Veto && !isNoted(i)
 }
 
 // writeElsewhere says how many images other policies have announced. Their own digests have the rest.

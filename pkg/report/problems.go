@@ -281,14 +281,22 @@ func notLookedUp(i Image) bool {
 var aboutTheImage = strings.NewReplacer("launch permissions: "+ami.NotReached, "", "references: "+ami.NotReached, "", ami.SharingNotReached, "")
 
 func vetoed(i Image) bool {
-	return kept(i) && i.Unmark == retention.Veto && !isBack(i) && i.AnnouncedBy == ""
+	return kept(i) && i.Unmark == retention.Veto && !isNoted(i) && i.AnnouncedBy == ""
 }
-func cleared(i Image) bool { return kept(i) && i.Unmark == retention.ClearMark }
+func cleared(i Image) bool { return kept(i) && i.Unmark == retention.ClearMark && i.CopiedTags == "" }
+func copied(i Image) bool  { return kept(i) && i.CopiedTags != "" && i.Unmark != retention.Veto }
 
-// isBack reports whether an image is one that a run has removed before, and is noted as restored.
-func isBack(i Image) bool {
+// isNoted reports whether an image is noted as restored.
+func isNoted(i Image) bool {
 	_, ok := i.reason(restoredCode)
 	return ok && kept(i) && i.Unmark == retention.Veto
+}
+
+// isBack reports whether an image is one that a run has removed before, and isOldForm whether it only carries an announcement of old.
+func isBack(i Image) bool { return isNoted(i) && !isOldForm(i) }
+func isOldForm(i Image) bool {
+	reason, _ := i.reason(restoredCode)
+	return isNoted(i) && reason.Detail == retention.OldForm
 }
 
 // refusedBefore reports whether an image waits because EC2 has refused its removal, and not because of the cap.

@@ -104,6 +104,12 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 			kept: []retention.Code{"announced-elsewhere"}, says: "policy team-b has announced its removal for 2026-12-01\n",
 		},
 
+		// Tags of other images; more in policies_test.go and claims_test.go.
+		"what_carries_a_copied_declaration_stays": {
+			evidence: found(ami.Finding{Use: ami.Unused}), image: with(declared(earlierRun), created(ago(days(200)))),
+			kept: []retention.Code{"copied-tags"}, says: "its tags name run " + earlierRun + ", and are older than the image: they were copied from another one\n",
+		},
+
 		// Usage reports; more in reports_test.go.
 		"shared_images_that_are_judged_need_a_report": {
 			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}), policy: judgeShared, kept: []retention.Code{"usage-report-pending"},
