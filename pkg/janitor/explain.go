@@ -35,7 +35,7 @@ func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanati
 			return nil, survey.notFound(id)
 		}
 	}
-	evidence := j.lookUp(ctx, survey, candidates)
+	evidence, _ := j.lookUp(ctx, survey, candidates)
 	j.askSharingOf(ctx, survey, evidence, asked)
 	explanations := make([]report.Explanation, len(ids))
 	for i, id := range ids {

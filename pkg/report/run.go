@@ -29,11 +29,17 @@ type Run struct {
 
 // Sources names the sources of evidence, such as "references".
 type Sources struct {
-	LookedUp    []string `json:"lookedUp"`
+	LookedUp    []string `json:"lookedUp"`    // In at least one region; empty if no image needed a lookup.
 	SwitchedOff []string `json:"switchedOff"` // By the operator; not part of the proof.
 
-	// OtherAccounts says that use by other accounts was looked up, too, by image usage reports.
+	// OtherAccounts says that use by other accounts is covered, too, by image usage reports.
 	OtherAccounts bool `json:"otherAccounts,omitempty"`
+}
+
+// Lookups are the sources that were asked in one region. None was if no image there needed it, or if the region failed.
+type Lookups struct {
+	LookedUp   []string `json:"lookedUp,omitempty"`
+	Incomplete []string `json:"incomplete,omitempty"` // Those that did not answer in full, or that there was no time for: see the reasons of the images.
 }
 
 // Region is what happened in one region. Error is empty unless the region failed.
@@ -47,6 +53,8 @@ type Region struct {
 	BusyRun string `json:"busyRun,omitempty"` // That run.
 
 	BusyPolicy string `json:"busyPolicy,omitempty"` // The policy of that run, if it is another one than this run's.
+
+	Lookups
 
 	BinRead bool `json:"binRead,omitempty"` // The Recycle Bin was read after the removals: what has no exit time is not in it.
 

@@ -48,6 +48,11 @@ func newRun(dryRun bool, regions ...report.Region) report.Run {
 		Sources: report.Sources{LookedUp: slices.Clone(sources)},
 		Regions: regions,
 	}
+	for i := range r.Regions {
+		if r.Regions[i].Error == "" && len(r.Regions[i].Images) > 0 {
+			r.Regions[i].LookedUp = r.Sources.LookedUp
+		}
+	}
 	r.Finish(finishedAt, 0.05)
 	return r
 }
@@ -223,9 +228,20 @@ func situations() map[string]report.Run {
 
 	nothing := newRun(false, newRegion(plan("eu-west-1",
 		keptMany(100, 12, "recently-used", "last launched 2026-11-02, 21 days ago")...), nil))
-	nothing.Sources.LookedUp, nothing.Sources.SwitchedOff = sources[:8], sources[8:]
+	nothing.Sources.LookedUp, nothing.Sources.SwitchedOff = []string{}, sources[8:]
+	nothing.Regions[0].Lookups = report.Lookups{}
 	all["nothing to do"] = nothing
-	all["no images"] = newRun(false, newRegion(plan("eu-west-1"), nil))
+	noImages := newRun(true, newRegion(plan("eu-west-1"), nil))
+	noImages.Sources.LookedUp = []string{}
+	all["no images"] = noImages
+	inPart := newRun(false,
+		newRegion(plan("eu-west-1", stale(1, "web-2025-11-02"), kept(2, "unknown-use", "references: RequestLimitExceeded: Request limit exceeded.")), []ami.Outcome{outcome(1, ami.Deregistered, "")}),
+		newRegion(plan("us-east-1", keptMany(100, 2, "recently-used", "last launched 2026-11-02, 21 days ago")...), nil),
+		report.FailedRegion("123456789012", "us-west-2", errors.New("listing images: RequestLimitExceeded: Request limit exceeded.")))
+	inPart.Sources.LookedUp, inPart.Sources.SwitchedOff = sources[:8], sources[8:]
+	inPart.Regions[0].Lookups = report.Lookups{LookedUp: sources[:8], Incomplete: sources[:1]}
+	inPart.Regions[1].Lookups = report.Lookups{}
+	all["looked up in part"] = inPart
 
 	all["failures"] = newRun(false, newRegion(plan("eu-west-1",
 		stale(1, "web-2025-11-02", goes(1, 8, 1), goes(2, 50, 1)),

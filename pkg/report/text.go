@@ -583,11 +583,46 @@ func (r Run) lookedUp() string {
 	switch {
 	case len(r.Regions) > 0 && r.FailedRegions() == len(r.Regions):
 		return "Use was not looked up, because every region failed."
+	case len(r.Sources.LookedUp) == 0 && r.count(unknown) > 0:
+		return "Use was not looked up in any source." + r.notLookedUpIn()
 	case len(r.Sources.LookedUp) == 0:
-		return "Use was not looked up in any source."
+		return "Use was not looked up, because no AMI needed it." + r.notLookedUpIn()
 	default:
-		return "Use was looked up in: " + Printable(list(r.Sources.LookedUp)) + "."
+		return "Use was looked up in: " + Printable(list(r.Sources.LookedUp)) + "." + r.notLookedUpIn()
 	}
+}
+
+// notLookedUpIn says what limits a sentence about the lookups: sources that did not answer in full, regions in which none was made, and that
+// a dry run does not look twice.
+func (r Run) notLookedUpIn() string {
+	var incomplete, idle, failed []string
+	for _, region := range r.Regions {
+		for _, source := range region.Incomplete {
+			if !slices.Contains(incomplete, source) {
+				incomplete = append(incomplete, source)
+			}
+		}
+		switch {
+		case region.Error != "":
+			failed = append(failed, neutral(region.Region))
+		case len(region.LookedUp)+len(region.Incomplete) == 0 && len(r.Sources.LookedUp) > 0:
+			idle = append(idle, neutral(region.Region))
+		}
+	}
+	words := ""
+	if len(incomplete) > 0 {
+		words += " Not answered in full: " + Printable(list(incomplete)) + "."
+	}
+	if len(idle) > 0 {
+		words += " No AMI needed it in " + list(idle) + "."
+	}
+	if len(failed) > 0 {
+		words += " It was not looked up in " + list(failed) + ": see the error above."
+	}
+	if r.DryRun && r.Totals.WouldDeregister > 0 {
+		words += " A run that removes looks again just before it does; a dry run does not."
+	}
+	return words
 }
 
 // sentence gives a phrase its capital letter and its full stop.
