@@ -186,8 +186,8 @@ func imageTable(record report.Run) string {
 	t.Style().Options.DrawBorder = false
 	t.AppendHeader(table.Row{"Region", "Image", "Name", "", "Why"})
 	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 3, WidthMax: 40, WidthMaxEnforcer: text.WrapSoft},
-		{Number: 5, WidthMax: 70, WidthMaxEnforcer: text.WrapSoft},
+		{Number: 3, WidthMax: 40, WidthMaxEnforcer: wholeWords},
+		{Number: 5, WidthMax: 70, WidthMaxEnforcer: wholeWords},
 	})
 	for _, region := range record.Regions {
 		if region.Error != "" {
@@ -202,6 +202,27 @@ func imageTable(record report.Run) string {
 		}
 	}
 	return t.Render()
+}
+
+// wholeWords wraps a text, and never inside a word: an ARN, a name or a path has to be copyable. A longer word makes its column wider.
+func wholeWords(words string, most int) string {
+	var wrapped strings.Builder
+	column := 0
+	for i, word := range strings.Fields(words) {
+		width := text.StringWidthWithoutEscSequences(word)
+		switch {
+		case i == 0:
+		case column+1+width > most:
+			wrapped.WriteByte('\n')
+			column = 0
+		default:
+			wrapped.WriteByte(' ')
+			column++
+		}
+		wrapped.WriteString(word)
+		column += width
+	}
+	return wrapped.String()
 }
 
 // appendSnapshots shows the snapshots that belong to no image any more: all that earlier runs have left behind, and how many

@@ -17,7 +17,9 @@ import (
 )
 
 // onOneLine is the mail on one line.
-func onOneLine(record report.Run) string { return strings.Join(strings.Fields(report.Text(record)), " ") }
+func onOneLine(record report.Run) string {
+	return strings.Join(strings.Fields(report.Text(record)), " ")
+}
 
 // Record and digest name the sources that were asked, and no others.
 func TestUseWasLookedUpOnlyWhereItWas(t *testing.T) {
@@ -196,7 +198,9 @@ func TestTheDigestNamesFilesAndRecordsAsTheyAre(t *testing.T) {
 			return failing(r, http.StatusForbidden, map[string]string{"s3": "AccessDenied"})
 		})
 		j := newJanitor(t, doer, settings{strings.TrimSpace(variable): value})
-		j.ReadFile = func(path string) ([]byte, error) { return nil, errors.New("open " + path + ": no such file or directory") }
+		j.ReadFile = func(path string) ([]byte, error) {
+			return nil, errors.New("open " + path + ": no such file or directory")
+		}
 		record := j.Run(t.Context(), "20261123T020000Z-3f9c1a", true)
 		for name, text := range map[string]string{"mail": report.Text(record), "Slack": string(report.Slack(record))} {
 			if !strings.Contains(text, value) {

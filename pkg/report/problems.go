@@ -13,7 +13,7 @@ import (
 // problem is something that a person should look at, with what to do about it.
 type problem struct {
 	what  string
-	todo  string
+	todo  string // A command in it stands on a line of its own.
 	short string // The cause in a few words of ASCII.
 	keeps int    // How many images stay because of it, if it is about such.
 	cases []problemCase
@@ -164,8 +164,8 @@ func (r Run) refusedProblems() []problem {
 func (r Run) snapshotProblems() []problem {
 	var problems []problem
 	for _, region := range r.Regions {
-		remedy := adviceOr("See whether they are still there. If they are, and their image is gone, they only cost money: "+
-			"aws ec2 delete-snapshot --region "+neutral(region.Region)+" --snapshot-id SNAPSHOT_ID deletes one.", toDelete)
+		remedy := adviceOr("See whether they are still there. If they are, and their image is gone, they only cost money. This deletes one:\n"+
+			"aws ec2 delete-snapshot --region "+neutral(region.Region)+" --snapshot-id SNAPSHOT_ID", toDelete)
 		problems = append(problems, grouped(region.failedSnapshots(), remedy, func(n int) string {
 			return fmt.Sprintf("%s in %s could not be deleted: AWS did not confirm it.", count(n, "snapshot"), neutral(region.Region))
 		})...)

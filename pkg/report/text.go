@@ -58,7 +58,7 @@ func Text(r Run) string {
 	r.writeOrphans(p)
 	r.writeKept(p)
 	r.writeAbout(p)
-	return p.String()
+	return r.asConfigured(p.String())
 }
 
 // headline says what happened, in one sentence.
@@ -244,7 +244,7 @@ func writeProblems(p *page, problems []problem) {
 			p.WriteByte('\n')
 		}
 		p.paragraph(problem.what)
-		p.paragraph("What to do: " + problem.todo)
+		p.advice("What to do: " + problem.todo)
 		for _, c := range problem.cases {
 			writeCase(p, c)
 		}
