@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/report"
@@ -77,6 +78,9 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 	var findings []report.SourceFinding
 	for _, source := range append(usage.Sources(), usage.ReportsSource) {
 		found := sourceFinding(source, finding)
+		if report := finding.Report; source == usage.ReportsSource && report != nil {
+			found.Detail = strings.TrimPrefix(found.Detail+", report "+report.ID+" of "+report.CreatedAt.UTC().Format(time.DateOnly), ", ")
+		}
 		switch {
 		case slices.Contains(j.Config.UsageSources.off(), source), source == usage.ReportsSource && !bool(j.Config.SharedImages):
 			found.Answer = "switched off"
@@ -104,7 +108,7 @@ func sourceFinding(source string, finding ami.Finding) report.SourceFinding {
 	for _, reference := range finding.References {
 		if reference.Source == source {
 			answer = ami.Used
-			details = append(details, reference.ARN)
+			details = append(details, reference.String())
 		}
 	}
 	for _, gap := range finding.Gaps {

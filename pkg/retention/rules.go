@@ -355,21 +355,35 @@ func used(finding ami.Finding) string {
 	if finding.Use != ami.Used && len(finding.References) == 0 {
 		return ""
 	}
-	return "named by " + namers(finding)
-}
-
-// namers says what names an image.
-func namers(finding ami.Finding) string {
-	var arns []string
+	var named, others []string
 	for _, reference := range finding.References {
-		if !slices.Contains(arns, reference.ARN) { // Several sources may see the same.
-			arns = append(arns, reference.ARN)
+		by := &named
+		if reference.Account != "" {
+			by = &others
+		}
+		if words := reference.String(); !slices.Contains(*by, words) { // Several sources may see the same.
+			*by = append(*by, words)
 		}
 	}
-	if len(arns) == 0 {
-		return "something"
+	var phrases []string
+	switch {
+	case len(named) > 0:
+		phrases = append(phrases, "named by "+summary(named))
+	case len(others) == 0:
+		phrases = append(phrases, "named by something")
 	}
-	return summary(arns)
+	if len(others) > 0 {
+		phrases = append(phrases, "used by "+summary(others)+byReport(finding.Report))
+	}
+	return strings.Join(phrases, "; ")
+}
+
+// byReport continues what a usage report says.
+func byReport(report *ami.UsageReport) string {
+	if report == nil {
+		return ""
+	}
+	return ", as usage report " + report.ID + " of " + date(report.CreatedAt) + " says"
 }
 
 // copyOfUsed keeps what CopyImage has made of an image that is in use: the copy in another region is what one falls back
