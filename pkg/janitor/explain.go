@@ -78,9 +78,6 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 	var findings []report.SourceFinding
 	for _, source := range append(usage.Sources(), usage.ReportsSource) {
 		found := sourceFinding(source, finding)
-		if report := finding.Report; source == usage.ReportsSource && report != nil {
-			found.Detail = strings.TrimPrefix(found.Detail+", report "+report.ID+" of "+report.CreatedAt.UTC().Format(time.DateOnly), ", ")
-		}
 		switch {
 		case slices.Contains(j.Config.UsageSources.off(), source), source == usage.ReportsSource && !bool(j.Config.SharedImages):
 			found.Answer = "switched off"
@@ -91,6 +88,10 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 			found.Answer = "report " + finding.Report.State
 		}
 		findings = append(findings, found)
+	}
+	if report := finding.Report; report != nil {
+		last := &findings[len(findings)-1].Detail // Of the reports.
+		*last = strings.TrimPrefix(*last+", report "+report.ID+" of "+report.CreatedAt.UTC().Format(time.DateOnly), ", ")
 	}
 	sharing := sourceFinding(usage.PermissionsSource, finding)
 	switch {

@@ -101,15 +101,8 @@ func (r Run) writeAnnouncement(p *page, a announcement) {
 func writeUntilDue(p *page, a announcement) {
 	image := a.image
 	switch {
-	case image.Action == retention.Disable && toBeMarked(image) && !image.WasDisabled:
-		p.detail("It would be disabled at once: launches would fail.")
 	case image.Action == retention.Disable:
-		since := "Disabled: launches fail."
-		if isNew(image) && !image.WasDisabled {
-			since = "Disabled: launches fail from today."
-		}
-		p.detail(since + " This brings it back, which also is an objection:")
-		p.command("aws ec2 enable-image --region " + neutral(a.region.Region) + " --image-id " + neutral(image.ImageID))
+		writeDisabled(p, a)
 	case image.Action == retention.Deprecate && toBeMarked(image):
 		p.detail("EC2 would show it as deprecated from that day.")
 	case image.Action == retention.Deprecate:
@@ -118,6 +111,20 @@ func writeUntilDue(p *page, a announcement) {
 	if image.DeprecatedOn != "" && image.Action != retention.Deprecate {
 		p.detail("Its deprecation date, " + dayOn(image.DeprecatedOn) + ", was set already, and stays.")
 	}
+}
+
+func writeDisabled(p *page, a announcement) {
+	since := "Disabled: launches fail."
+	switch {
+	case !isNew(a.image) || a.image.WasDisabled:
+	case toBeMarked(a.image):
+		p.detail("It would be disabled at once: launches would fail.")
+		return
+	default:
+		since = "Disabled: launches fail from today."
+	}
+	p.detail(since + " This brings it back, which also is an objection:")
+	p.command("aws ec2 enable-image --region " + neutral(a.region.Region) + " --image-id " + neutral(a.image.ImageID))
 }
 
 // waysToObject is how a person objects to the removal of an image with the means of EC2.

@@ -595,34 +595,36 @@ func (r Run) lookedUp() string {
 // notLookedUpIn says what limits a sentence about the lookups: sources that did not answer in full, regions in which none was made, and that
 // a dry run does not look twice.
 func (r Run) notLookedUpIn() string {
-	var incomplete, idle, failed []string
+	var incomplete []string
 	for _, region := range r.Regions {
-		for _, source := range region.Incomplete {
-			if !slices.Contains(incomplete, source) {
-				incomplete = append(incomplete, source)
-			}
-		}
-		switch {
-		case region.Error != "":
-			failed = append(failed, neutral(region.Region))
-		case len(region.LookedUp)+len(region.Incomplete) == 0 && len(r.Sources.LookedUp) > 0:
-			idle = append(idle, neutral(region.Region))
-		}
+		incomplete = append(incomplete, region.Incomplete...)
 	}
+	slices.Sort(incomplete)
 	words := ""
-	if len(incomplete) > 0 {
-		words += " Not answered in full: " + Printable(list(incomplete)) + "."
+	if incomplete = slices.Compact(incomplete); len(incomplete) > 0 {
+		words = " Not answered in full: " + Printable(list(incomplete)) + "."
 	}
-	if len(idle) > 0 {
-		words += " No AMI needed it in " + list(idle) + "."
+	if idle := r.namesOf(func(g Region) bool { return g.Error == "" && len(g.LookedUp)+len(g.Incomplete) == 0 }); idle != "" && len(r.Sources.LookedUp) > 0 {
+		words += " No AMI needed it in " + idle + "."
 	}
-	if len(failed) > 0 {
-		words += " It was not looked up in " + list(failed) + ": see the error above."
+	if failed := r.namesOf(func(g Region) bool { return g.Error != "" }); failed != "" {
+		words += " It was not looked up in " + failed + ": see the error above."
 	}
 	if r.DryRun && r.Totals.WouldDeregister > 0 {
 		words += " A run that removes looks again just before it does; a dry run does not."
 	}
 	return words
+}
+
+// namesOf lists the regions that are as wanted.
+func (r Run) namesOf(wanted func(Region) bool) string {
+	var names []string
+	for _, region := range r.Regions {
+		if wanted(region) {
+			names = append(names, neutral(region.Region))
+		}
+	}
+	return list(names)
 }
 
 // sentence gives a phrase its capital letter and its full stop.

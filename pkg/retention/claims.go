@@ -96,16 +96,26 @@ func restored(d *docket, image *subject) string {
 		return "run " + run + " has removed it, or may have, and it is there again"
 	case isDeclarationCopied(image.Image, own):
 		return "" // It was another image's removal.
-	case own.isOldForm() && len(own.faults) == 0:
-		return OldForm
-	case own.hasRun && !own.intent && len(own.faults) == 0:
-		return "it carries the tag " + RunTag + " without " + IntentTag + ", which is half of a declaration of its removal"
+	case own.hasRun && !own.intent:
+		return halfDeclared(own)
 	case !own.intent || d.isClaimed(image.ID, own) || d.isUnbegun(image.ID, own):
 		return ""
 	case own.run == "":
 		return "a run that its tags do not name declared its removal, and may have removed it"
 	default:
 		return "run " + own.run + " declared its removal, as its tags say, and may have removed it"
+	}
+}
+
+// halfDeclared is restored for an image that names a run, and does not say that this means to remove it.
+func halfDeclared(own *ownTags) string {
+	switch {
+	case len(own.faults) > 0:
+		return "" // It is kept for these.
+	case own.isOldForm():
+		return OldForm
+	default:
+		return "it carries the tag " + RunTag + " without " + IntentTag + ", which is half of a declaration of its removal"
 	}
 }
 
@@ -150,8 +160,7 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 	var strays []Stray
 	for i := range d.images { // In the order of the verdicts.
 		image := &d.images[i]
-		isCopied := isDeclarationCopied(image.Image, image.own) && (image.own.intent || len(image.own.faults) == 0)
-		if (isCopied || d.isOver(image.ID, image.own)) && verdicts[i].Unmark != Veto && notOwned(d, image) == "" {
+		if d.isStray(image) && verdicts[i].Unmark != Veto && notOwned(d, image) == "" {
 			strays = append(strays, newStray(image.ID, image.own, image.Tags))
 		}
 	}
@@ -166,6 +175,12 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 	}
 	slices.SortFunc(strays, func(a, b Stray) int { return strings.Compare(a.ID, b.ID) })
 	return strays
+}
+
+// isStray reports whether an image carries a declaration that is over, or that was copied. What cannot be read is left.
+func (d *docket) isStray(image *subject) bool {
+	own := image.own
+	return d.isOver(image.ID, own) || isDeclarationCopied(image.Image, own) && (own.intent || len(own.faults) == 0)
 }
 
 // mapped returns the snapshots that images map, by id.
