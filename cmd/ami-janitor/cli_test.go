@@ -256,13 +256,17 @@ func TestTheQuestion(t *testing.T) {
 	held := leftover
 	held.Hold = "no rule"
 	objections := report.Region{Images: []report.Image{{Unmark: retention.Veto}, {Unmark: retention.ClearMark}, {}}}
+	tags := report.Region{Images: []report.Image{
+		{Unmark: retention.Veto, Reasons: []retention.Reason{{Code: "restored"}}}, {Unmark: retention.ClearMark, CopiedTags: "they are older"}, {CopiedTags: "they are older"},
+	}}
 	busy := objections
 	busy.Hold, busy.Busy = "another run is at work", true
 	for want, plan := range map[string]report.Run{
-		"Deregister 2 images":                                                     {Totals: report.Totals{WouldDeregister: 2}, Regions: []report.Region{held}},
-		"Deregister 0 images, and announce the removal of 3":                      {Totals: report.Totals{Marked: 3}},
-		"Deregister 0 images, and delete 2 snapshots that earlier runs have left": {Regions: []report.Region{leftover, held, leftover}},
-		"Deregister 0 images, and take back the announced removal of 2":           {Regions: []report.Region{objections, busy}},
+		"Deregister 2 images":                                                                {Totals: report.Totals{WouldDeregister: 2}, Regions: []report.Region{held}},
+		"Deregister 0 images, and announce the removal of 3":                                 {Totals: report.Totals{Marked: 3}},
+		"Deregister 0 images, and delete 2 snapshots that earlier runs have left":            {Regions: []report.Region{leftover, held, leftover}},
+		"Deregister 0 images, and take back the announced removal of 2":                      {Regions: []report.Region{objections, busy}},
+		"Deregister 0 images, and note on 1 that they are there, and take copied tags off 2": {Regions: []report.Region{tags}},
 		"Deregister 2 images, and announce the removal of 3, and delete 1 snapshots that earlier runs have left": {
 			Totals: report.Totals{WouldDeregister: 2, Marked: 3}, Regions: []report.Region{leftover},
 		},

@@ -129,8 +129,15 @@ func question(plan report.Run) string {
 	if marked := plan.Totals.Marked; marked > 0 {
 		words += fmt.Sprintf(", and announce the removal of %d", marked)
 	}
-	if off := takenBack(plan); off > 0 {
-		words += fmt.Sprintf(", and take back the announced removal of %d", off)
+	announced, restored, copied := tagged(plan)
+	if announced > 0 {
+		words += fmt.Sprintf(", and take back the announced removal of %d", announced)
+	}
+	if restored > 0 {
+		words += fmt.Sprintf(", and note on %d that they are there", restored)
+	}
+	if copied > 0 {
+		words += fmt.Sprintf(", and take copied tags off %d", copied)
 	}
 	if left := leftovers(plan); left > 0 {
 		words += fmt.Sprintf(", and delete %d snapshots that earlier runs have left", left)
@@ -138,18 +145,24 @@ func question(plan report.Run) string {
 	return words
 }
 
-// takenBack counts the images whose announced removal a plan takes back, or on which it notes that they were restored, those not
-// counted in regions that are left to another run.
-func takenBack(plan report.Run) int {
-	n := 0
+// tagged counts the kept images whose tags a plan changes: those whose announced removal it takes back, those on which it notes that they
+// were restored, and those that lose tags which were copied. Those in regions that are left to another run are not counted.
+func tagged(plan report.Run) (announced, restored, copied int) {
 	for _, region := range plan.Regions {
 		for _, image := range region.Images {
-			if image.Unmark != retention.LeaveMark && !region.Busy {
-				n++
+			isRestored := slices.ContainsFunc(image.Reasons, func(reason retention.Reason) bool { return reason.Code == "restored" })
+			switch {
+			case region.Busy:
+			case image.Unmark == retention.Veto && isRestored:
+				restored++
+			case image.CopiedTags != "":
+				copied++
+			case image.Unmark != retention.LeaveMark:
+				announced++
 			}
 		}
 	}
-	return n
+	return announced, restored, copied
 }
 
 // leftovers counts the snapshots of earlier runs that a plan deletes, those not counted in regions that are only planned.
@@ -173,8 +186,8 @@ func imageTable(record report.Run) string {
 	t.Style().Options.DrawBorder = false
 	t.AppendHeader(table.Row{"Region", "Image", "Name", "", "Why"})
 	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 3, WidthMax: 40, WidthMaxEnforcer: text.WrapSoft},
-		{Number: 5, WidthMax: 70, WidthMaxEnforcer: text.WrapSoft},
+		{Number: 3, WidthMax: 40, WidthMaxEnforcer: wholeWords},
+		{Number: 5, WidthMax: 70, WidthMaxEnforcer: wholeWords},
 	})
 	for _, region := range record.Regions {
 		if region.Error != "" {
@@ -189,6 +202,27 @@ func imageTable(record report.Run) string {
 		}
 	}
 	return t.Render()
+}
+
+// wholeWords wraps a text, and never inside a word: an ARN, a name or a path has to be copyable. A longer word makes its column wider.
+func wholeWords(words string, most int) string {
+	var wrapped strings.Builder
+	column := 0
+	for i, word := range strings.Fields(words) {
+		width := text.StringWidthWithoutEscSequences(word)
+		switch {
+		case i == 0:
+		case column+1+width > most:
+			wrapped.WriteByte('\n')
+			column = 0
+		default:
+			wrapped.WriteByte(' ')
+			column++
+		}
+		wrapped.WriteString(word)
+		column += width
+	}
+	return wrapped.String()
 }
 
 // appendSnapshots shows the snapshots that belong to no image any more: all that earlier runs have left behind, and how many

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -40,5 +41,24 @@ func TestTheTableShowsWhatIsNoImage(t *testing.T) {
 	}
 	if strings.Contains(shown, "named by \x1b") {
 		t.Errorf("%q", shown)
+	}
+}
+
+// What a person copies from the table stands on one line, however long it is.
+func TestTheTableBreaksNoWord(t *testing.T) {
+	const arn = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:930d940e-891e-4781-a11a-7b0acd480f03:autoScalingGroupName/payments"
+	name := strings.Repeat("golden-base-image-", 7)
+	plan := retention.Plan{Region: "eu-west-1", Verdicts: []retention.Verdict{{
+		Image: ami.Image{ID: "ami-0123456789example", Name: name}, Decision: retention.Keep,
+		Reasons: []retention.Reason{{Code: "in-use", Detail: "named by " + arn}, {Code: "recently-used", Detail: "last launched 2026-11-02, 21 days ago"}},
+	}}}
+	shown := imageTable(report.Run{Regions: []report.Region{report.NewRegion(plan, report.Done{}, "")}})
+	for _, want := range []string{arn, name, "last launched 2026-11-02, 21 days ago"} {
+		if !strings.Contains(shown, want) {
+			t.Errorf("%q is not in:\n%s", want, shown)
+		}
+	}
+	if longest := slices.MaxFunc(strings.Split(shown, "\n"), func(a, b string) int { return len(a) - len(b) }); len(longest) > 600 {
+		t.Errorf("%d bytes in a line: %q", len(longest), longest)
 	}
 }

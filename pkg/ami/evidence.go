@@ -1,6 +1,7 @@
 package ami
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -90,6 +91,33 @@ type Reference struct {
 	Source string // The source of evidence that found it.
 	Type   string // The kind of resource, as AWS spells it: "ec2:Instance".
 	ARN    string
+
+	Account string // The other account that uses the image, of which a usage report tells; else empty.
+	Count   int64  // How many resources of this kind that account uses it with; 0 if they are not counted.
+}
+
+// String names the reference for people: by its ARN, or as "3 instances of account 111122223333".
+func (r Reference) String() string {
+	if r.Account == "" {
+		return r.ARN
+	}
+	kind := r.Type
+	switch r.Type {
+	case "ec2:Instance":
+		kind = "instance"
+	case "ec2:LaunchTemplate":
+		kind = "launch template"
+	case "":
+		kind = "resource"
+	}
+	switch r.Count {
+	case 0:
+		return "an unknown number of " + kind + "s of account " + r.Account
+	case 1:
+		return "1 " + kind + " of account " + r.Account
+	default:
+		return fmt.Sprintf("%d %ss of account %s", r.Count, kind, r.Account)
+	}
 }
 
 // SnapshotReference is something that names a snapshot of an image: the block device mapping of a launch template.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/report"
@@ -35,7 +36,7 @@ func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanati
 			return nil, survey.notFound(id)
 		}
 	}
-	evidence := j.lookUp(ctx, survey, candidates)
+	evidence, _ := j.lookUp(ctx, survey, candidates)
 	j.askSharingOf(ctx, survey, evidence, asked)
 	explanations := make([]report.Explanation, len(ids))
 	for i, id := range ids {
@@ -88,6 +89,10 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 		}
 		findings = append(findings, found)
 	}
+	if report := finding.Report; report != nil {
+		last := &findings[len(findings)-1].Detail // Of the reports.
+		*last = strings.TrimPrefix(*last+", report "+report.ID+" of "+report.CreatedAt.UTC().Format(time.DateOnly), ", ")
+	}
 	sharing := sourceFinding(usage.PermissionsSource, finding)
 	switch {
 	case len(finding.SharedWith) > 0:
@@ -104,7 +109,7 @@ func sourceFinding(source string, finding ami.Finding) report.SourceFinding {
 	for _, reference := range finding.References {
 		if reference.Source == source {
 			answer = ami.Used
-			details = append(details, reference.ARN)
+			details = append(details, reference.String())
 		}
 	}
 	for _, gap := range finding.Gaps {

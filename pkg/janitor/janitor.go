@@ -67,11 +67,12 @@ func (j *Janitor) run(ctx context.Context, id string, dryRun bool) report.Run {
 type plan struct {
 	survey
 	regions []retention.Plan
+	asked   map[string]report.Lookups // By region.
 }
 
 func (j *Janitor) plan(limits limits, run string) plan {
 	survey := j.survey(limits.look, run)
-	evidence := j.lookUp(limits.look, survey, survey.policy.Candidates(survey.inventories, survey.now))
+	evidence, asked := j.lookUp(limits.look, survey, survey.policy.Candidates(survey.inventories, survey.now))
 	regions := survey.policy.Plan(survey.inventories, evidence, survey.now)
 	for round := range sharingRounds + 1 {
 		if !j.askSharing(limits.ask, survey, regions, round == sharingRounds) {
@@ -79,7 +80,7 @@ func (j *Janitor) plan(limits limits, run string) plan {
 		}
 		regions = survey.policy.Plan(survey.inventories, evidence, survey.now)
 	}
-	return plan{survey, regions}
+	return plan{survey, regions, asked}
 }
 
 // sharingRounds is how often other images come up in the place of those of whose snapshots it is not known with whom they are shared.
@@ -141,11 +142,18 @@ func (j *Janitor) record(id string, plan plan, done map[string]report.Done) repo
 		StartedAt:      plan.now,
 		Policy:         j.Config.describe(),
 		PolicySentence: plan.policy.String(),
-		Sources:        report.Sources{LookedUp: j.Config.UsageSources, SwitchedOff: j.Config.UsageSources.off(), OtherAccounts: bool(j.Config.SharedImages)},
+		Sources:        report.Sources{SwitchedOff: j.Config.UsageSources.off(), OtherAccounts: bool(j.Config.SharedImages)},
 		Regions:        slices.Clone(plan.failed),
 	}
 	for _, region := range plan.regions {
-		record.Regions = append(record.Regions, report.NewRegion(region, done[region.Region], j.Config.OwnerTag))
+		judged := report.NewRegion(region, done[region.Region], j.Config.OwnerTag)
+		judged.Lookups = plan.asked[region.Region]
+		record.Regions = append(record.Regions, judged)
+	}
+	for _, source := range j.Config.UsageSources {
+		if slices.ContainsFunc(record.Regions, func(g report.Region) bool { return slices.Contains(g.LookedUp, source) }) {
+			record.Sources.LookedUp = append(record.Sources.LookedUp, source)
+		}
 	}
 	slices.SortFunc(record.Regions, func(a, b report.Region) int { return strings.Compare(a.Region, b.Region) })
 	record.Finish(j.Clock(), float64(j.Config.SnapshotPrice))

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/usage"
 	"ami-janitor/pkg/wire"
@@ -14,16 +15,16 @@ import (
 // lookUp collects the evidence of use of all candidates, by region, of the images that some of them are copies of, where these
 // are, and of the images that are gone and have left snapshots. Text is searched for candidates in every region. Every region
 // of the run has evidence; of one that failed there is no more than what text names there, and that its text cannot be read
-// either leaves the others alone, like the failure itself.
-func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) map[string]ami.Evidence {
-	ghosts, asked := map[string][]ami.Image{}, map[string][]ami.Image{}
+// either leaves the others alone, like the failure itself. Besides it returns, by region, which sources were asked.
+func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) (evidence map[string]ami.Evidence, asked map[string]report.Lookups) {
+	ghosts, ghostsToAsk := map[string][]ami.Image{}, map[string][]ami.Image{}
 	for _, inventory := range survey.inventories {
 		ghosts[inventory.Region] = survey.policy.Ghosts(inventory, survey.now)
-		asked[inventory.Region] = survey.policy.GhostsToAsk(inventory, survey.now)
+		ghostsToAsk[inventory.Region] = survey.policy.GhostsToAsk(inventory, survey.now)
 	}
 	lookups := j.lookups(survey, candidates, ghosts)
 	done, room := j.watch("Looking up"), usage.NewRoom()
-	evidence := map[string]ami.Evidence{}
+	evidence, asked = map[string]ami.Evidence{}, map[string]report.Lookups{}
 	regions := slices.Sorted(maps.Keys(lookups))
 	for i, found := range sideBySide(regions, func(region string) ami.Evidence {
 		if len(lookups[region].Names) == 0 {
@@ -32,15 +33,17 @@ func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[stri
 		lookup := lookups[region]
 		lookup.Room = room
 		found := usage.Look(ctx, j.clients(region), lookup, func(n, of int) { done(region, n, of) })
-		usage.AddSnapshotSharing(ctx, j.clients(region), asked[region], found)
+		usage.AddSnapshotSharing(ctx, j.clients(region), ghostsToAsk[region], found)
 		return found
 	}) {
 		evidence[regions[i]] = found
+		sources, incomplete := lookups[regions[i]].Asked(found)
+		asked[regions[i]] = report.Lookups{LookedUp: sources, Incomplete: incomplete}
 	}
 	for _, failed := range survey.failed {
 		delete(evidence[failed.Region], ami.EveryOther)
 	}
-	return evidence
+	return evidence, asked
 }
 
 // lookups says what is to be looked up, by region.

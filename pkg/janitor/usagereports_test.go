@@ -85,13 +85,14 @@ func TestUseByAnotherAccount(t *testing.T) {
 		for name, w := range others {
 			t.Run(name+" "+kind, func(t *testing.T) {
 				l := live(t, w, maps.Clone(judgingShared))
-				l.use(1, kind, 1)
+				l.use(1, kind, 3)
 				used := 0
 				for day := range 12 {
 					record := l.real(day)
 					l.want(day, record, "keep")
 					why := reasons(record, imageID(1))
-					if strings.Contains(why, "in-use: named by arn:aws:iam::111122223333:root") {
+					words := map[string]string{"ec2:Instance": "3 instances", "ec2:LaunchTemplate": "3 launch templates"}[kind]
+					if strings.Contains(why, "in-use: used by "+words+" of account 111122223333, as usage report ") && strings.Contains(why, " says") {
 						used++
 					} else if !strings.HasPrefix(why, "usage-report-pending") {
 						t.Errorf("day %d: %s", day, why)

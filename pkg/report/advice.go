@@ -56,11 +56,11 @@ func policyDenies(permission string) string {
 // soAgain begins the advice on what there was no time to look up.
 const soAgain = "If it is so again, "
 
-// remedies are looked through in order; the signs are in lower case. What an error of AWS carries is its code.
+// remedies are looked through in order; a command in an advice stands on a line of its own; the signs are in lower case. What an error of AWS carries is its code.
 var remedies = []remedy{
 	{
 		[]string{"has disabled it, as its tags say"},
-		"If that policy is gone, enable the image and take its tags off: ami-janitor unmark IMAGE_ID. Then it is judged like any other.",
+		"If that policy is gone, enable the image and take its tags off:\nami-janitor unmark IMAGE_ID\nThen it is judged like any other.",
 		"Disabled by a policy that is gone",
 	},
 	{
@@ -234,7 +234,7 @@ func faultText(fault string) string {
 	const longest = 400
 	fault, _, _ = strings.Cut(fault, "Encoded authorization failure message")
 	fault = deniedOperation.ReplaceAllString(transport.ReplaceAllString(fault, ""), "$2")
-	return strings.TrimSpace(clip(neutralFault(strings.Join(strings.Fields(fault), " ")), longest))
+	return strings.TrimSpace(clip(neutral(strings.Join(strings.Fields(fault), " ")), longest))
 }
 
 var transport = regexp.MustCompile(`https response error StatusCode: \d+, (?:RequestID: [^,]*, )?|api error `)

@@ -101,20 +101,30 @@ func (r Run) writeAnnouncement(p *page, a announcement) {
 func writeUntilDue(p *page, a announcement) {
 	image := a.image
 	switch {
-	case image.Action == retention.Disable && toBeMarked(image):
-		p.detail("It would be disabled at once: launches would fail.")
 	case image.Action == retention.Disable:
-		since := "Disabled: launches fail."
-		if isNew(image) {
-			since = "Disabled: launches fail from today."
-		}
-		p.detail(since + " This brings it back, which also is an objection:")
-		p.command("aws ec2 enable-image --region " + neutral(a.region.Region) + " --image-id " + neutral(image.ImageID))
+		writeDisabled(p, a)
 	case image.Action == retention.Deprecate && toBeMarked(image):
 		p.detail("EC2 would show it as deprecated from that day.")
 	case image.Action == retention.Deprecate:
-		p.detail("EC2 shows it as deprecated from that day.")
+		p.detail("EC2 shows it as deprecated from " + dayOn(image.DeprecatedOn) + ".")
 	}
+	if image.DeprecatedOn != "" && image.Action != retention.Deprecate {
+		p.detail("Its deprecation date, " + dayOn(image.DeprecatedOn) + ", was set already, and stays.")
+	}
+}
+
+func writeDisabled(p *page, a announcement) {
+	since := "Disabled: launches fail."
+	switch {
+	case !isNew(a.image) || a.image.WasDisabled:
+	case toBeMarked(a.image):
+		p.detail("It would be disabled at once: launches would fail.")
+		return
+	default:
+		since = "Disabled: launches fail from today."
+	}
+	p.detail(since + " This brings it back, which also is an objection:")
+	p.command("aws ec2 enable-image --region " + neutral(a.region.Region) + " --image-id " + neutral(a.image.ImageID))
 }
 
 // waysToObject is how a person objects to the removal of an image with the means of EC2.
@@ -131,14 +141,17 @@ func writeHowToObject(p *page) {
 // writeObjections lists the images whose announced removal is off: those that somebody wants to keep after all, and those
 // that the policy does not remove any more.
 func (r Run) writeObjections(p *page) {
-	marks := "their marks are taken off"
+	marks, day, tags := "their marks are taken off", "the tag with the day is taken off", "These are taken off"
 	if r.DryRun {
-		marks = "a run that is no dry run takes their marks off"
+		marks, day = "a run that is no dry run takes their marks off", "a run that is no dry run takes the tag with the day off"
+		tags = "A run that is no dry run takes these off"
 	}
 	r.writeOff(p, "Objections heard", vetoed, "They stay: "+marks+", and their idle time starts anew.")
 	r.writeOff(p, "Objected to for other policies", objectedElsewhere, "Other policies have announced their removal. They are in use, protected or kept: "+
-		"the tag with the day is taken off, so that these policies hear of it, and their idle time starts anew.")
+		day+", so that these policies hear of it, and their idle time starts anew.")
 	r.writeOff(p, "No longer due", cleared, "Their removal was announced, and is off: "+marks+".")
+	r.writeOff(p, "Copied tags", copied, "They carry tags of other AMIs' removals, as CopyImage and build tools copy them. "+tags+
+		". Nobody has announced the removal of these AMIs, and their idle time does not start anew.")
 }
 
 // writeBack lists the images that are there although a run has removed them, or may have.
@@ -148,6 +161,7 @@ func (r Run) writeBack(p *page) {
 		noted = "a run that is no dry run notes the day on them, and their idle time counts anew"
 	}
 	r.writeOff(p, "Back again", isBack, "Earlier runs removed them, or may have, and they are there. They stay: "+noted+".")
+	r.writeOff(p, "Announced by an earlier version", isOldForm, "Their announcements do not count any more. They stay: "+noted+".")
 }
 
 func (r Run) writeOff(p *page, title string, wanted func(Image) bool, what string) {
@@ -160,8 +174,11 @@ func (r Run) writeOff(p *page, title string, wanted func(Image) bool, what strin
 	r.each(wanted, func(region Region, image Image) { p.item(r.label(region, image) + ": " + objection(region, image)) })
 }
 
-// objection says why an image is kept after its removal was announced.
-func objection(_ Region, i Image) string {
+// objection says why an image is kept after its removal was announced, or why it carries tags as if it had been.
+func objection(region Region, i Image) string {
+	if copied(i) {
+		return neutral(i.CopiedTags) + region.strayFault(i.ImageID)
+	}
 	details := make([]string, len(i.Reasons))
 	for n, reason := range i.Reasons {
 		details[n] = neutral(reason.Detail)
@@ -176,8 +193,11 @@ func dueInShort(_ Region, i Image) string {
 	case retention.Disable:
 		words = append(words, "disabled until then")
 	case retention.Deprecate:
-		words = append(words, "deprecated from then on")
+		words = append(words, "deprecated from "+neutral(i.DeprecatedOn))
 	default:
+	}
+	if i.DeprecatedOn != "" && i.Action != retention.Deprecate {
+		words = append(words, "its deprecation date "+neutral(i.DeprecatedOn)+" stays")
 	}
 	if owner := strings.TrimSpace(i.Owner); owner != "" {
 		words = append(words, "owner "+neutral(owner))

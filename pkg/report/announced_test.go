@@ -76,27 +76,77 @@ func TestTheRecordOfAnAnnouncement(t *testing.T) {
 	later := announce(4, "later", 14, "")
 	later.Decision = retention.Defer
 	disabled := waits(2, "waits", 3)
-	disabled.Image.State = "disabled"
+	disabled.Image.State, disabled.Action = "disabled", retention.Disable
 	deprecated := waits(3, "waits", 3)
-	deprecated.Image.DeprecatedAt = deprecated.Due
+	deprecated.Image.DeprecatedAt, deprecated.Action = deprecated.Due, retention.Deprecate
+	byItsOwner := waits(6, "waits", 3)
+	byItsOwner.Image.DeprecatedAt = byItsOwner.Due
+	dated := announce(7, "new", 14, retention.Announce)
+	dated.Image.DeprecatedAt = dayIn(500)
+	undated := announce(8, "new", 14, retention.Deprecate)
+	again := announce(9, "new", 14, retention.Disable)
+	again.Image.State = "disabled"
+	elsewhere := waits(10, "waits", 3)
+	elsewhere.Action, elsewhere.AnnouncedBy, elsewhere.Image.State, elsewhere.Image.DeprecatedAt = "", "team-b", "disabled", elsewhere.Due
 	cleared := kept(5, "out-of-scope", "its name does not match web-*")
 	cleared.Unmark = retention.ClearMark
 	verdicts := []retention.Verdict{
-		owned("<b>", announce(1, "new", 14, retention.Disable)), disabled, deprecated, later, cleared,
+		owned("<b>", announce(1, "new", 14, retention.Disable)), disabled, deprecated, later, cleared, byItsOwner, dated, undated, again, elsewhere,
 	}
 	var got []string
 	for _, image := range newRegion(plan("eu-west-1", verdicts...), nil).Images {
-		got = append(got, fmt.Sprintf("%s %q %s %s %s", image.Verdict, image.Owner, image.DueOn, image.Action, image.Unmark))
+		got = append(got, fmt.Sprintf("%s %q %s %s %s %s %t", image.Verdict, image.Owner, image.DueOn, image.Action, image.Unmark, image.DeprecatedOn, image.WasDisabled))
 	}
 	want := []string{
-		`mark "<b>" 2026-12-07 disable `,
-		`keep "" 2026-11-26 disable `,
-		`keep "" 2026-11-26 deprecate `,
-		`defer ""   `,
-		`keep ""   clear`,
+		`mark "<b>" 2026-12-07 disable   false`,
+		`keep "" 2026-11-26 disable   false`,
+		`keep "" 2026-11-26 deprecate  2026-11-26 false`,
+		`defer ""     false`,
+		`keep ""   clear  false`,
+		`keep "" 2026-11-26 announce  2026-11-26 false`,
+		`mark "" 2026-12-07 announce  2028-04-06 false`,
+		`mark "" 2026-12-07 deprecate  2026-12-07 false`,
+		`mark "" 2026-12-07 disable   true`,
+		`keep "" 2026-11-26    false`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// What was to be done to an image is no claim that it was.
+func TestTheRecordClaimsNothingOfAnAnnouncementThatWasNotMade(t *testing.T) {
+	p := plan("eu-west-1", announce(1, "a", 14, retention.Deprecate), announce(2, "b", 14, retention.Disable), announce(3, "c", 14, retention.Deprecate), announce(4, "d", 14, retention.Deprecate))
+	r := newRun(false, newRegion(p, []ami.Outcome{outcome(1, ami.Failed, "may or may not be marked"), coded(2, "used-since-planned", "named by x"), outcome(4, ami.Marked, "")}))
+	for _, image := range r.Regions[0].Images[:3] {
+		if image.Action != "" || image.DeprecatedOn != "" {
+			t.Errorf("%s is %s, and its record says %q and %q", image.ImageID, image.Outcome.Status, image.Action, image.DeprecatedOn)
+		}
+	}
+	if image := r.Regions[0].Images[3]; image.Action != retention.Deprecate || image.DeprecatedOn != "2026-12-07" {
+		t.Errorf("%s is %s, and its record says %q and %q", image.ImageID, image.Outcome.Status, image.Action, image.DeprecatedOn)
+	}
+}
+
+// In a region that is left to another run nothing is taken off, whatever the plan says.
+func TestARunTellsOfNoObjectionInARegionThatItLeaves(t *testing.T) {
+	cleared, copied := kept(2, "out-of-scope", "its name does not match web-*"), kept(4, "recently-used", "created 2026-11-20, 3 days ago")
+	cleared.Unmark, copied.Unmark, copied.CopiedTags = retention.ClearMark, retention.ClearMark, "its tags are older"
+	verdicts := []retention.Verdict{vetoes(1, "keep-tag", "tagged ami-janitor:keep"), cleared, vetoes(3, "restored", "run 20261121T020000Z-5b1d0e has removed it, or may have, and it is there again"), copied}
+	for _, dry := range []bool{false, true} {
+		for busy, want := range map[bool]bool{true: false, false: true} {
+			p, outcomes := held(plan("eu-west-1", verdicts...), anotherRun, busy)
+			r := newRun(dry, newRegion(p, outcomes))
+			text := report.Text(r) + string(report.Slack(r))
+			for _, says := range []string{"OBJECTIONS HEARD", "NO LONGER DUE", "BACK AGAIN", "COPIED TAGS", "*Back again*", "*Objections heard*"} {
+				if strings.Contains(text, says) != want {
+					t.Errorf("busy %t, dry %t: %q is told of: %t\n%s", busy, dry, says, !want, text)
+				}
+			}
+			if got := r.Regions[0].Images[0].Unmark != ""; got != want {
+				t.Errorf("busy %t: the record says that a mark is taken off: %t", busy, got)
+			}
+		}
 	}
 }
 

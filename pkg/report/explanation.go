@@ -154,9 +154,11 @@ func (e Explanation) verdict() string {
 	case back && image.Unmark == retention.Veto:
 		what += " A run that is no dry run notes the day on it, and its idle time counts anew."
 	case image.Unmark == retention.Veto:
-		what += " Its removal was announced, and somebody objected: its mark is taken off."
+		what += " Its removal was announced, and somebody objected: a run that is no dry run takes its mark off."
+	case image.CopiedTags != "":
+		what += " It carries tags of another image's removal: " + neutral(image.CopiedTags) + ". A run that is no dry run takes them off."
 	case image.Unmark == retention.ClearMark:
-		what += " Its removal was announced, and is off: its mark is taken off."
+		what += " Its removal was announced, and is off: a run that is no dry run takes its mark off."
 	default:
 	}
 	return what

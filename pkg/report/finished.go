@@ -210,9 +210,9 @@ func (r Run) writeFinished(p *page) {
 		writeMore(p, len(undo)-mostListed)
 	}
 	if len(cleared) > 0 {
-		what := "The tags of removals that are none any more were taken off: "
+		what := "Left-over tags of removals were taken off: "
 		if r.DryRun {
-			what = "A run that is no dry run takes the tags of removals that are none any more off: "
+			what = "A run that is no dry run takes left-over tags of removals off: "
 		}
 		p.paragraph(what + some(cleared) + ".")
 	}
@@ -234,12 +234,25 @@ func some(items []string) string {
 	return list(items)
 }
 
-// strayIDs are what lost the tags of a removal, or is to lose them.
+// strayFault says of a resource whose tags were to be taken off that they were not; empty if they were, or are to be.
+func (g Region) strayFault(id string) string {
+	at := slices.IndexFunc(g.Strays, func(s Stray) bool { return s.ID == id })
+	if at < 0 || g.Strays[at].Status != StrayFailed && g.Strays[at].Status != StraySkipped {
+		return ""
+	}
+	return "; they could not be taken off by this run"
+}
+
+// strayIDs are what lost the tags of a removal, or is to lose them, but the images with tags that were copied.
 func (r Run) strayIDs() []string {
 	var ids []string
 	for _, region := range r.Regions {
+		told := map[string]bool{}
+		for _, image := range region.Images {
+			told[image.ImageID] = copied(image)
+		}
 		for _, stray := range region.Strays {
-			if stray.Status == StrayCleared || stray.Status == "" {
+			if (stray.Status == StrayCleared || stray.Status == "") && !told[stray.ID] {
 				ids = append(ids, neutral(stray.ID))
 			}
 		}
@@ -259,6 +272,6 @@ func (r Run) strayProblems() []problem {
 	}
 	remedy := adviceOr("The next run tries again. If it fails again, begin with the error.", toUnmark)
 	return grouped(complaints, remedy, func(n int) string {
-		return count(n, "resource") + " may still be tagged for a removal that is none any more: AWS did not confirm the change."
+		return count(n, "resource") + " may still carry left-over tags of a removal: AWS did not confirm the change."
 	})
 }

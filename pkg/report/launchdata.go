@@ -37,8 +37,8 @@ func (r Run) launchDataProblems() []problem {
 		region = regions[0]
 	}
 	remedy := func(string) string {
-		return "Look at an image that has been launched: aws ec2 describe-image-attribute --region " + region +
-			" --attribute lastLaunchedTime --image-id IMAGE_ID. If there is no time either, open a case with AWS Support."
+		return "Look at an image that has been launched:\naws ec2 describe-image-attribute --region " + region +
+			" --attribute lastLaunchedTime --image-id IMAGE_ID\nIf there is no time either, open a case with AWS Support."
 	}
 	problems := grouped(complaints, remedy, func(int) string {
 		return "Launch data is missing in " + fewRegions(regions) + ": EC2 reports no last launch of any image there, although an instance " +

@@ -55,7 +55,7 @@ func newLine(r Run, region Region, image Image) Line {
 		Name:      clip(neutral(image.Name), lineText),
 		DueOn:     image.DueOn,
 		Status:    image.Outcome.Status,
-		Error:     clip(neutralFault(image.Outcome.Error), lineText),
+		Error:     clip(neutral(image.Outcome.Error), lineText),
 		Reasons:   []retention.Reason{},
 		Snapshots: []ami.SnapshotResult{},
 
@@ -66,7 +66,7 @@ func newLine(r Run, region Region, image Image) Line {
 		line.Reasons = append(line.Reasons, reason)
 	}
 	for _, s := range image.Outcome.Snapshots {
-		s.Detail = clip(neutralFault(s.Detail), lineText)
+		s.Detail = clip(neutral(s.Detail), lineText)
 		line.Snapshots = append(line.Snapshots, s)
 	}
 	return line
@@ -109,7 +109,7 @@ func LeftoverLines(r Run) []LeftoverLine {
 			SnapshotID:      f.SnapshotID,
 			SizeGiB:         f.SizeGiB,
 			Status:          f.Status,
-			Detail:          clip(neutralFault(f.Detail), lineText),
+			Detail:          clip(neutral(f.Detail), lineText),
 			RestorableUntil: f.RestorableUntil,
 		}
 		if f.Status == ami.SnapshotFailed {

@@ -5,17 +5,31 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // neutral makes untrusted text safe to show to a person: it stays on its line, hides nothing, and is no markup, mention
-// or link. What it replaces it replaces visibly.
+// or link. What it replaces it replaces visibly; all else stays as it is, so that it can be copied.
 func neutral(text string) string {
-	return domain.ReplaceAllString(markup.Replace(Printable(text)), "[.]$1")
+	return label.ReplaceAllStringFunc(markup.Replace(Printable(text)), func(label string) string {
+		if isTopLevel(label[1:]) {
+			return "[.]" + label[1:]
+		}
+		return label
+	})
 }
 
-// neutralFault is neutral for errors, in which AWS speaks: the dot of a code such as "InvalidAMIID.NotFound" stays.
-func neutralFault(text string) string {
-	return hostname.ReplaceAllString(markup.Replace(Printable(text)), "[.]$1")
+// label matches a part of a name and the dot before it; versions such as 2.0.1 have none.
+var label = regexp.MustCompile(`\.\pL+`)
+
+// isTopLevel reports whether a mail program takes "example." with this label for a link: it is a top-level domain, or one in another script.
+func isTopLevel(label string) bool {
+	if strings.ContainsFunc(label, func(r rune) bool { return r > unicode.MaxASCII }) || strings.EqualFold(label, "xn") {
+		return true
+	}
+	_, isKnown := publicsuffix.PublicSuffix("example." + strings.ToLower(label))
+	return isKnown
 }
 
 // Printable makes untrusted text safe to show on a terminal. It replaces what does not show as itself: control characters
@@ -30,27 +44,24 @@ func Printable(text string) string {
 }
 
 // markup replaces what begins a mention, a link, an entity or an emphasis by a character that looks like it. The
-// underscore stays, because names are full of it; Slack's wording puts names between backticks, where it means nothing.
+// underscore stays, because names are full of it; Slack's wording puts names between backticks, where it means nothing. So does the scheme
+// of what is in S3, which no mail program opens.
 var markup = strings.NewReplacer(
-	"<", "‹", ">", "›", "&", "＆", "@", "＠", "`", "'", "*", "∗", "~", "∼", "://", "[:]//", "www.", "www[.]", "WWW.", "WWW[.]",
+	"s3://", "s3://", "<", "‹", ">", "›", "&", "＆", "@", "＠", "`", "'", "*", "∗", "~", "∼", "://", "[:]//", "www.", "www[.]", "WWW.", "WWW[.]",
 )
 
-// location is neutral for the place of a record, which is of use only as it is: its dots stay, and so does its scheme.
-func location(where string) string {
-	const scheme = "s3://"
-	path, isURL := strings.CutPrefix(Printable(where), scheme)
-	if path = markup.Replace(path); isURL {
-		return scheme + path
+// location is neutral for a place that the operator has named, which is of use only as it is: its dots stay.
+func location(where string) string { return markup.Replace(Printable(where)) }
+
+// asConfigured gives the places that the operator has named, and that errors repeat, back as they are.
+func (r Run) asConfigured(text string) string {
+	for _, setting := range []string{"keepList", "records"} {
+		if where := r.Policy[setting]; where != "" {
+			text = strings.ReplaceAll(text, neutral(where), location(where))
+		}
 	}
-	return path
+	return text
 }
-
-// domain matches the dot that makes a mail program take "example.com" for a link; versions such as 2.0.1 have none.
-// In hostname a word in camel case does not count.
-var (
-	domain   = regexp.MustCompile(`\.(\pL\pL)`)
-	hostname = regexp.MustCompile(`\.([^\P{L}\p{Lu}]\pL|\p{Lu}\p{Lu})`)
-)
 
 // clip shortens a text to a number of bytes, never inside a character.
 func clip(text string, limit int) string {

@@ -22,9 +22,9 @@ func (r Run) unrecordedProblems() []problem {
 }
 
 const (
-	whoseTags = "If a run announced it whose records are kept elsewhere, set RECORDS to that place. Else somebody wrote these tags by hand: find out " +
-		"who may tag images, and take the tags off: aws ec2 delete-tags --resources IMAGE_ID --tags Key=ami-janitor:due Key=ami-janitor:announced-by " +
-		"Key=ami-janitor:disabled. What is disabled, enable yourself if it is needed."
+	whoseTags = "If a run announced it whose records are kept elsewhere, set RECORDS to that place. Else somebody wrote these tags by hand: take them off,\n" +
+		"aws ec2 delete-tags --resources IMAGE_ID --tags Key=ami-janitor:due Key=ami-janitor:announced-by Key=ami-janitor:disabled\n" +
+		"and find out who may tag images. What is disabled, enable yourself if it is needed."
 	keepRecords = "Set RECORDS to a bucket or a directory that outlives the run. Only by its own records can a run tell its announcement from tags that " +
 		"anybody can write."
 )
@@ -36,7 +36,7 @@ func elsewhere(i Image) bool {
 
 // objectedElsewhere images are announced by another policy, and this run objects to that.
 func objectedElsewhere(i Image) bool {
-	return kept(i) && i.AnnouncedBy != "" && i.Unmark == retention.Veto && !isBack(i)
+	return kept(i) && i.AnnouncedBy != "" && i.Unmark == retention.Veto && !isNoted(i)
 }
 
 // writeElsewhere says how many images other policies have announced. Their own digests have the rest.

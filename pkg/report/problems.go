@@ -13,7 +13,7 @@ import (
 // problem is something that a person should look at, with what to do about it.
 type problem struct {
 	what  string
-	todo  string
+	todo  string // A command in it stands on a line of its own.
 	short string // The cause in a few words of ASCII.
 	keeps int    // How many images stay because of it, if it is about such.
 	cases []problemCase
@@ -164,8 +164,8 @@ func (r Run) refusedProblems() []problem {
 func (r Run) snapshotProblems() []problem {
 	var problems []problem
 	for _, region := range r.Regions {
-		remedy := adviceOr("See whether they are still there. If they are, and their image is gone, they only cost money: "+
-			"aws ec2 delete-snapshot --region "+neutral(region.Region)+" --snapshot-id SNAPSHOT_ID deletes one.", toDelete)
+		remedy := adviceOr("See whether they are still there. If they are, and their image is gone, they only cost money. This deletes one:\n"+
+			"aws ec2 delete-snapshot --region "+neutral(region.Region)+" --snapshot-id SNAPSHOT_ID", toDelete)
 		problems = append(problems, grouped(region.failedSnapshots(), remedy, func(n int) string {
 			return fmt.Sprintf("%s in %s could not be deleted: AWS did not confirm it.", count(n, "snapshot"), neutral(region.Region))
 		})...)
@@ -281,14 +281,22 @@ func notLookedUp(i Image) bool {
 var aboutTheImage = strings.NewReplacer("launch permissions: "+ami.NotReached, "", "references: "+ami.NotReached, "", ami.SharingNotReached, "")
 
 func vetoed(i Image) bool {
-	return kept(i) && i.Unmark == retention.Veto && !isBack(i) && i.AnnouncedBy == ""
+	return kept(i) && i.Unmark == retention.Veto && !isNoted(i) && i.AnnouncedBy == ""
 }
-func cleared(i Image) bool { return kept(i) && i.Unmark == retention.ClearMark }
+func cleared(i Image) bool { return kept(i) && i.Unmark == retention.ClearMark && i.CopiedTags == "" }
+func copied(i Image) bool  { return kept(i) && i.CopiedTags != "" && i.Unmark != retention.Veto }
 
-// isBack reports whether an image is one that a run has removed before, and is noted as restored.
-func isBack(i Image) bool {
+// isNoted reports whether an image is noted as restored.
+func isNoted(i Image) bool {
 	_, ok := i.reason(restoredCode)
 	return ok && kept(i) && i.Unmark == retention.Veto
+}
+
+// isBack reports whether an image is one that a run has removed before, and isOldForm whether it only carries an announcement of old.
+func isBack(i Image) bool { return isNoted(i) && !isOldForm(i) }
+func isOldForm(i Image) bool {
+	reason, _ := i.reason(restoredCode)
+	return isNoted(i) && reason.Detail == retention.OldForm
 }
 
 // refusedBefore reports whether an image waits because EC2 has refused its removal, and not because of the cap.

@@ -142,8 +142,8 @@ func (r Run) restoreInShort() string {
 	case r.Totals.Restorable > 0:
 		return "To bring back the AMIs that this run removed and the Recycle Bin holds: ami-janitor undo " + neutral(r.Run)
 	case r.Totals.Deregistered > r.lost():
-		return "To get an image back, see whether the Recycle Bin has it: aws ec2 list-images-in-recycle-bin. " +
-			"Restore its snapshots first. Without a rule of the Recycle Bin that covered it, it is gone."
+		return "To get an image back, see whether the Recycle Bin has it (aws ec2 list-images-in-recycle-bin), and " +
+			"restore its snapshots first. Without a rule of the Recycle Bin that covered it, it is gone."
 	default:
 		return ""
 	}

@@ -94,7 +94,7 @@ func TestLeftoversComeBackWithTheRunThatLeftThem(t *testing.T) {
 		}
 		if len(phrases) > 0 {
 			text = "comes back with the AMIs of its run, as far as the Recycle Bin holds them:\n" + text
-			slack = "deleted; to bring them back: `" + strings.Join(phrases, " and ") + "`"
+			slack = "deleted; to bring them back: `" + strings.Join(phrases, "` and `") + "`" // Each can be copied by itself.
 		}
 		for said, want := range map[string]string{report.Text(r): text, string(report.Slack(r)): slack} {
 			if !strings.Contains(said, want) || strings.Count(said, "ami-janitor undo") != len(c.undo) {

@@ -29,11 +29,17 @@ type Run struct {
 
 // Sources names the sources of evidence, such as "references".
 type Sources struct {
-	LookedUp    []string `json:"lookedUp"`
+	LookedUp    []string `json:"lookedUp"`    // In at least one region; empty if no image needed a lookup.
 	SwitchedOff []string `json:"switchedOff"` // By the operator; not part of the proof.
 
-	// OtherAccounts says that use by other accounts was looked up, too, by image usage reports.
+	// OtherAccounts says that use by other accounts is covered, too, by image usage reports.
 	OtherAccounts bool `json:"otherAccounts,omitempty"`
+}
+
+// Lookups are the sources that were asked in one region. None was if no image there needed it, or if the region failed.
+type Lookups struct {
+	LookedUp   []string `json:"lookedUp,omitempty"`
+	Incomplete []string `json:"incomplete,omitempty"` // Those that did not answer in full, or that there was no time for: see the reasons of the images.
 }
 
 // Region is what happened in one region. Error is empty unless the region failed.
@@ -47,6 +53,8 @@ type Region struct {
 	BusyRun string `json:"busyRun,omitempty"` // That run.
 
 	BusyPolicy string `json:"busyPolicy,omitempty"` // The policy of that run, if it is another one than this run's.
+
+	Lookups
 
 	BinRead bool `json:"binRead,omitempty"` // The Recycle Bin was read after the removals: what has no exit time is not in it.
 
@@ -77,8 +85,16 @@ type Image struct {
 	Reasons        []retention.Reason `json:"reasons"` // Those that came up after the plan was made come last.
 
 	DueOn  string                `json:"dueOn,omitempty"`  // The day on which an image that is announced is due, as 2006-01-02.
-	Action retention.GraceAction `json:"action,omitempty"` // What is done to it besides.
+	Action retention.GraceAction `json:"action,omitempty"` // What is done to it besides: what was done, or what a dry run would do.
 	Unmark retention.Unmark      `json:"unmark,omitempty"` // Why the mark of a kept image is taken off.
+
+	// DeprecatedOn is the day on which EC2 deprecates an announced image, as 2006-01-02. It is the janitor's if the action is deprecate; else
+	// somebody else has set it, and it stays.
+	DeprecatedOn string `json:"deprecatedOn,omitempty"`
+	// WasDisabled means that the image was disabled before this run announced it.
+	WasDisabled bool `json:"wasDisabled,omitempty"`
+	// CopiedTags says how it is known that the tags of a removal that a kept image carries are another image's; they are taken off.
+	CopiedTags string `json:"copiedTags,omitempty"`
 
 	AnnouncedBy string `json:"announcedBy,omitempty"` // The other policy that has announced the removal of a kept image.
 
@@ -144,6 +160,9 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 	for i := range plan.Verdicts {
 		v := &plan.Verdicts[i]
 		region.Images[i] = newImage(v, byID[v.Image.ID], ownerTag)
+		if plan.Busy { // Nothing is taken off there.
+			region.Images[i].Unmark, region.Images[i].CopiedTags = retention.LeaveMark, ""
+		}
 	}
 	return region
 }
@@ -163,6 +182,7 @@ func newImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image
 		Verdict:        v.Decision,
 		Reasons:        slices.Clip(v.Reasons),
 		Unmark:         v.Unmark,
+		CopiedTags:     v.CopiedTags,
 		AnnouncedBy:    v.AnnouncedBy,
 		Snapshots:      plannedSnapshots(v),
 		S3Location:     v.Image.S3Location,
@@ -172,8 +192,10 @@ func newImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image
 		image.Reasons = []retention.Reason{}
 	}
 	if v.Decision == retention.Mark || v.Decision == retention.Keep { // A deferred image is not announced.
-		image.DueOn, image.Action = date(v.Due), actionOn(v)
+		image.DueOn, image.Action = date(v.Due), v.Action
+		image.announceFrom(v)
 	}
+	image.dropUndone()
 	if outcome != nil && cameUpLate(outcome.Code) {
 		image.Reasons = append(image.Reasons, cameUp(*outcome))
 	}
@@ -218,17 +240,23 @@ func cameUp(outcome ami.Outcome) retention.Reason {
 	return retention.Reason{Code: retention.Code(outcome.Code), Detail: strings.TrimPrefix(outcome.Error, outcome.Code+": ")}
 }
 
-// actionOn returns what is done to an image that is to be marked, or what has been done to one that is marked.
-func actionOn(v *retention.Verdict) retention.GraceAction {
+// announceFrom records what EC2 shows of an image of which the removal is announced by this policy.
+func (i *Image) announceFrom(v *retention.Verdict) {
+	fresh := v.Decision == retention.Mark
 	switch {
-	case v.Action != "" || v.Due.IsZero():
-		return v.Action
-	case v.Image.State == "disabled":
-		return retention.Disable
-	case date(v.Image.DeprecatedAt) == date(v.Due):
-		return retention.Deprecate
+	case v.Action == "":
+	case fresh && v.Action == retention.Deprecate:
+		i.DeprecatedOn = i.DueOn
 	default:
-		return retention.Announce
+		i.DeprecatedOn = date(v.Image.DeprecatedAt)
+	}
+	i.WasDisabled = fresh && v.Image.State == "disabled"
+}
+
+// dropUndone leaves out what was to be done to an image besides, if its announcement is not confirmed.
+func (i *Image) dropUndone() {
+	if i.Outcome != nil && !marked(*i) {
+		i.Action, i.DeprecatedOn, i.WasDisabled = "", "", false
 	}
 }
 

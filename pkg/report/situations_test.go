@@ -48,6 +48,11 @@ func newRun(dryRun bool, regions ...report.Region) report.Run {
 		Sources: report.Sources{LookedUp: slices.Clone(sources)},
 		Regions: regions,
 	}
+	for i := range r.Regions {
+		if r.Regions[i].Error == "" && len(r.Regions[i].Images) > 0 {
+			r.Regions[i].LookedUp = r.Sources.LookedUp
+		}
+	}
 	r.Finish(finishedAt, 0.05)
 	return r
 }
@@ -120,7 +125,7 @@ func announce(n int, name string, days int, action retention.GraceAction) retent
 // waits is the verdict on an image that was announced before, and is due in so many days.
 func waits(n int, name string, days int) retention.Verdict {
 	v := stale(n, name)
-	v.Decision, v.Due = retention.Keep, dayIn(days)
+	v.Decision, v.Due, v.Action = retention.Keep, dayIn(days), retention.Announce
 	v.Reasons = []retention.Reason{{Code: "announced", Detail: "due on " + v.Due.Format(time.DateOnly) + "; " + v.Reasons[0].Detail}}
 	return v
 }
@@ -223,9 +228,20 @@ func situations() map[string]report.Run {
 
 	nothing := newRun(false, newRegion(plan("eu-west-1",
 		keptMany(100, 12, "recently-used", "last launched 2026-11-02, 21 days ago")...), nil))
-	nothing.Sources.LookedUp, nothing.Sources.SwitchedOff = sources[:8], sources[8:]
+	nothing.Sources.LookedUp, nothing.Sources.SwitchedOff = []string{}, sources[8:]
+	nothing.Regions[0].Lookups = report.Lookups{}
 	all["nothing to do"] = nothing
-	all["no images"] = newRun(false, newRegion(plan("eu-west-1"), nil))
+	noImages := newRun(true, newRegion(plan("eu-west-1"), nil))
+	noImages.Sources.LookedUp = []string{}
+	all["no images"] = noImages
+	inPart := newRun(false,
+		newRegion(plan("eu-west-1", stale(1, "web-2025-11-02"), kept(2, "unknown-use", "references: RequestLimitExceeded: Request limit exceeded.")), []ami.Outcome{outcome(1, ami.Deregistered, "")}),
+		newRegion(plan("us-east-1", keptMany(100, 2, "recently-used", "last launched 2026-11-02, 21 days ago")...), nil),
+		report.FailedRegion("123456789012", "us-west-2", errors.New("listing images: RequestLimitExceeded: Request limit exceeded.")))
+	inPart.Sources.LookedUp, inPart.Sources.SwitchedOff = sources[:8], sources[8:]
+	inPart.Regions[0].Lookups = report.Lookups{LookedUp: sources[:8], Incomplete: sources[:1]}
+	inPart.Regions[1].Lookups = report.Lookups{}
+	all["looked up in part"] = inPart
 
 	all["failures"] = newRun(false, newRegion(plan("eu-west-1",
 		stale(1, "web-2025-11-02", goes(1, 8, 1), goes(2, 50, 1)),
@@ -348,9 +364,9 @@ func addAnnouncements(all map[string]report.Run) {
 	all["waiting only"] = newRun(false, newRegion(plan("eu-west-1", many...), nil))
 
 	disabled := owned("payments", waits(3, "ledger-2025-12-21", 4))
-	disabled.Image.State = "disabled"
+	disabled.Image.State, disabled.Action = "disabled", retention.Disable
 	deprecated := waits(4, "win-2019-base", 9)
-	deprecated.Image.DeprecatedAt = deprecated.Due
+	deprecated.Image.DeprecatedAt, deprecated.Action = deprecated.Due, retention.Deprecate
 	disabling := []retention.Verdict{
 		owned("payments", announce(1, "ledger-2026-01-04", 14, retention.Disable)),
 		announce(2, "shared-base", 14, retention.Announce),
@@ -363,6 +379,15 @@ func addAnnouncements(all map[string]report.Run) {
 		outcome(5, ami.Failed, "marked, but not disabled: "+strings.Replace(denial, "DeregisterImage", "DisableImage", 2)),
 	}))
 	all["disabling, dry"] = newRun(true, newRegion(plan("eu-west-1", disabling...), nil))
+	long, ago := announce(1, "web-2025-11-02", 14, retention.Announce), announce(2, "web-2025-12-09", 14, retention.Announce)
+	later, again := waits(3, "web-2026-01-13", 9), announce(4, "web-2026-01-14", 14, retention.Disable)
+	long.Image.DeprecatedAt, ago.Image.DeprecatedAt, later.Image.DeprecatedAt = dayIn(500), dayIn(-500), dayIn(30)
+	again.Image.State = "disabled"
+	dated := []retention.Verdict{long, ago, later, again, announce(5, "web-2026-01-15", 14, retention.Deprecate)}
+	all["deprecated by their owners"] = newRun(false, newRegion(plan("eu-west-1", dated...), []ami.Outcome{
+		outcome(1, ami.Marked, ""), outcome(2, ami.Marked, ""), outcome(4, ami.Marked, ""), outcome(5, ami.Marked, ""),
+	}))
+	all["deprecated by their owners, dry"] = newRun(true, newRegion(plan("eu-west-1", dated...), nil))
 	all["several owners, regions"] = newRun(false,
 		newRegion(plan("eu-west-1", owned("@here Team <b>", announce(1, nasty, 14, retention.Deprecate)), announce(2, "web-1", 14, retention.Deprecate)),
 			[]ami.Outcome{outcome(1, ami.Marked, ""), unreached(2)}),
@@ -382,6 +407,24 @@ func addAnnouncements(all map[string]report.Run) {
 		outcome(4, ami.Failed, strings.Replace(strings.ReplaceAll(denial, "DeregisterImage", "DeleteTags"), "ami-0123456789example", id("ami", 4), 1)),
 	}))
 	all["objections, dry"] = newRun(true, newRegion(plan("eu-west-1", objections...), nil))
+	addCopiedTags(all)
+}
+
+// addCopiedTags adds images that carry tags of other images' removals, and one that was announced before policies had names.
+func addCopiedTags(all map[string]report.Run) {
+	announced := kept(1, "recently-used", "created 2026-11-20, 3 days ago")
+	announced.Unmark, announced.CopiedTags = retention.ClearMark, "its tags say that its removal was announced, and are older than the image: they were copied from another one"
+	declared := kept(2, "copied-tags", "its tags name run 20261020T020000Z-77aa01, and are older than the image: they were copied from another one")
+	declared.CopiedTags = declared.Reasons[0].Detail
+	unclear := kept(3, "in-use", "named by arn:aws:ec2:eu-west-1:123456789012:instance/i-1234567890abcdef0")
+	unclear.CopiedTags = declared.CopiedTags
+	old := vetoes(4, "restored", retention.OldForm)
+	p := plan("eu-west-1", announced, declared, unclear, old)
+	p.Strays = []retention.Stray{{ID: id("ami", 2), Run: "20261020T020000Z-77aa01"}, {ID: id("ami", 3), Run: "20261020T020000Z-77aa01"}}
+	all["copied tags"] = newRun(false, report.NewRegion(p, report.Done{Strays: map[string]string{
+		id("ami", 2): "", id("ami", 3): strings.Replace(denial, "DeregisterImage", "DeleteTags", 2),
+	}}, "Team"))
+	all["copied tags, dry"] = newRun(true, newRegion(p, nil))
 }
 
 // addSurprises adds what evidence can say beyond used and unused.

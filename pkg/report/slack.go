@@ -56,7 +56,7 @@ func Slack(r Run) []byte {
 		Content: content{
 			TextType:    "client-markdown",
 			Title:       title,
-			Description: whole(r.slackLines(), slackText),
+			Description: r.asConfigured(whole(r.slackLines(), slackText)),
 			NextSteps:   r.slackNextSteps(),
 			Keywords:    r.slackKeywords(),
 		},
@@ -94,7 +94,10 @@ func (r Run) slackLines() []string {
 	if n := r.Totals.LeftoversFinished; n > 0 {
 		finished := "*Finished from earlier runs*: " + count(n, "snapshot") + " deleted"
 		if undo := r.undoOfLeftovers(); len(undo) > 0 {
-			finished += "; to bring them back: " + code(list(undo), slackCase)
+			for i := range undo {
+				undo[i] = code(undo[i], slackCase)
+			}
+			finished += "; to bring them back: " + some(undo)
 		}
 		lines = append(lines, finished)
 	}
@@ -120,7 +123,7 @@ func slackOfProblems(problems []problem, lead bool) []string {
 		}
 		lines = append(lines, "*"+clip(problem.what, slackPhrase)+"*", code(problem.cases[0].subjects[0]+": "+problem.cases[0].fault, slackCase))
 		if lead {
-			lines = append(lines, "What to do: "+clip(problem.todo, slackNextStep))
+			lines = append(lines, "What to do: "+slackStep(problem.todo))
 		}
 	}
 	return lines
@@ -159,7 +162,7 @@ func (r Run) slackKept() string {
 func (r Run) slackNextSteps() []string {
 	var steps []string
 	for _, problem := range slices.Concat(r.lead(), r.problems()) {
-		if step := clip(problem.todo, slackNextStep); len(steps) < slackProblems && !slices.Contains(steps, step) {
+		if step := slackStep(problem.todo); len(steps) < slackProblems && !slices.Contains(steps, step) {
 			steps = append(steps, step)
 		}
 	}
@@ -167,12 +170,23 @@ func (r Run) slackNextSteps() []string {
 		steps = append(steps, "To let the function carry out its plan, deploy it with DRY_RUN=false.")
 	}
 	if r.count(marked)+r.count(announced) > 0 {
-		steps = append(steps, clip("To object to a removal that is announced: "+waysToObject+" or run ami-janitor unmark IMAGE_ID.", slackNextStep))
+		steps = append(steps, slackStep("To object to a removal that is announced: "+waysToObject+" or run: ami-janitor unmark IMAGE_ID"))
 	}
 	if step := r.restoreInShort(); step != "" {
-		steps = append(steps, clip(step, slackNextStep))
+		steps = append(steps, slackStep(step))
 	}
 	return steps
+}
+
+// slackStep is an advice on one line, with its commands in parentheses.
+func slackStep(todo string) string {
+	lines := strings.Split(todo, "\n")
+	for i := range lines {
+		if i%2 == 1 {
+			lines[i] = "(" + lines[i] + ")"
+		}
+	}
+	return clip(strings.Join(lines, " "), slackNextStep)
 }
 
 func (r Run) slackKeywords() []string {

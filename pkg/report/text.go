@@ -58,7 +58,7 @@ func Text(r Run) string {
 	r.writeOrphans(p)
 	r.writeKept(p)
 	r.writeAbout(p)
-	return p.String()
+	return r.asConfigured(p.String())
 }
 
 // headline says what happened, in one sentence.
@@ -244,7 +244,7 @@ func writeProblems(p *page, problems []problem) {
 			p.WriteByte('\n')
 		}
 		p.paragraph(problem.what)
-		p.paragraph("What to do: " + problem.todo)
+		p.advice("What to do: " + problem.todo)
 		for _, c := range problem.cases {
 			writeCase(p, c)
 		}
@@ -583,11 +583,48 @@ func (r Run) lookedUp() string {
 	switch {
 	case len(r.Regions) > 0 && r.FailedRegions() == len(r.Regions):
 		return "Use was not looked up, because every region failed."
+	case len(r.Sources.LookedUp) == 0 && r.count(unknown) > 0:
+		return "Use was not looked up in any source." + r.notLookedUpIn()
 	case len(r.Sources.LookedUp) == 0:
-		return "Use was not looked up in any source."
+		return "Use was not looked up, because no AMI needed it." + r.notLookedUpIn()
 	default:
-		return "Use was looked up in: " + Printable(list(r.Sources.LookedUp)) + "."
+		return "Use was looked up in: " + Printable(list(r.Sources.LookedUp)) + "." + r.notLookedUpIn()
 	}
+}
+
+// notLookedUpIn says what limits a sentence about the lookups: sources that did not answer in full, regions in which none was made, and that
+// a dry run does not look twice.
+func (r Run) notLookedUpIn() string {
+	var incomplete []string
+	for _, region := range r.Regions {
+		incomplete = append(incomplete, region.Incomplete...)
+	}
+	slices.Sort(incomplete)
+	words := ""
+	if incomplete = slices.Compact(incomplete); len(incomplete) > 0 {
+		words = " Not answered in full: " + Printable(list(incomplete)) + "."
+	}
+	if idle := r.namesOf(func(g Region) bool { return g.Error == "" && len(g.LookedUp)+len(g.Incomplete) == 0 }); idle != "" && len(r.Sources.LookedUp) > 0 {
+		words += " No AMI needed it in " + idle + "."
+	}
+	if failed := r.namesOf(func(g Region) bool { return g.Error != "" }); failed != "" {
+		words += " It was not looked up in " + failed + ": see the error above."
+	}
+	if r.DryRun && r.Totals.WouldDeregister > 0 {
+		words += " A run that removes looks again just before it does; a dry run does not."
+	}
+	return words
+}
+
+// namesOf lists the regions that are as wanted.
+func (r Run) namesOf(wanted func(Region) bool) string {
+	var names []string
+	for _, region := range r.Regions {
+		if wanted(region) {
+			names = append(names, neutral(region.Region))
+		}
+	}
+	return list(names)
 }
 
 // sentence gives a phrase its capital letter and its full stop.

@@ -114,6 +114,7 @@ func (g Region) skipUnreached() {
 		if isAside(g) {
 			image.Outcome.Code = heldCode
 		}
+		image.dropUndone()
 	}
 }
 

@@ -71,6 +71,18 @@ func (p *page) headingOf(title string, images int) {
 
 func (p *page) paragraph(text string) { p.wrapped("", "", text) }
 
+// advice is a paragraph in which every second line is a command.
+func (p *page) advice(text string) {
+	for i, line := range strings.Split(text, "\n") {
+		switch {
+		case i%2 == 1:
+			p.command(line)
+		case line != "":
+			p.paragraph(line)
+		}
+	}
+}
+
 func (p *page) item(text string) { p.wrapped("- ", "  ", text) }
 
 // detail continues an item.

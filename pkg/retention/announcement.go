@@ -72,11 +72,20 @@ func (d *docket) announcer(imageID string, own *ownTags) string {
 }
 
 // isCopied reports whether the tags of an announcement are older than the image that carries them: CopyImage can copy an image's
-// tags (EC2 API Reference, CopyImage: CopyImageTags). No image is announced before it is as old as Floor, so that clocks which
-// differ change nothing.
+// tags (EC2 API Reference, CopyImage: CopyImageTags), and so can who builds images.
 func isCopied(image *ami.Image, own *ownTags) bool {
-	announced := beginOf(own.announcedIn())
-	return !announced.IsZero() && image.CreatedAt.After(announced)
+	return own.isMarked() && isOlder(own.announcedBefore(), image)
+}
+
+// isDeclarationCopied is isCopied for the tags that declare a removal.
+func isDeclarationCopied(image *ami.Image, own *ownTags) bool {
+	return own.hasRun && isOlder(own.runAt, image)
+}
+
+// isOlder reports whether a run began too early to have announced or removed an image: it takes only those that are as old as Floor,
+// so that a day is left for clocks that differ.
+func isOlder(begun time.Time, image *ami.Image) bool {
+	return !begun.IsZero() && image.CreatedAt.After(begun.Add(-Day))
 }
 
 // longestGrace is how far ahead the day of an announcement counts, from when it was made: whoever may tag can write any day.
@@ -147,6 +156,8 @@ func (d *docket) unmark(reasons []Reason, image *subject) Unmark {
 		return Veto
 	case image.standing == ours:
 		return unmarkOurs(reasons)
+	case isCopied(image.Image, image.own):
+		return unmarkCopied(image)
 	case d.isObjectedTo(image) && has(func(r Reason) bool { return isFact(r, image) }):
 		return Veto
 	case image.standing == nobodys && (!image.own.disabled || image.State != "disabled"):
@@ -164,6 +175,15 @@ func unmarkOurs(reasons []Reason) Unmark {
 		}
 	}
 	return LeaveMark
+}
+
+// unmarkCopied says what becomes of an announcement that was copied from another image: nobody can object to it. A tag that says the
+// image is disabled stays as long as that is so.
+func unmarkCopied(image *subject) Unmark {
+	if image.own.disabled && image.State == "disabled" {
+		return LeaveMark
+	}
+	return ClearMark
 }
 
 // isObjectedTo reports whether an announcement that is not this policy's own, as far as is known, still has a part that can be taken off.
@@ -266,11 +286,23 @@ func announcedElsewhere(d *docket, image *subject) string {
 	switch {
 	case image.standing == anothers:
 		return by
-	case image.standing != nobodys:
+	case image.standing != nobodys || isCopied(image.Image, image.own):
 		return ""
-	case isCopied(image.Image, image.own):
-		return "the announcement of its removal is older than the image: the tags were copied from another one"
 	default:
 		return by + ", and has announced nothing in this region since"
+	}
+}
+
+// copiedTags speaks for an image that carries tags of another image's removal, and none of its own, until they are off.
+func copiedTags(d *docket, image *subject) string {
+	switch {
+	case notOwned(d, image) != "":
+		return ""
+	case image.standing == nobodys && isCopied(image.Image, image.own):
+		return "its tags say that its removal was announced, and are older than the image: they were copied from another one"
+	case image.standing == unannounced && isDeclarationCopied(image.Image, image.own):
+		return "its tags name run " + image.own.run + ", and are older than the image: they were copied from another one"
+	default:
+		return ""
 	}
 }

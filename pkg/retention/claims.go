@@ -75,7 +75,7 @@ func (d *docket) isOver(id string, own *ownTags) bool {
 
 func claimed(d *docket, image *subject) string {
 	switch {
-	case !d.isClaimed(image.ID, image.own):
+	case !d.isClaimed(image.ID, image.own) || isDeclarationCopied(image.Image, image.own):
 		return ""
 	case d.history.Strangers[image.own.run]:
 		return "run " + image.own.run + ", of another policy, has declared its removal"
@@ -84,6 +84,9 @@ func claimed(d *docket, image *subject) string {
 	}
 }
 
+// OldForm is why an image stays whose removal was announced before policies had names: no record bears that out.
+const OldForm = "its tags are of an announcement by an earlier version of the janitor, which does not count any more"
+
 // restored notices images that a person may have brought back from the Recycle Bin. Where it has been noted on the image
 // since, that is a use like any other.
 func restored(d *docket, image *subject) string {
@@ -91,14 +94,28 @@ func restored(d *docket, image *subject) string {
 	switch {
 	case run != "" && !own.restoredSince(beginOf(run)):
 		return "run " + run + " has removed it, or may have, and it is there again"
-	case own.hasRun && !own.intent && len(own.faults) == 0:
-		return "it carries the tag " + RunTag + " without " + IntentTag + ": a part of the declaration of its removal, or of an older announcement"
+	case isDeclarationCopied(image.Image, own):
+		return "" // It was another image's removal.
+	case own.hasRun && !own.intent:
+		return halfDeclared(own)
 	case !own.intent || d.isClaimed(image.ID, own) || d.isUnbegun(image.ID, own):
 		return ""
 	case own.run == "":
-		return "it carries the tag with which a run declares a removal, and nothing says which run that was"
+		return "a run that its tags do not name declared its removal, and may have removed it"
 	default:
-		return "it carries the tag with which run " + own.run + " declared its removal, and nothing says that this was not done"
+		return "run " + own.run + " declared its removal, as its tags say, and may have removed it"
+	}
+}
+
+// halfDeclared is restored for an image that names a run, and does not say that this means to remove it.
+func halfDeclared(own *ownTags) string {
+	switch {
+	case len(own.faults) > 0:
+		return "" // It is kept for these.
+	case own.isOldForm():
+		return OldForm
+	default:
+		return "it carries the tag " + RunTag + " without " + IntentTag + ", which is half of a declaration of its removal"
 	}
 }
 
@@ -143,7 +160,7 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 	var strays []Stray
 	for i := range d.images { // In the order of the verdicts.
 		image := &d.images[i]
-		if d.isOver(image.ID, image.own) && verdicts[i].Unmark != Veto && notOwned(d, image) == "" {
+		if d.isStray(image) && verdicts[i].Unmark != Veto && notOwned(d, image) == "" {
 			strays = append(strays, newStray(image.ID, image.own, image.Tags))
 		}
 	}
@@ -158,6 +175,12 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 	}
 	slices.SortFunc(strays, func(a, b Stray) int { return strings.Compare(a.ID, b.ID) })
 	return strays
+}
+
+// isStray reports whether an image carries a declaration that is over, or that was copied. What cannot be read is left.
+func (d *docket) isStray(image *subject) bool {
+	own := image.own
+	return d.isOver(image.ID, own) || isDeclarationCopied(image.Image, own) && (own.intent || len(own.faults) == 0)
 }
 
 // mapped returns the snapshots that images map, by id.

@@ -57,6 +57,9 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 		return map[string]ami.Evidence{region: {subject: f}}
 	}
 	second := ami.Reference{ARN: "arn:2"}
+	ofOther := func(account, kind string, count int64) ami.Reference {
+		return ami.Reference{Source: "usage-reports", Type: kind, ARN: "arn:aws:iam::" + account + ":root", Account: account, Count: count}
+	}
 	many := []ami.Reference{instance, second, {ARN: "arn:3"}, {ARN: "arn:4"}, {ARN: "arn:5"}}
 	copied := with(copyOf("ami-2"))
 	neverLaunched := with(created(ago(days(300))))
@@ -77,6 +80,18 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 		"used_names_what_uses_it":               {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance}}), kept: []retention.Code{"in-use"}, says: "named by " + instance.ARN},
 		"used_by_many_counts_the_rest":          {evidence: found(ami.Finding{Use: ami.Used, References: many}), kept: []retention.Code{"in-use"}, says: "arn:2, arn:3 and 2 more"},
 		"used_without_references_stays":         {evidence: found(ami.Finding{Use: ami.Used}), kept: []retention.Code{"in-use"}, says: "named by something"},
+		"used_by_other_accounts_says_how_many_and_by_which_report": {
+			evidence: found(ami.Finding{
+				Use: ami.Used, References: []ami.Reference{ofOther("111122223333", "ec2:Instance", 3), ofOther("111122223333", "ec2:LaunchTemplate", 1), ofOther("444455556666", "ec2:Instance", 0)},
+				Report: &ami.UsageReport{ID: "report-1", CreatedAt: ago(days(1))},
+			}),
+			kept: []retention.Code{"in-use"},
+			says: "used by 3 instances of account 111122223333, 1 launch template of account 111122223333, an unknown number of instances of account 444455556666, as usage report report-1 of 2026-11-22 says\n",
+		},
+		"used_here_and_by_other_accounts_says_both": {
+			evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance, ofOther("111122223333", "ec2:Instance", 1)}}),
+			kept:     []retention.Code{"in-use"}, says: "named by " + instance.ARN + "; used by 1 instance of account 111122223333\n",
+		},
 		"used_with_a_gap_is_used":               {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance}, Gaps: []ami.Gap{gap}}), kept: []retention.Code{"in-use"}},
 		"unused_with_references_stays":          {evidence: found(ami.Finding{Use: ami.Unused, References: []ami.Reference{instance}}), kept: []retention.Code{"in-use"}},
 		"unused_but_shared_stays":               {evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"account 999999999999"}}), kept: []retention.Code{"shared"}, says: "shared with account 999999999999"},
@@ -102,6 +117,12 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 		"what_another_policy_has_announced_stays": {
 			evidence: found(ami.Finding{Use: ami.Unused}), image: with(marked("2026-12-01"), announcedBy(theRun, theirs), noRecord),
 			kept: []retention.Code{"announced-elsewhere"}, says: "policy team-b has announced its removal for 2026-12-01\n",
+		},
+
+		// Tags of other images; more in policies_test.go and claims_test.go.
+		"what_carries_a_copied_declaration_stays": {
+			evidence: found(ami.Finding{Use: ami.Unused}), image: with(declared(earlierRun), created(ago(days(200)))),
+			kept: []retention.Code{"copied-tags"}, says: "its tags name run " + earlierRun + ", and are older than the image: they were copied from another one\n",
 		},
 
 		// Usage reports; more in reports_test.go.

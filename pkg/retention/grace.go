@@ -36,9 +36,9 @@ func (a *GraceAction) UnmarshalText(text []byte) error {
 func (a GraceAction) inWords() string {
 	switch a {
 	case Deprecate:
-		return ", and deprecated on that day"
+		return ", and deprecated on that day if they have no date"
 	case Disable:
-		return ", and disabled until then"
+		return ", and disabled until then if they are not shared"
 	default:
 		return ""
 	}
@@ -57,6 +57,7 @@ func (d *docket) announce(v *Verdict, image *subject) {
 	v.Due = d.due(image)
 	switch {
 	case d.now.Before(v.Due):
+		v.Action = d.done(image)
 		why = Reason{announced.Code, "due on " + date(v.Due) + "; " + why.Detail}
 	case !v.Due.IsZero():
 		v.Decision = Deregister
@@ -76,6 +77,18 @@ func (d *docket) announce(v *Verdict, image *subject) {
 		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC()
 	}
 	v.Reasons = []Reason{why}
+}
+
+// done says what this policy has done besides to an image that it has announced, as far as the journal bears it out and EC2 shows it still.
+func (d *docket) done(image *subject) GraceAction {
+	switch {
+	case d.hasDisabled(image):
+		return Disable
+	case d.hasDeprecated(image):
+		return Deprecate
+	default:
+		return Announce
+	}
 }
 
 // due returns when an image is due by an announcement of this policy that counts; zero if there is none. It is not before the

@@ -58,7 +58,7 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	due := w.oracleDue(here, image)
 	switch {
 	case !due.IsZero() && now.Before(due):
-		return sentence{decision: retention.Keep, due: due}
+		return sentence{decision: retention.Keep, due: due, action: w.oracleDone(here, image)}
 	case (!due.IsZero() || w.policy.Grace <= 0) && oracleMayBeShared(here, image):
 		return sentence{promise: "may be shared", decision: retention.Keep}
 	case !due.IsZero() || w.policy.Grace <= 0:
@@ -100,7 +100,7 @@ func (w world) whose(here ami.Inventory, image ami.Image) (whose, policy string)
 	switch {
 	case isRecorded && policy == w.policy.Name:
 		return "ours", ""
-	case image.CreatedAt.After(begun) && !begun.IsZero(): // The tags were copied.
+	case oracleCopiedMark(image):
 		return "nobody's", ""
 	case policy == "" || policy == w.policy.Name || begun.After(now.AddDate(0, 0, 1)): // Nobody announces from the future.
 		return "unrecorded", ""
@@ -120,6 +120,28 @@ func (w world) whose(here ami.Inventory, image ami.Image) (whose, policy string)
 		return "nobody's", ""
 	}
 	return "another's", policy
+}
+
+// oracleCopiedMark reports whether the tags of an announcement were copied from another image: no run announces one that is not a week old.
+func oracleCopiedMark(image ami.Image) bool {
+	run, _ := oracleAnnouncer(image.Tags)
+	for _, other := range []string{oracleDisabler(image.Tags), oracleRunOf(image.Tags)} {
+		if oracleBeginOf(run).IsZero() {
+			run = other
+		}
+	}
+	return oracleMarked(image.Tags) && oracleTooYoung(image, run)
+}
+
+// oracleCopiedDeclaration is the same for the tags that declare a removal.
+func oracleCopiedDeclaration(image ami.Image) bool {
+	return oracleTooYoung(image, oracleRunOf(image.Tags))
+}
+
+// oracleTooYoung reports whether an image was not there when a run began, with a day for clocks that differ.
+func oracleTooYoung(image ami.Image, run string) bool {
+	begun := oracleBeginOf(run)
+	return !begun.IsZero() && image.CreatedAt.After(begun.AddDate(0, 0, -1))
 }
 
 // oracleUnmark says what becomes of an announcement. A policy takes its own back for all that keeps the image, and anybody's for what
@@ -148,6 +170,10 @@ func (w world) oracleUnmark(here ami.Inventory, image ami.Image, grounds []groun
 	left := oracleHas(image.Tags, "due") || whose == "unrecorded" && oracleHas(image.Tags, "announced-by")
 	isDisabled := oracleHas(image.Tags, "disabled") && image.State == "disabled"
 	switch {
+	case oracleCopiedMark(image) && isDisabled:
+		return retention.LeaveMark
+	case oracleCopiedMark(image): // To what nobody has said of the image nobody can object.
+		return retention.ClearMark
 	case whose != "nobody says so" && everybody && left:
 		return retention.Veto
 	case whose == "nobody's" && !isDisabled:
@@ -193,6 +219,18 @@ func (w world) oracleUndo(here ami.Inventory, image ami.Image, unmark retention.
 	return u
 }
 
+// oracleDone is what this policy has done to an image that it has announced.
+func (w world) oracleDone(here ami.Inventory, image ami.Image) retention.GraceAction {
+	switch {
+	case w.oracleDisabledIt(here, image):
+		return retention.Disable
+	case w.oracleDeprecatedIt(here, image):
+		return retention.Deprecate
+	default:
+		return retention.Announce
+	}
+}
+
 // oracleDisabledIt reports whether this policy has disabled an image, and it still is.
 func (w world) oracleDisabledIt(here ami.Inventory, image ami.Image) bool {
 	whose, _ := w.whose(here, image)
@@ -221,7 +259,7 @@ func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 		{"on the keep list", retention.Veto, w.oracleListed(image)},
 		{"bad tag", retention.LeaveMark, oracleBadTag(image)},
 		{"out of scope", retention.ClearMark, !w.oracleInScope(image)},
-		{"of another run", retention.LeaveMark, oracleClaimed(here, image.ID, image.Tags)},
+		{"of another run", retention.LeaveMark, oracleClaimed(here, image.ID, image.Tags) && !oracleCopiedDeclaration(image)},
 		{"there again", retention.Veto, oracleThereAgain(here, image)},
 		{"objected to", retention.Veto, w.oracleObjection(here, image)},
 		{"unrecorded", retention.LeaveMark, w.oracleUnrecorded(here, image) && !w.oracleObjection(here, image) || w.oracleClaimsDisabled(here, image)},
@@ -240,11 +278,13 @@ func (w world) doubts(here ami.Inventory, image ami.Image) []ground {
 	finding, looked := w.evidence[here.Region][image.ID]
 	proven := looked && finding.Use == ami.Unused && len(finding.Gaps) == 0 && !w.oracleUnreadText(here.Region)
 	copied, inDoubt := w.oracleCopy(here, image)
+	whose, _ := w.whose(here, image)
 	return broken([]claim{
 		{"shared", retention.Veto, len(finding.SharedWith) > 0 && !w.policy.JudgeShared},
 		{"in use", retention.Veto, w.named(image.ID)},
 		{"a copy of what is used", retention.ClearMark, copied},
 		{"another's", retention.LeaveMark, w.oracleElsewhere(here, image)},
+		{"copied tags", retention.LeaveMark, whose == "nobody's" && oracleCopiedMark(image) || whose == "nobody says so" && oracleCopiedDeclaration(image)},
 		{"a copy of what may be used", retention.LeaveMark, inDoubt},
 		{"not proven", retention.LeaveMark, !proven},
 		{"without a report", retention.LeaveMark, !w.oracleReported(image, finding)},
@@ -295,17 +335,13 @@ func (w world) oracleClaimsDisabled(here ami.Inventory, image ami.Image) bool {
 // oracleLeft reports whether another policy has announced the removal of an image, and has been gone for long.
 func (w world) oracleLeft(here ami.Inventory, image ami.Image) bool {
 	whose, _ := w.whose(here, image)
-	run, _ := oracleAnnouncer(image.Tags)
-	if run == "" {
-		run = oracleDisabler(image.Tags)
-	}
-	return whose == "nobody's" && !image.CreatedAt.After(oracleBeginOf(run))
+	return whose == "nobody's" && !oracleCopiedMark(image)
 }
 
-// oracleElsewhere reports whether an announcement is for another policy to carry out, or for nobody.
+// oracleElsewhere reports whether an announcement is for another policy to carry out, or was.
 func (w world) oracleElsewhere(here ami.Inventory, image ami.Image) bool {
 	whose, _ := w.whose(here, image)
-	return whose == "another's" || whose == "nobody's"
+	return whose == "another's" || w.oracleLeft(here, image)
 }
 
 // oracleTagDue is the last of the days that an image says it is due on.
@@ -452,6 +488,9 @@ func oracleThereAgain(here ami.Inventory, image ami.Image) bool {
 		if begun.IsZero() || !noted {
 			return true
 		}
+	}
+	if oracleCopiedDeclaration(image) {
+		return false
 	}
 	if oracleHas(image.Tags, "run") && !oracleIntent(image.Tags) && !oracleBadTag(image) {
 		return true // A part of a declaration is left.

@@ -65,6 +65,20 @@ func (o *ownTags) isMarked() bool { return o.hasDue || o.hasBy || o.disabled }
 // announcedIn returns the run that announced the removal, or else the one that disabled the image; empty if no tag names one.
 func (o *ownTags) announcedIn() string { return cmp.Or(o.by.run, o.disabledBy) }
 
+// announcedBefore is the latest that a removal can have been announced, if tags name a run: who announces a removal does so before
+// declaring it. Zero if none does.
+func (o *ownTags) announcedBefore() time.Time {
+	if at := beginOf(o.announcedIn()); !at.IsZero() {
+		return at
+	}
+	return o.runAt
+}
+
+// isOldForm reports whether an announcement is as the janitor made it before policies had names: RunTag stood beside DueTag.
+func (o *ownTags) isOldForm() bool {
+	return o.hasDue && !o.hasBy && !o.disabled && o.hasRun && !o.intent
+}
+
 const ownPrefix = "ami-janitor:"
 
 // nameOf returns the name of a tag, whatever its spelling.

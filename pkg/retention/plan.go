@@ -156,6 +156,7 @@ func (d *docket) decide(v *Verdict, image *subject) {
 		d.announce(v, image)
 		d.yield(v)
 	} else {
+		v.CopiedTags = copiedTags(d, image)
 		v.Unmark = d.unmark(v.Reasons, image)
 		v.Undo = d.undo(v.Unmark, image)
 	}

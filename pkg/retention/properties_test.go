@@ -128,7 +128,8 @@ func TestVerdictsHangTogether(t *testing.T) {
 		for i, plan := range w.plan() {
 			for _, v := range plan.Verdicts {
 				marks, keeps := v.Decision == retention.Mark, v.Decision == retention.Keep
-				if (v.Action != "") != marks || marks && v.Due.IsZero() || v.Unmark != "" && !keeps {
+				says := marks || keeps && codes(v)[0] == "announced"
+				if (v.Action != "") != says || marks && v.Due.IsZero() || v.Unmark != "" && !keeps {
 					t.Errorf("%s: %s, with %q, %q, due on %s", v.Image.ID, v.Decision, v.Action, v.Unmark, v.Due)
 				}
 				if keeps && v.AnnouncedBy == "" && (v.Due.IsZero() == (codes(v)[0] == "announced") || !v.Due.IsZero() && !v.Due.After(now)) {
@@ -391,7 +392,9 @@ func TestExactlyWhatIsOverIsStray(t *testing.T) {
 			want := map[string]int{} // The number of tags, by id.
 			for _, v := range plan.Verdicts {
 				tags := v.Image.Tags
-				if oracleIntent(tags) && v.Image.OwnerID == account && !oracleClaimed(here, v.Image.ID, tags) && v.Unmark != retention.Veto {
+				isOver := oracleIntent(tags) && !oracleClaimed(here, v.Image.ID, tags) ||
+					oracleCopiedDeclaration(v.Image) && (oracleIntent(tags) || !oracleBadTag(v.Image))
+				if isOver && v.Image.OwnerID == account && v.Unmark != retention.Veto {
 					want[v.Image.ID] = len(oracleValues(tags, "intent")) + len(oracleValues(tags, "run"))
 				}
 			}
@@ -529,7 +532,7 @@ func TestCandidatesAreWhatCanBeCondemned(t *testing.T) {
 		for _, inventory := range w.inventories {
 			for _, image := range w.candidates()[inventory.Region] {
 				candidates = append(candidates, image.ID)
-				if _, _, copied := image.CopiedFrom(region); !copied && !image.Public && !w.oracleElsewhere(inventory, image) {
+				if _, _, copied := image.CopiedFrom(region); !copied && !image.Public && !w.oracleElsewhere(inventory, image) && !oracleCopiedMark(image) && !oracleCopiedDeclaration(image) {
 					plain = append(plain, image.ID)
 				}
 			}

@@ -40,7 +40,7 @@ var factRules = []keepRule{
 	{Rule{"unreadable-tag", "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
 	{Rule{"out-of-scope", "is outside what the janitor is told to judge", "ONLY_TAGS and NAMES cover it"}, outOfScope, ClearMark},
 	{Rule{"claimed", "is declared for removal by another run, which may be at work, or by another policy", "that run is over, or began 12 hours ago, or 30 days if it is another policy's"}, claimed, LeaveMark},
-	{Rule{"restored", "was removed by a run, or may have been, and is there again", "it has been idle for its whole time again"}, restored, Veto},
+	{Rule{"restored", "was removed by a run, or may have been, and is there; or carries an announcement that does not count any more", "it has been idle for its whole time again"}, restored, Veto},
 	{Rule{"vetoed", "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
 	{Rule{"unrecorded", "carries tags of an announcement that no record bears out", "these tags are taken off"}, unrecordedMark, LeaveMark},
 	{Rule{"recently-used", "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
@@ -64,6 +64,7 @@ var evidenceRules = []keepRule{
 	{Rule{"in-use", "is in use", "nothing names it any more"}, inUse, Veto},
 	{Rule{"copy-of-used", "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
 	{Rule{"announced-elsewhere", "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},
+	{Rule{"copied-tags", "carries tags of another image's removal, which were copied", "these tags are off, which a run that is no dry run sees to"}, copiedTags, LeaveMark},
 	{Rule{"unknown-use", "may be in use: a lookup could not be completed", "every lookup is answered"}, unknownUse, LeaveMark},
 	{
 		Rule{"usage-report-pending", "is public or shared, and no fresh report says whether other accounts use it", "a fresh usage report finds no use of it"},
@@ -238,6 +239,8 @@ func undone(d *docket, image *subject) string {
 	switch {
 	case !own.hasDue:
 		return "somebody took the tag " + DueTag + " off"
+	case own.isOldForm():
+		return "it has no tag " + AnnouncedByTag
 	case own.by.run == "" || own.by.policy != d.policy.Name:
 		return "somebody took the tag " + AnnouncedByTag + " off, or changed it"
 	case (own.disabled || disables) && image.State == "available":
@@ -352,21 +355,35 @@ func used(finding ami.Finding) string {
 	if finding.Use != ami.Used && len(finding.References) == 0 {
 		return ""
 	}
-	return "named by " + namers(finding)
-}
-
-// namers says what names an image.
-func namers(finding ami.Finding) string {
-	var arns []string
+	var named, others []string
 	for _, reference := range finding.References {
-		if !slices.Contains(arns, reference.ARN) { // Several sources may see the same.
-			arns = append(arns, reference.ARN)
+		by := &named
+		if reference.Account != "" {
+			by = &others
+		}
+		if words := reference.String(); !slices.Contains(*by, words) { // Several sources may see the same.
+			*by = append(*by, words)
 		}
 	}
-	if len(arns) == 0 {
-		return "something"
+	var phrases []string
+	switch {
+	case len(named) > 0:
+		phrases = append(phrases, "named by "+summary(named))
+	case len(others) == 0:
+		phrases = append(phrases, "named by something")
 	}
-	return summary(arns)
+	if len(others) > 0 {
+		phrases = append(phrases, "used by "+summary(others)+byReport(finding.Report))
+	}
+	return strings.Join(phrases, "; ")
+}
+
+// byReport continues what a usage report says.
+func byReport(report *ami.UsageReport) string {
+	if report == nil {
+		return ""
+	}
+	return ", as usage report " + report.ID + " of " + date(report.CreatedAt) + " says"
 }
 
 // copyOfUsed keeps what CopyImage has made of an image that is in use: the copy in another region is what one falls back

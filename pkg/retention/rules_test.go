@@ -86,13 +86,13 @@ func TestPolicyInWords(t *testing.T) {
 				p.Grace, p.GraceAction, p.RequireRecycleBin, p.RecycleBinDays = limit(14), retention.Disable, true, 7
 			},
 			[]string{
-				", 14 days after they were announced, and disabled until then, except", "what the keep list names (3)",
+				", 14 days after they were announced, and disabled until then if they are not shared, except", "what the keep list names (3)",
 				"Public and shared images are judged, too, by image usage reports.", "Images made by Image Builder are judged, too.",
 				"Only what the Recycle Bin holds for at least 7 days is removed.",
 			},
 			nil,
 		},
-		"one_day_and_deprecated": {grace(1, retention.Deprecate), []string{"1 day after they were announced, and deprecated on that day"}, []string{"disabled"}},
+		"one_day_and_deprecated": {grace(1, retention.Deprecate), []string{"1 day after they were announced, and deprecated on that day if they have no date"}, []string{"disabled"}},
 		"one_entry":              {func(p *retention.Policy) { p.KeepList = keepList(t, "a") }, []string{"what the keep list names (1)"}, nil},
 		"any_time_in_the_bin":    {func(p *retention.Policy) { p.RequireRecycleBin = true }, []string{"Only what the Recycle Bin holds is removed."}, nil},
 		"announced_alone":        {grace(14, retention.Announce), []string{"14 days after they were announced, except"}, []string{"disabled", "deprecated"}},

@@ -76,9 +76,12 @@ type Verdict struct {
 	Snapshots []SnapshotVerdict // One for each snapshot of an image to be deregistered; empty for all others.
 
 	Due    time.Time   // The day on which an image that is to be marked, or is marked, is due for removal; else zero.
-	Action GraceAction // What is done to an image that is to be marked, besides; else empty.
+	Action GraceAction // What is done besides to an image that is to be marked, or was done to one that this policy has marked; else empty.
 	Unmark Unmark      // What becomes of the mark of an image that is kept.
 	Undo   Undo        // What that takes.
+
+	// CopiedTags says why a kept image carries tags of another image's removal, which come off; empty if it carries none.
+	CopiedTags string
 
 	AnnouncedBy string // The other policy that has announced the removal of a kept image; empty if none has.
 

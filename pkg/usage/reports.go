@@ -141,8 +141,11 @@ func (s *search) readEntries(ctx context.Context, reportIDs []string, subjects m
 				stray = errStrayEntry
 			}
 			if entry.UsageCount == nil || *entry.UsageCount > 0 {
-				arn := "arn:" + s.partition() + ":iam::" + aws.ToString(entry.AccountId) + ":root"
-				s.use(ami.Reference{Source: ReportsSource, Type: aws.ToString(entry.ResourceType), ARN: arn}, &subject)
+				account := cmp.Or(aws.ToString(entry.AccountId), "unknown")
+				s.use(ami.Reference{
+					Source: ReportsSource, Type: aws.ToString(entry.ResourceType), ARN: "arn:" + s.partition() + ":iam::" + account + ":root",
+					Account: account, Count: aws.ToInt64(entry.UsageCount),
+				}, &subject)
 			}
 		}
 		return page.NextToken

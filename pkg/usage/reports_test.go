@@ -77,8 +77,8 @@ func TestUseByOtherAccounts(t *testing.T) {
 		imageID(1): {
 			Use: ami.Used, SharedWith: []string{"account 111122223333"},
 			References: []ami.Reference{
-				{Source: "usage-reports", Type: "ec2:Instance", ARN: "arn:aws:iam::111122223333:root"},
-				{Source: "usage-reports", Type: "ec2:LaunchTemplate", ARN: "arn:aws:iam::111122223333:root"},
+				{Source: "usage-reports", Type: "ec2:Instance", ARN: "arn:aws:iam::111122223333:root", Account: "111122223333", Count: 1},
+				{Source: "usage-reports", Type: "ec2:LaunchTemplate", ARN: "arn:aws:iam::111122223333:root", Account: "111122223333", Count: 2},
 			},
 			Report: &ami.UsageReport{ID: reportID(2), State: "available", CreatedAt: created(2), Complete: true, Superseded: []string{reportID(1)}},
 		},

@@ -229,5 +229,5 @@ func tidy(finding *ami.Finding) {
 }
 
 func compareReferences(a, b ami.Reference) int {
-	return cmp.Or(cmp.Compare(a.ARN, b.ARN), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Type, b.Type))
+	return cmp.Or(cmp.Compare(a.ARN, b.ARN), cmp.Compare(a.Source, b.Source), cmp.Compare(a.Type, b.Type), cmp.Compare(a.Count, b.Count))
 }

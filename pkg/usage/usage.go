@@ -114,6 +114,39 @@ func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, t
 	return s.conclude(ofCandidates, ofOriginals)
 }
 
+// Asked says which sources were asked about the images of a lookup, given what that found, and which of these did not answer in full or
+// were not come to in time, each in the order of the lookup's names. Where there are no images, nobody was asked about any.
+func (l Lookup) Asked(found ami.Evidence) (asked, incomplete []string) {
+	if len(l.Images)+len(l.Originals)+len(l.Gone) == 0 {
+		return nil, nil
+	}
+	for _, name := range l.Names {
+		var findings []ami.Finding
+		for _, image := range l.Images {
+			findings = append(findings, found[image.ID])
+		}
+		if name != referencesSource { // A listing is made once for all images, those too that are gone.
+			findings = append(findings, found[ami.EveryOther])
+		}
+		gaps, late := 0, 0
+		for _, finding := range findings {
+			if i := slices.IndexFunc(finding.Gaps, func(gap ami.Gap) bool { return gap.Source == name }); i >= 0 {
+				gaps++
+				if finding.Gaps[i].Err == ami.NotReached {
+					late++
+				}
+			}
+		}
+		if late < len(findings) {
+			asked = append(asked, name)
+		}
+		if gaps > 0 {
+			incomplete = append(incomplete, name)
+		}
+	}
+	return asked, incomplete
+}
+
 // answer is what comes of asking a listing.
 type answer struct {
 	listing
