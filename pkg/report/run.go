@@ -117,7 +117,7 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 	byID := make(map[string]*ami.Outcome, len(outcomes))
 	for i := range outcomes {
 		outcome := &outcomes[i]
-		outcome.RestorableUntil = wholeSecond(outcome.RestorableUntil)
+		outcome.InBinUntil = wholeSecond(outcome.InBinUntil)
 		outcome.Snapshots = append(make([]ami.SnapshotResult, 0, len(outcome.Snapshots)), outcome.Snapshots...)
 		for j := range outcome.Snapshots {
 			outcome.Snapshots[j].RestorableUntil = wholeSecond(outcome.Snapshots[j].RestorableUntil)
@@ -145,6 +145,7 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 		v := &plan.Verdicts[i]
 		region.Images[i] = newImage(v, byID[v.Image.ID], ownerTag)
 	}
+	region.noteRestorable()
 	return region
 }
 

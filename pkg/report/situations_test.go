@@ -150,7 +150,7 @@ func unreached(n int) ami.Outcome {
 // inBin is the outcome of an image that is in the Recycle Bin for so many days, with its snapshots.
 func inBin(n, days int, snapshots ...ami.SnapshotResult) ami.Outcome {
 	o := outcome(n, ami.Deregistered, "", snapshots...)
-	o.RestorableUntil = exit(days)
+	o.InBinUntil = exit(days)
 	return o
 }
 

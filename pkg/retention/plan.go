@@ -305,12 +305,15 @@ func (d *docket) keepsSnapshot(id string) string {
 	return cmp.Or(d.othersSnapshot(id), d.takenByHand(id))
 }
 
+// NotListed is why a snapshot stays that an image maps, and that the account does not list as its own.
+const NotListed = "not among this account's snapshots"
+
 // othersSnapshot says who else looks after a snapshot; empty if nobody does.
 func (d *docket) othersSnapshot(id string) string {
 	snapshot, listed := d.snapshots[id]
 	switch {
 	case !listed:
-		return "not among this account's snapshots"
+		return NotListed
 	case !d.policy.DeleteSnapshots:
 		return "DELETE_SNAPSHOTS is false"
 	}
