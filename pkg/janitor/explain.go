@@ -99,7 +99,7 @@ func (s survey) notFound(given string) error {
 		regions = append(regions, inventory.Region)
 	}
 	for _, failed := range s.failed {
-		failures = append(failures, fmt.Sprintf("; %s could not be read: %s", failed.Region, failed.Error))
+		failures = append(failures, fmt.Sprintf("; %s could not be read: %s. What to do: %s", failed.Region, strings.TrimSuffix(failed.Error, "."), failed.Remedy))
 	}
 	return fmt.Errorf("no image of the account has the id or the name %s in %s%s", cmp.Or(given, "\"\""), strings.Join(regions, ", "), strings.Join(failures, ""))
 }

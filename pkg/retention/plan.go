@@ -152,6 +152,9 @@ func (d *docket) decide(v *Verdict, image *subject) {
 	if v.Reasons = d.hear(factRules, image); len(v.Reasons) == 0 {
 		v.Reasons = d.hear(evidenceRules, image)
 	}
+	if v.detail(unknownUseCode) != "" {
+		v.Gaps = d.gaps(image)
+	}
 	if len(v.Reasons) == 0 {
 		d.announce(v, image)
 		d.yield(v)
@@ -228,8 +231,9 @@ func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
 		}
 		for _, id := range v.Image.SnapshotIDs {
 			if why := sharingUnknown(d.sharingOf(id)); why != "" && d.keepsSnapshot(id) == "" {
-				v.Decision, v.Due, v.Reasons = Keep, time.Time{}, []Reason{{"unknown-use", id + ": " + why}}
-				break
+				v.Decision, v.Due = Keep, time.Time{}
+				v.Gaps = append(v.Gaps, ami.Gap{Source: id, Err: why})
+				v.Reasons = []Reason{{unknownUseCode, gaps(v.Gaps)}}
 			}
 		}
 	}

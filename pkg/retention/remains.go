@@ -98,7 +98,7 @@ func (d *docket) judgeRemains(plan *Plan) {
 func unaskedNames(finding ami.Finding) string {
 	switch {
 	case len(finding.Gaps) > 0:
-		return gaps(finding)
+		return gaps(finding.Gaps)
 	case finding.Use != ami.Unused && finding.Use != ami.Used:
 		return "what names it has not been looked up"
 	default:
