@@ -207,6 +207,11 @@ var remedies = []remedy{
 		"Action not known to AWS",
 	},
 	{
+		[]string{"no recycle bin rule covers it…excludes"},
+		"Take that tag off, or take it out of the exclusion tags of that rule. If they are to stay, tag them ami-janitor:keep=true.",
+		"Excluded from the Recycle Bin",
+	},
+	{
 		[]string{"the recycle bin would hold it for"},
 		"Let the rules of the Recycle Bin hold images for as long as RECYCLE_BIN_DAYS says, and snapshots for no less than images; or lower " +
 			"RECYCLE_BIN_DAYS.",
