@@ -95,13 +95,13 @@ var remedies = []remedy{
 		[]string{"names ssm parameter…not shared with this account"},
 		"Delete that version of the launch template if nobody needs it. Else have the parameter shared with this account, and " +
 			"allow ssm:GetParameters on it to the role that the janitor runs with.",
-		"SSM parameter of a launch template not shared",
+		"SSM parameter of a launch template unreadable",
 	},
 	{
 		[]string{"names ssm parameter…validation"},
 		"Parameter Store does not allow such a name. Delete that version of the launch template if nobody needs it; else make one that " +
 			"names the parameter right, and then delete it.",
-		"SSM parameter of a launch template malformed",
+		"SSM parameter of a launch template unreadable",
 	},
 	{
 		[]string{"names ssm parameter"},
@@ -218,14 +218,14 @@ var remedies = []remedy{
 		"Recycle Bin rules too short",
 	},
 	{
-		[]string{"recycle bin"},
+		[]string{"no recycle bin rule covers", "has not turned up in the recycle bin"},
 		"Give the region two rules of the Recycle Bin, one for images and one for snapshots, that cover what carries the tag " +
 			"ami-janitor:intent with the value remove, the one for snapshots no shorter than the one for images. A first rule takes up to " +
 			"30 minutes to be in force.",
 		"Recycle Bin rules missing",
 	},
 	{
-		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout"},
+		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout", "unexpected eof"},
 		"AWS could not be reached. Check the way from the function's network to the endpoints of this region.",
 		"AWS not reached",
 	},

@@ -26,7 +26,7 @@ func EachPage[Page, Options any](ctx context.Context, pages Pages[Page, Options]
 			return err
 		}
 		if err := tokens.See(read(page)); err != nil {
-			return fmt.Errorf("%s: %w", action(page), err)
+			return errors.New(action(page) + ": " + err.Error()) // Explain says no more than the innermost error.
 		}
 	}
 	return nil
