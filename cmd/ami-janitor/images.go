@@ -1,9 +1,9 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,29 +16,30 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 		Use:   "explain IMAGE...",
 		Short: "Say what every rule and every lookup finds about images, and what would change the verdict; change nothing",
 		Long: "Plans a run on the real account, or with --account on a copy of one, and says all that speaks for keeping the images, " +
-			"and what would have to change for the verdict on them to change.",
+			"and what would have to change for the verdict on them to change. An image is given by its id, or by its name if only one has that.",
 		Args: cobra.MinimumNArgs(1),
 	}
 	settings := addSettings(command, lookup)
 	copied := addCopied(command, lookup)
 	command.Flags().Lookup("account").Usage = "directory of AWS CLI output that describes an account; the real account if not set"
 	output := addOutput(command)
-	command.RunE = func(command *cobra.Command, ids []string) error {
+	command.RunE = func(command *cobra.Command, images []string) error {
 		j, err := explainingJanitor(command, settings, copied)
 		if err != nil {
 			return err
 		}
-		explanations, err := j.Explain(command.Context(), ids)
-		if err != nil {
-			_, _ = fmt.Fprintln(std.err, "ami-janitor:", err)
+		explanations, missing := j.Explain(command.Context(), images)
+		switch {
+		case len(explanations) == 0:
+		case *output == outputJSON:
+			err = printJSON(std.out, explanations)
+		default:
+			_, err = fmt.Fprint(std.out, report.ExplainText(explanations))
+		}
+		if err == nil && missing != nil {
+			_, _ = fmt.Fprintln(std.err, "ami-janitor:", strings.ReplaceAll(missing.Error(), "\n", "\nami-janitor: "))
 			return exitStatus(exitRegionFailed)
 		}
-		if *output == outputJSON {
-			encoder := json.NewEncoder(std.out)
-			encoder.SetIndent("", "  ")
-			return encoder.Encode(explanations)
-		}
-		_, err = fmt.Fprint(std.out, report.ExplainText(explanations))
 		return err
 	}
 	return command

@@ -117,6 +117,23 @@ func TestExplainSeveral(t *testing.T) {
 	}
 }
 
+// What is found is explained, and what is not is an error, one line each; the exit status says so, too. A name will do for an id.
+func TestExplainWhatIsFound(t *testing.T) {
+	const missing, name = "ami-0123456789abcdef0", "render-node-bundle"
+	dir := directory(t)
+	for _, output := range []string{"text", "json"} {
+		got := cli(t, nil, "explain", "--account", dir, "--now", nightly, "--output="+output, missing, name, "no-such-name")
+		if got.status != 1 || strings.Count(got.out, name) != 1 {
+			t.Errorf("%s: status %d, out:\n%s", output, got.status, got.out)
+		}
+		lines := strings.Split(strings.TrimSpace(got.err), "\n")
+		if len(lines) != 2 || !strings.HasPrefix(lines[0], "ami-janitor: ") || !strings.Contains(lines[0], missing) ||
+			!strings.HasPrefix(lines[1], "ami-janitor: ") || !strings.Contains(lines[1], "no-such-name") {
+			t.Errorf("%s: %q", output, got.err)
+		}
+	}
+}
+
 func TestExplainWrongly(t *testing.T) {
 	const missing = "ami-0123456789abcdef0"
 	dir := directory(t)
@@ -129,8 +146,7 @@ func TestExplainWrongly(t *testing.T) {
 	}{
 		"no image":                   {[]string{"--account", dir}, 2, []string{"arg"}},
 		"an unknown image":           {[]string{missing, "--account", dir, "--now", nightly}, 1, []string{missing, "us-east-1"}},
-		"one of several is unknown":  {[]string{there, missing, "--account", dir, "--now", nightly}, 1, []string{missing, "us-east-1"}},
-		"its name":                   {[]string{"render-node-bundle", "--account", dir, "--now", nightly}, 1, []string{"render-node-bundle"}},
+		"an unknown name":            {[]string{"no-such-name", "--account", dir, "--now", nightly}, 1, []string{"no-such-name", "us-east-1"}},
 		"a region that is not there": {[]string{there, "--account", dir, "--now", nightly, "--regions=eu-west-1,us-west-2"}, 1, []string{there, "eu-west-1, us-west-2"}},
 		"a time without an account":  {[]string{there, "--now", nightly}, 2, []string{"--now", "--account"}},
 		"no such account":            {[]string{there, "--account", "/no/such/directory"}, 2, []string{"/no/such/directory"}},

@@ -269,7 +269,10 @@ func why(image report.Image) string {
 	}
 	var details []string
 	if image.Outcome != nil && !image.Outcome.RestorableUntil.IsZero() {
-		details = append(details, "in the Recycle Bin until "+image.Outcome.RestorableUntil.Format(time.RFC3339))
+		details = append(details, "restorable until "+image.Outcome.RestorableUntil.Format(time.RFC3339))
+	}
+	if image.Outcome != nil && image.Outcome.NotRestorable != "" {
+		details = append(details, "cannot be restored: "+report.Printable(image.Outcome.NotRestorable))
 	}
 	for _, reason := range image.Reasons {
 		details = append(details, report.Printable(string(reason.Code)+": "+reason.Detail))

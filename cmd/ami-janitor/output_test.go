@@ -13,7 +13,7 @@ import (
 
 func TestTheTableShowsWhatIsNoImage(t *testing.T) {
 	removed := retention.Verdict{Image: ami.Image{ID: "ami-0123456789example"}, Decision: retention.Deregister}
-	outcome := ami.Outcome{ImageID: removed.Image.ID, Status: ami.Deregistered, RestorableUntil: tonight.AddDate(0, 0, 14)}
+	outcome := ami.Outcome{ImageID: removed.Image.ID, Status: ami.Deregistered, InBinUntil: tonight.AddDate(0, 0, 14)}
 	plan := retention.Plan{
 		Region: "eu-west-1", Verdicts: []retention.Verdict{removed}, Orphans: make([]retention.Orphan, 3),
 		Leftovers: []retention.LeftoverVerdict{
@@ -32,7 +32,7 @@ func TestTheTableShowsWhatIsNoImage(t *testing.T) {
 	shown := imageTable(record) + "\n" + whereTheRestIs(record)
 	for _, want := range []string{
 		"3 snapshots whose image is gone", "snap-0123456789example", "deleted", "left by run run-1", "snap-1234567890example", "kept", "named by",
-		"only planned", "no Recycle Bin rule covers what is to be removed", "in the Recycle Bin until 2026-12-07T02:00:00Z",
+		"only planned", "no Recycle Bin rule covers what is to be removed", "restorable until 2026-12-07T02:00:00Z",
 		"ami-janitor undo run-2\n", "The full record: s3://amzn-s3-demo-bucket/run-2/record.json\n",
 	} {
 		if !strings.Contains(shown, want) {

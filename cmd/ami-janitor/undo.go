@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
 	"ami-janitor/pkg/janitor"
@@ -74,6 +75,9 @@ func listRestorable(command *cobra.Command, j *janitor.Janitor, output output, s
 		err = printJSON(std.out, restorable)
 	} else {
 		_, err = fmt.Fprintln(std.out, restorableText(restorable))
+		if restorable.Warning != "" {
+			_, _ = fmt.Fprintln(std.err, "ami-janitor:", report.Printable(restorable.Warning))
+		}
 		for _, region := range restorable.Failed {
 			_, _ = fmt.Fprintf(std.err, "ami-janitor: %s: %s\n", region.Region, region.Error)
 		}
@@ -140,18 +144,28 @@ func restorableText(restorable janitor.Restorable) string {
 	t.Style().Options.SeparateColumns = false
 	t.Style().Options.DrawBorder = false
 	t.AppendHeader(table.Row{"Run", "Region", "Image", "Name", "Removed", "Restorable until (UTC)"})
+	t.SetColumnConfigs([]table.ColumnConfig{{Number: 6, WidthMax: 50, WidthMaxEnforcer: text.WrapSoft}})
 	for _, removal := range restorable.Removals {
-		run := removal.Run
+		run, until := removal.Run, "no promise: "+report.Printable(removal.Why)
+		if !removal.RestorableUntil.IsZero() {
+			until = removal.RestorableUntil.UTC().Format(listedTime)
+			if removal.Why != "" {
+				until += ", " + report.Printable(removal.Why)
+			}
+		}
 		if run == "" {
 			run = "unknown"
 		}
 		t.AppendRow(table.Row{
 			report.Printable(run), removal.Region, removal.ImageID + removal.SnapshotID, report.Printable(removal.Name),
-			removal.RemovedAt.UTC().Format(listedTime), removal.RestorableUntil.UTC().Format(listedTime),
+			removal.RemovedAt.UTC().Format(listedTime), until,
 		})
 	}
 	return t.Render() + "\n\nami-janitor undo RUN brings back all of a run, ami-janitor undo --image IMAGE one image."
 }
+
+// mayBeMore is said of a run of which no record was read.
+const mayBeMore = "It may have removed more: no record of it was read (--records, or RECORDS)."
 
 // undoneText says what is back, and what is not.
 func undoneText(undone janitor.Undone) string {
@@ -176,8 +190,12 @@ func undoneText(undone janitor.Undone) string {
 		text.WriteString("\n")
 	}
 	switch {
+	case images == 0 && text.Len() == 0 && undone.Unrecorded:
+		text.WriteString("Nothing carries the tags of this run. " + mayBeMore)
 	case images == 0 && text.Len() == 0:
 		text.WriteString("There is nothing to bring back.")
+	case undone.Unrecorded:
+		_, _ = fmt.Fprintf(&text, "%d images are there, of %d that tags show to be of this run. %s", back, images, mayBeMore)
 	default:
 		_, _ = fmt.Fprintf(&text, "%d of %d images are there.", back, images)
 	}

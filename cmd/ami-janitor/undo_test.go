@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
@@ -242,5 +243,33 @@ ami-1123456789example: GONE: gone
 	}
 	if text := undoneText(janitor.Undone{}); text != "There is nothing to bring back." {
 		t.Error(text)
+	}
+	back := []undo.Image{{ImageID: "ami-0123456789example", Status: undo.Present}, {ImageID: "ami-0987654321example", Status: undo.Present}}
+	text = undoneText(janitor.Undone{Unrecorded: true, Regions: []janitor.UndoneRegion{{Region: "eu-west-1", Result: undo.Result{Images: back}}}})
+	if want := "2 images are there, of 2 that tags show to be of this run. It may have removed more: no record of it was read (--records, or RECORDS)."; !strings.Contains(text, want) {
+		t.Errorf("%s\nwant %s", text, want)
+	}
+	text = undoneText(janitor.Undone{Unrecorded: true})
+	if want := "Nothing carries the tags of this run. It may have removed more: no record of it was read (--records, or RECORDS)."; text != want {
+		t.Errorf("%s\nwant %s", text, want)
+	}
+}
+
+// The list shows until when only of what comes back.
+func TestRestorableText(t *testing.T) {
+	until := time.Date(2026, time.December, 7, 2, 0, 0, 0, time.UTC)
+	text := restorableText(janitor.Restorable{Removals: []undo.Removal{
+		{ImageID: "ami-0123456789example", InBinUntil: until, RestorableUntil: until},
+		{ImageID: "ami-0987654321example", InBinUntil: until, Why: "a snapshot is gone"},
+		{ImageID: "ami-1123456789example", InBinUntil: until, RestorableUntil: until, Why: "if that is all"},
+	}})
+	for id, want := range map[string]string{
+		"ami-0123456789example": "2026-12-07 02:00", "ami-0987654321example": "no promise: a snapshot is gone", "ami-1123456789example": "2026-12-07 02:00, if that is all",
+	} {
+		line := text[strings.Index(text, id):]
+		line, _, _ = strings.Cut(line, "\n")
+		if line = strings.TrimSpace(line); !strings.HasSuffix(line, "  "+want) {
+			t.Errorf("%q does not end with %q", line, want)
+		}
 	}
 }

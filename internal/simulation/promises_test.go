@@ -475,7 +475,7 @@ func (s *simulation) checkOutcomes(r *run, removed map[string]effect, violate fu
 					e = effect{id: i.id, inBin: !i.exit.IsZero()}
 				}
 				if !i.restoredAt.After(e.at) { // Else it is another time that it is in the bin.
-					s.checkExit(e, o.RestorableUntil, i.exit, violate)
+					s.checkExit(e, o.InBinUntil, i.exit, violate)
 				}
 			case isUnsure(o) && s.disturbed[r.id+recorded.ImageID]:
 				said.images[recorded.ImageID] = true

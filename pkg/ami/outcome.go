@@ -11,8 +11,13 @@ type Outcome struct {
 	Refused   bool             `json:"-"` // EC2 has refused the removal: for what the image is, or for want of a permission.
 	Snapshots []SnapshotResult `json:"snapshots"`
 
-	// RestorableUntil is when the image leaves the Recycle Bin for good; zero if it was not seen there.
+	// InBinUntil is when the image leaves the Recycle Bin for good; zero if it was not seen there. Without its snapshots it cannot be
+	// restored: whether it can is in what follows, which is of a record alone.
+	InBinUntil time.Time `json:"inBinUntil,omitzero"`
+
+	// RestorableUntil is until when an undo brings the image back with all that it needs; zero if it does not, or if that is not known.
 	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
+	NotRestorable   string    `json:"notRestorable,omitempty"` // Why an undo does not bring it back, if that is known; else empty.
 }
 
 // Status says how the removal of an image ended, or its marking for removal.

@@ -16,6 +16,7 @@ type RecycleBin struct {
 // rule without covers all of the region, except those that carry one of Excluded. Of the rules that cover a resource the
 // longest one holds (Amazon EBS User Guide, "Recycle Bin").
 type BinRule struct {
+	ID       string
 	Images   bool // Covers images; else snapshots.
 	Days     int  // 1 to 365.
 	Tags     []Tag

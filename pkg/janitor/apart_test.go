@@ -128,13 +128,13 @@ func TestSharingThatIsNotKnown(t *testing.T) {
 			func(q emulator.Request) bool { return q.Form.Get("SnapshotId") == snapshotID(3) },
 			map[string]string{imageID(1): "deregistered", imageID(2): "deregistered", imageID(3): "keep", imageID(4): "deregistered", imageID(5): "deregistered", imageID(6): "keep"},
 			[]int{1, 2, 3, 6, 9},
-			[]string{"1 " + fmt.Sprintf(stays, ""), "- 1 AMI: a snapshot of it: with whom it is shared is not known: ec2:DescribeSnapshotAttribute: "},
+			[]string{"1 " + fmt.Sprintf(stays, ""), "- 1 AMI (" + imageID(3) + ", one-off-xxx): " + snapshotID(3) + ": with whom it is shared is not known: ec2:DescribeSnapshotAttribute: "},
 		},
 		"of one that another image maps": {
 			func(q emulator.Request) bool { return q.Form.Get("SnapshotId") == snapshotID(4) },
 			map[string]string{imageID(1): "deregistered", imageID(2): "deregistered", imageID(3): "deregistered", imageID(4): "keep", imageID(5): "deregistered", imageID(6): "keep"},
 			[]int{1, 2, 4, 6, 9},
-			[]string{"1 " + fmt.Sprintf(stays, ""), "- 1 AMI: a snapshot of it: with whom it is shared is not known: ec2:DescribeSnapshotAttribute: "},
+			[]string{"1 " + fmt.Sprintf(stays, ""), "- 1 AMI (" + imageID(4) + ", one-off-xxxx): " + snapshotID(4) + ": with whom it is shared is not known: ec2:DescribeSnapshotAttribute: "},
 		},
 		"of all": {
 			func(emulator.Request) bool { return true },

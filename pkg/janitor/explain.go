@@ -1,7 +1,9 @@
 package janitor
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,38 +15,68 @@ import (
 	"ami-janitor/pkg/usage"
 )
 
-// Explain plans a run, and says all there is to say of some images: what every rule and every source of evidence has found,
-// and what would have to change for the verdict to change. It changes nothing. An image that is not found is an error.
-func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanation, error) {
+// Explain plans a run, and says all there is to say of some images, each given by its id, or by its name where no other image has that:
+// what every rule and every source of evidence has found, and what would have to change for the verdict to change. It changes
+// nothing. The error says which images were not found; what is explained are the others, in the order in which they were given.
+func (j *Janitor) Explain(ctx context.Context, given []string) ([]report.Explanation, error) {
 	survey := j.survey(ctx, NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00"))) // It is no run, and writes nothing.
 	candidates := survey.policy.Candidates(survey.inventories, survey.now)
+	var found []place
+	var missing []error
 	asked := map[string]string{} // The regions of the images, by id.
-	for _, inventory := range survey.inventories {
-		for _, image := range inventory.Images {
-			if !slices.Contains(ids, image.ID) {
-				continue
-			}
-			asked[image.ID] = inventory.Region
-			isSame := func(candidate ami.Image) bool { return candidate.ID == image.ID }
-			if !slices.ContainsFunc(candidates[inventory.Region], isSame) {
-				candidates[inventory.Region] = append(candidates[inventory.Region], image)
-			}
+	for _, name := range given {
+		image, region, err := survey.find(name)
+		if err != nil {
+			missing = append(missing, err)
+			continue
+		}
+		found = append(found, place{image.ID, region})
+		asked[image.ID] = region
+		isSame := func(candidate ami.Image) bool { return candidate.ID == image.ID }
+		if !slices.ContainsFunc(candidates[region], isSame) {
+			candidates[region] = append(candidates[region], image)
 		}
 	}
-	for _, id := range ids {
-		if asked[id] == "" {
-			return nil, survey.notFound(id)
-		}
+	if len(found) == 0 {
+		return nil, errors.Join(missing...)
 	}
 	evidence, _ := j.lookUp(ctx, survey, candidates)
 	j.askSharingOf(ctx, survey, evidence, asked)
-	explanations := make([]report.Explanation, len(ids))
-	for i, id := range ids {
-		region := asked[id]
-		explained, _ := survey.policy.Explain(survey.inventories, evidence, region, id, survey.now)
-		explanations[i] = report.NewExplanation(region, explained, j.sourceFindings(ami.Everywhere(evidence, region, id)), j.Config.OwnerTag)
+	explanations := make([]report.Explanation, len(found))
+	for i, at := range found {
+		explained, _ := survey.policy.Explain(survey.inventories, evidence, at.region, at.imageID, survey.now)
+		explanations[i] = report.NewExplanation(at.region, explained, j.sourceFindings(ami.Everywhere(evidence, at.region, at.imageID)), j.Config.OwnerTag)
 	}
-	return explanations, nil
+	return explanations, errors.Join(missing...)
+}
+
+// place is an image, and the region that it is in.
+type place struct{ imageID, region string }
+
+// find returns the image with an id or a name, and its region. An id goes before a name, which anybody can choose. EC2 allows a name
+// once in a region of an account, but in each of several.
+func (s survey) find(given string) (ami.Image, string, error) {
+	var named []ami.Image
+	var regions, ids []string
+	for _, inventory := range s.inventories {
+		for _, image := range inventory.Images {
+			switch given {
+			case image.ID:
+				return image, inventory.Region, nil
+			case image.Name:
+				named, regions = append(named, image), append(regions, inventory.Region)
+				ids = append(ids, image.ID+" in "+inventory.Region)
+			}
+		}
+	}
+	switch {
+	case given == "" || len(named) == 0:
+		return ami.Image{}, "", s.notFound(given)
+	case len(named) > 1:
+		return ami.Image{}, "", fmt.Errorf("%d images have the name %s: %s. Give one of these ids", len(named), given, strings.Join(ids, ", "))
+	default:
+		return named[0], regions[0], nil
+	}
 }
 
 // askSharingOf adds to the inventories with whom the snapshots are shared that would go with images, given with their regions.
@@ -62,15 +94,15 @@ func (j *Janitor) askSharingOf(ctx context.Context, survey survey, evidence map[
 	j.askSharing(ctx, survey, plans, false)
 }
 
-func (s survey) notFound(id string) error {
+func (s survey) notFound(given string) error {
 	var regions, failures []string
 	for _, inventory := range s.inventories {
 		regions = append(regions, inventory.Region)
 	}
 	for _, failed := range s.failed {
-		failures = append(failures, fmt.Sprintf("; %s could not be read: %s", failed.Region, failed.Error))
+		failures = append(failures, fmt.Sprintf("; %s could not be read: %s. What to do: %s", failed.Region, strings.TrimSuffix(failed.Error, "."), failed.Remedy))
 	}
-	return fmt.Errorf("there is no image %s among the account's own in %s%s", id, strings.Join(regions, ", "), strings.Join(failures, ""))
+	return fmt.Errorf("no image of the account has the id or the name %s in %s%s", cmp.Or(given, "\"\""), strings.Join(regions, ", "), strings.Join(failures, ""))
 }
 
 // sourceFindings says what each source of evidence has found about an image.

@@ -235,14 +235,31 @@ func TestWhatAMissingReportSays(t *testing.T) {
 	}
 }
 
-// An image that is not there is an error that says where it was looked for, and where it could not be.
+// An image that is not there is an error that says where it was looked for, and where it could not be. The others are explained all the
+// same, in the order in which they were given.
 func TestExplainingWhatIsNotThere(t *testing.T) {
 	account := inTwo(t, world{images: []object{image(1, 400, 0, 1)}}, world{images: []object{image(2, 400, 0, 2)}})
 	j := newJanitor(t, account.Client(), settings{"REGIONS": "all"})
-	for _, ids := range [][]string{{imageID(9)}, {imageID(1), imageID(9)}, {"web"}, {""}, {imageID(1)[:20]}} {
-		explained, err := j.Explain(t.Context(), ids)
-		if err == nil || explained != nil || !strings.Contains(err.Error(), "eu-west-1, us-east-1") || !strings.Contains(err.Error(), ids[len(ids)-1]) {
-			t.Errorf("%v: %v, %v", ids, explained, err)
+	for _, c := range []struct{ given, found, missing []string }{
+		{[]string{imageID(9)}, nil, []string{imageID(9)}},
+		{[]string{imageID(1), imageID(9)}, []string{imageID(1)}, []string{imageID(9)}},
+		{[]string{"web", imageID(2), imageID(9), imageID(1), imageID(2)}, []string{imageID(2), imageID(1), imageID(2)}, []string{"web", imageID(9)}},
+		{[]string{""}, nil, []string{`""`}},
+		{[]string{imageID(1)[:20]}, nil, []string{imageID(1)[:20]}},
+	} {
+		explained, err := j.Explain(t.Context(), c.given)
+		var found []string
+		for _, e := range explained {
+			found = append(found, e.Image.ImageID)
+		}
+		if err == nil || !slices.Equal(found, c.found) {
+			t.Fatalf("%q: explained %v, %v", c.given, found, err)
+		}
+		lines := strings.Split(err.Error(), "\n")
+		for i, missing := range c.missing {
+			if len(lines) != len(c.missing) || !strings.Contains(lines[i], missing) || !strings.Contains(lines[i], "eu-west-1, us-east-1") {
+				t.Errorf("%q: %v", c.given, err)
+			}
 		}
 	}
 	j.AWS.HTTPClient = on(account.Client(), func(q emulator.Request, _ int) bool { return q.Region == "eu-west-1" && q.Action == "DescribeImages" }, readFaults["denied"])
@@ -251,6 +268,31 @@ func TestExplainingWhatIsNotThere(t *testing.T) {
 	}
 	if e := explain(t, j, imageID(1)); e.Image.ImageID != imageID(1) {
 		t.Errorf("%+v", e.Image)
+	}
+}
+
+// A name will do where one image has it. An id goes before a name; of several images with a name the ids are given, with their regions.
+func TestExplainingByName(t *testing.T) {
+	named := func(n int, name string) object { return with(image(n, 400, 0, n), "Name", name) }
+	account := inTwo(t,
+		world{images: []object{named(1, "web"), named(3, "golden"), named(5, imageID(3)), named(6, "")}},
+		world{images: []object{named(2, "db"), named(4, "golden")}})
+	j := newJanitor(t, account.Client(), settings{"REGIONS": "all"})
+	for given, want := range map[string]string{"web": imageID(1), "db": imageID(2), imageID(3): imageID(3), imageID(4): imageID(4)} {
+		if got := explain(t, j, given).Image.ImageID; got != want {
+			t.Errorf("%q is taken for %s, want %s", given, got, want)
+		}
+	}
+	explained, err := j.Explain(t.Context(), []string{"golden", "web"})
+	if len(explained) != 1 || explained[0].Image.ImageID != imageID(1) || err == nil {
+		t.Fatalf("%+v, %v", explained, err)
+	}
+	want := "2 images have the name golden: " + imageID(4) + " in eu-west-1, " + imageID(3) + " in us-east-1. Give one of these ids"
+	if err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	if explained, err := j.Explain(t.Context(), []string{""}); err == nil || explained != nil {
+		t.Errorf("no name: %+v, %v", explained, err)
 	}
 }
 

@@ -214,7 +214,7 @@ func saysWhatHelps(t *testing.T, text string, settings ...string) {
 func TestAParameterThatCannotBeRead(t *testing.T) {
 	const malformed = "/not valid/%%%:a:b:c"
 	for name, test := range map[string]struct{ parameter, says string }{
-		"foreign":   {"arn:aws:ssm:us-east-1:111122223333:parameter/golden/al2023", "names SSM parameter /golden/al2023 of account 111122223333"},
+		"foreign":   {"arn:aws:ssm:us-east-1:111122223333:parameter/golden/al2023", "names SSM parameter arn:aws:ssm:us-east-1:111122223333:parameter/golden/al2023, which is not shared"},
 		"malformed": {malformed, "names SSM parameter " + malformed + ", which cannot be read: ssm:GetParameters: ValidationException"},
 	} {
 		t.Run(name, func(t *testing.T) {

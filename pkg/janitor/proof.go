@@ -157,12 +157,12 @@ func (j *Janitor) askSharing(ctx context.Context, survey survey, plans []retenti
 	return len(regions) > 0
 }
 
-// firstGap returns why it is not known with whom the first of some snapshots is shared of which that is so.
+// firstGap returns why no more snapshots are asked about: the first of which it is not known with whom it is shared.
 func firstGap(sharing map[string]ami.Sharing) string {
 	for _, id := range slices.Sorted(maps.Keys(sharing)) {
 		if err := sharing[id].Err; err != "" {
-			return err
+			return "not asked, because nobody could find it out of " + id + ": " + err
 		}
 	}
-	return "too many others came up"
+	return "not asked, because too many others came up"
 }

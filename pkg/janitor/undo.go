@@ -24,7 +24,12 @@ type Undone struct {
 	Run     string         `json:"run,omitempty"` // Empty if images were asked for.
 	Warning string         `json:"warning,omitempty"`
 	Regions []UndoneRegion `json:"regions"` // By name.
-	Gone    []undo.Image   `json:"gone"`    // The images that were asked for and are in no region.
+
+	// Unrecorded means that no record of the run was read: what it removed is known by the tags of what is there and in the bin
+	// alone, and it may have removed more.
+	Unrecorded bool `json:"unrecorded,omitempty"`
+
+	Gone []undo.Image `json:"gone"` // The images that were asked for and are in no region.
 }
 
 // UndoneRegion is the same for one region. Error is empty unless the region failed, and then nothing was tried there.
@@ -36,8 +41,9 @@ type UndoneRegion struct {
 
 // Restorable is what can be brought back. The names of its JSON fields are a contract.
 type Restorable struct {
-	Removals []undo.Removal     `json:"removals"` // The latest run first.
-	Failed   []RestorableFailed `json:"failed"`   // By region.
+	Warning  string             `json:"warning,omitempty"` // Why records were not gone by that there may be.
+	Removals []undo.Removal     `json:"removals"`          // The latest run first.
+	Failed   []RestorableFailed `json:"failed"`            // By region.
 }
 
 // RestorableFailed is a region that could not be read.
@@ -87,6 +93,7 @@ func (j *Janitor) UndoRun(ctx context.Context, run string) (Undone, error) {
 	if !known && undone.Warning == "" && undone.IsEmpty() {
 		return Undone{}, fmt.Errorf("%w: nothing in %s carries the tags of %q, and there is no record of it", ErrUnknownRun, strings.Join(regions, ", "), run)
 	}
+	undone.Unrecorded = !known
 	return undone, nil
 }
 
@@ -124,7 +131,7 @@ func (j *Janitor) regionsToUndo(ctx context.Context) ([]string, error) {
 	return j.regionNames(ctx)
 }
 
-// Restorable returns what runs have removed and the Recycle Bin still holds, in all regions.
+// Restorable returns what runs have removed and the Recycle Bin still holds, in all regions, and what of that an undo brings back.
 func (j *Janitor) Restorable(ctx context.Context) Restorable {
 	all := Restorable{Removals: []undo.Removal{}, Failed: []RestorableFailed{}}
 	regions, err := j.regionNames(ctx)
@@ -136,18 +143,22 @@ func (j *Janitor) Restorable(ctx context.Context) Restorable {
 		removals []undo.Removal
 		err      error
 	}
-	for i, found := range sideBySide(regions, func(region string) found {
-		bin, err := undo.Look(ctx, wire.EC2(j.AWS, region))
-		if err != nil {
-			return found{nil, err}
+	records := j.newRecords()
+	for i, found := range sideBySide(regions, func(region string) (of found) {
+		client := wire.EC2(j.AWS, region)
+		bin, err := undo.Look(ctx, client)
+		if err == nil {
+			of.removals, err = bin.Removals(ctx, client, region, records.removed(ctx, bin, region, bin.Images()))
 		}
-		return found{bin.Removals(region), nil}
+		of.err = err
+		return of
 	}) {
 		if found.err != nil {
 			all.Failed = append(all.Failed, RestorableFailed{regions[i], found.err.Error()})
 		}
 		all.Removals = append(all.Removals, found.removals...)
 	}
+	all.Warning = records.warning()
 	slices.SortStableFunc(all.Removals, func(a, b undo.Removal) int { return strings.Compare(b.Run, a.Run) })
 	return all
 }
@@ -225,8 +236,11 @@ func newRemoved(image report.Image) undo.Removed {
 		Name:            image.Name,
 		Recorded:        true,
 		Doubtful:        image.Outcome.Status != ami.Deregistered,
-		RestorableUntil: image.Outcome.RestorableUntil,
+		RestorableUntil: image.Outcome.InBinUntil,
 		S3Location:      image.S3Location,
+	}
+	if removed.RestorableUntil.IsZero() {
+		removed.RestorableUntil = image.Outcome.RestorableUntil // In the record of an older version this was when the image left the bin.
 	}
 	for _, snapshot := range image.Snapshots {
 		removed.Snapshots = append(removed.Snapshots, snapshot.SnapshotID)
@@ -250,14 +264,18 @@ func (j *Janitor) newRecords() *records {
 // removed returns what is known of images, by the records of the runs that have declared their removal.
 func (r *records) removed(ctx context.Context, bin *undo.Bin, region string, ids []string) []undo.Removed {
 	removed := make([]undo.Removed, len(ids))
+	byRun := map[string]map[string]undo.Removed{} // And by id.
 	for i, id := range ids {
-		removed[i] = undo.Removed{ImageID: id}
-		for _, recorded := range removedBy(r.of(ctx, bin.Run(id)), region) {
-			if recorded.ImageID == id {
+		run := bin.Run(id)
+		if byRun[run] == nil {
+			byRun[run] = map[string]undo.Removed{}
+			for _, recorded := range removedBy(r.of(ctx, run), region) {
 				recorded.Doubtful = false // It was asked for by its id.
-				removed[i] = recorded
+				byRun[run][recorded.ImageID] = recorded
 			}
 		}
+		removed[i] = byRun[run][id]
+		removed[i].ImageID = id
 	}
 	return removed
 }

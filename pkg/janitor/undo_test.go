@@ -187,6 +187,81 @@ func TestUndoWithARecord(t *testing.T) {
 	})
 }
 
+// Without a record an undo knows what the tags show, and no more: of a run that has removed an instance-store image as well it does not
+// claim that all is there. With the record it tells of that image, too, and claims nothing less.
+func TestUndoOfARunThatRemovedMoreThanTheTagsShow(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		store := with(with(image(3, 900, 0), "RootDeviceType", "instance-store"), "ImageLocation", "amzn-s3-demo-bucket/bundle.manifest.xml")
+		l := live(t, world{images: []object{image(1, 900, 0, 1), image(2, 900, 0, 2), store, image(5, 2, 1, 5)}}, settings{"RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "false"})
+		l.account.KeepRemoved(30)
+		l.save()
+		record := l.real(0)
+		if record.Totals.Deregistered != 3 {
+			t.Fatalf("%+v", record.Totals)
+		}
+		l.at = night(1)
+		l.load()
+		there := map[string]string{"us-east-1 " + imageID(1): "restored", "us-east-1 " + imageID(2): "restored"}
+		for _, recorded := range []bool{false, true} {
+			j := l.janitor()
+			if !recorded {
+				j.Config.Records = ""
+			}
+			undone, err := j.UndoRun(t.Context(), record.Run)
+			if recorded {
+				there = map[string]string{"us-east-1 " + imageID(1): "present", "us-east-1 " + imageID(2): "present", "us-east-1 " + imageID(3): "gone"}
+			}
+			if diff := cmp.Diff(there, brought(undone)); err != nil || diff != "" || undone.Unrecorded == recorded || undone.Complete() == recorded {
+				t.Errorf("recorded %t: %+v, %v\n%s", recorded, undone, err, diff)
+			}
+		}
+	})
+}
+
+// The list goes by the records where there are any: what an undo does not bring back it does not promise. That a record cannot be read
+// is said.
+func TestRestorableWithRecords(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := twoRegions(t)
+		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
+		removeByHand(t, account, "us-east-1", removalRun, 2, 2, 9)
+		removeByHand(t, account, "eu-west-1", unknownRun, 3, 3)
+		s := saveRecord(t, report.Run{Run: removalRun, Regions: []report.Region{{Region: "us-east-1", Images: []report.Image{
+			removedImage(1, ami.Deregistered, now.AddDate(0, 0, 14), 1, 7), removedImage(2, ami.Deregistered, now.AddDate(0, 0, 14), 2, 9),
+		}}}})
+		s["REGIONS"] = everyRegion["REGIONS"]
+		said := func(list janitor.Restorable) map[string]string {
+			found := map[string]string{}
+			for _, r := range list.Removals {
+				found[r.ImageID] = r.RestorableUntil.UTC().Format(time.DateOnly) + " " + r.Why
+			}
+			return found
+		}
+		until := now.AddDate(0, 0, 14).Format(time.DateOnly)
+		list := newJanitor(t, account.Client(), s).Restorable(t.Context())
+		if diff := cmp.Diff(map[string]string{
+			imageID(1): "0001-01-01 neither the account nor the Recycle Bin holds its snapshot " + snapshotID(7),
+			imageID(2): until + " ",
+			imageID(3): until + " if it needs no snapshot but " + snapshotID(3) + ", of which there is no record",
+		}, said(list)); diff != "" || list.Warning != "" || len(list.Failed) > 0 {
+			t.Errorf("%+v\n%s", list, diff)
+		}
+		s["RECORDS"] = filepath.Join(t.TempDir(), "file")
+		if err := os.WriteFile(s["RECORDS"], nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		list = newJanitor(t, account.Client(), s).Restorable(t.Context())
+		if got := said(list)[imageID(2)]; !strings.Contains(list.Warning, "records of runs could not be read") || got != until+" if it needs no snapshot but "+snapshotID(2)+", "+snapshotID(9)+", of which there is no record" {
+			t.Errorf("%q, %q", list.Warning, got)
+		}
+		denied := emulator.Fail(account.Client(), "DescribeSnapshots", func(_ int, r emulator.Request) bool { return r.Region == "us-east-1" }, http.StatusForbidden, "UnauthorizedOperation", "No.")
+		s = saveRecord(t, report.Run{Run: removalRun, Regions: []report.Region{{Region: "us-east-1", Images: []report.Image{removedImage(1, ami.Deregistered, now, 1, 7)}}}})
+		if list := newJanitor(t, denied, s).Restorable(t.Context()); len(list.Removals) > 0 || len(list.Failed) != 1 || !strings.Contains(list.Failed[0].Error, "listing snapshots: UnauthorizedOperation: No.") {
+			t.Errorf("%+v", list)
+		}
+	})
+}
+
 // What EC2 refused to a run, and a later one has removed, comes back with the later one.
 func TestUndoOfARunThatWasRefused(t *testing.T) {
 	bubble(t, func(t *testing.T) {

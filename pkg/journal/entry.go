@@ -184,7 +184,7 @@ func (e *Entry) Settle(ctx context.Context, outcome ami.Outcome) error {
 	}
 	err := e.write(ctx, removalDocument{
 		ImageID: outcome.ImageID, Declared: snapshots, Status: outcome.Status, Error: outcome.Error,
-		Refused: outcome.Refused, Snapshots: outcome.Snapshots, RestorableUntil: outcome.RestorableUntil,
+		Refused: outcome.Refused, Snapshots: outcome.Snapshots, RestorableUntil: outcome.InBinUntil,
 	})
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -71,14 +71,14 @@ func readRules(ctx context.Context, api RulesAPI, kind types.ResourceType) ([]am
 			continue // It was deleted since it was listed.
 		}
 		if err != nil {
-			return nil, callError{"GetRule", err}
+			return nil, fmt.Errorf("rule %s: %w", id, callError{"GetRule", err})
 		}
 		if err := check(rule, id, kind); err != nil {
 			return nil, fmt.Errorf("GetRule: rule %s: %w", id, err)
 		}
 		if rule.Status == types.RuleStatusAvailable {
 			rules = append(rules, ami.BinRule{
-				Images: kind == types.ResourceTypeEc2Image, Days: int(*rule.RetentionPeriod.RetentionPeriodValue),
+				ID: id, Images: kind == types.ResourceTypeEc2Image, Days: int(*rule.RetentionPeriod.RetentionPeriodValue),
 				Tags: tags(rule.ResourceTags), Excluded: tags(rule.ExcludeResourceTags),
 			})
 		}

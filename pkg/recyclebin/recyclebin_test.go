@@ -134,9 +134,9 @@ func TestRead(t *testing.T) {
 	equal(t, "bin", read(t, account.Client()), ami.RecycleBin{
 		Read: true,
 		Rules: []ami.BinRule{
-			{Images: true, Days: 365, Excluded: []ami.Tag{{Key: "cache"}, {Key: "x"}}},
-			{Images: true, Days: 14, Tags: []ami.Tag{{Key: "ami-janitor:intent", Value: "remove"}, {Key: "team"}}},
-			{Days: 21},
+			{ID: "imageRule01", Images: true, Days: 365, Excluded: []ami.Tag{{Key: "cache"}, {Key: "x"}}},
+			{ID: "imageRule02", Images: true, Days: 14, Tags: []ami.Tag{{Key: "ami-janitor:intent", Value: "remove"}, {Key: "team"}}},
+			{ID: "snapRule001", Days: 21},
 		},
 		Images:    map[string]time.Time{imageID(0): now.AddDate(0, 0, 365), imageID(2): now.AddDate(0, 0, 365)},
 		Snapshots: map[string]time.Time{snapshotID(0): now.AddDate(0, 0, 21), snapshotID(2): now.AddDate(0, 0, 21)},
@@ -342,7 +342,7 @@ func TestARuleThatIsGoneMeanwhile(t *testing.T) {
 	account := load(t, 0, all(5)...)
 	gone := emulator.Fail(account.Client(), "GetRule", func(n int, _ emulator.Request) bool { return n == 1 }, 404, "ResourceNotFoundException", "The rule does not exist")
 	equal(t, "bin", read(t, gone), ami.RecycleBin{
-		Read: true, Rules: []ami.BinRule{{Days: 6}}, Images: map[string]time.Time{}, Snapshots: map[string]time.Time{},
+		Read: true, Rules: []ami.BinRule{{ID: "snapRule001", Days: 6}}, Images: map[string]time.Time{}, Snapshots: map[string]time.Time{},
 	})
 }
 

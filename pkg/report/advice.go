@@ -32,11 +32,23 @@ type remedy struct {
 func remedyFor(fault string) remedy {
 	lower := strings.ToLower(fault)
 	for _, r := range remedies {
-		if slices.ContainsFunc(r.signs, func(sign string) bool { return strings.Contains(lower, sign) }) {
+		if slices.ContainsFunc(r.signs, func(sign string) bool { return shows(lower, sign) }) {
 			return r
 		}
 	}
 	return remedy{}
+}
+
+// shows reports whether a text shows a sign: all of its parts, which an ellipsis sets apart, one after the other.
+func shows(text, sign string) bool {
+	for part := range strings.SplitSeq(sign, "…") {
+		_, rest, found := strings.Cut(text, part)
+		if !found {
+			return false
+		}
+		text = rest
+	}
+	return true
 }
 
 // deniedSigns are what an error says of a denial, in lower case.
@@ -74,15 +86,39 @@ var remedies = []remedy{
 		"No records to go by",
 	},
 	{
-		[]string{"names ssm parameter"},
+		[]string{" without <", ` without "`, "which was not asked about", "leads back to a page", "ssm did not answer for it"}, // See lackingAnswerError in pkg/wire.
+		"Nothing is removed that depends on this answer. Report it, so that the janitor learns to read it: with the error, the region, the version " +
+			"of the janitor, and the answer itself, as docs/answers.md says.",
+		"An answer lacks its list",
+	},
+	{
+		[]string{"names ssm parameter…not shared with this account"},
 		"Delete that version of the launch template if nobody needs it. Else have the parameter shared with this account, and " +
 			"allow ssm:GetParameters on it to the role that the janitor runs with.",
+		"SSM parameter of a launch template unreadable",
+	},
+	{
+		[]string{"names ssm parameter…validation"},
+		"Parameter Store does not allow such a name. Delete that version of the launch template if nobody needs it; else make one that " +
+			"names the parameter right, and then delete it.",
+		"SSM parameter of a launch template unreadable",
+	},
+	{
+		[]string{"names ssm parameter"},
+		"Allow ssm:GetParameters on it to the role that the janitor runs with, and if it belongs to another account, have it shared with " +
+			"this one. Or delete that version of the launch template if nobody needs it.",
 		"SSM parameter of a launch template unreadable",
 	},
 	{
 		[]string{"names its image by resolve:"},
 		"Delete that version of the launch template if nobody needs it, or give its image by its id or by resolve:ssm:.",
 		"Image of a launch template not understood",
+	},
+	{
+		[]string{"launch template lt-…has no versions", "launch template lt-…invalidlaunchtemplateid"},
+		"If it was deleted while the run was reading it, the next run does not list it any more. If it is listed and has no versions every night, " +
+			"delete it.",
+		"A launch template could not be read",
 	},
 	{
 		[]string{"ssm parameter"},
@@ -154,15 +190,26 @@ var remedies = []remedy{
 		"Time ran out",
 	},
 	{
-		[]string{" without <", ` without "`}, // See lackingAnswerError in pkg/wire.
-		"Nothing is removed that depends on this answer. Report it, so that the janitor learns to read it: with the error, the region, the version " +
-			"of the janitor, and the answer itself, as docs/answers.md says.",
-		"An answer lacks its list",
-	},
-	{
 		[]string{"backed by ebs"}, // An instance store, or no snapshot.
 		"Tag those that are to stay ami-janitor:keep=true. The others go only where REQUIRE_RECYCLE_BIN is false, and then for good.",
 		"Not restorable",
+	},
+	{
+		[]string{"not a whole answer", "no error code of aws"},
+		"Something on the way cut the answer, or answered in the place of AWS. Look at proxies, firewalls and VPC endpoints between the function's " +
+			"network and the endpoints of this region.",
+		"Not an answer of AWS",
+	},
+	{
+		[]string{"invalidaction", "unknownoperation"},
+		"The endpoint of this region does not know this action. If it is a source of which you know that it finds nothing there, take it out of " +
+			"USAGE_SOURCES; else take the region out with EXCEPT_REGIONS.",
+		"Action not known to AWS",
+	},
+	{
+		[]string{"no recycle bin rule covers it…excludes"},
+		"Take that tag off, or take it out of the exclusion tags of that rule. If they are to stay, tag them ami-janitor:keep=true.",
+		"Excluded from the Recycle Bin",
 	},
 	{
 		[]string{"the recycle bin would hold it for"},
@@ -171,14 +218,14 @@ var remedies = []remedy{
 		"Recycle Bin rules too short",
 	},
 	{
-		[]string{"recycle bin"},
+		[]string{"no recycle bin rule covers", "has not turned up in the recycle bin"},
 		"Give the region two rules of the Recycle Bin, one for images and one for snapshots, that cover what carries the tag " +
 			"ami-janitor:intent with the value remove, the one for snapshots no shorter than the one for images. A first rule takes up to " +
 			"30 minutes to be in force.",
 		"Recycle Bin rules missing",
 	},
 	{
-		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout"},
+		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout", "unexpected eof"},
 		"AWS could not be reached. Check the way from the function's network to the endpoints of this region.",
 		"AWS not reached",
 	},

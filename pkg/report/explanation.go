@@ -10,14 +10,16 @@ import (
 // Explanation is all there is to say of the verdict on one image.
 type Explanation struct {
 	Region    string            `json:"region"`
-	Hold      string            `json:"hold,omitempty"` // Why the region can only be planned now; empty if that is not so.
-	Image     Image             `json:"image"`          // As in the record.
-	LastUse   string            `json:"lastUse"`        // For example "last launched 2026-01-02, 325 days ago".
-	StaleOn   string            `json:"staleOn"`        // The day from which it counts as stale, as 2006-01-02, or empty.
-	Rules     []RuleFinding     `json:"rules"`          // Every keep rule, in the order of their table.
-	Sources   []SourceFinding   `json:"sources"`        // Every source of evidence.
-	Snapshots []PlannedSnapshot `json:"snapshots"`      // What would become of each if the image went.
-	Changes   []string          `json:"changes"`        // What would have to change for the verdict to change, in full sentences.
+	Hold      string            `json:"hold,omitempty"`   // Why the region can only be planned now; empty if that is not so.
+	Remedy    string            `json:"remedy,omitempty"` // What to do about Hold.
+	Image     Image             `json:"image"`            // As in the record.
+	LastUse   string            `json:"lastUse"`          // For example "last launched 2026-01-02, 325 days ago".
+	StaleOn   string            `json:"staleOn"`          // The day from which it counts as stale, as 2006-01-02, or empty.
+	Rules     []RuleFinding     `json:"rules"`            // Every keep rule, in the order of their table.
+	Sources   []SourceFinding   `json:"sources"`          // Every source of evidence.
+	Gaps      []Gap             `json:"gaps,omitempty"`   // What is not proven, and what to do about it; whatever else keeps the image.
+	Snapshots []PlannedSnapshot `json:"snapshots"`        // What would become of each if the image went.
+	Changes   []string          `json:"changes"`          // What would have to change for the verdict to change, in full sentences.
 }
 
 // RuleFinding is what one keep rule says of an image.
@@ -44,8 +46,12 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 		StaleOn:   date(explained.StaleFrom),
 		Rules:     make([]RuleFinding, len(explained.Hearings)),
 		Sources:   append([]SourceFinding{}, sources...),
+		Gaps:      explainedGaps(region, explained),
 		Snapshots: []PlannedSnapshot{},
 		Changes:   changes(explained),
+	}
+	if e.Hold != "" {
+		e.Remedy = heldRemedy(e.Hold)
 	}
 	for i, h := range explained.Hearings {
 		e.Rules[i] = RuleFinding{h.Code, h.Meaning, h.Detail}
@@ -92,9 +98,13 @@ func (e Explanation) write(p *page) {
 	p.paragraph(e.verdict())
 	if e.Hold != "" {
 		p.paragraph(sentence("Nothing is removed in " + neutral(e.Region) + " now: " + faultText(e.Hold)))
+		if e.Remedy != "" {
+			p.paragraph("What to do: " + e.Remedy)
+		}
 	}
 	e.writeRules(p)
 	e.writeSources(p)
+	e.writeGaps(p)
 	writeSection(p, "Snapshots, if it is removed", Image{Snapshots: e.Snapshots}.snapshotLines(), "It has none.")
 	changes := make([]string, len(e.Changes))
 	for i, change := range e.Changes {
@@ -192,6 +202,19 @@ func (e Explanation) writeSources(p *page) {
 		}
 	}
 	writeSection(p, "Sources", lines, "None was asked.")
+}
+
+// writeGaps says what is not proven, at full length, and what to do about each.
+func (e Explanation) writeGaps(p *page) {
+	const longest = 2000
+	if len(e.Gaps) == 0 {
+		return
+	}
+	p.heading("What is not proven")
+	for _, gap := range e.Gaps {
+		p.item(clip(neutral(strings.Join(strings.Fields(gap.Detail), " ")), longest))
+		p.detail("What to do: " + gap.Remedy)
+	}
 }
 
 // writeSection lists lines under a heading, or says what there is to say if there are none.

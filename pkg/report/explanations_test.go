@@ -3,6 +3,7 @@ package report_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,7 +64,7 @@ func explanations() map[string][]report.Explanation {
 
 	back := vetoes(10, "restored", "run 20261121T020000Z-5b1d0e has removed it, or may have, and it is there again")
 	onHold := explained(kept(11, "not-restorable", "its snapshot snap-00000011example: no Recycle Bin rule covers it, with the tags that it has"), asked()...)
-	onHold.Hold = noRule
+	onHold.Hold, onHold.Remedy = noRule, "Give the region two rules of the Recycle Bin."
 
 	hostile := owned(nasty, kept(9, "in-use", nasty))
 	hostile.Image.Name = nasty
@@ -93,7 +94,7 @@ func explanations() map[string][]report.Explanation {
 
 func TestAnExplanationSaysThatItsRegionIsOnHold(t *testing.T) {
 	e := report.NewExplanation("eu-west-1", retention.Explanation{Verdict: stale(1, "web"), Hold: noRule}, nil, "")
-	if e.Hold != noRule {
-		t.Errorf("%q", e.Hold)
+	if e.Hold != noRule || !strings.Contains(e.Remedy, "Give the region two rules of the Recycle Bin") {
+		t.Errorf("%q, %q", e.Hold, e.Remedy)
 	}
 }

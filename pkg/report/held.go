@@ -45,20 +45,24 @@ func (r Run) acting() Run {
 	return r
 }
 
+// heldRemedy is what to do about a region that was only planned.
+func heldRemedy(hold string) string {
+	return adviceOr("The next run plans again. Nothing is removed there until this is out of the way.", whatWasDenied)(hold)
+}
+
 // heldProblems says what to do about the regions that were only planned.
 func (r Run) heldProblems() []problem {
 	var complaints []complaint
 	regions, alone := map[string][]string{}, map[string]int{} // By what to do about them.
-	remedy := adviceOr("The next run plans again. Nothing is removed there until this is out of the way.", whatWasDenied)
 	for _, region := range r.Regions {
 		if isHeld(region) {
-			todo := remedy(region.Hold)
+			todo := heldRemedy(region.Hold)
 			regions[todo] = append(regions[todo], neutral(region.Region))
 			alone[todo] += countImages(region.Images, leftAlone)
 			complaints = append(complaints, complaint{neutral(region.Region), "", region.Hold})
 		}
 	}
-	problems := grouped(complaints, remedy, func(int) string { return "" })
+	problems := grouped(complaints, heldRemedy, func(int) string { return "" })
 	for i := range problems {
 		p := &problems[i]
 		p.what = fewRegions(regions[p.todo]) + r.wereOnlyPlanned(len(regions[p.todo]))

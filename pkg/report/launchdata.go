@@ -26,6 +26,11 @@ func (r Run) launchDataComplaints() []complaint {
 	return complaints
 }
 
+func launchDataRemedy(region string) string {
+	return "Look at an image that has been launched:\naws ec2 describe-image-attribute --region " + region +
+		" --attribute lastLaunchedTime --image-id IMAGE_ID\nIf there is no time either, open a case with AWS Support."
+}
+
 // launchDataProblems says that launch data is missing, and what to do about that.
 func (r Run) launchDataProblems() []problem {
 	complaints, region := r.launchDataComplaints(), "REGION"
@@ -36,10 +41,7 @@ func (r Run) launchDataProblems() []problem {
 	if len(complaints) == 1 {
 		region = regions[0]
 	}
-	remedy := func(string) string {
-		return "Look at an image that has been launched:\naws ec2 describe-image-attribute --region " + region +
-			" --attribute lastLaunchedTime --image-id IMAGE_ID\nIf there is no time either, open a case with AWS Support."
-	}
+	remedy := func(string) string { return launchDataRemedy(region) }
 	problems := grouped(complaints, remedy, func(int) string {
 		return "Launch data is missing in " + fewRegions(regions) + ": EC2 reports no last launch of any image there, although an instance " +
 			"launched more than 48 hours ago runs an image of the account. That keeps " + count(r.count(launchDataMissing), "AMI") +

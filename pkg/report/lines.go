@@ -26,8 +26,9 @@ type Line struct {
 	Reasons   []retention.Reason   `json:"reasons"`
 	Snapshots []ami.SnapshotResult `json:"snapshots"`
 
-	// RestorableUntil is when the image leaves the Recycle Bin for good; zero if it was not seen there.
+	// RestorableUntil is until when an undo brings the image back with all that it needs; zero if it does not, or if that is not known.
 	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
+	NotRestorable   string    `json:"notRestorable,omitempty"` // Why it does not, if that is known.
 }
 
 const lineText = 2000
@@ -60,6 +61,7 @@ func newLine(r Run, region Region, image Image) Line {
 		Snapshots: []ami.SnapshotResult{},
 
 		RestorableUntil: image.Outcome.RestorableUntil,
+		NotRestorable:   neutral(image.Outcome.NotRestorable),
 	}
 	for _, reason := range image.Reasons {
 		reason.Detail = clip(neutral(reason.Detail), lineText)

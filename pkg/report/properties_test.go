@@ -79,7 +79,7 @@ func anyPlan(t *rapid.T, region string) (retention.Plan, []ami.Outcome) {
 		if statuses, acts := anyStatus[v.Decision]; acts {
 			o := outcome(n, statuses.Draw(t, "status"), untrusted(t))
 			o.Code = rapid.SampledFrom([]string{"", "", "used-since-planned", "unknown-use", "not-reached", "stopped"}).Draw(t, "code")
-			o.RestorableUntil = anyExit(t)
+			o.InBinUntil = anyExit(t)
 			for range rapid.IntRange(0, 3).Draw(t, "snapshots") {
 				if v.Decision != retention.Deregister {
 					break

@@ -1,31 +1,49 @@
 package report
 
 import (
-	"slices"
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
 )
 
-// restorableUntil returns until when a removed image can be brought back with all of its snapshots that are gone: each of
-// them was seen in the Recycle Bin, and the first of them leaves it then. It reports false if one was not seen there.
-func restorableUntil(i *Image) (time.Time, bool) {
-	if !removed(*i) || i.Outcome.RestorableUntil.IsZero() {
-		return time.Time{}, false
+// noteRestorable notes of every removed image until when an undo brings it back with all that it needs, or why it does not: as far as that
+// is known. The first of its snapshots that leaves the Recycle Bin takes the image along.
+func (g Region) noteRestorable() {
+	results := g.snapshotResults()
+	for i := range g.Images {
+		if outcome := g.Images[i].Outcome; removed(g.Images[i]) {
+			var lost string
+			if outcome.RestorableUntil, lost = wayBack(g.Images[i], results); lost != "" && g.BinRead {
+				outcome.NotRestorable = "the Recycle Bin does not hold " + lost
+			}
+		}
 	}
-	until := i.Outcome.RestorableUntil
+}
+
+// wayBack returns until when a removed image can be brought back; zero if it cannot, or if that is not known. Lost is the first of the
+// things that it needs and that were not seen in the Recycle Bin, if any. A snapshot may have gone with another image of the region, or
+// be left by an earlier run. Of one whose deletion is not confirmed, and of one that the account never listed, nobody knows whether it
+// is there.
+func wayBack(i Image, results map[string]snapshotResult) (until time.Time, lost string) {
+	if until = i.Outcome.InBinUntil; until.IsZero() {
+		return time.Time{}, "the image"
+	}
+	isKnown := true
 	for _, s := range i.Outcome.Snapshots {
-		if s.Status != ami.SnapshotDeleted {
-			continue
-		}
-		if s.RestorableUntil.IsZero() {
-			return time.Time{}, false
-		}
-		if s.RestorableUntil.Before(until) {
-			until = s.RestorableUntil
+		switch r := results[s.SnapshotID]; {
+		case r.status == ami.SnapshotDeleted && r.until.IsZero():
+			return time.Time{}, "its snapshot " + s.SnapshotID
+		case r.status == ami.SnapshotDeleted && r.until.Before(until):
+			until = r.until
+		case r.status == ami.SnapshotFailed, s.Detail == retention.NotListed:
+			isKnown = false
 		}
 	}
-	return until, true
+	if !isKnown {
+		return time.Time{}, ""
+	}
+	return until, ""
 }
 
 // proviso limits the promise for an image of which snapshots stay: with the last image that uses one it may go, and leave the
@@ -40,47 +58,26 @@ func proviso(i Image) string {
 }
 
 // isLost reports whether it is known that a removed image cannot be brought back.
-func isLost(region Region, i Image) bool {
-	_, restorable := restorableUntil(&i)
-	return removed(i) && region.BinRead && !restorable
-}
+func isLost(i Image) bool { return removed(i) && i.Outcome.NotRestorable != "" }
 
-// notInBin names the first of the things that are needed to bring an image back and are not in the Recycle Bin.
-func notInBin(i Image) string {
-	if i.Outcome.RestorableUntil.IsZero() {
-		return "the image"
-	}
-	at := slices.IndexFunc(i.Outcome.Snapshots, func(s ami.SnapshotResult) bool {
-		return s.Status == ami.SnapshotDeleted && s.RestorableUntil.IsZero()
-	})
-	if at < 0 {
-		return "all that it needs"
-	}
-	return "its snapshot " + neutral(i.Outcome.Snapshots[at].SnapshotID)
-}
+// isRestorable reports whether it is known that a removed image can be brought back with all that it needs.
+func isRestorable(i Image) bool { return removed(i) && !i.Outcome.RestorableUntil.IsZero() }
 
 // writeRestorable says until when a removed image can be brought back, and how, or that it cannot.
-func writeRestorable(p *page, region Region, i Image) {
-	if until, ok := restorableUntil(&i); ok {
+func writeRestorable(p *page, i Image) {
+	if isRestorable(i) {
+		until := i.Outcome.RestorableUntil
 		p.detail("Restorable until " + day(until) + ", " + minute(until) + proviso(i) + ":")
 		p.command("ami-janitor undo --image " + neutral(i.ImageID))
 		return
 	}
-	if isLost(region, i) {
-		p.detail("It cannot be restored: the Recycle Bin does not hold " + notInBin(i) + ".")
+	if isLost(i) {
+		p.detail("It cannot be restored: " + neutral(i.Outcome.NotRestorable) + ".")
 	}
 }
 
 // lost counts the removed images that cannot be brought back, as far as that is known.
-func (r Run) lost() int {
-	n := 0
-	r.each(removed, func(region Region, i Image) {
-		if isLost(region, i) {
-			n++
-		}
-	})
-	return n
-}
+func (r Run) lost() int { return r.count(isLost) }
 
 // writeRestore says how to get an image back, and when that is not possible.
 func (r Run) writeRestore(p *page) {
@@ -127,10 +124,11 @@ func (r Run) regionOrPlaceholder() string {
 // restorableInShort says until when a removed image can be brought back, and then what else there is to say of it.
 func restorableInShort(region Region, i Image) string {
 	words := mainDetail(region, i)
-	if until, ok := restorableUntil(&i); ok {
+	if isRestorable(i) {
+		until := i.Outcome.RestorableUntil
 		return "restorable until " + until.UTC().Format(time.DateOnly) + " " + minute(until) + proviso(i) + "; " + words
 	}
-	if isLost(region, i) {
+	if isLost(i) {
 		return "cannot be restored; " + words
 	}
 	return words

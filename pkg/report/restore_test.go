@@ -14,40 +14,66 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// exits returns the exit times from the Recycle Bin of an image and of those of its snapshots that are gone; zero for what
-// is not there.
-func exits(outcome *ami.Outcome) []time.Time {
-	times := []time.Time{outcome.RestorableUntil}
-	for _, s := range outcome.Snapshots {
-		if s.Status == ami.SnapshotDeleted {
-			times = append(times, s.RestorableUntil)
-		}
-	}
-	return times
+// fate is what became of a snapshot over all images of a region, and of what earlier runs had left there.
+type fate struct {
+	deleted, failed bool
+	until           time.Time
 }
 
+func fates(region report.Region) map[string]fate {
+	found := map[string]fate{}
+	add := func(id string, status ami.SnapshotStatus, until time.Time) {
+		f := found[id]
+		f.deleted, f.failed = f.deleted || status == ami.SnapshotDeleted, f.failed || status == ami.SnapshotFailed
+		if until.After(f.until) {
+			f.until = until
+		}
+		found[id] = f
+	}
+	for _, f := range region.Finished {
+		add(f.SnapshotID, f.Status, f.RestorableUntil)
+	}
+	for _, image := range region.Images {
+		if image.Outcome != nil {
+			for _, s := range image.Outcome.Snapshots {
+				add(s.SnapshotID, s.Status, s.RestorableUntil)
+			}
+		}
+	}
+	return found
+}
+
+// An image is said to be restorable if the bin holds it and all of its snapshots that are gone, whichever image these went with, and
+// until the first of them leaves it. If one of them is not there it is said to be lost, where the bin was read. Else nothing is said.
 func TestOnlyWhatIsInTheBinAsAWholeIsRestorable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRun(t)
 		text, n := report.Text(r), 0
 		for _, region := range r.Regions {
+			all := fates(region)
 			for _, image := range region.Images {
 				if image.Outcome == nil || image.Outcome.Status != ami.Deregistered {
 					continue
 				}
-				first, whole := exit(1000), true
-				for _, at := range exits(image.Outcome) {
-					whole = whole && !at.IsZero()
-					if at.Before(first) {
-						first = at
+				first, lost, doubtful := image.Outcome.InBinUntil, image.Outcome.InBinUntil.IsZero(), false
+				for _, s := range image.Outcome.Snapshots {
+					f := all[s.SnapshotID]
+					lost = lost || f.deleted && f.until.IsZero()
+					doubtful = doubtful || !f.deleted && f.failed
+					if f.deleted && f.until.Before(first) {
+						first = f.until
 					}
 				}
+				whole := !lost && !doubtful
 				section, _, _ := strings.Cut(text[strings.Index(text, "- "+image.ImageID):], "\n- ")
 				if len(r.Regions) == 1 {
-					checkSection(t, section, image, first, whole, region.BinRead)
+					checkSection(t, section, image, first, whole, lost && region.BinRead)
 				}
 				if whole {
 					n++
+				}
+				if image.Outcome.RestorableUntil.IsZero() == whole || whole && !image.Outcome.RestorableUntil.Equal(first) || (image.Outcome.NotRestorable != "") != (lost && region.BinRead) {
+					t.Fatalf("whole %v until %v, lost %v, but the record says %+v", whole, first, lost, image.Outcome)
 				}
 			}
 		}
@@ -58,7 +84,7 @@ func TestOnlyWhatIsInTheBinAsAWholeIsRestorable(t *testing.T) {
 }
 
 // checkSection takes no notice of where the lines are wrapped.
-func checkSection(t *rapid.T, section string, image report.Image, first time.Time, whole, binRead bool) {
+func checkSection(t *rapid.T, section string, image report.Image, first time.Time, whole, lost bool) {
 	section = strings.Join(strings.Fields(section), " ")
 	proviso := ""
 	if slices.ContainsFunc(image.Outcome.Snapshots, func(s ami.SnapshotResult) bool { return s.Status == ami.SnapshotKept }) {
@@ -68,8 +94,37 @@ func checkSection(t *rapid.T, section string, image report.Image, first time.Tim
 	if strings.Contains(section, until) != whole {
 		t.Fatalf("whole %v, %q is not in %q", whole, until, section)
 	}
-	if strings.Contains(section, "cannot be restored") != (binRead && !whole) {
-		t.Fatalf("whole %v, read %v: %q", whole, binRead, section)
+	if strings.Contains(section, "cannot be restored") != lost {
+		t.Fatalf("whole %v, lost %v: %q", whole, lost, section)
+	}
+}
+
+// Two images share a snapshot, which goes with the second of them. Without it neither can be restored, and the digest says so of both.
+// Of a snapshot whose deletion is not confirmed, or that the account never listed, nobody knows whether it is there: nothing is promised.
+func TestWhatRestoringNeedsBesidesTheImage(t *testing.T) {
+	stays := result(1, ami.SnapshotKept, "shared with "+id("ami", 2))
+	for name, c := range map[string]struct {
+		first, second    ami.Outcome
+		restorable, lost int
+	}{
+		"the shared one is in the bin":      {inBin(1, 14, stays), inBin(2, 14, binned(1, 14)), 2, 0},
+		"the shared one is not":             {inBin(1, 14, stays), inBin(2, 14, result(1, ami.SnapshotDeleted, "")), 0, 2},
+		"its deletion is not confirmed":     {inBin(1, 14, stays), inBin(2, 14, result(1, ami.SnapshotFailed, "time ran out")), 0, 0},
+		"the account does not list one":     {inBin(1, 14, result(9, ami.SnapshotKept, retention.NotListed)), inBin(2, 14, binned(2, 14)), 1, 0},
+		"one image is not in the bin":       {outcome(1, ami.Deregistered, "", stays), inBin(2, 14, binned(1, 14)), 1, 1},
+		"the first to leave takes it along": {inBin(1, 14, stays), inBin(2, 14, binned(1, 7)), 2, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := plan("eu-west-1", stale(1, "a"), stale(2, "b"))
+			r := newRun(false, report.NewRegion(p, report.Done{Outcomes: []ami.Outcome{c.first, c.second}, BinRead: true}, ""))
+			text := report.Text(r)
+			if got := strings.Count(text, "Restorable until"); got != c.restorable || r.Totals.Restorable != c.restorable || strings.Count(text, "cannot be restored") != c.lost {
+				t.Errorf("%d restorable, totals %+v:\n%s", got, r.Totals, text)
+			}
+			if name == "the first to leave takes it along" && strings.Count(text, "Restorable until "+exit(7).Format("Monday 2 January 2006, 15:04 UTC")) != 2 {
+				t.Error(text)
+			}
+		})
 	}
 }
 

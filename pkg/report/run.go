@@ -48,6 +48,8 @@ type Region struct {
 	Region  string `json:"region"`
 	Error   string `json:"error"`
 
+	Remedy string `json:"remedy,omitempty"` // What to do about Error, or about Hold unless Busy.
+
 	Hold    string `json:"hold,omitempty"`    // Why the region was only planned; empty if it was not.
 	Busy    bool   `json:"busy,omitempty"`    // It was only planned because another run was at work there at the same time, which is no fault.
 	BusyRun string `json:"busyRun,omitempty"` // That run.
@@ -63,7 +65,10 @@ type Region struct {
 	Strays   []Stray    `json:"strays,omitempty"`   // By id.
 	Orphans  []Orphan   `json:"orphans,omitempty"`  // The largest first.
 
-	RemainsGap string `json:"remainsGap,omitempty"` // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is.
+	Gaps []Gap `json:"gaps,omitempty"` // What keeps the images that stay only for want of a proof, or of a way back; what keeps most comes first.
+
+	RemainsGap    string `json:"remainsGap,omitempty"`    // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is.
+	RemainsRemedy string `json:"remainsRemedy,omitempty"` // What to do about that.
 }
 
 // Done is what a sweep did in one region, as far as AWS confirmed it. Its zero value is that of a dry run.
@@ -133,7 +138,7 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 	byID := make(map[string]*ami.Outcome, len(outcomes))
 	for i := range outcomes {
 		outcome := &outcomes[i]
-		outcome.RestorableUntil = wholeSecond(outcome.RestorableUntil)
+		outcome.InBinUntil = wholeSecond(outcome.InBinUntil)
 		outcome.Snapshots = append(make([]ami.SnapshotResult, 0, len(outcome.Snapshots)), outcome.Snapshots...)
 		for j := range outcome.Snapshots {
 			outcome.Snapshots[j].RestorableUntil = wholeSecond(outcome.Snapshots[j].RestorableUntil)
@@ -164,12 +169,20 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 			region.Images[i].Unmark, region.Images[i].CopiedTags = retention.LeaveMark, ""
 		}
 	}
+	region.noteRestorable()
+	region.noteGaps(plan.Verdicts)
+	if region.RemainsGap != "" {
+		region.RemainsRemedy = lookupRemedy(region.RemainsGap)
+	}
+	if isHeld(region) {
+		region.Remedy = heldRemedy(region.Hold)
+	}
 	return region
 }
 
 // FailedRegion records a region of which no complete inventory exists, so that nothing was changed there.
 func FailedRegion(account, region string, err error) Region {
-	return Region{Account: account, Region: region, Error: err.Error(), Images: []Image{}}
+	return Region{Account: account, Region: region, Error: err.Error(), Remedy: regionRemedy(err.Error()), Images: []Image{}}
 }
 
 func newImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image {

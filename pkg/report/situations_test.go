@@ -155,7 +155,7 @@ func unreached(n int) ami.Outcome {
 // inBin is the outcome of an image that is in the Recycle Bin for so many days, with its snapshots.
 func inBin(n, days int, snapshots ...ami.SnapshotResult) ami.Outcome {
 	o := outcome(n, ami.Deregistered, "", snapshots...)
-	o.RestorableUntil = exit(days)
+	o.InBinUntil = exit(days)
 	return o
 }
 
@@ -304,12 +304,13 @@ func situations() map[string]report.Run {
 		outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, "")),
 	}))
 
-	const foreign = "launch-templates: launch template lt-01238c059e3466abc, version 3, names SSM parameter /golden of account 111122223333, " +
-		"which is not shared with this account, or not there"
+	foreign := func(template string) ami.Gap {
+		return ami.Gap{Source: "launch-templates", Err: "launch template " + template + ", names SSM parameter arn:aws:ssm:eu-west-1:111122223333:parameter/golden, which is not shared with this account, or not there"}
+	}
+	one, other := foreign("lt-01238c059e3466abc (web), version 3"), foreign("lt-0abcdef1234567890 (db), version 7 and 2 more")
 	all["foreign parameter"] = newRun(false, newRegion(plan("eu-west-1", slices.Concat(
-		keptMany(1, 4, "unknown-use", foreign),
-		keptMany(5, 1, "unknown-use", foreign+", launch-templates: launch template lt-0abcdef1234567890, version 7 and 2 more, names SSM parameter /golden of "+
-			"account 111122223333, which is not shared with this account, or not there"),
+		unlooked(keptMany(1, 4, "unknown-use", one.Source+": "+one.Err), one),
+		unlooked(keptMany(5, 1, "unknown-use", one.Source+": "+one.Err+", "+other.Source+": "+other.Err), one, other),
 		keptMany(6, 1, "unknown-use", "ssm-text: SSM parameter /secure/db cannot be read: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/ami-janitor "+
 			"is not authorized to perform: ssm:GetParameters on resource: arn:aws:ssm:eu-west-1:123456789012:parameter/secure/db"),
 	)...), nil))
@@ -669,4 +670,12 @@ func addRefusals(all map[string]report.Run) {
 		many[n] = refused(n+1, fmt.Sprintf("golden-2024-%d", n), noAllow)
 	}
 	all["refused before"] = newRun(false, newRegion(plan("eu-west-1", many...), nil))
+}
+
+// unlooked are verdicts on images of which some lookups could not be completed.
+func unlooked(verdicts []retention.Verdict, gaps ...ami.Gap) []retention.Verdict {
+	for i := range verdicts {
+		verdicts[i].Gaps = gaps
+	}
+	return verdicts
 }

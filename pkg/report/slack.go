@@ -121,7 +121,7 @@ func slackOfProblems(problems []problem, lead bool) []string {
 		if i == slackProblems {
 			return append(lines, moreInRecord(len(problems)-i))
 		}
-		lines = append(lines, "*"+clip(problem.what, slackPhrase)+"*", code(problem.cases[0].subjects[0]+": "+problem.cases[0].fault, slackCase))
+		lines = append(lines, "*"+clip(problem.what, slackPhrase)+"*", code(problem.cases[0].subjects[0]+": "+problem.cases[0].fault, slackPhrase))
 		if lead {
 			lines = append(lines, "What to do: "+slackStep(problem.todo))
 		}

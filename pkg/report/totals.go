@@ -40,7 +40,7 @@ type Totals struct {
 	// billed. Zero if none was seen there.
 	SavingsFrom time.Time `json:"savingsFrom,omitzero"`
 
-	// Restorable counts those of Deregistered that were seen in the Recycle Bin with all of their snapshots that are gone.
+	// Restorable counts those of Deregistered that an undo brings back with all that they need, as far as that is known.
 	Restorable int `json:"restorable"`
 
 	// Left counts the images that later runs have to do: those that were deferred because of the cap, and those for which there was
@@ -141,7 +141,7 @@ func (t *Totals) addImages(region Region) {
 	for i := range region.Images {
 		image := &region.Images[i]
 		*t.countOf(region, image)++
-		if _, ok := restorableUntil(image); ok {
+		if isRestorable(*image) {
 			t.Restorable++
 		}
 	}

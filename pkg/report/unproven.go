@@ -2,7 +2,6 @@ package report
 
 import (
 	"cmp"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -77,8 +76,7 @@ func (r Run) remainsProblems() []problem {
 			complaints = append(complaints, complaint{neutral(region.Region), "", region.RemainsGap})
 		}
 	}
-	remedy := adviceOr("The next run looks again. If the lookup fails again, begin with the error.", whatWasDenied)
-	return grouped(complaints, remedy, func(int) string {
+	return grouped(complaints, lookupRemedy, func(int) string {
 		return "Snapshots whose AMIs are gone were left out of account: a lookup failed, so nobody knows what needs them."
 	})
 }
@@ -142,15 +140,23 @@ func (r Run) unprovenProblems() []problem {
 
 // unprovenFor are the problems of the images that one rule keeps.
 func (r Run) unprovenFor(rule retention.Rule) []problem {
-	total, stayed := map[string]int{}, map[string]int{} // By error, and by what to do about it.
+	total, stayed := map[string]int{}, map[string]map[[2]int]bool{} // By error, and by what to do about it: once for each image.
 	var complaints []complaint
 	remedy := adviceOr(otherwise(rule), whatWasDenied)
-	for _, region := range r.Regions {
-		errors := region.errorsFor(rule.Code)
-		for _, fault := range slices.Sorted(maps.Keys(errors)) {
-			complaints = append(complaints, complaint{r.inRegion(count(errors[fault], "AMI"), region), "", fault})
-			total[fault] += errors[fault]
-			stayed[remedy(fault)] += errors[fault]
+	for n, region := range r.Regions {
+		for _, gap := range region.Gaps {
+			if gap.Code != rule.Code {
+				continue
+			}
+			complaints = append(complaints, complaint{r.inRegion(gap.subject(region), region), "", gap.Detail})
+			total[gap.Detail] += gap.Images
+			todo := remedy(gap.Detail)
+			if stayed[todo] == nil {
+				stayed[todo] = map[[2]int]bool{}
+			}
+			for _, at := range gap.at {
+				stayed[todo][[2]int{n, at}] = true
+			}
 		}
 	}
 	slices.SortStableFunc(complaints, func(a, b complaint) int {
@@ -159,7 +165,7 @@ func (r Run) unprovenFor(rule retention.Rule) []problem {
 	problems := grouped(complaints, remedy, func(int) string { return "" })
 	for i := range problems {
 		p := &problems[i]
-		p.keeps = stayed[p.todo]
+		p.keeps = len(stayed[p.todo])
 		p.what = count(p.keeps, "stale AMI") + " stayed: " + whyStayed(rule, strings.HasPrefix(p.todo, soAgain))
 		if more := len(p.cases) - mostErrors; more > 0 {
 			p.cases = append(p.cases[:mostErrors], problemCase{count(more, "more error") + " of this kind", []string{"and"}})
@@ -170,24 +176,6 @@ func (r Run) unprovenFor(rule retention.Rule) []problem {
 
 // mostErrors is how many errors are listed for each remedy.
 const mostErrors = 10
-
-// errorsFor counts the unproven images that a reason keeps, by what it says.
-func (g Region) errorsFor(code retention.Code) map[string]int {
-	errors := map[string]int{}
-	for _, i := range g.Images {
-		if g.Busy || !unproven(i) {
-			continue
-		}
-		reason := i.whyUnproven()
-		if skipped(i) {
-			reason = cameUp(*i.Outcome)
-		}
-		if reason.Code == code {
-			errors[itsSnapshot.ReplaceAllString(reason.Detail, "a snapshot of it: ")]++
-		}
-	}
-	return errors
-}
 
 // itsSnapshot begins a detail that is the same for other images, but for a snapshot.
 var itsSnapshot = regexp.MustCompile(`^(its snapshot )?snap-[0-9a-z]+: `)
@@ -206,10 +194,15 @@ func whyStayed(rule retention.Rule, late bool) string {
 	}
 }
 
+// lookAgain is what to do about a lookup that has failed where the error says nothing better.
+const lookAgain = "The next run looks again. If the lookup fails again, begin with the error."
+
+func lookupRemedy(fault string) string { return adviceOr(lookAgain, whatWasDenied)(fault) }
+
 // otherwise is what to do where the error says nothing better.
 func otherwise(rule retention.Rule) string {
 	if rule.Code == unknownUseCode {
-		return "The next run looks again. If the lookup fails again, begin with the error."
+		return lookAgain
 	}
 	return "They stay until " + rule.Until + "."
 }

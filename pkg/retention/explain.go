@@ -12,6 +12,7 @@ import (
 type Explanation struct {
 	Verdict   Verdict // Its snapshots are those that the image has, whatever becomes of it.
 	Hearings  []Hearing
+	Gaps      []ami.Gap // All lookups that could not be completed, whatever else keeps the image.
 	LastUse   string    // For example "last launched 2026-01-02, 325 days ago".
 	StaleFrom time.Time // When the image has been idle for longer than its limit; zero if it has no readable date.
 	Hold      string    // Why nothing of the plan of its region may be carried out, whatever the verdict; empty if it may be.
@@ -66,6 +67,9 @@ func (d *docket) explain(verdicts []Verdict, at int) Explanation {
 	}
 	for _, rule := range slices.Concat(factRules, evidenceRules) {
 		e.Hearings = append(e.Hearings, Hearing{rule.Rule, cmp.Or(rule.speak(d, image), verdict.detail(rule.Code))})
+	}
+	if e.Gaps = verdict.Gaps; len(e.Gaps) == 0 && unknownUse(d, image) != "" {
+		e.Gaps = d.gaps(image)
 	}
 	return e
 }

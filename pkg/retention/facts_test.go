@@ -87,7 +87,7 @@ func binOf(images, snapshots int, more ...ami.BinRule) ami.RecycleBin {
 // regional holds all of a region for a week, except what carries a tag.
 func regional(key, value string) ami.RecycleBin {
 	excluded := []ami.Tag{{Key: "other", Value: "x"}, {Key: key, Value: value}}
-	return ami.RecycleBin{Read: true, Rules: []ami.BinRule{{Images: true, Days: 7, Excluded: excluded}, {Days: 7, Excluded: excluded}}}
+	return ami.RecycleBin{Read: true, Rules: []ami.BinRule{{ID: "of-images", Images: true, Days: 7, Excluded: excluded}, {ID: "of-snapshots", Days: 7, Excluded: excluded}}}
 }
 
 func factCases(t testing.TB) map[string]factCase {
@@ -288,10 +288,10 @@ func factCases(t testing.TB) map[string]factCase {
 		"an_instance_store_stays":                  {image: with(mapping("snap-1"), func(i *ami.Image) { i.S3Location = "bucket/image.manifest.xml" }), snapshots: plain("snap-1"), policy: requireBin(0), bin: binOf(8, 8), kept: "not-restorable", says: "instance store"},
 		"no_snapshot_stays":                        {policy: requireBin(0), bin: binOf(8, 8), kept: "not-restorable", says: "it has no snapshot"},
 		"without_the_bin_an_instance_store_goes":   {image: with(func(i *ami.Image) { i.S3Location = "bucket/image.manifest.xml" })},
-		"an_excluded_image_stays":                  {image: with(mapping("snap-1"), tagged("scratch", "yes")), snapshots: plain("snap-1"), policy: requireBin(0), bin: regional("scratch", "yes"), kept: "not-restorable", says: "no Recycle Bin rule covers it"},
+		"an_excluded_image_stays":                  {image: with(mapping("snap-1"), tagged("scratch", "yes")), snapshots: plain("snap-1"), policy: requireBin(0), bin: regional("scratch", "yes"), kept: "not-restorable", says: "no Recycle Bin rule covers it, with the tags that it has: rule of-images excludes scratch=yes"},
 		"an_excluded_key_with_another_value_goes":  {image: with(mapping("snap-1"), tagged("scratch", "no")), snapshots: plain("snap-1"), policy: requireBin(0), bin: regional("scratch", "yes")},
 		"an_excluded_key_without_a_value_stays":    {image: with(mapping("snap-1"), tagged("scratch", "no")), snapshots: plain("snap-1"), policy: requireBin(0), bin: regional("scratch", ""), kept: "not-restorable"},
-		"an_excluded_snapshot_stays":               {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Tags: map[string]string{"scratch": "yes"}}}, policy: requireBin(0), bin: regional("scratch", "yes"), kept: "not-restorable", says: "its snapshot snap-2: no Recycle Bin rule covers it"},
+		"an_excluded_snapshot_stays":               {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Tags: map[string]string{"scratch": "yes"}}}, policy: requireBin(0), bin: regional("scratch", "yes"), kept: "not-restorable", says: "its snapshot snap-2: no Recycle Bin rule covers it, with the tags that it has: rule of-snapshots excludes scratch=yes"},
 		"an_excluded_snapshot_that_stays_goes":     {image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1", Tags: map[string]string{"scratch": "yes", "ami-janitor:keep": ""}}}, policy: requireBin(0), bin: regional("scratch", "yes")},
 		"covered_by_a_tag_of_its_own_goes":         {image: with(mapping("snap-1"), tagged("env", "prod")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(7, 30, ami.BinRule{Images: true, Days: 14, Tags: []ami.Tag{{Key: "x", Value: "y"}, {Key: "env", Value: "prod"}}})},
 		"covered_by_the_value_of_another_stays":    {image: with(mapping("snap-1"), tagged("env", "dev")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(7, 30, ami.BinRule{Images: true, Days: 14, Tags: []ami.Tag{{Key: "env", Value: "prod"}}}), kept: "not-restorable"},

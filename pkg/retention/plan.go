@@ -152,6 +152,9 @@ func (d *docket) decide(v *Verdict, image *subject) {
 	if v.Reasons = d.hear(factRules, image); len(v.Reasons) == 0 {
 		v.Reasons = d.hear(evidenceRules, image)
 	}
+	if v.detail(unknownUseCode) != "" {
+		v.Gaps = d.gaps(image)
+	}
 	if len(v.Reasons) == 0 {
 		d.announce(v, image)
 		d.yield(v)
@@ -229,8 +232,9 @@ func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
 		}
 		for _, id := range v.Image.SnapshotIDs {
 			if why := sharingUnknown(d.sharingOf(id)); why != "" && d.keepsSnapshot(id) == "" {
-				v.Decision, v.Due, v.Reasons = Keep, time.Time{}, []Reason{{"unknown-use", id + ": " + why}}
-				break
+				v.Decision, v.Due = Keep, time.Time{}
+				v.Gaps = append(v.Gaps, ami.Gap{Source: id, Err: why})
+				v.Reasons = []Reason{{unknownUseCode, gaps(v.Gaps)}}
 			}
 		}
 	}
@@ -306,12 +310,15 @@ func (d *docket) keepsSnapshot(id string) string {
 	return cmp.Or(d.othersSnapshot(id), d.takenByHand(id))
 }
 
+// NotListed is why a snapshot stays that an image maps, and that the account does not list as its own.
+const NotListed = "not among this account's snapshots"
+
 // othersSnapshot says who else looks after a snapshot; empty if nobody does.
 func (d *docket) othersSnapshot(id string) string {
 	snapshot, listed := d.snapshots[id]
 	switch {
 	case !listed:
-		return "not among this account's snapshots"
+		return NotListed
 	case !d.policy.DeleteSnapshots:
 		return "DELETE_SNAPSHOTS is false"
 	}

@@ -73,11 +73,11 @@ func notRestorable(d *docket, image *subject) string {
 		return ""
 	}
 	days := daysInBin(d.bin, ofImages, image.Tags)
-	if fault := tooFew(days, d.policy.RecycleBinDays); fault != "" {
+	if fault := tooFew(d.bin, ofImages, image.Tags, d.policy.RecycleBinDays); fault != "" {
 		return fault
 	}
 	for _, id := range image.SnapshotIDs {
-		fault := tooFew(daysInBin(d.bin, ofSnapshots, d.snapshot(id).Tags), days)
+		fault := tooFew(d.bin, ofSnapshots, d.snapshot(id).Tags, days)
 		if fault != "" && d.keepsSnapshot(id) == "" {
 			return "its snapshot " + id + ": " + fault
 		}
@@ -85,10 +85,17 @@ func notRestorable(d *docket, image *subject) string {
 	return ""
 }
 
-// tooFew says why days in the Recycle Bin are not enough; empty if they are. None are never enough.
-func tooFew(days, least int) string {
-	switch {
+// tooFew says why the Recycle Bin holds a resource with these tags, once its removal is declared, for fewer days than it has to; empty
+// if it does not. None are never enough.
+func tooFew(bin ami.RecycleBin, ofImages bool, tags map[string]string, least int) string {
+	switch days := daysInBin(bin, ofImages, tags); {
 	case days <= 0:
+		for _, rule := range bin.Rules {
+			if tag := excludes(rule, tags); rule.Images == ofImages && tag.Key != "" {
+				value, _ := declared(tags, tag.Key)
+				return fmt.Sprintf("no Recycle Bin rule covers it, with the tags that it has: rule %s excludes %s=%s", rule.ID, tag.Key, value)
+			}
+		}
 		return "no Recycle Bin rule covers it, with the tags that it has"
 	case days < least:
 		return fmt.Sprintf("the Recycle Bin would hold it for %s only, and not for %d", daysInWords(time.Duration(days)*Day), least)
@@ -117,10 +124,8 @@ func daysInBin(bin ami.RecycleBin, ofImages bool, tags map[string]string) int {
 
 // covers is in doubt about rules for a key without a value, and takes them for what saves less.
 func covers(rule ami.BinRule, tags map[string]string) bool {
-	for _, tag := range rule.Excluded {
-		if value, ok := declared(tags, tag.Key); ok && (tag.Value == "" || tag.Value == value) {
-			return false
-		}
+	if excludes(rule, tags).Key != "" {
+		return false
 	}
 	for _, tag := range rule.Tags {
 		if value, ok := declared(tags, tag.Key); ok && tag.Value == value {
@@ -128,6 +133,16 @@ func covers(rule ami.BinRule, tags map[string]string) bool {
 		}
 	}
 	return len(rule.Tags) == 0
+}
+
+// excludes returns the tag for which a rule leaves a resource with these tags out; the zero value if it does not.
+func excludes(rule ami.BinRule, tags map[string]string) ami.Tag {
+	for _, tag := range rule.Excluded {
+		if value, ok := declared(tags, tag.Key); ok && (tag.Value == "" || tag.Value == value) {
+			return tag
+		}
+	}
+	return ami.Tag{}
 }
 
 // declared returns the value of a tag once the removal of its resource has been declared.

@@ -98,7 +98,7 @@ func (d *docket) judgeRemains(plan *Plan) {
 func unaskedNames(finding ami.Finding) string {
 	switch {
 	case len(finding.Gaps) > 0:
-		return gaps(finding)
+		return gaps(finding.Gaps)
 	case finding.Use != ami.Unused && finding.Use != ami.Used:
 		return "what names it has not been looked up"
 	default:
@@ -194,7 +194,7 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 		v.Apart = v.Why != "" && snapshot.ImageID == "" && own.intent && own.run == leftover.Run
 	}
 	if v.Why == "" && d.policy.RequireRecycleBin && d.binGap == "" {
-		doubt = tooFew(daysInBin(d.bin, ofSnapshots, snapshot.Tags), d.policy.RecycleBinDays)
+		doubt = tooFew(d.bin, ofSnapshots, snapshot.Tags, d.policy.RecycleBinDays)
 		v.Why = doubt
 	}
 	v.Delete, v.Undecided = v.Why == "", doubt != ""

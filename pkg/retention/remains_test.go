@@ -73,7 +73,7 @@ func TestLeftovers(t *testing.T) {
 		"it_cannot_be_read":                {change: func(s *ami.Snapshot) { s.Unreadable = "listed twice" }, becomes: undecided, why: "listed twice", unasked: true},
 		"a_misspelt_keep_tag":              {change: retagged("ami-janitor:keeep", ""), becomes: undecided, why: "ami-janitor:keeep: the janitor knows no such tag", unasked: true},
 		"an_intent_nobody_knows":           {change: retagged(retention.IntentTag, "x"), becomes: undecided, why: `ami-janitor:intent: "x" is not "remove"`, unasked: true},
-		"the_bin_does_not_hold_it":         {change: retagged("scratch", "yes"), policy: requireBin(0), bin: regional("scratch", "yes"), becomes: undecided, why: "no Recycle Bin rule covers it, with the tags that it has", unasked: true},
+		"the_bin_does_not_hold_it":         {change: retagged("scratch", "yes"), policy: requireBin(0), bin: regional("scratch", "yes"), becomes: undecided, why: "no Recycle Bin rule covers it, with the tags that it has: rule of-snapshots excludes scratch=yes", unasked: true},
 		"the_bin_holds_it_too_short":       {policy: requireBin(14), bin: binOf(14, 7), becomes: undecided, why: "the Recycle Bin would hold it for 7 days only, and not for 14", unasked: true},
 		"nobody_was_asked":                 {finding: &ami.Finding{}, becomes: undecided, why: "what names it has not been looked up"},
 		"somebody_did_not_answer":          {finding: &ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{aGap}}, becomes: undecided, why: "references: denied"},

@@ -65,7 +65,7 @@ var evidenceRules = []keepRule{
 	{Rule{"copy-of-used", "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
 	{Rule{"announced-elsewhere", "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},
 	{Rule{"copied-tags", "carries tags of another image's removal, which were copied", "these tags are off, which a run that is no dry run sees to"}, copiedTags, LeaveMark},
-	{Rule{"unknown-use", "may be in use: a lookup could not be completed", "every lookup is answered"}, unknownUse, LeaveMark},
+	{Rule{unknownUseCode, "may be in use: a lookup could not be completed", "every lookup is answered"}, unknownUse, LeaveMark},
 	{
 		Rule{"usage-report-pending", "is public or shared, and no fresh report says whether other accounts use it", "a fresh usage report finds no use of it"},
 		usageReportPending, LeaveMark,
@@ -417,7 +417,7 @@ func doubtfulOriginal(d *docket, image *subject) string {
 	case original != nil && len(original.Unreadable) > 0:
 		return what + ": " + strings.Join(original.Unreadable, "; ")
 	case len(finding.Gaps) > 0:
-		return what + ": " + gaps(finding)
+		return what + ": " + gaps(finding.Gaps)
 	case finding.Use != ami.Unused && finding.Use != ami.Used:
 		return what + ", has not been looked up"
 	default:
@@ -444,7 +444,7 @@ func unproven(finding ami.Finding) string {
 	case finding.Use == ami.Used:
 		return ""
 	case len(finding.Gaps) > 0:
-		return gaps(finding)
+		return gaps(finding.Gaps)
 	case finding.Use != ami.Unused:
 		return "its use has not been looked up"
 	default:
@@ -453,12 +453,32 @@ func unproven(finding ami.Finding) string {
 }
 
 // gaps says which lookups of an image could not be completed, and why.
-func gaps(finding ami.Finding) string {
+func gaps(all []ami.Gap) string {
 	var gaps []string
-	for _, gap := range finding.Gaps {
+	for _, gap := range all {
 		gaps = append(gaps, gap.Source+": "+gap.Err)
 	}
 	return summary(gaps)
+}
+
+// unknownUseCode is the code of the reason that gaps make.
+const unknownUseCode Code = "unknown-use"
+
+// gaps are the lookups of an image that could not be completed, or else those of the image that it is a copy of.
+func (d *docket) gaps(image *subject) []ami.Gap {
+	if own := ami.Everywhere(d.evidence, d.region, image.ID).Gaps; len(own) > 0 {
+		return own
+	}
+	id, region, ok := image.CopiedFrom(d.region)
+	if _, inRun := d.evidence[region]; !ok || !inRun {
+		return nil
+	}
+	var found []ami.Gap
+	for _, gap := range ami.Everywhere(d.evidence, region, id).Gaps {
+		gap.Err += " (the use of " + id + " in " + region + ", of which it is a copy)"
+		found = append(found, gap)
+	}
+	return found
 }
 
 // launchDataMissing speaks for images whose missing launches prove nothing.

@@ -72,6 +72,7 @@ type Verdict struct {
 	Image     ami.Image
 	Decision  Decision
 	Reasons   []Reason          // Never empty.
+	Gaps      []ami.Gap         // All lookups that could not be completed, where unknown-use is a reason, which names three of them.
 	LastUse   time.Time         // Zero if the image has no readable date.
 	Snapshots []SnapshotVerdict // One for each snapshot of an image to be deregistered; empty for all others.
 

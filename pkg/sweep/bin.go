@@ -126,7 +126,7 @@ func (s *sweep) findInBin(ctx context.Context) {
 		s.bin.read = true
 		for i := range s.outcomes {
 			outcome := &s.outcomes[i]
-			outcome.RestorableUntil = exits[outcome.ImageID]
+			outcome.InBinUntil = exits[outcome.ImageID]
 			if settled := *outcome; noteExits(outcome.Snapshots, exits) {
 				if s.unsure[outcome.ImageID] { // EC2 deletes no snapshot that an image uses.
 					settled.Status = ami.Deregistered

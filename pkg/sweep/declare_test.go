@@ -451,7 +451,7 @@ func TestTheCanary(t *testing.T) {
 					if outcome.Status == ami.Skipped {
 						says(t, outcome.Error, "has not turned up in the Recycle Bin")
 					}
-					if seen := outcome.Status == ami.Deregistered && c.seenFrom < 1000; seen != outcome.RestorableUntil.Equal(shortly) {
+					if seen := outcome.Status == ami.Deregistered && c.seenFrom < 1000; seen != outcome.InBinUntil.Equal(shortly) {
 						t.Errorf("%+v", outcome)
 					}
 				}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type Bin struct {
 	images    map[string]item
 	snapshots map[string]item
 	runs      map[string]string // By the id of an image or a snapshot; an empty run is one that the tags do not name.
+	made      map[purpose][]string
 }
 
 // item is an image or a snapshot in the bin.
@@ -48,6 +50,7 @@ func Look(ctx context.Context, api API) (*Bin, error) {
 	if bin.runs, err = listDeclared(ctx, api); err != nil {
 		return nil, fmt.Errorf("listing tags: %s", wire.Explain(err))
 	}
+	bin.made = bin.purposes()
 	return bin, nil
 }
 
@@ -56,35 +59,103 @@ func (b *Bin) Run(imageID string) string { return b.runs[imageID] }
 
 // Removal is an image or a snapshot that a run has removed, and that the Recycle Bin still holds.
 type Removal struct {
-	Run             string    `json:"run"` // Empty if its tags do not name it.
-	ImageID         string    `json:"imageId,omitempty"`
-	SnapshotID      string    `json:"snapshotId,omitempty"` // Only where the image is not in the bin.
-	Name            string    `json:"name"`                 // Of an image; the description of a snapshot.
-	Region          string    `json:"region"`
-	RemovedAt       time.Time `json:"removedAt"`
-	RestorableUntil time.Time `json:"restorableUntil"` // When it leaves the bin for good, as AWS says.
+	Run        string    `json:"run"` // Empty if its tags do not name it.
+	ImageID    string    `json:"imageId,omitempty"`
+	SnapshotID string    `json:"snapshotId,omitempty"` // Only where the image is not in the bin.
+	Name       string    `json:"name"`                 // Of an image; the description of a snapshot.
+	Region     string    `json:"region"`
+	RemovedAt  time.Time `json:"removedAt"`
+	InBinUntil time.Time `json:"inBinUntil"` // When it leaves the bin for good, as AWS says.
+
+	// RestorableUntil is until when an undo brings it back with all that it needs: the first of the image and of its snapshots in the
+	// bin leaves it then. It is zero if an undo does not, or if nobody knows.
+	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
+	Why             string    `json:"why,omitempty"` // Why it is zero; else what the promise depends on, if on anything.
+}
+
+// Images returns the ids of the images in the bin that runs have removed; sorted.
+func (b *Bin) Images() []string {
+	var ids []string
+	for id := range b.images {
+		if _, ok := b.runs[id]; ok {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 // Removals returns what runs have removed and the bin still holds: the images, and the snapshots of runs of which no image
-// is in it. What others have removed is left out. They are sorted by the latest run, and by name and id.
-func (b *Bin) Removals(region string) []Removal {
+// is in it. What others have removed is left out. They are sorted by the latest run, and by name and id. Known is what is known of
+// the images besides. An error means that the account's snapshots could not be listed.
+func (b *Bin) Removals(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, region string, known []Removed) ([]Removal, error) {
+	byID, needed := map[string]Removed{}, []string{}
+	for _, removed := range known {
+		byID[removed.ImageID] = removed
+		needed = append(needed, removed.Snapshots...)
+	}
+	slices.Sort(needed)
+	inAccount, err := listSnapshots(ctx, api, slices.DeleteFunc(slices.Compact(needed), func(id string) bool { _, inBin := b.snapshots[id]; return inBin }))
+	if err != nil {
+		return nil, fmt.Errorf("listing snapshots: %w", err)
+	}
 	removals := []Removal{}
 	whole := map[string]bool{} // Runs with an image in the bin.
-	for id, image := range b.images {
-		if run, ok := b.runs[id]; ok {
-			whole[run] = true
-			removals = append(removals, Removal{Run: run, ImageID: id, Name: image.text, Region: region, RemovedAt: image.removed, RestorableUntil: image.until})
-		}
+	for _, id := range b.Images() {
+		image, run := b.images[id], b.runs[id]
+		whole[run] = true
+		removal := Removal{Run: run, ImageID: id, Name: image.text, Region: region, RemovedAt: image.removed, InBinUntil: image.until}
+		removal.RestorableUntil, removal.Why = b.promise(id, byID[id], inAccount)
+		removals = append(removals, removal)
 	}
 	for id, snapshot := range b.snapshots {
 		if run, ok := b.runs[id]; ok && !whole[run] {
-			removals = append(removals, Removal{Run: run, SnapshotID: id, Name: snapshot.text, Region: region, RemovedAt: snapshot.removed, RestorableUntil: snapshot.until})
+			removals = append(removals, Removal{
+				Run: run, SnapshotID: id, Name: snapshot.text, Region: region, RemovedAt: snapshot.removed,
+				InBinUntil: snapshot.until, RestorableUntil: snapshot.until,
+			})
 		}
 	}
 	slices.SortFunc(removals, func(a, b Removal) int {
 		return cmp.Or(strings.Compare(b.Run, a.Run), strings.Compare(a.Name, b.Name), strings.Compare(a.ImageID+a.SnapshotID, b.ImageID+b.SnapshotID))
 	})
-	return removals
+	return removals, nil
+}
+
+// mostNamed is how many snapshots a promise names.
+const mostNamed = 3
+
+// promise returns until when an undo brings an image in the bin back with its snapshots, and what that depends on; zero and why, if it
+// does not, or if nobody knows. The bin does not say which snapshots an image maps (EC2 API Reference, ImageRecycleBinInfo). A record
+// says; without one there are only those in the bin that were made for the image, or else those of the same run of which nothing says
+// for which image they were made; and it may map others.
+func (b *Bin) promise(imageID string, known Removed, inAccount map[string]*types.Snapshot) (until time.Time, why string) {
+	until = b.images[imageID].until
+	snapshots := known.Snapshots
+	if !known.Recorded {
+		if snapshots = b.snapshotsOf(imageID); len(snapshots) == 0 {
+			snapshots = b.made[purpose{run: b.runs[imageID]}]
+		}
+	}
+	switch n := len(snapshots); {
+	case known.Recorded:
+	case n == 0:
+		return time.Time{}, "no record says which snapshots it needs, and the Recycle Bin holds none that may be its own"
+	case n > mostNamed:
+		why = fmt.Sprintf("if it needs no snapshot but some of %s and %d more, of which there is no record", strings.Join(snapshots[:mostNamed], ", "), n-mostNamed)
+	default:
+		why = "if it needs no snapshot but " + strings.Join(snapshots, ", ") + ", of which there is no record"
+	}
+	for _, id := range snapshots {
+		item, inBin := b.snapshots[id]
+		switch {
+		case inBin && item.until.Before(until):
+			until = item.until
+		case !inBin && inAccount[id] == nil:
+			return time.Time{}, "neither the account nor the Recycle Bin holds its snapshot " + id
+		}
+	}
+	return until, why
 }
 
 // mayBeOf reports whether a run may have removed an image of which it does not know: its removal is declared, or it is in the
@@ -118,16 +189,26 @@ func (b *Bin) snapshotsOf(imageID string) []string {
 	if !declared {
 		return nil
 	}
-	var ids []string
-	for id, snapshot := range b.snapshots {
-		by, declared := b.runs[id]
-		named := madeFor.FindStringSubmatch(snapshot.text)
-		if declared && by == run && named != nil && named[1] == imageID {
-			ids = append(ids, id)
+	return b.made[purpose{run, imageID}]
+}
+
+// purpose is the run that has declared the deletion of a snapshot, and the image for which the snapshot was made, as it says of itself;
+// empty if it does not.
+type purpose struct{ run, imageID string }
+
+// purposes returns the snapshots in the bin that runs have declared, by their purpose; sorted.
+func (b *Bin) purposes() map[purpose][]string {
+	made := map[purpose][]string{}
+	for _, id := range slices.Sorted(maps.Keys(b.snapshots)) {
+		if run, declared := b.runs[id]; declared {
+			of := purpose{run: run}
+			if named := madeFor.FindStringSubmatch(b.snapshots[id].text); named != nil {
+				of.imageID = named[1]
+			}
+			made[of] = append(made[of], id)
 		}
 	}
-	slices.Sort(ids)
-	return ids
+	return made
 }
 
 // listImagesInBin lists all of the bin and asks for no ids, of which a call takes 20, and of which one may not be there.

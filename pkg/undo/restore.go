@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"time"
@@ -298,14 +299,14 @@ func (u *undoing) note(listed map[string]*types.Snapshot, err error) []*snapshot
 }
 
 func (u *undoing) listSnapshots(ctx context.Context) (map[string]*types.Snapshot, error) {
+	return listSnapshots(ctx, u.api, slices.Sorted(maps.Keys(u.snapshots)))
+}
+
+// listSnapshots returns those of some snapshots that there are, by id. It asks by a filter, as listImages does.
+func listSnapshots(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids []string) (map[string]*types.Snapshot, error) {
 	listed := map[string]*types.Snapshot{}
-	var wanted []string
-	for id := range u.snapshots {
-		wanted = append(wanted, id)
-	}
-	slices.Sort(wanted)
-	for chunk := range slices.Chunk(wanted, filterValues) {
-		pages := ec2.NewDescribeSnapshotsPaginator(u.api, &ec2.DescribeSnapshotsInput{
+	for chunk := range slices.Chunk(ids, filterValues) {
+		pages := ec2.NewDescribeSnapshotsPaginator(api, &ec2.DescribeSnapshotsInput{
 			Filters:    []types.Filter{{Name: aws.String("snapshot-id"), Values: chunk}},
 			MaxResults: aws.Int32(pageSize),
 		})

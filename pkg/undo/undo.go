@@ -50,7 +50,7 @@ type Removed struct {
 	Recorded        bool      // The record of a run says what follows.
 	Doubtful        bool      // The run does not know whether it has removed the image, or knows that it was refused.
 	Snapshots       []string  // All that the image mapped.
-	RestorableUntil time.Time // When it was to leave the Recycle Bin; zero if the run did not see it there.
+	RestorableUntil time.Time // When the image was to leave the Recycle Bin; zero if the run did not see it there.
 	S3Location      string    // The bundle of an instance-store image; empty for others.
 }
 

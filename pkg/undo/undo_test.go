@@ -825,6 +825,111 @@ func TestALookThatFails(t *testing.T) {
 	}
 }
 
+// unrecorded is what a promise depends on of which there is no record.
+func unrecorded(snapshots ...int) string {
+	ids := []string{}
+	for _, s := range snapshots {
+		ids = append(ids, snapshotID(s))
+	}
+	return "if it needs no snapshot but " + strings.Join(ids, ", ") + ", of which there is no record"
+}
+
+// The list promises what an undo does: with a record exactly that, and without one it says what the promise depends on, or promises
+// nothing.
+func TestTheListPromisesWhatAnUndoDoes(t *testing.T) {
+	w := world{pictures: []picture{
+		{n: 1, snapshots: []int{11}}, {n: 2, snapshots: []int{12}}, {n: 3, snapshots: []int{13, 23}}, {n: 4, snapshots: []int{14}},
+		{n: 5, snapshots: []int{15}}, {n: 6, snapshots: []int{16, 17}}, {n: 7, snapshots: []int{17}}, {n: 8, snapshots: []int{18, 28}}, {n: 9, snapshots: []int{19}},
+	}, descriptions: map[int]string{14: "golden", 15: "", 19: "golden"}, unruled: []int{12, 15, 23}}
+	const stays = 7 // And with it a snapshot of image 6.
+	removed := slices.DeleteFunc(slices.Clone(w.pictures), func(p picture) bool { return p.n == stays })
+	var known []undo.Removed
+	for _, p := range removed {
+		record := undo.Removed{ImageID: imageID(p.n), Recorded: true}
+		for _, s := range p.snapshots {
+			record.Snapshots = append(record.Snapshots, snapshotID(s))
+		}
+		known = append(known, record)
+	}
+	lost := func(n int) string {
+		return "neither the account nor the Recycle Bin holds its snapshot " + snapshotID(n)
+	}
+	for name, c := range map[string]struct {
+		known []undo.Removed
+		want  map[int]string // What is said of an image, besides until when.
+		false map[int]bool   // Those that are promised and do not come back: the proviso does not hold.
+	}{
+		"recorded": {known, map[int]string{1: "", 2: lost(12), 3: lost(23), 4: "", 5: lost(15), 6: "", 8: "", 9: ""}, nil},
+		"unrecorded": {nil, map[int]string{
+			1: unrecorded(11), 2: unrecorded(14, 19), 3: unrecorded(13), 4: unrecorded(14, 19), 5: unrecorded(14, 19), 6: unrecorded(16), 8: unrecorded(18, 28), 9: unrecorded(14, 19),
+		}, map[int]bool{2: true, 3: true, 5: true}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				api := client(w.load(t).Client())
+				w.remove(t, api, run, removed...)
+				bin := must[*undo.Bin](t)(undo.Look(t.Context(), api))
+				list := must[[]undo.Removal](t)(bin.Removals(t.Context(), api, "us-east-1", c.known))
+				if len(list) != len(removed) {
+					t.Errorf("%d are listed", len(list))
+				}
+				for i, p := range removed {
+					of := list[slices.IndexFunc(list, func(r undo.Removal) bool { return r.ImageID == imageID(p.n) })]
+					promised := !of.RestorableUntil.IsZero()
+					wanted := undo.Wanted{Images: []undo.Removed{{ImageID: imageID(p.n)}}}
+					if c.known != nil {
+						wanted.Images = c.known[i : i+1]
+					}
+					back := undoWanted(t, api, wanted).Images[0].Status.Back()
+					if of.Why != c.want[p.n] || promised && back == c.false[p.n] || !promised && back && c.known != nil {
+						t.Errorf("image %d is listed as %+v; back: %t", p.n, of, back)
+					}
+				}
+			})
+		})
+	}
+}
+
+// Where no record says which snapshots an image needs, and the bin holds none that may be its own, nothing is promised.
+func TestNoPromiseWithoutASnapshot(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{pictures: []picture{{n: 1, snapshots: []int{11}}, {n: 2, snapshots: []int{12}}, {n: 3, snapshots: []int{13}}}, descriptions: map[int]string{11: "", 13: ""}, unruled: []int{11}}
+		api := client(w.load(t).Client())
+		w.remove(t, api, run, w.pictures[0], w.pictures[1])
+		w.remove(t, api, otherRun, w.pictures[2])
+		bin := must[*undo.Bin](t)(undo.Look(t.Context(), api))
+		list := must[[]undo.Removal](t)(bin.Removals(t.Context(), api, "us-east-1", nil))
+		if len(list) != 3 || list[0].Why != unrecorded(13) || !list[1].RestorableUntil.IsZero() || list[1].Why != "no record says which snapshots it needs, and the Recycle Bin holds none that may be its own" || list[2].Why != unrecorded(12) {
+			t.Errorf("%+v", list)
+		}
+		if said := statuses(undoImages(t, api, imageID(1))); !strings.HasPrefix(said[imageID(1)], "not-restored") {
+			t.Errorf("%v", said)
+		}
+	})
+}
+
+// The first of an image and of its snapshots that leaves the bin ends the promise.
+func TestThePromiseEndsWithTheFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{pictures: []picture{{n: 1, snapshots: []int{11}}}, snapshotDays: 5}
+		api := client(w.load(t).Client())
+		w.remove(t, api, run, w.pictures...)
+		known := []undo.Removed{{ImageID: imageID(1), Recorded: true, Snapshots: []string{snapshotID(11)}}}
+		for _, removed := range [][]undo.Removed{known, nil} {
+			bin := must[*undo.Bin](t)(undo.Look(t.Context(), api))
+			list := must[[]undo.Removal](t)(bin.Removals(t.Context(), api, "us-east-1", removed))
+			if now := time.Now(); len(list) != 1 || !list[0].RestorableUntil.Equal(now.AddDate(0, 0, 5)) || !list[0].InBinUntil.Equal(now.AddDate(0, 0, keptDays)) {
+				t.Errorf("%+v", list)
+			}
+		}
+		time.Sleep(5 * 24 * time.Hour)
+		bin := must[*undo.Bin](t)(undo.Look(t.Context(), api))
+		if list := must[[]undo.Removal](t)(bin.Removals(t.Context(), api, "us-east-1", known)); len(list) != 1 || !list[0].RestorableUntil.IsZero() {
+			t.Errorf("%+v", list)
+		}
+	})
+}
+
 func TestRemovals(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{pictures: []picture{
@@ -859,14 +964,15 @@ func TestRemovals(t *testing.T) {
 		second := first.Add(24 * time.Hour)
 		want := []undo.Removal{
 			{Run: "20261125T020000Z-0a1b2c", SnapshotID: snapshotID(13), Name: "Created by CreateImage(i-00000000000000003) for " + imageID(3), RemovedAt: second},
-			{Run: run, ImageID: imageID(1), Name: "image-1", RemovedAt: first},
-			{Run: run, ImageID: imageID(2), Name: "image-2", RemovedAt: first},
-			{ImageID: imageID(4), Name: "image-4", RemovedAt: second},
+			{Run: run, ImageID: imageID(1), Name: "image-1", RemovedAt: first, Why: unrecorded(11)},
+			{Run: run, ImageID: imageID(2), Name: "image-2", RemovedAt: first, Why: unrecorded(12)},
+			{ImageID: imageID(4), Name: "image-4", RemovedAt: second, Why: unrecorded(14)},
 		}
 		for i := range want {
-			want[i].Region, want[i].RestorableUntil = "us-east-1", want[i].RemovedAt.AddDate(0, 0, keptDays)
+			want[i].Region, want[i].InBinUntil = "us-east-1", want[i].RemovedAt.AddDate(0, 0, keptDays)
+			want[i].RestorableUntil = want[i].InBinUntil
 		}
-		if diff := cmp.Diff(want, bin.Removals("us-east-1"), cmp.Comparer(time.Time.Equal)); diff != "" {
+		if diff := cmp.Diff(want, must[[]undo.Removal](t)(bin.Removals(t.Context(), api, "us-east-1", nil)), cmp.Comparer(time.Time.Equal)); diff != "" {
 			t.Error(diff)
 		}
 		if bin.Run(imageID(1)) != run || bin.Run(imageID(4)) != "" || bin.Run(imageID(5)) != "" {
@@ -874,7 +980,8 @@ func TestRemovals(t *testing.T) {
 		}
 		// It is the same however the listings are paged and however late the bin shows what it holds.
 		time.Sleep(keptDays * 24 * time.Hour)
-		if left := must[*undo.Bin](t)(undo.Look(t.Context(), api)).Removals("us-east-1"); len(left) != 0 {
+		bin = must[*undo.Bin](t)(undo.Look(t.Context(), api))
+		if left := must[[]undo.Removal](t)(bin.Removals(t.Context(), api, "us-east-1", nil)); len(left) != 0 {
 			t.Errorf("after their time: %+v", left)
 		}
 	})

@@ -1,6 +1,7 @@
 package undo_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -92,6 +93,8 @@ type world struct {
 	descriptions map[int]string
 	permissions  object
 	inBin        []int // Snapshots that are in the bin to begin with.
+	unruled      []int // Snapshots that an exclusion tag keeps out of the bin.
+	snapshotDays int   // For how many days the bin holds snapshots; keptDays if 0.
 }
 
 func (w world) load(t rapid.TB) *emulator.Account {
@@ -106,8 +109,12 @@ func (w world) load(t rapid.TB) *emulator.Account {
 		if own, ok := w.descriptions[s]; ok {
 			description = own
 		}
+		var tags map[string]string
+		if slices.Contains(w.unruled, s) {
+			tags = map[string]string{"no-bin": "true"}
+		}
 		snapshots = append(snapshots, object{
-			"SnapshotId": snapshotID(s), "OwnerId": accountID, "State": "completed", "VolumeSize": 8, "Description": description, "Tags": tagList(nil, s),
+			"SnapshotId": snapshotID(s), "OwnerId": accountID, "State": "completed", "VolumeSize": 8, "Description": description, "Tags": tagList(tags, s),
 		})
 	}
 	for _, p := range w.pictures {
@@ -125,6 +132,15 @@ func (w world) load(t rapid.TB) *emulator.Account {
 			"SnapshotId": snapshotID(s), "Description": "data", "RecycleBinEnterTime": "2026-11-22T02:00:00.000Z", "RecycleBinExitTime": "2026-12-06T02:00:00.000Z",
 		})
 	}
+	rules := []object{}
+	if len(w.unruled)+w.snapshotDays > 0 {
+		for kind, days := range map[string]int{"EC2_IMAGE": keptDays, "EBS_SNAPSHOT": cmp.Or(w.snapshotDays, keptDays)} {
+			rules = append(rules, object{
+				"Identifier": kind, "ResourceType": kind, "Status": "available", "ExcludeResourceTags": []object{{"ResourceTagKey": "no-bin", "ResourceTagValue": "true"}},
+				"RetentionPeriod": object{"RetentionPeriodValue": days, "RetentionPeriodUnit": "DAYS"},
+			})
+		}
+	}
 	files := fstest.MapFS{}
 	for name, content := range map[string]object{
 		"get-caller-identity.json":         {"Account": accountID, "Arn": "arn:aws:iam::" + accountID + ":root"},
@@ -133,6 +149,7 @@ func (w world) load(t rapid.TB) *emulator.Account {
 		"describe-launch-permissions.json": w.permissions,
 
 		"list-snapshots-in-recycle-bin.json": {"Snapshots": binned},
+		"list-rules.json":                    {"Rules": rules},
 	} {
 		data, err := json.Marshal(content)
 		if err != nil {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -86,15 +85,24 @@ func (s *search) otherVersions(ctx context.Context, templates templates, pins pi
 			errs[id] = err
 		}
 	})
+	var unread []string
 	for _, id := range ids {
 		switch err := errs[id]; {
 		case err != nil && wire.Explain(err) == wire.TimeRanOut:
 			return err
 		case err != nil:
-			return fmt.Errorf("launch template %s: %s", id, wire.ExplainLookup(err))
+			unread = append(unread, "launch template "+named(id, templates[id].name)+": "+wire.ExplainLookup(err))
 		}
 	}
-	return nil
+	return firstOf(unread, "%d more launch templates could not be read")
+}
+
+// named names a launch template by its id, and its name if that is known.
+func named(id, name string) string {
+	if name == "" {
+		return id
+	}
+	return id + " (" + name + ")"
 }
 
 // template is a launch template, as far as it is known.
@@ -233,7 +241,7 @@ func (s *search) eachVersion(ctx context.Context, input ec2.DescribeLaunchTempla
 
 func (s *search) useByVersion(version version) {
 	by := ami.Reference{Source: templatesSource, Type: "ec2:LaunchTemplate", ARN: s.arn("ec2", "launch-template/"+version.id)}
-	s.mention(mention{by, version.number}, version.image)
+	s.mention(mention{by, named(version.id, version.name), version.number}, version.image)
 	for _, snapshot := range version.snapshots {
 		s.useSnapshot(by, &snapshot)
 	}

@@ -304,7 +304,7 @@ func TestATemplateThatChangesWhileItIsRead(t *testing.T) {
 		fault func(emulator.Doer, string, func(int, emulator.Request) bool) emulator.Doer
 		says  string
 	}{
-		"deleted":     {failing(http.StatusBadRequest, "InvalidLaunchTemplateId.NotFound"), "launch template " + templateID + ": ec2:DescribeLaunchTemplateVersions: InvalidLaunchTemplateId.NotFound"},
+		"deleted":     {failing(http.StatusBadRequest, "InvalidLaunchTemplateId.NotFound"), "launch template " + templateID + " (" + templateName + "): ec2:DescribeLaunchTemplateVersions: InvalidLaunchTemplateId.NotFound"},
 		"no_versions": {answeringWith("<DescribeLaunchTemplateVersionsResponse><launchTemplateVersionSet/></DescribeLaunchTemplateVersionsResponse>"), "has no versions"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package usage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -206,7 +207,7 @@ func (s *search) follow(name string, found parameter, unread map[string][]string
 			}
 		}
 	case !found.exists && !s.isOwnParameter(name):
-		s.unread(unread, given, "%s names SSM parameter "+s.ownedBy(name)+", which is not shared with this account, or not there")
+		s.unread(unread, given, "%s names SSM parameter "+name+", which is not shared with this account, or not there")
 	}
 }
 
@@ -226,45 +227,43 @@ func isOfParameter(err error) bool { return isRefused(err) || errors.Is(err, err
 // unread notes by a text, which has a place for what names it, that something in place of an image id could not be followed:
 // once for each resource that gives it.
 func (s *search) unread(unread map[string][]string, given, text string) {
-	versions := map[ami.Reference][]int64{}
+	places := map[ami.Reference][]mention{}
 	for _, where := range s.unresolved[given] {
-		versions[where.by] = append(versions[where.by], where.version)
+		places[where.by] = append(places[where.by], where)
 	}
-	for _, by := range slices.SortedFunc(maps.Keys(versions), compareReferences) {
-		unread[by.Source] = append(unread[by.Source], strings.Replace(text, "%s", subject(by, versions[by]), 1))
+	for _, by := range slices.SortedFunc(maps.Keys(places), compareReferences) {
+		unread[by.Source] = append(unread[by.Source], strings.Replace(text, "%s", subject(places[by]), 1))
 	}
 }
 
-// subject names a resource, and the versions in which it does something.
-func subject(by ami.Reference, versions []int64) string {
-	slices.Sort(versions)
-	versions = slices.Compact(versions)
-	_, template, isTemplate := strings.Cut(by.ARN, ":launch-template/")
+// subject names the resource of some places, and the versions of a launch template.
+func subject(places []mention) string {
+	slices.SortFunc(places, func(a, b mention) int { return cmp.Compare(b.version, a.version) })
+	latest := places[0]
+	older := len(slices.CompactFunc(places, func(a, b mention) bool { return a.version == b.version })) - 1
 	switch {
-	case !isTemplate:
-		return by.ARN
-	case len(versions) == 1:
-		return fmt.Sprintf("launch template %s, version %d,", template, versions[0])
+	case latest.template == "":
+		return latest.by.ARN
+	case older == 0:
+		return fmt.Sprintf("launch template %s, version %d,", latest.template, latest.version)
 	default:
-		last := versions[len(versions)-1]
-		return fmt.Sprintf("launch template %s, version %d and %d more,", template, last, len(versions)-1)
+		return fmt.Sprintf("launch template %s, version %d and %d more,", latest.template, latest.version, older)
 	}
+}
+
+// firstOf is an error that names the first of some things that could not be read, and says how many others there are; nil if there are
+// none.
+func firstOf(unread []string, more string) error {
+	if n := len(unread) - mostNamed; n > 0 {
+		unread = append(unread[:mostNamed:mostNamed], fmt.Sprintf(more, n))
+	}
+	if len(unread) == 0 {
+		return nil
+	}
+	return errors.New(strings.Join(unread, "; "))
 }
 
 // isOwnParameter reports whether a parameter belongs to this account and region, or to AWS.
 func (s *search) isOwnParameter(name string) bool {
 	return !strings.HasPrefix(name, "arn:") || strings.HasPrefix(name, s.arn("ssm", "parameter/"))
-}
-
-// ownedBy names a parameter by its name and owner if it is given by an ARN: arn:aws:ssm:REGION:ACCOUNT:parameter/NAME.
-func (s *search) ownedBy(arn string) string {
-	parts := strings.SplitN(arn, ":", 6)
-	if len(parts) < 6 || parts[4] == "" || !strings.HasPrefix(parts[5], "parameter/") {
-		return arn
-	}
-	name, region := strings.TrimPrefix(parts[5], "parameter"), ""
-	if parts[3] != s.Region {
-		region = " in " + parts[3]
-	}
-	return name + " of account " + parts[4] + region
 }

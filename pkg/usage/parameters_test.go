@@ -23,9 +23,9 @@ func naming(images ...string) map[string]any {
 	var templates, versions []object
 	for n, image := range images {
 		id := fmt.Sprintf("lt-%017x", n+1)
-		templates = append(templates, object{"LaunchTemplateId": id, "LaunchTemplateName": id, "LatestVersionNumber": 1, "DefaultVersionNumber": 1})
+		templates = append(templates, object{"LaunchTemplateId": id, "LaunchTemplateName": fmt.Sprint("web-", n+1), "LatestVersionNumber": 1, "DefaultVersionNumber": 1})
 		versions = append(versions, object{
-			"LaunchTemplateId": id, "LaunchTemplateName": id, "VersionNumber": 1, "DefaultVersion": true, "LaunchTemplateData": object{"ImageId": image},
+			"LaunchTemplateId": id, "LaunchTemplateName": fmt.Sprint("web-", n+1), "VersionNumber": 1, "DefaultVersion": true, "LaunchTemplateData": object{"ImageId": image},
 		})
 	}
 	return map[string]any{

@@ -2,7 +2,7 @@ package usage
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -39,8 +39,8 @@ func (s *search) permissionsOf(ctx context.Context, image ami.Image) (grantees [
 	if err != nil {
 		return nil, err
 	}
-	if aws.ToString(out.ImageId) != image.ID {
-		return nil, errors.New("EC2 answered for another image")
+	if id := aws.ToString(out.ImageId); id != image.ID {
+		return nil, fmt.Errorf("ec2:DescribeImageAttribute: EC2 answered for %q, which was not asked about", id)
 	}
 	for _, permission := range out.LaunchPermissions {
 		grantees = append(grantees, grantee(permission))

@@ -63,7 +63,7 @@ func (s *search) referencesOf(ctx context.Context, images []ami.Image) (referenc
 			if id := aws.ToString(reference.ImageId); slices.Contains(ids, id) {
 				references = append(references, reference)
 			} else {
-				stray = fmt.Errorf("EC2 answered for %q, which was not asked about", id)
+				stray = fmt.Errorf("ec2:DescribeImageReferences: EC2 answered for %q, which was not asked about", id)
 			}
 		}
 		return page.NextToken

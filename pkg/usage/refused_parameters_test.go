@@ -51,7 +51,7 @@ func TestOneParameterIsRefused(t *testing.T) {
 			files["get-parameters.json"] = object{"Parameters": parameters}
 			account := holding(t, files)
 			evidence := look(t.Context(), refusing(account.Client(), test.part, test.code), candidates(25), "launch-templates")
-			want := "launch-templates: launch template lt-00000000000000001, version 1, names SSM parameter " + test.parameter + ", which cannot be read: ssm:GetParameters: " + test.code + ": x"
+			want := "launch-templates: launch template lt-00000000000000001 (web-1), version 1, names SSM parameter " + test.parameter + ", which cannot be read: ssm:GetParameters: " + test.code + ": x"
 			for n := 1; n <= 25; n++ {
 				finding := evidence[imageID(n)]
 				if isUsed := n <= 23; (finding.Use == ami.Used) != isUsed || finding.Use == ami.Unused || whys(finding) != want {
@@ -99,8 +99,8 @@ func TestAllParametersAreDenied(t *testing.T) {
 	files := naming(images...)
 	files["get-parameters.json"] = object{"Parameters": parameters}
 	for source, want := range map[string]string{
-		"launch-templates": "launch-templates: launch template lt-00000000000000001, version 1, names SSM parameter /golden/000, which cannot be read: ssm:GetParameters: AccessDeniedException: x\n" +
-			"launch-templates: launch template lt-00000000000000002, version 1, names SSM parameter /golden/001, which cannot be read: ssm:GetParameters: AccessDeniedException: x\n" +
+		"launch-templates": "launch-templates: launch template lt-00000000000000001 (web-1), version 1, names SSM parameter /golden/000, which cannot be read: ssm:GetParameters: AccessDeniedException: x\n" +
+			"launch-templates: launch template lt-00000000000000002 (web-2), version 1, names SSM parameter /golden/001, which cannot be read: ssm:GetParameters: AccessDeniedException: x\n" +
 			"launch-templates: so do 498 more, in ways that cannot be followed",
 		"ssm-text": "ssm-text: SSM parameter /golden/000 cannot be read: ssm:GetParameters: AccessDeniedException: x; SSM parameter /golden/001 cannot be read: ssm:GetParameters: AccessDeniedException: x; " +
 			"nor can 498 more",
@@ -123,14 +123,14 @@ func TestGapsOfTemplates(t *testing.T) {
 	versions := files["describe-launch-template-versions.json"].(object)["LaunchTemplateVersions"].([]object)
 	for n := 2; n <= 9; n++ {
 		versions = append(versions, object{
-			"LaunchTemplateId": "lt-00000000000000002", "LaunchTemplateName": "lt-00000000000000002", "VersionNumber": n, "DefaultVersion": false,
+			"LaunchTemplateId": "lt-00000000000000002", "LaunchTemplateName": "web-2", "VersionNumber": n, "DefaultVersion": false,
 			"LaunchTemplateData": object{"ImageId": foreign},
 		})
 	}
 	files["describe-launch-template-versions.json"] = object{"LaunchTemplateVersions": versions}
 	files["describe-launch-templates.json"].(object)["LaunchTemplates"].([]object)[1]["LatestVersionNumber"] = 9
-	const want = "launch-templates: launch template lt-00000000000000001, version 1, names SSM parameter /golden of account 111122223333, which is not shared with this account, or not there\n" +
-		"launch-templates: launch template lt-00000000000000002, version 9 and 8 more, names SSM parameter /golden of account 111122223333, which is not shared with this account, or not there"
+	const want = "launch-templates: launch template lt-00000000000000001 (web-1), version 1, names SSM parameter arn:aws:ssm:eu-west-1:111122223333:parameter/golden, which is not shared with this account, or not there\n" +
+		"launch-templates: launch template lt-00000000000000002 (web-2), version 9 and 8 more, names SSM parameter arn:aws:ssm:eu-west-1:111122223333:parameter/golden, which is not shared with this account, or not there"
 	evidence := look(t.Context(), holding(t, files).Client(), candidates(2), "launch-templates")
 	for n := 1; n <= 2; n++ {
 		if finding := evidence[imageID(n)]; finding.Use != ami.Unknown || whys(finding) != want {

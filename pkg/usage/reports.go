@@ -3,7 +3,7 @@ package usage
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,8 +126,6 @@ func reportDepth(options []types.ImageUsageResourceTypeOption) int {
 	return defaultReportDepth
 }
 
-var errStrayEntry = errors.New("EC2 answered for a report that was not asked for")
-
 // readEntries reads which accounts use the images of some reports. The ids say what is wanted, and cannot be given
 // together with the size of a page (EC2 API Reference, "Query requests"). An entry that does not count its resources is a
 // use.
@@ -136,9 +134,10 @@ func (s *search) readEntries(ctx context.Context, reportIDs []string, subjects m
 	pages := ec2.NewDescribeImageUsageReportEntriesPaginator(s.EC2, &ec2.DescribeImageUsageReportEntriesInput{ReportIds: reportIDs})
 	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeImageUsageReportEntriesOutput) *string {
 		for _, entry := range page.ImageUsageReportEntries {
-			subject, isAsked := subjects[aws.ToString(entry.ReportId)]
+			id := aws.ToString(entry.ReportId)
+			subject, isAsked := subjects[id]
 			if !isAsked {
-				stray = errStrayEntry
+				stray = fmt.Errorf("ec2:DescribeImageUsageReportEntries: EC2 answered for %q, which was not asked about", id)
 			}
 			if entry.UsageCount == nil || *entry.UsageCount > 0 {
 				account := cmp.Or(aws.ToString(entry.AccountId), "unknown")

@@ -268,5 +268,5 @@ func TestOddEntries(t *testing.T) {
 		"</reportId><usageCount>1</usageCount></item></imageUsageReportEntrySet></DescribeImageUsageReportEntriesResponse>")
 	account := holding(t, reporting([]object{report(1, 1, nil)}, nil))
 	evidence := lookAt(t.Context(), stray(account.Client(), "DescribeImageUsageReportEntries", nil), withReports(candidates(1)))
-	gap(t, evidence, imageID(1), "usage-reports", "not asked for")
+	gap(t, evidence, imageID(1), "usage-reports", "ec2:DescribeImageUsageReportEntries: EC2 answered for \""+reportID(9)+"\", which was not asked about")
 }

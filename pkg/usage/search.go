@@ -136,8 +136,11 @@ func launched(finding *ami.Finding, at time.Time) {
 
 // mention is a place in which something gives its image.
 type mention struct {
-	by      ami.Reference
-	version int64 // Of the launch template; 0 if it is none.
+	by ami.Reference
+
+	// Of the launch template; empty and 0 if it is none.
+	template string
+	version  int64
 }
 
 // use records that something names an image, by its id or by an SSM parameter. It may name none.

@@ -3,7 +3,7 @@ package usage
 import (
 	"cmp"
 	"context"
-	"errors"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -63,7 +63,7 @@ func AddSnapshotSharing(ctx context.Context, clients Clients, images []ami.Image
 					finding.SharedWith = append(finding.SharedWith, "snapshot "+id+" with "+with)
 				}
 				if err != nil {
-					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: explain(err, ami.NotReached)})
+					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: id + ": " + explain(err, ami.NotReached)})
 				}
 				tidy(&finding)
 				evidence[image.ID] = finding
@@ -82,8 +82,8 @@ func sharedWith(ctx context.Context, client *ec2.Client, snapshotID string) ([]s
 	if err != nil {
 		return nil, err
 	}
-	if aws.ToString(out.SnapshotId) != snapshotID {
-		return nil, errors.New("EC2 answered for another snapshot")
+	if id := aws.ToString(out.SnapshotId); id != snapshotID {
+		return nil, fmt.Errorf("ec2:DescribeSnapshotAttribute: EC2 answered for %q, which was not asked about", id)
 	}
 	var shared []string
 	for _, permission := range out.CreateVolumePermissions {

@@ -3,8 +3,6 @@ package usage
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -39,13 +37,7 @@ func parameterTexts(ctx context.Context, s *search) error {
 			readErr = cmp.Or(readErr, found.err)
 		}
 	}
-	if more := len(unread) - mostNamed; more > 0 {
-		unread = append(unread[:mostNamed], fmt.Sprintf("nor can %d more", more))
-	}
-	if len(unread) > 0 {
-		readErr = cmp.Or(readErr, errors.New(strings.Join(unread, "; ")))
-	}
-	return cmp.Or(err, readErr)
+	return cmp.Or(err, readErr, firstOf(unread, "nor can %d more"))
 }
 
 // listParameters returns the ARNs of the parameters by their names. After an error it returns those that had come until

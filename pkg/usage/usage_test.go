@@ -515,7 +515,7 @@ func TestLaunchPermissionsOfAnotherImage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			evidence := look(t.Context(), rewriting(holding(t, nil).Client(), "DescribeImageAttribute", change), candidates(1))
-			gap(t, evidence, imageID(1), "launch permissions", "EC2 answered for another image")
+			gap(t, evidence, imageID(1), "launch permissions", "ec2:DescribeImageAttribute: EC2 answered for ")
 		})
 	}
 }

@@ -1,8 +1,11 @@
 package wire
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
@@ -23,10 +26,17 @@ func EachPage[Page, Options any](ctx context.Context, pages Pages[Page, Options]
 			return err
 		}
 		if err := tokens.See(read(page)); err != nil {
-			return err
+			return errors.New(action(page) + ": " + err.Error()) // Explain says no more than the innermost error.
 		}
 	}
 	return nil
+}
+
+// action names the action of which the SDK gives a page, as IAM does: ec2:DescribeImages of an *ec2.DescribeImagesOutput.
+func action(page any) string {
+	service, output, _ := strings.Cut(strings.TrimPrefix(fmt.Sprintf("%T", page), "*"), ".")
+	operation := strings.TrimSuffix(output, "Output")
+	return service + ":" + cmp.Or(permissions[operation], operation)
 }
 
 // Tokens finds a listing that goes round in circles. The SDK's paginators either follow it for ever, or stop at a repeated

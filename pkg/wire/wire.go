@@ -126,16 +126,19 @@ func refusePartialAnswers(whole func(service, action string, body []byte) error)
 // TimeRanOut is how Explain puts the end of the time that there was for a call.
 const TimeRanOut = "time ran out"
 
+// interrupted is how Explain puts it that somebody has stopped the run.
+const interrupted = "interrupted"
+
 // permissions are the actions of IAM that have another name than the operation (Service Authorization Reference, "Actions, resources, and
 // condition keys for Amazon S3").
 var permissions = map[string]string{"ListObjectsV2": "ListBucket"}
 
-// ExplainLookup is Explain for a lookup. Of one that AWS has refused it names the action as IAM does, such as ec2:DescribeImages,
-// unless AWS itself has named it.
+// ExplainLookup is Explain for a lookup. It names the action as IAM does, such as ec2:DescribeImages, unless the error does itself, or
+// the run had no time for the call, or was stopped.
 func ExplainLookup(err error) string {
 	says := Explain(err)
 	call, ok := errors.AsType[*smithy.OperationError](err)
-	if !ok || !Answered(err) || strings.Contains(says, call.Operation()) {
+	if !ok || says == TimeRanOut || says == interrupted || strings.Contains(says, call.Operation()) {
 		return says
 	}
 	return strings.ToLower(strings.ReplaceAll(call.Service(), " ", "")) + ":" + cmp.Or(permissions[call.Operation()], call.Operation()) + ": " + says
@@ -154,7 +157,7 @@ func explain(err error) string {
 	case errors.Is(err, context.DeadlineExceeded) && !isNetwork(err):
 		return TimeRanOut
 	case errors.Is(err, context.Canceled):
-		return "interrupted"
+		return interrupted
 	case errors.As(err, &refused) && refused.HTTPStatusCode() >= 300 && !Answered(err):
 		return fmt.Sprintf("HTTP status %d and no error code of AWS", refused.HTTPStatusCode())
 	case errors.As(err, &answered):
