@@ -28,6 +28,9 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if j.Copy != nil {
+			warn(std, *j.Copy)
+		}
 		explanations, err := j.Explain(command.Context(), ids)
 		if err != nil {
 			_, _ = fmt.Fprintln(std.err, "ami-janitor:", err)
