@@ -17,9 +17,9 @@ import (
 // an empty one in the place of one that was missing would pass for an answer.
 const lackingFile = "lacking.json"
 
-// Lacks says which evidence of use the account directory lacks, by the names of its files, sorted: those that are missing, and those of
-// permissions that do not speak of every image or snapshot of the account. What a missing file would have shown is not seen by anybody
-// who asks the account. The names of files of further regions come after "REGION/".
+// Lacks says which evidence of use the account directory lacks, sorted: the names of the files that are missing, what files of permissions leave
+// out ("describe-launch-permissions.json for 2 of 40 images"), and where a character was lost. What a missing file would have shown is not seen by
+// anybody who asks the account. What further regions lack begins with "REGION/".
 func (a *Account) Lacks() []string {
 	return a.ofRegions(func(r *region) []string { return r.lacks })
 }
@@ -70,8 +70,12 @@ func (r *region) readDirectory(files fs.FS) error {
 		}
 	}
 	for _, f := range formats {
-		if d := r.documents[f.file]; !slices.Contains(noEvidence, f.file) && (!present[f.file] || saved[f.file] && len(d.items)+len(d.fields) == 0) {
+		d := r.documents[f.file]
+		if !slices.Contains(noEvidence, f.file) && (!present[f.file] || saved[f.file] && len(d.items)+len(d.fields) == 0) {
 			r.lacks = append(r.lacks, f.file)
+		}
+		if d.damaged > 0 {
+			r.lacks = append(r.lacks, fmt.Sprintf("a character in line %d of %s", d.damaged, f.file))
 		}
 	}
 	slices.Sort(r.lacks)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // The files of an account directory, each named after the AWS CLI's command that prints it. The launch permissions
@@ -94,6 +95,7 @@ type object = map[string]any
 type document struct {
 	items   []object
 	fields  object
+	damaged int      // The line of the first character of replacement, which stands where another one was lost; 0 if there is none.
 	indexes *indexes // Of the items; nil until one is needed, or if they were changed past it.
 }
 
@@ -119,7 +121,11 @@ func parse(f format, data []byte) (*document, error) {
 	}
 	p := &parser{format: f, data: data, decoder: json.NewDecoder(bytes.NewReader(data))}
 	p.decoder.UseNumber()
-	return p.document()
+	d, err := p.document()
+	if at := bytes.IndexRune(data, utf8.RuneError); err == nil && at >= 0 {
+		d.damaged = 1 + bytes.Count(data[:at], []byte("\n"))
+	}
+	return d, err
 }
 
 // placed is an error at a byte of a file, given as line:column.
