@@ -69,17 +69,23 @@ func (r *region) readDirectory(files fs.FS) error {
 			return err
 		}
 	}
+	r.findLacks(present, saved)
+	return nil
+}
+
+// findLacks notes what is lacking, given the names of the files that are there, and of those that an earlier Save has written in the place
+// of files that were not.
+func (r *region) findLacks(present, saved map[string]bool) {
 	for _, f := range formats {
 		d := r.documents[f.file]
-		if !slices.Contains(noEvidence, f.file) && (!present[f.file] || saved[f.file] && len(d.items)+len(d.fields) == 0) {
+		isMissing := !present[f.file] || saved[f.file] && len(d.items)+len(d.fields) == 0
+		if isMissing && !slices.Contains(noEvidence, f.file) {
 			r.lacks = append(r.lacks, f.file)
 		}
 		if d.damaged > 0 {
 			r.lacks = append(r.lacks, fmt.Sprintf("a character in line %d of %s", d.damaged, f.file))
 		}
 	}
-	slices.Sort(r.lacks)
-	return nil
 }
 
 // readFile reads a file that is there. A link that leads nowhere is an error, and not a file that is missing.
@@ -225,7 +231,7 @@ func decodedUTF16(file string, data []byte, order binary.ByteOrder) ([]byte, err
 // repeated finds the first key that an object of valid JSON has twice, and where: a decoder would take the last of them.
 func repeated(data []byte) (at int, key string) {
 	p := &parser{data: data, decoder: json.NewDecoder(strings.NewReader(string(data)))}
-	var open []map[string]bool // The keys of each object that is open; nil for a list.
+	open := []map[string]bool{nil} // The keys of each object that is open; nil for a list, and for the whole.
 	isKey := false
 	for {
 		at = p.next()
@@ -233,24 +239,22 @@ func repeated(data []byte) (at int, key string) {
 		if err != nil {
 			return 0, "" // The end.
 		}
-		inObject := len(open) > 0 && open[len(open)-1] != nil
-		switch token {
-		case json.Delim('{'):
+		keys := open[len(open)-1]
+		name, isText := token.(string)
+		switch {
+		case isText && isKey && keys[name]:
+			return at, name
+		case isText && isKey:
+			keys[name], isKey = true, false
+			continue
+		case token == json.Delim('{'):
 			open = append(open, map[string]bool{})
-		case json.Delim('['):
+		case token == json.Delim('['):
 			open = append(open, nil)
-		case json.Delim('}'), json.Delim(']'):
+		case token == json.Delim('}'), token == json.Delim(']'):
 			open = open[:len(open)-1]
-		default:
-			if name, ok := token.(string); ok && inObject && isKey {
-				if open[len(open)-1][name] {
-					return at, name
-				}
-				open[len(open)-1][name], isKey = true, false
-				continue
-			}
 		}
-		isKey = len(open) > 0 && open[len(open)-1] != nil
+		isKey = open[len(open)-1] != nil
 	}
 }
 

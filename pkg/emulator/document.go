@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -193,24 +192,14 @@ func (p *parser) field(d *document, key string) (err error) {
 	if err != nil {
 		return err
 	}
-	if known := []string{p.format.list, nextToken}; !slices.Contains(known, key) {
-		if _, meant := miscased(object{key: nil}, known); meant != "" {
-			return placed(p.format.file, p.data, at, wrongCase(key, meant))
-		}
+	if fault := p.format.keyFault(key, value); fault != "" {
+		return placed(p.format.file, p.data, at, fault)
 	}
 	if key == nextToken {
 		if value == nil || value == "" {
 			return nil // The listing is complete. What Save writes is too, and needs no token to say so.
 		}
 		return placed(p.format.file, p.data, at, "is only a part of the listing: it has a NextToken")
-	}
-	if p.format.list == "" && p.format.fields != nil {
-		if fault := (field{kind: aList, fields: p.format.fields}).fault(value); fault != "" {
-			return placed(p.format.file, p.data, at, strconv.Quote(key)+fault)
-		}
-		if !isWrittenAsID(key) {
-			return placed(p.format.file, p.data, at, strconv.Quote(key)+notWrittenAsID)
-		}
 	}
 	d.fields[key] = value
 	return nil
@@ -253,6 +242,23 @@ func (p *parser) items() ([]object, error) {
 
 // nextToken is the field of a listing that was cut.
 const nextToken = "NextToken"
+
+// keyFault says what is wrong with a field beside the list; empty if nothing is.
+func (f format) keyFault(key string, value any) string {
+	if _, meant := miscased(object{key: nil}, []string{f.list, nextToken}); meant != "" {
+		return wrongCase(key, meant)
+	}
+	if key == nextToken || f.list != "" || f.fields == nil {
+		return ""
+	}
+	if fault := (field{kind: aList, fields: f.fields}).fault(value); fault != "" {
+		return strconv.Quote(key) + fault
+	}
+	if !isWrittenAsID(key) {
+		return strconv.Quote(key) + notWrittenAsID
+	}
+	return ""
+}
 
 // fault says what is wrong with an entry of the list as a whole; empty if nothing is.
 func (f format) fault(item object) string {
