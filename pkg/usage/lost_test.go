@@ -121,14 +121,18 @@ func TestVersionsWithoutNumbers(t *testing.T) {
 	version := func(image int) object {
 		return object{"LaunchTemplateId": "lt-1", "LaunchTemplateName": "web", "LaunchTemplateData": object{"ImageId": imageID(image)}}
 	}
-	account := holding(t, map[string]any{
+	files := map[string]any{
 		"describe-launch-template-versions.json": object{"LaunchTemplateVersions": []object{version(1), version(2), version(3)}},
-	})
-	for _, newest := range []int{0, 1} {
-		asked := lookup(candidates(4), "launch-templates")
-		asked.TemplateVersions = newest
-		if got := usedOf(t, lookAt(t.Context(), account.Client(), asked), 4); !slices.Equal(got, []int{1, 2, 3}) {
-			t.Errorf("of the newest %d: the images of versions %v are used, want 1, 2, 3", newest, got)
+	}
+	for _, templates := range [][]object{{}, {{"LaunchTemplateId": "lt-1", "LatestVersionNumber": 3, "DefaultVersionNumber": 3}}} {
+		files["describe-launch-templates.json"] = object{"LaunchTemplates": templates}
+		account := holding(t, files)
+		for _, newest := range []int{0, 1} {
+			asked := lookup(candidates(4), "launch-templates")
+			asked.TemplateVersions = newest
+			if got := usedOf(t, lookAt(t.Context(), account.Client(), asked), 4); !slices.Equal(got, []int{1, 2, 3}) {
+				t.Errorf("of the newest %d of %v: the images of versions %v are used, want 1, 2, 3", newest, templates, got)
+			}
 		}
 	}
 }
