@@ -61,7 +61,7 @@ func (s *search) listInstances(ctx context.Context, filters []types.Filter) erro
 
 func (s *search) useByInstance(instance *types.Instance) {
 	s.mustUse(instanceReference(s.arn("ec2", "instance/"+aws.ToString(instance.InstanceId))), instance.ImageId)
-	if id := aws.ToString(instance.ImageId); isImageID.MatchString(id) && instance.LaunchTime != nil {
+	if id := aws.ToString(instance.ImageId); s.isImage(id) && instance.LaunchTime != nil {
 		launched(s.finding(id), instance.LaunchTime.UTC())
 	}
 }

@@ -116,6 +116,16 @@ func TestAnAnswerWithoutTheImageOfAnInstance(t *testing.T) {
 	}
 }
 
+// An image that is asked about is found by its id, whatever that looks like.
+func TestAnImageOfAnotherForm(t *testing.T) {
+	account := holding(t, instances("image_1", "running"))
+	asked := candidates(1)
+	asked[0].ID = "image_1"
+	if evidence := look(t.Context(), account.Client(), asked, "instances"); evidence["image_1"].Use != ami.Used {
+		t.Errorf("%+v, want used", evidence["image_1"])
+	}
+}
+
 // Versions that are listed without their numbers are all read, and are not taken for one another.
 func TestVersionsWithoutNumbers(t *testing.T) {
 	version := func(image int) object {

@@ -152,7 +152,7 @@ func (s *search) use(by ami.Reference, imageID *string) {
 
 // mustUse is use, for what is always of an image: an answer that gives no id in its place has lost it, and could mean any image.
 func (s *search) mustUse(by ami.Reference, imageID *string) {
-	if id := aws.ToString(imageID); isImageID.MatchString(id) || strings.HasPrefix(id, "resolve:") {
+	if id := aws.ToString(imageID); s.isImage(id) || strings.HasPrefix(id, "resolve:") {
 		s.use(by, imageID)
 	} else {
 		s.unresolved[id] = append(s.unresolved[id], mention{by: by})
@@ -162,10 +162,15 @@ func (s *search) mustUse(by ami.Reference, imageID *string) {
 // isImageID is the form of an image's id: lower case, and nothing around it. AWS's examples have other letters than hexadecimal digits.
 var isImageID = regexp.MustCompile(`^ami-[0-9a-z]+$`)
 
+// isImage reports whether a text is the id of an image: by its form, or because it is asked about.
+func (s *search) isImage(text string) bool {
+	return isImageID.MatchString(text) || text != "" && slices.Contains(s.everybody, text)
+}
+
 // mention is use, for a place that may be one of many. A text that is no id, and has none in it, names nothing that EC2 could launch.
 func (s *search) mention(where mention, image string) {
 	switch {
-	case isImageID.MatchString(image):
+	case s.isImage(image):
 		finding := s.finding(image)
 		if last := len(finding.References) - 1; last < 0 || finding.References[last] != where.by { // 10,000 versions may name one image.
 			finding.References = append(finding.References, where.by)
