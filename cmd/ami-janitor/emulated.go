@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strconv"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
 )
 
 // copied is the choice of an emulated account.
@@ -63,7 +65,23 @@ func (c copied) janitor(parsed janitor.Config) (*janitor.Janitor, *emulator.Acco
 	if parsed.Records == "" {
 		parsed.Records = "s3://" + emulator.RecordsBucket
 	}
-	return newJanitor(parsed, emulated(account, c.region()), clock), account, nil
+	j := newJanitor(parsed, emulated(account, c.region()), clock)
+	if lacks := copyOf(account); len(lacks.Lines()) > 0 {
+		j.Copy = &lacks
+	}
+	return j, account, nil
+}
+
+// copyOf is what there is to say of an emulated account as a copy of one.
+func copyOf(account *emulator.Account) report.Copy {
+	return report.Copy{Lacks: account.Lacks(), NotRead: account.NotRead()}
+}
+
+// warn says on the standard error what a copy lacks, for the commands whose output has no place for it.
+func warn(std streams, c report.Copy) {
+	for _, line := range c.Lines() {
+		_, _ = fmt.Fprintln(std.err, "ami-janitor:", line)
+	}
 }
 
 func (c copied) read(options emulator.Options) (*emulator.Account, error) {
@@ -120,6 +138,12 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if *stateOut != "" {
+			*stateOut = filepath.Clean(*stateOut) // The directory is the same before the run as after it.
+		}
+		if err := copied.sparedBy(*stateOut, fmt.Sprint(parsed.Records)); err != nil {
+			return err
+		}
 		j, account, err := copied.janitor(parsed)
 		if err != nil {
 			return err
@@ -136,6 +160,49 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 		return result
 	}
 	return command
+}
+
+// sparedBy returns an error if writing the state into a directory would overwrite the copy that is rehearsed on, or remove the records.
+func (c copied) sparedBy(stateOut, records string) error {
+	if stateOut == "" {
+		return nil
+	}
+	written := filepath.Join(stateOut, emulator.RecordsBucket) // Nothing else stays in it.
+	switch {
+	case c.flags.Changed("account") && isSameFile(stateOut, *c.directory):
+		return fmt.Errorf("--state-out: %q is the directory of --account, and the copy would be overwritten", stateOut)
+	case c.flags.Changed("account") && isIn(*c.directory, written):
+		return fmt.Errorf("--state-out: the directory of --account is in %q, where nothing but records stays", written)
+	case records != "" && isIn(records, written):
+		return fmt.Errorf("--state-out: RECORDS is in %q, where the records of the copy are written", written)
+	default:
+		return nil
+	}
+}
+
+// isSameFile reports whether two paths that are there lead to the same file or directory, however they are spelled.
+func isSameFile(a, b string) bool {
+	atA, errA := os.Stat(a)
+	atB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(atA, atB)
+}
+
+// isIn reports whether a path leads to a directory or into it. Neither has to be there yet.
+func isIn(path, directory string) bool {
+	to, err := filepath.Rel(resolved(directory), resolved(path))
+	return err == nil && filepath.IsLocal(to)
+}
+
+// resolved is a path without symbolic links, as far as it is there.
+func resolved(path string) string {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return path
+	}
+	if direct, err := filepath.EvalSymlinks(path); err == nil || path == filepath.Dir(path) {
+		return direct
+	}
+	return filepath.Join(resolved(filepath.Dir(path)), filepath.Base(path))
 }
 
 // emulated is the AWS configuration of an emulated account, with the credentials of AWS's documentation.
@@ -161,6 +228,7 @@ func emulateCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		warn(std, copyOf(account))
 		handler, end, err := way.handler(account)
 		if err != nil {
 			return err

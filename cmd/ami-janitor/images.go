@@ -28,6 +28,9 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if j.Copy != nil {
+			warn(std, *j.Copy)
+		}
 		explanations, missing := j.Explain(command.Context(), images)
 		switch {
 		case len(explanations) == 0:

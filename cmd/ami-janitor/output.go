@@ -93,9 +93,12 @@ func (p *printer) print(record report.Run) error {
 	}
 }
 
-// whereTheRestIs says where the full record is, and how to get images back, each on a line.
+// whereTheRestIs says what a copy lacks, where the full record is, and how to get images back, each on a line.
 func whereTheRestIs(record report.Run) string {
 	lines := ""
+	for _, line := range record.CopyLines() {
+		lines += line + "\n"
+	}
 	if record.Totals.Restorable > 0 {
 		lines += "To bring back the images that are restorable: ami-janitor undo " + record.Run + "\n"
 	}

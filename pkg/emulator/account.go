@@ -1,6 +1,7 @@
 package emulator
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -48,6 +49,8 @@ type region struct {
 	lags         map[string]*lag      // By snapshot id.
 	reportTokens map[string]tokenUse  // By client token.
 	bin          binState
+	lacks        []string // See Lacks; without the region.
+	notRead      []string // See NotRead; without the region.
 }
 
 // lag is a snapshot that EC2 still believes to be in use by an image that is gone.
@@ -66,9 +69,11 @@ type Call struct {
 }
 
 // Load reads an account from a directory of files in the AWS CLI's output format, one per command.
-// Only get-caller-identity.json must be there. What is in its folder records becomes objects of RecordsBucket. Load refuses a file that lacks its list or holds only a part of it, and
-// one in which a field that is understood has another shape than AWS gives it; a null counts as absent. An error names
-// the file and, where there is one, the place in it.
+// Only get-caller-identity.json must be there; Lacks says what else is missing. What is in its folder records becomes objects of RecordsBucket.
+// Load refuses a file that lacks its list or holds only a part of it, one in another encoding than UTF-8 or UTF-16 with a byte order mark, one
+// in which an object has a key twice, and one in which a field that is understood has another shape or another case than AWS gives it; a null
+// counts as absent. It also refuses a name that is almost that of a file that is known. An error names the file and, where there is one, the
+// place in it.
 func Load(files fs.FS, o Options) (*Account, error) {
 	if o.Now == nil {
 		return nil, errors.New("an emulated account needs a clock")
@@ -88,6 +93,7 @@ func Load(files fs.FS, o Options) (*Account, error) {
 	if id == "" {
 		return nil, fmt.Errorf("%s: no Account in it", identityFile)
 	}
+	home.addPartly(id)
 	account := &Account{
 		id:        id,
 		partition: partition(text(identity, "Arn")),
@@ -122,23 +128,15 @@ func (a *Account) AddRegion(name string, files fs.FS) error {
 	if a.regions[name] != nil {
 		return fmt.Errorf("region %s is already there", name)
 	}
+	added.addPartly(a.id)
 	a.regions[name] = added
 	return nil
 }
 
 func loadRegion(name string, files fs.FS) (*region, error) {
 	r := emptyRegion(name)
-	for _, f := range formats {
-		data, err := fs.ReadFile(files, f.file)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", f.file, err)
-		}
-		if r.documents[f.file], err = parse(f, data); err != nil {
-			return nil, err
-		}
+	if err := r.readDirectory(files); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -168,7 +166,8 @@ func (a *Account) region(name string) *region {
 }
 
 // Save writes every file of the account's home region as it is now, empty ones too, and the objects of RecordsBucket, into a
-// directory that Load can read again. It creates the directory.
+// directory that Load can read again. Which of the files were missing when it was loaded is in lacking.json, so that they go on being so.
+// It creates the directory.
 func (a *Account) Save(dir string) error {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return err
@@ -185,7 +184,27 @@ func (a *Account) Save(dir string) error {
 			return err
 		}
 	}
+	if err := a.saveLacking(dir); err != nil {
+		return err
+	}
 	return a.saveRecords(dir)
+}
+
+// saveLacking writes lacking.json, or removes one that says nothing true any more.
+func (a *Account) saveLacking(dir string) error {
+	path := filepath.Join(dir, lackingFile)
+	missing := slices.DeleteFunc(slices.Clone(a.regions[a.home].lacks), func(file string) bool { return !isFormat(file) })
+	if len(missing) == 0 {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	data, err := json.MarshalIndent(missing, "", "    ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(data, '\n'), 0o600)
 }
 
 // SetInUseLag makes EC2 slow to notice deregistrations from now on: after one, the first n calls of DeleteSnapshot

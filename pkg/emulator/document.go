@@ -8,6 +8,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // The files of an account directory, each named after the AWS CLI's command that prints it. The launch permissions
@@ -51,33 +52,40 @@ type format struct {
 	file   string
 	list   string  // The top-level key of its list of objects; empty if the file is a single object.
 	fields []field // Those of the objects that the file lists.
+
+	needs string   // The field without which an entry says nothing; empty if there is none.
+	ids   []string // Where an entry has ids by which others find it.
 }
 
 var formats = []format{
 	{file: identityFile},
-	{file: imagesFile, list: "Images", fields: imageFields},
-	{file: snapshotsFile, list: "Snapshots", fields: snapshotFields},
-	{file: instancesFile, list: "Reservations", fields: reservationFields},
+	{file: imagesFile, list: "Images", fields: imageFields, ids: []string{"ImageId", "SourceImageId", "BlockDeviceMappings.Ebs.SnapshotId"}},
+	{file: snapshotsFile, list: "Snapshots", fields: snapshotFields, ids: []string{"SnapshotId"}},
+	{file: instancesFile, list: "Reservations", fields: reservationFields, needs: "Instances"},
 	{file: templatesFile, list: "LaunchTemplates", fields: templateFields},
-	{file: templateVersionsFile, list: "LaunchTemplateVersions", fields: versionFields},
+	{file: templateVersionsFile, list: "LaunchTemplateVersions", fields: versionFields, ids: []string{"LaunchTemplateData.BlockDeviceMappings.Ebs.SnapshotId"}},
 	{file: groupsFile, list: "AutoScalingGroups", fields: groupFields},
-	{file: configurationsFile, list: "LaunchConfigurations", fields: configurationFields},
-	{file: spotFleetsFile, list: "SpotFleetRequestConfigs", fields: spotFleetFields},
-	{file: spotRequestsFile, list: "SpotInstanceRequests", fields: spotRequestFields},
+	{file: configurationsFile, list: "LaunchConfigurations", fields: configurationFields, ids: []string{"BlockDeviceMappings.Ebs.SnapshotId"}},
+	{file: spotFleetsFile, list: "SpotFleetRequestConfigs", fields: spotFleetFields, ids: []string{"SpotFleetRequestConfig.LaunchSpecifications.BlockDeviceMappings.Ebs.SnapshotId"}},
+	{file: spotRequestsFile, list: "SpotInstanceRequests", fields: spotRequestFields, ids: []string{"LaunchSpecification.BlockDeviceMappings.Ebs.SnapshotId"}},
 	{file: fleetsFile, list: "Fleets", fields: fleetFields},
 	{file: fastLaunchFile, list: "FastLaunchImages", fields: fastLaunchFields},
-	{file: fastRestoresFile, list: "FastSnapshotRestores", fields: fastRestoreFields},
+	{file: fastRestoresFile, list: "FastSnapshotRestores", fields: fastRestoreFields, ids: []string{"SnapshotId"}},
 	{file: parametersFile, list: "Parameters", fields: parameterFields},
 	{file: parameterValuesFile, list: "Parameters", fields: parameterFields},
-	{file: lockedSnapshotsFile, list: "Snapshots", fields: lockFields},
+	{file: lockedSnapshotsFile, list: "Snapshots", fields: lockFields, ids: []string{"SnapshotId"}},
 	{file: launchPermissionsFile, fields: permissionFields},
 	{file: usageReportsFile, list: "ImageUsageReports", fields: usageReportFields},
-	{file: usageEntriesFile, list: "ImageUsageReportEntries", fields: usageEntryFields},
+	{file: usageEntriesFile, list: "ImageUsageReportEntries", fields: usageEntryFields, ids: []string{"ImageId"}},
 	{file: volumePermissionsFile, fields: permissionFields},
 	{file: imageBinFile, list: "Images", fields: imageBinFields},
 	{file: snapshotBinFile, list: "Snapshots", fields: snapshotBinFields},
 	{file: rulesFile, list: "Rules", fields: ruleFields},
 }
+
+// noEvidence are the files that cannot speak for keeping an image or a snapshot: where one is missing there is nothing to judge, or nothing to
+// bring back.
+var noEvidence = []string{identityFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile}
 
 // object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here knows survive.
 type object = map[string]any
@@ -86,13 +94,17 @@ type object = map[string]any
 type document struct {
 	items   []object
 	fields  object
+	damaged int      // The line of the first character of replacement, which stands where another one was lost; 0 if there is none.
 	indexes *indexes // Of the items; nil until one is needed, or if they were changed past it.
 }
 
 // parse reads one file. It is strict about the layout, which the AWS CLI gives, and about the fields that are
 // understood; it takes everything else as it is.
 func parse(f format, data []byte) (*document, error) {
-	data = bytes.TrimPrefix(data, []byte("\ufeff"))
+	data, err := decoded(f.file, data)
+	if err != nil {
+		return nil, err
+	}
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, fmt.Errorf("%s:1:1: the file is empty", f.file)
 	}
@@ -103,9 +115,16 @@ func parse(f format, data []byte) (*document, error) {
 		}
 		return nil, fmt.Errorf("%s: %w", f.file, err)
 	}
+	if at, key := repeated(data); key != "" {
+		return nil, placed(f.file, data, at, strconv.Quote(key)+" is there twice in one object; which of them counts, nobody can tell")
+	}
 	p := &parser{format: f, data: data, decoder: json.NewDecoder(bytes.NewReader(data))}
 	p.decoder.UseNumber()
-	return p.document()
+	d, err := p.document()
+	if at := bytes.IndexRune(data, utf8.RuneError); err == nil && at >= 0 {
+		d.damaged = 1 + bytes.Count(data[:at], []byte("\n"))
+	}
+	return d, err
 }
 
 // placed is an error at a byte of a file, given as line:column.
@@ -173,16 +192,14 @@ func (p *parser) field(d *document, key string) (err error) {
 	if err != nil {
 		return err
 	}
-	if key == "NextToken" {
+	if fault := p.format.keyFault(key, value); fault != "" {
+		return placed(p.format.file, p.data, at, fault)
+	}
+	if key == nextToken {
 		if value == nil || value == "" {
 			return nil // The listing is complete. What Save writes is too, and needs no token to say so.
 		}
 		return placed(p.format.file, p.data, at, "is only a part of the listing: it has a NextToken")
-	}
-	if p.format.list == "" && p.format.fields != nil {
-		if fault := (field{kind: aList, fields: p.format.fields}).fault(value); fault != "" {
-			return placed(p.format.file, p.data, at, strconv.Quote(key)+fault)
-		}
 	}
 	d.fields[key] = value
 	return nil
@@ -211,12 +228,58 @@ func (p *parser) items() ([]object, error) {
 		if fault := list.entryFault(value); fault != "" {
 			return nil, placed(p.format.file, p.data, at, fmt.Sprintf("%s[%d]%s", list.name, len(items), fault))
 		}
-		items = append(items, value.(object))
+		item := value.(object)
+		if fault := p.format.fault(item); fault != "" {
+			return nil, placed(p.format.file, p.data, at, fmt.Sprintf("%s[%d]%s", list.name, len(items), fault))
+		}
+		items = append(items, item)
 	}
 	if _, err := p.decoder.Token(); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.format.file, err)
 	}
 	return items, nil
+}
+
+// nextToken is the field of a listing that was cut.
+const nextToken = "NextToken"
+
+// keyFault says what is wrong with a field beside the list; empty if nothing is.
+func (f format) keyFault(key string, value any) string {
+	if _, meant := miscased(object{key: nil}, []string{f.list, nextToken}); meant != "" {
+		return wrongCase(key, meant)
+	}
+	if key == nextToken || f.list != "" || f.fields == nil {
+		return ""
+	}
+	if fault := (field{kind: aList, fields: f.fields}).fault(value); fault != "" {
+		return strconv.Quote(key) + fault
+	}
+	if !isWrittenAsID(key) {
+		return strconv.Quote(key) + notWrittenAsID
+	}
+	return ""
+}
+
+// fault says what is wrong with an entry of the list as a whole; empty if nothing is.
+func (f format) fault(item object) string {
+	if f.needs != "" && item[f.needs] == nil {
+		return " has no " + strconv.Quote(f.needs)
+	}
+	for _, path := range f.ids {
+		for _, id := range values(item, path) {
+			if !isWrittenAsID(id) {
+				return fmt.Sprintf(".%s %q", path, id) + notWrittenAsID
+			}
+		}
+	}
+	return ""
+}
+
+// notWrittenAsID is what is wrong with an id by which nobody would find what has it.
+const notWrittenAsID = " is no id as AWS writes it: in lower case, and without spaces"
+
+func isWrittenAsID(id string) bool {
+	return id == strings.ToLower(strings.Join(strings.Fields(id), ""))
 }
 
 // format writes the document as the AWS CLI prints it.

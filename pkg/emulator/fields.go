@@ -167,12 +167,24 @@ func (f field) fault(value any) string {
 }
 
 func (f field) objectFault(o object) string {
+	if key, meant := miscased(o, f.names()); key != "" {
+		return " " + wrongCase(key, meant)
+	}
 	for _, inner := range f.fields {
 		if fault := inner.fault(o[inner.name]); fault != "" {
 			return "." + inner.name + fault
 		}
 	}
 	return ""
+}
+
+// names are those of the fields of the object.
+func (f field) names() []string {
+	names := make([]string, len(f.fields))
+	for i, inner := range f.fields {
+		names[i] = inner.name
+	}
+	return names
 }
 
 // listFault looks at every entry. Unlike a field, an entry cannot be absent: null is none.

@@ -23,6 +23,8 @@ func (a *Account) loadRecords(files fs.FS) error {
 			return fs.SkipAll
 		case err != nil || entry.IsDir():
 			return err
+		case name == RecordsBucket:
+			return errors.New("must be a folder")
 		}
 		content, err := fs.ReadFile(files, name)
 		if err != nil {

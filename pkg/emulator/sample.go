@@ -102,6 +102,7 @@ func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) map
 		configurationsFile:    {"LaunchConfigurations": listed(b.configurations)},
 		spotFleetsFile:        {"SpotFleetRequestConfigs": listed(b.spotFleets)},
 		spotRequestsFile:      {"SpotInstanceRequests": listed(b.spotRequests)},
+		fleetsFile:            {"Fleets": []object{}},
 		fastLaunchFile:        {"FastLaunchImages": listed(b.fastLaunches)},
 		fastRestoresFile:      {"FastSnapshotRestores": listed(b.fastRestores)},
 		usageEntriesFile:      {"ImageUsageReportEntries": listed(b.usageEntries)},
@@ -280,9 +281,7 @@ func (b *sampleBuilder) snapshot(id string, row sampleSnapshot) {
 	}
 	b.amend(snapshot, row.with)
 	b.snapshots = append(b.snapshots, snapshot)
-	if row.access != "" {
-		b.volumePermissions[id] = launchers(row.access)
-	}
+	b.volumePermissions[id] = launchers(row.access)
 	if row.lock != "" {
 		b.locks = append(b.locks, object{
 			"SnapshotId": id, "OwnerId": sampleAccountID, "LockState": row.lock, "LockCreatedOn": b.ago(row.age), "LockDuration": row.age + 365,

@@ -90,7 +90,8 @@ var comparisons = map[string]func(have, wanted string) bool{
 }
 
 // getParameters shows parameters with their values in alphabetical order (AWS Systems Manager API Reference,
-// GetParameters), whatever the order of the request, and names those that are not there.
+// GetParameters), whatever the order of the request, and names those that are not there. One of which the account directory has no
+// value is shown without one.
 func getParameters(c *call) (object, error) {
 	names := c.list("Names")
 	if len(names) == 0 || len(names) > maxParameterNames {
@@ -103,12 +104,14 @@ func getParameters(c *call) (object, error) {
 		if strings.Contains(name, " ") {
 			return nil, c.invalid("Parameter name: '%s' contains a space", name)
 		}
-		entry := c.parameter(name, selector)
-		if entry == nil {
+		switch entry, described := c.parameter(name, selector), c.described(name); {
+		case entry != nil:
+			found = append(found, c.shown(entry, selector))
+		case described != nil:
+			found = append(found, c.shown(described, selector))
+		default:
 			missing = append(missing, asked)
-			continue
 		}
-		found = append(found, c.shown(entry, selector))
 	}
 	slices.SortStableFunc(found, func(a, b object) int { return strings.Compare(text(a, "Name"), text(b, "Name")) })
 	return object{"Parameters": found, "InvalidParameters": missing}, nil
@@ -146,6 +149,19 @@ func (c *call) parameter(name, selector string) object {
 	for _, entry := range c.region.items(parameterValuesFile) {
 		if (text(entry, "Name") == name || c.parameterARN(entry) == name) && isSelected(entry, selector) {
 			return entry
+		}
+	}
+	return nil
+}
+
+// described finds a parameter that is described, and of which the account directory has no value. It is there, so that SSM would show
+// one; nobody knows which.
+func (c *call) described(name string) object {
+	for _, parameter := range c.region.items(parametersFile) {
+		if text(parameter, "Name") == name || c.parameterARN(parameter) == name {
+			if c.region.find(parameterValuesFile, "Name", text(parameter, "Name")) == nil {
+				return parameter
+			}
 		}
 	}
 	return nil

@@ -27,6 +27,8 @@ type Janitor struct {
 	Clock   func() time.Time
 	Version string
 
+	Copy *report.Copy // What there is to say of the account if it is a copy; nil if it is a real one, or a copy that is whole.
+
 	ReadFile func(path string) ([]byte, error) // Reads the keep list if Config names a file; may be nil.
 
 	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
@@ -143,6 +145,7 @@ func (j *Janitor) record(id string, plan plan, done map[string]report.Done) repo
 		Policy:         j.Config.describe(),
 		PolicySentence: plan.policy.String(),
 		Sources:        report.Sources{SwitchedOff: j.Config.UsageSources.off(), OtherAccounts: bool(j.Config.SharedImages)},
+		Copy:           j.Copy,
 		Regions:        slices.Clone(plan.failed),
 	}
 	for _, region := range plan.regions {

@@ -92,6 +92,17 @@ var remedies = []remedy{
 		"An answer lacks its list",
 	},
 	{
+		[]string{"is listed without its image", "which is no id of an image"},
+		"On a copy of an account, export that file again, whole and unchanged. If AWS itself answers so, nothing is removed until it names an image: " +
+			"delete what nobody needs, or report the answer as docs/answers.md says.",
+		"A resource is listed without its image",
+	},
+	{
+		[]string{"ssm answered without its value", "ssm lists it, and says that it is not there"},
+		"On a copy of an account, export get-parameters.json again: it lacks the value of that parameter. If SSM itself answers so, the next run asks again.",
+		"SSM parameter without its value",
+	},
+	{
 		[]string{"names ssm parameter…not shared with this account"},
 		"Delete that version of the launch template if nobody needs it. Else have the parameter shared with this account, and " +
 			"allow ssm:GetParameters on it to the role that the janitor runs with.",

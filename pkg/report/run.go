@@ -23,6 +23,7 @@ type Run struct {
 	PolicySentence string            `json:"policySentence"`
 	SnapshotPrice  float64           `json:"snapshotPrice"` // US dollars per GB-month.
 	Sources        Sources           `json:"sources"`
+	Copy           *Copy             `json:"copy,omitempty"` // Of a rehearsal; nil on a real account, and where the copy is whole.
 	Regions        []Region          `json:"regions"`
 	Totals         Totals            `json:"totals"`
 }

@@ -226,6 +226,13 @@ func situations() map[string]report.Run {
 	all["ordinary"] = newRun(false, newRegion(ordinaryPlan, outcomes))
 	all["dry run"] = newRun(true, newRegion(ordinaryPlan, nil))
 
+	lacking := newRun(true, newRegion(plan("eu-west-1", stale(1, "web-2025-11-02", goes(1, 8, 1))), nil))
+	lacking.Copy = &report.Copy{
+		Lacks:   []string{"describe-fleets.json", "describe-launch-permissions.json for 2 of 40 images", "get-parameters.json"},
+		NotRead: []string{"cloudformation-describe-stacks.json", "notes.txt"},
+	}
+	all["copy that lacks evidence, dry"] = lacking
+
 	nothing := newRun(false, newRegion(plan("eu-west-1",
 		keptMany(100, 12, "recently-used", "last launched 2026-11-02, 21 days ago")...), nil))
 	nothing.Sources.LookedUp, nothing.Sources.SwitchedOff = []string{}, sources[8:]
@@ -313,6 +320,14 @@ func situations() map[string]report.Run {
 		unlooked(keptMany(5, 1, "unknown-use", one.Source+": "+one.Err+", "+other.Source+": "+other.Err), one, other),
 		keptMany(6, 1, "unknown-use", "ssm-text: SSM parameter /secure/db cannot be read: AccessDeniedException: User: arn:aws:sts::123456789012:assumed-role/ami-janitor "+
 			"is not authorized to perform: ssm:GetParameters on resource: arn:aws:ssm:eu-west-1:123456789012:parameter/secure/db"),
+	)...), nil))
+
+	all["lists without images"] = newRun(false, newRegion(plan("eu-west-1", slices.Concat(
+		keptMany(1, 3, "unknown-use", "instances: arn:aws:ec2:eu-west-1:123456789012:instance/i-1234567890abcdef0 is listed without its image"),
+		keptMany(4, 1, "unknown-use", `instances: arn:aws:ec2:eu-west-1:123456789012:instance/i-1234567890abcdef0 names its image by "AMI-1", which is no id of an image`),
+		keptMany(5, 1, "unknown-use", "ssm-text: SSM parameter /golden cannot be read: SSM answered without its value"),
+		keptMany(6, 1, "unknown-use", "launch-templates: launch template lt-01238c059e3466abc, version 3, names SSM parameter /golden, which cannot be read: "+
+			"SSM answered without its value"),
 	)...), nil))
 
 	all["nasty names"] = newRun(false, newRegion(plan("eu-west-1",

@@ -41,6 +41,7 @@ func Text(r Run) string {
 		p.WriteByte('\n')
 		p.paragraph(savings)
 	}
+	r.writeCopy(p)
 	r.writeProblems(p)
 	r.writeRemoved(p)
 	r.writeFinished(p)
@@ -276,6 +277,9 @@ func (r Run) writeRemoved(p *page) {
 func (r Run) nothingFound() string {
 	if len(r.Sources.LookedUp) == 0 {
 		return "Whether anything refers to them was not looked up."
+	}
+	if r.lacksEvidence() {
+		return "No lookup found anything that refers to them, in a copy that lacks evidence."
 	}
 	return "No lookup found anything that refers to them."
 }

@@ -20,7 +20,7 @@ func fastLaunch(ctx context.Context, s *search) error {
 	return wire.EachPage(ctx, pages, func(page *ec2.DescribeFastLaunchImagesOutput) *string {
 		for _, image := range page.FastLaunchImages {
 			arn := s.sharedARN("image/" + aws.ToString(image.ImageId))
-			s.use(ami.Reference{Source: "fast-launch", Type: "ec2:FastLaunch", ARN: arn}, image.ImageId)
+			s.mustUse(ami.Reference{Source: "fast-launch", Type: "ec2:FastLaunch", ARN: arn}, image.ImageId)
 		}
 		return page.NextToken
 	})

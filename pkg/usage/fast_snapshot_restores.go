@@ -22,7 +22,11 @@ func fastSnapshotRestores(ctx context.Context, s *search) error {
 			by := ami.Reference{
 				Source: "fast-snapshot-restore", Type: "ec2:FastSnapshotRestore", ARN: s.sharedARN("snapshot/" + snapshot),
 			}
-			if restore.State != types.FastSnapshotRestoreStateCodeDisabled {
+			switch {
+			case restore.State == types.FastSnapshotRestoreStateCodeDisabled:
+			case snapshot == "":
+				s.mustUse(by, nil)
+			default:
 				s.useSnapshot(by, restore.SnapshotId)
 				for _, id := range s.holders[snapshot] {
 					s.use(by, &id)

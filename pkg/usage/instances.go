@@ -51,16 +51,21 @@ func (s *search) listInstances(ctx context.Context, filters []types.Filter) erro
 			for i := range reservation.Instances {
 				s.useByInstance(&reservation.Instances[i])
 			}
+			if len(reservation.Instances) == 0 {
+				s.mustUse(instanceReference(s.arn("ec2", "reservation/"+aws.ToString(reservation.ReservationId))), nil)
+			}
 		}
 		return page.NextToken
 	})
 }
 
 func (s *search) useByInstance(instance *types.Instance) {
-	arn := s.arn("ec2", "instance/"+aws.ToString(instance.InstanceId))
-	s.use(ami.Reference{Source: "instances", Type: "ec2:Instance", ARN: arn}, instance.ImageId)
-	if instance.ImageId == nil || instance.LaunchTime == nil {
-		return
+	s.mustUse(instanceReference(s.arn("ec2", "instance/"+aws.ToString(instance.InstanceId))), instance.ImageId)
+	if id := aws.ToString(instance.ImageId); s.isImage(id) && instance.LaunchTime != nil {
+		launched(s.finding(id), instance.LaunchTime.UTC())
 	}
-	launched(s.finding(*instance.ImageId), instance.LaunchTime.UTC())
+}
+
+func instanceReference(arn string) ami.Reference {
+	return ami.Reference{Source: "instances", Type: "ec2:Instance", ARN: arn}
 }

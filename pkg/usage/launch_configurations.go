@@ -34,7 +34,7 @@ func (s *search) useByConfiguration(configuration *types.LaunchConfiguration) {
 		Source: "launch-configurations", Type: "autoscaling:LaunchConfiguration",
 		ARN: cmp.Or(aws.ToString(configuration.LaunchConfigurationARN), s.arn("autoscaling", name)),
 	}
-	s.use(by, configuration.ImageId)
+	s.mustUse(by, configuration.ImageId)
 	for _, mapping := range configuration.BlockDeviceMappings {
 		if mapping.Ebs != nil {
 			s.useSnapshot(by, mapping.Ebs.SnapshotId)

@@ -128,6 +128,7 @@ type version struct {
 	number    int64
 	isDefault bool
 	image     string   // The id of an image, or what names one; empty if the version has none.
+	isEmpty   bool     // It was listed without what it launches.
 	snapshots []string // That its block device mappings name.
 }
 
@@ -135,6 +136,7 @@ func newVersion(listed *types.LaunchTemplateVersion) version {
 	v := version{
 		id: aws.ToString(listed.LaunchTemplateId), name: aws.ToString(listed.LaunchTemplateName),
 		number: aws.ToInt64(listed.VersionNumber), isDefault: aws.ToBool(listed.DefaultVersion),
+		isEmpty: listed.LaunchTemplateData == nil,
 	}
 	if data := listed.LaunchTemplateData; data != nil {
 		v.image = aws.ToString(data.ImageId)
@@ -178,7 +180,7 @@ func (s *search) latestVersions(ctx context.Context, templates templates) error 
 }
 
 // isSearched reports whether the images of all versions that count are found. If there is a gap in the numbers of the
-// newest ones, because versions were deleted, then older ones count in their place.
+// newest ones, because versions were deleted, then older ones count in their place. Of a template whose numbers nobody knows nothing is sure.
 func (s *search) isSearched(t *template, pins pins) bool {
 	oldest := int64(1)
 	if s.TemplateVersions > 0 {
@@ -190,7 +192,7 @@ func (s *search) isSearched(t *template, pins pins) bool {
 		}
 	}
 	isUnsearched := func(number int64) bool { return !t.searched[number] }
-	return t.searched[t.standard] && !slices.ContainsFunc(pins.of(t), isUnsearched)
+	return t.latest > 0 && t.searched[t.standard] && !slices.ContainsFunc(pins.of(t), isUnsearched)
 }
 
 var errNoVersions = errors.New("has no versions")
@@ -214,10 +216,10 @@ func (s *search) versionsOf(ctx context.Context, t *template) (versions []versio
 // useByVersions records what those of a template's versions name that count.
 func (s *search) useByVersions(versions []version, t *template, pins pins) {
 	slices.SortFunc(versions, func(a, b version) int { return cmp.Compare(b.number, a.number) })
-	versions = slices.CompactFunc(versions, func(a, b version) bool { return a.number == b.number })
+	versions = slices.CompactFunc(versions, func(a, b version) bool { return a.number == b.number && a.number > 0 })
 	pinned := append(pins.of(t), t.standard)
 	for i, version := range versions {
-		isNew := s.TemplateVersions == 0 || i < s.TemplateVersions
+		isNew := s.TemplateVersions == 0 || i < s.TemplateVersions || version.number == 0
 		if isNew || version.isDefault || slices.Contains(pinned, version.number) {
 			s.useByVersion(version)
 		}
@@ -241,7 +243,11 @@ func (s *search) eachVersion(ctx context.Context, input ec2.DescribeLaunchTempla
 
 func (s *search) useByVersion(version version) {
 	by := ami.Reference{Source: templatesSource, Type: "ec2:LaunchTemplate", ARN: s.arn("ec2", "launch-template/"+version.id)}
-	s.mention(mention{by, named(version.id, version.name), version.number}, version.image)
+	held := mention{by, named(version.id, version.name), version.number}
+	if version.isEmpty {
+		s.unresolved[""] = append(s.unresolved[""], held)
+	}
+	s.mention(held, version.image)
 	for _, snapshot := range version.snapshots {
 		s.useSnapshot(by, &snapshot)
 	}

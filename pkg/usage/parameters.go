@@ -8,6 +8,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -36,7 +37,11 @@ const mostNamed = 2
 // follows is not looked at, because ids may stand together without anything in between; nor is the case of letters.
 var imageIDs = regexp.MustCompile(`(?i)ami-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
 
-var errNotAnswered = errors.New("SSM did not answer for it")
+var (
+	errNotAnswered = errors.New("SSM did not answer for it")
+	errNoValue     = errors.New("SSM answered without its value")
+	errNotThere    = errors.New("SSM lists it, and says that it is not there")
+)
 
 // parameter is what is known of an SSM parameter that was asked for.
 type parameter struct {
@@ -140,6 +145,8 @@ func (s *search) readSome(ctx context.Context, names []string) (map[string]param
 		switch {
 		case i >= 0 && out.Parameters[i].Value != nil:
 			found[name] = parameter{exists: true, images: imageIDs.FindAllString(strings.ToLower(*out.Parameters[i].Value), -1)}
+		case i >= 0:
+			found[name] = parameter{err: errNoValue}
 		case slices.Contains(out.InvalidParameters, name):
 			found[name] = parameter{}
 		default:
@@ -172,10 +179,16 @@ func (s *search) resolveParameters(ctx context.Context) {
 	var names []string
 	unread := map[string][]string{} // What could not be followed, by the source that came upon it.
 	for _, given := range slices.Sorted(maps.Keys(s.unresolved)) {
-		if name, ok := strings.CutPrefix(given, resolvePrefix); ok {
+		name, isParameter := strings.CutPrefix(given, resolvePrefix)
+		switch {
+		case isParameter:
 			names = append(names, name)
-		} else {
+		case given == "":
+			s.unread(unread, given, "%s is listed without its image")
+		case strings.HasPrefix(given, "resolve:"):
 			s.unread(unread, given, "%s names its image by "+given+", which is not understood")
+		default:
+			s.unread(unread, given, "%s names its image by "+strconv.Quote(given)+", which is no id of an image")
 		}
 	}
 	parameters := s.readParameters(ctx, names)
@@ -217,12 +230,14 @@ func (s *search) gapsOf(source string, texts []string) {
 		s.gapSaying(source, text, s.everybody...)
 	}
 	if more := len(texts) - mostNamed; more > 0 {
-		s.gapSaying(source, fmt.Sprintf("so do %d more, in ways that cannot be followed", more), s.everybody...)
+		s.gapSaying(source, fmt.Sprintf("the images of %d more are unknown, too", more), s.everybody...)
 	}
 }
 
 // isOfParameter reports whether an error is about the parameter, and not about the call for it.
-func isOfParameter(err error) bool { return isRefused(err) || errors.Is(err, errNotAnswered) }
+func isOfParameter(err error) bool {
+	return isRefused(err) || errors.Is(err, errNotAnswered) || errors.Is(err, errNoValue) || errors.Is(err, errNotThere)
+}
 
 // unread notes by a text, which has a place for what names it, that something in place of an image id could not be followed:
 // once for each resource that gives it.

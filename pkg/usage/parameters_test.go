@@ -289,16 +289,49 @@ func TestAParameterThatIsListedTwice(t *testing.T) {
 	}
 }
 
-// A parameter that is gone by the time it is read names nothing.
-func TestAParameterThatIsDeletedMeanwhile(t *testing.T) {
-	files := map[string]any{
-		"describe-parameters.json": object{"Parameters": []object{{"Name": "gone", "Type": "String"}, {"Name": "there", "Type": "String"}}},
-		"get-parameters.json":      object{"Parameters": []object{{"Name": "there", "Type": "String", "Value": imageID(2)}}},
+// A parameter that is gone by the time it is read, and is not listed any more, names nothing. One that SSM goes on listing has a value that
+// nobody has seen, and so has one that is shown without its value.
+func TestAParameterThatIsListedWithoutAValue(t *testing.T) {
+	for name, test := range map[string]struct {
+		listed int // How many listings have it.
+		says   string
+	}{
+		"deleted_meanwhile": {1, ""},
+		"still_listed":      {2, "SSM parameter gone cannot be read: SSM lists it, and says that it is not there"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			account := holding(t, map[string]any{
+				"get-parameters.json": object{"Parameters": []object{{"Name": "there", "Type": "String", "Value": imageID(2)}}},
+			})
+			var a asked
+			listing := rewriting(account.Client(), "DescribeParameters", func(n int, body string) string {
+				if n > test.listed {
+					return body
+				}
+				return strings.Replace(body, `"Parameters":[`, `"Parameters":[{"Name":"gone","Type":"String"},`, 1)
+			})
+			evidence := look(t.Context(), a.by(listing), candidates(2), "ssm-text")
+			if test.says == "" {
+				proven(t, evidence, imageID(1))
+			} else {
+				gap(t, evidence, imageID(1), "ssm-text", test.says)
+			}
+			if evidence[imageID(2)].Use != ami.Used {
+				t.Errorf("%+v, want used", evidence[imageID(2)])
+			}
+			if n := len(a.forms["DescribeParameters"]); n != 2 {
+				t.Errorf("%d listings, want 2", n)
+			}
+		})
 	}
-	evidence := look(t.Context(), holding(t, files).Client(), candidates(2), "ssm-text")
-	proven(t, evidence, imageID(1))
-	if evidence[imageID(2)].Use != ami.Used {
-		t.Errorf("%+v, want used", evidence[imageID(2)])
+
+	files := naming("resolve:ssm:golden-ami", "resolve:ssm:golden-ami:2")
+	files["describe-parameters.json"] = object{"Parameters": []object{{"Name": "golden-ami", "Type": "String", "Version": 2}}}
+	for _, source := range []string{"ssm-text", "launch-templates"} {
+		finding := look(t.Context(), holding(t, files).Client(), candidates(1), source)[imageID(1)]
+		if finding.Use != ami.Unknown || len(finding.Gaps) == 0 || !strings.Contains(finding.Gaps[0].Err, "SSM answered without its value") {
+			t.Errorf("%s: %+v, want unknown", source, finding)
+		}
 	}
 }
 

@@ -101,7 +101,7 @@ func TestAllParametersAreDenied(t *testing.T) {
 	for source, want := range map[string]string{
 		"launch-templates": "launch-templates: launch template lt-00000000000000001 (web-1), version 1, names SSM parameter /golden/000, which cannot be read: ssm:GetParameters: AccessDeniedException: x\n" +
 			"launch-templates: launch template lt-00000000000000002 (web-2), version 1, names SSM parameter /golden/001, which cannot be read: ssm:GetParameters: AccessDeniedException: x\n" +
-			"launch-templates: so do 498 more, in ways that cannot be followed",
+			"launch-templates: the images of 498 more are unknown, too",
 		"ssm-text": "ssm-text: SSM parameter /golden/000 cannot be read: ssm:GetParameters: AccessDeniedException: x; SSM parameter /golden/001 cannot be read: ssm:GetParameters: AccessDeniedException: x; " +
 			"nor can 498 more",
 	} {

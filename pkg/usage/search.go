@@ -3,10 +3,12 @@ package usage
 import (
 	"cmp"
 	"context"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	autoscaling "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -24,7 +26,8 @@ type search struct {
 	found     map[string]*ami.Finding // What is known of these images and of others, by image id.
 	holders   map[string][]string     // The candidates that hold a snapshot, by the snapshot's id.
 
-	// unresolved is what gives its image by an SSM parameter, by what is in place of an image id.
+	// unresolved is what gives its image by an SSM parameter, or by something that is no id, by what is in place of an image id. Under the
+	// empty text is what gives none, and should.
 	unresolved map[string][]mention
 
 	late string // What a gap says of a lookup for which there was no time; empty if that is just an error.
@@ -150,17 +153,33 @@ func (s *search) use(by ami.Reference, imageID *string) {
 	}
 }
 
-// mention is use, for a place that may be one of many.
+// mustUse is use, for what is always of an image: an answer that gives no id in its place has lost it, and could mean any image.
+func (s *search) mustUse(by ami.Reference, imageID *string) {
+	if id := aws.ToString(imageID); s.isImage(id) || strings.HasPrefix(id, "resolve:") {
+		s.use(by, imageID)
+	} else {
+		s.unresolved[id] = append(s.unresolved[id], mention{by: by})
+	}
+}
+
+// isImageID is the form of an image's id: lower case, and nothing around it. AWS's examples have other letters than hexadecimal digits.
+var isImageID = regexp.MustCompile(`^ami-[0-9a-z]+$`)
+
+// isImage reports whether a text is the id of an image: by its form, or because it is asked about.
+func (s *search) isImage(text string) bool {
+	return isImageID.MatchString(text) || text != "" && slices.Contains(s.everybody, text)
+}
+
+// mention is use, for a place that may be one of many. A text that is no id, and has none in it, names nothing that EC2 could launch.
 func (s *search) mention(where mention, image string) {
 	switch {
-	case image == "":
-	case strings.HasPrefix(image, "resolve:"):
-		s.unresolved[image] = append(s.unresolved[image], where)
-	default:
+	case s.isImage(image):
 		finding := s.finding(image)
 		if last := len(finding.References) - 1; last < 0 || finding.References[last] != where.by { // 10,000 versions may name one image.
 			finding.References = append(finding.References, where.by)
 		}
+	case strings.HasPrefix(image, "resolve:"), imageIDs.MatchString(image):
+		s.unresolved[image] = append(s.unresolved[image], where)
 	}
 }
 

@@ -102,7 +102,7 @@ var kinds = []kind{
 		resource: func(n, image int) object {
 			return object{
 				"SpotFleetRequestId": fmt.Sprintf("sfr-%04d", n), "SpotFleetRequestState": "active",
-				"SpotFleetRequestConfig": object{"LaunchSpecifications": []object{{"InstanceType": "m5.large"}, {"ImageId": imageID(image)}}},
+				"SpotFleetRequestConfig": object{"LaunchSpecifications": []object{{"ImageId": imageID(image), "InstanceType": "m5.large"}, {"ImageId": imageID(image)}}},
 			}
 		},
 	},

@@ -20,9 +20,13 @@ func spotFleets(_ context.Context, s *search) error {
 			Source: "spot-fleets", Type: "ec2:SpotFleetRequest",
 			ARN: s.arn("ec2", "spot-fleet-request/"+aws.ToString(fleets[i].SpotFleetRequestId)),
 		}
-		if config := fleets[i].SpotFleetRequestConfig; config != nil && !isFinished(&fleets[i]) {
+		switch config := fleets[i].SpotFleetRequestConfig; {
+		case isFinished(&fleets[i]):
+		case config == nil || len(config.LaunchSpecifications)+len(config.LaunchTemplateConfigs) == 0:
+			s.mustUse(by, nil) // Every fleet has one of the two (EC2 API Reference, SpotFleetRequestConfigData).
+		default:
 			for _, specification := range config.LaunchSpecifications {
-				s.use(by, specification.ImageId)
+				s.mustUse(by, specification.ImageId)
 				s.useMapped(by, specification.BlockDeviceMappings)
 			}
 		}

@@ -28,8 +28,12 @@ func spotRequests(ctx context.Context, s *search) error {
 				Source: "spot-requests", Type: "ec2:SpotInstancesRequest",
 				ARN: s.arn("ec2", "spot-instances-request/"+aws.ToString(request.SpotInstanceRequestId)),
 			}
-			if launch := request.LaunchSpecification; launch != nil && !slices.Contains(closedRequests, request.State) {
-				s.use(by, launch.ImageId)
+			switch launch := request.LaunchSpecification; {
+			case slices.Contains(closedRequests, request.State):
+			case launch == nil:
+				s.mustUse(by, nil)
+			default:
+				s.mustUse(by, launch.ImageId)
 				s.useMapped(by, launch.BlockDeviceMappings)
 			}
 		}

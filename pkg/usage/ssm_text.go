@@ -24,6 +24,7 @@ func parameterTexts(ctx context.Context, s *search) error {
 	arns, err := s.listParameters(ctx)
 	names := slices.Sorted(maps.Keys(arns)) // Once each: a listing that changes while it is read may repeat one.
 	parameters := s.readParameters(ctx, names)
+	err = cmp.Or(err, s.stillListed(ctx, parameters))
 	var unread []string
 	var readErr error
 	for _, name := range names {
@@ -38,6 +39,22 @@ func parameterTexts(ctx context.Context, s *search) error {
 		}
 	}
 	return cmp.Or(err, readErr, firstOf(unread, "nor can %d more"))
+}
+
+// stillListed lists the parameters once more if SSM says of some that they are not there. Those that are listed again have not been deleted
+// meanwhile, so that they have a value that nobody has seen.
+func (s *search) stillListed(ctx context.Context, parameters map[string]parameter) error {
+	isGone := func(p parameter) bool { return !p.exists && p.err == nil }
+	if !slices.ContainsFunc(slices.Collect(maps.Values(parameters)), isGone) {
+		return nil
+	}
+	listed, err := s.listParameters(ctx)
+	for name, found := range parameters {
+		if _, isListed := listed[name]; isListed && isGone(found) {
+			parameters[name] = parameter{err: errNotThere}
+		}
+	}
+	return err
 }
 
 // listParameters returns the ARNs of the parameters by their names. After an error it returns those that had come until

@@ -177,6 +177,7 @@ func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
 	} else if err := instancesOfCandidates(ctx, s); err != nil {
 		s.gap("instances", err, s.everybody...)
 	}
+	s.resolveParameters(ctx)
 	return s.conclude(1, 0)
 }
 
