@@ -46,8 +46,8 @@ func TestDefaults(t *testing.T) {
 		"GRACE":                    {config.Grace.String(), "0d"},
 		"GRACE_ACTION":             {config.GraceAction, retention.Announce},
 		"OWNER_TAG":                {config.OwnerTag, ""},
-		"RECYCLE_BIN_DAYS":         {int(config.RecycleBinDays), 0},
-		"REQUIRE_RECYCLE_BIN":      {bool(config.RequireRecycleBin), false},
+		"RECYCLE_BIN_DAYS":         {int(config.RecycleBinDays), 14},
+		"REQUIRE_RECYCLE_BIN":      {bool(config.RequireRecycleBin), true},
 		"ORPHANED_SNAPSHOTS":       {config.OrphanedSnapshots.String(), "report"},
 		"EC2_SHARE":                {float64(config.EC2Share), 0.5},
 		"RECORDS":                  {string(config.Records), ""},
@@ -63,7 +63,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := retention.Policy{
 		StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
-		MaxDeregistrations: 100, DeleteSnapshots: true, ReportOrphans: true, GraceAction: retention.Announce,
+		MaxDeregistrations: 100, DeleteSnapshots: true, ReportOrphans: true, GraceAction: retention.Announce, RequireRecycleBin: true, RecycleBinDays: 14,
 	}
 	if got, want := fmt.Sprintf("%+v", config.Policy()), fmt.Sprintf("%+v", want); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -268,7 +268,7 @@ func FuzzConfig(f *testing.F) {
 			if name == variable {
 				return value
 			}
-			return ""
+			return bare[name]
 		})
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), variable+": ") {
