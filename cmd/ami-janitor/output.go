@@ -75,6 +75,17 @@ type printer struct {
 
 func (o *output) printer(std streams) *printer { return &printer{output: *o, streams: std} }
 
+// assume tells what a rehearsal takes for granted: before the digest, or beside JSON.
+func (p *printer) assume(sentence string) {
+	switch {
+	case sentence == "":
+	case p.output == outputJSON:
+		_, _ = fmt.Fprintln(p.err, "ami-janitor:", sentence)
+	default:
+		p.heading += sentence + "\n\n"
+	}
+}
+
 // print prints the record: as JSON, as a table where there is a terminal, else as the digest.
 func (p *printer) print(record report.Run) error {
 	p.stopProgress()

@@ -35,7 +35,7 @@ type Config struct {
 	GraceAction            retention.GraceAction `env:"GRACE_ACTION" envDefault:"announce" help:"what happens to an image meanwhile: announce, deprecate or disable"`
 	OwnerTag               string                `env:"OWNER_TAG" help:"tag whose value says who owns an image; announcements are grouped by it"`
 
-	RecycleBinDays    count           `env:"RECYCLE_BIN_DAYS" envDefault:"14" help:"days for which the Recycle Bin has to hold what is removed; 0 for any time"`
+	RecycleBinDays    binDays         `env:"RECYCLE_BIN_DAYS" envDefault:"14" help:"days for which the Recycle Bin has to hold what is removed; 0 for any time"`
 	RequireRecycleBin flag            `env:"REQUIRE_RECYCLE_BIN" envDefault:"true" help:"remove only what the Recycle Bin takes in, so that it can be restored"`
 	OrphanedSnapshots orphans         `env:"ORPHANED_SNAPSHOTS" envDefault:"report" help:"snapshots whose image is gone: report or ignore; they are never deleted"`
 	EC2Share          share           `env:"EC2_SHARE" envDefault:"0.5" help:"the most of EC2's and Parameter Store's published request rates that a run takes, above 0 and up to 1"`
