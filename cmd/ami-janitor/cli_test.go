@@ -583,3 +583,77 @@ func TestAnInterruptionBeforeThePlan(t *testing.T) {
 	}
 	result{status, out.String(), errs.String()}.record(t)
 }
+
+// unreachable are the ways in which nothing can be asked at all: what leads there, and how the first lines say so.
+var unreachable = map[string]struct {
+	environment map[string]string
+	status      int // Of a server that is not AWS, with a page for people; 0 for none.
+	page, says  string
+	todo        string
+}{
+	"no credentials": {
+		environment: map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+		says:        "failed in us-east-1: no AWS credentials. Nothing was changed.\n", todo: "AWS_PROFILE",
+	},
+	"no endpoint": {
+		environment: map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+		says:        "failed in us-east-1: AWS not reached. Nothing was changed.\n", todo: "AWS_ENDPOINT_URL",
+	},
+	"a page of a proxy":   {status: 403, page: "<html>Blocked</html>", says: "failed in us-east-1: not AWS that answered. Nothing was changed.\n", todo: "proxy"},
+	"a page that is fine": {status: 200, page: "<html>Welcome</html>", says: "failed in us-east-1: not AWS that answered. Nothing was changed.\n", todo: "AWS_ENDPOINT_URL"},
+	"an empty answer":     {status: 200, says: "failed in us-east-1: not AWS that answered. Nothing was changed.\n", todo: "AWS_ENDPOINT_URL"},
+	"expired credentials": {
+		status: 403, page: "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error></ErrorResponse>",
+		says: "failed in us-east-1: AWS credentials expired. Nothing was changed.\n", todo: "aws sso login",
+	},
+	"credentials of somebody else": {
+		status: 403, page: "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>The security token is invalid.</Message></Error></ErrorResponse>",
+		says: "failed in us-east-1: AWS credentials not accepted. Nothing was changed.\n", todo: "get-caller-identity",
+	},
+}
+
+// Where nothing could be asked, the first line says so, the next ones what to do, and none gives false comfort.
+func TestWhereNothingCouldBeAsked(t *testing.T) {
+	for name, c := range unreachable {
+		t.Run(name, func(t *testing.T) {
+			serving(t, asItIs)
+			if c.status != 0 {
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(c.status)
+					_, _ = io.WriteString(w, c.page)
+				}))
+				t.Cleanup(server.Close)
+				t.Setenv("AWS_ENDPOINT_URL", server.URL)
+			}
+			for key, value := range c.environment {
+				t.Setenv(key, value)
+			}
+			for command, begins := range map[string]string{"plan": "The dry run ", "sweep --yes": "The run "} {
+				got := cli(t, nil, strings.Fields(command)...)
+				if got.status != exitRegionFailed || !strings.HasPrefix(got.out, begins+c.says+"What to do: ") {
+					t.Errorf("%s: %+v", command, got)
+				}
+				todo, _, _ := strings.Cut(got.out, "\n- ")
+				if !strings.Contains(todo, c.todo) || strings.Contains(strings.ToLower(got.out), "nothing to remove") || strings.Contains(got.out, "function") {
+					t.Errorf("%s:\n%s", command, got.out)
+				}
+				record := cli(t, nil, append(strings.Fields(command), "--output=json")...).record(t)
+				if shown := terminalText(record, ""); !strings.HasPrefix(shown, begins+c.says+"What to do: ") {
+					t.Errorf("on a terminal: %s", shown)
+				}
+			}
+			const image = "ami-0123456789abcdef0"
+			if c.status == 0 && c.environment["AWS_ENDPOINT_URL"] != "" {
+				return // What follows tries again for a minute.
+			}
+			for _, args := range [][]string{{"explain", image}, {"unmark", image}, {"undo", "--list"}, {"undo", "20260101T020000Z-0a1b2c"}} {
+				got := cli(t, nil, args...)
+				for _, comfort := range []string{"there is no image", "not among", "holds nothing", "There is nothing"} {
+					if got.status != exitRegionFailed || strings.Contains(got.out+got.err, comfort) {
+						t.Errorf("%v: %+v", args, got)
+					}
+				}
+			}
+		})
+	}
+}

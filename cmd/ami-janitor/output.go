@@ -96,12 +96,20 @@ func (p *printer) print(record report.Run) error {
 		_, err := fmt.Fprintln(p.out, "Nothing was changed.")
 		return err
 	case isTerminal(p.out):
-		_, err := fmt.Fprintf(p.out, "%s\n\n%s%s\n%s", imageTable(record), p.heading, report.Subject(record), whereTheRestIs(record))
+		_, err := fmt.Fprint(p.out, terminalText(record, p.heading))
 		return err
 	default:
 		_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(report.Text(record), "\n"))
 		return err
 	}
+}
+
+// terminalText is a table of all images, and the outcome in a line. Of a run that failed in every region it says why, and what to do.
+func terminalText(record report.Run, heading string) string {
+	if failed := report.FailedText(record); failed != "" {
+		return heading + failed + whereTheRestIs(record)
+	}
+	return fmt.Sprintf("%s\n\n%s%s\n%s", imageTable(record), heading, report.Subject(record), whereTheRestIs(record))
 }
 
 // whereTheRestIs says where the full record is, and how to get images back, each on a line.

@@ -69,6 +69,9 @@ func (s survey) notFound(id string) error {
 	for _, failed := range s.failed {
 		failures = append(failures, fmt.Sprintf("; %s could not be read: %s", failed.Region, failed.Error))
 	}
+	if len(regions) == 0 {
+		return fmt.Errorf("no region could be read%s", strings.Join(failures, ""))
+	}
 	return fmt.Errorf("there is no image %s among the account's own in %s%s", id, strings.Join(regions, ", "), strings.Join(failures, ""))
 }
 

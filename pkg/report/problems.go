@@ -93,14 +93,14 @@ func (r Run) regionProblems() []problem {
 			touched = append(touched, c)
 		}
 	}
-	remedy := func(fault string) string {
-		return cmp.Or(regionAdvice(fault), "The next run looks again. If it fails again, begin with the error.")
+	if r.hasFailed() {
+		return nil // That leads.
 	}
 	return slices.Concat(
-		grouped(untouched, remedy, func(n int) string {
+		grouped(untouched, regionTodo, func(n int) string {
 			return count(n, "region") + " failed. Nothing was changed there."
 		}),
-		grouped(touched, remedy, func(n int) string {
+		grouped(touched, regionTodo, func(n int) string {
 			return count(n, "region") + " failed part of the way. What was done before is listed below."
 		}),
 	)

@@ -80,7 +80,7 @@ func whole(lines []string, room int) string {
 func (r Run) slackLines() []string {
 	lines := slackOfProblems(r.lead(), true)
 	for _, line := range []string{r.headline(), r.others(), r.left(), r.first(), r.savings()} {
-		if line != "" {
+		if line != "" && !r.hasFailed() {
 			lines = append(lines, clip(line, slackPhrase))
 		}
 	}
