@@ -39,7 +39,7 @@ type Config struct {
 	RequireRecycleBin flag            `env:"REQUIRE_RECYCLE_BIN" envDefault:"true" help:"remove only what the Recycle Bin takes in, so that it can be restored"`
 	OrphanedSnapshots orphans         `env:"ORPHANED_SNAPSHOTS" envDefault:"report" help:"snapshots whose image is gone: report or ignore; they are never deleted"`
 	EC2Share          share           `env:"EC2_SHARE" envDefault:"0.5" help:"the most of EC2's and Parameter Store's published request rates that a run takes, above 0 and up to 1"`
-	Records           recordsLocation `env:"RECORDS" help:"where run records and the journal are kept: s3://bucket/prefix or a directory; nowhere if not set"`
+	Records           recordsLocation `env:"RECORDS" help:"where run records and the journal are kept: s3://bucket/prefix or a directory; if not set, sweep keeps them in the user's state directory, and the function nowhere"`
 
 	Regions       regionsOrAll `env:"REGIONS" help:"comma-separated, or all; the function's own if not set"`
 	ExceptRegions regions      `env:"EXCEPT_REGIONS" help:"regions to leave out, comma-separated"`

@@ -49,14 +49,18 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 	}
 	var unlisted, unopened error
 	s.policy.KeepList, unlisted = j.readKeepList(ctx)
-	s.journal, unopened = j.openJournal()
+	s.journal, unopened = j.openJournal(account)
 	if err := cmp.Or(unlisted, unopened); err != nil {
 		for _, name := range names {
 			s.fail(account, name, err)
 		}
 		return s
 	}
-	books, first := s.journal, make(chan bool, 1)
+	first := make(chan bool, 1)
+	books := s.journal
+	if j.Config.Records == "" {
+		books = nil // Nobody is told of runs by the records that a person keeps.
+	}
 	go func() { first <- isFirst(ctx, books, run) }()
 	done := j.watch("Listing")
 	for i, read := range sideBySide(names, func(name string) read {
