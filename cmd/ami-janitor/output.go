@@ -216,6 +216,9 @@ func appendSnapshots(t table.Writer, region report.Region) {
 	if n := len(region.Orphans); n > 0 {
 		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), fmt.Sprintf("%d snapshots whose image is gone; they are never deleted", n)})
 	}
+	if region.OrphansGap != "" {
+		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), report.Printable("not looked for: " + region.OrphansGap)})
+	}
 	for _, f := range region.Finished {
 		what := text.FgYellow.Sprint(f.Verdict)
 		switch f.Status {

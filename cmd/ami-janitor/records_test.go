@@ -99,7 +99,9 @@ func TestTheStateDirectory(t *testing.T) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}
 	}
-	got := stateDirectory(func(name string) string { return map[string]string{"HOME": home, "LocalAppData": home, "XDG_STATE_HOME": "state"}[name] })
+	got := stateDirectory(func(name string) string {
+		return map[string]string{"HOME": home, "LocalAppData": home, "XDG_STATE_HOME": "state"}[name]
+	})
 	if !strings.HasPrefix(got, home) || filepath.Base(got) != "ami-janitor" {
 		t.Errorf("%q", got)
 	}

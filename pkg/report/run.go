@@ -55,6 +55,8 @@ type Region struct {
 	Strays   []Stray    `json:"strays,omitempty"`   // By id.
 	Orphans  []Orphan   `json:"orphans,omitempty"`  // The largest first.
 
+	OrphansGap string `json:"orphansGap,omitempty"` // Why orphans were not looked for; empty if they were, or need not be.
+
 	RemainsGap string `json:"remainsGap,omitempty"` // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is.
 }
 
@@ -140,6 +142,7 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 		Orphans:  newOrphans(plan.Orphans),
 
 		RemainsGap: plan.RemainsGap,
+		OrphansGap: plan.OrphansGap,
 	}
 	for i := range plan.Verdicts {
 		v := &plan.Verdicts[i]

@@ -101,6 +101,9 @@ func (r Run) slackLines() []string {
 	if r.Totals.OrphanedSnapshots > 0 {
 		lines = append(lines, "*Orphaned snapshots*: "+r.orphansInShort())
 	}
+	for _, gap := range r.orphansGaps() {
+		lines = append(lines, "*Orphaned snapshots* were not looked for: "+code(gap, slackCase))
+	}
 	if kept := r.slackKept(); kept != "" {
 		lines = append(lines, "*Kept*: "+clip(kept, slackPhrase))
 	}
