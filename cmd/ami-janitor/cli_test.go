@@ -44,8 +44,11 @@ func cli(t *testing.T, variables []string, args ...string) result {
 				return value
 			}
 		}
-		if name == "EC2_SHARE" { // Else a listener on this machine would be spared, like EC2.
-			return "1"
+		switch name {
+		case "EC2_SHARE":
+			return "1" // Else a listener on this machine would be spared, like EC2.
+		case "XDG_STATE_HOME":
+			return os.Getenv(name) // That of serving.
 		}
 		return ""
 	}
@@ -111,7 +114,7 @@ func serving(t *testing.T, wrap func(emulator.Doer) emulator.Doer) *emulator.Acc
 	}))
 	t.Cleanup(server.Close)
 	for key, value := range map[string]string{
-		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
+		"XDG_STATE_HOME": t.TempDir(), "AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
 		"AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(key, value)
@@ -135,11 +138,11 @@ func writes(account *emulator.Account) int {
 	return n
 }
 
-// ofSample is the exit status of a run on the sample account, where nobody may read the launch permissions of one image, and where no
-// record says so of what is announced unless the sample's own are used. Without these images, as provable says, it is 0.
+// ofSample is the exit status of a run on the sample account, where nobody may read the launch permissions of one image, where the Recycle
+// Bin does not take in another, and where no record says so of what is announced unless the sample's own are used. Without these images, as provable says, it is 0.
 const (
 	ofSample = 3
-	provable = "--names=!golden-ubuntu-*,!archive-indexer,!newsletter,!fax-server"
+	provable = "--names=!golden-ubuntu-*,!render-node-bundle,!archive-indexer,!newsletter,!fax-server"
 )
 
 // The exit status says so if something was left alone for want of proof, dry or not.
@@ -197,7 +200,7 @@ func TestSweep(t *testing.T) {
 		account := serving(t, asItIs)
 		got := cli(t, []string{"DRY_RUN=true", "TOPIC_ARN=nonsense", "CHAT_TOPIC_ARN=nonsense", "NOTIFY_ON=nonsense"}, "sweep", "--yes", "--output=json", "--max-deregistrations=3")
 		record := got.record(t)
-		if got.status != ofSample || got.err != "" || record.DryRun || record.Totals.Deregistered != 3 || writes(account) == 0 || len(account.Published()) > 0 {
+		if got.status != ofSample || record.DryRun || record.Totals.Deregistered != 3 || writes(account) == 0 || len(account.Published()) > 0 {
 			t.Errorf("%+v, %+v, %d published", got.status, record.Totals, len(account.Published()))
 		}
 	})
@@ -566,7 +569,7 @@ func (closedPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe
 func TestARecordThatCannotBePrinted(t *testing.T) {
 	account := serving(t, asItIs)
 	var errs bytes.Buffer
-	status := run(t.Context(), []string{"sweep", "--yes", "--max-deregistrations=1"}, streams{strings.NewReader(""), closedPipe{}, &errs}, func(string) string { return "" })
+	status := run(t.Context(), []string{"sweep", "--yes", "--max-deregistrations=1"}, streams{strings.NewReader(""), closedPipe{}, &errs}, os.Getenv)
 	if writes(account) == 0 || status == 0 || errs.Len() == 0 {
 		t.Fatalf("status %d, %d writes, %q", status, writes(account), errs.String())
 	}
@@ -581,9 +584,83 @@ func TestAnInterruptionBeforeThePlan(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	var out, errs bytes.Buffer
-	status := run(ctx, []string{"sweep", "--yes", "--output=json"}, streams{strings.NewReader(""), &out, &errs}, func(string) string { return "" })
+	status := run(ctx, []string{"sweep", "--yes", "--output=json"}, streams{strings.NewReader(""), &out, &errs}, os.Getenv)
 	if writes(account) > 0 || status != 1 {
 		t.Errorf("status %d, %d writes, %s", status, writes(account), errs.String())
 	}
 	result{status, out.String(), errs.String()}.record(t)
+}
+
+// unreachable are the ways in which nothing can be asked at all: what leads there, and how the first lines say so.
+var unreachable = map[string]struct {
+	environment map[string]string
+	status      int // Of a server that is not AWS, with a page for people; 0 for none.
+	page, says  string
+	todo        string
+}{
+	"no credentials": {
+		environment: map[string]string{"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""},
+		says:        "failed in us-east-1: no AWS credentials. Nothing was changed.\n", todo: "AWS_PROFILE",
+	},
+	"no endpoint": {
+		environment: map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
+		says:        "failed in us-east-1: AWS not reached. Nothing was changed.\n", todo: "AWS_ENDPOINT_URL",
+	},
+	"a page of a proxy":   {status: 403, page: "<html>Blocked</html>", says: "failed in us-east-1: not AWS that answered. Nothing was changed.\n", todo: "proxy"},
+	"a page that is fine": {status: 200, page: "<html>Welcome</html>", says: "failed in us-east-1: not AWS that answered. Nothing was changed.\n", todo: "AWS_ENDPOINT_URL"},
+	"an empty answer":     {status: 200, says: "failed in us-east-1: not AWS that answered. Nothing was changed.\n", todo: "AWS_ENDPOINT_URL"},
+	"expired credentials": {
+		status: 403, page: "<ErrorResponse><Error><Code>ExpiredToken</Code><Message>The security token included in the request is expired</Message></Error></ErrorResponse>",
+		says: "failed in us-east-1: AWS credentials expired. Nothing was changed.\n", todo: "aws sso login",
+	},
+	"credentials of somebody else": {
+		status: 403, page: "<ErrorResponse><Error><Code>InvalidClientTokenId</Code><Message>The security token is invalid.</Message></Error></ErrorResponse>",
+		says: "failed in us-east-1: AWS credentials not accepted. Nothing was changed.\n", todo: "get-caller-identity",
+	},
+}
+
+// Where nothing could be asked, the first line says so, the next ones what to do, and none gives false comfort.
+func TestWhereNothingCouldBeAsked(t *testing.T) {
+	for name, c := range unreachable {
+		t.Run(name, func(t *testing.T) {
+			serving(t, asItIs)
+			if c.status != 0 {
+				server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					w.WriteHeader(c.status)
+					_, _ = io.WriteString(w, c.page)
+				}))
+				t.Cleanup(server.Close)
+				t.Setenv("AWS_ENDPOINT_URL", server.URL)
+			}
+			for key, value := range c.environment {
+				t.Setenv(key, value)
+			}
+			for command, begins := range map[string]string{"plan": "The dry run ", "sweep --yes": "The run "} {
+				got := cli(t, nil, strings.Fields(command)...)
+				if got.status != exitRegionFailed || !strings.HasPrefix(got.out, begins+c.says+"What to do: ") {
+					t.Errorf("%s: %+v", command, got)
+				}
+				todo, _, _ := strings.Cut(got.out, "\n- ")
+				if !strings.Contains(todo, c.todo) || strings.Contains(strings.ToLower(got.out), "nothing to remove") || strings.Contains(got.out, "function") {
+					t.Errorf("%s:\n%s", command, got.out)
+				}
+				record := cli(t, nil, append(strings.Fields(command), "--output=json")...).record(t)
+				if shown := terminalText(record, ""); !strings.HasPrefix(shown, begins+c.says+"What to do: ") {
+					t.Errorf("on a terminal: %s", shown)
+				}
+			}
+			const image = "ami-0123456789abcdef0"
+			if c.status == 0 && c.environment["AWS_ENDPOINT_URL"] != "" {
+				return // What follows tries again for a minute.
+			}
+			for _, args := range [][]string{{"explain", image}, {"unmark", image}, {"undo", "--list"}, {"undo", "20260101T020000Z-0a1b2c"}} {
+				got := cli(t, nil, args...)
+				for _, comfort := range []string{"there is no image", "not among", "holds nothing", "There is nothing"} {
+					if got.status != exitRegionFailed || strings.Contains(got.out+got.err, comfort) {
+						t.Errorf("%v: %+v", args, got)
+					}
+				}
+			}
+		})
+	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,7 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -50,17 +49,22 @@ func (c copied) load() (*emulator.Account, func() time.Time, error) {
 		clock = func() time.Time { return now }
 	}
 	account, err := c.read(emulator.Options{Region: c.region(), Now: clock})
-	if err != nil {
-		return nil, nil, err
-	}
-	return account, clock, c.keepRemoved(account)
+	return account, clock, err
 }
 
-// janitor works on the emulated account. Its records are those of the copy if RECORDS names no others.
-func (c copied) janitor(parsed janitor.Config) (*janitor.Janitor, *emulator.Account, error) {
+// rehearsal is a janitor that works on an emulated account.
+type rehearsal struct {
+	*janitor.Janitor
+	account *emulator.Account
+	assumed string // What the copy lacks and the stack would make, in a sentence; empty if nothing.
+}
+
+// rehearsal gives the copy what the stack would make: the rules of the Recycle Bin. Its records are those of the copy if RECORDS names
+// no others.
+func (c copied) rehearsal(parsed janitor.Config) (rehearsal, error) {
 	account, clock, err := c.load()
 	if err != nil {
-		return nil, nil, err
+		return rehearsal{}, err
 	}
 	if parsed.Records == "" {
 		parsed.Records = "s3://" + emulator.RecordsBucket
@@ -69,7 +73,7 @@ func (c copied) janitor(parsed janitor.Config) (*janitor.Janitor, *emulator.Acco
 	if lacks := copyOf(account); len(lacks.Lines()) > 0 {
 		j.Copy = &lacks
 	}
-	return j, account, nil
+	return rehearsal{j, account, makeRules(account, int(parsed.RecycleBinDays))}, nil
 }
 
 // copyOf is what there is to say of an emulated account as a copy of one.
@@ -84,6 +88,16 @@ func warn(std streams, c report.Copy) {
 	}
 }
 
+// makeRules gives an account without any rule of the Recycle Bin those that the stack makes for so many days, and says so. For 0 days the
+// stack makes none.
+func makeRules(account *emulator.Account, days int) string {
+	if days == 0 || account.HasRules() {
+		return ""
+	}
+	account.KeepRemoved(days)
+	return fmt.Sprintf("This copy has no Recycle Bin rules: the stack would make them (%d days), and the rehearsal goes on as if it had.", days)
+}
+
 func (c copied) read(options emulator.Options) (*emulator.Account, error) {
 	if !c.flags.Changed("account") {
 		return emulator.LoadSample(options)
@@ -94,26 +108,6 @@ func (c copied) read(options emulator.Options) (*emulator.Account, error) {
 	}
 	return account, err
 }
-
-// keepRemoved gives the copy the rules of the Recycle Bin that the template makes for so many days.
-func (c copied) keepRemoved(account *emulator.Account) error {
-	const variable = "RECYCLE_BIN_DAYS"
-	wanted := c.lookup(variable)
-	if flag := c.flags.Lookup(flagName(variable)); flag != nil && flag.Changed {
-		wanted = flag.Value.String()
-	}
-	days, err := strconv.Atoi(cmp.Or(wanted, "0"))
-	switch {
-	case err != nil || days < 0 || days > maxBinDays:
-		return fmt.Errorf("%s: %q is not a number of days from 0 to %d", variable, wanted, maxBinDays)
-	case days > 0:
-		account.KeepRemoved(days)
-	}
-	return nil
-}
-
-// maxBinDays is for how long the Recycle Bin retains anything, at most.
-const maxBinDays = 365
 
 func (c copied) region() string {
 	if region := c.lookup("AWS_REGION"); region != "" {
@@ -144,15 +138,16 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err := copied.sparedBy(*stateOut, fmt.Sprint(parsed.Records)); err != nil {
 			return err
 		}
-		j, account, err := copied.janitor(parsed)
+		r, err := copied.rehearsal(parsed)
 		if err != nil {
 			return err
 		}
 		printer := output.printer(std)
 		printer.heading = "REHEARSAL on a copy: whatever it says, no real account was changed.\n\n"
-		result := carryOut(command.Context(), j, *dryRun, printer)
+		printer.assume(r.assumed)
+		result := carryOut(command.Context(), r.Janitor, *dryRun, printer)
 		if *stateOut != "" {
-			if err := account.Save(*stateOut); err != nil {
+			if err := r.account.Save(*stateOut); err != nil {
 				_, _ = fmt.Fprintln(std.err, "ami-janitor: writing the state:", err)
 				return exitStatus(exitRegionFailed)
 			}
@@ -229,6 +224,9 @@ func emulateCommand(std streams, lookup func(string) string) *cobra.Command {
 			return err
 		}
 		warn(std, copyOf(account))
+		if err := rulesAsTold(account, lookup); err != nil {
+			return err
+		}
 		handler, end, err := way.handler(account)
 		if err != nil {
 			return err
@@ -242,6 +240,21 @@ func emulateCommand(std streams, lookup func(string) string) *cobra.Command {
 		return serve(command.Context(), listener, handler)
 	}
 	return command
+}
+
+// rulesAsTold gives an account without rules of the Recycle Bin those of the stack, if RECYCLE_BIN_DAYS says for how many days.
+func rulesAsTold(account *emulator.Account, lookup func(string) string) error {
+	const variable = "RECYCLE_BIN_DAYS"
+	told, err := janitor.ParseConfig(func(name string) string {
+		if name != variable {
+			return ""
+		}
+		return lookup(variable)
+	})
+	if err == nil && strings.TrimSpace(lookup(variable)) != "" {
+		makeRules(account, int(told.RecycleBinDays))
+	}
+	return err
 }
 
 // way is what lies between an emulated account and those who measure themselves on it. Its time is the real one.

@@ -177,14 +177,65 @@ func TestTheCopyHasARecycleBin(t *testing.T) {
 	}
 }
 
-// The flag of a rehearsal wins over the variable.
-func TestARehearsalHasARecycleBin(t *testing.T) {
-	state := t.TempDir()
-	got := cli(t, []string{"RECYCLE_BIN_DAYS=7"}, "rehearse", "--now", nightly, "--account", bareAccount(t), "--recycle-bin-days=30", "--state-out", state)
+// A copy without any rule of the Recycle Bin is rehearsed with those that the stack would make. A flag wins over the variable, and the
+// next night goes on with these rules.
+func TestARehearsalHasTheRulesOfTheStack(t *testing.T) {
+	const assumed = "This copy has no Recycle Bin rules: the stack would make them (30 days), and the rehearsal goes on as if it had."
+	dir, state := idleAccount(t), t.TempDir()
+	rehearse := func(account string, args ...string) result {
+		t.Helper()
+		return cli(t, []string{"RECYCLE_BIN_DAYS=7"}, append([]string{"rehearse", "--now", nightly, "--account", account, "--recycle-bin-days=30"}, args...)...)
+	}
+	got := rehearse(dir, "--state-out", state)
 	rules, err := os.ReadFile(filepath.Join(state, "list-rules.json"))
-	if err != nil || got.status != 0 || !bytes.Contains(rules, []byte(`"RetentionPeriodValue": 30`)) {
+	if err != nil || got.status != 0 || bytes.Count(rules, []byte(`"RetentionPeriodValue": 30`)) != 2 || strings.Count(string(rules), "ami-janitor:intent") != 2 {
 		t.Errorf("%+v, %v: %s", got, err, rules)
 	}
+	if !strings.Contains(got.out, assumed+"\n\nDeregistered 1 AMI") || !strings.Contains(got.out, "Restorable until Wednesday 23 December 2026") {
+		t.Errorf("%s", got.out)
+	}
+	record := rehearse(dir, "--output=json")
+	if record.err != "ami-janitor: "+assumed+"\n" || record.record(t).Totals.Restorable != 1 {
+		t.Errorf("%q, %+v", record.err, record.record(t).Totals)
+	}
+	if again := rehearse(state); again.status != 0 || strings.Contains(again.out, "Recycle Bin rules") {
+		t.Errorf("%+v", again)
+	}
+	explained := cli(t, nil, "explain", idleImage, "--now", nightly, "--account", dir)
+	if explained.status != 0 || !strings.Contains(explained.out, "To be deregistered") || !strings.Contains(explained.err, "(14 days)") {
+		t.Errorf("%+v", explained)
+	}
+}
+
+// A copy with a rule of its own, even one of another use, is judged as it is, and so is any where the stack would make no rules.
+func TestARehearsalAddsNoRulesToOthers(t *testing.T) {
+	own := idleAccount(t)
+	write(t, own, "list-rules.json", `{"Rules": [{"Identifier": "imageRule01", "ResourceType": "EC2_IMAGE", "Status": "available",
+		"ResourceTags": [{"ResourceTagKey": "team", "ResourceTagValue": "search"}], "RetentionPeriod": {"RetentionPeriodValue": 7, "RetentionPeriodUnit": "DAYS"}}]}`)
+	for name, args := range map[string][]string{
+		"a rule of its own": {"--account", own},
+		"no rules wanted":   {"--account", idleAccount(t), "--recycle-bin-days=0"},
+	} {
+		got := cli(t, nil, append([]string{"rehearse", "--now", nightly}, args...)...)
+		if got.status != 3 || strings.Contains(got.out+got.err, "the stack would make") || !strings.Contains(got.out, "Recycle Bin") || strings.Contains(got.out, "Deregistered") {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+// idleImage is the one image of idleAccount.
+const idleImage = "ami-0123456789abcdef0"
+
+// idleAccount is the directory of an account with one image, idle for years, and its snapshot.
+func idleAccount(t *testing.T) string {
+	t.Helper()
+	dir := bareAccount(t)
+	write(t, dir, "describe-images.json", `{"Images": [{"ImageId": "`+idleImage+`", "Name": "idle", "OwnerId": "123456789012", "State": "available", "Public": false,
+		"CreationDate": "2020-01-01T00:00:00.000Z", "LastLaunchedTime": "2021-01-01T00:00:00Z", "RootDeviceType": "ebs",
+		"BlockDeviceMappings": [{"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": "snap-0123456789abcdef0"}}]}]}`)
+	write(t, dir, "describe-snapshots.json", `{"Snapshots": [{"SnapshotId": "snap-0123456789abcdef0", "OwnerId": "123456789012", "State": "completed", "VolumeSize": 8,
+		"StartTime": "2020-01-01T00:00:00.000Z", "StorageTier": "standard", "Description": "Created by CreateImage(i-0123456789abcdef0) for `+idleImage+`"}]}`)
+	return dir
 }
 
 // bareAccount is the directory of an account that has nothing but its number.

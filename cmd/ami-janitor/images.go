@@ -24,7 +24,7 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 	command.Flags().Lookup("account").Usage = "directory of AWS CLI output that describes an account; the real account if not set"
 	output := addOutput(command)
 	command.RunE = func(command *cobra.Command, images []string) error {
-		j, err := explainingJanitor(command, settings, copied)
+		j, err := explainingJanitor(command, settings, copied, std)
 		if err != nil {
 			return err
 		}
@@ -49,7 +49,7 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 }
 
 // explainingJanitor works on a copy where one is named, and else on the real account. Only a copy has a time of its own.
-func explainingJanitor(command *cobra.Command, settings settings, copied copied) (*janitor.Janitor, error) {
+func explainingJanitor(command *cobra.Command, settings settings, copied copied, std streams) (*janitor.Janitor, error) {
 	if !command.Flags().Changed("account") {
 		if command.Flags().Changed("now") {
 			return nil, errors.New("--now is for a copy of an account: it needs --account")
@@ -60,8 +60,11 @@ func explainingJanitor(command *cobra.Command, settings settings, copied copied)
 	if err != nil {
 		return nil, err
 	}
-	j, _, err := copied.janitor(parsed)
-	return j, err
+	r, err := copied.rehearsal(parsed)
+	if r.assumed != "" {
+		_, _ = fmt.Fprintln(std.err, "ami-janitor:", r.assumed)
+	}
+	return r.Janitor, err
 }
 
 func unmarkCommand(std streams, lookup func(string) string) *cobra.Command {

@@ -75,6 +75,17 @@ type printer struct {
 
 func (o *output) printer(std streams) *printer { return &printer{output: *o, streams: std} }
 
+// assume tells what a rehearsal takes for granted: before the digest, or beside JSON.
+func (p *printer) assume(sentence string) {
+	switch {
+	case sentence == "":
+	case p.output == outputJSON:
+		_, _ = fmt.Fprintln(p.err, "ami-janitor:", sentence)
+	default:
+		p.heading += sentence + "\n\n"
+	}
+}
+
 // print prints the record: as JSON, as a table where there is a terminal, else as the digest.
 func (p *printer) print(record report.Run) error {
 	p.stopProgress()
@@ -85,12 +96,20 @@ func (p *printer) print(record report.Run) error {
 		_, err := fmt.Fprintln(p.out, "Nothing was changed.")
 		return err
 	case isTerminal(p.out):
-		_, err := fmt.Fprintf(p.out, "%s\n\n%s%s\n%s", imageTable(record), p.heading, report.Subject(record), whereTheRestIs(record))
+		_, err := fmt.Fprint(p.out, terminalText(record, p.heading))
 		return err
 	default:
 		_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(report.Text(record), "\n"))
 		return err
 	}
+}
+
+// terminalText is a table of all images, and the outcome in a line. Of a run that failed in every region it says why, and what to do.
+func terminalText(record report.Run, heading string) string {
+	if failed := report.FailedText(record); failed != "" {
+		return heading + failed + whereTheRestIs(record)
+	}
+	return fmt.Sprintf("%s\n\n%s%s\n%s", imageTable(record), heading, report.Subject(record), whereTheRestIs(record))
 }
 
 // whereTheRestIs says what a copy lacks, where the full record is, and how to get images back, each on a line.
@@ -233,6 +252,9 @@ func wholeWords(words string, most int) string {
 func appendSnapshots(t table.Writer, region report.Region) {
 	if n := len(region.Orphans); n > 0 {
 		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), fmt.Sprintf("%d snapshots whose image is gone; they are never deleted", n)})
+	}
+	if region.OrphansGap != "" {
+		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), report.Printable("not looked for: " + region.OrphansGap)})
 	}
 	for _, f := range region.Finished {
 		what := text.FgYellow.Sprint(f.Verdict)

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -100,6 +103,11 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		if !*dryRun {
+			if err := keepRecords(j, std, lookup); err != nil {
+				return err
+			}
+		}
 		printer := output.printer(std)
 		if !*yes {
 			j.Confirm = func(plan report.Run) bool { return printer.confirm(command.Context(), plan) }
@@ -109,7 +117,60 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 	return command
 }
 
-// realJanitor works on the account of the default AWS configuration.
+// stateDirectory is where ami-janitor keeps what has to outlive it: below $XDG_STATE_HOME, or where the platform has such files (XDG Base
+// Directory Specification, which ignores relative paths; on other systems, where their programs keep data). It is empty where the user has no home.
+func stateDirectory(lookup func(string) string) string {
+	base, home := lookup("XDG_STATE_HOME"), lookup("HOME")
+	switch {
+	case filepath.IsAbs(base):
+	case runtime.GOOS == "windows":
+		base = lookup("LocalAppData")
+	case !filepath.IsAbs(home):
+		return ""
+	case runtime.GOOS == "darwin":
+		base = filepath.Join(home, "Library", "Application Support")
+	default:
+		base = filepath.Join(home, ".local", "state")
+	}
+	if base == "" {
+		return ""
+	}
+	return filepath.Join(base, "ami-janitor")
+}
+
+// ownRecords are those that sweeps have kept of an account where RECORDS named no place; nowhere if there are none.
+func ownRecords(lookup func(string) string) func(account string) string {
+	return func(account string) string {
+		directory := filepath.Join(stateDirectory(lookup), account)
+		if info, err := os.Stat(directory); stateDirectory(lookup) == "" || err != nil || !info.IsDir() {
+			return ""
+		}
+		return directory
+	}
+}
+
+// keepRecords lets a sweep keep records where RECORDS names no place: in a directory for the account, because a journal belongs to one. It
+// says so once.
+func keepRecords(j *janitor.Janitor, std streams, lookup func(string) string) error {
+	if j.Config.Records != "" {
+		return nil
+	}
+	directory := stateDirectory(lookup)
+	if directory == "" {
+		return errors.New("sweep keeps records, and no home directory is known: say with --records where; nothing was changed")
+	}
+	var once sync.Once
+	j.RecordsOf = func(account string) string {
+		records := filepath.Join(directory, account)
+		once.Do(func() {
+			_, _ = fmt.Fprintf(std.err, "ami-janitor: records are kept in %s; --records names another place\n", records)
+		})
+		return records
+	}
+	return nil
+}
+
+// realJanitor works on the account of the default AWS configuration, and goes by the records that earlier sweeps have kept.
 func realJanitor(ctx context.Context, settings settings) (*janitor.Janitor, error) {
 	parsed, err := settings.parse()
 	if err != nil {
@@ -126,7 +187,9 @@ func realJanitor(ctx context.Context, settings settings) (*janitor.Janitor, erro
 		return nil, errors.New("no region: set AWS_REGION or --regions")
 	}
 	pace.New(float64(parsed.EC2Share)).Apply(&account)
-	return newJanitor(parsed, account, time.Now), nil
+	j := newJanitor(parsed, account, time.Now)
+	j.RecordsOf = ownRecords(settings.lookup)
+	return j, nil
 }
 
 func newJanitor(parsed janitor.Config, account aws.Config, clock func() time.Time) *janitor.Janitor {

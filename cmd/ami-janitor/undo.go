@@ -136,7 +136,10 @@ const listedTime = "2006-01-02 15:04"
 
 // restorableText is a table of what can be brought back, and how.
 func restorableText(restorable janitor.Restorable) string {
-	if len(restorable.Removals) == 0 {
+	switch {
+	case len(restorable.Removals) == 0 && len(restorable.Failed) > 0:
+		return "What the Recycle Bin holds is not known: regions could not be read."
+	case len(restorable.Removals) == 0:
 		return "The Recycle Bin holds nothing that a run has removed."
 	}
 	t := table.NewWriter()
@@ -190,6 +193,8 @@ func undoneText(undone janitor.Undone) string {
 		text.WriteString("\n")
 	}
 	switch {
+	case images == 0 && text.Len() == 0 && undone.Err() != nil:
+		text.WriteString("Nothing is back: what the Recycle Bin holds is not known.")
 	case images == 0 && text.Len() == 0 && undone.Unrecorded:
 		text.WriteString("Nothing carries the tags of this run. " + mayBeMore)
 	case images == 0 && text.Len() == 0:

@@ -40,7 +40,6 @@ func demo(ctx context.Context, bootstrap string) error {
 			"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
 			"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
 			"DRY_RUN=false",
-			"REQUIRE_RECYCLE_BIN=true",
 			"MAX_DEREGISTRATIONS=8",
 			"TOPIC_ARN=arn:aws:sns:us-east-1:123456789012:ami-janitor",
 			"RECORDS=s3://" + emulator.RecordsBucket,

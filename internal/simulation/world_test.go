@@ -192,6 +192,8 @@ func newSettings(d dice) map[string]string {
 		"USAGE_SOURCES":       "references,instances,launch-templates",
 		"RECORDS":             "s3://" + bucketName + "/journal",
 		"EC2_SHARE":           pick(d, "0.5", "0.5", "1", "0.2"),
+		"REQUIRE_RECYCLE_BIN": "false",
+		"RECYCLE_BIN_DAYS":    "0",
 	}
 	if d.chance(15) {
 		s["USAGE_SOURCES"] = pick(d, "references", "instances,launch-templates", "all")

@@ -23,10 +23,6 @@ var places = map[string]struct{ kind, example string }{
 	"POLICY_NAME":    {"", "ami-janitor"}, // The name of the stack.
 }
 
-// otherwise are the defaults of the template that are not those of the code: who deploys it has, from then on, what it takes
-// to restore.
-var otherwise = map[string]string{"RECYCLE_BIN_DAYS": "14", "REQUIRE_RECYCLE_BIN": "true"}
-
 // byVariable returns the parameter, or the resource, of each variable of the function.
 func (t template) byVariable() map[string]string {
 	parameters := map[string]string{}
@@ -54,12 +50,8 @@ func TestEveryVariableHasAParameter(t *testing.T) {
 				t.Errorf("%s is %s, a %v", setting.Variable, name, kind)
 			}
 		default:
-			want := setting.Default
-			if other, ok := otherwise[setting.Variable]; ok {
-				want = other
-			}
-			if got := at(tpl.section("Parameters"), name, "Default"); got != want {
-				t.Errorf("%s is by default %q in the template, not %q", name, got, want)
+			if got := at(tpl.section("Parameters"), name, "Default"); got != setting.Default {
+				t.Errorf("%s is by default %q in the template, and %q in the code", name, got, setting.Default)
 			}
 			if got := strings.ReplaceAll(strings.ToLower(setting.Variable), "_", ""); got != strings.ToLower(name) {
 				t.Errorf("%s is set by %s", setting.Variable, name)

@@ -5,7 +5,7 @@ import "time"
 // RecycleBin is what the Recycle Bin of one region holds, and what it is told to hold. Its zero value is a bin that was not
 // looked at.
 type RecycleBin struct {
-	Read      bool                 // The rules and the contents are known, all of them.
+	Read      bool                 // What the policy needs of it is known: the images in the bin, and where it requires a bin also the rules and the snapshots.
 	Err       string               // Why they are not, in words a person can act on; empty if nobody asked.
 	Rules     []BinRule            // Only those that are in force.
 	Images    map[string]time.Time // When each image in the bin leaves it for good, by id.

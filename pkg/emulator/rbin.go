@@ -67,6 +67,18 @@ func (a *Account) KeepRemoved(days int) {
 	}
 }
 
+// HasRules reports whether any region of the account has a rule of the Recycle Bin.
+func (a *Account) HasRules() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, r := range a.regions {
+		if len(r.documents[rulesFile].items) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // keepRemoved are the rules by which the Recycle Bin retains what the janitor removes.
 func keepRemoved(days int) []object {
 	rule := func(id, kind string) object {

@@ -11,8 +11,8 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// Config is what an operator sets, by environment variables or by flags of the same names. The help of each is what the
-// command line and the README show.
+// Config is what an operator sets, by environment variables or by flags of the same names. Its tags are the one source of
+// defaults: the template has the same, and the command line and the README show them with the help.
 type Config struct {
 	PolicyName         policyName      `env:"POLICY_NAME" envDefault:"cli" help:"name of this policy, which announcements carry: a run takes back and carries out its own policy's alone"`
 	StaleAfter         limit           `env:"STALE_AFTER" envDefault:"180d" help:"idle longer than this is stale; never below the built-in floor of 7 days"`
@@ -35,11 +35,11 @@ type Config struct {
 	GraceAction            retention.GraceAction `env:"GRACE_ACTION" envDefault:"announce" help:"what happens to an image meanwhile: announce, deprecate or disable"`
 	OwnerTag               string                `env:"OWNER_TAG" help:"tag whose value says who owns an image; announcements are grouped by it"`
 
-	RecycleBinDays    count           `env:"RECYCLE_BIN_DAYS" envDefault:"0" help:"days for which the Recycle Bin has to hold what is removed; 0 for any time"`
-	RequireRecycleBin flag            `env:"REQUIRE_RECYCLE_BIN" envDefault:"false" help:"remove only what the Recycle Bin takes in, so that it can be restored"`
+	RecycleBinDays    binDays         `env:"RECYCLE_BIN_DAYS" envDefault:"14" help:"days for which the Recycle Bin has to hold what is removed; 0 for any time"`
+	RequireRecycleBin flag            `env:"REQUIRE_RECYCLE_BIN" envDefault:"true" help:"remove only what the Recycle Bin takes in, so that it can be restored"`
 	OrphanedSnapshots orphans         `env:"ORPHANED_SNAPSHOTS" envDefault:"report" help:"snapshots whose image is gone: report or ignore; they are never deleted"`
 	EC2Share          share           `env:"EC2_SHARE" envDefault:"0.5" help:"the most of EC2's and Parameter Store's published request rates that a run takes, above 0 and up to 1"`
-	Records           recordsLocation `env:"RECORDS" help:"where run records and the journal are kept: s3://bucket/prefix or a directory; nowhere if not set"`
+	Records           recordsLocation `env:"RECORDS" help:"where run records and the journal are kept: s3://bucket/prefix or a directory; if not set, sweep keeps them in the user's state directory, and the function nowhere"`
 
 	Regions       regionsOrAll `env:"REGIONS" help:"comma-separated, or all; the function's own if not set"`
 	ExceptRegions regions      `env:"EXCEPT_REGIONS" help:"regions to leave out, comma-separated"`

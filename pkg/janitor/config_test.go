@@ -46,8 +46,8 @@ func TestDefaults(t *testing.T) {
 		"GRACE":                    {config.Grace.String(), "0d"},
 		"GRACE_ACTION":             {config.GraceAction, retention.Announce},
 		"OWNER_TAG":                {config.OwnerTag, ""},
-		"RECYCLE_BIN_DAYS":         {int(config.RecycleBinDays), 0},
-		"REQUIRE_RECYCLE_BIN":      {bool(config.RequireRecycleBin), false},
+		"RECYCLE_BIN_DAYS":         {int(config.RecycleBinDays), 14},
+		"REQUIRE_RECYCLE_BIN":      {bool(config.RequireRecycleBin), true},
 		"ORPHANED_SNAPSHOTS":       {config.OrphanedSnapshots.String(), "report"},
 		"EC2_SHARE":                {float64(config.EC2Share), 0.5},
 		"RECORDS":                  {string(config.Records), ""},
@@ -63,7 +63,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := retention.Policy{
 		StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
-		MaxDeregistrations: 100, DeleteSnapshots: true, ReportOrphans: true, GraceAction: retention.Announce,
+		MaxDeregistrations: 100, DeleteSnapshots: true, ReportOrphans: true, GraceAction: retention.Announce, RequireRecycleBin: true, RecycleBinDays: 14,
 	}
 	if got, want := fmt.Sprintf("%+v", config.Policy()), fmt.Sprintf("%+v", want); got != want {
 		t.Errorf("%s, want %s", got, want)
@@ -132,6 +132,7 @@ var faults = map[string][]string{
 		"arn:aws:ssm:us-east-1:123456789012:parameter", "arn:aws:ssm::123456789012:parameter/keep", "arn:aws:ssm:us-east-1:12345:parameter/keep", "arn:",
 		"arn:aws:ssm:us-east-1:123456789012:parameter/keep:3",
 	},
+	"RECYCLE_BIN_DAYS":     {"x", "-1", "14d", "1.5", "366"},
 	"SHARED_IMAGES":        {"judge", "true", "Keep", "reports"},
 	"IMAGE_BUILDER_IMAGES": {"report", "false", "Judge"},
 	"GRACE":                {"14", "-1d", "two weeks", "1.5d", "99999999d", "d"},
@@ -191,6 +192,7 @@ func TestWordsThatAreTaken(t *testing.T) {
 			"ssm:keep", "ssm:/ami/keep.list-1_2", "arn:aws:ssm:eu-west-1:123456789012:parameter/ami/keep", "arn:aws-us-gov:ssm:us-gov-west-1:123456789012:parameter/keep",
 			"keep.txt", "/etc/keep list", "SSM:keep",
 		},
+		"RECYCLE_BIN_DAYS":     {"0", "1", "365"},
 		"SHARED_IMAGES":        {"keep", "report"},
 		"IMAGE_BUILDER_IMAGES": {"keep", "judge"},
 		"GRACE":                {"0d", "1d", "14d", "36500d"},
@@ -268,7 +270,7 @@ func FuzzConfig(f *testing.F) {
 			if name == variable {
 				return value
 			}
-			return ""
+			return bare[name]
 		})
 		if err != nil {
 			if !strings.HasPrefix(err.Error(), variable+": ") {

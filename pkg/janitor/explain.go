@@ -102,6 +102,9 @@ func (s survey) notFound(given string) error {
 	for _, failed := range s.failed {
 		failures = append(failures, fmt.Sprintf("; %s could not be read: %s. What to do: %s", failed.Region, strings.TrimSuffix(failed.Error, "."), failed.Remedy))
 	}
+	if len(regions) == 0 {
+		return fmt.Errorf("no region could be read%s", strings.Join(failures, ""))
+	}
 	return fmt.Errorf("no image of the account has the id or the name %s in %s%s", cmp.Or(given, "\"\""), strings.Join(regions, ", "), strings.Join(failures, ""))
 }
 

@@ -31,6 +31,8 @@ type Janitor struct {
 
 	ReadFile func(path string) ([]byte, error) // Reads the keep list if Config names a file; may be nil.
 
+	RecordsOf func(account string) string // Where the records of an account are if Config does not say; empty for nowhere. It may be nil.
+
 	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
 	Confirm func(plan report.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
 

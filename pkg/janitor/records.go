@@ -19,11 +19,15 @@ import (
 )
 
 // openJournal returns nil if no records are to be kept.
-func (j *Janitor) openJournal() (*journal.Journal, error) {
-	if j.Config.Records == "" {
+func (j *Janitor) openJournal(account string) (*journal.Journal, error) {
+	location := string(j.Config.Records)
+	if location == "" && j.RecordsOf != nil {
+		location = j.RecordsOf(account)
+	}
+	if location == "" {
 		return nil, nil
 	}
-	books, err := journal.Open(string(j.Config.Records), j.AWS)
+	books, err := journal.Open(location, j.AWS)
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}
@@ -195,9 +199,9 @@ func isFirst(ctx context.Context, books *journal.Journal, run string) bool {
 	return err == nil && !slices.ContainsFunc(runs, func(other string) bool { return other != run })
 }
 
-// archive keeps the full record of a run where RECORDS says. That it could not be kept is an error of the run.
+// archive keeps the full record of a run, of a dry one only where RECORDS says. That it could not be kept is an error of the run.
 func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *report.Run) {
-	if books == nil {
+	if books == nil || record.DryRun && j.Config.Records == "" {
 		return
 	}
 	record.Record = books.Where(record.Run)

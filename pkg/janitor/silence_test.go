@@ -194,7 +194,7 @@ func TestARegionOnHoldIsTold(t *testing.T) {
 	eachWay(t, "no rules", func(t *testing.T, on janitor.NotifyOn, dry bool) {
 		account := world{images: staleImages(2)}.load(t)
 		record, subject, text := told(t, account, account.Client(), on, settings{"REQUIRE_RECYCLE_BIN": "true"}, dry)
-		if !strings.HasPrefix(subject, "Recycle Bin rules missing - ") || !strings.Contains(text, "two rules of the Recycle Bin") || !record.LacksProof() {
+		if !strings.HasPrefix(subject, "Recycle Bin rules missing - ") || !strings.Contains(text, "recycle-bin.yaml") || !strings.Contains(text, "REQUIRE_RECYCLE_BIN=false") || !record.LacksProof() {
 			t.Errorf("subject %q\n%s", subject, text)
 		}
 	})

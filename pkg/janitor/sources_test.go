@@ -365,6 +365,70 @@ func TestWithoutTheRecycleBin(t *testing.T) {
 	}
 }
 
+// A Recycle Bin that nothing has to be restored from is read beside the rest, for the orphans alone. A run does not wait for it for longer
+// than a few seconds, and says so; for one that is required it does.
+func TestARecycleBinIsWaitedForWhereItIsNeeded(t *testing.T) {
+	t.Parallel()
+	hang := func(r *http.Request) (*http.Response, error) {
+		<-r.Context().Done()
+		return nil, r.Context().Err()
+	}
+	for name, c := range map[string]struct {
+		settings settings
+		actions  []string // Those that fail.
+		fault    func(*http.Request) (*http.Response, error)
+		least    time.Duration // How long the run takes at least, and at most.
+		most     time.Duration
+		gap      string
+		removed  int
+	}{
+		"rules, not needed":        {bare, []string{"ListRules", "GetRule"}, nil, 0, time.Second, "", 5},
+		"contents, failing":        {bare, []string{"ListImagesInRecycleBin"}, nil, 5 * time.Second, 6 * time.Second, "did not answer within 5s", 5},
+		"contents, not answering":  {bare, []string{"ListImagesInRecycleBin"}, hang, 5 * time.Second, 6 * time.Second, "did not answer within 5s", 5},
+		"contents, no orphans":     {settings{"ORPHANED_SNAPSHOTS": "ignore"}, []string{"ListImagesInRecycleBin"}, nil, 0, time.Second, "", 5},
+		"rules that are required":  {settings{"REQUIRE_RECYCLE_BIN": "true"}, []string{"ListRules"}, nil, 30 * time.Second, 3 * time.Minute, "ListRules: InternalError", 0},
+		"a bin that is in order":   {settings{"REQUIRE_RECYCLE_BIN": "true"}, nil, nil, 0, time.Second, "", 5},
+		"a bin that is not needed": {bare, nil, nil, 0, time.Second, "", 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				account := stale(5).load(t)
+				account.KeepRemoved(30)
+				doer := account.Client()
+				failing := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+					q, err := emulator.Inspect(r)
+					switch {
+					case err != nil || !slices.Contains(c.actions, q.Action):
+						return doer.Do(r)
+					case c.fault != nil:
+						return c.fault(r)
+					}
+					return emulator.Fail(doer, q.Action, nil, http.StatusInternalServerError, "InternalError", "An internal error has occurred").Do(r)
+				})
+				began := time.Now()
+				record := run(t, failing, c.settings, true)
+				if took := time.Since(began); took < c.least || took > c.most {
+					t.Errorf("it took %s", took)
+				}
+				region := record.Regions[0]
+				if region.Error != "" || !strings.Contains(region.OrphansGap, c.gap) || (region.OrphansGap == "") != (c.gap == "") || record.Totals.WouldDeregister != c.removed {
+					t.Errorf("%+v, %q, gap %q", record.Totals, region.Error, region.OrphansGap)
+				}
+				if text := strings.Join(strings.Fields(report.Text(record)), " "); strings.Contains(text, "were not looked for") != (c.gap != "") {
+					t.Errorf("%s", report.Text(record))
+				}
+				if c.removed > 0 && record.LacksProof() {
+					t.Error("what is not needed lacks a proof")
+				}
+				asked := slices.ContainsFunc(account.Calls(), func(call emulator.Call) bool { return call.Action == "ListRules" })
+				if c.settings["REQUIRE_RECYCLE_BIN"] != "true" && asked {
+					t.Error("rules that nothing needs were asked for")
+				}
+			})
+		})
+	}
+}
+
 // A Recycle Bin that cannot be read any more once the first image has gone there is no proof that it holds that image: the
 // others stay.
 func TestARecycleBinThatGoesSilent(t *testing.T) {

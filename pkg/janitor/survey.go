@@ -49,14 +49,18 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 	}
 	var unlisted, unopened error
 	s.policy.KeepList, unlisted = j.readKeepList(ctx)
-	s.journal, unopened = j.openJournal()
+	s.journal, unopened = j.openJournal(account)
 	if err := cmp.Or(unlisted, unopened); err != nil {
 		for _, name := range names {
 			s.fail(account, name, err)
 		}
 		return s
 	}
-	books, first := s.journal, make(chan bool, 1)
+	first := make(chan bool, 1)
+	books := s.journal
+	if j.Config.Records == "" {
+		books = nil // Nobody is told of runs by the records that a person keeps.
+	}
 	go func() { first <- isFirst(ctx, books, run) }()
 	done := j.watch("Listing")
 	for i, read := range sideBySide(names, func(name string) read {
@@ -90,12 +94,12 @@ func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name s
 			return found
 		}
 	}
+	bin, stop := j.readBin(ctx, s.policy, name)
+	defer stop()
 	if found.inventory, found.err = inventory.Read(ctx, wire.EC2(j.AWS, name), account, name); found.err != nil {
 		return found
 	}
-	if s.policy.RequireRecycleBin || s.policy.ReportOrphans {
-		found.inventory.Bin = recyclebin.Read(ctx, wire.RecycleBin(j.AWS, name), wire.EC2(j.AWS, name))
-	}
+	found.inventory.Bin = bin()
 	if found.visit == nil {
 		return found
 	}
@@ -112,6 +116,33 @@ func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name s
 		found.err = fmt.Errorf("reading the journal: %w", found.err)
 	}
 	return found
+}
+
+// binPatience is how long a run waits, once it has read the rest, for a Recycle Bin that no removal needs.
+const binPatience = 5 * time.Second
+
+// readBin returns what reads of the Recycle Bin what a policy needs, and what ends that. Where it has to hold what is removed, the rules
+// and the contents are read, in the end. Where it only tells orphans from what can be restored, the images in it are: beside the rest, and with
+// little patience.
+func (j *Janitor) readBin(ctx context.Context, policy retention.Policy, region string) (bin func() ami.RecycleBin, stop func()) {
+	contents := wire.EC2(j.AWS, region)
+	switch {
+	case policy.RequireRecycleBin:
+		return func() ami.RecycleBin { return recyclebin.Read(ctx, wire.RecycleBin(j.AWS, region), contents) }, func() {}
+	case !policy.ReportOrphans:
+		return func() ami.RecycleBin { return ami.RecycleBin{} }, func() {}
+	}
+	reading, stop := context.WithCancel(ctx)
+	read := make(chan ami.RecycleBin, 1)
+	go func() { read <- recyclebin.ReadImages(reading, contents) }()
+	return func() ami.RecycleBin {
+		select {
+		case bin := <-read:
+			return bin
+		case <-time.After(binPatience):
+			return ami.RecycleBin{Err: fmt.Sprintf("the Recycle Bin did not answer within %s, and was not waited for", binPatience)}
+		}
+	}, stop
 }
 
 // inventory is that of a region: an empty one if it could not be read.

@@ -191,11 +191,17 @@ func (j *Janitor) failedUndo(err error) UndoneRegion {
 
 // readRecord reads the record of a run, and reports whether there is one.
 func (j *Janitor) readRecord(ctx context.Context, run string) (record report.Run, known bool, err error) {
-	if j.Config.Records == "" || run == "" {
+	if run == "" || j.Config.Records == "" && j.RecordsOf == nil {
 		return report.Run{}, false, nil
 	}
-	records, err := journal.Open(string(j.Config.Records), j.AWS)
-	if err != nil {
+	account := ""
+	if j.Config.Records == "" {
+		if account, err = j.account(ctx); err != nil {
+			return report.Run{}, false, err
+		}
+	}
+	records, err := j.openJournal(account)
+	if err != nil || records == nil {
 		return report.Run{}, false, err
 	}
 	text, err := records.Record(ctx, run)

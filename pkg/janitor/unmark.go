@@ -49,6 +49,9 @@ func (j *Janitor) Unmark(ctx context.Context, ids []string) ([]Unmarked, error) 
 			results = append(results, result)
 		}
 	}
+	if len(faults) == len(regions) {
+		return results, fmt.Errorf("no region could be searched%s", strings.Join(faults, ""))
+	}
 	if len(missing) > 0 {
 		return results, fmt.Errorf("not among the account's own images in %s: %s%s",
 			strings.Join(regions, ", "), strings.Join(missing, ", "), strings.Join(faults, ""))

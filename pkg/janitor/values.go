@@ -56,6 +56,21 @@ func (c *count) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// binDays is for how many days the Recycle Bin has to hold something.
+type binDays int
+
+// maxBinDays is for how long a rule can retain images and snapshots (Recycle Bin API Reference, RetentionPeriod).
+const maxBinDays = 365
+
+func (b *binDays) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 31)
+	if err != nil || n > maxBinDays {
+		return fmt.Errorf("%q is not a number of days from 0 to %d", text, maxBinDays)
+	}
+	*b = binDays(n)
+	return nil
+}
+
 // flag is true or false, and no other word.
 type flag bool
 

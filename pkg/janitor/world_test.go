@@ -186,12 +186,22 @@ func (s settings) parse(t rapid.TB) janitor.Config {
 	return config
 }
 
-// newJanitor is a janitor in us-east-1 at the time now.
+// bare are the settings for a world that has no rules of the Recycle Bin. Those of a test win.
+var bare = settings{"REQUIRE_RECYCLE_BIN": "false", "RECYCLE_BIN_DAYS": "0"}
+
+// and adds settings, which win.
+func (s settings) and(more settings) settings {
+	all := maps.Clone(s)
+	maps.Copy(all, more)
+	return all
+}
+
+// newJanitor is a janitor in us-east-1 at the time now. It asks for a Recycle Bin only if the settings do.
 func newJanitor(t rapid.TB, doer emulator.Doer, s settings) *janitor.Janitor {
 	t.Helper()
 	return &janitor.Janitor{
 		ReadFile: os.ReadFile,
-		Config:   s.parse(t),
+		Config:   bare.and(s).parse(t),
 		AWS: aws.Config{
 			Region: "us-east-1", HTTPClient: doer,
 			Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),

@@ -56,6 +56,15 @@ func Read(ctx context.Context, rules RulesAPI, contents ContentsAPI) ami.Recycle
 	return bin
 }
 
+// ReadImages returns which images are in the bin of the clients' region, and nothing else of it.
+func ReadImages(ctx context.Context, contents ContentsAPI) ami.RecycleBin {
+	images, err := listImages(ctx, contents)
+	if err != nil {
+		return ami.RecycleBin{Err: "reading what is in the Recycle Bin: " + err.Error()}
+	}
+	return ami.RecycleBin{Read: true, Images: images}
+}
+
 // readRules returns the rules for one type of resource, by their ids. ListRules tells neither their tags nor whether
 // they are in force.
 func readRules(ctx context.Context, api RulesAPI, kind types.ResourceType) ([]ami.BinRule, error) {

@@ -11,14 +11,11 @@ import (
 
 // advice says what a person can do about an error. It is empty if nothing better is known than to read the error. The
 // permission is the one that is missing if the error is a denial that does not name it.
-func advice(fault, permission string) string {
-	return strings.ReplaceAll(remedyFor(fault).advice, "{permission}", cmp.Or(deniedPermission(fault), permission))
-}
+func advice(fault, permission string) string { return remedyFor(fault).of(fault, permission).advice }
 
 // inShort says an error in a few words of ASCII.
 func inShort(fault string) string {
-	short := cmp.Or(remedyFor(fault).short, "A lookup failed")
-	return strings.ReplaceAll(short, "{permission}", cmp.Or(deniedPermission(fault), "a permission"))
+	return cmp.Or(remedyFor(fault).of(fault, "").short, "A lookup failed")
 }
 
 // remedy is what there is to do about the errors that have one of some signs, and the cause in short.
@@ -26,6 +23,14 @@ type remedy struct {
 	signs  []string
 	advice string
 	short  string
+}
+
+// of is a remedy with the permission that an error says is missing, or else the one that is given.
+func (r remedy) of(fault, permission string) remedy {
+	denied := deniedPermission(fault)
+	r.advice = strings.ReplaceAll(r.advice, "{permission}", cmp.Or(denied, permission))
+	r.short = strings.ReplaceAll(r.short, "{permission}", cmp.Or(denied, "a permission"))
+	return r
 }
 
 // remedyFor is the first remedy for an error; empty if there is none.
@@ -70,6 +75,17 @@ const soAgain = "If it is so again, "
 
 // remedies are looked through in order; a command in an advice stands on a line of its own; the signs are in lower case. What an error of AWS carries is its code.
 var remedies = []remedy{
+	{
+		[]string{"no aws credentials: "}, // See wire.Explain.
+		"Log in (aws sso login), or name a profile (AWS_PROFILE) or keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY). " +
+			"aws sts get-caller-identity shows whether they work.",
+		"No AWS credentials",
+	},
+	{
+		[]string{"expiredtoken"},
+		"Renew the credentials, such as with aws sso login, and try again.",
+		"AWS credentials expired",
+	},
 	{
 		[]string{"has disabled it, as its tags say"},
 		"If that policy is gone, enable the image and take its tags off:\nami-janitor unmark IMAGE_ID\nThen it is judged like any other.",
@@ -229,6 +245,12 @@ var remedies = []remedy{
 		"Recycle Bin rules too short",
 	},
 	{
+		[]string{"no recycle bin rule covers what is to be removed"},
+		"Deploy the stack in the region, or recycle-bin.yaml: either makes the two rules, for images and snapshots tagged ami-janitor:intent=remove. " +
+			"A first rule takes up to 30 minutes to be in force. Or set REQUIRE_RECYCLE_BIN=false: then what is removed is gone for good.",
+		"Recycle Bin rules missing",
+	},
+	{
 		[]string{"no recycle bin rule covers", "has not turned up in the recycle bin"},
 		"Give the region two rules of the Recycle Bin, one for images and one for snapshots, that cover what carries the tag " +
 			"ami-janitor:intent with the value remove, the one for snapshots no shorter than the one for images. A first rule takes up to " +
@@ -237,8 +259,13 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout", "unexpected eof"},
-		"AWS could not be reached. Check the way from the function's network to the endpoints of this region.",
+		"AWS could not be reached. Check the network's way to the endpoints of the region, and AWS_ENDPOINT_URL if it is set.",
 		"AWS not reached",
+	},
+	{
+		[]string{"and no error code of aws", "not a whole answer to", "is not an account id", "not an answer of aws"}, // See wire.Explain.
+		"No AWS service answers like this. Check what is between: AWS_ENDPOINT_URL, a proxy (HTTPS_PROXY), a firewall. If nothing is, try again later.",
+		"Not AWS that answered",
 	},
 }
 
@@ -272,18 +299,36 @@ const (
 	whatWasDenied = "what the error says was denied"
 )
 
-// regionAdvice is advice on an error that concerns a whole region.
-func regionAdvice(fault string) string {
+// regionTodo says what to do about an error that concerns a whole region.
+func regionTodo(fault string) string {
+	return cmp.Or(regionRemedy(fault).advice, "The next run looks again. If it fails again, begin with the error.")
+}
+
+// notAccepted are codes of AWS for credentials that it does not accept, in lower case: in general, or in a region that is not enabled.
+var notAccepted = []string{"authfailure", "optinrequired", "unrecognizedclient", "invalidclienttokenid", "signaturedoesnotmatch"}
+
+// regionRemedy is the remedy for an error that concerns a whole region; empty if there is none.
+func regionRemedy(fault string) remedy {
 	lower := strings.ToLower(fault)
-	for _, sign := range []string{"authfailure", "optinrequired", "unrecognizedclient", "invalidclienttokenid"} {
-		if strings.Contains(lower, sign) {
-			return "See whether the region is enabled for this account. If it is not, take it out with EXCEPT_REGIONS."
+	isRefused := slices.ContainsFunc(notAccepted, func(sign string) bool { return strings.Contains(lower, sign) })
+	switch {
+	case isRefused && strings.Contains(lower, "asking for the account: "):
+		return remedy{
+			advice: "See whether the credentials are right (aws sts get-caller-identity), and whether the region is enabled for this account.",
+			short:  "AWS credentials not accepted",
+		}
+	case isRefused:
+		return remedy{
+			advice: "See whether the region is enabled for this account. If it is not, take it out with EXCEPT_REGIONS.",
+			short:  "Region not enabled",
+		}
+	case strings.HasSuffix(lower, "time ran out"):
+		return remedy{
+			advice: "If the time runs out again, raise EC2_SHARE, or let several stacks judge some regions each (REGIONS).",
+			short:  "Time ran out",
 		}
 	}
-	if strings.HasSuffix(lower, "time ran out") {
-		return "If the time runs out again, raise EC2_SHARE, or let several stacks judge some regions each (REGIONS)."
-	}
-	return advice(fault, whatWasDenied)
+	return remedyFor(fault).of(fault, whatWasDenied)
 }
 
 // faultText words an error for a person, on one line and not too long. It leaves out what says nothing at breakfast: the

@@ -94,7 +94,7 @@ func explanations() map[string][]report.Explanation {
 
 func TestAnExplanationSaysThatItsRegionIsOnHold(t *testing.T) {
 	e := report.NewExplanation("eu-west-1", retention.Explanation{Verdict: stale(1, "web"), Hold: noRule}, nil, "")
-	if e.Hold != noRule || !strings.Contains(e.Remedy, "Give the region two rules of the Recycle Bin") {
+	if e.Hold != noRule || !strings.Contains(e.Remedy, "Deploy the stack in the region, or recycle-bin.yaml") {
 		t.Errorf("%q, %q", e.Hold, e.Remedy)
 	}
 }

@@ -78,6 +78,34 @@ func (r Run) orphansInShort() string {
 }
 
 func (r Run) writeOrphans(p *page) {
+	r.writeFoundOrphans(p)
+	gaps := r.orphansGaps()
+	if len(gaps) == 0 {
+		return
+	}
+	if r.Totals.OrphanedSnapshots == 0 {
+		p.heading("Orphaned snapshots")
+	}
+	p.paragraph(orphansNotLookedFor)
+	for _, gap := range gaps {
+		p.item(gap)
+	}
+}
+
+const orphansNotLookedFor = "Snapshots whose AMI is gone were not looked for everywhere. Nothing else depends on that:"
+
+// orphansGaps says why orphans were not looked for, by region.
+func (r Run) orphansGaps() []string {
+	var gaps []string
+	for _, region := range r.Regions {
+		if region.OrphansGap != "" {
+			gaps = append(gaps, neutral(region.Region)+": "+faultText(region.OrphansGap))
+		}
+	}
+	return gaps
+}
+
+func (r Run) writeFoundOrphans(p *page) {
 	if r.Totals.OrphanedSnapshots == 0 {
 		return
 	}

@@ -81,11 +81,6 @@ func adviceOr(otherwise, permission string) func(fault string) string {
 	return func(fault string) string { return cmp.Or(advice(fault, permission), otherwise) }
 }
 
-// regionRemedy is what to do about a region that failed.
-func regionRemedy(fault string) string {
-	return cmp.Or(regionAdvice(fault), "The next run looks again. If it fails again, begin with the error.")
-}
-
 func (r Run) regionProblems() []problem {
 	var untouched, touched []complaint
 	for _, region := range r.Regions {
@@ -98,11 +93,14 @@ func (r Run) regionProblems() []problem {
 			touched = append(touched, c)
 		}
 	}
+	if r.hasFailed() {
+		return nil // That leads.
+	}
 	return slices.Concat(
-		grouped(untouched, regionRemedy, func(n int) string {
+		grouped(untouched, regionTodo, func(n int) string {
 			return count(n, "region") + " failed. Nothing was changed there."
 		}),
-		grouped(touched, regionRemedy, func(n int) string {
+		grouped(touched, regionTodo, func(n int) string {
 			return count(n, "region") + " failed part of the way. What was done before is listed below."
 		}),
 	)

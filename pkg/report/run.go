@@ -66,6 +66,8 @@ type Region struct {
 	Strays   []Stray    `json:"strays,omitempty"`   // By id.
 	Orphans  []Orphan   `json:"orphans,omitempty"`  // The largest first.
 
+	OrphansGap string `json:"orphansGap,omitempty"` // Why orphans were not looked for; empty if they were, or need not be.
+
 	Gaps []Gap `json:"gaps,omitempty"` // What keeps the images that stay only for want of a proof, or of a way back; what keeps most comes first.
 
 	RemainsGap    string `json:"remainsGap,omitempty"`    // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is.
@@ -162,6 +164,7 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 		Orphans:  newOrphans(plan.Orphans),
 
 		RemainsGap: plan.RemainsGap,
+		OrphansGap: plan.OrphansGap,
 	}
 	for i := range plan.Verdicts {
 		v := &plan.Verdicts[i]
@@ -183,7 +186,7 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 
 // FailedRegion records a region of which no complete inventory exists, so that nothing was changed there.
 func FailedRegion(account, region string, err error) Region {
-	return Region{Account: account, Region: region, Error: err.Error(), Remedy: regionRemedy(err.Error()), Images: []Image{}}
+	return Region{Account: account, Region: region, Error: err.Error(), Remedy: regionTodo(err.Error()), Images: []Image{}}
 }
 
 func newImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image {

@@ -80,7 +80,7 @@ func whole(lines []string, room int) string {
 func (r Run) slackLines() []string {
 	lines := slackOfProblems(r.lead(), true)
 	for _, line := range []string{r.headline(), r.others(), r.left(), r.first(), r.savings()} {
-		if line != "" {
+		if line != "" && !r.hasFailed() {
 			lines = append(lines, clip(line, slackPhrase))
 		}
 	}
@@ -103,6 +103,9 @@ func (r Run) slackLines() []string {
 	}
 	if r.Totals.OrphanedSnapshots > 0 {
 		lines = append(lines, "*Orphaned snapshots*: "+r.orphansInShort())
+	}
+	for _, gap := range r.orphansGaps() {
+		lines = append(lines, "*Orphaned snapshots* were not looked for: "+code(gap, slackCase))
 	}
 	if kept := r.slackKept(); kept != "" {
 		lines = append(lines, "*Kept*: "+clip(kept, slackPhrase))

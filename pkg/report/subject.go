@@ -12,10 +12,10 @@ const subjectWidth = 90
 const subjectCause = 48
 
 // Subject says the outcome in one line of printable ASCII, the most important first. It counts only what AWS confirmed. Where there
-// was nothing to be proven, or nothing done for want of that, it begins with the cause.
+// was nothing to be proven, or nothing done for want of that, it begins with the cause. Where every region failed, it says why.
 func Subject(r Run) string {
 	head, tail := "", " - AMI Janitor"
-	if lead := r.lead(); len(lead) > 0 {
+	if lead := r.lead(); len(lead) > 0 && !r.hasFailed() {
 		head = lead[0].short[:min(subjectCause, len(lead[0].short))] + " - "
 	}
 	if account := r.account(); account != "" {
@@ -32,6 +32,9 @@ func Subject(r Run) string {
 func (r Run) clauses() []string {
 	t := r.Totals
 	clauses := []string{r.outcome()}
+	if r.hasFailed() {
+		return clauses
+	}
 	add := func(n int, one, rest string) {
 		if n > 0 {
 			clauses = append(clauses, number(n, one)+rest)
@@ -77,6 +80,8 @@ func (r Run) announcedOutcome() string {
 func (r Run) outcome() string {
 	t := r.Totals
 	switch {
+	case r.hasFailed():
+		return r.failedOutcome()
 	case r.DryRun:
 		return "Dry run: " + r.prospect()
 	case t.Deregistered > 0:

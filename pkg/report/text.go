@@ -27,16 +27,8 @@ const mostListed = 20
 // Text is the digest as plain text for an e-mail.
 func Text(r Run) string {
 	p := &page{}
-	if lead := r.lead(); len(lead) > 0 {
-		writeProblems(p, lead)
-		p.WriteByte('\n')
-	}
-	p.paragraph(r.headline())
-	for _, rest := range []string{r.others(), r.left(), r.first()} {
-		if rest != "" {
-			p.paragraph(rest)
-		}
-	}
+	writeProblems(p, r.lead())
+	r.writeOutcome(p)
 	if savings := r.savings(); savings != "" {
 		p.WriteByte('\n')
 		p.paragraph(savings)
@@ -60,6 +52,22 @@ func Text(r Run) string {
 	r.writeKept(p)
 	r.writeAbout(p)
 	return r.asConfigured(p.String())
+}
+
+// writeOutcome says what happened. Where every region failed, that has been said.
+func (r Run) writeOutcome(p *page) {
+	if r.hasFailed() {
+		return
+	}
+	if p.Len() > 0 {
+		p.WriteByte('\n')
+	}
+	p.paragraph(r.headline())
+	for _, rest := range []string{r.others(), r.left(), r.first()} {
+		if rest != "" {
+			p.paragraph(rest)
+		}
+	}
 }
 
 // headline says what happened, in one sentence.

@@ -98,7 +98,7 @@ func (r Run) lead() []problem {
 	if !r.leads() {
 		return r.launchDataProblems()
 	}
-	return slices.Concat(r.launchDataProblems(), r.heldProblems(), r.busyProblems(), r.unprovenProblems(), r.remainsProblems())
+	return slices.Concat(r.failedProblems(), r.launchDataProblems(), r.heldProblems(), r.busyProblems(), r.unprovenProblems(), r.remainsProblems())
 }
 
 // busyProblems says what to do about the regions that another run keeps for itself.

@@ -58,6 +58,9 @@ type remains struct {
 
 // judgeRemains decides on what is left of images that are gone.
 func (d *docket) judgeRemains(plan *Plan) {
+	if d.policy.ReportOrphans && !d.bin.Read {
+		plan.OrphansGap = d.bin.Err
+	}
 	remains := d.remains()
 	if len(remains.leftovers)+len(remains.orphans) == 0 {
 		return

@@ -29,6 +29,7 @@ type Plan struct {
 	Strays    []Stray           // Declarations of removals that are none any more; by id.
 	Orphans   []Orphan          // Snapshots whose image is gone, the largest first. They are only reported.
 
+	OrphansGap string // Why orphans were not looked for although they are to be reported; empty if they were.
 	RemainsGap string // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is of all.
 }
 

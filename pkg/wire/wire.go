@@ -123,6 +123,9 @@ func refusePartialAnswers(whole func(service, action string, body []byte) error)
 	}
 }
 
+// NoCredentials begins what Explain says of a request that was not sent for want of credentials.
+const NoCredentials = "no AWS credentials"
+
 // TimeRanOut is how Explain puts the end of the time that there was for a call.
 const TimeRanOut = "time ran out"
 
@@ -138,7 +141,7 @@ var permissions = map[string]string{"ListObjectsV2": "ListBucket"}
 func ExplainLookup(err error) string {
 	says := Explain(err)
 	call, ok := errors.AsType[*smithy.OperationError](err)
-	if !ok || says == TimeRanOut || says == interrupted || strings.Contains(says, call.Operation()) {
+	if !ok || says == TimeRanOut || says == interrupted || lacksCredentials(err) || strings.Contains(says, call.Operation()) {
 		return says
 	}
 	return strings.ToLower(strings.ReplaceAll(call.Service(), " ", "")) + ":" + cmp.Or(permissions[call.Operation()], call.Operation()) + ": " + says
@@ -151,8 +154,16 @@ func Explain(err error) string {
 }
 
 func explain(err error) string {
+	if lacksCredentials(err) {
+		return NoCredentials + ": " + explainCause(err)
+	}
+	return explainCause(err)
+}
+
+func explainCause(err error) string {
 	var answered smithy.APIError
 	var refused *smithyhttp.ResponseError
+	var unread *smithy.DeserializationError
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && !isNetwork(err):
 		return TimeRanOut
@@ -164,10 +175,24 @@ func explain(err error) string {
 		message, _, _ := strings.Cut(answered.ErrorMessage(), " Encoded authorization failure message")
 		return strings.TrimSuffix(answered.ErrorCode()+": "+message, ": ")
 	}
+	says := innermost(err).Error()
+	if errors.As(err, &unread) && !isNetwork(err) {
+		return "not an answer of AWS: " + says
+	}
+	return says
+}
+
+func innermost(err error) error {
 	for cause := errors.Unwrap(err); cause != nil; cause = errors.Unwrap(err) {
 		err = cause
 	}
-	return err.Error()
+	return err
+}
+
+// lacksCredentials reports whether a request was not sent because the SDK has found no credentials that it can use. The SDK has no type
+// for that error (aws-sdk-go-v2, internal/auth/smithy, CredentialsProviderAdapter).
+func lacksCredentials(err error) bool {
+	return strings.Contains(err.Error(), "get identity: get credentials: ")
 }
 
 // isNetwork reports whether an error comes from the network. A connection that times out passes for the end of a context, too.
