@@ -41,7 +41,7 @@ func (j *Janitor) Explain(ctx context.Context, ids []string) ([]report.Explanati
 	for i, id := range ids {
 		region := asked[id]
 		explained, _ := survey.policy.Explain(survey.inventories, evidence, region, id, survey.now)
-		explanations[i] = report.NewExplanation(region, explained, j.sourceFindings(ami.Everywhere(evidence, region, id)), j.Config.OwnerTag)
+		explanations[i] = report.NewExplanation(region, explained, j.sourceFindings(ami.Everywhere(evidence, region, id)), j.Config.OwnerTag, j.Reader)
 	}
 	return explanations, nil
 }

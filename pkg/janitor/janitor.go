@@ -29,6 +29,8 @@ type Janitor struct {
 
 	ReadFile func(path string) ([]byte, error) // Reads the keep list if Config names a file; may be nil.
 
+	Reader report.Reader // Who reads the texts about runs.
+
 	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
 	Confirm func(plan report.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
 
@@ -143,6 +145,7 @@ func (j *Janitor) record(id string, plan plan, done map[string]report.Done) repo
 		PolicySentence: plan.policy.String(),
 		Sources:        report.Sources{LookedUp: j.Config.UsageSources, SwitchedOff: j.Config.UsageSources.off(), OtherAccounts: bool(j.Config.SharedImages)},
 		Regions:        slices.Clone(plan.failed),
+		Reader:         j.Reader,
 	}
 	for _, region := range plan.regions {
 		record.Regions = append(record.Regions, report.NewRegion(region, done[region.Region], j.Config.OwnerTag))

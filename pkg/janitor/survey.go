@@ -159,7 +159,7 @@ func (j *Janitor) regionNames(ctx context.Context) ([]string, error) {
 	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(j.Config.ExceptRegions, name) })
 	slices.Sort(names)
 	if names = slices.Compact(names); len(names) == 0 {
-		return nil, errors.New("no region is left to be judged: see REGIONS and EXCEPT_REGIONS")
+		return nil, errors.New("no region is left to be judged")
 	}
 	return names, nil
 }

@@ -9,7 +9,7 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// advice says what a person can do about an error. It is empty if nothing better is known than to read the error. The
+// advice says what a person can do about an error, with places for the words of the reader; see Reader.Words. It is empty if nothing better is known than to read the error. The
 // permission is the one that is missing if the error is a denial that does not name it.
 func advice(fault, permission string) string {
 	return strings.ReplaceAll(remedyFor(fault).advice, "{permission}", cmp.Or(deniedPermission(fault), permission))
@@ -60,7 +60,7 @@ const soAgain = "If it is so again, "
 var remedies = []remedy{
 	{
 		[]string{"has disabled it, as its tags say"},
-		"If that policy is gone, enable the image and take its tags off: ami-janitor unmark IMAGE_ID. Then it is judged like any other.",
+		"If that policy is gone, enable the image and take its tags off: {unmark}. Then it is judged like any other.",
 		"Disabled by a policy that is gone",
 	},
 	{
@@ -76,7 +76,7 @@ var remedies = []remedy{
 	{
 		[]string{"names ssm parameter"},
 		"Delete that version of the launch template if nobody needs it. Else have the parameter shared with this account, and " +
-			"allow ssm:GetParameters on it to the role that the janitor runs with.",
+			"allow ssm:GetParameters on it to {role}.",
 		"SSM parameter of a launch template unreadable",
 	},
 	{
@@ -86,13 +86,13 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"ssm parameter"},
-		"Allow ssm:GetParameters on it to the role that the janitor runs with, or take ssm-text out of USAGE_SOURCES: then what " +
+		"Allow ssm:GetParameters on it to {role}, or take ssm-text out of {USAGE_SOURCES}: then what " +
 			"only the text of a parameter names is not kept.",
 		"SSM parameter unreadable",
 	},
 	{
 		deniedSigns,
-		"Allow {permission} to the role that the janitor runs with. If it is allowed there, look for a deny in a " +
+		"Allow {permission} to {role}. If it is allowed there, look for a deny in a " +
 			"service control policy, a permissions boundary or the policy of a VPC endpoint.",
 		"{permission} denied",
 	},
@@ -119,7 +119,7 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"requestlimitexceeded", "throttl", "rate exceeded", "slowdown"},
-		"AWS throttled the calls. If it does so every night, move the schedule to a quieter hour.",
+		"AWS throttled the calls. {quieter}",
 		"Lookups throttled",
 	},
 	{
@@ -129,28 +129,28 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"launch-templates: " + ami.NotReached},
-		soAgain + "set LAUNCH_TEMPLATE_VERSIONS to the number of newest versions that count, or raise EC2_SHARE: to read all versions " +
+		soAgain + "set {LAUNCH_TEMPLATE_VERSIONS} to the number of newest versions that count, or raise {EC2_SHARE}: to read all versions " +
 			"of all launch templates takes longer than half of a run.",
 		"Not all looked up in time",
 	},
 	{
 		[]string{"launch permissions: " + ami.NotReached, "references: " + ami.NotReached},
-		soAgain + "raise EC2_SHARE, or narrow NAMES: a run judges more AMIs than it can look up.",
+		soAgain + "raise {EC2_SHARE}, or narrow {NAMES}: a run judges more AMIs than it can look up.",
 		"Not all looked up in time",
 	},
 	{
 		[]string{ami.SharingNotReached},
-		soAgain + "raise EC2_SHARE, or lower MAX_DEREGISTRATIONS: with whom a snapshot is shared takes a call for each that would go.",
+		soAgain + "raise {EC2_SHARE}, or lower {MAX_DEREGISTRATIONS}: with whom a snapshot is shared takes a call for each that would go.",
 		"Not all looked up in time",
 	},
 	{
 		[]string{ami.NotReached},
-		soAgain + "raise EC2_SHARE: to look up everything takes longer than half of a run.",
+		soAgain + "raise {EC2_SHARE}: to look up everything takes longer than half of a run.",
 		"Not all looked up in time",
 	},
 	{
 		[]string{"deadline exceeded", "time ran out", "time of this run", "the run ended"},
-		"If the time runs out again, raise EC2_SHARE, or lower MAX_DEREGISTRATIONS.",
+		"If the time runs out again, raise {EC2_SHARE}, or lower {MAX_DEREGISTRATIONS}.",
 		"Time ran out",
 	},
 	{
@@ -161,13 +161,13 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"backed by ebs"}, // An instance store, or no snapshot.
-		"Tag those that are to stay ami-janitor:keep=true. The others go only where REQUIRE_RECYCLE_BIN is false, and then for good.",
+		"Tag those that are to stay ami-janitor:keep=true. The others go only where {REQUIRE_RECYCLE_BIN} is false, and then for good.",
 		"Not restorable",
 	},
 	{
 		[]string{"the recycle bin would hold it for"},
-		"Let the rules of the Recycle Bin hold images for as long as RECYCLE_BIN_DAYS says, and snapshots for no less than images; or lower " +
-			"RECYCLE_BIN_DAYS.",
+		"Let the rules of the Recycle Bin hold images for as long as {RECYCLE_BIN_DAYS} says, and snapshots for no less than images; or lower " +
+			"{RECYCLE_BIN_DAYS}.",
 		"Recycle Bin rules too short",
 	},
 	{
@@ -179,8 +179,13 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout"},
-		"AWS could not be reached. Check the way from the function's network to the endpoints of this region.",
+		"AWS could not be reached. Check the way from {network} to the endpoints of this region.",
 		"AWS not reached",
+	},
+	{
+		[]string{"none is listed, but by its description"}, // See confirmGone in pkg/inventory.
+		"If the images of this region are gone for good, delete their snapshots, or take the region out with {EXCEPT_REGIONS}.",
+		"Images not listed",
 	},
 }
 
@@ -217,13 +222,16 @@ const (
 // regionAdvice is advice on an error that concerns a whole region.
 func regionAdvice(fault string) string {
 	lower := strings.ToLower(fault)
+	if strings.Contains(lower, "no region is left") {
+		return "Name a region in {REGIONS} that {EXCEPT_REGIONS} does not take out."
+	}
 	for _, sign := range []string{"authfailure", "optinrequired", "unrecognizedclient", "invalidclienttokenid"} {
 		if strings.Contains(lower, sign) {
-			return "See whether the region is enabled for this account. If it is not, take it out with EXCEPT_REGIONS."
+			return "See whether the region is enabled for this account. If it is not, take it out with {EXCEPT_REGIONS}."
 		}
 	}
 	if strings.HasSuffix(lower, "time ran out") {
-		return "If the time runs out again, raise EC2_SHARE, or let several stacks judge some regions each (REGIONS)."
+		return "If the time runs out again, raise {EC2_SHARE}, or {split} ({REGIONS})."
 	}
 	return advice(fault, whatWasDenied)
 }

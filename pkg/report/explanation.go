@@ -35,7 +35,7 @@ type SourceFinding struct {
 }
 
 // NewExplanation words what the policy, and each source of evidence, has to say of an image.
-func NewExplanation(region string, explained retention.Explanation, sources []SourceFinding, ownerTag string) Explanation {
+func NewExplanation(region string, explained retention.Explanation, sources []SourceFinding, ownerTag string, reader Reader) Explanation {
 	e := Explanation{
 		Region:    region,
 		Hold:      explained.Hold,
@@ -45,7 +45,7 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 		Rules:     make([]RuleFinding, len(explained.Hearings)),
 		Sources:   append([]SourceFinding{}, sources...),
 		Snapshots: []PlannedSnapshot{},
-		Changes:   changes(explained),
+		Changes:   changes(explained, reader),
 	}
 	for i, h := range explained.Hearings {
 		e.Rules[i] = RuleFinding{h.Code, h.Meaning, h.Detail}
@@ -58,14 +58,14 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 }
 
 // changes says what keeps an image that would go, and until when one stays that is kept.
-func changes(explained retention.Explanation) []string {
+func changes(explained retention.Explanation, reader Reader) []string {
 	if explained.Verdict.Decision != retention.Keep {
 		return []string{"It is kept if it is launched before it is removed, or tagged ami-janitor:keep=true."}
 	}
 	changes := []string{}
 	for _, h := range explained.Hearings {
 		if h.Detail != "" && h.Until != "" {
-			changes = append(changes, "It stays until "+h.Until+".")
+			changes = append(changes, "It stays until "+reader.Words(h.Until)+".")
 		}
 	}
 	if due := explained.Verdict.Due; !due.IsZero() {

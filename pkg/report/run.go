@@ -25,6 +25,8 @@ type Run struct {
 	Sources        Sources           `json:"sources"`
 	Regions        []Region          `json:"regions"`
 	Totals         Totals            `json:"totals"`
+
+	Reader Reader `json:"-"` // Who reads the texts about the run.
 }
 
 // Sources names the sources of evidence, such as "references".

@@ -312,7 +312,7 @@ func (d *docket) othersSnapshot(id string) string {
 	case !listed:
 		return "not among this account's snapshots"
 	case !d.policy.DeleteSnapshots:
-		return "DELETE_SNAPSHOTS is false"
+		return "the policy keeps all snapshots"
 	}
 	if manager := d.policy.managerByTags(snapshot.Tags); manager != "" {
 		return manager
