@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +19,7 @@ import (
 
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
 )
 
 // copied is the choice of an emulated account.
@@ -54,16 +56,22 @@ func (c copied) load() (*emulator.Account, func() time.Time, error) {
 	return account, clock, c.keepRemoved(account)
 }
 
-// janitor works on the emulated account. Its records are those of the copy if RECORDS names no others.
-func (c copied) janitor(parsed janitor.Config) (*janitor.Janitor, *emulator.Account, error) {
+// janitor works on the emulated account. Its records are those of the copy if this command names no others: a function's bucket is
+// not in it.
+func (c copied) janitor(ctx context.Context, settings settings, says io.Writer) (*janitor.Janitor, *emulator.Account, error) {
 	account, clock, err := c.load()
 	if err != nil {
 		return nil, nil, err
 	}
-	if parsed.Records == "" {
-		parsed.Records = "s3://" + emulator.RecordsBucket
+	copied := emulated(account, c.region())
+	policy, err := settings.parse(ctx, &copied, says)
+	if err != nil {
+		return nil, nil, err
 	}
-	return newJanitor(parsed, emulated(account, c.region()), clock), account, nil
+	if policy.Records == "" || policy.from != nil && !settings.isGiven("RECORDS") {
+		policy.Records = "s3://" + emulator.RecordsBucket
+	}
+	return newJanitor(policy, copied, clock), account, nil
 }
 
 func (c copied) read(options emulator.Options) (*emulator.Account, error) {
@@ -80,14 +88,14 @@ func (c copied) read(options emulator.Options) (*emulator.Account, error) {
 // keepRemoved gives the copy the rules of the Recycle Bin that the template makes for so many days.
 func (c copied) keepRemoved(account *emulator.Account) error {
 	const variable = "RECYCLE_BIN_DAYS"
-	wanted := c.lookup(variable)
+	wanted, name := c.lookup(variable), variable
 	if flag := c.flags.Lookup(flagName(variable)); flag != nil && flag.Changed {
-		wanted = flag.Value.String()
+		wanted, name = flag.Value.String(), report.Flag(variable)
 	}
 	days, err := strconv.Atoi(cmp.Or(wanted, "0"))
 	switch {
 	case err != nil || days < 0 || days > maxBinDays:
-		return fmt.Errorf("%s: %q is not a number of days from 0 to %d", variable, wanted, maxBinDays)
+		return fmt.Errorf("%s: %q is not a number of days from 0 to %d", name, wanted, maxBinDays)
 	case days > 0:
 		account.KeepRemoved(days)
 	}
@@ -110,17 +118,13 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 		Short: "Carry out tonight's run on a copy of an account; the real one is never talked to",
 		Args:  cobra.NoArgs,
 	}
-	settings := addSettings(command, lookup)
 	copied := addCopied(command, lookup)
 	output := addOutput(command)
 	dryRun := command.Flags().Bool("dry-run", false, "stop after the plan")
 	stateOut := command.Flags().String("state-out", "", "directory for the account as the run leaves it")
+	settings := addSettings(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		parsed, err := settings.parse()
-		if err != nil {
-			return err
-		}
-		j, account, err := copied.janitor(parsed)
+		j, account, err := copied.janitor(command.Context(), settings, std.err)
 		if err != nil {
 			return err
 		}

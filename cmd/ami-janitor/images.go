@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -19,12 +20,12 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 			"and what would have to change for the verdict on them to change.",
 		Args: cobra.MinimumNArgs(1),
 	}
+	output := addOutput(command)
 	settings := addSettings(command, lookup)
 	copied := addCopied(command, lookup)
 	command.Flags().Lookup("account").Usage = "directory of AWS CLI output that describes an account; the real account if not set"
-	output := addOutput(command)
 	command.RunE = func(command *cobra.Command, ids []string) error {
-		j, err := explainingJanitor(command, settings, copied)
+		j, err := explainingJanitor(command, settings, copied, std.err)
 		if err != nil {
 			return err
 		}
@@ -38,25 +39,22 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 			encoder.SetIndent("", "  ")
 			return encoder.Encode(explanations)
 		}
-		_, err = fmt.Fprint(std.out, report.ExplainText(explanations))
+		_, err = fmt.Fprint(std.out, report.ExplainText(explanations)+"\n"+report.PolicyText(j.Config.Policy().String(), j.Reader))
 		return err
 	}
 	return command
 }
 
 // explainingJanitor works on a copy where one is named, and else on the real account. Only a copy has a time of its own.
-func explainingJanitor(command *cobra.Command, settings settings, copied copied) (*janitor.Janitor, error) {
+func explainingJanitor(command *cobra.Command, settings settings, copied copied, says io.Writer) (*janitor.Janitor, error) {
 	if !command.Flags().Changed("account") {
 		if command.Flags().Changed("now") {
 			return nil, errors.New("--now is for a copy of an account: it needs --account")
 		}
-		return realJanitor(command.Context(), settings)
+		j, _, err := realJanitor(command.Context(), settings, says)
+		return j, err
 	}
-	parsed, err := settings.parse()
-	if err != nil {
-		return nil, err
-	}
-	j, _, err := copied.janitor(parsed)
+	j, _, err := copied.janitor(command.Context(), settings, says)
 	return j, err
 }
 
@@ -68,7 +66,7 @@ func unmarkCommand(std streams, lookup func(string) string) *cobra.Command {
 	}
 	settings := addSettings(command, lookup)
 	command.RunE = func(command *cobra.Command, ids []string) error {
-		j, err := realJanitor(command.Context(), settings)
+		j, _, err := realJanitor(command.Context(), settings, std.err)
 		if err != nil {
 			return err
 		}

@@ -97,7 +97,7 @@ func (p *printer) print(record report.Run) error {
 func whereTheRestIs(record report.Run) string {
 	lines := ""
 	if record.Totals.Restorable > 0 {
-		lines += "To bring back the images that are restorable: ami-janitor undo " + record.Run + "\n"
+		lines += "To bring back the images that are restorable: " + record.Reader.Command("undo "+report.Printable(record.Run)) + "\n"
 	}
 	if record.Record != "" {
 		lines += "The full record: " + report.Printable(record.Record) + "\n"

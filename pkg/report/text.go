@@ -573,7 +573,7 @@ func (r Run) writeAbout(p *page) {
 	if r.Record != "" {
 		p.paragraph("The full record: " + location(r.Record))
 	}
-	p.paragraph(r.whosePolicy() + ": " + Printable(r.PolicySentence))
+	p.WriteString(PolicyText(r.PolicySentence, r.Reader))
 	if r.Reader.Stack+r.Reader.Function != "" {
 		p.paragraph("What every rule and every lookup finds about an image, by this policy:")
 		p.command(r.Reader.Command("explain IMAGE_ID"))
@@ -588,20 +588,6 @@ func (r Run) writeAbout(p *page) {
 	}
 	if !r.Sources.OtherAccounts {
 		p.item("use by other accounts")
-	}
-}
-
-// whosePolicy begins the sentence on the policy. What is planned by hand need not be what a function does.
-func (r Run) whosePolicy() string {
-	switch {
-	case !r.Reader.CommandLine:
-		return "Policy"
-	case r.Reader.Stack != "":
-		return "Policy of stack " + neutral(r.Reader.Stack)
-	case r.Reader.Function != "":
-		return "Policy of function " + neutral(r.Reader.Function)
-	default:
-		return "Policy of this command, which is a function's only with --stack or --function"
 	}
 }
 
