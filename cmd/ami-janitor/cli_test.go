@@ -110,13 +110,19 @@ func serving(t *testing.T, wrap func(emulator.Doer) emulator.Doer) *emulator.Acc
 		_, _ = io.Copy(w, response.Body)
 	}))
 	t.Cleanup(server.Close)
+	leadTo(t, server.URL)
+	return account
+}
+
+// leadTo makes the AWS configuration of this process lead to a listener.
+func leadTo(t *testing.T, url string) {
+	t.Helper()
 	for key, value := range map[string]string{
-		"AWS_ENDPOINT_URL": server.URL, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
+		"AWS_ENDPOINT_URL": url, "AWS_REGION": "us-east-1", "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret",
 		"AWS_SESSION_TOKEN": "", "AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(key, value)
 	}
-	return account
 }
 
 func asItIs(doer emulator.Doer) emulator.Doer { return doer }

@@ -192,7 +192,7 @@ func TestUndoWrongly(t *testing.T) {
 		"an unknown run":      {[]string{"20261123T020000Z-3f9c1a"}, "no such run"},
 		"no run":              {[]string{"yesterday"}, `"yesterday" is not the id of a run`},
 		"no image":            {[]string{"--image", "golden"}, `"golden" is not the id of an image`},
-		"a wrong setting":     {[]string{"--list", "--ec2-share=2"}, "EC2_SHARE"},
+		"a wrong setting":     {[]string{"--list", "--ec2-share=2"}, "--ec2-share: "},
 		"a wrong output":      {[]string{"--list", "--output=yaml"}, "yaml"},
 		"a flag of the sweep": {[]string{"--list", "--yes"}, "--yes"},
 	} {

@@ -69,7 +69,7 @@ var remedies = []remedy{
 		"Tags that no record bears out",
 	},
 	{
-		[]string{"there are no records (records)"},
+		[]string{"there are no records that"},
 		keepRecords,
 		"No records to go by",
 	},
