@@ -402,6 +402,29 @@ func TestAPolicyThatCannotBeHad(t *testing.T) {
 	}
 }
 
+// The template lets nobody but the function write its records: what only looks does not try.
+func TestWhoOnlyLooksWritesNoRecord(t *testing.T) {
+	account, _ := stacked(t, map[string]string{"STALE_AFTER": "180d", "EC2_SHARE": "1", "RECORDS": "s3://records", "POLICY_NAME": emulator.SamplePolicy})
+	server := httptest.NewServer(emulator.Handler(emulator.Deny(account.Client(), "PutObject", "DeleteObject")))
+	t.Cleanup(server.Close)
+	leadTo(t, server.URL)
+	record := cli(t, nil, "plan", "--stack=ami-janitor", "--output=json").record(t)
+	there := record.Regions[0].Images[0].ImageID
+	if record.RecordError != "" || janitor.Err(record) != nil {
+		t.Errorf("%s %v", record.RecordError, janitor.Err(record))
+	}
+	for _, args := range [][]string{{"plan"}, {"sweep", "--dry-run"}, {"explain", there}, {"undo", "--list"}, {"unmark", there}} {
+		if got := cli(t, nil, append(args, "--stack=ami-janitor")...); got.status == 1 || strings.Contains(got.out+got.err, "AccessDenied") {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+	// A removal is noted, or it is not made.
+	swept := cli(t, nil, "sweep", "--yes", "--stack=ami-janitor", "--output=json").record(t)
+	if swept.Totals.Deregistered > 0 || swept.HeldRegions() != 1 || !strings.Contains(swept.Regions[0].Hold, "the journal could not be written") {
+		t.Errorf("%+v %q", swept.Totals, swept.Regions[0].Hold)
+	}
+}
+
 // A function of a newer version may have settings that this one cannot honour.
 func TestVariablesThatAreNotKnownAreNamed(t *testing.T) {
 	stacked(t, map[string]string{"STALE_AFTER": "90d", "EC2_SHARE": "1", "KEEP_FOREVER": "x", "ALSO_NEW": "y"})

@@ -220,7 +220,9 @@ func realJanitor(ctx context.Context, settings settings, says io.Writer) (*janit
 		return nil, nil, errors.New("no region: set AWS_REGION or --regions")
 	}
 	pace.New(float64(policy.EC2Share)).Apply(&account)
-	return newJanitor(policy, account, time.Now), policy.from, nil
+	j := newJanitor(policy, account, time.Now)
+	j.BorrowedRecords = policy.from != nil && !settings.isGiven("RECORDS")
+	return j, policy.from, nil
 }
 
 func newJanitor(policy policy, account aws.Config, clock func() time.Time) *janitor.Janitor {

@@ -39,6 +39,7 @@ func demo(ctx context.Context, bootstrap string) error {
 			"AWS_REGION=us-east-1",
 			"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
 			"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+			"STACK_NAME=ami-janitor",
 			"DRY_RUN=false",
 			"REQUIRE_RECYCLE_BIN=true",
 			"MAX_DEREGISTRATIONS=8",

@@ -31,6 +31,8 @@ type Janitor struct {
 
 	Reader report.Reader // Who reads the texts about runs.
 
+	BorrowedRecords bool // Config.Records are those of a function, which this is not: a dry run reads them, and leaves nothing there.
+
 	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
 	Confirm func(plan report.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
 

@@ -57,6 +57,8 @@ func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
 		names = append(names, setting.Variable)
 	}
 	variable := regexp.MustCompile(`\{?\b(` + strings.Join(names, "|") + `)\b\}?`)
+	unicodeClass := regexp.MustCompile(`\\[pP]\{\w+\}`)
+	inBraces := regexp.MustCompile(`\{([A-Z][A-Z0-9_]*)\}`)
 	braces := regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9_]*\}`)
 	readers := map[string]report.Reader{"function": {}, "stack": {Stack: "ami-janitor"}, "command line": {CommandLine: true}}
 	places := 0
@@ -78,7 +80,12 @@ func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
 				}
 			}
 		}
-		text = strings.ReplaceAll(text, `\p{`, "") // In a regular expression.
+		text = unicodeClass.ReplaceAllString(text, "") // In a regular expression.
+		for _, found := range inBraces.FindAllStringSubmatch(text, -1) {
+			if settings[found[1]].Variable == "" {
+				t.Errorf("%s: %s is no setting", place, found[1])
+			}
+		}
 		for reader, of := range readers {
 			for _, found := range braces.FindAllString(of.Words(text), -1) {
 				if found != "{permission}" && !variable.MatchString(found) || reader == "command line" && variable.MatchString(found) {

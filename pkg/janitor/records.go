@@ -197,7 +197,7 @@ func isFirst(ctx context.Context, books *journal.Journal, run string) bool {
 
 // archive keeps the full record of a run where RECORDS says. That it could not be kept is an error of the run.
 func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *report.Run) {
-	if books == nil {
+	if books == nil || j.BorrowedRecords && record.DryRun {
 		return
 	}
 	record.Record = books.Where(record.Run)
