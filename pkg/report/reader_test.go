@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 	"testing"
@@ -97,6 +98,26 @@ func TestExplanationsSpeakToTheirReaders(t *testing.T) {
 	} {
 		if got := report.NewExplanation("eu-west-1", explained, nil, "", reader).Changes; len(got) != 1 || got[0] != want {
 			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// An error of a region says what is so; what to do about it is said by the reader's names.
+func TestErrorsOfRegionsAreAdvisedOn(t *testing.T) {
+	for fault, want := range map[string]string{
+		"no region is left to be judged": "Name a region in --regions that --except-regions does not take out.",
+		"listing images: none is listed, but by its description snap-1 is a snapshot of ami-1: EC2 does not say that it is gone": "If the images of this region are gone for good, " +
+			"delete their snapshots, or take the region out with --except-regions.",
+		"listing images: none is listed, but by its description snap-1 is a snapshot of ami-1: ec2:DescribeImages: UnauthorizedOperation: No.": "Allow ec2:DescribeImages to the role or " +
+			"the user that runs this command.",
+		"asking for the account: dial tcp: connection refused": "AWS could not be reached. Check the way from this machine to the endpoints of this region.",
+		"listing images: RequestLimitExceeded: No.":            "AWS throttled the calls. If it does so each time, run the command at a quieter hour.",
+		"listing snapshots: time ran out":                      "If the time runs out again, raise --ec2-share, or judge fewer regions at a time (--regions).",
+	} {
+		run := report.Run{Run: "r", Reader: report.Reader{CommandLine: true}, Regions: []report.Region{report.FailedRegion("123456789012", "eu-west-1", errors.New(fault))}}
+		run.Finish(startedAt, 0)
+		if text := strings.Join(strings.Fields(report.Text(run)), " "); !strings.Contains(text, "What to do: "+want) {
+			t.Errorf("%s:\n%s\nwant %s", fault, text, want)
 		}
 	}
 }
