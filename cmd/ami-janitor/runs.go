@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,11 +102,14 @@ func (s settings) isGiven(variable string) bool {
 
 // named names in each fault what a person has set: the flag, the parameter of the stack, or the variable.
 func (s settings) named(err error, from *deployed) error {
-	joined, ok := err.(interface{ Unwrap() []error })
+	joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err)
 	if !ok {
 		return err
 	}
-	faults := joined.Unwrap()
+	faults := slices.Clone(joined.Unwrap())
 	for i, err := range faults {
 		fault, ok := errors.AsType[*janitor.Fault](err)
 		switch {

@@ -23,7 +23,7 @@ type Config struct {
 	KeepTags           retention.Tags  `env:"KEEP_TAGS" help:"further tags that keep, as key or key=value, comma-separated"`
 	OnlyTags           retention.Tags  `env:"ONLY_TAGS" help:"judge only images with these tags, as key or key=value, comma-separated: one value of each key"`
 	Names              retention.Names `env:"NAMES" help:"judge only images with these names: globs, comma-separated; !glob takes out"`
-	MaxDeregistrations count           `env:"MAX_DEREGISTRATIONS" envDefault:"100" help:"cap per run, over all regions; as many again may be announced"`
+	MaxDeregistrations count           `env:"MAX_DEREGISTRATIONS" envDefault:"100" help:"the most images that a run removes, over all regions; as many again may be announced"`
 	DeleteSnapshots    flag            `env:"DELETE_SNAPSHOTS" envDefault:"true" help:"delete the snapshots of removed images"`
 	UsageSources       sources         `env:"USAGE_SOURCES" envDefault:"all" help:"where use is looked up, comma-separated, or all"`
 
@@ -44,7 +44,7 @@ type Config struct {
 
 	Regions       regionsOrAll `env:"REGIONS" help:"regions to judge, comma-separated, or all; if not set, {own}"`
 	ExceptRegions regions      `env:"EXCEPT_REGIONS" help:"regions to leave out, comma-separated"`
-	SnapshotPrice price        `env:"SNAPSHOT_PRICE" envDefault:"0.05" help:"US dollars per GB-month"`
+	SnapshotPrice price        `env:"SNAPSHOT_PRICE" envDefault:"0.05" help:"price of snapshot storage, in US dollars per GB-month"`
 
 	DryRun       flag     `env:"DRY_RUN" envDefault:"true" for:"function" help:"plan and report only"`
 	TopicARN     topicARN `env:"TOPIC_ARN" for:"function" help:"SNS topic of the digest for e-mail"`
