@@ -155,7 +155,7 @@ func TestAKeepListThatCannotBeReadStopsTheRun(t *testing.T) {
 					if err := j.Tell(t.Context(), record); err != nil || len(account.Published()) != published+1 || !strings.Contains(report.Text(record), "the keep list") {
 						t.Errorf("%v, %d digests:\n%s", err, len(account.Published()), report.Text(record))
 					}
-					if _, err := j.Explain(t.Context(), []string{imageID(1)}); err == nil || !strings.Contains(err.Error(), "KEEP_LIST") {
+					if _, err := j.Explain(t.Context(), []string{imageID(1)}); err == nil || !strings.Contains(err.Error(), "the keep list") {
 						t.Errorf("explained, %v", err)
 					}
 				}

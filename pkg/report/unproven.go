@@ -119,7 +119,7 @@ func (r Run) busyProblems() []problem {
 			p.short = "Region left to a run for over a day"
 		} else {
 			p.what = name + " was left to run " + run + " of policy " + faultText(region.BusyPolicy) + ", and nothing was done there."
-			p.todo = "Run the two policies at different hours: the records that they share allow one run at a time in a region."
+			p.todo = "Schedule the two policies at different hours: the records that they share allow one run at a time in a region."
 			p.short = "Region left to another policy"
 		}
 		problems = append(problems, p)
