@@ -142,6 +142,14 @@ class Reading(CLI):
                 self.assertEqual(len(first[listing]), 30)
                 self.assertEqual(first[listing] + rest[listing], self.all_of(command, *arguments))
 
+    def test_a_stack_leads_to_its_function(self):
+        asked = ("--logical-resource-id", "JanitorFunction")
+        detail = self.aws("cloudformation", "describe-stack-resource", "--stack-name", "ami-janitor", *asked)["StackResourceDetail"]
+        self.assertEqual(self.aws("cloudformation", "describe-stack-resource", "--stack-name", detail["StackId"], *asked)["StackResourceDetail"], detail)
+        function = self.aws("lambda", "get-function-configuration", "--function-name", detail["PhysicalResourceId"])
+        self.assertEqual(function["Environment"]["Variables"]["STACK_NAME"], "ami-janitor")
+        self.assertEqual(self.aws("lambda", "get-function-configuration", "--function-name", function["FunctionArn"]), function)
+
     def test_locks_are_listed(self):
         locks = self.all_of("describe-locked-snapshots")
         self.assertTrue(locks)
@@ -392,6 +400,8 @@ class Refusing(CLI):
 
     def test_what_is_not_there_is_refused_in_each_services_words(self):
         self.assertRefused("InvalidFleetId.NotFound", "ec2", "describe-fleets", "--fleet-ids", "fleet-00000000-0000-0000-0000-000000000000")
+        self.assertRefused("ValidationError", "cloudformation", "describe-stack-resource", "--stack-name", "x", "--logical-resource-id", "x")
+        self.assertRefused("ResourceNotFoundException", "lambda", "get-function-configuration", "--function-name", "x")
         self.assertRefused("ValidationError", "autoscaling", "describe-launch-configurations", "--max-records", "101", "--no-paginate")
         self.assertRefused("InvalidFilterOption", "ssm", "describe-parameters", "--parameter-filters", "Key=Type,Option=Contains,Values=x")
         self.assertRefused("ValidationException", "ssm", "get-parameters", "--names", *map(str, range(11)))

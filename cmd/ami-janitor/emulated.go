@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -61,19 +62,24 @@ type rehearsal struct {
 
 // rehearsal gives the copy what the stack would make: the rules of the Recycle Bin. Its records are those of the copy if RECORDS names
 // no others.
-func (c copied) rehearsal(parsed janitor.Config) (rehearsal, error) {
+func (c copied) rehearsal(ctx context.Context, settings settings, says io.Writer) (rehearsal, error) {
 	account, clock, err := c.load()
 	if err != nil {
 		return rehearsal{}, err
 	}
-	if parsed.Records == "" {
-		parsed.Records = "s3://" + emulator.RecordsBucket
+	copied := emulated(account, c.region())
+	policy, err := settings.parse(ctx, &copied, says)
+	if err != nil {
+		return rehearsal{}, err
 	}
-	j := newJanitor(parsed, emulated(account, c.region()), clock)
+	if policy.Records == "" || policy.from != nil && !settings.isGiven("RECORDS") {
+		policy.Records = "s3://" + emulator.RecordsBucket
+	}
+	j := newJanitor(policy, copied, clock)
 	if lacks := copyOf(account); len(lacks.Lines()) > 0 {
 		j.Copy = &lacks
 	}
-	return rehearsal{j, account, makeRules(account, int(parsed.RecycleBinDays))}, nil
+	return rehearsal{j, account, makeRules(account, int(policy.RecycleBinDays))}, nil
 }
 
 // copyOf is what there is to say of an emulated account as a copy of one.
@@ -122,23 +128,20 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 		Short: "Carry out tonight's run on a copy of an account; the real one is never talked to",
 		Args:  cobra.NoArgs,
 	}
-	settings := addSettings(command, lookup)
 	copied := addCopied(command, lookup)
 	output := addOutput(command)
 	dryRun := command.Flags().Bool("dry-run", false, "stop after the plan")
 	stateOut := command.Flags().String("state-out", "", "directory for the account as the run leaves it")
+	settings := addSettings(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		parsed, err := settings.parse()
+		r, err := copied.rehearsal(command.Context(), settings, std.err)
 		if err != nil {
 			return err
 		}
 		if *stateOut != "" {
 			*stateOut = filepath.Clean(*stateOut) // The directory is the same before the run as after it.
 		}
-		if err := copied.sparedBy(*stateOut, fmt.Sprint(parsed.Records)); err != nil {
-			return err
-		}
-		r, err := copied.rehearsal(parsed)
+		err = copied.sparedBy(*stateOut, fmt.Sprint(r.Config.Records))
 		if err != nil {
 			return err
 		}
@@ -169,7 +172,7 @@ func (c copied) sparedBy(stateOut, records string) error {
 	case c.flags.Changed("account") && isIn(*c.directory, written):
 		return fmt.Errorf("--state-out: the directory of --account is in %q, where nothing but records stays", written)
 	case records != "" && isIn(records, written):
-		return fmt.Errorf("--state-out: RECORDS is in %q, where the records of the copy are written", written)
+		return fmt.Errorf("--state-out: --records is in %q, where the records of the copy are written", written)
 	default:
 		return nil
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -19,12 +20,12 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 			"and what would have to change for the verdict on them to change. An image is given by its id, or by its name if only one has that.",
 		Args: cobra.MinimumNArgs(1),
 	}
+	output := addOutput(command)
 	settings := addSettings(command, lookup)
 	copied := addCopied(command, lookup)
 	command.Flags().Lookup("account").Usage = "directory of AWS CLI output that describes an account; the real account if not set"
-	output := addOutput(command)
 	command.RunE = func(command *cobra.Command, images []string) error {
-		j, err := explainingJanitor(command, settings, copied, std)
+		j, err := explainingJanitor(command, settings, copied, std.err)
 		if err != nil {
 			return err
 		}
@@ -37,7 +38,7 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 		case *output == outputJSON:
 			err = printJSON(std.out, explanations)
 		default:
-			_, err = fmt.Fprint(std.out, report.ExplainText(explanations))
+			_, err = fmt.Fprint(std.out, report.ExplainText(explanations)+"\n"+report.PolicyText(j.Config.Policy().String(), j.Reader))
 		}
 		if err == nil && missing != nil {
 			_, _ = fmt.Fprintln(std.err, "ami-janitor:", strings.ReplaceAll(missing.Error(), "\n", "\nami-janitor: "))
@@ -49,20 +50,17 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 }
 
 // explainingJanitor works on a copy where one is named, and else on the real account. Only a copy has a time of its own.
-func explainingJanitor(command *cobra.Command, settings settings, copied copied, std streams) (*janitor.Janitor, error) {
+func explainingJanitor(command *cobra.Command, settings settings, copied copied, says io.Writer) (*janitor.Janitor, error) {
 	if !command.Flags().Changed("account") {
 		if command.Flags().Changed("now") {
 			return nil, errors.New("--now is for a copy of an account: it needs --account")
 		}
-		return realJanitor(command.Context(), settings)
+		j, _, err := realJanitor(command.Context(), settings, says)
+		return j, err
 	}
-	parsed, err := settings.parse()
-	if err != nil {
-		return nil, err
-	}
-	r, err := copied.rehearsal(parsed)
+	r, err := copied.rehearsal(command.Context(), settings, says)
 	if r.assumed != "" {
-		_, _ = fmt.Fprintln(std.err, "ami-janitor:", r.assumed)
+		_, _ = fmt.Fprintln(says, "ami-janitor:", r.assumed)
 	}
 	return r.Janitor, err
 }
@@ -75,7 +73,7 @@ func unmarkCommand(std streams, lookup func(string) string) *cobra.Command {
 	}
 	settings := addSettings(command, lookup)
 	command.RunE = func(command *cobra.Command, ids []string) error {
-		j, err := realJanitor(command.Context(), settings)
+		j, _, err := realJanitor(command.Context(), settings, std.err)
 		if err != nil {
 			return err
 		}

@@ -150,9 +150,9 @@ func TestExplainWrongly(t *testing.T) {
 		"a region that is not there": {[]string{there, "--account", dir, "--now", nightly, "--regions=eu-west-1,us-west-2"}, 1, []string{there, "eu-west-1, us-west-2"}},
 		"a time without an account":  {[]string{there, "--now", nightly}, 2, []string{"--now", "--account"}},
 		"no such account":            {[]string{there, "--account", "/no/such/directory"}, 2, []string{"/no/such/directory"}},
-		"a wrong setting":            {[]string{there, "--account", dir, "--grace=soon"}, 2, []string{"GRACE"}},
+		"a wrong setting":            {[]string{there, "--account", dir, "--grace=soon"}, 2, []string{"--grace: "}},
 		"a wrong output":             {[]string{there, "--account", dir, "--output=yaml"}, 2, []string{"yaml"}},
-		"a keep list that is gone":   {[]string{there, "--account", dir, "--now", nightly, "--keep-list=/no/such/file"}, 1, []string{"KEEP_LIST", "/no/such/file", "us-east-1"}},
+		"a keep list that is gone":   {[]string{there, "--account", dir, "--now", nightly, "--keep-list=/no/such/file"}, 1, []string{"the keep list", "/no/such/file", "us-east-1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			account := serving(t, asItIs)

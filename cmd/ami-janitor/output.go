@@ -119,7 +119,7 @@ func whereTheRestIs(record report.Run) string {
 		lines += line + "\n"
 	}
 	if record.Totals.Restorable > 0 {
-		lines += "To bring back the images that are restorable: ami-janitor undo " + record.Run + "\n"
+		lines += "To bring back the images that are restorable: " + record.Reader.Command("undo "+report.Printable(record.Run)) + "\n"
 	}
 	if record.Record != "" {
 		lines += "The full record: " + report.Printable(record.Record) + "\n"

@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -22,22 +24,30 @@ import (
 	"ami-janitor/pkg/report"
 )
 
-// settings are the flags of the same names as the variables of the configuration.
+// settings are the flags of the same names as the variables of the configuration, and the function whose variables take the place of
+// those of the environment.
 type settings struct {
-	flags  *pflag.FlagSet
-	lookup func(string) string
+	flags           *pflag.FlagSet
+	lookup          func(string) string
+	stack, function *string
 }
 
 func addSettings(command *cobra.Command, lookup func(string) string) settings {
+	flags := command.Flags()
+	flags.SortFlags = false // In the order of Config, that of a person's interest.
+	s := settings{flags: flags, lookup: lookup}
+	s.stack = flags.String("stack", "", "take the policy of the function that this stack has deployed, given by name or ARN; other flags win")
+	s.function = flags.String("function", "", "take the policy of this function, given by name or ARN; other flags win")
+	command.MarkFlagsMutuallyExclusive("stack", "function")
 	for _, setting := range janitor.Settings() {
 		if !setting.FunctionOnly {
-			command.Flags().String(flagName(setting.Variable), setting.Default, setting.Help)
+			flags.String(flagName(setting.Variable), setting.Default, setting.FlagHelp)
 		}
 	}
-	return settings{command.Flags(), lookup}
+	return s
 }
 
-func flagName(variable string) string { return strings.ReplaceAll(strings.ToLower(variable), "_", "-") }
+func flagName(variable string) string { return strings.TrimPrefix(report.Flag(variable), "--") }
 
 // functionOnly are the variables that speak to the function alone. DRY_RUN is one: a command says itself whether it acts.
 var functionOnly = func() map[string]bool {
@@ -48,23 +58,107 @@ var functionOnly = func() map[string]bool {
 	return variables
 }()
 
-// parse returns the configuration: a flag wins over its variable, and what speaks to the function alone is not read.
-func (s settings) parse() (janitor.Config, error) {
-	config, err := janitor.ParseConfig(func(variable string) string {
-		flag := s.flags.Lookup(flagName(variable))
+// policy is what a command judges by.
+type policy struct {
+	janitor.Config
+	reader report.Reader
+	from   *deployed // The function whose policy it is, but for the flags; nil if there is none.
+}
+
+// parse returns the policy: a flag wins over its variable, and what speaks to the function alone is not read. The variables are those
+// of the function, if one is named, which is looked for with the AWS configuration; from then on that is in the function's region.
+// Whose policy it is goes to a writer.
+func (s settings) parse(ctx context.Context, account *aws.Config, says io.Writer) (policy, error) {
+	p := policy{reader: report.Reader{CommandLine: true, Stack: *s.stack, Function: *s.function}}
+	lookup := s.lookup
+	if *s.stack+*s.function != "" {
+		from, err := findDeployed(ctx, *account, *s.stack, *s.function)
+		if err != nil {
+			return p, err
+		}
+		p.from, account.Region = from, from.region
+		lookup = func(variable string) string { return from.variables[variable] }
+	}
+	var err error
+	p.Config, err = janitor.ParseConfig(func(variable string) string {
 		switch {
 		case functionOnly[variable]:
 			return ""
-		case flag.Changed:
-			return flag.Value.String()
+		case s.isGiven(variable):
+			return s.flags.Lookup(flagName(variable)).Value.String()
 		default:
-			return s.lookup(variable)
+			return lookup(variable)
 		}
 	})
-	if err != nil {
-		return config, errors.New(strings.ReplaceAll(err.Error(), "\n", "\nami-janitor: "))
+	if err := errors.Join(s.named(err, p.from), s.elsewhere(p)); err != nil {
+		return p, errors.New(strings.ReplaceAll(err.Error(), "\n", "\nami-janitor: "))
 	}
-	return config, nil
+	s.announce(p.from, says)
+	return p, nil
+}
+
+// isGiven reports whether the flag of a variable was given.
+func (s settings) isGiven(variable string) bool {
+	flag := s.flags.Lookup(flagName(variable))
+	return flag != nil && flag.Changed
+}
+
+// named names in each fault what a person has set: the flag, the parameter of the stack, or the variable.
+func (s settings) named(err error, from *deployed) error {
+	joined, ok := errors.AsType[interface {
+		error
+		Unwrap() []error
+	}](err)
+	if !ok {
+		return err
+	}
+	faults := slices.Clone(joined.Unwrap())
+	for i, err := range faults {
+		fault, ok := errors.AsType[*janitor.Fault](err)
+		switch {
+		case ok && s.isGiven(fault.Variable):
+			faults[i] = fmt.Errorf("%s: %w", report.Flag(fault.Variable), fault.Err)
+		case ok && from != nil:
+			faults[i] = fmt.Errorf("%s of %s: %w", from.setting(fault.Variable), from, fault.Err)
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// elsewhere is an error if a function's settings name files, which are not on this machine.
+func (s settings) elsewhere(p policy) error {
+	if p.from == nil {
+		return nil
+	}
+	var faults []error
+	for _, variable := range p.LocalPaths() {
+		if !s.isGiven(variable) {
+			faults = append(faults, fmt.Errorf("%s of %s names a file of the function; give %s", p.from.setting(variable), p.from, report.Flag(variable)))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// announce says whose policy a command takes, and what else it goes by.
+func (s settings) announce(from *deployed, says io.Writer) {
+	if from == nil {
+		return
+	}
+	var own []string
+	for _, setting := range janitor.Settings() {
+		if s.isGiven(setting.Variable) && !setting.FunctionOnly {
+			own = append(own, report.Flag(setting.Variable))
+		}
+	}
+	words := "the policy is that of " + from.String()
+	if len(own) > 0 {
+		words += ", except " + strings.Join(own, ", ")
+	}
+	_, _ = fmt.Fprintln(says, "ami-janitor:", words)
+	if unknown := from.unknown(); len(unknown) > 0 {
+		_, _ = fmt.Fprintf(says, "ami-janitor: this version, %s, does not know the function's %s; a function of another version may judge differently\n",
+			version, strings.Join(unknown, ", "))
+	}
 }
 
 func planCommand(std streams, lookup func(string) string) *cobra.Command {
@@ -73,10 +167,10 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 		Short: "Show what a run would do to the real account; change nothing",
 		Args:  cobra.NoArgs,
 	}
-	settings := addSettings(command, lookup)
 	output := addOutput(command)
+	settings := addSettings(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		j, err := realJanitor(command.Context(), settings)
+		j, _, err := realJanitor(command.Context(), settings, std.err)
 		if err != nil {
 			return err
 		}
@@ -91,15 +185,15 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		Short: "Plan, ask, and remove images and snapshots from the real account",
 		Args:  cobra.NoArgs,
 	}
-	settings := addSettings(command, lookup)
 	output := addOutput(command)
 	yes := command.Flags().Bool("yes", false, "do not ask")
 	dryRun := command.Flags().Bool("dry-run", false, "stop after the plan")
+	settings := addSettings(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if !*yes && !*dryRun && !std.canAsk() {
 			return errors.New("sweep needs --yes where nobody can be asked; nothing was changed")
 		}
-		j, err := realJanitor(command.Context(), settings)
+		j, from, err := realJanitor(command.Context(), settings, std.err)
 		if err != nil {
 			return err
 		}
@@ -107,6 +201,9 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 			if err := keepRecords(j, std, lookup); err != nil {
 				return err
 			}
+		}
+		if from != nil && from.onlyPlans() && !*dryRun {
+			_, _ = fmt.Fprintf(std.err, "ami-janitor: the function itself only plans (%s=true); this sweep removes\n", from.setting("DRY_RUN"))
 		}
 		printer := output.printer(std)
 		if !*yes {
@@ -170,30 +267,32 @@ func keepRecords(j *janitor.Janitor, std streams, lookup func(string) string) er
 	return nil
 }
 
-// realJanitor works on the account of the default AWS configuration, and goes by the records that earlier sweeps have kept.
-func realJanitor(ctx context.Context, settings settings) (*janitor.Janitor, error) {
-	parsed, err := settings.parse()
-	if err != nil {
-		return nil, err
-	}
+// realJanitor works on the account of the default AWS configuration, and goes by the records that earlier sweeps have kept. The function
+// whose policy it takes comes back, if there is one; whose it is goes to a writer.
+func realJanitor(ctx context.Context, settings settings, says io.Writer) (*janitor.Janitor, *deployed, error) {
 	account, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("the AWS configuration: %w", err)
+		return nil, nil, fmt.Errorf("the AWS configuration: %w", err)
+	}
+	policy, err := settings.parse(ctx, &account, says)
+	if err != nil {
+		return nil, nil, err
 	}
 	if account.Region == "" {
-		account.Region = parsed.FirstRegion()
+		account.Region = policy.FirstRegion()
 	}
 	if account.Region == "" {
-		return nil, errors.New("no region: set AWS_REGION or --regions")
+		return nil, nil, errors.New("no region: set AWS_REGION or --regions")
 	}
-	pace.New(float64(parsed.EC2Share)).Apply(&account)
-	j := newJanitor(parsed, account, time.Now)
+	pace.New(float64(policy.EC2Share)).Apply(&account)
+	j := newJanitor(policy, account, time.Now)
 	j.RecordsOf = ownRecords(settings.lookup)
-	return j, nil
+	j.BorrowedRecords = policy.from != nil && !settings.isGiven("RECORDS")
+	return j, policy.from, nil
 }
 
-func newJanitor(parsed janitor.Config, account aws.Config, clock func() time.Time) *janitor.Janitor {
-	return &janitor.Janitor{Config: parsed, AWS: account, Clock: clock, Version: version, ReadFile: os.ReadFile}
+func newJanitor(policy policy, account aws.Config, clock func() time.Time) *janitor.Janitor {
+	return &janitor.Janitor{Config: policy.Config, AWS: account, Clock: clock, Version: version, ReadFile: os.ReadFile, Reader: policy.reader}
 }
 
 // carryOut runs the janitor, prints the record, and turns it into an exit status.

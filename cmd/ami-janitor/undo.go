@@ -46,17 +46,17 @@ func undoCommand(std streams, lookup func(string) string) *cobra.Command {
 			"is to go on after an interruption.",
 		Args: cobra.MaximumNArgs(1),
 	}
-	settings := addSettings(command, lookup)
 	output := addOutput(command)
 	chosen := choice{}
 	command.Flags().StringSliceVar(&chosen.images, "image", nil, "an image to bring back, instead of all that a run has removed; may be given more than once")
 	command.Flags().BoolVar(&chosen.list, "list", false, "show what can be brought back, and change nothing")
+	settings := addSettings(command, lookup)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		chosen.run = strings.Join(args, "")
 		if err := chosen.check(); err != nil {
 			return err
 		}
-		j, err := realJanitor(command.Context(), settings)
+		j, _, err := realJanitor(command.Context(), settings, std.err)
 		if err != nil {
 			return err
 		}
@@ -168,7 +168,7 @@ func restorableText(restorable janitor.Restorable) string {
 }
 
 // mayBeMore is said of a run of which no record was read.
-const mayBeMore = "It may have removed more: no record of it was read (--records, or RECORDS)."
+const mayBeMore = "It may have removed more: no record of it was read (--records)."
 
 // undoneText says what is back, and what is not.
 func undoneText(undone janitor.Undone) string {

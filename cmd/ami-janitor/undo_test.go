@@ -193,7 +193,7 @@ func TestUndoWrongly(t *testing.T) {
 		"an unknown run":      {[]string{"20261123T020000Z-3f9c1a"}, "no such run"},
 		"no run":              {[]string{"yesterday"}, `"yesterday" is not the id of a run`},
 		"no image":            {[]string{"--image", "golden"}, `"golden" is not the id of an image`},
-		"a wrong setting":     {[]string{"--list", "--ec2-share=2"}, "EC2_SHARE"},
+		"a wrong setting":     {[]string{"--list", "--ec2-share=2"}, "--ec2-share: "},
 		"a wrong output":      {[]string{"--list", "--output=yaml"}, "yaml"},
 		"a flag of the sweep": {[]string{"--list", "--yes"}, "--yes"},
 	} {
@@ -246,11 +246,11 @@ ami-1123456789example: GONE: gone
 	}
 	back := []undo.Image{{ImageID: "ami-0123456789example", Status: undo.Present}, {ImageID: "ami-0987654321example", Status: undo.Present}}
 	text = undoneText(janitor.Undone{Unrecorded: true, Regions: []janitor.UndoneRegion{{Region: "eu-west-1", Result: undo.Result{Images: back}}}})
-	if want := "2 images are there, of 2 that tags show to be of this run. It may have removed more: no record of it was read (--records, or RECORDS)."; !strings.Contains(text, want) {
+	if want := "2 images are there, of 2 that tags show to be of this run. It may have removed more: no record of it was read (--records)."; !strings.Contains(text, want) {
 		t.Errorf("%s\nwant %s", text, want)
 	}
 	text = undoneText(janitor.Undone{Unrecorded: true})
-	if want := "Nothing carries the tags of this run. It may have removed more: no record of it was read (--records, or RECORDS)."; text != want {
+	if want := "Nothing carries the tags of this run. It may have removed more: no record of it was read (--records)."; text != want {
 		t.Errorf("%s\nwant %s", text, want)
 	}
 }

@@ -39,6 +39,7 @@ func demo(ctx context.Context, bootstrap string) error {
 			"AWS_REGION=us-east-1",
 			"AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE",
 			"AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY",
+			"STACK_NAME=ami-janitor",
 			"DRY_RUN=false",
 			"MAX_DEREGISTRATIONS=8",
 			"TOPIC_ARN=arn:aws:sns:us-east-1:123456789012:ami-janitor",

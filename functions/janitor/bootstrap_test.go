@@ -221,3 +221,16 @@ func BenchmarkStart(b *testing.B) {
 		b.ReportMetric(float64(info.Size())/1e6, "MB-"+arch)
 	}
 }
+
+// What only the command line asks AWS for is not in the function, which would grow by it.
+func TestTheFunctionLinksNothingOfTheCommandLine(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "-tags", "lambda.norpc", ".").Output()
+	if err != nil || !bytes.Contains(out, []byte("aws-sdk-go-v2/service/ec2\n")) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for _, module := range []string{"aws-sdk-go-v2/service/lambda\n", "aws-sdk-go-v2/service/cloudformation\n", "github.com/spf13/cobra\n"} {
+		if bytes.Contains(out, []byte(module)) {
+			t.Errorf("it links %s", module)
+		}
+	}
+}

@@ -158,7 +158,7 @@ func TestAKeepListThatCannotBeRead(t *testing.T) {
 		account := sampleAccount(t)
 		f, out := inProcess(t, account.Client(), map[string]string{"DRY_RUN": "false", "TOPIC_ARN": topic, "KEEP_LIST": location, "GRACE": "14d"})
 		answer, err := f.handle(t.Context(), json.RawMessage(`{}`))
-		if err == nil || !strings.Contains(err.Error(), "KEEP_LIST") || !strings.Contains(err.Error(), location) || answer.Totals.Images != 0 {
+		if err == nil || !strings.Contains(err.Error(), "the keep list") || !strings.Contains(err.Error(), location) || answer.Totals.Images != 0 {
 			t.Errorf("error %v, %+v", err, answer.Totals)
 		}
 		for _, call := range account.Calls() {
@@ -167,7 +167,7 @@ func TestAKeepListThatCannotBeRead(t *testing.T) {
 			}
 		}
 		logged := lines(t, out.Bytes())
-		if published := account.Published(); len(published) != 1 || !strings.Contains(published[0].Message, "KEEP_LIST") || logged[len(logged)-1]["RunCompleted"] != 0.0 {
+		if published := account.Published(); len(published) != 1 || !strings.Contains(published[0].Message, "the keep list") || logged[len(logged)-1]["RunCompleted"] != 0.0 {
 			t.Errorf("%+v, %v", published, logged[len(logged)-1])
 		}
 	}

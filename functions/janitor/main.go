@@ -68,8 +68,11 @@ func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logg
 	}
 	pace.New(float64(settings.EC2Share)).Apply(&aws)
 	return &function{
-		janitor: janitor.Janitor{Config: settings, AWS: aws, Clock: time.Now, Version: version, ReadFile: os.ReadFile},
-		out:     os.Stdout,
+		janitor: janitor.Janitor{
+			Config: settings, AWS: aws, Clock: time.Now, Version: version, ReadFile: os.ReadFile,
+			Reader: report.Reader{Stack: string(settings.StackName), Function: lookup("AWS_LAMBDA_FUNCTION_NAME")},
+		},
+		out: os.Stdout,
 	}, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ami-janitor/pkg/janitor"
+	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/usage"
 )
 
@@ -21,6 +22,7 @@ var places = map[string]struct{ kind, example string }{
 	"CHAT_TOPIC_ARN": {"AWS::SNS::Topic", "arn:aws:sns:eu-west-1:123456789012:ami-janitor-ChatTopic-ABCDEFGHIJKL"},
 	"RECORDS":        {"AWS::S3::Bucket", "s3://ami-janitor-recordsbucket-abcdefghijkl"},
 	"POLICY_NAME":    {"", "ami-janitor"}, // The name of the stack.
+	"STACK_NAME":     {"", "ami-janitor"},
 }
 
 // byVariable returns the parameter, or the resource, of each variable of the function.
@@ -45,6 +47,8 @@ func TestEveryVariableHasAParameter(t *testing.T) {
 		switch {
 		case !ok:
 			t.Errorf("%s is not set", setting.Variable)
+		case isPlace && report.Parameter(setting.Variable) != "":
+			t.Errorf("%s has no parameter, and people are told %q", setting.Variable, report.Parameter(setting.Variable))
 		case isPlace:
 			if kind := at(tpl.section("Resources"), name, "Type"); kind != place.kind && name != place.example {
 				t.Errorf("%s is %s, a %v", setting.Variable, name, kind)
@@ -53,8 +57,8 @@ func TestEveryVariableHasAParameter(t *testing.T) {
 			if got := at(tpl.section("Parameters"), name, "Default"); got != setting.Default {
 				t.Errorf("%s is by default %q in the template, and %q in the code", name, got, setting.Default)
 			}
-			if got := strings.ReplaceAll(strings.ToLower(setting.Variable), "_", ""); got != strings.ToLower(name) {
-				t.Errorf("%s is set by %s", setting.Variable, name)
+			if got := report.Parameter(setting.Variable); got != name {
+				t.Errorf("%s is set by %s, and people are told %q", setting.Variable, name, got)
 			}
 		}
 	}

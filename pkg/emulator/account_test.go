@@ -29,6 +29,7 @@ var files = []string{
 	"describe-locked-snapshots.json", "describe-parameters.json", "describe-snapshots.json", "describe-spot-fleet-requests.json",
 	"describe-spot-instance-requests.json", "get-caller-identity.json", "get-parameters.json", "list-images-in-recycle-bin.json",
 	"list-rules.json", "list-snapshots-in-recycle-bin.json",
+	"cloudformation-describe-stack-resource.json", "lambda-get-function-configuration.json",
 }
 
 func save(t testing.TB, a *emulator.Account) fs.FS {
@@ -50,7 +51,7 @@ func content(t testing.TB, files fs.FS, name string) []byte {
 }
 
 func TestLoadErrors(t *testing.T) {
-	const file = "describe-images.json"
+	const file, functions = "describe-images.json", "lambda-get-function-configuration.json"
 	tests := []struct{ name, file, content, want string }{
 		{"syntax", file, "{\n \"Images\": [\n  {]\n", file + ":3:4: invalid character ']'"},
 		{"cut off", file, "{\"Images\": [\n", file + ":1:13: unexpected end"},
@@ -76,6 +77,9 @@ func TestLoadErrors(t *testing.T) {
 		{"instances without reservations", "describe-instances.json", `{"Instances": []}`, `describe-instances.json:1:1: has no "Reservations", the list`},
 		{"a part of the images", file, "{\"Images\": [],\n\"NextToken\": \"x\"}", file + ":2:14: is only a part of the listing: it has a NextToken"},
 		{"a part of the permissions", "describe-launch-permissions.json", `{"NextToken": []}`, "describe-launch-permissions.json:1:15: is only a part of the listing: it has a NextToken"},
+		{"a function outside of the list", functions, "\n{}", functions + ":2:1: must be a JSON array"},
+		{"a function that is no object", functions, `[{}, "x"]`, functions + ":1:6: [1] must be an object"},
+		{"variables that are no object", functions, `[{"Environment": {"Variables": []}}]`, functions + ":1:2: [0].Environment.Variables must be an object"},
 		{"no account", "get-caller-identity.json", "{}", "get-caller-identity.json: no Account"},
 	}
 	for _, test := range tests {
@@ -199,7 +203,8 @@ func TestLoadRefusesOtherShapes(t *testing.T) {
 // Every file that has a list must have it.
 func TestLoadRefusesFilesWithoutTheirList(t *testing.T) {
 	for _, name := range files {
-		if name == "get-caller-identity.json" || name == "describe-launch-permissions.json" || name == "describe-create-volume-permissions.json" {
+		if name == "get-caller-identity.json" || name == "describe-launch-permissions.json" || name == "describe-create-volume-permissions.json" ||
+			name == "cloudformation-describe-stack-resource.json" || name == "lambda-get-function-configuration.json" {
 			continue
 		}
 		_, err := emulator.Load(directory(name, "{}"), options())
@@ -285,7 +290,8 @@ func TestSaveAndLoadAgain(t *testing.T) {
 			"get-caller-identity.json", `{"Account": 123456789012, "Extra": {"deep": [1.50, 1e3]}}`,
 			"describe-images.json", `{"Images": [{"ImageId": "ami-00000001", "New": 12345678901234567890.10, "HTML": "<&>", "Null": null}], "More": [1]}`,
 			"get-parameters.json", `{"Parameters": [], "InvalidParameters": ["x"]}`,
-			"describe-launch-permissions.json", `{"ami-00000001": null, "ami-00000002": []}`),
+			"describe-launch-permissions.json", `{"ami-00000001": null, "ami-00000002": []}`,
+			"lambda-get-function-configuration.json", `[{"FunctionName": "f", "MemorySize": 256, "Environment": {"Variables": {"A": "<&>"}}}]`),
 	}
 	if _, err := os.Stat(recorded); err == nil {
 		tests["the recorded account"] = os.DirFS(recorded)

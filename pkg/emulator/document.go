@@ -21,6 +21,9 @@ import (
 // restored: as Image or Snapshot, in the form of describe-images.json and describe-snapshots.json. Its permissions stay in
 // their own file. The rules are as GetRule prints them: ListRules has neither their type nor their tags nor their status.
 // A rule that is pending has, as AvailableTime, when it is going to be in force; without one it stays pending.
+//
+// The files of other services are named after service and command. Where a command answers for one thing at a time, the
+// file is a JSON array of its answers.
 const (
 	identityFile          = "get-caller-identity.json"
 	imagesFile            = "describe-images.json"
@@ -45,6 +48,8 @@ const (
 	imageBinFile          = "list-images-in-recycle-bin.json"
 	snapshotBinFile       = "list-snapshots-in-recycle-bin.json"
 	rulesFile             = "list-rules.json"
+	stackResourcesFile    = "cloudformation-describe-stack-resource.json"
+	functionsFile         = "lambda-get-function-configuration.json"
 )
 
 // format says how one file is laid out.
@@ -52,6 +57,7 @@ type format struct {
 	file   string
 	list   string  // The top-level key of its list of objects; empty if the file is a single object.
 	fields []field // Those of the objects that the file lists.
+	array  bool    // The file itself is a list of objects.
 
 	needs string   // The field without which an entry says nothing; empty if there is none.
 	ids   []string // Where an entry has ids by which others find it.
@@ -81,6 +87,8 @@ var formats = []format{
 	{file: imageBinFile, list: "Images", fields: imageBinFields},
 	{file: snapshotBinFile, list: "Snapshots", fields: snapshotBinFields},
 	{file: rulesFile, list: "Rules", fields: ruleFields},
+	{file: stackResourcesFile, array: true, fields: stackResourceFields},
+	{file: functionsFile, array: true, fields: functionFields},
 }
 
 // noEvidence are the files that cannot speak for keeping an image or a snapshot: where one is missing there is nothing to judge, or nothing to
@@ -164,6 +172,10 @@ func (p *parser) open(delimiter json.Delim, message string) error {
 
 func (p *parser) document() (*document, error) {
 	start := p.next()
+	if p.format.array {
+		items, err := p.items("")
+		return &document{items: items, fields: object{}}, err
+	}
 	if err := p.open('{', "must be a JSON object, as the AWS CLI prints it"); err != nil {
 		return nil, err
 	}
@@ -185,7 +197,7 @@ func (p *parser) document() (*document, error) {
 
 func (p *parser) field(d *document, key string) (err error) {
 	if key == p.format.list && key != "" {
-		d.items, err = p.items()
+		d.items, err = p.items(p.format.list)
 		return err
 	}
 	at, value, err := p.value()
@@ -214,9 +226,13 @@ func (p *parser) value() (at int, value any, err error) {
 	return at, value, nil
 }
 
-func (p *parser) items() ([]object, error) {
-	list := field{name: p.format.list, kind: aList, fields: p.format.fields}
-	if err := p.open('[', strconv.Quote(list.name)+" must be a list"); err != nil {
+// items reads the list of a name, which is empty where the file itself is the list.
+func (p *parser) items(name string) ([]object, error) {
+	list, what := field{name: name, kind: aList, fields: p.format.fields}, strconv.Quote(name)+" must be a list"
+	if name == "" {
+		what = "must be a JSON array of the AWS CLI's answers"
+	}
+	if err := p.open('[', what); err != nil {
 		return nil, err
 	}
 	items := []object{}
@@ -289,11 +305,15 @@ func (d *document) format(f format) ([]byte, error) {
 	if f.list != "" {
 		whole[f.list] = append([]object{}, d.items...)
 	}
+	var content any = whole
+	if f.array {
+		content = append([]object{}, d.items...)
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "    ")
-	err := e.Encode(whole)
+	err := e.Encode(content)
 	return b.Bytes(), err
 }
 

@@ -140,6 +140,11 @@ var (
 			{"ResourceTags", aList, all(aString, "ResourceTagKey", "ResourceTagValue")},
 			{"RetentionPeriod", anObject, append(all(aString, "RetentionPeriodUnit"), field{"RetentionPeriodValue", anInteger, nil})},
 		})
+	stackResourceFields = []field{{"StackResourceDetail", anObject, append(
+		all(aString, "LogicalResourceId", "PhysicalResourceId", "ResourceStatus", "ResourceType", "StackId", "StackName"),
+		field{"LastUpdatedTimestamp", aTimestamp, nil})}}
+	functionFields = append(all(aString, "FunctionArn", "FunctionName", "Version"),
+		field{"Environment", anObject, []field{{"Variables", anObject, nil}, {"Error", anObject, all(aString, "ErrorCode", "Message")}}})
 	operatorField = field{"Operator", anObject, all(aBoolean, "Managed")}
 	tagsField     = field{"Tags", aList, all(aString, "Key", "Value")}
 )

@@ -201,6 +201,11 @@ var services = []service{
 		"autoscaling", queryProtocol, "2011-01-01", "http://autoscaling.amazonaws.com/doc/2011-01-01/",
 		"AccessDenied", "ValidationError", autoScalingActions,
 	},
+	{
+		"cloudformation", queryProtocol, "2010-05-15", "http://cloudformation.amazonaws.com/doc/2010-05-15/",
+		"AccessDenied", "ValidationError", cloudFormationActions,
+	},
+	{lambdaService, restJSONProtocol, "2015-03-31", "", "AccessDeniedException", "ValidationException", lambdaActions},
 	{"rbin", restJSONProtocol, "2021-06-15", "", "AccessDeniedException", "ValidationException", rbinActions},
 	{
 		"sns", queryProtocol, "2010-03-31", "https://sns.amazonaws.com/doc/2010-03-31/",

@@ -60,6 +60,9 @@ func renderError(s service, requestID string, e *apiError) []byte {
 	case jsonProtocol:
 		return renderJSON(object{"__type": e.code, "message": e.message})
 	case restJSONProtocol:
+		if s.name == lambdaService {
+			return renderJSON(object{"Message": e.message, "Type": "User"})
+		}
 		return renderJSON(object{"Message": e.message, "Reason": rbinReasons[e.code]})
 	case ec2Protocol:
 		w.open("Response", "")
@@ -155,7 +158,7 @@ var timestamps = map[string]bool{
 	"AttachTime": true, "CompletionTime": true, "CoolOffPeriodExpiresOn": true, "CreateTime": true,
 	"CreatedTime": true, "CreationTime": true, "DisabledTime": true, "DisablingTime": true,
 	"ElasticInferenceAcceleratorAssociationTime": true, "EnabledTime": true, "EnablingTime": true, "ExpirationTime": true,
-	"LastModifiedDate": true, "LaunchTime": true, "LockCreatedOn": true, "LockDurationStartTime": true, "LockEndTime": true,
+	"LastModifiedDate": true, "LastUpdatedTimestamp": true, "LaunchTime": true, "LockCreatedOn": true, "LockDurationStartTime": true, "LockEndTime": true,
 	"LockExpiresOn": true, "OptimizingTime": true, "RecycleBinEnterTime": true, "RecycleBinExitTime": true, "ReportCreationTime": true,
 	"RestoreExpiryTime": true, "StartTime": true,
 	"StateTransitionTime": true, "UpdateTime": true, "UsageOperationUpdateTime": true, "ValidFrom": true, "ValidUntil": true,

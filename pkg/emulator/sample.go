@@ -30,11 +30,12 @@ func LoadSample(o Options) (*Account, error) {
 }
 
 // Sample is the home region of the built-in account, as an account directory: rich enough to show every verdict there is
-// on an image, and with the plans of the runs that have announced and declared some removals. All its dates are counted from now; the same now
+// on an image, with the plans of the runs that have announced and declared some removals, and with the function of a stack. All its dates are counted from now; the same now
 // and region give the same files.
 func Sample(now time.Time, region string) fs.FS {
 	files := sample(now, sampleImages, sampleSnapshots)
 	maps.Copy(files, sampleRecords(now.UTC().Truncate(time.Second), region))
+	maps.Copy(files, sampleStack(now.UTC().Truncate(time.Second), region))
 	return archive(files)
 }
 
@@ -42,7 +43,7 @@ func Sample(now time.Time, region string) fs.FS {
 const SamplePolicy = "cli"
 
 // sampleRecords are the plans of the runs of this policy that have announced and declared removals in the sample.
-func sampleRecords(now time.Time, region string) map[string]object {
+func sampleRecords(now time.Time, region string) map[string]any {
 	b := sampleBuilder{now: now}
 	run, earlier, due := b.dated("RUN"), b.dated("EARLIER"), b.dated("DUE")+"T00:00:00Z"
 	announced, declared := []object{}, []object{}
@@ -62,20 +63,43 @@ func sampleRecords(now time.Time, region string) map[string]object {
 			announced = append(announced, object{"imageId": sampleID("ami", image.name, image.age), "due": due, "action": action})
 		}
 	}
-	return map[string]object{
-		RecordsBucket + "/account.json": {"account": sampleAccountID},
-		RecordsBucket + "/runs/" + run + "/plan-" + region + ".json": {
+	return map[string]any{
+		RecordsBucket + "/account.json": object{"account": sampleAccountID},
+		RecordsBucket + "/runs/" + run + "/plan-" + region + ".json": object{
 			"run": run, "region": region, "account": sampleAccountID, "at": b.at(5).Format(time.RFC3339), "declared": []object{},
 			"policy": SamplePolicy, "announced": announced,
 		},
-		RecordsBucket + "/runs/" + earlier + "/plan-" + region + ".json": {
+		RecordsBucket + "/runs/" + earlier + "/plan-" + region + ".json": object{
 			"run": earlier, "region": region, "account": sampleAccountID, "at": b.at(14).Format(time.RFC3339), "declared": declared,
 			"policy": SamplePolicy, "announced": []object{},
 		},
 	}
 }
 
-func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) map[string]object {
+// sampleStack is a stack with the janitor's function, whose policy is another one than the command line's.
+func sampleStack(now time.Time, region string) map[string]any {
+	const stack, function = "ami-janitor", "ami-janitor-JanitorFunction-0123456789AB"
+	arn := func(service, resource string) string {
+		return "arn:aws:" + service + ":" + region + ":" + sampleAccountID + ":" + resource
+	}
+	deployed := now.AddDate(0, 0, -30)
+	return map[string]any{
+		stackResourcesFile: []object{{"StackResourceDetail": object{
+			"StackName": stack, "StackId": arn("cloudformation", "stack/"+stack+"/0ec0ffee-0000-11ef-8000-0123456789ab"),
+			"LogicalResourceId": "JanitorFunction", "PhysicalResourceId": function,
+			"ResourceType": "AWS::Lambda::Function", "ResourceStatus": "CREATE_COMPLETE",
+			"LastUpdatedTimestamp": deployed.Format(time.RFC3339),
+		}}},
+		functionsFile: []object{{
+			"FunctionName": function, "FunctionArn": arn("lambda", "function:"+function), "Version": latest,
+			"Runtime": "provided.al2023", "Handler": "bootstrap", "MemorySize": 256, "Timeout": 900,
+			"LastModified": deployed.Format("2006-01-02T15:04:05.000-0700"),
+			"Environment":  object{"Variables": sampleVariables},
+		}},
+	}
+}
+
+func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) map[string]any {
 	b := &sampleBuilder{now: now.UTC().Truncate(time.Second), permissions: object{}, volumePermissions: object{}, ages: map[string]int{}}
 	for _, image := range images {
 		b.image(image)
@@ -87,33 +111,33 @@ func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) map
 		snapshot.age = max(snapshot.age, b.ages[snapshot.label])
 		b.snapshot(sampleID("snap", snapshot.label, 0), snapshot)
 	}
-	return map[string]object{
-		identityFile: {
+	return map[string]any{
+		identityFile: object{
 			"Account": sampleAccountID,
 			"Arn":     "arn:aws:sts::" + sampleAccountID + ":assumed-role/ami-janitor/rehearsal",
 			"UserId":  "AROAIOSFODNN7EXAMPLE:rehearsal",
 		},
-		imagesFile:            {"Images": listed(b.images)},
-		snapshotsFile:         {"Snapshots": listed(b.snapshots)},
-		instancesFile:         {"Reservations": listed(b.reservations)},
-		templatesFile:         {"LaunchTemplates": listed(b.templates)},
-		templateVersionsFile:  {"LaunchTemplateVersions": listed(b.versions)},
-		groupsFile:            {"AutoScalingGroups": listed(b.groups)},
-		configurationsFile:    {"LaunchConfigurations": listed(b.configurations)},
-		spotFleetsFile:        {"SpotFleetRequestConfigs": listed(b.spotFleets)},
-		spotRequestsFile:      {"SpotInstanceRequests": listed(b.spotRequests)},
-		fleetsFile:            {"Fleets": []object{}},
-		fastLaunchFile:        {"FastLaunchImages": listed(b.fastLaunches)},
-		fastRestoresFile:      {"FastSnapshotRestores": listed(b.fastRestores)},
-		usageEntriesFile:      {"ImageUsageReportEntries": listed(b.usageEntries)},
-		parametersFile:        {"Parameters": listed(b.parameters)},
-		parameterValuesFile:   {"Parameters": listed(b.parameterValues), "InvalidParameters": []string{}},
-		lockedSnapshotsFile:   {"Snapshots": listed(b.locks)},
+		imagesFile:            object{"Images": listed(b.images)},
+		snapshotsFile:         object{"Snapshots": listed(b.snapshots)},
+		instancesFile:         object{"Reservations": listed(b.reservations)},
+		templatesFile:         object{"LaunchTemplates": listed(b.templates)},
+		templateVersionsFile:  object{"LaunchTemplateVersions": listed(b.versions)},
+		groupsFile:            object{"AutoScalingGroups": listed(b.groups)},
+		configurationsFile:    object{"LaunchConfigurations": listed(b.configurations)},
+		spotFleetsFile:        object{"SpotFleetRequestConfigs": listed(b.spotFleets)},
+		spotRequestsFile:      object{"SpotInstanceRequests": listed(b.spotRequests)},
+		fleetsFile:            object{"Fleets": []object{}},
+		fastLaunchFile:        object{"FastLaunchImages": listed(b.fastLaunches)},
+		fastRestoresFile:      object{"FastSnapshotRestores": listed(b.fastRestores)},
+		usageEntriesFile:      object{"ImageUsageReportEntries": listed(b.usageEntries)},
+		parametersFile:        object{"Parameters": listed(b.parameters)},
+		parameterValuesFile:   object{"Parameters": listed(b.parameterValues), "InvalidParameters": []string{}},
+		lockedSnapshotsFile:   object{"Snapshots": listed(b.locks)},
 		launchPermissionsFile: b.permissions,
 		volumePermissionsFile: b.volumePermissions,
-		imageBinFile:          {"Images": []object{}},
-		snapshotBinFile:       {"Snapshots": []object{}},
-		rulesFile:             {"Rules": keepRemoved(sampleRetention)},
+		imageBinFile:          object{"Images": []object{}},
+		snapshotBinFile:       object{"Snapshots": []object{}},
+		rulesFile:             object{"Rules": keepRemoved(sampleRetention)},
 	}
 }
 
@@ -121,7 +145,7 @@ func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) map
 func listed(items []object) []object { return append([]object{}, items...) }
 
 // archive is a file system of JSON files: a zip archive in memory, the standard library's own.
-func archive(files map[string]object) fs.FS {
+func archive(files map[string]any) fs.FS {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, name := range slices.Sorted(maps.Keys(files)) {

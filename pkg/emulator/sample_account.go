@@ -32,6 +32,13 @@ type sampleSnapshot struct {
 	with   object
 }
 
+// sampleVariables are what the function of the sample's stack is told.
+var sampleVariables = labels{
+	"DRY_RUN": "true", "POLICY_NAME": "ami-janitor", "STACK_NAME": "ami-janitor", "STALE_AFTER": "90d", "REGIONS": "",
+	"RECYCLE_BIN_DAYS": "14", "REQUIRE_RECYCLE_BIN": "true", "RECORDS": "s3://" + RecordsBucket,
+	"TOPIC_ARN": "arn:aws:sns:us-east-1:" + sampleAccountID + ":ami-janitor-DigestTopic-0123456789AB",
+}
+
 // sampleRetention is for how many days the Recycle Bin retains what the janitor removes.
 const sampleRetention = 14
 

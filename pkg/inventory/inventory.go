@@ -124,8 +124,7 @@ func confirmGone(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshots
 			if err != nil {
 				why = wire.ExplainLookup(err)
 			}
-			return fmt.Errorf("none is listed, but by its description %s is a snapshot of %s: %s; if the images of this region are gone "+
-				"for good, delete their snapshots, or name the region in EXCEPT_REGIONS", snapshot.ID, snapshot.ImageID, why)
+			return fmt.Errorf("none is listed, but by its description %s is a snapshot of %s: %s", snapshot.ID, snapshot.ImageID, why)
 		})
 	}
 	return lookups.Wait()

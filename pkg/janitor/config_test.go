@@ -53,13 +53,14 @@ func TestDefaults(t *testing.T) {
 		"RECORDS":                  {string(config.Records), ""},
 		"POLICY_NAME":              {string(config.PolicyName), "cli"},
 		"ALLOW_SHORTER":            {bool(config.AllowShorter), false},
+		"STACK_NAME":               {string(config.StackName), ""},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(janitor.Settings()); n != 31 {
-		t.Errorf("%d settings, want 31: is there a default that this test does not know?", n)
+	if n := len(janitor.Settings()); n != 32 {
+		t.Errorf("%d settings, want 32: is there a default that this test does not know?", n)
 	}
 	want := retention.Policy{
 		StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,

@@ -45,7 +45,7 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]report.Explana
 	explanations := make([]report.Explanation, len(found))
 	for i, at := range found {
 		explained, _ := survey.policy.Explain(survey.inventories, evidence, at.region, at.imageID, survey.now)
-		explanations[i] = report.NewExplanation(at.region, explained, j.sourceFindings(ami.Everywhere(evidence, at.region, at.imageID)), j.Config.OwnerTag)
+		explanations[i] = report.NewExplanation(at.region, explained, j.sourceFindings(ami.Everywhere(evidence, at.region, at.imageID)), j.Config.OwnerTag, j.Reader)
 	}
 	return explanations, errors.Join(missing...)
 }
@@ -100,7 +100,7 @@ func (s survey) notFound(given string) error {
 		regions = append(regions, inventory.Region)
 	}
 	for _, failed := range s.failed {
-		failures = append(failures, fmt.Sprintf("; %s could not be read: %s. What to do: %s", failed.Region, strings.TrimSuffix(failed.Error, "."), failed.Remedy))
+		failures = append(failures, fmt.Sprintf("; %s could not be read: %s. What to do: %s", failed.Region, strings.TrimSuffix(failed.Error, "."), s.reader.Words(failed.Remedy)))
 	}
 	if len(regions) == 0 {
 		return fmt.Errorf("no region could be read%s", strings.Join(failures, ""))

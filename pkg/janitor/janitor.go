@@ -33,6 +33,10 @@ type Janitor struct {
 
 	RecordsOf func(account string) string // Where the records of an account are if Config does not say; empty for nowhere. It may be nil.
 
+	Reader report.Reader // Who reads the texts about runs.
+
+	BorrowedRecords bool // Config.Records are those of a function, which this is not: a dry run reads them, and leaves nothing there.
+
 	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
 	Confirm func(plan report.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
 
@@ -149,6 +153,7 @@ func (j *Janitor) record(id string, plan plan, done map[string]report.Done) repo
 		Sources:        report.Sources{SwitchedOff: j.Config.UsageSources.off(), OtherAccounts: bool(j.Config.SharedImages)},
 		Copy:           j.Copy,
 		Regions:        slices.Clone(plan.failed),
+		Reader:         j.Reader,
 	}
 	for _, region := range plan.regions {
 		judged := report.NewRegion(region, done[region.Region], j.Config.OwnerTag)

@@ -22,11 +22,11 @@ func (j *Janitor) readKeepList(ctx context.Context) (retention.KeepList, error) 
 	}
 	text, err := j.readText(ctx, location)
 	if err != nil {
-		return retention.KeepList{}, fmt.Errorf("KEEP_LIST, %s, cannot be read: %s", location, wire.ExplainLookup(err))
+		return retention.KeepList{}, fmt.Errorf("the keep list, %s, cannot be read: %s", location, wire.ExplainLookup(err))
 	}
 	list, err := retention.ParseKeepList(text)
 	if err != nil {
-		return retention.KeepList{}, fmt.Errorf("KEEP_LIST, %s, is not understood: %w", location, err)
+		return retention.KeepList{}, fmt.Errorf("the keep list, %s, is not understood: %w", location, err)
 	}
 	return list, nil
 }

@@ -147,15 +147,15 @@ func TestAKeepListThatCannotBeReadStopsTheRun(t *testing.T) {
 						t.Errorf("%v, %+v", writes(account), record.Regions)
 					}
 					for _, region := range record.Regions {
-						if !strings.Contains(region.Error, "KEEP_LIST") || !strings.Contains(region.Error, location) || !strings.Contains(region.Error, c.says) {
+						if !strings.Contains(region.Error, "the keep list") || !strings.Contains(region.Error, location) || !strings.Contains(region.Error, c.says) {
 							t.Errorf("%s: %q does not say %q", region.Region, region.Error, c.says)
 						}
 					}
 					published := len(account.Published())
-					if err := j.Tell(t.Context(), record); err != nil || len(account.Published()) != published+1 || !strings.Contains(report.Text(record), "KEEP_LIST") {
+					if err := j.Tell(t.Context(), record); err != nil || len(account.Published()) != published+1 || !strings.Contains(report.Text(record), "the keep list") {
 						t.Errorf("%v, %d digests:\n%s", err, len(account.Published()), report.Text(record))
 					}
-					if _, err := j.Explain(t.Context(), []string{imageID(1)}); err == nil || !strings.Contains(err.Error(), "KEEP_LIST") {
+					if _, err := j.Explain(t.Context(), []string{imageID(1)}); err == nil || !strings.Contains(err.Error(), "the keep list") {
 						t.Errorf("explained, %v", err)
 					}
 				}

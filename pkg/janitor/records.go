@@ -201,7 +201,7 @@ func isFirst(ctx context.Context, books *journal.Journal, run string) bool {
 
 // archive keeps the full record of a run, of a dry one only where RECORDS says. That it could not be kept is an error of the run.
 func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *report.Run) {
-	if books == nil || record.DryRun && j.Config.Records == "" {
+	if books == nil || record.DryRun && (j.Config.Records == "" || j.BorrowedRecords) {
 		return
 	}
 	record.Record = books.Where(record.Run)

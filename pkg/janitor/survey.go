@@ -26,6 +26,7 @@ import (
 type survey struct {
 	now         time.Time
 	policy      retention.Policy
+	reader      report.Reader
 	journal     *journal.Journal // Nil if none is kept.
 	isFirst     bool             // The journal knows of no earlier run.
 	inventories []ami.Inventory
@@ -36,7 +37,7 @@ type survey struct {
 // survey reads the keep list, and every region. A region that fails is left out of the run, and recorded. Without the keep
 // list, or without the journal, every region fails.
 func (j *Janitor) survey(ctx context.Context, run string) survey {
-	s := survey{now: j.Clock(), policy: j.Config.Policy(), visits: map[string]*journal.Visit{}}
+	s := survey{now: j.Clock(), policy: j.Config.Policy(), reader: j.Reader, visits: map[string]*journal.Visit{}}
 	account, err := j.account(ctx)
 	if err != nil {
 		s.fail("", j.AWS.Region, err)
@@ -190,7 +191,7 @@ func (j *Janitor) regionNames(ctx context.Context) ([]string, error) {
 	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(j.Config.ExceptRegions, name) })
 	slices.Sort(names)
 	if names = slices.Compact(names); len(names) == 0 {
-		return nil, errors.New("no region is left to be judged: see REGIONS and EXCEPT_REGIONS")
+		return nil, errors.New("no region is left to be judged")
 	}
 	return names, nil
 }

@@ -84,7 +84,7 @@ func (j *Janitor) UndoRun(ctx context.Context, run string) (Undone, error) {
 		if removed := removedBy(record, region.Region); len(removed) > 0 && !slices.Contains(regions, region.Region) {
 			undone.Regions = append(undone.Regions, UndoneRegion{
 				Region: region.Region,
-				Error:  fmt.Sprintf("the run has removed images there, %d in number, but REGIONS or EXCEPT_REGIONS leaves it out", len(removed)),
+				Error:  fmt.Sprintf("the run has removed images there, %d in number, but it is none of the regions that are judged", len(removed)),
 				Result: nothing(),
 			})
 		}

@@ -169,7 +169,7 @@ func TestUndoWithARecord(t *testing.T) {
 		if err != nil || undone.Complete() || undone.Err() == nil {
 			t.Fatalf("%+v, %v", undone, err)
 		}
-		elsewhere := "the run has removed images there, 1 in number, but REGIONS or EXCEPT_REGIONS leaves it out"
+		elsewhere := "the run has removed images there, 1 in number, but it is none of the regions that are judged"
 		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "restored", "us-east-1 " + imageID(7): "gone", "eu-west-1": elsewhere}, brought(undone)); diff != "" {
 			t.Error(diff)
 		}

@@ -9,7 +9,7 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// advice says what a person can do about an error. It is empty if nothing better is known than to read the error. The
+// advice says what a person can do about an error, with places for the words of the reader; see Reader.Words. It is empty if nothing better is known than to read the error. The
 // permission is the one that is missing if the error is a denial that does not name it.
 func advice(fault, permission string) string { return remedyFor(fault).of(fault, permission).advice }
 
@@ -88,7 +88,7 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"has disabled it, as its tags say"},
-		"If that policy is gone, enable the image and take its tags off:\nami-janitor unmark IMAGE_ID\nThen it is judged like any other.",
+		"If that policy is gone, enable the image and take its tags off:\n{unmark}\nThen it is judged like any other.",
 		"Disabled by a policy that is gone",
 	},
 	{
@@ -97,7 +97,7 @@ var remedies = []remedy{
 		"Tags that no record bears out",
 	},
 	{
-		[]string{"there are no records (records)"},
+		[]string{"there are no records that"},
 		keepRecords,
 		"No records to go by",
 	},
@@ -121,7 +121,7 @@ var remedies = []remedy{
 	{
 		[]string{"names ssm parameter…not shared with this account"},
 		"Delete that version of the launch template if nobody needs it. Else have the parameter shared with this account, and " +
-			"allow ssm:GetParameters on it to the role that the janitor runs with.",
+			"allow ssm:GetParameters on it to {role}.",
 		"SSM parameter of a launch template unreadable",
 	},
 	{
@@ -149,13 +149,13 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"ssm parameter"},
-		"Allow ssm:GetParameters on it to the role that the janitor runs with, or take ssm-text out of USAGE_SOURCES: then what " +
+		"Allow ssm:GetParameters on it to {role}, or take ssm-text out of {USAGE_SOURCES}: then what " +
 			"only the text of a parameter names is not kept.",
 		"SSM parameter unreadable",
 	},
 	{
 		deniedSigns,
-		"Allow {permission} to the role that the janitor runs with. If it is allowed there, look for a deny in a " +
+		"Allow {permission} to {role}. If it is allowed there, look for a deny in a " +
 			"service control policy, a permissions boundary or the policy of a VPC endpoint.",
 		"{permission} denied",
 	},
@@ -182,7 +182,7 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"requestlimitexceeded", "throttl", "rate exceeded", "slowdown"},
-		"AWS throttled the calls. If it does so every night, move the schedule to a quieter hour.",
+		"AWS throttled the calls. {quieter}",
 		"Lookups throttled",
 	},
 	{
@@ -192,33 +192,33 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"launch-templates: " + ami.NotReached},
-		soAgain + "set LAUNCH_TEMPLATE_VERSIONS to the number of newest versions that count, or raise EC2_SHARE: to read all versions " +
+		soAgain + "set {LAUNCH_TEMPLATE_VERSIONS} to the number of newest versions that count, or raise {EC2_SHARE}: to read all versions " +
 			"of all launch templates takes longer than half of a run.",
 		"Not all looked up in time",
 	},
 	{
 		[]string{"launch permissions: " + ami.NotReached, "references: " + ami.NotReached},
-		soAgain + "raise EC2_SHARE, or narrow NAMES: a run judges more AMIs than it can look up.",
+		soAgain + "raise {EC2_SHARE}, or narrow {NAMES}: a run judges more AMIs than it can look up.",
 		"Not all looked up in time",
 	},
 	{
 		[]string{ami.SharingNotReached},
-		soAgain + "raise EC2_SHARE, or lower MAX_DEREGISTRATIONS: with whom a snapshot is shared takes a call for each that would go.",
+		soAgain + "raise {EC2_SHARE}, or lower {MAX_DEREGISTRATIONS}: with whom a snapshot is shared takes a call for each that would go.",
 		"Not all looked up in time",
 	},
 	{
 		[]string{ami.NotReached},
-		soAgain + "raise EC2_SHARE: to look up everything takes longer than half of a run.",
+		soAgain + "raise {EC2_SHARE}: to look up everything takes longer than half of a run.",
 		"Not all looked up in time",
 	},
 	{
 		[]string{"deadline exceeded", "time ran out", "time of this run", "the run ended"},
-		"If the time runs out again, raise EC2_SHARE, or lower MAX_DEREGISTRATIONS.",
+		"If the time runs out again, raise {EC2_SHARE}, or lower {MAX_DEREGISTRATIONS}.",
 		"Time ran out",
 	},
 	{
 		[]string{"backed by ebs"}, // An instance store, or no snapshot.
-		"Tag those that are to stay ami-janitor:keep=true. The others go only where REQUIRE_RECYCLE_BIN is false, and then for good.",
+		"Tag those that are to stay ami-janitor:keep=true. The others go only where {REQUIRE_RECYCLE_BIN} is false, and then for good.",
 		"Not restorable",
 	},
 	{
@@ -230,7 +230,7 @@ var remedies = []remedy{
 	{
 		[]string{"invalidaction", "unknownoperation"},
 		"The endpoint of this region does not know this action. If it is a source of which you know that it finds nothing there, take it out of " +
-			"USAGE_SOURCES; else take the region out with EXCEPT_REGIONS.",
+			"{USAGE_SOURCES}; else take the region out with {EXCEPT_REGIONS}.",
 		"Action not known to AWS",
 	},
 	{
@@ -240,14 +240,14 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"the recycle bin would hold it for"},
-		"Let the rules of the Recycle Bin hold images for as long as RECYCLE_BIN_DAYS says, and snapshots for no less than images; or lower " +
-			"RECYCLE_BIN_DAYS.",
+		"Let the rules of the Recycle Bin hold images for as long as {RECYCLE_BIN_DAYS} says, and snapshots for no less than images; or lower " +
+			"{RECYCLE_BIN_DAYS}.",
 		"Recycle Bin rules too short",
 	},
 	{
 		[]string{"no recycle bin rule covers what is to be removed"},
 		"Deploy the stack in the region, or recycle-bin.yaml: either makes the two rules, for images and snapshots tagged ami-janitor:intent=remove. " +
-			"A first rule takes up to 30 minutes to be in force. Or set REQUIRE_RECYCLE_BIN=false: then what is removed is gone for good.",
+			"A first rule takes up to 30 minutes to be in force. Or set {REQUIRE_RECYCLE_BIN}=false: then what is removed is gone for good.",
 		"Recycle Bin rules missing",
 	},
 	{
@@ -259,13 +259,18 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"no such host", "connection refused", "connection reset", "dial tcp", "i/o timeout", "unexpected eof"},
-		"AWS could not be reached. Check the network's way to the endpoints of the region, and AWS_ENDPOINT_URL if it is set.",
+		"AWS could not be reached. Check the way from {network} to the endpoints of this region, and AWS_ENDPOINT_URL if it is set.",
 		"AWS not reached",
 	},
 	{
 		[]string{"and no error code of aws", "not a whole answer to", "is not an account id", "not an answer of aws"}, // See wire.Explain.
 		"No AWS service answers like this. Check what is between: AWS_ENDPOINT_URL, a proxy (HTTPS_PROXY), a firewall. If nothing is, try again later.",
 		"Not AWS that answered",
+	},
+	{
+		[]string{"none is listed, but by its description"}, // See confirmGone in pkg/inventory.
+		"If the images of this region are gone for good, delete their snapshots, or take the region out with {EXCEPT_REGIONS}.",
+		"Images not listed",
 	},
 }
 
@@ -312,6 +317,8 @@ func regionRemedy(fault string) remedy {
 	lower := strings.ToLower(fault)
 	isRefused := slices.ContainsFunc(notAccepted, func(sign string) bool { return strings.Contains(lower, sign) })
 	switch {
+	case strings.Contains(lower, "no region is left"):
+		return remedy{advice: "Name a region in {REGIONS} that {EXCEPT_REGIONS} does not take out.", short: "No region left"}
 	case isRefused && strings.Contains(lower, "asking for the account: "):
 		return remedy{
 			advice: "See whether the credentials are right (aws sts get-caller-identity), and whether the region is enabled for this account.",
@@ -319,12 +326,12 @@ func regionRemedy(fault string) remedy {
 		}
 	case isRefused:
 		return remedy{
-			advice: "See whether the region is enabled for this account. If it is not, take it out with EXCEPT_REGIONS.",
+			advice: "See whether the region is enabled for this account. If it is not, take it out with {EXCEPT_REGIONS}.",
 			short:  "Region not enabled",
 		}
 	case strings.HasSuffix(lower, "time ran out"):
 		return remedy{
-			advice: "If the time runs out again, raise EC2_SHARE, or let several stacks judge some regions each (REGIONS).",
+			advice: "If the time runs out again, raise {EC2_SHARE}, or {split} ({REGIONS}).",
 			short:  "Time ran out",
 		}
 	}

@@ -50,7 +50,7 @@ func (r Run) writeAnnounced(p *page) {
 	r.writeByOwner(p, slices.Concat(fresh, before[:min(mostListed, len(before))]))
 	writeMore(p, len(before)-mostListed)
 	if remedy == "" {
-		writeHowToObject(p)
+		r.writeHowToObject(p)
 	}
 }
 
@@ -130,10 +130,10 @@ func writeDisabled(p *page, a announcement) {
 // waysToObject is how a person objects to the removal of an image with the means of EC2.
 const waysToObject = "launch the image, tag it ami-janitor:keep=true, remove its tag ami-janitor:due, enable it if it is disabled,"
 
-func writeHowToObject(p *page) {
+func (r Run) writeHowToObject(p *page) {
 	p.heading("How to object")
 	p.paragraph("Before its day, " + waysToObject + " or run:")
-	p.command("ami-janitor unmark IMAGE_ID")
+	p.command(r.Reader.Command("unmark IMAGE_ID"))
 	p.paragraph("Any of these starts its idle time anew; only ami-janitor:keep=true keeps it for good. EC2 reports a launch " +
 		"up to a day late, so do not leave it to the last day.")
 }

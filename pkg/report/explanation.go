@@ -37,7 +37,7 @@ type SourceFinding struct {
 }
 
 // NewExplanation words what the policy, and each source of evidence, has to say of an image.
-func NewExplanation(region string, explained retention.Explanation, sources []SourceFinding, ownerTag string) Explanation {
+func NewExplanation(region string, explained retention.Explanation, sources []SourceFinding, ownerTag string, reader Reader) Explanation {
 	e := Explanation{
 		Region:    region,
 		Hold:      explained.Hold,
@@ -46,12 +46,12 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 		StaleOn:   date(explained.StaleFrom),
 		Rules:     make([]RuleFinding, len(explained.Hearings)),
 		Sources:   append([]SourceFinding{}, sources...),
-		Gaps:      explainedGaps(region, explained),
+		Gaps:      reader.wordGaps(explainedGaps(region, explained)),
 		Snapshots: []PlannedSnapshot{},
-		Changes:   changes(explained),
+		Changes:   changes(explained, reader),
 	}
 	if e.Hold != "" {
-		e.Remedy = heldRemedy(e.Hold)
+		e.Remedy = reader.Words(heldRemedy(e.Hold))
 	}
 	for i, h := range explained.Hearings {
 		e.Rules[i] = RuleFinding{h.Code, h.Meaning, h.Detail}
@@ -64,14 +64,14 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 }
 
 // changes says what keeps an image that would go, and until when one stays that is kept.
-func changes(explained retention.Explanation) []string {
+func changes(explained retention.Explanation, reader Reader) []string {
 	if explained.Verdict.Decision != retention.Keep {
 		return []string{"It is kept if it is launched before it is removed, or tagged ami-janitor:keep=true."}
 	}
 	changes := []string{}
 	for _, h := range explained.Hearings {
 		if h.Detail != "" && h.Until != "" {
-			changes = append(changes, "It stays until "+h.Until+".")
+			changes = append(changes, "It stays until "+reader.Words(h.Until)+".")
 		}
 	}
 	if due := explained.Verdict.Due; !due.IsZero() {

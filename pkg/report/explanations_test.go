@@ -33,7 +33,7 @@ func explained(v retention.Verdict, sources ...report.SourceFinding) report.Expl
 		}
 		e.Hearings = append(e.Hearings, h)
 	}
-	return report.NewExplanation("eu-west-1", e, sources, "Team")
+	return report.NewExplanation("eu-west-1", e, sources, "Team", report.Reader{})
 }
 
 // asked are findings of the first sources; nothing else names the image.
@@ -93,7 +93,7 @@ func explanations() map[string][]report.Explanation {
 }
 
 func TestAnExplanationSaysThatItsRegionIsOnHold(t *testing.T) {
-	e := report.NewExplanation("eu-west-1", retention.Explanation{Verdict: stale(1, "web"), Hold: noRule}, nil, "")
+	e := report.NewExplanation("eu-west-1", retention.Explanation{Verdict: stale(1, "web"), Hold: noRule}, nil, "", report.Reader{})
 	if e.Hold != noRule || !strings.Contains(e.Remedy, "Deploy the stack in the region, or recycle-bin.yaml") {
 		t.Errorf("%q, %q", e.Hold, e.Remedy)
 	}

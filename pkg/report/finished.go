@@ -137,7 +137,7 @@ func (r Run) undoOfLeftovers() []string {
 	var undo []string
 	r.eachLeftover(func(_ Region, f Finished) {
 		if f.Status == ami.SnapshotDeleted && !f.RestorableUntil.IsZero() {
-			undo = append(undo, "ami-janitor undo "+neutral(f.Run))
+			undo = append(undo, r.Reader.Command("undo "+neutral(f.Run)))
 		}
 	})
 	slices.Sort(undo)

@@ -117,7 +117,7 @@ func (r Run) writeFoundOrphans(p *page) {
 		p.paragraph(words + " The largest:")
 		r.writeLargest(p, largest)
 	}
-	p.paragraph("ORPHANED_SNAPSHOTS=ignore leaves this section out.")
+	p.paragraph(r.Reader.Words("{ORPHANED_SNAPSHOTS}=ignore leaves this section out."))
 }
 
 func (r Run) writeLargest(p *page, largest []orphanedIn) {

@@ -14,7 +14,7 @@ func (r Run) unrecordedProblems() []problem {
 	}
 	var lost []complaint
 	r.each(isNew, func(region Region, image Image) {
-		lost = append(lost, complaint{r.label(region, image), "", "RECORDS is not set"})
+		lost = append(lost, complaint{r.label(region, image), "", r.Reader.Words("{RECORDS} is not set")})
 	})
 	return grouped(lost, func(string) string { return keepRecords }, func(n int) string {
 		return count(n, "AMI") + " announced for removal, and no record says so: no later run will remove them."
@@ -22,10 +22,10 @@ func (r Run) unrecordedProblems() []problem {
 }
 
 const (
-	whoseTags = "If a run announced it whose records are kept elsewhere, set RECORDS to that place. Else somebody wrote these tags by hand: take them off,\n" +
+	whoseTags = "If a run announced it whose records are kept elsewhere, set {RECORDS} to that place. Else somebody wrote these tags by hand: take them off,\n" +
 		"aws ec2 delete-tags --resources IMAGE_ID --tags Key=ami-janitor:due Key=ami-janitor:announced-by Key=ami-janitor:disabled\n" +
 		"and find out who may tag images. What is disabled, enable yourself if it is needed."
-	keepRecords = "Set RECORDS to a bucket or a directory that outlives the run. Only by its own records can a run tell its announcement from tags that " +
+	keepRecords = "Set {RECORDS} to a bucket or a directory that outlives the run. Only by its own records can a run tell its announcement from tags that " +
 		"anybody can write."
 )
 

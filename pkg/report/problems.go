@@ -30,9 +30,9 @@ func (r Run) problems() []problem {
 	problems := slices.Concat(r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(),
 		r.strayProblems(), r.recordProblems(), r.unrecordedProblems())
 	if r.leads() {
-		return problems
+		return r.worded(problems)
 	}
-	return slices.Concat(r.heldProblems(), r.busyProblems(), problems, r.unprovenProblems(), r.remainsProblems())
+	return r.worded(slices.Concat(r.heldProblems(), r.busyProblems(), problems, r.unprovenProblems(), r.remainsProblems()))
 }
 
 // complaint is one thing that went wrong. Where id stands in the fault, the fault is the same for another id.
@@ -208,7 +208,7 @@ func (r Run) recordProblems() []problem {
 	}
 	remedy := adviceOr("Begin with the error. The next run tries to keep its own.", whatWasDenied)
 	return grouped([]complaint{{"run " + neutral(r.Run), "", r.RecordError}}, remedy, func(int) string {
-		return "The full record of this run could not be kept where RECORDS says."
+		return r.Reader.Words("The full record of this run could not be kept where {RECORDS} says.")
 	})
 }
 

@@ -64,11 +64,11 @@ func isLost(i Image) bool { return removed(i) && i.Outcome.NotRestorable != "" }
 func isRestorable(i Image) bool { return removed(i) && !i.Outcome.RestorableUntil.IsZero() }
 
 // writeRestorable says until when a removed image can be brought back, and how, or that it cannot.
-func writeRestorable(p *page, i Image) {
+func (r Run) writeRestorable(p *page, region Region, i Image) {
 	if isRestorable(i) {
 		until := i.Outcome.RestorableUntil
 		p.detail("Restorable until " + day(until) + ", " + minute(until) + proviso(i) + ":")
-		p.command("ami-janitor undo --image " + neutral(i.ImageID))
+		p.command(r.Reader.Command("undo --image " + neutral(i.ImageID)))
 		return
 	}
 	if isLost(i) {
@@ -90,7 +90,7 @@ func (r Run) writeRestore(p *page) {
 	if restorable > 0 {
 		p.paragraph("This brings back all AMIs that this run removed and the Recycle Bin holds, with their snapshots, and notes the day " +
 			"on each, from which its idle time counts anew:")
-		p.command("ami-janitor undo " + Printable(r.Run))
+		p.command(r.Reader.Command("undo " + Printable(r.Run)))
 	}
 	region := r.regionOrPlaceholder()
 	switch unclear := r.Totals.Deregistered - restorable - lost; {
@@ -138,7 +138,7 @@ func restorableInShort(region Region, i Image) string {
 func (r Run) restoreInShort() string {
 	switch {
 	case r.Totals.Restorable > 0:
-		return "To bring back the AMIs that this run removed and the Recycle Bin holds: ami-janitor undo " + neutral(r.Run)
+		return "To bring back the AMIs that this run removed and the Recycle Bin holds: " + r.Reader.Command("undo "+neutral(r.Run))
 	case r.Totals.Deregistered > r.lost():
 		return "To get an image back, see whether the Recycle Bin has it (aws ec2 list-images-in-recycle-bin), and " +
 			"restore its snapshots first. Without a rule of the Recycle Bin that covered it, it is gone."

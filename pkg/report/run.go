@@ -26,6 +26,8 @@ type Run struct {
 	Copy           *Copy             `json:"copy,omitempty"` // Of a rehearsal; nil on a real account, and where the copy is whole.
 	Regions        []Region          `json:"regions"`
 	Totals         Totals            `json:"totals"`
+
+	Reader Reader `json:"-"` // Who reads the texts about the run.
 }
 
 // Sources names the sources of evidence, such as "references".

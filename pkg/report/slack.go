@@ -169,11 +169,11 @@ func (r Run) slackNextSteps() []string {
 			steps = append(steps, step)
 		}
 	}
-	if r.DryRun && r.Totals.WouldDeregister+r.Totals.Marked > 0 {
-		steps = append(steps, "To let the function carry out its plan, deploy it with DRY_RUN=false.")
+	if r.canTurnOn() {
+		steps = append(steps, r.Reader.Words("To let the function carry out its plan, deploy it with {DRY_RUN}=false."))
 	}
 	if r.count(marked)+r.count(announced) > 0 {
-		steps = append(steps, slackStep("To object to a removal that is announced: "+waysToObject+" or run: ami-janitor unmark IMAGE_ID"))
+		steps = append(steps, slackStep("To object to a removal that is announced: "+waysToObject+" or run: "+r.Reader.Command("unmark IMAGE_ID")))
 	}
 	if step := r.restoreInShort(); step != "" {
 		steps = append(steps, slackStep(step))

@@ -219,7 +219,10 @@ func (r Run) first() string {
 	if !r.FirstRun {
 		return ""
 	}
-	return "This is the first run on record, which is always told of. What comes after it is told of as NOTIFY_ON says."
+	if r.Reader.CommandLine {
+		return "This is the first run on record."
+	}
+	return r.Reader.Words("This is the first run on record, which is always told of. What comes after it is told of as {NOTIFY_ON} says.")
 }
 
 // savings says what the deletions free, and that it is an upper bound.
@@ -301,13 +304,18 @@ func (r Run) writePlanned(p *page) {
 	r.writeImages(p, planned)
 }
 
+// canTurnOn reports whether a run is the dry run of a function that has something to do.
+func (r Run) canTurnOn() bool {
+	return r.DryRun && !r.Reader.CommandLine && r.Totals.WouldDeregister+r.Totals.Marked > 0
+}
+
 func (r Run) writeTurnOn(p *page) {
-	if !r.DryRun || r.Totals.WouldDeregister+r.Totals.Marked == 0 {
+	if !r.canTurnOn() {
 		return
 	}
 	p.heading("How to turn removal on")
-	p.paragraph("To let the function carry out what it plans, deploy it with DRY_RUN=false, and invoke it with an event " +
-		"that does not ask for a dry run.")
+	p.paragraph(r.Reader.Words("To let the function carry out what it plans, deploy it with {DRY_RUN}=false, and invoke it with an event " +
+		"that does not ask for a dry run."))
 }
 
 // writeImages lists images with all there is to know about them, under the name of their region where there are several.
@@ -326,7 +334,7 @@ func (r Run) writeImages(p *page, wanted func(Image) bool) {
 		if image.S3Location != "" {
 			p.detail("Its bundle stays behind in S3, and is yours to delete: " + neutral(image.S3Location))
 		}
-		writeRestorable(p, image)
+		r.writeRestorable(p, region, image)
 	})
 }
 
@@ -433,7 +441,7 @@ func (r Run) writeSkipped(p *page) {
 	p.headingOf("Skipped", n)
 	p.paragraph(r.whatWasSkipped(n) + " The next run judges what is left.")
 	for _, group := range r.skippedByReason() {
-		p.paragraph("Why: " + group.why + ". " + group.advice)
+		p.paragraph("Why: " + group.why + ". " + r.Reader.Words(group.advice))
 		for _, image := range group.images[:min(mostListed, len(group.images))] {
 			p.item(image)
 		}
@@ -577,7 +585,11 @@ func (r Run) writeAbout(p *page) {
 	if r.Record != "" {
 		p.paragraph("The full record: " + location(r.Record))
 	}
-	p.paragraph("Policy: " + Printable(r.PolicySentence))
+	p.WriteString(PolicyText(r.PolicySentence, r.Reader))
+	if r.Reader.Stack+r.Reader.Function != "" {
+		p.paragraph("What every rule and every lookup finds about an image, by this policy:")
+		p.command(r.Reader.Command("explain IMAGE_ID"))
+	}
 	p.paragraph(r.lookedUp())
 	if len(r.Sources.SwitchedOff) > 0 {
 		p.paragraph("Switched off, and so not part of the proof: " + Printable(list(r.Sources.SwitchedOff)) + ".")

@@ -61,6 +61,7 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 	r.FinishedAt = finishedAt.UTC().Truncate(time.Second)
 	r.SnapshotPrice = snapshotPrice
 	r.withoutNulls()
+	r.wordRemedies()
 	r.Totals = Totals{}
 	for _, region := range r.Regions {
 		if !r.DryRun {

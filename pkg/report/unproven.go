@@ -96,9 +96,9 @@ func (r Run) leads() bool { return r.countRegions(nothingProven) > 0 || len(r.de
 // lead is what the digest begins with. That launch data is missing is the first thing to know in any case.
 func (r Run) lead() []problem {
 	if !r.leads() {
-		return r.launchDataProblems()
+		return r.worded(r.launchDataProblems())
 	}
-	return slices.Concat(r.failedProblems(), r.launchDataProblems(), r.heldProblems(), r.busyProblems(), r.unprovenProblems(), r.remainsProblems())
+	return r.worded(slices.Concat(r.failedProblems(), r.launchDataProblems(), r.heldProblems(), r.busyProblems(), r.unprovenProblems(), r.remainsProblems()))
 }
 
 // busyProblems says what to do about the regions that another run keeps for itself.
@@ -113,7 +113,7 @@ func (r Run) busyProblems() []problem {
 		if r.isBusyForLong(region) {
 			p.what = name + " is left to run " + run + " for more than a day, and nothing was done there."
 			p.todo = "See whether that run is still at work. If it is not, the date in its lock is wrong: move locks/" + name + ".json away from " +
-				"where RECORDS says."
+				"where {RECORDS} says."
 			p.short = "Region left to a run for over a day"
 		} else {
 			p.what = name + " was left to run " + run + " of policy " + faultText(region.BusyPolicy) + ", and nothing was done there."

@@ -259,7 +259,7 @@ func carried(tags map[string]string, names ...string) []string {
 func unrecordedMark(d *docket, image *subject) string {
 	why := "no record of this policy says that"
 	if d.history.Announced == nil {
-		why = "there are no records (RECORDS) that say that"
+		why = "there are no records that say that"
 	}
 	switch {
 	case d.saysDisabled(image) && image.standing == nobodys:

@@ -304,7 +304,7 @@ func factCases(t testing.TB) map[string]factCase {
 		"within_it_the_image_stays":                         {image: with(created(ago(days(30))), tagged("ami-janitor:stale-after", "30d")), policy: shorter, kept: "recently-used"},
 		"a_shorter_limit_does_not_count_otherwise":          {image: with(created(ago(days(90))), tagged("ami-janitor:stale-after", "30d")), kept: "recently-used"},
 		"that_of_a_launched_image_neither":                  {image: with(launched(ago(days(180))), tagged("ami-janitor:stale-after", "179d")), kept: "recently-used"},
-		"beyond_the_policys_limit_it_says_so":               {image: with(created(ago(days(91))), tagged("ami-janitor:stale-after", "30d")), says: "the limit is 90 days (its tag ami-janitor:stale-after says 30 days, and ALLOW_SHORTER is false)"},
+		"beyond_the_policys_limit_it_says_so":               {image: with(created(ago(days(91))), tagged("ami-janitor:stale-after", "30d")), says: "the limit is 90 days (its tag ami-janitor:stale-after says 30 days, and the policy allows no shorter time)"},
 		"a_limit_like_the_policys_is_nothing_special":       {image: with(tagged("ami-janitor:stale-after", "180d")), says: "the limit is 180 days", unsaid: "ALLOW_SHORTER"},
 		"a_longer_one_is_none_either":                       {image: with(tagged("ami-janitor:stale-after", "181d")), says: "the limit is 181 days", unsaid: "ALLOW_SHORTER"},
 		"a_longer_limit_counts_where_shorter_ones_do":       {image: with(tagged("ami-janitor:stale-after", "365d")), policy: shorter, kept: "recently-used"},

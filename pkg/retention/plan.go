@@ -320,7 +320,7 @@ func (d *docket) othersSnapshot(id string) string {
 	case !listed:
 		return NotListed
 	case !d.policy.DeleteSnapshots:
-		return "DELETE_SNAPSHOTS is false"
+		return "the policy keeps all snapshots"
 	}
 	if manager := d.policy.managerByTags(snapshot.Tags); manager != "" {
 		return manager

@@ -62,7 +62,7 @@ func TestLeftovers(t *testing.T) {
 		"a_keep_tag":                       {change: retagged("ami-janitor:keep", ""), becomes: decided, why: "tagged ami-janitor:keep", unasked: true},
 		"a_configured_keep_tag":            {change: retagged("pinned", ""), policy: func(p *retention.Policy) { p.KeepTags = tags(t, "pinned") }, becomes: decided, why: "tagged pinned", unasked: true},
 		"a_manager":                        {change: retagged("aws:backup:source-resource", "x"), becomes: decided, why: "managed by AWS Backup: delete its recovery point", unasked: true},
-		"snapshots_stay":                   {policy: func(p *retention.Policy) { p.DeleteSnapshots = false }, becomes: decided, why: "DELETE_SNAPSHOTS is false", unasked: true},
+		"snapshots_stay":                   {policy: func(p *retention.Policy) { p.DeleteSnapshots = false }, becomes: decided, why: "the policy keeps all snapshots", unasked: true},
 		"a_lock":                           {change: func(s *ami.Snapshot) { s.Lock = "governance" }, becomes: decided, why: "locked (governance)", unasked: true},
 		"somebody_took_the_tags_off":       {change: func(s *ami.Snapshot) { s.Tags = nil }, becomes: decided, why: noLongerDeclared, unasked: true},
 		"somebody_took_the_intent":         {change: func(s *ami.Snapshot) { delete(s.Tags, retention.IntentTag) }, becomes: decided, why: noLongerDeclared, unasked: true},

@@ -16,7 +16,7 @@ type Code string
 type Rule struct {
 	Code    Code
 	Meaning string // Continues "the image …".
-	Until   string // Continues "it stays until …": what would have to change. Empty for a reason that keeps nothing.
+	Until   string // Continues "it stays until …": what would have to change, a setting in braces: {KEEP_NEWEST}. Empty for a reason that keeps nothing.
 }
 
 // keepRule speaks for keeping an image. It returns a phrase that says why, or an empty string if it has nothing to say.
@@ -34,17 +34,17 @@ var factRules = []keepRule{
 	{Rule{"future-dated", "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
 	{Rule{"protected", "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
 	{Rule{"managed", "is managed by AWS Backup or another service", "that service lets go of it"}, managed, ClearMark},
-	{Rule{"public", "is public", "it is private, or SHARED_IMAGES is report"}, public, Veto},
+	{Rule{"public", "is public", "it is private, or {SHARED_IMAGES} is report"}, public, Veto},
 	{Rule{"keep-tag", "carries a keep tag", "the tag is taken off"}, keepTagged, Veto},
 	{Rule{"keep-list", "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
 	{Rule{"unreadable-tag", "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
-	{Rule{"out-of-scope", "is outside what the janitor is told to judge", "ONLY_TAGS and NAMES cover it"}, outOfScope, ClearMark},
+	{Rule{"out-of-scope", "is outside what the janitor is told to judge", "{ONLY_TAGS} and {NAMES} cover it"}, outOfScope, ClearMark},
 	{Rule{"claimed", "is declared for removal by another run, which may be at work, or by another policy", "that run is over, or began 12 hours ago, or 30 days if it is another policy's"}, claimed, LeaveMark},
 	{Rule{"restored", "was removed by a run, or may have been, and is there; or carries an announcement that does not count any more", "it has been idle for its whole time again"}, restored, Veto},
 	{Rule{"vetoed", "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
 	{Rule{"unrecorded", "carries tags of an announcement that no record bears out", "these tags are taken off"}, unrecordedMark, LeaveMark},
 	{Rule{"recently-used", "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
-	{Rule{"newest-of-family", "is among the newest of its family", "newer images of the family are there, or KEEP_NEWEST is lower"}, newestOfFamily, ClearMark},
+	{Rule{"newest-of-family", "is among the newest of its family", "newer images of the family are there, or {KEEP_NEWEST} is lower"}, newestOfFamily, ClearMark},
 	{Rule{"no-room-for-tags", "has no room, or a snapshot without room, for the tags that a removal takes", "some tags are taken off"}, noRoomForTags, ClearMark},
 	{Rule{"snapshot-unclear", "has a snapshot whose facts cannot be read", "EC2 shows them in a form that can be read"}, snapshotUnclear, LeaveMark},
 	{
@@ -53,14 +53,14 @@ var factRules = []keepRule{
 	},
 	{Rule{"snapshot-locked", "has a locked snapshot, which would be left behind", "the lock has expired"}, snapshotLocked, ClearMark},
 	{
-		Rule{"not-restorable", "could not be restored from the Recycle Bin", "the bin's rules hold it for long enough, or REQUIRE_RECYCLE_BIN is false"},
+		Rule{"not-restorable", "could not be restored from the Recycle Bin", "the bin's rules hold it for long enough, or {REQUIRE_RECYCLE_BIN} is false"},
 		notRestorable, ClearMark,
 	},
 }
 
 // evidenceRules are the keep rules that need evidence of use, which is collected of candidates alone.
 var evidenceRules = []keepRule{
-	{Rule{"shared", "may be launched by other accounts", "it is not shared any more, or SHARED_IMAGES is report"}, shared, Veto},
+	{Rule{"shared", "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report"}, shared, Veto},
 	{Rule{"in-use", "is in use", "nothing names it any more"}, inUse, Veto},
 	{Rule{"copy-of-used", "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
 	{Rule{"announced-elsewhere", "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},

@@ -44,7 +44,7 @@ func TestSnapshotsTakenByHand(t *testing.T) {
 		"it is tagged to be kept":          {func(s *ami.Snapshot) { s.Tags = map[string]string{"ami-janitor:keep": ""} }, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{leaves("snap-1", 500, "tagged ami-janitor:keep")}},
 		"another image uses it":            {stays, []ami.Image{idle("ami-1", mapping("snap-1")), idle("ami-2", mapping("snap-1"), launched(ago(days(1))))}, nil, []retention.SnapshotVerdict{leaves("snap-1", 500, "ami-2 still uses it")}},
 		"it has no room for more tags":     {crowd, []ami.Image{idle("ami-1", mapping("snap-1"))}, nil, []retention.SnapshotVerdict{apart("snap-1", 500, by)}},
-		"snapshots are not deleted at all": {stays, []ami.Image{idle("ami-1", mapping("snap-1"))}, func(p *retention.Policy) { p.DeleteSnapshots = false }, []retention.SnapshotVerdict{leaves("snap-1", 500, "DELETE_SNAPSHOTS is false")}},
+		"snapshots are not deleted at all": {stays, []ami.Image{idle("ami-1", mapping("snap-1"))}, func(p *retention.Policy) { p.DeleteSnapshots = false }, []retention.SnapshotVerdict{leaves("snap-1", 500, "the policy keeps all snapshots")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policy(func(p *retention.Policy) { p.KeepNewest = 0 })
@@ -288,7 +288,7 @@ func TestSnapshots(t *testing.T) {
 			func(p *retention.Policy) { p.DeleteSnapshots = false },
 			[]ami.Image{stalest(mapping("snap-1", "snap-9"))},
 			snapshots(),
-			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "DELETE_SNAPSHOTS is false"), leaves("snap-9", 0, "not among this account's snapshots")}},
+			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "the policy keeps all snapshots"), leaves("snap-9", 0, "not among this account's snapshots")}},
 		},
 		"a_locked_snapshot_keeps_all_that_map_it": {
 			none,

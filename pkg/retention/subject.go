@@ -53,7 +53,7 @@ func (u use) ago(now time.Time) string {
 func (d *docket) whyStale(image *subject) Reason {
 	detail := image.last.ago(d.now) + "; the limit is " + d.policy.idleLimit(image).inWords()
 	if d.policy.isShortened(image) {
-		detail += fmt.Sprintf(" (its tag %s says %s, and ALLOW_SHORTER is false)", staleAfterTag, image.own.staleAfter.inWords())
+		detail += fmt.Sprintf(" (its tag %s says %s, and the policy allows no shorter time)", staleAfterTag, image.own.staleAfter.inWords())
 	}
 	if image.LastLaunchedAt.IsZero() {
 		return Reason{neverLaunched.Code, "no launch on record; " + detail}
