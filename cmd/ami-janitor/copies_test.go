@@ -117,8 +117,8 @@ func TestTheStateDoesNotTakeThePlaceOfTheCopy(t *testing.T) {
 		"a link to it":         {dir, link, "", "--account"},
 		"it is a link":         {link, dir, "", "--account"},
 		"by way of a link":     {dir, link + "/../copy", "", "--account"},
-		"of the records":       {dir, out, filepath.Join(out, "records"), "RECORDS"},
-		"of some records":      {dir, out, filepath.Join(out, "records", "deep"), "RECORDS"},
+		"of the records":       {dir, out, filepath.Join(out, "records"), "--records"},
+		"of some records":      {dir, out, filepath.Join(out, "records", "deep"), "--records"},
 		"of a copy in records": {filepath.Join(dir, "records"), dir, "", "--account"},
 	} {
 		t.Run(name, func(t *testing.T) {

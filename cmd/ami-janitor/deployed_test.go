@@ -252,16 +252,19 @@ func TestAStackGivesThePolicy(t *testing.T) {
 		says string
 	}{
 		"a stack": {
-			[]string{"--stack=ami-janitor"}, map[string]string{"staleAfter": "90d", "names": "web-*", "keepNewest": "1", "policyName": "ami-janitor", "records": "s3://records"},
+			[]string{"--stack=ami-janitor"},
+			map[string]string{"staleAfter": "90d", "names": "web-*", "keepNewest": "1", "policyName": "ami-janitor", "records": "s3://records"},
 			"ami-janitor: the policy is that of stack ami-janitor (function " + functionName + ", us-east-1)\n",
 		},
 		"a stack's ARN": {[]string{"--stack", stackARN}, map[string]string{"staleAfter": "90d"}, "the policy is that of stack " + stackARN},
 		"a function": {
-			[]string{"--function", functionName}, map[string]string{"staleAfter": "90d", "names": "web-*"},
+			[]string{"--function", functionName},
+			map[string]string{"staleAfter": "90d", "names": "web-*"},
 			"ami-janitor: the policy is that of function " + functionName + " (us-east-1)\n",
 		},
 		"flags win, blank ones too": {
-			[]string{"--stack=ami-janitor", "--stale-after=200d", "--names="}, map[string]string{"staleAfter": "200d", "names": "", "neverLaunchedAfter": "200d"},
+			[]string{"--stack=ami-janitor", "--stale-after=200d", "--names="},
+			map[string]string{"staleAfter": "200d", "names": "", "neverLaunchedAfter": "200d"},
 			"ami-janitor: the policy is that of stack ami-janitor (function " + functionName + ", us-east-1), except --stale-after, --names\n",
 		},
 	} {
@@ -460,8 +463,12 @@ func TestTheCommandLineSpeaksOfFlags(t *testing.T) {
 		names[setting.Variable] = report.Flag(setting.Variable)
 	}
 	for _, args := range [][]string{
-		{"plan"}, {"plan", "--require-recycle-bin=true", "--recycle-bin-days=365"}, {"sweep", "--yes", "--max-deregistrations=2", "--grace=7d"},
-		{"rehearse", "--now", nightly}, {"rehearse", "--now", nightly, "--dry-run", "--regions=us-east-1,eu-west-1"}, {"plan", "--keep-list=/no/such/file"},
+		{"plan"},
+		{"plan", "--require-recycle-bin=true", "--recycle-bin-days=365"},
+		{"sweep", "--yes", "--max-deregistrations=2", "--grace=7d"},
+		{"rehearse", "--now", nightly},
+		{"rehearse", "--now", nightly, "--dry-run", "--regions=us-east-1,eu-west-1"},
+		{"plan", "--keep-list=/no/such/file"},
 		{"plan", "--except-regions=us-east-1"},
 	} {
 		got := cli(t, nil, args...)

@@ -134,12 +134,15 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 	stateOut := command.Flags().String("state-out", "", "directory for the account as the run leaves it")
 	settings := addSettings(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
+		if *stateOut != "" {
+			*stateOut = filepath.Clean(*stateOut) // The directory is the same before the run as after it.
+		}
+		if err := copied.sparedBy(*stateOut, ""); err != nil {
+			return err
+		}
 		r, err := copied.rehearsal(command.Context(), settings, std.err)
 		if err != nil {
 			return err
-		}
-		if *stateOut != "" {
-			*stateOut = filepath.Clean(*stateOut) // The directory is the same before the run as after it.
 		}
 		err = copied.sparedBy(*stateOut, fmt.Sprint(r.Config.Records))
 		if err != nil {

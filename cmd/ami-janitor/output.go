@@ -114,10 +114,7 @@ func terminalText(record report.Run, heading string) string {
 
 // whereTheRestIs says what a copy lacks, where the full record is, and how to get images back, each on a line.
 func whereTheRestIs(record report.Run) string {
-	lines := ""
-	for _, line := range record.CopyLines() {
-		lines += line + "\n"
-	}
+	lines := strings.Join(append(record.CopyLines(), ""), "\n")
 	if record.Totals.Restorable > 0 {
 		lines += "To bring back the images that are restorable: " + record.Reader.Command("undo "+report.Printable(record.Run)) + "\n"
 	}

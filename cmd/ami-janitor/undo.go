@@ -189,25 +189,31 @@ func undoneText(undone janitor.Undone) string {
 	for _, image := range undone.Gone {
 		_, _ = fmt.Fprintf(&text, "%s: %s\n", image.ImageID, outcome(image.Status, image.Why))
 	}
-	if text.Len() > 0 {
-		text.WriteString("\n")
+	if text.Len() == 0 {
+		return nothingUndone(undone)
 	}
-	switch {
-	case images == 0 && text.Len() == 0 && undone.Err() != nil:
-		text.WriteString("Nothing is back: what the Recycle Bin holds is not known.")
-	case images == 0 && text.Len() == 0 && undone.Unrecorded:
-		text.WriteString("Nothing carries the tags of this run. " + mayBeMore)
-	case images == 0 && text.Len() == 0:
-		text.WriteString("There is nothing to bring back.")
-	case undone.Unrecorded:
+	text.WriteString("\n")
+	if undone.Unrecorded {
 		_, _ = fmt.Fprintf(&text, "%d images are there, of %d that tags show to be of this run. %s", back, images, mayBeMore)
-	default:
+	} else {
 		_, _ = fmt.Fprintf(&text, "%d of %d images are there.", back, images)
 	}
 	if back > 0 {
 		text.WriteString(" Their idle time starts anew on the day that ami-janitor:restored names.")
 	}
 	return text.String()
+}
+
+// nothingUndone says why there was nothing to bring back.
+func nothingUndone(undone janitor.Undone) string {
+	switch {
+	case undone.Err() != nil:
+		return "Nothing is back: what the Recycle Bin holds is not known."
+	case undone.Unrecorded:
+		return "Nothing carries the tags of this run. " + mayBeMore
+	default:
+		return "There is nothing to bring back."
+	}
 }
 
 func writeImage(text io.Writer, region string, image undo.Image) {

@@ -93,7 +93,7 @@ var formats = []format{
 
 // noEvidence are the files that cannot speak for keeping an image or a snapshot: where one is missing there is nothing to judge, or nothing to
 // bring back.
-var noEvidence = []string{identityFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile}
+var noEvidence = []string{identityFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile}
 
 // object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here knows survive.
 type object = map[string]any

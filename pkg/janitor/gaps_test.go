@@ -103,7 +103,7 @@ func TestEveryGapNamesItsHolder(t *testing.T) {
 	about := func(action, field, value string) func(q emulator.Request, n int) bool {
 		return func(q emulator.Request, _ int) bool { return q.Action == action && q.Form.Get(field) == value }
 	}
-	any := func(action string) func(q emulator.Request, n int) bool {
+	each := func(action string) func(q emulator.Request, n int) bool {
 		return func(q emulator.Request, _ int) bool { return q.Action == action }
 	}
 	later := func(number int) object {
@@ -135,17 +135,23 @@ func TestEveryGapNamesItsHolder(t *testing.T) {
 			[]string{version + "SSM parameter " + foreign + ", which is not shared with this account, or not there", "Delete that version of the launch template if nobody needs it. Else have the parameter shared with this account, and allow ssm:GetParameters on it"},
 		},
 		"a parameter that is denied": {
-			naming("resolve:ssm:/golden/web"), settings{"USAGE_SOURCES": "launch-templates"}, any("GetParameters"), readFaults["denied"],
+			naming("resolve:ssm:/golden/web"),
+			settings{"USAGE_SOURCES": "launch-templates"},
+			each("GetParameters"), readFaults["denied"],
 			[]string{version + "SSM parameter /golden/web, which cannot be read: ssm:GetParameters: AccessDeniedException", "Allow ssm:GetParameters on it to the role that the janitor runs with", "Or delete that version"},
 		},
 		"a parameter of a wrong name": {
-			naming("resolve:ssm:/golden/%%"), settings{"USAGE_SOURCES": "launch-templates"}, any("GetParameters"), func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+			naming("resolve:ssm:/golden/%%"),
+			settings{"USAGE_SOURCES": "launch-templates"},
+			each("GetParameters"), func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 				return failing(r, http.StatusBadRequest, map[string]string{"": "ValidationException"})
 			},
 			[]string{version + "SSM parameter /golden/%%, which cannot be read: ssm:GetParameters: ValidationException", "Parameter Store does not allow such a name. Delete that version"},
 		},
 		"a parameter that is left out": {
-			naming("resolve:ssm:/golden/web"), settings{"USAGE_SOURCES": "launch-templates"}, any("GetParameters"), func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+			naming("resolve:ssm:/golden/web"),
+			settings{"USAGE_SOURCES": "launch-templates"},
+			each("GetParameters"), func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 				return reply(r, http.StatusOK, `{"Parameters":[],"InvalidParameters":[]}`), nil
 			},
 			[]string{version + "SSM parameter /golden/web, which cannot be read: SSM did not answer for it", "Report it"},
@@ -165,7 +171,7 @@ func TestEveryGapNamesItsHolder(t *testing.T) {
 			[]string{"launch template " + template + ": has no versions", "If it is listed and has no versions every night, delete it"},
 		},
 		"the text of a parameter": {
-			stale.parameter("/secure/db", "x", nil), nil, any("GetParameters"), readFaults["denied"],
+			stale.parameter("/secure/db", "x", nil), nil, each("GetParameters"), readFaults["denied"],
 			[]string{"ssm-text: SSM parameter /secure/db cannot be read: ssm:GetParameters: AccessDeniedException", "Allow ssm:GetParameters on it"},
 		},
 		"the launch permissions of one image": {
@@ -177,23 +183,27 @@ func TestEveryGapNamesItsHolder(t *testing.T) {
 			[]string{imageID(1), snapshotID(1) + ": with whom it is shared is not known: ec2:DescribeSnapshotAttribute: UnauthorizedOperation", "Allow ec2:DescribeSnapshotAttribute"},
 		},
 		"an answer about another image": {
-			stale, nil, any("DescribeImageAttribute"), func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+			stale, nil, each("DescribeImageAttribute"), func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 				return reply(r, http.StatusOK, "<DescribeImageAttributeResponse><imageId>"+imageID(9)+"</imageId><launchPermission/></DescribeImageAttributeResponse>"), nil
 			},
 			[]string{imageID(1), "ec2:DescribeImageAttribute: EC2 answered for", imageID(9), "Report it"},
 		},
 		"a listing in a circle": {
-			stale, nil, any("DescribeSpotFleetRequests"), func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+			stale, nil, each("DescribeSpotFleetRequests"), func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 				return reply(r, http.StatusOK, "<DescribeSpotFleetRequestsResponse><spotFleetRequestConfigSet/><nextToken>again</nextToken></DescribeSpotFleetRequestsResponse>"), nil
 			},
 			[]string{"spot-fleets: ec2:DescribeSpotFleetRequests: the listing leads back to a page that was read before", "Report it"},
 		},
 		"a rule that excludes a snapshot": {
-			excluded, settings{"REQUIRE_RECYCLE_BIN": "true"}, nil, nil,
+			excluded,
+			settings{"REQUIRE_RECYCLE_BIN": "true"},
+			nil, nil,
 			[]string{imageID(1), "its snapshot " + snapshotID(1) + ": no Recycle Bin rule covers it, with the tags that it has: rule but-scratch excludes scratch=yes", "Take that tag off"},
 		},
 		"a rule that cannot be read": {
-			excluded, settings{"REQUIRE_RECYCLE_BIN": "true"}, any("GetRule"), readFaults["denied"],
+			excluded,
+			settings{"REQUIRE_RECYCLE_BIN": "true"},
+			each("GetRule"), readFaults["denied"],
 			[]string{"rule of-all: rbin:GetRule: AccessDeniedException", "Allow rbin:GetRule"},
 		},
 	} {

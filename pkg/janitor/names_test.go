@@ -19,7 +19,7 @@ import (
 func literals(t *testing.T, visit func(place, text string)) {
 	t.Helper()
 	for _, root := range []string{"..", "../../cmd/ami-janitor", "../../functions"} {
-		err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		err := filepath.WalkDir(root, func(path string, _ fs.DirEntry, err error) error {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "emulator/") || strings.Contains(path, "runtimeapi/") {
 				return err
 			}

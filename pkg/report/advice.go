@@ -222,12 +222,6 @@ var remedies = []remedy{
 		"Not restorable",
 	},
 	{
-		[]string{"not a whole answer", "no error code of aws"},
-		"Something on the way cut the answer, or answered in the place of AWS. Look at proxies, firewalls and VPC endpoints between the function's " +
-			"network and the endpoints of this region.",
-		"Not an answer of AWS",
-	},
-	{
 		[]string{"invalidaction", "unknownoperation"},
 		"The endpoint of this region does not know this action. If it is a source of which you know that it finds nothing there, take it out of " +
 			"{USAGE_SOURCES}; else take the region out with {EXCEPT_REGIONS}.",
@@ -263,7 +257,7 @@ var remedies = []remedy{
 		"AWS not reached",
 	},
 	{
-		[]string{"and no error code of aws", "not a whole answer to", "is not an account id", "not an answer of aws"}, // See wire.Explain.
+		[]string{"no error code of aws", "not a whole answer", "is not an account id", "not an answer of aws"}, // See wire.Explain.
 		"No AWS service answers like this. Check what is between: AWS_ENDPOINT_URL, a proxy (HTTPS_PROXY), a firewall. If nothing is, try again later.",
 		"Not AWS that answered",
 	},

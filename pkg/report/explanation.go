@@ -160,18 +160,23 @@ func (e Explanation) verdict() string {
 	if !slices.ContainsFunc(e.Rules, func(rule RuleFinding) bool { return rule.Code == reason.Code }) {
 		what += " " + sentence(neutral(reason.Detail))
 	}
+	return what + whatBecomesOfTags(image)
+}
+
+// whatBecomesOfTags says what a run does to the tags that an image carries of a removal, in a sentence; empty if nothing.
+func whatBecomesOfTags(image Image) string {
 	switch _, back := image.reason(restoredCode); {
 	case back && image.Unmark == retention.Veto:
-		what += " A run that is no dry run notes the day on it, and its idle time counts anew."
+		return " A run that is no dry run notes the day on it, and its idle time counts anew."
 	case image.Unmark == retention.Veto:
-		what += " Its removal was announced, and somebody objected: a run that is no dry run takes its mark off."
+		return " Its removal was announced, and somebody objected: a run that is no dry run takes its mark off."
 	case image.CopiedTags != "":
-		what += " It carries tags of another image's removal: " + neutral(image.CopiedTags) + ". A run that is no dry run takes them off."
+		return " It carries tags of another image's removal: " + neutral(image.CopiedTags) + ". A run that is no dry run takes them off."
 	case image.Unmark == retention.ClearMark:
-		what += " Its removal was announced, and is off: a run that is no dry run takes its mark off."
+		return " Its removal was announced, and is off: a run that is no dry run takes its mark off."
 	default:
+		return ""
 	}
-	return what
 }
 
 func (e Explanation) writeRules(p *page) {

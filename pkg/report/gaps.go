@@ -37,31 +37,13 @@ func (g *Region) noteGaps(verdicts []retention.Verdict) {
 		if g.Busy || !unproven(i) {
 			continue
 		}
-		reason, details := i.whyUnproven(), []string(nil)
-		if skipped(i) {
-			reason = cameUp(*i.Outcome)
-		} else if reason.Code == unknownUseCode {
-			details = gapTexts(verdicts[n].Gaps)
-		}
-		if len(details) == 0 {
-			details = []string{reason.Detail}
-		}
+		code, details := gapsOf(i, verdicts[n].Gaps)
 		for _, detail := range details {
-			same := key{reason.Code, itsSnapshot.ReplaceAllString(detail, "a snapshot of it: ")}
+			same := key{code, itsSnapshot.ReplaceAllString(detail, "a snapshot of it: ")}
 			if byKey[same] == nil {
-				byKey[same] = &Gap{Code: reason.Code, Detail: detail, Remedy: remedyOf(reason.Code, g.Region, detail)}
+				byKey[same] = &Gap{Code: code, Detail: detail, Remedy: remedyOf(code, g.Region, detail)}
 			}
-			gap := byKey[same]
-			switch {
-			case gap.Images > 0 && gap.at[gap.Images-1] == n: // Of another snapshot.
-				continue
-			case gap.Images > 0:
-				gap.Detail = same.detail
-			}
-			gap.Images, gap.at = gap.Images+1, append(gap.at, n)
-			if len(gap.ImageIDs) < mostIDs {
-				gap.ImageIDs = append(gap.ImageIDs, i.ImageID)
-			}
+			byKey[same].add(n, i.ImageID, same.detail)
 		}
 	}
 	for _, gap := range byKey {
@@ -70,6 +52,34 @@ func (g *Region) noteGaps(verdicts []retention.Verdict) {
 	slices.SortFunc(g.Gaps, func(a, b Gap) int {
 		return cmp.Or(b.Images-a.Images, strings.Compare(string(a.Code), string(b.Code)), strings.Compare(a.Detail, b.Detail))
 	})
+}
+
+// gapsOf returns what keeps an image that stays only for want of a proof, or of a way back, and the code of the reason.
+func gapsOf(i Image, found []ami.Gap) (retention.Code, []string) {
+	reason, details := i.whyUnproven(), []string(nil)
+	if skipped(i) {
+		reason = cameUp(*i.Outcome)
+	} else if reason.Code == unknownUseCode {
+		details = gapTexts(found)
+	}
+	if len(details) == 0 {
+		details = []string{reason.Detail}
+	}
+	return reason.Code, details
+}
+
+// add counts an image, given by its place, once however many of its snapshots the gap is about. The detail is that of several.
+func (g *Gap) add(n int, imageID, detail string) {
+	switch {
+	case g.Images > 0 && g.at[g.Images-1] == n:
+		return
+	case g.Images > 0:
+		g.Detail = detail
+	}
+	g.Images, g.at = g.Images+1, append(g.at, n)
+	if len(g.ImageIDs) < mostIDs {
+		g.ImageIDs = append(g.ImageIDs, imageID)
+	}
 }
 
 // subject counts the images of a region that stay because of a gap, and names them as long as they are few.

@@ -283,6 +283,7 @@ var aboutTheImage = strings.NewReplacer("launch permissions: "+ami.NotReached, "
 func vetoed(i Image) bool {
 	return kept(i) && i.Unmark == retention.Veto && !isNoted(i) && i.AnnouncedBy == ""
 }
+
 func cleared(i Image) bool { return kept(i) && i.Unmark == retention.ClearMark && i.CopiedTags == "" }
 func copied(i Image) bool  { return kept(i) && i.CopiedTags != "" && i.Unmark != retention.Veto }
 
@@ -294,6 +295,7 @@ func isNoted(i Image) bool {
 
 // isBack reports whether an image is one that a run has removed before, and isOldForm whether it only carries an announcement of old.
 func isBack(i Image) bool { return isNoted(i) && !isOldForm(i) }
+
 func isOldForm(i Image) bool {
 	reason, _ := i.reason(restoredCode)
 	return isNoted(i) && reason.Detail == retention.OldForm

@@ -64,7 +64,7 @@ func isLost(i Image) bool { return removed(i) && i.Outcome.NotRestorable != "" }
 func isRestorable(i Image) bool { return removed(i) && !i.Outcome.RestorableUntil.IsZero() }
 
 // writeRestorable says until when a removed image can be brought back, and how, or that it cannot.
-func (r Run) writeRestorable(p *page, region Region, i Image) {
+func (r Run) writeRestorable(p *page, i Image) {
 	if isRestorable(i) {
 		until := i.Outcome.RestorableUntil
 		p.detail("Restorable until " + day(until) + ", " + minute(until) + proviso(i) + ":")

@@ -244,7 +244,7 @@ func situations() map[string]report.Run {
 	inPart := newRun(false,
 		newRegion(plan("eu-west-1", stale(1, "web-2025-11-02"), kept(2, "unknown-use", "references: RequestLimitExceeded: Request limit exceeded.")), []ami.Outcome{outcome(1, ami.Deregistered, "")}),
 		newRegion(plan("us-east-1", keptMany(100, 2, "recently-used", "last launched 2026-11-02, 21 days ago")...), nil),
-		report.FailedRegion("123456789012", "us-west-2", errors.New("listing images: RequestLimitExceeded: Request limit exceeded.")))
+		report.FailedRegion("123456789012", "us-west-2", errors.New("listing images: RequestLimitExceeded: Request limit exceeded")))
 	inPart.Sources.LookedUp, inPart.Sources.SwitchedOff = sources[:8], sources[8:]
 	inPart.Regions[0].Lookups = report.Lookups{LookedUp: sources[:8], Incomplete: sources[:1]}
 	inPart.Regions[1].Lookups = report.Lookups{}

@@ -334,7 +334,7 @@ func (r Run) writeImages(p *page, wanted func(Image) bool) {
 		if image.S3Location != "" {
 			p.detail("Its bundle stays behind in S3, and is yours to delete: " + neutral(image.S3Location))
 		}
-		r.writeRestorable(p, region, image)
+		r.writeRestorable(p, image)
 	})
 }
 

@@ -65,18 +65,25 @@ func (d *docket) announce(v *Verdict, image *subject) {
 	case d.policy.Grace <= 0:
 		v.Decision = Deregister
 	default:
-		v.Decision, v.Action = Mark, d.policy.GraceAction
-		isShared := len(d.evidence[d.region][image.ID].SharedWith) > 0
-		isDeprecated := !image.DeprecatedAt.IsZero() && !d.hasDeprecated(image) // The date of an owner stays whatever becomes of the announcement.
-		switch {
-		case image.State == "disabled":
-			v.Action = Disable
-		case image.Public || d.history.Announced == nil || v.Action == Disable && isShared || v.Action == Deprecate && isDeprecated:
-			v.Action = Announce
-		}
+		v.Decision, v.Action = Mark, d.actionOn(image)
 		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC()
 	}
 	v.Reasons = []Reason{why}
+}
+
+// actionOn returns what is done to an image besides announcing its removal.
+func (d *docket) actionOn(image *subject) GraceAction {
+	action := d.policy.GraceAction
+	isShared := len(d.evidence[d.region][image.ID].SharedWith) > 0
+	isDeprecated := !image.DeprecatedAt.IsZero() && !d.hasDeprecated(image) // The date of an owner stays whatever becomes of the announcement.
+	switch {
+	case image.State == "disabled":
+		return Disable
+	case image.Public || d.history.Announced == nil || action == Disable && isShared || action == Deprecate && isDeprecated:
+		return Announce
+	default:
+		return action
+	}
 }
 
 // done says what this policy has done besides to an image that it has announced, as far as the journal bears it out and EC2 shows it still.

@@ -79,6 +79,9 @@ func (o *ownTags) isOldForm() bool {
 	return o.hasDue && !o.hasBy && !o.disabled && o.hasRun && !o.intent
 }
 
+// isDeclaredBy reports whether the tags declare a removal by a run.
+func (o *ownTags) isDeclaredBy(run string) bool { return o.intent && o.run == run }
+
 const ownPrefix = "ami-janitor:"
 
 // nameOf returns the name of a tag, whatever its spelling.

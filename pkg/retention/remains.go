@@ -190,11 +190,12 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 		v.Why = user + " uses it"
 	case snapshot.Locked():
 		v.Why = "locked (" + snapshot.Lock + ")"
-	case d.keepsSnapshot(snapshot.ID) != "":
-		v.Why = d.keepsSnapshot(snapshot.ID)
 	default:
+		v.Why = d.keepsSnapshot(snapshot.ID)
+	}
+	if v.Why == "" {
 		v.Why = d.isNotOf(leftover.Run, snapshot, own)
-		v.Apart = v.Why != "" && snapshot.ImageID == "" && own.intent && own.run == leftover.Run
+		v.Apart = own.isDeclaredBy(leftover.Run) && snapshot.ImageID == "" // Then that is what it says.
 	}
 	if v.Why == "" && d.policy.RequireRecycleBin && d.binGap == "" {
 		doubt = tooFew(d.bin, ofSnapshots, snapshot.Tags, d.policy.RecycleBinDays)
@@ -209,7 +210,7 @@ func (d *docket) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) strin
 	switch {
 	case snapshot.ImageID == "" || !slices.Contains(d.history.Planned[run], snapshot.ImageID):
 		return "nothing in it says that it was made for an image that run " + run + " had planned to remove"
-	case !own.intent || own.run != run:
+	case !own.isDeclaredBy(run):
 		return "it does not carry the tags any more with which run " + run + " declared its removal"
 	default:
 		return ""

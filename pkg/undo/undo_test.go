@@ -838,8 +838,15 @@ func unrecorded(snapshots ...int) string {
 // nothing.
 func TestTheListPromisesWhatAnUndoDoes(t *testing.T) {
 	w := world{pictures: []picture{
-		{n: 1, snapshots: []int{11}}, {n: 2, snapshots: []int{12}}, {n: 3, snapshots: []int{13, 23}}, {n: 4, snapshots: []int{14}},
-		{n: 5, snapshots: []int{15}}, {n: 6, snapshots: []int{16, 17}}, {n: 7, snapshots: []int{17}}, {n: 8, snapshots: []int{18, 28}}, {n: 9, snapshots: []int{19}},
+		{n: 1, snapshots: []int{11}},
+		{n: 2, snapshots: []int{12}},
+		{n: 3, snapshots: []int{13, 23}},
+		{n: 4, snapshots: []int{14}},
+		{n: 5, snapshots: []int{15}},
+		{n: 6, snapshots: []int{16, 17}},
+		{n: 7, snapshots: []int{17}},
+		{n: 8, snapshots: []int{18, 28}},
+		{n: 9, snapshots: []int{19}},
 	}, descriptions: map[int]string{14: "golden", 15: "", 19: "golden"}, unruled: []int{12, 15, 23}}
 	const stays = 7 // And with it a snapshot of image 6.
 	removed := slices.DeleteFunc(slices.Clone(w.pictures), func(p picture) bool { return p.n == stays })

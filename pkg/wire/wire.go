@@ -124,7 +124,7 @@ func refusePartialAnswers(whole func(service, action string, body []byte) error)
 }
 
 // NoCredentials begins what Explain says of a request that was not sent for want of credentials.
-const NoCredentials = "no AWS credentials"
+const NoCredentials = "no AWS credentials" //nolint:gosec // A phrase, and no secret.
 
 // TimeRanOut is how Explain puts the end of the time that there was for a call.
 const TimeRanOut = "time ran out"
