@@ -77,6 +77,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 	interfered(t, shown)
 	contested(t, shown)
 	declined(t, shown)
+	copied(t, shown)
 
 	want := []string{
 		"keep", "deregister", "defer", "mark", "image deregistered", "image marked", "image failed", "image skipped",
@@ -225,6 +226,24 @@ func contested(t *testing.T, shown gallery) {
 		t.Errorf("%+v", record.Totals)
 	}
 	shown.add("just removed, and listed", record)
+}
+
+// copied runs after a copy of an image has come with the tags of that image's removal.
+func copied(t *testing.T, shown gallery) {
+	t.Helper()
+	l := sampleLife(t, settings{"NAMES": "report-engine-b"})
+	l.edit("describe-images.json", func(content object) {
+		for _, item := range content["Images"].([]any) {
+			if o := item.(object); o["Name"] == "report-engine-b" {
+				o["Tags"] = []object{{"Key": "ami-janitor:intent", "Value": "remove"}, {"Key": "ami-janitor:run", "Value": janitor.NewRunID(night(-3000), strings.NewReader("abc"))}}
+			}
+		}
+	})
+	record := l.run(now, false)
+	if text := report.Text(record); record.Totals.Kept != record.Totals.Images || !strings.Contains(text, "COPIED TAGS (1)") {
+		t.Errorf("%+v\n%s", record.Totals, text)
+	}
+	shown.add("copied with its tags", record)
 }
 
 // declined runs a second night after one in which EC2 has refused a removal.
