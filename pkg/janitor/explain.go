@@ -124,9 +124,8 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 		}
 		findings = append(findings, found)
 	}
-	if report := finding.Report; report != nil {
-		last := &findings[len(findings)-1].Detail // Of the reports.
-		*last = strings.TrimPrefix(*last+", report "+report.ID+" of "+report.CreatedAt.UTC().Format(time.DateOnly), ", ")
+	if report, last := finding.Report, &findings[len(findings)-1]; report != nil && last.Answer == ami.Used.String() {
+		last.Detail += ", report " + report.ID + " of " + report.CreatedAt.UTC().Format(time.DateOnly)
 	}
 	sharing := sourceFinding(usage.PermissionsSource, finding)
 	switch {

@@ -98,9 +98,11 @@ func TestTagsThatWereCopied(t *testing.T) {
 				"ami-janitor:due": night(-6).Format(time.DateOnly), "ami-janitor:announced-by": run + " cli", "ami-janitor:intent": "remove", "ami-janitor:run": run,
 			}
 			copied := with(image(1, 19, 0, 1), "SourceImageId", "ami-0123456789example")
+			carried := []object{}
 			for _, key := range keys {
-				copied = tagged(copied, key, tags[key])
+				carried = append(carried, object{"Key": key, "Value": tags[key]})
 			}
+			copied["Tags"] = carried
 			l := live(t, world{images: []object{copied}}, maps.Clone(graceful))
 			record := l.real(0)
 			l.want(0, record, "keep", "recently-used")
@@ -134,9 +136,11 @@ func TestAStaleCopyIsAnnouncedForItself(t *testing.T) {
 		for _, grace := range []string{"0d", "14d"} {
 			t.Run(name+" "+grace, func(t *testing.T) {
 				copied := image(1, 300, 0, 1)
+				carried := []object{}
 				for key, value := range tags {
-					copied = tagged(copied, key, value)
+					carried = append(carried, object{"Key": key, "Value": value})
 				}
+				copied["Tags"] = carried
 				l := live(t, world{images: []object{copied}}, settings{"GRACE": grace, "KEEP_NEWEST": "0"})
 				l.want(0, l.run(night(0), true), "keep", "copied-tags")
 				l.want(0, l.real(0), "keep", "copied-tags")

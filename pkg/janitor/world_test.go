@@ -379,7 +379,8 @@ func checkOutcome(t rapid.TB, i report.Image, dry bool) {
 		i.Verdict == retention.Deregister && i.Outcome.Status == ami.Marked, i.Verdict == retention.Mark && i.Outcome.Status == ami.Deregistered:
 		t.Errorf("%s: verdict %s, outcome %+v, dry run %v", i.ImageID, i.Verdict, i.Outcome, dry)
 	}
-	if (i.Verdict == retention.Mark) != (i.Action != "") && i.Verdict != retention.Keep || i.Verdict == retention.Mark && i.DueOn == "" {
+	acts := i.Verdict == retention.Mark && (i.Outcome == nil || i.Outcome.Status == ami.Marked) // Of what was not announced nothing is claimed.
+	if acts != (i.Action != "") && i.Verdict != retention.Keep || i.Verdict == retention.Mark && i.DueOn == "" {
 		t.Errorf("%s: verdict %s, action %q, due on %q", i.ImageID, i.Verdict, i.Action, i.DueOn)
 	}
 }
