@@ -74,6 +74,7 @@ func TestEveryReadThatFailsIsNamedWithItsRemedy(t *testing.T) {
 						}
 						return q.Action == action
 					}, fault)
+					said := tell(t, doer, everythingOn, imageID(1), imageID(3))
 					remedy := strings.ReplaceAll(remedyFor[kind], "{action}", service+":"+action)
 					switch {
 					case kind == "broken" && isOfTheBin(action):
@@ -81,7 +82,7 @@ func TestEveryReadThatFailsIsNamedWithItsRemedy(t *testing.T) {
 					case kind == "web page" && action == "GetCallerIdentity": // STS's client takes any answer, and the account's id is looked at.
 						remedy = "The next run looks again."
 					}
-					tell(t, doer, everythingOn, imageID(1), imageID(3)).check(t, action, remedy)
+					said.check(t, action, remedy)
 				})
 			})
 		}

@@ -72,7 +72,7 @@ func TestWhoCouldProveNothingSaysSo(t *testing.T) {
 		"a parameter of another account": {
 			world{versions: []object{templateVersion(1, "resolve:ssm:arn:aws:ssm:us-east-1:999988887777:parameter/golden")}},
 			"",
-			"SSM parameter of a launch template unreadable - ", "version 1, names SSM parameter /golden of account 999988887777",
+			"SSM parameter of a launch template unreadable - ", "version 1, names SSM parameter arn:aws:ssm:us-east-1:999988887777:parameter/golden",
 		},
 	} {
 		c.world.images = staleImages(5)
