@@ -63,7 +63,7 @@ func (c copied) janitor(parsed janitor.Config) (*janitor.Janitor, *emulator.Acco
 	if parsed.Records == "" {
 		parsed.Records = "s3://" + emulator.RecordsBucket
 	}
-	return newJanitor(parsed, emulated(account, c.region()), clock), account, nil
+	return newJanitor(parsed, emulated(account, c.judged(account)), clock), account, nil
 }
 
 func (c copied) read(options emulator.Options) (*emulator.Account, error) {
@@ -102,6 +102,11 @@ func (c copied) region() string {
 		return region
 	}
 	return "us-east-1"
+}
+
+// judged is the region that is judged where none is named. A copy that an export has made knows its own.
+func (c copied) judged(account *emulator.Account) string {
+	return cmp.Or(c.lookup("AWS_REGION"), account.Home())
 }
 
 func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {

@@ -52,7 +52,7 @@ func (s settings) parse() (janitor.Config, error) {
 		switch {
 		case functionOnly[variable]:
 			return ""
-		case flag.Changed:
+		case flag != nil && flag.Changed:
 			return flag.Value.String()
 		default:
 			return s.lookup(variable)

@@ -6,8 +6,6 @@ import (
 	"io/fs"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +25,7 @@ type Account struct {
 	identity  object // What STS says.
 	home      string
 	now       func() time.Time
+	export    *export // Nil if the account directory is none of an export.
 
 	mu       sync.Mutex
 	regions  map[string]*region
@@ -48,6 +47,7 @@ type region struct {
 	lags         map[string]*lag      // By snapshot id.
 	reportTokens map[string]tokenUse  // By client token.
 	bin          binState
+	denied       map[string]bool // The actions that are refused, as service:action in lower case; nil if nobody says.
 }
 
 // lag is a snapshot that EC2 still believes to be in use by an image that is gone.
@@ -66,7 +66,9 @@ type Call struct {
 }
 
 // Load reads an account from a directory of files in the AWS CLI's output format, one per command.
-// Only get-caller-identity.json must be there. What is in its folder records becomes objects of RecordsBucket. Load refuses a file that lacks its list or holds only a part of it, and
+// Only get-caller-identity.json must be there. What is in its folder records becomes objects of RecordsBucket, and each directory
+// in its folder regions a further region; of a copy that ami-janitor export has made, that says itself which region the others
+// are of. Load refuses a copy whose export has not come to its end, a file that lacks its list or holds only a part of it, and
 // one in which a field that is understood has another shape than AWS gives it; a null counts as absent. An error names
 // the file and, where there is one, the place in it.
 func Load(files fs.FS, o Options) (*Account, error) {
@@ -75,6 +77,13 @@ func Load(files fs.FS, o Options) (*Account, error) {
 	}
 	if o.Region == "" {
 		o.Region = "us-east-1"
+	}
+	exported, err := readExport(files)
+	if err != nil {
+		return nil, err
+	}
+	if exported != nil {
+		o.Region = exported.Region
 	}
 	home, err := loadRegion(o.Region, files)
 	if err != nil {
@@ -94,7 +103,11 @@ func Load(files fs.FS, o Options) (*Account, error) {
 		identity:  identity,
 		home:      o.Region,
 		now:       o.Now,
+		export:    exported,
 		regions:   map[string]*region{o.Region: home},
+	}
+	if err := account.loadRegions(files); err != nil {
+		return nil, err
 	}
 	return account, account.loadRecords(files)
 }
@@ -122,12 +135,19 @@ func (a *Account) AddRegion(name string, files fs.FS) error {
 	if a.regions[name] != nil {
 		return fmt.Errorf("region %s is already there", name)
 	}
+	if added.denied == nil {
+		added.denied = a.regions[a.home].denied
+	}
 	a.regions[name] = added
 	return nil
 }
 
 func loadRegion(name string, files fs.FS) (*region, error) {
 	r := emptyRegion(name)
+	var err error
+	if r.denied, err = readDenied(files); err != nil {
+		return nil, err
+	}
 	for _, f := range formats {
 		data, err := fs.ReadFile(files, f.file)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -164,26 +184,18 @@ func (a *Account) region(name string) *region {
 	if r := a.regions[name]; r != nil {
 		return r
 	}
-	return emptyRegion(name)
+	r := emptyRegion(name)
+	r.denied = a.regions[a.home].denied
+	return r
 }
 
-// Save writes every file of the account's home region as it is now, empty ones too, and the objects of RecordsBucket, into a
+// Save writes every file of the account's regions as it is now, empty ones too, and the objects of RecordsBucket, into a
 // directory that Load can read again. It creates the directory.
 func (a *Account) Save(dir string) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.settle(a.regions[a.home])
-	for _, f := range formats {
-		data, err := a.regions[a.home].documents[f.file].format(f)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.file, err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, f.file), data, 0o600); err != nil {
-			return err
-		}
+	if err := a.saveCopy(dir); err != nil {
+		return err
 	}
 	return a.saveRecords(dir)
 }

@@ -20,6 +20,10 @@ import (
 // restored: as Image or Snapshot, in the form of describe-images.json and describe-snapshots.json. Its permissions stay in
 // their own file. The rules are as GetRule prints them: ListRules has neither their type nor their tags nor their status.
 // A rule that is pending has, as AvailableTime, when it is going to be in force; without one it stays pending.
+//
+// The references to images are derived from the other files. Their own file has those from which nothing else tells: of recipes of
+// Image Builder, and of resources that whoever exported the account was not allowed to list. A parameter whose value is null is one
+// that may not be read.
 const (
 	identityFile          = "get-caller-identity.json"
 	imagesFile            = "describe-images.json"
@@ -44,6 +48,7 @@ const (
 	imageBinFile          = "list-images-in-recycle-bin.json"
 	snapshotBinFile       = "list-snapshots-in-recycle-bin.json"
 	rulesFile             = "list-rules.json"
+	referencesFile        = "describe-image-references.json"
 )
 
 // format says how one file is laid out.
@@ -77,6 +82,7 @@ var formats = []format{
 	{file: imageBinFile, list: "Images", fields: imageBinFields},
 	{file: snapshotBinFile, list: "Snapshots", fields: snapshotBinFields},
 	{file: rulesFile, list: "Rules", fields: ruleFields},
+	{file: referencesFile, list: "ImageReferences", fields: referenceFields},
 }
 
 // object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here knows survive.

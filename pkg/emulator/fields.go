@@ -140,8 +140,9 @@ var (
 			{"ResourceTags", aList, all(aString, "ResourceTagKey", "ResourceTagValue")},
 			{"RetentionPeriod", anObject, append(all(aString, "RetentionPeriodUnit"), field{"RetentionPeriodValue", anInteger, nil})},
 		})
-	operatorField = field{"Operator", anObject, all(aBoolean, "Managed")}
-	tagsField     = field{"Tags", aList, all(aString, "Key", "Value")}
+	referenceFields = all(aString, "Arn", "ImageId", "ResourceType")
+	operatorField   = field{"Operator", anObject, all(aBoolean, "Managed")}
+	tagsField       = field{"Tags", aList, all(aString, "Key", "Value")}
 )
 
 // fault says what is wrong with a value of the field, and where in it: ` must be a string`, `[2].Key must be a

@@ -221,6 +221,11 @@ func serviceNamed(name string) service {
 	return services[0]
 }
 
+// forbid refuses a request for want of a permission.
+func (s service) forbid() error {
+	return &apiError{http.StatusForbidden, s.denied, "You are not authorized to perform this operation."}
+}
+
 // call is a request on its way through the account.
 type call struct {
 	Request
@@ -282,6 +287,12 @@ func (s service) perform(c *call) (object, error) {
 		if !slices.Contains(action.parameters, name) && !isCommon(name) {
 			return nil, refuse("UnknownParameter", "The parameter %s is not recognized", name)
 		}
+	}
+	if c.region.denies(s.name, c.Action) {
+		return nil, s.forbid()
+	}
+	if !c.account.knows(c.region.name) && s.name != "sts" {
+		return nil, refuse("OptInRequired", "This copy of an account has no region %s", c.region.name)
 	}
 	c.account.settle(c.region)
 	if err := c.lag(); err != nil {
