@@ -157,6 +157,15 @@ func (r *region) save(dir string) error {
 	return os.WriteFile(filepath.Join(dir, deniedFile), append(data, '\n'), 0o600)
 }
 
-// knows reports whether the account can answer for a region. Of one that an export has left out nobody knows what it holds; one
-// that other directories do not have is empty.
-func (a *Account) knows(region string) bool { return a.export == nil || a.regions[region] != nil }
+// shut says why a request is refused that is denied, or that asks about a region which an export has left out: of that nobody knows
+// what it holds. One that other directories do not have is empty.
+func (c *call) shut() error {
+	switch {
+	case c.region.denies(c.service.name, c.Action):
+		return c.service.forbid()
+	case c.account.export != nil && c.account.regions[c.region.name] == nil && c.service.name != "sts":
+		return refuse("OptInRequired", "This copy of an account has no region %s", c.region.name)
+	default:
+		return nil
+	}
+}

@@ -288,11 +288,8 @@ func (s service) perform(c *call) (object, error) {
 			return nil, refuse("UnknownParameter", "The parameter %s is not recognized", name)
 		}
 	}
-	if c.region.denies(s.name, c.Action) {
-		return nil, s.forbid()
-	}
-	if !c.account.knows(c.region.name) && s.name != "sts" {
-		return nil, refuse("OptInRequired", "This copy of an account has no region %s", c.region.name)
+	if err := c.shut(); err != nil {
+		return nil, err
 	}
 	c.account.settle(c.region)
 	if err := c.lag(); err != nil {

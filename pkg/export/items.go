@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -387,11 +388,12 @@ func withoutTwins(versions []json.RawMessage) []json.RawMessage {
 // namesPerCall is the most that GetParameters takes (AWS Systems Manager API Reference).
 const namesPerCall = 10
 
+const valuesFile = "get-parameters.json"
+
 // parameterValues reads the values of all parameters that are no secrets, and of those that launch templates name, as they name
 // them. One that may not be read has null for its value, and a secret has none.
 func parameterValues(ctx context.Context, r *region) (any, time.Time, error) {
-	const file = "get-parameters.json"
-	names, err := r.ids(parametersFile, "Parameters", "Name", func(parameter object) bool {
+	listed, err := r.ids(parametersFile, "Parameters", "Name", func(parameter object) bool {
 		return parameter["Type"] == "String" || parameter["Type"] == "StringList"
 	})
 	if err != nil && !errors.Is(err, errNothingToAsk) {
@@ -401,42 +403,42 @@ func parameterValues(ctx context.Context, r *region) (any, time.Time, error) {
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	var keys []string
-	for chunk := range slices.Chunk(names, namesPerCall) {
-		keys = append(keys, inOneKey(chunk))
+	named = slices.DeleteFunc(named, func(name string) bool { return slices.Contains(listed, name) })
+	found, err := r.askForValues(ctx, listed, named)
+	if err == nil {
+		err = found.denial()
 	}
-	found, err := r.askEach(ctx, file, keys, r.valuesOf)
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	// Systems Manager refuses a whole call for one name, so the names of a call that it has refused are asked for one by one.
-	var alone []string
+	content, err := r.parameters(found)
+	return content, found.oldest(), err
+}
+
+// askForValues asks for some parameters in as few calls as may be, and for others one by one. Systems Manager refuses a whole call for
+// one name, so the names of a call that it has refused are asked for one by one as well.
+func (r *region) askForValues(ctx context.Context, together, alone []string) (answers, error) {
+	var keys []string
+	for chunk := range slices.Chunk(together, namesPerCall) {
+		keys = append(keys, inOneKey(chunk))
+	}
+	found, err := r.askEach(ctx, valuesFile, keys, r.valuesOf)
+	if err != nil {
+		return nil, err
+	}
 	for _, key := range keys {
 		if found[key].Refused != "" {
 			alone = append(alone, fromOneKey(key)...)
 			delete(found, key)
 		}
 	}
-	for _, name := range named {
-		if !slices.Contains(names, name) {
-			alone = append(alone, name)
-		}
+	keys = nil
+	for _, name := range alone {
+		keys = append(keys, inOneKey([]string{name}))
 	}
-	for i, name := range alone {
-		alone[i] = inOneKey([]string{name})
-	}
-	rest, err := r.askEach(ctx, file, alone, r.valuesOf)
-	if err != nil {
-		return nil, time.Time{}, err
-	}
-	for key, answer := range rest {
-		found[key] = answer
-	}
-	if err := found.denial(); err != nil {
-		return nil, time.Time{}, err
-	}
-	content, err := r.parameters(file, found, append(keys, alone...))
-	return content, found.oldest(), err
+	rest, err := r.askEach(ctx, valuesFile, keys, r.valuesOf)
+	maps.Copy(found, rest)
+	return found, err
 }
 
 // A key of several names is their list in JSON: whoever writes a launch template chooses what is in a name.
@@ -491,25 +493,21 @@ func (r *region) valuesOf(ctx context.Context, key string) (any, error) {
 	return answer, nil
 }
 
-// parameters puts together what Systems Manager has said of the parameters of the keys.
-func (r *region) parameters(file string, found answers, keys []string) (any, error) {
+// parameters puts together what Systems Manager has said of parameters.
+func (r *region) parameters(found answers) (any, error) {
 	content := struct {
 		Parameters        []object
 		InvalidParameters []string
 	}{[]object{}, []string{}}
 	seen := map[string]bool{}
-	for _, key := range keys {
-		answer, isThere := found[key]
-		if !isThere {
-			continue // Its names were asked for one by one.
-		}
+	for _, key := range slices.Sorted(maps.Keys(found)) {
 		some := content
 		some.Parameters, some.InvalidParameters = nil, nil
-		if answer.Refused != "" {
+		if refused := found[key].Refused; refused != "" {
 			name := fromOneKey(key)[0]
 			some.Parameters = []object{unreadable(name)}
-			r.lack(file, name+": "+answer.Refused)
-		} else if err := json.Unmarshal(answer.Value, &some); err != nil {
+			r.lack(valuesFile, name+": "+refused)
+		} else if err := json.Unmarshal(found[key].Value, &some); err != nil {
 			return nil, err
 		}
 		for _, parameter := range some.Parameters {

@@ -111,7 +111,7 @@ var stages = [][]part{
 		{versionsFile, templateVersions, []string{templatesFile}},
 	},
 	{
-		{"get-parameters.json", parameterValues, []string{parametersFile, versionsFile}},
+		{valuesFile, parameterValues, []string{parametersFile, versionsFile}},
 	},
 }
 
