@@ -386,3 +386,55 @@ func TestARegionThatIsNotInTheCopy(t *testing.T) {
 		}
 	}
 }
+
+// What goes away while it is copied hides nothing else, and nobody takes it for something that is not shared or names nothing.
+func TestWhatGoesAwayMeanwhile(t *testing.T) {
+	here := directory{"get-caller-identity.json": object{"Account": accountID}}
+	for n := range 3 {
+		here.add("describe-images.json", "Images", object{"ImageId": imageID(n), "Name": "db", "OwnerId": accountID, "State": "available", "CreationDate": daysAgo(400 + n)})
+	}
+	here.add("describe-snapshots.json", "Snapshots", object{"SnapshotId": snapshotID(1), "OwnerId": accountID, "State": "completed"})
+	here.add("describe-image-references.json", "ImageReferences", object{"ImageId": imageID(2), "ResourceType": "imagebuilder:ImageRecipe", "Arn": "arn:aws:imagebuilder:us-east-1:123456789012:image-recipe/web/1.0.0"})
+	for n := range 2 {
+		id := []string{"lt-00000000000000000", "lt-00000000000000001"}[n]
+		here.add("describe-launch-templates.json", "LaunchTemplates", object{"LaunchTemplateId": id, "LatestVersionNumber": 2})
+		here.add("describe-launch-template-versions.json", "LaunchTemplateVersions", object{"LaunchTemplateId": id, "VersionNumber": 2, "DefaultVersion": true, "LaunchTemplateData": object{}})
+	}
+	names := func(field, id string) func(int, emulator.Request) bool {
+		return func(_ int, q emulator.Request) bool {
+			for name, values := range q.Form {
+				if strings.HasPrefix(name, field) && slices.Contains(values, id) {
+					return true
+				}
+			}
+			return false
+		}
+	}
+	var doer emulator.Doer = account(t, here, nil).Client()
+	for action, gone := range map[string][]string{
+		"DescribeImageAttribute": {"ImageId", imageID(0), "InvalidAMIID.NotFound"}, "DescribeImageReferences": {"ImageId", imageID(0), "InvalidAMIID.NotFound"},
+		"DescribeSnapshotAttribute": {"SnapshotId", snapshotID(1), "InvalidSnapshot.NotFound"}, "DescribeLaunchTemplateVersions": {"LaunchTemplateId", "lt-00000000000000000", "InvalidLaunchTemplateId.NotFound"},
+	} {
+		doer = emulator.Fail(doer, action, names(gone[0], gone[1]), http.StatusBadRequest, gone[2], "It is gone.")
+	}
+	dir := t.TempDir()
+	copied, summary := copied(t, doer, dir, home)
+	for _, says := range []string{
+		"describe-launch-permissions.json: " + imageID(0) + ": ec2:DescribeImageAttribute: InvalidAMIID.NotFound: It is gone.", "describe-create-volume-permissions.json: " + snapshotID(1),
+		"describe-launch-template-versions.json: lt-00000000000000000",
+	} {
+		if !contains(summary.Refused, says) {
+			t.Errorf("%q is not told: %q", says, summary.Refused)
+		}
+	}
+	files := filesOf(t, dir)
+	if files["denied.json"] != "[]\n" || !strings.Contains(files["describe-launch-permissions.json"], imageID(0)+`": null`) || !strings.Contains(files["describe-image-references.json"], "image-recipe/web") {
+		t.Errorf("%s%s%s", files["denied.json"], files["describe-launch-permissions.json"], files["describe-image-references.json"])
+	}
+	record, _ := judged(t, copied.Client(), map[string]string{"REQUIRE_RECYCLE_BIN": "false", "KEEP_NEWEST": "0"})
+	for _, image := range record.Regions[0].Images {
+		if image.Verdict != retention.Keep {
+			t.Errorf("%s: %s", image.ImageID, image.Verdict)
+		}
+	}
+}

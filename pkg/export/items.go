@@ -355,7 +355,7 @@ func templateVersions(ctx context.Context, r *region) (any, time.Time, error) {
 	r.lackItems(versionsFile, found.refusals())
 	found[newest] = first[newest]
 	items, err := joined(found, append(ids, newest))
-	return object{key: withoutTwins(items)}, found.oldest(), err
+	return object{key: withoutTwins(items, found)}, found.oldest(), err
 }
 
 // versionKey is what tells a version of a launch template from others.
@@ -374,14 +374,15 @@ func count(value json.RawMessage, seen map[string]int) error {
 	return err
 }
 
-// withoutTwins leaves out the versions that came before.
-func withoutTwins(versions []json.RawMessage) []json.RawMessage {
+// withoutTwins leaves out the versions that came before, and those of the templates that were refused: a rehearsal must not take the
+// newest of these for all there are.
+func withoutTwins(versions []json.RawMessage, found answers) []json.RawMessage {
 	seen := map[versionKey]bool{}
 	return slices.DeleteFunc(versions, func(version json.RawMessage) bool {
 		var key versionKey
 		isTwin := json.Unmarshal(version, &key) == nil && seen[key]
 		seen[key] = true
-		return isTwin
+		return isTwin || found[key.LaunchTemplateId].Refused != ""
 	})
 }
 
