@@ -459,7 +459,7 @@ class Exporting(CLI):
         values = self.exported("get-parameters")["Parameters"]
         self.assertTrue([v for v in values if "Selector" in v])
         for value in values:
-            (printed,) = self.all_of("get-parameters", "--names", value["Name"] + value.get("Selector", ""), service="ssm")
+            (printed,) = self.aws("ssm", "get-parameters", "--names", value["Name"] + value.get("Selector", ""))["Parameters"]
             self.assertSame(value, printed)
 
 
