@@ -153,7 +153,6 @@ report-vulnerabilities: $(GOVULNCHECK)
 .PHONY: aws-cli
 aws-cli: bin/ami-janitor $(AWS)
 	$(PYTHON) scripts/aws_cli_test.py bin/ami-janitor $(AWS)
-	$(PYTHON) scripts/export_account_test.py bin/ami-janitor $(AWS)
 
 # The journal in an S3 server that is not ours.
 .PHONY: records

@@ -2,11 +2,12 @@
 
 usage: aws_cli_test.py AMI-JANITOR AWS
 
-Each test has an account of its own, served by `AMI-JANITOR emulate` on a free port. The last test exports the sample
-account with the CLI, as anyone would export a real one, and expects the same verdicts on the copy.
+Each test has an account of its own, served by `AMI-JANITOR emulate` on a free port. What `AMI-JANITOR export` writes of it has to be
+what the CLI prints.
 """
 
 import concurrent.futures
+import datetime
 import json
 import os
 import pathlib
@@ -391,6 +392,98 @@ class RecycleBin(CLI):
             self.assertEqual(shown["ResourceTags"], [{"ResourceTagKey": "ami-janitor:intent", "ResourceTagValue": "remove"}])
 
 
+class Exporting(CLI):
+    """The files of an export are what the CLI prints, in the order of the ids, and with one form for a time."""
+
+    FILES = {
+        "get-caller-identity": "sts get-caller-identity",
+        "describe-images": "ec2 describe-images --owners self --include-deprecated --include-disabled",
+        "describe-snapshots": "ec2 describe-snapshots --owner-ids self",
+        "describe-locked-snapshots": "ec2 describe-locked-snapshots",
+        "describe-instances": "ec2 describe-instances --include-managed-resources",
+        "describe-launch-templates": "ec2 describe-launch-templates --include-managed-resources",
+        "describe-auto-scaling-groups": "autoscaling describe-auto-scaling-groups",
+        "describe-launch-configurations": "autoscaling describe-launch-configurations",
+        "describe-fleets": "ec2 describe-fleets",
+        "describe-spot-fleet-requests": "ec2 describe-spot-fleet-requests",
+        "describe-spot-instance-requests": "ec2 describe-spot-instance-requests",
+        "describe-fast-launch-images": "ec2 describe-fast-launch-images",
+        "describe-fast-snapshot-restores": "ec2 describe-fast-snapshot-restores",
+        "describe-image-usage-reports": "ec2 describe-image-usage-reports",
+        "describe-image-usage-report-entries": "ec2 describe-image-usage-report-entries",
+        "describe-parameters": "ssm describe-parameters",
+        "list-images-in-recycle-bin": "ec2 list-images-in-recycle-bin",
+        "list-snapshots-in-recycle-bin": "ec2 list-snapshots-in-recycle-bin",
+    }
+
+    def setUp(self):
+        super().setUp()
+        self.copy = self.home / "copy"
+        run = subprocess.run([JANITOR, "export", self.copy], env=self.environment, capture_output=True, text=True, timeout=600, check=False)
+        self.assertEqual(run.returncode, 3, run.stderr)  # Nobody may read the launch permissions of one image of the sample.
+
+    def exported(self, name):
+        return json.loads((self.copy / f"{name}.json").read_text(encoding="utf-8"))
+
+    def assertSame(self, exported, printed):
+        self.maxDiff = None
+        self.assertEqual(normal(exported), normal(printed))
+
+    def test_the_listings(self):
+        for name, command in self.FILES.items():
+            with self.subTest(name):
+                self.assertSame(self.exported(name), self.aws(*command.split()))
+
+    def test_what_takes_a_call_for_each(self):
+        templates = self.exported("describe-launch-templates")["LaunchTemplates"]
+        versions = [v for t in templates for v in self.all_of(
+            "describe-launch-template-versions", "--include-managed-resources", "--launch-template-id", t["LaunchTemplateId"])]
+        self.assertSame(self.exported("describe-launch-template-versions"), {"LaunchTemplateVersions": versions})
+
+        permissions = self.exported("describe-launch-permissions")
+        self.assertEqual(set(permissions), {image["ImageId"] for image in self.images()})
+        hidden = [image for image, allowed in permissions.items() if allowed is None]
+        shared = [image for image, allowed in permissions.items() if allowed]
+        for image in hidden + shared + list(permissions)[:3]:
+            self.assertEqual(permissions[image], self.launch_permissions(image))
+        self.assertTrue(hidden and shared)
+
+        volumes = self.exported("describe-create-volume-permissions")
+        for snapshot in [snapshot for snapshot, allowed in volumes.items() if allowed] + list(volumes)[:3]:
+            answer = self.aws("ec2", "describe-snapshot-attribute", "--attribute", "createVolumePermission", "--snapshot-id", snapshot)
+            self.assertEqual(volumes[snapshot], answer["CreateVolumePermissions"])
+
+        rules = [r["Identifier"] for kind in ("EC2_IMAGE", "EBS_SNAPSHOT") for r in self.all_of("list-rules", "--resource-type", kind, service="rbin")]
+        self.assertSame(self.exported("list-rules"), {"Rules": [self.aws("rbin", "get-rule", "--identifier", rule) for rule in rules]})
+
+        images = sorted(permissions)
+        references = [r for i in range(0, len(images), 10) for r in self.all_of(
+            "describe-image-references", "--include-all-resource-types", "--resource-types",
+            "ResourceType=ec2:LaunchTemplate,ResourceTypeOptions=[{OptionName=version-depth,OptionValues=[10000]}]",
+            "--image-ids", *images[i : i + 10])]
+        self.assertTrue(references)
+        self.assertSame(self.exported("describe-image-references"), {"ImageReferences": references})
+
+        values = self.exported("get-parameters")["Parameters"]
+        self.assertTrue([v for v in values if "Selector" in v])
+        for value in values:
+            (printed,) = self.aws("ssm", "get-parameters", "--names", value["Name"] + value.get("Selector", ""))["Parameters"]
+            self.assertSame(value, printed)
+
+
+def normal(value, key=""):
+    """A value with its lists in order, and its times in one form."""
+    if isinstance(value, dict):
+        return {name: normal(inner, name) for name, inner in value.items()}
+    if isinstance(value, list):
+        return sorted((normal(item, key) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
+    if key == "LastModifiedDate" and not isinstance(value, str):
+        return datetime.datetime.fromtimestamp(value, datetime.timezone.utc).isoformat()
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)", value):
+        return datetime.datetime.fromisoformat(value.replace("Z", "+00:00")).astimezone(datetime.timezone.utc).isoformat()
+    return value
+
+
 class Refusing(CLI):
     def test_a_protected_image_stays(self):
         for image in self.images():
@@ -441,7 +534,7 @@ class Coverage(unittest.TestCase):
 
 def main():
     load = unittest.defaultTestLoader.loadTestsFromTestCase
-    suite = unittest.TestSuite(load(case) for case in (Reading, Writing, RecycleBin, Refusing, Coverage))
+    suite = unittest.TestSuite(load(case) for case in (Reading, Writing, RecycleBin, Exporting, Refusing, Coverage))
     result = unittest.TextTestRunner(verbosity=1).run(suite)
     version = subprocess.run([AWS, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
     print(f"aws-cli: {result.testsRun} tests, {len(used)} actions, {version}:", "ok" if result.wasSuccessful() else "FAILED")

@@ -385,8 +385,8 @@ func TestTheStateAgreesWithTheRecord(t *testing.T) {
 		}
 	}
 	entries, err := filepath.Glob(filepath.Join(out, "*.json"))
-	if err != nil || len(entries) != 25 {
-		t.Errorf("%d files saved, want all 25: %v", len(entries), err)
+	if err != nil || len(entries) != 26 {
+		t.Errorf("%d files saved, want all 26: %v", len(entries), err)
 	}
 	// What is saved is an account again: the next night has nothing to do.
 	next := cli(t, nil, "rehearse", "--account", out, "--now", nightly, "--output", "json").record(t)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,7 @@ func (c copied) rehearsal(ctx context.Context, settings settings, says io.Writer
 	if err != nil {
 		return rehearsal{}, err
 	}
-	copied := emulated(account, c.region())
+	copied := emulated(account, c.judged(account))
 	policy, err := settings.parse(ctx, &copied, says)
 	if err != nil {
 		return rehearsal{}, err
@@ -120,6 +121,11 @@ func (c copied) region() string {
 		return region
 	}
 	return "us-east-1"
+}
+
+// judged is the region that is judged where none is named. A copy that an export has made knows its own.
+func (c copied) judged(account *emulator.Account) string {
+	return cmp.Or(c.lookup("AWS_REGION"), account.Home())
 }
 
 func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {

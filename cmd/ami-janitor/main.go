@@ -58,6 +58,7 @@ func run(ctx context.Context, args []string, std streams, lookup func(string) st
 		undoCommand(std, lookup),
 		rehearseCommand(std, lookup),
 		emulateCommand(std, lookup),
+		exportCommand(std, lookup),
 		versionCommand(std),
 	)
 	err := root.ExecuteContext(ctx)

@@ -326,6 +326,7 @@ func (p *printer) progress(stage string, done, total int) {
 		p.stage = &progress.Tracker{Message: stage, Total: int64(total)}
 		p.bar.AppendTracker(p.stage)
 	}
+	p.stage.UpdateTotal(int64(total))
 	p.stage.SetValue(int64(done))
 }
 

@@ -1,14 +1,11 @@
 package emulator
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -28,6 +25,7 @@ type Account struct {
 	identity  object // What STS says.
 	home      string
 	now       func() time.Time
+	export    *export // Nil if the account directory is none of an export.
 
 	mu       sync.Mutex
 	regions  map[string]*region
@@ -49,8 +47,9 @@ type region struct {
 	lags         map[string]*lag      // By snapshot id.
 	reportTokens map[string]tokenUse  // By client token.
 	bin          binState
-	lacks        []string // See Lacks; without the region.
-	notRead      []string // See NotRead; without the region.
+	lacks        []string        // See Lacks; without the region.
+	notRead      []string        // See NotRead; without the region.
+	denied       map[string]bool // The actions that are refused, as service:action in lower case; nil if nobody says.
 }
 
 // lag is a snapshot that EC2 still believes to be in use by an image that is gone.
@@ -69,17 +68,25 @@ type Call struct {
 }
 
 // Load reads an account from a directory of files in the AWS CLI's output format, one per command.
-// Only get-caller-identity.json must be there; Lacks says what else is missing. What is in its folder records becomes objects of RecordsBucket.
-// Load refuses a file that lacks its list or holds only a part of it, one in another encoding than UTF-8 or UTF-16 with a byte order mark, one
-// in which an object has a key twice, and one in which a field that is understood has another shape or another case than AWS gives it; a null
-// counts as absent. It also refuses a name that is almost that of a file that is known. An error names the file and, where there is one, the
-// place in it.
+// Only get-caller-identity.json must be there; Lacks says what else is missing. What is in its folder records becomes objects of RecordsBucket,
+// and each directory in its folder regions a further region; of a copy that ami-janitor export has made, that says itself which region the
+// others are of. Load refuses a copy whose export has not come to its end, a file that lacks its list or holds only a part of it, one in
+// another encoding than UTF-8 or UTF-16 with a byte order mark, one in which an object has a key twice, and one in which a field that is
+// understood has another shape or another case than AWS gives it; a null counts as absent. It also refuses a name that is almost that of a
+// file that is known. An error names the file and, where there is one, the place in it.
 func Load(files fs.FS, o Options) (*Account, error) {
 	if o.Now == nil {
 		return nil, errors.New("an emulated account needs a clock")
 	}
 	if o.Region == "" {
 		o.Region = "us-east-1"
+	}
+	exported, err := readExport(files)
+	if err != nil {
+		return nil, err
+	}
+	if exported != nil {
+		o.Region = exported.Region
 	}
 	home, err := loadRegion(o.Region, files)
 	if err != nil {
@@ -100,7 +107,11 @@ func Load(files fs.FS, o Options) (*Account, error) {
 		identity:  identity,
 		home:      o.Region,
 		now:       o.Now,
+		export:    exported,
 		regions:   map[string]*region{o.Region: home},
+	}
+	if err := account.loadRegions(files); err != nil {
+		return nil, err
 	}
 	return account, account.loadRecords(files)
 }
@@ -129,12 +140,19 @@ func (a *Account) AddRegion(name string, files fs.FS) error {
 		return fmt.Errorf("region %s is already there", name)
 	}
 	added.addPartly(a.id)
+	if added.denied == nil {
+		added.denied = a.regions[a.home].denied
+	}
 	a.regions[name] = added
 	return nil
 }
 
 func loadRegion(name string, files fs.FS) (*region, error) {
 	r := emptyRegion(name)
+	var err error
+	if r.denied, err = readDenied(files); err != nil {
+		return nil, err
+	}
 	if err := r.readDirectory(files); err != nil {
 		return nil, err
 	}
@@ -162,49 +180,20 @@ func (a *Account) region(name string) *region {
 	if r := a.regions[name]; r != nil {
 		return r
 	}
-	return emptyRegion(name)
+	r := emptyRegion(name)
+	r.denied = a.regions[a.home].denied
+	return r
 }
 
-// Save writes every file of the account's home region as it is now, empty ones too, and the objects of RecordsBucket, into a
-// directory that Load can read again. Which of the files were missing when it was loaded is in lacking.json, so that they go on being so.
-// It creates the directory.
+// Save writes every file of the account's regions as it is now, empty ones too, and the objects of RecordsBucket, into a directory that Load
+// can read again. Which of the files were missing when it was loaded is in lacking.json, so that they go on being so. It creates the directory.
 func (a *Account) Save(dir string) error {
-	if err := os.MkdirAll(dir, 0o750); err != nil {
-		return err
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.settle(a.regions[a.home])
-	for _, f := range formats {
-		data, err := a.regions[a.home].documents[f.file].format(f)
-		if err != nil {
-			return fmt.Errorf("%s: %w", f.file, err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, f.file), data, 0o600); err != nil {
-			return err
-		}
-	}
-	if err := a.saveLacking(dir); err != nil {
+	if err := a.saveCopy(dir); err != nil {
 		return err
 	}
 	return a.saveRecords(dir)
-}
-
-// saveLacking writes lacking.json, or removes one that says nothing true any more.
-func (a *Account) saveLacking(dir string) error {
-	path := filepath.Join(dir, lackingFile)
-	missing := slices.DeleteFunc(slices.Clone(a.regions[a.home].lacks), func(file string) bool { return !isFormat(file) })
-	if len(missing) == 0 {
-		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-		return nil
-	}
-	data, err := json.MarshalIndent(missing, "", "    ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(path, append(data, '\n'), 0o600)
 }
 
 // SetInUseLag makes EC2 slow to notice deregistrations from now on: after one, the first n calls of DeleteSnapshot

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -21,6 +23,9 @@ const lackingFile = "lacking.json"
 // out ("describe-launch-permissions.json for 2 of 40 images"), and where a character was lost. What a missing file would have shown is not seen by
 // anybody who asks the account. What further regions lack begins with "REGION/".
 func (a *Account) Lacks() []string {
+	if a.export != nil {
+		return nil // A complete export has read everything, or was refused it, which the account says when it is asked.
+	}
 	return a.ofRegions(func(r *region) []string { return r.lacks })
 }
 
@@ -58,7 +63,7 @@ func (r *region) readDirectory(files fs.FS) error {
 			err = r.readFile(files, name)
 		case name == lackingFile:
 			saved, err = readLacking(files)
-		case name == RecordsBucket: // See loadRecords.
+		case name == RecordsBucket || name == deniedFile || name == exportFile || name == regionsFolder: // See loadRecords, readDenied, readExport and loadRegions.
 		default:
 			if meant := meantBy(name); meant != "" {
 				return fmt.Errorf("%s: an account directory has no file of this name; if it is %s, rename it, or else move it elsewhere", name, meant)
@@ -273,4 +278,21 @@ func miscased(o object, known []string) (key, meant string) {
 		}
 	}
 	return key, meant
+}
+
+// saveLacking writes lacking.json, or removes one that says nothing true any more.
+func (r *region) saveLacking(dir string) error {
+	path := filepath.Join(dir, lackingFile)
+	missing := slices.DeleteFunc(slices.Clone(r.lacks), func(file string) bool { return !isFormat(file) })
+	if len(missing) == 0 {
+		if err := os.Remove(path); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		return nil
+	}
+	data, err := json.MarshalIndent(missing, "", "    ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(data, '\n'), 0o600)
 }

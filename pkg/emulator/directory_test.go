@@ -36,7 +36,6 @@ func TestLoadRefusesNamesThatAreAlmostRight(t *testing.T) {
 		"describe-instance-status.json":       "",
 		"appstream-describe-images.json":      "", // Another service.
 		"cloudformation-describe-stacks.json": "",
-		"denied.json":                         "",
 		"regions/eu-west-1/x.json":            "",
 	} {
 		_, err := emulator.Load(directory(name, "{}"), options())
@@ -51,11 +50,11 @@ func TestLoadRefusesNamesThatAreAlmostRight(t *testing.T) {
 }
 
 func TestLoadNamesWhatItDoesNotRead(t *testing.T) {
-	a := load(t, directory("notes.txt", "{", "denied.json", "[]", "regions/eu-west-1/describe-images.json", "{", "describe-images.json", `{"Images": []}`))
+	a := load(t, directory("notes.txt", "{", "denied.json", "[]", "describe-images.json", `{"Images": []}`))
 	if err := a.AddRegion("eu-west-1", directory("s3/bucket/key", "")); err != nil {
 		t.Fatal(err)
 	}
-	equal(t, "not read", a.NotRead(), []string{"denied.json", "notes.txt", "regions", "eu-west-1/s3"})
+	equal(t, "not read", a.NotRead(), []string{"notes.txt", "eu-west-1/s3"})
 	equal(t, "not read of the sample", sample(t).NotRead(), []string(nil))
 }
 

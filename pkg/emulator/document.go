@@ -24,6 +24,9 @@ import (
 //
 // The files of other services are named after service and command. Where a command answers for one thing at a time, the
 // file is a JSON array of its answers.
+// The references to images are derived from the other files. Their own file has those from which nothing else tells: of recipes of
+// Image Builder, and of resources that whoever exported the account was not allowed to list. A parameter whose value is null is one
+// that may not be read.
 const (
 	identityFile          = "get-caller-identity.json"
 	imagesFile            = "describe-images.json"
@@ -50,6 +53,7 @@ const (
 	rulesFile             = "list-rules.json"
 	stackResourcesFile    = "cloudformation-describe-stack-resource.json"
 	functionsFile         = "lambda-get-function-configuration.json"
+	referencesFile        = "describe-image-references.json"
 )
 
 // format says how one file is laid out.
@@ -89,6 +93,7 @@ var formats = []format{
 	{file: rulesFile, list: "Rules", fields: ruleFields},
 	{file: stackResourcesFile, array: true, fields: stackResourceFields},
 	{file: functionsFile, array: true, fields: functionFields},
+	{file: referencesFile, list: "ImageReferences", fields: referenceFields},
 }
 
 // noEvidence are the files that cannot speak for keeping an image or a snapshot: where one is missing there is nothing to judge, or nothing to

@@ -15,7 +15,7 @@ func Deny(next Doer, actions ...string) Doer {
 		if err != nil || !slices.Contains(actions, q.Action) {
 			return next.Do(r)
 		}
-		return failure(r, q, &apiError{http.StatusForbidden, serviceNamed(q.Service).denied, "You are not authorized to perform this operation."})
+		return failure(r, q, asAPIError(serviceNamed(q.Service).forbid()))
 	})
 }
 

@@ -140,6 +140,7 @@ var (
 			{"ResourceTags", aList, all(aString, "ResourceTagKey", "ResourceTagValue")},
 			{"RetentionPeriod", anObject, append(all(aString, "RetentionPeriodUnit"), field{"RetentionPeriodValue", anInteger, nil})},
 		})
+	referenceFields     = all(aString, "Arn", "ImageId", "ResourceType")
 	stackResourceFields = []field{{"StackResourceDetail", anObject, append(
 		all(aString, "LogicalResourceId", "PhysicalResourceId", "ResourceStatus", "ResourceType", "StackId", "StackName"),
 		field{"LastUpdatedTimestamp", aTimestamp, nil})}}

@@ -134,7 +134,7 @@ func (c *call) refuseUntagged(id string) error {
 	if c.authorized(id) {
 		return nil
 	}
-	return &apiError{http.StatusForbidden, serviceNamed(c.Service).denied, "You are not authorized to perform this operation."}
+	return serviceNamed(c.Service).forbid()
 }
 
 // authorized reports whether IAM sees the tag on a resource that allows its removal.

@@ -226,6 +226,11 @@ func serviceNamed(name string) service {
 	return services[0]
 }
 
+// forbid refuses a request for want of a permission.
+func (s service) forbid() error {
+	return &apiError{http.StatusForbidden, s.denied, "You are not authorized to perform this operation."}
+}
+
 // call is a request on its way through the account.
 type call struct {
 	Request
@@ -287,6 +292,9 @@ func (s service) perform(c *call) (object, error) {
 		if !slices.Contains(action.parameters, name) && !isCommon(name) {
 			return nil, refuse("UnknownParameter", "The parameter %s is not recognized", name)
 		}
+	}
+	if err := c.shut(); err != nil {
+		return nil, err
 	}
 	c.account.settle(c.region)
 	if err := c.lag(); err != nil {

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -15,7 +16,8 @@ const (
 	maxVersionDepth     = 10000
 )
 
-// referrers finds what refers to an image, by the type of the resource. The account holds no Image Builder recipes.
+// referrers finds what refers to an image, by the type of the resource. Image Builder's recipes are in no other file than that
+// of the references.
 var referrers = map[string]func(*call, lookup) []string{
 	"ec2:Instance":                 (*call).instancesOf,
 	"ec2:LaunchTemplate":           (*call).templatesOf,
@@ -46,19 +48,42 @@ func describeImageReferences(c *call) (object, error) {
 		if slices.Contains(ids[:i], id) {
 			continue
 		}
-		for _, kind := range []string{"ec2:Instance", "ec2:LaunchTemplate", "ssm:Parameter"} {
-			l, ok := lookups[kind]
-			if !ok {
-				continue
-			}
+		for _, kind := range slices.Sorted(maps.Keys(lookups)) {
+			l := lookups[kind]
 			l.imageID = id
-			for _, arn := range referrers[kind](c, l) {
+			for _, arn := range c.referring(kind, l) {
 				found = append(found, object{"ImageId": id, "ResourceType": kind, "Arn": arn})
 			}
 		}
 	}
 	found, token, err := page(c, found, paging{least: 5, most: 1000, usual: 1000})
 	return listing("ImageReferences", found, token), err
+}
+
+// listedBy are the actions without which the files of an account directory cannot tell of resources that refer to images.
+var listedBy = map[string][]string{
+	"ec2:Instance":       {"ec2:DescribeInstances"},
+	"ec2:LaunchTemplate": {"ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions", "ssm:GetParameters"},
+	"ssm:Parameter":      {"ssm:DescribeParameters", "ssm:GetParameters"},
+}
+
+// referring are the resources of a type that refer to an image, each once: those of the other files, and, where there are none to
+// tell, those of the file of the references.
+func (c *call) referring(kind string, l lookup) []string {
+	var arns []string
+	if referrers[kind] != nil {
+		arns = referrers[kind](c, l)
+	}
+	isDenied := func(action string) bool { return c.region.denied[strings.ToLower(action)] }
+	if listedBy[kind] != nil && !slices.ContainsFunc(listedBy[kind], isDenied) {
+		return arns
+	}
+	for _, reference := range c.region.entries(referencesFile, "ImageId", l.imageID) {
+		if arn := text(reference, "Arn"); text(reference, "ResourceType") == kind && !slices.Contains(arns, arn) {
+			arns = append(arns, arn)
+		}
+	}
+	return arns
 }
 
 // lookups says how to look in which resources: those of the request, or all of them. Options that are given win.

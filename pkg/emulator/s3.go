@@ -172,6 +172,9 @@ func (c *s3Call) answer(unreadable error) *answer {
 	if err == nil {
 		err = c.check()
 	}
+	if err == nil && a.regions[a.home].denies(c.Service, c.Action) {
+		err = serviceNamed(c.Service).forbid()
+	}
 	if err == nil {
 		err = s3Actions[c.Action](c, out)
 	}

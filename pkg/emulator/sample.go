@@ -127,6 +127,7 @@ func sample(now time.Time, images []sampleImage, snapshots []sampleSnapshot) map
 		spotFleetsFile:        object{"SpotFleetRequestConfigs": listed(b.spotFleets)},
 		spotRequestsFile:      object{"SpotInstanceRequests": listed(b.spotRequests)},
 		fleetsFile:            object{"Fleets": []object{}},
+		referencesFile:        object{"ImageReferences": []object{}},
 		fastLaunchFile:        object{"FastLaunchImages": listed(b.fastLaunches)},
 		fastRestoresFile:      object{"FastSnapshotRestores": listed(b.fastRestores)},
 		usageEntriesFile:      object{"ImageUsageReportEntries": listed(b.usageEntries)},

@@ -61,7 +61,7 @@ func TestSampleIsRich(t *testing.T) {
 }
 
 // There is something of everything that may name an image. What is missing nobody else makes: EC2 fleets that keep
-// running name launch templates alone, and reports are the janitor's to begin. The Recycle Bin is empty.
+// running name launch templates alone, and reports are the janitor's to begin. References follow from the rest. The Recycle Bin is empty.
 func TestSampleHasSomethingOfEverything(t *testing.T) {
 	sample := save(t, load(t, emulator.Sample(now, "us-east-1")))
 	for _, name := range files {
@@ -75,7 +75,7 @@ func TestSampleHasSomethingOfEverything(t *testing.T) {
 			empty = empty && (isList && len(list) == 0 || key == "InvalidParameters")
 		}
 		equal(t, name+" is empty", empty, slices.Contains([]string{
-			"describe-fleets.json", "describe-image-usage-reports.json", "list-images-in-recycle-bin.json", "list-snapshots-in-recycle-bin.json",
+			"describe-fleets.json", "describe-image-references.json", "describe-image-usage-reports.json", "list-images-in-recycle-bin.json", "list-snapshots-in-recycle-bin.json",
 		}, name))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,7 +35,7 @@ func describeParameters(c *call) (object, error) {
 	return listing("Parameters", parameters, token), err
 }
 
-// parameters are those that are described, and those of which the account directory has nothing but a value.
+// parameters are those that are described, and those of the account's own of which its directory has nothing but a value.
 func (c *call) parameters() []object {
 	values, described := map[string]object{}, map[string]bool{}
 	for _, entry := range c.region.items(parameterValuesFile) {
@@ -48,7 +49,7 @@ func (c *call) parameters() []object {
 	}
 	for _, entry := range c.region.items(parameterValuesFile) {
 		name := text(entry, "Name")
-		if !described[name] {
+		if !described[name] && c.isOwnParameter(entry) {
 			described[name] = true
 			all = append(all, c.completed(entry, nil))
 		}
@@ -104,7 +105,11 @@ func getParameters(c *call) (object, error) {
 		if strings.Contains(name, " ") {
 			return nil, c.invalid("Parameter name: '%s' contains a space", name)
 		}
-		switch entry, described := c.parameter(name, selector), c.described(name); {
+		entry, described := c.parameter(name, selector), c.described(name)
+		if value, ok := entry["Value"]; ok && value == nil {
+			return nil, c.service.forbid() // One that may not be read fails the whole call.
+		}
+		switch {
 		case entry != nil:
 			found = append(found, c.shown(entry, selector))
 		case described != nil:
@@ -182,6 +187,16 @@ func (c *call) completed(parameter, other object) object {
 	shown["DataType"] = cmp.Or(text(parameter, "DataType"), text(other, "DataType"), "text")
 	shown["ARN"] = c.parameterARN(parameter)
 	return shown
+}
+
+// parameterName is what can be the name of a parameter (AWS Systems Manager API Reference, PutParameter).
+var parameterName = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
+
+// isOwnParameter reports whether an entry with a value is of a parameter of this account and region. One of AWS's, or one that another
+// account shares, is there only for who asks for it by name (AWS Systems Manager User Guide, "Working with shared parameters in
+// Parameter Store"); so is what has a name that no parameter can have.
+func (c *call) isOwnParameter(entry object) bool {
+	return parameterName.MatchString(text(entry, "Name")) && strings.HasPrefix(c.parameterARN(entry), c.arn("ssm", ""))
 }
 
 func (c *call) parameterARN(parameter object) string {

@@ -43,7 +43,7 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 		s.fail("", j.AWS.Region, err)
 		return s
 	}
-	names, err := j.regionNames(ctx)
+	names, err := j.RegionNames(ctx)
 	if err != nil {
 		s.fail(account, j.AWS.Region, err)
 		return s
@@ -175,8 +175,8 @@ func (j *Janitor) account(ctx context.Context) (string, error) {
 	return account, j.compareClocks(asked, out.ResultMetadata)
 }
 
-// regionNames returns the regions to be judged, each once.
-func (j *Janitor) regionNames(ctx context.Context) ([]string, error) {
+// RegionNames returns the regions to be judged, each once.
+func (j *Janitor) RegionNames(ctx context.Context) ([]string, error) {
 	names := slices.Clone(j.Config.Regions.regions)
 	switch {
 	case j.Config.Regions.all:

@@ -128,13 +128,13 @@ func (j *Janitor) regionsToUndo(ctx context.Context) ([]string, error) {
 	if err := j.checkClock(ctx); err != nil {
 		return nil, err
 	}
-	return j.regionNames(ctx)
+	return j.RegionNames(ctx)
 }
 
 // Restorable returns what runs have removed and the Recycle Bin still holds, in all regions, and what of that an undo brings back.
 func (j *Janitor) Restorable(ctx context.Context) Restorable {
 	all := Restorable{Removals: []undo.Removal{}, Failed: []RestorableFailed{}}
-	regions, err := j.regionNames(ctx)
+	regions, err := j.RegionNames(ctx)
 	if err != nil {
 		all.Failed = append(all.Failed, RestorableFailed{j.AWS.Region, err.Error()})
 		return all

@@ -26,7 +26,7 @@ func (j *Janitor) Unmark(ctx context.Context, ids []string) ([]Unmarked, error) 
 	if err := j.checkClock(ctx); err != nil {
 		return nil, err
 	}
-	regions, err := j.regionNames(ctx)
+	regions, err := j.RegionNames(ctx)
 	if err != nil {
 		return nil, err
 	}

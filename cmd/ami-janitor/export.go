@@ -1,0 +1,110 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ami-janitor/pkg/export"
+	"ami-janitor/pkg/janitor"
+)
+
+// exportSettings are the variables that say what is exported, and how fast.
+var exportSettings = []string{"REGIONS", "EXCEPT_REGIONS", "EC2_SHARE"}
+
+func exportCommand(std streams, lookup func(string) string) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "export DIR",
+		Short: "Copy what a run looks at in the real account into a directory, to rehearse on; change nothing",
+		Long: "Copies what a run looks at in the real account into a directory, to rehearse on. The directory has to be new or empty, or one in which an\n" +
+			"export of the same account and regions was begun: what is there already stays, and the rest is read. It only reads.\n\n" +
+			"Exit status:\n" +
+			"  0  everything was read\n" +
+			"  1  something failed: the copy is not complete; the same export again goes on with it\n" +
+			"  2  wrong usage, or a directory that holds something else; nothing was written\n" +
+			"  3  AWS has refused something for want of a permission; a rehearsal on the copy keeps what depends on it",
+		Args: cobra.ExactArgs(1),
+	}
+	settings := settings{flags: command.Flags(), lookup: lookup, stack: new(string), function: new(string)}
+	for _, setting := range janitor.Settings() {
+		if slices.Contains(exportSettings, setting.Variable) {
+			command.Flags().String(flagName(setting.Variable), setting.Default, setting.FlagHelp)
+		}
+	}
+	command.RunE = func(command *cobra.Command, args []string) error {
+		j, _, err := realJanitor(command.Context(), settings, std.err)
+		if err != nil {
+			return err
+		}
+		regions, err := j.RegionNames(command.Context())
+		if err != nil {
+			return exportFailed(std, err)
+		}
+		printer := &printer{streams: std}
+		e := export.Export{AWS: j.AWS, Regions: regions, Directory: args[0], Clock: time.Now, Watch: printer.progress}
+		summary, err := e.Run(command.Context())
+		printer.stopProgress()
+		if usage, ok := errors.AsType[export.UsageError](err); ok {
+			return usage
+		}
+		if err != nil {
+			return exportFailed(std, err)
+		}
+		return printExport(std, args[0], summary)
+	}
+	return command
+}
+
+func exportFailed(std streams, err error) error {
+	_, _ = fmt.Fprintln(std.err, "ami-janitor:", err)
+	return exitStatus(exitRegionFailed)
+}
+
+// printExport says what has come of an export: the copy and its age on the standard output, what could not be read on the standard
+// error.
+func printExport(std streams, directory string, summary export.Summary) error {
+	_, _ = fmt.Fprintf(std.out, "%s: account %s, %s\n", directory, summary.Account, strings.Join(summary.Regions, ", "))
+	printAge(std.out, summary)
+	if len(summary.Refused) > 0 {
+		_, _ = fmt.Fprintf(std.err, "ami-janitor: AWS did not show everything. A rehearsal on the copy keeps what depends on it:\n  %s\n", strings.Join(summary.Refused, "\n  "))
+	}
+	switch {
+	case len(summary.Failed) > 0:
+		_, _ = fmt.Fprintf(std.err, "ami-janitor: THE COPY IS NOT COMPLETE, and cannot be rehearsed on. The same export again goes on with it. Not read:\n  %s\n", strings.Join(summary.Failed, "\n  "))
+		return exitStatus(exitRegionFailed)
+	case len(summary.Refused) > 0:
+		return exitStatus(exitRemovalFailed)
+	default:
+		return nil
+	}
+}
+
+// printAge says when the copy was read. One that more than one start of the export has read is not of one time, so it says when
+// each file was read, the oldest first.
+func printAge(out io.Writer, summary export.Summary) {
+	var first, last time.Time
+	var lines []string
+	starts := map[int]bool{}
+	for file, part := range summary.Parts {
+		if first.IsZero() || part.Began.Before(first) {
+			first = part.Began
+		}
+		if part.Ended.After(last) {
+			last = part.Ended
+		}
+		starts[part.Start] = true
+		lines = append(lines, fmt.Sprintf("  %s to %s  %s", moment(part.Began), moment(part.Ended), file))
+	}
+	_, _ = fmt.Fprintf(out, "Read from %s to %s.\n", moment(first), moment(last))
+	if len(starts) > 1 {
+		slices.Sort(lines)
+		_, _ = fmt.Fprintf(out, "The copy is NOT OF ONE TIME, because more than one start of the export has read it:\n%s\n", strings.Join(lines, "\n"))
+	}
+}
+
+func moment(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }

@@ -1,0 +1,64 @@
+package export
+
+import (
+	"encoding/base64"
+	"reflect"
+	"time"
+)
+
+// object is a JSON object.
+type object = map[string]any
+
+// leftOut are the members of the SDK's answers that are not in the copy: what the SDK notes for itself, and the user data of launch
+// templates, launch configurations and Spot requests. Nothing of the latter is evidence, and people put passwords into them.
+var leftOut = map[string]bool{"ResultMetadata": true, "UserData": true}
+
+// encode returns an answer of the SDK as the AWS CLI prints it with --output json: the members under the names that AWS's API models
+// give them, and no member that AWS has not sent. Times are in RFC 3339, in UTC.
+//
+// What the SDK cannot tell from nothing is left out: an enumeration without a value, and a number or a truth value that is no pointer
+// and zero. Of the latter the answers in a copy have only the versions of parameters, which count from 1.
+func encode(answer any) any { return encoded(reflect.ValueOf(answer)) }
+
+func encoded(v reflect.Value) any {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Interface:
+		if v.IsNil() {
+			return nil
+		}
+		return encoded(v.Elem())
+	case reflect.Struct:
+		if at, ok := v.Interface().(time.Time); ok {
+			return at.UTC().Format(time.RFC3339Nano)
+		}
+		return members(v)
+	case reflect.Map:
+		o := object{}
+		for key, value := range v.Seq2() {
+			o[key.String()] = encoded(value)
+		}
+		return o
+	case reflect.Slice:
+		if bytes, ok := v.Interface().([]byte); ok {
+			return base64.StdEncoding.EncodeToString(bytes)
+		}
+		list := make([]any, v.Len())
+		for i := range list {
+			list[i] = encoded(v.Index(i))
+		}
+		return list
+	default:
+		return v.Interface()
+	}
+}
+
+// members are those of a structure that AWS has sent: a list that is empty is one of them, and one that is nil is not.
+func members(v reflect.Value) object {
+	o := object{}
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		if value := v.FieldByIndex(field.Index); field.IsExported() && !leftOut[field.Name] && !value.IsZero() {
+			o[field.Name] = encoded(value)
+		}
+	}
+	return o
+}

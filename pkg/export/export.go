@@ -1,0 +1,246 @@
+// Package export copies what the janitor looks at in an AWS account into a directory of files in the AWS CLI's output format, to
+// rehearse on. It changes nothing in the account.
+package export
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/rbin"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"golang.org/x/sync/errgroup"
+
+	"ami-janitor/pkg/wire"
+)
+
+// Export is what a copy is made from, and where.
+type Export struct {
+	AWS       aws.Config // Its region is that of the copy's top level, if it is one of Regions; else the first of these is.
+	Regions   []string   // At least one, each once.
+	Directory string
+	Clock     func() time.Time
+	Watch     func(stage string, done, total int) // Called as the export goes on, by one goroutine at a time; may be nil.
+}
+
+// Summary is what has come of an export.
+type Summary struct {
+	Account string
+	Home    string          // The region of the copy's top level.
+	Regions []string        // Sorted.
+	Parts   map[string]Part // The files that are there, by their path in the directory; those of earlier starts are among them.
+
+	// What could not be read, in sentences, sorted. What AWS has refused for want of a permission is denied in the copy, too, or null;
+	// after a failure the copy is not complete, and the same export again goes on with it.
+	Refused, Failed []string
+}
+
+// Part is how a file was read. It is older than the start that has made it if an earlier one had read some of it.
+type Part struct {
+	Start        int       // The number of the start of the export that has made it, from 1.
+	Began, Ended time.Time // When its first call to AWS began, and when its last answer had come.
+	Refused      []string  `json:",omitempty"` // What of it AWS has refused, in sentences.
+	Denied       []string  `json:",omitempty"` // The actions that AWS has refused, where others have filled the file.
+}
+
+// regionsAtOnce is how many regions are read side by side. EC2 limits its requests by region.
+const regionsAtOnce = 8
+
+// Run makes the copy, or goes on with one that was begun: what is there already stays, and what is not is read. An error means
+// that nothing could be read; a UsageError that the directory is not one to export into.
+func (e *Export) Run(ctx context.Context) (Summary, error) {
+	began := e.Clock()
+	identity, err := sts.NewFromConfig(e.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return Summary{}, fmt.Errorf("asking for the account: %s", wire.ExplainLookup(err))
+	}
+	want := manifest{Account: aws.ToString(identity.Account), Region: e.AWS.Region, Regions: slices.Sorted(slices.Values(e.Regions))}
+	if !slices.Contains(want.Regions, want.Region) {
+		want.Region = e.Regions[0]
+	}
+	d, err := openDirectory(e.Directory, want)
+	if err != nil {
+		return Summary{}, err
+	}
+	summary := Summary{Account: want.Account, Home: want.Region, Regions: want.Regions}
+	if !d.has(identityFile) {
+		err = d.put(identityFile, encode(identity), Part{Start: d.start(), Began: began, Ended: e.Clock()})
+	}
+	if err == nil {
+		e.readRegions(ctx, d, &summary)
+		err = d.finish(len(summary.Failed) == 0)
+	}
+	summary.Parts = d.parts()
+	for name, part := range summary.Parts {
+		summary.Refused = append(summary.Refused, part.Refused...)
+		if path.Base(name) == deniedFile {
+			delete(summary.Parts, name) // It is written anew by each start, and read by none.
+		}
+	}
+	slices.Sort(summary.Refused)
+	slices.Sort(summary.Failed)
+	return summary, err
+}
+
+func (e *Export) readRegions(ctx context.Context, d *directory, summary *Summary) {
+	progress := &progress{watch: e.Watch}
+	regions := make([]*region, len(summary.Regions))
+	var reading errgroup.Group
+	reading.SetLimit(regionsAtOnce)
+	for i, name := range summary.Regions {
+		r := &region{
+			name: name, directory: d, clock: e.Clock, start: d.start(), progress: progress,
+			ec2: wire.EC2(e.AWS, name), autoScaling: wire.AutoScaling(e.AWS, name), ssm: wire.SSM(e.AWS, name), recycleBin: wire.RecycleBin(e.AWS, name),
+			denied: map[string][]string{}, absent: map[string]bool{}, refused: map[string][]string{},
+		}
+		if name != summary.Home {
+			r.folder = path.Join("regions", name)
+		}
+		regions[i] = r
+		reading.Go(func() error { r.read(ctx); return nil })
+	}
+	_ = reading.Wait() // What went wrong is noted.
+	for _, r := range regions {
+		summary.Failed = append(summary.Failed, r.failed...)
+	}
+}
+
+// region is a region on its way into the copy.
+type region struct {
+	name, folder string // The folder is a path in the directory.
+	directory    *directory
+	clock        func() time.Time
+	start        int
+	progress     *progress
+
+	ec2         *ec2.Client
+	autoScaling *autoscaling.Client
+	ssm         *ssm.Client
+	recycleBin  *rbin.Client
+
+	mu      sync.Mutex
+	denied  map[string][]string // The actions that AWS has refused, as IAM names them, by file.
+	absent  map[string]bool     // The files of which AWS has refused everything.
+	refused map[string][]string // What of each file AWS has refused.
+	failed  []string
+}
+
+// read reads all parts of the copy of the region: those that need no other first, side by side.
+func (r *region) read(ctx context.Context) {
+	for _, stage := range stages {
+		var parts sync.WaitGroup
+		r.progress.expect(len(stage))
+		for _, part := range stage {
+			parts.Go(func() {
+				r.readPart(ctx, part)
+				r.progress.step()
+			})
+		}
+		parts.Wait()
+	}
+	now := r.clock()
+	denied := Part{Start: r.start, Began: now, Ended: now}
+	for file := range r.absent {
+		denied.Refused = append(denied.Refused, r.refused[file]...)
+	}
+	actions := []string{}
+	for _, some := range r.denied {
+		actions = append(actions, some...)
+	}
+	slices.Sort(actions)
+	if err := r.directory.put(r.path(deniedFile), slices.Compact(actions), denied); err != nil {
+		r.failed = append(r.failed, r.name+": "+err.Error())
+	}
+}
+
+// isRead reports whether a part is there. One is not if a start after the one that has read it has read what says what to ask about.
+func (r *region) isRead(part part) bool {
+	parts := r.directory.parts()
+	isLater := func(file string) bool { return parts[r.path(file)].Start > parts[r.path(part.file)].Start }
+	return r.directory.has(r.path(part.file)) && !slices.ContainsFunc(part.needs, isLater)
+}
+
+// readPart reads one file, unless it is there.
+func (r *region) readPart(ctx context.Context, part part) {
+	name := r.path(part.file)
+	if r.isRead(part) {
+		r.note(func() { r.denied[part.file] = r.directory.parts()[name].Denied })
+		return
+	}
+	began := r.clock()
+	content, oldest, err := part.read(ctx, r)
+	if err == nil {
+		if oldest.IsZero() || oldest.After(began) {
+			oldest = began
+		}
+		err = r.directory.put(name, content, Part{Start: r.start, Began: oldest, Ended: r.clock(), Refused: r.refusedOf(part.file), Denied: r.deniedOf(part.file)})
+	}
+	denial, isDenied := asDenial(err)
+	switch {
+	case err == nil:
+	case isDenied:
+		r.deny(part.file, denial)
+		r.note(func() { r.absent[part.file] = true })
+	case errors.Is(err, errNothingToAsk):
+		r.note(func() { r.absent[part.file] = true })
+	default:
+		r.note(func() { r.failed = append(r.failed, fmt.Sprintf("%s: %s: %s", r.name, part.file, explain(err))) })
+	}
+}
+
+func (r *region) path(file string) string { return path.Join(r.folder, file) }
+
+func (r *region) note(what func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	what()
+}
+
+// deny notes an action that AWS has refused, and with it all or some of a file.
+func (r *region) deny(file string, d denial) {
+	r.lack(file, d.says)
+	r.note(func() { r.denied[file] = append(r.denied[file], d.action) })
+}
+
+// lack notes what of a file could not be read.
+func (r *region) lack(file, what string) {
+	r.note(func() { r.refused[file] = append(r.refused[file], fmt.Sprintf("%s: %s: %s", r.name, file, what)) })
+}
+
+func (r *region) deniedOf(file string) (denied []string) {
+	r.note(func() { denied = r.denied[file] })
+	return denied
+}
+
+func (r *region) refusedOf(file string) (refused []string) {
+	r.note(func() { refused = r.refused[file] })
+	return refused
+}
+
+// progress counts what has been read, over all regions.
+type progress struct {
+	watch func(stage string, done, total int)
+
+	mu          sync.Mutex
+	done, total int
+}
+
+func (p *progress) expect(more int) { p.change(0, more) }
+func (p *progress) step()           { p.change(1, 0) }
+
+func (p *progress) change(done, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done, p.total = p.done+done, p.total+total
+	if p.watch != nil {
+		p.watch("Reading", p.done, p.total)
+	}
+}
