@@ -70,7 +70,7 @@ func TestExportRefuses(t *testing.T) {
 	serving(t, func(doer emulator.Doer) emulator.Doer { return emulator.Deny(doer, "GetCallerIdentity") })
 	dir := t.TempDir()
 	for says, args := range map[string][]string{
-		"accepts 1 arg(s), received 0": {"export"}, "EC2_SHARE: ": {"export", dir, "--ec2-share", "2"}, "unknown flag: --stale-after": {"export", dir, "--stale-after", "90d"},
+		"accepts 1 arg(s), received 0": {"export"}, "--ec2-share: ": {"export", dir, "--ec2-share", "2"}, "unknown flag: --stale-after": {"export", dir, "--stale-after", "90d"},
 	} {
 		if got := cli(t, nil, args...); got.status != exitUsage || !strings.Contains(got.err, says) {
 			t.Errorf("%v: status %d: %s", args, got.status, got.err)

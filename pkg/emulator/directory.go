@@ -48,6 +48,9 @@ func (a *Account) ofRegions(files func(*region) []string) []string {
 	return all
 }
 
+// readElsewhere are the names of what loadRecords, readDenied, readExport and loadRegions read.
+var readElsewhere = []string{RecordsBucket, deniedFile, exportFile, regionsFolder}
+
 // readDirectory reads the files of an account directory. A name that means nothing is noted, but one that is as good as that of a file or a
 // folder that is known is refused: whoever wrote it takes it for read.
 func (r *region) readDirectory(files fs.FS) error {
@@ -63,7 +66,7 @@ func (r *region) readDirectory(files fs.FS) error {
 			err = r.readFile(files, name)
 		case name == lackingFile:
 			saved, err = readLacking(files)
-		case name == RecordsBucket || name == deniedFile || name == exportFile || name == regionsFolder: // See loadRecords, readDenied, readExport and loadRegions.
+		case slices.Contains(readElsewhere, name):
 		default:
 			if meant := meantBy(name); meant != "" {
 				return fmt.Errorf("%s: an account directory has no file of this name; if it is %s, rename it, or else move it elsewhere", name, meant)

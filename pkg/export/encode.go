@@ -28,7 +28,7 @@ func encoded(v reflect.Value) any {
 		}
 		return encoded(v.Elem())
 	case reflect.Struct:
-		if at, ok := v.Interface().(time.Time); ok {
+		if at, ok := reflect.TypeAssert[time.Time](v); ok {
 			return at.UTC().Format(time.RFC3339Nano)
 		}
 		return members(v)
@@ -39,7 +39,7 @@ func encoded(v reflect.Value) any {
 		}
 		return o
 	case reflect.Slice:
-		if bytes, ok := v.Interface().([]byte); ok {
+		if bytes, ok := reflect.TypeAssert[[]byte](v); ok {
 			return base64.StdEncoding.EncodeToString(bytes)
 		}
 		list := make([]any, v.Len())

@@ -64,11 +64,30 @@ func TestWhatCannotBeToldFromNothing(t *testing.T) {
 		}
 	}
 	for _, answer := range []any{
-		ec2.DescribeImagesOutput{}, ec2.DescribeSnapshotsOutput{}, ec2.DescribeLockedSnapshotsOutput{}, ec2.DescribeInstancesOutput{}, ec2.DescribeLaunchTemplatesOutput{},
-		ec2.DescribeLaunchTemplateVersionsOutput{}, autoscaling.DescribeAutoScalingGroupsOutput{}, autoscaling.DescribeLaunchConfigurationsOutput{}, ec2.DescribeFleetsOutput{},
-		ec2.DescribeSpotFleetRequestsOutput{}, ec2.DescribeSpotInstanceRequestsOutput{}, ec2.DescribeFastLaunchImagesOutput{}, ec2.DescribeFastSnapshotRestoresOutput{},
-		ec2.DescribeImageUsageReportsOutput{}, ec2.DescribeImageUsageReportEntriesOutput{}, ssm.DescribeParametersOutput{}, ssm.GetParametersOutput{}, ec2.ListImagesInRecycleBinOutput{},
-		ec2.ListSnapshotsInRecycleBinOutput{}, rbin.ListRulesOutput{}, rbin.GetRuleOutput{}, ec2.DescribeImageAttributeOutput{}, ec2.DescribeSnapshotAttributeOutput{}, ec2.DescribeImageReferencesOutput{},
+		ec2.DescribeImagesOutput{},
+		ec2.DescribeSnapshotsOutput{},
+		ec2.DescribeLockedSnapshotsOutput{},
+		ec2.DescribeInstancesOutput{},
+		ec2.DescribeLaunchTemplatesOutput{},
+		ec2.DescribeLaunchTemplateVersionsOutput{},
+		autoscaling.DescribeAutoScalingGroupsOutput{},
+		autoscaling.DescribeLaunchConfigurationsOutput{},
+		ec2.DescribeFleetsOutput{},
+		ec2.DescribeSpotFleetRequestsOutput{},
+		ec2.DescribeSpotInstanceRequestsOutput{},
+		ec2.DescribeFastLaunchImagesOutput{},
+		ec2.DescribeFastSnapshotRestoresOutput{},
+		ec2.DescribeImageUsageReportsOutput{},
+		ec2.DescribeImageUsageReportEntriesOutput{},
+		ssm.DescribeParametersOutput{},
+		ssm.GetParametersOutput{},
+		ec2.ListImagesInRecycleBinOutput{},
+		ec2.ListSnapshotsInRecycleBinOutput{},
+		rbin.ListRulesOutput{},
+		rbin.GetRuleOutput{},
+		ec2.DescribeImageAttributeOutput{},
+		ec2.DescribeSnapshotAttributeOutput{},
+		ec2.DescribeImageReferencesOutput{},
 	} {
 		look(reflect.TypeOf(answer))
 	}

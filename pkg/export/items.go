@@ -459,7 +459,11 @@ func (r *region) namedParameters() ([]string, error) {
 		return nil, nil
 	}
 	var content struct {
-		LaunchTemplateVersions []struct{ LaunchTemplateData struct{ ImageId string } }
+		LaunchTemplateVersions []struct {
+			LaunchTemplateData struct {
+				ImageID string `json:"ImageId"`
+			}
+		}
 	}
 	if !r.directory.has(r.path(versionsFile)) {
 		return nil, errors.New("not read, because " + versionsFile + " is not there")
@@ -467,7 +471,7 @@ func (r *region) namedParameters() ([]string, error) {
 	err := r.directory.read(r.path(versionsFile), &content)
 	var names []string
 	for _, version := range content.LaunchTemplateVersions {
-		if name, ok := strings.CutPrefix(version.LaunchTemplateData.ImageId, "resolve:ssm:"); ok {
+		if name, ok := strings.CutPrefix(version.LaunchTemplateData.ImageID, "resolve:ssm:"); ok {
 			names = append(names, name)
 		}
 	}

@@ -215,8 +215,10 @@ func anyRegion(t *rapid.T, region string) directory {
 			"Operator": object{"Managed": n == 1},
 		}}})
 	})
-	names := []string{"resolve:ssm:web", "resolve:ssm:/db/image:3", "resolve:ssm:/db/image:old", "resolve:ssm:secret", "resolve:ssm:gone", "resolve:ssm:a b", "resolve:x",
-		"resolve:ssm:arn:aws:ssm:" + region + ":" + accountID + ":parameter/web", "resolve:ssm:arn:aws:ssm:" + region + ":111122223333:parameter/theirs"}
+	names := []string{
+		"resolve:ssm:web", "resolve:ssm:/db/image:3", "resolve:ssm:/db/image:old", "resolve:ssm:secret", "resolve:ssm:gone", "resolve:ssm:a b", "resolve:x",
+		"resolve:ssm:arn:aws:ssm:" + region + ":" + accountID + ":parameter/web", "resolve:ssm:arn:aws:ssm:" + region + ":111122223333:parameter/theirs",
+	}
 	some("templates", 3, func(n int) {
 		versions := rapid.IntRange(1, 3).Draw(t, "versions")
 		id, name := fmt.Sprintf("lt-%017x", n), fmt.Sprint("template", n)
@@ -231,41 +233,51 @@ func anyRegion(t *rapid.T, region string) directory {
 			})
 		}
 	})
-	some("configurations", 1, func(n int) {
-		d.add("describe-launch-configurations.json", "LaunchConfigurations", object{"LaunchConfigurationName": "lc", "ImageId": anyImage(), "UserData": "cGFzc3dvcmQ=",
-			"BlockDeviceMappings": []object{{"DeviceName": "/dev/sdf", "Ebs": object{"SnapshotId": anySnapshot()}}}})
+	some("configurations", 1, func(int) {
+		d.add("describe-launch-configurations.json", "LaunchConfigurations", object{
+			"LaunchConfigurationName": "lc", "ImageId": anyImage(), "UserData": "cGFzc3dvcmQ=",
+			"BlockDeviceMappings": []object{{"DeviceName": "/dev/sdf", "Ebs": object{"SnapshotId": anySnapshot()}}},
+		})
 	})
 	specification := object{"LaunchTemplateId": "lt-00000000000000000", "Version": "1"}
-	some("groups", 1, func(n int) {
+	some("groups", 1, func(int) {
 		d.add("describe-auto-scaling-groups.json", "AutoScalingGroups", object{"AutoScalingGroupName": "asg", "MixedInstancesPolicy": object{"LaunchTemplate": object{
 			"LaunchTemplateSpecification": specification, "Overrides": []object{{"ImageId": anyImage()}},
 		}}})
 	})
-	some("fleets", 1, func(n int) {
-		d.add("describe-fleets.json", "Fleets", object{"FleetId": "fleet-1", "FleetState": "active", "Type": "maintain",
-			"LaunchTemplateConfigs": []object{{"LaunchTemplateSpecification": specification, "Overrides": []object{{"ImageId": anyImage()}}}}})
+	some("fleets", 1, func(int) {
+		d.add("describe-fleets.json", "Fleets", object{
+			"FleetId": "fleet-1", "FleetState": "active", "Type": "maintain",
+			"LaunchTemplateConfigs": []object{{"LaunchTemplateSpecification": specification, "Overrides": []object{{"ImageId": anyImage()}}}},
+		})
 	})
-	some("spot fleets", 1, func(n int) {
-		d.add("describe-spot-fleet-requests.json", "SpotFleetRequestConfigs", object{"SpotFleetRequestId": "sfr-1",
+	some("spot fleets", 1, func(int) {
+		d.add("describe-spot-fleet-requests.json", "SpotFleetRequestConfigs", object{
+			"SpotFleetRequestId":     "sfr-1",
 			"SpotFleetRequestState":  rapid.SampledFrom([]string{"active", "cancelled"}).Draw(t, "fleet state"),
-			"SpotFleetRequestConfig": object{"LaunchSpecifications": []object{{"ImageId": anyImage(), "UserData": "cGFzc3dvcmQ="}}}})
+			"SpotFleetRequestConfig": object{"LaunchSpecifications": []object{{"ImageId": anyImage(), "UserData": "cGFzc3dvcmQ="}}},
+		})
 	})
-	some("spot requests", 1, func(n int) {
-		d.add("describe-spot-instance-requests.json", "SpotInstanceRequests", object{"SpotInstanceRequestId": "sir-1",
-			"State": rapid.SampledFrom([]string{"open", "closed"}).Draw(t, "request state"), "LaunchSpecification": object{"ImageId": anyImage()}})
+	some("spot requests", 1, func(int) {
+		d.add("describe-spot-instance-requests.json", "SpotInstanceRequests", object{
+			"SpotInstanceRequestId": "sir-1",
+			"State":                 rapid.SampledFrom([]string{"open", "closed"}).Draw(t, "request state"), "LaunchSpecification": object{"ImageId": anyImage()},
+		})
 	})
-	some("fast launches", 1, func(n int) {
+	some("fast launches", 1, func(int) {
 		d.add("describe-fast-launch-images.json", "FastLaunchImages", object{"ImageId": anyImage(), "State": "enabled", "OwnerId": accountID})
 	})
-	some("fast restores", 1, func(n int) {
+	some("fast restores", 1, func(int) {
 		d.add("describe-fast-snapshot-restores.json", "FastSnapshotRestores", object{"SnapshotId": anySnapshot(), "State": "enabled", "AvailabilityZone": region + "a"})
 	})
-	some("locks", 1, func(n int) {
+	some("locks", 1, func(int) {
 		d.add("describe-locked-snapshots.json", "Snapshots", object{"SnapshotId": anySnapshot(), "LockState": "governance"})
 	})
 	d["describe-parameters.json"], d["get-parameters.json"] = object{"Parameters": []object{}}, object{"Parameters": []object{}}
 	for _, p := range []object{
-		{"Name": "web", "Type": "String", "Version": 1, "DataType": "aws:ec2:image"}, {"Name": "/db/image", "Type": "String", "Version": 4}, {"Name": "list", "Type": "StringList", "Version": 1},
+		{"Name": "web", "Type": "String", "Version": 1, "DataType": "aws:ec2:image"},
+		{"Name": "/db/image", "Type": "String", "Version": 4},
+		{"Name": "list", "Type": "StringList", "Version": 1},
 		{"Name": "secret", "Type": "SecureString", "Version": 1},
 	} {
 		d.add("describe-parameters.json", "Parameters", maps.Clone(p))
@@ -276,7 +288,8 @@ func anyRegion(t *rapid.T, region string) directory {
 		d.add("get-parameters.json", "Parameters", p)
 	}
 	for _, p := range []object{
-		{"Name": "/db/image", "Type": "String", "Version": 3, "Selector": ":3"}, {"Name": "/db/image", "Type": "String", "Version": 2, "Selector": ":old"},
+		{"Name": "/db/image", "Type": "String", "Version": 3, "Selector": ":3"},
+		{"Name": "/db/image", "Type": "String", "Version": 2, "Selector": ":old"},
 		{"Name": "theirs", "ARN": "arn:aws:ssm:" + region + ":111122223333:parameter/theirs", "Type": "String", "Version": 2},
 	} {
 		if rapid.Bool().Draw(t, "there") {
@@ -287,24 +300,30 @@ func anyRegion(t *rapid.T, region string) directory {
 			d.add("get-parameters.json", "Parameters", p)
 		}
 	}
-	some("references", 1, func(n int) {
-		d.add("describe-image-references.json", "ImageReferences", object{"ImageId": anyImage(), "ResourceType": "imagebuilder:ImageRecipe",
-			"Arn": "arn:aws:imagebuilder:" + region + ":" + accountID + ":image-recipe/web/1.0.0"})
+	some("references", 1, func(int) {
+		d.add("describe-image-references.json", "ImageReferences", object{
+			"ImageId": anyImage(), "ResourceType": "imagebuilder:ImageRecipe",
+			"Arn": "arn:aws:imagebuilder:" + region + ":" + accountID + ":image-recipe/web/1.0.0",
+		})
 	})
 	some("reports", 2, func(n int) {
 		id, image := fmt.Sprintf("amiur-%017x", n), anyImage()
-		d.add("describe-image-usage-reports.json", "ImageUsageReports", object{"ReportId": id, "ImageId": image, "State": "available", "CreationTime": daysAgo(2),
+		d.add("describe-image-usage-reports.json", "ImageUsageReports", object{
+			"ReportId": id, "ImageId": image, "State": "available", "CreationTime": daysAgo(2),
 			"ResourceTypes": []object{{"ResourceType": "ec2:Instance"}, {"ResourceType": "ec2:LaunchTemplate", "ResourceTypeOptions": []object{{"OptionName": "version-depth", "OptionValues": []string{"10000"}}}}},
-			"Tags":          []object{{"Key": "ami-janitor:run", "Value": "20261121T020000Z-3f9c1a"}}})
+			"Tags":          []object{{"Key": "ami-janitor:run", "Value": "20261121T020000Z-3f9c1a"}},
+		})
 		if rapid.Bool().Draw(t, "used") {
 			d.add("describe-image-usage-report-entries.json", "ImageUsageReportEntries", object{"ReportId": id, "ImageId": image, "AccountId": "111122223333", "ResourceType": "ec2:Instance", "UsageCount": 0 + n})
 		}
 	})
 	some("rules", 2, func(n int) {
-		d.add("list-rules.json", "Rules", object{"Identifier": fmt.Sprint("rule", n), "ResourceType": []string{"EC2_IMAGE", "EBS_SNAPSHOT"}[n], "Status": "available",
-			"RetentionPeriod": object{"RetentionPeriodValue": 14, "RetentionPeriodUnit": "DAYS"}, "ResourceTags": []object{{"ResourceTagKey": "ami-janitor:intent", "ResourceTagValue": "remove"}}})
+		d.add("list-rules.json", "Rules", object{
+			"Identifier": fmt.Sprint("rule", n), "ResourceType": []string{"EC2_IMAGE", "EBS_SNAPSHOT"}[n], "Status": "available",
+			"RetentionPeriod": object{"RetentionPeriodValue": 14, "RetentionPeriodUnit": "DAYS"}, "ResourceTags": []object{{"ResourceTagKey": "ami-janitor:intent", "ResourceTagValue": "remove"}},
+		})
 	})
-	some("binned", 1, func(n int) {
+	some("binned", 1, func(int) {
 		d.add("list-snapshots-in-recycle-bin.json", "Snapshots", object{"SnapshotId": snapshotID(20), "RecycleBinEnterTime": daysAgo(1), "RecycleBinExitTime": daysAgo(-5)})
 	})
 	return d

@@ -127,6 +127,11 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 	if report, last := finding.Report, &findings[len(findings)-1]; report != nil && last.Answer == ami.Used.String() {
 		last.Detail += ", report " + report.ID + " of " + report.CreatedAt.UTC().Format(time.DateOnly)
 	}
+	return append(findings, sharingFinding(finding))
+}
+
+// sharingFinding says what is known of with whom an image is shared.
+func sharingFinding(finding ami.Finding) report.SourceFinding {
 	sharing := sourceFinding(usage.PermissionsSource, finding)
 	switch {
 	case len(finding.SharedWith) > 0:
@@ -134,7 +139,7 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 	case sharing.Detail == "":
 		sharing.Answer = "not shared"
 	}
-	return append(findings, sharing)
+	return sharing
 }
 
 func sourceFinding(source string, finding ami.Finding) report.SourceFinding {
