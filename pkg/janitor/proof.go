@@ -145,9 +145,9 @@ func (j *Janitor) askSharing(ctx context.Context, survey survey, plans []retenti
 		inventory := &survey.inventories[n]
 		i := slices.Index(regions, inventory.Region)
 		switch {
-		case i < 0:
-		case noMore:
+		case noMore && len(regions) > 0: // The cap is one for all regions: what comes up next may be in any.
 			inventory.SharingGap = firstGap(inventory.Sharing)
+		case i < 0:
 		case inventory.Sharing == nil:
 			inventory.Sharing = found[i]
 		default:

@@ -131,8 +131,22 @@ func finish(ctx context.Context, s survey, client *ec2.Client, entry *journal.En
 		}
 	}
 	for _, run := range history.Unfinished {
-		if !open[run] && withdrawUnmade(ctx, entry, s, plan.Region, run) {
+		switch isWithdrawn := withdrawUnmade(ctx, entry, s, plan.Region, run); {
+		case open[run] || !isWithdrawn:
+		case slices.ContainsFunc(plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Run == run && leftover.Apart }):
+			settleStaying(ctx, entry, plan, run)
+		default:
 			_ = s.journal.Finish(ctx, plan.Region, run)
+		}
+	}
+}
+
+// settleStaying notes of a run of which nothing is left but what only a person can delete that its other leftovers stay. Whoever uses one
+// may let go of it later: then it is theirs, and no leftover any more.
+func settleStaying(ctx context.Context, entry *journal.Entry, plan retention.Plan, run string) {
+	for _, leftover := range plan.Leftovers {
+		if leftover.Run == run && !leftover.Apart {
+			_ = entry.SettleLeftover(ctx, leftover.Leftover) // The next run tries again.
 		}
 	}
 }
@@ -160,14 +174,14 @@ func isRestored(verdict retention.Verdict) bool {
 }
 
 // noteFinished notes which leftovers of earlier runs are gone, so that they stay if a person brings them back, and returns the runs
-// that have others. One that only a person can delete is told of as long as it is there.
+// that have others.
 func noteFinished(ctx context.Context, client *ec2.Client, entry *journal.Entry, plan retention.Plan, result sweep.Result) map[string]bool {
 	open, unlisted := map[string]bool{}, goneForSure(ctx, client, plan)
 	for _, leftover := range plan.Leftovers {
 		gone := unlisted[leftover.SnapshotID] || slices.ContainsFunc(result.Leftovers, func(done ami.SnapshotResult) bool {
 			return done.SnapshotID == leftover.SnapshotID && done.Status == ami.SnapshotDeleted
 		})
-		if leftover.Undecided || leftover.Apart || (leftover.Delete || leftover.Why == retention.Unlisted) && !gone {
+		if leftover.Undecided || (leftover.Delete || leftover.Why == retention.Unlisted) && !gone {
 			open[leftover.Run] = true
 		}
 		if gone {

@@ -3,6 +3,7 @@ package janitor_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -162,4 +163,50 @@ func TestWhatMayBeSharedDoesNotStopTheRest(t *testing.T) {
 			})
 		}
 	}
+}
+
+// What a run has left and somebody uses is theirs, also where that run stays unfinished because only a person can delete another snapshot
+// of it: once nobody uses it any more, no run deletes it.
+func TestALeftoverThatSomebodyUsedStays(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{
+			images:    []object{image(1, 900, 0, 1, 9), image(2, 900, 0, 2, 9), image(5, 2, 1, 5)},
+			snapshots: []object{own(1, 900, 500, "root volume"), tagged(own(9, 900, 10, ""), "ami-janitor:keep", "yes")},
+		}
+		l := live(t, w, settings{"RECORDS": t.TempDir(), "KEEP_NEWEST": "0"})
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+		}
+		l.real(0)
+		l.wrap = nil
+		var others []any
+		l.edit("describe-images.json", func(content object) {
+			others = content["Images"].([]any)
+			content["Images"] = append(slices.Clone(others), image(6, 1, 0, 2))
+		})
+		l.real(1)
+		l.edit("describe-images.json", func(content object) { content["Images"] = others })
+		for day := 2; day < 5; day++ {
+			l.real(day)
+		}
+		if left := l.snapshots(); !slices.Contains(left, snapshotID(2)) || !slices.Contains(left, snapshotID(1)) {
+			t.Errorf("%v are left", left)
+		}
+	})
+}
+
+// The cap is one for all regions: where no more is asked about in one of them, nothing is taken for private in another either.
+func TestWhatMayBeSharedInOneRegionVouchesForNoOther(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		account := world{images: staleImages(5)}.load(t)
+		if err := account.AddRegion("eu-west-1", world{images: []object{image(7, 400, 200, 7)}}.files(t)); err != nil {
+			t.Fatal(err)
+		}
+		isUnknown := func(q emulator.Request, _ int) bool { return q.Action == sharingOfSnapshots && q.Region == "us-east-1" }
+		s := settings{"KEEP_NEWEST": "0", "MAX_DEREGISTRATIONS": "1", "REGIONS": "us-east-1,eu-west-1"}
+		record := run(t, on(account.Client(), isUnknown, readFaults["denied"]), s, true)
+		if got := verdicts(record)[imageID(7)]; got != "keep" {
+			t.Errorf("%s, although nobody has asked with whom its snapshot is shared: %s", got, reasons(record, imageID(7)))
+		}
+	})
 }
