@@ -36,7 +36,7 @@ help: ## list the targets
 
 .PHONY: test
 test: ## run the tests; needs nothing but Go
-	$(GO) test -shuffle=1 ./...
+	$(GO) test -timeout 30m -shuffle=1 ./...
 
 .PHONY: lint
 lint: $(GOLANGCI_LINT) no-templates ## check style, formatting, and which package may import what
@@ -139,7 +139,7 @@ tidy:
 
 .PHONY: race
 race:
-	CGO_ENABLED=1 $(GO) test -race -shuffle=1 ./...
+	CGO_ENABLED=1 $(GO) test -race -timeout 40m -shuffle=1 ./...
 
 .PHONY: vulnerabilities
 vulnerabilities: $(GOVULNCHECK) ## fail if what the module calls has a known vulnerability

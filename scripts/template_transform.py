@@ -28,6 +28,7 @@ OTHERWISE = {
     "JudgesShared": {"SharedImages": "report"},
     "PicksVersions": {"LaunchTemplateVersions": "3"},
     "HasRecycleBin": {"RecycleBinDays": "0"},
+    "RequiresRecycleBin": {"RequireRecycleBin": "false"},
 }
 
 
