@@ -91,7 +91,7 @@ func stacked(t *testing.T, variables map[string]string) (*emulator.Account, stri
 	if err := os.CopyFS(dir, emulator.Sample(time.Now(), "us-east-1")); err != nil {
 		t.Fatal(err)
 	}
-	writeStack(t, dir, map[string]any{"Variables": variables})
+	writeStack(t, dir, withPolicy(variables))
 	account, err := emulator.Load(os.DirFS(dir), emulator.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
@@ -100,6 +100,13 @@ func stacked(t *testing.T, variables map[string]string) (*emulator.Account, stri
 	t.Cleanup(server.Close)
 	leadTo(t, server.URL)
 	return account, server.URL
+}
+
+// withPolicy are the variables of a function of the janitor, which has the name of a policy.
+func withPolicy(variables map[string]string) map[string]any {
+	all := map[string]string{"POLICY_NAME": "ami-janitor"}
+	maps.Copy(all, variables)
+	return map[string]any{"Variables": all}
 }
 
 // writeStack writes a function with its stack into an account directory.
@@ -346,8 +353,7 @@ func TestUnmarkAndUndoTakeAStack(t *testing.T) {
 
 // A policy that cannot be had is no reason to take another one: nothing is judged.
 func TestAPolicyThatCannotBeHad(t *testing.T) {
-	policy := map[string]any{"Variables": map[string]string{"STALE_AFTER": "90d"}}
-	variables := func(variables map[string]string) map[string]any { return map[string]any{"Variables": variables} }
+	policy := withPolicy(map[string]string{"STALE_AFTER": "90d"})
 	for name, c := range map[string]struct {
 		environment map[string]any
 		denied      string
@@ -360,13 +366,13 @@ func TestAPolicyThatCannotBeHad(t *testing.T) {
 		"the function is denied":   {policy, "GetFunctionConfiguration", []string{"--stack=ami-janitor"}, []string{"lambda:GetFunctionConfiguration", "AccessDenied"}},
 		"both are named":           {policy, "", []string{"--stack=ami-janitor", "--function=" + functionName}, []string{"stack", "function"}},
 		"variables not decrypted":  {map[string]any{"Error": map[string]string{"ErrorCode": "AccessDeniedException", "Message": "no key"}}, "", []string{"--stack=ami-janitor"}, []string{"cannot be read", "no key"}},
-		"another function":         {variables(map[string]string{"TABLE": "x"}), "", []string{"--stack=ami-janitor"}, []string{"none of the janitor's variables"}},
-		"a function of nothing":    {nil, "", []string{"--stack=ami-janitor"}, []string{"none of the janitor's variables"}},
-		"a fault in the stack":     {variables(map[string]string{"STALE_AFTER": "3d"}), "", []string{"--stack=ami-janitor"}, []string{"StaleAfter of stack ami-janitor", "floor"}},
-		"a fault in the function":  {variables(map[string]string{"STALE_AFTER": "3d"}), "", []string{"--function", functionName}, []string{"STALE_AFTER of function " + functionName, "floor"}},
+		"another function":         {map[string]any{"Variables": map[string]string{"DRY_RUN": "true", "REGIONS": "us-east-1"}}, "", []string{"--stack=ami-janitor"}, []string{"no variable POLICY_NAME"}},
+		"a function of nothing":    {nil, "", []string{"--stack=ami-janitor"}, []string{"no variable POLICY_NAME"}},
+		"a fault in the stack":     {withPolicy(map[string]string{"STALE_AFTER": "3d"}), "", []string{"--stack=ami-janitor"}, []string{"StaleAfter of stack ami-janitor", "floor"}},
+		"a fault in the function":  {withPolicy(map[string]string{"STALE_AFTER": "3d"}), "", []string{"--function", functionName}, []string{"STALE_AFTER of function " + functionName, "floor"}},
 		"a fault in a flag":        {policy, "", []string{"--stack=ami-janitor", "--stale-after=3d"}, []string{"--stale-after: "}},
-		"a keep list in a file":    {variables(map[string]string{"STALE_AFTER": "90d", "KEEP_LIST": "keep.txt"}), "", []string{"--stack=ami-janitor"}, []string{"KeepList of stack", "--keep-list"}},
-		"records in a directory":   {variables(map[string]string{"STALE_AFTER": "90d", "RECORDS": "/tmp/records"}), "", []string{"--stack=ami-janitor"}, []string{"RECORDS of stack", "--records"}},
+		"a keep list in a file":    {withPolicy(map[string]string{"STALE_AFTER": "90d", "KEEP_LIST": "keep.txt"}), "", []string{"--stack=ami-janitor"}, []string{"KeepList of stack", "--keep-list"}},
+		"records in a directory":   {withPolicy(map[string]string{"STALE_AFTER": "90d", "RECORDS": "/tmp/records"}), "", []string{"--stack=ami-janitor"}, []string{"RECORDS of stack", "--records"}},
 		"a resource that is other": {policy, "", []string{"--stack=other-template"}, []string{"JanitorFunction", "no function"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -439,7 +445,7 @@ func TestVariablesThatAreNotKnownAreNamed(t *testing.T) {
 // A copy of an account may hold the function, too; its records are then those of the copy.
 func TestRehearseByThePolicyOfAStackInTheCopy(t *testing.T) {
 	dir := directory(t)
-	writeStack(t, dir, map[string]any{"Variables": map[string]string{"STALE_AFTER": "400d", "RECORDS": "s3://ami-janitor-recordsbucket-example"}})
+	writeStack(t, dir, withPolicy(map[string]string{"STALE_AFTER": "400d", "RECORDS": "s3://ami-janitor-recordsbucket-example"}))
 	got := cli(t, nil, "rehearse", "--account", dir, "--now", nightly, "--stack=ami-janitor", "--output=json")
 	record := got.record(t)
 	if record.Policy["staleAfter"] != "400d" || record.Policy["records"] != "s3://records" || !strings.Contains(got.err, "stack ami-janitor") {

@@ -207,13 +207,17 @@ func TestARehearsalHasTheRulesOfTheStack(t *testing.T) {
 	}
 }
 
-// A copy with a rule of its own, even one of another use, is judged as it is, and so is any where the stack would make no rules.
+// A copy with a rule of its own, even one of another use, is judged as it is, and so is one whose rules may not be listed, and any where the
+// stack would make no rules.
 func TestARehearsalAddsNoRulesToOthers(t *testing.T) {
 	own := idleAccount(t)
 	write(t, own, "list-rules.json", `{"Rules": [{"Identifier": "imageRule01", "ResourceType": "EC2_IMAGE", "Status": "available",
 		"ResourceTags": [{"ResourceTagKey": "team", "ResourceTagValue": "search"}], "RetentionPeriod": {"RetentionPeriodValue": 7, "RetentionPeriodUnit": "DAYS"}}]}`)
+	unlisted := idleAccount(t)
+	write(t, unlisted, "denied.json", `["rbin:ListRules"]`)
 	for name, args := range map[string][]string{
 		"a rule of its own": {"--account", own},
+		"nobody may look":   {"--account", unlisted},
 		"no rules wanted":   {"--account", idleAccount(t), "--recycle-bin-days=0"},
 	} {
 		got := cli(t, nil, append([]string{"rehearse", "--now", nightly}, args...)...)

@@ -28,6 +28,7 @@ const (
 type export struct {
 	Region   string // The region of the files at the top level.
 	Complete bool
+	Parts    map[string]json.RawMessage // What it has written, by path.
 	raw      []byte
 }
 
@@ -48,6 +49,11 @@ func readExport(files fs.FS) (*export, error) {
 		return nil, fmt.Errorf("%s: no Region in it", exportFile)
 	case !e.Complete:
 		return nil, fmt.Errorf("%s: the export has not come to its end, and evidence of use may be missing; the same ami-janitor export again goes on with it", exportFile)
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Parts)) {
+		if _, err := fs.Stat(files, name); err != nil {
+			return nil, fmt.Errorf("%s: the export has written %s, and it cannot be read any more: %w", exportFile, name, err)
+		}
 	}
 	return e, nil
 }

@@ -44,6 +44,7 @@ func TestADirectoryOfSeveralRegions(t *testing.T) {
 func TestWhatIsNoCopy(t *testing.T) {
 	for name, test := range map[string]struct{ file, content, says string }{
 		"an_ended_export":  {"export.json", `{"Region": "us-east-1"}`, "export.json: the export has not come to its end"},
+		"a_part_is_gone":   {"export.json", `{"Region": "us-east-1", "Complete": true, "Parts": {"denied.json": {}}}`, "export.json: the export has written denied.json, and it cannot be read any more: "},
 		"no_region":        {"export.json", `{"Complete": true}`, "export.json: no Region in it"},
 		"no_json":          {"export.json", `{`, "export.json: "},
 		"no_actions":       {"denied.json", `{"ec2": "DescribeFleets"}`, "denied.json: "},

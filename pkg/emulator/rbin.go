@@ -67,12 +67,13 @@ func (a *Account) KeepRemoved(days int) {
 	}
 }
 
-// HasRules reports whether any region of the account has a rule of the Recycle Bin.
+// HasRules reports whether any region of the account has a rule of the Recycle Bin, or may have: nobody knows of one where the rules may
+// not be listed.
 func (a *Account) HasRules() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range a.regions {
-		if len(r.documents[rulesFile].items) > 0 {
+		if len(r.documents[rulesFile].items) > 0 || r.denies("rbin", "ListRules") {
 			return true
 		}
 	}

@@ -360,7 +360,7 @@ func templateVersions(ctx context.Context, r *region) (any, time.Time, error) {
 
 // versionKey is what tells a version of a launch template from others.
 type versionKey struct {
-	LaunchTemplateId string //nolint:revive // As EC2 spells it.
+	LaunchTemplateID string `json:"LaunchTemplateId"`
 	VersionNumber    int
 }
 
@@ -369,7 +369,7 @@ func count(value json.RawMessage, seen map[string]int) error {
 	var versions []versionKey
 	err := json.Unmarshal(value, &versions)
 	for _, version := range versions {
-		seen[version.LaunchTemplateId]++
+		seen[version.LaunchTemplateID]++
 	}
 	return err
 }
@@ -382,7 +382,7 @@ func withoutTwins(versions []json.RawMessage, found answers) []json.RawMessage {
 		var key versionKey
 		isTwin := json.Unmarshal(version, &key) == nil && seen[key]
 		seen[key] = true
-		return isTwin || found[key.LaunchTemplateId].Refused != ""
+		return isTwin || found[key.LaunchTemplateID].Refused != ""
 	})
 }
 

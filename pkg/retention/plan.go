@@ -159,9 +159,11 @@ func (d *docket) decide(v *Verdict, image *subject) {
 		d.announce(v, image)
 		d.yield(v)
 	} else {
-		v.CopiedTags = copiedTags(d, image)
 		v.Unmark = d.unmark(v.Reasons, image)
 		v.Undo = d.undo(v.Unmark, image)
+		if v.Unmark == ClearMark || d.isStray(image) {
+			v.CopiedTags = copiedTags(d, image)
+		}
 	}
 	if image.standing == anothers {
 		v.AnnouncedBy, v.Due = d.announcer(image.ID, image.own), image.own.due

@@ -211,3 +211,16 @@ func list(codes ...retention.Code) []retention.Code { return codes }
 
 // narrowBin removes only what a Recycle Bin that nobody has read takes in.
 func narrowBin(p *retention.Policy) { p.RequireRecycleBin = true }
+
+// Tags that were copied are said to come off only where they do: a tag that says the image is disabled stays as long as that is so.
+func TestCopiedTagsAreSaidToComeOffWhereTheyDo(t *testing.T) {
+	copied := func(changes ...func(*ami.Image)) ami.Image {
+		return idle("ami-1", append([]func(*ami.Image){leftAt("2026-10-24"), tagged(retention.DisabledTag, earlierRun), created(ago(days(200)))}, changes...)...)
+	}
+	for _, state := range []string{"available", "disabled"} {
+		v := judge(t, policy(), inventory(region, copied(func(i *ami.Image) { i.State = state })))["ami-1"]
+		if comesOff := v.Unmark == retention.ClearMark; comesOff != (state == "available") || comesOff != (v.CopiedTags != "") {
+			t.Errorf("%s: unmark %q, says %q", state, v.Unmark, v.CopiedTags)
+		}
+	}
+}
