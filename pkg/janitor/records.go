@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
@@ -119,17 +120,8 @@ func isDone(result sweep.Result) bool {
 // finds done.
 func finish(ctx context.Context, s survey, client *ec2.Client, entry *journal.Entry, plan retention.Plan, result sweep.Result) {
 	open := noteFinished(ctx, client, entry, plan, result)
-	for _, stray := range plan.Strays {
-		if failure, ok := result.Strays[stray.ID]; !ok || failure != "" {
-			open[stray.Run] = true
-		}
-	}
 	history := s.inventory(plan.Region).History
-	for _, verdict := range plan.Verdicts {
-		if run := history.Removed[verdict.Image.ID]; isRestored(verdict) && retention.MayBeAtWork(run, s.now) {
-			open[run] = true
-		}
-	}
+	addInDoubt(open, plan, result, history.Removed, s.now)
 	for _, run := range history.Unfinished {
 		switch isWithdrawn := withdrawUnmade(ctx, entry, s, plan.Region, run); {
 		case open[run] || !isWithdrawn:
@@ -137,6 +129,20 @@ func finish(ctx context.Context, s survey, client *ec2.Client, entry *journal.En
 			settleStaying(ctx, entry, plan, run)
 		default:
 			_ = s.journal.Finish(ctx, plan.Region, run)
+		}
+	}
+}
+
+// addInDoubt adds the runs whose declarations could not be taken off, and those whose removals EC2 may show late.
+func addInDoubt(open map[string]bool, plan retention.Plan, result sweep.Result, removed map[string]string, now time.Time) {
+	for _, stray := range plan.Strays {
+		if failure, ok := result.Strays[stray.ID]; !ok || failure != "" {
+			open[stray.Run] = true
+		}
+	}
+	for _, verdict := range plan.Verdicts {
+		if run := removed[verdict.Image.ID]; isRestored(verdict) && retention.MayBeAtWork(run, now) {
+			open[run] = true
 		}
 	}
 }
