@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ami-janitor/pkg/emulator"
+	"ami-janitor/pkg/retention"
 )
 
 const (
@@ -337,10 +338,10 @@ func (w *world) addSnapshots(d dice, i *image, n int) {
 	}
 }
 
-// addAnnouncement draws the announcement of a removal by an earlier run of a policy.
+// addAnnouncement draws the announcement of a removal by an earlier run of a policy: of an image that was old enough then.
 func (w *world) addAnnouncement(d dice, i *image, settings map[string]string) {
 	if grace := graceOf(settings); grace > 0 && d.chance(40) {
-		if at := ago(float64(d.between(0, grace+1))).Add(-20 * time.Hour); at.After(i.created) {
+		if at := ago(float64(d.between(0, grace+1))).Add(-20 * time.Hour); at.Sub(i.created) >= time.Duration(retention.Floor) {
 			i.announce(settings, at)
 		}
 	}
