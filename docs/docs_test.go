@@ -42,8 +42,11 @@ func listed(t *testing.T, path, pattern string) map[string]string {
 func compare(t *testing.T, path string, got, want map[string]string) {
 	t.Helper()
 	for thing, text := range want {
-		if got[thing] != text {
-			t.Errorf("%s says of %s\n  %q, want\n  %q", path, thing, got[thing], text)
+		switch said, ok := got[thing]; {
+		case !ok:
+			t.Errorf("%s does not list %s: %s", path, thing, text)
+		case said != text:
+			t.Errorf("%s says of %s\n  %q, want\n  %q", path, thing, said, text)
 		}
 	}
 	for thing := range got {

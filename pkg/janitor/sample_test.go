@@ -125,7 +125,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 	}
 	for _, w := range want {
 		if shown[w] == "" {
-			t.Errorf("the sample account does not show: %s", w)
+			t.Errorf("the sample account does not show %s: add an image that does to pkg/emulator/sample_account.go", w)
 		}
 	}
 	for _, what := range slices.Sorted(maps.Keys(shown)) {
