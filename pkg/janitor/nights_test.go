@@ -254,7 +254,7 @@ func settingsOf(name string) settings {
 
 const dueDay = "2026-12-07"
 
-// D5: announced, left alone until its day, and then removed, with its snapshots.
+// Announced, left alone until its day, and then removed, with its snapshots.
 func TestAnAnnouncedImageGoesWhenItIsDue(t *testing.T) {
 	for _, name := range []string{"announce", "deprecate", "disable"} {
 		t.Run(name, func(t *testing.T) {
@@ -400,7 +400,7 @@ func (l *life) unmark(at time.Time, n int) {
 	l.save()
 }
 
-// D6: whatever somebody does against it takes the announcement back for good: the idle time starts anew, and only when it is
+// Whatever somebody does against it takes the announcement back for good: the idle time starts anew, and only when it is
 // over is the image announced again, with the full time.
 func TestObjections(t *testing.T) {
 	t.Parallel()
@@ -547,7 +547,7 @@ func TestGraceIsNeverCutShort(t *testing.T) {
 	}
 }
 
-// Promise 5: what a person restores is not removed again. The Recycle Bin gives an image back with the tags that it had.
+// What a person restores is not removed again. The Recycle Bin gives an image back with the tags that it had.
 func TestAnImageThatIsRestoredFromTheRecycleBin(t *testing.T) {
 	l := live(t, world{images: []object{image(1, 400, 300, 1)}}, maps.Clone(graceful))
 	announced := l.real(0).Run
@@ -594,7 +594,7 @@ func TestAPolicyThatChangesInTheMiddle(t *testing.T) {
 	}
 }
 
-// Promise 4: the cap holds for announcements and for removals, each for itself, every night.
+// The cap holds for announcements and for removals, each for itself, every night.
 func TestTheCapsOfALife(t *testing.T) {
 	var w world
 	for n := range 5 {
@@ -692,7 +692,7 @@ func atTheSecondLook(next emulator.Doer, happen func()) emulator.Doer {
 	})
 }
 
-// Promise 5: a run that breaks off anywhere in its writes is mended by those that follow, and nothing goes before its time.
+// A run that breaks off anywhere in its writes is mended by those that follow, and nothing goes before its time.
 func TestALifeWithLostAnswers(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {

@@ -302,7 +302,7 @@ func readsOf(t *testing.T) (reads, further map[string]int) {
 	return reads, further
 }
 
-// Promise 2, C1, C3: whichever single thing may not be read, is throttled for ever, is cut at its second page, is answered by
+// Whichever single thing may not be read, is throttled for ever, is cut at its second page, is answered by
 // a web page or is not known to the endpoint: nothing goes for which it is a part of the proof. What there is to take away
 // is not listed here but seen in the calls of a run.
 func TestWithoutAnyOneRead(t *testing.T) {
