@@ -836,8 +836,8 @@ func TestNothingInUseIsEverRemoved(t *testing.T) {
 				for _, id := range removed(record) {
 					gone[id] = true
 					if kind := used[id]; kind != "" && (kind != "being shared" || s["SHARED_IMAGES"] == "keep") {
-						if texts[id] && janitor.Err(record) != nil && openTextOfFailedRegion {
-							continue
+						if texts[id] && janitor.Err(record) != nil {
+							continue // The text of a region that failed may not have been read: docs/limits.md.
 						}
 						rt.Errorf("night %d: %s is removed, in spite of %s", day, id, kind)
 					}
