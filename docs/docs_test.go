@@ -12,6 +12,7 @@ import (
 
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/usage"
 )
 
 const root = ".."
@@ -76,6 +77,16 @@ func TestEveryVariableIsListed(t *testing.T) {
 	}
 	const path = "docs/configuration.md"
 	compare(t, path, listed(t, path, "^\\| `([A-Z0-9_]+)` \\| (.*) \\|$"), want)
+}
+
+func TestEverySourceIsListed(t *testing.T) {
+	const path = "docs/evidence.md"
+	text := read(t, path)
+	for _, source := range usage.Sources() {
+		if !strings.Contains(text, "\n| `"+source+"` |") {
+			t.Errorf("%s does not list %s among the sources", path, source)
+		}
+	}
 }
 
 // Every section of a digest is explained, and every section that is explained can be one of a digest.

@@ -109,7 +109,7 @@ func TestEverySourceByItself(t *testing.T) {
 		t.Run(source, func(t *testing.T) {
 			c, ok := cases[source]
 			if !ok {
-				t.Fatal("there is no account for this source")
+				t.Fatalf("no case for %s: add an account to namedBy in sources_test.go", source)
 			}
 			account := c.world.load(t)
 			record := run(t, c.wrap(account.Client()), nil, false)

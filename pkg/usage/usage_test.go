@@ -236,6 +236,11 @@ func TestSources(t *testing.T) {
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
 	}
+	for _, name := range names[1:] { // references is asked about each image, and has tests of its own.
+		if !slices.ContainsFunc(kinds, func(k kind) bool { return k.source == name }) {
+			t.Errorf("no case for %s: add what it lists to kinds in sources_test.go", name)
+		}
+	}
 	names[0] = "changed"
 	if usage.Sources()[0] != "references" {
 		t.Error("a caller can change the sources")
