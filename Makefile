@@ -70,6 +70,10 @@ schedules:
 simulate: ## play whole runs with faults, kills and interferences against the emulated account; SEEDS=n, SEED=x replays one
 	$(GO) test -count=1 -timeout 6h ./internal/simulation -run '^TestSchedules$$' $(if $(SEED),-seed $(SEED),$(if $(SEEDS),-seeds $(SEEDS),-for 60s))
 
+.PHONY: golden
+golden: ## rewrite the golden files; read what git diff says of them
+	$(GO) test ./pkg/report ./pkg/janitor -run '^(TestWordings|TestExplanations|TestSampleDigest)$$' -update
+
 # CHECKS is how many values each property is tried on. A failure says which seed replays it; keep it as a test of its own.
 CHECKS = 1000
 

@@ -141,7 +141,7 @@ func TestBootstrap(t *testing.T) {
 		}
 	})
 
-	// C2: an invocation that failed says so, after the digest.
+	// An invocation that failed says so, after the digest.
 	t.Run("a listing is denied", func(t *testing.T) {
 		account := sampleAccount(t)
 		result, err := invoke(t, bootstrap, denying(account, "DescribeImages"), []byte(`{}`), 15*time.Minute, "DRY_RUN=false")

@@ -113,7 +113,7 @@ func lines(t *testing.T, log []byte) []map[string]any {
 	return all
 }
 
-// C2, C20: whatever fails, the log and the digest are complete before the error is returned.
+// Whatever fails, the log and the digest are complete before the error is returned.
 func TestAFailedRunIsToldAndLogged(t *testing.T) {
 	for name, c := range map[string]struct {
 		fault     func(emulator.Doer) emulator.Doer

@@ -158,7 +158,7 @@ func TestAgainForNothing(t *testing.T) {
 	}
 }
 
-// C1: a call that fails leaves no images that could be taken for all.
+// A call that fails leaves no images that could be taken for all.
 func TestAgainFails(t *testing.T) {
 	account := holding(t, many(300, image), nil, nil)
 	var asked []string

@@ -143,7 +143,7 @@ func TestTagsOfManyResources(t *testing.T) {
 	}
 }
 
-// C20: an image of which EC2 says hardly anything is read all the same, and nothing is made up for it.
+// An image of which EC2 says hardly anything is read all the same, and nothing is made up for it.
 func TestAnImageWithoutFacts(t *testing.T) {
 	got := only(t, mustRead(t, holding(t, []object{{"ImageId": imageID(1)}}, nil, nil)))
 	if diff := cmp.Diff(ami.Image{ID: imageID(1), Tags: map[string]string{}}, got); diff != "" {
@@ -151,7 +151,7 @@ func TestAnImageWithoutFacts(t *testing.T) {
 	}
 }
 
-// C11: a date that cannot be read is unreadable, never early.
+// A date that cannot be read is unreadable, never early.
 func TestDates(t *testing.T) {
 	at := time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC)
 	for name, test := range map[string]struct {
@@ -203,7 +203,7 @@ func TestDates(t *testing.T) {
 	}
 }
 
-// C15: mappings without a snapshot are no snapshots; every other one is, whatever its place.
+// Mappings without a snapshot are no snapshots; every other one is, whatever its place.
 func TestMappings(t *testing.T) {
 	ebs := func(n int) object {
 		return object{"DeviceName": "/dev/sdx", "Ebs": object{"SnapshotId": snapshotID(n)}}
@@ -213,16 +213,16 @@ func TestMappings(t *testing.T) {
 		mappings any
 		want     []string
 	}{
-		"none":                    {nil, nil},
-		"an_empty_list":           {[]object{}, nil},
-		"ephemeral_first":         {[]object{ephemeral, ebs(1)}, []string{snapshotID(1)}},
-		"only_ephemeral":          {[]object{ephemeral, ephemeral}, nil},
-		"suppressed":              {[]object{{"DeviceName": "/dev/sdc", "NoDevice": ""}, ebs(1)}, []string{snapshotID(1)}},
-		"a_blank_volume":          {[]object{{"DeviceName": "/dev/sdd", "Ebs": object{"VolumeSize": 8}}}, nil},
-		"an_empty_snapshot_id":    {[]object{{"Ebs": object{"SnapshotId": ""}}}, nil},
-		"sorted":                  {[]object{ebs(2), ebs(1), ebs(3)}, []string{snapshotID(1), snapshotID(2), snapshotID(3)}},
-		"the_same_one_twice":      {[]object{ebs(1), ebs(2), ebs(1)}, []string{snapshotID(1), snapshotID(2)}},
-		"C10_ids_of_eight_digits": {[]object{{"Ebs": object{"SnapshotId": "snap-12345678"}}}, []string{"snap-12345678"}},
+		"none":                 {nil, nil},
+		"an_empty_list":        {[]object{}, nil},
+		"ephemeral_first":      {[]object{ephemeral, ebs(1)}, []string{snapshotID(1)}},
+		"only_ephemeral":       {[]object{ephemeral, ephemeral}, nil},
+		"suppressed":           {[]object{{"DeviceName": "/dev/sdc", "NoDevice": ""}, ebs(1)}, []string{snapshotID(1)}},
+		"a_blank_volume":       {[]object{{"DeviceName": "/dev/sdd", "Ebs": object{"VolumeSize": 8}}}, nil},
+		"an_empty_snapshot_id": {[]object{{"Ebs": object{"SnapshotId": ""}}}, nil},
+		"sorted":               {[]object{ebs(2), ebs(1), ebs(3)}, []string{snapshotID(1), snapshotID(2), snapshotID(3)}},
+		"the_same_one_twice":   {[]object{ebs(1), ebs(2), ebs(1)}, []string{snapshotID(1), snapshotID(2)}},
+		"ids_of_eight_digits":  {[]object{{"Ebs": object{"SnapshotId": "snap-12345678"}}}, []string{"snap-12345678"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := only(t, mustRead(t, holding(t, []object{image(1, object{"BlockDeviceMappings": test.mappings})}, nil, nil)))

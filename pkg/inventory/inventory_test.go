@@ -133,7 +133,7 @@ func ids[T any](items []T, id func(T) string) []string {
 func ofImage(i ami.Image) string       { return i.ID }
 func ofSnapshot(s ami.Snapshot) string { return s.ID }
 
-// C3: every listing is read to its last page, and an empty page in the middle is not the last one.
+// Every listing is read to its last page, and an empty page in the middle is not the last one.
 func TestEveryPageIsRead(t *testing.T) {
 	const n = 2500
 	account := holding(t, many(n, image), many(n, snapshot), many(n, lock))
@@ -165,7 +165,7 @@ func TestEveryPageIsRead(t *testing.T) {
 // listings are the actions of which the inventory needs every page.
 var listings = []string{"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots"}
 
-// C1, C3: what fails on any page fails the whole inventory, and nothing is returned that could be taken for one.
+// What fails on any page fails the whole inventory, and nothing is returned that could be taken for one.
 func TestAPageThatFailsFailsTheInventory(t *testing.T) {
 	const n = 1001 // A second page, of one.
 	accounts := map[string]*emulator.Account{
@@ -309,7 +309,7 @@ func asking(next emulator.Doer, forms map[string][]string) emulator.Doer {
 	})
 }
 
-// C19: what is listed is the account's own. C16: disabled images are asked for. Nothing is filtered away, and nothing is
+// What is listed is the account's own. Disabled images are asked for. Nothing is filtered away, and nothing is
 // asked for by id.
 func TestWhatIsAskedFor(t *testing.T) {
 	forms := map[string][]string{}
@@ -339,7 +339,7 @@ func TestImagesAreReadLast(t *testing.T) {
 	}
 }
 
-// C19, C16: shared and public images of others are not in the inventory, nor is what is deregistered and still listed; disabled
+// Shared and public images of others are not in the inventory, nor is what is deregistered and still listed; disabled
 // and deprecated images of one's own are.
 func TestWhatIsListed(t *testing.T) {
 	got := mustRead(t, holding(t, []object{

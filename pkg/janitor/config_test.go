@@ -4,8 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -308,62 +306,4 @@ func fuzzAccount(t *testing.T, files fstest.MapFS) *emulator.Account {
 		t.Fatal(err)
 	}
 	return account
-}
-
-// rows returns the rows of the tables of the README, by their first cell, which is code.
-func rows(t *testing.T) map[string][]string {
-	t.Helper()
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	found := map[string][]string{}
-	for _, match := range regexp.MustCompile("(?m)^\\| `([^`]+)` (\\|.*)\\|$").FindAllStringSubmatch(string(readme), -1) {
-		var cells []string
-		for cell := range strings.SplitSeq(strings.TrimPrefix(match[2], "|"), "|") {
-			cells = append(cells, strings.TrimSpace(cell))
-		}
-		if _, twice := found[match[1]]; twice {
-			t.Errorf("%s is in two rows of the README", match[1])
-		}
-		found[match[1]] = cells
-	}
-	return found
-}
-
-func TestTheREADMEListsEverySetting(t *testing.T) {
-	table := rows(t)
-	known := map[string]bool{}
-	for _, setting := range janitor.Settings() {
-		known[setting.Variable] = true
-		want := ""
-		if setting.Default != "" {
-			want = "`" + setting.Default + "`"
-		}
-		got := table[setting.Variable]
-		if len(got) != 2 || got[0] != want || got[1] != setting.Help {
-			t.Errorf("README: %q, want | `%s` | %s | %s |", got, setting.Variable, want, setting.Help)
-		}
-	}
-	for name := range table {
-		if regexp.MustCompile(`^[A-Z_]+$`).MatchString(name) && !known[name] {
-			t.Errorf("README: %s is no setting", name)
-		}
-	}
-}
-
-func TestTheREADMEListsEveryReason(t *testing.T) {
-	table := rows(t)
-	known := map[string]bool{}
-	for _, rule := range retention.Rules() {
-		known[string(rule.Code)] = true
-		if got := table[string(rule.Code)]; len(got) != 1 || got[0] != rule.Meaning {
-			t.Errorf("README: %q, want | `%s` | %s |", got, rule.Code, rule.Meaning)
-		}
-	}
-	for name, cells := range table {
-		if len(cells) == 1 && regexp.MustCompile(`^[a-z]+(-[a-z]+)*$`).MatchString(name) && !known[name] {
-			t.Errorf("README: %s is no reason", name)
-		}
-	}
 }

@@ -61,7 +61,7 @@ func mixed() world {
 	}
 }
 
-// C18: a dry run is a run that stops after the plan, and calls nothing that changes anything, not even to try.
+// A dry run is a run that stops after the plan, and calls nothing that changes anything, not even to try.
 func TestADryRunChangesNothing(t *testing.T) {
 	account := mixed().load(t)
 	record := run(t, account.Client(), nil, true)
@@ -83,7 +83,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 	}
 }
 
-// Promise 7: the real run does what the dry run says, and for the reasons that it gives.
+// The real run does what the dry run says, and for the reasons that it gives.
 func TestDryAndRealRunsHaveTheSamePlan(t *testing.T) {
 	account := mixed().load(t)
 	dry := run(t, account.Client(), nil, true)
@@ -117,7 +117,7 @@ func TestTheRecordAgreesWithTheAccount(t *testing.T) {
 	}
 }
 
-// Promise 5: running twice is harmless.
+// Running twice is harmless.
 func TestASecondRunRemovesOnlyWhatIsDue(t *testing.T) {
 	account := mixed().load(t)
 	limited := settings{"MAX_DEREGISTRATIONS": "3"}
@@ -133,7 +133,7 @@ func TestASecondRunRemovesOnlyWhatIsDue(t *testing.T) {
 	}
 }
 
-// Promise 4: the stalest go first, over all regions, and the rest says that it waits.
+// The stalest go first, over all regions, and the rest says that it waits.
 func TestTheCapHoldsOverAllRegions(t *testing.T) {
 	home := world{images: []object{image(1, 400, 390, 1), image(2, 400, 350, 2), image(3, 400, 310, 3)}}
 	away := world{images: []object{image(4, 400, 380, 4), image(5, 400, 360, 5), image(6, 400, 300, 6)}}
@@ -203,7 +203,7 @@ func TestACopyInAnotherRegionIsAUse(t *testing.T) {
 	wantVerdicts(t, record, map[string]string{imageID(1): "keep", imageID(2): "deregistered", imageID(3): "keep"})
 }
 
-// Promise 2: a partial inventory stops its region before anything is changed, and no other region; promise 6: the digest is sent.
+// A partial inventory stops its region before anything is changed, and no other region; the digest is sent.
 func TestARegionThatFailsIsLeftAsItWas(t *testing.T) {
 	var few, many world
 	for n := range 1001 {
@@ -219,7 +219,7 @@ func TestARegionThatFailsIsLeftAsItWas(t *testing.T) {
 		says  string
 		all   bool // Both regions fail.
 	}{
-		"C3: page 2 of the images": {func(q emulator.Request, _ int) bool {
+		"page 2 of the images": {func(q emulator.Request, _ int) bool {
 			return q.Region == "us-east-1" && q.Action == "DescribeImages" && q.Form.Get("NextToken") != ""
 		}, "listing images", false},
 		"page 2 of the snapshots": {func(q emulator.Request, _ int) bool {
@@ -232,7 +232,7 @@ func TestARegionThatFailsIsLeftAsItWas(t *testing.T) {
 		"the regions":          {func(q emulator.Request, _ int) bool { return q.Action == "DescribeRegions" }, "listing the regions", true},
 	} {
 		for kind, fault := range readFaults {
-			if kind != "denied" && (kind != "truncated" || !strings.HasPrefix(name, "C3")) {
+			if kind != "denied" && (kind != "truncated" || !strings.HasPrefix(name, "page 2")) {
 				continue
 			}
 			t.Run(name+" "+kind, func(t *testing.T) {
@@ -272,7 +272,7 @@ func TestARegionThatFailsIsLeftAsItWas(t *testing.T) {
 	}
 }
 
-// C1, C8: evidence that could not be had keeps the image, and the reason names the lookup.
+// Evidence that could not be had keeps the image, and the reason names the lookup.
 func TestALookupThatFailsKeepsTheImage(t *testing.T) {
 	for action, source := range map[string]string{"DescribeImageReferences": "references", "DescribeImageAttribute": "launch permissions"} {
 		for kind, fault := range readFaults {
@@ -359,7 +359,7 @@ func TestConfirm(t *testing.T) {
 	}
 }
 
-// Promise 8: the order in which AWS lists things never matters.
+// The order in which AWS lists things never matters.
 func TestTheOrderOfInputDoesNotMatter(t *testing.T) {
 	w := mixed()
 	w.snapshots = []object{

@@ -66,7 +66,7 @@ func removed(record report.Run) (ids []string) {
 	return ids
 }
 
-// Promise 2, and C1, the worst of the traps: whatever goes wrong with the reads, no more is removed than without a fault,
+// The worst of the traps: whatever goes wrong with the reads, no more is removed than without a fault,
 // and the record says what is left.
 func TestFaultsOfReadsNeverRemoveMore(t *testing.T) {
 	t.Parallel()
@@ -105,7 +105,7 @@ func TestFaultsOfReadsNeverRemoveMore(t *testing.T) {
 	})
 }
 
-// Promises 1, 4 to 7 on any account: dry and real runs agree, the record agrees with the account, and once nothing is due
+// On any account: dry and real runs agree, the record agrees with the account, and once nothing is due
 // any more, nothing is done.
 func TestRunsOfAnyAccount(t *testing.T) {
 	t.Parallel()

@@ -46,7 +46,7 @@ func atTheFirst(next emulator.Doer, action string, happen func()) emulator.Doer 
 	}, nil)
 }
 
-// C22: between the plan and the removal somebody begins to use an image, or changes it. Before each batch the janitor looks
+// Between the plan and the removal somebody begins to use an image, or changes it. Before each batch the janitor looks
 // again.
 func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
 	t.Parallel()
@@ -772,7 +772,7 @@ var uses = map[string]func(n int, here, there *world, region string){
 	},
 }
 
-// Promises 1 to 3 over the whole run: whatever uses an image, in whatever region, whatever cannot be read, with time of grace
+// Over the whole run: whatever uses an image, in whatever region, whatever cannot be read, with time of grace
 // or without, with several nights or one: it is not removed. Without any fault all that nothing uses goes.
 func TestNothingInUseIsEverRemoved(t *testing.T) {
 	t.Parallel()
@@ -836,8 +836,8 @@ func TestNothingInUseIsEverRemoved(t *testing.T) {
 				for _, id := range removed(record) {
 					gone[id] = true
 					if kind := used[id]; kind != "" && (kind != "being shared" || s["SHARED_IMAGES"] == "keep") {
-						if texts[id] && janitor.Err(record) != nil && openTextOfFailedRegion {
-							continue
+						if texts[id] && janitor.Err(record) != nil {
+							continue // The text of a region that failed may not have been read: docs/limits.md.
 						}
 						rt.Errorf("night %d: %s is removed, in spite of %s", day, id, kind)
 					}

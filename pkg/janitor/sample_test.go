@@ -1,6 +1,7 @@
 package janitor_test
 
 import (
+	"flag"
 	"maps"
 	"net/http"
 	"os"
@@ -10,11 +11,47 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
 )
+
+var update = flag.Bool("update", false, "rewrite the golden file")
+
+// The digest that README.md and docs/digest.md show lines of: what make demo sends, on one night.
+func TestSampleDigest(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T) {
+		account, err := emulator.LoadSample(emulator.Options{Now: func() time.Time { return now }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		j := newJanitor(t, account.Client(), settings{
+			"DRY_RUN": "false", "MAX_DEREGISTRATIONS": "8", "RECORDS": "s3://" + emulator.RecordsBucket,
+			"REQUIRE_RECYCLE_BIN": "true", "RECYCLE_BIN_DAYS": "14",
+		})
+		j.Version, j.Reader.Stack = "v0.1.0", "ami-janitor"
+		record := j.Run(t.Context(), "20261123T020000Z-3f9c1a", false)
+		got := "Subject: " + report.Subject(record) + "\n\n" + report.Text(record)
+
+		const path = "testdata/sample-digest.txt"
+		if *update {
+			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got); make golden rewrites it:\n%s", path, diff)
+		}
+	})
+}
 
 // gallery collects what records show, and in which run it was seen first.
 type gallery map[string]string
@@ -88,7 +125,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 	}
 	for _, w := range want {
 		if shown[w] == "" {
-			t.Errorf("the sample account does not show: %s", w)
+			t.Errorf("the sample account does not show %s: add an image that does to pkg/emulator/sample_account.go", w)
 		}
 	}
 	for _, what := range slices.Sorted(maps.Keys(shown)) {

@@ -52,7 +52,7 @@ func timed(t *testing.T, doer emulator.Doer, limit time.Duration, s settings) (r
 
 var digest = settings{"TOPIC_ARN": mailTopic, "MAX_DEREGISTRATIONS": "1000"}
 
-// D13: half of the time is for looking. What is not looked up by then is unknown, and the rest of the time is used.
+// Half of the time is for looking. What is not looked up by then is unknown, and the rest of the time is used.
 func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const images, lookedUp = 150, 4 * 32 // In 200 seconds, 32 at a time can be asked about four times.
@@ -75,7 +75,7 @@ func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 	})
 }
 
-// C2: no image is begun that cannot be finished, nor finished at the cost of the digest. A hundred images are declared at a
+// No image is begun that cannot be finished, nor finished at the cost of the digest. A hundred images are declared at a
 // time, and forty of them are removed at a time.
 func TestTheSweepStopsInTime(t *testing.T) {
 	t.Parallel()

@@ -40,7 +40,7 @@ func (l *life) use(n int, resourceType string, count any) {
 	})
 }
 
-// D3: a shared image waits for a report; once that has shown no use of it, it goes.
+// A shared image waits for a report; once that has shown no use of it, it goes.
 func TestASharedImageGoesAfterItsReport(t *testing.T) {
 	for name, w := range others {
 		t.Run(name, func(t *testing.T) {

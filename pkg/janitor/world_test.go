@@ -329,7 +329,7 @@ func wantVerdicts(t *testing.T, record report.Run, want map[string]string) {
 	}
 }
 
-// checkRecord checks what holds for every record: promises 1, 4, 6 and 7.
+// checkRecord checks what holds for every record.
 func checkRecord(t rapid.TB, record report.Run, limit int) {
 	t.Helper()
 	removed, marked := 0, 0

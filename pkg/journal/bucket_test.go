@@ -145,7 +145,7 @@ func travel(ctx context.Context, books *journal.Journal) journey {
 	return j
 }
 
-// C1, C7: whatever becomes of any call, before or after it takes effect, for once or for ever: a history is the right one
+// Whatever becomes of any call, before or after it takes effect, for once or for ever: a history is the right one
 // or an error, and what was confirmed has been done.
 func TestFaults(t *testing.T) {
 	for name, fault := range s3Faults {

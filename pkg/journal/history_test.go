@@ -528,7 +528,7 @@ func (k *killed) run(j *journal.Journal, plans ...journal.Declared) error {
 	return e.Close(ctx, false)
 }
 
-// C5, C6: a run may be killed at any moment. The next one finds every snapshot that it has left and every image that it
+// A run may be killed at any moment. The next one finds every snapshot that it has left and every image that it
 // has removed, and takes nothing for removed or left that is not; when it has finished that, nothing is left to say.
 func TestKilledAtEveryCall(t *testing.T) {
 	for kind, create := range stores {

@@ -129,7 +129,7 @@ func TestARecordThatIsNone(t *testing.T) {
 	})
 }
 
-// C22: nothing that comes from outside leads out of the journal.
+// Nothing that comes from outside leads out of the journal.
 func TestOnlyIDsAreTakenForIDs(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		none := func(string) bool { return false }

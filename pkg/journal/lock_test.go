@@ -277,7 +277,7 @@ func TestFaultsAboutTheLock(t *testing.T) {
 	})
 }
 
-// C21: at no time are two runs at work that have both given a sign of life within the lease; whatever they do, in which
+// At no time are two runs at work that have both given a sign of life within the lease; whatever they do, in which
 // order, and whichever calls fail before or after they took effect. A lock that is given back is free, and no lock
 // outlives its run by more than the lease.
 func TestNeverTwoAtWork(t *testing.T) {

@@ -206,7 +206,7 @@ func ask(next emulator.Doer, alter func([]byte) []byte) emulator.Doer {
 
 var actions = []string{"ListRules", "GetRule", "ListImagesInRecycleBin", "ListSnapshotsInRecycleBin"}
 
-// C1: what cannot be read is not an empty bin, whichever of the calls it is. Err is one line that names the call.
+// What cannot be read is not an empty bin, whichever of the calls it is. Err is one line that names the call.
 func TestFaults(t *testing.T) {
 	for name, fault := range map[string]func(next emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer{
 		"denied": func(next emulator.Doer, action string, _ func(int, emulator.Request) bool) emulator.Doer {

@@ -61,7 +61,7 @@ func golden(t *testing.T, dir, name string, got []byte) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
+		t.Errorf("%s (-want +got); make golden rewrites it:\n%s", path, diff)
 	}
 }
 

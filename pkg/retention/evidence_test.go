@@ -12,7 +12,7 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// C1: evidence that is missing, or not complete, is no proof that an image is not used.
+// Evidence that is missing, or not complete, is no proof that an image is not used.
 func TestEvidence(t *testing.T) {
 	gap := ami.Gap{Source: "references", Err: "UnauthorizedOperation: no"}
 	instance := ami.Reference{Source: "references", Type: "ec2:Instance", ARN: "arn:aws:ec2:eu-west-1:123456789012:instance/i-1"}
@@ -68,18 +68,18 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 		return map[string]ami.Evidence{region: {subject: {Use: ami.Unused}, "ami-2": {Use: ami.Used, LaunchedAt: at}}}
 	}
 	return map[string]evidenceCase{
-		"proven_unused_goes":                    {evidence: found(ami.Finding{Use: ami.Unused})},
-		"C1_no_evidence_at_all_removes_nothing": {kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
-		"C1_an_image_without_an_entry_stays":    {evidence: map[string]ami.Evidence{region: {"ami-2": {Use: ami.Unused}}}, kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
-		"C1_evidence_of_another_region_is_none": {evidence: map[string]ami.Evidence{"us-east-1": {subject: {Use: ami.Unused}}}, kept: []retention.Code{"unknown-use"}},
-		"C1_an_empty_finding_is_unknown":        {evidence: found(ami.Finding{}), kept: []retention.Code{"unknown-use"}},
-		"C1_unknown_with_a_gap_names_it":        {evidence: found(ami.Finding{Gaps: []ami.Gap{gap}}), kept: []retention.Code{"unknown-use"}, says: "references: UnauthorizedOperation: no"},
-		"C1_unused_with_a_gap_is_not_unused":    {evidence: found(ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{gap}}), kept: []retention.Code{"unknown-use"}, says: "references: UnauthorizedOperation: no"},
-		"C1_a_use_nobody_knows_is_no_proof":     {evidence: found(ami.Finding{Use: ami.Use(42)}), kept: []retention.Code{"unknown-use"}},
-		"C1_a_negative_use_is_no_proof":         {evidence: found(ami.Finding{Use: ami.Use(-1)}), kept: []retention.Code{"unknown-use"}},
-		"used_names_what_uses_it":               {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance}}), kept: []retention.Code{"in-use"}, says: "named by " + instance.ARN},
-		"used_by_many_counts_the_rest":          {evidence: found(ami.Finding{Use: ami.Used, References: many}), kept: []retention.Code{"in-use"}, says: "arn:2, arn:3 and 2 more"},
-		"used_without_references_stays":         {evidence: found(ami.Finding{Use: ami.Used}), kept: []retention.Code{"in-use"}, says: "named by something"},
+		"proven_unused_goes":                 {evidence: found(ami.Finding{Use: ami.Unused})},
+		"no_evidence_at_all_removes_nothing": {kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
+		"an_image_without_an_entry_stays":    {evidence: map[string]ami.Evidence{region: {"ami-2": {Use: ami.Unused}}}, kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
+		"evidence_of_another_region_is_none": {evidence: map[string]ami.Evidence{"us-east-1": {subject: {Use: ami.Unused}}}, kept: []retention.Code{"unknown-use"}},
+		"an_empty_finding_is_unknown":        {evidence: found(ami.Finding{}), kept: []retention.Code{"unknown-use"}},
+		"unknown_with_a_gap_names_it":        {evidence: found(ami.Finding{Gaps: []ami.Gap{gap}}), kept: []retention.Code{"unknown-use"}, says: "references: UnauthorizedOperation: no"},
+		"unused_with_a_gap_is_not_unused":    {evidence: found(ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{gap}}), kept: []retention.Code{"unknown-use"}, says: "references: UnauthorizedOperation: no"},
+		"a_use_nobody_knows_is_no_proof":     {evidence: found(ami.Finding{Use: ami.Use(42)}), kept: []retention.Code{"unknown-use"}},
+		"a_negative_use_is_no_proof":         {evidence: found(ami.Finding{Use: ami.Use(-1)}), kept: []retention.Code{"unknown-use"}},
+		"used_names_what_uses_it":            {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance}}), kept: []retention.Code{"in-use"}, says: "named by " + instance.ARN},
+		"used_by_many_counts_the_rest":       {evidence: found(ami.Finding{Use: ami.Used, References: many}), kept: []retention.Code{"in-use"}, says: "arn:2, arn:3 and 2 more"},
+		"used_without_references_stays":      {evidence: found(ami.Finding{Use: ami.Used}), kept: []retention.Code{"in-use"}, says: "named by something"},
 		"used_by_other_accounts_says_how_many_and_by_which_report": {
 			evidence: found(ami.Finding{
 				Use: ami.Used, References: []ami.Reference{ofOther("111122223333", "ec2:Instance", 3), ofOther("111122223333", "ec2:LaunchTemplate", 1), ofOther("444455556666", "ec2:Instance", 0)},

@@ -112,36 +112,36 @@ func factCases(t testing.TB) map[string]factCase {
 		"an_image_idle_for_centuries_goes":  {image: with(created(now.AddDate(-500, 0, 0)))},
 		"one_snapshot_of_unknown_size_goes": {image: with(mapping("snap-1")), snapshots: []ami.Snapshot{{ID: "snap-1"}}},
 
-		// C19: the owner.
+		// The owner.
 		"an_image_of_another_account_stays":                    {image: with(func(i *ami.Image) { i.OwnerID = "999999999999" }), kept: "not-owned", says: "owned by account 999999999999"},
 		"an_image_without_an_owner_stays":                      {image: with(func(i *ami.Image) { i.OwnerID = "" }), kept: "not-owned", says: "its owner is not known"},
 		"an_image_without_an_owner_is_not_an_unknown_accounts": {image: with(func(i *ami.Image) { i.OwnerID = "" }), account: "-", kept: "not-owned"},
 
-		// States, C16: a disabled image is seen, and stays.
+		// States: a disabled image is seen, and stays.
 		"a_pending_image_stays":             {image: with(func(i *ami.Image) { i.State = "pending" }), kept: "not-available", says: "in state pending"},
 		"a_failed_image_stays":              {image: with(func(i *ami.Image) { i.State = "failed" }), kept: "not-available", says: "failed"},
-		"C16_a_disabled_image_stays":        {image: with(func(i *ami.Image) { i.State = "disabled" }), kept: "not-available", says: "disabled"},
+		"a_disabled_image_stays":            {image: with(func(i *ami.Image) { i.State = "disabled" }), kept: "not-available", says: "disabled"},
 		"a_state_nobody_knows_stays":        {image: with(func(i *ami.Image) { i.State = "hibernating" }), kept: "not-available", says: "hibernating"},
 		"a_state_is_compared_with_its_case": {image: with(func(i *ami.Image) { i.State = "Available" }), kept: "not-available"},
 		"no_state_stays":                    {image: with(func(i *ami.Image) { i.State = "" }), kept: "not-available", says: "its state is not known"},
 
-		// C11: dates.
-		"C11_an_unreadable_creation_date_stays": {
+		// Dates.
+		"an_unreadable_creation_date_stays": {
 			image: with(func(i *ami.Image) { i.CreatedAt, i.Unreadable = time.Time{}, []string{`creation date "yesterday"`} }),
 			kept:  "unreadable", says: `creation date "yesterday"`, unsaid: "no creation date",
 		},
-		"C11_no_creation_date_stays":               {image: with(func(i *ami.Image) { i.CreatedAt = time.Time{} }), kept: "unreadable", says: "no creation date"},
-		"C11_no_date_at_all_stays":                 {image: with(created(time.Time{})), kept: "unreadable", says: "no creation date"},
-		"C11_an_unreadable_last_launch_stays":      {image: with(created(ago(days(400))), func(i *ami.Image) { i.Unreadable = []string{`last launched time "x"`} }), kept: "unreadable"},
+		"no_creation_date_stays":                   {image: with(func(i *ami.Image) { i.CreatedAt = time.Time{} }), kept: "unreadable", says: "no creation date"},
+		"no_date_at_all_stays":                     {image: with(created(time.Time{})), kept: "unreadable", says: "no creation date"},
+		"an_unreadable_last_launch_stays":          {image: with(created(ago(days(400))), func(i *ami.Image) { i.Unreadable = []string{`last launched time "x"`} }), kept: "unreadable"},
 		"every_unreadable_fact_is_said":            {image: with(func(i *ami.Image) { i.Unreadable = []string{"this", "that"} }), kept: "unreadable", says: "this; that"},
-		"C11_a_creation_date_in_the_future_stays":  {image: with(created(now.Add(1))), kept: "future-dated", says: "created 2026-11-23T02:00:00Z, which is in the future"},
-		"C11_a_launch_in_the_future_stays":         {image: with(launched(now.Add(day))), kept: "future-dated", says: "last launched 2026-11-24T02:00:00Z"},
-		"C11_a_far_future_stays":                   {image: with(created(now.AddDate(5000, 0, 0))), kept: "future-dated"},
+		"a_creation_date_in_the_future_stays":      {image: with(created(now.Add(1))), kept: "future-dated", says: "created 2026-11-23T02:00:00Z, which is in the future"},
+		"a_launch_in_the_future_stays":             {image: with(launched(now.Add(day))), kept: "future-dated", says: "last launched 2026-11-24T02:00:00Z"},
+		"a_far_future_stays":                       {image: with(created(now.AddDate(5000, 0, 0))), kept: "future-dated"},
 		"an_image_created_this_moment_is_new":      {image: with(created(now)), kept: "recently-used", says: "0 days ago"},
 		"a_launch_before_the_creation_is_no_fault": {image: with(func(i *ami.Image) { i.CreatedAt, i.LastLaunchedAt = ago(days(300)), ago(days(400)) }), says: "created"},
 
-		// C20 and the cooldown: only "disabled" and an absent value allow a deregistration.
-		"C20_an_absent_protection_is_none":       {image: protection("")},
+		// The cooldown, too: only "disabled" and an absent value allow a deregistration.
+		"an_absent_protection_is_none":           {image: protection("")},
 		"disabled_is_no_protection":              {image: protection("disabled")},
 		"cooldown_counts_as_protected":           {image: protection("disabled after 2026-11-24T02:00:00.000Z"), kept: "protected", says: "disabled after 2026-11-24"},
 		"a_past_cooldown_counts_as_protected":    {image: protection("disabled after 2020-01-01T00:00:00.000Z"), kept: "protected"},
@@ -151,10 +151,10 @@ func factCases(t testing.TB) map[string]factCase {
 		"disabled_with_a_blank_is_protected":     {image: protection("disabled "), kept: "protected"},
 		"a_value_nobody_knows_counts_as_protect": {image: protection("perhaps"), kept: "protected"},
 
-		// Managed images. C21: AWS Backup is known by its tags and by its name.
-		"C21_backup_by_the_tag_of_its_source":    {image: with(tagged("aws:backup:source-resource", "i-1")), kept: "managed", says: "AWS Backup: delete its recovery point"},
-		"C21_backup_by_the_tag_of_its_copies":    {image: with(tagged("AWSBackupManagedResource", "")), kept: "managed", says: "AWS Backup"},
-		"C21_backup_by_its_name":                 {image: with(named("AwsBackup_i-0123456789abcdef0_b8d1a1f2-0000-4000-8000-000000000000")), kept: "managed", says: "AWS Backup (its name)"},
+		// Managed images: AWS Backup is known by its tags and by its name.
+		"backup_by_the_tag_of_its_source":        {image: with(tagged("aws:backup:source-resource", "i-1")), kept: "managed", says: "AWS Backup: delete its recovery point"},
+		"backup_by_the_tag_of_its_copies":        {image: with(tagged("AWSBackupManagedResource", "")), kept: "managed", says: "AWS Backup"},
+		"backup_by_its_name":                     {image: with(named("AwsBackup_i-0123456789abcdef0_b8d1a1f2-0000-4000-8000-000000000000")), kept: "managed", says: "AWS Backup (its name)"},
 		"lifecycle_manager_by_its_system_tag":    {image: with(tagged("aws:dlm:lifecycle-policy-id", "policy-1")), kept: "managed", says: "Data Lifecycle Manager"},
 		"lifecycle_manager_by_its_user_tag":      {image: with(tagged("dlm:managed", "true")), kept: "managed", says: "Data Lifecycle Manager"},
 		"lifecycle_manager_by_its_name":          {image: with(named("DLM_policy-0123456789abcdef0_i-0123456789abcdef0_2026-01-01")), kept: "managed", says: "(its name)"},
@@ -183,7 +183,7 @@ func factCases(t testing.TB) map[string]factCase {
 
 		"a_public_image_stays": {image: with(func(i *ami.Image) { i.Public = true }), kept: "public", says: "everyone may launch it"},
 
-		// Keep tags. C4: keys and values are compared one by one, as wholes.
+		// Keep tags: keys and values are compared one by one, as wholes.
 		"the_keep_tag_keeps":                           {image: with(tagged("ami-janitor:keep", "true")), kept: "keep-tag", says: "tagged ami-janitor:keep"},
 		"the_keep_tag_keeps_without_a_value":           {image: with(tagged("ami-janitor:keep", "")), kept: "keep-tag"},
 		"the_keep_tag_keeps_with_any_value":            {image: with(tagged("ami-janitor:keep", "no, really")), kept: "keep-tag"},
@@ -198,17 +198,17 @@ func factCases(t testing.TB) map[string]factCase {
 		"the_restored_tag_is_read_in_any_case":         {image: with(tagged("AMI-Janitor:Restored", "2026-11-20")), kept: "recently-used", says: "restored 2026-11-20"},
 		"the_longest_limit_counts":                     {image: with(tagged("AMI-Janitor:Stale-After", "9999d"), tagged("ami-janitor:stale-after", "30d")), kept: "recently-used"},
 		"a_configured_key_keeps":                       {image: with(tagged("pinned", "")), policy: keep("pinned"), kept: "keep-tag", says: "tagged pinned"},
-		"C4_the_second_of_two_configured_tags_keeps":   {image: with(tagged("b", "2")), policy: keep("a=1,b=2"), kept: "keep-tag", says: "tagged b=2"},
-		"C4_another_value_does_not_keep":               {image: with(tagged("env", "production")), policy: keep("env=prod")},
-		"C4_two_tags_do_not_make_a_match":              {image: with(tagged("env", "dev"), tagged("tier", "prod")), policy: keep("env=prod")},
+		"the_second_of_two_configured_tags_keeps":      {image: with(tagged("b", "2")), policy: keep("a=1,b=2"), kept: "keep-tag", says: "tagged b=2"},
+		"another_value_does_not_keep":                  {image: with(tagged("env", "production")), policy: keep("env=prod")},
+		"two_tags_do_not_make_a_match":                 {image: with(tagged("env", "dev"), tagged("tier", "prod")), policy: keep("env=prod")},
 		"a_configured_tag_is_compared_with_its_case":   {image: with(tagged("Env", "prod")), policy: keep("env=prod")},
 		"a_configured_empty_value_is_a_value":          {image: with(tagged("env", "prod")), policy: keep("env=")},
 		"a_configured_empty_value_keeps_its_like":      {image: with(tagged("env", "")), policy: keep("env="), kept: "keep-tag"},
 		"a_configured_value_may_hold_an_equals_sign":   {image: with(tagged("a", "b=c")), policy: keep("a=b=c"), kept: "keep-tag"},
 		"the_keep_tag_is_honoured_beside_configured":   {image: with(tagged("ami-janitor:keep", "")), policy: keep("pinned"), kept: "keep-tag"},
 		"a_configured_keep_tag_wins_over_its_false":    {image: with(tagged("ami-janitor:keep", "false")), policy: keep("ami-janitor:keep"), kept: "keep-tag"},
-		"C4_an_image_without_tags_is_judged_like_any":  {image: with(func(i *ami.Image) { i.Tags = nil }), policy: keep("pinned")},
-		"C4_an_image_without_tags_is_not_in_tag_scope": {image: with(func(i *ami.Image) { i.Tags = nil }), policy: only("team"), kept: "out-of-scope"},
+		"an_image_without_tags_is_judged_like_any":     {image: with(func(i *ami.Image) { i.Tags = nil }), policy: keep("pinned")},
+		"an_image_without_tags_is_not_in_tag_scope":    {image: with(func(i *ami.Image) { i.Tags = nil }), policy: only("team"), kept: "out-of-scope"},
 
 		// The keep list; more in keeplist_test.go.
 		"an_id_on_the_keep_list_keeps":       {image: with(func(i *ami.Image) { i.Name = "" }), policy: list(subject), kept: "keep-list", says: "listed as " + subject},
@@ -381,16 +381,16 @@ func factCases(t testing.TB) map[string]factCase {
 		"the_newest_of_several_copies_counts":                    {others: []ami.Image{idle("ami-2", copyOf(subject), created(ago(days(5)))), idle("ami-3", copyOf(subject), created(ago(days(6))))}, kept: "recently-used", says: "ami-2"},
 		"the_newest_of_several_copies_counts_though_listed_last": {others: []ami.Image{idle("ami-2", copyOf(subject), created(ago(days(6)))), idle("ami-3", copyOf(subject), created(ago(days(5))))}, kept: "recently-used", says: "ami-3"},
 		"a_launch_of_a_copy_is_no_use_of_its_source":             {others: []ami.Image{idle("ami-2", copyOf(subject), launched(now))}},
-		"C11_a_copy_without_a_date_may_be_recent":                {others: []ami.Image{idle("ami-2", copyOf(subject), created(time.Time{})), idle("ami-3", copyOf(subject))}, kept: "unreadable", says: "the creation date of its copy ami-2"},
-		"C11_a_copy_of_the_future_stays":                         {others: []ami.Image{idle("ami-2", copyOf(subject), created(now.Add(day)))}, kept: "future-dated", says: "copied as ami-2"},
+		"a_copy_without_a_date_may_be_recent":                    {others: []ami.Image{idle("ami-2", copyOf(subject), created(time.Time{})), idle("ami-3", copyOf(subject))}, kept: "unreadable", says: "the creation date of its copy ami-2"},
+		"a_copy_of_the_future_stays":                             {others: []ami.Image{idle("ami-2", copyOf(subject), created(now.Add(day)))}, kept: "future-dated", says: "copied as ami-2"},
 		"a_failed_copy_is_a_use":                                 {others: []ami.Image{idle("ami-2", copyOf(subject), created(ago(days(5))), func(i *ami.Image) { i.State = "failed" })}, kept: "recently-used"},
 		"an_image_is_not_its_own_copy":                           {image: with(copyOf(subject))},
 		"a_copy_of_something_else_is_no_use":                     {others: []ami.Image{idle("ami-2", copyOf("ami-3"), created(now))}},
 		"images_without_a_source_are_not_copies":                 {others: []ami.Image{idle("ami-2", created(now))}},
 
-		// C12: families; more in family_test.go.
-		"C12_the_newest_of_its_family_stays": {image: with(named("web-20260101")), others: []ami.Image{idle("ami-2", named("web-20250101"), created(ago(days(500))))}, kept: "newest-of-family", says: "the newest of family web-*"},
-		"the_second_of_its_family_goes":      {image: with(named("web-20250101")), others: []ami.Image{idle("ami-2", named("web-20260101"), created(ago(days(350))))}},
+		// Families; more in family_test.go.
+		"the_newest_of_its_family_stays": {image: with(named("web-20260101")), others: []ami.Image{idle("ami-2", named("web-20250101"), created(ago(days(500))))}, kept: "newest-of-family", says: "the newest of family web-*"},
+		"the_second_of_its_family_goes":  {image: with(named("web-20250101")), others: []ami.Image{idle("ami-2", named("web-20260101"), created(ago(days(350))))}},
 
 		// Snapshots that speak for their image.
 		"an_unclear_snapshot_stays": {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Unreadable: "listed twice"}}, kept: "snapshot-unclear", says: "snap-2: listed twice"},

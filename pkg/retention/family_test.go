@@ -25,7 +25,7 @@ func replaces(t *testing.T, p retention.Policy, older, newer ami.Image) bool {
 	return goes
 }
 
-// C12: names are unique, so images of one family never have the same one.
+// Names are unique, so images of one family never have the same one.
 func TestNamesOfOneFamily(t *testing.T) {
 	for _, names := range [][2]string{
 		{"web-20260101", "web-20260201"},
@@ -79,7 +79,7 @@ func TestNamesOfOneFamily(t *testing.T) {
 	}
 }
 
-// C12: the newest image of one family says nothing about another family.
+// The newest image of one family says nothing about another family.
 func TestNamesOfTwoFamilies(t *testing.T) {
 	for _, names := range [][2]string{
 		{"web-20260101", "api-20260201"},
@@ -224,12 +224,12 @@ func TestKeepNewest(t *testing.T) {
 		images []ami.Image
 		goes   []string
 	}{
-		"C12_none_are_kept":               {0, series(3), []string{"ami-1", "ami-2", "ami-3"}},
-		"C12_one_is_kept":                 {1, series(3), []string{"ami-1", "ami-2"}},
-		"two_are_kept":                    {2, series(3), []string{"ami-1"}},
-		"as_many_as_there_are":            {3, series(3), []string{}},
-		"more_than_there_are":             {4, series(3), []string{}},
-		"C12_every_family_counts_its_own": {1, append(series(2), idle("ami-9", named("api-1"))), []string{"ami-1"}},
+		"none_are_kept":               {0, series(3), []string{"ami-1", "ami-2", "ami-3"}},
+		"one_is_kept":                 {1, series(3), []string{"ami-1", "ami-2"}},
+		"two_are_kept":                {2, series(3), []string{"ami-1"}},
+		"as_many_as_there_are":        {3, series(3), []string{}},
+		"more_than_there_are":         {4, series(3), []string{}},
+		"every_family_counts_its_own": {1, append(series(2), idle("ami-9", named("api-1"))), []string{"ami-1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			here := inventory(region, test.images...)
@@ -274,15 +274,15 @@ func TestNewestAtTheSameMoment(t *testing.T) {
 // An image that cannot take the place of its forerunner does not push it out.
 func TestUnusableImagesAreNotTheNewest(t *testing.T) {
 	for name, spoil := range map[string]func(*ami.Image){
-		"failed":           func(i *ami.Image) { i.State = "failed" },
-		"disabled":         func(i *ami.Image) { i.State = "disabled" },
-		"pending":          func(i *ami.Image) { i.State = "pending" },
-		"not_owned":        func(i *ami.Image) { i.OwnerID = "999999999999" },
-		"unreadable":       func(i *ami.Image) { i.Unreadable = []string{"x"} },
-		"without_a_date":   func(i *ami.Image) { i.CreatedAt = time.Time{} },
-		"C11_future_dated": func(i *ami.Image) { i.CreatedAt = now.Add(1) },
-		"managed":          tagged("aws:backup:source-resource", "i-1"),
-		"managed_by_name":  func(i *ami.Image) { i.Name = "AwsBackup_" + i.Name; i.Tags["role"] = "web" },
+		"failed":          func(i *ami.Image) { i.State = "failed" },
+		"disabled":        func(i *ami.Image) { i.State = "disabled" },
+		"pending":         func(i *ami.Image) { i.State = "pending" },
+		"not_owned":       func(i *ami.Image) { i.OwnerID = "999999999999" },
+		"unreadable":      func(i *ami.Image) { i.Unreadable = []string{"x"} },
+		"without_a_date":  func(i *ami.Image) { i.CreatedAt = time.Time{} },
+		"future_dated":    func(i *ami.Image) { i.CreatedAt = now.Add(1) },
+		"managed":         tagged("aws:backup:source-resource", "i-1"),
+		"managed_by_name": func(i *ami.Image) { i.Name = "AwsBackup_" + i.Name; i.Tags["role"] = "web" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			images := series(2)

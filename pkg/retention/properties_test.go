@@ -568,7 +568,7 @@ func touched(plans []retention.Plan) []string {
 	return decided(plans, retention.Deregister, retention.Mark, retention.Defer)
 }
 
-// C1: a gap never adds a removal. It takes its own image out of what is condemned, and copies of that, and nothing else.
+// A gap never adds a removal. It takes its own image out of what is condemned, and copies of that, and nothing else.
 func TestAGapNeverAddsARemoval(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		w.policy.MaxDeregistrations = 1000
@@ -600,7 +600,7 @@ func TestAGapNeverAddsARemoval(t *testing.T) {
 	})
 }
 
-// C1: less evidence never adds a removal: an image nobody asked about, or a region that could not be read. What the latter
+// Less evidence never adds a removal: an image nobody asked about, or a region that could not be read. What the latter
 // held of another region's images, their copies and their names, is not seen that night: docs/design/0007.
 func TestLessEvidenceNeverAddsARemoval(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
@@ -632,7 +632,7 @@ func TestLessEvidenceNeverAddsARemoval(t *testing.T) {
 	})
 }
 
-// C1: without any evidence nothing is removed or announced, nothing waits to be, and no usage report is asked for or deleted.
+// Without any evidence nothing is removed or announced, nothing waits to be, and no usage report is asked for or deleted.
 func TestNoEvidenceRemovesNothing(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		for _, w.evidence = range []map[string]ami.Evidence{nil, {}, {failedRegion: {}}} {

@@ -57,12 +57,12 @@ func TestEveryRuleHasACase(t *testing.T) {
 	delete(tried, "")
 	for _, rule := range retention.Rules() {
 		if !tried[rule.Code] {
-			t.Errorf("no case for %s", rule.Code)
+			t.Errorf("no case for %s: add one to factCases in facts_test.go, or to evidenceCases in evidence_test.go", rule.Code)
 		}
 		delete(tried, rule.Code)
 	}
 	for code := range tried {
-		t.Errorf("a case for %s, which is no rule", code)
+		t.Errorf("a case for %s, which is no rule in rules.go", code)
 	}
 }
 

@@ -156,19 +156,19 @@ func TestSnapshots(t *testing.T) {
 		snapshots []ami.Snapshot
 		want      map[string][]retention.SnapshotVerdict
 	}{
-		"C15_every_snapshot_of_an_image_goes_sorted": {
+		"every_snapshot_of_an_image_goes_sorted": {
 			none,
 			[]ami.Image{stalest(mapping("snap-2", "snap-1"))},
 			snapshots(),
 			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1"), deletes("snap-2", 100, "ami-1")}},
 		},
-		"C15_a_snapshot_mapped_twice_goes_once": {
+		"a_snapshot_mapped_twice_goes_once": {
 			none,
 			[]ami.Image{stalest(mapping("snap-1", "snap-1"))},
 			snapshots(),
 			map[string][]retention.SnapshotVerdict{"ami-1": {deletes("snap-1", 8, "ami-1")}},
 		},
-		"C15_an_image_without_snapshots_has_none": {
+		"an_image_without_snapshots_has_none": {
 			none,
 			[]ami.Image{stalest()},
 			snapshots(),
@@ -192,7 +192,7 @@ func TestSnapshots(t *testing.T) {
 			snapshots(),
 			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "ami-2 still uses it")}, "ami-2": nil},
 		},
-		"C16_shared_with_a_disabled_one_it_stays": {
+		"shared_with_a_disabled_one_it_stays": {
 			none,
 			[]ami.Image{stalest(mapping("snap-1")), second(mapping("snap-1"), func(i *ami.Image) { i.State = "disabled" })},
 			snapshots(),
@@ -242,7 +242,7 @@ func TestSnapshots(t *testing.T) {
 			snapshots(tag("pinned", "x")),
 			map[string][]retention.SnapshotVerdict{"ami-1": {leaves("snap-1", 8, "tagged pinned")}},
 		},
-		"C21_a_snapshot_of_aws_backup_stays": {
+		"a_snapshot_of_aws_backup_stays": {
 			none,
 			[]ami.Image{stalest(mapping("snap-1"))},
 			snapshots(tag("aws:backup:source-resource", "x")),

@@ -39,7 +39,7 @@ func snapshotID(n int) string { return fmt.Sprintf("snap-%017x", n) }
 
 // image is what DescribeImages has of an image that maps some snapshots.
 func image(n int, snapshots ...int) object {
-	mappings := []object{{"DeviceName": "/dev/sdz", "VirtualName": "ephemeral0"}} // C15: not every mapping is a snapshot.
+	mappings := []object{{"DeviceName": "/dev/sdz", "VirtualName": "ephemeral0"}} // Not every mapping is a snapshot.
 	for _, s := range snapshots {
 		mappings = append(mappings, object{"DeviceName": fmt.Sprintf("/dev/sd%d", s), "Ebs": object{"SnapshotId": snapshotID(s)}})
 	}

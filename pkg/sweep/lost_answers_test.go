@@ -65,7 +65,7 @@ func TestASnapshotThatWasNotToGoAlongIsNotOurs(t *testing.T) {
 }
 
 // A deregistration whose answer is lost comes back as "no longer available" when it is tried again. Whoever takes that
-// for somebody else's work leaves the snapshots behind, and nobody will find them again (C13).
+// for somebody else's work leaves the snapshots behind, and nobody will find them again.
 func TestADeregistrationWhoseAnswerIsLostIsOurs(t *testing.T) {
 	for name, lost := range answersLost {
 		t.Run(name, func(t *testing.T) {
@@ -214,7 +214,7 @@ func TestAFailureWithoutEffectIsNoDeregistration(t *testing.T) {
 	}
 }
 
-// C20: what somebody else deregistered is somebody else's; so are its snapshots.
+// What somebody else deregistered is somebody else's; so are its snapshots.
 func TestAnImageThatSomebodyElseDeregisteredIsSkipped(t *testing.T) {
 	for name, faults := range map[string][]fault{
 		"before": {somebodyElse},
@@ -314,7 +314,7 @@ func TestAnAttemptThatNeverArrivedIsNotLost(t *testing.T) {
 	})
 }
 
-// C8: InvalidAMIID.Unavailable is also said of an image that is there, in another state. After an attempt that was lost
+// InvalidAMIID.Unavailable is also said of an image that is there, in another state. After an attempt that was lost
 // before its effect it confirms nothing.
 func TestUnavailableDoesNotMeanGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -162,7 +162,7 @@ var faultsByName = map[string]fault{
 	"missing-permissions": codes("missing-permissions", snapshotID(0), snapshotID(1), snapshotID(2), snapshotID(3), snapshotID(4), snapshotID(5)),
 }
 
-// Promise 6: whatever goes wrong, the outcomes are true. Promise 1 of this package: nothing outside of the plan is touched.
+// Whatever goes wrong, the outcomes are true. Nothing outside of the plan is touched.
 func TestOutcomesAgreeWithTheAccount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(inBubble{t}, func(t *rapid.T) {

@@ -51,9 +51,9 @@ func TestSnapshotsGoWithTheirImage(t *testing.T) {
 	}{
 		{"all of them", image(1, 1, 2), due(1, 1, 2), true, "deregistered; 1 deleted; 2 deleted", nil},
 		{"an image without snapshots", image(1), due(1), false, "deregistered", nil},
-		{"C7: one that must stay is not put at risk", image(1, 1, 2), keeping(due(1, 1), 2, "tagged"), false, "deregistered; 1 deleted; 2 kept", []string{"snapshot 2"}},
+		{"one that must stay is not put at risk", image(1, 1, 2), keeping(due(1, 1), 2, "tagged"), false, "deregistered; 1 deleted; 2 kept", []string{"snapshot 2"}},
 		{"none of them", image(1, 1, 2), keeping(keeping(due(1), 1, "tagged"), 2, "tagged"), false, "deregistered; 1 kept; 2 kept", []string{"snapshot 1", "snapshot 2"}},
-		{"C15: a snapshot the account does not list", image(1, 1), keeping(due(1, 1), 9, "not among this account's snapshots"), false, "deregistered; 1 deleted; 9 kept", nil},
+		{"a snapshot the account does not list", image(1, 1), keeping(due(1, 1), 9, "not among this account's snapshots"), false, "deregistered; 1 deleted; 9 kept", nil},
 		{"one that is gone already", image(1, 1), due(1, 1, 7), true, "deregistered; 1 deleted; 7 deleted", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestSnapshotsGoWithTheirImage(t *testing.T) {
 	}
 }
 
-// C14: EC2 says what became of each snapshot in an answer that is a success as a whole.
+// EC2 says what became of each snapshot in an answer that is a success as a whole.
 func TestEveryReturnCodeIsRead(t *testing.T) {
 	for _, code := range []types.SnapshotReturnCodes{
 		types.SnapshotReturnCodesWarnSkipped, types.SnapshotReturnCodesErrorMissingPermissions,
@@ -190,7 +190,7 @@ func TestFaultsOfDeleteSnapshot(t *testing.T) {
 		held    []string
 	}{
 		{"denied until IAM sees the tags", []fault{denied, denied, denied}, "deregistered; 1 deleted; 2 deleted", nil},
-		{"C13: denied, and the next one is still deleted", always(denied)[:9], "deregistered; 1 failed; 2 deleted", []string{"snapshot 1"}},
+		{"denied, and the next one is still deleted", always(denied)[:9], "deregistered; 1 failed; 2 deleted", []string{"snapshot 1"}},
 		{"throttled for a while", []fault{throttled, throttled, throttled}, "deregistered; 1 deleted; 2 deleted", nil},
 		{"throttled for ever", always(throttled), "deregistered; 1 failed; 2 failed", []string{"snapshot 1", "snapshot 2"}},
 		{"lost answer", []fault{afterReset}, "deregistered; 1 deleted; 2 deleted", nil},
@@ -215,7 +215,7 @@ func TestFaultsOfDeleteSnapshot(t *testing.T) {
 	}
 }
 
-// C13, C14: a refusal ends in the record, with its code, and the next image goes on.
+// A refusal ends in the record, with its code, and the next image goes on.
 func TestRefusals(t *testing.T) {
 	with := func(o object, key string, value any) object { o[key] = value; return o }
 	for _, c := range []struct {
@@ -314,7 +314,7 @@ func TestNoImageIsBegunTooLate(t *testing.T) {
 	}
 }
 
-// C2: an interruption between the deregistration and the snapshots does not make orphans.
+// An interruption between the deregistration and the snapshots does not make orphans.
 func TestWhatIsBegunIsFinishedAfterAnInterruption(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 1, 2), image(2, 3))

@@ -58,7 +58,7 @@ func TestASharedSnapshotStaysIfItsLastImageIsNotReached(t *testing.T) {
 	})
 }
 
-// C8: an image that is gone uses nothing, and the record must not say so. Whether the snapshot then goes or stays is
+// An image that is gone uses nothing, and the record must not say so. Whether the snapshot then goes or stays is
 // another question; nobody will find it again once both images are gone.
 func TestNoSnapshotIsSaidToBeUsedByAnImageThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -56,7 +56,7 @@ func usedOf(t *testing.T, evidence ami.Evidence, n int) []int {
 	return used
 }
 
-// C6: all versions count, or the newest of those that are left and the default one. A template has a listing of its own
+// All versions count, or the newest of those that are left and the default one. A template has a listing of its own
 // only if the two versions that are listed for all do not say everything.
 func TestVersionsThatCount(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -118,7 +118,7 @@ func TestTheOrderOfVersions(t *testing.T) {
 	}
 }
 
-// C3: a template with more versions than a page holds is read to its end; the image of the very first is used.
+// A template with more versions than a page holds is read to its end; the image of the very first is used.
 func TestATemplateWithManyVersions(t *testing.T) {
 	files := templateOf(450, 450)
 	account := holding(t, files)
@@ -173,7 +173,7 @@ var pinning = map[string]func(specification object) map[string]any{
 	},
 }
 
-// C6: a version that a group or a fleet is pinned to by its number counts, however old it is.
+// A version that a group or a fleet is pinned to by its number counts, however old it is.
 func TestPinnedVersions(t *testing.T) {
 	for name, files := range pinning {
 		for _, byName := range []bool{false, true} {
@@ -278,7 +278,7 @@ func TestAnOverriddenImageOfAFleet(t *testing.T) {
 	}
 }
 
-// C1: without knowing what pins versions nothing is proven; what was found counts.
+// Without knowing what pins versions nothing is proven; what was found counts.
 func TestUnknownPins(t *testing.T) {
 	for action, pinnedBy := range map[string]string{
 		"DescribeAutoScalingGroups": "a_group", "DescribeFleets": "a_fleet", "DescribeSpotFleetRequests": "a_spot_fleet",
@@ -298,7 +298,7 @@ func TestUnknownPins(t *testing.T) {
 	}
 }
 
-// C6: a template that is deleted, or has lost its versions, between the listings must not prove anything.
+// A template that is deleted, or has lost its versions, between the listings must not prove anything.
 func TestATemplateThatChangesWhileItIsRead(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault func(emulator.Doer, string, func(int, emulator.Request) bool) emulator.Doer

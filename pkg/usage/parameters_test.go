@@ -56,7 +56,7 @@ func golden() []object {
 	}
 }
 
-// C6: a launch template names its image by an SSM parameter in any of the ways that EC2 documents, and the image that it
+// A launch template names its image by an SSM parameter in any of the ways that EC2 documents, and the image that it
 // means is used. What the account does not have is no image; what belongs to another account and cannot be read may be one.
 func TestImagesThatAreNamedByParameters(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -154,7 +154,7 @@ func TestParametersAreReadInCallsOfTen(t *testing.T) {
 	}
 }
 
-// C1: if a parameter cannot be read, the image that it names is not known, so that none is proven unused. The sources
+// If a parameter cannot be read, the image that it names is not known, so that none is proven unused. The sources
 // that have nothing to do with it are not affected.
 func TestParametersThatCannotBeRead(t *testing.T) {
 	for name, fault := range faults {

@@ -203,7 +203,7 @@ func TestReportsThatAreNotRead(t *testing.T) {
 	}
 }
 
-// C1: reports that cannot be read leave the images unknown that others may launch, and no others.
+// Reports that cannot be read leave the images unknown that others may launch, and no others.
 func TestReportsThatCannotBeRead(t *testing.T) {
 	for _, action := range []string{"DescribeImageUsageReports", "DescribeImageUsageReportEntries"} {
 		for name, fault := range faults {
@@ -221,7 +221,7 @@ func TestReportsThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// C3: reports and entries are read to their last pages; at most 200 reports are asked for at once.
+// Reports and entries are read to their last pages; at most 200 reports are asked for at once.
 func TestManyReports(t *testing.T) {
 	const n = 450
 	var reports, entries []object

@@ -264,14 +264,14 @@ func (k kind) wantUsed(t *testing.T, evidence ami.Evidence, n int) {
 }
 
 // What a source names is used, and says by what; services' own resources, terminated instances and failed preparations
-// count. C1, C5, C9.
+// count.
 func TestEverySourceFindsUse(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		k.wantUsed(t, look(t.Context(), k.holding(t, 3).Client(), withSnapshots(3), k.source), 3)
 	})
 }
 
-// C3: a source is read to its last page, with few calls; an empty page in the middle is not the last.
+// A source is read to its last page, with few calls; an empty page in the middle is not the last.
 func TestEverySourceIsReadToItsEnd(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		n := 2*k.size + k.size/2
@@ -371,7 +371,7 @@ var faults = map[string]faulty{
 	"a_list_of_something": {fault: answeringWith(`{"Images": []}`), says: "not a whole answer", lacks: true},
 }
 
-// C1: a source that cannot be asked, however that fails, leaves all images unknown, and is named.
+// A source that cannot be asked, however that fails, leaves all images unknown, and is named.
 func TestASourceThatFails(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		for name, fault := range faults {
@@ -390,7 +390,7 @@ func TestASourceThatFails(t *testing.T) {
 	})
 }
 
-// C1, C3: a source that is cut at its second page still proves the use that its first page shows, and nothing else.
+// A source that is cut at its second page still proves the use that its first page shows, and nothing else.
 func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
 	later := func(n int, r emulator.Request) bool {
 		if r.Action == "GetParameters" { // The calls are made side by side.
@@ -458,7 +458,7 @@ func TestASourceThatGoesRoundInCircles(t *testing.T) {
 	})
 }
 
-// C1: without any one of the permissions to read, no image is proven unused, whatever all else says.
+// Without any one of the permissions to read, no image is proven unused, whatever all else says.
 func TestEveryPermissionIsNeeded(t *testing.T) {
 	actions := []string{"DescribeImageReferences", "DescribeImageAttribute", "DescribeFleets"}
 	for _, k := range kinds {
@@ -714,7 +714,7 @@ func TestLaunchedAt(t *testing.T) {
 	}
 }
 
-// C9: only the states in which nothing can be launched any more are no use. One that nobody knows is.
+// Only the states in which nothing can be launched any more are no use. One that nobody knows is.
 func TestStates(t *testing.T) {
 	finished := map[string][]string{
 		"spot-fleets":           {"cancelled", "failed"},

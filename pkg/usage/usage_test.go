@@ -236,6 +236,11 @@ func TestSources(t *testing.T) {
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
 	}
+	for _, name := range names[1:] { // references is asked about each image, and has tests of its own.
+		if !slices.ContainsFunc(kinds, func(k kind) bool { return k.source == name }) {
+			t.Errorf("no case for %s: add what it lists to kinds in sources_test.go", name)
+		}
+	}
 	names[0] = "changed"
 	if usage.Sources()[0] != "references" {
 		t.Error("a caller can change the sources")
@@ -254,7 +259,7 @@ func TestUse(t *testing.T) {
 	}
 }
 
-// C9: an instance counts in every state, also in one that a list of states would forget: a terminated one is seen for an
+// An instance counts in every state, also in one that a list of states would forget: a terminated one is seen for an
 // hour, and may be the only sign of a launch.
 func TestAnInstanceCountsInEveryState(t *testing.T) {
 	for _, state := range []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"} {
@@ -267,7 +272,7 @@ func TestAnInstanceCountsInEveryState(t *testing.T) {
 	}
 }
 
-// C6: a launch template uses the images of all its versions, not of the newest ten alone.
+// A launch template uses the images of all its versions, not of the newest ten alone.
 func TestAnOldVersionOfALaunchTemplateIsAUse(t *testing.T) {
 	for _, old := range []int{1, 50, 190, 200} {
 		t.Run(fmt.Sprint(old), func(t *testing.T) {
@@ -315,7 +320,7 @@ func TestAParameterIsAUse(t *testing.T) {
 	}
 }
 
-// C1, C3: the request asks about all types of resources, with the options that see most: all six states, and versions
+// The request asks about all types of resources, with the options that see most: all six states, and versions
 // to the greatest depth. At most ten images are asked about at once, every one exactly once.
 func TestWhatIsAskedFor(t *testing.T) {
 	var a asked
@@ -381,7 +386,7 @@ func TestNothingIsAskedAboutNothing(t *testing.T) {
 	}
 }
 
-// C1: a lookup that fails, however it fails, leaves a gap that names it, in every image that it was about. Images of
+// A lookup that fails, however it fails, leaves a gap that names it, in every image that it was about. Images of
 // another call are not affected.
 func TestALookupThatFailsIsAGap(t *testing.T) {
 	about := func(id string) func(int, emulator.Request) bool {
@@ -460,7 +465,7 @@ func TestAFaultThatPasses(t *testing.T) {
 	})
 }
 
-// C1, C3: an answer that is cut at its second page still proves the use that its first page shows, and nothing else.
+// An answer that is cut at its second page still proves the use that its first page shows, and nothing else.
 func TestAnAnswerThatIsCutAtItsSecondPage(t *testing.T) {
 	first := answered("more", imageID(1), imageID(1))
 	for name, second := range map[string]string{
@@ -491,7 +496,7 @@ func TestEveryPageIsRead(t *testing.T) {
 	proven(t, evidence, imageID(3))
 }
 
-// C1: an answer about something that was not asked is no answer to what was.
+// An answer about something that was not asked is no answer to what was.
 func TestAnAnswerAboutSomethingElse(t *testing.T) {
 	for name, body := range map[string]string{
 		"another_image": answered("", imageID(9)), "no_image": answered("", ""), "a_short_id": answered("", "ami-12345678"),
@@ -582,14 +587,14 @@ func TestLaunchPermissionsThatCouldNotBeExported(t *testing.T) {
 	proven(t, evidence, imageID(2))
 }
 
-// C1: an image that EC2 does not know cannot be proven unused.
+// An image that EC2 does not know cannot be proven unused.
 func TestAnImageThatIsGone(t *testing.T) {
 	evidence := look(t.Context(), holding(t, nil).Client(), []ami.Image{{ID: imageID(99)}, {ID: imageID(1)}})
 	gap(t, evidence, imageID(99), "launch permissions", "InvalidAMIID.NotFound")
 	proven(t, evidence, imageID(1))
 }
 
-// C1: without a source that is asked nothing is proven, whatever the launch permissions say.
+// Without a source that is asked nothing is proven, whatever the launch permissions say.
 func TestNoSourceNoProof(t *testing.T) {
 	for _, names := range [][]string{{""}, {"nonsense"}, {"launch permissions"}, {"References"}} {
 		account := holding(t, nil)
@@ -605,7 +610,7 @@ func TestNoSourceNoProof(t *testing.T) {
 	}
 }
 
-// C1: when the time of a run is over, what has not been looked up is unknown.
+// When the time of a run is over, what has not been looked up is unknown.
 func TestWhenTimeIsOver(t *testing.T) {
 	t.Run("before_the_first_call", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())

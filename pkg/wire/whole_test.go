@@ -16,7 +16,7 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// C1: an answer of Systems Manager is a JSON object with the list that it is about. What is JSON and not that says nothing;
+// An answer of Systems Manager is a JSON object with the list that it is about. What is JSON and not that says nothing;
 // the SDK would take it for an empty list.
 func TestWhatIsNoJSONAnswerIsAnError(t *testing.T) {
 	for name, body := range map[string]string{

@@ -201,7 +201,7 @@ func whole(t *testing.T, call action) string {
 	return string(body)
 }
 
-// An answer that is cut, at whatever byte, is an error and never a shorter list. C1, C3: an empty list of references
+// An answer that is cut, at whatever byte, is an error and never a shorter list: an empty list of references
 // would say that nothing uses the image.
 func TestNoCutAnswerIsAShorterList(t *testing.T) {
 	for name, call := range actions {
@@ -294,7 +294,7 @@ func TestWhatIsNoAnswerIsAnError(t *testing.T) {
 	}
 }
 
-// C1: an answer that lacks its list altogether does not say that the list is empty.
+// An answer that lacks its list altogether does not say that the list is empty.
 func TestAnAnswerWithoutItsListIsAnError(t *testing.T) {
 	for action, call := range actions {
 		t.Run(action, func(t *testing.T) {
