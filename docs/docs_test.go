@@ -39,15 +39,15 @@ func listed(t *testing.T, path, pattern string) map[string]string {
 	return found
 }
 
-// compare wants each thing to be listed with what the code says of it, and nothing else.
-func compare(t *testing.T, path string, got, want map[string]string) {
+// compare wants each thing to be listed with what the code says of it, and nothing else. The format is that of a line.
+func compare(t *testing.T, path, format string, got, want map[string]string) {
 	t.Helper()
 	for thing, text := range want {
 		switch said, ok := got[thing]; {
 		case !ok:
-			t.Errorf("%s does not list %s: %s", path, thing, text)
+			t.Errorf("%s does not have the line\n"+format, path, thing, text)
 		case said != text:
-			t.Errorf("%s says of %s\n  %q, want\n  %q", path, thing, said, text)
+			t.Errorf("%s says %q, and does not have the line\n"+format, path, said, thing, text)
 		}
 	}
 	for thing := range got {
@@ -63,7 +63,7 @@ func TestEveryReasonIsListed(t *testing.T) {
 		want[string(rule.Code)] = rule.Meaning
 	}
 	const path = "docs/reasons.md"
-	compare(t, path, listed(t, path, "^- `([a-z-]+)`: (.*)$"), want)
+	compare(t, path, "- `%s`: %s", listed(t, path, "^- `([a-z-]+)`: (.*)$"), want)
 }
 
 func TestEveryVariableIsListed(t *testing.T) {
@@ -76,7 +76,7 @@ func TestEveryVariableIsListed(t *testing.T) {
 		want[setting.Variable] = code + " | " + setting.Help
 	}
 	const path = "docs/configuration.md"
-	compare(t, path, listed(t, path, "^\\| `([A-Z0-9_]+)` \\| (.*) \\|$"), want)
+	compare(t, path, "| `%s` | %s |", listed(t, path, "^\\| `([A-Z0-9_]+)` \\| (.*) \\|$"), want)
 }
 
 func TestEverySourceIsListed(t *testing.T) {
@@ -103,6 +103,7 @@ func TestEverySectionOfTheDigestIsExplained(t *testing.T) {
 		for _, title := range heading.FindAllStringSubmatch(read(t, golden), -1) {
 			if !explained[title[1]] {
 				t.Errorf("%s does not explain %s, a section of %s", path, title[1], golden)
+				explained[title[1]] = true // Others have it, too.
 			}
 		}
 	}
@@ -121,7 +122,8 @@ func TestEverySectionOfTheDigestIsExplained(t *testing.T) {
 func TestTheREADMEShowsTheDigest(t *testing.T) {
 	_, text, _ := strings.Cut(read(t, "README.md"), "```text\nSubject: ")
 	excerpt, _, _ := strings.Cut("Subject: "+text, "```")
-	rest := strings.Split(read(t, "pkg/janitor/testdata/sample-digest.txt"), "\n")
+	const golden = "pkg/janitor/testdata/sample-digest.txt"
+	rest := strings.Split(read(t, golden), "\n")
 	for line := range strings.Lines(excerpt) {
 		line = strings.TrimSuffix(line, "\n")
 		if line == "…" {
@@ -129,7 +131,7 @@ func TestTheREADMEShowsTheDigest(t *testing.T) {
 		}
 		at := slices.Index(rest, line)
 		if at < 0 {
-			t.Fatalf("README.md shows a line that the sample digest does not have there:\n%s", line)
+			t.Fatalf("README.md shows a line that %s does not have there; correct the excerpt:\n%s", golden, line)
 		}
 		rest = rest[at+1:]
 	}

@@ -13,7 +13,7 @@ import (
 	"ami-janitor/pkg/emulator"
 )
 
-// The tags, as the README has them.
+// The tags, as docs/tags.md has them.
 const (
 	intentTag      = "ami-janitor:intent"
 	runTag         = "ami-janitor:run"

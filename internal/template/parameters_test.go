@@ -46,7 +46,7 @@ func TestEveryVariableHasAParameter(t *testing.T) {
 		place, isPlace := places[setting.Variable]
 		switch {
 		case !ok:
-			t.Errorf("%s is not set", setting.Variable)
+			t.Errorf("%s is not set: add a parameter to template.yaml, and set the variable from it in the Environment of JanitorFunction", setting.Variable)
 		case isPlace && report.Parameter(setting.Variable) != "":
 			t.Errorf("%s has no parameter, and people are told %q", setting.Variable, report.Parameter(setting.Variable))
 		case isPlace:
@@ -74,7 +74,8 @@ func TestDefaultsAreAValidConfiguration(t *testing.T) {
 		if place, ok := places[variable]; ok {
 			return place.example
 		}
-		return at(tpl.section("Parameters"), parameters[variable], "Default").(string)
+		value, _ := at(tpl.section("Parameters"), parameters[variable], "Default").(string)
+		return value
 	})
 	if err != nil || !bool(config.DryRun) {
 		t.Errorf("dry run: %v, error: %v", config.DryRun, err)
@@ -166,7 +167,7 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 			continue
 		}
 		if good[variable] == nil {
-			t.Errorf("%s: no test says what people write", variable)
+			t.Errorf("%s: add values that people write to good in this test", variable)
 		}
 		allows := regexp.MustCompile(`^(?:` + pattern + `)$`).MatchString // CloudFormation matches the whole value.
 		for _, value := range good[variable] {
@@ -219,7 +220,7 @@ func TestParametersSpeakToPeople(t *testing.T) {
 	}
 	for name, definition := range tpl.section("Parameters") {
 		if grouped[name] != 1 || at(face, "ParameterLabels", name, "default") == nil {
-			t.Errorf("%s is in %d groups, with the label %v", name, grouped[name], at(face, "ParameterLabels", name))
+			t.Errorf("%s is in %d ParameterGroups of template.yaml, want 1; it has the ParameterLabel %v", name, grouped[name], at(face, "ParameterLabels", name))
 		}
 		delete(grouped, name)
 		description := fmt.Sprint(at(definition, "Description"))

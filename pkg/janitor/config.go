@@ -12,9 +12,10 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// Config is what an operator sets, by environment variables or by flags of the same names. Its tags are the one source of
-// defaults: the template has the same. The help of each is what the command line and the README show, each with its own words in the
-// place of braces (report.Reader.Words).
+// Config is what an operator sets, by environment variables or by flags of the same names. Its tags
+// are the one source of defaults: the template has the same. The help of each is what the command
+// line and docs/configuration.md show, each with its own words in the place of braces
+// (report.Reader.Words).
 type Config struct {
 	StaleAfter         limit           `env:"STALE_AFTER" envDefault:"180d" help:"idle longer than this is stale; never below the built-in floor of 7 days"`
 	NeverLaunchedAfter limit           `env:"NEVER_LAUNCHED_AFTER" help:"idle longer than this is stale for an image with no launch on record; as {STALE_AFTER} if not set"`

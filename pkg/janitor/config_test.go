@@ -58,7 +58,7 @@ func TestDefaults(t *testing.T) {
 		}
 	}
 	if n := len(janitor.Settings()); n != 32 {
-		t.Errorf("%d settings, want 32: is there a default that this test does not know?", n)
+		t.Errorf("%d settings, want 32: add the default of a new one to TestDefaults in config_test.go", n)
 	}
 	want := retention.Policy{
 		StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
