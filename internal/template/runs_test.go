@@ -24,6 +24,7 @@ import (
 	rbintypes "github.com/aws/aws-sdk-go-v2/service/rbin/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/retention"
@@ -228,7 +229,7 @@ func run(t *testing.T, clock func() time.Time, client emulator.Doer, chosen map[
 	}
 	j := janitor.Janitor{Config: config, AWS: configuration(client, "us-east-1"), Clock: clock}
 	time.Sleep(time.Second) // The ids of runs begin with the second.
-	record := j.Run(t.Context(), janitor.NewRunID(clock(), strings.NewReader("\x3f\x9c\x1a")), false)
+	record := j.Run(t.Context(), ami.NewRunID(clock(), strings.NewReader("\x3f\x9c\x1a")), false)
 	if err := j.Tell(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}

@@ -19,7 +19,7 @@ import (
 // what every rule and every source of evidence has found, and what would have to change for the verdict to change. It changes
 // nothing. The error says which images were not found; what is explained are the others, in the order in which they were given.
 func (j *Janitor) Explain(ctx context.Context, given []string) ([]report.Explanation, error) {
-	survey := j.survey(ctx, NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00"))) // It is no run, and writes nothing.
+	survey := j.survey(ctx, ami.NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00"))) // It is no run, and writes nothing.
 	candidates := survey.policy.Candidates(survey.inventories, survey.now)
 	var found []place
 	var missing []error

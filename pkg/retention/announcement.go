@@ -38,7 +38,7 @@ func (d *docket) standing(image *ami.Image, own *ownTags) standing {
 		return ours
 	case isCopied(image, own):
 		return nobodys
-	case d.announcer(image.ID, own) == "" || beginOf(own.announcedIn()).After(d.now.Add(Day)): // Clocks do not differ by so much.
+	case d.announcer(image.ID, own) == "" || ami.RunID(own.announcedIn()).Began().After(d.now.Add(Day)): // Clocks do not differ by so much.
 		return unrecorded
 	case d.isAbandoned(image.ID, own):
 		return nobodys
@@ -94,7 +94,7 @@ const longestGrace = 365 * Day
 // isAbandoned reports whether the day of another policy's announcement is long past, and no later announcement of that policy is
 // seen in the region. An announcement without a day counts from when it was made.
 func (d *docket) isAbandoned(imageID string, own *ownTags) bool {
-	made := beginOf(own.announcedIn())
+	made := ami.RunID(own.announcedIn()).Began()
 	day := own.due
 	switch last := made.Add(time.Duration(longestGrace)); {
 	case made.IsZero():
@@ -111,7 +111,7 @@ func latestAnnouncements(images []ami.Image, now time.Time) map[string]time.Time
 	latest := map[string]time.Time{}
 	for i := range images {
 		by := readOwnTags(images[i].Tags).by
-		if at := beginOf(by.run); at.After(latest[by.policy]) && !at.After(now.Add(Day)) {
+		if at := ami.RunID(by.run).Began(); at.After(latest[by.policy]) && !at.After(now.Add(Day)) {
 			latest[by.policy] = at
 		}
 	}

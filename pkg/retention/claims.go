@@ -32,7 +32,7 @@ func (d *docket) isClaimed(id string, own *ownTags) bool {
 // mayComeBack reports whether the policy of a run which is not known may still finish what that run has declared, by what the id says
 // of when it began. After that time it counts as abandoned, as announcements do.
 func mayComeBack(run string, at time.Time) bool {
-	begun := beginOf(run)
+	begun := ami.RunID(run).Began()
 	return !begun.IsZero() && at.Sub(begun).Abs() < time.Duration(abandoned)
 }
 
@@ -61,12 +61,12 @@ func (d *docket) isUnbegun(id string, own *ownTags) bool {
 
 // MayBeAtWork reports whether a run may be at work at a time, by what its id says of when it began.
 func MayBeAtWork(run string, at time.Time) bool {
-	begun := beginOf(run)
+	begun := ami.RunID(run).Began()
 	return !begun.IsZero() && at.Sub(begun).Abs() < atWork
 }
 
 // BeganBefore reports whether a run began before a time, by what its id says. Of one whose id does not say it, it is taken for so.
-func BeganBefore(run string, at time.Time) bool { return beginOf(run).Before(at) }
+func BeganBefore(run string, at time.Time) bool { return ami.RunID(run).Began().Before(at) }
 
 // isOver reports whether the removal of an image or a snapshot is declared, and no run is at work on it.
 func (d *docket) isOver(id string, own *ownTags) bool {
@@ -92,7 +92,7 @@ const OldForm = "its tags are of an announcement by an earlier version of the ja
 func restored(d *docket, image *subject) string {
 	own, run := image.own, d.history.Removed[image.ID]
 	switch {
-	case run != "" && !own.restoredSince(beginOf(run)):
+	case run != "" && !own.restoredSince(ami.RunID(run).Began()):
 		return "run " + run + " has removed it, or may have, and it is there again"
 	case isDeclarationCopied(image.Image, own):
 		return "" // It was another image's removal.

@@ -68,7 +68,7 @@ func (o *ownTags) announcedIn() string { return cmp.Or(o.by.run, o.disabledBy) }
 // announcedBefore is the latest that a removal can have been announced, if tags name a run: who announces a removal does so before
 // declaring it. Zero if none does.
 func (o *ownTags) announcedBefore() time.Time {
-	if at := beginOf(o.announcedIn()); !at.IsZero() {
+	if at := ami.RunID(o.announcedIn()).Began(); !at.IsZero() {
 		return at
 	}
 	return o.runAt
@@ -144,7 +144,7 @@ func (o *ownTags) read(name, value string) error {
 }
 
 func (o *ownTags) readRun(value string) {
-	begun := beginOf(value)
+	begun := ami.RunID(value).Began()
 	if !o.hasRun || byTimeThenID(begun, value, o.runAt, o.run) > 0 {
 		o.run, o.runAt = value, begun
 	}
@@ -168,7 +168,7 @@ func (o *ownTags) readAnnouncer(value string) {
 }
 
 // isRun reports whether a text begins as the id of a run does.
-func isRun(text string) bool { return !beginOf(text).IsZero() }
+func isRun(text string) bool { return !ami.RunID(text).Began().IsZero() }
 
 // AnnouncedBy is the value of AnnouncedByTag.
 func AnnouncedBy(run, policy string) string { return run + " " + policy }
@@ -182,13 +182,6 @@ func (o *ownTags) readIntent(value string) error {
 	}
 	o.intent = true
 	return nil
-}
-
-// beginOf returns when a run began, which its id begins with; zero if it is another kind of id.
-func beginOf(run string) time.Time {
-	begin, _, _ := strings.Cut(run, "-")
-	at, _ := time.Parse("20060102T150405Z", begin)
-	return at
 }
 
 func (o *ownTags) readStaleAfter(value string) error {

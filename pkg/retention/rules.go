@@ -225,7 +225,7 @@ func vetoed(d *docket, image *subject) string {
 	if undone := undone(d, image); undone != "" {
 		return undone
 	}
-	if last := d.lastUseUntil(image.Image, own, d.now); last.at.After(beginOf(own.announcedIn()).Add(-Day)) {
+	if last := d.lastUseUntil(image.Image, own, d.now); last.at.After(ami.RunID(own.announcedIn()).Began().Add(-Day)) {
 		return last.ago(d.now) + ", since its removal was announced"
 	}
 	return ""
