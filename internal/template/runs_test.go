@@ -27,7 +27,6 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/retention"
 )
 
 // tagKeysKey is IAM's key for the keys of the tags in a request.
@@ -151,14 +150,14 @@ func announceAndObject(t *testing.T, clock func() time.Time, client emulator.Doe
 	deprecated, disabled := 0, 0
 	for _, image := range describeImages(t, client, "us-east-1", &ec2.DescribeImagesInput{
 		Owners: []string{"self"}, IncludeDisabled: aws.Bool(true),
-		Filters: []types.Filter{{Name: aws.String("tag-key"), Values: []string{retention.DueTag}}},
+		Filters: []types.Filter{{Name: aws.String("tag-key"), Values: []string{ami.DueTag}}},
 	}) {
 		var err error
 		switch {
 		case image.State == types.ImageStateDisabled:
 			disabled++
 			_, err = api.DeleteTags(t.Context(), &ec2.DeleteTagsInput{
-				Resources: []string{*image.ImageId}, Tags: []types.Tag{{Key: aws.String(retention.DueTag)}},
+				Resources: []string{*image.ImageId}, Tags: []types.Tag{{Key: aws.String(ami.DueTag)}},
 			})
 		case image.DeprecationTime != nil:
 			deprecated++

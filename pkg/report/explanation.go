@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
 )
 
@@ -66,7 +67,7 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 // changes says what keeps an image that would go, and until when one stays that is kept.
 func changes(explained retention.Explanation, reader Reader) []string {
 	if explained.Verdict.Decision != retention.Keep {
-		return []string{"It is kept if it is launched before it is removed, or tagged ami-janitor:keep=true."}
+		return []string{"It is kept if it is launched before it is removed, or tagged " + keepTag + "."}
 	}
 	changes := []string{}
 	for _, h := range explained.Hearings {
@@ -165,7 +166,7 @@ func (e Explanation) verdict() string {
 
 // whatBecomesOfTags says what a run does to the tags that an image carries of a removal, in a sentence; empty if nothing.
 func whatBecomesOfTags(image Image) string {
-	switch _, back := image.reason(restoredCode); {
+	switch _, back := image.reason(ami.ReasonRestored); {
 	case back && image.Unmark == retention.Veto:
 		return " A run that is no dry run notes the day on it, and its idle time counts anew."
 	case image.Unmark == retention.Veto:

@@ -152,7 +152,7 @@ func (d *docket) unmark(reasons []Reason, image *subject) Unmark {
 	switch {
 	case notOwned(d, image) != "":
 		return LeaveMark
-	case has(func(r Reason) bool { return r.Code == "restored" }):
+	case has(func(r Reason) bool { return r.Code == ami.ReasonRestored }):
 		return Veto
 	case image.standing == ours:
 		return unmarkOurs(reasons)
@@ -194,9 +194,9 @@ func (d *docket) isObjectedTo(image *subject) bool {
 // isFact reports whether a reason to keep an image would be one for every policy.
 func isFact(reason Reason, image *subject) bool {
 	switch reason.Code {
-	case "protected", "in-use", "vetoed":
+	case ami.ReasonProtected, ami.ReasonInUse, ami.ReasonVetoed:
 		return true
-	case "keep-tag":
+	case ami.ReasonKeepTag:
 		return image.own.keep != "" // Else it is one of KEEP_TAGS.
 	default:
 		return false
@@ -210,15 +210,15 @@ func (d *docket) undo(becomes Unmark, image *subject) Undo {
 		return Undo{}
 	}
 	u := Undo{Enable: d.hasDisabled(image), EndDeprecation: d.hasDeprecated(image)}
-	u.Keys = carried(image.Tags, DueTag)
+	u.Keys = carried(image.Tags, ami.DueTag)
 	if image.standing != anothers {
-		u.Keys = append(u.Keys, carried(image.Tags, AnnouncedByTag)...)
+		u.Keys = append(u.Keys, carried(image.Tags, ami.AnnouncedByTag)...)
 		if image.State != "disabled" || u.Enable {
-			u.Keys = append(u.Keys, carried(image.Tags, DisabledTag)...)
+			u.Keys = append(u.Keys, carried(image.Tags, ami.DisabledTag)...)
 		}
 	}
 	if becomes == Veto && !d.isClaimed(image.ID, image.own) { // A run that is at work, or another policy, needs what it has declared.
-		u.Keys = append(u.Keys, carried(image.Tags, IntentTag, RunTag)...)
+		u.Keys = append(u.Keys, carried(image.Tags, ami.IntentTag, ami.RunTag)...)
 	}
 	return u
 }
@@ -228,7 +228,7 @@ func (d *docket) undo(becomes Unmark, image *subject) Undo {
 func UndoAsked(image ami.Image) Undo {
 	own := readOwnTags(image.Tags)
 	return Undo{
-		Keys:           carried(image.Tags, DueTag, AnnouncedByTag, DisabledTag, IntentTag, RunTag),
+		Keys:           carried(image.Tags, ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag, ami.IntentTag, ami.RunTag),
 		Enable:         own.disabled && image.State == "disabled",
 		EndDeprecation: own.hasDue && isDeprecatedOn(&image, own.due),
 	}
@@ -269,7 +269,7 @@ func unrecordedMark(d *docket, image *subject) string {
 	case d.saysDisabled(image):
 		return "it is disabled, and " + why + " the janitor did it"
 	case image.own.disabled:
-		return "its tag " + DisabledTag + " says that the janitor has disabled it, and " + why
+		return "its tag " + ami.DisabledTag + " says that the janitor has disabled it, and " + why
 	case image.own.due.IsZero():
 		return "its tags say that its removal was announced, and " + why
 	default:

@@ -115,7 +115,7 @@ func halfDeclared(own *ownTags) string {
 	case own.isOldForm():
 		return OldForm
 	default:
-		return "it carries the tag " + RunTag + " without " + IntentTag + ", which is half of a declaration of its removal"
+		return "it carries the tag " + ami.RunTag + " without " + ami.IntentTag + ", which is half of a declaration of its removal"
 	}
 }
 
@@ -195,7 +195,7 @@ func (d *docket) mapped() map[string]bool {
 }
 
 func newStray(id string, own *ownTags, tags map[string]string) Stray {
-	return Stray{ID: id, Run: own.run, Keys: carried(tags, IntentTag, RunTag)}
+	return Stray{ID: id, Run: own.run, Keys: carried(tags, ami.IntentTag, ami.RunTag)}
 }
 
 func (d *docket) isLeftover(snapshotID, run string) bool {

@@ -58,7 +58,7 @@ func (d *docket) announce(v *Verdict, image *subject) {
 	switch {
 	case d.now.Before(v.Due):
 		v.Action = d.done(image)
-		why = Reason{announced.Code, "due on " + date(v.Due) + "; " + why.Detail}
+		why = Reason{ami.ReasonAnnounced, "due on " + date(v.Due) + "; " + why.Detail}
 	case !v.Due.IsZero():
 		v.Decision = Deregister
 		why.Detail += "; its removal was announced for " + date(v.Due)

@@ -115,9 +115,9 @@ func (n *neighbours) do(which, day int, run string, v retention.Verdict) {
 			n.t.Errorf("day %d: %s is announced by %s, and was by %v, which nobody has taken back: %v", day, id, p.Name, by, image.Tags)
 		}
 		n.announced[id] = map[string]int{p.Name: day}
-		image.Tags[retention.DueTag], image.Tags[retention.AnnouncedByTag] = v.Due.Format(time.DateOnly), retention.AnnouncedBy(run, p.Name)
+		image.Tags[ami.DueTag], image.Tags[ami.AnnouncedByTag] = v.Due.Format(time.DateOnly), retention.AnnouncedBy(run, p.Name)
 		if v.Action == retention.Disable {
-			image.State, image.Tags[retention.DisabledTag] = "disabled", run
+			image.State, image.Tags[ami.DisabledTag] = "disabled", run
 		}
 		if n.journals[which][run] == nil {
 			n.journals[which][run] = map[string]ami.Announcement{}
@@ -147,7 +147,7 @@ func (n *neighbours) do(which, day int, run string, v retention.Verdict) {
 			image.State = "available"
 		}
 		if v.Unmark == retention.Veto {
-			image.Tags[retention.RestoredTag] = n.now.Format(time.DateOnly)
+			image.Tags[ami.RestoredTag] = n.now.Format(time.DateOnly)
 			n.seen["objected"]++
 		}
 		if !isOurs && len(by) > 0 {

@@ -11,30 +11,15 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// The tags that people set for the janitor to read.
+// The tags that the janitor writes, as pkg/ami has them.
 const (
-	keepTag       = "ami-janitor:keep"        // Any value but "false" keeps; on images and snapshots.
-	staleAfterTag = "ami-janitor:stale-after" // Days; takes the place of Policy.StaleAfter and NeverLaunchedAfter.
-)
-
-// The tags that the janitor writes: up to three announce a removal, two declare it, and one notes that it is off.
-const (
-	// DueTag has the day, as 2006-01-02, on which an image that is marked for removal is due.
-	DueTag = "ami-janitor:due"
-	// AnnouncedByTag has the id of the run that announced the removal, a blank, and the name of that run's policy. It stands beside
-	// DueTag, so that a person who takes one of them off is noticed.
-	AnnouncedByTag = "ami-janitor:announced-by"
-	// DisabledTag has the id of the run that has disabled the image, or was about to. It stands beside the other two.
-	DisabledTag = "ami-janitor:disabled"
-	// RunTag has the id of the run that declared the removal. It stands beside IntentTag.
-	RunTag = "ami-janitor:run"
-	// RestoredTag has the day on which a person brought the image back, or objected to its removal: a use.
-	RestoredTag = "ami-janitor:restored"
-	// IntentTag, with the value Intent, declares that the run in RunTag means to remove the image or the snapshot. IAM allows
-	// no removal of a resource without it, and the rules of the Recycle Bin match it.
-	IntentTag = "ami-janitor:intent"
-	// Intent is the one value of IntentTag.
-	Intent = "remove"
+	DueTag         = ami.DueTag
+	AnnouncedByTag = ami.AnnouncedByTag
+	DisabledTag    = ami.DisabledTag
+	RunTag         = ami.RunTag
+	RestoredTag    = ami.RestoredTag
+	IntentTag      = ami.IntentTag
+	Intent         = ami.Intent
 )
 
 // ownTags are what the janitor's own tags say of a resource. EC2 tells the case of tag keys apart, and takes blanks around
@@ -82,8 +67,6 @@ func (o *ownTags) isOldForm() bool {
 // isDeclaredBy reports whether the tags declare a removal by a run.
 func (o *ownTags) isDeclaredBy(run string) bool { return o.intent && o.run == run }
 
-const ownPrefix = "ami-janitor:"
-
 // nameOf returns the name of a tag, whatever its spelling.
 func nameOf(key string) string { return strings.ToLower(strings.TrimSpace(key)) }
 
@@ -98,13 +81,13 @@ func readOwnTags(tags map[string]string) *ownTags {
 			continue
 		}
 		name := nameOf(key)
-		if !strings.HasPrefix(name, ownPrefix) {
+		if !strings.HasPrefix(name, ami.TagPrefix) {
 			continue
 		}
 		if own == &noOwnTags {
 			own = &ownTags{}
 		}
-		if name == keepTag && !strings.EqualFold(value, "false") && (own.keep == "" || key < own.keep) {
+		if name == ami.KeepTag && !strings.EqualFold(value, "false") && (own.keep == "" || key < own.keep) {
 			own.keep = key
 		}
 		if err := own.read(name, strings.TrimSpace(value)); err != nil {
@@ -118,25 +101,25 @@ func readOwnTags(tags map[string]string) *ownTags {
 // read takes in one tag. A tag that the janitor does not know may be a misspelt wish to keep.
 func (o *ownTags) read(name, value string) error {
 	switch name {
-	case keepTag:
+	case ami.KeepTag:
 		return nil
-	case staleAfterTag:
+	case ami.StaleAfterTag:
 		return o.readStaleAfter(value)
-	case RestoredTag:
+	case ami.RestoredTag:
 		return latest(&o.restored, value)
-	case DueTag:
+	case ami.DueTag:
 		o.hasDue = true
 		return latest(&o.due, value)
-	case AnnouncedByTag:
+	case ami.AnnouncedByTag:
 		o.readAnnouncer(value)
 		return nil
-	case DisabledTag:
+	case ami.DisabledTag:
 		o.readDisabler(value)
 		return nil
-	case RunTag:
+	case ami.RunTag:
 		o.readRun(value)
 		return nil
-	case IntentTag:
+	case ami.IntentTag:
 		return o.readIntent(value)
 	default:
 		return errors.New("the janitor knows no such tag")
@@ -177,8 +160,8 @@ func AnnouncedBy(run, policy string) string { return run + " " + policy }
 func Announcer(image ami.Image) string { return readOwnTags(image.Tags).announcedIn() }
 
 func (o *ownTags) readIntent(value string) error {
-	if value != Intent {
-		return fmt.Errorf("%q is not %q", value, Intent)
+	if value != ami.Intent {
+		return fmt.Errorf("%q is not %q", value, ami.Intent)
 	}
 	o.intent = true
 	return nil

@@ -152,7 +152,7 @@ func (d *docket) decide(v *Verdict, image *subject) {
 	if v.Reasons = d.hear(factRules, image); len(v.Reasons) == 0 {
 		v.Reasons = d.hear(evidenceRules, image)
 	}
-	if v.detail(unknownUseCode) != "" {
+	if v.detail(ami.ReasonUnknownUse) != "" {
 		v.Gaps = d.gaps(image)
 	}
 	if len(v.Reasons) == 0 {
@@ -203,7 +203,7 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 	slices.SortFunc(due, func(a, b removal) int {
 		return cmp.Or(behind(a.Yields)-behind(b.Yields), byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.region, b.region))
 	})
-	later := Reason{overCap.Code, fmt.Sprintf("at most %d a run, the stalest first", limit)}
+	later := Reason{ami.ReasonOverCap, fmt.Sprintf("at most %d a run, the stalest first", limit)}
 	if due[len(due)-1].Yields {
 		later.Detail += ", and behind the others what could not be removed before"
 	}
@@ -236,7 +236,7 @@ func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
 			if why := sharingUnknown(d.sharingOf(id)); why != "" && d.keepsSnapshot(id) == "" {
 				v.Decision, v.Due = Keep, time.Time{}
 				v.Gaps = append(v.Gaps, ami.Gap{Source: id, Err: why})
-				v.Reasons = []Reason{{unknownUseCode, gaps(v.Gaps)}}
+				v.Reasons = []Reason{{ami.ReasonUnknownUse, gaps(v.Gaps)}}
 			}
 		}
 	}

@@ -51,9 +51,9 @@ func (p Policy) findBinGap(bin ami.RecycleBin) string {
 	case !bin.Read:
 		return cmp.Or(bin.Err, "the Recycle Bin was not looked at")
 	case daysInBin(bin, ofImages, nil) == 0:
-		return gap + "images tagged " + IntentTag + "=" + Intent
+		return gap + "images tagged " + ami.IntentTag + "=" + ami.Intent
 	case p.DeleteSnapshots && daysInBin(bin, ofSnapshots, nil) == 0:
-		return gap + "snapshots tagged " + IntentTag + "=" + Intent
+		return gap + "snapshots tagged " + ami.IntentTag + "=" + ami.Intent
 	default:
 		return ""
 	}
@@ -147,8 +147,8 @@ func excludes(rule ami.BinRule, tags map[string]string) ami.Tag {
 
 // declared returns the value of a tag once the removal of its resource has been declared.
 func declared(tags map[string]string, key string) (value string, ok bool) {
-	if key == IntentTag {
-		return Intent, true
+	if key == ami.IntentTag {
+		return ami.Intent, true
 	}
 	value, ok = tags[key]
 	return value, ok

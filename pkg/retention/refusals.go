@@ -1,5 +1,7 @@
 package retention
 
+import "ami-janitor/pkg/ami"
+
 // refusedFor is how long an image waits whose removal EC2 has refused. Tried every night, some images that a policy or AWS Backup protects would take
 // the cap for good, and two minutes each. A week is short enough for whoever has lifted the deny, and as long as nobody does, the
 // image is told of every night all the same.
@@ -15,6 +17,6 @@ func (d *docket) yield(v *Verdict) {
 	v.Yields = true
 	if again := refusal.At.Truncate(Day).Add(refusedFor); refusal.ByEC2 && d.now.Before(again) && d.now.Sub(refusal.At) > -refusedFor {
 		v.Decision = Defer
-		v.Reasons = append(v.Reasons, Reason{refused.Code, "on " + date(refusal.At) + ", tried again from " + date(again) + ": " + refusal.Error})
+		v.Reasons = append(v.Reasons, Reason{ami.ReasonRefused, "on " + date(refusal.At) + ", tried again from " + date(again) + ": " + refusal.Error})
 	}
 }

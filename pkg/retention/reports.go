@@ -62,7 +62,7 @@ func (d *docket) orderReports(plan *Plan) {
 		switch {
 		case report != nil && d.isOfUse(report, v):
 			delete(done, report.ID)
-		case v.isOnly("usage-report-pending") && len(plan.ReportsWanted) < room:
+		case v.isOnly(ami.ReasonUsageReportPending) && len(plan.ReportsWanted) < room:
 			plan.ReportsWanted = append(plan.ReportsWanted, v.Image.ID)
 		}
 	}
@@ -91,7 +91,7 @@ func (d *docket) isOfUse(report *ami.UsageReport, v Verdict) bool {
 	age := d.now.Sub(report.CreatedAt)
 	fresh := report.State == "available" && report.Complete && age <= freshReport && report.CreatedAt.Sub(v.LastUse) >= blindReport
 	pending := report.State == "pending" && age <= stuckReport
-	return age >= 0 && (fresh || pending) && (v.Decision != Keep || v.isOnly("usage-report-pending", "unknown-use", "launch-data-missing", announced.Code))
+	return age >= 0 && (fresh || pending) && (v.Decision != Keep || v.isOnly(ami.ReasonUsageReportPending, ami.ReasonUnknownUse, ami.ReasonLaunchDataMissing, ami.ReasonAnnounced))
 }
 
 // isOnly reports whether all reasons of a verdict are among the given ones.

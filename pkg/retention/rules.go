@@ -28,82 +28,78 @@ type keepRule struct {
 
 // factRules are the keep rules that the inventory alone can decide. An image that none of them keeps is a candidate.
 var factRules = []keepRule{
-	{Rule{"not-owned", "does not belong to the account", "another account lets go of it"}, notOwned, LeaveMark},
-	{Rule{"not-available", "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, ClearMark},
-	{Rule{"unreadable", "has a fact that cannot be read", "EC2 shows that fact in a form that can be read"}, unreadable, LeaveMark},
-	{Rule{"future-dated", "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
-	{Rule{"protected", "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
-	{Rule{"managed", "is managed by AWS Backup or another service", "that service lets go of it"}, managed, ClearMark},
-	{Rule{"public", "is public", "it is private, or {SHARED_IMAGES} is report"}, public, Veto},
-	{Rule{"keep-tag", "carries a keep tag", "the tag is taken off"}, keepTagged, Veto},
-	{Rule{"keep-list", "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
-	{Rule{"unreadable-tag", "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
-	{Rule{"out-of-scope", "is outside what the janitor is told to judge", "{ONLY_TAGS} and {NAMES} cover it"}, outOfScope, ClearMark},
-	{Rule{"claimed", "is declared for removal by another run, which may be at work, or by another policy", "that run is over, or began 12 hours ago, or 30 days if it is another policy's"}, claimed, LeaveMark},
-	{Rule{"restored", "was removed by a run, or may have been, and is there; or carries an announcement that does not count any more", "it has been idle for its whole time again"}, restored, Veto},
-	{Rule{"vetoed", "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
-	{Rule{"unrecorded", "carries tags of an announcement that no record bears out", "these tags are taken off"}, unrecordedMark, LeaveMark},
-	{Rule{"recently-used", "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
-	{Rule{"newest-of-family", "is among the newest of its family", "newer images of the family are there, or {KEEP_NEWEST} is lower"}, newestOfFamily, ClearMark},
-	{Rule{"no-room-for-tags", "has no room, or a snapshot without room, for the tags that a removal takes", "some tags are taken off"}, noRoomForTags, ClearMark},
-	{Rule{"snapshot-unclear", "has a snapshot whose facts cannot be read", "EC2 shows them in a form that can be read"}, snapshotUnclear, LeaveMark},
+	{Rule{ami.ReasonNotOwned, "does not belong to the account", "another account lets go of it"}, notOwned, LeaveMark},
+	{Rule{ami.ReasonNotAvailable, "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, ClearMark},
+	{Rule{ami.ReasonUnreadable, "has a fact that cannot be read", "EC2 shows that fact in a form that can be read"}, unreadable, LeaveMark},
+	{Rule{ami.ReasonFutureDated, "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
+	{Rule{ami.ReasonProtected, "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
+	{Rule{ami.ReasonManaged, "is managed by AWS Backup or another service", "that service lets go of it"}, managed, ClearMark},
+	{Rule{ami.ReasonPublic, "is public", "it is private, or {SHARED_IMAGES} is report"}, public, Veto},
+	{Rule{ami.ReasonKeepTag, "carries a keep tag", "the tag is taken off"}, keepTagged, Veto},
+	{Rule{ami.ReasonKeepList, "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
+	{Rule{ami.ReasonUnreadableTag, "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
+	{Rule{ami.ReasonOutOfScope, "is outside what the janitor is told to judge", "{ONLY_TAGS} and {NAMES} cover it"}, outOfScope, ClearMark},
+	{Rule{ami.ReasonClaimed, "is declared for removal by another run, which may be at work, or by another policy", "that run is over, or began 12 hours ago, or 30 days if it is another policy's"}, claimed, LeaveMark},
+	{Rule{ami.ReasonRestored, "was removed by a run, or may have been, and is there; or carries an announcement that does not count any more", "it has been idle for its whole time again"}, restored, Veto},
+	{Rule{ami.ReasonVetoed, "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
+	{Rule{ami.ReasonUnrecorded, "carries tags of an announcement that no record bears out", "these tags are taken off"}, unrecordedMark, LeaveMark},
+	{Rule{ami.ReasonRecentlyUsed, "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
+	{Rule{ami.ReasonNewestOfFamily, "is among the newest of its family", "newer images of the family are there, or {KEEP_NEWEST} is lower"}, newestOfFamily, ClearMark},
+	{Rule{ami.ReasonNoRoomForTags, "has no room, or a snapshot without room, for the tags that a removal takes", "some tags are taken off"}, noRoomForTags, ClearMark},
+	{Rule{ami.ReasonSnapshotUnclear, "has a snapshot whose facts cannot be read", "EC2 shows them in a form that can be read"}, snapshotUnclear, LeaveMark},
 	{
-		Rule{"snapshot-in-doubt", "shares a snapshot with an image that a run has just removed, and that is listed all the same", "12 hours after that run began"},
+		Rule{ami.ReasonSnapshotInDoubt, "shares a snapshot with an image that a run has just removed, and that is listed all the same", "12 hours after that run began"},
 		snapshotInDoubt, LeaveMark,
 	},
-	{Rule{"snapshot-locked", "has a locked snapshot, which would be left behind", "the lock has expired"}, snapshotLocked, ClearMark},
+	{Rule{ami.ReasonSnapshotLocked, "has a locked snapshot, which would be left behind", "the lock has expired"}, snapshotLocked, ClearMark},
 	{
-		Rule{"not-restorable", "could not be restored from the Recycle Bin", "the bin's rules hold it for long enough, or {REQUIRE_RECYCLE_BIN} is false"},
+		Rule{ami.ReasonNotRestorable, "could not be restored from the Recycle Bin", "the bin's rules hold it for long enough, or {REQUIRE_RECYCLE_BIN} is false"},
 		notRestorable, ClearMark,
 	},
 }
 
 // evidenceRules are the keep rules that need evidence of use, which is collected of candidates alone.
 var evidenceRules = []keepRule{
-	{Rule{"shared", "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report"}, shared, Veto},
-	{Rule{"in-use", "is in use", "nothing names it any more"}, inUse, Veto},
-	{Rule{"copy-of-used", "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
-	{Rule{"announced-elsewhere", "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},
-	{Rule{"copied-tags", "carries tags of another image's removal, which were copied", "these tags are off, which a run that is no dry run sees to"}, copiedTags, LeaveMark},
-	{Rule{unknownUseCode, "may be in use: a lookup could not be completed", "every lookup is answered"}, unknownUse, LeaveMark},
+	{Rule{ami.ReasonShared, "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report"}, shared, Veto},
+	{Rule{ami.ReasonInUse, "is in use", "nothing names it any more"}, inUse, Veto},
+	{Rule{ami.ReasonCopyOfUsed, "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
+	{Rule{ami.ReasonAnnouncedElsewhere, "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},
+	{Rule{ami.ReasonCopiedTags, "carries tags of another image's removal, which were copied", "these tags are off, which a run that is no dry run sees to"}, copiedTags, LeaveMark},
+	{Rule{ami.ReasonUnknownUse, "may be in use: a lookup could not be completed", "every lookup is answered"}, unknownUse, LeaveMark},
 	{
-		Rule{"usage-report-pending", "is public or shared, and no fresh report says whether other accounts use it", "a fresh usage report finds no use of it"},
+		Rule{ami.ReasonUsageReportPending, "is public or shared, and no fresh report says whether other accounts use it", "a fresh usage report finds no use of it"},
 		usageReportPending, LeaveMark,
 	},
 	{
-		Rule{"launch-data-missing", "has no launch on record, like every other image of its region, although instances were launched", "EC2 reports launches again"},
+		Rule{ami.ReasonLaunchDataMissing, "has no launch on record, like every other image of its region, although instances were launched", "EC2 reports launches again"},
 		launchDataMissing, LeaveMark,
 	},
 }
 
 // unprovenCodes are the reasons that keep an image only for want of a proof that nothing needs it, or of a way back. They are all
 // that is known of that: who reports on a run asks IsUnproven.
-var unprovenCodes = []Code{"unrecorded", "not-restorable", "unknown-use", "usage-report-pending", "launch-data-missing"}
+var unprovenCodes = []Code{
+	ami.ReasonUnrecorded, ami.ReasonNotRestorable, ami.ReasonUnknownUse, ami.ReasonUsageReportPending, ami.ReasonLaunchDataMissing,
+}
 
 // IsUnproven reports whether a reason keeps an image only for want of a proof that nothing needs it, or of a way back.
 func (c Code) IsUnproven() bool { return slices.Contains(unprovenCodes, c) }
 
 // IsOfCandidates reports whether only those images can have a reason that no fact of the inventory keeps.
 func (c Code) IsOfCandidates() bool {
-	return c == announced.Code || slices.ContainsFunc(evidenceRules, func(rule keepRule) bool { return rule.Code == c })
+	return c == ami.ReasonAnnounced || slices.ContainsFunc(evidenceRules, func(rule keepRule) bool { return rule.Code == c })
 }
 
-// announced is the reason of an image that no rule keeps, but whose day has not come.
-var announced = Rule{"announced", "is announced for removal on a day that has not come yet", "that day has come, unless somebody objects"}
-
-// The reasons of images that no rule keeps.
-var (
-	stale         = Rule{Code: "stale", Meaning: "has not been used for longer than the policy allows, and nothing refers to it"}
-	neverLaunched = Rule{Code: "never-launched", Meaning: "was never launched for longer than the policy allows, and nothing refers to it"}
-	refused       = Rule{Code: "refused", Meaning: "has to wait for a week: EC2 has refused its removal"}
-	overCap       = Rule{Code: "over-cap", Meaning: "has to wait for a later run: this one has reached its cap"}
-)
-
-// The reasons that come up while a plan is carried out.
-var (
-	usedSincePlanned    = Rule{Code: "used-since-planned", Meaning: "was found to be in use just before it was to be removed"}
-	changedSincePlanned = Rule{Code: "changed-since-planned", Meaning: "was changed after the plan was made"}
-)
+// otherRules are the reasons of images that no rule keeps. The last two come up while a plan is carried out.
+var otherRules = []Rule{
+	{ami.ReasonAnnounced, "is announced for removal on a day that has not come yet", "that day has come, unless somebody objects"},
+	{Code: ami.ReasonStale, Meaning: "has not been used for longer than the policy allows, and nothing refers to it"},
+	{Code: ami.ReasonNeverLaunched, Meaning: "was never launched for longer than the policy allows, and nothing refers to it"},
+	{Code: ami.ReasonRefused, Meaning: "has to wait for a week: EC2 has refused its removal"},
+	{Code: ami.ReasonOverCap, Meaning: "has to wait for a later run: this one has reached its cap"},
+	{Code: ami.ReasonUsedSincePlanned, Meaning: "was found to be in use just before it was to be removed"},
+	{Code: ami.ReasonChangedSincePlanned, Meaning: "was changed after the plan was made"},
+}
 
 // Rules returns every reason that a verdict can have.
 func Rules() []Rule {
@@ -111,7 +107,7 @@ func Rules() []Rule {
 	for _, r := range slices.Concat(factRules, evidenceRules) {
 		rules = append(rules, r.Rule)
 	}
-	return append(rules, announced, stale, neverLaunched, refused, overCap, usedSincePlanned, changedSincePlanned)
+	return append(rules, otherRules...)
 }
 
 func notOwned(d *docket, image *subject) string {
@@ -238,15 +234,15 @@ func undone(d *docket, image *subject) string {
 	disables := d.wasToBeDisabled(image)
 	switch {
 	case !own.hasDue:
-		return "somebody took the tag " + DueTag + " off"
+		return "somebody took the tag " + ami.DueTag + " off"
 	case own.isOldForm():
-		return "it has no tag " + AnnouncedByTag
+		return "it has no tag " + ami.AnnouncedByTag
 	case own.by.run == "" || own.by.policy != d.policy.Name:
-		return "somebody took the tag " + AnnouncedByTag + " off, or changed it"
+		return "somebody took the tag " + ami.AnnouncedByTag + " off, or changed it"
 	case (own.disabled || disables) && image.State == "available":
 		return "somebody enabled it"
 	case disables && !own.disabled:
-		return "somebody took the tag " + DisabledTag + " off"
+		return "somebody took the tag " + ami.DisabledTag + " off"
 	default:
 		return ""
 	}
@@ -291,9 +287,9 @@ func (d *docket) announcement(image *subject) []string {
 	case d.policy.Grace <= 0 || !d.due(image).IsZero():
 		return nil
 	case d.policy.GraceAction == Disable || image.State == "disabled":
-		return []string{DueTag, AnnouncedByTag, DisabledTag}
+		return []string{ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag}
 	default:
-		return []string{DueTag, AnnouncedByTag}
+		return []string{ami.DueTag, ami.AnnouncedByTag}
 	}
 }
 
@@ -310,7 +306,7 @@ func crowded(tags map[string]string, others []string) string {
 			carried++
 		}
 	}
-	for _, key := range append([]string{IntentTag, RunTag}, others...) {
+	for _, key := range append([]string{ami.IntentTag, ami.RunTag}, others...) {
 		if _, ok := tags[key]; !ok {
 			missing++
 		}
@@ -460,9 +456,6 @@ func gaps(all []ami.Gap) string {
 	}
 	return summary(gaps)
 }
-
-// unknownUseCode is the code of the reason that gaps make.
-const unknownUseCode Code = "unknown-use"
 
 // gaps are the lookups of an image that could not be completed, or else those of the image that it is a copy of.
 func (d *docket) gaps(image *subject) []ami.Gap {

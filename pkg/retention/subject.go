@@ -53,12 +53,12 @@ func (u use) ago(now time.Time) string {
 func (d *docket) whyStale(image *subject) Reason {
 	detail := image.last.ago(d.now) + "; the limit is " + d.policy.idleLimit(image).inWords()
 	if d.policy.isShortened(image) {
-		detail += fmt.Sprintf(" (its tag %s says %s, and the policy allows no shorter time)", staleAfterTag, image.own.staleAfter.inWords())
+		detail += fmt.Sprintf(" (its tag %s says %s, and the policy allows no shorter time)", ami.StaleAfterTag, image.own.staleAfter.inWords())
 	}
 	if image.LastLaunchedAt.IsZero() {
-		return Reason{neverLaunched.Code, "no launch on record; " + detail}
+		return Reason{ami.ReasonNeverLaunched, "no launch on record; " + detail}
 	}
-	return Reason{stale.Code, detail}
+	return Reason{ami.ReasonStale, detail}
 }
 
 // copies returns the newest own image that was made from each image, in any region: being copied is a use. A copy whose
