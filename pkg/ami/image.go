@@ -22,12 +22,6 @@ type Inventory struct {
 	History History
 }
 
-// Sharing says with whom a snapshot is shared.
-type Sharing struct {
-	With []string // "account 111122223333", or "everyone"; empty if with nobody.
-	Err  string   // Why that is not known, in words a person can act on; else empty.
-}
-
 // Image is an AMI, as far as the janitor needs to know it.
 type Image struct {
 	ID           string

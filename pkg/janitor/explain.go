@@ -135,7 +135,7 @@ func sharingFinding(finding ami.Finding) report.SourceFinding {
 	sharing := sourceFinding(usage.PermissionsSource, finding)
 	switch {
 	case len(finding.SharedWith) > 0:
-		sharing.Answer, sharing.Detail = "shared", strings.Join(finding.SharedWith, ", ")
+		sharing.Answer, sharing.Detail = "shared", strings.Join(ami.Names(finding.SharedWith), ", ")
 	case sharing.Detail == "":
 		sharing.Answer = "not shared"
 	}

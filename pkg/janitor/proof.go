@@ -12,17 +12,15 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// lookUp collects the evidence of use of all candidates, by region, of the images that some of them are copies of, where these
-// are, and of the images that are gone and have left snapshots. Text is searched for candidates in every region. Every region
-// of the run has evidence; of one that failed there is no more than what text names there, and that its text cannot be read
-// either leaves the others alone, like the failure itself. Besides it returns, by region, which sources were asked.
+// lookUp collects the evidence of use of all candidates, by region, of the originals of copies, and of snapshots without an
+// image. Text is searched for candidates in every region. A region that failed contributes no more than what text names there;
+// if even that cannot be read, the others are unaffected (design 0007). Besides it returns, by region, which sources were asked.
 func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) (evidence map[string]ami.Evidence, asked map[string]report.Lookups) {
-	ghosts, ghostsToAsk := map[string][]ami.Image{}, map[string][]ami.Image{}
+	unattached, toAsk := map[string][]string{}, map[string][]string{}
 	for _, inventory := range survey.inventories {
-		ghosts[inventory.Region] = survey.policy.Ghosts(inventory, survey.now)
-		ghostsToAsk[inventory.Region] = survey.policy.GhostsToAsk(inventory, survey.now)
+		unattached[inventory.Region], toAsk[inventory.Region] = survey.policy.Unattached(inventory, survey.now)
 	}
-	lookups := j.lookups(survey, candidates, ghosts)
+	lookups := j.lookups(survey, candidates, unattached)
 	done, room := j.watch("Looking up"), usage.NewRoom()
 	evidence, asked = map[string]ami.Evidence{}, map[string]report.Lookups{}
 	regions := slices.Sorted(maps.Keys(lookups))
@@ -33,7 +31,7 @@ func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[stri
 		lookup := lookups[region]
 		lookup.Room = room
 		found := usage.Look(ctx, j.clients(region), lookup, func(n, of int) { done(region, n, of) })
-		usage.AddSnapshotSharing(ctx, j.clients(region), ghostsToAsk[region], found)
+		usage.AddSnapshotSharing(ctx, j.clients(region), toAsk[region], found)
 		return found
 	}) {
 		evidence[regions[i]] = found
@@ -41,20 +39,22 @@ func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[stri
 		asked[regions[i]] = report.Lookups{LookedUp: sources, Incomplete: incomplete}
 	}
 	for _, failed := range survey.failed {
-		delete(evidence[failed.Region], ami.EveryOther)
+		known := evidence[failed.Region]
+		known.Gaps = nil
+		evidence[failed.Region] = known
 	}
 	return evidence, asked
 }
 
 // lookups says what is to be looked up, by region.
-func (j *Janitor) lookups(survey survey, candidates, ghosts map[string][]ami.Image) map[string]usage.Lookup {
+func (j *Janitor) lookups(survey survey, candidates map[string][]ami.Image, unattached map[string][]string) map[string]usage.Lookup {
 	originals := originals(survey, candidates)
 	lookups := map[string]usage.Lookup{}
 	for _, inventory := range survey.inventories {
 		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
-		lookup.Originals, lookup.Gone = originals[inventory.Region], ghosts[inventory.Region]
+		lookup.Originals, lookup.Snapshots = originals[inventory.Region], unattached[inventory.Region]
 		switch {
-		case len(lookup.Images)+len(lookup.Originals)+len(lookup.Gone) > 0:
+		case len(lookup.Images)+len(lookup.Originals)+len(lookup.Snapshots) > 0:
 		case len(candidates) > 0:
 			lookup.Names = textSources(lookup.Names)
 		default:

@@ -31,7 +31,7 @@ func TestExplain(t *testing.T) {
 	)
 	here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 9}}
 	evidence := unused(here)
-	evidence[region]["ami-1"] = ami.Finding{Use: ami.Used, References: []ami.Reference{{ARN: "arn:1"}}}
+	evidence[region].Images["ami-1"] = ami.Finding{Use: ami.Used, References: []ami.Reference{{ARN: "arn:1"}}}
 	explain := func(p retention.Policy, id string) retention.Explanation {
 		t.Helper()
 		e, ok := p.Explain([]ami.Inventory{inventory("us-east-1", idle(id)), here}, evidence, region, id, now)

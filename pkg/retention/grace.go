@@ -74,7 +74,7 @@ func (d *docket) announce(v *Verdict, image *subject) {
 // actionOn returns what is done to an image besides announcing its removal.
 func (d *docket) actionOn(image *subject) GraceAction {
 	action := d.policy.GraceAction
-	isShared := len(d.evidence[d.region][image.ID].SharedWith) > 0
+	isShared := len(d.evidence[d.region].Images[image.ID].SharedWith) > 0
 	isDeprecated := !image.DeprecatedAt.IsZero() && !d.hasDeprecated(image) // The date of an owner stays whatever becomes of the announcement.
 	switch {
 	case image.State == "disabled":

@@ -71,7 +71,7 @@ func announcedLate(i *ami.Image) {
 
 // judgeAlone plans for one image at a moment, with a finding about it.
 func judgeAlone(p retention.Policy, image ami.Image, finding ami.Finding, at time.Time) retention.Verdict {
-	return p.Plan([]ami.Inventory{inventory(region, image)}, map[string]ami.Evidence{region: {image.ID: finding}}, at)[0].Verdicts[0]
+	return p.Plan([]ami.Inventory{inventory(region, image)}, map[string]ami.Evidence{region: {Images: findings{image.ID: finding}}}, at)[0].Verdicts[0]
 }
 
 // What becomes of an image that no rule keeps.
@@ -81,7 +81,7 @@ func TestAnnouncements(t *testing.T) {
 		policy func(*retention.Policy)
 		image  []func(*ami.Image)
 		at     string // "2026-11-23T02:00:00Z" if empty.
-		shared []string
+		shared []ami.Grantee
 
 		decision retention.Decision
 		due      string // A day or a moment; "-" is none.
@@ -111,7 +111,7 @@ func TestAnnouncements(t *testing.T) {
 		"it_is_disabled_as_well": {grace(14, retention.Disable), nil, "", nil, "mark", "2026-12-07T02:00:00Z", retention.Disable, ""},
 		"a_shared_image_is_only_announced": {
 			func(p *retention.Policy) { grace(14, retention.Disable)(p); p.JudgeShared = true }, nil, "",
-			[]string{"account 999999999999"},
+			[]ami.Grantee{{Account: "999999999999"}},
 			"mark", "2026-12-07T02:00:00Z", retention.Announce, "",
 		},
 		"a_public_image_is_only_announced": {
@@ -120,7 +120,7 @@ func TestAnnouncements(t *testing.T) {
 		},
 		"a_shared_image_is_deprecated_like_any": {
 			func(p *retention.Policy) { grace(14, retention.Deprecate)(p); p.JudgeShared = true }, nil, "",
-			[]string{"account 999999999999"},
+			[]ami.Grantee{{Account: "999999999999"}},
 			"mark", "2026-12-07T02:00:00Z", retention.Deprecate, "",
 		},
 
@@ -266,7 +266,7 @@ func TestUnmark(t *testing.T) {
 		"an_entry_of_the_list_is_an_objection":  {nil, func(p *retention.Policy) { p.KeepList = keepList(t, "golden") }, ami.Finding{}, "veto", "keep-list"},
 		"protection_is_an_objection":            {protection("enabled-without-cooldown"), nil, ami.Finding{}, "veto", "protected"},
 		"publication_is_an_objection":           {with(func(i *ami.Image) { i.Public = true }), nil, ami.Finding{}, "veto", "public"},
-		"a_share_is_an_objection":               {nil, nil, ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}, "veto", "shared"},
+		"a_share_is_an_objection":               {nil, nil, ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}}, "veto", "shared"},
 		"a_use_is_an_objection":                 {nil, nil, ami.Finding{Use: ami.Used}, "veto", "in-use"},
 		"a_use_with_a_gap_is_an_objection":      {nil, nil, ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}, "veto", "in-use"},
 		"no_day_is_an_objection":                {with(untagged(ami.DueTag)), nil, ami.Finding{}, "veto", "vetoed"},
@@ -287,7 +287,7 @@ func TestUnmark(t *testing.T) {
 		"an_objection_to_a_day_without_a_run":   {with(untagged(ami.AnnouncedByTag), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
 		"a_keep_tag_without_a_mark_is_no_more":  {with(untagged(ami.DueTag, ami.AnnouncedByTag), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "", "keep-tag"},
 		"a_restored_tag_is_no_mark":             {with(untagged(ami.DueTag, ami.AnnouncedByTag), tagged(ami.RestoredTag, "2026-11-20")), nil, ami.Finding{}, "", "recently-used"},
-		"a_share_that_is_judged_leaves_it":      {nil, func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}, "", "usage-report-pending"},
+		"a_share_that_is_judged_leaves_it":      {nil, func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}}, "", "usage-report-pending"},
 		"a_publication_that_is_judged_too":      {with(func(i *ami.Image) { i.Public = true }), func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{}, "", "usage-report-pending"},
 		"an_unreadable_fact_leaves_it":          {with(func(i *ami.Image) { i.Unreadable = []string{"x"} }), nil, ami.Finding{}, "", "unreadable"},
 		"an_unreadable_tag_leaves_it":           {with(tagged(ami.DueTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
@@ -329,9 +329,9 @@ func TestUnmark(t *testing.T) {
 			if test.finding.Use == ami.Unknown && test.finding.Gaps == nil {
 				test.finding.Use = ami.Unused
 			}
-			evidence := map[string]ami.Evidence{region: {
+			evidence := map[string]ami.Evidence{region: {Images: findings{
 				subject: test.finding, "ami-2": {Use: ami.Used}, "ami-3": {Use: ami.Used, Gaps: []ami.Gap{aGap}}, "ami-4": {Use: ami.Unused, Gaps: []ami.Gap{aGap}},
-			}}
+			}}}
 			v := p.Plan([]ami.Inventory{here}, evidence, now)[0].Verdicts[0]
 			if v.Decision != retention.Keep || v.Unmark != test.want || codes(v)[0] != test.kept {
 				t.Errorf("%s, unmark %q because of %v; want keep, unmark %q because of %s", v.Decision, v.Unmark, v.Reasons, test.want, test.kept)

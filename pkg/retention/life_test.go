@@ -344,7 +344,7 @@ func (l *life) night() {
 
 // account is what the janitor can see of the account tonight.
 func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence) {
-	evidence := map[string]ami.Evidence{region: {}, "us-east-1": {}}
+	evidence := unused(inventory(region), inventory("us-east-1"))
 	byRegion := map[string]ami.Inventory{region: inventory(region), "us-east-1": inventory("us-east-1")}
 	for _, x := range l.things {
 		for _, launch := range x.launches {
@@ -377,7 +377,7 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 			finding.Use = ami.Used
 		}
 		if x.shared {
-			finding.SharedWith = []string{"account 999999999999"}
+			finding.SharedWith = []ami.Grantee{{Account: "999999999999"}}
 		}
 		if x.gap {
 			finding.Gaps = []ami.Gap{aGap}
@@ -385,7 +385,7 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 				finding.Use = ami.Unknown
 			}
 		}
-		evidence[x.region][x.ID] = finding
+		evidence[x.region].Images[x.ID] = finding
 	}
 	var inventories []ami.Inventory
 	for _, name := range []string{region, "us-east-1"} {
@@ -395,14 +395,15 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 		here := byRegion[name]
 		here.Snapshots, here.History = l.listing(name), l.history(name)
 		inventories = append(inventories, here)
-		for _, ghost := range l.policy.Ghosts(here, l.now) {
-			evidence[name][ghost.ID] = ami.Finding{Use: ami.Unused}
+		unattached, _ := l.policy.Unattached(here, l.now)
+		for _, id := range unattached {
+			evidence[name].Snapshots[id] = ami.SnapshotFinding{LookedUp: true}
 		}
 	}
 	// An image that is gone is looked up like any other original.
 	for _, x := range l.things {
-		if _, ok := evidence[x.SourceRegion][x.SourceImageID]; x.SourceRegion != "" && x.SourceRegion != failed && !ok {
-			evidence[x.SourceRegion][x.SourceImageID] = ami.Finding{Use: ami.Unused}
+		if _, ok := evidence[x.SourceRegion].Images[x.SourceImageID]; x.SourceRegion != "" && x.SourceRegion != failed && !ok {
+			evidence[x.SourceRegion].Images[x.SourceImageID] = ami.Finding{Use: ami.Unused}
 		}
 	}
 	return inventories, evidence

@@ -75,7 +75,7 @@ func (n neighbours) live(images []ami.Image, run ...int) neighbours {
 func (n *neighbours) night(which, day int) {
 	p, run := n.policies[which], n.now.Format("20060102T150405Z")+fmt.Sprintf("-00000%d", which)
 	here := ami.Inventory{Account: account, Region: region, History: ami.History{Announced: map[string]ami.Announcement{}}}
-	evidence := ami.Evidence{}
+	evidence := ami.Evidence{Images: findings{}}
 	for i := range n.images {
 		image := &n.images[i]
 		image.Protection = ""
@@ -85,9 +85,9 @@ func (n *neighbours) night(which, day int) {
 		if n.holds("protected", image.ID, day) {
 			image.Protection = "enabled-without-cooldown"
 		}
-		evidence[image.ID] = ami.Finding{Use: ami.Unused}
+		evidence.Images[image.ID] = ami.Finding{Use: ami.Unused}
 		if n.holds("used", image.ID, day) {
-			evidence[image.ID] = ami.Finding{Use: ami.Used}
+			evidence.Images[image.ID] = ami.Finding{Use: ami.Used}
 		}
 		if recorded, ok := n.journals[which][retention.Announcer(*image)][image.ID]; ok {
 			here.History.Announced[image.ID] = recorded

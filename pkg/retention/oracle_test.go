@@ -65,7 +65,7 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 		return sentence{decision: retention.Deregister, due: due}
 	}
 	action := w.policy.GraceAction
-	if image.Public || action == retention.Disable && len(w.evidence[here.Region][image.ID].SharedWith) > 0 {
+	if image.Public || action == retention.Disable && len(w.evidence[here.Region].Images[image.ID].SharedWith) > 0 {
 		action = retention.Announce
 	}
 	if action == retention.Deprecate && !image.DeprecatedAt.IsZero() && !w.oracleDeprecatedIt(here, image) {
@@ -275,7 +275,7 @@ func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 
 // doubts are the grounds that can be seen in the evidence of use, or in what it lacks.
 func (w world) doubts(here ami.Inventory, image ami.Image) []ground {
-	finding, looked := w.evidence[here.Region][image.ID]
+	finding, looked := w.evidence[here.Region].Images[image.ID]
 	proven := looked && finding.Use == ami.Unused && len(finding.Gaps) == 0 && !w.oracleUnreadText(here.Region)
 	copied, inDoubt := w.oracleCopy(here, image)
 	whose, _ := w.whose(here, image)
@@ -830,7 +830,7 @@ func oracleSnapshot(here ami.Inventory, image ami.Image, odd func(ami.Snapshot) 
 // named reports whether anything in any region of the run is known to name an image.
 func (w world) named(id string) bool {
 	for _, evidence := range w.evidence {
-		if finding := evidence[id]; finding.Use == ami.Used || len(finding.References) > 0 {
+		if finding := evidence.Images[id]; finding.Use == ami.Used || len(finding.References) > 0 {
 			return true
 		}
 	}
@@ -841,7 +841,7 @@ func (w world) named(id string) bool {
 func (w world) oracleUnreadText(here string) bool {
 	for region, evidence := range w.evidence {
 		isText := func(gap ami.Gap) bool { return gap.Source == ami.TextSource }
-		if region != here && slices.ContainsFunc(evidence[ami.EveryOther].Gaps, isText) {
+		if region != here && slices.ContainsFunc(evidence.Gaps, isText) {
 			return true
 		}
 	}
@@ -869,7 +869,7 @@ func (w world) oracleCopy(here ami.Inventory, image ami.Image) (used, inDoubt bo
 		region = here.Region
 	}
 	evidence, inRun := w.evidence[region]
-	finding := evidence[image.SourceImageID]
+	finding := evidence.Images[image.SourceImageID]
 	known := finding.Use == ami.Used || finding.Use == ami.Unused
 	used = used || w.named(image.SourceImageID)
 	return used, inRun && (inDoubt || !known || len(finding.Gaps) > 0 || w.oracleUnreadText(region))
@@ -891,7 +891,7 @@ func (w world) oracleReported(image ami.Image, finding ami.Finding) bool {
 func (w world) oracleDark(here ami.Inventory) bool {
 	launched := func(i ami.Image) bool { return !i.LastLaunchedAt.IsZero() }
 	seen := func(i ami.Image) bool {
-		at := w.evidence[here.Region][i.ID].LaunchedAt
+		at := w.evidence[here.Region].Images[i.ID].LaunchedAt
 		return i.OwnerID == account && !at.IsZero() && at.Before(now.Add(-48*time.Hour))
 	}
 	return !slices.ContainsFunc(here.Images, launched) && slices.ContainsFunc(here.Images, seen)
@@ -904,7 +904,7 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 		return "decided"
 	}
 	s := here.Snapshots[at]
-	finding := w.evidence[here.Region][l.ImageID]
+	finding := w.evidence[here.Region].Snapshots[s.ID]
 	held := oracleDays(here, false, s.Tags)
 	switch {
 	case s.Unreadable != "" || oracleBadTag(ami.Image{Tags: s.Tags}):
@@ -919,7 +919,7 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 		return "undecided"
 	case w.oracleNamed(here, s.ID):
 		return "decided"
-	case len(finding.Gaps) > 0 || finding.Use == ami.Unknown || oracleSharing(here, s.ID) == "unknown":
+	case len(finding.Gaps) > 0 || !finding.LookedUp || oracleSharing(here, s.ID) == "unknown":
 		return "undecided"
 	case oracleSharing(here, s.ID) == "shared":
 		return "decided"
@@ -928,14 +928,9 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 	}
 }
 
-// oracleNamed reports whether anything names a snapshot, whatever it was asked about with.
+// oracleNamed reports whether anything names a snapshot.
 func (w world) oracleNamed(here ami.Inventory, snapshotID string) bool {
-	for _, finding := range w.evidence[here.Region] {
-		if slices.ContainsFunc(finding.Snapshots, func(r ami.SnapshotReference) bool { return r.SnapshotID == snapshotID }) {
-			return true
-		}
-	}
-	return false
+	return len(w.evidence[here.Region].Snapshots[snapshotID].References) > 0
 }
 
 func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
@@ -943,9 +938,9 @@ func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
 	lookedAfter := w.oracleKeepTag(s.Tags) || s.Tags["aws:backup:source-resource"] != "" || s.Lock == "governance" || s.Lock == "compliance" || s.Unreadable != ""
 	isLeftover := slices.ContainsFunc(here.History.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == s.ID })
 	needed := oracleIsUsed(here, s.ID) || isLeftover || oracleClaimed(here, s.ID, s.Tags)
-	finding := w.evidence[here.Region][s.ImageID]
-	shared := slices.Contains(finding.SharedWith, "snapshot "+s.ID+" by account 111122223333")
-	unknown := len(finding.Gaps) > 0 || finding.Use == ami.Unknown || !here.Bin.Read
+	finding := w.evidence[here.Region].Snapshots[s.ID]
+	shared := len(finding.SharedWith) > 0
+	unknown := len(finding.Gaps) > 0 || !finding.LookedUp || !here.Bin.Read
 	isOld := !s.StartedAt.IsZero() && s.StartedAt.Before(now.AddDate(0, 0, -7))
 	isGone := s.ImageID != "" && !oracleIsThere(here, s.ImageID) && !inBin
 	return w.policy.ReportOrphans && isGone && isOld && !lookedAfter && !needed && !shared && !unknown && !w.oracleNamed(here, s.ID)

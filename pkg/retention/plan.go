@@ -262,7 +262,7 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
 			snapshot := d.snapshot(id)
 			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
-			if s.Why = cmp.Or(d.othersSnapshot(id), staying[id], sharingUnknown(d.sharingOf(id))); s.Why == "" {
+			if s.Why = cmp.Or(d.othersSnapshot(id), staying[id], d.namedBy(id), sharingUnknown(d.sharingOf(id))); s.Why == "" {
 				s.Why = cmp.Or(d.takenByHand(id), d.shared(id))
 				s.Apart = s.Why != ""
 			}
@@ -274,12 +274,12 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 	}
 }
 
-// staying says, by id, why some of the snapshots of images that go are needed all the same.
+// staying says, by id, which image still needs some of the snapshots of images that go.
 func (d *docket) staying(going map[string]string, verdicts []Verdict) map[string]string {
 	if len(going) == 0 {
 		return nil
 	}
-	staying := d.named()
+	staying := map[string]string{}
 	for i := range verdicts {
 		v := &verdicts[i]
 		for _, id := range v.Image.SnapshotIDs {
@@ -291,16 +291,12 @@ func (d *docket) staying(going map[string]string, verdicts []Verdict) map[string
 	return staying
 }
 
-// named says, by id, what names the snapshots of a region, whichever image they were asked about with: of several the first
-// in the order of their texts.
-func (d *docket) named() map[string]string {
-	named := map[string]string{}
-	for _, finding := range d.evidence[d.region] {
-		for _, reference := range finding.Snapshots {
-			by := "named by " + cmp.Or(reference.ARN, "something")
-			if known, ok := named[reference.SnapshotID]; !ok || by < known {
-				named[reference.SnapshotID] = by
-			}
+// namedBy says what names a snapshot: of several the first in the order of their texts. It is empty if nothing is known to.
+func (d *docket) namedBy(id string) string {
+	named := ""
+	for _, reference := range d.evidence[d.region].Snapshots[id].References {
+		if by := "named by " + cmp.Or(reference.ARN, "something"); named == "" || by < named {
+			named = by
 		}
 	}
 	return named
@@ -380,8 +376,8 @@ func sharingUnknown(sharing ami.Sharing) string {
 
 // shared says with whom a snapshot is known to be shared; empty if with nobody.
 func (d *docket) shared(id string) string {
-	if with := d.sharing[id].With; len(with) > 0 {
-		return "shared with " + summary(with)
+	if sharing := d.sharing[id]; len(sharing.With) > 0 {
+		return "shared with " + summary(sharing.Names())
 	}
 	return ""
 }

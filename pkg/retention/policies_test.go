@@ -189,7 +189,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 			here := inventory(region, append([]ami.Image{idle(subject, test.image...)}, test.others...)...)
 			evidence := unused(here)
 			if test.use != ami.Unknown {
-				evidence[region][subject] = ami.Finding{Use: test.use}
+				evidence[region].Images[subject] = ami.Finding{Use: test.use}
 			}
 			v := verdicts(p.Plan([]ami.Inventory{here}, evidence, now))[subject]
 			got := codes(v)

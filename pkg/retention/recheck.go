@@ -57,7 +57,7 @@ func RecheckSharing(snapshotID string, found ami.Sharing) (Reason, bool) {
 		return Reason{ami.ReasonUnknownUse, snapshotID + ": " + why}, true
 	}
 	if len(found.With) > 0 {
-		return Reason{ami.ReasonChangedSincePlanned, snapshotID + " is shared with " + summary(found.With) + " now"}, true
+		return Reason{ami.ReasonChangedSincePlanned, snapshotID + " is shared with " + summary(found.Names()) + " now"}, true
 	}
 	return Reason{}, false
 }

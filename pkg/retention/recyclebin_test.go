@@ -62,7 +62,7 @@ func TestHold(t *testing.T) {
 			here.Snapshots, here.Bin, here.History = []ami.Snapshot{{ID: "snap-1"}, declaredSnapshot("snap-9", theRun)}, test.bin, test.history
 			here.Snapshots[1].ImageID = "ami-9"
 			evidence := unused(here)
-			evidence[region]["ami-9"] = ami.Finding{Use: ami.Unused}
+			evidence[region].Snapshots["snap-9"] = ami.SnapshotFinding{LookedUp: true}
 			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]
 			if plan.Hold != test.hold || plan.Busy != test.busy {
 				t.Errorf("hold %q, busy %t; want %q, %t", plan.Hold, plan.Busy, test.hold, test.busy)

@@ -2,7 +2,6 @@ package retention
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -14,40 +13,27 @@ import (
 // digest lists five, and some of them turn out to be shared.
 const mostOrphans = 50
 
-// Ghosts returns the images of a region that are gone, but of whose snapshots a plan may have to speak: leftovers, and what
-// may be orphans. Evidence has to say what names these snapshots. No more of a ghost is known than its id and those snapshots;
+// Unattached returns the ids of those snapshots of a region without an image of which a plan may have to speak: leftovers, and
+// what may be orphans. Evidence has to say what names them, and of those to ask also with whom they are shared. Both are
 // sorted.
-func (p Policy) Ghosts(inventory ami.Inventory, now time.Time) []ami.Image {
-	return p.ghosts(inventory, now, func(Orphan) bool { return true })
-}
-
-// GhostsToAsk returns those of the ghosts, and of their snapshots, of which evidence has to say with whom they are shared as well
-// (a text with the id of the snapshot, among those with whom the ghost is shared).
-func (p Policy) GhostsToAsk(inventory ami.Inventory, now time.Time) []ami.Image {
-	return p.ghosts(inventory, now, func(o Orphan) bool { return !o.NotLookedAt })
-}
-
-func (p Policy) ghosts(inventory ami.Inventory, now time.Time, isWanted func(Orphan) bool) []ami.Image {
+func (p Policy) Unattached(inventory ami.Inventory, now time.Time) (ids, toAsk []string) {
 	d := &docket{policy: p, now: now, snapshots: snapshotsByID(&inventory), bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History}
 	d.images = d.subjects(inventory.Images)
 	remains := d.remains()
-	snapshots := map[string][]string{} // By the id of the ghost.
 	for _, v := range remains.leftovers {
 		if v.Delete {
-			snapshots[v.ImageID] = append(snapshots[v.ImageID], v.SnapshotID)
+			ids, toAsk = append(ids, v.SnapshotID), append(toAsk, v.SnapshotID)
 		}
 	}
 	for _, o := range remains.orphans {
-		if isWanted(o) {
-			snapshots[o.ImageID] = append(snapshots[o.ImageID], o.SnapshotID)
+		ids = append(ids, o.SnapshotID)
+		if !o.NotLookedAt {
+			toAsk = append(toAsk, o.SnapshotID)
 		}
 	}
-	ghosts := make([]ami.Image, 0, len(snapshots))
-	for _, id := range slices.Sorted(maps.Keys(snapshots)) {
-		slices.Sort(snapshots[id])
-		ghosts = append(ghosts, ami.Image{ID: id, SnapshotIDs: slices.Compact(snapshots[id])})
-	}
-	return ghosts
+	slices.Sort(ids)
+	slices.Sort(toAsk)
+	return slices.Compact(ids), slices.Compact(toAsk)
 }
 
 // remains are what is left of images that are gone: what earlier runs were to delete, and what others have left.
@@ -65,15 +51,13 @@ func (d *docket) judgeRemains(plan *Plan) {
 	if len(remains.leftovers)+len(remains.orphans) == 0 {
 		return
 	}
-	named := d.named()
 	for i := range remains.leftovers {
 		v := &remains.leftovers[i]
 		if !v.Delete {
 			continue
 		}
-		finding := d.evidence[d.region][v.ImageID]
-		if v.Why = named[v.SnapshotID]; v.Why == "" {
-			v.Why = unaskedNames(finding)
+		if v.Why = d.namedBy(v.SnapshotID); v.Why == "" {
+			v.Why = d.namesUnknown(v.SnapshotID)
 			v.Undecided = v.Why != ""
 			plan.RemainsGap = cmp.Or(plan.RemainsGap, v.Why)
 		}
@@ -86,23 +70,22 @@ func (d *docket) judgeRemains(plan *Plan) {
 	}
 	plan.Leftovers = remains.leftovers
 	plan.Orphans = slices.DeleteFunc(remains.orphans, func(o Orphan) bool {
-		finding := d.evidence[d.region][o.ImageID]
-		isShared := slices.ContainsFunc(finding.SharedWith, func(with string) bool { return strings.Contains(with, o.SnapshotID) })
-		if isShared || named[o.SnapshotID] != "" {
+		isShared := len(d.evidence[d.region].Snapshots[o.SnapshotID].SharedWith) > 0
+		if isShared || d.namedBy(o.SnapshotID) != "" {
 			return true
 		}
-		unasked := unaskedNames(finding)
-		plan.RemainsGap = cmp.Or(plan.RemainsGap, unasked)
-		return unasked != ""
+		unknown := d.namesUnknown(o.SnapshotID)
+		plan.RemainsGap = cmp.Or(plan.RemainsGap, unknown)
+		return unknown != ""
 	})
 }
 
-// unaskedNames says why it is not known what names the snapshots of an image; empty if it is.
-func unaskedNames(finding ami.Finding) string {
-	switch {
+// namesUnknown says why it is not known what names a snapshot; empty if it is.
+func (d *docket) namesUnknown(id string) string {
+	switch finding := d.evidence[d.region].Snapshots[id]; {
 	case len(finding.Gaps) > 0:
 		return gaps(finding.Gaps)
-	case finding.Use != ami.Unused && finding.Use != ami.Used:
+	case !finding.LookedUp:
 		return "what names it has not been looked up"
 	default:
 		return ""

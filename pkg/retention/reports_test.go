@@ -71,7 +71,7 @@ func TestUsageReports(t *testing.T) {
 			image := idle(subject, test.image...)
 			finding := ami.Finding{Use: ami.Unused, Report: test.report}
 			if !image.Public || strings.Contains(name, "and_shared") {
-				finding.SharedWith = []string{"account 999999999999"}
+				finding.SharedWith = []ami.Grantee{{Account: "999999999999"}}
 			}
 			want := []retention.Code{"usage-report-pending"}
 			if image.Name == "used" {
@@ -96,10 +96,10 @@ func TestNoReportIsNeeded(t *testing.T) {
 	}{
 		"a_private_image_needs_none":     {judgeShared, ami.Finding{Use: ami.Unused}, ""},
 		"a_bad_report_of_a_private_one":  {judgeShared, ami.Finding{Use: ami.Unused, Report: report(reportState("error"))}, ""},
-		"shared_images_are_kept_instead": {func(*retention.Policy) {}, ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}, Report: report()}, "shared"},
+		"shared_images_are_kept_instead": {func(*retention.Policy) {}, ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}, Report: report()}, "shared"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := policy(test.policy).Plan([]ami.Inventory{inventory(region, idle(subject))}, map[string]ami.Evidence{region: {subject: test.finding}}, now)[0]
+			plan := policy(test.policy).Plan([]ami.Inventory{inventory(region, idle(subject))}, map[string]ami.Evidence{region: {Images: findings{subject: test.finding}}}, now)[0]
 			v := plan.Verdicts[0]
 			if test.kept == "" && v.Decision != retention.Deregister || test.kept != "" && !slices.Equal(codes(v), []retention.Code{test.kept}) || len(plan.ReportsWanted) > 0 {
 				t.Errorf("%s because of %v, wants %v", v.Decision, v.Reasons, plan.ReportsWanted)
@@ -110,7 +110,7 @@ func TestNoReportIsNeeded(t *testing.T) {
 
 // Which reports are asked for, and which have served. Each image has one report, "amiur-" and its name, and an older one.
 func TestOrderingReports(t *testing.T) {
-	shared := []string{"account 999999999999"}
+	shared := []ami.Grantee{{Account: "999999999999"}}
 	full := func(name string, r *ami.UsageReport) ami.Finding {
 		if r != nil {
 			reportID("amiur-"+name, "amiur-"+name+"-old")(r)
@@ -164,7 +164,7 @@ func TestOrderingReports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			here := inventory(region, idle(subject, test.image...))
-			evidence := map[string]ami.Evidence{region: {subject: test.finding, "ami-3": {Use: ami.Used}}}
+			evidence := map[string]ami.Evidence{region: {Images: findings{subject: test.finding, "ami-3": {Use: ami.Used}}}}
 			shorter := func(p *retention.Policy) { p.AllowShorter = true }
 			plan := policy(judgeShared, shorter).Plan([]ami.Inventory{here}, evidence, now)[0]
 			if wanted := slices.Equal(plan.ReportsWanted, []string{subject}); wanted != test.wanted || !wanted && len(plan.ReportsWanted) > 0 {
@@ -192,15 +192,15 @@ func TestOrderingReports(t *testing.T) {
 // No run asks for more reports than it may remove images, nor for more than EC2's quota has room for; the stalest come first.
 func TestTheCapOfReports(t *testing.T) {
 	many := func(n, pending int) (ami.Inventory, map[string]ami.Evidence) {
-		here, evidence := inventory(region), ami.Evidence{}
+		here, evidence := inventory(region), ami.Evidence{Images: findings{}}
 		for i := range n + pending {
 			id := fmt.Sprintf("ami-%d", 9999-i)
 			here.Images = append(here.Images, idle(id, launched(ago(days(300+i)))))
-			finding := ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}
+			finding := ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}}
 			if i >= n {
 				finding.Report = report(reportID("amiur-"+id), reportState("pending"))
 			}
-			evidence[id] = finding
+			evidence.Images[id] = finding
 		}
 		return here, map[string]ami.Evidence{region: evidence}
 	}
@@ -234,7 +234,7 @@ func TestTheCapOfReports(t *testing.T) {
 
 // Reports about images that are not in the listing, which may be gone, have served.
 func TestReportsOfImagesThatAreGone(t *testing.T) {
-	evidence := map[string]ami.Evidence{region: {"ami-gone": {Report: report(reportID("amiur-9", "amiur-8", "amiur-7"))}}}
+	evidence := map[string]ami.Evidence{region: {Images: findings{"ami-gone": {Report: report(reportID("amiur-9", "amiur-8", "amiur-7"))}}}}
 	plan := policy(judgeShared).Plan([]ami.Inventory{inventory(region)}, evidence, now)[0]
 	if !slices.Equal(plan.ReportsDone, []string{"amiur-7", "amiur-8", "amiur-9"}) {
 		t.Errorf("done %v", plan.ReportsDone)

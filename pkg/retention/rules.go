@@ -336,8 +336,8 @@ func snapshotLocked(d *docket, image *subject) string {
 }
 
 func shared(d *docket, image *subject) string {
-	if with := d.evidence[d.region][image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
-		return "shared with " + summary(with)
+	if with := d.evidence[d.region].Images[image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
+		return "shared with " + summary(ami.Names(with))
 	}
 	return ""
 }
@@ -493,7 +493,7 @@ func findLaunchGap(inventory *ami.Inventory, evidence ami.Evidence, now time.Tim
 		if !image.LastLaunchedAt.IsZero() {
 			return ""
 		}
-		at := evidence[image.ID].LaunchedAt
+		at := evidence.Images[image.ID].LaunchedAt
 		if image.OwnerID == inventory.Account && !at.IsZero() && now.Sub(at) > delay && (launched == "" || image.ID < launched) {
 			launched = image.ID
 		}
@@ -502,7 +502,7 @@ func findLaunchGap(inventory *ami.Inventory, evidence ami.Evidence, now time.Tim
 		return ""
 	}
 	return fmt.Sprintf("no image of %s has a launch on record, although an instance of %s was launched %s",
-		inventory.Region, launched, date(evidence[launched].LaunchedAt))
+		inventory.Region, launched, date(evidence.Images[launched].LaunchedAt))
 }
 
 // summary joins the first few items and counts the rest.
