@@ -16,6 +16,11 @@ type Evidence struct {
 	// that something names.
 	Snapshots map[string]SnapshotFinding
 
+	// Sharing says with whom the snapshots are shared that a plan deletes, by id. It is asked about a first plan, which takes all
+	// for private.
+	Sharing    map[string]Sharing
+	SharingGap string // Why no other snapshots are asked about; empty as long as they are.
+
 	// Gaps are the listings that could not be completed. They may name any image, one of another region too. The findings have
 	// those of their region already.
 	Gaps []Gap

@@ -13,11 +13,6 @@ type Inventory struct {
 	Images    []Image
 	Snapshots []Snapshot
 
-	// Sharing says with whom those snapshots are shared that a plan deletes, by id. The first plan takes all for private.
-	Sharing map[string]Sharing
-	// SharingGap is why no other snapshots are asked about; empty as long as they are.
-	SharingGap string
-
 	Bin     RecycleBin
 	History History
 }

@@ -80,13 +80,14 @@ type plan struct {
 
 func (j *Janitor) plan(limits limits, run ami.RunID) plan {
 	survey := j.survey(limits.look, run)
-	evidence, asked := j.lookUp(limits.look, survey, survey.policy.Candidates(survey.inventories, survey.now))
-	regions := survey.policy.Plan(survey.inventories, evidence, survey.now)
+	account := survey.policy.Open(survey.inventories, survey.now)
+	evidence, asked := j.lookUp(limits.look, survey, account.Candidates(), account.Unattached())
+	regions := account.Plan(evidence)
 	for round := range sharingRounds + 1 {
-		if !j.askSharing(limits.ask, survey, regions, round == sharingRounds) {
+		if !j.askSharing(limits.ask, evidence, regions, round == sharingRounds) {
 			break
 		}
-		regions = survey.policy.Plan(survey.inventories, evidence, survey.now)
+		regions = account.Plan(evidence)
 	}
 	return plan{survey, regions, asked}
 }

@@ -50,7 +50,7 @@ func (d *docket) standing(image *ami.Image, own *ownTags) standing {
 // recorded returns what the journal says of the announcement that an image carries. That a run has announced a removal is no record
 // of its having disabled the image: a tag that says no more than the latter is borne out by what that run was to do.
 func (d *docket) recorded(imageID string, own *ownTags) (ami.Announcement, bool) {
-	recorded, run := d.history.Announced[imageID], own.announcedIn()
+	recorded, run := d.History.Announced[imageID], own.announcedIn()
 	isIt := run != "" && recorded.Run == run && !recorded.Due.IsZero()
 	if !isIt || own.by.run == "" && GraceAction(recorded.Action) != Disable {
 		return ami.Announcement{}, false
@@ -258,7 +258,7 @@ func carried(tags map[string]string, names ...string) []string {
 // unrecordedMark speaks for an image whose announcement is not borne out: it may be written by anybody.
 func unrecordedMark(d *docket, image *subject) string {
 	why := "no record of this policy says that"
-	if d.history.Announced == nil {
+	if d.History.Announced == nil {
 		why = "there are no records that say that"
 	}
 	switch {

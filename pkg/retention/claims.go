@@ -18,11 +18,11 @@ func (d *docket) isClaimed(id string, own *ownTags) bool {
 	switch {
 	case !own.intent || own.run == "":
 		return false
-	case own.run == d.history.Busy:
+	case own.run == d.History.Busy:
 		return true
-	case d.isUnbegun(id, own) || own.run == d.history.Removed[id]:
+	case d.isUnbegun(id, own) || own.run == d.History.Removed[id]:
 		return false
-	case d.history.Strangers[own.run]:
+	case d.History.Strangers[own.run]:
 		return mayComeBack(own.run, d.now)
 	default:
 		return MayBeAtWork(own.run, d.now)
@@ -56,7 +56,7 @@ func Declarers(inventory ami.Inventory, now time.Time) []string {
 
 // isUnbegun reports whether the run that has declared the removal of an image or a snapshot is known not to have removed it.
 func (d *docket) isUnbegun(id string, own *ownTags) bool {
-	return own.run != "" && slices.Contains(d.history.Unbegun[id], own.run)
+	return own.run != "" && slices.Contains(d.History.Unbegun[id], own.run)
 }
 
 // MayBeAtWork reports whether a run may be at work at a time, by what its id says of when it began.
@@ -77,7 +77,7 @@ func claimed(d *docket, image *subject) string {
 	switch {
 	case !d.isClaimed(image.ID, image.own) || isDeclarationCopied(image.Image, image.own):
 		return ""
-	case d.history.Strangers[image.own.run]:
+	case d.History.Strangers[image.own.run]:
 		return "run " + image.own.run + ", of another policy, has declared its removal"
 	default:
 		return "run " + image.own.run + " has declared its removal"
@@ -90,7 +90,7 @@ const OldForm = "its tags are of an announcement by an earlier version of the ja
 // restored notices images that a person may have brought back from the Recycle Bin. Where it has been noted on the image
 // since, that is a use like any other.
 func restored(d *docket, image *subject) string {
-	own, run := image.own, d.history.Removed[image.ID]
+	own, run := image.own, d.History.Removed[image.ID]
 	switch {
 	case run != "" && !own.restoredSince(ami.RunID(run).Began()):
 		return "run " + run + " has removed it, or may have, and it is there again"
@@ -126,7 +126,7 @@ func (d *docket) findContested() map[string]string {
 	contested := map[string]string{}
 	for i := range d.images {
 		image := &d.images[i]
-		if !MayBeAtWork(d.history.Removed[image.ID], d.now) {
+		if !MayBeAtWork(d.History.Removed[image.ID], d.now) {
 			continue
 		}
 		for _, id := range image.SnapshotIDs {
@@ -143,7 +143,7 @@ func (d *docket) findContested() map[string]string {
 func snapshotInDoubt(d *docket, image *subject) string {
 	for _, id := range image.SnapshotIDs {
 		if other := d.contested[id]; other != "" && other != image.ID {
-			return id + " is one of " + other + " as well, which run " + d.history.Removed[other] + " has removed, or may have"
+			return id + " is one of " + other + " as well, which run " + d.History.Removed[other] + " has removed, or may have"
 		}
 	}
 	return ""
@@ -168,7 +168,7 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 	for id, snapshot := range d.snapshots {
 		own := readOwnTags(snapshot.Tags)
 		// Without a journal it may be a leftover that another policy finishes.
-		mayBeAnothers := d.history.Strangers == nil && !mapped[id] && mayComeBack(own.run, d.now)
+		mayBeAnothers := d.History.Strangers == nil && !mapped[id] && mayComeBack(own.run, d.now)
 		if d.isOver(id, own) && !d.isLeftover(id, own.run) && !mayBeAnothers {
 			strays = append(strays, newStray(id, own, snapshot.Tags))
 		}
@@ -199,5 +199,5 @@ func newStray(id string, own *ownTags, tags map[string]string) Stray {
 }
 
 func (d *docket) isLeftover(snapshotID, run string) bool {
-	return slices.ContainsFunc(d.history.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == snapshotID && l.Run == run })
+	return slices.ContainsFunc(d.History.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == snapshotID && l.Run == run })
 }

@@ -80,7 +80,7 @@ func TestStrays(t *testing.T) {
 			here := inventory(region, idle(subject, append(with(mapping("snap-1")), test.image...)...))
 			here = past(here, test.history)
 			here.Snapshots = []ami.Snapshot{test.snapshot}
-			plan := p.Plan([]ami.Inventory{here}, unused(here), now)[0]
+			plan := p.Open([]ami.Inventory{here}, now).Plan(unused(here))[0]
 			if diff := gocmp.Diff(test.want, plan.Strays); diff != "" {
 				t.Errorf("strays (-want +got):\n%s", diff)
 			}

@@ -80,13 +80,13 @@ func TestCopies(t *testing.T) {
 			if test.evidence != nil {
 				evidence[there] = *test.evidence
 			}
-			v := verdicts(policy().Plan(inventories, evidence, now))[subject]
+			v := verdicts(policy().Open(inventories, now).Plan(evidence))[subject]
 			goes := v.Decision == retention.Deregister
 			kept := [][]retention.Code{{"copy-of-used"}, {"unknown-use"}, {"copy-of-used", "unknown-use"}}[test.doubt]
 			if goes != test.goes || !goes && !slices.Equal(codes(v), kept) || !strings.Contains(details(v), test.says) {
 				t.Errorf("%s because of %v; want it to go: %t, %s", v.Decision, v.Reasons, test.goes, test.says)
 			}
-			if got := len(policy().Candidates(inventories, now)[region]); got != 1 {
+			if got := len(policy().Open(inventories, now).Candidates()[region]); got != 1 {
 				t.Errorf("%d candidates, want the copy", got)
 			}
 		})
@@ -123,7 +123,7 @@ func TestCopiesOfWhatTextNames(t *testing.T) {
 				evidence[there] = test.there
 			}
 			evidence["ap-south-1"] = test.far
-			v := verdicts(policy().Plan([]ami.Inventory{inventory(region, idle(subject, copyFrom(original, there)))}, evidence, now))[subject]
+			v := verdicts(policy().Open([]ami.Inventory{inventory(region, idle(subject, copyFrom(original, there)))}, now).Plan(evidence))[subject]
 			want := test.kept
 			if want == nil {
 				want = []retention.Code{"stale"}
@@ -134,7 +134,7 @@ func TestCopiesOfWhatTextNames(t *testing.T) {
 		})
 	}
 	outside := map[string]ami.Evidence{region: {Images: findings{subject: {Use: ami.Unused}}}, "ap-south-1": names}
-	if v := verdicts(policy().Plan([]ami.Inventory{inventory(region, idle(subject, copyFrom(original, there)))}, outside, now))[subject]; !slices.Equal(codes(v), []retention.Code{"copy-of-used"}) {
+	if v := verdicts(policy().Open([]ami.Inventory{inventory(region, idle(subject, copyFrom(original, there)))}, now).Plan(outside))[subject]; !slices.Equal(codes(v), []retention.Code{"copy-of-used"}) {
 		t.Errorf("an original outside of the run, named within: %s because of %v", v.Decision, v.Reasons)
 	}
 }
@@ -144,7 +144,7 @@ func TestAnOriginalIsNotKeptByItsCopy(t *testing.T) {
 	here := inventory(region, idle("ami-1", copyFrom("ami-2", region), created(ago(days(300)))), idle("ami-2"))
 	evidence := unused(here)
 	evidence[region].Images["ami-1"] = ami.Finding{Use: ami.Used}
-	got := verdicts(policy().Plan([]ami.Inventory{here}, evidence, now))
+	got := verdicts(policy().Open([]ami.Inventory{here}, now).Plan(evidence))
 	if v := got["ami-2"]; v.Decision != retention.Deregister {
 		t.Errorf("the original of a copy in use: %s because of %v", v.Decision, v.Reasons)
 	}

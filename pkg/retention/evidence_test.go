@@ -22,7 +22,7 @@ func TestEvidence(t *testing.T) {
 			if test.policy != nil {
 				test.policy(&p)
 			}
-			plans := p.Plan([]ami.Inventory{inventory(region, append(test.others, idle(subject, test.image...))...)}, test.evidence, now)
+			plans := p.Open([]ami.Inventory{inventory(region, append(test.others, idle(subject, test.image...))...)}, now).Plan(test.evidence)
 			v := verdicts(plans)[subject]
 			want := retention.Keep
 			if len(test.kept) == 0 {
@@ -172,8 +172,8 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 func TestWhatTheFactsKeepIsNotCalledUnknown(t *testing.T) {
 	here := inventory(region, idle(subject), idle("ami-2", tagged("ami-janitor:keep", "")))
 	p := policy()
-	candidates := inventory(region, p.Candidates([]ami.Inventory{here}, now)[region]...)
-	v := verdicts(p.Plan([]ami.Inventory{here}, unused(candidates), now))["ami-2"]
+	candidates := inventory(region, p.Open([]ami.Inventory{here}, now).Candidates()[region]...)
+	v := verdicts(p.Open([]ami.Inventory{here}, now).Plan(unused(candidates)))["ami-2"]
 	if diff := cmp.Diff([]retention.Code{"keep-tag"}, codes(v)); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}

@@ -26,12 +26,11 @@ type Hearing struct {
 
 // Explain lets every keep rule speak on one image of a region, those too that a plan does not come to. The evidence has to
 // cover the image, whether it is a candidate or not. It reports false if the region has no such image.
-func (p Policy) Explain(
-	inventories []ami.Inventory, evidence map[string]ami.Evidence, region, imageID string, now time.Time,
-) (Explanation, bool) {
-	plans := p.Plan(inventories, evidence, now)
-	for i, d := range p.dockets(inventories, evidence, now) {
-		at := slices.IndexFunc(plans[i].Verdicts, func(v Verdict) bool { return d.region == region && v.Image.ID == imageID })
+func (a *Account) Explain(evidence map[string]ami.Evidence, region, imageID string) (Explanation, bool) {
+	regions := a.with(evidence)
+	plans := a.plan(regions)
+	for i, d := range regions {
+		at := slices.IndexFunc(plans[i].Verdicts, func(v Verdict) bool { return d.Region == region && v.Image.ID == imageID })
 		if at >= 0 {
 			explanation := d.explain(plans[i].Verdicts, at)
 			explanation.Hold = plans[i].Hold

@@ -34,7 +34,7 @@ func TestExplain(t *testing.T) {
 	evidence[region].Images["ami-1"] = ami.Finding{Use: ami.Used, References: []ami.Reference{{ARN: "arn:1"}}}
 	explain := func(p retention.Policy, id string) retention.Explanation {
 		t.Helper()
-		e, ok := p.Explain([]ami.Inventory{inventory("us-east-1", idle(id)), here}, evidence, region, id, now)
+		e, ok := p.Open([]ami.Inventory{inventory("us-east-1", idle(id)), here}, now).Explain(evidence, region, id)
 		if !ok || e.Verdict.Image.ID != id {
 			t.Fatalf("%s: %t, about %s", id, ok, e.Verdict.Image.ID)
 		}
@@ -93,7 +93,7 @@ func TestExplain(t *testing.T) {
 func TestExplainKnowsNoOtherImages(t *testing.T) {
 	inventories := []ami.Inventory{inventory(region, idle("ami-1")), inventory("us-east-1", idle("ami-2"))}
 	for _, place := range []place{{"ami-2", region}, {"ami-1", "us-east-1"}, {"ami-3", region}, {"ami-1", "ap-south-1"}, {"", region}} {
-		if e, ok := policy().Explain(inventories, unused(inventories...), place.region, place.id, now); ok {
+		if e, ok := policy().Open(inventories, now).Explain(unused(inventories...), place.region, place.id); ok {
 			t.Errorf("%s in %s: %+v", place.id, place.region, e.Verdict)
 		}
 	}
@@ -116,7 +116,7 @@ func TestExplanationsAreThePlan(t *testing.T) {
 		}
 		i := rapid.IntRange(0, len(all)-1).Draw(t, "image")
 		want, inputs := all[i], w.clone()
-		e, ok := w.policy.Explain(w.inventories, w.evidence, regions[i], want.Image.ID, now)
+		e, ok := w.policy.Open(w.inventories, now).Explain(w.evidence, regions[i], want.Image.ID)
 		if !ok {
 			t.Fatalf("%s is not known", want.Image.ID)
 		}

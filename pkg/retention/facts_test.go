@@ -454,7 +454,7 @@ func TestFacts(t *testing.T) {
 				t.Errorf("reasons %q say %q", v.Reasons, test.unsaid)
 			}
 
-			candidates := p.Candidates([]ami.Inventory{here, there}, now)[region]
+			candidates := p.Open([]ami.Inventory{here, there}, now).Candidates()[region]
 			isCandidate := slices.ContainsFunc(candidates, func(i ami.Image) bool { return i.ID == subject })
 			if isCandidate != (test.kept == "") {
 				t.Errorf("candidate: %t, but kept by %q", isCandidate, test.kept)
@@ -495,7 +495,7 @@ func TestEveryRuleThatKeepsIsNamed(t *testing.T) {
 
 func TestTheZeroPolicyRemovesNothing(t *testing.T) {
 	here := inventory(region, idle(subject), idle("ami-2"))
-	plans := retention.Policy{}.Plan([]ami.Inventory{here}, unused(here), now)
+	plans := retention.Policy{}.Open([]ami.Inventory{here}, now).Plan(unused(here))
 	if got := decided(plans, retention.Deregister); len(got) > 0 {
 		t.Errorf("removes %v", got)
 	}
@@ -504,7 +504,7 @@ func TestTheZeroPolicyRemovesNothing(t *testing.T) {
 // Every image is judged, in a region without images too.
 func TestAPlanForEachInventory(t *testing.T) {
 	inventories := []ami.Inventory{inventory("us-east-1"), inventory(region, idle(subject)), {}}
-	plans := policy().Plan(inventories, nil, now)
+	plans := policy().Open(inventories, now).Plan(nil)
 	if len(plans) != 3 || plans[0].Region != "us-east-1" || plans[1].Region != region || plans[1].Account != account {
 		t.Fatalf("plans %+v", plans)
 	}

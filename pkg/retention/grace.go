@@ -74,12 +74,12 @@ func (d *docket) announce(v *Verdict, image *subject) {
 // actionOn returns what is done to an image besides announcing its removal.
 func (d *docket) actionOn(image *subject) GraceAction {
 	action := d.policy.GraceAction
-	isShared := len(d.evidence[d.region].Images[image.ID].SharedWith) > 0
+	isShared := len(d.evidence[d.Region].Images[image.ID].SharedWith) > 0
 	isDeprecated := !image.DeprecatedAt.IsZero() && !d.hasDeprecated(image) // The date of an owner stays whatever becomes of the announcement.
 	switch {
 	case image.State == "disabled":
 		return Disable
-	case image.Public || d.history.Announced == nil || action == Disable && isShared || action == Deprecate && isDeprecated:
+	case image.Public || d.History.Announced == nil || action == Disable && isShared || action == Deprecate && isDeprecated:
 		return Announce
 	default:
 		return action

@@ -71,7 +71,7 @@ func announcedLate(i *ami.Image) {
 
 // judgeAlone plans for one image at a moment, with a finding about it.
 func judgeAlone(p retention.Policy, image ami.Image, finding ami.Finding, at time.Time) retention.Verdict {
-	return p.Plan([]ami.Inventory{inventory(region, image)}, map[string]ami.Evidence{region: {Images: findings{image.ID: finding}}}, at)[0].Verdicts[0]
+	return p.Open([]ami.Inventory{inventory(region, image)}, at).Plan(map[string]ami.Evidence{region: {Images: findings{image.ID: finding}}})[0].Verdicts[0]
 }
 
 // What becomes of an image that no rule keeps.
@@ -332,7 +332,7 @@ func TestUnmark(t *testing.T) {
 			evidence := map[string]ami.Evidence{region: {Images: findings{
 				subject: test.finding, "ami-2": {Use: ami.Used}, "ami-3": {Use: ami.Used, Gaps: []ami.Gap{aGap}}, "ami-4": {Use: ami.Unused, Gaps: []ami.Gap{aGap}},
 			}}}
-			v := p.Plan([]ami.Inventory{here}, evidence, now)[0].Verdicts[0]
+			v := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Verdicts[0]
 			if v.Decision != retention.Keep || v.Unmark != test.want || codes(v)[0] != test.kept {
 				t.Errorf("%s, unmark %q because of %v; want keep, unmark %q because of %s", v.Decision, v.Unmark, v.Reasons, test.want, test.kept)
 			}
@@ -507,7 +507,7 @@ func TestTheCapOfAnnouncements(t *testing.T) {
 	)
 	there := inventory("us-east-1", idle("ami-7", launched(ago(days(311)))), idle("ami-8", marked("2026-12-01"), launched(ago(days(312)))))
 	p := policy(grace(14, retention.Disable), func(p *retention.Policy) { p.MaxDeregistrations = 2 })
-	plans := p.Plan([]ami.Inventory{here, there}, unused(here, there), now)
+	plans := p.Open([]ami.Inventory{here, there}, now).Plan(unused(here, there))
 	for decision, want := range map[retention.Decision][]string{
 		retention.Mark: {"ami-1", "ami-7"}, retention.Deregister: {"ami-4", "ami-5"}, retention.Defer: {"ami-2", "ami-3", "ami-6"}, retention.Keep: {"ami-8"},
 	} {
@@ -547,7 +547,7 @@ func TestWhatIsAnnouncedInAFamily(t *testing.T) {
 // Images that are announced are candidates like those that go: what uses them is an objection.
 func TestWhatIsAnnouncedIsACandidate(t *testing.T) {
 	here := inventory(region, idle("ami-1", marked("2026-12-01")), idle("ami-2", disabledUntil("2026-12-01")), idle("ami-3", marked("2026-11-01")))
-	if got := len(policy(grace(14, retention.Disable)).Candidates([]ami.Inventory{here}, now)[region]); got != 3 {
+	if got := len(policy(grace(14, retention.Disable)).Open([]ami.Inventory{here}, now).Candidates()[region]); got != 3 {
 		t.Errorf("%d candidates, want 3", got)
 	}
 }

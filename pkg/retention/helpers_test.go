@@ -163,7 +163,7 @@ func verdicts(plans []retention.Plan) map[string]retention.Verdict {
 // judge plans with the proof that nothing is used, and returns the verdicts by image id.
 func judge(t *testing.T, p retention.Policy, inventories ...ami.Inventory) map[string]retention.Verdict {
 	t.Helper()
-	return verdicts(p.Plan(inventories, unused(inventories...), now))
+	return verdicts(p.Open(inventories, now).Plan(unused(inventories...)))
 }
 
 func codes(v retention.Verdict) []retention.Code {

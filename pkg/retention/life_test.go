@@ -321,7 +321,7 @@ func (l *life) night() {
 			x.becomes = retention.Veto
 		}
 	}
-	for _, plan := range l.policy.Plan(inventories, evidence, l.now) {
+	for _, plan := range l.policy.Open(inventories, l.now).Plan(evidence) {
 		l.tidy(plan)
 		for _, v := range plan.Verdicts {
 			x := l.things[slices.IndexFunc(l.things, func(x *thing) bool { return x.ID == v.Image.ID })]
@@ -395,8 +395,8 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 		here := byRegion[name]
 		here.Snapshots, here.History = l.listing(name), l.history(name)
 		inventories = append(inventories, here)
-		unattached, _ := l.policy.Unattached(here, l.now)
-		for _, id := range unattached {
+		unattached := l.policy.Open([]ami.Inventory{here}, l.now).Unattached()[here.Region]
+		for _, id := range unattached.IDs {
 			evidence[name].Snapshots[id] = ami.SnapshotFinding{LookedUp: true}
 		}
 	}

@@ -96,7 +96,7 @@ func (n *neighbours) night(which, day int) {
 		twin.Tags = maps.Clone(image.Tags)
 		here.Images = append(here.Images, twin)
 	}
-	plan := p.Plan([]ami.Inventory{here}, map[string]ami.Evidence{region: evidence}, n.now)[0]
+	plan := p.Open([]ami.Inventory{here}, n.now).Plan(map[string]ami.Evidence{region: evidence})[0]
 	for _, v := range plan.Verdicts {
 		n.do(which, day, run, v)
 	}

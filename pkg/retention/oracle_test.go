@@ -59,7 +59,7 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	switch {
 	case !due.IsZero() && now.Before(due):
 		return sentence{decision: retention.Keep, due: due, action: w.oracleDone(here, image)}
-	case (!due.IsZero() || w.policy.Grace <= 0) && oracleMayBeShared(here, image):
+	case (!due.IsZero() || w.policy.Grace <= 0) && w.oracleMayBeShared(here, image):
 		return sentence{promise: "may be shared", decision: retention.Keep}
 	case !due.IsZero() || w.policy.Grace <= 0:
 		return sentence{decision: retention.Deregister, due: due}
@@ -546,8 +546,8 @@ func oracleByHand(here ami.Inventory, s ami.Snapshot) bool {
 
 // oracleSharing says what is known of with whom a snapshot is shared: "private", "shared" or "unknown". As long as nobody has asked
 // the plan is made as if it was private.
-func oracleSharing(here ami.Inventory, id string) string {
-	sharing, asked := here.Sharing[id]
+func (w world) oracleSharing(here ami.Inventory, id string) string {
+	sharing, asked := w.evidence[here.Region].Sharing[id]
 	switch {
 	case !asked || sharing.Err == "" && len(sharing.With) == 0:
 		return "private"
@@ -560,8 +560,8 @@ func oracleSharing(here ami.Inventory, id string) string {
 
 // oracleMayBeShared reports whether a snapshot would go with an image of which nobody could find out with whom it is shared. Nobody
 // asks about any that stays.
-func oracleMayBeShared(here ami.Inventory, image ami.Image) bool {
-	return slices.ContainsFunc(image.SnapshotIDs, func(id string) bool { return oracleSharing(here, id) == "unknown" })
+func (w world) oracleMayBeShared(here ami.Inventory, image ami.Image) bool {
+	return slices.ContainsFunc(image.SnapshotIDs, func(id string) bool { return w.oracleSharing(here, id) == "unknown" })
 }
 
 // oracleDays is for how many days the Recycle Bin would hold a resource that is removed.
@@ -919,9 +919,9 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 		return "undecided"
 	case w.oracleNamed(here, s.ID):
 		return "decided"
-	case len(finding.Gaps) > 0 || !finding.LookedUp || oracleSharing(here, s.ID) == "unknown":
+	case len(finding.Gaps) > 0 || !finding.LookedUp || w.oracleSharing(here, s.ID) == "unknown":
 		return "undecided"
-	case oracleSharing(here, s.ID) == "shared":
+	case w.oracleSharing(here, s.ID) == "shared":
 		return "decided"
 	default:
 		return "deleted"

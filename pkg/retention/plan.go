@@ -10,11 +10,47 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// Candidates returns, by region, the images that only evidence of use can still keep, stalest first. The inventories are
-// those of one account and run, one for each region that could be read.
-func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[string][]ami.Image {
+// Account is what a policy judges: the images and snapshots of one account in all regions that could be read.
+type Account struct {
+	policy  Policy
+	now     time.Time
+	regions []*docket
+}
+
+// Open takes in the inventories of one account and run, one for each region that could be read.
+func (p Policy) Open(inventories []ami.Inventory, now time.Time) *Account {
+	account := &Account{policy: p, now: now, regions: make([]*docket, len(inventories))}
+	copied, originals := copies(inventories), originals(inventories)
+	for i := range inventories {
+		inventory := &inventories[i]
+		d := &docket{
+			policy: p, now: now, Inventory: inventory, copied: copied, originals: originals,
+			snapshots: snapshotsByID(inventory), binGap: p.findBinGap(inventory.Bin), seen: latestAnnouncements(inventory.Images, now),
+		}
+		d.images = d.subjects(inventory.Images)
+		d.firstUsed = d.findFirstUses()
+		d.contested = d.findContested()
+		d.newest = p.newest(d.images, d.usable)
+		account.regions[i] = d
+	}
+	return account
+}
+
+// with returns the facts together with evidence.
+func (a *Account) with(evidence map[string]ami.Evidence) []*docket {
+	regions := make([]*docket, len(a.regions))
+	for i, facts := range a.regions {
+		d := *facts
+		d.evidence, d.launchGap = evidence, findLaunchGap(d.Inventory, evidence[d.Region], a.now)
+		regions[i] = &d
+	}
+	return regions
+}
+
+// Candidates returns, by region, the images that only evidence of use can still keep, stalest first.
+func (a *Account) Candidates() map[string][]ami.Image {
 	candidates := map[string][]ami.Image{}
-	for _, d := range p.dockets(inventories, nil, now) {
+	for _, d := range a.regions {
 		var open []*ami.Image
 		for i := range d.images {
 			if len(d.hear(factRules, &d.images[i])) == 0 {
@@ -28,7 +64,7 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 		for i, image := range open {
 			images[i] = *image
 		}
-		candidates[d.region] = images
+		candidates[d.Region] = images
 	}
 	return candidates
 }
@@ -39,26 +75,27 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 //
 // The caps hold over all plans. Those that are held are counted apart: what cannot be done does not take the place of what
 // can.
-func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []Plan {
-	dockets := p.dockets(inventories, evidence, now)
-	plans := make([]Plan, len(dockets))
+func (a *Account) Plan(evidence map[string]ami.Evidence) []Plan { return a.plan(a.with(evidence)) }
+
+func (a *Account) plan(regions []*docket) []Plan {
+	plans := make([]Plan, len(regions))
 	var free, held []Plan
-	for i, d := range dockets {
-		plans[i] = Plan{Account: d.account, Region: d.region, Verdicts: d.judge()}
+	for i, d := range regions {
+		plans[i] = Plan{Account: d.Account, Region: d.Region, Verdicts: d.judge()}
 		if d.whyHeld() == "" {
 			free = append(free, plans[i])
 		} else {
 			held = append(held, plans[i])
 		}
 	}
-	for i, d := range dockets {
+	for i, d := range regions {
 		d.keepWhatMayBeShared(plans[i].Verdicts)
 	}
 	for _, together := range [][]Plan{free, held} {
-		p.deferOverCap(together, Deregister)
-		p.deferOverCap(together, Mark)
+		a.policy.deferOverCap(together, Deregister)
+		a.policy.deferOverCap(together, Mark)
 	}
-	for i, d := range dockets {
+	for i, d := range regions {
 		plan := &plans[i]
 		d.judgeSnapshots(plan.Verdicts)
 		d.orderReports(plan)
@@ -71,48 +108,22 @@ func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Eviden
 
 // docket is what the rules may look at while they judge the images of one region.
 type docket struct {
+	*ami.Inventory
+
 	policy    Policy
 	now       time.Time
-	account   string
-	region    string
 	images    []subject                // Stalest first.
 	copied    map[string]*ami.Image    // The newest own image made from an image, by the id of the latter.
 	originals map[string]*ami.Image    // The own images, of any region, of which there are copies, by id; nil for those of others.
 	newest    map[string]string        // The families of those images that are the newest of theirs.
 	snapshots map[string]*ami.Snapshot // By id.
 	firstUsed map[string]time.Time     // When the first image that maps a snapshot was made, by the id of the snapshot; only of those that no image was the reason for.
-	sharing   map[string]ami.Sharing   // As in an inventory.
+	contested map[string]string        // The images that a run has just removed, and that are listed all the same, by the ids of their snapshots.
+	binGap    string                   // Why the bin takes in nothing of what is removed; empty if it does, or need not.
+	seen      map[string]time.Time     // When each policy has last announced something here, by its name.
 
-	sharingGap string // As in an inventory.
-
-	contested map[string]string // The images that a run has just removed, and that are listed all the same, by the ids of their snapshots.
-	bin       ami.RecycleBin
-	binGap    string // Why the bin takes in nothing of what is removed; empty if it does, or need not.
-	history   ami.History
 	evidence  map[string]ami.Evidence // Of all regions of the run.
-	seen      map[string]time.Time    // When each policy has last announced something here, by its name.
 	launchGap string                  // Why launches that are not on record prove nothing; empty if they do.
-}
-
-func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []*docket {
-	copied, originals := copies(inventories), originals(inventories)
-	dockets := make([]*docket, len(inventories))
-	for i := range inventories {
-		inventory := &inventories[i]
-		d := &docket{
-			policy: p, now: now, account: inventory.Account, region: inventory.Region,
-			copied: copied, originals: originals, snapshots: snapshotsByID(inventory), sharing: inventory.Sharing, sharingGap: inventory.SharingGap,
-			bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History,
-			evidence: evidence, launchGap: findLaunchGap(inventory, evidence[inventory.Region], now),
-		}
-		d.seen = latestAnnouncements(inventory.Images, now)
-		d.images = d.subjects(inventory.Images)
-		d.firstUsed = d.findFirstUses()
-		d.contested = d.findContested()
-		d.newest = p.newest(d.images, d.usable)
-		dockets[i] = d
-	}
-	return dockets
 }
 
 // subjects returns the images, the stalest first.
@@ -294,7 +305,7 @@ func (d *docket) staying(going map[string]string, verdicts []Verdict) map[string
 // namedBy says what names a snapshot: of several the first in the order of their texts. It is empty if nothing is known to.
 func (d *docket) namedBy(id string) string {
 	named := ""
-	for _, reference := range d.evidence[d.region].Snapshots[id].References {
+	for _, reference := range d.evidence[d.Region].Snapshots[id].References {
 		if by := "named by " + cmp.Or(reference.ARN, "something"); named == "" || by < named {
 			named = by
 		}
@@ -360,10 +371,10 @@ func (d *docket) takenByHand(id string) string {
 
 // sharingOf says with whom a snapshot is shared. Of one that nobody has asked about it says nothing, or why nobody will.
 func (d *docket) sharingOf(id string) ami.Sharing {
-	if sharing, ok := d.sharing[id]; ok {
+	if sharing, ok := d.evidence[d.Region].Sharing[id]; ok {
 		return sharing
 	}
-	return ami.Sharing{Err: d.sharingGap}
+	return ami.Sharing{Err: d.evidence[d.Region].SharingGap}
 }
 
 // sharingUnknown says why it is not known with whom a snapshot is shared; empty if it is, and as long as nobody has asked.
@@ -376,7 +387,7 @@ func sharingUnknown(sharing ami.Sharing) string {
 
 // shared says with whom a snapshot is known to be shared; empty if with nobody.
 func (d *docket) shared(id string) string {
-	if sharing := d.sharing[id]; len(sharing.With) > 0 {
+	if sharing := d.evidence[d.Region].Sharing[id]; len(sharing.With) > 0 {
 		return "shared with " + summary(sharing.Names())
 	}
 	return ""

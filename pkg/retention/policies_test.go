@@ -191,7 +191,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 			if test.use != ami.Unknown {
 				evidence[region].Images[subject] = ami.Finding{Use: test.use}
 			}
-			v := verdicts(p.Plan([]ami.Inventory{here}, evidence, now))[subject]
+			v := verdicts(p.Open([]ami.Inventory{here}, now).Plan(evidence))[subject]
 			got := codes(v)
 			if v.Decision != test.decision || v.Unmark != test.unmark || v.AnnouncedBy != test.announcedBy || !slices.Equal(got, test.kept) {
 				t.Errorf("%s, unmark %q, announced by %q because of %v; want %s, %q, %q because of %v",

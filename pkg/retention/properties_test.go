@@ -256,7 +256,7 @@ func TestNoSnapshotIsDeletedThatIsNeeded(t *testing.T) {
 						t.Errorf("%s is deleted, but something names it", s.SnapshotID)
 					}
 					snapshot, ok := listed[s.SnapshotID]
-					if oracleByHand(w.inventories[i], snapshot) || oracleSharing(w.inventories[i], s.SnapshotID) != "private" {
+					if oracleByHand(w.inventories[i], snapshot) || w.oracleSharing(w.inventories[i], s.SnapshotID) != "private" {
 						t.Errorf("%+v is deleted, and has a life of its own", snapshot)
 					}
 					if !ok || !w.policy.DeleteSnapshots || w.oracleKeepTag(snapshot.Tags) || snapshot.Tags["aws:backup:source-resource"] != "" {
@@ -296,7 +296,7 @@ func TestSharingOnlySpares(t *testing.T) {
 			stays := map[string]bool{} // The snapshots that do.
 			for at, v := range before.Verdicts {
 				got := after[i].Verdicts[at]
-				if v.Decision == retention.Deregister && oracleMayBeShared(here, v.Image) {
+				if v.Decision == retention.Deregister && w.oracleMayBeShared(here, v.Image) {
 					unknown++
 					for _, id := range v.Image.SnapshotIDs {
 						stays[id] = true
@@ -315,7 +315,7 @@ func TestSharingOnlySpares(t *testing.T) {
 				continue
 			}
 			goes := slices.DeleteFunc(before.Doomed(), func(id string) bool {
-				sharing := oracleSharing(here, id)
+				sharing := w.oracleSharing(here, id)
 				if sharing == "shared" {
 					shared++
 				}
@@ -504,8 +504,8 @@ func TestEvidenceForCandidatesIsEnough(t *testing.T) {
 			}
 		}
 		for _, here := range w.inventories {
-			unattached, _ := w.policy.Unattached(here, now)
-			for _, id := range unattached {
+			unattached := w.policy.Open([]ami.Inventory{here}, now).Unattached()[here.Region]
+			for _, id := range unattached.IDs {
 				asked[id] = true
 			}
 		}
@@ -704,9 +704,9 @@ func TestTheOrderOfImagesWithoutAnID(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		images = append(images, idle("", named(name), func(i *ami.Image) { i.Unreadable = []string{"no image id"} }))
 	}
-	want := encode(t, policy().Plan([]ami.Inventory{inventory(region, images...)}, nil, now))
+	want := encode(t, policy().Open([]ami.Inventory{inventory(region, images...)}, now).Plan(nil))
 	slices.Reverse(images)
-	got := encode(t, policy().Plan([]ami.Inventory{inventory(region, images...)}, nil, now))
+	got := encode(t, policy().Open([]ami.Inventory{inventory(region, images...)}, now).Plan(nil))
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("the plan depends on the order of its input (-forwards +backwards):\n%s", diff)
 	}

@@ -10,17 +10,17 @@ import (
 
 // whyHeld says why nothing that is planned for a region may be carried out; empty if it may be.
 func (d *docket) whyHeld() string {
-	if d.history.Busy != "" {
-		return "run " + d.history.Busy + " was at work here at the same time"
+	if d.History.Busy != "" {
+		return "run " + d.History.Busy + " was at work here at the same time"
 	}
 	return d.binGap
 }
 
 // hold holds a plan. One with nothing to do is none to hold, unless another run is at work.
 func (d *docket) hold(plan *Plan) {
-	plan.Busy, plan.BusyRun = d.history.Busy != "", d.history.Busy
-	if d.history.BusyPolicy != d.policy.Name {
-		plan.BusyPolicy = d.history.BusyPolicy
+	plan.Busy, plan.BusyRun = d.History.Busy != "", d.History.Busy
+	if d.History.BusyPolicy != d.policy.Name {
+		plan.BusyPolicy = d.History.BusyPolicy
 	}
 	if plan.Busy || plan.wouldRemove() {
 		plan.Hold = d.whyHeld()
@@ -72,12 +72,12 @@ func notRestorable(d *docket, image *subject) string {
 	case d.binGap != "":
 		return ""
 	}
-	days := daysInBin(d.bin, ofImages, image.Tags)
-	if fault := tooFew(d.bin, ofImages, image.Tags, d.policy.RecycleBinDays); fault != "" {
+	days := daysInBin(d.Bin, ofImages, image.Tags)
+	if fault := tooFew(d.Bin, ofImages, image.Tags, d.policy.RecycleBinDays); fault != "" {
 		return fault
 	}
 	for _, id := range image.SnapshotIDs {
-		fault := tooFew(d.bin, ofSnapshots, d.snapshot(id).Tags, days)
+		fault := tooFew(d.Bin, ofSnapshots, d.snapshot(id).Tags, days)
 		if fault != "" && d.keepsSnapshot(id) == "" {
 			return "its snapshot " + id + ": " + fault
 		}

@@ -10,7 +10,7 @@ const refusedFor = 7 * Day
 // yield has the images go behind all others that could not be removed when it was their turn, and those wait for a while whose
 // removal EC2 has refused.
 func (d *docket) yield(v *Verdict) {
-	refusal, ok := d.history.Refused[v.Image.ID]
+	refusal, ok := d.History.Refused[v.Image.ID]
 	if !ok || v.Decision != Deregister {
 		return
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"time"
 
 	"ami-janitor/pkg/ami"
 )
@@ -13,27 +12,35 @@ import (
 // digest lists five, and some of them turn out to be shared.
 const mostOrphans = 50
 
-// Unattached returns the ids of those snapshots of a region without an image of which a plan may have to speak: leftovers, and
-// what may be orphans. Evidence has to say what names them, and of those to ask also with whom they are shared. Both are
-// sorted.
-func (p Policy) Unattached(inventory ami.Inventory, now time.Time) (ids, toAsk []string) {
-	d := &docket{policy: p, now: now, snapshots: snapshotsByID(&inventory), bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History}
-	d.images = d.subjects(inventory.Images)
-	remains := d.remains()
-	for _, v := range remains.leftovers {
-		if v.Delete {
-			ids, toAsk = append(ids, v.SnapshotID), append(toAsk, v.SnapshotID)
+// Unattached are those snapshots of a region without an image of which a plan may have to speak: leftovers, and what may be
+// orphans.
+type Unattached struct {
+	IDs   []string // Evidence has to say what names these; sorted.
+	ToAsk []string // Evidence has to say with whom these of them are shared, too; sorted.
+}
+
+// Unattached returns the snapshots without an image, by region.
+func (a *Account) Unattached() map[string]Unattached {
+	unattached := make(map[string]Unattached, len(a.regions))
+	for _, d := range a.regions {
+		var ids, toAsk []string
+		remains := d.remains()
+		for _, v := range remains.leftovers {
+			if v.Delete {
+				ids, toAsk = append(ids, v.SnapshotID), append(toAsk, v.SnapshotID)
+			}
 		}
-	}
-	for _, o := range remains.orphans {
-		ids = append(ids, o.SnapshotID)
-		if !o.NotLookedAt {
-			toAsk = append(toAsk, o.SnapshotID)
+		for _, o := range remains.orphans {
+			ids = append(ids, o.SnapshotID)
+			if !o.NotLookedAt {
+				toAsk = append(toAsk, o.SnapshotID)
+			}
 		}
+		slices.Sort(ids)
+		slices.Sort(toAsk)
+		unattached[d.Region] = Unattached{slices.Compact(ids), slices.Compact(toAsk)}
 	}
-	slices.Sort(ids)
-	slices.Sort(toAsk)
-	return slices.Compact(ids), slices.Compact(toAsk)
+	return unattached
 }
 
 // remains are what is left of images that are gone: what earlier runs were to delete, and what others have left.
@@ -44,8 +51,8 @@ type remains struct {
 
 // judgeRemains decides on what is left of images that are gone.
 func (d *docket) judgeRemains(plan *Plan) {
-	if d.policy.ReportOrphans && !d.bin.Read {
-		plan.OrphansGap = d.bin.Err
+	if d.policy.ReportOrphans && !d.Bin.Read {
+		plan.OrphansGap = d.Bin.Err
 	}
 	remains := d.remains()
 	if len(remains.leftovers)+len(remains.orphans) == 0 {
@@ -70,7 +77,7 @@ func (d *docket) judgeRemains(plan *Plan) {
 	}
 	plan.Leftovers = remains.leftovers
 	plan.Orphans = slices.DeleteFunc(remains.orphans, func(o Orphan) bool {
-		isShared := len(d.evidence[d.region].Snapshots[o.SnapshotID].SharedWith) > 0
+		isShared := len(d.evidence[d.Region].Snapshots[o.SnapshotID].SharedWith) > 0
 		if isShared || d.namedBy(o.SnapshotID) != "" {
 			return true
 		}
@@ -82,7 +89,7 @@ func (d *docket) judgeRemains(plan *Plan) {
 
 // namesUnknown says why it is not known what names a snapshot; empty if it is.
 func (d *docket) namesUnknown(id string) string {
-	switch finding := d.evidence[d.region].Snapshots[id]; {
+	switch finding := d.evidence[d.Region].Snapshots[id]; {
 	case len(finding.Gaps) > 0:
 		return gaps(finding.Gaps)
 	case !finding.LookedUp:
@@ -96,7 +103,7 @@ func (d *docket) namesUnknown(id string) string {
 // nothing else.
 func (d *docket) remains() remains {
 	suspects := d.suspects()
-	if len(suspects)+len(d.history.Leftovers) == 0 {
+	if len(suspects)+len(d.History.Leftovers) == 0 {
 		return remains{}
 	}
 	here := make(map[string]bool, len(d.images))
@@ -107,7 +114,7 @@ func (d *docket) remains() remains {
 	users := d.users(suspects)
 
 	var found remains
-	for _, leftover := range d.history.Leftovers {
+	for _, leftover := range d.History.Leftovers {
 		found.leftovers = append(found.leftovers, d.judgeLeftover(leftover, here[leftover.ImageID], users[leftover.SnapshotID]))
 	}
 	slices.SortFunc(found.leftovers, func(a, b LeftoverVerdict) int {
@@ -138,7 +145,7 @@ func (d *docket) users(snapshots []*ami.Snapshot) map[string]string {
 	for _, snapshot := range snapshots {
 		users[snapshot.ID] = ""
 	}
-	for _, leftover := range d.history.Leftovers {
+	for _, leftover := range d.History.Leftovers {
 		users[leftover.SnapshotID] = ""
 	}
 	for i := range d.images {
@@ -181,7 +188,7 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 		v.Apart = own.isDeclaredBy(leftover.Run) && snapshot.ImageID == "" // Then that is what it says.
 	}
 	if v.Why == "" && d.policy.RequireRecycleBin && d.binGap == "" {
-		doubt = tooFew(d.bin, ofSnapshots, snapshot.Tags, d.policy.RecycleBinDays)
+		doubt = tooFew(d.Bin, ofSnapshots, snapshot.Tags, d.policy.RecycleBinDays)
 		v.Why = doubt
 	}
 	v.Delete, v.Undecided = v.Why == "", doubt != ""
@@ -191,7 +198,7 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 // isNotOf says what speaks against a run having left a snapshot: its description, which EC2 writes, or its tags; empty if nothing does.
 func (d *docket) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) string {
 	switch {
-	case snapshot.ImageID == "" || !slices.Contains(d.history.Planned[run], snapshot.ImageID):
+	case snapshot.ImageID == "" || !slices.Contains(d.History.Planned[run], snapshot.ImageID):
 		return "nothing in it says that it was made for an image that run " + run + " had planned to remove"
 	case !own.isDeclaredBy(run):
 		return "it does not carry the tags any more with which run " + run + " declared its removal"
@@ -206,17 +213,17 @@ const oldOrphan = 7 * Day
 
 // suspects returns the snapshots that are orphans if their image is gone and none uses them.
 func (d *docket) suspects() []*ami.Snapshot {
-	if !d.policy.ReportOrphans || !d.bin.Read {
+	if !d.policy.ReportOrphans || !d.Bin.Read {
 		return nil
 	}
 	leftovers := map[string]bool{}
-	for _, leftover := range d.history.Leftovers {
+	for _, leftover := range d.History.Leftovers {
 		leftovers[leftover.SnapshotID] = true
 	}
 	var suspects []*ami.Snapshot
 	for id, snapshot := range d.snapshots {
 		isOld := !snapshot.StartedAt.IsZero() && d.now.Sub(snapshot.StartedAt) > oldOrphan
-		if _, inBin := d.bin.Images[snapshot.ImageID]; snapshot.ImageID != "" && !inBin && isOld && !leftovers[id] && !d.isSpokenFor(snapshot) {
+		if _, inBin := d.Bin.Images[snapshot.ImageID]; snapshot.ImageID != "" && !inBin && isOld && !leftovers[id] && !d.isSpokenFor(snapshot) {
 			suspects = append(suspects, snapshot)
 		}
 	}

@@ -121,7 +121,7 @@ func TestLeftovers(t *testing.T) {
 			if test.found != nil {
 				test.found(evidence[region])
 			}
-			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]
+			plan := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0]
 			want := retention.LeftoverVerdict{Leftover: leftover, SizeGiB: 8, Archived: true, Why: test.why, Delete: test.becomes == deleted, Undecided: test.becomes == undecided, Apart: test.apart}
 			if test.why == retention.Unlisted {
 				want.SizeGiB, want.Archived = 0, false
@@ -129,11 +129,11 @@ func TestLeftovers(t *testing.T) {
 			if diff := gocmp.Diff([]retention.LeftoverVerdict{want}, plan.Leftovers); diff != "" {
 				t.Errorf("leftovers (-want +got):\n%s", diff)
 			}
-			if ids, toAsk := p.Unattached(here, now); slices.Equal(ids, []string{"snap-1"}) == test.unasked || !slices.Equal(toAsk, ids) {
-				t.Errorf("to be looked up: %v, to be asked about: %v", ids, toAsk)
+			if got := p.Open([]ami.Inventory{here}, now).Unattached()[here.Region]; slices.Equal(got.IDs, []string{"snap-1"}) == test.unasked || !slices.Equal(got.ToAsk, got.IDs) {
+				t.Errorf("to be looked up: %v, to be asked about: %v", got.IDs, got.ToAsk)
 			}
 			delete(evidence[region].Snapshots, "snap-1")
-			if got := p.Plan([]ami.Inventory{here}, evidence, now)[0].Leftovers[0]; got.Delete || !test.unasked && !got.Undecided {
+			if got := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Leftovers[0]; got.Delete || !test.unasked && !got.Undecided {
 				t.Errorf("without evidence: %+v", got)
 			}
 		})
@@ -169,7 +169,7 @@ func TestTheOrderOfLeftovers(t *testing.T) {
 	evidence := map[string]ami.Evidence{region: lookedUp("snap-1", "snap-2", "snap-3")}
 	var got []ami.Leftover
 	var deleted []bool
-	for _, v := range policy().Plan([]ami.Inventory{here}, evidence, now)[0].Leftovers {
+	for _, v := range policy().Open([]ami.Inventory{here}, now).Plan(evidence)[0].Leftovers {
 		got, deleted = append(got, v.Leftover), append(deleted, v.Delete)
 	}
 	if !slices.Equal(got, want) || !slices.Equal(deleted, []bool{false, true, true, true}) {
@@ -178,7 +178,7 @@ func TestTheOrderOfLeftovers(t *testing.T) {
 	if !slices.Equal(here.History.Leftovers, before) {
 		t.Errorf("the history is modified: %v", here.History.Leftovers)
 	}
-	if got, _ := policy().Unattached(here, now); !slices.Equal(got, []string{"snap-1", "snap-2", "snap-3"}) {
+	if got := policy().Open([]ami.Inventory{here}, now).Unattached()[here.Region].IDs; !slices.Equal(got, []string{"snap-1", "snap-2", "snap-3"}) {
 		t.Errorf("to be looked up: %v", got)
 	}
 }
@@ -249,14 +249,14 @@ func TestOrphans(t *testing.T) {
 			if test.orphan {
 				want = []retention.Orphan{{SnapshotID: "snap-1", ImageID: ghost, SizeGiB: 8, Archived: true, StartedAt: snapshot.StartedAt}}
 			}
-			if diff := gocmp.Diff(want, p.Plan([]ami.Inventory{here}, evidence, now)[0].Orphans, cmpopts.EquateEmpty()); diff != "" {
+			if diff := gocmp.Diff(want, p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Orphans, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("orphans (-want +got):\n%s", diff)
 			}
-			if got, _ := p.Unattached(here, now); (len(got) == 0) != test.unasked {
+			if got := p.Open([]ami.Inventory{here}, now).Unattached()[here.Region].IDs; (len(got) == 0) != test.unasked {
 				t.Errorf("to be looked up: %v", got)
 			}
 			delete(evidence[region].Snapshots, "snap-1")
-			if got := p.Plan([]ami.Inventory{here}, evidence, now)[0].Orphans; len(got) > 0 {
+			if got := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Orphans; len(got) > 0 {
 				t.Errorf("orphans without evidence: %+v", got)
 			}
 		})
@@ -276,12 +276,12 @@ func TestTheOrderOfOrphans(t *testing.T) {
 	}
 	p := policy(func(p *retention.Policy) { p.ReportOrphans = true })
 	all := []string{"snap-1", "snap-2", "snap-3", "snap-4"}
-	if ids, toAsk := p.Unattached(here, now); !slices.Equal(ids, all) || !slices.Equal(toAsk, all) {
-		t.Errorf("to be looked up: %v, to be asked about: %v", ids, toAsk)
+	if got := p.Open([]ami.Inventory{here}, now).Unattached()[here.Region]; !slices.Equal(got.IDs, all) || !slices.Equal(got.ToAsk, all) {
+		t.Errorf("to be looked up: %v, to be asked about: %v", got.IDs, got.ToAsk)
 	}
 	evidence := map[string]ami.Evidence{region: lookedUp(all...)}
 	var got []string
-	for _, orphan := range p.Plan([]ami.Inventory{here}, evidence, now)[0].Orphans {
+	for _, orphan := range p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Orphans {
 		got = append(got, orphan.SnapshotID)
 	}
 	if want := []string{"snap-2", "snap-4", "snap-1", "snap-3"}; !slices.Equal(got, want) {
@@ -306,7 +306,8 @@ func TestMoreOrphansThanAreLookedAt(t *testing.T) {
 	of("snap-003", sharedOne)(evidence)
 	of("snap-100", unanswered)(evidence)
 	p := policy(func(p *retention.Policy) { p.ReportOrphans = true })
-	ids, toAsk := p.Unattached(here, now)
+	unattached := p.Open([]ami.Inventory{here}, now).Unattached()[here.Region]
+	ids, toAsk := unattached.IDs, unattached.ToAsk
 	if len(ids) != 120 {
 		t.Errorf("%d to be looked up, want all of 120", len(ids))
 	}
@@ -317,7 +318,7 @@ func TestMoreOrphansThanAreLookedAt(t *testing.T) {
 		t.Error("who shares a snapshot is asked of one whose image may be there")
 	}
 	var looked, others int
-	for _, o := range p.Plan([]ami.Inventory{here}, map[string]ami.Evidence{region: evidence}, now)[0].Orphans {
+	for _, o := range p.Open([]ami.Inventory{here}, now).Plan(map[string]ami.Evidence{region: evidence})[0].Orphans {
 		switch {
 		case o.ImageID == "ami-003" || o.ImageID == "ami-100":
 			t.Errorf("%s is an orphan", o.SnapshotID)
@@ -346,7 +347,7 @@ func TestALeftoverOfAnImageThatWasNotAskedFor(t *testing.T) {
 	evidence := map[string]ami.Evidence{region: lookedUp("snap-1")}
 	for unreadable, isDeleted := range map[string]bool{"": true, ami.ImageNotAsked: false} {
 		here.Snapshots[0].Unreadable = unreadable
-		verdicts := policy().Plan([]ami.Inventory{here}, evidence, now)[0].Leftovers
+		verdicts := policy().Open([]ami.Inventory{here}, now).Plan(evidence)[0].Leftovers
 		if len(verdicts) != 1 || verdicts[0].Delete != isDeleted || verdicts[0].Undecided == isDeleted {
 			t.Errorf("%q: %+v", unreadable, verdicts)
 		}

@@ -24,7 +24,7 @@ const maxPendingReports = 2000
 
 // usageReportPending keeps a public or shared image until there is a report that proves something.
 func usageReportPending(d *docket, image *subject) string {
-	finding := d.evidence[d.region].Images[image.ID]
+	finding := d.evidence[d.Region].Images[image.ID]
 	if !d.policy.JudgeShared || !image.Public && len(finding.SharedWith) == 0 {
 		return ""
 	}
@@ -58,7 +58,7 @@ func (d *docket) orderReports(plan *Plan) {
 	done, pending := d.ownReports()
 	room := min(d.policy.MaxDeregistrations, maxPendingReports-pending)
 	for _, v := range plan.Verdicts {
-		report := d.evidence[d.region].Images[v.Image.ID].Report
+		report := d.evidence[d.Region].Images[v.Image.ID].Report
 		switch {
 		case report != nil && d.isOfUse(report, v):
 			delete(done, report.ID)
@@ -72,7 +72,7 @@ func (d *docket) orderReports(plan *Plan) {
 // ownReports returns the ids of all usage reports of the janitor, and how many of them are pending.
 func (d *docket) ownReports() (ids map[string]bool, pending int) {
 	ids = map[string]bool{}
-	for _, finding := range d.evidence[d.region].Images {
+	for _, finding := range d.evidence[d.Region].Images {
 		if report := finding.Report; report != nil {
 			ids[report.ID] = true
 			for _, id := range report.Superseded {

@@ -99,7 +99,7 @@ func TestNoReportIsNeeded(t *testing.T) {
 		"shared_images_are_kept_instead": {func(*retention.Policy) {}, ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}, Report: report()}, "shared"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := policy(test.policy).Plan([]ami.Inventory{inventory(region, idle(subject))}, map[string]ami.Evidence{region: {Images: findings{subject: test.finding}}}, now)[0]
+			plan := policy(test.policy).Open([]ami.Inventory{inventory(region, idle(subject))}, now).Plan(map[string]ami.Evidence{region: {Images: findings{subject: test.finding}}})[0]
 			v := plan.Verdicts[0]
 			if test.kept == "" && v.Decision != retention.Deregister || test.kept != "" && !slices.Equal(codes(v), []retention.Code{test.kept}) || len(plan.ReportsWanted) > 0 {
 				t.Errorf("%s because of %v, wants %v", v.Decision, v.Reasons, plan.ReportsWanted)
@@ -166,7 +166,7 @@ func TestOrderingReports(t *testing.T) {
 			here := inventory(region, idle(subject, test.image...))
 			evidence := map[string]ami.Evidence{region: {Images: findings{subject: test.finding, "ami-3": {Use: ami.Used}}}}
 			shorter := func(p *retention.Policy) { p.AllowShorter = true }
-			plan := policy(judgeShared, shorter).Plan([]ami.Inventory{here}, evidence, now)[0]
+			plan := policy(judgeShared, shorter).Open([]ami.Inventory{here}, now).Plan(evidence)[0]
 			if wanted := slices.Equal(plan.ReportsWanted, []string{subject}); wanted != test.wanted || !wanted && len(plan.ReportsWanted) > 0 {
 				t.Errorf("wanted %v: %t, want %t", plan.ReportsWanted, wanted, test.wanted)
 			}
@@ -181,7 +181,7 @@ func TestOrderingReports(t *testing.T) {
 				t.Errorf("done %v, want %v (%v)", plan.ReportsDone, done, plan.Verdicts[0].Reasons)
 			}
 
-			kept := policy().Plan([]ami.Inventory{here}, evidence, now)[0]
+			kept := policy().Open([]ami.Inventory{here}, now).Plan(evidence)[0]
 			if len(kept.ReportsWanted)+len(kept.ReportsDone) > 0 {
 				t.Errorf("where shared images are kept, reports are wanted and done: %v, %v", kept.ReportsWanted, kept.ReportsDone)
 			}
@@ -218,7 +218,7 @@ func TestTheCapOfReports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			here, evidence := many(test.images, test.pending)
 			p := policy(judgeShared, func(p *retention.Policy) { p.MaxDeregistrations = test.limit })
-			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]
+			plan := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0]
 			if len(plan.ReportsWanted) != test.want {
 				t.Errorf("%d reports are wanted, want %d", len(plan.ReportsWanted), test.want)
 			}
@@ -235,7 +235,7 @@ func TestTheCapOfReports(t *testing.T) {
 // Reports about images that are not in the listing, which may be gone, have served.
 func TestReportsOfImagesThatAreGone(t *testing.T) {
 	evidence := map[string]ami.Evidence{region: {Images: findings{"ami-gone": {Report: report(reportID("amiur-9", "amiur-8", "amiur-7"))}}}}
-	plan := policy(judgeShared).Plan([]ami.Inventory{inventory(region)}, evidence, now)[0]
+	plan := policy(judgeShared).Open([]ami.Inventory{inventory(region)}, now).Plan(evidence)[0]
 	if !slices.Equal(plan.ReportsDone, []string{"amiur-7", "amiur-8", "amiur-9"}) {
 		t.Errorf("done %v", plan.ReportsDone)
 	}

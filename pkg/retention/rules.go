@@ -114,7 +114,7 @@ func notOwned(d *docket, image *subject) string {
 	switch image.OwnerID {
 	case "":
 		return "its owner is not known"
-	case d.account:
+	case d.Account:
 		return ""
 	default:
 		return "owned by account " + image.OwnerID
@@ -336,14 +336,14 @@ func snapshotLocked(d *docket, image *subject) string {
 }
 
 func shared(d *docket, image *subject) string {
-	if with := d.evidence[d.region].Images[image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
+	if with := d.evidence[d.Region].Images[image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
 		return "shared with " + summary(ami.Names(with))
 	}
 	return ""
 }
 
 func inUse(d *docket, image *subject) string {
-	return used(ami.Everywhere(d.evidence, d.region, image.ID))
+	return used(ami.Everywhere(d.evidence, d.Region, image.ID))
 }
 
 // used says what uses an image; empty if nothing is known to.
@@ -385,7 +385,7 @@ func byReport(report *ami.UsageReport) string {
 // copyOfUsed keeps what CopyImage has made of an image that is in use: the copy in another region is what one falls back
 // on. What CreateImage has made from an instance of an image is no copy of it.
 func copyOfUsed(d *docket, image *subject) string {
-	id, region, ok := image.CopiedFrom(d.region)
+	id, region, ok := image.CopiedFrom(d.Region)
 	if !ok {
 		return ""
 	}
@@ -403,7 +403,7 @@ func copyOfUsed(d *docket, image *subject) string {
 // if the image is no copy. An original is looked up where it is; in a region that is part of the run, it is in doubt until
 // that has been done.
 func doubtfulOriginal(d *docket, image *subject) string {
-	id, region, ok := image.CopiedFrom(d.region)
+	id, region, ok := image.CopiedFrom(d.Region)
 	if _, inRun := d.evidence[region]; !ok || !inRun {
 		return ""
 	}
@@ -427,7 +427,7 @@ func (d *docket) recentlyLaunched(image *ami.Image) bool {
 }
 
 func unknownUse(d *docket, image *subject) string {
-	finding := ami.Everywhere(d.evidence, d.region, image.ID)
+	finding := ami.Everywhere(d.evidence, d.Region, image.ID)
 	if why := unproven(finding); why != "" || finding.Use == ami.Used {
 		return why
 	}
@@ -459,10 +459,10 @@ func gaps(all []ami.Gap) string {
 
 // gaps are the lookups of an image that could not be completed, or else those of the image that it is a copy of.
 func (d *docket) gaps(image *subject) []ami.Gap {
-	if own := ami.Everywhere(d.evidence, d.region, image.ID).Gaps; len(own) > 0 {
+	if own := ami.Everywhere(d.evidence, d.Region, image.ID).Gaps; len(own) > 0 {
 		return own
 	}
-	id, region, ok := image.CopiedFrom(d.region)
+	id, region, ok := image.CopiedFrom(d.Region)
 	if _, inRun := d.evidence[region]; !ok || !inRun {
 		return nil
 	}

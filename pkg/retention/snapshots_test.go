@@ -114,8 +114,10 @@ func TestSharedSnapshots(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			here := inventory(region, idle("ami-1", mapping("snap-1", "snap-2")), idle("ami-2", mapping("snap-2"), launched(ago(days(300)))))
-			here.Snapshots, here.Sharing = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 100}}, test.sharing
-			got := judge(t, policy(), here)
+			here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 100}}
+			evidence := unused(here)
+			evidence[region] = ami.Evidence{Images: evidence[region].Images, Sharing: test.sharing}
+			got := verdicts(policy().Open([]ami.Inventory{here}, now).Plan(evidence))
 			first, second := got["ami-1"], got["ami-2"]
 			if diff := cmp.Diff(test.first, first.Snapshots) + cmp.Diff(test.second, second.Snapshots); diff != "" || second.Decision != retention.Deregister {
 				t.Errorf("%s (-want +got):\n%s", second.Decision, diff)
@@ -339,7 +341,7 @@ func TestSnapshotsThatAreNamed(t *testing.T) {
 			here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}}
 			evidence := unused(here)
 			evidence[region].Snapshots[test.id] = ami.SnapshotFinding{References: []ami.Reference{test.by}}
-			got := verdicts(policy().Plan([]ami.Inventory{here}, evidence, now))["ami-1"].Snapshots
+			got := verdicts(policy().Open([]ami.Inventory{here}, now).Plan(evidence))["ami-1"].Snapshots
 			if diff := cmp.Diff([]retention.SnapshotVerdict{test.want}, got); diff != "" {
 				t.Errorf("snapshots (-want +got):\n%s", diff)
 			}

@@ -25,7 +25,7 @@ func TestTextInAnotherRegion(t *testing.T) {
 			here, there := inventory(region, idle(subject)), inventory("us-east-1")
 			evidence := unused(here, there)
 			evidence["us-east-1"] = test.elsewhere
-			got := verdicts(policy().Plan([]ami.Inventory{here, there}, evidence, now))[subject]
+			got := verdicts(policy().Open([]ami.Inventory{here, there}, now).Plan(evidence))[subject]
 			if len(got.Reasons) != 1 || string(got.Reasons[0].Code) != test.reason {
 				t.Errorf("%v", got.Reasons)
 			}

@@ -21,9 +21,11 @@ type world struct {
 	evidence    map[string]ami.Evidence
 }
 
-func (w world) plan() []retention.Plan { return w.policy.Plan(w.inventories, w.evidence, now) }
+func (w world) plan() []retention.Plan { return w.policy.Open(w.inventories, now).Plan(w.evidence) }
 
-func (w world) candidates() map[string][]ami.Image { return w.policy.Candidates(w.inventories, now) }
+func (w world) candidates() map[string][]ami.Image {
+	return w.policy.Open(w.inventories, now).Candidates()
+}
 
 // rare lists numbers of which those below cases are rare: one each among all.
 func rare(cases, all int) []int {
@@ -92,7 +94,7 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 		w.policy.KeepList = list
 	}
 	for i, plan := range w.plan() {
-		w.inventories[i].Sharing = anySharing(t, plan.Doomed())
+		w.know(i, func(e *ami.Evidence) { e.Sharing = anySharing(t, plan.Doomed()) })
 	}
 	return w
 })
@@ -243,11 +245,18 @@ func anySharing(t *rapid.T, doomed []string) map[string]ami.Sharing {
 
 // unasked is the world as it is when nobody has asked yet with whom snapshots are shared.
 func (w world) unasked() world {
-	w.inventories = slices.Clone(w.inventories)
+	w.evidence = maps.Clone(w.evidence)
 	for i := range w.inventories {
-		w.inventories[i].Sharing = nil
+		w.know(i, func(e *ami.Evidence) { e.Sharing = nil })
 	}
 	return w
+}
+
+// know changes what is known of a region.
+func (w world) know(i int, change func(*ami.Evidence)) {
+	known := w.evidence[w.inventories[i].Region]
+	change(&known)
+	w.evidence[w.inventories[i].Region] = known
 }
 
 // oracleGhost is an image of a region that was deregistered long ago, or was somebody else's.
@@ -656,7 +665,7 @@ func (w world) clone() world {
 		twin.inventories = append(twin.inventories, inventory)
 	}
 	for region, evidence := range w.evidence {
-		copied := ami.Evidence{Images: maps.Clone(evidence.Images), Snapshots: maps.Clone(evidence.Snapshots), Gaps: slices.Clone(evidence.Gaps)}
+		copied := ami.Evidence{Images: maps.Clone(evidence.Images), Snapshots: maps.Clone(evidence.Snapshots), Gaps: slices.Clone(evidence.Gaps), Sharing: maps.Clone(evidence.Sharing), SharingGap: evidence.SharingGap}
 		for id, finding := range evidence.Snapshots {
 			finding.Gaps, finding.References, finding.SharedWith = slices.Clone(finding.Gaps), slices.Clone(finding.References), slices.Clone(finding.SharedWith)
 			copied.Snapshots[id] = finding

@@ -204,7 +204,7 @@ func planFor(
 			evidence.Images[image.ID] = ami.Finding{Use: ami.Used}
 		}
 	}
-	return policy.Plan([]ami.Inventory{inv}, map[string]ami.Evidence{inv.Region: evidence}, day)[0]
+	return policy.Open([]ami.Inventory{inv}, day).Plan(map[string]ami.Evidence{inv.Region: evidence})[0]
 }
 
 // night is the plan that this policy makes of an account on a day, if nothing uses any of the images, and the journal knows of all
