@@ -45,7 +45,7 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 		Image:     newImage(&explained.Verdict, nil, ownerTag),
 		LastUse:   explained.LastUse,
 		StaleOn:   date(explained.StaleFrom),
-		Rules:     make([]RuleFinding, len(explained.Hearings)),
+		Rules:     make([]RuleFinding, len(explained.Results)),
 		Sources:   append([]SourceFinding{}, sources...),
 		Gaps:      reader.wordGaps(explainedGaps(region, explained)),
 		Snapshots: []PlannedSnapshot{},
@@ -54,7 +54,7 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 	if e.Hold != "" {
 		e.Remedy = reader.Words(heldRemedy(e.Hold))
 	}
-	for i, h := range explained.Hearings {
+	for i, h := range explained.Results {
 		e.Rules[i] = RuleFinding{h.Code, h.Meaning, h.Detail}
 	}
 	e.Snapshots = append(e.Snapshots, e.Image.Snapshots...)
@@ -70,7 +70,7 @@ func changes(explained retention.Explanation, reader Reader) []string {
 		return []string{"It is kept if it is launched before it is removed, or tagged " + keepTag + "."}
 	}
 	changes := []string{}
-	for _, h := range explained.Hearings {
+	for _, h := range explained.Results {
 		if h.Detail != "" && h.Until != "" {
 			changes = append(changes, "It stays until "+reader.Words(h.Until)+".")
 		}

@@ -110,7 +110,7 @@ func gapTexts(gaps []ami.Gap) []string {
 // explainedGaps are what is not proven of one image, whatever else keeps it.
 func explainedGaps(region string, explained retention.Explanation) []Gap {
 	var found []Gap
-	for _, h := range explained.Hearings {
+	for _, h := range explained.Results {
 		if h.Detail == "" || !h.Code.IsUnproven() || h.Code == ami.ReasonUsageReportPending {
 			continue
 		}

@@ -9,13 +9,13 @@ const refusedFor = 7 * Day
 
 // yield has the images go behind all others that could not be removed when it was their turn, and those wait for a while whose
 // removal EC2 has refused.
-func (d *docket) yield(v *Verdict) {
-	refusal, ok := d.History.Refused[v.Image.ID]
+func (r *regionFacts) yield(v *Verdict) {
+	refusal, ok := r.History.Refused[v.Image.ID]
 	if !ok || v.Decision != Deregister {
 		return
 	}
 	v.Yields = true
-	if again := refusal.At.Truncate(Day).Add(refusedFor); refusal.ByEC2 && d.now.Before(again) && d.now.Sub(refusal.At) > -refusedFor {
+	if again := refusal.At.Truncate(Day).Add(refusedFor); refusal.ByEC2 && r.now.Before(again) && r.now.Sub(refusal.At) > -refusedFor {
 		v.Decision = Defer
 		v.Reasons = append(v.Reasons, Reason{ami.ReasonRefused, "on " + date(refusal.At) + ", tried again from " + date(again) + ": " + refusal.Error})
 	}

@@ -19,11 +19,11 @@ type Rule struct {
 	Until   string // Continues "it stays until …": what would have to change, a setting in braces: {KEEP_NEWEST}. Empty for a reason that keeps nothing.
 }
 
-// keepRule speaks for keeping an image. It returns a phrase that says why, or an empty string if it has nothing to say.
+// keepRule keeps images.
 type keepRule struct {
 	Rule
-	speak func(*docket, *subject) string
-	mark  Unmark // What becomes of the mark of an image whose removal has been announced.
+	keeps func(*regionFacts, *imageFacts) string // Returns a phrase that says why, or an empty string if it does not keep the image.
+	mark  Unmark                                 // What becomes of the mark of an image whose removal has been announced.
 }
 
 // factRules are the keep rules that the inventory alone can decide. An image that none of them keeps is a candidate.
@@ -110,34 +110,34 @@ func Rules() []Rule {
 	return append(rules, otherRules...)
 }
 
-func notOwned(d *docket, image *subject) string {
+func notOwned(r *regionFacts, image *imageFacts) string {
 	switch image.OwnerID {
 	case "":
 		return "its owner is not known"
-	case d.Account:
+	case r.Account:
 		return ""
 	default:
 		return "owned by account " + image.OwnerID
 	}
 }
 
-func notAvailable(d *docket, image *subject) string {
+func notAvailable(r *regionFacts, image *imageFacts) string {
 	switch image.State {
 	case "available":
 		return ""
 	case "":
 		return "its state is not known"
 	case "disabled":
-		if d.hasDisabled(image) || d.saysDisabled(image) {
+		if r.hasDisabled(image) || r.saysDisabled(image) {
 			return "" // By the janitor itself, which is part of an announcement, or so it says.
 		}
 	}
 	return "in state " + image.State
 }
 
-func unreadable(d *docket, image *subject) string {
+func unreadable(r *regionFacts, image *imageFacts) string {
 	facts := image.Unreadable
-	if copied, ok := d.copied[image.ID]; ok && copied.CreatedAt.IsZero() {
+	if copied, ok := r.copied[image.ID]; ok && copied.CreatedAt.IsZero() {
 		facts = append(slices.Clip(facts), "the creation date of its copy "+copied.ID)
 	}
 	if image.CreatedAt.IsZero() && len(facts) == 0 {
@@ -146,8 +146,8 @@ func unreadable(d *docket, image *subject) string {
 	return strings.Join(facts, "; ")
 }
 
-func futureDated(d *docket, image *subject) string {
-	if image.last.at.After(d.now) {
+func futureDated(r *regionFacts, image *imageFacts) string {
+	if image.last.at.After(r.now) {
 		return fmt.Sprintf("%s %s, which is in the future", image.last.event, image.last.at.Format(time.RFC3339))
 	}
 	return ""
@@ -155,49 +155,53 @@ func futureDated(d *docket, image *subject) string {
 
 // protected trusts nothing but "disabled" and an absent value: during the 24 hours of a protection's cooldown EC2 says
 // "disabled after …" and still refuses (EC2 User Guide, "Protect an AMI from deregistration").
-func protected(_ *docket, image *subject) string {
+func protected(_ *regionFacts, image *imageFacts) string {
 	if image.Protection == "" || image.Protection == "disabled" {
 		return ""
 	}
 	return "deregistration protection: " + image.Protection
 }
 
-func managed(d *docket, image *subject) string {
-	if manager := d.policy.managerOf(image.Image); manager != "" {
+func managed(r *regionFacts, image *imageFacts) string {
+	if manager := r.policy.managerOf(image.Image); manager != "" {
 		return manager
 	}
 	for _, id := range image.SnapshotIDs {
-		if manager := managerOfImageBySnapshot(d.snapshot(id)); manager != "" {
+		if manager := managerOfImageBySnapshot(r.snapshot(id)); manager != "" {
 			return manager
 		}
 	}
 	return ""
 }
 
-func public(d *docket, image *subject) string {
-	if image.Public && !d.policy.JudgeShared {
+func public(r *regionFacts, image *imageFacts) string {
+	if image.Public && !r.policy.JudgeShared {
 		return "everyone may launch it"
 	}
 	return ""
 }
 
-func keepTagged(d *docket, image *subject) string { return d.policy.keptByTag(image.own, image.Tags) }
+func keepTagged(r *regionFacts, image *imageFacts) string {
+	return r.policy.keptByTag(image.own, image.Tags)
+}
 
-func keepListed(d *docket, image *subject) string {
-	if entry, ok := d.policy.KeepList.find(image.ID, image.Name); ok {
+func keepListed(r *regionFacts, image *imageFacts) string {
+	if entry, ok := r.policy.KeepList.find(image.ID, image.Name); ok {
 		return "listed as " + entry
 	}
 	return ""
 }
 
-func unreadableTag(_ *docket, image *subject) string { return strings.Join(image.own.faults, "; ") }
+func unreadableTag(_ *regionFacts, image *imageFacts) string {
+	return strings.Join(image.own.faults, "; ")
+}
 
-func outOfScope(d *docket, image *subject) string {
+func outOfScope(r *regionFacts, image *imageFacts) string {
 	switch {
-	case !d.policy.OnlyTags.all(image.Tags):
-		return "its tags do not match " + d.policy.OnlyTags.String()
-	case !d.policy.Names.match(image.Name):
-		return "its name does not match " + d.policy.Names.String()
+	case !r.policy.OnlyTags.all(image.Tags):
+		return "its tags do not match " + r.policy.OnlyTags.String()
+	case !r.policy.Names.match(image.Name):
+		return "its name does not match " + r.policy.Names.String()
 	default:
 		return ""
 	}
@@ -205,7 +209,7 @@ func outOfScope(d *docket, image *subject) string {
 
 // vetoed notices that somebody has undone a part of an announcement, or has used the image since. EC2 reports a launch up to
 // a day late.
-func vetoed(d *docket, image *subject) string {
+func vetoed(r *regionFacts, image *imageFacts) string {
 	own := image.own
 	switch {
 	case len(own.faults) > 0:
@@ -214,30 +218,30 @@ func vetoed(d *docket, image *subject) string {
 		if own.disabled {
 			return "" // It may be a claim, and no part of an announcement.
 		}
-		return undone(d, image)
+		return undone(r, image)
 	case image.standing != ours:
 		return ""
 	}
-	if undone := undone(d, image); undone != "" {
+	if undone := undone(r, image); undone != "" {
 		return undone
 	}
-	if last := d.lastUseUntil(image.Image, own, d.now); last.at.After(ami.RunID(own.announcedIn()).Began().Add(-Day)) {
-		return last.ago(d.now) + ", since its removal was announced"
+	if last := r.lastUseUntil(image.Image, own, r.now); last.at.After(ami.RunID(own.announcedIn()).Began().Add(-Day)) {
+		return last.ago(r.now) + ", since its removal was announced"
 	}
 	return ""
 }
 
 // undone says which part of an announcement somebody has undone, or may have; empty if it is whole. What is disabled for it has to
 // say so, and to be it still.
-func undone(d *docket, image *subject) string {
+func undone(r *regionFacts, image *imageFacts) string {
 	own := image.own
-	disables := d.wasToBeDisabled(image)
+	disables := r.wasToBeDisabled(image)
 	switch {
 	case !own.hasDue:
 		return "somebody took the tag " + ami.DueTag + " off"
 	case own.isOldForm():
 		return "it has no tag " + ami.AnnouncedByTag
-	case own.by.run == "" || own.by.policy != d.policy.Name:
+	case own.by.run == "" || own.by.policy != r.policy.Name:
 		return "somebody took the tag " + ami.AnnouncedByTag + " off, or changed it"
 	case (own.disabled || disables) && image.State == "available":
 		return "somebody enabled it"
@@ -248,33 +252,33 @@ func undone(d *docket, image *subject) string {
 	}
 }
 
-func recentlyUsed(d *docket, image *subject) string {
+func recentlyUsed(r *regionFacts, image *imageFacts) string {
 	at := image.last.at
-	undecided := at.IsZero() || at.After(d.now) || len(image.own.faults) > 0
-	if undecided || d.now.Sub(at) > time.Duration(d.policy.idleLimit(image)) {
+	undecided := at.IsZero() || at.After(r.now) || len(image.own.faults) > 0
+	if undecided || r.now.Sub(at) > time.Duration(r.policy.idleLimit(image)) {
 		return ""
 	}
-	return image.last.ago(d.now)
+	return image.last.ago(r.now)
 }
 
-func newestOfFamily(d *docket, image *subject) string {
-	family, ok := d.newest[image.ID]
+func newestOfFamily(r *regionFacts, image *imageFacts) string {
+	family, ok := r.newest[image.ID]
 	if !ok {
 		return ""
 	}
-	if d.policy.KeepNewest == 1 {
+	if r.policy.KeepNewest == 1 {
 		return "the newest of family " + family
 	}
-	return fmt.Sprintf("among the newest %d of family %s", d.policy.KeepNewest, family)
+	return fmt.Sprintf("among the newest %d of family %s", r.policy.KeepNewest, family)
 }
 
 // noRoomForTags counts what declares the removal, on the image and its snapshots, and what announces it before that.
-func noRoomForTags(d *docket, image *subject) string {
-	if fault := crowded(image.Tags, d.announcement(image)); fault != "" {
+func noRoomForTags(r *regionFacts, image *imageFacts) string {
+	if fault := crowded(image.Tags, r.announcement(image)); fault != "" {
 		return "it carries " + fault
 	}
 	for _, id := range image.SnapshotIDs {
-		if fault := crowded(d.snapshot(id).Tags, nil); fault != "" && d.keepsSnapshot(id) == "" {
+		if fault := crowded(r.snapshot(id).Tags, nil); fault != "" && r.keepsSnapshot(id) == "" {
 			return id + " carries " + fault
 		}
 	}
@@ -282,11 +286,11 @@ func noRoomForTags(d *docket, image *subject) string {
 }
 
 // announcement returns the keys of the tags that announce the removal of an image; none if it is announced, or is not to be.
-func (d *docket) announcement(image *subject) []string {
+func (r *regionFacts) announcement(image *imageFacts) []string {
 	switch {
-	case d.policy.Grace <= 0 || !d.due(image).IsZero():
+	case r.policy.Grace <= 0 || !r.due(image).IsZero():
 		return nil
-	case d.policy.GraceAction == Disable || image.State == "disabled":
+	case r.policy.GraceAction == Disable || image.State == "disabled":
 		return []string{ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag}
 	default:
 		return []string{ami.DueTag, ami.AnnouncedByTag}
@@ -317,33 +321,33 @@ func crowded(tags map[string]string, others []string) string {
 	return fmt.Sprintf("%d tags of at most %d, and a removal takes %d more", carried, most, missing)
 }
 
-func snapshotUnclear(d *docket, image *subject) string {
+func snapshotUnclear(r *regionFacts, image *imageFacts) string {
 	for _, id := range image.SnapshotIDs {
-		if fault := d.snapshot(id).Unreadable; fault != "" {
+		if fault := r.snapshot(id).Unreadable; fault != "" {
 			return id + ": " + fault
 		}
 	}
 	return ""
 }
 
-func snapshotLocked(d *docket, image *subject) string {
+func snapshotLocked(r *regionFacts, image *imageFacts) string {
 	for _, id := range image.SnapshotIDs {
-		if snapshot := d.snapshot(id); snapshot.Locked() {
+		if snapshot := r.snapshot(id); snapshot.Locked() {
 			return id + " is locked (" + snapshot.Lock + ")"
 		}
 	}
 	return ""
 }
 
-func shared(d *docket, image *subject) string {
-	if with := d.evidence[d.Region].Images[image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
+func shared(r *regionFacts, image *imageFacts) string {
+	if with := r.evidence[r.Region].Images[image.ID].SharedWith; len(with) > 0 && !r.policy.JudgeShared {
 		return "shared with " + summary(ami.Names(with))
 	}
 	return ""
 }
 
-func inUse(d *docket, image *subject) string {
-	return used(ami.Everywhere(d.evidence, d.Region, image.ID))
+func inUse(r *regionFacts, image *imageFacts) string {
+	return used(ami.Everywhere(r.evidence, r.Region, image.ID))
 }
 
 // used says what uses an image; empty if nothing is known to.
@@ -384,16 +388,16 @@ func byReport(report *ami.UsageReport) string {
 
 // copyOfUsed keeps what CopyImage has made of an image that is in use: the copy in another region is what one falls back
 // on. What CreateImage has made from an instance of an image is no copy of it.
-func copyOfUsed(d *docket, image *subject) string {
-	id, region, ok := image.CopiedFrom(d.Region)
+func copyOfUsed(r *regionFacts, image *imageFacts) string {
+	id, region, ok := image.CopiedFrom(r.Region)
 	if !ok {
 		return ""
 	}
 	what := "it is a copy of " + id + " in " + region
-	if original := d.originals[id]; original != nil && d.recentlyLaunched(original) {
+	if original := r.originals[id]; original != nil && r.recentlyLaunched(original) {
 		return what + ", which was last launched " + date(original.LastLaunchedAt)
 	}
-	if used := used(ami.Everywhere(d.evidence, region, id)); used != "" {
+	if used := used(ami.Everywhere(r.evidence, region, id)); used != "" {
 		return what + ", which is " + used
 	}
 	return ""
@@ -402,14 +406,14 @@ func copyOfUsed(d *docket, image *subject) string {
 // doubtfulOriginal says why it is not known whether the image is in use that an image is a copy of; empty if it is known, or
 // if the image is no copy. An original is looked up where it is; in a region that is part of the run, it is in doubt until
 // that has been done.
-func doubtfulOriginal(d *docket, image *subject) string {
-	id, region, ok := image.CopiedFrom(d.Region)
-	if _, inRun := d.evidence[region]; !ok || !inRun {
+func doubtfulOriginal(r *regionFacts, image *imageFacts) string {
+	id, region, ok := image.CopiedFrom(r.Region)
+	if _, inRun := r.evidence[region]; !ok || !inRun {
 		return ""
 	}
 	what := "the use of " + id + " in " + region + ", of which it is a copy"
-	finding := ami.Everywhere(d.evidence, region, id)
-	switch original := d.originals[id]; {
+	finding := ami.Everywhere(r.evidence, region, id)
+	switch original := r.originals[id]; {
 	case original != nil && len(original.Unreadable) > 0:
 		return what + ": " + strings.Join(original.Unreadable, "; ")
 	case len(finding.Gaps) > 0:
@@ -421,17 +425,17 @@ func doubtfulOriginal(d *docket, image *subject) string {
 	}
 }
 
-func (d *docket) recentlyLaunched(image *ami.Image) bool {
-	limit := d.policy.idleLimit(&subject{Image: image, own: readOwnTags(image.Tags)})
-	return !image.LastLaunchedAt.IsZero() && d.now.Sub(image.LastLaunchedAt) <= time.Duration(limit)
+func (r *regionFacts) recentlyLaunched(image *ami.Image) bool {
+	limit := r.policy.idleLimit(&imageFacts{Image: image, own: readOwnTags(image.Tags)})
+	return !image.LastLaunchedAt.IsZero() && r.now.Sub(image.LastLaunchedAt) <= time.Duration(limit)
 }
 
-func unknownUse(d *docket, image *subject) string {
-	finding := ami.Everywhere(d.evidence, d.Region, image.ID)
+func unknownUse(r *regionFacts, image *imageFacts) string {
+	finding := ami.Everywhere(r.evidence, r.Region, image.ID)
 	if why := unproven(finding); why != "" || finding.Use == ami.Used {
 		return why
 	}
-	return doubtfulOriginal(d, image)
+	return doubtfulOriginal(r, image)
 }
 
 // unproven fails closed: only a finding that says "unused", and that has no gap, is a proof.
@@ -458,28 +462,28 @@ func gaps(all []ami.Gap) string {
 }
 
 // gaps are the lookups of an image that could not be completed, or else those of the image that it is a copy of.
-func (d *docket) gaps(image *subject) []ami.Gap {
-	if own := ami.Everywhere(d.evidence, d.Region, image.ID).Gaps; len(own) > 0 {
+func (r *regionFacts) gaps(image *imageFacts) []ami.Gap {
+	if own := ami.Everywhere(r.evidence, r.Region, image.ID).Gaps; len(own) > 0 {
 		return own
 	}
-	id, region, ok := image.CopiedFrom(d.Region)
-	if _, inRun := d.evidence[region]; !ok || !inRun {
+	id, region, ok := image.CopiedFrom(r.Region)
+	if _, inRun := r.evidence[region]; !ok || !inRun {
 		return nil
 	}
 	var found []ami.Gap
-	for _, gap := range ami.Everywhere(d.evidence, region, id).Gaps {
+	for _, gap := range ami.Everywhere(r.evidence, region, id).Gaps {
 		gap.Err += " (the use of " + id + " in " + region + ", of which it is a copy)"
 		found = append(found, gap)
 	}
 	return found
 }
 
-// launchDataMissing speaks for images whose missing launches prove nothing.
-func launchDataMissing(d *docket, image *subject) string {
+// launchDataMissing keeps images whose missing launches prove nothing.
+func launchDataMissing(r *regionFacts, image *imageFacts) string {
 	if !image.LastLaunchedAt.IsZero() {
 		return ""
 	}
-	return d.launchGap
+	return r.launchGap
 }
 
 // findLaunchGap says why launches that are not on record prove nothing in a region; empty if they do: EC2 has a launch on
@@ -487,7 +491,7 @@ func launchDataMissing(d *docket, image *subject) string {
 // reports launches, which is 24 hours (EC2 User Guide, "Check when an Amazon EC2 AMI was last used"), and as much again.
 func findLaunchGap(inventory *ami.Inventory, evidence ami.Evidence, now time.Time) string {
 	const delay = 48 * time.Hour
-	var launched string // The first by its id of the images that speak for a gap.
+	var launched string // The first by its id of the images that show a gap.
 	for i := range inventory.Images {
 		image := &inventory.Images[i]
 		if !image.LastLaunchedAt.IsZero() {

@@ -22,15 +22,15 @@ type Unattached struct {
 // Unattached returns the snapshots without an image, by region.
 func (a *Account) Unattached() map[string]Unattached {
 	unattached := make(map[string]Unattached, len(a.regions))
-	for _, d := range a.regions {
+	for _, r := range a.regions {
 		var ids, toAsk []string
-		remains := d.remains()
-		for _, v := range remains.leftovers {
+		leftovers, orphans := r.findUnattached()
+		for _, v := range leftovers {
 			if v.Delete {
 				ids, toAsk = append(ids, v.SnapshotID), append(toAsk, v.SnapshotID)
 			}
 		}
-		for _, o := range remains.orphans {
+		for _, o := range orphans {
 			ids = append(ids, o.SnapshotID)
 			if !o.NotLookedAt {
 				toAsk = append(toAsk, o.SnapshotID)
@@ -38,58 +38,52 @@ func (a *Account) Unattached() map[string]Unattached {
 		}
 		slices.Sort(ids)
 		slices.Sort(toAsk)
-		unattached[d.Region] = Unattached{slices.Compact(ids), slices.Compact(toAsk)}
+		unattached[r.Region] = Unattached{slices.Compact(ids), slices.Compact(toAsk)}
 	}
 	return unattached
 }
 
-// remains are what is left of images that are gone: what earlier runs were to delete, and what others have left.
-type remains struct {
-	leftovers []LeftoverVerdict
-	orphans   []Orphan
-}
-
-// judgeRemains decides on what is left of images that are gone.
-func (d *docket) judgeRemains(plan *Plan) {
-	if d.policy.ReportOrphans && !d.Bin.Read {
-		plan.OrphansGap = d.Bin.Err
+// judgeUnattached decides on the snapshots without an image.
+func (r *regionFacts) judgeUnattached(plan *Plan) {
+	if r.policy.ReportOrphans && !r.Bin.Read {
+		plan.OrphansGap = r.Bin.Err
 	}
-	remains := d.remains()
-	if len(remains.leftovers)+len(remains.orphans) == 0 {
+	leftovers, orphans := r.findUnattached()
+	if len(leftovers)+len(orphans) == 0 {
 		return
 	}
-	for i := range remains.leftovers {
-		v := &remains.leftovers[i]
+	for i := range leftovers {
+		v := &leftovers[i]
 		if !v.Delete {
 			continue
 		}
-		if v.Why = d.namedBy(v.SnapshotID); v.Why == "" {
-			v.Why = d.namesUnknown(v.SnapshotID)
+		if v.Why = r.namedBy(v.SnapshotID); v.Why == "" {
+			v.Why = r.namesUnknown(v.SnapshotID)
 			v.Undecided = v.Why != ""
 			plan.RemainsGap = cmp.Or(plan.RemainsGap, v.Why)
 		}
 		if v.Why == "" {
-			v.Why = sharingUnknown(d.sharingOf(v.SnapshotID))
+			v.Why = sharingUnknown(r.sharingOf(v.SnapshotID))
 			v.Undecided = v.Why != ""
-			v.Why = cmp.Or(v.Why, d.shared(v.SnapshotID))
+			v.Why = cmp.Or(v.Why, r.shared(v.SnapshotID))
 		}
 		v.Delete = v.Why == ""
 	}
-	plan.Leftovers = remains.leftovers
-	plan.Orphans = slices.DeleteFunc(remains.orphans, func(o Orphan) bool {
-		isShared := len(d.evidence[d.Region].Snapshots[o.SnapshotID].SharedWith) > 0
-		if isShared || d.namedBy(o.SnapshotID) != "" {
+	plan.Leftovers = leftovers
+	plan.Orphans = slices.DeleteFunc(orphans, func(o Orphan) bool {
+		isShared := len(r.evidence[r.Region].Snapshots[o.SnapshotID].SharedWith) > 0
+		if isShared || r.namedBy(o.SnapshotID) != "" {
 			return true
 		}
-		unknown := d.namesUnknown(o.SnapshotID)
+		unknown := r.namesUnknown(o.SnapshotID)
 		plan.RemainsGap = cmp.Or(plan.RemainsGap, unknown)
 		return unknown != ""
 	})
 }
 
 // namesUnknown says why it is not known what names a snapshot; empty if it is.
-func (d *docket) namesUnknown(id string) string {
-	switch finding := d.evidence[d.Region].Snapshots[id]; {
+func (r *regionFacts) namesUnknown(id string) string {
+	switch finding := r.evidence[r.Region].Snapshots[id]; {
 	case len(finding.Gaps) > 0:
 		return gaps(finding.Gaps)
 	case !finding.LookedUp:
@@ -99,58 +93,57 @@ func (d *docket) namesUnknown(id string) string {
 	}
 }
 
-// remains says what the facts alone decide: the leftovers that are to be deleted, and the orphans, if the evidence says
+// findUnattached says what the facts alone decide: the leftovers that are to be deleted, and the orphans, if the evidence says
 // nothing else.
-func (d *docket) remains() remains {
-	suspects := d.suspects()
-	if len(suspects)+len(d.History.Leftovers) == 0 {
-		return remains{}
+func (r *regionFacts) findUnattached() (leftovers []LeftoverVerdict, orphans []Orphan) {
+	suspects := r.suspects()
+	if len(suspects)+len(r.History.Leftovers) == 0 {
+		return nil, nil
 	}
-	here := make(map[string]bool, len(d.images))
-	for i := range d.images {
-		here[d.images[i].ID] = true
+	here := make(map[string]bool, len(r.images))
+	for i := range r.images {
+		here[r.images[i].ID] = true
 	}
 	suspects = slices.DeleteFunc(suspects, func(s *ami.Snapshot) bool { return here[s.ImageID] })
-	users := d.users(suspects)
+	users := r.users(suspects)
 
-	var found remains
-	for _, leftover := range d.History.Leftovers {
-		found.leftovers = append(found.leftovers, d.judgeLeftover(leftover, here[leftover.ImageID], users[leftover.SnapshotID]))
+	for _, leftover := range r.History.Leftovers {
+		leftovers = append(leftovers, r.judgeLeftover(leftover, here[leftover.ImageID], users[leftover.SnapshotID]))
 	}
-	slices.SortFunc(found.leftovers, func(a, b LeftoverVerdict) int {
+	slices.SortFunc(leftovers, func(a, b LeftoverVerdict) int {
 		return cmp.Or(strings.Compare(a.Run, b.Run), strings.Compare(a.SnapshotID, b.SnapshotID), strings.Compare(a.ImageID, b.ImageID))
 	})
-	found.leftovers = slices.Compact(found.leftovers)
+	leftovers = slices.Compact(leftovers)
 	for _, s := range suspects {
 		if users[s.ID] == "" {
-			found.orphans = append(found.orphans, Orphan{s.ID, s.ImageID, s.SizeGiB, s.Archived, s.StartedAt, s.Unreadable != ""})
+			orphans = append(orphans, Orphan{s.ID, s.ImageID, s.SizeGiB, s.Archived, s.StartedAt, s.Unreadable != ""})
 		}
 	}
-	slices.SortFunc(found.orphans, func(a, b Orphan) int {
+	slices.SortFunc(orphans, func(a, b Orphan) int {
 		return cmp.Or(cmp.Compare(b.SizeGiB, a.SizeGiB), strings.Compare(a.SnapshotID, b.SnapshotID))
 	})
 	looked := 0
-	for i := range found.orphans {
-		o := &found.orphans[i]
+	for i := range orphans {
+		o := &orphans[i]
 		if o.NotLookedAt = o.NotLookedAt || looked == mostOrphans; !o.NotLookedAt {
 			looked++
 		}
 	}
-	return found
+	return leftovers, orphans
 }
 
 // users returns the images that map some snapshots, or leftovers, by the snapshot's id; of several the first by its own.
-func (d *docket) users(snapshots []*ami.Snapshot) map[string]string {
+func (r *regionFacts) users(snapshots []*ami.Snapshot) map[string]string {
 	users := map[string]string{}
 	for _, snapshot := range snapshots {
 		users[snapshot.ID] = ""
 	}
-	for _, leftover := range d.History.Leftovers {
+	for _, leftover := range r.History.Leftovers {
 		users[leftover.SnapshotID] = ""
 	}
-	for i := range d.images {
-		user := cmp.Or(d.images[i].ID, "an image without an id")
-		for _, id := range d.images[i].SnapshotIDs {
+	for i := range r.images {
+		user := cmp.Or(r.images[i].ID, "an image without an id")
+		for _, id := range r.images[i].SnapshotIDs {
 			if known, ok := users[id]; ok && (known == "" || user < known) {
 				users[id] = user
 			}
@@ -161,9 +154,9 @@ func (d *docket) users(snapshots []*ami.Snapshot) map[string]string {
 
 // judgeLeftover decides on a snapshot that an earlier run was to delete, as far as the facts go: whether its image is there,
 // and which one uses it, are given.
-func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user string) LeftoverVerdict {
+func (r *regionFacts) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user string) LeftoverVerdict {
 	v := LeftoverVerdict{Leftover: leftover}
-	snapshot, listed := d.snapshots[leftover.SnapshotID]
+	snapshot, listed := r.snapshots[leftover.SnapshotID]
 	if !listed {
 		v.Why = Unlisted
 		return v
@@ -181,24 +174,24 @@ func (d *docket) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user st
 	case snapshot.Locked():
 		v.Why = "locked (" + snapshot.Lock + ")"
 	default:
-		v.Why = d.keepsSnapshot(snapshot.ID)
+		v.Why = r.keepsSnapshot(snapshot.ID)
 	}
 	if v.Why == "" {
-		v.Why = d.isNotOf(leftover.Run, snapshot, own)
+		v.Why = r.isNotOf(leftover.Run, snapshot, own)
 		v.Apart = own.isDeclaredBy(leftover.Run) && snapshot.ImageID == "" // Then that is what it says.
 	}
-	if v.Why == "" && d.policy.RequireRecycleBin && d.binGap == "" {
-		doubt = tooFew(d.Bin, ofSnapshots, snapshot.Tags, d.policy.RecycleBinDays)
+	if v.Why == "" && r.policy.RequireRecycleBin && r.binGap == "" {
+		doubt = tooFew(r.Bin, ofSnapshots, snapshot.Tags, r.policy.RecycleBinDays)
 		v.Why = doubt
 	}
 	v.Delete, v.Undecided = v.Why == "", doubt != ""
 	return v
 }
 
-// isNotOf says what speaks against a run having left a snapshot: its description, which EC2 writes, or its tags; empty if nothing does.
-func (d *docket) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) string {
+// isNotOf says why a run cannot have left a snapshot, by the description that EC2 wrote, or by its tags; empty if it can.
+func (r *regionFacts) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) string {
 	switch {
-	case snapshot.ImageID == "" || !slices.Contains(d.History.Planned[run], snapshot.ImageID):
+	case snapshot.ImageID == "" || !slices.Contains(r.History.Planned[run], snapshot.ImageID):
 		return "nothing in it says that it was made for an image that run " + run + " had planned to remove"
 	case !own.isDeclaredBy(run):
 		return "it does not carry the tags any more with which run " + run + " declared its removal"
@@ -212,18 +205,18 @@ func (d *docket) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) strin
 const oldOrphan = 7 * Day
 
 // suspects returns the snapshots that are orphans if their image is gone and none uses them.
-func (d *docket) suspects() []*ami.Snapshot {
-	if !d.policy.ReportOrphans || !d.Bin.Read {
+func (r *regionFacts) suspects() []*ami.Snapshot {
+	if !r.policy.ReportOrphans || !r.Bin.Read {
 		return nil
 	}
 	leftovers := map[string]bool{}
-	for _, leftover := range d.History.Leftovers {
+	for _, leftover := range r.History.Leftovers {
 		leftovers[leftover.SnapshotID] = true
 	}
 	var suspects []*ami.Snapshot
-	for id, snapshot := range d.snapshots {
-		isOld := !snapshot.StartedAt.IsZero() && d.now.Sub(snapshot.StartedAt) > oldOrphan
-		if _, inBin := d.Bin.Images[snapshot.ImageID]; snapshot.ImageID != "" && !inBin && isOld && !leftovers[id] && !d.isSpokenFor(snapshot) {
+	for id, snapshot := range r.snapshots {
+		isOld := !snapshot.StartedAt.IsZero() && r.now.Sub(snapshot.StartedAt) > oldOrphan
+		if _, inBin := r.Bin.Images[snapshot.ImageID]; snapshot.ImageID != "" && !inBin && isOld && !leftovers[id] && !r.isSpokenFor(snapshot) {
 			suspects = append(suspects, snapshot)
 		}
 	}
@@ -232,11 +225,11 @@ func (d *docket) suspects() []*ami.Snapshot {
 
 // isSpokenFor reports whether somebody looks after a snapshot, as far as can be seen in it: a person, a service, or a run that
 // may be at work on it.
-func (d *docket) isSpokenFor(snapshot *ami.Snapshot) bool {
+func (r *regionFacts) isSpokenFor(snapshot *ami.Snapshot) bool {
 	doubt := strings.TrimPrefix(snapshot.Unreadable, ami.ImageNotAsked) // That says nothing of who looks after it.
 	if snapshot.ID == "" || doubt != "" || snapshot.Locked() {
 		return true
 	}
 	own := readOwnTags(snapshot.Tags)
-	return d.policy.managerByTags(snapshot.Tags) != "" || d.policy.keptByTag(own, snapshot.Tags) != "" || d.isClaimed(snapshot.ID, own)
+	return r.policy.managerByTags(snapshot.Tags) != "" || r.policy.keptByTag(own, snapshot.Tags) != "" || r.isClaimed(snapshot.ID, own)
 }
