@@ -8,21 +8,21 @@ import (
 
 // Evidence is what is known of the use of the images and snapshots of one region.
 type Evidence struct {
-	// Images has what was found out about images, by id. An image that is missing has not been looked up, and its use is
-	// Unknown.
+	// Images has what was found out about images, by id. An image that is missing has not been
+	// looked up, and its use is Unknown.
 	Images map[string]Finding
 
-	// Snapshots has what was found out about snapshots, by id: those without an image that were looked up, and those of images
-	// that something names.
+	// Snapshots has what was found out about snapshots, by id: those without an image that were
+	// looked up, and those of images that something names.
 	Snapshots map[string]SnapshotFinding
 
-	// Sharing says with whom the snapshots are shared that a plan deletes, by id. It is asked about a first plan, which takes all
-	// for private.
+	// Sharing says with whom the snapshots are shared that a plan deletes, by id. It is asked about
+	// a first plan, which takes all for private.
 	Sharing    map[string]Sharing
 	SharingGap string // Why no other snapshots are asked about; empty as long as they are.
 
-	// Gaps are the listings that could not be completed. They may name any image, one of another region too. The findings have
-	// those of their region already.
+	// Gaps are the listings that could not be completed. What they did not show may name any image,
+	// one of another region too. The findings about what was looked up have these gaps already.
 	Gaps []Gap
 }
 

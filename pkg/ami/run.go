@@ -23,11 +23,12 @@ func NewRunID(now time.Time, random io.Reader) RunID {
 // The suffix is wider than what NewRunID makes: people name the runs of tests and rehearsals.
 var validRunID = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-z]{1,32}$`)
 
-// Valid reports whether an id has the form of one of a run. Only such an id becomes a part of a key.
+// Valid reports whether an id has the form of one of a run. Only such an id becomes a part of a
+// key.
 func (r RunID) Valid() bool { return validRunID.MatchString(string(r)) }
 
-// Began returns when a run began; zero if its id does not begin with a time. The rest of the id may be anything: tags are
-// claims.
+// Began returns when a run began; zero if its id does not begin with a time. The rest of the id may
+// be anything: tags are claims.
 func (r RunID) Began() time.Time {
 	began, _, _ := strings.Cut(string(r), "-")
 	at, _ := time.Parse(beganLayout, began)

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Grantee is somebody who may use an image or a snapshot besides the account that owns it. One of the fields says who; none
-// does where AWS does not say.
+// Grantee is somebody who may use an image or a snapshot besides the account that owns it. One of
+// the fields says who; none does where AWS does not say.
 type Grantee struct {
 	Account      string // Its id.
 	Organization string // Its ARN.

@@ -80,7 +80,8 @@ func (s survey) find(given string) (ami.Image, string, error) {
 	}
 }
 
-// askSharingOf adds to the evidence with whom the snapshots are shared that would go with images, given with their regions.
+// askSharingOf adds to the evidence with whom the snapshots are shared that would go with images,
+// given with their regions.
 func (j *Janitor) askSharingOf(ctx context.Context, account *retention.Account, evidence map[string]ami.Evidence, images map[string]string) {
 	var plans []retention.Plan
 	for id, region := range images {

@@ -12,9 +12,10 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// lookUp collects the evidence of use of all candidates, by region, of the originals of copies, and of snapshots without an
-// image. Text is searched for candidates in every region. A region that failed contributes no more than what text names there;
-// if even that cannot be read, the others are unaffected (design 0007). Besides it returns, by region, which sources were asked.
+// lookUp collects the evidence of use of all candidates, by region, of the originals of copies, and
+// of snapshots without an image. Text is searched for candidates in every region. A region that
+// failed contributes no more than what text names there; if even that cannot be read, the others
+// are unaffected (design 0007). Besides it returns, by region, which sources were asked.
 func (j *Janitor) lookUp(
 	ctx context.Context, survey survey, candidates map[string][]ami.Image, unattached map[string]retention.Unattached,
 ) (evidence map[string]ami.Evidence, asked map[string]report.Lookups) {
@@ -121,8 +122,9 @@ func originals(survey survey, candidates map[string][]ami.Image) map[string][]am
 	return images
 }
 
-// askSharing adds to the evidence with whom the snapshots are shared that plans delete, and reports whether it had not asked about some
-// of them before. It takes one call for each, so that only these are asked about. If no more are to be, it notes that instead.
+// askSharing adds to the evidence with whom the snapshots are shared that plans delete, and reports
+// whether it had not asked about some of them before. It takes one call for each, so that only
+// these are asked about. If no more are to be, it notes that instead.
 func (j *Janitor) askSharing(ctx context.Context, evidence map[string]ami.Evidence, plans []retention.Plan, noMore bool) bool {
 	unasked, regions := map[string][]string{}, []string{}
 	for i := range plans {

@@ -88,7 +88,7 @@ func TestExplanationsSpeakToTheirReaders(t *testing.T) {
 		}
 	}
 	explained := retention.Explanation{
-		Verdict:  retention.Verdict{Decision: retention.Keep, Reasons: []retention.Reason{{Code: "public", Detail: "it is public"}}},
+		Verdict: retention.Verdict{Decision: retention.Keep, Reasons: []retention.Reason{{Code: "public", Detail: "it is public"}}},
 		Results: []retention.RuleResult{{Rule: public, Detail: "it is public"}},
 	}
 	for want, reader := range map[string]report.Reader{

@@ -293,7 +293,8 @@ func announcedElsewhere(r *regionFacts, image *imageFacts) string {
 	}
 }
 
-// copiedTags keeps an image that carries tags of another image's removal, and none of its own, until they are off.
+// copiedTags keeps an image that carries tags of another image's removal, and none of its own,
+// until they are off.
 func copiedTags(r *regionFacts, image *imageFacts) string {
 	switch {
 	case notOwned(r, image) != "":

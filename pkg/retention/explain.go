@@ -18,14 +18,16 @@ type Explanation struct {
 	Hold      string    // Why nothing of the plan of its region may be carried out, whatever the verdict; empty if it may be.
 }
 
-// RuleResult is what one keep rule says of an image. Its detail is empty if the rule does not keep it.
+// RuleResult is what one keep rule says of an image. Its detail is empty if the rule does not keep
+// it.
 type RuleResult struct {
 	Rule
 	Detail string
 }
 
-// Explain applies every keep rule to one image of a region, those too that a plan does not come to. The evidence has to
-// cover the image, whether it is a candidate or not. It reports false if the region has no such image.
+// Explain applies every keep rule to one image of a region, those too that a plan does not come to.
+// The evidence has to cover the image, whether it is a candidate or not. It reports false if the
+// region has no such image.
 func (a *Account) Explain(evidence map[string]ami.Evidence, region, imageID string) (Explanation, bool) {
 	regions := a.with(evidence)
 	plans := a.plan(regions)

@@ -99,8 +99,8 @@ func TestExplainKnowsNoOtherImages(t *testing.T) {
 	}
 }
 
-// What is explained is the plan: the verdict is the plan's own, the rules that keep the image in it do so in the same words, and
-// what no rule keeps goes. The plan is the same after it.
+// What is explained is the plan: the verdict is the plan's own, the rules that keep the image in it
+// do so in the same words, and what no rule keeps goes. The plan is the same after it.
 func TestExplanationsAreThePlan(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		before := encode(t, w.plan())

@@ -10,7 +10,8 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// Account is what a policy judges: the images and snapshots of one account in all regions that could be read.
+// Account is what a policy judges: the images and snapshots of one account in all regions that
+// could be read.
 type Account struct {
 	policy  Policy
 	now     time.Time
@@ -47,7 +48,8 @@ func (a *Account) with(evidence map[string]ami.Evidence) []*regionFacts {
 	return regions
 }
 
-// Candidates returns, by region, the images that only evidence of use can still keep, stalest first.
+// Candidates returns, by region, the images that only evidence of use can still keep, stalest
+// first.
 func (a *Account) Candidates() map[string][]ami.Image {
 	candidates := map[string][]ami.Image{}
 	for _, r := range a.regions {
@@ -148,8 +150,8 @@ func (r *regionFacts) usable(image *imageFacts) bool {
 	return image.State == "available"
 }
 
-// judge applies the rules to every image: those of the facts, and those of the evidence to what these do not keep. The verdicts
-// come in the order of the images.
+// judge applies the rules to every image: those of the facts, and those of the evidence to what
+// these do not keep. The verdicts come in the order of the images.
 func (r *regionFacts) judge() []Verdict {
 	verdicts := make([]Verdict, len(r.images))
 	for i := range r.images {
@@ -302,7 +304,8 @@ func (r *regionFacts) staying(going map[string]string, verdicts []Verdict) map[s
 	return staying
 }
 
-// namedBy says what names a snapshot: of several the first in the order of their texts. It is empty if nothing is known to.
+// namedBy says what names a snapshot: of several the first in the order of their texts. It is empty
+// if nothing is known to.
 func (r *regionFacts) namedBy(id string) string {
 	named := ""
 	for _, reference := range r.evidence[r.Region].Snapshots[id].References {

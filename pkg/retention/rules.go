@@ -90,7 +90,8 @@ func (c Code) IsOfCandidates() bool {
 	return c == ami.ReasonAnnounced || slices.ContainsFunc(evidenceRules, func(rule keepRule) bool { return rule.Code == c })
 }
 
-// otherRules are the reasons of images that no rule keeps. The last two come up while a plan is carried out.
+// otherRules are the reasons of images that no rule keeps. The last two come up while a plan is
+// carried out.
 var otherRules = []Rule{
 	{ami.ReasonAnnounced, "is announced for removal on a day that has not come yet", "that day has come, unless somebody objects"},
 	{Code: ami.ReasonStale, Meaning: "has not been used for longer than the policy allows, and nothing refers to it"},

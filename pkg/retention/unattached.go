@@ -8,12 +8,12 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// mostOrphans is how many orphans of a region are looked at, the largest: EC2 has to be asked about each who else may use it. A
-// digest lists five, and some of them turn out to be shared.
+// mostOrphans is how many orphans of a region are looked at, the largest: EC2 has to be asked about
+// each who else may use it. A digest lists five, and some of them turn out to be shared.
 const mostOrphans = 50
 
-// Unattached are those snapshots of a region without an image of which a plan may have to speak: leftovers, and what may be
-// orphans.
+// Unattached are the snapshots of a region without an image that a plan may delete or report:
+// leftovers, and what may be orphans.
 type Unattached struct {
 	IDs   []string // Evidence has to say what names these; sorted.
 	ToAsk []string // Evidence has to say with whom these of them are shared, too; sorted.
@@ -93,8 +93,8 @@ func (r *regionFacts) namesUnknown(id string) string {
 	}
 }
 
-// findUnattached says what the facts alone decide: the leftovers that are to be deleted, and the orphans, if the evidence says
-// nothing else.
+// findUnattached says what the facts alone decide: the leftovers that are to be deleted, and the
+// orphans, if the evidence says nothing else.
 func (r *regionFacts) findUnattached() (leftovers []LeftoverVerdict, orphans []Orphan) {
 	suspects := r.suspects()
 	if len(suspects)+len(r.History.Leftovers) == 0 {
@@ -132,7 +132,8 @@ func (r *regionFacts) findUnattached() (leftovers []LeftoverVerdict, orphans []O
 	return leftovers, orphans
 }
 
-// users returns the images that map some snapshots, or leftovers, by the snapshot's id; of several the first by its own.
+// users returns the images that map some snapshots, or leftovers, by the snapshot's id; of several
+// the first by its own.
 func (r *regionFacts) users(snapshots []*ami.Snapshot) map[string]string {
 	users := map[string]string{}
 	for _, snapshot := range snapshots {
@@ -152,8 +153,8 @@ func (r *regionFacts) users(snapshots []*ami.Snapshot) map[string]string {
 	return users
 }
 
-// judgeLeftover decides on a snapshot that an earlier run was to delete, as far as the facts go: whether its image is there,
-// and which one uses it, are given.
+// judgeLeftover decides on a snapshot that an earlier run was to delete, as far as the facts go:
+// whether its image is there, and which one uses it, are given.
 func (r *regionFacts) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user string) LeftoverVerdict {
 	v := LeftoverVerdict{Leftover: leftover}
 	snapshot, listed := r.snapshots[leftover.SnapshotID]
@@ -188,7 +189,8 @@ func (r *regionFacts) judgeLeftover(leftover ami.Leftover, imageIsThere bool, us
 	return v
 }
 
-// isNotOf says why a run cannot have left a snapshot, by the description that EC2 wrote, or by its tags; empty if it can.
+// isNotOf says why a run cannot have left a snapshot, by the description that EC2 wrote, or by its
+// tags; empty if it can.
 func (r *regionFacts) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) string {
 	switch {
 	case snapshot.ImageID == "" || !slices.Contains(r.History.Planned[run], snapshot.ImageID):
@@ -200,8 +202,8 @@ func (r *regionFacts) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) 
 	}
 }
 
-// oldOrphan is the age from which a snapshot counts as an orphan: an image may be registered some time after its snapshots
-// were begun.
+// oldOrphan is the age from which a snapshot counts as an orphan: an image may be registered some
+// time after its snapshots were begun.
 const oldOrphan = 7 * Day
 
 // suspects returns the snapshots that are orphans if their image is gone and none uses them.
@@ -223,8 +225,8 @@ func (r *regionFacts) suspects() []*ami.Snapshot {
 	return suspects
 }
 
-// isSpokenFor reports whether somebody looks after a snapshot, as far as can be seen in it: a person, a service, or a run that
-// may be at work on it.
+// isSpokenFor reports whether somebody looks after a snapshot, as far as can be seen in it: a
+// person, a service, or a run that may be at work on it.
 func (r *regionFacts) isSpokenFor(snapshot *ami.Snapshot) bool {
 	doubt := strings.TrimPrefix(snapshot.Unreadable, ami.ImageNotAsked) // That says nothing of who looks after it.
 	if snapshot.ID == "" || doubt != "" || snapshot.Locked() {

@@ -42,8 +42,9 @@ func SnapshotSharing(ctx context.Context, clients Clients, ids []string, late st
 // atOnce is how many snapshots are asked about side by side.
 const atOnce = 16
 
-// AddSnapshotSharing adds to the findings about snapshots with whom they are shared. EC2 has no listing of these permissions: it
-// takes one call for each snapshot. What cannot be found out is a gap.
+// AddSnapshotSharing adds to the findings about snapshots with whom they are shared. EC2 has no
+// listing of these permissions: it takes one call for each snapshot. What cannot be found out is a
+// gap.
 func AddSnapshotSharing(ctx context.Context, clients Clients, ids []string, evidence ami.Evidence) {
 	for id, sharing := range SnapshotSharing(ctx, clients, ids, ami.NotReached) {
 		finding := evidence.Snapshots[id]

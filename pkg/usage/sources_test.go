@@ -645,7 +645,8 @@ func TestOriginals(t *testing.T) {
 	}
 }
 
-// What names a snapshot without an image is known once every source has answered that is switched on, whichever these are.
+// What names a snapshot without an image is known once every source has answered that is switched
+// on, whichever these are.
 func TestSnapshotsWithoutAnImage(t *testing.T) {
 	for name, test := range map[string]struct {
 		sources []string
@@ -672,7 +673,8 @@ func TestSnapshotsWithoutAnImage(t *testing.T) {
 	}
 }
 
-// What names a snapshot without an image is found as well if a candidate is a copy of the image that it was made for.
+// What names a snapshot without an image is found as well if a candidate is a copy of the image
+// that it was made for.
 func TestAnOriginalThatIsGone(t *testing.T) {
 	account := holding(t, map[string]any{"describe-launch-template-versions.json": object{"LaunchTemplateVersions": []object{{
 		"LaunchTemplateId": "lt-00000000000000001", "LaunchTemplateName": "web", "VersionNumber": 1, "DefaultVersion": true,

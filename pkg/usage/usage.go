@@ -73,13 +73,14 @@ func Sources() []string {
 	return names
 }
 
-// Look asks the sources that are switched on about the images, and asks EC2 who may launch the candidates, all side by side.
-// An image is Unused if there was a source to ask, if every source has answered, and if none names the image. Step is called
-// after the launch permissions of each candidate were read, or could not be, with the number of those that are done and of all.
+// Look asks the sources that are switched on about the images, and asks EC2 who may launch the
+// candidates, all side by side. An image is Unused if there was a source to ask, if every source
+// has answered, and if none names the image. Step is called after the launch permissions of each
+// candidate were read, or could not be, with the number of those that are done and of all.
 //
-// The evidence has an entry for every image and snapshot of the lookup, one for any other image that a listing names, and one for
-// any other snapshot of these images that something names. A lookup without images asks the listings, too: a text may name an
-// image of another region.
+// The evidence has an entry for every image and snapshot of the lookup, one for any other image
+// that a listing names, and one for any other snapshot of these images that something names. A
+// lookup without images asks the listings, too: a text may name an image of another region.
 func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
 	s := newSearch(ctx, clients, lookup)
 	s.late = ami.NotReached
