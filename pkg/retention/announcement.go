@@ -38,7 +38,7 @@ func (r *regionFacts) standing(image *ami.Image, own *ownTags) standing {
 		return ours
 	case isCopied(image, own):
 		return nobodys
-	case r.announcer(image.ID, own) == "" || ami.RunID(own.announcedIn()).Began().After(r.now.Add(Day)): // Clocks do not differ by so much.
+	case r.announcer(image.ID, own) == "" || own.announcedIn().Began().After(r.now.Add(Day)): // Clocks do not differ by so much.
 		return unrecorded
 	case r.isAbandoned(image.ID, own):
 		return nobodys
@@ -50,7 +50,7 @@ func (r *regionFacts) standing(image *ami.Image, own *ownTags) standing {
 // recorded returns what the journal says of the announcement that an image carries. That a run has announced a removal is no record
 // of its having disabled the image: a tag that says no more than the latter is borne out by what that run was to do.
 func (r *regionFacts) recorded(imageID string, own *ownTags) (ami.Announcement, bool) {
-	recorded, run := r.History.Announced[imageID], own.announcedIn()
+	recorded, run := r.History.Announced[imageID], string(own.announcedIn())
 	isIt := run != "" && recorded.Run == run && !recorded.Due.IsZero()
 	if !isIt || own.by.run == "" && GraceAction(recorded.Action) != Disable {
 		return ami.Announcement{}, false
@@ -94,7 +94,7 @@ const longestGrace = 365 * Day
 // isAbandoned reports whether the day of another policy's announcement is long past, and no later announcement of that policy is
 // seen in the region. An announcement without a day counts from when it was made.
 func (r *regionFacts) isAbandoned(imageID string, own *ownTags) bool {
-	made := ami.RunID(own.announcedIn()).Began()
+	made := own.announcedIn().Began()
 	day := own.due
 	switch last := made.Add(time.Duration(longestGrace)); {
 	case made.IsZero():
@@ -111,7 +111,7 @@ func latestAnnouncements(images []ami.Image, now time.Time) map[string]time.Time
 	latest := map[string]time.Time{}
 	for i := range images {
 		by := readOwnTags(images[i].Tags).by
-		if at := ami.RunID(by.run).Began(); at.After(latest[by.policy]) && !at.After(now.Add(Day)) {
+		if at := by.run.Began(); at.After(latest[by.policy]) && !at.After(now.Add(Day)) {
 			latest[by.policy] = at
 		}
 	}

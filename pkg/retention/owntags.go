@@ -33,7 +33,7 @@ type ownTags struct {
 	by         announcer // What AnnouncedByTag says, of several the earliest run.
 	hasBy      bool      // AnnouncedByTag is there.
 	disabled   bool      // DisabledTag is there.
-	disabledBy string    // The run that it names, the earliest of several; empty if it names none.
+	disabledBy ami.RunID // The run that it names, the earliest of several; empty if it names none.
 	hasRun     bool      // RunTag is there.
 	intent     bool      // IntentTag is there, with the value Intent.
 	run        string    // The value of RunTag, the latest of several; empty if there is none.
@@ -42,18 +42,21 @@ type ownTags struct {
 }
 
 // announcer is who has announced a removal, as a tag says. Its zero value is nobody: a tag that cannot be read.
-type announcer struct{ run, policy string }
+type announcer struct {
+	run    ami.RunID
+	policy string
+}
 
 // isMarked reports whether a resource carries a tag with which its removal has been announced.
 func (o *ownTags) isMarked() bool { return o.hasDue || o.hasBy || o.disabled }
 
 // announcedIn returns the run that announced the removal, or else the one that disabled the image; empty if no tag names one.
-func (o *ownTags) announcedIn() string { return cmp.Or(o.by.run, o.disabledBy) }
+func (o *ownTags) announcedIn() ami.RunID { return cmp.Or(o.by.run, o.disabledBy) }
 
 // announcedBefore is the latest that a removal can have been announced, if tags name a run: who announces a removal does so before
 // declaring it. Zero if none does.
 func (o *ownTags) announcedBefore() time.Time {
-	if at := ami.RunID(o.announcedIn()).Began(); !at.IsZero() {
+	if at := o.announcedIn().Began(); !at.IsZero() {
 		return at
 	}
 	return o.runAt
@@ -136,28 +139,28 @@ func (o *ownTags) readRun(value string) {
 
 func (o *ownTags) readDisabler(value string) {
 	o.disabled = true
-	if isRun(value) && (o.disabledBy == "" || value < o.disabledBy) {
-		o.disabledBy = value
+	if run := ami.RunID(value); isRun(run) && (o.disabledBy == "" || run < o.disabledBy) {
+		o.disabledBy = run
 	}
 }
 
 func (o *ownTags) readAnnouncer(value string) {
 	o.hasBy = true
 	run, policy, _ := strings.Cut(value, " ")
-	by := announcer{run, strings.TrimSpace(policy)}
-	if isRun(run) && (o.by.run == "" || cmp.Or(cmp.Compare(by.run, o.by.run), cmp.Compare(by.policy, o.by.policy)) < 0) {
+	by := announcer{ami.RunID(run), strings.TrimSpace(policy)}
+	if isRun(by.run) && (o.by.run == "" || cmp.Or(cmp.Compare(by.run, o.by.run), cmp.Compare(by.policy, o.by.policy)) < 0) {
 		o.by = by
 	}
 }
 
-// isRun reports whether a text begins as the id of a run does.
-func isRun(text string) bool { return !ami.RunID(text).Began().IsZero() }
+// isRun reports whether an id begins as that of a run does.
+func isRun(id ami.RunID) bool { return !id.Began().IsZero() }
 
 // AnnouncedBy is the value of AnnouncedByTag.
 func AnnouncedBy(run, policy string) string { return run + " " + policy }
 
 // Announcer returns the run that has announced the removal of an image, as its tags say; empty if they name none.
-func Announcer(image ami.Image) string { return readOwnTags(image.Tags).announcedIn() }
+func Announcer(image ami.Image) string { return string(readOwnTags(image.Tags).announcedIn()) }
 
 func (o *ownTags) readIntent(value string) error {
 	if value != ami.Intent {

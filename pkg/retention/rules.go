@@ -226,7 +226,7 @@ func vetoed(r *regionFacts, image *imageFacts) string {
 	if undone := undone(r, image); undone != "" {
 		return undone
 	}
-	if last := r.lastUseUntil(image.Image, own, r.now); last.at.After(ami.RunID(own.announcedIn()).Began().Add(-Day)) {
+	if last := r.lastUseUntil(image.Image, own, r.now); last.at.After(own.announcedIn().Began().Add(-Day)) {
 		return last.ago(r.now) + ", since its removal was announced"
 	}
 	return ""
