@@ -169,7 +169,7 @@ func question(plan report.Run) string {
 func tagged(plan report.Run) (announced, restored, copied int) {
 	for _, region := range plan.Regions {
 		for _, image := range region.Images {
-			isRestored := slices.ContainsFunc(image.Reasons, func(reason retention.Reason) bool { return reason.Code == "restored" })
+			isRestored := slices.ContainsFunc(image.Reasons, func(reason retention.Reason) bool { return reason.Code == ami.ReasonRestored })
 			switch {
 			case region.Busy:
 			case image.Unmark == retention.Veto && isRestored:

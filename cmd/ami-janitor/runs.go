@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/pace"
 	"ami-janitor/pkg/report"
@@ -298,7 +299,7 @@ func newJanitor(policy policy, account aws.Config, clock func() time.Time) *jani
 // carryOut runs the janitor, prints the record, and turns it into an exit status.
 func carryOut(ctx context.Context, j *janitor.Janitor, dryRun bool, printer *printer) error {
 	j.Watch = printer.progress
-	record := j.Run(ctx, janitor.NewRunID(j.Clock(), rand.Reader), dryRun)
+	record := j.Run(ctx, ami.NewRunID(j.Clock(), rand.Reader), dryRun)
 	if err := printer.print(record); err != nil {
 		_, _ = fmt.Fprintln(printer.err, "ami-janitor: printing the record:", err)
 		return exitStatus(exitRegionFailed)

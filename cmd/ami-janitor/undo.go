@@ -12,6 +12,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/undo"
@@ -199,7 +200,7 @@ func undoneText(undone janitor.Undone) string {
 		_, _ = fmt.Fprintf(&text, "%d of %d images are there.", back, images)
 	}
 	if back > 0 {
-		text.WriteString(" Their idle time starts anew on the day that ami-janitor:restored names.")
+		text.WriteString(" Their idle time starts anew on the day that " + ami.RestoredTag + " names.")
 	}
 	return text.String()
 }

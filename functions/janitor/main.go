@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/pace"
 	"ami-janitor/pkg/report"
@@ -82,7 +83,7 @@ func (f *function) handle(ctx context.Context, payload json.RawMessage) (report.
 	if err != nil {
 		return report.Answer{}, fmt.Errorf("the event is not understood, and nothing was done: %w", err)
 	}
-	record := f.janitor.Run(ctx, janitor.NewRunID(time.Now(), rand.Reader), bool(f.janitor.Config.DryRun) || bool(event.DryRun))
+	record := f.janitor.Run(ctx, ami.NewRunID(time.Now(), rand.Reader), bool(f.janitor.Config.DryRun) || bool(event.DryRun))
 	unsent := f.janitor.Tell(ctx, record)
 	return report.Result(record), errors.Join(janitor.Err(record), unsent, f.log(record, unsent == nil))
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
@@ -248,7 +249,7 @@ func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffi
 			ctx, cancel = context.WithTimeout(ctx, n.deadline)
 		}
 		defer cancel()
-		record := s.janitor(w, p).Run(ctx, id, n.dry)
+		record := s.janitor(w, p).Run(ctx, ami.RunID(id), n.dry)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !w.dead {

@@ -65,7 +65,7 @@ func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock 
 	time.Sleep(time.Second) // The ids of runs begin with the second.
 	j := janitor.Janitor{Config: config, AWS: configuration(client, "us-east-1"), Clock: clock}
 	before := len(account.Published())
-	record := j.Run(t.Context(), janitor.NewRunID(clock(), strings.NewReader("\x3f\x9c\x1a")), false)
+	record := j.Run(t.Context(), ami.NewRunID(clock(), strings.NewReader("\x3f\x9c\x1a")), false)
 	if err := j.Tell(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}

@@ -24,9 +24,9 @@ import (
 	rbintypes "github.com/aws/aws-sdk-go-v2/service/rbin/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/retention"
 )
 
 // tagKeysKey is IAM's key for the keys of the tags in a request.
@@ -150,14 +150,14 @@ func announceAndObject(t *testing.T, clock func() time.Time, client emulator.Doe
 	deprecated, disabled := 0, 0
 	for _, image := range describeImages(t, client, "us-east-1", &ec2.DescribeImagesInput{
 		Owners: []string{"self"}, IncludeDisabled: aws.Bool(true),
-		Filters: []types.Filter{{Name: aws.String("tag-key"), Values: []string{retention.DueTag}}},
+		Filters: []types.Filter{{Name: aws.String("tag-key"), Values: []string{ami.DueTag}}},
 	}) {
 		var err error
 		switch {
 		case image.State == types.ImageStateDisabled:
 			disabled++
 			_, err = api.DeleteTags(t.Context(), &ec2.DeleteTagsInput{
-				Resources: []string{*image.ImageId}, Tags: []types.Tag{{Key: aws.String(retention.DueTag)}},
+				Resources: []string{*image.ImageId}, Tags: []types.Tag{{Key: aws.String(ami.DueTag)}},
 			})
 		case image.DeprecationTime != nil:
 			deprecated++
@@ -228,7 +228,7 @@ func run(t *testing.T, clock func() time.Time, client emulator.Doer, chosen map[
 	}
 	j := janitor.Janitor{Config: config, AWS: configuration(client, "us-east-1"), Clock: clock}
 	time.Sleep(time.Second) // The ids of runs begin with the second.
-	record := j.Run(t.Context(), janitor.NewRunID(clock(), strings.NewReader("\x3f\x9c\x1a")), false)
+	record := j.Run(t.Context(), ami.NewRunID(clock(), strings.NewReader("\x3f\x9c\x1a")), false)
 	if err := j.Tell(t.Context(), record); err != nil {
 		t.Fatal(err)
 	}

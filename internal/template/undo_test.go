@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/ami"
 )
 
 // longestInBin is for how many days the Recycle Bin holds images and snapshots at most (Amazon EBS User Guide, "Create a
@@ -35,7 +35,7 @@ func binRules(t *testing.T, tpl template) map[string]object {
 }
 
 func TestTheRecycleBinTakesInWhatIsDeclaredAndNothingElse(t *testing.T) {
-	declared := []any{object{"ResourceTagKey": retention.IntentTag, "ResourceTagValue": retention.Intent}}
+	declared := []any{object{"ResourceTagKey": ami.IntentTag, "ResourceTagValue": ami.Intent}}
 	for _, name := range []string{"template.yaml", "recycle-bin.yaml"} {
 		tpl := read(t, name)
 		rules := binRules(t, tpl)

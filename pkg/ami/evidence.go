@@ -6,13 +6,25 @@ import (
 	"time"
 )
 
-// Evidence is what is known of the use of the images of one region, by image id. An image that is missing from it has
-// not been looked up, and its use is Unknown.
-type Evidence map[string]Finding
+// Evidence is what is known of the use of the images and snapshots of one region.
+type Evidence struct {
+	// Images has what was found out about images, by id. An image that is missing has not been
+	// looked up, and its use is Unknown.
+	Images map[string]Finding
 
-// EveryOther is the id under which evidence has what holds for every image that it has no entry for: the listings that could
-// not be completed. There is no such entry where all were.
-const EveryOther = ""
+	// Snapshots has what was found out about snapshots, by id: those without an image that were
+	// looked up, and those of images that something names.
+	Snapshots map[string]SnapshotFinding
+
+	// Sharing says with whom the snapshots are shared that a plan deletes, by id. It is asked about
+	// a first plan, which takes all for private.
+	Sharing    map[string]Sharing
+	SharingGap string // Why no other snapshots are asked about; empty as long as they are.
+
+	// Gaps are the listings that could not be completed. What they did not show may name any image,
+	// one of another region too. The findings about what was looked up have these gaps already.
+	Gaps []Gap
+}
 
 // NotReached is the gap of what there was no time to look up: a run spends half of its time on reading and looking up, at most.
 const NotReached = "not reached before half of the run's time was up"
@@ -29,15 +41,15 @@ const TextSource = "ssm-text"
 func Everywhere(evidence map[string]Evidence, region, imageID string) Finding {
 	var others []string
 	for other, there := range evidence {
-		if other != region && (len(there[imageID].References) > 0 || len(there[EveryOther].Gaps) > 0) {
+		if other != region && (len(there.Images[imageID].References) > 0 || len(there.Gaps) > 0) {
 			others = append(others, other)
 		}
 	}
 	slices.Sort(others)
-	finding := evidence[region][imageID]
+	finding := evidence[region].Images[imageID]
 	for _, other := range others {
-		finding.References = append(slices.Clip(finding.References), evidence[other][imageID].References...)
-		for _, gap := range evidence[other][EveryOther].Gaps {
+		finding.References = append(slices.Clip(finding.References), evidence[other].Images[imageID].References...)
+		for _, gap := range evidence[other].Gaps {
 			if gap.Source == TextSource {
 				gap.Source += " in " + other
 				finding.Gaps = append(slices.Clip(finding.Gaps), gap)
@@ -74,10 +86,9 @@ func (u Use) String() string {
 // Finding is what the lookups found out about one image.
 type Finding struct {
 	Use        Use
-	References []Reference         // What names the image; sorted.
-	Snapshots  []SnapshotReference // What names a snapshot of the image; sorted. Such a snapshot stays when the image goes.
-	SharedWith []string            // Who may launch it besides the account, as "account 111122223333" or "all"; sorted.
-	Gaps       []Gap               // The lookups that could not be completed; sorted.
+	References []Reference // What names the image; sorted.
+	SharedWith []Grantee   // Who may launch it besides the account; sorted.
+	Gaps       []Gap       // The lookups that could not be completed; sorted.
 
 	// LaunchedAt is when the oldest instance of the image that is still there was launched; zero if there is none.
 	LaunchedAt time.Time
@@ -120,10 +131,12 @@ func (r Reference) String() string {
 	}
 }
 
-// SnapshotReference is something that names a snapshot of an image: the block device mapping of a launch template.
-type SnapshotReference struct {
-	SnapshotID string
-	Reference
+// SnapshotFinding is what the lookups found out about one snapshot.
+type SnapshotFinding struct {
+	LookedUp   bool        // The listings were asked what names it.
+	References []Reference // What names the snapshot; sorted. Such a snapshot stays when its image goes.
+	SharedWith []Grantee   // Who may use it besides the account, as far as that was asked; sorted.
+	Gaps       []Gap       // The lookups that could not be completed; sorted.
 }
 
 // UsageReport is an image usage report: what EC2 says of the use of an image by all accounts. What it has found is among

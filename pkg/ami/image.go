@@ -13,19 +13,8 @@ type Inventory struct {
 	Images    []Image
 	Snapshots []Snapshot
 
-	// Sharing says with whom those snapshots are shared that a plan deletes, by id. The first plan takes all for private.
-	Sharing map[string]Sharing
-	// SharingGap is why no other snapshots are asked about; empty as long as they are.
-	SharingGap string
-
 	Bin     RecycleBin
 	History History
-}
-
-// Sharing says with whom a snapshot is shared.
-type Sharing struct {
-	With []string // "account 111122223333", or "everyone"; empty if with nobody.
-	Err  string   // Why that is not known, in words a person can act on; else empty.
 }
 
 // Image is an AMI, as far as the janitor needs to know it.

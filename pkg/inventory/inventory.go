@@ -159,11 +159,10 @@ func byRank(a, b ami.Snapshot) int {
 
 // byIntent puts first what a run has declared to remove.
 func byIntent(a, b ami.Snapshot) int {
-	const intent = "ami-janitor:intent"
 	switch {
-	case a.Tags[intent] != "" && b.Tags[intent] == "":
+	case a.Tags[ami.IntentTag] != "" && b.Tags[ami.IntentTag] == "":
 		return -1
-	case a.Tags[intent] == "" && b.Tags[intent] != "":
+	case a.Tags[ami.IntentTag] == "" && b.Tags[ami.IntentTag] != "":
 		return 1
 	default:
 		return 0

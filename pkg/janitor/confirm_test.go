@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
@@ -98,7 +99,7 @@ func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
 		}
 		return len(asked) == 1
 	}
-	record := j.Run(t.Context(), janitor.NewRunID(now, strings.NewReader("abc")), false)
+	record := j.Run(t.Context(), ami.NewRunID(now, strings.NewReader("abc")), false)
 	if len(asked) != 2 || asked[0].Marked != 1 || asked[1].WouldDeregister != 1 || !record.DryRun || calls(account, "DeregisterImage") > 0 {
 		t.Errorf("asked about %+v; %+v", asked, record.Totals)
 	}
@@ -187,7 +188,7 @@ func TestNobodyIsAskedAboutNothing(t *testing.T) {
 		announcing(t, records, earlier, "cli", "2026-11-24", "announce", 1)
 		j := newJanitor(t, account.Client(), settings{"GRACE": "14d", "RECORDS": records})
 		j.Confirm = func(plan report.Run) bool { t.Errorf("%s: asked about %+v", name, plan.Totals); return true }
-		if record := j.Run(t.Context(), janitor.NewRunID(now, strings.NewReader("abc")), false); len(writes(account)) > 0 || record.DryRun {
+		if record := j.Run(t.Context(), ami.NewRunID(now, strings.NewReader("abc")), false); len(writes(account)) > 0 || record.DryRun {
 			t.Errorf("%s: %v", name, writes(account))
 		}
 	}

@@ -19,8 +19,9 @@ import (
 // what every rule and every source of evidence has found, and what would have to change for the verdict to change. It changes
 // nothing. The error says which images were not found; what is explained are the others, in the order in which they were given.
 func (j *Janitor) Explain(ctx context.Context, given []string) ([]report.Explanation, error) {
-	survey := j.survey(ctx, NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00"))) // It is no run, and writes nothing.
-	candidates := survey.policy.Candidates(survey.inventories, survey.now)
+	survey := j.survey(ctx, ami.NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00"))) // It is no run, and writes nothing.
+	account := survey.policy.Open(survey.inventories, survey.now)
+	candidates := account.Candidates()
 	var found []place
 	var missing []error
 	asked := map[string]string{} // The regions of the images, by id.
@@ -40,11 +41,11 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]report.Explana
 	if len(found) == 0 {
 		return nil, errors.Join(missing...)
 	}
-	evidence, _ := j.lookUp(ctx, survey, candidates)
-	j.askSharingOf(ctx, survey, evidence, asked)
+	evidence, _ := j.lookUp(ctx, survey, candidates, account.Unattached())
+	j.askSharingOf(ctx, account, evidence, asked)
 	explanations := make([]report.Explanation, len(found))
 	for i, at := range found {
-		explained, _ := survey.policy.Explain(survey.inventories, evidence, at.region, at.imageID, survey.now)
+		explained, _ := account.Explain(evidence, at.region, at.imageID)
 		explanations[i] = report.NewExplanation(at.region, explained, j.sourceFindings(ami.Everywhere(evidence, at.region, at.imageID)), j.Config.OwnerTag, j.Reader)
 	}
 	return explanations, errors.Join(missing...)
@@ -79,11 +80,12 @@ func (s survey) find(given string) (ami.Image, string, error) {
 	}
 }
 
-// askSharingOf adds to the inventories with whom the snapshots are shared that would go with images, given with their regions.
-func (j *Janitor) askSharingOf(ctx context.Context, survey survey, evidence map[string]ami.Evidence, images map[string]string) {
+// askSharingOf adds to the evidence with whom the snapshots are shared that would go with images,
+// given with their regions.
+func (j *Janitor) askSharingOf(ctx context.Context, account *retention.Account, evidence map[string]ami.Evidence, images map[string]string) {
 	var plans []retention.Plan
 	for id, region := range images {
-		explained, _ := survey.policy.Explain(survey.inventories, evidence, region, id, survey.now)
+		explained, _ := account.Explain(evidence, region, id)
 		at := slices.IndexFunc(plans, func(p retention.Plan) bool { return p.Region == region })
 		if at < 0 {
 			at = len(plans)
@@ -91,7 +93,7 @@ func (j *Janitor) askSharingOf(ctx context.Context, survey survey, evidence map[
 		}
 		plans[at].Verdicts = append(plans[at].Verdicts, explained.Verdict)
 	}
-	j.askSharing(ctx, survey, plans, false)
+	j.askSharing(ctx, evidence, plans, false)
 }
 
 func (s survey) notFound(given string) error {
@@ -135,7 +137,7 @@ func sharingFinding(finding ami.Finding) report.SourceFinding {
 	sharing := sourceFinding(usage.PermissionsSource, finding)
 	switch {
 	case len(finding.SharedWith) > 0:
-		sharing.Answer, sharing.Detail = "shared", strings.Join(finding.SharedWith, ", ")
+		sharing.Answer, sharing.Detail = "shared", strings.Join(ami.Names(finding.SharedWith), ", ")
 	case sharing.Detail == "":
 		sharing.Answer = "not shared"
 	}

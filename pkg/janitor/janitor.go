@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/notify"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
@@ -47,14 +47,14 @@ type Janitor struct {
 // after the plan. There is no error beside the record: what went wrong is in it.
 //
 // No image is begun once ctx is done; one that has been begun is finished.
-func (j *Janitor) Run(ctx context.Context, id string, dryRun bool) report.Run {
+func (j *Janitor) Run(ctx context.Context, id ami.RunID, dryRun bool) report.Run {
 	vigil := newVigil(j.Clock)
 	watched := *j
 	watched.AWS, watched.vigil = vigil.over(j.AWS), vigil
 	return watched.run(ctx, id, dryRun)
 }
 
-func (j *Janitor) run(ctx context.Context, id string, dryRun bool) report.Run {
+func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) report.Run {
 	limits := timeLimits(ctx, j.Clock())
 	defer limits.cancel()
 
@@ -64,7 +64,7 @@ func (j *Janitor) run(ctx context.Context, id string, dryRun bool) report.Run {
 	}
 	var done map[string]report.Done
 	if !dryRun {
-		done = j.sweep(limits, id, &plan)
+		done = j.sweep(limits, string(id), &plan)
 	}
 	record := j.record(id, plan, done)
 	j.archive(limits.record, plan.journal, &record)
@@ -78,15 +78,16 @@ type plan struct {
 	asked   map[string]report.Lookups // By region.
 }
 
-func (j *Janitor) plan(limits limits, run string) plan {
+func (j *Janitor) plan(limits limits, run ami.RunID) plan {
 	survey := j.survey(limits.look, run)
-	evidence, asked := j.lookUp(limits.look, survey, survey.policy.Candidates(survey.inventories, survey.now))
-	regions := survey.policy.Plan(survey.inventories, evidence, survey.now)
+	account := survey.policy.Open(survey.inventories, survey.now)
+	evidence, asked := j.lookUp(limits.look, survey, account.Candidates(), account.Unattached())
+	regions := account.Plan(evidence)
 	for round := range sharingRounds + 1 {
-		if !j.askSharing(limits.ask, survey, regions, round == sharingRounds) {
+		if !j.askSharing(limits.ask, evidence, regions, round == sharingRounds) {
 			break
 		}
-		regions = survey.policy.Plan(survey.inventories, evidence, survey.now)
+		regions = account.Plan(evidence)
 	}
 	return plan{survey, regions, asked}
 }
@@ -96,7 +97,7 @@ const sharingRounds = 3
 
 // confirm asks a person about a plan, and plans again after a yes, because the answer may have taken hours. A new plan
 // that removes what the person has not seen is asked about like the first. It reports whether the run remains a dry one.
-func (j *Janitor) confirm(limits limits, id string, planned plan) (confirmed plan, dryRun bool) {
+func (j *Janitor) confirm(limits limits, id ami.RunID, planned plan) (confirmed plan, dryRun bool) {
 	for len(planned.removals()) > 0 {
 		if !j.Confirm(j.record(id, planned, nil)) {
 			return planned, true
@@ -133,17 +134,10 @@ func (p plan) removals() map[string]bool {
 	return removals
 }
 
-// NewRunID returns the id of a run: when it began, and six random hexadecimal digits.
-func NewRunID(now time.Time, random io.Reader) string {
-	suffix := make([]byte, 3)
-	_, _ = io.ReadFull(random, suffix) // Two runs in one second may then have the same id, which is better than no run.
-	return fmt.Sprintf("%s-%x", now.UTC().Format("20060102T150405Z"), suffix)
-}
-
 // record puts together what happened. What was done is given by region; without any the record is that of a dry run.
-func (j *Janitor) record(id string, plan plan, done map[string]report.Done) report.Run {
+func (j *Janitor) record(id ami.RunID, plan plan, done map[string]report.Done) report.Run {
 	record := report.Run{
-		Run:            id,
+		Run:            string(id),
 		Version:        j.Version,
 		DryRun:         done == nil,
 		FirstRun:       plan.isFirst,

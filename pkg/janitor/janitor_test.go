@@ -389,20 +389,6 @@ func TestTheOrderOfInputDoesNotMatter(t *testing.T) {
 	}
 }
 
-func TestRunIDs(t *testing.T) {
-	id := janitor.NewRunID(now.In(time.FixedZone("x", 3600)), bytes.NewReader([]byte{0x3f, 0x9c, 0x1a}))
-	if id != "20261123T020000Z-3f9c1a" {
-		t.Errorf("%s", id)
-	}
-	if id := janitor.NewRunID(now, failingReader{}); !strings.HasPrefix(id, "20261123T020000Z-") {
-		t.Errorf("%s", id)
-	}
-}
-
-type failingReader struct{}
-
-func (failingReader) Read([]byte) (int, error) { return 0, errors.New("no randomness") }
-
 // The number of calls is a promise to those who pay with EC2's rate limits: the pages of each listing, one call for ten
 // candidates and another one for ten that are about to go, one for a hundred of these and one for their snapshots, one for
 // each candidate, and one for each snapshot that is to go, and again just before

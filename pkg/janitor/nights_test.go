@@ -18,6 +18,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
@@ -86,7 +87,7 @@ func (l *life) run(at time.Time, dry bool) report.Run {
 	}
 	j := newJanitor(l.t, doer, l.withRecords())
 	j.Clock = l.now
-	record := j.Run(l.t.Context(), janitor.NewRunID(at, bytes.NewReader([]byte{1, 2, 3})), dry)
+	record := j.Run(l.t.Context(), ami.NewRunID(at, bytes.NewReader([]byte{1, 2, 3})), dry)
 	checkRecord(l.t, record, int(j.Config.MaxDeregistrations))
 	if dry && len(writes(l.account)) > 0 {
 		l.t.Errorf("%s: a dry run calls %v", at.Format(time.DateOnly), writes(l.account))
@@ -551,7 +552,7 @@ func TestAnImageThatIsRestoredFromTheRecycleBin(t *testing.T) {
 	var saved object
 	l.image(1, func(o object) { saved = maps.Clone(o) })
 	saved["Tags"] = []object{
-		{"Key": "ami-janitor:due", "Value": "2026-12-07"}, {"Key": "ami-janitor:announced-by", "Value": announced + " cli"}, {"Key": "ami-janitor:intent", "Value": "remove"}, {"Key": "ami-janitor:run", "Value": janitor.NewRunID(night(14), bytes.NewReader([]byte{1, 2, 3}))},
+		{"Key": "ami-janitor:due", "Value": "2026-12-07"}, {"Key": "ami-janitor:announced-by", "Value": announced + " cli"}, {"Key": "ami-janitor:intent", "Value": "remove"}, {"Key": "ami-janitor:run", "Value": string(ami.NewRunID(night(14), bytes.NewReader([]byte{1, 2, 3})))},
 	}
 	l.want(14, l.real(14), "deregistered")
 	l.edit("describe-images.json", func(content object) { content["Images"] = []object{saved} })
@@ -707,7 +708,7 @@ func TestALifeWithLostAnswers(t *testing.T) {
 				at = night(day)
 				j := newJanitor(rt, doer, s)
 				j.Clock = func() time.Time { return at }
-				record := j.Run(t.Context(), janitor.NewRunID(at, bytes.NewReader([]byte{1, 2, 3})), false)
+				record := j.Run(t.Context(), ami.NewRunID(at, bytes.NewReader([]byte{1, 2, 3})), false)
 				checkRecord(rt, record, 100)
 				return record
 			}

@@ -12,17 +12,14 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// lookUp collects the evidence of use of all candidates, by region, of the images that some of them are copies of, where these
-// are, and of the images that are gone and have left snapshots. Text is searched for candidates in every region. Every region
-// of the run has evidence; of one that failed there is no more than what text names there, and that its text cannot be read
-// either leaves the others alone, like the failure itself. Besides it returns, by region, which sources were asked.
-func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) (evidence map[string]ami.Evidence, asked map[string]report.Lookups) {
-	ghosts, ghostsToAsk := map[string][]ami.Image{}, map[string][]ami.Image{}
-	for _, inventory := range survey.inventories {
-		ghosts[inventory.Region] = survey.policy.Ghosts(inventory, survey.now)
-		ghostsToAsk[inventory.Region] = survey.policy.GhostsToAsk(inventory, survey.now)
-	}
-	lookups := j.lookups(survey, candidates, ghosts)
+// lookUp collects the evidence of use of all candidates, by region, of the originals of copies, and
+// of snapshots without an image. Text is searched for candidates in every region. A region that
+// failed contributes no more than what text names there; if even that cannot be read, the others
+// are unaffected (design 0007). Besides it returns, by region, which sources were asked.
+func (j *Janitor) lookUp(
+	ctx context.Context, survey survey, candidates map[string][]ami.Image, unattached map[string]retention.Unattached,
+) (evidence map[string]ami.Evidence, asked map[string]report.Lookups) {
+	lookups := j.lookups(survey, candidates, unattached)
 	done, room := j.watch("Looking up"), usage.NewRoom()
 	evidence, asked = map[string]ami.Evidence{}, map[string]report.Lookups{}
 	regions := slices.Sorted(maps.Keys(lookups))
@@ -33,7 +30,7 @@ func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[stri
 		lookup := lookups[region]
 		lookup.Room = room
 		found := usage.Look(ctx, j.clients(region), lookup, func(n, of int) { done(region, n, of) })
-		usage.AddSnapshotSharing(ctx, j.clients(region), ghostsToAsk[region], found)
+		usage.AddSnapshotSharing(ctx, j.clients(region), unattached[region].ToAsk, found)
 		return found
 	}) {
 		evidence[regions[i]] = found
@@ -41,20 +38,22 @@ func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[stri
 		asked[regions[i]] = report.Lookups{LookedUp: sources, Incomplete: incomplete}
 	}
 	for _, failed := range survey.failed {
-		delete(evidence[failed.Region], ami.EveryOther)
+		known := evidence[failed.Region]
+		known.Gaps = nil
+		evidence[failed.Region] = known
 	}
 	return evidence, asked
 }
 
 // lookups says what is to be looked up, by region.
-func (j *Janitor) lookups(survey survey, candidates, ghosts map[string][]ami.Image) map[string]usage.Lookup {
+func (j *Janitor) lookups(survey survey, candidates map[string][]ami.Image, unattached map[string]retention.Unattached) map[string]usage.Lookup {
 	originals := originals(survey, candidates)
 	lookups := map[string]usage.Lookup{}
 	for _, inventory := range survey.inventories {
 		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
-		lookup.Originals, lookup.Gone = originals[inventory.Region], ghosts[inventory.Region]
+		lookup.Originals, lookup.Snapshots = originals[inventory.Region], unattached[inventory.Region].IDs
 		switch {
-		case len(lookup.Images)+len(lookup.Originals)+len(lookup.Gone) > 0:
+		case len(lookup.Images)+len(lookup.Originals)+len(lookup.Snapshots) > 0:
 		case len(candidates) > 0:
 			lookup.Names = textSources(lookup.Names)
 		default:
@@ -123,36 +122,33 @@ func originals(survey survey, candidates map[string][]ami.Image) map[string][]am
 	return images
 }
 
-// askSharing adds to the inventories with whom the snapshots are shared that plans delete, and reports whether it had not asked about some
-// of them before. It takes one call for each, so that only these are asked about. If no more are to be, it notes that instead.
-func (j *Janitor) askSharing(ctx context.Context, survey survey, plans []retention.Plan, noMore bool) bool {
+// askSharing adds to the evidence with whom the snapshots are shared that plans delete, and reports
+// whether it had not asked about some of them before. It takes one call for each, so that only
+// these are asked about. If no more are to be, it notes that instead.
+func (j *Janitor) askSharing(ctx context.Context, evidence map[string]ami.Evidence, plans []retention.Plan, noMore bool) bool {
 	unasked, regions := map[string][]string{}, []string{}
 	for i := range plans {
-		known := survey.inventory(plans[i].Region).Sharing
+		known := evidence[plans[i].Region].Sharing
 		ids := slices.DeleteFunc(plans[i].Doomed(), func(id string) bool { _, isKnown := known[id]; return isKnown })
 		if len(ids) > 0 {
 			unasked[plans[i].Region] = ids
 			regions = append(regions, plans[i].Region)
 		}
 	}
-	found := sideBySide(regions, func(region string) map[string]ami.Sharing {
-		if noMore {
-			return nil
+	if noMore && len(regions) > 0 {
+		for region, known := range evidence { // The cap is one for all regions: what comes up next may be in any.
+			known.SharingGap = firstGap(known.Sharing)
+			evidence[region] = known
 		}
+		return true
+	}
+	for i, found := range sideBySide(regions, func(region string) map[string]ami.Sharing {
 		return usage.SnapshotSharing(ctx, j.clients(region), unasked[region], ami.SharingNotReached)
-	})
-	for n := range survey.inventories {
-		inventory := &survey.inventories[n]
-		i := slices.Index(regions, inventory.Region)
-		switch {
-		case noMore && len(regions) > 0: // The cap is one for all regions: what comes up next may be in any.
-			inventory.SharingGap = firstGap(inventory.Sharing)
-		case i < 0:
-		case inventory.Sharing == nil:
-			inventory.Sharing = found[i]
-		default:
-			maps.Copy(inventory.Sharing, found[i])
-		}
+	}) {
+		known := evidence[regions[i]]
+		maps.Copy(found, known.Sharing)
+		known.Sharing = found
+		evidence[regions[i]] = known
 	}
 	return len(regions) > 0
 }

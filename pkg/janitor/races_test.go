@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"pgregory.net/rapid"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
@@ -232,7 +233,7 @@ func TestARunThatWakesUpBesideAnother(t *testing.T) {
 				slept.Store(int64(40 * time.Minute))
 				j := newJanitor(t, emulator.Fail(l.account.Client(), "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now"), s)
 				j.Clock = l.clock
-				other = j.Run(t.Context(), janitor.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
+				other = j.Run(t.Context(), ami.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
 			})
 		}
 		if record := l.run(now, false); record.Totals.Deregistered+other.Totals.Deregistered != last || other.Totals.Deregistered < last/2 {
@@ -273,7 +274,7 @@ func TestARunThatWakesUpBeforeItTakesTagsOff(t *testing.T) {
 				slept.Store(int64(40 * time.Minute))
 				j := newJanitor(t, l.account.Client(), s)
 				j.Clock = l.clock
-				other = j.Run(t.Context(), janitor.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
+				other = j.Run(t.Context(), ami.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
 			})
 		}
 		l.real(1)
@@ -318,7 +319,7 @@ func TestAttemptsThatTakeLong(t *testing.T) {
 							if time.Duration(passed.Load()) > 31*time.Minute && other == nil {
 								j := newJanitor(t, l.account.Client(), s)
 								j.Clock = l.clock
-								record := j.Run(t.Context(), janitor.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
+								record := j.Run(t.Context(), ami.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
 								other = &record
 							}
 							return throttle(next, r)
@@ -373,7 +374,7 @@ func TestTwoRunsThatDeclareTheSame(t *testing.T) {
 			both.Go(func() {
 				j := newJanitor(t, slow, nil)
 				j.Clock = time.Now
-				records[i] = j.Run(t.Context(), janitor.NewRunID(time.Now(), bytes.NewReader([]byte{byte(i), 5, 6})), false)
+				records[i] = j.Run(t.Context(), ami.NewRunID(time.Now(), bytes.NewReader([]byte{byte(i), 5, 6})), false)
 			})
 		}
 		both.Wait()
@@ -831,7 +832,7 @@ func TestNothingInUseIsEverRemoved(t *testing.T) {
 				}
 				j := newJanitor(rt, doer, s)
 				j.Clock = func() time.Time { return at }
-				record := j.Run(t.Context(), janitor.NewRunID(at, strings.NewReader("abc")), false)
+				record := j.Run(t.Context(), ami.NewRunID(at, strings.NewReader("abc")), false)
 				checkRecord(rt, record, 100)
 				for _, id := range removed(record) {
 					gone[id] = true

@@ -67,7 +67,7 @@ func (l *secondLook) recheck(ctx context.Context, images []ami.Image) sweep.Look
 		asking.Wait()
 		stay := map[string]retention.Reason{}
 		for _, image := range images {
-			finding := evidence[image.ID]
+			finding := evidence.Images[image.ID]
 			if unread != nil {
 				finding.Use = ami.Unknown
 				finding.Gaps = append(finding.Gaps, ami.Gap{Source: "facts", Err: wire.ExplainLookup(unread)})

@@ -176,7 +176,7 @@ func withdrawUnmade(ctx context.Context, entry *journal.Entry, s survey, region,
 // isRestored reports whether an image is there that a run has removed, and on which that is not noted yet. If that was only
 // hours ago it may be gone all the same, because EC2 shows removals late; then its snapshots are for the next run to finish.
 func isRestored(verdict retention.Verdict) bool {
-	return slices.ContainsFunc(verdict.Reasons, func(reason retention.Reason) bool { return reason.Code == "restored" })
+	return slices.ContainsFunc(verdict.Reasons, func(reason retention.Reason) bool { return reason.Code == ami.ReasonRestored })
 }
 
 // noteFinished notes which leftovers of earlier runs are gone, so that they stay if a person brings them back, and returns the runs

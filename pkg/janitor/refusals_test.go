@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/pace"
 	"ami-janitor/pkg/report"
@@ -39,7 +40,7 @@ func refusedNights(t *testing.T, s settings, says refused, nights int) (nightly 
 			j.Clock = time.Now
 			begun, before := time.Now(), holdings(t, account)
 			ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-			record := j.Run(ctx, begun.UTC().Format("20060102T150405Z")+"-aaaaaa", false)
+			record := j.Run(ctx, ami.RunID(begun.UTC().Format("20060102T150405Z")+"-aaaaaa"), false)
 			cancel()
 			checkRecord(t, record, int(j.Config.MaxDeregistrations))
 			checkState(t, record, before, holdings(t, account))

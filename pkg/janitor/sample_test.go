@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
@@ -272,7 +273,7 @@ func copied(t *testing.T, shown gallery) {
 	l.edit("describe-images.json", func(content object) {
 		for _, item := range content["Images"].([]any) {
 			if o := item.(object); o["Name"] == "report-engine-b" {
-				o["Tags"] = []object{{"Key": "ami-janitor:intent", "Value": "remove"}, {"Key": "ami-janitor:run", "Value": janitor.NewRunID(night(-3000), strings.NewReader("abc"))}}
+				o["Tags"] = []object{{"Key": "ami-janitor:intent", "Value": "remove"}, {"Key": "ami-janitor:run", "Value": string(ami.NewRunID(night(-3000), strings.NewReader("abc")))}}
 			}
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
@@ -243,7 +244,7 @@ func TestTheFirstRunIsTold(t *testing.T) {
 		account := world{images: []object{image(1, 20, 0, 1)}}.load(t)
 		for night, first := range []bool{true, false} {
 			j := newJanitor(t, account.Client(), settings{"TOPIC_ARN": mailTopic, "NOTIFY_ON": string(on), "RECORDS": records})
-			record := j.Run(t.Context(), fmt.Sprintf("2026112%dT020000Z-aaaaaa", 3+night), dry)
+			record := j.Run(t.Context(), ami.RunID(fmt.Sprintf("2026112%dT020000Z-aaaaaa", 3+night)), dry)
 			before := len(account.Published())
 			if err := j.Tell(t.Context(), record); err != nil {
 				t.Fatal(err)

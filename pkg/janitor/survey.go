@@ -36,7 +36,7 @@ type survey struct {
 
 // survey reads the keep list, and every region. A region that fails is left out of the run, and recorded. Without the keep
 // list, or without the journal, every region fails.
-func (j *Janitor) survey(ctx context.Context, run string) survey {
+func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
 	s := survey{now: j.Clock(), policy: j.Config.Policy(), reader: j.Reader, visits: map[string]*journal.Visit{}}
 	account, err := j.account(ctx)
 	if err != nil {
@@ -62,7 +62,7 @@ func (j *Janitor) survey(ctx context.Context, run string) survey {
 	if j.Config.Records == "" {
 		books = nil // Nobody is told of runs by the records that a person keeps.
 	}
-	go func() { first <- isFirst(ctx, books, run) }()
+	go func() { first <- isFirst(ctx, books, string(run)) }()
 	done := j.watch("Listing")
 	for i, read := range sideBySide(names, func(name string) read {
 		read := j.readRegion(ctx, s, run, account, name)
@@ -88,9 +88,9 @@ type read struct {
 }
 
 // readRegion reads what a region holds, what the journal says of it, and its Recycle Bin.
-func (j *Janitor) readRegion(ctx context.Context, s survey, run, account, name string) (found read) {
+func (j *Janitor) readRegion(ctx context.Context, s survey, run ami.RunID, account, name string) (found read) {
 	if s.journal != nil {
-		if found.visit, found.err = s.journal.Visit(ctx, name, run, s.now); found.err != nil {
+		if found.visit, found.err = s.journal.Visit(ctx, name, string(run), s.now); found.err != nil {
 			found.err = fmt.Errorf("reading the journal: %w", found.err)
 			return found
 		}

@@ -222,7 +222,7 @@ func TestHowTheLastAttemptsEndedIsNoted(t *testing.T) {
 				pace.New(0.5).Apply(&j.AWS)
 				j.Clock = time.Now
 				ctx, stop := context.WithTimeout(t.Context(), seconds*time.Second)
-				record := j.Run(ctx, janitor.NewRunID(time.Now(), bytes.NewReader([]byte{1, 2, 3})), false)
+				record := j.Run(ctx, ami.NewRunID(time.Now(), bytes.NewReader([]byte{1, 2, 3})), false)
 				stop()
 				if night == 0 && (record.Totals.Deregistered == 0 || record.Totals.Skipped == 0) || record.Totals.Kept > 0 {
 					t.Errorf("%d s, night %d: %+v", seconds, night, record.Totals)

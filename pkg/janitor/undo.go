@@ -55,15 +55,12 @@ type RestorableFailed struct {
 // ErrUnknownRun says that no trace of a run was found, neither a record nor a tag.
 var ErrUnknownRun = errors.New("no such run")
 
-var (
-	runName   = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-z]{1,32}$`)
-	imageName = regexp.MustCompile(`^ami-[0-9a-z]+$`)
-)
+var imageName = regexp.MustCompile(`^ami-[0-9a-z]+$`)
 
 // UndoRun brings back all that a run has removed, as far as the Recycle Bin holds it: by the run's record, if there is one,
 // and by the tags with which the run has declared what it means to remove. An error means that there is no such run.
 func (j *Janitor) UndoRun(ctx context.Context, run string) (Undone, error) {
-	if !runName.MatchString(run) {
+	if !ami.RunID(run).Valid() {
 		return Undone{}, fmt.Errorf("%q is not the id of a run", run)
 	}
 	regions, err := j.regionsToUndo(ctx)

@@ -496,7 +496,7 @@ func TestTheNightAfterAnUndo(t *testing.T) {
 			t.Fatalf("%+v, %v", undone, err)
 		}
 		for _, night := range []string{"20261123T020000Z-000001", "20261123T020000Z-000002"} {
-			after := j.Run(t.Context(), night, false)
+			after := j.Run(t.Context(), ami.RunID(night), false)
 			if after.Failed() || after.Totals.Kept != 100 {
 				t.Errorf("%+v", after.Totals)
 			}

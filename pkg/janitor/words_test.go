@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/usage"
 )
@@ -93,7 +93,7 @@ func TestTagsThatWereCopied(t *testing.T) {
 		"both": {"ami-janitor:due", "ami-janitor:announced-by", "ami-janitor:intent", "ami-janitor:run"}, "half of an old announcement": {"ami-janitor:due", "ami-janitor:run"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			run := janitor.NewRunID(night(-20), bytes.NewReader([]byte{1, 2, 3}))
+			run := string(ami.NewRunID(night(-20), bytes.NewReader([]byte{1, 2, 3})))
 			tags := map[string]string{
 				"ami-janitor:due": night(-6).Format(time.DateOnly), "ami-janitor:announced-by": run + " cli", "ami-janitor:intent": "remove", "ami-janitor:run": run,
 			}
@@ -128,7 +128,7 @@ func TestTagsThatWereCopied(t *testing.T) {
 
 // A copy of long ago with tags of before is not removed in the night in which these come off, and has the full time of grace.
 func TestAStaleCopyIsAnnouncedForItself(t *testing.T) {
-	run := janitor.NewRunID(night(-320), bytes.NewReader([]byte{1, 2, 3}))
+	run := string(ami.NewRunID(night(-320), bytes.NewReader([]byte{1, 2, 3})))
 	for name, tags := range map[string]map[string]string{
 		"an announcement": {"ami-janitor:due": night(-1).Format(time.DateOnly), "ami-janitor:announced-by": run + " cli"},
 		"a declaration":   {"ami-janitor:intent": "remove", "ami-janitor:run": run},

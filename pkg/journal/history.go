@@ -282,7 +282,7 @@ func (h *history) assemble() ami.History {
 		if document := h.removals[removal{image: image, run: run}]; mayBeRemoved(document) {
 			assembled.Removed[image] = run
 		} else {
-			assembled.Refused[image] = ami.Refusal{Run: run, At: beginOf(run), Error: document.Error, ByEC2: document.Refused}
+			assembled.Refused[image] = ami.Refusal{Run: run, At: ami.RunID(run).Began(), Error: document.Error, ByEC2: document.Refused}
 		}
 	}
 	for _, run := range h.unfinished {

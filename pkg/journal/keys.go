@@ -4,7 +4,8 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
-	"time"
+
+	"ami-janitor/pkg/ami"
 )
 
 // The keys of the journal. They are made of ids alone, which are checked before: none of them leads out of the journal.
@@ -40,31 +41,30 @@ func withdrawnKey(region, image, run string) string {
 const withdrawn = "announcement"
 
 var (
-	// runID begins with the time at which the run began, so that ids sort by it.
-	runID      = regexp.MustCompile(`^[0-9]{8}T[0-9]{6}Z-[0-9a-z]{1,32}$`)
 	regionName = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)+$`)
 	imageID    = regexp.MustCompile(`^ami-[0-9a-z]{1,64}$`)
 	snapshotID = regexp.MustCompile(`^snap-[0-9a-z]{1,64}$`)
 )
 
-func checkRun(run string) error           { return check(runID, "run", run) }
 func checkRegion(region string) error     { return check(regionName, "region", region) }
 func checkImage(image string) error       { return check(imageID, "image", image) }
 func checkSnapshot(snapshot string) error { return check(snapshotID, "snapshot", snapshot) }
 
-// beginOf returns when a run began.
-func beginOf(run string) time.Time {
-	begin, _, _ := strings.Cut(run, "-")
-	at, _ := time.Parse("20060102T150405Z", begin)
-	return at
+func checkRun(run string) error {
+	if !ami.RunID(run).Valid() {
+		return notAnID(run, "run")
+	}
+	return nil
 }
 
 func check(pattern *regexp.Regexp, what, id string) error {
 	if !pattern.MatchString(id) {
-		return fmt.Errorf("%q is not the id of a %s", id, what)
+		return notAnID(id, what)
 	}
 	return nil
 }
+
+func notAnID(id, what string) error { return fmt.Errorf("%q is not the id of a %s", id, what) }
 
 // removal is what the key of a removal says.
 type removal struct {

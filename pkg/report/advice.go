@@ -9,6 +9,9 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
+// keepTag is what keeps an image or a snapshot for good.
+const keepTag = ami.KeepTag + "=true"
+
 // advice says what a person can do about an error, with places for the words of the reader; see Reader.Words. It is empty if nothing better is known than to read the error. The
 // permission is the one that is missing if the error is a denial that does not name it.
 func advice(fault, permission string) string { return remedyFor(fault).of(fault, permission).advice }
@@ -67,7 +70,7 @@ func isDenied(fault string) bool {
 // policyDenies is advice on images for which a policy denies what is allowed for others.
 func policyDenies(permission string) string {
 	return "A policy denies " + permission + " for these AMIs: a service control policy, a permissions boundary, or another explicit deny. " +
-		"If they are meant to stay, tag them ami-janitor:keep=true; else lift the deny."
+		"If they are meant to stay, tag them " + keepTag + "; else lift the deny."
 }
 
 // soAgain begins the advice on what there was no time to look up.
@@ -161,13 +164,13 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"managed by aws backup", "managed by the aws backup"},
-		"AWS Backup owns this, and it goes when its recovery point is deleted there. If it is meant to stay, tag it ami-janitor:keep=true.",
+		"AWS Backup owns this, and it goes when its recovery point is deleted there. If it is meant to stay, tag it " + keepTag + ".",
 		"AWS Backup owns it",
 	},
 	{
 		[]string{"operationnotpermitted"},
 		"EC2 does not permit this, whoever asks: it may be protected, or another service may manage it. Take the protection off, or let that " +
-			"service delete it; if it is meant to stay, tag it ami-janitor:keep=true.",
+			"service delete it; if it is meant to stay, tag it " + keepTag + ".",
 		"Not permitted by EC2",
 	},
 	{
@@ -218,7 +221,7 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"backed by ebs"}, // An instance store, or no snapshot.
-		"Tag those that are to stay ami-janitor:keep=true. The others go only where {REQUIRE_RECYCLE_BIN} is false, and then for good.",
+		"Tag those that are to stay " + keepTag + ". The others go only where {REQUIRE_RECYCLE_BIN} is false, and then for good.",
 		"Not restorable",
 	},
 	{
@@ -229,7 +232,7 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"no recycle bin rule covers it…excludes"},
-		"Take that tag off, or take it out of the exclusion tags of that rule. If they are to stay, tag them ami-janitor:keep=true.",
+		"Take that tag off, or take it out of the exclusion tags of that rule. If they are to stay, tag them " + keepTag + ".",
 		"Excluded from the Recycle Bin",
 	},
 	{
@@ -240,14 +243,14 @@ var remedies = []remedy{
 	},
 	{
 		[]string{"no recycle bin rule covers what is to be removed"},
-		"Deploy the stack in the region, or recycle-bin.yaml: either makes the two rules, for images and snapshots tagged ami-janitor:intent=remove. " +
+		"Deploy the stack in the region, or recycle-bin.yaml: either makes the two rules, for images and snapshots tagged " + ami.IntentTag + "=" + ami.Intent + ". " +
 			"A first rule takes up to 30 minutes to be in force. Or set {REQUIRE_RECYCLE_BIN}=false: then what is removed is gone for good.",
 		"Recycle Bin rules missing",
 	},
 	{
 		[]string{"no recycle bin rule covers", "has not turned up in the recycle bin"},
 		"Give the region two rules of the Recycle Bin, one for images and one for snapshots, that cover what carries the tag " +
-			"ami-janitor:intent with the value remove, the one for snapshots no shorter than the one for images. A first rule takes up to " +
+			ami.IntentTag + " with the value remove, the one for snapshots no shorter than the one for images. A first rule takes up to " +
 			"30 minutes to be in force.",
 		"Recycle Bin rules missing",
 	},

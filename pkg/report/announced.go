@@ -5,14 +5,12 @@ import (
 	"slices"
 	"strings"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
 )
 
-// announcedCode is the reason of an image that was announced before and waits for its day.
-const announcedCode retention.Code = "announced"
-
 // announced images were announced before, and wait for their day.
-func announced(i Image) bool { return kept(i) && i.mainReason().Code == announcedCode }
+func announced(i Image) bool { return kept(i) && i.mainReason().Code == ami.ReasonAnnounced }
 
 // announcement is an image that is announced, by this run or before.
 type announcement struct {
@@ -41,7 +39,7 @@ func (r Run) writeAnnounced(p *page) {
 	switch {
 	case !r.DryRun || len(fresh) == 0:
 	case len(before) == 0:
-		title, remedy = "Would be announced", " To keep one, launch it, or tag it ami-janitor:keep=true."
+		title, remedy = "Would be announced", " To keep one, launch it, or tag it "+keepTag+"."
 	default:
 		title = "Announced, or to be announced"
 	}
@@ -128,13 +126,13 @@ func writeDisabled(p *page, a announcement) {
 }
 
 // waysToObject is how a person objects to the removal of an image with the means of EC2.
-const waysToObject = "launch the image, tag it ami-janitor:keep=true, remove its tag ami-janitor:due, enable it if it is disabled,"
+const waysToObject = "launch the image, tag it " + keepTag + ", remove its tag " + ami.DueTag + ", enable it if it is disabled,"
 
 func (r Run) writeHowToObject(p *page) {
 	p.heading("How to object")
 	p.paragraph("Before its day, " + waysToObject + " or run:")
 	p.command(r.Reader.Command("unmark IMAGE_ID"))
-	p.paragraph("Any of these starts its idle time anew; only ami-janitor:keep=true keeps it for good. EC2 reports a launch " +
+	p.paragraph("Any of these starts its idle time anew; only " + keepTag + " keeps it for good. EC2 reports a launch " +
 		"up to a day late, so do not leave it to the last day.")
 }
 

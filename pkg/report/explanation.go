@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
 )
 
@@ -44,7 +45,7 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 		Image:     newImage(&explained.Verdict, nil, ownerTag),
 		LastUse:   explained.LastUse,
 		StaleOn:   date(explained.StaleFrom),
-		Rules:     make([]RuleFinding, len(explained.Hearings)),
+		Rules:     make([]RuleFinding, len(explained.Results)),
 		Sources:   append([]SourceFinding{}, sources...),
 		Gaps:      reader.wordGaps(explainedGaps(region, explained)),
 		Snapshots: []PlannedSnapshot{},
@@ -53,7 +54,7 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 	if e.Hold != "" {
 		e.Remedy = reader.Words(heldRemedy(e.Hold))
 	}
-	for i, h := range explained.Hearings {
+	for i, h := range explained.Results {
 		e.Rules[i] = RuleFinding{h.Code, h.Meaning, h.Detail}
 	}
 	e.Snapshots = append(e.Snapshots, e.Image.Snapshots...)
@@ -66,10 +67,10 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 // changes says what keeps an image that would go, and until when one stays that is kept.
 func changes(explained retention.Explanation, reader Reader) []string {
 	if explained.Verdict.Decision != retention.Keep {
-		return []string{"It is kept if it is launched before it is removed, or tagged ami-janitor:keep=true."}
+		return []string{"It is kept if it is launched before it is removed, or tagged " + keepTag + "."}
 	}
 	changes := []string{}
-	for _, h := range explained.Hearings {
+	for _, h := range explained.Results {
 		if h.Detail != "" && h.Until != "" {
 			changes = append(changes, "It stays until "+reader.Words(h.Until)+".")
 		}
@@ -165,7 +166,7 @@ func (e Explanation) verdict() string {
 
 // whatBecomesOfTags says what a run does to the tags that an image carries of a removal, in a sentence; empty if nothing.
 func whatBecomesOfTags(image Image) string {
-	switch _, back := image.reason(restoredCode); {
+	switch _, back := image.reason(ami.ReasonRestored); {
 	case back && image.Unmark == retention.Veto:
 		return " A run that is no dry run notes the day on it, and its idle time counts anew."
 	case image.Unmark == retention.Veto:

@@ -25,13 +25,13 @@ func explained(v retention.Verdict, sources ...report.SourceFinding) report.Expl
 		if rule.Until == "" || rule.Code == "announced" {
 			continue
 		}
-		h := retention.Hearing{Rule: rule}
+		h := retention.RuleResult{Rule: rule}
 		for _, reason := range v.Reasons {
 			if reason.Code == rule.Code {
 				h.Detail = reason.Detail
 			}
 		}
-		e.Hearings = append(e.Hearings, h)
+		e.Results = append(e.Results, h)
 	}
 	return report.NewExplanation("eu-west-1", e, sources, "Team", report.Reader{})
 }

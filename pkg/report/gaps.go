@@ -59,7 +59,7 @@ func gapsOf(i Image, found []ami.Gap) (retention.Code, []string) {
 	reason, details := i.whyUnproven(), []string(nil)
 	if skipped(i) {
 		reason = cameUp(*i.Outcome)
-	} else if reason.Code == unknownUseCode {
+	} else if reason.Code == ami.ReasonUnknownUse {
 		details = gapTexts(found)
 	}
 	if len(details) == 0 {
@@ -110,12 +110,12 @@ func gapTexts(gaps []ami.Gap) []string {
 // explainedGaps are what is not proven of one image, whatever else keeps it.
 func explainedGaps(region string, explained retention.Explanation) []Gap {
 	var found []Gap
-	for _, h := range explained.Hearings {
-		if h.Detail == "" || !h.Code.IsUnproven() || h.Code == usageReportPendingCode {
+	for _, h := range explained.Results {
+		if h.Detail == "" || !h.Code.IsUnproven() || h.Code == ami.ReasonUsageReportPending {
 			continue
 		}
 		details := []string{h.Detail}
-		if h.Code == unknownUseCode && len(explained.Gaps) > 0 {
+		if h.Code == ami.ReasonUnknownUse && len(explained.Gaps) > 0 {
 			details = gapTexts(explained.Gaps)
 		}
 		for _, detail := range details {
@@ -127,7 +127,7 @@ func explainedGaps(region string, explained retention.Explanation) []Gap {
 
 // remedyOf says what to do about what keeps images for a reason in a region.
 func remedyOf(code retention.Code, region, fault string) string {
-	if code == launchDataMissingCode {
+	if code == ami.ReasonLaunchDataMissing {
 		return launchDataRemedy(region)
 	}
 	rules := retention.Rules()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
 )
 
@@ -141,7 +142,7 @@ func writeSome(p *page, images []Image) {
 }
 
 // isStopped images were not come to because their region was stopped while the plan was carried out.
-func isStopped(i Image) bool { return skipped(i) && i.Outcome.Code == stoppedCode }
+func isStopped(i Image) bool { return skipped(i) && i.Outcome.Code == ami.OutcomeStopped }
 
 // leftForPeople counts the regions that a run left alone, or stopped in, until a person does something about it. A dry run
 // has none.

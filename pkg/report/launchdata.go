@@ -3,14 +3,11 @@ package report
 import (
 	"slices"
 
-	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/ami"
 )
 
-// launchDataMissingCode is the reason of images that are kept because EC2 reports no launches at all.
-const launchDataMissingCode retention.Code = "launch-data-missing"
-
 func launchDataMissing(i Image) bool {
-	_, ok := i.reason(launchDataMissingCode)
+	_, ok := i.reason(ami.ReasonLaunchDataMissing)
 	return ok && kept(i)
 }
 
@@ -19,7 +16,7 @@ func (r Run) launchDataComplaints() []complaint {
 	var complaints []complaint
 	for _, region := range r.Regions {
 		if i := slices.IndexFunc(region.Images, launchDataMissing); i >= 0 {
-			reason, _ := region.Images[i].reason(launchDataMissingCode)
+			reason, _ := region.Images[i].reason(ami.ReasonLaunchDataMissing)
 			complaints = append(complaints, complaint{neutral(region.Region), "", reason.Detail})
 		}
 	}

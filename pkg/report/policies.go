@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
 )
 
@@ -23,7 +24,7 @@ func (r Run) unrecordedProblems() []problem {
 
 const (
 	whoseTags = "If a run announced it whose records are kept elsewhere, set {RECORDS} to that place. Else somebody wrote these tags by hand: take them off,\n" +
-		"aws ec2 delete-tags --resources IMAGE_ID --tags Key=ami-janitor:due Key=ami-janitor:announced-by Key=ami-janitor:disabled\n" +
+		"aws ec2 delete-tags --resources IMAGE_ID --tags Key=" + ami.DueTag + " Key=" + ami.AnnouncedByTag + " Key=" + ami.DisabledTag + "\n" +
 		"and find out who may tag images. What is disabled, enable yourself if it is needed."
 	keepRecords = "Set {RECORDS} to a bucket or a directory that outlives the run. Only by its own records can a run tell its announcement from tags that " +
 		"anybody can write."

@@ -143,7 +143,7 @@ func (r Run) removalRemedy() func(fault string) string {
 func (r Run) refusedProblems() []problem {
 	var complaints []complaint
 	r.each(refusedBefore, func(region Region, image Image) {
-		reason, _ := image.reason(refusedCode)
+		reason, _ := image.reason(ami.ReasonRefused)
 		complaints = append(complaints, complaint{r.label(region, image), image.ImageID, reason.Detail})
 	})
 	problems := grouped(complaints, r.removalRemedy(), func(n int) string {
@@ -264,7 +264,7 @@ func toBeMarked(i Image) bool { return i.Outcome == nil && i.Verdict == retentio
 func deferred(i Image) bool   { return i.Outcome == nil && i.Verdict == retention.Defer }
 func waiting(i Image) bool    { return deferred(i) && !refusedBefore(i) }
 func kept(i Image) bool       { return i.Outcome == nil && i.Verdict == retention.Keep }
-func unknown(i Image) bool    { return kept(i) && i.mainReason().Code == unknownUseCode }
+func unknown(i Image) bool    { return kept(i) && i.mainReason().Code == ami.ReasonUnknownUse }
 
 // late reports whether an image stays only because there was no time for a lookup.
 func late(i Image) bool {
@@ -289,7 +289,7 @@ func copied(i Image) bool  { return kept(i) && i.CopiedTags != "" && i.Unmark !=
 
 // isNoted reports whether an image is noted as restored.
 func isNoted(i Image) bool {
-	_, ok := i.reason(restoredCode)
+	_, ok := i.reason(ami.ReasonRestored)
 	return ok && kept(i) && i.Unmark == retention.Veto
 }
 
@@ -297,21 +297,15 @@ func isNoted(i Image) bool {
 func isBack(i Image) bool { return isNoted(i) && !isOldForm(i) }
 
 func isOldForm(i Image) bool {
-	reason, _ := i.reason(restoredCode)
+	reason, _ := i.reason(ami.ReasonRestored)
 	return isNoted(i) && reason.Detail == retention.OldForm
 }
 
 // refusedBefore reports whether an image waits because EC2 has refused its removal, and not because of the cap.
 func refusedBefore(i Image) bool {
-	_, ok := i.reason(refusedCode)
+	_, ok := i.reason(ami.ReasonRefused)
 	return ok && deferred(i)
 }
-
-// refusedCode is the reason of an image whose removal EC2 has refused not long ago.
-const refusedCode retention.Code = "refused"
-
-// restoredCode is the reason of an image that a run has removed, and that is there again.
-const restoredCode retention.Code = "restored"
 
 // label names an image, and its region where there are several.
 func (r Run) label(region Region, image Image) string { return r.inRegion(idAndName(image), region) }

@@ -88,8 +88,8 @@ func TestExplanationsSpeakToTheirReaders(t *testing.T) {
 		}
 	}
 	explained := retention.Explanation{
-		Verdict:  retention.Verdict{Decision: retention.Keep, Reasons: []retention.Reason{{Code: "public", Detail: "it is public"}}},
-		Hearings: []retention.Hearing{{Rule: public, Detail: "it is public"}},
+		Verdict: retention.Verdict{Decision: retention.Keep, Reasons: []retention.Reason{{Code: "public", Detail: "it is public"}}},
+		Results: []retention.RuleResult{{Rule: public, Detail: "it is public"}},
 	}
 	for want, reader := range map[string]report.Reader{
 		"It stays until it is private, or --shared-images is report.": {CommandLine: true, Stack: "ami-janitor"},

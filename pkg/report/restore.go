@@ -110,7 +110,7 @@ func (r Run) writeRestore(p *page) {
 	p.command("aws ec2 restore-snapshot-from-recycle-bin --region " + region + " --snapshot-id SNAPSHOT_ID")
 	p.command("aws ec2 restore-image-from-recycle-bin --region " + region + " --image-id IMAGE_ID")
 	p.paragraph("The next run sees by its tags that it was restored, and keeps it until it has been idle for its whole time again. " +
-		"To keep it for good, tag it ami-janitor:keep=true.")
+		"To keep it for good, tag it " + keepTag + ".")
 }
 
 // regionOrPlaceholder is the region of the run for a command, if there is just one.

@@ -241,17 +241,9 @@ func plannedSnapshots(v *retention.Verdict) []PlannedSnapshot {
 	return snapshots
 }
 
-// The codes of outcomes that are no reasons of a verdict, as in pkg/sweep: there was no time for the image; its region was only
-// planned; the region was stopped while the plan was carried out.
-const (
-	notReachedCode = "not-reached"
-	heldCode       = "held"
-	stoppedCode    = "stopped"
-)
-
 // cameUpLate reports whether the code of an outcome is a reason that came up after the plan was made.
 func cameUpLate(code string) bool {
-	return code != "" && code != notReachedCode && code != heldCode && code != stoppedCode
+	return code != "" && code != ami.OutcomeNotReached && code != ami.OutcomeHeld && code != ami.OutcomeStopped
 }
 
 // cameUp is the reason that an outcome has in its code: one that came up after the plan was made.

@@ -300,7 +300,7 @@ func (r Run) writePlanned(p *page) {
 		return
 	}
 	p.headingOf("Would be removed", r.Totals.WouldDeregister)
-	p.paragraph("The stalest first. " + r.nothingFound() + " To keep one for good, tag it ami-janitor:keep=true.")
+	p.paragraph("The stalest first. " + r.nothingFound() + " To keep one for good, tag it " + keepTag + ".")
 	r.writeImages(p, planned)
 }
 
@@ -594,7 +594,7 @@ func (r Run) writeAbout(p *page) {
 	if len(r.Sources.SwitchedOff) > 0 {
 		p.paragraph("Switched off, and so not part of the proof: " + Printable(list(r.Sources.SwitchedOff)) + ".")
 	}
-	p.paragraph("No source covers what follows. Tag images that are used only there ami-janitor:keep=true:")
+	p.paragraph("No source covers what follows. Tag images that are used only there " + keepTag + ":")
 	for _, what := range uncovered {
 		p.item(what)
 	}

@@ -101,7 +101,7 @@ func (r *Run) withoutNulls() {
 	r.Sources.SwitchedOff = append([]string{}, r.Sources.SwitchedOff...)
 }
 
-func notReached(i Image) bool { return skipped(i) && i.Outcome.Code == notReachedCode }
+func notReached(i Image) bool { return skipped(i) && i.Outcome.Code == ami.OutcomeNotReached }
 
 func (g Region) skipUnreached() {
 	for i := range g.Images {
@@ -110,10 +110,10 @@ func (g Region) skipUnreached() {
 			continue
 		}
 		image.Outcome = &ami.Outcome{
-			ImageID: image.ImageID, Code: notReachedCode, Status: ami.Skipped, Error: g.whyUnreached(), Snapshots: []ami.SnapshotResult{},
+			ImageID: image.ImageID, Code: ami.OutcomeNotReached, Status: ami.Skipped, Error: g.whyUnreached(), Snapshots: []ami.SnapshotResult{},
 		}
 		if isAside(g) {
-			image.Outcome.Code = heldCode
+			image.Outcome.Code = ami.OutcomeHeld
 		}
 		image.dropUndone()
 	}

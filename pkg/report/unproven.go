@@ -7,14 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
-)
-
-// The codes of some of the reasons for which images stay unproven.
-const (
-	unknownUseCode         retention.Code = "unknown-use"
-	usageReportPendingCode retention.Code = "usage-report-pending"
-	notRestorableCode      retention.Code = "not-restorable"
 )
 
 // unproven images stay only for want of a proof that nothing needs them, or of a way back. One that only waits for a usage report is
@@ -29,7 +23,7 @@ func unproven(i Image) bool {
 // whyUnproven is the first reason for which an image stays unproven, but that a usage report is awaited.
 func (i Image) whyUnproven() retention.Reason {
 	at := slices.IndexFunc(i.Reasons, func(reason retention.Reason) bool {
-		return reason.Code.IsUnproven() && reason.Code != usageReportPendingCode
+		return reason.Code.IsUnproven() && reason.Code != ami.ReasonUsageReportPending
 	})
 	if at < 0 {
 		return retention.Reason{}
@@ -130,7 +124,7 @@ func (r Run) busyProblems() []problem {
 func (r Run) unprovenProblems() []problem {
 	var problems []problem
 	for _, rule := range retention.Rules() {
-		if rule.Code != launchDataMissingCode { // It has a problem of its own.
+		if rule.Code != ami.ReasonLaunchDataMissing { // It has a problem of its own.
 			problems = append(problems, r.unprovenFor(rule)...)
 		}
 	}
@@ -185,9 +179,9 @@ func whyStayed(rule retention.Rule, late bool) string {
 	switch {
 	case late:
 		return "the time for lookups was up, so non-use is not proven."
-	case rule.Code == unknownUseCode:
+	case rule.Code == ami.ReasonUnknownUse:
 		return "a lookup failed, so non-use is not proven."
-	case rule.Code == notRestorableCode:
+	case rule.Code == ami.ReasonNotRestorable:
 		return "none could be restored from the Recycle Bin."
 	default:
 		return "each " + strings.TrimSuffix(rule.Meaning, ".") + "."
@@ -201,7 +195,7 @@ func lookupRemedy(fault string) string { return adviceOr(lookAgain, whatWasDenie
 
 // otherwise is what to do where the error says nothing better.
 func otherwise(rule retention.Rule) string {
-	if rule.Code == unknownUseCode {
+	if rule.Code == ami.ReasonUnknownUse {
 		return lookAgain
 	}
 	return "They stay until " + rule.Until + "."

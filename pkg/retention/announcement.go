@@ -28,19 +28,19 @@ const (
 // abandoned is how long after its day another policy's announcement is left to it, if nothing is seen of that policy since.
 const abandoned = 30 * Day
 
-func (d *docket) standing(image *ami.Image, own *ownTags) standing {
+func (r *regionFacts) standing(image *ami.Image, own *ownTags) standing {
 	if !own.isMarked() {
 		return unannounced
 	}
-	recorded, isRecorded := d.recorded(image.ID, own)
+	recorded, isRecorded := r.recorded(image.ID, own)
 	switch {
-	case isRecorded && recorded.Policy == d.policy.Name:
+	case isRecorded && recorded.Policy == r.policy.Name:
 		return ours
 	case isCopied(image, own):
 		return nobodys
-	case d.announcer(image.ID, own) == "" || beginOf(own.announcedIn()).After(d.now.Add(Day)): // Clocks do not differ by so much.
+	case r.announcer(image.ID, own) == "" || own.announcedIn().Began().After(r.now.Add(Day)): // Clocks do not differ by so much.
 		return unrecorded
-	case d.isAbandoned(image.ID, own):
+	case r.isAbandoned(image.ID, own):
 		return nobodys
 	default:
 		return anothers
@@ -49,8 +49,8 @@ func (d *docket) standing(image *ami.Image, own *ownTags) standing {
 
 // recorded returns what the journal says of the announcement that an image carries. That a run has announced a removal is no record
 // of its having disabled the image: a tag that says no more than the latter is borne out by what that run was to do.
-func (d *docket) recorded(imageID string, own *ownTags) (ami.Announcement, bool) {
-	recorded, run := d.history.Announced[imageID], own.announcedIn()
+func (r *regionFacts) recorded(imageID string, own *ownTags) (ami.Announcement, bool) {
+	recorded, run := r.History.Announced[imageID], string(own.announcedIn())
 	isIt := run != "" && recorded.Run == run && !recorded.Due.IsZero()
 	if !isIt || own.by.run == "" && GraceAction(recorded.Action) != Disable {
 		return ami.Announcement{}, false
@@ -60,12 +60,12 @@ func (d *docket) recorded(imageID string, own *ownTags) (ami.Announcement, bool)
 
 // announcer returns the name of the other policy that has announced the removal of an image; empty if there is none. What the
 // journal says goes before what the image says.
-func (d *docket) announcer(imageID string, own *ownTags) string {
+func (r *regionFacts) announcer(imageID string, own *ownTags) string {
 	policy := own.by.policy
-	if recorded, ok := d.recorded(imageID, own); ok {
+	if recorded, ok := r.recorded(imageID, own); ok {
 		policy = recorded.Policy
 	}
-	if policy == d.policy.Name {
+	if policy == r.policy.Name {
 		return ""
 	}
 	return policy
@@ -93,8 +93,8 @@ const longestGrace = 365 * Day
 
 // isAbandoned reports whether the day of another policy's announcement is long past, and no later announcement of that policy is
 // seen in the region. An announcement without a day counts from when it was made.
-func (d *docket) isAbandoned(imageID string, own *ownTags) bool {
-	made := beginOf(own.announcedIn())
+func (r *regionFacts) isAbandoned(imageID string, own *ownTags) bool {
+	made := own.announcedIn().Began()
 	day := own.due
 	switch last := made.Add(time.Duration(longestGrace)); {
 	case made.IsZero():
@@ -103,7 +103,7 @@ func (d *docket) isAbandoned(imageID string, own *ownTags) bool {
 	case day.After(last):
 		day = last
 	}
-	return d.now.Sub(day) >= abandoned && !d.seen[d.announcer(imageID, own)].After(day)
+	return r.now.Sub(day) >= abandoned && !r.seen[r.announcer(imageID, own)].After(day)
 }
 
 // latestAnnouncements returns when each policy has last announced something, as far as the images of the region say.
@@ -111,7 +111,7 @@ func latestAnnouncements(images []ami.Image, now time.Time) map[string]time.Time
 	latest := map[string]time.Time{}
 	for i := range images {
 		by := readOwnTags(images[i].Tags).by
-		if at := beginOf(by.run); at.After(latest[by.policy]) && !at.After(now.Add(Day)) {
+		if at := by.run.Began(); at.After(latest[by.policy]) && !at.After(now.Add(Day)) {
 			latest[by.policy] = at
 		}
 	}
@@ -120,25 +120,25 @@ func latestAnnouncements(images []ami.Image, now time.Time) map[string]time.Time
 
 // saysDisabled reports whether the tags of a disabled image say that the janitor has disabled it, and whoever did so does not come back
 // for it: it would stay disabled for good if nobody were told.
-func (d *docket) saysDisabled(image *subject) bool {
+func (r *regionFacts) saysDisabled(image *imageFacts) bool {
 	isLeft := image.standing == unrecorded || image.standing == nobodys && !isCopied(image.Image, image.own)
 	return isLeft && image.own.disabled && image.State == "disabled"
 }
 
 // hasDisabled reports whether the janitor has disabled an image: the image says so, and the journal bears it out.
-func (d *docket) hasDisabled(image *subject) bool {
-	return image.own.disabled && image.State == "disabled" && d.wasToBeDisabled(image)
+func (r *regionFacts) hasDisabled(image *imageFacts) bool {
+	return image.own.disabled && image.State == "disabled" && r.wasToBeDisabled(image)
 }
 
 // hasDeprecated reports whether an announcement of this policy has set the deprecation that an image has, as the journal says.
-func (d *docket) hasDeprecated(image *subject) bool {
-	recorded, _ := d.recorded(image.ID, image.own)
+func (r *regionFacts) hasDeprecated(image *imageFacts) bool {
+	recorded, _ := r.recorded(image.ID, image.own)
 	return image.standing == ours && GraceAction(recorded.Action) == Deprecate && isDeprecatedOn(image.Image, recorded.Due)
 }
 
 // wasToBeDisabled reports whether this policy's announcement of an image was to disable it, as the journal says.
-func (d *docket) wasToBeDisabled(image *subject) bool {
-	recorded, _ := d.recorded(image.ID, image.own)
+func (r *regionFacts) wasToBeDisabled(image *imageFacts) bool {
+	recorded, _ := r.recorded(image.ID, image.own)
 	return image.standing == ours && GraceAction(recorded.Action) == Disable
 }
 
@@ -147,18 +147,18 @@ func (d *docket) wasToBeDisabled(image *subject) bool {
 // This policy takes back its own for every reason: an objection goes before everything else. What another policy has announced, and
 // what no record bears out, only facts of the image take back: never this policy's own scope, limit, family or cap. The tags of
 // another account's image are not the janitor's to touch. That an image was restored is noted on it, announced or not.
-func (d *docket) unmark(reasons []Reason, image *subject) Unmark {
+func (r *regionFacts) unmark(reasons []Reason, image *imageFacts) Unmark {
 	has := func(is func(Reason) bool) bool { return slices.ContainsFunc(reasons, is) }
 	switch {
-	case notOwned(d, image) != "":
+	case notOwned(r, image) != "":
 		return LeaveMark
-	case has(func(r Reason) bool { return r.Code == "restored" }):
+	case has(func(r Reason) bool { return r.Code == ami.ReasonRestored }):
 		return Veto
 	case image.standing == ours:
 		return unmarkOurs(reasons)
 	case isCopied(image.Image, image.own):
 		return unmarkCopied(image)
-	case d.isObjectedTo(image) && has(func(r Reason) bool { return isFact(r, image) }):
+	case r.isObjectedTo(image) && has(func(r Reason) bool { return isFact(r, image) }):
 		return Veto
 	case image.standing == nobodys && (!image.own.disabled || image.State != "disabled"):
 		return ClearMark
@@ -179,7 +179,7 @@ func unmarkOurs(reasons []Reason) Unmark {
 
 // unmarkCopied says what becomes of an announcement that was copied from another image: nobody can object to it. A tag that says the
 // image is disabled stays as long as that is so.
-func unmarkCopied(image *subject) Unmark {
+func unmarkCopied(image *imageFacts) Unmark {
 	if image.own.disabled && image.State == "disabled" {
 		return LeaveMark
 	}
@@ -187,16 +187,16 @@ func unmarkCopied(image *subject) Unmark {
 }
 
 // isObjectedTo reports whether an announcement that is not this policy's own, as far as is known, still has a part that can be taken off.
-func (d *docket) isObjectedTo(image *subject) bool {
+func (r *regionFacts) isObjectedTo(image *imageFacts) bool {
 	return image.own.hasDue || image.standing == unrecorded && image.own.hasBy
 }
 
 // isFact reports whether a reason to keep an image would be one for every policy.
-func isFact(reason Reason, image *subject) bool {
+func isFact(reason Reason, image *imageFacts) bool {
 	switch reason.Code {
-	case "protected", "in-use", "vetoed":
+	case ami.ReasonProtected, ami.ReasonInUse, ami.ReasonVetoed:
 		return true
-	case "keep-tag":
+	case ami.ReasonKeepTag:
 		return image.own.keep != "" // Else it is one of KEEP_TAGS.
 	default:
 		return false
@@ -205,20 +205,20 @@ func isFact(reason Reason, image *subject) bool {
 
 // undo says what taking an announcement back takes. Without a record of its own the janitor neither enables an image nor ends its
 // deprecation. Another policy's announcement loses its day: that policy sees the objection, and does the rest.
-func (d *docket) undo(becomes Unmark, image *subject) Undo {
+func (r *regionFacts) undo(becomes Unmark, image *imageFacts) Undo {
 	if becomes == LeaveMark {
 		return Undo{}
 	}
-	u := Undo{Enable: d.hasDisabled(image), EndDeprecation: d.hasDeprecated(image)}
-	u.Keys = carried(image.Tags, DueTag)
+	u := Undo{Enable: r.hasDisabled(image), EndDeprecation: r.hasDeprecated(image)}
+	u.Keys = carried(image.Tags, ami.DueTag)
 	if image.standing != anothers {
-		u.Keys = append(u.Keys, carried(image.Tags, AnnouncedByTag)...)
+		u.Keys = append(u.Keys, carried(image.Tags, ami.AnnouncedByTag)...)
 		if image.State != "disabled" || u.Enable {
-			u.Keys = append(u.Keys, carried(image.Tags, DisabledTag)...)
+			u.Keys = append(u.Keys, carried(image.Tags, ami.DisabledTag)...)
 		}
 	}
-	if becomes == Veto && !d.isClaimed(image.ID, image.own) { // A run that is at work, or another policy, needs what it has declared.
-		u.Keys = append(u.Keys, carried(image.Tags, IntentTag, RunTag)...)
+	if becomes == Veto && !r.isClaimed(image.ID, image.own) { // A run that is at work, or another policy, needs what it has declared.
+		u.Keys = append(u.Keys, carried(image.Tags, ami.IntentTag, ami.RunTag)...)
 	}
 	return u
 }
@@ -228,7 +228,7 @@ func (d *docket) undo(becomes Unmark, image *subject) Undo {
 func UndoAsked(image ami.Image) Undo {
 	own := readOwnTags(image.Tags)
 	return Undo{
-		Keys:           carried(image.Tags, DueTag, AnnouncedByTag, DisabledTag, IntentTag, RunTag),
+		Keys:           carried(image.Tags, ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag, ami.IntentTag, ami.RunTag),
 		Enable:         own.disabled && image.State == "disabled",
 		EndDeprecation: own.hasDue && isDeprecatedOn(&image, own.due),
 	}
@@ -255,21 +255,21 @@ func carried(tags map[string]string, names ...string) []string {
 	return keys
 }
 
-// unrecordedMark speaks for an image whose announcement is not borne out: it may be written by anybody.
-func unrecordedMark(d *docket, image *subject) string {
+// unrecordedMark keeps an image whose announcement is not borne out: it may be written by anybody.
+func unrecordedMark(r *regionFacts, image *imageFacts) string {
 	why := "no record of this policy says that"
-	if d.history.Announced == nil {
+	if r.History.Announced == nil {
 		why = "there are no records that say that"
 	}
 	switch {
-	case d.saysDisabled(image) && image.standing == nobodys:
-		return "policy " + d.announcer(image.ID, image.own) + " has disabled it, as its tags say, and has announced nothing in this region since"
-	case image.standing != unrecorded || vetoed(d, image) != "":
+	case r.saysDisabled(image) && image.standing == nobodys:
+		return "policy " + r.announcer(image.ID, image.own) + " has disabled it, as its tags say, and has announced nothing in this region since"
+	case image.standing != unrecorded || vetoed(r, image) != "":
 		return ""
-	case d.saysDisabled(image):
+	case r.saysDisabled(image):
 		return "it is disabled, and " + why + " the janitor did it"
 	case image.own.disabled:
-		return "its tag " + DisabledTag + " says that the janitor has disabled it, and " + why
+		return "its tag " + ami.DisabledTag + " says that the janitor has disabled it, and " + why
 	case image.own.due.IsZero():
 		return "its tags say that its removal was announced, and " + why
 	default:
@@ -278,8 +278,8 @@ func unrecordedMark(d *docket, image *subject) string {
 }
 
 // announcedElsewhere leaves an image to the policy that has announced its removal.
-func announcedElsewhere(d *docket, image *subject) string {
-	by := "policy " + d.announcer(image.ID, image.own) + " has announced its removal"
+func announcedElsewhere(r *regionFacts, image *imageFacts) string {
+	by := "policy " + r.announcer(image.ID, image.own) + " has announced its removal"
 	if image.own.hasDue {
 		by += " for " + date(image.own.due)
 	}
@@ -293,10 +293,11 @@ func announcedElsewhere(d *docket, image *subject) string {
 	}
 }
 
-// copiedTags speaks for an image that carries tags of another image's removal, and none of its own, until they are off.
-func copiedTags(d *docket, image *subject) string {
+// copiedTags keeps an image that carries tags of another image's removal, and none of its own,
+// until they are off.
+func copiedTags(r *regionFacts, image *imageFacts) string {
 	switch {
-	case notOwned(d, image) != "":
+	case notOwned(r, image) != "":
 		return ""
 	case image.standing == nobodys && isCopied(image.Image, image.own):
 		return "its tags say that its removal was announced, and are older than the image: they were copied from another one"

@@ -61,14 +61,14 @@ func BenchmarkPlan50000(b *testing.B) {
 	inventories := []ami.Inventory{bigInventory()}
 	evidence := unused(inventories...)
 	measure(b, func() int {
-		return len(decided(bigPolicy().Plan(inventories, evidence, now), retention.Deregister, retention.Defer))
+		return len(decided(bigPolicy().Open(inventories, now).Plan(evidence), retention.Deregister, retention.Defer))
 	})
 }
 
 // BenchmarkCandidates50000 comes before it in a run.
 func BenchmarkCandidates50000(b *testing.B) {
 	inventories := []ami.Inventory{bigInventory()}
-	measure(b, func() int { return len(bigPolicy().Candidates(inventories, now)[region]) })
+	measure(b, func() int { return len(bigPolicy().Open(inventories, now).Candidates()[region]) })
 }
 
 func measure(b *testing.B, work func() int) {

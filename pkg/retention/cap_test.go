@@ -28,7 +28,7 @@ func TestCap(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policy(func(p *retention.Policy) { p.MaxDeregistrations = test.limit })
-			plans := p.Plan([]ami.Inventory{west, east}, unused(west, east), now)
+			plans := p.Open([]ami.Inventory{west, east}, now).Plan(unused(west, east))
 			if got := decided(plans, retention.Deregister); !slices.Equal(got, test.goes) {
 				t.Errorf("goes %v, want %v", got, test.goes)
 			}
@@ -69,8 +69,9 @@ func TestWhatMayBeSharedYieldsItsPlace(t *testing.T) {
 		{map[string]ami.Sharing{"snap-1": {Err: "denied"}, "snap-2": {}}, "denied", "ami-2", []string{"ami-1", "ami-3"}},
 		{map[string]ami.Sharing{"snap-1": {Err: "denied"}, "snap-2": {Err: "denied"}}, "denied", "ami-4", []string{"ami-1", "ami-2", "ami-3"}},
 	} {
-		here.Sharing, here.SharingGap = step.sharing, step.gap
-		for id, v := range judge(t, p, here) {
+		evidence := unused(here)
+		evidence[region] = ami.Evidence{Images: evidence[region].Images, Sharing: step.sharing, SharingGap: step.gap}
+		for id, v := range verdicts(p.Open([]ami.Inventory{here}, now).Plan(evidence)) {
 			want := retention.Defer
 			switch {
 			case id == step.goes:
@@ -96,7 +97,7 @@ func TestCapWithTies(t *testing.T) {
 	for range inventories {
 		inventories = append(inventories[1:], inventories[0])
 		var got []string
-		for _, plan := range p.Plan(inventories, unused(inventories...), now) {
+		for _, plan := range p.Open(inventories, now).Plan(unused(inventories...)) {
 			for _, v := range plan.Verdicts {
 				if v.Decision == retention.Deregister {
 					got = append(got, fmt.Sprint(plan.Region, " ", v.Image.ID))
@@ -120,11 +121,11 @@ func TestStalestFirst(t *testing.T) {
 	)
 	p := policy()
 	want := []string{"ami-1", "ami-2", "ami-3", "ami-4", "ami-5"}
-	if got := decided(p.Plan([]ami.Inventory{here}, unused(here), now), retention.Deregister, retention.Keep); !slices.Equal(got, want) {
+	if got := decided(p.Open([]ami.Inventory{here}, now).Plan(unused(here)), retention.Deregister, retention.Keep); !slices.Equal(got, want) {
 		t.Errorf("verdicts %v, want %v", got, want)
 	}
 	var got []string
-	for _, image := range p.Candidates([]ami.Inventory{here}, now)[region] {
+	for _, image := range p.Open([]ami.Inventory{here}, now).Candidates()[region] {
 		got = append(got, image.ID)
 	}
 	if !slices.Equal(got, want[:4]) {

@@ -14,25 +14,25 @@ const atWork = 12 * time.Hour
 
 // isClaimed reports whether the run that has declared the removal of an image or a snapshot may be at work on it. One that
 // the journal knows to be over is not.
-func (d *docket) isClaimed(id string, own *ownTags) bool {
+func (r *regionFacts) isClaimed(id string, own *ownTags) bool {
 	switch {
 	case !own.intent || own.run == "":
 		return false
-	case own.run == d.history.Busy:
+	case own.run == r.History.Busy:
 		return true
-	case d.isUnbegun(id, own) || own.run == d.history.Removed[id]:
+	case r.isUnbegun(id, own) || own.run == r.History.Removed[id]:
 		return false
-	case d.history.Strangers[own.run]:
-		return mayComeBack(own.run, d.now)
+	case r.History.Strangers[own.run]:
+		return mayComeBack(own.run, r.now)
 	default:
-		return MayBeAtWork(own.run, d.now)
+		return MayBeAtWork(own.run, r.now)
 	}
 }
 
 // mayComeBack reports whether the policy of a run which is not known may still finish what that run has declared, by what the id says
 // of when it began. After that time it counts as abandoned, as announcements do.
 func mayComeBack(run string, at time.Time) bool {
-	begun := beginOf(run)
+	begun := ami.RunID(run).Began()
 	return !begun.IsZero() && at.Sub(begun).Abs() < time.Duration(abandoned)
 }
 
@@ -55,29 +55,29 @@ func Declarers(inventory ami.Inventory, now time.Time) []string {
 }
 
 // isUnbegun reports whether the run that has declared the removal of an image or a snapshot is known not to have removed it.
-func (d *docket) isUnbegun(id string, own *ownTags) bool {
-	return own.run != "" && slices.Contains(d.history.Unbegun[id], own.run)
+func (r *regionFacts) isUnbegun(id string, own *ownTags) bool {
+	return own.run != "" && slices.Contains(r.History.Unbegun[id], own.run)
 }
 
 // MayBeAtWork reports whether a run may be at work at a time, by what its id says of when it began.
 func MayBeAtWork(run string, at time.Time) bool {
-	begun := beginOf(run)
+	begun := ami.RunID(run).Began()
 	return !begun.IsZero() && at.Sub(begun).Abs() < atWork
 }
 
 // BeganBefore reports whether a run began before a time, by what its id says. Of one whose id does not say it, it is taken for so.
-func BeganBefore(run string, at time.Time) bool { return beginOf(run).Before(at) }
+func BeganBefore(run string, at time.Time) bool { return ami.RunID(run).Began().Before(at) }
 
 // isOver reports whether the removal of an image or a snapshot is declared, and no run is at work on it.
-func (d *docket) isOver(id string, own *ownTags) bool {
-	return id != "" && own.intent && !d.isClaimed(id, own)
+func (r *regionFacts) isOver(id string, own *ownTags) bool {
+	return id != "" && own.intent && !r.isClaimed(id, own)
 }
 
-func claimed(d *docket, image *subject) string {
+func claimed(r *regionFacts, image *imageFacts) string {
 	switch {
-	case !d.isClaimed(image.ID, image.own) || isDeclarationCopied(image.Image, image.own):
+	case !r.isClaimed(image.ID, image.own) || isDeclarationCopied(image.Image, image.own):
 		return ""
-	case d.history.Strangers[image.own.run]:
+	case r.History.Strangers[image.own.run]:
 		return "run " + image.own.run + ", of another policy, has declared its removal"
 	default:
 		return "run " + image.own.run + " has declared its removal"
@@ -89,16 +89,16 @@ const OldForm = "its tags are of an announcement by an earlier version of the ja
 
 // restored notices images that a person may have brought back from the Recycle Bin. Where it has been noted on the image
 // since, that is a use like any other.
-func restored(d *docket, image *subject) string {
-	own, run := image.own, d.history.Removed[image.ID]
+func restored(r *regionFacts, image *imageFacts) string {
+	own, run := image.own, r.History.Removed[image.ID]
 	switch {
-	case run != "" && !own.restoredSince(beginOf(run)):
+	case run != "" && !own.restoredSince(ami.RunID(run).Began()):
 		return "run " + run + " has removed it, or may have, and it is there again"
 	case isDeclarationCopied(image.Image, own):
 		return "" // It was another image's removal.
 	case own.hasRun && !own.intent:
 		return halfDeclared(own)
-	case !own.intent || d.isClaimed(image.ID, own) || d.isUnbegun(image.ID, own):
+	case !own.intent || r.isClaimed(image.ID, own) || r.isUnbegun(image.ID, own):
 		return ""
 	case own.run == "":
 		return "a run that its tags do not name declared its removal, and may have removed it"
@@ -115,18 +115,18 @@ func halfDeclared(own *ownTags) string {
 	case own.isOldForm():
 		return OldForm
 	default:
-		return "it carries the tag " + RunTag + " without " + IntentTag + ", which is half of a declaration of its removal"
+		return "it carries the tag " + ami.RunTag + " without " + ami.IntentTag + ", which is half of a declaration of its removal"
 	}
 }
 
 // findContested returns the images that a run has removed not long ago, or may have, and that are listed all the same, by the
 // ids of their snapshots. A person may have brought one back, or EC2 shows its removal late: nobody can tell whether it needs
 // its snapshots. Of several images the first one by id counts.
-func (d *docket) findContested() map[string]string {
+func (r *regionFacts) findContested() map[string]string {
 	contested := map[string]string{}
-	for i := range d.images {
-		image := &d.images[i]
-		if !MayBeAtWork(d.history.Removed[image.ID], d.now) {
+	for i := range r.images {
+		image := &r.images[i]
+		if !MayBeAtWork(r.History.Removed[image.ID], r.now) {
 			continue
 		}
 		for _, id := range image.SnapshotIDs {
@@ -140,10 +140,10 @@ func (d *docket) findContested() map[string]string {
 
 // snapshotInDoubt keeps an image whose snapshot would be kept for the sake of another image that may be gone: nobody would come
 // back for it.
-func snapshotInDoubt(d *docket, image *subject) string {
+func snapshotInDoubt(r *regionFacts, image *imageFacts) string {
 	for _, id := range image.SnapshotIDs {
-		if other := d.contested[id]; other != "" && other != image.ID {
-			return id + " is one of " + other + " as well, which run " + d.history.Removed[other] + " has removed, or may have"
+		if other := r.contested[id]; other != "" && other != image.ID {
+			return id + " is one of " + other + " as well, which run " + r.History.Removed[other] + " has removed, or may have"
 		}
 	}
 	return ""
@@ -156,20 +156,20 @@ func (o *ownTags) restoredSince(begun time.Time) bool {
 
 // strays returns the declarations of removals that are none any more: of images and snapshots that no run is at work on. A
 // declaration goes with the mark of an image that was restored, and serves as long as there are leftovers of its run.
-func (d *docket) strays(verdicts []Verdict) []Stray {
+func (r *regionFacts) strays(verdicts []Verdict) []Stray {
 	var strays []Stray
-	for i := range d.images { // In the order of the verdicts.
-		image := &d.images[i]
-		if d.isStray(image) && verdicts[i].Unmark != Veto && notOwned(d, image) == "" {
+	for i := range r.images { // In the order of the verdicts.
+		image := &r.images[i]
+		if r.isStray(image) && verdicts[i].Unmark != Veto && notOwned(r, image) == "" {
 			strays = append(strays, newStray(image.ID, image.own, image.Tags))
 		}
 	}
-	mapped := d.mapped()
-	for id, snapshot := range d.snapshots {
+	mapped := r.mapped()
+	for id, snapshot := range r.snapshots {
 		own := readOwnTags(snapshot.Tags)
 		// Without a journal it may be a leftover that another policy finishes.
-		mayBeAnothers := d.history.Strangers == nil && !mapped[id] && mayComeBack(own.run, d.now)
-		if d.isOver(id, own) && !d.isLeftover(id, own.run) && !mayBeAnothers {
+		mayBeAnothers := r.History.Strangers == nil && !mapped[id] && mayComeBack(own.run, r.now)
+		if r.isOver(id, own) && !r.isLeftover(id, own.run) && !mayBeAnothers {
 			strays = append(strays, newStray(id, own, snapshot.Tags))
 		}
 	}
@@ -178,16 +178,16 @@ func (d *docket) strays(verdicts []Verdict) []Stray {
 }
 
 // isStray reports whether an image carries a declaration that is over, or that was copied. What cannot be read is left.
-func (d *docket) isStray(image *subject) bool {
+func (r *regionFacts) isStray(image *imageFacts) bool {
 	own := image.own
-	return d.isOver(image.ID, own) || isDeclarationCopied(image.Image, own) && (own.intent || len(own.faults) == 0)
+	return r.isOver(image.ID, own) || isDeclarationCopied(image.Image, own) && (own.intent || len(own.faults) == 0)
 }
 
 // mapped returns the snapshots that images map, by id.
-func (d *docket) mapped() map[string]bool {
+func (r *regionFacts) mapped() map[string]bool {
 	mapped := map[string]bool{}
-	for i := range d.images {
-		for _, id := range d.images[i].SnapshotIDs {
+	for i := range r.images {
+		for _, id := range r.images[i].SnapshotIDs {
 			mapped[id] = true
 		}
 	}
@@ -195,9 +195,9 @@ func (d *docket) mapped() map[string]bool {
 }
 
 func newStray(id string, own *ownTags, tags map[string]string) Stray {
-	return Stray{ID: id, Run: own.run, Keys: carried(tags, IntentTag, RunTag)}
+	return Stray{ID: id, Run: own.run, Keys: carried(tags, ami.IntentTag, ami.RunTag)}
 }
 
-func (d *docket) isLeftover(snapshotID, run string) bool {
-	return slices.ContainsFunc(d.history.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == snapshotID && l.Run == run })
+func (r *regionFacts) isLeftover(snapshotID, run string) bool {
+	return slices.ContainsFunc(r.History.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == snapshotID && l.Run == run })
 }

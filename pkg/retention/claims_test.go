@@ -19,12 +19,12 @@ func snapshotWith(id string, tags ...string) ami.Snapshot {
 
 // declaredSnapshot carries what declares that a run deletes it.
 func declaredSnapshot(id, run string) ami.Snapshot {
-	return snapshotWith(id, retention.IntentTag, retention.Intent, retention.RunTag, run)
+	return snapshotWith(id, ami.IntentTag, ami.Intent, ami.RunTag, run)
 }
 
 // What declares a removal is taken off where no run is at work, and nothing else is.
 func TestStrays(t *testing.T) {
-	const intent, run = retention.IntentTag, retention.RunTag
+	const intent, run = ami.IntentTag, ami.RunTag
 	unbegun := ami.History{Unbegun: map[string][]string{subject: {theRun}, "snap-1": {theRun}}}
 	ofImage := func(keys ...string) []retention.Stray {
 		return []retention.Stray{{ID: subject, Run: theRun, Keys: keys}}
@@ -68,7 +68,7 @@ func TestStrays(t *testing.T) {
 		"a_snapshot_of_a_run_at_work":          {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Busy: theRun, Unbegun: map[string][]string{"snap-1": {theRun}}}},
 		"a_leftover":                           {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Leftovers: []ami.Leftover{{Run: theRun, ImageID: "ami-9", SnapshotID: "snap-1"}}}},
 		"a_leftover_of_another_run":            {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Leftovers: []ami.Leftover{{Run: earlierRun, ImageID: "ami-9", SnapshotID: "snap-1"}, {Run: theRun, ImageID: "ami-9", SnapshotID: "snap-2"}}}, want: ofSnapshot},
-		"a_snapshot_with_the_tags_of_a_mark":   {snapshot: snapshotWith("snap-1", intent, "remove", run, theRun, retention.DueTag, "2026-12-01"), want: ofSnapshot},
+		"a_snapshot_with_the_tags_of_a_mark":   {snapshot: snapshotWith("snap-1", intent, "remove", run, theRun, ami.DueTag, "2026-12-01"), want: ofSnapshot},
 		"a_snapshot_of_no_run":                 {snapshot: snapshotWith("snap-1", intent, "remove"), want: []retention.Stray{{ID: "snap-1", Keys: []string{intent}}}},
 		"a_snapshot_that_carries_another_word": {snapshot: snapshotWith("snap-1", intent, "archive", run, theRun)},
 		"a_snapshot_of_a_restored_image":       {image: with(declared(theRun)), snapshot: declaredSnapshot("snap-1", theRun), want: ofSnapshot, unmark: "veto"},
@@ -80,7 +80,7 @@ func TestStrays(t *testing.T) {
 			here := inventory(region, idle(subject, append(with(mapping("snap-1")), test.image...)...))
 			here = past(here, test.history)
 			here.Snapshots = []ami.Snapshot{test.snapshot}
-			plan := p.Plan([]ami.Inventory{here}, unused(here), now)[0]
+			plan := p.Open([]ami.Inventory{here}, now).Plan(unused(here))[0]
 			if diff := gocmp.Diff(test.want, plan.Strays); diff != "" {
 				t.Errorf("strays (-want +got):\n%s", diff)
 			}

@@ -168,9 +168,9 @@ func (l *life) remove(plan retention.Plan, failed string) {
 
 func (l *life) declare(imageID string, snapshots []string) {
 	x := l.find(imageID)
-	x.Tags[retention.IntentTag], x.Tags[retention.RunTag] = retention.Intent, l.run()
+	x.Tags[ami.IntentTag], x.Tags[ami.RunTag] = ami.Intent, l.run()
 	for _, id := range snapshots {
-		l.snapshots[id].Tags[retention.IntentTag], l.snapshots[id].Tags[retention.RunTag] = retention.Intent, l.run()
+		l.snapshots[id].Tags[ami.IntentTag], l.snapshots[id].Tags[ami.RunTag] = ami.Intent, l.run()
 	}
 }
 
@@ -205,7 +205,7 @@ func (l *life) mayBeDeleted(id string) {
 	if slices.ContainsFunc(l.things, func(x *thing) bool { return slices.Contains(x.SnapshotIDs, id) }) {
 		l.t.Errorf("%s is deleted, but an image uses it", id)
 	}
-	if s.gone || s.Tags[retention.IntentTag] != retention.Intent || !l.policy.DeleteSnapshots {
+	if s.gone || s.Tags[ami.IntentTag] != ami.Intent || !l.policy.DeleteSnapshots {
 		l.t.Errorf("%s is deleted: gone %t, tags %v", id, s.gone, s.Tags)
 	}
 	s.gone = true
@@ -224,15 +224,15 @@ func (l *life) restore(*thing) {
 	l.crashes.restored++
 	l.say("%s is restored: %v", x.ID, x.Tags)
 	if rapid.SampledFrom(rare(1, 4)).Draw(l.t, "by undo") == 0 {
-		delete(x.Tags, retention.IntentTag)
-		delete(x.Tags, retention.DueTag)
-		delete(x.Tags, retention.AnnouncedByTag)
-		delete(x.Tags, retention.RunTag)
-		if _, disabled := x.Tags[retention.DisabledTag]; disabled {
+		delete(x.Tags, ami.IntentTag)
+		delete(x.Tags, ami.DueTag)
+		delete(x.Tags, ami.AnnouncedByTag)
+		delete(x.Tags, ami.RunTag)
+		if _, disabled := x.Tags[ami.DisabledTag]; disabled {
 			x.State, x.disabled = "available", false
-			delete(x.Tags, retention.DisabledTag)
+			delete(x.Tags, ami.DisabledTag)
 		}
-		x.Tags[retention.RestoredTag], x.restored, x.noted = l.now.UTC().Format(time.DateOnly), l.now.UTC().Truncate(retention.Day), true
+		x.Tags[ami.RestoredTag], x.restored, x.noted = l.now.UTC().Format(time.DateOnly), l.now.UTC().Truncate(retention.Day), true
 		x.back = x.restored
 	}
 }
@@ -250,12 +250,12 @@ func (l *life) settle() {
 		l.night()
 	}
 	for _, x := range l.things {
-		if _, declared := x.Tags[retention.IntentTag]; declared && len(x.Unreadable) == 0 {
+		if _, declared := x.Tags[ami.IntentTag]; declared && len(x.Unreadable) == 0 {
 			l.t.Errorf("%s still declares its removal: %v", x.ID, x.Tags)
 		}
 	}
 	for id, s := range l.snapshots {
-		if _, declared := s.Tags[retention.IntentTag]; declared && !s.gone {
+		if _, declared := s.Tags[ami.IntentTag]; declared && !s.gone {
 			l.t.Errorf("%s still declares its removal: %v", id, s.Tags)
 		}
 		used := slices.ContainsFunc(l.things, func(x *thing) bool { return slices.Contains(x.SnapshotIDs, id) })

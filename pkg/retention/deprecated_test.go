@@ -13,7 +13,7 @@ func TestAnOwnersDeprecation(t *testing.T) {
 	p := policy(grace(14, retention.Deprecate))
 	for at, want := range map[time.Time]retention.GraceAction{{}: retention.Deprecate, now.AddDate(0, 0, 14): retention.Announce, ago(days(10)): retention.Announce} {
 		here := inventory(region, idle(subject, func(i *ami.Image) { i.DeprecatedAt = at }))
-		if v := p.Plan([]ami.Inventory{here}, unused(here), now)[0].Verdicts[0]; v.Decision != retention.Mark || v.Action != want {
+		if v := p.Open([]ami.Inventory{here}, now).Plan(unused(here))[0].Verdicts[0]; v.Decision != retention.Mark || v.Action != want {
 			t.Errorf("deprecated %v: %s, %s because of %v", at, v.Decision, v.Action, v.Reasons)
 		}
 	}

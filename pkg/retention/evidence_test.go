@@ -22,7 +22,7 @@ func TestEvidence(t *testing.T) {
 			if test.policy != nil {
 				test.policy(&p)
 			}
-			plans := p.Plan([]ami.Inventory{inventory(region, append(test.others, idle(subject, test.image...))...)}, test.evidence, now)
+			plans := p.Open([]ami.Inventory{inventory(region, append(test.others, idle(subject, test.image...))...)}, now).Plan(test.evidence)
 			v := verdicts(plans)[subject]
 			want := retention.Keep
 			if len(test.kept) == 0 {
@@ -54,7 +54,7 @@ type evidenceCase struct {
 
 func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase {
 	found := func(f ami.Finding) map[string]ami.Evidence {
-		return map[string]ami.Evidence{region: {subject: f}}
+		return map[string]ami.Evidence{region: {Images: findings{subject: f}}}
 	}
 	second := ami.Reference{ARN: "arn:2"}
 	ofOther := func(account, kind string, count int64) ami.Reference {
@@ -65,13 +65,13 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 	neverLaunched := with(created(ago(days(300))))
 	dark := idle("ami-2", created(ago(days(300))))
 	instanceOf2 := func(at time.Time) map[string]ami.Evidence {
-		return map[string]ami.Evidence{region: {subject: {Use: ami.Unused}, "ami-2": {Use: ami.Used, LaunchedAt: at}}}
+		return map[string]ami.Evidence{region: {Images: findings{subject: {Use: ami.Unused}, "ami-2": {Use: ami.Used, LaunchedAt: at}}}}
 	}
 	return map[string]evidenceCase{
 		"proven_unused_goes":                 {evidence: found(ami.Finding{Use: ami.Unused})},
 		"no_evidence_at_all_removes_nothing": {kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
-		"an_image_without_an_entry_stays":    {evidence: map[string]ami.Evidence{region: {"ami-2": {Use: ami.Unused}}}, kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
-		"evidence_of_another_region_is_none": {evidence: map[string]ami.Evidence{"us-east-1": {subject: {Use: ami.Unused}}}, kept: []retention.Code{"unknown-use"}},
+		"an_image_without_an_entry_stays":    {evidence: map[string]ami.Evidence{region: {Images: findings{"ami-2": {Use: ami.Unused}}}}, kept: []retention.Code{"unknown-use"}, says: "its use has not been looked up"},
+		"evidence_of_another_region_is_none": {evidence: map[string]ami.Evidence{"us-east-1": {Images: findings{subject: {Use: ami.Unused}}}}, kept: []retention.Code{"unknown-use"}},
 		"an_empty_finding_is_unknown":        {evidence: found(ami.Finding{}), kept: []retention.Code{"unknown-use"}},
 		"unknown_with_a_gap_names_it":        {evidence: found(ami.Finding{Gaps: []ami.Gap{gap}}), kept: []retention.Code{"unknown-use"}, says: "references: UnauthorizedOperation: no"},
 		"unused_with_a_gap_is_not_unused":    {evidence: found(ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{gap}}), kept: []retention.Code{"unknown-use"}, says: "references: UnauthorizedOperation: no"},
@@ -94,22 +94,22 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 		},
 		"used_with_a_gap_is_used":               {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance}, Gaps: []ami.Gap{gap}}), kept: []retention.Code{"in-use"}},
 		"unused_with_references_stays":          {evidence: found(ami.Finding{Use: ami.Unused, References: []ami.Reference{instance}}), kept: []retention.Code{"in-use"}},
-		"unused_but_shared_stays":               {evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"account 999999999999"}}), kept: []retention.Code{"shared"}, says: "shared with account 999999999999"},
-		"shared_and_used_says_both":             {evidence: found(ami.Finding{Use: ami.Used, SharedWith: []string{"all"}, References: []ami.Reference{instance}}), kept: []retention.Code{"shared", "in-use"}},
-		"shared_with_many_counts_the_rest":      {evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"a", "b", "c", "d"}}), kept: []retention.Code{"shared"}, says: "shared with a, b, c and 1 more"},
+		"unused_but_shared_stays":               {evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Account: "999999999999"}}}), kept: []retention.Code{"shared"}, says: "shared with account 999999999999"},
+		"shared_and_used_says_both":             {evidence: found(ami.Finding{Use: ami.Used, SharedWith: []ami.Grantee{{Everybody: true}}, References: []ami.Reference{instance}}), kept: []retention.Code{"shared", "in-use"}},
+		"shared_with_many_counts_the_rest":      {evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Group: "a"}, {Group: "b"}, {Group: "c"}, {Group: "d"}}}), kept: []retention.Code{"shared"}, says: "shared with a, b, c and 1 more"},
 		"named_by_one_thing_twice_says_so_once": {evidence: found(ami.Finding{Use: ami.Used, References: []ami.Reference{instance, instance, second}}), kept: []retention.Code{"in-use"}, says: "named by " + instance.ARN + ", arn:2\n"},
 		"named_in_another_region_stays": {
-			evidence: map[string]ami.Evidence{region: {subject: {Use: ami.Unused}}, "us-east-1": {subject: {Use: ami.Used, References: []ami.Reference{second}}}},
+			evidence: map[string]ami.Evidence{region: {Images: findings{subject: {Use: ami.Unused}}}, "us-east-1": {Images: findings{subject: {Use: ami.Used, References: []ami.Reference{second}}}}},
 			kept:     []retention.Code{"in-use"}, says: "named by arn:2\n",
 		},
 		"named_here_and_in_other_regions_says_all": {
-			evidence: map[string]ami.Evidence{region: {subject: {Use: ami.Used, References: []ami.Reference{instance}}}, "us-east-1": {subject: {References: []ami.Reference{second}}}, "ap-south-1": {subject: {References: []ami.Reference{{ARN: "arn:3"}}}}},
+			evidence: map[string]ami.Evidence{region: {Images: findings{subject: {Use: ami.Used, References: []ami.Reference{instance}}}}, "us-east-1": {Images: findings{subject: {References: []ami.Reference{second}}}}, "ap-south-1": {Images: findings{subject: {References: []ami.Reference{{ARN: "arn:3"}}}}}},
 			kept:     []retention.Code{"in-use"}, says: "named by " + instance.ARN + ", arn:3, arn:2\n",
 		},
 
 		// Copies; more in copies_test.go.
 		"a_copy_of_what_is_used_stays": {
-			evidence: map[string]ami.Evidence{region: {subject: {Use: ami.Unused}, "ami-2": {Use: ami.Used, References: []ami.Reference{second}}}},
+			evidence: map[string]ami.Evidence{region: {Images: findings{subject: {Use: ami.Unused}, "ami-2": {Use: ami.Used, References: []ami.Reference{second}}}}},
 			image:    copied, kept: []retention.Code{"copy-of-used"}, says: "it is a copy of ami-2 in eu-west-1, which is named by arn:2\n",
 		},
 
@@ -127,10 +127,10 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 
 		// Usage reports; more in reports_test.go.
 		"shared_images_that_are_judged_need_a_report": {
-			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}), policy: judgeShared, kept: []retention.Code{"usage-report-pending"},
+			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}}), policy: judgeShared, kept: []retention.Code{"usage-report-pending"},
 		},
 		"that_a_report_is_missing_is_said_beside_a_gap": {
-			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}, Gaps: []ami.Gap{gap}}), policy: judgeShared,
+			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}, Gaps: []ami.Gap{gap}}), policy: judgeShared,
 			kept: []retention.Code{"unknown-use", "usage-report-pending"},
 		},
 
@@ -140,9 +140,9 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 			says: "no image of eu-west-1 has a launch on record, although an instance of ami-2 was launched 2026-11-21\n",
 		},
 		"launches_that_are_not_reported_name_the_smallest_id": {
-			evidence: map[string]ami.Evidence{region: {
+			evidence: map[string]ami.Evidence{region: {Images: findings{
 				subject: {Use: ami.Unused}, "ami-2": {LaunchedAt: ago(days(9))}, "ami-3": {LaunchedAt: ago(days(5))}, "ami-4": {LaunchedAt: ago(days(99))}, "ami-1": {LaunchedAt: ago(days(1))},
-			}},
+			}}},
 			image: neverLaunched, others: []ami.Image{idle("ami-4", created(ago(days(300)))), dark, idle("ami-3", created(ago(days(300)))), idle("ami-1", created(ago(days(300))))},
 			kept: []retention.Code{"launch-data-missing"}, says: "although an instance of ami-2 was launched 2026-11-14\n",
 		},
@@ -162,7 +162,7 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 			evidence: found(ami.Finding{Use: ami.Unused, LaunchedAt: ago(days(3))}), image: neverLaunched, kept: []retention.Code{"launch-data-missing"},
 		},
 		"an_instance_in_another_region_proves_nothing_here": {
-			evidence: map[string]ami.Evidence{region: {subject: {Use: ami.Unused}}, "us-east-1": {subject: {LaunchedAt: ago(days(3))}}}, image: neverLaunched,
+			evidence: map[string]ami.Evidence{region: {Images: findings{subject: {Use: ami.Unused}}}, "us-east-1": {Images: findings{subject: {LaunchedAt: ago(days(3))}}}}, image: neverLaunched,
 		},
 	}
 }
@@ -172,8 +172,8 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 func TestWhatTheFactsKeepIsNotCalledUnknown(t *testing.T) {
 	here := inventory(region, idle(subject), idle("ami-2", tagged("ami-janitor:keep", "")))
 	p := policy()
-	candidates := inventory(region, p.Candidates([]ami.Inventory{here}, now)[region]...)
-	v := verdicts(p.Plan([]ami.Inventory{here}, unused(candidates), now))["ami-2"]
+	candidates := inventory(region, p.Open([]ami.Inventory{here}, now).Candidates()[region]...)
+	v := verdicts(p.Open([]ami.Inventory{here}, now).Plan(unused(candidates)))["ami-2"]
 	if diff := cmp.Diff([]retention.Code{"keep-tag"}, codes(v)); diff != "" {
 		t.Errorf("reasons (-want +got):\n%s", diff)
 	}

@@ -13,17 +13,17 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-func heard(hearings []retention.Hearing) (all, spoken []retention.Code) {
-	for _, h := range hearings {
+func outcome(results []retention.RuleResult) (all, keeping []retention.Code) {
+	for _, h := range results {
 		all = append(all, h.Code)
 		if h.Detail != "" {
-			spoken = append(spoken, h.Code)
+			keeping = append(keeping, h.Code)
 		}
 	}
-	return all, spoken
+	return all, keeping
 }
 
-// Every rule is heard, those too that a plan does not come to, and the verdict is the plan's own.
+// Every rule is applied, those too that a plan does not come to, and the verdict is the plan's own.
 func TestExplain(t *testing.T) {
 	here := inventory(region,
 		idle("ami-1", tagged("ami-janitor:keep", ""), mapping("snap-1", "snap-2", "snap-9")), idle("ami-2", mapping("snap-2")), idle("ami-3", mapping("snap-1"), launched(ago(days(500)))),
@@ -31,10 +31,10 @@ func TestExplain(t *testing.T) {
 	)
 	here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 9}}
 	evidence := unused(here)
-	evidence[region]["ami-1"] = ami.Finding{Use: ami.Used, References: []ami.Reference{{ARN: "arn:1"}}}
+	evidence[region].Images["ami-1"] = ami.Finding{Use: ami.Used, References: []ami.Reference{{ARN: "arn:1"}}}
 	explain := func(p retention.Policy, id string) retention.Explanation {
 		t.Helper()
-		e, ok := p.Explain([]ami.Inventory{inventory("us-east-1", idle(id)), here}, evidence, region, id, now)
+		e, ok := p.Open([]ami.Inventory{inventory("us-east-1", idle(id)), here}, now).Explain(evidence, region, id)
 		if !ok || e.Verdict.Image.ID != id {
 			t.Fatalf("%s: %t, about %s", id, ok, e.Verdict.Image.ID)
 		}
@@ -42,7 +42,7 @@ func TestExplain(t *testing.T) {
 	}
 
 	kept := explain(policy(), "ami-1")
-	all, spoken := heard(kept.Hearings)
+	all, keeping := outcome(kept.Results)
 	var want []retention.Code
 	for _, rule := range retention.Rules() {
 		if rule.Until != "" && rule.Code != "announced" {
@@ -50,10 +50,10 @@ func TestExplain(t *testing.T) {
 		}
 	}
 	if !slices.Equal(all, want) {
-		t.Errorf("heard %v, want %v", all, want)
+		t.Errorf("said by %v, want %v", all, want)
 	}
-	if want := []retention.Code{"keep-tag", "in-use"}; !slices.Equal(spoken, want) {
-		t.Errorf("spoken have %v, want %v", spoken, want)
+	if want := []retention.Code{"keep-tag", "in-use"}; !slices.Equal(keeping, want) {
+		t.Errorf("kept by %v, want %v", keeping, want)
 	}
 	if got := codes(kept.Verdict); kept.Verdict.Decision != retention.Keep || !slices.Equal(got, []retention.Code{"keep-tag"}) {
 		t.Errorf("%s because of %v", kept.Verdict.Decision, got)
@@ -71,8 +71,8 @@ func TestExplain(t *testing.T) {
 	if diff := gocmp.Diff([]retention.SnapshotVerdict{leaves("snap-1", 8, "ami-1 still uses it")}, gone.Verdict.Snapshots); diff != "" {
 		t.Errorf("snapshots of what goes (-want +got):\n%s", diff)
 	}
-	if _, spoken := heard(gone.Hearings); gone.Verdict.Decision != retention.Deregister || len(spoken) > 0 {
-		t.Errorf("%s, spoken have %v", gone.Verdict.Decision, spoken)
+	if _, keeping := outcome(gone.Results); gone.Verdict.Decision != retention.Deregister || len(keeping) > 0 {
+		t.Errorf("%s, kept by %v", gone.Verdict.Decision, keeping)
 	}
 
 	undated := explain(policy(), "ami-4")
@@ -93,14 +93,14 @@ func TestExplain(t *testing.T) {
 func TestExplainKnowsNoOtherImages(t *testing.T) {
 	inventories := []ami.Inventory{inventory(region, idle("ami-1")), inventory("us-east-1", idle("ami-2"))}
 	for _, place := range []place{{"ami-2", region}, {"ami-1", "us-east-1"}, {"ami-3", region}, {"ami-1", "ap-south-1"}, {"", region}} {
-		if e, ok := policy().Explain(inventories, unused(inventories...), place.region, place.id, now); ok {
+		if e, ok := policy().Open(inventories, now).Explain(unused(inventories...), place.region, place.id); ok {
 			t.Errorf("%s in %s: %+v", place.id, place.region, e.Verdict)
 		}
 	}
 }
 
-// What is explained is the plan: the verdict is the plan's own, the rules that have spoken in it speak in the same words, and
-// what nobody speaks for goes. The plan is the same after it.
+// What is explained is the plan: the verdict is the plan's own, the rules that keep the image in it
+// do so in the same words, and what no rule keeps goes. The plan is the same after it.
 func TestExplanationsAreThePlan(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		before := encode(t, w.plan())
@@ -116,7 +116,7 @@ func TestExplanationsAreThePlan(t *testing.T) {
 		}
 		i := rapid.IntRange(0, len(all)-1).Draw(t, "image")
 		want, inputs := all[i], w.clone()
-		e, ok := w.policy.Explain(w.inventories, w.evidence, regions[i], want.Image.ID, now)
+		e, ok := w.policy.Open(w.inventories, now).Explain(w.evidence, regions[i], want.Image.ID)
 		if !ok {
 			t.Fatalf("%s is not known", want.Image.ID)
 		}
@@ -130,17 +130,17 @@ func TestExplanationsAreThePlan(t *testing.T) {
 		if diff := gocmp.Diff(encode(t, want), encode(t, got)); diff != "" {
 			t.Errorf("another verdict is explained (-plan +explained):\n%s", diff)
 		}
-		_, spoken := heard(e.Hearings)
+		_, keeping := outcome(e.Results)
 		if want.Decision == retention.Keep && codes(want)[0] != "announced" {
 			for _, reason := range want.Reasons {
-				if !slices.ContainsFunc(e.Hearings, func(h retention.Hearing) bool { return h.Code == reason.Code && h.Detail == reason.Detail }) {
-					t.Errorf("%v is not heard: %v", reason, e.Hearings)
+				if !slices.ContainsFunc(e.Results, func(h retention.RuleResult) bool { return h.Code == reason.Code && h.Detail == reason.Detail }) {
+					t.Errorf("%v is not said: %v", reason, e.Results)
 				}
 			}
-		} else if len(spoken) > 0 {
-			t.Errorf("%s, but %v speak", want.Decision, spoken)
+		} else if len(keeping) > 0 {
+			t.Errorf("%s, but %v keep it", want.Decision, keeping)
 		}
-		recent := slices.Contains(spoken, "recently-used")
+		recent := slices.Contains(keeping, "recently-used")
 		if uses := w.uses(want.Image); !oracleBadTag(want.Image) && !want.LastUse.IsZero() {
 			if from := slices.MaxFunc(uses, time.Time.Compare).Add(w.oracleLimit(want.Image)); !e.StaleFrom.Equal(from) {
 				t.Errorf("stale from %s, want %s", e.StaleFrom, from)

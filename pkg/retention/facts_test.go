@@ -63,7 +63,7 @@ func keepList(t rapid.TB, text string) retention.KeepList {
 
 // declared carries what declares that a run removes it.
 func declared(run string) func(*ami.Image) {
-	return func(i *ami.Image) { i.Tags[retention.IntentTag], i.Tags[retention.RunTag] = retention.Intent, run }
+	return func(i *ami.Image) { i.Tags[ami.IntentTag], i.Tags[ami.RunTag] = ami.Intent, run }
 }
 
 func plain(ids ...string) []ami.Snapshot {
@@ -220,7 +220,7 @@ func factCases(t testing.TB) map[string]factCase {
 		"the_keep_list_and_a_tag_both_speak": {image: with(tagged("other", "")), policy: func(p *retention.Policy) { p.KeepTags, p.KeepList = tags(t, "nothing"), keepList(t, "golden") }, kept: "keep-list"},
 
 		// Announcements; more in grace_test.go.
-		"an_announcement_without_its_day_is_an_objection": {image: with(marked("2026-12-01"), untagged(retention.DueTag)), kept: "vetoed", says: "somebody took the tag ami-janitor:due off"},
+		"an_announcement_without_its_day_is_an_objection": {image: with(marked("2026-12-01"), untagged(ami.DueTag)), kept: "vetoed", says: "somebody took the tag ami-janitor:due off"},
 		"an_announcement_that_nobody_recorded":            {image: with(marked("2026-11-01"), noRecord), kept: "unrecorded", says: "its tags say that its removal was announced for 2026-11-01, and no record of this policy says that"},
 		"an_unreadable_day_stays":                         {image: with(marked("soon")), kept: "unreadable-tag", says: `ami-janitor:due: "soon" is not a date`},
 		"no_room_for_an_announcement": {
@@ -260,22 +260,22 @@ func factCases(t testing.TB) map[string]factCase {
 		"a_disabled_image_was_perhaps_removed":      {image: with(disabledUntil("2026-11-20"), declared(theRun)), kept: "restored"},
 		"an_announced_image_was_not_begun":          {image: with(marked("2026-11-20"), declared(theRun)), history: ami.History{Unbegun: map[string][]string{subject: {theRun}}}, says: "announced for 2026-11-20"},
 		"a_disabled_image_was_not_begun":            {image: with(disabledUntil("2026-11-20"), declared(theRun)), history: ami.History{Unbegun: map[string][]string{subject: {theRun}}}, says: "announced for 2026-11-20"},
-		"declared_by_nobody_it_stays":               {image: with(tagged(retention.IntentTag, "remove")), kept: "restored", says: "a run that its tags do not name declared its removal, and may have removed it"},
-		"declared_by_nobody_and_not_begun_by_one":   {image: with(tagged(retention.IntentTag, "remove")), history: ami.History{Unbegun: map[string][]string{subject: {""}}}, kept: "restored"},
+		"declared_by_nobody_it_stays":               {image: with(tagged(ami.IntentTag, "remove")), kept: "restored", says: "a run that its tags do not name declared its removal, and may have removed it"},
+		"declared_by_nobody_and_not_begun_by_one":   {image: with(tagged(ami.IntentTag, "remove")), history: ami.History{Unbegun: map[string][]string{subject: {""}}}, kept: "restored"},
 		"declared_by_an_empty_run_it_stays":         {image: with(declared("")), kept: "restored", says: "a run that its tags do not name"},
 		"declared_by_a_run_without_a_date_it_stays": {image: with(declared("by hand")), kept: "restored", says: "run by hand declared"},
-		"a_run_that_declares_nothing_is_a_part":     {image: with(tagged(retention.RunTag, theRun)), kept: "restored", says: "it carries the tag ami-janitor:run without ami-janitor:intent"},
-		"declared_as_something_else_it_stays":       {image: with(declared(theRun), tagged(retention.IntentTag, "archive")), kept: "unreadable-tag", says: `ami-janitor:intent: "archive" is not "remove"`},
-		"declared_as_nothing_it_stays":              {image: with(tagged(retention.IntentTag, "")), kept: "unreadable-tag"},
-		"declared_with_another_case_it_stays":       {image: with(tagged(retention.IntentTag, "Remove")), kept: "unreadable-tag"},
+		"a_run_that_declares_nothing_is_a_part":     {image: with(tagged(ami.RunTag, theRun)), kept: "restored", says: "it carries the tag ami-janitor:run without ami-janitor:intent"},
+		"declared_as_something_else_it_stays":       {image: with(declared(theRun), tagged(ami.IntentTag, "archive")), kept: "unreadable-tag", says: `ami-janitor:intent: "archive" is not "remove"`},
+		"declared_as_nothing_it_stays":              {image: with(tagged(ami.IntentTag, "")), kept: "unreadable-tag"},
+		"declared_with_another_case_it_stays":       {image: with(tagged(ami.IntentTag, "Remove")), kept: "unreadable-tag"},
 		"removed_and_there_again_it_stays":          {history: ami.History{Removed: map[string]string{subject: theRun}}, kept: "restored", says: "run " + theRun + " has removed it, or may have, and it is there again"},
 		"another_was_removed":                       {history: ami.History{Removed: map[string]string{"ami-2": theRun}}},
-		"removed_after_it_was_restored_it_stays":    {image: with(tagged(retention.RestoredTag, "2026-02-01")), history: ami.History{Removed: map[string]string{subject: theRun}}, kept: "restored"},
-		"restored_the_day_before_it_stays":          {image: with(tagged(retention.RestoredTag, "2025-12-31")), history: ami.History{Removed: map[string]string{subject: earlierRun}}, kept: "restored"},
-		"restored_on_the_day_it_is_idle_again":      {image: with(tagged(retention.RestoredTag, "2026-01-01")), history: ami.History{Removed: map[string]string{subject: earlierRun}}},
-		"restored_and_still_declared_it_stays":      {image: with(declared(earlierRun), tagged(retention.RestoredTag, "2026-01-01")), history: ami.History{Removed: map[string]string{subject: earlierRun}}, kept: "restored"},
-		"restored_and_noted_it_is_used":             {image: with(tagged(retention.RestoredTag, "2026-11-10")), history: ami.History{Removed: map[string]string{subject: theRun}}, kept: "recently-used"},
-		"removed_by_a_run_without_a_date_it_stays":  {image: with(tagged(retention.RestoredTag, "2026-01-01")), history: ami.History{Removed: map[string]string{subject: "by hand"}}, kept: "restored"},
+		"removed_after_it_was_restored_it_stays":    {image: with(tagged(ami.RestoredTag, "2026-02-01")), history: ami.History{Removed: map[string]string{subject: theRun}}, kept: "restored"},
+		"restored_the_day_before_it_stays":          {image: with(tagged(ami.RestoredTag, "2025-12-31")), history: ami.History{Removed: map[string]string{subject: earlierRun}}, kept: "restored"},
+		"restored_on_the_day_it_is_idle_again":      {image: with(tagged(ami.RestoredTag, "2026-01-01")), history: ami.History{Removed: map[string]string{subject: earlierRun}}},
+		"restored_and_still_declared_it_stays":      {image: with(declared(earlierRun), tagged(ami.RestoredTag, "2026-01-01")), history: ami.History{Removed: map[string]string{subject: earlierRun}}, kept: "restored"},
+		"restored_and_noted_it_is_used":             {image: with(tagged(ami.RestoredTag, "2026-11-10")), history: ami.History{Removed: map[string]string{subject: theRun}}, kept: "recently-used"},
+		"removed_by_a_run_without_a_date_it_stays":  {image: with(tagged(ami.RestoredTag, "2026-01-01")), history: ami.History{Removed: map[string]string{subject: "by hand"}}, kept: "restored"},
 
 		// The Recycle Bin.
 		"what_the_bin_holds_goes":                  {image: with(mapping("snap-1")), snapshots: plain("snap-1"), policy: requireBin(14), bin: binOf(14, 14)},
@@ -454,7 +454,7 @@ func TestFacts(t *testing.T) {
 				t.Errorf("reasons %q say %q", v.Reasons, test.unsaid)
 			}
 
-			candidates := p.Candidates([]ami.Inventory{here, there}, now)[region]
+			candidates := p.Open([]ami.Inventory{here, there}, now).Candidates()[region]
 			isCandidate := slices.ContainsFunc(candidates, func(i ami.Image) bool { return i.ID == subject })
 			if isCandidate != (test.kept == "") {
 				t.Errorf("candidate: %t, but kept by %q", isCandidate, test.kept)
@@ -495,7 +495,7 @@ func TestEveryRuleThatKeepsIsNamed(t *testing.T) {
 
 func TestTheZeroPolicyRemovesNothing(t *testing.T) {
 	here := inventory(region, idle(subject), idle("ami-2"))
-	plans := retention.Policy{}.Plan([]ami.Inventory{here}, unused(here), now)
+	plans := retention.Policy{}.Open([]ami.Inventory{here}, now).Plan(unused(here))
 	if got := decided(plans, retention.Deregister); len(got) > 0 {
 		t.Errorf("removes %v", got)
 	}
@@ -504,7 +504,7 @@ func TestTheZeroPolicyRemovesNothing(t *testing.T) {
 // Every image is judged, in a region without images too.
 func TestAPlanForEachInventory(t *testing.T) {
 	inventories := []ami.Inventory{inventory("us-east-1"), inventory(region, idle(subject)), {}}
-	plans := policy().Plan(inventories, nil, now)
+	plans := policy().Open(inventories, now).Plan(nil)
 	if len(plans) != 3 || plans[0].Region != "us-east-1" || plans[1].Region != region || plans[1].Account != account {
 		t.Fatalf("plans %+v", plans)
 	}

@@ -13,11 +13,11 @@ import (
 // newest returns the ids of the images that are the newest of their families, each with the name of its family. Only
 // usable images count: those that can be launched, that are the account's own to look after, and whose facts are
 // readable and not in the future.
-func (p Policy) newest(images []subject, usable func(*subject) bool) map[string]string {
+func (p Policy) newest(images []imageFacts, usable func(*imageFacts) bool) map[string]string {
 	if p.KeepNewest <= 0 {
 		return nil
 	}
-	families := map[string][]*subject{}
+	families := map[string][]*imageFacts{}
 	for i := range images {
 		if family := p.family(images[i].Image); family != "" {
 			families[family] = append(families[family], &images[i])
@@ -25,7 +25,7 @@ func (p Policy) newest(images []subject, usable func(*subject) bool) map[string]
 	}
 	newest := map[string]string{}
 	for family, members := range families {
-		slices.SortFunc(members, func(a, b *subject) int {
+		slices.SortFunc(members, func(a, b *imageFacts) int {
 			return byTimeThenID(b.CreatedAt, b.ID, a.CreatedAt, a.ID)
 		})
 		kept := 0

@@ -233,7 +233,7 @@ func TestKeepNewest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			here := inventory(region, test.images...)
-			got := decided(policy(keep(test.newest)).Plan([]ami.Inventory{here}, unused(here), now), retention.Deregister)
+			got := decided(policy(keep(test.newest)).Open([]ami.Inventory{here}, now).Plan(unused(here)), retention.Deregister)
 			if !slices.Equal(got, test.goes) {
 				t.Errorf("goes %v, want %v", got, test.goes)
 			}
@@ -263,7 +263,7 @@ func TestNewestAtTheSameMoment(t *testing.T) {
 	}
 	for range 2 {
 		here := inventory(region, images...)
-		got := decided(policy().Plan([]ami.Inventory{here}, unused(here), now), retention.Keep)
+		got := decided(policy().Open([]ami.Inventory{here}, now).Plan(unused(here)), retention.Keep)
 		if !slices.Equal(got, []string{"ami-3"}) {
 			t.Errorf("stays %v, want ami-3", got)
 		}

@@ -52,34 +52,34 @@ const oldAnnouncement = 90 * Day
 // all others go at once, and with one they are announced first: no more than that where no records are kept, because nobody could
 // take back what was done besides. One that an earlier announcement has disabled stays so, and the
 // record of the next one has to say that the janitor did it.
-func (d *docket) announce(v *Verdict, image *subject) {
-	why := d.whyStale(image)
-	v.Due = d.due(image)
+func (r *regionFacts) announce(v *Verdict, image *imageFacts) {
+	why := r.whyStale(image)
+	v.Due = r.due(image)
 	switch {
-	case d.now.Before(v.Due):
-		v.Action = d.done(image)
-		why = Reason{announced.Code, "due on " + date(v.Due) + "; " + why.Detail}
+	case r.now.Before(v.Due):
+		v.Action = r.done(image)
+		why = Reason{ami.ReasonAnnounced, "due on " + date(v.Due) + "; " + why.Detail}
 	case !v.Due.IsZero():
 		v.Decision = Deregister
 		why.Detail += "; its removal was announced for " + date(v.Due)
-	case d.policy.Grace <= 0:
+	case r.policy.Grace <= 0:
 		v.Decision = Deregister
 	default:
-		v.Decision, v.Action = Mark, d.actionOn(image)
-		v.Due = d.now.Add(time.Duration(d.policy.Grace)).UTC()
+		v.Decision, v.Action = Mark, r.actionOn(image)
+		v.Due = r.now.Add(time.Duration(r.policy.Grace)).UTC()
 	}
 	v.Reasons = []Reason{why}
 }
 
 // actionOn returns what is done to an image besides announcing its removal.
-func (d *docket) actionOn(image *subject) GraceAction {
-	action := d.policy.GraceAction
-	isShared := len(d.evidence[d.region][image.ID].SharedWith) > 0
-	isDeprecated := !image.DeprecatedAt.IsZero() && !d.hasDeprecated(image) // The date of an owner stays whatever becomes of the announcement.
+func (r *regionFacts) actionOn(image *imageFacts) GraceAction {
+	action := r.policy.GraceAction
+	isShared := len(r.evidence[r.Region].Images[image.ID].SharedWith) > 0
+	isDeprecated := !image.DeprecatedAt.IsZero() && !r.hasDeprecated(image) // The date of an owner stays whatever becomes of the announcement.
 	switch {
 	case image.State == "disabled":
 		return Disable
-	case image.Public || d.history.Announced == nil || action == Disable && isShared || action == Deprecate && isDeprecated:
+	case image.Public || r.History.Announced == nil || action == Disable && isShared || action == Deprecate && isDeprecated:
 		return Announce
 	default:
 		return action
@@ -87,11 +87,11 @@ func (d *docket) actionOn(image *subject) GraceAction {
 }
 
 // done says what this policy has done besides to an image that it has announced, as far as the journal bears it out and EC2 shows it still.
-func (d *docket) done(image *subject) GraceAction {
+func (r *regionFacts) done(image *imageFacts) GraceAction {
 	switch {
-	case d.hasDisabled(image):
+	case r.hasDisabled(image):
 		return Disable
-	case d.hasDeprecated(image):
+	case r.hasDeprecated(image):
 		return Deprecate
 	default:
 		return Announce
@@ -100,13 +100,13 @@ func (d *docket) done(image *subject) GraceAction {
 
 // due returns when an image is due by an announcement of this policy that counts; zero if there is none. It is not before the
 // time of grace is over, to the second, nor before the day on the image, which people may put off.
-func (d *docket) due(image *subject) time.Time {
-	recorded, _ := d.recorded(image.ID, image.own)
+func (r *regionFacts) due(image *imageFacts) time.Time {
+	recorded, _ := r.recorded(image.ID, image.own)
 	due := recorded.Due
 	if image.own.due.After(due) {
 		due = image.own.due
 	}
-	if image.standing != ours || d.now.Sub(due) >= oldAnnouncement {
+	if image.standing != ours || r.now.Sub(due) >= oldAnnouncement {
 		return time.Time{}
 	}
 	return due

@@ -25,7 +25,7 @@ const (
 // marked carries the announcement of a removal, which the journal bears out.
 func marked(due string) func(*ami.Image) {
 	return func(i *ami.Image) {
-		i.Tags[retention.DueTag] = due
+		i.Tags[ami.DueTag] = due
 		announcedBy(theRun, ours)(i)
 		record(theRun, ours, due, retention.Announce)(i)
 	}
@@ -35,13 +35,13 @@ func marked(due string) func(*ami.Image) {
 func disabledUntil(due string) func(*ami.Image) {
 	return func(i *ami.Image) {
 		marked(due)(i)
-		i.State, i.Tags[retention.DisabledTag] = "disabled", theRun
+		i.State, i.Tags[ami.DisabledTag] = "disabled", theRun
 		record(theRun, ours, due, retention.Disable)(i)
 	}
 }
 
 func announcedBy(run, policy string) func(*ami.Image) {
-	return tagged(retention.AnnouncedByTag, retention.AnnouncedBy(run, policy))
+	return tagged(ami.AnnouncedByTag, retention.AnnouncedBy(run, policy))
 }
 
 func state(state string) func(*ami.Image) { return func(i *ami.Image) { i.State = state } }
@@ -71,7 +71,7 @@ func announcedLate(i *ami.Image) {
 
 // judgeAlone plans for one image at a moment, with a finding about it.
 func judgeAlone(p retention.Policy, image ami.Image, finding ami.Finding, at time.Time) retention.Verdict {
-	return p.Plan([]ami.Inventory{inventory(region, image)}, map[string]ami.Evidence{region: {image.ID: finding}}, at)[0].Verdicts[0]
+	return p.Open([]ami.Inventory{inventory(region, image)}, at).Plan(map[string]ami.Evidence{region: {Images: findings{image.ID: finding}}})[0].Verdicts[0]
 }
 
 // What becomes of an image that no rule keeps.
@@ -81,7 +81,7 @@ func TestAnnouncements(t *testing.T) {
 		policy func(*retention.Policy)
 		image  []func(*ami.Image)
 		at     string // "2026-11-23T02:00:00Z" if empty.
-		shared []string
+		shared []ami.Grantee
 
 		decision retention.Decision
 		due      string // A day or a moment; "-" is none.
@@ -111,7 +111,7 @@ func TestAnnouncements(t *testing.T) {
 		"it_is_disabled_as_well": {grace(14, retention.Disable), nil, "", nil, "mark", "2026-12-07T02:00:00Z", retention.Disable, ""},
 		"a_shared_image_is_only_announced": {
 			func(p *retention.Policy) { grace(14, retention.Disable)(p); p.JudgeShared = true }, nil, "",
-			[]string{"account 999999999999"},
+			[]ami.Grantee{{Account: "999999999999"}},
 			"mark", "2026-12-07T02:00:00Z", retention.Announce, "",
 		},
 		"a_public_image_is_only_announced": {
@@ -120,7 +120,7 @@ func TestAnnouncements(t *testing.T) {
 		},
 		"a_shared_image_is_deprecated_like_any": {
 			func(p *retention.Policy) { grace(14, retention.Deprecate)(p); p.JudgeShared = true }, nil, "",
-			[]string{"account 999999999999"},
+			[]ami.Grantee{{Account: "999999999999"}},
 			"mark", "2026-12-07T02:00:00Z", retention.Deprecate, "",
 		},
 
@@ -141,13 +141,13 @@ func TestAnnouncements(t *testing.T) {
 		"the_day_before_it_is_too_old_it_goes":   {grace(14, retention.Announce), with(marked("2026-08-25")), "2026-11-22T23:59:59Z", nil, "deregister", "2026-08-25", "", ""},
 		"from_the_90th_day_it_is_announced_anew": {grace(14, retention.Announce), with(marked("2026-08-25")), "2026-11-23T00:00:00Z", nil, "mark", "2026-12-07", retention.Announce, "the limit is"},
 		"a_day_long_past_is_announced_anew":      {grace(14, retention.Announce), with(marked("2020-01-01")), "", nil, "mark", "2026-12-07T02:00:00Z", retention.Announce, ""},
-		"the_first_day_of_all_is_announced_anew": {grace(14, retention.Announce), with(marked("2020-01-01"), tagged(retention.DueTag, "0001-01-01")), "", nil, "mark", "2026-12-07T02:00:00Z", retention.Announce, ""},
+		"the_first_day_of_all_is_announced_anew": {grace(14, retention.Announce), with(marked("2020-01-01"), tagged(ami.DueTag, "0001-01-01")), "", nil, "mark", "2026-12-07T02:00:00Z", retention.Announce, ""},
 		"long_past_and_without_grace_it_goes":    {grace(0, ""), with(marked("2020-01-01")), "", nil, "deregister", none, "", ""},
 
 		"disabled_by_the_janitor_it_waits_too": {grace(14, retention.Disable), with(disabledUntil("2026-11-24")), "", nil, "keep", "2026-11-24", retention.Disable, "due on 2026-11-24"},
 		"disabled_by_the_janitor_it_goes_too":  {grace(14, retention.Disable), with(disabledUntil("2026-11-23")), "", nil, "deregister", "2026-11-23", "", "announced for 2026-11-23"},
 		"disabled_in_another_spelling_it_goes_too": {
-			grace(14, retention.Disable), with(disabledUntil("2026-11-23"), untagged(retention.DueTag, retention.AnnouncedByTag, retention.DisabledTag),
+			grace(14, retention.Disable), with(disabledUntil("2026-11-23"), untagged(ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag),
 				tagged("AMI-Janitor:Due", "2026-11-23"), tagged(" ami-janitor:Announced-By", " "+theRun+"  "+ours+" "), tagged("AMI-JANITOR:DISABLED", " "+theRun+" ")),
 			"", nil, "deregister", "2026-11-23", "", "",
 		},
@@ -159,7 +159,7 @@ func TestAnnouncements(t *testing.T) {
 			"keep", "2026-12-01", retention.Deprecate, "",
 		},
 		"put_off_it_says_so_as_well": {
-			grace(14, retention.Deprecate), with(marked("2026-12-01"), tagged(retention.DueTag, "2026-12-20"), record(theRun, ours, "2026-12-01", retention.Deprecate), deprecated("2026-12-01")), "", nil,
+			grace(14, retention.Deprecate), with(marked("2026-12-01"), tagged(ami.DueTag, "2026-12-20"), record(theRun, ours, "2026-12-01", retention.Deprecate), deprecated("2026-12-01")), "", nil,
 			"keep", "2026-12-20", retention.Deprecate, "",
 		},
 		"deprecated_by_its_owner_for_the_same_day_it_does_not": {
@@ -173,14 +173,14 @@ func TestAnnouncements(t *testing.T) {
 		"the_day_after_it_was_announced_late_it_stays": {grace(1, retention.Announce), with(announcedLate), "2026-11-24T00:05:00Z", nil, "keep", "2026-11-24T23:55:00Z", retention.Announce, "due on 2026-11-24"},
 		"a_second_before_the_grace_is_over_it_stays":   {grace(1, retention.Announce), with(announcedLate), "2026-11-24T23:54:59Z", nil, "keep", "2026-11-24T23:55:00Z", retention.Announce, "due on 2026-11-24"},
 		"when_the_grace_is_over_it_goes":               {grace(1, retention.Announce), with(announcedLate), "2026-11-24T23:55:00Z", nil, "deregister", "2026-11-24T23:55:00Z", "", "announced for 2026-11-24"},
-		"a_day_moved_forward_by_hand_does_not_count":   {grace(14, retention.Announce), with(marked("2026-12-01"), tagged(retention.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Announce, "due on 2026-12-01"},
-		"nor_one_moved_into_the_distant_past":          {grace(14, retention.Announce), with(marked("2026-12-01"), tagged(retention.DueTag, "2020-01-01")), "", nil, "keep", "2026-12-01", retention.Announce, ""},
-		"nor_for_an_image_that_is_disabled":            {grace(14, retention.Disable), with(disabledUntil("2026-12-01"), tagged(retention.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Disable, ""},
-		"nor_without_a_time_of_grace":                  {grace(0, ""), with(marked("2026-12-01"), tagged(retention.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Announce, ""},
-		"a_day_moved_back_by_hand_counts":              {grace(14, retention.Announce), with(marked("2026-11-20"), tagged(retention.DueTag, "2026-11-24")), "", nil, "keep", "2026-11-24", retention.Announce, "due on 2026-11-24"},
-		"until_it_has_come":                            {grace(14, retention.Announce), with(marked("2026-11-20"), tagged(retention.DueTag, "2026-11-24")), "2026-11-24T00:00:00Z", nil, "deregister", "2026-11-24", "", "announced for 2026-11-24"},
-		"a_day_put_off_is_too_old_later":               {grace(14, retention.Announce), with(marked("2026-08-01"), tagged(retention.DueTag, "2026-08-26")), "", nil, "deregister", "2026-08-26", "", ""},
-		"a_disabled_tag_by_another_name_is_whole":      {grace(14, retention.Disable), with(disabledUntil("2026-11-23"), tagged(retention.DisabledTag, "by hand")), "", nil, "deregister", "2026-11-23", "", ""},
+		"a_day_moved_forward_by_hand_does_not_count":   {grace(14, retention.Announce), with(marked("2026-12-01"), tagged(ami.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Announce, "due on 2026-12-01"},
+		"nor_one_moved_into_the_distant_past":          {grace(14, retention.Announce), with(marked("2026-12-01"), tagged(ami.DueTag, "2020-01-01")), "", nil, "keep", "2026-12-01", retention.Announce, ""},
+		"nor_for_an_image_that_is_disabled":            {grace(14, retention.Disable), with(disabledUntil("2026-12-01"), tagged(ami.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Disable, ""},
+		"nor_without_a_time_of_grace":                  {grace(0, ""), with(marked("2026-12-01"), tagged(ami.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Announce, ""},
+		"a_day_moved_back_by_hand_counts":              {grace(14, retention.Announce), with(marked("2026-11-20"), tagged(ami.DueTag, "2026-11-24")), "", nil, "keep", "2026-11-24", retention.Announce, "due on 2026-11-24"},
+		"until_it_has_come":                            {grace(14, retention.Announce), with(marked("2026-11-20"), tagged(ami.DueTag, "2026-11-24")), "2026-11-24T00:00:00Z", nil, "deregister", "2026-11-24", "", "announced for 2026-11-24"},
+		"a_day_put_off_is_too_old_later":               {grace(14, retention.Announce), with(marked("2026-08-01"), tagged(ami.DueTag, "2026-08-26")), "", nil, "deregister", "2026-08-26", "", ""},
+		"a_disabled_tag_by_another_name_is_whole":      {grace(14, retention.Disable), with(disabledUntil("2026-11-23"), tagged(ami.DisabledTag, "by hand")), "", nil, "deregister", "2026-11-23", "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			moment := now
@@ -238,59 +238,59 @@ func TestUnmark(t *testing.T) {
 		"a_copy_of_what_may_be_used_leaves_it":  {with(copyOf("ami-4")), nil, ami.Finding{}, "", "unknown-use"},
 		"a_copy_of_what_nobody_looked_up_too":   {with(copyOf("ami-5")), nil, ami.Finding{}, "", "unknown-use"},
 		"a_launch_in_the_future_leaves_it":      {with(launched(now.Add(days(3)))), nil, ami.Finding{}, "", "future-dated"},
-		"a_restore_in_the_future_leaves_it":     {with(tagged(retention.RestoredTag, "2026-11-24")), nil, ami.Finding{}, "", "future-dated"},
-		"a_launch_since_goes_before_the_future": {with(launched(recent), tagged(retention.RestoredTag, "2026-11-24")), nil, ami.Finding{}, "veto", "future-dated"},
+		"a_restore_in_the_future_leaves_it":     {with(tagged(ami.RestoredTag, "2026-11-24")), nil, ami.Finding{}, "", "future-dated"},
+		"a_launch_since_goes_before_the_future": {with(launched(recent), tagged(ami.RestoredTag, "2026-11-24")), nil, ami.Finding{}, "veto", "future-dated"},
 
-		"a_day_without_a_run_is_an_objection":   {with(untagged(retention.AnnouncedByTag)), nil, ami.Finding{}, "veto", "vetoed"},
-		"so_is_one_that_has_come":               {with(untagged(retention.AnnouncedByTag), tagged(retention.DueTag, "2026-11-01")), nil, ami.Finding{}, "veto", "vetoed"},
-		"and_one_of_long_ago":                   {with(untagged(retention.AnnouncedByTag), tagged(retention.DueTag, "2020-01-01")), nil, ami.Finding{}, "veto", "vetoed"},
-		"a_run_without_a_date_is_an_objection":  {with(tagged(retention.AnnouncedByTag, "by hand")), nil, ami.Finding{}, "veto", "vetoed"},
-		"a_run_without_an_id_is_an_objection":   {with(tagged(retention.AnnouncedByTag, "")), nil, ami.Finding{}, "veto", "vetoed"},
-		"a_run_with_a_day_alone_is_one":         {with(tagged(retention.AnnouncedByTag, "2026-11-09")), nil, ami.Finding{}, "veto", "vetoed"},
-		"a_run_that_does_not_begin_with_it":     {with(tagged(retention.AnnouncedByTag, "x-"+theRun)), nil, ami.Finding{}, "veto", "vetoed"},
-		"disabled_without_a_run_is_a_claim":     {with(disabledUntil("2026-12-01"), untagged(retention.AnnouncedByTag), tagged(retention.DisabledTag, "by hand")), nil, ami.Finding{}, "", "unrecorded"},
-		"disabled_without_an_announcer_is_one":  {with(disabledUntil("2026-12-01"), untagged(retention.AnnouncedByTag)), nil, ami.Finding{}, "veto", "vetoed"},
-		"disabled_by_a_policy_that_is_none":     {with(disabledUntil("2026-12-01"), tagged(retention.AnnouncedByTag, theRun)), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_day_without_a_run_is_an_objection":   {with(untagged(ami.AnnouncedByTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"so_is_one_that_has_come":               {with(untagged(ami.AnnouncedByTag), tagged(ami.DueTag, "2026-11-01")), nil, ami.Finding{}, "veto", "vetoed"},
+		"and_one_of_long_ago":                   {with(untagged(ami.AnnouncedByTag), tagged(ami.DueTag, "2020-01-01")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_run_without_a_date_is_an_objection":  {with(tagged(ami.AnnouncedByTag, "by hand")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_run_without_an_id_is_an_objection":   {with(tagged(ami.AnnouncedByTag, "")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_run_with_a_day_alone_is_one":         {with(tagged(ami.AnnouncedByTag, "2026-11-09")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_run_that_does_not_begin_with_it":     {with(tagged(ami.AnnouncedByTag, "x-"+theRun)), nil, ami.Finding{}, "veto", "vetoed"},
+		"disabled_without_a_run_is_a_claim":     {with(disabledUntil("2026-12-01"), untagged(ami.AnnouncedByTag), tagged(ami.DisabledTag, "by hand")), nil, ami.Finding{}, "", "unrecorded"},
+		"disabled_without_an_announcer_is_one":  {with(disabledUntil("2026-12-01"), untagged(ami.AnnouncedByTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"disabled_by_a_policy_that_is_none":     {with(disabledUntil("2026-12-01"), tagged(ami.AnnouncedByTag, theRun)), nil, ami.Finding{}, "veto", "vetoed"},
 		"an_announcer_changed_to_another":       {with(announcedBy(theRun, theirs)), nil, ami.Finding{}, "veto", "vetoed"},
-		"disabled_tag_off_is_an_objection":      {with(disabledUntil("2026-12-01"), untagged(retention.DisabledTag)), nil, ami.Finding{}, "veto", "not-available"},
-		"enabled_and_tidied_up_is_one":          {with(disabledUntil("2026-12-01"), state("available"), untagged(retention.DisabledTag)), nil, ami.Finding{}, "veto", "vetoed"},
-		"a_disabled_tag_on_top_is_one":          {with(tagged(retention.DisabledTag, theRun)), nil, ami.Finding{}, "veto", "vetoed"},
-		"a_launch_beside_a_run_without_a_date":  {with(launched(recent), tagged(retention.AnnouncedByTag, "x")), nil, ami.Finding{}, "veto", "vetoed"},
+		"disabled_tag_off_is_an_objection":      {with(disabledUntil("2026-12-01"), untagged(ami.DisabledTag)), nil, ami.Finding{}, "veto", "not-available"},
+		"enabled_and_tidied_up_is_one":          {with(disabledUntil("2026-12-01"), state("available"), untagged(ami.DisabledTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_disabled_tag_on_top_is_one":          {with(tagged(ami.DisabledTag, theRun)), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_launch_beside_a_run_without_a_date":  {with(launched(recent), tagged(ami.AnnouncedByTag, "x")), nil, ami.Finding{}, "veto", "vetoed"},
 		"a_launch_after_an_earlier_run_is":      {with(announcedBy(earlierRun, ours), record(earlierRun, ours, "2026-12-01", retention.Announce), launched(ago(days(200)))), nil, ami.Finding{}, "veto", "vetoed"},
-		"the_run_that_disabled_it_is_no_matter": {with(disabledUntil("2026-12-01"), tagged(retention.DisabledTag, earlierRun), launched(ago(days(200)))), nil, ami.Finding{}, "", "announced"},
-		"an_unreadable_tag_beside_no_run":       {with(untagged(retention.AnnouncedByTag), tagged("ami-janitor:keeep", "")), nil, ami.Finding{}, "", "unreadable-tag"},
-		"an_unreadable_day_without_a_run":       {with(untagged(retention.AnnouncedByTag), tagged(retention.DueTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
-		"an_unreadable_tag_beside_no_day":       {with(untagged(retention.DueTag), tagged(retention.RestoredTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
+		"the_run_that_disabled_it_is_no_matter": {with(disabledUntil("2026-12-01"), tagged(ami.DisabledTag, earlierRun), launched(ago(days(200)))), nil, ami.Finding{}, "", "announced"},
+		"an_unreadable_tag_beside_no_run":       {with(untagged(ami.AnnouncedByTag), tagged("ami-janitor:keeep", "")), nil, ami.Finding{}, "", "unreadable-tag"},
+		"an_unreadable_day_without_a_run":       {with(untagged(ami.AnnouncedByTag), tagged(ami.DueTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
+		"an_unreadable_tag_beside_no_day":       {with(untagged(ami.DueTag), tagged(ami.RestoredTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
 		"a_keep_tag_is_an_objection":            {with(tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
 		"a_configured_tag_is_an_objection":      {with(tagged("pinned", "")), func(p *retention.Policy) { p.KeepTags = tags(t, "pinned") }, ami.Finding{}, "veto", "keep-tag"},
 		"an_entry_of_the_list_is_an_objection":  {nil, func(p *retention.Policy) { p.KeepList = keepList(t, "golden") }, ami.Finding{}, "veto", "keep-list"},
 		"protection_is_an_objection":            {protection("enabled-without-cooldown"), nil, ami.Finding{}, "veto", "protected"},
 		"publication_is_an_objection":           {with(func(i *ami.Image) { i.Public = true }), nil, ami.Finding{}, "veto", "public"},
-		"a_share_is_an_objection":               {nil, nil, ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}, "veto", "shared"},
+		"a_share_is_an_objection":               {nil, nil, ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}}, "veto", "shared"},
 		"a_use_is_an_objection":                 {nil, nil, ami.Finding{Use: ami.Used}, "veto", "in-use"},
 		"a_use_with_a_gap_is_an_objection":      {nil, nil, ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}, "veto", "in-use"},
-		"no_day_is_an_objection":                {with(untagged(retention.DueTag)), nil, ami.Finding{}, "veto", "vetoed"},
-		"disabled_without_a_day_is_one":         {with(disabledUntil("2026-12-01"), untagged(retention.DueTag, retention.AnnouncedByTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"no_day_is_an_objection":                {with(untagged(ami.DueTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"disabled_without_a_day_is_one":         {with(disabledUntil("2026-12-01"), untagged(ami.DueTag, ami.AnnouncedByTag)), nil, ami.Finding{}, "veto", "vetoed"},
 		"enabled_is_an_objection":               {with(disabledUntil("2026-12-01"), state("available")), nil, ami.Finding{}, "veto", "vetoed"},
-		"enabled_and_without_a_day_is_one":      {with(disabledUntil("2026-12-01"), state("available"), untagged(retention.DueTag)), nil, ami.Finding{}, "veto", "vetoed"},
+		"enabled_and_without_a_day_is_one":      {with(disabledUntil("2026-12-01"), state("available"), untagged(ami.DueTag)), nil, ami.Finding{}, "veto", "vetoed"},
 		"a_launch_since_is_an_objection":        {with(launched(recent)), nil, ami.Finding{}, "veto", "vetoed"},
 		"a_launch_reported_late_is_one":         {with(launched(aDayBefore.Add(1))), nil, ami.Finding{}, "veto", "vetoed"},
-		"a_restore_since_is_an_objection":       {with(tagged(retention.RestoredTag, "2026-11-20")), nil, ami.Finding{}, "veto", "vetoed"},
+		"a_restore_since_is_an_objection":       {with(tagged(ami.RestoredTag, "2026-11-20")), nil, ami.Finding{}, "veto", "vetoed"},
 		"made_since_it_is_not_announced":        {with(created(recent)), nil, ami.Finding{}, "veto", "vetoed"},
 		"what_inherits_a_mark_is_not_announced": {with(created(recent), noRecord), nil, ami.Finding{}, "clear", "recently-used"},
 		"a_launch_while_disabled_is_one":        {with(disabledUntil("2026-12-01"), launched(recent)), nil, ami.Finding{}, "veto", "vetoed"},
 		"an_objection_goes_before_a_launch":     {with(launched(aDayBefore), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
-		"and_before_a_doubt":                    {with(tagged(retention.RestoredTag, "soon"), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"and_before_a_doubt":                    {with(tagged(ami.RestoredTag, "soon"), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
 		"a_launch_goes_before_a_doubt":          {with(launched(aDayBefore), func(i *ami.Image) { i.Unreadable = []string{"x"} }), nil, ami.Finding{}, "clear", "unreadable"},
 		"an_objection_late_on_is_one":           {with(marked("2020-01-01"), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
-		"an_objection_in_another_spelling":      {with(untagged(retention.DueTag, retention.AnnouncedByTag), tagged("AMI-Janitor:Due", "2026-12-01"), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
-		"an_objection_to_a_day_without_a_run":   {with(untagged(retention.AnnouncedByTag), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
-		"a_keep_tag_without_a_mark_is_no_more":  {with(untagged(retention.DueTag, retention.AnnouncedByTag), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "", "keep-tag"},
-		"a_restored_tag_is_no_mark":             {with(untagged(retention.DueTag, retention.AnnouncedByTag), tagged(retention.RestoredTag, "2026-11-20")), nil, ami.Finding{}, "", "recently-used"},
-		"a_share_that_is_judged_leaves_it":      {nil, func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}, "", "usage-report-pending"},
+		"an_objection_in_another_spelling":      {with(untagged(ami.DueTag, ami.AnnouncedByTag), tagged("AMI-Janitor:Due", "2026-12-01"), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"an_objection_to_a_day_without_a_run":   {with(untagged(ami.AnnouncedByTag), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"a_keep_tag_without_a_mark_is_no_more":  {with(untagged(ami.DueTag, ami.AnnouncedByTag), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "", "keep-tag"},
+		"a_restored_tag_is_no_mark":             {with(untagged(ami.DueTag, ami.AnnouncedByTag), tagged(ami.RestoredTag, "2026-11-20")), nil, ami.Finding{}, "", "recently-used"},
+		"a_share_that_is_judged_leaves_it":      {nil, func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}}, "", "usage-report-pending"},
 		"a_publication_that_is_judged_too":      {with(func(i *ami.Image) { i.Public = true }), func(p *retention.Policy) { p.JudgeShared = true }, ami.Finding{}, "", "usage-report-pending"},
 		"an_unreadable_fact_leaves_it":          {with(func(i *ami.Image) { i.Unreadable = []string{"x"} }), nil, ami.Finding{}, "", "unreadable"},
-		"an_unreadable_tag_leaves_it":           {with(tagged(retention.DueTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
+		"an_unreadable_tag_leaves_it":           {with(tagged(ami.DueTag, "soon")), nil, ami.Finding{}, "", "unreadable-tag"},
 		"an_unclear_snapshot_leaves_it":         {with(mapping("snap-unclear")), nil, ami.Finding{}, "", "snapshot-unclear"},
 		"a_locked_snapshot_clears":              {with(mapping("snap-locked")), nil, ami.Finding{}, "clear", "snapshot-locked"},
 		"an_unknown_use_leaves_it":              {nil, nil, ami.Finding{Gaps: []ami.Gap{aGap}}, "", "unknown-use"},
@@ -298,24 +298,24 @@ func TestUnmark(t *testing.T) {
 		"another_accounts_is_never_touched":     {with(func(i *ami.Image) { i.OwnerID = "999999999999" }), nil, ami.Finding{}, "", "not-owned"},
 		"nor_with_a_keep_tag":                   {with(func(i *ami.Image) { i.OwnerID = "999999999999" }, tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "", "not-owned"},
 		"nor_one_of_an_unknown_owner":           {with(func(i *ami.Image) { i.OwnerID = "" }, protection("enabled")[0]), nil, ami.Finding{}, "", "not-owned"},
-		"a_mark_without_a_day_in_another_state": {with(state("pending"), untagged(retention.DueTag)), nil, ami.Finding{}, "veto", "not-available"},
+		"a_mark_without_a_day_in_another_state": {with(state("pending"), untagged(ami.DueTag)), nil, ami.Finding{}, "veto", "not-available"},
 
-		"enabled_is_one_on_a_claimed_image_too":  {with(disabledUntil("2026-12-01"), state("available"), untagged(retention.DisabledTag), declared(lateRun)), disabling, ami.Finding{}, "veto", "claimed"},
+		"enabled_is_one_on_a_claimed_image_too":  {with(disabledUntil("2026-12-01"), state("available"), untagged(ami.DisabledTag), declared(lateRun)), disabling, ami.Finding{}, "veto", "claimed"},
 		"announced_it_was_never_disabled":        {with(declared(lateRun)), disabling, ami.Finding{}, "", "claimed"},
-		"disabled_it_is_none":                    {with(disabledUntil("2026-12-01"), tagged(retention.IntentTag, "remove"), tagged(retention.RunTag, lateRun)), disabling, ami.Finding{}, "", "claimed"},
-		"public_it_was_never_disabled":           {with(tagged(retention.IntentTag, "remove"), tagged(retention.RunTag, lateRun), func(i *ami.Image) { i.Public = true }), func(p *retention.Policy) { disabling(p); p.JudgeShared = true }, ami.Finding{}, "", "claimed"},
+		"disabled_it_is_none":                    {with(disabledUntil("2026-12-01"), tagged(ami.IntentTag, "remove"), tagged(ami.RunTag, lateRun)), disabling, ami.Finding{}, "", "claimed"},
+		"public_it_was_never_disabled":           {with(tagged(ami.IntentTag, "remove"), tagged(ami.RunTag, lateRun), func(i *ami.Image) { i.Public = true }), func(p *retention.Policy) { disabling(p); p.JudgeShared = true }, ami.Finding{}, "", "claimed"},
 		"announced_anew_it_is_as_before":         {nil, disabling, ami.Finding{}, "", "announced"},
 		"a_restored_image_loses_its_mark":        {with(declared(theRun)), nil, ami.Finding{}, "veto", "restored"},
-		"one_without_a_mark_is_noted_too":        {with(untagged(retention.DueTag, retention.AnnouncedByTag), declared(theRun)), nil, ami.Finding{}, "veto", "restored"},
+		"one_without_a_mark_is_noted_too":        {with(untagged(ami.DueTag, ami.AnnouncedByTag), declared(theRun)), nil, ami.Finding{}, "veto", "restored"},
 		"one_that_is_used_as_well":               {with(declared(theRun), launched(aDayBefore)), nil, ami.Finding{}, "veto", "restored"},
-		"one_of_another_account_is_not_touched":  {with(tagged(retention.IntentTag, "remove"), func(i *ami.Image) { i.OwnerID = "999999999999" }), nil, ami.Finding{}, "", "not-owned"},
-		"a_claimed_image_keeps_its_mark":         {with(tagged(retention.IntentTag, "remove"), tagged(retention.RunTag, lateRun)), nil, ami.Finding{}, "", "claimed"},
-		"an_objection_to_a_claimed_image_counts": {with(tagged(retention.IntentTag, "remove"), tagged(retention.RunTag, lateRun), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
-		"a_claimed_image_that_was_not_announced": {with(untagged(retention.DueTag, retention.AnnouncedByTag), declared(lateRun), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "", "keep-tag"},
-		"an_intent_that_cannot_be_read":          {with(tagged(retention.IntentTag, "keep"), tagged(retention.RunTag, lateRun)), nil, ami.Finding{}, "", "unreadable-tag"},
-		"a_part_of_a_declaration_is_noted":       {with(tagged(retention.RunTag, theRun)), nil, ami.Finding{}, "veto", "restored"},
-		"so_is_one_of_a_run_that_is_none":        {with(tagged(retention.RunTag, "")), nil, ami.Finding{}, "veto", "restored"},
-		"and_an_announcement_of_old":             {with(untagged(retention.AnnouncedByTag), noRecord, tagged(retention.RunTag, theRun)), nil, ami.Finding{}, "veto", "restored"},
+		"one_of_another_account_is_not_touched":  {with(tagged(ami.IntentTag, "remove"), func(i *ami.Image) { i.OwnerID = "999999999999" }), nil, ami.Finding{}, "", "not-owned"},
+		"a_claimed_image_keeps_its_mark":         {with(tagged(ami.IntentTag, "remove"), tagged(ami.RunTag, lateRun)), nil, ami.Finding{}, "", "claimed"},
+		"an_objection_to_a_claimed_image_counts": {with(tagged(ami.IntentTag, "remove"), tagged(ami.RunTag, lateRun), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "veto", "keep-tag"},
+		"a_claimed_image_that_was_not_announced": {with(untagged(ami.DueTag, ami.AnnouncedByTag), declared(lateRun), tagged("ami-janitor:keep", "")), nil, ami.Finding{}, "", "keep-tag"},
+		"an_intent_that_cannot_be_read":          {with(tagged(ami.IntentTag, "keep"), tagged(ami.RunTag, lateRun)), nil, ami.Finding{}, "", "unreadable-tag"},
+		"a_part_of_a_declaration_is_noted":       {with(tagged(ami.RunTag, theRun)), nil, ami.Finding{}, "veto", "restored"},
+		"so_is_one_of_a_run_that_is_none":        {with(tagged(ami.RunTag, "")), nil, ami.Finding{}, "veto", "restored"},
+		"and_an_announcement_of_old":             {with(untagged(ami.AnnouncedByTag), noRecord, tagged(ami.RunTag, theRun)), nil, ami.Finding{}, "veto", "restored"},
 		"what_is_not_restorable_is_cleared":      {nil, func(p *retention.Policy) { p.RequireRecycleBin = true }, ami.Finding{}, "clear", "not-restorable"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -329,10 +329,10 @@ func TestUnmark(t *testing.T) {
 			if test.finding.Use == ami.Unknown && test.finding.Gaps == nil {
 				test.finding.Use = ami.Unused
 			}
-			evidence := map[string]ami.Evidence{region: {
+			evidence := map[string]ami.Evidence{region: {Images: findings{
 				subject: test.finding, "ami-2": {Use: ami.Used}, "ami-3": {Use: ami.Used, Gaps: []ami.Gap{aGap}}, "ami-4": {Use: ami.Unused, Gaps: []ami.Gap{aGap}},
-			}}
-			v := p.Plan([]ami.Inventory{here}, evidence, now)[0].Verdicts[0]
+			}}}
+			v := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Verdicts[0]
 			if v.Decision != retention.Keep || v.Unmark != test.want || codes(v)[0] != test.kept {
 				t.Errorf("%s, unmark %q because of %v; want keep, unmark %q because of %s", v.Decision, v.Unmark, v.Reasons, test.want, test.kept)
 			}
@@ -362,10 +362,10 @@ func TestTwoAnnouncements(t *testing.T) {
 		"an_earlier_one_of_another":      {theRun + " team-a", earlierRun + " team-b", theRun, ago(days(400)), "announced-elsewhere"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			image := idle(subject, disabledUntil("2026-11-23"), tagged(retention.AnnouncedByTag, test.one), tagged("AMI-Janitor:Announced-By", test.other),
+			image := idle(subject, disabledUntil("2026-11-23"), tagged(ami.AnnouncedByTag, test.one), tagged("AMI-Janitor:Announced-By", test.other),
 				record(test.record, ours, "2026-11-23", retention.Disable), launched(test.launched))
 			if test.want == "announced-elsewhere" { // What another policy has disabled says no more than that.
-				image = idle(subject, marked("2026-11-23"), tagged(retention.AnnouncedByTag, test.one), tagged("AMI-Janitor:Announced-By", test.other), launched(test.launched))
+				image = idle(subject, marked("2026-11-23"), tagged(ami.AnnouncedByTag, test.one), tagged("AMI-Janitor:Announced-By", test.other), launched(test.launched))
 			}
 			wrong := 0
 			const tries = 200
@@ -389,20 +389,20 @@ func TestVetoesSayWhy(t *testing.T) {
 		image []func(*ami.Image)
 		says  string
 	}{
-		"no_day":                      {with(tagged(retention.AnnouncedByTag, "x")), noDue},
-		"no_day_of_a_known_run":       {with(marked("2026-12-01"), untagged(retention.DueTag)), noDue},
+		"no_day":                      {with(tagged(ami.AnnouncedByTag, "x")), noDue},
+		"no_day_of_a_known_run":       {with(marked("2026-12-01"), untagged(ami.DueTag)), noDue},
 		"no_day_of_one_nobody_knows":  {with(announcedBy(theRun, ours)), noDue},
-		"no_announcer":                {with(tagged(retention.DueTag, "2026-12-01")), noAnnouncer},
-		"no_announcer_any_more":       {with(marked("2026-12-01"), untagged(retention.AnnouncedByTag)), noAnnouncer},
-		"an_announcer_without_a_date": {with(marked("2026-12-01"), tagged(retention.AnnouncedByTag, "x team-a")), noAnnouncer},
-		"one_without_a_policy":        {with(marked("2026-12-01"), tagged(retention.AnnouncedByTag, theRun)), noAnnouncer},
+		"no_announcer":                {with(tagged(ami.DueTag, "2026-12-01")), noAnnouncer},
+		"no_announcer_any_more":       {with(marked("2026-12-01"), untagged(ami.AnnouncedByTag)), noAnnouncer},
+		"an_announcer_without_a_date": {with(marked("2026-12-01"), tagged(ami.AnnouncedByTag, "x team-a")), noAnnouncer},
+		"one_without_a_policy":        {with(marked("2026-12-01"), tagged(ami.AnnouncedByTag, theRun)), noAnnouncer},
 		"one_of_another_policy":       {with(marked("2026-12-01"), announcedBy(theRun, theirs)), noAnnouncer},
-		"disabled_without_a_day":      {with(disabledUntil("2026-12-01"), untagged(retention.DueTag)), noDue},
-		"disabled_without_any_other":  {with(disabledUntil("2026-12-01"), untagged(retention.DueTag, retention.AnnouncedByTag)), noDue},
-		"enabled_and_tidied_up":       {with(disabledUntil("2026-11-23"), state("available"), untagged(retention.DisabledTag)), "somebody enabled it"},
+		"disabled_without_a_day":      {with(disabledUntil("2026-12-01"), untagged(ami.DueTag)), noDue},
+		"disabled_without_any_other":  {with(disabledUntil("2026-12-01"), untagged(ami.DueTag, ami.AnnouncedByTag)), noDue},
+		"enabled_and_tidied_up":       {with(disabledUntil("2026-11-23"), state("available"), untagged(ami.DisabledTag)), "somebody enabled it"},
 		"enabled":                     {with(disabledUntil("2026-12-01"), state("available")), "somebody enabled it"},
 		"enabled_after_its_day":       {with(disabledUntil("2026-11-01"), state("available")), "somebody enabled it"},
-		"enabled_as_the_tags_say":     {with(marked("2026-11-01"), tagged(retention.DisabledTag, theRun)), "somebody enabled it"},
+		"enabled_as_the_tags_say":     {with(marked("2026-11-01"), tagged(ami.DisabledTag, theRun)), "somebody enabled it"},
 		"launched_since":              {with(marked("2026-12-01"), launched(ago(days(5)))), "last launched 2026-11-18, 5 days ago, since its removal was announced"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -434,7 +434,7 @@ func TestRoomForTags(t *testing.T) {
 	}
 	inOtherWords := func(i *ami.Image) {
 		marked("2026-11-23")(i)
-		untagged(retention.DueTag, retention.AnnouncedByTag)(i)
+		untagged(ami.DueTag, ami.AnnouncedByTag)(i)
 		i.Tags["AMI-Janitor:Due"], i.Tags["AMI-Janitor:Announced-By"] = "2026-11-23", retention.AnnouncedBy(theRun, ours)
 	}
 	snapshot := func(n int, keys ...string) ami.Snapshot {
@@ -457,7 +457,7 @@ func TestRoomForTags(t *testing.T) {
 		"48_and_one_of_aws_leave_room":        {0, with(full(48), stack), ami.Snapshot{}, "", ""},
 		"49_and_one_of_aws_do_not":            {0, with(full(49), stack), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
 		"a_tag_that_looks_like_one_of_aws":    {0, with(full(48), tagged("awsx", "")), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
-		"a_restored_tag_takes_room_like_any":  {0, with(full(48, retention.RestoredTag)), ami.Snapshot{}, "recently-used", ""},
+		"a_restored_tag_takes_room_like_any":  {0, with(full(48, ami.RestoredTag)), ami.Snapshot{}, "recently-used", ""},
 		"an_announcement_takes_two_more":      {14, with(full(46)), ami.Snapshot{}, "", ""},
 		"for_which_47_leave_none":             {14, with(full(47)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 47, 4)},
 		"one_that_disables_takes_three_more":  {-14, with(full(45)), ami.Snapshot{}, "", ""},
@@ -468,16 +468,16 @@ func TestRoomForTags(t *testing.T) {
 		"for_which_49_leave_none_either":      {-14, with(disabledUntil("2026-11-23"), full(49)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
 		"a_day_of_long_ago_is_set_anew":       {14, with(marked("2020-01-01"), full(48)), ami.Snapshot{}, "", ""},
 		"and_for_that_49_leave_no_room":       {14, with(marked("2020-01-01"), full(49)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
-		"disabled_long_ago_it_is_said_anew":   {14, with(disabledUntil("2020-01-01"), untagged(retention.DisabledTag), tagged("AMI-Janitor:Disabled", theRun), full(47)), ami.Snapshot{}, "", ""},
-		"for_which_48_leave_no_room":          {14, with(disabledUntil("2020-01-01"), untagged(retention.DisabledTag), tagged("AMI-Janitor:Disabled", theRun), full(48)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 48, 3)},
-		"a_day_alone_is_no_announcement":      {14, with(full(50, retention.DueTag)), ami.Snapshot{}, "vetoed", ""},
-		"nor_is_one_of_long_ago":              {14, with(tagged(retention.DueTag, "2020-01-01"), full(50)), ami.Snapshot{}, "vetoed", ""},
-		"a_run_alone_leaves_no_room":          {14, with(full(50, retention.RunTag)), ami.Snapshot{}, "restored", ""},
+		"disabled_long_ago_it_is_said_anew":   {14, with(disabledUntil("2020-01-01"), untagged(ami.DisabledTag), tagged("AMI-Janitor:Disabled", theRun), full(47)), ami.Snapshot{}, "", ""},
+		"for_which_48_leave_no_room":          {14, with(disabledUntil("2020-01-01"), untagged(ami.DisabledTag), tagged("AMI-Janitor:Disabled", theRun), full(48)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 48, 3)},
+		"a_day_alone_is_no_announcement":      {14, with(full(50, ami.DueTag)), ami.Snapshot{}, "vetoed", ""},
+		"nor_is_one_of_long_ago":              {14, with(tagged(ami.DueTag, "2020-01-01"), full(50)), ami.Snapshot{}, "vetoed", ""},
+		"a_run_alone_leaves_no_room":          {14, with(full(50, ami.RunTag)), ami.Snapshot{}, "restored", ""},
 		"an_announcement_in_other_words_does": {14, with(inOtherWords, full(48)), ami.Snapshot{}, "", ""},
 		"but_is_not_written_over":             {14, with(inOtherWords, full(49)), ami.Snapshot{}, "no-room-for-tags", fmt.Sprintf(says, "it", 49, 2)},
 		"a_snapshot_with_48_has_room":         {14, nil, snapshot(48), "", ""},
 		"a_snapshot_with_49_has_none":         {14, nil, snapshot(49), "no-room-for-tags", fmt.Sprintf(says, "snap-1", 49, 2)},
-		"a_snapshot_with_a_run_lacks_one":     {14, nil, snapshot(49, retention.RunTag), "", ""},
+		"a_snapshot_with_a_run_lacks_one":     {14, nil, snapshot(49, ami.RunTag), "", ""},
 		"a_snapshot_that_stays_needs_none":    {14, nil, snapshot(50, "ami-janitor:keep"), "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -507,7 +507,7 @@ func TestTheCapOfAnnouncements(t *testing.T) {
 	)
 	there := inventory("us-east-1", idle("ami-7", launched(ago(days(311)))), idle("ami-8", marked("2026-12-01"), launched(ago(days(312)))))
 	p := policy(grace(14, retention.Disable), func(p *retention.Policy) { p.MaxDeregistrations = 2 })
-	plans := p.Plan([]ami.Inventory{here, there}, unused(here, there), now)
+	plans := p.Open([]ami.Inventory{here, there}, now).Plan(unused(here, there))
 	for decision, want := range map[retention.Decision][]string{
 		retention.Mark: {"ami-1", "ami-7"}, retention.Deregister: {"ami-4", "ami-5"}, retention.Defer: {"ami-2", "ami-3", "ami-6"}, retention.Keep: {"ami-8"},
 	} {
@@ -547,7 +547,7 @@ func TestWhatIsAnnouncedInAFamily(t *testing.T) {
 // Images that are announced are candidates like those that go: what uses them is an objection.
 func TestWhatIsAnnouncedIsACandidate(t *testing.T) {
 	here := inventory(region, idle("ami-1", marked("2026-12-01")), idle("ami-2", disabledUntil("2026-12-01")), idle("ami-3", marked("2026-11-01")))
-	if got := len(policy(grace(14, retention.Disable)).Candidates([]ami.Inventory{here}, now)[region]); got != 3 {
+	if got := len(policy(grace(14, retention.Disable)).Open([]ami.Inventory{here}, now).Candidates()[region]); got != 3 {
 		t.Errorf("%d candidates, want 3", got)
 	}
 }

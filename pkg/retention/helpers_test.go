@@ -134,13 +134,16 @@ func record(run, policy, due string, action retention.GraceAction) func(*ami.Ima
 // noRecord has the journal say nothing of an image.
 func noRecord(i *ami.Image) { delete(i.Tags, recordTag) }
 
+// findings are what is known of images, by id.
+type findings = map[string]ami.Finding
+
 // unused is the proof that nothing uses any of the images of the inventories.
 func unused(inventories ...ami.Inventory) map[string]ami.Evidence {
 	evidence := map[string]ami.Evidence{}
 	for _, inventory := range inventories {
-		evidence[inventory.Region] = ami.Evidence{}
+		evidence[inventory.Region] = ami.Evidence{Images: findings{}, Snapshots: map[string]ami.SnapshotFinding{}}
 		for _, image := range inventory.Images {
-			evidence[inventory.Region][image.ID] = ami.Finding{Use: ami.Unused}
+			evidence[inventory.Region].Images[image.ID] = ami.Finding{Use: ami.Unused}
 		}
 	}
 	return evidence
@@ -160,7 +163,7 @@ func verdicts(plans []retention.Plan) map[string]retention.Verdict {
 // judge plans with the proof that nothing is used, and returns the verdicts by image id.
 func judge(t *testing.T, p retention.Policy, inventories ...ami.Inventory) map[string]retention.Verdict {
 	t.Helper()
-	return verdicts(p.Plan(inventories, unused(inventories...), now))
+	return verdicts(p.Open(inventories, now).Plan(unused(inventories...)))
 }
 
 func codes(v retention.Verdict) []retention.Code {

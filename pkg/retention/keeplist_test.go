@@ -21,7 +21,7 @@ func listed(list retention.KeepList, images ...[2]string) []bool {
 		here.Images = append(here.Images, idle(image[0], named(image[1])))
 	}
 	p := policy(func(p *retention.Policy) { p.KeepList, p.KeepNewest = list, 0 })
-	got := verdicts(p.Plan([]ami.Inventory{here}, unused(here), now))
+	got := verdicts(p.Open([]ami.Inventory{here}, now).Plan(unused(here)))
 	kept := make([]bool, len(images))
 	for i, image := range images {
 		kept[i] = slices.Contains(codes(got[image[0]]), "keep-list")

@@ -179,24 +179,24 @@ var acts = []struct {
 		}
 	}},
 	{"not used abroad", func(_ *life, x *thing) { x.abroad = time.Time{} }},
-	{"due tag off", func(_ *life, x *thing) { x.untag(retention.DueTag) }},
-	{"announcer off", func(_ *life, x *thing) { x.untag(retention.AnnouncedByTag) }},
-	{"run tag off", func(_ *life, x *thing) { x.untag(retention.RunTag) }},
-	{"disabled tag off", func(_ *life, x *thing) { x.untag(retention.DisabledTag) }},
+	{"due tag off", func(_ *life, x *thing) { x.untag(ami.DueTag) }},
+	{"announcer off", func(_ *life, x *thing) { x.untag(ami.AnnouncedByTag) }},
+	{"run tag off", func(_ *life, x *thing) { x.untag(ami.RunTag) }},
+	{"disabled tag off", func(_ *life, x *thing) { x.untag(ami.DisabledTag) }},
 	{"announcer changed", func(_ *life, x *thing) {
-		if _, ok := x.Tags[retention.AnnouncedByTag]; ok {
-			x.Tags[retention.AnnouncedByTag], x.touched = "by hand", true
+		if _, ok := x.Tags[ami.AnnouncedByTag]; ok {
+			x.Tags[ami.AnnouncedByTag], x.touched = "by hand", true
 		}
 	}},
 	{"due moved forward", func(l *life, x *thing) {
-		if _, ok := x.Tags[retention.DueTag]; ok {
-			x.Tags[retention.DueTag], x.putOff = l.now.AddDate(0, 0, -1).Format(time.DateOnly), time.Time{}
+		if _, ok := x.Tags[ami.DueTag]; ok {
+			x.Tags[ami.DueTag], x.putOff = l.now.AddDate(0, 0, -1).Format(time.DateOnly), time.Time{}
 		}
 	}},
 	{"due put off", func(l *life, x *thing) {
-		if _, ok := x.Tags[retention.DueTag]; ok {
+		if _, ok := x.Tags[ami.DueTag]; ok {
 			x.putOff = l.now.UTC().Truncate(retention.Day).AddDate(0, 0, 20)
-			x.Tags[retention.DueTag] = x.putOff.Format(time.DateOnly)
+			x.Tags[ami.DueTag] = x.putOff.Format(time.DateOnly)
 		}
 	}},
 	{"forged", func(l *life, x *thing) {
@@ -208,19 +208,19 @@ var acts = []struct {
 					run = other
 				}
 			}
-			x.Tags[retention.DueTag], x.Tags[retention.AnnouncedByTag] = l.now.AddDate(0, 0, -1).Format(time.DateOnly), retention.AnnouncedBy(run, ours)
+			x.Tags[ami.DueTag], x.Tags[ami.AnnouncedByTag] = l.now.AddDate(0, 0, -1).Format(time.DateOnly), retention.AnnouncedBy(run, ours)
 		}
 	}},
 	{"forged as disabled", func(l *life, x *thing) {
 		if !x.marked() {
 			l.forged++
-			x.Tags[retention.DisabledTag] = l.run()
+			x.Tags[ami.DisabledTag] = l.run()
 			x.State, x.shared, x.Public = "disabled", false, false
 		}
 	}},
 	{"intent tag off", func(l *life, x *thing) {
 		if l.crashes.journaled || x.back.IsZero() { // It alone says that the image was removed.
-			x.untag(retention.IntentTag)
+			x.untag(ami.IntentTag)
 		}
 	}},
 	{"restored", (*life).restore},
@@ -229,7 +229,7 @@ var acts = []struct {
 		if x.State == "disabled" {
 			x.State, x.enabled = "available", x.enabled || x.disabled
 			if rapid.Bool().Draw(l.t, "and tidied up") {
-				x.untag(retention.DisabledTag)
+				x.untag(ami.DisabledTag)
 			}
 		}
 	}},
@@ -242,7 +242,7 @@ var acts = []struct {
 	{"readable", func(_ *life, x *thing) { x.gap, x.Unreadable = false, nil }},
 	{"built", func(l *life, x *thing) { l.build(x.region, l.now) }},
 	{"tags of the janitor off", func(_ *life, x *thing) {
-		x.untag(retention.DueTag, retention.AnnouncedByTag, retention.RunTag, retention.RestoredTag)
+		x.untag(ami.DueTag, ami.AnnouncedByTag, ami.RunTag, ami.RestoredTag)
 		x.restored, x.back = time.Time{}, time.Time{}
 	}},
 	{"stale-after tag", func(_ *life, x *thing) { x.Tags["ami-janitor:stale-after"] = "30d" }},
@@ -258,7 +258,7 @@ func (x *thing) untag(keys ...string) {
 		_, ok := x.Tags[key]
 		return ok
 	}
-	if x.marked() && (!has(retention.DueTag) || !has(retention.AnnouncedByTag) || x.disabled && !has(retention.DisabledTag)) {
+	if x.marked() && (!has(ami.DueTag) || !has(ami.AnnouncedByTag) || x.disabled && !has(ami.DisabledTag)) {
 		x.touched = true
 	}
 	if !x.marked() {
@@ -271,7 +271,7 @@ func (x *thing) marked() bool {
 		_, ok := x.Tags[key]
 		return ok
 	}
-	return has(retention.DueTag) || has(retention.DisabledTag) || has(retention.AnnouncedByTag)
+	return has(ami.DueTag) || has(ami.DisabledTag) || has(ami.AnnouncedByTag)
 }
 
 func (l *life) copy(x *thing, tags map[string]string) {
@@ -310,7 +310,7 @@ func (l *life) night() {
 		if objection, becomes := l.objection(x, failed); objection != "" && x.region != failed && !x.announced.IsZero() {
 			l.say("%s: objection: %s", x.ID, objection)
 			// Of what nobody has recorded a fact takes the announcement off, and leaves the image as it is.
-			everybodys := (objection == "keep tag" || objection == "protected") && (x.Tags[retention.DueTag] != "" || x.Tags[retention.AnnouncedByTag] != "")
+			everybodys := (objection == "keep tag" || objection == "protected") && (x.Tags[ami.DueTag] != "" || x.Tags[ami.AnnouncedByTag] != "")
 			if x.marked() && (l.recorded || everybodys) {
 				x.becomes = becomes
 			}
@@ -321,7 +321,7 @@ func (l *life) night() {
 			x.becomes = retention.Veto
 		}
 	}
-	for _, plan := range l.policy.Plan(inventories, evidence, l.now) {
+	for _, plan := range l.policy.Open(inventories, l.now).Plan(evidence) {
 		l.tidy(plan)
 		for _, v := range plan.Verdicts {
 			x := l.things[slices.IndexFunc(l.things, func(x *thing) bool { return x.ID == v.Image.ID })]
@@ -344,7 +344,7 @@ func (l *life) night() {
 
 // account is what the janitor can see of the account tonight.
 func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence) {
-	evidence := map[string]ami.Evidence{region: {}, "us-east-1": {}}
+	evidence := unused(inventory(region), inventory("us-east-1"))
 	byRegion := map[string]ami.Inventory{region: inventory(region), "us-east-1": inventory("us-east-1")}
 	for _, x := range l.things {
 		for _, launch := range x.launches {
@@ -377,7 +377,7 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 			finding.Use = ami.Used
 		}
 		if x.shared {
-			finding.SharedWith = []string{"account 999999999999"}
+			finding.SharedWith = []ami.Grantee{{Account: "999999999999"}}
 		}
 		if x.gap {
 			finding.Gaps = []ami.Gap{aGap}
@@ -385,7 +385,7 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 				finding.Use = ami.Unknown
 			}
 		}
-		evidence[x.region][x.ID] = finding
+		evidence[x.region].Images[x.ID] = finding
 	}
 	var inventories []ami.Inventory
 	for _, name := range []string{region, "us-east-1"} {
@@ -395,14 +395,15 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 		here := byRegion[name]
 		here.Snapshots, here.History = l.listing(name), l.history(name)
 		inventories = append(inventories, here)
-		for _, ghost := range l.policy.Ghosts(here, l.now) {
-			evidence[name][ghost.ID] = ami.Finding{Use: ami.Unused}
+		unattached := l.policy.Open([]ami.Inventory{here}, l.now).Unattached()[here.Region]
+		for _, id := range unattached.IDs {
+			evidence[name].Snapshots[id] = ami.SnapshotFinding{LookedUp: true}
 		}
 	}
 	// An image that is gone is looked up like any other original.
 	for _, x := range l.things {
-		if _, ok := evidence[x.SourceRegion][x.SourceImageID]; x.SourceRegion != "" && x.SourceRegion != failed && !ok {
-			evidence[x.SourceRegion][x.SourceImageID] = ami.Finding{Use: ami.Unused}
+		if _, ok := evidence[x.SourceRegion].Images[x.SourceImageID]; x.SourceRegion != "" && x.SourceRegion != failed && !ok {
+			evidence[x.SourceRegion].Images[x.SourceImageID] = ami.Finding{Use: ami.Unused}
 		}
 	}
 	return inventories, evidence
@@ -413,7 +414,7 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 // rules may be the first to speak.
 func (l *life) objection(x *thing, failed string) (why string, becomes retention.Unmark) {
 	_, kept := x.Tags["ami-janitor:keep"]
-	disabled := x.State == "disabled" && (x.Tags[retention.DisabledTag] == "" || !x.disabled)
+	disabled := x.State == "disabled" && (x.Tags[ami.DisabledTag] == "" || !x.disabled)
 	doubtful := len(x.Unreadable) > 0 || disabled // Nobody looks up what stays all the same.
 	switch {
 	case kept:
@@ -463,14 +464,14 @@ func (l *life) sweep(x *thing, v retention.Verdict) {
 			l.t.Errorf("%s is announced, although it carries tags that nobody knows: %v", x.ID, x.Tags)
 		}
 		x.announced, x.known, x.touched, x.enabled, x.putOff, x.quiet = l.now, x.LastLaunchedAt, false, false, time.Time{}, false
-		x.Tags[retention.DueTag], x.Tags[retention.AnnouncedByTag] = v.Due.Format(time.DateOnly), retention.AnnouncedBy(id, l.policy.Name)
+		x.Tags[ami.DueTag], x.Tags[ami.AnnouncedByTag] = v.Due.Format(time.DateOnly), retention.AnnouncedBy(id, l.policy.Name)
 		if l.plans[id] == nil {
 			l.plans[id] = map[string]ami.Announcement{}
 		}
 		l.plans[id][x.ID] = ami.Announcement{Run: id, Policy: l.policy.Name, Due: v.Due, Action: string(v.Action)}
 		switch {
 		case v.Action == retention.Disable:
-			x.Tags[retention.DisabledTag] = id
+			x.Tags[ami.DisabledTag] = id
 			if x.shared || x.Public {
 				l.t.Errorf("%s is disabled, and loses who it is shared with", x.ID)
 			}
@@ -488,7 +489,7 @@ func (l *life) sweep(x *thing, v retention.Verdict) {
 		}
 		if v.Unmark == retention.Veto {
 			x.noted = true
-			x.Tags[retention.RestoredTag], x.restored = l.now.UTC().Format(time.DateOnly), l.now.UTC().Truncate(retention.Day)
+			x.Tags[ami.RestoredTag], x.restored = l.now.UTC().Format(time.DateOnly), l.now.UTC().Truncate(retention.Day)
 		}
 	default:
 	}

@@ -75,7 +75,7 @@ func (n neighbours) live(images []ami.Image, run ...int) neighbours {
 func (n *neighbours) night(which, day int) {
 	p, run := n.policies[which], n.now.Format("20060102T150405Z")+fmt.Sprintf("-00000%d", which)
 	here := ami.Inventory{Account: account, Region: region, History: ami.History{Announced: map[string]ami.Announcement{}}}
-	evidence := ami.Evidence{}
+	evidence := ami.Evidence{Images: findings{}}
 	for i := range n.images {
 		image := &n.images[i]
 		image.Protection = ""
@@ -85,9 +85,9 @@ func (n *neighbours) night(which, day int) {
 		if n.holds("protected", image.ID, day) {
 			image.Protection = "enabled-without-cooldown"
 		}
-		evidence[image.ID] = ami.Finding{Use: ami.Unused}
+		evidence.Images[image.ID] = ami.Finding{Use: ami.Unused}
 		if n.holds("used", image.ID, day) {
-			evidence[image.ID] = ami.Finding{Use: ami.Used}
+			evidence.Images[image.ID] = ami.Finding{Use: ami.Used}
 		}
 		if recorded, ok := n.journals[which][retention.Announcer(*image)][image.ID]; ok {
 			here.History.Announced[image.ID] = recorded
@@ -96,7 +96,7 @@ func (n *neighbours) night(which, day int) {
 		twin.Tags = maps.Clone(image.Tags)
 		here.Images = append(here.Images, twin)
 	}
-	plan := p.Plan([]ami.Inventory{here}, map[string]ami.Evidence{region: evidence}, n.now)[0]
+	plan := p.Open([]ami.Inventory{here}, n.now).Plan(map[string]ami.Evidence{region: evidence})[0]
 	for _, v := range plan.Verdicts {
 		n.do(which, day, run, v)
 	}
@@ -115,9 +115,9 @@ func (n *neighbours) do(which, day int, run string, v retention.Verdict) {
 			n.t.Errorf("day %d: %s is announced by %s, and was by %v, which nobody has taken back: %v", day, id, p.Name, by, image.Tags)
 		}
 		n.announced[id] = map[string]int{p.Name: day}
-		image.Tags[retention.DueTag], image.Tags[retention.AnnouncedByTag] = v.Due.Format(time.DateOnly), retention.AnnouncedBy(run, p.Name)
+		image.Tags[ami.DueTag], image.Tags[ami.AnnouncedByTag] = v.Due.Format(time.DateOnly), retention.AnnouncedBy(run, p.Name)
 		if v.Action == retention.Disable {
-			image.State, image.Tags[retention.DisabledTag] = "disabled", run
+			image.State, image.Tags[ami.DisabledTag] = "disabled", run
 		}
 		if n.journals[which][run] == nil {
 			n.journals[which][run] = map[string]ami.Announcement{}
@@ -147,7 +147,7 @@ func (n *neighbours) do(which, day int, run string, v retention.Verdict) {
 			image.State = "available"
 		}
 		if v.Unmark == retention.Veto {
-			image.Tags[retention.RestoredTag] = n.now.Format(time.DateOnly)
+			image.Tags[ami.RestoredTag] = n.now.Format(time.DateOnly)
 			n.seen["objected"]++
 		}
 		if !isOurs && len(by) > 0 {

@@ -59,13 +59,13 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	switch {
 	case !due.IsZero() && now.Before(due):
 		return sentence{decision: retention.Keep, due: due, action: w.oracleDone(here, image)}
-	case (!due.IsZero() || w.policy.Grace <= 0) && oracleMayBeShared(here, image):
+	case (!due.IsZero() || w.policy.Grace <= 0) && w.oracleMayBeShared(here, image):
 		return sentence{promise: "may be shared", decision: retention.Keep}
 	case !due.IsZero() || w.policy.Grace <= 0:
 		return sentence{decision: retention.Deregister, due: due}
 	}
 	action := w.policy.GraceAction
-	if image.Public || action == retention.Disable && len(w.evidence[here.Region][image.ID].SharedWith) > 0 {
+	if image.Public || action == retention.Disable && len(w.evidence[here.Region].Images[image.ID].SharedWith) > 0 {
 		action = retention.Announce
 	}
 	if action == retention.Deprecate && !image.DeprecatedAt.IsZero() && !w.oracleDeprecatedIt(here, image) {
@@ -275,7 +275,7 @@ func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 
 // doubts are the grounds that can be seen in the evidence of use, or in what it lacks.
 func (w world) doubts(here ami.Inventory, image ami.Image) []ground {
-	finding, looked := w.evidence[here.Region][image.ID]
+	finding, looked := w.evidence[here.Region].Images[image.ID]
 	proven := looked && finding.Use == ami.Unused && len(finding.Gaps) == 0 && !w.oracleUnreadText(here.Region)
 	copied, inDoubt := w.oracleCopy(here, image)
 	whose, _ := w.whose(here, image)
@@ -546,8 +546,8 @@ func oracleByHand(here ami.Inventory, s ami.Snapshot) bool {
 
 // oracleSharing says what is known of with whom a snapshot is shared: "private", "shared" or "unknown". As long as nobody has asked
 // the plan is made as if it was private.
-func oracleSharing(here ami.Inventory, id string) string {
-	sharing, asked := here.Sharing[id]
+func (w world) oracleSharing(here ami.Inventory, id string) string {
+	sharing, asked := w.evidence[here.Region].Sharing[id]
 	switch {
 	case !asked || sharing.Err == "" && len(sharing.With) == 0:
 		return "private"
@@ -560,8 +560,8 @@ func oracleSharing(here ami.Inventory, id string) string {
 
 // oracleMayBeShared reports whether a snapshot would go with an image of which nobody could find out with whom it is shared. Nobody
 // asks about any that stays.
-func oracleMayBeShared(here ami.Inventory, image ami.Image) bool {
-	return slices.ContainsFunc(image.SnapshotIDs, func(id string) bool { return oracleSharing(here, id) == "unknown" })
+func (w world) oracleMayBeShared(here ami.Inventory, image ami.Image) bool {
+	return slices.ContainsFunc(image.SnapshotIDs, func(id string) bool { return w.oracleSharing(here, id) == "unknown" })
 }
 
 // oracleDays is for how many days the Recycle Bin would hold a resource that is removed.
@@ -830,7 +830,7 @@ func oracleSnapshot(here ami.Inventory, image ami.Image, odd func(ami.Snapshot) 
 // named reports whether anything in any region of the run is known to name an image.
 func (w world) named(id string) bool {
 	for _, evidence := range w.evidence {
-		if finding := evidence[id]; finding.Use == ami.Used || len(finding.References) > 0 {
+		if finding := evidence.Images[id]; finding.Use == ami.Used || len(finding.References) > 0 {
 			return true
 		}
 	}
@@ -841,7 +841,7 @@ func (w world) named(id string) bool {
 func (w world) oracleUnreadText(here string) bool {
 	for region, evidence := range w.evidence {
 		isText := func(gap ami.Gap) bool { return gap.Source == ami.TextSource }
-		if region != here && slices.ContainsFunc(evidence[ami.EveryOther].Gaps, isText) {
+		if region != here && slices.ContainsFunc(evidence.Gaps, isText) {
 			return true
 		}
 	}
@@ -869,7 +869,7 @@ func (w world) oracleCopy(here ami.Inventory, image ami.Image) (used, inDoubt bo
 		region = here.Region
 	}
 	evidence, inRun := w.evidence[region]
-	finding := evidence[image.SourceImageID]
+	finding := evidence.Images[image.SourceImageID]
 	known := finding.Use == ami.Used || finding.Use == ami.Unused
 	used = used || w.named(image.SourceImageID)
 	return used, inRun && (inDoubt || !known || len(finding.Gaps) > 0 || w.oracleUnreadText(region))
@@ -891,7 +891,7 @@ func (w world) oracleReported(image ami.Image, finding ami.Finding) bool {
 func (w world) oracleDark(here ami.Inventory) bool {
 	launched := func(i ami.Image) bool { return !i.LastLaunchedAt.IsZero() }
 	seen := func(i ami.Image) bool {
-		at := w.evidence[here.Region][i.ID].LaunchedAt
+		at := w.evidence[here.Region].Images[i.ID].LaunchedAt
 		return i.OwnerID == account && !at.IsZero() && at.Before(now.Add(-48*time.Hour))
 	}
 	return !slices.ContainsFunc(here.Images, launched) && slices.ContainsFunc(here.Images, seen)
@@ -904,7 +904,7 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 		return "decided"
 	}
 	s := here.Snapshots[at]
-	finding := w.evidence[here.Region][l.ImageID]
+	finding := w.evidence[here.Region].Snapshots[s.ID]
 	held := oracleDays(here, false, s.Tags)
 	switch {
 	case s.Unreadable != "" || oracleBadTag(ami.Image{Tags: s.Tags}):
@@ -919,23 +919,18 @@ func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 		return "undecided"
 	case w.oracleNamed(here, s.ID):
 		return "decided"
-	case len(finding.Gaps) > 0 || finding.Use == ami.Unknown || oracleSharing(here, s.ID) == "unknown":
+	case len(finding.Gaps) > 0 || !finding.LookedUp || w.oracleSharing(here, s.ID) == "unknown":
 		return "undecided"
-	case oracleSharing(here, s.ID) == "shared":
+	case w.oracleSharing(here, s.ID) == "shared":
 		return "decided"
 	default:
 		return "deleted"
 	}
 }
 
-// oracleNamed reports whether anything names a snapshot, whatever it was asked about with.
+// oracleNamed reports whether anything names a snapshot.
 func (w world) oracleNamed(here ami.Inventory, snapshotID string) bool {
-	for _, finding := range w.evidence[here.Region] {
-		if slices.ContainsFunc(finding.Snapshots, func(r ami.SnapshotReference) bool { return r.SnapshotID == snapshotID }) {
-			return true
-		}
-	}
-	return false
+	return len(w.evidence[here.Region].Snapshots[snapshotID].References) > 0
 }
 
 func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
@@ -943,9 +938,9 @@ func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
 	lookedAfter := w.oracleKeepTag(s.Tags) || s.Tags["aws:backup:source-resource"] != "" || s.Lock == "governance" || s.Lock == "compliance" || s.Unreadable != ""
 	isLeftover := slices.ContainsFunc(here.History.Leftovers, func(l ami.Leftover) bool { return l.SnapshotID == s.ID })
 	needed := oracleIsUsed(here, s.ID) || isLeftover || oracleClaimed(here, s.ID, s.Tags)
-	finding := w.evidence[here.Region][s.ImageID]
-	shared := slices.Contains(finding.SharedWith, "snapshot "+s.ID+" by account 111122223333")
-	unknown := len(finding.Gaps) > 0 || finding.Use == ami.Unknown || !here.Bin.Read
+	finding := w.evidence[here.Region].Snapshots[s.ID]
+	shared := len(finding.SharedWith) > 0
+	unknown := len(finding.Gaps) > 0 || !finding.LookedUp || !here.Bin.Read
 	isOld := !s.StartedAt.IsZero() && s.StartedAt.Before(now.AddDate(0, 0, -7))
 	isGone := s.ImageID != "" && !oracleIsThere(here, s.ImageID) && !inBin
 	return w.policy.ReportOrphans && isGone && isOld && !lookedAfter && !needed && !shared && !unknown && !w.oracleNamed(here, s.ID)

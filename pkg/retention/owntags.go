@@ -11,30 +11,15 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// The tags that people set for the janitor to read.
+// The tags that the janitor writes, as pkg/ami has them.
 const (
-	keepTag       = "ami-janitor:keep"        // Any value but "false" keeps; on images and snapshots.
-	staleAfterTag = "ami-janitor:stale-after" // Days; takes the place of Policy.StaleAfter and NeverLaunchedAfter.
-)
-
-// The tags that the janitor writes: up to three announce a removal, two declare it, and one notes that it is off.
-const (
-	// DueTag has the day, as 2006-01-02, on which an image that is marked for removal is due.
-	DueTag = "ami-janitor:due"
-	// AnnouncedByTag has the id of the run that announced the removal, a blank, and the name of that run's policy. It stands beside
-	// DueTag, so that a person who takes one of them off is noticed.
-	AnnouncedByTag = "ami-janitor:announced-by"
-	// DisabledTag has the id of the run that has disabled the image, or was about to. It stands beside the other two.
-	DisabledTag = "ami-janitor:disabled"
-	// RunTag has the id of the run that declared the removal. It stands beside IntentTag.
-	RunTag = "ami-janitor:run"
-	// RestoredTag has the day on which a person brought the image back, or objected to its removal: a use.
-	RestoredTag = "ami-janitor:restored"
-	// IntentTag, with the value Intent, declares that the run in RunTag means to remove the image or the snapshot. IAM allows
-	// no removal of a resource without it, and the rules of the Recycle Bin match it.
-	IntentTag = "ami-janitor:intent"
-	// Intent is the one value of IntentTag.
-	Intent = "remove"
+	DueTag         = ami.DueTag
+	AnnouncedByTag = ami.AnnouncedByTag
+	DisabledTag    = ami.DisabledTag
+	RunTag         = ami.RunTag
+	RestoredTag    = ami.RestoredTag
+	IntentTag      = ami.IntentTag
+	Intent         = ami.Intent
 )
 
 // ownTags are what the janitor's own tags say of a resource. EC2 tells the case of tag keys apart, and takes blanks around
@@ -48,7 +33,7 @@ type ownTags struct {
 	by         announcer // What AnnouncedByTag says, of several the earliest run.
 	hasBy      bool      // AnnouncedByTag is there.
 	disabled   bool      // DisabledTag is there.
-	disabledBy string    // The run that it names, the earliest of several; empty if it names none.
+	disabledBy ami.RunID // The run that it names, the earliest of several; empty if it names none.
 	hasRun     bool      // RunTag is there.
 	intent     bool      // IntentTag is there, with the value Intent.
 	run        string    // The value of RunTag, the latest of several; empty if there is none.
@@ -57,18 +42,21 @@ type ownTags struct {
 }
 
 // announcer is who has announced a removal, as a tag says. Its zero value is nobody: a tag that cannot be read.
-type announcer struct{ run, policy string }
+type announcer struct {
+	run    ami.RunID
+	policy string
+}
 
 // isMarked reports whether a resource carries a tag with which its removal has been announced.
 func (o *ownTags) isMarked() bool { return o.hasDue || o.hasBy || o.disabled }
 
 // announcedIn returns the run that announced the removal, or else the one that disabled the image; empty if no tag names one.
-func (o *ownTags) announcedIn() string { return cmp.Or(o.by.run, o.disabledBy) }
+func (o *ownTags) announcedIn() ami.RunID { return cmp.Or(o.by.run, o.disabledBy) }
 
 // announcedBefore is the latest that a removal can have been announced, if tags name a run: who announces a removal does so before
 // declaring it. Zero if none does.
 func (o *ownTags) announcedBefore() time.Time {
-	if at := beginOf(o.announcedIn()); !at.IsZero() {
+	if at := o.announcedIn().Began(); !at.IsZero() {
 		return at
 	}
 	return o.runAt
@@ -81,8 +69,6 @@ func (o *ownTags) isOldForm() bool {
 
 // isDeclaredBy reports whether the tags declare a removal by a run.
 func (o *ownTags) isDeclaredBy(run string) bool { return o.intent && o.run == run }
-
-const ownPrefix = "ami-janitor:"
 
 // nameOf returns the name of a tag, whatever its spelling.
 func nameOf(key string) string { return strings.ToLower(strings.TrimSpace(key)) }
@@ -98,13 +84,13 @@ func readOwnTags(tags map[string]string) *ownTags {
 			continue
 		}
 		name := nameOf(key)
-		if !strings.HasPrefix(name, ownPrefix) {
+		if !strings.HasPrefix(name, ami.TagPrefix) {
 			continue
 		}
 		if own == &noOwnTags {
 			own = &ownTags{}
 		}
-		if name == keepTag && !strings.EqualFold(value, "false") && (own.keep == "" || key < own.keep) {
+		if name == ami.KeepTag && !strings.EqualFold(value, "false") && (own.keep == "" || key < own.keep) {
 			own.keep = key
 		}
 		if err := own.read(name, strings.TrimSpace(value)); err != nil {
@@ -118,25 +104,25 @@ func readOwnTags(tags map[string]string) *ownTags {
 // read takes in one tag. A tag that the janitor does not know may be a misspelt wish to keep.
 func (o *ownTags) read(name, value string) error {
 	switch name {
-	case keepTag:
+	case ami.KeepTag:
 		return nil
-	case staleAfterTag:
+	case ami.StaleAfterTag:
 		return o.readStaleAfter(value)
-	case RestoredTag:
+	case ami.RestoredTag:
 		return latest(&o.restored, value)
-	case DueTag:
+	case ami.DueTag:
 		o.hasDue = true
 		return latest(&o.due, value)
-	case AnnouncedByTag:
+	case ami.AnnouncedByTag:
 		o.readAnnouncer(value)
 		return nil
-	case DisabledTag:
+	case ami.DisabledTag:
 		o.readDisabler(value)
 		return nil
-	case RunTag:
+	case ami.RunTag:
 		o.readRun(value)
 		return nil
-	case IntentTag:
+	case ami.IntentTag:
 		return o.readIntent(value)
 	default:
 		return errors.New("the janitor knows no such tag")
@@ -144,7 +130,7 @@ func (o *ownTags) read(name, value string) error {
 }
 
 func (o *ownTags) readRun(value string) {
-	begun := beginOf(value)
+	begun := ami.RunID(value).Began()
 	if !o.hasRun || byTimeThenID(begun, value, o.runAt, o.run) > 0 {
 		o.run, o.runAt = value, begun
 	}
@@ -153,42 +139,35 @@ func (o *ownTags) readRun(value string) {
 
 func (o *ownTags) readDisabler(value string) {
 	o.disabled = true
-	if isRun(value) && (o.disabledBy == "" || value < o.disabledBy) {
-		o.disabledBy = value
+	if run := ami.RunID(value); isRun(run) && (o.disabledBy == "" || run < o.disabledBy) {
+		o.disabledBy = run
 	}
 }
 
 func (o *ownTags) readAnnouncer(value string) {
 	o.hasBy = true
 	run, policy, _ := strings.Cut(value, " ")
-	by := announcer{run, strings.TrimSpace(policy)}
-	if isRun(run) && (o.by.run == "" || cmp.Or(cmp.Compare(by.run, o.by.run), cmp.Compare(by.policy, o.by.policy)) < 0) {
+	by := announcer{ami.RunID(run), strings.TrimSpace(policy)}
+	if isRun(by.run) && (o.by.run == "" || cmp.Or(cmp.Compare(by.run, o.by.run), cmp.Compare(by.policy, o.by.policy)) < 0) {
 		o.by = by
 	}
 }
 
-// isRun reports whether a text begins as the id of a run does.
-func isRun(text string) bool { return !beginOf(text).IsZero() }
+// isRun reports whether an id begins as that of a run does.
+func isRun(id ami.RunID) bool { return !id.Began().IsZero() }
 
 // AnnouncedBy is the value of AnnouncedByTag.
 func AnnouncedBy(run, policy string) string { return run + " " + policy }
 
 // Announcer returns the run that has announced the removal of an image, as its tags say; empty if they name none.
-func Announcer(image ami.Image) string { return readOwnTags(image.Tags).announcedIn() }
+func Announcer(image ami.Image) string { return string(readOwnTags(image.Tags).announcedIn()) }
 
 func (o *ownTags) readIntent(value string) error {
-	if value != Intent {
-		return fmt.Errorf("%q is not %q", value, Intent)
+	if value != ami.Intent {
+		return fmt.Errorf("%q is not %q", value, ami.Intent)
 	}
 	o.intent = true
 	return nil
-}
-
-// beginOf returns when a run began, which its id begins with; zero if it is another kind of id.
-func beginOf(run string) time.Time {
-	begin, _, _ := strings.Cut(run, "-")
-	at, _ := time.Parse("20060102T150405Z", begin)
-	return at
 }
 
 func (o *ownTags) readStaleAfter(value string) error {

@@ -10,15 +10,53 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// Candidates returns, by region, the images that only evidence of use can still keep, stalest first. The inventories are
-// those of one account and run, one for each region that could be read.
-func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[string][]ami.Image {
+// Account is what a policy judges: the images and snapshots of one account in all regions that
+// could be read.
+type Account struct {
+	policy  Policy
+	now     time.Time
+	regions []*regionFacts
+}
+
+// Open takes in the inventories of one account and run, one for each region that could be read.
+func (p Policy) Open(inventories []ami.Inventory, now time.Time) *Account {
+	account := &Account{policy: p, now: now, regions: make([]*regionFacts, len(inventories))}
+	copied, originals := copies(inventories), originals(inventories)
+	for i := range inventories {
+		inventory := &inventories[i]
+		r := &regionFacts{
+			policy: p, now: now, Inventory: inventory, copied: copied, originals: originals,
+			snapshots: snapshotsByID(inventory), binGap: p.findBinGap(inventory.Bin), seen: latestAnnouncements(inventory.Images, now),
+		}
+		r.images = r.sortedImages(inventory.Images)
+		r.firstUsed = r.findFirstUses()
+		r.contested = r.findContested()
+		r.newest = p.newest(r.images, r.usable)
+		account.regions[i] = r
+	}
+	return account
+}
+
+// with returns the facts together with evidence.
+func (a *Account) with(evidence map[string]ami.Evidence) []*regionFacts {
+	regions := make([]*regionFacts, len(a.regions))
+	for i, facts := range a.regions {
+		r := *facts
+		r.evidence, r.launchGap = evidence, findLaunchGap(r.Inventory, evidence[r.Region], a.now)
+		regions[i] = &r
+	}
+	return regions
+}
+
+// Candidates returns, by region, the images that only evidence of use can still keep, stalest
+// first.
+func (a *Account) Candidates() map[string][]ami.Image {
 	candidates := map[string][]ami.Image{}
-	for _, d := range p.dockets(inventories, nil, now) {
+	for _, r := range a.regions {
 		var open []*ami.Image
-		for i := range d.images {
-			if len(d.hear(factRules, &d.images[i])) == 0 {
-				open = append(open, d.images[i].Image)
+		for i := range r.images {
+			if len(r.apply(factRules, &r.images[i])) == 0 {
+				open = append(open, r.images[i].Image)
 			}
 		}
 		if len(open) == 0 {
@@ -28,7 +66,7 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 		for i, image := range open {
 			images[i] = *image
 		}
-		candidates[d.region] = images
+		candidates[r.Region] = images
 	}
 	return candidates
 }
@@ -39,142 +77,117 @@ func (p Policy) Candidates(inventories []ami.Inventory, now time.Time) map[strin
 //
 // The caps hold over all plans. Those that are held are counted apart: what cannot be done does not take the place of what
 // can.
-func (p Policy) Plan(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []Plan {
-	dockets := p.dockets(inventories, evidence, now)
-	plans := make([]Plan, len(dockets))
+func (a *Account) Plan(evidence map[string]ami.Evidence) []Plan { return a.plan(a.with(evidence)) }
+
+func (a *Account) plan(regions []*regionFacts) []Plan {
+	plans := make([]Plan, len(regions))
 	var free, held []Plan
-	for i, d := range dockets {
-		plans[i] = Plan{Account: d.account, Region: d.region, Verdicts: d.judge()}
-		if d.whyHeld() == "" {
+	for i, r := range regions {
+		plans[i] = Plan{Account: r.Account, Region: r.Region, Verdicts: r.judge()}
+		if r.whyHeld() == "" {
 			free = append(free, plans[i])
 		} else {
 			held = append(held, plans[i])
 		}
 	}
-	for i, d := range dockets {
-		d.keepWhatMayBeShared(plans[i].Verdicts)
+	for i, r := range regions {
+		r.keepWhatMayBeShared(plans[i].Verdicts)
 	}
 	for _, together := range [][]Plan{free, held} {
-		p.deferOverCap(together, Deregister)
-		p.deferOverCap(together, Mark)
+		a.policy.deferOverCap(together, Deregister)
+		a.policy.deferOverCap(together, Mark)
 	}
-	for i, d := range dockets {
+	for i, r := range regions {
 		plan := &plans[i]
-		d.judgeSnapshots(plan.Verdicts)
-		d.orderReports(plan)
-		plan.Strays = d.strays(plan.Verdicts)
-		d.judgeRemains(plan)
-		d.hold(plan)
+		r.judgeSnapshots(plan.Verdicts)
+		r.orderReports(plan)
+		plan.Strays = r.strays(plan.Verdicts)
+		r.judgeUnattached(plan)
+		r.hold(plan)
 	}
 	return plans
 }
 
-// docket is what the rules may look at while they judge the images of one region.
-type docket struct {
+// regionFacts are what the rules may look at while they judge the images of one region.
+type regionFacts struct {
+	*ami.Inventory
+
 	policy    Policy
 	now       time.Time
-	account   string
-	region    string
-	images    []subject                // Stalest first.
+	images    []imageFacts             // Stalest first.
 	copied    map[string]*ami.Image    // The newest own image made from an image, by the id of the latter.
 	originals map[string]*ami.Image    // The own images, of any region, of which there are copies, by id; nil for those of others.
 	newest    map[string]string        // The families of those images that are the newest of theirs.
 	snapshots map[string]*ami.Snapshot // By id.
 	firstUsed map[string]time.Time     // When the first image that maps a snapshot was made, by the id of the snapshot; only of those that no image was the reason for.
-	sharing   map[string]ami.Sharing   // As in an inventory.
+	contested map[string]string        // The images that a run has just removed, and that are listed all the same, by the ids of their snapshots.
+	binGap    string                   // Why the bin takes in nothing of what is removed; empty if it does, or need not.
+	seen      map[string]time.Time     // When each policy has last announced something here, by its name.
 
-	sharingGap string // As in an inventory.
-
-	contested map[string]string // The images that a run has just removed, and that are listed all the same, by the ids of their snapshots.
-	bin       ami.RecycleBin
-	binGap    string // Why the bin takes in nothing of what is removed; empty if it does, or need not.
-	history   ami.History
 	evidence  map[string]ami.Evidence // Of all regions of the run.
-	seen      map[string]time.Time    // When each policy has last announced something here, by its name.
 	launchGap string                  // Why launches that are not on record prove nothing; empty if they do.
 }
 
-func (p Policy) dockets(inventories []ami.Inventory, evidence map[string]ami.Evidence, now time.Time) []*docket {
-	copied, originals := copies(inventories), originals(inventories)
-	dockets := make([]*docket, len(inventories))
-	for i := range inventories {
-		inventory := &inventories[i]
-		d := &docket{
-			policy: p, now: now, account: inventory.Account, region: inventory.Region,
-			copied: copied, originals: originals, snapshots: snapshotsByID(inventory), sharing: inventory.Sharing, sharingGap: inventory.SharingGap,
-			bin: inventory.Bin, binGap: p.findBinGap(inventory.Bin), history: inventory.History,
-			evidence: evidence, launchGap: findLaunchGap(inventory, evidence[inventory.Region], now),
-		}
-		d.seen = latestAnnouncements(inventory.Images, now)
-		d.images = d.subjects(inventory.Images)
-		d.firstUsed = d.findFirstUses()
-		d.contested = d.findContested()
-		d.newest = p.newest(d.images, d.usable)
-		dockets[i] = d
-	}
-	return dockets
-}
-
-// subjects returns the images, the stalest first.
-func (d *docket) subjects(images []ami.Image) []subject {
-	subjects := make([]subject, len(images))
+// sortedImages returns the images, the stalest first.
+func (r *regionFacts) sortedImages(images []ami.Image) []imageFacts {
+	sorted := make([]imageFacts, len(images))
 	for i := range images {
-		subjects[i] = d.subject(&images[i])
+		sorted[i] = r.imageFacts(&images[i])
 	}
-	slices.SortFunc(subjects, func(a, b subject) int {
+	slices.SortFunc(sorted, func(a, b imageFacts) int {
 		return cmp.Or(byTimeThenID(a.last.at, a.ID, b.last.at, b.ID), strings.Compare(a.Name, b.Name))
 	})
-	return subjects
+	return sorted
 }
 
 // usable reports whether an image counts as one of its family.
-func (d *docket) usable(image *subject) bool {
-	for _, speaks := range []func(*docket, *subject) string{notOwned, unreadable, futureDated, managed} {
-		if speaks(d, image) != "" {
+func (r *regionFacts) usable(image *imageFacts) bool {
+	for _, keeps := range []func(*regionFacts, *imageFacts) string{notOwned, unreadable, futureDated, managed} {
+		if keeps(r, image) != "" {
 			return false
 		}
 	}
 	return image.State == "available"
 }
 
-// judge lets the rules speak on every image: those of the facts, and those of the evidence on what these do not keep. The
-// verdicts come in the order of the images.
-func (d *docket) judge() []Verdict {
-	verdicts := make([]Verdict, len(d.images))
-	for i := range d.images {
-		d.decide(&verdicts[i], &d.images[i])
+// judge applies the rules to every image: those of the facts, and those of the evidence to what
+// these do not keep. The verdicts come in the order of the images.
+func (r *regionFacts) judge() []Verdict {
+	verdicts := make([]Verdict, len(r.images))
+	for i := range r.images {
+		r.decide(&verdicts[i], &r.images[i])
 	}
 	return verdicts
 }
 
-func (d *docket) decide(v *Verdict, image *subject) {
+func (r *regionFacts) decide(v *Verdict, image *imageFacts) {
 	v.Image, v.Decision, v.LastUse = *image.Image, Keep, image.last.at
-	if v.Reasons = d.hear(factRules, image); len(v.Reasons) == 0 {
-		v.Reasons = d.hear(evidenceRules, image)
+	if v.Reasons = r.apply(factRules, image); len(v.Reasons) == 0 {
+		v.Reasons = r.apply(evidenceRules, image)
 	}
-	if v.detail(unknownUseCode) != "" {
-		v.Gaps = d.gaps(image)
+	if v.detail(ami.ReasonUnknownUse) != "" {
+		v.Gaps = r.gaps(image)
 	}
 	if len(v.Reasons) == 0 {
-		d.announce(v, image)
-		d.yield(v)
+		r.announce(v, image)
+		r.yield(v)
 	} else {
-		v.Unmark = d.unmark(v.Reasons, image)
-		v.Undo = d.undo(v.Unmark, image)
-		if v.Unmark == ClearMark || d.isStray(image) {
-			v.CopiedTags = copiedTags(d, image)
+		v.Unmark = r.unmark(v.Reasons, image)
+		v.Undo = r.undo(v.Unmark, image)
+		if v.Unmark == ClearMark || r.isStray(image) {
+			v.CopiedTags = copiedTags(r, image)
 		}
 	}
 	if image.standing == anothers {
-		v.AnnouncedBy, v.Due = d.announcer(image.ID, image.own), image.own.due
+		v.AnnouncedBy, v.Due = r.announcer(image.ID, image.own), image.own.due
 	}
 }
 
-// hear returns what the rules have to say for an image.
-func (d *docket) hear(rules []keepRule, image *subject) []Reason {
+// apply returns the reasons for which rules keep an image.
+func (r *regionFacts) apply(rules []keepRule, image *imageFacts) []Reason {
 	var reasons []Reason
 	for i := range rules {
-		if detail := rules[i].speak(d, image); detail != "" {
+		if detail := rules[i].keeps(r, image); detail != "" {
 			reasons = append(reasons, Reason{rules[i].Code, detail})
 		}
 	}
@@ -203,7 +216,7 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 	slices.SortFunc(due, func(a, b removal) int {
 		return cmp.Or(behind(a.Yields)-behind(b.Yields), byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.region, b.region))
 	})
-	later := Reason{overCap.Code, fmt.Sprintf("at most %d a run, the stalest first", limit)}
+	later := Reason{ami.ReasonOverCap, fmt.Sprintf("at most %d a run, the stalest first", limit)}
 	if due[len(due)-1].Yields {
 		later.Detail += ", and behind the others what could not be removed before"
 	}
@@ -226,17 +239,17 @@ func behind(is bool) int {
 
 // keepWhatMayBeShared keeps the images with which snapshots would go of which EC2 did not say with whom they are shared: no later
 // run would come back for a snapshot that is left behind. Others take their places in the cap.
-func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
+func (r *regionFacts) keepWhatMayBeShared(verdicts []Verdict) {
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Decision != Deregister {
 			continue
 		}
 		for _, id := range v.Image.SnapshotIDs {
-			if why := sharingUnknown(d.sharingOf(id)); why != "" && d.keepsSnapshot(id) == "" {
+			if why := sharingUnknown(r.sharingOf(id)); why != "" && r.keepsSnapshot(id) == "" {
 				v.Decision, v.Due = Keep, time.Time{}
 				v.Gaps = append(v.Gaps, ami.Gap{Source: id, Err: why})
-				v.Reasons = []Reason{{unknownUseCode, gaps(v.Gaps)}}
+				v.Reasons = []Reason{{ami.ReasonUnknownUse, gaps(v.Gaps)}}
 			}
 		}
 	}
@@ -244,7 +257,7 @@ func (d *docket) keepWhatMayBeShared(verdicts []Verdict) {
 
 // judgeSnapshots decides on the snapshots of the images that are to be deregistered. A snapshot that several of them
 // share goes with the last of them.
-func (d *docket) judgeSnapshots(verdicts []Verdict) {
+func (r *regionFacts) judgeSnapshots(verdicts []Verdict) {
 	last := map[string]string{} // The image that each snapshot goes with, by its id.
 	for i := range verdicts {
 		for _, id := range verdicts[i].Image.SnapshotIDs {
@@ -253,17 +266,17 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 			}
 		}
 	}
-	staying := d.staying(last, verdicts)
+	staying := r.staying(last, verdicts)
 	for i := range verdicts {
 		v := &verdicts[i]
 		if v.Decision != Deregister {
 			continue
 		}
 		for _, id := range slices.Compact(slices.Sorted(slices.Values(v.Image.SnapshotIDs))) {
-			snapshot := d.snapshot(id)
+			snapshot := r.snapshot(id)
 			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
-			if s.Why = cmp.Or(d.othersSnapshot(id), staying[id], sharingUnknown(d.sharingOf(id))); s.Why == "" {
-				s.Why = cmp.Or(d.takenByHand(id), d.shared(id))
+			if s.Why = cmp.Or(r.othersSnapshot(id), staying[id], r.namedBy(id), sharingUnknown(r.sharingOf(id))); s.Why == "" {
+				s.Why = cmp.Or(r.takenByHand(id), r.shared(id))
 				s.Apart = s.Why != ""
 			}
 			if s.Why == "" {
@@ -274,12 +287,12 @@ func (d *docket) judgeSnapshots(verdicts []Verdict) {
 	}
 }
 
-// staying says, by id, why some of the snapshots of images that go are needed all the same.
-func (d *docket) staying(going map[string]string, verdicts []Verdict) map[string]string {
+// staying says, by id, which image still needs some of the snapshots of images that go.
+func (r *regionFacts) staying(going map[string]string, verdicts []Verdict) map[string]string {
 	if len(going) == 0 {
 		return nil
 	}
-	staying := d.named()
+	staying := map[string]string{}
 	for i := range verdicts {
 		v := &verdicts[i]
 		for _, id := range v.Image.SnapshotIDs {
@@ -291,16 +304,13 @@ func (d *docket) staying(going map[string]string, verdicts []Verdict) map[string
 	return staying
 }
 
-// named says, by id, what names the snapshots of a region, whichever image they were asked about with: of several the first
-// in the order of their texts.
-func (d *docket) named() map[string]string {
-	named := map[string]string{}
-	for _, finding := range d.evidence[d.region] {
-		for _, reference := range finding.Snapshots {
-			by := "named by " + cmp.Or(reference.ARN, "something")
-			if known, ok := named[reference.SnapshotID]; !ok || by < known {
-				named[reference.SnapshotID] = by
-			}
+// namedBy says what names a snapshot: of several the first in the order of their texts. It is empty
+// if nothing is known to.
+func (r *regionFacts) namedBy(id string) string {
+	named := ""
+	for _, reference := range r.evidence[r.Region].Snapshots[id].References {
+		if by := "named by " + cmp.Or(reference.ARN, "something"); named == "" || by < named {
+			named = by
 		}
 	}
 	return named
@@ -308,26 +318,26 @@ func (d *docket) named() map[string]string {
 
 // keepsSnapshot says why a snapshot stays, whatever becomes of the images that use it, as far as its facts go; empty if it goes with
 // them. With whom it is shared is none of these: that is asked about what is to be deleted, when the images have been decided on.
-func (d *docket) keepsSnapshot(id string) string {
-	return cmp.Or(d.othersSnapshot(id), d.takenByHand(id))
+func (r *regionFacts) keepsSnapshot(id string) string {
+	return cmp.Or(r.othersSnapshot(id), r.takenByHand(id))
 }
 
 // NotListed is why a snapshot stays that an image maps, and that the account does not list as its own.
 const NotListed = "not among this account's snapshots"
 
 // othersSnapshot says who else looks after a snapshot; empty if nobody does.
-func (d *docket) othersSnapshot(id string) string {
-	snapshot, listed := d.snapshots[id]
+func (r *regionFacts) othersSnapshot(id string) string {
+	snapshot, listed := r.snapshots[id]
 	switch {
 	case !listed:
 		return NotListed
-	case !d.policy.DeleteSnapshots:
+	case !r.policy.DeleteSnapshots:
 		return "the policy keeps all snapshots"
 	}
-	if manager := d.policy.managerByTags(snapshot.Tags); manager != "" {
+	if manager := r.policy.managerByTags(snapshot.Tags); manager != "" {
 		return manager
 	}
-	return d.policy.keptByTag(readOwnTags(snapshot.Tags), snapshot.Tags)
+	return r.policy.keptByTag(readOwnTags(snapshot.Tags), snapshot.Tags)
 }
 
 // longBefore is how much older than an image a snapshot has to be that was not taken for it. Whoever registers an image from a
@@ -336,12 +346,12 @@ const longBefore = Day
 
 // findFirstUses returns when the first image that maps a snapshot was made, by the id of the snapshot: of those that, by their
 // description, EC2 has not made for an image.
-func (d *docket) findFirstUses() map[string]time.Time {
+func (r *regionFacts) findFirstUses() map[string]time.Time {
 	first := map[string]time.Time{}
-	for i := range d.images {
-		image := d.images[i].Image
+	for i := range r.images {
+		image := r.images[i].Image
 		for _, id := range image.SnapshotIDs {
-			if snapshot := d.snapshot(id); snapshot.ImageID != "" || snapshot.Imported || image.CreatedAt.IsZero() {
+			if snapshot := r.snapshot(id); snapshot.ImageID != "" || snapshot.Imported || image.CreatedAt.IsZero() {
 				continue
 			}
 			if known, ok := first[id]; !ok || image.CreatedAt.Before(known) {
@@ -354,8 +364,8 @@ func (d *docket) findFirstUses() map[string]time.Time {
 
 // takenByHand says since when a snapshot has been there that somebody took, or copied, long before there was an image that maps it;
 // empty if it is none. EC2 always says when a snapshot was begun.
-func (d *docket) takenByHand(id string) string {
-	first, taken := d.firstUsed[id], d.snapshot(id).StartedAt
+func (r *regionFacts) takenByHand(id string) string {
+	first, taken := r.firstUsed[id], r.snapshot(id).StartedAt
 	if first.IsZero() || taken.IsZero() || first.Sub(taken) <= longBefore {
 		return ""
 	}
@@ -363,11 +373,11 @@ func (d *docket) takenByHand(id string) string {
 }
 
 // sharingOf says with whom a snapshot is shared. Of one that nobody has asked about it says nothing, or why nobody will.
-func (d *docket) sharingOf(id string) ami.Sharing {
-	if sharing, ok := d.sharing[id]; ok {
+func (r *regionFacts) sharingOf(id string) ami.Sharing {
+	if sharing, ok := r.evidence[r.Region].Sharing[id]; ok {
 		return sharing
 	}
-	return ami.Sharing{Err: d.sharingGap}
+	return ami.Sharing{Err: r.evidence[r.Region].SharingGap}
 }
 
 // sharingUnknown says why it is not known with whom a snapshot is shared; empty if it is, and as long as nobody has asked.
@@ -379,9 +389,9 @@ func sharingUnknown(sharing ami.Sharing) string {
 }
 
 // shared says with whom a snapshot is known to be shared; empty if with nobody.
-func (d *docket) shared(id string) string {
-	if with := d.sharing[id].With; len(with) > 0 {
-		return "shared with " + summary(with)
+func (r *regionFacts) shared(id string) string {
+	if sharing := r.evidence[r.Region].Sharing[id]; len(sharing.With) > 0 {
+		return "shared with " + summary(sharing.Names())
 	}
 	return ""
 }
@@ -406,8 +416,8 @@ func snapshotsByID(inventory *ami.Inventory) map[string]*ami.Snapshot {
 }
 
 // snapshot returns what is known of a snapshot: nothing if the account does not list it.
-func (d *docket) snapshot(id string) *ami.Snapshot {
-	if snapshot, listed := d.snapshots[id]; listed {
+func (r *regionFacts) snapshot(id string) *ami.Snapshot {
+	if snapshot, listed := r.snapshots[id]; listed {
 		return snapshot
 	}
 	return &ami.Snapshot{}

@@ -38,7 +38,7 @@ func deprecated(day string) func(*ami.Image) {
 // Whose announcement an image carries decides what becomes of the image, of its tags, and of what was done to it: a table of who may
 // have written the tags, and of what the run finds besides.
 func TestWhoseAnnouncement(t *testing.T) {
-	const due, by, off = retention.DueTag, retention.AnnouncedByTag, retention.DisabledTag
+	const due, by, off = ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag
 	keep := tagged("ami-janitor:keep", "")
 	forged := with(tagged(due, "2026-11-20"), announcedBy("20261105T020000Z-abcdef", ours))
 	quarantined := with(state("disabled"), tagged(due, "2026-11-20"), announcedBy("20261101T020000Z-abcdef", ours), tagged(off, "20261101T020000Z-abcdef"))
@@ -70,7 +70,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 		"its_owners_deprecation_stays":      {image: with(marked("2026-12-01"), record(theRun, ours, "2026-12-01T02:00:00Z", retention.Deprecate), deprecated("2026-12-02"), keep), kept: list("keep-tag"), unmark: "veto", undo: keys(due, by)},
 		"one_nobody_recorded_stays":         {image: with(marked("2026-12-01"), deprecated("2026-12-01"), keep), kept: list("keep-tag"), unmark: "veto", undo: keys(due, by)},
 		"one_of_the_day_on_the_tag_stays":   {image: with(marked("2026-12-01"), tagged(due, "2026-12-02"), record(theRun, ours, "2026-12-01T02:00:00Z", retention.Deprecate), deprecated("2026-12-02"), keep), kept: list("keep-tag"), unmark: "veto", undo: keys(due, by)},
-		"a_declaration_goes_with_a_veto":    {image: with(disabledUntil("2026-12-01"), declared(theRun)), kept: list("restored"), unmark: "veto", undo: retention.Undo{Keys: []string{due, by, off, retention.IntentTag, retention.RunTag}, Enable: true}},
+		"a_declaration_goes_with_a_veto":    {image: with(disabledUntil("2026-12-01"), declared(theRun)), kept: list("restored"), unmark: "veto", undo: retention.Undo{Keys: []string{due, by, off, ami.IntentTag, ami.RunTag}, Enable: true}},
 		"keys_as_they_are_written":          {image: with(marked("2026-12-01"), tagged("AMI-Janitor:Due", "2026-12-01"), tagged(" ami-janitor:announced-by", ""), keep), kept: list("keep-tag"), unmark: "veto", undo: keys("AMI-Janitor:Due", due, " ami-janitor:announced-by", by)},
 		"what_waits_is_left_as_it_is":       {image: with(disabledUntil("2026-12-01")), kept: list("announced")},
 		"what_is_in_doubt_is_left_too":      {image: with(disabledUntil("2026-12-01")), policy: narrowBin, kept: list("not-restorable"), unmark: "clear", undo: retention.Undo{Keys: []string{due, by, off}, Enable: true}},
@@ -124,7 +124,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 		"protected_it_loses_its_day":               {image: with(append(protection("enabled-without-cooldown"), announcedElsewhere("2026-12-01"))...), kept: list("protected"), unmark: "veto", undo: keys(due), announcedBy: theirs},
 		"in_use_it_loses_its_day":                  {image: with(announcedElsewhere("2026-12-01")), use: ami.Used, kept: list("in-use", "announced-elsewhere"), unmark: "veto", undo: keys(due), announcedBy: theirs},
 		"with_the_janitors_keep_tag_as_well":       {image: with(announcedElsewhere("2026-12-01"), keep), kept: list("keep-tag"), unmark: "veto", undo: keys(due), announcedBy: theirs},
-		"restored_as_well":                         {image: with(announcedElsewhere("2026-12-01"), declared(theRun)), kept: list("restored"), unmark: "veto", undo: keys(due, retention.IntentTag, retention.RunTag), announcedBy: theirs},
+		"restored_as_well":                         {image: with(announcedElsewhere("2026-12-01"), declared(theRun)), kept: list("restored"), unmark: "veto", undo: keys(due, ami.IntentTag, ami.RunTag), announcedBy: theirs},
 		"disabled_its_policy_enables_it":           {image: with(announcedElsewhere("2026-12-01"), record(theRun, theirs, "2026-12-01", retention.Disable), state("disabled"), tagged(off, theRun), keep, deprecated("2026-12-01")), kept: list("not-available", "keep-tag"), unmark: "veto", undo: keys(due), announcedBy: theirs},
 		"deprecated_its_policy_ends_that":          {image: with(announcedElsewhere("2026-12-01"), record(theRun, theirs, "2026-12-01", retention.Deprecate), keep, deprecated("2026-12-01")), kept: list("keep-tag"), unmark: "veto", undo: keys(due), announcedBy: theirs},
 		"objected_to_it_is_left_to_its_policy":     {image: with(announcedElsewhere("2026-12-01"), untagged(due), keep), kept: list("keep-tag"), announcedBy: theirs},
@@ -159,8 +159,8 @@ func TestWhoseAnnouncement(t *testing.T) {
 		"copied_and_in_use_nobody_objects":         {image: with(announcedElsewhere("2026-12-01"), announcedBy(earlierRun, theirs), created(ago(days(200)))), use: ami.Used, kept: list("in-use", "copied-tags"), unmark: "clear", undo: keys(due, by)},
 		"copied_with_a_keep_tag_neither":           {image: with(announcedElsewhere("2026-12-01"), announcedBy(earlierRun, theirs), created(ago(days(200))), keep), kept: list("keep-tag"), unmark: "clear", undo: keys(due, by)},
 		"copied_and_its_day_is_past":               {image: with(marked("2026-11-20"), announcedBy(earlierRun, ours), noRecord, created(ago(days(200)))), kept: list("copied-tags"), unmark: "clear", undo: keys(due, by)},
-		"copied_of_an_old_form":                    {image: with(tagged(due, "2026-11-20"), tagged(retention.RunTag, earlierRun), created(ago(days(200)))), kept: list("copied-tags"), unmark: "clear", undo: keys(due)},
-		"of_an_old_form_it_is_no_copy":             {image: with(tagged(due, "2026-11-20"), tagged(retention.RunTag, theRun)), kept: list("restored", "vetoed"), unmark: "veto", undo: keys(due, retention.RunTag), says: retention.OldForm + "\nit has no tag ami-janitor:announced-by"},
+		"copied_of_an_old_form":                    {image: with(tagged(due, "2026-11-20"), tagged(ami.RunTag, earlierRun), created(ago(days(200)))), kept: list("copied-tags"), unmark: "clear", undo: keys(due)},
+		"of_an_old_form_it_is_no_copy":             {image: with(tagged(due, "2026-11-20"), tagged(ami.RunTag, theRun)), kept: list("restored", "vetoed"), unmark: "veto", undo: keys(due, ami.RunTag), says: retention.OldForm + "\nit has no tag ami-janitor:announced-by"},
 		"copied_with_a_disabled_tag":               {image: with(announcedElsewhere("2026-12-01"), announcedBy(earlierRun, theirs), tagged(off, earlierRun), created(ago(days(200)))), kept: list("copied-tags"), unmark: "clear", undo: keys(due, by, off)},
 		"copied_and_disabled_by_somebody":          {image: with(announcedElsewhere("2026-12-01"), announcedBy(earlierRun, theirs), tagged(off, earlierRun), state("disabled"), created(ago(days(200)))), kept: list("not-available")},
 
@@ -169,8 +169,8 @@ func TestWhoseAnnouncement(t *testing.T) {
 		"not_of_the_account_and_left":   {image: with(leftAt("2026-10-24"), func(i *ami.Image) { i.OwnerID = "111122223333" }), kept: list("not-owned")},
 		"nothing_of_the_kind":           {decision: "mark"},
 		"nothing_of_it_and_a_keep_tag":  {image: with(keep), kept: list("keep-tag")},
-		"removed_and_there_again":       {image: with(declared(theRun)), kept: list("restored"), unmark: "veto", undo: keys(retention.IntentTag, retention.RunTag)},
-		"a_run_without_its_declaration": {image: with(tagged(retention.RunTag, theRun)), kept: list("restored"), unmark: "veto", undo: keys(retention.RunTag)},
+		"removed_and_there_again":       {image: with(declared(theRun)), kept: list("restored"), unmark: "veto", undo: keys(ami.IntentTag, ami.RunTag)},
+		"a_run_without_its_declaration": {image: with(tagged(ami.RunTag, theRun)), kept: list("restored"), unmark: "veto", undo: keys(ami.RunTag)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policy(grace(14, retention.Disable))
@@ -189,9 +189,9 @@ func TestWhoseAnnouncement(t *testing.T) {
 			here := inventory(region, append([]ami.Image{idle(subject, test.image...)}, test.others...)...)
 			evidence := unused(here)
 			if test.use != ami.Unknown {
-				evidence[region][subject] = ami.Finding{Use: test.use}
+				evidence[region].Images[subject] = ami.Finding{Use: test.use}
 			}
-			v := verdicts(p.Plan([]ami.Inventory{here}, evidence, now))[subject]
+			v := verdicts(p.Open([]ami.Inventory{here}, now).Plan(evidence))[subject]
 			got := codes(v)
 			if v.Decision != test.decision || v.Unmark != test.unmark || v.AnnouncedBy != test.announcedBy || !slices.Equal(got, test.kept) {
 				t.Errorf("%s, unmark %q, announced by %q because of %v; want %s, %q, %q because of %v",
@@ -215,7 +215,7 @@ func narrowBin(p *retention.Policy) { p.RequireRecycleBin = true }
 // Tags that were copied are said to come off only where they do: a tag that says the image is disabled stays as long as that is so.
 func TestCopiedTagsAreSaidToComeOffWhereTheyDo(t *testing.T) {
 	copied := func(changes ...func(*ami.Image)) ami.Image {
-		return idle("ami-1", append([]func(*ami.Image){leftAt("2026-10-24"), tagged(retention.DisabledTag, earlierRun), created(ago(days(200)))}, changes...)...)
+		return idle("ami-1", append([]func(*ami.Image){leftAt("2026-10-24"), tagged(ami.DisabledTag, earlierRun), created(ago(days(200)))}, changes...)...)
 	}
 	for _, state := range []string{"available", "disabled"} {
 		v := judge(t, policy(), inventory(region, copied(func(i *ami.Image) { i.State = state })))["ami-1"]

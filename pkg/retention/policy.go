@@ -111,7 +111,7 @@ func (p Policy) scope() []string {
 
 // idleLimit returns how long an image may be idle: what the policy says, or its own tag. Whoever may tag an image makes its limit
 // longer, and shorter only if the policy allows that.
-func (p Policy) idleLimit(image *subject) Days {
+func (p Policy) idleLimit(image *imageFacts) Days {
 	limit := max(p.StaleAfter, Floor)
 	if image.LastLaunchedAt.IsZero() {
 		limit = max(p.NeverLaunchedAfter, Floor)
@@ -123,6 +123,6 @@ func (p Policy) idleLimit(image *subject) Days {
 }
 
 // isShortened reports whether an image's own tag asks for a shorter limit than it gets.
-func (p Policy) isShortened(image *subject) bool {
+func (p Policy) isShortened(image *imageFacts) bool {
 	return image.own.staleAfter != nil && *image.own.staleAfter < p.idleLimit(image)
 }

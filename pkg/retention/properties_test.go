@@ -252,13 +252,11 @@ func TestNoSnapshotIsDeletedThatIsNeeded(t *testing.T) {
 						continue
 					}
 					deleted++
-					for _, finding := range w.evidence[plan.Region] {
-						if slices.ContainsFunc(finding.Snapshots, func(r ami.SnapshotReference) bool { return r.SnapshotID == s.SnapshotID }) {
-							t.Errorf("%s is deleted, but something names it", s.SnapshotID)
-						}
+					if len(w.evidence[plan.Region].Snapshots[s.SnapshotID].References) > 0 {
+						t.Errorf("%s is deleted, but something names it", s.SnapshotID)
 					}
 					snapshot, ok := listed[s.SnapshotID]
-					if oracleByHand(w.inventories[i], snapshot) || oracleSharing(w.inventories[i], s.SnapshotID) != "private" {
+					if oracleByHand(w.inventories[i], snapshot) || w.oracleSharing(w.inventories[i], s.SnapshotID) != "private" {
 						t.Errorf("%+v is deleted, and has a life of its own", snapshot)
 					}
 					if !ok || !w.policy.DeleteSnapshots || w.oracleKeepTag(snapshot.Tags) || snapshot.Tags["aws:backup:source-resource"] != "" {
@@ -298,7 +296,7 @@ func TestSharingOnlySpares(t *testing.T) {
 			stays := map[string]bool{} // The snapshots that do.
 			for at, v := range before.Verdicts {
 				got := after[i].Verdicts[at]
-				if v.Decision == retention.Deregister && oracleMayBeShared(here, v.Image) {
+				if v.Decision == retention.Deregister && w.oracleMayBeShared(here, v.Image) {
 					unknown++
 					for _, id := range v.Image.SnapshotIDs {
 						stays[id] = true
@@ -317,7 +315,7 @@ func TestSharingOnlySpares(t *testing.T) {
 				continue
 			}
 			goes := slices.DeleteFunc(before.Doomed(), func(id string) bool {
-				sharing := oracleSharing(here, id)
+				sharing := w.oracleSharing(here, id)
 				if sharing == "shared" {
 					shared++
 				}
@@ -489,32 +487,36 @@ func encode(t rapid.TB, value any) string {
 }
 
 // What the facts keep need not be looked up, except for the dates of its launches, for originals, for what has to be cleaned
-// up, and for images that are gone but for their snapshots.
+// up, and for snapshots without an image.
 func TestEvidenceForCandidatesIsEnough(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
-		w.spreadNames()
 		all := w.plan()
-		asked := map[string]bool{ami.EveryOther: true}
+		asked := map[string]bool{}
 		for _, candidates := range w.candidates() {
 			for _, image := range candidates {
 				asked[image.ID] = true
+				for _, id := range image.SnapshotIDs {
+					asked[id] = true
+				}
 				if original, _, ok := image.CopiedFrom(""); ok {
 					asked[original] = true
 				}
 			}
 		}
 		for _, here := range w.inventories {
-			for _, ghost := range w.policy.Ghosts(here, now) {
-				asked[ghost.ID] = true
+			unattached := w.policy.Open([]ami.Inventory{here}, now).Unattached()[here.Region]
+			for _, id := range unattached.IDs {
+				asked[id] = true
 			}
 		}
 		for region, evidence := range w.clone().evidence {
-			w.evidence[region] = ami.Evidence{}
-			for id, finding := range evidence {
+			maps.DeleteFunc(evidence.Snapshots, func(id string, _ ami.SnapshotFinding) bool { return !asked[id] })
+			w.evidence[region] = evidence
+			for id, finding := range evidence.Images {
 				if !asked[id] {
 					finding = ami.Finding{LaunchedAt: finding.LaunchedAt, Report: finding.Report}
 				}
-				w.evidence[region][id] = finding
+				w.evidence[region].Images[id] = finding
 			}
 		}
 		if diff := gocmp.Diff(encode(t, all), encode(t, w.plan())); diff != "" {
@@ -578,9 +580,9 @@ func TestAGapNeverAddsARemoval(t *testing.T) {
 		}
 		lost := rapid.SampledFrom(before).Draw(t, "image")
 		for _, evidence := range w.evidence {
-			if finding, ok := evidence[lost]; ok {
+			if finding, ok := evidence.Images[lost]; ok {
 				finding.Gaps = append(finding.Gaps, aGap)
-				evidence[lost] = finding
+				evidence.Images[lost] = finding
 			}
 		}
 		got := touched(w.plan())
@@ -612,19 +614,19 @@ func TestLessEvidenceNeverAddsARemoval(t *testing.T) {
 			if rapid.Bool().Draw(t, "listing too") {
 				w.inventories = slices.DeleteFunc(w.inventories, func(i ami.Inventory) bool { return i.Region == here })
 			}
-		} else if ids := slices.Sorted(maps.Keys(w.evidence[here])); len(ids) > 0 {
+		} else if ids := slices.Sorted(maps.Keys(w.evidence[here].Images)); len(ids) > 0 {
 			id := rapid.SampledFrom(ids).Draw(t, "image")
-			if finding := w.evidence[here][id]; id != ami.EveryOther && finding.LaunchedAt.IsZero() && !whole.named(id) {
-				delete(w.evidence[here], id)
+			if finding := w.evidence[here].Images[id]; finding.LaunchedAt.IsZero() && !whole.named(id) {
+				delete(w.evidence[here].Images, id)
 			}
 		}
 		for id, v := range verdicts(w.plan()) {
 			if v.Decision == retention.Keep || slices.Contains(before, id) {
 				continue
 			}
-			named := len(whole.evidence[here][id].References)+len(whole.evidence[here][v.Image.SourceImageID].References) > 0
+			named := len(whole.evidence[here].Images[id].References)+len(whole.evidence[here].Images[v.Image.SourceImageID].References) > 0
 			copied := len(whole.made(v.Image)) > len(w.made(v.Image))
-			_, unread := whole.evidence[here][ami.EveryOther] // Where nothing was read, nothing says that text was not.
+			unread := len(whole.evidence[here].Gaps) > 0 // Where nothing was read, nothing says that text was not.
 			if !named && !copied && !unread {
 				t.Errorf("%s is condemned because less is known of %s", id, here)
 			}
@@ -702,9 +704,9 @@ func TestTheOrderOfImagesWithoutAnID(t *testing.T) {
 	for _, name := range []string{"a", "b", "c"} {
 		images = append(images, idle("", named(name), func(i *ami.Image) { i.Unreadable = []string{"no image id"} }))
 	}
-	want := encode(t, policy().Plan([]ami.Inventory{inventory(region, images...)}, nil, now))
+	want := encode(t, policy().Open([]ami.Inventory{inventory(region, images...)}, now).Plan(nil))
 	slices.Reverse(images)
-	got := encode(t, policy().Plan([]ami.Inventory{inventory(region, images...)}, nil, now))
+	got := encode(t, policy().Open([]ami.Inventory{inventory(region, images...)}, now).Plan(nil))
 	if diff := gocmp.Diff(want, got); diff != "" {
 		t.Errorf("the plan depends on the order of its input (-forwards +backwards):\n%s", diff)
 	}

@@ -14,16 +14,16 @@ import (
 // says so; empty if none has, as of an image that is to be disabled.
 func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding, run string) (Reason, bool) {
 	if used := used(finding); used != "" {
-		return Reason{usedSincePlanned.Code, used}, true
+		return Reason{ami.ReasonUsedSincePlanned, used}, true
 	}
 	if unproven := unproven(finding); unproven != "" {
-		return Reason{"unknown-use", unproven}, true
+		return Reason{ami.ReasonUnknownUse, unproven}, true
 	}
 	if found == nil {
-		return Reason{changedSincePlanned.Code, "EC2 does not list it any more"}, true
+		return Reason{ami.ReasonChangedSincePlanned, "EC2 does not list it any more"}, true
 	}
 	if change := change(planned, *found, run); change != "" {
-		return Reason{changedSincePlanned.Code, change}, true
+		return Reason{ami.ReasonChangedSincePlanned, change}, true
 	}
 	return Reason{}, false
 }
@@ -33,18 +33,18 @@ func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding, run strin
 // the run that has declared the deletion. Locks are not looked at: EC2 deletes no snapshot that is locked.
 func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Reason, bool) {
 	if found == nil {
-		return Reason{changedSincePlanned.Code, "EC2 does not list " + planned.ID + " any more"}, true
+		return Reason{ami.ReasonChangedSincePlanned, "EC2 does not list " + planned.ID + " any more"}, true
 	}
 	before, after := planned, *found
 	before.Lock, after.Lock = "", ""
 	before.Tags, after.Tags = undeclared(planned.Tags), undeclared(found.Tags)
 	switch other := otherDeclaration(found.Tags, run); {
 	case other != "":
-		return Reason{changedSincePlanned.Code, planned.ID + ": " + other}, true
+		return Reason{ami.ReasonChangedSincePlanned, planned.ID + ": " + other}, true
 	case !maps.Equal(before.Tags, after.Tags):
-		return Reason{changedSincePlanned.Code, "the tags of " + planned.ID + " have changed"}, true
+		return Reason{ami.ReasonChangedSincePlanned, "the tags of " + planned.ID + " have changed"}, true
 	case !reflect.DeepEqual(before, after):
-		return Reason{changedSincePlanned.Code, "the facts of " + planned.ID + " have changed"}, true
+		return Reason{ami.ReasonChangedSincePlanned, "the facts of " + planned.ID + " have changed"}, true
 	default:
 		return Reason{}, false
 	}
@@ -54,10 +54,10 @@ func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Rea
 // found to be shared just before that. It reports false if with nobody.
 func RecheckSharing(snapshotID string, found ami.Sharing) (Reason, bool) {
 	if why := sharingUnknown(found); why != "" {
-		return Reason{"unknown-use", snapshotID + ": " + why}, true
+		return Reason{ami.ReasonUnknownUse, snapshotID + ": " + why}, true
 	}
 	if len(found.With) > 0 {
-		return Reason{changedSincePlanned.Code, snapshotID + " is shared with " + summary(found.With) + " now"}, true
+		return Reason{ami.ReasonChangedSincePlanned, snapshotID + " is shared with " + summary(found.Names()) + " now"}, true
 	}
 	return Reason{}, false
 }
@@ -87,9 +87,9 @@ func change(before, after ami.Image, run string) string {
 // otherDeclaration says why the tags of an image or a snapshot do not declare that a run removes it; empty if they do.
 func otherDeclaration(tags map[string]string, run string) string {
 	switch {
-	case tags[IntentTag] != Intent:
+	case tags[ami.IntentTag] != ami.Intent:
 		return "the tag that declared its removal is gone"
-	case tags[RunTag] != run:
+	case tags[ami.RunTag] != run:
 		return "another run has declared its removal"
 	default:
 		return ""
@@ -100,7 +100,7 @@ func otherDeclaration(tags map[string]string, run string) string {
 func undeclared(tags map[string]string) map[string]string {
 	others := map[string]string{}
 	for key, value := range tags {
-		if key != IntentTag && key != RunTag {
+		if key != ami.IntentTag && key != ami.RunTag {
 			others[key] = value
 		}
 	}

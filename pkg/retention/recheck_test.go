@@ -69,14 +69,14 @@ func TestRecheckOfWhatIsDeclared(t *testing.T) {
 		"declared_once_more":                 {with(declared(theRun)), with(declared(run)), ""},
 		"without_a_tag_before":               {with(func(i *ami.Image) { i.Tags = nil }), with(declared(run)), ""},
 		"not_declared":                       {nil, nil, "the tag that declared its removal is gone"},
-		"the_intent_is_off":                  {nil, with(declared(run), untagged(retention.IntentTag)), "the tag that declared its removal is gone"},
-		"the_intent_is_another":              {nil, with(declared(run), tagged(retention.IntentTag, "keep")), "the tag that declared its removal is gone"},
-		"the_run_is_off":                     {nil, with(declared(run), untagged(retention.RunTag)), "another run has declared its removal"},
+		"the_intent_is_off":                  {nil, with(declared(run), untagged(ami.IntentTag)), "the tag that declared its removal is gone"},
+		"the_intent_is_another":              {nil, with(declared(run), tagged(ami.IntentTag, "keep")), "the tag that declared its removal is gone"},
+		"the_run_is_off":                     {nil, with(declared(run), untagged(ami.RunTag)), "another run has declared its removal"},
 		"another_run_has_taken_it_over":      {nil, with(declared(other)), "another run has declared its removal"},
-		"the_earlier_run_is_back":            {with(due), with(due, declared(run), tagged(retention.RunTag, theRun)), "another run has declared its removal"},
+		"the_earlier_run_is_back":            {with(due), with(due, declared(run), tagged(ami.RunTag, theRun)), "another run has declared its removal"},
 		"the_day_was_taken_off":              {with(due), with(declared(run)), "its tags have changed"},
 		"a_keep_tag_was_added":               {nil, with(declared(run), tagged("ami-janitor:keep", "")), "its tags have changed"},
-		"it_says_that_it_was_restored":       {nil, with(declared(run), tagged(retention.RestoredTag, "2026-11-23")), "its tags have changed"},
+		"it_says_that_it_was_restored":       {nil, with(declared(run), tagged(ami.RestoredTag, "2026-11-23")), "its tags have changed"},
 		"it_is_enabled":                      {with(disabledUntil("2026-11-23")), with(disabledUntil("2026-11-23"), declared(run), state("available")), "it is in state available now"},
 		"another_fact_has_changed":           {nil, with(declared(run), mapping("snap-9")), "its facts have changed"},
 		"a_declaration_of_others_is_no_less": {with(tagged("AMI-Janitor:Intent", "remove")), with(declared(run)), "its tags have changed"},
@@ -109,7 +109,7 @@ func TestRecheckOfASnapshot(t *testing.T) {
 		"another_run_has_declared_it": {new(withTags(declaredSnapshot("snap-1", theRun), "team", "a")), "snap-1: another run has declared its removal"},
 		"a_keep_tag":                  {new(withTags(declaredSnapshot("snap-1", run), "team", "a", "ami-janitor:keep", "")), "the tags of snap-1 have changed"},
 		"a_tag_less":                  {new(declaredSnapshot("snap-1", run)), "the tags of snap-1 have changed"},
-		"restored":                    {new(withTags(declaredSnapshot("snap-1", run), "team", "a", retention.RestoredTag, "2026-11-23")), "the tags of snap-1 have changed"},
+		"restored":                    {new(withTags(declaredSnapshot("snap-1", run), "team", "a", ami.RestoredTag, "2026-11-23")), "the tags of snap-1 have changed"},
 		"another_fact":                {new(archived(withTags(declaredSnapshot("snap-1", run), "team", "a"))), "the facts of snap-1 have changed"},
 		"a_lock_that_has_expired":     {new(withTags(declaredSnapshot("snap-1", run), "team", "a")), ""},
 	} {
@@ -165,7 +165,7 @@ func TestMarked(t *testing.T) {
 	if retention.Marked(idle(subject, declared(theRun))) {
 		t.Error("what declares a removal is taken for a mark")
 	}
-	if !retention.Marked(idle(subject, declared(theRun), tagged(retention.DueTag, "x"))) || !retention.Marked(idle(subject, declared(theRun), tagged(retention.DisabledTag, "x"))) {
+	if !retention.Marked(idle(subject, declared(theRun), tagged(ami.DueTag, "x"))) || !retention.Marked(idle(subject, declared(theRun), tagged(ami.DisabledTag, "x"))) {
 		t.Error("what declares a removal hides a mark")
 	}
 	if retention.Marked(ami.Image{}) {

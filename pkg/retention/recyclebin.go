@@ -9,21 +9,21 @@ import (
 )
 
 // whyHeld says why nothing that is planned for a region may be carried out; empty if it may be.
-func (d *docket) whyHeld() string {
-	if d.history.Busy != "" {
-		return "run " + d.history.Busy + " was at work here at the same time"
+func (r *regionFacts) whyHeld() string {
+	if r.History.Busy != "" {
+		return "run " + r.History.Busy + " was at work here at the same time"
 	}
-	return d.binGap
+	return r.binGap
 }
 
 // hold holds a plan. One with nothing to do is none to hold, unless another run is at work.
-func (d *docket) hold(plan *Plan) {
-	plan.Busy, plan.BusyRun = d.history.Busy != "", d.history.Busy
-	if d.history.BusyPolicy != d.policy.Name {
-		plan.BusyPolicy = d.history.BusyPolicy
+func (r *regionFacts) hold(plan *Plan) {
+	plan.Busy, plan.BusyRun = r.History.Busy != "", r.History.Busy
+	if r.History.BusyPolicy != r.policy.Name {
+		plan.BusyPolicy = r.History.BusyPolicy
 	}
 	if plan.Busy || plan.wouldRemove() {
-		plan.Hold = d.whyHeld()
+		plan.Hold = r.whyHeld()
 	}
 }
 
@@ -51,9 +51,9 @@ func (p Policy) findBinGap(bin ami.RecycleBin) string {
 	case !bin.Read:
 		return cmp.Or(bin.Err, "the Recycle Bin was not looked at")
 	case daysInBin(bin, ofImages, nil) == 0:
-		return gap + "images tagged " + IntentTag + "=" + Intent
+		return gap + "images tagged " + ami.IntentTag + "=" + ami.Intent
 	case p.DeleteSnapshots && daysInBin(bin, ofSnapshots, nil) == 0:
-		return gap + "snapshots tagged " + IntentTag + "=" + Intent
+		return gap + "snapshots tagged " + ami.IntentTag + "=" + ami.Intent
 	default:
 		return ""
 	}
@@ -61,24 +61,24 @@ func (p Policy) findBinGap(bin ami.RecycleBin) string {
 
 // notRestorable keeps what the Recycle Bin would not hold for as long as it has to. Without its snapshots an image cannot be
 // restored; those that stay anyway need no bin. Where the bin takes in nothing at all, the region is held instead.
-func notRestorable(d *docket, image *subject) string {
+func notRestorable(r *regionFacts, image *imageFacts) string {
 	switch {
-	case !d.policy.RequireRecycleBin:
+	case !r.policy.RequireRecycleBin:
 		return ""
 	case image.S3Location != "":
 		return "its root device is an instance store, and the Recycle Bin takes only images that are backed by EBS"
 	case len(image.SnapshotIDs) == 0:
 		return "it has no snapshot, and the Recycle Bin takes only images that are backed by EBS"
-	case d.binGap != "":
+	case r.binGap != "":
 		return ""
 	}
-	days := daysInBin(d.bin, ofImages, image.Tags)
-	if fault := tooFew(d.bin, ofImages, image.Tags, d.policy.RecycleBinDays); fault != "" {
+	days := daysInBin(r.Bin, ofImages, image.Tags)
+	if fault := tooFew(r.Bin, ofImages, image.Tags, r.policy.RecycleBinDays); fault != "" {
 		return fault
 	}
 	for _, id := range image.SnapshotIDs {
-		fault := tooFew(d.bin, ofSnapshots, d.snapshot(id).Tags, days)
-		if fault != "" && d.keepsSnapshot(id) == "" {
+		fault := tooFew(r.Bin, ofSnapshots, r.snapshot(id).Tags, days)
+		if fault != "" && r.keepsSnapshot(id) == "" {
 			return "its snapshot " + id + ": " + fault
 		}
 	}
@@ -147,8 +147,8 @@ func excludes(rule ami.BinRule, tags map[string]string) ami.Tag {
 
 // declared returns the value of a tag once the removal of its resource has been declared.
 func declared(tags map[string]string, key string) (value string, ok bool) {
-	if key == IntentTag {
-		return Intent, true
+	if key == ami.IntentTag {
+		return ami.Intent, true
 	}
 	value, ok = tags[key]
 	return value, ok

@@ -62,8 +62,8 @@ func TestHold(t *testing.T) {
 			here.Snapshots, here.Bin, here.History = []ami.Snapshot{{ID: "snap-1"}, declaredSnapshot("snap-9", theRun)}, test.bin, test.history
 			here.Snapshots[1].ImageID = "ami-9"
 			evidence := unused(here)
-			evidence[region]["ami-9"] = ami.Finding{Use: ami.Unused}
-			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]
+			evidence[region].Snapshots["snap-9"] = ami.SnapshotFinding{LookedUp: true}
+			plan := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0]
 			if plan.Hold != test.hold || plan.Busy != test.busy {
 				t.Errorf("hold %q, busy %t; want %q, %t", plan.Hold, plan.Busy, test.hold, test.busy)
 			}
@@ -73,7 +73,7 @@ func TestHold(t *testing.T) {
 			if v := plan.Verdicts[0]; v.Decision != test.decides {
 				t.Errorf("%s because of %v, want %s", v.Decision, v.Reasons, test.decides)
 			}
-			e, _ := p.Explain([]ami.Inventory{here}, evidence, region, subject, now)
+			e, _ := p.Open([]ami.Inventory{here}, now).Explain(evidence, region, subject)
 			if e.Hold != plan.Hold {
 				t.Errorf("explained hold %q, planned %q", e.Hold, plan.Hold)
 			}
@@ -93,7 +93,7 @@ func TestWhatIsHeldHasACapOfItsOwn(t *testing.T) {
 	free := inventory("us-east-1", idle("ami-6"), idle("ami-7"), idle("ami-8"))
 	here.History.Busy, busy.History.Busy = lateRun, lateRun
 	p := policy(func(p *retention.Policy) { p.MaxDeregistrations = 2 })
-	plans := p.Plan([]ami.Inventory{here, busy, free}, unused(here, busy, free), now)
+	plans := p.Open([]ami.Inventory{here, busy, free}, now).Plan(unused(here, busy, free))
 	if got, want := decided(plans, retention.Deregister), []string{"ami-1", "ami-2", "ami-6", "ami-7"}; !slices.Equal(got, want) {
 		t.Errorf("removes %v, want %v", got, want)
 	}

@@ -1,5 +1,7 @@
 package retention
 
+import "ami-janitor/pkg/ami"
+
 // refusedFor is how long an image waits whose removal EC2 has refused. Tried every night, some images that a policy or AWS Backup protects would take
 // the cap for good, and two minutes each. A week is short enough for whoever has lifted the deny, and as long as nobody does, the
 // image is told of every night all the same.
@@ -7,14 +9,14 @@ const refusedFor = 7 * Day
 
 // yield has the images go behind all others that could not be removed when it was their turn, and those wait for a while whose
 // removal EC2 has refused.
-func (d *docket) yield(v *Verdict) {
-	refusal, ok := d.history.Refused[v.Image.ID]
+func (r *regionFacts) yield(v *Verdict) {
+	refusal, ok := r.History.Refused[v.Image.ID]
 	if !ok || v.Decision != Deregister {
 		return
 	}
 	v.Yields = true
-	if again := refusal.At.Truncate(Day).Add(refusedFor); refusal.ByEC2 && d.now.Before(again) && d.now.Sub(refusal.At) > -refusedFor {
+	if again := refusal.At.Truncate(Day).Add(refusedFor); refusal.ByEC2 && r.now.Before(again) && r.now.Sub(refusal.At) > -refusedFor {
 		v.Decision = Defer
-		v.Reasons = append(v.Reasons, Reason{refused.Code, "on " + date(refusal.At) + ", tried again from " + date(again) + ": " + refusal.Error})
+		v.Reasons = append(v.Reasons, Reason{ami.ReasonRefused, "on " + date(refusal.At) + ", tried again from " + date(again) + ": " + refusal.Error})
 	}
 }

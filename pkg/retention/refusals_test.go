@@ -69,7 +69,7 @@ func TestRefusedImagesTakeNoPlaceInTheCap(t *testing.T) {
 		0: {}, 1: {"ami-4"}, 2: {"ami-4", "ami-5"}, 3: {"ami-2", "ami-4", "ami-5"}, 4: {"ami-2", "ami-3", "ami-4", "ami-5"}, 5: {"ami-2", "ami-3", "ami-4", "ami-5"},
 	} {
 		p := policy(func(p *retention.Policy) { p.MaxDeregistrations = limit })
-		plans := p.Plan([]ami.Inventory{here}, unused(here), now)
+		plans := p.Open([]ami.Inventory{here}, now).Plan(unused(here))
 		if got := decided(plans, retention.Deregister); !slices.Equal(got, want) {
 			t.Errorf("with a cap of %d: %v, want %v", limit, got, want)
 		}

@@ -23,9 +23,9 @@ const (
 const maxPendingReports = 2000
 
 // usageReportPending keeps a public or shared image until there is a report that proves something.
-func usageReportPending(d *docket, image *subject) string {
-	finding := d.evidence[d.region][image.ID]
-	if !d.policy.JudgeShared || !image.Public && len(finding.SharedWith) == 0 {
+func usageReportPending(r *regionFacts, image *imageFacts) string {
+	finding := r.evidence[r.Region].Images[image.ID]
+	if !r.policy.JudgeShared || !image.Public && len(finding.SharedWith) == 0 {
 		return ""
 	}
 	report := finding.Report
@@ -38,7 +38,7 @@ func usageReportPending(d *docket, image *subject) string {
 		return fmt.Sprintf("the usage report of %s is in state %q", date(report.CreatedAt), report.State)
 	case !report.Complete:
 		return "the usage report of " + date(report.CreatedAt) + " leaves out accounts, resources or versions"
-	case d.now.Sub(report.CreatedAt) > freshReport || report.CreatedAt.After(d.now):
+	case r.now.Sub(report.CreatedAt) > freshReport || report.CreatedAt.After(r.now):
 		return "the usage report of " + date(report.CreatedAt) + " is not of the last " + daysInWords(freshReport)
 	case report.CreatedAt.Sub(image.last.at) < blindReport:
 		return "the usage report of " + date(report.CreatedAt) + " was made less than " + daysInWords(blindReport) + " after the last use"
@@ -51,18 +51,18 @@ func date(at time.Time) string { return at.UTC().Format(time.DateOnly) }
 
 // orderReports says about which images a usage report is to be asked for, and which reports have served: those of images
 // that do not wait for one, and those that prove nothing any more.
-func (d *docket) orderReports(plan *Plan) {
-	if !d.policy.JudgeShared {
+func (r *regionFacts) orderReports(plan *Plan) {
+	if !r.policy.JudgeShared {
 		return
 	}
-	done, pending := d.ownReports()
-	room := min(d.policy.MaxDeregistrations, maxPendingReports-pending)
+	done, pending := r.ownReports()
+	room := min(r.policy.MaxDeregistrations, maxPendingReports-pending)
 	for _, v := range plan.Verdicts {
-		report := d.evidence[d.region][v.Image.ID].Report
+		report := r.evidence[r.Region].Images[v.Image.ID].Report
 		switch {
-		case report != nil && d.isOfUse(report, v):
+		case report != nil && r.isOfUse(report, v):
 			delete(done, report.ID)
-		case v.isOnly("usage-report-pending") && len(plan.ReportsWanted) < room:
+		case v.isOnly(ami.ReasonUsageReportPending) && len(plan.ReportsWanted) < room:
 			plan.ReportsWanted = append(plan.ReportsWanted, v.Image.ID)
 		}
 	}
@@ -70,9 +70,9 @@ func (d *docket) orderReports(plan *Plan) {
 }
 
 // ownReports returns the ids of all usage reports of the janitor, and how many of them are pending.
-func (d *docket) ownReports() (ids map[string]bool, pending int) {
+func (r *regionFacts) ownReports() (ids map[string]bool, pending int) {
 	ids = map[string]bool{}
-	for _, finding := range d.evidence[d.region] {
+	for _, finding := range r.evidence[r.Region].Images {
 		if report := finding.Report; report != nil {
 			ids[report.ID] = true
 			for _, id := range report.Superseded {
@@ -87,11 +87,11 @@ func (d *docket) ownReports() (ids map[string]bool, pending int) {
 }
 
 // isOfUse reports whether a report may still prove something about an image that is to go, or that only doubts keep.
-func (d *docket) isOfUse(report *ami.UsageReport, v Verdict) bool {
-	age := d.now.Sub(report.CreatedAt)
+func (r *regionFacts) isOfUse(report *ami.UsageReport, v Verdict) bool {
+	age := r.now.Sub(report.CreatedAt)
 	fresh := report.State == "available" && report.Complete && age <= freshReport && report.CreatedAt.Sub(v.LastUse) >= blindReport
 	pending := report.State == "pending" && age <= stuckReport
-	return age >= 0 && (fresh || pending) && (v.Decision != Keep || v.isOnly("usage-report-pending", "unknown-use", "launch-data-missing", announced.Code))
+	return age >= 0 && (fresh || pending) && (v.Decision != Keep || v.isOnly(ami.ReasonUsageReportPending, ami.ReasonUnknownUse, ami.ReasonLaunchDataMissing, ami.ReasonAnnounced))
 }
 
 // isOnly reports whether all reasons of a verdict are among the given ones.

@@ -58,8 +58,8 @@ func TestUsageReports(t *testing.T) {
 		"made_seven_days_after_the_last_use":   {with(launched(ago(days(8)))), report(), true, ""},
 		"made_a_nanosecond_too_early":          {with(launched(ago(days(8) - 1))), report(), false, "the usage report of 2026-11-22 was made less than 7 days after the last use"},
 		"made_too_early_after_the_creation":    {with(created(ago(days(8) - 1))), report(), false, "less than 7 days"},
-		"made_too_early_after_a_restore":       {with(tagged(retention.RestoredTag, "2026-11-15T02:00:01Z")), report(), false, "less than 7 days"},
-		"made_seven_days_after_a_restore":      {with(tagged(retention.RestoredTag, "2026-11-15T02:00:00Z")), report(), true, ""},
+		"made_too_early_after_a_restore":       {with(tagged(ami.RestoredTag, "2026-11-15T02:00:01Z")), report(), false, "less than 7 days"},
+		"made_seven_days_after_a_restore":      {with(tagged(ami.RestoredTag, "2026-11-15T02:00:00Z")), report(), true, ""},
 		"made_before_the_last_use":             {with(launched(ago(days(8)))), report(reported(ago(days(9)))), false, "not of the last 3 days"},
 		"public_and_without_a_report":          {with(isPublic), nil, false, "asks for a usage report"},
 		"public_and_reported":                  {with(isPublic), report(), true, ""},
@@ -71,7 +71,7 @@ func TestUsageReports(t *testing.T) {
 			image := idle(subject, test.image...)
 			finding := ami.Finding{Use: ami.Unused, Report: test.report}
 			if !image.Public || strings.Contains(name, "and_shared") {
-				finding.SharedWith = []string{"account 999999999999"}
+				finding.SharedWith = []ami.Grantee{{Account: "999999999999"}}
 			}
 			want := []retention.Code{"usage-report-pending"}
 			if image.Name == "used" {
@@ -96,10 +96,10 @@ func TestNoReportIsNeeded(t *testing.T) {
 	}{
 		"a_private_image_needs_none":     {judgeShared, ami.Finding{Use: ami.Unused}, ""},
 		"a_bad_report_of_a_private_one":  {judgeShared, ami.Finding{Use: ami.Unused, Report: report(reportState("error"))}, ""},
-		"shared_images_are_kept_instead": {func(*retention.Policy) {}, ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}, Report: report()}, "shared"},
+		"shared_images_are_kept_instead": {func(*retention.Policy) {}, ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}, Report: report()}, "shared"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := policy(test.policy).Plan([]ami.Inventory{inventory(region, idle(subject))}, map[string]ami.Evidence{region: {subject: test.finding}}, now)[0]
+			plan := policy(test.policy).Open([]ami.Inventory{inventory(region, idle(subject))}, now).Plan(map[string]ami.Evidence{region: {Images: findings{subject: test.finding}}})[0]
 			v := plan.Verdicts[0]
 			if test.kept == "" && v.Decision != retention.Deregister || test.kept != "" && !slices.Equal(codes(v), []retention.Code{test.kept}) || len(plan.ReportsWanted) > 0 {
 				t.Errorf("%s because of %v, wants %v", v.Decision, v.Reasons, plan.ReportsWanted)
@@ -110,7 +110,7 @@ func TestNoReportIsNeeded(t *testing.T) {
 
 // Which reports are asked for, and which have served. Each image has one report, "amiur-" and its name, and an older one.
 func TestOrderingReports(t *testing.T) {
-	shared := []string{"account 999999999999"}
+	shared := []ami.Grantee{{Account: "999999999999"}}
 	full := func(name string, r *ami.UsageReport) ami.Finding {
 		if r != nil {
 			reportID("amiur-"+name, "amiur-"+name+"-old")(r)
@@ -148,7 +148,7 @@ func TestOrderingReports(t *testing.T) {
 		"of_the_future_and_in_doubt":        {nil, and(full("x", report(reported(now.Add(1)))), func(f *ami.Finding) { f.Gaps = []ami.Gap{aGap} }), false, false},
 		"it_is_the_copy_of_one_in_doubt":    {with(copyOf("ami-2")), full("x", report()), false, true},
 		"it_is_the_copy_of_one_in_use":      {with(copyOf("ami-3")), full("x", report()), false, false},
-		"somebody_has_objected":             {with(marked("2026-12-01"), untagged(retention.AnnouncedByTag)), full("x", report()), false, false},
+		"somebody_has_objected":             {with(marked("2026-12-01"), untagged(ami.AnnouncedByTag)), full("x", report()), false, false},
 		"of_this_moment":                    {nil, full("x", report(reported(now))), false, true},
 		"announced_elsewhere":               {with(marked("2026-12-01"), announcedBy(theRun, theirs), noRecord), full("x", report()), false, false},
 		"announced_elsewhere_without_one":   {with(marked("2026-12-01"), announcedBy(theRun, theirs), noRecord), full("x", nil), false, false},
@@ -164,9 +164,9 @@ func TestOrderingReports(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			here := inventory(region, idle(subject, test.image...))
-			evidence := map[string]ami.Evidence{region: {subject: test.finding, "ami-3": {Use: ami.Used}}}
+			evidence := map[string]ami.Evidence{region: {Images: findings{subject: test.finding, "ami-3": {Use: ami.Used}}}}
 			shorter := func(p *retention.Policy) { p.AllowShorter = true }
-			plan := policy(judgeShared, shorter).Plan([]ami.Inventory{here}, evidence, now)[0]
+			plan := policy(judgeShared, shorter).Open([]ami.Inventory{here}, now).Plan(evidence)[0]
 			if wanted := slices.Equal(plan.ReportsWanted, []string{subject}); wanted != test.wanted || !wanted && len(plan.ReportsWanted) > 0 {
 				t.Errorf("wanted %v: %t, want %t", plan.ReportsWanted, wanted, test.wanted)
 			}
@@ -181,7 +181,7 @@ func TestOrderingReports(t *testing.T) {
 				t.Errorf("done %v, want %v (%v)", plan.ReportsDone, done, plan.Verdicts[0].Reasons)
 			}
 
-			kept := policy().Plan([]ami.Inventory{here}, evidence, now)[0]
+			kept := policy().Open([]ami.Inventory{here}, now).Plan(evidence)[0]
 			if len(kept.ReportsWanted)+len(kept.ReportsDone) > 0 {
 				t.Errorf("where shared images are kept, reports are wanted and done: %v, %v", kept.ReportsWanted, kept.ReportsDone)
 			}
@@ -192,15 +192,15 @@ func TestOrderingReports(t *testing.T) {
 // No run asks for more reports than it may remove images, nor for more than EC2's quota has room for; the stalest come first.
 func TestTheCapOfReports(t *testing.T) {
 	many := func(n, pending int) (ami.Inventory, map[string]ami.Evidence) {
-		here, evidence := inventory(region), ami.Evidence{}
+		here, evidence := inventory(region), ami.Evidence{Images: findings{}}
 		for i := range n + pending {
 			id := fmt.Sprintf("ami-%d", 9999-i)
 			here.Images = append(here.Images, idle(id, launched(ago(days(300+i)))))
-			finding := ami.Finding{Use: ami.Unused, SharedWith: []string{"all"}}
+			finding := ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}}
 			if i >= n {
 				finding.Report = report(reportID("amiur-"+id), reportState("pending"))
 			}
-			evidence[id] = finding
+			evidence.Images[id] = finding
 		}
 		return here, map[string]ami.Evidence{region: evidence}
 	}
@@ -218,7 +218,7 @@ func TestTheCapOfReports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			here, evidence := many(test.images, test.pending)
 			p := policy(judgeShared, func(p *retention.Policy) { p.MaxDeregistrations = test.limit })
-			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]
+			plan := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0]
 			if len(plan.ReportsWanted) != test.want {
 				t.Errorf("%d reports are wanted, want %d", len(plan.ReportsWanted), test.want)
 			}
@@ -234,8 +234,8 @@ func TestTheCapOfReports(t *testing.T) {
 
 // Reports about images that are not in the listing, which may be gone, have served.
 func TestReportsOfImagesThatAreGone(t *testing.T) {
-	evidence := map[string]ami.Evidence{region: {"ami-gone": {Report: report(reportID("amiur-9", "amiur-8", "amiur-7"))}}}
-	plan := policy(judgeShared).Plan([]ami.Inventory{inventory(region)}, evidence, now)[0]
+	evidence := map[string]ami.Evidence{region: {Images: findings{"ami-gone": {Report: report(reportID("amiur-9", "amiur-8", "amiur-7"))}}}}
+	plan := policy(judgeShared).Open([]ami.Inventory{inventory(region)}, now).Plan(evidence)[0]
 	if !slices.Equal(plan.ReportsDone, []string{"amiur-7", "amiur-8", "amiur-9"}) {
 		t.Errorf("done %v", plan.ReportsDone)
 	}

@@ -19,91 +19,88 @@ type Rule struct {
 	Until   string // Continues "it stays until …": what would have to change, a setting in braces: {KEEP_NEWEST}. Empty for a reason that keeps nothing.
 }
 
-// keepRule speaks for keeping an image. It returns a phrase that says why, or an empty string if it has nothing to say.
+// keepRule keeps images.
 type keepRule struct {
 	Rule
-	speak func(*docket, *subject) string
-	mark  Unmark // What becomes of the mark of an image whose removal has been announced.
+	keeps func(*regionFacts, *imageFacts) string // Returns a phrase that says why, or an empty string if it does not keep the image.
+	mark  Unmark                                 // What becomes of the mark of an image whose removal has been announced.
 }
 
 // factRules are the keep rules that the inventory alone can decide. An image that none of them keeps is a candidate.
 var factRules = []keepRule{
-	{Rule{"not-owned", "does not belong to the account", "another account lets go of it"}, notOwned, LeaveMark},
-	{Rule{"not-available", "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, ClearMark},
-	{Rule{"unreadable", "has a fact that cannot be read", "EC2 shows that fact in a form that can be read"}, unreadable, LeaveMark},
-	{Rule{"future-dated", "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
-	{Rule{"protected", "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
-	{Rule{"managed", "is managed by AWS Backup or another service", "that service lets go of it"}, managed, ClearMark},
-	{Rule{"public", "is public", "it is private, or {SHARED_IMAGES} is report"}, public, Veto},
-	{Rule{"keep-tag", "carries a keep tag", "the tag is taken off"}, keepTagged, Veto},
-	{Rule{"keep-list", "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
-	{Rule{"unreadable-tag", "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
-	{Rule{"out-of-scope", "is outside what the janitor is told to judge", "{ONLY_TAGS} and {NAMES} cover it"}, outOfScope, ClearMark},
-	{Rule{"claimed", "is declared for removal by another run, which may be at work, or by another policy", "that run is over, or began 12 hours ago, or 30 days if it is another policy's"}, claimed, LeaveMark},
-	{Rule{"restored", "was removed by a run, or may have been, and is there; or carries an announcement that does not count any more", "it has been idle for its whole time again"}, restored, Veto},
-	{Rule{"vetoed", "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
-	{Rule{"unrecorded", "carries tags of an announcement that no record bears out", "these tags are taken off"}, unrecordedMark, LeaveMark},
-	{Rule{"recently-used", "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
-	{Rule{"newest-of-family", "is among the newest of its family", "newer images of the family are there, or {KEEP_NEWEST} is lower"}, newestOfFamily, ClearMark},
-	{Rule{"no-room-for-tags", "has no room, or a snapshot without room, for the tags that a removal takes", "some tags are taken off"}, noRoomForTags, ClearMark},
-	{Rule{"snapshot-unclear", "has a snapshot whose facts cannot be read", "EC2 shows them in a form that can be read"}, snapshotUnclear, LeaveMark},
+	{Rule{ami.ReasonNotOwned, "does not belong to the account", "another account lets go of it"}, notOwned, LeaveMark},
+	{Rule{ami.ReasonNotAvailable, "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, ClearMark},
+	{Rule{ami.ReasonUnreadable, "has a fact that cannot be read", "EC2 shows that fact in a form that can be read"}, unreadable, LeaveMark},
+	{Rule{ami.ReasonFutureDated, "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
+	{Rule{ami.ReasonProtected, "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
+	{Rule{ami.ReasonManaged, "is managed by AWS Backup or another service", "that service lets go of it"}, managed, ClearMark},
+	{Rule{ami.ReasonPublic, "is public", "it is private, or {SHARED_IMAGES} is report"}, public, Veto},
+	{Rule{ami.ReasonKeepTag, "carries a keep tag", "the tag is taken off"}, keepTagged, Veto},
+	{Rule{ami.ReasonKeepList, "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
+	{Rule{ami.ReasonUnreadableTag, "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
+	{Rule{ami.ReasonOutOfScope, "is outside what the janitor is told to judge", "{ONLY_TAGS} and {NAMES} cover it"}, outOfScope, ClearMark},
+	{Rule{ami.ReasonClaimed, "is declared for removal by another run, which may be at work, or by another policy", "that run is over, or began 12 hours ago, or 30 days if it is another policy's"}, claimed, LeaveMark},
+	{Rule{ami.ReasonRestored, "was removed by a run, or may have been, and is there; or carries an announcement that does not count any more", "it has been idle for its whole time again"}, restored, Veto},
+	{Rule{ami.ReasonVetoed, "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
+	{Rule{ami.ReasonUnrecorded, "carries tags of an announcement that no record bears out", "these tags are taken off"}, unrecordedMark, LeaveMark},
+	{Rule{ami.ReasonRecentlyUsed, "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
+	{Rule{ami.ReasonNewestOfFamily, "is among the newest of its family", "newer images of the family are there, or {KEEP_NEWEST} is lower"}, newestOfFamily, ClearMark},
+	{Rule{ami.ReasonNoRoomForTags, "has no room, or a snapshot without room, for the tags that a removal takes", "some tags are taken off"}, noRoomForTags, ClearMark},
+	{Rule{ami.ReasonSnapshotUnclear, "has a snapshot whose facts cannot be read", "EC2 shows them in a form that can be read"}, snapshotUnclear, LeaveMark},
 	{
-		Rule{"snapshot-in-doubt", "shares a snapshot with an image that a run has just removed, and that is listed all the same", "12 hours after that run began"},
+		Rule{ami.ReasonSnapshotInDoubt, "shares a snapshot with an image that a run has just removed, and that is listed all the same", "12 hours after that run began"},
 		snapshotInDoubt, LeaveMark,
 	},
-	{Rule{"snapshot-locked", "has a locked snapshot, which would be left behind", "the lock has expired"}, snapshotLocked, ClearMark},
+	{Rule{ami.ReasonSnapshotLocked, "has a locked snapshot, which would be left behind", "the lock has expired"}, snapshotLocked, ClearMark},
 	{
-		Rule{"not-restorable", "could not be restored from the Recycle Bin", "the bin's rules hold it for long enough, or {REQUIRE_RECYCLE_BIN} is false"},
+		Rule{ami.ReasonNotRestorable, "could not be restored from the Recycle Bin", "the bin's rules hold it for long enough, or {REQUIRE_RECYCLE_BIN} is false"},
 		notRestorable, ClearMark,
 	},
 }
 
 // evidenceRules are the keep rules that need evidence of use, which is collected of candidates alone.
 var evidenceRules = []keepRule{
-	{Rule{"shared", "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report"}, shared, Veto},
-	{Rule{"in-use", "is in use", "nothing names it any more"}, inUse, Veto},
-	{Rule{"copy-of-used", "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
-	{Rule{"announced-elsewhere", "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},
-	{Rule{"copied-tags", "carries tags of another image's removal, which were copied", "these tags are off, which a run that is no dry run sees to"}, copiedTags, LeaveMark},
-	{Rule{unknownUseCode, "may be in use: a lookup could not be completed", "every lookup is answered"}, unknownUse, LeaveMark},
+	{Rule{ami.ReasonShared, "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report"}, shared, Veto},
+	{Rule{ami.ReasonInUse, "is in use", "nothing names it any more"}, inUse, Veto},
+	{Rule{ami.ReasonCopyOfUsed, "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
+	{Rule{ami.ReasonAnnouncedElsewhere, "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},
+	{Rule{ami.ReasonCopiedTags, "carries tags of another image's removal, which were copied", "these tags are off, which a run that is no dry run sees to"}, copiedTags, LeaveMark},
+	{Rule{ami.ReasonUnknownUse, "may be in use: a lookup could not be completed", "every lookup is answered"}, unknownUse, LeaveMark},
 	{
-		Rule{"usage-report-pending", "is public or shared, and no fresh report says whether other accounts use it", "a fresh usage report finds no use of it"},
+		Rule{ami.ReasonUsageReportPending, "is public or shared, and no fresh report says whether other accounts use it", "a fresh usage report finds no use of it"},
 		usageReportPending, LeaveMark,
 	},
 	{
-		Rule{"launch-data-missing", "has no launch on record, like every other image of its region, although instances were launched", "EC2 reports launches again"},
+		Rule{ami.ReasonLaunchDataMissing, "has no launch on record, like every other image of its region, although instances were launched", "EC2 reports launches again"},
 		launchDataMissing, LeaveMark,
 	},
 }
 
 // unprovenCodes are the reasons that keep an image only for want of a proof that nothing needs it, or of a way back. They are all
 // that is known of that: who reports on a run asks IsUnproven.
-var unprovenCodes = []Code{"unrecorded", "not-restorable", "unknown-use", "usage-report-pending", "launch-data-missing"}
+var unprovenCodes = []Code{
+	ami.ReasonUnrecorded, ami.ReasonNotRestorable, ami.ReasonUnknownUse, ami.ReasonUsageReportPending, ami.ReasonLaunchDataMissing,
+}
 
 // IsUnproven reports whether a reason keeps an image only for want of a proof that nothing needs it, or of a way back.
 func (c Code) IsUnproven() bool { return slices.Contains(unprovenCodes, c) }
 
 // IsOfCandidates reports whether only those images can have a reason that no fact of the inventory keeps.
 func (c Code) IsOfCandidates() bool {
-	return c == announced.Code || slices.ContainsFunc(evidenceRules, func(rule keepRule) bool { return rule.Code == c })
+	return c == ami.ReasonAnnounced || slices.ContainsFunc(evidenceRules, func(rule keepRule) bool { return rule.Code == c })
 }
 
-// announced is the reason of an image that no rule keeps, but whose day has not come.
-var announced = Rule{"announced", "is announced for removal on a day that has not come yet", "that day has come, unless somebody objects"}
-
-// The reasons of images that no rule keeps.
-var (
-	stale         = Rule{Code: "stale", Meaning: "has not been used for longer than the policy allows, and nothing refers to it"}
-	neverLaunched = Rule{Code: "never-launched", Meaning: "was never launched for longer than the policy allows, and nothing refers to it"}
-	refused       = Rule{Code: "refused", Meaning: "has to wait for a week: EC2 has refused its removal"}
-	overCap       = Rule{Code: "over-cap", Meaning: "has to wait for a later run: this one has reached its cap"}
-)
-
-// The reasons that come up while a plan is carried out.
-var (
-	usedSincePlanned    = Rule{Code: "used-since-planned", Meaning: "was found to be in use just before it was to be removed"}
-	changedSincePlanned = Rule{Code: "changed-since-planned", Meaning: "was changed after the plan was made"}
-)
+// otherRules are the reasons of images that no rule keeps. The last two come up while a plan is
+// carried out.
+var otherRules = []Rule{
+	{ami.ReasonAnnounced, "is announced for removal on a day that has not come yet", "that day has come, unless somebody objects"},
+	{Code: ami.ReasonStale, Meaning: "has not been used for longer than the policy allows, and nothing refers to it"},
+	{Code: ami.ReasonNeverLaunched, Meaning: "was never launched for longer than the policy allows, and nothing refers to it"},
+	{Code: ami.ReasonRefused, Meaning: "has to wait for a week: EC2 has refused its removal"},
+	{Code: ami.ReasonOverCap, Meaning: "has to wait for a later run: this one has reached its cap"},
+	{Code: ami.ReasonUsedSincePlanned, Meaning: "was found to be in use just before it was to be removed"},
+	{Code: ami.ReasonChangedSincePlanned, Meaning: "was changed after the plan was made"},
+}
 
 // Rules returns every reason that a verdict can have.
 func Rules() []Rule {
@@ -111,37 +108,37 @@ func Rules() []Rule {
 	for _, r := range slices.Concat(factRules, evidenceRules) {
 		rules = append(rules, r.Rule)
 	}
-	return append(rules, announced, stale, neverLaunched, refused, overCap, usedSincePlanned, changedSincePlanned)
+	return append(rules, otherRules...)
 }
 
-func notOwned(d *docket, image *subject) string {
+func notOwned(r *regionFacts, image *imageFacts) string {
 	switch image.OwnerID {
 	case "":
 		return "its owner is not known"
-	case d.account:
+	case r.Account:
 		return ""
 	default:
 		return "owned by account " + image.OwnerID
 	}
 }
 
-func notAvailable(d *docket, image *subject) string {
+func notAvailable(r *regionFacts, image *imageFacts) string {
 	switch image.State {
 	case "available":
 		return ""
 	case "":
 		return "its state is not known"
 	case "disabled":
-		if d.hasDisabled(image) || d.saysDisabled(image) {
+		if r.hasDisabled(image) || r.saysDisabled(image) {
 			return "" // By the janitor itself, which is part of an announcement, or so it says.
 		}
 	}
 	return "in state " + image.State
 }
 
-func unreadable(d *docket, image *subject) string {
+func unreadable(r *regionFacts, image *imageFacts) string {
 	facts := image.Unreadable
-	if copied, ok := d.copied[image.ID]; ok && copied.CreatedAt.IsZero() {
+	if copied, ok := r.copied[image.ID]; ok && copied.CreatedAt.IsZero() {
 		facts = append(slices.Clip(facts), "the creation date of its copy "+copied.ID)
 	}
 	if image.CreatedAt.IsZero() && len(facts) == 0 {
@@ -150,8 +147,8 @@ func unreadable(d *docket, image *subject) string {
 	return strings.Join(facts, "; ")
 }
 
-func futureDated(d *docket, image *subject) string {
-	if image.last.at.After(d.now) {
+func futureDated(r *regionFacts, image *imageFacts) string {
+	if image.last.at.After(r.now) {
 		return fmt.Sprintf("%s %s, which is in the future", image.last.event, image.last.at.Format(time.RFC3339))
 	}
 	return ""
@@ -159,49 +156,53 @@ func futureDated(d *docket, image *subject) string {
 
 // protected trusts nothing but "disabled" and an absent value: during the 24 hours of a protection's cooldown EC2 says
 // "disabled after …" and still refuses (EC2 User Guide, "Protect an AMI from deregistration").
-func protected(_ *docket, image *subject) string {
+func protected(_ *regionFacts, image *imageFacts) string {
 	if image.Protection == "" || image.Protection == "disabled" {
 		return ""
 	}
 	return "deregistration protection: " + image.Protection
 }
 
-func managed(d *docket, image *subject) string {
-	if manager := d.policy.managerOf(image.Image); manager != "" {
+func managed(r *regionFacts, image *imageFacts) string {
+	if manager := r.policy.managerOf(image.Image); manager != "" {
 		return manager
 	}
 	for _, id := range image.SnapshotIDs {
-		if manager := managerOfImageBySnapshot(d.snapshot(id)); manager != "" {
+		if manager := managerOfImageBySnapshot(r.snapshot(id)); manager != "" {
 			return manager
 		}
 	}
 	return ""
 }
 
-func public(d *docket, image *subject) string {
-	if image.Public && !d.policy.JudgeShared {
+func public(r *regionFacts, image *imageFacts) string {
+	if image.Public && !r.policy.JudgeShared {
 		return "everyone may launch it"
 	}
 	return ""
 }
 
-func keepTagged(d *docket, image *subject) string { return d.policy.keptByTag(image.own, image.Tags) }
+func keepTagged(r *regionFacts, image *imageFacts) string {
+	return r.policy.keptByTag(image.own, image.Tags)
+}
 
-func keepListed(d *docket, image *subject) string {
-	if entry, ok := d.policy.KeepList.find(image.ID, image.Name); ok {
+func keepListed(r *regionFacts, image *imageFacts) string {
+	if entry, ok := r.policy.KeepList.find(image.ID, image.Name); ok {
 		return "listed as " + entry
 	}
 	return ""
 }
 
-func unreadableTag(_ *docket, image *subject) string { return strings.Join(image.own.faults, "; ") }
+func unreadableTag(_ *regionFacts, image *imageFacts) string {
+	return strings.Join(image.own.faults, "; ")
+}
 
-func outOfScope(d *docket, image *subject) string {
+func outOfScope(r *regionFacts, image *imageFacts) string {
 	switch {
-	case !d.policy.OnlyTags.all(image.Tags):
-		return "its tags do not match " + d.policy.OnlyTags.String()
-	case !d.policy.Names.match(image.Name):
-		return "its name does not match " + d.policy.Names.String()
+	case !r.policy.OnlyTags.all(image.Tags):
+		return "its tags do not match " + r.policy.OnlyTags.String()
+	case !r.policy.Names.match(image.Name):
+		return "its name does not match " + r.policy.Names.String()
 	default:
 		return ""
 	}
@@ -209,7 +210,7 @@ func outOfScope(d *docket, image *subject) string {
 
 // vetoed notices that somebody has undone a part of an announcement, or has used the image since. EC2 reports a launch up to
 // a day late.
-func vetoed(d *docket, image *subject) string {
+func vetoed(r *regionFacts, image *imageFacts) string {
 	own := image.own
 	switch {
 	case len(own.faults) > 0:
@@ -218,67 +219,67 @@ func vetoed(d *docket, image *subject) string {
 		if own.disabled {
 			return "" // It may be a claim, and no part of an announcement.
 		}
-		return undone(d, image)
+		return undone(r, image)
 	case image.standing != ours:
 		return ""
 	}
-	if undone := undone(d, image); undone != "" {
+	if undone := undone(r, image); undone != "" {
 		return undone
 	}
-	if last := d.lastUseUntil(image.Image, own, d.now); last.at.After(beginOf(own.announcedIn()).Add(-Day)) {
-		return last.ago(d.now) + ", since its removal was announced"
+	if last := r.lastUseUntil(image.Image, own, r.now); last.at.After(own.announcedIn().Began().Add(-Day)) {
+		return last.ago(r.now) + ", since its removal was announced"
 	}
 	return ""
 }
 
 // undone says which part of an announcement somebody has undone, or may have; empty if it is whole. What is disabled for it has to
 // say so, and to be it still.
-func undone(d *docket, image *subject) string {
+func undone(r *regionFacts, image *imageFacts) string {
 	own := image.own
-	disables := d.wasToBeDisabled(image)
+	disables := r.wasToBeDisabled(image)
 	switch {
 	case !own.hasDue:
-		return "somebody took the tag " + DueTag + " off"
+		return "somebody took the tag " + ami.DueTag + " off"
 	case own.isOldForm():
-		return "it has no tag " + AnnouncedByTag
-	case own.by.run == "" || own.by.policy != d.policy.Name:
-		return "somebody took the tag " + AnnouncedByTag + " off, or changed it"
+		return "it has no tag " + ami.AnnouncedByTag
+	case own.by.run == "" || own.by.policy != r.policy.Name:
+		return "somebody took the tag " + ami.AnnouncedByTag + " off, or changed it"
 	case (own.disabled || disables) && image.State == "available":
 		return "somebody enabled it"
 	case disables && !own.disabled:
-		return "somebody took the tag " + DisabledTag + " off"
+		return "somebody took the tag " + ami.DisabledTag + " off"
 	default:
 		return ""
 	}
 }
 
-func recentlyUsed(d *docket, image *subject) string {
+func recentlyUsed(r *regionFacts, image *imageFacts) string {
 	at := image.last.at
-	undecided := at.IsZero() || at.After(d.now) || len(image.own.faults) > 0
-	if undecided || d.now.Sub(at) > time.Duration(d.policy.idleLimit(image)) {
+	undecided := at.IsZero() || at.After(r.now) || len(image.own.faults) > 0
+	if undecided || r.now.Sub(at) > time.Duration(r.policy.idleLimit(image)) {
 		return ""
 	}
-	return image.last.ago(d.now)
+	return image.last.ago(r.now)
 }
 
-func newestOfFamily(d *docket, image *subject) string {
-	family, ok := d.newest[image.ID]
+func newestOfFamily(r *regionFacts, image *imageFacts) string {
+	family, ok := r.newest[image.ID]
 	if !ok {
 		return ""
 	}
-	if d.policy.KeepNewest == 1 {
+	if r.policy.KeepNewest == 1 {
 		return "the newest of family " + family
 	}
-	return fmt.Sprintf("among the newest %d of family %s", d.policy.KeepNewest, family)
+	return fmt.Sprintf("among the newest %d of family %s", r.policy.KeepNewest, family)
 }
 
 // noRoomForTags counts what declares the removal, on the image and its snapshots, and what announces it before that.
-func noRoomForTags(d *docket, image *subject) string {
-	if fault := crowded(image.Tags, d.announcement(image)); fault != "" {
+func noRoomForTags(r *regionFacts, image *imageFacts) string {
+	if fault := crowded(image.Tags, r.announcement(image)); fault != "" {
 		return "it carries " + fault
 	}
 	for _, id := range image.SnapshotIDs {
-		if fault := crowded(d.snapshot(id).Tags, nil); fault != "" && d.keepsSnapshot(id) == "" {
+		if fault := crowded(r.snapshot(id).Tags, nil); fault != "" && r.keepsSnapshot(id) == "" {
 			return id + " carries " + fault
 		}
 	}
@@ -286,14 +287,14 @@ func noRoomForTags(d *docket, image *subject) string {
 }
 
 // announcement returns the keys of the tags that announce the removal of an image; none if it is announced, or is not to be.
-func (d *docket) announcement(image *subject) []string {
+func (r *regionFacts) announcement(image *imageFacts) []string {
 	switch {
-	case d.policy.Grace <= 0 || !d.due(image).IsZero():
+	case r.policy.Grace <= 0 || !r.due(image).IsZero():
 		return nil
-	case d.policy.GraceAction == Disable || image.State == "disabled":
-		return []string{DueTag, AnnouncedByTag, DisabledTag}
+	case r.policy.GraceAction == Disable || image.State == "disabled":
+		return []string{ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag}
 	default:
-		return []string{DueTag, AnnouncedByTag}
+		return []string{ami.DueTag, ami.AnnouncedByTag}
 	}
 }
 
@@ -310,7 +311,7 @@ func crowded(tags map[string]string, others []string) string {
 			carried++
 		}
 	}
-	for _, key := range append([]string{IntentTag, RunTag}, others...) {
+	for _, key := range append([]string{ami.IntentTag, ami.RunTag}, others...) {
 		if _, ok := tags[key]; !ok {
 			missing++
 		}
@@ -321,33 +322,33 @@ func crowded(tags map[string]string, others []string) string {
 	return fmt.Sprintf("%d tags of at most %d, and a removal takes %d more", carried, most, missing)
 }
 
-func snapshotUnclear(d *docket, image *subject) string {
+func snapshotUnclear(r *regionFacts, image *imageFacts) string {
 	for _, id := range image.SnapshotIDs {
-		if fault := d.snapshot(id).Unreadable; fault != "" {
+		if fault := r.snapshot(id).Unreadable; fault != "" {
 			return id + ": " + fault
 		}
 	}
 	return ""
 }
 
-func snapshotLocked(d *docket, image *subject) string {
+func snapshotLocked(r *regionFacts, image *imageFacts) string {
 	for _, id := range image.SnapshotIDs {
-		if snapshot := d.snapshot(id); snapshot.Locked() {
+		if snapshot := r.snapshot(id); snapshot.Locked() {
 			return id + " is locked (" + snapshot.Lock + ")"
 		}
 	}
 	return ""
 }
 
-func shared(d *docket, image *subject) string {
-	if with := d.evidence[d.region][image.ID].SharedWith; len(with) > 0 && !d.policy.JudgeShared {
-		return "shared with " + summary(with)
+func shared(r *regionFacts, image *imageFacts) string {
+	if with := r.evidence[r.Region].Images[image.ID].SharedWith; len(with) > 0 && !r.policy.JudgeShared {
+		return "shared with " + summary(ami.Names(with))
 	}
 	return ""
 }
 
-func inUse(d *docket, image *subject) string {
-	return used(ami.Everywhere(d.evidence, d.region, image.ID))
+func inUse(r *regionFacts, image *imageFacts) string {
+	return used(ami.Everywhere(r.evidence, r.Region, image.ID))
 }
 
 // used says what uses an image; empty if nothing is known to.
@@ -388,16 +389,16 @@ func byReport(report *ami.UsageReport) string {
 
 // copyOfUsed keeps what CopyImage has made of an image that is in use: the copy in another region is what one falls back
 // on. What CreateImage has made from an instance of an image is no copy of it.
-func copyOfUsed(d *docket, image *subject) string {
-	id, region, ok := image.CopiedFrom(d.region)
+func copyOfUsed(r *regionFacts, image *imageFacts) string {
+	id, region, ok := image.CopiedFrom(r.Region)
 	if !ok {
 		return ""
 	}
 	what := "it is a copy of " + id + " in " + region
-	if original := d.originals[id]; original != nil && d.recentlyLaunched(original) {
+	if original := r.originals[id]; original != nil && r.recentlyLaunched(original) {
 		return what + ", which was last launched " + date(original.LastLaunchedAt)
 	}
-	if used := used(ami.Everywhere(d.evidence, region, id)); used != "" {
+	if used := used(ami.Everywhere(r.evidence, region, id)); used != "" {
 		return what + ", which is " + used
 	}
 	return ""
@@ -406,14 +407,14 @@ func copyOfUsed(d *docket, image *subject) string {
 // doubtfulOriginal says why it is not known whether the image is in use that an image is a copy of; empty if it is known, or
 // if the image is no copy. An original is looked up where it is; in a region that is part of the run, it is in doubt until
 // that has been done.
-func doubtfulOriginal(d *docket, image *subject) string {
-	id, region, ok := image.CopiedFrom(d.region)
-	if _, inRun := d.evidence[region]; !ok || !inRun {
+func doubtfulOriginal(r *regionFacts, image *imageFacts) string {
+	id, region, ok := image.CopiedFrom(r.Region)
+	if _, inRun := r.evidence[region]; !ok || !inRun {
 		return ""
 	}
 	what := "the use of " + id + " in " + region + ", of which it is a copy"
-	finding := ami.Everywhere(d.evidence, region, id)
-	switch original := d.originals[id]; {
+	finding := ami.Everywhere(r.evidence, region, id)
+	switch original := r.originals[id]; {
 	case original != nil && len(original.Unreadable) > 0:
 		return what + ": " + strings.Join(original.Unreadable, "; ")
 	case len(finding.Gaps) > 0:
@@ -425,17 +426,17 @@ func doubtfulOriginal(d *docket, image *subject) string {
 	}
 }
 
-func (d *docket) recentlyLaunched(image *ami.Image) bool {
-	limit := d.policy.idleLimit(&subject{Image: image, own: readOwnTags(image.Tags)})
-	return !image.LastLaunchedAt.IsZero() && d.now.Sub(image.LastLaunchedAt) <= time.Duration(limit)
+func (r *regionFacts) recentlyLaunched(image *ami.Image) bool {
+	limit := r.policy.idleLimit(&imageFacts{Image: image, own: readOwnTags(image.Tags)})
+	return !image.LastLaunchedAt.IsZero() && r.now.Sub(image.LastLaunchedAt) <= time.Duration(limit)
 }
 
-func unknownUse(d *docket, image *subject) string {
-	finding := ami.Everywhere(d.evidence, d.region, image.ID)
+func unknownUse(r *regionFacts, image *imageFacts) string {
+	finding := ami.Everywhere(r.evidence, r.Region, image.ID)
 	if why := unproven(finding); why != "" || finding.Use == ami.Used {
 		return why
 	}
-	return doubtfulOriginal(d, image)
+	return doubtfulOriginal(r, image)
 }
 
 // unproven fails closed: only a finding that says "unused", and that has no gap, is a proof.
@@ -461,32 +462,29 @@ func gaps(all []ami.Gap) string {
 	return summary(gaps)
 }
 
-// unknownUseCode is the code of the reason that gaps make.
-const unknownUseCode Code = "unknown-use"
-
 // gaps are the lookups of an image that could not be completed, or else those of the image that it is a copy of.
-func (d *docket) gaps(image *subject) []ami.Gap {
-	if own := ami.Everywhere(d.evidence, d.region, image.ID).Gaps; len(own) > 0 {
+func (r *regionFacts) gaps(image *imageFacts) []ami.Gap {
+	if own := ami.Everywhere(r.evidence, r.Region, image.ID).Gaps; len(own) > 0 {
 		return own
 	}
-	id, region, ok := image.CopiedFrom(d.region)
-	if _, inRun := d.evidence[region]; !ok || !inRun {
+	id, region, ok := image.CopiedFrom(r.Region)
+	if _, inRun := r.evidence[region]; !ok || !inRun {
 		return nil
 	}
 	var found []ami.Gap
-	for _, gap := range ami.Everywhere(d.evidence, region, id).Gaps {
+	for _, gap := range ami.Everywhere(r.evidence, region, id).Gaps {
 		gap.Err += " (the use of " + id + " in " + region + ", of which it is a copy)"
 		found = append(found, gap)
 	}
 	return found
 }
 
-// launchDataMissing speaks for images whose missing launches prove nothing.
-func launchDataMissing(d *docket, image *subject) string {
+// launchDataMissing keeps images whose missing launches prove nothing.
+func launchDataMissing(r *regionFacts, image *imageFacts) string {
 	if !image.LastLaunchedAt.IsZero() {
 		return ""
 	}
-	return d.launchGap
+	return r.launchGap
 }
 
 // findLaunchGap says why launches that are not on record prove nothing in a region; empty if they do: EC2 has a launch on
@@ -494,13 +492,13 @@ func launchDataMissing(d *docket, image *subject) string {
 // reports launches, which is 24 hours (EC2 User Guide, "Check when an Amazon EC2 AMI was last used"), and as much again.
 func findLaunchGap(inventory *ami.Inventory, evidence ami.Evidence, now time.Time) string {
 	const delay = 48 * time.Hour
-	var launched string // The first by its id of the images that speak for a gap.
+	var launched string // The first by its id of the images that show a gap.
 	for i := range inventory.Images {
 		image := &inventory.Images[i]
 		if !image.LastLaunchedAt.IsZero() {
 			return ""
 		}
-		at := evidence[image.ID].LaunchedAt
+		at := evidence.Images[image.ID].LaunchedAt
 		if image.OwnerID == inventory.Account && !at.IsZero() && now.Sub(at) > delay && (launched == "" || image.ID < launched) {
 			launched = image.ID
 		}
@@ -509,7 +507,7 @@ func findLaunchGap(inventory *ami.Inventory, evidence ami.Evidence, now time.Tim
 		return ""
 	}
 	return fmt.Sprintf("no image of %s has a launch on record, although an instance of %s was launched %s",
-		inventory.Region, launched, date(evidence[launched].LaunchedAt))
+		inventory.Region, launched, date(evidence.Images[launched].LaunchedAt))
 }
 
 // summary joins the first few items and counts the rest.

@@ -88,13 +88,13 @@ func TestSharedSnapshots(t *testing.T) {
 		"nobody has asked yet": {nil, "", private, private[1:]},
 		"it is private":        {map[string]ami.Sharing{"snap-1": {}, "snap-2": {}}, "", private, private[1:]},
 		"it is shared": {
-			map[string]ami.Sharing{"snap-1": {With: []string{"account 111122223333"}}, "snap-2": {}},
+			map[string]ami.Sharing{"snap-1": {With: []ami.Grantee{{Account: "111122223333"}}}, "snap-2": {}},
 			"",
 			[]retention.SnapshotVerdict{apart("snap-1", 8, "shared with account 111122223333"), private[1]},
 			private[1:],
 		},
 		"it is public": {
-			map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}}, "snap-2": {}},
+			map[string]ami.Sharing{"snap-1": {With: []ami.Grantee{{Everybody: true}}}, "snap-2": {}},
 			"",
 			[]retention.SnapshotVerdict{apart("snap-1", 8, "shared with everyone"), private[1]},
 			private[1:],
@@ -106,7 +106,7 @@ func TestSharedSnapshots(t *testing.T) {
 			beside,
 		},
 		"an error beside what is seen": {
-			map[string]ami.Sharing{"snap-1": {With: []string{"everyone"}, Err: "cut"}, "snap-2": {}},
+			map[string]ami.Sharing{"snap-1": {With: []ami.Grantee{{Everybody: true}}, Err: "cut"}, "snap-2": {}},
 			"snap-1: with whom it is shared is not known: cut",
 			nil,
 			beside,
@@ -114,8 +114,10 @@ func TestSharedSnapshots(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			here := inventory(region, idle("ami-1", mapping("snap-1", "snap-2")), idle("ami-2", mapping("snap-2"), launched(ago(days(300)))))
-			here.Snapshots, here.Sharing = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 100}}, test.sharing
-			got := judge(t, policy(), here)
+			here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 100}}
+			evidence := unused(here)
+			evidence[region] = ami.Evidence{Images: evidence[region].Images, Sharing: test.sharing}
+			got := verdicts(policy().Open([]ami.Inventory{here}, now).Plan(evidence))
 			first, second := got["ami-1"], got["ami-2"]
 			if diff := cmp.Diff(test.first, first.Snapshots) + cmp.Diff(test.second, second.Snapshots); diff != "" || second.Decision != retention.Deregister {
 				t.Errorf("%s (-want +got):\n%s", second.Decision, diff)
@@ -325,24 +327,21 @@ func TestSnapshotsAreRegional(t *testing.T) {
 // A snapshot that something names stays, though its image goes; also where nobody can say what that is.
 func TestSnapshotsThatAreNamed(t *testing.T) {
 	for name, test := range map[string]struct {
-		named ami.SnapshotReference
-		of    string // The image that the reference was found for.
-		want  retention.SnapshotVerdict
+		id   string
+		by   ami.Reference
+		want retention.SnapshotVerdict
 	}{
-		"by_a_template":         {ami.SnapshotReference{SnapshotID: "snap-1", Reference: ami.Reference{ARN: "arn:1"}}, "ami-1", leaves("snap-1", 8, "named by arn:1")},
-		"by_something":          {ami.SnapshotReference{SnapshotID: "snap-1"}, "ami-1", leaves("snap-1", 8, "named by something")},
-		"by_a_source_alone":     {ami.SnapshotReference{SnapshotID: "snap-1", Reference: ami.Reference{Source: "templates"}}, "ami-1", leaves("snap-1", 8, "named by something")},
-		"for_another_image":     {ami.SnapshotReference{SnapshotID: "snap-1"}, "ami-2", leaves("snap-1", 8, "named by something")},
-		"another_snapshot_goes": {ami.SnapshotReference{SnapshotID: "snap-2"}, "ami-1", deletes("snap-1", 8, "ami-1")},
+		"by_a_template":         {"snap-1", ami.Reference{ARN: "arn:1"}, leaves("snap-1", 8, "named by arn:1")},
+		"by_something":          {"snap-1", ami.Reference{}, leaves("snap-1", 8, "named by something")},
+		"by_a_source_alone":     {"snap-1", ami.Reference{Source: "templates"}, leaves("snap-1", 8, "named by something")},
+		"another_snapshot_goes": {"snap-2", ami.Reference{}, deletes("snap-1", 8, "ami-1")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			here := inventory(region, idle("ami-1", mapping("snap-1")), idle("ami-2"))
 			here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}}
 			evidence := unused(here)
-			finding := evidence[region][test.of]
-			finding.Snapshots = []ami.SnapshotReference{test.named}
-			evidence[region][test.of] = finding
-			got := verdicts(policy().Plan([]ami.Inventory{here}, evidence, now))["ami-1"].Snapshots
+			evidence[region].Snapshots[test.id] = ami.SnapshotFinding{References: []ami.Reference{test.by}}
+			got := verdicts(policy().Open([]ami.Inventory{here}, now).Plan(evidence))["ami-1"].Snapshots
 			if diff := cmp.Diff([]retention.SnapshotVerdict{test.want}, got); diff != "" {
 				t.Errorf("snapshots (-want +got):\n%s", diff)
 			}

@@ -34,7 +34,7 @@ func TestStrangers(t *testing.T) {
 			}
 			here := inventory(region, image)
 			here.Snapshots, here.History = []ami.Snapshot{declaredSnapshot("snap-1", test.run)}, test.history
-			plan := policy().Plan([]ami.Inventory{here}, unused(here), now)[0]
+			plan := policy().Open([]ami.Inventory{here}, now).Plan(unused(here))[0]
 			if v := plan.Verdicts[0]; v.Decision != retention.Keep || v.Reasons[0].Code != test.code || (v.Unmark == retention.LeaveMark) != (test.code == "claimed") {
 				t.Errorf("%s because of %v, %s", v.Decision, v.Reasons, v.Unmark)
 			}

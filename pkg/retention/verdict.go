@@ -101,11 +101,11 @@ type Undo struct {
 type Decision string
 
 const (
-	// Keep means that at least one rule speaks for keeping the image.
+	// Keep means that at least one rule keeps the image.
 	Keep Decision = "keep"
-	// Deregister means that no rule speaks for keeping the image.
+	// Deregister means that no rule keeps the image.
 	Deregister Decision = "deregister"
-	// Mark means that no rule speaks for keeping the image, and that its removal is to be announced first.
+	// Mark means that no rule keeps the image, and that its removal is to be announced first.
 	Mark Decision = "mark"
 	// Defer means that the image would be deregistered, but that the run's cap is reached, or that EC2 has refused not long ago.
 	Defer Decision = "defer"

@@ -21,9 +21,11 @@ type world struct {
 	evidence    map[string]ami.Evidence
 }
 
-func (w world) plan() []retention.Plan { return w.policy.Plan(w.inventories, w.evidence, now) }
+func (w world) plan() []retention.Plan { return w.policy.Open(w.inventories, now).Plan(w.evidence) }
 
-func (w world) candidates() map[string][]ami.Image { return w.policy.Candidates(w.inventories, now) }
+func (w world) candidates() map[string][]ami.Image {
+	return w.policy.Open(w.inventories, now).Candidates()
+}
 
 // rare lists numbers of which those below cases are rare: one each among all.
 func rare(cases, all int) []int {
@@ -92,7 +94,7 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 		w.policy.KeepList = list
 	}
 	for i, plan := range w.plan() {
-		w.inventories[i].Sharing = anySharing(t, plan.Doomed())
+		w.know(i, func(e *ami.Evidence) { e.Sharing = anySharing(t, plan.Doomed()) })
 	}
 	return w
 })
@@ -100,12 +102,11 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 // drawEvidence draws what is known of the images of all regions of the run, and of the originals of copies.
 func (w *world) drawEvidence(t *rapid.T, known []place) {
 	for _, here := range w.inventories {
-		w.evidence[here.Region] = anyEvidence(t, here.Images)
+		w.evidence[here.Region] = anyEvidence(t, here)
 	}
 	for _, gone := range known {
 		if evidence, ok := w.evidence[gone.region]; ok && strings.Contains(gone.id, "dead") && rapid.SampledFrom(rare(1, 3)).Draw(t, "goneUnknown") != 0 {
-			evidence[gone.id] = ami.Finding{Use: rapid.SampledFrom([]ami.Use{ami.Unused, ami.Unused, ami.Used, ami.Unknown}).Draw(t, "goneUse")}
-			w.drawGhost(t, evidence, gone.id)
+			evidence.Images[gone.id] = ami.Finding{Use: rapid.SampledFrom([]ami.Use{ami.Unused, ami.Unused, ami.Used, ami.Unknown}).Draw(t, "goneUse")}
 		}
 	}
 	if rapid.SampledFrom(rare(1, 4)).Draw(t, "failedRegion") == 0 {
@@ -114,31 +115,35 @@ func (w *world) drawEvidence(t *rapid.T, known []place) {
 	// A listing of one region cannot be read, or only in part.
 	if rapid.SampledFrom(rare(1, 10)).Draw(t, "unreadListing") == 0 {
 		gap := ami.Gap{Source: rapid.SampledFrom([]string{ami.TextSource, ami.TextSource, "instances"}).Draw(t, "listing"), Err: "denied"}
-		w.evidence[rapid.SampledFrom(w.inventories).Draw(t, "unread").Region][ami.EveryOther] = ami.Finding{Gaps: []ami.Gap{gap}}
+		unread := rapid.SampledFrom(w.inventories).Draw(t, "unread").Region
+		evidence := w.evidence[unread]
+		evidence.Gaps = []ami.Gap{gap}
+		w.evidence[unread] = evidence
 	}
 	// A listing of one region names an image of another.
 	if rapid.SampledFrom(rare(1, 5)).Draw(t, "namedFromAfar") == 0 {
 		image := rapid.SampledFrom(known).Draw(t, "named")
 		far := rapid.SampledFrom(w.inventories).Draw(t, "far").Region
 		if far != image.region {
-			w.evidence[far][image.id] = ami.Finding{Use: ami.Used, References: []ami.Reference{{Source: "ssm-text", ARN: "arn:far"}}}
+			w.evidence[far].Images[image.id] = ami.Finding{Use: ami.Used, References: []ami.Reference{{Source: "ssm-text", ARN: "arn:far"}}}
 		}
 	}
 }
 
-// drawGhost draws what names and shares the snapshots of an image that is gone.
-func (w *world) drawGhost(t *rapid.T, evidence ami.Evidence, id string) {
-	finding := evidence[id]
-	snapshot := rapid.SampledFrom([]string{"snap-5", "snap-6", "snap-7"}).Draw(t, "named")
-	switch rapid.SampledFrom(rare(3, 12)).Draw(t, "ghost") {
+// anySnapshotFinding draws what names a snapshot, and with whom it is shared, if anybody has asked.
+func anySnapshotFinding(t *rapid.T) ami.SnapshotFinding {
+	finding := ami.SnapshotFinding{LookedUp: true}
+	switch rapid.SampledFrom(rare(4, 16)).Draw(t, "snapshotFinding") {
 	case 0:
-		finding.Snapshots = []ami.SnapshotReference{{SnapshotID: snapshot, Reference: ami.Reference{ARN: "arn:template"}}}
+		finding.LookedUp = false
 	case 1:
-		finding.SharedWith = []string{"snapshot " + snapshot + " by account 111122223333"}
+		finding.References = []ami.Reference{{ARN: rapid.SampledFrom([]string{"arn:template", ""}).Draw(t, "template")}}
 	case 2:
+		finding.SharedWith = []ami.Grantee{{Account: "111122223333"}}
+	case 3:
 		finding.Gaps = []ami.Gap{aGap}
 	}
-	evidence[id] = finding
+	return finding
 }
 
 var anyPolicy = rapid.Custom(func(t *rapid.T) retention.Policy {
@@ -226,11 +231,11 @@ func anySharing(t *rapid.T, doomed []string) map[string]ami.Sharing {
 	for _, id := range doomed {
 		switch rapid.SampledFrom(rare(3, 6)).Draw(t, "shared") {
 		case 0:
-			sharing[id] = ami.Sharing{With: []string{"account 111122223333"}}
+			sharing[id] = ami.Sharing{With: []ami.Grantee{{Account: "111122223333"}}}
 		case 1:
 			sharing[id] = ami.Sharing{Err: "denied"}
 		case 2:
-			sharing[id] = ami.Sharing{With: []string{"everyone"}, Err: "cut"}
+			sharing[id] = ami.Sharing{With: []ami.Grantee{{Everybody: true}}, Err: "cut"}
 		default:
 			sharing[id] = ami.Sharing{}
 		}
@@ -240,11 +245,18 @@ func anySharing(t *rapid.T, doomed []string) map[string]ami.Sharing {
 
 // unasked is the world as it is when nobody has asked yet with whom snapshots are shared.
 func (w world) unasked() world {
-	w.inventories = slices.Clone(w.inventories)
+	w.evidence = maps.Clone(w.evidence)
 	for i := range w.inventories {
-		w.inventories[i].Sharing = nil
+		w.know(i, func(e *ami.Evidence) { e.Sharing = nil })
 	}
 	return w
+}
+
+// know changes what is known of a region.
+func (w world) know(i int, change func(*ami.Evidence)) {
+	known := w.evidence[w.inventories[i].Region]
+	change(&known)
+	w.evidence[w.inventories[i].Region] = known
 }
 
 // oracleGhost is an image of a region that was deregistered long ago, or was somebody else's.
@@ -570,10 +582,13 @@ var anyProtection = rapid.SampledFrom([]string{
 	"disabled", "disabled after 2026-11-24T02:00:00Z", "enabled-with-cooldown", "enabled-without-cooldown", "DISABLED",
 })
 
-// anyEvidence draws what is known of the images; most are proven unused.
-func anyEvidence(t *rapid.T, images []ami.Image) ami.Evidence {
-	evidence := ami.Evidence{}
-	for _, image := range images {
+// anyEvidence draws what is known of images and snapshots; most are proven unused.
+func anyEvidence(t *rapid.T, here ami.Inventory) ami.Evidence {
+	evidence := ami.Evidence{Images: findings{}, Snapshots: map[string]ami.SnapshotFinding{}}
+	for _, s := range here.Snapshots {
+		evidence.Snapshots[s.ID] = anySnapshotFinding(t)
+	}
+	for _, image := range here.Images {
 		finding := ami.Finding{Use: ami.Unused}
 		switch rapid.SampledFrom(rare(7, 30)).Draw(t, "finding") {
 		case 0:
@@ -587,53 +602,21 @@ func anyEvidence(t *rapid.T, images []ami.Image) ami.Evidence {
 			finding.References = []ami.Reference{{ARN: "arn:x"}}
 			finding.Use = rapid.SampledFrom([]ami.Use{ami.Unknown, ami.Unused, ami.Used}).Draw(t, "use")
 		case 4:
-			finding.SharedWith = []string{"all"}
+			finding.SharedWith = []ami.Grantee{{Everybody: true}}
 		case 5:
-			finding.SharedWith = []string{"account 999999999999"}
+			finding.SharedWith = []ami.Grantee{{Account: "999999999999"}}
 		case 6:
 			finding.LaunchedAt = ago(rapid.SampledFrom([]time.Duration{0, 47 * time.Hour, 48 * time.Hour, 48*time.Hour + 1, days(100)}).Draw(t, "instance"))
 			if rapid.Bool().Draw(t, "running") {
 				finding.Use, finding.References = ami.Used, []ami.Reference{{ARN: "arn:instance"}}
 			}
 		}
-		if len(image.SnapshotIDs) > 0 && rapid.SampledFrom(rare(1, 8)).Draw(t, "namedSnapshot") == 0 {
-			finding.Snapshots = []ami.SnapshotReference{{SnapshotID: image.SnapshotIDs[0], Reference: ami.Reference{ARN: rapid.SampledFrom([]string{"arn:template", ""}).Draw(t, "template")}}}
-		}
 		if image.Public || len(finding.SharedWith) > 0 || rapid.SampledFrom(rare(1, 10)).Draw(t, "needless") == 0 {
 			finding.Report = anyReport(t, image.ID)
 		}
-		evidence[image.ID] = finding
+		evidence.Images[image.ID] = finding
 	}
 	return evidence
-}
-
-// spreadNames has everything that names a snapshot known of each image that it belongs to, as usage.Find does.
-func (w *world) spreadNames() {
-	for _, here := range w.inventories {
-		owners := map[string][]string{}
-		for _, image := range here.Images {
-			for _, id := range image.SnapshotIDs {
-				owners[id] = append(owners[id], image.ID)
-			}
-		}
-		for _, s := range here.Snapshots {
-			owners[s.ID] = append(owners[s.ID], s.ImageID)
-		}
-		for _, l := range here.History.Leftovers {
-			owners[l.SnapshotID] = append(owners[l.SnapshotID], l.ImageID)
-		}
-		evidence := w.evidence[here.Region]
-		known := maps.Clone(evidence)
-		for _, finding := range known {
-			for _, reference := range finding.Snapshots {
-				for _, id := range owners[reference.SnapshotID] {
-					owner := evidence[id]
-					owner.Snapshots = append(slices.Clone(owner.Snapshots), reference)
-					evidence[id] = owner
-				}
-			}
-		}
-	}
 }
 
 // anyReport draws a usage report about an image, or none. Most of them prove something.
@@ -682,17 +665,21 @@ func (w world) clone() world {
 		twin.inventories = append(twin.inventories, inventory)
 	}
 	for region, evidence := range w.evidence {
-		twin.evidence[region] = ami.Evidence{}
-		for id, finding := range evidence {
+		copied := ami.Evidence{Images: maps.Clone(evidence.Images), Snapshots: maps.Clone(evidence.Snapshots), Gaps: slices.Clone(evidence.Gaps), Sharing: maps.Clone(evidence.Sharing), SharingGap: evidence.SharingGap}
+		for id, finding := range evidence.Snapshots {
+			finding.Gaps, finding.References, finding.SharedWith = slices.Clone(finding.Gaps), slices.Clone(finding.References), slices.Clone(finding.SharedWith)
+			copied.Snapshots[id] = finding
+		}
+		for id, finding := range evidence.Images {
 			finding.Gaps = slices.Clone(finding.Gaps)
 			finding.References = slices.Clone(finding.References)
 			finding.SharedWith = slices.Clone(finding.SharedWith)
-			finding.Snapshots = slices.Clone(finding.Snapshots)
 			if report := finding.Report; report != nil {
 				finding.Report = &ami.UsageReport{ID: report.ID, State: report.State, CreatedAt: report.CreatedAt, Superseded: slices.Clone(report.Superseded), Complete: report.Complete}
 			}
-			twin.evidence[region][id] = finding
+			copied.Images[id] = finding
 		}
+		twin.evidence[region] = copied
 	}
 	return twin
 }

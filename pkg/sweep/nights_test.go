@@ -196,15 +196,15 @@ func planFor(
 	journal func([]ami.Image, retention.GraceAction) map[string]ami.Announcement, inUse ...int,
 ) retention.Plan {
 	t.Helper()
-	inv, evidence := survey(t, account), ami.Evidence{}
+	inv, evidence := survey(t, account), ami.Evidence{Images: map[string]ami.Finding{}}
 	inv.History.Announced = journal(inv.Images, policy.GraceAction)
 	for _, image := range inv.Images {
-		evidence[image.ID] = ami.Finding{Use: ami.Unused}
+		evidence.Images[image.ID] = ami.Finding{Use: ami.Unused}
 		if slices.Contains(inUse, number(image.ID)) {
-			evidence[image.ID] = ami.Finding{Use: ami.Used}
+			evidence.Images[image.ID] = ami.Finding{Use: ami.Used}
 		}
 	}
-	return policy.Plan([]ami.Inventory{inv}, map[string]ami.Evidence{inv.Region: evidence}, day)[0]
+	return policy.Open([]ami.Inventory{inv}, day).Plan(map[string]ami.Evidence{inv.Region: evidence})[0]
 }
 
 // night is the plan that this policy makes of an account on a day, if nothing uses any of the images, and the journal knows of all

@@ -218,7 +218,7 @@ func undeclared(verdict retention.Verdict, obstacle error, late bool) ami.Outcom
 	case isAbsent(obstacle):
 		return untouched(verdict, ami.Skipped, "gone before this run came to it: "+why)
 	case isClaimed:
-		return stayed(verdict, retention.Reason{Code: "claimed", Detail: claimed.Error()})
+		return stayed(verdict, retention.Reason{Code: ami.ReasonClaimed, Detail: claimed.Error()})
 	case late && isLate(obstacle):
 		return skipped(verdict)
 	default:

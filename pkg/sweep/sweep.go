@@ -91,9 +91,9 @@ type Result struct {
 
 // The codes of the outcomes of images that were not tried. They are no reasons of the policy.
 const (
-	NotReached = "not-reached" // There was no time.
-	Held       = "held"        // The plan of the region is not carried out.
-	Stopped    = "stopped"     // The run has stopped removing in the region.
+	NotReached = ami.OutcomeNotReached // There was no time.
+	Held       = ami.OutcomeHeld       // The plan of the region is not carried out.
+	Stopped    = ami.OutcomeStopped    // The run has stopped removing in the region.
 )
 
 // notReached is why an image was skipped for which there was no time.

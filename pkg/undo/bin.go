@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/wire"
 )
 
@@ -245,7 +245,7 @@ func listDeclared(ctx context.Context, api ec2.DescribeTagsAPIClient) (map[strin
 	declared, runs := map[string]string{}, map[string]string{}
 	pages := ec2.NewDescribeTagsPaginator(api, &ec2.DescribeTagsInput{
 		Filters: []types.Filter{
-			{Name: aws.String("key"), Values: []string{retention.IntentTag, retention.RunTag}},
+			{Name: aws.String("key"), Values: []string{ami.IntentTag, ami.RunTag}},
 			{Name: aws.String("resource-type"), Values: []string{string(types.ResourceTypeImage), string(types.ResourceTypeSnapshot)}},
 		},
 		MaxResults: aws.Int32(pageSize),
@@ -253,9 +253,9 @@ func listDeclared(ctx context.Context, api ec2.DescribeTagsAPIClient) (map[strin
 	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeTagsOutput) *string {
 		for _, tag := range page.Tags {
 			switch id, value := aws.ToString(tag.ResourceId), aws.ToString(tag.Value); {
-			case aws.ToString(tag.Key) == retention.RunTag:
+			case aws.ToString(tag.Key) == ami.RunTag:
 				runs[id] = value
-			case aws.ToString(tag.Key) == retention.IntentTag && value == retention.Intent:
+			case aws.ToString(tag.Key) == ami.IntentTag && value == ami.Intent:
 				declared[id] = ""
 			}
 		}

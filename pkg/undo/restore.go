@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/wire"
 )
 
@@ -231,7 +231,7 @@ func (u *undoing) await(ctx context.Context, images []*image, limit time.Duratio
 // enable enables those images that the janitor has disabled. One that somebody else has disabled stays so.
 func (u *undoing) enable(ctx context.Context) {
 	disabled := slices.DeleteFunc(slices.Clone(u.images), func(i *image) bool {
-		return !i.isBack() || i.announced() || i.now.State != types.ImageStateDisabled || !hasTag(i.now.Tags, retention.DisabledTag)
+		return !i.isBack() || i.announced() || i.now.State != types.ImageStateDisabled || !hasTag(i.now.Tags, ami.DisabledTag)
 	})
 	each(disabled, func(i *image) {
 		_, i.disabled = u.api.EnableImage(ctx, &ec2.EnableImageInput{ImageId: aws.String(i.ImageID)})

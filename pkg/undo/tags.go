@@ -11,12 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/wire"
 )
 
 // removalTags are what the janitor writes before it removes something.
-var removalTags = []string{retention.DueTag, retention.AnnouncedByTag, retention.DisabledTag, retention.IntentTag, retention.RunTag}
+var removalTags = []string{ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag, ami.IntentTag, ami.RunTag}
 
 // batch is how many resources are tagged with one call. EC2 takes 1,000, and advises fewer (EC2 API Reference, CreateTags).
 const batch = 200
@@ -89,7 +89,7 @@ func (u *undoing) isToBeNoted(i *image) bool {
 	if !i.isBack() || i.announced() {
 		return false
 	}
-	return i.inBin || hasTag(i.now.Tags, retention.IntentTag) || i.Recorded && !hasTag(i.now.Tags, retention.RestoredTag)
+	return i.inBin || hasTag(i.now.Tags, ami.IntentTag) || i.Recorded && !hasTag(i.now.Tags, ami.RestoredTag)
 }
 
 func (u *undoing) day() string { return u.wanted.Today.UTC().Format(time.DateOnly) }
@@ -189,12 +189,12 @@ func oneByOne(ids []string, err error, change func(ids []string) error) []error 
 // noteRestored writes the day on which something was restored. Where there is no room for one more tag (EC2 allows 50), the
 // tags that say the least make room.
 func (u *undoing) noteRestored(ctx context.Context, ids []string) error {
-	input := ec2.CreateTagsInput{Resources: ids, Tags: []types.Tag{{Key: aws.String(retention.RestoredTag), Value: aws.String(u.day())}}}
+	input := ec2.CreateTagsInput{Resources: ids, Tags: []types.Tag{{Key: aws.String(ami.RestoredTag), Value: aws.String(u.day())}}}
 	_, err := u.api.CreateTags(ctx, &input)
 	if len(ids) > 1 || wire.Code(err) != "TagLimitExceeded" {
 		return err
 	}
-	if err := untag(ctx, u.api, ids, []string{retention.DueTag, retention.AnnouncedByTag, retention.RunTag}); err != nil {
+	if err := untag(ctx, u.api, ids, []string{ami.DueTag, ami.AnnouncedByTag, ami.RunTag}); err != nil {
 		return err
 	}
 	_, err = u.api.CreateTags(ctx, &input)

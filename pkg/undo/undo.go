@@ -16,7 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/ami"
 )
 
 // API is what undoing needs of EC2.
@@ -268,10 +268,10 @@ func (i *image) belongings() []string {
 // announced reports whether the removal of an image that was there is announced, or was in part, and no more: that is for others to
 // take back. What its tags say is no more than a claim as long as nothing declares a removal.
 func (i *image) announced() bool {
-	if i.inBin || i.was == nil || hasTag(i.was.Tags, retention.IntentTag) {
+	if i.inBin || i.was == nil || hasTag(i.was.Tags, ami.IntentTag) {
 		return false
 	}
-	return hasTag(i.was.Tags, retention.DueTag) || hasTag(i.was.Tags, retention.AnnouncedByTag) || hasTag(i.was.Tags, retention.DisabledTag)
+	return hasTag(i.was.Tags, ami.DueTag) || hasTag(i.was.Tags, ami.AnnouncedByTag) || hasTag(i.was.Tags, ami.DisabledTag)
 }
 
 func (i *image) fault(parts ...string) { i.faults = append(i.faults, strings.Join(parts, "")) }

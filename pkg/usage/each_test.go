@@ -76,7 +76,7 @@ func TestPace(t *testing.T) {
 				if seconds/bound > within {
 					t.Errorf("%.1f s are %.3f of the bound", seconds, seconds/bound)
 				}
-				proven(t, evidence, slices.Sorted(maps.Keys(evidence))...)
+				proven(t, evidence, slices.Sorted(maps.Keys(evidence.Images))...)
 			})
 		})
 	}
@@ -103,8 +103,8 @@ func TestPaceOfVersions(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
 		evidence := look(t.Context(), slow(account.Client(), func() time.Duration { return time.Second }), nil, "launch-templates")
-		if len(evidence) != 3*n {
-			t.Errorf("%d images are used, want %d", len(evidence), 3*n)
+		if len(evidence.Images) != 3*n {
+			t.Errorf("%d images are used, want %d", len(evidence.Images), 3*n)
 		}
 		if took := time.Since(start); took > 6*time.Second {
 			t.Errorf("took %s", took)
@@ -135,7 +135,7 @@ func TestAnswersInAnyOrder(t *testing.T) {
 				return time.Duration(random.IntN(1000)) * time.Millisecond
 			})
 			evidence := lookAt(t.Context(), doer, asked)
-			if first == nil {
+			if first.Images == nil {
 				first = evidence
 			}
 			if diff := cmp.Diff(first, evidence); diff != "" {
@@ -182,7 +182,7 @@ func TestSilence(t *testing.T) {
 				}
 				var notAsked int
 				for n := 1; n <= 25; n++ {
-					finding := evidence[imageID(n)]
+					finding := evidence.Images[imageID(n)]
 					for _, gap := range finding.Gaps {
 						if gap.Source != source || !strings.HasSuffix(gap.Err, "connection reset by peer") {
 							t.Errorf("%s: gap %+v", imageID(n), gap)
@@ -220,7 +220,7 @@ func TestASilenceThatIsBroken(t *testing.T) {
 				}
 				doer, calls := silent(fault(account.Client()), "DescribeImageAttribute", odd)
 				evidence := look(t.Context(), slow(doer, func() time.Duration { return 20 * time.Second }), candidates(300))
-				for id, finding := range evidence {
+				for id, finding := range evidence.Images {
 					for _, gap := range finding.Gaps {
 						if strings.Contains(gap.Err, "not asked") {
 							t.Errorf("%s: %+v", id, gap)
@@ -254,8 +254,8 @@ func TestNoTimeForAll(t *testing.T) {
 			t.Errorf("took %s for %d", took, done)
 		}
 		known := 0
-		for n := 1; n <= len(evidence); n++ {
-			finding := evidence[imageID(n)]
+		for n := 1; n <= len(evidence.Images); n++ {
+			finding := evidence.Images[imageID(n)]
 			if finding.Use == ami.Unused {
 				known++
 			}
@@ -265,8 +265,8 @@ func TestNoTimeForAll(t *testing.T) {
 				}
 			}
 		}
-		if known < 900 || known > 1100 || len(evidence) != n {
-			t.Errorf("%d of %d images are known", known, len(evidence))
+		if known < 900 || known > 1100 || len(evidence.Images) != n {
+			t.Errorf("%d of %d images are known", known, len(evidence.Images))
 		}
 	})
 }

@@ -45,7 +45,7 @@ func usedOf(t *testing.T, evidence ami.Evidence, n int) []int {
 	t.Helper()
 	var used []int
 	for i := 1; i <= n; i++ {
-		finding := evidence[imageID(i)]
+		finding := evidence.Images[imageID(i)]
 		if finding.Use == ami.Used {
 			used = append(used, i)
 		}
@@ -273,7 +273,7 @@ func TestAnOverriddenImageOfAFleet(t *testing.T) {
 	asked := lookup(candidates(1), "launch-templates")
 	asked.TemplateVersions = 1
 	want := []ami.Reference{{Source: "launch-templates", Type: "ec2:Fleet", ARN: arn("ec2", "fleet/fleet-12a34b55-67cd-8ef9-ba9b-9208dEXAMPLE")}}
-	if got := lookAt(t.Context(), holding(t, files).Client(), asked)[imageID(1)].References; !slices.Equal(got, want) {
+	if got := lookAt(t.Context(), holding(t, files).Client(), asked).Images[imageID(1)].References; !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -291,7 +291,7 @@ func TestUnknownPins(t *testing.T) {
 			evidence := lookAt(t.Context(), emulator.Deny(holding(t, all).Client(), action), asked)
 			gap(t, evidence, imageID(2), "launch-templates", "not authorized")
 			gap(t, evidence, imageID(1), "launch-templates", "not authorized")
-			if evidence[imageID(8)].Use != ami.Used || evidence[imageID(3)].Use != ami.Used {
+			if evidence.Images[imageID(8)].Use != ami.Used || evidence.Images[imageID(3)].Use != ami.Used {
 				t.Errorf("evidence %+v", evidence)
 			}
 		})
@@ -311,8 +311,8 @@ func TestATemplateThatChangesWhileItIsRead(t *testing.T) {
 			own := func(_ int, r emulator.Request) bool { return r.Form.Has("LaunchTemplateId") }
 			evidence := look(t.Context(), test.fault(holding(t, templateOf(8, 3)).Client(), "DescribeLaunchTemplateVersions", own), candidates(10), "launch-templates")
 			gap(t, evidence, imageID(1), "launch-templates", test.says)
-			if evidence[imageID(8)].Use != ami.Used {
-				t.Errorf("%+v, want used", evidence[imageID(8)])
+			if evidence.Images[imageID(8)].Use != ami.Used {
+				t.Errorf("%+v, want used", evidence.Images[imageID(8)])
 			}
 		})
 	}
@@ -420,7 +420,7 @@ func TestManyTemplates(t *testing.T) {
 	if got := callsOf(account)["DescribeLaunchTemplateVersions"]; got != 2+30 {
 		t.Errorf("%d listings of versions, want 32", got)
 	}
-	if got := len(evidence[imageID(nobodys)].References); got != 30 {
+	if got := len(evidence.Images[imageID(nobodys)].References); got != 30 {
 		t.Errorf("%d references to the image of most, want each template once", got)
 	}
 }

@@ -109,7 +109,7 @@ func TestUserDataIsNotKept(t *testing.T) {
 			}
 			before = heap()
 			evidence := look(t.Context(), account, candidates(1), "launch-templates")
-			if finding := evidence[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
+			if finding := evidence.Images[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
 				t.Errorf("%s is %v, with gaps %v", imageID(1), finding.Use, finding.Gaps)
 			}
 			// 1,500 versions have 24 MB of user data. Two pages on their way have 3 MB, and are there in several forms.
@@ -149,7 +149,7 @@ func TestUserDataOfSpotFleetsIsNotKept(t *testing.T) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body.String())), Request: r}, nil
 	})
 	before = heap()
-	if finding := look(t.Context(), doer, candidates(1), "spot-fleets")[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
+	if finding := look(t.Context(), doer, candidates(1), "spot-fleets").Images[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
 		t.Errorf("%v, with gaps %v", finding.Use, finding.Gaps)
 	}
 	if most > before+12<<20 {
@@ -224,8 +224,8 @@ func BenchmarkMemoryOfTemplates(b *testing.B) {
 				most := mostAllocated(func() {
 					evidence = usage.Look(b.Context(), clients(account), lookup(candidates(1), "launch-templates"), func(int, int) {})
 				}) - before
-				if evidence[imageID(1)].Use != ami.Used {
-					b.Fatal(evidence[imageID(1)].Gaps)
+				if evidence.Images[imageID(1)].Use != ami.Used {
+					b.Fatal(evidence.Images[imageID(1)].Gaps)
 				}
 				b.ReportMetric(float64(most)/1e6, "MB-heap")
 				b.ReportMetric(float64(mostInUse)/1e6, "MB-in-use")

@@ -227,10 +227,10 @@ func (s *search) follow(name string, found parameter, unread map[string][]string
 // gapsOf records what a source could not follow: the first in words, the others by their number.
 func (s *search) gapsOf(source string, texts []string) {
 	for _, text := range texts[:min(mostNamed, len(texts))] {
-		s.gapSaying(source, text, s.everybody...)
+		s.gapOfAll(ami.Gap{Source: source, Err: text})
 	}
 	if more := len(texts) - mostNamed; more > 0 {
-		s.gapSaying(source, fmt.Sprintf("the images of %d more are unknown, too", more), s.everybody...)
+		s.gapOfAll(ami.Gap{Source: source, Err: fmt.Sprintf("the images of %d more are unknown, too", more)})
 	}
 }
 

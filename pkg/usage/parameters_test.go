@@ -106,7 +106,7 @@ func TestImagesThatAreNamedByParameters(t *testing.T) {
 					gap(t, evidence, imageID(n), "launch-templates", test.gap)
 				case n == test.used:
 					want := []ami.Reference{{Source: "launch-templates", Type: "ec2:LaunchTemplate", ARN: arn("ec2", "launch-template/lt-00000000000000001")}}
-					if diff := cmp.Diff(ami.Finding{Use: ami.Used, References: want}, evidence[imageID(n)]); diff != "" {
+					if diff := cmp.Diff(ami.Finding{Use: ami.Used, References: want}, evidence.Images[imageID(n)]); diff != "" {
 						t.Errorf("%s (-want +got):\n%s", imageID(n), diff)
 					}
 				default:
@@ -131,7 +131,7 @@ func TestParametersAreReadInCallsOfTen(t *testing.T) {
 	var a asked
 	evidence := look(t.Context(), a.by(holding(t, files).Client()), candidates(25), "launch-templates")
 	for n := 1; n <= 24; n++ {
-		if got := len(evidence[imageID(n)].References); got != 2 {
+		if got := len(evidence.Images[imageID(n)].References); got != 2 {
 			t.Errorf("%d references to %s, want 2", got, imageID(n))
 		}
 	}
@@ -166,8 +166,8 @@ func TestParametersThatCannotBeRead(t *testing.T) {
 				evidence := look(t.Context(), fault.fault(account.Client(), "GetParameters", nil), candidates(7), "launch-templates", "instances")
 				gap(t, evidence, imageID(1), "launch-templates", fault.of("GetParameters"))
 				gap(t, evidence, imageID(3), "launch-templates", fault.of("GetParameters"))
-				if evidence[imageID(7)].Use != ami.Used {
-					t.Errorf("%+v, want used", evidence[imageID(7)])
+				if evidence.Images[imageID(7)].Use != ami.Used {
+					t.Errorf("%+v, want used", evidence.Images[imageID(7)])
 				}
 			})
 		})
@@ -198,8 +198,8 @@ func TestAParameterInAnOverride(t *testing.T) {
 		}
 	}
 	evidence := look(t.Context(), holding(t, override("resolve:ssm:golden-ami")).Client(), candidates(3), "auto-scaling-groups")
-	if evidence[imageID(3)].Use != ami.Used {
-		t.Errorf("%+v, want used", evidence[imageID(3)])
+	if evidence.Images[imageID(3)].Use != ami.Used {
+		t.Errorf("%+v, want used", evidence.Images[imageID(3)])
 	}
 	evidence = look(t.Context(), holding(t, override("resolve:other:x")).Client(), candidates(3), "auto-scaling-groups", "launch-templates")
 	gap(t, evidence, imageID(3), "auto-scaling-groups", "which is not understood")
@@ -249,7 +249,7 @@ func TestIDsInText(t *testing.T) {
 			evidence := look(t.Context(), account.Client(), images, "ssm-text")
 			var used []string
 			for _, image := range images {
-				if finding := evidence[image.ID]; finding.Use == ami.Used {
+				if finding := evidence.Images[image.ID]; finding.Use == ami.Used {
 					used = append(used, image.ID)
 				} else {
 					proven(t, evidence, image.ID)
@@ -281,7 +281,7 @@ func TestAParameterThatIsListedTwice(t *testing.T) {
 		return string(changed)
 	})
 	evidence := look(t.Context(), a.by(twice), candidates(1), "ssm-text")
-	if finding := evidence[imageID(1)]; len(finding.References) != 1 {
+	if finding := evidence.Images[imageID(1)]; len(finding.References) != 1 {
 		t.Errorf("%+v, want one reference", finding)
 	}
 	if forms := a.forms["GetParameters"]; len(forms) != 1 || forms[0].Has("Names.2") {
@@ -316,8 +316,8 @@ func TestAParameterThatIsListedWithoutAValue(t *testing.T) {
 			} else {
 				gap(t, evidence, imageID(1), "ssm-text", test.says)
 			}
-			if evidence[imageID(2)].Use != ami.Used {
-				t.Errorf("%+v, want used", evidence[imageID(2)])
+			if evidence.Images[imageID(2)].Use != ami.Used {
+				t.Errorf("%+v, want used", evidence.Images[imageID(2)])
 			}
 			if n := len(a.forms["DescribeParameters"]); n != 2 {
 				t.Errorf("%d listings, want 2", n)
@@ -328,7 +328,7 @@ func TestAParameterThatIsListedWithoutAValue(t *testing.T) {
 	files := naming("resolve:ssm:golden-ami", "resolve:ssm:golden-ami:2")
 	files["describe-parameters.json"] = object{"Parameters": []object{{"Name": "golden-ami", "Type": "String", "Version": 2}}}
 	for _, source := range []string{"ssm-text", "launch-templates"} {
-		finding := look(t.Context(), holding(t, files).Client(), candidates(1), source)[imageID(1)]
+		finding := look(t.Context(), holding(t, files).Client(), candidates(1), source).Images[imageID(1)]
 		if finding.Use != ami.Unknown || len(finding.Gaps) == 0 || !strings.Contains(finding.Gaps[0].Err, "SSM answered without its value") {
 			t.Errorf("%s: %+v, want unknown", source, finding)
 		}

@@ -20,7 +20,7 @@ const PermissionsSource = "launch permissions"
 // call for each image.
 func (s *search) lookUpPermissions(ctx context.Context, step func(done, total int)) {
 	done := 0
-	each(ctx, inFlight, slices.Values(s.Images), s.permissionsOf, func(image ami.Image, grantees []string, err error) {
+	each(ctx, inFlight, slices.Values(s.Images), s.permissionsOf, func(image ami.Image, grantees []ami.Grantee, err error) {
 		finding := s.finding(image.ID)
 		finding.SharedWith = append(finding.SharedWith, grantees...)
 		if err != nil {
@@ -31,7 +31,7 @@ func (s *search) lookUpPermissions(ctx context.Context, step func(done, total in
 	})
 }
 
-func (s *search) permissionsOf(ctx context.Context, image ami.Image) (grantees []string, err error) {
+func (s *search) permissionsOf(ctx context.Context, image ami.Image) (grantees []ami.Grantee, err error) {
 	out, err := s.EC2.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{
 		ImageId:   aws.String(image.ID),
 		Attribute: types.ImageAttributeNameLaunchPermission,
@@ -43,22 +43,23 @@ func (s *search) permissionsOf(ctx context.Context, image ami.Image) (grantees [
 		return nil, fmt.Errorf("ec2:DescribeImageAttribute: EC2 answered for %q, which was not asked about", id)
 	}
 	for _, permission := range out.LaunchPermissions {
-		grantees = append(grantees, grantee(permission))
+		with := grantee(permission.UserId, permission.Group)
+		if with == (ami.Grantee{}) {
+			with.Organization, with.Unit = aws.ToString(permission.OrganizationArn), aws.ToString(permission.OrganizationalUnitArn)
+		}
+		grantees = append(grantees, with)
 	}
 	return grantees, nil
 }
 
-func grantee(permission types.LaunchPermission) string {
+// grantee is an account or a group; the zero value if a permission is for neither.
+func grantee(account *string, group types.PermissionGroup) ami.Grantee {
 	switch {
-	case permission.UserId != nil:
-		return "account " + *permission.UserId
-	case permission.OrganizationArn != nil:
-		return *permission.OrganizationArn
-	case permission.OrganizationalUnitArn != nil:
-		return *permission.OrganizationalUnitArn
-	case permission.Group != "":
-		return string(permission.Group)
+	case account != nil:
+		return ami.Grantee{Account: *account}
+	case group == types.PermissionGroupAll:
+		return ami.Grantee{Everybody: true}
 	default:
-		return "somebody"
+		return ami.Grantee{Group: string(group)}
 	}
 }

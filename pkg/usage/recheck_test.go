@@ -27,11 +27,11 @@ func TestRecheck(t *testing.T) {
 			account := holding(t, instances(imageID(1), "running"))
 			asked := lookup(candidates(3))
 			asked.Names, asked.Reports, asked.Originals = test.names, true, []ami.Image{{ID: imageID(9)}}
-			want := ami.Evidence{
+			want := findings{
 				imageID(1): {Use: ami.Used, References: []ami.Reference{{Source: test.says, Type: "ec2:Instance", ARN: instance(1).ARN}}},
 				imageID(2): {Use: ami.Unused}, imageID(3): {Use: ami.Unused},
 			}
-			if diff := cmp.Diff(want, usage.Recheck(t.Context(), clients(account.Client()), asked)); diff != "" {
+			if diff := cmp.Diff(want, usage.Recheck(t.Context(), clients(account.Client()), asked).Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
 			if diff := cmp.Diff(map[string]int{test.action: 1}, callsOf(account)); diff != "" {
@@ -43,7 +43,7 @@ func TestRecheck(t *testing.T) {
 					for n := 1; n <= 3; n++ {
 						gap(t, evidence, imageID(n), test.says, fault.says)
 					}
-					if len(evidence) != 3 {
+					if len(evidence.Images) != 3 {
 						t.Errorf("%s: evidence %+v", name, evidence)
 					}
 				})
@@ -61,8 +61,8 @@ func TestRecheckOfManyImages(t *testing.T) {
 	var a asked
 	asked := lookup(candidates(450), "instances")
 	evidence := usage.Recheck(t.Context(), clients(a.by(account.Client())), asked)
-	if evidence[imageID(1)].Use != ami.Used || len(evidence) != 450 {
-		t.Errorf("%+v, and evidence for %d images", evidence[imageID(1)], len(evidence))
+	if evidence.Images[imageID(1)].Use != ami.Used || len(evidence.Images) != 450 {
+		t.Errorf("%+v, and evidence for %d images", evidence.Images[imageID(1)], len(evidence.Images))
 	}
 	var seen []string
 	for _, form := range a.forms["DescribeInstances"] {
@@ -81,7 +81,7 @@ func TestRecheckOfManyImages(t *testing.T) {
 func TestRecheckOfNothing(t *testing.T) {
 	account := holding(t, nil)
 	for _, name := range []string{"references", "instances"} {
-		if evidence := usage.Recheck(t.Context(), clients(account.Client()), lookup(nil, name)); len(evidence) > 0 {
+		if evidence := usage.Recheck(t.Context(), clients(account.Client()), lookup(nil, name)); len(evidence.Images) > 0 {
 			t.Errorf("evidence %+v", evidence)
 		}
 	}

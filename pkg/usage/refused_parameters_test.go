@@ -53,7 +53,7 @@ func TestOneParameterIsRefused(t *testing.T) {
 			evidence := look(t.Context(), refusing(account.Client(), test.part, test.code), candidates(25), "launch-templates")
 			want := "launch-templates: launch template lt-00000000000000001 (web-1), version 1, names SSM parameter " + test.parameter + ", which cannot be read: ssm:GetParameters: " + test.code + ": x"
 			for n := 1; n <= 25; n++ {
-				finding := evidence[imageID(n)]
+				finding := evidence.Images[imageID(n)]
 				if isUsed := n <= 23; (finding.Use == ami.Used) != isUsed || finding.Use == ami.Unused || whys(finding) != want {
 					t.Errorf("%s is %v; gaps:\n%s\nwant:\n%s", imageID(n), finding.Use, whys(finding), want)
 				}
@@ -75,15 +75,16 @@ func TestOneTextIsDenied(t *testing.T) {
 	account := holding(t, map[string]any{"get-parameters.json": object{"Parameters": parameters}})
 	evidence := look(t.Context(), refusing(account.Client(), "/secure/", "AccessDeniedException"), candidates(25), "ssm-text")
 	for n := 1; n <= 24; n++ {
-		if finding := evidence[imageID(n)]; finding.Use != ami.Used {
+		if finding := evidence.Images[imageID(n)]; finding.Use != ami.Used {
 			t.Errorf("%s is %v", imageID(n), finding.Use)
 		}
 	}
 	const want = "ssm-text: SSM parameter /secure/db cannot be read: ssm:GetParameters: AccessDeniedException: x"
-	for _, id := range []string{imageID(25), ami.EveryOther} {
-		if finding := evidence[id]; finding.Use != ami.Unknown || whys(finding) != want {
-			t.Errorf("%q is %v; gaps:\n%s", id, finding.Use, whys(finding))
-		}
+	if finding := evidence.Images[imageID(25)]; finding.Use != ami.Unknown || whys(finding) != want {
+		t.Errorf("%s is %v; gaps:\n%s", imageID(25), finding.Use, whys(finding))
+	}
+	if others := whys(ami.Finding{Gaps: evidence.Gaps}); others != want {
+		t.Errorf("gaps of all others:\n%s", others)
 	}
 }
 
@@ -107,7 +108,7 @@ func TestAllParametersAreDenied(t *testing.T) {
 	} {
 		var a asked
 		evidence := look(t.Context(), a.by(refusing(holding(t, files).Client(), "/", "AccessDeniedException")), candidates(1), source)
-		if got := whys(evidence[imageID(1)]); got != want {
+		if got := whys(evidence.Images[imageID(1)]); got != want {
 			t.Errorf("%s\nwant\n%s", got, want)
 		}
 		if calls := len(a.forms["GetParameters"]); calls > n/10+60 {
@@ -133,7 +134,7 @@ func TestGapsOfTemplates(t *testing.T) {
 		"launch-templates: launch template lt-00000000000000002 (web-2), version 9 and 8 more, names SSM parameter arn:aws:ssm:eu-west-1:111122223333:parameter/golden, which is not shared with this account, or not there"
 	evidence := look(t.Context(), holding(t, files).Client(), candidates(2), "launch-templates")
 	for n := 1; n <= 2; n++ {
-		if finding := evidence[imageID(n)]; finding.Use != ami.Unknown || whys(finding) != want {
+		if finding := evidence.Images[imageID(n)]; finding.Use != ami.Unknown || whys(finding) != want {
 			t.Errorf("%s is %v; gaps:\n%s", imageID(n), finding.Use, whys(finding))
 		}
 	}
@@ -148,7 +149,7 @@ func TestParametersThatNobodyAnswersFor(t *testing.T) {
 	account := holding(t, naming(images...))
 	synctest.Test(t, func(t *testing.T) {
 		doer := emulator.Fail(account.Client(), "GetParameters", nil, http.StatusInternalServerError, "InternalServerError", "x")
-		if got := whys(look(t.Context(), doer, candidates(1), "launch-templates")[imageID(1)]); got != "launch-templates: ssm:GetParameters: InternalServerError: x" {
+		if got := whys(look(t.Context(), doer, candidates(1), "launch-templates").Images[imageID(1)]); got != "launch-templates: ssm:GetParameters: InternalServerError: x" {
 			t.Error(got)
 		}
 	})

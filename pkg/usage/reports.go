@@ -20,9 +20,6 @@ import (
 // read where shared images are judged, and speak for those alone.
 const ReportsSource = "usage-reports"
 
-// runTag is on what the janitor makes: it names the run.
-const runTag = "ami-janitor:run"
-
 // The most report ids that DescribeImageUsageReportEntries takes, which is a page size too (EC2 API Reference).
 const reportsPerCall = 200
 
@@ -61,7 +58,7 @@ func (s *search) readReports(ctx context.Context) {
 func (s *search) listReports(ctx context.Context) ([]types.ImageUsageReport, error) {
 	var reports []types.ImageUsageReport
 	pages := ec2.NewDescribeImageUsageReportsPaginator(s.EC2, &ec2.DescribeImageUsageReportsInput{
-		Filters:    []types.Filter{{Name: aws.String("tag-key"), Values: []string{runTag}}},
+		Filters:    []types.Filter{{Name: aws.String("tag-key"), Values: []string{ami.RunTag}}},
 		MaxResults: aws.Int32(reportsPerCall),
 	})
 	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeImageUsageReportsOutput) *string {

@@ -73,9 +73,9 @@ func TestUseByOtherAccounts(t *testing.T) {
 			entry(3, 2, "444455556666", "ec2:Instance", 1), // An image that is not shared.
 		}))
 	evidence := lookAt(t.Context(), account.Client(), withReports(candidates(2)))
-	want := ami.Evidence{
+	want := findings{
 		imageID(1): {
-			Use: ami.Used, SharedWith: []string{"account 111122223333"},
+			Use: ami.Used, SharedWith: []ami.Grantee{{Account: "111122223333"}},
 			References: []ami.Reference{
 				{Source: "usage-reports", Type: "ec2:Instance", ARN: "arn:aws:iam::111122223333:root", Account: "111122223333", Count: 1},
 				{Source: "usage-reports", Type: "ec2:LaunchTemplate", ARN: "arn:aws:iam::111122223333:root", Account: "111122223333", Count: 2},
@@ -84,7 +84,7 @@ func TestUseByOtherAccounts(t *testing.T) {
 		},
 		imageID(2): {Use: ami.Unused, Report: &ami.UsageReport{ID: reportID(3), State: "available", CreatedAt: created(3), Complete: true}},
 	}
-	if diff := cmp.Diff(want, evidence); diff != "" {
+	if diff := cmp.Diff(want, evidence.Images); diff != "" {
 		t.Errorf("evidence (-want +got):\n%s", diff)
 	}
 	if calls := callsOf(account); calls["DescribeImageUsageReports"] != 1 || calls["DescribeImageUsageReportEntries"] != 1 {
@@ -97,7 +97,7 @@ func TestThePublicImageOfAReport(t *testing.T) {
 	images := candidates(2)
 	images[1].Public = true
 	account := holding(t, reporting([]object{report(1, 2, nil)}, []object{entry(1, 2, "444455556666", "ec2:Instance", 1)}))
-	if got := lookAt(t.Context(), account.Client(), withReports(images))[imageID(2)]; got.Use != ami.Used {
+	if got := lookAt(t.Context(), account.Client(), withReports(images)).Images[imageID(2)]; got.Use != ami.Used {
 		t.Errorf("%+v, want used", got)
 	}
 }
@@ -121,7 +121,7 @@ func TestTheNewestReport(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for range 2 {
 				evidence := lookAt(t.Context(), holding(t, reporting(test.reports, nil)).Client(), withReports(candidates(1)))
-				got := evidence[imageID(1)].Report
+				got := evidence.Images[imageID(1)].Report
 				if got == nil || got.ID != reportID(test.newest) || !slices.Equal(got.Superseded, test.superseded) {
 					t.Errorf("%+v, want report %d, which supersedes %v", got, test.newest, test.superseded)
 				}
@@ -134,11 +134,11 @@ func TestTheNewestReport(t *testing.T) {
 // A report about an image that nobody asked about is known, and proves nothing. Reports of others are not looked at.
 func TestReportsAboutOtherImages(t *testing.T) {
 	account := holding(t, reporting([]object{report(1, 9, nil), report(2, 8, object{"Tags": []object{{"Key": "team", "Value": "web"}}})}, nil))
-	want := ami.Evidence{
-		imageID(1): {Use: ami.Unused, SharedWith: []string{"account 111122223333"}},
+	want := findings{
+		imageID(1): {Use: ami.Unused, SharedWith: []ami.Grantee{{Account: "111122223333"}}},
 		imageID(9): {Use: ami.Unknown, Report: &ami.UsageReport{ID: reportID(1), State: "available", CreatedAt: created(1), Complete: true}},
 	}
-	if diff := cmp.Diff(want, lookAt(t.Context(), account.Client(), withReports(candidates(1)))); diff != "" {
+	if diff := cmp.Diff(want, lookAt(t.Context(), account.Client(), withReports(candidates(1))).Images); diff != "" {
 		t.Errorf("evidence (-want +got):\n%s", diff)
 	}
 }
@@ -168,7 +168,7 @@ func TestCompleteReports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked := withReports(candidates(1))
 			asked.TemplateVersions = test.newest
-			got := lookAt(t.Context(), holding(t, reporting([]object{report(1, 1, test.facts)}, nil)).Client(), asked)[imageID(1)].Report
+			got := lookAt(t.Context(), holding(t, reporting([]object{report(1, 1, test.facts)}, nil)).Client(), asked).Images[imageID(1)].Report
 			if got == nil || got.Complete != test.want {
 				t.Errorf("%+v, want complete %t", got, test.want)
 			}
@@ -212,7 +212,7 @@ func TestReportsThatCannotBeRead(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					evidence := lookAt(t.Context(), fault.fault(account.Client(), action, nil), withReports(candidates(2)))
 					gap(t, evidence, imageID(1), "usage-reports", fault.says)
-					if got := evidence[imageID(2)]; got.Use != ami.Unused {
+					if got := evidence.Images[imageID(2)]; got.Use != ami.Unused {
 						t.Errorf("%+v, want unused", got)
 					}
 				})
@@ -238,7 +238,7 @@ func TestManyReports(t *testing.T) {
 	account := holding(t, files)
 	evidence := lookAt(t.Context(), account.Client(), withReports(images))
 	for _, image := range images {
-		if got := evidence[image.ID]; got.Use != ami.Used || len(got.References) != 2 || got.Report == nil {
+		if got := evidence.Images[image.ID]; got.Use != ami.Used || len(got.References) != 2 || got.Report == nil {
 			t.Errorf("%s: %+v, want used with two references", image.ID, got)
 		}
 	}
@@ -258,7 +258,7 @@ func TestOddEntries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			odd := entry(1, 1, "111122223333", "ec2:Instance", 1)
 			maps.Copy(odd, test.facts)
-			got := lookAt(t.Context(), holding(t, reporting([]object{report(1, 1, nil)}, []object{odd})).Client(), withReports(candidates(1)))[imageID(1)]
+			got := lookAt(t.Context(), holding(t, reporting([]object{report(1, 1, nil)}, []object{odd})).Client(), withReports(candidates(1))).Images[imageID(1)]
 			if got.Use != test.use {
 				t.Errorf("%+v, want %s", got, test.use)
 			}

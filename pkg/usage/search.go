@@ -24,7 +24,10 @@ type search struct {
 
 	everybody []string                // The ids of all images of the lookup.
 	found     map[string]*ami.Finding // What is known of these images and of others, by image id.
-	holders   map[string][]string     // The candidates that hold a snapshot, by the snapshot's id.
+	holders   map[string][]string     // The images of the lookup that hold a snapshot, by the snapshot's id; none if no image does.
+
+	snapshots map[string]*ami.SnapshotFinding // What is known of these snapshots, by id.
+	gaps      []ami.Gap                       // The listings that could not be completed.
 
 	// unresolved is what gives its image by an SSM parameter, or by something that is no id, by what is in place of an image id. Under the
 	// empty text is what gives none, and should.
@@ -40,20 +43,26 @@ type search struct {
 func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 	s := &search{
 		Clients: clients, Lookup: lookup,
-		found: map[string]*ami.Finding{}, holders: map[string][]string{}, unresolved: map[string][]mention{},
+		found: map[string]*ami.Finding{}, snapshots: map[string]*ami.SnapshotFinding{},
+		holders: map[string][]string{}, unresolved: map[string][]mention{},
 	}
 	if s.Room == nil {
 		s.Room = NewRoom()
 	}
 	s.groups = once(func() ([]autoscaling.AutoScalingGroup, error) { return listGroups(ctx, clients.AutoScaling) })
 	s.spotFleetConfigs = once(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
-	for _, image := range slices.Concat(lookup.Images, lookup.Originals, lookup.Gone) {
-		if s.found[image.ID] == nil { // An original may be a candidate itself, or gone.
+	for _, image := range slices.Concat(lookup.Images, lookup.Originals) {
+		if s.found[image.ID] == nil { // An original may be a candidate itself.
 			s.everybody = append(s.everybody, image.ID)
 			s.finding(image.ID)
 		}
 		for _, snapshot := range image.SnapshotIDs {
 			s.holders[snapshot] = append(s.holders[snapshot], image.ID)
+		}
+	}
+	for _, id := range lookup.Snapshots {
+		if s.holders[id] == nil {
+			s.holders[id] = []string{}
 		}
 	}
 	return s
@@ -78,7 +87,7 @@ func once[T any](list func() ([]T, error)) func() ([]T, error) {
 // part is a search for the same that has found nothing yet.
 func (s *search) part() *search {
 	part := *s
-	part.found, part.unresolved = map[string]*ami.Finding{}, map[string][]mention{}
+	part.found, part.snapshots, part.unresolved = map[string]*ami.Finding{}, map[string]*ami.SnapshotFinding{}, map[string][]mention{}
 	return &part
 }
 
@@ -87,9 +96,12 @@ func (s *search) add(part *search) {
 	for id, found := range part.found {
 		finding := s.finding(id)
 		finding.References = append(finding.References, found.References...)
-		finding.Snapshots = append(finding.Snapshots, found.Snapshots...)
 		finding.Gaps = append(finding.Gaps, found.Gaps...)
 		launched(finding, found.LaunchedAt)
+	}
+	for id, found := range part.snapshots {
+		finding := s.snapshot(id)
+		finding.References = append(finding.References, found.References...)
 	}
 	for given, users := range part.unresolved {
 		s.unresolved[given] = append(s.unresolved[given], users...)
@@ -104,14 +116,29 @@ func (s *search) finding(imageID string) *ami.Finding {
 	return s.found[imageID]
 }
 
-// gap records that a lookup of images could not be completed.
-func (s *search) gap(source string, err error, imageIDs ...string) {
-	s.gapSaying(source, s.explain(err), imageIDs...)
+// snapshot is what is known of a snapshot.
+func (s *search) snapshot(id string) *ami.SnapshotFinding {
+	if s.snapshots[id] == nil {
+		s.snapshots[id] = &ami.SnapshotFinding{}
+	}
+	return s.snapshots[id]
 }
 
-// gapSaying is gap, in words.
-func (s *search) gapSaying(source, why string, imageIDs ...string) {
-	gap := ami.Gap{Source: source, Err: why}
+// gap records that a lookup of images could not be completed.
+func (s *search) gap(source string, err error, imageIDs ...string) {
+	s.addGap(ami.Gap{Source: source, Err: s.explain(err)}, imageIDs)
+}
+
+// gapOfAll records that a lookup of everything could not be completed.
+func (s *search) gapOfAll(gap ami.Gap) {
+	s.addGap(gap, s.everybody)
+	for _, id := range s.Snapshots {
+		finding := s.snapshot(id)
+		finding.Gaps = append(finding.Gaps, gap)
+	}
+}
+
+func (s *search) addGap(gap ami.Gap, imageIDs []string) {
 	for _, id := range imageIDs {
 		finding := s.finding(id)
 		finding.Gaps = append(finding.Gaps, gap)
@@ -183,14 +210,14 @@ func (s *search) mention(where mention, image string) {
 	}
 }
 
-// useSnapshot records that something names a snapshot, which may be one of a candidate.
+// useSnapshot records that something names a snapshot, which may be one of the lookup.
 func (s *search) useSnapshot(by ami.Reference, snapshotID *string) {
 	if snapshotID == nil {
 		return
 	}
-	for _, id := range s.holders[*snapshotID] {
-		finding := s.finding(id)
-		finding.Snapshots = append(finding.Snapshots, ami.SnapshotReference{SnapshotID: *snapshotID, Reference: by})
+	if s.holders[*snapshotID] != nil {
+		finding := s.snapshot(*snapshotID)
+		finding.References = append(finding.References, by)
 	}
 }
 
@@ -207,16 +234,15 @@ func (s *search) useMapped(by ami.Reference, mappings []types.BlockDeviceMapping
 // Only of images that were asked about, by at least one source, can it be said that nothing names them.
 func (s *search) conclude(ofCandidates, ofOriginals int) ami.Evidence {
 	asked := map[string]int{}
-	for _, image := range s.Gone {
-		asked[image.ID] = ofCandidates
-	}
 	for _, image := range s.Originals {
 		asked[image.ID] = ofOriginals
 	}
 	for _, image := range s.Images {
 		asked[image.ID] = ofCandidates
 	}
-	evidence := make(ami.Evidence, len(s.found))
+	evidence := ami.Evidence{
+		Images: make(map[string]ami.Finding, len(s.found)), Snapshots: make(map[string]ami.SnapshotFinding, len(s.snapshots)), Gaps: tidyGaps(s.gaps),
+	}
 	for id, finding := range s.found {
 		tidy(finding)
 		switch {
@@ -227,27 +253,35 @@ func (s *search) conclude(ofCandidates, ofOriginals int) ami.Evidence {
 		default:
 			finding.Use = ami.Unknown
 		}
-		evidence[id] = *finding
+		evidence.Images[id] = *finding
+	}
+	for _, id := range s.Snapshots {
+		s.snapshot(id).LookedUp = ofCandidates > 0
+	}
+	for id, finding := range s.snapshots {
+		finding.References, finding.Gaps = tidyReferences(finding.References), tidyGaps(finding.Gaps)
+		evidence.Snapshots[id] = *finding
 	}
 	return evidence
 }
 
 // tidy sorts a finding and says everything once: a launch template may name an image in many of its versions.
 func tidy(finding *ami.Finding) {
-	slices.SortFunc(finding.References, compareReferences)
-	finding.References = slices.Compact(finding.References)
-	slices.SortFunc(finding.Snapshots, func(a, b ami.SnapshotReference) int {
-		return cmp.Or(cmp.Compare(a.SnapshotID, b.SnapshotID), compareReferences(a.Reference, b.Reference))
-	})
-	finding.Snapshots = slices.Compact(finding.Snapshots)
-	slices.SortFunc(finding.Gaps, func(a, b ami.Gap) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Err, b.Err))
-	})
-	finding.Gaps = slices.Compact(finding.Gaps)
-	slices.Sort(finding.SharedWith)
+	finding.References, finding.Gaps = tidyReferences(finding.References), tidyGaps(finding.Gaps)
+	finding.SharedWith = ami.SortGrantees(finding.SharedWith)
 	if finding.Report != nil {
 		slices.Sort(finding.Report.Superseded)
 	}
+}
+
+func tidyReferences(references []ami.Reference) []ami.Reference {
+	slices.SortFunc(references, compareReferences)
+	return slices.Compact(references)
+}
+
+func tidyGaps(gaps []ami.Gap) []ami.Gap {
+	slices.SortFunc(gaps, func(a, b ami.Gap) int { return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Err, b.Err)) })
+	return slices.Compact(gaps)
 }
 
 func compareReferences(a, b ami.Reference) int {

@@ -1,11 +1,8 @@
 package usage
 
 import (
-	"cmp"
 	"context"
 	"fmt"
-	"slices"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -45,36 +42,22 @@ func SnapshotSharing(ctx context.Context, clients Clients, ids []string, late st
 // atOnce is how many snapshots are asked about side by side.
 const atOnce = 16
 
-// AddSnapshotSharing adds to the findings about images that are gone with whom their snapshots are shared, as "snapshot
-// snap-… with account 111122223333". EC2 has no listing of these permissions: it takes one call for each snapshot. What
-// cannot be found out is a gap.
-func AddSnapshotSharing(ctx context.Context, clients Clients, images []ami.Image, evidence ami.Evidence) {
-	var mu sync.Mutex
-	var lookups errgroup.Group
-	lookups.SetLimit(atOnce)
-	for _, image := range images {
-		for _, id := range image.SnapshotIDs {
-			lookups.Go(func() error {
-				shared, err := sharedWith(ctx, clients.EC2, id)
-				mu.Lock()
-				defer mu.Unlock()
-				finding := evidence[image.ID]
-				for _, with := range shared {
-					finding.SharedWith = append(finding.SharedWith, "snapshot "+id+" with "+with)
-				}
-				if err != nil {
-					finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: id + ": " + explain(err, ami.NotReached)})
-				}
-				tidy(&finding)
-				evidence[image.ID] = finding
-				return nil
-			})
+// AddSnapshotSharing adds to the findings about snapshots with whom they are shared. EC2 has no
+// listing of these permissions: it takes one call for each snapshot. What cannot be found out is a
+// gap.
+func AddSnapshotSharing(ctx context.Context, clients Clients, ids []string, evidence ami.Evidence) {
+	for id, sharing := range SnapshotSharing(ctx, clients, ids, ami.NotReached) {
+		finding := evidence.Snapshots[id]
+		finding.SharedWith = sharing.With
+		if sharing.Err != "" {
+			finding.Gaps = append(finding.Gaps, ami.Gap{Source: SnapshotPermissionsSource, Err: id + ": " + sharing.Err})
+			finding.Gaps = tidyGaps(finding.Gaps)
 		}
+		evidence.Snapshots[id] = finding
 	}
-	_ = lookups.Wait()
 }
 
-func sharedWith(ctx context.Context, client *ec2.Client, snapshotID string) ([]string, error) {
+func sharedWith(ctx context.Context, client *ec2.Client, snapshotID string) ([]ami.Grantee, error) {
 	out, err := client.DescribeSnapshotAttribute(ctx, &ec2.DescribeSnapshotAttributeInput{
 		SnapshotId: aws.String(snapshotID),
 		Attribute:  types.SnapshotAttributeNameCreateVolumePermission,
@@ -85,17 +68,9 @@ func sharedWith(ctx context.Context, client *ec2.Client, snapshotID string) ([]s
 	if id := aws.ToString(out.SnapshotId); id != snapshotID {
 		return nil, fmt.Errorf("ec2:DescribeSnapshotAttribute: EC2 answered for %q, which was not asked about", id)
 	}
-	var shared []string
+	var shared []ami.Grantee
 	for _, permission := range out.CreateVolumePermissions {
-		switch {
-		case permission.UserId != nil:
-			shared = append(shared, "account "+*permission.UserId)
-		case permission.Group == types.PermissionGroupAll:
-			shared = append(shared, "everyone")
-		default:
-			shared = append(shared, cmp.Or(string(permission.Group), "somebody"))
-		}
+		shared = append(shared, grantee(permission.UserId, permission.Group))
 	}
-	slices.Sort(shared)
-	return slices.Compact(shared), nil
+	return ami.SortGrantees(shared), nil
 }

@@ -244,21 +244,20 @@ func callsOf(account *emulator.Account) map[string]int {
 // wantUsed checks that images are used by the first and the last of n resources, and that others are not used.
 func (k kind) wantUsed(t *testing.T, evidence ami.Evidence, n int) {
 	t.Helper()
-	want := ami.Evidence{
+	want := findings{
 		imageID(1): {Use: ami.Used, References: []ami.Reference{k.reference(n, 1)}},
 		imageID(2): {Use: ami.Used, References: []ami.Reference{k.reference(1, 2)}},
 		imageID(3): {Use: ami.Unused},
 	}
+	snapshots := map[string]ami.SnapshotFinding{}
 	if k.source == "fast-snapshot-restore" { // It names the snapshots themselves.
 		for n := 1; n <= 2; n++ {
-			finding := want[imageID(n)]
-			finding.Snapshots = []ami.SnapshotReference{{SnapshotID: fmt.Sprintf("snap-%017x", n), Reference: finding.References[0]}}
-			want[imageID(n)] = finding
+			snapshots[snapshotID(n)] = ami.SnapshotFinding{References: want[imageID(n)].References}
 		}
 	}
-	got := maps.Clone(evidence)
+	got := maps.Clone(evidence.Images)
 	delete(got, imageID(nobodys))
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(ami.Evidence{Images: want, Snapshots: snapshots}, ami.Evidence{Images: got, Snapshots: evidence.Snapshots, Gaps: evidence.Gaps}); diff != "" {
 		t.Errorf("evidence (-want +got):\n%s", diff)
 	}
 }
@@ -410,7 +409,7 @@ func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
 						gap(t, evidence, imageID(2), k.source, fault.of(k.action))
 						return
 					}
-					seen := evidence[imageID(2)]
+					seen := evidence.Images[imageID(2)]
 					if seen.Use != ami.Used || !slices.Equal(seen.References, []ami.Reference{k.reference(1, 2)}) || len(seen.Gaps) != 1 {
 						t.Errorf("%+v, want used with a gap", seen)
 					}
@@ -473,7 +472,7 @@ func TestEveryPermissionIsNeeded(t *testing.T) {
 			asked.TemplateVersions = 3
 			evidence := lookAt(t.Context(), emulator.Deny(account.Client(), action), asked)
 			for _, image := range asked.Images {
-				if finding := evidence[image.ID]; finding.Use != ami.Unknown || len(finding.Gaps) == 0 {
+				if finding := evidence.Images[image.ID]; finding.Use != ami.Unknown || len(finding.Gaps) == 0 {
 					t.Errorf("%s: %+v, want unknown", image.ID, finding)
 				}
 			}
@@ -495,7 +494,7 @@ func TestAllSourcesTogether(t *testing.T) {
 	evidence := look(t.Context(), holding(t, files).Client(), withSnapshots(3), usage.Sources()...)
 	for id, references := range want {
 		// EC2's own references name the instance and the launch template.
-		found := evidence[id].References
+		found := evidence.Images[id].References
 		if len(found) != len(references)+2 || !slices.IsSortedFunc(found, func(a, b ami.Reference) int { return strings.Compare(a.ARN, b.ARN) }) {
 			t.Errorf("%s: %d references, want %d, sorted: %+v", id, len(found), len(references)+2, found)
 		}
@@ -590,14 +589,14 @@ func TestOtherImages(t *testing.T) {
 		{"InstanceId": "i-00000000000000001", "ImageId": imageID(9), "LaunchTime": "2026-02-03T04:05:06.000Z", "State": object{"Name": "running"}},
 	}}}}}
 	evidence := look(t.Context(), holding(t, files).Client(), candidates(1), "instances")
-	want := ami.Evidence{
+	want := findings{
 		imageID(1): {Use: ami.Unused},
 		imageID(9): {
 			Use: ami.Used, LaunchedAt: time.Date(2026, time.February, 3, 4, 5, 6, 0, time.UTC),
 			References: []ami.Reference{{Source: "instances", Type: "ec2:Instance", ARN: instance(1).ARN}},
 		},
 	}
-	if diff := cmp.Diff(want, evidence); diff != "" {
+	if diff := cmp.Diff(want, evidence.Images); diff != "" {
 		t.Errorf("evidence (-want +got):\n%s", diff)
 	}
 }
@@ -609,11 +608,11 @@ func TestOtherImagesAlone(t *testing.T) {
 			continue // It knows images by the snapshots of candidates.
 		}
 		t.Run(k.source+"/"+k.action, func(t *testing.T) {
-			want := ami.Evidence{
+			want := findings{
 				imageID(1): {Use: ami.Used, References: []ami.Reference{k.reference(2, 1)}},
 				imageID(2): {Use: ami.Used, References: []ami.Reference{k.reference(1, 2)}},
 			}
-			if diff := cmp.Diff(want, look(t.Context(), k.holding(t, 2).Client(), nil, k.source)); diff != "" {
+			if diff := cmp.Diff(want, look(t.Context(), k.holding(t, 2).Client(), nil, k.source).Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
 		})
@@ -636,7 +635,7 @@ func TestOriginals(t *testing.T) {
 			var a asked
 			lookup := usage.Lookup{Account: owner, Region: region, Names: test.sources, Originals: []ami.Image{{ID: imageID(5)}}}
 			evidence := lookAt(t.Context(), a.by(holding(t, nil).Client()), lookup)
-			if diff := cmp.Diff(ami.Evidence{imageID(5): test.want}, evidence); diff != "" {
+			if diff := cmp.Diff(findings{imageID(5): test.want}, evidence.Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
 			if len(a.forms["DescribeImageReferences"])+len(a.forms["DescribeImageAttribute"]) > 0 {
@@ -646,36 +645,36 @@ func TestOriginals(t *testing.T) {
 	}
 }
 
-// What names the snapshots of an image that is gone is known once every source has answered that is switched on, whichever
-// these are.
-func TestImagesThatAreGone(t *testing.T) {
-	gone := []ami.Image{{ID: imageID(5), SnapshotIDs: []string{"snap-00000000000000005"}}}
+// What names a snapshot without an image is known once every source has answered that is switched
+// on, whichever these are.
+func TestSnapshotsWithoutAnImage(t *testing.T) {
 	for name, test := range map[string]struct {
 		sources []string
 		deny    string
-		want    ami.Use
+		known   bool
 	}{
-		"references_only":       {[]string{"references"}, "", ami.Unused},
-		"a_listing":             {[]string{"launch-templates", "references"}, "", ami.Unused},
-		"a_listing_that_failed": {[]string{"launch-templates", "references"}, "DescribeLaunchTemplates", ami.Unknown},
-		"no_source":             {nil, "", ami.Unknown},
+		"references_only":       {[]string{"references"}, "", true},
+		"a_listing":             {[]string{"launch-templates", "references"}, "", true},
+		"a_listing_that_failed": {[]string{"launch-templates", "references"}, "DescribeLaunchTemplates", false},
+		"no_source":             {nil, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a asked
 			client := emulator.Fail(holding(t, nil).Client(), test.deny, nil, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
-			found := lookAt(t.Context(), a.by(client), usage.Lookup{Account: owner, Region: region, Names: test.sources, Gone: gone})[imageID(5)]
-			if found.Use != test.want || (len(found.Gaps) > 0) != (test.deny != "") {
+			evidence := lookAt(t.Context(), a.by(client), usage.Lookup{Account: owner, Region: region, Names: test.sources, Snapshots: []string{snapshotID(5)}})
+			found := evidence.Snapshots[snapshotID(5)]
+			if (found.LookedUp && len(found.Gaps) == 0) != test.known || (len(found.Gaps) > 0) != (test.deny != "") {
 				t.Errorf("%+v", found)
 			}
-			if len(a.forms["DescribeImageReferences"])+len(a.forms["DescribeImageAttribute"]) > 0 {
-				t.Error("an image that is gone was asked about by its id")
+			if len(a.forms["DescribeImageReferences"])+len(a.forms["DescribeImageAttribute"])+len(evidence.Images) > 0 {
+				t.Errorf("images were asked about: %+v", evidence.Images)
 			}
 		})
 	}
 }
 
-// What names a snapshot of an image that is gone is found as well if a candidate is a copy of that image, of which then no more
-// than the id is known.
+// What names a snapshot without an image is found as well if a candidate is a copy of the image
+// that it was made for.
 func TestAnOriginalThatIsGone(t *testing.T) {
 	account := holding(t, map[string]any{"describe-launch-template-versions.json": object{"LaunchTemplateVersions": []object{{
 		"LaunchTemplateId": "lt-00000000000000001", "LaunchTemplateName": "web", "VersionNumber": 1, "DefaultVersion": true,
@@ -683,11 +682,12 @@ func TestAnOriginalThatIsGone(t *testing.T) {
 	}}}})
 	asked := lookup(candidates(1), "references", "launch-templates")
 	asked.Originals = []ami.Image{{ID: imageID(99)}}
-	asked.Gone = []ami.Image{{ID: imageID(99), SnapshotIDs: []string{snapshotID(99)}}}
-	found := lookAt(t.Context(), account.Client(), asked)[imageID(99)]
-	if len(found.Snapshots) != 1 || found.Snapshots[0].SnapshotID != snapshotID(99) {
+	asked.Snapshots = []string{snapshotID(99)}
+	evidence := lookAt(t.Context(), account.Client(), asked)
+	if found := evidence.Snapshots[snapshotID(99)]; len(found.References) != 1 {
 		t.Errorf("%+v", found)
 	}
+	proven(t, evidence, imageID(99))
 }
 
 // An original that is a candidate as well is looked up as a candidate.
@@ -709,8 +709,8 @@ func TestLaunchedAt(t *testing.T) {
 	}
 	account := holding(t, map[string]any{"describe-instances.json": object{"Reservations": []object{{"Instances": instances}}}})
 	evidence := look(t.Context(), account.Client(), candidates(1), "instances")
-	if want := time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC); !evidence[imageID(1)].LaunchedAt.Equal(want) {
-		t.Errorf("launched at %s, want %s", evidence[imageID(1)].LaunchedAt, want)
+	if want := time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC); !evidence.Images[imageID(1)].LaunchedAt.Equal(want) {
+		t.Errorf("launched at %s, want %s", evidence.Images[imageID(1)].LaunchedAt, want)
 	}
 }
 
@@ -740,7 +740,7 @@ func TestStates(t *testing.T) {
 				if slices.Contains(finished[k.source], state) {
 					want = ami.Unused
 				}
-				if got := look(t.Context(), account.Client(), withSnapshots(1), k.source)[imageID(1)]; got.Use != want {
+				if got := look(t.Context(), account.Client(), withSnapshots(1), k.source).Images[imageID(1)]; got.Use != want {
 					t.Errorf("%+v, want %s", got, want)
 				}
 			})
@@ -779,13 +779,11 @@ func TestSnapshotsThatAreNamed(t *testing.T) {
 			images := withSnapshots(3)
 			images[1].SnapshotIDs = []string{snapshotID(9), snapshotID(1)} // Two images share a snapshot.
 			evidence := look(t.Context(), holding(t, files).Client(), images, k.source)
-			want := ami.Finding{Use: ami.Unused, Snapshots: []ami.SnapshotReference{{SnapshotID: snapshotID(1), Reference: k.reference(1, nobodys)}}}
-			for _, id := range []string{imageID(1), imageID(2)} {
-				if diff := cmp.Diff(want, evidence[id]); diff != "" {
-					t.Errorf("%s (-want +got):\n%s", id, diff)
-				}
+			want := map[string]ami.SnapshotFinding{snapshotID(1): {References: []ami.Reference{k.reference(1, nobodys)}}}
+			if diff := cmp.Diff(want, evidence.Snapshots); diff != "" {
+				t.Errorf("snapshots (-want +got):\n%s", diff)
 			}
-			proven(t, evidence, imageID(3))
+			proven(t, evidence, imageID(1), imageID(2), imageID(3))
 		})
 	}
 }
@@ -807,7 +805,7 @@ func TestPartitions(t *testing.T) {
 			asked := lookup(candidates(1), usage.Sources()...)
 			asked.Region = name
 			var arns []string
-			for _, reference := range lookAt(t.Context(), holding(t, files).Client(), asked)[imageID(1)].References {
+			for _, reference := range lookAt(t.Context(), holding(t, files).Client(), asked).Images[imageID(1)].References {
 				arns = append(arns, reference.ARN)
 			}
 			want := []string{
@@ -829,7 +827,7 @@ func TestASnapshotOfAnOriginal(t *testing.T) {
 	}}})
 	asked := lookup(nil, "fast-snapshot-restore")
 	asked.Originals = []ami.Image{{ID: imageID(1), SnapshotIDs: []string{"snap-00000000000000001"}}}
-	if found := lookAt(t.Context(), account.Client(), asked)[imageID(1)]; found.Use != ami.Used {
+	if found := lookAt(t.Context(), account.Client(), asked).Images[imageID(1)]; found.Use != ami.Used {
 		t.Errorf("%+v", found)
 	}
 }

@@ -32,8 +32,7 @@ type Lookup struct {
 	// DescribeImageReferences, no launch permissions.
 	Originals []ami.Image
 
-	// Gone are images that are gone but for snapshots. The listings say what names these.
-	Gone []ami.Image
+	Snapshots []string // The ids of snapshots without an image. The listings say what names them.
 
 	Names            []string // The sources that are switched on.
 	TemplateVersions int      // How many of the newest versions of a launch template count; 0 is all.
@@ -74,14 +73,14 @@ func Sources() []string {
 	return names
 }
 
-// Look asks the sources that are switched on about the images, and asks EC2 who may launch the candidates, all side by side.
-// An image is Unused if there was a source to ask, if every source has answered, and if none names the image; one that is
-// gone needs no source that could name it. With each
-// candidate of which the launch permissions are known, or never will be, step is called with the number of those that are
-// done and of all.
+// Look asks the sources that are switched on about the images, and asks EC2 who may launch the
+// candidates, all side by side. An image is Unused if there was a source to ask, if every source
+// has answered, and if none names the image. Step is called after the launch permissions of each
+// candidate were read, or could not be, with the number of those that are done and of all.
 //
-// The evidence has an entry for every image of the lookup, and one for any other image that a listing names. Where
-// there are none of the former the listings are asked all the same: a text may name an image of another region.
+// The evidence has an entry for every image and snapshot of the lookup, one for any other image
+// that a listing names, and one for any other snapshot of these images that something names. A
+// lookup without images asks the listings, too: a text may name an image of another region.
 func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
 	s := newSearch(ctx, clients, lookup)
 	s.late = ami.NotReached
@@ -99,8 +98,9 @@ func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, t
 	for _, answer := range answers {
 		s.add(answer.found)
 		if answer.err != nil {
-			s.gap(answer.name, answer.err, ami.EveryOther)
-			s.gap(answer.name, answer.err, s.everybody...)
+			gap := ami.Gap{Source: answer.name, Err: s.explain(answer.err)}
+			s.gapOfAll(gap)
+			s.gaps = append(s.gaps, gap)
 		}
 		ofCandidates++
 		if answer.ofOriginal {
@@ -117,27 +117,27 @@ func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, t
 // Asked says which sources were asked about the images of a lookup, given what that found, and which of these did not answer in full or
 // were not come to in time, each in the order of the lookup's names. Where there are no images, nobody was asked about any.
 func (l Lookup) Asked(found ami.Evidence) (asked, incomplete []string) {
-	if len(l.Images)+len(l.Originals)+len(l.Gone) == 0 {
+	if len(l.Images)+len(l.Originals)+len(l.Snapshots) == 0 {
 		return nil, nil
 	}
 	for _, name := range l.Names {
-		var findings []ami.Finding
+		var answers [][]ami.Gap
 		for _, image := range l.Images {
-			findings = append(findings, found[image.ID])
+			answers = append(answers, found.Images[image.ID].Gaps)
 		}
-		if name != referencesSource { // A listing is made once for all images, those too that are gone.
-			findings = append(findings, found[ami.EveryOther])
+		if name != referencesSource { // A listing is made once for all images and snapshots.
+			answers = append(answers, found.Gaps)
 		}
 		gaps, late := 0, 0
-		for _, finding := range findings {
-			if i := slices.IndexFunc(finding.Gaps, func(gap ami.Gap) bool { return gap.Source == name }); i >= 0 {
+		for _, missing := range answers {
+			if i := slices.IndexFunc(missing, func(gap ami.Gap) bool { return gap.Source == name }); i >= 0 {
 				gaps++
-				if finding.Gaps[i].Err == ami.NotReached {
+				if missing[i].Err == ami.NotReached {
 					late++
 				}
 			}
 		}
-		if late < len(findings) {
+		if late < len(answers) {
 			asked = append(asked, name)
 		}
 		if gaps > 0 {
@@ -170,7 +170,7 @@ func (s *search) askListings(ctx context.Context, lookups *sync.WaitGroup) []*an
 // Recheck asks again about images that are about to be removed: EC2's own lookup of references if that is switched on,
 // else for the instances of just these images. What Look says of gaps goes here too.
 func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
-	lookup.Originals, lookup.Gone = nil, nil
+	lookup.Originals, lookup.Snapshots = nil, nil
 	s := newSearch(ctx, clients, lookup)
 	if s.isOn(referencesSource) {
 		s.lookUpReferences(ctx)

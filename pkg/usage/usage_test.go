@@ -105,6 +105,9 @@ func lookup(images []ami.Image, names ...string) usage.Lookup {
 	return usage.Lookup{Account: owner, Region: region, Images: images, Names: names}
 }
 
+// findings are what is known of images, by id.
+type findings = map[string]ami.Finding
+
 func look(ctx context.Context, doer emulator.Doer, images []ami.Image, names ...string) ami.Evidence {
 	return lookAt(ctx, doer, lookup(images, names...))
 }
@@ -211,7 +214,7 @@ func answering(t *testing.T, bodies ...string) emulator.Doer {
 // gap checks that an image is unknown because of a gap of one source alone, which says what is given.
 func gap(t *testing.T, evidence ami.Evidence, id, source, says string) {
 	t.Helper()
-	finding, ok := evidence[id]
+	finding, ok := evidence.Images[id]
 	if !ok || finding.Use != ami.Unknown || len(finding.Gaps) != 1 || finding.Gaps[0].Source != source || !strings.Contains(finding.Gaps[0].Err, says) {
 		t.Errorf("%s: %+v, want unknown with a gap of %s that says %q", id, finding, source, says)
 	}
@@ -221,7 +224,7 @@ func gap(t *testing.T, evidence ami.Evidence, id, source, says string) {
 func proven(t *testing.T, evidence ami.Evidence, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		if diff := cmp.Diff(ami.Finding{Use: ami.Unused}, evidence[id]); diff != "" {
+		if diff := cmp.Diff(ami.Finding{Use: ami.Unused}, evidence.Images[id]); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", id, diff)
 		}
 	}
@@ -250,11 +253,11 @@ func TestSources(t *testing.T) {
 // What nothing names is unused, and what something names is used, with its ARN.
 func TestUse(t *testing.T) {
 	evidence := look(t.Context(), holding(t, instances(imageID(1), "running", "stopped")).Client(), candidates(2))
-	want := ami.Evidence{
+	want := findings{
 		imageID(1): {Use: ami.Used, References: []ami.Reference{instance(1), instance(2)}},
 		imageID(2): {Use: ami.Unused},
 	}
-	if diff := cmp.Diff(want, evidence); diff != "" {
+	if diff := cmp.Diff(want, evidence.Images); diff != "" {
 		t.Errorf("evidence (-want +got):\n%s", diff)
 	}
 }
@@ -265,7 +268,7 @@ func TestAnInstanceCountsInEveryState(t *testing.T) {
 	for _, state := range []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"} {
 		t.Run(state, func(t *testing.T) {
 			evidence := look(t.Context(), holding(t, instances(imageID(1), state)).Client(), candidates(1))
-			if diff := cmp.Diff(ami.Evidence{imageID(1): {Use: ami.Used, References: []ami.Reference{instance(1)}}}, evidence); diff != "" {
+			if diff := cmp.Diff(findings{imageID(1): {Use: ami.Used, References: []ami.Reference{instance(1)}}}, evidence.Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
 		})
@@ -294,14 +297,14 @@ func TestAnOldVersionOfALaunchTemplateIsAUse(t *testing.T) {
 				"describe-launch-template-versions.json": object{"LaunchTemplateVersions": versions},
 			})
 			evidence := look(t.Context(), account.Client(), candidates(2))
-			want := ami.Evidence{
+			want := findings{
 				imageID(1): {Use: ami.Used, References: []ami.Reference{{
 					Source: "references", Type: "ec2:LaunchTemplate",
 					ARN: "arn:aws:ec2:eu-west-1:123456789012:launch-template/lt-00000000000000001",
 				}}},
 				imageID(2): {Use: ami.Unused},
 			}
-			if diff := cmp.Diff(want, evidence); diff != "" {
+			if diff := cmp.Diff(want, evidence.Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
 		})
@@ -315,7 +318,7 @@ func TestAParameterIsAUse(t *testing.T) {
 	})
 	evidence := look(t.Context(), account.Client(), candidates(1))
 	want := []ami.Reference{{Source: "references", Type: "ssm:Parameter", ARN: "arn:aws:ssm:eu-west-1:123456789012:parameter/ami/web"}}
-	if diff := cmp.Diff(ami.Evidence{imageID(1): {Use: ami.Used, References: want}}, evidence); diff != "" {
+	if diff := cmp.Diff(findings{imageID(1): {Use: ami.Used, References: want}}, evidence.Images); diff != "" {
 		t.Errorf("evidence (-want +got):\n%s", diff)
 	}
 }
@@ -377,7 +380,7 @@ func TestWhatIsAskedFor(t *testing.T) {
 func TestNothingIsAskedAboutNothing(t *testing.T) {
 	account := holding(t, nil)
 	for _, images := range [][]ami.Image{nil, {}} {
-		if evidence := look(t.Context(), account.Client(), images, "references"); len(evidence) != 0 {
+		if evidence := look(t.Context(), account.Client(), images, "references"); len(evidence.Images) != 0 {
 			t.Errorf("evidence %v", evidence)
 		}
 	}
@@ -425,8 +428,8 @@ func TestALookupThatFailsIsAGap(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					// Images 11 to 20 are asked about in one call for references.
 					evidence := look(t.Context(), fault.fault(account.Client(), action, about(imageID(15))), candidates(25))
-					if len(evidence) != 25 {
-						t.Errorf("evidence for %d images, want 25", len(evidence))
+					if len(evidence.Images) != 25 {
+						t.Errorf("evidence for %d images, want 25", len(evidence.Images))
 					}
 					for n := 1; n <= 25; n++ {
 						if n == 15 || source == "references" && n > 10 && n <= 20 {
@@ -444,7 +447,7 @@ func TestALookupThatFailsIsAGap(t *testing.T) {
 // The gaps of an image are sorted, as Finding says, and both sources and actions are named.
 func TestGapsAreSorted(t *testing.T) {
 	deaf := emulator.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
-	finding := look(t.Context(), deaf, candidates(1))[imageID(1)]
+	finding := look(t.Context(), deaf, candidates(1)).Images[imageID(1)]
 	const denied = ": UnauthorizedOperation: You are not authorized to perform this operation."
 	want := ami.Finding{Gaps: []ami.Gap{
 		{Source: "launch permissions", Err: "ec2:DescribeImageAttribute" + denied}, {Source: "references", Err: "ec2:DescribeImageReferences" + denied},
@@ -475,11 +478,11 @@ func TestAnAnswerThatIsCutAtItsSecondPage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				evidence := look(t.Context(), answering(t, first, second), candidates(2))
-				used := evidence[imageID(1)]
+				used := evidence.Images[imageID(1)]
 				if used.Use != ami.Used || len(used.References) != 2 || len(used.Gaps) != 1 {
 					t.Errorf("%+v, want used with two references and a gap", used)
 				}
-				if got := evidence[imageID(2)]; got.Use != ami.Unknown || len(got.Gaps) != 1 || got.Gaps[0].Source != "references" {
+				if got := evidence.Images[imageID(2)]; got.Use != ami.Unknown || len(got.Gaps) != 1 || got.Gaps[0].Source != "references" {
 					t.Errorf("%+v, want unknown with a gap of references", got)
 				}
 			})
@@ -490,7 +493,7 @@ func TestAnAnswerThatIsCutAtItsSecondPage(t *testing.T) {
 // All pages are read, also beyond one without references.
 func TestEveryPageIsRead(t *testing.T) {
 	evidence := look(t.Context(), answering(t, answered("1"), answered("2", imageID(1)), answered("3"), answered("", imageID(2))), candidates(3))
-	if evidence[imageID(1)].Use != ami.Used || evidence[imageID(2)].Use != ami.Used {
+	if evidence.Images[imageID(1)].Use != ami.Used || evidence.Images[imageID(2)].Use != ami.Used {
 		t.Errorf("evidence %+v", evidence)
 	}
 	proven(t, evidence, imageID(3))
@@ -504,7 +507,7 @@ func TestAnAnswerAboutSomethingElse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			evidence := look(t.Context(), answering(t, body), candidates(1))
 			gap(t, evidence, imageID(1), "references", "which was not asked about")
-			if len(evidence) != 1 {
+			if len(evidence.Images) != 1 {
 				t.Errorf("evidence %+v", evidence)
 			}
 		})
@@ -533,7 +536,7 @@ func TestAReferenceWithoutAnARN(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := strings.Replace(answered(""), "<imageReferenceSet>", "<imageReferenceSet><item><imageId>"+imageID(1)+"</imageId>"+test.item+"</item>", 1)
-			got := look(t.Context(), answering(t, body), candidates(1))[imageID(1)]
+			got := look(t.Context(), answering(t, body), candidates(1)).Images[imageID(1)]
 			if got.Use != ami.Used || len(got.References) != 1 || got.References[0].ARN != test.want {
 				t.Errorf("%+v, want used by %s", got, test.want)
 			}
@@ -559,21 +562,26 @@ func TestSharing(t *testing.T) {
 	const org, unit = "arn:aws:organizations::1:organization/o-1", "arn:aws:organizations::1:ou/o-1/ou-1"
 	for name, test := range map[string]struct {
 		permissions any
-		want        []string
+		want        []ami.Grantee
+		words       []string
 	}{
-		"with_nobody":    {[]object{}, nil},
-		"with_accounts":  {[]object{{"UserId": "999999999999"}, {"UserId": "111111111111"}}, []string{"account 111111111111", "account 999999999999"}},
-		"with_all":       {[]object{{"Group": "all"}}, []string{"all"}},
-		"with_an_org":    {[]object{{"OrganizationArn": org}}, []string{org}},
-		"with_a_unit":    {[]object{{"OrganizationalUnitArn": unit}}, []string{unit}},
-		"with_something": {[]object{{"Planet": "Mars"}}, []string{"somebody"}},
-		"with_many":      {[]object{{"OrganizationArn": org}, {"Group": "all"}, {"UserId": "999999999999"}}, []string{"account 999999999999", "all", org}},
+		"with_nobody":    {[]object{}, nil, []string{}},
+		"with_accounts":  {[]object{{"UserId": "999999999999"}, {"UserId": "111111111111"}}, []ami.Grantee{{Account: "111111111111"}, {Account: "999999999999"}}, []string{"account 111111111111", "account 999999999999"}},
+		"with_all":       {[]object{{"Group": "all"}}, []ami.Grantee{{Everybody: true}}, []string{"all"}},
+		"with_an_org":    {[]object{{"OrganizationArn": org}}, []ami.Grantee{{Organization: org}}, []string{org}},
+		"with_a_unit":    {[]object{{"OrganizationalUnitArn": unit}}, []ami.Grantee{{Unit: unit}}, []string{unit}},
+		"with_something": {[]object{{"Planet": "Mars"}}, []ami.Grantee{{}}, []string{"somebody"}},
+		"with_many":      {[]object{{"OrganizationArn": org}, {"Group": "all"}, {"UserId": "999999999999"}}, []ami.Grantee{{Account: "999999999999"}, {Everybody: true}, {Organization: org}}, []string{"account 999999999999", "all", org}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			account := holding(t, map[string]any{"describe-launch-permissions.json": object{imageID(1): test.permissions}})
-			want := ami.Evidence{imageID(1): {Use: ami.Unused, SharedWith: test.want}, imageID(2): {Use: ami.Unused}}
-			if diff := cmp.Diff(want, look(t.Context(), account.Client(), candidates(2))); diff != "" {
+			want := findings{imageID(1): {Use: ami.Unused, SharedWith: test.want}, imageID(2): {Use: ami.Unused}}
+			evidence := look(t.Context(), account.Client(), candidates(2))
+			if diff := cmp.Diff(want, evidence.Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
+			}
+			if words := ami.Names(evidence.Images[imageID(1)].SharedWith); !slices.Equal(words, test.words) {
+				t.Errorf("in words: %q, want %q", words, test.words)
 			}
 		})
 	}
@@ -598,8 +606,8 @@ func TestAnImageThatIsGone(t *testing.T) {
 func TestNoSourceNoProof(t *testing.T) {
 	for _, names := range [][]string{{""}, {"nonsense"}, {"launch permissions"}, {"References"}} {
 		account := holding(t, nil)
-		want := ami.Evidence{imageID(1): {Use: ami.Unknown}}
-		if diff := cmp.Diff(want, look(t.Context(), account.Client(), candidates(1), names...)); diff != "" {
+		want := findings{imageID(1): {Use: ami.Unknown}}
+		if diff := cmp.Diff(want, look(t.Context(), account.Client(), candidates(1), names...).Images); diff != "" {
 			t.Errorf("sources %q (-want +got):\n%s", names, diff)
 		}
 		for _, call := range account.Calls() {
@@ -617,7 +625,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 		stop()
 		evidence := look(ctx, holding(t, nil).Client(), candidates(12))
 		for n := 1; n <= 12; n++ {
-			if finding, ok := evidence[imageID(n)]; !ok || finding.Use != ami.Unknown || len(finding.Gaps) == 0 || finding.Gaps[0].Err != "interrupted" {
+			if finding, ok := evidence.Images[imageID(n)]; !ok || finding.Use != ami.Unknown || len(finding.Gaps) == 0 || finding.Gaps[0].Err != "interrupted" {
 				t.Errorf("%s: %+v, want unknown, interrupted", imageID(n), finding)
 			}
 		}
@@ -659,7 +667,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			throttled := emulator.Fail(account.Client(), "DescribeImageReferences", nil, 503, "RequestLimitExceeded", "x")
-			for id, finding := range look(ctx, throttled, candidates(12)) {
+			for id, finding := range look(ctx, throttled, candidates(12)).Images {
 				if finding.Use != ami.Unknown || len(finding.Gaps) == 0 {
 					t.Errorf("%s: %+v, want unknown", id, finding)
 				}

@@ -16,11 +16,32 @@ import (
 // ghost is an image that is gone.
 const ghost = "ami-00000000000000099"
 
+// What may be known of a snapshot without an image.
+var (
+	namedOne   = ami.SnapshotFinding{LookedUp: true, References: []ami.Reference{{ARN: "arn:template"}}}
+	sharedOne  = ami.SnapshotFinding{LookedUp: true, SharedWith: []ami.Grantee{{Account: "111122223333"}}}
+	unanswered = ami.SnapshotFinding{LookedUp: true, Gaps: []ami.Gap{aGap}}
+)
+
+// of adds what is known of a snapshot to evidence.
+func of(id string, finding ami.SnapshotFinding) func(ami.Evidence) {
+	return func(evidence ami.Evidence) { evidence.Snapshots[id] = finding }
+}
+
+// imageUsed has something name the image that is gone, which says nothing of its snapshots.
+func imageUsed(evidence ami.Evidence) { evidence.Images[ghost] = ami.Finding{Use: ami.Used} }
+
+// lookedUp is the proof that nothing names some snapshots.
+func lookedUp(ids ...string) ami.Evidence {
+	evidence := unused(inventory(region))[region]
+	for _, id := range ids {
+		of(id, ami.SnapshotFinding{LookedUp: true})(evidence)
+	}
+	return evidence
+}
+
 // A snapshot that a run has left undone is deleted if its image is gone and everything else that keeps a snapshot is ruled out.
 func TestLeftovers(t *testing.T) {
-	named := func(id string) ami.Finding {
-		return ami.Finding{Use: ami.Unused, Snapshots: []ami.SnapshotReference{{SnapshotID: id, Reference: ami.Reference{ARN: "arn:template"}}}}
-	}
 	const deleted, decided, undecided = "deleted", "decided", "undecided"
 	notPlanned := "nothing in it says that it was made for an image that run " + theRun + " had planned to remove"
 	noLongerDeclared := "it does not carry the tags any more with which run " + theRun + " declared its removal"
@@ -29,16 +50,16 @@ func TestLeftovers(t *testing.T) {
 		images  []ami.Image
 		policy  func(*retention.Policy)
 		bin     ami.RecycleBin
-		finding *ami.Finding // Unused if nil.
-		planned []string     // The images whose removal the run had planned; the ghost alone if nil.
+		found   func(ami.Evidence) // Nothing names the snapshot if nil.
+		planned []string           // The images whose removal the run had planned; the ghost alone if nil.
 		becomes string
 		why     string
 		unasked bool // No evidence is needed of it.
 		apart   bool // Only a person can delete it.
 	}{
 		"nothing_keeps_it":        {becomes: deleted},
-		"others_are_named":        {finding: new(named("snap-2")), becomes: deleted},
-		"its_image_was_used":      {finding: &ami.Finding{Use: ami.Used}, becomes: deleted},
+		"others_are_named":        {found: of("snap-2", namedOne), becomes: deleted},
+		"its_image_was_used":      {found: imageUsed, becomes: deleted},
 		"another_images_snapshot": {images: []ami.Image{idle("ami-2", mapping("snap-2"))}, becomes: deleted},
 		"an_expired_lock":         {change: func(s *ami.Snapshot) { s.Lock = "expired" }, becomes: deleted},
 		"the_bin_holds_it":        {policy: requireBin(7), bin: binOf(14, 7), becomes: deleted},
@@ -65,19 +86,19 @@ func TestLeftovers(t *testing.T) {
 		"snapshots_stay":                   {policy: func(p *retention.Policy) { p.DeleteSnapshots = false }, becomes: decided, why: "the policy keeps all snapshots", unasked: true},
 		"a_lock":                           {change: func(s *ami.Snapshot) { s.Lock = "governance" }, becomes: decided, why: "locked (governance)", unasked: true},
 		"somebody_took_the_tags_off":       {change: func(s *ami.Snapshot) { s.Tags = nil }, becomes: decided, why: noLongerDeclared, unasked: true},
-		"somebody_took_the_intent":         {change: func(s *ami.Snapshot) { delete(s.Tags, retention.IntentTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
-		"somebody_took_the_run":            {change: func(s *ami.Snapshot) { delete(s.Tags, retention.RunTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
-		"another_run_declares_it":          {change: retagged(retention.RunTag, lateRun), becomes: decided, why: noLongerDeclared, unasked: true},
-		"something_names_it":               {finding: new(named("snap-1")), becomes: decided, why: "named by arn:template"},
-		"something_names_it_at_least":      {finding: &ami.Finding{Gaps: []ami.Gap{aGap}, Snapshots: named("snap-1").Snapshots}, becomes: decided, why: "named by arn:template"},
+		"somebody_took_the_intent":         {change: func(s *ami.Snapshot) { delete(s.Tags, ami.IntentTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
+		"somebody_took_the_run":            {change: func(s *ami.Snapshot) { delete(s.Tags, ami.RunTag) }, becomes: decided, why: noLongerDeclared, unasked: true},
+		"another_run_declares_it":          {change: retagged(ami.RunTag, lateRun), becomes: decided, why: noLongerDeclared, unasked: true},
+		"something_names_it":               {found: of("snap-1", namedOne), becomes: decided, why: "named by arn:template"},
+		"something_names_it_at_least":      {found: of("snap-1", ami.SnapshotFinding{Gaps: []ami.Gap{aGap}, References: namedOne.References}), becomes: decided, why: "named by arn:template"},
 		"it_cannot_be_read":                {change: func(s *ami.Snapshot) { s.Unreadable = "listed twice" }, becomes: undecided, why: "listed twice", unasked: true},
 		"a_misspelt_keep_tag":              {change: retagged("ami-janitor:keeep", ""), becomes: undecided, why: "ami-janitor:keeep: the janitor knows no such tag", unasked: true},
-		"an_intent_nobody_knows":           {change: retagged(retention.IntentTag, "x"), becomes: undecided, why: `ami-janitor:intent: "x" is not "remove"`, unasked: true},
+		"an_intent_nobody_knows":           {change: retagged(ami.IntentTag, "x"), becomes: undecided, why: `ami-janitor:intent: "x" is not "remove"`, unasked: true},
 		"the_bin_does_not_hold_it":         {change: retagged("scratch", "yes"), policy: requireBin(0), bin: regional("scratch", "yes"), becomes: undecided, why: "no Recycle Bin rule covers it, with the tags that it has: rule of-snapshots excludes scratch=yes", unasked: true},
 		"the_bin_holds_it_too_short":       {policy: requireBin(14), bin: binOf(14, 7), becomes: undecided, why: "the Recycle Bin would hold it for 7 days only, and not for 14", unasked: true},
-		"nobody_was_asked":                 {finding: &ami.Finding{}, becomes: undecided, why: "what names it has not been looked up"},
-		"somebody_did_not_answer":          {finding: &ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{aGap}}, becomes: undecided, why: "references: denied"},
-		"used_and_no_answer":               {finding: &ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}, becomes: undecided, why: "references: denied"},
+		"nobody_was_asked":                 {found: of("snap-1", ami.SnapshotFinding{}), becomes: undecided, why: "what names it has not been looked up"},
+		"somebody_did_not_answer":          {found: of("snap-1", unanswered), becomes: undecided, why: "references: denied"},
+		"used_and_no_answer":               {found: func(e ami.Evidence) { imageUsed(e); of("snap-1", unanswered)(e) }, becomes: undecided, why: "references: denied"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, snapshot := policy(), declaredSnapshot("snap-1", theRun)
@@ -96,11 +117,11 @@ func TestLeftovers(t *testing.T) {
 			}
 			here.History.Planned = map[string][]string{theRun: test.planned, earlierRun: {"", ghost, "ami-2"}}
 			evidence := unused(here)
-			evidence[region][ghost] = ami.Finding{Use: ami.Unused}
-			if test.finding != nil {
-				evidence[region][ghost] = *test.finding
+			of("snap-1", ami.SnapshotFinding{LookedUp: true})(evidence[region])
+			if test.found != nil {
+				test.found(evidence[region])
 			}
-			plan := p.Plan([]ami.Inventory{here}, evidence, now)[0]
+			plan := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0]
 			want := retention.LeftoverVerdict{Leftover: leftover, SizeGiB: 8, Archived: true, Why: test.why, Delete: test.becomes == deleted, Undecided: test.becomes == undecided, Apart: test.apart}
 			if test.why == retention.Unlisted {
 				want.SizeGiB, want.Archived = 0, false
@@ -108,15 +129,11 @@ func TestLeftovers(t *testing.T) {
 			if diff := gocmp.Diff([]retention.LeftoverVerdict{want}, plan.Leftovers); diff != "" {
 				t.Errorf("leftovers (-want +got):\n%s", diff)
 			}
-			ghosts := []ami.Image{{ID: ghost, SnapshotIDs: []string{"snap-1"}}}
-			if test.unasked {
-				ghosts = []ami.Image{}
+			if got := p.Open([]ami.Inventory{here}, now).Unattached()[here.Region]; slices.Equal(got.IDs, []string{"snap-1"}) == test.unasked || !slices.Equal(got.ToAsk, got.IDs) {
+				t.Errorf("to be looked up: %v, to be asked about: %v", got.IDs, got.ToAsk)
 			}
-			if diff := gocmp.Diff(ghosts, p.Ghosts(here, now)); diff != "" {
-				t.Errorf("ghosts (-want +got):\n%s", diff)
-			}
-			delete(evidence[region], ghost)
-			if got := p.Plan([]ami.Inventory{here}, evidence, now)[0].Leftovers[0]; got.Delete || !test.unasked && !got.Undecided {
+			delete(evidence[region].Snapshots, "snap-1")
+			if got := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Leftovers[0]; got.Delete || !test.unasked && !got.Undecided {
 				t.Errorf("without evidence: %+v", got)
 			}
 		})
@@ -149,10 +166,10 @@ func TestTheOrderOfLeftovers(t *testing.T) {
 	for i := range here.Snapshots {
 		here.Snapshots[i].ImageID = ghost
 	}
-	evidence := map[string]ami.Evidence{region: {ghost: {Use: ami.Unused}}}
+	evidence := map[string]ami.Evidence{region: lookedUp("snap-1", "snap-2", "snap-3")}
 	var got []ami.Leftover
 	var deleted []bool
-	for _, v := range policy().Plan([]ami.Inventory{here}, evidence, now)[0].Leftovers {
+	for _, v := range policy().Open([]ami.Inventory{here}, now).Plan(evidence)[0].Leftovers {
 		got, deleted = append(got, v.Leftover), append(deleted, v.Delete)
 	}
 	if !slices.Equal(got, want) || !slices.Equal(deleted, []bool{false, true, true, true}) {
@@ -161,8 +178,8 @@ func TestTheOrderOfLeftovers(t *testing.T) {
 	if !slices.Equal(here.History.Leftovers, before) {
 		t.Errorf("the history is modified: %v", here.History.Leftovers)
 	}
-	if got := policy().Ghosts(here, now); len(got) != 1 || !slices.Equal(got[0].SnapshotIDs, []string{"snap-1", "snap-2", "snap-3"}) {
-		t.Errorf("ghosts %+v", got)
+	if got := policy().Open([]ami.Inventory{here}, now).Unattached()[here.Region].IDs; !slices.Equal(got, []string{"snap-1", "snap-2", "snap-3"}) {
+		t.Errorf("to be looked up: %v", got)
 	}
 }
 
@@ -174,7 +191,7 @@ func TestOrphans(t *testing.T) {
 		policy  func(*retention.Policy)
 		bin     func(*ami.RecycleBin)
 		history ami.History
-		finding *ami.Finding // Unused if nil.
+		found   func(ami.Evidence) // Nothing names the snapshot if nil.
 		orphan  bool
 		unasked bool // No evidence is needed of it.
 	}{
@@ -182,10 +199,10 @@ func TestOrphans(t *testing.T) {
 		"snapshots_stay_otherwise":  {policy: func(p *retention.Policy) { p.DeleteSnapshots = false }, orphan: true},
 		"a_little_over_seven_days":  {change: func(s *ami.Snapshot) { s.StartedAt = ago(days(7) + 1) }, orphan: true},
 		"an_expired_lock":           {change: func(s *ami.Snapshot) { s.Lock = "expired" }, orphan: true},
-		"declared_long_ago":         {change: retagged(retention.IntentTag, "remove", retention.RunTag, theRun), orphan: true},
-		"another_is_shared":         {finding: &ami.Finding{Use: ami.Unused, SharedWith: []string{"snapshot snap-2 by account 111122223333"}}, orphan: true},
-		"another_is_named":          {finding: &ami.Finding{Use: ami.Unused, Snapshots: []ami.SnapshotReference{{SnapshotID: "snap-2"}}}, orphan: true},
-		"its_image_was_used":        {finding: &ami.Finding{Use: ami.Used}, orphan: true},
+		"declared_long_ago":         {change: retagged(ami.IntentTag, "remove", ami.RunTag, theRun), orphan: true},
+		"another_is_shared":         {found: of("snap-2", sharedOne), orphan: true},
+		"another_is_named":          {found: of("snap-2", ami.SnapshotFinding{LookedUp: true, References: []ami.Reference{{}}}), orphan: true},
+		"its_image_was_used":        {found: imageUsed, orphan: true},
 		"another_images_snapshot":   {images: []ami.Image{idle("ami-2", mapping("snap-2"))}, orphan: true},
 		"nobody_asks":               {policy: func(p *retention.Policy) { p.ReportOrphans = false }, unasked: true},
 		"the_bin_was_not_read":      {bin: func(b *ami.RecycleBin) { b.Read = false }, unasked: true},
@@ -201,12 +218,12 @@ func TestOrphans(t *testing.T) {
 		"it_cannot_be_read":         {change: func(s *ami.Snapshot) { s.Unreadable = "listed twice" }, unasked: true},
 		"an_image_uses_it":          {images: []ami.Image{idle("ami-2", mapping("snap-1"))}, unasked: true},
 		"it_is_a_leftover":          {history: ami.History{Leftovers: []ami.Leftover{{Run: theRun, ImageID: "ami-2", SnapshotID: "snap-1"}}}, unasked: true},
-		"a_run_is_at_work_on_it":    {change: retagged(retention.IntentTag, "remove", retention.RunTag, lateRun), unasked: true},
-		"it_is_named":               {finding: &ami.Finding{Use: ami.Unused, Snapshots: []ami.SnapshotReference{{SnapshotID: "snap-1"}}}},
-		"it_is_shared":              {finding: &ami.Finding{Use: ami.Unused, SharedWith: []string{"snapshot snap-1 by account 111122223333"}}},
-		"nobody_was_asked":          {finding: &ami.Finding{}},
-		"somebody_did_not_answer":   {finding: &ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{aGap}}},
-		"used_and_no_answer_either": {finding: &ami.Finding{Use: ami.Used, Gaps: []ami.Gap{aGap}}},
+		"a_run_is_at_work_on_it":    {change: retagged(ami.IntentTag, "remove", ami.RunTag, lateRun), unasked: true},
+		"it_is_named":               {found: of("snap-1", ami.SnapshotFinding{LookedUp: true, References: []ami.Reference{{}}})},
+		"it_is_shared":              {found: of("snap-1", sharedOne)},
+		"nobody_was_asked":          {found: of("snap-1", ami.SnapshotFinding{})},
+		"somebody_did_not_answer":   {found: of("snap-1", unanswered)},
+		"used_and_no_answer_either": {found: func(e ami.Evidence) { imageUsed(e); of("snap-1", unanswered)(e) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policy(func(p *retention.Policy) { p.ReportOrphans = true })
@@ -224,29 +241,29 @@ func TestOrphans(t *testing.T) {
 			}
 			here.Snapshots = []ami.Snapshot{snapshot}
 			evidence := unused(here)
-			evidence[region][ghost] = ami.Finding{Use: ami.Unused}
-			if test.finding != nil {
-				evidence[region][ghost] = *test.finding
+			of("snap-1", ami.SnapshotFinding{LookedUp: true})(evidence[region])
+			if test.found != nil {
+				test.found(evidence[region])
 			}
 			var want []retention.Orphan
 			if test.orphan {
 				want = []retention.Orphan{{SnapshotID: "snap-1", ImageID: ghost, SizeGiB: 8, Archived: true, StartedAt: snapshot.StartedAt}}
 			}
-			if diff := gocmp.Diff(want, p.Plan([]ami.Inventory{here}, evidence, now)[0].Orphans, cmpopts.EquateEmpty()); diff != "" {
+			if diff := gocmp.Diff(want, p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Orphans, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("orphans (-want +got):\n%s", diff)
 			}
-			if got := len(p.Ghosts(here, now)); (got == 0) != test.unasked {
-				t.Errorf("%d ghosts", got)
+			if got := p.Open([]ami.Inventory{here}, now).Unattached()[here.Region].IDs; (len(got) == 0) != test.unasked {
+				t.Errorf("to be looked up: %v", got)
 			}
-			delete(evidence[region], ghost)
-			if got := p.Plan([]ami.Inventory{here}, evidence, now)[0].Orphans; len(got) > 0 {
+			delete(evidence[region].Snapshots, "snap-1")
+			if got := p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Orphans; len(got) > 0 {
 				t.Errorf("orphans without evidence: %+v", got)
 			}
 		})
 	}
 }
 
-// The largest orphans come first, and those of one image are asked about at once.
+// The largest orphans come first.
 func TestTheOrderOfOrphans(t *testing.T) {
 	here := inventory(region)
 	here.Bin.Read = true
@@ -258,13 +275,13 @@ func TestTheOrderOfOrphans(t *testing.T) {
 		here.Snapshots = append(here.Snapshots, s)
 	}
 	p := policy(func(p *retention.Policy) { p.ReportOrphans = true })
-	ghosts := []ami.Image{{ID: ghost, SnapshotIDs: []string{"snap-2", "snap-3", "snap-4"}}, {ID: "ami-98", SnapshotIDs: []string{"snap-1"}}}
-	if diff := gocmp.Diff(ghosts, p.Ghosts(here, now)); diff != "" {
-		t.Errorf("ghosts (-want +got):\n%s", diff)
+	all := []string{"snap-1", "snap-2", "snap-3", "snap-4"}
+	if got := p.Open([]ami.Inventory{here}, now).Unattached()[here.Region]; !slices.Equal(got.IDs, all) || !slices.Equal(got.ToAsk, all) {
+		t.Errorf("to be looked up: %v, to be asked about: %v", got.IDs, got.ToAsk)
 	}
-	evidence := map[string]ami.Evidence{region: {ghost: {Use: ami.Unused}, "ami-98": {Use: ami.Unused}}}
+	evidence := map[string]ami.Evidence{region: lookedUp(all...)}
 	var got []string
-	for _, orphan := range p.Plan([]ami.Inventory{here}, evidence, now)[0].Orphans {
+	for _, orphan := range p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Orphans {
 		got = append(got, orphan.SnapshotID)
 	}
 	if want := []string{"snap-2", "snap-4", "snap-1", "snap-3"}; !slices.Equal(got, want) {
@@ -277,30 +294,31 @@ func TestTheOrderOfOrphans(t *testing.T) {
 func TestMoreOrphansThanAreLookedAt(t *testing.T) {
 	here := inventory(region)
 	here.Bin.Read = true
-	evidence := ami.Evidence{}
+	evidence := lookedUp()
 	for n := range 120 {
 		s := ami.Snapshot{ID: fmt.Sprintf("snap-%03d", n), ImageID: fmt.Sprintf("ami-%03d", n), SizeGiB: int64(200 - n), StartedAt: ago(days(30))}
 		if n == 10 {
 			s.Unreadable = ami.ImageNotAsked
 		}
 		here.Snapshots = append(here.Snapshots, s)
-		evidence[s.ImageID] = ami.Finding{Use: ami.Unused}
+		of(s.ID, ami.SnapshotFinding{LookedUp: true})(evidence)
 	}
-	evidence["ami-003"] = ami.Finding{Use: ami.Unused, SharedWith: []string{"snapshot snap-003 with account 111122223333"}}
-	evidence["ami-100"] = ami.Finding{Use: ami.Unused, Gaps: []ami.Gap{{Source: "launch-templates", Err: "denied"}}}
+	of("snap-003", sharedOne)(evidence)
+	of("snap-100", unanswered)(evidence)
 	p := policy(func(p *retention.Policy) { p.ReportOrphans = true })
-	if got := len(p.Ghosts(here, now)); got != 120 {
-		t.Errorf("%d ghosts, want all of 120", got)
+	unattached := p.Open([]ami.Inventory{here}, now).Unattached()[here.Region]
+	ids, toAsk := unattached.IDs, unattached.ToAsk
+	if len(ids) != 120 {
+		t.Errorf("%d to be looked up, want all of 120", len(ids))
 	}
-	toAsk := p.GhostsToAsk(here, now)
-	if len(toAsk) != 50 || toAsk[0].ID != "ami-000" || toAsk[49].ID != "ami-050" {
-		t.Errorf("%d ghosts to ask about: %v", len(toAsk), toAsk)
+	if len(toAsk) != 50 || toAsk[0] != "snap-000" || toAsk[49] != "snap-050" {
+		t.Errorf("%d to be asked about: %v", len(toAsk), toAsk)
 	}
-	if slices.ContainsFunc(toAsk, func(i ami.Image) bool { return i.ID == "ami-010" }) {
+	if slices.Contains(toAsk, "snap-010") {
 		t.Error("who shares a snapshot is asked of one whose image may be there")
 	}
 	var looked, others int
-	for _, o := range p.Plan([]ami.Inventory{here}, map[string]ami.Evidence{region: evidence}, now)[0].Orphans {
+	for _, o := range p.Open([]ami.Inventory{here}, now).Plan(map[string]ami.Evidence{region: evidence})[0].Orphans {
 		switch {
 		case o.ImageID == "ami-003" || o.ImageID == "ami-100":
 			t.Errorf("%s is an orphan", o.SnapshotID)
@@ -326,10 +344,10 @@ func TestALeftoverOfAnImageThatWasNotAskedFor(t *testing.T) {
 		ID: "snap-1", ImageID: ghost, StartedAt: ago(days(30)),
 		Tags: map[string]string{"ami-janitor:intent": "remove", "ami-janitor:run": "run"},
 	}}
-	evidence := map[string]ami.Evidence{region: {ghost: {Use: ami.Unused}}}
+	evidence := map[string]ami.Evidence{region: lookedUp("snap-1")}
 	for unreadable, isDeleted := range map[string]bool{"": true, ami.ImageNotAsked: false} {
 		here.Snapshots[0].Unreadable = unreadable
-		verdicts := policy().Plan([]ami.Inventory{here}, evidence, now)[0].Leftovers
+		verdicts := policy().Open([]ami.Inventory{here}, now).Plan(evidence)[0].Leftovers
 		if len(verdicts) != 1 || verdicts[0].Delete != isDeleted || verdicts[0].Undecided == isDeleted {
 			t.Errorf("%q: %+v", unreadable, verdicts)
 		}

@@ -7,17 +7,17 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// subject is an image with what the rules ask of it again and again.
-type subject struct {
+// imageFacts are an image with what the rules ask of it again and again.
+type imageFacts struct {
 	*ami.Image
 	own      *ownTags
 	last     use
 	standing standing
 }
 
-func (d *docket) subject(image *ami.Image) subject {
+func (r *regionFacts) imageFacts(image *ami.Image) imageFacts {
 	own := readOwnTags(image.Tags)
-	return subject{image, own, d.lastUseUntil(image, own, endOfTime), d.standing(image, own)}
+	return imageFacts{image, own, r.lastUseUntil(image, own, endOfTime), r.standing(image, own)}
 }
 
 // use is an event that counts as a use of an image. Its time is zero if none is on record.
@@ -30,7 +30,7 @@ type use struct {
 var endOfTime = time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
 // lastUseUntil returns the latest use of an image that is on record and not after a time.
-func (d *docket) lastUseUntil(image *ami.Image, own *ownTags, until time.Time) use {
+func (r *regionFacts) lastUseUntil(image *ami.Image, own *ownTags, until time.Time) use {
 	last := use{event: "created"}
 	consider := func(event string, at time.Time) {
 		if at.After(last.at) && !at.After(until) {
@@ -39,7 +39,7 @@ func (d *docket) lastUseUntil(image *ami.Image, own *ownTags, until time.Time) u
 	}
 	consider("created", image.CreatedAt)
 	consider("last launched", image.LastLaunchedAt)
-	if copied, ok := d.copied[image.ID]; ok {
+	if copied, ok := r.copied[image.ID]; ok {
 		consider("copied as "+copied.ID, copied.CreatedAt)
 	}
 	consider("restored", own.restored)
@@ -50,15 +50,15 @@ func (u use) ago(now time.Time) string {
 	return u.event + " " + date(u.at) + ", " + daysInWords(now.Sub(u.at)) + " ago"
 }
 
-func (d *docket) whyStale(image *subject) Reason {
-	detail := image.last.ago(d.now) + "; the limit is " + d.policy.idleLimit(image).inWords()
-	if d.policy.isShortened(image) {
-		detail += fmt.Sprintf(" (its tag %s says %s, and the policy allows no shorter time)", staleAfterTag, image.own.staleAfter.inWords())
+func (r *regionFacts) whyStale(image *imageFacts) Reason {
+	detail := image.last.ago(r.now) + "; the limit is " + r.policy.idleLimit(image).inWords()
+	if r.policy.isShortened(image) {
+		detail += fmt.Sprintf(" (its tag %s says %s, and the policy allows no shorter time)", ami.StaleAfterTag, image.own.staleAfter.inWords())
 	}
 	if image.LastLaunchedAt.IsZero() {
-		return Reason{neverLaunched.Code, "no launch on record; " + detail}
+		return Reason{ami.ReasonNeverLaunched, "no launch on record; " + detail}
 	}
-	return Reason{stale.Code, detail}
+	return Reason{ami.ReasonStale, detail}
 }
 
 // copies returns the newest own image that was made from each image, in any region: being copied is a use. A copy whose

@@ -1,0 +1,237 @@
+package retention
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"ami-janitor/pkg/ami"
+)
+
+// mostOrphans is how many orphans of a region are looked at, the largest: EC2 has to be asked about
+// each who else may use it. A digest lists five, and some of them turn out to be shared.
+const mostOrphans = 50
+
+// Unattached are the snapshots of a region without an image that a plan may delete or report:
+// leftovers, and what may be orphans.
+type Unattached struct {
+	IDs   []string // Evidence has to say what names these; sorted.
+	ToAsk []string // Evidence has to say with whom these of them are shared, too; sorted.
+}
+
+// Unattached returns the snapshots without an image, by region.
+func (a *Account) Unattached() map[string]Unattached {
+	unattached := make(map[string]Unattached, len(a.regions))
+	for _, r := range a.regions {
+		var ids, toAsk []string
+		leftovers, orphans := r.findUnattached()
+		for _, v := range leftovers {
+			if v.Delete {
+				ids, toAsk = append(ids, v.SnapshotID), append(toAsk, v.SnapshotID)
+			}
+		}
+		for _, o := range orphans {
+			ids = append(ids, o.SnapshotID)
+			if !o.NotLookedAt {
+				toAsk = append(toAsk, o.SnapshotID)
+			}
+		}
+		slices.Sort(ids)
+		slices.Sort(toAsk)
+		unattached[r.Region] = Unattached{slices.Compact(ids), slices.Compact(toAsk)}
+	}
+	return unattached
+}
+
+// judgeUnattached decides on the snapshots without an image.
+func (r *regionFacts) judgeUnattached(plan *Plan) {
+	if r.policy.ReportOrphans && !r.Bin.Read {
+		plan.OrphansGap = r.Bin.Err
+	}
+	leftovers, orphans := r.findUnattached()
+	if len(leftovers)+len(orphans) == 0 {
+		return
+	}
+	for i := range leftovers {
+		v := &leftovers[i]
+		if !v.Delete {
+			continue
+		}
+		if v.Why = r.namedBy(v.SnapshotID); v.Why == "" {
+			v.Why = r.namesUnknown(v.SnapshotID)
+			v.Undecided = v.Why != ""
+			plan.RemainsGap = cmp.Or(plan.RemainsGap, v.Why)
+		}
+		if v.Why == "" {
+			v.Why = sharingUnknown(r.sharingOf(v.SnapshotID))
+			v.Undecided = v.Why != ""
+			v.Why = cmp.Or(v.Why, r.shared(v.SnapshotID))
+		}
+		v.Delete = v.Why == ""
+	}
+	plan.Leftovers = leftovers
+	plan.Orphans = slices.DeleteFunc(orphans, func(o Orphan) bool {
+		isShared := len(r.evidence[r.Region].Snapshots[o.SnapshotID].SharedWith) > 0
+		if isShared || r.namedBy(o.SnapshotID) != "" {
+			return true
+		}
+		unknown := r.namesUnknown(o.SnapshotID)
+		plan.RemainsGap = cmp.Or(plan.RemainsGap, unknown)
+		return unknown != ""
+	})
+}
+
+// namesUnknown says why it is not known what names a snapshot; empty if it is.
+func (r *regionFacts) namesUnknown(id string) string {
+	switch finding := r.evidence[r.Region].Snapshots[id]; {
+	case len(finding.Gaps) > 0:
+		return gaps(finding.Gaps)
+	case !finding.LookedUp:
+		return "what names it has not been looked up"
+	default:
+		return ""
+	}
+}
+
+// findUnattached says what the facts alone decide: the leftovers that are to be deleted, and the
+// orphans, if the evidence says nothing else.
+func (r *regionFacts) findUnattached() (leftovers []LeftoverVerdict, orphans []Orphan) {
+	suspects := r.suspects()
+	if len(suspects)+len(r.History.Leftovers) == 0 {
+		return nil, nil
+	}
+	here := make(map[string]bool, len(r.images))
+	for i := range r.images {
+		here[r.images[i].ID] = true
+	}
+	suspects = slices.DeleteFunc(suspects, func(s *ami.Snapshot) bool { return here[s.ImageID] })
+	users := r.users(suspects)
+
+	for _, leftover := range r.History.Leftovers {
+		leftovers = append(leftovers, r.judgeLeftover(leftover, here[leftover.ImageID], users[leftover.SnapshotID]))
+	}
+	slices.SortFunc(leftovers, func(a, b LeftoverVerdict) int {
+		return cmp.Or(strings.Compare(a.Run, b.Run), strings.Compare(a.SnapshotID, b.SnapshotID), strings.Compare(a.ImageID, b.ImageID))
+	})
+	leftovers = slices.Compact(leftovers)
+	for _, s := range suspects {
+		if users[s.ID] == "" {
+			orphans = append(orphans, Orphan{s.ID, s.ImageID, s.SizeGiB, s.Archived, s.StartedAt, s.Unreadable != ""})
+		}
+	}
+	slices.SortFunc(orphans, func(a, b Orphan) int {
+		return cmp.Or(cmp.Compare(b.SizeGiB, a.SizeGiB), strings.Compare(a.SnapshotID, b.SnapshotID))
+	})
+	looked := 0
+	for i := range orphans {
+		o := &orphans[i]
+		if o.NotLookedAt = o.NotLookedAt || looked == mostOrphans; !o.NotLookedAt {
+			looked++
+		}
+	}
+	return leftovers, orphans
+}
+
+// users returns the images that map some snapshots, or leftovers, by the snapshot's id; of several
+// the first by its own.
+func (r *regionFacts) users(snapshots []*ami.Snapshot) map[string]string {
+	users := map[string]string{}
+	for _, snapshot := range snapshots {
+		users[snapshot.ID] = ""
+	}
+	for _, leftover := range r.History.Leftovers {
+		users[leftover.SnapshotID] = ""
+	}
+	for i := range r.images {
+		user := cmp.Or(r.images[i].ID, "an image without an id")
+		for _, id := range r.images[i].SnapshotIDs {
+			if known, ok := users[id]; ok && (known == "" || user < known) {
+				users[id] = user
+			}
+		}
+	}
+	return users
+}
+
+// judgeLeftover decides on a snapshot that an earlier run was to delete, as far as the facts go:
+// whether its image is there, and which one uses it, are given.
+func (r *regionFacts) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user string) LeftoverVerdict {
+	v := LeftoverVerdict{Leftover: leftover}
+	snapshot, listed := r.snapshots[leftover.SnapshotID]
+	if !listed {
+		v.Why = Unlisted
+		return v
+	}
+	v.SizeGiB, v.Archived = snapshot.SizeGiB, snapshot.Archived
+	own := readOwnTags(snapshot.Tags)
+	doubt := cmp.Or(snapshot.Unreadable, strings.Join(own.faults, "; "))
+	switch {
+	case doubt != "":
+		v.Why = doubt
+	case imageIsThere:
+		v.Why = leftover.ImageID + " is there again"
+	case user != "":
+		v.Why = user + " uses it"
+	case snapshot.Locked():
+		v.Why = "locked (" + snapshot.Lock + ")"
+	default:
+		v.Why = r.keepsSnapshot(snapshot.ID)
+	}
+	if v.Why == "" {
+		v.Why = r.isNotOf(leftover.Run, snapshot, own)
+		v.Apart = own.isDeclaredBy(leftover.Run) && snapshot.ImageID == "" // Then that is what it says.
+	}
+	if v.Why == "" && r.policy.RequireRecycleBin && r.binGap == "" {
+		doubt = tooFew(r.Bin, ofSnapshots, snapshot.Tags, r.policy.RecycleBinDays)
+		v.Why = doubt
+	}
+	v.Delete, v.Undecided = v.Why == "", doubt != ""
+	return v
+}
+
+// isNotOf says why a run cannot have left a snapshot, by the description that EC2 wrote, or by its
+// tags; empty if it can.
+func (r *regionFacts) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) string {
+	switch {
+	case snapshot.ImageID == "" || !slices.Contains(r.History.Planned[run], snapshot.ImageID):
+		return "nothing in it says that it was made for an image that run " + run + " had planned to remove"
+	case !own.isDeclaredBy(run):
+		return "it does not carry the tags any more with which run " + run + " declared its removal"
+	default:
+		return ""
+	}
+}
+
+// oldOrphan is the age from which a snapshot counts as an orphan: an image may be registered some
+// time after its snapshots were begun.
+const oldOrphan = 7 * Day
+
+// suspects returns the snapshots that are orphans if their image is gone and none uses them.
+func (r *regionFacts) suspects() []*ami.Snapshot {
+	if !r.policy.ReportOrphans || !r.Bin.Read {
+		return nil
+	}
+	leftovers := map[string]bool{}
+	for _, leftover := range r.History.Leftovers {
+		leftovers[leftover.SnapshotID] = true
+	}
+	var suspects []*ami.Snapshot
+	for id, snapshot := range r.snapshots {
+		isOld := !snapshot.StartedAt.IsZero() && r.now.Sub(snapshot.StartedAt) > oldOrphan
+		if _, inBin := r.Bin.Images[snapshot.ImageID]; snapshot.ImageID != "" && !inBin && isOld && !leftovers[id] && !r.isSpokenFor(snapshot) {
+			suspects = append(suspects, snapshot)
+		}
+	}
+	return suspects
+}
+
+// isSpokenFor reports whether somebody looks after a snapshot, as far as can be seen in it: a
+// person, a service, or a run that may be at work on it.
+func (r *regionFacts) isSpokenFor(snapshot *ami.Snapshot) bool {
+	doubt := strings.TrimPrefix(snapshot.Unreadable, ami.ImageNotAsked) // That says nothing of who looks after it.
+	if snapshot.ID == "" || doubt != "" || snapshot.Locked() {
+		return true
+	}
+	own := readOwnTags(snapshot.Tags)
+	return r.policy.managerByTags(snapshot.Tags) != "" || r.policy.keptByTag(own, snapshot.Tags) != "" || r.isClaimed(snapshot.ID, own)
+}
