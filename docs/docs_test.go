@@ -26,7 +26,8 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// listed returns what a page says of each thing that it lists; the pattern has the thing and what is said of it.
+// listed returns what a page says of each thing that it lists. The pattern has two groups: the thing,
+// and what the page says of it.
 func listed(t *testing.T, path, pattern string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -39,7 +40,7 @@ func listed(t *testing.T, path, pattern string) map[string]string {
 	return found
 }
 
-// compare wants each thing to be listed with what the code says of it, and nothing else. The format is that of a line.
+// compare wants a line of this format for each thing that the code knows, and for nothing else.
 func compare(t *testing.T, path, format string, got, want map[string]string) {
 	t.Helper()
 	for thing, text := range want {
