@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/recyclebin"
 	"ami-janitor/pkg/retention"
 )
 
@@ -21,12 +22,12 @@ const notInBin = "left alone: what this run removed first has not turned up in t
 // isProven reports whether some images may go side by side: the Recycle Bin has been seen to take in what they bring, or need
 // not. The first canary may have stayed, and the image that went in its place may have taken no snapshot along.
 func (s *sweep) isProven(some []int) bool {
-	return !s.orders.RequireBin || s.bin.images && (s.bin.snapshots || !slices.ContainsFunc(some, s.takesSnapshot))
+	return !s.RequireBin || s.bin.images && (s.bin.snapshots || !slices.ContainsFunc(some, s.takesSnapshot))
 }
 
 // takesSnapshot reports whether a snapshot goes with an image, and with no other.
 func (s *sweep) takesSnapshot(i int) bool {
-	return slices.ContainsFunc(s.plan.Verdicts[i].Snapshots, func(snapshot retention.SnapshotVerdict) bool {
+	return slices.ContainsFunc(s.Plan.Verdicts[i].Snapshots, func(snapshot retention.SnapshotVerdict) bool {
 		return snapshot.Delete && !s.isShared(snapshot.SnapshotID)
 	})
 }
@@ -56,7 +57,7 @@ func (s *sweep) canaryFirst(due []int) {
 
 // behind is 1 for an image that goes behind all others, and 0 for these.
 func (s *sweep) behind(i int) int {
-	if s.plan.Verdicts[i].Yields {
+	if s.Plan.Verdicts[i].Yields {
 		return 1
 	}
 	return 0
@@ -72,7 +73,7 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 	if !s.bin.snapshots {
 		snapshots = snapshotIDs
 	}
-	if !s.orders.RequireBin || s.stopped != "" || len(images)+len(snapshots) == 0 {
+	if !s.RequireBin || s.stopped != "" || len(images)+len(snapshots) == 0 {
 		return
 	}
 	if !s.awaitBin(ctx, patience, images, snapshots, nil, func(map[string]time.Time) {}) {
@@ -89,7 +90,7 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 // for doubtful snapshots, too, and does not wait for them. What is seen each time is told.
 func (s *sweep) awaitBin(ctx context.Context, tries int, images, snapshots, doubtful []string, seen func(map[string]time.Time)) bool {
 	for try := 1; ; try++ {
-		exits, err := s.orders.InBin(ctx, images, slices.Concat(snapshots, doubtful))
+		exits, err := recyclebin.Exits(ctx, s.Clients.EC2, images, slices.Concat(snapshots, doubtful))
 		if err == nil {
 			seen(exits)
 		}
@@ -132,7 +133,7 @@ func (s *sweep) findInBin(ctx context.Context) {
 					settled.Status = ami.Deregistered
 				}
 				if settled.Status == ami.Deregistered {
-					s.orders.Settle(ctx, settled)
+					s.settle(settled)
 				}
 			}
 		}

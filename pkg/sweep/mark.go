@@ -81,10 +81,10 @@ func (s *sweep) announce(ctx context.Context, verdict retention.Verdict) (made b
 	image, day := verdict.Image, verdict.Due.UTC().Truncate(24*time.Hour)
 	tags := map[string]string{
 		retention.DueTag:         day.Format(time.DateOnly),
-		retention.AnnouncedByTag: retention.AnnouncedBy(s.orders.Run, s.orders.Policy),
+		retention.AnnouncedByTag: retention.AnnouncedBy(s.Run, s.Policy),
 	}
 	if verdict.Action == retention.Disable || image.State == disabled {
-		tags[retention.DisabledTag] = s.orders.Run
+		tags[retention.DisabledTag] = s.Run
 	}
 	older := slices.DeleteFunc(carried(image, retention.DueTag, retention.AnnouncedByTag, retention.DisabledTag), func(key string) bool {
 		_, isWritten := tags[key]

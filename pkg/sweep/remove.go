@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
@@ -40,20 +41,20 @@ const (
 )
 
 // remove removes the images that the plan deregisters.
-func (s *sweep) remove(ctx, begin context.Context) {
+func (s *sweep) remove(ctx context.Context) {
 	due := s.decided(retention.Deregister)
 	slices.SortStableFunc(due, func(a, b int) int { return s.behind(a) - s.behind(b) })
 	for _, i := range due {
-		verdict := s.plan.Verdicts[i]
+		verdict := s.Plan.Verdicts[i]
 		for _, id := range doomed(verdict) {
 			s.users[id] = append(s.users[id], verdict.Image.ID)
 		}
 	}
-	if s.orders.RequireBin {
+	if s.RequireBin {
 		s.canaryFirst(due)
 	}
 	for some := range slices.Chunk(due, chunkSize) {
-		s.removeChunk(ctx, begin, some)
+		s.removeChunk(ctx, some)
 	}
 	s.removeShared(ctx)
 	s.withdraw(ctx, func(string) bool { return true })
@@ -62,15 +63,15 @@ func (s *sweep) remove(ctx, begin context.Context) {
 // removeChunk declares the removal of some images, looks at them again, because much may have happened since the plan was
 // made, and removes those that need not stay: one by one, until an image and a snapshot have been seen in the Recycle Bin if they
 // have to be.
-func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
-	if !s.goesOn(ctx, begin) {
+func (s *sweep) removeChunk(ctx context.Context, some []int) {
+	if !s.goesOn(ctx) {
 		s.skip(some)
 		return
 	}
-	ready := s.declareChunk(ctx, begin, some)
+	ready := s.declareChunk(ctx, some)
 	clear(s.waited) // IAM has not seen these tags yet.
 	for first := true; len(ready) > 0; first = false {
-		if !first && !s.goesOn(ctx, begin) {
+		if !first && !s.goesOn(ctx) {
 			s.skip(ready)
 			break
 		}
@@ -79,7 +80,7 @@ func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
 			s.canaryFirst(ready)
 			now = 1
 		}
-		s.removeReady(ctx, begin, ready[:now])
+		s.removeReady(ctx, ready[:now])
 		s.stopIfDenied(ctx, ready[:now])
 		s.proveAll(ctx, ready[:now])
 		ready = ready[now:]
@@ -88,11 +89,11 @@ func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
 }
 
 // goesOn reports whether there is time to remove further images, and nothing speaks against it.
-func (s *sweep) goesOn(ctx, begin context.Context) bool {
-	if s.stopped != "" || begin.Err() != nil {
+func (s *sweep) goesOn(ctx context.Context) bool {
+	if s.stopped != "" || s.isLate() {
 		return false
 	}
-	if err := s.orders.Alive(ctx); err != nil {
+	if err := s.session.MayContinue(ctx, journal.BetweenChunks); err != nil {
 		s.stopped = err.Error()
 	}
 	return s.stopped == ""
@@ -100,21 +101,21 @@ func (s *sweep) goesOn(ctx, begin context.Context) bool {
 
 // removeReady removes images that have been declared, a few batches of them at a time. Each batch is looked at again first:
 // what has come into use meanwhile stays.
-func (s *sweep) removeReady(ctx, begin context.Context, ready []int) {
-	look := s.orders.Recheck(ctx, s.imagesOf(ready))
+func (s *sweep) removeReady(ctx context.Context, ready []int) {
+	look := s.recheck.of(s.imagesOf(ready))
 	var batches errgroup.Group
-	batches.SetLimit(max(s.orders.InFlight/batch, 1))
+	batches.SetLimit(max(s.inFlight/batch, 1))
 	for some := range slices.Chunk(ready, batch) {
 		batches.Go(func() error {
 			var stay map[string]retention.Reason
-			if begin.Err() == nil {
-				stay = look(ctx, s.imagesOf(some))
+			if !s.isLate() {
+				stay = look.again(ctx, s.imagesOf(some))
 			}
 			var removals errgroup.Group
-			removals.SetLimit(s.orders.InFlight)
+			removals.SetLimit(s.inFlight)
 			for _, i := range some {
 				removals.Go(func() error {
-					s.removeOne(ctx, begin, i, stay)
+					s.removeOne(ctx, i, stay)
 					return nil
 				})
 			}
@@ -127,23 +128,23 @@ func (s *sweep) removeReady(ctx, begin context.Context, ready []int) {
 // skip leaves images alone for which there is no time, or that must not be removed any more.
 func (s *sweep) skip(some []int) {
 	for _, i := range some {
-		s.outcomes[i] = skipped(s.plan.Verdicts[i])
+		s.outcomes[i] = skipped(s.Plan.Verdicts[i])
 		if s.stopped != "" {
-			s.outcomes[i] = untouched(s.plan.Verdicts[i], ami.Skipped, s.stopped)
+			s.outcomes[i] = untouched(s.Plan.Verdicts[i], ami.Skipped, s.stopped)
 			s.outcomes[i].Code = Stopped
 		}
 	}
 }
 
 // removeOne removes one image of a chunk, unless it has to stay or there is no time.
-func (s *sweep) removeOne(ctx, begin context.Context, i int, stay map[string]retention.Reason) {
-	verdict := s.plan.Verdicts[i]
+func (s *sweep) removeOne(ctx context.Context, i int, stay map[string]retention.Reason) {
+	verdict := s.Plan.Verdicts[i]
 	outcome := skipped(verdict)
 	switch reason, stays := stay[verdict.Image.ID]; {
 	case stays:
 		outcome = stayed(verdict, reason)
-		s.orders.Settle(ctx, outcome)
-	case begin.Err() == nil:
+		s.settle(outcome)
+	case !s.isLate():
 		outcome = s.removeImage(ctx, verdict)
 	}
 	s.mu.Lock()
@@ -158,16 +159,16 @@ func (s *sweep) removeOne(ctx, begin context.Context, i int, stay map[string]ret
 // declareChunk declares the removal of images and of the snapshots that go with them, and returns the images that may be
 // removed: without the declaration IAM refuses, and a snapshot would be left behind. Should the time be up before a declaration
 // is seen, its image has not been reached.
-func (s *sweep) declareChunk(ctx, begin context.Context, some []int) (ready []int) {
+func (s *sweep) declareChunk(ctx context.Context, some []int) (ready []int) {
 	var ids []string
 	for _, i := range some {
-		ids = append(ids, s.plan.Verdicts[i].Image.ID)
-		ids = append(ids, doomed(s.plan.Verdicts[i])...)
+		ids = append(ids, s.Plan.Verdicts[i].Image.ID)
+		ids = append(ids, doomed(s.Plan.Verdicts[i])...)
 	}
 	slices.Sort(ids)
-	failed := s.declare(ctx, begin, slices.Compact(ids))
+	failed := s.declare(ctx, slices.Compact(ids))
 	for _, i := range some {
-		verdict := s.plan.Verdicts[i]
+		verdict := s.Plan.Verdicts[i]
 		obstacle := failed[verdict.Image.ID]
 		s.noteDeclared(verdict.Image.ID, obstacle)
 		for _, id := range doomed(verdict) {
@@ -180,7 +181,7 @@ func (s *sweep) declareChunk(ctx, begin context.Context, some []int) (ready []in
 			ready = append(ready, i)
 			continue
 		}
-		if s.outcomes[i] = undeclared(verdict, obstacle, begin.Err() != nil); s.outcomes[i].Code != NotReached {
+		if s.outcomes[i] = undeclared(verdict, obstacle, s.isLate()); s.outcomes[i].Code != NotReached {
 			s.step()
 		}
 	}
@@ -193,7 +194,7 @@ func (s *sweep) settleUndeclared(ctx context.Context, some []int, all bool) {
 	for _, i := range some {
 		if outcome := &s.outcomes[i]; outcome.Status == ami.Failed {
 			outcome.Refused = outcome.Refused && !all
-			s.orders.Settle(ctx, *outcome)
+			s.settle(*outcome)
 		}
 	}
 }
@@ -272,7 +273,7 @@ func (s *sweep) acquit(ctx context.Context, images []string) {
 	for i := range s.outcomes {
 		if outcome := &s.outcomes[i]; outcome.Refused && s.behind(i) == 0 && slices.Contains(images, outcome.ImageID) {
 			outcome.Refused = false
-			s.orders.Settle(ctx, *outcome)
+			s.settle(*outcome)
 		}
 	}
 }
@@ -327,7 +328,7 @@ func (s *sweep) tidyUp(ctx context.Context, some []int) {
 		}
 		id := s.outcomes[i].ImageID
 		if s.unsure[id] {
-			for _, snapshot := range doomed(s.plan.Verdicts[i]) {
+			for _, snapshot := range doomed(s.Plan.Verdicts[i]) {
 				if !s.isShared(snapshot) {
 					delete(s.declared, snapshot)
 				}
@@ -342,7 +343,7 @@ func (s *sweep) tidyUp(ctx context.Context, some []int) {
 
 // forget strikes a snapshot off what carries a declaration that has to be taken off.
 func (s *sweep) forget(result ami.SnapshotResult) {
-	if result.Status == ami.SnapshotDeleted || result.Status == ami.SnapshotFailed && s.orders.KeepDeclared {
+	if result.Status == ami.SnapshotDeleted || result.Status == ami.SnapshotFailed && s.session.IsRecorded() {
 		delete(s.declared, result.SnapshotID)
 	}
 }
@@ -352,19 +353,16 @@ func (s *sweep) isShared(snapshotID string) bool { return len(s.users[snapshotID
 
 // removeImage deregisters one image and deletes those of its snapshots that go with it alone.
 func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.Outcome {
-	var alone, noted []string
-	for _, snapshot := range verdict.Snapshots {
-		if snapshot.Delete && !s.isShared(snapshot.SnapshotID) {
-			alone = append(alone, snapshot.SnapshotID)
-		}
-		if snapshot.Delete && snapshot.LastImageID == verdict.Image.ID {
-			noted = append(noted, snapshot.SnapshotID)
+	var alone []string
+	for _, id := range doomed(verdict) {
+		if !s.isShared(id) {
+			alone = append(alone, id)
 		}
 	}
-	if err := s.orders.Attempt(ctx, verdict.Image.ID, noted); err != nil {
+	if err := s.session.Attempt(ctx, declaration(verdict)); err != nil {
 		return untouched(verdict, ami.Failed, "not removed: "+err.Error())
 	}
-	answer := deregister(ctx, s.api, s.orders.Again, s.patienceFor, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
+	answer := s.deregister(ctx, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
 	s.noteDenied(verdict.Image.ID, answer)
 	outcome := s.whatBecame(ctx, verdict, answer, alone)
 	if answer.lost && outcome.Status != ami.Deregistered { // Nobody knows.
@@ -373,7 +371,7 @@ func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.
 		s.unsure[verdict.Image.ID] = true
 		return outcome
 	}
-	s.orders.Settle(ctx, outcome)
+	s.settle(outcome)
 	return outcome
 }
 

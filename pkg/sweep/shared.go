@@ -63,7 +63,7 @@ func (s *sweep) tellUsers(ctx context.Context, results map[string]ami.SnapshotRe
 			}
 		}
 		if told && s.outcomes[i].Status == ami.Deregistered {
-			s.orders.Settle(ctx, s.outcomes[i])
+			s.settle(s.outcomes[i])
 		}
 	}
 }

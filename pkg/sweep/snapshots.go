@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/wire"
 )
 
@@ -60,7 +61,7 @@ func (s *sweep) await(ctx context.Context, attempt int) error {
 	if attempt > 1 && !pause(ctx, attempt-1) {
 		return ctx.Err()
 	}
-	return s.orders.Again(ctx)
+	return s.session.MayContinue(ctx, journal.WithinChunk)
 }
 
 // mayHaveDeleted reports whether the snapshots of an image may have gone along without a word.

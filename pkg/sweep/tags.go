@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
@@ -25,17 +26,17 @@ const (
 
 // declare writes the tags with which this run declares that it means to remove images and snapshots, and reads them back:
 // EC2 shows changes late, and IAM judges by what it sees. It returns why each resource that is not declared is not. Nothing is
-// read back any more once begin is done: there is no time left for what the declaration is for.
-func (s *sweep) declare(ctx, begin context.Context, ids []string) map[string]error {
+// read back any more once it is too late to begin: there is no time left for what the declaration is for.
+func (s *sweep) declare(ctx context.Context, ids []string) map[string]error {
 	failed := inBatches(ids, func(batch []string) error {
 		_, err := s.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: batch, Tags: []types.Tag{
 			{Key: aws.String(retention.IntentTag), Value: aws.String(retention.Intent)},
-			{Key: aws.String(retention.RunTag), Value: aws.String(s.orders.Run)},
+			{Key: aws.String(retention.RunTag), Value: aws.String(s.Run)},
 		}})
 		return err
 	})
 	written := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return failed[id] != nil })
-	maps.Copy(failed, s.awaitTags(begin, written))
+	maps.Copy(failed, s.awaitTags(s.limits.Begin, written))
 	return failed
 }
 
@@ -76,9 +77,9 @@ func (s *sweep) lookForTags(ctx context.Context, some []string, unseen map[strin
 	carriers, err := s.carriers(ctx, some)
 	for _, id := range some {
 		switch {
-		case carriers[id] == s.orders.Run:
+		case carriers[id] == s.Run:
 			delete(unseen, id)
-		case retention.MayBeAtWork(carriers[id], s.orders.Now):
+		case retention.MayBeAtWork(carriers[id], s.Now):
 			unseen[id] = claimedError{carriers[id]}
 		case err == nil:
 			unseen[id] = errUnseen
@@ -125,13 +126,13 @@ func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
 	if len(ids) == 0 {
 		return
 	}
-	if err := s.orders.Alive(ctx); err != nil { // Another run may be at work on them by now.
+	if err := s.session.MayContinue(ctx, journal.BetweenChunks); err != nil { // Another run may be at work on them by now.
 		s.stillDeclared = true
 		return
 	}
 	own := map[string]string{}
 	for _, id := range ids {
-		own[id] = s.orders.Run
+		own[id] = s.Run
 	}
 	since, err := s.declaredSince(ctx, own)
 	if err != nil {
@@ -160,7 +161,7 @@ func (s *sweep) declaredSince(ctx context.Context, declaredBy map[string]string)
 		runs, err := s.carriers(ctx, some)
 		failed = cmp.Or(failed, err)
 		for id, run := range runs {
-			if run != declaredBy[id] && retention.MayBeAtWork(run, s.orders.Now) { // Else what is seen is of before.
+			if run != declaredBy[id] && retention.MayBeAtWork(run, s.Now) { // Else what is seen is of before.
 				since[id] = run
 			}
 		}
@@ -170,15 +171,15 @@ func (s *sweep) declaredSince(ctx context.Context, declaredBy map[string]string)
 
 // dropStrays takes declarations off that an earlier run has left on images and snapshots. If another run may be at work, they may be
 // that one's by now.
-func (s *sweep) dropStrays(ctx, begin context.Context) {
+func (s *sweep) dropStrays(ctx context.Context) {
 	declaredBy := map[string]string{}
-	for _, stray := range s.plan.Strays {
+	for _, stray := range s.Plan.Strays {
 		declaredBy[stray.ID] = stray.Run
 	}
 	if len(declaredBy) == 0 {
 		return
 	}
-	if err := s.orders.Alive(ctx); err != nil {
+	if err := s.session.MayContinue(ctx, journal.BetweenChunks); err != nil {
 		s.leaveStrays(err.Error())
 		return
 	}
@@ -188,7 +189,7 @@ func (s *sweep) dropStrays(ctx, begin context.Context) {
 		return
 	}
 	byKeys := map[string][]string{}
-	for _, stray := range s.plan.Strays {
+	for _, stray := range s.Plan.Strays {
 		if run := since[stray.ID]; run != "" {
 			s.strays[stray.ID] = claimedError{run}.Error()
 			continue
@@ -196,19 +197,19 @@ func (s *sweep) dropStrays(ctx, begin context.Context) {
 		set := strings.Join(stray.Keys, "\n")
 		byKeys[set] = append(byKeys[set], stray.ID)
 	}
-	s.clearStrays(ctx, begin, byKeys)
+	s.clearStrays(ctx, byKeys)
 }
 
 // clearStrays takes tags off strays, which are given by the keys of these.
-func (s *sweep) clearStrays(ctx, begin context.Context, byKeys map[string][]string) {
+func (s *sweep) clearStrays(ctx context.Context, byKeys map[string][]string) {
 	for _, set := range slices.Sorted(maps.Keys(byKeys)) {
 		failed := map[string]error{}
-		if begin.Err() == nil {
+		if !s.isLate() {
 			failed = dropTags(ctx, s.api, byKeys[set], strings.Split(set, "\n"))
 		}
 		for _, id := range byKeys[set] {
 			switch err := failed[id]; {
-			case begin.Err() != nil:
+			case s.isLate():
 				s.strays[id] = notReached
 			case err != nil && !isAbsent(err):
 				s.strays[id] = wire.Explain(err)
@@ -220,7 +221,7 @@ func (s *sweep) clearStrays(ctx, begin context.Context, byKeys map[string][]stri
 }
 
 func (s *sweep) leaveStrays(why string) {
-	for _, stray := range s.plan.Strays {
+	for _, stray := range s.Plan.Strays {
 		s.strays[stray.ID] = why
 	}
 }
