@@ -16,13 +16,12 @@ import (
 // cannot be done, or if another run is at work there. Where there is nothing to change, nothing is
 // noted.
 func (s *sweep) open(ctx context.Context) {
-	if s.Visit == nil || s.Plan.Busy || !changes(s.Plan) && len(s.Inventory.History.Unfinished) == 0 {
+	if s.Visit == nil || s.Plan.Busy || !s.changes() && len(s.Inventory.History.Unfinished) == 0 {
 		s.session = journal.Unrecorded(s.Watchdog)
 		return
 	}
-	intent := journal.Intent{Policy: s.Policy, Declared: declared(s.Plan), Announced: announced(s.Plan)}
 	var err error
-	s.session, err = s.Visit.Begin(ctx, s.Plan.Account, intent, s.Watchdog)
+	s.session, err = s.Visit.Begin(ctx, s.Plan.Account, s.intent(), s.Watchdog)
 	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
 		s.Plan.Hold, s.Plan.Busy, s.Plan.BusyRun = busy.Error(), true, busy.Run
 		if busy.Policy != s.Policy {
@@ -33,56 +32,47 @@ func (s *sweep) open(ctx context.Context) {
 	}
 }
 
-// changes reports whether carrying out a plan changes anything.
-func changes(plan retention.Plan) bool {
-	if len(plan.Strays)+len(plan.ReportsWanted)+len(plan.ReportsDone) > 0 {
-		return true
-	}
-	for _, verdict := range plan.Verdicts {
-		if verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark || verdict.Unmark != retention.LeaveMark {
-			return true
-		}
-	}
-	return slices.ContainsFunc(plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Delete })
+// changes reports whether carrying out the plan changes anything.
+func (s *sweep) changes() bool {
+	return s.total+len(s.Plan.Strays)+len(s.Plan.ReportsWanted)+len(s.Plan.ReportsDone) > 0 ||
+		slices.ContainsFunc(s.Plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Delete })
 }
 
-// declared says which images the plan removes, each with the snapshots that go with it and with no image after it.
-func declared(plan retention.Plan) []journal.Declared {
-	var all []journal.Declared
-	for _, verdict := range plan.Verdicts {
-		if verdict.Decision == retention.Deregister && plan.Hold == "" {
-			all = append(all, declaration(verdict))
+// intent is what the plan removes and announces. No later run goes by an announcement that is not
+// written down here.
+func (s *sweep) intent() journal.Intent {
+	intent := journal.Intent{Policy: s.Policy}
+	if s.Plan.Hold != "" {
+		return intent
+	}
+	for _, i := range s.images {
+		switch i.Decision {
+		case retention.Deregister:
+			intent.Declared = append(intent.Declared, i.declaration())
+		case retention.Mark:
+			intent.Announced = append(intent.Announced, journal.Announced{ImageID: i.Image.ID, Due: i.Due, Action: string(i.Action)})
+		default:
 		}
 	}
-	return all
+	return intent
 }
 
-func declaration(verdict retention.Verdict) journal.Declared {
-	one := journal.Declared{ImageID: verdict.Image.ID}
-	for _, snapshot := range verdict.Snapshots {
-		if snapshot.Delete && snapshot.LastImageID == verdict.Image.ID {
-			one.Snapshots = append(one.Snapshots, snapshot.SnapshotID)
+// declaration is the image with the snapshots that go with it and with no image after it.
+func (i *image) declaration() journal.Declared {
+	declared := journal.Declared{ImageID: i.Image.ID}
+	for _, snapshot := range i.Snapshots {
+		if snapshot.Delete && snapshot.LastImageID == i.Image.ID {
+			declared.Snapshots = append(declared.Snapshots, snapshot.SnapshotID)
 		}
 	}
-	return one
-}
-
-// announced says which removals the plan announces. No later run goes by an announcement that is not written down here.
-func announced(plan retention.Plan) []journal.Announced {
-	var all []journal.Announced
-	for _, verdict := range plan.Verdicts {
-		if verdict.Decision == retention.Mark && plan.Hold == "" {
-			all = append(all, journal.Announced{ImageID: verdict.Image.ID, Due: verdict.Due, Action: string(verdict.Action)})
-		}
-	}
-	return all
+	return declared
 }
 
 // settle notes what became of the removal of an image, or why it was not tried. What the time to
 // finish ends with has to be noted as well: the next run takes an attempt without an end for a
 // removal.
-func (s *sweep) settle(outcome ami.Outcome) {
-	_ = s.session.Settle(s.limits.Record, outcome) // The journal tries again in the end.
+func (s *sweep) settle(i *image) {
+	_ = s.session.Settle(s.limits.Record, i.outcome) // The journal tries again in the end.
 }
 
 // isDone reports whether nothing is left of what the sweep was to delete, and no declaration of what
@@ -91,12 +81,9 @@ func (s *sweep) isDone() bool {
 	if s.stillDeclared || s.stillPlanned {
 		return false
 	}
-	for _, outcome := range s.outcomes {
-		if slices.ContainsFunc(outcome.Snapshots, func(s ami.SnapshotResult) bool { return s.Status == ami.SnapshotFailed }) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(s.images, func(i *image) bool {
+		return len(withStatus(i.outcome.Snapshots, ami.SnapshotFailed)) > 0
+	})
 }
 
 // closeEarlierRuns notes of those earlier runs that they are finished of which nothing is left to be

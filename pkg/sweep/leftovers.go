@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
@@ -57,7 +56,7 @@ func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.Sna
 	var stay map[string]retention.Reason
 	var unread error
 	if s.stopped == "" {
-		stay, unread = s.lookAtSnapshots(ctx, ids)
+		stay, unread = s.recheckSnapshots(ctx, ids)
 	}
 	found := make([]ami.SnapshotResult, len(ids))
 	var removals sync.WaitGroup
@@ -83,12 +82,4 @@ func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.Sna
 		results[result.SnapshotID] = result
 	}
 	return results
-}
-
-// lookAtSnapshots looks at snapshots once more, and returns the reasons of those that have to stay.
-func (s *sweep) lookAtSnapshots(ctx context.Context, ids []string) (map[string]retention.Reason, error) {
-	if err := s.session.MayContinue(ctx, journal.WithinChunk); err != nil {
-		return nil, err
-	}
-	return s.recheck.snapshots(ctx, ids)
 }

@@ -1,7 +1,6 @@
 package sweep_test
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -69,8 +68,6 @@ func ofSize(t *testing.T, n int) (*emulator.Account, []retention.Verdict) {
 	}
 	return load(t, images...), verdicts
 }
-
-var errNoNote = errors.New("it cannot be noted")
 
 const noRight = "UnauthorizedOperation: You are not authorized to perform this operation."
 

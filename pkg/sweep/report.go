@@ -33,9 +33,9 @@ func (s *sweep) report(ctx context.Context) {
 			return
 		}
 		if err := s.askForReport(ctx, imageID); err != nil && wire.Code(err) != notFound {
-			i := slices.IndexFunc(s.Plan.Verdicts, func(v retention.Verdict) bool { return v.Image.ID == imageID })
-			if i >= 0 && s.Plan.Verdicts[i].Decision == retention.Keep {
-				s.fail(i, "no usage report could be asked for: "+wire.Explain(err))
+			n := slices.IndexFunc(s.images, func(i *image) bool { return i.Image.ID == imageID })
+			if n >= 0 && s.images[n].Decision == retention.Keep {
+				s.images[n].fail("no usage report could be asked for: " + wire.Explain(err))
 			}
 		}
 	}

@@ -102,27 +102,22 @@ type sweep struct {
 	limits  Limits
 	api     API
 	session *journal.Session
-	recheck *recheck
 
+	images    []*image             // One for each verdict, in their order.
+	snapshots map[string]*snapshot // Those that are to be deleted, by id.
 	leftovers []ami.SnapshotResult
 	strays    map[string]string
-	users     map[string][]string // The images to be deregistered that use a snapshot which is to be deleted, by its id.
-	declared  map[string]bool     // The ids of the images and snapshots whose declarations are to be taken off.
-	stopped   string              // Why no further image is removed; empty as long as that goes on.
-	bin       proof
-	allowed   bool // EC2 has deregistered an image.
-	failed    int  // How many deregistrations have failed.
+
+	stopped string // Why no further image is removed; empty as long as that goes on.
+	bin     proof
+	allowed bool // EC2 has deregistered an image.
+	failed  int  // How many deregistrations have failed.
 
 	stillDeclared bool // What stays may still carry the declaration of its removal.
 	stillPlanned  bool // The journal may still have an announcement that was not made.
 
-	made map[int]bool // The verdicts whose announcements are made, or may be.
-
 	mu          sync.Mutex
-	outcomes    []ami.Outcome       // One for each verdict, in their order; without a status where there is nothing to say.
-	gone        map[string]bool     // The images that are confirmed to be deregistered.
-	unsure      map[string]bool     // Those that may or may not be.
-	denied      map[string][]string // The images that EC2 has refused for want of a permission, by what it says.
+	denied      map[string][]*image // Those that EC2 has refused for want of a permission, by what it says.
 	waited      map[string]bool     // What it has said of an image of this chunk for as long as IAM may take to see tags.
 	done, total int                 // Counted in images.
 }
@@ -130,19 +125,14 @@ type sweep struct {
 func newSweep(limits Limits, region Region) *sweep {
 	region.inFlight = cmp.Or(region.inFlight, inFlight)
 	s := &sweep{
-		Region: region, limits: limits, api: region.Clients.EC2, recheck: newRecheck(region),
-		strays:   map[string]string{},
-		users:    map[string][]string{},
-		declared: map[string]bool{},
-		outcomes: make([]ami.Outcome, len(region.Plan.Verdicts)),
-		gone:     map[string]bool{},
-		unsure:   map[string]bool{},
-		denied:   map[string][]string{},
-		waited:   map[string]bool{},
-		made:     map[int]bool{},
+		Region: region, limits: limits, api: region.Clients.EC2,
+		strays: map[string]string{},
+		denied: map[string][]*image{},
+		waited: map[string]bool{},
 	}
-	for _, verdict := range s.Plan.Verdicts {
-		if unmarks(verdict) || verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
+	s.gather()
+	for _, i := range s.images {
+		if i.unmarks() || i.Decision == retention.Deregister || i.Decision == retention.Mark {
 			s.total++
 		}
 	}
@@ -153,16 +143,20 @@ func newSweep(limits Limits, region Region) *sweep {
 func (s *sweep) isLate() bool { return s.limits.Begin.Err() != nil }
 
 func (s *sweep) result() ami.SweepResult {
-	outcomes := slices.DeleteFunc(s.outcomes, func(outcome ami.Outcome) bool { return outcome.Status == "" })
+	outcomes := []ami.Outcome{}
+	for _, i := range s.images {
+		if i.outcome.Status != "" {
+			outcomes = append(outcomes, i.outcome)
+		}
+	}
 	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Strays: s.strays, BinRead: s.bin.read}
 }
 
 // hold leaves everything alone that the plan would have changed.
 func (s *sweep) hold() {
-	for i, verdict := range s.Plan.Verdicts {
-		if verdict.Decision == retention.Deregister || verdict.Decision == retention.Mark {
-			s.outcomes[i] = untouched(verdict, ami.Skipped, s.Plan.Hold)
-			s.outcomes[i].Code = Held
+	for _, i := range s.images {
+		if i.Decision == retention.Deregister || i.Decision == retention.Mark {
+			i.skip(Held, s.Plan.Hold)
 		}
 	}
 }
@@ -173,66 +167,53 @@ func (s *sweep) step() {
 	s.Step(s.done, s.total)
 }
 
-// fail notes what could not be done for an image that is kept.
-func (s *sweep) fail(i int, why string) {
-	if s.outcomes[i].Status == ami.Failed {
-		why = s.outcomes[i].Error + "; " + why
-	}
-	s.outcomes[i] = ami.Outcome{ImageID: s.Plan.Verdicts[i].Image.ID, Status: ami.Failed, Error: why, Snapshots: []ami.SnapshotResult{}}
-}
-
 // unmark takes the marks off the images that are kept.
 func (s *sweep) unmark(ctx context.Context) {
-	for i, verdict := range s.Plan.Verdicts {
-		if !unmarks(verdict) {
+	for _, i := range s.images {
+		if !i.unmarks() {
 			continue
 		}
 		if s.isLate() {
-			s.fail(i, "could not be unmarked: "+notReached)
+			i.fail("could not be unmarked: " + notReached)
 			continue
 		}
-		if err := Unmark(ctx, s.api, verdict.Image, verdict.Unmark == retention.Veto, verdict.Undo, s.Now); err != nil {
-			s.fail(i, "could not be unmarked: "+err.Error())
-		} else if run := retention.Announcer(verdict.Image); run != "" && verdict.AnnouncedBy == "" {
-			if err := s.session.Withdraw(ctx, verdict.Image.ID, run); err != nil {
-				s.fail(i, "unmarked, but not noted in the journal: "+wire.Explain(err))
+		if err := Unmark(ctx, s.api, i.Image, i.Unmark == retention.Veto, i.Undo, s.Now); err != nil {
+			i.fail("could not be unmarked: " + err.Error())
+		} else if run := retention.Announcer(i.Image); run != "" && i.AnnouncedBy == "" {
+			if err := s.session.Withdraw(ctx, i.Image.ID, run); err != nil {
+				i.fail("unmarked, but not noted in the journal: " + wire.Explain(err))
 			}
 		}
 		s.step()
 	}
 }
 
-func unmarks(verdict retention.Verdict) bool {
-	return verdict.Decision == retention.Keep && verdict.Unmark != retention.LeaveMark
-}
-
 // mark announces the removals to come. Images that are going to be disabled are looked at again first, like those that are
 // removed: a launch that fails is not what people expect of one that they have just tagged to be kept.
 func (s *sweep) mark(ctx context.Context) {
-	disables := func(i int) bool { return s.Plan.Verdicts[i].Action == retention.Disable }
+	disables := func(i *image) bool { return i.Action == retention.Disable }
 	for chunk := range slices.Chunk(s.decided(retention.Mark), chunkSize) {
-		look := s.recheck.of(s.imagesOf(chunk))
+		recheck := s.newRecheck(chunk)
 		for some := range slices.Chunk(chunk, batch) {
-			var stay map[string]retention.Reason
+			var stay map[*image]retention.Reason
 			if !s.isLate() && slices.ContainsFunc(some, disables) {
-				stay = look.again(ctx, s.imagesOf(some))
+				stay = recheck.look(ctx, some)
 			}
 			s.markBatch(ctx, some, stay)
 		}
 	}
 }
 
-func (s *sweep) markBatch(ctx context.Context, some []int, stay map[string]retention.Reason) {
+func (s *sweep) markBatch(ctx context.Context, some []*image, stay map[*image]retention.Reason) {
 	for _, i := range some {
-		verdict := s.Plan.Verdicts[i]
-		switch reason, stays := stay[verdict.Image.ID]; {
+		switch reason, stays := stay[i]; {
 		case stays:
-			s.outcomes[i] = stayed(verdict, reason)
+			i.stay(reason)
 		case s.isLate():
-			s.outcomes[i] = skipped(verdict)
+			i.notReach()
 			continue
 		default:
-			s.outcomes[i], s.made[i] = s.markImage(ctx, verdict)
+			s.markImage(ctx, i)
 		}
 		s.step()
 	}
@@ -244,8 +225,8 @@ func (s *sweep) withdrawUnmade(ctx context.Context) {
 	var withdrawals errgroup.Group
 	withdrawals.SetLimit(withdrawnAtOnce)
 	for _, i := range s.decided(retention.Mark) {
-		if !s.made[i] {
-			withdrawals.Go(func() error { return s.session.Withdraw(ctx, s.Plan.Verdicts[i].Image.ID, s.Run) })
+		if !i.announced {
+			withdrawals.Go(func() error { return s.session.Withdraw(ctx, i.Image.ID, s.Run) })
 		}
 	}
 	if err := withdrawals.Wait(); err != nil {
@@ -255,22 +236,3 @@ func (s *sweep) withdrawUnmade(ctx context.Context) {
 
 // withdrawnAtOnce is how many notes are written to the journal side by side.
 const withdrawnAtOnce = 16
-
-// decided returns the verdicts with a decision, by their places in the plan.
-func (s *sweep) decided(decision retention.Decision) []int {
-	var places []int
-	for i, verdict := range s.Plan.Verdicts {
-		if verdict.Decision == decision {
-			places = append(places, i)
-		}
-	}
-	return places
-}
-
-func (s *sweep) imagesOf(verdicts []int) []ami.Image {
-	images := make([]ami.Image, len(verdicts))
-	for n, i := range verdicts {
-		images[n] = s.Plan.Verdicts[i].Image
-	}
-	return images
-}
