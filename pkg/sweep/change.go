@@ -112,14 +112,14 @@ func change(
 	if err == nil {
 		return nil
 	}
-	seen, image := look(ctx, api, imageID)
+	seen, image, _ := wire.FindImage(ctx, api, imageID)
 	failure := fmt.Errorf("%s: %s", doing, wire.Explain(err))
 	switch {
-	case seen == gone || wire.Code(err) == notFound:
+	case seen == wire.Gone || wire.Code(err) == notFound:
 		return errGone
-	case seen == there && made(image):
+	case seen == wire.Present && made(image):
 		return nil
-	case seen != there:
+	case seen != wire.Present:
 		return doubtError{failure}
 	default:
 		return failure

@@ -55,7 +55,7 @@ func (s *sweep) deregister(ctx context.Context, imageID string, withSnapshots bo
 		}
 	}
 	if a.err != nil && a.lost {
-		if seen, _ := look(ctx, s.api, imageID); seen == gone {
+		if seen, _, _ := wire.FindImage(ctx, s.api, imageID); seen == wire.Gone {
 			a.err = nil
 		}
 	}
@@ -77,7 +77,7 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 		a.err, a.lost = errUnconfirmed, true
 	case wire.IsNoImage(err) && before.lost:
 		// Unavailable is also said of an image that is there, in another state: looking tells.
-		if seen, _ := look(ctx, api, imageID); wire.Code(err) == notFound || seen.bearsOut() {
+		if seen, _, _ := wire.FindImage(ctx, api, imageID); wire.Code(err) == notFound || seen.ConfirmsGone() {
 			a.err = nil
 		}
 	case wire.IsNoImage(err):

@@ -43,7 +43,8 @@ const (
 // remove removes the images that the plan deregisters.
 func (s *sweep) remove(ctx context.Context) {
 	due := s.decided(retention.Deregister)
-	slices.SortStableFunc(due, func(a, b *image) int { return compare(a.Yields, b.Yields) })
+	rank := map[bool]int{true: 1} // What could not be removed before goes behind all others.
+	slices.SortStableFunc(due, func(a, b *image) int { return rank[a.Yields] - rank[b.Yields] })
 	for _, i := range due {
 		for _, snapshot := range i.toDelete {
 			snapshot.users = append(snapshot.users, i)
@@ -57,18 +58,6 @@ func (s *sweep) remove(ctx context.Context) {
 	}
 	s.removeShared(ctx)
 	s.withdraw(ctx, s.allDeclared())
-}
-
-// compare sorts false before true.
-func compare(a, b bool) int {
-	switch {
-	case a == b:
-		return 0
-	case b:
-		return -1
-	default:
-		return 1
-	}
 }
 
 // removeChunk declares the removal of some images, looks at them again, because much may have happened since the plan was
@@ -370,9 +359,9 @@ func (s *sweep) removeImage(ctx context.Context, i *image) {
 
 // deleteSnapshots deletes what was to go with an image that is deregistered, and has not gone along.
 func (s *sweep) deleteSnapshots(ctx context.Context, i *image, alone []string, answer answer) {
-	var absent map[string]bool
-	if answer.mayHaveDeleted() {
-		absent = findAbsent(ctx, s.api, alone)
+	absent := map[string]bool{}
+	for _, id := range alone {
+		absent[id] = answer.mayHaveDeleted() && s.isGone(ctx, id)
 	}
 	outcome := ami.Outcome{ImageID: i.Image.ID, Status: ami.Deregistered, Snapshots: []ami.SnapshotResult{}}
 	for _, verdict := range i.Snapshots {

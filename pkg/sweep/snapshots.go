@@ -50,7 +50,7 @@ func (s *sweep) deleteSnapshot(ctx context.Context, id string, deregistered answ
 			return ami.SnapshotFailed, failure(deregistered.codes[id], err)
 		}
 	}
-	if gone == afterLostAnswer && findAbsent(ctx, s.api, []string{id})[id] {
+	if gone == afterLostAnswer && s.isGone(ctx, id) {
 		return ami.SnapshotDeleted, afterLostAnswer
 	}
 	return ami.SnapshotFailed, failure(deregistered.codes[id], err)
@@ -86,13 +86,8 @@ func failure(code types.SnapshotReturnCodes, err error) string {
 	return fmt.Sprintf("%s; then %s", code, wire.Explain(err))
 }
 
-// findAbsent returns those of the snapshots of which EC2 says that there are none, each asked for by its id. What cannot be read
-// counts as still there, and so does what an answer only leaves out.
-func findAbsent(ctx context.Context, api removalAPI, ids []string) map[string]bool {
-	absent := map[string]bool{}
-	for _, id := range ids {
-		_, err := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
-		absent[id] = wire.IsNoSnapshot(err)
-	}
-	return absent
+// isGone reports whether EC2 says of a snapshot that there is none.
+func (s *sweep) isGone(ctx context.Context, id string) bool {
+	seen, _, _ := wire.FindSnapshot(ctx, s.api, id)
+	return seen == wire.Gone
 }
