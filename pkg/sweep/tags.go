@@ -29,11 +29,7 @@ const (
 // read back any more once it is too late to begin: there is no time left for what the declaration is for.
 func (s *sweep) declare(ctx context.Context, ids []string) map[string]error {
 	failed := inBatches(ids, func(batch []string) error {
-		_, err := s.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: batch, Tags: []types.Tag{
-			{Key: aws.String(retention.IntentTag), Value: aws.String(retention.Intent)},
-			{Key: aws.String(retention.RunTag), Value: aws.String(s.Run)},
-		}})
-		return err
+		return wire.Tag(ctx, s.api, batch, map[string]string{retention.IntentTag: retention.Intent, retention.RunTag: s.Run})
 	})
 	written := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return failed[id] != nil })
 	maps.Copy(failed, s.awaitTags(s.limits.Begin, written))
@@ -212,7 +208,8 @@ func (s *sweep) takeOff(ctx, begin context.Context, declarations []declaration) 
 			}
 			continue
 		}
-		for id, err := range dropTags(ctx, s.api, byKeys[set], strings.Split(set, "\n")) {
+		untag := func(batch []string) error { return wire.Untag(ctx, s.api, batch, strings.Split(set, "\n")) }
+		for id, err := range inBatches(byKeys[set], untag) {
 			if !isAbsent(err) {
 				left[id] = wire.Explain(err)
 			}
@@ -240,22 +237,6 @@ func (s *sweep) declaredSince(ctx context.Context, declarations []declaration) (
 		}
 	}
 	return since, failed
-}
-
-// dropTags takes tags off by their keys, whatever their values, and returns why each resource that may still carry them does.
-// Without any key it does nothing: EC2 would take off all the tags that users have set (EC2 API Reference, DeleteTags).
-func dropTags(ctx context.Context, api markAPI, ids, keys []string) map[string]error {
-	if len(keys) == 0 || keys[0] == "" {
-		return nil
-	}
-	tags := make([]types.Tag, len(keys))
-	for i, key := range keys {
-		tags[i].Key = aws.String(key)
-	}
-	return inBatches(ids, func(batch []string) error {
-		_, err := api.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: batch, Tags: tags})
-		return err
-	})
 }
 
 // inBatches calls for many resources at once. EC2 refuses a whole call for one resource that it refuses, so that a batch is
