@@ -47,6 +47,15 @@ func (s *sweep) canaryFirst(due []*image) {
 	due[0] = canary
 }
 
+// proveAll looks for images that were removed in the Recycle Bin, as long as that is to be proven.
+func (s *sweep) proveAll(ctx context.Context, some []*image) {
+	for _, i := range some {
+		if i.isGone() {
+			s.prove(ctx, i.Image.ID, slices.DeleteFunc(deletedHere(i.outcome.Snapshots), func(id string) bool { return s.snapshots[id].isShared() }))
+		}
+	}
+}
+
 // prove waits until what was just removed is seen in the Recycle Bin, if that is required, and stops the region if it is
 // not. Once an image and a snapshot have been seen there is nothing left to prove. The image may be none.
 func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string) {

@@ -48,7 +48,7 @@ func (s *sweep) intent() journal.Intent {
 	for _, i := range s.images {
 		switch i.Decision {
 		case retention.Deregister:
-			intent.Declared = append(intent.Declared, i.declaration())
+			intent.Declared = append(intent.Declared, i.journaled())
 		case retention.Mark:
 			intent.Announced = append(intent.Announced, journal.Announced{ImageID: i.Image.ID, Due: i.Due, Action: string(i.Action)})
 		default:
@@ -57,8 +57,8 @@ func (s *sweep) intent() journal.Intent {
 	return intent
 }
 
-// declaration is the image with the snapshots that go with it and with no image after it.
-func (i *image) declaration() journal.Declared {
+// journaled is the image with the snapshots that go with it and with no image after it.
+func (i *image) journaled() journal.Declared {
 	declared := journal.Declared{ImageID: i.Image.ID}
 	for _, snapshot := range i.Snapshots {
 		if snapshot.Delete && snapshot.LastImageID == i.Image.ID {

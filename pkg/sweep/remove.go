@@ -2,8 +2,6 @@ package sweep
 
 import (
 	"context"
-	"errors"
-	"regexp"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -35,9 +33,6 @@ const (
 	// inFlight is how many removals are on their way at a time: at five a second (EC2 Developer Guide, "Request throttling")
 	// enough for answers that take some seconds, and for the time between two chunks to be made up.
 	inFlight = 40
-	// enoughDenied is how many images have to be refused for want of a permission, all for the same reason, until no further one
-	// is tried.
-	enoughDenied = 3
 )
 
 // remove removes the images that the plan deregisters.
@@ -155,185 +150,9 @@ func (s *sweep) removeOne(ctx context.Context, i *image, reason retention.Reason
 	}
 }
 
-// declareChunk declares the removal of images and of the snapshots that go with them, and returns the images that may be
-// removed: without the declaration IAM refuses, and a snapshot would be left behind. Should the time be up before a declaration
-// is seen, its image has not been reached.
-func (s *sweep) declareChunk(ctx context.Context, chunk []*image) (ready []*image) {
-	ids := idsToDelete(chunk)
-	for _, i := range chunk {
-		ids = append(ids, i.Image.ID)
-	}
-	slices.Sort(ids)
-	failed := s.declare(ctx, ids)
-	for _, i := range chunk {
-		if obstacle := i.noteDeclared(failed); obstacle == nil {
-			ready = append(ready, i)
-		} else if i.notDeclared(obstacle, s.isLate()); i.outcome.Code != NotReached {
-			s.step()
-		}
-	}
-	s.settleUndeclared(chunk, len(ready) == 0 && len(chunk) >= enoughDenied)
-	return ready
-}
-
-// noteDeclared notes what of an image carries a declaration, or may carry one, given why others do
-// not. It returns why the image may not be removed; nil if it may.
-func (i *image) noteDeclared(failed map[string]error) error {
-	obstacle := failed[i.Image.ID]
-	i.declared = mayCarry(obstacle)
-	for _, snapshot := range i.toDelete {
-		err := failed[snapshot.id]
-		snapshot.declared = snapshot.declared || mayCarry(err)
-		if obstacle == nil && err != nil && !isAbsent(err) { // One that is gone already need not be declared.
-			obstacle = snapshotError{snapshot.id, err}
-		}
-	}
-	return obstacle
-}
-
-// mayCarry reports whether a declaration that failed, or did not, may be there. That of a run beside this one is not for this one to
-// take off.
-func mayCarry(err error) bool {
-	_, isClaimed := errors.AsType[claimedError](err)
-	return !isClaimed && !isAbsent(err)
-}
-
-// settleUndeclared notes which images of a chunk could not be declared. That EC2 has refused all of them says nothing of any.
-func (s *sweep) settleUndeclared(chunk []*image, all bool) {
-	for _, i := range chunk {
-		if i.outcome.Status == ami.Failed {
-			i.outcome.Refused = i.outcome.Refused && !all
-			s.settle(i)
-		}
-	}
-}
-
-// snapshotError is why the removal of a snapshot is not declared.
-type snapshotError struct {
-	id string
-	error
-}
-
-func (e snapshotError) Unwrap() error { return e.error }
-
-// notDeclared is for an image whose removal is not declared: because it is gone, because a run beside this one was quicker, because
-// the time was up, or because EC2 refuses.
-func (i *image) notDeclared(obstacle error, late bool) {
-	why := wire.Explain(obstacle)
-	if of, ok := errors.AsType[snapshotError](obstacle); ok {
-		why = of.id + ": " + why
-	}
-	claimed, isClaimed := errors.AsType[claimedError](obstacle)
-	switch {
-	case isAbsent(obstacle):
-		i.leave(ami.Skipped, "gone before this run came to it: "+why)
-	case isClaimed:
-		i.stay(retention.Reason{Code: "claimed", Detail: claimed.Error()})
-	case late && isLate(obstacle):
-		i.notReach()
-	default:
-		i.leave(ami.Failed, "its removal could not be declared: "+why)
-		i.outcome.Refused = isRefusal(obstacle)
-	}
-}
-
-// stopIfDenied stops the region if EC2 has allowed no removal until now, and has refused enough of them for want of the same
-// permission: it is going to refuse all others, after minutes of patience. A policy may protect one image or another.
-func (s *sweep) stopIfDenied(some []*image) {
-	for _, i := range some {
-		switch i.outcome.Status {
-		case ami.Deregistered:
-			s.allowed = true
-		case ami.Failed:
-			s.failed++
-		default:
-		}
-	}
-	for _, images := range s.denied {
-		if s.stopped == "" && !s.allowed && len(images) >= enoughDenied {
-			s.stopped = "not tried: EC2 has refused every removal before it, for want of a permission"
-			s.acquit(images)
-		}
-	}
-}
-
-// acquit notes that EC2 has refused images together with all others: that says nothing of these, unless they could not be removed
-// before either.
-func (s *sweep) acquit(images []*image) {
-	for _, i := range images {
-		if i.outcome.Refused && !i.Yields {
-			i.outcome.Refused = false
-			s.settle(i)
-		}
-	}
-}
-
-// reasonOf is what a refusal says, the same for every image that is refused for the same reason.
-func reasonOf(err error) string { return resourceID.ReplaceAllString(wire.Explain(err), "ID") }
-
-var resourceID = regexp.MustCompile(`\b(ami|snap)-[0-9a-f]+\b`)
-
-// noteDenied notes it if EC2 has refused the removal of an image for want of a permission, however often it was asked.
-func (s *sweep) noteDenied(i *image, answer answer) {
-	if !answer.isRefused() || wire.Code(answer.err) != unauthorized {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	reason := reasonOf(answer.err)
-	s.denied[reason] = append(s.denied[reason], i)
-	s.waited[reason] = true
-}
-
-// patienceFor returns how often EC2 is asked while it refuses for a while only. IAM may take some time to see the tags of a chunk;
-// once one image of it was refused all that time, the same refusal of another one has no such reason, and minutes for each
-// image that a policy protects would take the night.
-func (s *sweep) patienceFor(err error) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.waited[reasonOf(err)] {
-		return attempts
-	}
-	return patience
-}
-
-// proveAll looks for images that were removed in the Recycle Bin, as long as that is to be proven.
-func (s *sweep) proveAll(ctx context.Context, some []*image) {
-	for _, i := range some {
-		if i.isGone() {
-			s.prove(ctx, i.Image.ID, slices.DeleteFunc(deletedHere(i.outcome.Snapshots), func(id string) bool { return s.snapshots[id].isShared() }))
-		}
-	}
-}
-
-// tidyUp takes the declaration off what stays after a chunk. A snapshot that was to go and did not keeps its tags if the next
-// run is going to finish it. So do an image that may be gone, and its snapshots: in the Recycle Bin an undo finds them by these,
-// and if they are there, they are kept.
-func (s *sweep) tidyUp(ctx context.Context, chunk []*image) {
-	for _, i := range chunk {
-		for _, result := range i.outcome.Snapshots {
-			if snapshot := s.snapshots[result.SnapshotID]; snapshot != nil && !snapshot.isShared() {
-				s.forget(result)
-			}
-		}
-		for _, snapshot := range i.toDelete {
-			snapshot.declared = snapshot.declared && (snapshot.isShared() || !i.unsure)
-		}
-		i.declared = i.declared && !i.unsure && !i.isGone()
-	}
-	s.withdraw(ctx, slices.DeleteFunc(s.allDeclared(), func(t tagged) bool { return t.isShared }))
-}
-
-// forget strikes a snapshot off what carries a declaration that has to be taken off.
-func (s *sweep) forget(result ami.SnapshotResult) {
-	if result.Status == ami.SnapshotDeleted || result.Status == ami.SnapshotFailed && s.session.IsRecorded() {
-		s.snapshots[result.SnapshotID].declared = false
-	}
-}
-
 // removeImage deregisters one image and deletes those of its snapshots that go with it alone.
 func (s *sweep) removeImage(ctx context.Context, i *image) {
-	if err := s.session.Attempt(ctx, i.declaration()); err != nil {
+	if err := s.session.Attempt(ctx, i.journaled()); err != nil {
 		i.leave(ami.Failed, "not removed: "+err.Error())
 		return
 	}
