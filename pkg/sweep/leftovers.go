@@ -10,8 +10,8 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// finish deletes the snapshots that earlier runs were to delete.
-func (s *sweep) finish(ctx context.Context) {
+// deleteLeftovers deletes the snapshots that earlier runs were to delete.
+func (s *sweep) deleteLeftovers(ctx context.Context) {
 	var due []string
 	for _, leftover := range s.Plan.Leftovers {
 		if leftover.Delete {

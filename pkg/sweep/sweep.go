@@ -87,7 +87,7 @@ func (s *sweep) carryOut(ctx context.Context) {
 		s.hold()
 		return
 	}
-	s.finish(ctx)
+	s.deleteLeftovers(ctx)
 	s.remove(ctx)
 	s.mark(ctx)
 	s.withdrawUnmade(ctx)

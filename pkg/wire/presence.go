@@ -12,6 +12,7 @@ import (
 // it proves nothing.
 type Presence int
 
+// What EC2 may say.
 const (
 	Unknown Presence = iota // There was no answer, or one about something else.
 	Empty                   // EC2 answered with nothing, as it does for a while of an image that is deregistered.
