@@ -47,6 +47,26 @@ func TestASessionOfARunThatStandsStill(t *testing.T) {
 	}
 }
 
+// A run that has stood still takes no lock: it would be dated by a clock that has jumped, or say that somebody is at work who is not.
+func TestARunThatHasStoodStillTakesNoLock(t *testing.T) {
+	inEach(t, func(t *testing.T, j *journal.Journal) {
+		ctx, at := t.Context(), now
+		watchdog := journal.NewWatchdog(func() time.Time { return at })
+		visit, err := j.Visit(ctx, region, first, now)
+		must(t, err)
+		at = at.Add(lease + time.Second)
+		s, err := visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, watchdog)
+		says(t, err, "stood still")
+		says(t, s.MayContinue(ctx, journal.BetweenChunks), "stood still")
+		equal(t, "the keys", keys(t, j), []string(nil))
+		must(t, s.Close(ctx, true))
+
+		watchdog.Reset()
+		s, err = visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, watchdog)
+		must(t, err, s.MayContinue(ctx, journal.WithinChunk), s.Close(ctx, true))
+	})
+}
+
 // Who does not get the lock has a session nevertheless, which may change nothing and writes nothing.
 func TestASessionWithoutTheLock(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
