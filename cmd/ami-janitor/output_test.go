@@ -22,11 +22,11 @@ func TestTheTableShowsWhatIsNoImage(t *testing.T) {
 		},
 	}
 	record := report.Run{Run: "run-2", Record: "s3://amzn-s3-demo-bucket/run-2/record.json", Regions: []report.Region{
-		report.NewRegion(plan, report.Done{
+		report.NewRegion(plan, ami.SweepResult{
 			Outcomes:  []ami.Outcome{outcome},
 			Leftovers: []ami.SnapshotResult{{SnapshotID: "snap-0123456789example", Status: ami.SnapshotDeleted}},
 		}, ""),
-		report.NewRegion(retention.Plan{Region: "us-east-1", Hold: "no Recycle Bin rule covers what is to be removed"}, report.Done{}, ""),
+		report.NewRegion(retention.Plan{Region: "us-east-1", Hold: "no Recycle Bin rule covers what is to be removed"}, ami.SweepResult{}, ""),
 	}}
 	record.Finish(tonight.Add(time.Minute), 0.05)
 	shown := imageTable(record) + "\n" + whereTheRestIs(record)
@@ -52,7 +52,7 @@ func TestTheTableBreaksNoWord(t *testing.T) {
 		Image: ami.Image{ID: "ami-0123456789example", Name: name}, Decision: retention.Keep,
 		Reasons: []retention.Reason{{Code: "in-use", Detail: "named by " + arn}, {Code: "recently-used", Detail: "last launched 2026-11-02, 21 days ago"}},
 	}}}
-	shown := imageTable(report.Run{Regions: []report.Region{report.NewRegion(plan, report.Done{}, "")}})
+	shown := imageTable(report.Run{Regions: []report.Region{report.NewRegion(plan, ami.SweepResult{}, "")}})
 	for _, want := range []string{arn, name, "last launched 2026-11-02, 21 days ago"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("%q is not in:\n%s", want, shown)

@@ -2,6 +2,18 @@ package ami
 
 import "time"
 
+// SweepResult is what a sweep did in one region, as far as AWS confirmed it. Its zero value is that
+// of a dry run.
+type SweepResult struct {
+	// Outcomes has one for each image that the plan deregisters or marks, in the order of the plan,
+	// and one for each image that is kept and for which something was to be done that failed.
+	Outcomes []Outcome
+
+	Leftovers []SnapshotResult  // One for each leftover of the plan that is to be deleted, in their order.
+	Strays    map[string]string // Why the tags of a stray could not be taken off, by its id; empty if they were.
+	BinRead   bool              // The Recycle Bin was read after the removals.
+}
+
 // Outcome is what AWS confirmed for one image of a sweep.
 type Outcome struct {
 	ImageID   string           `json:"-"`

@@ -59,15 +59,13 @@ func SnapshotsForSure(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, i
 		if slices.ContainsFunc(snapshots, func(s ami.Snapshot) bool { return s.ID == id }) {
 			continue
 		}
-		out, err := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
-		switch {
-		case wire.IsNoSnapshot(err):
+		switch seen, snapshot, err := wire.FindSnapshot(ctx, api, id); {
 		case err != nil:
 			return nil, fmt.Errorf("looking for %s: %s", id, wire.ExplainLookup(err))
-		case len(out.Snapshots) != 1 || aws.ToString(out.Snapshots[0].SnapshotId) != id:
+		case seen == wire.Present:
+			snapshots = append(snapshots, reader.readSnapshot(&snapshot))
+		case seen != wire.Gone:
 			return nil, fmt.Errorf("EC2 neither shows %s nor says that it is gone", id)
-		default:
-			snapshots = append(snapshots, reader.readSnapshot(&out.Snapshots[0]))
 		}
 	}
 	return snapshots, nil

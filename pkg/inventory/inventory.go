@@ -115,9 +115,8 @@ func confirmGone(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshots
 	lookups.SetLimit(lookupsAtOnce)
 	for _, snapshot := range asked {
 		lookups.Go(func() error {
-			out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{snapshot.ImageID}, IncludeDisabled: aws.Bool(true)})
-			isLeft := func(image types.Image) bool { return image.State != types.ImageStateDeregistered }
-			if wire.IsNoImage(err) || err == nil && len(out.Images) > 0 && !slices.ContainsFunc(out.Images, isLeft) {
+			seen, _, err := wire.FindImage(ctx, api, snapshot.ImageID)
+			if seen == wire.Gone {
 				return nil
 			}
 			why := "EC2 does not say that it is gone"

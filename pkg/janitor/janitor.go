@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/notify"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
@@ -40,7 +41,7 @@ type Janitor struct {
 	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
 	Confirm func(plan report.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
 
-	vigil *vigil // Of the run that is on.
+	watchdog *journal.Watchdog // Of the run that is on.
 }
 
 // Run judges every image of the account, removes what no rule keeps, and returns the record of it all. A dry run stops
@@ -48,9 +49,9 @@ type Janitor struct {
 //
 // No image is begun once ctx is done; one that has been begun is finished.
 func (j *Janitor) Run(ctx context.Context, id ami.RunID, dryRun bool) report.Run {
-	vigil := newVigil(j.Clock)
+	watchdog := journal.NewWatchdog(j.Clock)
 	watched := *j
-	watched.AWS, watched.vigil = vigil.over(j.AWS), vigil
+	watched.AWS, watched.watchdog = watchdog.Over(j.AWS), watchdog
 	return watched.run(ctx, id, dryRun)
 }
 
@@ -62,7 +63,7 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) report.Run
 	if !dryRun && j.Confirm != nil {
 		plan, dryRun = j.confirm(limits, id, plan)
 	}
-	var done map[string]report.Done
+	var done map[string]ami.SweepResult
 	if !dryRun {
 		done = j.sweep(limits, string(id), &plan)
 	}
@@ -103,7 +104,7 @@ func (j *Janitor) confirm(limits limits, id ami.RunID, planned plan) (confirmed 
 			return planned, true
 		}
 		seen := planned.removals()
-		j.vigil.startAnew()
+		j.watchdog.Reset()
 		planned = j.plan(limits, id)
 		unseen := planned.removals()
 		maps.DeleteFunc(unseen, func(removal string, _ bool) bool { return seen[removal] })
@@ -135,7 +136,7 @@ func (p plan) removals() map[string]bool {
 }
 
 // record puts together what happened. What was done is given by region; without any the record is that of a dry run.
-func (j *Janitor) record(id ami.RunID, plan plan, done map[string]report.Done) report.Run {
+func (j *Janitor) record(id ami.RunID, plan plan, done map[string]ami.SweepResult) report.Run {
 	record := report.Run{
 		Run:            string(id),
 		Version:        j.Version,

@@ -28,12 +28,12 @@ func ofTeam(policy string, all ...journal.Announced) journal.Intent {
 }
 
 // intend begins a run that means to do something.
-func intend(j *journal.Journal, in, run string, at time.Time, intent journal.Intent) (*journal.Entry, error) {
+func intend(j *journal.Journal, in, run string, at time.Time, intent journal.Intent) (*journal.Session, error) {
 	v, err := j.Visit(context.Background(), in, run, at)
 	if err != nil {
 		return nil, err
 	}
-	return v.Begin(context.Background(), account, at, intent)
+	return v.BeginAt(context.Background(), account, at, intent)
 }
 
 // mean lets a run begin that means to do something, and finish.

@@ -8,14 +8,33 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
+// Renew and KeepUp give a sign of life at a time, in each case or if the last one begins to be old.
+func (s *Session) Renew(ctx context.Context, now time.Time) error {
+	return s.renew(ctx, now, BetweenChunks)
+}
+
+func (s *Session) KeepUp(ctx context.Context, now time.Time) error {
+	return s.renew(ctx, now, WithinChunk)
+}
+
+// BeginAt begins a session of a run whose clock stands still.
+func (v *Visit) BeginAt(ctx context.Context, account string, now time.Time, intent Intent) (*Session, error) {
+	return v.Begin(ctx, account, intent, NewWatchdog(func() time.Time { return now }))
+}
+
+// Finish is that of a session.
+func (j *Journal) Finish(ctx context.Context, region, run string) error {
+	return j.finish(ctx, region, run)
+}
+
 // Begin and History are those of a visit that has just begun: of a run that announces nothing, and of images that carry no
 // announcement.
-func (j *Journal) Begin(ctx context.Context, region, run, account string, now time.Time, declared []Declared) (*Entry, error) {
+func (j *Journal) Begin(ctx context.Context, region, run, account string, now time.Time, declared []Declared) (*Session, error) {
 	v, err := j.Visit(ctx, region, run, now)
 	if err != nil {
 		return nil, err
 	}
-	return v.Begin(ctx, account, now, Intent{Declared: declared})
+	return v.BeginAt(ctx, account, now, Intent{Declared: declared})
 }
 
 func (j *Journal) History(ctx context.Context, region, run string, now time.Time, present func(string) bool) (ami.History, error) {

@@ -117,7 +117,7 @@ func inEach(t *testing.T, test func(t *testing.T, j *journal.Journal)) {
 	}
 }
 
-func begin(t rapid.TB, j *journal.Journal, run string, at time.Time, declared ...journal.Declared) *journal.Entry {
+func begin(t rapid.TB, j *journal.Journal, run string, at time.Time, declared ...journal.Declared) *journal.Session {
 	t.Helper()
 	e, err := j.Begin(context.Background(), region, run, account, at, declared)
 	if err != nil {

@@ -19,17 +19,17 @@ import (
 var past = now.AddDate(0, 0, -3)
 
 // leave lets a run do something and be ended: its lock runs out, unless it is closed.
-func leave(t *testing.T, j *journal.Journal, run string, do func(ctx context.Context, e *journal.Entry) error, declared ...journal.Declared) {
+func leave(t *testing.T, j *journal.Journal, run string, do func(ctx context.Context, e *journal.Session) error, declared ...journal.Declared) {
 	t.Helper()
 	e := begin(t, j, run, past, declared...)
 	must(t, do(t.Context(), e), e.Close(t.Context(), false))
 }
 
-func idle(context.Context, *journal.Entry) error { return nil }
+func idle(context.Context, *journal.Session) error { return nil }
 
 // did makes a function of steps for leave.
-func did(steps ...func(context.Context, *journal.Entry) error) func(context.Context, *journal.Entry) error {
-	return func(ctx context.Context, e *journal.Entry) error {
+func did(steps ...func(context.Context, *journal.Session) error) func(context.Context, *journal.Session) error {
+	return func(ctx context.Context, e *journal.Session) error {
 		for _, step := range steps {
 			if err := step(ctx, e); err != nil {
 				return err
@@ -39,19 +39,19 @@ func did(steps ...func(context.Context, *journal.Entry) error) func(context.Cont
 	}
 }
 
-func attempt(n int, snapshots ...int) func(context.Context, *journal.Entry) error {
-	return func(ctx context.Context, e *journal.Entry) error { return e.Attempt(ctx, declare(n, snapshots...)) }
+func attempt(n int, snapshots ...int) func(context.Context, *journal.Session) error {
+	return func(ctx context.Context, e *journal.Session) error { return e.Attempt(ctx, declare(n, snapshots...)) }
 }
 
-func settle(n int, status ami.Status, results ...ami.SnapshotResult) func(context.Context, *journal.Entry) error {
-	return func(ctx context.Context, e *journal.Entry) error {
+func settle(n int, status ami.Status, results ...ami.SnapshotResult) func(context.Context, *journal.Session) error {
+	return func(ctx context.Context, e *journal.Session) error {
 		return e.Settle(ctx, outcome(n, status, results...))
 	}
 }
 
 // refuse settles an image that EC2 has refused to remove.
-func refuse(n int, why string) func(context.Context, *journal.Entry) error {
-	return func(ctx context.Context, e *journal.Entry) error {
+func refuse(n int, why string) func(context.Context, *journal.Session) error {
+	return func(ctx context.Context, e *journal.Session) error {
 		refused := outcome(n, ami.Failed)
 		refused.Error, refused.Refused = why, true
 		return e.Settle(ctx, refused)
@@ -64,7 +64,7 @@ func left(run, why string, byEC2 bool) ami.Refusal {
 	return ami.Refusal{Run: run, At: begun, Error: why, ByEC2: byEC2}
 }
 
-func finish(ctx context.Context, e *journal.Entry) error { return e.Close(ctx, true) }
+func finish(ctx context.Context, e *journal.Session) error { return e.Close(ctx, true) }
 
 func ids[V any](pairs ...V) []V { return pairs }
 
@@ -233,14 +233,18 @@ func TestHistory(t *testing.T) {
 		"a_leftover_that_another_run_has_deleted": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, did(attempt(1, 1, 2), settle(1, ami.Deregistered)), declare(1, 1, 2))
-				leave(t, j, second, did(func(ctx context.Context, e *journal.Entry) error { return e.SettleLeftover(ctx, leftover(first, 1, 1)) }, finish))
+				leave(t, j, second, did(func(ctx context.Context, e *journal.Session) error {
+					return e.SettleLeftover(ctx, leftover(first, 1, 1))
+				}, finish))
 			},
 			want: ami.History{Leftovers: ids(leftover(first, 1, 2)), Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},
 		},
 		"that_says_nothing_of_the_image": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, did(attempt(1, 1, 2), settle(1, ami.Deregistered)), declare(1, 1, 2))
-				leave(t, j, second, did(func(ctx context.Context, e *journal.Entry) error { return e.SettleLeftover(ctx, leftover(first, 1, 1)) }, finish))
+				leave(t, j, second, did(func(ctx context.Context, e *journal.Session) error {
+					return e.SettleLeftover(ctx, leftover(first, 1, 1))
+				}, finish))
 			},
 			present: ids(image(1)),
 			want:    ami.History{Removed: map[string]string{image(1): first}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first)},

@@ -116,7 +116,7 @@ func TestLockFromTheFuture(t *testing.T) {
 		says(t, err, "the lock of "+region+" is dated 2026-11-23T02:15:01Z", "it is 2026-11-23T02:00:00Z here", "run "+first, key)
 		_, err = visit.History(ctx, now, func(string) bool { return false }, nil, nil)
 		says(t, err, "dated 2026-11-23T02:15:01Z", key)
-		_, err = visit.Begin(ctx, account, now, journal.Intent{})
+		_, err = visit.BeginAt(ctx, account, now, journal.Intent{})
 		says(t, err, "dated 2026-11-23T02:15:01Z", key)
 		if _, isBusy := errors.AsType[journal.ErrBusy](err); isBusy {
 			t.Errorf("%v: it is taken for a run at work", err)
@@ -183,7 +183,7 @@ func TestManyAtOnce(t *testing.T) {
 		for round := range 3 {
 			at := now.Add(time.Duration(round) * 2 * lease)
 			var group sync.WaitGroup
-			entries, errs := make([]*journal.Entry, 12), make([]error, 12)
+			entries, errs := make([]*journal.Session, 12), make([]error, 12)
 			for i := range entries {
 				group.Go(func() {
 					run := fmt.Sprintf("20261123T02000%dZ-%06x", round, i)
@@ -291,7 +291,7 @@ func TestNeverTwoAtWork(t *testing.T) {
 // worker is a run as it sees itself.
 type worker struct {
 	run   string
-	entry *journal.Entry
+	entry *journal.Session
 	alive time.Time // Its last sign of life that succeeded.
 }
 

@@ -13,57 +13,57 @@ import (
 // read of the region may be of before the other one's removals, or of the middle of them.
 func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
 	const none = ""
-	end := func(t *testing.T, e *journal.Entry) { must(t, e.Close(context.Background(), true)) }
+	end := func(t *testing.T, e *journal.Session) { must(t, e.Close(context.Background(), true)) }
 	for name, test := range map[string]struct {
-		before, during func(t *testing.T, j *journal.Journal) *journal.Entry
+		before, during func(t *testing.T, j *journal.Journal) *journal.Session
 		after          bool // What happens during the visit happens after its history was read.
 		busy           string
 		isOver         bool
 	}{
 		"nobody, ever": {nil, nil, false, none, false},
-		"another one was there before": {func(t *testing.T, j *journal.Journal) *journal.Entry {
+		"another one was there before": {func(t *testing.T, j *journal.Journal) *journal.Session {
 			end(t, begin(t, j, first, now))
 			return nil
 		}, nil, false, none, false},
-		"another one was killed long before": {func(t *testing.T, j *journal.Journal) *journal.Entry {
+		"another one was killed long before": {func(t *testing.T, j *journal.Journal) *journal.Session {
 			begin(t, j, first, now.Add(-2*lease))
 			return nil
 		}, nil, false, none, false},
-		"another one is at work": {func(t *testing.T, j *journal.Journal) *journal.Entry { return begin(t, j, first, now) }, nil, false, first, false},
+		"another one is at work": {func(t *testing.T, j *journal.Journal) *journal.Session { return begin(t, j, first, now) }, nil, false, first, false},
 		"another one is at work, and ends": {
-			func(t *testing.T, j *journal.Journal) *journal.Entry { return begin(t, j, first, now) },
-			func(*testing.T, *journal.Journal) *journal.Entry { return nil }, false, first, true,
+			func(t *testing.T, j *journal.Journal) *journal.Session { return begin(t, j, first, now) },
+			func(*testing.T, *journal.Journal) *journal.Session { return nil }, false, first, true,
 		},
-		"another one begins": {nil, func(t *testing.T, j *journal.Journal) *journal.Entry {
+		"another one begins": {nil, func(t *testing.T, j *journal.Journal) *journal.Session {
 			begin(t, j, first, now)
 			return nil
 		}, false, first, false},
-		"another one comes and goes": {nil, func(t *testing.T, j *journal.Journal) *journal.Entry {
+		"another one comes and goes": {nil, func(t *testing.T, j *journal.Journal) *journal.Session {
 			end(t, begin(t, j, first, now))
 			return nil
 		}, false, first, true},
-		"another one comes and goes, late": {nil, func(t *testing.T, j *journal.Journal) *journal.Entry {
+		"another one comes and goes, late": {nil, func(t *testing.T, j *journal.Journal) *journal.Session {
 			end(t, begin(t, j, first, now))
 			return nil
 		}, true, first, true},
 		"another one comes and goes after one before": {
-			func(t *testing.T, j *journal.Journal) *journal.Entry {
+			func(t *testing.T, j *journal.Journal) *journal.Session {
 				end(t, begin(t, j, third, now))
 				return nil
 			},
-			func(t *testing.T, j *journal.Journal) *journal.Entry {
+			func(t *testing.T, j *journal.Journal) *journal.Session {
 				end(t, begin(t, j, first, now))
 				return nil
 			}, false, first, true,
 		},
 		"another one that was taken for dead wakes up, and ends": {
-			func(t *testing.T, j *journal.Journal) *journal.Entry { return begin(t, j, first, now.Add(-2*lease)) },
-			func(*testing.T, *journal.Journal) *journal.Entry { return nil }, false, first, true,
+			func(t *testing.T, j *journal.Journal) *journal.Session { return begin(t, j, first, now.Add(-2*lease)) },
+			func(*testing.T, *journal.Journal) *journal.Session { return nil }, false, first, true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inEach(t, func(t *testing.T, j *journal.Journal) {
-				var other *journal.Entry
+				var other *journal.Session
 				if test.before != nil {
 					other = test.before(t, j)
 				}
@@ -88,7 +88,7 @@ func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
 				} else if h.Busy != test.busy {
 					t.Errorf("%q is busy, want %q", h.Busy, test.busy)
 				}
-				e, err := v.Begin(t.Context(), account, now, journal.Intent{})
+				e, err := v.BeginAt(t.Context(), account, now, journal.Intent{})
 				busy, isBusy := errors.AsType[journal.ErrBusy](err)
 				switch {
 				case test.busy == none:
@@ -122,7 +122,7 @@ func TestALockThatIsTakenAwayDuringAVisit(t *testing.T) {
 		begin(t, j, first, now.Add(-time.Hour))
 		v, err := j.Visit(t.Context(), region, second, now)
 		must(t, err, j.Remove(t.Context(), "locks/"+region+".json"))
-		_, err = v.Begin(t.Context(), account, now, journal.Intent{})
+		_, err = v.BeginAt(t.Context(), account, now, journal.Intent{})
 		must(t, err)
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	"github.com/aws/aws-sdk-go-v2/service/rbin/types"
 
@@ -80,7 +81,7 @@ func readRules(ctx context.Context, api RulesAPI, kind types.ResourceType) ([]am
 			continue // It was deleted since it was listed.
 		}
 		if err != nil {
-			return nil, fmt.Errorf("rule %s: %w", id, callError{"GetRule", err})
+			return nil, fmt.Errorf("rule %s: %w", id, inCall("GetRule", err))
 		}
 		if err := check(rule, id, kind); err != nil {
 			return nil, fmt.Errorf("GetRule: rule %s: %w", id, err)
@@ -98,13 +99,13 @@ func readRules(ctx context.Context, api RulesAPI, kind types.ResourceType) ([]am
 func listRules(ctx context.Context, api RulesAPI, kind types.ResourceType) ([]string, error) {
 	var ids []string
 	pages := rbin.NewListRulesPaginator(api, &rbin.ListRulesInput{ResourceType: kind, MaxResults: aws.Int32(pageSize)})
-	err := eachPage(ctx, "ListRules", pages, func(page *rbin.ListRulesOutput) *string {
+	err := wire.EachPage(ctx, pages, func(page *rbin.ListRulesOutput) *string {
 		for _, rule := range page.Rules {
 			ids = append(ids, aws.ToString(rule.Identifier))
 		}
 		return page.NextToken
 	})
-	return ids, err
+	return ids, inCall("ListRules", err)
 }
 
 // longest is for how many days a rule can retain images and snapshots (Recycle Bin API Reference, RetentionPeriod).
@@ -135,47 +136,65 @@ func tags(all []types.ResourceTag) []ami.Tag {
 	return named
 }
 
-// listImages returns when each image in the bin leaves it, by id: of those that are asked for, or of all if none are. Ids
-// and the size of a page exclude one another (EC2 API Reference, "Query requests").
-func listImages(ctx context.Context, api ContentsAPI, ids ...string) (map[string]time.Time, error) {
+// EachImage reads which images are in the bin: those that are asked for, or all if none are. Ids and
+// the size of a page exclude one another (EC2 API Reference, "Query requests").
+func EachImage(
+	ctx context.Context, api ec2.ListImagesInRecycleBinAPIClient, ids []string, read func(*ec2types.ImageRecycleBinInfo),
+) error {
 	input := ec2.ListImagesInRecycleBinInput{ImageIds: ids}
 	if len(ids) == 0 {
 		input.MaxResults = aws.Int32(pageSize)
 	}
-	exits := map[string]time.Time{}
 	pages := ec2.NewListImagesInRecycleBinPaginator(api, &input)
-	err := eachPage(ctx, "ListImagesInRecycleBin", pages, func(page *ec2.ListImagesInRecycleBinOutput) *string {
-		for _, image := range page.Images {
-			exits[aws.ToString(image.ImageId)] = aws.ToTime(image.RecycleBinExitTime)
+	return wire.EachPage(ctx, pages, func(page *ec2.ListImagesInRecycleBinOutput) *string {
+		for i := range page.Images {
+			read(&page.Images[i])
 		}
 		return page.NextToken
 	})
-	return exits, err
 }
 
-// listSnapshots is listImages for snapshots.
-func listSnapshots(ctx context.Context, api ContentsAPI, ids ...string) (map[string]time.Time, error) {
+// EachSnapshot is EachImage for snapshots.
+func EachSnapshot(
+	ctx context.Context, api ec2.ListSnapshotsInRecycleBinAPIClient, ids []string, read func(*ec2types.SnapshotRecycleBinInfo),
+) error {
 	input := ec2.ListSnapshotsInRecycleBinInput{SnapshotIds: ids}
 	if len(ids) == 0 {
 		input.MaxResults = aws.Int32(pageSize)
 	}
-	exits := map[string]time.Time{}
 	pages := ec2.NewListSnapshotsInRecycleBinPaginator(api, &input)
-	err := eachPage(ctx, "ListSnapshotsInRecycleBin", pages, func(page *ec2.ListSnapshotsInRecycleBinOutput) *string {
-		for _, snapshot := range page.Snapshots {
-			exits[aws.ToString(snapshot.SnapshotId)] = aws.ToTime(snapshot.RecycleBinExitTime)
+	return wire.EachPage(ctx, pages, func(page *ec2.ListSnapshotsInRecycleBinOutput) *string {
+		for i := range page.Snapshots {
+			read(&page.Snapshots[i])
 		}
 		return page.NextToken
 	})
-	return exits, err
 }
 
-// eachPage reads a listing to its end. read returns the token of the page that follows.
-func eachPage[Page, Options any](ctx context.Context, action string, pages wire.Pages[Page, Options], read func(*Page) *string) error {
-	if err := wire.EachPage(ctx, pages, read); err != nil {
-		return callError{action, err}
+// listImages returns when each image in the bin leaves it, by id.
+func listImages(ctx context.Context, api ContentsAPI, ids ...string) (map[string]time.Time, error) {
+	exits := map[string]time.Time{}
+	err := EachImage(ctx, api, ids, func(image *ec2types.ImageRecycleBinInfo) {
+		exits[aws.ToString(image.ImageId)] = aws.ToTime(image.RecycleBinExitTime)
+	})
+	return exits, inCall("ListImagesInRecycleBin", err)
+}
+
+// listSnapshots is listImages for snapshots.
+func listSnapshots(ctx context.Context, api ContentsAPI, ids ...string) (map[string]time.Time, error) {
+	exits := map[string]time.Time{}
+	err := EachSnapshot(ctx, api, ids, func(snapshot *ec2types.SnapshotRecycleBinInfo) {
+		exits[aws.ToString(snapshot.SnapshotId)] = aws.ToTime(snapshot.RecycleBinExitTime)
+	})
+	return exits, inCall("ListSnapshotsInRecycleBin", err)
+}
+
+// inCall adds to an error which action it answers; nil stays nil.
+func inCall(action string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return nil
+	return callError{action, err}
 }
 
 // callError is an error of AWS with the action that it answers.

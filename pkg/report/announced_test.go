@@ -152,7 +152,7 @@ func TestARunTellsOfNoObjectionInARegionThatItLeaves(t *testing.T) {
 
 func TestAnOwnerNeedsATag(t *testing.T) {
 	p := plan("eu-west-1", owned("payments", stale(1, "web")))
-	if owner := report.NewRegion(p, report.Done{}, "").Images[0].Owner; owner != "" {
+	if owner := report.NewRegion(p, ami.SweepResult{}, "").Images[0].Owner; owner != "" {
 		t.Errorf("owner %q", owner)
 	}
 }

@@ -6,14 +6,15 @@ import (
 	"runtime"
 	"testing"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
 )
 
 // fiftyThousand is a plan for as many images as a region holds at most (EC2 User Guide, "AMI quotas"), and what was done.
-func fiftyThousand(deregistered int) (retention.Plan, report.Done) {
+func fiftyThousand(deregistered int) (retention.Plan, ami.SweepResult) {
 	const images = 50_000
-	p, done := plan("eu-west-1"), report.Done{BinRead: true}
+	p, done := plan("eu-west-1"), ami.SweepResult{BinRead: true}
 	for n := range images {
 		if n >= deregistered {
 			p.Verdicts = append(p.Verdicts, kept(n, "recently-used", "last launched 2026-11-02, 21 days ago"))

@@ -57,9 +57,9 @@ func anyRun(t *rapid.T) report.Run {
 				p.BusyRun = rapid.OneOf(rapid.Just(p.BusyRun), rapid.Just("20261121T015800Z-0c7e55"), rapid.Custom(untrusted)).Draw(t, "busyRun")
 			}
 		}
-		var done report.Done
+		var done ami.SweepResult
 		if !dry {
-			done = report.Done{Outcomes: outcomes, Leftovers: anyLeftovers(t, p), Strays: anyStrays(t, p), BinRead: rapid.Bool().Draw(t, "binRead")}
+			done = ami.SweepResult{Outcomes: outcomes, Leftovers: anyLeftovers(t, p), Strays: anyStrays(t, p), BinRead: rapid.Bool().Draw(t, "binRead")}
 		}
 		regions = append(regions, report.NewRegion(p, done, "Team"))
 	}

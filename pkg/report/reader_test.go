@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
@@ -66,7 +67,7 @@ func TestDigestsSpeakToTheirReaders(t *testing.T) {
 func TestNamesAreNotReworded(t *testing.T) {
 	const name = "RECORDS DRY_RUN"
 	verdict := stale(1, name)
-	region := report.NewRegion(retention.Plan{Account: "123456789012", Region: "eu-west-1", Verdicts: []retention.Verdict{verdict}}, report.Done{}, "")
+	region := report.NewRegion(retention.Plan{Account: "123456789012", Region: "eu-west-1", Verdicts: []retention.Verdict{verdict}}, ami.SweepResult{}, "")
 	run := report.Run{Run: "r", DryRun: true, Regions: []report.Region{region}, Reader: report.Reader{Stack: "ami-janitor"}}
 	run.Finish(startedAt, 0)
 	text := report.Text(run)

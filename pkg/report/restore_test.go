@@ -116,7 +116,7 @@ func TestWhatRestoringNeedsBesidesTheImage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := plan("eu-west-1", stale(1, "a"), stale(2, "b"))
-			r := newRun(false, report.NewRegion(p, report.Done{Outcomes: []ami.Outcome{c.first, c.second}, BinRead: true}, ""))
+			r := newRun(false, report.NewRegion(p, ami.SweepResult{Outcomes: []ami.Outcome{c.first, c.second}, BinRead: true}, ""))
 			text := report.Text(r)
 			if got := strings.Count(text, "Restorable until"); got != c.restorable || r.Totals.Restorable != c.restorable || strings.Count(text, "cannot be restored") != c.lost {
 				t.Errorf("%d restorable, totals %+v:\n%s", got, r.Totals, text)
@@ -141,7 +141,7 @@ func TestLeftoversComeBackWithTheRunThatLeftThem(t *testing.T) {
 		{"not in the bin", []ami.SnapshotResult{result(1, ami.SnapshotDeleted, ""), binned(2, 14)}, []string{leavingRun}},
 		{"not deleted", []ami.SnapshotResult{result(2, ami.SnapshotFailed, "no")}, nil},
 	} {
-		r := newRun(false, report.NewRegion(p, report.Done{Leftovers: c.results}, ""))
+		r := newRun(false, report.NewRegion(p, ami.SweepResult{Leftovers: c.results}, ""))
 		text, slack, phrases := "", "", []string{}
 		for _, run := range c.undo {
 			text += "    ami-janitor undo " + run + "\n"
@@ -174,7 +174,7 @@ func TestSavingsAreFullOnceTheLastSnapshotLeavesTheBin(t *testing.T) {
 		{"the leftover last", binned(1, 7), binned(3, 30), exit(30), 26},
 		{"failed ones do not count", ami.SnapshotResult{SnapshotID: id("snap", 1), Status: ami.SnapshotFailed, RestorableUntil: exit(9)}, binned(3, 7), exit(7), 18},
 	} {
-		r := newRun(false, report.NewRegion(p, report.Done{
+		r := newRun(false, report.NewRegion(p, ami.SweepResult{
 			Outcomes: []ami.Outcome{inBin(1, 60, c.first, result(2, ami.SnapshotDeleted, ""))}, Leftovers: []ami.SnapshotResult{c.leftover},
 		}, "Team"))
 		if got := r.Totals; !got.SavingsFrom.Equal(c.from.Truncate(time.Second)) || got.GiBDeleted != c.gib || got.LeftoversFinished != 1 {

@@ -76,14 +76,6 @@ type Region struct {
 	RemainsRemedy string `json:"remainsRemedy,omitempty"` // What to do about that.
 }
 
-// Done is what a sweep did in one region, as far as AWS confirmed it. Its zero value is that of a dry run.
-type Done struct {
-	Outcomes  []ami.Outcome
-	Leftovers []ami.SnapshotResult // Of the leftovers that the plan deletes.
-	Strays    map[string]string    // By id, why the tags of a stray could not be taken off; empty if they were.
-	BinRead   bool                 // The Recycle Bin was read after the removals.
-}
-
 // Image is the verdict on one image, and what became of it.
 type Image struct {
 	ImageID        string             `json:"imageId"`
@@ -138,7 +130,7 @@ const (
 // NewRegion records a plan and what was done of it. Outcomes are matched by image id; a dry run has none. A kept image has
 // one only if what was to be done for it, such as taking its mark off, failed. OwnerTag is the key of the tag that names
 // the owner of an image, or empty. The record shares the reasons of the plan.
-func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
+func NewRegion(plan retention.Plan, done ami.SweepResult, ownerTag string) Region {
 	outcomes := slices.Clone(done.Outcomes)
 	byID := make(map[string]*ami.Outcome, len(outcomes))
 	for i := range outcomes {

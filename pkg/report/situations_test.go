@@ -32,7 +32,7 @@ var sources = []string{
 
 // newRegion records a region where the tag Team names the owners.
 func newRegion(plan retention.Plan, outcomes []ami.Outcome) report.Region {
-	return report.NewRegion(plan, report.Done{Outcomes: outcomes}, "Team")
+	return report.NewRegion(plan, ami.SweepResult{Outcomes: outcomes}, "Team")
 }
 
 // newRun makes a finished record of regions.
@@ -437,7 +437,7 @@ func addCopiedTags(all map[string]report.Run) {
 	old := vetoes(4, "restored", retention.OldForm)
 	p := plan("eu-west-1", announced, declared, unclear, old)
 	p.Strays = []retention.Stray{{ID: id("ami", 2), Run: "20261020T020000Z-77aa01"}, {ID: id("ami", 3), Run: "20261020T020000Z-77aa01"}}
-	all["copied tags"] = newRun(false, report.NewRegion(p, report.Done{Strays: map[string]string{
+	all["copied tags"] = newRun(false, report.NewRegion(p, ami.SweepResult{Strays: map[string]string{
 		id("ami", 2): "", id("ami", 3): strings.Replace(denial, "DeregisterImage", "DeleteTags", 2),
 	}}, "Team"))
 	all["copied tags, dry"] = newRun(true, newRegion(p, nil))
@@ -511,12 +511,12 @@ func addRecycleBin(all map[string]report.Run) {
 		inBin(3, 14, result(5, ami.SnapshotDeleted, "was already gone")),
 		outcome(4, ami.Deregistered, ""),
 	}
-	all["restorable"] = recorded(newRun(false, report.NewRegion(p, report.Done{Outcomes: outcomes, BinRead: true}, "Team")))
+	all["restorable"] = recorded(newRun(false, report.NewRegion(p, ami.SweepResult{Outcomes: outcomes, BinRead: true}, "Team")))
 	all["restorable in one of two regions"] = recorded(newRun(false,
-		report.NewRegion(plan("eu-west-1", p.Verdicts[0]), report.Done{Outcomes: outcomes[:1], BinRead: true}, "Team"),
+		report.NewRegion(plan("eu-west-1", p.Verdicts[0]), ami.SweepResult{Outcomes: outcomes[:1], BinRead: true}, "Team"),
 		newRegion(plan("us-east-1", stale(9, "web-2026-01-20", goes(9, 12, 9))), []ami.Outcome{outcome(9, ami.Deregistered, "", result(9, ami.SnapshotDeleted, ""))})))
 	all["nothing restorable"] = newRun(false, report.NewRegion(plan("eu-west-1", p.Verdicts[2], p.Verdicts[3]),
-		report.Done{Outcomes: []ami.Outcome{outcome(3, ami.Deregistered, "", result(5, ami.SnapshotDeleted, "")), outcomes[3]}, BinRead: true}, "Team"))
+		ami.SweepResult{Outcomes: []ami.Outcome{outcome(3, ami.Deregistered, "", result(5, ami.SnapshotDeleted, "")), outcomes[3]}, BinRead: true}, "Team"))
 
 	back := vetoes(1, "restored", "run 20261121T020000Z-5b1d0e has removed it, or may have, and it is there again")
 	all["back again"] = recorded(newRun(false, newRegion(plan("eu-west-1", back,
@@ -531,7 +531,7 @@ func addRecycleBin(all map[string]report.Run) {
 		o.Code = "stopped"
 		stopped = append(stopped, o)
 	}
-	all["stopped"] = newRun(false, report.NewRegion(p, report.Done{Outcomes: stopped, BinRead: true}, "Team"))
+	all["stopped"] = newRun(false, report.NewRegion(p, ami.SweepResult{Outcomes: stopped, BinRead: true}, "Team"))
 }
 
 // held makes outcomes of a region of which the plan was not carried out, and the plan that says so.
@@ -603,7 +603,7 @@ func addRemains(all map[string]report.Run) {
 		{ID: id("snap", 71)},
 	}
 	denied := strings.Replace(strings.ReplaceAll(denial, "DeregisterImage", "DeleteSnapshot"), "image/ami-0123456789example", "snapshot/"+id("snap", 65), 1)
-	all["leftovers"] = recorded(newRun(false, report.NewRegion(p, report.Done{
+	all["leftovers"] = recorded(newRun(false, report.NewRegion(p, ami.SweepResult{
 		Outcomes:  []ami.Outcome{inBin(1, 14, binned(1, 14))},
 		Leftovers: []ami.SnapshotResult{binned(61, 14), binned(62, 14), result(63, ami.SnapshotDeleted, "was already gone"), result(65, ami.SnapshotFailed, denied)},
 		Strays:    map[string]string{id("ami", 100): "", id("snap", 70): strings.Replace(denial, "DeregisterImage", "DeleteTags", 2)},
@@ -612,7 +612,7 @@ func addRemains(all map[string]report.Run) {
 	all["leftovers, dry"] = newRun(true, newRegion(p, nil))
 	remains := plan("eu-west-1", p.Verdicts[1:]...)
 	remains.Leftovers = p.Leftovers[:2]
-	all["leftovers only"] = newRun(false, report.NewRegion(remains, report.Done{Leftovers: []ami.SnapshotResult{binned(61, 14), binned(62, 14)}, BinRead: true}, "Team"))
+	all["leftovers only"] = newRun(false, report.NewRegion(remains, ami.SweepResult{Leftovers: []ami.SnapshotResult{binned(61, 14), binned(62, 14)}, BinRead: true}, "Team"))
 	remains.Leftovers = p.Leftovers[3:4]
 	all["leftovers that stay"] = newRun(false, newRegion(remains, nil))
 

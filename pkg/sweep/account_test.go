@@ -26,7 +26,6 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 	"ami-janitor/pkg/wire"
 )
 
@@ -89,15 +88,17 @@ func loadShared(t rapid.TB, permissions object, images ...object) *emulator.Acco
 	if err != nil {
 		t.Fatal(err)
 	}
+	loaded = account
 	return account
 }
 
 // client is the real SDK client, as the janitor makes it.
 func client(doer emulator.Doer) *ec2.Client {
-	return wire.EC2(aws.Config{
-		HTTPClient:  doer,
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
-	}, "us-east-1")
+	return wire.EC2(awsConfig(doer), "us-east-1")
+}
+
+func awsConfig(doer emulator.Doer) aws.Config {
+	return aws.Config{HTTPClient: doer, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", "")}
 }
 
 // held are the ids of what an account holds.
@@ -158,25 +159,6 @@ func planOf(verdicts ...retention.Verdict) retention.Plan {
 	return retention.Plan{Account: accountID, Region: "us-east-1", Verdicts: verdicts}
 }
 
-func quiet(int, int) {}
-
-// passing are orders with a second look that finds nothing to object to, without a journal and without a Recycle Bin.
-func passing(step func(done, total int)) sweep.Orders {
-	return sweep.Orders{
-		Run: runID, Policy: ourPolicy, Now: time.Now(), Step: step, InFlight: 1,
-		Recheck: func(context.Context, []ami.Image) sweep.Look {
-			return func(context.Context, []ami.Image) map[string]retention.Reason { return nil }
-		},
-		RecheckSnapshots: func(context.Context, []string) (map[string]retention.Reason, error) { return nil, nil },
-
-		Attempt: func(context.Context, string, []string) error { return nil },
-		Settle:  func(context.Context, ami.Outcome) {},
-		Alive:   func(context.Context) error { return nil },
-		Again:   func(context.Context) error { return nil },
-		InBin:   func(context.Context, []string, []string) (map[string]time.Time, error) { return nil, nil },
-	}
-}
-
 const (
 	runID      = "20300101T020000Z-3f9c1a" // Of this night.
 	earlierRun = "20291218T020000Z-7ab3c9" // Has announced removals two weeks before.
@@ -185,11 +167,6 @@ const (
 
 	ourPolicy, theirPolicy = "team-a", "team-b"
 )
-
-// run carries out a plan without any limit of time.
-func run(doer emulator.Doer, plan retention.Plan) []ami.Outcome {
-	return sweep.Run(context.Background(), context.Background(), client(doer), plan, passing(quiet)).Outcomes
-}
 
 // tally records every request that is sent, whether it arrives or not.
 type tally struct {

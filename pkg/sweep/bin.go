@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/recyclebin"
 )
 
 // proof is what was seen of the Recycle Bin's work in this region.
@@ -20,29 +20,22 @@ const notInBin = "left alone: what this run removed first has not turned up in t
 
 // isProven reports whether some images may go side by side: the Recycle Bin has been seen to take in what they bring, or need
 // not. The first canary may have stayed, and the image that went in its place may have taken no snapshot along.
-func (s *sweep) isProven(some []int) bool {
-	return !s.orders.RequireBin || s.bin.images && (s.bin.snapshots || !slices.ContainsFunc(some, s.takesSnapshot))
-}
-
-// takesSnapshot reports whether a snapshot goes with an image, and with no other.
-func (s *sweep) takesSnapshot(i int) bool {
-	return slices.ContainsFunc(s.plan.Verdicts[i].Snapshots, func(snapshot retention.SnapshotVerdict) bool {
-		return snapshot.Delete && !s.isShared(snapshot.SnapshotID)
-	})
+func (s *sweep) isProven(some []*image) bool {
+	return !s.RequireBin || s.bin.images && (s.bin.snapshots || !slices.ContainsFunc(some, (*image).takesSnapshot))
 }
 
 // canaryFirst moves an image to the front that takes a snapshot along, so that its removal shows what becomes of both, and that
 // was not refused before if there is one. As long as EC2 has allowed no removal, the next canary after one that failed comes from
 // the other end, and the one after that from the middle: what is protected is often of one age, and must not decide for all.
-func (s *sweep) canaryFirst(due []int) {
+func (s *sweep) canaryFirst(due []*image) {
 	if len(due) == 0 {
 		return
 	}
-	some := slices.DeleteFunc(slices.Clone(due), func(i int) bool { return s.behind(i) > 0 })
+	some := slices.DeleteFunc(slices.Clone(due), func(i *image) bool { return i.Yields })
 	if len(some) == 0 {
 		some = slices.Clone(due)
 	}
-	if taking := slices.DeleteFunc(slices.Clone(some), func(i int) bool { return !s.takesSnapshot(i) }); len(taking) > 0 {
+	if taking := slices.DeleteFunc(slices.Clone(some), func(i *image) bool { return !i.takesSnapshot() }); len(taking) > 0 {
 		some = taking
 	}
 	canary := some[0]
@@ -54,12 +47,13 @@ func (s *sweep) canaryFirst(due []int) {
 	due[0] = canary
 }
 
-// behind is 1 for an image that goes behind all others, and 0 for these.
-func (s *sweep) behind(i int) int {
-	if s.plan.Verdicts[i].Yields {
-		return 1
+// proveAll looks for images that were removed in the Recycle Bin, as long as that is to be proven.
+func (s *sweep) proveAll(ctx context.Context, some []*image) {
+	for _, i := range some {
+		if i.isGone() {
+			s.prove(ctx, i.Image.ID, slices.DeleteFunc(deletedHere(i.outcome.Snapshots), func(id string) bool { return s.snapshots[id].isShared() }))
+		}
 	}
-	return 0
 }
 
 // prove waits until what was just removed is seen in the Recycle Bin, if that is required, and stops the region if it is
@@ -72,7 +66,7 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 	if !s.bin.snapshots {
 		snapshots = snapshotIDs
 	}
-	if !s.orders.RequireBin || s.stopped != "" || len(images)+len(snapshots) == 0 {
+	if !s.RequireBin || s.stopped != "" || len(images)+len(snapshots) == 0 {
 		return
 	}
 	if !s.awaitBin(ctx, patience, images, snapshots, nil, func(map[string]time.Time) {}) {
@@ -89,7 +83,7 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 // for doubtful snapshots, too, and does not wait for them. What is seen each time is told.
 func (s *sweep) awaitBin(ctx context.Context, tries int, images, snapshots, doubtful []string, seen func(map[string]time.Time)) bool {
 	for try := 1; ; try++ {
-		exits, err := s.orders.InBin(ctx, images, slices.Concat(snapshots, doubtful))
+		exits, err := recyclebin.Exits(ctx, s.Clients.EC2, images, slices.Concat(snapshots, doubtful))
 		if err == nil {
 			seen(exits)
 		}
@@ -108,12 +102,12 @@ func (s *sweep) awaitBin(ctx context.Context, tries int, images, snapshots, doub
 func (s *sweep) findInBin(ctx context.Context) {
 	var images []string
 	snapshots, doubtful := withStatus(s.leftovers, ami.SnapshotDeleted), withStatus(s.leftovers, ami.SnapshotFailed)
-	for _, outcome := range s.outcomes {
-		if outcome.Status == ami.Deregistered {
-			images = append(images, outcome.ImageID)
+	for _, i := range s.images {
+		if i.isGone() {
+			images = append(images, i.Image.ID)
 		}
-		snapshots = append(snapshots, withStatus(outcome.Snapshots, ami.SnapshotDeleted)...)
-		doubtful = append(doubtful, withStatus(outcome.Snapshots, ami.SnapshotFailed)...)
+		snapshots = append(snapshots, withStatus(i.outcome.Snapshots, ami.SnapshotDeleted)...)
+		doubtful = append(doubtful, withStatus(i.outcome.Snapshots, ami.SnapshotFailed)...)
 	}
 	if len(images)+len(snapshots)+len(doubtful) == 0 {
 		return
@@ -124,20 +118,27 @@ func (s *sweep) findInBin(ctx context.Context) {
 	}
 	s.awaitBin(ctx, tries, images, once(snapshots), once(doubtful), func(exits map[string]time.Time) {
 		s.bin.read = true
-		for i := range s.outcomes {
-			outcome := &s.outcomes[i]
-			outcome.InBinUntil = exits[outcome.ImageID]
-			if settled := *outcome; noteExits(outcome.Snapshots, exits) {
-				if s.unsure[outcome.ImageID] { // EC2 deletes no snapshot that an image uses.
-					settled.Status = ami.Deregistered
-				}
-				if settled.Status == ami.Deregistered {
-					s.orders.Settle(ctx, settled)
-				}
-			}
+		for _, i := range s.images {
+			s.noteExitsOf(i, exits)
 		}
 		noteExits(s.leftovers, exits)
 	})
+}
+
+// noteExitsOf notes when an image and its snapshots leave the bin. A snapshot in the bin says that its
+// image is gone: EC2 deletes none that an image uses.
+func (s *sweep) noteExitsOf(i *image, exits map[string]time.Time) {
+	i.outcome.InBinUntil = exits[i.outcome.ImageID]
+	if !noteExits(i.outcome.Snapshots, exits) {
+		return
+	}
+	settled := i.outcome
+	if i.unsure {
+		settled.Status = ami.Deregistered
+	}
+	if settled.Status == ami.Deregistered {
+		_ = s.session.Settle(s.limits.Record, settled)
+	}
 }
 
 func once(ids []string) []string {

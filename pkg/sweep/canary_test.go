@@ -1,17 +1,13 @@
 package sweep_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"testing"
-	"time"
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 )
 
 // The canary is declared with the others of its chunk, and looked at and removed alone. They are looked at after it has been
@@ -21,40 +17,36 @@ func TestTheCanaryOfAChunk(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		seenFrom int
-		lost     int // The question from which on the lock is lost.
+		lost     bool // Another run takes the lock when the canary goes.
 		want     []string
 		says     string
 		tags     map[string]string
 	}{
-		{"seen", 3, 10, []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted"}, "", nil},
-		{"not seen", 1000, 10, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "has not turned up in the Recycle Bin", nil},
-		{"lock lost", 1, 2, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "lost the lock", map[string]string{
+		{"seen", 3, false, []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted"}, "", nil},
+		{"not seen", 1000, false, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "has not turned up in the Recycle Bin", nil},
+		{"lock lost", 1, true, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}, "lost the lock", map[string]string{
 			imageID(2): ownTags, imageID(3): ownTags, snapshotID(2): ownTags, snapshotID(3): ownTags,
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tonight(t, func(t *testing.T) {
 				account := load(t, image(1, 1), image(2, 2), image(3, 3))
-				orders, looks, asked := passing(quiet), 0, 0
-				orders.RequireBin = true
-				orders.InBin = binOf(t, account, c.seenFrom, &looks)
-				orders.Alive = func(context.Context) error {
-					if asked++; asked >= c.lost {
-						return errors.New("lost the lock")
-					}
-					return nil
-				}
 				var lookedAt [][]string
-				recheck := orders.Recheck
-				orders.Recheck = func(ctx context.Context, images []ami.Image) sweep.Look {
+				orders := rechecking(func(numbers []int) []int {
 					var ids []string
-					for _, image := range images {
-						ids = append(ids, image.ID)
+					for _, n := range numbers {
+						ids = append(ids, imageID(n))
 					}
 					lookedAt = append(lookedAt, ids)
-					return recheck(ctx, images)
-				}
-				outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(due(1, 1), due(2, 2), due(3, 3)), orders).Outcomes
+					return nil
+				})
+				orders.requireBin, orders.bin, orders.records = true, binOf(t, account, c.seenFrom), t.TempDir()
+				doer := before(account.Client(), "DeregisterImage", func(emulator.Request) {
+					if c.lost {
+						loseLock(t, orders.records)
+					}
+				})
+				outcomes := carryOut(t.Context(), t.Context(), doer, planOf(due(1, 1), due(2, 2), due(3, 3)), orders).Outcomes
 				wantOutcomes(t, outcomes, c.want...)
 				wantTags(t, account, c.tags)
 				says(t, outcomes[2].Error, c.says)
@@ -93,13 +85,13 @@ func TestACanaryThatIsDenied(t *testing.T) {
 	} {
 		tonight(t, func(t *testing.T) {
 			account := load(t, image(1, 1), image(2, 2), image(3, 3), image(4, 4))
-			orders, looks := passing(quiet), 0
-			orders.RequireBin = true
-			orders.InBin = binOf(t, account, 0, &looks)
+			orders := passing(quiet)
+			orders.requireBin = true
+			orders.bin = binOf(t, account, 0)
 			doer := emulator.Fail(account.Client(), "DeregisterImage", func(_ int, q emulator.Request) bool {
 				return number(q.Form.Get("ImageId")) <= test.denied
 			}, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
-			outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(due(1, 1), due(2, 2), due(3, 3), due(4, 4)), orders).Outcomes
+			outcomes := carryOut(t.Context(), t.Context(), doer, planOf(due(1, 1), due(2, 2), due(3, 3), due(4, 4)), orders).Outcomes
 			wantOutcomes(t, outcomes, test.want...)
 		})
 	}
@@ -110,13 +102,11 @@ func TestACanaryThatIsDenied(t *testing.T) {
 func TestACanaryThatTakesNoSnapshotAlong(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 2), image(3, 3), image(4, 4))
-		orders, looks := staying(1), 0
-		orders.RequireBin = true
-		orders.InBin = func(ctx context.Context, images, _ []string) (map[string]time.Time, error) {
-			return binOf(t, account, 0, &looks)(ctx, images, nil)
-		}
+		orders := staying(1)
+		orders.requireBin = true
+		orders.bin = withoutSnapshots(binOf(t, account, 0))
 		alone := keeping(retention.Verdict{Image: ami.Image{ID: imageID(2)}, Decision: retention.Deregister}, 2, "kept")
-		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(alone, due(1, 1), due(3, 3), due(4, 4)), orders).Outcomes
+		outcomes := carryOut(t.Context(), t.Context(), account.Client(), planOf(alone, due(1, 1), due(3, 3), due(4, 4)), orders).Outcomes
 		wantOutcomes(t, outcomes, "skipped; 2 kept", "skipped; 1 kept", "deregistered; 3 deleted", "skipped; 4 kept")
 	})
 }
@@ -126,19 +116,17 @@ func TestACanaryThatTakesNoSnapshotAlong(t *testing.T) {
 func TestADeletionThatTheBinConfirms(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1, 9), image(2, 2, 9), image(3, 3))
-		orders, looks := passing(quiet), 0
-		orders.KeepDeclared = true
-		orders.InBin = binOf(t, account, 0, &looks)
-		var settled []string
-		orders.Settle = func(_ context.Context, outcome ami.Outcome) { settled = append(settled, summary(outcome)) }
+		orders := passing(quiet)
+		orders.records = t.TempDir()
+		orders.bin = binOf(t, account, 0)
 		doer := faulty(account.Client(), "DeregisterImage", always(ignoringFlag)...)
 		deaf := faulty(doer, "DeleteSnapshot", always(after(denied))...)
-		outcomes := sweep.Run(t.Context(), t.Context(), client(deaf), planOf(due(1, 1, 9), due(2, 2, 9), due(3, 3)), orders).Outcomes
+		outcomes := carryOut(t.Context(), t.Context(), deaf, planOf(due(1, 1, 9), due(2, 2, 9), due(3, 3)), orders).Outcomes
 		wantOutcomes(t, outcomes, "deregistered; 1 deleted; 9 deleted", "deregistered; 2 deleted; 9 deleted", "deregistered; 3 deleted")
 		says(t, outcomes[0].Snapshots[0].Detail, "seen in the Recycle Bin")
-		for _, want := range []string{"deregistered; 1 deleted; 9 deleted", "deregistered; 2 deleted; 9 deleted"} {
-			if !slices.Contains(settled, want) {
-				t.Errorf("the journal has heard %q, and not %q", settled, want)
+		for n, want := range map[int]string{1: "deregistered; 1 deleted; 9 deleted", 2: "deregistered; 2 deleted; 9 deleted"} {
+			if got := notedOf(t, orders.records, n).summary(); got != want {
+				t.Errorf("the journal has heard %q, and not %q", got, want)
 			}
 		}
 	})
@@ -161,12 +149,10 @@ func TestAnImageInTheBinProvesNothingOfSnapshots(t *testing.T) {
 			verdicts = append(verdicts, due(n, n))
 		}
 		account := load(t, images...)
-		orders, looks := staying(1), 0
-		orders.RequireBin = true
-		orders.InBin = func(ctx context.Context, images, _ []string) (map[string]time.Time, error) {
-			return binOf(t, account, 0, &looks)(ctx, images, nil)
-		}
-		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(verdicts...), orders).Outcomes
+		orders := staying(1)
+		orders.requireBin = true
+		orders.bin = withoutSnapshots(binOf(t, account, 0))
+		outcomes := carryOut(t.Context(), t.Context(), account.Client(), planOf(verdicts...), orders).Outcomes
 		want := []string{"skipped; 1 kept"}
 		for n := 2; n <= chunk; n++ {
 			want = append(want, fmt.Sprintf("deregistered; %x kept", n))

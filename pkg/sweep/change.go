@@ -19,8 +19,7 @@ import (
 type markAPI interface {
 	ec2.DescribeImagesAPIClient
 	DescribeImageAttribute(context.Context, *ec2.DescribeImageAttributeInput, ...func(*ec2.Options)) (*ec2.DescribeImageAttributeOutput, error)
-	CreateTags(context.Context, *ec2.CreateTagsInput, ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error)
-	DeleteTags(context.Context, *ec2.DeleteTagsInput, ...func(*ec2.Options)) (*ec2.DeleteTagsOutput, error)
+	wire.TagsAPI
 	DisableImage(context.Context, *ec2.DisableImageInput, ...func(*ec2.Options)) (*ec2.DisableImageOutput, error)
 	EnableImage(context.Context, *ec2.EnableImageInput, ...func(*ec2.Options)) (*ec2.EnableImageOutput, error)
 	EnableImageDeprecation(context.Context, *ec2.EnableImageDeprecationInput, ...func(*ec2.Options)) (*ec2.EnableImageDeprecationOutput, error)
@@ -28,13 +27,8 @@ type markAPI interface {
 }
 
 func tag(ctx context.Context, api markAPI, imageID string, tags map[string]string) error {
-	input := ec2.CreateTagsInput{Resources: []string{imageID}}
-	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		input.Tags = append(input.Tags, types.Tag{Key: aws.String(key), Value: aws.String(tags[key])})
-	}
 	return change(ctx, api, imageID, "tagging it", func() error {
-		_, err := api.CreateTags(ctx, &input)
-		return err
+		return wire.Tag(ctx, api, []string{imageID}, tags)
 	}, func(image types.Image) bool {
 		found := map[string]string{}
 		for _, tag := range image.Tags {
@@ -46,19 +40,10 @@ func tag(ctx context.Context, api markAPI, imageID string, tags map[string]strin
 	})
 }
 
-// untag takes tags off by their keys, whatever their values. Without any key it does nothing: EC2 would take off all the
-// tags that users have set (EC2 API Reference, DeleteTags).
+// untag takes tags off by their keys, whatever their values.
 func untag(ctx context.Context, api markAPI, imageID string, keys []string) error {
-	if len(keys) == 0 {
-		return nil
-	}
-	input := ec2.DeleteTagsInput{Resources: []string{imageID}}
-	for _, key := range keys {
-		input.Tags = append(input.Tags, types.Tag{Key: aws.String(key)})
-	}
 	return change(ctx, api, imageID, "taking off its tags", func() error {
-		_, err := api.DeleteTags(ctx, &input)
-		return err
+		return wire.Untag(ctx, api, []string{imageID}, keys)
 	}, func(image types.Image) bool {
 		return !slices.ContainsFunc(image.Tags, func(tag types.Tag) bool { return slices.Contains(keys, aws.ToString(tag.Key)) })
 	})
@@ -112,14 +97,14 @@ func change(
 	if err == nil {
 		return nil
 	}
-	seen, image := look(ctx, api, imageID)
+	seen, image, _ := wire.FindImage(ctx, api, imageID)
 	failure := fmt.Errorf("%s: %s", doing, wire.Explain(err))
 	switch {
-	case seen == gone || wire.Code(err) == notFound:
+	case seen == wire.Gone || wire.Code(err) == notFound:
 		return errGone
-	case seen == there && made(image):
+	case seen == wire.Present && made(image):
 		return nil
-	case seen != there:
+	case seen != wire.Present:
 		return doubtError{failure}
 	default:
 		return failure

@@ -2,9 +2,10 @@ package sweep_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -83,9 +84,9 @@ func TestEverythingIsDeclaredBeforeItGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 1, 9), image(2, 9), image(3, 3, 4), image(4))
 		orders := passing(quiet)
-		orders.InFlight = 0
+		orders.sideBySide = true
 		plan := planOf(due(1, 1, 9), due(2, 9), keeping(due(3, 3), 4, "tagged"), due(4))
-		outcomes := sweep.Run(t.Context(), t.Context(), client(demanding(t, account)), plan, orders).Outcomes
+		outcomes := carryOut(t.Context(), t.Context(), demanding(t, account), plan, orders).Outcomes
 		wantOutcomes(t, outcomes, "deregistered; 1 deleted; 9 deleted", "deregistered; 9 deleted", "deregistered; 3 deleted; 4 kept", "deregistered")
 		wantTags(t, account, map[string]string{})
 		wantHeld(t, account, "snapshot 4")
@@ -205,7 +206,7 @@ func TestTagsAreNotAwaitedTooLong(t *testing.T) {
 				defer stop()
 				begin, stopBegin := context.WithTimeout(ctx, 10*time.Second)
 				defer stopBegin()
-				outcomes := sweep.Run(ctx, begin, client(doer), planOf(due(1, 1)), passing(quiet)).Outcomes
+				outcomes := carryOut(ctx, begin, doer, planOf(due(1, 1)), passing(quiet)).Outcomes
 				wantOutcomes(t, outcomes, c.want)
 				says(t, outcomes[0].Error, c.says)
 				wantTags(t, account, c.tags)
@@ -233,26 +234,26 @@ func tag(t rapid.TB, account *emulator.Account, id, key, value string) {
 
 // What was declared and not removed loses its tags in the same run, whatever the reason.
 func TestWhatStaysLosesItsTags(t *testing.T) {
-	for name, breaking := range map[string]func(emulator.Doer, *sweep.Orders, context.CancelFunc) emulator.Doer{
-		"refused": func(next emulator.Doer, _ *sweep.Orders, _ context.CancelFunc) emulator.Doer {
+	for name, breaking := range map[string]func(emulator.Doer, *orders, context.CancelFunc) emulator.Doer{
+		"refused": func(next emulator.Doer, _ *orders, _ context.CancelFunc) emulator.Doer {
 			return faulty(next, "DeregisterImage", always(refuse(400, "OperationNotPermitted"))...)
 		},
-		"in use after all": func(next emulator.Doer, orders *sweep.Orders, _ context.CancelFunc) emulator.Doer {
-			orders.Recheck = staying(1, 2).Recheck
+		"in use after all": func(next emulator.Doer, orders *orders, _ context.CancelFunc) emulator.Doer {
+			orders.look = staying(1, 2).look
 			return next
 		},
-		"no time": func(next emulator.Doer, orders *sweep.Orders, stop context.CancelFunc) emulator.Doer {
-			orders.Recheck = rechecking(func([]ami.Image) map[string]retention.Reason {
+		"no time": func(next emulator.Doer, orders *orders, stop context.CancelFunc) emulator.Doer {
+			orders.look = rechecking(func([]int) []int {
 				stop()
 				return nil
-			}).Recheck
+			}).look
 			return next
 		},
-		"no journal": func(next emulator.Doer, orders *sweep.Orders, _ context.CancelFunc) emulator.Doer {
-			orders.Attempt = func(context.Context, string, []string) error { return errors.New("the bucket is gone") }
+		"no journal": func(next emulator.Doer, orders *orders, _ context.CancelFunc) emulator.Doer {
+			orders.records = withoutRemovals(t)
 			return next
 		},
-		"the snapshot cannot be declared": func(next emulator.Doer, _ *sweep.Orders, _ context.CancelFunc) emulator.Doer {
+		"the snapshot cannot be declared": func(next emulator.Doer, _ *orders, _ context.CancelFunc) emulator.Doer {
 			return emulator.Fail(next, "CreateTags", func(_ int, r emulator.Request) bool {
 				return strings.Contains(r.Form.Encode(), "snap-")
 			}, 403, "UnauthorizedOperation", "No.")
@@ -267,7 +268,7 @@ func TestWhatStaysLosesItsTags(t *testing.T) {
 				doer := breaking(account.Client(), &orders, stop)
 				first, second := due(1, 1, 9), due(2, 9)
 				first.Image, second.Image = read(t, account, 1), read(t, account, 2)
-				for _, outcome := range sweep.Run(t.Context(), begin, client(doer), planOf(first, second), orders).Outcomes {
+				for _, outcome := range carryOut(t.Context(), begin, doer, planOf(first, second), orders).Outcomes {
 					if outcome.Status == ami.Deregistered || outcome.Error == "" {
 						t.Errorf("%+v", outcome)
 					}
@@ -286,9 +287,11 @@ func TestTheTagsOfASnapshotThatIsLeft(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			account := load(t, image(1, 1, 9), image(2, 9))
 			orders := passing(quiet)
-			orders.KeepDeclared = keep
+			if keep {
+				orders.records = t.TempDir()
+			}
 			doer := faulty(faulty(account.Client(), "DeregisterImage", always(ignoringFlag)...), "DeleteSnapshot", always(throttled)...)
-			outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(due(1, 1, 9), due(2, 9)), orders).Outcomes
+			outcomes := carryOut(t.Context(), t.Context(), doer, planOf(due(1, 1, 9), due(2, 9)), orders).Outcomes
 			wantOutcomes(t, outcomes, "deregistered; 1 failed; 9 failed", "deregistered; 9 failed")
 			wantTags(t, account, want)
 		})
@@ -307,14 +310,14 @@ func TestARoleThatMayNotRemove(t *testing.T) {
 		account := load(t, images...)
 		calls := &tally{Doer: emulator.Deny(account.Client(), "DeregisterImage")}
 		orders := passing(quiet)
-		orders.InFlight = 0
+		orders.sideBySide = true
 		var mu sync.Mutex
 		safe := emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
 			mu.Lock()
 			defer mu.Unlock()
 			return calls.Do(r)
 		})
-		outcomes := sweep.Run(t.Context(), t.Context(), client(safe), planOf(verdicts...), orders).Outcomes
+		outcomes := carryOut(t.Context(), t.Context(), safe, planOf(verdicts...), orders).Outcomes
 		for n, outcome := range outcomes {
 			if want := map[bool]ami.Status{true: ami.Failed, false: ami.Skipped}[n < 100]; outcome.Status != want || (outcome.Code == sweep.Stopped) != (n >= 100) {
 				t.Fatalf("%d: %+v", n, outcome)
@@ -334,15 +337,15 @@ func TestTheJournal(t *testing.T) {
 		account := load(t, image(1, 1, 9), image(2, 9), image(3, 3), image(4, 4))
 		var heard []string
 		orders := passing(quiet)
-		orders.Attempt = func(_ context.Context, id string, snapshots []string) error {
-			for i := range snapshots {
-				snapshots[i] = strings.TrimLeft(strings.TrimPrefix(snapshots[i], "snap-"), "0")
+		orders.records = t.TempDir()
+		hear := func(before string) {
+			var all []string
+			for n := 1; n <= 4; n++ {
+				if said := notedOf(t, orders.records, n).summary(); said != "" {
+					all = append(all, fmt.Sprint(n, " ", said))
+				}
 			}
-			heard = append(heard, fmt.Sprint("attempt ", number(id), snapshots))
-			return nil
-		}
-		orders.Settle = func(_ context.Context, outcome ami.Outcome) {
-			heard = append(heard, fmt.Sprint("settle ", number(outcome.ImageID), " ", summary(outcome)))
+			heard = append(heard, before+": "+strings.Join(all, ", "))
 		}
 		doer := emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
 			q, err := emulator.Inspect(r)
@@ -351,7 +354,7 @@ func TestTheJournal(t *testing.T) {
 			}
 			id := number(q.Form.Get("ImageId"))
 			if q.Action == "DeregisterImage" {
-				heard = append(heard, fmt.Sprint("deregister ", id))
+				hear(fmt.Sprint("deregister ", id))
 			}
 			switch {
 			case q.Action == "DeregisterImage" && id == 3:
@@ -362,14 +365,15 @@ func TestTheJournal(t *testing.T) {
 				return account.Client().Do(r)
 			}
 		})
-		sweep.Run(t.Context(), t.Context(), client(doer), planOf(due(1, 1, 9), due(2, 9), due(3, 3), due(4, 4)), orders)
+		carryOut(t.Context(), t.Context(), doer, planOf(due(1, 1, 9), due(2, 9), due(3, 3), due(4, 4)), orders)
+		hear("end")
 		heard = slices.Compact(heard)
 		want := []string{
-			"attempt 1 [1]", "deregister 1", "settle 1 deregistered; 1 deleted; 9 failed",
-			"attempt 2 [9]", "deregister 2", "settle 2 deregistered; 9 failed",
-			"attempt 3 [3]", "deregister 3", "settle 3 failed; 3 kept",
-			"attempt 4 [4]", "deregister 4",
-			"settle 1 deregistered; 1 deleted; 9 deleted", "settle 2 deregistered; 9 deleted",
+			"deregister 1: 1 attempted; 1 declared",
+			"deregister 2: 1 deregistered; 1 deleted; 9 failed, 2 attempted; 9 declared",
+			"deregister 3: 1 deregistered; 1 deleted; 9 failed, 2 deregistered; 9 failed, 3 attempted; 3 declared",
+			"deregister 4: 1 deregistered; 1 deleted; 9 failed, 2 deregistered; 9 failed, 3 failed; 3 kept, 4 attempted; 4 declared",
+			"end: 1 deregistered; 1 deleted; 9 deleted, 2 deregistered; 9 deleted, 3 failed; 3 kept, 4 attempted; 4 declared",
 		}
 		if !slices.Equal(heard, want) {
 			t.Errorf("heard %q, want %q", heard, want)
@@ -387,38 +391,20 @@ func TestARunThatIsNotAliveAnyMore(t *testing.T) {
 			verdicts = append(verdicts, due(n, n))
 		}
 		account := load(t, images...)
-		orders, asked := passing(quiet), 0
-		orders.Alive = func(context.Context) error {
-			if asked++; asked > 1 {
-				return errors.New("lost the lock")
+		orders := passing(quiet)
+		orders.records = t.TempDir()
+		doer := before(account.Client(), "DeregisterImage", func(q emulator.Request) {
+			if number(q.Form.Get("ImageId")) == 99 {
+				loseLock(t, orders.records)
 			}
-			return nil
-		}
-		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(verdicts...), orders).Outcomes
-		if last := outcomes[100]; last.Status != ami.Skipped || last.Error != "lost the lock" || outcomes[99].Status != ami.Deregistered {
+		})
+		outcomes := carryOut(t.Context(), t.Context(), doer, planOf(verdicts...), orders).Outcomes
+		if last := outcomes[100]; last.Status != ami.Skipped || outcomes[99].Status != ami.Deregistered {
 			t.Errorf("%+v", last)
 		}
+		says(t, outcomes[100].Error, "lost the lock to run "+theirRun)
 		wantHeld(t, account, "image 64", "snapshot 64")
 	})
-}
-
-// shortly is when everything leaves the Recycle Bin of these tests.
-var shortly = time.Date(2030, 1, 15, 2, 0, 0, 0, time.UTC)
-
-// binOf is a Recycle Bin that shows what is gone from the nth look on.
-func binOf(t rapid.TB, account *emulator.Account, n int, looks *int) func(context.Context, []string, []string) (map[string]time.Time, error) {
-	return func(_ context.Context, images, snapshots []string) (map[string]time.Time, error) {
-		if *looks++; *looks < n {
-			return nil, nil
-		}
-		exits := map[string]time.Time{}
-		for _, id := range slices.Concat(images, snapshots) {
-			if !holdings(t, account)[id] {
-				exits[id] = shortly
-			}
-		}
-		return exits, nil
-	}
 }
 
 // The first image to go takes a snapshot along, and has to be seen in the Recycle Bin with it.
@@ -437,11 +423,11 @@ func TestTheCanary(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			tonight(t, func(t *testing.T) {
 				account := load(t, image(1), image(2, 2), image(3, 3), image(4, 9), image(5, 9))
-				orders, looks := passing(quiet), 0
-				orders.RequireBin = true
-				orders.InBin = binOf(t, account, c.seenFrom, &looks)
+				orders := passing(quiet)
+				orders.requireBin = true
+				orders.bin = binOf(t, account, c.seenFrom)
 				begun := time.Now()
-				outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), c.plan, orders).Outcomes
+				outcomes := carryOut(t.Context(), t.Context(), account.Client(), c.plan, orders).Outcomes
 				wantOutcomes(t, outcomes, c.want...)
 				took := time.Since(begun)
 				if c.seenFrom == 1000 && (took < 2*time.Minute || took > 3*time.Minute) {
@@ -464,14 +450,14 @@ func TestTheCanary(t *testing.T) {
 func TestTheCanaryIsNotAwaitedToTheEnd(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 2))
-		orders, looks := passing(quiet), 0
-		orders.RequireBin = true
-		orders.InBin = binOf(t, account, 1000, &looks)
+		orders := passing(quiet)
+		orders.requireBin = true
+		orders.bin = binOf(t, account, 1000)
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		begin, stopBegin := context.WithTimeout(ctx, 50*time.Second)
 		defer stopBegin()
-		outcomes := sweep.Run(ctx, begin, client(account.Client()), planOf(due(1, 1), due(2, 2)), orders).Outcomes
+		outcomes := carryOut(ctx, begin, account.Client(), planOf(due(1, 1), due(2, 2)), orders).Outcomes
 		wantOutcomes(t, outcomes, "deregistered; 1 deleted", "skipped; 2 kept")
 		says(t, outcomes[1].Error, "not reached before the time of this run was up")
 	})
@@ -481,13 +467,11 @@ func TestTheCanaryIsNotAwaitedToTheEnd(t *testing.T) {
 func TestTheCanaryAmongSnapshots(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1), image(4, 8, 9), image(5, 8, 9))
-		orders, looks := passing(quiet), 0
-		orders.RequireBin, orders.KeepDeclared = true, true
-		orders.InBin = func(ctx context.Context, images, _ []string) (map[string]time.Time, error) {
-			return binOf(t, account, 0, &looks)(ctx, images, nil)
-		}
+		orders := passing(quiet)
+		orders.requireBin, orders.records = true, t.TempDir()
+		orders.bin = withoutSnapshots(binOf(t, account, 0))
 		plan := planOf(due(1), due(4, 8, 9), due(5, 8, 9))
-		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, orders).Outcomes
+		outcomes := carryOut(t.Context(), t.Context(), account.Client(), plan, orders).Outcomes
 		wantOutcomes(t, outcomes, "deregistered", "deregistered; 8 deleted; 9 failed", "deregistered; 8 deleted; 9 failed")
 		says(t, outcomes[2].Snapshots[1].Detail, "has not turned up in the Recycle Bin")
 		wantTags(t, account, map[string]string{snapshotID(9): "intent=remove run=RUN"})
@@ -502,7 +486,7 @@ func TestPlansThatAreHeld(t *testing.T) {
 			plan.Hold, plan.Busy = "no Recycle Bin rule", busy
 			plan.Strays = []retention.Stray{{ID: imageID(4), Run: "x", Keys: []string{intentTag, runTag}}}
 			plan.Leftovers = []retention.LeftoverVerdict{{Leftover: ami.Leftover{SnapshotID: snapshotID(1)}, Delete: true}}
-			result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, passing(quiet))
+			result := carryOut(t.Context(), t.Context(), account.Client(), plan, passing(quiet))
 			wantOutcomes(t, result.Outcomes, "skipped; 1 kept", "skipped")
 			if result.Outcomes[0].Code != sweep.Held || result.Outcomes[0].Error != plan.Hold {
 				t.Errorf("%+v", result.Outcomes[0])
@@ -520,19 +504,19 @@ func TestPlansThatAreHeld(t *testing.T) {
 func TestLeftoversAndStrays(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), tagged(image(5), append(slices.Clone(earlier), "AMI-janitor:Intent", "remove", runTag, "x")...), tagged(image(6), "Owner", "me", intentTag, "remove", runTag, "x"))
-		deregister(t, account, 1)
 		plan := planOf()
+		leftover := leftoverOf(t, account, 1, 1)
 		plan.Strays = []retention.Stray{
 			{ID: imageID(5), Run: "x", Keys: []string{"AMI-janitor:Intent", runTag}},
 			{ID: imageID(6), Run: "x", Keys: []string{intentTag, runTag}},
 			{ID: imageID(7), Run: "x", Keys: []string{intentTag, runTag}},
 		}
 		plan.Leftovers = []retention.LeftoverVerdict{
-			{Leftover: ami.Leftover{SnapshotID: snapshotID(1)}, Delete: true},
+			leftover,
 			{Leftover: ami.Leftover{SnapshotID: snapshotID(2)}, Delete: true},
 			{Leftover: ami.Leftover{SnapshotID: snapshotID(3)}, Why: "tagged"},
 		}
-		result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, passing(quiet))
+		result := carryOut(t.Context(), t.Context(), account.Client(), plan, passing(quiet))
 		wantTags(t, account, map[string]string{imageID(5): "announced-by=" + earlierRun + " team-a due=2030-01-15", imageID(6): "Owner=me"})
 		wantHeld(t, account, "image 5", "image 6")
 		if len(result.Leftovers) != 2 || result.Leftovers[0].Status != ami.SnapshotDeleted || result.Leftovers[1].Detail != "was already gone" {
@@ -558,7 +542,7 @@ func TestStraysThatAnotherRunHasDeclaredSince(t *testing.T) {
 			for n := 1; n <= 2; n++ {
 				plan.Strays = append(plan.Strays, retention.Stray{ID: imageID(n), Run: "x", Keys: []string{intentTag, runTag}})
 			}
-			result := sweep.Run(t.Context(), t.Context(), client(doer), plan, passing(quiet))
+			result := carryOut(t.Context(), t.Context(), doer, plan, passing(quiet))
 			left := map[string]string{imageID(2): "intent=remove run=" + other}
 			why := map[string]string{imageID(1): "", imageID(2): "run " + other + " has declared its removal"}
 			if denied {
@@ -571,6 +555,16 @@ func TestStraysThatAnotherRunHasDeclaredSince(t *testing.T) {
 			}
 		})
 	}
+}
+
+// withoutRemovals is a journal that takes no notes of removals.
+func withoutRemovals(t *testing.T) string {
+	t.Helper()
+	records := t.TempDir()
+	if err := os.WriteFile(filepath.Join(records, "removals"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return records
 }
 
 func deregister(t rapid.TB, account *emulator.Account, n int) {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
+	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/wire"
 )
 
@@ -39,24 +40,22 @@ type answer struct {
 	spent bool                                 // There was no reason for a further attempt.
 }
 
-// deregister asks EC2 to deregister an image, and to delete its snapshots along with it if withSnapshots is set. Again says why
-// there may be no further attempt; patienceFor says how many there are while EC2 refuses for a while only.
+// deregister asks EC2 to deregister an image, and to delete its snapshots along with it if withSnapshots is set.
 //
 // The SDK's own retries are off. When an attempt takes effect and only its answer is lost, the next one is refused with
 // InvalidAMIID.Unavailable, as it is when somebody else was faster; only who counts the attempts can tell the two apart.
 // DeregisterImage takes no client token (Amazon EC2 Developer Guide, "Ensuring idempotency").
-func deregister(
-	ctx context.Context, api removalAPI, again func(context.Context) error, patienceFor func(error) int, imageID string, withSnapshots bool,
-) answer {
+func (s *sweep) deregister(ctx context.Context, imageID string, withSnapshots bool) answer {
 	var a answer
 	for attempt := 1; ; attempt++ {
-		a = ask(ctx, api, imageID, withSnapshots, a)
-		if a.spent = attempt >= a.tries(patienceFor); a.spent || !pause(ctx, attempt) || again(ctx) != nil {
+		a = ask(ctx, s.api, imageID, withSnapshots, a)
+		a.spent = attempt >= a.tries(s.patienceFor)
+		if a.spent || !pause(ctx, attempt) || s.session.MayContinue(ctx, journal.WithinChunk) != nil {
 			break
 		}
 	}
 	if a.err != nil && a.lost {
-		if seen, _ := look(ctx, api, imageID); seen == gone {
+		if seen, _, _ := wire.FindImage(ctx, s.api, imageID); seen == wire.Gone {
 			a.err = nil
 		}
 	}
@@ -78,7 +77,7 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 		a.err, a.lost = errUnconfirmed, true
 	case wire.IsNoImage(err) && before.lost:
 		// Unavailable is also said of an image that is there, in another state: looking tells.
-		if seen, _ := look(ctx, api, imageID); wire.Code(err) == notFound || seen.bearsOut() {
+		if seen, _, _ := wire.FindImage(ctx, api, imageID); wire.Code(err) == notFound || seen.ConfirmsGone() {
 			a.err = nil
 		}
 	case wire.IsNoImage(err):

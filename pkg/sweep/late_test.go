@@ -36,8 +36,8 @@ func TestRemovalsThatHaveNotLeft(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), 49900*time.Millisecond)
 		defer stop()
 		orders := passing(quiet)
-		orders.InFlight = 0
-		outcomes := sweep.Run(ctx, begin, wire.EC2(config, "us-east-1"), planOf(verdicts...), orders).Outcomes
+		orders.sideBySide = true
+		outcomes := carryOutOver(ctx, begin, wire.EC2(config, "us-east-1"), planOf(verdicts...), orders).Outcomes
 		removed := 0
 		for _, outcome := range outcomes {
 			if outcome.Status == ami.Deregistered {

@@ -10,16 +10,16 @@ import (
 	"ami-janitor/pkg/wire"
 )
 
-// finish deletes the snapshots that earlier runs were to delete.
-func (s *sweep) finish(ctx, begin context.Context) {
+// deleteLeftovers deletes the snapshots that earlier runs were to delete.
+func (s *sweep) deleteLeftovers(ctx context.Context) {
 	var due []string
-	for _, leftover := range s.plan.Leftovers {
+	for _, leftover := range s.Plan.Leftovers {
 		if leftover.Delete {
 			due = append(due, leftover.SnapshotID)
 		}
 	}
 	results := map[string]ami.SnapshotResult{}
-	if begin.Err() == nil {
+	if !s.isLate() {
 		results = s.deleteAll(ctx, due)
 	}
 	for _, id := range due {
@@ -36,8 +36,8 @@ func (s *sweep) finish(ctx, begin context.Context) {
 func (s *sweep) deleteAll(ctx context.Context, ids []string) map[string]ami.SnapshotResult {
 	results := map[string]ami.SnapshotResult{}
 	for len(ids) > 0 {
-		now := min(len(ids), s.orders.InFlight)
-		isCanary := s.orders.RequireBin && !s.bin.snapshots
+		now := min(len(ids), s.inFlight)
+		isCanary := s.RequireBin && !s.bin.snapshots
 		if isCanary {
 			now = 1
 		}
@@ -56,7 +56,7 @@ func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.Sna
 	var stay map[string]retention.Reason
 	var unread error
 	if s.stopped == "" {
-		stay, unread = s.orders.RecheckSnapshots(ctx, ids)
+		stay, unread = s.recheckSnapshots(ctx, ids)
 	}
 	found := make([]ami.SnapshotResult, len(ids))
 	var removals sync.WaitGroup

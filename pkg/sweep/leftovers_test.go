@@ -1,55 +1,73 @@
 package sweep_test
 
 import (
-	"context"
-	"errors"
-	"slices"
 	"testing"
-	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 )
+
+// leftoverOf is the verdict on a snapshot that an earlier run has declared, and left when it removed the image.
+func leftoverOf(t *testing.T, account *emulator.Account, image, snapshot int) retention.LeftoverVerdict {
+	t.Helper()
+	deregister(t, account, image)
+	tag(t, account, snapshotID(snapshot), intentTag, "remove")
+	tag(t, account, snapshotID(snapshot), runTag, earlierRun)
+	left := ami.Leftover{Run: earlierRun, ImageID: imageID(image), SnapshotID: snapshotID(snapshot)}
+	return retention.LeftoverVerdict{Leftover: left, Delete: true}
+}
 
 // Snapshots whose images are gone are looked at once more: what has changed stays, and what cannot be seen is for the next run.
 func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
-	changed := map[string]retention.Reason{snapshotID(8): {Code: "changed-since-planned", Detail: "its tags"}}
 	for name, test := range map[string]struct {
-		stay      map[string]retention.Reason
-		err       error
+		changed   bool // The shared snapshot, when the first image goes.
+		unseen    bool // What is to go by itself.
 		shared    string
 		leftovers []ami.SnapshotResult
 		held      []string
-		carry     string // The tags of the shared snapshot.
+		carry     map[string]string
 	}{
-		"nothing has changed": {nil, nil, "deleted", []ami.SnapshotResult{{SnapshotID: snapshotID(7), Status: ami.SnapshotDeleted}}, nil, ""},
-		"one has changed":     {changed, nil, "failed", []ami.SnapshotResult{{SnapshotID: snapshotID(7), Status: ami.SnapshotDeleted}}, []string{"snapshot 8"}, "intent=remove run=RUN"},
-		"they cannot be seen": {nil, errors.New("denied"), "failed", []ami.SnapshotResult{
-			{SnapshotID: snapshotID(7), Status: ami.SnapshotFailed, Detail: "could not be looked at once more: denied"},
-		}, []string{"snapshot 7", "snapshot 8"}, "intent=remove run=RUN"},
+		"nothing has changed": {false, false, "deleted", []ami.SnapshotResult{{SnapshotID: snapshotID(7), Status: ami.SnapshotDeleted}}, nil, map[string]string{}},
+		"one has changed": {true, false, "failed", []ami.SnapshotResult{{SnapshotID: snapshotID(7), Status: ami.SnapshotDeleted}}, []string{"snapshot 8"}, map[string]string{
+			snapshotID(8): "Owner=me intent=remove run=RUN",
+		}},
+		"they cannot be seen": {false, true, "failed", []ami.SnapshotResult{{
+			SnapshotID: snapshotID(7), Status: ami.SnapshotFailed,
+			Detail: "could not be looked at once more: listing snapshots: ec2:DescribeSnapshots: UnauthorizedOperation: Said so.",
+		}}, []string{"snapshot 7", "snapshot 8"}, map[string]string{
+			snapshotID(7): "intent=remove run=" + earlierRun, snapshotID(8): "intent=remove run=RUN",
+		}},
 	} {
 		tonight(t, func(t *testing.T) {
 			account := load(t, image(1, 8), image(2, 8), image(3, 7))
-			deregister(t, account, 3)
 			plan := planOf(due(1, 8), due(2, 8))
-			plan.Leftovers = []retention.LeftoverVerdict{{Leftover: ami.Leftover{SnapshotID: snapshotID(7)}, Delete: true}}
+			plan.Leftovers = []retention.LeftoverVerdict{leftoverOf(t, account, 3, 7)}
 			orders := passing(quiet)
-			orders.KeepDeclared = true
-			orders.RecheckSnapshots = func(context.Context, []string) (map[string]retention.Reason, error) { return test.stay, test.err }
-			result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, orders)
+			orders.records = t.TempDir()
+			orders.look = emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
+				q, err := emulator.Inspect(r)
+				isAlone := err == nil && q.Action == "DescribeSnapshots" && (q.Form.Get("Filter.1.Value.1") == snapshotID(7) || !holdings(t, account)[imageID(1)])
+				if test.unseen && isAlone {
+					return denied(account.Client(), r)
+				}
+				return account.Client().Do(r)
+			})
+			doer := before(account.Client(), "DeregisterImage", func(emulator.Request) {
+				if test.changed {
+					tag(t, account, snapshotID(8), "Owner", "me")
+				}
+			})
+			result := carryOut(t.Context(), t.Context(), doer, plan, orders)
 			shared := "deregistered; 8 " + test.shared
 			wantOutcomes(t, result.Outcomes, shared, shared)
 			if len(result.Leftovers) != 1 || result.Leftovers[0] != test.leftovers[0] {
 				t.Errorf("%s: %+v", name, result.Leftovers)
 			}
 			wantHeld(t, account, test.held...)
-			tags := map[string]string{}
-			if test.carry != "" {
-				tags[snapshotID(8)] = test.carry
-			}
-			wantTags(t, account, tags)
-			if detail := result.Outcomes[0].Snapshots[0].Detail; test.stay != nil && detail != "changed-since-planned: its tags; the next run judges it anew" {
+			wantTags(t, account, test.carry)
+			want := "changed-since-planned: the tags of " + snapshotID(8) + " have changed; the next run judges it anew"
+			if detail := result.Outcomes[0].Snapshots[0].Detail; test.changed && detail != want {
 				t.Errorf("%s: %q", name, detail)
 			}
 		})
@@ -60,12 +78,11 @@ func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 func TestACanaryWhoseAnswerIsLost(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 7))
-		deregister(t, account, 2)
 		plan := planOf(due(1, 1))
-		plan.Leftovers = []retention.LeftoverVerdict{{Leftover: ami.Leftover{SnapshotID: snapshotID(7)}, Delete: true}}
+		plan.Leftovers = []retention.LeftoverVerdict{leftoverOf(t, account, 2, 7)}
 		orders := passing(quiet)
-		orders.RequireBin = true
-		result := sweep.Run(t.Context(), t.Context(), client(faulty(account.Client(), "DeleteSnapshot", afterReset)), plan, orders)
+		orders.requireBin = true
+		result := carryOut(t.Context(), t.Context(), faulty(account.Client(), "DeleteSnapshot", afterReset), plan, orders)
 		wantOutcomes(t, result.Outcomes, "skipped; 1 kept")
 		if got := result.Leftovers[0]; got.Detail != "seen to be gone after a lost answer" {
 			t.Errorf("%+v", got)
@@ -77,23 +94,13 @@ func TestACanaryWhoseAnswerIsLost(t *testing.T) {
 func TestALeftoverThatIsGoneIsNoCanary(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 8))
-		deregister(t, account, 2)
 		plan := planOf(due(1, 1))
-		for _, n := range []int{7, 8} {
-			plan.Leftovers = append(plan.Leftovers, retention.LeftoverVerdict{Leftover: ami.Leftover{SnapshotID: snapshotID(n)}, Delete: true})
+		plan.Leftovers = []retention.LeftoverVerdict{
+			{Leftover: ami.Leftover{Run: earlierRun, ImageID: imageID(2), SnapshotID: snapshotID(7)}, Delete: true}, leftoverOf(t, account, 2, 8),
 		}
 		orders := passing(quiet)
-		orders.RequireBin = true
-		orders.InBin = func(_ context.Context, images, snapshots []string) (map[string]time.Time, error) {
-			exits := map[string]time.Time{}
-			for _, id := range slices.Concat(images, snapshots) {
-				if id != snapshotID(7) {
-					exits[id] = shortly
-				}
-			}
-			return exits, nil
-		}
-		result := sweep.Run(t.Context(), t.Context(), client(account.Client()), plan, orders)
+		orders.requireBin, orders.bin = true, binOf(t, account, 0)
+		result := carryOut(t.Context(), t.Context(), account.Client(), plan, orders)
 		wantOutcomes(t, result.Outcomes, "deregistered; 1 deleted")
 		if got := result.Leftovers; got[0].Detail != "was already gone" || got[1].Status != ami.SnapshotDeleted || got[1].Detail != "" {
 			t.Errorf("%+v", got)

@@ -25,27 +25,29 @@ const (
 
 // markImage announces the removal of one image. One that would be disabled but is shared, or may be, is left to the next run:
 // disabling an image drops its launch permissions for good (EC2 User Guide, "Disable an Amazon EC2 AMI"), and the plan in the
-// journal says that this one is disabled. It reports whether the announcement is made, or may be.
-func (s *sweep) markImage(ctx context.Context, verdict retention.Verdict) (outcome ami.Outcome, made bool) {
-	if verdict.Action == retention.Disable && verdict.Image.State != disabled {
-		switch err := mayDisable(ctx, s.api, verdict.Image); {
+// journal says that this one is disabled.
+func (s *sweep) markImage(ctx context.Context, i *image) {
+	if i.Action == retention.Disable && i.Image.State != disabled {
+		switch err := mayDisable(ctx, s.api, i.Image); {
 		case wire.IsNoImage(err):
-			return untouched(verdict, ami.Skipped, "gone before this run came to it"), false
+			i.leave(ami.Skipped, "gone before this run came to it")
+			return
 		case err != nil:
-			return untouched(verdict, ami.Skipped, "left to the next run: it was to be disabled, and is shared, or may be: "+wire.Explain(err)), false
+			i.leave(ami.Skipped, "left to the next run: it was to be disabled, and is shared, or may be: "+wire.Explain(err))
+			return
 		}
 	}
-	made, err := s.announce(ctx, verdict)
+	err := s.announce(ctx, i)
 	_, doubtful := errors.AsType[doubtError](err)
 	switch {
 	case err == nil:
-		return untouched(verdict, ami.Marked, ""), made
+		i.leave(ami.Marked, "")
 	case errors.Is(err, errGone):
-		return untouched(verdict, ami.Skipped, "gone before this run came to it"), made
+		i.leave(ami.Skipped, "gone before this run came to it")
 	case doubtful:
-		return untouched(verdict, ami.Failed, "may or may not be marked: "+err.Error()), made
+		i.leave(ami.Failed, "may or may not be marked: "+err.Error())
 	default:
-		return untouched(verdict, ami.Failed, "could not be marked: "+err.Error()), made
+		i.leave(ami.Failed, "could not be marked: "+err.Error())
 	}
 }
 
@@ -76,35 +78,37 @@ func mayDisable(ctx context.Context, api markAPI, image ami.Image) error {
 //
 // What is left of an older announcement goes before: of one that is written in another way, too, because of several runs that an
 // image names the earliest counts. An image that an earlier run has disabled stays disabled, and says so; nothing else need be done
-// to it. It reports whether the image carries the tags afterwards, or may.
-func (s *sweep) announce(ctx context.Context, verdict retention.Verdict) (made bool, err error) {
-	image, day := verdict.Image, verdict.Due.UTC().Truncate(24*time.Hour)
+// to it.
+func (s *sweep) announce(ctx context.Context, i *image) error {
+	image, day := i.Image, i.Due.UTC().Truncate(24*time.Hour)
 	tags := map[string]string{
-		retention.DueTag:         day.Format(time.DateOnly),
-		retention.AnnouncedByTag: retention.AnnouncedBy(s.orders.Run, s.orders.Policy),
+		ami.DueTag:         day.Format(time.DateOnly),
+		ami.AnnouncedByTag: retention.AnnouncedBy(s.Run, s.Policy),
 	}
-	if verdict.Action == retention.Disable || image.State == disabled {
-		tags[retention.DisabledTag] = s.orders.Run
+	if i.Action == retention.Disable || image.State == disabled {
+		tags[ami.DisabledTag] = s.Run
 	}
-	older := slices.DeleteFunc(carried(image, retention.DueTag, retention.AnnouncedByTag, retention.DisabledTag), func(key string) bool {
+	older := slices.DeleteFunc(carried(image, ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag), func(key string) bool {
 		_, isWritten := tags[key]
 		return isWritten
 	})
 	if err := untag(ctx, s.api, image.ID, older); err != nil {
-		return false, err
+		return err
 	}
-	if err := tag(ctx, s.api, image.ID, tags); err != nil {
-		_, doubtful := errors.AsType[doubtError](err)
-		return doubtful, err
+	err := tag(ctx, s.api, image.ID, tags)
+	if _, i.announced = errors.AsType[doubtError](err); err != nil {
+		return err
 	}
-	err = act(ctx, s.api, verdict, day)
+	err = act(ctx, s.api, *i.Verdict, day)
+	i.announced = true
 	if _, doubtful := errors.AsType[doubtError](err); err == nil || doubtful || errors.Is(err, errGone) {
-		return true, err
+		return err
 	}
-	if left := untag(ctx, s.api, image.ID, slices.Sorted(maps.Keys(tags))); left != nil {
-		return true, fmt.Errorf("%w; %w", err, left)
+	left := untag(ctx, s.api, image.ID, slices.Sorted(maps.Keys(tags)))
+	if i.announced = left != nil; i.announced {
+		return fmt.Errorf("%w; %w", err, left)
 	}
-	return false, err
+	return err
 }
 
 // act does what is to be done to an image besides its tags.
@@ -138,7 +142,7 @@ func Unmark(ctx context.Context, api API, image ami.Image, veto bool, undo reten
 func unmark(ctx context.Context, api markAPI, image ami.Image, veto bool, undo retention.Undo, now time.Time) error {
 	keys := undo.Keys
 	if veto {
-		due := carried(image, retention.DueTag)
+		due := carried(image, ami.DueTag)
 		if err := untag(ctx, api, image.ID, due); err != nil {
 			return err
 		}
@@ -155,7 +159,7 @@ func unmark(ctx context.Context, api markAPI, image ami.Image, veto bool, undo r
 		}
 	}
 	if veto {
-		restored := map[string]string{retention.RestoredTag: now.UTC().Format(time.DateOnly)}
+		restored := map[string]string{ami.RestoredTag: now.UTC().Format(time.DateOnly)}
 		if err := tag(ctx, api, image.ID, restored); err != nil {
 			return err
 		}

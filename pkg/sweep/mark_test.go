@@ -11,7 +11,6 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 )
 
 var (
@@ -311,7 +310,7 @@ func TestMarkingThatIsCutShort(t *testing.T) {
 							ctx, stop := context.WithCancel(t.Context())
 							defer stop()
 							doer, reached := cut(guarded(t, account), n, arrives, stop)
-							outcomes := sweep.Run(ctx, t.Context(), client(doer), planOf(marking(read(t, account, 1), action)), passing(quiet)).Outcomes
+							outcomes := carryOut(ctx, t.Context(), doer, planOf(marking(read(t, account, 1), action)), passing(quiet)).Outcomes
 							if !reached() {
 								wantOutcomes(t, outcomes, "marked")
 								wantNoRemoval(t, account, dueDay.Add(-time.Second), action)
@@ -345,7 +344,7 @@ func TestMarksThatAreNotReached(t *testing.T) {
 				stop()
 			}
 			plan := planOf(marking(read(t, account, 1), retention.Disable), due(2, 2), marking(read(t, account, 3), retention.Announce))
-			outcomes := sweep.Run(t.Context(), begin, client(guarded(t, account)), plan, passing(func(done, _ int) {
+			outcomes := carryOut(t.Context(), begin, guarded(t, account), plan, passing(func(done, _ int) {
 				if done == begun {
 					stop()
 				}

@@ -14,7 +14,6 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 )
 
 // inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of package synctest.
@@ -192,7 +191,7 @@ func TestOutcomesAgreeWithTheAccount(t *testing.T) {
 			begin, stopBegin := context.WithCancel(context.Background())
 			defer stopBegin()
 			most := rapid.IntRange(1, 8).Draw(t, "begun")
-			outcomes := sweep.Run(ctx, begin, client(doer), plan, passing(func(done, _ int) {
+			outcomes := carryOut(ctx, begin, doer, plan, passing(func(done, _ int) {
 				if done == most {
 					stopBegin()
 				}

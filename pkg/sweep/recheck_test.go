@@ -18,26 +18,6 @@ import (
 	"ami-janitor/pkg/sweep"
 )
 
-// rechecking are orders with a second look of one's own.
-func rechecking(recheck func([]ami.Image) map[string]retention.Reason) sweep.Orders {
-	orders := passing(quiet)
-	orders.Recheck = func(context.Context, []ami.Image) sweep.Look {
-		return func(_ context.Context, images []ami.Image) map[string]retention.Reason { return recheck(images) }
-	}
-	return orders
-}
-
-// staying is a second look that finds some images in use.
-func staying(numbers ...int) sweep.Orders {
-	return rechecking(func([]ami.Image) map[string]retention.Reason {
-		reasons := map[string]retention.Reason{}
-		for _, n := range numbers {
-			reasons[imageID(n)] = retention.Reason{Code: "used-since-planned", Detail: "named by arn:x"}
-		}
-		return reasons
-	})
-}
-
 // Each batch is looked at when its turn comes, and not before.
 func TestImagesAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 	for _, total := range []int{0, 1, 9, 10, 11, 20, 101} {
@@ -50,10 +30,10 @@ func TestImagesAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 			}
 			account := load(t, images...)
 			var looks []string
-			outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(verdicts...), rechecking(func(batch []ami.Image) map[string]retention.Reason {
-				looks = append(looks, fmt.Sprintf("%d from %d", len(batch), number(batch[0].ID)))
-				if left := len(imagesIn(t, account)); left != total-number(batch[0].ID) {
-					t.Errorf("%d images are left when the look begins with image %d", left, number(batch[0].ID))
+			outcomes := carryOut(t.Context(), t.Context(), account.Client(), planOf(verdicts...), rechecking(func(batch []int) []int {
+				looks = append(looks, fmt.Sprintf("%d from %d", len(batch), batch[0]))
+				if left := len(imagesIn(t, account)); left != total-batch[0] {
+					t.Errorf("%d images are left when the look begins with image %d", left, batch[0])
 				}
 				return nil
 			})).Outcomes
@@ -76,7 +56,7 @@ func TestWhatComesIntoUseStays(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 2), image(3, 3))
 		calls := &tally{Doer: account.Client()}
 		plan := planOf(due(1, 1), keeping(due(2, 2), 9, "tagged"), due(3, 3))
-		outcomes := sweep.Run(t.Context(), t.Context(), client(calls), plan, staying(2)).Outcomes
+		outcomes := carryOut(t.Context(), t.Context(), calls, plan, staying(2)).Outcomes
 		wantOutcomes(t, outcomes, "deregistered; 1 deleted", "skipped; 2 kept; 9 kept", "deregistered; 3 deleted")
 		wantHeld(t, account, "image 2", "snapshot 2")
 		if outcomes[1].Code != "used-since-planned" || outcomes[1].Error != "used-since-planned: named by arn:x" {
@@ -87,18 +67,6 @@ func TestWhatComesIntoUseStays(t *testing.T) {
 		if outcomes[0].Code != "" || outcomes[2].Code != "" {
 			t.Errorf("%+v", outcomes)
 		}
-	})
-}
-
-// Any entry keeps an image, even one that says nothing.
-func TestAReasonWithoutWordsIsAReason(t *testing.T) {
-	tonight(t, func(t *testing.T) {
-		account := load(t, image(1, 1))
-		outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(due(1, 1)), rechecking(func([]ami.Image) map[string]retention.Reason {
-			return map[string]retention.Reason{imageID(1): {}}
-		})).Outcomes
-		wantOutcomes(t, outcomes, "skipped; 1 kept")
-		wantHeld(t, account, "image 1", "snapshot 1")
 	})
 }
 
@@ -114,7 +82,7 @@ func TestASharedSnapshotStaysWithWhatComesIntoUse(t *testing.T) {
 		}
 		tonight(t, func(t *testing.T) {
 			account := load(t, image(1, 9), image(2, 9), image(3, 9))
-			outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(due(1, 9), due(2, 9), due(3, 9)), staying(n)).Outcomes
+			outcomes := carryOut(t.Context(), t.Context(), account.Client(), planOf(due(1, 9), due(2, 9), due(3, 9)), staying(n)).Outcomes
 			wantOutcomes(t, outcomes, want...)
 			wantHeld(t, account, fmt.Sprint("image ", n), "snapshot 9")
 			for _, outcome := range outcomes {
@@ -138,13 +106,13 @@ func TestNoLookAfterTheTimeIsUp(t *testing.T) {
 			begin, stop := context.WithCancel(t.Context())
 			defer stop()
 			looks := 0
-			orders := rechecking(func([]ami.Image) map[string]retention.Reason {
+			orders := rechecking(func([]int) []int {
 				if looks++; late == "during the look" {
 					stop()
 				}
 				return nil
 			})
-			orders.Step = func(done, _ int) {
+			orders.step = func(done, _ int) {
 				if late == "in the first batch" && done == 3 {
 					stop()
 				}
@@ -157,7 +125,7 @@ func TestNoLookAfterTheTimeIsUp(t *testing.T) {
 			case "in the first batch":
 				wantGone = 3
 			}
-			outcomes := sweep.Run(t.Context(), begin, client(account.Client()), planOf(verdicts...), orders).Outcomes
+			outcomes := carryOut(t.Context(), begin, account.Client(), planOf(verdicts...), orders).Outcomes
 			if looks != wantLooks || len(imagesIn(t, account)) != 25-wantGone || len(outcomes) != 25 {
 				t.Errorf("%s: %d looks, %d images left, %d outcomes", late, looks, len(imagesIn(t, account)), len(outcomes))
 			}
@@ -180,7 +148,7 @@ func TestTheOrderOfARun(t *testing.T) {
 				keptAnd(read(t, account, 1), retention.ClearMark))
 			plan.ReportsWanted, plan.ReportsDone = []string{imageID(4)}, []string{"amiur-00000000000000001"}
 			calls := &tally{Doer: emulator.Deny(account.Client(), denials...)}
-			sweep.Run(t.Context(), t.Context(), client(calls), plan, passing(quiet))
+			carryOut(t.Context(), t.Context(), calls, plan, passing(quiet))
 			var order []string
 			for action := range strings.FieldsSeq(calls.actionsOf()) {
 				if len(order) == 0 || order[len(order)-1] != action {
@@ -265,15 +233,14 @@ func TestNothingElseIsTouched(t *testing.T) {
 				return faultsByName[rapid.SampledFrom(faults).Draw(t, "fault")](account.Client(), r)
 			})
 			named := map[string]bool{}
-			outcomes := sweep.Run(ctx, ctx, client(doer), plan, rechecking(func(batch []ami.Image) map[string]retention.Reason {
-				reasons := map[string]retention.Reason{}
-				for _, image := range batch {
+			outcomes := carryOut(ctx, ctx, doer, plan, rechecking(func(batch []int) (used []int) {
+				for _, n := range batch {
 					if rapid.Bool().Draw(t, "stays") {
-						named[image.ID] = true
-						reasons[image.ID] = retention.Reason{Code: "used-since-planned", Detail: "x"}
+						named[imageID(n)] = true
+						used = append(used, n)
 					}
 				}
-				return reasons
+				return used
 			})).Outcomes
 			untouched(t, account, plan, named, before, snapshots)
 			summarize(t, account, plan, outcomes, named)
@@ -366,7 +333,7 @@ func TestImagesAreLookedAtAgainBeforeTheyAreDisabled(t *testing.T) {
 	for action, want := range map[retention.GraceAction]string{retention.Disable: "skipped", retention.Announce: "marked"} {
 		tonight(t, func(t *testing.T) {
 			account := load(t, image(1, 1))
-			outcomes := sweep.Run(t.Context(), t.Context(), client(account.Client()), planOf(marking(read(t, account, 1), action)), staying(1)).Outcomes
+			outcomes := carryOut(t.Context(), t.Context(), account.Client(), planOf(marking(read(t, account, 1), action)), staying(1)).Outcomes
 			wantOutcomes(t, outcomes, want)
 			if want == "skipped" {
 				says(t, outcomes[0].Error, "used-since-planned: named by arn:x")

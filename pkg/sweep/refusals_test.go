@@ -1,10 +1,10 @@
 package sweep_test
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -69,15 +69,13 @@ func ofSize(t *testing.T, n int) (*emulator.Account, []retention.Verdict) {
 	return load(t, images...), verdicts
 }
 
-var errNoNote = errors.New("it cannot be noted")
-
 const noRight = "UnauthorizedOperation: You are not authorized to perform this operation."
 
 // provingTheBin are orders under which removals go one by one until something has been seen in the Recycle Bin.
-func provingTheBin(t *testing.T, account *emulator.Account) sweep.Orders {
-	orders, looks := passing(quiet), 0
-	orders.RequireBin = true
-	orders.InBin = binOf(t, account, 0, &looks)
+func provingTheBin(t *testing.T, account *emulator.Account) orders {
+	orders := passing(quiet)
+	orders.requireBin = true
+	orders.bin = binOf(t, account, 0)
 	return orders
 }
 
@@ -108,7 +106,7 @@ func TestWhichCanariesDecide(t *testing.T) {
 			tonight(t, func(t *testing.T) {
 				account, verdicts := ofSize(t, 9)
 				doer := &refusals{Doer: account.Client(), says: test.says}
-				outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(verdicts...), provingTheBin(t, account)).Outcomes
+				outcomes := carryOut(t.Context(), t.Context(), doer, planOf(verdicts...), provingTheBin(t, account)).Outcomes
 				if got := doer.order(); !slices.Equal(got, test.order) {
 					t.Errorf("asked for %v, want %v", got, test.order)
 				}
@@ -132,7 +130,7 @@ func TestARetryThatIsRefused(t *testing.T) {
 		account, verdicts := ofSize(t, 4)
 		verdicts[1].Yields, verdicts[3].Yields = true, true
 		doer := &refusals{Doer: account.Client(), says: func(int) string { return noRight }}
-		outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(verdicts...), provingTheBin(t, account)).Outcomes
+		outcomes := carryOut(t.Context(), t.Context(), doer, planOf(verdicts...), provingTheBin(t, account)).Outcomes
 		wantOutcomes(t, outcomes, "failed; 1 kept", "skipped; 2 kept", "failed; 3 kept", "failed; 4 kept")
 		for i, want := range []bool{false, false, false, true} {
 			if outcomes[i].Refused != want {
@@ -162,8 +160,8 @@ func TestDenialsDoNotStopWhatIsAllowed(t *testing.T) {
 					return map[bool]string{true: noRight}[test.denied(n)]
 				}}
 				orders := passing(quiet)
-				orders.InFlight = 0
-				outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(verdicts...), orders).Outcomes
+				orders.sideBySide = true
+				outcomes := carryOut(t.Context(), t.Context(), doer, planOf(verdicts...), orders).Outcomes
 				wantOutcomes(t, outcomes[100:], test.last) // 101 is 0x65.
 			})
 		})
@@ -189,7 +187,7 @@ func TestTheSameRefusalIsNotWaitedForTwice(t *testing.T) {
 		}}
 		orders := passing(quiet)
 		begun := time.Now()
-		sweep.Run(t.Context(), t.Context(), client(doer), planOf(verdicts...), orders)
+		carryOut(t.Context(), t.Context(), doer, planOf(verdicts...), orders)
 		for n, want := range map[int]int{1: 1, 11: 9, 12: 6, 13: 9, 14: 1, 101: 9, 102: 6, 103: 1} {
 			if got := doer.tries(n); got != want {
 				t.Errorf("image %d: tried %d times, want %d", n, got, want)
@@ -210,8 +208,8 @@ func TestAProtectedImageBesideSlowTags(t *testing.T) {
 			return map[bool]string{true: noRight}[n == 1 || time.Since(begun) < 100*time.Second]
 		}}
 		orders := passing(quiet)
-		orders.InFlight = 0
-		outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(verdicts...), orders).Outcomes
+		orders.sideBySide = true
+		outcomes := carryOut(t.Context(), t.Context(), doer, planOf(verdicts...), orders).Outcomes
 		wantOutcomes(t, outcomes, "failed; 1 kept", "deregistered; 2 deleted", "deregistered; 3 deleted", "deregistered; 4 deleted")
 	})
 }
@@ -236,7 +234,7 @@ func TestWhatYieldsGoesLast(t *testing.T) {
 					verdicts[n-1].Yields = true
 				}
 				doer := &refusals{Doer: account.Client(), says: func(int) string { return "" }}
-				sweep.Run(t.Context(), t.Context(), client(doer), planOf(verdicts...), provingTheBin(t, account))
+				carryOut(t.Context(), t.Context(), doer, planOf(verdicts...), provingTheBin(t, account))
 				if got := doer.order(); !slices.Equal(got, test.order) {
 					t.Errorf("in the order %v, want %v", got, test.order)
 				}
@@ -270,43 +268,59 @@ func TestTheJournalHearsOfRefusals(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		doer   func(*emulator.Account) emulator.Doer
-		orders func(*sweep.Orders)
+		orders func(*testing.T, *orders)
 		want   map[int]string
 	}{
-		"it is allowed":                 {removal(""), nil, map[int]string{}},
-		"EC2 refuses one":               {removal("AuthFailure: not yours", 2), nil, map[int]string{2: refused}},
-		"EC2 refuses all but one":       {removal(noRight, 1, 2, 3), nil, map[int]string{1: refused, 2: refused, 3: refused}},
-		"EC2 refuses all":               {removal(noRight, 1, 2, 3, 4), nil, map[int]string{1: settled, 2: settled, 3: settled, 4: settled}},
-		"EC2 throttles":                 {removal("RequestLimitExceeded: slow down", 2), nil, map[int]string{2: settled}},
-		"the session has run out":       {removal("ExpiredToken: over", 2), nil, map[int]string{2: settled}},
-		"it has run out, as EC2 says":   {removal("AuthFailure: AWS was not able to validate the provided access credentials", 2), nil, map[int]string{2: settled}},
-		"its tags are refused":          {tags("TagLimitExceeded", 2), nil, map[int]string{2: refused}},
-		"its tags are throttled":        {tags("RequestLimitExceeded", 1, 2, 3, 4), nil, map[int]string{1: settled, 2: settled, 3: settled, 4: settled}},
-		"all tags are refused":          {tags("UnauthorizedOperation", 1, 2, 3, 4), nil, map[int]string{1: settled, 2: settled, 3: settled, 4: settled}},
-		"it has changed":                {removal(""), func(o *sweep.Orders) { o.Recheck = staying(2).Recheck }, map[int]string{2: settled}},
-		"it is gone":                    {removal("InvalidAMIID.Unavailable: gone", 2), nil, map[int]string{2: settled}},
-		"the attempt cannot be noted":   {removal(""), func(o *sweep.Orders) { o.Attempt = func(context.Context, string, []string) error { return errNoNote } }, map[int]string{}},
-		"the run may not go on":         {removal(""), func(o *sweep.Orders) { o.Alive = func(context.Context) error { return errNoNote } }, map[int]string{}},
-		"no further attempt may follow": {removal(noRight, 2), func(o *sweep.Orders) { o.Again = func(context.Context) error { return errNoNote } }, map[int]string{2: settled}},
+		"it is allowed":               {removal(""), nil, map[int]string{}},
+		"EC2 refuses one":             {removal("AuthFailure: not yours", 2), nil, map[int]string{2: refused}},
+		"EC2 refuses all but one":     {removal(noRight, 1, 2, 3), nil, map[int]string{1: refused, 2: refused, 3: refused}},
+		"EC2 refuses all":             {removal(noRight, 1, 2, 3, 4), nil, map[int]string{1: settled, 2: settled, 3: settled, 4: settled}},
+		"EC2 throttles":               {removal("RequestLimitExceeded: slow down", 2), nil, map[int]string{2: settled}},
+		"the session has run out":     {removal("ExpiredToken: over", 2), nil, map[int]string{2: settled}},
+		"it has run out, as EC2 says": {removal("AuthFailure: AWS was not able to validate the provided access credentials", 2), nil, map[int]string{2: settled}},
+		"its tags are refused":        {tags("TagLimitExceeded", 2), nil, map[int]string{2: refused}},
+		"its tags are throttled":      {tags("RequestLimitExceeded", 1, 2, 3, 4), nil, map[int]string{1: settled, 2: settled, 3: settled, 4: settled}},
+		"all tags are refused":        {tags("UnauthorizedOperation", 1, 2, 3, 4), nil, map[int]string{1: settled, 2: settled, 3: settled, 4: settled}},
+		"it has changed":              {removal(""), func(_ *testing.T, o *orders) { o.look = staying(2).look }, map[int]string{2: settled}},
+		"it is gone":                  {removal("InvalidAMIID.Unavailable: gone", 2), nil, map[int]string{2: settled}},
+		"the attempt cannot be noted": {removal(""), func(t *testing.T, o *orders) {
+			o.records = withoutRemovals(t)
+		}, map[int]string{}},
+		"the run may not go on": {removal(""), func(_ *testing.T, o *orders) {
+			o.clock = func() time.Time { // The machine sleeps as soon as the journal has a plan.
+				if _, err := os.Stat(filepath.Join(o.records, "unfinished")); err == nil {
+					return time.Now().Add(time.Hour)
+				}
+				return time.Now()
+			}
+		}, map[int]string{}},
+		"no further attempt may follow": {func(account *emulator.Account) emulator.Doer {
+			return &refusals{Doer: account.Client(), says: func(n int) string {
+				if n == 2 {
+					time.Sleep(time.Hour)
+				}
+				return map[bool]string{true: noRight}[n == 2]
+			}}
+		}, nil, map[int]string{2: settled}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tonight(t, func(t *testing.T) {
 				account, verdicts := ofSize(t, 4)
 				orders, heard := passing(quiet), map[int]string{}
+				orders.records = t.TempDir()
 				if test.orders != nil {
-					test.orders(&orders)
+					test.orders(t, &orders)
 				}
-				orders.Settle = func(_ context.Context, outcome ami.Outcome) {
-					switch n := number(outcome.ImageID); {
-					case outcome.Status == ami.Deregistered:
-						delete(heard, n)
-					case outcome.Refused:
+				carryOut(t.Context(), t.Context(), test.doer(account), planOf(verdicts...), orders)
+				for n := 1; n <= 4; n++ {
+					switch noted := notedOf(t, orders.records, n); {
+					case noted.Status == "" || noted.Status == ami.Deregistered:
+					case noted.Refused:
 						heard[n] = refused
 					default:
 						heard[n] = settled
 					}
 				}
-				sweep.Run(t.Context(), t.Context(), client(test.doer(account)), planOf(verdicts...), orders)
 				if fmt.Sprint(heard) != fmt.Sprint(test.want) {
 					t.Errorf("the journal has heard %v, want %v", heard, test.want)
 				}

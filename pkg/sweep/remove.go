@@ -2,8 +2,6 @@ package sweep
 
 import (
 	"context"
-	"errors"
-	"regexp"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -11,6 +9,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
@@ -34,43 +33,40 @@ const (
 	// inFlight is how many removals are on their way at a time: at five a second (EC2 Developer Guide, "Request throttling")
 	// enough for answers that take some seconds, and for the time between two chunks to be made up.
 	inFlight = 40
-	// enoughDenied is how many images have to be refused for want of a permission, all for the same reason, until no further one
-	// is tried.
-	enoughDenied = 3
 )
 
 // remove removes the images that the plan deregisters.
-func (s *sweep) remove(ctx, begin context.Context) {
+func (s *sweep) remove(ctx context.Context) {
 	due := s.decided(retention.Deregister)
-	slices.SortStableFunc(due, func(a, b int) int { return s.behind(a) - s.behind(b) })
+	rank := map[bool]int{true: 1} // What could not be removed before goes behind all others.
+	slices.SortStableFunc(due, func(a, b *image) int { return rank[a.Yields] - rank[b.Yields] })
 	for _, i := range due {
-		verdict := s.plan.Verdicts[i]
-		for _, id := range doomed(verdict) {
-			s.users[id] = append(s.users[id], verdict.Image.ID)
+		for _, snapshot := range i.toDelete {
+			snapshot.users = append(snapshot.users, i)
 		}
 	}
-	if s.orders.RequireBin {
+	if s.RequireBin {
 		s.canaryFirst(due)
 	}
-	for some := range slices.Chunk(due, chunkSize) {
-		s.removeChunk(ctx, begin, some)
+	for chunk := range slices.Chunk(due, chunkSize) {
+		s.removeChunk(ctx, chunk)
 	}
 	s.removeShared(ctx)
-	s.withdraw(ctx, func(string) bool { return true })
+	s.withdraw(ctx, s.allDeclared())
 }
 
 // removeChunk declares the removal of some images, looks at them again, because much may have happened since the plan was
 // made, and removes those that need not stay: one by one, until an image and a snapshot have been seen in the Recycle Bin if they
 // have to be.
-func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
-	if !s.goesOn(ctx, begin) {
-		s.skip(some)
+func (s *sweep) removeChunk(ctx context.Context, chunk []*image) {
+	if !s.goesOn(ctx) {
+		s.skip(chunk)
 		return
 	}
-	ready := s.declareChunk(ctx, begin, some)
+	ready := s.declareChunk(ctx, chunk)
 	clear(s.waited) // IAM has not seen these tags yet.
 	for first := true; len(ready) > 0; first = false {
-		if !first && !s.goesOn(ctx, begin) {
+		if !first && !s.goesOn(ctx) {
 			s.skip(ready)
 			break
 		}
@@ -79,20 +75,20 @@ func (s *sweep) removeChunk(ctx, begin context.Context, some []int) {
 			s.canaryFirst(ready)
 			now = 1
 		}
-		s.removeReady(ctx, begin, ready[:now])
-		s.stopIfDenied(ctx, ready[:now])
+		s.removeReady(ctx, ready[:now])
+		s.stopIfDenied(ready[:now])
 		s.proveAll(ctx, ready[:now])
 		ready = ready[now:]
 	}
-	s.tidyUp(ctx, some)
+	s.tidyUp(ctx, chunk)
 }
 
 // goesOn reports whether there is time to remove further images, and nothing speaks against it.
-func (s *sweep) goesOn(ctx, begin context.Context) bool {
-	if s.stopped != "" || begin.Err() != nil {
+func (s *sweep) goesOn(ctx context.Context) bool {
+	if s.stopped != "" || s.isLate() {
 		return false
 	}
-	if err := s.orders.Alive(ctx); err != nil {
+	if err := s.session.MayContinue(ctx, journal.BetweenChunks); err != nil {
 		s.stopped = err.Error()
 	}
 	return s.stopped == ""
@@ -100,21 +96,22 @@ func (s *sweep) goesOn(ctx, begin context.Context) bool {
 
 // removeReady removes images that have been declared, a few batches of them at a time. Each batch is looked at again first:
 // what has come into use meanwhile stays.
-func (s *sweep) removeReady(ctx, begin context.Context, ready []int) {
-	look := s.orders.Recheck(ctx, s.imagesOf(ready))
+func (s *sweep) removeReady(ctx context.Context, ready []*image) {
+	recheck := s.newRecheck(ready)
 	var batches errgroup.Group
-	batches.SetLimit(max(s.orders.InFlight/batch, 1))
+	batches.SetLimit(max(s.inFlight/batch, 1))
 	for some := range slices.Chunk(ready, batch) {
 		batches.Go(func() error {
-			var stay map[string]retention.Reason
-			if begin.Err() == nil {
-				stay = look(ctx, s.imagesOf(some))
+			var stay map[*image]retention.Reason
+			if !s.isLate() {
+				stay = recheck.look(ctx, some)
 			}
 			var removals errgroup.Group
-			removals.SetLimit(s.orders.InFlight)
+			removals.SetLimit(s.inFlight)
 			for _, i := range some {
 				removals.Go(func() error {
-					s.removeOne(ctx, begin, i, stay)
+					reason, stays := stay[i]
+					s.removeOne(ctx, i, reason, stays)
 					return nil
 				})
 			}
@@ -125,297 +122,82 @@ func (s *sweep) removeReady(ctx, begin context.Context, ready []int) {
 }
 
 // skip leaves images alone for which there is no time, or that must not be removed any more.
-func (s *sweep) skip(some []int) {
+func (s *sweep) skip(some []*image) {
 	for _, i := range some {
-		s.outcomes[i] = skipped(s.plan.Verdicts[i])
 		if s.stopped != "" {
-			s.outcomes[i] = untouched(s.plan.Verdicts[i], ami.Skipped, s.stopped)
-			s.outcomes[i].Code = Stopped
+			i.skip(Stopped, s.stopped)
+		} else {
+			i.notReach()
 		}
 	}
 }
 
 // removeOne removes one image of a chunk, unless it has to stay or there is no time.
-func (s *sweep) removeOne(ctx, begin context.Context, i int, stay map[string]retention.Reason) {
-	verdict := s.plan.Verdicts[i]
-	outcome := skipped(verdict)
-	switch reason, stays := stay[verdict.Image.ID]; {
+func (s *sweep) removeOne(ctx context.Context, i *image, reason retention.Reason, stays bool) {
+	switch {
 	case stays:
-		outcome = stayed(verdict, reason)
-		s.orders.Settle(ctx, outcome)
-	case begin.Err() == nil:
-		outcome = s.removeImage(ctx, verdict)
+		i.stay(reason)
+		s.settle(i)
+	case s.isLate():
+		i.notReach()
+	default:
+		s.removeImage(ctx, i)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.outcomes[i] = outcome
-	s.gone[verdict.Image.ID] = outcome.Status == ami.Deregistered
-	if outcome.Code != NotReached {
+	if i.outcome.Code != NotReached {
+		s.mu.Lock()
+		defer s.mu.Unlock()
 		s.step()
 	}
 }
 
-// declareChunk declares the removal of images and of the snapshots that go with them, and returns the images that may be
-// removed: without the declaration IAM refuses, and a snapshot would be left behind. Should the time be up before a declaration
-// is seen, its image has not been reached.
-func (s *sweep) declareChunk(ctx, begin context.Context, some []int) (ready []int) {
-	var ids []string
-	for _, i := range some {
-		ids = append(ids, s.plan.Verdicts[i].Image.ID)
-		ids = append(ids, doomed(s.plan.Verdicts[i])...)
-	}
-	slices.Sort(ids)
-	failed := s.declare(ctx, begin, slices.Compact(ids))
-	for _, i := range some {
-		verdict := s.plan.Verdicts[i]
-		obstacle := failed[verdict.Image.ID]
-		s.noteDeclared(verdict.Image.ID, obstacle)
-		for _, id := range doomed(verdict) {
-			s.noteDeclared(id, failed[id])
-			if obstacle == nil && failed[id] != nil && !isAbsent(failed[id]) { // One that is gone already need not be declared.
-				obstacle = snapshotError{id, failed[id]}
-			}
-		}
-		if obstacle == nil {
-			ready = append(ready, i)
-			continue
-		}
-		if s.outcomes[i] = undeclared(verdict, obstacle, begin.Err() != nil); s.outcomes[i].Code != NotReached {
-			s.step()
-		}
-	}
-	s.settleUndeclared(ctx, some, len(ready) == 0 && len(some) >= enoughDenied)
-	return ready
-}
-
-// settleUndeclared notes which images of a chunk could not be declared. That EC2 has refused all of them says nothing of any.
-func (s *sweep) settleUndeclared(ctx context.Context, some []int, all bool) {
-	for _, i := range some {
-		if outcome := &s.outcomes[i]; outcome.Status == ami.Failed {
-			outcome.Refused = outcome.Refused && !all
-			s.orders.Settle(ctx, *outcome)
-		}
-	}
-}
-
-// snapshotError is why the removal of a snapshot is not declared.
-type snapshotError struct {
-	id string
-	error
-}
-
-func (e snapshotError) Unwrap() error { return e.error }
-
-// undeclared is the outcome of an image whose removal is not declared: because it is gone, because a run beside this one was
-// quicker, because the time was up, or because EC2 refuses.
-func undeclared(verdict retention.Verdict, obstacle error, late bool) ami.Outcome {
-	why := wire.Explain(obstacle)
-	if of, ok := errors.AsType[snapshotError](obstacle); ok {
-		why = of.id + ": " + why
-	}
-	claimed, isClaimed := errors.AsType[claimedError](obstacle)
-	switch {
-	case isAbsent(obstacle):
-		return untouched(verdict, ami.Skipped, "gone before this run came to it: "+why)
-	case isClaimed:
-		return stayed(verdict, retention.Reason{Code: ami.ReasonClaimed, Detail: claimed.Error()})
-	case late && isLate(obstacle):
-		return skipped(verdict)
-	default:
-		outcome := untouched(verdict, ami.Failed, "its removal could not be declared: "+why)
-		outcome.Refused = isRefusal(obstacle)
-		return outcome
-	}
-}
-
-// noteDeclared notes what carries a declaration, or may carry one. That of a run beside this one is not for this one to take off.
-func (s *sweep) noteDeclared(id string, refusal error) {
-	if _, isClaimed := errors.AsType[claimedError](refusal); !isClaimed && !isAbsent(refusal) {
-		s.declared[id] = true
-	}
-}
-
-// doomed returns the snapshots that are to go when an image goes, or with another one that shares them.
-func doomed(verdict retention.Verdict) []string {
-	var ids []string
-	for _, snapshot := range verdict.Snapshots {
-		if snapshot.Delete {
-			ids = append(ids, snapshot.SnapshotID)
-		}
-	}
-	return ids
-}
-
-// stopIfDenied stops the region if EC2 has allowed no removal until now, and has refused enough of them for want of the same
-// permission: it is going to refuse all others, after minutes of patience. A policy may protect one image or another.
-func (s *sweep) stopIfDenied(ctx context.Context, some []int) {
-	for _, i := range some {
-		switch s.outcomes[i].Status {
-		case ami.Deregistered:
-			s.allowed = true
-		case ami.Failed:
-			s.failed++
-		default:
-		}
-	}
-	for _, images := range s.denied {
-		if s.stopped == "" && !s.allowed && len(images) >= enoughDenied {
-			s.stopped = "not tried: EC2 has refused every removal before it, for want of a permission"
-			s.acquit(ctx, images)
-		}
-	}
-}
-
-// acquit notes that EC2 has refused images together with all others: that says nothing of these, unless they could not be removed
-// before either.
-func (s *sweep) acquit(ctx context.Context, images []string) {
-	for i := range s.outcomes {
-		if outcome := &s.outcomes[i]; outcome.Refused && s.behind(i) == 0 && slices.Contains(images, outcome.ImageID) {
-			outcome.Refused = false
-			s.orders.Settle(ctx, *outcome)
-		}
-	}
-}
-
-// reasonOf is what a refusal says, the same for every image that is refused for the same reason.
-func reasonOf(err error) string { return resourceID.ReplaceAllString(wire.Explain(err), "ID") }
-
-var resourceID = regexp.MustCompile(`\b(ami|snap)-[0-9a-f]+\b`)
-
-// noteDenied notes it if EC2 has refused the removal of an image for want of a permission, however often it was asked.
-func (s *sweep) noteDenied(imageID string, answer answer) {
-	if !answer.isRefused() || wire.Code(answer.err) != unauthorized {
+// removeImage deregisters one image and deletes those of its snapshots that go with it alone.
+func (s *sweep) removeImage(ctx context.Context, i *image) {
+	if err := s.session.Attempt(ctx, i.journaled()); err != nil {
+		i.leave(ami.Failed, "not removed: "+err.Error())
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	reason := reasonOf(answer.err)
-	s.denied[reason] = append(s.denied[reason], imageID)
-	s.waited[reason] = true
-}
-
-// patienceFor returns how often EC2 is asked while it refuses for a while only. IAM may take some time to see the tags of a chunk;
-// once one image of it was refused all that time, the same refusal of another one has no such reason, and minutes for each
-// image that a policy protects would take the night.
-func (s *sweep) patienceFor(err error) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.waited[reasonOf(err)] {
-		return attempts
-	}
-	return patience
-}
-
-// proveAll looks for images that were removed in the Recycle Bin, as long as that is to be proven.
-func (s *sweep) proveAll(ctx context.Context, some []int) {
-	for _, i := range some {
-		if outcome := s.outcomes[i]; outcome.Status == ami.Deregistered {
-			s.prove(ctx, outcome.ImageID, slices.DeleteFunc(deletedHere(outcome.Snapshots), s.isShared))
-		}
-	}
-}
-
-// tidyUp takes the declaration off what stays after a chunk. A snapshot that was to go and did not keeps its tags if the next
-// run is going to finish it. So do an image that may be gone, and its snapshots: in the Recycle Bin an undo finds them by these,
-// and if they are there, they are kept.
-func (s *sweep) tidyUp(ctx context.Context, some []int) {
-	for _, i := range some {
-		for _, result := range s.outcomes[i].Snapshots {
-			if !s.isShared(result.SnapshotID) {
-				s.forget(result)
-			}
-		}
-		id := s.outcomes[i].ImageID
-		if s.unsure[id] {
-			for _, snapshot := range doomed(s.plan.Verdicts[i]) {
-				if !s.isShared(snapshot) {
-					delete(s.declared, snapshot)
-				}
-			}
-		}
-		if s.unsure[id] || s.outcomes[i].Status == ami.Deregistered {
-			delete(s.declared, id)
-		}
-	}
-	s.withdraw(ctx, func(id string) bool { return !s.isShared(id) })
-}
-
-// forget strikes a snapshot off what carries a declaration that has to be taken off.
-func (s *sweep) forget(result ami.SnapshotResult) {
-	if result.Status == ami.SnapshotDeleted || result.Status == ami.SnapshotFailed && s.orders.KeepDeclared {
-		delete(s.declared, result.SnapshotID)
-	}
-}
-
-// isShared reports whether several images of the plan that are to be deregistered use a snapshot.
-func (s *sweep) isShared(snapshotID string) bool { return len(s.users[snapshotID]) > 1 }
-
-// removeImage deregisters one image and deletes those of its snapshots that go with it alone.
-func (s *sweep) removeImage(ctx context.Context, verdict retention.Verdict) ami.Outcome {
-	var alone, noted []string
-	for _, snapshot := range verdict.Snapshots {
-		if snapshot.Delete && !s.isShared(snapshot.SnapshotID) {
-			alone = append(alone, snapshot.SnapshotID)
-		}
-		if snapshot.Delete && snapshot.LastImageID == verdict.Image.ID {
-			noted = append(noted, snapshot.SnapshotID)
-		}
-	}
-	if err := s.orders.Attempt(ctx, verdict.Image.ID, noted); err != nil {
-		return untouched(verdict, ami.Failed, "not removed: "+err.Error())
-	}
-	answer := deregister(ctx, s.api, s.orders.Again, s.patienceFor, verdict.Image.ID, len(alone) > 0 && len(alone) == len(verdict.Snapshots))
-	s.noteDenied(verdict.Image.ID, answer)
-	outcome := s.whatBecame(ctx, verdict, answer, alone)
-	if answer.lost && outcome.Status != ami.Deregistered { // Nobody knows.
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.unsure[verdict.Image.ID] = true
-		return outcome
-	}
-	s.orders.Settle(ctx, outcome)
-	return outcome
-}
-
-func (s *sweep) whatBecame(ctx context.Context, verdict retention.Verdict, answer answer, alone []string) ami.Outcome {
+	alone := i.alone()
+	answer := s.deregister(ctx, i.Image.ID, len(alone) > 0 && len(alone) == len(i.Snapshots))
+	s.noteDenied(i, answer)
 	switch {
 	case answer.gone:
-		return untouched(verdict, ami.Skipped, "gone before this run came to it: "+wire.Explain(answer.err))
+		i.leave(ami.Skipped, "gone before this run came to it: "+wire.Explain(answer.err))
 	case answer.err != nil && answer.lost:
-		return unconfirmed(verdict, "may or may not be deregistered: "+wire.Explain(answer.err))
+		i.doubt("may or may not be deregistered: " + wire.Explain(answer.err))
+		return // Nobody knows.
+	case answer.err != nil && isLate(answer.err) && !neverArrived(answer.err): // A connection that times out says the same.
+		i.notReach()
 	case answer.err != nil:
-		return failed(verdict, answer)
+		i.leave(ami.Failed, wire.Explain(answer.err))
+		i.outcome.Refused = answer.isRefused()
+	default:
+		s.deleteSnapshots(ctx, i, alone, answer)
 	}
-	var absent map[string]bool
-	if answer.mayHaveDeleted() {
-		absent = findAbsent(ctx, s.api, alone)
+	s.settle(i)
+}
+
+// deleteSnapshots deletes what was to go with an image that is deregistered, and has not gone along.
+func (s *sweep) deleteSnapshots(ctx context.Context, i *image, alone []string, answer answer) {
+	absent := map[string]bool{}
+	for _, id := range alone {
+		absent[id] = answer.mayHaveDeleted() && s.isGone(ctx, id)
 	}
-	outcome := ami.Outcome{ImageID: verdict.Image.ID, Status: ami.Deregistered, Snapshots: []ami.SnapshotResult{}}
-	for _, snapshot := range verdict.Snapshots {
-		result := ami.SnapshotResult{SnapshotID: snapshot.SnapshotID}
+	outcome := ami.Outcome{ImageID: i.Image.ID, Status: ami.Deregistered, Snapshots: []ami.SnapshotResult{}}
+	for _, verdict := range i.Snapshots {
+		result := ami.SnapshotResult{SnapshotID: verdict.SnapshotID}
 		switch {
-		case !snapshot.Delete:
-			result.Status, result.Detail = ami.SnapshotKept, snapshot.Why
-		case s.isShared(snapshot.SnapshotID):
+		case !verdict.Delete:
+			result.Status, result.Detail = ami.SnapshotKept, verdict.Why
+		case s.snapshots[verdict.SnapshotID].isShared():
 			result.Status, result.Detail = ami.SnapshotFailed, waiting
-		case answer.codes[snapshot.SnapshotID] == types.SnapshotReturnCodesSuccess:
+		case answer.codes[verdict.SnapshotID] == types.SnapshotReturnCodesSuccess:
 			result.Status = ami.SnapshotDeleted
-		case absent[snapshot.SnapshotID]:
+		case absent[verdict.SnapshotID]:
 			result.Status, result.Detail = ami.SnapshotDeleted, afterLostAnswer
 		default:
-			result.Status, result.Detail = s.deleteSnapshot(ctx, snapshot.SnapshotID, answer)
+			result.Status, result.Detail = s.deleteSnapshot(ctx, verdict.SnapshotID, answer)
 		}
 		outcome.Snapshots = append(outcome.Snapshots, result)
 	}
-	return outcome
-}
-
-// failed is the outcome of an image that EC2 does not deregister, or that no attempt was in time for.
-func failed(verdict retention.Verdict, answer answer) ami.Outcome {
-	if isLate(answer.err) && !neverArrived(answer.err) { // A connection that times out says the same.
-		return skipped(verdict)
-	}
-	outcome := untouched(verdict, ami.Failed, wire.Explain(answer.err))
-	outcome.Refused = answer.isRefused()
-	return outcome
+	i.outcome = outcome
 }

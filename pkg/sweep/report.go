@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
@@ -27,20 +28,20 @@ const mostVersions = 10_000
 
 // report asks for the usage reports that the next run is going to read, and deletes those that have served. A report that
 // cannot be deleted is no harm: EC2 deletes it after 30 days (EC2 User Guide, "View your AMI usage").
-func (s *sweep) report(ctx, begin context.Context) {
-	for _, imageID := range s.plan.ReportsWanted {
-		if begin.Err() != nil {
+func (s *sweep) report(ctx context.Context) {
+	for _, imageID := range s.Plan.ReportsWanted {
+		if s.isLate() {
 			return
 		}
 		if err := s.askForReport(ctx, imageID); err != nil && wire.Code(err) != notFound {
-			i := slices.IndexFunc(s.plan.Verdicts, func(v retention.Verdict) bool { return v.Image.ID == imageID })
-			if i >= 0 && s.plan.Verdicts[i].Decision == retention.Keep {
-				s.fail(i, "no usage report could be asked for: "+wire.Explain(err))
+			n := slices.IndexFunc(s.images, func(i *image) bool { return i.Image.ID == imageID })
+			if n >= 0 && s.images[n].Decision == retention.Keep {
+				s.images[n].fail("no usage report could be asked for: " + wire.Explain(err))
 			}
 		}
 	}
-	for _, reportID := range s.plan.ReportsDone {
-		if begin.Err() != nil {
+	for _, reportID := range s.Plan.ReportsDone {
+		if s.isLate() {
 			return
 		}
 		_, _ = s.api.DeleteImageUsageReport(ctx, &ec2.DeleteImageUsageReportInput{ReportId: aws.String(reportID)})
@@ -50,7 +51,7 @@ func (s *sweep) report(ctx, begin context.Context) {
 // askForReport asks for a report that covers all accounts and all that a report can cover. The token makes a repeated
 // request the same one (EC2 Developer Guide, "Ensuring idempotency").
 func (s *sweep) askForReport(ctx context.Context, imageID string) error {
-	depth := strconv.Itoa(cmp.Or(s.orders.VersionDepth, mostVersions))
+	depth := strconv.Itoa(cmp.Or(s.Lookup.TemplateVersions, mostVersions))
 	_, err := s.api.CreateImageUsageReport(ctx, &ec2.CreateImageUsageReportInput{
 		ImageId: aws.String(imageID),
 		ResourceTypes: []types.ImageUsageResourceTypeRequest{
@@ -62,10 +63,10 @@ func (s *sweep) askForReport(ctx context.Context, imageID string) error {
 				},
 			},
 		},
-		ClientToken: aws.String(fmt.Sprintf("%x", sha256.Sum256([]byte(s.orders.Run+" "+imageID)))),
+		ClientToken: aws.String(fmt.Sprintf("%x", sha256.Sum256([]byte(s.Run+" "+imageID)))),
 		TagSpecifications: []types.TagSpecification{{
 			ResourceType: types.ResourceTypeImageUsageReport,
-			Tags:         []types.Tag{{Key: aws.String(retention.RunTag), Value: aws.String(s.orders.Run)}},
+			Tags:         []types.Tag{{Key: aws.String(ami.RunTag), Value: aws.String(s.Run)}},
 		}},
 	})
 	return err

@@ -11,7 +11,6 @@ import (
 
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 )
 
 // reports are the usage reports of an account.
@@ -40,8 +39,8 @@ func TestAUsageReportIsAskedFor(t *testing.T) {
 			account := load(t, image(1), image(2))
 			calls := &tally{Doer: account.Client()}
 			orders := passing(quiet)
-			orders.VersionDepth = depth
-			wantOutcomes(t, sweep.Run(t.Context(), t.Context(), client(calls), asking(1, 2), orders).Outcomes)
+			orders.depth = depth
+			wantOutcomes(t, carryOut(t.Context(), t.Context(), calls, asking(1, 2), orders).Outcomes)
 			made := reports(t, account)
 			if len(made) != 2 {
 				t.Fatalf("%d reports", len(made))
@@ -159,7 +158,7 @@ func TestNoReportsAfterTheTimeIsUp(t *testing.T) {
 			})
 			plan := asking(1, 2)
 			plan.ReportsDone = []string{"amiur-00000000000000001", "amiur-00000000000000002"}
-			wantOutcomes(t, sweep.Run(t.Context(), begin, client(doer), plan, passing(quiet)).Outcomes)
+			wantOutcomes(t, carryOut(t.Context(), begin, doer, plan, passing(quiet)).Outcomes)
 			if len(calls.requests) != allowed {
 				t.Errorf("%d requests, want %d: %s", len(calls.requests), allowed, calls.actionsOf())
 			}

@@ -16,11 +16,11 @@ const waiting = "to be deleted when every image that uses it is gone"
 func (s *sweep) removeShared(ctx context.Context) {
 	results := map[string]ami.SnapshotResult{}
 	var due []string
-	for id, users := range s.users {
-		if len(users) < 2 {
+	for id, snapshot := range s.snapshots {
+		if !snapshot.isShared() {
 			continue
 		}
-		if results[id] = s.judgeShared(id, users); results[id].Status == "" {
+		if results[id] = snapshot.judge(); results[id].Status == "" {
 			due = append(due, id)
 		}
 	}
@@ -34,36 +34,36 @@ func (s *sweep) removeShared(ctx context.Context) {
 	for _, result := range results {
 		s.forget(result)
 	}
-	s.tellUsers(ctx, results)
+	s.tellUsers(results)
 }
 
-// judgeShared says what becomes of a shared snapshot without its being deleted; it has no status if it is to be deleted. One that
+// judge says what becomes of a shared snapshot without its being deleted; it has no status if it is to be deleted. One that
 // stays for the sake of an image is settled for good, so that an image of which nobody knows whether it is there is none: the next
 // run finds that out.
-func (s *sweep) judgeShared(id string, users []string) ami.SnapshotResult {
-	result := ami.SnapshotResult{SnapshotID: id}
-	for _, user := range users {
+func (s *snapshot) judge() ami.SnapshotResult {
+	result := ami.SnapshotResult{SnapshotID: s.id}
+	for _, user := range s.users {
 		switch {
-		case s.gone[user] || result.Status == ami.SnapshotKept:
-		case s.unsure[user]:
-			result.Status, result.Detail = ami.SnapshotFailed, "it is not known whether "+user+" is gone, which is mapped to it; the next run judges it anew"
+		case user.isGone() || result.Status == ami.SnapshotKept:
+		case user.unsure:
+			result.Status, result.Detail = ami.SnapshotFailed, "it is not known whether "+user.Image.ID+" is gone, which is mapped to it; the next run judges it anew"
 		default:
-			result.Status, result.Detail = ami.SnapshotKept, "left alone: nothing confirms that this run removed "+user+", which is mapped to it"
+			result.Status, result.Detail = ami.SnapshotKept, "left alone: nothing confirms that this run removed "+user.Image.ID+", which is mapped to it"
 		}
 	}
 	return result
 }
 
-func (s *sweep) tellUsers(ctx context.Context, results map[string]ami.SnapshotResult) {
+func (s *sweep) tellUsers(results map[string]ami.SnapshotResult) {
 	for _, i := range s.decided(retention.Deregister) {
 		told := false
-		for j := range s.outcomes[i].Snapshots {
-			if result, ok := results[s.outcomes[i].Snapshots[j].SnapshotID]; ok {
-				s.outcomes[i].Snapshots[j], told = result, true
+		for n := range i.outcome.Snapshots {
+			if result, ok := results[i.outcome.Snapshots[n].SnapshotID]; ok {
+				i.outcome.Snapshots[n], told = result, true
 			}
 		}
-		if told && s.outcomes[i].Status == ami.Deregistered {
-			s.orders.Settle(ctx, s.outcomes[i])
+		if told && i.isGone() {
+			s.settle(i)
 		}
 	}
 }

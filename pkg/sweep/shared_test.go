@@ -7,7 +7,6 @@ import (
 	"testing/synctest"
 
 	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/sweep"
 )
 
 // refusing denies the deregistration of one image.
@@ -49,7 +48,7 @@ func TestASharedSnapshotStaysIfItsLastImageIsNotReached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 9), image(2, 9))
 		begin, stop := context.WithCancel(t.Context())
-		outcomes := sweep.Run(t.Context(), begin, client(account.Client()), planOf(due(1, 9), due(2, 9)), passing(func(int, int) { stop() })).Outcomes
+		outcomes := carryOut(t.Context(), begin, account.Client(), planOf(due(1, 9), due(2, 9)), passing(func(int, int) { stop() })).Outcomes
 		wantOutcomes(t, outcomes, "deregistered; 9 kept", "skipped; 9 kept")
 		wantHeld(t, account, "image 2", "snapshot 9")
 		for _, outcome := range outcomes {

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/wire"
 )
 
@@ -49,7 +50,7 @@ func (s *sweep) deleteSnapshot(ctx context.Context, id string, deregistered answ
 			return ami.SnapshotFailed, failure(deregistered.codes[id], err)
 		}
 	}
-	if gone == afterLostAnswer && findAbsent(ctx, s.api, []string{id})[id] {
+	if gone == afterLostAnswer && s.isGone(ctx, id) {
 		return ami.SnapshotDeleted, afterLostAnswer
 	}
 	return ami.SnapshotFailed, failure(deregistered.codes[id], err)
@@ -60,7 +61,7 @@ func (s *sweep) await(ctx context.Context, attempt int) error {
 	if attempt > 1 && !pause(ctx, attempt-1) {
 		return ctx.Err()
 	}
-	return s.orders.Again(ctx)
+	return s.session.MayContinue(ctx, journal.WithinChunk)
 }
 
 // mayHaveDeleted reports whether the snapshots of an image may have gone along without a word.
@@ -85,13 +86,8 @@ func failure(code types.SnapshotReturnCodes, err error) string {
 	return fmt.Sprintf("%s; then %s", code, wire.Explain(err))
 }
 
-// findAbsent returns those of the snapshots of which EC2 says that there are none, each asked for by its id. What cannot be read
-// counts as still there, and so does what an answer only leaves out.
-func findAbsent(ctx context.Context, api removalAPI, ids []string) map[string]bool {
-	absent := map[string]bool{}
-	for _, id := range ids {
-		_, err := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
-		absent[id] = wire.IsNoSnapshot(err)
-	}
-	return absent
+// isGone reports whether EC2 says of a snapshot that there is none.
+func (s *sweep) isGone(ctx context.Context, id string) bool {
+	seen, _, _ := wire.FindSnapshot(ctx, s.api, id)
+	return seen == wire.Gone
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
@@ -25,17 +27,13 @@ const (
 
 // declare writes the tags with which this run declares that it means to remove images and snapshots, and reads them back:
 // EC2 shows changes late, and IAM judges by what it sees. It returns why each resource that is not declared is not. Nothing is
-// read back any more once begin is done: there is no time left for what the declaration is for.
-func (s *sweep) declare(ctx, begin context.Context, ids []string) map[string]error {
+// read back any more once it is too late to begin: there is no time left for what the declaration is for.
+func (s *sweep) declare(ctx context.Context, ids []string) map[string]error {
 	failed := inBatches(ids, func(batch []string) error {
-		_, err := s.api.CreateTags(ctx, &ec2.CreateTagsInput{Resources: batch, Tags: []types.Tag{
-			{Key: aws.String(retention.IntentTag), Value: aws.String(retention.Intent)},
-			{Key: aws.String(retention.RunTag), Value: aws.String(s.orders.Run)},
-		}})
-		return err
+		return wire.Tag(ctx, s.api, batch, map[string]string{ami.IntentTag: ami.Intent, ami.RunTag: s.Run})
 	})
 	written := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return failed[id] != nil })
-	maps.Copy(failed, s.awaitTags(begin, written))
+	maps.Copy(failed, s.awaitTags(s.limits.Begin, written))
 	return failed
 }
 
@@ -76,9 +74,9 @@ func (s *sweep) lookForTags(ctx context.Context, some []string, unseen map[strin
 	carriers, err := s.carriers(ctx, some)
 	for _, id := range some {
 		switch {
-		case carriers[id] == s.orders.Run:
+		case carriers[id] == s.Run:
 			delete(unseen, id)
-		case retention.MayBeAtWork(carriers[id], s.orders.Now):
+		case retention.MayBeAtWork(carriers[id], s.Now):
 			unseen[id] = claimedError{carriers[id]}
 		case err == nil:
 			unseen[id] = errUnseen
@@ -96,16 +94,16 @@ func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]string, 
 	pages := ec2.NewDescribeTagsPaginator(s.api, &ec2.DescribeTagsInput{
 		Filters: []types.Filter{
 			{Name: aws.String("resource-id"), Values: ids},
-			{Name: aws.String("key"), Values: []string{retention.IntentTag, retention.RunTag}},
+			{Name: aws.String("key"), Values: []string{ami.IntentTag, ami.RunTag}},
 		},
 		MaxResults: aws.Int32(taggedAtOnce),
 	})
 	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeTagsOutput) *string {
 		for _, tag := range page.Tags {
 			switch id, value := aws.ToString(tag.ResourceId), aws.ToString(tag.Value); aws.ToString(tag.Key) {
-			case retention.IntentTag:
-				declared[id] = value == retention.Intent
-			case retention.RunTag:
+			case ami.IntentTag:
+				declared[id] = value == ami.Intent
+			case ami.RunTag:
 				runs[id] = value
 			}
 		}
@@ -118,127 +116,128 @@ func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]string, 
 	return runs, nil
 }
 
-// withdraw takes this run's declaration off what still carries it, as far as it is to. What is gone carries nothing any more. The next
-// run finds what could not be done, and what nobody can see the tags of: a run of another policy may have declared it since.
-func (s *sweep) withdraw(ctx context.Context, concerns func(id string) bool) {
-	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(s.declared)), func(id string) bool { return !concerns(id) })
-	if len(ids) == 0 {
-		return
-	}
-	if err := s.orders.Alive(ctx); err != nil { // Another run may be at work on them by now.
-		s.stillDeclared = true
-		return
-	}
-	own := map[string]string{}
-	for _, id := range ids {
-		own[id] = s.orders.Run
-	}
-	since, err := s.declaredSince(ctx, own)
-	if err != nil {
-		s.stillDeclared = true
-		return
-	}
-	var off []string
-	for _, id := range ids {
-		s.stillDeclared = s.stillDeclared || since[id] != "" // What is seen may be of before.
-		if since[id] == "" {
-			off = append(off, id)
+// tagged is an image or a snapshot that carries this run's declaration, or may, and has to lose it.
+type tagged struct {
+	id       string
+	isShared bool
+	declared *bool
+}
+
+// allDeclared returns all that is tagged, by id.
+func (s *sweep) allDeclared() []tagged {
+	var all []tagged
+	for _, i := range s.images {
+		if i.declared {
+			all = append(all, tagged{i.Image.ID, false, &i.declared})
 		}
-		delete(s.declared, id)
 	}
-	for _, err := range dropTags(ctx, s.api, off, []string{retention.IntentTag, retention.RunTag}) {
-		s.stillDeclared = s.stillDeclared || !isAbsent(err)
+	for id, snapshot := range s.snapshots {
+		if snapshot.declared {
+			all = append(all, tagged{id, snapshot.isShared(), &snapshot.declared})
+		}
+	}
+	slices.SortFunc(all, func(a, b tagged) int { return strings.Compare(a.id, b.id) })
+	return all
+}
+
+// withdraw takes this run's declaration off. The next run finds what could not be done.
+func (s *sweep) withdraw(ctx context.Context, all []tagged) {
+	own := make([]declaration, len(all))
+	for n, t := range all {
+		own[n] = declaration{t.id, s.Run, []string{ami.IntentTag, ami.RunTag}}
+	}
+	left, err := s.takeOff(ctx, ctx, own)
+	s.stillDeclared = s.stillDeclared || err != nil || len(left) > 0
+	if err != nil {
+		return
+	}
+	for _, t := range all {
+		*t.declared = false
 	}
 }
 
-// declaredSince returns, by id, the runs that have since declared resources which another run is known to have declared, as far as can
-// be seen. They may have removed them, and their tags are what an undo finds these by in the Recycle Bin.
-func (s *sweep) declaredSince(ctx context.Context, declaredBy map[string]string) (map[string]string, error) {
+// dropStrays takes declarations off that an earlier run has left on images and snapshots.
+func (s *sweep) dropStrays(ctx context.Context) {
+	strays := make([]declaration, len(s.Plan.Strays))
+	for n, stray := range s.Plan.Strays {
+		strays[n] = declaration{stray.ID, stray.Run, stray.Keys}
+	}
+	left, err := s.takeOff(ctx, s.limits.Begin, strays)
+	for _, stray := range strays {
+		s.strays[stray.id] = left[stray.id]
+		if err != nil {
+			s.strays[stray.id] = err.Error()
+		}
+	}
+}
+
+// declaration are the tags by which a run has declared the removal of an image or a snapshot.
+type declaration struct {
+	id, run string
+	keys    []string
+}
+
+// takeOff takes declarations off, and returns why others may still be there, by id; what is gone
+// carries nothing any more. It leaves those alone that another run may have written since: that one
+// may have removed what carries them, and an undo finds it by them in the Recycle Bin. It leaves all
+// of them alone if nobody can see that, or if the run may not continue. Nothing is begun once begin
+// is done.
+func (s *sweep) takeOff(ctx, begin context.Context, declarations []declaration) (left map[string]string, err error) {
+	if len(declarations) == 0 {
+		return nil, nil
+	}
+	if err := s.session.MayContinue(ctx, journal.BetweenChunks); err != nil {
+		return nil, err
+	}
+	since, err := s.declaredSince(ctx, declarations)
+	if err != nil {
+		return nil, errors.New(wire.ExplainLookup(err))
+	}
+	left, byKeys := map[string]string{}, map[string][]string{}
+	for _, d := range declarations {
+		if run := since[d.id]; run != "" {
+			left[d.id] = claimedError{run}.Error()
+			continue
+		}
+		set := strings.Join(d.keys, "\n")
+		byKeys[set] = append(byKeys[set], d.id)
+	}
+	for _, set := range slices.Sorted(maps.Keys(byKeys)) {
+		if begin.Err() != nil {
+			for _, id := range byKeys[set] {
+				left[id] = notReached
+			}
+			continue
+		}
+		untag := func(batch []string) error { return wire.Untag(ctx, s.api, batch, strings.Split(set, "\n")) }
+		for id, err := range inBatches(byKeys[set], untag) {
+			if !isAbsent(err) {
+				left[id] = wire.Explain(err)
+			}
+		}
+	}
+	return left, nil
+}
+
+// declaredSince returns, by id, the runs that have since declared what another run is known to have
+// declared, as far as can be seen.
+func (s *sweep) declaredSince(ctx context.Context, declarations []declaration) (map[string]string, error) {
+	declaredBy := map[string]string{}
+	for _, d := range declarations {
+		declaredBy[d.id] = d.run
+	}
 	since := map[string]string{}
 	var failed error
 	for some := range slices.Chunk(slices.Sorted(maps.Keys(declaredBy)), filterValues) {
 		runs, err := s.carriers(ctx, some)
 		failed = cmp.Or(failed, err)
 		for id, run := range runs {
-			if run != declaredBy[id] && retention.MayBeAtWork(run, s.orders.Now) { // Else what is seen is of before.
+			if run != declaredBy[id] && retention.MayBeAtWork(run, s.Now) { // Else what is seen is of before.
 				since[id] = run
 			}
 		}
 	}
 	return since, failed
-}
-
-// dropStrays takes declarations off that an earlier run has left on images and snapshots. If another run may be at work, they may be
-// that one's by now.
-func (s *sweep) dropStrays(ctx, begin context.Context) {
-	declaredBy := map[string]string{}
-	for _, stray := range s.plan.Strays {
-		declaredBy[stray.ID] = stray.Run
-	}
-	if len(declaredBy) == 0 {
-		return
-	}
-	if err := s.orders.Alive(ctx); err != nil {
-		s.leaveStrays(err.Error())
-		return
-	}
-	since, err := s.declaredSince(ctx, declaredBy)
-	if err != nil {
-		s.leaveStrays(wire.ExplainLookup(err))
-		return
-	}
-	byKeys := map[string][]string{}
-	for _, stray := range s.plan.Strays {
-		if run := since[stray.ID]; run != "" {
-			s.strays[stray.ID] = claimedError{run}.Error()
-			continue
-		}
-		set := strings.Join(stray.Keys, "\n")
-		byKeys[set] = append(byKeys[set], stray.ID)
-	}
-	s.clearStrays(ctx, begin, byKeys)
-}
-
-// clearStrays takes tags off strays, which are given by the keys of these.
-func (s *sweep) clearStrays(ctx, begin context.Context, byKeys map[string][]string) {
-	for _, set := range slices.Sorted(maps.Keys(byKeys)) {
-		failed := map[string]error{}
-		if begin.Err() == nil {
-			failed = dropTags(ctx, s.api, byKeys[set], strings.Split(set, "\n"))
-		}
-		for _, id := range byKeys[set] {
-			switch err := failed[id]; {
-			case begin.Err() != nil:
-				s.strays[id] = notReached
-			case err != nil && !isAbsent(err):
-				s.strays[id] = wire.Explain(err)
-			default:
-				s.strays[id] = ""
-			}
-		}
-	}
-}
-
-func (s *sweep) leaveStrays(why string) {
-	for _, stray := range s.plan.Strays {
-		s.strays[stray.ID] = why
-	}
-}
-
-// dropTags takes tags off by their keys, whatever their values, and returns why each resource that may still carry them does.
-// Without any key it does nothing: EC2 would take off all the tags that users have set (EC2 API Reference, DeleteTags).
-func dropTags(ctx context.Context, api markAPI, ids, keys []string) map[string]error {
-	if len(keys) == 0 || keys[0] == "" {
-		return nil
-	}
-	tags := make([]types.Tag, len(keys))
-	for i, key := range keys {
-		tags[i].Key = aws.String(key)
-	}
-	return inBatches(ids, func(batch []string) error {
-		_, err := api.DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: batch, Tags: tags})
-		return err
-	})
 }
 
 // inBatches calls for many resources at once. EC2 refuses a whole call for one resource that it refuses, so that a batch is

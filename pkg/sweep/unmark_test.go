@@ -442,7 +442,7 @@ func TestMarksThatAreNotTakenOffInTime(t *testing.T) {
 		stop()
 		calls := &tally{Doer: account.Client()}
 		plan := planOf(keptAnd(read(t, account, 1), retention.Veto))
-		outcomes := sweep.Run(t.Context(), begin, client(calls), plan, passing(quiet)).Outcomes
+		outcomes := carryOut(t.Context(), begin, calls, plan, passing(quiet)).Outcomes
 		wantOutcomes(t, outcomes, "failed")
 		says(t, outcomes[0].Error, "could not be unmarked: not reached")
 		if len(calls.requests) > 0 {
@@ -460,7 +460,7 @@ func TestARunUnmarks(t *testing.T) {
 		doer := emulator.Fail(guarded(t, account), "DeleteTags", func(_ int, r emulator.Request) bool { return r.Form.Get("ResourceId.1") == imageID(2) },
 			403, "UnauthorizedOperation", "No.")
 		var steps []string
-		outcomes := sweep.Run(t.Context(), t.Context(), client(doer), planOf(
+		outcomes := carryOut(t.Context(), t.Context(), doer, planOf(
 			keptAnd(read(t, account, 1), retention.ClearMark), keptAnd(read(t, account, 2), retention.Veto),
 			keptAnd(read(t, account, 3), retention.Veto), keptAnd(read(t, account, 4), retention.LeaveMark), due(5, 5),
 		), passing(func(done, total int) { steps = append(steps, fmt.Sprint(done, "/", total)) })).Outcomes

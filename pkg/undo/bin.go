@@ -15,11 +15,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/recyclebin"
 	"ami-janitor/pkg/wire"
 )
 
-// pageSize is what every listing asks for: DescribeTags and the two listings of the Recycle Bin allow no more (EC2 API
-// Reference).
+// pageSize is what every listing asks for: DescribeTags allows no more (EC2 API Reference).
 const pageSize = 1000
 
 // Bin is what the Recycle Bin of one region holds, and which run has declared the removal of what, be it in the bin or not.
@@ -214,28 +214,20 @@ func (b *Bin) purposes() map[purpose][]string {
 // listImagesInBin lists all of the bin and asks for no ids, of which a call takes 20, and of which one may not be there.
 func listImagesInBin(ctx context.Context, api ec2.ListImagesInRecycleBinAPIClient) (map[string]item, error) {
 	images := map[string]item{}
-	pages := ec2.NewListImagesInRecycleBinPaginator(api, &ec2.ListImagesInRecycleBinInput{MaxResults: aws.Int32(pageSize)})
-	err := wire.EachPage(ctx, pages, func(page *ec2.ListImagesInRecycleBinOutput) *string {
-		for _, image := range page.Images {
-			images[aws.ToString(image.ImageId)] = item{
-				aws.ToString(image.Name), aws.ToTime(image.RecycleBinEnterTime), aws.ToTime(image.RecycleBinExitTime),
-			}
+	err := recyclebin.EachImage(ctx, api, nil, func(image *types.ImageRecycleBinInfo) {
+		images[aws.ToString(image.ImageId)] = item{
+			aws.ToString(image.Name), aws.ToTime(image.RecycleBinEnterTime), aws.ToTime(image.RecycleBinExitTime),
 		}
-		return page.NextToken
 	})
 	return images, err
 }
 
 func listSnapshotsInBin(ctx context.Context, api ec2.ListSnapshotsInRecycleBinAPIClient) (map[string]item, error) {
 	snapshots := map[string]item{}
-	pages := ec2.NewListSnapshotsInRecycleBinPaginator(api, &ec2.ListSnapshotsInRecycleBinInput{MaxResults: aws.Int32(pageSize)})
-	err := wire.EachPage(ctx, pages, func(page *ec2.ListSnapshotsInRecycleBinOutput) *string {
-		for _, snapshot := range page.Snapshots {
-			snapshots[aws.ToString(snapshot.SnapshotId)] = item{
-				aws.ToString(snapshot.Description), aws.ToTime(snapshot.RecycleBinEnterTime), aws.ToTime(snapshot.RecycleBinExitTime),
-			}
+	err := recyclebin.EachSnapshot(ctx, api, nil, func(snapshot *types.SnapshotRecycleBinInfo) {
+		snapshots[aws.ToString(snapshot.SnapshotId)] = item{
+			aws.ToString(snapshot.Description), aws.ToTime(snapshot.RecycleBinEnterTime), aws.ToTime(snapshot.RecycleBinExitTime),
 		}
-		return page.NextToken
 	})
 	return snapshots, err
 }

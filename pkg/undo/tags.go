@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
@@ -36,8 +34,8 @@ func (u *undoing) putTagsInOrder(ctx context.Context) {
 		unnoted = append(unnoted, s.id)
 	}
 	u.blame(inBatches(unnoted, func(ids []string) error { return u.noteRestored(ctx, ids) }))
-	u.blame(inBatches(u.taggedSnapshots(lone), func(ids []string) error { return untag(ctx, u.api, ids, removalTags) }))
-	u.blame(inBatches(u.taggedImages(), func(ids []string) error { return untag(ctx, u.api, ids, removalTags) }))
+	u.blame(inBatches(u.taggedSnapshots(lone), func(ids []string) error { return wire.Untag(ctx, u.api, ids, removalTags) }))
+	u.blame(inBatches(u.taggedImages(), func(ids []string) error { return wire.Untag(ctx, u.api, ids, removalTags) }))
 }
 
 // findFaults finds out what is wrong with images that are there.
@@ -189,25 +187,13 @@ func oneByOne(ids []string, err error, change func(ids []string) error) []error 
 // noteRestored writes the day on which something was restored. Where there is no room for one more tag (EC2 allows 50), the
 // tags that say the least make room.
 func (u *undoing) noteRestored(ctx context.Context, ids []string) error {
-	input := ec2.CreateTagsInput{Resources: ids, Tags: []types.Tag{{Key: aws.String(ami.RestoredTag), Value: aws.String(u.day())}}}
-	_, err := u.api.CreateTags(ctx, &input)
+	day := map[string]string{ami.RestoredTag: u.day()}
+	err := wire.Tag(ctx, u.api, ids, day)
 	if len(ids) > 1 || wire.Code(err) != "TagLimitExceeded" {
 		return err
 	}
-	if err := untag(ctx, u.api, ids, []string{ami.DueTag, ami.AnnouncedByTag, ami.RunTag}); err != nil {
+	if err := wire.Untag(ctx, u.api, ids, []string{ami.DueTag, ami.AnnouncedByTag, ami.RunTag}); err != nil {
 		return err
 	}
-	_, err = u.api.CreateTags(ctx, &input)
-	return err
-}
-
-// untag takes tags off by their keys. Without any key EC2 would take off all that users have set (EC2 API Reference,
-// DeleteTags).
-func untag(ctx context.Context, api API, ids, keys []string) error {
-	input := ec2.DeleteTagsInput{Resources: ids}
-	for _, key := range keys {
-		input.Tags = append(input.Tags, types.Tag{Key: aws.String(key)})
-	}
-	_, err := api.DeleteTags(ctx, &input)
-	return err
+	return wire.Tag(ctx, u.api, ids, day)
 }

@@ -1,0 +1,84 @@
+package journal_test
+
+import (
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/journal"
+)
+
+// A session without a journal takes every note and keeps none. It may go on until the run stands still.
+func TestASessionWithoutAJournal(t *testing.T) {
+	at := now
+	s := journal.Unrecorded(journal.NewWatchdog(func() time.Time { return at }))
+	ctx := t.Context()
+	for range 3 {
+		at = at.Add(lease)
+		must(t,
+			s.MayContinue(ctx, journal.BetweenChunks), s.MayContinue(ctx, journal.WithinChunk), s.Attempt(ctx, declare(1, 1)),
+			s.Settle(ctx, outcome(1, ami.Deregistered)), s.SettleLeftover(ctx, leftover(first, 1, 1)), s.Withdraw(ctx, image(1), first), s.Finish(ctx, first),
+		)
+	}
+	if s.IsRecorded() {
+		t.Error("it says that a later run learns of it")
+	}
+	at = at.Add(lease + time.Second)
+	for range 2 {
+		says(t, s.MayContinue(ctx, journal.BetweenChunks), "stood still for 30m1s")
+		says(t, s.Attempt(ctx, declare(1, 1)), "stood still")
+	}
+	must(t, s.Close(ctx, true))
+}
+
+// A run that stands still changes nothing any more, whoever holds the lock; nor does one whose clock is set back.
+func TestASessionOfARunThatStandsStill(t *testing.T) {
+	for _, jump := range []time.Duration{lease + time.Second, -lease - time.Second} {
+		inEach(t, func(t *testing.T, j *journal.Journal) {
+			ctx, at := t.Context(), now
+			visit, err := j.Visit(ctx, region, first, now)
+			must(t, err)
+			s, err := visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, journal.NewWatchdog(func() time.Time { return at }))
+			must(t, err, s.MayContinue(ctx, journal.WithinChunk))
+			at = at.Add(jump)
+			says(t, s.MayContinue(ctx, journal.WithinChunk), map[bool]string{true: "stood still", false: "clock was set back"}[jump > 0])
+			_ = s.Close(ctx, false)
+		})
+	}
+}
+
+// A run that has stood still takes no lock: it would be dated by a clock that has jumped, or say that somebody is at work who is not.
+func TestARunThatHasStoodStillTakesNoLock(t *testing.T) {
+	inEach(t, func(t *testing.T, j *journal.Journal) {
+		ctx, at := t.Context(), now
+		watchdog := journal.NewWatchdog(func() time.Time { return at })
+		visit, err := j.Visit(ctx, region, first, now)
+		must(t, err)
+		at = at.Add(lease + time.Second)
+		s, err := visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, watchdog)
+		says(t, err, "stood still")
+		says(t, s.MayContinue(ctx, journal.BetweenChunks), "stood still")
+		equal(t, "the keys", keys(t, j), []string(nil))
+		must(t, s.Close(ctx, true))
+
+		watchdog.Reset()
+		s, err = visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, watchdog)
+		must(t, err, s.MayContinue(ctx, journal.WithinChunk), s.Close(ctx, true))
+	})
+}
+
+// Who does not get the lock has a session nevertheless, which may change nothing and writes nothing.
+func TestASessionWithoutTheLock(t *testing.T) {
+	inEach(t, func(t *testing.T, j *journal.Journal) {
+		ctx := t.Context()
+		a := begin(t, j, first, now, declare(1, 1))
+		s, err := j.Begin(ctx, region, second, account, now, declared(2))
+		isBusy(t, err, first, now)
+		before := keys(t, j)
+		isBusy(t, s.MayContinue(ctx, journal.BetweenChunks), first, now)
+		isBusy(t, s.Attempt(ctx, declare(2)), first, now)
+		must(t, s.Settle(ctx, outcome(2, ami.Failed)), s.Close(ctx, true))
+		equal(t, "the keys", keys(t, j), before)
+		must(t, a.Close(ctx, true))
+	})
+}

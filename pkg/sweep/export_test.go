@@ -1,0 +1,7 @@
+package sweep
+
+// InTurn returns the region with one removal on its way at a time, in the order of the plan.
+func (r Region) InTurn() Region {
+	r.inFlight = 1
+	return r
+}

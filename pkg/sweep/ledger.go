@@ -1,0 +1,181 @@
+package sweep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/inventory"
+	"ami-janitor/pkg/journal"
+	"ami-janitor/pkg/retention"
+)
+
+// open notes in the journal what is going to be removed in the region, and holds the plan if that
+// cannot be done, or if another run is at work there. Where there is nothing to change, nothing is
+// noted.
+func (s *sweep) open(ctx context.Context) {
+	if s.Visit == nil || s.Plan.Busy || !s.changes() && len(s.Inventory.History.Unfinished) == 0 {
+		s.session = journal.Unrecorded(s.Watchdog)
+		return
+	}
+	var err error
+	s.session, err = s.Visit.Begin(ctx, s.Plan.Account, s.intent(), s.Watchdog)
+	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
+		s.Plan.Hold, s.Plan.Busy, s.Plan.BusyRun = busy.Error(), true, busy.Run
+		if busy.Policy != s.Policy {
+			s.Plan.BusyPolicy = busy.Policy
+		}
+	} else if err != nil {
+		s.Plan.Hold = cmp.Or(s.Plan.Hold, err.Error())
+	}
+}
+
+// changes reports whether carrying out the plan changes anything.
+func (s *sweep) changes() bool {
+	return s.total+len(s.Plan.Strays)+len(s.Plan.ReportsWanted)+len(s.Plan.ReportsDone) > 0 ||
+		slices.ContainsFunc(s.Plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Delete })
+}
+
+// intent is what the plan removes and announces. No later run goes by an announcement that is not
+// written down here.
+func (s *sweep) intent() journal.Intent {
+	intent := journal.Intent{Policy: s.Policy}
+	if s.Plan.Hold != "" {
+		return intent
+	}
+	for _, i := range s.images {
+		switch i.Decision {
+		case retention.Deregister:
+			intent.Declared = append(intent.Declared, i.journaled())
+		case retention.Mark:
+			intent.Announced = append(intent.Announced, journal.Announced{ImageID: i.Image.ID, Due: i.Due, Action: string(i.Action)})
+		default:
+		}
+	}
+	return intent
+}
+
+// journaled is the image with the snapshots that go with it and with no image after it.
+func (i *image) journaled() journal.Declared {
+	declared := journal.Declared{ImageID: i.Image.ID}
+	for _, snapshot := range i.Snapshots {
+		if snapshot.Delete && snapshot.LastImageID == i.Image.ID {
+			declared.Snapshots = append(declared.Snapshots, snapshot.SnapshotID)
+		}
+	}
+	return declared
+}
+
+// settle notes what became of the removal of an image, or why it was not tried. What the time to
+// finish ends with has to be noted as well: the next run takes an attempt without an end for a
+// removal.
+func (s *sweep) settle(i *image) {
+	_ = s.session.Settle(s.limits.Record, i.outcome) // The journal tries again in the end.
+}
+
+// isDone reports whether nothing is left of what the sweep was to delete, and no declaration of what
+// stays, nor an announcement in the plan that was not made.
+func (s *sweep) isDone() bool {
+	if s.stillDeclared || s.stillPlanned {
+		return false
+	}
+	return !slices.ContainsFunc(s.images, func(i *image) bool {
+		return len(withStatus(i.outcome.Snapshots, ami.SnapshotFailed)) > 0
+	})
+}
+
+// closeEarlierRuns notes of those earlier runs that they are finished of which nothing is left to be
+// done. What cannot be noted the next run finds done.
+func (s *sweep) closeEarlierRuns(ctx context.Context) {
+	open := s.noteFinished(ctx)
+	s.addInDoubt(open)
+	for _, run := range s.Inventory.History.Unfinished {
+		switch isWithdrawn := s.withdrawUnmadeOf(ctx, run); {
+		case open[run] || !isWithdrawn:
+		case slices.ContainsFunc(s.Plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Run == run && leftover.Apart }):
+			s.settleStaying(ctx, run)
+		default:
+			_ = s.session.Finish(ctx, run)
+		}
+	}
+}
+
+// noteFinished notes which leftovers of earlier runs are gone, so that they stay if a person brings them back, and returns the runs
+// that have others.
+func (s *sweep) noteFinished(ctx context.Context) map[string]bool {
+	open, unlisted := map[string]bool{}, s.goneForSure(ctx)
+	for _, leftover := range s.Plan.Leftovers {
+		gone := unlisted[leftover.SnapshotID] || slices.ContainsFunc(s.leftovers, func(done ami.SnapshotResult) bool {
+			return done.SnapshotID == leftover.SnapshotID && done.Status == ami.SnapshotDeleted
+		})
+		if leftover.Undecided || (leftover.Delete || leftover.Why == retention.Unlisted) && !gone {
+			open[leftover.Run] = true
+		}
+		if gone {
+			_ = s.session.SettleLeftover(ctx, leftover.Leftover)
+		}
+	}
+	return open
+}
+
+// goneForSure returns those of the leftovers that were not listed, and are gone for sure.
+func (s *sweep) goneForSure(ctx context.Context) map[string]bool {
+	gone := map[string]bool{}
+	for _, leftover := range s.Plan.Leftovers {
+		if leftover.Why != retention.Unlisted {
+			continue
+		}
+		found, err := inventory.SnapshotsForSure(ctx, s.Clients.EC2, []string{leftover.SnapshotID})
+		gone[leftover.SnapshotID] = err == nil && len(found) == 0
+	}
+	return gone
+}
+
+// addInDoubt adds the runs whose declarations could not be taken off, and those whose removals EC2 may show late.
+func (s *sweep) addInDoubt(open map[string]bool) {
+	for _, stray := range s.Plan.Strays {
+		if failure, ok := s.strays[stray.ID]; !ok || failure != "" {
+			open[stray.Run] = true
+		}
+	}
+	for _, verdict := range s.Plan.Verdicts {
+		if run := s.Inventory.History.Removed[verdict.Image.ID]; isRestored(verdict) && retention.MayBeAtWork(run, s.Now) {
+			open[run] = true
+		}
+	}
+}
+
+// isRestored reports whether an image is there that a run has removed, and on which that is not noted yet. If that was only
+// hours ago it may be gone all the same, because EC2 shows removals late; then its snapshots are for the next run to finish.
+func isRestored(verdict retention.Verdict) bool {
+	return slices.ContainsFunc(verdict.Reasons, func(reason retention.Reason) bool { return reason.Code == ami.ReasonRestored })
+}
+
+// withdrawUnmadeOf notes of the announcements that an unfinished run had planned that those count for nothing whose tags their images
+// do not carry, and reports whether all of that is noted. EC2 may show late what a run has tagged hours ago: that is left to a later
+// run.
+func (s *sweep) withdrawUnmadeOf(ctx context.Context, run string) bool {
+	made := map[string]bool{}
+	for _, image := range s.Inventory.Images {
+		made[image.ID] = retention.Announcer(image) == run
+	}
+	noted := true
+	for _, id := range s.Inventory.History.Announcing[run] {
+		if !made[id] {
+			noted = noted && !retention.MayBeAtWork(run, s.Now) && s.session.Withdraw(ctx, id, run) == nil
+		}
+	}
+	return noted
+}
+
+// settleStaying notes of a run of which nothing is left but what only a person can delete that its other leftovers stay. Whoever uses one
+// may let go of it later: then it is theirs, and no leftover any more.
+func (s *sweep) settleStaying(ctx context.Context, run string) {
+	for _, leftover := range s.Plan.Leftovers {
+		if leftover.Run == run && !leftover.Apart {
+			_ = s.session.SettleLeftover(ctx, leftover.Leftover) // The next run tries again.
+		}
+	}
+}

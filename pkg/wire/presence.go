@@ -1,0 +1,63 @@
+package wire
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// Presence is what EC2 says of an image or a snapshot when it is asked for its id. A list that lacks
+// it proves nothing.
+type Presence int
+
+// What EC2 may say.
+const (
+	Unknown Presence = iota // There was no answer, or one about something else.
+	Empty                   // EC2 answered with nothing, as it does for a while of an image that is deregistered.
+	Gone                    // EC2 says that it is not there.
+	Present
+)
+
+// ConfirmsGone reports whether a presence agrees with EC2's word that an image is not available any
+// more.
+func (p Presence) ConfirmsGone() bool { return p == Gone || p == Empty }
+
+// FindImage asks for an image, and returns it if it is there. EC2 may still show a deregistered image
+// for a while, in that state; then the answer is empty, and an error in the end (EC2 API Reference,
+// DescribeImages). The error is why its presence is not known, if EC2 gave one.
+func FindImage(ctx context.Context, api ec2.DescribeImagesAPIClient, id string) (Presence, types.Image, error) {
+	out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}, IncludeDisabled: aws.Bool(true)})
+	switch {
+	case IsNoImage(err):
+		return Gone, types.Image{}, nil
+	case err != nil:
+		return Unknown, types.Image{}, err
+	case len(out.Images) == 0:
+		return Empty, types.Image{}, nil
+	case aws.ToString(out.Images[0].ImageId) != id:
+		return Unknown, types.Image{}, nil
+	case out.Images[0].State == types.ImageStateDeregistered:
+		return Gone, types.Image{}, nil
+	default:
+		return Present, out.Images[0], nil
+	}
+}
+
+// FindSnapshot asks for a snapshot, and returns it if it is there.
+func FindSnapshot(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, id string) (Presence, types.Snapshot, error) {
+	out, err := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
+	switch {
+	case IsNoSnapshot(err):
+		return Gone, types.Snapshot{}, nil
+	case err != nil:
+		return Unknown, types.Snapshot{}, err
+	case len(out.Snapshots) == 0:
+		return Empty, types.Snapshot{}, nil
+	case len(out.Snapshots) > 1 || aws.ToString(out.Snapshots[0].SnapshotId) != id:
+		return Unknown, types.Snapshot{}, nil
+	default:
+		return Present, out.Snapshots[0], nil
+	}
+}
