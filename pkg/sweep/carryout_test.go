@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -174,6 +175,7 @@ var shortly = time.Date(2030, 1, 15, 2, 0, 0, 0, time.UTC)
 
 // binOf is a Recycle Bin that shows from the nth time on, for which images or snapshots are looked for, which of them are gone.
 func binOf(t *testing.T, account *emulator.Account, n int) emulator.Doer {
+	var mu sync.Mutex // Images and snapshots are looked for side by side.
 	looks := map[string]int{}
 	all := holdings(t, account)
 	return emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
@@ -185,6 +187,8 @@ func binOf(t *testing.T, account *emulator.Account, n int) emulator.Doer {
 		if strings.Contains(q.Action, "Snapshot") {
 			what, prefix = "Snapshot", "snap-"
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		looks[what]++
 		items, there := "", holdings(t, account)
 		for id := range all {
