@@ -17,7 +17,9 @@ import (
 	"golang.org/x/term"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/digest"
+	"ami-janitor/pkg/plain"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
@@ -87,45 +89,45 @@ func (p *printer) assume(sentence string) {
 }
 
 // print prints the record: as JSON, as a table where there is a terminal, else as the digest.
-func (p *printer) print(record report.Run) error {
+func (p *printer) print(run record.Run) error {
 	p.stopProgress()
 	switch {
 	case p.output == outputJSON:
-		return record.Encode(p.out, "  ")
+		return run.Encode(p.out, "  ")
 	case p.declined:
 		_, err := fmt.Fprintln(p.out, "Nothing was changed.")
 		return err
 	case isTerminal(p.out):
-		_, err := fmt.Fprint(p.out, terminalText(record, p.heading))
+		_, err := fmt.Fprint(p.out, terminalText(run, p.heading))
 		return err
 	default:
-		_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(report.Text(record), "\n"))
+		_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(digest.Text(run), "\n"))
 		return err
 	}
 }
 
 // terminalText is a table of all images, and the outcome in a line. Of a run that failed in every region it says why, and what to do.
-func terminalText(record report.Run, heading string) string {
-	if failed := report.FailedText(record); failed != "" {
-		return heading + failed + whereTheRestIs(record)
+func terminalText(run record.Run, heading string) string {
+	if failed := digest.FailedText(run); failed != "" {
+		return heading + failed + whereTheRestIs(run)
 	}
-	return fmt.Sprintf("%s\n\n%s%s\n%s", imageTable(record), heading, report.Subject(record), whereTheRestIs(record))
+	return fmt.Sprintf("%s\n\n%s%s\n%s", imageTable(run), heading, digest.Subject(run), whereTheRestIs(run))
 }
 
 // whereTheRestIs says what a copy lacks, where the full record is, and how to get images back, each on a line.
-func whereTheRestIs(record report.Run) string {
-	lines := strings.Join(append(record.CopyLines(), ""), "\n")
-	if record.Totals.Restorable > 0 {
-		lines += "To bring back the images that are restorable: " + record.Reader.Command("undo "+report.Printable(record.Run)) + "\n"
+func whereTheRestIs(run record.Run) string {
+	lines := strings.Join(append(digest.CopyLines(run.Copy), ""), "\n")
+	if run.Totals.Restorable > 0 {
+		lines += "To bring back the images that are restorable: " + run.Reader.Command("undo "+plain.Printable(run.Run)) + "\n"
 	}
-	if record.Record != "" {
-		lines += "The full record: " + report.Printable(record.Record) + "\n"
+	if run.Record != "" {
+		lines += "The full record: " + plain.Printable(run.Record) + "\n"
 	}
 	return lines
 }
 
 // confirm shows a plan and asks whether to carry it out. An interruption is a no.
-func (p *printer) confirm(ctx context.Context, plan report.Run) bool {
+func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 	p.stopProgress()
 	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\n%s? Type yes: ", imageTable(plan), plan.PolicySentence, question(plan))
 	answers := make(chan string, 1)
@@ -143,7 +145,7 @@ func (p *printer) confirm(ctx context.Context, plan report.Run) bool {
 }
 
 // question says what a plan is going to do. The snapshots of the images that it removes go without saying.
-func question(plan report.Run) string {
+func question(plan record.Run) string {
 	words := fmt.Sprintf("Deregister %d images", plan.Totals.WouldDeregister)
 	if marked := plan.Totals.Marked; marked > 0 {
 		words += fmt.Sprintf(", and announce the removal of %d", marked)
@@ -166,7 +168,7 @@ func question(plan report.Run) string {
 
 // tagged counts the kept images whose tags a plan changes: those whose announced removal it takes back, those on which it notes that they
 // were restored, and those that lose tags which were copied. Those in regions that are left to another run are not counted.
-func tagged(plan report.Run) (announced, restored, copied int) {
+func tagged(plan record.Run) (announced, restored, copied int) {
 	for _, region := range plan.Regions {
 		for _, image := range region.Images {
 			isRestored := slices.ContainsFunc(image.Reasons, func(reason retention.Reason) bool { return reason.Code == "restored" })
@@ -185,11 +187,11 @@ func tagged(plan report.Run) (announced, restored, copied int) {
 }
 
 // leftovers counts the snapshots of earlier runs that a plan deletes, those not counted in regions that are only planned.
-func leftovers(plan report.Run) int {
+func leftovers(plan record.Run) int {
 	n := 0
 	for _, region := range plan.Regions {
-		for _, f := range region.Finished {
-			if f.Verdict == report.DeleteSnapshot && region.Hold == "" {
+		for _, f := range region.Leftovers {
+			if f.Verdict == record.DeleteSnapshot && region.Hold == "" {
 				n++
 			}
 		}
@@ -198,7 +200,7 @@ func leftovers(plan report.Run) int {
 }
 
 // imageTable shows the verdict on every image, the stalest last, where the eye is when it has been printed.
-func imageTable(record report.Run) string {
+func imageTable(run record.Run) string {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.SeparateColumns = false
@@ -208,16 +210,16 @@ func imageTable(record report.Run) string {
 		{Number: 3, WidthMax: 40, WidthMaxEnforcer: wholeWords},
 		{Number: 5, WidthMax: 70, WidthMaxEnforcer: wholeWords},
 	})
-	for _, region := range record.Regions {
+	for _, region := range run.Regions {
 		if region.Error != "" {
-			t.AppendRow(table.Row{region.Region, "", "", text.FgRed.Sprint("failed"), report.Printable(region.Error)})
+			t.AppendRow(table.Row{region.Region, "", "", text.FgRed.Sprint("failed"), plain.Printable(region.Error)})
 		}
 		if region.Hold != "" {
-			t.AppendRow(table.Row{region.Region, "", "", text.FgYellow.Sprint("only planned"), report.Printable(region.Hold)})
+			t.AppendRow(table.Row{region.Region, "", "", text.FgYellow.Sprint("only planned"), plain.Printable(region.Hold)})
 		}
 		appendSnapshots(t, region)
 		for _, image := range slices.Backward(region.Images) {
-			t.AppendRow(table.Row{region.Region, image.ImageID, report.Printable(image.Name), verdict(image), why(image)})
+			t.AppendRow(table.Row{region.Region, image.ImageID, plain.Printable(image.Name), verdict(image), why(image)})
 		}
 	}
 	return t.Render()
@@ -246,14 +248,14 @@ func wholeWords(words string, most int) string {
 
 // appendSnapshots shows the snapshots that belong to no image any more: all that earlier runs have left behind, and how many
 // others there are.
-func appendSnapshots(t table.Writer, region report.Region) {
+func appendSnapshots(t table.Writer, region record.Region) {
 	if n := len(region.Orphans); n > 0 {
 		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), fmt.Sprintf("%d snapshots whose image is gone; they are never deleted", n)})
 	}
 	if region.OrphansGap != "" {
-		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), report.Printable("not looked for: " + region.OrphansGap)})
+		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), plain.Printable("not looked for: " + region.OrphansGap)})
 	}
-	for _, f := range region.Finished {
+	for _, f := range region.Leftovers {
 		what := text.FgYellow.Sprint(f.Verdict)
 		switch f.Status {
 		case "":
@@ -268,11 +270,11 @@ func appendSnapshots(t table.Writer, region report.Region) {
 		if f.Detail != "" {
 			why += "; " + f.Detail
 		}
-		t.AppendRow(table.Row{region.Region, report.Printable(f.SnapshotID), "", what, report.Printable(why)})
+		t.AppendRow(table.Row{region.Region, plain.Printable(f.SnapshotID), "", what, plain.Printable(why)})
 	}
 }
 
-func verdict(image report.Image) string {
+func verdict(image record.Image) string {
 	switch {
 	case image.Outcome != nil && (image.Outcome.Status == ami.Deregistered || image.Outcome.Status == ami.Marked):
 		return text.FgGreen.Sprint(image.Outcome.Status)
@@ -285,19 +287,19 @@ func verdict(image report.Image) string {
 	}
 }
 
-func why(image report.Image) string {
+func why(image record.Image) string {
 	if image.Outcome != nil && image.Outcome.Error != "" {
-		return report.Printable(image.Outcome.Error)
+		return plain.Printable(image.Outcome.Error)
 	}
 	var details []string
 	if image.Outcome != nil && !image.Outcome.RestorableUntil.IsZero() {
 		details = append(details, "restorable until "+image.Outcome.RestorableUntil.Format(time.RFC3339))
 	}
 	if image.Outcome != nil && image.Outcome.NotRestorable != "" {
-		details = append(details, "cannot be restored: "+report.Printable(image.Outcome.NotRestorable))
+		details = append(details, "cannot be restored: "+plain.Printable(image.Outcome.NotRestorable))
 	}
 	for _, reason := range image.Reasons {
-		details = append(details, report.Printable(string(reason.Code)+": "+reason.Detail))
+		details = append(details, plain.Printable(string(reason.Code)+": "+reason.Detail))
 	}
 	return strings.Join(details, "; ")
 }

@@ -8,8 +8,8 @@ import (
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/journal"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/recyclebin"
-	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/sweep"
 	"ami-janitor/pkg/wire"
@@ -17,7 +17,7 @@ import (
 
 // sweep carries out the plans, region beside region, and returns what was confirmed, by region. A plan that turns out not to
 // be carried out says so afterwards.
-func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]report.Done {
+func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]record.Done {
 	names := make([]string, len(plan.regions))
 	plans := map[string]*retention.Plan{}
 	for i := range plan.regions {
@@ -25,11 +25,11 @@ func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]report.
 		plans[names[i]] = &plan.regions[i]
 	}
 	step := j.watch("Removing")
-	done := map[string]report.Done{}
+	done := map[string]record.Done{}
 	for i, result := range sideBySide(names, func(name string) sweep.Result {
 		return j.sweepRegion(limits, id, plan.survey, plans[name], func(done, total int) { step(name, done, total) })
 	}) {
-		done[names[i]] = report.Done{Outcomes: result.Outcomes, Leftovers: result.Leftovers, Strays: result.Strays, BinRead: result.BinRead}
+		done[names[i]] = record.Done{Outcomes: result.Outcomes, Leftovers: result.Leftovers, Strays: result.Strays, BinRead: result.BinRead}
 	}
 	return done
 }

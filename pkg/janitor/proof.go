@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/usage"
 	"ami-janitor/pkg/wire"
@@ -16,7 +16,7 @@ import (
 // are, and of the images that are gone and have left snapshots. Text is searched for candidates in every region. Every region
 // of the run has evidence; of one that failed there is no more than what text names there, and that its text cannot be read
 // either leaves the others alone, like the failure itself. Besides it returns, by region, which sources were asked.
-func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) (evidence map[string]ami.Evidence, asked map[string]report.Lookups) {
+func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[string][]ami.Image) (evidence map[string]ami.Evidence, asked map[string]record.Lookups) {
 	ghosts, ghostsToAsk := map[string][]ami.Image{}, map[string][]ami.Image{}
 	for _, inventory := range survey.inventories {
 		ghosts[inventory.Region] = survey.policy.Ghosts(inventory, survey.now)
@@ -24,7 +24,7 @@ func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[stri
 	}
 	lookups := j.lookups(survey, candidates, ghosts)
 	done, room := j.watch("Looking up"), usage.NewRoom()
-	evidence, asked = map[string]ami.Evidence{}, map[string]report.Lookups{}
+	evidence, asked = map[string]ami.Evidence{}, map[string]record.Lookups{}
 	regions := slices.Sorted(maps.Keys(lookups))
 	for i, found := range sideBySide(regions, func(region string) ami.Evidence {
 		if len(lookups[region].Names) == 0 {
@@ -38,7 +38,7 @@ func (j *Janitor) lookUp(ctx context.Context, survey survey, candidates map[stri
 	}) {
 		evidence[regions[i]] = found
 		sources, incomplete := lookups[regions[i]].Asked(found)
-		asked[regions[i]] = report.Lookups{LookedUp: sources, Incomplete: incomplete}
+		asked[regions[i]] = record.Lookups{LookedUp: sources, Incomplete: incomplete}
 	}
 	for _, failed := range survey.failed {
 		delete(evidence[failed.Region], ami.EveryOther)

@@ -14,7 +14,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/inventory"
 	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/sweep"
 )
@@ -220,7 +220,7 @@ func isFirst(ctx context.Context, books *journal.Journal, run string) bool {
 }
 
 // archive keeps the full record of a run, of a dry one only where RECORDS says. That it could not be kept is an error of the run.
-func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *report.Run) {
+func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *record.Run) {
 	if books == nil || record.DryRun && (j.Config.Records == "" || j.BorrowedRecords) {
 		return
 	}

@@ -10,16 +10,17 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
 // gallery collects what records show, and in which run it was seen first.
 type gallery map[string]string
 
-func (g gallery) add(where string, record report.Run) {
+func (g gallery) add(where string, record record.Run) {
 	show := func(what string) {
 		if _, ok := g[what]; !ok {
 			g[what] = where
@@ -240,7 +241,7 @@ func copied(t *testing.T, shown gallery) {
 		}
 	})
 	record := l.run(now, false)
-	if text := report.Text(record); record.Totals.Kept != record.Totals.Images || !strings.Contains(text, "COPIED TAGS (1)") {
+	if text := digest.Text(record); record.Totals.Kept != record.Totals.Images || !strings.Contains(text, "COPIED TAGS (1)") {
 		t.Errorf("%+v\n%s", record.Totals, text)
 	}
 	shown.add("copied with its tags", record)

@@ -1,0 +1,61 @@
+package digest
+
+import (
+	"maps"
+	"slices"
+
+	"ami-janitor/pkg/plain"
+	"ami-janitor/pkg/record"
+)
+
+// unrecordedProblems says that announcements without records come to nothing.
+func (r run) unrecordedProblems() []problem {
+	if records, known := r.Policy["records"]; !known || records != "" {
+		return nil
+	}
+	var lost []complaint
+	r.Each(record.Image.IsNew, func(region record.Region, image record.Image) {
+		lost = append(lost, complaint{r.label(region, image), "", r.words("{RECORDS} is not set")})
+	})
+	return grouped(lost, func(string) string { return keepRecords }, func(n int) string {
+		return count(n, "AMI") + " announced for removal, and no record says so: no later run will remove them."
+	})
+}
+
+const (
+	whoseTags = "If a run announced it whose records are kept elsewhere, set {RECORDS} to that place. Else somebody wrote these tags by hand: take them off,\n" +
+		"aws ec2 delete-tags --resources IMAGE_ID --tags Key=ami-janitor:due Key=ami-janitor:announced-by Key=ami-janitor:disabled\n" +
+		"and find out who may tag images. What is disabled, enable yourself if it is needed."
+	keepRecords = "Set {RECORDS} to a bucket or a directory that outlives the run. Only by its own records can a run tell its announcement from tags that " +
+		"anybody can write."
+)
+
+// writeElsewhere says how many images other policies have announced. Their own digests have the rest.
+func (r run) writeElsewhere(p *page) {
+	type policy struct {
+		images int
+		next   string // The first day on which one is due, as 2006-01-02; empty if none says so.
+	}
+	policies := map[string]policy{}
+	r.Each(record.Image.AnnouncedElsewhere, func(_ record.Region, image record.Image) {
+		of := policies[image.AnnouncedBy]
+		of.images++
+		if image.DueOn != "" && (of.next == "" || image.DueOn < of.next) {
+			of.next = image.DueOn
+		}
+		policies[image.AnnouncedBy] = of
+	})
+	if len(policies) == 0 {
+		return
+	}
+	p.headingOf("Announced by other policies", r.Count(record.Image.AnnouncedElsewhere))
+	p.paragraph("They are left to these policies, unless somebody uses, protects or keeps them.")
+	for _, name := range slices.Sorted(maps.Keys(policies)) {
+		of := policies[name]
+		item := plain.Clip(plain.Text(name), 128) + ": " + count(of.images, "AMI")
+		if of.next != "" {
+			item += ", the first due on " + dayOn(of.next)
+		}
+		p.item(item)
+	}
+}

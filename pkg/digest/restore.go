@@ -1,0 +1,104 @@
+package digest
+
+import (
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/plain"
+	"ami-janitor/pkg/record"
+)
+
+// proviso limits the promise for an image of which snapshots stay: with the last image that uses one it may go, and leave the
+// Recycle Bin earlier.
+func proviso(i record.Image) string {
+	for _, s := range i.Outcome.Snapshots {
+		if s.Status == ami.SnapshotKept {
+			return ", unless a snapshot that was left is deleted before"
+		}
+	}
+	return ""
+}
+
+// writeRestorable says until when a removed image can be brought back, and how, or that it cannot.
+func (r run) writeRestorable(p *page, i record.Image) {
+	if i.IsRestorable() {
+		until := i.Outcome.RestorableUntil
+		p.detail("Restorable until " + day(until) + ", " + minute(until) + proviso(i) + ":")
+		p.command(r.Reader.Command("undo --image " + plain.Text(i.ImageID)))
+		return
+	}
+	if i.IsLost() {
+		p.detail("It cannot be restored: " + plain.Text(i.Outcome.NotRestorable) + ".")
+	}
+}
+
+// lost counts the removed images that cannot be brought back, as far as that is known.
+func (r run) lost() int { return r.Count(record.Image.IsLost) }
+
+// writeRestore says how to get an image back, and when that is not possible.
+func (r run) writeRestore(p *page) {
+	restorable, lost := r.Totals.Restorable, r.lost()
+	p.heading("How to get one back")
+	if lost == r.Totals.Deregistered {
+		p.paragraph("None can be restored: the Recycle Bin does not hold them. What was removed is gone for good.")
+		return
+	}
+	if restorable > 0 {
+		p.paragraph("This brings back all AMIs that this run removed and the Recycle Bin holds, with their snapshots, and notes the day " +
+			"on each, from which its idle time counts anew:")
+		p.command(r.Reader.Command("undo " + plain.Printable(r.Run.Run)))
+	}
+	region := r.regionOrPlaceholder()
+	switch unclear := r.Totals.Deregistered - restorable - lost; {
+	case unclear > 0:
+		whether := "From the Recycle Bin, if"
+		if restorable+lost > 0 {
+			whether = "Where nothing is said of one, it can be restored if"
+		}
+		p.paragraph(whether + " a rule of the account covered both the image and its snapshots in that region. Without such a rule, " +
+			"what was deleted is gone for good. See what is there:")
+		p.command("aws ec2 list-images-in-recycle-bin --region " + region)
+		p.command("aws ec2 list-snapshots-in-recycle-bin --region " + region)
+		p.paragraph("Restore all of its snapshots first, then the image:")
+	default:
+		p.paragraph("By hand, restore all of its snapshots first, then the image:")
+	}
+	p.command("aws ec2 restore-snapshot-from-recycle-bin --region " + region + " --snapshot-id SNAPSHOT_ID")
+	p.command("aws ec2 restore-image-from-recycle-bin --region " + region + " --image-id IMAGE_ID")
+	p.paragraph("The next run sees by its tags that it was restored, and keeps it until it has been idle for its whole time again. " +
+		"To keep it for good, tag it ami-janitor:keep=true.")
+}
+
+// regionOrPlaceholder is the region of the run for a command, if there is just one.
+func (r run) regionOrPlaceholder() string {
+	if len(r.Regions) == 1 {
+		return plain.Text(r.Regions[0].Region)
+	}
+	return "REGION"
+}
+
+// restorableInShort says until when a removed image can be brought back, and then what else there is to say of it.
+func restorableInShort(region record.Region, i record.Image) string {
+	words := mainDetail(region, i)
+	if i.IsRestorable() {
+		until := i.Outcome.RestorableUntil
+		return "restorable until " + until.UTC().Format(time.DateOnly) + " " + minute(until) + proviso(i) + "; " + words
+	}
+	if i.IsLost() {
+		return "cannot be restored; " + words
+	}
+	return words
+}
+
+// restoreInShort says how to get images back; it is empty if that is not possible.
+func (r run) restoreInShort() string {
+	switch {
+	case r.Totals.Restorable > 0:
+		return "To bring back the AMIs that this run removed and the Recycle Bin holds: " + r.Reader.Command("undo "+plain.Text(r.Run.Run))
+	case r.Totals.Deregistered > r.lost():
+		return "To get an image back, see whether the Recycle Bin has it (aws ec2 list-images-in-recycle-bin), and " +
+			"restore its snapshots first. Without a rule of the Recycle Bin that covered it, it is gone."
+	default:
+		return ""
+	}
+}

@@ -1,0 +1,36 @@
+package record
+
+import "ami-janitor/pkg/retention"
+
+// Orphan is a snapshot that was made for an image of the account which is gone. Orphans are only reported.
+type Orphan struct {
+	SnapshotID string `json:"snapshotId"`
+	ImageID    string `json:"imageId"`
+	SizeGiB    int64  `json:"sizeGiB"`
+	Archived   bool   `json:"archived,omitempty"`
+	StartedAt  string `json:"startedAt"` // RFC 3339, or empty.
+
+	// NotLookedAt says that nobody asked whether it is shared, or whether its image is gone, because there are too many.
+	NotLookedAt bool `json:"notLookedAt,omitempty"`
+}
+
+func newOrphans(plan []retention.Orphan) []Orphan {
+	if len(plan) == 0 {
+		return nil
+	}
+	orphans := make([]Orphan, len(plan))
+	for i, o := range plan {
+		orphans[i] = Orphan{o.SnapshotID, o.ImageID, o.SizeGiB, o.Archived, timestamp(o.StartedAt), o.NotLookedAt}
+	}
+	return orphans
+}
+
+func (t *Totals) addOrphans(orphans []Orphan) {
+	t.OrphanedSnapshots += len(orphans)
+	for _, o := range orphans {
+		if o.NotLookedAt {
+			t.OrphansNotLookedAt++
+		}
+		t.GiBOrphaned += o.SizeGiB
+	}
+}
