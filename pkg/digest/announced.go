@@ -26,12 +26,11 @@ func (r run) announcements(wanted func(record.Image) bool) []announcement {
 	return found
 }
 
-// writeAnnounced says who loses what on which day: all that this run announces, and the next of those that wait.
-func (r run) writeAnnounced(p *page) {
+// announced says who loses what on which day: all that this run announces, and the next of those that wait.
+func (r run) announced() Section {
 	fresh, before := r.announcements(record.Image.IsNew), r.announcements(record.Image.Announced)
-	n := len(fresh) + len(before)
-	if n == 0 {
-		return
+	if len(fresh)+len(before) == 0 {
+		return Section{}
 	}
 	title, remedy := "Announced", ""
 	switch {
@@ -41,18 +40,31 @@ func (r run) writeAnnounced(p *page) {
 	default:
 		title = "Announced, or to be announced"
 	}
-	p.headingOf(title, n)
-	p.paragraph(r.nothingFound() + " They are removed once they are due, unless somebody objects before." + remedy)
-	r.writeByOwner(p, slices.Concat(fresh, before[:min(mostListed, len(before))]))
-	writeMore(p, len(before)-mostListed)
-	if remedy == "" {
-		r.writeHowToObject(p)
+	shown := min(mostListed, len(before))
+	groups := r.byOwner(slices.Concat(fresh, before[:shown]))
+	groups[len(groups)-1].More = len(before) - shown
+	return Section{
+		Title: title, Count: len(fresh) + len(before),
+		Intro:  says(r.nothingFound() + " They are removed once they are due, unless somebody objects before." + remedy),
+		Groups: groups,
 	}
 }
 
-// writeByOwner lists announced images under their owners, in alphabetical order, and those without an owner last. Where
+// newlyAnnounced are the images that this run announces, or would.
+func (r run) newlyAnnounced() Section {
+	title := "Announced"
+	if r.DryRun {
+		title = "Would be announced"
+	}
+	items := r.images(record.Image.IsNew, func(region record.Region, image record.Image) Item {
+		return r.announcement(announcement{region, image})
+	})
+	return Section{Title: title, Groups: []Group{{Items: items}}}
+}
+
+// byOwner lists announced images under their owners, in alphabetical order, and those without an owner last. Where
 // none has an owner, there are no headings.
-func (r run) writeByOwner(p *page, images []announcement) {
+func (r run) byOwner(images []announcement) []Group {
 	slices.SortStableFunc(images, func(a, b announcement) int {
 		return cmp.Or(
 			strings.Compare(strings.ToLower(a.owner()), strings.ToLower(b.owner())),
@@ -63,20 +75,31 @@ func (r run) writeByOwner(p *page, images []announcement) {
 	if owned := slices.IndexFunc(images, func(a announcement) bool { return a.owner() != "" }); owned > 0 {
 		images = slices.Concat(images[owned:], images[:owned])
 	}
+	var groups []Group
 	for i, a := range images {
-		switch first := i == 0 || a.owner() != images[i-1].owner(); {
-		case first && a.owner() != "":
-			p.paragraph("Owner " + plain.Clip(plain.Text(a.owner()), 128) + ":")
-		case first && i > 0:
-			p.paragraph("Without an owner:")
+		if i == 0 || a.owner() != images[i-1].owner() {
+			groups = append(groups, Group{Intro: says(ownedBy(a.owner(), i == 0))})
 		}
-		r.writeAnnouncement(p, a)
+		last := &groups[len(groups)-1]
+		last.Items = append(last.Items, r.announcement(a))
+	}
+	return groups
+}
+
+// ownedBy is the heading of an owner's images. If those without an owner come first, there are no others.
+func ownedBy(owner string, isFirst bool) string {
+	switch {
+	case owner != "":
+		return "Owner " + plain.Clip(plain.Text(owner), 128) + ":"
+	case isFirst:
+		return ""
+	default:
+		return "Without an owner:"
 	}
 }
 
-func (r run) writeAnnouncement(p *page, a announcement) {
+func (r run) announcement(a announcement) Item {
 	image := a.image
-	p.item(r.label(a.region, image))
 	due, why := "Due on "+dayOn(image.DueOn), image.MainReason().Detail
 	switch {
 	case image.ToBeMarked():
@@ -86,87 +109,107 @@ func (r run) writeAnnouncement(p *page, a announcement) {
 	default:
 		why = strings.TrimPrefix(why, "due on "+image.DueOn+"; ")
 	}
-	p.detail(due + ". " + sentence(plain.Text(why)))
-	writeUntilDue(p, a)
+	return Item{
+		Label: idAndName(image), Region: r.name(a.region), Brief: dueInShort(image),
+		Details: append(says(due+". "+sentence(plain.Text(why))), untilDue(a)...),
+	}
 }
 
-// writeUntilDue says what happens to an image from its announcement to the day on which it is due.
-func writeUntilDue(p *page, a announcement) {
+// untilDue says what happens to an image from its announcement to the day on which it is due.
+func untilDue(a announcement) []Line {
 	image := a.image
+	var lines []Line
 	switch {
 	case image.Action == retention.Disable:
-		writeDisabled(p, a)
+		lines = disabled(a)
 	case image.Action == retention.Deprecate && image.ToBeMarked():
-		p.detail("EC2 would show it as deprecated from that day.")
+		lines = says("EC2 would show it as deprecated from that day.")
 	case image.Action == retention.Deprecate:
-		p.detail("EC2 shows it as deprecated from " + dayOn(image.DeprecatedOn) + ".")
+		lines = says("EC2 shows it as deprecated from " + dayOn(image.DeprecatedOn) + ".")
 	}
 	if image.DeprecatedOn != "" && image.Action != retention.Deprecate {
-		p.detail("Its deprecation date, " + dayOn(image.DeprecatedOn) + ", was set already, and stays.")
+		lines = append(lines, Line{Text: "Its deprecation date, " + dayOn(image.DeprecatedOn) + ", was set already, and stays."})
 	}
+	return lines
 }
 
-func writeDisabled(p *page, a announcement) {
+func disabled(a announcement) []Line {
 	since := "Disabled: launches fail."
 	switch {
 	case !a.image.IsNew() || a.image.WasDisabled:
 	case a.image.ToBeMarked():
-		p.detail("It would be disabled at once: launches would fail.")
-		return
+		return says("It would be disabled at once: launches would fail.")
 	default:
 		since = "Disabled: launches fail from today."
 	}
-	p.detail(since + " This brings it back, which also is an objection:")
-	p.command("aws ec2 enable-image --region " + plain.Text(a.region.Region) + " --image-id " + plain.Text(a.image.ImageID))
+	return append(says(since+" This brings it back, which also is an objection:"),
+		command("aws ec2 enable-image --region "+plain.Text(a.region.Region)+" --image-id "+plain.Text(a.image.ImageID)))
 }
 
 // waysToObject is how a person objects to the removal of an image with the means of EC2.
 const waysToObject = "launch the image, tag it ami-janitor:keep=true, remove its tag ami-janitor:due, enable it if it is disabled,"
 
-func (r run) writeHowToObject(p *page) {
-	p.heading("How to object")
-	p.paragraph("Before its day, " + waysToObject + " or run:")
-	p.command(r.Reader.Command("unmark IMAGE_ID"))
-	p.paragraph("Any of these starts its idle time anew; only ami-janitor:keep=true keeps it for good. EC2 reports a launch " +
-		"up to a day late, so do not leave it to the last day.")
+// howToObject is for images that are announced. What a dry run would announce is not.
+func (r run) howToObject() Section {
+	if r.Count(record.Image.Marked)+r.Count(record.Image.Announced) == 0 {
+		return Section{}
+	}
+	unmark := r.Reader.Command("unmark IMAGE_ID")
+	intro := append(says("Before its day, "+waysToObject+" or run:"), command(unmark))
+	return Section{
+		Title: "How to object",
+		Intro: append(intro, Line{Text: "Any of these starts its idle time anew; only ami-janitor:keep=true keeps it for good. EC2 reports a launch " +
+			"up to a day late, so do not leave it to the last day."}),
+		Brief: "To object to a removal that is announced: " + waysToObject + " or run: " + unmark,
+	}
 }
 
-// writeObjections lists the images whose announced removal is off: those that somebody wants to keep after all, and those
-// that the policy does not remove any more.
-func (r run) writeObjections(p *page) {
+// taggedNoMore are the images that lose tags of a removal, or have lost them.
+func (r run) taggedNoMore() []Section {
 	marks, day, tags := "their marks are taken off", "the tag with the day is taken off", "These are taken off"
 	if r.DryRun {
 		marks, day = "a run that is no dry run takes their marks off", "a run that is no dry run takes the tag with the day off"
 		tags = "A run that is no dry run takes these off"
 	}
-	r.writeOff(p, "Objections heard", record.Image.Vetoed, "They stay: "+marks+", and their idle time starts anew.")
-	r.writeOff(p, "Objected to for other policies", record.Image.ObjectedElsewhere, "Other policies have announced their removal. They are in use, protected or kept: "+
-		day+", so that these policies hear of it, and their idle time starts anew.")
-	r.writeOff(p, "No longer due", record.Image.Cleared, "Their removal was announced, and is off: "+marks+".")
-	r.writeOff(p, "Copied tags", record.Image.Copied, "They carry tags of other AMIs' removals, as CopyImage and build tools copy them. "+tags+
-		". Nobody has announced the removal of these AMIs, and their idle time does not start anew.")
+	return []Section{
+		r.objections(),
+		r.off("Objected to for other policies", record.Image.ObjectedElsewhere, "Other policies have announced their removal. They are in use, protected or kept: "+
+			day+", so that these policies hear of it, and their idle time starts anew."),
+		r.off("No longer due", record.Image.Cleared, "Their removal was announced, and is off: "+marks+"."),
+		r.off("Copied tags", record.Image.Copied, "They carry tags of other AMIs' removals, as CopyImage and build tools copy them. "+tags+
+			". Nobody has announced the removal of these AMIs, and their idle time does not start anew."),
+		r.backAgain(),
+		r.off("Announced by an earlier version", record.Image.IsOldForm, "Their announcements do not count any more. They stay: "+r.noted()+"."),
+	}
 }
 
-// writeBack lists the images that are there although a run has removed them, or may have.
-func (r run) writeBack(p *page) {
-	noted := "the day is noted on them, and their idle time counts anew"
+// objections lists the images whose announced removal is off because somebody wants to keep them after all.
+func (r run) objections() Section {
+	marks := "their marks are taken off"
 	if r.DryRun {
-		noted = "a run that is no dry run notes the day on them, and their idle time counts anew"
+		marks = "a run that is no dry run takes their marks off"
 	}
-	r.writeOff(p, "Back again", record.Image.IsBack, "Earlier runs removed them, or may have, and they are there. They stay: "+noted+".")
-	r.writeOff(p, "Announced by an earlier version", record.Image.IsOldForm, "Their announcements do not count any more. They stay: "+noted+".")
+	return r.off("Objections heard", record.Image.Vetoed, "They stay: "+marks+", and their idle time starts anew.")
 }
 
-func (r run) writeOff(p *page, title string, wanted func(record.Image) bool, what string) {
-	n := r.Count(wanted)
-	if n == 0 {
-		return
+// backAgain lists the images that exist although a run has removed them, or may have.
+func (r run) backAgain() Section {
+	return r.off("Back again", record.Image.IsBack, "Earlier runs removed them, or may have, and they are there. They stay: "+r.noted()+".")
+}
+
+func (r run) noted() string {
+	if r.DryRun {
+		return "a run that is no dry run notes the day on them, and their idle time counts anew"
 	}
-	p.headingOf(title, n)
-	p.paragraph(what)
-	r.Each(wanted, func(region record.Region, image record.Image) {
-		p.item(r.label(region, image) + ": " + objection(region, image))
-	})
+	return "the day is noted on them, and their idle time counts anew"
+}
+
+func (r run) off(title string, wanted func(record.Image) bool, what string) Section {
+	items := r.images(wanted, r.said(objection))
+	if len(items) == 0 {
+		return Section{}
+	}
+	return Section{Title: title, Count: len(items), Intro: says(what), Groups: []Group{{Items: items}}}
 }
 
 // objection says why an image is kept after its removal was announced, or why it carries tags as if it had been.
@@ -182,7 +225,7 @@ func objection(region record.Region, i record.Image) string {
 }
 
 // dueInShort says in a few words when an image is due, what happens until then, and whose it is.
-func dueInShort(_ record.Region, i record.Image) string {
+func dueInShort(i record.Image) string {
 	words := []string{"due " + plain.Text(i.DueOn)}
 	switch i.Action {
 	case retention.Disable:

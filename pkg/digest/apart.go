@@ -5,48 +5,51 @@ import (
 	"ami-janitor/pkg/record"
 )
 
-// apart is a snapshot that stays for a life of its own, although its images go.
-type apart struct {
-	region record.Region
-	record.PlannedSnapshot
+// snapshotsThatStay have a life of their own, so that they stay although their images go, and those that only a person
+// can delete. Each is listed once, with the command that deletes it.
+func (r run) snapshotsThatStay() Section {
+	items := r.snapshotsApart()
+	if len(items) == 0 {
+		return Section{}
+	}
+	return Section{
+		Title: "Snapshots that stay", Count: len(items),
+		Intro:  says("They have a life of their own, so that they stay although no AMI needs them, once the above are gone. Look at what one holds before you delete it:"),
+		Groups: []Group{listed(items)},
+	}
 }
 
-// snapshotsApart returns these snapshots of images that are gone, or would be, each once, and those that only a person can delete.
-func (r run) snapshotsApart() []apart {
-	var all []apart
+func (r run) snapshotsApart() []Item {
+	var items []Item
 	seen := map[string]bool{}
+	add := func(region record.Region, s record.PlannedSnapshot) {
+		if s.Apart && !seen[region.Region+s.SnapshotID] {
+			seen[region.Region+s.SnapshotID] = true
+			items = append(items, r.apart(region, s))
+		}
+	}
 	r.Each(func(i record.Image) bool { return i.Planned() || i.Removed() }, func(region record.Region, image record.Image) {
 		for _, s := range image.Snapshots {
-			if s.Apart && !seen[region.Region+s.SnapshotID] {
-				seen[region.Region+s.SnapshotID] = true
-				all = append(all, apart{region, s})
-			}
+			add(region, s)
 		}
 	})
-	r.EachLeftover(func(region record.Region, f record.Leftover) {
-		if f.Apart && !seen[region.Region+f.SnapshotID] {
-			seen[region.Region+f.SnapshotID] = true
-			all = append(all, apart{region, record.PlannedSnapshot{SnapshotID: f.SnapshotID, SizeGiB: f.SizeGiB, Archived: f.Archived, Detail: f.Detail}})
-		}
+	r.EachLeftover(func(region record.Region, l record.Leftover) {
+		add(region, record.PlannedSnapshot{SnapshotID: l.SnapshotID, SizeGiB: l.SizeGiB, Archived: l.Archived, Detail: l.Detail, Apart: l.Apart})
 	})
-	return all
+	return items
 }
 
-// writeApart lists the snapshots that stay for a life of their own, each with the command that deletes it.
-func (r run) writeApart(p *page) {
-	all := r.snapshotsApart()
-	if len(all) == 0 {
-		return
+func (r run) apart(region record.Region, s record.PlannedSnapshot) Item {
+	id := plain.Text(s.SnapshotID)
+	return Item{
+		Label: id, Size: sizeOf(s.SizeGiB, s.Archived), Region: r.name(region), Says: faultText(s.Detail),
+		Details: []Line{command("aws ec2 delete-snapshot --region " + plain.Text(region.Region) + " --snapshot-id " + id)},
 	}
-	p.headingOf("Snapshots that stay", len(all))
-	p.paragraph("They have a life of their own, so that they stay although no AMI needs them, once the above are gone. Look at what one holds before you delete it:")
-	for _, s := range all[:min(mostListed, len(all))] {
-		what := plain.Text(s.SnapshotID) + ", " + thousands(s.SizeGiB) + " GiB"
-		if s.Archived {
-			what += ", archived"
-		}
-		p.item(r.inRegion(what, s.region) + ": " + faultText(s.Detail))
-		p.command("aws ec2 delete-snapshot --region " + plain.Text(s.region.Region) + " --snapshot-id " + plain.Text(s.SnapshotID))
+}
+
+func sizeOf(gib int64, isArchived bool) string {
+	if isArchived {
+		return thousands(gib) + " GiB, archived"
 	}
-	writeMore(p, len(all)-mostListed)
+	return thousands(gib) + " GiB"
 }

@@ -22,13 +22,10 @@ func CopyLines(c *record.Copy) []string {
 
 func (r run) lacksEvidence() bool { return r.Copy != nil && len(r.Copy.Lacks) > 0 }
 
-func (r run) writeCopy(p *page) {
-	lines := CopyLines(r.Copy)
+func (r run) aboutTheCopy() Section {
+	lines := says(CopyLines(r.Copy)...)
 	if len(lines) == 0 {
-		return
+		return Section{}
 	}
-	p.heading("About the copy")
-	for _, line := range lines {
-		p.paragraph(line)
-	}
+	return Section{Title: "About the copy", Intro: lines}
 }

@@ -87,37 +87,60 @@ func ExplainText(explanations []Explanation) string {
 	p := &page{}
 	for i, e := range explanations {
 		if i > 0 {
-			p.WriteString("\n" + strings.Repeat("-", width) + "\n\n")
+			p.WriteString("\n" + strings.Repeat("-", width) + "\n")
 		}
-		e.write(p)
+		for _, s := range e.sections() {
+			p.section(s)
+		}
 	}
 	return p.String()
 }
 
-func (e Explanation) write(p *page) {
-	e.writeIdentity(p)
-	p.WriteByte('\n')
-	p.paragraph(e.verdict())
-	if e.Hold != "" {
-		p.paragraph(sentence("Nothing is removed in " + plain.Text(e.Region) + " now: " + faultText(e.Hold)))
-		if e.Remedy != "" {
-			p.paragraph("What to do: " + e.Remedy)
-		}
+// sections are all that there is to say of the verdict on one image.
+func (e Explanation) sections() []Section {
+	snapshots := Group{}
+	for _, line := range snapshotLines(record.Image{Snapshots: e.Snapshots}) {
+		snapshots.Items = append(snapshots.Items, Item{Label: line.Text})
 	}
-	e.writeRules(p)
-	e.writeSources(p)
-	e.writeGaps(p)
-	writeSection(p, "Snapshots, if it is removed", snapshotLines(record.Image{Snapshots: e.Snapshots}), "It has none.")
-	changes := make([]string, len(e.Changes))
-	for i, change := range e.Changes {
-		changes[i] = plain.Text(change)
+	changes := Group{}
+	for _, change := range e.Changes {
+		changes.Items = append(changes.Items, Item{Label: plain.Text(change)})
 	}
-	writeSection(p, "What would change the verdict", changes, "Nothing that the janitor knows of.")
+	sections := []Section{
+		{Intro: says(idAndName(e.Image), e.identity())},
+		{Intro: says(append([]string{e.verdict()}, e.onHold()...)...)},
+		e.rules(),
+		orElse("Sources", e.sources(), "None was asked."),
+		{Title: "What is not proven", Groups: e.gaps()},
+		orElse("Snapshots, if it is removed", snapshots, "It has none."),
+		orElse("What would change the verdict", changes, "Nothing that the janitor knows of."),
+	}
+	return slices.DeleteFunc(sections, Section.isEmpty)
 }
 
-func (e Explanation) writeIdentity(p *page) {
+// orElse is a section with a list, or with what there is to say if the list is empty.
+func orElse(title string, group Group, otherwise string) Section {
+	if len(group.Items) == 0 {
+		return Section{Title: title, Intro: says(otherwise)}
+	}
+	return Section{Title: title, Groups: []Group{group}}
+}
+
+// onHold says why nothing is removed in the region now, and what to do about that.
+func (e Explanation) onHold() []string {
+	if e.Hold == "" {
+		return nil
+	}
+	why := []string{sentence("Nothing is removed in " + plain.Text(e.Region) + " now: " + faultText(e.Hold))}
+	if e.Remedy != "" {
+		why = append(why, "What to do: "+e.Remedy)
+	}
+	return why
+}
+
+// identity says what is known of the image.
+func (e Explanation) identity() string {
 	image := e.Image
-	p.paragraph(idAndName(image))
 	where := "In " + plain.Text(e.Region)
 	if owner := strings.TrimSpace(image.Owner); owner != "" {
 		where += ", owner " + plain.Clip(plain.Text(owner), 128)
@@ -137,7 +160,7 @@ func (e Explanation) writeIdentity(p *page) {
 	if e.StaleOn != "" {
 		facts = append(facts, "Counts as stale from "+dayOn(e.StaleOn)+".")
 	}
-	p.paragraph(strings.Join(facts, " "))
+	return strings.Join(facts, " ")
 }
 
 // verdict says the verdict and why, and what becomes of the mark of the image.
@@ -155,7 +178,7 @@ func (e Explanation) verdict() string {
 		}
 	default:
 	}
-	if why := meaning(reason.Code); why != "" {
+	if why := meaningOf(reason.Code); why != "" {
 		what += ", because it " + why
 	}
 	what += " (" + plain.Text(string(reason.Code)) + ")."
@@ -181,56 +204,52 @@ func whatBecomesOfTags(image record.Image) string {
 	}
 }
 
-func (e Explanation) writeRules(p *page) {
-	p.heading("What speaks for keeping it")
+// rules are the keep rules that apply, and those that do not.
+func (e Explanation) rules() Section {
+	var items []Item
 	var silent []string
 	for _, rule := range e.Rules {
 		if rule.Detail == "" {
 			silent = append(silent, plain.Text(string(rule.Code)))
 			continue
 		}
-		p.item(plain.Text(string(rule.Code)) + ": the image " + plain.Text(rule.Meaning))
-		p.detail(plain.Text(rule.Detail))
+		items = append(items, Item{
+			Label: plain.Text(string(rule.Code)), Says: "the image " + plain.Text(rule.Meaning), Details: says(plain.Text(rule.Detail)),
+		})
 	}
-	if len(silent) == len(e.Rules) {
-		p.paragraph("Nothing.")
+	rest := Group{}
+	if len(items) == 0 {
+		rest.Intro = says("Nothing.")
 	}
 	if len(silent) > 0 {
-		p.paragraph("Rules that have nothing to say: " + list(silent) + ".")
+		rest.Intro = append(rest.Intro, says("Rules that have nothing to say: "+list(silent)+".")...)
 	}
+	return Section{Title: "What speaks for keeping it", Groups: []Group{{Items: items}, rest}}
 }
 
-func (e Explanation) writeSources(p *page) {
-	lines := make([]string, len(e.Sources))
-	for i, s := range e.Sources {
-		lines[i] = plain.Text(s.Source) + ": " + plain.Text(s.Answer)
+func (e Explanation) sources() Group {
+	group := Group{}
+	for _, s := range e.Sources {
+		item := Item{Label: plain.Text(s.Source), Says: plain.Text(s.Answer)}
 		if s.Detail != "" {
-			lines[i] += ", " + faultText(s.Detail)
+			item.Says += ", " + faultText(s.Detail)
 		}
+		group.Items = append(group.Items, item)
 	}
-	writeSection(p, "Sources", lines, "None was asked.")
+	return group
 }
 
-// writeGaps says what is not proven, at full length, and what to do about each.
-func (e Explanation) writeGaps(p *page) {
+// gaps are what is not proven, at full length, and what to do about each.
+func (e Explanation) gaps() []Group {
 	const longest = 2000
 	if len(e.Gaps) == 0 {
-		return
+		return nil
 	}
-	p.heading("What is not proven")
+	group := Group{}
 	for _, gap := range e.Gaps {
-		p.item(plain.Clip(plain.Text(strings.Join(strings.Fields(gap.Detail), " ")), longest))
-		p.detail("What to do: " + gap.Remedy)
+		group.Items = append(group.Items, Item{
+			Label: plain.Clip(plain.Text(strings.Join(strings.Fields(gap.Detail), " ")), longest), Details: says("What to do: " + gap.Remedy),
+		})
 	}
-}
-
-// writeSection lists lines under a heading, or says what there is to say if there are none.
-func writeSection(p *page, title string, lines []string, otherwise string) {
-	p.heading(title)
-	for _, line := range lines {
-		p.item(line)
-	}
-	if len(lines) == 0 {
-		p.paragraph(otherwise)
-	}
+	return []Group{group}
 }

@@ -11,14 +11,15 @@ import (
 
 // FailedText says why a run failed in every region, and what to do; empty for any other run.
 func FailedText(of record.Run) string {
-	r := run{of}
-	p := &page{}
-	writeProblems(p, r.failedProblems())
-	return p.String()
+	problems := run{of}.failedProblems()
+	if len(problems) == 0 {
+		return ""
+	}
+	return text([]Section{{Problems: problems}})
 }
 
 // failedProblems says why a run failed in every region, one problem for each remedy; none for any other run.
-func (r run) failedProblems() []problem {
+func (r run) failedProblems() []Problem {
 	if !r.AllFailed() {
 		return nil
 	}
@@ -36,8 +37,8 @@ func (r run) failedProblems() []problem {
 	problems := grouped(complaints, regionTodo, func(int) string { return "" })
 	for i := range problems {
 		p := &problems[i]
-		p.short = regionRemedy(faults[p.todo]).short
-		p.what = "The " + r.kind() + " failed in " + fewRegions(regions[p.todo]) + ": " + strings.TrimSuffix(causeOf(faults[p.todo]), ".") + ". Nothing was changed."
+		p.Short = regionRemedy(faults[p.Todo]).short
+		p.What = "The " + r.kind() + " failed in " + fewRegions(regions[p.Todo]) + ": " + strings.TrimSuffix(causeOf(faults[p.Todo]), ".") + ". Nothing was changed."
 	}
 	return problems
 }
@@ -66,7 +67,7 @@ func causeOf(fault string) string {
 // failedOutcome is the outcome of a run that failed in every region.
 func (r run) failedOutcome() string {
 	failed := sentenceCase(r.kind()) + " failed"
-	if cause := r.failedProblems()[0].short; cause != "" {
+	if cause := r.failedProblems()[0].Short; cause != "" {
 		return failed + ": " + cause[:min(subjectCause, len(cause))]
 	}
 	return failed

@@ -14,7 +14,7 @@ func heldRemedy(hold string) string {
 }
 
 // heldProblems says what to do about the regions that were only planned.
-func (r run) heldProblems() []problem {
+func (r run) heldProblems() []Problem {
 	var complaints []complaint
 	regions, alone := map[string][]string{}, map[string]int{} // By what to do about them.
 	for _, region := range r.Regions {
@@ -28,11 +28,11 @@ func (r run) heldProblems() []problem {
 	problems := grouped(complaints, heldRemedy, func(int) string { return "" })
 	for i := range problems {
 		p := &problems[i]
-		p.what = fewRegions(regions[p.todo]) + r.wereOnlyPlanned(len(regions[p.todo]))
-		if n := alone[p.todo]; n > 0 {
-			p.what += ", and " + r.wereLeftAlone(n) + " there"
+		p.What = fewRegions(regions[p.Todo]) + r.wereOnlyPlanned(len(regions[p.Todo]))
+		if n := alone[p.Todo]; n > 0 {
+			p.What += ", and " + r.wereLeftAlone(n) + " there"
 		}
-		p.what += "."
+		p.What += "."
 	}
 	return problems
 }
@@ -68,43 +68,39 @@ func (r run) wereLeftAlone(images int) string {
 	}
 }
 
-// writeAside lists what is due in the regions that were only planned.
-func (r run) writeAside(p *page) {
-	titled := false
+// onlyPlanned lists what is due in the regions that were only planned. A region on hold in which nothing is due is told of
+// among the problems.
+func (r run) onlyPlanned() Section {
+	s := Section{Title: "Only planned"}
 	for _, region := range r.Regions {
 		n := region.Count(record.Image.LeftAlone)
 		if !region.IsAside() || n == 0 && !region.Busy {
-			continue // Who waits for a person is told of above.
-		}
-		if !titled {
-			titled = true
-			p.heading("Only planned")
+			continue
 		}
 		what := plain.Text(region.Region) + r.wereOnlyPlanned(1) + ": " + strings.TrimSuffix(faultText(region.WhyUnreached()), ".") + "."
 		if n > 0 {
 			what += " " + sentence(r.wereLeftAlone(n))
 		}
-		p.paragraph(what)
-		writeSome(p, region.Images)
+		group := listed(leftAlone(region))
+		group.Intro = says(what)
+		s.Groups = append(s.Groups, group)
 	}
+	return s
 }
 
-// writeSome lists those images that were left alone.
-func writeSome(p *page, images []record.Image) {
-	listed := 0
-	for _, image := range images {
-		if !image.LeftAlone() {
-			continue
-		}
-		if listed++; listed <= mostListed {
-			p.item(idAndName(image) + ": " + plain.Text(image.MainReason().Detail))
+// leftAlone are the images of a region to which something would have been done.
+func leftAlone(region record.Region) []Item {
+	var items []Item
+	for _, image := range region.Images {
+		if image.LeftAlone() {
+			items = append(items, Item{Label: idAndName(image), Says: mainDetail(region, image)})
 		}
 	}
-	writeMore(p, listed-mostListed)
+	return items
 }
 
 // stoppedProblems says what to do about the regions that were stopped.
-func (r run) stoppedProblems() []problem {
+func (r run) stoppedProblems() []Problem {
 	var complaints []complaint
 	for _, region := range r.Regions {
 		if at := slices.IndexFunc(region.Images, record.Image.IsStopped); at >= 0 {

@@ -25,7 +25,7 @@ func launchDataRemedy(region string) string {
 }
 
 // launchDataProblems says that launch data is missing, and what to do about that.
-func (r run) launchDataProblems() []problem {
+func (r run) launchDataProblems() []Problem {
 	complaints, region := r.launchDataComplaints(), "REGION"
 	var regions []string
 	for _, c := range complaints {
@@ -41,7 +41,7 @@ func (r run) launchDataProblems() []problem {
 			" without a launch on record."
 	})
 	for i := range problems {
-		problems[i].short = "Launch data missing"
+		problems[i].Short = "Launch data missing"
 	}
 	return problems
 }

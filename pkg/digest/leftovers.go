@@ -10,36 +10,86 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// undoOfLeftovers returns the commands that bring back what earlier runs had left, if it was deleted and seen in the Recycle
+// leftovers says what this run has done of what earlier ones have left undone.
+func (r run) leftovers() Section {
+	s := Section{Title: "Finished from earlier runs"}
+	if r.DryRun {
+		s.Title = "To be finished from earlier runs"
+	}
+	if n := r.Totals.LeftoversFinished; n > 0 {
+		s.Brief = count(n, "snapshot") + " deleted"
+	}
+	for _, group := range []Group{r.leftoverSnapshots(), r.undoOfLeftovers(), {Intro: says(r.clearedTags())}} {
+		if len(group.Intro) > 0 {
+			s.Groups = append(s.Groups, group)
+		}
+	}
+	return s
+}
+
+func (r run) leftoverSnapshots() Group {
+	var items []Item
+	for _, same := range r.sameLeftovers() {
+		items = append(items, same.item())
+	}
+	if len(items) == 0 {
+		return Group{}
+	}
+	return Group{Intro: says("These runs were ended before they had deleted all snapshots of the AMIs that they removed:"), Items: items}
+}
+
+// undoOfLeftovers lists the commands that bring back what earlier runs had left, if it was deleted and seen in the Recycle
 // Bin: it carries the tags of those runs, and belongs to their images.
-func (r run) undoOfLeftovers() []string {
+func (r run) undoOfLeftovers() Group {
 	var undo []string
-	r.EachLeftover(func(_ record.Region, f record.Leftover) {
-		if f.Status == ami.SnapshotDeleted && !f.RestorableUntil.IsZero() {
-			undo = append(undo, r.Reader.Command("undo "+plain.Text(f.Run)))
+	r.EachLeftover(func(_ record.Region, l record.Leftover) {
+		if l.Status == ami.SnapshotDeleted && !l.RestorableUntil.IsZero() {
+			undo = append(undo, r.Reader.Command("undo "+plain.Text(l.Run)))
 		}
 	})
 	slices.Sort(undo)
-	return slices.Compact(undo)
+	undo = slices.Compact(undo)
+	if len(undo) == 0 {
+		return Group{}
+	}
+	shown := min(mostListed, len(undo))
+	group := Group{Intro: says("What was deleted comes back with the AMIs of its run, as far as the Recycle Bin holds them:"), More: len(undo) - shown}
+	for _, text := range undo[:shown] {
+		group.Intro = append(group.Intro, command(text))
+	}
+	return group
 }
 
-// leftovers are snapshots of one earlier run of which the same is to be said.
-type leftovers struct {
+// clearedTags says what lost left-over tags of a removal.
+func (r run) clearedTags() string {
+	ids := r.strayIDs()
+	switch {
+	case len(ids) == 0:
+		return ""
+	case r.DryRun:
+		return "A run that is no dry run takes left-over tags of removals off: " + some(ids) + "."
+	default:
+		return "Left-over tags of removals were taken off: " + some(ids) + "."
+	}
+}
+
+// sameLeftovers are snapshots of one earlier run of which the same is to be said.
+type sameLeftovers struct {
 	run, phrase string
 	ids         []string
 	gib         int64
 }
 
-// leftoverGroups returns the snapshots that earlier runs have left, those of one run one after the other, and first those that
+// sameLeftovers returns the snapshots that earlier runs have left, those of one run one after the other, and first those that
 // were deleted.
-func (r run) leftoverGroups() []leftovers {
-	var groups []leftovers
+func (r run) sameLeftovers() []sameLeftovers {
+	var groups []sameLeftovers
 	r.EachLeftover(func(_ record.Region, f record.Leftover) {
 		phrase := r.whatBecameOf(f)
-		i := slices.IndexFunc(groups, func(g leftovers) bool { return g.run == f.Run && g.phrase == phrase })
+		i := slices.IndexFunc(groups, func(g sameLeftovers) bool { return g.run == f.Run && g.phrase == phrase })
 		if i < 0 {
 			i = len(groups)
-			groups = append(groups, leftovers{run: f.Run, phrase: phrase})
+			groups = append(groups, sameLeftovers{run: f.Run, phrase: phrase})
 		}
 		groups[i].ids = append(groups[i].ids, plain.Text(f.SnapshotID))
 		groups[i].gib += f.SizeGiB
@@ -64,53 +114,15 @@ func (r run) whatBecameOf(f record.Leftover) string {
 	}
 }
 
-// writeFinished says what this run has done of what earlier ones have left undone.
-func (r run) writeFinished(p *page) {
-	groups, cleared := r.leftoverGroups(), r.strayIDs()
-	if len(groups)+len(cleared) == 0 {
-		return
-	}
-	if r.DryRun {
-		p.heading("To be finished from earlier runs")
-	} else {
-		p.heading("Finished from earlier runs")
-	}
-	if len(groups) > 0 {
-		p.paragraph("These runs were ended before they had deleted all snapshots of the AMIs that they removed:")
-	}
-	for _, g := range groups {
-		p.item(g.String())
-	}
-	if undo := r.undoOfLeftovers(); len(undo) > 0 {
-		p.paragraph("What was deleted comes back with the AMIs of its run, as far as the Recycle Bin holds them:")
-		for _, command := range undo[:min(mostListed, len(undo))] {
-			p.command(command)
-		}
-		writeMore(p, len(undo)-mostListed)
-	}
-	if len(cleared) > 0 {
-		what := "Left-over tags of removals were taken off: "
-		if r.DryRun {
-			what = "A run that is no dry run takes left-over tags of removals off: "
-		}
-		p.paragraph(what + some(cleared) + ".")
-	}
-}
-
-func (g leftovers) String() string {
+func (s sameLeftovers) item() Item {
 	size := ""
-	if g.gib > 0 {
-		size = fmt.Sprintf(" (%s GiB)", thousands(g.gib))
+	if s.gib > 0 {
+		size = fmt.Sprintf(" (%s GiB)", thousands(s.gib))
 	}
-	return fmt.Sprintf("From run %s: %s%s %s: %s", plain.Text(g.run), count(len(g.ids), "snapshot"), size, g.phrase, some(g.ids))
-}
-
-// some lists as many items as a person reads, and says how many more there are.
-func some(items []string) string {
-	if more := len(items) - mostListed; more > 0 {
-		items = append(slices.Clone(items[:mostListed]), thousands(int64(more))+" more")
+	return Item{
+		Label: "From run " + plain.Text(s.run),
+		Says:  fmt.Sprintf("%s%s %s: %s", count(len(s.ids), "snapshot"), size, s.phrase, some(s.ids)),
 	}
-	return list(items)
 }
 
 // strayFault says of a resource whose tags were to be taken off that they were not; empty if they were, or are to be.
@@ -140,7 +152,7 @@ func (r run) strayIDs() []string {
 }
 
 // strayProblems complains about the tags that could not be taken off.
-func (r run) strayProblems() []problem {
+func (r run) strayProblems() []Problem {
 	var complaints []complaint
 	for _, region := range r.Regions {
 		for _, stray := range region.Strays {

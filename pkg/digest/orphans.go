@@ -47,57 +47,46 @@ func (r run) orphansInShort() string {
 		money(record.Dollars(t.GiBOrphaned, r.SnapshotPrice)), made)
 }
 
-func (r run) writeOrphans(p *page) {
-	r.writeFoundOrphans(p)
-	gaps := r.orphansGaps()
-	if len(gaps) == 0 {
-		return
+func (r run) orphans() Section {
+	s := Section{Title: "Orphaned snapshots", Count: r.Totals.OrphanedSnapshots}
+	if s.Count > 0 {
+		s.Brief = r.orphansInShort()
+		s.Intro, s.Groups = r.foundOrphans()
 	}
-	if r.Totals.OrphanedSnapshots == 0 {
-		p.heading("Orphaned snapshots")
+	if gaps := r.orphansGaps(); len(gaps) > 0 {
+		s.Groups = append(s.Groups, Group{Intro: says(orphansNotLookedFor), Items: gaps})
 	}
-	p.paragraph(orphansNotLookedFor)
-	for _, gap := range gaps {
-		p.item(gap)
-	}
+	return s
 }
 
 const orphansNotLookedFor = "Snapshots whose AMI is gone were not looked for everywhere. Nothing else depends on that:"
 
 // orphansGaps says why orphans were not looked for, by region.
-func (r run) orphansGaps() []string {
-	var gaps []string
+func (r run) orphansGaps() []Item {
+	var gaps []Item
 	for _, region := range r.Regions {
 		if region.OrphansGap != "" {
-			gaps = append(gaps, plain.Text(region.Region)+": "+faultText(region.OrphansGap))
+			gaps = append(gaps, Item{Label: plain.Text(region.Region), Says: faultText(region.OrphansGap)})
 		}
 	}
 	return gaps
 }
 
-func (r run) writeFoundOrphans(p *page) {
-	if r.Totals.OrphanedSnapshots == 0 {
-		return
-	}
-	p.headingOf("Orphaned snapshots", r.Totals.OrphanedSnapshots)
-	words, largest := r.orphansInShort()+". The janitor never deletes them: whether somebody needs one is not on record."+r.notLookedAt(), r.largestOrphans()
+func (r run) foundOrphans() ([]Line, []Group) {
+	words := r.orphansInShort() + ". The janitor never deletes them: whether somebody needs one is not on record." + r.notLookedAt()
+	ignore := Group{Intro: says(r.words("{ORPHANED_SNAPSHOTS}=ignore leaves this section out."))}
+	largest := r.largestOrphans()
 	if len(largest) == 0 {
-		p.paragraph(words + " The run record has all of them.")
-	} else {
-		p.paragraph(words + " The largest:")
-		r.writeLargest(p, largest)
+		return says(words + " The run record has all of them."), []Group{ignore}
 	}
-	p.paragraph(r.words("{ORPHANED_SNAPSHOTS}=ignore leaves this section out."))
-}
-
-func (r run) writeLargest(p *page, largest []orphanedIn) {
+	group := Group{More: r.Totals.OrphanedSnapshots - len(largest)}
 	for _, o := range largest {
-		p.item(r.orphan(o))
+		group.Items = append(group.Items, r.orphan(o))
 	}
-	writeMore(p, r.Totals.OrphanedSnapshots-len(largest))
-	p.paragraph("See what one holds before you delete it:")
 	first := largest[0]
-	p.command("aws ec2 describe-snapshots --region " + plain.Text(first.region.Region) + " --snapshot-ids " + plain.Text(first.SnapshotID))
+	look := append(says("See what one holds before you delete it:"),
+		command("aws ec2 describe-snapshots --region "+plain.Text(first.region.Region)+" --snapshot-ids "+plain.Text(first.SnapshotID)))
+	return says(words + " The largest:"), []Group{group, {Intro: look}, ignore}
 }
 
 // notLookedAt says what is not known of the orphans that were not looked at.
@@ -108,14 +97,13 @@ func (r run) notLookedAt() string {
 	return " A run looks at the largest in each region. Of the others it knows their description alone: another account may share one."
 }
 
-func (r run) orphan(o orphanedIn) string {
-	size := thousands(o.SizeGiB) + " GiB"
-	if o.Archived {
-		size += ", archived"
+func (r run) orphan(o orphanedIn) Item {
+	item := Item{
+		Label: plain.Text(o.SnapshotID), Size: sizeOf(o.SizeGiB, o.Archived), Region: r.name(o.region),
+		Facts: []string{"for " + cmp.Or(plain.Text(o.ImageID), "an AMI without an id")},
 	}
-	words := fmt.Sprintf("%s, %s, for %s", plain.Text(o.SnapshotID), size, cmp.Or(plain.Text(o.ImageID), "an AMI without an id"))
 	if since, _, _ := strings.Cut(o.StartedAt, "T"); since != "" {
-		words += ", since " + plain.Text(since)
+		item.Facts = append(item.Facts, "since "+plain.Text(since))
 	}
-	return r.inRegion(words, o.region)
+	return item
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // unrecordedProblems says that announcements without records come to nothing.
-func (r run) unrecordedProblems() []problem {
+func (r run) unrecordedProblems() []Problem {
 	if records, known := r.Policy["records"]; !known || records != "" {
 		return nil
 	}
@@ -30,13 +30,13 @@ const (
 		"anybody can write."
 )
 
-// writeElsewhere says how many images other policies have announced. Their own digests have the rest.
-func (r run) writeElsewhere(p *page) {
-	type policy struct {
+// announcedElsewhere says how many images other policies have announced. Their own digests have the rest.
+func (r run) announcedElsewhere() Section {
+	type announced struct {
 		images int
 		next   string // The first day on which one is due, as 2006-01-02; empty if none says so.
 	}
-	policies := map[string]policy{}
+	policies := map[string]announced{}
 	r.Each(record.Image.AnnouncedElsewhere, func(_ record.Region, image record.Image) {
 		of := policies[image.AnnouncedBy]
 		of.images++
@@ -46,16 +46,20 @@ func (r run) writeElsewhere(p *page) {
 		policies[image.AnnouncedBy] = of
 	})
 	if len(policies) == 0 {
-		return
+		return Section{}
 	}
-	p.headingOf("Announced by other policies", r.Count(record.Image.AnnouncedElsewhere))
-	p.paragraph("They are left to these policies, unless somebody uses, protects or keeps them.")
+	var items []Item
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		of := policies[name]
-		item := plain.Clip(plain.Text(name), 128) + ": " + count(of.images, "AMI")
+		item := Item{Label: plain.Clip(plain.Text(name), 128), Says: count(of.images, "AMI")}
 		if of.next != "" {
-			item += ", the first due on " + dayOn(of.next)
+			item.Says += ", the first due on " + dayOn(of.next)
 		}
-		p.item(item)
+		items = append(items, item)
+	}
+	return Section{
+		Title: "Announced by other policies", Count: r.Count(record.Image.AnnouncedElsewhere),
+		Intro:  says("They are left to these policies, unless somebody uses, protects or keeps them."),
+		Groups: []Group{{Items: items}},
 	}
 }

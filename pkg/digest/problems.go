@@ -11,23 +11,45 @@ import (
 	"ami-janitor/pkg/record"
 )
 
-// problem is something that a person should look at, with what to do about it.
-type problem struct {
-	what  string
-	todo  string // A command in it stands on a line of its own.
-	short string // The cause in a few words of ASCII.
-	keeps int    // How many images stay because of it, if it is about such.
-	cases []problemCase
+// Problem is something that a person should look at, with what to do about it.
+type Problem struct {
+	What  string
+	Todo  string // A command in it stands on a line of its own.
+	Short string // The cause in a few words of ASCII.
+	Cases []Case
+
+	keeps int // How many images stay because of it, if it is about such.
 }
 
-// problemCase is an error, and all that it befell.
-type problemCase struct {
-	fault    string
-	subjects []string
+// Case is an error, and all that it befell.
+type Case struct {
+	Fault    string
+	Subjects []string
+}
+
+// advised makes lines of an advice, in which every second line is a command.
+func advised(text string) []Line {
+	var lines []Line
+	for i, line := range strings.Split(text, "\n") {
+		if i%2 == 1 {
+			lines = append(lines, command(line))
+		} else {
+			lines = append(lines, says(line)...)
+		}
+	}
+	return lines
+}
+
+func (r run) needsAttention() Section {
+	problems := r.problems()
+	if len(problems) == 0 {
+		return Section{}
+	}
+	return Section{Title: "Needs attention", Problems: problems}
 }
 
 // problems returns what a person should look at, the gravest first, but what leads the digest.
-func (r run) problems() []problem {
+func (r run) problems() []Problem {
 	problems := slices.Concat(r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(),
 		r.strayProblems(), r.recordProblems(), r.unrecordedProblems())
 	if r.leads() {
@@ -43,38 +65,38 @@ type complaint struct {
 
 // grouped makes one problem of all complaints that have the same remedy, and one case of all that have the same error,
 // in order of appearance.
-func grouped(complaints []complaint, remedy func(fault string) string, what func(n int) string) []problem {
-	var problems []problem
+func grouped(complaints []complaint, remedy func(fault string) string, what func(n int) string) []Problem {
+	var problems []Problem
 	var counts []int
 	for _, c := range complaints {
 		todo := remedy(c.fault)
-		i := slices.IndexFunc(problems, func(p problem) bool { return p.todo == todo })
+		i := slices.IndexFunc(problems, func(p Problem) bool { return p.Todo == todo })
 		if i < 0 {
 			i = len(problems)
-			problems = append(problems, problem{todo: todo, short: inShort(c.fault)})
+			problems = append(problems, Problem{Todo: todo, Short: inShort(c.fault)})
 			counts = append(counts, 0)
 		}
 		problems[i].add(c)
 		counts[i]++
 	}
 	for i := range problems {
-		problems[i].what = what(counts[i])
+		problems[i].What = what(counts[i])
 	}
 	return problems
 }
 
-func (p *problem) add(c complaint) {
+func (p *Problem) add(c complaint) {
 	fault := c.fault
 	if c.id != "" {
 		fault = strings.ReplaceAll(fault, c.id, "ID")
 	}
 	fault = cmp.Or(faultText(fault), "no error was given")
-	i := slices.IndexFunc(p.cases, func(k problemCase) bool { return k.fault == fault })
+	i := slices.IndexFunc(p.Cases, func(k Case) bool { return k.Fault == fault })
 	if i < 0 {
-		i = len(p.cases)
-		p.cases = append(p.cases, problemCase{fault: fault})
+		i = len(p.Cases)
+		p.Cases = append(p.Cases, Case{Fault: fault})
 	}
-	p.cases[i].subjects = append(p.cases[i].subjects, c.subject)
+	p.Cases[i].Subjects = append(p.Cases[i].Subjects, c.subject)
 }
 
 // adviceOr is advice with something to say where nothing better is known.
@@ -82,7 +104,7 @@ func adviceOr(otherwise, permission string) func(fault string) string {
 	return func(fault string) string { return cmp.Or(advice(fault, permission), otherwise) }
 }
 
-func (r run) regionProblems() []problem {
+func (r run) regionProblems() []Problem {
 	var untouched, touched []complaint
 	for _, region := range r.Regions {
 		c := complaint{plain.Text(region.Region), "", region.Error}
@@ -107,7 +129,7 @@ func (r run) regionProblems() []problem {
 	)
 }
 
-func (r run) imageProblems() []problem {
+func (r run) imageProblems() []Problem {
 	return slices.Concat(
 		r.failures(record.Image.FailedToRemove, r.removalRemedy(), " could not be removed: AWS did not confirm the deregistration."),
 		r.failures(record.Image.FailedToMark, imageRemedy(toMark), " could not be announced: AWS did not confirm all that belongs to it."),
@@ -117,7 +139,7 @@ func (r run) imageProblems() []problem {
 }
 
 // failures makes problems of the images to which one kind of thing could not be done.
-func (r run) failures(wanted func(record.Image) bool, remedy func(fault string) string, what string) []problem {
+func (r run) failures(wanted func(record.Image) bool, remedy func(fault string) string, what string) []Problem {
 	var complaints []complaint
 	r.Each(wanted, func(region record.Region, image record.Image) {
 		complaints = append(complaints, complaint{r.label(region, image), image.ImageID, image.Outcome.Error})
@@ -141,7 +163,7 @@ func (r run) removalRemedy() func(fault string) string {
 }
 
 // refusedProblems tells of the images that wait because EC2 has refused their removal, every night.
-func (r run) refusedProblems() []problem {
+func (r run) refusedProblems() []Problem {
 	var complaints []complaint
 	r.Each(record.Image.RefusedBefore, func(region record.Region, image record.Image) {
 		reason, _ := image.Reason(record.RefusedCode)
@@ -152,18 +174,18 @@ func (r run) refusedProblems() []problem {
 		return count(n, "AMI") + wait + " because EC2 has refused the removal. Each is tried again after a week, behind all others."
 	})
 	for i := range problems {
-		for j := range problems[i].cases {
-			c := &problems[i].cases[j]
-			if more := len(c.subjects) - mostListed; more > 0 {
-				c.subjects = append(c.subjects[:mostListed:mostListed], "and "+thousands(int64(more))+" more; the run record has all of them")
+		for j := range problems[i].Cases {
+			c := &problems[i].Cases[j]
+			if more := len(c.Subjects) - mostListed; more > 0 {
+				c.Subjects = append(c.Subjects[:mostListed:mostListed], "and "+thousands(int64(more))+" more; the run record has all of them")
 			}
 		}
 	}
 	return problems
 }
 
-func (r run) snapshotProblems() []problem {
-	var problems []problem
+func (r run) snapshotProblems() []Problem {
+	var problems []Problem
 	for _, region := range r.Regions {
 		remedy := adviceOr("See whether they are still there. If they are, and their image is gone, they only cost money. This deletes one:\n"+
 			"aws ec2 delete-snapshot --region "+plain.Text(region.Region)+" --snapshot-id SNAPSHOT_ID", toDelete)
@@ -203,7 +225,7 @@ func failedSnapshots(g record.Region) []complaint {
 }
 
 // recordProblems says that the full record could not be kept.
-func (r run) recordProblems() []problem {
+func (r run) recordProblems() []Problem {
 	if r.RecordError == "" {
 		return nil
 	}
@@ -216,24 +238,4 @@ func (r run) recordProblems() []problem {
 // late reports whether an image stays only because there was no time for a lookup.
 func late(i record.Image) bool {
 	return i.UnknownUse() && strings.HasPrefix(advice(i.MainReason().Detail, whatWasDenied), soAgain)
-}
-
-// label names an image, and its region where there are several.
-func (r run) label(region record.Region, image record.Image) string {
-	return r.inRegion(idAndName(image), region)
-}
-
-func (r run) inRegion(what string, region record.Region) string {
-	if len(r.Regions) > 1 {
-		return what + " (" + plain.Text(region.Region) + ")"
-	}
-	return what
-}
-
-// idAndName begins with the id, which nobody can choose. EC2 allows names of 128 characters.
-func idAndName(image record.Image) string {
-	if image.Name == "" {
-		return plain.Text(image.ImageID)
-	}
-	return plain.Text(image.ImageID) + ", " + plain.Clip(plain.Text(image.Name), 128)
 }

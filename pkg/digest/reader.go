@@ -10,9 +10,11 @@ import (
 
 // PolicyText is a paragraph on a policy, given as a sentence.
 func PolicyText(sentence string, reader record.Reader) string {
-	p := &page{}
-	p.paragraph("Policy: " + plain.Printable(sentence) + whosePolicy(reader))
-	return p.String()
+	return text([]Section{{Intro: says(policyText(sentence, reader))}})
+}
+
+func policyText(sentence string, reader record.Reader) string {
+	return "Policy: " + plain.Printable(sentence) + whosePolicy(reader)
 }
 
 // whosePolicy says to the reader of the command line whose policy it is: what is planned by hand need not be what a function does.
@@ -67,9 +69,9 @@ var readersWords = map[string]struct{ function, commandLine string }{
 func (r run) words(text string) string { return Words(r.Reader, text) }
 
 // worded puts them into what there is to do about problems.
-func (r run) worded(problems []problem) []problem {
+func (r run) worded(problems []Problem) []Problem {
 	for i := range problems {
-		problems[i].todo = r.words(problems[i].todo)
+		problems[i].Todo = r.words(problems[i].Todo)
 	}
 	return problems
 }

@@ -19,54 +19,61 @@ func proviso(i record.Image) string {
 	return ""
 }
 
-// writeRestorable says until when a removed image can be brought back, and how, or that it cannot.
-func (r run) writeRestorable(p *page, i record.Image) {
-	if i.IsRestorable() {
+// restorable says until when a removed image can be brought back, and how, or that it cannot.
+func (r run) restorable(i record.Image) []Line {
+	switch {
+	case i.IsRestorable():
 		until := i.Outcome.RestorableUntil
-		p.detail("Restorable until " + day(until) + ", " + minute(until) + proviso(i) + ":")
-		p.command(r.Reader.Command("undo --image " + plain.Text(i.ImageID)))
-		return
-	}
-	if i.IsLost() {
-		p.detail("It cannot be restored: " + plain.Text(i.Outcome.NotRestorable) + ".")
+		return append(says("Restorable until "+day(until)+", "+minute(until)+proviso(i)+":"),
+			command(r.Reader.Command("undo --image "+plain.Text(i.ImageID))))
+	case i.IsLost():
+		return says("It cannot be restored: " + plain.Text(i.Outcome.NotRestorable) + ".")
+	default:
+		return nil
 	}
 }
 
 // lost counts the removed images that cannot be brought back, as far as that is known.
 func (r run) lost() int { return r.Count(record.Image.IsLost) }
 
-// writeRestore says how to get an image back, and when that is not possible.
-func (r run) writeRestore(p *page) {
-	restorable, lost := r.Totals.Restorable, r.lost()
-	p.heading("How to get one back")
-	if lost == r.Totals.Deregistered {
-		p.paragraph("None can be restored: the Recycle Bin does not hold them. What was removed is gone for good.")
-		return
+// howToRestore says how to get an image back, and when that is not possible.
+func (r run) howToRestore() Section {
+	s := Section{Title: "How to get one back", Brief: r.restoreInShort()}
+	switch removed := r.Totals.Deregistered; {
+	case removed == 0:
+		return Section{}
+	case removed == r.lost():
+		s.Intro = says("None can be restored: the Recycle Bin does not hold them. What was removed is gone for good.")
+		return s
 	}
-	if restorable > 0 {
-		p.paragraph("This brings back all AMIs that this run removed and the Recycle Bin holds, with their snapshots, and notes the day " +
-			"on each, from which its idle time counts anew:")
-		p.command(r.Reader.Command("undo " + plain.Printable(r.Run.Run)))
+	if r.Totals.Restorable > 0 {
+		s.Intro = append(says("This brings back all AMIs that this run removed and the Recycle Bin holds, with their snapshots, and notes the day "+
+			"on each, from which its idle time counts anew:"), command(r.Reader.Command("undo "+plain.Printable(r.Run.Run))))
 	}
-	region := r.regionOrPlaceholder()
-	switch unclear := r.Totals.Deregistered - restorable - lost; {
-	case unclear > 0:
+	s.Intro = append(s.Intro, r.restoreByHand()...)
+	return s
+}
+
+func (r run) restoreByHand() []Line {
+	region, known := r.regionOrPlaceholder(), r.Totals.Restorable+r.lost()
+	lines := says("By hand, restore all of its snapshots first, then the image:")
+	if r.Totals.Deregistered > known {
 		whether := "From the Recycle Bin, if"
-		if restorable+lost > 0 {
+		if known > 0 {
 			whether = "Where nothing is said of one, it can be restored if"
 		}
-		p.paragraph(whether + " a rule of the account covered both the image and its snapshots in that region. Without such a rule, " +
+		lines = says(whether + " a rule of the account covered both the image and its snapshots in that region. Without such a rule, " +
 			"what was deleted is gone for good. See what is there:")
-		p.command("aws ec2 list-images-in-recycle-bin --region " + region)
-		p.command("aws ec2 list-snapshots-in-recycle-bin --region " + region)
-		p.paragraph("Restore all of its snapshots first, then the image:")
-	default:
-		p.paragraph("By hand, restore all of its snapshots first, then the image:")
+		lines = append(lines,
+			command("aws ec2 list-images-in-recycle-bin --region "+region),
+			command("aws ec2 list-snapshots-in-recycle-bin --region "+region),
+			Line{Text: "Restore all of its snapshots first, then the image:"})
 	}
-	p.command("aws ec2 restore-snapshot-from-recycle-bin --region " + region + " --snapshot-id SNAPSHOT_ID")
-	p.command("aws ec2 restore-image-from-recycle-bin --region " + region + " --image-id IMAGE_ID")
-	p.paragraph("The next run sees by its tags that it was restored, and keeps it until it has been idle for its whole time again. " +
-		"To keep it for good, tag it ami-janitor:keep=true.")
+	return append(lines,
+		command("aws ec2 restore-snapshot-from-recycle-bin --region "+region+" --snapshot-id SNAPSHOT_ID"),
+		command("aws ec2 restore-image-from-recycle-bin --region "+region+" --image-id IMAGE_ID"),
+		Line{Text: "The next run sees by its tags that it was restored, and keeps it until it has been idle for its whole time again. " +
+			"To keep it for good, tag it ami-janitor:keep=true."})
 }
 
 // regionOrPlaceholder is the region of the run for a command, if there is just one.

@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -22,10 +23,10 @@ const (
 // What one message lists at most, and how long its parts may be. What does not fit slackText all the same is cut off at the
 // end of a line.
 const (
-	slackImages   = 10
-	slackProblems = 5
-	slackPhrase   = 300
-	slackCase     = 200
+	slackImages = 10
+	slackMost   = 5 // Problems, and next steps.
+	slackPhrase = 300
+	slackCase   = 200
 )
 
 // notification is the schema of a custom notification.
@@ -86,37 +87,21 @@ func whole(lines []string, room int) string {
 	return strings.Join(lines, "\n")
 }
 
+// slackLines are the lines of the message: the same sections as elsewhere, in short.
 func (r run) slackLines() []string {
-	lines := slackOfProblems(r.lead(), true)
-	for _, line := range []string{r.headline(), r.others(), r.left(), r.first(), r.savings()} {
-		if line != "" && !r.AllFailed() {
+	lines := slackProblems(r.lead(), true)
+	for _, line := range append(r.happened(), r.savings()) {
+		if line != "" {
 			lines = append(lines, plain.Clip(line, slackPhrase))
 		}
 	}
-	lines = append(lines, slackOfProblems(r.problems(), false)...)
-	lines = append(lines, r.slackImages("*Removed*", record.Image.Removed, restorableInShort)...)
-	lines = append(lines, r.slackImages("*Would be removed*", record.Image.Planned, mainDetail)...)
-	lines = append(lines, r.slackImages("*Announced*", record.Image.Marked, dueInShort)...)
-	lines = append(lines, r.slackImages("*Would be announced*", record.Image.ToBeMarked, dueInShort)...)
-	lines = append(lines, r.slackImages("*Objections heard*", record.Image.Vetoed, objection)...)
-	lines = append(lines, r.slackImages("*Back again*", record.Image.IsBack, objection)...)
-	if n := r.Totals.LeftoversFinished; n > 0 {
-		finished := "*Finished from earlier runs*: " + count(n, "snapshot") + " deleted"
-		if undo := r.undoOfLeftovers(); len(undo) > 0 {
-			for i := range undo {
-				undo[i] = code(undo[i], slackCase)
-			}
-			finished += "; to bring them back: " + some(undo)
-		}
-		lines = append(lines, finished)
+	lines = append(lines, slackProblems(r.problems(), false)...)
+	for _, s := range []Section{r.removed(), r.wouldBeRemoved(), r.newlyAnnounced(), r.objections(), r.backAgain()} {
+		lines = append(lines, slackItems(s)...)
 	}
-	if r.Totals.OrphanedSnapshots > 0 {
-		lines = append(lines, "*Orphaned snapshots*: "+r.orphansInShort())
-	}
-	for _, gap := range r.orphansGaps() {
-		lines = append(lines, "*Orphaned snapshots* were not looked for: "+code(gap, slackCase))
-	}
-	if kept := r.slackKept(); kept != "" {
+	lines = append(lines, slackLeftovers(r.leftovers())...)
+	lines = append(lines, r.slackOrphans()...)
+	if kept := slackLabels(r.kept()); kept != "" {
 		lines = append(lines, "*Kept*: "+plain.Clip(kept, slackPhrase))
 	}
 	lines = append(lines, "Run "+code(plain.Text(r.Run.Run), slackKeyword))
@@ -126,16 +111,16 @@ func (r run) slackLines() []string {
 	return lines
 }
 
-// slackOfProblems says what is wrong, with one case of each. What to do is among the next steps, and here too if these lead.
-func slackOfProblems(problems []problem, lead bool) []string {
+// slackProblems says what is wrong, with one case of each. What to do is among the next steps, and here too if these lead.
+func slackProblems(problems []Problem, lead bool) []string {
 	var lines []string
 	for i, problem := range problems {
-		if i == slackProblems {
+		if i == slackMost {
 			return append(lines, moreInRecord(len(problems)-i))
 		}
-		lines = append(lines, "*"+plain.Clip(problem.what, slackPhrase)+"*", code(problem.cases[0].subjects[0]+": "+problem.cases[0].fault, slackPhrase))
+		lines = append(lines, "*"+plain.Clip(problem.What, slackPhrase)+"*", code(problem.Cases[0].Subjects[0]+": "+problem.Cases[0].Fault, slackPhrase))
 		if lead {
-			lines = append(lines, "What to do: "+slackStep(problem.todo))
+			lines = append(lines, "What to do: "+slackStep(problem.Todo))
 		}
 	}
 	return lines
@@ -145,47 +130,81 @@ func moreInRecord(n int) string {
 	return fmt.Sprintf("…and %s more in the run record", thousands(int64(n)))
 }
 
-func mainDetail(_ record.Region, i record.Image) string { return plain.Text(i.MainReason().Detail) }
-
-// slackImages lists the images that are as wanted, each with what there is to say of it.
-func (r run) slackImages(title string, wanted func(record.Image) bool, say func(record.Region, record.Image) string) []string {
+// slackItems lists the items of a section, each with what there is to say of it in a few words.
+func slackItems(s Section) []string {
 	var lines []string
-	r.Each(wanted, func(region record.Region, image record.Image) {
-		lines = append(lines, "• "+code(r.label(region, image), slackCase)+" "+code(say(region, image), slackCase))
-	})
+	for _, g := range s.Groups {
+		for _, i := range g.Items {
+			lines = append(lines, "• "+code(i.name(""), slackCase)+" "+code(cmp.Or(i.Brief, i.Says), slackCase))
+		}
+	}
 	if len(lines) == 0 {
 		return nil
 	}
 	if more := len(lines) - slackImages; more > 0 {
 		lines = append(lines[:slackImages], moreInRecord(more))
 	}
-	return append([]string{title}, lines...)
+	return append([]string{"*" + s.Title + "*"}, lines...)
 }
 
-func (r run) slackKept() string {
-	var counts []string
-	for _, k := range r.kept() {
-		counts = append(counts, fmt.Sprintf("%s %s", thousands(int64(k.images)), k.code))
+// slackLeftovers says how many snapshots of earlier runs were deleted, and by which commands they come back.
+func slackLeftovers(s Section) []string {
+	if s.Brief == "" {
+		return nil
 	}
-	return strings.Join(counts, ", ")
+	var undo []string
+	for _, g := range s.Groups {
+		for _, line := range g.Intro {
+			if line.IsCommand {
+				undo = append(undo, code(line.Text, slackCase))
+			}
+		}
+		if g.More > 0 {
+			undo = append(undo, thousands(int64(g.More))+" more")
+		}
+	}
+	line := "*" + s.Title + "*: " + s.Brief
+	if len(undo) > 0 {
+		line += "; to bring them back: " + list(undo)
+	}
+	return []string{line}
+}
+
+// slackOrphans says how many orphans there are, and where they were not looked for.
+func (r run) slackOrphans() []string {
+	var lines []string
+	if s := r.orphans(); s.Brief != "" {
+		lines = append(lines, "*"+s.Title+"*: "+s.Brief)
+	}
+	for _, gap := range r.orphansGaps() {
+		lines = append(lines, "*Orphaned snapshots* were not looked for: "+code(gap.Label+": "+gap.Says, slackCase))
+	}
+	return lines
+}
+
+// slackLabels names the items of a section.
+func slackLabels(s Section) string {
+	var labels []string
+	for _, g := range s.Groups {
+		for _, i := range g.Items {
+			labels = append(labels, i.Label)
+		}
+	}
+	return strings.Join(labels, ", ")
 }
 
 // slackNextSteps says what to do, once for each kind of problem.
 func (r run) slackNextSteps() []string {
 	var steps []string
 	for _, problem := range slices.Concat(r.lead(), r.problems()) {
-		if step := slackStep(problem.todo); len(steps) < slackProblems && !slices.Contains(steps, step) {
+		if step := slackStep(problem.Todo); len(steps) < slackMost && !slices.Contains(steps, step) {
 			steps = append(steps, step)
 		}
 	}
-	if r.canTurnOn() {
-		steps = append(steps, r.words("To let the function carry out its plan, deploy it with {DRY_RUN}=false."))
-	}
-	if r.Count(record.Image.Marked)+r.Count(record.Image.Announced) > 0 {
-		steps = append(steps, slackStep("To object to a removal that is announced: "+waysToObject+" or run: "+r.Reader.Command("unmark IMAGE_ID")))
-	}
-	if step := r.restoreInShort(); step != "" {
-		steps = append(steps, slackStep(step))
+	for _, s := range []Section{r.howToTurnOn(), r.howToObject(), r.howToRestore()} {
+		if s.Brief != "" {
+			steps = append(steps, slackStep(s.Brief))
+		}
 	}
 	return steps
 }

@@ -19,7 +19,7 @@ func Subject(of record.Run) string {
 	r := run{of}
 	head, tail := "", " - AMI Janitor"
 	if lead := r.lead(); len(lead) > 0 && !r.AllFailed() {
-		head = lead[0].short[:min(subjectCause, len(lead[0].short))] + " - "
+		head = lead[0].Short[:min(subjectCause, len(lead[0].Short))] + " - "
 	}
 	if account := r.account(); account != "" {
 		tail += " " + account

@@ -11,7 +11,7 @@ import (
 )
 
 // remainsProblems says what to do about the snapshots of which that is not known.
-func (r run) remainsProblems() []problem {
+func (r run) remainsProblems() []Problem {
 	var complaints []complaint
 	for _, region := range r.Regions {
 		if region.RemainsUnproven() {
@@ -26,11 +26,11 @@ func (r run) remainsProblems() []problem {
 // leads reports whether the digest begins with what could not be proven: where a region could prove nothing, and where that is all
 // there is to say, because nothing was done.
 func (r run) leads() bool {
-	return r.CountRegions(record.Region.NothingProven) > 0 || len(r.deeds()) == 0
+	return r.CountRegions(record.Region.NothingProven) > 0 || len(r.actions()) == 0
 }
 
 // lead is what the digest begins with. That launch data is missing is the first thing to know in any case.
-func (r run) lead() []problem {
+func (r run) lead() []Problem {
 	if !r.leads() {
 		return r.worded(r.launchDataProblems())
 	}
@@ -38,23 +38,23 @@ func (r run) lead() []problem {
 }
 
 // busyProblems says what to do about the regions that another run keeps for itself.
-func (r run) busyProblems() []problem {
-	var problems []problem
+func (r run) busyProblems() []Problem {
+	var problems []Problem
 	for _, region := range r.Regions {
 		if !r.IsKeptFrom(region) {
 			continue
 		}
 		name, run := plain.Text(region.Region), plain.Text(region.BusyRun)
-		p := problem{cases: []problemCase{{faultText(region.WhyUnreached()), []string{name}}}}
+		p := Problem{Cases: []Case{{faultText(region.WhyUnreached()), []string{name}}}}
 		if r.IsBusyForLong(region) {
-			p.what = name + " is left to run " + run + " for more than a day, and nothing was done there."
-			p.todo = "See whether that run is still at work. If it is not, the date in its lock is wrong: move locks/" + name + ".json away from " +
+			p.What = name + " is left to run " + run + " for more than a day, and nothing was done there."
+			p.Todo = "See whether that run is still at work. If it is not, the date in its lock is wrong: move locks/" + name + ".json away from " +
 				"where {RECORDS} says."
-			p.short = "Region left to a run for over a day"
+			p.Short = "Region left to a run for over a day"
 		} else {
-			p.what = name + " was left to run " + run + " of policy " + faultText(region.BusyPolicy) + ", and nothing was done there."
-			p.todo = "Schedule the two policies at different hours: the records that they share allow one run at a time in a region."
-			p.short = "Region left to another policy"
+			p.What = name + " was left to run " + run + " of policy " + faultText(region.BusyPolicy) + ", and nothing was done there."
+			p.Todo = "Schedule the two policies at different hours: the records that they share allow one run at a time in a region."
+			p.Short = "Region left to another policy"
 		}
 		problems = append(problems, p)
 	}
@@ -63,19 +63,19 @@ func (r run) busyProblems() []problem {
 
 // unprovenProblems makes one problem of all unproven images that have the same remedy, and of each error one case; what keeps most
 // images comes first.
-func (r run) unprovenProblems() []problem {
-	var problems []problem
+func (r run) unprovenProblems() []Problem {
+	var problems []Problem
 	for _, rule := range retention.Rules() {
 		if rule.Code != record.LaunchDataMissingCode { // It has a problem of its own.
 			problems = append(problems, r.unprovenFor(rule)...)
 		}
 	}
-	slices.SortStableFunc(problems, func(a, b problem) int { return b.keeps - a.keeps })
+	slices.SortStableFunc(problems, func(a, b Problem) int { return b.keeps - a.keeps })
 	return problems
 }
 
 // unprovenFor are the problems of the images that one rule keeps.
-func (r run) unprovenFor(rule retention.Rule) []problem {
+func (r run) unprovenFor(rule retention.Rule) []Problem {
 	total, stayed := map[string]int{}, map[string]map[[2]int]bool{} // By error, and by what to do about it: once for each image.
 	var complaints []complaint
 	remedy := adviceOr(otherwise(rule), whatWasDenied)
@@ -101,10 +101,10 @@ func (r run) unprovenFor(rule retention.Rule) []problem {
 	problems := grouped(complaints, remedy, func(int) string { return "" })
 	for i := range problems {
 		p := &problems[i]
-		p.keeps = len(stayed[p.todo])
-		p.what = count(p.keeps, "stale AMI") + " stayed: " + whyStayed(rule, strings.HasPrefix(p.todo, soAgain))
-		if more := len(p.cases) - mostErrors; more > 0 {
-			p.cases = append(p.cases[:mostErrors], problemCase{count(more, "more error") + " of this kind", []string{"and"}})
+		p.keeps = len(stayed[p.Todo])
+		p.What = count(p.keeps, "stale AMI") + " stayed: " + whyStayed(rule, strings.HasPrefix(p.Todo, soAgain))
+		if more := len(p.Cases) - mostErrors; more > 0 {
+			p.Cases = append(p.Cases[:mostErrors], Case{count(more, "more error") + " of this kind", []string{"and"}})
 		}
 	}
 	return problems

@@ -4,13 +4,11 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"ami-janitor/pkg/plain"
 )
-
-// width is the column at which the text is wrapped. Words longer than that stay whole.
-const width = 92
 
 // count says a number of things: "1 AMI", "1,200 AMIs". One is the singular; its plural ends in "s".
 func count[N int | int64](n N, one string) string {
@@ -59,58 +57,11 @@ func list(items []string) string {
 	return strings.Join(items[:last], ", ") + " and " + items[last]
 }
 
-// page is a plain text of paragraphs and items, wrapped.
-type page struct{ strings.Builder }
-
-func (p *page) heading(title string) {
-	p.WriteString("\n" + strings.ToUpper(title) + "\n")
-}
-
-// headingOf says how many images its section is about.
-func (p *page) headingOf(title string, images int) {
-	p.heading(title + " (" + thousands(int64(images)) + ")")
-}
-
-func (p *page) paragraph(text string) { p.wrapped("", "", text) }
-
-// advice is a paragraph in which every second line is a command.
-func (p *page) advice(text string) {
-	for i, line := range strings.Split(text, "\n") {
-		switch {
-		case i%2 == 1:
-			p.command(line)
-		case line != "":
-			p.paragraph(line)
-		}
+// sentence gives a phrase its capital letter and its full stop.
+func sentence(phrase string) string {
+	first, size := utf8.DecodeRuneInString(phrase)
+	if size == 0 {
+		return ""
 	}
-}
-
-func (p *page) item(text string) { p.wrapped("- ", "  ", text) }
-
-// detail continues an item.
-func (p *page) detail(text string) { p.wrapped("  ", "  ", text) }
-
-// command stands on a line of its own and is not wrapped, so that it can be copied.
-func (p *page) command(text string) { p.WriteString("    " + text + "\n") }
-
-// wrapped writes a paragraph whose first line begins with first, and all others with rest.
-func (p *page) wrapped(first, rest, text string) {
-	column := 0
-	for i, word := range strings.Fields(text) {
-		size := utf8.RuneCountInString(word)
-		switch {
-		case i == 0:
-			p.WriteString(first)
-			column = len(first)
-		case column+1+size > width:
-			p.WriteString("\n" + rest)
-			column = len(rest)
-		default:
-			p.WriteByte(' ')
-			column++
-		}
-		p.WriteString(word)
-		column += size
-	}
-	p.WriteByte('\n')
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(phrase[size:], ".") + "."
 }
