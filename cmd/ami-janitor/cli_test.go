@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/record"
@@ -266,7 +267,7 @@ func TestTheQuestion(t *testing.T) {
 	held.Hold = "no rule"
 	objections := record.Region{Images: []record.Image{{Unmark: retention.Veto}, {Unmark: retention.ClearMark}, {}}}
 	tags := record.Region{Images: []record.Image{
-		{Unmark: retention.Veto, Reasons: []retention.Reason{{Code: "restored"}}}, {Unmark: retention.ClearMark, CopiedTags: "they are older"}, {CopiedTags: "they are older"},
+		{Verdict: retention.Keep, Unmark: retention.Veto, Reasons: []retention.Reason{{Code: "restored"}}}, {Unmark: retention.ClearMark, CopiedTags: "they are older"}, {CopiedTags: "they are older"},
 	}}
 	busy := objections
 	busy.Hold, busy.Busy = "another run is at work", true
@@ -280,7 +281,7 @@ func TestTheQuestion(t *testing.T) {
 			Totals: record.Totals{WouldDeregister: 2, Marked: 3}, Regions: []record.Region{leftover},
 		},
 	} {
-		if got := question(plan); got != want {
+		if got := digest.Question(plan); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
@@ -29,7 +30,7 @@ func TestTheTableShowsWhatIsNoImage(t *testing.T) {
 		record.NewRegion(retention.Plan{Region: "us-east-1", Hold: "no Recycle Bin rule covers what is to be removed"}, record.Done{}, ""),
 	}}
 	record.Finish(tonight.Add(time.Minute), 0.05)
-	shown := imageTable(record) + "\n" + whereTheRestIs(record)
+	shown := imageTable(record) + "\n" + digest.BelowTheTable(record)
 	for _, want := range []string{
 		"3 snapshots whose image is gone", "snap-0123456789example", "deleted", "left by run run-1", "snap-1234567890example", "kept", "named by",
 		"only planned", "no Recycle Bin rule covers what is to be removed", "restorable until 2026-12-07T02:00:00Z",
