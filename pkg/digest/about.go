@@ -59,8 +59,8 @@ func (r run) lookedUp() string {
 	}
 }
 
-// notLookedUpIn says what limits a sentence about the lookups: sources that did not answer in full, regions in which none was made, and that
-// a dry run does not look twice.
+// notLookedUpIn says what limits a sentence about the lookups: sources that did not answer in full,
+// regions in which none was made, and that a dry run does not look twice.
 func (r run) notLookedUpIn() string {
 	var incomplete []string
 	for _, region := range r.Regions {

@@ -10,8 +10,9 @@ import (
 	"ami-janitor/pkg/plain"
 )
 
-// advice says what a person can do about an error, with places for the words of the reader; see Reader.Words. It is empty if nothing better is known than to read the error. The
-// permission is the one that is missing if the error is a denial that does not name it.
+// advice says what a person can do about an error, with places for the reader's words (Words). It
+// is empty if reading the error is the best advice. Permission is the one that is missing if the
+// error is a denial that names none.
 func advice(fault, permission string) string { return remedyFor(fault).of(fault, permission).advice }
 
 // inShort says an error in a few words of ASCII.
@@ -19,7 +20,7 @@ func inShort(fault string) string {
 	return cmp.Or(remedyFor(fault).of(fault, "").short, "A lookup failed")
 }
 
-// remedy is what there is to do about the errors that have one of some signs, and the cause in short.
+// remedy is advice on the errors that show one of some signs, and the cause in short.
 type remedy struct {
 	signs  []string
 	advice string
@@ -45,7 +46,8 @@ func remedyFor(fault string) remedy {
 	return remedy{}
 }
 
-// shows reports whether a text shows a sign: all of its parts, which an ellipsis sets apart, one after the other.
+// shows reports whether a text shows a sign: all of its parts, in order. An ellipsis separates
+// them.
 func shows(text, sign string) bool {
 	for part := range strings.SplitSeq(sign, "…") {
 		_, rest, found := strings.Cut(text, part)
@@ -74,7 +76,8 @@ func policyDenies(permission string) string {
 // soAgain begins the advice on what there was no time to look up.
 const soAgain = "If it is so again, "
 
-// remedies are looked through in order; a command in an advice stands on a line of its own; the signs are in lower case. What an error of AWS carries is its code.
+// remedies are tried in order. A command stands on a line of its own. Signs are in lower case;
+// errors of AWS carry their code.
 var remedies = []remedy{
 	{
 		[]string{"no aws credentials: "}, // See wire.Explain.
@@ -284,8 +287,9 @@ func deniedPermission(fault string) string {
 }
 
 var (
-	deniedAction    = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)`)
-	deniedLookup    = regexp.MustCompile(`\b([a-z0-9]+:[A-Z][A-Za-z]+): (?:UnauthorizedOperation|AccessDenied|AuthorizationError)`) // See wire.ExplainLookup.
+	deniedAction = regexp.MustCompile(`not authorized to perform: ([a-z0-9-]+:[A-Za-z]+)`)
+	// deniedLookup is what wire.ExplainLookup writes.
+	deniedLookup    = regexp.MustCompile(`\b([a-z0-9]+:[A-Z][A-Za-z]+): (?:UnauthorizedOperation|AccessDenied|AuthorizationError)`)
 	deniedOperation = regexp.MustCompile(`operation error ([A-Za-z0-9 ]+): ([A-Za-z]+)`)
 )
 
@@ -304,7 +308,8 @@ func regionTodo(fault string) string {
 	return cmp.Or(regionRemedy(fault).advice, "The next run looks again. If it fails again, begin with the error.")
 }
 
-// notAccepted are codes of AWS for credentials that it does not accept, in lower case: in general, or in a region that is not enabled.
+// notAccepted are codes of AWS for credentials that it does not accept, in lower case: in general,
+// or in a region that is not enabled.
 var notAccepted = []string{"authfailure", "optinrequired", "unrecognizedclient", "invalidclienttokenid", "signaturedoesnotmatch"}
 
 // regionRemedy is the remedy for an error that concerns a whole region; empty if there is none.
@@ -333,8 +338,9 @@ func regionRemedy(fault string) remedy {
 	return remedyFor(fault).of(fault, whatWasDenied)
 }
 
-// faultText words an error for a person, on one line and not too long. It leaves out what says nothing at breakfast: the
-// transport's part, and the encoded message of several thousand characters that EC2 adds to a denial.
+// faultText words an error for a person, on one line and not too long. It leaves out the
+// transport's part, and the encoded message of several thousand characters that EC2 adds to a
+// denial.
 func faultText(fault string) string {
 	const longest = 400
 	fault, _, _ = strings.Cut(fault, "Encoded authorization failure message")

@@ -2,8 +2,8 @@ package digest
 
 import "ami-janitor/pkg/record"
 
-// Advise completes the record of a finished run by what there is to do about each of its faults, in the
-// words of who reads it.
+// Advise adds to the record of a finished run what to do about each fault, in the words of its
+// reader.
 func Advise(r *record.Run) {
 	for i := range r.Regions {
 		region := &r.Regions[i]

@@ -18,7 +18,7 @@ type announcement struct {
 
 func (a announcement) owner() string { return strings.TrimSpace(a.image.Owner) }
 
-// announcements returns the announced images that are as wanted, those that are due first first.
+// announcements returns the announced images that are as wanted, by the day on which they are due.
 func (r run) announcements(wanted func(record.Image) bool) []announcement {
 	var found []announcement
 	r.Each(wanted, func(region record.Region, image record.Image) { found = append(found, announcement{region, image}) })
@@ -26,7 +26,8 @@ func (r run) announcements(wanted func(record.Image) bool) []announcement {
 	return found
 }
 
-// announced says who loses what on which day: all that this run announces, and the next of those that wait.
+// announced says who loses what on which day: all that this run announces, and the next of those
+// that wait.
 func (r run) announced() Section {
 	fresh, before := r.announcements(record.Image.IsNew), r.announcements(record.Image.Announced)
 	if len(fresh)+len(before) == 0 {
@@ -62,7 +63,7 @@ func (r run) newlyAnnounced() Section {
 	return Section{Title: title, Groups: []Group{{Items: items}}}
 }
 
-// byOwner lists announced images under their owners, in alphabetical order, and those without an owner last. Where
+// byOwner groups announced images by owner, in alphabetical order, those without an owner last. If
 // none has an owner, there are no headings.
 func (r run) byOwner(images []announcement) []Group {
 	slices.SortStableFunc(images, func(a, b announcement) int {
@@ -86,7 +87,8 @@ func (r run) byOwner(images []announcement) []Group {
 	return groups
 }
 
-// ownedBy is the heading of an owner's images. If those without an owner come first, there are no others.
+// ownedBy is the heading of an owner's images. Images without an owner come first only if there are
+// no others.
 func ownedBy(owner string, isFirst bool) string {
 	switch {
 	case owner != "":
@@ -149,7 +151,7 @@ func disabled(a announcement) []Line {
 // waysToObject is how a person objects to the removal of an image with the means of EC2.
 const waysToObject = "launch the image, tag it ami-janitor:keep=true, remove its tag ami-janitor:due, enable it if it is disabled,"
 
-// howToObject is for images that are announced. What a dry run would announce is not.
+// howToObject is about images that are announced. A dry run announces nothing.
 func (r run) howToObject() Section {
 	if r.Count(record.Image.Marked)+r.Count(record.Image.Announced) == 0 {
 		return Section{}
@@ -183,7 +185,8 @@ func (r run) taggedNoMore() []Section {
 	}
 }
 
-// objections lists the images whose announced removal is off because somebody wants to keep them after all.
+// objections lists the images whose announced removal is off because somebody wants to keep them
+// after all.
 func (r run) objections() Section {
 	marks := "their marks are taken off"
 	if r.DryRun {
@@ -212,7 +215,8 @@ func (r run) off(title string, wanted func(record.Image) bool, what string) Sect
 	return Section{Title: title, Count: len(items), Intro: says(what), Groups: []Group{{Items: items}}}
 }
 
-// objection says why an image is kept after its removal was announced, or why it carries tags as if it had been.
+// objection says why an image is kept after its removal was announced, or why it only looks
+// announced.
 func objection(region record.Region, i record.Image) string {
 	if i.Copied() {
 		return plain.Text(i.CopiedTags) + strayFault(region, i.ImageID)

@@ -5,8 +5,8 @@ import (
 	"ami-janitor/pkg/record"
 )
 
-// snapshotsThatStay have a life of their own, so that they stay although their images go, and those that only a person
-// can delete. Each is listed once, with the command that deletes it.
+// snapshotsThatStay were made on their own, so they stay although their images go; or only a person
+// can delete them. Each is listed once, with the command that deletes it.
 func (r run) snapshotsThatStay() Section {
 	items := r.snapshotsApart()
 	if len(items) == 0 {

@@ -5,7 +5,8 @@ import (
 	"ami-janitor/pkg/record"
 )
 
-// CopyLines says in sentences what a copy lacks, and what in it was not read; nothing of one that is whole, or of a real account (nil).
+// CopyLines says in sentences what a copy lacks, and which files in it were not read; nothing about
+// a complete copy, or a real account (nil).
 func CopyLines(c *record.Copy) []string {
 	if c == nil {
 		return nil

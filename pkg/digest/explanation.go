@@ -188,7 +188,8 @@ func (e Explanation) verdict() string {
 	return what + whatBecomesOfTags(image)
 }
 
-// whatBecomesOfTags says what a run does to the tags that an image carries of a removal, in a sentence; empty if nothing.
+// whatBecomesOfTags says in a sentence what a run does to the removal tags of an image; empty if
+// nothing.
 func whatBecomesOfTags(image record.Image) string {
 	switch _, back := image.Reason(record.RestoredCode); {
 	case back && image.Unmark == retention.Veto:

@@ -18,7 +18,8 @@ func FailedText(of record.Run) string {
 	return text([]Section{{Problems: problems}})
 }
 
-// failedProblems says why a run failed in every region, one problem for each remedy; none for any other run.
+// failedProblems says why a run failed in every region, one problem for each remedy; nothing about
+// any other run.
 func (r run) failedProblems() []Problem {
 	if !r.AllFailed() {
 		return nil

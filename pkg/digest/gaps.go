@@ -8,7 +8,7 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// subject counts the images of a region that stay because of a gap, and names them as long as they are few.
+// subject counts the images of a region that a gap keeps, and names them if they are few.
 func subject(g record.Gap, region record.Region) string {
 	const few = 3
 	what := count(g.Images, "AMI")
@@ -22,7 +22,7 @@ func subject(g record.Gap, region record.Region) string {
 	return what + " (" + strings.Join(names, "; ") + ")"
 }
 
-// explainedGaps are what is not proven of one image, whatever else keeps it.
+// explainedGaps are the missing proofs of one image, whatever else keeps it.
 func explainedGaps(region string, explained retention.Explanation, reader record.Reader) []record.Gap {
 	var found []record.Gap
 	for _, h := range explained.Hearings {

@@ -68,8 +68,8 @@ func (r run) wereLeftAlone(images int) string {
 	}
 }
 
-// onlyPlanned lists what is due in the regions that were only planned. A region on hold in which nothing is due is told of
-// among the problems.
+// onlyPlanned lists what is due in the regions that were only planned. A region on hold where
+// nothing is due is among the problems already.
 func (r run) onlyPlanned() Section {
 	s := Section{Title: "Only planned"}
 	for _, region := range r.Regions {
@@ -88,7 +88,7 @@ func (r run) onlyPlanned() Section {
 	return s
 }
 
-// leftAlone are the images of a region to which something would have been done.
+// leftAlone are the images of a region that would have been changed had it not been on hold.
 func leftAlone(region record.Region) []Item {
 	var items []Item
 	for _, image := range region.Images {

@@ -33,7 +33,8 @@ type keptReason struct {
 	images int
 }
 
-// keptReasons counts the kept images of all regions by reason, most first. One that is not in the table counts all the same.
+// keptReasons counts the kept images of all regions by reason, most first, unknown reasons
+// included.
 func (r run) keptReasons() []keptReason {
 	counts := map[retention.Code]int{}
 	for _, region := range r.Regions {

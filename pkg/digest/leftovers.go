@@ -10,7 +10,7 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// leftovers says what this run has done of what earlier ones have left undone.
+// leftovers says what this run did about the unfinished work of earlier runs.
 func (r run) leftovers() Section {
 	s := Section{Title: "Finished from earlier runs"}
 	if r.DryRun {
@@ -38,8 +38,8 @@ func (r run) leftoverSnapshots() Group {
 	return Group{Intro: says("These runs were ended before they had deleted all snapshots of the AMIs that they removed:"), Items: items}
 }
 
-// undoOfLeftovers lists the commands that bring back what earlier runs had left, if it was deleted and seen in the Recycle
-// Bin: it carries the tags of those runs, and belongs to their images.
+// undoOfLeftovers lists the commands that bring back deleted leftovers that are in the Recycle Bin.
+// They carry the tags of the earlier run, and belong to its images.
 func (r run) undoOfLeftovers() Group {
 	var undo []string
 	r.EachLeftover(func(_ record.Region, l record.Leftover) {
@@ -60,7 +60,7 @@ func (r run) undoOfLeftovers() Group {
 	return group
 }
 
-// clearedTags says what lost left-over tags of a removal.
+// clearedTags says what lost left-over tags of a removal, or would.
 func (r run) clearedTags() string {
 	ids := r.strayIDs()
 	switch {
@@ -80,8 +80,8 @@ type sameLeftovers struct {
 	gib         int64
 }
 
-// sameLeftovers returns the snapshots that earlier runs have left, those of one run one after the other, and first those that
-// were deleted.
+// sameLeftovers returns the snapshots that earlier runs have left, those of one run one after the
+// other, and first those that were deleted.
 func (r run) sameLeftovers() []sameLeftovers {
 	var groups []sameLeftovers
 	r.EachLeftover(func(_ record.Region, f record.Leftover) {
@@ -125,7 +125,8 @@ func (s sameLeftovers) item() Item {
 	}
 }
 
-// strayFault says of a resource whose tags were to be taken off that they were not; empty if they were, or are to be.
+// strayFault says that the tags of a resource could not be taken off; empty if they were, or would
+// be.
 func strayFault(g record.Region, id string) string {
 	at := slices.IndexFunc(g.Strays, func(s record.Stray) bool { return s.ID == id })
 	if at < 0 || g.Strays[at].Status != record.StrayFailed && g.Strays[at].Status != record.StraySkipped {
@@ -134,7 +135,8 @@ func strayFault(g record.Region, id string) string {
 	return "; they could not be taken off by this run"
 }
 
-// strayIDs are what lost the tags of a removal, or is to lose them, but the images with tags that were copied.
+// strayIDs are the resources that lost the tags of a removal, or would. Images with copied tags
+// have a section of their own.
 func (r run) strayIDs() []string {
 	var ids []string
 	for _, region := range r.Regions {

@@ -8,7 +8,8 @@ import (
 	"ami-janitor/pkg/record"
 )
 
-// happened says what the run did, and what became of all other images. Where every region failed, that has been said.
+// happened says what the run did, and what became of all other images. Where every region failed,
+// the lead says so.
 func (r run) happened() []string {
 	if r.AllFailed() {
 		return nil
@@ -53,7 +54,8 @@ func (r run) actions() []string {
 	return actions
 }
 
-// where says in which regions and accounts the run looked, leaving out those that failed unless all did.
+// where says in which regions and accounts the run looked, without the regions that failed unless
+// all did.
 func (r run) where() string {
 	regions, accounts := map[string]bool{}, map[string]bool{}
 	one := ""
@@ -160,7 +162,7 @@ func (r run) left() string {
 	return "What is left (" + left + ") takes about " + count(t.NightsNeeded, "more run") + " " + speed + "."
 }
 
-// first says why a run is told of that may have found nothing.
+// first explains a digest that may have found nothing.
 func (r run) first() string {
 	if !r.FirstRun {
 		return ""

@@ -30,7 +30,8 @@ const (
 		"anybody can write."
 )
 
-// announcedElsewhere says how many images other policies have announced. Their own digests have the rest.
+// announcedElsewhere says how many images other policies have announced. Their own digests have the
+// rest.
 func (r run) announcedElsewhere() Section {
 	type announced struct {
 		images int

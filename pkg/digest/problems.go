@@ -21,7 +21,7 @@ type Problem struct {
 	keeps int // How many images stay because of it, if it is about such.
 }
 
-// Case is an error, and all that it befell.
+// Case is an error, and all that it happened to.
 type Case struct {
 	Fault    string
 	Subjects []string
@@ -48,7 +48,7 @@ func (r run) needsAttention() Section {
 	return Section{Title: "Needs attention", Problems: problems}
 }
 
-// problems returns what a person should look at, the gravest first, but what leads the digest.
+// problems returns what a person should look at, the gravest first, without what leads the digest.
 func (r run) problems() []Problem {
 	problems := slices.Concat(r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(),
 		r.strayProblems(), r.recordProblems(), r.unrecordedProblems())
@@ -58,13 +58,13 @@ func (r run) problems() []Problem {
 	return r.worded(slices.Concat(r.heldProblems(), r.busyProblems(), problems, r.unprovenProblems(), r.remainsProblems()))
 }
 
-// complaint is one thing that went wrong. Where id stands in the fault, the fault is the same for another id.
+// complaint is one thing that went wrong. Faults that differ only by the id are the same.
 type complaint struct {
 	subject, id, fault string
 }
 
-// grouped makes one problem of all complaints that have the same remedy, and one case of all that have the same error,
-// in order of appearance.
+// grouped makes one problem of all complaints with the same remedy, and one case of all with the
+// same error, in order of appearance.
 func grouped(complaints []complaint, remedy func(fault string) string, what func(n int) string) []Problem {
 	var problems []Problem
 	var counts []int
@@ -151,8 +151,8 @@ func imageRemedy(permission string) func(fault string) string {
 	return adviceOr("The next run judges again what is still there. If it fails again, begin with the error.", permission)
 }
 
-// removalRemedy is advice on images that could not be removed. A policy that denies the removal of these, and not of others, is no
-// missing right.
+// removalRemedy is advice on images that could not be removed. A policy that denies only some
+// removals is no missing permission.
 func (r run) removalRemedy() func(fault string) string {
 	return func(fault string) string {
 		if isDenied(fault) && (r.Totals.Deregistered > 0 || strings.Contains(fault, "explicit deny")) {
@@ -196,7 +196,7 @@ func (r run) snapshotProblems() []Problem {
 	return problems
 }
 
-// failedSnapshots complains once about every snapshot that no image of the region saw deleted.
+// failedSnapshots complains once about every snapshot whose deletion is not confirmed.
 func failedSnapshots(g record.Region) []complaint {
 	var complaints []complaint
 	failed, told := g.FailedSnapshots(), map[string]bool{}

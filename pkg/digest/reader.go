@@ -17,7 +17,8 @@ func policyText(sentence string, reader record.Reader) string {
 	return "Policy: " + plain.Printable(sentence) + whosePolicy(reader)
 }
 
-// whosePolicy says to the reader of the command line whose policy it is: what is planned by hand need not be what a function does.
+// whosePolicy tells the reader of the command line whose policy it is: a plan by hand may differ
+// from what the function does.
 func whosePolicy(r record.Reader) string {
 	switch {
 	case !r.CommandLine:
@@ -31,8 +32,8 @@ func whosePolicy(r record.Reader) string {
 	}
 }
 
-// Words puts the reader's words into a text, in the place of braces: {STALE_AFTER} is the reader's name of that setting, and what
-// begins with a small letter is a key of readersWords. Other braces stay.
+// Words puts the reader's words into a text, in the place of braces: {STALE_AFTER} becomes the
+// reader's name of that setting, and a key of readersWords becomes its words. Other braces stay.
 func Words(r record.Reader, text string) string {
 	return braces.ReplaceAllStringFunc(text, func(found string) string {
 		key := strings.Trim(found, "{}")
@@ -65,10 +66,10 @@ var readersWords = map[string]struct{ function, commandLine string }{
 	"split":   {"let several stacks judge some regions each", "judge fewer regions at a time"},
 }
 
-// words puts the words of who reads the digest into a text.
+// words puts the words of the digest's reader into a text.
 func (r run) words(text string) string { return Words(r.Reader, text) }
 
-// worded puts them into what there is to do about problems.
+// worded does the same for what to do about problems.
 func (r run) worded(problems []Problem) []Problem {
 	for i := range problems {
 		problems[i].Todo = r.words(problems[i].Todo)

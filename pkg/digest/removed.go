@@ -70,8 +70,8 @@ func (r run) goingImage(region record.Region, image record.Image) Item {
 	}
 }
 
-// snapshotLines says what becomes of the snapshots of an image: one line for all that go, and one for each reason for
-// which others stay.
+// snapshotLines says what becomes of the snapshots of an image: one line for all that go, and one
+// for each reason why others stay.
 func snapshotLines(i record.Image) []Line {
 	sizes := map[string]int64{}
 	for _, s := range i.Snapshots {
@@ -143,8 +143,8 @@ func because(what, detail string) string {
 	return what + " (" + faultText(detail) + ")"
 }
 
-// unattachedSnapshots are those that were deleted although the deregistration of their image is not confirmed by
-// this run: an earlier run may have done it, or its answer was lost.
+// unattachedSnapshots were deleted although this run did not see their image deregistered: an
+// earlier run may have done it, or the answer was lost.
 func (r run) unattachedSnapshots() Section {
 	items := r.images(hasUnattachedSnapshot, func(region record.Region, image record.Image) Item {
 		return Item{Label: idAndName(image), Region: r.name(region), Details: snapshotLines(image)}

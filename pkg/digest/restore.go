@@ -8,8 +8,8 @@ import (
 	"ami-janitor/pkg/record"
 )
 
-// proviso limits the promise for an image of which snapshots stay: with the last image that uses one it may go, and leave the
-// Recycle Bin earlier.
+// proviso limits the promise for an image with kept snapshots: a kept snapshot may be deleted later
+// with another image, so the restore date is not certain.
 func proviso(i record.Image) string {
 	for _, s := range i.Outcome.Snapshots {
 		if s.Status == ami.SnapshotKept {
@@ -84,7 +84,8 @@ func (r run) regionOrPlaceholder() string {
 	return "REGION"
 }
 
-// restorableInShort says until when a removed image can be brought back, and then what else there is to say of it.
+// restorableInShort says until when a removed image can be brought back, and then why it was
+// removed.
 func restorableInShort(region record.Region, i record.Image) string {
 	words := mainDetail(region, i)
 	if i.IsRestorable() {

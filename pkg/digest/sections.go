@@ -8,8 +8,8 @@ import (
 	"ami-janitor/pkg/record"
 )
 
-// Section is one topic of what is said of a run, before a medium lays it out. Without a title it continues
-// what comes before it.
+// Section is one topic of what is said about a run, before a medium lays it out. Without a title it
+// continues the section before it.
 type Section struct {
 	Title    string
 	Count    int // How many things it is about; 0 where that is not said.
@@ -19,7 +19,7 @@ type Section struct {
 	Brief    string // The whole section in a few words, for a medium that has no room for the rest.
 }
 
-// Group is a list of things about which the same is said first.
+// Group is a list of things that have something in common, which is said first.
 type Group struct {
 	Region string // The region that the items have in common, where the run looked at several.
 	Intro  []Line
@@ -29,7 +29,7 @@ type Group struct {
 
 // Item is one thing in a list, such as an image or a snapshot.
 type Item struct {
-	Label   string   // Which thing it is. An image or a snapshot begins with its id, which nobody can choose.
+	Label   string   // Begins with the id of an image or a snapshot, which nobody can choose.
 	Size    string   // How large it is, where that is said.
 	Facts   []string // What else belongs to its label.
 	Region  string   // Where it is, if the run looked at several regions.
@@ -57,13 +57,14 @@ func says(texts ...string) []Line {
 
 func command(text string) Line { return Line{Text: text, IsCommand: true} }
 
-// run is a run of which something is said.
+// run is a run about which something is said.
 type run struct{ record.Run }
 
 // acting is the run without the images of the regions that were only planned.
 func (r run) acting() run { return run{r.Acting()} }
 
-// sections are all that there is to say of a run, in the order in which a person wants to know it.
+// sections are all that there is to say about a run, in the order in which a person wants to know
+// it.
 func (r run) sections() []Section {
 	sections := []Section{
 		{Problems: r.lead()},
@@ -97,7 +98,7 @@ func (r run) sections() []Section {
 // isEmpty reports whether there is nothing to say.
 func (s Section) isEmpty() bool { return len(s.Problems)+len(s.Intro)+len(s.Groups) == 0 }
 
-// mostListed is how many of the images that nothing happened to are listed.
+// mostListed limits lists of images to which nothing happened.
 const mostListed = 20
 
 // listed is a group of as many items as a person reads.

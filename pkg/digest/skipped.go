@@ -42,8 +42,8 @@ type skippedImages struct {
 	images []Item // Each with what it alone has to say.
 }
 
-// skippedByReason groups the skipped images by the error that they share. Where each has one of its own, such as what was
-// seen to use it, they share the code.
+// skippedByReason groups the skipped images by error. Where each error is unique, such as what was
+// seen to use an image, they are grouped by code.
 func (r run) skippedByReason() []skippedImages {
 	faults := map[string]int{}
 	r.Each(record.Image.Skipped, func(_ record.Region, image record.Image) { faults[image.Outcome.Error]++ })

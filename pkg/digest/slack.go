@@ -11,8 +11,8 @@ import (
 	"ami-janitor/pkg/record"
 )
 
-// The limits of a custom notification of Amazon Q Developer in chat applications, in characters. They are kept in bytes,
-// of which there are never fewer.
+// The limits of a custom notification of Amazon Q Developer in chat applications, in characters.
+// They are kept in bytes, which are never fewer.
 const (
 	slackTitle    = 250
 	slackText     = 8000
@@ -20,8 +20,8 @@ const (
 	slackKeyword  = 75
 )
 
-// What one message lists at most, and how long its parts may be. What does not fit slackText all the same is cut off at the
-// end of a line.
+// What one message lists at most, and how long its parts may be. Whatever exceeds slackText is cut
+// off at the end of a line.
 const (
 	slackImages = 10
 	slackMost   = 5 // Problems, and next steps.
@@ -50,8 +50,8 @@ type metadata struct {
 	Summary string `json:"summary"`
 }
 
-// Slack is the digest as a custom notification of Amazon Q Developer in chat applications, in JSON. It is short: the
-// run record has the rest.
+// Slack is the digest as a custom notification of Amazon Q Developer in chat applications, in JSON.
+// It is short: the run record has the rest.
 func Slack(of record.Run) []byte {
 	r := run{of}
 	title := plain.Clip(Subject(r.Run), slackTitle)
@@ -74,7 +74,7 @@ func Slack(of record.Run) []byte {
 	return data
 }
 
-// whole joins as many lines as a number of bytes has room for, and shows where it leaves some out.
+// whole joins as many lines as fit into a number of bytes, and shows that it left some out.
 func whole(lines []string, room int) string {
 	const sign = "…"
 	room -= len(sign)
@@ -111,7 +111,8 @@ func (r run) slackLines() []string {
 	return lines
 }
 
-// slackProblems says what is wrong, with one case of each. What to do is among the next steps, and here too if these lead.
+// slackProblems says what is wrong, with one case of each. What to do is among the next steps, and
+// here, too, if these problems lead.
 func slackProblems(problems []Problem, lead bool) []string {
 	var lines []string
 	for i, problem := range problems {
@@ -147,7 +148,8 @@ func slackItems(s Section) []string {
 	return append([]string{"*" + s.Title + "*"}, lines...)
 }
 
-// slackLeftovers says how many snapshots of earlier runs were deleted, and by which commands they come back.
+// slackLeftovers says how many snapshots of earlier runs were deleted, and by which commands they
+// come back.
 func slackLeftovers(s Section) []string {
 	if s.Brief == "" {
 		return nil
@@ -231,5 +233,6 @@ func (r run) slackKeywords() []string {
 	return keywords
 }
 
-// code shows neutralised text as Slack shows code: an underscore in it is no markup, and it has no backtick left.
+// code shows neutralised text as Slack shows code: an underscore means nothing there, and the text
+// has no backtick.
 func code(text string, limit int) string { return "`" + plain.Clip(text, limit) + "`" }

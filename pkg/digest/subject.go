@@ -7,14 +7,15 @@ import (
 	"ami-janitor/pkg/record"
 )
 
-// subjectWidth is what a list of mails shows of a subject at best.
+// subjectWidth is how much of a subject a list of mails shows at best.
 const subjectWidth = 90
 
-// subjectCause is how much of a subject says what kept a run from proving anything, in bytes.
+// subjectCause is how much room a subject has for the cause, in bytes.
 const subjectCause = 48
 
-// Subject says the outcome in one line of printable ASCII, the most important first. It counts only what AWS confirmed. Where there
-// was nothing to be proven, or nothing done for want of that, it begins with the cause. Where every region failed, it says why.
+// Subject says the outcome in one line of printable ASCII, the most important first. It counts only
+// what AWS confirmed. If nothing could be proven, or nothing was done for lack of proof, it begins
+// with the cause. If every region failed, it says why.
 func Subject(of record.Run) string {
 	r := run{of}
 	head, tail := "", " - AMI Janitor"
@@ -116,7 +117,8 @@ func (r run) prospect() string {
 	}
 }
 
-// number is count without the comma between thousands, which would look like the one between clauses.
+// number is count without the comma between thousands, which would look like the one between
+// clauses.
 func number(n int, one string) string {
 	if n != 1 {
 		one += "s"
@@ -124,10 +126,10 @@ func number(n int, one string) string {
 	return strconv.Itoa(n) + " " + one
 }
 
-// unsettled images are kept now, and may be removed by a later run though nothing about them changes.
+// unsettled images are kept now, but a later run may remove them without any change to them.
 func unsettled(i record.Image) bool { return i.Announced() || i.LaunchDataMissing() }
 
-// account returns the one account of the run, or an empty string if there is no such thing.
+// account returns the account of the run; empty if there are several.
 func (r run) account() string {
 	account := ""
 	for _, region := range r.Regions {

@@ -33,8 +33,9 @@ const (
 	Bad
 )
 
-// Table shows the verdict on every image, the stalest last, where the eye is when it has been printed. Before the images
-// of a region comes what there is to say about the region and about snapshots without an image.
+// Table shows the verdict on every image, the stalest last, where the eye is after printing. The
+// images of a region come after what there is to say about the region and about snapshots without
+// an image.
 func Table(r record.Run) []Row {
 	var rows []Row
 	for _, region := range r.Regions {
@@ -117,7 +118,8 @@ func whyInTable(image record.Image) string {
 	return strings.Join(details, "; ")
 }
 
-// BelowTheTable says what a copy lacks, how to get images back, and where the full record is, each on a line.
+// BelowTheTable says what a copy lacks, how to get images back, and where the full record is, each
+// on a line.
 func BelowTheTable(r record.Run) string {
 	lines := strings.Join(append(CopyLines(r.Copy), ""), "\n")
 	if r.Totals.Restorable > 0 {
@@ -129,7 +131,8 @@ func BelowTheTable(r record.Run) string {
 	return lines
 }
 
-// Question says what a plan is going to do. The snapshots of the images that it removes go without saying.
+// Question says what a plan is going to do. The snapshots of the images that it removes go without
+// saying.
 func Question(plan record.Run) string {
 	words := fmt.Sprintf("Deregister %d images", plan.Totals.WouldDeregister)
 	add := func(n int, what string) {
@@ -146,8 +149,9 @@ func Question(plan record.Run) string {
 	return words
 }
 
-// tagged counts the kept images whose tags a plan changes: those whose announced removal it takes back, those on which it notes that they
-// were restored, and those that lose tags which were copied. Those in regions that are left to another run are not counted.
+// tagged counts the kept images whose tags a plan changes: it takes back an announced removal,
+// notes that an image was restored, or takes copied tags off. Regions that are left to another run
+// do not count.
 func tagged(plan record.Run) (announced, restored, copied int) {
 	for _, region := range plan.Regions {
 		for _, image := range region.Images {
@@ -165,7 +169,8 @@ func tagged(plan record.Run) (announced, restored, copied int) {
 	return announced, restored, copied
 }
 
-// leftoversToDelete counts the snapshots of earlier runs that a plan deletes, those not counted in regions that are only planned.
+// leftoversToDelete counts the snapshots of earlier runs that a plan deletes, without regions that
+// are only planned.
 func leftoversToDelete(plan record.Run) int {
 	n := 0
 	plan.EachLeftover(func(region record.Region, l record.Leftover) {

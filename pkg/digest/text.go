@@ -100,7 +100,7 @@ func (p *page) paragraph(text string) { p.wrapped("", "", text) }
 
 func (p *page) item(text string) { p.wrapped("- ", "  ", text) }
 
-// wrapped writes a paragraph whose first line begins with first, and all others with rest.
+// wrapped writes a paragraph: its first line begins with first, all others with rest.
 func (p *page) wrapped(first, rest, text string) {
 	column := 0
 	for i, word := range strings.Fields(text) {
@@ -122,7 +122,7 @@ func (p *page) wrapped(first, rest, text string) {
 	p.WriteByte('\n')
 }
 
-// asConfigured gives the places that the operator has named, and that errors repeat, back as they are.
+// asConfigured restores the places that the operator has named where errors repeat them.
 func (r run) asConfigured(text string) string {
 	for _, setting := range []string{"keepList", "records"} {
 		if where := r.Policy[setting]; where != "" {

@@ -10,7 +10,7 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// remainsProblems says what to do about the snapshots of which that is not known.
+// remainsProblems says what to do about snapshots without an image that could not be looked up.
 func (r run) remainsProblems() []Problem {
 	var complaints []complaint
 	for _, region := range r.Regions {
@@ -23,13 +23,13 @@ func (r run) remainsProblems() []Problem {
 	})
 }
 
-// leads reports whether the digest begins with what could not be proven: where a region could prove nothing, and where that is all
-// there is to say, because nothing was done.
+// leads reports whether the digest begins with what could not be proven: a region could prove
+// nothing, or nothing was done.
 func (r run) leads() bool {
 	return r.CountRegions(record.Region.NothingProven) > 0 || len(r.actions()) == 0
 }
 
-// lead is what the digest begins with. That launch data is missing is the first thing to know in any case.
+// lead is what the digest begins with. Missing launch data comes first in any case.
 func (r run) lead() []Problem {
 	if !r.leads() {
 		return r.worded(r.launchDataProblems())
@@ -61,8 +61,8 @@ func (r run) busyProblems() []Problem {
 	return problems
 }
 
-// unprovenProblems makes one problem of all unproven images that have the same remedy, and of each error one case; what keeps most
-// images comes first.
+// unprovenProblems makes one problem of all unproven images with the same remedy, and one case of
+// each error; what keeps most images comes first.
 func (r run) unprovenProblems() []Problem {
 	var problems []Problem
 	for _, rule := range retention.Rules() {
@@ -76,7 +76,8 @@ func (r run) unprovenProblems() []Problem {
 
 // unprovenFor are the problems of the images that one rule keeps.
 func (r run) unprovenFor(rule retention.Rule) []Problem {
-	total, stayed := map[string]int{}, map[string]map[[2]int]bool{} // By error, and by what to do about it: once for each image.
+	// By error, and by what to do about it: once for each image.
+	total, stayed := map[string]int{}, map[string]map[[2]int]bool{}
 	var complaints []complaint
 	remedy := adviceOr(otherwise(rule), whatWasDenied)
 	for n, region := range r.Regions {
@@ -113,7 +114,8 @@ func (r run) unprovenFor(rule retention.Rule) []Problem {
 // mostErrors is how many errors are listed for each remedy.
 const mostErrors = 10
 
-// whyStayed says in a sentence why images stayed, after "stayed:". Late says that there was no time to look them up.
+// whyStayed says in a sentence why images stayed, after "stayed:". Late means that there was no
+// time to look them up.
 func whyStayed(rule retention.Rule, late bool) string {
 	switch {
 	case late:
@@ -127,12 +129,12 @@ func whyStayed(rule retention.Rule, late bool) string {
 	}
 }
 
-// lookAgain is what to do about a lookup that has failed where the error says nothing better.
+// lookAgain is what to do about a lookup that failed, if the error says nothing better.
 const lookAgain = "The next run looks again. If the lookup fails again, begin with the error."
 
 func lookupRemedy(fault string) string { return adviceOr(lookAgain, whatWasDenied)(fault) }
 
-// otherwise is what to do where the error says nothing better.
+// otherwise is what to do if the error says nothing better.
 func otherwise(rule retention.Rule) string {
 	if rule.Code == record.UnknownUseCode {
 		return lookAgain

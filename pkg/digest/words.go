@@ -10,7 +10,8 @@ import (
 	"ami-janitor/pkg/plain"
 )
 
-// count says a number of things: "1 AMI", "1,200 AMIs". One is the singular; its plural ends in "s".
+// count says a number of things: "1 AMI", "1,200 AMIs". One is the singular; its plural ends in
+// "s".
 func count[N int | int64](n N, one string) string {
 	if n == 1 {
 		return "1 " + one
@@ -36,7 +37,7 @@ func price(dollars float64) string {
 	return "$" + strconv.FormatFloat(dollars, 'f', -1, 64)
 }
 
-// dayOn is day for a date such as 2026-01-31. What is no such date stays as it is.
+// dayOn is day for a date such as 2026-01-31. Anything else stays as it is.
 func dayOn(date string) string {
 	at, err := time.Parse(time.DateOnly, date)
 	if err != nil {

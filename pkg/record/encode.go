@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Encode writes the record as JSON, one image after the other, so that it takes no more memory than the record itself. With
-// an indent the JSON is indented by it, and else on one line. A line break follows.
+// Encode writes the record as JSON, image by image, so that it needs no memory beside the record
+// itself. With an indent the JSON is indented, else it is one line. It ends with a line break.
 func (r Run) Encode(w io.Writer, indent string) error {
 	e := encoder{out: bufio.NewWriterSize(w, 64<<10), indent: indent}
 	e.json = json.NewEncoder(&e.buffer)
@@ -43,7 +43,7 @@ func (e *encoder) text(text []byte) {
 	}
 }
 
-// marshal returns the JSON of a value that is indented so many times. It is good until the next call.
+// marshal returns the JSON of a value, indented that many times. It is valid until the next call.
 func (e *encoder) marshal(v any, depth int) []byte {
 	e.buffer.Reset()
 	if e.indent != "" {
@@ -55,8 +55,8 @@ func (e *encoder) marshal(v any, depth int) []byte {
 	return bytes.TrimSuffix(e.buffer.Bytes(), []byte("\n"))
 }
 
-// around writes an object of which the list of a name is empty with that list filled: each writes one item. A quotation mark
-// inside a text is escaped, so that what is looked for is found nowhere else.
+// around writes object, streaming items into its empty list name. Quotation marks inside texts are
+// escaped, so the key is found only once.
 func (e *encoder) around(object any, name string, items, depth int, each func(i int)) {
 	key, line, end := `"`+name+`":[`, "", ""
 	if e.indent != "" {

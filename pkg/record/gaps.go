@@ -10,27 +10,30 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// itsSnapshot begins a detail that is the same for other images, but for a snapshot.
+// itsSnapshot matches the start of a detail that differs between images only by the snapshot.
 var itsSnapshot = regexp.MustCompile(`^(its snapshot )?snap-[0-9a-z]+: `)
 
-// Gap is something without which it is not proven that nothing needs an image, or that there is a way back, and what to do about it.
+// Gap is a missing proof: that nothing needs an image, or that it could be restored. Remedy is
+// filled in by digest.Advise.
 type Gap struct {
 	Code   retention.Code `json:"code"`   // The reason for which images stay because of it, such as "unknown-use".
 	Detail string         `json:"detail"` // What could not be found out, of what, and why. It is the same for other images, but for a snapshot.
 	Remedy string         `json:"remedy"`
 
-	// Of a region: how many images stay for want of that alone, or of other proof besides, and the ids of the first of them.
+	// Of a region: how many images this gap keeps, alone or with other gaps, and the first of their
+	// ids.
 	Images   int      `json:"images,omitempty"`
 	ImageIDs []string `json:"imageIds,omitempty"`
 
 	At []int `json:"-"` // Where these images are among those of the region.
 }
 
-// mostIDs is how many ids of images a gap has in the  A listing that fails keeps all of a region.
+// mostIDs is how many image ids a gap lists in the record. A listing that fails keeps all images of
+// a region.
 const mostIDs = 20
 
-// noteGaps notes what keeps those images of a region that stay only for want of a proof, or of a way back; what keeps most of them comes
-// first. The verdicts are those on the images, in their order.
+// noteGaps notes what keeps the unproven images of a region, the gap with most images first. The
+// verdicts are in the order of the images.
 func (g *Region) noteGaps(verdicts []retention.Verdict) {
 	type key struct {
 		code   retention.Code
@@ -58,7 +61,7 @@ func (g *Region) noteGaps(verdicts []retention.Verdict) {
 	})
 }
 
-// gapsOf returns what keeps an image that stays only for want of a proof, or of a way back, and the code of the reason.
+// gapsOf returns the gaps of an unproven image, and the code of the reason.
 func gapsOf(i Image, found []ami.Gap) (retention.Code, []string) {
 	reason, details := i.WhyUnproven(), []string(nil)
 	if i.Skipped() {
@@ -72,7 +75,8 @@ func gapsOf(i Image, found []ami.Gap) (retention.Code, []string) {
 	return reason.Code, details
 }
 
-// add counts an image, given by its place, once however many of its snapshots the gap is about. The detail is that of several.
+// add counts an image, given by its index, once, however many of its snapshots have the gap. Detail
+// is then that of several images.
 func (g *Gap) add(n int, imageID, detail string) {
 	switch {
 	case g.Images > 0 && g.At[g.Images-1] == n:

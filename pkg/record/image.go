@@ -8,7 +8,7 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// The codes of the reasons that the record counts by, or that decide how it words an image.
+// The codes of reasons by which images are counted and worded.
 const (
 	AnnouncedCode         retention.Code = "announced"
 	LaunchDataMissingCode retention.Code = "launch-data-missing"
@@ -19,8 +19,8 @@ const (
 	RestoredCode          retention.Code = "restored"
 )
 
-// MainReason returns the first reason: the rules come in the order of their table, which goes from facts that nothing
-// can change to evidence that can.
+// MainReason returns the first reason: the rules come in the order of their table, which goes from
+// facts that nothing can change to evidence that can.
 func (i Image) MainReason() retention.Reason {
 	if len(i.Reasons) == 0 {
 		return retention.Reason{}
@@ -48,7 +48,8 @@ func (i Image) Marked() bool { return i.Outcome != nil && i.Outcome.Status == am
 // Skipped reports whether the run left the image alone although it was to act on it.
 func (i Image) Skipped() bool { return i.Outcome != nil && i.Outcome.Status == ami.Skipped }
 
-// Failed reports whether AWS did not confirm what was to be done. A status that nobody knows is no confirmation.
+// Failed reports whether AWS did not confirm what was to be done. A status that nobody knows is no
+// confirmation.
 func (i Image) Failed() bool { return i.Outcome != nil && !i.Removed() && !i.Marked() && !i.Skipped() }
 
 // FailedToRemove reports whether the removal of the image failed.
@@ -75,7 +76,8 @@ func (i Image) NotReached() bool { return i.Skipped() && i.Outcome.Code == notRe
 // IsStopped reports whether its region was stopped before the run came to the image.
 func (i Image) IsStopped() bool { return i.Skipped() && i.Outcome.Code == stoppedCode }
 
-// IsRestorable reports whether it is known that a removed image can be brought back with all that it needs.
+// IsRestorable reports whether it is known that a removed image can be brought back with all that
+// it needs.
 func (i Image) IsRestorable() bool { return i.Removed() && !i.Outcome.RestorableUntil.IsZero() }
 
 // IsLost reports whether it is known that a removed image cannot be brought back.
@@ -107,8 +109,8 @@ func (i Image) Waiting() bool { return i.Deferred() && !i.RefusedBefore() }
 // Kept reports whether the image is kept, and all that was to be done for it was done.
 func (i Image) Kept() bool { return i.Outcome == nil && i.Verdict == retention.Keep }
 
-// LeftAlone reports whether something would have been done to an image of a region that was only planned.
-// Without an outcome the image is that of a dry run.
+// LeftAlone reports whether something would have been done to an image of a region that was only
+// planned. Without an outcome the image is that of a dry run.
 func (i Image) LeftAlone() bool { return i.Skipped() || i.Planned() || i.ToBeMarked() }
 
 // Why an image is kept.
@@ -126,12 +128,14 @@ func (i Image) Vetoed() bool {
 	return i.Kept() && i.Unmark == retention.Veto && !i.IsNoted() && i.AnnouncedBy == ""
 }
 
-// ObjectedElsewhere reports whether this run objects to the removal that another policy has announced.
+// ObjectedElsewhere reports whether this run objects to the removal that another policy has
+// announced.
 func (i Image) ObjectedElsewhere() bool {
 	return i.Kept() && i.AnnouncedBy != "" && i.Unmark == retention.Veto && !i.IsNoted()
 }
 
-// Cleared reports whether the announced removal is off because the policy no longer removes the image.
+// Cleared reports whether the announced removal is off because the policy no longer removes the
+// image.
 func (i Image) Cleared() bool {
 	return i.Kept() && i.Unmark == retention.ClearMark && i.CopiedTags == ""
 }
@@ -163,19 +167,19 @@ func (i Image) LaunchDataMissing() bool {
 // UnknownUse reports whether the image is kept because a lookup was not complete.
 func (i Image) UnknownUse() bool { return i.Kept() && i.MainReason().Code == UnknownUseCode }
 
-// NotLookedUp reports whether there was no time to look up the image. Later runs get no further in a
-// listing that was not reached.
+// NotLookedUp reports whether there was no time to look up the image. It does not count listings
+// that were not reached: a later run would not reach them either.
 func (i Image) NotLookedUp() bool {
 	rest := aboutTheImage.Replace(i.MainReason().Detail)
 	return i.UnknownUse() && rest != i.MainReason().Detail && !strings.Contains(rest, ami.NotReached)
 }
 
-// aboutTheImage leaves out of a reason what was not reached of the lookups that are made for each image.
+// aboutTheImage drops from a reason the lookups that are made image by image and were not reached.
 var aboutTheImage = strings.NewReplacer("launch permissions: "+ami.NotReached, "", "references: "+ami.NotReached, "", ami.SharingNotReached, "")
 
-// Unproven reports whether the image stays only for want of a proof that nothing needs it, or of a way back.
-// One that only waits for a usage report is none of them: the run has asked for that, and nobody else has to
-// do anything.
+// Unproven reports whether only a missing proof keeps the image: that nothing needs it, or that it
+// could be restored. An image that waits for a usage report is not unproven: the run has asked for
+// the report, and nobody else has to act.
 func (i Image) Unproven() bool {
 	if i.Skipped() {
 		return retention.Code(i.Outcome.Code).IsUnproven()
@@ -183,7 +187,7 @@ func (i Image) Unproven() bool {
 	return i.Kept() && i.WhyUnproven().Code != "" && !slices.ContainsFunc(i.Reasons, func(reason retention.Reason) bool { return !reason.Code.IsUnproven() })
 }
 
-// WhyUnproven is the first reason for which the image is unproven, other than that a usage report is awaited.
+// WhyUnproven is the first reason that makes the image unproven, apart from a pending usage report.
 func (i Image) WhyUnproven() retention.Reason {
 	at := slices.IndexFunc(i.Reasons, func(reason retention.Reason) bool {
 		return reason.Code.IsUnproven() && reason.Code != UsageReportPending

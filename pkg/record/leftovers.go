@@ -7,7 +7,8 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// Leftover is a snapshot that an earlier run was to delete and had not when it ended, and what this run made of it.
+// Leftover is a snapshot that an earlier run was to delete but did not, and what this run did with
+// it.
 type Leftover struct {
 	Run        string             `json:"run"`     // The earlier run.
 	ImageID    string             `json:"imageId"` // The image that the snapshot was to go with, which is gone.
@@ -18,10 +19,12 @@ type Leftover struct {
 	Status     ami.SnapshotStatus `json:"status,omitempty"` // Absent in a dry run.
 	Detail     string             `json:"detail"`
 
-	// Apart means that nothing in the snapshot says for which image it was made, so that only a person can delete it.
+	// Apart means that nothing in the snapshot says for which image it was made, so that only a
+	// person can delete it.
 	Apart bool `json:"apart,omitempty"`
 
-	// RestorableUntil is when the snapshot leaves the Recycle Bin for good; zero if it was not seen there.
+	// RestorableUntil is when the snapshot leaves the Recycle Bin for good; zero if it was not seen
+	// there.
 	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
 }
 
@@ -87,7 +90,7 @@ func newStrays(plan []retention.Stray, faults map[string]string) []Stray {
 	return strays
 }
 
-// settleRest gives every leftover and every stray that a real run did not come to its status.
+// settleRest gives a status to the leftovers and strays that a real run did not reach.
 func (g Region) settleRest() {
 	why := "left alone: " + g.WhyUnreached()
 	for i := range g.Leftovers {

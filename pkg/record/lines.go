@@ -10,8 +10,8 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// Line is the log line of one image that a run acted on. Texts that others wrote are neutralised and cut to lineText
-// bytes, so that a line stays far below the 1 MB that a log event may have.
+// Line is the log line of one image that a run acted on. Texts that others wrote are neutralised
+// and cut to lineText bytes, so that a line stays far below the 1 MB that a log event may have.
 type Line struct {
 	Timestamp string               `json:"timestamp"`
 	Level     string               `json:"level"`
@@ -27,14 +27,16 @@ type Line struct {
 	Reasons   []retention.Reason   `json:"reasons"`
 	Snapshots []ami.SnapshotResult `json:"snapshots"`
 
-	// RestorableUntil is until when an undo brings the image back with all that it needs; zero if it does not, or if that is not known.
+	// RestorableUntil is until when an undo brings the image back with all that it needs; zero if
+	// it cannot, or if that is not known.
 	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
 	NotRestorable   string    `json:"notRestorable,omitempty"` // Why it does not, if that is known.
 }
 
 const lineText = 2000
 
-// Lines returns one line for each image that the run acted on, in the order of the record. A dry run has none.
+// Lines returns one line for each image that the run acted on, in the order of the record. A dry
+// run has none.
 func Lines(r Run) []Line {
 	lines := []Line{}
 	r.Each(acted, func(region Region, image Image) {
@@ -92,8 +94,8 @@ type LeftoverLine struct {
 	RestorableUntil time.Time          `json:"restorableUntil,omitzero"`
 }
 
-// LeftoverLines returns one line for each snapshot that earlier runs have left behind, in the order of the record. A dry run
-// has none.
+// LeftoverLines returns one line for each snapshot that earlier runs have left behind, in the order
+// of the record. A dry run has none.
 func LeftoverLines(r Run) []LeftoverLine {
 	lines := []LeftoverLine{}
 	r.EachLeftover(func(region Region, f Leftover) {

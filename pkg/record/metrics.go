@@ -9,12 +9,12 @@ type metric struct {
 	value      float64
 }
 
-// Metrics is one line of JSON in CloudWatch's embedded metric format. Its one dimension is the name of the Lambda function,
-// so that two stacks in one account and region do not watch each other's runs; the values are those of a run over all of
-// its regions.
+// Metrics is one line of JSON in CloudWatch's embedded metric format. Its one dimension is the name
+// of the Lambda function, so that two stacks in one account and region do not watch each other's
+// runs; the values are those of a run over all of its regions.
 //
-// RunCompleted is 1 if the digest went out, where there was one to send, and if at least one region was judged: one
-// region that is denied by policy does not hide that the rest of the run goes well.
+// RunCompleted is 1 if the digest went out, where there was one to send, and if at least one region
+// was judged: one region that is denied by policy does not hide that the rest of the run goes well.
 func Metrics(r Run, function string, digestSent bool) []byte {
 	line := map[string]any{
 		"timestamp": timestamp(r.FinishedAt),

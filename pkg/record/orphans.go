@@ -2,7 +2,7 @@ package record
 
 import "ami-janitor/pkg/retention"
 
-// Orphan is a snapshot that was made for an image of the account which is gone. Orphans are only reported.
+// Orphan is a snapshot of an image that is gone. Orphans are only reported.
 type Orphan struct {
 	SnapshotID string `json:"snapshotId"`
 	ImageID    string `json:"imageId"`
@@ -10,7 +10,8 @@ type Orphan struct {
 	Archived   bool   `json:"archived,omitempty"`
 	StartedAt  string `json:"startedAt"` // RFC 3339, or empty.
 
-	// NotLookedAt says that nobody asked whether it is shared, or whether its image is gone, because there are too many.
+	// NotLookedAt means that there were too many orphans to ask whether this one is shared, or
+	// whether its image is really gone.
 	NotLookedAt bool `json:"notLookedAt,omitempty"`
 }
 

@@ -6,23 +6,25 @@ import (
 	"ami-janitor/pkg/plain"
 )
 
-// Reader is who reads a text: it says by which names settings are known, and what commands need for the same verdicts. The zero
-// value is the reader of a function's digest who knows nothing but the variables.
+// Reader is who reads a text: it knows the names of settings and the flags that make a command
+// judge by the same policy. The zero value reads the digest of a function and knows only the
+// variables.
 type Reader struct {
-	CommandLine bool   // The text is the output of the command line; else it is the digest of a function.
-	Stack       string // The stack that deployed the function whose policy this is, by its name or its id; empty if there is none.
-	Function    string // The function whose policy this is, if there is no stack.
+	CommandLine bool   // At a command line; else it is the digest of a function.
+	Stack       string // That deployed the function whose policy this is; may be empty.
+	Function    string // Whose policy this is, if there is no stack.
 }
 
-// A setting has three names, all of which follow from that of its variable: DRY_RUN, --dry-run and DryRun.
+// A setting has three names, all of which follow from that of its variable: DRY_RUN, --dry-run and
+// DryRun.
 
 // Flag is the flag of a setting, for example "--stale-after".
 func Flag(variable string) string {
 	return "--" + strings.ReplaceAll(strings.ToLower(variable), "_", "-")
 }
 
-// Parameter is the parameter of a setting in template.yaml, for example "StaleAfter". It is empty for a setting that the template
-// makes itself.
+// Parameter is the parameter of a setting in template.yaml, for example "StaleAfter". It is empty
+// for a setting that the template makes itself.
 func Parameter(variable string) string {
 	switch variable {
 	case "POLICY_NAME", "STACK_NAME", "RECORDS", "TOPIC_ARN", "CHAT_TOPIC_ARN":
@@ -50,7 +52,8 @@ func (r Reader) Setting(variable string) string {
 	}
 }
 
-// Command is a command of the command line that judges as the run did, for example "ami-janitor undo RUN --stack NAME".
+// Command is a command of the command line that judges as the run did, for example "ami-janitor
+// undo RUN --stack NAME".
 func (r Reader) Command(words string) string {
 	command := "ami-janitor " + words
 	switch {

@@ -11,7 +11,8 @@ import (
 // IsHeld reports whether the region waits for a person: until then it is only planned.
 func (g Region) IsHeld() bool { return g.Hold != "" && !g.Busy }
 
-// IsBusy reports whether the region is left to another run, which was at work there at the same time.
+// IsBusy reports whether the region is left to another run, which was at work there at the same
+// time.
 func (g Region) IsBusy() bool { return g.Busy }
 
 // IsAside reports whether the region was only planned, whatever the reason.
@@ -29,7 +30,8 @@ func (g Region) WhyUnreached() string {
 	}
 }
 
-// KeptBy counts the kept images of a region by the first of their reasons, so that every image counts once.
+// KeptBy counts the kept images of a region by the first of their reasons, so that every image
+// counts once.
 func (g Region) KeptBy() map[retention.Code]int {
 	counts := map[retention.Code]int{}
 	for _, image := range g.Images {
@@ -51,7 +53,8 @@ func (g Region) Count(wanted func(Image) bool) int {
 	return n
 }
 
-// unproven counts the unproven images. One in a region that is left to another run is that run's to prove.
+// unproven counts the unproven images. Those in a region that is left to another run are not this
+// run's concern.
 func (g Region) unproven() int {
 	if g.Busy {
 		return 0
@@ -59,14 +62,16 @@ func (g Region) unproven() int {
 	return g.Count(Image.Unproven)
 }
 
-// NothingProven reports whether the run could prove nothing in the region: there were candidates, and all of them are unproven.
+// NothingProven reports whether the run could prove nothing in the region: there were candidates,
+// and all of them are unproven.
 func (g Region) NothingProven() bool {
 	return g.unproven() > 0 && !slices.ContainsFunc(g.Images, func(i Image) bool {
 		return !i.Unproven() && (i.Verdict != retention.Keep || i.MainReason().Code.IsOfCandidates())
 	})
 }
 
-// RemainsUnproven reports whether it is not known of some snapshots, whose images are gone, what needs them.
+// RemainsUnproven reports whether a lookup failed that would say what still needs snapshots without
+// an image.
 func (g Region) RemainsUnproven() bool { return g.RemainsGap != "" && !g.Busy }
 
 // leavesApart reports whether an earlier run has left a snapshot that only a person can delete.
@@ -121,15 +126,16 @@ func (r Run) FailedRegions() int {
 	return r.CountRegions(func(g Region) bool { return g.Error != "" })
 }
 
-// AllFailed reports whether every region failed before anything was judged: why is all there is to say.
+// AllFailed reports whether every region failed before anything was judged.
 func (r Run) AllFailed() bool {
 	return len(r.Regions) > 0 && !slices.ContainsFunc(r.Regions, func(g Region) bool { return g.Error == "" || len(g.Images) > 0 })
 }
 
-// HeldRegions counts the regions that were only planned, those not counted that are left to another run.
+// HeldRegions counts the regions on hold. Regions that are left to another run are not on hold.
 func (r Run) HeldRegions() int { return r.CountRegions(Region.IsHeld) }
 
-// Acting returns the run without the images of the regions that were only planned. The regions themselves stay.
+// Acting returns the run without the images of regions that were only planned. The regions
+// themselves stay.
 func (r Run) Acting() Run {
 	r.Regions = slices.Clone(r.Regions)
 	for i := range r.Regions {
@@ -140,8 +146,7 @@ func (r Run) Acting() Run {
 	return r
 }
 
-// leftForPeople counts the regions that a run left alone, or stopped in, until a person does something about it. A dry run
-// has none.
+// leftForPeople counts the regions that a real run left alone, or stopped in, until a person acts.
 func (r Run) leftForPeople() int {
 	if r.DryRun {
 		return 0
@@ -149,18 +154,19 @@ func (r Run) leftForPeople() int {
 	return r.CountRegions(func(g Region) bool { return g.IsHeld() || slices.ContainsFunc(g.Images, Image.IsStopped) })
 }
 
-// IsKeptFrom reports whether a region is left to a run that may do so every night: to one of another policy, or to one that began more
-// than a day before this one, because none is at work for so long.
+// IsKeptFrom reports whether a region is left to a run that may block it every night: a run of
+// another policy, or one that began more than a day before this one. No run takes that long.
 func (r Run) IsKeptFrom(g Region) bool { return g.Busy && (g.BusyPolicy != "" || r.IsBusyForLong(g)) }
 
-// IsBusyForLong reports whether a region is left to a run that began more than a day before this one.
+// IsBusyForLong reports whether a region is left to a run that began more than a day before this
+// one.
 func (r Run) IsBusyForLong(g Region) bool {
 	return retention.BeganBefore(g.BusyRun, r.StartedAt.Add(-24*time.Hour))
 }
 
-// LacksProof reports whether a run, dry or not, has left something alone for want of a proof or of a way back: images, snapshots whose
-// images are gone, the regions that could only be planned, or a region that another policy, or a run that began more than a day ago, has kept for itself. A
-// person has to do something about it, and until then it looks as if there were nothing to do.
+// LacksProof reports whether the run, dry or not, left something alone because a proof is missing:
+// images, snapshots without an image, regions on hold, or regions that are kept from it. Without a
+// person it stays so, and looks as if there were nothing to do.
 func (r Run) LacksProof() bool {
 	return r.Totals.Unproven > 0 || r.Count(Image.LaunchDataMissing) > 0 || r.HeldRegions() > 0 ||
 		r.CountRegions(func(g Region) bool { return r.IsKeptFrom(g) || g.RemainsUnproven() || g.leavesApart() }) > 0

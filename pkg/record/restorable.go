@@ -7,8 +7,9 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// noteRestorable notes of every removed image until when an undo brings it back with all that it needs, or why it does not: as far as that
-// is known. The first of its snapshots that leaves the Recycle Bin takes the image along.
+// noteRestorable notes for every removed image until when an undo can bring it back, or why it
+// cannot, as far as that is known. An image is lost with the first of its snapshots that leaves the
+// Recycle Bin.
 func (g Region) noteRestorable() {
 	results := g.snapshotResults()
 	for i := range g.Images {
@@ -21,10 +22,11 @@ func (g Region) noteRestorable() {
 	}
 }
 
-// wayBack returns until when a removed image can be brought back; zero if it cannot, or if that is not known. Lost is the first of the
-// things that it needs and that were not seen in the Recycle Bin, if any. A snapshot may have gone with another image of the region, or
-// be left by an earlier run. Of one whose deletion is not confirmed, and of one that the account never listed, nobody knows whether it
-// is there.
+// wayBack returns until when a removed image can be brought back; zero if it cannot, or if that is
+// not known. Lost is the first thing that it needs and that is not in the Recycle Bin. A snapshot
+// may have gone with another image of the region, or may be a leftover of an earlier run. If a
+// deletion is not confirmed, or the account never listed the snapshot, nobody knows whether it
+// exists.
 func wayBack(i Image, results map[string]snapshotResult) (until time.Time, lost string) {
 	if until = i.Outcome.InBinUntil; until.IsZero() {
 		return time.Time{}, "the image"

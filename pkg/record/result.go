@@ -8,14 +8,16 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// Answer is the run record as the Lambda answers it: the kept images are left out, and counted by reason instead.
+// Answer is the run record as the Lambda answers it: without the kept images, which are counted by
+// reason.
 type Answer struct {
 	Run
 	Regions   []AnsweredRegion `json:"regions"`             // In place of the run's own.
 	Truncated int              `json:"truncated,omitempty"` // How many images had to be left out for want of room.
 }
 
-// AnsweredRegion is a Region without its kept images, and with numbers in place of its lists of snapshots.
+// AnsweredRegion is a Region without its kept images, and with numbers instead of lists of
+// snapshots.
 type AnsweredRegion struct {
 	Account string                 `json:"account"`
 	Region  string                 `json:"region"`
@@ -25,7 +27,8 @@ type AnsweredRegion struct {
 	Kept    map[retention.Code]int `json:"kept"`   // By the first reason of each image.
 	Images  []Image                `json:"images"` // Stalest first.
 
-	// What the run made of the leftovers of earlier ones, and how many there are of what else the record lists.
+	// What the run made of the leftovers of earlier ones, and how many there are of what else the
+	// record lists.
 	Leftovers map[ami.SnapshotStatus]int `json:"finished,omitempty"`
 	Strays    map[StrayStatus]int        `json:"strays,omitempty"`
 	Orphans   int                        `json:"orphans,omitempty"`
@@ -34,12 +37,12 @@ type AnsweredRegion struct {
 	RemainsGap string `json:"remainsGap,omitempty"`
 }
 
-// answerSize is the size in bytes that an answer stays below. Lambda takes 6,291,556 and ends the process of a function
-// that answers more.
+// answerSize is the size in bytes that an answer stays below. Lambda takes 6,291,556, and ends the
+// process of a function that answers more.
 const answerSize = 6_000_000
 
-// Result is the Lambda's answer. If it is too large, deferred images are left out first, from the end of the
-// record, and others only if that is not enough.
+// Result is the Lambda's answer. If it is too large, it leaves out deferred images first, from the
+// end of the record, and others only if it has to.
 func Result(r Run) Answer {
 	answer := Answer{Run: r, Regions: make([]AnsweredRegion, len(r.Regions))}
 	answer.Run.Regions = nil
@@ -87,12 +90,12 @@ func numbers[T any, S ~string](items []T, status func(T) S) map[S]int {
 // position is the place of an image in the record: its region's index and its own.
 type position struct{ region, image int }
 
-// fitting says of every image that is not kept whether it finds room in so many bytes. What the run meant to act on goes
-// first, what it deferred comes after.
+// fitting says of every image that is not kept whether there is room for it. What the run acted on
+// goes first, what it deferred comes after.
 func fitting(r Run, room int) map[position]bool {
 	fits := map[position]bool{}
 	var size sizer
-	encoder := json.NewEncoder(&size) // Ends each image with a line break, which counts for the comma.
+	encoder := json.NewEncoder(&size) // Its line break counts for the comma.
 	for _, wanted := range []func(Image) bool{due, Image.Deferred} {
 		for i, region := range r.Regions {
 			for j, image := range region.Images {

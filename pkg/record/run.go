@@ -12,18 +12,18 @@ import (
 // Run is the record of one invocation. The names of its JSON fields are a contract.
 type Run struct {
 	Run            string            `json:"run"`
-	Record         string            `json:"record,omitempty"`      // Where the full record is kept: an s3:// URL or a path; empty if nowhere.
-	RecordError    string            `json:"recordError,omitempty"` // Why the full record could not be kept.
+	Record         string            `json:"record,omitempty"`      // An s3:// URL or a path; empty if nowhere.
+	RecordError    string            `json:"recordError,omitempty"` // Why the record could not be kept.
 	Version        string            `json:"version"`
 	DryRun         bool              `json:"dryRun"`
-	FirstRun       bool              `json:"firstRun,omitempty"` // There is no earlier run on record; false where that is not known.
+	FirstRun       bool              `json:"firstRun,omitempty"` // False, too, if that is not known.
 	StartedAt      time.Time         `json:"startedAt"`
 	FinishedAt     time.Time         `json:"finishedAt"`
 	Policy         map[string]string `json:"policy"`
 	PolicySentence string            `json:"policySentence"`
 	SnapshotPrice  float64           `json:"snapshotPrice"` // US dollars per GB-month.
 	Sources        Sources           `json:"sources"`
-	Copy           *Copy             `json:"copy,omitempty"` // Of a rehearsal; nil on a real account, and where the copy is whole.
+	Copy           *Copy             `json:"copy,omitempty"` // Nil on a real account, or a complete copy.
 	Regions        []Region          `json:"regions"`
 	Totals         Totals            `json:"totals"`
 
@@ -39,10 +39,11 @@ type Sources struct {
 	OtherAccounts bool `json:"otherAccounts,omitempty"`
 }
 
-// Lookups are the sources that were asked in one region. None was if no image there needed it, or if the region failed.
+// Lookups are the sources that were asked in one region: none if no image there needed it, or if
+// the region failed.
 type Lookups struct {
 	LookedUp   []string `json:"lookedUp,omitempty"`
-	Incomplete []string `json:"incomplete,omitempty"` // Those that did not answer in full, or that there was no time for: see the reasons of the images.
+	Incomplete []string `json:"incomplete,omitempty"` // Not answered in full, or no time.
 }
 
 // Region is what happened in one region. Error is empty unless the region failed.
@@ -51,36 +52,46 @@ type Region struct {
 	Region  string `json:"region"`
 	Error   string `json:"error"`
 
-	Remedy string `json:"remedy,omitempty"` // What to do about Error, or about Hold unless Busy; see digest.Advise.
+	// Remedy says what to do about Error, or about Hold unless Busy; see digest.Advise.
+	Remedy string `json:"remedy,omitempty"`
 
-	Hold    string `json:"hold,omitempty"`    // Why the region was only planned; empty if it was not.
-	Busy    bool   `json:"busy,omitempty"`    // It was only planned because another run was at work there at the same time, which is no fault.
-	BusyRun string `json:"busyRun,omitempty"` // That run.
-
-	BusyPolicy string `json:"busyPolicy,omitempty"` // The policy of that run, if it is another one than this run's.
+	// Hold is why the region was only planned; empty if it was not. Busy means that another run
+	// was at work there, BusyRun, which is no fault. BusyPolicy is its policy, if that is not this
+	// run's.
+	Hold       string `json:"hold,omitempty"`
+	Busy       bool   `json:"busy,omitempty"`
+	BusyRun    string `json:"busyRun,omitempty"`
+	BusyPolicy string `json:"busyPolicy,omitempty"`
 
 	Lookups
 
-	BinRead bool `json:"binRead,omitempty"` // The Recycle Bin was read after the removals: what has no exit time is not in it.
+	// BinRead means that the Recycle Bin was read after the removals: what has no exit time is not
+	// in it.
+	BinRead bool `json:"binRead,omitempty"`
 
 	Images    []Image    `json:"images"`             // Stalest first.
 	Leftovers []Leftover `json:"finished,omitempty"` // By run and snapshot.
 	Strays    []Stray    `json:"strays,omitempty"`   // By id.
 	Orphans   []Orphan   `json:"orphans,omitempty"`  // The largest first.
 
-	OrphansGap string `json:"orphansGap,omitempty"` // Why orphans were not looked for; empty if they were, or need not be.
+	// OrphansGap is why orphans were not looked for; empty if they were, or need not be.
+	OrphansGap string `json:"orphansGap,omitempty"`
 
-	Gaps []Gap `json:"gaps,omitempty"` // What keeps the images that stay only for want of a proof, or of a way back; what keeps most comes first.
+	// Gaps are the missing proofs that alone keep images; what keeps most comes first.
+	Gaps []Gap `json:"gaps,omitempty"`
 
-	RemainsGap    string `json:"remainsGap,omitempty"`    // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is.
-	RemainsRemedy string `json:"remainsRemedy,omitempty"` // What to do about that.
+	// RemainsGap is why nobody knows what needs some snapshots whose images are gone; empty if
+	// that is known. RemainsRemedy says what to do about it.
+	RemainsGap    string `json:"remainsGap,omitempty"`
+	RemainsRemedy string `json:"remainsRemedy,omitempty"`
 }
 
-// Done is what a sweep did in one region, as far as AWS confirmed it. Its zero value is that of a dry run.
+// Done is what a sweep did in one region, as far as AWS confirmed it. Its zero value is that of a
+// dry run.
 type Done struct {
 	Outcomes  []ami.Outcome
 	Leftovers []ami.SnapshotResult // Of the leftovers that the plan deletes.
-	Strays    map[string]string    // By id, why the tags of a stray could not be taken off; empty if they were.
+	Strays    map[string]string    // By id, why its tags are still on; empty if they are off.
 	BinRead   bool                 // The Recycle Bin was read after the removals.
 }
 
@@ -98,12 +109,13 @@ type Image struct {
 	Action retention.GraceAction `json:"action,omitempty"` // What is done to it besides: what was done, or what a dry run would do.
 	Unmark retention.Unmark      `json:"unmark,omitempty"` // Why the mark of a kept image is taken off.
 
-	// DeprecatedOn is the day on which EC2 deprecates an announced image, as 2006-01-02. It is the janitor's if the action is deprecate; else
-	// somebody else has set it, and it stays.
+	// DeprecatedOn is the day on which EC2 deprecates an announced image, as 2006-01-02. It is the
+	// janitor's if the action is deprecate; else somebody else has set it, and it stays.
 	DeprecatedOn string `json:"deprecatedOn,omitempty"`
 	// WasDisabled means that the image was disabled before this run announced it.
 	WasDisabled bool `json:"wasDisabled,omitempty"`
-	// CopiedTags says how it is known that the tags of a removal that a kept image carries are another image's; they are taken off.
+	// CopiedTags says how it is known that a kept image carries the tags of another image's
+	// removal. They are taken off.
 	CopiedTags string `json:"copiedTags,omitempty"`
 
 	AnnouncedBy string `json:"announcedBy,omitempty"` // The other policy that has announced the removal of a kept image.
@@ -135,9 +147,10 @@ const (
 	KeepSnapshot SnapshotVerdict = "keep"
 )
 
-// NewRegion records a plan and what was done of it. Outcomes are matched by image id; a dry run has none. A kept image has
-// one only if what was to be done for it, such as taking its mark off, failed. OwnerTag is the key of the tag that names
-// the owner of an image, or empty. The record shares the reasons of the plan.
+// NewRegion records a plan and what was done. Outcomes are matched by image id; a dry run has none.
+// A kept image has one only if something failed that was to be done to it, such as taking its mark
+// off. OwnerTag is the key of the tag that names the owner of an image, or empty. The record shares
+// the reasons of the plan. Remedies come later, from digest.Advise.
 func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 	outcomes := slices.Clone(done.Outcomes)
 	byID := make(map[string]*ami.Outcome, len(outcomes))
@@ -180,7 +193,7 @@ func NewRegion(plan retention.Plan, done Done, ownerTag string) Region {
 	return region
 }
 
-// FailedRegion records a region of which no complete inventory exists, so that nothing was changed there.
+// FailedRegion records a region without a complete inventory, so that nothing was changed there.
 func FailedRegion(account, region string, err error) Region {
 	return Region{Account: account, Region: region, Error: err.Error(), Images: []Image{}}
 }
@@ -205,7 +218,7 @@ func NewImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image
 	if image.Reasons == nil {
 		image.Reasons = []retention.Reason{}
 	}
-	if v.Decision == retention.Mark || v.Decision == retention.Keep { // A deferred image is not announced.
+	if v.Decision == retention.Mark || v.Decision == retention.Keep { // Deferred is not announced.
 		image.DueOn, image.Action = Date(v.Due), v.Action
 		image.announceFrom(v)
 	}
@@ -236,15 +249,16 @@ func plannedSnapshots(v *retention.Verdict) []PlannedSnapshot {
 	return snapshots
 }
 
-// The codes of outcomes that are no reasons of a verdict, as in pkg/sweep: there was no time for the image; its region was only
-// planned; the region was stopped while the plan was carried out.
+// The codes of outcomes that are not reasons of a verdict, as in pkg/sweep: there was no time for
+// the image; its region was only planned; the region was stopped halfway.
 const (
 	notReachedCode = "not-reached"
 	heldCode       = "held"
 	stoppedCode    = "stopped"
 )
 
-// CameUpLate reports whether the code of an outcome is a reason that came up after the plan was made.
+// CameUpLate reports whether the code of an outcome is a reason that came up after the plan was
+// made.
 func CameUpLate(code string) bool {
 	return code != "" && code != notReachedCode && code != heldCode && code != stoppedCode
 }
@@ -254,7 +268,7 @@ func CameUp(outcome ami.Outcome) retention.Reason {
 	return retention.Reason{Code: retention.Code(outcome.Code), Detail: strings.TrimPrefix(outcome.Error, outcome.Code+": ")}
 }
 
-// announceFrom records what EC2 shows of an image of which the removal is announced by this policy.
+// announceFrom records what EC2 shows of an image whose removal this policy has announced.
 func (i *Image) announceFrom(v *retention.Verdict) {
 	fresh := v.Decision == retention.Mark
 	switch {
@@ -267,7 +281,8 @@ func (i *Image) announceFrom(v *retention.Verdict) {
 	i.WasDisabled = fresh && v.Image.State == "disabled"
 }
 
-// dropUndone leaves out what was to be done to an image besides, if its announcement is not confirmed.
+// dropUndone leaves out what was to be done to an image until its day, if its announcement is not
+// confirmed.
 func (i *Image) dropUndone() {
 	if i.Outcome != nil && !i.Marked() {
 		i.Action, i.DeprecatedOn, i.WasDisabled = "", "", false
@@ -282,7 +297,7 @@ func Date(at time.Time) string {
 	return at.UTC().Format(time.DateOnly)
 }
 
-// wholeSecond never makes a deadline later than it is.
+// wholeSecond rounds down: a deadline never gets later.
 func wholeSecond(at time.Time) time.Time { return at.UTC().Truncate(time.Second) }
 
 func timestamp(at time.Time) string {
@@ -292,9 +307,9 @@ func timestamp(at time.Time) string {
 	return at.UTC().Format(time.RFC3339)
 }
 
-// Changes reports whether the plan has something to do, dry or not, or something was done. That an announced image waits
-// for its day is nothing new; that its removal is off is. A region on hold waits for a person; one that is left to another
-// run waits for nobody.
+// Changes reports whether there is something to do, dry or not, or something was done. An announced
+// image that waits for its day is nothing new; one whose removal is off is. A region on hold
+// counts, because a person has to act; one that is left to another run does not.
 func (r Run) Changes() bool {
 	for _, region := range r.Regions {
 		if region.Busy {
@@ -308,9 +323,9 @@ func (r Run) Changes() bool {
 	return false
 }
 
-// Failed reports whether a region, the removal or the marking of an image, the deletion of a snapshot, the removal of a tag, or
-// the keeping of the record failed. So did a region that was stopped, although the images that it did not come to are only
-// skipped, and one that a run was to act in and could only plan, unless another run is at work there.
+// Failed reports whether something failed: a region, the removal or the marking of an image, the
+// deletion of a snapshot, the removal of a tag, or the record. A region that was stopped has
+// failed, too, and so has one on hold in a real run; one that is left to another run has not.
 func (r Run) Failed() bool {
 	return r.FailedRegions() > 0 || r.Totals.Failed > 0 || r.Totals.SnapshotsFailed > 0 ||
 		!r.DryRun && r.HeldRegions() > 0 || r.Count(Image.IsStopped) > 0 || r.countStrays(StrayFailed) > 0 || r.RecordError != ""

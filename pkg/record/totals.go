@@ -9,8 +9,9 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-// Totals counts what a run decided and what AWS confirmed. Images is the sum of the seven counts that follow it. The
-// snapshots are distinct: one that several images share counts once. What earlier runs have left behind counts among them.
+// Totals counts what a run decided and what AWS confirmed. Images is the sum of the seven counts
+// that follow it. The snapshots are distinct: one that several images share counts once. What
+// earlier runs have left behind counts among them.
 type Totals struct {
 	Images          int `json:"images"`
 	Kept            int `json:"kept"`
@@ -22,7 +23,8 @@ type Totals struct {
 	Failed          int `json:"failed"`
 	Skipped         int `json:"skipped"` // Of a dry run: would be left alone, because the region can only be planned.
 
-	// Unproven counts those of Kept and Skipped that stay only for want of a proof that nothing needs them, or of a way back.
+	// Unproven counts those of Kept and Skipped that stay only for want of a proof that nothing
+	// needs them, or of a way back.
 	Unproven int `json:"unproven"`
 
 	SnapshotsDeleted     int `json:"snapshotsDeleted"`
@@ -36,16 +38,18 @@ type Totals struct {
 	GiBWouldDelete     int64   `json:"gibWouldDelete"`     // Of a dry run.
 	MonthlySavingsUpTo float64 `json:"monthlySavingsUpTo"` // US dollars: the most that GiBDeleted can save.
 
-	// SavingsFrom is when the last of the deleted snapshots that were seen in the Recycle Bin leaves it: until then it is
-	// billed. Zero if none was seen there.
+	// SavingsFrom is when the last of the deleted snapshots that were seen in the Recycle Bin
+	// leaves it: until then it is billed. Zero if none was seen there.
 	SavingsFrom time.Time `json:"savingsFrom,omitzero"`
 
-	// Restorable counts those of Deregistered that an undo brings back with all that they need, as far as that is known.
+	// Restorable counts those of Deregistered that an undo brings back with all that they need, as
+	// far as that is known.
 	Restorable int `json:"restorable"`
 
-	// Left counts the images that later runs have to do: those that were deferred because of the cap, and those for which there was
-	// no time, be it to remove them or to look them up, but not in regions that were only planned. NightsNeeded is how many runs they
-	// take at the speed of this one, or in a dry run at the cap; 0 if none is left, or if that is not known.
+	// Left counts the images that are left for later runs: deferred because of the cap, not removed
+	// or not looked up for lack of time; not those in regions that were only planned. NightsNeeded
+	// is how many runs they take at the speed of this one, or in a dry run at the cap; 0 if none is
+	// left, or if that is not known.
 	Left         int `json:"left"`
 	NightsNeeded int `json:"nightsNeeded"`
 
@@ -54,8 +58,8 @@ type Totals struct {
 	GiBOrphaned        int64 `json:"gibOrphaned"`
 }
 
-// Finish completes the record: it counts, and gives every image that a real run did not reach the outcome "skipped".
-// SnapshotPrice is in US dollars per GB-month.
+// Finish completes the record: it counts, and gives every image that a real run did not reach the
+// outcome "skipped". SnapshotPrice is in US dollars per GB-month.
 func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 	r.StartedAt = r.StartedAt.UTC().Truncate(time.Second)
 	r.FinishedAt = finishedAt.UTC().Truncate(time.Second)
@@ -82,7 +86,7 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 	r.Totals.NightsNeeded = nights(r.Totals.Left, r.PerNight())
 }
 
-// withoutNulls makes every list and map a reader of the JSON meets an empty one instead of null.
+// withoutNulls replaces missing lists and maps by empty ones, so that the JSON has no null.
 func (r *Run) withoutNulls() {
 	if r.Policy == nil {
 		r.Policy = map[string]string{}
@@ -110,8 +114,8 @@ func (g Region) skipUnreached() {
 	}
 }
 
-// PerNight is how many images a run like this one gets done; 0 if that is not known. Removals and announcements have a cap of
-// their own each, so that the larger number is what one of them gets done.
+// PerNight is how many images a run like this one gets done; 0 if that is not known. Removals and
+// announcements have a cap each, so the larger number counts.
 func (r Run) PerNight() int {
 	if !r.DryRun {
 		return max(r.Totals.Deregistered, r.Totals.Marked)
@@ -120,7 +124,7 @@ func (r Run) PerNight() int {
 	return limit
 }
 
-// nights divides what is left by what one night gets done, and rounds up.
+// nights divides what is left by what one run gets done, and rounds up.
 func nights(left, perNight int) int {
 	if left <= 0 || perNight <= 0 {
 		return 0
@@ -139,8 +143,8 @@ func (t *Totals) addImages(region Region) {
 	}
 }
 
-// countOf returns the one count that an image belongs to. What AWS confirmed goes before what was decided, and a status
-// that nobody knows is no confirmation.
+// countOf returns the one count that an image belongs to. What AWS confirmed goes before what was
+// decided, and a status that nobody knows is no confirmation.
 func (t *Totals) countOf(region Region, image *Image) *int {
 	switch {
 	case image.Outcome != nil:
@@ -223,8 +227,8 @@ type snapshotResult struct {
 	leftover bool // An earlier run has left it behind.
 }
 
-// snapshotResults returns what became of every snapshot of the region, by id. Where several images share a snapshot,
-// deleted goes before failed, and failed before kept.
+// snapshotResults returns what became of every snapshot of the region, by id. Where images share a
+// snapshot, deleted wins over failed, and failed over kept.
 func (g Region) snapshotResults() map[string]snapshotResult {
 	results := map[string]snapshotResult{}
 	for _, f := range g.Leftovers {
