@@ -181,7 +181,7 @@ func (r run) taggedNoMore() []Section {
 		r.off("Copied tags", record.Image.Copied, "They carry tags of other AMIs' removals, as CopyImage and build tools copy them. "+tags+
 			". Nobody has announced the removal of these AMIs, and their idle time does not start anew."),
 		r.backAgain(),
-		r.off("Announced by an earlier version", record.Image.IsOldForm, "Their announcements do not count any more. They stay: "+r.noted()+"."),
+		r.off("Announced by an earlier version", record.Image.IsOldForm, "Their announcements do not count any more. "+r.keptFromToday()),
 	}
 }
 
@@ -197,14 +197,14 @@ func (r run) objections() Section {
 
 // backAgain lists the images that exist although a run has removed them, or may have.
 func (r run) backAgain() Section {
-	return r.off("Back again", record.Image.IsBack, "Earlier runs removed them, or may have, and they are there. They stay: "+r.noted()+".")
+	return r.off("Back again", record.Image.IsBack, "Earlier runs removed these images, or may have, but they exist again. "+r.keptFromToday())
 }
 
-func (r run) noted() string {
+func (r run) keptFromToday() string {
 	if r.DryRun {
-		return "a run that is no dry run notes the day on them, and their idle time counts anew"
+		return "They are kept: a real run notes the day on them, and their idle time starts over."
 	}
-	return "the day is noted on them, and their idle time counts anew"
+	return "They are kept, and their idle time starts over today."
 }
 
 func (r run) off(title string, wanted func(record.Image) bool, what string) Section {

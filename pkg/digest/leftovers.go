@@ -67,7 +67,7 @@ func (r run) clearedTags() string {
 	case len(ids) == 0:
 		return ""
 	case r.DryRun:
-		return "A run that is no dry run takes left-over tags of removals off: " + some(ids) + "."
+		return "A real run will remove stale removal tags from: " + some(ids) + "."
 	default:
 		return "Left-over tags of removals were taken off: " + some(ids) + "."
 	}
