@@ -74,7 +74,7 @@ func (r run) onlyPlanned() Section {
 	s := Section{Title: "Only planned"}
 	for _, region := range r.Regions {
 		n := region.Count(record.Image.LeftAlone)
-		if !region.IsAside() || n == 0 && !region.Busy {
+		if !region.IsOnlyPlanned() || n == 0 && !region.Busy {
 			continue
 		}
 		what := plain.Text(region.Region) + r.wereOnlyPlanned(1) + ": " + strings.TrimSuffix(faultText(region.WhyUnreached()), ".") + "."

@@ -151,9 +151,9 @@ func (r run) left() string {
 	if t.Left == 0 || t.NightsNeeded == 0 {
 		return ""
 	}
-	speed := "at this one's speed of " + count(r.PerNight(), "AMI")
+	speed := "at this one's speed of " + count(r.PerRun(), "AMI")
 	if r.DryRun {
-		speed = "at " + count(r.PerNight(), "AMI") + " a run"
+		speed = "at " + count(r.PerRun(), "AMI") + " a run"
 	}
 	left := count(t.Left, "AMI")
 	if n := r.acting().Count(record.Image.NotLookedUp); n > 0 {

@@ -62,7 +62,7 @@ func Slack(of record.Run) []byte {
 		Content: content{
 			TextType:    "client-markdown",
 			Title:       title,
-			Description: r.asConfigured(whole(r.slackLines(), slackText)),
+			Description: r.asConfigured(fitLines(r.slackLines(), slackText)),
 			NextSteps:   r.slackNextSteps(),
 			Keywords:    r.slackKeywords(),
 		},
@@ -74,8 +74,8 @@ func Slack(of record.Run) []byte {
 	return data
 }
 
-// whole joins as many lines as fit into a number of bytes, and shows that it left some out.
-func whole(lines []string, room int) string {
+// fitLines joins as many lines as fit into a number of bytes, and shows that it left some out.
+func fitLines(lines []string, room int) string {
 	const sign = "…"
 	room -= len(sign)
 	for i, line := range lines {

@@ -15,8 +15,8 @@ func (g Region) IsHeld() bool { return g.Hold != "" && !g.Busy }
 // time.
 func (g Region) IsBusy() bool { return g.Busy }
 
-// IsAside reports whether the region was only planned, whatever the reason.
-func (g Region) IsAside() bool { return g.Hold != "" || g.Busy }
+// IsOnlyPlanned reports whether the region was only planned, whatever the reason.
+func (g Region) IsOnlyPlanned() bool { return g.Hold != "" || g.Busy }
 
 // WhyUnreached says why a run did not come to something in the region.
 func (g Region) WhyUnreached() string {
@@ -139,7 +139,7 @@ func (r Run) HeldRegions() int { return r.CountRegions(Region.IsHeld) }
 func (r Run) Acting() Run {
 	r.Regions = slices.Clone(r.Regions)
 	for i := range r.Regions {
-		if r.Regions[i].IsAside() {
+		if r.Regions[i].IsOnlyPlanned() {
 			r.Regions[i].Images = nil
 		}
 	}

@@ -83,7 +83,7 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 	r.Totals.Refused = r.Count(Image.RefusedBefore)
 	acting := r.Acting()
 	r.Totals.Left = acting.Count(Image.Waiting) + acting.Count(Image.NotReached) + acting.Count(Image.NotLookedUp)
-	r.Totals.NightsNeeded = nights(r.Totals.Left, r.PerNight())
+	r.Totals.NightsNeeded = runsFor(r.Totals.Left, r.PerRun())
 }
 
 // withoutNulls replaces missing lists and maps by empty ones, so that the JSON has no null.
@@ -107,16 +107,16 @@ func (g Region) skipUnreached() {
 		image.Outcome = &ami.Outcome{
 			ImageID: image.ImageID, Code: notReachedCode, Status: ami.Skipped, Error: g.WhyUnreached(), Snapshots: []ami.SnapshotResult{},
 		}
-		if g.IsAside() {
+		if g.IsOnlyPlanned() {
 			image.Outcome.Code = heldCode
 		}
 		image.dropUndone()
 	}
 }
 
-// PerNight is how many images a run like this one gets done; 0 if that is not known. Removals and
+// PerRun is how many images a run like this one gets done; 0 if that is not known. Removals and
 // announcements have a cap each, so the larger number counts.
-func (r Run) PerNight() int {
+func (r Run) PerRun() int {
 	if !r.DryRun {
 		return max(r.Totals.Deregistered, r.Totals.Marked)
 	}
@@ -124,12 +124,12 @@ func (r Run) PerNight() int {
 	return limit
 }
 
-// nights divides what is left by what one run gets done, and rounds up.
-func nights(left, perNight int) int {
-	if left <= 0 || perNight <= 0 {
+// runsFor divides what is left by what one run gets done, and rounds up.
+func runsFor(left, perRun int) int {
+	if left <= 0 || perRun <= 0 {
 		return 0
 	}
-	return (left-1)/perNight + 1
+	return (left-1)/perRun + 1
 }
 
 func (t *Totals) addImages(region Region) {
@@ -149,7 +149,7 @@ func (t *Totals) countOf(region Region, image *Image) *int {
 	switch {
 	case image.Outcome != nil:
 		return t.countOfStatus(image.Outcome.Status)
-	case region.IsAside() && image.LeftAlone():
+	case region.IsOnlyPlanned() && image.LeftAlone():
 		return &t.Skipped
 	case image.Verdict == retention.Deregister:
 		return &t.WouldDeregister
@@ -193,7 +193,7 @@ func (t *Totals) addSnapshots(region Region) {
 			t.SnapshotsFailed++
 		}
 	}
-	if !region.IsAside() {
+	if !region.IsOnlyPlanned() {
 		t.addPlanned(region)
 	}
 }
