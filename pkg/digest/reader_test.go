@@ -12,17 +12,6 @@ import (
 	"ami-janitor/pkg/retention"
 )
 
-func TestTheThreeNamesOfASetting(t *testing.T) {
-	for variable, want := range map[string][2]string{
-		"STALE_AFTER": {"--stale-after", "StaleAfter"}, "EC2_SHARE": {"--ec2-share", "EC2Share"}, "NAMES": {"--names", "Names"},
-		"RECORDS": {"--records", ""}, "POLICY_NAME": {"--policy-name", ""},
-	} {
-		if got := [2]string{record.Flag(variable), record.Parameter(variable)}; got != want {
-			t.Errorf("%s: %q, want %q", variable, got, want)
-		}
-	}
-}
-
 // Every digest there is, for every reader: settings by the names that the reader knows, commands that judge by the same policy, and to
 // who sits at a command line nothing about a function.
 func TestDigestsSpeakToTheirReaders(t *testing.T) {
