@@ -44,11 +44,7 @@ func (r run) announced() Section {
 	shown := min(mostListed, len(before))
 	groups := r.byOwner(slices.Concat(fresh, before[:shown]))
 	groups[len(groups)-1].More = len(before) - shown
-	return Section{
-		Title: title, Count: len(fresh) + len(before),
-		Intro:  says(r.nothingFound() + " They are removed once they are due, unless somebody objects before." + remedy),
-		Groups: groups,
-	}
+	return listing(title, r.nothingFound()+" They are removed once they are due, unless somebody objects before."+remedy, groups...)
 }
 
 // newlyAnnounced are the images that this run announces, or would.
@@ -208,11 +204,7 @@ func (r run) keptFromToday() string {
 }
 
 func (r run) off(title string, wanted func(record.Image) bool, what string) Section {
-	items := r.images(wanted, r.said(objection))
-	if len(items) == 0 {
-		return Section{}
-	}
-	return Section{Title: title, Count: len(items), Intro: says(what), Groups: []Group{{Items: items}}}
+	return listing(title, what, Group{Items: r.images(wanted, r.said(objection))})
 }
 
 // objection says why an image is kept after its removal was announced, or why it only looks

@@ -8,15 +8,8 @@ import (
 // snapshotsThatStay were made on their own, so they stay although their images go; or only a person
 // can delete them. Each is listed once, with the command that deletes it.
 func (r run) snapshotsThatStay() Section {
-	items := r.snapshotsApart()
-	if len(items) == 0 {
-		return Section{}
-	}
-	return Section{
-		Title: "Snapshots that stay", Count: len(items),
-		Intro:  says("They have a life of their own, so that they stay although no AMI needs them, once the above are gone. Look at what one holds before you delete it:"),
-		Groups: []Group{listed(items)},
-	}
+	return listing("Snapshots that stay", "They have a life of their own, so that they stay although no AMI needs them, once the above are gone. "+
+		"Look at what one holds before you delete it:", listed(r.snapshotsApart()))
 }
 
 func (r run) snapshotsApart() []Item {

@@ -98,13 +98,12 @@ func ExplainText(explanations []Explanation) string {
 
 // sections are all that there is to say of the verdict on one image.
 func (e Explanation) sections() []Section {
-	snapshots := Group{}
+	var snapshots, changes []Item
 	for _, line := range snapshotLines(record.Image{Snapshots: e.Snapshots}) {
-		snapshots.Items = append(snapshots.Items, Item{Label: line.Text})
+		snapshots = append(snapshots, Item{Label: line.Text})
 	}
-	changes := Group{}
 	for _, change := range e.Changes {
-		changes.Items = append(changes.Items, Item{Label: plain.Text(change)})
+		changes = append(changes, Item{Label: plain.Text(change)})
 	}
 	sections := []Section{
 		{Intro: says(idAndName(e.Image), e.identity())},
@@ -119,11 +118,11 @@ func (e Explanation) sections() []Section {
 }
 
 // orElse is a section with a list, or with what there is to say if the list is empty.
-func orElse(title string, group Group, otherwise string) Section {
-	if len(group.Items) == 0 {
+func orElse(title string, items []Item, otherwise string) Section {
+	if len(items) == 0 {
 		return Section{Title: title, Intro: says(otherwise)}
 	}
-	return Section{Title: title, Groups: []Group{group}}
+	return Section{Title: title, Groups: []Group{{Items: items}}}
 }
 
 // onHold says why nothing is removed in the region now, and what to do about that.
@@ -228,16 +227,16 @@ func (e Explanation) rules() Section {
 	return Section{Title: "What speaks for keeping it", Groups: []Group{{Items: items}, rest}}
 }
 
-func (e Explanation) sources() Group {
-	group := Group{}
+func (e Explanation) sources() []Item {
+	var items []Item
 	for _, s := range e.Sources {
 		item := Item{Label: plain.Text(s.Source), Says: plain.Text(s.Answer)}
 		if s.Detail != "" {
 			item.Says += ", " + faultText(s.Detail)
 		}
-		group.Items = append(group.Items, item)
+		items = append(items, item)
 	}
-	return group
+	return items
 }
 
 // gaps are what is not proven, at full length, and what to do about each.

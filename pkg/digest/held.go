@@ -81,9 +81,7 @@ func (r run) onlyPlanned() Section {
 		if n > 0 {
 			what += " " + sentence(r.wereLeftAlone(n))
 		}
-		group := listed(leftAlone(region))
-		group.Intro = says(what)
-		s.Groups = append(s.Groups, group)
+		s.Groups = append(s.Groups, listed(leftAlone(region), what))
 	}
 	return s
 }

@@ -11,28 +11,13 @@ import (
 )
 
 func (r run) removed() Section {
-	items := r.images(record.Image.Removed, r.goingImage)
-	if len(items) == 0 {
-		return Section{}
-	}
-	return Section{
-		Title: "Removed", Count: len(items),
-		Intro: says(fmt.Sprintf("Deregistered on %s by run %s, the stalest first. %s",
-			day(r.FinishedAt), plain.Printable(r.Run.Run), r.nothingFound())),
-		Groups: byRegion(items),
-	}
+	intro := fmt.Sprintf("Deregistered on %s by run %s, the stalest first. %s", day(r.FinishedAt), plain.Printable(r.Run.Run), r.nothingFound())
+	return listing("Removed", intro, byRegion(r.images(record.Image.Removed, r.goingImage))...)
 }
 
 func (r run) wouldBeRemoved() Section {
-	items := r.images(record.Image.Planned, r.goingImage)
-	if len(items) == 0 {
-		return Section{}
-	}
-	return Section{
-		Title: "Would be removed", Count: len(items),
-		Intro:  says("The stalest first. " + r.nothingFound() + " To keep one for good, tag it ami-janitor:keep=true."),
-		Groups: byRegion(items),
-	}
+	intro := "The stalest first. " + r.nothingFound() + " To keep one for good, tag it ami-janitor:keep=true."
+	return listing("Would be removed", intro, byRegion(r.images(record.Image.Planned, r.goingImage))...)
 }
 
 func (r run) nothingFound() string {
@@ -149,10 +134,9 @@ func (r run) unattachedSnapshots() Section {
 	items := r.images(hasUnattachedSnapshot, func(region record.Region, image record.Image) Item {
 		return Item{Label: idAndName(image), Region: r.name(region), Details: snapshotLines(image)}
 	})
-	if len(items) == 0 {
-		return Section{}
-	}
-	return Section{Title: "Snapshots deleted, with their AMI not confirmed by this run", Groups: []Group{{Items: items}}}
+	s := listing("Snapshots deleted, with their AMI not confirmed by this run", "", Group{Items: items})
+	s.Count = 0 // It would be that of the images.
+	return s
 }
 
 func hasUnattachedSnapshot(i record.Image) bool {

@@ -95,6 +95,18 @@ func (r run) sections() []Section {
 	return slices.DeleteFunc(sections, Section.isEmpty)
 }
 
+// listing is a section about the things in its groups; empty if there are none.
+func listing(title, intro string, groups ...Group) Section {
+	s := Section{Title: title, Intro: says(intro), Groups: groups}
+	for _, g := range groups {
+		s.Count += len(g.Items) + g.More
+	}
+	if s.Count == 0 {
+		return Section{}
+	}
+	return s
+}
+
 // isEmpty reports whether there is nothing to say.
 func (s Section) isEmpty() bool { return len(s.Problems)+len(s.Intro)+len(s.Groups) == 0 }
 
@@ -102,9 +114,9 @@ func (s Section) isEmpty() bool { return len(s.Problems)+len(s.Intro)+len(s.Grou
 const mostListed = 20
 
 // listed is a group of as many items as a person reads.
-func listed(items []Item) Group {
+func listed(items []Item, intro ...string) Group {
 	shown := min(mostListed, len(items))
-	return Group{Items: items[:shown], More: len(items) - shown}
+	return Group{Intro: says(intro...), Items: items[:shown], More: len(items) - shown}
 }
 
 // some lists as many items as a person reads, and says how many more there are.

@@ -11,16 +11,11 @@ import (
 
 func (r run) skipped() Section {
 	n := r.Count(record.Image.Skipped)
-	if n == 0 {
-		return Section{}
-	}
-	s := Section{Title: "Skipped", Count: n, Intro: says(r.whatWasSkipped(n) + " The next run judges what is left.")}
+	var groups []Group
 	for _, reason := range r.skippedByReason() {
-		group := listed(reason.images)
-		group.Intro = says("Why: " + reason.why + ". " + r.words(reason.advice))
-		s.Groups = append(s.Groups, group)
+		groups = append(groups, listed(reason.images, "Why: "+reason.why+". "+r.words(reason.advice)))
 	}
-	return s
+	return listing("Skipped", r.whatWasSkipped(n)+" The next run judges what is left.", groups...)
 }
 
 func (r run) whatWasSkipped(n int) string {
@@ -70,17 +65,10 @@ func (r run) skippedByReason() []skippedImages {
 }
 
 func (r run) deferred() Section {
-	n := r.Totals.Deferred - r.Totals.Refused
-	if n == 0 {
-		return Section{}
-	}
 	why := "They are due as well, but one run removes only so many."
 	if r.Totals.Marked > 0 {
 		why = "They are due, or to be announced, as well, but one run removes and announces only so many."
 	}
-	return Section{
-		Title: "Deferred", Count: n,
-		Intro:  says(why + " Later runs take them, the stalest first, unless they are used until then."),
-		Groups: []Group{listed(r.images(record.Image.Waiting, r.said(mainDetail)))},
-	}
+	return listing("Deferred", why+" Later runs take them, the stalest first, unless they are used until then.",
+		listed(r.images(record.Image.Waiting, r.said(mainDetail))))
 }
