@@ -18,9 +18,10 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
@@ -62,11 +63,11 @@ func cli(t *testing.T, variables []string, args ...string) result {
 }
 
 // record reads the one record that a command with --output json prints.
-func (r result) record(t *testing.T) report.Run {
+func (r result) record(t *testing.T) record.Run {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(r.out))
 	decoder.DisallowUnknownFields()
-	var record report.Run
+	var record record.Run
 	if err := decoder.Decode(&record); err != nil {
 		t.Fatalf("%v\n%s%s", err, r.out, r.err)
 	}
@@ -248,7 +249,7 @@ func TestSweep(t *testing.T) {
 
 // A person who says anything but yes has said no.
 func TestConfirmation(t *testing.T) {
-	plan := report.Run{DryRun: true, PolicySentence: "Images idle for long …", Totals: report.Totals{WouldDeregister: 2}}
+	plan := record.Run{DryRun: true, PolicySentence: "Images idle for long …", Totals: record.Totals{WouldDeregister: 2}}
 	for answer, want := range map[string]bool{"yes\n": true, " yes \n": true, "yes": true, "y\n": false, "YES\n": false, "no\n": false, "": false, "\nyes\n": false, "yes please\n": false} {
 		var out, errs bytes.Buffer
 		chosen := outputJSON
@@ -261,26 +262,26 @@ func TestConfirmation(t *testing.T) {
 
 // What is asked about is all that is going to be done, even if no image goes.
 func TestTheQuestion(t *testing.T) {
-	leftover := report.Region{Finished: []report.Finished{{Verdict: report.DeleteSnapshot}, {Verdict: report.KeepSnapshot}}}
+	leftover := record.Region{Leftovers: []record.Leftover{{Verdict: record.DeleteSnapshot}, {Verdict: record.KeepSnapshot}}}
 	held := leftover
 	held.Hold = "no rule"
-	objections := report.Region{Images: []report.Image{{Unmark: retention.Veto}, {Unmark: retention.ClearMark}, {}}}
-	tags := report.Region{Images: []report.Image{
-		{Unmark: retention.Veto, Reasons: []retention.Reason{{Code: "restored"}}}, {Unmark: retention.ClearMark, CopiedTags: "they are older"}, {CopiedTags: "they are older"},
+	objections := record.Region{Images: []record.Image{{Unmark: retention.Veto}, {Unmark: retention.ClearMark}, {}}}
+	tags := record.Region{Images: []record.Image{
+		{Verdict: retention.Keep, Unmark: retention.Veto, Reasons: []retention.Reason{{Code: "restored"}}}, {Unmark: retention.ClearMark, CopiedTags: "they are older"}, {CopiedTags: "they are older"},
 	}}
 	busy := objections
 	busy.Hold, busy.Busy = "another run is at work", true
-	for want, plan := range map[string]report.Run{
-		"Deregister 2 images":                                                                {Totals: report.Totals{WouldDeregister: 2}, Regions: []report.Region{held}},
-		"Deregister 0 images, and announce the removal of 3":                                 {Totals: report.Totals{Marked: 3}},
-		"Deregister 0 images, and delete 2 snapshots that earlier runs have left":            {Regions: []report.Region{leftover, held, leftover}},
-		"Deregister 0 images, and take back the announced removal of 2":                      {Regions: []report.Region{objections, busy}},
-		"Deregister 0 images, and note on 1 that they are there, and take copied tags off 2": {Regions: []report.Region{tags}},
+	for want, plan := range map[string]record.Run{
+		"Deregister 2 images":                                                                {Totals: record.Totals{WouldDeregister: 2}, Regions: []record.Region{held}},
+		"Deregister 0 images, and announce the removal of 3":                                 {Totals: record.Totals{Marked: 3}},
+		"Deregister 0 images, and delete 2 snapshots that earlier runs have left":            {Regions: []record.Region{leftover, held, leftover}},
+		"Deregister 0 images, and take back the announced removal of 2":                      {Regions: []record.Region{objections, busy}},
+		"Deregister 0 images, and note on 1 that they are there, and take copied tags off 2": {Regions: []record.Region{tags}},
 		"Deregister 2 images, and announce the removal of 3, and delete 1 snapshots that earlier runs have left": {
-			Totals: report.Totals{WouldDeregister: 2, Marked: 3}, Regions: []report.Region{leftover},
+			Totals: record.Totals{WouldDeregister: 2, Marked: 3}, Regions: []record.Region{leftover},
 		},
 	} {
-		if got := question(plan); got != want {
+		if got := digest.Question(plan); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}

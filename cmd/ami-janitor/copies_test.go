@@ -9,8 +9,9 @@ import (
 	"testing"
 	"unicode/utf16"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // The evidence that a copy lacks, and what in it was not read, is in the record, the digest and on the terminal.
@@ -29,11 +30,11 @@ func TestARehearsalSaysWhatTheCopyLacks(t *testing.T) {
 		t.Fatalf("%+v", record.Copy)
 	}
 	text := cli(t, nil, "rehearse", "--account", dir, "--now", nightly, "--dry-run").out
-	for _, line := range record.CopyLines() {
+	for _, line := range digest.CopyLines(record.Copy) {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), line) {
 			t.Errorf("the digest does not say %q:\n%s", line, text)
 		}
-		if !strings.Contains(whereTheRestIs(record), line+"\n") {
+		if !strings.Contains(digest.BelowTheTable(record), line+"\n") {
 			t.Errorf("the terminal does not say %q", line)
 		}
 		explained := cli(t, nil, "explain", "--account", dir, "--now", nightly, record.Regions[0].Images[0].ImageID)
@@ -48,7 +49,7 @@ func TestARehearsalSaysWhatTheCopyLacks(t *testing.T) {
 		t.Errorf("the next rehearsal: %+v", next.Copy)
 	}
 	whole := cli(t, nil, "rehearse", "--account", directory(t), "--now", nightly, "--output", "json").record(t)
-	if whole.Copy != nil || len(whole.CopyLines()) > 0 {
+	if whole.Copy != nil || len(digest.CopyLines(whole.Copy)) > 0 {
 		t.Errorf("a whole copy: %+v", whole.Copy)
 	}
 }
@@ -83,7 +84,7 @@ func TestARehearsalOnACopyInUTF16(t *testing.T) {
 		}
 		write(t, dir, name, wide)
 	}
-	var verdicts [2][]report.Region
+	var verdicts [2][]record.Region
 	for i, account := range []string{dir, same} {
 		verdicts[i] = cli(t, nil, "rehearse", "--account", account, "--now", nightly, "--output", "json", "--dry-run").record(t).Regions
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/wire"
 )
 
@@ -104,7 +104,7 @@ func (d *deployed) onlyPlans() bool {
 
 // setting is the name of a setting where it is set for the function.
 func (d *deployed) setting(variable string) string {
-	return report.Reader{Stack: d.stack}.Setting(variable)
+	return record.Reader{Stack: d.stack}.Setting(variable)
 }
 
 // unknown returns the variables that this version does not know, sorted.

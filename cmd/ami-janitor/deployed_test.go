@@ -21,7 +21,7 @@ import (
 
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/runtimeapi"
 )
 
@@ -128,11 +128,11 @@ func writeStack(t *testing.T, dir string, environment map[string]any) {
 }
 
 // verdictOf is the verdict on an image and all that is said for it.
-func verdictOf(image report.Image) string {
+func verdictOf(image record.Image) string {
 	return fmt.Sprintf("%s %v, due %q %s %s", image.Verdict, image.Reasons, image.DueOn, image.Unmark, image.AnnouncedBy)
 }
 
-func verdictsOf(record report.Run) map[string]string {
+func verdictsOf(record record.Run) map[string]string {
 	verdicts := map[string]string{}
 	for _, region := range record.Regions {
 		for _, image := range region.Images {
@@ -143,7 +143,7 @@ func verdictsOf(record report.Run) map[string]string {
 }
 
 // onlyRecord reads the record that the function has kept.
-func onlyRecord(t *testing.T) report.Run {
+func onlyRecord(t *testing.T) record.Run {
 	t.Helper()
 	account, err := config.LoadDefaultConfig(t.Context())
 	if err != nil {
@@ -154,7 +154,7 @@ func onlyRecord(t *testing.T) report.Run {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var found []report.Run
+	var found []record.Run
 	for _, object := range listed.Contents {
 		if !strings.HasSuffix(*object.Key, "/record.json") {
 			continue
@@ -163,7 +163,7 @@ func onlyRecord(t *testing.T) report.Run {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var record report.Run
+		var record record.Run
 		if err := json.NewDecoder(out.Body).Decode(&record); err != nil {
 			t.Fatal(err)
 		}
@@ -466,7 +466,7 @@ func TestTheCommandLineSpeaksOfFlags(t *testing.T) {
 	serving(t, asItIs)
 	names := map[string]string{}
 	for _, setting := range janitor.Settings() {
-		names[setting.Variable] = report.Flag(setting.Variable)
+		names[setting.Variable] = record.Flag(setting.Variable)
 	}
 	for _, args := range [][]string{
 		{"plan"},

@@ -18,9 +18,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // copied is the choice of an emulated account.
@@ -77,20 +78,20 @@ func (c copied) rehearsal(ctx context.Context, settings settings, says io.Writer
 		policy.Records = "s3://" + emulator.RecordsBucket
 	}
 	j := newJanitor(policy, copied, clock)
-	if lacks := copyOf(account); len(lacks.Lines()) > 0 {
-		j.Copy = &lacks
+	if lacks := copyOf(account); len(digest.CopyLines(lacks)) > 0 {
+		j.Copy = lacks
 	}
 	return rehearsal{j, account, makeRules(account, int(policy.RecycleBinDays))}, nil
 }
 
 // copyOf is what there is to say of an emulated account as a copy of one.
-func copyOf(account *emulator.Account) report.Copy {
-	return report.Copy{Lacks: account.Lacks(), NotRead: account.NotRead()}
+func copyOf(account *emulator.Account) *record.Copy {
+	return &record.Copy{Lacks: account.Lacks(), NotRead: account.NotRead()}
 }
 
 // warn says on the standard error what a copy lacks, for the commands whose output has no place for it.
-func warn(std streams, c report.Copy) {
-	for _, line := range c.Lines() {
+func warn(std streams, c *record.Copy) {
+	for _, line := range digest.CopyLines(c) {
 		_, _ = fmt.Fprintln(std.err, "ami-janitor:", line)
 	}
 }

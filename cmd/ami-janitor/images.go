@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
 )
 
 func explainCommand(std streams, lookup func(string) string) *cobra.Command {
@@ -29,16 +29,14 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if j.Copy != nil {
-			warn(std, *j.Copy)
-		}
+		warn(std, j.Copy)
 		explanations, missing := j.Explain(command.Context(), images)
 		switch {
 		case len(explanations) == 0:
 		case *output == outputJSON:
 			err = printJSON(std.out, explanations)
 		default:
-			_, err = fmt.Fprint(std.out, report.ExplainText(explanations)+"\n"+report.PolicyText(j.Config.Policy().String(), j.Reader))
+			_, err = fmt.Fprint(std.out, digest.ExplainText(explanations)+"\n"+digest.PolicyText(j.Config.Policy().String(), j.Reader))
 		}
 		if err == nil && missing != nil {
 			_, _ = fmt.Fprintln(std.err, "ami-janitor:", strings.ReplaceAll(missing.Error(), "\n", "\nami-janitor: "))

@@ -11,19 +11,20 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/usage"
 )
 
 // explanations reads the one JSON array that explain prints.
-func (r result) explanations(t *testing.T) []report.Explanation {
+func (r result) explanations(t *testing.T) []digest.Explanation {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(r.out))
 	decoder.DisallowUnknownFields()
-	var explained []report.Explanation
+	var explained []digest.Explanation
 	if err := decoder.Decode(&explained); err != nil || decoder.More() {
 		t.Fatalf("%v\n%s%s", err, r.out, r.err)
 	}
@@ -31,9 +32,9 @@ func (r result) explanations(t *testing.T) []report.Explanation {
 }
 
 // oneOfEach is an image of the account for each decision, and for each first reason.
-func oneOfEach(record report.Run) map[string]report.Image {
-	found := map[string]report.Image{}
-	for _, region := range record.Regions {
+func oneOfEach(run record.Run) map[string]record.Image {
+	found := map[string]record.Image{}
+	for _, region := range run.Regions {
 		for _, image := range region.Images {
 			found[string(image.Verdict)] = image
 			found[string(image.Reasons[0].Code)] = image
@@ -46,9 +47,9 @@ func TestExplain(t *testing.T) {
 	dir := directory(t)
 	for _, flags := range [][]string{{}, {"--grace=14d", "--grace-action=disable", "--max-deregistrations=3", "--owner-tag=Team"}, {"--max-deregistrations=2"}} {
 		args := append([]string{"--account", dir, "--now", nightly, "--output=json"}, flags...)
-		record := cli(t, nil, append([]string{"rehearse", "--dry-run"}, args...)...).record(t)
-		images := map[string]report.Image{}
-		for _, image := range oneOfEach(record) {
+		run := cli(t, nil, append([]string{"rehearse", "--dry-run"}, args...)...).record(t)
+		images := map[string]record.Image{}
+		for _, image := range oneOfEach(run) {
 			images[image.ImageID] = image
 		}
 		ids := slices.Sorted(maps.Keys(images))
@@ -180,8 +181,8 @@ func TestExplainWrongly(t *testing.T) {
 // Without --account it is the real one that is explained, and nothing of it changes.
 func TestExplainTheRealAccount(t *testing.T) {
 	account := serving(t, asItIs)
-	record := cli(t, nil, "plan", "--output=json").record(t)
-	for what, image := range oneOfEach(record) {
+	run := cli(t, nil, "plan", "--output=json").record(t)
+	for what, image := range oneOfEach(run) {
 		got := cli(t, nil, "explain", "--output=json", image.ImageID)
 		if e := got.explanations(t); got.status != 0 || e[0].Image.Verdict != image.Verdict {
 			t.Errorf("%s: %+v", what, got)
@@ -196,16 +197,16 @@ func TestExplainTheRealAccount(t *testing.T) {
 }
 
 // announcedBy lets a sweep announce removals on the served account, and returns one of the images.
-func announcedBy(t *testing.T, action, records string) report.Image {
+func announcedBy(t *testing.T, action, records string) record.Image {
 	t.Helper()
-	record := cli(t, nil, "sweep", "--yes", "--records="+records, "--output=json", "--grace=14d", "--grace-action="+action, "--max-deregistrations=200").record(t)
-	for _, image := range record.Regions[0].Images {
+	run := cli(t, nil, "sweep", "--yes", "--records="+records, "--output=json", "--grace=14d", "--grace-action="+action, "--max-deregistrations=200").record(t)
+	for _, image := range run.Regions[0].Images {
 		if image.Outcome != nil && image.Outcome.Status == "marked" && image.Action == retention.GraceAction(action) {
 			return image
 		}
 	}
-	t.Fatalf("nothing was announced: %+v", record.Totals)
-	return report.Image{}
+	t.Fatalf("nothing was announced: %+v", run.Totals)
+	return record.Image{}
 }
 
 func TestUnmark(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/report"
-	"ami-janitor/pkg/retention"
+	"ami-janitor/pkg/digest"
+	"ami-janitor/pkg/record"
 )
 
 // streams are what the process reads from and writes to.
@@ -87,47 +85,35 @@ func (p *printer) assume(sentence string) {
 }
 
 // print prints the record: as JSON, as a table where there is a terminal, else as the digest.
-func (p *printer) print(record report.Run) error {
+func (p *printer) print(run record.Run) error {
 	p.stopProgress()
 	switch {
 	case p.output == outputJSON:
-		return record.Encode(p.out, "  ")
+		return run.Encode(p.out, "  ")
 	case p.declined:
 		_, err := fmt.Fprintln(p.out, "Nothing was changed.")
 		return err
 	case isTerminal(p.out):
-		_, err := fmt.Fprint(p.out, terminalText(record, p.heading))
+		_, err := fmt.Fprint(p.out, terminalText(run, p.heading))
 		return err
 	default:
-		_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(report.Text(record), "\n"))
+		_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(digest.Text(run), "\n"))
 		return err
 	}
 }
 
 // terminalText is a table of all images, and the outcome in a line. Of a run that failed in every region it says why, and what to do.
-func terminalText(record report.Run, heading string) string {
-	if failed := report.FailedText(record); failed != "" {
-		return heading + failed + whereTheRestIs(record)
+func terminalText(run record.Run, heading string) string {
+	if failed := digest.FailedText(run); failed != "" {
+		return heading + failed + digest.BelowTheTable(run)
 	}
-	return fmt.Sprintf("%s\n\n%s%s\n%s", imageTable(record), heading, report.Subject(record), whereTheRestIs(record))
-}
-
-// whereTheRestIs says what a copy lacks, where the full record is, and how to get images back, each on a line.
-func whereTheRestIs(record report.Run) string {
-	lines := strings.Join(append(record.CopyLines(), ""), "\n")
-	if record.Totals.Restorable > 0 {
-		lines += "To bring back the images that are restorable: " + record.Reader.Command("undo "+report.Printable(record.Run)) + "\n"
-	}
-	if record.Record != "" {
-		lines += "The full record: " + report.Printable(record.Record) + "\n"
-	}
-	return lines
+	return fmt.Sprintf("%s\n\n%s%s\n%s", imageTable(run), heading, digest.Subject(run), digest.BelowTheTable(run))
 }
 
 // confirm shows a plan and asks whether to carry it out. An interruption is a no.
-func (p *printer) confirm(ctx context.Context, plan report.Run) bool {
+func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 	p.stopProgress()
-	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\n%s? Type yes: ", imageTable(plan), plan.PolicySentence, question(plan))
+	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\n%s? Type yes: ", imageTable(plan), plan.PolicySentence, digest.Question(plan))
 	answers := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(p.in).ReadString('\n')
@@ -142,63 +128,8 @@ func (p *printer) confirm(ctx context.Context, plan report.Run) bool {
 	return !p.declined
 }
 
-// question says what a plan is going to do. The snapshots of the images that it removes go without saying.
-func question(plan report.Run) string {
-	words := fmt.Sprintf("Deregister %d images", plan.Totals.WouldDeregister)
-	if marked := plan.Totals.Marked; marked > 0 {
-		words += fmt.Sprintf(", and announce the removal of %d", marked)
-	}
-	announced, restored, copied := tagged(plan)
-	if announced > 0 {
-		words += fmt.Sprintf(", and take back the announced removal of %d", announced)
-	}
-	if restored > 0 {
-		words += fmt.Sprintf(", and note on %d that they are there", restored)
-	}
-	if copied > 0 {
-		words += fmt.Sprintf(", and take copied tags off %d", copied)
-	}
-	if left := leftovers(plan); left > 0 {
-		words += fmt.Sprintf(", and delete %d snapshots that earlier runs have left", left)
-	}
-	return words
-}
-
-// tagged counts the kept images whose tags a plan changes: those whose announced removal it takes back, those on which it notes that they
-// were restored, and those that lose tags which were copied. Those in regions that are left to another run are not counted.
-func tagged(plan report.Run) (announced, restored, copied int) {
-	for _, region := range plan.Regions {
-		for _, image := range region.Images {
-			isRestored := slices.ContainsFunc(image.Reasons, func(reason retention.Reason) bool { return reason.Code == ami.ReasonRestored })
-			switch {
-			case region.Busy:
-			case image.Unmark == retention.Veto && isRestored:
-				restored++
-			case image.CopiedTags != "":
-				copied++
-			case image.Unmark != retention.LeaveMark:
-				announced++
-			}
-		}
-	}
-	return announced, restored, copied
-}
-
-// leftovers counts the snapshots of earlier runs that a plan deletes, those not counted in regions that are only planned.
-func leftovers(plan report.Run) int {
-	n := 0
-	for _, region := range plan.Regions {
-		for _, f := range region.Finished {
-			if f.Verdict == report.DeleteSnapshot && region.Hold == "" {
-				n++
-			}
-		}
-	}
-	return n
-}
-
-// imageTable shows the verdict on every image, the stalest last, where the eye is when it has been printed.
-func imageTable(record report.Run) string {
+// imageTable draws the table of all images.
+func imageTable(run record.Run) string {
 	t := table.NewWriter()
 	t.SetStyle(table.StyleLight)
 	t.Style().Options.SeparateColumns = false
@@ -208,19 +139,14 @@ func imageTable(record report.Run) string {
 		{Number: 3, WidthMax: 40, WidthMaxEnforcer: wholeWords},
 		{Number: 5, WidthMax: 70, WidthMaxEnforcer: wholeWords},
 	})
-	for _, region := range record.Regions {
-		if region.Error != "" {
-			t.AppendRow(table.Row{region.Region, "", "", text.FgRed.Sprint("failed"), report.Printable(region.Error)})
-		}
-		if region.Hold != "" {
-			t.AppendRow(table.Row{region.Region, "", "", text.FgYellow.Sprint("only planned"), report.Printable(region.Hold)})
-		}
-		appendSnapshots(t, region)
-		for _, image := range slices.Backward(region.Images) {
-			t.AppendRow(table.Row{region.Region, image.ImageID, report.Printable(image.Name), verdict(image), why(image)})
-		}
+	for _, row := range digest.Table(run) {
+		t.AppendRow(table.Row{row.Region, row.ID, row.Name, colours[row.Tone].Sprint(row.State), row.Why})
 	}
 	return t.Render()
+}
+
+var colours = map[digest.Tone]text.Color{
+	digest.Quiet: text.Faint, digest.Pending: text.FgYellow, digest.Done: text.FgGreen, digest.Bad: text.FgRed,
 }
 
 // wholeWords wraps a text, and never inside a word: an ARN, a name or a path has to be copyable. A longer word makes its column wider.
@@ -242,64 +168,6 @@ func wholeWords(words string, most int) string {
 		column += width
 	}
 	return wrapped.String()
-}
-
-// appendSnapshots shows the snapshots that belong to no image any more: all that earlier runs have left behind, and how many
-// others there are.
-func appendSnapshots(t table.Writer, region report.Region) {
-	if n := len(region.Orphans); n > 0 {
-		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), fmt.Sprintf("%d snapshots whose image is gone; they are never deleted", n)})
-	}
-	if region.OrphansGap != "" {
-		t.AppendRow(table.Row{region.Region, "", "", text.Faint.Sprint("orphaned"), report.Printable("not looked for: " + region.OrphansGap)})
-	}
-	for _, f := range region.Finished {
-		what := text.FgYellow.Sprint(f.Verdict)
-		switch f.Status {
-		case "":
-		case ami.SnapshotDeleted:
-			what = text.FgGreen.Sprint(f.Status)
-		case ami.SnapshotKept:
-			what = text.Faint.Sprint(f.Status)
-		default:
-			what = text.FgRed.Sprint(f.Status)
-		}
-		why := "left by run " + f.Run
-		if f.Detail != "" {
-			why += "; " + f.Detail
-		}
-		t.AppendRow(table.Row{region.Region, report.Printable(f.SnapshotID), "", what, report.Printable(why)})
-	}
-}
-
-func verdict(image report.Image) string {
-	switch {
-	case image.Outcome != nil && (image.Outcome.Status == ami.Deregistered || image.Outcome.Status == ami.Marked):
-		return text.FgGreen.Sprint(image.Outcome.Status)
-	case image.Outcome != nil:
-		return text.FgRed.Sprint(image.Outcome.Status)
-	case image.Verdict == retention.Keep:
-		return text.Faint.Sprint(image.Verdict)
-	default:
-		return text.FgYellow.Sprint(image.Verdict)
-	}
-}
-
-func why(image report.Image) string {
-	if image.Outcome != nil && image.Outcome.Error != "" {
-		return report.Printable(image.Outcome.Error)
-	}
-	var details []string
-	if image.Outcome != nil && !image.Outcome.RestorableUntil.IsZero() {
-		details = append(details, "restorable until "+image.Outcome.RestorableUntil.Format(time.RFC3339))
-	}
-	if image.Outcome != nil && image.Outcome.NotRestorable != "" {
-		details = append(details, "cannot be restored: "+report.Printable(image.Outcome.NotRestorable))
-	}
-	for _, reason := range image.Reasons {
-		details = append(details, report.Printable(string(reason.Code)+": "+reason.Detail))
-	}
-	return strings.Join(details, "; ")
 }
 
 // patience is how long work has to last before its progress is shown.

@@ -7,7 +7,8 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/digest"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
@@ -21,15 +22,15 @@ func TestTheTableShowsWhatIsNoImage(t *testing.T) {
 			{Leftover: ami.Leftover{Run: "run-1", SnapshotID: "snap-1234567890example"}, Why: "named by \x1b[31m"},
 		},
 	}
-	record := report.Run{Run: "run-2", Record: "s3://amzn-s3-demo-bucket/run-2/record.json", Regions: []report.Region{
-		report.NewRegion(plan, ami.SweepResult{
+	record := record.Run{Run: "run-2", Record: "s3://amzn-s3-demo-bucket/run-2/record.json", Regions: []record.Region{
+		record.NewRegion(plan, ami.SweepResult{
 			Outcomes:  []ami.Outcome{outcome},
 			Leftovers: []ami.SnapshotResult{{SnapshotID: "snap-0123456789example", Status: ami.SnapshotDeleted}},
 		}, ""),
-		report.NewRegion(retention.Plan{Region: "us-east-1", Hold: "no Recycle Bin rule covers what is to be removed"}, ami.SweepResult{}, ""),
+		record.NewRegion(retention.Plan{Region: "us-east-1", Hold: "no Recycle Bin rule covers what is to be removed"}, ami.SweepResult{}, ""),
 	}}
 	record.Finish(tonight.Add(time.Minute), 0.05)
-	shown := imageTable(record) + "\n" + whereTheRestIs(record)
+	shown := imageTable(record) + "\n" + digest.BelowTheTable(record)
 	for _, want := range []string{
 		"3 snapshots whose image is gone", "snap-0123456789example", "deleted", "left by run run-1", "snap-1234567890example", "kept", "named by",
 		"only planned", "no Recycle Bin rule covers what is to be removed", "restorable until 2026-12-07T02:00:00Z",
@@ -52,7 +53,7 @@ func TestTheTableBreaksNoWord(t *testing.T) {
 		Image: ami.Image{ID: "ami-0123456789example", Name: name}, Decision: retention.Keep,
 		Reasons: []retention.Reason{{Code: "in-use", Detail: "named by " + arn}, {Code: "recently-used", Detail: "last launched 2026-11-02, 21 days ago"}},
 	}}}
-	shown := imageTable(report.Run{Regions: []report.Region{report.NewRegion(plan, ami.SweepResult{}, "")}})
+	shown := imageTable(record.Run{Regions: []record.Region{record.NewRegion(plan, ami.SweepResult{}, "")}})
 	for _, want := range []string{arn, name, "last launched 2026-11-02, 21 days ago"} {
 		if !strings.Contains(shown, want) {
 			t.Errorf("%q is not in:\n%s", want, shown)

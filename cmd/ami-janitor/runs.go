@@ -22,7 +22,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/pace"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // settings are the flags of the same names as the variables of the configuration, and the function whose variables take the place of
@@ -48,7 +48,7 @@ func addSettings(command *cobra.Command, lookup func(string) string) settings {
 	return s
 }
 
-func flagName(variable string) string { return strings.TrimPrefix(report.Flag(variable), "--") }
+func flagName(variable string) string { return strings.TrimPrefix(record.Flag(variable), "--") }
 
 // functionOnly are the variables that speak to the function alone. DRY_RUN is one: a command says itself whether it acts.
 var functionOnly = func() map[string]bool {
@@ -62,7 +62,7 @@ var functionOnly = func() map[string]bool {
 // policy is what a command judges by.
 type policy struct {
 	janitor.Config
-	reader report.Reader
+	reader record.Reader
 	from   *deployed // The function whose policy it is, but for the flags; nil if there is none.
 }
 
@@ -70,7 +70,7 @@ type policy struct {
 // of the function, if one is named, which is looked for with the AWS configuration; from then on that is in the function's region.
 // Whose policy it is goes to a writer.
 func (s settings) parse(ctx context.Context, account *aws.Config, says io.Writer) (policy, error) {
-	p := policy{reader: report.Reader{CommandLine: true, Stack: *s.stack, Function: *s.function}}
+	p := policy{reader: record.Reader{CommandLine: true, Stack: *s.stack, Function: *s.function}}
 	lookup := s.lookup
 	if *s.stack+*s.function != "" {
 		from, err := findDeployed(ctx, *account, *s.stack, *s.function)
@@ -118,7 +118,7 @@ func (s settings) named(err error, from *deployed) error {
 		fault, ok := errors.AsType[*janitor.Fault](err)
 		switch {
 		case ok && s.isGiven(fault.Variable):
-			faults[i] = fmt.Errorf("%s: %w", report.Flag(fault.Variable), fault.Err)
+			faults[i] = fmt.Errorf("%s: %w", record.Flag(fault.Variable), fault.Err)
 		case ok && from != nil:
 			faults[i] = fmt.Errorf("%s of %s: %w", from.setting(fault.Variable), from, fault.Err)
 		}
@@ -134,7 +134,7 @@ func (s settings) elsewhere(p policy) error {
 	var faults []error
 	for _, variable := range p.LocalPaths() {
 		if !s.isGiven(variable) {
-			faults = append(faults, fmt.Errorf("%s of %s names a file of the function; give %s", p.from.setting(variable), p.from, report.Flag(variable)))
+			faults = append(faults, fmt.Errorf("%s of %s names a file of the function; give %s", p.from.setting(variable), p.from, record.Flag(variable)))
 		}
 	}
 	return errors.Join(faults...)
@@ -148,7 +148,7 @@ func (s settings) announce(from *deployed, says io.Writer) {
 	var own []string
 	for _, setting := range janitor.Settings() {
 		if s.isGiven(setting.Variable) && !setting.FunctionOnly {
-			own = append(own, report.Flag(setting.Variable))
+			own = append(own, record.Flag(setting.Variable))
 		}
 	}
 	words := "the policy is that of " + from.String()
@@ -208,7 +208,7 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		}
 		printer := output.printer(std)
 		if !*yes {
-			j.Confirm = func(plan report.Run) bool { return printer.confirm(command.Context(), plan) }
+			j.Confirm = func(plan record.Run) bool { return printer.confirm(command.Context(), plan) }
 		}
 		return carryOut(command.Context(), j, *dryRun, printer)
 	}

@@ -14,7 +14,7 @@ import (
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/plain"
 	"ami-janitor/pkg/undo"
 )
 
@@ -77,7 +77,7 @@ func listRestorable(command *cobra.Command, j *janitor.Janitor, output output, s
 	} else {
 		_, err = fmt.Fprintln(std.out, restorableText(restorable))
 		if restorable.Warning != "" {
-			_, _ = fmt.Fprintln(std.err, "ami-janitor:", report.Printable(restorable.Warning))
+			_, _ = fmt.Fprintln(std.err, "ami-janitor:", plain.Printable(restorable.Warning))
 		}
 		for _, region := range restorable.Failed {
 			_, _ = fmt.Fprintf(std.err, "ami-janitor: %s: %s\n", region.Region, region.Error)
@@ -109,7 +109,7 @@ func carryOutUndo(command *cobra.Command, j *janitor.Janitor, chosen choice, pri
 		_, err = fmt.Fprintln(printer.out, undoneText(undone))
 	}
 	if undone.Warning != "" {
-		_, _ = fmt.Fprintln(printer.err, "ami-janitor:", report.Printable(undone.Warning))
+		_, _ = fmt.Fprintln(printer.err, "ami-janitor:", plain.Printable(undone.Warning))
 	}
 	failed := undone.Err()
 	if failed != nil {
@@ -150,18 +150,18 @@ func restorableText(restorable janitor.Restorable) string {
 	t.AppendHeader(table.Row{"Run", "Region", "Image", "Name", "Removed", "Restorable until (UTC)"})
 	t.SetColumnConfigs([]table.ColumnConfig{{Number: 6, WidthMax: 50, WidthMaxEnforcer: text.WrapSoft}})
 	for _, removal := range restorable.Removals {
-		run, until := removal.Run, "no promise: "+report.Printable(removal.Why)
+		run, until := removal.Run, "no promise: "+plain.Printable(removal.Why)
 		if !removal.RestorableUntil.IsZero() {
 			until = removal.RestorableUntil.UTC().Format(listedTime)
 			if removal.Why != "" {
-				until += ", " + report.Printable(removal.Why)
+				until += ", " + plain.Printable(removal.Why)
 			}
 		}
 		if run == "" {
 			run = "unknown"
 		}
 		t.AppendRow(table.Row{
-			report.Printable(run), removal.Region, removal.ImageID + removal.SnapshotID, report.Printable(removal.Name),
+			plain.Printable(run), removal.Region, removal.ImageID + removal.SnapshotID, plain.Printable(removal.Name),
 			removal.RemovedAt.UTC().Format(listedTime), until,
 		})
 	}
@@ -220,7 +220,7 @@ func nothingUndone(undone janitor.Undone) string {
 func writeImage(text io.Writer, region string, image undo.Image) {
 	name := ""
 	if image.Name != "" {
-		name = " " + report.Printable(image.Name)
+		name = " " + plain.Printable(image.Name)
 	}
 	_, _ = fmt.Fprintf(text, "%s in %s%s: %s\n", image.ImageID, region, name, outcome(image.Status, image.Why))
 	if image.Enabled {
@@ -249,14 +249,14 @@ func outcome(status undo.Status, why string) string {
 	if why == "" {
 		return words
 	}
-	return words + ": " + report.Printable(why)
+	return words + ": " + plain.Printable(why)
 }
 
 // day is the date of a time as EC2 writes it.
 func day(at string) string {
 	parsed, err := time.Parse(time.RFC3339, at)
 	if err != nil {
-		return report.Printable(at)
+		return plain.Printable(at)
 	}
 	return parsed.UTC().Format(time.DateOnly)
 }

@@ -10,7 +10,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/undo"
 )
 
@@ -18,7 +18,7 @@ import (
 const lost = "lost-volume"
 
 // swept is an account at a listener from which a run has just removed images into the Recycle Bin, and the run's record.
-func swept(t *testing.T, wrap func(emulator.Doer) emulator.Doer, args ...string) (*emulator.Account, report.Run) {
+func swept(t *testing.T, wrap func(emulator.Doer) emulator.Doer, args ...string) (*emulator.Account, record.Run) {
 	t.Helper()
 	account := serving(t, wrap)
 	account.KeepRemoved(14)
@@ -30,7 +30,7 @@ func swept(t *testing.T, wrap func(emulator.Doer) emulator.Doer, args ...string)
 }
 
 // removedIDs are the images that a run has removed, without the lost one.
-func removedIDs(record report.Run) []string {
+func removedIDs(record record.Run) []string {
 	var ids []string
 	for _, region := range record.Regions {
 		for _, image := range region.Images {

@@ -19,7 +19,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 const topic = "arn:aws:sns:us-east-1:123456789012:digest"
@@ -227,10 +227,10 @@ func TestTheAnswer(t *testing.T) {
 	}
 	var decoded struct {
 		Run     string
-		Totals  report.Totals
+		Totals  record.Totals
 		Regions []struct {
 			Kept   map[string]int
-			Images []report.Image
+			Images []record.Image
 		}
 	}
 	if err := json.Unmarshal(data, &decoded); err != nil {

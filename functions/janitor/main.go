@@ -23,7 +23,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/pace"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // version is set by the linker.
@@ -71,35 +71,35 @@ func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logg
 	return &function{
 		janitor: janitor.Janitor{
 			Config: settings, AWS: aws, Clock: time.Now, Version: version, ReadFile: os.ReadFile,
-			Reader: report.Reader{Stack: string(settings.StackName), Function: lookup("AWS_LAMBDA_FUNCTION_NAME")},
+			Reader: record.Reader{Stack: string(settings.StackName), Function: lookup("AWS_LAMBDA_FUNCTION_NAME")},
 		},
 		out: os.Stdout,
 	}, nil
 }
 
 // handle runs the janitor once. The digest goes out, and the log is written, before an error is returned.
-func (f *function) handle(ctx context.Context, payload json.RawMessage) (report.Answer, error) {
+func (f *function) handle(ctx context.Context, payload json.RawMessage) (record.Answer, error) {
 	event, err := parseEvent(payload)
 	if err != nil {
-		return report.Answer{}, fmt.Errorf("the event is not understood, and nothing was done: %w", err)
+		return record.Answer{}, fmt.Errorf("the event is not understood, and nothing was done: %w", err)
 	}
-	record := f.janitor.Run(ctx, ami.NewRunID(time.Now(), rand.Reader), bool(f.janitor.Config.DryRun) || bool(event.DryRun))
-	unsent := f.janitor.Tell(ctx, record)
-	return report.Result(record), errors.Join(janitor.Err(record), unsent, f.log(record, unsent == nil))
+	run := f.janitor.Run(ctx, ami.NewRunID(time.Now(), rand.Reader), bool(f.janitor.Config.DryRun) || bool(event.DryRun))
+	unsent := f.janitor.Tell(ctx, run)
+	return record.Result(run), errors.Join(janitor.Err(run), unsent, f.log(run, unsent == nil))
 }
 
 // log writes a line for each image acted on and for each leftover of earlier runs, and the metrics. They are JSON as they are; a logger would wrap the latter.
-func (f *function) log(record report.Run, digestSent bool) error {
+func (f *function) log(run record.Run, digestSent bool) error {
 	lines := json.NewEncoder(f.out)
-	for _, line := range report.Lines(record) {
+	for _, line := range record.Lines(run) {
 		if err := lines.Encode(line); err != nil {
 			return err
 		}
 	}
-	for _, line := range report.LeftoverLines(record) {
+	for _, line := range record.LeftoverLines(run) {
 		if err := lines.Encode(line); err != nil {
 			return err
 		}
 	}
-	return lines.Encode(json.RawMessage(report.Metrics(record, lambdacontext.FunctionName, digestSent)))
+	return lines.Encode(json.RawMessage(record.Metrics(run, lambdacontext.FunctionName, digestSent)))
 }

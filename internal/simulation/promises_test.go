@@ -14,7 +14,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
@@ -292,15 +292,15 @@ func (r *run) closesBooks(other *run, i *image) bool {
 	if !isBetween || r.policy != other.policy || r.started.Sub(other.started) < longest || r.record == nil || r.night.dry || r.night.faults.any() || r.night.deadline > 0 {
 		return false
 	}
-	return slices.ContainsFunc(r.record.Regions, func(region report.Region) bool {
+	return slices.ContainsFunc(r.record.Regions, func(region record.Region) bool {
 		return region.Region == i.region && region.Error == "" && region.Hold == "" && !region.Busy
 	})
 }
 
 // isUnsureOf reports whether the record of a run says that it does not know what became of an image.
 func (r *run) isUnsureOf(i *image) bool {
-	return slices.ContainsFunc(r.record.Regions, func(region report.Region) bool {
-		return slices.ContainsFunc(region.Images, func(recorded report.Image) bool {
+	return slices.ContainsFunc(r.record.Regions, func(region record.Region) bool {
+		return slices.ContainsFunc(region.Images, func(recorded record.Image) bool {
 			return recorded.ImageID == i.id && isUnsure(recorded.Outcome)
 		})
 	})
@@ -487,7 +487,7 @@ func (s *simulation) checkOutcomes(r *run, removed map[string]effect, violate fu
 				s.noteSaid(said, r, result.SnapshotID, recorded.ImageID, result.Status)
 			}
 		}
-		for _, f := range region.Finished {
+		for _, f := range region.Leftovers {
 			s.noteSaid(said, r, f.SnapshotID, "", f.Status)
 		}
 	}
@@ -536,7 +536,7 @@ func (s *simulation) checkSnapshotResults(r *run, deleted map[string]effect, vio
 				}
 			}
 		}
-		for _, f := range region.Finished {
+		for _, f := range region.Leftovers {
 			if f.Status == ami.SnapshotDeleted {
 				check(f.SnapshotID, f.ImageID, f.Detail, f.RestorableUntil)
 			}
@@ -743,8 +743,8 @@ func (s *simulation) orphaned(sn *snapshot) string {
 // image it was made; the record of a later run has to say so.
 func (s *simulation) isApart(sn *snapshot) bool {
 	return sn.there && sn.own && slices.ContainsFunc(s.order, func(later *run) bool {
-		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region report.Region) bool {
-			return slices.ContainsFunc(region.Finished, func(f report.Finished) bool { return f.Apart && f.Run == sn.tags[runTag] && f.SnapshotID == sn.id })
+		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region record.Region) bool {
+			return slices.ContainsFunc(region.Leftovers, func(f record.Leftover) bool { return f.Apart && f.Run == sn.tags[runTag] && f.SnapshotID == sn.id })
 		})
 	})
 }
@@ -752,8 +752,8 @@ func (s *simulation) isApart(sn *snapshot) bool {
 // isToldAsLeft reports whether the record of a later run says that a snapshot which a run has left stays.
 func (s *simulation) isToldAsLeft(r *run, sn *snapshot) bool {
 	return slices.ContainsFunc(s.order, func(later *run) bool {
-		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region report.Region) bool {
-			return slices.ContainsFunc(region.Finished, func(f report.Finished) bool {
+		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region record.Region) bool {
+			return slices.ContainsFunc(region.Leftovers, func(f record.Leftover) bool {
 				return f.Run == r.id && f.SnapshotID == sn.id && f.Status != ami.SnapshotDeleted
 			})
 		})
@@ -816,7 +816,7 @@ func (s *simulation) checkReports() {
 					deleted[result.SnapshotID] = deleted[result.SnapshotID] || result.Status == ami.SnapshotDeleted
 				}
 			}
-			for _, f := range region.Finished {
+			for _, f := range region.Leftovers {
 				deleted[f.SnapshotID] = deleted[f.SnapshotID] || f.Status == ami.SnapshotDeleted
 			}
 		}
@@ -879,7 +879,7 @@ func (s *simulation) checkModel() {
 // Without a journal nobody remembers them.
 func (s *simulation) checkBlocked(r *run) {
 	c := r.record.Totals
-	isAside := func(region report.Region) bool { return region.Hold != "" || region.Busy }
+	isAside := func(region record.Region) bool { return region.Hold != "" || region.Busy }
 	p := r.policy
 	if c.Deregistered+c.Marked > 0 || c.Deferred == c.Refused || p.limit == 0 || !p.hasRecords() || slices.ContainsFunc(r.record.Regions, isAside) {
 		p.blocked = 0

@@ -21,7 +21,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // simulation is a schedule on its way.
@@ -84,7 +84,7 @@ type run struct {
 	way         *way
 	started     time.Time
 	ended       time.Time // Zero as long as it is at work; when it was killed, if it was.
-	record      *report.Run
+	record      *record.Run
 	removed     map[string]int  // Images by region.
 	lost        map[string]int  // Those of them that the Recycle Bin does not hold.
 	looks       map[string]look // By the id of an image or a snapshot.

@@ -147,7 +147,7 @@ func TestTheWayIsWalked(t *testing.T) {
 // emitted is what a run writes in CloudWatch's embedded metric format: the metrics, and the keys of their dimensions.
 func emitted(t *testing.T) (namespace string, metrics, dimensions []string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(root, "pkg/report/testdata/ordinary/metrics.json"))
+	text, err := os.ReadFile(filepath.Join(root, "pkg/digest/testdata/ordinary/metrics.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

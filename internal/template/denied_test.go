@@ -10,9 +10,10 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // reads are the actions by which the function may look at something, as its role has them when everything is switched on.
@@ -45,7 +46,7 @@ func operation(action string) string {
 // night is a run of the function as the template deploys it, with everything switched on, and told to speak only where it has to, and
 // the digests that it has sent. Five images of the sample are left out: of one nobody may read the launch permissions, another
 // cannot be restored, because its root device is an instance store, and three carry tags of announcements that no record bears out.
-func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock func() time.Time, most string) (report.Run, []emulator.Message) {
+func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock func() time.Time, most string) (record.Run, []emulator.Message) {
 	t.Helper()
 	tpl := load(t).with(variants["everything together"])
 	variables := map[string]string{}
@@ -74,7 +75,7 @@ func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock 
 
 // secondNight is a night for which everything is prepared: the digest of the first run is out, and the usage reports that it has asked
 // for are there. Some operations are denied.
-func secondNight(t *testing.T, denied ...string) (record report.Run, told []emulator.Message) {
+func secondNight(t *testing.T, denied ...string) (record record.Run, told []emulator.Message) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		clock := clock()
@@ -84,7 +85,7 @@ func secondNight(t *testing.T, denied ...string) (record report.Run, told []emul
 		}
 		makeRules(t, load(t).with(variants["everything together"]), account.Client())
 		if first, told := night(t, account, account.Client(), clock, "3"); first.Failed() || first.LacksProof() || len(told) != 1 {
-			t.Fatalf("the first night: %d digests, %+v\n%s", len(told), first.Totals, report.Text(first))
+			t.Fatalf("the first night: %d digests, %+v\n%s", len(told), first.Totals, digest.Text(first))
 		}
 		time.Sleep(24 * time.Hour)
 		record, told = night(t, account, emulator.Deny(account.Client(), denied...), clock, "100")
@@ -93,7 +94,7 @@ func secondNight(t *testing.T, denied ...string) (record report.Run, told []emul
 }
 
 // removedBy are the images that a run has deregistered.
-func removedBy(record report.Run) map[string]bool {
+func removedBy(record record.Run) map[string]bool {
 	removed := map[string]bool{}
 	for _, region := range record.Regions {
 		for _, image := range region.Images {
@@ -125,7 +126,7 @@ func TestWhateverIsDeniedIsTold(t *testing.T) {
 		t.Run(action, func(t *testing.T) {
 			record, told := secondNight(t, operation(action))
 			if len(told) != 1 || !strings.Contains(told[0].Message, action) {
-				t.Fatalf("%d digests: %+v\n%s", len(told), record.Totals, report.Text(record))
+				t.Fatalf("%d digests: %+v\n%s", len(told), record.Totals, digest.Text(record))
 			}
 			if !record.Failed() && !record.LacksProof() {
 				t.Error("the record does not say it")
@@ -147,10 +148,10 @@ func TestWhateverIsDeniedIsTold(t *testing.T) {
 }
 
 // alarmed reports whether a metric of a run is one at which an alarm of the template goes off, now or after some nights.
-func alarmed(t *testing.T, record report.Run) bool {
+func alarmed(t *testing.T, run record.Run) bool {
 	t.Helper()
 	var metrics map[string]any
-	if err := json.Unmarshal(report.Metrics(record, "ami-janitor", true), &metrics); err != nil {
+	if err := json.Unmarshal(record.Metrics(run, "ami-janitor", true), &metrics); err != nil {
 		t.Fatal(err)
 	}
 	for _, alarm := range load(t).resources("AWS::CloudWatch::Alarm") {
@@ -159,5 +160,5 @@ func alarmed(t *testing.T, record report.Run) bool {
 			return true
 		}
 	}
-	return janitor.Err(record) != nil || record.Totals.Failed+record.Totals.SnapshotsFailed > 0
+	return janitor.Err(run) != nil || run.Totals.Failed+run.Totals.SnapshotsFailed > 0
 }

@@ -11,7 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/usage"
 )
 
@@ -47,8 +47,8 @@ func TestEveryVariableHasAParameter(t *testing.T) {
 		switch {
 		case !ok:
 			t.Errorf("%s is not set: add a parameter to template.yaml, and set the variable from it in the Environment of JanitorFunction", setting.Variable)
-		case isPlace && report.Parameter(setting.Variable) != "":
-			t.Errorf("%s has no parameter, and people are told %q", setting.Variable, report.Parameter(setting.Variable))
+		case isPlace && record.Parameter(setting.Variable) != "":
+			t.Errorf("%s has no parameter, and people are told %q", setting.Variable, record.Parameter(setting.Variable))
 		case isPlace:
 			if kind := at(tpl.section("Resources"), name, "Type"); kind != place.kind && name != place.example {
 				t.Errorf("%s is %s, a %v", setting.Variable, name, kind)
@@ -57,7 +57,7 @@ func TestEveryVariableHasAParameter(t *testing.T) {
 			if got := at(tpl.section("Parameters"), name, "Default"); got != setting.Default {
 				t.Errorf("%s is by default %q in the template, and %q in the code", name, got, setting.Default)
 			}
-			if got := report.Parameter(setting.Variable); got != name {
+			if got := record.Parameter(setting.Variable); got != name {
 				t.Errorf("%s is set by %s, and people are told %q", setting.Variable, name, got)
 			}
 		}

@@ -21,10 +21,11 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/export"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 const (
@@ -118,7 +119,7 @@ func load(t rapid.TB, dir string) *emulator.Account {
 }
 
 // judged is what a dry run says of an account, and what it says of each image when it is asked to explain it.
-func judged(t rapid.TB, doer emulator.Doer, settings map[string]string) (report.Run, []report.Explanation) {
+func judged(t rapid.TB, doer emulator.Doer, settings map[string]string) (record.Run, []digest.Explanation) {
 	t.Helper()
 	parsed, err := janitor.ParseConfig(func(variable string) string { return settings[variable] })
 	if err != nil {
@@ -140,14 +141,14 @@ func judged(t rapid.TB, doer emulator.Doer, settings map[string]string) (report.
 }
 
 // wantSame compares a rehearsal on a copy with a run on the original.
-func wantSame(t rapid.TB, original, copied emulator.Doer, settings map[string]string) report.Run {
+func wantSame(t rapid.TB, original, copied emulator.Doer, settings map[string]string) record.Run {
 	t.Helper()
 	want, explained := judged(t, original, settings)
 	got, explainedAgain := judged(t, copied, settings)
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(report.Gap{})); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreUnexported(record.Gap{})); diff != "" {
 		t.Errorf("%v: the record of the original (-) and of the copy (+):\n%s", settings, diff)
 	}
-	if diff := cmp.Diff(explained, explainedAgain, cmpopts.IgnoreUnexported(report.Gap{})); diff != "" {
+	if diff := cmp.Diff(explained, explainedAgain, cmpopts.IgnoreUnexported(record.Gap{})); diff != "" {
 		t.Errorf("%v: the explanations of the original (-) and of the copy (+):\n%s", settings, diff)
 	}
 	return got

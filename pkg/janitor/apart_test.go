@@ -10,8 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 const (
@@ -59,7 +60,7 @@ func TestSnapshotsWithALifeOfTheirOwn(t *testing.T) {
 		wantVerdicts(t, record, map[string]string{
 			imageID(1): verdict, imageID(2): verdict, imageID(3): verdict, imageID(4): verdict, imageID(5): verdict, imageID(6): "keep",
 		})
-		text := report.Text(record)
+		text := digest.Text(record)
 		for _, want := range []string{
 			"SNAPSHOTS THAT STAY (3)",
 			"- " + snapshotID(1) + ", 2,000 GiB: somebody took it on",
@@ -102,7 +103,7 @@ func TestSnapshotsWithALifeOfTheirOwn(t *testing.T) {
 func unwrapped(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // snapshotResults are what became of snapshots, by id.
-func snapshotResults(record report.Run) map[string]ami.SnapshotResult {
+func snapshotResults(record record.Run) map[string]ami.SnapshotResult {
 	results := map[string]ami.SnapshotResult{}
 	for _, i := range allImages(record) {
 		if i.Outcome != nil {
@@ -168,7 +169,7 @@ func TestSharingThatIsNotKnown(t *testing.T) {
 					if record.Totals.Unproven != kept || !record.LacksProof() {
 						t.Errorf("%+v", record.Totals)
 					}
-					text := unwrapped(report.Text(record))
+					text := unwrapped(digest.Text(record))
 					for _, want := range c.says {
 						if strings.Count(text, want) != 1 {
 							t.Errorf("not once in the digest: %q\n%s", want, text)
@@ -230,7 +231,7 @@ func TestSharedSincePlanned(t *testing.T) {
 				if left := holdings(t, private)[snapshotID(1)]; left != c.left {
 					t.Errorf("it is there: %t, %+v", left, snapshotResults(record)[snapshotID(1)])
 				}
-				if text := report.Text(record); c.left && !strings.Contains(unwrapped(text), "is shared with account 111122223333 now") {
+				if text := digest.Text(record); c.left && !strings.Contains(unwrapped(text), "is shared with account 111122223333 now") {
 					t.Errorf("%s", text)
 				}
 			})
@@ -244,8 +245,8 @@ func TestALeftoverThatIsShared(t *testing.T) {
 		l := leavingASnapshot(t)
 		l.edit(volumePermissions, func(content object) { content[snapshotID(1)] = sharedWith("111122223333") })
 		record := l.real(1)
-		if !slices.Contains(l.snapshots(), snapshotID(1)) || len(record.Regions[0].Finished) != 1 || record.Regions[0].Finished[0].Detail != "shared with account 111122223333" {
-			t.Errorf("%+v", record.Regions[0].Finished)
+		if !slices.Contains(l.snapshots(), snapshotID(1)) || len(record.Regions[0].Leftovers) != 1 || record.Regions[0].Leftovers[0].Detail != "shared with account 111122223333" {
+			t.Errorf("%+v", record.Regions[0].Leftovers)
 		}
 	})
 }

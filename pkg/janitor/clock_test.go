@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
 )
 
 // Whose clock is not AWS's is minutes or years off with every idle time: it plans nothing, and changes nothing. An answer without a
@@ -45,7 +45,7 @@ func TestWrongClock(t *testing.T) {
 			j := newJanitor(t, c.wrap(account.Client()), settings{"KEEP_NEWEST": "0"})
 			j.Clock = func() time.Time { return now.Add(c.ahead) }
 			record := j.Run(t.Context(), "20261123T020000Z-010203", false)
-			text := report.Text(record)
+			text := digest.Text(record)
 			if removes := calls(account, "DeregisterImage") > 0; removes != c.goes || (janitor.Err(record) == nil) != c.goes {
 				t.Errorf("%t, %v", removes, janitor.Err(record))
 			}
@@ -83,8 +83,8 @@ func TestTheClockIsSetBack(t *testing.T) {
 		}), nil)
 		j.Clock = func() time.Time { return now.Add(time.Duration(moved.Load())) }
 		record := j.Run(t.Context(), "20261123T020000Z-010203", false)
-		if removes := len(writes(account)) > 0; removes != goes || strings.Contains(report.Text(record), "was set back by") == goes {
-			t.Errorf("%v: %v\n%s", back, writes(account), report.Text(record))
+		if removes := len(writes(account)) > 0; removes != goes || strings.Contains(digest.Text(record), "was set back by") == goes {
+			t.Errorf("%v: %v\n%s", back, writes(account), digest.Text(record))
 		}
 	}
 }
@@ -143,6 +143,6 @@ func TestLockOfAWrongClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	if record := j.Run(t.Context(), "20261123T020500Z-010203", false); record.Totals.Deregistered != 1 {
-		t.Errorf("once it is removed: %s", report.Text(record))
+		t.Errorf("once it is removed: %s", digest.Text(record))
 	}
 }

@@ -8,14 +8,15 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/digest"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
 // Config is what an operator sets, by environment variables or by flags of the same names. Its tags
 // are the one source of defaults: the template has the same. The help of each is what the command
 // line and docs/configuration.md show, each with its own words in the place of braces
-// (report.Reader.Words).
+// (record.Reader.Words).
 type Config struct {
 	StaleAfter         limit           `env:"STALE_AFTER" envDefault:"180d" help:"idle longer than this is stale; never below the built-in floor of 7 days"`
 	NeverLaunchedAfter limit           `env:"NEVER_LAUNCHED_AFTER" help:"idle longer than this is stale for an image with no launch on record; as {STALE_AFTER} if not set"`
@@ -72,8 +73,8 @@ func Settings() []Setting {
 		settings = append(settings, Setting{
 			Variable:     field.Tag.Get("env"),
 			Default:      field.Tag.Get("envDefault"),
-			Help:         report.Reader{}.Words(field.Tag.Get("help")),
-			FlagHelp:     report.Reader{CommandLine: true}.Words(field.Tag.Get("help")),
+			Help:         digest.Words(record.Reader{}, field.Tag.Get("help")),
+			FlagHelp:     digest.Words(record.Reader{CommandLine: true}, field.Tag.Get("help")),
 			FunctionOnly: field.Tag.Get("for") == "function",
 		})
 	}

@@ -10,9 +10,10 @@ import (
 	"testing/fstest"
 	"time"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
@@ -289,13 +290,13 @@ func FuzzConfig(f *testing.F) {
 		account := fuzzAccount(t, files)
 		j := newJanitor(t, account.Client(), nil)
 		j.Config = config
-		record := j.Run(t.Context(), "run", false)
-		checkRecord(t, record, int(config.MaxDeregistrations))
-		if _, err := json.Marshal(record); err != nil {
+		run := j.Run(t.Context(), "run", false)
+		checkRecord(t, run, int(config.MaxDeregistrations))
+		if _, err := json.Marshal(run); err != nil {
 			t.Errorf("%s=%q: the record cannot be written: %v", variable, value, err)
 			return
 		}
-		_, _, _ = report.Result(record), report.Slack(record), report.Text(record)
+		_, _, _ = record.Result(run), digest.Slack(run), digest.Text(run)
 	})
 }
 

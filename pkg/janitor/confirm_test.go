@@ -11,9 +11,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/wire"
 )
 
@@ -33,7 +34,7 @@ func TestThePlanIsMadeAgainAfterAYes(t *testing.T) {
 	account := world{images: []object{image(1, 400, 0, 1), image(2, 400, 0, 2)}}.load(t)
 	j := newJanitor(t, account.Client(), settings{"KEEP_NEWEST": "0"})
 	asked := 0
-	j.Confirm = func(plan report.Run) bool {
+	j.Confirm = func(plan record.Run) bool {
 		if asked++; asked == 1 && plan.Totals.WouldDeregister != 2 {
 			t.Errorf("asked about %+v", plan.Totals)
 		}
@@ -53,7 +54,7 @@ func TestWhatNobodyHasSeenIsAskedAbout(t *testing.T) {
 	account := world{images: []object{tagged(image(1, 400, 0, 1), "ami-janitor:keep", "true"), image(2, 400, 0, 2)}}.load(t)
 	j := newJanitor(t, account.Client(), settings{"KEEP_NEWEST": "0"})
 	var asked []int
-	j.Confirm = func(plan report.Run) bool {
+	j.Confirm = func(plan record.Run) bool {
 		asked = append(asked, plan.Totals.WouldDeregister)
 		tag(t, j, imageID(1), "ami-janitor:keep", "false")
 		return len(asked) == 1
@@ -70,7 +71,7 @@ func TestAnnouncementsAreAskedAbout(t *testing.T) {
 		account := world{images: []object{image(1, 400, 0, 1), image(2, 20, 0, 2)}}.load(t)
 		j := newJanitor(t, account.Client(), settings{"GRACE": "14d"})
 		asked := 0
-		j.Confirm = func(plan report.Run) bool {
+		j.Confirm = func(plan record.Run) bool {
 			if asked++; !plan.DryRun || plan.Totals.Marked != 1 || plan.Totals.WouldDeregister != 0 || len(writes(account)) > 0 {
 				t.Errorf("asked about %+v", plan.Totals)
 			}
@@ -90,8 +91,8 @@ func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
 	const earlier = "20261109T020000Z-abcdef"
 	records, today := t.TempDir(), now.Format(time.DateOnly)
 	j := newJanitor(t, account.Client(), settings{"GRACE": "14d", "RECORDS": records})
-	var asked []report.Totals
-	j.Confirm = func(plan report.Run) bool {
+	var asked []record.Totals
+	j.Confirm = func(plan record.Run) bool {
 		if asked = append(asked, plan.Totals); len(asked) == 1 {
 			announcing(t, records, earlier, "cli", today, "announce", 1)
 			tag(t, j, imageID(1), "ami-janitor:due", today)
@@ -114,7 +115,7 @@ func TestARegionThatWasHeldIsAskedAbout(t *testing.T) {
 		return len(asked) == 0 && q.Region == "eu-west-1" && q.Service == "rbin"
 	}, readFaults["denied"])
 	j := newJanitor(t, doer, settings{"REGIONS": "all", "KEEP_NEWEST": "0", "REQUIRE_RECYCLE_BIN": "true"})
-	j.Confirm = func(plan report.Run) bool {
+	j.Confirm = func(plan record.Run) bool {
 		asked = append(asked, plan.Totals.WouldDeregister)
 		return len(asked) == 1
 	}
@@ -130,12 +131,12 @@ func TestTheAnswerMayTakeHours(t *testing.T) {
 	account := world{images: []object{image(1, 400, 0, 1)}}.loadAt(t, clock)
 	j := newJanitor(t, account.Client(), nil)
 	j.Clock = clock
-	j.Confirm = func(report.Run) bool {
+	j.Confirm = func(record.Run) bool {
 		at = at.Add(10 * time.Hour)
 		return true
 	}
 	if record := j.Run(t.Context(), "run", false); record.Totals.Deregistered != 1 {
-		t.Errorf("%s", report.Text(record))
+		t.Errorf("%s", digest.Text(record))
 	}
 }
 
@@ -146,7 +147,7 @@ func TestLeftoversAreAskedAbout(t *testing.T) {
 		j := newJanitor(t, l.account.Client(), l.settings)
 		j.Clock = func() time.Time { return l.at }
 		asked := 0
-		j.Confirm = func(plan report.Run) bool {
+		j.Confirm = func(plan record.Run) bool {
 			if asked++; plan.Totals.SnapshotsWouldDelete != 1 || plan.Totals.WouldDeregister != 0 || calls(l.account, "DeleteSnapshot") > 0 {
 				t.Errorf("asked about %+v", plan.Totals)
 			}
@@ -166,7 +167,7 @@ func TestALeftoverThatNobodyHasSeenIsAskedAbout(t *testing.T) {
 	j := l.janitor()
 	tag(t, j, snapshotID(1), "ami-janitor:keep", "true")
 	var asked []int
-	j.Confirm = func(plan report.Run) bool {
+	j.Confirm = func(plan record.Run) bool {
 		asked = append(asked, plan.Totals.SnapshotsWouldDelete)
 		tag(t, j, snapshotID(1), "ami-janitor:keep", "false")
 		return len(asked) == 1
@@ -187,7 +188,7 @@ func TestNobodyIsAskedAboutNothing(t *testing.T) {
 		account, records := w.load(t), t.TempDir()
 		announcing(t, records, earlier, "cli", "2026-11-24", "announce", 1)
 		j := newJanitor(t, account.Client(), settings{"GRACE": "14d", "RECORDS": records})
-		j.Confirm = func(plan report.Run) bool { t.Errorf("%s: asked about %+v", name, plan.Totals); return true }
+		j.Confirm = func(plan record.Run) bool { t.Errorf("%s: asked about %+v", name, plan.Totals); return true }
 		if record := j.Run(t.Context(), ami.NewRunID(now, strings.NewReader("abc")), false); len(writes(account)) > 0 || record.DryRun {
 			t.Errorf("%s: %v", name, writes(account))
 		}

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/usage"
 )
@@ -18,7 +18,7 @@ import (
 // Explain plans a run, and says all there is to say of some images, each given by its id, or by its name where no other image has that:
 // what every rule and every source of evidence has found, and what would have to change for the verdict to change. It changes
 // nothing. The error says which images were not found; what is explained are the others, in the order in which they were given.
-func (j *Janitor) Explain(ctx context.Context, given []string) ([]report.Explanation, error) {
+func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explanation, error) {
 	survey := j.survey(ctx, ami.NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00"))) // It is no run, and writes nothing.
 	account := survey.policy.Open(survey.inventories, survey.now)
 	candidates := account.Candidates()
@@ -43,10 +43,10 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]report.Explana
 	}
 	evidence, _ := j.lookUp(ctx, survey, candidates, account.Unattached())
 	j.askSharingOf(ctx, account, evidence, asked)
-	explanations := make([]report.Explanation, len(found))
+	explanations := make([]digest.Explanation, len(found))
 	for i, at := range found {
 		explained, _ := account.Explain(evidence, at.region, at.imageID)
-		explanations[i] = report.NewExplanation(at.region, explained, j.sourceFindings(ami.Everywhere(evidence, at.region, at.imageID)), j.Config.OwnerTag, j.Reader)
+		explanations[i] = digest.NewExplanation(at.region, explained, j.sourceFindings(ami.Everywhere(evidence, at.region, at.imageID)), j.Config.OwnerTag, j.Reader)
 	}
 	return explanations, errors.Join(missing...)
 }
@@ -102,7 +102,7 @@ func (s survey) notFound(given string) error {
 		regions = append(regions, inventory.Region)
 	}
 	for _, failed := range s.failed {
-		failures = append(failures, fmt.Sprintf("; %s could not be read: %s. What to do: %s", failed.Region, strings.TrimSuffix(failed.Error, "."), s.reader.Words(failed.Remedy)))
+		failures = append(failures, fmt.Sprintf("; %s could not be read: %s. What to do: %s", failed.Region, strings.TrimSuffix(failed.Error, "."), digest.RegionRemedy(s.reader, failed.Error)))
 	}
 	if len(regions) == 0 {
 		return fmt.Errorf("no region could be read%s", strings.Join(failures, ""))
@@ -111,8 +111,8 @@ func (s survey) notFound(given string) error {
 }
 
 // sourceFindings says what each source of evidence has found about an image.
-func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
-	var findings []report.SourceFinding
+func (j *Janitor) sourceFindings(finding ami.Finding) []digest.SourceFinding {
+	var findings []digest.SourceFinding
 	for _, source := range append(usage.Sources(), usage.ReportsSource) {
 		found := sourceFinding(source, finding)
 		switch {
@@ -133,7 +133,7 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []report.SourceFinding {
 }
 
 // sharingFinding says what is known of with whom an image is shared.
-func sharingFinding(finding ami.Finding) report.SourceFinding {
+func sharingFinding(finding ami.Finding) digest.SourceFinding {
 	sharing := sourceFinding(usage.PermissionsSource, finding)
 	switch {
 	case len(finding.SharedWith) > 0:
@@ -144,7 +144,7 @@ func sharingFinding(finding ami.Finding) report.SourceFinding {
 	return sharing
 }
 
-func sourceFinding(source string, finding ami.Finding) report.SourceFinding {
+func sourceFinding(source string, finding ami.Finding) digest.SourceFinding {
 	answer := ami.Unused
 	var details []string
 	for _, reference := range finding.References {
@@ -161,5 +161,5 @@ func sourceFinding(source string, finding ami.Finding) report.SourceFinding {
 			details = append(details, gap.Err)
 		}
 	}
-	return report.SourceFinding{Source: source, Answer: answer.String(), Detail: strings.Join(details, ", ")}
+	return digest.SourceFinding{Source: source, Answer: answer.String(), Detail: strings.Join(details, ", ")}
 }

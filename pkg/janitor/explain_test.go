@@ -7,9 +7,10 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/usage"
 )
@@ -29,7 +30,7 @@ func TestExplanationsAgreeWithThePlan(t *testing.T) {
 				t.Fatal(err)
 			}
 			j := newJanitor(t, account.Client(), s)
-			planned := map[string]report.Image{}
+			planned := map[string]record.Image{}
 			var ids []string
 			for _, i := range allImages(j.Run(t.Context(), "run", true)) {
 				planned[i.ImageID] = i
@@ -49,7 +50,7 @@ func TestExplanationsAgreeWithThePlan(t *testing.T) {
 				}
 				checkExplanation(t, j, e)
 			}
-			text := report.ExplainText(explained)
+			text := digest.ExplainText(explained)
 			for _, id := range ids {
 				if !strings.Contains(text, id) {
 					t.Errorf("the text does not name %s", id)
@@ -61,7 +62,7 @@ func TestExplanationsAgreeWithThePlan(t *testing.T) {
 
 // checkExplanation checks what holds for every explanation: each rule and each source is there once, the rules that speak
 // are those of the verdict and those that the plan does not come to, and a kept image says until when.
-func checkExplanation(t *testing.T, j *janitor.Janitor, e report.Explanation) {
+func checkExplanation(t *testing.T, j *janitor.Janitor, e digest.Explanation) {
 	t.Helper()
 	var rules []string
 	speaking := map[retention.Code]string{}
@@ -109,7 +110,7 @@ func checkExplanation(t *testing.T, j *janitor.Janitor, e report.Explanation) {
 }
 
 // answer is what an explanation says of one source.
-func answer(e report.Explanation, source string) string {
+func answer(e digest.Explanation, source string) string {
 	for _, s := range e.Sources {
 		if s.Source == source {
 			return strings.TrimSuffix(s.Answer+", "+s.Detail, ", ")
@@ -118,7 +119,7 @@ func answer(e report.Explanation, source string) string {
 	return "not there"
 }
 
-func explain(t *testing.T, j *janitor.Janitor, id string) report.Explanation {
+func explain(t *testing.T, j *janitor.Janitor, id string) digest.Explanation {
 	t.Helper()
 	explained, err := j.Explain(t.Context(), []string{id})
 	if err != nil {

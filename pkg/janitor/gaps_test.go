@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/usage"
 )
 
@@ -33,12 +33,12 @@ func tell(t *testing.T, doer emulator.Doer, s settings, images ...string) places
 		}
 	}
 	explanations, err := newJanitor(t, doer, s).Explain(t.Context(), images)
-	explained := report.ExplainText(explanations)
+	explained := digest.ExplainText(explanations)
 	if err != nil {
 		explained += err.Error()
 	}
 	flat := func(text string) string { return strings.Join(strings.Fields(text), " ") }
-	return places{flat(report.Text(record)), flat(strings.Join(missing, "\n")), flat(explained)}
+	return places{flat(digest.Text(record)), flat(strings.Join(missing, "\n")), flat(explained)}
 }
 
 // check checks that all three places tell of what is missing, and what to do about it.

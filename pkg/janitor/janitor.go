@@ -15,9 +15,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/journal"
 	"ami-janitor/pkg/notify"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
@@ -28,18 +29,18 @@ type Janitor struct {
 	Clock   func() time.Time
 	Version string
 
-	Copy *report.Copy // What there is to say of the account if it is a copy; nil if it is a real one, or a copy that is whole.
+	Copy *record.Copy // What there is to say of the account if it is a copy; nil if it is a real one, or a copy that is whole.
 
 	ReadFile func(path string) ([]byte, error) // Reads the keep list if Config names a file; may be nil.
 
 	RecordsOf func(account string) string // Where the records of an account are if Config does not say; empty for nowhere. It may be nil.
 
-	Reader report.Reader // Who reads the texts about runs.
+	Reader record.Reader // Who reads the texts about runs.
 
 	BorrowedRecords bool // Config.Records are those of a function, which this is not: a dry run reads them, and leaves nothing there.
 
 	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
-	Confirm func(plan report.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
+	Confirm func(plan record.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
 
 	watchdog *journal.Watchdog // Of the run that is on.
 }
@@ -48,14 +49,14 @@ type Janitor struct {
 // after the plan. There is no error beside the record: what went wrong is in it.
 //
 // No image is begun once ctx is done; one that has been begun is finished.
-func (j *Janitor) Run(ctx context.Context, id ami.RunID, dryRun bool) report.Run {
+func (j *Janitor) Run(ctx context.Context, id ami.RunID, dryRun bool) record.Run {
 	watchdog := journal.NewWatchdog(j.Clock)
 	watched := *j
 	watched.AWS, watched.watchdog = watchdog.Over(j.AWS), watchdog
 	return watched.run(ctx, id, dryRun)
 }
 
-func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) report.Run {
+func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run {
 	limits := timeLimits(ctx, j.Clock())
 	defer limits.cancel()
 
@@ -76,7 +77,7 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) report.Run
 type plan struct {
 	survey
 	regions []retention.Plan
-	asked   map[string]report.Lookups // By region.
+	asked   map[string]record.Lookups // By region.
 }
 
 func (j *Janitor) plan(limits limits, run ami.RunID) plan {
@@ -136,8 +137,8 @@ func (p plan) removals() map[string]bool {
 }
 
 // record puts together what happened. What was done is given by region; without any the record is that of a dry run.
-func (j *Janitor) record(id ami.RunID, plan plan, done map[string]ami.SweepResult) report.Run {
-	record := report.Run{
+func (j *Janitor) record(id ami.RunID, plan plan, done map[string]ami.SweepResult) record.Run {
+	run := record.Run{
 		Run:            string(id),
 		Version:        j.Version,
 		DryRun:         done == nil,
@@ -145,58 +146,59 @@ func (j *Janitor) record(id ami.RunID, plan plan, done map[string]ami.SweepResul
 		StartedAt:      plan.now,
 		Policy:         j.Config.describe(),
 		PolicySentence: plan.policy.String(),
-		Sources:        report.Sources{SwitchedOff: j.Config.UsageSources.off(), OtherAccounts: bool(j.Config.SharedImages)},
+		Sources:        record.Sources{SwitchedOff: j.Config.UsageSources.off(), OtherAccounts: bool(j.Config.SharedImages)},
 		Copy:           j.Copy,
 		Regions:        slices.Clone(plan.failed),
 		Reader:         j.Reader,
 	}
 	for _, region := range plan.regions {
-		judged := report.NewRegion(region, done[region.Region], j.Config.OwnerTag)
+		judged := record.NewRegion(region, done[region.Region], j.Config.OwnerTag)
 		judged.Lookups = plan.asked[region.Region]
-		record.Regions = append(record.Regions, judged)
+		run.Regions = append(run.Regions, judged)
 	}
 	for _, source := range j.Config.UsageSources {
-		if slices.ContainsFunc(record.Regions, func(g report.Region) bool { return slices.Contains(g.LookedUp, source) }) {
-			record.Sources.LookedUp = append(record.Sources.LookedUp, source)
+		if slices.ContainsFunc(run.Regions, func(g record.Region) bool { return slices.Contains(g.LookedUp, source) }) {
+			run.Sources.LookedUp = append(run.Sources.LookedUp, source)
 		}
 	}
-	slices.SortFunc(record.Regions, func(a, b report.Region) int { return strings.Compare(a.Region, b.Region) })
-	record.Finish(j.Clock(), float64(j.Config.SnapshotPrice))
-	return record
+	slices.SortFunc(run.Regions, func(a, b record.Region) int { return strings.Compare(a.Region, b.Region) })
+	run.Finish(j.Clock(), float64(j.Config.SnapshotPrice))
+	digest.Advise(&run)
+	return run
 }
 
 // Tell publishes the digest of a run, if there is a topic and the run is one to be told of.
-func (j *Janitor) Tell(ctx context.Context, record report.Run) error {
-	if !j.Config.NotifyOn.includes(record) {
+func (j *Janitor) Tell(ctx context.Context, run record.Run) error {
+	if !j.Config.NotifyOn.includes(run) {
 		return nil
 	}
 	client := sns.NewFromConfig(j.AWS)
 	var mail, chat error
 	if topic := string(j.Config.TopicARN); topic != "" {
-		mail = notify.Email(ctx, client, topic, report.Subject(record), report.Text(record))
+		mail = notify.Email(ctx, client, topic, digest.Subject(run), digest.Text(run))
 	}
 	if topic := string(j.Config.ChatTopicARN); topic != "" {
-		chat = notify.Chat(ctx, client, topic, report.Slack(record))
+		chat = notify.Chat(ctx, client, topic, digest.Slack(run))
 	}
 	return errors.Join(mail, chat)
 }
 
 // Err returns an error if a region of a run failed, or if its record could not be kept.
-func Err(record report.Run) error {
+func Err(run record.Run) error {
 	var errs []error
-	for _, region := range record.Regions {
+	for _, region := range run.Regions {
 		if region.Error != "" {
 			errs = append(errs, fmt.Errorf("%s: %s", region.Region, region.Error))
 		}
 	}
-	if record.RecordError != "" {
-		errs = append(errs, fmt.Errorf("the record could not be kept: %s", record.RecordError))
+	if run.RecordError != "" {
+		errs = append(errs, fmt.Errorf("the record could not be kept: %s", run.RecordError))
 	}
 	return errors.Join(errs...)
 }
 
 // includes reports whether a digest of a run is sent. The first one always is, and so is one that could not do its work for want of a
 // proof: it would look like one with nothing to do.
-func (n NotifyOn) includes(record report.Run) bool {
-	return n == NotifyAlways || record.FirstRun || record.Failed() || record.LacksProof() || n == NotifyChanges && record.Changes()
+func (n NotifyOn) includes(run record.Run) bool {
+	return n == NotifyAlways || run.FirstRun || run.Failed() || run.LacksProof() || n == NotifyChanges && run.Changes()
 }

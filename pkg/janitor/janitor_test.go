@@ -20,7 +20,7 @@ import (
 
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
@@ -345,7 +345,7 @@ func TestConfirm(t *testing.T) {
 	for _, yes := range []bool{false, true} {
 		account := mixed().load(t)
 		j := newJanitor(t, account.Client(), nil)
-		j.Confirm = func(plan report.Run) bool {
+		j.Confirm = func(plan record.Run) bool {
 			if len(writes(account)) > 0 || !plan.DryRun || plan.Totals.WouldDeregister != 4 {
 				t.Errorf("asked about %+v", plan.Totals)
 			}

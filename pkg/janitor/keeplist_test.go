@@ -6,9 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // listed is an account with a stale image that has to be kept and one that has not, in two regions.
@@ -140,7 +141,7 @@ func TestAKeepListThatCannotBeReadStopsTheRun(t *testing.T) {
 				for _, s := range []settings{{}, {"GRACE": "14d"}} {
 					s["REGIONS"], s["KEEP_LIST"], s["TOPIC_ARN"] = "us-east-1,eu-west-1", location, mailTopic
 					j := newJanitor(t, doer, s)
-					j.Confirm = func(plan report.Run) bool { t.Errorf("asked about %+v", plan.Totals); return true }
+					j.Confirm = func(plan record.Run) bool { t.Errorf("asked about %+v", plan.Totals); return true }
 					record := j.Run(t.Context(), "run", false)
 					checkRecord(t, record, 100)
 					if len(writes(account)) > 0 || len(allImages(record)) > 0 || len(record.Regions) != 2 || record.FailedRegions() != 2 {
@@ -152,8 +153,8 @@ func TestAKeepListThatCannotBeReadStopsTheRun(t *testing.T) {
 						}
 					}
 					published := len(account.Published())
-					if err := j.Tell(t.Context(), record); err != nil || len(account.Published()) != published+1 || !strings.Contains(report.Text(record), "the keep list") {
-						t.Errorf("%v, %d digests:\n%s", err, len(account.Published()), report.Text(record))
+					if err := j.Tell(t.Context(), record); err != nil || len(account.Published()) != published+1 || !strings.Contains(digest.Text(record), "the keep list") {
+						t.Errorf("%v, %d digests:\n%s", err, len(account.Published()), digest.Text(record))
 					}
 					if _, err := j.Explain(t.Context(), []string{imageID(1)}); err == nil || !strings.Contains(err.Error(), "the keep list") {
 						t.Errorf("explained, %v", err)
@@ -169,7 +170,7 @@ func TestTheKeepListIsReadAnew(t *testing.T) {
 	path := listFile(t, "something-else")
 	account := listed(t, world{}, world{})
 	j := newJanitor(t, account.Client(), settings{"KEEP_LIST": path})
-	j.Confirm = func(report.Run) bool {
+	j.Confirm = func(record.Run) bool {
 		if err := os.WriteFile(path, []byte("golden-*"), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +191,7 @@ func TestAKeepListThatGoesAwayMeanwhile(t *testing.T) {
 	path := listFile(t, "golden-*")
 	account := listed(t, world{}, world{})
 	j := newJanitor(t, account.Client(), settings{"KEEP_LIST": path})
-	j.Confirm = func(report.Run) bool { return os.Remove(path) == nil }
+	j.Confirm = func(record.Run) bool { return os.Remove(path) == nil }
 	record := j.Run(t.Context(), "run", false)
 	if len(writes(account)) > 0 || janitor.Err(record) == nil {
 		t.Errorf("%v, %+v", writes(account), record.Totals)

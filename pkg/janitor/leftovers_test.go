@@ -11,8 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/wire"
 )
 
@@ -52,7 +52,7 @@ func TestALeftoverComesBackWithItsRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := leavingASnapshot(t)
 		second := l.real(1)
-		text := report.Text(second)
+		text := digest.Text(second)
 		l.at = night(2)
 		l.load()
 		_, command, _ := strings.Cut(text, "    ami-janitor undo ")
@@ -114,7 +114,7 @@ func TestALeftoverThatIsBack(t *testing.T) {
 	var listed []any
 	l.edit("describe-snapshots.json", func(content object) { listed = slices.Clone(content["Snapshots"].([]any)) })
 	l.loseSnapshot(1)
-	if text := report.Text(l.real(1)); !strings.Contains(text, "not listed any more: ") || strings.Contains(text, "kept (not") {
+	if text := digest.Text(l.real(1)); !strings.Contains(text, "not listed any more: ") || strings.Contains(text, "kept (not") {
 		t.Errorf("%s", text)
 	}
 	l.edit("describe-snapshots.json", func(content object) { content["Snapshots"] = listed })
@@ -273,8 +273,8 @@ func TestASnapshotInTheBinOfAnImageThatMayBeGone(t *testing.T) {
 				return nil, io.ErrUnexpectedEOF
 			})
 		}
-		if record := l.real(0); verdicts(record)[imageID(1)] != "failed" || !strings.Contains(report.Text(record), "seen in the Recycle Bin after an answer that was lost") {
-			t.Errorf("%s", report.Text(record))
+		if record := l.real(0); verdicts(record)[imageID(1)] != "failed" || !strings.Contains(digest.Text(record), "seen in the Recycle Bin after an answer that was lost") {
+			t.Errorf("%s", digest.Text(record))
 		}
 		l.wrap = nil
 		restored := &ec2.RestoreSnapshotFromRecycleBinInput{SnapshotId: aws.String(snapshotID(1))}
@@ -307,13 +307,13 @@ func TestAnAttemptThatIsNotMade(t *testing.T) {
 			})
 		record := newJanitor(t, broken, s).Run(t.Context(), "20261123T020000Z-010203", false)
 		if record.Totals.Failed != 3 || calls(account, "DeregisterImage") > 0 {
-			t.Errorf("%s", report.Text(record))
+			t.Errorf("%s", digest.Text(record))
 		}
 		at = night(1)
 		j := newJanitor(t, account.Client(), s)
 		j.Clock = clock
 		if record := j.Run(t.Context(), "20261124T020000Z-010203", false); record.Totals.Deregistered != 3 {
-			t.Errorf("%s", report.Text(record))
+			t.Errorf("%s", digest.Text(record))
 		}
 	})
 }

@@ -9,15 +9,16 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/pace"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
 // pacedRun runs the janitor at half of AWS's rates, where every call takes so long. Without a limit it has all the time that
 // it needs.
-func pacedRun(t *testing.T, w world, s settings, latency, limit time.Duration) (record report.Run, account *emulator.Account, took time.Duration) {
+func pacedRun(t *testing.T, w world, s settings, latency, limit time.Duration) (record record.Run, account *emulator.Account, took time.Duration) {
 	t.Helper()
 	account, err := emulator.Load(w.files(t), emulator.Options{Now: time.Now})
 	if err != nil {
@@ -70,7 +71,7 @@ func TestManyOrphans(t *testing.T) {
 				if got := record.Totals; got.OrphanedSnapshots != 6000 || got.OrphansNotLookedAt != 5950 {
 					t.Errorf("%+v", got)
 				}
-				if text := report.Text(record); !strings.Contains(text, "5,950") || !strings.Contains(text, "not looked at") {
+				if text := digest.Text(record); !strings.Contains(text, "5,950") || !strings.Contains(text, "not looked at") {
 					t.Error(text)
 				}
 			})
@@ -114,7 +115,7 @@ func TestMoreCandidatesThanTime(t *testing.T) {
 				unseen++
 			}
 		}
-		text := report.Text(record)
+		text := digest.Text(record)
 		if unseen < 400 || record.Totals.WouldDeregister != 10 || record.Totals.Left != record.Totals.Deferred+unseen {
 			t.Errorf("%d were not looked up: %+v", unseen, record.Totals)
 		}
@@ -155,7 +156,7 @@ func TestMoreSnapshotsThanTime(t *testing.T) {
 		if unseen == 0 || totals.WouldDeregister == 0 || totals.WouldDeregister+unseen != 30 || totals.Unproven != unseen || totals.Left != unseen {
 			t.Errorf("%d were not reached: %+v", unseen, totals)
 		}
-		text := unwrapped(report.Text(record))
+		text := unwrapped(digest.Text(record))
 		for _, want := range []string{
 			fmt.Sprint(unseen, " stale AMIs stayed: the time for lookups was up"), "If it is so again, raise EC2_SHARE, or lower MAX_DEREGISTRATIONS",
 			fmt.Sprint("- ", unseen, " AMIs: a snapshot of it: with whom it is shared is not known: not reached before three quarters of the run's time were up"),
@@ -191,7 +192,7 @@ func TestTemplatesTakeTooLong(t *testing.T) {
 		if record.Totals.Left > 0 {
 			t.Errorf("%+v", record.Totals)
 		}
-		saysWhatHelps(t, report.Text(record), "EC2_SHARE", "LAUNCH_TEMPLATE_VERSIONS")
+		saysWhatHelps(t, digest.Text(record), "EC2_SHARE", "LAUNCH_TEMPLATE_VERSIONS")
 	})
 }
 
@@ -233,7 +234,7 @@ func TestAParameterThatCannotBeRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for kind, text := range map[string]string{"digest": report.Text(record), "explanation": report.ExplainText(explanations)} {
+			for kind, text := range map[string]string{"digest": digest.Text(record), "explanation": digest.ExplainText(explanations)} {
 				text = strings.Join(strings.Fields(text), " ")
 				for _, part := range []string{"launch template lt-", ", version 1, " + test.says} {
 					if !strings.Contains(text, part) {
@@ -241,7 +242,7 @@ func TestAParameterThatCannotBeRead(t *testing.T) {
 					}
 				}
 			}
-			if text := report.Text(record); !strings.Contains(text, "Delete that version") {
+			if text := digest.Text(record); !strings.Contains(text, "Delete that version") {
 				t.Error(text)
 			}
 		})
@@ -262,7 +263,7 @@ func TestOneParameterIsDenied(t *testing.T) {
 	if one, two := codes(record, imageID(1)), codes(record, imageID(2)); one[0] != "unknown-use" || two[0] != "in-use" {
 		t.Errorf("%v, %v", one, two)
 	}
-	text := strings.Join(strings.Fields(report.Text(record)), " ")
+	text := strings.Join(strings.Fields(digest.Text(record)), " ")
 	if !strings.Contains(text, "SSM parameter /secure/db cannot be read: ssm:GetParameters: AccessDeniedException") || strings.Contains(text, "/app/") {
 		t.Error(text)
 	}

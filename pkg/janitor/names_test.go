@@ -11,8 +11,9 @@ import (
 	"strings"
 	"testing"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // literals calls visit for every text in the code that people are shown, with its place. Tags of structures are none.
@@ -60,7 +61,7 @@ func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
 	unicodeClass := regexp.MustCompile(`\\[pP]\{\w+\}`)
 	inBraces := regexp.MustCompile(`\{([A-Z][A-Z0-9_]*)\}`)
 	braces := regexp.MustCompile(`\{[A-Za-z][A-Za-z0-9_]*\}`)
-	readers := map[string]report.Reader{"function": {}, "stack": {Stack: "ami-janitor"}, "command line": {CommandLine: true}}
+	readers := map[string]record.Reader{"function": {}, "stack": {Stack: "ami-janitor"}, "command line": {CommandLine: true}}
 	places := 0
 	check := func(place, text string) {
 		if settings[text].Variable != "" {
@@ -71,11 +72,11 @@ func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
 			if found[0] != "{"+found[1]+"}" {
 				t.Errorf("%s: %s is not in braces: %q", place, found[1], text)
 			}
-			for reader, want := range map[string]string{"function": found[1], "stack": report.Parameter(found[1]), "command line": report.Flag(found[1])} {
+			for reader, want := range map[string]string{"function": found[1], "stack": record.Parameter(found[1]), "command line": record.Flag(found[1])} {
 				if want == "" {
 					want = found[1]
 				}
-				if got := readers[reader].Words(found[0]); found[0] != found[1] && got != want {
+				if got := digest.Words(readers[reader], found[0]); found[0] != found[1] && got != want {
 					t.Errorf("%s: %s is %q to the reader of a %s, want %q", place, found[1], got, reader, want)
 				}
 			}
@@ -87,7 +88,7 @@ func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
 			}
 		}
 		for reader, of := range readers {
-			for _, found := range braces.FindAllString(of.Words(text), -1) {
+			for _, found := range braces.FindAllString(digest.Words(of, text), -1) {
 				if found != "{permission}" && !variable.MatchString(found) || reader == "command line" && variable.MatchString(found) {
 					t.Errorf("%s: %s has no word for the reader of a %s", place, found, reader)
 				}
@@ -100,7 +101,7 @@ func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
 	}
 	for _, setting := range settings {
 		for _, found := range variable.FindAllString(setting.FlagHelp, -1) {
-			t.Errorf("the help of %s speaks of %s", report.Flag(setting.Variable), found)
+			t.Errorf("the help of %s speaks of %s", record.Flag(setting.Variable), found)
 		}
 	}
 }

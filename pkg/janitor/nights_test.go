@@ -19,9 +19,10 @@ import (
 	"pgregory.net/rapid"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // life is an account over many nights. It is saved after each run and loaded before the next, as rehearse does with
@@ -73,7 +74,7 @@ func (l *life) janitor() *janitor.Janitor {
 }
 
 // run carries out a run at a time. The account is left as it was if it is a dry one that keeps its promise.
-func (l *life) run(at time.Time, dry bool) report.Run {
+func (l *life) run(at time.Time, dry bool) record.Run {
 	l.t.Helper()
 	l.at = at
 	l.load()
@@ -125,7 +126,7 @@ func (l *life) meanwhile(change func()) {
 }
 
 // real is a real run in the night of a day.
-func (l *life) real(day int) report.Run {
+func (l *life) real(day int) record.Run {
 	l.t.Helper()
 	return l.run(night(day), false)
 }
@@ -232,7 +233,7 @@ func (l *life) terminateAll() {
 }
 
 // want checks what became of image 1.
-func (l *life) want(day int, record report.Run, verdict string, codes ...string) {
+func (l *life) want(day int, record record.Run, verdict string, codes ...string) {
 	l.t.Helper()
 	got, why := verdicts(record)[imageID(1)], reasons(record, imageID(1))
 	if got != verdict {
@@ -306,7 +307,7 @@ func TestAnAnnouncementIsNoRemoval(t *testing.T) {
 		if c.Marked != 2 || c.Deregistered+c.WouldDeregister+c.SnapshotsDeleted+c.SnapshotsWouldDelete+c.Failed != 0 || !record.Changes() {
 			t.Errorf("dry %v: %+v", dry, c)
 		}
-		text, subject := report.Text(record), report.Subject(record)
+		text, subject := digest.Text(record), digest.Subject(record)
 		if !strings.Contains(text, "2026-12-07") && !strings.Contains(text, "7 December 2026") || strings.Contains(subject, "removed") {
 			t.Errorf("dry %v: %s\n%s", dry, subject, text)
 		}
@@ -704,7 +705,7 @@ func TestALifeWithLostAnswers(t *testing.T) {
 			if s["RECORDS"], err = os.MkdirTemp(t.TempDir(), ""); err != nil {
 				rt.Fatal(err)
 			}
-			one := func(day int, doer emulator.Doer) report.Run {
+			one := func(day int, doer emulator.Doer) record.Run {
 				at = night(day)
 				j := newJanitor(rt, doer, s)
 				j.Clock = func() time.Time { return at }

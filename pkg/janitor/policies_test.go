@@ -10,7 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/digest"
+	"ami-janitor/pkg/record"
 )
 
 // twoPolicies lets two policies run in turn over one account, an hour apart, each with records of its own, and returns the nights in
@@ -137,7 +138,7 @@ func TestFactsCountForEveryPolicy(t *testing.T) {
 			if tags := l.tags(1); !maps.Equal(tags, want) || calls(l.account, "EnableImage") > 0 {
 				t.Errorf("the other policy leaves %v, want %v", tags, want)
 			}
-			if text := report.Text(record); !strings.Contains(text, "OBJECTED TO FOR OTHER POLICIES (1)") {
+			if text := digest.Text(record); !strings.Contains(text, "OBJECTED TO FOR OTHER POLICIES (1)") {
 				t.Errorf("it says\n%s", text)
 			}
 			l.settings = a
@@ -180,7 +181,7 @@ func TestWhatIsTakenBackIsAskedAbout(t *testing.T) {
 		}}.load(t)
 		j := newJanitor(t, account.Client(), settings{"NAMES": "app-*", "RECORDS": records})
 		asked := 0
-		j.Confirm = func(report.Run) bool { asked++; return yes }
+		j.Confirm = func(record.Run) bool { asked++; return yes }
 		record := j.Run(t.Context(), "20261123T020000Z-aaaaaa", false)
 		if asked != 1 || record.DryRun == yes || (calls(account, "DeleteTags") > 0) != yes {
 			t.Errorf("asked %d times, answered %v: %v", asked, yes, writes(account))
@@ -243,7 +244,7 @@ func TestAForgedAnnouncementIsTold(t *testing.T) {
 	w := world{images: []object{with(with(image(1, 400, 300, 1), "State", "disabled"), "Tags", []object{{"Key": "ami-janitor:disabled", "Value": "x"}})}}
 	for what, s := range map[string]settings{"RECORDS": {}, "delete-tags": {"RECORDS": t.TempDir()}} {
 		record := newJanitor(t, w.load(t).Client(), s).Run(t.Context(), "20261123T020000Z-aaaaaa", false)
-		text := report.Text(record)
+		text := digest.Text(record)
 		if !strings.HasPrefix(text, "1 stale AMI stayed: each carries tags of an announcement that no record bears out.") || !strings.Contains(text, what) || strings.Contains(text, "OBJECTIONS HEARD") {
 			t.Errorf("%s: it says\n%s", what, text)
 		}
@@ -306,7 +307,7 @@ func TestAShorterTimeByTag(t *testing.T) {
 // GRACE without RECORDS announces, and says that nothing comes of it.
 func TestGraceWithoutRecords(t *testing.T) {
 	record := run(t, world{images: []object{image(1, 400, 300, 1)}}.load(t).Client(), settings{"GRACE": "14d"}, false)
-	if text := report.Text(record); !strings.Contains(text, "no later run will remove them") || !strings.Contains(text, "RECORDS") {
+	if text := digest.Text(record); !strings.Contains(text, "no later run will remove them") || !strings.Contains(text, "RECORDS") {
 		t.Errorf("it says\n%s", text)
 	}
 }

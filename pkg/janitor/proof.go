@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/usage"
 	"ami-janitor/pkg/wire"
@@ -18,10 +18,10 @@ import (
 // are unaffected (design 0007). Besides it returns, by region, which sources were asked.
 func (j *Janitor) lookUp(
 	ctx context.Context, survey survey, candidates map[string][]ami.Image, unattached map[string]retention.Unattached,
-) (evidence map[string]ami.Evidence, asked map[string]report.Lookups) {
+) (evidence map[string]ami.Evidence, asked map[string]record.Lookups) {
 	lookups := j.lookups(survey, candidates, unattached)
 	done, room := j.watch("Looking up"), usage.NewRoom()
-	evidence, asked = map[string]ami.Evidence{}, map[string]report.Lookups{}
+	evidence, asked = map[string]ami.Evidence{}, map[string]record.Lookups{}
 	regions := slices.Sorted(maps.Keys(lookups))
 	for i, found := range sideBySide(regions, func(region string) ami.Evidence {
 		if len(lookups[region].Names) == 0 {
@@ -35,7 +35,7 @@ func (j *Janitor) lookUp(
 	}) {
 		evidence[regions[i]] = found
 		sources, incomplete := lookups[regions[i]].Asked(found)
-		asked[regions[i]] = report.Lookups{LookedUp: sources, Incomplete: incomplete}
+		asked[regions[i]] = record.Lookups{LookedUp: sources, Incomplete: incomplete}
 	}
 	for _, failed := range survey.failed {
 		known := evidence[failed.Region]

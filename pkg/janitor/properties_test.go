@@ -11,7 +11,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // anyWorld draws a small account, crooked enough to have every kind of verdict.
@@ -49,7 +49,7 @@ func anyWorld(t *rapid.T) world {
 }
 
 // removed are the images and snapshots that a record says are gone.
-func removed(record report.Run) (ids []string) {
+func removed(record record.Run) (ids []string) {
 	for _, i := range allImages(record) {
 		if i.Outcome == nil {
 			continue

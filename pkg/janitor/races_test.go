@@ -20,9 +20,10 @@ import (
 	"pgregory.net/rapid"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/wire"
 )
 
@@ -110,8 +111,8 @@ func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
 				t.Logf("not noticed: %s", got[imageID(last)])
 			case got[imageID(last)] != "skipped" || !strings.Contains(why, c.code+": ") || l.state(last) == "gone":
 				t.Errorf("%s: %s", got[imageID(last)], why)
-			case record.Failed() || record.Totals.Skipped != 1 || !strings.Contains(report.Text(record), c.code):
-				t.Errorf("%+v\n%s", record.Totals, report.Text(record))
+			case record.Failed() || record.Totals.Skipped != 1 || !strings.Contains(digest.Text(record), c.code):
+				t.Errorf("%+v\n%s", record.Totals, digest.Text(record))
 			}
 		})
 	}
@@ -144,7 +145,7 @@ func TestASnapshotThatIsTaggedMeanwhile(t *testing.T) {
 	}
 	for day := 1; day <= 2; day++ {
 		if record := l.real(day); record.Failed() {
-			t.Errorf("%s", report.Text(record))
+			t.Errorf("%s", digest.Text(record))
 		}
 		l.wrap = nil
 	}
@@ -190,7 +191,7 @@ func TestSnapshotsThatGoByThemselves(t *testing.T) {
 				l.wrap = nil
 				for day := turn + 1; day < days; day++ {
 					if record := l.real(day); record.Failed() {
-						t.Errorf("turn %d, day %d: %s", turn, day, report.Text(record))
+						t.Errorf("turn %d, day %d: %s", turn, day, digest.Text(record))
 					}
 				}
 				if stays := slices.Contains(l.snapshots(), snapshotID(9)); stays != c.stays {
@@ -227,7 +228,7 @@ func TestARunThatWakesUpBesideAnother(t *testing.T) {
 		l.save()
 		var slept atomic.Int64
 		l.clock = func() time.Time { return now.Add(time.Duration(slept.Load())) }
-		var other report.Run
+		var other record.Run
 		l.wrap = func(next emulator.Doer) emulator.Doer {
 			return atTheFirst(next, "DeregisterImage", func() {
 				slept.Store(int64(40 * time.Minute))
@@ -268,7 +269,7 @@ func TestARunThatWakesUpBeforeItTakesTagsOff(t *testing.T) {
 		l.setTag(3, "ami-janitor:run", "") // It reads as restored, and is unmarked before the others.
 		var slept atomic.Int64
 		l.clock = func() time.Time { return night(1).Add(time.Duration(slept.Load())) }
-		var other report.Run
+		var other record.Run
 		l.wrap = func(next emulator.Doer) emulator.Doer {
 			return atTheFirst(next, "CreateTags", func() {
 				slept.Store(int64(40 * time.Minute))
@@ -305,7 +306,7 @@ func TestAttemptsThatTakeLong(t *testing.T) {
 					l.save()
 					var passed atomic.Int64
 					l.clock = func() time.Time { return now.Add(time.Duration(passed.Load())) }
-					var other *report.Run
+					var other *record.Run
 					calledAfter := 0
 					l.wrap = func(next emulator.Doer) emulator.Doer {
 						next = atTheFirst(next, "CreateTags", func() { passed.Add(int64(c.before)) })
@@ -327,7 +328,7 @@ func TestAttemptsThatTakeLong(t *testing.T) {
 					}
 					record := l.run(now, false)
 					if isBusy := other.Regions[0].Busy; isBusy != (c.refused > 1) || (calledAfter > 0) != isBusy {
-						t.Errorf("busy: %t, and %d calls of %s afterwards\n%s\n%s", isBusy, calledAfter, action, report.Text(*other), report.Text(record))
+						t.Errorf("busy: %t, and %d calls of %s afterwards\n%s\n%s", isBusy, calledAfter, action, digest.Text(*other), digest.Text(record))
 					}
 				})
 			})
@@ -346,7 +347,7 @@ func TestStraysWithoutALock(t *testing.T) {
 		return isPlanned && q.Service == "s3" && q.Action == "GetObject"
 	}, readFaults["denied"])
 	record := newJanitor(t, doer, settings{"RECORDS": "s3://amzn-s3-demo-bucket"}).Run(t.Context(), "20261123T020000Z-010203", false)
-	if text := report.Text(record); calls(account, "DeleteTags") > 0 || !strings.Contains(text, "the journal could not be written") {
+	if text := digest.Text(record); calls(account, "DeleteTags") > 0 || !strings.Contains(text, "the journal could not be written") {
 		t.Errorf("%s", text)
 	}
 }
@@ -356,7 +357,7 @@ func TestTwoRunsThatDeclareTheSame(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account := world{images: []object{image(1, 900, 0, 1), image(5, 2, 1, 5)}}.load(t)
 		account.KeepRemoved(30)
-		var records [2]report.Run
+		var records [2]record.Run
 		var both sync.WaitGroup
 		for i, declares := range []time.Duration{time.Second, 4 * time.Second} { // When they do; the first one then takes long to look.
 			isDeclared := false
@@ -522,7 +523,7 @@ func TestASecondLookThatShowsNoSharedSnapshot(t *testing.T) {
 		record := l.real(0)
 		l.want(0, record, "deregistered", "never-launched")
 		if stays := slices.Contains(l.snapshots(), snapshotID(9)); stays == isGone || record.Failed() == isGone {
-			t.Errorf("gone %t: it is there: %t\n%s", isGone, stays, report.Text(record))
+			t.Errorf("gone %t: it is there: %t\n%s", isGone, stays, digest.Text(record))
 		}
 	}
 }
@@ -615,7 +616,7 @@ func TestTwoRunsAtTheSameTime(t *testing.T) {
 					}
 					account := w.load(t)
 					before := holdings(t, account)
-					var other report.Run
+					var other record.Run
 					doer := atTheFirst(account.Client(), moment, func() {
 						other = newJanitor(t, account.Client(), s).Run(t.Context(), "20261123T020000Z-bbbbbb", false)
 					})
@@ -882,7 +883,7 @@ func TestARegionThatIsTakenAtTheBeginning(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				changes := func(taken bool) (report.Run, []string) {
+				changes := func(taken bool) (record.Run, []string) {
 					account := c.world.load(t)
 					settings := maps.Clone(c.settings)
 					settings["RECORDS"], settings["KEEP_NEWEST"] = "s3://amzn-s3-demo-bucket", "0"
@@ -902,11 +903,11 @@ func TestARegionThatIsTakenAtTheBeginning(t *testing.T) {
 					return record, slices.DeleteFunc(writes(account), func(action string) bool { return action == "PutObject" })
 				}
 				if record, changed := changes(false); len(changed) == 0 {
-					t.Fatalf("nothing is to be changed: %s", report.Text(record))
+					t.Fatalf("nothing is to be changed: %s", digest.Text(record))
 				}
 				record, changed := changes(true)
 				if region := record.Regions[0]; len(changed) > 0 || !region.Busy || !strings.Contains(region.Hold, "20261123T015900Z-0a1b2c is at work") {
-					t.Errorf("%v, %q\n%s", changed, region.Hold, report.Text(record))
+					t.Errorf("%v, %q\n%s", changed, region.Hold, digest.Text(record))
 				}
 			})
 		})

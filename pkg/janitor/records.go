@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // openJournal returns nil if no records are to be kept.
@@ -36,7 +36,7 @@ func isFirst(ctx context.Context, books *journal.Journal, run string) bool {
 }
 
 // archive keeps the full record of a run, of a dry one only where RECORDS says. That it could not be kept is an error of the run.
-func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *report.Run) {
+func (j *Janitor) archive(ctx context.Context, books *journal.Journal, record *record.Run) {
 	if books == nil || record.DryRun && (j.Config.Records == "" || j.BorrowedRecords) {
 		return
 	}

@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/pace"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // refused is what EC2 says of removals, by night and image; empty for those that it allows.
@@ -40,19 +41,19 @@ func refusedNights(t *testing.T, s settings, says refused, nights int) (nightly 
 			j.Clock = time.Now
 			begun, before := time.Now(), holdings(t, account)
 			ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
-			record := j.Run(ctx, ami.RunID(begun.UTC().Format("20060102T150405Z")+"-aaaaaa"), false)
+			run := j.Run(ctx, ami.RunID(begun.UTC().Format("20060102T150405Z")+"-aaaaaa"), false)
 			cancel()
-			checkRecord(t, record, int(j.Config.MaxDeregistrations))
-			checkState(t, record, before, holdings(t, account))
+			checkRecord(t, run, int(j.Config.MaxDeregistrations))
+			checkState(t, run, before, holdings(t, account))
 			for n := 1; n <= 8; n++ {
-				if before[imageID(n)] && !slices.ContainsFunc(allImages(record), func(i report.Image) bool { return i.ImageID == imageID(n) }) {
+				if before[imageID(n)] && !slices.ContainsFunc(allImages(run), func(i record.Image) bool { return i.ImageID == imageID(n) }) {
 					t.Errorf("night %d: image %d is lost", night, n)
 				}
 			}
 			if took := time.Since(begun); took > 5*time.Minute {
 				t.Errorf("night %d took %s", night, took)
 			}
-			nightly, digests = append(nightly, became(record)), append(digests, report.Text(record))
+			nightly, digests = append(nightly, became(run)), append(digests, digest.Text(run))
 			time.Sleep(time.Until(begun.Add(24 * time.Hour)))
 		}
 	})
@@ -79,7 +80,7 @@ func refusing(next emulator.Doer, says func(n int) string) emulator.Doer {
 }
 
 // became says which images were removed, failed, were skipped and were deferred as refused, and how many wait for the cap.
-func became(record report.Run) string {
+func became(record record.Run) string {
 	var gone, failed, skipped, refused []int
 	for n := 1; n <= 8; n++ {
 		for _, i := range allImages(record) {

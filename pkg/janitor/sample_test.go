@@ -14,9 +14,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 )
 
@@ -36,7 +37,7 @@ func TestSampleDigest(t *testing.T) {
 		})
 		j.Version, j.Reader.Stack = "v0.1.0", "ami-janitor"
 		record := j.Run(t.Context(), "20261123T020000Z-3f9c1a", false)
-		got := "Subject: " + report.Subject(record) + "\n\n" + report.Text(record)
+		got := "Subject: " + digest.Subject(record) + "\n\n" + digest.Text(record)
 
 		const path = "testdata/sample-digest.txt"
 		if *update {
@@ -57,7 +58,7 @@ func TestSampleDigest(t *testing.T) {
 // gallery collects what records show, and in which run it was seen first.
 type gallery map[string]string
 
-func (g gallery) add(where string, record report.Run) {
+func (g gallery) add(where string, record record.Run) {
 	show := func(what string) {
 		if _, ok := g[what]; !ok {
 			g[what] = where
@@ -278,7 +279,7 @@ func copied(t *testing.T, shown gallery) {
 		}
 	})
 	record := l.run(now, false)
-	if text := report.Text(record); record.Totals.Kept != record.Totals.Images || !strings.Contains(text, "COPIED TAGS (1)") {
+	if text := digest.Text(record); record.Totals.Kept != record.Totals.Images || !strings.Contains(text, "COPIED TAGS (1)") {
 		t.Errorf("%+v\n%s", record.Totals, text)
 	}
 	shown.add("copied with its tags", record)

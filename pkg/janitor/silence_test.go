@@ -10,9 +10,10 @@ import (
 	"testing"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 // staleImages are images that nothing keeps.
@@ -26,7 +27,7 @@ func staleImages(n int) []object {
 
 // told runs a janitor and has it tell of the run. It returns the record, and the subject and the text of the digest, which are
 // empty if nobody is told.
-func told(t *testing.T, account *emulator.Account, doer emulator.Doer, on janitor.NotifyOn, more settings, dry bool) (record report.Run, subject, text string) {
+func told(t *testing.T, account *emulator.Account, doer emulator.Doer, on janitor.NotifyOn, more settings, dry bool) (record record.Run, subject, text string) {
 	t.Helper()
 	chosen := settings{"KEEP_NEWEST": "0", "TOPIC_ARN": mailTopic, "NOTIFY_ON": string(on)}
 	maps.Copy(chosen, more)
@@ -93,21 +94,21 @@ func TestWhoCouldProveNothingSaysSo(t *testing.T) {
 }
 
 // wantsProof checks what a record and the metrics say of what could not be proven.
-func wantsProof(t *testing.T, record report.Run, unproven int, nothing bool) {
+func wantsProof(t *testing.T, run record.Run, unproven int, nothing bool) {
 	t.Helper()
 	var metrics map[string]any
-	if err := json.Unmarshal(report.Metrics(record, "ami-janitor", true), &metrics); err != nil {
+	if err := json.Unmarshal(record.Metrics(run, "ami-janitor", true), &metrics); err != nil {
 		t.Fatal(err)
 	}
 	count := 0.0
 	if nothing {
 		count = 1
 	}
-	if record.Totals.Unproven != unproven || metrics["Unproven"] != float64(unproven) || metrics["NothingProven"] != count {
-		t.Errorf("%d unproven; Unproven %v, NothingProven %v; want %d, %v", record.Totals.Unproven, metrics["Unproven"], metrics["NothingProven"], unproven, count)
+	if run.Totals.Unproven != unproven || metrics["Unproven"] != float64(unproven) || metrics["NothingProven"] != count {
+		t.Errorf("%d unproven; Unproven %v, NothingProven %v; want %d, %v", run.Totals.Unproven, metrics["Unproven"], metrics["NothingProven"], unproven, count)
 	}
-	if record.LacksProof() != (unproven > 0) {
-		t.Errorf("lacks proof: %v", record.LacksProof())
+	if run.LacksProof() != (unproven > 0) {
+		t.Errorf("lacks proof: %v", run.LacksProof())
 	}
 }
 
@@ -249,8 +250,8 @@ func TestTheFirstRunIsTold(t *testing.T) {
 			if err := j.Tell(t.Context(), record); err != nil {
 				t.Fatal(err)
 			}
-			if isTold := len(account.Published()) > before; record.FirstRun != first || isTold != first || strings.Contains(report.Text(record), "the first run on record") != first {
-				t.Errorf("night %d: first %v, told %v, want %v\n%s", night, record.FirstRun, isTold, first, report.Text(record))
+			if isTold := len(account.Published()) > before; record.FirstRun != first || isTold != first || strings.Contains(digest.Text(record), "the first run on record") != first {
+				t.Errorf("night %d: first %v, told %v, want %v\n%s", night, record.FirstRun, isTold, first, digest.Text(record))
 			}
 			if record.LacksProof() || record.Failed() {
 				t.Errorf("night %d is no night of which nothing is to be told", night)

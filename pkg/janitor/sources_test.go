@@ -16,9 +16,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/usage"
 )
 
@@ -118,8 +119,8 @@ func TestEverySourceByItself(t *testing.T) {
 			if got := reasons(record, imageID(1)); got != "in-use: named by "+c.arn {
 				t.Errorf("kept for %q, want in-use: named by %s", got, c.arn)
 			}
-			if strings.Contains(report.Text(record), "Switched off") {
-				t.Errorf("nothing is switched off:\n%s", report.Text(record))
+			if strings.Contains(digest.Text(record), "Switched off") {
+				t.Errorf("nothing is switched off:\n%s", digest.Text(record))
 			}
 
 			account = c.world.load(t)
@@ -128,7 +129,7 @@ func TestEverySourceByItself(t *testing.T) {
 			checkRecord(t, record, 100)
 			want := "deregistered"
 			wantVerdicts(t, record, map[string]string{imageID(1): want, imageID(2): "deregistered"})
-			for name, text := range map[string]string{"mail": report.Text(record), "plan": report.Text(run(t, c.world.load(t).Client(), settings{"USAGE_SOURCES": strings.Join(others, ",")}, true))} {
+			for name, text := range map[string]string{"mail": digest.Text(record), "plan": digest.Text(run(t, c.world.load(t).Client(), settings{"USAGE_SOURCES": strings.Join(others, ",")}, true))} {
 				if text := strings.Join(strings.Fields(text), " "); !strings.Contains(text, "Switched off, and so not part of the proof: "+source+".") {
 					t.Errorf("%s: it does not say that %s is switched off:\n%s", name, source, text)
 				}
@@ -141,7 +142,7 @@ func TestEverySourceByItself(t *testing.T) {
 }
 
 // reasons are the reasons of an image in words.
-func reasons(record report.Run, imageID string) string {
+func reasons(record record.Run, imageID string) string {
 	var words []string
 	for _, i := range allImages(record) {
 		for _, reason := range i.Reasons {
@@ -414,8 +415,8 @@ func TestARecycleBinIsWaitedForWhereItIsNeeded(t *testing.T) {
 				if region.Error != "" || !strings.Contains(region.OrphansGap, c.gap) || (region.OrphansGap == "") != (c.gap == "") || record.Totals.WouldDeregister != c.removed {
 					t.Errorf("%+v, %q, gap %q", record.Totals, region.Error, region.OrphansGap)
 				}
-				if text := strings.Join(strings.Fields(report.Text(record)), " "); strings.Contains(text, "were not looked for") != (c.gap != "") {
-					t.Errorf("%s", report.Text(record))
+				if text := strings.Join(strings.Fields(digest.Text(record)), " "); strings.Contains(text, "were not looked for") != (c.gap != "") {
+					t.Errorf("%s", digest.Text(record))
 				}
 				if c.removed > 0 && record.LacksProof() {
 					t.Error("what is not needed lacks a proof")
@@ -474,16 +475,16 @@ func withoutARead(t *testing.T, action, where string, match func(emulator.Reques
 		}
 		return hit
 	}, fault)
-	record := run(t, doer, everythingOn, false)
-	checkRecord(t, record, 100)
-	got := verdicts(record)
+	recorded := run(t, doer, everythingOn, false)
+	checkRecord(t, recorded, 100)
+	got := verdicts(recorded)
 	for region, first := range map[string]int{"us-east-1": 0, "eu-west-1": 100} {
 		hit, failed := hits[region] > 0, false
-		for _, r := range record.Regions {
+		for _, r := range recorded.Regions {
 			failed = failed || r.Region == region && r.Error != ""
 		}
 		for n := 1; n < 22; n++ {
-			verdict, why := got[imageID(first+n)], reasons(record, imageID(first+n))
+			verdict, why := got[imageID(first+n)], reasons(recorded, imageID(first+n))
 			if verdict == "deregistered" && hit && !declared[imageID(first+n)] && (n == 3 || !strings.HasPrefix(action, "DescribeImageUsageReport")) {
 				t.Errorf("%s in %s: image %d is removed", action, region, first+n)
 			}
@@ -492,13 +493,13 @@ func withoutARead(t *testing.T, action, where string, match func(emulator.Reques
 			}
 		}
 	}
-	for _, r := range record.Regions {
+	for _, r := range recorded.Regions {
 		if hits[r.Region] > 0 {
-			r.Images = slices.DeleteFunc(slices.Clone(r.Images), func(i report.Image) bool { return declared[i.ImageID] })
+			r.Images = slices.DeleteFunc(slices.Clone(r.Images), func(i record.Image) bool { return declared[i.ImageID] })
 			checkWhatIsSaid(t, action, r)
 		}
 	}
-	// The home region's answers are needed for the whole run; a copy needs those of the region of its original, too; and text in
+	// The home region's answers are needed for the whole recorded; a copy needs those of the region of its original, too; and text in
 	// any region may name an image.
 	wide := action == "GetCallerIdentity" || action == "DescribeRegions" || action == "GetParameters" && hits["us-east-1"] > 0
 	original := listsUse(action) || slices.Contains([]string{"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots"}, action)
@@ -528,7 +529,7 @@ func isOfTheBin(action string) bool {
 
 // checkWhatIsSaid checks what the record says of a region in which reads have failed that are no evidence of use. Where the
 // Recycle Bin cannot be read, its region is only planned; what cannot be seen to be declared is not removed.
-func checkWhatIsSaid(t *testing.T, action string, region report.Region) {
+func checkWhatIsSaid(t *testing.T, action string, region record.Region) {
 	t.Helper()
 	saysSo := strings.Contains(region.Hold, "Recycle Bin: ") && strings.Contains(region.Hold, action+": ")
 	if (region.Hold != "") != isOfTheBin(action) || saysSo != isOfTheBin(action) {

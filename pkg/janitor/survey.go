@@ -16,8 +16,8 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/inventory"
 	"ami-janitor/pkg/journal"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/recyclebin"
-	"ami-janitor/pkg/report"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
@@ -26,12 +26,12 @@ import (
 type survey struct {
 	now         time.Time
 	policy      retention.Policy
-	reader      report.Reader
+	reader      record.Reader
 	journal     *journal.Journal // Nil if none is kept.
 	isFirst     bool             // The journal knows of no earlier run.
 	inventories []ami.Inventory
 	visits      map[string]*journal.Visit // By region; empty if no journal is kept.
-	failed      []report.Region           // The regions that could not be read.
+	failed      []record.Region           // The regions that could not be read.
 }
 
 // survey reads the keep list, and every region. A region that fails is left out of the run, and recorded. Without the keep
@@ -157,7 +157,7 @@ func (s *survey) inventory(region string) ami.Inventory {
 }
 
 func (s *survey) fail(account, region string, err error) {
-	s.failed = append(s.failed, report.FailedRegion(account, region, err))
+	s.failed = append(s.failed, record.FailedRegion(account, region, err))
 }
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
 )
 
 const (
@@ -73,7 +73,7 @@ func TestBothTopicsAreTold(t *testing.T) {
 	if len(published) != 2 || published[0].TopicARN != mailTopic || published[1].TopicARN != chatTopic {
 		t.Fatalf("published %+v", published)
 	}
-	if published[0].Subject != report.Subject(record) || published[0].Message != report.Text(record) {
+	if published[0].Subject != digest.Subject(record) || published[0].Message != digest.Text(record) {
 		t.Errorf("mail %+v", published[0])
 	}
 	if !json.Valid([]byte(published[1].Message)) || !strings.Contains(published[1].Message, `"custom"`) {

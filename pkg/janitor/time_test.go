@@ -12,7 +12,7 @@ import (
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/pace"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 func contextWithTimeout(t *testing.T, d time.Duration) (context.Context, context.CancelFunc) {
@@ -30,7 +30,7 @@ func stale(n int) world {
 }
 
 // timed runs the janitor against a clock: it returns the record, when the last image was begun, and when the digest was out.
-func timed(t *testing.T, doer emulator.Doer, limit time.Duration, s settings) (record report.Run, lastWrite, told time.Duration) {
+func timed(t *testing.T, doer emulator.Doer, limit time.Duration, s settings) (record record.Run, lastWrite, told time.Duration) {
 	t.Helper()
 	began := time.Now()
 	doer = on(doer, func(q emulator.Request, _ int) bool {
@@ -50,7 +50,7 @@ func timed(t *testing.T, doer emulator.Doer, limit time.Duration, s settings) (r
 	return record, lastWrite, time.Since(began)
 }
 
-var digest = settings{"TOPIC_ARN": mailTopic, "MAX_DEREGISTRATIONS": "1000"}
+var mailed = settings{"TOPIC_ARN": mailTopic, "MAX_DEREGISTRATIONS": "1000"}
 
 // Half of the time is for looking. What is not looked up by then is unknown, and the rest of the time is used.
 func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
@@ -58,7 +58,7 @@ func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 		const images, lookedUp = 150, 4 * 32 // In 200 seconds, 32 at a time can be asked about four times.
 		account := stale(images).load(t)
 		before := holdings(t, account)
-		record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DescribeImageAttribute": 45 * time.Second}), 400*time.Second, digest)
+		record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DescribeImageAttribute": 45 * time.Second}), 400*time.Second, mailed)
 		checkRecord(t, record, 1000)
 		checkState(t, record, before, holdings(t, account))
 		if record.Totals.Deregistered != lookedUp || record.Totals.Kept != images-lookedUp {
@@ -101,7 +101,7 @@ func TestTheSweepStopsInTime(t *testing.T) {
 			began := time.Now()
 			record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{
 				"CreateTags": c.declare, "DeregisterImage": c.write, "Publish": min(c.limit/8, 15*time.Second),
-			}), c.limit, digest)
+			}), c.limit, mailed)
 			checkRecord(t, record, 1000)
 			checkState(t, record, before, holdings(t, account))
 			if lastWrite != c.lastWrite || lastWrite > c.begin {

@@ -13,7 +13,7 @@ import (
 
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/undo"
 	"ami-janitor/pkg/wire"
@@ -187,35 +187,35 @@ func (j *Janitor) failedUndo(err error) UndoneRegion {
 }
 
 // readRecord reads the record of a run, and reports whether there is one.
-func (j *Janitor) readRecord(ctx context.Context, run string) (record report.Run, known bool, err error) {
+func (j *Janitor) readRecord(ctx context.Context, run string) (found record.Run, known bool, err error) {
 	if run == "" || j.Config.Records == "" && j.RecordsOf == nil {
-		return report.Run{}, false, nil
+		return record.Run{}, false, nil
 	}
 	account := ""
 	if j.Config.Records == "" {
 		if account, err = j.account(ctx); err != nil {
-			return report.Run{}, false, err
+			return record.Run{}, false, err
 		}
 	}
 	records, err := j.openJournal(account)
 	if err != nil || records == nil {
-		return report.Run{}, false, err
+		return record.Run{}, false, err
 	}
 	text, err := records.Record(ctx, run)
 	switch {
 	case errors.Is(err, journal.ErrNotFound):
-		return report.Run{}, false, nil
+		return record.Run{}, false, nil
 	case err != nil:
-		return report.Run{}, false, err
+		return record.Run{}, false, err
 	}
-	if err := json.Unmarshal(text, &record); err != nil {
-		return report.Run{}, false, fmt.Errorf("%s: %w", records.Where(run), err)
+	if err := json.Unmarshal(text, &found); err != nil {
+		return record.Run{}, false, fmt.Errorf("%s: %w", records.Where(run), err)
 	}
-	return record, true, nil
+	return found, true, nil
 }
 
 // removedBy returns the images that a run has removed from a region, by its record, and those of which it does not know.
-func removedBy(record report.Run, region string) []undo.Removed {
+func removedBy(record record.Run, region string) []undo.Removed {
 	var removed []undo.Removed
 	for _, recorded := range record.Regions {
 		if recorded.Region != region {
@@ -233,7 +233,7 @@ func removedBy(record report.Run, region string) []undo.Removed {
 	return removed
 }
 
-func newRemoved(image report.Image) undo.Removed {
+func newRemoved(image record.Image) undo.Removed {
 	removed := undo.Removed{
 		ImageID:         image.ImageID,
 		Name:            image.Name,
@@ -253,15 +253,15 @@ func newRemoved(image report.Image) undo.Removed {
 
 // records are the records of runs, each of them read once, by regions side by side.
 type records struct {
-	read func(ctx context.Context, run string) (report.Run, bool, error)
+	read func(ctx context.Context, run string) (record.Run, bool, error)
 
 	mu     sync.Mutex
-	byRun  map[string]report.Run
+	byRun  map[string]record.Run
 	faults []string
 }
 
 func (j *Janitor) newRecords() *records {
-	return &records{read: j.readRecord, byRun: map[string]report.Run{}}
+	return &records{read: j.readRecord, byRun: map[string]record.Run{}}
 }
 
 // removed returns what is known of images, by the records of the runs that have declared their removal.
@@ -283,7 +283,7 @@ func (r *records) removed(ctx context.Context, bin *undo.Bin, region string, ids
 	return removed
 }
 
-func (r *records) of(ctx context.Context, run string) report.Run {
+func (r *records) of(ctx context.Context, run string) record.Run {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	record, read := r.byRun[run]

@@ -25,7 +25,7 @@ import (
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
 	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/undo"
 	"ami-janitor/pkg/wire"
@@ -61,18 +61,18 @@ func removeByHand(t rapid.TB, account *emulator.Account, region, run string, n i
 }
 
 // removedImage is what a record says of a removed image.
-func removedImage(n int, status ami.Status, until time.Time, snapshots ...int) report.Image {
-	image := report.Image{
+func removedImage(n int, status ami.Status, until time.Time, snapshots ...int) record.Image {
+	image := record.Image{
 		ImageID: imageID(n), Name: "recorded", Verdict: retention.Deregister, Outcome: &ami.Outcome{Status: status, RestorableUntil: until},
 	}
 	for _, s := range snapshots {
-		image.Snapshots = append(image.Snapshots, report.PlannedSnapshot{SnapshotID: snapshotID(s), Verdict: report.DeleteSnapshot})
+		image.Snapshots = append(image.Snapshots, record.PlannedSnapshot{SnapshotID: snapshotID(s), Verdict: record.DeleteSnapshot})
 	}
 	return image
 }
 
 // saveRecord keeps a record in a directory, and returns the settings that name it.
-func saveRecord(t *testing.T, record report.Run) settings {
+func saveRecord(t *testing.T, record record.Run) settings {
 	t.Helper()
 	dir := t.TempDir()
 	records, err := journal.Open(dir, aws.Config{})
@@ -154,16 +154,16 @@ func TestUndoWithARecord(t *testing.T) {
 		account := twoRegions(t)
 		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
 		removeByHand(t, account, "eu-west-1", removalRun, 3, 3)
-		s := saveRecord(t, report.Run{Run: removalRun, Regions: []report.Region{
-			{Region: "us-east-1", Images: []report.Image{
+		s := saveRecord(t, record.Run{Run: removalRun, Regions: []record.Region{
+			{Region: "us-east-1", Images: []record.Image{
 				removedImage(1, ami.Deregistered, now.AddDate(0, 0, 14), 1),
 				removedImage(2, ami.Failed, time.Time{}, 2, 9), // It was refused, and its tags are off again.
 				removedImage(6, ami.Skipped, time.Time{}),
 				removedImage(7, ami.Deregistered, now.AddDate(0, 0, -1), 7),
 				{ImageID: imageID(8), Verdict: retention.Keep},
 			}},
-			{Region: "eu-west-1", Images: []report.Image{removedImage(3, ami.Deregistered, now.AddDate(0, 0, 14), 3)}},
-			{Region: "ap-south-1", Images: []report.Image{}},
+			{Region: "eu-west-1", Images: []record.Image{removedImage(3, ami.Deregistered, now.AddDate(0, 0, 14), 3)}},
+			{Region: "ap-south-1", Images: []record.Image{}},
 		}})
 		undone, err := newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
 		if err != nil || undone.Complete() || undone.Err() == nil {
@@ -226,7 +226,7 @@ func TestRestorableWithRecords(t *testing.T) {
 		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
 		removeByHand(t, account, "us-east-1", removalRun, 2, 2, 9)
 		removeByHand(t, account, "eu-west-1", unknownRun, 3, 3)
-		s := saveRecord(t, report.Run{Run: removalRun, Regions: []report.Region{{Region: "us-east-1", Images: []report.Image{
+		s := saveRecord(t, record.Run{Run: removalRun, Regions: []record.Region{{Region: "us-east-1", Images: []record.Image{
 			removedImage(1, ami.Deregistered, now.AddDate(0, 0, 14), 1, 7), removedImage(2, ami.Deregistered, now.AddDate(0, 0, 14), 2, 9),
 		}}}})
 		s["REGIONS"] = everyRegion["REGIONS"]
@@ -255,7 +255,7 @@ func TestRestorableWithRecords(t *testing.T) {
 			t.Errorf("%q, %q", list.Warning, got)
 		}
 		denied := emulator.Fail(account.Client(), "DescribeSnapshots", func(_ int, r emulator.Request) bool { return r.Region == "us-east-1" }, http.StatusForbidden, "UnauthorizedOperation", "No.")
-		s = saveRecord(t, report.Run{Run: removalRun, Regions: []report.Region{{Region: "us-east-1", Images: []report.Image{removedImage(1, ami.Deregistered, now, 1, 7)}}}})
+		s = saveRecord(t, record.Run{Run: removalRun, Regions: []record.Region{{Region: "us-east-1", Images: []record.Image{removedImage(1, ami.Deregistered, now, 1, 7)}}}})
 		if list := newJanitor(t, denied, s).Restorable(t.Context()); len(list.Removals) > 0 || len(list.Failed) != 1 || !strings.Contains(list.Failed[0].Error, "listing snapshots: UnauthorizedOperation: No.") {
 			t.Errorf("%+v", list)
 		}
@@ -323,7 +323,7 @@ func TestUndoADryRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		image := removedImage(1, ami.Deregistered, time.Time{}, 1)
 		image.Outcome = nil
-		s := saveRecord(t, report.Run{Run: removalRun, DryRun: true, Regions: []report.Region{{Region: "us-east-1", Images: []report.Image{image}}}})
+		s := saveRecord(t, record.Run{Run: removalRun, DryRun: true, Regions: []record.Region{{Region: "us-east-1", Images: []record.Image{image}}}})
 		account := twoRegions(t)
 		undone, err := newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
 		wrote := slices.DeleteFunc(writes(account), func(action string) bool { return strings.HasPrefix(action, "List") })
@@ -336,7 +336,7 @@ func TestUndoADryRun(t *testing.T) {
 // What cannot be read of the journal is said, and the tags do.
 func TestUndoWithoutTheRecord(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := saveRecord(t, report.Run{Run: removalRun})
+		s := saveRecord(t, record.Run{Run: removalRun})
 		err := filepath.WalkDir(s["RECORDS"], func(path string, entry os.DirEntry, err error) error {
 			if err != nil || entry.IsDir() || entry.Name() != "record.json" {
 				return err
@@ -371,8 +371,8 @@ func TestUndoImages(t *testing.T) {
 		removeByHand(t, account, "us-east-1", removalRun, 2, 2, 9)
 		removeByHand(t, account, "eu-west-1", unknownRun, 3, 3)
 		removeByHand(t, account, "eu-west-1", unknownRun, 4, 4)
-		s := saveRecord(t, report.Run{Run: removalRun, Regions: []report.Region{
-			{Region: "us-east-1", Images: []report.Image{removedImage(1, ami.Deregistered, now, 1), removedImage(2, ami.Failed, now, 2, 9)}},
+		s := saveRecord(t, record.Run{Run: removalRun, Regions: []record.Region{
+			{Region: "us-east-1", Images: []record.Image{removedImage(1, ami.Deregistered, now, 1), removedImage(2, ami.Failed, now, 2, 9)}},
 		}})
 		s["REGIONS"] = everyRegion["REGIONS"]
 		ids := []string{imageID(3), imageID(2), imageID(5), imageID(2)}

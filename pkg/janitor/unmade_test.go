@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
 )
 
 // A run writes down what it is going to announce before it tags an image. What it then has not announced counts for nothing: whoever may
@@ -104,15 +104,15 @@ func TestALeftoverThatNothingTellsApart(t *testing.T) {
 		command := "    aws ec2 delete-snapshot --region us-east-1 --snapshot-id " + snapshotID(1) + "\n"
 		for day := 1; day < 4; day++ {
 			record := l.real(day)
-			text := report.Text(record)
+			text := digest.Text(record)
 			if !record.LacksProof() || strings.Count(text, command) != 1 || calls(l.account, "DeleteSnapshot") > 0 {
 				t.Fatalf("night %d: lacks proof %v\n%s", day, record.LacksProof(), text)
 			}
 		}
 		l.loseSnapshot(1)
 		l.real(4)
-		if record := l.real(5); record.LacksProof() || strings.Contains(report.Text(record), command) {
-			t.Errorf("it is told of although it is gone\n%s", report.Text(record))
+		if record := l.real(5); record.LacksProof() || strings.Contains(digest.Text(record), command) {
+			t.Errorf("it is told of although it is gone\n%s", digest.Text(record))
 		}
 	})
 }

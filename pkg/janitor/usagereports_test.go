@@ -8,8 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 )
 
 var judgingShared = settings{"SHARED_IMAGES": "report", "KEEP_NEWEST": "0"}
@@ -67,8 +68,8 @@ func TestASharedImageGoesAfterItsReport(t *testing.T) {
 			l.want(1, l.run(night(1), true), "deregister", "stale")
 			record = l.real(1)
 			l.want(1, record, "deregistered", "stale")
-			if !record.Sources.OtherAccounts || strings.Contains(report.Text(record), "use by other accounts") {
-				t.Errorf("%s", report.Text(record))
+			if !record.Sources.OtherAccounts || strings.Contains(digest.Text(record), "use by other accounts") {
+				t.Errorf("%s", digest.Text(record))
 			}
 			l.real(2)
 			if left := l.reports(); len(left) > 0 {
@@ -202,7 +203,7 @@ func TestReportsThatAreDenied(t *testing.T) {
 	}
 }
 
-func allOutcomes(record report.Run) string {
+func allOutcomes(record record.Run) string {
 	var words []string
 	for _, i := range allImages(record) {
 		if i.Outcome != nil {

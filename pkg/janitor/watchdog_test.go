@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/report"
 )
 
 func throttle(_ emulator.Doer, r *http.Request) (*http.Response, error) {
@@ -104,8 +104,8 @@ func sleepAt(t *testing.T, call int, records bool) (reached bool) {
 	}
 	l.settings["MAX_DEREGISTRATIONS"] = "10"
 	record := l.run(night(1), false)
-	if record.Totals.Deregistered < 4 && slept.Load() > 0 && !strings.Contains(report.Text(record), "stood still for 10h") {
-		t.Errorf("%s", report.Text(record))
+	if record.Totals.Deregistered < 4 && slept.Load() > 0 && !strings.Contains(digest.Text(record), "stood still for 10h") {
+		t.Errorf("%s", digest.Text(record))
 	}
 	l.wrap, l.clock = nil, nil
 	l.real(2)

@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
 	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/usage"
 )
 
 // onOneLine is the mail on one line.
-func onOneLine(record report.Run) string {
-	return strings.Join(strings.Fields(report.Text(record)), " ")
+func onOneLine(record record.Run) string {
+	return strings.Join(strings.Fields(digest.Text(record)), " ")
 }
 
 // Record and digest name the sources that were asked, and no others.
@@ -206,7 +207,7 @@ func TestTheDigestNamesFilesAndRecordsAsTheyAre(t *testing.T) {
 			return nil, errors.New("open " + path + ": no such file or directory")
 		}
 		record := j.Run(t.Context(), "20261123T020000Z-3f9c1a", true)
-		for name, text := range map[string]string{"mail": report.Text(record), "Slack": string(report.Slack(record))} {
+		for name, text := range map[string]string{"mail": digest.Text(record), "Slack": string(digest.Slack(record))} {
 			if !strings.Contains(text, value) {
 				t.Errorf("%s: %s is not in it:\n%s", name, value, text)
 			}

@@ -25,7 +25,7 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/report"
+	"ami-janitor/pkg/record"
 	"ami-janitor/pkg/retention"
 	"ami-janitor/pkg/wire"
 )
@@ -211,7 +211,7 @@ func newJanitor(t rapid.TB, doer emulator.Doer, s settings) *janitor.Janitor {
 }
 
 // run carries out a real run, or a dry one.
-func run(t rapid.TB, doer emulator.Doer, s settings, dry bool) report.Run {
+func run(t rapid.TB, doer emulator.Doer, s settings, dry bool) record.Run {
 	t.Helper()
 	return newJanitor(t, doer, s).Run(context.Background(), "run", dry)
 }
@@ -287,7 +287,7 @@ func holdings(t rapid.TB, account *emulator.Account) map[string]bool {
 }
 
 // verdicts are the decisions or outcomes of a record, by image id: "keep", "deregister", "deregistered", "failed" and so on.
-func verdicts(record report.Run) map[string]string {
+func verdicts(record record.Run) map[string]string {
 	byID := map[string]string{}
 	for _, region := range record.Regions {
 		for _, i := range region.Images {
@@ -301,7 +301,7 @@ func verdicts(record report.Run) map[string]string {
 }
 
 // codes are the reasons of an image.
-func codes(record report.Run, imageID string) []retention.Code {
+func codes(record record.Run, imageID string) []retention.Code {
 	var found []retention.Code
 	for _, region := range record.Regions {
 		for _, i := range region.Images {
@@ -316,7 +316,7 @@ func codes(record report.Run, imageID string) []retention.Code {
 }
 
 // wantVerdicts compares what a record says of images.
-func wantVerdicts(t *testing.T, record report.Run, want map[string]string) {
+func wantVerdicts(t *testing.T, record record.Run, want map[string]string) {
 	t.Helper()
 	got := verdicts(record)
 	for id, verdict := range want {
@@ -330,7 +330,7 @@ func wantVerdicts(t *testing.T, record report.Run, want map[string]string) {
 }
 
 // checkRecord checks what holds for every record.
-func checkRecord(t rapid.TB, record report.Run, limit int) {
+func checkRecord(t rapid.TB, record record.Run, limit int) {
 	t.Helper()
 	removed, marked := 0, 0
 	for _, region := range record.Regions {
@@ -370,7 +370,7 @@ func checkRecord(t rapid.TB, record report.Run, limit int) {
 
 // checkOutcome checks that what was to be done has an outcome in a real run, of its own kind; of an image that is kept
 // only what could not be done is told.
-func checkOutcome(t rapid.TB, i report.Image, dry bool) {
+func checkOutcome(t rapid.TB, i record.Image, dry bool) {
 	t.Helper()
 	todo := i.Verdict == retention.Deregister || i.Verdict == retention.Mark
 	switch {
@@ -386,10 +386,10 @@ func checkOutcome(t rapid.TB, i report.Image, dry bool) {
 }
 
 // checkState checks that the record of a real run agrees with what is left in the account.
-func checkState(t rapid.TB, record report.Run, before, left map[string]bool) {
+func checkState(t rapid.TB, run record.Run, before, left map[string]bool) {
 	t.Helper()
 	named := map[string]bool{}
-	for _, i := range allImages(record) {
+	for _, i := range allImages(run) {
 		named[i.ImageID] = true
 		gone := i.Outcome != nil && i.Outcome.Status == ami.Deregistered
 		doubtful := i.Outcome != nil && strings.Contains(i.Outcome.Error, "may or may not")
@@ -413,9 +413,9 @@ func checkState(t rapid.TB, record report.Run, before, left map[string]bool) {
 	}
 }
 
-func allImages(record report.Run) []report.Image {
-	var images []report.Image
-	for _, region := range record.Regions {
+func allImages(run record.Run) []record.Image {
+	var images []record.Image
+	for _, region := range run.Regions {
 		images = append(images, region.Images...)
 	}
 	return images

@@ -1,0 +1,81 @@
+package digest_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/digest"
+	"ami-janitor/pkg/record"
+	"ami-janitor/pkg/retention"
+)
+
+// What a person copies is in the digest as it is. Only what a mail program takes for a link is not, where somebody else has chosen it.
+func TestOnlyWhatCouldBecomeALinkIsNeutralised(t *testing.T) {
+	for text, want := range map[string]string{
+		"amzn-s3-demo-bucket/2012/ubuntu-12.04.manifest.xml": "",
+		"build-2024.11.tar.gz":                               "",
+		"rhel-9.2.0_HVM-20240503-x86_64-49-Hourly2-GP3":      "",
+		"InvalidAMIID.NotFound":                              "",
+		"missing.txt":                                        "",
+		"keep-list.yaml":                                     "",
+		"web.internal":                                       "",
+		"s3://amzn-s3-demo-bucket/janitor/plan.json":         "",
+		"arn:aws:ssm:eu-west-1:123456789012:parameter/golden.web/ami.id-1": "arn:aws:ssm:eu-west-1:123456789012:parameter/golden.web/ami[.]id-1",
+		"registry.example.com/app-1.2":                                     "registry.example[.]com/app-1.2",
+		"app.example.io":                                                   "app.example[.]io",
+		"www.example.com-image":                                            "www[.]example[.]com-image",
+		"http://example.com/x":                                             "http[:]//example[.]com/x",
+		"EXAMPLE.COM":                                                      "EXAMPLE[.]COM",
+		"node.py":                                                          "node[.]py",
+		"пример.рф":                                                        "пример[.]рф",
+		"example.xn--p1ai":                                                 "example[.]xn--p1ai",
+		"someone@example.com":                                              "someone＠example[.]com",
+	} {
+		if want == "" {
+			want = text
+		}
+		bundle := stale(1, text)
+		bundle.Image.S3Location = text
+		used := kept(2, "in-use", "named by "+text)
+		used.Unmark = retention.Veto
+		r := newRun(false, newRegion(plan("eu-west-1", bundle, used), []ami.Outcome{outcome(1, ami.Deregistered, "")}),
+			record.FailedRegion("123456789012", "us-east-1", errors.New("it is "+text+" that failed")))
+		mail := strings.Join(strings.Fields(digest.Text(r)), " ")
+		for _, says := range []string{"- ami-00000001example, " + want + " ", "is yours to delete: " + want + " ", "named by " + want + " ", "it is " + want + " that failed"} {
+			if !strings.Contains(mail, says) {
+				t.Errorf("%q is not in\n%s", says, mail)
+			}
+		}
+		if slack := string(digest.Slack(r)); !strings.Contains(slack, "named by "+want) || !strings.Contains(slack, "it is "+want+" that failed") {
+			t.Errorf("%q is not in %s", want, slack)
+		}
+	}
+}
+
+// The places that an operator has named are in errors as they are named.
+func TestThePlacesOfAnOperatorAreCopyable(t *testing.T) {
+	for _, where := range []string{"keep.example.com.txt", "/srv/keep.sh", "s3://records.example.com/janitor", "missing.txt"} {
+		r := newRun(true, record.FailedRegion("123456789012", "us-east-1", errors.New("reading "+where+"/plan.json: AccessDenied")))
+		r.Policy["keepList"], r.Policy["records"] = where, where
+		for name, text := range map[string]string{"mail": digest.Text(r), "Slack": string(digest.Slack(r))} {
+			if !strings.Contains(text, where+"/plan.json") {
+				t.Errorf("%s: %q is not in\n%s", name, where, text)
+			}
+		}
+	}
+}
+
+// A command stands on a line of its own, whole.
+func TestCommandsStandOnLinesOfTheirOwn(t *testing.T) {
+	for name, run := range situations() {
+		for line := range strings.SplitSeq(digest.Text(run), "\n") {
+			for _, command := range []string{"aws ec2 ", "ami-janitor undo ", "ami-janitor unmark "} {
+				if at := strings.Index(line, command); at >= 0 && at != len("    ") {
+					t.Errorf("%s: %q", name, line)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,256 @@
+package digest
+
+import (
+	"slices"
+	"strings"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/plain"
+	"ami-janitor/pkg/record"
+	"ami-janitor/pkg/retention"
+)
+
+// Explanation is all there is to say of the verdict on one image.
+type Explanation struct {
+	Region    string                   `json:"region"`
+	Hold      string                   `json:"hold,omitempty"`   // Why the region can only be planned now; empty if that is not so.
+	Remedy    string                   `json:"remedy,omitempty"` // What to do about Hold.
+	Image     record.Image             `json:"image"`            // As in the record.
+	LastUse   string                   `json:"lastUse"`          // For example "last launched 2026-01-02, 325 days ago".
+	StaleOn   string                   `json:"staleOn"`          // The day from which it counts as stale, as 2006-01-02, or empty.
+	Rules     []RuleFinding            `json:"rules"`            // Every keep rule, in the order of their table.
+	Sources   []SourceFinding          `json:"sources"`          // Every source of evidence.
+	Gaps      []record.Gap             `json:"gaps,omitempty"`   // What is not proven, and what to do about it; whatever else keeps the image.
+	Snapshots []record.PlannedSnapshot `json:"snapshots"`        // What would become of each if the image went.
+	Changes   []string                 `json:"changes"`          // What would have to change for the verdict to change, in full sentences.
+}
+
+// RuleFinding is what one keep rule says of an image.
+type RuleFinding struct {
+	Code    retention.Code `json:"code"`
+	Meaning string         `json:"meaning"` // Continues "the image …".
+	Detail  string         `json:"detail"`  // Why the rule keeps the image; empty if it has nothing to say.
+}
+
+// SourceFinding is what one source of evidence says of an image.
+type SourceFinding struct {
+	Source string `json:"source"`
+	Answer string `json:"answer"` // For example "used", "unused", "unknown" or "switched off".
+	Detail string `json:"detail"` // What names the image, or why that is not known.
+}
+
+// NewExplanation words what the policy, and each source of evidence, has to say of an image.
+func NewExplanation(region string, explained retention.Explanation, sources []SourceFinding, ownerTag string, reader record.Reader) Explanation {
+	e := Explanation{
+		Region:    region,
+		Hold:      explained.Hold,
+		Image:     record.NewImage(&explained.Verdict, nil, ownerTag),
+		LastUse:   explained.LastUse,
+		StaleOn:   record.Date(explained.StaleFrom),
+		Rules:     make([]RuleFinding, len(explained.Results)),
+		Sources:   append([]SourceFinding{}, sources...),
+		Gaps:      explainedGaps(region, explained, reader),
+		Snapshots: []record.PlannedSnapshot{},
+		Changes:   changes(explained, reader),
+	}
+	if e.Hold != "" {
+		e.Remedy = Words(reader, heldRemedy(e.Hold))
+	}
+	for i, h := range explained.Results {
+		e.Rules[i] = RuleFinding{h.Code, h.Meaning, h.Detail}
+	}
+	e.Snapshots = append(e.Snapshots, e.Image.Snapshots...)
+	if e.Image.Verdict != retention.Deregister {
+		e.Image.Snapshots = nil
+	}
+	return e
+}
+
+// changes says what keeps an image that would go, and until when one stays that is kept.
+func changes(explained retention.Explanation, reader record.Reader) []string {
+	if explained.Verdict.Decision != retention.Keep {
+		return []string{"It is kept if it is launched before it is removed, or tagged " + keepTag + "."}
+	}
+	changes := []string{}
+	for _, h := range explained.Results {
+		if h.Detail != "" && h.Until != "" {
+			changes = append(changes, "It stays until "+Words(reader, h.Until)+".")
+		}
+	}
+	if due := explained.Verdict.Due; !due.IsZero() {
+		changes = append(changes, "It stays until "+day(due)+", unless somebody objects.")
+	}
+	return changes
+}
+
+// ExplainText is explanations as plain text, wrapped like the digest.
+func ExplainText(explanations []Explanation) string {
+	p := &page{}
+	for i, e := range explanations {
+		if i > 0 {
+			p.WriteString("\n" + strings.Repeat("-", width) + "\n")
+		}
+		for _, s := range e.sections() {
+			p.section(s)
+		}
+	}
+	return p.String()
+}
+
+// sections are all that there is to say of the verdict on one image.
+func (e Explanation) sections() []Section {
+	var snapshots, changes []Item
+	for _, line := range snapshotLines(record.Image{Snapshots: e.Snapshots}) {
+		snapshots = append(snapshots, Item{Label: line.Text})
+	}
+	for _, change := range e.Changes {
+		changes = append(changes, Item{Label: plain.Text(change)})
+	}
+	sections := []Section{
+		{Intro: says(idAndName(e.Image), e.identity())},
+		{Intro: says(append([]string{e.verdict()}, e.onHold()...)...)},
+		e.rules(),
+		orElse("Sources", e.sources(), "None was asked."),
+		{Title: "What is not proven", Groups: e.gaps()},
+		orElse("Snapshots, if it is removed", snapshots, "It has none."),
+		orElse("What would change the verdict", changes, "Nothing that the janitor knows of."),
+	}
+	return slices.DeleteFunc(sections, Section.isEmpty)
+}
+
+// orElse is a section with a list, or with what there is to say if the list is empty.
+func orElse(title string, items []Item, otherwise string) Section {
+	if len(items) == 0 {
+		return Section{Title: title, Intro: says(otherwise)}
+	}
+	return Section{Title: title, Groups: []Group{{Items: items}}}
+}
+
+// onHold says why nothing is removed in the region now, and what to do about that.
+func (e Explanation) onHold() []string {
+	if e.Hold == "" {
+		return nil
+	}
+	why := []string{sentence("Nothing is removed in " + plain.Text(e.Region) + " now: " + faultText(e.Hold))}
+	if e.Remedy != "" {
+		why = append(why, "What to do: "+e.Remedy)
+	}
+	return why
+}
+
+// identity says what is known of the image.
+func (e Explanation) identity() string {
+	image := e.Image
+	where := "In " + plain.Text(e.Region)
+	if owner := strings.TrimSpace(image.Owner); owner != "" {
+		where += ", owner " + plain.Clip(plain.Text(owner), 128)
+	}
+	created, _, _ := strings.Cut(image.CreatedAt, "T")
+	facts := []string{where + "."}
+	switch {
+	case created == "":
+		facts = append(facts, "No creation date.")
+	case !strings.HasPrefix(e.LastUse, "created "):
+		facts = append(facts, "Created "+plain.Text(created)+".")
+	}
+	if image.LastLaunchedAt == "" {
+		facts = append(facts, "No launch on record.")
+	}
+	facts = append(facts, sentence(plain.Text(e.LastUse)))
+	if e.StaleOn != "" {
+		facts = append(facts, "Counts as stale from "+dayOn(e.StaleOn)+".")
+	}
+	return strings.Join(facts, " ")
+}
+
+// verdict says the verdict and why, and what becomes of the mark of the image.
+func (e Explanation) verdict() string {
+	image, reason, what := e.Image, e.Image.MainReason(), "Kept"
+	switch image.Verdict {
+	case retention.Deregister:
+		what = "To be deregistered"
+	case retention.Mark:
+		what = "To be announced, and due on " + dayOn(image.DueOn)
+	case retention.Defer:
+		what = "Deferred"
+		if last := len(image.Reasons) - 1; last > 0 {
+			reason = image.Reasons[last] // Why it has to wait.
+		}
+	default:
+	}
+	if why := meaningOf(reason.Code); why != "" {
+		what += ", because it " + why
+	}
+	what += " (" + plain.Text(string(reason.Code)) + ")."
+	if !slices.ContainsFunc(e.Rules, func(rule RuleFinding) bool { return rule.Code == reason.Code }) {
+		what += " " + sentence(plain.Text(reason.Detail))
+	}
+	return what + whatBecomesOfTags(image)
+}
+
+// whatBecomesOfTags says in a sentence what a run does to the removal tags of an image; empty if
+// nothing.
+func whatBecomesOfTags(image record.Image) string {
+	switch _, back := image.Reason(ami.ReasonRestored); {
+	case back && image.Unmark == retention.Veto:
+		return " A run that is no dry run notes the day on it, and its idle time counts anew."
+	case image.Unmark == retention.Veto:
+		return " Its removal was announced, and somebody objected: a run that is no dry run takes its mark off."
+	case image.CopiedTags != "":
+		return " It carries tags of another image's removal: " + plain.Text(image.CopiedTags) + ". A run that is no dry run takes them off."
+	case image.Unmark == retention.ClearMark:
+		return " Its removal was announced, and is off: a run that is no dry run takes its mark off."
+	default:
+		return ""
+	}
+}
+
+// rules are the keep rules that apply, and those that do not.
+func (e Explanation) rules() Section {
+	var items []Item
+	var silent []string
+	for _, rule := range e.Rules {
+		if rule.Detail == "" {
+			silent = append(silent, plain.Text(string(rule.Code)))
+			continue
+		}
+		items = append(items, Item{
+			Label: plain.Text(string(rule.Code)), Says: "the image " + plain.Text(rule.Meaning), Details: says(plain.Text(rule.Detail)),
+		})
+	}
+	rest := Group{}
+	if len(items) == 0 {
+		rest.Intro = says("Nothing.")
+	}
+	if len(silent) > 0 {
+		rest.Intro = append(rest.Intro, says("Rules that have nothing to say: "+list(silent)+".")...)
+	}
+	return Section{Title: "What speaks for keeping it", Groups: []Group{{Items: items}, rest}}
+}
+
+func (e Explanation) sources() []Item {
+	var items []Item
+	for _, s := range e.Sources {
+		item := Item{Label: plain.Text(s.Source), Says: plain.Text(s.Answer)}
+		if s.Detail != "" {
+			item.Says += ", " + faultText(s.Detail)
+		}
+		items = append(items, item)
+	}
+	return items
+}
+
+// gaps are what is not proven, at full length, and what to do about each.
+func (e Explanation) gaps() []Group {
+	const longest = 2000
+	if len(e.Gaps) == 0 {
+		return nil
+	}
+	group := Group{}
+	for _, gap := range e.Gaps {
+		group.Items = append(group.Items, Item{
+			Label: plain.Clip(plain.Text(strings.Join(strings.Fields(gap.Detail), " ")), longest), Details: says("What to do: " + gap.Remedy),
+		})
+	}
+	return []Group{group}
+}

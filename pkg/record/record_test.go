@@ -1,0 +1,32 @@
+package record_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"ami-janitor/pkg/record"
+)
+
+func TestTheThreeNamesOfASetting(t *testing.T) {
+	for variable, want := range map[string][2]string{
+		"STALE_AFTER": {"--stale-after", "StaleAfter"}, "EC2_SHARE": {"--ec2-share", "EC2Share"}, "NAMES": {"--names", "Names"},
+		"RECORDS": {"--records", ""}, "POLICY_NAME": {"--policy-name", ""},
+	} {
+		if got := [2]string{record.Flag(variable), record.Parameter(variable)}; got != want {
+			t.Errorf("%s: %q, want %q", variable, got, want)
+		}
+	}
+}
+
+func TestTimesAreWholeSecondsInUTC(t *testing.T) {
+	r := record.Run{StartedAt: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC).In(time.FixedZone("", 3600)).Add(time.Millisecond)}
+	r.Finish(time.Date(2026, 11, 23, 2, 3, 12, 0, time.UTC).Add(time.Nanosecond), 0.05)
+	var data strings.Builder
+	if err := r.Encode(&data, ""); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(data.String(), `"startedAt":"2026-11-23T02:00:00Z","finishedAt":"2026-11-23T02:03:12Z"`) {
+		t.Error(data.String())
+	}
+}

@@ -1,0 +1,271 @@
+package record
+
+import (
+	"math"
+	"strconv"
+	"time"
+
+	"ami-janitor/pkg/ami"
+	"ami-janitor/pkg/retention"
+)
+
+// Totals counts what a run decided and what AWS confirmed. Images is the sum of the seven counts
+// that follow it. The snapshots are distinct: one that several images share counts once. What
+// earlier runs have left behind counts among them.
+type Totals struct {
+	Images          int `json:"images"`
+	Kept            int `json:"kept"`
+	Deregistered    int `json:"deregistered"`
+	WouldDeregister int `json:"wouldDeregister"` // Of a dry run.
+	Deferred        int `json:"deferred"`
+	Refused         int `json:"refused,omitempty"` // Those of Deferred that wait because EC2 has refused their removal.
+	Marked          int `json:"marked"`            // Of a dry run: would be marked.
+	Failed          int `json:"failed"`
+	Skipped         int `json:"skipped"` // Of a dry run: would be left alone, because the region can only be planned.
+
+	// Unproven counts those of Kept and Skipped that stay only for want of a proof that nothing
+	// needs them, or of a way back.
+	Unproven int `json:"unproven"`
+
+	SnapshotsDeleted     int `json:"snapshotsDeleted"`
+	SnapshotsWouldDelete int `json:"snapshotsWouldDelete"` // Of a dry run.
+	SnapshotsKept        int `json:"snapshotsKept"`
+	SnapshotsFailed      int `json:"snapshotsFailed"`
+
+	LeftoversFinished int `json:"leftoversFinished"` // Those of SnapshotsDeleted that earlier runs have left behind.
+
+	GiBDeleted         int64   `json:"gibDeleted"`         // The volume sizes of the snapshots that AWS confirmed as deleted.
+	GiBWouldDelete     int64   `json:"gibWouldDelete"`     // Of a dry run.
+	MonthlySavingsUpTo float64 `json:"monthlySavingsUpTo"` // US dollars: the most that GiBDeleted can save.
+
+	// SavingsFrom is when the last of the deleted snapshots that were seen in the Recycle Bin
+	// leaves it: until then it is billed. Zero if none was seen there.
+	SavingsFrom time.Time `json:"savingsFrom,omitzero"`
+
+	// Restorable counts those of Deregistered that an undo brings back with all that they need, as
+	// far as that is known.
+	Restorable int `json:"restorable"`
+
+	// Left counts the images that are left for later runs: deferred because of the cap, not removed
+	// or not looked up for lack of time; not those in regions that were only planned. NightsNeeded
+	// is how many runs they take at the speed of this one, or in a dry run at the cap; 0 if none is
+	// left, or if that is not known.
+	Left         int `json:"left"`
+	NightsNeeded int `json:"nightsNeeded"`
+
+	OrphanedSnapshots  int   `json:"orphanedSnapshots"`
+	OrphansNotLookedAt int   `json:"orphansNotLookedAt,omitempty"` // Those of OrphanedSnapshots that may be shared with another account.
+	GiBOrphaned        int64 `json:"gibOrphaned"`
+}
+
+// Finish completes the record: it counts, and gives every image that a real run did not reach the
+// outcome "skipped". SnapshotPrice is in US dollars per GB-month.
+func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
+	r.StartedAt = r.StartedAt.UTC().Truncate(time.Second)
+	r.FinishedAt = finishedAt.UTC().Truncate(time.Second)
+	r.SnapshotPrice = snapshotPrice
+	r.withoutNulls()
+	r.Totals = Totals{}
+	for _, region := range r.Regions {
+		if !r.DryRun {
+			region.skipUnreached()
+			region.settleRest()
+		}
+		r.Totals.addImages(region)
+		r.Totals.Unproven += region.unproven()
+		r.Totals.addSnapshots(region)
+		r.Totals.addOrphans(region.Orphans)
+	}
+	if !r.DryRun {
+		r.Totals.SnapshotsWouldDelete, r.Totals.GiBWouldDelete = 0, 0
+	}
+	r.Totals.MonthlySavingsUpTo = Dollars(r.Totals.GiBDeleted, snapshotPrice)
+	r.Totals.Refused = r.Count(Image.RefusedBefore)
+	acting := r.Acting()
+	r.Totals.Left = acting.Count(Image.Waiting) + acting.Count(Image.NotReached) + acting.Count(Image.NotLookedUp)
+	r.Totals.NightsNeeded = runsFor(r.Totals.Left, r.PerRun())
+}
+
+// withoutNulls replaces missing lists and maps by empty ones, so that the JSON has no null.
+func (r *Run) withoutNulls() {
+	if r.Policy == nil {
+		r.Policy = map[string]string{}
+	}
+	if r.Regions == nil {
+		r.Regions = []Region{}
+	}
+	r.Sources.LookedUp = append([]string{}, r.Sources.LookedUp...)
+	r.Sources.SwitchedOff = append([]string{}, r.Sources.SwitchedOff...)
+}
+
+func (g Region) skipUnreached() {
+	for i := range g.Images {
+		image := &g.Images[i]
+		if !image.Planned() && !image.ToBeMarked() {
+			continue
+		}
+		image.Outcome = &ami.Outcome{
+			ImageID: image.ImageID, Code: ami.OutcomeNotReached, Status: ami.Skipped, Error: g.WhyUnreached(), Snapshots: []ami.SnapshotResult{},
+		}
+		if g.IsOnlyPlanned() {
+			image.Outcome.Code = ami.OutcomeHeld
+		}
+		image.dropUndone()
+	}
+}
+
+// PerRun is how many images a run like this one gets done; 0 if that is not known. Removals and
+// announcements have a cap each, so the larger number counts.
+func (r Run) PerRun() int {
+	if !r.DryRun {
+		return max(r.Totals.Deregistered, r.Totals.Marked)
+	}
+	limit, _ := strconv.Atoi(r.Policy["maxDeregistrations"])
+	return limit
+}
+
+// runsFor divides what is left by what one run gets done, and rounds up.
+func runsFor(left, perRun int) int {
+	if left <= 0 || perRun <= 0 {
+		return 0
+	}
+	return (left-1)/perRun + 1
+}
+
+func (t *Totals) addImages(region Region) {
+	t.Images += len(region.Images)
+	for i := range region.Images {
+		image := &region.Images[i]
+		*t.countOf(region, image)++
+		if image.IsRestorable() {
+			t.Restorable++
+		}
+	}
+}
+
+// countOf returns the one count that an image belongs to. What AWS confirmed goes before what was
+// decided, and a status that nobody knows is no confirmation.
+func (t *Totals) countOf(region Region, image *Image) *int {
+	switch {
+	case image.Outcome != nil:
+		return t.countOfStatus(image.Outcome.Status)
+	case region.IsOnlyPlanned() && image.LeftAlone():
+		return &t.Skipped
+	case image.Verdict == retention.Deregister:
+		return &t.WouldDeregister
+	case image.Verdict == retention.Mark:
+		return &t.Marked
+	case image.Verdict == retention.Defer:
+		return &t.Deferred
+	default:
+		return &t.Kept
+	}
+}
+
+func (t *Totals) countOfStatus(status ami.Status) *int {
+	switch status {
+	case ami.Deregistered:
+		return &t.Deregistered
+	case ami.Marked:
+		return &t.Marked
+	case ami.Skipped:
+		return &t.Skipped
+	default:
+		return &t.Failed
+	}
+}
+
+func (t *Totals) addSnapshots(region Region) {
+	for _, s := range region.snapshotResults() {
+		switch s.status {
+		case ami.SnapshotDeleted:
+			t.SnapshotsDeleted++
+			t.GiBDeleted += s.gib
+			if s.leftover {
+				t.LeftoversFinished++
+			}
+			if s.until.After(t.SavingsFrom) {
+				t.SavingsFrom = s.until
+			}
+		case ami.SnapshotKept:
+			t.SnapshotsKept++
+		default:
+			t.SnapshotsFailed++
+		}
+	}
+	if !region.IsOnlyPlanned() {
+		t.addPlanned(region)
+	}
+}
+
+// addPlanned counts what a dry run would delete.
+func (t *Totals) addPlanned(region Region) {
+	sizes := map[string]int64{}
+	for _, f := range region.Leftovers {
+		if f.Verdict == DeleteSnapshot {
+			sizes[f.SnapshotID] = f.SizeGiB
+		}
+	}
+	for _, image := range region.Images {
+		for _, s := range image.Snapshots {
+			if s.Verdict == DeleteSnapshot {
+				sizes[s.SnapshotID] = s.SizeGiB
+			}
+		}
+	}
+	t.SnapshotsWouldDelete += len(sizes)
+	for _, gib := range sizes {
+		t.GiBWouldDelete += gib
+	}
+}
+
+// snapshotResult is what became of one snapshot, taken over all images of a region.
+type snapshotResult struct {
+	status   ami.SnapshotStatus
+	until    time.Time // When it leaves the Recycle Bin; zero if it was not seen there.
+	gib      int64
+	leftover bool // An earlier run has left it behind.
+}
+
+// snapshotResults returns what became of every snapshot of the region, by id. Where images share a
+// snapshot, deleted wins over failed, and failed over kept.
+func (g Region) snapshotResults() map[string]snapshotResult {
+	results := map[string]snapshotResult{}
+	for _, f := range g.Leftovers {
+		if f.Status != "" {
+			results[f.SnapshotID] = snapshotResult{f.Status, f.RestorableUntil, f.SizeGiB, true}
+		}
+	}
+	for i := range g.Images {
+		if outcome := g.Images[i].Outcome; outcome != nil {
+			mergeResults(results, outcome.Snapshots)
+		}
+	}
+	for i := range g.Images {
+		for _, s := range g.Images[i].Snapshots {
+			if known, ok := results[s.SnapshotID]; ok {
+				known.gib = s.SizeGiB
+				results[s.SnapshotID] = known
+			}
+		}
+	}
+	return results
+}
+
+func mergeResults(results map[string]snapshotResult, further []ami.SnapshotResult) {
+	for _, s := range further {
+		known, ok := results[s.SnapshotID]
+		if !ok || known.status == ami.SnapshotKept || s.Status == ami.SnapshotDeleted {
+			known.status = s.Status
+		}
+		if s.RestorableUntil.After(known.until) {
+			known.until = s.RestorableUntil
+		}
+		results[s.SnapshotID] = known
+	}
+}
+
+// Dollars returns a monthly price, rounded to cents.
+func Dollars(gib int64, price float64) float64 {
+	return math.Round(float64(gib)*price*100) / 100
+}
