@@ -82,8 +82,8 @@ func (d *deployed) read(ctx context.Context, account aws.Config) error {
 	if out.Environment != nil {
 		d.variables = out.Environment.Variables
 	}
-	if d.variables["POLICY_NAME"] == "" { // Other functions may well have a variable such as REGIONS or DRY_RUN.
-		return errors.New("it has no variable POLICY_NAME, which template.yaml gives the janitor's function, so it may be another function")
+	if name := "POLICY_NAME"; d.variables[name] == "" { // Other functions may well have a variable such as REGIONS or DRY_RUN.
+		return fmt.Errorf("it has no variable %s, which template.yaml gives the janitor's function, so it may be another function", name)
 	}
 	d.region = account.Region
 	return nil
