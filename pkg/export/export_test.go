@@ -207,7 +207,7 @@ func TestAFailureIsToldAndMended(t *testing.T) {
 
 // An export that was ended in the middle of its many calls goes on where it was, and says that the copy is not of one time.
 func TestAnEndedExportGoesOn(t *testing.T) {
-	const enough = 25
+	const enough, atOnce = 25, 16 // Calls side by side: as many may not be noted yet.
 	dir := t.TempDir()
 	ctx, end := context.WithCancel(t.Context())
 	var calls atomic.Int64
@@ -229,7 +229,7 @@ func TestAnEndedExportGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	answered := strings.Count(string(data), "\n")
-	if answered < enough/2 || answered >= enough {
+	if answered < enough-atOnce || answered >= enough {
 		t.Errorf("%d answers were noted", answered)
 	}
 	if err := os.WriteFile(journal, []byte(strings.TrimSuffix(string(data), "\n")[:len(data)-20]), 0o600); err != nil { // As if killed while it wrote.

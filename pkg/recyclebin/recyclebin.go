@@ -11,8 +11,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	"github.com/aws/aws-sdk-go-v2/service/rbin/types"
 
@@ -28,12 +26,6 @@ const pageSize = 1000
 type RulesAPI interface {
 	rbin.ListRulesAPIClient
 	GetRule(context.Context, *rbin.GetRuleInput, ...func(*rbin.Options)) (*rbin.GetRuleOutput, error)
-}
-
-// ContentsAPI is what it takes to read what is in the bin.
-type ContentsAPI interface {
-	ec2.ListImagesInRecycleBinAPIClient
-	ec2.ListSnapshotsInRecycleBinAPIClient
 }
 
 // Read returns the rules that are in force in the clients' region, and all that is in the bin there. If a part of that
@@ -134,59 +126,6 @@ func tags(all []types.ResourceTag) []ami.Tag {
 		named = append(named, ami.Tag{Key: aws.ToString(tag.ResourceTagKey), Value: aws.ToString(tag.ResourceTagValue)})
 	}
 	return named
-}
-
-// EachImage reads which images are in the bin: those that are asked for, or all if none are. Ids and
-// the size of a page exclude one another (EC2 API Reference, "Query requests").
-func EachImage(
-	ctx context.Context, api ec2.ListImagesInRecycleBinAPIClient, ids []string, read func(*ec2types.ImageRecycleBinInfo),
-) error {
-	input := ec2.ListImagesInRecycleBinInput{ImageIds: ids}
-	if len(ids) == 0 {
-		input.MaxResults = aws.Int32(pageSize)
-	}
-	pages := ec2.NewListImagesInRecycleBinPaginator(api, &input)
-	return wire.EachPage(ctx, pages, func(page *ec2.ListImagesInRecycleBinOutput) *string {
-		for i := range page.Images {
-			read(&page.Images[i])
-		}
-		return page.NextToken
-	})
-}
-
-// EachSnapshot is EachImage for snapshots.
-func EachSnapshot(
-	ctx context.Context, api ec2.ListSnapshotsInRecycleBinAPIClient, ids []string, read func(*ec2types.SnapshotRecycleBinInfo),
-) error {
-	input := ec2.ListSnapshotsInRecycleBinInput{SnapshotIds: ids}
-	if len(ids) == 0 {
-		input.MaxResults = aws.Int32(pageSize)
-	}
-	pages := ec2.NewListSnapshotsInRecycleBinPaginator(api, &input)
-	return wire.EachPage(ctx, pages, func(page *ec2.ListSnapshotsInRecycleBinOutput) *string {
-		for i := range page.Snapshots {
-			read(&page.Snapshots[i])
-		}
-		return page.NextToken
-	})
-}
-
-// listImages returns when each image in the bin leaves it, by id.
-func listImages(ctx context.Context, api ContentsAPI, ids ...string) (map[string]time.Time, error) {
-	exits := map[string]time.Time{}
-	err := EachImage(ctx, api, ids, func(image *ec2types.ImageRecycleBinInfo) {
-		exits[aws.ToString(image.ImageId)] = aws.ToTime(image.RecycleBinExitTime)
-	})
-	return exits, inCall("ListImagesInRecycleBin", err)
-}
-
-// listSnapshots is listImages for snapshots.
-func listSnapshots(ctx context.Context, api ContentsAPI, ids ...string) (map[string]time.Time, error) {
-	exits := map[string]time.Time{}
-	err := EachSnapshot(ctx, api, ids, func(snapshot *ec2types.SnapshotRecycleBinInfo) {
-		exits[aws.ToString(snapshot.SnapshotId)] = aws.ToTime(snapshot.RecycleBinExitTime)
-	})
-	return exits, inCall("ListSnapshotsInRecycleBin", err)
 }
 
 // inCall adds to an error which action it answers; nil stays nil.
