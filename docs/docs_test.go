@@ -144,7 +144,7 @@ func TestEveryPackageIsListed(t *testing.T) {
 		want[filepath.ToSlash(filepath.Dir(file))] = true
 	}
 	const path = "docs/architecture.md"
-	for _, row := range regexp.MustCompile("(?m)^\\| `.*?` \\|").FindAllString(read(t, path), -1) {
+	for _, row := range regexp.MustCompile("(?m)^- `.*?`:").FindAllString(read(t, path), -1) {
 		for _, dir := range regexp.MustCompile("`(.+?)`").FindAllStringSubmatch(row, -1) {
 			if !want[dir[1]] {
 				t.Errorf("%s lists %s, which is no package", path, dir[1])
