@@ -11,17 +11,6 @@ import (
 	"ami-janitor/pkg/ami"
 )
 
-// The tags that the janitor writes, as pkg/ami has them.
-const (
-	DueTag         = ami.DueTag
-	AnnouncedByTag = ami.AnnouncedByTag
-	DisabledTag    = ami.DisabledTag
-	RunTag         = ami.RunTag
-	RestoredTag    = ami.RestoredTag
-	IntentTag      = ami.IntentTag
-	Intent         = ami.Intent
-)
-
 // ownTags are what the janitor's own tags say of a resource. EC2 tells the case of tag keys apart, and takes blanks around
 // them for a part; people do neither.
 type ownTags struct {

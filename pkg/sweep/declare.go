@@ -23,7 +23,7 @@ func (s *sweep) declareChunk(ctx context.Context, chunk []*image) (ready []*imag
 	for _, i := range chunk {
 		if obstacle := i.noteDeclared(failed); obstacle == nil {
 			ready = append(ready, i)
-		} else if i.notDeclared(obstacle, s.isLate()); i.outcome.Code != NotReached {
+		} else if i.notDeclared(obstacle, s.isLate()); i.outcome.Code != ami.OutcomeNotReached {
 			s.step()
 		}
 	}

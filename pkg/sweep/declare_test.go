@@ -21,7 +21,6 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 )
 
 // tagsIn are the tags of all that an account holds, by id, as "key=value" without the prefix of the janitor; sorted.
@@ -319,7 +318,7 @@ func TestARoleThatMayNotRemove(t *testing.T) {
 		})
 		outcomes := carryOut(t.Context(), t.Context(), safe, planOf(verdicts...), orders).Outcomes
 		for n, outcome := range outcomes {
-			if want := map[bool]ami.Status{true: ami.Failed, false: ami.Skipped}[n < 100]; outcome.Status != want || (outcome.Code == sweep.Stopped) != (n >= 100) {
+			if want := map[bool]ami.Status{true: ami.Failed, false: ami.Skipped}[n < 100]; outcome.Status != want || (outcome.Code == ami.OutcomeStopped) != (n >= 100) {
 				t.Fatalf("%d: %+v", n, outcome)
 			}
 		}
@@ -488,7 +487,7 @@ func TestPlansThatAreHeld(t *testing.T) {
 			plan.Leftovers = []retention.LeftoverVerdict{{Leftover: ami.Leftover{SnapshotID: snapshotID(1)}, Delete: true}}
 			result := carryOut(t.Context(), t.Context(), account.Client(), plan, passing(quiet))
 			wantOutcomes(t, result.Outcomes, "skipped; 1 kept", "skipped")
-			if result.Outcomes[0].Code != sweep.Held || result.Outcomes[0].Error != plan.Hold {
+			if result.Outcomes[0].Code != ami.OutcomeHeld || result.Outcomes[0].Error != plan.Hold {
 				t.Errorf("%+v", result.Outcomes[0])
 			}
 			wantHeld(t, account, "image 1", "image 2", "image 3", "image 4", "snapshot 1")

@@ -116,7 +116,7 @@ func (i *image) stay(reason retention.Reason) {
 }
 
 // notReach is for an image that this run did not come to.
-func (i *image) notReach() { i.skip(NotReached, notReached) }
+func (i *image) notReach() { i.skip(ami.OutcomeNotReached, notReached) }
 
 // leave is for an image of which this run has removed nothing.
 func (i *image) leave(status ami.Status, why string) {

@@ -12,7 +12,6 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/pace"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 	"ami-janitor/pkg/wire"
 )
 
@@ -42,7 +41,7 @@ func TestRemovalsThatHaveNotLeft(t *testing.T) {
 		for _, outcome := range outcomes {
 			if outcome.Status == ami.Deregistered {
 				removed++
-			} else if outcome.Code != sweep.NotReached {
+			} else if outcome.Code != ami.OutcomeNotReached {
 				t.Errorf("%+v", outcome)
 			}
 		}

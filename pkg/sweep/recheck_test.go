@@ -15,7 +15,6 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 )
 
 // Each batch is looked at when its turn comes, and not before.
@@ -315,7 +314,7 @@ func summarize(t rapid.TB, account *emulator.Account, plan retention.Plan, outco
 		}
 		outcome := outcomes[0]
 		outcomes = outcomes[1:]
-		if named[id] != (outcome.Code != "" && outcome.Code != sweep.NotReached) || named[id] && outcome.Status != ami.Skipped {
+		if named[id] != (outcome.Code != "" && outcome.Code != ami.OutcomeNotReached) || named[id] && outcome.Status != ami.Skipped {
 			t.Errorf("%+v; the second look names it: %v", outcome, named[id])
 		}
 		tags := tagsOf(imagesIn(t, account)[id])

@@ -14,7 +14,6 @@ import (
 	"ami-janitor/pkg/ami"
 	"ami-janitor/pkg/emulator"
 	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
 )
 
 // refusals is an endpoint that refuses the removal of some images, and remembers which ones were asked for.
@@ -110,7 +109,7 @@ func TestWhichCanariesDecide(t *testing.T) {
 				if got := doer.order(); !slices.Equal(got, test.order) {
 					t.Errorf("asked for %v, want %v", got, test.order)
 				}
-				stopped := slices.ContainsFunc(outcomes, func(o ami.Outcome) bool { return o.Code == sweep.Stopped })
+				stopped := slices.ContainsFunc(outcomes, func(o ami.Outcome) bool { return o.Code == ami.OutcomeStopped })
 				if stopped != test.stopped {
 					t.Errorf("stopped %t, want %t", stopped, test.stopped)
 				}

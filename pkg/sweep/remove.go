@@ -125,7 +125,7 @@ func (s *sweep) removeReady(ctx context.Context, ready []*image) {
 func (s *sweep) skip(some []*image) {
 	for _, i := range some {
 		if s.stopped != "" {
-			i.skip(Stopped, s.stopped)
+			i.skip(ami.OutcomeStopped, s.stopped)
 		} else {
 			i.notReach()
 		}
@@ -143,7 +143,7 @@ func (s *sweep) removeOne(ctx context.Context, i *image, reason retention.Reason
 	default:
 		s.removeImage(ctx, i)
 	}
-	if i.outcome.Code != NotReached {
+	if i.outcome.Code != ami.OutcomeNotReached {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.step()

@@ -55,13 +55,6 @@ type Limits struct {
 	Record context.Context // It leaves time for the last notes in the journal.
 }
 
-// The codes of the outcomes of images that were not tried. They are no reasons of the policy.
-const (
-	NotReached = ami.OutcomeNotReached // There was no time.
-	Held       = ami.OutcomeHeld       // The plan of the region is not carried out.
-	Stopped    = ami.OutcomeStopped    // The run has stopped removing in the region.
-)
-
 // notReached is why an image was skipped for which there was no time.
 const notReached = "not reached before the time of this run was up; the next run will find it again"
 
@@ -156,7 +149,7 @@ func (s *sweep) result() ami.SweepResult {
 func (s *sweep) hold() {
 	for _, i := range s.images {
 		if i.Decision == retention.Deregister || i.Decision == retention.Mark {
-			i.skip(Held, s.Plan.Hold)
+			i.skip(ami.OutcomeHeld, s.Plan.Hold)
 		}
 	}
 }
