@@ -36,7 +36,7 @@ func FindImage(ctx context.Context, api ec2.DescribeImagesAPIClient, id string) 
 		return Unknown, types.Image{}, err
 	case len(out.Images) == 0:
 		return Empty, types.Image{}, nil
-	case aws.ToString(out.Images[0].ImageId) != id:
+	case len(out.Images) > 1 || aws.ToString(out.Images[0].ImageId) != id:
 		return Unknown, types.Image{}, nil
 	case out.Images[0].State == types.ImageStateDeregistered:
 		return Gone, types.Image{}, nil

@@ -26,9 +26,14 @@ func TestPresence(t *testing.T) {
 		snapshot string
 		want     wire.Presence
 	}{
-		"it is there":          {200, image("available"), snapshots(snapshotID), wire.Present},
-		"a list without it":    {200, "<imagesSet/>", snapshots(), wire.Empty},
-		"about another one":    {200, other, snapshots("snap-00000000000000002"), wire.Unknown},
+		"it is there":       {200, image("available"), snapshots(snapshotID), wire.Present},
+		"a list without it": {200, "<imagesSet/>", snapshots(), wire.Empty},
+		"about another one": {200, other, snapshots("snap-00000000000000002"), wire.Unknown},
+		"it and another one": {
+			200, "<imagesSet><item><imageId>" + imageID + "</imageId><imageState>deregistered</imageState></item>" +
+				"<item><imageId>" + imageID + "</imageId><imageState>available</imageState></item></imagesSet>",
+			snapshots(snapshotID, "snap-00000000000000002"), wire.Unknown,
+		},
 		"it is not found":      {400, "InvalidAMIID.NotFound", "InvalidSnapshot.NotFound", wire.Gone},
 		"nobody may ask":       {403, "UnauthorizedOperation", "UnauthorizedOperation", wire.Unknown},
 		"an id that is no one": {400, "InvalidAMIID.Malformed", "InvalidParameterValue", wire.Unknown},
