@@ -218,6 +218,11 @@ func (s *simulation) pick(second bool) *policy {
 
 // start begins a run of a policy. It returns when that is over, or dead.
 func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffix string) *run {
+	return s.carryOut(s.begin(p, n, k, persons, suffix))
+}
+
+// begin is the first moment of a run. Of several at one moment, the first to begin is the first in the history.
+func (s *simulation) begin(p *policy, n *night, k *kill, persons []person, suffix string) *run {
 	now := time.Now()
 	clock := clock{}
 	if n.clock.all || suffix == "first" {
@@ -229,6 +234,7 @@ func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffi
 	w.set(clock.ahead)
 	r := &run{id: id, policy: p, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}, looks: map[string]look{}, unnoted: map[string]bool{}}
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, other := range s.order {
 		if other.ended.IsZero() && !other.way.dead {
 			other.aliveBeside, r.aliveBeside = true, true
@@ -240,7 +246,12 @@ func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffi
 	s.runs[id] = r
 	s.order = append(s.order, r)
 	s.trace("%s begins", id)
-	s.mu.Unlock()
+	return r
+}
+
+// carryOut returns when a run is over, or dead.
+func (s *simulation) carryOut(r *run) *run {
+	w, n := r.way, r.night
 	done := make(chan struct{})
 	s.pending.Go(func() {
 		defer close(done)
@@ -249,7 +260,7 @@ func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffi
 			ctx, cancel = context.WithTimeout(ctx, n.deadline)
 		}
 		defer cancel()
-		record := s.janitor(w, p).Run(ctx, ami.RunID(id), n.dry)
+		record := s.janitor(w, r.policy).Run(ctx, ami.RunID(r.id), n.dry)
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if !w.dead {
@@ -290,6 +301,7 @@ func (s *simulation) night(n *night) {
 		s.act(p)
 	}
 	s.mu.Unlock()
+	r := s.begin(s.pick(n.second), n, n.kill, n.persons, "first")
 	var beside sync.WaitGroup
 	if n.overlap != nil {
 		beside.Go(func() {
@@ -297,7 +309,7 @@ func (s *simulation) night(n *night) {
 			s.start(s.pick(n.overlap.second), n, n.overlap.kill, nil, "second")
 		})
 	}
-	r := s.start(s.pick(n.second), n, n.kill, n.persons, "first")
+	s.carryOut(r)
 	if r.record == nil && n.restart > 0 {
 		time.Sleep(n.restart)
 		s.start(s.pick(n.second != n.other), &night{}, nil, nil, "again")
