@@ -33,18 +33,27 @@ func TestASessionWithoutAJournal(t *testing.T) {
 
 // A run that stands still changes nothing any more, whoever holds the lock; nor does one whose clock is set back.
 func TestASessionOfARunThatStandsStill(t *testing.T) {
-	for _, jump := range []time.Duration{lease + time.Second, -lease - time.Second} {
-		inEach(t, func(t *testing.T, j *journal.Journal) {
-			ctx, at := t.Context(), now
-			visit, err := j.Visit(ctx, region, first, now)
-			must(t, err)
-			s, err := visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, journal.NewWatchdog(func() time.Time { return at }))
-			must(t, err, s.MayContinue(ctx, journal.WithinChunk))
-			at = at.Add(jump)
-			says(t, s.MayContinue(ctx, journal.WithinChunk), map[bool]string{true: "stood still", false: "clock was set back"}[jump > 0])
-			_ = s.Close(ctx, false)
-		})
-	}
+	endsAfter(t, lease+time.Second, "stood still")
+}
+
+// A clock that is set back says as little of how old is what the run has read.
+func TestASessionOfARunWhoseClockIsSetBack(t *testing.T) {
+	endsAfter(t, -lease-time.Second, "clock was set back")
+}
+
+// endsAfter wants that a session may not continue after its clock has jumped.
+func endsAfter(t *testing.T, jump time.Duration, why string) {
+	t.Helper()
+	inEach(t, func(t *testing.T, j *journal.Journal) {
+		ctx, at := t.Context(), now
+		visit, err := j.Visit(ctx, region, first, now)
+		must(t, err)
+		s, err := visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, journal.NewWatchdog(func() time.Time { return at }))
+		must(t, err, s.MayContinue(ctx, journal.WithinChunk))
+		at = at.Add(jump)
+		says(t, s.MayContinue(ctx, journal.WithinChunk), why)
+		_ = s.Close(ctx, false)
+	})
 }
 
 // A run that has stood still takes no lock: it would be dated by a clock that has jumped, or say that somebody is at work who is not.
