@@ -1,4 +1,4 @@
-module ami-janitor
+module github.com/ami-janitor/ami-janitor
 
 go 1.26.0
 

@@ -10,9 +10,9 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 const root = ".."

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"unicode/utf16"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // The evidence that a copy lacks, and what in it was not read, is in the record, the digest and on the terminal.

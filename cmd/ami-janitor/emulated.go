@@ -18,10 +18,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // copied is the choice of an emulated account.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ami-janitor/pkg/export"
-	"ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/export"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 )
 
 // exportSettings are the variables that say what is exported, and how fast.

@@ -8,8 +8,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 )
 
 func explainCommand(std streams, lookup func(string) string) *cobra.Command {

@@ -15,8 +15,8 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // streams are what the process reads from and writes to.

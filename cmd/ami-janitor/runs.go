@@ -19,10 +19,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/pace"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/pace"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // settings are the flags of the same names as the variables of the configuration, and the function whose variables take the place of

@@ -12,10 +12,10 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/undo"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/undo"
 )
 
 // choice is what an undo is about: exactly one of them.

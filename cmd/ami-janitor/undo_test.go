@@ -7,11 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/undo"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/undo"
 )
 
 // lost is the name of the image of the sample account whose second snapshot has been missing all along.

@@ -10,8 +10,8 @@ import (
 	"os"
 	"time"
 
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/runtimeapi"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/runtimeapi"
 )
 
 func main() {

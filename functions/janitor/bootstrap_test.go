@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/runtimeapi"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/runtimeapi"
 )
 
 // build builds the function for this machine, with as much of the build cache as the tests share. Further settings are

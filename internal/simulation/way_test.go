@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // way is the way of one run, or one undo, to the account: each request takes its time, and what goes wrong goes wrong here.

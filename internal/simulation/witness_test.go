@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // The tags, as docs/tags.md has them.

@@ -7,7 +7,7 @@ import (
 	"testing/fstest"
 	"time"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 const (

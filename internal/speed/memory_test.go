@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/runtimeapi"
+	"github.com/ami-janitor/ami-janitor/pkg/runtimeapi"
 )
 
 var (

@@ -9,11 +9,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // reads are the actions by which the function may look at something, as its role has them when everything is switched on.

@@ -10,9 +10,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 // places are the variables whose values are resources, or pseudo parameters, and not parameters: the type of each, and what a value

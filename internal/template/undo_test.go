@@ -13,7 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // longestInBin is for how many days the Recycle Bin holds images and snapshots at most (Amazon EBS User Guide, "Create a

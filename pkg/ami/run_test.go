@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 var now = time.Date(2026, time.November, 23, 2, 0, 0, 0, time.UTC)

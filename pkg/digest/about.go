@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"slices"
 
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // uncovered is what no source of evidence looks at. An image that is used only there looks unused.

@@ -1,6 +1,6 @@
 package digest
 
-import "ami-janitor/pkg/record"
+import "github.com/ami-janitor/ami-janitor/pkg/record"
 
 // Advise adds to the record of a finished run what to do about each fault, in the words of its
 // reader.

@@ -1,8 +1,8 @@
 package digest
 
 import (
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // snapshotsThatStay were made on their own, so they stay although their images go; or only a person

@@ -1,8 +1,8 @@
 package digest
 
 import (
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // CopyLines says in sentences what a copy lacks, and which files in it were not read; nothing about

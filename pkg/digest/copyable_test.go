@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // What a person copies is in the digest as it is. Only what a mail program takes for a link is not, where somebody else has chosen it.

@@ -8,7 +8,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 func TestEncodeWritesWhatMarshalDoes(t *testing.T) {

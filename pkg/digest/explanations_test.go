@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // explained makes the explanation of a verdict, in which the rules of its reasons speak, and all others are silent.

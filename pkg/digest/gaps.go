@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // subject counts the images of a region that a gap keeps, and names them if they are few.

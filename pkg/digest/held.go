@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // heldRemedy is what to do about a region that was only planned.

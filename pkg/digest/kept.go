@@ -4,8 +4,8 @@ import (
 	"maps"
 	"slices"
 
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 func (r run) kept() Section {

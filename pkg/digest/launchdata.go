@@ -3,9 +3,9 @@ package digest
 import (
 	"slices"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // launchDataComplaints complains once about every region where launch data is missing.

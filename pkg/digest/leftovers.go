@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // leftovers says what this run did about the unfinished work of earlier runs.

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // mostOrphans is how many of the orphans are listed.

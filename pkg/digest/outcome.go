@@ -4,8 +4,8 @@ import (
 	"fmt"
 	"strings"
 
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // happened says what the run did, and what became of all other images. Where every region failed,

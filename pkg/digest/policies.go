@@ -4,9 +4,9 @@ import (
 	"maps"
 	"slices"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // unrecordedProblems says that announcements without records come to nothing.

@@ -4,8 +4,8 @@ import (
 	"regexp"
 	"strings"
 
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // PolicyText is a paragraph on a policy, given as a sentence.

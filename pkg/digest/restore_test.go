@@ -9,10 +9,10 @@ import (
 
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // fate is what became of a snapshot over all images of a region, and of what earlier runs had left there.

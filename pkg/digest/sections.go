@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // Section is one topic of what is said about a run, before a medium lays it out. Without a title it

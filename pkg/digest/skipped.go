@@ -5,8 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 func (r run) skipped() Section {

@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // The limits of a custom notification of Amazon Q Developer in chat applications, in characters.

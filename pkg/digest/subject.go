@@ -4,7 +4,7 @@ import (
 	"strconv"
 	"strings"
 
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // subjectWidth is how much of a subject a list of mails shows at best.

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // Row is one row of the table in which the command line shows a run.

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // width is the column at which the text is wrapped. Words longer than that stay whole.

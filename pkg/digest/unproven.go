@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // remainsProblems says what to do about snapshots without an image that could not be looked up.

@@ -7,7 +7,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
 )
 
 // count says a number of things: "1 AMI", "1,200 AMIs". One is the singular; its plural ends in

@@ -13,7 +13,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // A file under a name that is almost one of those that are read would be left out without a word.

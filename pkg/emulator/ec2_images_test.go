@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // images is an account with an image of every kind that EC2 treats in its own way.

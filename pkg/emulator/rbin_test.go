@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	"github.com/aws/aws-sdk-go-v2/service/rbin/types"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 func rbinClient(client emulator.Doer) *rbin.Client { return rbin.NewFromConfig(config(client)) }

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // answers sends a request and wants a well-formed answer. The body of a request to SSM begins with the action.

@@ -12,7 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 func TestSampleIsDeterministic(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/sync/errgroup"
 
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // Export is what a copy is made from, and where.

@@ -16,9 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/export"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/export"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // policies are settings under which a run looks at different things.

@@ -17,7 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"golang.org/x/sync/errgroup"
 
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // atOnce is how many calls of one kind are made side by side: as many as half of EC2's rate takes where each lasts a second and a

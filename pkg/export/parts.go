@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
 
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // The files that other parts are read from, or that are written beside them.

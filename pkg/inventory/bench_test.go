@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // vast answers as an account does that holds as many images as EC2 lets it, each with two snapshots, page by page. It keeps

@@ -16,8 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"golang.org/x/sync/errgroup"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // pageSize is what every listing asks for. EC2 documents no bound for DescribeImages; its own samples use 1,000, and

@@ -22,10 +22,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/inventory"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/inventory"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 const (

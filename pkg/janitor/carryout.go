@@ -1,9 +1,9 @@
 package janitor
 
 import (
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/sweep"
 )
 
 // sweep carries out the plans, region beside region, and returns what was confirmed, by region. A plan that turns out not to

@@ -8,9 +8,9 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // Config is what an operator sets, by environment variables or by flags of the same names. Its tags

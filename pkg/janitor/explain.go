@@ -9,10 +9,10 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 // Explain plans a run, and says all there is to say of some images, each given by its id, or by its name where no other image has that:

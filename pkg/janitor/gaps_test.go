@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 // remedyFor is a part of what there is to do about a read that goes wrong, by the way in which it does.

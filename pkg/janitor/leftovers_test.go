@@ -11,9 +11,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // snapshots are the ids of the snapshots of the saved account.

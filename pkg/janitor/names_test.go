@@ -11,9 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // literals calls visit for every text in the code that people are shown, with its place. Tags of structures are none.

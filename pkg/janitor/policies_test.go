@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // twoPolicies lets two policies run in turn over one account, an hour apart, each with records of its own, and returns the nights in

@@ -5,11 +5,11 @@ import (
 	"maps"
 	"slices"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/usage"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // lookUp collects the evidence of use of all candidates, by region, of the originals of copies, and

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // openJournal returns nil if no records are to be kept.

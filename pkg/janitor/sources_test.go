@@ -16,11 +16,11 @@ import (
 
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/janitor"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 // blind lets EC2's own lookup of references find nothing, so that what another source finds is all there is.

@@ -11,12 +11,12 @@ import (
 	"strings"
 	"sync"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/record"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/undo"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/undo"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // Undone is what an undo has brought back, and what it has not. The names of its JSON fields are a contract.

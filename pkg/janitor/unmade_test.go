@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 )
 
 // A run writes down what it is going to announce before it tags an image. What it then has not announced counts for nothing: whoever may

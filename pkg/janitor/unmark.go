@@ -6,10 +6,10 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/inventory"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/inventory"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/sweep"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // Unmarked is an image whose announced removal was to be taken back.

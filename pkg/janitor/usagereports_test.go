@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 var judgingShared = settings{"SHARED_IMAGES": "report", "KEEP_NEWEST": "0"}

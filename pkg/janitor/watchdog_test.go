@@ -10,8 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/digest"
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 func throttle(_ emulator.Doer, r *http.Request) (*http.Response, error) {

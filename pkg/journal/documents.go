@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // accountDocument says whose journal it is.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // Renew and KeepUp give a sign of life at a time, in each case or if the last one begins to be old.

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // FuzzDocuments reads a text as each of the documents, and as a key and a location. What is taken for a document is of the

@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
 )
 
 // past is a moment at which the runs of yesterday and before are long over.

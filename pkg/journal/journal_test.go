@@ -10,7 +10,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
 )
 
 func TestCheck(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // The keys of the journal. They are made of ids alone, which are checked before: none of them leads out of the journal.

@@ -12,7 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
 )
 
 const lease = 30 * time.Minute

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // patience is how long a lock that is not needed after all is tried to be given back.

@@ -4,8 +4,8 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
 )
 
 // A session without a journal takes every note and keeps none. It may go on until the run stands still.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
 )
 
 // Whoever was at work since a visit began is noticed, even if nothing is left of that but an old lock: what the visitor has

@@ -17,8 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/notify"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/notify"
 )
 
 const topic = "arn:aws:sns:eu-west-1:123456789012:ami-janitor"

@@ -22,8 +22,8 @@ import (
 	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/pace"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/pace"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 const (

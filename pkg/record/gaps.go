@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // itsSnapshot matches the start of a detail that differs between images only by the snapshot.

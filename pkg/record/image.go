@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // MainReason returns the first reason: the rules come in the order of their table, which goes from

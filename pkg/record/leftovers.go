@@ -3,8 +3,8 @@ package record
 import (
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // Leftover is a snapshot that an earlier run was to delete but did not, and what this run did with

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/plain"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // Line is the log line of one image that a run acted on. Texts that others wrote are neutralised

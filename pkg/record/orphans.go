@@ -1,6 +1,6 @@
 package record
 
-import "ami-janitor/pkg/retention"
+import "github.com/ami-janitor/ami-janitor/pkg/retention"
 
 // Orphan is a snapshot of an image that is gone. Orphans are only reported.
 type Orphan struct {

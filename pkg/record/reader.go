@@ -3,7 +3,7 @@ package record
 import (
 	"strings"
 
-	"ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
 )
 
 // Reader is who reads a text: it knows the names of settings and the flags that make a command

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 func TestTheThreeNamesOfASetting(t *testing.T) {

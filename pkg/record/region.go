@@ -4,8 +4,8 @@ import (
 	"slices"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // IsHeld reports whether the region waits for a person: until then it is only planned.

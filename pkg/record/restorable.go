@@ -3,8 +3,8 @@ package record
 import (
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // noteRestorable notes for every removed image until when an undo can bring it back, or why it

@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"encoding/json"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // Answer is the run record as the Lambda answers it: without the kept images, which are counted by

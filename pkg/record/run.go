@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // Run is the record of one invocation. The names of its JSON fields are a contract.

@@ -5,8 +5,8 @@ import (
 	"strconv"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // Totals counts what a run decided and what AWS confirmed. Images is the sum of the seven counts

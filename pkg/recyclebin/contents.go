@@ -8,7 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // ContentsAPI is what it takes to read what is in the bin.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // standing says whose announcement an image carries, as far as that can be known. Tags are claims: whoever may tag can write them.

@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // bigInventory has as many images as a region may have (EC2 User Guide, "AMI quotas"), of 500 families, with the names,

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // atWork is how long a run may be at work, at most, after it has begun: far longer than any is.

@@ -7,8 +7,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // crashes are what ends runs before they could finish, and what the journal keeps of them.

@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 func TestParseDays(t *testing.T) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // Explanation is all that the policy has to say of one image.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // newest returns the ids of the images that are the newest of their families, each with the name of its family. Only

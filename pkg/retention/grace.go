@@ -5,7 +5,7 @@ import (
 	"slices"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // GraceAction is what is done to an image from the day on which its removal is announced.

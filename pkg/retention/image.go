@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // imageFacts are an image with what the rules ask of it again and again.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // mark is a sign by which the images or snapshots of a managing service are recognised: a tag key, with a value where

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 func TestTagsAreReadAndWritten(t *testing.T) {

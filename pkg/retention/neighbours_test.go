@@ -9,8 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // neighbours are policies that judge one account and region, each with a run and a journal of its own every day.

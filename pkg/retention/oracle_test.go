@@ -5,8 +5,8 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // The oracle: the promises of the design in the simplest words, for worlds that anyWorld draws. It knows nothing of

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // ownTags are what the janitor's own tags say of a resource. EC2 tells the case of tag keys apart, and takes blanks around

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // Account is what a policy judges: the images and snapshots of one account in all regions that

@@ -4,7 +4,7 @@ import (
 	"maps"
 	"reflect"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // Recheck says why an image that was to be removed or disabled stays after all, given what is found just before that: its

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // What is found just before a removal keeps an image, whatever was planned.

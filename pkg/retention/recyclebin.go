@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // whyHeld says why nothing that is planned for a region may be carried out; empty if it may be.

@@ -1,6 +1,6 @@
 package retention
 
-import "ami-janitor/pkg/ami"
+import "github.com/ami-janitor/ami-janitor/pkg/ami"
 
 // refusedFor is how long an image waits whose removal EC2 has refused. Tried every night, some images that a policy or AWS Backup protects would take
 // the cap for good, and two minutes each. A week is short enough for whoever has lifted the deny, and as long as nobody does, the

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // What an image usage report proves (EC2 User Guide, "View your AMI usage": the instances of the last 24 hours may be

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // Code is the stable name of a reason.

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 func TestRules(t *testing.T) {

@@ -3,8 +3,8 @@ package retention_test
 import (
 	"testing"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // What a run has declared that the journal does not know is another policy's to finish, for 30 days from when that run began.

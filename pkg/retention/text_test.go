@@ -3,7 +3,7 @@ package retention_test
 import (
 	"testing"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // Text in one region may name the images of all.

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // mostOrphans is how many orphans of a region are looked at, the largest: EC2 has to be asked about

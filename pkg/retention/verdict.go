@@ -4,7 +4,7 @@ import (
 	"slices"
 	"time"
 
-	"ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // Plan is the verdict on every image of one region, stalest first.

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/recyclebin"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/recyclebin"
 )
 
 // proof is what was seen of the Recycle Bin's work in this region.

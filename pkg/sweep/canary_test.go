@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // The canary is declared with the others of its chunk, and looked at and removed alone. They are looked at after it has been

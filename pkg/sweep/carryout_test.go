@@ -17,13 +17,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/inventory"
-	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/sweep"
-	"ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/inventory"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/sweep"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 // loaded is the account that a test has loaded last. Plans are made from what it holds.

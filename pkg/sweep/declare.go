@@ -5,9 +5,9 @@ import (
 	"errors"
 	"slices"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // declareChunk declares the removal of images and of the snapshots that go with them, and returns the images that may be

@@ -3,8 +3,8 @@ package sweep
 import (
 	"regexp"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // enoughDenied is how many images have to be refused for want of a permission, all for the same reason, until no further one

@@ -13,8 +13,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
-	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // attempts is how often a request is tried before it counts as failed. The pauses between them double, from firstPause up to

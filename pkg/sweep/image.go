@@ -1,8 +1,8 @@
 package sweep
 
 import (
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // image is an image of the plan, and what becomes of it.

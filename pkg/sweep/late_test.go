@@ -9,10 +9,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/pace"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/pace"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // When the time is up there are removals that wait for their turn at EC2. What has not left is not reached, and no failure.

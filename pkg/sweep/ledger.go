@@ -6,10 +6,10 @@ import (
 	"errors"
 	"slices"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/inventory"
-	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/inventory"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // open notes in the journal what is going to be removed in the region, and holds the plan if that

@@ -5,9 +5,9 @@ import (
 	"maps"
 	"sync"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // deleteLeftovers deletes the snapshots that earlier runs were to delete.

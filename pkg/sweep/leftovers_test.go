@@ -3,9 +3,9 @@ package sweep_test
 import (
 	"testing"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // leftoverOf is the verdict on a snapshot that an earlier run has declared, and left when it removed the image.

@@ -6,12 +6,12 @@ import (
 	"slices"
 	"sync"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/inventory"
-	"ami-janitor/pkg/journal"
-	"ami-janitor/pkg/retention"
-	"ami-janitor/pkg/usage"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/inventory"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // recheck are images whose facts are read again together, when the first of them are looked at.

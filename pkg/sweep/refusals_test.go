@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // refusals is an endpoint that refuses the removal of some images, and remembers which ones were asked for.

@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // waiting is what is said of a shared snapshot until all images that use it are gone.

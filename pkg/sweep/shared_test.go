@@ -6,7 +6,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // refusing denies the deregistration of one image.

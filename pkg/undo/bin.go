@@ -14,9 +14,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/recyclebin"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/recyclebin"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // pageSize is what every listing asks for: DescribeTags allows no more (EC2 API Reference).

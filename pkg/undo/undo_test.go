@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/undo"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/undo"
 )
 
 // hundred is an account with 100 images to be removed: some share snapshots, some are disabled or announced or shared with

@@ -21,9 +21,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"pgregory.net/rapid"
 
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/undo"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/undo"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 const (

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 const (

@@ -6,8 +6,8 @@ import (
 	"strings"
 	"testing"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 // What is always of an image, and is listed with none or with something that is no id, may be of any: nothing is proven unused.

@@ -12,9 +12,9 @@ import (
 	"testing/synctest"
 	"time"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 // bulky is an account of launch templates whose versions carry user data, written out anew for each call. Its own part in the

@@ -8,8 +8,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/usage"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 // Just before a removal EC2 is asked for references again; without that source, for the instances of just these images.

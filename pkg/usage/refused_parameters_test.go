@@ -7,8 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // refusing refuses every call for parameters of which one has a text in its name, as SSM does: as a whole.

@@ -12,8 +12,8 @@ import (
 	autoscaling "github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // search is a lookup on its way: what is asked, and what was found so far. Those that are made side by side have a search

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"ami-janitor/pkg/ami"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // closedRequests are the states of a Spot request that launches nothing any more.

@@ -3,7 +3,7 @@ package wire_test
 import (
 	"testing"
 
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // Only EC2's word that something is not there, or an image's own state, says that it is gone.

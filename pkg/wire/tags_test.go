@@ -5,8 +5,8 @@ import (
 	"net/http"
 	"testing"
 
-	"ami-janitor/pkg/emulator"
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // Without a key EC2 would take off all the tags that users have set.

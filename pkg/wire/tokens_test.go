@@ -5,7 +5,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"ami-janitor/pkg/wire"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // A token that comes again, at once or later, leads to a page that was read. None, or an empty one, leads nowhere.
