@@ -172,7 +172,11 @@ func (s *simulation) lastUse(r *run, i *image) time.Time {
 	}
 	use(i.launched)
 	if noted, err := time.Parse(time.DateOnly, i.tags[restoredTag]); err == nil {
-		use(noted)
+		if end := noted.Add(24*time.Hour - 1); end.After(r.started) && !noted.After(r.started) {
+			use(r.started) // Of today.
+		} else {
+			use(end) // It may have come as late as that.
+		}
 	}
 	for _, other := range s.world.images {
 		mayBeUnread := other.region != i.region && (r.night.faults.any() || r.night.deadline > 0) // A region that fails leaves the others alone.

@@ -40,6 +40,7 @@ var found = []uint64{
 	5000758, 5009917, // Witness: a run of another policy noted that an image was back, after the run's last look at it.
 	5008067, 5008787, // Witness: a snapshot that a run has left, and that only a person can delete, keeps its declaration.
 	5009869, // It took off what a run of another policy had declared at the same moment, and could not see that.
+	6003409, // It removed an image less than its limit after a restore, by a tag that notes the day alone.
 	30147,   // It took the lock by a clock that had jumped by a year, and was killed.
 }
 

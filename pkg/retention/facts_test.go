@@ -321,15 +321,18 @@ func factCases(t testing.TB) map[string]factCase {
 		"a_new_image_with_an_unreadable_limit_stays_for_it": {image: with(created(now), tagged("ami-janitor:stale-after", "x")), kept: "unreadable-tag"},
 
 		// The tag of a restore.
-		"a_restore_is_a_use":                 {image: with(tagged("ami-janitor:restored", "2026-10-01")), kept: "recently-used", says: "restored 2026-10-01, 53 days ago"},
-		"a_restore_to_the_second_is_a_use":   {image: with(tagged("ami-janitor:restored", "2026-10-01T12:00:00+02:00")), kept: "recently-used", says: "restored 2026-10-01"},
-		"an_old_restore_does_not_keep":       {image: with(tagged("ami-janitor:restored", "2026-02-01")), says: "restored 2026-02-01, 295 days ago"},
-		"a_restore_before_a_launch_is_moot":  {image: with(tagged("ami-janitor:restored", "2020-02-01")), says: "last launched"},
-		"an_unreadable_restore_stays":        {image: with(tagged("ami-janitor:restored", "01.10.2026")), kept: "unreadable-tag", says: `"01.10.2026" is not a date`},
-		"an_empty_restore_stays":             {image: with(tagged("ami-janitor:restored", "")), kept: "unreadable-tag", says: `"" is not a date`},
-		"an_impossible_restore_stays":        {image: with(tagged("ami-janitor:restored", "2026-02-30")), kept: "unreadable-tag"},
-		"a_restore_in_the_future_stays":      {image: with(tagged("ami-janitor:restored", "2026-11-24")), kept: "future-dated", says: "restored"},
-		"two_unreadable_tags_are_both_named": {image: with(tagged("ami-janitor:restored", "x"), tagged("ami-janitor:stale-after", "y")), kept: "unreadable-tag", says: "; ami-janitor:stale-after"},
+		"a_restore_is_a_use":                            {image: with(tagged("ami-janitor:restored", "2026-10-01")), kept: "recently-used", says: "restored 2026-10-01, 53 days ago"},
+		"a_restore_to_the_second_is_a_use":              {image: with(tagged("ami-janitor:restored", "2026-10-01T12:00:00+02:00")), kept: "recently-used", says: "restored 2026-10-01"},
+		"an_old_restore_does_not_keep":                  {image: with(tagged("ami-janitor:restored", "2026-02-01")), says: "restored 2026-02-01, 295 days ago"},
+		"a_restore_may_have_come_at_the_end_of_its_day": {image: with(tagged("ami-janitor:restored", "2026-05-27")), kept: "recently-used", says: "restored 2026-05-27, 180 days ago"},
+		"a_restore_was_over_at_the_end_of_its_day":      {image: with(tagged("ami-janitor:restored", "2026-05-26")), says: "restored 2026-05-26, 181 days ago"},
+		"a_restore_of_today_is_a_use":                   {image: with(tagged("ami-janitor:restored", "2026-11-23")), kept: "recently-used", says: "restored 2026-11-23, 0 days ago"},
+		"a_restore_before_a_launch_is_moot":             {image: with(tagged("ami-janitor:restored", "2020-02-01")), says: "last launched"},
+		"an_unreadable_restore_stays":                   {image: with(tagged("ami-janitor:restored", "01.10.2026")), kept: "unreadable-tag", says: `"01.10.2026" is not a date`},
+		"an_empty_restore_stays":                        {image: with(tagged("ami-janitor:restored", "")), kept: "unreadable-tag", says: `"" is not a date`},
+		"an_impossible_restore_stays":                   {image: with(tagged("ami-janitor:restored", "2026-02-30")), kept: "unreadable-tag"},
+		"a_restore_in_the_future_stays":                 {image: with(tagged("ami-janitor:restored", "2026-11-24")), kept: "future-dated", says: "restored"},
+		"two_unreadable_tags_are_both_named":            {image: with(tagged("ami-janitor:restored", "x"), tagged("ami-janitor:stale-after", "y")), kept: "unreadable-tag", says: "; ami-janitor:stale-after"},
 
 		// Scope.
 		"an_image_in_scope_by_tag_is_judged":        {image: with(tagged("team", "a")), policy: only("team=a")},

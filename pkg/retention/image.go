@@ -20,6 +20,9 @@ func (r *regionFacts) imageFacts(image *ami.Image) imageFacts {
 	return imageFacts{image, own, r.lastUseUntil(image, own, endOfTime), r.standing(image, own)}
 }
 
+// restoredEvent is the event of which a tag notes the day alone.
+const restoredEvent = "restored"
+
 // use is an event that counts as a use of an image. Its time is zero if none is on record.
 type use struct {
 	event string // "created", "last launched", …
@@ -42,12 +45,25 @@ func (r *regionFacts) lastUseUntil(image *ami.Image, own *ownTags, until time.Ti
 	if copied, ok := r.copied[image.ID]; ok {
 		consider("copied as "+copied.ID, copied.CreatedAt)
 	}
-	consider("restored", own.restored)
+	consider(restoredEvent, r.sinceRestore(own.restored))
 	return last
 }
 
+// sinceRestore is when a restore was at the latest, given the moment or the end of the day that a tag
+// notes. On that day itself it is now.
+func (r *regionFacts) sinceRestore(noted time.Time) time.Time {
+	if noted.After(r.now) && !noted.Truncate(Day).After(r.now) {
+		return r.now
+	}
+	return noted
+}
+
 func (u use) ago(now time.Time) string {
-	return u.event + " " + date(u.at) + ", " + daysInWords(now.Sub(u.at)) + " ago"
+	since := u.at
+	if u.event == restoredEvent {
+		since = u.at.Truncate(Day) // As a person counts from the day that is noted.
+	}
+	return u.event + " " + date(u.at) + ", " + daysInWords(now.Sub(since)) + " ago"
 }
 
 func (r *regionFacts) whyStale(image *imageFacts) Reason {

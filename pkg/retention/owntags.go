@@ -98,7 +98,7 @@ func (o *ownTags) read(name, value string) error {
 	case ami.StaleAfterTag:
 		return o.readStaleAfter(value)
 	case ami.RestoredTag:
-		return latest(&o.restored, value)
+		return o.readRestored(value)
 	case ami.DueTag:
 		o.hasDue = true
 		return latest(&o.due, value)
@@ -170,6 +170,19 @@ func (o *ownTags) readStaleAfter(value string) error {
 		o.staleAfter = &limit
 	}
 	return nil
+}
+
+// readRestored takes a day for its end: the restore may have come then, and no idle time may be
+// shorter than it says.
+func (o *ownTags) readRestored(value string) error {
+	at, err := parseDate(value)
+	if at.Equal(at.Truncate(Day)) && !at.IsZero() {
+		at = at.Add(Day - time.Nanosecond)
+	}
+	if at.After(o.restored) {
+		o.restored = at
+	}
+	return err
 }
 
 // latest reads a date, and keeps it if it is later than the one that was read before.
