@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
@@ -69,7 +69,7 @@ func TestEveryReasonIsListed(t *testing.T) {
 
 func TestEveryVariableIsListed(t *testing.T) {
 	want := map[string]string{}
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		code := ""
 		if setting.Default != "" {
 			code = "`" + setting.Default + "`"

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
@@ -513,7 +514,7 @@ func TestFlagsWinOverVariables(t *testing.T) {
 func TestEverySettingHasAFlag(t *testing.T) {
 	for _, command := range []string{"plan", "sweep", "rehearse", "explain", "unmark"} {
 		help := cli(t, nil, command, "--help")
-		for _, setting := range janitor.Settings() {
+		for _, setting := range config.Settings() {
 			flag := "--" + strings.ReplaceAll(strings.ToLower(setting.Variable), "_", "-") + " "
 			own := command == "sweep" || command == "rehearse"
 			if setting.Variable == "DRY_RUN" && own {

@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
@@ -110,7 +110,7 @@ func (d *deployed) setting(variable string) string {
 // unknown returns the variables that this version does not know, sorted.
 func (d *deployed) unknown() []string {
 	known := map[string]bool{}
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		known[setting.Variable] = true
 	}
 	var unknown []string

@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -145,7 +146,7 @@ func verdictsOf(record record.Run) map[string]string {
 // onlyRecord reads the record that the function has kept.
 func onlyRecord(t *testing.T) record.Run {
 	t.Helper()
-	account, err := config.LoadDefaultConfig(t.Context())
+	account, err := awsconfig.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -465,7 +466,7 @@ func TestRehearseByThePolicyOfAStackInTheCopy(t *testing.T) {
 func TestTheCommandLineSpeaksOfFlags(t *testing.T) {
 	serving(t, asItIs)
 	names := map[string]string{}
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		names[setting.Variable] = record.Flag(setting.Variable)
 	}
 	for _, args := range [][]string{

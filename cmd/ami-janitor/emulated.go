@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
@@ -81,7 +82,7 @@ func (c copied) rehearsal(ctx context.Context, settings settings, says io.Writer
 	if lacks := copyOf(account); len(digest.CopyLines(lacks)) > 0 {
 		j.Copy = lacks
 	}
-	return rehearsal{j, account, makeRules(account, int(policy.RecycleBinDays))}, nil
+	return rehearsal{j, account, makeRules(account, policy.Policy.RecycleBinDays)}, nil
 }
 
 // copyOf is what there is to say of an emulated account as a copy of one.
@@ -151,7 +152,7 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		err = copied.sparedBy(*stateOut, fmt.Sprint(r.Config.Records))
+		err = copied.sparedBy(*stateOut, r.Config.Records)
 		if err != nil {
 			return err
 		}
@@ -258,14 +259,14 @@ func emulateCommand(std streams, lookup func(string) string) *cobra.Command {
 // rulesAsTold gives an account without rules of the Recycle Bin those of the stack, if RECYCLE_BIN_DAYS says for how many days.
 func rulesAsTold(account *emulator.Account, lookup func(string) string) error {
 	const variable = "RECYCLE_BIN_DAYS"
-	told, err := janitor.ParseConfig(func(name string) string {
+	told, err := config.Parse(func(name string) string {
 		if name != variable {
 			return ""
 		}
 		return lookup(variable)
 	})
 	if err == nil && strings.TrimSpace(lookup(variable)) != "" {
-		makeRules(account, int(told.RecycleBinDays))
+		makeRules(account, told.Policy.RecycleBinDays)
 	}
 	return err
 }

@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/export"
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 )
 
 // exportSettings are the variables that say what is exported, and how fast.
@@ -31,7 +31,7 @@ func exportCommand(std streams, lookup func(string) string) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 	}
 	settings := settings{flags: command.Flags(), lookup: lookup, stack: new(string), function: new(string)}
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		if slices.Contains(exportSettings, setting.Variable) {
 			command.Flags().String(flagName(setting.Variable), setting.Default, setting.FlagHelp)
 		}

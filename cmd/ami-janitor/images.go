@@ -36,7 +36,7 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 		case *output == outputJSON:
 			err = printJSON(std.out, explanations)
 		default:
-			_, err = fmt.Fprint(std.out, digest.ExplainText(explanations)+"\n"+digest.PolicyText(j.Config.Policy().String(), j.Reader))
+			_, err = fmt.Fprint(std.out, digest.ExplainText(explanations)+"\n"+digest.PolicyText(j.Config.Policy.String(), j.Reader))
 		}
 		if err == nil && missing != nil {
 			_, _ = fmt.Fprintln(std.err, "ami-janitor:", strings.ReplaceAll(missing.Error(), "\n", "\nami-janitor: "))

@@ -15,11 +15,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/pace"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -40,7 +41,7 @@ func addSettings(command *cobra.Command, lookup func(string) string) settings {
 	s.stack = flags.String("stack", "", "take the policy of the function that this stack has deployed, given by name or ARN; other flags win")
 	s.function = flags.String("function", "", "take the policy of this function, given by name or ARN; other flags win")
 	command.MarkFlagsMutuallyExclusive("stack", "function")
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		if !setting.FunctionOnly {
 			flags.String(flagName(setting.Variable), setting.Default, setting.FlagHelp)
 		}
@@ -53,7 +54,7 @@ func flagName(variable string) string { return strings.TrimPrefix(record.Flag(va
 // functionOnly are the variables that speak to the function alone. DRY_RUN is one: a command says itself whether it acts.
 var functionOnly = func() map[string]bool {
 	variables := map[string]bool{}
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		variables[setting.Variable] = setting.FunctionOnly
 	}
 	return variables
@@ -61,7 +62,7 @@ var functionOnly = func() map[string]bool {
 
 // policy is what a command judges by.
 type policy struct {
-	janitor.Config
+	config.Config
 	reader record.Reader
 	from   *deployed // The function whose policy it is, but for the flags; nil if there is none.
 }
@@ -81,7 +82,7 @@ func (s settings) parse(ctx context.Context, account *aws.Config, says io.Writer
 		lookup = func(variable string) string { return from.variables[variable] }
 	}
 	var err error
-	p.Config, err = janitor.ParseConfig(func(variable string) string {
+	p.Config, err = config.Parse(func(variable string) string {
 		switch {
 		case functionOnly[variable]:
 			return ""
@@ -115,7 +116,7 @@ func (s settings) named(err error, from *deployed) error {
 	}
 	faults := slices.Clone(joined.Unwrap())
 	for i, err := range faults {
-		fault, ok := errors.AsType[*janitor.Fault](err)
+		fault, ok := errors.AsType[*config.Fault](err)
 		switch {
 		case ok && s.isGiven(fault.Variable):
 			faults[i] = fmt.Errorf("%s: %w", record.Flag(fault.Variable), fault.Err)
@@ -146,7 +147,7 @@ func (s settings) announce(from *deployed, says io.Writer) {
 		return
 	}
 	var own []string
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		if s.isGiven(setting.Variable) && !setting.FunctionOnly {
 			own = append(own, record.Flag(setting.Variable))
 		}
@@ -271,7 +272,7 @@ func keepRecords(j *janitor.Janitor, std streams, lookup func(string) string) er
 // realJanitor works on the account of the default AWS configuration, and goes by the records that earlier sweeps have kept. The function
 // whose policy it takes comes back, if there is one; whose it is goes to a writer.
 func realJanitor(ctx context.Context, settings settings, says io.Writer) (*janitor.Janitor, *deployed, error) {
-	account, err := config.LoadDefaultConfig(ctx)
+	account, err := awsconfig.LoadDefaultConfig(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("the AWS configuration: %w", err)
 	}
@@ -285,7 +286,7 @@ func realJanitor(ctx context.Context, settings settings, says io.Writer) (*janit
 	if account.Region == "" {
 		return nil, nil, errors.New("no region: set AWS_REGION or --regions")
 	}
-	pace.New(float64(policy.EC2Share)).Apply(&account)
+	pace.New(policy.EC2Share).Apply(&account)
 	j := newJanitor(policy, account, time.Now)
 	j.RecordsOf = ownRecords(settings.lookup)
 	j.BorrowedRecords = policy.from != nil && !settings.isGiven("RECORDS")

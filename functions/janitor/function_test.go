@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -36,13 +37,13 @@ func sampleAccount(t testing.TB) *emulator.Account {
 // inProcess is the function on an emulated account, with its log.
 func inProcess(t *testing.T, doer emulator.Doer, variables map[string]string) (*function, *bytes.Buffer) {
 	t.Helper()
-	config, err := janitor.ParseConfig(func(name string) string { return variables[name] })
+	parsed, err := config.Parse(func(name string) string { return variables[name] })
 	if err != nil {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
 	return &function{
-		janitor: janitor.Janitor{Config: config, Clock: time.Now, ReadFile: os.ReadFile, AWS: aws.Config{
+		janitor: janitor.Janitor{Config: parsed, Clock: time.Now, ReadFile: os.ReadFile, AWS: aws.Config{
 			Region: "us-east-1", HTTPClient: doer, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
 		}},
 		out: &out,
@@ -261,7 +262,7 @@ func TestNewFunction(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	f, err := newFunction(context.Background(), func(string) string { return "" }, slog.Default())
-	if err != nil || f.janitor.AWS.Region != "us-east-1" || f.janitor.Clock == nil || f.janitor.ReadFile == nil || f.out == nil || !bool(f.janitor.Config.DryRun) {
+	if err != nil || f.janitor.AWS.Region != "us-east-1" || f.janitor.Clock == nil || f.janitor.ReadFile == nil || f.out == nil || !f.janitor.Config.DryRun {
 		t.Errorf("%+v, error %v", f, err)
 	}
 }

@@ -17,10 +17,11 @@ import (
 
 	"github.com/aws/aws-lambda-go/lambda"
 	"github.com/aws/aws-lambda-go/lambdacontext"
-	"github.com/aws/aws-sdk-go-v2/config"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/pace"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -37,7 +38,7 @@ func main() {
 		log.Error("the function cannot start", "faults", strings.Split(err.Error(), "\n"), "version", version)
 		os.Exit(1)
 	}
-	log.Info("the function has started", "version", version, "policy", function.janitor.Config.Policy().String())
+	log.Info("the function has started", "version", version, "policy", function.janitor.Config.Policy.String())
 	lambda.Start(function.handle)
 }
 
@@ -59,19 +60,19 @@ type function struct {
 }
 
 func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logger) (*function, error) {
-	settings, faults := janitor.ParseConfig(lookup)
-	aws, err := config.LoadDefaultConfig(ctx, config.WithLogger(logging.LoggerFunc(
+	settings, faults := config.Parse(lookup)
+	aws, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithLogger(logging.LoggerFunc(
 		func(_ logging.Classification, format string, values ...any) {
 			log.WarnContext(ctx, "the SDK says", "what", fmt.Sprintf(format, values...))
 		})))
 	if err := errors.Join(faults, err); err != nil {
 		return nil, err
 	}
-	pace.New(float64(settings.EC2Share)).Apply(&aws)
+	pace.New(settings.EC2Share).Apply(&aws)
 	return &function{
 		janitor: janitor.Janitor{
 			Config: settings, AWS: aws, Clock: time.Now, Version: version, ReadFile: os.ReadFile,
-			Reader: record.Reader{Stack: string(settings.StackName), Function: lookup("AWS_LAMBDA_FUNCTION_NAME")},
+			Reader: record.Reader{Stack: settings.StackName, Function: lookup("AWS_LAMBDA_FUNCTION_NAME")},
 		},
 		out: os.Stdout,
 	}, nil
@@ -83,7 +84,7 @@ func (f *function) handle(ctx context.Context, payload json.RawMessage) (record.
 	if err != nil {
 		return record.Answer{}, fmt.Errorf("the event is not understood, and nothing was done: %w", err)
 	}
-	run := f.janitor.Run(ctx, ami.NewRunID(time.Now(), rand.Reader), bool(f.janitor.Config.DryRun) || bool(event.DryRun))
+	run := f.janitor.Run(ctx, ami.NewRunID(time.Now(), rand.Reader), f.janitor.Config.DryRun || bool(event.DryRun))
 	unsent := f.janitor.Tell(ctx, run)
 	return record.Result(run), errors.Join(janitor.Err(run), unsent, f.log(run, unsent == nil))
 }

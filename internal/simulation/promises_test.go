@@ -66,7 +66,7 @@ func (s *simulation) checkRemoval(r *run, i *image) {
 	if total > r.policy.limit {
 		s.violate("budget", "%s has removed %d images, and the cap is %d", r.id, total, r.policy.limit)
 	}
-	if bool(r.policy.config.RequireRecycleBin) && r.lost[i.region] > 1 {
+	if r.policy.config.Policy.RequireRecycleBin && r.lost[i.region] > 1 {
 		s.violate("restorable", "%s has removed %d images of %s that the Recycle Bin does not hold", r.id, r.lost[i.region], i.region)
 	}
 	// Without a journal of both nothing keeps two runs apart.
@@ -117,7 +117,7 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	inJournal := wasRemoved && remover.policy == r.policy && r.policy.hasRecords()
 	known := inJournal && !s.forged.images[i.id] || !i.plain && !s.wasBeside(i.removedBy)
 	add(known && wasRemoved && !i.restoredAt.IsZero() && now.Sub(i.restoredAt) <= limit, "which was restored %v by %s", i.restoredAt, i.restoredBy)
-	add(bool(r.policy.config.RequireRecycleBin) && (!s.world.rules || i.instanceStore || len(i.snapshots) == 0), "which the Recycle Bin does not take")
+	add(r.policy.config.Policy.RequireRecycleBin && (!s.world.rules || i.instanceStore || len(i.snapshots) == 0), "which the Recycle Bin does not take")
 	add(isAnothers && !cameLate, "whose removal %s has announced", i.announcedBy)
 	if grace := graceOf(r.policy.settings); grace > 0 {
 		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
@@ -204,7 +204,7 @@ func (s *simulation) isNewest(r *run, i *image) bool {
 			newer++
 		}
 	}
-	return newer < int(r.policy.config.KeepNewest)
+	return newer < r.policy.config.Policy.KeepNewest
 }
 
 // checkDeletion checks what is promised of a snapshot that a run has just deleted, before that.
@@ -223,7 +223,7 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 		"which a person took long before there was an image with it")
 	violate(sn.orphanOf != "", "which somebody else has left")
 	violate(sn.named && r.policy.settings["USAGE_SOURCES"] != "references", "which a launch template maps")
-	violate(!bool(r.policy.config.DeleteSnapshots), "although DELETE_SNAPSHOTS is false")
+	violate(!r.policy.config.Policy.DeleteSnapshots, "although DELETE_SNAPSHOTS is false")
 	for _, i := range s.world.images {
 		violate(slices.Contains(i.snapshots, sn.id) && i.there, "which %s maps", i.id)
 	}
@@ -724,7 +724,7 @@ func (s *simulation) orphaned(sn *snapshot) string {
 		return "" // Whoever removes the last image by hand has left it.
 	}
 	r := s.runs[last.goneBy]
-	if !r.policy.hasRecords() || !bool(r.policy.config.DeleteSnapshots) {
+	if !r.policy.hasRecords() || !r.policy.config.Policy.DeleteSnapshots {
 		return ""
 	}
 	if s.isToldAsLeft(r, sn) && !s.isPlanned(r, s.world.madeFor(sn)) {

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -52,21 +53,21 @@ type simulation struct {
 type policy struct {
 	name     string
 	settings map[string]string
-	config   janitor.Config
+	config   config.Config
 	limit    int // MAX_DEREGISTRATIONS.
 	blocked  int // How many clean runs in a row have removed nothing, although some images waited for the cap.
 }
 
 func newPolicy(settings map[string]string) (*policy, error) {
-	config, err := janitor.ParseConfig(func(variable string) string { return settings[variable] })
-	return &policy{name: settings["POLICY_NAME"], settings: settings, config: config, limit: int(config.MaxDeregistrations)}, err
+	parsed, err := config.Parse(func(variable string) string { return settings[variable] })
+	return &policy{name: settings["POLICY_NAME"], settings: settings, config: parsed, limit: parsed.Policy.MaxDeregistrations}, err
 }
 
 // hasRecords reports whether the runs of a policy keep a journal.
 func (p *policy) hasRecords() bool { return p.settings["RECORDS"] != "" }
 
 // keepsAll reports whether nothing is removed by a policy, because it relies on a Recycle Bin that takes nothing in.
-func (p *policy) keepsAll(w *world) bool { return bool(p.config.RequireRecycleBin) && !w.rules }
+func (p *policy) keepsAll(w *world) bool { return p.config.Policy.RequireRecycleBin && !w.rules }
 
 // policyOf is the name of the policy that a run goes by; empty if the actor is none.
 func (s *simulation) policyOf(actor string) string {

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/pace"
@@ -140,12 +141,12 @@ func measure(t *testing.T, s setup) measured {
 		limits := emulator.NewLimits(time.Now, s.others)
 		m := &meter{began: time.Now(), plan: map[bucket]int{}, sweep: map[bucket]int{}, other: map[string]int{}}
 		network := &emulator.Network{Seed: 1, Latency: s.latency, Spread: 0.5}
-		config, err := janitor.ParseConfig(func(variable string) string { return settings(s.images, "1")[variable] })
+		parsed, err := config.Parse(func(variable string) string { return settings(s.images, "1")[variable] })
 		if err != nil {
 			t.Fatal(err)
 		}
 		j := janitor.Janitor{
-			Config: config, Clock: time.Now,
+			Config: parsed, Clock: time.Now,
 			AWS: aws.Config{
 				Region: region, HTTPClient: network.Wrap(limits.Wrap(m.wrap(account.Client()))),
 				Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
@@ -59,12 +60,12 @@ func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock 
 		"NOTIFY_ON": "failures", "NAMES": "!golden-ubuntu-*,!render-node-bundle", "GRACE": "0d", "GRACE_ACTION": "announce", "REGIONS": "all", "MAX_DEREGISTRATIONS": most,
 		"RECORDS": places["RECORDS"].example, "POLICY_NAME": places["POLICY_NAME"].example, "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:DigestTopic",
 	})
-	config, err := janitor.ParseConfig(func(variable string) string { return variables[variable] })
+	parsed, err := config.Parse(func(variable string) string { return variables[variable] })
 	if err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(time.Second) // The ids of runs begin with the second.
-	j := janitor.Janitor{Config: config, AWS: configuration(client, "us-east-1"), Clock: clock}
+	j := janitor.Janitor{Config: parsed, AWS: configuration(client, "us-east-1"), Clock: clock}
 	before := len(account.Published())
 	record := j.Run(t.Context(), ami.NewRunID(clock(), strings.NewReader("\x3f\x9c\x1a")), false)
 	if err := j.Tell(t.Context(), record); err != nil {

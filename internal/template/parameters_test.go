@@ -10,7 +10,7 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
@@ -40,7 +40,7 @@ func (t template) byVariable() map[string]string {
 func TestEveryVariableHasAParameter(t *testing.T) {
 	tpl := load(t)
 	parameters := tpl.byVariable()
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		name, ok := parameters[setting.Variable]
 		delete(parameters, setting.Variable)
 		place, isPlace := places[setting.Variable]
@@ -70,21 +70,21 @@ func TestEveryVariableHasAParameter(t *testing.T) {
 func TestDefaultsAreAValidConfiguration(t *testing.T) {
 	tpl := load(t)
 	parameters := tpl.byVariable()
-	config, err := janitor.ParseConfig(func(variable string) string {
+	parsed, err := config.Parse(func(variable string) string {
 		if place, ok := places[variable]; ok {
 			return place.example
 		}
 		value, _ := at(tpl.section("Parameters"), parameters[variable], "Default").(string)
 		return value
 	})
-	if err != nil || !bool(config.DryRun) {
-		t.Errorf("dry run: %v, error: %v", config.DryRun, err)
+	if err != nil || !parsed.DryRun {
+		t.Errorf("dry run: %v, error: %v", parsed.DryRun, err)
 	}
 }
 
 // parse parses a configuration with one variable set.
 func parse(variable, value string) error {
-	_, err := janitor.ParseConfig(func(v string) string {
+	_, err := config.Parse(func(v string) string {
 		if v == variable {
 			return value
 		}

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 )
@@ -222,11 +223,11 @@ func run(t *testing.T, clock func() time.Time, client emulator.Doer, chosen map[
 		"POLICY_NAME":    places["POLICY_NAME"].example,
 	}
 	maps.Copy(variables, chosen)
-	config, err := janitor.ParseConfig(func(variable string) string { return variables[variable] })
+	parsed, err := config.Parse(func(variable string) string { return variables[variable] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := janitor.Janitor{Config: config, AWS: configuration(client, "us-east-1"), Clock: clock}
+	j := janitor.Janitor{Config: parsed, AWS: configuration(client, "us-east-1"), Clock: clock}
 	time.Sleep(time.Second) // The ids of runs begin with the second.
 	record := j.Run(t.Context(), ami.NewRunID(clock(), strings.NewReader("\x3f\x9c\x1a")), false)
 	if err := j.Tell(t.Context(), record); err != nil {

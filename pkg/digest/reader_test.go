@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
@@ -17,7 +17,7 @@ import (
 // who sits at a command line nothing about a function.
 func TestDigestsSpeakToTheirReaders(t *testing.T) {
 	var names []string
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		names = append(names, setting.Variable)
 	}
 	variable := regexp.MustCompile(`\b(` + strings.Join(names, "|") + `)\b`)

@@ -237,7 +237,7 @@ func TestAnEndedExportGoesOn(t *testing.T) {
 	}
 
 	second, later := sample(t), now.Add(time.Hour)
-	e := export.Export{AWS: config(second.Client()), Regions: []string{home}, Directory: dir, Clock: func() time.Time { return later }}
+	e := export.Export{AWS: configuration(second.Client()), Regions: []string{home}, Directory: dir, Clock: func() time.Time { return later }}
 	summary, err = e.Run(t.Context())
 	if err != nil || len(summary.Failed) > 0 {
 		t.Fatalf("%v; %q", err, summary.Failed)

@@ -21,6 +21,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/export"
@@ -86,7 +87,7 @@ func sample(t rapid.TB) *emulator.Account {
 	return a
 }
 
-func config(doer emulator.Doer) aws.Config {
+func configuration(doer emulator.Doer) aws.Config {
 	return aws.Config{Region: home, HTTPClient: doer, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", "")}
 }
 
@@ -95,7 +96,7 @@ func run(ctx context.Context, doer emulator.Doer, dir string, regions ...string)
 	if len(regions) == 0 {
 		regions = []string{away, home}
 	}
-	e := export.Export{AWS: config(doer), Regions: regions, Directory: dir, Clock: clock}
+	e := export.Export{AWS: configuration(doer), Regions: regions, Directory: dir, Clock: clock}
 	return e.Run(ctx)
 }
 
@@ -121,11 +122,11 @@ func load(t rapid.TB, dir string) *emulator.Account {
 // judged is what a dry run says of an account, and what it says of each image when it is asked to explain it.
 func judged(t rapid.TB, doer emulator.Doer, settings map[string]string) (record.Run, []digest.Explanation) {
 	t.Helper()
-	parsed, err := janitor.ParseConfig(func(variable string) string { return settings[variable] })
+	parsed, err := config.Parse(func(variable string) string { return settings[variable] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	j := janitor.Janitor{Config: parsed, AWS: config(doer), Clock: clock}
+	j := janitor.Janitor{Config: parsed, AWS: configuration(doer), Clock: clock}
 	record := j.Run(context.Background(), "20261123T020000Z-0123ab", true)
 	var ids []string
 	for _, region := range record.Regions {

@@ -44,7 +44,7 @@ func (j *Janitor) region(id string, s survey, plan retention.Plan) sweep.Region 
 		Now:        s.now,
 		Clients:    j.clients(plan.Region),
 		Lookup:     j.lookup(plan.Account, plan.Region, nil),
-		RequireBin: bool(j.Config.RequireRecycleBin),
+		RequireBin: j.Config.Policy.RequireRecycleBin,
 		Watchdog:   j.watchdog,
 		Visit:      s.visits[plan.Region],
 	}

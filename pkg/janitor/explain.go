@@ -116,7 +116,7 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []digest.SourceFinding {
 	for _, source := range append(usage.Sources(), usage.ReportsSource) {
 		found := sourceFinding(source, finding)
 		switch {
-		case slices.Contains(j.Config.UsageSources.off(), source), source == usage.ReportsSource && !bool(j.Config.SharedImages):
+		case slices.Contains(j.Config.SourcesOff(), source), source == usage.ReportsSource && !j.Config.Policy.JudgeShared:
 			found.Answer = "switched off"
 		case source != usage.ReportsSource || found.Answer != ami.Unused.String():
 		case finding.Report == nil:

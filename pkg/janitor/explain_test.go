@@ -99,7 +99,7 @@ func checkExplanation(t *testing.T, j *janitor.Janitor, e digest.Explanation) {
 	var sources []string
 	for _, source := range e.Sources {
 		sources = append(sources, source.Source)
-		off := slices.Contains(usage.Sources(), source.Source) && !slices.Contains(j.Config.UsageSources, source.Source) || source.Source == "usage-reports" && !bool(j.Config.SharedImages)
+		off := slices.Contains(usage.Sources(), source.Source) && !slices.Contains(j.Config.UsageSources, source.Source) || source.Source == "usage-reports" && !j.Config.Policy.JudgeShared
 		if (source.Answer == "switched off") != off {
 			t.Errorf("%s: %s is %s", e.Image.ImageID, source.Source, source.Answer)
 		}

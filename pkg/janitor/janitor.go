@@ -1,5 +1,5 @@
 // Package janitor is the whole run: it reads every region, looks for evidence of use, makes the plan, carries it out,
-// and tells people. Both binaries call it; its configuration comes from a lookup function (config.go).
+// and tells people. Both binaries call it.
 package janitor
 
 import (
@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/notify"
@@ -24,7 +25,7 @@ import (
 
 // Janitor is what runs need from outside.
 type Janitor struct {
-	Config  Config
+	Config  config.Config
 	AWS     aws.Config // Its region is the one that is judged if Config names none.
 	Clock   func() time.Time
 	Version string
@@ -144,9 +145,9 @@ func (j *Janitor) record(id ami.RunID, plan plan, done map[string]ami.SweepResul
 		DryRun:         done == nil,
 		FirstRun:       plan.isFirst,
 		StartedAt:      plan.now,
-		Policy:         j.Config.describe(),
+		Policy:         j.Config.Describe(),
 		PolicySentence: plan.policy.String(),
-		Sources:        record.Sources{SwitchedOff: j.Config.UsageSources.off(), OtherAccounts: bool(j.Config.SharedImages)},
+		Sources:        record.Sources{SwitchedOff: j.Config.SourcesOff(), OtherAccounts: j.Config.Policy.JudgeShared},
 		Copy:           j.Copy,
 		Regions:        slices.Clone(plan.failed),
 		Reader:         j.Reader,
@@ -162,22 +163,22 @@ func (j *Janitor) record(id ami.RunID, plan plan, done map[string]ami.SweepResul
 		}
 	}
 	slices.SortFunc(run.Regions, func(a, b record.Region) int { return strings.Compare(a.Region, b.Region) })
-	run.Finish(j.Clock(), float64(j.Config.SnapshotPrice))
+	run.Finish(j.Clock(), j.Config.SnapshotPrice)
 	digest.Advise(&run)
 	return run
 }
 
 // Tell publishes the digest of a run, if there is a topic and the run is one to be told of.
 func (j *Janitor) Tell(ctx context.Context, run record.Run) error {
-	if !j.Config.NotifyOn.includes(run) {
+	if !isTold(run, j.Config.NotifyOn) {
 		return nil
 	}
 	client := sns.NewFromConfig(j.AWS)
 	var mail, chat error
-	if topic := string(j.Config.TopicARN); topic != "" {
+	if topic := j.Config.TopicARN; topic != "" {
 		mail = notify.Email(ctx, client, topic, digest.Subject(run), digest.Text(run))
 	}
-	if topic := string(j.Config.ChatTopicARN); topic != "" {
+	if topic := j.Config.ChatTopicARN; topic != "" {
 		chat = notify.Chat(ctx, client, topic, digest.Slack(run))
 	}
 	return errors.Join(mail, chat)
@@ -197,8 +198,8 @@ func Err(run record.Run) error {
 	return errors.Join(errs...)
 }
 
-// includes reports whether a digest of a run is sent. The first one always is, and so is one that could not do its work for want of a
-// proof: it would look like one with nothing to do.
-func (n NotifyOn) includes(run record.Run) bool {
-	return n == NotifyAlways || run.FirstRun || run.Failed() || run.LacksProof() || n == NotifyChanges && run.Changes()
+// isTold reports whether the digest of a run is sent. That of the first run always is, and that of a run
+// that lacked a proof: it would look like one with nothing to do.
+func isTold(run record.Run, on config.NotifyOn) bool {
+	return on == config.NotifyAlways || run.FirstRun || run.Failed() || run.LacksProof() || on == config.NotifyChanges && run.Changes()
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
@@ -31,8 +32,8 @@ func (j *Janitor) readKeepList(ctx context.Context) (retention.KeepList, error) 
 	return list, nil
 }
 
-func (j *Janitor) readText(ctx context.Context, location keepListLocation) (string, error) {
-	name, region, isParameter := location.parameter()
+func (j *Janitor) readText(ctx context.Context, location config.KeepList) (string, error) {
+	name, region, isParameter := location.Parameter()
 	switch {
 	case !isParameter && j.ReadFile == nil:
 		return "", errors.New("files cannot be read here")

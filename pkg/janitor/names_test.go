@@ -11,8 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
@@ -51,9 +51,9 @@ func literals(t *testing.T, visit func(place, text string)) {
 // Whatever is said of a setting is said by the name that its reader knows: no text has the name of a variable as it is, but in braces,
 // and these have a word for every reader.
 func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
-	settings := map[string]janitor.Setting{}
+	settings := map[string]config.Setting{}
 	var names []string
-	for _, setting := range janitor.Settings() {
+	for _, setting := range config.Settings() {
 		settings[setting.Variable] = setting
 		names = append(names, setting.Variable)
 	}

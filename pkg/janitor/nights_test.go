@@ -89,7 +89,7 @@ func (l *life) run(at time.Time, dry bool) record.Run {
 	j := newJanitor(l.t, doer, l.withRecords())
 	j.Clock = l.now
 	record := j.Run(l.t.Context(), ami.NewRunID(at, bytes.NewReader([]byte{1, 2, 3})), dry)
-	checkRecord(l.t, record, int(j.Config.MaxDeregistrations))
+	checkRecord(l.t, record, j.Config.Policy.MaxDeregistrations)
 	if dry && len(writes(l.account)) > 0 {
 		l.t.Errorf("%s: a dry run calls %v", at.Format(time.DateOnly), writes(l.account))
 	}

@@ -83,8 +83,8 @@ func (j *Janitor) lookup(account, region string, images []ami.Image) usage.Looku
 		Region:           region,
 		Images:           images,
 		Names:            j.Config.UsageSources,
-		TemplateVersions: int(j.Config.LaunchTemplateVersions),
-		Reports:          bool(j.Config.SharedImages),
+		TemplateVersions: j.Config.TemplateVersions,
+		Reports:          j.Config.Policy.JudgeShared,
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 
 // openJournal returns nil if no records are to be kept.
 func (j *Janitor) openJournal(account string) (*journal.Journal, error) {
-	location := string(j.Config.Records)
+	location := j.Config.Records
 	if location == "" && j.RecordsOf != nil {
 		location = j.RecordsOf(account)
 	}

@@ -43,7 +43,7 @@ func refusedNights(t *testing.T, s settings, says refused, nights int) (nightly 
 			ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
 			run := j.Run(ctx, ami.RunID(begun.UTC().Format("20060102T150405Z")+"-aaaaaa"), false)
 			cancel()
-			checkRecord(t, run, int(j.Config.MaxDeregistrations))
+			checkRecord(t, run, j.Config.Policy.MaxDeregistrations)
 			checkState(t, run, before, holdings(t, account))
 			for n := 1; n <= 8; n++ {
 				if before[imageID(n)] && !slices.ContainsFunc(allImages(run), func(i record.Image) bool { return i.ImageID == imageID(n) }) {

@@ -10,9 +10,9 @@ import (
 	"testing"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
@@ -27,7 +27,7 @@ func staleImages(n int) []object {
 
 // told runs a janitor and has it tell of the run. It returns the record, and the subject and the text of the digest, which are
 // empty if nobody is told.
-func told(t *testing.T, account *emulator.Account, doer emulator.Doer, on janitor.NotifyOn, more settings, dry bool) (record record.Run, subject, text string) {
+func told(t *testing.T, account *emulator.Account, doer emulator.Doer, on config.NotifyOn, more settings, dry bool) (record record.Run, subject, text string) {
 	t.Helper()
 	chosen := settings{"KEEP_NEWEST": "0", "TOPIC_ARN": mailTopic, "NOTIFY_ON": string(on)}
 	maps.Copy(chosen, more)
@@ -44,9 +44,9 @@ func told(t *testing.T, account *emulator.Account, doer emulator.Doer, on janito
 }
 
 // eachWay runs a test for each occasion on which a digest is sent but "always", dry and not.
-func eachWay(t *testing.T, name string, test func(t *testing.T, on janitor.NotifyOn, dry bool)) {
+func eachWay(t *testing.T, name string, test func(t *testing.T, on config.NotifyOn, dry bool)) {
 	t.Helper()
-	for _, on := range []janitor.NotifyOn{janitor.NotifyChanges, janitor.NotifyFailures} {
+	for _, on := range []config.NotifyOn{config.NotifyChanges, config.NotifyFailures} {
 		for _, dry := range []bool{true, false} {
 			t.Run(fmt.Sprintf("%s, %s, dry run %v", name, on, dry), func(t *testing.T) {
 				bubble(t, func(t *testing.T) { test(t, on, dry) })
@@ -78,7 +78,7 @@ func TestWhoCouldProveNothingSaysSo(t *testing.T) {
 		},
 	} {
 		c.world.images = staleImages(5)
-		eachWay(t, name, func(t *testing.T, on janitor.NotifyOn, dry bool) {
+		eachWay(t, name, func(t *testing.T, on config.NotifyOn, dry bool) {
 			account := c.world.load(t)
 			record, subject, text := told(t, account, emulator.Deny(account.Client(), c.denied), on, nil, dry)
 			if !strings.HasPrefix(subject, c.subject) {
@@ -139,7 +139,7 @@ func TestWhatWasProven(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, dry run %v", name, dry), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					account := c.world.load(t)
-					record, _, _ := told(t, account, unknown(account.Client(), c.unknown...), janitor.NotifyChanges, nil, dry)
+					record, _, _ := told(t, account, unknown(account.Client(), c.unknown...), config.NotifyChanges, nil, dry)
 					wantsProof(t, record, c.unproven, c.nothing)
 				})
 			})
@@ -149,7 +149,7 @@ func TestWhatWasProven(t *testing.T) {
 
 // What the Recycle Bin would hold for too short a time stays, and somebody is told.
 func TestShortRulesAreTold(t *testing.T) {
-	eachWay(t, "rules of 7 days", func(t *testing.T, on janitor.NotifyOn, dry bool) {
+	eachWay(t, "rules of 7 days", func(t *testing.T, on config.NotifyOn, dry bool) {
 		account := world{images: staleImages(5)}.load(t)
 		account.KeepRemoved(7)
 		record, subject, text := told(t, account, account.Client(), on, settings{"REQUIRE_RECYCLE_BIN": "true", "RECYCLE_BIN_DAYS": "14"}, dry)
@@ -163,7 +163,7 @@ func TestShortRulesAreTold(t *testing.T) {
 
 // That an image is shared is a proof, and nobody is woken up for it.
 func TestSharedImagesAreNothingToTell(t *testing.T) {
-	eachWay(t, "shared", func(t *testing.T, on janitor.NotifyOn, dry bool) {
+	eachWay(t, "shared", func(t *testing.T, on config.NotifyOn, dry bool) {
 		w := world{images: staleImages(5), permissions: object{}}
 		for n := 1; n <= 5; n++ {
 			w.permissions[imageID(n)] = []object{{"OrganizationArn": "arn:aws:organizations::123456789012:organization/o-123"}}
@@ -179,7 +179,7 @@ func TestSharedImagesAreNothingToTell(t *testing.T) {
 
 // Where EC2 shows no launches, nothing is proven by there being none on record.
 func TestMissingLaunchDataIsTold(t *testing.T) {
-	eachWay(t, "no launches", func(t *testing.T, on janitor.NotifyOn, dry bool) {
+	eachWay(t, "no launches", func(t *testing.T, on config.NotifyOn, dry bool) {
 		running := instance(1, imageID(2), "running")
 		running["Instances"].([]object)[0]["LaunchTime"] = daysAgo(9)
 		account := world{images: []object{image(1, 400, 0, 1), image(2, 30, 0, 2)}, reservations: []object{running}}.load(t)
@@ -193,7 +193,7 @@ func TestMissingLaunchDataIsTold(t *testing.T) {
 
 // A region that can only be planned is told of, in a dry run too.
 func TestARegionOnHoldIsTold(t *testing.T) {
-	eachWay(t, "no rules", func(t *testing.T, on janitor.NotifyOn, dry bool) {
+	eachWay(t, "no rules", func(t *testing.T, on config.NotifyOn, dry bool) {
 		account := world{images: staleImages(2)}.load(t)
 		record, subject, text := told(t, account, account.Client(), on, settings{"REQUIRE_RECYCLE_BIN": "true"}, dry)
 		if !strings.HasPrefix(subject, "Recycle Bin rules missing - ") || !strings.Contains(text, "recycle-bin.yaml") || !strings.Contains(text, "REQUIRE_RECYCLE_BIN=false") || !record.LacksProof() {
@@ -205,7 +205,7 @@ func TestARegionOnHoldIsTold(t *testing.T) {
 // A region that is left to another run is nothing to tell of, unless that one began more than a day ago.
 func TestARegionLeftToAnotherRunForMoreThanADayIsTold(t *testing.T) {
 	for run, long := range map[string]bool{"20261121T020000Z-010203": true, "20261122T015959Z-010203": true, "20261122T020001Z-010203": false, "20261123T015500Z-010203": false} {
-		eachWay(t, run, func(t *testing.T, on janitor.NotifyOn, dry bool) {
+		eachWay(t, run, func(t *testing.T, on config.NotifyOn, dry bool) {
 			records := t.TempDir()
 			keep(t, records, "account.json", object{"account": accountID})
 			keep(t, records, "locks/us-east-1.json", object{"run": run, "region": "us-east-1", "at": "2026-11-23T01:59:00Z", "nonce": "x"})
@@ -240,7 +240,7 @@ func keep(t *testing.T, records, name string, content object) {
 
 // The first run on record is told of, whatever it found; without records no run knows that it is the first.
 func TestTheFirstRunIsTold(t *testing.T) {
-	eachWay(t, "nothing to do", func(t *testing.T, on janitor.NotifyOn, dry bool) {
+	eachWay(t, "nothing to do", func(t *testing.T, on config.NotifyOn, dry bool) {
 		records := t.TempDir()
 		account := world{images: []object{image(1, 20, 0, 1)}}.load(t)
 		for night, first := range []bool{true, false} {

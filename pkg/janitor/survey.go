@@ -37,7 +37,7 @@ type survey struct {
 // survey reads the keep list, and every region. A region that fails is left out of the run, and recorded. Without the keep
 // list, or without the journal, every region fails.
 func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
-	s := survey{now: j.Clock(), policy: j.Config.Policy(), reader: j.Reader, visits: map[string]*journal.Visit{}}
+	s := survey{now: j.Clock(), policy: j.Config.Policy, reader: j.Reader, visits: map[string]*journal.Visit{}}
 	account, err := j.account(ctx)
 	if err != nil {
 		s.fail("", j.AWS.Region, err)
@@ -177,16 +177,16 @@ func (j *Janitor) account(ctx context.Context) (string, error) {
 
 // RegionNames returns the regions to be judged, each once.
 func (j *Janitor) RegionNames(ctx context.Context) ([]string, error) {
-	names := slices.Clone(j.Config.Regions.regions)
+	names := slices.Clone(j.Config.Regions.Names)
 	switch {
-	case j.Config.Regions.all:
+	case j.Config.Regions.All:
 		enabled, err := enabledRegions(ctx, wire.EC2(j.AWS, j.AWS.Region))
 		if err != nil {
 			return nil, fmt.Errorf("listing the regions: %s", wire.ExplainLookup(err))
 		}
 		names = enabled
 	case len(names) == 0:
-		names = regions{j.AWS.Region}
+		names = []string{j.AWS.Region}
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(j.Config.ExceptRegions, name) })
 	slices.Sort(names)

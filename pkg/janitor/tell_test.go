@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
@@ -26,20 +27,20 @@ func TestNotifyOn(t *testing.T) {
 		dry       bool
 		deny      []string
 		cap       string
-		told      map[janitor.NotifyOn]bool
+		told      map[config.NotifyOn]bool
 		wantError bool
 	}{
-		"nothing to do":               {quiet, false, nil, "", map[janitor.NotifyOn]bool{"always": true}, false},
-		"nothing to do, dry":          {quiet, true, nil, "", map[janitor.NotifyOn]bool{"always": true}, false},
-		"something done":              {busy, false, nil, "", map[janitor.NotifyOn]bool{"always": true, "changes": true}, false},
-		"something to do, dry":        {busy, true, nil, "", map[janitor.NotifyOn]bool{"always": true, "changes": true}, false},
-		"something deferred":          {busy, false, nil, "0", map[janitor.NotifyOn]bool{"always": true, "changes": true}, false},
-		"a removal that failed":       {busy, false, []string{"DeregisterImage"}, "", map[janitor.NotifyOn]bool{"always": true, "changes": true, "failures": true}, false},
-		"a region that failed":        {quiet, false, []string{"DescribeImages"}, "", map[janitor.NotifyOn]bool{"always": true, "changes": true, "failures": true}, true},
-		"a region that failed, dry":   {quiet, true, []string{"DescribeSnapshots"}, "", map[janitor.NotifyOn]bool{"always": true, "changes": true, "failures": true}, true},
-		"the account cannot be asked": {quiet, true, []string{"GetCallerIdentity"}, "", map[janitor.NotifyOn]bool{"always": true, "changes": true, "failures": true}, true},
+		"nothing to do":               {quiet, false, nil, "", map[config.NotifyOn]bool{"always": true}, false},
+		"nothing to do, dry":          {quiet, true, nil, "", map[config.NotifyOn]bool{"always": true}, false},
+		"something done":              {busy, false, nil, "", map[config.NotifyOn]bool{"always": true, "changes": true}, false},
+		"something to do, dry":        {busy, true, nil, "", map[config.NotifyOn]bool{"always": true, "changes": true}, false},
+		"something deferred":          {busy, false, nil, "0", map[config.NotifyOn]bool{"always": true, "changes": true}, false},
+		"a removal that failed":       {busy, false, []string{"DeregisterImage"}, "", map[config.NotifyOn]bool{"always": true, "changes": true, "failures": true}, false},
+		"a region that failed":        {quiet, false, []string{"DescribeImages"}, "", map[config.NotifyOn]bool{"always": true, "changes": true, "failures": true}, true},
+		"a region that failed, dry":   {quiet, true, []string{"DescribeSnapshots"}, "", map[config.NotifyOn]bool{"always": true, "changes": true, "failures": true}, true},
+		"the account cannot be asked": {quiet, true, []string{"GetCallerIdentity"}, "", map[config.NotifyOn]bool{"always": true, "changes": true, "failures": true}, true},
 	} {
-		for _, on := range []janitor.NotifyOn{"always", "changes", "failures"} {
+		for _, on := range []config.NotifyOn{"always", "changes", "failures"} {
 			t.Run(fmt.Sprint(name, ", ", on), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					account := c.world.load(t)

@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 )
 
 // A run writes down what it is going to announce before it tags an image. What it then has not announced counts for nothing: whoever may
@@ -124,7 +124,7 @@ func TestAPolicyThatIsKeptFromARegion(t *testing.T) {
 			records := t.TempDir()
 			keep(t, records, "locks/us-east-1.json", object{"run": "20261123T015900Z-0a1b2c", "policy": policy, "region": "us-east-1", "at": "2026-11-23T01:59:00Z", "nonce": "x"})
 			account := world{images: staleImages(2)}.load(t)
-			record, _, text := told(t, account, account.Client(), janitor.NotifyFailures, settings{"RECORDS": records}, false)
+			record, _, text := told(t, account, account.Client(), config.NotifyFailures, settings{"RECORDS": records}, false)
 			if !record.Regions[0].Busy || record.LacksProof() != want || strings.Contains(text, "Schedule the two policies at different hours") != want {
 				t.Errorf("%s: busy %v, lacks proof %v\n%s", policy, record.Regions[0].Busy, record.LacksProof(), text)
 			}

@@ -23,6 +23,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -177,13 +178,13 @@ func (w world) loadAt(t rapid.TB, clock func() time.Time) *emulator.Account {
 // settings are values of the configuration by variable.
 type settings map[string]string
 
-func (s settings) parse(t rapid.TB) janitor.Config {
+func (s settings) parse(t rapid.TB) config.Config {
 	t.Helper()
-	config, err := janitor.ParseConfig(func(variable string) string { return s[variable] })
+	parsed, err := config.Parse(func(variable string) string { return s[variable] })
 	if err != nil {
 		t.Fatal(err)
 	}
-	return config
+	return parsed
 }
 
 // bare are the settings for a world that has no rules of the Recycle Bin. Those of a test win.

@@ -1,4 +1,4 @@
-package janitor
+package config
 
 import (
 	"errors"
@@ -126,11 +126,6 @@ func (s *sources) UnmarshalText(text []byte) error {
 
 func (s sources) String() string { return strings.Join(s, ",") }
 
-// off returns the sources that are switched off.
-func (s sources) off() []string {
-	return slices.DeleteFunc(usage.Sources(), func(name string) bool { return slices.Contains(s, name) })
-}
-
 // versions is how many of the newest versions of a launch template count as use; 0 is all of them.
 type versions int
 
@@ -157,12 +152,13 @@ func (v versions) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// keepListLocation says where a keep list is: "ssm:NAME", the ARN of an SSM parameter, or the path of a file.
-type keepListLocation string
+// KeepList says where a keep list is: "ssm:NAME", the ARN of an SSM parameter, or the path of a file.
+type KeepList string
 
-func (l *keepListLocation) UnmarshalText(text []byte) error {
-	*l = keepListLocation(text)
-	name, region, isParameter := l.parameter()
+// UnmarshalText refuses what cannot be a parameter but looks like one.
+func (l *KeepList) UnmarshalText(text []byte) error {
+	*l = KeepList(text)
+	name, region, isParameter := l.Parameter()
 	if isParameter && (!parameterName.MatchString(name) || region != "" && !regionName.MatchString(region)) {
 		return fmt.Errorf("%q is neither ssm:NAME nor the ARN of an SSM parameter", text)
 	}
@@ -173,9 +169,9 @@ func (l *keepListLocation) UnmarshalText(text []byte) error {
 // one.
 var parameterName = regexp.MustCompile(`^(/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*|arn:[a-z-]+:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_./-]+)$`)
 
-// parameter returns the name, or the ARN, of the SSM parameter that holds the list, and its region, empty for the region of
+// Parameter returns the name, or the ARN, of the SSM parameter that holds the list, and its region, empty for the region of
 // the function. It reports false for a file.
-func (l keepListLocation) parameter() (name, region string, ok bool) {
+func (l KeepList) Parameter() (name, region string, ok bool) {
 	if name, ok = strings.CutPrefix(string(l), "ssm:"); ok {
 		return name, "", true
 	}
@@ -241,24 +237,26 @@ func (r *regions) UnmarshalText(text []byte) error {
 
 func (r regions) String() string { return strings.Join(r, ",") }
 
-// regionsOrAll are regions, or the word "all" for those that the account has enabled.
-type regionsOrAll struct {
-	regions
-	all bool
+// Regions are names of regions, or the word "all" for those that the account has enabled. Without
+// either it is the region of the AWS configuration.
+type Regions struct {
+	Names []string
+	All   bool
 }
 
-func (r *regionsOrAll) UnmarshalText(text []byte) error {
-	if r.all = string(text) == everything; r.all {
+// UnmarshalText takes names of regions, or "all".
+func (r *Regions) UnmarshalText(text []byte) error {
+	if r.All = string(text) == everything; r.All {
 		return nil
 	}
-	return r.regions.UnmarshalText(text)
+	return (*regions)(&r.Names).UnmarshalText(text)
 }
 
-func (r regionsOrAll) String() string {
-	if r.all {
+func (r Regions) String() string {
+	if r.All {
 		return everything
 	}
-	return r.regions.String()
+	return regions(r.Names).String()
 }
 
 // topicARN is the ARN of an SNS topic.
@@ -316,10 +314,18 @@ func (o *orphans) UnmarshalText(text []byte) error {
 
 func (o orphans) String() string { return choice(o).word("ignore", "report") }
 
-// recordsLocation is where the journal is: an s3:// URL, or a directory.
-type recordsLocation string
+// records are the place of the journal: an s3:// URL, or a directory.
+type records string
 
-func (r *recordsLocation) UnmarshalText(text []byte) error {
-	*r = recordsLocation(text)
+func (r *records) UnmarshalText(text []byte) error {
+	*r = records(text)
 	return journal.Check(string(text))
+}
+
+// text is taken as it is.
+type text string
+
+func (t *text) UnmarshalText(given []byte) error {
+	*t = text(given)
+	return nil
 }

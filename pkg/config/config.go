@@ -1,0 +1,196 @@
+// Package config is what an operator sets, by environment variables or by flags of the same names.
+package config
+
+import (
+	"cmp"
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
+)
+
+// Config is the configuration of runs. Its zero value removes nothing.
+type Config struct {
+	Policy retention.Policy // What it keeps by list is left to the run, which reads KeepList.
+
+	UsageSources     []string
+	TemplateVersions int // How many of the newest versions of a launch template count as use; 0 for all.
+	KeepList         KeepList
+	OwnerTag         string
+	EC2Share         float64
+	Records          string // An s3:// URL, or a directory; empty for neither.
+
+	Regions       Regions
+	ExceptRegions []string
+	SnapshotPrice float64 // In US dollars for a GB-month.
+
+	// The rest is for the Lambda function.
+	DryRun       bool
+	TopicARN     string
+	ChatTopicARN string
+	NotifyOn     NotifyOn
+	StackName    string
+}
+
+// variable is one variable of a configuration. Its help is what the command line and
+// docs/configuration.md show, each with its own words in the place of braces (digest.Words).
+type variable struct {
+	name, initial string
+	value         encoding.TextUnmarshaler // Where it goes, and how it is read.
+	help          string
+}
+
+// variables are those that the function and the command line read, in the order in which people are
+// likely to need them. They are the one source of defaults: the template has the same.
+func (c *Config) variables() []variable {
+	return []variable{
+		{"STALE_AFTER", "180d", (*limit)(&c.Policy.StaleAfter), "idle longer than this is stale; never below the built-in floor of 7 days"},
+		{"NEVER_LAUNCHED_AFTER", "", (*limit)(&c.Policy.NeverLaunchedAfter), "idle longer than this is stale for an image with no launch on record; as {STALE_AFTER} if not set"},
+		{"ALLOW_SHORTER", "false", (*flag)(&c.Policy.AllowShorter), "let the tag ami-janitor:stale-after make an image's idle time shorter than this policy's"},
+		{"KEEP_NEWEST", "1", (*count)(&c.Policy.KeepNewest), "newest usable images of each family that are always kept, counted before anything is removed"},
+		{"FAMILY_TAG", "", (*text)(&c.Policy.FamilyTag), "tag whose value names the family; else the name decides"},
+		{"KEEP_TAGS", "", &c.Policy.KeepTags, "further tags that keep, as key or key=value, comma-separated"},
+		{"ONLY_TAGS", "", &c.Policy.OnlyTags, "judge only images with these tags, as key or key=value, comma-separated: one value of each key"},
+		{"NAMES", "", &c.Policy.Names, "judge only images with these names: globs, comma-separated; !glob takes out"},
+		{"MAX_DEREGISTRATIONS", "100", (*count)(&c.Policy.MaxDeregistrations), "the most images that a run removes, over all regions; as many again may be announced"},
+		{"DELETE_SNAPSHOTS", "true", (*flag)(&c.Policy.DeleteSnapshots), "delete the snapshots of removed images"},
+		{"USAGE_SOURCES", "all", (*sources)(&c.UsageSources), "where use is looked up, comma-separated, or all"},
+		{"LAUNCH_TEMPLATE_VERSIONS", "all", (*versions)(&c.TemplateVersions), "versions of a launch template that count as use: all, or a number for the newest, the default and those that groups and fleets pin"},
+		{"KEEP_LIST", "", &c.KeepList, "list of image ids and globs for names that are kept: ssm:NAME, the ARN of an SSM parameter, or a file; if it cannot be read, nothing is removed"},
+		{"SHARED_IMAGES", "keep", (*sharedImages)(&c.Policy.JudgeShared), "public and shared images: keep, or report, which judges them by image usage reports"},
+		{"IMAGE_BUILDER_IMAGES", "keep", (*imageBuilderImages)(&c.Policy.JudgeImageBuilder), "images made by EC2 Image Builder: keep, or judge like the others"},
+		{"GRACE", "0d", &c.Policy.Grace, "announce a removal for so long before it is carried out; 0d removes at once"},
+		{"GRACE_ACTION", "announce", &c.Policy.GraceAction, "what happens to an image meanwhile: announce, deprecate or disable"},
+		{"OWNER_TAG", "", (*text)(&c.OwnerTag), "tag whose value says who owns an image; announcements are grouped by it"},
+		{"POLICY_NAME", "cli", (*policyName)(&c.Policy.Name), "name of this policy, which announcements carry: a run takes back and carries out its own policy's alone"},
+		{"RECYCLE_BIN_DAYS", "14", (*binDays)(&c.Policy.RecycleBinDays), "days for which the Recycle Bin has to hold what is removed; 0 for any time"},
+		{"REQUIRE_RECYCLE_BIN", "true", (*flag)(&c.Policy.RequireRecycleBin), "remove only what the Recycle Bin takes in, so that it can be restored"},
+		{"ORPHANED_SNAPSHOTS", "report", (*orphans)(&c.Policy.ReportOrphans), "snapshots whose image is gone: report or ignore; they are never deleted"},
+		{"EC2_SHARE", "0.5", (*share)(&c.EC2Share), "the most of EC2's and Parameter Store's published request rates that a run takes, above 0 and up to 1"},
+		{"RECORDS", "", (*records)(&c.Records), "where run records and the journal are kept: s3://bucket/prefix or a directory; if not set, sweep keeps them in the user's state directory, and the function nowhere"},
+		{"REGIONS", "", &c.Regions, "regions to judge, comma-separated, or all; if not set, {own}"},
+		{"EXCEPT_REGIONS", "", (*regions)(&c.ExceptRegions), "regions to leave out, comma-separated"},
+		{"SNAPSHOT_PRICE", "0.05", (*price)(&c.SnapshotPrice), "price of snapshot storage, in US dollars per GB-month"},
+	}
+}
+
+// functionVariables are those that only the function reads.
+func (c *Config) functionVariables() []variable {
+	return []variable{
+		{"DRY_RUN", "true", (*flag)(&c.DryRun), "plan and report only"},
+		{"TOPIC_ARN", "", (*topicARN)(&c.TopicARN), "SNS topic of the digest for e-mail"},
+		{"CHAT_TOPIC_ARN", "", (*topicARN)(&c.ChatTopicARN), "SNS topic of the digest for Slack"},
+		{"NOTIFY_ON", "changes", &c.NotifyOn, "when to send the digest: always, changes or failures; the first run, and one that lacked a proof, are always told of"},
+		{"STACK_NAME", "", (*policyName)(&c.StackName), "stack that deployed the function; the digest's commands name it, and its parameters"},
+	}
+}
+
+// Setting describes one variable of Config.
+type Setting struct {
+	Variable     string // For example "STALE_AFTER".
+	Default      string
+	Help         string // For who sets the variable.
+	FlagHelp     string // For who sets the flag.
+	FunctionOnly bool   // It speaks to the Lambda function, not to the command line.
+}
+
+// Settings returns every variable of Config.
+func Settings() []Setting {
+	var c Config
+	var settings []Setting
+	add := func(variables []variable, functionOnly bool) {
+		for _, v := range variables {
+			settings = append(settings, Setting{
+				Variable:     v.name,
+				Default:      v.initial,
+				Help:         digest.Words(record.Reader{}, v.help),
+				FlagHelp:     digest.Words(record.Reader{CommandLine: true}, v.help),
+				FunctionOnly: functionOnly,
+			})
+		}
+	}
+	add(c.variables(), false)
+	add(c.functionVariables(), true)
+	return settings
+}
+
+// Fault is what is wrong with the value of a variable.
+type Fault struct {
+	Variable string
+	Err      error
+}
+
+func (f *Fault) Error() string { return f.Variable + ": " + f.Err.Error() }
+
+// Unwrap returns what is wrong with the value.
+func (f *Fault) Unwrap() error { return f.Err }
+
+// Parse reads the configuration from a lookup function such as os.Getenv; a blank value is one that
+// is not set. It returns all faults at once, joined, each a *Fault.
+func Parse(lookup func(variable string) string) (Config, error) {
+	var c Config
+	var faults []error
+	for _, v := range slices.Concat(c.variables(), c.functionVariables()) {
+		text := cmp.Or(strings.TrimSpace(lookup(v.name)), v.initial)
+		if text == "" {
+			continue
+		}
+		if err := v.value.UnmarshalText([]byte(text)); err != nil {
+			faults = append(faults, &Fault{v.name, err})
+		}
+	}
+	if strings.TrimSpace(lookup("NEVER_LAUNCHED_AFTER")) == "" {
+		c.Policy.NeverLaunchedAfter = c.Policy.StaleAfter
+	}
+	return c, errors.Join(faults...)
+}
+
+// FirstRegion returns the first region that the configuration names; empty if it names none.
+func (c Config) FirstRegion() string {
+	if len(c.Regions.Names) == 0 {
+		return ""
+	}
+	return c.Regions.Names[0]
+}
+
+// LocalPaths returns the variables that name files of the machine on which the configuration was made.
+func (c Config) LocalPaths() []string {
+	var variables []string
+	if _, _, isParameter := c.KeepList.Parameter(); c.KeepList != "" && !isParameter {
+		variables = append(variables, "KEEP_LIST")
+	}
+	if c.Records != "" && !strings.HasPrefix(c.Records, "s3://") {
+		variables = append(variables, "RECORDS")
+	}
+	return variables
+}
+
+// SourcesOff returns the sources of evidence that are switched off.
+func (c Config) SourcesOff() []string {
+	return slices.DeleteFunc(usage.Sources(), func(name string) bool { return slices.Contains(c.UsageSources, name) })
+}
+
+// Describe returns what the run record says of the configuration: every variable that the command
+// line reads, too, by its name in camel case.
+func (c Config) Describe() map[string]string {
+	described := map[string]string{}
+	for _, v := range c.variables() {
+		described[camelCase(v.name)] = fmt.Sprint(reflect.ValueOf(v.value).Elem())
+	}
+	return described
+}
+
+func camelCase(variable string) string {
+	words := strings.Split(strings.ToLower(variable), "_")
+	for i := range words[1:] {
+		words[i+1] = strings.ToUpper(words[i+1][:1]) + words[i+1][1:]
+	}
+	return strings.Join(words, "")
+}
