@@ -44,7 +44,7 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 	e := Explanation{
 		Region:    region,
 		Hold:      explained.Hold,
-		Image:     record.NewImage(&explained.Verdict, nil, ownerTag),
+		Image:     record.NewImage(&explained.Verdict, region, nil, ownerTag),
 		LastUse:   explained.LastUse,
 		StaleOn:   record.Date(explained.StaleFrom),
 		Rules:     make([]RuleFinding, len(explained.Results)),

@@ -44,7 +44,7 @@ func (r run) orphansInShort() string {
 		made += ", " + thousands(int64(t.OrphansNotLookedAt)) + " of them not looked at"
 	}
 	return fmt.Sprintf("%s (%s GiB, up to %s a month) %s", count(t.OrphanedSnapshots, "snapshot"), thousands(t.GiBOrphaned),
-		money(record.Dollars(t.GiBOrphaned, r.SnapshotPrice)), made)
+		money(r.Monthly(t.GiBOrphaned, t.GiBOrphanedArchived)), made)
 }
 
 func (r run) orphans() Section {

@@ -175,18 +175,21 @@ func (r run) first() string {
 
 // savings says what the deletions free, and that it is an upper bound.
 func (r run) savings() string {
-	gib, save, upTo := r.Totals.GiBDeleted, "This frees up to %s GiB and saves", r.Totals.MonthlySavingsUpTo
+	amount, save := r.Totals.Amounts.Removed, "This frees up to %s GiB and saves"
 	if r.DryRun {
-		gib, save = r.Totals.GiBWouldDelete, "That would free up to %s GiB and save"
-		upTo = record.Dollars(gib, r.SnapshotPrice)
+		amount, save = r.Totals.Amounts.WouldRemove, "That would free up to %s GiB and save"
 	}
-	if gib == 0 {
+	if amount.GiB == 0 {
 		return ""
+	}
+	rate := price(r.SnapshotPrice) + " per GB-month"
+	if amount.ArchivedGiB > 0 {
+		rate += ", " + price(r.ArchivePrice) + " in the archive tier"
 	}
 	from := ". Both are upper bounds: snapshots are stored incrementally, and what lies in the Recycle Bin is billed until it leaves it."
 	if at := r.Totals.SavingsFrom; !at.IsZero() {
 		from = ", in full from " + day(at) + ": until then, some of it is billed in the Recycle Bin. Both are upper bounds: snapshots " +
 			"are stored incrementally."
 	}
-	return fmt.Sprintf(save+" up to %s a month (at %s per GB-month)%s", thousands(gib), money(upTo), price(r.SnapshotPrice), from)
+	return fmt.Sprintf(save+" up to %s a month (at %s)%s", thousands(amount.GiB), money(amount.MonthlyUpTo), rate, from)
 }

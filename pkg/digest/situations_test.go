@@ -3,6 +3,7 @@ package digest_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,7 +61,34 @@ func newRun(dryRun bool, regions ...record.Region) record.Run {
 }
 
 func plan(region string, verdicts ...retention.Verdict) retention.Plan {
-	return retention.Plan{Account: "123456789012", Region: region, Verdicts: verdicts}
+	p := retention.Plan{Account: "123456789012", Region: region, Verdicts: verdicts}
+	measure(&p)
+	return p
+}
+
+// measure says what the snapshots take that the verdicts of a plan name.
+func measure(p *retention.Plan) {
+	users, sizes := map[string][]string{}, map[string]retention.SnapshotVerdict{}
+	for _, v := range p.Verdicts {
+		for _, s := range v.Snapshots {
+			users[s.SnapshotID], sizes[s.SnapshotID] = append(users[s.SnapshotID], v.Image.ID), s
+		}
+	}
+	for i := range p.Verdicts {
+		v := &p.Verdicts[i]
+		v.Stored, v.Freeable = retention.Storage{}, retention.Storage{}
+		for _, s := range v.Snapshots {
+			v.Stored.Add(s.SizeGiB, s.Archived)
+			if s.Delete && len(users[s.SnapshotID]) == 1 {
+				v.Freeable.Add(s.SizeGiB, s.Archived)
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(users)) {
+		if s := sizes[id]; len(users[id]) > 1 {
+			p.Shared = append(p.Shared, retention.SharedSnapshot{SnapshotID: id, SizeGiB: s.SizeGiB, Archived: s.Archived, ImageIDs: users[id]})
+		}
+	}
 }
 
 // id returns the n-th id of a kind, "ami" or "snap".
@@ -70,13 +98,14 @@ func stale(n int, name string, snapshots ...retention.SnapshotVerdict) retention
 	launched := startedAt.AddDate(0, 0, -300+n)
 	return retention.Verdict{
 		Image: ami.Image{
-			ID: id("ami", n), Name: name,
+			ID: id("ami", n), Name: name, Architecture: "x86_64",
 			CreatedAt: launched.AddDate(0, -2, 0), LastLaunchedAt: launched,
 		},
 		Decision: retention.Deregister,
 		Reasons: []retention.Reason{{Code: "stale", Detail: fmt.Sprintf(
 			"last launched %s, %d days ago; the limit is 180 days", launched.Format(time.DateOnly), 300-n)}},
 		LastUse:   launched,
+		IdleDays:  300 - n,
 		Snapshots: snapshots,
 	}
 }

@@ -33,5 +33,8 @@ func (t *Totals) addOrphans(orphans []Orphan) {
 			t.OrphansNotLookedAt++
 		}
 		t.GiBOrphaned += o.SizeGiB
+		if o.Archived {
+			t.GiBOrphanedArchived += o.SizeGiB
+		}
 	}
 }

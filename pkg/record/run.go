@@ -9,8 +9,13 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
+// SchemaVersion is that of docs/schema/record.schema.json. It grows when a reader that keeps to the
+// schema would misread a record; a field that is added is no such thing.
+const SchemaVersion = 1
+
 // Run is the record of one invocation. The names of its JSON fields are a contract.
 type Run struct {
+	SchemaVersion  int               `json:"schemaVersion"`
 	Run            string            `json:"run"`
 	Record         string            `json:"record,omitempty"`      // An s3:// URL or a path; empty if nowhere.
 	RecordError    string            `json:"recordError,omitempty"` // Why the record could not be kept.
@@ -21,11 +26,14 @@ type Run struct {
 	FinishedAt     time.Time         `json:"finishedAt"`
 	Policy         map[string]string `json:"policy"`
 	PolicySentence string            `json:"policySentence"`
-	SnapshotPrice  float64           `json:"snapshotPrice"` // US dollars per GB-month.
+	AccountAlias   string            `json:"accountAlias,omitempty"` // Empty if the account has none, or if it could not be read.
+	SnapshotPrice  float64           `json:"snapshotPrice"`          // US dollars per GB-month.
+	ArchivePrice   float64           `json:"archivePrice"`           // The same in the archive tier.
 	Sources        Sources           `json:"sources"`
 	Copy           *Copy             `json:"copy,omitempty"` // Nil on a real account, or a complete copy.
 	Regions        []Region          `json:"regions"`
 	Totals         Totals            `json:"totals"`
+	Since          Since             `json:"since,omitzero"`
 
 	Reader Reader `json:"-"` // Who reads the texts about the run.
 }
@@ -72,7 +80,10 @@ type Region struct {
 	Images    []Image    `json:"images"`             // Stalest first.
 	Leftovers []Leftover `json:"finished,omitempty"` // By run and snapshot.
 	Strays    []Stray    `json:"strays,omitempty"`   // By id.
-	Orphans   []Orphan   `json:"orphans,omitempty"`  // The largest first.
+
+	SharedSnapshots []SharedSnapshot `json:"sharedSnapshots,omitempty"` // By id.
+
+	Orphans []Orphan `json:"orphans,omitempty"` // The largest first.
 
 	// OrphansGap is why orphans were not looked for; empty if they were, or need not be.
 	OrphansGap string `json:"orphansGap,omitempty"`
@@ -91,10 +102,17 @@ type Image struct {
 	ImageID        string             `json:"imageId"`
 	Name           string             `json:"name"`
 	Owner          string             `json:"owner,omitempty"` // The value of the tag that OWNER_TAG names.
-	CreatedAt      string             `json:"createdAt"`       // RFC 3339, or empty.
-	LastLaunchedAt string             `json:"lastLaunchedAt"`  // RFC 3339, or empty.
+	Region         string             `json:"region"`
+	Family         string             `json:"family,omitempty"` // Images of one family replace one another; empty if it has none.
+	Architecture   string             `json:"architecture"`
+	CreatedAt      string             `json:"createdAt"`      // RFC 3339, or empty.
+	LastLaunchedAt string             `json:"lastLaunchedAt"` // RFC 3339, or empty.
+	LastUseAt      string             `json:"lastUseAt"`      // The latest of all uses on record, its creation among them. RFC 3339, or empty.
+	IdleDays       int                `json:"idleDays"`       // The whole days since then; 0 if lastUseAt is empty.
 	Verdict        retention.Decision `json:"verdict"`
 	Reasons        []retention.Reason `json:"reasons"` // Those that came up after the plan was made come last.
+
+	Storage
 
 	DueOn  string                `json:"dueOn,omitempty"`  // The day on which an image that is announced is due, as 2006-01-02.
 	Action retention.GraceAction `json:"action,omitempty"` // What is done to it besides: what was done, or what a dry run would do.
@@ -169,12 +187,14 @@ func NewRegion(plan retention.Plan, done ami.SweepResult, ownerTag string) Regio
 		Strays:    newStrays(plan.Strays, done.Strays),
 		Orphans:   newOrphans(plan.Orphans),
 
+		SharedSnapshots: newSharedSnapshots(plan.Shared),
+
 		RemainsGap: plan.RemainsGap,
 		OrphansGap: plan.OrphansGap,
 	}
 	for i := range plan.Verdicts {
 		v := &plan.Verdicts[i]
-		region.Images[i] = NewImage(v, byID[v.Image.ID], ownerTag)
+		region.Images[i] = NewImage(v, plan.Region, byID[v.Image.ID], ownerTag)
 		if plan.Busy { // Nothing is taken off there.
 			region.Images[i].Unmark, region.Images[i].CopiedTags = retention.LeaveMark, ""
 		}
@@ -190,13 +210,19 @@ func FailedRegion(account, region string, err error) Region {
 }
 
 // NewImage records the verdict on one image, and what became of it; the outcome may be nil.
-func NewImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image {
+func NewImage(v *retention.Verdict, region string, outcome *ami.Outcome, ownerTag string) Image {
 	image := Image{
 		ImageID:        v.Image.ID,
 		Name:           v.Image.Name,
 		Owner:          v.Image.Tags[ownerTag], // EC2 allows no empty key.
+		Region:         region,
+		Family:         v.Family,
+		Architecture:   v.Image.Architecture,
 		CreatedAt:      timestamp(v.Image.CreatedAt),
 		LastLaunchedAt: timestamp(v.Image.LastLaunchedAt),
+		LastUseAt:      timestamp(v.LastUse),
+		IdleDays:       v.IdleDays,
+		Storage:        newStorage(v),
 		Verdict:        v.Decision,
 		Reasons:        slices.Clip(v.Reasons),
 		Unmark:         v.Unmark,
@@ -206,6 +232,7 @@ func NewImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image
 		S3Location:     v.Image.S3Location,
 		Outcome:        outcome,
 	}
+	image.shareTexts()
 	if image.Reasons == nil {
 		image.Reasons = []retention.Reason{}
 	}
@@ -218,6 +245,15 @@ func NewImage(v *retention.Verdict, outcome *ami.Outcome, ownerTag string) Image
 		image.Reasons = append(image.Reasons, CameUp(*outcome))
 	}
 	return image
+}
+
+// shareTexts keeps one text of two equal ones.
+func (i *Image) shareTexts() {
+	for _, same := range []string{i.CreatedAt, i.LastLaunchedAt} {
+		if i.LastUseAt == same {
+			i.LastUseAt = same
+		}
+	}
 }
 
 func plannedSnapshots(v *retention.Verdict) []PlannedSnapshot {

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"math"
 	"strconv"
 	"time"
 
@@ -53,9 +52,13 @@ type Totals struct {
 	Left         int `json:"left"`
 	NightsNeeded int `json:"nightsNeeded"`
 
+	Amounts Amounts `json:"amounts"` // By where the images stand after the run.
+
 	OrphanedSnapshots  int   `json:"orphanedSnapshots"`
 	OrphansNotLookedAt int   `json:"orphansNotLookedAt,omitempty"` // Those of OrphanedSnapshots that may be shared with another account.
 	GiBOrphaned        int64 `json:"gibOrphaned"`
+
+	GiBOrphanedArchived int64 `json:"gibOrphanedArchived,omitempty"` // Those of GiBOrphaned that are in the archive tier.
 }
 
 // Finish completes the record: it counts, and gives every image that a real run did not reach the
@@ -63,7 +66,7 @@ type Totals struct {
 func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 	r.StartedAt = r.StartedAt.UTC().Truncate(time.Second)
 	r.FinishedAt = finishedAt.UTC().Truncate(time.Second)
-	r.SnapshotPrice = snapshotPrice
+	r.SchemaVersion, r.SnapshotPrice, r.ArchivePrice = SchemaVersion, snapshotPrice, snapshotPrice/archiveDiscount
 	r.withoutNulls()
 	r.Totals = Totals{}
 	for _, region := range r.Regions {
@@ -79,7 +82,8 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 	if !r.DryRun {
 		r.Totals.SnapshotsWouldDelete, r.Totals.GiBWouldDelete = 0, 0
 	}
-	r.Totals.MonthlySavingsUpTo = Dollars(r.Totals.GiBDeleted, snapshotPrice)
+	r.Totals.Amounts = r.amounts()
+	r.Totals.MonthlySavingsUpTo = r.Totals.Amounts.Removed.MonthlyUpTo
 	r.Totals.Refused = r.Count(Image.RefusedBefore)
 	acting := r.Acting()
 	r.Totals.Left = acting.Count(Image.Waiting) + acting.Count(Image.NotReached) + acting.Count(Image.NotLookedUp)
@@ -113,6 +117,10 @@ func (g Region) skipUnreached() {
 		image.dropUndone()
 	}
 }
+
+// archiveDiscount is how many times cheaper the archive tier is: AWS's published prices are $0.05
+// and $0.0125 per GB-month. Where the one is higher, so is the other.
+const archiveDiscount = 4
 
 // PerRun is how many images a run like this one gets done; 0 if that is not known. Removals and
 // announcements have a cap each, so the larger number counts.
@@ -200,31 +208,43 @@ func (t *Totals) addSnapshots(region Region) {
 
 // addPlanned counts what a dry run would delete.
 func (t *Totals) addPlanned(region Region) {
-	sizes := map[string]int64{}
-	for _, f := range region.Leftovers {
+	planned := region.plannedDeletions()
+	t.SnapshotsWouldDelete += len(planned)
+	for _, s := range planned {
+		t.GiBWouldDelete += s.gib
+	}
+}
+
+// plannedDeletions returns the snapshots that are to be deleted, by id.
+func (g Region) plannedDeletions() map[string]snapshotSize {
+	sizes := map[string]snapshotSize{}
+	for _, f := range g.Leftovers {
 		if f.Verdict == DeleteSnapshot {
-			sizes[f.SnapshotID] = f.SizeGiB
+			sizes[f.SnapshotID] = snapshotSize{f.SizeGiB, f.Archived}
 		}
 	}
-	for _, image := range region.Images {
+	for _, image := range g.Images {
 		for _, s := range image.Snapshots {
 			if s.Verdict == DeleteSnapshot {
-				sizes[s.SnapshotID] = s.SizeGiB
+				sizes[s.SnapshotID] = snapshotSize{s.SizeGiB, s.Archived}
 			}
 		}
 	}
-	t.SnapshotsWouldDelete += len(sizes)
-	for _, gib := range sizes {
-		t.GiBWouldDelete += gib
-	}
+	return sizes
+}
+
+// snapshotSize is what one snapshot takes at most.
+type snapshotSize struct {
+	gib      int64
+	archived bool
 }
 
 // snapshotResult is what became of one snapshot, taken over all images of a region.
 type snapshotResult struct {
 	status   ami.SnapshotStatus
 	until    time.Time // When it leaves the Recycle Bin; zero if it was not seen there.
-	gib      int64
-	leftover bool // An earlier run has left it behind.
+	leftover bool      // An earlier run has left it behind.
+	snapshotSize
 }
 
 // snapshotResults returns what became of every snapshot of the region, by id. Where images share a
@@ -233,7 +253,7 @@ func (g Region) snapshotResults() map[string]snapshotResult {
 	results := map[string]snapshotResult{}
 	for _, f := range g.Leftovers {
 		if f.Status != "" {
-			results[f.SnapshotID] = snapshotResult{f.Status, f.RestorableUntil, f.SizeGiB, true}
+			results[f.SnapshotID] = snapshotResult{f.Status, f.RestorableUntil, true, snapshotSize{f.SizeGiB, f.Archived}}
 		}
 	}
 	for i := range g.Images {
@@ -244,7 +264,7 @@ func (g Region) snapshotResults() map[string]snapshotResult {
 	for i := range g.Images {
 		for _, s := range g.Images[i].Snapshots {
 			if known, ok := results[s.SnapshotID]; ok {
-				known.gib = s.SizeGiB
+				known.snapshotSize = snapshotSize{s.SizeGiB, s.Archived}
 				results[s.SnapshotID] = known
 			}
 		}
@@ -263,9 +283,4 @@ func mergeResults(results map[string]snapshotResult, further []ami.SnapshotResul
 		}
 		results[s.SnapshotID] = known
 	}
-}
-
-// Dollars returns a monthly price, rounded to cents.
-func Dollars(gib int64, price float64) float64 {
-	return math.Round(float64(gib)*price*100) / 100
 }

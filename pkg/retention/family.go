@@ -19,7 +19,7 @@ func (p Policy) newest(images []imageFacts, usable func(*imageFacts) bool) map[s
 	}
 	families := map[string][]*imageFacts{}
 	for i := range images {
-		if family := p.family(images[i].Image); family != "" {
+		if family := images[i].family; family != "" {
 			families[family] = append(families[family], &images[i])
 		}
 	}

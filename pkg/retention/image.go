@@ -11,13 +11,22 @@ import (
 type imageFacts struct {
 	*ami.Image
 	own      *ownTags
+	family   string // Empty if it has none.
 	last     use
 	standing standing
 }
 
 func (r *regionFacts) imageFacts(image *ami.Image) imageFacts {
 	own := readOwnTags(image.Tags)
-	return imageFacts{image, own, r.lastUseUntil(image, own, endOfTime), r.standing(image, own)}
+	return imageFacts{Image: image, own: own, last: r.lastUseUntil(image, own, endOfTime), standing: r.standing(image, own)}
+}
+
+// idleDays is how many whole days an image has not been used; 0 if its last use is in the future, or not known.
+func (i *imageFacts) idleDays(now time.Time) int {
+	if i.last.at.IsZero() {
+		return 0
+	}
+	return max(wholeDays(now.Sub(i.last.at)), 0)
 }
 
 // restoredEvent is the event of which a tag notes the day alone.

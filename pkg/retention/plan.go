@@ -103,6 +103,7 @@ func (a *Account) plan(regions []*regionFacts) []Plan {
 		r.orderReports(plan)
 		plan.Strays = r.strays(plan.Verdicts)
 		r.judgeUnattached(plan)
+		r.measure(plan)
 		r.hold(plan)
 	}
 	return plans
@@ -131,8 +132,14 @@ type regionFacts struct {
 // sortedImages returns the images, the stalest first.
 func (r *regionFacts) sortedImages(images []ami.Image) []imageFacts {
 	sorted := make([]imageFacts, len(images))
+	families := map[string]string{} // Its images share the text.
 	for i := range images {
 		sorted[i] = r.imageFacts(&images[i])
+		family := r.policy.family(&images[i])
+		if _, known := families[family]; !known {
+			families[family] = family
+		}
+		sorted[i].family = families[family]
 	}
 	slices.SortFunc(sorted, func(a, b imageFacts) int {
 		return cmp.Or(byTimeThenID(a.last.at, a.ID, b.last.at, b.ID), strings.Compare(a.Name, b.Name))
@@ -161,7 +168,8 @@ func (r *regionFacts) judge() []Verdict {
 }
 
 func (r *regionFacts) decide(v *Verdict, image *imageFacts) {
-	v.Image, v.Decision, v.LastUse = *image.Image, Keep, image.last.at
+	v.Image, v.Decision, v.LastUse, v.Family = *image.Image, Keep, image.last.at, image.family
+	v.IdleDays = image.idleDays(r.now)
 	if v.Reasons = r.apply(factRules, image); len(v.Reasons) == 0 {
 		v.Reasons = r.apply(evidenceRules, image)
 	}

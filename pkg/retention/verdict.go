@@ -29,6 +29,8 @@ type Plan struct {
 	Strays    []Stray           // Declarations of removals that are none any more; by id.
 	Orphans   []Orphan          // Snapshots whose image is gone, the largest first. They are only reported.
 
+	Shared []SharedSnapshot // The snapshots that several images map; by id.
+
 	OrphansGap string // Why orphans were not looked for although they are to be reported; empty if they were.
 	RemainsGap string // Why it is not known of some snapshots, whose images are gone, what needs them; empty if it is of all.
 }
@@ -75,7 +77,12 @@ type Verdict struct {
 	Reasons   []Reason          // Never empty.
 	Gaps      []ami.Gap         // All lookups that could not be completed, where unknown-use is a reason, which names three of them.
 	LastUse   time.Time         // Zero if the image has no readable date.
+	IdleDays  int               // The whole days since LastUse; 0 if that is zero.
+	Family    string            // Of the image; empty if it has none.
 	Snapshots []SnapshotVerdict // One for each snapshot of an image to be deregistered; empty for all others.
+
+	Stored   Storage // What the image's snapshots take that the account lists.
+	Freeable Storage // Those of them that only this image maps, and that no fact keeps once it is gone.
 
 	Due    time.Time   // The day on which an image that is to be marked, or is marked, is due for removal; else zero.
 	Action GraceAction // What is done besides to an image that is to be marked, or was done to one that this policy has marked; else empty.
