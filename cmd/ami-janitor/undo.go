@@ -70,7 +70,7 @@ func undoCommand(std streams, lookup func(string) string) *cobra.Command {
 }
 
 func listRestorable(command *cobra.Command, j *janitor.Janitor, output output, std streams) error {
-	restorable := j.Restorable(command.Context())
+	restorable := j.Undo().Restorable(command.Context())
 	var err error
 	if output == outputJSON {
 		err = printJSON(std.out, restorable)
@@ -92,12 +92,12 @@ func listRestorable(command *cobra.Command, j *janitor.Janitor, output output, s
 // carryOutUndo undoes, prints what became of it, and turns that into an exit status.
 func carryOutUndo(command *cobra.Command, j *janitor.Janitor, chosen choice, printer *printer) error {
 	j.Watch = printer.progress
-	var undone janitor.Undone
+	var undone undo.Report
 	var err error
 	if chosen.run != "" {
-		undone, err = j.UndoRun(command.Context(), chosen.run)
+		undone, err = j.Undo().Run(command.Context(), chosen.run)
 	} else {
-		undone, err = j.UndoImages(command.Context(), chosen.images)
+		undone, err = j.Undo().Images(command.Context(), chosen.images)
 	}
 	printer.stopProgress()
 	if err != nil {
@@ -136,7 +136,7 @@ func printJSON(out io.Writer, value any) error {
 const listedTime = "2006-01-02 15:04"
 
 // restorableText is a table of what can be brought back, and how.
-func restorableText(restorable janitor.Restorable) string {
+func restorableText(restorable undo.Restorable) string {
 	switch {
 	case len(restorable.Removals) == 0 && len(restorable.Failed) > 0:
 		return "What the Recycle Bin holds is not known: regions could not be read."
@@ -172,7 +172,7 @@ func restorableText(restorable janitor.Restorable) string {
 const mayBeMore = "It may have removed more: no record of it was read (--records)."
 
 // undoneText says what is back, and what is not.
-func undoneText(undone janitor.Undone) string {
+func undoneText(undone undo.Report) string {
 	var text strings.Builder
 	images, back := len(undone.Gone), 0
 	for _, region := range undone.Regions {
@@ -206,7 +206,7 @@ func undoneText(undone janitor.Undone) string {
 }
 
 // nothingUndone says why there was nothing to bring back.
-func nothingUndone(undone janitor.Undone) string {
+func nothingUndone(undone undo.Report) string {
 	switch {
 	case undone.Err() != nil:
 		return "Nothing is back: what the Recycle Bin holds is not known."

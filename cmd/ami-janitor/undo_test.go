@@ -9,7 +9,6 @@ import (
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/undo"
 )
@@ -53,11 +52,11 @@ func changes(account *emulator.Account) int {
 	return n
 }
 
-func (r result) undone(t *testing.T) janitor.Undone {
+func (r result) undone(t *testing.T) undo.Report {
 	t.Helper()
 	decoder := json.NewDecoder(strings.NewReader(r.out))
 	decoder.DisallowUnknownFields()
-	var undone janitor.Undone
+	var undone undo.Report
 	if err := decoder.Decode(&undone); err != nil || decoder.More() {
 		t.Fatalf("%v\n%s%s", err, r.out, r.err)
 	}
@@ -66,7 +65,7 @@ func (r result) undone(t *testing.T) janitor.Undone {
 
 func (r result) restorable(t *testing.T) []undo.Removal {
 	t.Helper()
-	var restorable janitor.Restorable
+	var restorable undo.Restorable
 	if err := json.Unmarshal([]byte(r.out), &restorable); err != nil {
 		t.Fatalf("%v\n%s%s", err, r.out, r.err)
 	}
@@ -214,8 +213,8 @@ func TestUndoWrongly(t *testing.T) {
 
 // What is said of a deprecation, of what was disabled, and of snapshots.
 func TestUndoneText(t *testing.T) {
-	text := undoneText(janitor.Undone{
-		Regions: []janitor.UndoneRegion{{Region: "eu-west-1", Result: undo.Result{
+	text := undoneText(undo.Report{
+		Regions: []undo.RegionReport{{Region: "eu-west-1", Result: undo.Result{
 			Images: []undo.Image{
 				{ImageID: "ami-0123456789example", Name: "golden\n", Status: undo.Restored, Enabled: true, DeprecatedAt: "2026-11-23T00:00:00.000Z", Snapshots: []undo.Snapshot{
 					{SnapshotID: "snap-0123456789example", Status: undo.Restored},
@@ -241,15 +240,15 @@ ami-1123456789example: GONE: gone
 	if text != want {
 		t.Errorf("got\n%s\nwant\n%s", text, want)
 	}
-	if text := undoneText(janitor.Undone{}); text != "There is nothing to bring back." {
+	if text := undoneText(undo.Report{}); text != "There is nothing to bring back." {
 		t.Error(text)
 	}
 	back := []undo.Image{{ImageID: "ami-0123456789example", Status: undo.Present}, {ImageID: "ami-0987654321example", Status: undo.Present}}
-	text = undoneText(janitor.Undone{Unrecorded: true, Regions: []janitor.UndoneRegion{{Region: "eu-west-1", Result: undo.Result{Images: back}}}})
+	text = undoneText(undo.Report{Unrecorded: true, Regions: []undo.RegionReport{{Region: "eu-west-1", Result: undo.Result{Images: back}}}})
 	if want := "2 images are there, of 2 that tags show to be of this run. It may have removed more: no record of it was read (--records)."; !strings.Contains(text, want) {
 		t.Errorf("%s\nwant %s", text, want)
 	}
-	text = undoneText(janitor.Undone{Unrecorded: true})
+	text = undoneText(undo.Report{Unrecorded: true})
 	if want := "Nothing carries the tags of this run. It may have removed more: no record of it was read (--records)."; text != want {
 		t.Errorf("%s\nwant %s", text, want)
 	}
@@ -258,7 +257,7 @@ ami-1123456789example: GONE: gone
 // The list shows until when only of what comes back.
 func TestRestorableText(t *testing.T) {
 	until := time.Date(2026, time.December, 7, 2, 0, 0, 0, time.UTC)
-	text := restorableText(janitor.Restorable{Removals: []undo.Removal{
+	text := restorableText(undo.Restorable{Removals: []undo.Removal{
 		{ImageID: "ami-0123456789example", InBinUntil: until, RestorableUntil: until},
 		{ImageID: "ami-0987654321example", InBinUntil: until, Why: "a snapshot is gone"},
 		{ImageID: "ami-1123456789example", InBinUntil: until, RestorableUntil: until, Why: "if that is all"},

@@ -16,6 +16,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/undo"
 )
 
 // tooLate reports whether somebody did something about an image or a snapshot when a run had looked at it once more, just before
@@ -617,7 +618,7 @@ func (s *simulation) heldOf(run string) []string {
 	return held
 }
 
-func (s *simulation) checkUndo(r *run, held []string, undone janitor.Undone, err error) {
+func (s *simulation) checkUndo(r *run, held []string, undone undo.Report, err error) {
 	violate := func(format string, arguments ...any) {
 		s.violate("undo", "%s: %s", r.id, fmt.Sprintf(format, arguments...))
 	}

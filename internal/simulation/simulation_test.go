@@ -348,7 +348,7 @@ func (s *simulation) undo(r *run, k *kill) {
 	s.mu.Unlock()
 	w := s.newWay("undo-"+r.id, &night{})
 	w.kill = k
-	undone, err := s.janitor(w, r.policy).UndoRun(context.Background(), r.id)
+	undone, err := s.janitor(w, r.policy).Undo().Run(context.Background(), r.id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !w.dead {

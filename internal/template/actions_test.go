@@ -207,7 +207,7 @@ func TestTheFunctionRestoresNothing(t *testing.T) {
 			commands[function.Name.Name] = true
 		}
 	}
-	if !commands["UndoRun"] {
+	if !commands["Undo"] {
 		t.Errorf("how to undo is not in pkg/janitor/undo.go any more; it has %v", commands)
 	}
 	files, err := filepath.Glob(filepath.Join(root, "functions/janitor/*.go"))

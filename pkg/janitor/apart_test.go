@@ -261,7 +261,7 @@ func TestUndoBesideASnapshotThatStays(t *testing.T) {
 		if record.Totals.Deregistered != 5 {
 			t.Fatalf("%+v", record.Totals)
 		}
-		undone, err := j.UndoRun(t.Context(), record.Run)
+		undone, err := j.Undo().Run(t.Context(), record.Run)
 		if err != nil || !undone.Complete() {
 			t.Errorf("%v, %+v", err, undone)
 		}

@@ -4,6 +4,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 	"github.com/ami-janitor/ami-janitor/pkg/sweep"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // sweep carries out the plans, region beside region, and returns what was confirmed, by region. A plan that turns out not to
@@ -15,7 +16,7 @@ func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]ami.Swe
 		names[i], planned[region.Region] = region.Region, region
 	}
 	step := j.watch("Removing")
-	results := sideBySide(names, func(name string) (swept swept) {
+	results := wire.InRegions(names, func(name string) (swept swept) {
 		region := j.region(id, plan.survey, planned[name])
 		region.Step = func(done, total int) { step(name, done, total) }
 		swept.plan, swept.result = sweep.Run(sweep.Limits{Begin: limits.begin, Finish: limits.finish, Record: limits.record}, region)

@@ -102,10 +102,10 @@ func TestWrongClockOfOtherCommands(t *testing.T) {
 	if _, err := j.Explain(t.Context(), []string{imageID(1)}); err == nil || !strings.Contains(err.Error(), why) {
 		t.Errorf("explain: %v", err)
 	}
-	if undone, err := j.UndoImages(t.Context(), []string{imageID(1)}); err != nil || undone.Err() == nil || !strings.Contains(undone.Err().Error(), why) {
+	if undone, err := j.Undo().Images(t.Context(), []string{imageID(1)}); err != nil || undone.Err() == nil || !strings.Contains(undone.Err().Error(), why) {
 		t.Errorf("undo of an image: %v, %+v", err, undone)
 	}
-	if undone, err := j.UndoRun(t.Context(), "20261123T020000Z-010203"); err != nil || undone.Err() == nil || !strings.Contains(undone.Err().Error(), why) {
+	if undone, err := j.Undo().Run(t.Context(), "20261123T020000Z-010203"); err != nil || undone.Err() == nil || !strings.Contains(undone.Err().Error(), why) {
 		t.Errorf("undo of a run: %v, %+v", err, undone)
 	}
 	if changes := writes(account); len(changes) > 0 {

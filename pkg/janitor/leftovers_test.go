@@ -57,7 +57,7 @@ func TestALeftoverComesBackWithItsRun(t *testing.T) {
 		l.load()
 		_, command, _ := strings.Cut(text, "    ami-janitor undo ")
 		first, _, _ := strings.Cut(command, "\n")
-		undone, err := l.janitor().UndoRun(t.Context(), first)
+		undone, err := l.janitor().Undo().Run(t.Context(), first)
 		if err != nil || !undone.Complete() || second.Totals.LeftoversFinished != 1 {
 			t.Fatalf("%+v, %v\n%s", undone, err, text)
 		}

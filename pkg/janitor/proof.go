@@ -23,7 +23,7 @@ func (j *Janitor) lookUp(
 	done, room := j.watch("Looking up"), usage.NewRoom()
 	evidence, asked = map[string]ami.Evidence{}, map[string]record.Lookups{}
 	regions := slices.Sorted(maps.Keys(lookups))
-	for i, found := range sideBySide(regions, func(region string) ami.Evidence {
+	for i, found := range wire.InRegions(regions, func(region string) ami.Evidence {
 		if len(lookups[region].Names) == 0 {
 			return ami.Evidence{}
 		}
@@ -142,7 +142,7 @@ func (j *Janitor) askSharing(ctx context.Context, evidence map[string]ami.Eviden
 		}
 		return true
 	}
-	for i, found := range sideBySide(regions, func(region string) map[string]ami.Sharing {
+	for i, found := range wire.InRegions(regions, func(region string) map[string]ami.Sharing {
 		return usage.SnapshotSharing(ctx, j.clients(region), unasked[region], ami.SharingNotReached)
 	}) {
 		known := evidence[regions[i]]

@@ -205,7 +205,7 @@ func TestSnapshotsThatGoByThemselves(t *testing.T) {
 // restorable counts the images that carry the tags with which a run has removed them.
 func (l *life) restorable(run string) int {
 	n := 0
-	for _, removal := range newJanitor(l.t, l.account.Client(), nil).Restorable(l.t.Context()).Removals {
+	for _, removal := range newJanitor(l.t, l.account.Client(), nil).Undo().Restorable(l.t.Context()).Removals {
 		if removal.Run == run {
 			n++
 		}
@@ -382,7 +382,7 @@ func TestTwoRunsThatDeclareTheSame(t *testing.T) {
 		if got := verdicts(records[0])[imageID(1)] + " " + verdicts(records[1])[imageID(1)]; got != "skipped deregistered" {
 			t.Fatalf("%s: %s", got, reasons(records[0], imageID(1)))
 		}
-		undone, err := newJanitor(t, account.Client(), nil).UndoRun(t.Context(), records[1].Run)
+		undone, err := newJanitor(t, account.Client(), nil).Undo().Run(t.Context(), records[1].Run)
 		if err != nil || brought(undone)["us-east-1 "+imageID(1)] != "restored" {
 			t.Errorf("%v, %v", brought(undone), err)
 		}
@@ -414,7 +414,7 @@ func TestAnImageThatMayBeGone(t *testing.T) {
 			}
 			l.wrap = nil
 			l.load()
-			if undone, err := newJanitor(t, l.account.Client(), nil).UndoRun(t.Context(), record.Run); brought(undone)["us-east-1 "+imageID(1)] != "restored" {
+			if undone, err := newJanitor(t, l.account.Client(), nil).Undo().Run(t.Context(), record.Run); brought(undone)["us-east-1 "+imageID(1)] != "restored" {
 				t.Errorf("records %v: %v, %v", s, brought(undone), err)
 			}
 			l.load() // As if nobody had undone it.

@@ -1,51 +1,64 @@
 package janitor
 
 import (
-	"iter"
-	"maps"
-	"sync"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// atOnce is how many regions are worked on at a time. EC2 limits its requests by region.
-const atOnce = 8
+var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
-// sideBySide does something in several regions at a time, and returns the results in their order.
-func sideBySide[T any](regions []string, do func(region string) T) []T {
-	results := make([]T, len(regions))
-	var group errgroup.Group
-	group.SetLimit(atOnce)
-	for i, region := range regions {
-		group.Go(func() error {
-			results[i] = do(region)
-			return nil
-		})
+func (j *Janitor) account(ctx context.Context) (string, error) {
+	asked := j.Clock()
+	out, err := sts.NewFromConfig(j.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", fmt.Errorf("asking for the account: %s", wire.ExplainLookup(err))
 	}
-	_ = group.Wait()
-	return results
+	account := aws.ToString(out.Account)
+	if !accountID.MatchString(account) {
+		return "", fmt.Errorf("asking for the account: %q is not an account id", account)
+	}
+	return account, j.compareClocks(asked, out.ResultMetadata)
 }
 
-// watch returns the function that tells how far a stage of the run has come in a region. What is told is the sum over the
-// regions.
-func (j *Janitor) watch(stage string) func(region string, done, total int) {
-	if j.Watch == nil {
-		return func(string, int, int) {}
+// RegionNames returns the regions to be judged, each once.
+func (j *Janitor) RegionNames(ctx context.Context) ([]string, error) {
+	names := slices.Clone(j.Config.Regions.Names)
+	switch {
+	case j.Config.Regions.All:
+		enabled, err := enabledRegions(ctx, wire.EC2(j.AWS, j.AWS.Region))
+		if err != nil {
+			return nil, fmt.Errorf("listing the regions: %s", wire.ExplainLookup(err))
+		}
+		names = enabled
+	case len(names) == 0:
+		names = []string{j.AWS.Region}
 	}
-	var mu sync.Mutex
-	dones, totals := map[string]int{}, map[string]int{}
-	return func(region string, done, total int) {
-		mu.Lock()
-		defer mu.Unlock()
-		dones[region], totals[region] = done, total
-		j.Watch(stage, sum(maps.Values(dones)), sum(maps.Values(totals)))
+	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(j.Config.ExceptRegions, name) })
+	slices.Sort(names)
+	if names = slices.Compact(names); len(names) == 0 {
+		return nil, errors.New("no region is left to be judged")
 	}
+	return names, nil
 }
 
-func sum(numbers iter.Seq[int]) int {
-	total := 0
-	for n := range numbers {
-		total += n
+// enabledRegions lists the regions that the account can use; those that it has not opted into are not listed.
+func enabledRegions(ctx context.Context, client *ec2.Client) ([]string, error) {
+	out, err := client.DescribeRegions(ctx, &ec2.DescribeRegionsInput{})
+	if err != nil {
+		return nil, err
 	}
-	return total
+	var names []string
+	for _, region := range out.Regions {
+		names = append(names, aws.ToString(region.RegionName))
+	}
+	return names, nil
 }

@@ -3,15 +3,8 @@ package janitor
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
-	"slices"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/inventory"
@@ -64,7 +57,7 @@ func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
 	}
 	go func() { first <- isFirst(ctx, books, string(run)) }()
 	done := j.watch("Listing")
-	for i, read := range sideBySide(names, func(name string) read {
+	for i, read := range wire.InRegions(names, func(name string) read {
 		read := j.readRegion(ctx, s, run, account, name)
 		done(name, 1, 1)
 		return read
@@ -158,53 +151,4 @@ func (s *survey) inventory(region string) ami.Inventory {
 
 func (s *survey) fail(account, region string, err error) {
 	s.failed = append(s.failed, record.FailedRegion(account, region, err))
-}
-
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
-
-func (j *Janitor) account(ctx context.Context) (string, error) {
-	asked := j.Clock()
-	out, err := sts.NewFromConfig(j.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	if err != nil {
-		return "", fmt.Errorf("asking for the account: %s", wire.ExplainLookup(err))
-	}
-	account := aws.ToString(out.Account)
-	if !accountID.MatchString(account) {
-		return "", fmt.Errorf("asking for the account: %q is not an account id", account)
-	}
-	return account, j.compareClocks(asked, out.ResultMetadata)
-}
-
-// RegionNames returns the regions to be judged, each once.
-func (j *Janitor) RegionNames(ctx context.Context) ([]string, error) {
-	names := slices.Clone(j.Config.Regions.Names)
-	switch {
-	case j.Config.Regions.All:
-		enabled, err := enabledRegions(ctx, wire.EC2(j.AWS, j.AWS.Region))
-		if err != nil {
-			return nil, fmt.Errorf("listing the regions: %s", wire.ExplainLookup(err))
-		}
-		names = enabled
-	case len(names) == 0:
-		names = []string{j.AWS.Region}
-	}
-	names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(j.Config.ExceptRegions, name) })
-	slices.Sort(names)
-	if names = slices.Compact(names); len(names) == 0 {
-		return nil, errors.New("no region is left to be judged")
-	}
-	return names, nil
-}
-
-// enabledRegions lists the regions that the account can use; those that it has not opted into are not listed.
-func enabledRegions(ctx context.Context, client *ec2.Client) ([]string, error) {
-	out, err := client.DescribeRegions(ctx, &ec2.DescribeRegionsInput{})
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, region := range out.Regions {
-		names = append(names, aws.ToString(region.RegionName))
-	}
-	return names, nil
 }

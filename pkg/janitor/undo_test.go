@@ -3,7 +3,6 @@ package janitor_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -23,7 +22,6 @@ import (
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
-	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -90,7 +88,7 @@ func saveRecord(t *testing.T, record record.Run) settings {
 }
 
 // brought are the statuses of images, by region and id.
-func brought(undone janitor.Undone) map[string]string {
+func brought(undone undo.Report) map[string]string {
 	found := map[string]string{}
 	for _, region := range undone.Regions {
 		if region.Error != "" {
@@ -131,18 +129,18 @@ func TestUndoARunInAllRegions(t *testing.T) {
 		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
 		removeByHand(t, account, "us-east-1", unknownRun, 2, 2, 9)
 		removeByHand(t, account, "eu-west-1", removalRun, 3, 3)
-		undone, err := newJanitor(t, account.Client(), everyRegion).UndoRun(t.Context(), removalRun)
+		undone, err := newJanitor(t, account.Client(), everyRegion).Undo().Run(t.Context(), removalRun)
 		if err != nil || undone.Err() != nil || !undone.Complete() || undone.Run != removalRun {
 			t.Fatalf("%+v, %v", undone, err)
 		}
 		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "restored", "eu-west-1 " + imageID(3): "restored"}, brought(undone)); diff != "" {
 			t.Error(diff)
 		}
-		if left := newJanitor(t, account.Client(), everyRegion).Restorable(t.Context()); len(left.Removals) != 1 || left.Removals[0].ImageID != imageID(2) || len(left.Failed) != 0 {
+		if left := newJanitor(t, account.Client(), everyRegion).Undo().Restorable(t.Context()); len(left.Removals) != 1 || left.Removals[0].ImageID != imageID(2) || len(left.Failed) != 0 {
 			t.Errorf("left are %+v", left)
 		}
 		// Now the run is one of which nothing is left to be found.
-		if _, err := newJanitor(t, account.Client(), everyRegion).UndoRun(t.Context(), removalRun); !errors.Is(err, janitor.ErrUnknownRun) {
+		if _, err := newJanitor(t, account.Client(), everyRegion).Undo().Run(t.Context(), removalRun); !errors.Is(err, undo.ErrUnknownRun) {
 			t.Errorf("again: %v", err)
 		}
 	})
@@ -165,7 +163,7 @@ func TestUndoWithARecord(t *testing.T) {
 			{Region: "eu-west-1", Images: []record.Image{removedImage(3, ami.Deregistered, now.AddDate(0, 0, 14), 3)}},
 			{Region: "ap-south-1", Images: []record.Image{}},
 		}})
-		undone, err := newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
+		undone, err := newJanitor(t, account.Client(), s).Undo().Run(t.Context(), removalRun)
 		if err != nil || undone.Complete() || undone.Err() == nil {
 			t.Fatalf("%+v, %v", undone, err)
 		}
@@ -177,7 +175,7 @@ func TestUndoWithARecord(t *testing.T) {
 			t.Error(why)
 		}
 		s["REGIONS"] = "us-east-1,eu-west-1"
-		undone, err = newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
+		undone, err = newJanitor(t, account.Client(), s).Undo().Run(t.Context(), removalRun)
 		if err != nil || undone.Err() != nil {
 			t.Fatalf("%+v, %v", undone, err)
 		}
@@ -207,7 +205,7 @@ func TestUndoOfARunThatRemovedMoreThanTheTagsShow(t *testing.T) {
 			if !recorded {
 				j.Config.Records = ""
 			}
-			undone, err := j.UndoRun(t.Context(), record.Run)
+			undone, err := j.Undo().Run(t.Context(), record.Run)
 			if recorded {
 				there = map[string]string{"us-east-1 " + imageID(1): "present", "us-east-1 " + imageID(2): "present", "us-east-1 " + imageID(3): "gone"}
 			}
@@ -230,7 +228,7 @@ func TestRestorableWithRecords(t *testing.T) {
 			removedImage(1, ami.Deregistered, now.AddDate(0, 0, 14), 1, 7), removedImage(2, ami.Deregistered, now.AddDate(0, 0, 14), 2, 9),
 		}}}})
 		s["REGIONS"] = everyRegion["REGIONS"]
-		said := func(list janitor.Restorable) map[string]string {
+		said := func(list undo.Restorable) map[string]string {
 			found := map[string]string{}
 			for _, r := range list.Removals {
 				found[r.ImageID] = r.RestorableUntil.UTC().Format(time.DateOnly) + " " + r.Why
@@ -238,7 +236,7 @@ func TestRestorableWithRecords(t *testing.T) {
 			return found
 		}
 		until := now.AddDate(0, 0, 14).Format(time.DateOnly)
-		list := newJanitor(t, account.Client(), s).Restorable(t.Context())
+		list := newJanitor(t, account.Client(), s).Undo().Restorable(t.Context())
 		if diff := cmp.Diff(map[string]string{
 			imageID(1): "0001-01-01 neither the account nor the Recycle Bin holds its snapshot " + snapshotID(7),
 			imageID(2): until + " ",
@@ -250,13 +248,13 @@ func TestRestorableWithRecords(t *testing.T) {
 		if err := os.WriteFile(s["RECORDS"], nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		list = newJanitor(t, account.Client(), s).Restorable(t.Context())
+		list = newJanitor(t, account.Client(), s).Undo().Restorable(t.Context())
 		if got := said(list)[imageID(2)]; !strings.Contains(list.Warning, "records of runs could not be read") || got != until+" if it needs no snapshot but "+snapshotID(2)+", "+snapshotID(9)+", of which there is no record" {
 			t.Errorf("%q, %q", list.Warning, got)
 		}
 		denied := emulator.Fail(account.Client(), "DescribeSnapshots", func(_ int, r emulator.Request) bool { return r.Region == "us-east-1" }, http.StatusForbidden, "UnauthorizedOperation", "No.")
 		s = saveRecord(t, record.Run{Run: removalRun, Regions: []record.Region{{Region: "us-east-1", Images: []record.Image{removedImage(1, ami.Deregistered, now, 1, 7)}}}})
-		if list := newJanitor(t, denied, s).Restorable(t.Context()); len(list.Removals) > 0 || len(list.Failed) != 1 || !strings.Contains(list.Failed[0].Error, "listing snapshots: UnauthorizedOperation: No.") {
+		if list := newJanitor(t, denied, s).Undo().Restorable(t.Context()); len(list.Removals) > 0 || len(list.Failed) != 1 || !strings.Contains(list.Failed[0].Error, "listing snapshots: UnauthorizedOperation: No.") {
 			t.Errorf("%+v", list)
 		}
 	})
@@ -281,7 +279,7 @@ func TestUndoOfARunThatWasRefused(t *testing.T) {
 			run   string
 			image int
 		}{{first.Run, 2}, {second.Run, 1}} {
-			undone, err := l.janitor().UndoRun(t.Context(), c.run)
+			undone, err := l.janitor().Undo().Run(t.Context(), c.run)
 			if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(c.image): "restored"}, brought(undone)); err != nil || diff != "" {
 				t.Errorf("%s: %v\n%s", c.run, err, diff)
 			}
@@ -311,7 +309,7 @@ func TestUndoOfARemovalThatIsNotConfirmed(t *testing.T) {
 		}
 		l.at = night(1)
 		l.load()
-		undone, err := l.janitor().UndoRun(t.Context(), record.Run)
+		undone, err := l.janitor().Undo().Run(t.Context(), record.Run)
 		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "restored"}, brought(undone)); err != nil || diff != "" {
 			t.Errorf("%v\n%s", err, diff)
 		}
@@ -325,7 +323,7 @@ func TestUndoADryRun(t *testing.T) {
 		image.Outcome = nil
 		s := saveRecord(t, record.Run{Run: removalRun, DryRun: true, Regions: []record.Region{{Region: "us-east-1", Images: []record.Image{image}}}})
 		account := twoRegions(t)
-		undone, err := newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
+		undone, err := newJanitor(t, account.Client(), s).Undo().Run(t.Context(), removalRun)
 		wrote := slices.DeleteFunc(writes(account), func(action string) bool { return strings.HasPrefix(action, "List") })
 		if err != nil || !undone.Complete() || !undone.IsEmpty() || len(wrote) > 0 {
 			t.Errorf("%+v, %v", undone, err)
@@ -349,15 +347,15 @@ func TestUndoWithoutTheRecord(t *testing.T) {
 		account := twoRegions(t)
 		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
 		removeByHand(t, account, "us-east-1", removalRun, 2, 2, 9)
-		undone, err := newJanitor(t, account.Client(), s).UndoImages(t.Context(), []string{imageID(2)})
+		undone, err := newJanitor(t, account.Client(), s).Undo().Images(t.Context(), []string{imageID(2)})
 		if err != nil || !undone.Complete() || !strings.Contains(undone.Warning, "records of runs could not be read") {
 			t.Errorf("%+v, %v", undone, err)
 		}
-		undone, err = newJanitor(t, account.Client(), s).UndoRun(t.Context(), removalRun)
+		undone, err = newJanitor(t, account.Client(), s).Undo().Run(t.Context(), removalRun)
 		if err != nil || !undone.Complete() || !strings.Contains(undone.Warning, "record of the run could not be read") || undone.IsEmpty() {
 			t.Errorf("%+v, %v", undone, err)
 		}
-		if _, err := newJanitor(t, account.Client(), settings{"RECORDS": s["RECORDS"]}).UndoRun(t.Context(), unknownRun); !errors.Is(err, janitor.ErrUnknownRun) {
+		if _, err := newJanitor(t, account.Client(), settings{"RECORDS": s["RECORDS"]}).Undo().Run(t.Context(), unknownRun); !errors.Is(err, undo.ErrUnknownRun) {
 			t.Error(err)
 		}
 	})
@@ -376,7 +374,7 @@ func TestUndoImages(t *testing.T) {
 		}})
 		s["REGIONS"] = everyRegion["REGIONS"]
 		ids := []string{imageID(3), imageID(2), imageID(5), imageID(2)}
-		undone, err := newJanitor(t, account.Client(), s).UndoImages(t.Context(), ids)
+		undone, err := newJanitor(t, account.Client(), s).Undo().Images(t.Context(), ids)
 		if err != nil || undone.Complete() || undone.Err() != nil || undone.Warning != "" {
 			t.Errorf("%+v, %v", undone, err)
 		}
@@ -386,7 +384,7 @@ func TestUndoImages(t *testing.T) {
 		if got := undone.Regions[2].Images[0].Snapshots; len(got) != 2 || !got[0].Status.Back() || !got[1].Status.Back() {
 			t.Errorf("%+v", got)
 		}
-		left := newJanitor(t, account.Client(), everyRegion).Restorable(t.Context())
+		left := newJanitor(t, account.Client(), everyRegion).Undo().Restorable(t.Context())
 		var names []string
 		for _, removal := range left.Removals {
 			names = append(names, removal.Region+" "+removal.Run+" "+removal.ImageID+removal.SnapshotID)
@@ -394,7 +392,7 @@ func TestUndoImages(t *testing.T) {
 		if diff := cmp.Diff([]string{"us-east-1 " + removalRun + " " + imageID(1), "eu-west-1 " + unknownRun + " " + imageID(4)}, names); diff != "" {
 			t.Error(diff)
 		}
-		undone, err = newJanitor(t, account.Client(), s).UndoImages(t.Context(), []string{imageID(2), imageID(3)})
+		undone, err = newJanitor(t, account.Client(), s).Undo().Images(t.Context(), []string{imageID(2), imageID(3)})
 		if err != nil || !undone.Complete() {
 			t.Errorf("again: %+v, %v", undone, err)
 		}
@@ -409,26 +407,26 @@ func TestUndoWhereARegionFails(t *testing.T) {
 		removeByHand(t, account, "eu-west-1", removalRun, 3, 3)
 		doer := emulator.Fail(account.Client(), "ListImagesInRecycleBin", func(_ int, r emulator.Request) bool { return r.Region == "eu-west-1" },
 			http.StatusForbidden, "UnauthorizedOperation", "No.")
-		undone, err := newJanitor(t, doer, everyRegion).UndoRun(t.Context(), removalRun)
+		undone, err := newJanitor(t, doer, everyRegion).Undo().Run(t.Context(), removalRun)
 		if err != nil || undone.Err() == nil || !strings.Contains(undone.Err().Error(), "eu-west-1: listing the images in the Recycle Bin: UnauthorizedOperation: No.") {
 			t.Errorf("%+v, %v", undone, err)
 		}
 		if got := brought(undone); got["us-east-1 "+imageID(1)] != "restored" || len(got) != 2 {
 			t.Errorf("%v", got)
 		}
-		undone, err = newJanitor(t, doer, everyRegion).UndoImages(t.Context(), []string{imageID(3)})
+		undone, err = newJanitor(t, doer, everyRegion).Undo().Images(t.Context(), []string{imageID(3)})
 		if err != nil || undone.Err() == nil || undone.Complete() || brought(undone)[imageID(3)] != "gone" {
 			t.Errorf("%+v, %v", undone, err)
 		}
 		// That a run is unknown cannot be said as long as a region could not be read.
-		undone, err = newJanitor(t, doer, everyRegion).UndoRun(t.Context(), unknownRun)
+		undone, err = newJanitor(t, doer, everyRegion).Undo().Run(t.Context(), unknownRun)
 		if err != nil || undone.Err() == nil {
 			t.Errorf("%+v, %v", undone, err)
 		}
-		if list := newJanitor(t, doer, everyRegion).Restorable(t.Context()); len(list.Failed) != 1 || list.Failed[0].Region != "eu-west-1" || len(list.Removals) != 0 {
+		if list := newJanitor(t, doer, everyRegion).Undo().Restorable(t.Context()); len(list.Failed) != 1 || list.Failed[0].Region != "eu-west-1" || len(list.Removals) != 0 {
 			t.Errorf("%+v", list)
 		}
-		undone, err = newJanitor(t, emulator.Deny(account.Client(), "DescribeRegions"), settings{"REGIONS": "all"}).UndoRun(t.Context(), removalRun)
+		undone, err = newJanitor(t, emulator.Deny(account.Client(), "DescribeRegions"), settings{"REGIONS": "all"}).Undo().Run(t.Context(), removalRun)
 		if err != nil || undone.Err() == nil {
 			t.Errorf("%+v, %v", undone, err)
 		}
@@ -439,36 +437,17 @@ func TestUndoWhatIsNoID(t *testing.T) {
 	account := twoRegions(t)
 	j := newJanitor(t, account.Client(), nil)
 	for _, run := range []string{"", "*", "20261122T020000Z-*", "../runs", "ami-0123456789abcdef0"} {
-		if undone, err := j.UndoRun(t.Context(), run); err == nil {
+		if undone, err := j.Undo().Run(t.Context(), run); err == nil {
 			t.Errorf("%q: %+v", run, undone)
 		}
 	}
 	for _, id := range []string{"", "ami-*", "snap-0123456789abcdef0", "ami-0123456789abcdef?"} {
-		if undone, err := j.UndoImages(t.Context(), []string{imageID(1), id}); err == nil {
+		if undone, err := j.Undo().Images(t.Context(), []string{imageID(1), id}); err == nil {
 			t.Errorf("%q: %+v", id, undone)
 		}
 	}
 	if len(account.Calls()) > 0 {
 		t.Errorf("%v", account.Calls())
-	}
-}
-
-// The fields of the JSON are a contract.
-func TestUndoneAsJSON(t *testing.T) {
-	undone := janitor.Undone{
-		Run: removalRun,
-		Regions: []janitor.UndoneRegion{{Region: "us-east-1", Result: undo.Result{
-			Images:    []undo.Image{{ImageID: "ami-0123456789example", Status: undo.Incomplete, Why: "x", Snapshots: []undo.Snapshot{}}},
-			Snapshots: []undo.Snapshot{{SnapshotID: "snap-0123456789example", Status: undo.Restored}},
-		}}},
-		Gone: []undo.Image{},
-	}
-	text, err := json.Marshal(undone)
-	want := `{"run":"20261122T020000Z-3f9c1a","regions":[{"region":"us-east-1","error":"",` +
-		`"images":[{"imageId":"ami-0123456789example","name":"","status":"incomplete","why":"x","snapshots":[]}],` +
-		`"snapshots":[{"snapshotId":"snap-0123456789example","status":"restored","why":""}]}],"gone":[]}`
-	if err != nil || string(text) != want {
-		t.Errorf("%s, %v", text, err)
 	}
 }
 
@@ -491,7 +470,7 @@ func TestTheNightAfterAnUndo(t *testing.T) {
 		if record.Totals.Deregistered != 100 {
 			t.Fatalf("%+v", record.Totals)
 		}
-		undone, err := j.UndoRun(t.Context(), removalRun)
+		undone, err := j.Undo().Run(t.Context(), removalRun)
 		if err != nil || !undone.Complete() || len(undone.Regions[0].Images) != 100 {
 			t.Fatalf("%+v, %v", undone, err)
 		}

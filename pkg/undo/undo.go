@@ -33,8 +33,8 @@ type API interface {
 	wire.TagsAPI
 }
 
-// Wanted is what is to be brought back in one region.
-type Wanted struct {
+// Request is what is to be brought back in one region.
+type Request struct {
 	Run    string    // All that this run has declared, by its tags; empty for nothing.
 	Images []Removed // These besides, whatever their tags say; each once.
 	Today  time.Time // The day that is noted as the one of the restoration, in UTC.
@@ -101,7 +101,7 @@ func (s Status) Back() bool { return s == Restored || s == Present }
 type undoing struct {
 	api       API
 	bin       *Bin
-	wanted    Wanted
+	wanted    Request
 	images    []*image // By id.
 	snapshots map[string]*snapshot
 }
@@ -129,7 +129,7 @@ type snapshot struct {
 // later is in the result.
 //
 // The snapshots come first, because an image cannot be restored without them (EBS User Guide, "Recover deleted AMIs").
-func Run(ctx context.Context, api API, bin *Bin, wanted Wanted) (Result, error) {
+func Run(ctx context.Context, api API, bin *Bin, wanted Request) (Result, error) {
 	u := begin(api, bin, wanted)
 	if err := u.lookAround(ctx); err != nil {
 		return Result{}, err
@@ -168,7 +168,7 @@ func (u *undoing) lookAround(ctx context.Context) error {
 }
 
 // begin works out what is to be dealt with.
-func begin(api API, bin *Bin, wanted Wanted) *undoing {
+func begin(api API, bin *Bin, wanted Request) *undoing {
 	if wanted.Step == nil {
 		wanted.Step = func(int, int) {}
 	}
@@ -194,7 +194,7 @@ func begin(api API, bin *Bin, wanted Wanted) *undoing {
 }
 
 // byID returns the images that are to be brought back, by id.
-func (w Wanted) byID(bin *Bin) map[string]Removed {
+func (w Request) byID(bin *Bin) map[string]Removed {
 	found := map[string]Removed{}
 	if w.Run != "" {
 		for _, id := range bin.declaredBy(w.Run, "ami-") {

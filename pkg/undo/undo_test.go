@@ -155,7 +155,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 					defer end()
 					api := client(kill(account.Client(), n, after, end))
 					if bin, err := undo.Look(ctx, api); err == nil {
-						_, _ = undo.Run(ctx, api, bin, undo.Wanted{Run: run, Today: time.Now()})
+						_, _ = undo.Run(ctx, api, bin, undo.Request{Run: run, Today: time.Now()})
 					}
 					killed = ctx.Err() != nil
 
@@ -380,7 +380,7 @@ func TestWhatCannotBeRestored(t *testing.T) {
 			return removed
 		}
 		began := time.Now()
-		said := statuses(undoWanted(t, api, undo.Wanted{Run: run, Images: []undo.Removed{
+		said := statuses(undoWanted(t, api, undo.Request{Run: run, Images: []undo.Removed{
 			record(1, left, "", 11), record(2, time.Time{}, "bucket/image.manifest.xml"), record(3, left.AddDate(0, 0, 15), "", 13, 14),
 			record(4, left.AddDate(0, 0, 15), "", 15), record(6, time.Time{}, "", 17), record(7, left.AddDate(1, 0, 0), "", 18),
 		}}))
@@ -476,7 +476,7 @@ func TestASnapshotOfAnotherRun(t *testing.T) {
 		declare(t, api, otherRun, imageID(2), snapshotID(11))
 		now := everything(t, account)
 		denied := client(emulator.Deny(account.Client(), "RestoreImageFromRecycleBin"))
-		undoWanted(t, denied, undo.Wanted{Run: run, Images: []undo.Removed{{ImageID: imageID(1), Recorded: true, Snapshots: []string{snapshotID(11)}}}})
+		undoWanted(t, denied, undo.Request{Run: run, Images: []undo.Removed{{ImageID: imageID(1), Recorded: true, Snapshots: []string{snapshotID(11)}}}})
 		if diff := cmp.Diff(now, everything(t, account)); diff != "" {
 			t.Error(diff)
 		}
@@ -543,7 +543,7 @@ func TestASnapshotThatWentWithALaterRun(t *testing.T) {
 				before := everything(t, account)
 				w.remove(t, api, run, w.pictures[0])
 				world{pictures: w.pictures[1:]}.remove(t, api, otherRun, w.pictures[1])
-				wanted := undo.Wanted{Run: run}
+				wanted := undo.Request{Run: run}
 				if recorded {
 					wanted.Images = []undo.Removed{{ImageID: imageID(1), Recorded: true, Snapshots: []string{snapshotID(11)}}}
 				}
@@ -583,7 +583,7 @@ func TestAPersonWasFaster(t *testing.T) {
 		// One that a record names and that carries no tag at all is given the day.
 		tags := []types.Tag{{Key: aws.String("ami-janitor:restored")}}
 		must[*ec2.DeleteTagsOutput](t)(api.DeleteTags(t.Context(), &ec2.DeleteTagsInput{Resources: []string{imageID(1)}, Tags: tags}))
-		undoWanted(t, api, undo.Wanted{Run: run, Images: []undo.Removed{{ImageID: imageID(1), Recorded: true}}})
+		undoWanted(t, api, undo.Request{Run: run, Images: []undo.Removed{{ImageID: imageID(1), Recorded: true}}})
 		if diff := cmp.Diff(restored(before, ofPictures(gone)...), everything(t, account)); diff != "" {
 			t.Error(diff)
 		}
@@ -611,7 +611,7 @@ func TestWhatIsOnlyAnnounced(t *testing.T) {
 				api := client(account.Client())
 				before := everything(t, account)
 				recorded := undo.Removed{ImageID: imageID(1), Recorded: true, Snapshots: []string{snapshotID(11)}}
-				for _, wanted := range []undo.Wanted{{Run: run, Images: []undo.Removed{recorded}}, {Images: []undo.Removed{{ImageID: imageID(1)}}}, {Run: otherRun}} {
+				for _, wanted := range []undo.Request{{Run: run, Images: []undo.Removed{recorded}}, {Images: []undo.Removed{{ImageID: imageID(1)}}}, {Run: otherRun}} {
 					said := statuses(undoWanted(t, api, wanted))
 					if len(wanted.Images) > 0 && said[imageID(1)] != "present: it was there already; its removal is only announced" {
 						t.Errorf("%v", said)
@@ -664,7 +664,7 @@ func TestWhatWasNotRemoved(t *testing.T) {
 		account := w.load(t)
 		before := everything(t, account)
 		api := client(account.Client())
-		wanted := undo.Wanted{Run: run}
+		wanted := undo.Request{Run: run}
 		for _, p := range gone {
 			wanted.Images = append(wanted.Images, undo.Removed{ImageID: imageID(p.n), Recorded: true, Doubtful: p.n == 1})
 		}
@@ -711,7 +711,7 @@ func TestWhoRemovedAnImageOfWhichTheRunDoesNotKnow(t *testing.T) {
 					must[*ec2.DeleteTagsOutput](t)(api.DeleteTags(t.Context(), &ec2.DeleteTagsInput{Resources: ids, Tags: tags}))
 				}
 				time.Sleep(time.Duration(c.days) * 24 * time.Hour)
-				said := statuses(undoWanted(t, api, undo.Wanted{Run: run, Images: []undo.Removed{
+				said := statuses(undoWanted(t, api, undo.Request{Run: run, Images: []undo.Removed{
 					{ImageID: imageID(1), Recorded: true, Doubtful: true, Snapshots: []string{snapshotID(11)}},
 				}}))
 				if said[imageID(1)] != c.said || said[snapshotID(11)] != c.said {
@@ -816,7 +816,7 @@ func TestALookThatFails(t *testing.T) {
 			api := client(emulator.Deny(account.Client(), action))
 			bin, err := undo.Look(t.Context(), api)
 			if err == nil {
-				_, err = undo.Run(t.Context(), api, bin, undo.Wanted{Run: run, Today: time.Now()})
+				_, err = undo.Run(t.Context(), api, bin, undo.Request{Run: run, Today: time.Now()})
 			}
 			if err == nil || !strings.HasPrefix(err.Error(), says) || writes(account.Calls()) != written {
 				t.Errorf("%s: %v", action, err)
@@ -883,7 +883,7 @@ func TestTheListPromisesWhatAnUndoDoes(t *testing.T) {
 				for i, p := range removed {
 					of := list[slices.IndexFunc(list, func(r undo.Removal) bool { return r.ImageID == imageID(p.n) })]
 					promised := !of.RestorableUntil.IsZero()
-					wanted := undo.Wanted{Images: []undo.Removed{{ImageID: imageID(p.n)}}}
+					wanted := undo.Request{Images: []undo.Removed{{ImageID: imageID(p.n)}}}
 					if c.known != nil {
 						wanted.Images = c.known[i : i+1]
 					}

@@ -256,19 +256,19 @@ func (w world) steps(run string, pictures []picture) []func(rapid.TB, *ec2.Clien
 // undoRun undoes a run by its tags.
 func undoRun(t rapid.TB, api undo.API, run string) undo.Result {
 	t.Helper()
-	return undoWanted(t, api, undo.Wanted{Run: run})
+	return undoWanted(t, api, undo.Request{Run: run})
 }
 
 func undoImages(t rapid.TB, api undo.API, ids ...string) undo.Result {
 	t.Helper()
-	wanted := undo.Wanted{}
+	wanted := undo.Request{}
 	for _, id := range ids {
 		wanted.Images = append(wanted.Images, undo.Removed{ImageID: id})
 	}
 	return undoWanted(t, api, wanted)
 }
 
-func undoWanted(t rapid.TB, api undo.API, wanted undo.Wanted) undo.Result {
+func undoWanted(t rapid.TB, api undo.API, wanted undo.Request) undo.Result {
 	t.Helper()
 	wanted.Today = time.Now()
 	bin := must[*undo.Bin](t)(undo.Look(context.Background(), api))

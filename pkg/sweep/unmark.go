@@ -1,14 +1,16 @@
-package janitor
+package sweep
 
 import (
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/ami-janitor/ami-janitor/pkg/inventory"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
-	"github.com/ami-janitor/ami-janitor/pkg/sweep"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
@@ -19,22 +21,15 @@ type Unmarked struct {
 	Err             error // Why it could not be taken back; nil if it was.
 }
 
-// Unmark takes back the announced removal of images, whatever stage it is at, and notes today as a use, from which their
-// idle time counts anew. The error is about images that could not be looked for, or that are not there; all others have been
-// dealt with.
-func (j *Janitor) Unmark(ctx context.Context, ids []string) ([]Unmarked, error) {
-	if err := j.checkClock(ctx); err != nil {
-		return nil, err
-	}
-	regions, err := j.RegionNames(ctx)
-	if err != nil {
-		return nil, err
-	}
+// UnmarkImages takes back the announced removal of images, wherever they are in some regions, and
+// notes today as a use, from which their idle time starts over. The error is about images that
+// could not be searched for or found; all others have been dealt with.
+func UnmarkImages(ctx context.Context, account aws.Config, regions, ids []string, now time.Time) ([]Unmarked, error) {
 	var results []Unmarked
 	missing := slices.Clone(ids)
 	var faults []string
 	for _, region := range regions {
-		client := wire.EC2(j.AWS, region)
+		client := wire.EC2(account, region)
 		images, err := inventory.ImagesAgain(ctx, client, ids)
 		if err != nil {
 			faults = append(faults, fmt.Sprintf("; %s could not be searched: %s", region, wire.Explain(err)))
@@ -44,7 +39,7 @@ func (j *Janitor) Unmark(ctx context.Context, ids []string) ([]Unmarked, error) 
 			missing = slices.DeleteFunc(missing, func(id string) bool { return id == image.ID })
 			result := Unmarked{ImageID: image.ID, Region: region, Marked: retention.Marked(image)}
 			if result.Marked {
-				result.Err = sweep.Unmark(ctx, client, image, true, retention.UndoAsked(image), j.Clock())
+				result.Err = Unmark(ctx, client, image, true, retention.UndoAsked(image), now)
 			}
 			results = append(results, result)
 		}
