@@ -8,47 +8,48 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// How a bucket gives way to others. One that was throttled goes on at half its pace, and is back at the full one a
-// minute later at most if it is not throttled again. What it leaves untaken meanwhile is not lost: EC2's own bucket fills
-// with it, and is empty again by the time of the next throttling. The slower the way back, the fewer calls are throttled;
-// the faster, the less is left to nobody once the others are gone.
+// How a bucket yields to others. A throttled bucket continues at half its rate, and returns to the
+// full rate within a minute unless it is throttled again. The requests that it does not use
+// meanwhile are not lost: they refill EC2's own bucket until the next throttling. A slower recovery
+// means fewer throttled calls; a faster one wastes less of the rate once the others are gone.
 const (
-	retreat  = 0.5
-	recovery = 60       // The seconds in which a bucket would come from a standstill to its full pace.
-	slowest  = 1.0 / 16 // Of the full pace.
+	backoff  = 0.5
+	recovery = 60       // Seconds from standstill to the full rate.
+	slowest  = 1.0 / 16 // As a share of the full rate.
 )
 
 // bucket is a share of one of EC2's token buckets.
 type bucket struct {
-	full    rate.Limit // Its pace while nobody else is in the way.
+	full    rate.Limit // Its rate while nobody else needs the bucket.
 	limiter *rate.Limiter
 
-	// turn is held by the one who waits for the limiter. A limiter promises each of those who wait a time of their own; one
-	// who has such a promise would not notice that the pace has changed meanwhile.
+	// turn is held by the goroutine that waits for the limiter. A limiter gives each waiting
+	// goroutine a fixed time to leave; one with such a time would not notice a changed rate.
 	turn chan struct{}
 
-	mu       sync.Mutex
-	setbacks int // How many times it has slowed down.
+	mu        sync.Mutex
+	slowdowns int // How often it has slowed down.
 }
 
-// jitter is how much later, in seconds, one request may arrive than another that has left at the same time.
+// jitter is how many seconds apart two requests may arrive that left at the same time.
 const jitter = 1
 
-// newBucket makes a bucket that holds a share of what EC2's bucket of a size holds and gets back.
+// newBucket makes a bucket with a share of the burst and the refill of EC2's bucket.
 //
-// The burst is shared as the refill is: those whose shares add up to one never find EC2's bucket empty because of one
-// another, and whoever has all of it uses all of it. But EC2 counts requests as they arrive, not as they leave. Those that
-// left in the course of a second may arrive at once, with those that were entitled to arrive then; so what a second brings
-// back is kept out of the burst.
+// Clients whose shares add up to one never empty EC2's bucket for one another, and a client with
+// the share of one uses all of it. But EC2 counts requests when they arrive, not when they leave.
+// All requests of one second may arrive at once, together with those that are due by then; so the
+// refill of one second is kept out of the burst.
 func newBucket(size size, share float64) *bucket {
 	full := rate.Limit(size.refill * share)
 	burst := math.Floor(share * (size.burst - jitter*size.refill))
 	return &bucket{full: full, limiter: rate.NewLimiter(full, max(int(burst), 1)), turn: make(chan struct{}, 1)}
 }
 
-// wait waits until a request may leave, and returns what the bucket has to be told of its answer: how many times it had
-// slowed down by then. Whoever is next, and could not leave before the deadline of the context, does not wait for it.
-func (b *bucket) wait(ctx context.Context) (setbacks int, err error) {
+// wait waits until a request may leave, and returns how often the bucket had slowed down by then,
+// for slowDown and speedUp. A request that could not leave before the deadline of its context fails
+// at once.
+func (b *bucket) wait(ctx context.Context) (slowdowns int, err error) {
 	select {
 	case b.turn <- struct{}{}:
 		defer func() { <-b.turn }()
@@ -62,30 +63,30 @@ func (b *bucket) wait(ctx context.Context) (setbacks int, err error) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.setbacks, nil
+	return b.slowdowns, nil
 }
 
-// slowDown gives way to others after a request was throttled: EC2's bucket is empty, so this one is, too. It does so once
-// for all requests that were on their way at the time.
-func (b *bucket) slowDown(setbacks int) {
+// slowDown yields to others after a throttled request: EC2's bucket is empty, so this one must be,
+// too. It counts once for all requests that were in flight at the time.
+func (b *bucket) slowDown(slowdowns int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if setbacks != b.setbacks {
+	if slowdowns != b.slowdowns {
 		return
 	}
-	b.setbacks++
-	b.limiter.SetLimit(max(b.limiter.Limit()*retreat, b.full*slowest))
+	b.slowdowns++
+	b.limiter.SetLimit(max(b.limiter.Limit()*backoff, b.full*slowest))
 	burst := b.limiter.Burst()
-	b.limiter.SetBurst(1) // What is over the burst is lost. Without any, whoever waits would be refused.
+	// Tokens above the burst are lost. With a burst of 0, the limiter would refuse every request.
+	b.limiter.SetBurst(1)
 	b.limiter.SetBurst(burst)
 }
 
-// speedUp comes back to the full pace in steps, one with each request that was not throttled, as many of them a second as
-// the pace is: together the same each second, whatever the pace.
-func (b *bucket) speedUp(setbacks int) {
+// speedUp restores the full rate linearly, one step for each request that was not throttled.
+func (b *bucket) speedUp(slowdowns int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if pace := b.limiter.Limit(); setbacks == b.setbacks && pace < b.full {
+	if pace := b.limiter.Limit(); slowdowns == b.slowdowns && pace < b.full {
 		b.limiter.SetLimit(min(pace+b.full/recovery/pace, b.full))
 	}
 }

@@ -1,9 +1,11 @@
-// Package pace keeps calls of EC2 and of Parameter Store to the speed that AWS allows: as fast as that, and no faster.
+// Package pace limits calls of EC2 and of Parameter Store to the rates that AWS allows, and uses
+// them fully.
 //
-// EC2 counts the requests of an account by region and action, in token buckets of sizes that it publishes. Parameter Store
-// counts those for the values of parameters, all together. A run takes its share of each, because others live in the account:
-// people, pipelines, applications, Auto Scaling. Should they take more than the rest, it gives way. Others are left alone:
-// Auto Scaling, the Recycle Bin and the listing of parameters publish no such numbers.
+// EC2 counts the requests of an account by region and action, in token buckets of published sizes.
+// Parameter Store counts all requests for the values of parameters together. A run takes its share
+// of each, because the account has other users: people, pipelines, applications, Auto Scaling. If
+// they take more than the rest, the run slows down. Other calls are not limited: Auto Scaling, the
+// Recycle Bin and the listing of parameters publish no rates.
 package pace
 
 import (
@@ -20,7 +22,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 )
 
-// Pace holds the token buckets of all regions. It may be used by several goroutines at once.
+// Pace holds the token buckets of all regions. It is safe for concurrent use.
 type Pace struct {
 	share float64
 
@@ -28,23 +30,23 @@ type Pace struct {
 	buckets map[kind]*bucket
 }
 
-// kind is what has a bucket of its own.
+// kind identifies a bucket.
 type kind struct {
 	region, service, action string
-	whole                   bool
+	unfiltered              bool
 }
 
-// New returns full buckets that hold a share of AWS's: above 0, and up to 1.
+// New returns full buckets with a share of AWS's: above 0, and up to 1.
 func New(share float64) *Pace {
 	return &Pace{share: share, buckets: map[kind]*bucket{}}
 }
 
-// Apply makes all clients that are made from the configuration take from these buckets: with every request, and not just
-// with the first one of a call. One that cannot leave before the deadline of its context fails with an error that is
+// Apply limits all clients that are made from the configuration: every request, retries included. A
+// request that cannot leave before the deadline of its context fails with an error that is
 // context.DeadlineExceeded.
 func (p *Pace) Apply(config *aws.Config) {
 	config.APIOptions = append(slices.Clip(config.APIOptions), func(stack *middleware.Stack) error {
-		note := middleware.InitializeMiddlewareFunc("PaceNote", noteWhole)
+		note := middleware.InitializeMiddlewareFunc("PaceNote", noteUnfiltered)
 		if err := stack.Initialize.Add(note, middleware.After); err != nil {
 			return err
 		}
@@ -52,24 +54,24 @@ func (p *Pace) Apply(config *aws.Config) {
 	})
 }
 
-// wholeKey is the key under which a context says that a request asks for everything at once.
-type wholeKey struct{}
+// unfilteredKey is the context key that says whether a request asks for everything at once.
+type unfilteredKey struct{}
 
-// noteWhole notes what later only the body of the request would say.
-func noteWhole(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
+// noteUnfiltered looks at the parameters of a request while they are not yet serialised.
+func noteUnfiltered(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (
 	middleware.InitializeOutput, middleware.Metadata, error,
 ) {
 	if awsmiddleware.GetServiceID(ctx) == ec2.ServiceID {
-		whole := isWhole(awsmiddleware.GetOperationName(ctx), in.Parameters)
-		ctx = middleware.WithStackValue(ctx, wholeKey{}, whole)
+		unfiltered := isUnfiltered(awsmiddleware.GetOperationName(ctx), in.Parameters)
+		ctx = middleware.WithStackValue(ctx, unfilteredKey{}, unfiltered)
 	}
 	return next.HandleInitialize(ctx, in)
 }
 
-// throttled says which errors are throttling, as the SDK's retries understand it.
+// throttled says which errors are throttling, as in the SDK's own retries.
 var throttled = retry.IsErrorThrottles(retry.DefaultThrottles)
 
-// keep lets a request leave when it may, and listens to what AWS answers.
+// keep delays a request until it may leave, and adapts the rate to AWS's answer.
 func (p *Pace) keep(ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler) (
 	middleware.FinalizeOutput, middleware.Metadata, error,
 ) {
@@ -78,24 +80,24 @@ func (p *Pace) keep(ctx context.Context, in middleware.FinalizeInput, next middl
 		return next.HandleFinalize(ctx, in)
 	}
 	bucket := p.bucket(*kind)
-	setbacks, err := bucket.wait(ctx)
+	slowdowns, err := bucket.wait(ctx)
 	if err != nil {
-		// An error of this type is not tried again.
+		// An error of this type is not retried.
 		return middleware.FinalizeOutput{}, middleware.Metadata{}, &aws.RequestCanceledError{Err: fmt.Errorf("waiting to call %s: %w", awsmiddleware.GetOperationName(ctx), err)}
 	}
 	out, metadata, err := next.HandleFinalize(ctx, in)
 	if throttled.IsErrorThrottle(err) == aws.TrueTernary {
-		bucket.slowDown(setbacks)
+		bucket.slowDown(slowdowns)
 	} else {
-		bucket.speedUp(setbacks)
+		bucket.speedUp(slowdowns)
 	}
 	return out, metadata, err
 }
 
-// kindOf returns what a request belongs to; nil if it takes from no bucket.
+// kindOf returns the bucket of a request; nil if its rate is not limited.
 func kindOf(ctx context.Context) *kind {
 	service, action := awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx)
-	whole, _ := middleware.GetStackValue(ctx, wholeKey{}).(bool)
+	unfiltered, _ := middleware.GetStackValue(ctx, unfilteredKey{}).(bool)
 	switch {
 	case service == ec2.ServiceID:
 	case service == ssm.ServiceID && slices.Contains(valuesOfParameters, action):
@@ -103,10 +105,10 @@ func kindOf(ctx context.Context) *kind {
 	default:
 		return nil
 	}
-	return &kind{awsmiddleware.GetRegion(ctx), service, action, whole}
+	return &kind{awsmiddleware.GetRegion(ctx), service, action, unfiltered}
 }
 
-// bucket returns the bucket from which requests of a kind take.
+// bucket returns the bucket of a kind.
 func (p *Pace) bucket(kind kind) *bucket {
 	p.mu.Lock()
 	defer p.mu.Unlock()

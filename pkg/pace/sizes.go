@@ -8,15 +8,17 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// size is the size of a token bucket: how many requests it holds, and how many come back to it each second.
+// size is the size of a token bucket: how many requests it holds, and how many it gets back each
+// second.
 type size struct{ burst, refill float64 }
 
-// The sizes by category, and those of actions that have their own (EC2 Developer Guide, "Request throttling for the Amazon
-// EC2 API"). Of the latter these are all that concern images, snapshots, tags and Spot fleets.
+// The sizes by category, and those of actions with their own (EC2 Developer Guide, "Request
+// throttling for the Amazon EC2 API"): of these, all that concern images, snapshots, tags and Spot
+// fleets.
 var (
-	reading      = size{100, 20}
-	readingWhole = size{50, 10} // Neither filtered nor in pages.
-	changing     = size{50, 5}
+	reading           = size{100, 20}
+	readingUnfiltered = size{50, 10} // Neither filtered nor paginated.
+	changing          = size{50, 5}
 
 	own = map[string]size{
 		"CopyImage":                     {100, 1},
@@ -39,28 +41,29 @@ var (
 		"ModifySnapshotAttribute":       {100, 5},
 	}
 
-	// large are the actions that EC2 counts apart where they ask for everything at once.
+	// large are the actions for which unfiltered requests have a bucket of their own.
 	large = []string{
 		"DescribeInstances", "DescribeInstanceStatus", "DescribeNetworkInterfaces", "DescribeSecurityGroups", "DescribeSnapshots",
 		"DescribeSpotInstanceRequests", "DescribeVolumes",
 	}
 )
 
-// parameterValues is how many requests for the values of parameters an account may make in a region, 40 a second, unless it
-// pays for a higher throughput: GetParameter, GetParameters and GetParametersByPath together (AWS General Reference, "AWS
-// Systems Manager endpoints and quotas", Parameter Store, maximum throughput). No burst beyond that is published, so what a
-// second brings is all that the bucket holds.
+// parameterValues is the rate of requests for the values of parameters in a region, 40 a second,
+// unless the account pays for a higher throughput: GetParameter, GetParameters and
+// GetParametersByPath together (AWS General Reference, "AWS Systems Manager endpoints and quotas",
+// Parameter Store, maximum throughput). No burst is published, so the bucket holds only the refill
+// of one second.
 var (
 	parameterValues    = size{40, 40}
 	valuesOfParameters = []string{"GetParameters", "GetParameter", "GetParametersByPath"}
 )
 
-// sizeOf is the size of the bucket from which requests of a kind take. A whole one asks for everything at once.
+// sizeOf is the size of the bucket of a kind.
 func sizeOf(kind kind) size {
 	if kind.service == ssm.ServiceID {
 		return parameterValues
 	}
-	action, whole := kind.action, kind.whole
+	action, unfiltered := kind.action, kind.unfiltered
 	if size, ok := own[action]; ok {
 		return size
 	}
@@ -70,16 +73,16 @@ func sizeOf(kind kind) size {
 	switch {
 	case !isReading:
 		return changing
-	case whole:
-		return readingWhole
+	case unfiltered:
+		return readingUnfiltered
 	default:
 		return reading
 	}
 }
 
-// isWhole reports whether a request of an action asks for everything at once: by no filter, and not in pages. Where it is
-// not known how to tell, it does.
-func isWhole(action string, parameters any) bool {
+// isUnfiltered reports whether a request asks for everything at once: without a filter, and not in
+// pages. If that cannot be told for an action, it counts as unfiltered.
+func isUnfiltered(action string, parameters any) bool {
 	switch input := parameters.(type) {
 	case *ec2.DescribeInstancesInput:
 		return len(input.Filters) == 0 && input.MaxResults == nil
