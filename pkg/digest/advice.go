@@ -264,7 +264,7 @@ var remedies = []remedy{
 		"AWS not reached",
 	},
 	{
-		[]string{"no error code of aws", "not a whole answer", "is not an account id", "not an answer of aws"}, // See wire.Explain.
+		[]string{"no error code of aws", "not a complete answer", "is not an account id", "not an answer of aws"}, // See wire.Explain.
 		"No AWS service answers like this. Check what is between: AWS_ENDPOINT_URL, a proxy (HTTPS_PROXY), a firewall. If nothing is, try again later.",
 		"Not AWS that answered",
 	},

@@ -165,7 +165,7 @@ func TestEveryPageIsRead(t *testing.T) {
 // listings are the actions of which the inventory needs every page.
 var listings = []string{"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots"}
 
-// What fails on any page fails the whole inventory, and nothing is returned that could be taken for one.
+// A failure on any page fails the entire inventory, and nothing is returned.
 func TestAPageThatFailsFailsTheInventory(t *testing.T) {
 	const n = 1001 // A second page, of one.
 	accounts := map[string]*emulator.Account{
@@ -191,7 +191,7 @@ func TestAPageThatFailsFailsTheInventory(t *testing.T) {
 		"expired": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
 			return emulator.Fail(d, action, match, 400, "InvalidNextToken", "The token is invalid.")
 		}, "InvalidNextToken: The token is invalid."},
-		"garbled": {emulator.Garble, "not a whole answer"},
+		"garbled": {emulator.Garble, "not a complete answer"},
 		"lost":    {emulator.LoseAnswer, "connection reset by peer"},
 	}
 	words := map[string]string{
@@ -245,8 +245,8 @@ func TestNoTimeNoInventory(t *testing.T) {
 
 var nextToken = regexp.MustCompile(`(<nextToken>[^<]*</nextToken>)?(</Describe[A-Za-z]+Response>)`)
 
-// leading makes an action's answers lead to the pages of the given tokens, round and round, whatever page is asked for. It
-// gives up after a hundred, with an answer that leads nowhere.
+// leading makes an action's answers lead to the pages of the given tokens, round and round,
+// whatever page is asked for. It gives up after a hundred, with an answer that leads nowhere.
 func leading(t *testing.T, next emulator.Doer, action string, tokens ...string) emulator.Doer {
 	t.Helper()
 	n := 0
@@ -278,8 +278,8 @@ func leading(t *testing.T, next emulator.Doer, action string, tokens ...string) 
 	})
 }
 
-// A listing that leads back to a page that was read is an error: what comes after the circle is never seen. The SDK's
-// paginators do not find it, or stop as if all were read.
+// A listing that leads back to an earlier page is an error: the remaining pages are never read. The
+// SDK's paginators do not notice it, or stop as if all were read.
 func TestCircularListings(t *testing.T) {
 	account := holding(t, many(3, image), many(3, snapshot), many(3, lock))
 	for _, action := range listings {
@@ -309,8 +309,8 @@ func asking(next emulator.Doer, forms map[string][]string) emulator.Doer {
 	})
 }
 
-// What is listed is the account's own. Disabled images are asked for. Nothing is filtered away, and nothing is
-// asked for by id.
+// What is listed is the account's own. Disabled images are asked for. Nothing is filtered away, and
+// nothing is asked for by id.
 func TestWhatIsAskedFor(t *testing.T) {
 	forms := map[string][]string{}
 	if _, err := read(t.Context(), asking(holding(t, nil, nil, nil).Client(), forms)); err != nil {
@@ -339,8 +339,8 @@ func TestImagesAreReadLast(t *testing.T) {
 	}
 }
 
-// Shared and public images of others are not in the inventory, nor is what is deregistered and still listed; disabled
-// and deprecated images of one's own are.
+// Shared and public images of others are not in the inventory, nor are deregistered images that are
+// still listed; the account's disabled and deprecated images are.
 func TestWhatIsListed(t *testing.T) {
 	got := mustRead(t, holding(t, []object{
 		image(1, nil),

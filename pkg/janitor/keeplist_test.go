@@ -118,7 +118,7 @@ func TestAKeepListThatCannotBeReadStopsTheRun(t *testing.T) {
 		"a secret":                      {location: "ssm:/ami/keep", value: "golden-*", fields: object{"Type": "SecureString"}, says: "SecureString"},
 		"denied":                        {location: "ssm:/ami/keep", value: "golden-*", kind: "denied", says: "AccessDeniedException"},
 		"throttled for ever":            {location: "ssm:/ami/keep", value: "golden-*", kind: "throttled", says: "ThrottlingException"},
-		"a web page for it":             {location: "ssm:/ami/keep", value: "golden-*", kind: "web page", says: "not a whole answer"},
+		"a web page for it":             {location: "ssm:/ami/keep", value: "golden-*", kind: "web page", says: "not a complete answer"},
 		"unreachable":                   {location: "ssm:/ami/keep", value: "golden-*", kind: "unreachable", says: "EOF"},
 		"a parameter that says nothing": {location: "ssm:/ami/keep", value: "-", fields: object{"Value": "#"}, says: "names nothing"},
 		"a parameter of garbage":        {location: "ssm:/ami/keep", value: `{"keep": true}`, says: "is neither the id of an image"},

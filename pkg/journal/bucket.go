@@ -23,15 +23,16 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// Patience with S3, as in pkg/wire: a throttled or failed request is tried this often, with pauses that grow up to maxBackoff.
+// Retries of S3, as in pkg/wire: a throttled or failed request is tried this often, with pauses
+// that grow up to maxBackoff.
 const (
 	maxAttempts = 8
 	maxBackoff  = 20 * time.Second
 )
 
-// bucket is a store in S3 (or a server that speaks its language), with ETags for versions. The role needs s3:GetObject,
-// s3:PutObject and s3:DeleteObject below the prefix, and s3:ListBucket: without the latter, S3 answers that a document
-// which is not there is forbidden.
+// bucket is a store in S3 (or a compatible server), with ETags as versions. The role needs
+// s3:GetObject, s3:PutObject and s3:DeleteObject below the prefix, and s3:ListBucket: without the
+// latter, S3 answers 403 instead of 404 for a missing document.
 type bucket struct {
 	client       *s3.Client
 	name, prefix string
@@ -39,7 +40,8 @@ type bucket struct {
 
 func openBucket(config aws.Config, name, prefix string) *bucket {
 	client := s3.NewFromConfig(config, func(o *s3.Options) {
-		o.UsePathStyle = o.BaseEndpoint != nil // Other servers than AWS's have no host name for each bucket.
+		// Servers other than AWS's have no host name for each bucket.
+		o.UsePathStyle = o.BaseEndpoint != nil
 		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts = maxAttempts
 			o.MaxBackoff = maxBackoff
@@ -77,13 +79,13 @@ func (b *bucket) putIfVersion(ctx context.Context, key string, data []byte, vers
 	return b.writeIf(ctx, key, data, func(input *s3.PutObjectInput) { input.IfMatch = &version })
 }
 
-// writeIf writes on a condition. S3 answers that there is no such key if the document of a version is gone.
+// writeIf writes conditionally. If the document is missing, S3 answers NoSuchKey.
 func (b *bucket) writeIf(ctx context.Context, key string, data []byte, condition func(*s3.PutObjectInput)) (string, error) {
 	version, err := b.write(ctx, key, data, condition)
 	return version, b.explainCondition(key, err)
 }
 
-// write gives a checksum along, which buckets with Object Lock ask for.
+// write sends a checksum, as buckets with Object Lock require.
 func (b *bucket) write(ctx context.Context, key string, data []byte, condition func(*s3.PutObjectInput)) (string, error) {
 	sum := sha256.Sum256(data)
 	input := s3.PutObjectInput{
@@ -138,7 +140,7 @@ func (b *bucket) list(ctx context.Context, prefix string) ([]string, error) {
 	}
 }
 
-// explain puts an error of S3 into words; nil stays nil.
+// explain words an error of S3; nil stays nil.
 func (b *bucket) explain(key, done string, err error) error {
 	switch code := wire.Code(err); {
 	case err == nil:
@@ -154,7 +156,8 @@ func (b *bucket) explain(key, done string, err error) error {
 	return fmt.Errorf("%s cannot be %s: %s", b.where(key), done, wire.ExplainLookup(err))
 }
 
-// explainCondition is for what depends on a version: if the document is not there at all, it is not in that version either.
+// explainCondition is explain for a conditional write. A write to a missing document is a version
+// conflict.
 func (b *bucket) explainCondition(key string, err error) error {
 	if errors.Is(err, ErrNotFound) {
 		return fmt.Errorf("%s: %w", b.where(key), errChanged)
@@ -167,16 +170,16 @@ func isNotImplemented(err error) bool {
 	return ok && refused.HTTPStatusCode() == http.StatusNotImplemented || wire.Code(err) == "NotImplemented"
 }
 
-// partialAnswerError is what an answer that is not whole fails with.
+// partialAnswerError is the error for an incomplete answer.
 type partialAnswerError struct{ action, missing string }
 
 func (e partialAnswerError) Error() string {
-	return fmt.Sprintf("not a whole answer to %s: %s", e.action, e.missing)
+	return fmt.Sprintf("not a complete answer to %s: %s", e.action, e.missing)
 }
 
-// refusePartialAnswers adds a check of every successful answer, which the SDK takes whatever it says: an HTML page is a
-// listing of nothing, and confirms that a document was written. Bodies are read to their end while a failed request can
-// still be tried again.
+// refusePartialAnswers adds a check of every successful answer, because the SDK accepts any: it
+// reads an HTML page as an empty listing, or as the confirmation of a write. Bodies are read to
+// their end here, so that a failed read can be retried.
 func refusePartialAnswers(stack *middleware.Stack) error {
 	check := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 		middleware.DeserializeOutput, middleware.Metadata, error,
@@ -198,8 +201,8 @@ func refusePartialAnswers(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("RefusePartialAnswers", check), middleware.After)
 }
 
-// missingFrom says what a successful answer lacks; empty if it is whole (S3 API Reference, by action). Whether the content
-// of a document is whole is seen when it is parsed.
+// missingFrom says what a successful answer lacks; empty if it is complete (S3 API Reference, by
+// action). Whether a document itself is complete shows when it is parsed.
 func missingFrom(action string, response *smithyhttp.Response, body []byte) string {
 	switch action {
 	case "GetObject", "PutObject":

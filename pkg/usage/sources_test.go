@@ -363,11 +363,11 @@ var faults = map[string]faulty{
 	"unknown_to_ssm":      {fault: failing(400, "UnknownOperationException"), says: "UnknownOperationException"},
 	"expired_token":       {fault: failing(400, "InvalidNextToken"), says: "InvalidNextToken"},
 	"broken":              {fault: failing(500, "InternalError"), says: "InternalError"},
-	"a_web_page":          {fault: emulator.Garble, says: "not a whole answer"},
+	"a_web_page":          {fault: emulator.Garble, says: "not a complete answer"},
 	"lost":                {fault: emulator.LoseAnswer, says: "connection reset by peer"},
-	"an_empty_answer":     {fault: answeringWith(""), says: "not a whole answer"},
-	"an_empty_object":     {fault: answeringWith("{}"), says: "not a whole answer", lacks: true},
-	"a_list_of_something": {fault: answeringWith(`{"Images": []}`), says: "not a whole answer", lacks: true},
+	"an_empty_answer":     {fault: answeringWith(""), says: "not a complete answer"},
+	"an_empty_object":     {fault: answeringWith("{}"), says: "not a complete answer", lacks: true},
+	"a_list_of_something": {fault: answeringWith(`{"Images": []}`), says: "not a complete answer", lacks: true},
 }
 
 // A source that cannot be asked, however that fails, leaves all images unknown, and is named.

@@ -418,7 +418,7 @@ func TestALookupThatFailsIsAGap(t *testing.T) {
 		"unknown": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
 			return emulator.Fail(d, action, match, 400, "InvalidAMIID.NotFound", "The image id does not exist")
 		}, "InvalidAMIID.NotFound"},
-		"garbled": {emulator.Garble, "not a whole answer"},
+		"garbled": {emulator.Garble, "not a complete answer"},
 		"lost":    {emulator.LoseAnswer, "connection reset by peer"},
 	}
 	for action, source := range map[string]string{"DescribeImageReferences": "references", "DescribeImageAttribute": "launch permissions"} {

@@ -69,11 +69,11 @@ func TestAnAnswerThatLacksSomething(t *testing.T) {
 			_, err := RecycleBin(config(`{}`), "us-east-1").ListRules(ctx, &rbin.ListRulesInput{ResourceType: "EC2_IMAGE"})
 			return err
 		},
-		`not a whole answer to DescribeFleets: it begins with "<DescribeFleetsResponse><fleetSet/>"`: func() error {
+		`not a complete answer to DescribeFleets: it begins with "<DescribeFleetsResponse><fleetSet/>"`: func() error {
 			_, err := EC2(config("<DescribeFleetsResponse><fleetSet/>"), "us-east-1").DescribeFleets(ctx, &ec2.DescribeFleetsInput{})
 			return err
 		},
-		`not a whole answer to ListRules: it begins with "{"`: func() error {
+		`not a complete answer to ListRules: it begins with "{"`: func() error {
 			_, err := RecycleBin(config(`{"Rules": null}`), "us-east-1").ListRules(ctx, &rbin.ListRulesInput{ResourceType: "EC2_IMAGE"})
 			return err
 		},

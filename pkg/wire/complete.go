@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// content names the element of an answer without which it says nothing: that AWS sends it even where it has nothing to list. What that
-// rests on is in docs/answers.md, for each action. Should one ever be left out, then what depends on it is kept, and the digest says so.
+// content names the required element of each answer: AWS sends it even if there is nothing to list.
+// docs/answers.md says why, for each action. If AWS ever leaves it out, everything that depends on
+// it is kept, and the digest says so.
 //
-// Of what changes something, the SDK does not hand on whether it was done (CreateTags, DeleteTags, DeleteSnapshot), or
-// hands it on for every caller to look at. An answer that does not say so is none.
+// For some changes, the SDK does not return whether they were done (CreateTags, DeleteTags,
+// DeleteSnapshot), or leaves the check to every caller. An answer that does not say so is refused.
 var content = map[string]string{
 	"DescribeImages":                  "<imagesSet",
 	"DescribeSnapshots":               "<snapshotSet",
@@ -61,8 +62,9 @@ var content = map[string]string{
 // done is how EC2 says that something was done.
 const done = "<return>true</return>"
 
-// wholeXML checks an answer of EC2 or Auto Scaling: one document, from its first tag to its last, with what it is about.
-func wholeXML(service, action string, body []byte) error {
+// completeXML checks an answer of EC2 or Auto Scaling: one document, from its first tag to its
+// last, with its required element.
+func completeXML(service, action string, body []byte) error {
 	beginning := string(body[:min(len(body), 512)])
 	opened := strings.Contains(beginning, "<"+action+"Response")
 	closed := bytes.HasSuffix(bytes.TrimSpace(body), []byte("</"+action+"Response>"))
@@ -76,14 +78,15 @@ func wholeXML(service, action string, body []byte) error {
 	}
 }
 
-// wholeJSON checks an answer of Systems Manager or the Recycle Bin: one JSON object that holds what it is about. The error quotes what is
-// not JSON at all, and nothing that could be the value of a parameter.
-func wholeJSON(service, action string, body []byte) error {
+// completeJSON checks an answer of Systems Manager or the Recycle Bin: one JSON object with its
+// required element. The error quotes text that is not JSON at all, but never what could be the
+// value of a parameter.
+func completeJSON(service, action string, body []byte) error {
 	var answer map[string]json.RawMessage
 	err := json.Unmarshal(body, &answer)
 	opening := "["
 	if action == "GetRule" {
-		opening = `"` // Of a rule the id is what has to be there.
+		opening = `"` // For a rule, the id is required.
 	}
 	content := content[action]
 	switch list, ok := answer[content]; {

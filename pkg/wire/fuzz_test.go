@@ -19,9 +19,9 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		c := client(answering(200, text))
 		_, err := c.ec2.DescribeImages(t.Context(), &ec2.DescribeImagesInput{})
-		isWhole := strings.Contains(text, "<DescribeImagesResponse") && strings.Contains(text, "<imagesSet") &&
+		isComplete := strings.Contains(text, "<DescribeImagesResponse") && strings.Contains(text, "<imagesSet") &&
 			strings.HasSuffix(strings.TrimSpace(text), "</DescribeImagesResponse>")
-		if err == nil && !isWhole {
+		if err == nil && !isComplete {
 			t.Errorf("taken for a list of images: %q", text)
 		}
 		_, err = c.ssm.DescribeParameters(t.Context(), &ssm.DescribeParametersInput{})

@@ -8,25 +8,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Presence is what EC2 says of an image or a snapshot when it is asked for its id. A list that lacks
-// it proves nothing.
+// Presence is what EC2 says about an image or a snapshot when it is asked for its id. Its absence
+// from a listing proves nothing.
 type Presence int
 
 // What EC2 may say.
 const (
 	Unknown Presence = iota // There was no answer, or one about something else.
-	Empty                   // EC2 answered with nothing, as it does for a while of an image that is deregistered.
-	Gone                    // EC2 says that it is not there.
+	// EC2 answered with nothing, as it does for a while after a deregistration.
+	Empty
+	Gone // EC2 says that it does not exist.
 	Present
 )
 
-// ConfirmsGone reports whether a presence agrees with EC2's word that an image is not available any
-// more.
+// ConfirmsGone reports whether a presence confirms EC2's earlier answer that an image is not
+// available.
 func (p Presence) ConfirmsGone() bool { return p == Gone || p == Empty }
 
-// FindImage asks for an image, and returns it if it is there. EC2 may still show a deregistered image
-// for a while, in that state; then the answer is empty, and an error in the end (EC2 API Reference,
-// DescribeImages). The error is why its presence is not known, if EC2 gave one.
+// FindImage asks for an image, and returns it if it exists. EC2 may still show a deregistered image
+// for a while, in that state; later the answer is empty, and finally an error (EC2 API Reference,
+// DescribeImages). The error says why the presence is unknown, if EC2 gave one.
 func FindImage(ctx context.Context, api ec2.DescribeImagesAPIClient, id string) (Presence, types.Image, error) {
 	out, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{id}, IncludeDisabled: aws.Bool(true)})
 	switch {
@@ -45,7 +46,7 @@ func FindImage(ctx context.Context, api ec2.DescribeImagesAPIClient, id string) 
 	}
 }
 
-// FindSnapshot asks for a snapshot, and returns it if it is there.
+// FindSnapshot asks for a snapshot, and returns it if it exists.
 func FindSnapshot(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, id string) (Presence, types.Snapshot, error) {
 	out, err := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: []string{id}})
 	switch {

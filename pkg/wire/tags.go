@@ -10,13 +10,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// TagsAPI is what it takes to write tags and to take them off.
+// TagsAPI writes tags and takes them off.
 type TagsAPI interface {
 	CreateTags(context.Context, *ec2.CreateTagsInput, ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error)
 	DeleteTags(context.Context, *ec2.DeleteTagsInput, ...func(*ec2.Options)) (*ec2.DeleteTagsOutput, error)
 }
 
-// Tag writes tags, given by their keys, to images and snapshots.
+// Tag writes tags to images and snapshots.
 func Tag(ctx context.Context, api TagsAPI, ids []string, tags map[string]string) error {
 	input := ec2.CreateTagsInput{Resources: ids}
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
@@ -26,9 +26,9 @@ func Tag(ctx context.Context, api TagsAPI, ids []string, tags map[string]string)
 	return err
 }
 
-// Untag takes tags off images and snapshots by their keys, whatever their values. Without any key, or
-// with an empty one, it does nothing: EC2 would take off all the tags that users have set (EC2 API
-// Reference, DeleteTags).
+// Untag takes tags off images and snapshots by their keys, whatever their values. Without a key, or
+// with an empty one, it does nothing: EC2 would take off all user-defined tags (EC2 API Reference,
+// DeleteTags).
 func Untag(ctx context.Context, api TagsAPI, ids, keys []string) error {
 	if len(keys) == 0 || slices.Contains(keys, "") {
 		return nil

@@ -1,8 +1,8 @@
-// Package wire sets up the AWS SDK's clients so that only a whole answer counts as an answer.
+// Package wire sets up the AWS SDK's clients so that only a complete answer counts as an answer.
 //
-// The SDK's decoders take an empty body, an HTML page from a proxy or an empty JSON object for an answer without content:
-// a list of no references, which would read as "nothing uses this image". The clients of this package refuse such an
-// answer with an error.
+// The SDK's decoders accept an empty body, a proxy's HTML page or an empty JSON object as an answer
+// without content: a list of no references, which would read as "nothing uses this image". The
+// clients of this package refuse such an answer with an error.
 package wire
 
 import (
@@ -30,47 +30,48 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Patience with AWS: a throttled or failed request is tried this often, with pauses that grow up to maxBackoff.
+// Retries: a throttled or failed request is tried this often, with pauses that grow up to
+// maxBackoff.
 const (
 	maxAttempts = 8
 	maxBackoff  = 20 * time.Second
 )
 
-// EC2 returns a client for one region that retries patiently and refuses answers that are not whole.
+// EC2 returns a client for one region that retries often and refuses incomplete answers.
 func EC2(config aws.Config, region string) *ec2.Client {
 	return ec2.NewFromConfig(config, func(o *ec2.Options) {
-		o.Region, o.Retryer = region, patient()
-		o.APIOptions = append(o.APIOptions, refusePartialAnswers(wholeXML))
+		o.Region, o.Retryer = region, newRetryer()
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers(completeXML))
 	})
 }
 
-// AutoScaling returns a client for one region that retries patiently and refuses answers that are not whole.
+// AutoScaling returns a client for one region that retries often and refuses incomplete answers.
 func AutoScaling(config aws.Config, region string) *autoscaling.Client {
 	return autoscaling.NewFromConfig(config, func(o *autoscaling.Options) {
-		o.Region, o.Retryer = region, patient()
-		o.APIOptions = append(o.APIOptions, refusePartialAnswers(wholeXML))
+		o.Region, o.Retryer = region, newRetryer()
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers(completeXML))
 	})
 }
 
-// SSM returns a client for one region that retries patiently and refuses answers that are not whole.
+// SSM returns a client for one region that retries often and refuses incomplete answers.
 func SSM(config aws.Config, region string) *ssm.Client {
 	return ssm.NewFromConfig(config, func(o *ssm.Options) {
-		o.Region, o.Retryer = region, patient()
-		o.APIOptions = append(o.APIOptions, refusePartialAnswers(wholeJSON))
+		o.Region, o.Retryer = region, newRetryer()
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers(completeJSON))
 	})
 }
 
-// RecycleBin returns a client for one region that retries patiently and refuses answers that are not whole.
+// RecycleBin returns a client for one region that retries often and refuses incomplete answers.
 func RecycleBin(config aws.Config, region string) *rbin.Client {
 	return rbin.NewFromConfig(config, func(o *rbin.Options) {
-		o.Region, o.Retryer = region, patient()
-		o.APIOptions = append(o.APIOptions, refusePartialAnswers(wholeJSON))
+		o.Region, o.Retryer = region, newRetryer()
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers(completeJSON))
 	})
 }
 
-// patient returns a retryer without the budget that the SDK keeps by default: once it had run dry, every further
-// throttling would be final.
-func patient() aws.Retryer {
+// newRetryer returns a retryer without the SDK's default retry budget: once that is spent, every
+// further throttling would be final.
+func newRetryer() aws.Retryer {
 	return retry.NewStandard(func(o *retry.StandardOptions) {
 		o.MaxAttempts = maxAttempts
 		o.MaxBackoff = maxBackoff
@@ -78,17 +79,18 @@ func patient() aws.Retryer {
 	})
 }
 
-// partialAnswerError is what an answer that is not whole fails with.
+// partialAnswerError is the error for an incomplete answer.
 type partialAnswerError struct {
 	action, beginning string
 }
 
 func (e partialAnswerError) Error() string {
-	return fmt.Sprintf("not a whole answer to %s: it begins with %q", e.action, e.beginning)
+	return fmt.Sprintf("not a complete answer to %s: it begins with %q", e.action, e.beginning)
 }
 
-// lackingAnswerError is what an answer fails with that came whole, but for the element that it is about. Should AWS leave that out
-// where there is nothing to list, then somebody has to hear of it: docs/answers.md says how.
+// lackingAnswerError is the error for an answer that is complete except for its required element.
+// If AWS leaves that out when there is nothing to list, an operator has to know: docs/answers.md
+// says how to report it.
 type lackingAnswerError struct {
 	service, action, element string
 }
@@ -97,12 +99,12 @@ func (e lackingAnswerError) Error() string {
 	return fmt.Sprintf("%s answered %s without %s", cmp.Or(services[e.service], e.service, "AWS"), e.action, e.element)
 }
 
-// services are the names by which people know those services whose id is another one.
+// services are the names that people use for services with another id.
 var services = map[string]string{"SSM": "Systems Manager", "rbin": "Recycle Bin"}
 
-// refusePartialAnswers adds a check of every successful answer: whole returns an error if a body is not the whole answer
-// to an action of a service.
-func refusePartialAnswers(whole func(service, action string, body []byte) error) func(*middleware.Stack) error {
+// refusePartialAnswers adds a check of every successful answer: complete returns an error if a body is
+// not the complete answer to an action of a service.
+func refusePartialAnswers(complete func(service, action string, body []byte) error) func(*middleware.Stack) error {
 	check := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 		middleware.DeserializeOutput, middleware.Metadata, error,
 	) {
@@ -113,7 +115,7 @@ func refusePartialAnswers(whole func(service, action string, body []byte) error)
 		}
 		body, err := io.ReadAll(response.Body)
 		if err == nil {
-			err = whole(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), body)
+			err = complete(awsmiddleware.GetServiceID(ctx), awsmiddleware.GetOperationName(ctx), body)
 		}
 		response.Body = io.NopCloser(bytes.NewReader(body))
 		return out, metadata, err
@@ -123,21 +125,23 @@ func refusePartialAnswers(whole func(service, action string, body []byte) error)
 	}
 }
 
-// NoCredentials begins what Explain says of a request that was not sent for want of credentials.
+// NoCredentials starts Explain's text for a request that was not sent because there are no
+// credentials.
 const NoCredentials = "no AWS credentials" //nolint:gosec // A phrase, and no secret.
 
-// TimeRanOut is how Explain puts the end of the time that there was for a call.
+// TimeRanOut is Explain's text for an expired context.
 const TimeRanOut = "time ran out"
 
-// interrupted is how Explain puts it that somebody has stopped the run.
+// interrupted is Explain's text for a run that was stopped by a person.
 const interrupted = "interrupted"
 
-// permissions are the actions of IAM that have another name than the operation (Service Authorization Reference, "Actions, resources, and
-// condition keys for Amazon S3").
+// permissions are the IAM actions that differ from the operation's name (Service Authorization
+// Reference, "Actions, resources, and condition keys for Amazon S3").
 var permissions = map[string]string{"ListObjectsV2": "ListBucket"}
 
-// ExplainLookup is Explain for a lookup. It names the action as IAM does, such as ec2:DescribeImages, unless the error does itself, or
-// the run had no time for the call, or was stopped.
+// ExplainLookup is Explain for a lookup. It adds the action as IAM names it, such as
+// ec2:DescribeImages, unless the error has it already, or the run was stopped or had no time for
+// the call.
 func ExplainLookup(err error) string {
 	says := Explain(err)
 	call, ok := errors.AsType[*smithy.OperationError](err)
@@ -147,8 +151,8 @@ func ExplainLookup(err error) string {
 	return strings.ToLower(strings.ReplaceAll(call.Service(), " ", "")) + ":" + cmp.Or(permissions[call.Operation()], call.Operation()) + ": " + says
 }
 
-// Explain puts an error of the SDK into one short line that is the same for the same cause: the error code and message of
-// AWS, or the innermost error, without request ids.
+// Explain turns an error of the SDK into one short line that is the same for the same cause: the
+// error code and message of AWS, or the innermost error, without request ids.
 func Explain(err error) string {
 	return strings.Join(strings.Fields(explain(err)), " ")
 }
@@ -189,19 +193,22 @@ func innermost(err error) error {
 	return err
 }
 
-// lacksCredentials reports whether a request was not sent because the SDK has found no credentials that it can use. The SDK has no type
-// for that error (aws-sdk-go-v2, internal/auth/smithy, CredentialsProviderAdapter).
+// lacksCredentials reports whether a request was not sent because the SDK found no usable
+// credentials. The SDK has no type for that error (aws-sdk-go-v2, internal/auth/smithy,
+// CredentialsProviderAdapter).
 func lacksCredentials(err error) bool {
 	return strings.Contains(err.Error(), "get identity: get credentials: ")
 }
 
-// isNetwork reports whether an error comes from the network. A connection that times out passes for the end of a context, too.
+// isNetwork reports whether an error comes from the network. A connection that times out looks like
+// an expired context, too.
 func isNetwork(err error) bool {
 	_, ok := errors.AsType[*net.OpError](err)
 	return ok
 }
 
-// Code returns the error code with which AWS refused, or an empty string if the error is no answer of AWS.
+// Code returns the error code of AWS's refusal, or an empty string if the error is not an answer of
+// AWS.
 func Code(err error) string {
 	if answered, ok := errors.AsType[smithy.APIError](err); ok {
 		return answered.ErrorCode()
@@ -209,17 +216,19 @@ func Code(err error) string {
 	return ""
 }
 
-// IsNoImage reports whether EC2 has said that there is no such image, or none any more (EC2 API Reference, "Error codes").
+// IsNoImage reports whether EC2 says that there is no such image, or that it is deregistered (EC2
+// API Reference, "Error codes").
 func IsNoImage(err error) bool {
 	code := Code(err)
 	return code == "InvalidAMIID.NotFound" || code == "InvalidAMIID.Unavailable"
 }
 
-// IsNoSnapshot reports whether EC2 has said that there is no such snapshot (EC2 API Reference, "Error codes").
+// IsNoSnapshot reports whether EC2 says that there is no such snapshot (EC2 API Reference, "Error
+// codes").
 func IsNoSnapshot(err error) bool { return Code(err) == "InvalidSnapshot.NotFound" }
 
-// Answered reports whether an error is an answer of AWS, good or bad: what comes without an error code may have come from
-// anybody on the way.
+// Answered reports whether an error is an answer of AWS, good or bad: an error without an error
+// code may come from any machine on the way.
 func Answered(err error) bool {
 	return !slices.Contains([]string{"", "UnknownError"}, Code(err))
 }

@@ -181,8 +181,8 @@ func answering(status int, body string) emulator.Doer {
 	})
 }
 
-// whole returns what an account answers to a call.
-func whole(t *testing.T, call action) string {
+// complete returns what an account answers to a call.
+func complete(t *testing.T, call action) string {
 	t.Helper()
 	next := account(t).Client()
 	var body []byte
@@ -206,7 +206,7 @@ func whole(t *testing.T, call action) string {
 func TestNoCutAnswerIsAShorterList(t *testing.T) {
 	for name, call := range actions {
 		t.Run(name, func(t *testing.T) {
-			body := whole(t, call)
+			body := complete(t, call)
 			synctest.Test(t, func(t *testing.T) {
 				for length := range len(body) {
 					if items, err := call(t.Context(), client(answering(200, body[:length]))); err == nil {
@@ -223,7 +223,7 @@ func TestNoCutAnswerIsAShorterList(t *testing.T) {
 func TestNoAnswerWithAHoleIsAShorterList(t *testing.T) {
 	for name, call := range actions {
 		t.Run(name, func(t *testing.T) {
-			body := whole(t, call)
+			body := complete(t, call)
 			synctest.Test(t, func(t *testing.T) {
 				for at := 0; at < len(body); at += 3 {
 					for _, size := range []int{1, 40, 200} {
@@ -342,7 +342,7 @@ func TestAGarbledAnswerIsAnError(t *testing.T) {
 				if err == nil {
 					t.Fatalf("%d items and no error", items)
 				}
-				want := "not a whole answer to " + action + `: it begins with "<!DOCTYPE html><html><head><title>Welcom"`
+				want := "not a complete answer to " + action + `: it begins with "<!DOCTYPE html><html><head><title>Welcom"`
 				if got := wire.Explain(err); got != want {
 					t.Errorf("got %s, want %s", got, want)
 				}
@@ -355,7 +355,7 @@ func TestAGarbledAnswerIsAnError(t *testing.T) {
 func TestABrokenConnectionIsAnError(t *testing.T) {
 	for action, call := range actions {
 		t.Run(action, func(t *testing.T) {
-			body := whole(t, call)
+			body := complete(t, call)
 			synctest.Test(t, func(t *testing.T) {
 				for _, length := range []int{0, len(body) / 2, len(body)} {
 					items, err := call(t.Context(), client(emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -375,9 +375,9 @@ func TestABrokenConnectionIsAnError(t *testing.T) {
 }
 
 // White space after the answer, and a long beginning, are no fault.
-func TestAWholeAnswerIsAnAnswer(t *testing.T) {
+func TestACompleteAnswerIsAnAnswer(t *testing.T) {
 	for action, call := range actions {
-		body := whole(t, call)
+		body := complete(t, call)
 		for _, variant := range []string{body, body + "\n", body + " \r\n\t", strings.Replace(body, "?>", "?>\n\n", 1)} {
 			if items, err := call(t.Context(), client(answering(200, variant))); err != nil || items != 1 {
 				t.Errorf("%s: %d items, %v; want 1 of %q", action, items, err, variant)
@@ -398,7 +398,7 @@ func TestRegion(t *testing.T) {
 }
 
 // A throttled request is tried eight times, with pauses; the last refusal is what is reported.
-func TestPatience(t *testing.T) {
+func TestRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		emulated := account(t)
 		tries := 0
@@ -425,7 +425,7 @@ func TestPatience(t *testing.T) {
 }
 
 // The budget of retries that the SDK keeps by default must not run dry: it would make every further throttling final.
-func TestPatienceDoesNotRunDry(t *testing.T) {
+func TestRetriesDoNotRunOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttled := emulator.Fail(account(t).Client(), "DescribeImages", func(n int, _ emulator.Request) bool { return n%4 != 0 },
 			http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
