@@ -43,9 +43,9 @@ const (
 	ReasonChangedSincePlanned = "changed-since-planned"
 )
 
-// The codes of the outcomes of images that were not tried. They are no reasons of a verdict.
+// The codes of the outcomes of images that were not tried. No verdict has them as a reason.
 const (
 	OutcomeNotReached = "not-reached" // There was no time.
-	OutcomeHeld       = "held"        // The plan of the region is not carried out.
+	OutcomeHeld       = "held"        // The plan of the region is on hold.
 	OutcomeStopped    = "stopped"     // The run has stopped removing in the region.
 )

@@ -1,3 +1,3 @@
-// Package ami is the vocabulary of the janitor: images, snapshots, the evidence of their use and what became of them.
-// It holds no decisions and needs nothing but the standard library.
+// Package ami is the vocabulary of the janitor: images, snapshots, the evidence of their use, and
+// what a run did with them. It holds no decisions and needs only the standard library.
 package ami

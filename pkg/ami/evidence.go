@@ -6,38 +6,39 @@ import (
 	"time"
 )
 
-// Evidence is what is known of the use of the images and snapshots of one region.
+// Evidence is what is known about the use of the images and snapshots of one region.
 type Evidence struct {
-	// Images has what was found out about images, by id. An image that is missing has not been
-	// looked up, and its use is Unknown.
+	// Images holds the findings about images, by id. An image that is missing was not looked up,
+	// and its use is Unknown.
 	Images map[string]Finding
 
-	// Snapshots has what was found out about snapshots, by id: those without an image that were
-	// looked up, and those of images that something names.
+	// Snapshots holds the findings about snapshots, by id: those without an image that were looked
+	// up, and those of images that something names.
 	Snapshots map[string]SnapshotFinding
 
-	// Sharing says with whom the snapshots are shared that a plan deletes, by id. It is asked about
-	// a first plan, which takes all for private.
+	// Sharing says with whom each snapshot that a plan deletes is shared, by id. It is looked up
+	// for a first plan, which assumes that all are private.
 	Sharing    map[string]Sharing
-	SharingGap string // Why no other snapshots are asked about; empty as long as they are.
+	SharingGap string // Why no further snapshots are looked up; empty while they are.
 
 	// Gaps are the listings that could not be completed. What they did not show may name any image,
-	// one of another region too. The findings about what was looked up have these gaps already.
+	// also one of another region. The findings about what was looked up include these gaps.
 	Gaps []Gap
 }
 
-// NotReached is the gap of what there was no time to look up: a run spends half of its time on reading and looking up, at most.
+// NotReached is the gap of an image that was not looked up in time: reading and looking up may take
+// half of a run's time.
 const NotReached = "not reached before half of the run's time was up"
 
-// SharingNotReached is the error of a snapshot for which there was no time to ask with whom it is shared: that is asked when the plan
-// is made, and has three quarters of the run's time.
+// SharingNotReached is the error of a snapshot whose sharing was not looked up in time: that
+// happens after the plan, and may take until three quarters of the run's time.
 const SharingNotReached = "not reached before three quarters of the run's time were up"
 
 // TextSource is the source of evidence that can name images of other regions: text.
 const TextSource = "ssm-text"
 
-// Everywhere returns what is known of an image of one region, given the evidence of all. Text of the others counts, too: a
-// parameter in one region may hold the ids of images in all.
+// Everywhere returns what is known about an image of one region, given the evidence of all regions.
+// SSM text of other regions counts too: a parameter may hold the image ids of every region.
 func Everywhere(evidence map[string]Evidence, region, imageID string) Finding {
 	var others []string
 	for other, there := range evidence {
@@ -63,10 +64,10 @@ func Everywhere(evidence map[string]Evidence, region, imageID string) Finding {
 type Use int
 
 const (
-	// Unknown is the use of an image for which no complete proof exists. It is the zero value, so that whatever nobody
-	// looked up counts as unknown.
+	// Unknown is the use of an image without a complete proof. It is the zero value, so that an
+	// image that was never looked up counts as unknown.
 	Unknown Use = iota
-	// Unused means that every source that is switched on has answered, and that none names the image.
+	// Unused means that every enabled source has answered, and none names the image.
 	Unused
 	// Used means that something names the image.
 	Used
@@ -90,10 +91,12 @@ type Finding struct {
 	SharedWith []Grantee   // Who may launch it besides the account; sorted.
 	Gaps       []Gap       // The lookups that could not be completed; sorted.
 
-	// LaunchedAt is when the oldest instance of the image that is still there was launched; zero if there is none.
+	// LaunchedAt is when the oldest instance of the image that is still there was launched; zero if
+	// there is none.
 	LaunchedAt time.Time
 
-	// Report is the janitor's newest image usage report about the image; nil if there is none, or none was looked for.
+	// Report is the janitor's newest image usage report about the image; nil without one, or if
+	// reports were not read.
 	Report *UsageReport
 }
 
@@ -103,11 +106,13 @@ type Reference struct {
 	Type   string // The kind of resource, as AWS spells it: "ec2:Instance".
 	ARN    string
 
-	Account string // The other account that uses the image, of which a usage report tells; else empty.
-	Count   int64  // How many resources of this kind that account uses it with; 0 if they are not counted.
+	// The other account that uses the image, according to a usage report; else empty.
+	Account string
+	// How many resources of this kind that account uses it with; 0 if they are not counted.
+	Count int64
 }
 
-// String names the reference for people: by its ARN, or as "3 instances of account 111122223333".
+// String names the reference for people: its ARN, or "3 instances of account 111122223333".
 func (r Reference) String() string {
 	if r.Account == "" {
 		return r.ARN
@@ -133,21 +138,24 @@ func (r Reference) String() string {
 
 // SnapshotFinding is what the lookups found out about one snapshot.
 type SnapshotFinding struct {
-	LookedUp   bool        // The listings were asked what names it.
-	References []Reference // What names the snapshot; sorted. Such a snapshot stays when its image goes.
-	SharedWith []Grantee   // Who may use it besides the account, as far as that was asked; sorted.
-	Gaps       []Gap       // The lookups that could not be completed; sorted.
+	LookedUp bool // The listings were asked what names it.
+	// What names the snapshot; sorted. A named snapshot stays when its image is removed.
+	References []Reference
+	SharedWith []Grantee // Who may use it besides the account, if that was looked up; sorted.
+	Gaps       []Gap     // The lookups that could not be completed; sorted.
 }
 
-// UsageReport is an image usage report: what EC2 says of the use of an image by all accounts. What it has found is among
-// the references of the finding, once it is available.
+// UsageReport is an image usage report: what EC2 says about the use of an image by all accounts.
+// Once it is available, the references of the finding include what it found.
 type UsageReport struct {
 	ID        string
 	State     string // "pending", "available" or "error".
 	CreatedAt time.Time
 	// Superseded are the ids of older reports of the janitor about the same image; sorted.
 	Superseded []string
-	Complete   bool // It covers all accounts, instances and launch templates, and as many of their versions as are to count.
+	// It covers all accounts, instances and launch templates, and as many of their versions as
+	// count.
+	Complete bool
 }
 
 // Gap is a lookup that could not be completed, so that non-use is not proven.

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Inventory is everything one region of one account holds that the janitor judges: all images the account owns and
-// all of its snapshots. An Inventory is complete; where a page could not be read there is none.
+// Inventory is everything the janitor judges in one region of one account: all its images and
+// snapshots. An Inventory is complete; if a page could not be read, there is no Inventory.
 type Inventory struct {
 	Account   string // 12 digits.
 	Region    string // For example "eu-west-1".
@@ -17,41 +17,47 @@ type Inventory struct {
 	History History
 }
 
-// Image is an AMI, as far as the janitor needs to know it.
+// Image is an AMI, with the facts that the janitor needs.
 type Image struct {
-	ID           string
-	Name         string // Untrusted text: whoever builds the image chooses it.
-	OwnerID      string
-	OwnerAlias   string // "amazon", "aws-backup-vault" or "aws-marketplace"; empty for an ordinary image.
-	State        string // One of EC2's image states; "available" is the only one that can be launched.
+	ID      string
+	Name    string // Untrusted text: whoever builds the image chooses it.
+	OwnerID string
+	// "amazon", "aws-backup-vault" or "aws-marketplace"; empty for an ordinary image.
+	OwnerAlias string
+	// One of EC2's image states; "available" is the only one that can be launched.
+	State        string
 	Architecture string
 	Public       bool
 	Marketplace  bool // A product code of the AWS Marketplace is attached.
 
-	// Protection is EC2's DeregistrationProtection, a free string: only "disabled" and the empty string allow a
-	// deregistration. During the cooldown it begins with "disabled after ".
+	// Protection is EC2's DeregistrationProtection, a free string: only "disabled" and the empty
+	// string allow a deregistration. During the cooldown it starts with "disabled after ".
 	Protection string
 
-	CreatedAt      time.Time // Zero if EC2 did not say, or said it unreadably.
-	LastLaunchedAt time.Time // Zero if no launch is on record. EC2 reports a launch up to 24 hours late.
+	CreatedAt time.Time // Zero if EC2 gave no date, or an unreadable one.
+	// Zero if no launch is on record. EC2 reports a launch up to 24 hours late.
+	LastLaunchedAt time.Time
 
 	DeprecatedAt time.Time // When EC2 deprecates the image, or has done so; zero if never.
 
-	SourceImageID    string // The image this one was made from, in any region; empty if not on record.
-	SourceRegion     string // The region of SourceImageID; empty if not on record.
-	SourceInstanceID string // The instance this image was made from (CreateImage); empty for a copy (CopyImage).
+	// The image this one was made from, in any region; empty if not on record.
+	SourceImageID string
+	SourceRegion  string // The region of SourceImageID; empty if not on record.
+	// The instance this image was made from (CreateImage); empty for a copy (CopyImage).
+	SourceInstanceID string
 
 	SnapshotIDs []string
-	S3Location  string // The manifest of an image whose root device is an instance store; else empty.
-	Tags        map[string]string
+	// The manifest of an image whose root device is an instance store; else empty.
+	S3Location string
+	Tags       map[string]string
 
-	// Unreadable names every fact of the image that could not be understood, each as a short phrase. An image with
-	// such a fact is kept.
+	// Unreadable names every fact of the image that could not be understood, each as a short
+	// phrase. Such an image is kept.
 	Unreadable []string
 }
 
-// CopiedFrom returns the image of which this one, in the given region, is a copy, and the region of that. It reports false
-// if the image is no copy: one that was made from an instance is not.
+// CopiedFrom returns the source image of a copy, and its region. The given region is that of the
+// copy. It reports false if the image is no copy: an image that was made from an instance is none.
 func (i Image) CopiedFrom(region string) (id, from string, ok bool) {
 	return i.SourceImageID, cmp.Or(i.SourceRegion, region), i.SourceImageID != "" && i.SourceInstanceID == ""
 }
@@ -59,27 +65,31 @@ func (i Image) CopiedFrom(region string) (id, from string, ok bool) {
 // Snapshot is an EBS snapshot that the account owns.
 type Snapshot struct {
 	ID       string
-	SizeGiB  int64 // The size of the volume: the most that deleting the snapshot can free.
+	SizeGiB  int64 // The size of the volume: deleting the snapshot frees at most this.
 	Archived bool  // In the archive tier.
 
-	// ImageID is the image that the snapshot was made for, by its description: EC2 writes one when it creates an image from
-	// an instance, and when it copies one. Empty if it says nothing of that kind.
-	ImageID   string
-	Imported  bool      // VM Import made it for an image, by its description, which does not name that.
-	StartedAt time.Time // When the snapshot was begun; zero if EC2 did not say.
+	// ImageID is the image for which the snapshot was made, according to its description: EC2
+	// writes one when it creates an image from an instance, and when it copies an image. Else
+	// empty.
+	ImageID string
+	// VM Import made it for an image, according to its description, which does not name the image.
+	Imported  bool
+	StartedAt time.Time // When the snapshot was started; zero if EC2 did not say.
 
 	Lock string
 	Tags map[string]string
 
-	// Unreadable says which fact of the snapshot could not be understood, or is not known. It is empty for an ordinary snapshot.
+	// Unreadable says which fact of the snapshot could not be understood, or is unknown. It is
+	// empty for an ordinary snapshot.
 	Unreadable string
 }
 
-// ImageNotAsked is what is not known of a snapshot in a region that lists no images, of which too many have left snapshots for
-// EC2 to be asked about each.
+// ImageNotAsked marks a snapshot whose image was not looked up. It occurs in a region without
+// images where too many images have left snapshots to ask EC2 about each.
 const ImageNotAsked = "EC2 was not asked whether its image is gone"
 
-// Locked reports whether a snapshot lock forbids the deletion. EC2's only lock state that allows it is "expired".
+// Locked reports whether a snapshot lock forbids the deletion. EC2's only lock state that allows it
+// is "expired".
 func (s Snapshot) Locked() bool {
 	return s.Lock != "" && s.Lock != "expired"
 }

@@ -6,14 +6,14 @@ import (
 	"strings"
 )
 
-// Grantee is somebody who may use an image or a snapshot besides the account that owns it. One of
-// the fields says who; none does where AWS does not say.
+// Grantee is somebody besides the owner who may use an image or a snapshot. One of the fields says
+// who; none is set if AWS does not say.
 type Grantee struct {
 	Account      string // Its id.
 	Organization string // Its ARN.
 	Unit         string // The ARN of the organizational unit.
 	Everybody    bool
-	Group        string // A group that AWS has other than that of everybody.
+	Group        string // A group other than everybody's.
 }
 
 // String names everybody as EC2 names the group.
@@ -28,13 +28,13 @@ func (g Grantee) String() string {
 	}
 }
 
-// SortGrantees sorts by the names, and says each once.
+// SortGrantees sorts by name, and removes duplicates.
 func SortGrantees(grantees []Grantee) []Grantee {
 	slices.SortFunc(grantees, func(a, b Grantee) int { return strings.Compare(a.String(), b.String()) })
 	return slices.Compact(grantees)
 }
 
-// Names names grantees.
+// Names returns the names of grantees.
 func Names(grantees []Grantee) []string {
 	names := make([]string, len(grantees))
 	for i, grantee := range grantees {
@@ -45,11 +45,11 @@ func Names(grantees []Grantee) []string {
 
 // Sharing says with whom a snapshot is shared.
 type Sharing struct {
-	With []Grantee // Sorted; empty if with nobody.
-	Err  string    // Why that is not known, in words a person can act on; else empty.
+	With []Grantee // Sorted; empty if nobody else may use it.
+	Err  string    // Why this is not known, in words a person can act on; else empty.
 }
 
-// Names names those with whom a snapshot is shared.
+// Names returns the names of those with whom a snapshot is shared.
 func (s Sharing) Names() []string {
 	names := Names(s.With)
 	for i, grantee := range s.With {

@@ -1,33 +1,34 @@
 package ami
 
-// TagPrefix begins the keys of all tags that the janitor reads or writes.
+// TagPrefix starts the keys of all tags that the janitor reads or writes.
 const TagPrefix = "ami-janitor:"
 
-// The tags that people set for the janitor to read.
+// The tags that people set and the janitor reads.
 const (
-	KeepTag       = TagPrefix + "keep"        // Any value but "false" keeps; on images and snapshots.
-	StaleAfterTag = TagPrefix + "stale-after" // Days; takes the place of the policy's own limits.
+	// Any value but "false" keeps; on images and snapshots.
+	KeepTag       = TagPrefix + "keep"
+	StaleAfterTag = TagPrefix + "stale-after" // Days; replaces the policy's own limits.
 )
 
-// The tags that the janitor writes: up to three announce a removal, two declare it, and one notes
-// that it is off.
+// The tags that the janitor writes: up to three announce a removal, two declare it, and one says
+// that it is cancelled.
 const (
-	// DueTag has the day, as 2006-01-02, on which an image that is marked for removal is due.
+	// DueTag has the day, as 2006-01-02, on which a marked image is due for removal.
 	DueTag = TagPrefix + "due"
 	// AnnouncedByTag has the id of the run that announced the removal, a blank, and the name of
-	// that run's policy. It stands beside DueTag, so that a person who takes one of them off is
-	// noticed.
+	// that run's policy. It comes with DueTag, so that the janitor notices if somebody removes one
+	// of them.
 	AnnouncedByTag = TagPrefix + "announced-by"
-	// DisabledTag has the id of the run that has disabled the image, or was about to. It stands
-	// beside the other two.
+	// DisabledTag has the id of the run that disabled the image, or was about to. It comes with the
+	// other two.
 	DisabledTag = TagPrefix + "disabled"
-	// RunTag has the id of the run that declared the removal. It stands beside IntentTag. It is on
-	// usage reports, too.
+	// RunTag has the id of the run that declared the removal. It comes with IntentTag. Usage
+	// reports carry it, too.
 	RunTag = TagPrefix + "run"
-	// RestoredTag has the day on which a person brought the image back, or objected to its removal:
-	// a use.
+	// RestoredTag has the day on which a person restored the image, or objected to its removal: it
+	// counts as a use.
 	RestoredTag = TagPrefix + "restored"
-	// IntentTag, with the value Intent, declares that the run in RunTag means to remove the image
+	// IntentTag, with the value Intent, declares that the run in RunTag plans to remove the image
 	// or the snapshot. IAM allows no removal of a resource without it, and the rules of the Recycle
 	// Bin match it.
 	IntentTag = TagPrefix + "intent"

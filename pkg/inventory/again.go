@@ -13,11 +13,12 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// filterValues is how many values a filter takes (EC2 User Guide, "List and filter your resources").
+// filterValues is how many values a filter takes (EC2 User Guide, "List and filter your
+// resources").
 const filterValues = 200
 
-// ImagesAgain reads the facts of some images anew, and returns those images that are still there. It asks by a filter, because
-// one id that does not exist would fail a call that asks by ids.
+// ImagesAgain reads the current facts of some images, and returns the images that still exist. It
+// uses a filter, because a single missing id fails a call that asks by ids.
 func ImagesAgain(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []string) ([]ami.Image, error) {
 	var images []ami.Image
 	reader := newReader()
@@ -31,8 +32,8 @@ func ImagesAgain(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []str
 	return mergeImages(images), nil
 }
 
-// SnapshotsAgain reads the facts of some snapshots anew, except for their locks, and returns those that are still there. It
-// asks by a filter, as ImagesAgain does.
+// SnapshotsAgain reads the current facts of some snapshots, except for their locks, and returns the
+// snapshots that still exist. It uses a filter, as ImagesAgain does.
 func SnapshotsAgain(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids []string) ([]ami.Snapshot, error) {
 	var snapshots []ami.Snapshot
 	reader := newReader()
@@ -46,10 +47,10 @@ func SnapshotsAgain(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids
 	return mergeSnapshots(snapshots), nil
 }
 
-// SnapshotsForSure is SnapshotsAgain for those to whom a snapshot that is not listed is one that is gone: a list that lacks it is no
-// proof of that. It asks for each of these by its id, and takes EC2's word that there is no such snapshot. Any other answer without
-// the snapshot is an error.
-func SnapshotsForSure(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids []string) ([]ami.Snapshot, error) {
+// ConfirmSnapshots is SnapshotsAgain for callers that act on absence. A snapshot that is missing
+// from the listing is asked for by id: only EC2's answer that there is no such snapshot means that
+// it is gone. Any other answer without the snapshot is an error.
+func ConfirmSnapshots(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids []string) ([]ami.Snapshot, error) {
 	snapshots, err := SnapshotsAgain(ctx, api, ids)
 	if err != nil {
 		return nil, err

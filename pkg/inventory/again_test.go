@@ -17,12 +17,13 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/inventory"
 )
 
-// again reads images anew through the client that the janitor uses.
+// again reads images again through the client that the janitor uses.
 func again(ctx context.Context, doer emulator.Doer, ids ...string) ([]ami.Image, error) {
 	return inventory.ImagesAgain(ctx, client(doer), ids)
 }
 
-// What is read anew are all facts of the images that are still there and the account's own, disabled ones too.
+// The images that still exist and belong to the account are read with all their facts, disabled
+// ones too.
 func TestAgain(t *testing.T) {
 	account := holding(t, []object{
 		image(1, object{"LastLaunchedTime": "2026-02-03T04:05:06Z"}), image(2, object{"State": "disabled"}), image(3, nil),
@@ -40,7 +41,8 @@ func TestAgain(t *testing.T) {
 	}
 }
 
-// What is read anew of snapshots are all facts but their locks, of those that are still there and the account's own.
+// The snapshots that still exist and belong to the account are read with all their facts, except
+// for their locks.
 func TestSnapshotsAgain(t *testing.T) {
 	forms := map[string][]string{}
 	snapshots := many(440, snapshot)
@@ -83,8 +85,8 @@ func TestSnapshotsAgain(t *testing.T) {
 	}
 }
 
-// A snapshot that a list lacks is gone if EC2 says so of its id, and only then.
-func TestSnapshotsForSure(t *testing.T) {
+// A snapshot that is missing from a listing is gone only if EC2 says so about its id.
+func TestConfirmSnapshots(t *testing.T) {
 	account := holding(t, nil, many(3, snapshot), nil)
 	answering := func(next emulator.Doer, parameter, items string) emulator.Doer {
 		return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -111,7 +113,7 @@ func TestSnapshotsForSure(t *testing.T) {
 			"looking for " + snapshotID(77),
 		},
 	} {
-		got, err := inventory.SnapshotsForSure(t.Context(), client(test.doer), asked)
+		got, err := inventory.ConfirmSnapshots(t.Context(), client(test.doer), asked)
 		if test.fails != "" {
 			if err == nil || !strings.HasPrefix(err.Error(), test.fails) || got != nil {
 				t.Errorf("%s: %d snapshots, %v", name, len(got), err)
@@ -158,7 +160,7 @@ func TestAgainForNothing(t *testing.T) {
 	}
 }
 
-// A call that fails leaves no images that could be taken for all.
+// After a failed call no images are returned.
 func TestAgainFails(t *testing.T) {
 	account := holding(t, many(300, image), nil, nil)
 	var asked []string
@@ -183,8 +185,8 @@ func TestAgainFails(t *testing.T) {
 	}
 }
 
-// A listing without any image is not believed while there are snapshots that say they were made for some, unless EC2 says of
-// each of these that it is gone. The error says what to do.
+// A listing without images is not believed if snapshots say that they were made for some, unless
+// EC2 says that each of these is gone. The error says what to do.
 func TestAListingWithoutImages(t *testing.T) {
 	described := func(n int, description string) object { return snapshot(n, object{"Description": description}) }
 	created := func(n int) string { return "Created by CreateImage(i-1234567890abcdef0) for " + imageID(n) }
@@ -232,8 +234,8 @@ func TestAListingWithoutImages(t *testing.T) {
 	}
 }
 
-// Where thousands of images that are gone have left snapshots, EC2 is asked about a hundred: those that a run was to remove, the
-// largest and the newest. The snapshots of the others say that it was not.
+// If thousands of images that are gone have left snapshots, EC2 is asked about a hundred: those
+// with a removal declaration, the largest and the newest. The snapshots of the others are marked.
 func TestAListingWithoutImagesAndManySnapshots(t *testing.T) {
 	const n = 3000
 	var snapshots []object
@@ -281,7 +283,7 @@ func TestAListingWithoutImagesAndManySnapshots(t *testing.T) {
 	}
 }
 
-// That an image is gone has to be said by EC2, and by nothing else.
+// Only EC2 itself can say that an image is gone.
 func TestWhatDoesNotSayThatAnImageIsGone(t *testing.T) {
 	account := holding(t, nil, []object{snapshot(1, object{"Description": "Created by CreateImage(i-1234567890abcdef0) for " + imageID(1)})}, nil)
 	byID := func(_ int, q emulator.Request) bool { return q.Form.Has("ImageId.1") }

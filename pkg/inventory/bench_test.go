@@ -12,8 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// vast answers as an account does that holds as many images as EC2 lets it, each with two snapshots, page by page. It keeps
-// nothing in memory itself.
+// vast answers as an account with as many images as EC2 allows, each with two snapshots, page by
+// page. It keeps nothing in memory itself.
 type vast struct {
 	images int
 	page   func()
@@ -70,7 +70,8 @@ func vastSnapshot(n int) string {
 		vastTags+`</item>`, n, n, n/2, n, n/2) // The tags of its image.
 }
 
-// How much memory the inventory of 50,000 images and 100,000 snapshots needs at most, and how much it keeps.
+// How much memory the inventory of 50,000 images and 100,000 snapshots needs at most, and how much
+// it keeps.
 func BenchmarkMemory50000(b *testing.B) {
 	for b.Loop() {
 		before, peak := heap(), uint64(0)

@@ -16,14 +16,14 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// firstAMI is the day on which EC2 was announced. An earlier date is a mistake of whoever wrote it.
+// firstAMI is the day on which EC2 was announced. An earlier date is a mistake.
 var firstAMI = time.Date(2006, time.August, 24, 0, 0, 0, 0, time.UTC)
 
-// listedTwice is the fault of a resource that a listing shows with two different faces.
+// listedTwice is the fault of a resource that a listing repeats with different facts.
 const listedTwice = "listed twice with different facts"
 
-// reader reads facts. What many resources have in common is in memory once: 50,000 images and their snapshots, the most that
-// EC2 allows in a region, have to leave room for the rest of the run.
+// reader reads facts. It keeps values that many resources share only once in memory: 50,000 images
+// and their snapshots, EC2's limit for a region, must leave memory for the rest of the run.
 type reader struct {
 	texts map[string]string
 	tags  map[uint64]map[string]string // By a hash of them.
@@ -34,7 +34,7 @@ func newReader() *reader {
 	return &reader{texts: map[string]string{}, tags: map[uint64]map[string]string{}, seed: maphash.MakeSeed()}
 }
 
-// common returns a text that may be one of few.
+// common returns a shared copy of a text that many resources may have.
 func (r *reader) common(text string) string {
 	known, ok := r.texts[text]
 	if !ok {
@@ -43,7 +43,7 @@ func (r *reader) common(text string) string {
 	return known
 }
 
-// commonTags returns tags that other resources may have, too.
+// commonTags returns a shared copy of tags that other resources may have, too.
 func (r *reader) commonTags(tags map[string]string) map[string]string {
 	var hash uint64
 	for key, value := range tags {
@@ -64,7 +64,7 @@ func mergeImages(images []ami.Image) []ami.Image {
 				image.SourceImageID, image.SourceRegion, image.SourceInstanceID = other.SourceImageID, other.SourceRegion, ""
 			}
 		}
-		image.CreatedAt = time.Time{} // As a copy, it speaks for its source whatever its date.
+		image.CreatedAt = time.Time{} // As a copy, it keeps its source whatever its date.
 		image.Unreadable = append(slices.Clone(image.Unreadable), listedTwice)
 		return image
 	})
@@ -112,8 +112,8 @@ func (r *reader) readImage(image *types.Image) ami.Image {
 	return read
 }
 
-// readDate reads a date of an image, or adds it to what is unreadable. EC2 gives RFC 3339, with or without fractions of
-// a second; a date that is absent is zero.
+// readDate reads a date of an image, or notes it as unreadable. EC2 gives RFC 3339, with or without
+// fractions of a second; a missing date is zero.
 func readDate(image *ami.Image, fact string, text *string) time.Time {
 	if text == nil {
 		return time.Time{}
@@ -126,7 +126,8 @@ func readDate(image *ami.Image, fact string, text *string) time.Time {
 	return at.UTC()
 }
 
-// mappedSnapshots leaves out mappings without a snapshot: instance stores, blank volumes and suppressed devices.
+// mappedSnapshots leaves out mappings without a snapshot: instance stores, blank volumes and
+// suppressed devices.
 func mappedSnapshots(mappings []types.BlockDeviceMapping) []string {
 	var ids []string
 	for _, mapping := range mappings {
@@ -137,8 +138,8 @@ func mappedSnapshots(mappings []types.BlockDeviceMapping) []string {
 	return sorted(ids)
 }
 
-// readTags returns the tags of a resource, and a phrase that says which of them contradict one another, if any do.
-// Nobody may write to the tags: other resources may share them.
+// readTags returns the tags of a resource, and a phrase that says which tags contradict each other,
+// if any. The result must not be changed: other resources may share it.
 func (r *reader) readTags(listed []types.Tag) (tags map[string]string, fault string) {
 	tags = make(map[string]string, len(listed))
 	for _, tag := range listed {
@@ -153,7 +154,7 @@ func (r *reader) readTags(listed []types.Tag) (tags map[string]string, fault str
 	return r.commonTags(tags), fault
 }
 
-// readLock adds the state of a lock to those that are known.
+// readLock adds the state of a snapshot lock to locks.
 func readLock(locks map[string]string, lock types.LockedSnapshotsInfo) {
 	id, state := aws.ToString(lock.SnapshotId), string(lock.LockState)
 	if known, ok := locks[id]; ok && known != state {
@@ -183,10 +184,10 @@ func mergeSnapshots(snapshots []ami.Snapshot) []ami.Snapshot {
 	})
 }
 
-// merge leaves one of the resources that a listing repeats. Where the repetitions differ it takes the one that comes
-// first in their own order, not the listing's, and lets differ mark it. Resources without an id are all left.
+// merge removes duplicates from a listing. If duplicates differ, it keeps the first one in their
+// own order, not the listing's, and lets differ mark it. Resources without an id are all kept.
 func merge[T any](resources []T, id func(T) string, differ func(T, []T) T) []T {
-	merged := resources[:0] // Never longer than what has been read of them.
+	merged := resources[:0] // Never longer than the part that was already read.
 	index, repeated := map[string]int{}, map[string][]T{}
 	for _, resource := range resources {
 		i, known := index[id(resource)]

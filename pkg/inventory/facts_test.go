@@ -56,7 +56,8 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-// The image that a snapshot was made for is in its description, where EC2 has written one; a copy belongs to its destination.
+// The image that a snapshot was made for is in its description, where EC2 has written one; a copy
+// belongs to its destination.
 func TestTheImageOfASnapshot(t *testing.T) {
 	for name, test := range map[string]struct {
 		description any
@@ -88,7 +89,8 @@ func TestTheImageOfASnapshot(t *testing.T) {
 	}
 }
 
-// What VM Import makes for an image says so, and does not name the image. What it makes of a disk is no image's.
+// VM Import marks the snapshot of an image, without the image's id. A snapshot of a disk belongs to
+// no image.
 func TestWhatVMImportHasMade(t *testing.T) {
 	for description, want := range map[string]bool{
 		"Created by AWS-VMImport service for import-ami-0abcdef1234567890":   true,
@@ -105,7 +107,7 @@ func TestWhatVMImportHasMade(t *testing.T) {
 	}
 }
 
-// When a snapshot was begun is known, or zero.
+// The start time of a snapshot is known, or zero.
 func TestStartedAt(t *testing.T) {
 	got := mustRead(t, holding(t, nil, []object{
 		snapshot(1, object{"StartTime": "2026-01-02T05:04:05.678+02:00"}), snapshot(2, nil),
@@ -143,7 +145,7 @@ func TestTagsOfManyResources(t *testing.T) {
 	}
 }
 
-// An image of which EC2 says hardly anything is read all the same, and nothing is made up for it.
+// An image with hardly any facts is read as well, and nothing is invented for it.
 func TestAnImageWithoutFacts(t *testing.T) {
 	got := only(t, mustRead(t, holding(t, []object{{"ImageId": imageID(1)}}, nil, nil)))
 	if diff := cmp.Diff(ami.Image{ID: imageID(1), Tags: map[string]string{}}, got); diff != "" {
@@ -273,8 +275,9 @@ func TestLocks(t *testing.T) {
 	}
 }
 
-// A resource that a listing repeats, as one can that changes while it is read, is in the inventory once. Where the
-// repetitions differ nobody knows which is true: it is marked, in whatever order they come.
+// A listing that changes while it is read may repeat a resource; the inventory has it once. If the
+// repetitions differ nobody knows which one is true: the resource is marked, in whatever order they
+// come.
 func TestRepetitions(t *testing.T) {
 	twice := []string{"listed twice with different facts"}
 	ebs := func(n int) any { return []object{{"Ebs": object{"SnapshotId": snapshotID(n)}}} }
@@ -323,7 +326,7 @@ func TestRepetitions(t *testing.T) {
 	}
 }
 
-// An image that one of its faces shows as a copy is one: it speaks for what it was copied from.
+// An image is a copy if one of its repetitions says so: it keeps its source.
 func TestARepetitionThatIsACopy(t *testing.T) {
 	copied := image(1, object{"SourceImageId": imageID(9), "SourceImageRegion": "us-east-1"})
 	for name, other := range map[string]object{
@@ -406,7 +409,8 @@ func TestAMappedSnapshotThatIsNotListed(t *testing.T) {
 	}
 }
 
-// A tag key that is listed twice, which EC2 does not do, must not let one of its values decide by its place.
+// A tag key that is listed twice, which EC2 does not do, must not let one of its values decide by
+// its place.
 func TestATagListedTwice(t *testing.T) {
 	tag := func(key, value string) object { return object{"Key": key, "Value": value} }
 	for name, tags := range map[string][]object{
@@ -470,7 +474,7 @@ func TestTheOrderOfTheListingNeverMatters(t *testing.T) {
 	})
 }
 
-// inOrder sorts an inventory by ids; that the images and snapshots come in another order is all that may differ.
+// inOrder sorts an inventory by ids; only the order of images and snapshots may differ.
 func inOrder(i ami.Inventory) ami.Inventory {
 	slices.SortFunc(i.Images, func(a, b ami.Image) int { return strings.Compare(a.ID, b.ID) })
 	slices.SortFunc(i.Snapshots, func(a, b ami.Snapshot) int { return strings.Compare(a.ID, b.ID) })

@@ -1,4 +1,5 @@
-// Package inventory reads what a region of the account holds: all of it, or an error. It changes nothing.
+// Package inventory reads what a region of the account holds: all of it, or an error. It changes
+// nothing.
 package inventory
 
 import (
@@ -20,8 +21,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// pageSize is what every listing asks for. EC2 documents no bound for DescribeImages; its own samples use 1,000, and
-// the other listings allow no more.
+// pageSize is the page size of every listing. EC2 documents no limit for DescribeImages; its own
+// samples use 1,000, and the other listings allow no more.
 const pageSize = 1000
 
 // API is what the inventory needs of EC2.
@@ -32,12 +33,14 @@ type API interface {
 		*ec2.DescribeLockedSnapshotsOutput, error)
 }
 
-// Read lists the images and snapshots that an account owns in a region. A page that fails fails the whole inventory: an
-// image that is missing from it could be the copy, or the other user of a snapshot, for whose sake something is kept.
+// Read lists the account's images and snapshots in a region. A failed page fails the whole
+// inventory: a missing image could be the copy, or the other user of a snapshot, that keeps
+// something else.
 //
-// Snapshots and locks are listed side by side, and the images last: whatever happened while the rest was being read, their
-// facts are the freshest. A listing that shows none of them, while there are snapshots that say they were made for some, is
-// believed if EC2 says of these that they are gone, one by one: of all, or of as many as there is a reasonable time for.
+// Snapshots and locks are listed concurrently, and images last, so that the facts of images are the
+// newest. If the listing shows no images, but snapshots say that they were made for some, it is
+// believed only if EC2 confirms, one by one, that these are gone: all of them, or as many as there
+// is a reasonable time for.
 func Read(ctx context.Context, api API, account, region string) (ami.Inventory, error) {
 	reader := newReader()
 	var (
@@ -70,40 +73,43 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 	return ami.Inventory{Account: account, Region: region, Images: images, Snapshots: mergeSnapshots(snapshots)}, nil
 }
 
-// isDeregistered reports whether an image is gone, and only still listed: for a short while (EC2 API Reference, DescribeImages).
+// isDeregistered reports whether an image is gone although it is still listed, as it is for a short
+// while (EC2 API Reference, DescribeImages).
 func isDeregistered(image ami.Image) bool { return image.State == string(types.ImageStateDeregistered) }
 
-// madeForImage is what EC2 writes into the description of a snapshot that it makes for an image: when it creates the image
-// from an instance (EBS User Guide, "Create an Amazon EBS snapshot"), and when it copies one. The image is the one that the
-// snapshot belongs to, not the source of a copy.
+// madeForImage is EC2's description of a snapshot that it makes for an image: when it creates the
+// image from an instance (EBS User Guide, "Create an Amazon EBS snapshot"), and when it copies one.
+// It names the image that the snapshot belongs to, not the source of a copy.
 var madeForImage = regexp.MustCompile(`^(?:Created by CreateImage\(i-[0-9a-f]+\) for|Copied for DestinationAmi) (ami-[0-9a-f]+)\b`)
 
-// madeByImport is what VM Import writes into the description of a snapshot that it makes for an image: the id of the task that imports
-// the image (VM Import/Export User Guide, "Import a VM as an image"; seen in public accounts). What import-snapshot makes says
-// import-snap, and is no image's.
+// madeByImport is the start of VM Import's description of a snapshot that it makes for an image,
+// before the id of the import task (VM Import/Export User Guide, "Import a VM as an image"; seen in
+// public accounts). The snapshots of import-snapshot belong to no image: their task ids start with
+// import-snap.
 const madeByImport = "Created by AWS-VMImport service for import-ami-"
 
-// madeFor returns the image that a snapshot was made for, by its description.
+// madeFor returns the image for which a snapshot was made, according to its description.
 func madeFor(snapshot *types.Snapshot) string {
 	if match := madeForImage.FindStringSubmatch(aws.ToString(snapshot.Description)); match != nil {
-		return strings.Clone(match[1]) // A part of the description would keep all of it in memory.
+		return strings.Clone(match[1]) // A substring would keep the entire description in memory.
 	}
 	return ""
 }
 
-// lookupsAtOnce is how many images are looked up by their ids side by side, and mostLookups how many at most: they take ten
-// seconds at half of EC2's rate.
+// lookupsAtOnce is how many images are looked up by id at the same time, and mostLookups how many
+// at most: ten seconds at half of EC2's rate.
 const (
 	lookupsAtOnce = 16
 	mostLookups   = 100
 )
 
-// confirmGone asks for the images that snapshots were made for, each by its id, and returns an error unless EC2 says of every
-// one that it is not there. EC2 takes many ids in a call, but does not document that its error names all that are missing.
+// confirmGone asks for the images for which snapshots were made, each by its id, and returns an
+// error unless EC2 says that every one is gone. EC2 accepts many ids in a call, but does not
+// document that its error names all missing ones.
 //
-// If there are more of them than it asks for, the others are in doubt, and their snapshots say so. Nothing is removed in a
-// region without images, so that all that rests on it are snapshots: what an earlier run has left is kept, and an orphan is
-// not proven.
+// If there are too many, it asks for some, and marks the snapshots of the others. In a region
+// without images nothing but snapshots can be removed, so that only these depend on it: a marked
+// leftover of an earlier run is kept, and a marked snapshot is no proven orphan.
 func confirmGone(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshots []ami.Snapshot) error {
 	asked, doubtful := toConfirm(snapshots)
 	for i := range snapshots {
@@ -129,9 +135,9 @@ func confirmGone(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshots
 	return lookups.Wait()
 }
 
-// toConfirm returns a snapshot of each image that is asked for, and the ids of those that are not: what a run was to delete goes
-// first, then the largest, of which a digest speaks, and in the second half the newest, the images of which are the likeliest to
-// be there.
+// toConfirm returns one snapshot of each image to ask for, and the ids of images that are not asked
+// for. Declared leftovers come first, then the largest, which a digest shows, and in the second
+// half the newest, whose images are the most likely to exist.
 func toConfirm(snapshots []ami.Snapshot) (asked []ami.Snapshot, doubtful map[string]bool) {
 	byImage := map[string]ami.Snapshot{}
 	for _, snapshot := range snapshots {
@@ -156,7 +162,7 @@ func byRank(a, b ami.Snapshot) int {
 	return cmp.Or(byIntent(a, b), cmp.Compare(b.SizeGiB, a.SizeGiB), strings.Compare(a.ID, b.ID))
 }
 
-// byIntent puts first what a run has declared to remove.
+// byIntent sorts snapshots with a removal declaration first.
 func byIntent(a, b ami.Snapshot) int {
 	switch {
 	case a.Tags[ami.IntentTag] != "" && b.Tags[ami.IntentTag] == "":
@@ -168,9 +174,9 @@ func byIntent(a, b ami.Snapshot) int {
 	}
 }
 
-// listImages includes the disabled images: they hold on to their snapshots like any other (EC2 User Guide, "Disable an
-// AMI"). Deprecated images of one's own are always listed. Filters may narrow the listing. One that repeats an image does so
-// in the result.
+// listImages includes disabled images: they hold their snapshots like any other (EC2 User Guide,
+// "Disable an AMI"). Deprecated images of the own account are always listed. Filters may narrow the
+// listing. Duplicates in the listing stay in the result.
 func (r *reader) listImages(ctx context.Context, api ec2.DescribeImagesAPIClient, filters ...types.Filter) ([]ami.Image, error) {
 	var images []ami.Image
 	pages := ec2.NewDescribeImagesPaginator(api, &ec2.DescribeImagesInput{
@@ -188,8 +194,8 @@ func (r *reader) listImages(ctx context.Context, api ec2.DescribeImagesAPIClient
 	return images, err
 }
 
-// listSnapshots lists by owner and never by id: one id that does not exist would fail the call. Filters may narrow the listing.
-// One that repeats a snapshot does so in the result.
+// listSnapshots lists by owner and never by id: a single missing id would fail the call. Filters
+// may narrow the listing. Duplicates in the listing stay in the result.
 func (r *reader) listSnapshots(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, filters ...types.Filter) ([]ami.Snapshot, error) {
 	var snapshots []ami.Snapshot
 	pages := ec2.NewDescribeSnapshotsPaginator(api, &ec2.DescribeSnapshotsInput{

@@ -47,6 +47,6 @@ func (j *Janitor) region(id string, s survey, plan retention.Plan) sweep.Region 
 		Lookup:     j.lookup(plan.Account, plan.Region, nil),
 		RequireBin: j.Config.Policy.RequireRecycleBin,
 		Watchdog:   j.watchdog,
-		Visit:      s.visits[plan.Region],
+		Journal:    s.visits[plan.Region],
 	}
 }

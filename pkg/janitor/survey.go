@@ -23,14 +23,14 @@ type survey struct {
 	journal     *journal.Journal // Nil if none is kept.
 	isFirst     bool             // The journal knows of no earlier run.
 	inventories []ami.Inventory
-	visits      map[string]*journal.Visit // By region; empty if no journal is kept.
-	failed      []record.Region           // The regions that could not be read.
+	visits      map[string]*journal.Region // By region; empty if no journal is kept.
+	failed      []record.Region            // The regions that could not be read.
 }
 
 // survey reads the keep list, and every region. A region that fails is left out of the run, and recorded. Without the keep
 // list, or without the journal, every region fails.
 func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
-	s := survey{now: j.Clock(), policy: j.Config.Policy, reader: j.Reader, visits: map[string]*journal.Visit{}}
+	s := survey{now: j.Clock(), policy: j.Config.Policy, reader: j.Reader, visits: map[string]*journal.Region{}}
 	account, err := j.account(ctx)
 	if err != nil {
 		s.fail("", j.AWS.Region, err)
@@ -76,14 +76,14 @@ func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
 // read is what a region holds, or why that is not known.
 type read struct {
 	inventory ami.Inventory
-	visit     *journal.Visit // Nil if no journal is kept.
+	visit     *journal.Region // Nil if no journal is kept.
 	err       error
 }
 
 // readRegion reads what a region holds, what the journal says of it, and its Recycle Bin.
 func (j *Janitor) readRegion(ctx context.Context, s survey, run ami.RunID, account, name string) (found read) {
 	if s.journal != nil {
-		if found.visit, found.err = s.journal.Visit(ctx, name, string(run), s.now); found.err != nil {
+		if found.visit, found.err = s.journal.Region(ctx, name, string(run), s.now); found.err != nil {
 			found.err = fmt.Errorf("reading the journal: %w", found.err)
 			return found
 		}

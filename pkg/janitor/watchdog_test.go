@@ -104,7 +104,7 @@ func sleepAt(t *testing.T, call int, records bool) (reached bool) {
 	}
 	l.settings["MAX_DEREGISTRATIONS"] = "10"
 	record := l.run(night(1), false)
-	if record.Totals.Deregistered < 4 && slept.Load() > 0 && !strings.Contains(digest.Text(record), "stood still for 10h") {
+	if record.Totals.Deregistered < 4 && slept.Load() > 0 && !strings.Contains(digest.Text(record), "stalled for 10h") {
 		t.Errorf("%s", digest.Text(record))
 	}
 	l.wrap, l.clock = nil, nil

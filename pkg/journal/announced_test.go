@@ -14,7 +14,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 )
 
-// due is the moment at which the time of grace is over in these tests: in the middle of a night.
+// due is when the grace period ends in these tests: in the middle of a night.
 var due = time.Date(2026, 12, 7, 2, 3, 4, 0, time.UTC)
 
 // announce is an image whose removal is announced.
@@ -27,25 +27,25 @@ func ofTeam(policy string, all ...journal.Announced) journal.Intent {
 	return journal.Intent{Policy: policy, Announced: all}
 }
 
-// intend begins a run that means to do something.
+// intend starts a run with a plan.
 func intend(j *journal.Journal, in, run string, at time.Time, intent journal.Intent) (*journal.Session, error) {
-	v, err := j.Visit(context.Background(), in, run, at)
+	v, err := j.Region(context.Background(), in, run, at)
 	if err != nil {
 		return nil, err
 	}
-	return v.BeginAt(context.Background(), account, at, intent)
+	return v.StartAt(context.Background(), account, at, intent)
 }
 
-// mean lets a run begin that means to do something, and finish.
+// mean lets a run start with a plan, and finish.
 func mean(t *testing.T, j *journal.Journal, in, run string, intent journal.Intent) {
 	t.Helper()
 	e, err := intend(j, in, run, past, intent)
 	must(t, err, e.Close(t.Context(), true))
 }
 
-// announced reads what the journal has of announcements, for the third run.
+// announced reads what the journal says about announcements, for the third run.
 func announced(j *journal.Journal, announcers map[string]string) (map[string]ami.Announcement, error) {
-	v, err := j.Visit(context.Background(), region, third, now)
+	v, err := j.Region(context.Background(), region, third, now)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,8 @@ func listen(j *journal.Journal) (*journal.Journal, func() []string) {
 	}
 }
 
-// An announcement counts if the run that the image names has written down that it was to announce that image's removal, in this region.
+// An announcement counts if the run that the image names wrote down that it was to announce that
+// image's removal, in this region.
 func TestAnnounced(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		mean(t, j, region, first, ofTeam("team-a", announce(1, "announce"), announce(2, "disable")))
@@ -115,7 +116,8 @@ func TestAnnounced(t *testing.T) {
 	})
 }
 
-// What a run at work, or one that was ended, has announced is written down all the same, and so it is by one that removes as well.
+// The announcements of a run at work, of a killed run, and of a run that also removes images are
+// written down too.
 func TestWhatAnUnfinishedRunHasAnnounced(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		intent := ofTeam("team-a", announce(1, "announce"))
@@ -133,7 +135,8 @@ func TestWhatAnUnfinishedRunHasAnnounced(t *testing.T) {
 	})
 }
 
-// Before a run may tag anything its plan says what it announces: before it is noted as unfinished, and before Begin returns.
+// Before a run may tag anything its plan says what it announces: before it is marked as unfinished,
+// and before Start returns.
 func TestAnnouncementsAreWrittenDownFirst(t *testing.T) {
 	inEach(t, func(t *testing.T, plain *journal.Journal) {
 		plan, marker := "runs/"+first+"/plan-"+region+".json", "put unfinished/"+region+"/"+first
@@ -161,7 +164,7 @@ func TestAnnouncementsAreWrittenDownFirst(t *testing.T) {
 			t.Errorf("noted %t, written %t", noted, isWritten())
 		}
 
-		// Without that plan no run begins, and none may tag.
+		// Without that plan no run starts, and none may tag.
 		j = plain.Interrupt(func(call string, isDone bool) error {
 			if strings.HasPrefix(call, "put runs/") && !isDone {
 				return errFault
@@ -174,7 +177,8 @@ func TestAnnouncementsAreWrittenDownFirst(t *testing.T) {
 	})
 }
 
-// What no image can be is not announced, and neither is a removal without its moment: whoever changes the tag with the day would be believed.
+// Invalid image ids are not announced, and neither is a removal without a due time: anybody could
+// change the tag with the day.
 func TestWhatCannotBeAnnounced(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		for _, c := range []struct {
@@ -193,7 +197,7 @@ func TestWhatCannotBeAnnounced(t *testing.T) {
 	})
 }
 
-// A plan that cannot be read says nothing of what was announced, and is no plan without announcements.
+// An unreadable plan is an error, and not a plan without announcements.
 func TestPlansOfAnnouncementsThatCannotBeRead(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		mean(t, j, region, first, ofTeam("team-a", announce(1, "announce"), announce(2, "disable")))
@@ -248,7 +252,7 @@ func TestPlansOfAnnouncementsThatCannotBeRead(t *testing.T) {
 	})
 }
 
-// Whoever may tag writes into the tag what they like. What is no id of a run is not asked for.
+// Anybody who may tag can write anything into the tag. Only valid run ids are looked up.
 func TestAnnouncersThatAreNoRuns(t *testing.T) {
 	inEach(t, func(t *testing.T, plain *journal.Journal) {
 		mean(t, plain, region, first, ofTeam("team-a", announce(1, "announce")))
@@ -311,8 +315,8 @@ func TestPlansAreReadOnce(t *testing.T) {
 	})
 }
 
-// A removal that says more than the run had planned is believed in nothing else: somebody may have written it who may not delete
-// snapshots.
+// A removal document that contradicts the run's plan is not believed at all: its writer may lack
+// the permission to delete snapshots.
 func TestForgedRemovals(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		leave(t, j, first, did(attempt(1, 1), settle(1, ami.Deregistered)), declare(1, 1), declare(2))
@@ -326,7 +330,7 @@ func TestForgedRemovals(t *testing.T) {
 			}
 			must(t, j.Put(t.Context(), "removals/"+region+"/"+image(n)+"/"+first+".json", document+"]}"))
 		}
-		forge(1, 1, 9) // More than was to go with it.
+		forge(1, 1, 9) // More snapshots than planned.
 		forge(2, 1, 9) // With another image.
 		forge(3, 3, 9) // An image that the run had not planned to remove.
 		h := history(t, j, second, now, only())

@@ -56,7 +56,7 @@ func swallow(next emulator.Doer, action string, m match) emulator.Doer {
 	return emulator.Fail(next, action, func(n int, q emulator.Request) bool { return m == nil || m(n, q) }, 403, "AccessDenied", "Access Denied")
 }
 
-// s3Faults are what may become of a call. Some of them pass, so that nobody has to hear of them, if they strike only once.
+// s3Faults are faults of a call. A passing fault that occurs only once is retried without an error.
 var s3Faults = map[string]struct {
 	passes bool
 	strike func(next emulator.Doer, action string, m match) emulator.Doer
@@ -104,7 +104,7 @@ var s3Faults = map[string]struct {
 	}},
 }
 
-// journey is what one run does, and what it is told.
+// journey is what one run does, and the answers it gets.
 type journey struct {
 	history ami.History
 	errs    map[string]error
@@ -116,23 +116,23 @@ func (j *journey) note(what string, err error) bool {
 }
 
 // read is what the second run reads: of an image whose removal the first one has announced as well.
-func read(ctx context.Context, books *journal.Journal) (ami.History, error) {
-	v, err := books.Visit(ctx, region, second, now)
+func read(ctx context.Context, j *journal.Journal) (ami.History, error) {
+	v, err := j.Region(ctx, region, second, now)
 	if err != nil {
 		return ami.History{}, err
 	}
 	return v.History(ctx, now, only(image(2)), map[string]string{image(3): first, image(4): "20261120T020000Z-0a1b2c"}, nil)
 }
 
-// travel has the second run read the history, begin, remove an image and end, as far as it comes.
-func travel(ctx context.Context, books *journal.Journal) journey {
+// travel has the second run read the history, start, remove an image and close, as far as it gets.
+func travel(ctx context.Context, from *journal.Journal) journey {
 	j := journey{errs: map[string]error{}}
 	var err error
-	j.history, err = read(ctx, books)
+	j.history, err = read(ctx, from)
 	if !j.note("history", err) {
 		return j
 	}
-	e, err := books.Begin(ctx, region, second, account, now, []journal.Declared{declare(5, 5)})
+	e, err := from.Start(ctx, region, second, account, now, []journal.Declared{declare(5, 5)})
 	if !j.note("begin", err) {
 		return j
 	}
@@ -141,12 +141,12 @@ func travel(ctx context.Context, books *journal.Journal) journey {
 	}
 	j.note("renew", e.Renew(ctx, now.Add(time.Minute)))
 	j.note("close", e.Close(ctx, false))
-	j.note("record", books.SaveRecord(ctx, second, []byte(`{"run": "`+second+`"}`)))
+	j.note("record", from.SaveRecord(ctx, second, []byte(`{"run": "`+second+`"}`)))
 	return j
 }
 
-// Whatever becomes of any call, before or after it takes effect, for once or for ever: a history is the right one
-// or an error, and what was confirmed has been done.
+// Whatever happens to any call, before or after it takes effect, once or always: a history is
+// correct or an error, and what was confirmed was done.
 func TestFaults(t *testing.T) {
 	for name, fault := range s3Faults {
 		for _, action := range []string{"GetObject", "PutObject", "DeleteObject", "ListObjectsV2"} {
@@ -217,7 +217,7 @@ func testFault(t *testing.T, strike func(emulator.Doer) emulator.Doer, passes fu
 	if _, err := plain.Record(t.Context(), second); done("record") && err != nil {
 		t.Errorf("the record: %v", err)
 	}
-	e, err = plain.Begin(t.Context(), region, third, account, now.Add(time.Minute), nil)
+	e, err = plain.Start(t.Context(), region, third, account, now.Add(time.Minute), nil)
 	if err == nil {
 		must(t, e.Close(t.Context(), true))
 	} else if done("close") {
@@ -225,13 +225,13 @@ func testFault(t *testing.T, strike func(emulator.Doer) emulator.Doer, passes fu
 	}
 }
 
-// That a bucket is gone does not mean that there is no record, nor that nobody is at work.
+// A missing bucket does not mean that there is no record, or that no run is at work.
 func TestABucketThatIsGone(t *testing.T) {
 	gone := emulator.Fail(load(t).Client(), "GetObject", nil, 404, "NoSuchBucket", "The specified bucket does not exist")
 	j := open(t, location, config(gone))
 	_, recordErr := j.Record(t.Context(), first)
 	_, historyErr := j.History(t.Context(), region, first, now, only())
-	_, beginErr := j.Begin(t.Context(), region, first, account, now, nil)
+	_, beginErr := j.Start(t.Context(), region, first, account, now, nil)
 	for _, err := range []error{recordErr, historyErr, beginErr} {
 		says(t, err, location, "NoSuchBucket")
 		if errors.Is(err, journal.ErrNotFound) {
@@ -240,7 +240,7 @@ func TestABucketThatIsGone(t *testing.T) {
 	}
 }
 
-// Why a lock cannot be written is what the error says, and it is not tried for ever.
+// The error says why a lock cannot be written, and retries end.
 func TestALockThatCannotBeWritten(t *testing.T) {
 	tries := 0
 	denied := emulator.Fail(load(t).Client(), "PutObject", func(_ int, q emulator.Request) bool {
@@ -250,14 +250,14 @@ func TestALockThatCannotBeWritten(t *testing.T) {
 		}
 		return isLock
 	}, 403, "AccessDenied", "Access Denied")
-	_, err := open(t, location, config(denied)).Begin(t.Context(), region, first, account, now, nil)
+	_, err := open(t, location, config(denied)).Start(t.Context(), region, first, account, now, nil)
 	says(t, err, "locks/"+region+".json", "AccessDenied")
 	if tries != 1 {
 		t.Errorf("%d tries", tries)
 	}
 }
 
-// Conditional writes are what keeps runs apart: where a server has none, no run begins.
+// Conditional writes keep runs apart: if a server has none, no run starts.
 func TestAServerWithoutConditionalWrites(t *testing.T) {
 	for name, unsupported := range map[string]emulator.Doer{
 		"in_the_words_of_s3": emulator.Fail(load(t).Client(), "PutObject", conditional, 501, "NotImplemented", "A header you provided implies functionality that is not implemented"),
@@ -266,7 +266,7 @@ func TestAServerWithoutConditionalWrites(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				j := open(t, location, config(unsupported))
-				_, err := j.Begin(t.Context(), region, first, account, now, nil)
+				_, err := j.Start(t.Context(), region, first, account, now, nil)
 				says(t, err, location, "does not support", "conditional writes")
 			})
 		})
@@ -277,14 +277,15 @@ func conditional(_ int, q emulator.Request) bool {
 	return q.Form.Has("IfMatch") || q.Form.Has("IfNoneMatch")
 }
 
-// S3 may answer that another write was under way, although it did not take effect: one who wants the lock looks again.
+// S3 may report a conflicting write that did not take effect: a run that wants the lock looks
+// again.
 func TestConflictingWrites(t *testing.T) {
 	for _, action := range []string{"PutObject", "DeleteObject"} {
 		client := emulator.Fail(load(t).Client(), action, func(n int, q emulator.Request) bool { return conditional(n, q) && n%2 == 1 },
 			409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource.")
 		j := open(t, location, config(client))
-		e, err := j.Begin(t.Context(), region, first, account, now, nil)
-		if err != nil { // The account is claimed by one write, which is not tried again.
+		e, err := j.Start(t.Context(), region, first, account, now, nil)
+		if err != nil { // The account is claimed by one write, which is not retried.
 			says(t, err, "account.json")
 			e = begin(t, j, first, now)
 		}
@@ -315,8 +316,8 @@ func TestListingsThatAreNotBelieved(t *testing.T) {
 		"circular":            {replace("<IsTruncated>false</IsTruncated>", "<IsTruncated>true</IsTruncated><NextContinuationToken>bmV4dA==</NextContinuationToken>"), "back to a page"},
 		"without_a_next_page": {replace("<IsTruncated>false", "<IsTruncated>true"), "there is more"},
 		"of_something_else":   {replace("unfinished/"+region, "unfinished/us-east-1"), "us-east-1"},
-		"without_its_end":     {replace("IsTruncated", "Truncated"), "not a whole answer"},
-		"as_an_error":         {replace("ListBucketResult", "Error"), "not a whole answer"},
+		"without_its_end":     {replace("IsTruncated", "Truncated"), "not a complete answer"},
+		"as_an_error":         {replace("ListBucketResult", "Error"), "not a complete answer"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			emulated := load(t)
@@ -351,7 +352,8 @@ func TestFoldersOfAConsole(t *testing.T) {
 	}
 }
 
-// A bucket of AWS is found by its host's name; that of another server by its path. What is written has a checksum.
+// A bucket of AWS is found by its host's name; that of another server by its path. What is written
+// has a checksum.
 func TestRequests(t *testing.T) {
 	var hosts, paths, checksums []string
 	watched := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -361,7 +363,8 @@ func TestRequests(t *testing.T) {
 	})
 	aws := config(watched)
 	must(t, open(t, location, aws).SaveRecord(t.Context(), first, []byte(`{"run": "`+first+`"}`)))
-	endpoint := "http://s3.example.com:7070" // Of an address of numbers the SDK makes a path in any case.
+	// Of an address of numbers the SDK makes a path in any case.
+	endpoint := "http://s3.example.com:7070"
 	aws.BaseEndpoint = &endpoint
 	must(t, open(t, location, aws).SaveRecord(t.Context(), first, []byte(`{"run": "`+first+`"}`)))
 	equal(t, "hosts", hosts, []string{bucket + ".s3.us-east-1.amazonaws.com", "s3.example.com:7070"})
@@ -378,12 +381,12 @@ func TestOutOfTime(t *testing.T) {
 		over, cancel := context.WithDeadline(t.Context(), time.Unix(0, 0))
 		defer cancel()
 		_, historyErr := j.History(over, region, second, now, only())
-		_, beginErr := j.Begin(over, region, second, account, now, nil)
+		_, beginErr := j.Start(over, region, second, account, now, nil)
 		_, recordErr := j.Record(over, first)
 		_, runsErr := j.Runs(over)
 		for i, err := range []error{
 			historyErr, beginErr, recordErr, runsErr, e.Attempt(over, declare(1, 1)), e.Settle(over, outcome(1, ami.Failed)), e.Renew(over, now),
-			j.Finish(over, region, first), j.SaveRecord(over, first, []byte(`{"run": "`+first+`"}`)), e.Close(over, true),
+			j.ClearUnfinished(over, region, first), j.SaveRecord(over, first, []byte(`{"run": "`+first+`"}`)), e.Close(over, true),
 		} {
 			if err == nil || !strings.Contains(err.Error(), "time ran out") {
 				t.Errorf("call %d: %v", i, err)

@@ -15,16 +15,19 @@ import (
 	"time"
 )
 
-// directory is a store in a directory, which only its owner and group may enter. Versions are hashes of the content.
+// directory is a store in a directory that only its owner and group may enter. Versions are hashes
+// of the content.
 type directory struct {
 	name string
-	root *os.Root // Nothing leads out of it, symbolic links included.
+	root *os.Root // Confines all access to the directory, also through symbolic links.
 }
 
-// mutexFile is locked by the system for as long as a document is compared and replaced; a killed process lets go of it.
+// mutexFile is locked through the operating system while a document is compared and replaced; the
+// lock of a killed process is released.
 const mutexFile = ".mutex"
 
-// pause is how long to wait for another process that compares and replaces a document, which takes milliseconds.
+// pause is the wait for another process that compares and replaces a document, which takes
+// milliseconds.
 const pause = 5 * time.Millisecond
 
 func openDirectory(name string) (*directory, error) {
@@ -86,8 +89,8 @@ func (d *directory) takeAway(key string) error {
 	return also(err, d.sync(path.Dir(key)))
 }
 
-// ifVersion changes a document if it is in a version, of which the empty one means that it is not there. Nobody else
-// changes a document in that way meanwhile.
+// ifVersion changes a document if it has a version; an empty version means that it does not exist.
+// Nobody else changes a document through ifVersion at the same time.
 func (d *directory) ifVersion(ctx context.Context, key, version string, change func() error) error {
 	mutex, err := d.root.OpenFile(mutexFile, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -107,7 +110,7 @@ func (d *directory) ifVersion(ctx context.Context, key, version string, change f
 	return d.explain(key, "written", change())
 }
 
-// waitFor locks a file as soon as nobody else has it locked.
+// waitFor locks a file as soon as no other process has it locked.
 func waitFor(ctx context.Context, mutex *os.File) error {
 	for {
 		isLocked, err := tryLock(mutex)
@@ -122,7 +125,7 @@ func waitFor(ctx context.Context, mutex *os.File) error {
 	}
 }
 
-// replace writes a document beside the old one and puts it in its place when all of it is on the disk.
+// replace writes a document beside the old one, and renames it when all of it is on the disk.
 func (d *directory) replace(key string, data []byte) error {
 	folder := path.Dir(key)
 	if err := d.makeFolder(folder); err != nil {
@@ -151,7 +154,7 @@ func (d *directory) writeNew(name string, data []byte) error {
 	return also(err, file.Close())
 }
 
-// makeFolder makes a folder with those above it, each of them on the disk before what is below it.
+// makeFolder makes a folder and its parents, each synced to the disk before the next level.
 func (d *directory) makeFolder(folder string) error {
 	err := d.root.Mkdir(filepath.FromSlash(folder), 0o750)
 	if errors.Is(err, fs.ErrNotExist) && folder != "." {
@@ -168,7 +171,7 @@ func (d *directory) makeFolder(folder string) error {
 	return err
 }
 
-// sync makes sure that what was put into a folder, or taken out, stays so.
+// sync makes changes to the entries of a folder durable.
 func (d *directory) sync(folder string) error {
 	opened, err := d.root.Open(filepath.FromSlash(folder))
 	if err != nil {
@@ -177,11 +180,12 @@ func (d *directory) sync(folder string) error {
 	return also(opened.Sync(), opened.Close())
 }
 
-// list leaves out names that begin with a dot: half-written documents, and what file managers leave behind.
+// list skips names that start with a dot: unfinished documents, and the files of file managers.
 func (d *directory) list(ctx context.Context, prefix string) ([]string, error) {
 	var keys []string
 	top := strings.TrimSuffix(prefix, "/")
-	if _, err := os.Stat(d.name); err != nil { // The journal itself has to be there; a part of it need not.
+	// The journal itself must exist; a part of it need not.
+	if _, err := os.Stat(d.name); err != nil {
 		return nil, d.explain(prefix, "listed", err)
 	}
 	err := fs.WalkDir(d.root.FS(), top, func(name string, entry fs.DirEntry, err error) error {
@@ -200,7 +204,7 @@ func (d *directory) list(ctx context.Context, prefix string) ([]string, error) {
 	return keys, d.explain(prefix, "listed", err)
 }
 
-// explain puts an error of the file system into words; nil stays nil.
+// explain words an error of the file system; nil stays nil.
 func (d *directory) explain(key, done string, err error) error {
 	switch pathError, ok := errors.AsType[*fs.PathError](err); {
 	case err == nil:

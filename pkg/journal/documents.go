@@ -10,7 +10,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// accountDocument says whose journal it is.
+// accountDocument says to which account the journal belongs.
 type accountDocument struct {
 	Account string `json:"account"`
 }
@@ -31,12 +31,12 @@ type planDocument struct {
 type Announced struct {
 	ImageID string    `json:"imageId"`
 	Due     time.Time `json:"due"`
-	Action  string    `json:"action"` // What was to be done to the image besides, as GRACE_ACTION has it.
+	Action  string    `json:"action"` // What else was planned for the image, as in GRACE_ACTION.
 }
 
-// Intent is what a run means to do in a region.
+// Intent is what a run plans to do in a region.
 type Intent struct {
-	Policy    string // The name of the policy it goes by.
+	Policy    string // The name of its policy.
 	Declared  []Declared
 	Announced []Announced
 }
@@ -44,13 +44,14 @@ type Intent struct {
 // Declared is an image whose removal a run has declared.
 type Declared struct {
 	ImageID   string   `json:"imageId"`
-	Snapshots []string `json:"snapshotIds"` // Those that are to go with exactly this image.
+	Snapshots []string `json:"snapshotIds"` // Those to delete together with this image.
 }
 
-// attempted is the status of a removal that is about to be tried. Unless it is overwritten nobody knows what became of it.
+// attempted is the status of a removal that is about to be tried. Unless it is overwritten, nobody
+// knows how the removal ended.
 const attempted ami.Status = "attempted"
 
-// removalDocument is what a run has done about one image.
+// removalDocument is what a run did with one image.
 type removalDocument struct {
 	Run             string               `json:"run"`
 	Region          string               `json:"region"`
@@ -58,13 +59,13 @@ type removalDocument struct {
 	Declared        []string             `json:"declaredSnapshotIds"`
 	Status          ami.Status           `json:"status"`
 	Error           string               `json:"error"`
-	Refused         bool                 `json:"refused,omitzero"` // EC2 has refused.
+	Refused         bool                 `json:"refused,omitzero"` // EC2 refused.
 	Snapshots       []ami.SnapshotResult `json:"snapshots"`
 	RestorableUntil time.Time            `json:"restorableUntil,omitzero"`
 }
 
-// finishedDocument says that a snapshot which one run had left is deleted, and by which run.
-type finishedDocument struct {
+// leftoverDocument says that a leftover of one run was deleted, and by which run.
+type leftoverDocument struct {
 	Run        string `json:"run"`
 	Region     string `json:"region"`
 	ImageID    string `json:"imageId"`
@@ -72,7 +73,7 @@ type finishedDocument struct {
 	FinishedBy string `json:"finishedBy"`
 }
 
-// withdrawnDocument says that the announcement of one run is taken back, and by which run.
+// withdrawnDocument says that an announcement of one run was withdrawn, and by which run.
 type withdrawnDocument struct {
 	Run         string `json:"run"`
 	Region      string `json:"region"`
@@ -80,21 +81,23 @@ type withdrawnDocument struct {
 	WithdrawnBy string `json:"withdrawnBy"`
 }
 
-// markerDocument is for people: that it is there says everything.
+// markerDocument is for people: its existence is the information.
 type markerDocument struct {
 	Run    string `json:"run"`
 	Region string `json:"region"`
 }
 
-// lockDocument says which run is at work in a region, or was the last one.
+// lockDocument says which run is at work in a region, or was last.
 type lockDocument struct {
-	Run    string    `json:"run"`
-	Region string    `json:"region"`
-	Policy string    `json:"policy,omitempty"`
-	At     time.Time `json:"at"`              // Of the last sign of life; to give the lock back is none.
-	IsOver bool      `json:"isOver,omitzero"` // The run has given the lock back.
+	Run    string `json:"run"`
+	Region string `json:"region"`
+	Policy string `json:"policy,omitempty"`
+	// Of the last heartbeat. Releasing the lock does not change it.
+	At     time.Time `json:"at"`
+	IsOver bool      `json:"isOver,omitzero"` // The run released the lock.
 
-	// Nonce tells apart two processes with the same run, and a write of one's own whose answer was lost from that of another.
+	// Nonce distinguishes two processes with the same run id, and an own write with a lost answer
+	// from a write of another process.
 	Nonce string `json:"nonce"`
 }
 
@@ -103,7 +106,7 @@ func encode(document any) ([]byte, error) {
 	return append(data, '\n'), err
 }
 
-// notOf returns an error if a document names something else than its key does.
+// notOf returns an error if a document names something else than its key.
 func notOf(what, named, want string) error {
 	if named == want {
 		return nil
@@ -149,7 +152,7 @@ func parsePlan(data []byte, run, region string) (planDocument, error) {
 	return plan, nil
 }
 
-// checkDeclared returns an error if an id is none, or an image is declared twice.
+// checkDeclared returns an error for an invalid id, and for an image that is declared twice.
 func checkDeclared(declared []Declared) error {
 	seen := make(map[string]bool, len(declared))
 	for _, d := range declared {
@@ -167,8 +170,9 @@ func checkDeclared(declared []Declared) error {
 	return nil
 }
 
-// checkAnnounced returns an error if an id is none, an image is announced twice, or there is no moment at which its time of grace
-// is over: the day on the image, which people may change, would be all that is left.
+// checkAnnounced returns an error for an invalid id, for an image that is announced twice, and for
+// a missing due time: without it, only the day on the image would be known, which people may
+// change.
 func checkAnnounced(announced []Announced) error {
 	seen := make(map[string]bool, len(announced))
 	for _, a := range announced {
@@ -210,7 +214,7 @@ func parseRemoval(data []byte, region, image, run string) (removalDocument, erro
 	return document, nil
 }
 
-// checkStatus returns an error if a status is not one of a removal.
+// checkStatus returns an error if a status is not that of a removal.
 func checkStatus(status ami.Status) error {
 	switch status {
 	case attempted, ami.Deregistered, ami.Failed, ami.Skipped:

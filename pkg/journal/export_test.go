@@ -8,7 +8,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// Renew and KeepUp give a sign of life at a time, in each case or if the last one begins to be old.
+// Renew sends a heartbeat in any case, and KeepUp if the last one is old.
 func (s *Session) Renew(ctx context.Context, now time.Time) error {
 	return s.renew(ctx, now, BetweenChunks)
 }
@@ -17,36 +17,36 @@ func (s *Session) KeepUp(ctx context.Context, now time.Time) error {
 	return s.renew(ctx, now, WithinChunk)
 }
 
-// BeginAt begins a session of a run whose clock stands still.
-func (v *Visit) BeginAt(ctx context.Context, account string, now time.Time, intent Intent) (*Session, error) {
-	return v.Begin(ctx, account, intent, NewWatchdog(func() time.Time { return now }))
+// StartAt starts a session of a run with a fixed clock.
+func (r *Region) StartAt(ctx context.Context, account string, now time.Time, intent Intent) (*Session, error) {
+	return r.Start(ctx, account, intent, NewWatchdog(func() time.Time { return now }))
 }
 
-// Finish is that of a session.
-func (j *Journal) Finish(ctx context.Context, region, run string) error {
-	return j.finish(ctx, region, run)
+// ClearUnfinished is that of a session.
+func (j *Journal) ClearUnfinished(ctx context.Context, region, run string) error {
+	return j.clearUnfinished(ctx, region, run)
 }
 
-// Begin and History are those of a visit that has just begun: of a run that announces nothing, and of images that carry no
-// announcement.
-func (j *Journal) Begin(ctx context.Context, region, run, account string, now time.Time, declared []Declared) (*Session, error) {
-	v, err := j.Visit(ctx, region, run, now)
+// Start and History open a region first: for a run that announces nothing, and for images that
+// carry no announcement.
+func (j *Journal) Start(ctx context.Context, region, run, account string, now time.Time, declared []Declared) (*Session, error) {
+	v, err := j.Region(ctx, region, run, now)
 	if err != nil {
 		return nil, err
 	}
-	return v.BeginAt(ctx, account, now, Intent{Declared: declared})
+	return v.StartAt(ctx, account, now, Intent{Declared: declared})
 }
 
 func (j *Journal) History(ctx context.Context, region, run string, now time.Time, present func(string) bool) (ami.History, error) {
-	v, err := j.Visit(ctx, region, run, now)
+	v, err := j.Region(ctx, region, run, now)
 	if err != nil {
 		return ami.History{}, err
 	}
 	return v.History(ctx, now, present, nil, nil)
 }
 
-// Interrupt returns the journal with a function that is told of each call of its store before it takes effect, and of each
-// after it. An error keeps the effect away, or takes the place of the answer.
+// Interrupt returns the journal with a function that is called before and after each call of its
+// store takes effect. An error prevents the effect, or replaces the answer.
 func (j *Journal) Interrupt(fault func(call string, isDone bool) error) *Journal {
 	return &Journal{interrupted{j.store, fault}}
 }

@@ -8,8 +8,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// FuzzDocuments reads a text as each of the documents, and as a key and a location. What is taken for a document is of the
-// run, region and image that it was read for, and stays the same when it is written and read again.
+// FuzzDocuments reads a text as each of the documents, and as a key and a location. What is taken
+// for a document is of the run, region and image that it was read for, and stays the same when it
+// is written and read again.
 func FuzzDocuments(f *testing.F) {
 	const run, region, image = "20261123T020000Z-0a1b2c", "eu-west-1", "ami-0123456789example"
 	for _, seed := range []string{
@@ -53,7 +54,7 @@ func FuzzDocuments(f *testing.F) {
 		if r, ok := parseRemovalKey(text); ok {
 			key := removalKey("x", r.image, r.run)
 			if r.snapshot != "" {
-				key = finishedKey("x", r.image, r.run, r.snapshot)
+				key = leftoverKey("x", r.image, r.run, r.snapshot)
 			}
 			if key != removalsPrefix+"x/"+text {
 				t.Errorf("%q is read as %+v", text, r)

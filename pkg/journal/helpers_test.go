@@ -46,7 +46,7 @@ func declare(n int, snapshots ...int) journal.Declared {
 	return d
 }
 
-// outcome is what became of an image; of its snapshots those in deleted, kept and failed.
+// outcome is the result for an image and its snapshots: deleted, kept and failed.
 func outcome(n int, status ami.Status, results ...ami.SnapshotResult) ami.Outcome {
 	return ami.Outcome{ImageID: image(n), Status: status, Snapshots: results}
 }
@@ -83,7 +83,8 @@ func open(t rapid.TB, location string, config aws.Config) *journal.Journal {
 	return j
 }
 
-// stores are the kinds of places that a journal can be kept in. Each call of a function returns a new, empty one.
+// stores are the kinds of places that a journal can be kept in. Each call of a function returns a
+// new, empty one.
 var stores = map[string]func(*testing.T) *journal.Journal{
 	"directory": func(t *testing.T) *journal.Journal {
 		return open(t, path.Join(t.TempDir(), "journal"), aws.Config{})
@@ -119,7 +120,7 @@ func inEach(t *testing.T, test func(t *testing.T, j *journal.Journal)) {
 
 func begin(t rapid.TB, j *journal.Journal, run string, at time.Time, declared ...journal.Declared) *journal.Session {
 	t.Helper()
-	e, err := j.Begin(context.Background(), region, run, account, at, declared)
+	e, err := j.Start(context.Background(), region, run, account, at, declared)
 	if err != nil {
 		t.Fatalf("%s cannot begin: %v", run, err)
 	}

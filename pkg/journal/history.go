@@ -14,18 +14,19 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// readsAtOnce is how many documents are read side by side.
+// readsAtOnce is how many documents are read at the same time.
 const readsAtOnce = 16
 
-// History says what other runs than this one have done in the region, and left undone. present says whether the account had
-// an image when it was read, after the visit had begun; it is called from one goroutine. Announcers has the runs that have announced
-// the removal of images, as these say by their tags, by image id; declarers are the runs that have declared removals, as tags say.
+// History says what other runs did in the region, and what they left unfinished. present reports
+// whether the account had an image when it was read, after this Region was opened; it is called
+// from one goroutine. Announcers holds the runs that announced removals, according to the tags of
+// images, by image id; declarers are the runs that declared removals, according to tags.
 //
-// Of several runs that have an entry for an image, the one with the latest id counts. If another run is at work, or has been
-// since the visit began, what was read of the region may be of before it, and what is said of what that run does of after it:
-// nothing is said of that.
-func (v *Visit) History(ctx context.Context, now time.Time, present func(imageID string) bool, announcers map[string]string, declarers []string) (ami.History, error) {
-	h := history{journal: v.journal, region: v.region, own: v.run, busy: v.atWork, present: present, announcers: announcers, declarers: declarers}
+// If several runs have an entry for an image, the one with the latest id counts. The entries of a
+// run that is at work, or was since this Region was opened, are left out: region and journal may
+// show different moments.
+func (r *Region) History(ctx context.Context, now time.Time, present func(imageID string) bool, announcers map[string]string, declarers []string) (ami.History, error) {
+	h := history{journal: r.journal, region: r.region, own: r.run, busy: r.atWork, present: present, announcers: announcers, declarers: declarers}
 	for _, read := range []func(context.Context) error{
 		h.listUnfinished,
 		h.listRemovals,
@@ -33,7 +34,7 @@ func (v *Visit) History(ctx context.Context, now time.Time, present func(imageID
 		h.readRemovals,
 		h.readAnnounced,
 		h.findStrangers,
-		func(ctx context.Context) error { return h.readBusy(ctx, v, now) },
+		func(ctx context.Context) error { return h.readBusy(ctx, r, now) },
 	} {
 		if err := read(ctx); err != nil {
 			return ami.History{}, err
@@ -42,27 +43,29 @@ func (v *Visit) History(ctx context.Context, now time.Time, present func(imageID
 	return h.assemble(), nil
 }
 
-// history collects what the journal has on a region.
+// history collects what the journal says about a region.
 type history struct {
 	journal *Journal
 	region  string
 	own     string // The run that asks.
 	present func(imageID string) bool
 
-	announcers map[string]string           // The runs that are said to have announced the removal of images, by image id.
-	announced  map[string]ami.Announcement // What these have written down of that, by image id.
-	declarers  []string                    // The runs that are said to have declared removals.
-	strangers  map[string]bool             // Those of them that have planned nothing here.
+	// The runs that announced removals, according to tags, by image id.
+	announcers map[string]string
+	announced  map[string]ami.Announcement // What these wrote down about it, by image id.
+	declarers  []string                    // The runs that declared removals, according to tags.
+	strangers  map[string]bool             // Those of them without a plan here.
 
 	busy       lockDocument
-	unfinished []string            // The ids of the runs, sorted.
-	entries    map[string][]string // The ids of the runs that have an entry for an image, sorted; by image id.
-	finished   map[removal]bool    // The leftovers that are deleted, and the announcements that are taken back.
-	plans      map[string]planDocument
-	removals   map[removal]removalDocument
+	unfinished []string // The ids of the runs, sorted.
+	// The ids of the runs that have an entry for an image, sorted; by image id.
+	entries  map[string][]string
+	finished map[removal]bool // The deleted leftovers, and the withdrawn announcements.
+	plans    map[string]planDocument
+	removals map[removal]removalDocument
 }
 
-func (h *history) readBusy(ctx context.Context, v *Visit, now time.Time) error {
+func (h *history) readBusy(ctx context.Context, v *Region, now time.Time) error {
 	held, version, err := h.journal.readLock(ctx, h.region)
 	if errors.Is(err, ErrNotFound) {
 		return nil
@@ -122,7 +125,7 @@ func (h *history) listRemovals(ctx context.Context) error {
 	return nil
 }
 
-// latest returns the last run that has an entry for an image; empty if none has.
+// latest returns the last run with an entry for an image; empty if there is none.
 func (h *history) latest(image string) string {
 	if runs := h.entries[image]; len(runs) > 0 {
 		return runs[len(runs)-1]
@@ -130,7 +133,8 @@ func (h *history) latest(image string) string {
 	return ""
 }
 
-// readPlans reads the plans of the unfinished runs. That there is none is an error: nobody could say what the run has left.
+// readPlans reads the plans of the unfinished runs. A missing plan is an error: nobody could say
+// what the run left unfinished.
 func (h *history) readPlans(ctx context.Context) error {
 	plans, err := h.journal.plansOf(ctx, h.unfinished, h.region)
 	if err != nil {
@@ -146,8 +150,8 @@ func (h *history) readPlans(ctx context.Context) error {
 	return nil
 }
 
-// readAnnounced reads what the runs have planned that images name as those that have announced their removal. A run without a
-// plan here has announced nothing that this journal knows of.
+// readAnnounced reads the plans of the runs that announced removals, according to tags. A run
+// without a plan here announced nothing that this journal knows.
 func (h *history) readAnnounced(ctx context.Context) error {
 	var runs []string
 	for _, run := range h.announcers {
@@ -171,7 +175,7 @@ func (h *history) readAnnounced(ctx context.Context) error {
 	return nil
 }
 
-// findStrangers finds out which of the runs that are said to have declared removals have no plan here.
+// findStrangers finds the declaring runs that have no plan here.
 func (h *history) findStrangers(ctx context.Context) error {
 	runs := slices.DeleteFunc(slices.Sorted(slices.Values(h.declarers)), func(run string) bool { return checkRun(run) != nil || run == h.own })
 	plans, err := h.journal.plansOf(ctx, slices.Compact(runs), h.region)
@@ -187,7 +191,7 @@ func (h *history) findStrangers(ctx context.Context) error {
 	return nil
 }
 
-// plansOf reads what runs have planned for a region, by run. Runs without a plan there are missing.
+// plansOf reads the plans of runs for a region, by run. Runs without a plan there are missing.
 func (j *Journal) plansOf(ctx context.Context, runs []string, region string) (map[string]planDocument, error) {
 	found := make([]planDocument, len(runs))
 	group, ctx := errgroup.WithContext(ctx)
@@ -210,7 +214,7 @@ func (j *Journal) plansOf(ctx context.Context, runs []string, region string) (ma
 	return plans, nil
 }
 
-// readPlan reads what a run has planned for a region; nothing if there is no such document.
+// readPlan reads the plan of a run for a region; nothing if there is no such document.
 func (j *Journal) readPlan(ctx context.Context, run, region string) (planDocument, error) {
 	data, _, err := j.store.get(ctx, planKey(run, region))
 	switch {
@@ -223,7 +227,7 @@ func (j *Journal) readPlan(ctx context.Context, run, region string) (planDocumen
 	return plan, j.unreadable(planKey(run, region), err)
 }
 
-// readRemovals reads the last entry of each image that is present, and those of unfinished runs.
+// readRemovals reads the last entry of each present image, and the entries of unfinished runs.
 func (h *history) readRemovals(ctx context.Context) error {
 	wanted := map[removal]bool{}
 	for image := range h.entries {
@@ -271,7 +275,7 @@ func (j *Journal) readRemoval(ctx context.Context, region string, r removal) (re
 
 func (h *history) assemble() ami.History {
 	assembled := ami.History{
-		Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}, Planned: map[string][]string{},
+		Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, NotAttempted: map[string][]string{}, Planned: map[string][]string{},
 		Announced: h.announced, Announcing: map[string][]string{}, Strangers: h.strangers, Busy: h.busy.Run, BusyPolicy: h.busy.Policy,
 	}
 	for image := range h.entries {
@@ -291,7 +295,7 @@ func (h *history) assemble() ami.History {
 		}
 		assembled.Unfinished = append(assembled.Unfinished, run)
 		for _, d := range h.plans[run].Declared {
-			h.addUnbegun(assembled.Unbegun, run, d)
+			h.addNotAttempted(assembled.NotAttempted, run, d)
 			assembled.Planned[run] = append(assembled.Planned[run], d.ImageID)
 			if !h.present(d.ImageID) {
 				assembled.Leftovers = append(assembled.Leftovers, h.leftovers(run, d)...)
@@ -309,27 +313,28 @@ func (h *history) assemble() ami.History {
 	return assembled
 }
 
-// mayBeRemoved reports whether a run has deregistered an image, or whether nobody knows.
+// mayBeRemoved reports whether a run deregistered an image, or may have.
 func mayBeRemoved(document removalDocument) bool {
 	return document.Status == ami.Deregistered || document.Status == attempted
 }
 
-// addUnbegun says of an image, and of its snapshots, that a run has declared their removal and has not removed it. If it may have,
-// nothing is said of earlier ones either.
-func (h *history) addUnbegun(unbegun map[string][]string, run string, d Declared) {
+// addNotAttempted notes that a run declared the removal of an image and its snapshots, and did not
+// remove it. If it may have, the notes of earlier runs are dropped as well.
+func (h *history) addNotAttempted(notAttempted map[string][]string, run string, d Declared) {
 	document := h.removals[removal{image: d.ImageID, run: run}]
 	for _, id := range append([]string{d.ImageID}, d.Snapshots...) {
 		if mayBeRemoved(document) {
-			delete(unbegun, id)
+			delete(notAttempted, id)
 		} else {
-			unbegun[id] = append(unbegun[id], run)
+			notAttempted[id] = append(notAttempted[id], run)
 		}
 	}
 }
 
-// leftovers returns the snapshots that a run had planned to delete with an image that it has removed, or may have, and that are
-// not known to be deleted or kept. Those of an image that somebody else has removed are theirs to keep. If a later run had to
-// do with the image, it was there again, and the rest is for that run to say.
+// leftovers returns the snapshots that a run planned to delete with an image which it removed, or
+// may have removed, and that are not known to be deleted or kept. The snapshots of an image that
+// somebody else removed stay with that person. If a later run has an entry for the image, the image
+// existed again, and that run's entry decides.
 func (h *history) leftovers(run string, d Declared) []ami.Leftover {
 	document := h.removals[removal{image: d.ImageID, run: run}]
 	if !mayBeRemoved(document) || h.latest(d.ImageID) > run {
@@ -344,7 +349,7 @@ func (h *history) leftovers(run string, d Declared) []ami.Leftover {
 	return left
 }
 
-// isSettled reports whether a snapshot is known to be deleted, or meant to stay.
+// isSettled reports whether a snapshot is known to be deleted, or has to stay.
 func (d removalDocument) isSettled(snapshot string) bool {
 	return slices.ContainsFunc(d.Snapshots, func(s ami.SnapshotResult) bool {
 		return s.SnapshotID == snapshot && (s.Status == ami.SnapshotDeleted || s.Status == ami.SnapshotKept)

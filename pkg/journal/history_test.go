@@ -18,7 +18,7 @@ import (
 // past is a moment at which the runs of yesterday and before are long over.
 var past = now.AddDate(0, 0, -3)
 
-// leave lets a run do something and be ended: its lock runs out, unless it is closed.
+// leave lets a run do something and be killed: its lock expires, unless it is closed.
 func leave(t *testing.T, j *journal.Journal, run string, do func(ctx context.Context, e *journal.Session) error, declared ...journal.Declared) {
 	t.Helper()
 	e := begin(t, j, run, past, declared...)
@@ -49,7 +49,7 @@ func settle(n int, status ami.Status, results ...ami.SnapshotResult) func(contex
 	}
 }
 
-// refuse settles an image that EC2 has refused to remove.
+// refuse settles an image that EC2 refused to remove.
 func refuse(n int, why string) func(context.Context, *journal.Session) error {
 	return func(ctx context.Context, e *journal.Session) error {
 		refused := outcome(n, ami.Failed)
@@ -58,7 +58,7 @@ func refuse(n int, why string) func(context.Context, *journal.Session) error {
 	}
 }
 
-// left is what is said of an image that a run has not removed.
+// left is what the history says about an image that a run did not remove.
 func left(run, why string, byEC2 bool) ami.Refusal {
 	begun, _ := time.Parse("20060102T150405Z", strings.TrimSuffix(run, "-0a1b2c"))
 	return ami.Refusal{Run: run, At: begun, Error: why, ByEC2: byEC2}
@@ -128,9 +128,10 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1), image(2)),
 			want: ami.History{
-				Unbegun: map[string][]string{
+				NotAttempted: map[string][]string{
 					image(1): {first}, snapshot(1): {first}, snapshot(2): {first}, image(2): {first},
-					image(3): {first}, snapshot(3): {first}, // Somebody else has deregistered it, and the snapshot is theirs.
+					// Somebody else has deregistered it, and the snapshot is theirs.
+					image(3): {first}, snapshot(3): {first},
 				},
 				Planned: map[string][]string{first: {image(1), image(2), image(3)}}, Unfinished: ids(first),
 			},
@@ -141,9 +142,9 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1), image(2)),
 			want: ami.History{
-				Refused: map[string]ami.Refusal{image(1): left(first, "", false), image(2): left(first, "", false)},
-				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
-				Planned: map[string][]string{first: {image(1), image(2)}}, Unfinished: ids(first),
+				Refused:      map[string]ami.Refusal{image(1): left(first, "", false), image(2): left(first, "", false)},
+				NotAttempted: map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
+				Planned:      map[string][]string{first: {image(1), image(2)}}, Unfinished: ids(first),
 			},
 		},
 		"by_a_run_that_is_finished": {
@@ -182,8 +183,8 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1)),
 			want: ami.History{
-				Refused: map[string]ami.Refusal{image(1): left(first, "", false)},
-				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first),
+				Refused:      map[string]ami.Refusal{image(1): left(first, "", false)},
+				NotAttempted: map[string][]string{image(1): {first}, snapshot(1): {first}}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first),
 			},
 		},
 		"what_EC2_has_refused_and_is_gone_leaves_nothing": {
@@ -191,7 +192,7 @@ func TestHistory(t *testing.T) {
 				leave(t, j, first, did(refuse(1, "UnauthorizedOperation")), declare(1, 1))
 			},
 			want: ami.History{
-				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first),
+				NotAttempted: map[string][]string{image(1): {first}, snapshot(1): {first}}, Planned: map[string][]string{first: {image(1)}}, Unfinished: ids(first),
 			},
 		},
 		"what_failed_and_is_gone_was_removed_by_somebody_else": {
@@ -199,8 +200,8 @@ func TestHistory(t *testing.T) {
 				leave(t, j, first, did(attempt(1, 1), settle(1, ami.Failed), settle(2, ami.Skipped)), declare(1, 1), declare(2, 2))
 			},
 			want: ami.History{
-				Unbegun: map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
-				Planned: map[string][]string{first: {image(1), image(2)}}, Unfinished: ids(first),
+				NotAttempted: map[string][]string{image(1): {first}, snapshot(1): {first}, image(2): {first}, snapshot(2): {first}},
+				Planned:      map[string][]string{first: {image(1), image(2)}}, Unfinished: ids(first),
 			},
 		},
 		"snapshots_in_every_state": {
@@ -225,7 +226,7 @@ func TestHistory(t *testing.T) {
 		"a_run_that_was_finished_by_another": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, attempt(1, 1), declare(1, 1), declare(2, 2))
-				must(t, j.Finish(t.Context(), region, first), j.Finish(t.Context(), region, first))
+				must(t, j.ClearUnfinished(t.Context(), region, first), j.ClearUnfinished(t.Context(), region, first))
 			},
 			present: ids(image(1), image(2)),
 			want:    ami.History{Removed: map[string]string{image(1): first}},
@@ -256,9 +257,9 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(3), image(4)),
 			want: ami.History{
-				Unbegun:   map[string][]string{image(3): {second}, snapshot(3): {second}, image(4): {first}, snapshot(4): {first}},
-				Leftovers: ids(leftover(first, 1, 1), leftover(second, 2, 2)),
-				Planned:   map[string][]string{first: {image(1), image(4)}, second: {image(2), image(3)}}, Unfinished: ids(first, second),
+				NotAttempted: map[string][]string{image(3): {second}, snapshot(3): {second}, image(4): {first}, snapshot(4): {first}},
+				Leftovers:    ids(leftover(first, 1, 1), leftover(second, 2, 2)),
+				Planned:      map[string][]string{first: {image(1), image(4)}, second: {image(2), image(3)}}, Unfinished: ids(first, second),
 			},
 		},
 		"the_later_run_counts_removed": {
@@ -291,7 +292,7 @@ func TestHistory(t *testing.T) {
 				leave(t, j, second, idle, declare(1, 1))
 			},
 			present: ids(image(1)),
-			want:    ami.History{Unbegun: map[string][]string{image(1): {first, second}, snapshot(1): {first, second}}, Planned: map[string][]string{first: {image(1)}, second: {image(1)}}, Unfinished: ids(first, second)},
+			want:    ami.History{NotAttempted: map[string][]string{image(1): {first, second}, snapshot(1): {first, second}}, Planned: map[string][]string{first: {image(1)}, second: {image(1)}}, Unfinished: ids(first, second)},
 		},
 		"the_later_run_counts_gone": {
 			past: func(t *testing.T, j *journal.Journal) {
@@ -323,14 +324,14 @@ func TestHistory(t *testing.T) {
 			},
 			present: ids(image(1), image(3)),
 			want: ami.History{
-				Removed: map[string]string{image(1): second}, Unbegun: map[string][]string{image(3): {second}, snapshot(3): {second}},
+				Removed: map[string]string{image(1): second}, NotAttempted: map[string][]string{image(3): {second}, snapshot(3): {second}},
 				Leftovers: ids(leftover(second, 2, 2)), Planned: map[string][]string{second: {image(1), image(2), image(3)}}, Unfinished: ids(second),
 			},
 		},
 		"other_regions": {
 			past: func(t *testing.T, j *journal.Journal) {
 				for _, other := range []string{"us-east-1", "eu-west-10", "eu-west-1a"} {
-					e, err := j.Begin(t.Context(), other, first, account, now, []journal.Declared{declare(1, 1), declare(2, 2)})
+					e, err := j.Start(t.Context(), other, first, account, now, []journal.Declared{declare(1, 1), declare(2, 2)})
 					must(t, err, e.Attempt(t.Context(), declare(1, 1)))
 				}
 			},
@@ -348,7 +349,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// What cannot be read is no empty history, and names the document.
+// An unreadable document is not an empty history: the error names the document.
 func TestDocumentsThatCannotBeRead(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		leave(t, j, first, did(attempt(1, 1), settle(1, ami.Deregistered)), declare(1, 1), declare(2, 2))
@@ -393,7 +394,7 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 
 func TestWhatIsNotDeclaredIsNotAttempted(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
-		_, err := j.Begin(t.Context(), region, first, account, now, []journal.Declared{declare(1), declare(1, 2)})
+		_, err := j.Start(t.Context(), region, first, account, now, []journal.Declared{declare(1), declare(1, 2)})
 		says(t, err, image(1), "twice")
 		e := begin(t, j, first, now, declare(1, 1))
 		says(t, e.Attempt(t.Context(), declare(2)), image(2))
@@ -414,7 +415,8 @@ func TestWhatIsNotDeclaredIsNotAttempted(t *testing.T) {
 	})
 }
 
-// Before a run begins, what it declares is stored: the lock first, then the plan, then that it is unfinished.
+// Before a run starts, its declarations are stored: the lock first, then the plan, then the
+// unfinished marker.
 func TestOrder(t *testing.T) {
 	inEach(t, func(t *testing.T, plain *journal.Journal) {
 		var calls []string
@@ -461,17 +463,17 @@ func TestConcurrentUse(t *testing.T) {
 	})
 }
 
-// region's account, as far as the journal has to do with it.
+// world is a region's account, as far as the journal is concerned.
 type world struct{ images, snapshots map[string]bool }
 
 func (w *world) has(id string) bool { return w.images[id] }
 
-// killed is a run that is ended at one of its steps: the calls of its journal, each before and after it takes effect, and
-// its own changes of the account.
+// killed is a run that is killed at one of its steps: the calls of its journal, each before and
+// after it takes effect, and its own changes of the account.
 type killed struct {
 	world
 	step, at int
-	noted    map[string]bool // The images of which the journal was told that their removal is about to be tried.
+	noted    map[string]bool // The images whose removal was noted as about to be tried.
 	tried    map[string]bool // Those whose removal was tried.
 	tags     bool            // The run may tag the image whose removal it announces.
 }
@@ -486,8 +488,9 @@ func (k *killed) next() error {
 	return nil
 }
 
-// run carries out a removal of three images, as pkg/sweep does: one goes with its two snapshots, of another one's the
-// deletion fails, and the third one's deregistration is refused. Of a fourth one the removal is announced.
+// run carries out a removal of three images, as pkg/sweep does: one goes with its two snapshots,
+// one snapshot of the second fails to be deleted, and the third one's deregistration is refused.
+// The removal of a fourth one is announced.
 func (k *killed) run(j *journal.Journal, plans ...journal.Declared) error {
 	ctx := context.Background()
 	intent := ofTeam("team-a", announce(4, "disable"))
@@ -532,8 +535,8 @@ func (k *killed) run(j *journal.Journal, plans ...journal.Declared) error {
 	return e.Close(ctx, false)
 }
 
-// A run may be killed at any moment. The next one finds every snapshot that it has left and every image that it
-// has removed, and takes nothing for removed or left that is not; when it has finished that, nothing is left to say.
+// A run may be killed at any moment. The next one finds every snapshot that it left and every image
+// that it removed, and nothing else; once it has finished these, nothing is left to say.
 func TestKilledAtEveryCall(t *testing.T) {
 	for kind, create := range stores {
 		t.Run(kind, func(t *testing.T) {
@@ -587,9 +590,9 @@ func kill(t *testing.T, j *journal.Journal, at int) (isDone bool) {
 			switch {
 			case !k.has(d.ImageID) && k.snapshots[id] && !left[id]:
 				t.Errorf("%s is an orphan that nobody knows of", id)
-			case k.has(d.ImageID) && hasBegun && len(h.Unbegun[id]) == 0 && h.Removed[d.ImageID] == "":
+			case k.has(d.ImageID) && hasBegun && len(h.NotAttempted[id]) == 0 && h.Removed[d.ImageID] == "":
 				t.Errorf("%s: nothing is said of it", id)
-			case k.has(d.ImageID) && hasBegun && !k.noted[d.ImageID] && h.Removed[d.ImageID] != "" && len(h.Unbegun[id]) > 0:
+			case k.has(d.ImageID) && hasBegun && !k.noted[d.ImageID] && h.Removed[d.ImageID] != "" && len(h.NotAttempted[id]) > 0:
 				t.Errorf("%s: two things are said of it", id)
 			}
 		}
@@ -614,7 +617,7 @@ func kill(t *testing.T, j *journal.Journal, at int) (isDone bool) {
 	}
 	for _, run := range h.Unfinished {
 		equal(t, "leftovers", history(t, j, third, now, k.has).Leftovers, []ami.Leftover(nil))
-		must(t, j.Finish(t.Context(), region, run))
+		must(t, j.ClearUnfinished(t.Context(), region, run))
 	}
 	must(t, e.Close(t.Context(), true))
 	end := history(t, j, third, now, k.has)

@@ -1,10 +1,11 @@
-// Package journal keeps what runs mean to do and what they have done, where it outlives them: in an S3 bucket or a directory.
-// From it the next run learns what an earlier one has left undone, and which images a person has brought back.
+// Package journal stores what runs plan and what they did in an S3 bucket or a directory. From it
+// the next run learns what an earlier one left unfinished, and which images a person restored.
 //
-// What is written is whole or not there. What cannot be read, or says something else than the name it is kept under, is an
-// error and never an empty history: the caller then only plans. Every error is a sentence that names the document.
+// A document is complete or does not exist. A document that cannot be read, or contradicts its key,
+// is an error and never an empty history: the caller then only plans. Every error is a sentence
+// that names the document.
 //
-// One journal belongs to one account: two would take one another's work for their own.
+// A journal belongs to one account: two accounts would mistake each other's work for their own.
 package journal
 
 import (
@@ -23,8 +24,8 @@ var ErrNotFound = errors.New("not in the journal")
 // Journal is safe for concurrent use.
 type Journal struct{ store store }
 
-// Open returns the journal at a location, which Check describes. A directory is made if it is not there; a bucket is not
-// asked for anything yet, and is found in the region of the configuration.
+// Open returns the journal at a location, which Check describes. A missing directory is created; a
+// bucket is not accessed yet. It is expected in the region of the configuration.
 func Open(location string, config aws.Config) (*Journal, error) {
 	if err := Check(location); err != nil {
 		return nil, err
@@ -39,7 +40,7 @@ func Open(location string, config aws.Config) (*Journal, error) {
 	return &Journal{opened}, nil
 }
 
-// Where returns where the record of a run is kept: an s3:// URL or the name of a file, for people.
+// Where returns where the record of a run is kept, for people: an s3:// URL or the name of a file.
 func (j *Journal) Where(run string) string { return j.store.where(recordKey(run)) }
 
 // SaveRecord stores the record of a run, a JSON object that names the run.
@@ -65,7 +66,7 @@ func (j *Journal) Record(ctx context.Context, run string) ([]byte, error) {
 	return record, j.unreadable(recordKey(run), parseRecord(record, run))
 }
 
-// Runs returns the ids of the runs of which there is a record or a plan, the newest first.
+// Runs returns the ids of the runs with a record or a plan, the newest first.
 func (j *Journal) Runs(ctx context.Context) ([]string, error) {
 	keys, err := j.store.list(ctx, runsPrefix)
 	if err != nil {
@@ -85,7 +86,7 @@ func (j *Journal) Runs(ctx context.Context) ([]string, error) {
 	return runs, nil
 }
 
-// unreadable adds to an error which document it is about; nil stays nil.
+// unreadable adds the name of the document to an error; nil stays nil.
 func (j *Journal) unreadable(key string, err error) error {
 	if err == nil {
 		return nil
@@ -93,7 +94,7 @@ func (j *Journal) unreadable(key string, err error) error {
 	return fmt.Errorf("%s is not what a run wrote there: %w", j.store.where(key), err)
 }
 
-// foreign is the error of a key that no run writes.
+// foreign is the error for a key that no run writes.
 func (j *Journal) foreign(key string) error {
 	return fmt.Errorf("%s is nothing that a run wrote; move it out of the journal", j.store.where(key))
 }

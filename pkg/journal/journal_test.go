@@ -129,7 +129,7 @@ func TestARecordThatIsNone(t *testing.T) {
 	})
 }
 
-// Nothing that comes from outside leads out of the journal.
+// No outside input leads out of the journal.
 func TestOnlyIDsAreTakenForIDs(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		none := func(string) bool { return false }
@@ -137,13 +137,13 @@ func TestOnlyIDsAreTakenForIDs(t *testing.T) {
 			_, recordErr := j.Record(t.Context(), id)
 			_, historyErr := j.History(t.Context(), id, first, now, none)
 			_, otherErr := j.History(t.Context(), region, id, now, none)
-			_, runErr := j.Begin(t.Context(), region, id, account, now, nil)
-			_, regionErr := j.Begin(t.Context(), id, first, account, now, nil)
-			_, imageErr := j.Begin(t.Context(), region, first, account, now, []journal.Declared{{ImageID: id}})
-			_, snapshotErr := j.Begin(t.Context(), region, first, account, now, []journal.Declared{{ImageID: image(1), Snapshots: []string{id}}})
+			_, runErr := j.Start(t.Context(), region, id, account, now, nil)
+			_, regionErr := j.Start(t.Context(), id, first, account, now, nil)
+			_, imageErr := j.Start(t.Context(), region, first, account, now, []journal.Declared{{ImageID: id}})
+			_, snapshotErr := j.Start(t.Context(), region, first, account, now, []journal.Declared{{ImageID: image(1), Snapshots: []string{id}}})
 			for i, err := range []error{
 				recordErr, historyErr, otherErr, runErr, regionErr, imageErr, snapshotErr,
-				j.SaveRecord(t.Context(), id, []byte(`{"run": ""}`)), j.Finish(t.Context(), region, id), j.Finish(t.Context(), id, first),
+				j.SaveRecord(t.Context(), id, []byte(`{"run": ""}`)), j.ClearUnfinished(t.Context(), region, id), j.ClearUnfinished(t.Context(), id, first),
 			} {
 				if err == nil {
 					t.Errorf("%q is taken in place %d", id, i)
@@ -154,7 +154,7 @@ func TestOnlyIDsAreTakenForIDs(t *testing.T) {
 	})
 }
 
-// What is in the journal and nothing of a run's is not passed over: it could be a document that was misnamed.
+// A key that no run writes is an error: it could be a misnamed document.
 func TestWhatNoRunHasWritten(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		for _, key := range []string{
@@ -202,12 +202,13 @@ func TestADirectoryIsPrivate(t *testing.T) {
 		return nil
 	})
 	must(t, err)
-	if files != 6 { // The account, the plan, the marker, the lock, the removal, and the file that the system locks.
+	// The account, the plan, the marker, the lock, the removal, and the file that the system locks.
+	if files != 6 {
 		t.Errorf("%d files", files)
 	}
 }
 
-// What file managers and killed processes leave in a directory is none of the journal.
+// Files of file managers and killed processes in a directory do not belong to the journal.
 func TestHiddenFilesOfADirectory(t *testing.T) {
 	top := t.TempDir()
 	j := open(t, top, aws.Config{})

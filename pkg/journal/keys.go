@@ -8,7 +8,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// The keys of the journal. They are made of ids alone, which are checked before: none of them leads out of the journal.
+// The keys of the journal. They consist of checked ids, so that none can point outside of the
+// journal.
 const (
 	accountKey       = "account.json"
 	runsPrefix       = "runs/"
@@ -27,17 +28,17 @@ func removalKey(region, image, run string) string {
 	return removalsPrefix + region + "/" + image + "/" + run + suffix
 }
 
-// finishedKey is of a snapshot that one run has left and a later one has deleted.
-func finishedKey(region, image, run, snapshot string) string {
+// leftoverKey is for a snapshot that one run left and a later one deleted.
+func leftoverKey(region, image, run, snapshot string) string {
 	return removalsPrefix + region + "/" + image + "/" + run + "/" + snapshot + suffix
 }
 
-// withdrawnKey is of an announcement of a run that a later one has taken back.
+// withdrawnKey is for an announcement that a later run withdrew.
 func withdrawnKey(region, image, run string) string {
 	return removalsPrefix + region + "/" + image + "/" + run + "/" + withdrawn + suffix
 }
 
-// withdrawn stands in a withdrawnKey where a finishedKey has the id of a snapshot.
+// withdrawn replaces the id of the snapshot in a withdrawnKey.
 const withdrawn = "announcement"
 
 var (
@@ -69,10 +70,10 @@ func notAnID(id, what string) error { return fmt.Errorf("%q is not the id of a %
 // removal is what the key of a removal says.
 type removal struct {
 	image, run string
-	snapshot   string // Of a finishedKey, or withdrawn; else empty.
+	snapshot   string // Of a leftoverKey, or withdrawn; else empty.
 }
 
-// parseRemovalKey takes apart what comes after the region in the key of a removal.
+// parseRemovalKey parses the part of a removal's key after the region.
 func parseRemovalKey(rest string) (removal, bool) {
 	parts := strings.Split(strings.TrimSuffix(rest, suffix), "/")
 	if !strings.HasSuffix(rest, suffix) || len(parts) < 2 || len(parts) > 3 {

@@ -8,14 +8,16 @@ import (
 
 const scheme = "s3://"
 
-// bucketName is what S3 allows as the name of a bucket, apart from two dots in a row (S3 User Guide, "General purpose
-// bucket naming rules").
+// bucketName is S3's rule for the names of buckets, apart from two dots in a row (S3 User Guide,
+// "General purpose bucket naming rules").
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
-// prefixSegment has the characters that are safe in keys (S3 User Guide, "Naming Amazon S3 objects").
+// prefixSegment has the characters that are safe in keys (S3 User Guide, "Naming Amazon S3
+// objects").
 var prefixSegment = regexp.MustCompile(`^[0-9A-Za-z!_.*'()-]+$`)
 
-// Check returns an error if a location is neither an s3:// URL with a bucket nor the name of a directory.
+// Check returns an error if a location is neither an s3:// URL with a bucket nor the name of a
+// directory.
 func Check(location string) error {
 	bucket, prefix, isURL := splitURL(location)
 	if !isURL {
@@ -35,7 +37,8 @@ func Check(location string) error {
 	return nil
 }
 
-// checkDirectory refuses what looks like a URL. A file by the name may be there; that is seen when it is opened.
+// checkDirectory refuses names that look like a URL. A file with that name may exist; Open finds
+// out.
 func checkDirectory(location string) error {
 	isURL := strings.Contains(location, "://") || strings.HasPrefix(strings.ToLower(location), "s3:")
 	if isURL || location == "" || strings.ContainsRune(location, 0) {
@@ -44,7 +47,7 @@ func checkDirectory(location string) error {
 	return nil
 }
 
-// splitURL takes an s3:// URL apart. The prefix is empty, or ends in a slash.
+// splitURL splits an s3:// URL. The prefix is empty, or ends in a slash.
 func splitURL(location string) (bucket, prefix string, ok bool) {
 	rest, ok := strings.CutPrefix(location, scheme)
 	bucket, prefix, _ = strings.Cut(rest, "/")

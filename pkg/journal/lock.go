@@ -7,36 +7,41 @@ import (
 	"time"
 )
 
-// Lease is how long after its last sign of life a run is taken to be at work: twice as long as a Lambda function may run.
+// Lease is how long after its last heartbeat a run counts as at work: twice as long as a Lambda
+// function may run.
 const Lease = 30 * time.Minute
 
-// changesSeen is how often a lock may change under the eyes of one who wants it, until that one gives up.
-const changesSeen = 8
+// maxConflicts is how often a lock may change between reading and writing it before the writer
+// gives up.
+const maxConflicts = 8
 
-// ErrBusy says that another run is at work in the region, or has been since the visit began. It is returned as a value.
+// ErrBusy says that another run is at work in the region, or was since this run opened it. It is
+// returned as a value.
 type ErrBusy struct {
 	Run    string
-	Policy string    // The name of that run's policy; empty if its lock does not say it.
-	Since  time.Time // Its last sign of life, before it gave the lock back if it has.
-	IsOver bool      // It is at work no more.
+	Policy string    // The name of that run's policy; empty if its lock does not name it.
+	Since  time.Time // Its last heartbeat before it released the lock, if it did.
+	IsOver bool      // It has finished.
 }
 
 func (e ErrBusy) Error() string {
 	if e.IsOver {
-		return fmt.Sprintf("run %s was at work in the region while it was being read; its last sign of life is of %s", e.Run, e.Since.UTC().Format(time.RFC3339))
+		return fmt.Sprintf("run %s was at work in the region while it was being read; its last heartbeat was at %s", e.Run, e.Since.UTC().Format(time.RFC3339))
 	}
-	return fmt.Sprintf("run %s is at work in the region; its last sign of life is of %s", e.Run, e.Since.UTC().Format(time.RFC3339))
+	return fmt.Sprintf("run %s is at work in the region; its last heartbeat was at %s", e.Run, e.Since.UTC().Format(time.RFC3339))
 }
 
-// ahead is how far a sign of life may be in the future: the clocks of two machines differ by seconds, and the command line stops
-// where its own is minutes off.
+// ahead is how far in the future a heartbeat may be: the clocks of two machines differ by seconds,
+// and the command line refuses to run if its own is minutes off.
 const ahead = 15 * time.Minute
 
-// isLive reports whether the run of a lock has to be taken for one at work. A sign of life from the near future is one: clocks differ.
+// isLive reports whether the run of a lock counts as at work. A heartbeat in the near future
+// counts: clocks differ.
 func (l lockDocument) isLive(now time.Time) bool { return !l.IsOver && now.Sub(l.At) <= Lease }
 
-// fromTheFuture returns an error if a lock would hold its region because one of two clocks is wrong. Which one it is nobody can tell
-// from it, nor whether its run is at work. A lock that was given back holds nothing, whatever its date.
+// fromTheFuture returns an error if a lock would block its region because one of two clocks is
+// wrong. The lock does not show which one, nor whether its run is at work. A released lock blocks
+// nothing, whatever its date.
 func (j *Journal) fromTheFuture(l lockDocument, now time.Time) error {
 	if l.IsOver || l.At.Sub(now) <= ahead {
 		return nil
@@ -55,17 +60,17 @@ func (j *Journal) readLock(ctx context.Context, region string) (held lockDocumen
 	return held, version, j.unreadable(lockKey(region), err)
 }
 
-// acquire writes a lock where there is none, or over one that is not live and was there when the visit began. Whatever became
-// of the write, who holds the lock then is read from the lock itself: the answer may be lost, and a write that is tried again is
-// refused if the first one took effect.
-func (v *Visit) acquire(ctx context.Context, wanted lockDocument) (version string, err error) {
-	j := v.journal
+// acquire writes a lock if there is none, or over a lock that is not live and has not changed since
+// the region was opened. The lock itself is read to see who holds it: the answer to a write may be
+// lost, and its retry is refused if the first attempt took effect.
+func (r *Region) acquire(ctx context.Context, wanted lockDocument) (version string, err error) {
+	j := r.journal
 	data, err := encode(wanted)
 	if err != nil {
 		return "", err
 	}
 	var failed error
-	for range changesSeen {
+	for range maxConflicts {
 		held, seen, err := j.readLock(ctx, wanted.Region)
 		switch {
 		case err == nil && held.Nonce == wanted.Nonce:
@@ -76,8 +81,8 @@ func (v *Visit) acquire(ctx context.Context, wanted lockDocument) (version strin
 			version, err = j.store.putIfAbsent(ctx, lockKey(wanted.Region), data)
 		case err != nil:
 			return "", err
-		case v.whyTaken(held, seen, wanted.At) != nil:
-			return "", v.whyTaken(held, seen, wanted.At)
+		case r.whyTaken(held, seen, wanted.At) != nil:
+			return "", r.whyTaken(held, seen, wanted.At)
 		default:
 			version, err = j.store.putIfVersion(ctx, lockKey(wanted.Region), data, seen)
 		}
@@ -91,18 +96,18 @@ func (v *Visit) acquire(ctx context.Context, wanted lockDocument) (version strin
 	return "", j.restless(wanted.Region)
 }
 
-// whyTaken says why a lock that is not one's own may not be written over; nil if it may.
-func (v *Visit) whyTaken(held lockDocument, version string, now time.Time) error {
-	if err := v.journal.fromTheFuture(held, now); err != nil {
+// whyTaken says why another run's lock may not be overwritten; nil if it may.
+func (r *Region) whyTaken(held lockDocument, version string, now time.Time) error {
+	if err := r.journal.fromTheFuture(held, now); err != nil {
 		return err
 	}
-	if v.isAnothers(held, version, now) {
+	if r.isAnothers(held, version, now) {
 		return ErrBusy{held.Run, held.Policy, held.At, !held.isLive(now)}
 	}
 	return nil
 }
 
-// readOwn reads a lock that was one's own when it was last seen, or returns an errLost.
+// readOwn reads the run's own lock, or returns an errLost if the run lost it.
 func (j *Journal) readOwn(ctx context.Context, own lockDocument) (held lockDocument, version string, err error) {
 	held, version, err = j.readLock(ctx, own.Region)
 	switch {
@@ -114,14 +119,14 @@ func (j *Journal) readOwn(ctx context.Context, own lockDocument) (held lockDocum
 	return held, version, err
 }
 
-// renew writes a new sign of life over the lock that was seen in a version. As with acquire, the lock itself says
-// what became of it.
+// renew writes a new heartbeat over a version of the lock. As in acquire, the lock itself says
+// whether the write took effect.
 func (j *Journal) renew(ctx context.Context, wanted lockDocument, version string) (next string, err error) {
 	data, err := encode(wanted)
 	if err != nil {
 		return "", err
 	}
-	for range changesSeen {
+	for range maxConflicts {
 		next, failed := j.store.putIfVersion(ctx, lockKey(wanted.Region), data, version)
 		if failed == nil {
 			return next, nil
@@ -141,12 +146,12 @@ func (j *Journal) renew(ctx context.Context, wanted lockDocument, version string
 	return "", j.restless(wanted.Region)
 }
 
-// restless is the error of a lock that is another one each time it is looked at.
+// restless is the error for a lock that changes each time it is read.
 func (j *Journal) restless(region string) error {
 	return fmt.Errorf("%s changes each time it is looked at", j.store.where(lockKey(region)))
 }
 
-// errLost says that a run holds its lock no more. The other run is empty if nobody holds it.
+// errLost says that a run no longer holds its lock. run is empty if nobody holds it.
 type errLost struct{ run string }
 
 func (e errLost) Error() string {
@@ -156,16 +161,16 @@ func (e errLost) Error() string {
 	return "lost the lock to run " + e.run
 }
 
-// release notes on a lock that was seen in a version that its run is over, if it is still one's own. The lock is not removed:
-// who reads the region meanwhile has to see that somebody was there. If it is over, not there, or another's, then it was given
-// back by a call whose answer was lost, or is lost; neither leaves anything to be done.
+// release marks our lock as over. It is not removed: other runs that read the region meanwhile must
+// see that a run was there. If the lock is already over, is missing or is another run's, nothing is
+// left to do.
 func (j *Journal) release(ctx context.Context, own lockDocument, version string) error {
 	own.IsOver = true
 	data, err := encode(own)
 	if err != nil {
 		return err
 	}
-	for range changesSeen {
+	for range maxConflicts {
 		_, failed := j.store.putIfVersion(ctx, lockKey(own.Region), data, version)
 		if failed == nil {
 			return nil

@@ -30,23 +30,24 @@ func TestOneRunAtATime(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		ctx := t.Context()
 		a := begin(t, j, first, now, declare(1, 1))
-		_, err := j.Begin(ctx, region, second, account, now.Add(lease), nil)
+		_, err := j.Start(ctx, region, second, account, now.Add(lease), nil)
 		isBusy(t, err, first, now)
 		says(t, err, first, "2026-11-23T02:00:00Z")
 
-		// A duplicate with the same id is another run. One from a time before is late, or its clock is.
-		_, err = j.Begin(ctx, region, first, account, now, declared(1))
+		// A duplicate with the same id is another run. One from a time before is late, or its clock
+		// is.
+		_, err = j.Start(ctx, region, first, account, now, declared(1))
 		isBusy(t, err, first, now)
-		_, err = j.Begin(ctx, region, second, account, now.Add(-15*time.Minute), nil)
+		_, err = j.Start(ctx, region, second, account, now.Add(-15*time.Minute), nil)
 		isBusy(t, err, first, now)
 
 		// Other regions have nothing to do with it.
-		other, err := j.Begin(ctx, "us-east-1", second, account, now, nil)
+		other, err := j.Start(ctx, "us-east-1", second, account, now, nil)
 		must(t, err, other.Close(ctx, true))
 
-		// A sign of life lasts as long again.
+		// A heartbeat lasts as long again.
 		must(t, a.Renew(ctx, now.Add(20*time.Minute)))
-		_, err = j.Begin(ctx, region, second, account, now.Add(20*time.Minute+lease), nil)
+		_, err = j.Start(ctx, region, second, account, now.Add(20*time.Minute+lease), nil)
 		isBusy(t, err, first, now.Add(20*time.Minute))
 
 		// When it has passed, the lock is another's, and stays so.
@@ -56,7 +57,7 @@ func TestOneRunAtATime(t *testing.T) {
 		}
 		says(t, a.Attempt(ctx, declare(1, 1)), "lost the lock to run "+second)
 		must(t, a.Close(ctx, false), b.Renew(ctx, now.Add(2*time.Hour)))
-		_, err = j.Begin(ctx, region, third, account, now.Add(2*time.Hour), nil)
+		_, err = j.Start(ctx, region, third, account, now.Add(2*time.Hour), nil)
 		isBusy(t, err, second, now.Add(2*time.Hour))
 
 		// Given back, it is free at once. Giving it back twice is harmless.
@@ -66,21 +67,22 @@ func TestOneRunAtATime(t *testing.T) {
 	})
 }
 
-// Between the signs of life that it has to give a run gives others, before the last one is old. After one that is so old that
-// another run might have begun it may not go on with what it has read, even if none has.
+// Between its heartbeats at chunks a run sends others, before the last one is old.
+// After one that is so old that another run might have begun it may not go on with what it has
+// read, even if none has.
 func TestKeepUp(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		ctx := t.Context()
 		a := begin(t, j, first, now, declare(1, 1))
 		must(t, a.KeepUp(ctx, now), a.KeepUp(ctx, now.Add(lease/3)))
-		_, err := j.Begin(ctx, region, second, account, now.Add(lease), nil)
+		_, err := j.Start(ctx, region, second, account, now.Add(lease), nil)
 		isBusy(t, err, first, now)
 		must(t, a.KeepUp(ctx, now.Add(20*time.Minute)))
-		_, err = j.Begin(ctx, region, second, account, now.Add(lease), nil)
+		_, err = j.Start(ctx, region, second, account, now.Add(lease), nil)
 		isBusy(t, err, first, now.Add(20*time.Minute))
 
 		for range 2 {
-			says(t, a.KeepUp(ctx, now.Add(51*time.Minute)), "no sign of life for 31m0s")
+			says(t, a.KeepUp(ctx, now.Add(51*time.Minute)), "no heartbeat for 31m0s")
 		}
 		must(t, a.Renew(ctx, now.Add(51*time.Minute)), a.KeepUp(ctx, now.Add(52*time.Minute)))
 		b := begin(t, j, second, now.Add(2*time.Hour))
@@ -93,45 +95,46 @@ func TestKeepUp(t *testing.T) {
 func declared(n int) []journal.Declared { return []journal.Declared{declare(n)} }
 
 // The clock of a run that goes back does not make its lock older.
-func TestSignsOfLifeGoForward(t *testing.T) {
+func TestHeartbeatsGoForward(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		a := begin(t, j, first, now)
 		must(t, a.Renew(t.Context(), now.Add(-2*lease)), a.Renew(t.Context(), now))
-		_, err := j.Begin(t.Context(), region, second, account, now.Add(lease), nil)
+		_, err := j.Start(t.Context(), region, second, account, now.Add(lease), nil)
 		isBusy(t, err, first, now)
 	})
 }
 
-// A lock from the future says that a clock is wrong, and not that a run is at work: nobody could tell how long that would last. Who
-// begins a visit, who reads what others have done, and who wants the lock all say so. One that was given back holds nothing.
+// A lock from the future says that a clock is wrong, and not that a run is at work: nobody could
+// tell for how long. Opening a region, reading its history and taking its lock all report it. A
+// released lock blocks nothing.
 func TestLockFromTheFuture(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		ctx, late := t.Context(), now.Add(15*time.Minute+time.Second)
 		key := "locks/" + region + ".json"
-		visit, err := j.Visit(ctx, region, second, now)
+		opened, err := j.Region(ctx, region, second, now)
 		must(t, err)
 		a := begin(t, j, first, late)
 
-		_, err = j.Visit(ctx, region, third, now)
+		_, err = j.Region(ctx, region, third, now)
 		says(t, err, "the lock of "+region+" is dated 2026-11-23T02:15:01Z", "it is 2026-11-23T02:00:00Z here", "run "+first, key)
-		_, err = visit.History(ctx, now, func(string) bool { return false }, nil, nil)
+		_, err = opened.History(ctx, now, func(string) bool { return false }, nil, nil)
 		says(t, err, "dated 2026-11-23T02:15:01Z", key)
-		_, err = visit.BeginAt(ctx, account, now, journal.Intent{})
+		_, err = opened.StartAt(ctx, account, now, journal.Intent{})
 		says(t, err, "dated 2026-11-23T02:15:01Z", key)
 		if _, isBusy := errors.AsType[journal.ErrBusy](err); isBusy {
 			t.Errorf("%v: it is taken for a run at work", err)
 		}
 
 		// By a clock that agrees it is like any other.
-		_, err = j.Begin(ctx, region, second, account, now.Add(time.Second), nil)
+		_, err = j.Start(ctx, region, second, account, now.Add(time.Second), nil)
 		isBusy(t, err, first, late)
 		must(t, a.Close(ctx, true))
-		_, err = j.Visit(ctx, region, third, now)
+		_, err = j.Region(ctx, region, third, now)
 		must(t, err)
 	})
 }
 
-// A person may take a lock away, or break it. It is not made again behind that person's back.
+// A person may delete a lock, or break it. It is not restored behind that person's back.
 func TestALockThatAPersonTouches(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		ctx, lock := t.Context(), "locks/"+region+".json"
@@ -149,35 +152,35 @@ func TestALockThatAPersonTouches(t *testing.T) {
 			`{"run": "nobody", "region": "` + region + `", "at": "2026-11-23T02:00:00Z", "nonce": "x"}`,
 		} {
 			must(t, j.Put(ctx, lock, content))
-			_, err := j.Begin(ctx, region, third, account, now.AddDate(1, 0, 0), nil)
+			_, err := j.Start(ctx, region, third, account, now.AddDate(1, 0, 0), nil)
 			says(t, err, lock, "not what a run wrote")
 			_, err = j.History(ctx, region, third, now, only())
 			says(t, err, lock)
 			says(t, b.Renew(ctx, now), lock)
 			says(t, b.Close(ctx, false), lock)
 		}
-		// Fields of a later version are none of our business.
+		// Fields of a later version are ignored.
 		must(t, j.Put(ctx, lock, `{"run": "`+third+`", "region": "`+region+`", "at": "2026-11-23T02:00:00+01:00", "nonce": "x", "host": {"a": [1]}}`))
 		begin(t, j, first, now)
 	})
 }
 
-// Two accounts that share a journal would take one another's work for their own.
+// Two accounts that share a journal would mistake each other's work for their own.
 func TestAJournalIsOfOneAccount(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		must(t, begin(t, j, first, now).Close(t.Context(), true))
 		for _, account := range []string{"111122223333", ""} {
-			_, err := j.Begin(t.Context(), region, second, account, now, nil)
+			_, err := j.Start(t.Context(), region, second, account, now, nil)
 			says(t, err, "account")
 		}
 		must(t, begin(t, j, second, now).Close(t.Context(), true))
 		must(t, j.Put(t.Context(), "account.json", "{}"))
-		_, err := j.Begin(t.Context(), region, second, account, now, nil)
+		_, err := j.Start(t.Context(), region, second, account, now, nil)
 		says(t, err, "account.json")
 	})
 }
 
-// Of runs that begin at once, one is at work. So it is when they begin where another one was ended.
+// Of runs that start at once, one is at work. The same holds if they start after a killed run.
 func TestManyAtOnce(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		for round := range 3 {
@@ -187,7 +190,7 @@ func TestManyAtOnce(t *testing.T) {
 			for i := range entries {
 				group.Go(func() {
 					run := fmt.Sprintf("20261123T02000%dZ-%06x", round, i)
-					entries[i], errs[i] = j.Begin(t.Context(), region, run, account, at, declared(i))
+					entries[i], errs[i] = j.Start(t.Context(), region, run, account, at, declared(i))
 				})
 			}
 			group.Wait()
@@ -202,19 +205,21 @@ func TestManyAtOnce(t *testing.T) {
 			if len(at1) != 1 {
 				t.Fatalf("round %d: %d runs are at work", round, len(at1))
 			}
-			must(t, entries[at1[0]].Renew(t.Context(), at)) // It is not closed: the next ones have to wait, and then take over.
+			// It is not closed: the next ones have to wait, and then take over.
+			must(t, entries[at1[0]].Renew(t.Context(), at))
 		}
 	})
 }
 
 var errFault = errors.New("fault")
 
-// A write of the lock that took effect although its answer was lost is one's own: Begin, Renew and Close go on.
+// A write of the lock that took effect although its answer was lost counts as our own: Start, Renew
+// and Close continue.
 func TestLostAnswersAboutTheLock(t *testing.T) {
 	inEach(t, func(t *testing.T, plain *journal.Journal) {
 		for _, loss := range []struct {
 			call string
-			nth  int // Of a run that gives two signs of life, and its lock back.
+			nth  int // Of a run that sends two heartbeats and releases its lock.
 		}{{"create locks", 1}, {"replace locks", 1}, {"replace locks", 2}, {"replace locks", 3}, {"create account.json", 1}} {
 			call, lost, calls := loss.call, "", 0
 			j := plain.Interrupt(func(c string, isDone bool) error {
@@ -228,10 +233,10 @@ func TestLostAnswersAboutTheLock(t *testing.T) {
 				return errFault
 			})
 			must(t, plain.Remove(t.Context(), "account.json"))
-			_, err := j.Begin(t.Context(), region, first, account, now, nil)
+			_, err := j.Start(t.Context(), region, first, account, now, nil)
 			if call == "create account.json" {
 				says(t, err, "account.json") // The next one finds it.
-				_, err = j.Begin(t.Context(), region, first, account, now, nil)
+				_, err = j.Start(t.Context(), region, first, account, now, nil)
 			}
 			must(t, err, plain.Remove(t.Context(), "locks/"+region+".json"))
 
@@ -247,8 +252,8 @@ func TestLostAnswersAboutTheLock(t *testing.T) {
 	})
 }
 
-// If the store cannot be reached, that is what the errors say; what is there stays as it is, and the lock is not
-// taken for lost.
+// If the store cannot be reached, the errors say so; existing documents stay unchanged, and the
+// lock does not count as lost.
 func TestFaultsAboutTheLock(t *testing.T) {
 	inEach(t, func(t *testing.T, plain *journal.Journal) {
 		isOut := false
@@ -265,21 +270,21 @@ func TestFaultsAboutTheLock(t *testing.T) {
 				t.Errorf("%v", err)
 			}
 		}
-		_, err := j.Begin(t.Context(), region, second, account, now, nil)
+		_, err := j.Start(t.Context(), region, second, account, now, nil)
 		if !errors.Is(err, errFault) {
 			t.Errorf("%v", err)
 		}
 		isOut = false
 		must(t, e.Renew(t.Context(), now.Add(time.Minute)))
-		_, err = j.Begin(t.Context(), region, second, account, now.Add(lease+time.Minute), nil)
+		_, err = j.Start(t.Context(), region, second, account, now.Add(lease+time.Minute), nil)
 		isBusy(t, err, first, now.Add(time.Minute))
 		must(t, e.Close(t.Context(), true))
 	})
 }
 
-// At no time are two runs at work that have both given a sign of life within the lease; whatever they do, in which
-// order, and whichever calls fail before or after they took effect. A lock that is given back is free, and no lock
-// outlives its run by more than the lease.
+// Two runs are never at work with heartbeats within the lease at the same time; whatever they do,
+// in which order, and whichever calls fail before or after they took effect. A released lock is
+// free, and no lock outlives its run by more than the lease.
 func TestNeverTwoAtWork(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		// What is fast is tried more often.
@@ -292,7 +297,7 @@ func TestNeverTwoAtWork(t *testing.T) {
 type worker struct {
 	run   string
 	entry *journal.Session
-	alive time.Time // Its last sign of life that succeeded.
+	alive time.Time // Its last successful heartbeat.
 }
 
 func interleave(rt *rapid.T, plain *journal.Journal) {
@@ -332,7 +337,7 @@ func interleave(rt *rapid.T, plain *journal.Journal) {
 		runs++
 		w := &worker{run: fmt.Sprintf("20261123T020000Z-%06x", runs), alive: clock}
 		var err error
-		if w.entry, err = of.Begin(context.Background(), region, w.run, account, clock, nil); err == nil {
+		if w.entry, err = of.Start(context.Background(), region, w.run, account, clock, nil); err == nil {
 			at = append(at, w)
 			return
 		}
@@ -390,7 +395,7 @@ func interleave(rt *rapid.T, plain *journal.Journal) {
 	begin(rt, plain, third, clock)
 }
 
-// renewOne has one of some workers give a sign of life. Who has lost the lock is at work no more.
+// renewOne has one of some workers send a heartbeat. A worker without the lock stops.
 func renewOne(rt *rapid.T, at []*worker, clock time.Time) []*worker {
 	if len(at) == 0 {
 		rt.Skip("nobody is at work")

@@ -9,14 +9,14 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 )
 
-// Whoever was at work since a visit began is noticed, even if nothing is left of that but an old lock: what the visitor has
-// read of the region may be of before the other one's removals, or of the middle of them.
-func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
+// Any run at work since a region was opened is noticed, even if only an old lock shows it: what was
+// read of the region may be older than its removals, or show half of them.
+func TestWhoIsAtWorkWhileARegionIsRead(t *testing.T) {
 	const none = ""
 	end := func(t *testing.T, e *journal.Session) { must(t, e.Close(context.Background(), true)) }
 	for name, test := range map[string]struct {
 		before, during func(t *testing.T, j *journal.Journal) *journal.Session
-		after          bool // What happens during the visit happens after its history was read.
+		after          bool // The other run comes after the history was read.
 		busy           string
 		isOver         bool
 	}{
@@ -67,7 +67,7 @@ func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
 				if test.before != nil {
 					other = test.before(t, j)
 				}
-				v, err := j.Visit(t.Context(), region, second, now)
+				v, err := j.Region(t.Context(), region, second, now)
 				must(t, err)
 				happen := func() {
 					if test.during == nil {
@@ -88,7 +88,7 @@ func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
 				} else if h.Busy != test.busy {
 					t.Errorf("%q is busy, want %q", h.Busy, test.busy)
 				}
-				e, err := v.BeginAt(t.Context(), account, now, journal.Intent{})
+				e, err := v.StartAt(t.Context(), account, now, journal.Intent{})
 				busy, isBusy := errors.AsType[journal.ErrBusy](err)
 				switch {
 				case test.busy == none:
@@ -96,33 +96,33 @@ func TestWhoIsAtWorkDuringAVisit(t *testing.T) {
 				case !isBusy || busy.Run != test.busy || busy.IsOver != test.isOver:
 					t.Errorf("%v, want that %s was in the way, over: %t", err, test.busy, test.isOver)
 				case test.isOver:
-					says(t, err, first, "was at work in the region while it was being read", "its last sign of life")
+					says(t, err, first, "was at work in the region while it was being read", "its last heartbeat")
 				}
 			})
 		})
 	}
 }
 
-// What cannot be read at the beginning of a visit is an error, and not a region in which nobody is.
-func TestAVisitThatCannotBegin(t *testing.T) {
+// What cannot be read when a region is opened is an error, and not a region without a run.
+func TestARegionThatCannotBeOpened(t *testing.T) {
 	inEach(t, func(t *testing.T, plain *journal.Journal) {
 		j := plain.Interrupt(func(string, bool) error { return errFault })
-		if _, err := j.Visit(t.Context(), region, first, now); !errors.Is(err, errFault) {
+		if _, err := j.Region(t.Context(), region, first, now); !errors.Is(err, errFault) {
 			t.Errorf("%v", err)
 		}
 		must(t, plain.Put(t.Context(), "locks/"+region+".json", "{}"))
-		_, err := plain.Visit(t.Context(), region, first, now)
+		_, err := plain.Region(t.Context(), region, first, now)
 		says(t, err, "locks/"+region+".json", "not what a run wrote")
 	})
 }
 
-// A person may take away the lock of a run that is dead.
-func TestALockThatIsTakenAwayDuringAVisit(t *testing.T) {
+// A person may delete the lock of a dead run.
+func TestALockThatIsTakenAwayWhileARegionIsRead(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		begin(t, j, first, now.Add(-time.Hour))
-		v, err := j.Visit(t.Context(), region, second, now)
+		v, err := j.Region(t.Context(), region, second, now)
 		must(t, err, j.Remove(t.Context(), "locks/"+region+".json"))
-		_, err = v.BeginAt(t.Context(), account, now, journal.Intent{})
+		_, err = v.StartAt(t.Context(), account, now, journal.Intent{})
 		must(t, err)
 	})
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// patience is how long a lock that is not needed after all is tried to be given back.
-const patience = 10 * time.Second
+// releaseTimeout is how long an unneeded lock may take to be released.
+const releaseTimeout = 10 * time.Second
 
-// Session is a run at work in a region, from Begin to Close: it holds the lock, and notes what the
+// Session is a run at work in a region, from Start to Close: it holds the lock, and notes what the
 // run does. Without a journal it notes nothing, and only the watchdog can end it. It is safe for
 // concurrent use.
 type Session struct {
@@ -26,22 +26,24 @@ type Session struct {
 	run, region string
 	declared    map[string]Declared // By image id.
 
-	held chan heldLock // Has one place. Who takes the lock out may write it, and puts back what it is then.
+	// Capacity 1. A goroutine that takes the lock out may write it, and puts its new state back.
+	held chan heldLock
 
-	mu    sync.Mutex
-	lost  error               // Why the lock is not held.
-	tried map[string][]string // The snapshots that were to go, by the id of the image whose removal was tried.
+	mu   sync.Mutex
+	lost error // Why the lock is not held.
+	// The snapshots to delete, by the id of the image whose removal was tried.
+	tried map[string][]string
 
 	unsettled map[string]ami.Outcome // What could not be noted, by image id.
 }
 
-// Unrecorded returns a session of a run that notes nothing, and has no lock.
+// Unrecorded returns a session that notes nothing and has no lock.
 func Unrecorded(watchdog *Watchdog) *Session { return &Session{watchdog: watchdog} }
 
-// refused returns a session of a run that did not get the lock, and may change nothing.
+// refused returns a session without the lock, which may change nothing.
 func refused(watchdog *Watchdog, why error) *Session { return &Session{watchdog: watchdog, lost: why} }
 
-// IsRecorded reports whether a later run learns from the journal what this one leaves undone.
+// IsRecorded reports whether the journal tells a later run what this one leaves unfinished.
 func (s *Session) IsRecorded() bool { return s.journal != nil }
 
 // heldLock is a lock, and the version in which it was last seen.
@@ -50,18 +52,18 @@ type heldLock struct {
 	version string
 }
 
-// Begin takes the lock of the region, stores what the run means to do, and then notes that it is
-// unfinished. A run that is ended before that note has written nothing but here: its lock runs out,
-// and its plan says nothing to anybody. A run that has stood still takes no lock.
+// Start takes the lock of the region, stores what the run plans, and then marks the run as
+// unfinished. A run that is killed before that mark has changed only the journal: its lock expires,
+// and its plan has no effect. A stalled run takes no lock.
 //
-// If another run is at work, or has been since the visit began, the error is an ErrBusy. So it is if
-// that one has the same id: two runs may have been given one, and only one of them can be at work.
+// If another run is at work, or was since the region was opened, the error is an ErrBusy, also if
+// that run has the same id: two runs may have been given one, and only one of them can be at work.
 // After an error the session may change nothing.
-func (v *Visit) Begin(ctx context.Context, account string, intent Intent, watchdog *Watchdog) (*Session, error) {
+func (r *Region) Start(ctx context.Context, account string, intent Intent, watchdog *Watchdog) (*Session, error) {
 	if err := watchdog.check(); err != nil {
 		return refused(watchdog, err), err
 	}
-	s, err := v.begin(ctx, account, intent, watchdog)
+	s, err := r.start(ctx, account, intent, watchdog)
 	if err != nil {
 		if _, isBusy := errors.AsType[ErrBusy](err); !isBusy {
 			err = fmt.Errorf("the journal could not be written: %w", err)
@@ -71,12 +73,12 @@ func (v *Visit) Begin(ctx context.Context, account string, intent Intent, watchd
 	return s, nil
 }
 
-func (v *Visit) begin(ctx context.Context, account string, intent Intent, watchdog *Watchdog) (*Session, error) {
+func (r *Region) start(ctx context.Context, account string, intent Intent, watchdog *Watchdog) (*Session, error) {
 	declared := intent.Declared
 	if err := cmp.Or(checkDeclared(declared), checkAnnounced(intent.Announced)); err != nil {
 		return nil, err
 	}
-	j, region, run := v.journal, v.region, v.run
+	j, region, run := r.journal, r.region, r.run
 	if err := j.belongsTo(ctx, account); err != nil {
 		return nil, err
 	}
@@ -93,7 +95,7 @@ func (v *Visit) begin(ctx context.Context, account string, intent Intent, watchd
 		s.declared[d.ImageID] = d
 	}
 	lock := lockDocument{Run: run, Region: region, Policy: intent.Policy, At: watchdog.clock().UTC(), Nonce: rand.Text()}
-	version, err := v.acquire(ctx, lock)
+	version, err := r.acquire(ctx, lock)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +108,8 @@ func (v *Visit) begin(ctx context.Context, account string, intent Intent, watchd
 	return s, nil
 }
 
-// belongsTo makes the journal one of an account, or returns an error if it is one of another.
+// belongsTo assigns an unassigned journal to an account, or returns an error if it belongs to
+// another one.
 func (j *Journal) belongsTo(ctx context.Context, account string) error {
 	if account == "" {
 		return errors.New("a journal is kept for one account, and none is given")
@@ -132,7 +135,7 @@ func (j *Journal) belongsTo(ctx context.Context, account string) error {
 	return nil
 }
 
-// claim makes a journal that is nobody's one of an account.
+// claim assigns an unassigned journal to an account.
 func (j *Journal) claim(ctx context.Context, account string) error {
 	data, err := encode(accountDocument{account})
 	if err == nil {
@@ -141,7 +144,7 @@ func (j *Journal) claim(ctx context.Context, account string) error {
 	return err
 }
 
-// save stores a document, over an older one if there is one.
+// save stores a document, or replaces it.
 func (j *Journal) save(ctx context.Context, key string, document any) error {
 	data, err := encode(document)
 	if err != nil {
@@ -150,8 +153,8 @@ func (j *Journal) save(ctx context.Context, key string, document any) error {
 	return j.store.put(ctx, key, data)
 }
 
-// declare stores the plan, and then that it is unfinished. If that fails nothing is announced, and the plan is to say so, as far as it
-// can be written.
+// declare stores the plan, and then marks the run as unfinished. If that fails nothing is
+// announced, and the stored plan is corrected accordingly, if possible.
 func (j *Journal) declare(ctx context.Context, plan planDocument) error {
 	err := j.save(ctx, planKey(plan.Run, plan.Region), plan)
 	if err == nil {
@@ -164,17 +167,16 @@ func (j *Journal) declare(ctx context.Context, plan planDocument) error {
 	return err
 }
 
-// giveBack gives a lock back after the time for it may have run out.
+// giveBack releases a lock although the context may have expired.
 func (j *Journal) giveBack(ctx context.Context, held heldLock) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), releaseTimeout)
 	defer cancel()
 	return j.release(ctx, held.lockDocument, held.version)
 }
 
-// Attempt notes that the removal of an image is about to be tried, with those of its declared
-// snapshots that are still to go. Without that note, or if the run may not continue, it must not be
-// tried. The note may be there all the same if the answer to it was lost; then Close notes that
-// nothing was tried.
+// Attempt notes that the removal of an image, and of those of its declared snapshots that still
+// exist, is about to be tried. If the note fails, or the run may not continue, the removal must not
+// be tried. If only the answer to the note was lost, Close notes that nothing was tried.
 func (s *Session) Attempt(ctx context.Context, d Declared) error {
 	if err := s.MayContinue(ctx, WithinChunk); err != nil || s.journal == nil {
 		return err
@@ -207,8 +209,9 @@ func (s *Session) attempt(ctx context.Context, d Declared) error {
 	return err
 }
 
-// Settle notes what became of the removal of an image, or why it was not tried. It may come again for an image: the last word counts. What cannot be
-// noted, Close tries once more: the next run would take an attempt without an end for a removal.
+// Settle notes the result of the removal of an image, or why it was not tried. If it is called
+// again for an image, the last call counts. Close retries failed notes: the next run would take an
+// attempt without a result for a removal.
 func (s *Session) Settle(ctx context.Context, outcome ami.Outcome) error {
 	if s.journal == nil {
 		return nil
@@ -239,8 +242,8 @@ func (s *Session) write(ctx context.Context, document removalDocument) error {
 	return s.journal.save(ctx, removalKey(document.Region, document.ImageID, document.Run), document)
 }
 
-// SettleLeftover notes that a snapshot which an earlier run had left is deleted, or was gone. No history lists it any
-// more, so that it stays if a person brings it back.
+// SettleLeftover notes that a leftover of an earlier run is deleted or gone. No history lists it
+// after that, so that it stays if a person restores it.
 func (s *Session) SettleLeftover(ctx context.Context, leftover ami.Leftover) error {
 	if s.journal == nil {
 		return nil
@@ -248,13 +251,13 @@ func (s *Session) SettleLeftover(ctx context.Context, leftover ami.Leftover) err
 	if err := cmp.Or(checkRun(leftover.Run), checkImage(leftover.ImageID), checkSnapshot(leftover.SnapshotID)); err != nil {
 		return err
 	}
-	return s.journal.save(ctx, finishedKey(s.region, leftover.ImageID, leftover.Run, leftover.SnapshotID), finishedDocument{
+	return s.journal.save(ctx, leftoverKey(s.region, leftover.ImageID, leftover.Run, leftover.SnapshotID), leftoverDocument{
 		leftover.Run, s.region, leftover.ImageID, leftover.SnapshotID, s.run,
 	})
 }
 
-// Withdraw notes that the announcement of an image is taken back that an earlier run has made. No history bears it out any more, whoever
-// writes its tags back.
+// Withdraw notes that an earlier run's announcement of an image is withdrawn. No history confirms
+// it after that, even if somebody restores its tags.
 func (s *Session) Withdraw(ctx context.Context, imageID, announcer string) error {
 	if s.journal == nil {
 		return nil
@@ -265,18 +268,18 @@ func (s *Session) Withdraw(ctx context.Context, imageID, announcer string) error
 	return s.journal.save(ctx, withdrawnKey(s.region, imageID, announcer), withdrawnDocument{announcer, s.region, imageID, s.run})
 }
 
-// How old the last sign of life may be for MayContinue to give no new one.
+// How old the last heartbeat may be when MayContinue sends no new one.
 const (
-	// BetweenChunks is for changes whose facts are going to be read again after it.
+	// BetweenChunks is for changes whose facts are read after it.
 	BetweenChunks time.Duration = 0
-	// WithinChunk is for those that go by what was read since the last sign of life.
+	// WithinChunk is for changes whose facts were read since the last heartbeat.
 	WithinChunk = Lease / 3
 )
 
-// MayContinue says why the run may change nothing more in the region: it has stood still, it has
-// lost the lock to another run, or it has given no sign of life for so long that another run may
-// have been there since. It gives a new one if the last one is older than old; if that fails, the
-// run has to stop as well, but may ask again.
+// MayContinue says why the run must not change anything more in the region: it stalled, it lost the
+// lock to another run, or its last heartbeat is so old that another run may have been there since.
+// It sends a new heartbeat if the last one is older than old; if that fails, the run must stop as
+// well, but may ask again.
 func (s *Session) MayContinue(ctx context.Context, old time.Duration) error {
 	if err := s.watchdog.check(); err != nil {
 		return err
@@ -284,7 +287,7 @@ func (s *Session) MayContinue(ctx context.Context, old time.Duration) error {
 	return s.renew(ctx, s.watchdog.clock(), old)
 }
 
-// renew gives a sign of life if the last one is older than old.
+// renew sends a heartbeat if the last one is older than old.
 func (s *Session) renew(ctx context.Context, now time.Time, old time.Duration) error {
 	if s.journal == nil {
 		return s.lost
@@ -297,7 +300,7 @@ func (s *Session) renew(ctx context.Context, now time.Time, old time.Duration) e
 	switch age := elapsed(held.At, now); {
 	case old == BetweenChunks:
 	case age > Lease:
-		return fmt.Errorf("the run has given no sign of life for %s", age.Truncate(time.Second))
+		return fmt.Errorf("the run has sent no heartbeat for %s", age.Truncate(time.Second))
 	case age <= old:
 		return nil
 	}
@@ -318,15 +321,15 @@ func (s *Session) renew(ctx context.Context, now time.Time, old time.Duration) e
 	return err
 }
 
-// whyLost returns why the lock is not held any more, or nil.
+// whyLost returns why the run lost the lock, or nil.
 func (s *Session) whyLost() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.lost
 }
 
-// Close gives the lock back. If the run's work is complete, so that nothing is left to be done or to be noted, its note of
-// being unfinished goes before. The session is over then.
+// Close releases the lock. If the run's work is complete, it first removes the run's unfinished
+// marker. It ends the session.
 func (s *Session) Close(ctx context.Context, complete bool) error {
 	if s.journal == nil {
 		return nil
@@ -335,7 +338,7 @@ func (s *Session) Close(ctx context.Context, complete bool) error {
 	defer func() { s.held <- held }()
 	err := s.settleRest(ctx)
 	if complete && err == nil {
-		err = s.Finish(ctx, s.run)
+		err = s.ClearUnfinished(ctx, s.run)
 	}
 	if s.whyLost() == nil {
 		err = also(err, s.journal.release(ctx, held.lockDocument, held.version))
@@ -343,7 +346,7 @@ func (s *Session) Close(ctx context.Context, complete bool) error {
 	return err
 }
 
-// settleRest notes what could not be noted before.
+// settleRest retries the failed notes.
 func (s *Session) settleRest(ctx context.Context) error {
 	s.mu.Lock()
 	rest := slices.Collect(maps.Values(s.unsettled))
@@ -355,7 +358,7 @@ func (s *Session) settleRest(ctx context.Context) error {
 	return failed
 }
 
-// also puts two errors into one line. Either may be nil.
+// also joins two errors in one line. Either may be nil.
 func also(a, b error) error {
 	if a == nil || b == nil {
 		return cmp.Or(a, b)
@@ -363,15 +366,15 @@ func also(a, b error) error {
 	return fmt.Errorf("%w; %w", a, b)
 }
 
-// Finish notes that nothing of an unfinished run is left to be done in the region.
-func (s *Session) Finish(ctx context.Context, run string) error {
+// ClearUnfinished notes that an unfinished run has no work left in the region.
+func (s *Session) ClearUnfinished(ctx context.Context, run string) error {
 	if s.journal == nil {
 		return nil
 	}
-	return s.journal.finish(ctx, s.region, run)
+	return s.journal.clearUnfinished(ctx, s.region, run)
 }
 
-func (j *Journal) finish(ctx context.Context, region, run string) error {
+func (j *Journal) clearUnfinished(ctx context.Context, region, run string) error {
 	if err := cmp.Or(checkRun(run), checkRegion(region)); err != nil {
 		return err
 	}

@@ -8,7 +8,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 )
 
-// A session without a journal takes every note and keeps none. It may go on until the run stands still.
+// A session without a journal accepts every note and stores none. It may continue until the run
+// stalls.
 func TestASessionWithoutAJournal(t *testing.T) {
 	at := now
 	s := journal.Unrecorded(journal.NewWatchdog(func() time.Time { return at }))
@@ -17,7 +18,7 @@ func TestASessionWithoutAJournal(t *testing.T) {
 		at = at.Add(lease)
 		must(t,
 			s.MayContinue(ctx, journal.BetweenChunks), s.MayContinue(ctx, journal.WithinChunk), s.Attempt(ctx, declare(1, 1)),
-			s.Settle(ctx, outcome(1, ami.Deregistered)), s.SettleLeftover(ctx, leftover(first, 1, 1)), s.Withdraw(ctx, image(1), first), s.Finish(ctx, first),
+			s.Settle(ctx, outcome(1, ami.Deregistered)), s.SettleLeftover(ctx, leftover(first, 1, 1)), s.Withdraw(ctx, image(1), first), s.ClearUnfinished(ctx, first),
 		)
 	}
 	if s.IsRecorded() {
@@ -25,30 +26,30 @@ func TestASessionWithoutAJournal(t *testing.T) {
 	}
 	at = at.Add(lease + time.Second)
 	for range 2 {
-		says(t, s.MayContinue(ctx, journal.BetweenChunks), "stood still for 30m1s")
-		says(t, s.Attempt(ctx, declare(1, 1)), "stood still")
+		says(t, s.MayContinue(ctx, journal.BetweenChunks), "stalled for 30m1s")
+		says(t, s.Attempt(ctx, declare(1, 1)), "stalled")
 	}
 	must(t, s.Close(ctx, true))
 }
 
-// A run that stands still changes nothing any more, whoever holds the lock; nor does one whose clock is set back.
-func TestASessionOfARunThatStandsStill(t *testing.T) {
-	endsAfter(t, lease+time.Second, "stood still")
+// A stalled run changes nothing more, whoever holds the lock; nor does one whose clock is set back.
+func TestASessionOfAStalledRun(t *testing.T) {
+	endsAfter(t, lease+time.Second, "stalled")
 }
 
-// A clock that is set back says as little of how old is what the run has read.
+// After a clock is set back, nobody knows how old the data is.
 func TestASessionOfARunWhoseClockIsSetBack(t *testing.T) {
 	endsAfter(t, -lease-time.Second, "clock was set back")
 }
 
-// endsAfter wants that a session may not continue after its clock has jumped.
+// endsAfter wants a session to end after its clock has jumped.
 func endsAfter(t *testing.T, jump time.Duration, why string) {
 	t.Helper()
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		ctx, at := t.Context(), now
-		visit, err := j.Visit(ctx, region, first, now)
+		opened, err := j.Region(ctx, region, first, now)
 		must(t, err)
-		s, err := visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, journal.NewWatchdog(func() time.Time { return at }))
+		s, err := opened.Start(ctx, account, journal.Intent{Declared: declared(1)}, journal.NewWatchdog(func() time.Time { return at }))
 		must(t, err, s.MayContinue(ctx, journal.WithinChunk))
 		at = at.Add(jump)
 		says(t, s.MayContinue(ctx, journal.WithinChunk), why)
@@ -56,32 +57,32 @@ func endsAfter(t *testing.T, jump time.Duration, why string) {
 	})
 }
 
-// A run that has stood still takes no lock: it would be dated by a clock that has jumped, or say that somebody is at work who is not.
-func TestARunThatHasStoodStillTakesNoLock(t *testing.T) {
+// A stalled run takes no lock: its clock has jumped, and the lock would have a wrong date.
+func TestAStalledRunTakesNoLock(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		ctx, at := t.Context(), now
 		watchdog := journal.NewWatchdog(func() time.Time { return at })
-		visit, err := j.Visit(ctx, region, first, now)
+		opened, err := j.Region(ctx, region, first, now)
 		must(t, err)
 		at = at.Add(lease + time.Second)
-		s, err := visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, watchdog)
-		says(t, err, "stood still")
-		says(t, s.MayContinue(ctx, journal.BetweenChunks), "stood still")
+		s, err := opened.Start(ctx, account, journal.Intent{Declared: declared(1)}, watchdog)
+		says(t, err, "stalled")
+		says(t, s.MayContinue(ctx, journal.BetweenChunks), "stalled")
 		equal(t, "the keys", keys(t, j), []string(nil))
 		must(t, s.Close(ctx, true))
 
 		watchdog.Reset()
-		s, err = visit.Begin(ctx, account, journal.Intent{Declared: declared(1)}, watchdog)
+		s, err = opened.Start(ctx, account, journal.Intent{Declared: declared(1)}, watchdog)
 		must(t, err, s.MayContinue(ctx, journal.WithinChunk), s.Close(ctx, true))
 	})
 }
 
-// Who does not get the lock has a session nevertheless, which may change nothing and writes nothing.
+// A run without the lock has a session nevertheless, which may change nothing and writes nothing.
 func TestASessionWithoutTheLock(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		ctx := t.Context()
 		a := begin(t, j, first, now, declare(1, 1))
-		s, err := j.Begin(ctx, region, second, account, now, declared(2))
+		s, err := j.Start(ctx, region, second, account, now, declared(2))
 		isBusy(t, err, first, now)
 		before := keys(t, j)
 		isBusy(t, s.MayContinue(ctx, journal.BetweenChunks), first, now)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// fit returns a text of at most so many bytes: the text itself, or as many whole lines from its beginning as leave room
-// for a last one that says how many are left out. The text becomes valid UTF-8, which SNS demands.
+// fit returns a text of at most limit bytes: the text itself, or as many of its first lines as
+// leave room for a last one that counts the others. The result is valid UTF-8, as SNS requires.
 func fit(text string, limit int) string {
 	text = strings.ToValidUTF8(text, "\ufffd")
 	if len(text) <= limit {
@@ -24,7 +24,8 @@ func leftOut(lines int) string {
 	return fmt.Sprintf("… and %d more lines\n", lines)
 }
 
-// fitSubject returns a subject that SNS takes: printable ASCII, with whatever else replaced by a question mark.
+// fitSubject returns a subject that SNS accepts: printable ASCII, with question marks for
+// everything else.
 func fitSubject(subject string) string {
 	subject = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

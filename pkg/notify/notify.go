@@ -1,4 +1,5 @@
-// Package notify publishes what package report words, through SNS. SNS's limits live here and nowhere else.
+// Package notify publishes what package digest words, through SNS. Only this package knows SNS's
+// limits.
 package notify
 
 import (
@@ -13,10 +14,11 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// SNS's limits on what it sends to e-mail and HTTPS subscribers (Amazon SNS API Reference, Publish).
+// SNS's limits on what it sends to e-mail and HTTPS subscribers (Amazon SNS API Reference,
+// Publish).
 const (
 	maxMessage = 256 << 10 // Bytes, not characters.
-	maxSubject = 99        // Characters, of printable ASCII to be safe with every mail program.
+	maxSubject = 99        // Characters; printable ASCII is safe in every mail program.
 )
 
 // Publisher publishes a message to a topic; the SDK's client is one.
@@ -24,8 +26,8 @@ type Publisher interface {
 	Publish(context.Context, *sns.PublishInput, ...func(*sns.Options)) (*sns.PublishOutput, error)
 }
 
-// Email publishes a text with a subject to a topic. What SNS has no room for is left out: whole lines from the end of the
-// text, which then says how many.
+// Email publishes a text with a subject to a topic. If SNS's limit is exceeded, lines at the end
+// are left out, and the text says how many.
 func Email(ctx context.Context, api Publisher, topicARN, subject, text string) error {
 	subject = fitSubject(subject)
 	return publish(ctx, api, &sns.PublishInput{
@@ -35,13 +37,13 @@ func Email(ctx context.Context, api Publisher, topicARN, subject, text string) e
 	})
 }
 
-// Chat publishes a custom notification of Amazon Q Developer in chat applications to a topic. It is JSON and goes as it
-// is; its own limits, which are package report's business, are far below those of SNS.
+// Chat publishes a custom notification of Amazon Q Developer in chat applications to a topic. It is
+// JSON and must not be cut; package digest keeps it within its own limits, far below those of SNS.
 func Chat(ctx context.Context, api Publisher, topicARN string, notification []byte) error {
 	return publish(ctx, api, &sns.PublishInput{TopicArn: &topicARN, Message: aws.String(string(notification))})
 }
 
-// publish sends a message in the region of its topic, which need not be the one that the client is made for.
+// publish sends a message in the region of its topic, which may differ from the client's.
 func publish(ctx context.Context, api Publisher, input *sns.PublishInput) error {
 	topic, err := arn.Parse(*input.TopicArn)
 	if err != nil || topic.Service != "sns" || topic.Region == "" {
@@ -59,7 +61,7 @@ func publish(ctx context.Context, api Publisher, input *sns.PublishInput) error 
 	return nil
 }
 
-// advice says what to do about an error of SNS; empty if nothing better is known than to read it.
+// advice says what to do about an error of SNS; empty if there is no advice.
 func advice(err error) string {
 	var fault smithy.APIError
 	if !errors.As(err, &fault) {

@@ -47,8 +47,8 @@ func client(doer emulator.Doer) *sns.Client {
 	})
 }
 
-// recorder is a publisher that keeps the last message. It answers with the message id it is given, which the emulator
-// does not leave out, and is fast enough for a hundred messages of 256 KiB.
+// recorder is a publisher that keeps the last message. It answers with the given message id, and is
+// fast enough for a hundred messages of 256 KiB.
 type recorder struct {
 	id      string
 	message string

@@ -11,14 +11,14 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// ContentsAPI is what it takes to read what is in the bin.
+// ContentsAPI reads the contents of the bin.
 type ContentsAPI interface {
 	ec2.ListImagesInRecycleBinAPIClient
 	ec2.ListSnapshotsInRecycleBinAPIClient
 }
 
-// EachImage reads which images are in the bin: those that are asked for, or all if none are. Ids and
-// the size of a page exclude one another (EC2 API Reference, "Query requests").
+// EachImage reads which images are in the bin: the given ones, or all. A request has either ids or
+// a page size (EC2 API Reference, "Query requests").
 func EachImage(
 	ctx context.Context, api ec2.ListImagesInRecycleBinAPIClient, ids []string, read func(*types.ImageRecycleBinInfo),
 ) error {

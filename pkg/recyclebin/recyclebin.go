@@ -1,4 +1,5 @@
-// Package recyclebin reads what the Recycle Bin of a region holds, and what it is told to hold. It changes nothing.
+// Package recyclebin reads what the Recycle Bin of a region holds, and its retention rules. It
+// changes nothing.
 package recyclebin
 
 import (
@@ -18,18 +19,18 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// pageSize is the most that a page of each of the listings may hold (Recycle Bin API Reference, ListRules; EC2 API
-// Reference, ListImagesInRecycleBin and ListSnapshotsInRecycleBin).
+// pageSize is the largest page size of each of the listings (Recycle Bin API Reference, ListRules;
+// EC2 API Reference, ListImagesInRecycleBin and ListSnapshotsInRecycleBin).
 const pageSize = 1000
 
-// RulesAPI is what it takes to read the rules.
+// RulesAPI reads the rules.
 type RulesAPI interface {
 	rbin.ListRulesAPIClient
 	GetRule(context.Context, *rbin.GetRuleInput, ...func(*rbin.Options)) (*rbin.GetRuleOutput, error)
 }
 
-// Read returns the rules that are in force in the clients' region, and all that is in the bin there. If a part of that
-// cannot be read, then nothing is known, and Err says what is missing.
+// Read returns the rules that are in force in the clients' region, and all contents of the bin. If
+// a part cannot be read, the result is not Read, and Err says what is missing.
 func Read(ctx context.Context, rules RulesAPI, contents ContentsAPI) ami.RecycleBin {
 	bin := ami.RecycleBin{Read: true}
 	for _, kind := range []types.ResourceType{types.ResourceTypeEc2Image, types.ResourceTypeEbsSnapshot} {
@@ -49,7 +50,7 @@ func Read(ctx context.Context, rules RulesAPI, contents ContentsAPI) ami.Recycle
 	return bin
 }
 
-// ReadImages returns which images are in the bin of the clients' region, and nothing else of it.
+// ReadImages returns only which images are in the bin of the clients' region.
 func ReadImages(ctx context.Context, contents ContentsAPI) ami.RecycleBin {
 	images, err := listImages(ctx, contents)
 	if err != nil {
@@ -58,8 +59,8 @@ func ReadImages(ctx context.Context, contents ContentsAPI) ami.RecycleBin {
 	return ami.RecycleBin{Read: true, Images: images}
 }
 
-// readRules returns the rules for one type of resource, by their ids. ListRules tells neither their tags nor whether
-// they are in force.
+// readRules returns the rules for one type of resource, by their ids. ListRules returns neither
+// their tags nor whether they are in force.
 func readRules(ctx context.Context, api RulesAPI, kind types.ResourceType) ([]ami.BinRule, error) {
 	ids, err := listRules(ctx, api, kind)
 	if err != nil {
@@ -100,10 +101,11 @@ func listRules(ctx context.Context, api RulesAPI, kind types.ResourceType) ([]st
 	return ids, inCall("ListRules", err)
 }
 
-// longest is for how many days a rule can retain images and snapshots (Recycle Bin API Reference, RetentionPeriod).
+// longest is the longest retention period of a rule in days (Recycle Bin API Reference,
+// RetentionPeriod).
 const longest = 365
 
-// check returns an error if a rule is not the one that was asked for, or does not say for how long it holds.
+// check returns an error if a rule is not the requested one, or has no valid retention period.
 func check(rule *rbin.GetRuleOutput, id string, kind types.ResourceType) error {
 	period := rule.RetentionPeriod
 	switch {
@@ -119,7 +121,7 @@ func check(rule *rbin.GetRuleOutput, id string, kind types.ResourceType) error {
 	return nil
 }
 
-// tags returns the tags of a rule. One without a value has an empty one.
+// tags returns the tags of a rule. A missing value is empty.
 func tags(all []types.ResourceTag) []ami.Tag {
 	var named []ami.Tag
 	for _, tag := range all {
@@ -128,7 +130,7 @@ func tags(all []types.ResourceTag) []ami.Tag {
 	return named
 }
 
-// inCall adds to an error which action it answers; nil stays nil.
+// inCall adds the action to an error; nil stays nil.
 func inCall(action string, err error) error {
 	if err == nil {
 		return nil
@@ -136,7 +138,7 @@ func inCall(action string, err error) error {
 	return callError{action, err}
 }
 
-// callError is an error of AWS with the action that it answers.
+// callError is an error of AWS with its action.
 type callError struct {
 	action string
 	err    error
@@ -151,8 +153,8 @@ func (e callError) Error() string {
 }
 func (e callError) Unwrap() error { return e.err }
 
-// Exits returns when those of some images and snapshots that are in the bin now leave it, by id. An id that is not among
-// the keys is not in the bin, or not seen there yet.
+// Exits returns when those of the given images and snapshots that are in the bin leave it, by id.
+// An id without an entry is not in the bin, or not seen there yet.
 func Exits(ctx context.Context, contents ContentsAPI, images, snapshots []string) (map[string]time.Time, error) {
 	kinds := []struct {
 		ids   []string
@@ -179,11 +181,12 @@ func Exits(ctx context.Context, contents ContentsAPI, images, snapshots []string
 	return exits, nil
 }
 
-// idsPerCall is how many ids ListImagesInRecycleBin takes. For snapshots no limit is documented.
+// idsPerCall is how many ids ListImagesInRecycleBin accepts. For snapshots no limit is documented.
 const idsPerCall = 20
 
-// find asks for a few ids, and reads all of the bin to find many. What EC2 answers to an id that is not in the bin is not
-// documented: if it is an error, a single id is not there, and one of several must not hide the others.
+// find asks for a few ids, or reads the entire bin to find many. EC2's answer to an id that is not
+// in the bin is not documented: if it is an error, a single id is not there, and a missing one of
+// several must not hide the others.
 func find(ctx context.Context, contents ContentsAPI, ids []string, list func(context.Context, ContentsAPI, ...string) (map[string]time.Time, error)) (
 	map[string]time.Time, error,
 ) {

@@ -50,7 +50,8 @@ func rule(id, kind, status string, days int, list string, tags ...string) object
 	}
 }
 
-// load returns an account with rules, and with some images, each of one snapshot of the same number.
+// load returns an account with rules, and with some images, each of one snapshot of the same
+// number.
 func load(t *testing.T, images int, rules ...object) *emulator.Account {
 	t.Helper()
 	listed, snapshots := []object{}, []object{}
@@ -146,7 +147,7 @@ func TestRead(t *testing.T) {
 	})
 }
 
-// B2: a listing of many pages is read to its end.
+// A listing of many pages is read to its end.
 func TestAllPagesAreRead(t *testing.T) {
 	const images = 23
 	rules := all(5)[1:]
@@ -206,7 +207,7 @@ func ask(next emulator.Doer, alter func([]byte) []byte) emulator.Doer {
 
 var actions = []string{"ListRules", "GetRule", "ListImagesInRecycleBin", "ListSnapshotsInRecycleBin"}
 
-// What cannot be read is not an empty bin, whichever of the calls it is. Err is one line that names the call.
+// An unreadable bin is not an empty one, whichever call fails. Err is one line that names the call.
 func TestFaults(t *testing.T) {
 	for name, fault := range map[string]func(next emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer{
 		"denied": func(next emulator.Doer, action string, _ func(int, emulator.Request) bool) emulator.Doer {
@@ -247,7 +248,7 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// A fault that passes is nobody's concern.
+// A fault that passes is retried without an error.
 func TestFaultsThatPass(t *testing.T) {
 	for _, action := range actions {
 		synctest.Test(t, func(t *testing.T) {
@@ -293,7 +294,7 @@ func replace(old, with string) func([]byte) []byte {
 	return func(body []byte) []byte { return bytes.ReplaceAll(body, []byte(old), []byte(with)) }
 }
 
-// A rule that is another one, or says only half of it, is no rule to rely on.
+// A rule with another id, or with half of its facts, is refused.
 func TestRulesThatAreNotUnderstood(t *testing.T) {
 	for name, alter := range map[string]func([]byte) []byte{
 		"another_rule":  replace("imageRule01", "imageRule09"),
@@ -319,7 +320,7 @@ func TestRulesThatAreNotUnderstood(t *testing.T) {
 	}
 }
 
-// A listing that leads back to where it was is not read for ever, and not taken for the whole.
+// A circular listing is not read forever, and is an error.
 func TestCircularListings(t *testing.T) {
 	for action, alter := range map[string]func([]byte) []byte{
 		"ListRules":                 replace(`"Rules":[`, `"NextToken":"again","Rules":[`),
@@ -337,7 +338,7 @@ func TestCircularListings(t *testing.T) {
 	}
 }
 
-// A rule that is deleted while the rules are read is one that is not there.
+// A rule that is deleted while the rules are read does not count.
 func TestARuleThatIsGoneMeanwhile(t *testing.T) {
 	account := load(t, 0, all(5)...)
 	gone := emulator.Fail(account.Client(), "GetRule", func(n int, _ emulator.Request) bool { return n == 1 }, 404, "ResourceNotFoundException", "The rule does not exist")
@@ -366,12 +367,14 @@ func idsOf(name func(int) string, numbers ...int) []string {
 
 var ids = regexp.MustCompile(`&(ImageId|SnapshotId)\.[0-9]+=[^&]*`)
 
-// lenient answers with all that is in the bin, whatever ids are asked for. The emulated EC2 refuses ids that are not there.
+// lenient answers with all contents of the bin, whatever ids are asked for. The emulated EC2
+// refuses ids that are not there.
 func lenient(next emulator.Doer) emulator.Doer {
 	return ask(next, func(body []byte) []byte { return ids.ReplaceAll(body, nil) })
 }
 
-// Those that are in the bin are found, however many are asked for, and whatever EC2 answers to those that are not.
+// Those that are in the bin are found, however many are asked for, and whatever EC2 answers to the
+// others.
 func TestExits(t *testing.T) {
 	account := load(t, 60, all(5)...)
 	binned := []int{1, 3, 5, 40}
@@ -402,12 +405,13 @@ func TestExits(t *testing.T) {
 	}
 	for _, call := range account.Calls() {
 		if call.Code != "" && !strings.HasSuffix(call.Code, ".NotFound") {
-			t.Errorf("%s: %s", call.Action, call.Code) // Too many ids, or ids with the size of a page.
+			// Too many ids, or ids with the size of a page.
+			t.Errorf("%s: %s", call.Action, call.Code)
 		}
 	}
 }
 
-// That the bin cannot be read is no sign of what is in it.
+// An unreadable bin says nothing about its contents.
 func TestExitsThatCannotBeRead(t *testing.T) {
 	for _, action := range actions[2:] {
 		for name, client := range map[string]func(emulator.Doer) emulator.Doer{

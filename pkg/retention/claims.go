@@ -20,7 +20,7 @@ func (r *regionFacts) isClaimed(id string, own *ownTags) bool {
 		return false
 	case own.run == r.History.Busy:
 		return true
-	case r.isUnbegun(id, own) || own.run == r.History.Removed[id]:
+	case r.isNotAttempted(id, own) || own.run == r.History.Removed[id]:
 		return false
 	case r.History.Strangers[own.run]:
 		return mayComeBack(own.run, r.now)
@@ -54,9 +54,9 @@ func Declarers(inventory ami.Inventory, now time.Time) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// isUnbegun reports whether the run that has declared the removal of an image or a snapshot is known not to have removed it.
-func (r *regionFacts) isUnbegun(id string, own *ownTags) bool {
-	return own.run != "" && slices.Contains(r.History.Unbegun[id], own.run)
+// isNotAttempted reports whether the run that has declared the removal of an image or a snapshot is known not to have removed it.
+func (r *regionFacts) isNotAttempted(id string, own *ownTags) bool {
+	return own.run != "" && slices.Contains(r.History.NotAttempted[id], own.run)
 }
 
 // MayBeAtWork reports whether a run may be at work at a time, by what its id says of when it began.
@@ -98,7 +98,7 @@ func restored(r *regionFacts, image *imageFacts) string {
 		return "" // It was another image's removal.
 	case own.hasRun && !own.intent:
 		return halfDeclared(own)
-	case !own.intent || r.isClaimed(image.ID, own) || r.isUnbegun(image.ID, own):
+	case !own.intent || r.isClaimed(image.ID, own) || r.isNotAttempted(image.ID, own):
 		return ""
 	case own.run == "":
 		return "a run that its tags do not name declared its removal, and may have removed it"

@@ -63,7 +63,7 @@ func (l *life) listing(region string) []ami.Snapshot {
 
 // history is what the journal says of a region.
 func (l *life) history(region string) ami.History {
-	h := ami.History{Removed: map[string]string{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}}
+	h := ami.History{Removed: map[string]string{}, NotAttempted: map[string][]string{}, Planned: map[string][]string{}}
 	if l.recorded {
 		h.Announced = map[string]ami.Announcement{}
 	}
@@ -87,7 +87,7 @@ func (l *life) history(region string) ami.History {
 				}
 			} else if l.crashes.removed[image] != begun.run {
 				for _, id := range append([]string{image}, snapshots...) {
-					h.Unbegun[id] = append(h.Unbegun[id], begun.run)
+					h.NotAttempted[id] = append(h.NotAttempted[id], begun.run)
 				}
 			}
 		}

@@ -453,7 +453,7 @@ func oracleClaimed(here ami.Inventory, id string, tags map[string]string) bool {
 	}
 	begun := oracleBeginOf(run)
 	late := begun.After(now.Add(-12*time.Hour)) && begun.Before(now.Add(12*time.Hour))
-	known := slices.Contains(here.History.Unbegun[id], run) || here.History.Removed[id] == run
+	known := slices.Contains(here.History.NotAttempted[id], run) || here.History.Removed[id] == run
 	return run == here.History.Busy || !known && (late || here.History.Strangers[run] && oracleComesBack(run))
 }
 
@@ -496,7 +496,7 @@ func oracleThereAgain(here ami.Inventory, image ami.Image) bool {
 		return true // A part of a declaration is left.
 	}
 	run := oracleRunOf(image.Tags)
-	notBegun := run != "" && slices.Contains(here.History.Unbegun[image.ID], run)
+	notBegun := run != "" && slices.Contains(here.History.NotAttempted[image.ID], run)
 	return oracleIntent(image.Tags) && !notBegun && !oracleClaimed(here, image.ID, image.Tags)
 }
 

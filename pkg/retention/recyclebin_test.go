@@ -48,7 +48,7 @@ func TestHold(t *testing.T) {
 		"another_run_is_at_work":         {history: ami.History{Busy: lateRun}, hold: "run " + lateRun + " was at work here at the same time", busy: true},
 		"that_goes_before_the_bin":       {policy: requireBin(0), history: ami.History{Busy: lateRun}, hold: "run " + lateRun + " was at work here at the same time", busy: true},
 		"though_nothing_is_to_be_done":   {image: keep, history: ami.History{Busy: lateRun}, hold: "run " + lateRun + " was at work here at the same time", busy: true, decides: retention.Keep},
-		"claimed_by_the_run_at_work":     {image: declared(theRun), history: ami.History{Busy: theRun, Unbegun: map[string][]string{subject: {theRun}}, Removed: map[string]string{}}, hold: "run " + theRun + " was at work here at the same time", busy: true, decides: retention.Keep},
+		"claimed_by_the_run_at_work":     {image: declared(theRun), history: ami.History{Busy: theRun, NotAttempted: map[string][]string{subject: {theRun}}, Removed: map[string]string{}}, hold: "run " + theRun + " was at work here at the same time", busy: true, decides: retention.Keep},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, image := policy(), idle(subject, mapping("snap-1"))

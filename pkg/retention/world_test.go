@@ -305,7 +305,7 @@ func anyBin(t *rapid.T, region string) ami.RecycleBin {
 
 // anyHistory draws what the journal says of a region. It knows of most declarations what has become of them.
 func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
-	h := ami.History{Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, Unbegun: map[string][]string{}, Planned: map[string][]string{}}
+	h := ami.History{Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, NotAttempted: map[string][]string{}, Planned: map[string][]string{}}
 	if rapid.SampledFrom(rare(1, 12)).Draw(t, "no records") != 0 {
 		h.Announced, h.Strangers = map[string]ami.Announcement{}, map[string]bool{}
 	}
@@ -325,7 +325,7 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 		case 0:
 			h.Removed[id] = run
 		case 1:
-			h.Unbegun[id] = []string{run}
+			h.NotAttempted[id] = []string{run}
 		}
 	}
 	for _, image := range here.Images {
@@ -660,7 +660,7 @@ func (w world) clone() world {
 		inventory.Bin.Images = maps.Clone(inventory.Bin.Images)
 		inventory.History.Leftovers = slices.Clone(inventory.History.Leftovers)
 		inventory.History.Refused = maps.Clone(inventory.History.Refused)
-		inventory.History.Removed, inventory.History.Unbegun = cloneTags(inventory.History.Removed), maps.Clone(inventory.History.Unbegun)
+		inventory.History.Removed, inventory.History.NotAttempted = cloneTags(inventory.History.Removed), maps.Clone(inventory.History.NotAttempted)
 		inventory.History.Planned, inventory.History.Announced = maps.Clone(inventory.History.Planned), maps.Clone(inventory.History.Announced)
 		twin.inventories = append(twin.inventories, inventory)
 	}

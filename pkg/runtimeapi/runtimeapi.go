@@ -1,5 +1,6 @@
-// Package runtimeapi runs a Lambda function's real bootstrap outside of Lambda: it is the server of Lambda's runtime API
-// (AWS Lambda Developer Guide, "Using the Lambda runtime API") for one process and one invocation.
+// Package runtimeapi runs a Lambda function's real bootstrap outside of Lambda: it serves Lambda's
+// runtime API (AWS Lambda Developer Guide, "Using the Lambda runtime API") for one process and one
+// invocation.
 package runtimeapi
 
 import (
@@ -20,7 +21,7 @@ import (
 	"time"
 )
 
-// Invocation is what a function is invoked with.
+// Invocation is the process and the event of an invocation.
 type Invocation struct {
 	Bootstrap   string   // The path of the executable.
 	Environment []string // As in os/exec; AWS_LAMBDA_RUNTIME_API is added to it.
@@ -28,19 +29,21 @@ type Invocation struct {
 	Deadline    time.Time
 }
 
-// Result is what became of an invocation.
+// Result is the result of an invocation.
 type Result struct {
-	Response []byte          // What the function answered; nil if it failed.
-	Error    json.RawMessage // What the function failed with; nil if it answered.
-	Log      []byte          // What the process wrote to its standard output and error.
+	Response []byte          // The function's answer; nil if it failed.
+	Error    json.RawMessage // The function's error; nil if it answered.
+	Log      []byte          // The process's standard output and error.
 	Started  time.Duration   // From the start of the process to its first request for an event.
-	Resident int64           // The most memory that the process has had resident until it answered, in bytes; 0 where Linux does not say.
+	// The largest resident memory of the process until it answered, in bytes; 0 if Linux does not
+	// say.
+	Resident int64
 }
 
 // ErrExited is the error of a process that ended without an answer.
 var ErrExited = errors.New("the function's process ended without an answer")
 
-// Invoke starts the bootstrap, hands it one event, waits for its answer, and ends the process.
+// Invoke starts the bootstrap, sends it one event, waits for its answer, and ends the process.
 func Invoke(ctx context.Context, invocation Invocation) (Result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -82,7 +85,8 @@ func Invoke(ctx context.Context, invocation Invocation) (Result, error) {
 	return result, err
 }
 
-// peak is the most memory that a process has had resident, in bytes. What the parent of an ended process is told of it counts the parent, too.
+// peak is the largest resident memory of a process, in bytes. The figure that a parent gets for an
+// ended process includes the parent.
 func peak(pid int) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -120,7 +124,8 @@ func (a *api) routes() http.Handler {
 	return mux
 }
 
-// next hands out the event once. There is no second one: the request for it waits until the process is ended.
+// next sends the event once. There is no second event: further requests wait until the process
+// ends.
 func (a *api) next(w http.ResponseWriter, r *http.Request) {
 	a.mutex.Lock()
 	again := a.asked

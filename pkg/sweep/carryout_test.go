@@ -77,7 +77,7 @@ func carryOutOver(ctx, begin context.Context, api *ec2.Client, plan retention.Pl
 		RequireBin: o.requireBin, Watchdog: journal.NewWatchdog(o.clock), Step: o.step,
 	}
 	if o.records != "" {
-		region.Visit = o.visit(region.Now)
+		region.Journal = o.journal(region.Now)
 	}
 	if !o.sideBySide {
 		region = region.InTurn()
@@ -86,16 +86,16 @@ func carryOutOver(ctx, begin context.Context, api *ec2.Client, plan retention.Pl
 	return result
 }
 
-func (o orders) visit(now time.Time) *journal.Visit {
+func (o orders) journal(now time.Time) *journal.Region {
 	records, err := journal.Open(o.records, awsConfig(loaded.Client()))
 	if err != nil {
 		panic(err)
 	}
-	visit, err := records.Visit(context.Background(), "us-east-1", runID, now)
+	region, err := records.Region(context.Background(), "us-east-1", runID, now)
 	if err != nil {
 		panic(err)
 	}
-	return visit
+	return region
 }
 
 func (o orders) aside(next emulator.Doer) emulator.Doer {

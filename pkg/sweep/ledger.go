@@ -16,12 +16,12 @@ import (
 // cannot be done, or if another run is at work there. Where there is nothing to change, nothing is
 // noted.
 func (s *sweep) open(ctx context.Context) {
-	if s.Visit == nil || s.Plan.Busy || !s.changes() && len(s.Inventory.History.Unfinished) == 0 {
+	if s.Journal == nil || s.Plan.Busy || !s.changes() && len(s.Inventory.History.Unfinished) == 0 {
 		s.session = journal.Unrecorded(s.Watchdog)
 		return
 	}
 	var err error
-	s.session, err = s.Visit.Begin(ctx, s.Plan.Account, s.intent(), s.Watchdog)
+	s.session, err = s.Journal.Start(ctx, s.Plan.Account, s.intent(), s.Watchdog)
 	if busy, ok := errors.AsType[journal.ErrBusy](err); ok {
 		s.Plan.Hold, s.Plan.Busy, s.Plan.BusyRun = busy.Error(), true, busy.Run
 		if busy.Policy != s.Policy {
@@ -97,7 +97,7 @@ func (s *sweep) closeEarlierRuns(ctx context.Context) {
 		case slices.ContainsFunc(s.Plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Run == run && leftover.Apart }):
 			s.settleStaying(ctx, run)
 		default:
-			_ = s.session.Finish(ctx, run)
+			_ = s.session.ClearUnfinished(ctx, run)
 		}
 	}
 }
@@ -127,7 +127,7 @@ func (s *sweep) goneForSure(ctx context.Context) map[string]bool {
 		if leftover.Why != retention.Unlisted {
 			continue
 		}
-		found, err := inventory.SnapshotsForSure(ctx, s.Clients.EC2, []string{leftover.SnapshotID})
+		found, err := inventory.ConfirmSnapshots(ctx, s.Clients.EC2, []string{leftover.SnapshotID})
 		gone[leftover.SnapshotID] = err == nil && len(found) == 0
 	}
 	return gone

@@ -135,7 +135,7 @@ func (s *sweep) recheckSnapshots(ctx context.Context, ids []string) (map[string]
 	if err := s.session.MayContinue(ctx, journal.WithinChunk); err != nil {
 		return nil, err
 	}
-	found, err := inventory.SnapshotsForSure(ctx, s.api, ids)
+	found, err := inventory.ConfirmSnapshots(ctx, s.api, ids)
 	stay := map[string]retention.Reason{}
 	var unchanged []string
 	for n := range found {

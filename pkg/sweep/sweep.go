@@ -40,7 +40,7 @@ type Region struct {
 	RequireBin bool         // The region stops if the first thing that is removed does not turn up in the Recycle Bin.
 
 	Watchdog *journal.Watchdog // Over the clients.
-	Visit    *journal.Visit    // Nil if no journal is kept.
+	Journal  *journal.Region   // Nil if no journal is kept.
 
 	// Step is called after each image that was to be unmarked, removed or marked, with the number of those done and of all.
 	Step func(done, total int)
