@@ -19,7 +19,7 @@ func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]ami.Swe
 	results := wire.InRegions(names, func(name string) (swept swept) {
 		region := j.region(id, plan.survey, planned[name])
 		region.Step = func(done, total int) { step(name, done, total) }
-		swept.plan, swept.result = sweep.Run(sweep.Limits{Begin: limits.begin, Finish: limits.finish, Record: limits.record}, region)
+		swept.plan, swept.result = sweep.Run(sweep.Limits{Cutoff: limits.begin, Deadline: limits.finish, Record: limits.record}, region)
 		return swept
 	})
 	done := map[string]ami.SweepResult{}

@@ -36,9 +36,10 @@ type object = map[string]any
 func imageID(n int) string    { return fmt.Sprintf("ami-%017x", n) }
 func snapshotID(n int) string { return fmt.Sprintf("snap-%017x", n) }
 
-// image is what DescribeImages has of an image that maps some snapshots.
+// image is DescribeImages's answer for an image that maps some snapshots.
 func image(n int, snapshots ...int) object {
-	mappings := []object{{"DeviceName": "/dev/sdz", "VirtualName": "ephemeral0"}} // Not every mapping is a snapshot.
+	// Not every mapping is a snapshot.
+	mappings := []object{{"DeviceName": "/dev/sdz", "VirtualName": "ephemeral0"}}
 	for _, s := range snapshots {
 		mappings = append(mappings, object{"DeviceName": fmt.Sprintf("/dev/sd%d", s), "Ebs": object{"SnapshotId": snapshotID(s)}})
 	}
@@ -54,7 +55,8 @@ func load(t rapid.TB, images ...object) *emulator.Account {
 	return loadShared(t, object{}, images...)
 }
 
-// loadShared does so for images some of which may be launched by other accounts; a null is a permission nobody may see.
+// loadShared does so for images some of which may be launched by other accounts; a null is a
+// permission nobody may see.
 func loadShared(t rapid.TB, permissions object, images ...object) *emulator.Account {
 	t.Helper()
 	snapshots := map[string]object{}
@@ -101,10 +103,10 @@ func awsConfig(doer emulator.Doer) aws.Config {
 	return aws.Config{HTTPClient: doer, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", "")}
 }
 
-// held are the ids of what an account holds.
+// held are the ids of the resources of an account.
 type held map[string]bool
 
-// holdings lists what an account holds, without the faults.
+// holdings lists the resources of an account, without the faults.
 func holdings(t rapid.TB, account *emulator.Account) held {
 	t.Helper()
 	api := client(account.Client())
@@ -126,7 +128,7 @@ func holdings(t rapid.TB, account *emulator.Account) held {
 	return ids
 }
 
-// due is the verdict on an image that goes, with the snapshots that go along.
+// due is the verdict on an image to deregister, with the snapshots that are deleted with it.
 func due(n int, snapshots ...int) retention.Verdict {
 	v := retention.Verdict{Image: ami.Image{ID: imageID(n)}, Decision: retention.Deregister}
 	for _, s := range snapshots {
@@ -141,7 +143,8 @@ func keeping(v retention.Verdict, s int, why string) retention.Verdict {
 	return v
 }
 
-// planOf is a plan of these verdicts in this order: a snapshot goes with the last of the images that map it.
+// planOf is a plan of these verdicts in this order: a snapshot goes with the last of the images
+// that map it.
 func planOf(verdicts ...retention.Verdict) retention.Plan {
 	last := map[string]string{}
 	for _, v := range verdicts {
@@ -162,7 +165,7 @@ func planOf(verdicts ...retention.Verdict) retention.Plan {
 const (
 	runID      = "20300101T020000Z-3f9c1a" // Of this night.
 	earlierRun = "20291218T020000Z-7ab3c9" // Has announced removals two weeks before.
-	oldRun     = "20290215T020000Z-0a1b2c" // So long ago that its announcements do not count any more.
+	oldRun     = "20290215T020000Z-0a1b2c" // So long ago that its announcements no longer count.
 	theirRun   = "20291219T020000Z-0a1b2c" // Of another policy.
 
 	ourPolicy, theirPolicy = "team-a", "team-b"
@@ -197,7 +200,7 @@ func (c *tally) sent(actions ...string) int {
 // fault is what happens to one request.
 type fault func(emulator.Doer, *http.Request) (*http.Response, error)
 
-// faulty lets faults happen to the calls of an action, in order; those that follow are answered as usual.
+// faulty injects faults into the calls of an action, in order; later calls are answered as usual.
 func faulty(next emulator.Doer, action string, faults ...fault) emulator.Doer {
 	n := 0
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -339,7 +342,8 @@ func wantOutcomes(t *testing.T, got []ami.Outcome, want ...string) {
 	}
 }
 
-// wantHeld compares what an account holds with the numbers of images and snapshots, written "image 1, snapshot 2".
+// wantHeld compares what an account holds with the numbers of images and snapshots, written "image
+// 1, snapshot 2".
 func wantHeld(t *testing.T, account *emulator.Account, want ...string) {
 	t.Helper()
 	var got []string

@@ -9,24 +9,26 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/recyclebin"
 )
 
-// proof is what was seen of the Recycle Bin's work in this region.
+// proof is what the run saw of the Recycle Bin in this region.
 type proof struct {
-	images, snapshots bool // One that this run has removed has turned up in the bin.
+	images, snapshots bool // An image or a snapshot that this run removed was seen in the bin.
 	read              bool // The bin was read after the removals.
 }
 
 // notInBin is why a region stops.
 const notInBin = "left alone: what this run removed first has not turned up in the Recycle Bin within two minutes"
 
-// isProven reports whether some images may go side by side: the Recycle Bin has been seen to take in what they bring, or need
-// not. The first canary may have stayed, and the image that went in its place may have taken no snapshot along.
+// isProven reports whether images may be removed concurrently: the Recycle Bin was seen to receive
+// what they bring, or need not. The first canary may have stayed, or the image that went in its
+// place may have had no snapshot.
 func (s *sweep) isProven(some []*image) bool {
 	return !s.RequireBin || s.bin.images && (s.bin.snapshots || !slices.ContainsFunc(some, (*image).takesSnapshot))
 }
 
-// canaryFirst moves an image to the front that takes a snapshot along, so that its removal shows what becomes of both, and that
-// was not refused before if there is one. As long as EC2 has allowed no removal, the next canary after one that failed comes from
-// the other end, and the one after that from the middle: what is protected is often of one age, and must not decide for all.
+// canaryFirst moves an image to the front that has a snapshot to delete, so that its removal proves
+// both, and that was not refused before, if there is one. As long as EC2 has allowed no removal,
+// the next canary after a failed one comes from the other end of the list, and the one after that
+// from the middle: protected images are often of one age, and must not decide for all.
 func (s *sweep) canaryFirst(due []*image) {
 	if len(due) == 0 {
 		return
@@ -47,7 +49,7 @@ func (s *sweep) canaryFirst(due []*image) {
 	due[0] = canary
 }
 
-// proveAll looks for images that were removed in the Recycle Bin, as long as that is to be proven.
+// proveAll looks for removed images in the Recycle Bin, as long as the bin is not proven.
 func (s *sweep) proveAll(ctx context.Context, some []*image) {
 	for _, i := range some {
 		if i.isGone() {
@@ -56,8 +58,9 @@ func (s *sweep) proveAll(ctx context.Context, some []*image) {
 	}
 }
 
-// prove waits until what was just removed is seen in the Recycle Bin, if that is required, and stops the region if it is
-// not. Once an image and a snapshot have been seen there is nothing left to prove. The image may be none.
+// prove waits until the last removal is seen in the Recycle Bin, if that is required, and stops the
+// region if it is not. After one image and one snapshot were seen, nothing is left to prove.
+// imageID may be empty.
 func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string) {
 	var images, snapshots []string
 	if imageID != "" && !s.bin.images {
@@ -69,8 +72,8 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 	if !s.RequireBin || s.stopped != "" || len(images)+len(snapshots) == 0 {
 		return
 	}
-	if !s.awaitBin(ctx, patience, images, snapshots, nil, func(map[string]time.Time) {}) {
-		if ctx.Err() == nil { // Else there was no time to see it.
+	if !s.awaitBin(ctx, eventualAttempts, images, snapshots, nil, func(map[string]time.Time) {}) {
+		if ctx.Err() == nil { // Otherwise there was no time to see it.
 			s.stopped = notInBin
 		}
 		return
@@ -79,8 +82,9 @@ func (s *sweep) prove(ctx context.Context, imageID string, snapshotIDs []string)
 	s.bin.snapshots = s.bin.snapshots || len(snapshots) > 0
 }
 
-// awaitBin looks into the Recycle Bin until everything is there, several times if need be, and reports whether it is. It looks
-// for doubtful snapshots, too, and does not wait for them. What is seen each time is told.
+// awaitBin reads the Recycle Bin until everything is there, several times if needed, and reports
+// whether it is. It looks for doubtful snapshots, too, without waiting for them. seen receives
+// what each reading shows.
 func (s *sweep) awaitBin(ctx context.Context, tries int, images, snapshots, doubtful []string, seen func(map[string]time.Time)) bool {
 	for try := 1; ; try++ {
 		exits, err := recyclebin.Exits(ctx, s.Clients.EC2, images, slices.Concat(snapshots, doubtful))
@@ -96,9 +100,10 @@ func (s *sweep) awaitBin(ctx context.Context, tries int, images, snapshots, doub
 	}
 }
 
-// findInBin notes when each image and snapshot that this run has removed leaves the Recycle Bin for good. What was removed
-// just now may turn up late, which is worth some patience if the bin is known to work. A snapshot whose deletion was not
-// confirmed, and that is in the bin, is deleted: nobody may take it for a leftover once a person has restored it.
+// findInBin notes when each image and snapshot that this run removed leaves the Recycle Bin. Recent
+// removals may appear late; if the bin is known to work, it waits for them. A snapshot in the bin
+// is deleted, even if its deletion was not confirmed: otherwise it would count as a leftover after
+// a person restored it.
 func (s *sweep) findInBin(ctx context.Context) {
 	var images []string
 	snapshots, doubtful := withStatus(s.leftovers, ami.SnapshotDeleted), withStatus(s.leftovers, ami.SnapshotFailed)
@@ -125,8 +130,8 @@ func (s *sweep) findInBin(ctx context.Context) {
 	})
 }
 
-// noteExitsOf notes when an image and its snapshots leave the bin. A snapshot in the bin says that its
-// image is gone: EC2 deletes none that an image uses.
+// noteExitsOf notes when an image and its snapshots leave the bin. A snapshot in the bin proves
+// that its image is gone: EC2 deletes no snapshot of an existing image.
 func (s *sweep) noteExitsOf(i *image, exits map[string]time.Time) {
 	i.outcome.InBinUntil = exits[i.outcome.ImageID]
 	if !noteExits(i.outcome.Snapshots, exits) {
@@ -150,7 +155,8 @@ func hasAll(exits map[string]time.Time, ids []string) bool {
 	return !slices.ContainsFunc(ids, func(id string) bool { return exits[id].IsZero() })
 }
 
-// noteExits notes when snapshots leave the bin, and reports whether one is there whose deletion was not confirmed.
+// noteExits notes when snapshots leave the bin, and reports whether one of unconfirmed deletion is
+// there.
 func noteExits(results []ami.SnapshotResult, exits map[string]time.Time) (confirmed bool) {
 	for i := range results {
 		result := &results[i]
@@ -162,7 +168,8 @@ func noteExits(results []ami.SnapshotResult, exits map[string]time.Time) (confir
 	return confirmed
 }
 
-// deletedHere returns the snapshots that are deleted, and not by somebody else: these need not be in the Recycle Bin.
+// deletedHere returns the snapshots that this run deleted: those deleted by somebody else need not
+// be in the Recycle Bin.
 func deletedHere(results []ami.SnapshotResult) []string {
 	return withStatus(slices.DeleteFunc(slices.Clone(results), func(r ami.SnapshotResult) bool { return r.Detail == alreadyGone }), ami.SnapshotDeleted)
 }

@@ -10,8 +10,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// The canary is declared with the others of its chunk, and looked at and removed alone. They are looked at after it has been
-// seen in the Recycle Bin; if it has not, they stay, and carry no declaration. If another run may be at work, their tags are its own.
+// The canary is declared with the others of its chunk, and rechecked and removed alone. The others
+// are rechecked after it was seen in the Recycle Bin; if it was not, they stay, without a
+// declaration. If another run may be at work, the tags stay for that run.
 func TestTheCanaryOfAChunk(t *testing.T) {
 	const ownTags = "intent=remove run=RUN"
 	for _, c := range []struct {
@@ -71,8 +72,9 @@ func TestTheCanaryOfAChunk(t *testing.T) {
 	}
 }
 
-// Images that a policy protects do not stop the others, though they come first: the next canary comes from the other end, and the
-// one after that from the middle. If all of them are refused, nothing further is tried.
+// Protected images do not stop the others, though they come first: the next canary comes from the
+// other end, and the one after that from the middle. If all of them are refused, nothing further is
+// tried.
 func TestACanaryThatIsDenied(t *testing.T) {
 	for _, test := range []struct {
 		denied int
@@ -97,8 +99,8 @@ func TestACanaryThatIsDenied(t *testing.T) {
 	}
 }
 
-// A canary may stay, and the image that goes in its place may take no snapshot along: then the next one is the canary of the
-// snapshots.
+// A canary may stay, and the image that is removed in its place may have no snapshot: then the next
+// one is the canary of the snapshots.
 func TestACanaryThatTakesNoSnapshotAlong(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 2), image(3, 3), image(4, 4))
@@ -111,8 +113,8 @@ func TestACanaryThatTakesNoSnapshotAlong(t *testing.T) {
 	})
 }
 
-// A snapshot whose deletion is not confirmed and that is in the Recycle Bin is deleted, and the journal hears of it: a person
-// may restore it, and the next run must not take it for what this one has left.
+// A snapshot in the Recycle Bin counts as deleted, even if its deletion was not confirmed, and the
+// journal notes it: a person may restore it, and the next run must not take it for a leftover.
 func TestADeletionThatTheBinConfirms(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1, 9), image(2, 2, 9), image(3, 3))
@@ -132,8 +134,8 @@ func TestADeletionThatTheBinConfirms(t *testing.T) {
 	})
 }
 
-// An image that has been seen in the bin proves nothing of snapshots: where the first canary stays, the image that goes in its place may
-// have taken none along, and a chunk later the first one with a snapshot goes alone.
+// An image in the bin proves nothing about snapshots: if the first canary stays, the image removed
+// in its place may have none, and a chunk later the first one with a snapshot goes alone.
 func TestAnImageInTheBinProvesNothingOfSnapshots(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		const chunk = 100

@@ -26,11 +26,11 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// loaded is the account that a test has loaded last. Plans are made from what it holds.
+// loaded is the account that a test loaded last. Plans are made from its resources.
 var loaded *emulator.Account
 
-// orders are how a plan is to be carried out. What is asked to look again at it, and the Recycle Bin's listings, go past the faults of
-// a test, to the account itself or to what takes its place.
+// orders say how to carry out a plan. Rechecks, and the Recycle Bin's listings, bypass the faults
+// of a test.
 type orders struct {
 	step       func(done, total int)
 	sideBySide bool // As in production; else one removal after the other.
@@ -42,17 +42,19 @@ type orders struct {
 	look, bin emulator.Doer
 }
 
-// passing are orders with a second look that finds nothing to object to, without a journal and without a Recycle Bin.
+// passing are orders whose recheck finds no objections, without a journal and without a Recycle
+// Bin.
 func passing(step func(done, total int)) orders { return orders{step: step} }
 
 func quiet(int, int) {}
 
-// run carries out a plan without any limit of time.
+// run carries out a plan without time limits.
 func run(doer emulator.Doer, plan retention.Plan) []ami.Outcome {
 	return carryOut(context.Background(), context.Background(), doer, plan, passing(quiet)).Outcomes
 }
 
-// carryOut carries out a plan for the account that was loaded last. Images of which a plan says no more than the id are as they are there.
+// carryOut carries out a plan for the account that was loaded last. Images of which a plan has only
+// the id get their facts from there.
 func carryOut(ctx, begin context.Context, doer emulator.Doer, plan retention.Plan, o orders) ami.SweepResult {
 	return carryOutOver(ctx, begin, client(o.aside(doer)), plan, o)
 }
@@ -82,7 +84,7 @@ func carryOutOver(ctx, begin context.Context, api *ec2.Client, plan retention.Pl
 	if !o.sideBySide {
 		region = region.InTurn()
 	}
-	_, result := sweep.Run(sweep.Limits{Begin: begin, Finish: ctx, Record: context.Background()}, region)
+	_, result := sweep.Run(sweep.Limits{Cutoff: begin, Deadline: ctx, Record: context.Background()}, region)
 	return result
 }
 
@@ -141,7 +143,8 @@ func listed(q emulator.Request, name string) []string {
 	return values
 }
 
-// rechecking are orders with a second look of one's own: it is given images, at most ten of them, and says which are in use.
+// rechecking are orders with a given recheck: it gets images, at most ten of them, and says which
+// are in use.
 func rechecking(used func(numbers []int) []int) orders {
 	o := passing(quiet)
 	o.look = emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
@@ -163,7 +166,7 @@ func rechecking(used func(numbers []int) []int) orders {
 	return o
 }
 
-// staying are orders with a second look that finds some images in use.
+// staying are orders whose recheck finds some images in use.
 func staying(used ...int) orders {
 	return rechecking(func(numbers []int) []int {
 		return slices.DeleteFunc(numbers, func(n int) bool { return !slices.Contains(used, n) })
@@ -173,9 +176,10 @@ func staying(used ...int) orders {
 // shortly is when everything leaves the Recycle Bin of these tests.
 var shortly = time.Date(2030, 1, 15, 2, 0, 0, 0, time.UTC)
 
-// binOf is a Recycle Bin that shows from the nth time on, for which images or snapshots are looked for, which of them are gone.
+// binOf is a Recycle Bin that shows, from the nth reading on, which of the requested images or
+// snapshots are gone.
 func binOf(t *testing.T, account *emulator.Account, n int) emulator.Doer {
-	var mu sync.Mutex // Images and snapshots are looked for side by side.
+	var mu sync.Mutex // Images and snapshots are read concurrently.
 	looks := map[string]int{}
 	all := holdings(t, account)
 	return emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
@@ -203,7 +207,7 @@ func binOf(t *testing.T, account *emulator.Account, n int) emulator.Doer {
 	})
 }
 
-// withoutSnapshots is a Recycle Bin that takes in no snapshots.
+// withoutSnapshots is a Recycle Bin that receives no snapshots.
 func withoutSnapshots(bin emulator.Doer) emulator.Doer {
 	return emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
 		if q, err := emulator.Inspect(r); err != nil || q.Action == "ListImagesInRecycleBin" {
@@ -213,7 +217,7 @@ func withoutSnapshots(bin emulator.Doer) emulator.Doer {
 	})
 }
 
-// noted is what a journal says of the removal of an image; nothing if it has heard of none.
+// noted is what a journal says about the removal of an image.
 type noted struct {
 	Status    ami.Status           `json:"status"`
 	Refused   bool                 `json:"refused"`

@@ -15,7 +15,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// markAPI is what marks need of EC2.
+// markAPI is the part of EC2's API for marks.
 type markAPI interface {
 	ec2.DescribeImagesAPIClient
 	DescribeImageAttribute(context.Context, *ec2.DescribeImageAttributeInput, ...func(*ec2.Options)) (*ec2.DescribeImageAttributeOutput, error)
@@ -80,7 +80,7 @@ func cancelDeprecation(ctx context.Context, api markAPI, imageID string) error {
 	}, func(image types.Image) bool { return aws.ToString(image.DeprecationTime) == "" })
 }
 
-// errGone is what a change to an image that is not there any more fails with.
+// errGone is the error of a change to an image that no longer exists.
 var errGone = errors.New("the image is gone")
 
 // doubtError is a failure that leaves open whether the change took effect.
@@ -88,8 +88,9 @@ type doubtError struct{ error }
 
 func (e doubtError) Unwrap() error { return e.error }
 
-// change makes a change to an image, and looks at it if EC2 does not confirm the change: of several attempts one may have
-// taken effect although only its answer was lost, and what a second one is then refused with proves nothing.
+// change makes a change to an image, and reads the image if EC2 does not confirm the change. One of
+// several attempts may have taken effect although its answer was lost; the error of the next
+// attempt proves nothing then.
 func change(
 	ctx context.Context, api ec2.DescribeImagesAPIClient, imageID, doing string, call func() error, made func(types.Image) bool,
 ) error {

@@ -10,9 +10,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// declareChunk declares the removal of images and of the snapshots that go with them, and returns the images that may be
-// removed: without the declaration IAM refuses, and a snapshot would be left behind. Should the time be up before a declaration
-// is seen, its image has not been reached.
+// declareChunk declares the removal of images and of their snapshots, and returns the images that
+// may be removed. Without the declaration IAM refuses, and a snapshot would be left behind. If time
+// runs out before a declaration is seen, its image was not reached.
 func (s *sweep) declareChunk(ctx context.Context, chunk []*image) (ready []*image) {
 	ids := idsToDelete(chunk)
 	for _, i := range chunk {
@@ -31,29 +31,31 @@ func (s *sweep) declareChunk(ctx context.Context, chunk []*image) (ready []*imag
 	return ready
 }
 
-// noteDeclared notes what of an image carries a declaration, or may carry one, given why others do
-// not. It returns why the image may not be removed; nil if it may.
+// noteDeclared notes which parts of an image carry a declaration, or may, given why the others do
+// not. It returns why the image may not be removed, or nil.
 func (i *image) noteDeclared(failed map[string]error) error {
 	obstacle := failed[i.Image.ID]
 	i.declared = mayCarry(obstacle)
 	for _, snapshot := range i.toDelete {
 		err := failed[snapshot.id]
 		snapshot.declared = snapshot.declared || mayCarry(err)
-		if obstacle == nil && err != nil && !isAbsent(err) { // One that is gone already need not be declared.
+		// A snapshot that is gone need not be declared.
+		if obstacle == nil && err != nil && !isAbsent(err) {
 			obstacle = snapshotError{snapshot.id, err}
 		}
 	}
 	return obstacle
 }
 
-// mayCarry reports whether a declaration that failed, or did not, may be there. That of a run beside this one is not for this one to
-// take off.
+// mayCarry reports whether the tags may be there although the declaration failed. This run must not
+// take off the declaration of a concurrent run.
 func mayCarry(err error) bool {
 	_, isClaimed := errors.AsType[claimedError](err)
 	return !isClaimed && !isAbsent(err)
 }
 
-// settleUndeclared notes which images of a chunk could not be declared. That EC2 has refused all of them says nothing of any.
+// settleUndeclared notes which images of a chunk could not be declared. If EC2 refused all of them,
+// that says nothing about any single one.
 func (s *sweep) settleUndeclared(chunk []*image, all bool) {
 	for _, i := range chunk {
 		if i.outcome.Status == ami.Failed {
@@ -71,8 +73,8 @@ type snapshotError struct {
 
 func (e snapshotError) Unwrap() error { return e.error }
 
-// notDeclared is for an image whose removal is not declared: because it is gone, because a run beside this one was quicker, because
-// the time was up, or because EC2 refuses.
+// notDeclared settles an image whose removal is not declared: because it is gone, because a
+// concurrent run declared it first, because time ran out, or because EC2 refuses.
 func (i *image) notDeclared(obstacle error, late bool) {
 	why := wire.Explain(obstacle)
 	if of, ok := errors.AsType[snapshotError](obstacle); ok {
@@ -92,9 +94,10 @@ func (i *image) notDeclared(obstacle error, late bool) {
 	}
 }
 
-// tidyUp takes the declaration off what stays after a chunk. A snapshot that was to go and did not keeps its tags if the next
-// run is going to finish it. So do an image that may be gone, and its snapshots: in the Recycle Bin an undo finds them by these,
-// and if they are there, they are kept.
+// tidyUp takes declarations off everything that stays after a chunk. A snapshot that failed to be
+// deleted keeps its tags if the next run will finish it. An image that may be gone keeps them too,
+// with its snapshots: an undo finds them by these tags in the Recycle Bin, and if they still exist,
+// they are kept.
 func (s *sweep) tidyUp(ctx context.Context, chunk []*image) {
 	for _, i := range chunk {
 		for _, result := range i.outcome.Snapshots {
@@ -110,7 +113,7 @@ func (s *sweep) tidyUp(ctx context.Context, chunk []*image) {
 	s.withdraw(ctx, slices.DeleteFunc(s.allDeclared(), func(t tagged) bool { return t.isShared }))
 }
 
-// forget strikes a snapshot off what carries a declaration that has to be taken off.
+// forget notes that a snapshot's declaration need not be taken off.
 func (s *sweep) forget(result ami.SnapshotResult) {
 	if result.Status == ami.SnapshotDeleted || result.Status == ami.SnapshotFailed && s.session.IsRecorded() {
 		s.snapshots[result.SnapshotID].declared = false

@@ -23,7 +23,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// tagsIn are the tags of all that an account holds, by id, as "key=value" without the prefix of the janitor; sorted.
+// tagsIn are the tags of all that an account holds, by id, as "key=value" without the prefix of the
+// janitor; sorted.
 func tagsIn(t rapid.TB, account *emulator.Account) map[string]string {
 	t.Helper()
 	out, err := client(account.Client()).DescribeTags(context.Background(), &ec2.DescribeTagsInput{})
@@ -50,7 +51,7 @@ func wantTags(t rapid.TB, account *emulator.Account, want map[string]string) {
 	}
 }
 
-// demanding is IAM: it allows no removal of what does not carry this run's declaration.
+// demanding is IAM: it allows no removal without this run's declaration.
 func demanding(t rapid.TB, account *emulator.Account) emulator.Doer {
 	return emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
 		q, err := emulator.Inspect(r)
@@ -92,7 +93,7 @@ func TestEverythingIsDeclaredBeforeItGoes(t *testing.T) {
 	})
 }
 
-// EC2 refuses a whole call for one resource that is not there.
+// EC2 refuses an entire call because of one missing resource.
 func TestOneResourceDoesNotSpoilTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var images []object
@@ -123,8 +124,8 @@ func TestOneResourceDoesNotSpoilTheOthers(t *testing.T) {
 	})
 }
 
-// leftDeclared are the tags of an image and its snapshot whose declaration nobody can see: a run of another policy may have written them
-// since, so that they are left to the next run.
+// leftDeclared are the tags of an image and its snapshot whose declaration nobody can see: a run of
+// another policy may have written them since, so that the next run decides.
 var leftDeclared = map[string]string{imageID(1): "Owner=me intent=remove run=RUN", snapshotID(1): "intent=remove run=RUN"}
 
 // EC2 shows tags late.
@@ -161,8 +162,8 @@ func TestTagsAreAwaited(t *testing.T) {
 	}
 }
 
-// What a run beside this one has declared since is left to that run, its tags included.
-func TestARunBesideIsQuicker(t *testing.T) {
+// The declaration of a concurrent run is left to that run, its tags included.
+func TestAConcurrentRunIsFaster(t *testing.T) {
 	other := thisNight.UTC().Format("20060102T150405Z") + "-0ther1"
 	for _, id := range []string{imageID(1), snapshotID(1)} {
 		t.Run(id, func(t *testing.T) {
@@ -183,8 +184,8 @@ func TestARunBesideIsQuicker(t *testing.T) {
 	}
 }
 
-// There is no use in waiting for tags once no image may be begun any more. What was declared by then loses its tags, in the
-// time that is left, if they can be seen.
+// After the cutoff waiting for tags is useless. What was declared by then loses its tags, in the
+// remaining time, if they can be seen.
 func TestTagsAreNotAwaitedTooLong(t *testing.T) {
 	for _, c := range []struct {
 		name, action string
@@ -218,7 +219,7 @@ func TestTagsAreNotAwaitedTooLong(t *testing.T) {
 	}
 }
 
-// noTags is what DescribeTags answers that has not seen any.
+// noTags is an answer of DescribeTags without tags.
 func noTags(_ emulator.Doer, r *httpRequest) (*httpResponse, error) {
 	return reply(r, 200, `<DescribeTagsResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><tagSet/></DescribeTagsResponse>`), nil
 }
@@ -231,7 +232,7 @@ func tag(t rapid.TB, account *emulator.Account, id, key, value string) {
 	}
 }
 
-// What was declared and not removed loses its tags in the same run, whatever the reason.
+// A declared resource that stays loses its tags in the same run, whatever the reason.
 func TestWhatStaysLosesItsTags(t *testing.T) {
 	for name, breaking := range map[string]func(emulator.Doer, *orders, context.CancelFunc) emulator.Doer{
 		"refused": func(next emulator.Doer, _ *orders, _ context.CancelFunc) emulator.Doer {
@@ -279,8 +280,8 @@ func TestWhatStaysLosesItsTags(t *testing.T) {
 	}
 }
 
-// A snapshot that could not be deleted keeps its tags if the next run is going to finish it, and loses them if there is no
-// journal by which it could.
+// A snapshot that could not be deleted keeps its tags if the next run will finish it, and loses
+// them without a journal.
 func TestTheTagsOfASnapshotThatIsLeft(t *testing.T) {
 	for keep, want := range map[bool]map[string]string{true: {snapshotID(1): "intent=remove run=RUN", snapshotID(9): "intent=remove run=RUN"}, false: {}} {
 		synctest.Test(t, func(t *testing.T) {
@@ -297,7 +298,7 @@ func TestTheTagsOfASnapshotThatIsLeft(t *testing.T) {
 	}
 }
 
-// Where every removal is refused for want of a permission, it is not tried for hours.
+// If every removal is refused because of a missing permission, it is not tried for hours.
 func TestARoleThatMayNotRemove(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var images []object
@@ -324,13 +325,15 @@ func TestARoleThatMayNotRemove(t *testing.T) {
 		}
 		says(t, outcomes[200].Error, "permission")
 		wantTags(t, account, map[string]string{})
-		if sent := calls.sent("DeregisterImage"); sent != 40*9+60*6 { // Those that come after the first have less patience.
+		// Those that come after the first have fewer attempts.
+		if sent := calls.sent("DeregisterImage"); sent != 40*9+60*6 {
 			t.Errorf("%d attempts, want 720", sent)
 		}
 	})
 }
 
-// The journal hears of every attempt before it is made, and of what became of it; not of what nobody knows.
+// Every attempt is noted in the journal before it is made, and its result after it, if that is
+// known.
 func TestTheJournal(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 1, 9), image(2, 9), image(3, 3), image(4, 4))
@@ -380,8 +383,8 @@ func TestTheJournal(t *testing.T) {
 	})
 }
 
-// A run whose place another one has taken removes nothing more.
-func TestARunThatIsNotAliveAnyMore(t *testing.T) {
+// A run that lost its lock removes nothing more.
+func TestARunThatLostItsLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var images []object
 		var verdicts []retention.Verdict
@@ -406,7 +409,7 @@ func TestARunThatIsNotAliveAnyMore(t *testing.T) {
 	})
 }
 
-// The first image to go takes a snapshot along, and has to be seen in the Recycle Bin with it.
+// The first image to go has a snapshot, and must be seen in the Recycle Bin with it.
 func TestTheCanary(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -445,7 +448,7 @@ func TestTheCanary(t *testing.T) {
 	}
 }
 
-// That the time is up before the Recycle Bin has shown anything does not say that it is empty.
+// If time runs out before the Recycle Bin has shown anything, that does not mean that it is empty.
 func TestTheCanaryIsNotAwaitedToTheEnd(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 2))
@@ -462,7 +465,7 @@ func TestTheCanaryIsNotAwaitedToTheEnd(t *testing.T) {
 	})
 }
 
-// A shared snapshot, or one that an earlier run has left, may be the first that is deleted.
+// A shared snapshot, or a leftover, may be deleted first.
 func TestTheCanaryAmongSnapshots(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1), image(4, 8, 9), image(5, 8, 9))
@@ -500,7 +503,7 @@ func TestPlansThatAreHeld(t *testing.T) {
 	})
 }
 
-func TestLeftoversAndStrays(t *testing.T) {
+func TestLeftoversAndStaleDeclarations(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), tagged(image(5), append(slices.Clone(earlier), "AMI-janitor:Intent", "remove", runTag, "x")...), tagged(image(6), "Owner", "me", intentTag, "remove", runTag, "x"))
 		plan := planOf()
@@ -527,8 +530,9 @@ func TestLeftoversAndStrays(t *testing.T) {
 	})
 }
 
-// What another run has declared since the plan was made is no stray any more. If nobody can say whose it is, it stays, too.
-func TestStraysThatAnotherRunHasDeclaredSince(t *testing.T) {
+// A declaration that another run has renewed since the plan is not stale. If nobody can say whose
+// it is, it stays, too.
+func TestStaleDeclarationsThatAnotherRunRenews(t *testing.T) {
 	other := thisNight.UTC().Format("20060102T150405Z") + "-0ther1"
 	for _, denied := range []bool{false, true} {
 		tonight(t, func(t *testing.T) {

@@ -7,12 +7,13 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// enoughDenied is how many images have to be refused for want of a permission, all for the same reason, until no further one
-// is tried.
+// enoughDenied is how many images must be refused because of the same missing permission before the
+// region stops.
 const enoughDenied = 3
 
-// stopIfDenied stops the region if EC2 has allowed no removal until now, and has refused enough of them for want of the same
-// permission: it is going to refuse all others, after minutes of patience. A policy may protect one image or another.
+// stopIfDenied stops the region after enough denials for the same missing permission without a
+// single success: EC2 will refuse all others, after minutes of retries. A few denials are normal: a
+// policy may protect single images.
 func (s *sweep) stopIfDenied(some []*image) {
 	for _, i := range some {
 		switch i.outcome.Status {
@@ -31,8 +32,8 @@ func (s *sweep) stopIfDenied(some []*image) {
 	}
 }
 
-// acquit notes that EC2 has refused images together with all others: that says nothing of these, unless they could not be removed
-// before either.
+// acquit notes that EC2 refused images together with all others: that says nothing about these,
+// unless they were refused before, too.
 func (s *sweep) acquit(images []*image) {
 	for _, i := range images {
 		if i.outcome.Refused && !i.Yields {
@@ -42,12 +43,14 @@ func (s *sweep) acquit(images []*image) {
 	}
 }
 
-// reasonOf is what a refusal says, the same for every image that is refused for the same reason.
+// reasonOf is the text of a refusal without resource ids, which is the same for all images with the
+// same reason.
 func reasonOf(err error) string { return resourceID.ReplaceAllString(wire.Explain(err), "ID") }
 
 var resourceID = regexp.MustCompile(`\b(ami|snap)-[0-9a-f]+\b`)
 
-// noteDenied notes it if EC2 has refused the removal of an image for want of a permission, however often it was asked.
+// noteDenied notes that EC2 refused the removal of an image because of a missing permission, after
+// all attempts.
 func (s *sweep) noteDenied(i *image, answer answer) {
 	if !answer.isRefused() || wire.Code(answer.err) != unauthorized {
 		return
@@ -59,14 +62,14 @@ func (s *sweep) noteDenied(i *image, answer answer) {
 	s.waited[reason] = true
 }
 
-// patienceFor returns how often EC2 is asked while it refuses for a while only. IAM may take some time to see the tags of a chunk;
-// once one image of it was refused all that time, the same refusal of another one has no such reason, and minutes for each
-// image that a policy protects would take the night.
-func (s *sweep) patienceFor(err error) int {
+// attemptsFor returns how often a temporary refusal is retried. IAM may take some time to see the
+// tags of a chunk. Once one image of the chunk was refused for that long, the same refusal of
+// another one has a different cause, and minutes for each protected image would take hours.
+func (s *sweep) attemptsFor(err error) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.waited[reasonOf(err)] {
 		return attempts
 	}
-	return patience
+	return eventualAttempts
 }

@@ -17,39 +17,44 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// attempts is how often a request is tried before it counts as failed. The pauses between them double, from firstPause up to
-// longestPause.
+// attempts is how often a request is tried before it counts as failed. The pauses between attempts
+// double, from firstPause up to longestPause.
 const (
 	attempts     = 6
 	firstPause   = time.Second
 	longestPause = 30 * time.Second
 )
 
-// patience is how often it is looked for what is bound to come, and how often a request is tried that is refused for a while
-// only: for two minutes. IAM may take some time to see new tags, EC2's listings to show them, and the Recycle Bin to show
-// what it has taken in; when others use up EC2's request rate, that passes, too.
-const patience = 9
+// eventualAttempts bounds retries of requests that should succeed eventually, to about two minutes.
+// IAM may take some time to see new tags, EC2's listings to show them, and the Recycle Bin to show
+// what it received; when others use up EC2's request rate, that passes, too.
+const eventualAttempts = 9
 
-// answer is what EC2 said to a deregistration.
+// answer is EC2's answer to a deregistration.
 type answer struct {
-	err   error                                // Why the deregistration is not confirmed; nil if it is.
-	codes map[string]types.SnapshotReturnCodes // What became of the snapshots that were to go along, by id.
-	lost  bool                                 // An attempt may have taken effect, but its answer never came.
-	gone  bool                                 // The image was gone before any attempt could have taken effect.
-	along bool                                 // The snapshots were to go along.
-	spent bool                                 // There was no reason for a further attempt.
+	err error // Why the deregistration is not confirmed, or nil.
+	// The results for the snapshots of the request, by id.
+	codes map[string]types.SnapshotReturnCodes
+	// An attempt may have taken effect, but its answer was lost.
+	lost bool
+	// The image was gone before any attempt could have taken effect.
+	gone  bool
+	along bool // The request included the snapshots.
+	spent bool // No further attempt was worthwhile.
 }
 
-// deregister asks EC2 to deregister an image, and to delete its snapshots along with it if withSnapshots is set.
+// deregister asks EC2 to deregister an image, and to delete its snapshots too if withSnapshots is
+// set.
 //
-// The SDK's own retries are off. When an attempt takes effect and only its answer is lost, the next one is refused with
-// InvalidAMIID.Unavailable, as it is when somebody else was faster; only who counts the attempts can tell the two apart.
-// DeregisterImage takes no client token (Amazon EC2 Developer Guide, "Ensuring idempotency").
+// The SDK's own retries are off. If an attempt takes effect and its answer is lost, the next one is
+// refused with InvalidAMIID.Unavailable, as after a removal by somebody else; only by counting the
+// attempts can we tell the two apart. DeregisterImage takes no client token (Amazon EC2 Developer
+// Guide, "Ensuring idempotency").
 func (s *sweep) deregister(ctx context.Context, imageID string, withSnapshots bool) answer {
 	var a answer
 	for attempt := 1; ; attempt++ {
 		a = ask(ctx, s.api, imageID, withSnapshots, a)
-		a.spent = attempt >= a.tries(s.patienceFor)
+		a.spent = attempt >= a.tries(s.attemptsFor)
 		if a.spent || !pause(ctx, attempt) || s.session.MayContinue(ctx, journal.WithinChunk) != nil {
 			break
 		}
@@ -62,7 +67,7 @@ func (s *sweep) deregister(ctx context.Context, imageID string, withSnapshots bo
 	return a
 }
 
-// ask makes one attempt after those that led to the answer before.
+// ask makes one attempt after those of the previous answer.
 func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool, before answer) answer {
 	input := ec2.DeregisterImageInput{ImageId: aws.String(imageID)}
 	if withSnapshots {
@@ -76,7 +81,7 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 	case err == nil:
 		a.err, a.lost = errUnconfirmed, true
 	case wire.IsNoImage(err) && before.lost:
-		// Unavailable is also said of an image that is there, in another state: looking tells.
+		// EC2 says Unavailable also for an existing image in another state: reading it tells.
 		if seen, _, _ := wire.FindImage(ctx, api, imageID); wire.Code(err) == notFound || seen.ConfirmsGone() {
 			a.err = nil
 		}
@@ -90,15 +95,15 @@ func ask(ctx context.Context, api removalAPI, imageID string, withSnapshots bool
 
 var errUnconfirmed = errors.New("EC2 answered without confirming")
 
-// tries is how often an image may be asked for, given the latest answer.
-func (a answer) tries(patienceFor func(error) int) int {
+// tries is how often an image may be requested, given the latest answer.
+func (a answer) tries(attemptsFor func(error) int) int {
 	switch {
 	case a.err == nil || a.gone:
 		return 0
 	case wire.Code(a.err) == unauthorized:
-		return patienceFor(a.err)
+		return attemptsFor(a.err)
 	case isThrottle(a.err):
-		return patience
+		return eventualAttempts
 	case wire.IsNoImage(a.err) || errors.Is(a.err, errUnconfirmed) || neverArrived(a.err) || mayHaveTakenEffect(a.err):
 		return attempts
 	default:
@@ -109,25 +114,26 @@ func (a answer) tries(patienceFor func(error) int) int {
 const (
 	notFound = "InvalidAMIID.NotFound"
 
-	// unauthorized is what IAM says for a while of a resource whose tags it has not seen yet.
+	// unauthorized is IAM's temporary answer for a resource whose tags it has not seen yet.
 	unauthorized = "UnauthorizedOperation"
 )
 
-// isForAWhile reports whether EC2 or IAM may refuse only for now.
+// isForAWhile reports whether EC2 or IAM may refuse only temporarily.
 func isForAWhile(err error) bool { return isThrottle(err) || wire.Code(err) == unauthorized }
 
-// isRefused reports whether EC2 has refused the removal for good, and no attempt may have taken effect.
+// isRefused reports whether EC2 refused the removal permanently, and no attempt may have taken
+// effect.
 func (a answer) isRefused() bool {
 	return a.err != nil && a.spent && !a.lost && !a.gone && isRefusal(a.err)
 }
 
-// isRefusal reports whether EC2 has understood a request and refuses it, whenever it comes: for what it concerns, and not for the
-// credentials with which it was sent (EC2 API Reference, "Error codes").
+// isRefusal reports whether EC2 understood a request and will always refuse it: because of its
+// subject, not because of the caller's credentials (EC2 API Reference, "Error codes").
 func isRefusal(err error) bool {
 	switch wire.Code(err) {
 	case "", "RequestExpired", "ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch", "OptInRequired":
 		return false
-	case "AuthFailure": // Also of images of others.
+	case "AuthFailure": // Also for other accounts' images.
 		return !strings.Contains(wire.Explain(err), "credentials")
 	default:
 		return !isThrottle(err) && !mayHaveTakenEffect(err) && !isAbsent(err)
@@ -138,8 +144,8 @@ func isThrottle(err error) bool {
 	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
 }
 
-// mayHaveTakenEffect reports whether an error leaves open what EC2 did: the request was sent, and there was no answer that
-// could be understood, or EC2 failed while it worked.
+// mayHaveTakenEffect reports whether an error leaves open what EC2 did: the request was sent, and
+// the answer was lost or unreadable, or EC2 failed internally.
 func mayHaveTakenEffect(err error) bool {
 	if isThrottle(err) || neverArrived(err) {
 		return false
@@ -165,7 +171,8 @@ func returnCodes(results []types.DeleteSnapshotReturnCode) map[string]types.Snap
 	return codes
 }
 
-// pause waits after an attempt, the first of which is 1, and reports whether there is still time for another one.
+// pause waits after an attempt, the first of which is 1, and reports whether there is still time
+// for another one.
 func pause(ctx context.Context, attempt int) bool {
 	timer := time.NewTimer(min(firstPause<<(attempt-1), longestPause))
 	defer timer.Stop()

@@ -5,31 +5,32 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// image is an image of the plan, and what becomes of it.
+// image is an image of the plan, with its state in this sweep.
 type image struct {
 	*retention.Verdict
-	toDelete []*snapshot // Those that go with it, or with the last of several images that use them.
+	// Those to delete with it, or with the last of several images that use them.
+	toDelete []*snapshot
 
-	outcome   ami.Outcome // Without a status as long as there is nothing to say.
-	declared  bool        // It carries a declaration of its removal, or may, that has to come off.
+	outcome   ami.Outcome // Its status is empty while there is nothing to say.
+	declared  bool        // It carries a removal declaration that must come off, or may carry one.
 	unsure    bool        // It may or may not be deregistered.
 	announced bool        // It carries the announcement of its removal, or may.
 }
 
-// snapshot is one that is to be deleted: with images of the plan, or because an earlier run has left
-// it.
+// snapshot is a snapshot to delete: with images of the plan, or as a leftover of an earlier run.
 type snapshot struct {
-	id       string
-	planned  ami.Snapshot // As it was when the plan was made.
-	run      string       // The run that has declared its deletion.
-	users    []*image     // The images to be deregistered that use it.
-	declared bool         // It carries this run's declaration, or may, and that has to come off.
+	id      string
+	planned ami.Snapshot // Its facts when the plan was made.
+	run     string       // The run that declared its deletion.
+	users   []*image     // The images to be deregistered that use it.
+	// It carries this run's declaration, or may, and the declaration must come off.
+	declared bool
 }
 
-// isShared reports whether several images of the plan that are to be deregistered use it.
+// isShared reports whether several images to be deregistered use it.
 func (s *snapshot) isShared() bool { return len(s.users) > 1 }
 
-// gather makes things of what the plan names.
+// gather builds the images and snapshots of the plan.
 func (s *sweep) gather() {
 	all := make([]image, len(s.Plan.Verdicts))
 	s.images = make([]*image, len(all))
@@ -77,11 +78,11 @@ func (s *sweep) decided(decision retention.Decision) []*image {
 	return found
 }
 
-// takesSnapshot reports whether a snapshot goes with the image, and with no other.
-func (i *image) takesSnapshot() bool { return len(i.alone()) > 0 }
+// takesSnapshot reports whether a snapshot is deleted with this image only.
+func (i *image) takesSnapshot() bool { return len(i.exclusive()) > 0 }
 
-// alone returns the ids of the snapshots that go with this image alone.
-func (i *image) alone() []string {
+// exclusive returns the ids of the snapshots that are deleted with this image only.
+func (i *image) exclusive() []string {
 	var ids []string
 	for _, snapshot := range i.toDelete {
 		if !snapshot.isShared() {
@@ -96,7 +97,7 @@ func (i *image) unmarks() bool {
 	return i.Decision == retention.Keep && i.Unmark != retention.LeaveMark
 }
 
-// fail notes what could not be done for an image that is kept.
+// fail notes what could not be done for a kept image.
 func (i *image) fail(why string) {
 	if i.outcome.Status == ami.Failed {
 		why = i.outcome.Error + "; " + why
@@ -104,21 +105,21 @@ func (i *image) fail(why string) {
 	i.outcome = ami.Outcome{ImageID: i.Image.ID, Status: ami.Failed, Error: why, Snapshots: []ami.SnapshotResult{}}
 }
 
-// skip leaves the image alone, and says by a code why.
+// skip leaves the image alone, with a code that says why.
 func (i *image) skip(code, why string) {
 	i.leave(ami.Skipped, why)
 	i.outcome.Code = code
 }
 
-// stay is for an image that has to stay after all.
+// stay is for an image that must stay after all.
 func (i *image) stay(reason retention.Reason) {
 	i.skip(string(reason.Code), string(reason.Code)+": "+reason.Detail)
 }
 
-// notReach is for an image that this run did not come to.
+// notReach is for an image that this run had no time for.
 func (i *image) notReach() { i.skip(ami.OutcomeNotReached, notReached) }
 
-// leave is for an image of which this run has removed nothing.
+// leave is for an image of which this run removed nothing.
 func (i *image) leave(status ami.Status, why string) {
 	i.end(status, why, ami.SnapshotKept, "left alone: "+i.Image.ID+" was not removed by this run")
 }
@@ -129,7 +130,7 @@ func (i *image) doubt(why string) {
 	i.end(ami.Failed, why, ami.SnapshotFailed, "it is not known whether it went with "+i.Image.ID)
 }
 
-// end notes the same result for all snapshots that were to go.
+// end notes the same result for all snapshots to be deleted.
 func (i *image) end(status ami.Status, why string, ofSnapshots ami.SnapshotStatus, detail string) {
 	i.outcome = ami.Outcome{ImageID: i.Image.ID, Status: status, Error: why, Snapshots: []ami.SnapshotResult{}}
 	for _, verdict := range i.Snapshots {

@@ -15,7 +15,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// When the time is up there are removals that wait for their turn at EC2. What has not left is not reached, and no failure.
+// When time runs out, some removals wait for their turn at EC2. They were not reached, and did not
+// fail.
 func TestRemovalsThatHaveNotLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var images []object

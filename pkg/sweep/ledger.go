@@ -12,9 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// open notes in the journal what is going to be removed in the region, and holds the plan if that
-// cannot be done, or if another run is at work there. Where there is nothing to change, nothing is
-// noted.
+// open notes in the journal what the run will remove in the region, and holds the plan if that
+// fails or if another run is at work there. If there is nothing to change, nothing is noted.
 func (s *sweep) open(ctx context.Context) {
 	if s.Journal == nil || s.Plan.Busy || !s.changes() && len(s.Inventory.History.Unfinished) == 0 {
 		s.session = journal.Unrecorded(s.Watchdog)
@@ -38,8 +37,8 @@ func (s *sweep) changes() bool {
 		slices.ContainsFunc(s.Plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Delete })
 }
 
-// intent is what the plan removes and announces. No later run goes by an announcement that is not
-// written down here.
+// intent is what the plan removes and announces. No later run acts on an announcement that is
+// missing here.
 func (s *sweep) intent() journal.Intent {
 	intent := journal.Intent{Policy: s.Policy}
 	if s.Plan.Hold != "" {
@@ -57,7 +56,7 @@ func (s *sweep) intent() journal.Intent {
 	return intent
 }
 
-// journaled is the image with the snapshots that go with it and with no image after it.
+// journaled is the image with the snapshots that go with it and not with a later image.
 func (i *image) journaled() journal.Declared {
 	declared := journal.Declared{ImageID: i.Image.ID}
 	for _, snapshot := range i.Snapshots {
@@ -68,15 +67,14 @@ func (i *image) journaled() journal.Declared {
 	return declared
 }
 
-// settle notes what became of the removal of an image, or why it was not tried. What the time to
-// finish ends with has to be noted as well: the next run takes an attempt without an end for a
-// removal.
+// settle notes the result of an image's removal, or why it was not tried. Results at the deadline
+// must be noted as well: the next run takes an attempt without a result for a removal.
 func (s *sweep) settle(i *image) {
-	_ = s.session.Settle(s.limits.Record, i.outcome) // The journal tries again in the end.
+	_ = s.session.Settle(s.limits.Record, i.outcome) // Close tries again.
 }
 
-// isDone reports whether nothing is left of what the sweep was to delete, and no declaration of what
-// stays, nor an announcement in the plan that was not made.
+// isDone reports whether everything to delete is gone, no kept resource carries a declaration, and
+// every planned announcement was made or withdrawn.
 func (s *sweep) isDone() bool {
 	if s.stillDeclared || s.stillPlanned {
 		return false
@@ -86,10 +84,10 @@ func (s *sweep) isDone() bool {
 	})
 }
 
-// closeEarlierRuns notes of those earlier runs that they are finished of which nothing is left to be
-// done. What cannot be noted the next run finds done.
-func (s *sweep) closeEarlierRuns(ctx context.Context) {
-	open := s.noteFinished(ctx)
+// clearFinishedRuns clears the unfinished marker of every earlier run that has no work left. If
+// that fails, the next run does it.
+func (s *sweep) clearFinishedRuns(ctx context.Context) {
+	open := s.settleLeftovers(ctx)
 	s.addInDoubt(open)
 	for _, run := range s.Inventory.History.Unfinished {
 		switch isWithdrawn := s.withdrawUnmadeOf(ctx, run); {
@@ -102,10 +100,10 @@ func (s *sweep) closeEarlierRuns(ctx context.Context) {
 	}
 }
 
-// noteFinished notes which leftovers of earlier runs are gone, so that they stay if a person brings them back, and returns the runs
-// that have others.
-func (s *sweep) noteFinished(ctx context.Context) map[string]bool {
-	open, unlisted := map[string]bool{}, s.goneForSure(ctx)
+// settleLeftovers notes which leftovers of earlier runs are gone, so that they stay if a person
+// restores them, and returns the runs with other leftovers.
+func (s *sweep) settleLeftovers(ctx context.Context) map[string]bool {
+	open, unlisted := map[string]bool{}, s.confirmedGone(ctx)
 	for _, leftover := range s.Plan.Leftovers {
 		gone := unlisted[leftover.SnapshotID] || slices.ContainsFunc(s.leftovers, func(done ami.SnapshotResult) bool {
 			return done.SnapshotID == leftover.SnapshotID && done.Status == ami.SnapshotDeleted
@@ -120,8 +118,8 @@ func (s *sweep) noteFinished(ctx context.Context) map[string]bool {
 	return open
 }
 
-// goneForSure returns those of the leftovers that were not listed, and are gone for sure.
-func (s *sweep) goneForSure(ctx context.Context) map[string]bool {
+// confirmedGone returns the unlisted leftovers that EC2 confirms to be gone.
+func (s *sweep) confirmedGone(ctx context.Context) map[string]bool {
 	gone := map[string]bool{}
 	for _, leftover := range s.Plan.Leftovers {
 		if leftover.Why != retention.Unlisted {
@@ -133,11 +131,12 @@ func (s *sweep) goneForSure(ctx context.Context) map[string]bool {
 	return gone
 }
 
-// addInDoubt adds the runs whose declarations could not be taken off, and those whose removals EC2 may show late.
+// addInDoubt adds the runs whose declarations could not be taken off, and those whose removals EC2
+// may show late.
 func (s *sweep) addInDoubt(open map[string]bool) {
-	for _, stray := range s.Plan.Strays {
-		if failure, ok := s.strays[stray.ID]; !ok || failure != "" {
-			open[stray.Run] = true
+	for _, declared := range s.Plan.Strays {
+		if failure, ok := s.stale[declared.ID]; !ok || failure != "" {
+			open[declared.Run] = true
 		}
 	}
 	for _, verdict := range s.Plan.Verdicts {
@@ -147,15 +146,16 @@ func (s *sweep) addInDoubt(open map[string]bool) {
 	}
 }
 
-// isRestored reports whether an image is there that a run has removed, and on which that is not noted yet. If that was only
-// hours ago it may be gone all the same, because EC2 shows removals late; then its snapshots are for the next run to finish.
+// isRestored reports whether an image exists although a run removed it, and does not say yet that
+// it was restored. Within hours of the removal it may be gone nevertheless, because EC2 shows
+// removals late; then the next run deletes its snapshots.
 func isRestored(verdict retention.Verdict) bool {
 	return slices.ContainsFunc(verdict.Reasons, func(reason retention.Reason) bool { return reason.Code == ami.ReasonRestored })
 }
 
-// withdrawUnmadeOf notes of the announcements that an unfinished run had planned that those count for nothing whose tags their images
-// do not carry, and reports whether all of that is noted. EC2 may show late what a run has tagged hours ago: that is left to a later
-// run.
+// withdrawUnmadeOf withdraws the announcements that an unfinished run planned and whose tags are
+// missing from the images, and reports whether all of that is noted. EC2 may show tags late: a run
+// of the last hours is left to a later run.
 func (s *sweep) withdrawUnmadeOf(ctx context.Context, run string) bool {
 	made := map[string]bool{}
 	for _, image := range s.Inventory.Images {
@@ -170,8 +170,8 @@ func (s *sweep) withdrawUnmadeOf(ctx context.Context, run string) bool {
 	return noted
 }
 
-// settleStaying notes of a run of which nothing is left but what only a person can delete that its other leftovers stay. Whoever uses one
-// may let go of it later: then it is theirs, and no leftover any more.
+// settleStaying settles the other leftovers of a run if only a person can delete the rest. They are
+// in use; if their user lets go of one later, it belongs to that user, and is no leftover.
 func (s *sweep) settleStaying(ctx context.Context, run string) {
 	for _, leftover := range s.Plan.Leftovers {
 		if leftover.Run == run && !leftover.Apart {

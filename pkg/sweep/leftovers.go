@@ -10,7 +10,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// deleteLeftovers deletes the snapshots that earlier runs were to delete.
+// deleteLeftovers deletes the leftovers of earlier runs.
 func (s *sweep) deleteLeftovers(ctx context.Context) {
 	var due []string
 	for _, leftover := range s.Plan.Leftovers {
@@ -31,8 +31,8 @@ func (s *sweep) deleteLeftovers(ctx context.Context) {
 	}
 }
 
-// deleteAll deletes snapshots whose images are gone, the first one alone if it has to be seen in the Recycle Bin, and the others
-// some at a time.
+// deleteAll deletes snapshots whose images are gone: the first one alone if it has to be seen in
+// the Recycle Bin, and the others in batches.
 func (s *sweep) deleteAll(ctx context.Context, ids []string) map[string]ami.SnapshotResult {
 	results := map[string]ami.SnapshotResult{}
 	for len(ids) > 0 {
@@ -51,7 +51,7 @@ func (s *sweep) deleteAll(ctx context.Context, ids []string) map[string]ami.Snap
 	return results
 }
 
-// deleteSome deletes snapshots side by side, after it has looked at them once more: what has changed is kept.
+// deleteSome deletes snapshots concurrently, after a recheck: a snapshot that has changed is kept.
 func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.SnapshotResult {
 	var stay map[string]retention.Reason
 	var unread error

@@ -8,7 +8,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// leftoverOf is the verdict on a snapshot that an earlier run has declared, and left when it removed the image.
+// leftoverOf is the verdict on a snapshot that an earlier run declared, and left when it removed
+// the image.
 func leftoverOf(t *testing.T, account *emulator.Account, image, snapshot int) retention.LeftoverVerdict {
 	t.Helper()
 	deregister(t, account, image)
@@ -18,11 +19,12 @@ func leftoverOf(t *testing.T, account *emulator.Account, image, snapshot int) re
 	return retention.LeftoverVerdict{Leftover: left, Delete: true}
 }
 
-// Snapshots whose images are gone are looked at once more: what has changed stays, and what cannot be seen is for the next run.
+// Snapshots whose images are gone are rechecked: a changed one stays, and one that cannot be seen
+// is for the next run.
 func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 	for name, test := range map[string]struct {
 		changed   bool // The shared snapshot, when the first image goes.
-		unseen    bool // What is to go by itself.
+		missing   bool // What is to go by itself.
 		shared    string
 		leftovers []ami.SnapshotResult
 		held      []string
@@ -48,7 +50,7 @@ func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 			orders.look = emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
 				q, err := emulator.Inspect(r)
 				isAlone := err == nil && q.Action == "DescribeSnapshots" && (q.Form.Get("Filter.1.Value.1") == snapshotID(7) || !holdings(t, account)[imageID(1)])
-				if test.unseen && isAlone {
+				if test.missing && isAlone {
 					return denied(account.Client(), r)
 				}
 				return account.Client().Do(r)
@@ -74,7 +76,8 @@ func TestSnapshotsAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 	}
 }
 
-// One that this run has deleted, as far as it knows, has to be: the answer was lost, and asked again EC2 says that there is none.
+// A snapshot that this run probably deleted must be in the bin: the answer was lost, and then EC2
+// says that it does not exist.
 func TestACanaryWhoseAnswerIsLost(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 7))
@@ -90,7 +93,8 @@ func TestACanaryWhoseAnswerIsLost(t *testing.T) {
 	})
 }
 
-// A leftover that somebody else has deleted need not be in the Recycle Bin: that it is not says nothing of what the bin takes in.
+// A leftover that somebody else deleted need not be in the Recycle Bin: its absence says nothing
+// about the bin.
 func TestALeftoverThatIsGoneIsNoCanary(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1), image(2, 8))

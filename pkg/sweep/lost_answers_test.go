@@ -32,8 +32,8 @@ var answersLost = map[string]fault{
 	"answer without <return>": after(unconfirmed),
 }
 
-// A snapshot that went with its image by a request whose answer was lost is this run's own deletion, even if EC2 goes on showing it
-// for a moment.
+// A snapshot that went with its image by a request whose answer was lost is this run's own
+// deletion, even if EC2 still shows it for a moment.
 func TestASnapshotOfALostAnswerIsOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 1))
@@ -47,7 +47,7 @@ func TestASnapshotOfALostAnswerIsOurs(t *testing.T) {
 	})
 }
 
-// One that was not to go along, and is gone after that, was deleted by somebody else.
+// A snapshot that was not part of the request, and is gone after it, was deleted by somebody else.
 func TestASnapshotThatWasNotToGoAlongIsNotOurs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 1, 2))
@@ -64,8 +64,8 @@ func TestASnapshotThatWasNotToGoAlongIsNotOurs(t *testing.T) {
 	})
 }
 
-// A deregistration whose answer is lost comes back as "no longer available" when it is tried again. Whoever takes that
-// for somebody else's work leaves the snapshots behind, and nobody will find them again.
+// A deregistration whose answer is lost comes back as "no longer available" when it is retried. If
+// that counted as somebody else's work, the snapshots would stay forever.
 func TestADeregistrationWhoseAnswerIsLostIsOurs(t *testing.T) {
 	for name, lost := range answersLost {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +99,8 @@ func TestADeregistrationWhoseAnswerIsLostIsOurs(t *testing.T) {
 				account := load(t, image(1, 1))
 				doer := emulator.Deny(faulty(account.Client(), "DeregisterImage", lost), "DescribeSnapshots", "DescribeImages")
 				outcomes := run(doer, planOf(due(1, 1)))
-				wantOutcomes(t, outcomes, "failed; 1 failed") // What EC2 says then it says of images that are there, too.
+				// EC2 says the same about images that exist.
+				wantOutcomes(t, outcomes, "failed; 1 failed")
 				says(t, outcomes[0].Error, "may or may not")
 			})
 		})
@@ -133,7 +134,7 @@ func TestADeregistrationWhoseAnswerIsLostIsOurs(t *testing.T) {
 	}
 }
 
-// No request arrives, and what EC2 lists then is empty by mistake: that is no proof of anything.
+// No request arrives, and EC2's listing is empty by mistake: that proves nothing.
 func TestAnEmptyListAfterALostAnswer(t *testing.T) {
 	for action, want := range map[string][]string{
 		"DeregisterImage": {"failed; 9 failed", "failed; 9 failed"},
@@ -163,7 +164,8 @@ func TestAnEmptyListAfterALostAnswer(t *testing.T) {
 	}
 }
 
-// Asked by its id, EC2 gives an empty answer for a while of an image that it has deregistered (EC2 API Reference, DescribeImages).
+// Asked by its id, EC2 gives an empty answer for a while of an image that it has deregistered (EC2
+// API Reference, DescribeImages).
 func TestAnEmptyAnswerAboutAnImage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 1))
@@ -182,7 +184,7 @@ func lostAgain(lost fault) fault {
 	}
 }
 
-// The same with no effect at all: nothing may be reported as deregistered.
+// Without any effect, nothing may be reported as deregistered.
 func TestAFailureWithoutEffectIsNoDeregistration(t *testing.T) {
 	for name, fails := range map[string]fault{
 		"unreachable": unreachable, "500": broken, "503": overloaded, "web page": webPage, "empty answer": empty, "no <return>": unconfirmed,
@@ -275,8 +277,9 @@ func TestThrottlingAfterALostAnswer(t *testing.T) {
 	})
 }
 
-// When the answer to the first attempt is lost and the next is refused, nothing is proven by the refusal: session
-// credentials may have run out in between. Looking is a read, and it says whether the image's snapshots are orphans now.
+// When the answer to the first attempt is lost and the next is refused, nothing is proven by the
+// refusal: session credentials may have run out in between. Looking is a read, and it says whether
+// the image's snapshots are orphans now.
 func TestARefusalAfterALostAnswerIsLookedInto(t *testing.T) {
 	t.Run("the first took effect", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
@@ -303,7 +306,8 @@ func TestARefusalAfterALostAnswerIsLookedInto(t *testing.T) {
 	})
 }
 
-// A request that never reached EC2 cannot have taken effect: the image that is gone afterwards is somebody else's.
+// A request that never reached EC2 cannot have taken effect: the missing image was removed by
+// somebody else.
 func TestAnAttemptThatNeverArrivedIsNotLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 1))
@@ -314,8 +318,8 @@ func TestAnAttemptThatNeverArrivedIsNotLost(t *testing.T) {
 	})
 }
 
-// InvalidAMIID.Unavailable is also said of an image that is there, in another state. After an attempt that was lost
-// before its effect it confirms nothing.
+// EC2 says InvalidAMIID.Unavailable also for an existing image in another state. After an attempt
+// that was lost before its effect it confirms nothing.
 func TestUnavailableDoesNotMeanGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 1))

@@ -23,9 +23,10 @@ const (
 	disabled  = string(types.ImageStateDisabled)
 )
 
-// markImage announces the removal of one image. One that would be disabled but is shared, or may be, is left to the next run:
-// disabling an image drops its launch permissions for good (EC2 User Guide, "Disable an Amazon EC2 AMI"), and the plan in the
-// journal says that this one is disabled.
+// markImage announces the removal of one image. If the image should be disabled but is shared, or
+// may be, the next run decides: disabling an image drops its launch permissions permanently (EC2
+// User Guide, "Disable an Amazon EC2 AMI"), and the plan in the journal says that this one is
+// disabled.
 func (s *sweep) markImage(ctx context.Context, i *image) {
 	if i.Action == retention.Disable && i.Image.State != disabled {
 		switch err := mayDisable(ctx, s.api, i.Image); {
@@ -51,7 +52,7 @@ func (s *sweep) markImage(ctx context.Context, i *image) {
 	}
 }
 
-// mayDisable looks once more whether an image is shared, and returns why it may not be disabled.
+// mayDisable reads again whether an image is shared, and returns why it may not be disabled.
 func mayDisable(ctx context.Context, api markAPI, image ami.Image) error {
 	if image.Public {
 		return errors.New("everyone may launch it")
@@ -72,13 +73,13 @@ func mayDisable(ctx context.Context, api markAPI, image ami.Image) error {
 	}
 }
 
-// announce writes the tags first, and then does what else is to be done, so that no image is ever disabled without saying
-// by whom. If that fails the tags come off again: an image that says it is disabled, and is not, reads as one that somebody
-// has enabled. They stay where nobody knows whether it has failed.
+// announce writes the tags first, and then deprecates or disables the image, so that no disabled
+// image lacks the tag that says who disabled it. If that fails, the tags come off again: a tag that
+// says disabled on an enabled image would read as an objection. They stay if the result is unknown.
 //
-// What is left of an older announcement goes before: of one that is written in another way, too, because of several runs that an
-// image names the earliest counts. An image that an earlier run has disabled stays disabled, and says so; nothing else need be done
-// to it.
+// Remains of an older announcement are taken off before, also in other spellings, because the
+// earliest of several named runs counts. An image that an earlier run disabled stays disabled, and
+// says so; nothing else is done to it.
 func (s *sweep) announce(ctx context.Context, i *image) error {
 	image, day := i.Image, i.Due.UTC().Truncate(24*time.Hour)
 	tags := map[string]string{
@@ -111,7 +112,7 @@ func (s *sweep) announce(ctx context.Context, i *image) error {
 	return err
 }
 
-// act does what is to be done to an image besides its tags.
+// act applies the grace action to an image, apart from its tags.
 func act(ctx context.Context, api markAPI, verdict retention.Verdict, day time.Time) error {
 	image := verdict.Image
 	switch {
@@ -126,11 +127,13 @@ func act(ctx context.Context, api markAPI, verdict retention.Verdict, day time.T
 	}
 }
 
-// Unmark takes back what announced the removal of one image: it enables the image, ends its deprecation and takes tags off, as far
-// as undo says. With veto it notes the day as one on which the image was restored. An image that is gone needs nothing of that.
+// Unmark takes back the announcement of one image: it enables the image, ends its deprecation and
+// takes tags off, as undo says. With veto it notes the day as a restore. A missing image needs
+// nothing.
 //
-// Wherever it is interrupted, the image is not removed because of what is left of its mark. It begins with taking off the tag with
-// the day if there is a veto, which is an objection in itself; and while an image is disabled it carries the tag that says so.
+// Wherever it is interrupted, a remaining part of the mark never leads to a removal. With a veto,
+// it takes off the tag with the day first, which is an objection in itself; and while an image is
+// disabled it carries the tag that says so.
 func Unmark(ctx context.Context, api API, image ami.Image, veto bool, undo retention.Undo, now time.Time) error {
 	err := unmark(ctx, api, image, veto, undo, now)
 	if errors.Is(err, errGone) {
@@ -167,8 +170,8 @@ func unmark(ctx context.Context, api markAPI, image ami.Image, veto bool, undo r
 	return untag(ctx, api, image.ID, keys)
 }
 
-// carried returns the keys under which an image carries some tags of the janitor, as they are written; sorted. Like package
-// retention it takes no notice of case and of blanks around them.
+// carried returns the keys of the janitor's tags on an image, as they are written; sorted. Like
+// package retention it ignores case and surrounding blanks.
 func carried(image ami.Image, names ...string) []string {
 	var keys []string
 	for key := range image.Tags {

@@ -118,8 +118,9 @@ func TestMarking(t *testing.T) {
 	}
 }
 
-// Disabling an image that others may launch takes it from them for good; so does disabling one of which nobody knows. It is neither
-// disabled nor announced: the journal says that this announcement disables, and the next run plans anew.
+// Disabling a shared image takes it from other accounts permanently, and so does disabling one that
+// may be shared. It is neither disabled nor announced: the journal says that this announcement
+// disables, and the next run plans again.
 func TestAnImageThatMayBeSharedIsNotDisabled(t *testing.T) {
 	for name, fails := range map[string]fault{
 		"denied": denied, "broken": broken, "web page": webPage, "empty": empty,
@@ -171,7 +172,8 @@ func TestAnImageThatIsGoneIsNotMarked(t *testing.T) {
 	}
 }
 
-// goneBefore deregisters an image just before a request comes, which is then refused. EC2 has two codes for that.
+// goneBefore deregisters an image just before a request comes, which is then refused. EC2 has two
+// codes for that.
 func goneBefore(n int, code string) fault {
 	return func(next emulator.Doer, r *httpRequest) (*httpResponse, error) {
 		if _, err := client(next).DeregisterImage(r.Context(), deregistration(n)); err != nil {
@@ -192,7 +194,8 @@ func TestAnImageThatCannotBeMarkedAgain(t *testing.T) {
 	})
 }
 
-// Whatever goes wrong, the outcome is true, and an image whose marking has failed is none the worse for it.
+// Whatever goes wrong, the outcome is true, and an image whose marking has failed is none the worse
+// for it.
 func TestMarkingThatFails(t *testing.T) {
 	for _, action := range graceActions {
 		t.Run(string(action), func(t *testing.T) {
@@ -229,7 +232,8 @@ var markedStates = map[retention.GraceAction]string{
 	retention.Disable:   "disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15",
 }
 
-// agreeOnMark checks that what the outcome says of image 1 is so. Without being able to look one need not know.
+// agreeOnMark checks that what the outcome says of image 1 is so. Without being able to look one
+// need not know.
 func agreeOnMark(t *testing.T, account *emulator.Account, outcome ami.Outcome, action retention.GraceAction, blind bool) {
 	t.Helper()
 	is, whole := state(t, account, 1), markedStates[action]
@@ -251,7 +255,8 @@ func agreeOnMark(t *testing.T, account *emulator.Account, outcome ami.Outcome, a
 	}
 }
 
-// If disabling fails for certain, all three tags go again, with one call; an image never says that it is disabled and is not.
+// If disabling fails for certain, all three tags go again, with one call; an image never says that
+// it is disabled and is not.
 func TestAllTagsAreTakenOffAgain(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, tagged(image(1, 1), "Owner", "me"))
@@ -292,8 +297,8 @@ func TestTagsThatCannotBeTakenOffAgain(t *testing.T) {
 	})
 }
 
-// A run that ends between two calls, or with a call whose answer is never read, leaves no image that is disabled without
-// saying so, and none that is removed without its time of grace.
+// A run that ends between two calls, or with a call whose answer is never read, leaves no image
+// that is disabled without saying so, and none that is removed without its time of grace.
 func TestMarkingThatIsCutShort(t *testing.T) {
 	for _, before := range []object{
 		image(1, 1),

@@ -16,10 +16,11 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of package synctest.
+// inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of
+// package synctest.
 type inBubble struct{ *testing.T }
 
-// agree checks that what the outcomes say is what became of the account, when nobody else was at work.
+// agree checks that the outcomes match the account, when nobody else was at work.
 func agree(t rapid.TB, plan retention.Plan, outcomes []ami.Outcome, before, now held) {
 	t.Helper()
 	var verdicts []retention.Verdict
@@ -106,8 +107,9 @@ func agreeOnSnapshot(t rapid.TB, result ami.SnapshotResult, planned retention.Sn
 	}
 }
 
-// anyPlan draws an account of some images that share some snapshots, and a plan for it as package retention would make it:
-// what an image that stays maps stays, and what several images share goes with the last.
+// anyPlan draws an account of some images that share some snapshots, and a plan for it as package
+// retention would make it: the snapshots of a kept image stay, and a shared one goes with the last
+// of its images.
 func anyPlan(t *rapid.T) ([]object, retention.Plan) {
 	var images []object
 	var verdicts []retention.Verdict
@@ -235,7 +237,8 @@ func TestAPlanIsCarriedOut(t *testing.T) {
 	})
 }
 
-// Somebody else's deregistrations at any moment lead to nothing worse: what is deleted then was planned to be.
+// Somebody else's deregistrations at any moment lead to nothing worse: what is deleted then was
+// planned to be.
 func TestSomebodyElseAtWork(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		rapid.Check(inBubble{t}, func(t *rapid.T) {

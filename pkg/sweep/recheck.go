@@ -14,18 +14,19 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// recheck are images whose facts are read again together, when the first of them are looked at.
+// recheck is a chunk of images whose facts are read again together, at the first check.
 type recheck struct {
 	*sweep
 	chunk []*image // At most 100.
 
-	turn   chan struct{} // Has one place. Whoever waits for it does so in a way that testing/synctest can see.
+	// Capacity 1. A channel, because testing/synctest cannot see who waits for a mutex.
+	turn   chan struct{}
 	isRead bool
 	facts  facts
 	err    error
 }
 
-// facts are those of images, and of the snapshots that go with them, by id.
+// facts are the facts of images, and of their snapshots, by id.
 type facts struct {
 	images    map[string]*ami.Image
 	snapshots map[string]*ami.Snapshot
@@ -35,9 +36,9 @@ func (s *sweep) newRecheck(chunk []*image) *recheck {
 	return &recheck{sweep: s, chunk: chunk, turn: make(chan struct{}, 1)}
 }
 
-// look reads again what the plan of some images of the chunk goes by, at most 10 of them, and returns
-// the reason of each that has to stay after all. Several goroutines may call it at once.
-func (r *recheck) look(ctx context.Context, some []*image) map[*image]retention.Reason {
+// check reads the current facts of some images of the chunk, at most 10, and returns the reason of
+// each image that must stay after all. It is safe for concurrent use.
+func (r *recheck) check(ctx context.Context, some []*image) map[*image]retention.Reason {
 	lookup := r.Lookup
 	lookup.Images = make([]ami.Image, len(some))
 	for n, i := range some {
@@ -66,7 +67,7 @@ func (r *recheck) look(ctx context.Context, some []*image) map[*image]retention.
 
 // judge says why an image stays after all, and reports false if it does not.
 func (s *sweep) judge(i *image, found facts, finding ami.Finding, sharing map[string]ami.Sharing) (retention.Reason, bool) {
-	run := "" // Of an image that is to be disabled no removal is declared.
+	run := "" // The removal of an image that is only disabled is not declared.
 	if i.Decision == retention.Deregister {
 		run = s.Run
 	}
@@ -84,7 +85,7 @@ func (s *sweep) judge(i *image, found facts, finding ami.Finding, sharing map[st
 	return retention.Reason{}, false
 }
 
-// read reads the facts of the chunk when it is called first; whoever calls it meanwhile waits.
+// read reads the facts of the chunk at its first call; concurrent callers wait.
 func (r *recheck) read(ctx context.Context) (facts, error) {
 	r.turn <- struct{}{}
 	defer func() { <-r.turn }()
@@ -117,7 +118,7 @@ func readAgain(ctx context.Context, api API, chunk []*image) (facts, error) {
 	return found, cmp.Or(err, failed)
 }
 
-// idsToDelete returns the snapshots that are to go with images, each once.
+// idsToDelete returns the snapshots that go with images, without duplicates.
 func idsToDelete(images []*image) []string {
 	var ids []string
 	for _, i := range images {
@@ -129,8 +130,9 @@ func idsToDelete(images []*image) []string {
 	return slices.Compact(ids)
 }
 
-// recheckSnapshots looks at snapshots whose images are gone, and returns the reasons of those that
-// have to stay after all. What is gone for sure needs none: the sweep hears the same of EC2.
+// recheckSnapshots compares snapshots whose images are gone with the plan, and returns the reasons
+// of those that must stay after all. Missing snapshots need no reason: EC2 tells the sweep the
+// same.
 func (s *sweep) recheckSnapshots(ctx context.Context, ids []string) (map[string]retention.Reason, error) {
 	if err := s.session.MayContinue(ctx, journal.WithinChunk); err != nil {
 		return nil, err

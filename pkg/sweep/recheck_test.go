@@ -17,7 +17,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// Each batch is looked at when its turn comes, and not before.
+// Each batch is rechecked when its turn comes, and not before.
 func TestImagesAreLookedAtAgainJustBeforeTheyGo(t *testing.T) {
 	for _, total := range []int{0, 1, 9, 10, 11, 20, 101} {
 		tonight(t, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestWhatComesIntoUseStays(t *testing.T) {
 	})
 }
 
-// A snapshot that an image shares stays with it, whichever of them has to stay after all.
+// A shared snapshot stays with the image that must stay, whichever that is.
 func TestASharedSnapshotStaysWithWhatComesIntoUse(t *testing.T) {
 	for n, want := range [][]string{
 		1: {"skipped; 9 kept", "deregistered; 9 kept", "deregistered; 9 kept"},
@@ -91,7 +91,8 @@ func TestASharedSnapshotStaysWithWhatComesIntoUse(t *testing.T) {
 	}
 }
 
-// When there is no time left, nothing is looked at; and what a look that took too long has found is not acted on.
+// After the cutoff nothing is rechecked, and the result of a recheck that took too long is not
+// used.
 func TestNoLookAfterTheTimeIsUp(t *testing.T) {
 	for _, late := range []string{"before", "during the look", "in the first batch"} {
 		tonight(t, func(t *testing.T) {
@@ -132,8 +133,8 @@ func TestNoLookAfterTheTimeIsUp(t *testing.T) {
 	}
 }
 
-// People's objections go first, then the removals, the announcements, and the usage reports last. No failure stops what
-// comes after it.
+// People's objections go first, then the removals, the announcements, and the usage reports last. A
+// failure does not stop the later steps.
 func TestTheOrderOfARun(t *testing.T) {
 	for _, denials := range [][]string{
 		{},
@@ -166,8 +167,8 @@ func TestTheOrderOfARun(t *testing.T) {
 	}
 }
 
-// anyRun draws an account, with images at every stage, and a plan with every kind of verdict. What the plan says of an
-// image need not be what package retention would say.
+// anyRun draws an account, with images at every stage, and a plan with every kind of verdict. The
+// plan need not be what package retention would make.
 func anyRun(t *rapid.T) ([]object, func(*emulator.Account) retention.Plan) {
 	images, plan := anyPlan(t)
 	for i, image := range images {
@@ -207,8 +208,8 @@ func anyRun(t *rapid.T) ([]object, func(*emulator.Account) retention.Plan) {
 	}
 }
 
-// What the second look names is not touched, and neither is what the plan does not change, whatever goes wrong. No image is
-// left disabled without saying so.
+// What the recheck names is not touched, and neither is what the plan does not change, whatever
+// goes wrong. No disabled image lacks its tag.
 func TestNothingElseIsTouched(t *testing.T) {
 	faults := []string{
 		"none", "none", "none", "none", "throttled", "denied", "broken", "unreachable", "web page", "after: reset", "after: broken", "after: web page",
@@ -247,7 +248,8 @@ func TestNothingElseIsTouched(t *testing.T) {
 	})
 }
 
-// undeclared is an image without the tags that declare its removal: a run that is ended leaves them for the next one.
+// undeclared is an image without the tags that declare its removal: a killed run leaves them for
+// the next one.
 func undeclared(image types.Image) types.Image {
 	tags := slices.DeleteFunc(slices.Clone(image.Tags), func(tag types.Tag) bool { return *tag.Key == intentTag || *tag.Key == runTag })
 	image.Tags = append([]types.Tag{}, tags...)
@@ -288,8 +290,8 @@ func untouched(t rapid.TB, account *emulator.Account, plan retention.Plan, named
 	}
 }
 
-// summarize checks that there is one outcome for each removal and each announcement, in order, and that of what is kept
-// only failures are told.
+// summarize checks that there is one outcome for each removal and each announcement, in order, and
+// only failures for kept images.
 func summarize(t rapid.TB, account *emulator.Account, plan retention.Plan, outcomes []ami.Outcome, named map[string]bool) {
 	t.Helper()
 	for _, verdict := range plan.Verdicts {
@@ -327,7 +329,7 @@ func summarize(t rapid.TB, account *emulator.Account, plan retention.Plan, outco
 	}
 }
 
-// What is going to be disabled is looked at again, too; what is only announced is not.
+// Images to disable are rechecked, too; images that are only announced are not.
 func TestImagesAreLookedAtAgainBeforeTheyAreDisabled(t *testing.T) {
 	for action, want := range map[retention.GraceAction]string{retention.Disable: "skipped", retention.Announce: "marked"} {
 		tonight(t, func(t *testing.T) {

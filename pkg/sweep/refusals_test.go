@@ -16,7 +16,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// refusals is an endpoint that refuses the removal of some images, and remembers which ones were asked for.
+// refusals is an endpoint that refuses the removal of some images, and remembers which ones were
+// asked for.
 type refusals struct {
 	emulator.Doer
 	says func(n int) string // Code and message for an image; empty for those that may go.
@@ -70,7 +71,8 @@ func ofSize(t *testing.T, n int) (*emulator.Account, []retention.Verdict) {
 
 const noRight = "UnauthorizedOperation: You are not authorized to perform this operation."
 
-// provingTheBin are orders under which removals go one by one until something has been seen in the Recycle Bin.
+// provingTheBin are orders under which removals run one by one until a resource was seen in the
+// Recycle Bin.
 func provingTheBin(t *testing.T, account *emulator.Account) orders {
 	orders := passing(quiet)
 	orders.requireBin = true
@@ -78,8 +80,9 @@ func provingTheBin(t *testing.T, account *emulator.Account) orders {
 	return orders
 }
 
-// As long as nothing was allowed, the canaries come from the two ends and the middle of the order. A region stops if three images
-// are refused for the same reason, whatever their ids and the encoded messages.
+// Until a removal was allowed, the canaries come from the two ends and the middle of the order. A
+// region stops if three images are refused for the same reason, whatever their ids and the encoded
+// messages.
 func TestWhichCanariesDecide(t *testing.T) {
 	scp := func(n int) string {
 		return fmt.Sprintf("UnauthorizedOperation: You are not authorized to perform this operation. User: arn:aws:sts::%s:assumed-role/janitor/run is not authorized "+
@@ -123,7 +126,8 @@ func TestWhichCanariesDecide(t *testing.T) {
 	}
 }
 
-// What could not be removed before and is refused together with all others waits for a week again, although the region stops.
+// An image that could not be removed before, and is refused together with all others, waits for a
+// week again, although the region stops.
 func TestARetryThatIsRefused(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account, verdicts := ofSize(t, 4)
@@ -139,7 +143,8 @@ func TestARetryThatIsRefused(t *testing.T) {
 	})
 }
 
-// Three denials do not stop a region if another removal was allowed. Without a canary a whole chunk is tried before that is asked.
+// Three denials do not stop a region if another removal was allowed. Without a canary an entire
+// chunk is tried first.
 func TestDenialsDoNotStopWhatIsAllowed(t *testing.T) {
 	for name, test := range map[string]struct {
 		denied func(n int) bool
@@ -167,8 +172,8 @@ func TestDenialsDoNotStopWhatIsAllowed(t *testing.T) {
 	}
 }
 
-// The first image of a chunk that is refused is tried for as long as IAM may take to see its tags. The same refusal of another image
-// of that chunk has no such reason.
+// The first refused image of a chunk is tried for as long as IAM may take to see its tags. The same
+// refusal of another image of that chunk has a different cause.
 func TestTheSameRefusalIsNotWaitedForTwice(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account, verdicts := ofSize(t, 103)
@@ -198,7 +203,8 @@ func TestTheSameRefusalIsNotWaitedForTwice(t *testing.T) {
 	})
 }
 
-// Images that IAM comes to see the tags of go, although another one of their chunk is refused for the same reason for good.
+// Images whose tags IAM sees late are removed, although another one of their chunk is always
+// refused for the same reason.
 func TestAProtectedImageBesideSlowTags(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account, verdicts := ofSize(t, 4)
@@ -213,8 +219,8 @@ func TestAProtectedImageBesideSlowTags(t *testing.T) {
 	})
 }
 
-// What could not be removed before goes behind all others, and is no canary as long as there is another one, even one without a
-// snapshot.
+// An image that could not be removed before comes last, and is no canary as long as there is
+// another one, even one without a snapshot.
 func TestWhatYieldsGoesLast(t *testing.T) {
 	for name, test := range map[string]struct {
 		yields []int
@@ -242,8 +248,8 @@ func TestWhatYieldsGoesLast(t *testing.T) {
 	}
 }
 
-// The journal hears why an image was not removed whose turn it was, and whether EC2 has refused it; not of what there was no time
-// for, or what another run has declared.
+// The journal notes why an image was not removed in its turn, and whether EC2 refused it; not that
+// time ran out, or that another run declared it.
 func TestTheJournalHearsOfRefusals(t *testing.T) {
 	const settled, refused = "settled", "refused"
 	tags := func(code string, concerns ...int) func(*emulator.Account) emulator.Doer {

@@ -14,7 +14,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// removalAPI is what removals need of EC2.
+// removalAPI is the part of EC2's API for removals.
 type removalAPI interface {
 	ec2.DescribeImagesAPIClient
 	ec2.DescribeSnapshotsAPIClient
@@ -24,21 +24,21 @@ type removalAPI interface {
 }
 
 const (
-	// batch is how many images are looked at again before they are removed: as many as DescribeImageReferences takes at a
-	// time (EC2 API Reference).
+	// batch is how many images are rechecked before they are removed: as many as
+	// DescribeImageReferences takes at a time (EC2 API Reference).
 	batch = 10
-	// chunkSize is how many images are declared, and their facts read again, before the next ones: as many as EC2
-	// deregisters in 20 seconds.
+	// chunkSize is how many images are declared, and their facts read again, before the next ones:
+	// as many as EC2 deregisters in 20 seconds.
 	chunkSize = 100
-	// inFlight is how many removals are on their way at a time: at five a second (EC2 Developer Guide, "Request throttling")
-	// enough for answers that take some seconds, and for the time between two chunks to be made up.
+	// inFlight is how many removals run at a time: at five a second (EC2 Developer Guide, "Request
+	// throttling") enough to hide answers that take some seconds, and the time between two chunks.
 	inFlight = 40
 )
 
 // remove removes the images that the plan deregisters.
 func (s *sweep) remove(ctx context.Context) {
 	due := s.decided(retention.Deregister)
-	rank := map[bool]int{true: 1} // What could not be removed before goes behind all others.
+	rank := map[bool]int{true: 1} // Images that could not be removed before come last.
 	slices.SortStableFunc(due, func(a, b *image) int { return rank[a.Yields] - rank[b.Yields] })
 	for _, i := range due {
 		for _, snapshot := range i.toDelete {
@@ -55,16 +55,16 @@ func (s *sweep) remove(ctx context.Context) {
 	s.withdraw(ctx, s.allDeclared())
 }
 
-// removeChunk declares the removal of some images, looks at them again, because much may have happened since the plan was
-// made, and removes those that need not stay: one by one, until an image and a snapshot have been seen in the Recycle Bin if they
-// have to be.
+// removeChunk declares the removal of some images, rechecks them, because much may have happened
+// since the plan was made, and removes those that need not stay: one by one until an image and a
+// snapshot were seen in the Recycle Bin, if that is required.
 func (s *sweep) removeChunk(ctx context.Context, chunk []*image) {
 	if !s.goesOn(ctx) {
 		s.skip(chunk)
 		return
 	}
 	ready := s.declareChunk(ctx, chunk)
-	clear(s.waited) // IAM has not seen these tags yet.
+	clear(s.waited) // IAM has not seen the tags of this chunk yet.
 	for first := true; len(ready) > 0; first = false {
 		if !first && !s.goesOn(ctx) {
 			s.skip(ready)
@@ -83,7 +83,7 @@ func (s *sweep) removeChunk(ctx context.Context, chunk []*image) {
 	s.tidyUp(ctx, chunk)
 }
 
-// goesOn reports whether there is time to remove further images, and nothing speaks against it.
+// goesOn reports whether there is time to remove further images, and the region is not stopped.
 func (s *sweep) goesOn(ctx context.Context) bool {
 	if s.stopped != "" || s.isLate() {
 		return false
@@ -94,8 +94,8 @@ func (s *sweep) goesOn(ctx context.Context) bool {
 	return s.stopped == ""
 }
 
-// removeReady removes images that have been declared, a few batches of them at a time. Each batch is looked at again first:
-// what has come into use meanwhile stays.
+// removeReady removes declared images, a few batches at a time. Each batch is rechecked first:
+// images that came into use stay.
 func (s *sweep) removeReady(ctx context.Context, ready []*image) {
 	recheck := s.newRecheck(ready)
 	var batches errgroup.Group
@@ -104,7 +104,7 @@ func (s *sweep) removeReady(ctx context.Context, ready []*image) {
 		batches.Go(func() error {
 			var stay map[*image]retention.Reason
 			if !s.isLate() {
-				stay = recheck.look(ctx, some)
+				stay = recheck.check(ctx, some)
 			}
 			var removals errgroup.Group
 			removals.SetLimit(s.inFlight)
@@ -121,7 +121,7 @@ func (s *sweep) removeReady(ctx context.Context, ready []*image) {
 	_ = batches.Wait()
 }
 
-// skip leaves images alone for which there is no time, or that must not be removed any more.
+// skip leaves images alone for which there is no time, or that must not be removed after all.
 func (s *sweep) skip(some []*image) {
 	for _, i := range some {
 		if s.stopped != "" {
@@ -132,7 +132,7 @@ func (s *sweep) skip(some []*image) {
 	}
 }
 
-// removeOne removes one image of a chunk, unless it has to stay or there is no time.
+// removeOne removes one image of a chunk, unless it must stay or there is no time.
 func (s *sweep) removeOne(ctx context.Context, i *image, reason retention.Reason, stays bool) {
 	switch {
 	case stays:
@@ -150,33 +150,34 @@ func (s *sweep) removeOne(ctx context.Context, i *image, reason retention.Reason
 	}
 }
 
-// removeImage deregisters one image and deletes those of its snapshots that go with it alone.
+// removeImage deregisters one image and deletes the snapshots that only this image uses.
 func (s *sweep) removeImage(ctx context.Context, i *image) {
 	if err := s.session.Attempt(ctx, i.journaled()); err != nil {
 		i.leave(ami.Failed, "not removed: "+err.Error())
 		return
 	}
-	alone := i.alone()
-	answer := s.deregister(ctx, i.Image.ID, len(alone) > 0 && len(alone) == len(i.Snapshots))
+	exclusive := i.exclusive()
+	answer := s.deregister(ctx, i.Image.ID, len(exclusive) > 0 && len(exclusive) == len(i.Snapshots))
 	s.noteDenied(i, answer)
 	switch {
 	case answer.gone:
 		i.leave(ami.Skipped, "gone before this run came to it: "+wire.Explain(answer.err))
 	case answer.err != nil && answer.lost:
 		i.doubt("may or may not be deregistered: " + wire.Explain(answer.err))
-		return // Nobody knows.
-	case answer.err != nil && isLate(answer.err) && !neverArrived(answer.err): // A connection that times out says the same.
+		return // The result is unknown.
+	// A connection that times out reports the same.
+	case answer.err != nil && isLate(answer.err) && !neverArrived(answer.err):
 		i.notReach()
 	case answer.err != nil:
 		i.leave(ami.Failed, wire.Explain(answer.err))
 		i.outcome.Refused = answer.isRefused()
 	default:
-		s.deleteSnapshots(ctx, i, alone, answer)
+		s.deleteSnapshots(ctx, i, exclusive, answer)
 	}
 	s.settle(i)
 }
 
-// deleteSnapshots deletes what was to go with an image that is deregistered, and has not gone along.
+// deleteSnapshots deletes the snapshots of a deregistered image that were not deleted with it.
 func (s *sweep) deleteSnapshots(ctx context.Context, i *image, alone []string, answer answer) {
 	absent := map[string]bool{}
 	for _, id := range alone {

@@ -17,17 +17,19 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// reportAPI is what usage reports need of EC2.
+// reportAPI is the part of EC2's API for usage reports.
 type reportAPI interface {
 	CreateImageUsageReport(context.Context, *ec2.CreateImageUsageReportInput, ...func(*ec2.Options)) (*ec2.CreateImageUsageReportOutput, error)
 	DeleteImageUsageReport(context.Context, *ec2.DeleteImageUsageReportInput, ...func(*ec2.Options)) (*ec2.DeleteImageUsageReportOutput, error)
 }
 
-// mostVersions is the greatest version-depth (EC2 API Reference, ImageUsageResourceTypeOptionRequest).
+// mostVersions is the greatest version-depth (EC2 API Reference,
+// ImageUsageResourceTypeOptionRequest).
 const mostVersions = 10_000
 
-// report asks for the usage reports that the next run is going to read, and deletes those that have served. A report that
-// cannot be deleted is no harm: EC2 deletes it after 30 days (EC2 User Guide, "View your AMI usage").
+// report asks for the usage reports that the next run will read, and deletes obsolete ones. A
+// failed deletion does no harm: EC2 deletes reports after 30 days (EC2 User Guide, "View your AMI
+// usage").
 func (s *sweep) report(ctx context.Context) {
 	for _, imageID := range s.Plan.ReportsWanted {
 		if s.isLate() {
@@ -48,8 +50,8 @@ func (s *sweep) report(ctx context.Context) {
 	}
 }
 
-// askForReport asks for a report that covers all accounts and all that a report can cover. The token makes a repeated
-// request the same one (EC2 Developer Guide, "Ensuring idempotency").
+// askForReport asks for a report that covers all accounts and everything a report can cover. The
+// token makes retries idempotent (EC2 Developer Guide, "Ensuring idempotency").
 func (s *sweep) askForReport(ctx context.Context, imageID string) error {
 	depth := strconv.Itoa(cmp.Or(s.Lookup.TemplateVersions, mostVersions))
 	_, err := s.api.CreateImageUsageReport(ctx, &ec2.CreateImageUsageReportInput{

@@ -83,7 +83,8 @@ func TestAReportThatCannotBeAskedFor(t *testing.T) {
 			account := load(t, image(1), image(2))
 			plan := asking(1, 2)
 			plan.Verdicts = append(plan.Verdicts, due(3))
-			plan.ReportsWanted = append(plan.ReportsWanted, imageID(3), imageID(4)) // Which is not for a report to tell of.
+			// A report says nothing about these.
+			plan.ReportsWanted = append(plan.ReportsWanted, imageID(3), imageID(4))
 			for _, outcome := range run(broken(account.Client()), plan) {
 				switch outcome.ImageID {
 				case imageID(3):

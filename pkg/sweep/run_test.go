@@ -18,7 +18,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// The floor is one write an image (peers.md, section E): whoever needs two runs into EC2's limits twice as early.
+// The minimum is one write for each image: more would reach EC2's limits sooner.
 func TestFiftyImagesCostFiftyOneWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var images []object
@@ -77,7 +77,7 @@ func TestSnapshotsGoWithTheirImage(t *testing.T) {
 	}
 }
 
-// Somebody deletes a snapshot after the second look: it is gone, whoever has done it.
+// Somebody deletes a snapshot after the recheck: it is gone, whoever deleted it.
 func TestASnapshotThatIsGoneAlready(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 1), image(3, 7))
@@ -96,7 +96,7 @@ func TestASnapshotThatIsGoneAlready(t *testing.T) {
 	})
 }
 
-// EC2 says what became of each snapshot in an answer that is a success as a whole.
+// A successful answer of EC2 has a result for each snapshot.
 func TestEveryReturnCodeIsRead(t *testing.T) {
 	for _, code := range []types.SnapshotReturnCodes{
 		types.SnapshotReturnCodesWarnSkipped, types.SnapshotReturnCodesErrorMissingPermissions,
@@ -137,7 +137,7 @@ func TestEveryReturnCodeIsRead(t *testing.T) {
 	t.Run("success of one says nothing of another", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			account := load(t, image(1, 1, 2))
-			// EC2 forgets to say anything about snapshot 2.
+			// EC2's answer lacks snapshot 2.
 			doer := faulty(account.Client(), "DeregisterImage", codes("internal-error", snapshotID(1)))
 			doer = emulator.Fail(doer, "DeleteSnapshot", func(_ int, r emulator.Request) bool { return r.Form.Get("SnapshotId") == snapshotID(2) },
 				403, "UnauthorizedOperation", "No.")
@@ -180,7 +180,8 @@ func TestASnapshotThatLooksInUseForAWhileIsTriedAgain(t *testing.T) {
 
 func TestASnapshotThatAnotherImageHoldsFailsAndNamesIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		// Image 2 was made after the plan, or belongs to another account: the plan knows nothing of it.
+		// Image 2 was made after the plan, or belongs to another account: the plan does not know
+		// it.
 		account := load(t, image(1, 1), image(2, 1))
 		outcomes := run(account.Client(), planOf(due(1, 1)))
 		wantOutcomes(t, outcomes, "deregistered; 1 failed")
@@ -300,7 +301,7 @@ func TestNothingToDo(t *testing.T) {
 	}
 }
 
-// When the time to begin is over, what was begun is whole and what was not is untouched.
+// After the cutoff, every started image is finished and no other is touched.
 func TestNoImageIsBegunTooLate(t *testing.T) {
 	for begun := range 5 {
 		synctest.Test(t, func(t *testing.T) {
@@ -350,8 +351,8 @@ func TestWhatIsBegunIsFinishedAfterAnInterruption(t *testing.T) {
 	})
 }
 
-// The hard end may come at any moment: before, during and after the deregistration, and between two snapshots. Whatever is
-// said then is true.
+// The deadline may come at any moment: before, during and after the deregistration, and between two
+// snapshots. The outcomes are true nevertheless.
 func TestTheHardEndAtEveryMoment(t *testing.T) {
 	for moment := time.Duration(0); moment < 40*time.Second; moment += 1500 * time.Millisecond {
 		synctest.Test(t, func(t *testing.T) {

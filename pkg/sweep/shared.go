@@ -8,11 +8,12 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// waiting is what is said of a shared snapshot until all images that use it are gone.
+// waiting is the text for a shared snapshot until all images that use it are gone.
 const waiting = "to be deleted when every image that uses it is gone"
 
-// removeShared deletes the snapshots that several images of the plan use, once all of these are confirmed to be gone, and
-// tells each of the images the result, so that the record says one thing of one snapshot.
+// removeShared deletes the snapshots that several images of the plan use, once all of these are
+// confirmed to be gone, and gives each image the same result, so that the record does not
+// contradict itself.
 func (s *sweep) removeShared(ctx context.Context) {
 	results := map[string]ami.SnapshotResult{}
 	var due []string
@@ -26,7 +27,8 @@ func (s *sweep) removeShared(ctx context.Context) {
 	}
 	slices.Sort(due)
 	for id, result := range s.deleteAll(ctx, due) {
-		if result.Status == ami.SnapshotKept { // That would be its end: nobody would come back for it.
+		// "kept" would be final: no run would come back for it.
+		if result.Status == ami.SnapshotKept {
 			result.Status, result.Detail = ami.SnapshotFailed, result.Detail+"; the next run judges it anew"
 		}
 		results[id] = result
@@ -37,9 +39,9 @@ func (s *sweep) removeShared(ctx context.Context) {
 	s.tellUsers(results)
 }
 
-// judge says what becomes of a shared snapshot without its being deleted; it has no status if it is to be deleted. One that
-// stays for the sake of an image is settled for good, so that an image of which nobody knows whether it is there is none: the next
-// run finds that out.
+// judge returns the result of a shared snapshot that is not deleted; its status is empty if the
+// snapshot is to be deleted. "kept" is final, so an image whose removal is uncertain is no reason
+// to keep: then the result is "failed", and the next run decides.
 func (s *snapshot) judge() ami.SnapshotResult {
 	result := ami.SnapshotResult{SnapshotID: s.id}
 	for _, user := range s.users {

@@ -57,8 +57,8 @@ func TestASharedSnapshotStaysIfItsLastImageIsNotReached(t *testing.T) {
 	})
 }
 
-// An image that is gone uses nothing, and the record must not say so. Whether the snapshot then goes or stays is
-// another question; nobody will find it again once both images are gone.
+// An image that is gone uses nothing, and the record must not say so. Whether the snapshot then
+// goes or stays is another question; no run finds it again once both images are gone.
 func TestNoSnapshotIsSaidToBeUsedByAnImageThatIsGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 9), image(2, 9))
@@ -74,8 +74,8 @@ func TestNoSnapshotIsSaidToBeUsedByAnImageThatIsGone(t *testing.T) {
 	})
 }
 
-// The same where it is not known whether the first image is gone: then the snapshot stays for the next run to judge, and the reason
-// is no lie.
+// If it is not known whether the first image is gone, the snapshot stays for the next run to judge,
+// and the reason says so.
 func TestASharedSnapshotOfAnImageThatMayBeGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		account := load(t, image(1, 9), image(2, 9))

@@ -15,19 +15,21 @@ import (
 )
 
 const (
-	// alreadyGone is said of a snapshot that somebody else has deleted.
+	// alreadyGone is for a snapshot that somebody else deleted.
 	alreadyGone = "was already gone"
-	// afterLostAnswer is said of one that this run has deleted, as far as anybody can know.
+	// afterLostAnswer is for a snapshot that this run most probably deleted.
 	afterLostAnswer = "seen to be gone after a lost answer"
 )
 
-// deleteSnapshot deletes one snapshot whose image is gone. EC2 may go on saying for a while that the image uses it, which
-// is worth a few more attempts, as is an answer that was lost: a snapshot that is not found is deleted.
+// deleteSnapshot deletes one snapshot whose image is gone. EC2 may say for a while that the image
+// still uses it, which is retried, and so is a lost answer: a snapshot that is not found is
+// deleted.
 //
-// The SDK's own retries are off, as they are for deregister: only who counts the attempts can tell one's own deletion from that of
-// somebody else.
+// The SDK's own retries are off, as for deregister: only by counting the attempts can we tell our
+// own deletion from somebody else's.
 //
-// The answer is the one to the deregistration of its image, which may have said what became of the snapshot, or was lost.
+// The answer is that to the deregistration of its image, which may include the snapshot's result,
+// or was lost.
 func (s *sweep) deleteSnapshot(ctx context.Context, id string, deregistered answer) (ami.SnapshotStatus, string) {
 	var err error
 	gone := deregistered.whoseDeletion()
@@ -45,7 +47,7 @@ func (s *sweep) deleteSnapshot(ctx context.Context, id string, deregistered answ
 		case mayHaveTakenEffect(err):
 			gone = afterLostAnswer
 		case isForAWhile(err):
-			tries = patience
+			tries = eventualAttempts
 		case !mayPass(err):
 			return ami.SnapshotFailed, failure(deregistered.codes[id], err)
 		}
@@ -64,11 +66,12 @@ func (s *sweep) await(ctx context.Context, attempt int) error {
 	return s.session.MayContinue(ctx, journal.WithinChunk)
 }
 
-// mayHaveDeleted reports whether the snapshots of an image may have gone along without a word.
+// mayHaveDeleted reports whether the snapshots of an image may have been deleted with it, without a
+// confirmation.
 func (a answer) mayHaveDeleted() bool { return a.lost && a.along }
 
-// whoseDeletion says of a snapshot that is gone before anybody was asked to delete it how that came about, given the answer to the
-// deregistration of its image.
+// whoseDeletion says how a snapshot was deleted that is gone before its first deletion request,
+// given the answer to the deregistration of its image.
 func (a answer) whoseDeletion() string {
 	if a.mayHaveDeleted() {
 		return afterLostAnswer
@@ -76,7 +79,8 @@ func (a answer) whoseDeletion() string {
 	return alreadyGone
 }
 
-// mayPass reports whether there was no connection, or EC2 goes on saying that an image uses the snapshot which is gone.
+// mayPass reports whether there was no connection, or EC2 still says that the missing image uses
+// the snapshot.
 func mayPass(err error) bool { return neverArrived(err) || wire.Code(err) == "InvalidSnapshot.InUse" }
 
 func failure(code types.SnapshotReturnCodes, err error) string {
@@ -86,7 +90,7 @@ func failure(code types.SnapshotReturnCodes, err error) string {
 	return fmt.Sprintf("%s; then %s", code, wire.Explain(err))
 }
 
-// isGone reports whether EC2 says of a snapshot that there is none.
+// isGone reports whether EC2 says that a snapshot does not exist.
 func (s *sweep) isGone(ctx context.Context, id string) bool {
 	seen, _, _ := wire.FindSnapshot(ctx, s.api, id)
 	return seen == wire.Gone

@@ -1,6 +1,7 @@
-// Package sweep carries out a plan: it takes marks off images that are kept, finishes what earlier runs have left undone,
-// deregisters images and deletes their snapshots, marks images for removal, asks for usage reports, and returns what EC2
-// confirmed. It decides nothing, except to leave alone what turns out not to be as planned.
+// Package sweep carries out a plan: it takes marks off kept images, finishes the work of earlier
+// runs, deregisters images and deletes their snapshots, marks images for removal, asks for usage
+// reports, and returns what EC2 confirmed. Its only decision is to leave alone what has changed
+// since the plan.
 package sweep
 
 import (
@@ -19,53 +20,57 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// API is what the sweep needs of EC2.
+// API is the part of EC2's API for a sweep.
 type API interface {
 	removalAPI
 	markAPI
 	reportAPI
 }
 
-// Region is a region whose plan is to be carried out, and what that takes.
+// Region is a region whose plan is carried out, and everything needed for that.
 type Region struct {
 	Plan      retention.Plan
-	Inventory ami.Inventory // What the plan was made from.
+	Inventory ami.Inventory // The facts behind the plan.
 
 	Run    string    // The id of the run, which goes into the tags.
 	Policy string    // The name of the policy that announces.
-	Now    time.Time // Its day is the one that a veto notes.
+	Now    time.Time // A veto notes its day.
 
 	Clients    usage.Clients
-	Lookup     usage.Lookup // What is asked about use before a removal, but for the images.
-	RequireBin bool         // The region stops if the first thing that is removed does not turn up in the Recycle Bin.
+	Lookup     usage.Lookup // What to ask about use before a removal, without the images.
+	RequireBin bool         // The region stops if its first removal is not seen in the Recycle Bin.
 
 	Watchdog *journal.Watchdog // Over the clients.
 	Journal  *journal.Region   // Nil if no journal is kept.
 
-	// Step is called after each image that was to be unmarked, removed or marked, with the number of those done and of all.
+	// Step is called after each image that was to be unmarked, removed or marked, with the number
+	// of finished images and the total.
 	Step func(done, total int)
 
-	inFlight int // How many removals are on their way at a time.
+	inFlight int // How many removals run at a time.
 }
 
-// Limits are how long the parts of a sweep may take.
+// Limits are the time limits of the parts of a sweep.
 type Limits struct {
-	Begin  context.Context // Nothing is begun once it is done.
-	Finish context.Context // What has been begun is finished, an image with its snapshots, as long as it lasts.
-	Record context.Context // It leaves time for the last notes in the journal.
+	Cutoff   context.Context // Nothing is started after it.
+	Deadline context.Context // What was started is finished until then, an image with its snapshots.
+	Record   context.Context // It leaves time for the last notes in the journal.
 }
 
-// notReached is why an image was skipped for which there was no time.
+// notReached is why an image was skipped that there was no time for.
 const notReached = "not reached before the time of this run was up; the next run will find it again"
 
-// Run carries out the plan of a region, people's objections first: it unmarks, finishes what was left undone, removes, marks, and
-// sees to the usage reports. No failure stops what comes after it. Of a plan that is held only the first is done, and nothing of
-// one whose region is left to another run. It returns the plan, held if the journal gives a reason, and what EC2 confirmed.
+// Run carries out the plan of a region, people's objections first: it unmarks, finishes the work of
+// earlier runs, removes, marks, and manages the usage reports. A failure does not stop the later
+// steps. If the plan is on hold, only tags are taken off; if another run is at work in the region,
+// nothing is done. It returns the plan, on hold if the journal gives a reason, and what EC2
+// confirmed.
 func Run(limits Limits, region Region) (retention.Plan, ami.SweepResult) {
 	s := newSweep(limits, region)
-	s.open(limits.Begin)
-	s.carryOut(limits.Finish)
-	_ = s.session.Close(limits.Record, s.isDone()) // A lock that stays is old before the next night.
+	s.open(limits.Cutoff)
+	s.carryOut(limits.Deadline)
+	// If the release fails, the lock expires before the next scheduled run.
+	_ = s.session.Close(limits.Record, s.isDone())
 	return s.Plan, s.result()
 }
 
@@ -75,7 +80,7 @@ func (s *sweep) carryOut(ctx context.Context) {
 		return
 	}
 	s.unmark(ctx)
-	s.dropStrays(ctx)
+	s.clearStale(ctx)
 	if s.Plan.Hold != "" {
 		s.hold()
 		return
@@ -86,7 +91,7 @@ func (s *sweep) carryOut(ctx context.Context) {
 	s.withdrawUnmade(ctx)
 	s.report(ctx)
 	s.findInBin(ctx)
-	s.closeEarlierRuns(ctx)
+	s.clearFinishedRuns(ctx)
 }
 
 // sweep is the state of one Run.
@@ -97,29 +102,31 @@ type sweep struct {
 	session *journal.Session
 
 	images    []*image             // One for each verdict, in their order.
-	snapshots map[string]*snapshot // Those that are to be deleted, by id.
+	snapshots map[string]*snapshot // Those to delete, by id.
 	leftovers []ami.SnapshotResult
-	strays    map[string]string
+	stale     map[string]string
 
-	stopped string // Why no further image is removed; empty as long as that goes on.
+	stopped string // Why no further image is removed; empty while removals go on.
 	bin     proof
 	allowed bool // EC2 has deregistered an image.
 	failed  int  // How many deregistrations have failed.
 
-	stillDeclared bool // What stays may still carry the declaration of its removal.
+	stillDeclared bool // A kept resource may still carry a removal declaration.
 	stillPlanned  bool // The journal may still have an announcement that was not made.
 
-	mu          sync.Mutex
-	denied      map[string][]*image // Those that EC2 has refused for want of a permission, by what it says.
-	waited      map[string]bool     // What it has said of an image of this chunk for as long as IAM may take to see tags.
-	done, total int                 // Counted in images.
+	mu sync.Mutex
+	// Images refused because of a missing permission, by EC2's text.
+	denied map[string][]*image
+	// EC2's refusals in this chunk that lasted longer than IAM may take to see tags.
+	waited      map[string]bool
+	done, total int // Counted in images.
 }
 
 func newSweep(limits Limits, region Region) *sweep {
 	region.inFlight = cmp.Or(region.inFlight, inFlight)
 	s := &sweep{
 		Region: region, limits: limits, api: region.Clients.EC2,
-		strays: map[string]string{},
+		stale:  map[string]string{},
 		denied: map[string][]*image{},
 		waited: map[string]bool{},
 	}
@@ -132,8 +139,8 @@ func newSweep(limits Limits, region Region) *sweep {
 	return s
 }
 
-// isLate reports whether the time to begin something is up.
-func (s *sweep) isLate() bool { return s.limits.Begin.Err() != nil }
+// isLate reports whether it is too late to start something.
+func (s *sweep) isLate() bool { return s.limits.Cutoff.Err() != nil }
 
 func (s *sweep) result() ami.SweepResult {
 	outcomes := []ami.Outcome{}
@@ -142,10 +149,10 @@ func (s *sweep) result() ami.SweepResult {
 			outcomes = append(outcomes, i.outcome)
 		}
 	}
-	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Strays: s.strays, BinRead: s.bin.read}
+	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Strays: s.stale, BinRead: s.bin.read}
 }
 
-// hold leaves everything alone that the plan would have changed.
+// hold skips everything that the plan would have changed.
 func (s *sweep) hold() {
 	for _, i := range s.images {
 		if i.Decision == retention.Deregister || i.Decision == retention.Mark {
@@ -154,13 +161,14 @@ func (s *sweep) hold() {
 	}
 }
 
-// step tells that one more image is done. The caller holds the lock if others may do so at the same time.
+// step counts one more finished image. If others may call it at the same time, the caller holds the
+// lock.
 func (s *sweep) step() {
 	s.done++
 	s.Step(s.done, s.total)
 }
 
-// unmark takes the marks off the images that are kept.
+// unmark takes the marks off kept images.
 func (s *sweep) unmark(ctx context.Context) {
 	for _, i := range s.images {
 		if !i.unmarks() {
@@ -181,8 +189,8 @@ func (s *sweep) unmark(ctx context.Context) {
 	}
 }
 
-// mark announces the removals to come. Images that are going to be disabled are looked at again first, like those that are
-// removed: a launch that fails is not what people expect of one that they have just tagged to be kept.
+// mark announces removals. Images to disable are rechecked first, like those to remove: somebody
+// who has just tagged an image as kept does not expect its launches to fail.
 func (s *sweep) mark(ctx context.Context) {
 	disables := func(i *image) bool { return i.Action == retention.Disable }
 	for chunk := range slices.Chunk(s.decided(retention.Mark), chunkSize) {
@@ -190,7 +198,7 @@ func (s *sweep) mark(ctx context.Context) {
 		for some := range slices.Chunk(chunk, batch) {
 			var stay map[*image]retention.Reason
 			if !s.isLate() && slices.ContainsFunc(some, disables) {
-				stay = recheck.look(ctx, some)
+				stay = recheck.check(ctx, some)
 			}
 			s.markBatch(ctx, some, stay)
 		}
@@ -212,8 +220,8 @@ func (s *sweep) markBatch(ctx context.Context, some []*image, stay map[*image]re
 	}
 }
 
-// withdrawUnmade notes of the announcements that were planned, and that no image carries, that they count for nothing: whoever may tag could
-// write their tags. Where that fails the run stays unfinished, and the next one does it.
+// withdrawUnmade withdraws the planned announcements that no image carries: otherwise, anybody who
+// may tag could write their tags. If that fails the run stays unfinished, and the next one does it.
 func (s *sweep) withdrawUnmade(ctx context.Context) {
 	var withdrawals errgroup.Group
 	withdrawals.SetLimit(withdrawnAtOnce)
@@ -227,5 +235,5 @@ func (s *sweep) withdrawUnmade(ctx context.Context) {
 	}
 }
 
-// withdrawnAtOnce is how many notes are written to the journal side by side.
+// withdrawnAtOnce is how many withdrawals are written to the journal at the same time.
 const withdrawnAtOnce = 16

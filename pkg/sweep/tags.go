@@ -18,72 +18,73 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// EC2 takes at most 1,000 resources in one call of CreateTags or DeleteTags (EC2 API Reference, CreateTags), and 200 values
-// in one filter (EC2 User Guide, "List and filter your resources").
+// EC2 takes at most 1,000 resources in one call of CreateTags or DeleteTags (EC2 API Reference,
+// CreateTags), and 200 values in one filter (EC2 User Guide, "List and filter your resources").
 const (
 	taggedAtOnce = 1000
 	filterValues = 200
 )
 
-// declare writes the tags with which this run declares that it means to remove images and snapshots, and reads them back:
-// EC2 shows changes late, and IAM judges by what it sees. It returns why each resource that is not declared is not. Nothing is
-// read back any more once it is too late to begin: there is no time left for what the declaration is for.
+// declare writes the tags that declare the removal of images and snapshots by this run, and reads
+// them back: EC2 shows changes late, and IAM judges by what it sees. It returns, for each resource
+// that is not declared, why. After the cutoff nothing is read back: there is no time left for the
+// removals.
 func (s *sweep) declare(ctx context.Context, ids []string) map[string]error {
 	failed := inBatches(ids, func(batch []string) error {
 		return wire.Tag(ctx, s.api, batch, map[string]string{ami.IntentTag: ami.Intent, ami.RunTag: s.Run})
 	})
 	written := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return failed[id] != nil })
-	maps.Copy(failed, s.awaitTags(s.limits.Begin, written))
+	maps.Copy(failed, s.awaitTags(s.limits.Cutoff, written))
 	return failed
 }
 
-// errUnseen is what a declaration fails with that cannot be read back.
+// errUnseen is the error of a declaration that cannot be read back.
 var errUnseen = errors.New("the tags that declare the removal cannot be read back")
 
-// claimedError says that a run beside this one has declared the removal since.
+// claimedError says that a concurrent run has declared the removal since.
 type claimedError struct{ by string }
 
 func (e claimedError) Error() string { return "run " + e.by + " has declared its removal" }
 
-// isLate reports whether an error says no more than that the time was up.
+// isLate reports whether an error says only that time ran out.
 func isLate(err error) bool {
 	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// awaitTags waits until all resources are seen to carry this run's declaration, and returns why others do not.
+// awaitTags waits until all resources show this run's declaration, and returns why others do not.
 func (s *sweep) awaitTags(ctx context.Context, ids []string) map[string]error {
-	unseen := map[string]error{}
+	missing := map[string]error{}
 	for _, id := range ids {
-		unseen[id] = errUnseen
+		missing[id] = errUnseen
 	}
-	for try := range patience {
-		for some := range slices.Chunk(slices.Sorted(maps.Keys(unseen)), filterValues) {
-			s.lookForTags(ctx, some, unseen)
+	for try := range eventualAttempts {
+		for some := range slices.Chunk(slices.Sorted(maps.Keys(missing)), filterValues) {
+			s.readTags(ctx, some, missing)
 		}
-		if len(unseen) == 0 || try+1 == patience || ctx.Err() != nil {
+		if len(missing) == 0 || try+1 == eventualAttempts || ctx.Err() != nil {
 			break
 		}
-		pause(ctx, try+1) // Should the time be up, the next look says so.
+		pause(ctx, try+1) // If time is up, the next reading says so.
 	}
-	return unseen
+	return missing
 }
 
-// lookForTags looks at some resources once. Of those that are not seen to carry the declaration it notes why; that the time is
-// up says less than what came before.
-func (s *sweep) lookForTags(ctx context.Context, some []string, unseen map[string]error) {
+// readTags reads the tags of some resources once, and notes why some do not show the declaration.
+// An expired time replaces no earlier reason.
+func (s *sweep) readTags(ctx context.Context, some []string, missing map[string]error) {
 	carriers, err := s.carriers(ctx, some)
 	for _, id := range some {
 		switch {
 		case carriers[id] == s.Run:
-			delete(unseen, id)
+			delete(missing, id)
 		case retention.MayBeAtWork(carriers[id], s.Now):
-			unseen[id] = claimedError{carriers[id]}
+			missing[id] = claimedError{carriers[id]}
 		case err == nil:
-			unseen[id] = errUnseen
+			missing[id] = errUnseen
 		case ctx.Err() == nil:
-			unseen[id] = errors.New(errUnseen.Error() + ": " + wire.ExplainLookup(err))
-		case errors.Is(unseen[id], errUnseen):
-			unseen[id] = ctx.Err()
+			missing[id] = errors.New(errUnseen.Error() + ": " + wire.ExplainLookup(err))
+		case errors.Is(missing[id], errUnseen):
+			missing[id] = ctx.Err()
 		}
 	}
 }
@@ -116,7 +117,7 @@ func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]string, 
 	return runs, nil
 }
 
-// tagged is an image or a snapshot that carries this run's declaration, or may, and has to lose it.
+// tagged is an image or a snapshot that carries this run's declaration, or may, and must lose it.
 type tagged struct {
 	id       string
 	isShared bool
@@ -140,7 +141,7 @@ func (s *sweep) allDeclared() []tagged {
 	return all
 }
 
-// withdraw takes this run's declaration off. The next run finds what could not be done.
+// withdraw removes this run's declarations. The next run finds declarations that stay behind.
 func (s *sweep) withdraw(ctx context.Context, all []tagged) {
 	own := make([]declaration, len(all))
 	for n, t := range all {
@@ -156,32 +157,31 @@ func (s *sweep) withdraw(ctx context.Context, all []tagged) {
 	}
 }
 
-// dropStrays takes declarations off that an earlier run has left on images and snapshots.
-func (s *sweep) dropStrays(ctx context.Context) {
-	strays := make([]declaration, len(s.Plan.Strays))
-	for n, stray := range s.Plan.Strays {
-		strays[n] = declaration{stray.ID, stray.Run, stray.Keys}
+// clearStale removes declarations that earlier runs left on images and snapshots.
+func (s *sweep) clearStale(ctx context.Context) {
+	stale := make([]declaration, len(s.Plan.Strays))
+	for n, declared := range s.Plan.Strays {
+		stale[n] = declaration{declared.ID, declared.Run, declared.Keys}
 	}
-	left, err := s.takeOff(ctx, s.limits.Begin, strays)
-	for _, stray := range strays {
-		s.strays[stray.id] = left[stray.id]
+	left, err := s.takeOff(ctx, s.limits.Cutoff, stale)
+	for _, declared := range stale {
+		s.stale[declared.id] = left[declared.id]
 		if err != nil {
-			s.strays[stray.id] = err.Error()
+			s.stale[declared.id] = err.Error()
 		}
 	}
 }
 
-// declaration are the tags by which a run has declared the removal of an image or a snapshot.
+// declaration is the tags with which a run declared the removal of an image or a snapshot.
 type declaration struct {
 	id, run string
 	keys    []string
 }
 
-// takeOff takes declarations off, and returns why others may still be there, by id; what is gone
-// carries nothing any more. It leaves those alone that another run may have written since: that one
-// may have removed what carries them, and an undo finds it by them in the Recycle Bin. It leaves all
-// of them alone if nobody can see that, or if the run may not continue. Nothing is begun once begin
-// is done.
+// takeOff removes declarations, and returns why others may still be there, by id; missing resources
+// carry none. It spares a declaration that another run may have written since: that run may have
+// removed the resource, and an undo finds it by its declaration in the Recycle Bin. It spares all
+// if that cannot be seen, or if the run may not continue. Nothing is started after the cutoff.
 func (s *sweep) takeOff(ctx, begin context.Context, declarations []declaration) (left map[string]string, err error) {
 	if len(declarations) == 0 {
 		return nil, nil
@@ -232,7 +232,8 @@ func (s *sweep) declaredSince(ctx context.Context, declarations []declaration) (
 		runs, err := s.carriers(ctx, some)
 		failed = cmp.Or(failed, err)
 		for id, run := range runs {
-			if run != declaredBy[id] && retention.MayBeAtWork(run, s.Now) { // Else what is seen is of before.
+			// Otherwise the reading is out of date.
+			if run != declaredBy[id] && retention.MayBeAtWork(run, s.Now) {
 				since[id] = run
 			}
 		}
@@ -240,8 +241,9 @@ func (s *sweep) declaredSince(ctx context.Context, declarations []declaration) (
 	return since, failed
 }
 
-// inBatches calls for many resources at once. EC2 refuses a whole call for one resource that it refuses, so that a batch is
-// halved until that one is found. It returns the error of each resource for which the call was not confirmed.
+// inBatches calls for many resources at once. EC2 refuses an entire call because of one bad
+// resource, so a refused batch is halved until that one is found. It returns the error of each
+// resource whose call was not confirmed.
 func inBatches(ids []string, call func(batch []string) error) map[string]error {
 	failed := map[string]error{}
 	for batch := range slices.Chunk(ids, taggedAtOnce) {
@@ -255,7 +257,8 @@ func inHalves(batch []string, call func([]string) error, failed map[string]error
 	if err == nil {
 		return
 	}
-	if len(batch) == 1 || wire.Code(err) == "" || isThrottle(err) { // Nothing that one resource is to blame for.
+	// No single resource is to blame.
+	if len(batch) == 1 || wire.Code(err) == "" || isThrottle(err) {
 		for _, id := range batch {
 			failed[id] = err
 		}
@@ -265,7 +268,7 @@ func inHalves(batch []string, call func([]string) error, failed map[string]error
 	inHalves(batch[len(batch)/2:], call, failed)
 }
 
-// isAbsent reports whether EC2 has refused because an image or a snapshot is not there.
+// isAbsent reports whether EC2 refused because an image or a snapshot does not exist.
 func isAbsent(err error) bool {
 	code := wire.Code(err)
 	return wire.IsNoImage(err) || wire.IsNoSnapshot(err) || code == "InvalidID"

@@ -26,7 +26,8 @@ var marked = map[retention.GraceAction]func() object{
 	},
 }
 
-// What is taken off, enabled and un-deprecated is what package retention says, whatever the tags say.
+// Unmarking takes off, enables and un-deprecates what package retention says, whatever the tags
+// say.
 func TestUnmarking(t *testing.T) {
 	deprecated := func(tags ...string) object {
 		return having(tagged(image(1, 1), tags...), "DeprecationTime", "2030-01-15T00:00:00.000Z")
@@ -174,10 +175,11 @@ func TestUnmarking(t *testing.T) {
 	}
 }
 
-// theDay is all that is taken off another policy's announcement.
+// theDay is the only part that is taken off another policy's announcement.
 var theDay = retention.Undo{Keys: []string{dueTag}}
 
-// What package retention says is what these tests go by: of an announcement of this policy all, of another one the day.
+// These tests rely on package retention: it takes back all of this policy's announcement, and only
+// the day of another one's.
 func TestWhatIsTakenBack(t *testing.T) {
 	for action, image := range marked {
 		tonight(t, func(t *testing.T) {
@@ -191,7 +193,7 @@ func TestWhatIsTakenBack(t *testing.T) {
 					t.Errorf("%s, veto %v: %+v, want %+v", action, veto, got, want)
 				}
 			}
-			got := verdictOn(t, planFor(t, account, time.Now(), policyOf(theirPolicy, action), books, 1), 1)
+			got := verdictOn(t, planFor(t, account, time.Now(), policyOf(theirPolicy, action), fullJournal, 1), 1)
 			unmark, undo := retention.Veto, theDay
 			if action == retention.Disable { // It is not available, and nobody looks further.
 				unmark, undo = retention.LeaveMark, retention.Undo{}
@@ -266,8 +268,8 @@ func TestUnmarkingThatFails(t *testing.T) {
 	}
 }
 
-// A person's objection that is cut short holds from its first call on, even if the image is due the next night; and that
-// night finishes it.
+// A person's objection that is interrupted holds from its first call on, even if the image is due
+// the next night; and that night finishes it.
 func TestAVetoThatIsCutShort(t *testing.T) {
 	for action, image := range marked {
 		for _, arrives := range []bool{false, true} {
@@ -302,7 +304,7 @@ func TestAVetoThatIsCutShort(t *testing.T) {
 	}
 }
 
-// A mark that is only half taken off is none, or is the whole mark still, and can be taken off.
+// A mark that is half taken off counts as no mark or as the complete mark, and can be taken off.
 func TestClearingThatIsCutShort(t *testing.T) {
 	for action, image := range marked {
 		for _, arrives := range []bool{false, true} {
@@ -323,7 +325,8 @@ func TestClearingThatIsCutShort(t *testing.T) {
 							t.Errorf("half a mark: %v", left.Tags)
 						}
 						if n > 0 && action == retention.Disable {
-							wantNoRemoval(t, account, dueDay, action) // It is enabled, and looks as if a person had done it.
+							// It is enabled, and looks as if a person had done it.
+							wantNoRemoval(t, account, dueDay, action)
 						}
 						if err := sweep.Unmark(t.Context(), client(guarded(t, account)), left, false, takenBack(t, account, false, action), time.Now()); err != nil {
 							t.Error(err)
@@ -336,13 +339,14 @@ func TestClearingThatIsCutShort(t *testing.T) {
 	}
 }
 
-// What this policy objects to, another one has announced, and takes back itself. Wherever that is interrupted neither removes the
-// image, whether or not they share a journal, and this one leaves the rest alone.
+// This policy objects to another one's announcement, and that one takes it back. Wherever that is
+// interrupted neither removes the image, whether or not they share a journal, and this one leaves
+// the rest alone.
 func TestAnotherPolicysAnnouncement(t *testing.T) {
 	for action, image := range marked {
 		for _, arrives := range []bool{false, true} {
 			for n := range 3 {
-				for name, ours := range map[string]func([]ami.Image, retention.GraceAction) map[string]ami.Announcement{"one journal": books, "two": noBooks} {
+				for name, ours := range map[string]func([]ami.Image, retention.GraceAction) map[string]ami.Announcement{"one journal": fullJournal, "two": emptyJournal} {
 					t.Run(fmt.Sprint(action, n, arrives, name), func(t *testing.T) {
 						tonight(t, func(t *testing.T) {
 							tags := append([]string{"Owner", "me"}, theirs...)
@@ -351,7 +355,7 @@ func TestAnotherPolicysAnnouncement(t *testing.T) {
 							}
 							account := load(t, tagged(image(), tags...))
 							us, them := policyOf(ourPolicy, action), policyOf(theirPolicy, action)
-							if verdict := verdictOn(t, planFor(t, account, dueDay, them, books), 1); verdict.Decision != retention.Deregister {
+							if verdict := verdictOn(t, planFor(t, account, dueDay, them, fullJournal), 1); verdict.Decision != retention.Deregister {
 								t.Fatalf("their run does not remove it either: %v", verdict.Reasons)
 							}
 							before := read(t, account, 1)
@@ -368,7 +372,7 @@ func TestAnotherPolicysAnnouncement(t *testing.T) {
 							for day := range 3 {
 								at := dueDay.AddDate(0, 0, day)
 								removesNothing(t, account, at, planFor(t, account, at, us, ours))
-								removesNothing(t, account, at, planFor(t, account, at, them, books))
+								removesNothing(t, account, at, planFor(t, account, at, them, fullJournal))
 							}
 							again := planFor(t, account, time.Now(), us, ours, 1)
 							calls := &tally{Doer: account.Client()}
@@ -381,7 +385,7 @@ func TestAnotherPolicysAnnouncement(t *testing.T) {
 								after.Tags[disabledTag] != before.Tags[disabledTag] {
 								t.Errorf("more than the day is taken back: it was %+v, and is %+v", before, after)
 							}
-							wantOutcomes(t, run(guarded(t, account), planFor(t, account, time.Now(), them, books)))
+							wantOutcomes(t, run(guarded(t, account), planFor(t, account, time.Now(), them, fullJournal)))
 							wantState(t, account, 1, "available; Owner=me restored=2030-01-01")
 						})
 					})
@@ -391,8 +395,8 @@ func TestAnotherPolicysAnnouncement(t *testing.T) {
 	}
 }
 
-// An image that security has disabled, and that somebody has tagged as if the janitor had, stays disabled, and is not removed:
-// wherever the run is interrupted that takes off what it can.
+// An image that security has disabled, and that somebody has tagged as if the janitor had, stays
+// disabled, and is not removed: wherever the run that clears the tags is interrupted.
 func TestAClaimThatNothingBearsOut(t *testing.T) {
 	for _, arrives := range []bool{false, true} {
 		for n := range 4 {
@@ -400,7 +404,7 @@ func TestAClaimThatNothingBearsOut(t *testing.T) {
 				tonight(t, func(t *testing.T) {
 					account := load(t, append(keepTagged(), marked[retention.Disable]())...)
 					policy := policyOf(ourPolicy, retention.Disable)
-					verdict := verdictOn(t, planFor(t, account, time.Now(), policy, noBooks), 2)
+					verdict := verdictOn(t, planFor(t, account, time.Now(), policy, emptyJournal), 2)
 					if want := (retention.Undo{Keys: []string{dueTag, announcedByTag}}); verdict.Unmark != retention.Veto || !reflect.DeepEqual(verdict.Undo, want) {
 						t.Fatalf("%+v", verdict)
 					}
@@ -413,7 +417,7 @@ func TestAClaimThatNothingBearsOut(t *testing.T) {
 					}
 					for day := range 3 {
 						at := dueDay.AddDate(0, 0, day)
-						removesNothing(t, account, at, planFor(t, account, at, policy, noBooks))
+						removesNothing(t, account, at, planFor(t, account, at, policy, emptyJournal))
 					}
 					if is := state(t, account, 1); !strings.HasPrefix(is, "disabled; ") || !strings.Contains(is, "disabled="+earlierRun) {
 						t.Errorf("it is %q", is)
@@ -424,13 +428,14 @@ func TestAClaimThatNothingBearsOut(t *testing.T) {
 	}
 }
 
-// keepTagged is image 2: the same as the one of these tests, and a person wants it kept.
+// keepTagged is image 2: the same as the image of these tests, with a keep tag.
 func keepTagged() []object {
 	tags := slices.Concat(earlier, disabledBy, []string{"ami-janitor:keep", "yes"})
 	return []object{having(tagged(image(2, 2), tags...), "State", "disabled")}
 }
 
-// keptAnd is the verdict on an image that is kept, and whose mark is taken off, whoever has written it.
+// keptAnd is the verdict on an image that is kept, and whose mark is taken off, whoever has written
+// it.
 func keptAnd(image ami.Image, unmark retention.Unmark) retention.Verdict {
 	return retention.Verdict{Image: image, Decision: retention.Keep, Unmark: unmark, Undo: retention.UndoAsked(image)}
 }
@@ -451,7 +456,7 @@ func TestMarksThatAreNotTakenOffInTime(t *testing.T) {
 	})
 }
 
-// There is an outcome only of what could not be done.
+// There is an outcome only for failures.
 func TestARunUnmarks(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		const by = "announced-by=" + earlierRun + " team-a"
@@ -482,7 +487,7 @@ func TestARunUnmarks(t *testing.T) {
 	})
 }
 
-// Only what is kept is unmarked, whatever else a verdict says.
+// Only kept images are unmarked, whatever else a verdict says.
 func TestOnlyKeptImagesAreUnmarked(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, marked[retention.Announce]())

@@ -21,7 +21,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// The night of these tests, and the day on which the images are due whose removal is announced in it.
+// The night of these tests, and the day on which the images are due whose removal is announced in
+// it.
 var (
 	thisNight = time.Date(2030, 1, 1, 2, 0, 0, 0, time.UTC)
 	dueDay    = time.Date(2030, 1, 15, 0, 0, 0, 0, time.UTC)
@@ -96,8 +97,9 @@ func tagsOf(image types.Image) map[string]string {
 	return tags
 }
 
-// state says in one line how an image is: "disabled; announced-by=RUN team-a disabled=RUN due=2030-01-15; deprecated 2030-01-15".
-// Keys are without their prefix, and the id of the run is RUN.
+// state says in one line how an image is: "disabled; announced-by=RUN team-a disabled=RUN
+// due=2030-01-15; deprecated 2030-01-15". Keys are without their prefix, and the id of the run is
+// RUN.
 func state(t rapid.TB, account *emulator.Account, n int) string {
 	t.Helper()
 	image, ok := imagesIn(t, account)[imageID(n)]
@@ -160,8 +162,9 @@ var announcers = map[string]ami.Announcement{
 	theirRun:   {Policy: theirPolicy, Due: dueDay},
 }
 
-// books are a journal that bears out whatever images say was announced: only tags that are missing, or wrong, can keep these.
-func books(images []ami.Image, action retention.GraceAction) map[string]ami.Announcement {
+// fullJournal is a journal that confirms every announcement of the images: only missing or wrong
+// tags can keep these.
+func fullJournal(images []ami.Image, action retention.GraceAction) map[string]ami.Announcement {
 	announced := map[string]ami.Announcement{}
 	for _, image := range images {
 		run := retention.Announcer(image)
@@ -176,12 +179,12 @@ func books(images []ami.Image, action retention.GraceAction) map[string]ami.Anno
 	return announced
 }
 
-// noBooks are a journal that knows of no announcement.
-func noBooks([]ami.Image, retention.GraceAction) map[string]ami.Announcement {
+// emptyJournal is a journal without announcements.
+func emptyJournal([]ami.Image, retention.GraceAction) map[string]ami.Announcement {
 	return map[string]ami.Announcement{}
 }
 
-// policyOf is a policy that nothing keeps an image from.
+// policyOf is a policy that keeps no image.
 func policyOf(name string, action retention.GraceAction) retention.Policy {
 	limit := retention.Days(30 * retention.Day)
 	return retention.Policy{
@@ -190,7 +193,8 @@ func policyOf(name string, action retention.GraceAction) retention.Policy {
 	}
 }
 
-// planFor is the plan that a policy makes of an account on a day, if some images are in use and nothing uses the others.
+// planFor is the plan that a policy makes for an account on a day, if the given images are in use
+// and the others are not.
 func planFor(
 	t rapid.TB, account *emulator.Account, day time.Time, policy retention.Policy,
 	journal func([]ami.Image, retention.GraceAction) map[string]ami.Announcement, inUse ...int,
@@ -207,11 +211,11 @@ func planFor(
 	return policy.Open([]ami.Inventory{inv}, day).Plan(map[string]ami.Evidence{inv.Region: evidence})[0]
 }
 
-// night is the plan that this policy makes of an account on a day, if nothing uses any of the images, and the journal knows of all
-// announcements.
+// night is the plan that this policy makes for an account on a day, if no image is used, and the
+// journal knows all announcements.
 func night(t rapid.TB, account *emulator.Account, day time.Time, action retention.GraceAction) retention.Plan {
 	t.Helper()
-	return planFor(t, account, day, policyOf(ourPolicy, action), books)
+	return planFor(t, account, day, policyOf(ourPolicy, action), fullJournal)
 }
 
 // verdictOn is the verdict on an image.
@@ -226,22 +230,23 @@ func verdictOn(t rapid.TB, plan retention.Plan, n int) retention.Verdict {
 	return retention.Verdict{}
 }
 
-// takenBack is what taking back this policy's announcement of image 1 takes, as package retention has it: because the image is in
-// use, or because the policy does not cover it any more.
+// takenBack is how this policy takes back its announcement of image 1, according to package
+// retention: because the image is in use, or because the policy no longer covers it.
 func takenBack(t rapid.TB, account *emulator.Account, veto bool, action retention.GraceAction) retention.Undo {
 	t.Helper()
 	policy := policyOf(ourPolicy, action)
 	if veto {
-		return verdictOn(t, planFor(t, account, time.Now(), policy, books, 1), 1).Undo
+		return verdictOn(t, planFor(t, account, time.Now(), policy, fullJournal, 1), 1).Undo
 	}
 	if err := policy.Names.UnmarshalText([]byte("none-of-these")); err != nil {
 		t.Fatal(err)
 	}
-	return verdictOn(t, planFor(t, account, time.Now(), policy, books), 1).Undo
+	return verdictOn(t, planFor(t, account, time.Now(), policy, fullJournal), 1).Undo
 }
 
-// An image that is whole, and due, does go, and one that is not marked is announced: else these tests would prove nothing.
-func TestWhatAnImageIsInForOnOtherNights(t *testing.T) {
+// A due image with a complete announcement does go, and an unmarked one is announced: otherwise
+// these tests would prove nothing.
+func TestOtherRunsOnAnImage(t *testing.T) {
 	for action, image := range marked {
 		tonight(t, func(t *testing.T) {
 			account := load(t, image(), tagged(image2(), "Owner", "me"))
@@ -289,8 +294,9 @@ func number(imageID string) int {
 // written are the tags that the janitor writes.
 var written = []string{intentTag, runTag, dueTag, announcedByTag, disabledTag, restoredTag}
 
-// guarded is an account that complains as soon as a call takes off all tags, announces a removal in more than one call, leaves an
-// image disabled that does not say by whom, or has more tags of the janitor on an image than there is room for.
+// guarded is an account that complains as soon as a call takes off all tags, announces a removal in
+// more than one call, leaves an image disabled that does not say by whom, or has more tags of the
+// janitor on an image than there is room for.
 func guarded(t rapid.TB, account *emulator.Account) emulator.Doer {
 	disabledBefore := map[string]bool{}
 	for id, image := range imagesIn(t, account) {
@@ -347,7 +353,8 @@ func guarded(t rapid.TB, account *emulator.Account) emulator.Doer {
 // writes reports whether an action changes anything.
 func writes(action string) bool { return !strings.HasPrefix(action, "Describe") }
 
-// cut lets some writes through and ends everything with the next one: it does not arrive, or arrives and is not answered.
+// cut lets some writes through and ends everything with the next one: it does not arrive, or
+// arrives and is not answered.
 func cut(next emulator.Doer, writesBefore int, arrives bool, stop func()) (doer emulator.Doer, reached func() bool) {
 	n := 0
 	return emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
