@@ -7,25 +7,27 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// standing says whose announcement an image carries, as far as that can be known. Tags are claims: whoever may tag can write them.
-// What is borne out by the journal is a fact.
+// standing says whose announcement an image carries, as far as that can be known. Tags are claims:
+// anybody who may tag can write them. An announcement that the journal confirms is a fact.
 type standing int
 
 const (
 	// unannounced means that the image carries no tag of an announcement.
 	unannounced standing = iota
-	// ours means that a run of this policy has announced the removal: the journal says so.
+	// ours means that a run of this policy announced the removal, according to the journal.
 	ours
-	// unrecorded means that the image carries tags of an announcement of which no record of this policy knows.
+	// unrecorded means that the image carries tags of an announcement that no record of this policy
+	// confirms.
 	unrecorded
-	// anothers means that another policy has announced the removal, as the image says.
+	// anothers means that another policy announced the removal, according to the image.
 	anothers
-	// nobodys means that nobody is going to carry out the announcement: its policy does not come back for it, or its tags are older
-	// than the image, and were copied from another one.
+	// nobodys means that nobody will carry out the announcement: its policy no longer cares for it,
+	// or its tags are older than the image, and were copied from another one.
 	nobodys
 )
 
-// abandoned is how long after its day another policy's announcement is left to it, if nothing is seen of that policy since.
+// abandoned is how long after its day another policy's announcement is left to that policy, if no
+// newer one of it is seen.
 const abandoned = 30 * Day
 
 func (r *regionFacts) standing(image *ami.Image, own *ownTags) standing {
@@ -38,7 +40,8 @@ func (r *regionFacts) standing(image *ami.Image, own *ownTags) standing {
 		return ours
 	case isCopied(image, own):
 		return nobodys
-	case r.announcer(image.ID, own) == "" || own.announcedIn().Began().After(r.now.Add(Day)): // Clocks do not differ by so much.
+	// Clocks do not differ by this much.
+	case r.announcer(image.ID, own) == "" || own.announcedIn().Began().After(r.now.Add(Day)):
 		return unrecorded
 	case r.isAbandoned(image.ID, own):
 		return nobodys
@@ -47,8 +50,9 @@ func (r *regionFacts) standing(image *ami.Image, own *ownTags) standing {
 	}
 }
 
-// recorded returns what the journal says of the announcement that an image carries. That a run has announced a removal is no record
-// of its having disabled the image: a tag that says no more than the latter is borne out by what that run was to do.
+// recorded returns what the journal says about the announcement that an image carries. The
+// announcement of a removal does not record that the run disabled the image: a DisabledTag alone is
+// confirmed only if that run planned to disable it.
 func (r *regionFacts) recorded(imageID string, own *ownTags) (ami.Announcement, bool) {
 	recorded, run := r.History.Announced[imageID], string(own.announcedIn())
 	isIt := run != "" && recorded.Run == run && !recorded.Due.IsZero()
@@ -58,8 +62,8 @@ func (r *regionFacts) recorded(imageID string, own *ownTags) (ami.Announcement, 
 	return recorded, true
 }
 
-// announcer returns the name of the other policy that has announced the removal of an image; empty if there is none. What the
-// journal says goes before what the image says.
+// announcer returns the name of the other policy that announced the removal of an image; empty if
+// there is none. The journal overrules the image.
 func (r *regionFacts) announcer(imageID string, own *ownTags) string {
 	policy := own.by.policy
 	if recorded, ok := r.recorded(imageID, own); ok {
@@ -71,8 +75,9 @@ func (r *regionFacts) announcer(imageID string, own *ownTags) string {
 	return policy
 }
 
-// isCopied reports whether the tags of an announcement are older than the image that carries them: CopyImage can copy an image's
-// tags (EC2 API Reference, CopyImage: CopyImageTags), and so can who builds images.
+// isCopied reports whether the tags of an announcement are older than the image that carries them:
+// CopyImage can copy an image's tags (EC2 API Reference, CopyImage: CopyImageTags), and so can
+// build tools.
 func isCopied(image *ami.Image, own *ownTags) bool {
 	return own.isMarked() && isOlder(own.announcedBefore(), image)
 }
@@ -82,17 +87,19 @@ func isDeclarationCopied(image *ami.Image, own *ownTags) bool {
 	return own.hasRun && isOlder(own.runAt, image)
 }
 
-// isOlder reports whether a run began too early to have announced or removed an image: it takes only those that are as old as Floor,
-// so that a day is left for clocks that differ.
+// isOlder reports whether a run started too early to have announced or removed an image: it takes
+// only images as old as Floor, minus a day for clocks that differ.
 func isOlder(begun time.Time, image *ami.Image) bool {
 	return !begun.IsZero() && image.CreatedAt.After(begun.Add(-Day))
 }
 
-// longestGrace is how far ahead the day of an announcement counts, from when it was made: whoever may tag can write any day.
+// longestGrace is how far after its announcement a due day counts: anybody who may tag can write
+// any day.
 const longestGrace = 365 * Day
 
-// isAbandoned reports whether the day of another policy's announcement is long past, and no later announcement of that policy is
-// seen in the region. An announcement without a day counts from when it was made.
+// isAbandoned reports whether the day of another policy's announcement is long past, and no later
+// announcement of that policy is seen in the region. An announcement without a day counts from its
+// run.
 func (r *regionFacts) isAbandoned(imageID string, own *ownTags) bool {
 	made := own.announcedIn().Began()
 	day := own.due
@@ -106,7 +113,8 @@ func (r *regionFacts) isAbandoned(imageID string, own *ownTags) bool {
 	return r.now.Sub(day) >= abandoned && !r.seen[r.announcer(imageID, own)].After(day)
 }
 
-// latestAnnouncements returns when each policy has last announced something, as far as the images of the region say.
+// latestAnnouncements returns when each policy made its last announcement, according to the images
+// of the region.
 func latestAnnouncements(images []ami.Image, now time.Time) map[string]time.Time {
 	latest := map[string]time.Time{}
 	for i := range images {
@@ -118,35 +126,39 @@ func latestAnnouncements(images []ami.Image, now time.Time) map[string]time.Time
 	return latest
 }
 
-// saysDisabled reports whether the tags of a disabled image say that the janitor has disabled it, and whoever did so does not come back
-// for it: it would stay disabled for good if nobody were told.
+// saysDisabled reports whether the tags of a disabled image say that the janitor disabled it,
+// although nobody will enable it again: without a notice it would stay disabled forever.
 func (r *regionFacts) saysDisabled(image *imageFacts) bool {
 	isLeft := image.standing == unrecorded || image.standing == nobodys && !isCopied(image.Image, image.own)
 	return isLeft && image.own.disabled && image.State == "disabled"
 }
 
-// hasDisabled reports whether the janitor has disabled an image: the image says so, and the journal bears it out.
+// hasDisabled reports whether the janitor disabled an image: the image says so, and the journal
+// confirms it.
 func (r *regionFacts) hasDisabled(image *imageFacts) bool {
 	return image.own.disabled && image.State == "disabled" && r.wasToBeDisabled(image)
 }
 
-// hasDeprecated reports whether an announcement of this policy has set the deprecation that an image has, as the journal says.
+// hasDeprecated reports whether an announcement of this policy set the deprecation of an image,
+// according to the journal.
 func (r *regionFacts) hasDeprecated(image *imageFacts) bool {
 	recorded, _ := r.recorded(image.ID, image.own)
 	return image.standing == ours && GraceAction(recorded.Action) == Deprecate && isDeprecatedOn(image.Image, recorded.Due)
 }
 
-// wasToBeDisabled reports whether this policy's announcement of an image was to disable it, as the journal says.
+// wasToBeDisabled reports whether this policy's announcement of an image disables it, according to
+// the journal.
 func (r *regionFacts) wasToBeDisabled(image *imageFacts) bool {
 	recorded, _ := r.recorded(image.ID, image.own)
 	return image.standing == ours && GraceAction(recorded.Action) == Disable
 }
 
-// unmark says what becomes of the announcement that a kept image carries.
+// unmark says what happens to the announcement that a kept image carries.
 //
-// This policy takes back its own for every reason: an objection goes before everything else. What another policy has announced, and
-// what no record bears out, only facts of the image take back: never this policy's own scope, limit, family or cap. The tags of
-// another account's image are not the janitor's to touch. That an image was restored is noted on it, announced or not.
+// This policy takes back its own announcement for every reason, and an objection comes first.
+// Another policy's announcement, and an unconfirmed one, is taken back only because of facts of the
+// image: never because of this policy's own scope, limit, family or cap. Tags of another account's
+// image are never changed. A restore is noted on the image, announced or not.
 func (r *regionFacts) unmark(reasons []Reason, image *imageFacts) Unmark {
 	has := func(is func(Reason) bool) bool { return slices.ContainsFunc(reasons, is) }
 	switch {
@@ -167,7 +179,7 @@ func (r *regionFacts) unmark(reasons []Reason, image *imageFacts) Unmark {
 	}
 }
 
-// unmarkOurs says what becomes of an announcement of this policy.
+// unmarkOurs says what happens to an announcement of this policy.
 func unmarkOurs(reasons []Reason) Unmark {
 	for _, becomes := range []Unmark{Veto, ClearMark} {
 		if slices.ContainsFunc(reasons, func(r Reason) bool { return onMark[r.Code] == becomes }) {
@@ -177,8 +189,8 @@ func unmarkOurs(reasons []Reason) Unmark {
 	return LeaveMark
 }
 
-// unmarkCopied says what becomes of an announcement that was copied from another image: nobody can object to it. A tag that says the
-// image is disabled stays as long as that is so.
+// unmarkCopied says what happens to an announcement that was copied from another image: nobody can
+// object to it. A tag that says the image is disabled stays while that is so.
 func unmarkCopied(image *imageFacts) Unmark {
 	if image.own.disabled && image.State == "disabled" {
 		return LeaveMark
@@ -186,25 +198,27 @@ func unmarkCopied(image *imageFacts) Unmark {
 	return ClearMark
 }
 
-// isObjectedTo reports whether an announcement that is not this policy's own, as far as is known, still has a part that can be taken off.
+// isObjectedTo reports whether an announcement that is not known to be this policy's still has a
+// part that can be taken off.
 func (r *regionFacts) isObjectedTo(image *imageFacts) bool {
 	return image.own.hasDue || image.standing == unrecorded && image.own.hasBy
 }
 
-// isFact reports whether a reason to keep an image would be one for every policy.
+// isFact reports whether a reason to keep an image would hold for every policy.
 func isFact(reason Reason, image *imageFacts) bool {
 	switch reason.Code {
 	case ami.ReasonProtected, ami.ReasonInUse, ami.ReasonVetoed:
 		return true
 	case ami.ReasonKeepTag:
-		return image.own.keep != "" // Else it is one of KEEP_TAGS.
+		return image.own.keep != "" // Otherwise it is one of KEEP_TAGS.
 	default:
 		return false
 	}
 }
 
-// undo says what taking an announcement back takes. Without a record of its own the janitor neither enables an image nor ends its
-// deprecation. Another policy's announcement loses its day: that policy sees the objection, and does the rest.
+// undo says how to take an announcement back. Without a record of its own the janitor neither
+// enables an image nor ends its deprecation. Another policy's announcement only loses its day: that
+// policy sees the objection, and does the rest.
 func (r *regionFacts) undo(becomes Unmark, image *imageFacts) Undo {
 	if becomes == LeaveMark {
 		return Undo{}
@@ -217,14 +231,15 @@ func (r *regionFacts) undo(becomes Unmark, image *imageFacts) Undo {
 			u.Keys = append(u.Keys, carried(image.Tags, ami.DisabledTag)...)
 		}
 	}
-	if becomes == Veto && !r.isClaimed(image.ID, image.own) { // A run that is at work, or another policy, needs what it has declared.
+	// A run at work, or another policy, needs its declaration.
+	if becomes == Veto && !r.isClaimed(image.ID, image.own) {
 		u.Keys = append(u.Keys, carried(image.Tags, ami.IntentTag, ami.RunTag)...)
 	}
 	return u
 }
 
-// UndoAsked is what taking back the announcement takes that an image carries, if a person asks for it by name: that person's word
-// stands in for a record.
+// UndoAsked is how to take back an image's announcement if a person names the image: that person's
+// word replaces a record.
 func UndoAsked(image ami.Image) Undo {
 	own := readOwnTags(image.Tags)
 	return Undo{
@@ -234,13 +249,13 @@ func UndoAsked(image ami.Image) Undo {
 	}
 }
 
-// isDeprecatedOn reports whether an image is deprecated from the very minute with which a day begins.
+// isDeprecatedOn reports whether an image is deprecated exactly from the start of a day.
 func isDeprecatedOn(image *ami.Image, day time.Time) bool {
 	return !image.DeprecatedAt.IsZero() && image.DeprecatedAt.Truncate(time.Minute).Equal(day.UTC().Truncate(Day))
 }
 
-// carried returns the keys under which a resource carries some tags of the janitor, as they are written: in the order of the names,
-// and sorted for each.
+// carried returns the keys of some of the janitor's tags on a resource, as they are written: in the
+// order of the names, and sorted for each.
 func carried(tags map[string]string, names ...string) []string {
 	var keys []string
 	for _, name := range names {
@@ -255,7 +270,7 @@ func carried(tags map[string]string, names ...string) []string {
 	return keys
 }
 
-// unrecordedMark keeps an image whose announcement is not borne out: it may be written by anybody.
+// unrecordedMark keeps an image with an unconfirmed announcement: anybody could have written it.
 func unrecordedMark(r *regionFacts, image *imageFacts) string {
 	why := "no record of this policy says that"
 	if r.History.Announced == nil {
@@ -277,7 +292,7 @@ func unrecordedMark(r *regionFacts, image *imageFacts) string {
 	}
 }
 
-// announcedElsewhere leaves an image to the policy that has announced its removal.
+// announcedElsewhere leaves an image to the policy that announced its removal.
 func announcedElsewhere(r *regionFacts, image *imageFacts) string {
 	by := "policy " + r.announcer(image.ID, image.own) + " has announced its removal"
 	if image.own.hasDue {
@@ -293,8 +308,7 @@ func announcedElsewhere(r *regionFacts, image *imageFacts) string {
 	}
 }
 
-// copiedTags keeps an image that carries tags of another image's removal, and none of its own,
-// until they are off.
+// copiedTags keeps an image that carries only tags of another image's removal, until they are off.
 func copiedTags(r *regionFacts, image *imageFacts) string {
 	switch {
 	case notOwned(r, image) != "":

@@ -11,8 +11,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// bigInventory has as many images as a region may have (EC2 User Guide, "AMI quotas"), of 500 families, with the names,
-// tags and snapshots that pipelines give them.
+// bigInventory has as many images as a region may have (EC2 User Guide, "AMI quotas"), of 500
+// families, with the names, tags and snapshots that pipelines give them.
 func bigInventory() ami.Inventory {
 	random := rand.New(rand.NewPCG(1, 2))
 	here := ami.Inventory{Account: account, Region: region}

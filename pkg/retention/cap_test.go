@@ -52,8 +52,9 @@ func TestDeferredImagesSayWhy(t *testing.T) {
 	}
 }
 
-// An image with a snapshot of which EC2 does not say with whom it is shared gives its place to another: what one cannot know would stop
-// what one can remove for good. Once no more is asked, all are kept of which that is not known.
+// An image with a snapshot whose sharing EC2 does not reveal gives its place in the cap to another
+// image: otherwise it would block removals permanently. Once no further snapshots are asked about,
+// all images of unknown sharing are kept.
 func TestWhatMayBeSharedYieldsItsPlace(t *testing.T) {
 	here := inventory(region, idle("ami-1", mapping("snap-1")), idle("ami-2", mapping("snap-2")), idle("ami-3", mapping("snap-3")), idle("ami-4"))
 	here.Snapshots = []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2"}, {ID: "snap-3"}}
@@ -86,7 +87,8 @@ func TestWhatMayBeSharedYieldsItsPlace(t *testing.T) {
 	}
 }
 
-// Images that have been idle for the same time go by their ids, and then by their regions, in whatever order the regions come.
+// Images that have been idle for the same time go by their ids, and then by their regions, in
+// whatever order the regions come.
 func TestCapWithTies(t *testing.T) {
 	var inventories []ami.Inventory
 	for _, name := range []string{"c", "a", "b"} {

@@ -9,11 +9,11 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// atWork is how long a run may be at work, at most, after it has begun: far longer than any is.
+// atWork is the longest time a run may be at work, far above any real run.
 const atWork = 12 * time.Hour
 
-// isClaimed reports whether the run that has declared the removal of an image or a snapshot may be at work on it. One that
-// the journal knows to be over is not.
+// isClaimed reports whether the run that declared the removal of an image or a snapshot may be at
+// work on it. A run that has ended according to the journal is not.
 func (r *regionFacts) isClaimed(id string, own *ownTags) bool {
 	switch {
 	case !own.intent || own.run == "":
@@ -29,15 +29,15 @@ func (r *regionFacts) isClaimed(id string, own *ownTags) bool {
 	}
 }
 
-// mayComeBack reports whether the policy of a run which is not known may still finish what that run has declared, by what the id says
-// of when it began. After that time it counts as abandoned, as announcements do.
+// mayComeBack reports whether an unknown run's policy may still finish what that run declared,
+// judged by the start time in its id. After that time it counts as abandoned, as announcements do.
 func mayComeBack(run string, at time.Time) bool {
 	begun := ami.RunID(run).Began()
 	return !begun.IsZero() && at.Sub(begun).Abs() < time.Duration(abandoned)
 }
 
-// Declarers returns the runs that have declared the removal of images and snapshots of a region, as these say by their tags, and that
-// may come back for them; sorted.
+// Declarers returns the runs that declared removals in a region, according to tags, and that may
+// come back for them; sorted.
 func Declarers(inventory ami.Inventory, now time.Time) []string {
 	found := map[string]bool{}
 	add := func(tags map[string]string) {
@@ -54,21 +54,24 @@ func Declarers(inventory ami.Inventory, now time.Time) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// isNotAttempted reports whether the run that has declared the removal of an image or a snapshot is known not to have removed it.
+// isNotAttempted reports whether the run that declared the removal of an image or a snapshot
+// certainly did not remove it.
 func (r *regionFacts) isNotAttempted(id string, own *ownTags) bool {
 	return own.run != "" && slices.Contains(r.History.NotAttempted[id], own.run)
 }
 
-// MayBeAtWork reports whether a run may be at work at a time, by what its id says of when it began.
+// MayBeAtWork reports whether a run may be at work at a time, judged by the start time in its id.
 func MayBeAtWork(run string, at time.Time) bool {
 	begun := ami.RunID(run).Began()
 	return !begun.IsZero() && at.Sub(begun).Abs() < atWork
 }
 
-// BeganBefore reports whether a run began before a time, by what its id says. Of one whose id does not say it, it is taken for so.
+// BeganBefore reports whether a run started before a time, judged by its id. An id without a time
+// counts as before.
 func BeganBefore(run string, at time.Time) bool { return ami.RunID(run).Began().Before(at) }
 
-// isOver reports whether the removal of an image or a snapshot is declared, and no run is at work on it.
+// isOver reports whether the removal of an image or a snapshot is declared, and no run is at work
+// on it.
 func (r *regionFacts) isOver(id string, own *ownTags) bool {
 	return id != "" && own.intent && !r.isClaimed(id, own)
 }
@@ -84,18 +87,19 @@ func claimed(r *regionFacts, image *imageFacts) string {
 	}
 }
 
-// OldForm is why an image stays whose removal was announced before policies had names: no record bears that out.
+// OldForm is why an image stays whose removal was announced before policies had names: no record
+// confirms the announcement.
 const OldForm = "its tags are of an announcement by an earlier version of the janitor, which does not count any more"
 
-// restored notices images that a person may have brought back from the Recycle Bin. Where it has been noted on the image
-// since, that is a use like any other.
+// restored keeps images that a person may have restored from the Recycle Bin. Once the image says
+// so, the restore is a use like any other.
 func restored(r *regionFacts, image *imageFacts) string {
 	own, run := image.own, r.History.Removed[image.ID]
 	switch {
 	case run != "" && !own.restoredSince(ami.RunID(run).Began()):
 		return "run " + run + " has removed it, or may have, and it is there again"
 	case isDeclarationCopied(image.Image, own):
-		return "" // It was another image's removal.
+		return "" // The declaration is another image's.
 	case own.hasRun && !own.intent:
 		return halfDeclared(own)
 	case !own.intent || r.isClaimed(image.ID, own) || r.isNotAttempted(image.ID, own):
@@ -107,11 +111,11 @@ func restored(r *regionFacts, image *imageFacts) string {
 	}
 }
 
-// halfDeclared is restored for an image that names a run, and does not say that this means to remove it.
+// halfDeclared is restored for an image with a RunTag but no IntentTag.
 func halfDeclared(own *ownTags) string {
 	switch {
 	case len(own.faults) > 0:
-		return "" // It is kept for these.
+		return "" // Other rules keep it because of these.
 	case own.isOldForm():
 		return OldForm
 	default:
@@ -119,71 +123,74 @@ func halfDeclared(own *ownTags) string {
 	}
 }
 
-// findContested returns the images that a run has removed not long ago, or may have, and that are listed all the same, by the
-// ids of their snapshots. A person may have brought one back, or EC2 shows its removal late: nobody can tell whether it needs
-// its snapshots. Of several images the first one by id counts.
-func (r *regionFacts) findContested() map[string]string {
-	contested := map[string]string{}
+// findRecentlyRemoved returns the images that a run removed recently, or may have, and that are
+// still listed, by the ids of their snapshots. Either a person restored the image, or EC2 shows its
+// removal late: nobody can tell whether it needs its snapshots. Of several images the first one by
+// id counts.
+func (r *regionFacts) findRecentlyRemoved() map[string]string {
+	removed := map[string]string{}
 	for i := range r.images {
 		image := &r.images[i]
 		if !MayBeAtWork(r.History.Removed[image.ID], r.now) {
 			continue
 		}
 		for _, id := range image.SnapshotIDs {
-			if known, ok := contested[id]; !ok || image.ID < known {
-				contested[id] = image.ID
+			if known, ok := removed[id]; !ok || image.ID < known {
+				removed[id] = image.ID
 			}
 		}
 	}
-	return contested
+	return removed
 }
 
-// snapshotInDoubt keeps an image whose snapshot would be kept for the sake of another image that may be gone: nobody would come
-// back for it.
+// snapshotInDoubt keeps an image whose snapshot would be kept because of another image that may be
+// gone: no later run would delete that snapshot.
 func snapshotInDoubt(r *regionFacts, image *imageFacts) string {
 	for _, id := range image.SnapshotIDs {
-		if other := r.contested[id]; other != "" && other != image.ID {
+		if other := r.recentlyRemoved[id]; other != "" && other != image.ID {
 			return id + " is one of " + other + " as well, which run " + r.History.Removed[other] + " has removed, or may have"
 		}
 	}
 	return ""
 }
 
-// restoredSince reports whether a restore is noted that may have come after a run: on the day on which that began, or later.
+// restoredSince reports whether a restore is noted that may have come after a run: on the day of
+// its start, or later.
 func (o *ownTags) restoredSince(begun time.Time) bool {
 	return !begun.IsZero() && !o.restored.Before(begun.Truncate(Day))
 }
 
-// strays returns the declarations of removals that are none any more: of images and snapshots that no run is at work on. A
-// declaration goes with the mark of an image that was restored, and serves as long as there are leftovers of its run.
-func (r *regionFacts) strays(verdicts []Verdict) []Stray {
-	var strays []Stray
-	for i := range r.images { // In the order of the verdicts.
+// staleDeclarations returns the declarations on images and snapshots that no run is at work on. The
+// declaration of a restored image is removed with its mark, and that of a leftover serves its run.
+func (r *regionFacts) staleDeclarations(verdicts []Verdict) []Stray {
+	var stale []Stray
+	for i := range r.images { // Same order as the verdicts.
 		image := &r.images[i]
-		if r.isStray(image) && verdicts[i].Unmark != Veto && notOwned(r, image) == "" {
-			strays = append(strays, newStray(image.ID, image.own, image.Tags))
+		if r.isStale(image) && verdicts[i].Unmark != Veto && notOwned(r, image) == "" {
+			stale = append(stale, newStaleDeclaration(image.ID, image.own, image.Tags))
 		}
 	}
 	mapped := r.mapped()
 	for id, snapshot := range r.snapshots {
 		own := readOwnTags(snapshot.Tags)
-		// Without a journal it may be a leftover that another policy finishes.
+		// Without a journal it may be a leftover that another policy will finish.
 		mayBeAnothers := r.History.Strangers == nil && !mapped[id] && mayComeBack(own.run, r.now)
 		if r.isOver(id, own) && !r.isLeftover(id, own.run) && !mayBeAnothers {
-			strays = append(strays, newStray(id, own, snapshot.Tags))
+			stale = append(stale, newStaleDeclaration(id, own, snapshot.Tags))
 		}
 	}
-	slices.SortFunc(strays, func(a, b Stray) int { return strings.Compare(a.ID, b.ID) })
-	return strays
+	slices.SortFunc(stale, func(a, b Stray) int { return strings.Compare(a.ID, b.ID) })
+	return stale
 }
 
-// isStray reports whether an image carries a declaration that is over, or that was copied. What cannot be read is left.
-func (r *regionFacts) isStray(image *imageFacts) bool {
+// isStale reports whether an image carries a declaration that is over, or was copied. An unreadable
+// one is left alone.
+func (r *regionFacts) isStale(image *imageFacts) bool {
 	own := image.own
 	return r.isOver(image.ID, own) || isDeclarationCopied(image.Image, own) && (own.intent || len(own.faults) == 0)
 }
 
-// mapped returns the snapshots that images map, by id.
+// mapped returns the ids of the snapshots that images map.
 func (r *regionFacts) mapped() map[string]bool {
 	mapped := map[string]bool{}
 	for i := range r.images {
@@ -194,7 +201,7 @@ func (r *regionFacts) mapped() map[string]bool {
 	return mapped
 }
 
-func newStray(id string, own *ownTags, tags map[string]string) Stray {
+func newStaleDeclaration(id string, own *ownTags, tags map[string]string) Stray {
 	return Stray{ID: id, Run: own.run, Keys: carried(tags, ami.IntentTag, ami.RunTag)}
 }
 

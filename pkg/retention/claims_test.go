@@ -17,13 +17,13 @@ func snapshotWith(id string, tags ...string) ami.Snapshot {
 	return s
 }
 
-// declaredSnapshot carries what declares that a run deletes it.
+// declaredSnapshot carries the declaration that a run deletes it.
 func declaredSnapshot(id, run string) ami.Snapshot {
 	return snapshotWith(id, ami.IntentTag, ami.Intent, ami.RunTag, run)
 }
 
-// What declares a removal is taken off where no run is at work, and nothing else is.
-func TestStrays(t *testing.T) {
+// A declaration is taken off where no run is at work, and nothing else is.
+func TestStaleDeclarations(t *testing.T) {
 	const intent, run = ami.IntentTag, ami.RunTag
 	notAttempted := ami.History{NotAttempted: map[string][]string{subject: {theRun}, "snap-1": {theRun}}}
 	ofImage := func(keys ...string) []retention.Stray {
@@ -82,7 +82,7 @@ func TestStrays(t *testing.T) {
 			here.Snapshots = []ami.Snapshot{test.snapshot}
 			plan := p.Open([]ami.Inventory{here}, now).Plan(unused(here))[0]
 			if diff := gocmp.Diff(test.want, plan.Strays); diff != "" {
-				t.Errorf("strays (-want +got):\n%s", diff)
+				t.Errorf("stale (-want +got):\n%s", diff)
 			}
 			if v := plan.Verdicts[0]; v.Unmark != test.unmark {
 				t.Errorf("unmark %q because of %v, want %q", v.Unmark, v.Reasons, test.unmark)

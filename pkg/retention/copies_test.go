@@ -16,7 +16,8 @@ func copyFrom(source, region string) func(*ami.Image) {
 	return func(i *ami.Image) { i.SourceImageID, i.SourceRegion = source, region }
 }
 
-// A copy stays while its original is used, or may be: the latter is a doubt like any other. The copy is in eu-west-1, its original in us-east-1.
+// A copy stays while its original is used, or may be: the latter is a doubt like any other. The
+// copy is in eu-west-1, its original in us-east-1.
 func TestCopies(t *testing.T) {
 	const there, original = "us-east-1", "ami-2"
 	arn := []ami.Reference{{ARN: "arn:1"}}
@@ -24,10 +25,12 @@ func TestCopies(t *testing.T) {
 	for name, test := range map[string]struct {
 		image    []func(*ami.Image)
 		original []func(*ami.Image) // Nil if it is not listed.
-		evidence *ami.Evidence      // Of us-east-1. Nil if it is no part of the run.
+		evidence *ami.Evidence      // Of us-east-1. Nil if that region is not part of the run.
 		goes     bool
 		says     string
-		doubt    int // 1 if nobody knows whether the original is used; 2 if it is used, and there is a doubt besides.
+		// 1 if nobody knows whether the original is used; 2 if it is used, and there is a doubt
+		// besides.
+		doubt int
 	}{
 		"of_an_unused_original_goes":        {nil, with(), unusedThere, true, "", 0},
 		"of_a_used_original":                {nil, with(), &ami.Evidence{Images: findings{original: {Use: ami.Used, References: arn}}}, false, "it is a copy of ami-2 in us-east-1, which is named by arn:1\n", 0},
@@ -93,8 +96,8 @@ func TestCopies(t *testing.T) {
 	}
 }
 
-// Text in any region of the run may name an original; so may text that could not be read. The copy is in eu-west-1, its
-// original in us-east-1, and ap-south-1 has nothing to do with either.
+// Text in any region of the run may name an original, and so may unreadable text. The copy is in
+// eu-west-1, its original in us-east-1, and ap-south-1 is unrelated.
 func TestCopiesOfWhatTextNames(t *testing.T) {
 	const there, original = "us-east-1", "ami-2"
 	names := ami.Evidence{Images: findings{original: {Use: ami.Used, References: []ami.Reference{{Source: ami.TextSource, ARN: "arn:far"}}}}}
@@ -106,10 +109,11 @@ func TestCopiesOfWhatTextNames(t *testing.T) {
 		kept             []retention.Code // Nil if it goes.
 		says             string
 	}{
-		"named_where_the_copy_is":       {here: names, kept: []retention.Code{"copy-of-used"}, says: "it is a copy of ami-2 in us-east-1, which is named by arn:far\n"},
-		"named_in_a_third_region":       {far: names, kept: []retention.Code{"copy-of-used"}, says: "named by arn:far\n"},
-		"unread_where_the_copy_is":      {here: unread(ami.TextSource), kept: []retention.Code{"unknown-use"}, says: "the use of ami-2 in us-east-1, of which it is a copy: ssm-text in eu-west-1: denied\n"},
-		"unread_in_a_third_region":      {far: unread(ami.TextSource), kept: []retention.Code{"unknown-use"}, says: "ssm-text in ap-south-1: denied\n"}, // It may name the copy itself.
+		"named_where_the_copy_is":  {here: names, kept: []retention.Code{"copy-of-used"}, says: "it is a copy of ami-2 in us-east-1, which is named by arn:far\n"},
+		"named_in_a_third_region":  {far: names, kept: []retention.Code{"copy-of-used"}, says: "named by arn:far\n"},
+		"unread_where_the_copy_is": {here: unread(ami.TextSource), kept: []retention.Code{"unknown-use"}, says: "the use of ami-2 in us-east-1, of which it is a copy: ssm-text in eu-west-1: denied\n"},
+		// It may name the copy itself.
+		"unread_in_a_third_region":      {far: unread(ami.TextSource), kept: []retention.Code{"unknown-use"}, says: "ssm-text in ap-south-1: denied\n"},
 		"something_else_could_not_be":   {far: unread("instances")},
 		"named_and_unread":              {here: unread(ami.TextSource), far: names, kept: []retention.Code{"copy-of-used", "unknown-use"}, says: "arn:far"},
 		"a_third_region_not_read_goes":  {far: ami.Evidence{}},
@@ -139,7 +143,8 @@ func TestCopiesOfWhatTextNames(t *testing.T) {
 	}
 }
 
-// A copy that is kept because of its original is used by that no more than before: its original is not kept by it.
+// A copy that is kept because of its original is not used by that: it does not keep its original in
+// turn.
 func TestAnOriginalIsNotKeptByItsCopy(t *testing.T) {
 	here := inventory(region, idle("ami-1", copyFrom("ami-2", region), created(ago(days(300)))), idle("ami-2"))
 	evidence := unused(here)

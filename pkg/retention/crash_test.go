@@ -11,14 +11,14 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// crashes are what ends runs before they could finish, and what the journal keeps of them.
+// crashes say what kills runs before they finish, and what the journal records about them.
 type crashes struct {
-	journaled  bool                          // Else nobody knows what became of a run.
+	journaled  bool                          // Otherwise nobody knows the result of a run.
 	never      bool                          // Runs come to their end.
 	removed    map[string]string             // The run that has tried to remove each image.
-	unfinished map[begun]map[string][]string // By image, the snapshots that were to go with it.
+	unfinished map[begun]map[string][]string // By image, the snapshots planned to go with it.
 
-	killed, finished, restored, strays int
+	killed, finished, restored, stale int
 }
 
 // begun is a run in one region.
@@ -61,7 +61,7 @@ func (l *life) listing(region string) []ami.Snapshot {
 	return listed
 }
 
-// history is what the journal says of a region.
+// history is what the journal says about a region.
 func (l *life) history(region string) ami.History {
 	h := ami.History{Removed: map[string]string{}, NotAttempted: map[string][]string{}, Planned: map[string][]string{}}
 	if l.recorded {
@@ -95,16 +95,16 @@ func (l *life) history(region string) ami.History {
 	return h
 }
 
-// tidy takes off what is stray, and finishes what earlier runs have left undone.
+// tidy takes stale declarations off, and finishes the work of earlier runs.
 func (l *life) tidy(plan retention.Plan) {
-	for _, stray := range plan.Strays {
-		l.say("%s: stray of %s, without %v", stray.ID, stray.Run, stray.Keys)
-		l.crashes.strays++
-		for _, key := range stray.Keys {
-			if x := l.find(stray.ID); x != nil {
+	for _, declaration := range plan.Strays {
+		l.say("%s: declaration of %s, without %v", declaration.ID, declaration.Run, declaration.Keys)
+		l.crashes.stale++
+		for _, key := range declaration.Keys {
+			if x := l.find(declaration.ID); x != nil {
 				delete(x.Tags, key)
 			} else {
-				delete(l.snapshots[stray.ID].Tags, key)
+				delete(l.snapshots[declaration.ID].Tags, key)
 			}
 		}
 	}
@@ -122,7 +122,7 @@ func (l *life) tidy(plan retention.Plan) {
 	})
 }
 
-// remove is what a run does to the images that go, as far as it comes.
+// remove is what a run does to the images to remove, as far as it gets.
 func (l *life) remove(plan retention.Plan, failed string) {
 	var goes []retention.Verdict
 	for _, v := range plan.Verdicts {
@@ -174,7 +174,7 @@ func (l *life) declare(imageID string, snapshots []string) {
 	}
 }
 
-// removeOne reports whether the run has lived to see the end of it.
+// removeOne reports whether the run survived it.
 func (l *life) removeOne(imageID string, snapshots []string, failed string, alive func() bool) bool {
 	if !alive() {
 		return false
@@ -237,8 +237,9 @@ func (l *life) restore(*thing) {
 	}
 }
 
-// settle lets some nights pass without crashes and people. Nothing declares a removal then, and with a journal no snapshot
-// is left of what was removed. Without one it takes 30 days until a snapshot that no image maps is not another policy's to finish.
+// settle lets some nights pass without crashes and people. After them nothing declares a removal,
+// and with a journal no snapshot of a removed image is left. Without a journal it takes 30 days
+// until a snapshot without an image no longer belongs to another policy.
 func (l *life) settle() {
 	l.crashes.never = true
 	nights := 8

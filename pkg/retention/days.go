@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Day is the unit of every duration that a person configures.
+// Day is the unit of every configured duration.
 const Day = 24 * time.Hour
 
-// maxDays bounds a configured duration: a hundred years, well inside what a time.Duration can hold.
+// maxDays limits a configured duration: a hundred years, well within a time.Duration.
 const maxDays = 36500
 
 // Days is a duration in whole days, written "<n>d".

@@ -33,7 +33,8 @@ func TestParseDaysRefuses(t *testing.T) {
 	}
 }
 
-// A duration that cannot be read is an error and not a short one, and one that can be read is written the same way.
+// A duration that cannot be read is an error and not a short one, and one that can be read is
+// written the same way.
 func FuzzParseDays(f *testing.F) {
 	for _, seed := range []string{"180d", "0d", "36500d", "36501d", "d", "1.5d", "18446744073709551616d"} {
 		f.Add(seed)
@@ -55,7 +56,7 @@ func FuzzParseDays(f *testing.F) {
 	})
 }
 
-// Whatever the tags of the janitor say, the image is judged, and goes only if both say something sensible.
+// Whatever the janitor's tags say, the image is judged, and is removed only if both are sensible.
 func FuzzOwnTags(f *testing.F) {
 	for _, seed := range []string{
 		"", "2026-01-31", "2026-01-31T00:00:00Z", "2026-01-31T00:00:00.5+14:00", "9999-12-31", "0000-01-01", "2026-1-1", "2026-11-24", "\xff",
@@ -87,7 +88,8 @@ func FuzzOwnTags(f *testing.F) {
 	})
 }
 
-// Whatever an image is called, it is judged, has at most one family, and the only image of a family stays.
+// Whatever an image is called, it is judged, has at most one family, and the only image of a family
+// stays.
 func FuzzFamilyOfName(f *testing.F) {
 	for _, seed := range []string{
 		"", "golden", "web-20260101", "web-*", "***", "web-b8d1a1f2-1111-4000-8000-000000000000", "x86_64", "\xff1", "1", strings.Repeat("1-", 200), "日本 1",

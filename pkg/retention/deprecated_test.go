@@ -8,7 +8,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// A deprecation that the owner has chosen is none of the announcement: it stays when that is taken back, although both are for one day.
+// A deprecation that the owner chose does not belong to the announcement: it stays when that is
+// taken back, although both are for one day.
 func TestAnOwnersDeprecation(t *testing.T) {
 	p := policy(grace(14, retention.Deprecate))
 	for at, want := range map[time.Time]retention.GraceAction{{}: retention.Deprecate, now.AddDate(0, 0, 14): retention.Announce, ago(days(10)): retention.Announce} {

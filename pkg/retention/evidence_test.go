@@ -167,8 +167,8 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 	}
 }
 
-// What the facts keep is not looked up, and that it was not is no reason of its own: the digest would call every image
-// of the account one whose use could not be ruled out.
+// Images that facts keep are not looked up, and that is not a reason of its own: otherwise the
+// digest would show every image of the account as one of unknown use.
 func TestWhatTheFactsKeepIsNotCalledUnknown(t *testing.T) {
 	here := inventory(region, idle(subject), idle("ami-2", tagged("ami-janitor:keep", "")))
 	p := policy()

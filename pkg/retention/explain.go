@@ -8,26 +8,27 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// Explanation is all that the policy has to say of one image.
+// Explanation is everything that the policy says about one image.
 type Explanation struct {
-	Verdict   Verdict // Its snapshots are those that the image has, whatever becomes of it.
-	Results   []RuleResult
-	Gaps      []ami.Gap // All lookups that could not be completed, whatever else keeps the image.
-	LastUse   string    // For example "last launched 2026-01-02, 325 days ago".
-	StaleFrom time.Time // When the image has been idle for longer than its limit; zero if it has no readable date.
-	Hold      string    // Why nothing of the plan of its region may be carried out, whatever the verdict; empty if it may be.
+	Verdict Verdict // It includes the image's snapshots, whatever the decision.
+	Results []RuleResult
+	Gaps    []ami.Gap // All lookups that could not be completed, whatever else keeps the image.
+	LastUse string    // For example "last launched 2026-01-02, 325 days ago".
+	// When the image has been idle for longer than its limit; zero if it has no readable date.
+	StaleFrom time.Time
+	Hold      string // Why nothing of the region's plan may be carried out; empty if it may.
 }
 
-// RuleResult is what one keep rule says of an image. Its detail is empty if the rule does not keep
-// it.
+// RuleResult is the result of one keep rule for an image. Its detail is empty if the rule does not
+// keep it.
 type RuleResult struct {
 	Rule
 	Detail string
 }
 
-// Explain applies every keep rule to one image of a region, those too that a plan does not come to.
-// The evidence has to cover the image, whether it is a candidate or not. It reports false if the
-// region has no such image.
+// Explain applies every keep rule to one image of a region, also those that a plan does not reach.
+// The evidence must cover the image, even if it is no candidate. It reports false if the region has
+// no such image.
 func (a *Account) Explain(evidence map[string]ami.Evidence, region, imageID string) (Explanation, bool) {
 	regions := a.with(evidence)
 	plans := a.plan(regions)
@@ -42,7 +43,7 @@ func (a *Account) Explain(evidence map[string]ami.Evidence, region, imageID stri
 	return Explanation{}, false
 }
 
-// detail is what a verdict says for a reason: with whom snapshots are shared no rule knows.
+// detail is the verdict's text for a reason. With whom snapshots are shared is known to no rule.
 func (v *Verdict) detail(code Code) string {
 	at := slices.IndexFunc(v.Reasons, func(reason Reason) bool { return reason.Code == code })
 	if at < 0 {

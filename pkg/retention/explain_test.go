@@ -23,7 +23,7 @@ func outcome(results []retention.RuleResult) (all, keeping []retention.Code) {
 	return all, keeping
 }
 
-// Every rule is applied, those too that a plan does not come to, and the verdict is the plan's own.
+// Every rule is applied, also those that a plan does not reach, and the verdict is the plan's own.
 func TestExplain(t *testing.T) {
 	here := inventory(region,
 		idle("ami-1", tagged("ami-janitor:keep", ""), mapping("snap-1", "snap-2", "snap-9")), idle("ami-2", mapping("snap-2")), idle("ami-3", mapping("snap-1"), launched(ago(days(500)))),
@@ -61,7 +61,7 @@ func TestExplain(t *testing.T) {
 	if want := "last launched 2026-01-27, 300 days ago"; kept.LastUse != want || !kept.StaleFrom.Equal(ago(days(300)).Add(days(180))) {
 		t.Errorf("last use %q, stale from %s, want %q", kept.LastUse, kept.StaleFrom, want)
 	}
-	// If it went: the others that map snap-1 and snap-2 go as well.
+	// If it were removed: the others that map snap-1 and snap-2 go as well.
 	wantSnapshots := []retention.SnapshotVerdict{deletes("snap-1", 8, "ami-1"), deletes("snap-2", 9, "ami-2"), leaves("snap-9", 0, "not among this account's snapshots")}
 	if diff := gocmp.Diff(wantSnapshots, kept.Verdict.Snapshots); diff != "" {
 		t.Errorf("snapshots of what stays (-want +got):\n%s", diff)
@@ -99,8 +99,9 @@ func TestExplainKnowsNoOtherImages(t *testing.T) {
 	}
 }
 
-// What is explained is the plan: the verdict is the plan's own, the rules that keep the image in it
-// do so in the same words, and what no rule keeps goes. The plan is the same after it.
+// The explanation matches the plan: the verdict is the plan's own, the rules that keep the image do
+// so in the same words, and an image that no rule keeps is removed. Explaining does not change the
+// plan.
 func TestExplanationsAreThePlan(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		before := encode(t, w.plan())

@@ -12,7 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// factCase is a case of a rule that needs no evidence. Everything but what it names is an image that goes.
+// factCase is a case of a rule that needs no evidence. Apart from what it names, the image would be
+// removed.
 type factCase struct {
 	image     []func(*ami.Image)
 	policy    func(*retention.Policy)
@@ -24,8 +25,8 @@ type factCase struct {
 	bin       ami.RecycleBin
 
 	kept   retention.Code // The one rule that keeps the image; empty if it goes.
-	says   string         // A part of what the verdict says.
-	unsaid string         // What the verdict does not say.
+	says   string         // A part of the verdict's text.
+	unsaid string         // What the verdict's text must not say.
 }
 
 func with(changes ...func(*ami.Image)) []func(*ami.Image) { return changes }
@@ -61,7 +62,7 @@ func keepList(t rapid.TB, text string) retention.KeepList {
 	return list
 }
 
-// declared carries what declares that a run removes it.
+// declared carries the declaration that a run removes it.
 func declared(run string) func(*ami.Image) {
 	return func(i *ami.Image) { i.Tags[ami.IntentTag], i.Tags[ami.RunTag] = ami.Intent, run }
 }
@@ -395,7 +396,7 @@ func factCases(t testing.TB) map[string]factCase {
 		"the_newest_of_its_family_stays": {image: with(named("web-20260101")), others: []ami.Image{idle("ami-2", named("web-20250101"), created(ago(days(500))))}, kept: "newest-of-family", says: "the newest of family web-*"},
 		"the_second_of_its_family_goes":  {image: with(named("web-20250101")), others: []ami.Image{idle("ami-2", named("web-20260101"), created(ago(days(350))))}},
 
-		// Snapshots that speak for their image.
+		// Snapshots that keep their image.
 		"an_unclear_snapshot_stays": {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Unreadable: "listed twice"}}, kept: "snapshot-unclear", says: "snap-2: listed twice"},
 		"a_locked_snapshot_stays":   {image: with(mapping("snap-1", "snap-2")), snapshots: []ami.Snapshot{{ID: "snap-1"}, {ID: "snap-2", Lock: "governance"}}, kept: "snapshot-locked", says: "snap-2 is locked (governance)"},
 		"a_snapshot_shared_with_what_was_just_removed_stays": {
@@ -466,7 +467,7 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-// An image that was never launched goes under a code of its own.
+// An image that was never launched has a code of its own.
 func TestWhyStale(t *testing.T) {
 	for name, test := range map[string]struct {
 		image func(*ami.Image)
@@ -484,7 +485,8 @@ func TestWhyStale(t *testing.T) {
 	}
 }
 
-// All rules that keep an image are named, not the first alone: a person who lifts one must know of the others.
+// All rules that keep an image are named, not only the first: a person who lifts one must know the
+// others.
 func TestEveryRuleThatKeepsIsNamed(t *testing.T) {
 	image := idle(subject, created(now), tagged("ami-janitor:keep", ""), func(i *ami.Image) {
 		i.Protection, i.Public, i.State = "enabled-without-cooldown", true, "disabled"

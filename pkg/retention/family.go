@@ -10,9 +10,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// newest returns the ids of the images that are the newest of their families, each with the name of its family. Only
-// usable images count: those that can be launched, that are the account's own to look after, and whose facts are
-// readable and not in the future.
+// newest returns the ids of the images that are the newest of their families, each with the name of
+// its family. Only usable images count: those that can be launched, belong to the account and are
+// not managed by a service, and whose facts are readable and not in the future.
 func (p Policy) newest(images []imageFacts, usable func(*imageFacts) bool) map[string]string {
 	if p.KeepNewest <= 0 {
 		return nil
@@ -42,8 +42,8 @@ func (p Policy) newest(images []imageFacts, usable func(*imageFacts) bool) map[s
 	return newest
 }
 
-// family returns the name of the family that an image belongs to, or an empty string for a one-off. Images of one family
-// replace one another; an image for another architecture does not.
+// family returns the name of the family that an image belongs to, or an empty string for a one-off.
+// Images of one family replace one another; an image for another architecture does not.
 func (p Policy) family(image *ami.Image) string {
 	family := image.Tags[p.FamilyTag]
 	if p.FamilyTag == "" || family == "" {
@@ -55,13 +55,13 @@ func (p Policy) family(image *ami.Image) string {
 	return family
 }
 
-// familyName replaces every run of dates, versions and hashes in a name by "*". A name with nothing of that kind in it
-// has no family. Digits that are part of a word, as in "web1", "ec2" or "x86_64", are not a version, unless there are
-// four or more of them, as in "Ubuntu1404" or "app20260102".
+// familyName replaces every run of dates, versions and hashes in a name by "*". A name without any
+// of these has no family. Digits that are part of a word, as in "web1", "ec2" or "x86_64", are not
+// a version, unless there are four or more of them, as in "Ubuntu1404" or "app20260102".
 //
-// The ids of instances, volumes and accounts say what an image is of: a name with one has a family, even if nothing else in it
-// changes. Only where all this finds nothing, a last word that looks like chance is a version: so that it can bring together
-// no images that would be kept apart.
+// The ids of instances, volumes and accounts say what an image was made from: a name with an id has
+// a family, even if nothing else in it changes. Only if none of this applies, a last word that
+// looks random counts as a version: so it can only create families, and never merges two.
 func familyName(name string) string {
 	family := name
 	if len(family) >= len("b8d1a1f2-0000-4000-8000-000000000000") && strings.Count(family, "-") >= 4 {
@@ -83,8 +83,8 @@ func familyName(name string) string {
 	}
 }
 
-// isID reports whether a word is the id of an account, or ends one of a resource such as i-0123456789abcdef0. What may be a date
-// is one.
+// isID reports whether a word is the id of an account, or ends the id of a resource such as
+// i-0123456789abcdef0. A possible date is no id.
 func isID(before, word string) bool {
 	if len(word) != len("1234abcd") && len(word) != len("0123456789abcdef0") || !isHexadecimal(word) || isDate("20060102", word) {
 		return isAccountID(word)
@@ -98,8 +98,9 @@ func isAccountID(word string) bool {
 	return len(word) == len("123456789012") && strings.Trim(word, digits) == "" && !isDate("200601021504", word)
 }
 
-// kindsOfIDs are what the ids of resources begin with of which people make images, or for which they make them (EC2 User Guide,
-// "Resource IDs": 8 or 17 hexadecimal digits follow). Those of images are not among them: they may be those of the builds.
+// kindsOfIDs are the prefixes of the ids of resources that images are made from or for (EC2 User
+// Guide, "Resource IDs": 8 or 17 hexadecimal digits follow). Image ids are not among them: they may
+// be those of the builds.
 var kindsOfIDs = []string{"eni", "i", "lt", "sg", "snap", "subnet", "vol", "vpc"}
 
 // isDate reports whether a number is a date of AWS's time, in a layout of package time.
@@ -108,9 +109,9 @@ func isDate(layout, number string) bool {
 	return err == nil && at.Year() >= 2000 && at.Year() < 2100
 }
 
-// isRandom reports whether a word looks like one that nobody has thought of: letters and digits by turns, as in "k3j9x2q", or
-// letters after digits if it is long. A word with a number after it, such as "ubuntu22", is none, and neither is what is as short as
-// "k8s" or "t3a".
+// isRandom reports whether a word looks random: alternating letters and digits, as in "k3j9x2q", or
+// letters after digits if it is long. A word followed by a number, such as "ubuntu22", does not,
+// nor does a word as short as "k8s" or "t3a".
 func isRandom(word string) bool {
 	turns := 0
 	for i := 1; i < len(word); i++ {
@@ -123,7 +124,7 @@ func isRandom(word string) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// collapse leaves one "*" of several with nothing but punctuation between them.
+// collapse merges several "*" with only punctuation between them.
 func collapse(family string) string {
 	parts := strings.Split(family, "*")
 	last := len(parts) - 1
@@ -137,7 +138,8 @@ func collapse(family string) string {
 	return strings.Join(append(parts[:1+len(between)], end), "*")
 }
 
-// generalize replaces what changes in a word from one build to the next, and reports whether there is an id in the word.
+// generalize replaces what changes in a word between builds, and reports whether there is an id in
+// the word.
 func generalize(before, word string) (general string, hasID bool) {
 	switch {
 	case word == "x86_64" || !strings.ContainsAny(word, digits):
@@ -170,7 +172,8 @@ func isTime(word string) bool {
 	return rest == "" || isClock && clock != "" && strings.Trim(clock, digits) == ""
 }
 
-// isVersion reports whether a word is a version such as v2 or rc1. Types of instances such as t2 and p4 are none.
+// isVersion reports whether a word is a version such as v2 or rc1. Instance types such as t2 and p4
+// are not.
 func isVersion(word string) bool {
 	name := strings.TrimRight(word, digits)
 	if len(name) == len(word) {
@@ -184,7 +187,8 @@ func isVersion(word string) bool {
 	}
 }
 
-// isHash reports whether a word is a number to the base of 16, as long as the hash of a commit is at least.
+// isHash reports whether a word is a hexadecimal number, at least as long as an abbreviated commit
+// hash.
 func isHash(word string) bool {
 	return len(word) >= 7 && isHexadecimal(word)
 }
@@ -193,11 +197,11 @@ func isHexadecimal(word string) bool { return strings.Trim(word, "0123456789abcd
 
 const digits = "0123456789"
 
-// mapWords replaces every word of a text, a word being a run of letters and digits, or "x86_64". What is before a word in the text is
-// given, too.
-func mapWords(whole string, replace func(before, word string) string) string {
+// mapWords replaces every word of a text, a word being a run of letters and digits, or "x86_64".
+// replace also gets the text before the word.
+func mapWords(full string, replace func(before, word string) string) string {
 	var mapped strings.Builder
-	text := whole
+	text := full
 	for text != "" {
 		end := 0
 		for end < len(text) && isAlphanumeric(rune(text[end])) {
@@ -211,7 +215,7 @@ func mapWords(whole string, replace func(before, word string) string) string {
 			text = text[1:]
 			continue
 		}
-		mapped.WriteString(replace(whole[:len(whole)-len(text)], text[:end]))
+		mapped.WriteString(replace(full[:len(full)-len(text)], text[:end]))
 		text = text[end:]
 	}
 	return mapped.String()
@@ -226,7 +230,7 @@ var (
 	longNumber = regexp.MustCompile(`[0-9]{4,}`)
 )
 
-// fewDigits are part of a word.
+// Up to fewDigits digits are part of a word.
 const fewDigits = 3
 
 func byTimeThenID(a time.Time, aID string, b time.Time, bID string) int {

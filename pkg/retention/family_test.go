@@ -10,8 +10,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// replaces reports whether the newer of two idle images takes the place of the older in their family: whether the older
-// goes and the newer stays.
+// replaces reports whether the newer of two idle images replaces the older in their family: whether
+// the older is removed and the newer stays.
 func replaces(t *testing.T, p retention.Policy, older, newer ami.Image) bool {
 	t.Helper()
 	older.ID, older.CreatedAt = "ami-older", ago(days(900))
@@ -64,7 +64,8 @@ func TestNamesOfOneFamily(t *testing.T) {
 		{"nginx k3j9x2q", "nginx 12qwert"},
 		{"api-db-01", "api-db-02"}, // A bare counter.
 		{"site 12 webserver", "site 14 webserver"},
-		{"i-0aaaaaaaaaaaaaaa1-20250101", "i-0aaaaaaaaaaaaaaa1-20250110"}, // Of one and the same instance.
+		// Of one and the same instance.
+		{"i-0aaaaaaaaaaaaaaa1-20250101", "i-0aaaaaaaaaaaaaaa1-20250110"},
 		{"backup of vol-0aaaaaaaaaaaaaaa1 v1", "backup of vol-0aaaaaaaaaaaaaaa1 v2"},
 		{"web-123456789012-1.0", "web-123456789012-1.1"},
 		{"app-0aaaaaaaaaaaaaaa1", "app-0bbbbbbbbbbbbbbb2"}, // Of no kind of ids: hashes.
@@ -94,7 +95,8 @@ func TestNamesOfTwoFamilies(t *testing.T) {
 		{"gpu-p3", "gpu-p4"},
 		{"db-r5-20260101", "db-r6-20260201"},
 		{"web-20260101", "web_20260201"},
-		{"web-deadbeef-1", "web-cafebabe-1"}, // Hashes without a digit could be words; the error to make is two families.
+		// Hashes without a digit could be words; the error to make is two families.
+		{"web-deadbeef-1", "web-cafebabe-1"},
 		{"amzn2-ami-hvm-2.0.20260101.0-x86_64-gp2", "amzn2-ami-hvm-2.0.20260101.0-arm64-gp2"},
 		{"i-0aaaaaaaaaaaaaaa1-20250101", "i-0bbbbbbbbbbbbbbb2-20250110"}, // Of two instances.
 		{"i-1a2b3c4d-20250101", "i-1a2b3c4e-20250110"},
@@ -113,7 +115,8 @@ func TestNamesOfTwoFamilies(t *testing.T) {
 		{"app-k8s", "app-t3a"},
 		{"node-eks129", "node-eks130"},
 		{"web1-k3j9x2q", "web2-p0d7m1z"},
-		{"web-20250101-k3j9x2q", "web-20250110-p0d7m1z"}, // Each was one of its own before chance counted.
+		// Each was one of its own before chance counted.
+		{"web-20250101-k3j9x2q", "web-20250110-p0d7m1z"},
 	} {
 		t.Run(names[0]+" "+names[1], func(t *testing.T) {
 			if replaces(t, policy(), idle("", named(names[0])), idle("", named(names[1]))) {
@@ -123,7 +126,8 @@ func TestNamesOfTwoFamilies(t *testing.T) {
 	}
 }
 
-// A name with nothing in it that changes from build to build has no family, and no newest image that would stay for ever.
+// A name with nothing in it that changes from build to build has no family, and no newest image
+// that would stay for ever.
 func TestOneOffs(t *testing.T) {
 	for _, name := range []string{
 		"", "golden", "web1", "ec2", "my ec2 s3 image", "x86_64", "linux-x86_64", "windows-arm64", "abc-123abc", "app-ubuntu22", "web-t3a", "node-k8s", "web-frontend", "k3j9x2q", "testing_to_be_deleted", "deadbeefcafe", "-", "日本",
@@ -137,7 +141,7 @@ func TestOneOffs(t *testing.T) {
 	}
 }
 
-// The only image of what its name says it is of stays, and so does the last one of a series that is numbered by chance.
+// The only image of its kind stays, and so does the last one of a series with random numbers.
 func TestFamiliesOfOne(t *testing.T) {
 	for name, family := range map[string]string{
 		"i-0aaaaaaaaaaaaaaa1":                 "i-0aaaaaaaaaaaaaaa1",
@@ -241,8 +245,8 @@ func TestKeepNewest(t *testing.T) {
 	}
 }
 
-// The newest of a family are counted before anything is removed: that one of them is kept for another reason as well
-// keeps no further image.
+// The newest of a family are counted before anything is removed: if one of them is kept for another
+// reason as well, that keeps no further image.
 func TestNewestAreCountedBeforeAnythingIsRemoved(t *testing.T) {
 	images := series(3)
 	images[2].LastLaunchedAt = ago(days(1))
@@ -271,7 +275,7 @@ func TestNewestAtTheSameMoment(t *testing.T) {
 	}
 }
 
-// An image that cannot take the place of its forerunner does not push it out.
+// An image that cannot replace its predecessor does not displace it.
 func TestUnusableImagesAreNotTheNewest(t *testing.T) {
 	for name, spoil := range map[string]func(*ami.Image){
 		"failed":          func(i *ami.Image) { i.State = "failed" },

@@ -8,17 +8,19 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// GraceAction is what is done to an image from the day on which its removal is announced.
+// GraceAction is what happens to an image when its removal is announced.
 type GraceAction string
 
 const (
 	// Announce tags the image, and tells people in the digest.
 	Announce GraceAction = "announce"
-	// Deprecate deprecates the image as well, from the day on which it is due. A public image is only announced: EC2
-	// deprecates those by itself, and refuses later dates (EC2 API Reference, EnableImageDeprecation).
+	// Deprecate also deprecates the image, from the day on which it is due. A public image is only
+	// announced: EC2 deprecates those by itself, and refuses later dates (EC2 API Reference,
+	// EnableImageDeprecation).
 	Deprecate GraceAction = "deprecate"
-	// Disable disables the image as well: launches fail, and one command brings it back. An image that is shared is only
-	// announced, because disabling drops its launch permissions for good (EC2 User Guide, "Disable an Amazon EC2 AMI").
+	// Disable also disables the image: launches fail, and one command enables it again. A shared
+	// image is only announced, because disabling drops its launch permissions permanently (EC2 User
+	// Guide, "Disable an Amazon EC2 AMI").
 	Disable GraceAction = "disable"
 )
 
@@ -44,14 +46,16 @@ func (a GraceAction) inWords() string {
 	}
 }
 
-// oldAnnouncement is how long after its day an announcement still counts. Who was told so long ago has to be told again:
-// the janitor may have been switched off, or the image may be a copy that has inherited its tags.
+// oldAnnouncement is how long after its day an announcement still counts. People who were told so
+// long ago must be told again: the janitor may have been switched off, or the image may be a copy
+// with inherited tags.
 const oldAnnouncement = 90 * Day
 
-// announce decides on an image that no rule keeps. One that has been announced goes when it is due; without a time of grace
-// all others go at once, and with one they are announced first: no more than that where no records are kept, because nobody could
-// take back what was done besides. One that an earlier announcement has disabled stays so, and the
-// record of the next one has to say that the janitor did it.
+// announce decides on an image that no rule keeps. An announced image is removed when it is due.
+// Others are removed at once without a grace period, and announced with one. Without records an
+// announcement has no action, because nobody could take that back. An image that an earlier
+// announcement disabled stays so, and the record of the next one has to say that the janitor
+// disabled it.
 func (r *regionFacts) announce(v *Verdict, image *imageFacts) {
 	why := r.whyStale(image)
 	v.Due = r.due(image)
@@ -71,11 +75,12 @@ func (r *regionFacts) announce(v *Verdict, image *imageFacts) {
 	v.Reasons = []Reason{why}
 }
 
-// actionOn returns what is done to an image besides announcing its removal.
+// actionOn returns the grace action for an image.
 func (r *regionFacts) actionOn(image *imageFacts) GraceAction {
 	action := r.policy.GraceAction
 	isShared := len(r.evidence[r.Region].Images[image.ID].SharedWith) > 0
-	isDeprecated := !image.DeprecatedAt.IsZero() && !r.hasDeprecated(image) // The date of an owner stays whatever becomes of the announcement.
+	// An owner's deprecation date always stays.
+	isDeprecated := !image.DeprecatedAt.IsZero() && !r.hasDeprecated(image)
 	switch {
 	case image.State == "disabled":
 		return Disable
@@ -86,7 +91,8 @@ func (r *regionFacts) actionOn(image *imageFacts) GraceAction {
 	}
 }
 
-// done says what this policy has done besides to an image that it has announced, as far as the journal bears it out and EC2 shows it still.
+// done is the grace action that this policy applied to an announced image, if the journal confirms
+// it and EC2 still shows it.
 func (r *regionFacts) done(image *imageFacts) GraceAction {
 	switch {
 	case r.hasDisabled(image):
@@ -98,8 +104,9 @@ func (r *regionFacts) done(image *imageFacts) GraceAction {
 	}
 }
 
-// due returns when an image is due by an announcement of this policy that counts; zero if there is none. It is not before the
-// time of grace is over, to the second, nor before the day on the image, which people may put off.
+// due returns when an image is due by a valid announcement of this policy; zero if there is none.
+// That is at the end of the grace period, to the second, or at the day on the image if that is
+// later: people may postpone it.
 func (r *regionFacts) due(image *imageFacts) time.Time {
 	recorded, _ := r.recorded(image.ID, image.own)
 	due := recorded.Due
@@ -112,7 +119,7 @@ func (r *regionFacts) due(image *imageFacts) time.Time {
 	return due
 }
 
-// onMark says what becomes of a mark because of a reason.
+// onMark says what a reason does to a mark.
 var onMark = func() map[Code]Unmark {
 	marks := map[Code]Unmark{}
 	for _, rule := range slices.Concat(factRules, evidenceRules) {
@@ -121,5 +128,5 @@ var onMark = func() map[Code]Unmark {
 	return marks
 }()
 
-// Marked reports whether an image carries a tag with which its removal has been announced.
+// Marked reports whether an image carries a tag of an announcement.
 func Marked(image ami.Image) bool { return readOwnTags(image.Tags).isMarked() }

@@ -15,14 +15,15 @@ func grace(days int, action retention.GraceAction) func(*retention.Policy) {
 	return func(p *retention.Policy) { p.Grace, p.GraceAction = limit(days), action }
 }
 
-// The runs that have announced removals: the usual one, and one before it; and one that began two hours ago.
+// The runs that have announced removals: the usual one, and one before it; and one that began two
+// hours ago.
 const (
 	theRun     = "20261109T020000Z-3f9c1a"
 	earlierRun = "20260101T020000Z-3f9c1a"
 	lateRun    = "20261123T000000Z-3f9c1a"
 )
 
-// marked carries the announcement of a removal, which the journal bears out.
+// marked carries the announcement of a removal, which the journal confirms.
 func marked(due string) func(*ami.Image) {
 	return func(i *ami.Image) {
 		i.Tags[ami.DueTag] = due
@@ -74,7 +75,7 @@ func judgeAlone(p retention.Policy, image ami.Image, finding ami.Finding, at tim
 	return p.Open([]ami.Inventory{inventory(region, image)}, at).Plan(map[string]ami.Evidence{region: {Images: findings{image.ID: finding}}})[0].Verdicts[0]
 }
 
-// What becomes of an image that no rule keeps.
+// What happens to an image that no rule keeps.
 func TestAnnouncements(t *testing.T) {
 	const none = "-"
 	for name, test := range map[string]struct {
@@ -200,7 +201,8 @@ func TestAnnouncements(t *testing.T) {
 				t.Errorf("%s, due %s, action %q, unmark %q because of %v; want %s, due %s, action %q",
 					v.Decision, due, v.Action, v.Unmark, v.Reasons, test.decision, test.due, test.action)
 			}
-			if v.Decision == retention.Mark && v.Due.Location() != time.UTC { // Its day is written into the tag.
+			// Its day is written into the tag.
+			if v.Decision == retention.Mark && v.Due.Location() != time.UTC {
 				t.Errorf("due %s, in a zone other than UTC", v.Due)
 			}
 			want := retention.Code("stale")
@@ -214,10 +216,11 @@ func TestAnnouncements(t *testing.T) {
 	}
 }
 
-// What becomes of the announcement of an image that a rule keeps.
+// What happens to the announcement of an image that a rule keeps.
 func TestUnmark(t *testing.T) {
 	disabling := func(p *retention.Policy) { p.GraceAction = retention.Disable }
-	recent, aDayBefore := at(t, "2026-11-20T00:00:00Z"), at(t, "2026-11-08T02:00:00Z") // They are announced at 2026-11-09T02:00:00Z.
+	// They are announced at 2026-11-09T02:00:00Z.
+	recent, aDayBefore := at(t, "2026-11-20T00:00:00Z"), at(t, "2026-11-08T02:00:00Z")
 	for name, test := range map[string]struct {
 		image   []func(*ami.Image)
 		policy  func(*retention.Policy)
@@ -340,7 +343,8 @@ func TestUnmark(t *testing.T) {
 	}
 }
 
-// However the tags of a resource are ordered, which nobody knows, two announcements mean the same: the earliest that names a run counts.
+// In whatever order a resource's tags come, two announcements mean the same: the earliest that
+// names a run counts.
 func TestTwoAnnouncements(t *testing.T) {
 	for name, test := range map[string]struct {
 		one, other string // The values of the tag, in two spellings.
@@ -364,7 +368,8 @@ func TestTwoAnnouncements(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			image := idle(subject, disabledUntil("2026-11-23"), tagged(ami.AnnouncedByTag, test.one), tagged("AMI-Janitor:Announced-By", test.other),
 				record(test.record, ours, "2026-11-23", retention.Disable), launched(test.launched))
-			if test.want == "announced-elsewhere" { // What another policy has disabled says no more than that.
+			// Another policy's disabled tag says no more than that.
+			if test.want == "announced-elsewhere" {
 				image = idle(subject, marked("2026-11-23"), tagged(ami.AnnouncedByTag, test.one), tagged("AMI-Janitor:Announced-By", test.other), launched(test.launched))
 			}
 			wrong := 0
@@ -498,7 +503,7 @@ func TestRoomForTags(t *testing.T) {
 	}
 }
 
-// What is to be announced has a cap of its own, and the stalest are announced first.
+// Announcements have a cap of their own, and the stalest images are announced first.
 func TestTheCapOfAnnouncements(t *testing.T) {
 	due := marked("2026-11-23")
 	here := inventory(region,
@@ -522,8 +527,8 @@ func TestTheCapOfAnnouncements(t *testing.T) {
 	}
 }
 
-// An image that the janitor has disabled cannot be launched, and is not the newest of its family; one that is only
-// announced can.
+// An image that the janitor has disabled cannot be launched, and is not the newest of its family;
+// one that is only announced can.
 func TestWhatIsAnnouncedInAFamily(t *testing.T) {
 	for name, test := range map[string]struct {
 		newer       func(*ami.Image)
@@ -544,7 +549,7 @@ func TestWhatIsAnnouncedInAFamily(t *testing.T) {
 	}
 }
 
-// Images that are announced are candidates like those that go: what uses them is an objection.
+// Images to announce are candidates like those to remove: a use of them is an objection.
 func TestWhatIsAnnouncedIsACandidate(t *testing.T) {
 	here := inventory(region, idle("ami-1", marked("2026-12-01")), idle("ami-2", disabledUntil("2026-12-01")), idle("ami-3", marked("2026-11-01")))
 	if got := len(policy(grace(14, retention.Disable)).Open([]ami.Inventory{here}, now).Candidates()[region]); got != 3 {

@@ -85,7 +85,7 @@ func copyOf(source string) func(*ami.Image) {
 	return func(image *ami.Image) { image.SourceImageID = source }
 }
 
-// inventory moves what cases say of records into the journal; see record.
+// inventory moves the records of cases into the journal; see record.
 func inventory(region string, images ...ami.Image) ami.Inventory {
 	here := ami.Inventory{Account: account, Region: region, History: ami.History{Announced: map[string]ami.Announcement{}}}
 	for _, image := range images {
@@ -103,17 +103,19 @@ func inventory(region string, images ...ami.Image) ami.Inventory {
 	return here
 }
 
-// past gives a region a history besides what it has recorded of announcements.
+// past adds a history to a region, besides its records of announcements.
 func past(here ami.Inventory, h ami.History) ami.Inventory {
 	h.Announced = here.History.Announced
 	here.History = h
 	return here
 }
 
-// recordTag never reaches the janitor: inventory takes it off, and has the journal say what is in it.
+// recordTag never reaches the janitor: inventory takes it off, and puts its content into the
+// journal.
 const recordTag = "record"
 
-// record has the journal say that a run has announced the removal of an image. Where the day cannot be read the record has another.
+// record has the journal say that a run announced the removal of an image. If the day cannot be
+// read the record has another.
 func record(run, policy, due string, action retention.GraceAction) func(*ami.Image) {
 	return func(i *ami.Image) {
 		moment, err := time.Parse(time.RFC3339, due)
@@ -131,10 +133,10 @@ func record(run, policy, due string, action retention.GraceAction) func(*ami.Ima
 	}
 }
 
-// noRecord has the journal say nothing of an image.
+// noRecord has the journal say nothing about an image.
 func noRecord(i *ami.Image) { delete(i.Tags, recordTag) }
 
-// findings are what is known of images, by id.
+// findings are the findings about images, by id.
 type findings = map[string]ami.Finding
 
 // unused is the proof that nothing uses any of the images of the inventories.

@@ -7,7 +7,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// imageFacts are an image with what the rules ask of it again and again.
+// imageFacts are an image with derived facts that several rules need.
 type imageFacts struct {
 	*ami.Image
 	own      *ownTags
@@ -32,16 +32,16 @@ func (i *imageFacts) idleDays(now time.Time) int {
 // restoredEvent is the event of which a tag notes the day alone.
 const restoredEvent = "restored"
 
-// use is an event that counts as a use of an image. Its time is zero if none is on record.
+// use is an event that counts as a use of an image. Its time is zero if it is not on record.
 type use struct {
 	event string // "created", "last launched", …
 	at    time.Time
 }
 
-// endOfTime is later than every date that can be written.
+// endOfTime is later than any date that can be written.
 var endOfTime = time.Date(10000, time.January, 1, 0, 0, 0, 0, time.UTC)
 
-// lastUseUntil returns the latest use of an image that is on record and not after a time.
+// lastUseUntil returns the latest use of an image on record that is not after a time.
 func (r *regionFacts) lastUseUntil(image *ami.Image, own *ownTags, until time.Time) use {
 	last := use{event: "created"}
 	consider := func(event string, at time.Time) {
@@ -86,8 +86,8 @@ func (r *regionFacts) whyStale(image *imageFacts) Reason {
 	return Reason{ami.ReasonStale, detail}
 }
 
-// copies returns the newest own image that was made from each image, in any region: being copied is a use. A copy whose
-// date is not known counts as the newest, because it may be.
+// copies returns the newest own image that was made from each image, in any region: being copied is
+// a use. A copy without a known date counts as the newest.
 func copies(inventories []ami.Inventory) map[string]*ami.Image {
 	newest := map[string]*ami.Image{}
 	for _, inventory := range inventories {
@@ -110,7 +110,7 @@ func newerCopy(image, known *ami.Image) bool {
 	return byTimeThenID(image.CreatedAt, image.ID, known.CreatedAt, known.ID) > 0
 }
 
-// originals returns the own images, of any region, of which there are copies, by id.
+// originals returns the account's images, of any region, that have copies, by id.
 func originals(inventories []ami.Inventory) map[string]*ami.Image {
 	found := map[string]*ami.Image{}
 	for _, inventory := range inventories {

@@ -8,10 +8,11 @@ import (
 	"strings"
 )
 
-// KeepList is a list of image ids and of globs for image names, which people or other tools keep outside of AWS's tags.
+// KeepList is a list of image ids and of globs for image names, which people or other tools keep
+// outside of AWS's tags.
 type KeepList struct {
 	size     int
-	literals map[string]string // The ids and the names without wildcards, with the entries that they are from.
+	literals map[string]string // The ids, and the names without wildcards, with their entries.
 	globs    []keepGlob
 }
 
@@ -22,22 +23,25 @@ type keepGlob struct {
 }
 
 var (
-	// imageNameGlob is what EC2 allows in the name of an image (EC2 API Reference, CreateImage), and the two wildcards.
+	// imageNameGlob is EC2's rule for the name of an image (EC2 API Reference, CreateImage), plus
+	// the two wildcards.
 	imageNameGlob = regexp.MustCompile(`^[A-Za-z0-9()\[\] ./'@_*?-]+$`)
 
-	// truncatedID is what looks like an image id, but may be none: EC2's have 8 or 17 digits.
+	// truncatedID looks like an image id, but may be none: EC2's have 8 or 17 digits.
 	truncatedID = regexp.MustCompile(`(?i)^ami-[0-9a-f]*$`)
 
-	// oddIDs are what stands in an entry like an id, and is too long for one of the oldest.
+	// oddIDs look like ids within an entry, but have a wrong length.
 	oddIDs = regexp.MustCompile(`(?i)(?:^|[^a-z0-9_./-])(ami-[0-9a-f]{9,})(?:[^a-z0-9_./*?-]|$)`)
 
-	// imageIDs are the ids in an entry: whatever stands around them, an entry with one means that image.
+	// imageIDs are the ids in an entry: an entry with an id means that image, whatever surrounds
+	// the id.
 	imageIDs = regexp.MustCompile(`(?i)ami[-_](?:[0-9a-f]{17}|[0-9a-f]{8})`)
 )
 
-// ParseKeepList reads a list: one entry a line, or several with commas between them; "#" begins a comment. A JSON array of
-// strings is taken, too. What can be neither an id nor the name of an image is an error: it was meant to keep something. So
-// is a list that names nothing: it may be what is left of another.
+// ParseKeepList reads a list: one entry per line, or several with commas between them; "#" starts a
+// comment. A JSON array of strings is accepted, too. An entry that can be neither an id nor the
+// name of an image is an error: it was meant to keep something. An empty list is an error as well:
+// it may be the rest of a longer one.
 func ParseKeepList(text string) (KeepList, error) {
 	entries, err := keepEntries(strings.TrimSpace(strings.TrimPrefix(text, "\ufeff")))
 	if err != nil {

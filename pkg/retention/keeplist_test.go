@@ -100,7 +100,7 @@ func TestKeepLists(t *testing.T) {
 	}
 }
 
-// What cannot be understood, and what names nothing, is an error that names it.
+// An entry that cannot be understood, and a list that names nothing, is an error that quotes it.
 func TestKeepListsThatAreRefused(t *testing.T) {
 	for name, test := range map[string]struct{ text, says string }{
 		"nothing":                     {"", "names nothing"},
@@ -251,8 +251,8 @@ func uniqueByID(images [][2]string) [][2]string {
 	return unique
 }
 
-// Any text is read or refused. What is read keeps an image exactly if an entry that a reader sees names it, and nothing of it
-// is lost: each entry keeps the image that it names.
+// Any text is read or refused. A list keeps an image exactly if an entry that a reader sees names
+// it, and no entry is lost.
 func FuzzKeepList(f *testing.F) {
 	for _, seed := range []string{
 		"", "web-1", "ami-0123456789abcdef0\r\n# x\r\nweb-*", "\ufeffweb-1,web-2", `["web-1", "x"]`, `["web-1"`, "ami-012", "a # b\nc", "[a]", " [\"a\"] ", "*", "?", "[\n \"a\"\n]", "]a", "[]", "- AMI-0123456789ABCDEF0",

@@ -13,8 +13,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// life is an account over many nights: the janitor comes every night, or nearly, and does what its plan says; between the
-// nights people do what they like.
+// life is an account over many nights: the janitor runs nearly every night, and carries out its
+// plan; between the nights people do what they like.
 type life struct {
 	t      *rapid.T
 	policy retention.Policy
@@ -24,7 +24,8 @@ type life struct {
 	made   int
 	log    []string
 
-	recorded  bool                                   // Announcements are recorded; else none of them counts.
+	// Announcements are recorded; otherwise none of them counts.
+	recorded  bool
 	plans     map[string]map[string]ami.Announcement // By run and image.
 	crashes   crashes
 	snapshots map[string]*snapshot
@@ -33,7 +34,7 @@ type life struct {
 	removed, announced, objected, forged int
 }
 
-// thing is an image in such an account, with what is true of it, whether the janitor can see it or not.
+// thing is an image in such an account, with its true state, whether the janitor can see it or not.
 type thing struct {
 	ami.Image
 	region string
@@ -48,16 +49,17 @@ type thing struct {
 
 	// What this test knows of its announcement, which it keeps to itself: tags can be lost.
 	announced time.Time
-	known     time.Time        // The last launch that was known then.
-	touched   bool             // Somebody has taken a part of it off since.
-	enabled   bool             // Somebody has enabled it since, and it still is.
-	disabled  bool             // The janitor has disabled it, and has not enabled it since.
-	putOff    time.Time        // The day to which somebody has put its removal off.
-	quiet     bool             // An announcement was taken back, and nothing has been done to it since.
-	restored  time.Time        // When an objection was noted on it, which is a use.
-	becomes   retention.Unmark // What an objection, tonight, makes of its mark.
-	back      time.Time        // When a person has restored it from the Recycle Bin.
-	noted     bool             // The janitor has seen that.
+	known     time.Time // The last launch that was known then.
+	touched   bool      // Somebody has taken a part of it off since.
+	enabled   bool      // Somebody has enabled it since, and it still is.
+	disabled  bool      // The janitor has disabled it, and has not enabled it since.
+	putOff    time.Time // The day to which somebody has put its removal off.
+	// An announcement was taken back, and nothing was done to the image since.
+	quiet    bool
+	restored time.Time        // When an objection was noted on it, which is a use.
+	becomes  retention.Unmark // What an objection, tonight, does to its mark.
+	back     time.Time        // When a person has restored it from the Recycle Bin.
+	noted    bool             // The janitor has seen that.
 }
 
 func TestALifeOfAnAccount(t *testing.T) {
@@ -78,12 +80,12 @@ func TestALifeOfAnAccount(t *testing.T) {
 			}
 			l.settle()
 			removed, announced, objected, forged = removed+l.removed, announced+l.announced, objected+l.objected, forged+l.forged
-			seen.killed, seen.finished, seen.restored, seen.strays = seen.killed+l.crashes.killed, seen.finished+l.crashes.finished, seen.restored+l.crashes.restored, seen.strays+l.crashes.strays
+			seen.killed, seen.finished, seen.restored, seen.stale = seen.killed+l.crashes.killed, seen.finished+l.crashes.finished, seen.restored+l.crashes.restored, seen.stale+l.crashes.stale
 		}
 	})
-	t.Logf("%d removed, %d announced, %d objected to, %d forged; %d runs killed, %d snapshots finished, %d images restored, %d strays",
-		removed, announced, objected, forged, seen.killed, seen.finished, seen.restored, seen.strays)
-	if removed == 0 || announced == 0 || objected == 0 || forged == 0 || seen.killed == 0 || seen.finished == 0 || seen.restored == 0 || seen.strays == 0 {
+	t.Logf("%d removed, %d announced, %d objected to, %d forged; %d runs killed, %d snapshots finished, %d images restored, %d stale",
+		removed, announced, objected, forged, seen.killed, seen.finished, seen.restored, seen.stale)
+	if removed == 0 || announced == 0 || objected == 0 || forged == 0 || seen.killed == 0 || seen.finished == 0 || seen.restored == 0 || seen.stale == 0 {
 		t.Error("something never happened: the property says too little")
 	}
 }
@@ -249,7 +251,7 @@ var acts = []struct {
 	{"no stale-after tag", func(_ *life, x *thing) { delete(x.Tags, "ami-janitor:stale-after") }},
 }
 
-// untag takes tags off. What is left may be a part of an announcement.
+// untag takes tags off. The remaining ones may be a part of an announcement.
 func (x *thing) untag(keys ...string) {
 	for _, key := range keys {
 		delete(x.Tags, key)
@@ -309,7 +311,7 @@ func (l *life) night() {
 		x.becomes = retention.LeaveMark
 		if objection, becomes := l.objection(x, failed); objection != "" && x.region != failed && !x.announced.IsZero() {
 			l.say("%s: objection: %s", x.ID, objection)
-			// Of what nobody has recorded a fact takes the announcement off, and leaves the image as it is.
+			// A fact takes off an announcement without a record, and leaves the image as it is.
 			everybodys := (objection == "keep tag" || objection == "protected") && (x.Tags[ami.DueTag] != "" || x.Tags[ami.AnnouncedByTag] != "")
 			if x.marked() && (l.recorded || everybodys) {
 				x.becomes = becomes
@@ -409,13 +411,13 @@ func (l *life) account(failed string) ([]ami.Inventory, map[string]ami.Evidence)
 	return inventories, evidence
 }
 
-// objection says what people have against the removal of an image, as far as the janitor can see it tonight.
-// What its mark becomes then is at least what is returned besides: of an image that is used or launched again, or shared, other
-// rules may be the first to speak.
+// objection says what people have against the removal of an image, as far as the janitor can see it
+// tonight, and at least what happens to its mark: if the image is used or launched again, or
+// shared, other rules may apply first.
 func (l *life) objection(x *thing, failed string) (why string, becomes retention.Unmark) {
 	_, kept := x.Tags["ami-janitor:keep"]
 	disabled := x.State == "disabled" && (x.Tags[ami.DisabledTag] == "" || !x.disabled)
-	doubtful := len(x.Unreadable) > 0 || disabled // Nobody looks up what stays all the same.
+	doubtful := len(x.Unreadable) > 0 || disabled // A kept image is not looked up.
 	switch {
 	case kept:
 		return "keep tag", retention.Veto
@@ -514,8 +516,8 @@ func (l *life) unmark(x *thing, undo retention.Undo) {
 	}
 }
 
-// mayGo checks that an image which goes was announced in time, that nobody has objected, and that nobody uses it or what it is
-// a copy of.
+// mayGo checks that an image to remove was announced in time, that nobody objected, and that nobody
+// uses it or its original.
 func (l *life) mayGo(x *thing, failed string) {
 	if x.announced.IsZero() || !l.recorded {
 		l.t.Errorf("%s goes, but its removal is not announced, or not recorded, or somebody has objected", x.ID)

@@ -7,17 +7,18 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// mark is a sign by which the images or snapshots of a managing service are recognised: a tag key, with a value where
-// value is not empty. A key that ends in "*" stands for every key that begins so.
+// mark identifies the images or snapshots of a managing service: a tag key, with a value if value
+// is not empty. A key that ends in "*" stands for every key with that prefix.
 type mark struct {
 	owner, key, value string
-	remedy            string // What a person who wants the resource gone has to do.
+	remedy            string // What a person has to do to remove the resource.
 }
 
-// marks is the table of managing services. The tags are those that AWS's own policies and user guides name: the managed
-// policies AWSBackupServiceRolePolicyForBackup, AWSBackupServiceLinkedRolePolicyForBackup,
-// AWSElasticDisasterRecoveryServiceRolePolicy, AWSEC2VssSnapshotPolicy and EC2FastLaunchServiceRolePolicy, "Data
-// Lifecycle Manager elements" in the EBS User Guide, and "Tag resources" in the Image Builder User Guide.
+// marks is the table of managing services. The tags come from AWS's own policies and user guides:
+// the managed policies AWSBackupServiceRolePolicyForBackup,
+// AWSBackupServiceLinkedRolePolicyForBackup, AWSElasticDisasterRecoveryServiceRolePolicy,
+// AWSEC2VssSnapshotPolicy and EC2FastLaunchServiceRolePolicy, "Data Lifecycle Manager elements" in
+// the EBS User Guide, and "Tag resources" in the Image Builder User Guide.
 var marks = []mark{
 	{"AWS Backup", "aws:backup:*", "", "delete its recovery point"},
 	{"AWS Backup", "AWSBackupManagedResource", "", "delete its recovery point"},
@@ -40,7 +41,8 @@ const imageBuilder = "EC2 Image Builder"
 // marksBesideImageBuilder are the marks of services whose images are never judged.
 var marksBesideImageBuilder = slices.DeleteFunc(slices.Clone(marks), func(m mark) bool { return m.owner == imageBuilder })
 
-// Two services mark the snapshots of their images and not the images: there the mark on a snapshot speaks for its image.
+// Two services mark the snapshots of their images and not the images: there the mark on a snapshot
+// counts for its image.
 var (
 	migrationMark = mark{"Application Migration Service", "AWSApplicationMigrationServiceManaged", "", "remove its source server there"}
 	rdsCustomMark = mark{"RDS Custom", "AWSRDSCustom", "", "delete its custom engine version or instance"}
@@ -48,7 +50,8 @@ var (
 
 var marksOfSnapshots = []mark{migrationMark, rdsCustomMark}
 
-// managerOfImageBySnapshot says which service manages the image of a snapshot; empty if the snapshot does not tell.
+// managerOfImageBySnapshot says which service manages the image of a snapshot; empty if the
+// snapshot does not tell.
 func managerOfImageBySnapshot(snapshot *ami.Snapshot) string {
 	if m, ok := firstMark(marksOfSnapshots, snapshot.Tags); ok {
 		return "managed by " + m.owner + " (tag of " + snapshot.ID + "): " + m.remedy
@@ -56,7 +59,7 @@ func managerOfImageBySnapshot(snapshot *ami.Snapshot) string {
 	return ""
 }
 
-// namePrefixes recognises the images of services whose tags a copy may have lost.
+// namePrefixes identify the images of services whose tags a copy may have lost.
 var namePrefixes = []mark{
 	{"AWS Backup", "AwsBackup_", "", "delete its recovery point"},
 	{"Data Lifecycle Manager", "DLM_policy-", "", "change its lifecycle policy"},
@@ -81,8 +84,9 @@ func (p Policy) managerOf(image *ami.Image) string {
 	return ""
 }
 
-// managerByTags says which service manages a resource with these tags; empty if none does. Every tag key that begins
-// with "aws:" is written by a service; only CloudFormation's does not mean that the service looks after the resource.
+// managerByTags says which service manages a resource with these tags; empty if none does. Services
+// write every tag key with the prefix "aws:"; only CloudFormation's does not mean that the service
+// manages the resource.
 func (p Policy) managerByTags(tags map[string]string) string {
 	known := marks
 	if p.JudgeImageBuilder {
@@ -103,7 +107,7 @@ func (p Policy) managerByTags(tags map[string]string) string {
 	return "managed by an AWS service (tag " + first + ")"
 }
 
-// initials are the letters with which the keys of marks begin.
+// initials are the first letters of the keys of marks.
 var initials = func() string {
 	var letters strings.Builder
 	for _, m := range marks {
@@ -116,7 +120,8 @@ var initials = func() string {
 func firstMark(marks []mark, tags map[string]string) (mark, bool) {
 	first := len(marks)
 	for key, value := range tags {
-		if key == "" || strings.IndexByte(initials, key[0]) < 0 { // Most keys are no mark, and soon passed over.
+		// Most keys are no mark; skip them fast.
+		if key == "" || strings.IndexByte(initials, key[0]) < 0 {
 			continue
 		}
 		for i := range marks[:first] {

@@ -8,17 +8,18 @@ import (
 	"unicode/utf8"
 )
 
-// Tags matches resources by their tags. It is written as a comma-separated list of "key" or "key=value"; keys and
-// values are matched exactly, as EC2 does.
+// Tags matches resources by their tags. It is written as a comma-separated list of "key" or
+// "key=value"; keys and values are matched exactly, as EC2 does.
 type Tags []TagMatch
 
-// TagMatch matches a tag by its key, and by its value where Value is not nil.
+// TagMatch matches a tag by its key, and by its value if Value is not nil.
 type TagMatch struct {
 	Key   string
 	Value *string
 }
 
-// UnmarshalText reads a comma-separated list of "key" or "key=value"; blanks around either do not count.
+// UnmarshalText reads a comma-separated list of "key" or "key=value"; blanks around either do not
+// count.
 func (t *Tags) UnmarshalText(text []byte) error {
 	items, err := nonEmptyList(text)
 	if err != nil {
@@ -69,7 +70,8 @@ func (t Tags) any(tags map[string]string) (TagMatch, bool) {
 	return t[i], true
 }
 
-// all reports whether the tags satisfy the matches the way EC2's own filters do: one value of each key.
+// all reports whether the tags satisfy the matches the way EC2's own filters do: one value of each
+// key.
 func (t Tags) all(tags map[string]string) bool {
 	for _, match := range t {
 		sameKey := func(other TagMatch) bool { return other.Key == match.Key && other.matches(tags) }
@@ -80,8 +82,9 @@ func (t Tags) all(tags map[string]string) bool {
 	return true
 }
 
-// Names matches image names by globs, written as a comma-separated list. "*" stands for any characters, "?" for one; a
-// glob that begins with "!" takes its names out. All else is literal, as in EC2's filters.
+// Names matches image names by globs, written as a comma-separated list. "*" stands for any
+// characters, "?" for one; a glob that starts with "!" excludes names. Everything else is literal,
+// as in EC2's filters.
 type Names struct {
 	globs       []string
 	takes, bars []*regexp.Regexp
@@ -123,7 +126,7 @@ func compileGlob(glob string) *regexp.Regexp {
 	return regexp.MustCompile(`(?s)^` + pattern + `$`)
 }
 
-// nonEmptyList refuses a list of nothing but commas: it was meant to say something.
+// nonEmptyList refuses a list that consists only of commas: it was meant to say something.
 func nonEmptyList(text []byte) ([]string, error) {
 	items := List(string(text))
 	if len(items) == 0 && len(text) > 0 {

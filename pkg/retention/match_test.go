@@ -28,7 +28,7 @@ func TestTagsAreReadAndWritten(t *testing.T) {
 	}
 }
 
-// What was read before does not stay when a value is read anew.
+// Reading a value again forgets the previous one.
 func TestReadingAnewForgets(t *testing.T) {
 	matches := tags(t, "a,b")
 	if err := matches.UnmarshalText([]byte("c")); err != nil || matches.String() != "c" {
@@ -85,7 +85,8 @@ func readNames(t *testing.T, list string) (globs retention.Names, err error) {
 	return globs, err
 }
 
-// Any list of globs is read or refused, never a panic; what is read matches as the naive implementation does.
+// Any list of globs is read or refused, never a panic; what is read matches as the naive
+// implementation does.
 func FuzzNames(f *testing.F) {
 	f.Add("web-*,!web-base*", "web-1")
 	f.Add("a[b]c,a.b,(x", "a[b]c")
@@ -122,7 +123,7 @@ func FuzzNames(f *testing.F) {
 	})
 }
 
-// Any list of tags is read or refused; what is read is written so that it is read the same.
+// Any list of tags is read or refused; a list that was read is written so that it reads the same.
 func FuzzTags(f *testing.F) {
 	f.Add("a,b=c", "b", "c")
 	f.Add("a==", "a", "=")

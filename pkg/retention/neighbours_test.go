@@ -13,7 +13,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// neighbours are policies that judge one account and region, each with a run and a journal of its own every day.
+// neighbours are policies that judge one account and region, each with a daily run and a journal of
+// its own.
 type neighbours struct {
 	t        *rapid.T
 	policies []retention.Policy
@@ -22,17 +23,19 @@ type neighbours struct {
 	stops    int  // The day from which the first one does not run any more.
 	facts    []fact
 
-	now       time.Time
-	images    []ami.Image
-	journals  []map[string]map[string]ami.Announcement // By policy, run and image.
-	announced map[string]map[string]int                // The policies that have announced an image, and when, and nothing has taken that back since.
-	removed   map[string]string                        // The policy that has removed an image.
-	kept      map[string]bool                          // A fact has held of the image.
-	unmarked  int                                      // The last day on which an announcement was taken back.
-	seen      map[string]int                           // How often what has happened.
+	now      time.Time
+	images   []ami.Image
+	journals []map[string]map[string]ami.Announcement // By policy, run and image.
+	// The policies that have announced an image, and when, unless that was taken back.
+	announced map[string]map[string]int
+	removed   map[string]string // The policy that has removed an image.
+	kept      map[string]bool   // A fact has held of the image.
+	// The last day on which an announcement was taken back.
+	unmarked int
+	seen     map[string]int // How often each event happened.
 }
 
-// fact comes to be true of an image on a day, and is not any more on another.
+// fact is true of an image from one day to another.
 type fact struct {
 	image     int
 	kind      string // "keep", "protected" or "used".
@@ -159,8 +162,9 @@ func (n *neighbours) do(which, day int, run string, v retention.Verdict) {
 	}
 }
 
-// Two policies of any kind beside one another remove what each would alone, except what a fact keeps; neither takes back, carries out or
-// undoes what the other does; what one has left the other takes over; and after a while nothing happens any more.
+// Two policies of any kind side by side remove what each would remove alone, except for images that
+// a fact keeps; neither takes back, carries out or undoes what the other does; one takes over what
+// the other has abandoned; and after a while nothing happens any longer.
 func TestTwoPoliciesBesideOneAnother(t *testing.T) {
 	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
@@ -199,8 +203,8 @@ func TestTwoPoliciesBesideOneAnother(t *testing.T) {
 			}
 		}
 		first, second, both := n.live(images, 0), n.live(images, 1), n.live(images, 0, 1)
-		// What the other one removes takes no place in a policy's cap, so that it may come to an image before it stops, or before
-		// a fact holds, although it would not alone.
+		// Removals by the other policy do not count against a policy's cap, so that it may reach an
+		// image before it stops, or before a fact holds, although it would not alone.
 		uncapped := n
 		uncapped.policies, uncapped.stops = slices.Clone(n.policies), nights
 		for i := range uncapped.policies {
@@ -220,7 +224,8 @@ func TestTwoPoliciesBesideOneAnother(t *testing.T) {
 				t.Errorf("%s is removed, which neither would remove alone", image.ID)
 			}
 			isHere := slices.IndexFunc(both.images, func(i ami.Image) bool { return i.ID == image.ID })
-			isOff := isHere >= 0 && both.images[isHere].State == "disabled" && n.stops < nights // By the policy that has stopped.
+			// By the policy that has stopped.
+			isOff := isHere >= 0 && both.images[isHere].State == "disabled" && n.stops < nights
 			wanted := other || one && n.stops == nights
 			if wanted && !isGone && !both.kept[image.ID] && !isOff && anyone {
 				t.Errorf("%s stays, which %v or %v would remove alone: %v", image.ID, one, other, both.images[isHere].Tags)

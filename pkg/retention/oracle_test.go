@@ -9,16 +9,17 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// The oracle: the promises of the design in the simplest words, for worlds that anyWorld draws. It knows nothing of
-// the rules.
+// The oracle: the promises of the design in the simplest words, for the worlds of anyWorld. It does
+// not know the rules.
 
-// ground is a promise that forbids the removal of an image, and what it does to the announcement of that removal.
+// ground is a promise that forbids the removal of an image, and what it does to the announcement of
+// that removal.
 type ground struct {
 	promise string
 	mark    retention.Unmark
 }
 
-// sentence is what has to become of an image.
+// sentence is what has to happen to an image.
 type sentence struct {
 	promise  string // Why it is kept; empty if nothing keeps it, or only that its day has not come.
 	decision retention.Decision
@@ -29,25 +30,26 @@ type sentence struct {
 	by       string // The other policy whose announcement it is.
 }
 
-// undoing is what taking an announcement back takes.
+// undoing is how to take an announcement back.
 type undoing struct {
 	off          string // The keys of the tags to take off, sorted.
 	enable       bool
 	undeprecated bool
 }
 
-// judge says what has to become of an image if there is no cap.
+// judge says what has to happen to an image if there is no cap.
 func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	grounds := w.facts(here, image)
 	if len(grounds) == 0 {
-		grounds = w.doubts(here, image) // Nobody asks about an image that stays all the same.
+		grounds = w.doubts(here, image) // Nobody asks about a kept image.
 	}
 	if len(grounds) > 0 {
 		s := sentence{promise: grounds[0].promise, decision: retention.Keep, unmark: w.oracleUnmark(here, image, grounds)}
 		s.undo = w.oracleUndo(here, image, s.unmark)
 		if whose, policy := w.whose(here, image); whose == "another's" {
 			s.by = policy
-			for _, value := range oracleValues(image.Tags, "due") { // For people, who may want to know.
+			// For people, who may want to know.
+			for _, value := range oracleValues(image.Tags, "due") {
 				if due := oracleDues[value]; due.After(s.due) {
 					s.due = due
 				}
@@ -75,13 +77,13 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 		action = retention.Announce // Nobody could take anything else back.
 	}
 	if image.State == "disabled" {
-		action = retention.Disable // It was, and is to stay so.
+		action = retention.Disable // It was, and stays so.
 	}
 	return sentence{decision: retention.Mark, due: now.AddDate(0, 0, int(time.Duration(w.policy.Grace).Hours()/24)), action: action}
 }
 
-// whose says whose announcement an image carries, and for another policy's its name. What tags say counts only as far as the journal
-// says the same, except that they are another's to look after.
+// whose says whose announcement an image carries, and another policy's name. Tags count only if the
+// journal says the same, except that another policy's are left to that policy.
 func (w world) whose(here ami.Inventory, image ami.Image) (whose, policy string) {
 	if !oracleMarked(image.Tags) {
 		return "nobody says so", ""
@@ -102,14 +104,16 @@ func (w world) whose(here ami.Inventory, image ami.Image) (whose, policy string)
 		return "ours", ""
 	case oracleCopiedMark(image):
 		return "nobody's", ""
-	case policy == "" || policy == w.policy.Name || begun.After(now.AddDate(0, 0, 1)): // Nobody announces from the future.
+	// Nobody announces from the future.
+	case policy == "" || policy == w.policy.Name || begun.After(now.AddDate(0, 0, 1)):
 		return "unrecorded", ""
 	}
 	last := begun
 	if day := oracleTagDue(image.Tags); !day.IsZero() {
 		last = day
 	}
-	if longest := begun.AddDate(0, 0, 365); last.After(longest) { // Anybody can write a day far ahead.
+	// Anybody can write a day far ahead.
+	if longest := begun.AddDate(0, 0, 365); last.After(longest) {
 		last = longest
 	}
 	isSeen := slices.ContainsFunc(here.Images, func(other ami.Image) bool {
@@ -122,7 +126,8 @@ func (w world) whose(here ami.Inventory, image ami.Image) (whose, policy string)
 	return "another's", policy
 }
 
-// oracleCopiedMark reports whether the tags of an announcement were copied from another image: no run announces one that is not a week old.
+// oracleCopiedMark reports whether the tags of an announcement were copied from another image: no
+// run announces one that is not a week old.
 func oracleCopiedMark(image ami.Image) bool {
 	run, _ := oracleAnnouncer(image.Tags)
 	for _, other := range []string{oracleDisabler(image.Tags), oracleRunOf(image.Tags)} {
@@ -138,14 +143,15 @@ func oracleCopiedDeclaration(image ami.Image) bool {
 	return oracleTooYoung(image, oracleRunOf(image.Tags))
 }
 
-// oracleTooYoung reports whether an image was not there when a run began, with a day for clocks that differ.
+// oracleTooYoung reports whether an image was not there when a run began, with a day for clocks
+// that differ.
 func oracleTooYoung(image ami.Image, run string) bool {
 	begun := oracleBeginOf(run)
 	return !begun.IsZero() && image.CreatedAt.After(begun.AddDate(0, 0, -1))
 }
 
-// oracleUnmark says what becomes of an announcement. A policy takes its own back for all that keeps the image, and anybody's for what
-// would keep the image from everybody.
+// oracleUnmark says what happens to an announcement. A policy takes its own back for every reason,
+// and anybody's for reasons that would keep the image from everybody.
 func (w world) oracleUnmark(here ami.Inventory, image ami.Image, grounds []ground) retention.Unmark {
 	whose, _ := w.whose(here, image)
 	says := func(is func(ground) bool) bool { return slices.ContainsFunc(grounds, is) }
@@ -172,7 +178,7 @@ func (w world) oracleUnmark(here ami.Inventory, image ami.Image, grounds []groun
 	switch {
 	case oracleCopiedMark(image) && isDisabled:
 		return retention.LeaveMark
-	case oracleCopiedMark(image): // To what nobody has said of the image nobody can object.
+	case oracleCopiedMark(image): // Nobody can object to what nobody has announced for this image.
 		return retention.ClearMark
 	case whose != "nobody says so" && everybody && left:
 		return retention.Veto
@@ -183,8 +189,9 @@ func (w world) oracleUnmark(here ami.Inventory, image ami.Image, grounds []groun
 	}
 }
 
-// oracleUndo says what is undone. Only what the journal says that this policy did is; an image stays disabled with the tag that says
-// so; and another policy has to find the rest of its announcement.
+// oracleUndo says what is undone: only what this policy did according to the journal. An image
+// stays disabled with the tag that says so; and another policy has to find the rest of its
+// announcement.
 func (w world) oracleUndo(here ami.Inventory, image ami.Image, unmark retention.Unmark) undoing {
 	if unmark == retention.LeaveMark {
 		return undoing{}
@@ -237,7 +244,8 @@ func (w world) oracleDisabledIt(here ami.Inventory, image ami.Image) bool {
 	return whose == "ours" && here.History.Announced[image.ID].Action == "disable" && oracleHas(image.Tags, "disabled") && image.State == "disabled"
 }
 
-// oracleDeprecatedIt reports whether this policy has set the date on which an image is deprecated, as the journal says.
+// oracleDeprecatedIt reports whether this policy has set the date on which an image is deprecated,
+// as the journal says.
 func (w world) oracleDeprecatedIt(here ami.Inventory, image ami.Image) bool {
 	whose, _ := w.whose(here, image)
 	what := here.History.Announced[image.ID]
@@ -268,12 +276,12 @@ func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 		{"without room", retention.ClearMark, w.oracleCrowded(here, image)},
 		{"not restorable", retention.ClearMark, w.oracleLost(here, image)},
 		{"unclear snapshot", retention.LeaveMark, oracleSnapshot(here, image, func(s ami.Snapshot) bool { return s.Unreadable != "" })},
-		{"contested snapshot", retention.LeaveMark, oracleContested(here, image)},
+		{"snapshot in doubt", retention.LeaveMark, oracleRecentlyRemoved(here, image)},
 		{"locked snapshot", retention.ClearMark, oracleSnapshot(here, image, func(s ami.Snapshot) bool { return s.Lock == "governance" || s.Lock == "compliance" })},
 	})
 }
 
-// doubts are the grounds that can be seen in the evidence of use, or in what it lacks.
+// doubts are the grounds in the evidence of use, or in its gaps.
 func (w world) doubts(here ami.Inventory, image ami.Image) []ground {
 	finding, looked := w.evidence[here.Region].Images[image.ID]
 	proven := looked && finding.Use == ami.Unused && len(finding.Gaps) == 0 && !w.oracleUnreadText(here.Region)
@@ -327,12 +335,14 @@ func (w world) oracleUnrecorded(here ami.Inventory, image ami.Image) bool {
 	return whose == "unrecorded"
 }
 
-// oracleClaimsDisabled reports whether an image only says that the janitor has disabled it, and nobody comes back for it who may have.
+// oracleClaimsDisabled reports whether an image only claims that the janitor disabled it, and
+// nobody comes back for it.
 func (w world) oracleClaimsDisabled(here ami.Inventory, image ami.Image) bool {
 	return (w.oracleUnrecorded(here, image) || w.oracleLeft(here, image)) && oracleHas(image.Tags, "disabled") && image.State == "disabled"
 }
 
-// oracleLeft reports whether another policy has announced the removal of an image, and has been gone for long.
+// oracleLeft reports whether another policy has announced the removal of an image, and has been
+// gone for long.
 func (w world) oracleLeft(here ami.Inventory, image ami.Image) bool {
 	whose, _ := w.whose(here, image)
 	return whose == "nobody's" && !oracleCopiedMark(image)
@@ -355,8 +365,8 @@ func oracleTagDue(tags map[string]string) time.Time {
 	return latest
 }
 
-// oracleDue is when an image is due: what the journal says, or the day on the image if that is later. It is zero if no announcement
-// of this policy counts.
+// oracleDue is when an image is due: what the journal says, or the day on the image if that is
+// later. It is zero if no announcement of this policy counts.
 func (w world) oracleDue(here ami.Inventory, image ami.Image) time.Time {
 	if whose, _ := w.whose(here, image); whose != "ours" {
 		return time.Time{}
@@ -373,8 +383,9 @@ func (w world) oracleDue(here ami.Inventory, image ami.Image) time.Time {
 
 // oracleRuns are the ids of the runs that have marked images, and when these began.
 var oracleRuns = map[string]time.Time{
-	"20261101T020000Z-3f9c1a":   time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC),
-	" 20250711T020000Z-3f9c1a ": time.Date(2025, 7, 11, 2, 0, 0, 0, time.UTC), // When the oldest images were made.
+	"20261101T020000Z-3f9c1a": time.Date(2026, 11, 1, 2, 0, 0, 0, time.UTC),
+	// When the oldest images were made.
+	" 20250711T020000Z-3f9c1a ": time.Date(2025, 7, 11, 2, 0, 0, 0, time.UTC),
 	"20250710T020000Z-3f9c1a":   time.Date(2025, 7, 10, 2, 0, 0, 0, time.UTC),
 	"20261123T010000Z-3f9c1a":   time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC),
 	"20261122T140001Z-3f9c1a":   time.Date(2026, 11, 22, 14, 0, 1, 0, time.UTC),
@@ -389,8 +400,8 @@ func oracleMarked(tags map[string]string) bool {
 	return oracleHas(tags, "due") || oracleHas(tags, "disabled") || oracleHas(tags, "announced-by")
 }
 
-// oracleAnnouncer is the run that has announced a removal, as the tags say, and the name of its policy. Of several the earliest counts;
-// what does not begin with a run that is known does not.
+// oracleAnnouncer is the run that has announced a removal, as the tags say, and the name of its
+// policy. Of several the earliest counts; what does not begin with a run that is known does not.
 func oracleAnnouncer(tags map[string]string) (run, policy string) {
 	for _, value := range oracleValues(tags, "announced-by") {
 		words := strings.Fields(value)
@@ -444,8 +455,8 @@ func oracleBeginOf(run string) time.Time {
 	return time.Time{}
 }
 
-// oracleClaimed reports whether a run that has declared a removal may be at work: it is known to be, or it began not long ago
-// and is not known to be over.
+// oracleClaimed reports whether a run that has declared a removal may be at work: it is known to
+// be, or it began not long ago and is not known to be over.
 func oracleClaimed(here ami.Inventory, id string, tags map[string]string) bool {
 	run := oracleRunOf(tags)
 	if !oracleIntent(tags) || run == "" {
@@ -457,19 +468,22 @@ func oracleClaimed(here ami.Inventory, id string, tags map[string]string) bool {
 	return run == here.History.Busy || !known && (late || here.History.Strangers[run] && oracleComesBack(run))
 }
 
-// oracleComesBack reports whether another policy, whose run has declared a removal, may still finish that: for 30 days.
+// oracleComesBack reports whether another policy, whose run has declared a removal, may still
+// finish that: for 30 days.
 func oracleComesBack(run string) bool {
 	begun := oracleBeginOf(run)
 	return !begun.IsZero() && begun.After(now.AddDate(0, 0, -30)) && begun.Before(now.AddDate(0, 0, 30))
 }
 
-// oracleMayBeAnothers reports whether a snapshot whose image is gone may be one that another policy finishes: without records nobody knows.
+// oracleMayBeAnothers reports whether a snapshot whose image is gone may be one that another policy
+// finishes: without records nobody knows.
 func oracleMayBeAnothers(here ami.Inventory, s ami.Snapshot) bool {
 	return here.History.Strangers == nil && !oracleIsUsed(here, s.ID) && oracleComesBack(oracleRunOf(s.Tags))
 }
 
-// oracleContested reports whether a snapshot of an image is one of another image, too, which a run of these hours has removed.
-func oracleContested(here ami.Inventory, image ami.Image) bool {
+// oracleRecentlyRemoved reports whether a snapshot of an image is one of another image, too, which a run
+// of these hours has removed.
+func oracleRecentlyRemoved(here ami.Inventory, image ami.Image) bool {
 	return slices.ContainsFunc(here.Images, func(other ami.Image) bool {
 		begun := oracleBeginOf(here.History.Removed[other.ID])
 		late := begun.After(now.Add(-12*time.Hour)) && begun.Before(now.Add(12*time.Hour))
@@ -478,8 +492,8 @@ func oracleContested(here ami.Inventory, image ami.Image) bool {
 	})
 }
 
-// oracleThereAgain reports whether an image was removed, or may have been, and whether nobody has noted since that it is there
-// again.
+// oracleThereAgain reports whether an image was removed, or may have been, and whether nobody has
+// noted since that it is there again.
 func oracleThereAgain(here ami.Inventory, image ami.Image) bool {
 	if by := here.History.Removed[image.ID]; by != "" {
 		begun := oracleBeginOf(by)
@@ -544,8 +558,8 @@ func oracleByHand(here ami.Inventory, s ami.Snapshot) bool {
 	return images > 0 && older == images
 }
 
-// oracleSharing says what is known of with whom a snapshot is shared: "private", "shared" or "unknown". As long as nobody has asked
-// the plan is made as if it was private.
+// oracleSharing says what is known of with whom a snapshot is shared: "private", "shared" or
+// "unknown". As long as nobody has asked the plan is made as if it was private.
 func (w world) oracleSharing(here ami.Inventory, id string) string {
 	sharing, asked := w.evidence[here.Region].Sharing[id]
 	switch {
@@ -558,8 +572,8 @@ func (w world) oracleSharing(here ami.Inventory, id string) string {
 	}
 }
 
-// oracleMayBeShared reports whether a snapshot would go with an image of which nobody could find out with whom it is shared. Nobody
-// asks about any that stays.
+// oracleMayBeShared reports whether a snapshot would go with an image of which nobody could find
+// out with whom it is shared. Nobody asks about any that stays.
 func (w world) oracleMayBeShared(here ami.Inventory, image ami.Image) bool {
 	return slices.ContainsFunc(image.SnapshotIDs, func(id string) bool { return w.oracleSharing(here, id) == "unknown" })
 }
@@ -584,7 +598,8 @@ func oracleDays(here ami.Inventory, images bool, tags map[string]string) int {
 	return longest
 }
 
-// oracleBinIsUseless reports whether a region cannot keep the promise that what is removed can be restored.
+// oracleBinIsUseless reports whether a region cannot keep the promise that what is removed can be
+// restored.
 func (w world) oracleBinIsUseless(here ami.Inventory) bool {
 	useless := !here.Bin.Read || oracleDays(here, true, nil) == 0 || oracleDays(here, false, nil) == 0 && w.policy.DeleteSnapshots
 	return w.policy.RequireRecycleBin && useless
@@ -616,11 +631,13 @@ func oracleIsThere(here ami.Inventory, imageID string) bool {
 	return slices.ContainsFunc(here.Images, func(i ami.Image) bool { return i.ID == imageID })
 }
 
-// oracleObjection reports whether a part of an announcement is missing, or says something else than it did; whether an image is not
-// disabled that was to be, or does not say so; or whether the image has been used since. Launches come to be known up to a day late.
-// Nobody knows what tags mean of which one cannot be read, nor what a use is that has not come yet.
+// oracleObjection reports whether a part of an announcement is missing, or says something else than
+// it did; whether an image is not disabled that was to be, or does not say so; or whether the image
+// has been used since. Launches come to be known up to a day late. Nobody knows what tags mean of
+// which one cannot be read, nor what a use is that has not come yet.
 //
-// Of an announcement that nobody has recorded only the tags can be missing; and that an image was disabled is no more than said.
+// Of an announcement that nobody has recorded only the tags can be missing; and that an image was
+// disabled is no more than said.
 func (w world) oracleObjection(here ami.Inventory, image ami.Image) bool {
 	whose, _ := w.whose(here, image)
 	if oracleBadTag(image) || whose != "ours" && whose != "unrecorded" {
@@ -711,7 +728,8 @@ func oracleBadTag(image ami.Image) bool {
 	return hasStale && (stale == "6d" || stale == "" || stale == "soon") || oracleHas(image.Tags, "dew") || oracleHas(image.Tags, "keeep")
 }
 
-// made are the moments at which an image, and what was made from it, came to be; zero where nobody knows.
+// made are the moments at which an image, and what was made from it, came to be; zero where nobody
+// knows.
 func (w world) made(image ami.Image) []time.Time {
 	moments := []time.Time{image.CreatedAt}
 	for _, inventory := range w.inventories {
@@ -724,8 +742,8 @@ func (w world) made(image ami.Image) []time.Time {
 	return moments
 }
 
-// uses are the last moments at which an image was used in each way. Of several copies the last one counts, and that is one
-// without a date if there is any.
+// uses are the last moments at which an image was used in each way. Of several copies the last one
+// counts, and that is one without a date if there is any.
 func (w world) uses(image ami.Image) []time.Time {
 	uses := append([]time.Time{image.CreatedAt, image.LastLaunchedAt}, oracleRestores(image.Tags)...)
 	if copied := w.made(image)[1:]; len(copied) > 0 && !slices.ContainsFunc(copied, time.Time.IsZero) {
@@ -779,8 +797,8 @@ func (w world) oracleLimit(image ami.Image) time.Duration {
 	return time.Duration(limit)
 }
 
-// oracleRecent reports whether a use of an image is within its limit, as far as that can be told: not if its limit or
-// its last use is unclear, which is a ground of its own.
+// oracleRecent reports whether a use of an image is within its limit, as far as that can be told:
+// not if its limit or its last use is unclear, which is a ground of its own.
 func (w world) oracleRecent(image ami.Image) bool {
 	if oracleBadTag(image) || slices.ContainsFunc(w.uses(image), now.Before) {
 		return false
@@ -801,7 +819,8 @@ func (w world) oracleFamily(image ami.Image) string {
 	return stem + " " + image.Architecture
 }
 
-// oracleNewest reports whether fewer than KeepNewest usable images of the family of an image are newer than it.
+// oracleNewest reports whether fewer than KeepNewest usable images of the family of an image are
+// newer than it.
 func (w world) oracleNewest(here ami.Inventory, image ami.Image) bool {
 	usable := func(i ami.Image) bool {
 		return i.OwnerID == account && i.State == "available" && len(i.Unreadable) == 0 && !slices.ContainsFunc(w.made(i), time.Time.IsZero) &&
@@ -837,7 +856,8 @@ func (w world) named(id string) bool {
 	return false
 }
 
-// oracleUnreadText reports whether text in another region, which may name images of this one, could not be read.
+// oracleUnreadText reports whether text in another region, which may name images of this one, could
+// not be read.
 func (w world) oracleUnreadText(here string) bool {
 	for region, evidence := range w.evidence {
 		isText := func(gap ami.Gap) bool { return gap.Source == ami.TextSource }
@@ -848,7 +868,8 @@ func (w world) oracleUnreadText(here string) bool {
 	return false
 }
 
-// oracleCopy reports whether an image is a copy of one that is used, and of one that may be, as far as the run could know.
+// oracleCopy reports whether an image is a copy of one that is used, and of one that may be, as far
+// as the run could know.
 func (w world) oracleCopy(here ami.Inventory, image ami.Image) (used, inDoubt bool) {
 	if image.SourceImageID == "" || image.SourceInstanceID != "" {
 		return false, false
@@ -875,7 +896,8 @@ func (w world) oracleCopy(here ami.Inventory, image ami.Image) (used, inDoubt bo
 	return used, inRun && (inDoubt || !known || len(finding.Gaps) > 0 || w.oracleUnreadText(region))
 }
 
-// oracleReported reports whether other accounts are known not to use an image, or whether nobody has to ask.
+// oracleReported reports whether other accounts are known not to use an image, or whether nobody
+// has to ask.
 func (w world) oracleReported(image ami.Image, finding ami.Finding) bool {
 	if !w.policy.JudgeShared || !image.Public && len(finding.SharedWith) == 0 {
 		return true
@@ -887,7 +909,8 @@ func (w world) oracleReported(image ami.Image, finding ami.Finding) bool {
 	return !slices.ContainsFunc(w.uses(image), func(use time.Time) bool { return use.AddDate(0, 0, 7).After(report.CreatedAt) })
 }
 
-// oracleDark reports whether EC2 says of no image of a region that it was launched, although one was, two days ago or more.
+// oracleDark reports whether EC2 says of no image of a region that it was launched, although one
+// was, two days ago or more.
 func (w world) oracleDark(here ami.Inventory) bool {
 	launched := func(i ami.Image) bool { return !i.LastLaunchedAt.IsZero() }
 	seen := func(i ami.Image) bool {
@@ -897,7 +920,7 @@ func (w world) oracleDark(here ami.Inventory) bool {
 	return !slices.ContainsFunc(here.Images, launched) && slices.ContainsFunc(here.Images, seen)
 }
 
-// judgeLeftover says what has to become of a snapshot that a run was to delete: "deleted", "decided" or "undecided".
+// judgeLeftover says what has to happen to a leftover: "deleted", "decided" or "undecided".
 func (w world) judgeLeftover(here ami.Inventory, l ami.Leftover) string {
 	at := slices.IndexFunc(here.Snapshots, func(s ami.Snapshot) bool { return s.ID == l.SnapshotID })
 	if at < 0 {
@@ -946,8 +969,8 @@ func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
 	return w.policy.ReportOrphans && isGone && isOld && !lookedAfter && !needed && !shared && !unknown && !w.oracleNamed(here, s.ID)
 }
 
-// oracleWaits reports whether EC2 has refused the removal of an image on one of the last seven days, or on one that a wrong clock
-// says is less than a week away.
+// oracleWaits reports whether EC2 has refused the removal of an image on one of the last seven
+// days, or on one that a wrong clock says is less than a week away.
 func (w world) oracleWaits(here ami.Inventory, id string) bool {
 	refusal, ok := here.History.Refused[id]
 	midnight := time.Date(now.Year(), now.Month(), now.Day(), 0, 0, 0, 0, time.UTC)

@@ -11,39 +11,41 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// ownTags are what the janitor's own tags say of a resource. EC2 tells the case of tag keys apart, and takes blanks around
-// them for a part; people do neither.
+// ownTags are the janitor's own tags on a resource. EC2 distinguishes upper and lower case and
+// surrounding blanks in tag keys; people do not.
 type ownTags struct {
-	keep       string // The key of the tag that keeps, as it is written; empty if none does.
+	keep       string // The key of the tag that keeps, as it is written; empty if there is none.
 	staleAfter *Days
 	restored   time.Time
-	due        time.Time // The day on which the image is due for removal; zero if that is not known.
-	hasDue     bool      // DueTag is there.
-	by         announcer // What AnnouncedByTag says, of several the earliest run.
-	hasBy      bool      // AnnouncedByTag is there.
-	disabled   bool      // DisabledTag is there.
-	disabledBy ami.RunID // The run that it names, the earliest of several; empty if it names none.
-	hasRun     bool      // RunTag is there.
-	intent     bool      // IntentTag is there, with the value Intent.
+	due        time.Time // The day on which the image is due for removal; zero if unknown.
+	hasDue     bool      // DueTag is present.
+	by         announcer // The content of AnnouncedByTag, of several the earliest run.
+	hasBy      bool      // AnnouncedByTag is present.
+	disabled   bool      // DisabledTag is present.
+	disabledBy ami.RunID // Its run, the earliest of several; empty if it names none.
+	hasRun     bool      // RunTag is present.
+	intent     bool      // IntentTag is present, with the value Intent.
 	run        string    // The value of RunTag, the latest of several; empty if there is none.
-	runAt      time.Time // When that run began; zero if that is not known.
+	runAt      time.Time // When that run started; zero if unknown.
 	faults     []string  // What cannot be read; sorted.
 }
 
-// announcer is who has announced a removal, as a tag says. Its zero value is nobody: a tag that cannot be read.
+// announcer is who announced a removal, according to a tag. The zero value is an unreadable tag.
 type announcer struct {
 	run    ami.RunID
 	policy string
 }
 
-// isMarked reports whether a resource carries a tag with which its removal has been announced.
+// isMarked reports whether a resource carries a tag of an announcement.
 func (o *ownTags) isMarked() bool { return o.hasDue || o.hasBy || o.disabled }
 
-// announcedIn returns the run that announced the removal, or else the one that disabled the image; empty if no tag names one.
+// announcedIn returns the run that announced the removal, or else the one that disabled the image;
+// empty if no tag names one.
 func (o *ownTags) announcedIn() ami.RunID { return cmp.Or(o.by.run, o.disabledBy) }
 
-// announcedBefore is the latest that a removal can have been announced, if tags name a run: who announces a removal does so before
-// declaring it. Zero if none does.
+// announcedBefore is the latest time at which a removal can have been announced, according to the
+// runs in the tags: a run announces a removal before any run declares it. Zero if no tag names a
+// run.
 func (o *ownTags) announcedBefore() time.Time {
 	if at := o.announcedIn().Began(); !at.IsZero() {
 		return at
@@ -51,7 +53,8 @@ func (o *ownTags) announcedBefore() time.Time {
 	return o.runAt
 }
 
-// isOldForm reports whether an announcement is as the janitor made it before policies had names: RunTag stood beside DueTag.
+// isOldForm reports whether an announcement has the form of the time before policies had names:
+// RunTag beside DueTag.
 func (o *ownTags) isOldForm() bool {
 	return o.hasDue && !o.hasBy && !o.disabled && o.hasRun && !o.intent
 }
@@ -65,11 +68,11 @@ func nameOf(key string) string { return strings.ToLower(strings.TrimSpace(key)) 
 // noOwnTags are those of a resource without any.
 var noOwnTags ownTags
 
-// readOwnTags never returns nil. What it returns is not to be changed.
+// readOwnTags never returns nil. Its result must not be changed.
 func readOwnTags(tags map[string]string) *ownTags {
 	own := &noOwnTags
 	for key, value := range tags {
-		if !strings.Contains(key, ":") { // Most keys are none of ours, and soon passed over.
+		if !strings.Contains(key, ":") { // Most keys are not ours; skip them fast.
 			continue
 		}
 		name := nameOf(key)
@@ -90,7 +93,7 @@ func readOwnTags(tags map[string]string) *ownTags {
 	return own
 }
 
-// read takes in one tag. A tag that the janitor does not know may be a misspelt wish to keep.
+// read adds one tag. An unknown tag with the janitor's prefix may be a misspelt keep tag.
 func (o *ownTags) read(name, value string) error {
 	switch name {
 	case ami.KeepTag:
@@ -142,13 +145,14 @@ func (o *ownTags) readAnnouncer(value string) {
 	}
 }
 
-// isRun reports whether an id begins as that of a run does.
+// isRun reports whether an id starts as that of a run.
 func isRun(id ami.RunID) bool { return !id.Began().IsZero() }
 
 // AnnouncedBy is the value of AnnouncedByTag.
 func AnnouncedBy(run, policy string) string { return run + " " + policy }
 
-// Announcer returns the run that has announced the removal of an image, as its tags say; empty if they name none.
+// Announcer returns the run that announced the removal of an image, according to its tags; empty if
+// they name none.
 func Announcer(image ami.Image) string { return string(readOwnTags(image.Tags).announcedIn()) }
 
 func (o *ownTags) readIntent(value string) error {
@@ -185,7 +189,7 @@ func (o *ownTags) readRestored(value string) error {
 	return err
 }
 
-// latest reads a date, and keeps it if it is later than the one that was read before.
+// latest reads a date, and keeps the later one of it and the known date.
 func latest(known *time.Time, value string) error {
 	at, err := parseDate(value)
 	if at.After(*known) {

@@ -18,7 +18,7 @@ type Account struct {
 	regions []*regionFacts
 }
 
-// Open takes in the inventories of one account and run, one for each region that could be read.
+// Open takes the inventories of one account and run, one for each region that could be read.
 func (p Policy) Open(inventories []ami.Inventory, now time.Time) *Account {
 	account := &Account{policy: p, now: now, regions: make([]*regionFacts, len(inventories))}
 	copied, originals := copies(inventories), originals(inventories)
@@ -30,7 +30,7 @@ func (p Policy) Open(inventories []ami.Inventory, now time.Time) *Account {
 		}
 		r.images = r.sortedImages(inventory.Images)
 		r.firstUsed = r.findFirstUses()
-		r.contested = r.findContested()
+		r.recentlyRemoved = r.findRecentlyRemoved()
 		r.newest = p.newest(r.images, r.usable)
 		account.regions[i] = r
 	}
@@ -71,12 +71,12 @@ func (a *Account) Candidates() map[string][]ami.Image {
 	return candidates
 }
 
-// Plan returns the verdict on every image, one plan for each inventory and in that order. Evidence is given by region;
-// what is missing from it is not proven, so that without any evidence nothing is removed. A region that is part of the run,
-// but could not be read, has evidence without any finding.
+// Plan returns the verdict on every image, one plan for each inventory and in that order. Evidence
+// is given by region; missing evidence means unproven, so that nothing is removed without any. A
+// region that is part of the run, but could not be read, has evidence without findings.
 //
-// The caps hold over all plans. Those that are held are counted apart: what cannot be done does not take the place of what
-// can.
+// The caps hold over all plans. Plans on hold are counted separately: they cannot be carried out,
+// and must not use up the caps.
 func (a *Account) Plan(evidence map[string]ami.Evidence) []Plan { return a.plan(a.with(evidence)) }
 
 func (a *Account) plan(regions []*regionFacts) []Plan {
@@ -101,7 +101,7 @@ func (a *Account) plan(regions []*regionFacts) []Plan {
 		plan := &plans[i]
 		r.judgeSnapshots(plan.Verdicts)
 		r.orderReports(plan)
-		plan.Strays = r.strays(plan.Verdicts)
+		plan.Strays = r.staleDeclarations(plan.Verdicts)
 		r.judgeUnattached(plan)
 		r.measure(plan)
 		r.hold(plan)
@@ -109,24 +109,32 @@ func (a *Account) plan(regions []*regionFacts) []Plan {
 	return plans
 }
 
-// regionFacts are what the rules may look at while they judge the images of one region.
+// regionFacts are the facts that the rules may use for the images of one region.
 type regionFacts struct {
 	*ami.Inventory
 
-	policy    Policy
-	now       time.Time
-	images    []imageFacts             // Stalest first.
-	copied    map[string]*ami.Image    // The newest own image made from an image, by the id of the latter.
-	originals map[string]*ami.Image    // The own images, of any region, of which there are copies, by id; nil for those of others.
-	newest    map[string]string        // The families of those images that are the newest of theirs.
+	policy Policy
+	now    time.Time
+	images []imageFacts // Stalest first.
+	// The newest own image made from an image, by the id of the latter.
+	copied map[string]*ami.Image
+	// The account's images, of any region, that have copies, by id; nil for those of others.
+	originals map[string]*ami.Image
+	newest    map[string]string        // The families of the images that are the newest of theirs.
 	snapshots map[string]*ami.Snapshot // By id.
-	firstUsed map[string]time.Time     // When the first image that maps a snapshot was made, by the id of the snapshot; only of those that no image was the reason for.
-	contested map[string]string        // The images that a run has just removed, and that are listed all the same, by the ids of their snapshots.
-	binGap    string                   // Why the bin takes in nothing of what is removed; empty if it does, or need not.
-	seen      map[string]time.Time     // When each policy has last announced something here, by its name.
+	// When the first image that maps a snapshot was made, by the id of the snapshot; only for
+	// snapshots that were not made for an image.
+	firstUsed map[string]time.Time
+	// The images that a run removed recently and that are still listed, by the ids of their
+	// snapshots.
+	recentlyRemoved map[string]string
+	// Why the bin retains nothing that is removed; empty if it does, or need not.
+	binGap string
+	// When each policy made its last announcement here, by its name.
+	seen map[string]time.Time
 
 	evidence  map[string]ami.Evidence // Of all regions of the run.
-	launchGap string                  // Why launches that are not on record prove nothing; empty if they do.
+	launchGap string                  // Why missing launches prove nothing; empty if they do.
 }
 
 // sortedImages returns the images, the stalest first.
@@ -157,8 +165,8 @@ func (r *regionFacts) usable(image *imageFacts) bool {
 	return image.State == "available"
 }
 
-// judge applies the rules to every image: those of the facts, and those of the evidence to what
-// these do not keep. The verdicts come in the order of the images.
+// judge applies the rules to every image: first those about facts, and those about evidence only to
+// images that these do not keep. The verdicts have the order of the images.
 func (r *regionFacts) judge() []Verdict {
 	verdicts := make([]Verdict, len(r.images))
 	for i := range r.images {
@@ -182,7 +190,7 @@ func (r *regionFacts) decide(v *Verdict, image *imageFacts) {
 	} else {
 		v.Unmark = r.unmark(v.Reasons, image)
 		v.Undo = r.undo(v.Unmark, image)
-		if v.Unmark == ClearMark || r.isStray(image) {
+		if v.Unmark == ClearMark || r.isStale(image) {
 			v.CopiedTags = copiedTags(r, image)
 		}
 	}
@@ -191,7 +199,7 @@ func (r *regionFacts) decide(v *Verdict, image *imageFacts) {
 	}
 }
 
-// apply returns the reasons for which rules keep an image.
+// apply returns the reasons of the rules that keep an image.
 func (r *regionFacts) apply(rules []keepRule, image *imageFacts) []Reason {
 	var reasons []Reason
 	for i := range rules {
@@ -202,8 +210,8 @@ func (r *regionFacts) apply(rules []keepRule, image *imageFacts) []Reason {
 	return reasons
 }
 
-// deferOverCap defers what exceeds the cap for one decision, counted over all plans with the stalest first, and behind all others
-// those that yield.
+// deferOverCap defers images over the cap for one decision. It counts over all plans, the stalest
+// first, and images that yield last.
 func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 	type removal struct {
 		*Verdict
@@ -237,7 +245,7 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 	}
 }
 
-// behind sorts what is true behind what is not.
+// behind sorts true after false.
 func behind(is bool) int {
 	if is {
 		return 1
@@ -245,8 +253,9 @@ func behind(is bool) int {
 	return 0
 }
 
-// keepWhatMayBeShared keeps the images with which snapshots would go of which EC2 did not say with whom they are shared: no later
-// run would come back for a snapshot that is left behind. Others take their places in the cap.
+// keepWhatMayBeShared keeps the images with snapshots to delete for which EC2 did not say with whom
+// they are shared: no later run would come back for a snapshot that is left behind. Other images
+// take their places in the cap.
 func (r *regionFacts) keepWhatMayBeShared(verdicts []Verdict) {
 	for i := range verdicts {
 		v := &verdicts[i]
@@ -263,8 +272,8 @@ func (r *regionFacts) keepWhatMayBeShared(verdicts []Verdict) {
 	}
 }
 
-// judgeSnapshots decides on the snapshots of the images that are to be deregistered. A snapshot that several of them
-// share goes with the last of them.
+// judgeSnapshots decides on the snapshots of images to be deregistered. A snapshot that several of
+// them share goes with the last of them.
 func (r *regionFacts) judgeSnapshots(verdicts []Verdict) {
 	last := map[string]string{} // The image that each snapshot goes with, by its id.
 	for i := range verdicts {
@@ -284,7 +293,7 @@ func (r *regionFacts) judgeSnapshots(verdicts []Verdict) {
 			snapshot := r.snapshot(id)
 			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
 			if s.Why = cmp.Or(r.othersSnapshot(id), staying[id], r.namedBy(id), sharingUnknown(r.sharingOf(id))); s.Why == "" {
-				s.Why = cmp.Or(r.takenByHand(id), r.shared(id))
+				s.Why = cmp.Or(r.takenByHand(id), r.sharedSnapshot(id))
 				s.Apart = s.Why != ""
 			}
 			if s.Why == "" {
@@ -295,7 +304,7 @@ func (r *regionFacts) judgeSnapshots(verdicts []Verdict) {
 	}
 }
 
-// staying says, by id, which image still needs some of the snapshots of images that go.
+// staying says, by id, which kept image still needs a snapshot.
 func (r *regionFacts) staying(going map[string]string, verdicts []Verdict) map[string]string {
 	if len(going) == 0 {
 		return nil
@@ -312,8 +321,8 @@ func (r *regionFacts) staying(going map[string]string, verdicts []Verdict) map[s
 	return staying
 }
 
-// namedBy says what names a snapshot: of several the first in the order of their texts. It is empty
-// if nothing is known to.
+// namedBy says what names a snapshot: of several the first in alphabetical order. It is empty if
+// nothing is known to.
 func (r *regionFacts) namedBy(id string) string {
 	named := ""
 	for _, reference := range r.evidence[r.Region].Snapshots[id].References {
@@ -324,16 +333,18 @@ func (r *regionFacts) namedBy(id string) string {
 	return named
 }
 
-// keepsSnapshot says why a snapshot stays, whatever becomes of the images that use it, as far as its facts go; empty if it goes with
-// them. With whom it is shared is none of these: that is asked about what is to be deleted, when the images have been decided on.
+// keepsSnapshot says why a snapshot stays, whatever happens to the images that use it, according to
+// its facts; empty if it goes with them. Sharing is not among these facts: it is looked up for
+// snapshots to delete, after the images are decided.
 func (r *regionFacts) keepsSnapshot(id string) string {
 	return cmp.Or(r.othersSnapshot(id), r.takenByHand(id))
 }
 
-// NotListed is why a snapshot stays that an image maps, and that the account does not list as its own.
+// NotListed is why a snapshot stays that an image maps although it is not listed as the account's
+// own.
 const NotListed = "not among this account's snapshots"
 
-// othersSnapshot says who else looks after a snapshot; empty if nobody does.
+// othersSnapshot says who else manages a snapshot; empty if nobody does.
 func (r *regionFacts) othersSnapshot(id string) string {
 	snapshot, listed := r.snapshots[id]
 	switch {
@@ -348,12 +359,13 @@ func (r *regionFacts) othersSnapshot(id string) string {
 	return r.policy.keptByTag(readOwnTags(snapshot.Tags), snapshot.Tags)
 }
 
-// longBefore is how much older than an image a snapshot has to be that was not taken for it. Whoever registers an image from a
-// snapshot takes some hours for that at most.
+// longBefore is how much older than its image a snapshot is at least if it was not taken for the
+// image. Registering an image from a new snapshot takes some hours at most.
 const longBefore = Day
 
-// findFirstUses returns when the first image that maps a snapshot was made, by the id of the snapshot: of those that, by their
-// description, EC2 has not made for an image.
+// findFirstUses returns when the first image that maps a snapshot was made, by the id of the
+// snapshot. It covers the snapshots that EC2 did not make for an image, according to their
+// descriptions.
 func (r *regionFacts) findFirstUses() map[string]time.Time {
 	first := map[string]time.Time{}
 	for i := range r.images {
@@ -370,8 +382,8 @@ func (r *regionFacts) findFirstUses() map[string]time.Time {
 	return first
 }
 
-// takenByHand says since when a snapshot has been there that somebody took, or copied, long before there was an image that maps it;
-// empty if it is none. EC2 always says when a snapshot was begun.
+// takenByHand says since when a snapshot has existed that somebody took, or copied, long before any
+// image mapped it; empty for others. EC2 always says when a snapshot was started.
 func (r *regionFacts) takenByHand(id string) string {
 	first, taken := r.firstUsed[id], r.snapshot(id).StartedAt
 	if first.IsZero() || taken.IsZero() || first.Sub(taken) <= longBefore {
@@ -380,7 +392,8 @@ func (r *regionFacts) takenByHand(id string) string {
 	return fmt.Sprintf("somebody took it on %s for no image: the first one with it was made on %s", date(taken), date(first))
 }
 
-// sharingOf says with whom a snapshot is shared. Of one that nobody has asked about it says nothing, or why nobody will.
+// sharingOf says with whom a snapshot is shared. It is empty if nobody has asked, or says why
+// nobody will.
 func (r *regionFacts) sharingOf(id string) ami.Sharing {
 	if sharing, ok := r.evidence[r.Region].Sharing[id]; ok {
 		return sharing
@@ -388,7 +401,8 @@ func (r *regionFacts) sharingOf(id string) ami.Sharing {
 	return ami.Sharing{Err: r.evidence[r.Region].SharingGap}
 }
 
-// sharingUnknown says why it is not known with whom a snapshot is shared; empty if it is, and as long as nobody has asked.
+// sharingUnknown says why it is not known with whom a snapshot is shared; empty if it is, or if
+// nobody has asked yet.
 func sharingUnknown(sharing ami.Sharing) string {
 	if sharing.Err == "" {
 		return ""
@@ -396,8 +410,8 @@ func sharingUnknown(sharing ami.Sharing) string {
 	return "with whom it is shared is not known: " + sharing.Err
 }
 
-// shared says with whom a snapshot is known to be shared; empty if with nobody.
-func (r *regionFacts) shared(id string) string {
+// sharedSnapshot says with whom a snapshot is known to be shared; empty if with nobody.
+func (r *regionFacts) sharedSnapshot(id string) string {
 	if sharing := r.evidence[r.Region].Sharing[id]; len(sharing.With) > 0 {
 		return "shared with " + summary(sharing.Names())
 	}
@@ -423,7 +437,7 @@ func snapshotsByID(inventory *ami.Inventory) map[string]*ami.Snapshot {
 	return byID
 }
 
-// snapshot returns what is known of a snapshot: nothing if the account does not list it.
+// snapshot returns what is known about a snapshot: nothing if the account does not list it.
 func (r *regionFacts) snapshot(id string) *ami.Snapshot {
 	if snapshot, listed := r.snapshots[id]; listed {
 		return snapshot

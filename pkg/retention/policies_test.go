@@ -13,7 +13,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// announcedElsewhere carries the announcement of another policy, of which this policy's journal knows nothing.
+// announcedElsewhere carries the announcement of another policy, of which this policy's journal
+// knows nothing.
 func announcedElsewhere(due string) func(*ami.Image) {
 	return func(i *ami.Image) {
 		marked(due)(i)
@@ -35,8 +36,8 @@ func deprecated(day string) func(*ami.Image) {
 	return func(i *ami.Image) { i.DeprecatedAt, _ = time.Parse(time.DateOnly, day) }
 }
 
-// Whose announcement an image carries decides what becomes of the image, of its tags, and of what was done to it: a table of who may
-// have written the tags, and of what the run finds besides.
+// Whose announcement an image carries decides what happens to the image, to its tags, and to what
+// was done to it: a table of who may have written the tags, and of what the run finds besides.
 func TestWhoseAnnouncement(t *testing.T) {
 	const due, by, off = ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag
 	keep := tagged("ami-janitor:keep", "")
@@ -52,7 +53,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 		others []ami.Image
 
 		decision    retention.Decision
-		kept        []retention.Code // Of an image that goes or is announced: stale.
+		kept        []retention.Code // Stale for an image that is removed or announced.
 		unmark      retention.Unmark
 		undo        retention.Undo
 		announcedBy string
@@ -76,7 +77,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 		"what_is_in_doubt_is_left_too":      {image: with(disabledUntil("2026-12-01")), policy: narrowBin, kept: list("not-restorable"), unmark: "clear", undo: retention.Undo{Keys: []string{due, by, off}, Enable: true}},
 		"disabled_by_others_since_it_stays": {image: with(marked("2026-12-01"), state("disabled")), kept: list("not-available"), unmark: "clear", undo: keys(due, by)},
 
-		// What an announcement says that disables, of a record that says only that it was announced.
+		// An announcement that disables, with a record that says only that it was announced.
 		"a_disabled_tag_on_top_is_no_record": {image: with(marked("2026-12-01"), state("disabled"), tagged(off, theRun)), kept: list("not-available"), unmark: "clear", undo: keys(due, by)},
 		"nor_with_a_keep_tag":                {image: with(marked("2026-11-20"), state("disabled"), tagged(off, theRun), keep), kept: list("not-available", "keep-tag"), unmark: "veto", undo: keys(due, by)},
 		"nor_if_it_deprecates":               {image: with(marked("2026-11-20"), record(theRun, ours, "2026-11-20", retention.Deprecate), state("disabled"), tagged(off, theRun)), kept: list("not-available"), unmark: "clear", undo: keys(due, by)},
@@ -84,7 +85,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 		"a_claim_with_a_keep_tag":            {image: with(marked("2026-11-20"), untagged(due, by), state("disabled"), tagged(off, theRun), keep), kept: list("keep-tag", "unrecorded")},
 		"a_claim_of_what_is_available":       {image: with(tagged(off, "x")), kept: list("unrecorded"), says: "its tag ami-janitor:disabled says that the janitor has disabled it, and no record"},
 
-		// What nobody has announced, although it says so.
+		// Claims of an announcement that nobody made.
 		"forged_it_is_not_removed":           {image: forged, kept: list("unrecorded"), says: "its tags say that its removal was announced for 2026-11-20, and no record of this policy says that"},
 		"nor_without_a_time_of_grace":        {image: forged, policy: grace(0, ""), kept: list("unrecorded")},
 		"nor_with_a_record_of_another_run":   {image: append(slices.Clone(forged), record(theRun, ours, "2026-11-20", retention.Announce)), kept: list("unrecorded")},
@@ -130,7 +131,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 		"objected_to_it_is_left_to_its_policy":     {image: with(announcedElsewhere("2026-12-01"), untagged(due), keep), kept: list("keep-tag"), announcedBy: theirs},
 		"without_its_day_it_is_left_too":           {image: with(announcedElsewhere("2026-12-01"), untagged(due)), kept: list("announced-elsewhere"), announcedBy: theirs, says: "policy team-b has announced its removal\n"},
 
-		// What nobody is going to carry out.
+		// Announcements that nobody will carry out.
 		"left_for_30_days_its_tags_go":             {image: with(leftAt("2026-10-24")), kept: list("announced-elsewhere"), unmark: "clear", undo: keys(due, by), says: "and has announced nothing in this region since"},
 		"a_day_less_and_it_is_left":                {image: with(leftAt("2026-10-25")), kept: list("announced-elsewhere"), announcedBy: theirs},
 		"out_of_scope_its_tags_go_too":             {image: with(leftAt("2026-10-24")), policy: narrow, kept: list("out-of-scope"), unmark: "clear", undo: keys(due, by)},
@@ -209,10 +210,11 @@ func TestWhoseAnnouncement(t *testing.T) {
 
 func list(codes ...retention.Code) []retention.Code { return codes }
 
-// narrowBin removes only what a Recycle Bin that nobody has read takes in.
+// narrowBin removes only what an unread Recycle Bin retains.
 func narrowBin(p *retention.Policy) { p.RequireRecycleBin = true }
 
-// Tags that were copied are said to come off only where they do: a tag that says the image is disabled stays as long as that is so.
+// A plan says that copied tags come off only where they do: a tag that says the image is disabled
+// stays while that is so.
 func TestCopiedTagsAreSaidToComeOffWhereTheyDo(t *testing.T) {
 	copied := func(changes ...func(*ami.Image)) ami.Image {
 		return idle("ami-1", append([]func(*ami.Image){leftAt("2026-10-24"), tagged(ami.DisabledTag, earlierRun), created(ago(days(200)))}, changes...)...)

@@ -6,40 +6,46 @@ import (
 	"time"
 )
 
-// Floor is the shortest idle time after which an image can be stale. No configuration and no tag goes below it: EC2
-// reports launches up to 24 hours late, and a build that nobody has launched yet is not stale.
+// Floor is the shortest idle time after which an image can be stale. No configuration and no tag
+// goes below it: EC2 reports launches up to 24 hours late, and a new build without a launch is not
+// stale.
 const Floor = Days(7 * Day)
 
-// Policy is what an operator configures. Its zero value removes nothing.
+// Policy is an operator's configuration. Its zero value removes nothing.
 type Policy struct {
-	Name string // Tells the announcements of this policy from those of others; without blanks.
+	// Distinguishes the announcements of this policy from those of others; without blanks.
+	Name string
 
 	StaleAfter         Days // Idle for longer than this is stale.
 	NeverLaunchedAfter Days // The same for images with no launch on record.
-	AllowShorter       bool // An image's own tag may make its limit shorter than that.
+	AllowShorter       bool // An image's own tag may shorten its limit.
 
-	KeepNewest int    // How many of the newest usable images of each family are always kept.
-	FamilyTag  string // The tag whose value names the family; empty, or missing from an image: the name decides.
-	KeepTags   Tags   // Any of them keeps an image or a snapshot.
-	OnlyTags   Tags   // Only images that carry these are judged; one value of each key is enough.
-	Names      Names  // Only images with these names are judged.
+	KeepNewest int // How many of the newest usable images of each family are always kept.
+	// The tag whose value names the family; empty, or missing from an image: the name decides.
+	FamilyTag string
+	KeepTags  Tags  // Each of them keeps an image or a snapshot.
+	OnlyTags  Tags  // Only images that carry these are judged; one value of each key is enough.
+	Names     Names // Only images with these names are judged.
 
-	MaxDeregistrations int // The most images that one run removes, and the most that it marks, over all regions.
+	// The most images that one run removes, and the most that it marks, over all regions.
+	MaxDeregistrations int
 	DeleteSnapshots    bool
 
-	KeepList          KeepList // Images that people keep in a list of their own.
-	JudgeShared       bool     // Judge public and shared images, too, by image usage reports; else they are kept.
-	JudgeImageBuilder bool     // Judge the images that Image Builder has made like the account's own; else they are kept.
+	KeepList KeepList // Images on an external list.
+	// Judge public and shared images, too, by image usage reports; otherwise they are kept.
+	JudgeShared bool
+	// Judge the images of Image Builder like others; otherwise they are kept.
+	JudgeImageBuilder bool
 
-	RequireRecycleBin bool // Remove only what the Recycle Bin takes in, so that it can be restored.
-	RecycleBinDays    int  // How long the Recycle Bin has to hold it, then; 0 for any time.
+	RequireRecycleBin bool // Remove only what the Recycle Bin retains, so that it can be restored.
+	RecycleBinDays    int  // How long the Recycle Bin must retain it then; 0 for any time.
 	ReportOrphans     bool // Look for snapshots whose image is gone.
 
-	Grace       Days // Images are marked for so long before they are removed; 0 removes them at once.
+	Grace       Days // How long images are marked before they are removed; 0 removes them at once.
 	GraceAction GraceAction
 }
 
-// String says the policy as one sentence.
+// String words the policy as one sentence.
 func (p Policy) String() string {
 	var s strings.Builder
 	fmt.Fprintf(&s, "Images idle for more than %s", p.StaleAfter.inWords())
@@ -109,8 +115,9 @@ func (p Policy) scope() []string {
 	return scope
 }
 
-// idleLimit returns how long an image may be idle: what the policy says, or its own tag. Whoever may tag an image makes its limit
-// longer, and shorter only if the policy allows that.
+// idleLimit returns how long an image may be idle: the policy's limit, or that of its own tag.
+// Anybody who may tag an image can lengthen its limit, and shorten it only if the policy allows
+// that.
 func (p Policy) idleLimit(image *imageFacts) Days {
 	limit := max(p.StaleAfter, Floor)
 	if image.LastLaunchedAt.IsZero() {

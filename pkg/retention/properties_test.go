@@ -22,7 +22,8 @@ func check(t *testing.T, property func(*rapid.T, world)) {
 	checkTimes(t, 1, property)
 }
 
-// checkTimes tries a property on n times as many. One call of rapid.Check draws them all: two with one seed draw the same.
+// checkTimes tries a property on n times as many. One call of rapid.Check draws them all: two with
+// one seed draw the same.
 func checkTimes(t *testing.T, n int, property func(*rapid.T, world)) {
 	t.Helper()
 	rapid.Check(t, func(t *rapid.T) {
@@ -32,8 +33,8 @@ func checkTimes(t *testing.T, n int, property func(*rapid.T, world)) {
 	})
 }
 
-// Every image of the inventory is judged exactly once, in the plan of its region, with at least one reason that is in
-// the table.
+// Every image of the inventory is judged exactly once, in the plan of its region, with at least one
+// reason that is in the table.
 func TestEveryImageIsJudgedOnce(t *testing.T) {
 	known := map[retention.Code]bool{}
 	for _, rule := range retention.Rules() {
@@ -72,8 +73,8 @@ func TestEveryImageIsJudgedOnce(t *testing.T) {
 	})
 }
 
-// An image is condemned, announced or let go, now or when the cap allows it, exactly if no promise forbids it; and what
-// becomes of the announcement of one that stays is what the promises say. An oracle that does not know the rules judges.
+// An image is removed, announced or deferred exactly if no promise forbids it; and the announcement
+// of a kept image is treated as the promises say. An oracle that does not know the rules judges.
 func TestExactlyWhatNoPromiseForbidsIsCondemned(t *testing.T) {
 	seen, unmarks := map[retention.Decision]int{}, map[retention.Unmark]int{}
 	kept, standings := map[string]int{}, map[string]int{}
@@ -122,7 +123,8 @@ func TestExactlyWhatNoPromiseForbidsIsCondemned(t *testing.T) {
 	}
 }
 
-// What a verdict says of an announcement hangs together, and only images of the account are ever touched.
+// What a verdict says about an announcement is consistent, and only images of the account are ever
+// touched.
 func TestVerdictsHangTogether(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		for i, plan := range w.plan() {
@@ -161,8 +163,8 @@ func TestVerdictsHangTogether(t *testing.T) {
 	})
 }
 
-// The caps hold over all plans, and over all that are held; all of them is used, and none that goes is fresher than one that waits. What is announced
-// has a cap of its own.
+// The caps hold over all plans, and over all that are held; they are used up, and no removed image
+// is fresher than a deferred one. Announcements have a cap of their own.
 func TestTheCapHolds(t *testing.T) {
 	refused := 0
 	check(t, func(t *rapid.T, w world) {
@@ -171,7 +173,8 @@ func TestTheCapHolds(t *testing.T) {
 			held  bool
 		}
 		goes, waits := map[group][]retention.Verdict{}, map[group][]retention.Verdict{}
-		shared := map[group]int{} // Images that stay because a snapshot may be shared: none comes in their place.
+		// Images that stay because a snapshot may be shared: no others replace them.
+		shared := map[group]int{}
 		yields := func(v retention.Verdict) int { return slices.Index([]bool{false, true}, v.Yields) }
 		for i, plan := range w.plan() {
 			held := w.oracleHeld(w.inventories[i])
@@ -213,8 +216,8 @@ func TestTheCapHolds(t *testing.T) {
 	}
 }
 
-// What EC2 has refused lately is deferred if nothing keeps it, and that is said; nothing else is deferred for it. What could not be
-// removed, lately or not, yields.
+// An image that EC2 refused recently is deferred if nothing keeps it, and the verdict says so;
+// nothing else is deferred for it. Images that could not be removed yield.
 func TestExactlyWhatEC2HasRefusedWaits(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		for i, plan := range w.plan() {
@@ -233,8 +236,8 @@ func TestExactlyWhatEC2HasRefusedWaits(t *testing.T) {
 	})
 }
 
-// No snapshot is deleted that an image which stays maps, that is not listed, or that is to be kept; and one that several
-// images share goes with the last of them.
+// No snapshot is deleted that a kept image maps, that is not listed, or that must be kept; and a
+// shared one goes with the last of its images.
 func TestNoSnapshotIsDeletedThatIsNeeded(t *testing.T) {
 	deleted := 0
 	check(t, func(t *rapid.T, w world) {
@@ -283,9 +286,9 @@ func TestNoSnapshotIsDeletedThatIsNeeded(t *testing.T) {
 	}
 }
 
-// With whom snapshots are shared never adds a removal: the plan that says about which to ask is the one that is carried out, less the
-// images with whose snapshots it is not known, and less what is shared, or belongs to these images, too. That others take their places
-// in the cap is shown beside this.
+// Sharing never adds a removal: the plan that says which snapshots to ask about is carried out,
+// minus the images with snapshots of unknown sharing, minus what is shared or belongs to these
+// images, too. That others take their places in the cap is shown separately.
 func TestSharingOnlySpares(t *testing.T) {
 	shared, unknown := 0, 0
 	property := func(t *rapid.T, w world) {
@@ -332,8 +335,8 @@ func TestSharingOnlySpares(t *testing.T) {
 	}
 }
 
-// A region is held if another run is at work in it, or if the Recycle Bin would not take in what is removed, and there is
-// anything to hold.
+// A region is held if another run is at work in it, or if the Recycle Bin would not retain
+// removals, and there is anything to hold.
 func TestWhatIsHeld(t *testing.T) {
 	held := 0
 	check(t, func(t *rapid.T, w world) {
@@ -354,7 +357,7 @@ func TestWhatIsHeld(t *testing.T) {
 	}
 }
 
-// A leftover is deleted exactly if nothing speaks for it any more, and waits for what may be known another night.
+// A leftover is deleted exactly if nothing needs it, and waits for what may be known another night.
 func TestExactlyWhatNobodyNeedsIsFinished(t *testing.T) {
 	seen := map[string]int{}
 	property := func(t *rapid.T, w world) {
@@ -381,9 +384,9 @@ func TestExactlyWhatNobodyNeedsIsFinished(t *testing.T) {
 	}
 }
 
-// A declaration is taken off exactly if nobody needs it any more.
-func TestExactlyWhatIsOverIsStray(t *testing.T) {
-	strays := 0
+// A declaration is taken off exactly if no run needs it.
+func TestExactlyWhatIsOverIsStale(t *testing.T) {
+	stale := 0
 	property := func(t *rapid.T, w world) {
 		for i, plan := range w.plan() {
 			here := w.inventories[i]
@@ -403,22 +406,22 @@ func TestExactlyWhatIsOverIsStray(t *testing.T) {
 				}
 			}
 			got := map[string]int{}
-			for _, stray := range plan.Strays {
-				got[stray.ID] = len(stray.Keys)
-				strays++
+			for _, declaration := range plan.Strays {
+				got[declaration.ID] = len(declaration.Keys)
+				stale++
 			}
 			if !maps.Equal(got, want) || !slices.IsSortedFunc(plan.Strays, func(a, b retention.Stray) int { return strings.Compare(a.ID, b.ID) }) {
-				t.Errorf("%s: strays %v, want %v", plan.Region, got, want)
+				t.Errorf("%s: stale %v, want %v", plan.Region, got, want)
 			}
 		}
 	}
 	checkTimes(t, 5, property)
-	if strays == 0 {
-		t.Error("no stray in any world: the property says nothing")
+	if stale == 0 {
+		t.Error("no stale declaration in any world: the property says nothing")
 	}
 }
 
-// An orphan is exactly what nobody is known, and nobody may be, to need.
+// An orphan is exactly a snapshot that nobody is known to need, and nobody may need.
 func TestExactlyWhatNobodyKnowsIsAnOrphan(t *testing.T) {
 	orphans := 0
 	property := func(t *rapid.T, w world) {
@@ -486,8 +489,8 @@ func encode(t rapid.TB, value any) string {
 	return string(text)
 }
 
-// What the facts keep need not be looked up, except for the dates of its launches, for originals, for what has to be cleaned
-// up, and for snapshots without an image.
+// Images that facts keep need no evidence, except for the dates of launches, for originals, for
+// declarations, and for snapshots without an image.
 func TestEvidenceForCandidatesIsEnough(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		all := w.plan()
@@ -525,8 +528,8 @@ func TestEvidenceForCandidatesIsEnough(t *testing.T) {
 	})
 }
 
-// Whatever is condemned or announced was a candidate, so that evidence for it was looked up; and with proof for all, all
-// candidates are, but for copies and shared images, which need more proof.
+// Every removed or announced image was a candidate, so that evidence for it was collected; and with
+// proof for all, all candidates are, except for copies and shared images, which need more proof.
 func TestCandidatesAreWhatCanBeCondemned(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		w = w.unasked() // Candidates are looked up before anybody asks.
@@ -565,12 +568,12 @@ func TestCandidatesAreWhatCanBeCondemned(t *testing.T) {
 	})
 }
 
-// touched returns the ids of the images that are condemned or announced, now or when the cap allows it.
+// touched returns the ids of the images to remove or announce, now or when the cap allows it.
 func touched(plans []retention.Plan) []string {
 	return decided(plans, retention.Deregister, retention.Mark, retention.Defer)
 }
 
-// A gap never adds a removal. It takes its own image out of what is condemned, and copies of that, and nothing else.
+// A gap never adds a removal. It keeps its own image, and copies of that, and nothing else.
 func TestAGapNeverAddsARemoval(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		w.policy.MaxDeregistrations = 1000
@@ -602,8 +605,9 @@ func TestAGapNeverAddsARemoval(t *testing.T) {
 	})
 }
 
-// Less evidence never adds a removal: an image nobody asked about, or a region that could not be read. What the latter
-// held of another region's images, their copies and their names, is not seen that night: docs/design/0007.
+// Less evidence never adds a removal: an image nobody asked about, or a region that could not be
+// read. What the latter says about another region's images, their copies and their names, is not
+// seen that night: docs/design/0007.
 func TestLessEvidenceNeverAddsARemoval(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		w.policy.MaxDeregistrations = 1000
@@ -626,7 +630,8 @@ func TestLessEvidenceNeverAddsARemoval(t *testing.T) {
 			}
 			named := len(whole.evidence[here].Images[id].References)+len(whole.evidence[here].Images[v.Image.SourceImageID].References) > 0
 			copied := len(whole.made(v.Image)) > len(w.made(v.Image))
-			unread := len(whole.evidence[here].Gaps) > 0 // Where nothing was read, nothing says that text was not.
+			// If nothing was read, nothing says that text was not.
+			unread := len(whole.evidence[here].Gaps) > 0
 			if !named && !copied && !unread {
 				t.Errorf("%s is condemned because less is known of %s", id, here)
 			}
@@ -634,7 +639,8 @@ func TestLessEvidenceNeverAddsARemoval(t *testing.T) {
 	})
 }
 
-// Without any evidence nothing is removed or announced, nothing waits to be, and no usage report is asked for or deleted.
+// Without any evidence nothing is removed or announced, nothing is deferred, and no usage report is
+// requested or deleted.
 func TestNoEvidenceRemovesNothing(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		for _, w.evidence = range []map[string]ami.Evidence{nil, {}, {failedRegion: {}}} {
@@ -654,7 +660,7 @@ func TestNoEvidenceRemovesNothing(t *testing.T) {
 	})
 }
 
-// A keep rule that is added never condemns another image.
+// An additional keep rule never removes another image.
 func TestAKeepTagNeverCondemnsAnother(t *testing.T) {
 	check(t, func(t *rapid.T, w world) {
 		before := touched(w.plan())
@@ -698,7 +704,8 @@ func TestTheInputIsNotModified(t *testing.T) {
 	})
 }
 
-// Images without an id cannot be told apart by it, but their order does not depend on the listing's all the same.
+// Images without an id cannot be distinguished by it, but their order does not depend on the
+// listing's either.
 func TestTheOrderOfImagesWithoutAnID(t *testing.T) {
 	var images []ami.Image
 	for _, name := range []string{"a", "b", "c"} {
@@ -712,7 +719,7 @@ func TestTheOrderOfImagesWithoutAnID(t *testing.T) {
 	}
 }
 
-// What is said of an undated copy is not written behind the facts of its source.
+// The note about an undated copy is not appended to the facts of its source.
 func TestWhatIsUnreadableIsNotModified(t *testing.T) {
 	faults := make([]string, 1, 2)
 	faults[0] = "this"

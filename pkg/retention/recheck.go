@@ -7,30 +7,32 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// Recheck says why an image that was to be removed or disabled stays after all, given what is found just before that: its
-// facts, nil if it is not listed any more, and a finding about its use. It reports false if nothing has changed.
+// Recheck compares an image with its planned facts just before it is removed or disabled, and
+// returns why it must stay. found is nil if the image is not listed any longer; finding is about
+// its use. It reports false if nothing has changed.
 //
-// Run is the run that has declared the removal of the image since it was planned, which is no change as long as the image
-// says so; empty if none has, as of an image that is to be disabled.
+// Run is the run that declared the removal of the image since it was planned: its tags are no
+// change, but must be there. It is empty for an image to disable, which is not declared.
 func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding, run string) (Reason, bool) {
-	if used := used(finding); used != "" {
+	if used := usedBy(finding); used != "" {
 		return Reason{ami.ReasonUsedSincePlanned, used}, true
 	}
-	if unproven := unproven(finding); unproven != "" {
+	if unproven := missingProof(finding); unproven != "" {
 		return Reason{ami.ReasonUnknownUse, unproven}, true
 	}
 	if found == nil {
 		return Reason{ami.ReasonChangedSincePlanned, "EC2 does not list it any more"}, true
 	}
-	if change := change(planned, *found, run); change != "" {
+	if change := difference(planned, *found, run); change != "" {
 		return Reason{ami.ReasonChangedSincePlanned, change}, true
 	}
 	return Reason{}, false
 }
 
-// RecheckSnapshot says why a snapshot that was to be deleted stays after all, and the image with which it was to go, given what
-// is found of the snapshot just before that: nil if it is not listed any more. It reports false if nothing has changed. Run is
-// the run that has declared the deletion. Locks are not looked at: EC2 deletes no snapshot that is locked.
+// RecheckSnapshot compares a snapshot with its planned facts just before its deletion, and returns
+// why it must stay, with its image. found is nil if it is not listed any longer. It reports false
+// if nothing has changed. Run is the run that declared the deletion. Locks are not compared: EC2
+// deletes no locked snapshot.
 func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Reason, bool) {
 	if found == nil {
 		return Reason{ami.ReasonChangedSincePlanned, "EC2 does not list " + planned.ID + " any more"}, true
@@ -50,8 +52,8 @@ func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Rea
 	}
 }
 
-// RecheckSharing says why a snapshot that was to be deleted stays after all, and the image with which it was to go, given with whom it is
-// found to be shared just before that. It reports false if with nobody.
+// RecheckSharing returns why a snapshot must stay, with its image, if it is found to be shared just
+// before its deletion. It reports false if it is not.
 func RecheckSharing(snapshotID string, found ami.Sharing) (Reason, bool) {
 	if why := sharingUnknown(found); why != "" {
 		return Reason{ami.ReasonUnknownUse, snapshotID + ": " + why}, true
@@ -62,8 +64,8 @@ func RecheckSharing(snapshotID string, found ami.Sharing) (Reason, bool) {
 	return Reason{}, false
 }
 
-// change says what is different in the facts of an image; empty if nothing is.
-func change(before, after ami.Image, run string) string {
+// difference says what has changed in the facts of an image; empty if nothing has.
+func difference(before, after ami.Image, run string) string {
 	if run != "" {
 		if other := otherDeclaration(after.Tags, run); other != "" {
 			return other
@@ -84,7 +86,8 @@ func change(before, after ami.Image, run string) string {
 	}
 }
 
-// otherDeclaration says why the tags of an image or a snapshot do not declare that a run removes it; empty if they do.
+// otherDeclaration says why the tags of an image or a snapshot do not declare its removal by a run;
+// empty if they do.
 func otherDeclaration(tags map[string]string, run string) string {
 	switch {
 	case tags[ami.IntentTag] != ami.Intent:

@@ -23,7 +23,7 @@ func TestRecheck(t *testing.T) {
 	for name, test := range map[string]struct {
 		found   *ami.Image
 		finding ami.Finding
-		code    retention.Code // Empty if it goes.
+		code    retention.Code // Empty if it is removed.
 		says    string
 	}{
 		"nothing_has_changed":         {found(), proven, "", ""},
@@ -55,13 +55,13 @@ func TestRecheck(t *testing.T) {
 	}
 }
 
-// What this run has written since the plan was made is no change, and what others make of it is one.
+// What this run wrote since the plan is no change; what others did with it is one.
 func TestRecheckOfWhatIsDeclared(t *testing.T) {
 	const run, other = lateRun, "20261123T001500Z-a77e10"
 	due := marked("2026-11-23")
 	for name, test := range map[string]struct {
 		planned, found []func(*ami.Image)
-		says           string // Empty if it goes.
+		says           string // Empty if it is removed.
 	}{
 		"declared_as_it_was_to_be":           {nil, with(declared(run)), ""},
 		"announced_and_declared":             {with(due), with(due, declared(run)), ""},
@@ -95,7 +95,7 @@ func TestRecheckOfWhatIsDeclared(t *testing.T) {
 	}
 }
 
-// A snapshot that was to go keeps its image if it is not as it was, apart from what this run has written on it.
+// A snapshot to delete keeps its image if it has changed, apart from this run's tags.
 func TestRecheckOfASnapshot(t *testing.T) {
 	const run = lateRun
 	planned := snapshotWith("snap-1", "team", "a")
@@ -116,7 +116,7 @@ func TestRecheckOfASnapshot(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := planned
 			if name == "a_lock_that_has_expired" {
-				before.Lock = "expired" // The second look does not read locks.
+				before.Lock = "expired" // The recheck does not read locks.
 			}
 			reason, changed := retention.RecheckSnapshot(before, test.found, run)
 			if changed != (test.says != "") || reason.Detail != test.says || changed && reason.Code != "changed-since-planned" {

@@ -8,7 +8,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// whyHeld says why nothing that is planned for a region may be carried out; empty if it may be.
+// whyHeld says why nothing of a region's plan may be carried out; empty if it may.
 func (r *regionFacts) whyHeld() string {
 	if r.History.Busy != "" {
 		return "run " + r.History.Busy + " was at work here at the same time"
@@ -16,7 +16,7 @@ func (r *regionFacts) whyHeld() string {
 	return r.binGap
 }
 
-// hold holds a plan. One with nothing to do is none to hold, unless another run is at work.
+// hold puts a plan on hold. A plan with nothing to do is not held, unless another run is at work.
 func (r *regionFacts) hold(plan *Plan) {
 	plan.Busy, plan.BusyRun = r.History.Busy != "", r.History.Busy
 	if r.History.BusyPolicy != r.policy.Name {
@@ -41,8 +41,9 @@ func (p *Plan) wouldRemove() bool {
 	return false
 }
 
-// findBinGap says why the Recycle Bin of a region takes in nothing of what is removed there; empty if it does, or need not.
-// What matters is what the tag alone brings there that declares a removal.
+// findBinGap says why the Recycle Bin of a region retains nothing that is removed there; empty if
+// it does, or need not. Only the tag that declares a removal counts, because every removed resource
+// has it.
 func (p Policy) findBinGap(bin ami.RecycleBin) string {
 	const gap = "no Recycle Bin rule covers what is to be removed: none is for "
 	switch {
@@ -59,8 +60,9 @@ func (p Policy) findBinGap(bin ami.RecycleBin) string {
 	}
 }
 
-// notRestorable keeps what the Recycle Bin would not hold for as long as it has to. Without its snapshots an image cannot be
-// restored; those that stay anyway need no bin. Where the bin takes in nothing at all, the region is held instead.
+// notRestorable keeps an image that the Recycle Bin would not retain for long enough. An image
+// cannot be restored without its snapshots; those that stay need no bin. If the bin retains nothing
+// at all, the region is held instead.
 func notRestorable(r *regionFacts, image *imageFacts) string {
 	switch {
 	case !r.policy.RequireRecycleBin:
@@ -85,8 +87,8 @@ func notRestorable(r *regionFacts, image *imageFacts) string {
 	return ""
 }
 
-// tooFew says why the Recycle Bin holds a resource with these tags, once its removal is declared, for fewer days than it has to; empty
-// if it does not. None are never enough.
+// tooFew says why the Recycle Bin retains a resource with these tags and a declaration for fewer
+// days than required; empty if it does not. 0 days are never enough.
 func tooFew(bin ami.RecycleBin, ofImages bool, tags map[string]string, least int) string {
 	switch days := daysInBin(bin, ofImages, tags); {
 	case days <= 0:
@@ -104,14 +106,14 @@ func tooFew(bin ami.RecycleBin, ofImages bool, tags map[string]string, least int
 	}
 }
 
-// What a rule of the Recycle Bin is for.
+// The resource type of a rule of the Recycle Bin.
 const (
 	ofImages    = true
 	ofSnapshots = false
 )
 
-// daysInBin returns for how many days the Recycle Bin holds a resource with these tags and the one that declares its
-// removal; 0 if it does not take it.
+// daysInBin returns for how many days the Recycle Bin retains a resource with these tags and a
+// declaration; 0 if it does not retain it.
 func daysInBin(bin ami.RecycleBin, ofImages bool, tags map[string]string) int {
 	days := 0
 	for _, rule := range bin.Rules {
@@ -122,7 +124,7 @@ func daysInBin(bin ami.RecycleBin, ofImages bool, tags map[string]string) int {
 	return days
 }
 
-// covers is in doubt about rules for a key without a value, and takes them for what saves less.
+// covers is in doubt about rules for a key without a value, and reads them as the narrower ones.
 func covers(rule ami.BinRule, tags map[string]string) bool {
 	if excludes(rule, tags).Key != "" {
 		return false
@@ -135,7 +137,8 @@ func covers(rule ami.BinRule, tags map[string]string) bool {
 	return len(rule.Tags) == 0
 }
 
-// excludes returns the tag for which a rule leaves a resource with these tags out; the zero value if it does not.
+// excludes returns the tag that excludes a resource with these tags from a rule; the zero value if
+// there is none.
 func excludes(rule ami.BinRule, tags map[string]string) ami.Tag {
 	for _, tag := range rule.Excluded {
 		if value, ok := declared(tags, tag.Key); ok && (tag.Value == "" || tag.Value == value) {
@@ -145,7 +148,7 @@ func excludes(rule ami.BinRule, tags map[string]string) ami.Tag {
 	return ami.Tag{}
 }
 
-// declared returns the value of a tag once the removal of its resource has been declared.
+// declared returns the value of a tag once the removal of its resource is declared.
 func declared(tags map[string]string, key string) (value string, ok bool) {
 	if key == ami.IntentTag {
 		return ami.Intent, true

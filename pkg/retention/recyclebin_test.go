@@ -9,7 +9,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// A region is held as long as another run is at work, or as long as the Recycle Bin would take in nothing of what is removed.
+// A region is held while another run is at work, or while the Recycle Bin would retain nothing that
+// is removed.
 func TestHold(t *testing.T) {
 	const noRule = "no Recycle Bin rule covers what is to be removed: none is for "
 	const images, snapshots = noRule + "images tagged ami-janitor:intent=remove", noRule + "snapshots tagged ami-janitor:intent=remove"
@@ -85,7 +86,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// What is held takes no place of what can be removed, and is shown no further than the cap goes either.
+// A plan on hold uses up no cap of others, and shows no more than the cap either.
 func TestWhatIsHeldHasACapOfItsOwn(t *testing.T) {
 	older := launched(ago(days(350)))
 	here := inventory(region, idle("ami-1", older), idle("ami-2", older), idle("ami-3", older))

@@ -2,13 +2,14 @@ package retention
 
 import "github.com/ami-janitor/ami-janitor/pkg/ami"
 
-// refusedFor is how long an image waits whose removal EC2 has refused. Tried every night, some images that a policy or AWS Backup protects would take
-// the cap for good, and two minutes each. A week is short enough for whoever has lifted the deny, and as long as nobody does, the
-// image is told of every night all the same.
+// refusedFor is how long an image waits after EC2 refused its removal. Tried in every run, some
+// images that a policy or AWS Backup protects would use up the cap forever, and two minutes each. A
+// week is short enough for an operator who lifts the deny; until then, every digest shows the
+// image.
 const refusedFor = 7 * Day
 
-// yield has the images go behind all others that could not be removed when it was their turn, and those wait for a while whose
-// removal EC2 has refused.
+// yield sorts images last that could not be removed in their turn, and defers those whose removal
+// EC2 refused.
 func (r *regionFacts) yield(v *Verdict) {
 	refusal, ok := r.History.Refused[v.Image.ID]
 	if !ok || v.Decision != Deregister {

@@ -10,12 +10,12 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// left is what the journal says of an image that a run has not removed, so long ago.
+// left is what the journal says about an image that a run did not remove, so long ago.
 func left(since time.Duration, byEC2 bool) ami.Refusal {
 	return ami.Refusal{Run: earlierRun, At: ago(since), Error: "AuthFailure: not yours", ByEC2: byEC2}
 }
 
-// The days count, and not the hours: nights begin a little sooner or later.
+// The days count, and not the hours: runs start a little sooner or later.
 func TestAnImageThatEC2HasRefusedWaitsForAWeek(t *testing.T) {
 	for name, test := range map[string]struct {
 		refusal  ami.Refusal
@@ -58,8 +58,8 @@ func TestARefusalSaysWhenAndWhy(t *testing.T) {
 	}
 }
 
-// An image that EC2 has refused takes no place in the cap while it waits, and the last one after that. So does one that was left
-// for a reason that may pass, at once.
+// An image that EC2 refused uses up no cap while it waits, and comes last after that. An image that
+// failed for a reason that may pass comes last at once.
 func TestRefusedImagesTakeNoPlaceInTheCap(t *testing.T) {
 	here := inventory(region,
 		idle("ami-1", launched(ago(days(500)))), idle("ami-2", launched(ago(days(490)))), idle("ami-3", launched(ago(days(480)))),
@@ -79,7 +79,7 @@ func TestRefusedImagesTakeNoPlaceInTheCap(t *testing.T) {
 	}
 }
 
-// What is kept, or is only announced, is not touched by what EC2 has refused.
+// A refusal does not affect an image that is kept or only announced.
 func TestARefusalIsNoReasonToKeep(t *testing.T) {
 	here := inventory(region, idle(subject, tagged("ami-janitor:keep", "")))
 	here.History.Refused = map[string]ami.Refusal{subject: left(days(1), true)}

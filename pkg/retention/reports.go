@@ -9,17 +9,19 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// What an image usage report proves (EC2 User Guide, "View your AMI usage": the instances of the last 24 hours may be
-// missing in it, and the launch templates of "the past few days"). A report that is older than freshReport says nothing of
-// today, and one that was made less than blindReport after the last use may have missed what followed it. A report that
-// is not available after stuckReport is asked for again.
+// What an image usage report proves (EC2 User Guide, "View your AMI usage": it may lack the
+// instances of the last 24 hours, and the launch templates of "the past few days"). A report that
+// is older than freshReport says nothing about today, and one that was made less than blindReport
+// after the last use may have missed later uses. A report that is not available after stuckReport
+// is requested again.
 const (
 	freshReport = 3 * Day
 	blindReport = 7 * Day
 	stuckReport = 3 * Day
 )
 
-// maxPendingReports is EC2's quota for an account and region (EC2 User Guide, "View your AMI usage").
+// maxPendingReports is EC2's quota for an account and region (EC2 User Guide, "View your AMI
+// usage").
 const maxPendingReports = 2000
 
 // usageReportPending keeps a public or shared image until there is a report that proves something.
@@ -49,8 +51,8 @@ func usageReportPending(r *regionFacts, image *imageFacts) string {
 
 func date(at time.Time) string { return at.UTC().Format(time.DateOnly) }
 
-// orderReports says about which images a usage report is to be asked for, and which reports have served: those of images
-// that do not wait for one, and those that prove nothing any more.
+// orderReports decides for which images to request a usage report, and which reports are obsolete:
+// those of images that do not wait for one, and those that prove nothing any longer.
 func (r *regionFacts) orderReports(plan *Plan) {
 	if !r.policy.JudgeShared {
 		return
@@ -86,7 +88,8 @@ func (r *regionFacts) ownReports() (ids map[string]bool, pending int) {
 	return ids, pending
 }
 
-// isOfUse reports whether a report may still prove something about an image that is to go, or that only doubts keep.
+// isOfUse reports whether a report may still prove something about an image that is to be removed,
+// or is kept only by doubts.
 func (r *regionFacts) isOfUse(report *ami.UsageReport, v Verdict) bool {
 	age := r.now.Sub(report.CreatedAt)
 	fresh := report.State == "available" && report.Complete && age <= freshReport && report.CreatedAt.Sub(v.LastUse) >= blindReport

@@ -108,7 +108,8 @@ func TestNoReportIsNeeded(t *testing.T) {
 	}
 }
 
-// Which reports are asked for, and which have served. Each image has one report, "amiur-" and its name, and an older one.
+// Which reports are requested, and which are obsolete. Each image has one report, "amiur-" and its
+// name, and an older one.
 func TestOrderingReports(t *testing.T) {
 	shared := []ami.Grantee{{Account: "999999999999"}}
 	full := func(name string, r *ami.UsageReport) ami.Finding {
@@ -189,7 +190,8 @@ func TestOrderingReports(t *testing.T) {
 	}
 }
 
-// No run asks for more reports than it may remove images, nor for more than EC2's quota has room for; the stalest come first.
+// No run requests more reports than it may remove images, nor more than EC2's quota allows; the
+// stalest come first.
 func TestTheCapOfReports(t *testing.T) {
 	many := func(n, pending int) (ami.Inventory, map[string]ami.Evidence) {
 		here, evidence := inventory(region), ami.Evidence{Images: findings{}}
@@ -232,7 +234,7 @@ func TestTheCapOfReports(t *testing.T) {
 	}
 }
 
-// Reports about images that are not in the listing, which may be gone, have served.
+// Reports about images that are not in the listing, which may be gone, are obsolete.
 func TestReportsOfImagesThatAreGone(t *testing.T) {
 	evidence := map[string]ami.Evidence{region: {Images: findings{"ami-gone": {Report: report(reportID("amiur-9", "amiur-8", "amiur-7"))}}}}
 	plan := policy(judgeShared).Open([]ami.Inventory{inventory(region)}, now).Plan(evidence)[0]

@@ -12,21 +12,25 @@ import (
 // Code is the stable name of a reason.
 type Code string
 
-// Rule is a reason for which an image is kept, deferred or removed.
+// Rule is a reason to keep, defer or remove an image.
 type Rule struct {
 	Code    Code
 	Meaning string // Continues "the image …".
-	Until   string // Continues "it stays until …": what would have to change, a setting in braces: {KEEP_NEWEST}. Empty for a reason that keeps nothing.
+	// Continues "it stays until …": what would have to change, a setting in braces: {KEEP_NEWEST}.
+	// Empty for a reason that keeps nothing.
+	Until string
 }
 
 // keepRule keeps images.
 type keepRule struct {
 	Rule
-	keeps func(*regionFacts, *imageFacts) string // Returns a phrase that says why, or an empty string if it does not keep the image.
-	mark  Unmark                                 // What becomes of the mark of an image whose removal has been announced.
+	// Returns a phrase that says why, or an empty string if it does not keep the image.
+	keeps func(*regionFacts, *imageFacts) string
+	mark  Unmark // What it does to the mark of an announced image.
 }
 
-// factRules are the keep rules that the inventory alone can decide. An image that none of them keeps is a candidate.
+// factRules are the keep rules that need only the inventory. An image that none of them keeps is a
+// candidate.
 var factRules = []keepRule{
 	{Rule{ami.ReasonNotOwned, "does not belong to the account", "another account lets go of it"}, notOwned, LeaveMark},
 	{Rule{ami.ReasonNotAvailable, "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, ClearMark},
@@ -58,7 +62,8 @@ var factRules = []keepRule{
 	},
 }
 
-// evidenceRules are the keep rules that need evidence of use, which is collected of candidates alone.
+// evidenceRules are the keep rules that need evidence of use, which is collected for candidates
+// only.
 var evidenceRules = []keepRule{
 	{Rule{ami.ReasonShared, "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report"}, shared, Veto},
 	{Rule{ami.ReasonInUse, "is in use", "nothing names it any more"}, inUse, Veto},
@@ -76,16 +81,17 @@ var evidenceRules = []keepRule{
 	},
 }
 
-// unprovenCodes are the reasons that keep an image only for want of a proof that nothing needs it, or of a way back. They are all
-// that is known of that: who reports on a run asks IsUnproven.
+// unprovenCodes are the reasons that keep an image only because a proof that nothing needs it, or a
+// way to restore it, is missing. They are the only list of these: reports ask IsUnproven.
 var unprovenCodes = []Code{
 	ami.ReasonUnrecorded, ami.ReasonNotRestorable, ami.ReasonUnknownUse, ami.ReasonUsageReportPending, ami.ReasonLaunchDataMissing,
 }
 
-// IsUnproven reports whether a reason keeps an image only for want of a proof that nothing needs it, or of a way back.
+// IsUnproven reports whether a reason keeps an image only because a proof that nothing needs it, or
+// a way to restore it, is missing.
 func (c Code) IsUnproven() bool { return slices.Contains(unprovenCodes, c) }
 
-// IsOfCandidates reports whether only those images can have a reason that no fact of the inventory keeps.
+// IsOfCandidates reports whether only candidates can have a reason.
 func (c Code) IsOfCandidates() bool {
 	return c == ami.ReasonAnnounced || slices.ContainsFunc(evidenceRules, func(rule keepRule) bool { return rule.Code == c })
 }
@@ -130,7 +136,7 @@ func notAvailable(r *regionFacts, image *imageFacts) string {
 		return "its state is not known"
 	case "disabled":
 		if r.hasDisabled(image) || r.saysDisabled(image) {
-			return "" // By the janitor itself, which is part of an announcement, or so it says.
+			return "" // By the janitor itself, as part of an announcement, according to the tags.
 		}
 	}
 	return "in state " + image.State
@@ -154,8 +160,9 @@ func futureDated(r *regionFacts, image *imageFacts) string {
 	return ""
 }
 
-// protected trusts nothing but "disabled" and an absent value: during the 24 hours of a protection's cooldown EC2 says
-// "disabled after …" and still refuses (EC2 User Guide, "Protect an AMI from deregistration").
+// protected trusts only "disabled" and an absent value: during the 24 hours of a protection's
+// cooldown EC2 says "disabled after …" and still refuses (EC2 User Guide, "Protect an AMI from
+// deregistration").
 func protected(_ *regionFacts, image *imageFacts) string {
 	if image.Protection == "" || image.Protection == "disabled" {
 		return ""
@@ -208,8 +215,8 @@ func outOfScope(r *regionFacts, image *imageFacts) string {
 	}
 }
 
-// vetoed notices that somebody has undone a part of an announcement, or has used the image since. EC2 reports a launch up to
-// a day late.
+// vetoed notices that somebody undid a part of an announcement, or used the image since. EC2
+// reports a launch up to a day late.
 func vetoed(r *regionFacts, image *imageFacts) string {
 	own := image.own
 	switch {
@@ -217,13 +224,13 @@ func vetoed(r *regionFacts, image *imageFacts) string {
 		return ""
 	case image.standing == unrecorded:
 		if own.disabled {
-			return "" // It may be a claim, and no part of an announcement.
+			return "" // It may be a claim, and not a part of an announcement.
 		}
-		return undone(r, image)
+		return undonePart(r, image)
 	case image.standing != ours:
 		return ""
 	}
-	if undone := undone(r, image); undone != "" {
+	if undone := undonePart(r, image); undone != "" {
 		return undone
 	}
 	if last := r.lastUseUntil(image.Image, own, r.now); last.at.After(own.announcedIn().Began().Add(-Day)) {
@@ -232,9 +239,9 @@ func vetoed(r *regionFacts, image *imageFacts) string {
 	return ""
 }
 
-// undone says which part of an announcement somebody has undone, or may have; empty if it is whole. What is disabled for it has to
-// say so, and to be it still.
-func undone(r *regionFacts, image *imageFacts) string {
+// undonePart says which part of an announcement somebody undid, or may have; empty if it is
+// complete. An image that the announcement disabled must say so, and must still be disabled.
+func undonePart(r *regionFacts, image *imageFacts) string {
 	own := image.own
 	disables := r.wasToBeDisabled(image)
 	switch {
@@ -273,7 +280,8 @@ func newestOfFamily(r *regionFacts, image *imageFacts) string {
 	return fmt.Sprintf("among the newest %d of family %s", r.policy.KeepNewest, family)
 }
 
-// noRoomForTags counts what declares the removal, on the image and its snapshots, and what announces it before that.
+// noRoomForTags counts the tags that declare the removal, on the image and its snapshots, and those
+// that announce it before.
 func noRoomForTags(r *regionFacts, image *imageFacts) string {
 	if fault := crowded(image.Tags, r.announcement(image)); fault != "" {
 		return "it carries " + fault
@@ -286,7 +294,8 @@ func noRoomForTags(r *regionFacts, image *imageFacts) string {
 	return ""
 }
 
-// announcement returns the keys of the tags that announce the removal of an image; none if it is announced, or is not to be.
+// announcement returns the keys of the tags that announce the removal of an image; none if it is
+// announced already, or will not be.
 func (r *regionFacts) announcement(image *imageFacts) []string {
 	switch {
 	case r.policy.Grace <= 0 || !r.due(image).IsZero():
@@ -298,8 +307,9 @@ func (r *regionFacts) announcement(image *imageFacts) []string {
 	}
 }
 
-// crowded says why there is no room for the tags that declare a removal, and for others with the given keys. It counts as EC2 does: tags that begin with "aws:" do not
-// count against the limit (EC2 User Guide, "Tag your Amazon EC2 resources").
+// crowded says why there is no room for the tags that declare a removal, and for others with the
+// given keys. It counts as EC2 does: tags with the prefix "aws:" do not count against the limit
+// (EC2 User Guide, "Tag your Amazon EC2 resources").
 func crowded(tags map[string]string, others []string) string {
 	const most, declaration = 50, 2
 	if len(tags)+declaration+len(others) <= most {
@@ -348,11 +358,11 @@ func shared(r *regionFacts, image *imageFacts) string {
 }
 
 func inUse(r *regionFacts, image *imageFacts) string {
-	return used(ami.Everywhere(r.evidence, r.Region, image.ID))
+	return usedBy(ami.Everywhere(r.evidence, r.Region, image.ID))
 }
 
-// used says what uses an image; empty if nothing is known to.
-func used(finding ami.Finding) string {
+// usedBy says what uses an image; empty if nothing is known to.
+func usedBy(finding ami.Finding) string {
 	if finding.Use != ami.Used && len(finding.References) == 0 {
 		return ""
 	}
@@ -362,7 +372,8 @@ func used(finding ami.Finding) string {
 		if reference.Account != "" {
 			by = &others
 		}
-		if words := reference.String(); !slices.Contains(*by, words) { // Several sources may see the same.
+		// Several sources may see the same.
+		if words := reference.String(); !slices.Contains(*by, words) {
 			*by = append(*by, words)
 		}
 	}
@@ -387,8 +398,8 @@ func byReport(report *ami.UsageReport) string {
 	return ", as usage report " + report.ID + " of " + date(report.CreatedAt) + " says"
 }
 
-// copyOfUsed keeps what CopyImage has made of an image that is in use: the copy in another region is what one falls back
-// on. What CreateImage has made from an instance of an image is no copy of it.
+// copyOfUsed keeps copies (CopyImage) of an image in use: the copy in another region is the
+// fallback. An image that was created from an instance of another image is no copy.
 func copyOfUsed(r *regionFacts, image *imageFacts) string {
 	id, region, ok := image.CopiedFrom(r.Region)
 	if !ok {
@@ -398,15 +409,15 @@ func copyOfUsed(r *regionFacts, image *imageFacts) string {
 	if original := r.originals[id]; original != nil && r.recentlyLaunched(original) {
 		return what + ", which was last launched " + date(original.LastLaunchedAt)
 	}
-	if used := used(ami.Everywhere(r.evidence, region, id)); used != "" {
+	if used := usedBy(ami.Everywhere(r.evidence, region, id)); used != "" {
 		return what + ", which is " + used
 	}
 	return ""
 }
 
-// doubtfulOriginal says why it is not known whether the image is in use that an image is a copy of; empty if it is known, or
-// if the image is no copy. An original is looked up where it is; in a region that is part of the run, it is in doubt until
-// that has been done.
+// doubtfulOriginal says why it is not known whether the original of a copy is in use; empty if it
+// is known, or if the image is no copy. An original is looked up in its own region; if that region
+// is part of the run, the original is in doubt until then.
 func doubtfulOriginal(r *regionFacts, image *imageFacts) string {
 	id, region, ok := image.CopiedFrom(r.Region)
 	if _, inRun := r.evidence[region]; !ok || !inRun {
@@ -433,14 +444,14 @@ func (r *regionFacts) recentlyLaunched(image *ami.Image) bool {
 
 func unknownUse(r *regionFacts, image *imageFacts) string {
 	finding := ami.Everywhere(r.evidence, r.Region, image.ID)
-	if why := unproven(finding); why != "" || finding.Use == ami.Used {
+	if why := missingProof(finding); why != "" || finding.Use == ami.Used {
 		return why
 	}
 	return doubtfulOriginal(r, image)
 }
 
-// unproven fails closed: only a finding that says "unused", and that has no gap, is a proof.
-func unproven(finding ami.Finding) string {
+// missingProof fails closed: only a finding that says "unused" and has no gap is a proof.
+func missingProof(finding ami.Finding) string {
 	switch {
 	case finding.Use == ami.Used:
 		return ""
@@ -462,7 +473,7 @@ func gaps(all []ami.Gap) string {
 	return summary(gaps)
 }
 
-// gaps are the lookups of an image that could not be completed, or else those of the image that it is a copy of.
+// gaps are the lookups of an image that could not be completed, or else those of its original.
 func (r *regionFacts) gaps(image *imageFacts) []ami.Gap {
 	if own := ami.Everywhere(r.evidence, r.Region, image.ID).Gaps; len(own) > 0 {
 		return own
@@ -487,12 +498,13 @@ func launchDataMissing(r *regionFacts, image *imageFacts) string {
 	return r.launchGap
 }
 
-// findLaunchGap says why launches that are not on record prove nothing in a region; empty if they do: EC2 has a launch on
-// record for some image, or there is no instance that was launched from an own image before the delay with which EC2
-// reports launches, which is 24 hours (EC2 User Guide, "Check when an Amazon EC2 AMI was last used"), and as much again.
+// findLaunchGap says why missing launches prove nothing in a region; empty if they do. They do if
+// EC2 has a launch on record for some image, or if no instance of an own image was launched longer
+// ago than EC2's delay in reporting launches, 24 hours (EC2 User Guide, "Check when an Amazon EC2
+// AMI was last used"), and as much again.
 func findLaunchGap(inventory *ami.Inventory, evidence ami.Evidence, now time.Time) string {
 	const delay = 48 * time.Hour
-	var launched string // The first by its id of the images that show a gap.
+	var launched string // The image with a gap that has the first id.
 	for i := range inventory.Images {
 		image := &inventory.Images[i]
 		if !image.LastLaunchedAt.IsZero() {

@@ -12,7 +12,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// deletes is the verdict on a snapshot that goes with an image.
+// deletes is the verdict on a snapshot that is deleted with an image.
 func deletes(id string, sizeGiB int64, last string) retention.SnapshotVerdict {
 	return retention.SnapshotVerdict{SnapshotID: id, SizeGiB: sizeGiB, Delete: true, LastImageID: last}
 }
@@ -21,8 +21,8 @@ func leaves(id string, sizeGiB int64, why string) retention.SnapshotVerdict {
 	return retention.SnapshotVerdict{SnapshotID: id, SizeGiB: sizeGiB, Why: why}
 }
 
-// Each case is about a snapshot that somebody took a day and a second, or less, before the first of the images that map it was made. The
-// images go; what has a life of its own stays.
+// Each case is about a snapshot that somebody took a day and a second, or less, before the first of
+// the images that map it was made. The images are removed; a snapshot with a life of its own stays.
 func TestSnapshotsTakenByHand(t *testing.T) {
 	const by = "somebody took it on 2025-10-18 for no image: the first one with it was made on 2025-10-19"
 	made := ago(days(400)) // 2025-10-19 02:00 UTC, as idle makes images.
@@ -75,13 +75,14 @@ func apart(id string, sizeGiB int64, why string) retention.SnapshotVerdict {
 	return retention.SnapshotVerdict{SnapshotID: id, SizeGiB: sizeGiB, Why: why, Apart: true}
 }
 
-// What is shared stays when its image goes. Where that is not known, the image stays, and with it what the image shares with others.
+// A shared snapshot stays when its image is removed. If sharing is unknown, the image stays, and
+// with it the snapshots that it shares with others.
 func TestSharedSnapshots(t *testing.T) {
 	private := []retention.SnapshotVerdict{deletes("snap-1", 8, "ami-1"), deletes("snap-2", 100, "ami-2")}
 	beside := []retention.SnapshotVerdict{leaves("snap-2", 100, "ami-1 still uses it")}
 	for name, test := range map[string]struct {
 		sharing map[string]ami.Sharing
-		why     string // For which the first image stays; empty if it goes.
+		why     string // Why the first image stays; empty if it is removed.
 		first   []retention.SnapshotVerdict
 		second  []retention.SnapshotVerdict
 	}{
@@ -130,7 +131,8 @@ func TestSharedSnapshots(t *testing.T) {
 	}
 }
 
-// Each case is about two snapshots and the images that map them: ami-1, the stalest, ami-2 and ami-3.
+// Each case is about two snapshots and the images that map them: ami-1, the stalest, ami-2 and
+// ami-3.
 func TestSnapshots(t *testing.T) {
 	snapshots := func(changes ...func(*ami.Snapshot)) []ami.Snapshot {
 		listed := []ami.Snapshot{{ID: "snap-1", SizeGiB: 8}, {ID: "snap-2", SizeGiB: 100}}
@@ -324,7 +326,8 @@ func TestSnapshotsAreRegional(t *testing.T) {
 	}
 }
 
-// A snapshot that something names stays, though its image goes; also where nobody can say what that is.
+// A snapshot that something names stays, although its image is removed; also if it is unknown what
+// that is.
 func TestSnapshotsThatAreNamed(t *testing.T) {
 	for name, test := range map[string]struct {
 		id   string

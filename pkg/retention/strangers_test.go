@@ -7,7 +7,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// What a run has declared that the journal does not know is another policy's to finish, for 30 days from when that run began.
+// The journal does not know the run of a declaration: then it is another policy's to finish, for 30
+// days from the start of that run.
 func TestStrangers(t *testing.T) {
 	const longAgo = "20261024T020000Z-3f9c1a" // 30 days before now.
 	stranger := func(run string) ami.History { return ami.History{Strangers: map[string]bool{run: true}} }
@@ -39,7 +40,7 @@ func TestStrangers(t *testing.T) {
 				t.Errorf("%s because of %v, %s", v.Decision, v.Reasons, v.Unmark)
 			}
 			if clears := len(plan.Strays) > 0; clears != test.clears {
-				t.Errorf("strays %v", plan.Strays)
+				t.Errorf("stale %v", plan.Strays)
 			}
 		})
 	}

@@ -15,11 +15,12 @@ func TestTextInAnotherRegion(t *testing.T) {
 		elsewhere ami.Evidence
 		reason    string
 	}{
-		"names it":         {ami.Evidence{Images: findings{subject: {Use: ami.Used, References: []ami.Reference{{Source: ami.TextSource, ARN: "arn:of:it"}}}}}, "in-use"},
-		"cannot be read":   {gap(ami.TextSource), "unknown-use"},
-		"names another":    {ami.Evidence{Images: findings{"ami-00000000000000002": {Use: ami.Used}}}, "stale"},
-		"something else":   {gap("instances"), "stale"},
-		"nothing was said": {ami.Evidence{}, "stale"}, // The region could not be read at all: docs/design/0007.
+		"names it":       {ami.Evidence{Images: findings{subject: {Use: ami.Used, References: []ami.Reference{{Source: ami.TextSource, ARN: "arn:of:it"}}}}}, "in-use"},
+		"cannot be read": {gap(ami.TextSource), "unknown-use"},
+		"names another":  {ami.Evidence{Images: findings{"ami-00000000000000002": {Use: ami.Used}}}, "stale"},
+		"something else": {gap("instances"), "stale"},
+		// The region could not be read at all: docs/design/0007.
+		"nothing was said": {ami.Evidence{}, "stale"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			here, there := inventory(region, idle(subject)), inventory("us-east-1")

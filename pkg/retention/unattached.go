@@ -8,15 +8,15 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// mostOrphans is how many orphans of a region are looked at, the largest: EC2 has to be asked about
-// each who else may use it. A digest lists five, and some of them turn out to be shared.
+// mostOrphans limits the orphans of a region to the largest: EC2 has to be asked for each who else
+// may use it. A digest lists five, and some of them turn out to be shared.
 const mostOrphans = 50
 
 // Unattached are the snapshots of a region without an image that a plan may delete or report:
-// leftovers, and what may be orphans.
+// leftovers, and possible orphans.
 type Unattached struct {
-	IDs   []string // Evidence has to say what names these; sorted.
-	ToAsk []string // Evidence has to say with whom these of them are shared, too; sorted.
+	IDs   []string // These need evidence of what names them; sorted.
+	ToAsk []string // Some of them need evidence of sharing, too; sorted.
 }
 
 // Unattached returns the snapshots without an image, by region.
@@ -65,7 +65,7 @@ func (r *regionFacts) judgeUnattached(plan *Plan) {
 		if v.Why == "" {
 			v.Why = sharingUnknown(r.sharingOf(v.SnapshotID))
 			v.Undecided = v.Why != ""
-			v.Why = cmp.Or(v.Why, r.shared(v.SnapshotID))
+			v.Why = cmp.Or(v.Why, r.sharedSnapshot(v.SnapshotID))
 		}
 		v.Delete = v.Why == ""
 	}
@@ -93,8 +93,8 @@ func (r *regionFacts) namesUnknown(id string) string {
 	}
 }
 
-// findUnattached says what the facts alone decide: the leftovers that are to be deleted, and the
-// orphans, if the evidence says nothing else.
+// findUnattached returns what the facts alone decide: the leftovers to delete, and the orphans,
+// unless evidence contradicts.
 func (r *regionFacts) findUnattached() (leftovers []LeftoverVerdict, orphans []Orphan) {
 	suspects := r.suspects()
 	if len(suspects)+len(r.History.Leftovers) == 0 {
@@ -133,7 +133,7 @@ func (r *regionFacts) findUnattached() (leftovers []LeftoverVerdict, orphans []O
 }
 
 // users returns the images that map some snapshots, or leftovers, by the snapshot's id; of several
-// the first by its own.
+// images the first by id.
 func (r *regionFacts) users(snapshots []*ami.Snapshot) map[string]string {
 	users := map[string]string{}
 	for _, snapshot := range snapshots {
@@ -153,8 +153,8 @@ func (r *regionFacts) users(snapshots []*ami.Snapshot) map[string]string {
 	return users
 }
 
-// judgeLeftover decides on a snapshot that an earlier run was to delete, as far as the facts go:
-// whether its image is there, and which one uses it, are given.
+// judgeLeftover decides on a leftover by its facts. Whether its image exists, and which image uses
+// it, are given.
 func (r *regionFacts) judgeLeftover(leftover ami.Leftover, imageIsThere bool, user string) LeftoverVerdict {
 	v := LeftoverVerdict{Leftover: leftover}
 	snapshot, listed := r.snapshots[leftover.SnapshotID]
@@ -179,7 +179,8 @@ func (r *regionFacts) judgeLeftover(leftover ami.Leftover, imageIsThere bool, us
 	}
 	if v.Why == "" {
 		v.Why = r.isNotOf(leftover.Run, snapshot, own)
-		v.Apart = own.isDeclaredBy(leftover.Run) && snapshot.ImageID == "" // Then that is what it says.
+		// Then its tag names the run.
+		v.Apart = own.isDeclaredBy(leftover.Run) && snapshot.ImageID == ""
 	}
 	if v.Why == "" && r.policy.RequireRecycleBin && r.binGap == "" {
 		doubt = tooFew(r.Bin, ofSnapshots, snapshot.Tags, r.policy.RecycleBinDays)
@@ -189,8 +190,8 @@ func (r *regionFacts) judgeLeftover(leftover ami.Leftover, imageIsThere bool, us
 	return v
 }
 
-// isNotOf says why a run cannot have left a snapshot, by the description that EC2 wrote, or by its
-// tags; empty if it can.
+// isNotOf says why a run cannot have left a snapshot, according to EC2's description or its tags;
+// empty if it can.
 func (r *regionFacts) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) string {
 	switch {
 	case snapshot.ImageID == "" || !slices.Contains(r.History.Planned[run], snapshot.ImageID):
@@ -202,8 +203,8 @@ func (r *regionFacts) isNotOf(run string, snapshot *ami.Snapshot, own *ownTags) 
 	}
 }
 
-// oldOrphan is the age from which a snapshot counts as an orphan: an image may be registered some
-// time after its snapshots were begun.
+// oldOrphan is the minimum age of an orphan: an image may be registered some time after its
+// snapshots were started.
 const oldOrphan = 7 * Day
 
 // suspects returns the snapshots that are orphans if their image is gone and none uses them.
@@ -218,17 +219,18 @@ func (r *regionFacts) suspects() []*ami.Snapshot {
 	var suspects []*ami.Snapshot
 	for id, snapshot := range r.snapshots {
 		isOld := !snapshot.StartedAt.IsZero() && r.now.Sub(snapshot.StartedAt) > oldOrphan
-		if _, inBin := r.Bin.Images[snapshot.ImageID]; snapshot.ImageID != "" && !inBin && isOld && !leftovers[id] && !r.isSpokenFor(snapshot) {
+		if _, inBin := r.Bin.Images[snapshot.ImageID]; snapshot.ImageID != "" && !inBin && isOld && !leftovers[id] && !r.isManaged(snapshot) {
 			suspects = append(suspects, snapshot)
 		}
 	}
 	return suspects
 }
 
-// isSpokenFor reports whether somebody looks after a snapshot, as far as can be seen in it: a
-// person, a service, or a run that may be at work on it.
-func (r *regionFacts) isSpokenFor(snapshot *ami.Snapshot) bool {
-	doubt := strings.TrimPrefix(snapshot.Unreadable, ami.ImageNotAsked) // That says nothing of who looks after it.
+// isManaged reports whether somebody is seen to need a snapshot: a person, a service, or a run that
+// may be at work on it.
+func (r *regionFacts) isManaged(snapshot *ami.Snapshot) bool {
+	// That does not say who manages it.
+	doubt := strings.TrimPrefix(snapshot.Unreadable, ami.ImageNotAsked)
 	if snapshot.ID == "" || doubt != "" || snapshot.Locked() {
 		return true
 	}

@@ -13,23 +13,23 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// ghost is an image that is gone.
-const ghost = "ami-00000000000000099"
+// goneImage is an image that is gone.
+const goneImage = "ami-00000000000000099"
 
-// What may be known of a snapshot without an image.
+// What may be known about a snapshot without an image.
 var (
 	namedOne   = ami.SnapshotFinding{LookedUp: true, References: []ami.Reference{{ARN: "arn:template"}}}
 	sharedOne  = ami.SnapshotFinding{LookedUp: true, SharedWith: []ami.Grantee{{Account: "111122223333"}}}
 	unanswered = ami.SnapshotFinding{LookedUp: true, Gaps: []ami.Gap{aGap}}
 )
 
-// of adds what is known of a snapshot to evidence.
+// of adds a finding about a snapshot to evidence.
 func of(id string, finding ami.SnapshotFinding) func(ami.Evidence) {
 	return func(evidence ami.Evidence) { evidence.Snapshots[id] = finding }
 }
 
-// imageUsed has something name the image that is gone, which says nothing of its snapshots.
-func imageUsed(evidence ami.Evidence) { evidence.Images[ghost] = ami.Finding{Use: ami.Used} }
+// imageUsed has something name the image that is gone, which says nothing about its snapshots.
+func imageUsed(evidence ami.Evidence) { evidence.Images[goneImage] = ami.Finding{Use: ami.Used} }
 
 // lookedUp is the proof that nothing names some snapshots.
 func lookedUp(ids ...string) ami.Evidence {
@@ -40,18 +40,20 @@ func lookedUp(ids ...string) ami.Evidence {
 	return evidence
 }
 
-// A snapshot that a run has left undone is deleted if its image is gone and everything else that keeps a snapshot is ruled out.
+// A snapshot that a run has left undone is deleted if its image is gone and everything else that
+// keeps a snapshot is ruled out.
 func TestLeftovers(t *testing.T) {
 	const deleted, decided, undecided = "deleted", "decided", "undecided"
 	notPlanned := "nothing in it says that it was made for an image that run " + theRun + " had planned to remove"
 	noLongerDeclared := "it does not carry the tags any more with which run " + theRun + " declared its removal"
 	for name, test := range map[string]struct {
-		change  func(*ami.Snapshot)
-		images  []ami.Image
-		policy  func(*retention.Policy)
-		bin     ami.RecycleBin
-		found   func(ami.Evidence) // Nothing names the snapshot if nil.
-		planned []string           // The images whose removal the run had planned; the ghost alone if nil.
+		change func(*ami.Snapshot)
+		images []ami.Image
+		policy func(*retention.Policy)
+		bin    ami.RecycleBin
+		found  func(ami.Evidence) // Nothing names the snapshot if nil.
+		// The images whose removal the run had planned; goneImage alone if nil.
+		planned []string
 		becomes string
 		why     string
 		unasked bool // No evidence is needed of it.
@@ -65,9 +67,9 @@ func TestLeftovers(t *testing.T) {
 		"the_bin_holds_it":        {policy: requireBin(7), bin: binOf(14, 7), becomes: deleted},
 		"tags_in_other_words": {change: func(s *ami.Snapshot) {
 			*s = snapshotWith("snap-1", "AMI-Janitor:Intent", "remove", " ami-janitor:run", " "+theRun)
-			s.SizeGiB, s.Archived, s.ImageID = 8, true, ghost
+			s.SizeGiB, s.Archived, s.ImageID = 8, true, goneImage
 		}, becomes: deleted},
-		"made_for_another_of_the_plan":     {change: madeFor("ami-2"), planned: []string{"ami-1", ghost, "ami-2"}, becomes: deleted},
+		"made_for_another_of_the_plan":     {change: madeFor("ami-2"), planned: []string{"ami-1", goneImage, "ami-2"}, becomes: deleted},
 		"made_for_no_image":                {change: madeFor(""), becomes: decided, why: notPlanned, unasked: true, apart: true},
 		"made_for_none_and_tagged_by_none": {change: func(s *ami.Snapshot) { s.ImageID, s.Tags = "", nil }, becomes: decided, why: notPlanned, unasked: true},
 		"made_for_none_and_kept":           {change: func(s *ami.Snapshot) { s.ImageID = ""; s.Tags["ami-janitor:keep"] = "" }, becomes: decided, why: "tagged ami-janitor:keep", unasked: true},
@@ -76,7 +78,7 @@ func TestLeftovers(t *testing.T) {
 		"nothing_was_planned":              {planned: []string{}, becomes: decided, why: notPlanned, unasked: true},
 		"a_use_goes_before_what_is_not_so": {change: madeFor("ami-2"), images: []ami.Image{idle("ami-3", mapping("snap-1"))}, becomes: decided, why: "ami-3 uses it", unasked: true},
 		"it_is_gone":                       {change: func(s *ami.Snapshot) { s.ID = "snap-2" }, becomes: decided, why: retention.Unlisted, unasked: true},
-		"its_image_is_there_again":         {images: []ami.Image{idle(ghost)}, becomes: decided, why: ghost + " is there again", unasked: true},
+		"its_image_is_there_again":         {images: []ami.Image{idle(goneImage)}, becomes: decided, why: goneImage + " is there again", unasked: true},
 		"an_image_uses_it":                 {images: []ami.Image{idle("ami-3", mapping("snap-1")), idle("ami-2", mapping("snap-1"))}, becomes: decided, why: "ami-2 uses it", unasked: true},
 		"one_without_an_id_uses_it":        {images: []ami.Image{idle("", mapping("snap-1"))}, becomes: decided, why: "an image without an id uses it", unasked: true},
 		"one_of_others_uses_it":            {images: []ami.Image{idle("ami-2", mapping("snap-1"), func(i *ami.Image) { i.OwnerID = "999999999999" })}, becomes: decided, why: "ami-2 uses it", unasked: true},
@@ -102,20 +104,20 @@ func TestLeftovers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, snapshot := policy(), declaredSnapshot("snap-1", theRun)
-			snapshot.SizeGiB, snapshot.Archived, snapshot.ImageID = 8, true, ghost
+			snapshot.SizeGiB, snapshot.Archived, snapshot.ImageID = 8, true, goneImage
 			if test.policy != nil {
 				test.policy(&p)
 			}
 			if test.change != nil {
 				test.change(&snapshot)
 			}
-			leftover := ami.Leftover{Run: theRun, ImageID: ghost, SnapshotID: "snap-1"}
+			leftover := ami.Leftover{Run: theRun, ImageID: goneImage, SnapshotID: "snap-1"}
 			here := inventory(region, test.images...)
 			here.Snapshots, here.Bin, here.History.Leftovers = []ami.Snapshot{snapshot}, test.bin, []ami.Leftover{leftover, leftover}
 			if test.planned == nil {
-				test.planned = []string{ghost}
+				test.planned = []string{goneImage}
 			}
-			here.History.Planned = map[string][]string{theRun: test.planned, earlierRun: {"", ghost, "ami-2"}}
+			here.History.Planned = map[string][]string{theRun: test.planned, earlierRun: {"", goneImage, "ami-2"}}
 			evidence := unused(here)
 			of("snap-1", ami.SnapshotFinding{LookedUp: true})(evidence[region])
 			if test.found != nil {
@@ -155,16 +157,16 @@ func retagged(tags ...string) func(*ami.Snapshot) {
 // Leftovers come by run and id, whatever the order of the journal.
 func TestTheOrderOfLeftovers(t *testing.T) {
 	leftover := func(run, snapshot string) ami.Leftover {
-		return ami.Leftover{Run: run, ImageID: ghost, SnapshotID: snapshot}
+		return ami.Leftover{Run: run, ImageID: goneImage, SnapshotID: snapshot}
 	}
 	here := inventory(region)
 	want := []ami.Leftover{leftover(earlierRun, "snap-2"), leftover(earlierRun, "snap-3"), leftover(theRun, "snap-1"), leftover(theRun, "snap-2")}
 	here.History.Leftovers = []ami.Leftover{want[3], want[1], want[0], want[2]}
 	before := slices.Clone(here.History.Leftovers)
-	here.History.Planned = map[string][]string{theRun: {ghost}, earlierRun: {ghost}}
+	here.History.Planned = map[string][]string{theRun: {goneImage}, earlierRun: {goneImage}}
 	here.Snapshots = []ami.Snapshot{declaredSnapshot("snap-1", theRun), declaredSnapshot("snap-2", theRun), declaredSnapshot("snap-3", earlierRun)}
 	for i := range here.Snapshots {
-		here.Snapshots[i].ImageID = ghost
+		here.Snapshots[i].ImageID = goneImage
 	}
 	evidence := map[string]ami.Evidence{region: lookedUp("snap-1", "snap-2", "snap-3")}
 	var got []ami.Leftover
@@ -183,7 +185,8 @@ func TestTheOrderOfLeftovers(t *testing.T) {
 	}
 }
 
-// A snapshot is an orphan if its image is gone, it is not young, and nobody looks after it or names it.
+// A snapshot is an orphan if its image is gone, it is not young, and nobody looks after it or names
+// it.
 func TestOrphans(t *testing.T) {
 	for name, test := range map[string]struct {
 		change  func(*ami.Snapshot)
@@ -206,8 +209,8 @@ func TestOrphans(t *testing.T) {
 		"another_images_snapshot":   {images: []ami.Image{idle("ami-2", mapping("snap-2"))}, orphan: true},
 		"nobody_asks":               {policy: func(p *retention.Policy) { p.ReportOrphans = false }, unasked: true},
 		"the_bin_was_not_read":      {bin: func(b *ami.RecycleBin) { b.Read = false }, unasked: true},
-		"its_image_is_there":        {images: []ami.Image{idle(ghost)}, unasked: true},
-		"its_image_is_in_the_bin":   {bin: func(b *ami.RecycleBin) { b.Images = map[string]time.Time{ghost: now} }, unasked: true},
+		"its_image_is_there":        {images: []ami.Image{idle(goneImage)}, unasked: true},
+		"its_image_is_in_the_bin":   {bin: func(b *ami.RecycleBin) { b.Images = map[string]time.Time{goneImage: now} }, unasked: true},
 		"it_was_made_for_no_image":  {change: func(s *ami.Snapshot) { s.ImageID = "" }, unasked: true},
 		"seven_days":                {change: func(s *ami.Snapshot) { s.StartedAt = ago(days(7)) }, unasked: true},
 		"nobody_knows_how_old":      {change: func(s *ami.Snapshot) { s.StartedAt = time.Time{} }, unasked: true},
@@ -227,7 +230,7 @@ func TestOrphans(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policy(func(p *retention.Policy) { p.ReportOrphans = true })
-			snapshot := ami.Snapshot{ID: "snap-1", ImageID: ghost, StartedAt: ago(days(30)), SizeGiB: 8, Archived: true, Tags: map[string]string{"team": "a"}}
+			snapshot := ami.Snapshot{ID: "snap-1", ImageID: goneImage, StartedAt: ago(days(30)), SizeGiB: 8, Archived: true, Tags: map[string]string{"team": "a"}}
 			here := inventory(region, test.images...)
 			here.Bin.Read, here.History = true, test.history
 			if test.policy != nil {
@@ -247,7 +250,7 @@ func TestOrphans(t *testing.T) {
 			}
 			var want []retention.Orphan
 			if test.orphan {
-				want = []retention.Orphan{{SnapshotID: "snap-1", ImageID: ghost, SizeGiB: 8, Archived: true, StartedAt: snapshot.StartedAt}}
+				want = []retention.Orphan{{SnapshotID: "snap-1", ImageID: goneImage, SizeGiB: 8, Archived: true, StartedAt: snapshot.StartedAt}}
 			}
 			if diff := gocmp.Diff(want, p.Open([]ami.Inventory{here}, now).Plan(evidence)[0].Orphans, cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("orphans (-want +got):\n%s", diff)
@@ -270,7 +273,7 @@ func TestTheOrderOfOrphans(t *testing.T) {
 	for _, s := range []ami.Snapshot{{ID: "snap-3", SizeGiB: 8}, {ID: "snap-1", SizeGiB: 8, ImageID: "ami-98"}, {ID: "snap-2", SizeGiB: 100}, {ID: "snap-4", SizeGiB: 9}} {
 		s.StartedAt = ago(days(30))
 		if s.ImageID == "" {
-			s.ImageID = ghost
+			s.ImageID = goneImage
 		}
 		here.Snapshots = append(here.Snapshots, s)
 	}
@@ -289,8 +292,9 @@ func TestTheOrderOfOrphans(t *testing.T) {
 	}
 }
 
-// Of many orphans the largest are looked at. The others are counted, as such: whatever names or uses one, without being asked,
-// takes it off the list all the same. So it is with those of which EC2 was not asked whether their image is gone.
+// Of many orphans the largest are looked at. The others are counted, as such: whatever names or
+// uses one, without being asked, takes it off the list all the same. So it is with those of which
+// EC2 was not asked whether their image is gone.
 func TestMoreOrphansThanAreLookedAt(t *testing.T) {
 	here := inventory(region)
 	here.Bin.Read = true
@@ -337,11 +341,11 @@ func TestMoreOrphansThanAreLookedAt(t *testing.T) {
 func TestALeftoverOfAnImageThatWasNotAskedFor(t *testing.T) {
 	here := inventory(region)
 	here.Bin.Read = true
-	leftover := ami.Leftover{Run: "run", ImageID: ghost, SnapshotID: "snap-1"}
+	leftover := ami.Leftover{Run: "run", ImageID: goneImage, SnapshotID: "snap-1"}
 	here.History.Leftovers = []ami.Leftover{leftover}
-	here.History.Planned = map[string][]string{"run": {ghost}}
+	here.History.Planned = map[string][]string{"run": {goneImage}}
 	here.Snapshots = []ami.Snapshot{{
-		ID: "snap-1", ImageID: ghost, StartedAt: ago(days(30)),
+		ID: "snap-1", ImageID: goneImage, StartedAt: ago(days(30)),
 		Tags: map[string]string{"ami-janitor:intent": "remove", "ami-janitor:run": "run"},
 	}}
 	evidence := map[string]ami.Evidence{region: lookedUp("snap-1")}

@@ -62,14 +62,14 @@ const (
 	outsideRegion = "eu-south-1" // Never part of a run.
 )
 
-// anyWorld draws a policy, up to three regions with up to ten images each, and evidence. Most images are old and
-// unremarkable but for one thing or two, so that rules are seen alone.
+// anyWorld draws a policy, up to three regions with up to ten images each, and evidence. Most
+// images are old and unremarkable but for one thing or two, so that rules are seen alone.
 var anyWorld = rapid.Custom(func(t *rapid.T) world {
 	w := world{policy: anyPolicy.Draw(t, "policy"), evidence: map[string]ami.Evidence{}}
 	regions := []string{"eu-west-1", "us-east-1", "ap-south-1"}[:rapid.IntRange(1, 3).Draw(t, "regions")]
 	var known []place
 	for _, region := range append(slices.Clone(regions), failedRegion, outsideRegion) {
-		known = append(known, place{oracleGhost(region), region})
+		known = append(known, place{oracleGone(region), region})
 	}
 	number := 0
 	for _, region := range regions {
@@ -77,7 +77,8 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 		dark := rapid.SampledFrom(rare(1, 4)).Draw(t, "dark") == 0 // EC2 reports no launches.
 		for range rapid.SampledFrom([]int{0, 1, 2, 5, 8, 10}).Draw(t, "images") {
 			number++
-			id := fmt.Sprintf("ami-%017x", number*7919%1000) // Not in the order in which they are made.
+			// Not in the order in which they are made.
+			id := fmt.Sprintf("ami-%017x", number*7919%1000)
 			known = append(known, place{id, region})
 			here.Images = append(here.Images, anyImage(t, id, region, known, dark))
 		}
@@ -99,7 +100,8 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 	return w
 })
 
-// drawEvidence draws what is known of the images of all regions of the run, and of the originals of copies.
+// drawEvidence draws what is known of the images of all regions of the run, and of the originals of
+// copies.
 func (w *world) drawEvidence(t *rapid.T, known []place) {
 	for _, here := range w.inventories {
 		w.evidence[here.Region] = anyEvidence(t, here)
@@ -190,7 +192,7 @@ func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 	for i := range 9 { // No image has the last three.
 		s := ami.Snapshot{ID: fmt.Sprintf("snap-%d", i), SizeGiB: int64(i / 2), Tags: map[string]string{}}
 		if i >= 6 || rapid.SampledFrom(rare(1, 3)).Draw(t, "made") == 0 {
-			s.ImageID = rapid.SampledFrom([]string{oracleGhost(region), oracleGhost(region), "ami-gone", "ami-0000000000000001f"}).Draw(t, "madeFor")
+			s.ImageID = rapid.SampledFrom([]string{oracleGone(region), oracleGone(region), "ami-gone", "ami-0000000000000001f"}).Draw(t, "madeFor")
 			s.StartedAt = rapid.SampledFrom([]time.Time{ago(days(30)), ago(days(30)), ago(days(7) + 1), ago(days(7)), ago(days(1)), {}}).Draw(t, "started")
 		}
 		if s.ImageID == "" && rapid.SampledFrom(rare(1, 4)).Draw(t, "taken") == 0 {
@@ -222,13 +224,14 @@ func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 	return snapshots
 }
 
-// anySharing draws with whom the snapshots are shared that a plan deletes: nobody asks about others. Now and then nobody has asked yet.
-func anySharing(t *rapid.T, doomed []string) map[string]ami.Sharing {
-	if len(doomed) == 0 || rapid.SampledFrom(rare(1, 3)).Draw(t, "unasked") == 0 {
+// anySharing draws with whom the snapshots are shared that a plan deletes: nobody asks about
+// others. Now and then nobody has asked yet.
+func anySharing(t *rapid.T, toDelete []string) map[string]ami.Sharing {
+	if len(toDelete) == 0 || rapid.SampledFrom(rare(1, 3)).Draw(t, "unasked") == 0 {
 		return nil
 	}
 	sharing := map[string]ami.Sharing{}
-	for _, id := range doomed {
+	for _, id := range toDelete {
 		switch rapid.SampledFrom(rare(3, 6)).Draw(t, "shared") {
 		case 0:
 			sharing[id] = ami.Sharing{With: []ami.Grantee{{Account: "111122223333"}}}
@@ -259,8 +262,8 @@ func (w world) know(i int, change func(*ami.Evidence)) {
 	w.evidence[w.inventories[i].Region] = known
 }
 
-// oracleGhost is an image of a region that was deregistered long ago, or was somebody else's.
-func oracleGhost(region string) string { return "ami-00000000000dead-" + region }
+// oracleGone is an image of a region that was deregistered long ago, or was somebody else's.
+func oracleGone(region string) string { return "ami-00000000000dead-" + region }
 
 // declareAny gives a resource the tags that declare its removal, or some of them.
 func declareAny(t *rapid.T, tags map[string]string) {
@@ -270,7 +273,8 @@ func declareAny(t *rapid.T, tags map[string]string) {
 	}
 }
 
-// anyBin draws what the Recycle Bin of a region is told to hold. Most are told to hold what is removed.
+// anyBin draws what the Recycle Bin of a region is told to hold. Most are told to hold what is
+// removed.
 func anyBin(t *rapid.T, region string) ami.RecycleBin {
 	bin := ami.RecycleBin{Read: rapid.SampledFrom(rare(1, 10)).Draw(t, "binUnread") != 0, Images: map[string]time.Time{}}
 	if !bin.Read {
@@ -298,12 +302,13 @@ func anyBin(t *rapid.T, region string) ami.RecycleBin {
 		}
 	}
 	if rapid.SampledFrom(rare(1, 4)).Draw(t, "inBin") == 0 {
-		bin.Images[oracleGhost(region)] = now
+		bin.Images[oracleGone(region)] = now
 	}
 	return bin
 }
 
-// anyHistory draws what the journal says of a region. It knows of most declarations what has become of them.
+// anyHistory draws what the journal says of a region. It knows of most declarations what has become
+// of them.
 func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 	h := ami.History{Removed: map[string]string{}, Refused: map[string]ami.Refusal{}, NotAttempted: map[string][]string{}, Planned: map[string][]string{}}
 	if rapid.SampledFrom(rare(1, 12)).Draw(t, "no records") != 0 {
@@ -342,7 +347,7 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 		if say(s.ID, s.Tags); oracleIntent(s.Tags) && rapid.Bool().Draw(t, "leftover") {
 			l := ami.Leftover{Run: oracleRunOf(s.Tags), ImageID: s.ImageID, SnapshotID: s.ID}
 			if l.ImageID == "" || rapid.SampledFrom(rare(1, 10)).Draw(t, "another image") == 0 {
-				l.ImageID = oracleGhost(here.Region)
+				l.ImageID = oracleGone(here.Region)
 			}
 			h.Leftovers = append(h.Leftovers, l)
 			if rapid.SampledFrom(rare(1, 10)).Draw(t, "not planned") != 0 {
@@ -351,7 +356,7 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 		}
 	}
 	if rapid.SampledFrom(rare(1, 20)).Draw(t, "unlistedLeftover") == 0 {
-		h.Leftovers = append(h.Leftovers, ami.Leftover{Run: "20261101T020000Z-3f9c1a", ImageID: oracleGhost(here.Region), SnapshotID: "snap-77"})
+		h.Leftovers = append(h.Leftovers, ami.Leftover{Run: "20261101T020000Z-3f9c1a", ImageID: oracleGone(here.Region), SnapshotID: "snap-77"})
 	}
 	if rapid.SampledFrom(rare(1, 12)).Draw(t, "busy") == 0 {
 		h.Busy = rapid.SampledFrom([]string{"20261123T010000Z-3f9c1a", "20261101T020000Z-3f9c1a"}).Draw(t, "by")
@@ -359,8 +364,8 @@ func anyHistory(t *rapid.T, here ami.Inventory) ami.History {
 	return h
 }
 
-// recordAny draws what the journal says of the announcement of an image: mostly what bears it out, and else nothing, or something of
-// another run, of another policy, or of another day.
+// recordAny draws what the journal says of the announcement of an image: mostly what bears it out,
+// and else nothing, or something of another run, of another policy, or of another day.
 func recordAny(t *rapid.T, announced map[string]ami.Announcement, image ami.Image) {
 	run, policy := oracleAnnouncer(image.Tags)
 	if run == "" {
@@ -430,7 +435,8 @@ func spelt(t *rapid.T, name string) string {
 	}).Draw(t, "spelling")
 }
 
-// oracleDues are the days on which images are due, and what they mean. Only those that cannot be read mean nothing.
+// oracleDues are the days on which images are due, and what they mean. Only those that cannot be
+// read mean nothing.
 var oracleDues = map[string]time.Time{
 	"":                          {},
 	"soon":                      {},
