@@ -195,7 +195,7 @@ class Records(unittest.TestCase):
         run = record["run"]
         self.assertEqual(self.outcomes(record), {image_id(n): "deregistered" for n in (1, 2, 3)})
         self.assertEqual(self.keys(), sorted([
-            "account.json", f"locks/{REGION}.json", f"runs/{run}/plan-{REGION}.json", f"runs/{run}/record.json",
+            "account.json", f"locks/{REGION}.json", f"runs/{run}/plan-{REGION}.json", f"runs/{run}/record.json", "sums.json",
             *(f"removals/{REGION}/{image_id(n)}/{run}.json" for n in (1, 2, 3)),
         ]), "and no note of being unfinished")
         self.assertEqual(self.get(f"runs/{run}/record.json"), record)

@@ -342,6 +342,10 @@ func TestWhatTheFunctionMayDoWithRecords(t *testing.T) {
 		{"s3:DeleteObject", "/unfinished/eu-west-1/20261123T020000Z-3f9c1a", ours, true},
 		{"s3:DeleteObject", "/unfinished/eu-west-1/20261123T020000Z-3f9c1a", others, false},
 		{"s3:PutObject", "/account.json", ours, true},
+		{"s3:GetObject", "/sums.json", ours, true},
+		{"s3:PutObject", "/sums.json", ours, true},
+		{"s3:PutObject", "/sums.json", others, false},
+		{"s3:ListBucket", "", under("sums.json"), true},
 		{"s3:ListBucket", "", under("removals/eu-west-1/"), true},
 		{"s3:ListBucket", "", under("locks/eu-west-1.json"), true}, // As S3 asks before it says that this is not there.
 
@@ -349,6 +353,7 @@ func TestWhatTheFunctionMayDoWithRecords(t *testing.T) {
 		{"s3:DeleteObject", "/removals/eu-west-1/ami-0123456789abcdef0/20261123T020000Z-3f9c1a.json", ours, false},
 		{"s3:DeleteObjectVersion", "/locks/eu-west-1.json", ours, false},
 		{"s3:DeleteObject", "/account.json", ours, false},
+		{"s3:DeleteObject", "/sums.json", ours, false},
 		{"s3:DeleteObject", "/locks/eu-west-1.json", ours, false},
 		{"s3:PutObject", "/else", ours, false},
 		{"s3:GetObject", "/else", ours, false},

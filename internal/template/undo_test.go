@@ -160,7 +160,7 @@ func TestOnlyTheJanitorWritesRecords(t *testing.T) {
 		"<JanitorRole>": true, "arn:aws:iam::123456789012:role/Admin": false, "arn:aws:iam::123456789012:root": false, "arn:aws:iam::111122223333:role/x": false,
 	} {
 		for _, action := range []string{"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"} {
-			for _, key := range []string{"runs/x/plan-eu-west-1.json", "removals/eu-west-1/ami-1/x.json", "locks/eu-west-1.json", "account.json"} {
+			for _, key := range []string{"runs/x/plan-eu-west-1.json", "removals/eu-west-1/ami-1/x.json", "locks/eu-west-1.json", "account.json", "sums.json"} {
 				r := request{action, "<RecordsBucket>/" + key, map[string]string{"aws:PrincipalArn": principal, "aws:SecureTransport": "true"}}
 				if got := allowed(policy, r); got != may {
 					t.Errorf("%s on %s by %s: %v", action, key, principal, got)

@@ -70,6 +70,7 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 		done = j.sweep(limits, string(id), &plan)
 	}
 	record := j.record(id, plan, done)
+	addUp(limits.record, plan.journal, &record)
 	j.archive(limits.record, plan.journal, &record)
 	return record
 }

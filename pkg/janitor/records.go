@@ -3,8 +3,11 @@ package janitor
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -33,6 +36,38 @@ func isFirst(ctx context.Context, books *journal.Journal, run string) bool {
 	}
 	runs, err := books.Runs(ctx)
 	return err == nil && !slices.ContainsFunc(runs, func(other string) bool { return other != run })
+}
+
+// sumsPatience is how long the record waits for the sums over all runs.
+const sumsPatience = 5 * time.Second
+
+// addUp adds a real run to the sums over all runs, and notes these. That it fails is no fault of the run, and then nothing is noted.
+func addUp(ctx context.Context, books *journal.Journal, run *record.Run) {
+	ctx, cancel := context.WithTimeout(ctx, sumsPatience)
+	defer cancel()
+	account := run.Account()
+	if books == nil || account == "" {
+		return
+	}
+	var sums record.Sums
+	if run.DryRun {
+		if data, err := books.Sums(ctx); err == nil {
+			sums, _ = record.ParseSums(data, account)
+			run.Since = sums.Since(run.StartedAt)
+		}
+		return
+	}
+	token := rand.Text()
+	err := books.UpdateSums(ctx, func(data []byte) (_ []byte, err error) {
+		if sums, err = record.ParseSums(data, account); err != nil {
+			return nil, err
+		}
+		sums.Add(*run, token)
+		return json.MarshalIndent(sums, "", "  ")
+	})
+	if err == nil {
+		run.Since = sums.Since(run.StartedAt)
+	}
 }
 
 // archive keeps the full record of a run, of a dry one only where RECORDS says. That it could not be kept is an error of the run.

@@ -12,6 +12,7 @@ import (
 // journal.
 const (
 	accountKey       = "account.json"
+	sumsKey          = "sums.json"
 	runsPrefix       = "runs/"
 	removalsPrefix   = "removals/"
 	unfinishedPrefix = "unfinished/"

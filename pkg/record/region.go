@@ -121,6 +121,16 @@ func (r Run) CountRegions(wanted func(Region) bool) int {
 	return n
 }
 
+// Account is the account of the run; empty if it is not known.
+func (r Run) Account() string {
+	for _, region := range r.Regions {
+		if region.Account != "" {
+			return region.Account
+		}
+	}
+	return ""
+}
+
 // FailedRegions counts the regions that failed.
 func (r Run) FailedRegions() int {
 	return r.CountRegions(func(g Region) bool { return g.Error != "" })
