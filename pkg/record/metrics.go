@@ -63,6 +63,7 @@ func (r Run) metrics(digestSent bool) []metric {
 		{"UnknownUse", r.Count(Image.UnknownUse)},
 		{"LaunchDataMissing", r.Count(Image.LaunchDataMissing)},
 		{"Deferred", t.Deferred},
+		{"ImagesStillDue", t.Amounts.Due.Images},
 		{"WouldDeregister", t.WouldDeregister},
 		{"Deregistered", t.Deregistered},
 		{"Marked", t.Marked},
@@ -76,6 +77,8 @@ func (r Run) metrics(digestSent bool) []metric {
 	metrics := []metric{
 		{"Duration", "Seconds", r.FinishedAt.Sub(r.StartedAt).Seconds()},
 		{"GiBDeleted", "None", float64(t.GiBDeleted)},
+		{"GiBStillDue", "None", float64(t.Amounts.Due.GiB)},
+		{"MonthlySavingsUpTo", "None", t.MonthlySavingsUpTo},
 	}
 	for _, c := range counts {
 		metrics = append(metrics, metric{c.name, "Count", float64(c.n)})
