@@ -7,15 +7,15 @@ import (
 	"fmt"
 )
 
-// event is what an invocation may ask for. It can make a run safer, never bolder.
+// event is what an invocation may request. It can only make a run safer.
 type event struct {
 	DryRun sticky `json:"dryRun"`
 }
 
-// sticky is true once it has been true: of a key that an event repeats, in any case, the safer value counts.
+// sticky stays true: if an event repeats a key, in any case, the safer value counts.
 type sticky bool
 
-// UnmarshalJSON takes true and false and nothing else, null included.
+// UnmarshalJSON accepts only true and false, not even null.
 func (s *sticky) UnmarshalJSON(text []byte) error {
 	switch string(text) {
 	case "true":
@@ -27,10 +27,11 @@ func (s *sticky) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// parseEvent understands no event at all, null, the function's own input, and the envelopes in which EventBridge rules
-// and EventBridge Scheduler wrap an event: the first has its detail as an object, the second as a string of JSON.
+// parseEvent accepts an empty event, null, the function's own input, and the envelopes in which
+// EventBridge rules and EventBridge Scheduler wrap an event: the first has its detail as an object,
+// the second as a string of JSON.
 //
-// A key that is not known is refused: who writes {"dry_run": true} does not want a real run.
+// An unknown key is refused: {"dry_run": true} is not a request for a real run.
 func parseEvent(payload []byte) (event, error) {
 	payload = bytes.TrimSpace(payload)
 	if len(payload) == 0 || bytes.Equal(payload, []byte("null")) {
@@ -52,7 +53,7 @@ func parseEvent(payload []byte) (event, error) {
 	return envelope.open()
 }
 
-// open returns the wish of an envelope and of all that is in it.
+// open returns the request of an envelope and of everything in it.
 func (e envelope) open() (event, error) {
 	for _, detail := range e.Details {
 		inner, err := parseEvent(detail)
@@ -64,8 +65,8 @@ func (e envelope) open() (event, error) {
 	return e.event, nil
 }
 
-// envelope is what EventBridge wraps an event in (EventBridge User Guide, "Events"). It has no other keys; a wish that
-// stands among them is heard.
+// envelope is EventBridge's envelope of an event (EventBridge User Guide, "Events"). It has no
+// other keys; a request among these keys counts.
 type envelope struct {
 	event
 	Version    string          `json:"version"`
@@ -80,10 +81,10 @@ type envelope struct {
 	Details    details         `json:"detail"`
 }
 
-// details are all that an envelope calls its detail, should it repeat the key; a string is taken for the JSON in it.
+// details are all details of an envelope, in case it repeats the key; a string is parsed as JSON.
 type details []json.RawMessage
 
-// UnmarshalJSON adds one detail. It never fails: what is no event is refused when it is read.
+// UnmarshalJSON adds one detail. It never fails: an invalid event is refused when it is read.
 func (d *details) UnmarshalJSON(text []byte) error { //nolint:unparam // The interface of encoding/json.
 	var quoted string
 	if json.Unmarshal(text, &quoted) == nil {

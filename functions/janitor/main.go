@@ -1,4 +1,5 @@
-// The janitor's Lambda function. It is invoked by a schedule, or by hand with an event of its own; see event.go.
+// The janitor's Lambda function. It is invoked by a schedule, or manually with an event of its own;
+// see event.go.
 package main
 
 import (
@@ -42,10 +43,11 @@ func main() {
 	lambda.Start(function.handle)
 }
 
-// limitMemory tells the garbage collector how much memory there is, unless GOMEMLIMIT does. It would let the heap grow to twice
-// of what is in use, and does not know that Lambda ends a process that takes more than the function has (AWS Lambda Developer
-// Guide, "Defined runtime environment variables"). Two fifths are left to what the limit does not count, the pages of the
-// binary above all, and to what may be in use beyond it: it is a soft one (package runtime/debug, SetMemoryLimit).
+// limitMemory tells the garbage collector how much memory there is, unless GOMEMLIMIT does. Without
+// a limit, the heap may grow to twice its live size, although Lambda kills a process that exceeds
+// the function's memory (AWS Lambda Developer Guide, "Defined runtime environment variables"). Two
+// fifths remain for memory outside of the limit, mainly the pages of the binary, and for exceeding
+// it: it is a soft limit (package runtime/debug, SetMemoryLimit).
 func limitMemory(lookup func(string) string) {
 	megabytes, err := strconv.ParseInt(lookup("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), 10, 32)
 	if err == nil && megabytes > 0 && lookup("GOMEMLIMIT") == "" {
@@ -53,7 +55,7 @@ func limitMemory(lookup func(string) string) {
 	}
 }
 
-// function is what is built once, at the cold start.
+// function is the state that is built once, at the cold start.
 type function struct {
 	janitor janitor.Janitor
 	out     io.Writer // Where the log and the metrics go, one JSON object a line.
@@ -78,7 +80,8 @@ func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logg
 	}, nil
 }
 
-// handle runs the janitor once. The digest goes out, and the log is written, before an error is returned.
+// handle runs the janitor once. The digest is sent, and the log is written, before an error is
+// returned.
 func (f *function) handle(ctx context.Context, payload json.RawMessage) (record.Answer, error) {
 	event, err := parseEvent(payload)
 	if err != nil {
@@ -89,7 +92,8 @@ func (f *function) handle(ctx context.Context, payload json.RawMessage) (record.
 	return record.Result(run), errors.Join(janitor.Err(run), unsent, f.log(run, unsent == nil))
 }
 
-// log writes a line for each image acted on and for each leftover of earlier runs, and the metrics. They are JSON as they are; a logger would wrap the latter.
+// log writes a line for each image acted on and for each leftover of earlier runs, and the metrics.
+// They are JSON already; a logger would wrap the metrics.
 func (f *function) log(run record.Run, digestSent bool) error {
 	lines := json.NewEncoder(f.out)
 	for _, line := range record.Lines(run) {

@@ -1,3 +1,3 @@
-// Package speed measures whole runs: how long they take beside what EC2's request limits allow, and how much memory the
-// function's process takes. Nothing but tests is here.
+// Package speed measures entire runs: their duration compared with EC2's request limits, and the
+// memory of the function's process. It contains only tests.
 package speed

@@ -16,10 +16,11 @@ import (
 	"time"
 )
 
-// manifestFile says what the copy is, and how far it has come. A rehearsal refuses a copy that is not complete.
+// manifestFile describes the copy and its progress. A rehearsal refuses an incomplete copy.
 const manifestFile = "export.json"
 
-// unfinished begins the names of files that are no part of the copy: one that is being written, and the journals.
+// unfinished is the prefix of files that are not part of the copy: one that is being written, and
+// the journals.
 const unfinished = ".export-"
 
 // manifest is the content of manifestFile.
@@ -28,33 +29,33 @@ type manifest struct {
 	Region   string   // The region whose files are at the top level.
 	Regions  []string // All regions of the copy, sorted.
 	Starts   int      // How often the export was started.
-	Complete bool     // Everything has been read, or AWS has refused it for want of a permission.
+	Complete bool     // Everything was read, or AWS refused it because of a missing permission.
 
-	// Parts are the files that are there, by their path in the directory.
+	// Parts are the existing files, by their path in the directory.
 	Parts map[string]Part
 }
 
-// directory is the copy as it is on disk. It is safe for concurrent use. Files are readable for their owner alone.
+// directory is the copy on disk. It is safe for concurrent use. Only the owner may read the files.
 type directory struct {
 	name string
-	root *os.Root // Nothing leads out of it, symbolic links included.
+	root *os.Root // Confines all access to the directory, also through symbolic links.
 
 	mu       sync.Mutex
 	manifest manifest
 }
 
-// UsageError is what is wrong with a directory. Nothing was written.
+// UsageError is a problem with a directory. Nothing was written.
 type UsageError struct{ error }
 
-// Unwrap returns what it says.
+// Unwrap returns the problem.
 func (e UsageError) Unwrap() error { return e.error }
 
 func refuse(format string, arguments ...any) error {
 	return UsageError{fmt.Errorf(format, arguments...)}
 }
 
-// openDirectory returns a directory for a copy: one that is new or empty, or one in which an export of the same account and the same
-// regions was begun.
+// openDirectory returns a directory for a copy: one that is new or empty, or one with an unfinished
+// export of the same account and the same regions.
 func openDirectory(name string, want manifest) (*directory, error) {
 	if err := os.MkdirAll(name, 0o700); err != nil {
 		return nil, UsageError{err}
@@ -79,7 +80,7 @@ func openDirectory(name string, want manifest) (*directory, error) {
 	return d, nil
 }
 
-// begin begins a new copy.
+// begin starts a new copy.
 func (d *directory) begin() error {
 	entries, err := fs.ReadDir(d.root.FS(), ".")
 	if err != nil {
@@ -94,7 +95,7 @@ func (d *directory) begin() error {
 	return errors.Join(d.root.Chmod(".", 0o700), d.save())
 }
 
-// takeUp goes on with a copy that was begun.
+// takeUp continues an unfinished copy.
 func (d *directory) takeUp(data []byte) error {
 	want := d.manifest
 	d.manifest = manifest{}
@@ -141,7 +142,8 @@ func (d *directory) exists(name string) bool {
 	return err == nil
 }
 
-// put adds a part. It is noted before it is there, so that a file without a note is never one of this export.
+// put adds a part. It is noted before it is written, so that a file without a note never belongs to
+// this export.
 func (d *directory) put(name string, content any, read Part) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -166,7 +168,7 @@ func (d *directory) read(name string, into any) error {
 
 func (d *directory) save() error { return d.write(manifestFile, d.manifest) }
 
-// write makes a file all at once, as the AWS CLI prints JSON.
+// write writes a file atomically, in the AWS CLI's JSON format.
 func (d *directory) write(name string, content any) error {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -186,7 +188,7 @@ func (d *directory) write(name string, content any) error {
 	return d.root.Rename(filepath.FromSlash(beside(name, "")), filepath.FromSlash(name))
 }
 
-// open opens a file that may have to be made, with its folder.
+// open opens a file, and may create it and its folder.
 func (d *directory) open(name string, flags int) (*os.File, error) {
 	if err := d.root.MkdirAll(filepath.FromSlash(path.Dir(name)), 0o700); err != nil {
 		return nil, err
@@ -202,8 +204,8 @@ func beside(name, suffix string) string {
 // journalSuffix ends the names of the journals.
 const journalSuffix = "l"
 
-// finish removes what this start and earlier ones have left unfinished. Of a copy that is complete it notes that; else the journals
-// stay for the next start.
+// finish removes the unfinished files of this start and earlier ones. It marks a complete copy as
+// such; otherwise the journals stay for the next start.
 func (d *directory) finish(isComplete bool) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -221,22 +223,24 @@ func (d *directory) finish(isComplete bool) error {
 	return errors.Join(err, d.root.Close())
 }
 
-// answer is what AWS has said of one item of a part that takes a call for each.
+// answer is AWS's answer for one item of a part that needs a call for each.
 type answer struct {
 	Key     string
 	At      time.Time
-	Value   json.RawMessage `json:",omitempty"` // What AWS has sent; absent if it has refused.
-	Refused string          `json:",omitempty"` // Why it has refused.
-	Action  string          `json:",omitempty"` // The action that it has refused for want of a permission.
+	Value   json.RawMessage `json:",omitempty"` // AWS's answer; absent if it refused.
+	Refused string          `json:",omitempty"` // Why it refused.
+	// The action that it refused because of a missing permission.
+	Action string `json:",omitempty"`
 }
 
-// journal is the answers of a part that is not there yet, one a line: what another start of the export goes on from.
+// journal is the answers of an unfinished part, one per line: another start of the export continues
+// from them.
 type journal struct {
 	file *os.File
 	mu   sync.Mutex
 }
 
-// openJournal returns the journal of a part, and the answers that are in it. A line that was cut is none.
+// openJournal returns the journal of a part, and its answers. An incomplete line is ignored.
 func (d *directory) openJournal(name string) (*journal, map[string]answer, error) {
 	name = beside(name, journalSuffix)
 	file, err := d.open(name, os.O_WRONLY|os.O_APPEND)
@@ -271,4 +275,4 @@ func (j *journal) note(a answer) error {
 	return err
 }
 
-func (j *journal) close() { _ = j.file.Close() } // Each line was written when it came.
+func (j *journal) close() { _ = j.file.Close() } // Each line was already written.

@@ -9,15 +9,18 @@ import (
 // object is a JSON object.
 type object = map[string]any
 
-// leftOut are the members of the SDK's answers that are not in the copy: what the SDK notes for itself, and the user data of launch
-// templates, launch configurations and Spot requests. Nothing of the latter is evidence, and people put passwords into them.
+// leftOut are the members of the SDK's answers that are not copied: the SDK's own metadata, and the
+// user data of launch templates, launch configurations and Spot requests. User data is no evidence,
+// and people put passwords into it.
 var leftOut = map[string]bool{"ResultMetadata": true, "UserData": true}
 
-// encode returns an answer of the SDK as the AWS CLI prints it with --output json: the members under the names that AWS's API models
-// give them, and no member that AWS has not sent. Times are in RFC 3339, in UTC.
+// encode returns an answer of the SDK as the AWS CLI prints it with --output json: the members
+// under the names of AWS's API models, and only members that AWS sent. Times are in RFC 3339, in
+// UTC.
 //
-// What the SDK cannot tell from nothing is left out: an enumeration without a value, and a number or a truth value that is no pointer
-// and zero. Of the latter the answers in a copy have only the versions of parameters, which count from 1.
+// What the SDK cannot distinguish from a missing value is left out: an empty enumeration, and a
+// number or a boolean that is no pointer and zero. Of the latter the answers in a copy have only
+// the versions of parameters, which count from 1.
 func encode(answer any) any { return encoded(reflect.ValueOf(answer)) }
 
 func encoded(v reflect.Value) any {
@@ -52,7 +55,8 @@ func encoded(v reflect.Value) any {
 	}
 }
 
-// members are those of a structure that AWS has sent: a list that is empty is one of them, and one that is nil is not.
+// members are the members of a structure that AWS sent: an empty list was sent, and a nil one was
+// not.
 func members(v reflect.Value) object {
 	o := object{}
 	for _, field := range reflect.VisibleFields(v.Type()) {

@@ -1,5 +1,5 @@
-// Package export copies what the janitor looks at in an AWS account into a directory of files in the AWS CLI's output format, to
-// rehearse on. It changes nothing in the account.
+// Package export copies everything that the janitor reads in an AWS account into a directory of
+// files in the AWS CLI's output format, for rehearsals. It changes nothing in the account.
 package export
 
 import (
@@ -22,40 +22,46 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// Export is what a copy is made from, and where.
+// Export is the source and the destination of a copy.
 type Export struct {
-	AWS       aws.Config // Its region is that of the copy's top level, if it is one of Regions; else the first of these is.
-	Regions   []string   // At least one, each once.
+	// Its region is the copy's top level, if it is one of Regions; otherwise the first of these is.
+	AWS       aws.Config
+	Regions   []string // At least one, each once.
 	Directory string
 	Clock     func() time.Time
-	Watch     func(stage string, done, total int) // Called as the export goes on, by one goroutine at a time; may be nil.
+	// Called during the export, by one goroutine at a time; may be nil.
+	Watch func(stage string, done, total int)
 }
 
-// Summary is what has come of an export.
+// Summary is the result of an export.
 type Summary struct {
 	Account string
-	Home    string          // The region of the copy's top level.
-	Regions []string        // Sorted.
-	Parts   map[string]Part // The files that are there, by their path in the directory; those of earlier starts are among them.
+	Home    string   // The region of the copy's top level.
+	Regions []string // Sorted.
+	// The existing files, by their path in the directory, including those of earlier starts.
+	Parts map[string]Part
 
-	// What could not be read, in sentences, sorted. What AWS has refused for want of a permission is denied in the copy, too, or null;
-	// after a failure the copy is not complete, and the same export again goes on with it.
+	// What could not be read, in sentences, sorted. Calls that AWS refused because of a missing
+	// permission are denied in the copy, too, or null; after a failure the copy is incomplete, and
+	// the same export continues it.
 	Refused, Failed []string
 }
 
-// Part is how a file was read. It is older than the start that has made it if an earlier one had read some of it.
+// Part says how a file was read. It is older than the start that wrote it if an earlier start had
+// read some of it.
 type Part struct {
-	Start        int       // The number of the start of the export that has made it, from 1.
-	Began, Ended time.Time // When its first call to AWS began, and when its last answer had come.
-	Refused      []string  `json:",omitempty"` // What of it AWS has refused, in sentences.
-	Denied       []string  `json:",omitempty"` // The actions that AWS has refused, where others have filled the file.
+	Start        int       // The number of the export's start that wrote it, from 1.
+	Began, Ended time.Time // When its first call to AWS was sent, and when its last answer arrived.
+	Refused      []string  `json:",omitempty"` // What AWS refused, in sentences.
+	Denied       []string  `json:",omitempty"` // The refused actions, if others filled the file.
 }
 
-// regionsAtOnce is how many regions are read side by side. EC2 limits its requests by region.
+// regionsAtOnce is how many regions are read at the same time. EC2 limits its requests by region.
 const regionsAtOnce = 8
 
-// Run makes the copy, or goes on with one that was begun: what is there already stays, and what is not is read. An error means
-// that nothing could be read; a UsageError that the directory is not one to export into.
+// Run makes the copy, or continues an unfinished one: existing parts stay, and missing ones are
+// read. An error means that nothing could be read; a UsageError that the directory cannot be
+// exported into.
 func (e *Export) Run(ctx context.Context) (Summary, error) {
 	began := e.Clock()
 	identity, err := sts.NewFromConfig(e.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
@@ -82,7 +88,7 @@ func (e *Export) Run(ctx context.Context) (Summary, error) {
 	for name, part := range summary.Parts {
 		summary.Refused = append(summary.Refused, part.Refused...)
 		if path.Base(name) == deniedFile {
-			delete(summary.Parts, name) // It is written anew by each start, and read by none.
+			delete(summary.Parts, name) // Each start writes it again, and none reads it.
 		}
 	}
 	slices.Sort(summary.Refused)
@@ -107,13 +113,13 @@ func (e *Export) readRegions(ctx context.Context, d *directory, summary *Summary
 		regions[i] = r
 		reading.Go(func() error { r.read(ctx); return nil })
 	}
-	_ = reading.Wait() // What went wrong is noted.
+	_ = reading.Wait() // Failures are noted.
 	for _, r := range regions {
 		summary.Failed = append(summary.Failed, r.failed...)
 	}
 }
 
-// region is a region on its way into the copy.
+// region is a region that is being copied.
 type region struct {
 	name, folder string // The folder is a path in the directory.
 	directory    *directory
@@ -128,12 +134,12 @@ type region struct {
 
 	mu      sync.Mutex
 	denied  map[string][]string // The actions that AWS has refused, as IAM names them, by file.
-	absent  map[string]bool     // The files of which AWS has refused everything.
-	refused map[string][]string // What of each file AWS has refused.
+	absent  map[string]bool     // The files for which AWS refused everything.
+	refused map[string][]string // What AWS refused of each file.
 	failed  []string
 }
 
-// read reads all parts of the copy of the region: those that need no other first, side by side.
+// read reads all parts of the region: first those that need no other, concurrently.
 func (r *region) read(ctx context.Context) {
 	for _, stage := range stages {
 		var parts sync.WaitGroup
@@ -161,14 +167,15 @@ func (r *region) read(ctx context.Context) {
 	}
 }
 
-// isRead reports whether a part is there. One is not if a start after the one that has read it has read what says what to ask about.
+// isRead reports whether a part exists and is up to date. It is not if its list of items was read
+// by a later start.
 func (r *region) isRead(part part) bool {
 	parts := r.directory.parts()
 	isLater := func(file string) bool { return parts[r.path(file)].Start > parts[r.path(part.file)].Start }
 	return r.directory.has(r.path(part.file)) && !slices.ContainsFunc(part.needs, isLater)
 }
 
-// readPart reads one file, unless it is there.
+// readPart reads one file, unless it exists.
 func (r *region) readPart(ctx context.Context, part part) {
 	name := r.path(part.file)
 	if r.isRead(part) {
@@ -204,13 +211,13 @@ func (r *region) note(what func()) {
 	what()
 }
 
-// deny notes an action that AWS has refused, and with it all or some of a file.
+// deny notes an action that AWS refused, and with it a file or a part of it.
 func (r *region) deny(file string, d denial) {
 	r.lack(file, d.says)
 	r.note(func() { r.denied[file] = append(r.denied[file], d.action) })
 }
 
-// lack notes what of a file could not be read.
+// lack notes which part of a file could not be read.
 func (r *region) lack(file, what string) {
 	r.note(func() { r.refused[file] = append(r.refused[file], fmt.Sprintf("%s: %s: %s", r.name, file, what)) })
 }
@@ -225,7 +232,7 @@ func (r *region) refusedOf(file string) (refused []string) {
 	return refused
 }
 
-// progress counts what has been read, over all regions.
+// progress counts the finished steps, over all regions.
 type progress struct {
 	watch func(stage string, done, total int)
 

@@ -20,17 +20,18 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// atOnce is how many calls of one kind are made side by side: as many as half of EC2's rate takes where each lasts a second and a
-// half.
+// atOnce is how many calls of one kind run at the same time: as many as half of EC2's rate needs if
+// each lasts a second and a half.
 const atOnce = 16
 
-// errNothingToAsk is why a part is not there whose items could not be listed for want of a permission.
+// errNothingToAsk is why a part is missing whose items could not be listed because of a missing
+// permission.
 var errNothingToAsk = errors.New("nothing is known to ask about")
 
-// answers are what AWS has said of items, by their keys.
+// answers are AWS's answers for items, by their keys.
 type answers map[string]answer
 
-// oldest is when the first of them came.
+// oldest is when the first of them arrived.
 func (a answers) oldest() time.Time {
 	var oldest time.Time
 	for _, answer := range a {
@@ -41,7 +42,7 @@ func (a answers) oldest() time.Time {
 	return oldest
 }
 
-// denial returns the denial that all of them are, if they are.
+// denial returns the denial if all answers are one.
 func (a answers) denial() error {
 	var found denial
 	for _, answer := range a {
@@ -56,7 +57,7 @@ func (a answers) denial() error {
 	return found
 }
 
-// refusals are the keys of those that were refused, by AWS's words.
+// refusals are the keys of refused items, by AWS's text.
 func (a answers) refusals() map[string][]string {
 	refused := map[string][]string{}
 	for key, answer := range a {
@@ -67,9 +68,9 @@ func (a answers) refusals() map[string][]string {
 	return refused
 }
 
-// askEach asks about items of a part, one call for each, and notes the answers in its journal as they come. Those that an earlier
-// start has noted it does not ask about again, unless AWS has refused them. That it refuses an item, or says that it is gone, is an
-// answer; every other error ends it.
+// askEach asks about items of a part, one call for each, and notes the answers in its journal as
+// they arrive. It does not repeat the noted answers of an earlier start, except for refusals. A
+// refused or missing item is an answer; every other error stops it.
 func (r *region) askEach(ctx context.Context, file string, keys []string, ask func(ctx context.Context, key string) (any, error)) (answers, error) {
 	journal, noted, err := r.directory.openJournal(r.path(file))
 	if err != nil {
@@ -107,7 +108,7 @@ func (r *region) askEach(ctx context.Context, file string, keys []string, ask fu
 	return found, calls.Wait()
 }
 
-// take makes an answer of what a call has returned. It returns an error that is none.
+// take turns the result of a call into an answer. It returns an error that is no answer.
 func (a *answer) take(value any, err error) error {
 	denial, isDenied := asDenial(err)
 	switch {
@@ -124,13 +125,14 @@ func (a *answer) take(value any, err error) error {
 	return err
 }
 
-// isInvalid reports whether Systems Manager has refused the name of a parameter, which whoever writes a launch template can choose.
+// isInvalid reports whether Systems Manager refused the name of a parameter, which anybody who
+// writes a launch template can choose.
 func isInvalid(err error) bool { return strings.HasPrefix(wire.Code(err), "Validation") }
 
 // mostNamed is how many items a sentence names.
 const mostNamed = 3
 
-// lackItems notes the items that were refused.
+// lackItems notes the refused items.
 func (r *region) lackItems(file string, refused map[string][]string) {
 	for says, keys := range refused {
 		slices.Sort(keys)
@@ -142,7 +144,8 @@ func (r *region) lackItems(file string, refused map[string][]string) {
 	}
 }
 
-// ids returns what the objects in a file of the copy have under a key, each once and in order.
+// ids returns the values of a key of the objects in a file of the copy, sorted and without
+// duplicates.
 func (r *region) ids(file, list, key string, counts func(object) bool) ([]string, error) {
 	if r.isAbsent(file) {
 		return nil, errNothingToAsk
@@ -175,8 +178,8 @@ func (r *region) isAbsent(file string) (is bool) {
 
 func all(object) bool { return true }
 
-// permissions is a part with who else may use each of the images or snapshots in another file: null where that may not be seen, and
-// where the one is gone by now.
+// permissions is a part that says who else may use each image or snapshot in another file: null if
+// that is not allowed to be seen, or if the resource is gone.
 func permissions(ctx context.Context, r *region, file string, ids []string, ask func(context.Context, string) (any, error)) (any, time.Time, error) {
 	found, err := r.askEach(ctx, file, ids, ask)
 	if err == nil {
@@ -221,7 +224,7 @@ func volumePermissions(ctx context.Context, r *region) (any, time.Time, error) {
 	})
 }
 
-// member is a list in an answer; an empty one if AWS has not sent it.
+// member is a list in an answer; an empty one if AWS did not send it.
 func member(out any, name string, err error) (any, error) {
 	if err != nil {
 		return nil, err
@@ -232,7 +235,7 @@ func member(out any, name string, err error) (any, error) {
 	return []any{}, nil
 }
 
-// joined puts the lists of answers together, in the order of the keys.
+// joined concatenates the lists of answers, in the order of the keys.
 func joined(found answers, keys []string) ([]json.RawMessage, error) {
 	items := []json.RawMessage{}
 	for _, key := range keys {
@@ -250,8 +253,8 @@ func joined(found answers, keys []string) ([]json.RawMessage, error) {
 // imagesPerCall is the most that DescribeImageReferences takes (EC2 API Reference).
 const imagesPerCall = 10
 
-// imageReferences asks EC2 what refers to the images, as thoroughly as a run does: there are resources, the recipes of Image
-// Builder, of which nothing else in the copy tells.
+// imageReferences asks EC2 what refers to the images, with the same options as a run: for some
+// resources, Image Builder recipes, the copy has no other source.
 func imageReferences(ctx context.Context, r *region) (any, time.Time, error) {
 	const file, list = "describe-image-references.json", "ImageReferences"
 	ids, err := r.ids(imagesFile, "Images", "ImageId", all)
@@ -277,7 +280,8 @@ func imageReferences(ctx context.Context, r *region) (any, time.Time, error) {
 	return object{list: items}, found.oldest(), err
 }
 
-// referencesTo asks about a few images. One that is gone by now has none, and must not hide those of the others.
+// referencesTo asks about a few images. A missing one has no references, and must not hide those of
+// the others.
 func (r *region) referencesTo(ctx context.Context, ids []string) ([]any, error) {
 	answer, err := list(ctx, "ImageReferences", ec2.NewDescribeImageReferencesPaginator(r.ec2, &ec2.DescribeImageReferencesInput{
 		ImageIds:                ids,
@@ -288,7 +292,8 @@ func (r *region) referencesTo(ctx context.Context, ids []string) ([]any, error) 
 				OptionValues: []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"},
 			}}},
 			{ResourceType: types.ImageReferenceResourceTypeEc2LaunchTemplate, ResourceTypeOptions: []types.ResourceTypeOption{{
-				OptionName: types.ImageReferenceOptionNameVersionDepth, OptionValues: []string{"10000"}, // The most.
+				// The maximum.
+				OptionName: types.ImageReferenceOptionNameVersionDepth, OptionValues: []string{"10000"},
 			}}},
 		},
 	}))
@@ -314,9 +319,10 @@ func (r *region) referencesTo(ctx context.Context, ids []string) ([]any, error) 
 // newest is the key of the listing of the latest and the default version of every template.
 const newest = "$Latest $Default"
 
-// templateVersions lists the versions of all launch templates, as a run does: the latest and the default one of every template, which
-// for most are all there are, and all of those templates that have more. EC2 lists all versions of one template at a time. Of one that
-// is gone by now, or may not be looked into, a rehearsal cannot tell what it names, as a run could not.
+// templateVersions lists the versions of all launch templates, as a run does: the latest and the
+// default one of every template, and all versions of those templates that have more. EC2 lists all
+// versions of one template at a time. If a template is gone, or may not be read, a rehearsal cannot
+// tell what it names, like a run.
 func templateVersions(ctx context.Context, r *region) (any, time.Time, error) {
 	const key = "LaunchTemplateVersions"
 	ask := func(ctx context.Context, id string) (any, error) {
@@ -358,7 +364,7 @@ func templateVersions(ctx context.Context, r *region) (any, time.Time, error) {
 	return object{key: withoutTwins(items, found)}, found.oldest(), err
 }
 
-// versionKey is what tells a version of a launch template from others.
+// versionKey identifies a version of a launch template.
 type versionKey struct {
 	LaunchTemplateID string `json:"LaunchTemplateId"`
 	VersionNumber    int
@@ -374,8 +380,8 @@ func count(value json.RawMessage, seen map[string]int) error {
 	return err
 }
 
-// withoutTwins leaves out the versions that came before, and those of the templates that were refused: a rehearsal must not take the
-// newest of these for all there are.
+// withoutTwins drops duplicate versions, and those of refused templates: otherwise a rehearsal
+// would take the newest of these for all.
 func withoutTwins(versions []json.RawMessage, found answers) []json.RawMessage {
 	seen := map[versionKey]bool{}
 	return slices.DeleteFunc(versions, func(version json.RawMessage) bool {
@@ -386,13 +392,13 @@ func withoutTwins(versions []json.RawMessage, found answers) []json.RawMessage {
 	})
 }
 
-// namesPerCall is the most that GetParameters takes (AWS Systems Manager API Reference).
+// namesPerCall is how many names GetParameters accepts (AWS Systems Manager API Reference).
 const namesPerCall = 10
 
 const valuesFile = "get-parameters.json"
 
-// parameterValues reads the values of all parameters that are no secrets, and of those that launch templates name, as they name
-// them. One that may not be read has null for its value, and a secret has none.
+// parameterValues reads the values of all parameters except secrets, and of those that launch
+// templates name, under that name. An unreadable one has a null value, and a secret a placeholder.
 func parameterValues(ctx context.Context, r *region) (any, time.Time, error) {
 	listed, err := r.ids(parametersFile, "Parameters", "Name", func(parameter object) bool {
 		return parameter["Type"] == "String" || parameter["Type"] == "StringList"
@@ -416,8 +422,9 @@ func parameterValues(ctx context.Context, r *region) (any, time.Time, error) {
 	return content, found.oldest(), err
 }
 
-// askForValues asks for some parameters in as few calls as may be, and for others one by one. Systems Manager refuses a whole call for
-// one name, so the names of a call that it has refused are asked for one by one as well.
+// askForValues asks for some parameters in as few calls as possible, and for others one by one.
+// Systems Manager refuses an entire call because of one name, so the names of a refused call are
+// requested one by one as well.
 func (r *region) askForValues(ctx context.Context, together, alone []string) (answers, error) {
 	var keys []string
 	for chunk := range slices.Chunk(together, namesPerCall) {
@@ -442,9 +449,10 @@ func (r *region) askForValues(ctx context.Context, together, alone []string) (an
 	return found, err
 }
 
-// A key of several names is their list in JSON: whoever writes a launch template chooses what is in a name.
+// The key of several names is a JSON list: anybody who writes a launch template can choose the
+// characters of a name.
 func inOneKey(names []string) string {
-	key, _ := json.Marshal(names) // Texts can be encoded.
+	key, _ := json.Marshal(names) // Strings can be encoded.
 	return string(key)
 }
 
@@ -453,7 +461,8 @@ func fromOneKey(key string) (names []string) {
 	return names
 }
 
-// namedParameters returns the parameters that versions of launch templates name in the place of an image.
+// namedParameters returns the parameters that versions of launch templates name instead of an image
+// id.
 func (r *region) namedParameters() ([]string, error) {
 	if r.isAbsent(versionsFile) {
 		return nil, nil
@@ -479,7 +488,7 @@ func (r *region) namedParameters() ([]string, error) {
 	return slices.Compact(names), err
 }
 
-// hidden is in the copy in the place of a secret, which is not decrypted either.
+// hidden replaces a secret in the copy; it is not even decrypted.
 const hidden = "(a SecureString, which is not exported)"
 
 // valuesOf asks for the parameters of a key.
@@ -498,7 +507,7 @@ func (r *region) valuesOf(ctx context.Context, key string) (any, error) {
 	return answer, nil
 }
 
-// parameters puts together what Systems Manager has said of parameters.
+// parameters assembles Systems Manager's answers about parameters.
 func (r *region) parameters(found answers) (any, error) {
 	content := struct {
 		Parameters        []object
@@ -526,10 +535,12 @@ func (r *region) parameters(found answers) (any, error) {
 	return content, nil
 }
 
-// unreadable is the entry of a parameter that may not be read: the name, and the version or the label that it was asked for by.
+// unreadable is the entry of an unreadable parameter: the name, and the version or the label of the
+// request.
 func unreadable(asked string) object {
 	entry := object{"Name": asked, "Value": nil}
-	at := strings.LastIndex(asked, "/") + 1 // A name has no colon, and what is before the last part of an ARN has.
+	// A name has no colon; the part of an ARN before the last slash has some.
+	at := strings.LastIndex(asked, "/") + 1
 	if name, selector, ok := strings.Cut(asked[at:], ":"); ok && !strings.HasPrefix(asked[at:], "arn:") {
 		entry["Name"], entry["Selector"] = asked[:at]+name, ":"+selector
 	}

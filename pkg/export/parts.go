@@ -27,7 +27,8 @@ const (
 	deniedFile     = "denied.json"
 )
 
-// The longest pages that the listings allow, in items; those of what may carry 16 KB of user data each are a tenth as long.
+// The longest pages that the listings allow, in items; if items may carry 16 KB of user data each,
+// a tenth of that.
 const (
 	longPage        = 1000
 	dataPage        = 100
@@ -37,16 +38,16 @@ const (
 	parameterPage   = 50
 )
 
-// part is a file of the copy of a region. What read returns is the content of the file, and since when it has been read, if that
-// was before the call.
+// part is a file of the copy of a region. read returns the content of the file, and since when it
+// was read, if that was before the call.
 type part struct {
 	file  string
 	read  func(context.Context, *region) (content any, oldest time.Time, err error)
-	needs []string // The files that say what to ask about.
+	needs []string // The files that list its items.
 }
 
-// stages are all parts, each after those that it needs. Instances, launch templates and their versions are listed with those that
-// services manage and hide.
+// stages are all parts, each after those that it needs. Instances, launch templates and their
+// versions are listed including those that services manage and hide.
 var stages = [][]part{
 	{
 		listing(imagesFile, "Images", func(r *region) *ec2.DescribeImagesPaginator {
@@ -115,7 +116,7 @@ var stages = [][]part{
 	},
 }
 
-// listing is a part that one paged listing fills.
+// listing is a part that consists of one paged listing.
 func listing[P wire.Pages[Page, Options], Page, Options any](file, key string, pages func(*region) P) part {
 	return part{file: file, read: func(ctx context.Context, r *region) (any, time.Time, error) {
 		content, err := list(ctx, key, pages(r))
@@ -123,7 +124,7 @@ func listing[P wire.Pages[Page, Options], Page, Options any](file, key string, p
 	}}
 }
 
-// list reads a listing to its end, and returns it as one answer, which has the list that it is about.
+// list reads a listing to its end, and returns it as one answer, with the list under its key.
 func list[Page, Options any](ctx context.Context, key string, pages wire.Pages[Page, Options]) (object, error) {
 	whole := object{key: []any{}}
 	err := wire.EachPage(ctx, pages, func(page *Page) *string {
@@ -149,7 +150,7 @@ type lockedSnapshotsPages struct {
 	token  *string
 }
 
-// HasMorePages reports whether there is a page that was not read.
+// HasMorePages reports whether there is an unread page.
 func (p *lockedSnapshotsPages) HasMorePages() bool { return !p.begun || aws.ToString(p.token) != "" }
 
 // NextPage reads it.
@@ -161,8 +162,9 @@ func (p *lockedSnapshotsPages) NextPage(ctx context.Context, options ...func(*ec
 	return page, err
 }
 
-// rules returns the rules of the Recycle Bin for images and snapshots in full: their listing leaves out the tags, and whether they
-// are in force. Of those that may only be listed the copy has what the listing says, and GetRule is denied in it.
+// rules returns the rules of the Recycle Bin for images and snapshots completely: their listing
+// lacks the tags, and whether they are in force. If only the listing is allowed, the copy has that,
+// and denies GetRule.
 func rules(ctx context.Context, r *region) (any, time.Time, error) {
 	found := []any{}
 	for _, kind := range []rbintypes.ResourceType{rbintypes.ResourceTypeEc2Image, rbintypes.ResourceTypeEbsSnapshot} {
@@ -190,15 +192,15 @@ func rules(ctx context.Context, r *region) (any, time.Time, error) {
 	return object{"Rules": found}, time.Time{}, nil
 }
 
-// denial is an action that AWS has refused for want of a permission.
+// denial is an action that AWS refused because of a missing permission.
 type denial struct {
 	action string // As IAM names it, such as ec2:DescribeFleets.
-	says   string // The action and AWS's words.
+	says   string // The action and AWS's text.
 }
 
 func (d denial) Error() string { return d.says }
 
-// asDenial returns the denial that an error is.
+// asDenial returns an error as a denial, if it is one.
 func asDenial(err error) (denial, bool) {
 	if denial, ok := errors.AsType[denial](err); ok {
 		return denial, true
@@ -215,10 +217,10 @@ func asDenial(err error) (denial, bool) {
 	return denial{prefixes[call.Service()] + ":" + call.Operation(), wire.ExplainLookup(err)}, true
 }
 
-// prefixes are how IAM names the services, by the SDK's names (Service Authorization Reference).
+// prefixes are IAM's names of the services, by the SDK's names (Service Authorization Reference).
 var prefixes = map[string]string{ec2.ServiceID: "ec2", autoscaling.ServiceID: "autoscaling", rbin.ServiceID: "rbin", ssm.ServiceID: "ssm"}
 
-// isGone reports whether AWS has said that what was asked for is not there any more.
+// isGone reports whether AWS said that the resource of a call no longer exists.
 func isGone(err error) bool {
 	switch wire.Code(err) {
 	case "InvalidLaunchTemplateId.NotFound", "ResourceNotFoundException":
@@ -228,7 +230,7 @@ func isGone(err error) bool {
 	}
 }
 
-// explain puts an error into words. What is no answer of the SDK says itself what it is about.
+// explain words an error. An error that is not from the SDK names its subject itself.
 func explain(err error) string {
 	if _, isCall := errors.AsType[*smithy.OperationError](err); isCall || errors.Is(err, context.Canceled) {
 		return wire.ExplainLookup(err)

@@ -29,7 +29,7 @@ func (j *Janitor) lookUp(
 		}
 		lookup := lookups[region]
 		lookup.Room = room
-		found := usage.Look(ctx, j.clients(region), lookup, func(n, of int) { done(region, n, of) })
+		found := usage.Collect(ctx, j.clients(region), lookup, func(n, of int) { done(region, n, of) })
 		usage.AddSnapshotSharing(ctx, j.clients(region), unattached[region].ToAsk, found)
 		return found
 	}) {

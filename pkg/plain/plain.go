@@ -25,7 +25,7 @@ func Text(text string) string {
 // label matches a part of a name and the dot before it; versions such as 2.0.1 have none.
 var label = regexp.MustCompile(`\.\pL+`)
 
-// isTopLevel reports whether a mail program makes a link of "example." with this label: it is a
+// isTopLevel reports whether a mail program turns "example." with this label into a link: it is a
 // top-level domain, or one in another script.
 func isTopLevel(label string) bool {
 	if strings.ContainsFunc(label, func(r rune) bool { return r > unicode.MaxASCII }) || strings.EqualFold(label, "xn") {
@@ -35,8 +35,8 @@ func isTopLevel(label string) bool {
 	return isKnown
 }
 
-// Printable makes untrusted text safe to show on a terminal. It replaces whatever does not show as
-// itself: control characters and line breaks, bidirectional overrides, zero-width and other
+// Printable makes untrusted text safe to show on a terminal. It replaces everything that does not
+// show as itself: control characters and line breaks, bidirectional overrides, zero-width and other
 // invisible characters, and bytes that are not UTF-8.
 func Printable(text string) string {
 	return strings.Map(func(r rune) rune {
@@ -47,15 +47,14 @@ func Printable(text string) string {
 	}, text)
 }
 
-// markup replaces what begins a mention, a link, an entity or an emphasis by a similar character.
-// The underscore stays, because names are full of it, and Slack shows names between backticks,
-// where it means nothing. s3:// stays, too: no mail program opens it.
+// markup replaces the first character of mentions, links, entities and emphasis by a similar one.
+// The underscore stays, because many names have one, and Slack shows names between backticks, where
+// it means nothing. s3:// stays, too: no mail program opens it.
 var markup = strings.NewReplacer(
 	"s3://", "s3://", "<", "‹", ">", "›", "&", "＆", "@", "＠", "`", "'", "*", "∗", "~", "∼", "://", "[:]//", "www.", "www[.]", "WWW.", "WWW[.]",
 )
 
-// Location is Text for a place that the operator has named. It is useless unless it stays as it is,
-// so its dots stay.
+// Location is Text for a place that the operator named. It must stay usable, so its dots stay.
 func Location(where string) string { return markup.Replace(Printable(where)) }
 
 // Clip shortens a text to a number of bytes, never inside a character.

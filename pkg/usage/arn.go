@@ -2,7 +2,7 @@ package usage
 
 import "strings"
 
-// partitions are AWS's partitions besides "aws", by what the names of their regions begin with.
+// partitions are AWS's partitions besides "aws", by the prefixes of their regions.
 var partitions = []struct{ prefix, name string }{
 	{"cn-", "aws-cn"},
 	{"us-gov-", "aws-us-gov"},
@@ -28,8 +28,8 @@ func (l Lookup) arn(service, resource string) string {
 	return "arn:" + l.partition() + ":" + service + ":" + l.Region + ":" + l.Account + ":" + resource
 }
 
-// sharedARN is the ARN of an image or a snapshot: it names no account (Service Authorization Reference, "Actions,
-// resources, and condition keys for Amazon EC2").
+// sharedARN is the ARN of an image or a snapshot: it names no account (Service Authorization
+// Reference, "Actions, resources, and condition keys for Amazon EC2").
 func (l Lookup) sharedARN(resource string) string {
 	return "arn:" + l.partition() + ":ec2:" + l.Region + "::" + resource
 }

@@ -12,8 +12,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// autoScalingGroups looks for images that a mixed instances policy puts in the place of its launch template's. What the
-// templates and launch configurations themselves name is found where they are.
+// autoScalingGroups looks for images that a mixed instances policy uses instead of its launch
+// template's. The images of templates and launch configurations themselves are found by their own
+// sources.
 func autoScalingGroups(_ context.Context, s *search) error {
 	groups, err := s.groups()
 	for i := range groups {
@@ -31,8 +32,8 @@ func autoScalingGroups(_ context.Context, s *search) error {
 	return err
 }
 
-// listGroups lists the Auto Scaling groups without their instances. After an error it returns those that had come until
-// then.
+// listGroups lists the Auto Scaling groups without their instances. After an error it returns the
+// groups so far.
 func listGroups(ctx context.Context, api autoscaling.DescribeAutoScalingGroupsAPIClient) ([]types.AutoScalingGroup, error) {
 	var groups []types.AutoScalingGroup
 	pages := autoscaling.NewDescribeAutoScalingGroupsPaginator(api, &autoscaling.DescribeAutoScalingGroupsInput{

@@ -11,16 +11,16 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// inFlight is how many calls of one kind are made to EC2 at once: enough for the 20 a second that it allows, were each
-// answer to take a second and a half.
+// inFlight is how many calls of one kind run at the same time: enough for the 20 a second that EC2
+// allows if each takes a second and a half.
 const inFlight = 32
 
-// patience is how many calls of one kind may end without an answer of AWS, while none of the kind had one since the first of
-// them began. Each has been tried for about a minute by then.
-const patience = 3
+// breakAfter consecutive unanswered calls of one kind open the circuit breaker: the rest is not
+// asked. Each of them was tried for about a minute.
+const breakAfter = 3
 
-// each asks about the items, a number of them at once, and hands on the answers one at a time, in the order in which they
-// come. Once AWS is silent, the rest is not asked: those items fail at once.
+// each asks about the items, several at the same time, and passes on the answers one at a time, as
+// they arrive. Once the circuit breaker is open, the remaining items fail at once.
 func each[Item, Answer any](
 	ctx context.Context, atOnce int, items iter.Seq[Item],
 	ask func(context.Context, Item) (Answer, error), take func(Item, Answer, error),
@@ -29,18 +29,18 @@ func each[Item, Answer any](
 		item   Item
 		answer Answer
 		err    error
-		heard  int64
+		before int64
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	answers := make(chan answered)
-	var silence silence
+	var breaker circuitBreaker
 	go func() {
 		var calls errgroup.Group
 		calls.SetLimit(atOnce)
 		for item := range items {
 			calls.Go(func() error {
-				a := answered{item: item, err: context.Cause(ctx), heard: silence.heard.Load()}
+				a := answered{item: item, err: context.Cause(ctx), before: breaker.answers.Load()}
 				if a.err == nil {
 					a.answer, a.err = ask(ctx, item)
 				}
@@ -48,50 +48,50 @@ func each[Item, Answer any](
 				return nil
 			})
 		}
-		_ = calls.Wait() // They hand on their errors as answers.
+		_ = calls.Wait() // They pass on their errors as answers.
 		close(answers)
 	}()
 	for a := range answers {
-		if err := silence.after(ctx, a.err, a.heard); err != nil {
+		if err := breaker.after(ctx, a.err, a.before); err != nil {
 			stop(err)
 		}
-		take(a.item, a.answer, silence.instead(a.err))
+		take(a.item, a.answer, breaker.instead(a.err))
 	}
 }
 
-// silence finds out that AWS does not answer calls of one kind any more.
-type silence struct {
-	heard   atomic.Int64 // The number of its answers.
-	unheard int          // How many calls have ended without one since.
-	verdict error
+// circuitBreaker detects that AWS no longer answers calls of one kind.
+type circuitBreaker struct {
+	answers  atomic.Int64 // The number of AWS's answers.
+	failures int          // How many calls have ended without an answer since the last one.
+	verdict  error
 }
 
-// after takes the error with which a call has ended, if it has, and how many answers had been heard when it began. It
-// returns an error once AWS is silent.
-func (s *silence) after(ctx context.Context, err error, heard int64) error {
+// after takes the error of a call, or nil, and the number of answers when it was sent. It returns
+// an error when the circuit breaker opens.
+func (b *circuitBreaker) after(ctx context.Context, err error, before int64) error {
 	switch {
 	case err == nil || wire.Answered(err):
-		s.unheard = 0
-		s.heard.Add(1)
-	case ctx.Err() == nil && !isGivenUp(err) && heard == s.heard.Load():
-		s.unheard++
+		b.failures = 0
+		b.answers.Add(1)
+	case ctx.Err() == nil && !isGivenUp(err) && before == b.answers.Load():
+		b.failures++
 	}
-	if s.unheard == patience && s.verdict == nil {
-		s.verdict = errors.New("not asked, because AWS did not answer others: " + wire.ExplainLookup(err))
-		return s.verdict
+	if b.failures == breakAfter && b.verdict == nil {
+		b.verdict = errors.New("not asked, because AWS did not answer others: " + wire.ExplainLookup(err))
+		return b.verdict
 	}
 	return nil
 }
 
 // instead returns the error of a call, or why it was not made.
-func (s *silence) instead(err error) error {
-	if s.verdict != nil && errors.Is(err, context.Canceled) {
-		return s.verdict
+func (b *circuitBreaker) instead(err error) error {
+	if b.verdict != nil && errors.Is(err, context.Canceled) {
+		return b.verdict
 	}
 	return err
 }
 
-// isGivenUp reports whether a call has ended because there was no time left for it, here and not at AWS.
+// isGivenUp reports whether a call ended because we had no time left for it.
 func isGivenUp(err error) bool {
 	canceled, ok := errors.AsType[interface {
 		error

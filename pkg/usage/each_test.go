@@ -70,7 +70,7 @@ func TestPace(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
 				doer := slow(account.Client(), func() time.Duration { return latency })
-				evidence := usage.Look(t.Context(), paced(doer, 1), lookup(candidates(n), usage.Sources()...), func(int, int) {})
+				evidence := usage.Collect(t.Context(), paced(doer, 1), lookup(candidates(n), usage.Sources()...), func(int, int) {})
 				seconds, bound := time.Since(start).Seconds(), (n-100)/20.0
 				t.Logf("%.1f s, %.3f of the bound", seconds, seconds/bound)
 				if seconds/bound > within {
@@ -102,7 +102,7 @@ func TestPaceOfVersions(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		evidence := look(t.Context(), slow(account.Client(), func() time.Duration { return time.Second }), nil, "launch-templates")
+		evidence := collect(t.Context(), slow(account.Client(), func() time.Duration { return time.Second }), nil, "launch-templates")
 		if len(evidence.Images) != 3*n {
 			t.Errorf("%d images are used, want %d", len(evidence.Images), 3*n)
 		}
@@ -134,7 +134,7 @@ func TestAnswersInAnyOrder(t *testing.T) {
 				defer mu.Unlock()
 				return time.Duration(random.IntN(1000)) * time.Millisecond
 			})
-			evidence := lookAt(t.Context(), doer, asked)
+			evidence := collectFor(t.Context(), doer, asked)
 			if first.Images == nil {
 				first = evidence
 			}
@@ -165,7 +165,7 @@ func silent(next emulator.Doer, action string, match func(emulator.Request) bool
 }
 
 // After a few lookups without an answer the rest of the same kind is not waited for. All are gaps, and say why.
-func TestSilence(t *testing.T) {
+func TestCircuitBreaker(t *testing.T) {
 	account := holding(t, nil)
 	for action, source := range map[string]string{"DescribeImageReferences": "references", "DescribeImageAttribute": "launch permissions"} {
 		t.Run(source, func(t *testing.T) {
@@ -176,7 +176,7 @@ func TestSilence(t *testing.T) {
 					images[i].ID = imageID(i%25 + 1)
 				}
 				start := time.Now()
-				evidence := look(t.Context(), doer, images)
+				evidence := collect(t.Context(), doer, images)
 				if took := time.Since(start); took > 2*time.Minute || calls.Load() > 40 {
 					t.Errorf("took %s and %d lookups", took, calls.Load())
 				}
@@ -219,7 +219,7 @@ func TestASilenceThatIsBroken(t *testing.T) {
 					return strings.ContainsAny(digit[len(digit)-1:], "048c")
 				}
 				doer, calls := silent(fault(account.Client()), "DescribeImageAttribute", odd)
-				evidence := look(t.Context(), slow(doer, func() time.Duration { return 20 * time.Second }), candidates(300))
+				evidence := collect(t.Context(), slow(doer, func() time.Duration { return 20 * time.Second }), candidates(300))
 				for id, finding := range evidence.Images {
 					for _, gap := range finding.Gaps {
 						if strings.Contains(gap.Err, "not asked") {
@@ -245,7 +245,7 @@ func TestNoTimeForAll(t *testing.T) {
 		start := time.Now()
 		done := 0
 		doer := slow(account.Client(), func() time.Duration { return time.Second })
-		evidence := usage.Look(ctx, paced(doer, 0.5), lookup(candidates(n)), func(d, total int) {
+		evidence := usage.Collect(ctx, paced(doer, 0.5), lookup(candidates(n)), func(d, total int) {
 			if done++; d != done || total != n {
 				t.Errorf("told %d of %d, want %d of %d", d, total, done, n)
 			}
@@ -291,7 +291,7 @@ func BenchmarkMemory50000(b *testing.B) {
 	for b.Loop() {
 		peak := uint64(0)
 		before := heap()
-		evidence := usage.Look(b.Context(), clients(blank), lookup(images), func(done, _ int) {
+		evidence := usage.Collect(b.Context(), clients(blank), lookup(images), func(done, _ int) {
 			if done%5000 == 0 {
 				peak = max(peak, heap())
 			}

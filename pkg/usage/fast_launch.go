@@ -13,8 +13,8 @@ import (
 // fastPage is the longest page of both listings (EC2 API Reference, DescribeFastLaunchImages).
 const fastPage = 200
 
-// fastLaunch lists the Windows images for which EC2 keeps snapshots prepared. Somebody has asked, and pays, for fast
-// launches of these, whatever state the preparation is in.
+// fastLaunch lists the Windows images for which EC2 keeps prepared snapshots. Somebody requested,
+// and pays for, fast launches of these, whatever the state of the preparation.
 func fastLaunch(ctx context.Context, s *search) error {
 	pages := ec2.NewDescribeFastLaunchImagesPaginator(s.EC2, &ec2.DescribeFastLaunchImagesInput{MaxResults: aws.Int32(fastPage)})
 	return wire.EachPage(ctx, pages, func(page *ec2.DescribeFastLaunchImagesOutput) *string {

@@ -11,9 +11,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// fastSnapshotRestores lists the snapshots whose volumes are ready at once, which somebody has asked, and pays, for. It
-// speaks for the images that hold them, and for the snapshots themselves where the images are gone. One that was disabled
-// is listed for a while.
+// fastSnapshotRestores lists the snapshots with fast snapshot restore, which somebody requested and
+// pays for. It is a use of the images with these snapshots, and of snapshots whose images are gone.
+// A disabled restore stays listed for a while.
 func fastSnapshotRestores(ctx context.Context, s *search) error {
 	pages := ec2.NewDescribeFastSnapshotRestoresPaginator(s.EC2, &ec2.DescribeFastSnapshotRestoresInput{MaxResults: aws.Int32(fastPage)})
 	return wire.EachPage(ctx, pages, func(page *ec2.DescribeFastSnapshotRestoresOutput) *string {
@@ -28,7 +28,7 @@ func fastSnapshotRestores(ctx context.Context, s *search) error {
 				s.mustUse(by, nil)
 			default:
 				s.useSnapshot(by, restore.SnapshotId)
-				for _, id := range s.holders[snapshot] {
+				for _, id := range s.imagesBySnapshot[snapshot] {
 					s.use(by, &id)
 				}
 			}

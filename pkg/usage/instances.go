@@ -12,26 +12,28 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// longPage is the page size of the listings of EC2 that allow no more than 1,000, or document no bound of their own.
+// longPage is the page size of EC2's listings that allow at most 1,000, or document no limit of
+// their own.
 const longPage = 1000
 
-// dataPage is the page size where each item may carry 16 KB of user data, all of which is in memory with its page.
+// dataPage is the page size if each item may carry 16 KB of user data, all in memory with its page.
 const dataPage = 100
 
-// filterValues is how many values a filter takes (EC2 User Guide, "List and filter your resources").
+// filterValues is how many values a filter takes (EC2 User Guide, "List and filter your
+// resources").
 const filterValues = 200
 
-// instances lists the instances of the region. One counts in every state: a terminated one is seen for about an hour, and
-// may be the only sign of a launch in the 24 hours before LastLaunchedTime shows it. Instances that services manage are
-// hidden in an account that has set their visibility so, unless they are asked for (EC2 API Reference,
-// DescribeInstances).
+// instances lists the instances of the region. Every state counts: a terminated instance is seen
+// for about an hour, and may be the only sign of a launch in the 24 hours before LastLaunchedTime
+// shows it. Instances that services manage may be hidden by an account setting, unless a request
+// includes them (EC2 API Reference, DescribeInstances).
 func instances(ctx context.Context, s *search) error {
 	return s.listInstances(ctx, nil)
 }
 
-// instancesOfCandidates lists the instances of the candidates alone.
+// instancesOfCandidates lists only the instances of the candidates.
 func instancesOfCandidates(ctx context.Context, s *search) error {
-	for ids := range slices.Chunk(s.everybody, filterValues) {
+	for ids := range slices.Chunk(s.allIDs, filterValues) {
 		filter := types.Filter{Name: aws.String("image-id"), Values: ids}
 		if err := s.listInstances(ctx, []types.Filter{filter}); err != nil {
 			return err

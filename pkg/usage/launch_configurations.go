@@ -12,7 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// autoScalingPage is the longest page of the listings of Auto Scaling (Amazon EC2 Auto Scaling API Reference).
+// autoScalingPage is the longest page of the listings of Auto Scaling (Amazon EC2 Auto Scaling API
+// Reference).
 const autoScalingPage = 100
 
 // launchConfigurations lists the launch configurations, attached to a group or not.

@@ -18,29 +18,34 @@ import (
 
 const templatesSource = "launch-templates"
 
-// templatePage is the longest page of the listing of launch templates (EC2 API Reference, DescribeLaunchTemplates).
+// templatePage is the longest page of the listing of launch templates (EC2 API Reference,
+// DescribeLaunchTemplates).
 const templatePage = 200
 
-// A version of a launch template may carry 16 KB of user data (EC2 User Guide, "Run commands when you launch an EC2
-// instance"), and as much again of tags and network interfaces, written by whoever may create versions; there may be 10,000 of
-// them. So pages are a quarter as long as they may be, no more than two such pages are on their way at a time, and of each version
-// only what counts is kept.
+// A version of a launch template may carry 16 KB of user data (EC2 User Guide, "Run commands when
+// you launch an EC2 instance"), and as much again in tags and network interfaces, chosen by anybody
+// who may create versions; there may be 10,000 versions. So pages have a quarter of their maximum
+// length, at most two such pages are in memory at a time, and of each version only the relevant
+// parts are kept.
 const (
 	versionPage    = 50
 	versionsAtOnce = 2 * versionPage
 )
 
-// Room is how many versions of launch templates may be on their way at a time, over all lookups that share it.
+// Room limits how many versions of launch templates are in memory at a time, over all lookups that
+// share it.
 type Room struct{ versions *semaphore.Weighted }
 
-// NewRoom returns room for as many versions as a function of 256 MB has memory for, beside all else.
+// NewRoom returns room for as many versions as fit into a function of 256 MB, beside everything
+// else.
 func NewRoom() *Room { return &Room{semaphore.NewWeighted(versionsAtOnce)} }
 
-// roomyPages are pages of versions that are asked for when there is room for one. Whoever has read a page gives it back.
+// roomyPages are pages of versions that are requested when there is room for one. Their reader
+// gives it back.
 type roomyPages struct {
 	*ec2.DescribeLaunchTemplateVersionsPaginator
 	room *Room
-	size int64 // How many versions a page has at most.
+	size int64 // The longest page, in versions.
 }
 
 func (p roomyPages) NextPage(ctx context.Context, options ...func(*ec2.Options)) (*ec2.DescribeLaunchTemplateVersionsOutput, error) {
@@ -56,11 +61,11 @@ func (p roomyPages) NextPage(ctx context.Context, options ...func(*ec2.Options))
 
 func (p roomyPages) giveBack() { p.room.versions.Release(p.size) }
 
-// launchTemplates looks into the versions of the launch templates: all of them, or the newest ones, the default one, and
-// those that a group or a fleet is pinned to.
+// launchTemplates searches the versions of the launch templates: all of them, or the newest ones,
+// the default one, and those that a group or a fleet is pinned to.
 //
-// One listing has the latest and the default version of every template, which for most is all there are. Only a template
-// with more versions that count gets a listing of its own.
+// One listing has the latest and the default version of every template; most have no others. Only a
+// template with more versions that count needs a listing of its own.
 func launchTemplates(ctx context.Context, s *search) error {
 	pins, unknownPins := s.pins(ctx)
 	templates, err := s.listTemplates(ctx)
@@ -73,7 +78,8 @@ func launchTemplates(ctx context.Context, s *search) error {
 	return cmp.Or(err, unknownPins)
 }
 
-// otherVersions searches the versions of those templates of which more count than were listed.
+// otherVersions searches the versions of those templates that have more relevant versions than were
+// listed.
 func (s *search) otherVersions(ctx context.Context, templates templates, pins pins) error {
 	isSearched := func(id string) bool { return s.isSearched(templates[id], pins) }
 	ids := slices.DeleteFunc(slices.Sorted(maps.Keys(templates)), isSearched)
@@ -105,11 +111,12 @@ func named(id, name string) string {
 	return id + " (" + name + ")"
 }
 
-// template is a launch template, as far as it is known.
+// template is a launch template, with the known facts.
 type template struct {
-	id, name         string
-	latest, standard int64          // The numbers of the latest and of the default version; 0 if not known.
-	searched         map[int64]bool // The numbers of the versions whose images are found.
+	id, name string
+	// The numbers of the latest and of the default version; 0 if unknown.
+	latest, defaultVersion int64
+	searched               map[int64]bool // The numbers of the versions whose images were found.
 }
 
 // templates are launch templates by their ids.
@@ -122,14 +129,14 @@ func (t templates) get(id, name string) *template {
 	return t[id]
 }
 
-// version is what counts of a version of a launch template.
+// version is the relevant part of a version of a launch template.
 type version struct {
 	id, name  string // Of the template.
 	number    int64
 	isDefault bool
-	image     string   // The id of an image, or what names one; empty if the version has none.
-	isEmpty   bool     // It was listed without what it launches.
-	snapshots []string // That its block device mappings name.
+	image     string   // The id of an image, or a reference to one; empty if the version has none.
+	isEmpty   bool     // It was listed without its launch data.
+	snapshots []string // Named in its block device mappings.
 }
 
 func newVersion(listed *types.LaunchTemplateVersion) version {
@@ -158,7 +165,7 @@ func (s *search) listTemplates(ctx context.Context) (templates, error) {
 	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeLaunchTemplatesOutput) *string {
 		for _, listed := range page.LaunchTemplates {
 			t := found.get(aws.ToString(listed.LaunchTemplateId), aws.ToString(listed.LaunchTemplateName))
-			t.latest, t.standard = aws.ToInt64(listed.LatestVersionNumber), aws.ToInt64(listed.DefaultVersionNumber)
+			t.latest, t.defaultVersion = aws.ToInt64(listed.LatestVersionNumber), aws.ToInt64(listed.DefaultVersionNumber)
 		}
 		return page.NextToken
 	})
@@ -172,15 +179,16 @@ func (s *search) latestVersions(ctx context.Context, templates templates) error 
 		t := templates.get(version.id, version.name)
 		t.latest = max(t.latest, version.number)
 		if version.isDefault {
-			t.standard = version.number
+			t.defaultVersion = version.number
 		}
 		t.searched[version.number] = true
 		s.useByVersion(version)
 	})
 }
 
-// isSearched reports whether the images of all versions that count are found. If there is a gap in the numbers of the
-// newest ones, because versions were deleted, then older ones count in their place. Of a template whose numbers nobody knows nothing is sure.
+// isSearched reports whether the images of all relevant versions were found. If there is a gap in
+// the newest numbers, because versions were deleted, older ones count instead. Without known
+// numbers nothing is certain.
 func (s *search) isSearched(t *template, pins pins) bool {
 	oldest := int64(1)
 	if s.TemplateVersions > 0 {
@@ -192,13 +200,13 @@ func (s *search) isSearched(t *template, pins pins) bool {
 		}
 	}
 	isUnsearched := func(number int64) bool { return !t.searched[number] }
-	return t.latest > 0 && t.searched[t.standard] && !slices.ContainsFunc(pins.of(t), isUnsearched)
+	return t.latest > 0 && t.searched[t.defaultVersion] && !slices.ContainsFunc(pins.of(t), isUnsearched)
 }
 
 var errNoVersions = errors.New("has no versions")
 
-// versionsOf lists the versions of one template. One that is gone by now is an error like any other: the next run sees what
-// has become of it. After an error it returns those that had come until then.
+// versionsOf lists the versions of one template. A missing template is an error like any other: the
+// next run sees its result. After an error it returns the versions so far.
 func (s *search) versionsOf(ctx context.Context, t *template) (versions []version, err error) {
 	size := int64(versionPage)
 	if t.latest > 0 {
@@ -213,11 +221,11 @@ func (s *search) versionsOf(ctx context.Context, t *template) (versions []versio
 	return versions, err
 }
 
-// useByVersions records what those of a template's versions name that count.
+// useByVersions records what the relevant versions of a template name.
 func (s *search) useByVersions(versions []version, t *template, pins pins) {
 	slices.SortFunc(versions, func(a, b version) int { return cmp.Compare(b.number, a.number) })
 	versions = slices.CompactFunc(versions, func(a, b version) bool { return a.number == b.number && a.number > 0 })
-	pinned := append(pins.of(t), t.standard)
+	pinned := append(pins.of(t), t.defaultVersion)
 	for i, version := range versions {
 		isNew := s.TemplateVersions == 0 || i < s.TemplateVersions || version.number == 0
 		if isNew || version.isDefault || slices.Contains(pinned, version.number) {
@@ -226,11 +234,12 @@ func (s *search) useByVersions(versions []version, t *template, pins pins) {
 	}
 }
 
-// eachVersion lists versions of launch templates, so many a page at most, and hands on what counts of each. After an error it
-// has handed on those that had come until then.
+// eachVersion lists versions of launch templates, with pages of at most size, and passes on the
+// relevant part of each. After an error it has passed on the versions so far.
 func (s *search) eachVersion(ctx context.Context, input ec2.DescribeLaunchTemplateVersionsInput, size int64, take func(version)) error {
 	input.IncludeManagedResources, input.MaxResults = aws.Bool(true), aws.Int32(versionPage)
-	input.ResolveAlias = aws.Bool(false) // A parameter is resolved here, where it is seen if that fails.
+	// A parameter is resolved here, so that failures are visible.
+	input.ResolveAlias = aws.Bool(false)
 	pages := roomyPages{ec2.NewDescribeLaunchTemplateVersionsPaginator(s.EC2, &input), s.Room, size}
 	return wire.EachPage(ctx, pages, func(page *ec2.DescribeLaunchTemplateVersionsOutput) *string {
 		defer pages.giveBack()

@@ -19,7 +19,7 @@ const (
 )
 
 // templateOf is the files of a launch template whose version n names image n; those left out were deleted.
-func templateOf(versions, standard int, deleted ...int) map[string]any {
+func templateOf(versions, defaultNumber int, deleted ...int) map[string]any {
 	var list []object
 	latest := 0
 	for n := 1; n <= versions; n++ {
@@ -28,13 +28,13 @@ func templateOf(versions, standard int, deleted ...int) map[string]any {
 		}
 		latest = n
 		list = append(list, object{
-			"LaunchTemplateId": templateID, "LaunchTemplateName": templateName, "VersionNumber": n, "DefaultVersion": n == standard,
+			"LaunchTemplateId": templateID, "LaunchTemplateName": templateName, "VersionNumber": n, "DefaultVersion": n == defaultNumber,
 			"LaunchTemplateData": object{"ImageId": imageID(n)},
 		})
 	}
 	return map[string]any{
 		"describe-launch-templates.json": object{"LaunchTemplates": []object{{
-			"LaunchTemplateId": templateID, "LaunchTemplateName": templateName, "LatestVersionNumber": latest, "DefaultVersionNumber": standard,
+			"LaunchTemplateId": templateID, "LaunchTemplateName": templateName, "LatestVersionNumber": latest, "DefaultVersionNumber": defaultNumber,
 		}}},
 		"describe-launch-template-versions.json": object{"LaunchTemplateVersions": list},
 	}
@@ -82,7 +82,7 @@ func TestVersionsThatCount(t *testing.T) {
 			account := holding(t, test.files)
 			asked := lookup(candidates(10), "launch-templates")
 			asked.TemplateVersions = test.newest
-			if got := usedOf(t, lookAt(t.Context(), account.Client(), asked), 10); !slices.Equal(got, test.want) {
+			if got := usedOf(t, collectFor(t.Context(), account.Client(), asked), 10); !slices.Equal(got, test.want) {
 				t.Errorf("the images of versions %v are used, want %v", got, test.want)
 			}
 			if got := callsOf(account)["DescribeLaunchTemplateVersions"]; got != test.calls {
@@ -113,7 +113,7 @@ func TestTheOrderOfVersions(t *testing.T) {
 	})
 	asked := lookup(candidates(10), "launch-templates")
 	asked.TemplateVersions = 2
-	if got := usedOf(t, lookAt(t.Context(), backwards, asked), 10); !slices.Equal(got, []int{3, 7, 8}) {
+	if got := usedOf(t, collectFor(t.Context(), backwards, asked), 10); !slices.Equal(got, []int{3, 7, 8}) {
 		t.Errorf("the images of versions %v are used, want 3, 7, 8", got)
 	}
 }
@@ -122,7 +122,7 @@ func TestTheOrderOfVersions(t *testing.T) {
 func TestATemplateWithManyVersions(t *testing.T) {
 	files := templateOf(450, 450)
 	account := holding(t, files)
-	evidence := look(t.Context(), account.Client(), candidates(20), "launch-templates")
+	evidence := collect(t.Context(), account.Client(), candidates(20), "launch-templates")
 	if got := usedOf(t, evidence, 20); len(got) != 20 {
 		t.Errorf("the images of versions %v are used, want all", got)
 	}
@@ -186,7 +186,7 @@ func TestPinnedVersions(t *testing.T) {
 					maps.Copy(all, files(specification(version, byName)))
 					asked := lookup(candidates(10), "launch-templates")
 					asked.TemplateVersions = 1
-					if got := usedOf(t, lookAt(t.Context(), holding(t, all).Client(), asked), 10); !slices.Equal(got, want) {
+					if got := usedOf(t, collectFor(t.Context(), holding(t, all).Client(), asked), 10); !slices.Equal(got, want) {
 						t.Errorf("the images of versions %v are used, want %v", got, want)
 					}
 				})
@@ -223,7 +223,7 @@ func TestPinsAreReadToTheirEnd(t *testing.T) {
 			account := holding(t, all)
 			asked := lookup(candidates(10), "launch-templates")
 			asked.TemplateVersions = 1
-			if got := usedOf(t, lookAt(t.Context(), account.Client(), asked), 10); !slices.Equal(got, []int{2, 3, 8}) {
+			if got := usedOf(t, collectFor(t.Context(), account.Client(), asked), 10); !slices.Equal(got, []int{2, 3, 8}) {
 				t.Errorf("the images of versions %v are used, want 2, 3, 8", got)
 			}
 			if calls := callsOf(account)[c.action]; calls != 4 { // Three pages, and an empty one.
@@ -239,7 +239,7 @@ func TestPinsAreListedOnce(t *testing.T) {
 		account := holding(t, templateOf(8, 3))
 		asked := lookup(candidates(1), "launch-templates")
 		asked.TemplateVersions = newest
-		lookAt(t.Context(), account.Client(), asked)
+		collectFor(t.Context(), account.Client(), asked)
 		calls := callsOf(account)
 		for _, action := range []string{"DescribeAutoScalingGroups", "DescribeFleets", "DescribeSpotFleetRequests"} {
 			if calls[action] != want {
@@ -258,7 +258,7 @@ func TestAFinishedSpotFleetPinsNothing(t *testing.T) {
 		fleets[0]["SpotFleetRequestState"] = state
 		asked := lookup(candidates(10), "launch-templates")
 		asked.TemplateVersions = 1
-		if got := usedOf(t, lookAt(t.Context(), holding(t, all).Client(), asked), 10); !slices.Equal(got, []int{3, 8}) {
+		if got := usedOf(t, collectFor(t.Context(), holding(t, all).Client(), asked), 10); !slices.Equal(got, []int{3, 8}) {
 			t.Errorf("%s: the images of versions %v are used, want 3, 8", state, got)
 		}
 	}
@@ -273,7 +273,7 @@ func TestAnOverriddenImageOfAFleet(t *testing.T) {
 	asked := lookup(candidates(1), "launch-templates")
 	asked.TemplateVersions = 1
 	want := []ami.Reference{{Source: "launch-templates", Type: "ec2:Fleet", ARN: arn("ec2", "fleet/fleet-12a34b55-67cd-8ef9-ba9b-9208dEXAMPLE")}}
-	if got := lookAt(t.Context(), holding(t, files).Client(), asked).Images[imageID(1)].References; !slices.Equal(got, want) {
+	if got := collectFor(t.Context(), holding(t, files).Client(), asked).Images[imageID(1)].References; !slices.Equal(got, want) {
 		t.Errorf("%+v, want %+v", got, want)
 	}
 }
@@ -288,7 +288,7 @@ func TestUnknownPins(t *testing.T) {
 			maps.Copy(all, pinning[pinnedBy](specification("2", false)))
 			asked := lookup(candidates(10), "launch-templates")
 			asked.TemplateVersions = 1
-			evidence := lookAt(t.Context(), emulator.Deny(holding(t, all).Client(), action), asked)
+			evidence := collectFor(t.Context(), emulator.Deny(holding(t, all).Client(), action), asked)
 			gap(t, evidence, imageID(2), "launch-templates", "not authorized")
 			gap(t, evidence, imageID(1), "launch-templates", "not authorized")
 			if evidence.Images[imageID(8)].Use != ami.Used || evidence.Images[imageID(3)].Use != ami.Used {
@@ -309,7 +309,7 @@ func TestATemplateThatChangesWhileItIsRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			own := func(_ int, r emulator.Request) bool { return r.Form.Has("LaunchTemplateId") }
-			evidence := look(t.Context(), test.fault(holding(t, templateOf(8, 3)).Client(), "DescribeLaunchTemplateVersions", own), candidates(10), "launch-templates")
+			evidence := collect(t.Context(), test.fault(holding(t, templateOf(8, 3)).Client(), "DescribeLaunchTemplateVersions", own), candidates(10), "launch-templates")
 			gap(t, evidence, imageID(1), "launch-templates", test.says)
 			if evidence.Images[imageID(8)].Use != ami.Used {
 				t.Errorf("%+v, want used", evidence.Images[imageID(8)])
@@ -345,7 +345,7 @@ func TestADefaultVersionThatChangesWhileItIsRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked := lookup(candidates(10), "launch-templates")
 			asked.TemplateVersions = 2
-			evidence := lookAt(t.Context(), rewritingVersions(holding(t, templateOf(8, 3)).Client(), test.change), asked)
+			evidence := collectFor(t.Context(), rewritingVersions(holding(t, templateOf(8, 3)).Client(), test.change), asked)
 			if got := usedOf(t, evidence, 10); !slices.Equal(got, test.want) {
 				t.Errorf("the images of versions %v are used, want %v", got, test.want)
 			}
@@ -360,7 +360,7 @@ func TestADefaultVersionThatChangesWhileItIsRead(t *testing.T) {
 		}
 		return versions
 	})
-	if got := usedOf(t, lookAt(t.Context(), lacking, asked), 10); !slices.Equal(got, []int{3, 8}) {
+	if got := usedOf(t, collectFor(t.Context(), lacking, asked), 10); !slices.Equal(got, []int{3, 8}) {
 		t.Errorf("the images of versions %v are used, want 3 and 8", got)
 	}
 }
@@ -369,12 +369,12 @@ func TestADefaultVersionThatChangesWhileItIsRead(t *testing.T) {
 func TestATemplateThatOneListingLacks(t *testing.T) {
 	files := templateOf(8, 3)
 	delete(files, "describe-launch-templates.json")
-	if got := usedOf(t, look(t.Context(), holding(t, files).Client(), candidates(10), "launch-templates"), 10); len(got) != 8 {
+	if got := usedOf(t, collect(t.Context(), holding(t, files).Client(), candidates(10), "launch-templates"), 10); len(got) != 8 {
 		t.Errorf("without the templates: the images of versions %v are used, want all eight", got)
 	}
 	unlisted := func(_ int, r emulator.Request) bool { return !r.Form.Has("LaunchTemplateId") }
 	empty := answeringWith("<DescribeLaunchTemplateVersionsResponse><launchTemplateVersionSet/></DescribeLaunchTemplateVersionsResponse>")
-	evidence := look(t.Context(), empty(holding(t, templateOf(8, 3)).Client(), "DescribeLaunchTemplateVersions", unlisted), candidates(10), "launch-templates")
+	evidence := collect(t.Context(), empty(holding(t, templateOf(8, 3)).Client(), "DescribeLaunchTemplateVersions", unlisted), candidates(10), "launch-templates")
 	if got := usedOf(t, evidence, 10); len(got) != 8 {
 		t.Errorf("without the latest versions: the images of versions %v are used, want all eight", got)
 	}
@@ -386,7 +386,7 @@ func TestVersionDepth(t *testing.T) {
 		var a asked
 		asked := lookup(candidates(1))
 		asked.TemplateVersions = newest
-		lookAt(t.Context(), a.by(holding(t, nil).Client()), asked)
+		collectFor(t.Context(), a.by(holding(t, nil).Client()), asked)
 		if got := a.forms["DescribeImageReferences"][0].Get("ResourceType.2.ResourceTypeOption.1.OptionValue.1"); got != want {
 			t.Errorf("the newest %d: depth %s, want %s", newest, got, want)
 		}
@@ -413,7 +413,7 @@ func TestManyTemplates(t *testing.T) {
 		"describe-launch-templates.json":         object{"LaunchTemplates": templates},
 		"describe-launch-template-versions.json": object{"LaunchTemplateVersions": versions},
 	})
-	evidence := look(t.Context(), account.Client(), candidates(2), "launch-templates")
+	evidence := collect(t.Context(), account.Client(), candidates(2), "launch-templates")
 	if got := usedOf(t, evidence, 2); !slices.Equal(got, []int{1}) {
 		t.Errorf("used: %v, want 1", got)
 	}

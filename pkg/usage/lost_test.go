@@ -76,7 +76,7 @@ func TestWhatIsListedWithoutItsImage(t *testing.T) {
 		"a template without versions, numbers":  {"launch-templates", withoutNumbers, "lt-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			evidence := look(t.Context(), holding(t, test.files).Client(), candidates(2), test.source)
+			evidence := collect(t.Context(), holding(t, test.files).Client(), candidates(2), test.source)
 			for n := 1; n <= 2; n++ {
 				if test.says == "" {
 					proven(t, evidence, imageID(n))
@@ -104,7 +104,7 @@ func TestAnAnswerWithoutTheImageOfAnInstance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			doer := rewriting(account.Client(), "DescribeInstances", func(_ int, body string) string { return change(body) })
 			for _, evidence := range []ami.Evidence{
-				look(t.Context(), doer, candidates(2), "instances"), usage.Recheck(t.Context(), clients(doer), lookup(candidates(2), "instances")),
+				collect(t.Context(), doer, candidates(2), "instances"), usage.Recheck(t.Context(), clients(doer), lookup(candidates(2), "instances")),
 			} {
 				for n := 1; n <= 2; n++ {
 					if finding := evidence.Images[imageID(n)]; finding.Use != ami.Unknown || len(finding.Gaps) == 0 || !strings.HasSuffix(finding.Gaps[0].Err, "is listed without its image") {
@@ -121,7 +121,7 @@ func TestAnImageOfAnotherForm(t *testing.T) {
 	account := holding(t, instances("image_1", "running"))
 	asked := candidates(1)
 	asked[0].ID = "image_1"
-	if evidence := look(t.Context(), account.Client(), asked, "instances"); evidence.Images["image_1"].Use != ami.Used {
+	if evidence := collect(t.Context(), account.Client(), asked, "instances"); evidence.Images["image_1"].Use != ami.Used {
 		t.Errorf("%+v, want used", evidence.Images["image_1"])
 	}
 }
@@ -140,7 +140,7 @@ func TestVersionsWithoutNumbers(t *testing.T) {
 		for _, newest := range []int{0, 1} {
 			asked := lookup(candidates(4), "launch-templates")
 			asked.TemplateVersions = newest
-			if got := usedOf(t, lookAt(t.Context(), account.Client(), asked), 4); !slices.Equal(got, []int{1, 2, 3}) {
+			if got := usedOf(t, collectFor(t.Context(), account.Client(), asked), 4); !slices.Equal(got, []int{1, 2, 3}) {
 				t.Errorf("of the newest %d of %v: the images of versions %v are used, want 1, 2, 3", newest, templates, got)
 			}
 		}

@@ -108,7 +108,7 @@ func TestUserDataIsNotKept(t *testing.T) {
 				}
 			}
 			before = heap()
-			evidence := look(t.Context(), account, candidates(1), "launch-templates")
+			evidence := collect(t.Context(), account, candidates(1), "launch-templates")
 			if finding := evidence.Images[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
 				t.Errorf("%s is %v, with gaps %v", imageID(1), finding.Use, finding.Gaps)
 			}
@@ -149,7 +149,7 @@ func TestUserDataOfSpotFleetsIsNotKept(t *testing.T) {
 		return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body.String())), Request: r}, nil
 	})
 	before = heap()
-	if finding := look(t.Context(), doer, candidates(1), "spot-fleets").Images[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
+	if finding := collect(t.Context(), doer, candidates(1), "spot-fleets").Images[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
 		t.Errorf("%v, with gaps %v", finding.Use, finding.Gaps)
 	}
 	if most > before+12<<20 {
@@ -191,7 +191,7 @@ func TestVersionsOnTheirWay(t *testing.T) {
 				asked.Room = usage.NewRoom()
 				var regions sync.WaitGroup
 				for range test.regions {
-					regions.Go(func() { lookAt(t.Context(), test.account, asked) })
+					regions.Go(func() { collectFor(t.Context(), test.account, asked) })
 				}
 				regions.Wait()
 				if took := time.Since(began); most > 100 || took > test.within {
@@ -222,7 +222,7 @@ func BenchmarkMemoryOfTemplates(b *testing.B) {
 				}
 				var evidence ami.Evidence
 				most := mostAllocated(func() {
-					evidence = usage.Look(b.Context(), clients(account), lookup(candidates(1), "launch-templates"), func(int, int) {})
+					evidence = usage.Collect(b.Context(), clients(account), lookup(candidates(1), "launch-templates"), func(int, int) {})
 				}) - before
 				if evidence.Images[imageID(1)].Use != ami.Used {
 					b.Fatal(evidence.Images[imageID(1)].Gaps)

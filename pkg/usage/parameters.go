@@ -19,22 +19,25 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// parametersPerCall is the most that GetParameters takes (AWS Systems Manager API Reference); parameterCalls are made at once.
+// parametersPerCall is how many names GetParameters accepts (AWS Systems Manager API Reference);
+// parameterCalls run at the same time.
 const (
 	parametersPerCall = 10
 	parameterCalls    = 4
 )
 
-// mostCulprits is how many parameters are found that make SSM refuse a call for several. After that a refused call stays
-// refused, for all of its parameters: where everything is denied, asking one by one would take ten times as long.
+// mostCulprits is how many bad parameters are isolated that make SSM refuse a call for several.
+// After that a refused call stays refused, for all of its parameters: if everything is denied,
+// asking one by one would take ten times as long.
 const mostCulprits = 20
 
-// mostNamed is how many parameters that cannot be read a source names; of the others it gives the number. The gaps are in the
-// reasons of every image, where three have a place.
+// mostNamed is how many unreadable parameters a source names; of the others it gives the number.
+// The gaps are in the reasons of every image, which have room for three.
 const mostNamed = 2
 
-// imageIDs is what the id of an image looks like, among other text: 17 hexadecimal digits, or 8 in the oldest ones. What
-// follows is not looked at, because ids may stand together without anything in between; nor is the case of letters.
+// imageIDs matches the id of an image in other text: 17 hexadecimal digits, or 8 in the oldest
+// ones. The text after it is ignored, because ids may follow each other without a separator; so is
+// the case of letters.
 var imageIDs = regexp.MustCompile(`(?i)ami-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
 
 var (
@@ -43,12 +46,12 @@ var (
 	errNotThere    = errors.New("SSM lists it, and says that it is not there")
 )
 
-// parameter is what is known of an SSM parameter that was asked for.
+// parameter is the known content of a requested SSM parameter.
 type parameter struct {
 	exists bool
-	images []string // The ids of the images that its value names.
+	images []string // The ids of the images in its value.
 	err    error    // Why it could not be read.
-	among  bool     // It was asked for with others, and SSM refused the call.
+	among  bool     // It was requested with others, and SSM refused the call.
 }
 
 // why says why a parameter could not be read.
@@ -59,13 +62,14 @@ func (s *search) why(p parameter) string {
 	return s.explain(p.err)
 }
 
-// readParameters reads SSM parameters, and returns an entry for each name that was asked for.
+// readParameters reads SSM parameters, and returns an entry for each requested name.
 //
-// SSM refuses a whole call for one name that it does not allow, or that the role may not read; what another account has not
-// shared may do the same. So names that are out of the ordinary are asked for apart, and a call that is refused is made
-// again for the halves of its names, until those that are refused stand alone.
+// SSM refuses an entire call because of one invalid name, or one that the role may not read; an
+// unshared parameter of another account may do the same. So unusual names are requested separately,
+// and a refused call is halved until single names are refused.
 //
-// The values themselves go nowhere: they are somebody's configuration, and may hold what nobody else should see.
+// The values themselves are not passed on: they are somebody's configuration, and may be
+// confidential.
 func (s *search) readParameters(ctx context.Context, names []string) map[string]parameter {
 	var ordinary, odd []string
 	for _, name := range names {
@@ -87,7 +91,7 @@ func (s *search) readParameters(ctx context.Context, names []string) map[string]
 		}
 	})
 	culprits := 0
-	for _, some := range calls { // In order, so that the same ones are found in every run.
+	for _, some := range calls { // In order, so that every run isolates the same ones.
 		if err := refused[some[0]]; err != nil {
 			s.readApart(ctx, some, err, &culprits, found)
 		}
@@ -95,11 +99,11 @@ func (s *search) readParameters(ctx context.Context, names []string) map[string]
 	return found
 }
 
-// ordinaryName is what names a parameter, or its ARN, with or without a version or a label (AWS Systems Manager API Reference,
-// PutParameter and LabelParameterVersion).
+// ordinaryName matches the name of a parameter, or its ARN, with or without a version or a label
+// (AWS Systems Manager API Reference, PutParameter and LabelParameterVersion).
 var ordinaryName = regexp.MustCompile(`^(?:arn:[a-z0-9-]+:ssm:[a-z0-9-]+:[0-9]*:parameter/)?[A-Za-z0-9_./-]+(?::[A-Za-z0-9_.-]+)?$`)
 
-// readApart reads parameters that SSM has refused to read in one call.
+// readApart reads the parameters of a refused call.
 func (s *search) readApart(ctx context.Context, names []string, err error, culprits *int, found map[string]parameter) {
 	if len(names) == 1 || *culprits >= mostCulprits {
 		*culprits++
@@ -124,15 +128,15 @@ func failed(found map[string]parameter, names []string, err error) {
 	}
 }
 
-// isRefused reports whether SSM has refused a call for what was asked for, and not for want of time, or because something
-// was out of order.
+// isRefused reports whether SSM refused a call because of its names, and not because time ran out
+// or of a fault.
 func isRefused(err error) bool {
 	code := wire.Code(err)
 	return strings.HasPrefix(code, "AccessDenied") || strings.HasPrefix(code, "Validation")
 }
 
-// readSome is readParameters for at most parametersPerCall parameters, in one call. What SSM does not answer for is not known;
-// only what it says is not there is not there.
+// readSome is readParameters for at most parametersPerCall parameters, in one call. A parameter
+// without an answer is unknown; only what SSM says is missing is missing.
 func (s *search) readSome(ctx context.Context, names []string) (map[string]parameter, error) {
 	out, err := s.SSM.GetParameters(ctx, &ssm.GetParametersInput{Names: names})
 	if err != nil {
@@ -156,8 +160,9 @@ func (s *search) readSome(ctx context.Context, names []string) (map[string]param
 	return found, nil
 }
 
-// isNamed reports whether a parameter is the one that was asked for: by name or ARN, and maybe by its version or a label
-// after a colon. SSM's answer has that in another field, with the colon (AWS CLI Command Reference, get-parameters).
+// isNamed reports whether a parameter is the requested one: by name or ARN, and perhaps by its
+// version or a label after a colon. SSM's answer has that in another field, with the colon (AWS CLI
+// Command Reference, get-parameters).
 func isNamed(parameter *types.Parameter, asked string) bool {
 	selector := strings.TrimPrefix(aws.ToString(parameter.Selector), ":")
 	if selector != "" {
@@ -166,18 +171,19 @@ func isNamed(parameter *types.Parameter, asked string) bool {
 	return asked == aws.ToString(parameter.Name)+selector || asked == aws.ToString(parameter.ARN)+selector
 }
 
-// resolvePrefix is what stands before an SSM parameter in the place of an image id (EC2 User Guide, "Create an Amazon EC2
-// launch template", "Use a Systems Manager parameter instead of an AMI ID").
+// resolvePrefix is the prefix of an SSM parameter instead of an image id (EC2 User Guide, "Create
+// an Amazon EC2 launch template", "Use a Systems Manager parameter instead of an AMI ID").
 const resolvePrefix = "resolve:ssm:"
 
-// resolveParameters finds the images that are named by SSM parameters: by name, name:version or name:label, public
-// parameter, or ARN, which may belong to another account that shares it. One that the account itself does not have
-// names no image. Of one that belongs to another account nobody knows: it may be there and not be shared with the janitor.
+// resolveParameters finds the images that SSM parameters name: by name, name:version or name:label,
+// public parameter, or ARN, which may belong to another account that shares it. A missing parameter
+// of the account itself names no image. A missing one of another account is in doubt: it may exist
+// without being shared with the janitor.
 //
-// Whatever cannot be read may name any image, so it is a gap of all, which says what names it.
+// An unreadable parameter may name any image, so it is a gap of all, which says what names it.
 func (s *search) resolveParameters(ctx context.Context) {
 	var names []string
-	unread := map[string][]string{} // What could not be followed, by the source that came upon it.
+	unread := map[string][]string{} // What could not be followed, by the source that found it.
 	for _, given := range slices.Sorted(maps.Keys(s.unresolved)) {
 		name, isParameter := strings.CutPrefix(given, resolvePrefix)
 		switch {
@@ -200,8 +206,9 @@ func (s *search) resolveParameters(ctx context.Context) {
 	}
 }
 
-// follow records what names the images that are in the value of a parameter, or notes that it could not be read. Where all
-// calls failed for one cause, that is said once, and not of each of thousands of parameters.
+// follow records what names the images in the value of a parameter, or notes that it could not be
+// read. If all calls failed for one cause, that is said once, and not for each of thousands of
+// parameters.
 func (s *search) follow(name string, found parameter, unread map[string][]string) {
 	given := resolvePrefix + name
 	for _, id := range found.images {
@@ -239,8 +246,8 @@ func isOfParameter(err error) bool {
 	return isRefused(err) || errors.Is(err, errNotAnswered) || errors.Is(err, errNoValue) || errors.Is(err, errNotThere)
 }
 
-// unread notes by a text, which has a place for what names it, that something in place of an image id could not be followed:
-// once for each resource that gives it.
+// unread notes that something instead of an image id could not be followed, by a text with a place
+// for what names it: once for each resource that gives it.
 func (s *search) unread(unread map[string][]string, given, text string) {
 	places := map[ami.Reference][]mention{}
 	for _, where := range s.unresolved[given] {
@@ -266,7 +273,7 @@ func subject(places []mention) string {
 	}
 }
 
-// firstOf is an error that names the first of some things that could not be read, and says how many others there are; nil if there are
+// firstOf is an error that names the first unreadable item, and counts the others; nil if there are
 // none.
 func firstOf(unread []string, more string) error {
 	if n := len(unread) - mostNamed; n > 0 {

@@ -99,7 +99,7 @@ func TestImagesThatAreNamedByParameters(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			files := naming(test.image)
 			files["get-parameters.json"] = object{"Parameters": golden()}
-			evidence := look(t.Context(), holding(t, files).Client(), candidates(7), "launch-templates")
+			evidence := collect(t.Context(), holding(t, files).Client(), candidates(7), "launch-templates")
 			for n := 1; n <= 7; n++ {
 				switch {
 				case test.gap != "":
@@ -129,7 +129,7 @@ func TestParametersAreReadInCallsOfTen(t *testing.T) {
 	files := naming(names...)
 	files["get-parameters.json"] = object{"Parameters": parameters}
 	var a asked
-	evidence := look(t.Context(), a.by(holding(t, files).Client()), candidates(25), "launch-templates")
+	evidence := collect(t.Context(), a.by(holding(t, files).Client()), candidates(25), "launch-templates")
 	for n := 1; n <= 24; n++ {
 		if got := len(evidence.Images[imageID(n)].References); got != 2 {
 			t.Errorf("%d references to %s, want 2", got, imageID(n))
@@ -163,7 +163,7 @@ func TestParametersThatCannotBeRead(t *testing.T) {
 			files["get-parameters.json"] = object{"Parameters": golden()}
 			account := holding(t, files)
 			synctest.Test(t, func(t *testing.T) {
-				evidence := look(t.Context(), fault.fault(account.Client(), "GetParameters", nil), candidates(7), "launch-templates", "instances")
+				evidence := collect(t.Context(), fault.fault(account.Client(), "GetParameters", nil), candidates(7), "launch-templates", "instances")
 				gap(t, evidence, imageID(1), "launch-templates", fault.of("GetParameters"))
 				gap(t, evidence, imageID(3), "launch-templates", fault.of("GetParameters"))
 				if evidence.Images[imageID(7)].Use != ami.Used {
@@ -181,7 +181,7 @@ func TestAnAnswerThatLacksAParameter(t *testing.T) {
 			files := naming("resolve:ssm:golden-ami")
 			files["get-parameters.json"] = object{"Parameters": golden()[:1]}
 			doer := answeringWith(`{"Parameters": [], "InvalidParameters": []}`)(holding(t, files).Client(), "GetParameters", nil)
-			gap(t, look(t.Context(), doer, candidates(1), source), imageID(1), source, "did not answer")
+			gap(t, collect(t.Context(), doer, candidates(1), source), imageID(1), source, "did not answer")
 		})
 	}
 }
@@ -197,11 +197,11 @@ func TestAParameterInAnOverride(t *testing.T) {
 			"get-parameters.json": object{"Parameters": golden()},
 		}
 	}
-	evidence := look(t.Context(), holding(t, override("resolve:ssm:golden-ami")).Client(), candidates(3), "auto-scaling-groups")
+	evidence := collect(t.Context(), holding(t, override("resolve:ssm:golden-ami")).Client(), candidates(3), "auto-scaling-groups")
 	if evidence.Images[imageID(3)].Use != ami.Used {
 		t.Errorf("%+v, want used", evidence.Images[imageID(3)])
 	}
-	evidence = look(t.Context(), holding(t, override("resolve:other:x")).Client(), candidates(3), "auto-scaling-groups", "launch-templates")
+	evidence = collect(t.Context(), holding(t, override("resolve:other:x")).Client(), candidates(3), "auto-scaling-groups", "launch-templates")
 	gap(t, evidence, imageID(3), "auto-scaling-groups", "which is not understood")
 }
 
@@ -246,7 +246,7 @@ func TestIDsInText(t *testing.T) {
 				"describe-images.json": object{"Images": listed},
 				"get-parameters.json":  object{"Parameters": []object{{"Name": "/web/ami", "Type": "StringList", "Value": test.text}}},
 			})
-			evidence := look(t.Context(), account.Client(), images, "ssm-text")
+			evidence := collect(t.Context(), account.Client(), images, "ssm-text")
 			var used []string
 			for _, image := range images {
 				if finding := evidence.Images[image.ID]; finding.Use == ami.Used {
@@ -280,7 +280,7 @@ func TestAParameterThatIsListedTwice(t *testing.T) {
 		}
 		return string(changed)
 	})
-	evidence := look(t.Context(), a.by(twice), candidates(1), "ssm-text")
+	evidence := collect(t.Context(), a.by(twice), candidates(1), "ssm-text")
 	if finding := evidence.Images[imageID(1)]; len(finding.References) != 1 {
 		t.Errorf("%+v, want one reference", finding)
 	}
@@ -310,7 +310,7 @@ func TestAParameterThatIsListedWithoutAValue(t *testing.T) {
 				}
 				return strings.Replace(body, `"Parameters":[`, `"Parameters":[{"Name":"gone","Type":"String"},`, 1)
 			})
-			evidence := look(t.Context(), a.by(listing), candidates(2), "ssm-text")
+			evidence := collect(t.Context(), a.by(listing), candidates(2), "ssm-text")
 			if test.says == "" {
 				proven(t, evidence, imageID(1))
 			} else {
@@ -328,7 +328,7 @@ func TestAParameterThatIsListedWithoutAValue(t *testing.T) {
 	files := naming("resolve:ssm:golden-ami", "resolve:ssm:golden-ami:2")
 	files["describe-parameters.json"] = object{"Parameters": []object{{"Name": "golden-ami", "Type": "String", "Version": 2}}}
 	for _, source := range []string{"ssm-text", "launch-templates"} {
-		finding := look(t.Context(), holding(t, files).Client(), candidates(1), source).Images[imageID(1)]
+		finding := collect(t.Context(), holding(t, files).Client(), candidates(1), source).Images[imageID(1)]
 		if finding.Use != ami.Unknown || len(finding.Gaps) == 0 || !strings.Contains(finding.Gaps[0].Err, "SSM answered without its value") {
 			t.Errorf("%s: %+v, want unknown", source, finding)
 		}
@@ -352,7 +352,7 @@ func TestValuesAreNotTold(t *testing.T) {
 	}
 	var a asked
 	account := holding(t, files)
-	evidence := look(t.Context(), a.by(account.Client()), candidates(2), usage.Sources()...)
+	evidence := collect(t.Context(), a.by(account.Client()), candidates(2), usage.Sources()...)
 	told(evidence)
 	proven(t, evidence, imageID(2))
 	for _, form := range a.forms["GetParameters"] {
@@ -367,8 +367,8 @@ func TestValuesAreNotTold(t *testing.T) {
 			body = strings.Replace(body, `{"`, `{"`+secret+`":[],"`, 1)
 			return body[:min(size, len(body)-1)]
 		})
-		told(look(t.Context(), cut, candidates(2), "ssm-text", "launch-templates"))
+		told(collect(t.Context(), cut, candidates(2), "ssm-text", "launch-templates"))
 	}
-	told(look(t.Context(), answeringWith(`{"`+secret+`": 1}`)(account.Client(), "GetParameters", nil), candidates(2), "ssm-text"))
-	told(look(t.Context(), failing(http.StatusForbidden, "AccessDeniedException")(account.Client(), "GetParameters", nil), candidates(2), "ssm-text"))
+	told(collect(t.Context(), answeringWith(`{"`+secret+`": 1}`)(account.Client(), "GetParameters", nil), candidates(2), "ssm-text"))
+	told(collect(t.Context(), failing(http.StatusForbidden, "AccessDeniedException")(account.Client(), "GetParameters", nil), candidates(2), "ssm-text"))
 }

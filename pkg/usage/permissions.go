@@ -12,12 +12,12 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// PermissionsSource names the lookup of launch permissions in a gap. It cannot be switched off: whether the launches of
-// other accounts move an image's LastLaunchedTime is not documented.
+// PermissionsSource names the lookup of launch permissions in a gap. It cannot be switched off:
+// whether launches by other accounts update an image's LastLaunchedTime is not documented.
 const PermissionsSource = "launch permissions"
 
-// lookUpPermissions finds out with whom the candidates are shared. EC2 has no listing of launch permissions: it takes one
-// call for each image.
+// lookUpPermissions finds out with whom the candidates are shared. EC2 has no listing of launch
+// permissions: it takes one call for each image.
 func (s *search) lookUpPermissions(ctx context.Context, step func(done, total int)) {
 	done := 0
 	each(ctx, inFlight, slices.Values(s.Images), s.permissionsOf, func(image ami.Image, grantees []ami.Grantee, err error) {
@@ -52,7 +52,7 @@ func (s *search) permissionsOf(ctx context.Context, image ami.Image) (grantees [
 	return grantees, nil
 }
 
-// grantee is an account or a group; the zero value if a permission is for neither.
+// grantee is an account or a group; the zero value if a permission names neither.
 func grantee(account *string, group types.PermissionGroup) ami.Grantee {
 	switch {
 	case account != nil:

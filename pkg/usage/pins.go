@@ -15,8 +15,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// pins are the numbers of versions of launch templates to which something is pinned, by the id or the name of the
-// template. Whatever asks for $Latest or $Default, as by default, gets versions that count anyway.
+// pins are the numbers of launch template versions to which something is pinned, by the id or the
+// name of the template. $Latest and $Default, the default, refer to versions that count anyway.
 type pins map[string][]int64
 
 func (p pins) of(t *template) []int64 {
@@ -36,8 +36,8 @@ func (p pins) addFleet(pinned *types.FleetLaunchTemplateSpecification) {
 	}
 }
 
-// addGroup adds what an Auto Scaling group is pinned to: by its launch template, or by that of its mixed instances policy
-// and those that override it.
+// addGroup adds the versions to which an Auto Scaling group is pinned: by its launch template, or
+// by that of its mixed instances policy and its overrides.
 func (p pins) addGroup(group *autoscaling.AutoScalingGroup) {
 	pinned := []*autoscaling.LaunchTemplateSpecification{group.LaunchTemplate}
 	if policy := group.MixedInstancesPolicy; policy != nil && policy.LaunchTemplate != nil {
@@ -53,8 +53,8 @@ func (p pins) addGroup(group *autoscaling.AutoScalingGroup) {
 	}
 }
 
-// pins finds the versions that Auto Scaling groups, EC2 fleets and unfinished Spot fleets are pinned to. Where all
-// versions count, nothing is asked. After an error it returns what was found until then.
+// pins finds the versions to which Auto Scaling groups, EC2 fleets and unfinished Spot fleets are
+// pinned. If all versions count, nothing is asked. After an error it returns the pins so far.
 func (s *search) pins(ctx context.Context) (pins, error) {
 	found := pins{}
 	if s.TemplateVersions == 0 {
@@ -75,9 +75,10 @@ func (s *search) pins(ctx context.Context) (pins, error) {
 	return found, cmp.Or(groupsErr, spotErr, s.readFleets(ctx, found))
 }
 
-// readFleets adds what EC2 fleets are pinned to. Fleets of the type instant are not listed; they have launched what they
-// ever will. Only those may override the image of a template (EC2 API Reference, DescribeFleets and
-// FleetLaunchTemplateOverridesRequest); should another do so, then that is a use.
+// readFleets adds the versions to which EC2 fleets are pinned. Fleets of the type instant are not
+// listed; they will launch nothing more. Only those may override the image of a template (EC2 API
+// Reference, DescribeFleets and FleetLaunchTemplateOverridesRequest); if another one does, that is
+// a use.
 func (s *search) readFleets(ctx context.Context, found pins) error {
 	pages := ec2.NewDescribeFleetsPaginator(s.EC2, &ec2.DescribeFleetsInput{MaxResults: aws.Int32(longPage)})
 	return wire.EachPage(ctx, pages, func(page *ec2.DescribeFleetsOutput) *string {

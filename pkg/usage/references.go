@@ -18,15 +18,15 @@ import (
 // referencesSource is the name of EC2's own lookup of references.
 const referencesSource = "references"
 
-// The most that DescribeImageReferences takes (EC2 API Reference).
+// The maximum of DescribeImageReferences (EC2 API Reference).
 const (
 	imagesPerCall   = 10
 	maxVersionDepth = 10000
 )
 
-// lookUpReferences asks EC2 itself what names the candidates: instances, launch templates, SSM parameters of type
-// aws:ec2:image, and Image Builder recipes of this account and region (DescribeImageReferences, EC2 User Guide,
-// "Identify your resources referencing specified AMIs").
+// lookUpReferences asks EC2 itself what names the candidates: instances, launch templates, SSM
+// parameters of type aws:ec2:image, and Image Builder recipes of this account and region
+// (DescribeImageReferences, EC2 User Guide, "Identify your resources referencing specified AMIs").
 func (s *search) lookUpReferences(ctx context.Context) {
 	each(ctx, inFlight, slices.Chunk(s.Images, imagesPerCall), s.referencesOf,
 		func(images []ami.Image, references []types.ImageReference, err error) {
@@ -49,9 +49,10 @@ func idsOf(images []ami.Image) []string {
 	return ids
 }
 
-// referencesOf asks about at most imagesPerCall images. After an error it returns what had come until then.
+// referencesOf asks about at most imagesPerCall images. After an error it returns the references so
+// far.
 func (s *search) referencesOf(ctx context.Context, images []ami.Image) (references []types.ImageReference, err error) {
-	var stray error
+	var unasked error
 	ids := idsOf(images)
 	pages := ec2.NewDescribeImageReferencesPaginator(s.EC2, &ec2.DescribeImageReferencesInput{
 		ImageIds:                ids,
@@ -63,15 +64,15 @@ func (s *search) referencesOf(ctx context.Context, images []ami.Image) (referenc
 			if id := aws.ToString(reference.ImageId); slices.Contains(ids, id) {
 				references = append(references, reference)
 			} else {
-				stray = fmt.Errorf("ec2:DescribeImageReferences: EC2 answered for %q, which was not asked about", id)
+				unasked = fmt.Errorf("ec2:DescribeImageReferences: EC2 answered for %q, which was not asked about", id)
 			}
 		}
 		return page.NextToken
 	})
-	return references, cmp.Or(err, stray)
+	return references, cmp.Or(err, unasked)
 }
 
-// versionDepth is how many of the newest versions of a launch template are to be searched.
+// versionDepth is how many of the newest versions of a launch template to search.
 func (l Lookup) versionDepth() int {
 	if l.TemplateVersions == 0 {
 		return maxVersionDepth
@@ -79,9 +80,10 @@ func (l Lookup) versionDepth() int {
 	return min(l.TemplateVersions, maxVersionDepth)
 }
 
-// thorough overrides the two options whose defaults see less than there is. An instance counts in every state: a
-// terminated one is seen for about an hour, and may be the only sign of a launch in the 24 hours before LastLaunchedTime
-// shows it. Of a launch template the newest ten versions are searched by default; 10,000 is the most.
+// thorough overrides two options with narrow defaults. An instance counts in every state: a
+// terminated one is seen for about an hour, and may be the only sign of a launch in the 24 hours
+// before LastLaunchedTime shows it. By default only the newest ten versions of a launch template
+// are searched; 10,000 is the maximum.
 func (l Lookup) thorough() []types.ResourceTypeRequest {
 	return []types.ResourceTypeRequest{
 		{

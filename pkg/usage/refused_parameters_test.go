@@ -50,7 +50,7 @@ func TestOneParameterIsRefused(t *testing.T) {
 			files := naming(images...)
 			files["get-parameters.json"] = object{"Parameters": parameters}
 			account := holding(t, files)
-			evidence := look(t.Context(), refusing(account.Client(), test.part, test.code), candidates(25), "launch-templates")
+			evidence := collect(t.Context(), refusing(account.Client(), test.part, test.code), candidates(25), "launch-templates")
 			want := "launch-templates: launch template lt-00000000000000001 (web-1), version 1, names SSM parameter " + test.parameter + ", which cannot be read: ssm:GetParameters: " + test.code + ": x"
 			for n := 1; n <= 25; n++ {
 				finding := evidence.Images[imageID(n)]
@@ -73,7 +73,7 @@ func TestOneTextIsDenied(t *testing.T) {
 	}
 	parameters = append(parameters, object{"Name": "/secure/db", "Type": "String", "Value": "x"})
 	account := holding(t, map[string]any{"get-parameters.json": object{"Parameters": parameters}})
-	evidence := look(t.Context(), refusing(account.Client(), "/secure/", "AccessDeniedException"), candidates(25), "ssm-text")
+	evidence := collect(t.Context(), refusing(account.Client(), "/secure/", "AccessDeniedException"), candidates(25), "ssm-text")
 	for n := 1; n <= 24; n++ {
 		if finding := evidence.Images[imageID(n)]; finding.Use != ami.Used {
 			t.Errorf("%s is %v", imageID(n), finding.Use)
@@ -107,7 +107,7 @@ func TestAllParametersAreDenied(t *testing.T) {
 			"nor can 498 more",
 	} {
 		var a asked
-		evidence := look(t.Context(), a.by(refusing(holding(t, files).Client(), "/", "AccessDeniedException")), candidates(1), source)
+		evidence := collect(t.Context(), a.by(refusing(holding(t, files).Client(), "/", "AccessDeniedException")), candidates(1), source)
 		if got := whys(evidence.Images[imageID(1)]); got != want {
 			t.Errorf("%s\nwant\n%s", got, want)
 		}
@@ -132,7 +132,7 @@ func TestGapsOfTemplates(t *testing.T) {
 	files["describe-launch-templates.json"].(object)["LaunchTemplates"].([]object)[1]["LatestVersionNumber"] = 9
 	const want = "launch-templates: launch template lt-00000000000000001 (web-1), version 1, names SSM parameter arn:aws:ssm:eu-west-1:111122223333:parameter/golden, which is not shared with this account, or not there\n" +
 		"launch-templates: launch template lt-00000000000000002 (web-2), version 9 and 8 more, names SSM parameter arn:aws:ssm:eu-west-1:111122223333:parameter/golden, which is not shared with this account, or not there"
-	evidence := look(t.Context(), holding(t, files).Client(), candidates(2), "launch-templates")
+	evidence := collect(t.Context(), holding(t, files).Client(), candidates(2), "launch-templates")
 	for n := 1; n <= 2; n++ {
 		if finding := evidence.Images[imageID(n)]; finding.Use != ami.Unknown || whys(finding) != want {
 			t.Errorf("%s is %v; gaps:\n%s", imageID(n), finding.Use, whys(finding))
@@ -149,7 +149,7 @@ func TestParametersThatNobodyAnswersFor(t *testing.T) {
 	account := holding(t, naming(images...))
 	synctest.Test(t, func(t *testing.T) {
 		doer := emulator.Fail(account.Client(), "GetParameters", nil, http.StatusInternalServerError, "InternalServerError", "x")
-		if got := whys(look(t.Context(), doer, candidates(1), "launch-templates").Images[imageID(1)]); got != "launch-templates: ssm:GetParameters: InternalServerError: x" {
+		if got := whys(collect(t.Context(), doer, candidates(1), "launch-templates").Images[imageID(1)]); got != "launch-templates: ssm:GetParameters: InternalServerError: x" {
 			t.Error(got)
 		}
 	})

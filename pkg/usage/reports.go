@@ -16,15 +16,16 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// ReportsSource names the image usage reports in a gap. They are not a source that can be switched on by itself: they are
-// read where shared images are judged, and speak for those alone.
+// ReportsSource names the image usage reports in a gap. They are not a source that can be switched
+// on separately: they are read if shared images are judged, and only count for those.
 const ReportsSource = "usage-reports"
 
-// The most report ids that DescribeImageUsageReportEntries takes, which is a page size too (EC2 API Reference).
+// The maximum of report ids for DescribeImageUsageReportEntries, which is also its page size (EC2
+// API Reference).
 const reportsPerCall = 200
 
-// readReports reads the janitor's own image usage reports, and of those that are about candidates that others may launch
-// what they have found (EC2 User Guide, "View your AMI usage").
+// readReports reads the janitor's own image usage reports, and the entries of those about shared
+// candidates (EC2 User Guide, "View your AMI usage").
 func (s *search) readReports(ctx context.Context) {
 	reports, err := s.listReports(ctx)
 	slices.SortFunc(reports, newestFirst)
@@ -54,7 +55,8 @@ func (s *search) readReports(ctx context.Context) {
 	}
 }
 
-// listReports lists the reports that carry the janitor's tag. After an error it returns those that had come until then.
+// listReports lists the reports that carry the janitor's tag. After an error it returns the reports
+// so far.
 func (s *search) listReports(ctx context.Context) ([]types.ImageUsageReport, error) {
 	var reports []types.ImageUsageReport
 	pages := ec2.NewDescribeImageUsageReportsPaginator(s.EC2, &ec2.DescribeImageUsageReportsInput{
@@ -75,7 +77,8 @@ func newestFirst(a, b types.ImageUsageReport) int {
 	return strings.Compare(aws.ToString(b.ReportId), aws.ToString(a.ReportId))
 }
 
-// addReport adds a report to what is known of its image. The newest one comes first, and supersedes the others.
+// addReport adds a report to the finding about its image. The newest one comes first, and
+// supersedes the others.
 func (s *search) addReport(report *types.ImageUsageReport) {
 	if report.ImageId == nil || report.ReportId == nil {
 		return
@@ -91,12 +94,12 @@ func (s *search) addReport(report *types.ImageUsageReport) {
 	}
 }
 
-// defaultReportDepth is how many versions of a launch template a report covers if it does not say (EC2 User Guide, "View
-// your AMI usage").
+// defaultReportDepth is how many versions of a launch template a report covers by default (EC2 User
+// Guide, "View your AMI usage").
 const defaultReportDepth = 20
 
-// isComplete reports whether a report covers all that would be a use: all accounts, instances and launch templates, and
-// as many of their versions as count.
+// isComplete reports whether a report covers everything that would be a use: all accounts,
+// instances and launch templates, and as many of their versions as count.
 func (s *search) isComplete(report *types.ImageUsageReport) bool {
 	ofInstances, depth := false, 0
 	for _, kind := range report.ResourceTypes {
@@ -123,18 +126,18 @@ func reportDepth(options []types.ImageUsageResourceTypeOption) int {
 	return defaultReportDepth
 }
 
-// readEntries reads which accounts use the images of some reports. The ids say what is wanted, and cannot be given
-// together with the size of a page (EC2 API Reference, "Query requests"). An entry that does not count its resources is a
-// use.
+// readEntries reads which accounts use the images of some reports. The request has ids, and
+// therefore cannot have a page size (EC2 API Reference, "Query requests"). An entry without a count
+// is a use.
 func (s *search) readEntries(ctx context.Context, reportIDs []string, subjects map[string]string) error {
-	var stray error
+	var unasked error
 	pages := ec2.NewDescribeImageUsageReportEntriesPaginator(s.EC2, &ec2.DescribeImageUsageReportEntriesInput{ReportIds: reportIDs})
 	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeImageUsageReportEntriesOutput) *string {
 		for _, entry := range page.ImageUsageReportEntries {
 			id := aws.ToString(entry.ReportId)
 			subject, isAsked := subjects[id]
 			if !isAsked {
-				stray = fmt.Errorf("ec2:DescribeImageUsageReportEntries: EC2 answered for %q, which was not asked about", id)
+				unasked = fmt.Errorf("ec2:DescribeImageUsageReportEntries: EC2 answered for %q, which was not asked about", id)
 			}
 			if entry.UsageCount == nil || *entry.UsageCount > 0 {
 				account := cmp.Or(aws.ToString(entry.AccountId), "unknown")
@@ -146,5 +149,5 @@ func (s *search) readEntries(ctx context.Context, reportIDs []string, subjects m
 		}
 		return page.NextToken
 	})
-	return cmp.Or(err, stray)
+	return cmp.Or(err, unasked)
 }

@@ -72,7 +72,7 @@ func TestUseByOtherAccounts(t *testing.T) {
 			entry(2, 1, "444455556666", "ec2:Instance", 0),
 			entry(3, 2, "444455556666", "ec2:Instance", 1), // An image that is not shared.
 		}))
-	evidence := lookAt(t.Context(), account.Client(), withReports(candidates(2)))
+	evidence := collectFor(t.Context(), account.Client(), withReports(candidates(2)))
 	want := findings{
 		imageID(1): {
 			Use: ami.Used, SharedWith: []ami.Grantee{{Account: "111122223333"}},
@@ -97,7 +97,7 @@ func TestThePublicImageOfAReport(t *testing.T) {
 	images := candidates(2)
 	images[1].Public = true
 	account := holding(t, reporting([]object{report(1, 2, nil)}, []object{entry(1, 2, "444455556666", "ec2:Instance", 1)}))
-	if got := lookAt(t.Context(), account.Client(), withReports(images)).Images[imageID(2)]; got.Use != ami.Used {
+	if got := collectFor(t.Context(), account.Client(), withReports(images)).Images[imageID(2)]; got.Use != ami.Used {
 		t.Errorf("%+v, want used", got)
 	}
 }
@@ -120,7 +120,7 @@ func TestTheNewestReport(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			for range 2 {
-				evidence := lookAt(t.Context(), holding(t, reporting(test.reports, nil)).Client(), withReports(candidates(1)))
+				evidence := collectFor(t.Context(), holding(t, reporting(test.reports, nil)).Client(), withReports(candidates(1)))
 				got := evidence.Images[imageID(1)].Report
 				if got == nil || got.ID != reportID(test.newest) || !slices.Equal(got.Superseded, test.superseded) {
 					t.Errorf("%+v, want report %d, which supersedes %v", got, test.newest, test.superseded)
@@ -138,7 +138,7 @@ func TestReportsAboutOtherImages(t *testing.T) {
 		imageID(1): {Use: ami.Unused, SharedWith: []ami.Grantee{{Account: "111122223333"}}},
 		imageID(9): {Use: ami.Unknown, Report: &ami.UsageReport{ID: reportID(1), State: "available", CreatedAt: created(1), Complete: true}},
 	}
-	if diff := cmp.Diff(want, lookAt(t.Context(), account.Client(), withReports(candidates(1))).Images); diff != "" {
+	if diff := cmp.Diff(want, collectFor(t.Context(), account.Client(), withReports(candidates(1))).Images); diff != "" {
 		t.Errorf("evidence (-want +got):\n%s", diff)
 	}
 }
@@ -168,7 +168,7 @@ func TestCompleteReports(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			asked := withReports(candidates(1))
 			asked.TemplateVersions = test.newest
-			got := lookAt(t.Context(), holding(t, reporting([]object{report(1, 1, test.facts)}, nil)).Client(), asked).Images[imageID(1)].Report
+			got := collectFor(t.Context(), holding(t, reporting([]object{report(1, 1, test.facts)}, nil)).Client(), asked).Images[imageID(1)].Report
 			if got == nil || got.Complete != test.want {
 				t.Errorf("%+v, want complete %t", got, test.want)
 			}
@@ -192,7 +192,7 @@ func TestReportsThatAreNotRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			account := holding(t, reporting(test.reports, nil))
-			lookAt(t.Context(), account.Client(), test.asked)
+			collectFor(t.Context(), account.Client(), test.asked)
 			calls := callsOf(account)
 			delete(calls, "DescribeImageReferences")
 			delete(calls, "DescribeImageAttribute")
@@ -210,7 +210,7 @@ func TestReportsThatCannotBeRead(t *testing.T) {
 			t.Run(action+"/"+name, func(t *testing.T) {
 				account := holding(t, reporting([]object{report(1, 1, nil), report(2, 2, nil)}, nil))
 				synctest.Test(t, func(t *testing.T) {
-					evidence := lookAt(t.Context(), fault.fault(account.Client(), action, nil), withReports(candidates(2)))
+					evidence := collectFor(t.Context(), fault.fault(account.Client(), action, nil), withReports(candidates(2)))
 					gap(t, evidence, imageID(1), "usage-reports", fault.says)
 					if got := evidence.Images[imageID(2)]; got.Use != ami.Unused {
 						t.Errorf("%+v, want unused", got)
@@ -236,7 +236,7 @@ func TestManyReports(t *testing.T) {
 	files := reporting(reports, entries)
 	files["describe-images.json"] = object{"Images": listed}
 	account := holding(t, files)
-	evidence := lookAt(t.Context(), account.Client(), withReports(images))
+	evidence := collectFor(t.Context(), account.Client(), withReports(images))
 	for _, image := range images {
 		if got := evidence.Images[image.ID]; got.Use != ami.Used || len(got.References) != 2 || got.Report == nil {
 			t.Errorf("%s: %+v, want used with two references", image.ID, got)
@@ -258,15 +258,15 @@ func TestOddEntries(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			odd := entry(1, 1, "111122223333", "ec2:Instance", 1)
 			maps.Copy(odd, test.facts)
-			got := lookAt(t.Context(), holding(t, reporting([]object{report(1, 1, nil)}, []object{odd})).Client(), withReports(candidates(1))).Images[imageID(1)]
+			got := collectFor(t.Context(), holding(t, reporting([]object{report(1, 1, nil)}, []object{odd})).Client(), withReports(candidates(1))).Images[imageID(1)]
 			if got.Use != test.use {
 				t.Errorf("%+v, want %s", got, test.use)
 			}
 		})
 	}
-	stray := answeringWith("<DescribeImageUsageReportEntriesResponse><imageUsageReportEntrySet><item><reportId>" + reportID(9) +
+	unasked := answeringWith("<DescribeImageUsageReportEntriesResponse><imageUsageReportEntrySet><item><reportId>" + reportID(9) +
 		"</reportId><usageCount>1</usageCount></item></imageUsageReportEntrySet></DescribeImageUsageReportEntriesResponse>")
 	account := holding(t, reporting([]object{report(1, 1, nil)}, nil))
-	evidence := lookAt(t.Context(), stray(account.Client(), "DescribeImageUsageReportEntries", nil), withReports(candidates(1)))
+	evidence := collectFor(t.Context(), unasked(account.Client(), "DescribeImageUsageReportEntries", nil), withReports(candidates(1)))
 	gap(t, evidence, imageID(1), "usage-reports", "ec2:DescribeImageUsageReportEntries: EC2 answered for \""+reportID(9)+"\", which was not asked about")
 }

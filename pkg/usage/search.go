@@ -16,26 +16,27 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// search is a lookup on its way: what is asked, and what was found so far. Those that are made side by side have a search
-// each.
+// search is a lookup in progress: its request, and its findings so far. Concurrent sources have a
+// search each.
 type search struct {
 	Clients
 	Lookup
 
-	everybody []string                // The ids of all images of the lookup.
-	found     map[string]*ami.Finding // What is known of these images and of others, by image id.
-	holders   map[string][]string     // The images of the lookup that hold a snapshot, by the snapshot's id; none if no image does.
+	allIDs []string                // The ids of all images of the lookup.
+	found  map[string]*ami.Finding // The findings about these images and others, by image id.
+	// The images of the lookup that hold a snapshot, by the snapshot's id; empty if no image does.
+	imagesBySnapshot map[string][]string
 
-	snapshots map[string]*ami.SnapshotFinding // What is known of these snapshots, by id.
+	snapshots map[string]*ami.SnapshotFinding // The findings about these snapshots, by id.
 	gaps      []ami.Gap                       // The listings that could not be completed.
 
-	// unresolved is what gives its image by an SSM parameter, or by something that is no id, by what is in place of an image id. Under the
-	// empty text is what gives none, and should.
+	// unresolved holds places that give their image by an SSM parameter, or by something that is no
+	// id, by that text. The places that should give an image but do not are under the empty text.
 	unresolved map[string][]mention
 
-	late string // What a gap says of a lookup for which there was no time; empty if that is just an error.
+	late string // The gap of a lookup that had no time; empty if that is an ordinary error.
 
-	// Two listings that more than one source needs are made once, when first they are needed.
+	// Two listings that several sources need are made once, at the first use.
 	groups           func() ([]autoscaling.AutoScalingGroup, error)
 	spotFleetConfigs func() ([]types.SpotFleetRequestConfig, error)
 }
@@ -44,7 +45,7 @@ func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 	s := &search{
 		Clients: clients, Lookup: lookup,
 		found: map[string]*ami.Finding{}, snapshots: map[string]*ami.SnapshotFinding{},
-		holders: map[string][]string{}, unresolved: map[string][]mention{},
+		imagesBySnapshot: map[string][]string{}, unresolved: map[string][]mention{},
 	}
 	if s.Room == nil {
 		s.Room = NewRoom()
@@ -53,23 +54,24 @@ func newSearch(ctx context.Context, clients Clients, lookup Lookup) *search {
 	s.spotFleetConfigs = once(func() ([]types.SpotFleetRequestConfig, error) { return listSpotFleets(ctx, clients.EC2) })
 	for _, image := range slices.Concat(lookup.Images, lookup.Originals) {
 		if s.found[image.ID] == nil { // An original may be a candidate itself.
-			s.everybody = append(s.everybody, image.ID)
+			s.allIDs = append(s.allIDs, image.ID)
 			s.finding(image.ID)
 		}
 		for _, snapshot := range image.SnapshotIDs {
-			s.holders[snapshot] = append(s.holders[snapshot], image.ID)
+			s.imagesBySnapshot[snapshot] = append(s.imagesBySnapshot[snapshot], image.ID)
 		}
 	}
 	for _, id := range lookup.Snapshots {
-		if s.holders[id] == nil {
-			s.holders[id] = []string{}
+		if s.imagesBySnapshot[id] == nil {
+			s.imagesBySnapshot[id] = []string{}
 		}
 	}
 	return s
 }
 
-// once returns a function that makes a listing when it is called first. Whoever calls it meanwhile waits at a channel, and not,
-// as with sync.OnceValues, at a mutex: in the time of testing/synctest that would be for ever.
+// once returns a function that makes a listing at its first call. Concurrent callers wait at a
+// channel, and not, as with sync.OnceValues, at a mutex: in the time of testing/synctest that would
+// be forever.
 func once[T any](list func() ([]T, error)) func() ([]T, error) {
 	var listed []T
 	var err error
@@ -84,14 +86,14 @@ func once[T any](list func() ([]T, error)) func() ([]T, error) {
 	}
 }
 
-// part is a search for the same that has found nothing yet.
+// part is a search for the same lookup without findings.
 func (s *search) part() *search {
 	part := *s
 	part.found, part.snapshots, part.unresolved = map[string]*ami.Finding{}, map[string]*ami.SnapshotFinding{}, map[string][]mention{}
 	return &part
 }
 
-// add adds what a part has found.
+// add adds the findings of a part.
 func (s *search) add(part *search) {
 	for id, found := range part.found {
 		finding := s.finding(id)
@@ -108,7 +110,7 @@ func (s *search) add(part *search) {
 	}
 }
 
-// finding is what is known of an image.
+// finding is the finding about an image.
 func (s *search) finding(imageID string) *ami.Finding {
 	if s.found[imageID] == nil {
 		s.found[imageID] = &ami.Finding{}
@@ -116,7 +118,7 @@ func (s *search) finding(imageID string) *ami.Finding {
 	return s.found[imageID]
 }
 
-// snapshot is what is known of a snapshot.
+// snapshot is the finding about a snapshot.
 func (s *search) snapshot(id string) *ami.SnapshotFinding {
 	if s.snapshots[id] == nil {
 		s.snapshots[id] = &ami.SnapshotFinding{}
@@ -131,7 +133,7 @@ func (s *search) gap(source string, err error, imageIDs ...string) {
 
 // gapOfAll records that a lookup of everything could not be completed.
 func (s *search) gapOfAll(gap ami.Gap) {
-	s.addGap(gap, s.everybody)
+	s.addGap(gap, s.allIDs)
 	for _, id := range s.Snapshots {
 		finding := s.snapshot(id)
 		finding.Gaps = append(finding.Gaps, gap)
@@ -145,10 +147,10 @@ func (s *search) addGap(gap ami.Gap, imageIDs []string) {
 	}
 }
 
-// explain puts an error into words.
+// explain words an error.
 func (s *search) explain(err error) string { return explain(err, s.late) }
 
-// explain puts an error into words, and those for a lookup for which there was no time are given.
+// explain words an error; late is the text for a lookup that had no time.
 func explain(err error, late string) string {
 	why := wire.ExplainLookup(err)
 	if why == wire.TimeRanOut {
@@ -164,11 +166,11 @@ func launched(finding *ami.Finding, at time.Time) {
 	}
 }
 
-// mention is a place in which something gives its image.
+// mention is a place that names an image.
 type mention struct {
 	by ami.Reference
 
-	// Of the launch template; empty and 0 if it is none.
+	// Of the launch template; empty and 0 for other places.
 	template string
 	version  int64
 }
@@ -180,7 +182,8 @@ func (s *search) use(by ami.Reference, imageID *string) {
 	}
 }
 
-// mustUse is use, for what is always of an image: an answer that gives no id in its place has lost it, and could mean any image.
+// mustUse is use for a place that always names an image: an answer without an id has lost it, and
+// could mean any image.
 func (s *search) mustUse(by ami.Reference, imageID *string) {
 	if id := aws.ToString(imageID); s.isImage(id) || strings.HasPrefix(id, "resolve:") {
 		s.use(by, imageID)
@@ -189,20 +192,24 @@ func (s *search) mustUse(by ami.Reference, imageID *string) {
 	}
 }
 
-// isImageID is the form of an image's id: lower case, and nothing around it. AWS's examples have other letters than hexadecimal digits.
+// isImageID is the form of an image's id: lower case, without surrounding text. AWS's examples have
+// other letters than hexadecimal digits.
 var isImageID = regexp.MustCompile(`^ami-[0-9a-z]+$`)
 
-// isImage reports whether a text is the id of an image: by its form, or because it is asked about.
+// isImage reports whether a text is the id of an image: by its form, or because it is part of the
+// lookup.
 func (s *search) isImage(text string) bool {
-	return isImageID.MatchString(text) || text != "" && slices.Contains(s.everybody, text)
+	return isImageID.MatchString(text) || text != "" && slices.Contains(s.allIDs, text)
 }
 
-// mention is use, for a place that may be one of many. A text that is no id, and has none in it, names nothing that EC2 could launch.
+// mention is use for a place that may be one of many. A text that is no id, and contains none,
+// names nothing that EC2 could launch.
 func (s *search) mention(where mention, image string) {
 	switch {
 	case s.isImage(image):
 		finding := s.finding(image)
-		if last := len(finding.References) - 1; last < 0 || finding.References[last] != where.by { // 10,000 versions may name one image.
+		// 10,000 versions may name one image.
+		if last := len(finding.References) - 1; last < 0 || finding.References[last] != where.by {
 			finding.References = append(finding.References, where.by)
 		}
 	case strings.HasPrefix(image, "resolve:"), imageIDs.MatchString(image):
@@ -215,7 +222,7 @@ func (s *search) useSnapshot(by ami.Reference, snapshotID *string) {
 	if snapshotID == nil {
 		return
 	}
-	if s.holders[*snapshotID] != nil {
+	if s.imagesBySnapshot[*snapshotID] != nil {
 		finding := s.snapshot(*snapshotID)
 		finding.References = append(finding.References, by)
 	}
@@ -230,8 +237,8 @@ func (s *search) useMapped(by ami.Reference, mappings []types.BlockDeviceMapping
 	}
 }
 
-// conclude makes evidence of what was found. It fails closed: what is neither proven used nor proven unused is unknown.
-// Only of images that were asked about, by at least one source, can it be said that nothing names them.
+// conclude turns the findings into evidence. It fails closed: what is neither proven used nor
+// proven unused is unknown. An image is only unused if at least one source was asked about it.
 func (s *search) conclude(ofCandidates, ofOriginals int) ami.Evidence {
 	asked := map[string]int{}
 	for _, image := range s.Originals {
@@ -265,7 +272,8 @@ func (s *search) conclude(ofCandidates, ofOriginals int) ami.Evidence {
 	return evidence
 }
 
-// tidy sorts a finding and says everything once: a launch template may name an image in many of its versions.
+// tidy sorts a finding and removes duplicates: a launch template may name an image in many of its
+// versions.
 func tidy(finding *ami.Finding) {
 	finding.References, finding.Gaps = tidyReferences(finding.References), tidyGaps(finding.Gaps)
 	finding.SharedWith = ami.SortGrantees(finding.SharedWith)

@@ -15,8 +15,8 @@ import (
 // SnapshotPermissionsSource names the lookup of who may use a snapshot in a gap.
 const SnapshotPermissionsSource = "snapshot permissions"
 
-// SnapshotSharing finds out with whom snapshots are shared, by id. Late is the error of one for which there was no time; empty if that
-// is an error like others.
+// SnapshotSharing finds out with whom snapshots are shared, by id. late is the error for a snapshot
+// that there was no time for; empty if that is an ordinary error.
 func SnapshotSharing(ctx context.Context, clients Clients, ids []string, late string) map[string]ami.Sharing {
 	found := make([]ami.Sharing, len(ids))
 	var lookups errgroup.Group
@@ -39,12 +39,11 @@ func SnapshotSharing(ctx context.Context, clients Clients, ids []string, late st
 	return sharing
 }
 
-// atOnce is how many snapshots are asked about side by side.
+// atOnce is how many snapshots are asked about at the same time.
 const atOnce = 16
 
-// AddSnapshotSharing adds to the findings about snapshots with whom they are shared. EC2 has no
-// listing of these permissions: it takes one call for each snapshot. What cannot be found out is a
-// gap.
+// AddSnapshotSharing adds to findings about snapshots with whom they are shared. EC2 has no listing
+// of these permissions: it takes one call for each snapshot. A failed call is a gap.
 func AddSnapshotSharing(ctx context.Context, clients Clients, ids []string, evidence ami.Evidence) {
 	for id, sharing := range SnapshotSharing(ctx, clients, ids, ami.NotReached) {
 		finding := evidence.Snapshots[id]

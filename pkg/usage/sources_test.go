@@ -266,7 +266,7 @@ func (k kind) wantUsed(t *testing.T, evidence ami.Evidence, n int) {
 // count.
 func TestEverySourceFindsUse(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
-		k.wantUsed(t, look(t.Context(), k.holding(t, 3).Client(), withSnapshots(3), k.source), 3)
+		k.wantUsed(t, collect(t.Context(), k.holding(t, 3).Client(), withSnapshots(3), k.source), 3)
 	})
 }
 
@@ -275,7 +275,7 @@ func TestEverySourceIsReadToItsEnd(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		n := 2*k.size + k.size/2
 		account := k.holding(t, n)
-		k.wantUsed(t, look(t.Context(), account.Client(), withSnapshots(3), k.source), n)
+		k.wantUsed(t, collect(t.Context(), account.Client(), withSnapshots(3), k.source), n)
 		calls := callsOf(account)
 		delete(calls, "DescribeImageAttribute")
 		want := 4 // Three pages, and an empty one.
@@ -296,7 +296,7 @@ func TestEverySourceIsReadToItsEnd(t *testing.T) {
 // What has been asked and names nothing proves non-use.
 func TestEverySourceFindsNonUse(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
-		proven(t, look(t.Context(), holding(t, nil).Client(), withSnapshots(2), k.source), imageID(1), imageID(2))
+		proven(t, collect(t.Context(), holding(t, nil).Client(), withSnapshots(2), k.source), imageID(1), imageID(2))
 	})
 }
 
@@ -305,7 +305,7 @@ func TestASourceThatIsSwitchedOff(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		others := slices.DeleteFunc(usage.Sources(), func(name string) bool { return name == k.source || name == "references" })
 		account := k.holding(t, 3)
-		evidence := look(t.Context(), account.Client(), withSnapshots(3), others...)
+		evidence := collect(t.Context(), account.Client(), withSnapshots(3), others...)
 		proven(t, evidence, imageID(1), imageID(2), imageID(3))
 		if calls := callsOf(account)[k.action]; calls > 0 && k.action != "GetParameters" {
 			t.Errorf("%s was called %d times", k.action, calls)
@@ -379,7 +379,7 @@ func TestASourceThatFails(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					asked := lookup(withSnapshots(2), k.source)
 					asked.Originals = []ami.Image{{ID: imageID(7)}}
-					evidence := lookAt(t.Context(), fault.fault(account.Client(), k.action, nil), asked)
+					evidence := collectFor(t.Context(), fault.fault(account.Client(), k.action, nil), asked)
 					for _, id := range []string{imageID(1), imageID(2), imageID(7)} {
 						gap(t, evidence, id, k.source, fault.of(k.action))
 					}
@@ -402,7 +402,7 @@ func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				account := k.holding(t, k.size+1)
 				synctest.Test(t, func(t *testing.T) {
-					evidence := look(t.Context(), fault.fault(account.Client(), k.action, later), withSnapshots(3), k.source)
+					evidence := collect(t.Context(), fault.fault(account.Client(), k.action, later), withSnapshots(3), k.source)
 					gap(t, evidence, imageID(1), k.source, fault.of(k.action))
 					gap(t, evidence, imageID(3), k.source, fault.of(k.action))
 					if k.hasNoFirstPage {
@@ -452,7 +452,7 @@ func TestASourceThatGoesRoundInCircles(t *testing.T) {
 		if k.action == "GetParameters" {
 			t.Skip("has no pages")
 		}
-		evidence := look(t.Context(), replaying(k.holding(t, k.size+1).Client(), k.action), withSnapshots(3), k.source)
+		evidence := collect(t.Context(), replaying(k.holding(t, k.size+1).Client(), k.action), withSnapshots(3), k.source)
 		gap(t, evidence, imageID(3), k.source, "leads back")
 	})
 }
@@ -470,7 +470,7 @@ func TestEveryPermissionIsNeeded(t *testing.T) {
 			})
 			asked := lookup(withSnapshots(12), usage.Sources()...)
 			asked.TemplateVersions = 3
-			evidence := lookAt(t.Context(), emulator.Deny(account.Client(), action), asked)
+			evidence := collectFor(t.Context(), emulator.Deny(account.Client(), action), asked)
 			for _, image := range asked.Images {
 				if finding := evidence.Images[image.ID]; finding.Use != ami.Unknown || len(finding.Gaps) == 0 {
 					t.Errorf("%s: %+v, want unknown", image.ID, finding)
@@ -491,7 +491,7 @@ func TestAllSourcesTogether(t *testing.T) {
 			want[imageID(2)] = append(want[imageID(2)], k.reference(1, 2))
 		}
 	}
-	evidence := look(t.Context(), holding(t, files).Client(), withSnapshots(3), usage.Sources()...)
+	evidence := collect(t.Context(), holding(t, files).Client(), withSnapshots(3), usage.Sources()...)
 	for id, references := range want {
 		// EC2's own references name the instance and the launch template.
 		found := evidence.Images[id].References
@@ -517,7 +517,7 @@ func TestCalls(t *testing.T) {
 	account := holding(t, files)
 	asked := lookup(withSnapshots(n), usage.Sources()...)
 	asked.TemplateVersions, asked.Reports = 2, true
-	lookAt(t.Context(), account.Client(), asked)
+	collectFor(t.Context(), account.Client(), asked)
 	want := map[string]int{
 		"DescribeImageReferences": 3, "DescribeImageAttribute": n, "DescribeFleets": 1, "DescribeImageUsageReports": 1,
 	}
@@ -533,7 +533,7 @@ func TestCalls(t *testing.T) {
 func TestTheOrderOfTheCalls(t *testing.T) {
 	account := holding(t, reporting([]object{report(1, 1, nil)}, nil))
 	asked := withReports(candidates(2), "references", "instances")
-	lookAt(t.Context(), account.Client(), asked)
+	collectFor(t.Context(), account.Client(), asked)
 	var order []string
 	for _, call := range account.Calls() {
 		order = append(order, call.Action)
@@ -553,7 +553,7 @@ func TestWhatListingsAskFor(t *testing.T) {
 	var a asked
 	asked := lookup(candidates(1), usage.Sources()...)
 	asked.TemplateVersions, asked.Reports = 2, true
-	lookAt(t.Context(), a.by(holding(t, nil).Client()), asked)
+	collectFor(t.Context(), a.by(holding(t, nil).Client()), asked)
 	want := map[string]string{
 		"DescribeInstances":              "IncludeManagedResources=true&MaxResults=1000",
 		"DescribeLaunchTemplates":        "IncludeManagedResources=true&MaxResults=200",
@@ -588,7 +588,7 @@ func TestOtherImages(t *testing.T) {
 	files := map[string]any{"describe-instances.json": object{"Reservations": []object{{"Instances": []object{
 		{"InstanceId": "i-00000000000000001", "ImageId": imageID(9), "LaunchTime": "2026-02-03T04:05:06.000Z", "State": object{"Name": "running"}},
 	}}}}}
-	evidence := look(t.Context(), holding(t, files).Client(), candidates(1), "instances")
+	evidence := collect(t.Context(), holding(t, files).Client(), candidates(1), "instances")
 	want := findings{
 		imageID(1): {Use: ami.Unused},
 		imageID(9): {
@@ -612,7 +612,7 @@ func TestOtherImagesAlone(t *testing.T) {
 				imageID(1): {Use: ami.Used, References: []ami.Reference{k.reference(2, 1)}},
 				imageID(2): {Use: ami.Used, References: []ami.Reference{k.reference(1, 2)}},
 			}
-			if diff := cmp.Diff(want, look(t.Context(), k.holding(t, 2).Client(), nil, k.source).Images); diff != "" {
+			if diff := cmp.Diff(want, collect(t.Context(), k.holding(t, 2).Client(), nil, k.source).Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
 		})
@@ -634,7 +634,7 @@ func TestOriginals(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var a asked
 			lookup := usage.Lookup{Account: owner, Region: region, Names: test.sources, Originals: []ami.Image{{ID: imageID(5)}}}
-			evidence := lookAt(t.Context(), a.by(holding(t, nil).Client()), lookup)
+			evidence := collectFor(t.Context(), a.by(holding(t, nil).Client()), lookup)
 			if diff := cmp.Diff(findings{imageID(5): test.want}, evidence.Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
@@ -661,7 +661,7 @@ func TestSnapshotsWithoutAnImage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var a asked
 			client := emulator.Fail(holding(t, nil).Client(), test.deny, nil, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
-			evidence := lookAt(t.Context(), a.by(client), usage.Lookup{Account: owner, Region: region, Names: test.sources, Snapshots: []string{snapshotID(5)}})
+			evidence := collectFor(t.Context(), a.by(client), usage.Lookup{Account: owner, Region: region, Names: test.sources, Snapshots: []string{snapshotID(5)}})
 			found := evidence.Snapshots[snapshotID(5)]
 			if (found.LookedUp && len(found.Gaps) == 0) != test.known || (len(found.Gaps) > 0) != (test.deny != "") {
 				t.Errorf("%+v", found)
@@ -683,7 +683,7 @@ func TestAnOriginalThatIsGone(t *testing.T) {
 	asked := lookup(candidates(1), "references", "launch-templates")
 	asked.Originals = []ami.Image{{ID: imageID(99)}}
 	asked.Snapshots = []string{snapshotID(99)}
-	evidence := lookAt(t.Context(), account.Client(), asked)
+	evidence := collectFor(t.Context(), account.Client(), asked)
 	if found := evidence.Snapshots[snapshotID(99)]; len(found.References) != 1 {
 		t.Errorf("%+v", found)
 	}
@@ -694,7 +694,7 @@ func TestAnOriginalThatIsGone(t *testing.T) {
 func TestAnOriginalThatIsACandidate(t *testing.T) {
 	asked := lookup(candidates(1))
 	asked.Originals = []ami.Image{{ID: imageID(1)}}
-	proven(t, lookAt(t.Context(), holding(t, nil).Client(), asked), imageID(1))
+	proven(t, collectFor(t.Context(), holding(t, nil).Client(), asked), imageID(1))
 }
 
 // The oldest of the instances that are left says since when the image is in use.
@@ -708,7 +708,7 @@ func TestLaunchedAt(t *testing.T) {
 		instances = append(instances, instance)
 	}
 	account := holding(t, map[string]any{"describe-instances.json": object{"Reservations": []object{{"Instances": instances}}}})
-	evidence := look(t.Context(), account.Client(), candidates(1), "instances")
+	evidence := collect(t.Context(), account.Client(), candidates(1), "instances")
 	if want := time.Date(2026, time.January, 2, 3, 4, 5, 0, time.UTC); !evidence.Images[imageID(1)].LaunchedAt.Equal(want) {
 		t.Errorf("launched at %s, want %s", evidence.Images[imageID(1)].LaunchedAt, want)
 	}
@@ -740,7 +740,7 @@ func TestStates(t *testing.T) {
 				if slices.Contains(finished[k.source], state) {
 					want = ami.Unused
 				}
-				if got := look(t.Context(), account.Client(), withSnapshots(1), k.source).Images[imageID(1)]; got.Use != want {
+				if got := collect(t.Context(), account.Client(), withSnapshots(1), k.source).Images[imageID(1)]; got.Use != want {
 					t.Errorf("%+v, want %s", got, want)
 				}
 			})
@@ -778,7 +778,7 @@ func TestSnapshotsThatAreNamed(t *testing.T) {
 			}
 			images := withSnapshots(3)
 			images[1].SnapshotIDs = []string{snapshotID(9), snapshotID(1)} // Two images share a snapshot.
-			evidence := look(t.Context(), holding(t, files).Client(), images, k.source)
+			evidence := collect(t.Context(), holding(t, files).Client(), images, k.source)
 			want := map[string]ami.SnapshotFinding{snapshotID(1): {References: []ami.Reference{k.reference(1, nobodys)}}}
 			if diff := cmp.Diff(want, evidence.Snapshots); diff != "" {
 				t.Errorf("snapshots (-want +got):\n%s", diff)
@@ -805,7 +805,7 @@ func TestPartitions(t *testing.T) {
 			asked := lookup(candidates(1), usage.Sources()...)
 			asked.Region = name
 			var arns []string
-			for _, reference := range lookAt(t.Context(), holding(t, files).Client(), asked).Images[imageID(1)].References {
+			for _, reference := range collectFor(t.Context(), holding(t, files).Client(), asked).Images[imageID(1)].References {
 				arns = append(arns, reference.ARN)
 			}
 			want := []string{
@@ -827,7 +827,7 @@ func TestASnapshotOfAnOriginal(t *testing.T) {
 	}}})
 	asked := lookup(nil, "fast-snapshot-restore")
 	asked.Originals = []ami.Image{{ID: imageID(1), SnapshotIDs: []string{"snap-00000000000000001"}}}
-	if found := lookAt(t.Context(), account.Client(), asked).Images[imageID(1)]; found.Use != ami.Used {
+	if found := collectFor(t.Context(), account.Client(), asked).Images[imageID(1)]; found.Use != ami.Used {
 		t.Errorf("%+v", found)
 	}
 }

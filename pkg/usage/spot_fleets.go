@@ -11,8 +11,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// spotFleets looks into the launch specifications of the Spot fleets that are not finished. Their launch templates are
-// found where these are; a Spot fleet cannot override the image of one (EC2 API Reference, LaunchTemplateOverrides).
+// spotFleets searches the launch specifications of unfinished Spot fleets. Their launch templates
+// are found by that source; a Spot fleet cannot override the image of one (EC2 API Reference,
+// LaunchTemplateOverrides).
 func spotFleets(_ context.Context, s *search) error {
 	fleets, err := s.spotFleetConfigs()
 	for i := range fleets {
@@ -23,7 +24,8 @@ func spotFleets(_ context.Context, s *search) error {
 		switch config := fleets[i].SpotFleetRequestConfig; {
 		case isFinished(&fleets[i]):
 		case config == nil || len(config.LaunchSpecifications)+len(config.LaunchTemplateConfigs) == 0:
-			s.mustUse(by, nil) // Every fleet has one of the two (EC2 API Reference, SpotFleetRequestConfigData).
+			// Every fleet has one of the two (EC2 API Reference, SpotFleetRequestConfigData).
+			s.mustUse(by, nil)
 		default:
 			for _, specification := range config.LaunchSpecifications {
 				s.mustUse(by, specification.ImageId)
@@ -34,12 +36,12 @@ func spotFleets(_ context.Context, s *search) error {
 	return err
 }
 
-// isFinished reports whether a Spot fleet launches nothing any more. One in a state that nobody knows may.
+// isFinished reports whether a Spot fleet launches nothing more. In an unknown state it may.
 func isFinished(fleet *types.SpotFleetRequestConfig) bool {
 	return fleet.SpotFleetRequestState == types.BatchStateCancelled || fleet.SpotFleetRequestState == types.BatchStateFailed
 }
 
-// withoutData is a Spot fleet without what its launch specifications have in them by the kilobyte, and nobody looks at.
+// withoutData is a Spot fleet without the large, irrelevant parts of its launch specifications.
 func withoutData(fleet types.SpotFleetRequestConfig) types.SpotFleetRequestConfig {
 	if config := fleet.SpotFleetRequestConfig; config != nil {
 		for i := range config.LaunchSpecifications {
@@ -50,7 +52,7 @@ func withoutData(fleet types.SpotFleetRequestConfig) types.SpotFleetRequestConfi
 	return fleet
 }
 
-// listSpotFleets lists the Spot fleets. After an error it returns those that had come until then.
+// listSpotFleets lists the Spot fleets. After an error it returns the fleets so far.
 func listSpotFleets(ctx context.Context, api ec2.DescribeSpotFleetRequestsAPIClient) ([]types.SpotFleetRequestConfig, error) {
 	var fleets []types.SpotFleetRequestConfig
 	pages := ec2.NewDescribeSpotFleetRequestsPaginator(api, &ec2.DescribeSpotFleetRequestsInput{MaxResults: aws.Int32(dataPage)})

@@ -12,12 +12,13 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// closedRequests are the states of a Spot request that launches nothing any more.
+// closedRequests are the states of a Spot request that launches nothing more.
 var closedRequests = []types.SpotInstanceState{
 	types.SpotInstanceStateClosed, types.SpotInstanceStateCancelled, types.SpotInstanceStateFailed,
 }
 
-// spotRequests lists the Spot requests that are not closed: a persistent one launches again when its instance ends.
+// spotRequests lists the Spot requests that are not closed: a persistent one launches again when
+// its instance ends.
 func spotRequests(ctx context.Context, s *search) error {
 	pages := ec2.NewDescribeSpotInstanceRequestsPaginator(s.EC2, &ec2.DescribeSpotInstanceRequestsInput{
 		MaxResults: aws.Int32(dataPage),

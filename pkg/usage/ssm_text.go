@@ -18,11 +18,12 @@ import (
 // parameterPage is the longest page of DescribeParameters (AWS Systems Manager API Reference).
 const parameterPage = 50
 
-// parameterTexts looks for the ids of images in the text of all SSM parameters of the account that are not secret. The
-// parameters of type aws:ec2:image are among them.
+// parameterTexts looks for the ids of images in the text of all SSM parameters of the account
+// except secrets, including parameters of type aws:ec2:image.
 func parameterTexts(ctx context.Context, s *search) error {
 	arns, err := s.listParameters(ctx)
-	names := slices.Sorted(maps.Keys(arns)) // Once each: a listing that changes while it is read may repeat one.
+	// Without duplicates: a listing that changes while it is read may repeat one.
+	names := slices.Sorted(maps.Keys(arns))
 	parameters := s.readParameters(ctx, names)
 	err = cmp.Or(err, s.stillListed(ctx, parameters))
 	var unread []string
@@ -41,8 +42,8 @@ func parameterTexts(ctx context.Context, s *search) error {
 	return cmp.Or(err, readErr, firstOf(unread, "nor can %d more"))
 }
 
-// stillListed lists the parameters once more if SSM says of some that they are not there. Those that are listed again have not been deleted
-// meanwhile, so that they have a value that nobody has seen.
+// stillListed lists the parameters once more if SSM says that some are missing. Those that are
+// listed again were not deleted meanwhile, so that they have a value that was not read.
 func (s *search) stillListed(ctx context.Context, parameters map[string]parameter) error {
 	isGone := func(p parameter) bool { return !p.exists && p.err == nil }
 	if !slices.ContainsFunc(slices.Collect(maps.Values(parameters)), isGone) {
@@ -57,8 +58,8 @@ func (s *search) stillListed(ctx context.Context, parameters map[string]paramete
 	return err
 }
 
-// listParameters returns the ARNs of the parameters by their names. After an error it returns those that had come until
-// then.
+// listParameters returns the ARNs of the parameters by their names. After an error it returns the
+// parameters so far.
 func (s *search) listParameters(ctx context.Context) (map[string]string, error) {
 	arns := map[string]string{}
 	pages := ssm.NewDescribeParametersPaginator(s.SSM, &ssm.DescribeParametersInput{

@@ -1,6 +1,6 @@
-// Package usage finds out whether anything still uses an image: proof of use and of non-use, one file for each source
-// of evidence. It changes nothing, and it never fails: what could not be found out is a gap in the evidence, and an
-// image with a gap is kept.
+// Package usage finds out whether anything still uses an image: proof of use and of non-use, one
+// file for each source of evidence. It changes nothing, and it never fails: a failed lookup is a
+// gap in the evidence, and an image with a gap is kept.
 package usage
 
 import (
@@ -22,36 +22,38 @@ type Clients struct {
 	SSM         *ssm.Client
 }
 
-// Lookup says what is to be looked up in one region.
+// Lookup says what to look up in one region.
 type Lookup struct {
 	Account, Region string
 	Images          []ami.Image // The candidates.
 
-	// Originals are further images of this region, of which candidates, here or elsewhere, are copies; of one that the
-	// account does not have, no more than the id is known. Only the listings are asked about them: no
-	// DescribeImageReferences, no launch permissions.
+	// Originals are further images of this region that have copies among the candidates, here or
+	// elsewhere; if the account does not have an original, only its id is known. Only the listings
+	// are asked about originals: no DescribeImageReferences, no launch permissions.
 	Originals []ami.Image
 
 	Snapshots []string // The ids of snapshots without an image. The listings say what names them.
 
-	Names            []string // The sources that are switched on.
-	TemplateVersions int      // How many of the newest versions of a launch template count; 0 is all.
-	Reports          bool     // Whether the janitor's image usage reports are read.
+	Names []string // The enabled sources.
+	// How many of the newest versions of a launch template count; 0 is all.
+	TemplateVersions int
+	Reports          bool // Whether the janitor's image usage reports are read.
 
-	// Room is shared by the lookups that are made side by side; one that has none has room of its own.
+	// Room is shared by concurrent lookups; a lookup without one gets room of its own.
 	Room *Room
 }
 
 // listing is a source that lists the resources of one kind, and not the references to one image.
 type listing struct {
 	name       string
-	ofOriginal bool // It says something of an image of which no more than the id is known.
+	ofOriginal bool // It can name an image of which only the id is known.
 
-	// look adds what the resources name to what was found. After an error what had been seen still counts.
-	look func(context.Context, *search) error
+	// list adds what the resources name to the findings. After an error the resources so far still
+	// count.
+	list func(context.Context, *search) error
 }
 
-// listings are all sources of evidence of use but DescribeImageReferences.
+// listings are all sources of evidence of use except DescribeImageReferences.
 var listings = []listing{
 	{"instances", true, instances},
 	{"launch-templates", true, launchTemplates},
@@ -73,15 +75,15 @@ func Sources() []string {
 	return names
 }
 
-// Look asks the sources that are switched on about the images, and asks EC2 who may launch the
-// candidates, all side by side. An image is Unused if there was a source to ask, if every source
-// has answered, and if none names the image. Step is called after the launch permissions of each
-// candidate were read, or could not be, with the number of those that are done and of all.
+// Collect asks the enabled sources about the images, and asks EC2 who may launch the candidates,
+// all concurrently. An image is Unused if there was a source to ask, if every source answered, and
+// if none names the image. step is called after each candidate's launch permissions were read, or
+// could not be, with the number of finished candidates and the total.
 //
-// The evidence has an entry for every image and snapshot of the lookup, one for any other image
-// that a listing names, and one for any other snapshot of these images that something names. A
-// lookup without images asks the listings, too: a text may name an image of another region.
-func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
+// The evidence has an entry for every image and snapshot of the lookup, for any other image that a
+// listing names, and for any other snapshot of these images that something names. A lookup without
+// images asks the listings, too: a text may name an image of another region.
+func Collect(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
 	s := newSearch(ctx, clients, lookup)
 	s.late = ami.NotReached
 	ofCandidates, ofOriginals := 0, 0
@@ -114,8 +116,9 @@ func Look(ctx context.Context, clients Clients, lookup Lookup, step func(done, t
 	return s.conclude(ofCandidates, ofOriginals)
 }
 
-// Asked says which sources were asked about the images of a lookup, given what that found, and which of these did not answer in full or
-// were not come to in time, each in the order of the lookup's names. Where there are no images, nobody was asked about any.
+// Asked says which sources were asked about the images of a lookup, and which of these did not
+// answer completely or in time, each in the order of the lookup's names. Without images, no source
+// was asked.
 func (l Lookup) Asked(found ami.Evidence) (asked, incomplete []string) {
 	if len(l.Images)+len(l.Originals)+len(l.Snapshots) == 0 {
 		return nil, nil
@@ -147,35 +150,35 @@ func (l Lookup) Asked(found ami.Evidence) (asked, incomplete []string) {
 	return asked, incomplete
 }
 
-// answer is what comes of asking a listing.
+// answer is the result of a listing.
 type answer struct {
 	listing
 	found *search
 	err   error
 }
 
-// askListings begins to ask the listings that are switched on. The answers are there once all lookups are done.
+// askListings starts the enabled listings. The answers are complete once all lookups are done.
 func (s *search) askListings(ctx context.Context, lookups *sync.WaitGroup) []*answer {
 	var answers []*answer
 	for _, listing := range listings {
 		if s.isOn(listing.name) {
 			answer := &answer{listing: listing, found: s.part()}
 			answers = append(answers, answer)
-			lookups.Go(func() { answer.err = listing.look(ctx, answer.found) })
+			lookups.Go(func() { answer.err = listing.list(ctx, answer.found) })
 		}
 	}
 	return answers
 }
 
-// Recheck asks again about images that are about to be removed: EC2's own lookup of references if that is switched on,
-// else for the instances of just these images. What Look says of gaps goes here too.
+// Recheck asks again about images just before their removal: EC2's own lookup of references if that
+// is enabled, else the instances of only these images. Gaps are recorded as in Collect.
 func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
 	lookup.Originals, lookup.Snapshots = nil, nil
 	s := newSearch(ctx, clients, lookup)
 	if s.isOn(referencesSource) {
 		s.lookUpReferences(ctx)
 	} else if err := instancesOfCandidates(ctx, s); err != nil {
-		s.gap("instances", err, s.everybody...)
+		s.gap("instances", err, s.allIDs...)
 	}
 	s.resolveParameters(ctx)
 	return s.conclude(1, 0)

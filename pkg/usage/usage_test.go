@@ -108,12 +108,12 @@ func lookup(images []ami.Image, names ...string) usage.Lookup {
 // findings are what is known of images, by id.
 type findings = map[string]ami.Finding
 
-func look(ctx context.Context, doer emulator.Doer, images []ami.Image, names ...string) ami.Evidence {
-	return lookAt(ctx, doer, lookup(images, names...))
+func collect(ctx context.Context, doer emulator.Doer, images []ami.Image, names ...string) ami.Evidence {
+	return collectFor(ctx, doer, lookup(images, names...))
 }
 
-func lookAt(ctx context.Context, doer emulator.Doer, lookup usage.Lookup) ami.Evidence {
-	return usage.Look(ctx, clients(doer), lookup, func(int, int) {})
+func collectFor(ctx context.Context, doer emulator.Doer, lookup usage.Lookup) ami.Evidence {
+	return usage.Collect(ctx, clients(doer), lookup, func(int, int) {})
 }
 
 // asked records the forms of an action's requests.
@@ -252,7 +252,7 @@ func TestSources(t *testing.T) {
 
 // What nothing names is unused, and what something names is used, with its ARN.
 func TestUse(t *testing.T) {
-	evidence := look(t.Context(), holding(t, instances(imageID(1), "running", "stopped")).Client(), candidates(2))
+	evidence := collect(t.Context(), holding(t, instances(imageID(1), "running", "stopped")).Client(), candidates(2))
 	want := findings{
 		imageID(1): {Use: ami.Used, References: []ami.Reference{instance(1), instance(2)}},
 		imageID(2): {Use: ami.Unused},
@@ -267,7 +267,7 @@ func TestUse(t *testing.T) {
 func TestAnInstanceCountsInEveryState(t *testing.T) {
 	for _, state := range []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"} {
 		t.Run(state, func(t *testing.T) {
-			evidence := look(t.Context(), holding(t, instances(imageID(1), state)).Client(), candidates(1))
+			evidence := collect(t.Context(), holding(t, instances(imageID(1), state)).Client(), candidates(1))
 			if diff := cmp.Diff(findings{imageID(1): {Use: ami.Used, References: []ami.Reference{instance(1)}}}, evidence.Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
@@ -296,7 +296,7 @@ func TestAnOldVersionOfALaunchTemplateIsAUse(t *testing.T) {
 				}}},
 				"describe-launch-template-versions.json": object{"LaunchTemplateVersions": versions},
 			})
-			evidence := look(t.Context(), account.Client(), candidates(2))
+			evidence := collect(t.Context(), account.Client(), candidates(2))
 			want := findings{
 				imageID(1): {Use: ami.Used, References: []ami.Reference{{
 					Source: "references", Type: "ec2:LaunchTemplate",
@@ -316,7 +316,7 @@ func TestAParameterIsAUse(t *testing.T) {
 		"describe-parameters.json": object{"Parameters": []object{{"Name": "/ami/web", "Type": "String", "DataType": "aws:ec2:image"}}},
 		"get-parameters.json":      object{"Parameters": []object{{"Name": "/ami/web", "Value": imageID(1), "DataType": "aws:ec2:image"}}},
 	})
-	evidence := look(t.Context(), account.Client(), candidates(1))
+	evidence := collect(t.Context(), account.Client(), candidates(1))
 	want := []ami.Reference{{Source: "references", Type: "ssm:Parameter", ARN: "arn:aws:ssm:eu-west-1:123456789012:parameter/ami/web"}}
 	if diff := cmp.Diff(findings{imageID(1): {Use: ami.Used, References: want}}, evidence.Images); diff != "" {
 		t.Errorf("evidence (-want +got):\n%s", diff)
@@ -327,7 +327,7 @@ func TestAParameterIsAUse(t *testing.T) {
 // to the greatest depth. At most ten images are asked about at once, every one exactly once.
 func TestWhatIsAskedFor(t *testing.T) {
 	var a asked
-	look(t.Context(), a.by(holding(t, nil).Client()), candidates(25))
+	collect(t.Context(), a.by(holding(t, nil).Client()), candidates(25))
 
 	chunks := a.idsOf("DescribeImageReferences")
 	var sizes []int
@@ -380,7 +380,7 @@ func TestWhatIsAskedFor(t *testing.T) {
 func TestNothingIsAskedAboutNothing(t *testing.T) {
 	account := holding(t, nil)
 	for _, images := range [][]ami.Image{nil, {}} {
-		if evidence := look(t.Context(), account.Client(), images, "references"); len(evidence.Images) != 0 {
+		if evidence := collect(t.Context(), account.Client(), images, "references"); len(evidence.Images) != 0 {
 			t.Errorf("evidence %v", evidence)
 		}
 	}
@@ -427,7 +427,7 @@ func TestALookupThatFailsIsAGap(t *testing.T) {
 				account := holding(t, nil)
 				synctest.Test(t, func(t *testing.T) {
 					// Images 11 to 20 are asked about in one call for references.
-					evidence := look(t.Context(), fault.fault(account.Client(), action, about(imageID(15))), candidates(25))
+					evidence := collect(t.Context(), fault.fault(account.Client(), action, about(imageID(15))), candidates(25))
 					if len(evidence.Images) != 25 {
 						t.Errorf("evidence for %d images, want 25", len(evidence.Images))
 					}
@@ -447,7 +447,7 @@ func TestALookupThatFailsIsAGap(t *testing.T) {
 // The gaps of an image are sorted, as Finding says, and both sources and actions are named.
 func TestGapsAreSorted(t *testing.T) {
 	deaf := emulator.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
-	finding := look(t.Context(), deaf, candidates(1)).Images[imageID(1)]
+	finding := collect(t.Context(), deaf, candidates(1)).Images[imageID(1)]
 	const denied = ": UnauthorizedOperation: You are not authorized to perform this operation."
 	want := ami.Finding{Gaps: []ami.Gap{
 		{Source: "launch permissions", Err: "ec2:DescribeImageAttribute" + denied}, {Source: "references", Err: "ec2:DescribeImageReferences" + denied},
@@ -464,7 +464,7 @@ func TestAFaultThatPasses(t *testing.T) {
 		odd := func(n int, _ emulator.Request) bool { return n%2 == 1 }
 		flaky := emulator.Fail(account.Client(), "DescribeImageReferences", odd, 503, "RequestLimitExceeded", "x")
 		flaky = emulator.LoseAnswer(flaky, "DescribeImageAttribute", odd)
-		proven(t, look(t.Context(), flaky, candidates(2)), imageID(1), imageID(2))
+		proven(t, collect(t.Context(), flaky, candidates(2)), imageID(1), imageID(2))
 	})
 }
 
@@ -477,7 +477,7 @@ func TestAnAnswerThatIsCutAtItsSecondPage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				evidence := look(t.Context(), answering(t, first, second), candidates(2))
+				evidence := collect(t.Context(), answering(t, first, second), candidates(2))
 				used := evidence.Images[imageID(1)]
 				if used.Use != ami.Used || len(used.References) != 2 || len(used.Gaps) != 1 {
 					t.Errorf("%+v, want used with two references and a gap", used)
@@ -492,7 +492,7 @@ func TestAnAnswerThatIsCutAtItsSecondPage(t *testing.T) {
 
 // All pages are read, also beyond one without references.
 func TestEveryPageIsRead(t *testing.T) {
-	evidence := look(t.Context(), answering(t, answered("1"), answered("2", imageID(1)), answered("3"), answered("", imageID(2))), candidates(3))
+	evidence := collect(t.Context(), answering(t, answered("1"), answered("2", imageID(1)), answered("3"), answered("", imageID(2))), candidates(3))
 	if evidence.Images[imageID(1)].Use != ami.Used || evidence.Images[imageID(2)].Use != ami.Used {
 		t.Errorf("evidence %+v", evidence)
 	}
@@ -505,7 +505,7 @@ func TestAnAnswerAboutSomethingElse(t *testing.T) {
 		"another_image": answered("", imageID(9)), "no_image": answered("", ""), "a_short_id": answered("", "ami-12345678"),
 	} {
 		t.Run(name, func(t *testing.T) {
-			evidence := look(t.Context(), answering(t, body), candidates(1))
+			evidence := collect(t.Context(), answering(t, body), candidates(1))
 			gap(t, evidence, imageID(1), "references", "which was not asked about")
 			if len(evidence.Images) != 1 {
 				t.Errorf("evidence %+v", evidence)
@@ -522,7 +522,7 @@ func TestLaunchPermissionsOfAnotherImage(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			evidence := look(t.Context(), rewriting(holding(t, nil).Client(), "DescribeImageAttribute", change), candidates(1))
+			evidence := collect(t.Context(), rewriting(holding(t, nil).Client(), "DescribeImageAttribute", change), candidates(1))
 			gap(t, evidence, imageID(1), "launch permissions", "ec2:DescribeImageAttribute: EC2 answered for ")
 		})
 	}
@@ -536,7 +536,7 @@ func TestAReferenceWithoutAnARN(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			body := strings.Replace(answered(""), "<imageReferenceSet>", "<imageReferenceSet><item><imageId>"+imageID(1)+"</imageId>"+test.item+"</item>", 1)
-			got := look(t.Context(), answering(t, body), candidates(1)).Images[imageID(1)]
+			got := collect(t.Context(), answering(t, body), candidates(1)).Images[imageID(1)]
 			if got.Use != ami.Used || len(got.References) != 1 || got.References[0].ARN != test.want {
 				t.Errorf("%+v, want used by %s", got, test.want)
 			}
@@ -552,7 +552,7 @@ func TestCircularAnswers(t *testing.T) {
 			for n := range bodies {
 				bodies[n] = answered(tokens[n%len(tokens)])
 			}
-			gap(t, look(t.Context(), answering(t, bodies...), candidates(1)), imageID(1), "references", "leads back")
+			gap(t, collect(t.Context(), answering(t, bodies...), candidates(1)), imageID(1), "references", "leads back")
 		})
 	}
 }
@@ -576,7 +576,7 @@ func TestSharing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			account := holding(t, map[string]any{"describe-launch-permissions.json": object{imageID(1): test.permissions}})
 			want := findings{imageID(1): {Use: ami.Unused, SharedWith: test.want}, imageID(2): {Use: ami.Unused}}
-			evidence := look(t.Context(), account.Client(), candidates(2))
+			evidence := collect(t.Context(), account.Client(), candidates(2))
 			if diff := cmp.Diff(want, evidence.Images); diff != "" {
 				t.Errorf("evidence (-want +got):\n%s", diff)
 			}
@@ -590,14 +590,14 @@ func TestSharing(t *testing.T) {
 // Launch permissions that whoever exported the account was not allowed to see are a gap.
 func TestLaunchPermissionsThatCouldNotBeExported(t *testing.T) {
 	account := holding(t, map[string]any{"describe-launch-permissions.json": object{imageID(1): nil}})
-	evidence := look(t.Context(), account.Client(), candidates(2))
+	evidence := collect(t.Context(), account.Client(), candidates(2))
 	gap(t, evidence, imageID(1), "launch permissions", "UnauthorizedOperation")
 	proven(t, evidence, imageID(2))
 }
 
 // An image that EC2 does not know cannot be proven unused.
 func TestAnImageThatIsGone(t *testing.T) {
-	evidence := look(t.Context(), holding(t, nil).Client(), []ami.Image{{ID: imageID(99)}, {ID: imageID(1)}})
+	evidence := collect(t.Context(), holding(t, nil).Client(), []ami.Image{{ID: imageID(99)}, {ID: imageID(1)}})
 	gap(t, evidence, imageID(99), "launch permissions", "InvalidAMIID.NotFound")
 	proven(t, evidence, imageID(1))
 }
@@ -607,7 +607,7 @@ func TestNoSourceNoProof(t *testing.T) {
 	for _, names := range [][]string{{""}, {"nonsense"}, {"launch permissions"}, {"References"}} {
 		account := holding(t, nil)
 		want := findings{imageID(1): {Use: ami.Unknown}}
-		if diff := cmp.Diff(want, look(t.Context(), account.Client(), candidates(1), names...).Images); diff != "" {
+		if diff := cmp.Diff(want, collect(t.Context(), account.Client(), candidates(1), names...).Images); diff != "" {
 			t.Errorf("sources %q (-want +got):\n%s", names, diff)
 		}
 		for _, call := range account.Calls() {
@@ -623,7 +623,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 	t.Run("before_the_first_call", func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())
 		stop()
-		evidence := look(ctx, holding(t, nil).Client(), candidates(12))
+		evidence := collect(ctx, holding(t, nil).Client(), candidates(12))
 		for n := 1; n <= 12; n++ {
 			if finding, ok := evidence.Images[imageID(n)]; !ok || finding.Use != ami.Unknown || len(finding.Gaps) == 0 || finding.Gaps[0].Err != "interrupted" {
 				t.Errorf("%s: %+v, want unknown, interrupted", imageID(n), finding)
@@ -650,7 +650,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 			}
 			images = append(images, ami.Image{ID: imageID(26)})
 			start := time.Now()
-			evidence := look(ctx, slow, images)
+			evidence := collect(ctx, slow, images)
 			for n := 2; n <= 25; n++ {
 				proven(t, evidence, imageID(n))
 			}
@@ -667,7 +667,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			throttled := emulator.Fail(account.Client(), "DescribeImageReferences", nil, 503, "RequestLimitExceeded", "x")
-			for id, finding := range look(ctx, throttled, candidates(12)).Images {
+			for id, finding := range collect(ctx, throttled, candidates(12)).Images {
 				if finding.Use != ami.Unknown || len(finding.Gaps) == 0 {
 					t.Errorf("%s: %+v, want unknown", id, finding)
 				}
@@ -680,7 +680,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 func TestProgress(t *testing.T) {
 	var told [][2]int
 	deaf := emulator.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
-	usage.Look(t.Context(), clients(deaf), lookup(candidates(3)), func(done, total int) { told = append(told, [2]int{done, total}) })
+	usage.Collect(t.Context(), clients(deaf), lookup(candidates(3)), func(done, total int) { told = append(told, [2]int{done, total}) })
 	if want := [][2]int{{1, 3}, {2, 3}, {3, 3}}; !slices.Equal(told, want) {
 		t.Errorf("told %v, want %v", told, want)
 	}
@@ -689,7 +689,7 @@ func TestProgress(t *testing.T) {
 // Evidence that was lost is not made up from the images: they are only read.
 func TestTheImagesAreNotModified(t *testing.T) {
 	images := candidates(12)
-	look(t.Context(), holding(t, instances(imageID(1), "running")).Client(), images)
+	collect(t.Context(), holding(t, instances(imageID(1), "running")).Client(), images)
 	if diff := cmp.Diff(candidates(12), images); diff != "" {
 		t.Errorf("images (-before +after):\n%s", diff)
 	}
