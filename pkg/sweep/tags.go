@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
@@ -91,30 +90,15 @@ func (s *sweep) readTags(ctx context.Context, some []string, missing map[string]
 
 // carriers returns, by id, the runs whose declarations the resources carry.
 func (s *sweep) carriers(ctx context.Context, ids []string) (map[string]string, error) {
-	declared, runs := map[string]bool{}, map[string]string{}
-	pages := ec2.NewDescribeTagsPaginator(s.api, &ec2.DescribeTagsInput{
-		Filters: []types.Filter{
-			{Name: aws.String("resource-id"), Values: ids},
-			{Name: aws.String("key"), Values: []string{ami.IntentTag, ami.RunTag}},
-		},
-		MaxResults: aws.Int32(taggedAtOnce),
-	})
-	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeTagsOutput) *string {
-		for _, tag := range page.Tags {
-			switch id, value := aws.ToString(tag.ResourceId), aws.ToString(tag.Value); aws.ToString(tag.Key) {
-			case ami.IntentTag:
-				declared[id] = value == ami.Intent
-			case ami.RunTag:
-				runs[id] = value
-			}
+	these := types.Filter{Name: aws.String("resource-id"), Values: ids}
+	found, err := wire.FindTags(ctx, s.api, these, ami.IntentTag, ami.RunTag)
+	runs := map[string]string{}
+	for id, tags := range found {
+		if tags[ami.IntentTag] == ami.Intent {
+			runs[id] = tags[ami.RunTag]
 		}
-		return page.NextToken
-	})
-	if err != nil {
-		return nil, err
 	}
-	maps.DeleteFunc(runs, func(id, _ string) bool { return !declared[id] })
-	return runs, nil
+	return runs, err
 }
 
 // tagged is an image or a snapshot that carries this run's declaration, or may, and must lose it.

@@ -19,7 +19,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// pageSize is what every listing asks for: DescribeTags allows no more (EC2 API Reference).
+// pageSize is what every listing of images and snapshots asks for.
 const pageSize = 1000
 
 // Bin is what the Recycle Bin of one region holds, and which run has declared the removal of what, be it in the bin or not.
@@ -234,27 +234,13 @@ func listSnapshotsInBin(ctx context.Context, api ec2.ListSnapshotsInRecycleBinAP
 
 // listDeclared lists the images and snapshots that carry the tag of a declared removal, with the run of each.
 func listDeclared(ctx context.Context, api ec2.DescribeTagsAPIClient) (map[string]string, error) {
-	declared, runs := map[string]string{}, map[string]string{}
-	pages := ec2.NewDescribeTagsPaginator(api, &ec2.DescribeTagsInput{
-		Filters: []types.Filter{
-			{Name: aws.String("key"), Values: []string{ami.IntentTag, ami.RunTag}},
-			{Name: aws.String("resource-type"), Values: []string{string(types.ResourceTypeImage), string(types.ResourceTypeSnapshot)}},
-		},
-		MaxResults: aws.Int32(pageSize),
-	})
-	err := wire.EachPage(ctx, pages, func(page *ec2.DescribeTagsOutput) *string {
-		for _, tag := range page.Tags {
-			switch id, value := aws.ToString(tag.ResourceId), aws.ToString(tag.Value); {
-			case aws.ToString(tag.Key) == ami.RunTag:
-				runs[id] = value
-			case aws.ToString(tag.Key) == ami.IntentTag && value == ami.Intent:
-				declared[id] = ""
-			}
+	all := types.Filter{Name: aws.String("resource-type"), Values: []string{string(types.ResourceTypeImage), string(types.ResourceTypeSnapshot)}}
+	found, err := wire.FindTags(ctx, api, all, ami.IntentTag, ami.RunTag)
+	declared := map[string]string{}
+	for id, tags := range found {
+		if tags[ami.IntentTag] == ami.Intent {
+			declared[id] = tags[ami.RunTag]
 		}
-		return page.NextToken
-	})
-	for id := range declared {
-		declared[id] = runs[id]
 	}
 	return declared, err
 }

@@ -40,3 +40,30 @@ func Untag(ctx context.Context, api TagsAPI, ids, keys []string) error {
 	_, err := api.DeleteTags(ctx, &input)
 	return err
 }
+
+// tagsPerPage is the most that DescribeTags allows (EC2 API Reference).
+const tagsPerPage = 1000
+
+// FindTags reads the tags with some keys of the resources that a filter selects. It returns them by
+// resource and by key.
+func FindTags(ctx context.Context, api ec2.DescribeTagsAPIClient, these types.Filter, keys ...string) (map[string]map[string]string, error) {
+	found := map[string]map[string]string{}
+	pages := ec2.NewDescribeTagsPaginator(api, &ec2.DescribeTagsInput{
+		Filters:    []types.Filter{these, {Name: aws.String("key"), Values: keys}},
+		MaxResults: aws.Int32(tagsPerPage),
+	})
+	err := EachPage(ctx, pages, func(page *ec2.DescribeTagsOutput) *string {
+		for _, tag := range page.Tags {
+			id := aws.ToString(tag.ResourceId)
+			if found[id] == nil {
+				found[id] = map[string]string{}
+			}
+			found[id][aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+		}
+		return page.NextToken
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}

@@ -5,6 +5,9 @@ import (
 	"net/http"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
@@ -40,5 +43,26 @@ func TestTagsComeAndGo(t *testing.T) {
 	}
 	if err := wire.Untag(t.Context(), api, []string{imageID}, []string{"a"}); err != nil || tags() != "b=2 " {
 		t.Errorf("%v, %q", err, tags())
+	}
+}
+
+func TestFindTags(t *testing.T) {
+	account := account(t)
+	api := client(account.Client()).ec2
+	if err := wire.Tag(t.Context(), api, []string{imageID}, map[string]string{"a": "1", "b": "", "c": "3"}); err != nil {
+		t.Fatal(err)
+	}
+	for value, want := range map[string]string{
+		imageID:                 "map[" + imageID + ":map[a:1 b:]]",
+		"ami-0123456789abcdef9": "map[]",
+	} {
+		these := types.Filter{Name: aws.String("resource-id"), Values: []string{value}}
+		if found, err := wire.FindTags(t.Context(), api, these, "a", "b", "d"); err != nil || fmt.Sprint(found) != want {
+			t.Errorf("%v, %v, want %s", err, found, want)
+		}
+		denied := client(emulator.Deny(account.Client(), "DescribeTags")).ec2
+		if found, err := wire.FindTags(t.Context(), denied, these, "a"); err == nil || found != nil {
+			t.Errorf("%v, %v", err, found)
+		}
 	}
 }
