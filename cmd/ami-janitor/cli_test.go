@@ -531,8 +531,10 @@ func TestEverySettingHasAFlag(t *testing.T) {
 }
 
 func TestVersion(t *testing.T) {
-	if got := cli(t, nil, "version"); got.status != 0 || got.out != version+"\n" {
-		t.Errorf("%+v", got)
+	for _, typed := range []string{"version", "--version"} {
+		if got := cli(t, nil, typed); got.status != 0 || got.out != version+"\n" {
+			t.Errorf("%s: %+v", typed, got)
+		}
 	}
 }
 
@@ -667,6 +669,9 @@ func TestWhereNothingCouldBeAsked(t *testing.T) {
 					if got.status != exitRegionFailed || strings.Contains(got.out+got.err, comfort) {
 						t.Errorf("%v: %+v", args, got)
 					}
+				}
+				if name == "no credentials" && (!strings.Contains(got.err, "no AWS credentials") || !strings.Contains(got.err, "What to do: Log in") || strings.Contains(got.err, "IMDS")) {
+					t.Errorf("%v: %+v", args, got)
 				}
 			}
 		})

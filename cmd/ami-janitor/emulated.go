@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -65,13 +64,13 @@ type rehearsal struct {
 
 // rehearsal gives the copy what the stack would make: the rules of the Recycle Bin. Its records are those of the copy if RECORDS names
 // no others.
-func (c copied) rehearsal(ctx context.Context, settings settings, says io.Writer) (rehearsal, error) {
+func (c copied) rehearsal(ctx context.Context, settings settings, std streams) (rehearsal, error) {
 	account, clock, err := c.load()
 	if err != nil {
 		return rehearsal{}, err
 	}
 	copied := emulated(account, c.judged(account))
-	policy, err := settings.parse(ctx, &copied, says)
+	policy, err := settings.parse(ctx, &copied, std)
 	if err != nil {
 		return rehearsal{}, err
 	}
@@ -93,7 +92,7 @@ func copyOf(account *emulator.Account) *record.Copy {
 // warn says on the standard error what a copy lacks, for the commands whose output has no place for it.
 func warn(std streams, c *record.Copy) {
 	for _, line := range digest.CopyLines(c) {
-		_, _ = fmt.Fprintln(std.err, "ami-janitor:", line)
+		std.say("%s", line)
 	}
 }
 
@@ -133,8 +132,15 @@ func (c copied) judged(account *emulator.Account) string {
 func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "rehearse",
-		Short: "Carry out tonight's run on a copy of an account; the real one is never talked to",
-		Args:  cobra.NoArgs,
+		Short: "Carry out tonight's run on a copy of an account",
+		Long: `Carries out tonight's run on a copy of an account, which stays as it is, or on
+the built-in sample. No real account is talked to.`,
+		Example: examples(
+			"rehearse --dry-run",
+			"rehearse --account copy --state-out after",
+			"rehearse --account after --now 2026-11-24T02:00:00Z",
+		),
+		Args: cobra.NoArgs,
 	}
 	copied := addCopied(command, lookup)
 	output := addOutput(command)
@@ -148,7 +154,7 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err := copied.sparedBy(*stateOut, ""); err != nil {
 			return err
 		}
-		r, err := copied.rehearsal(command.Context(), settings, std.err)
+		r, err := copied.rehearsal(command.Context(), settings, std)
 		if err != nil {
 			return err
 		}
@@ -162,7 +168,7 @@ func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 		result := carryOut(command.Context(), r.Janitor, *dryRun, printer)
 		if *stateOut != "" {
 			if err := r.account.Save(*stateOut); err != nil {
-				_, _ = fmt.Fprintln(std.err, "ami-janitor: writing the state:", err)
+				std.say("writing the state: %v", err)
 				return exitStatus(exitRegionFailed)
 			}
 		}
@@ -227,7 +233,16 @@ func emulateCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "emulate",
 		Short: "Serve a copy of an account to the AWS CLI and to any SDK",
-		Args:  cobra.NoArgs,
+		Long: `Serves a copy of an account, or the built-in sample, on this machine, and prints
+its address. Point the AWS CLI or an SDK at it with AWS_ENDPOINT_URL; any keys
+will do. Messages that it was given to publish are at /_ami-janitor/messages.`,
+		Example: examples("emulate --listen 127.0.0.1:4566 &") + `
+  export AWS_ENDPOINT_URL=http://127.0.0.1:4566
+  export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
+  export AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
+  aws ec2 describe-images --owners self
+  ami-janitor plan`,
+		Args: cobra.NoArgs,
 	}
 	copied := addCopied(command, lookup)
 	way := addWay(command)

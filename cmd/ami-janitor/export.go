@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/export"
 )
 
@@ -20,24 +19,30 @@ var exportSettings = []string{"REGIONS", "EXCEPT_REGIONS", "EC2_SHARE"}
 func exportCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "export DIR",
-		Short: "Copy what a run looks at in the real account into a directory, to rehearse on; change nothing",
-		Long: "Copies what a run looks at in the real account into a directory, to rehearse on. The directory has to be new or empty, or one in which an\n" +
-			"export of the same account and regions was begun: what is there already stays, and the rest is read. It only reads.\n\n" +
-			"Exit status:\n" +
-			"  0  everything was read\n" +
-			"  1  something failed: the copy is not complete; the same export again goes on with it\n" +
-			"  2  wrong usage, or a directory that holds something else; nothing was written\n" +
-			"  3  AWS has refused something for want of a permission; a rehearsal on the copy keeps what depends on it",
+		Short: "Copy a real account into a directory, to rehearse on",
+		Long: `Copies what a run looks at in the real account into a directory, to rehearse on.
+The directory has to be new or empty, or one in which an export of the same
+account and regions was begun: what is there already stays, and the rest is
+read. It only reads.
+
+Exit status:
+  0  everything was read
+  1  something failed: the copy is not complete; the same export again goes on
+     with it
+  2  wrong usage, or a directory that holds something else; nothing was written
+  3  AWS has refused something for want of a permission; a rehearsal on the copy
+     keeps what depends on it`,
+		Example: examples(
+			"export copy --profile prod --region eu-west-1",
+			"rehearse --account copy --dry-run",
+		),
 		Args: cobra.ExactArgs(1),
 	}
-	settings := settings{flags: command.Flags(), lookup: lookup, stack: new(string), function: new(string)}
-	for _, setting := range config.Settings() {
-		if slices.Contains(exportSettings, setting.Variable) {
-			command.Flags().String(flagName(setting.Variable), setting.Default, setting.FlagHelp)
-		}
-	}
+	profile, region := addAccount(command)
+	settings := addSome(command, lookup, func(variable string) bool { return slices.Contains(exportSettings, variable) })
+	settings.profile, settings.region = profile, region
 	command.RunE = func(command *cobra.Command, args []string) error {
-		j, _, err := realJanitor(command.Context(), settings, std.err)
+		j, _, err := realJanitor(command.Context(), settings, std)
 		if err != nil {
 			return err
 		}
@@ -61,7 +66,7 @@ func exportCommand(std streams, lookup func(string) string) *cobra.Command {
 }
 
 func exportFailed(std streams, err error) error {
-	_, _ = fmt.Fprintln(std.err, "ami-janitor:", err)
+	std.complain(err)
 	return exitStatus(exitRegionFailed)
 }
 
@@ -71,11 +76,11 @@ func printExport(std streams, directory string, summary export.Summary) error {
 	_, _ = fmt.Fprintf(std.out, "%s: account %s, %s\n", directory, summary.Account, strings.Join(summary.Regions, ", "))
 	printAge(std.out, summary)
 	if len(summary.Refused) > 0 {
-		_, _ = fmt.Fprintf(std.err, "ami-janitor: AWS did not show everything. A rehearsal on the copy keeps what depends on it:\n  %s\n", strings.Join(summary.Refused, "\n  "))
+		std.say("AWS did not show everything. A rehearsal on the copy keeps what depends on it:\n  %s", strings.Join(summary.Refused, "\n  "))
 	}
 	switch {
 	case len(summary.Failed) > 0:
-		_, _ = fmt.Fprintf(std.err, "ami-janitor: THE COPY IS NOT COMPLETE, and cannot be rehearsed on. The same export again goes on with it. Not read:\n  %s\n", strings.Join(summary.Failed, "\n  "))
+		std.say("THE COPY IS NOT COMPLETE, and cannot be rehearsed on. The same export again goes on with it. Not read:\n  %s", strings.Join(summary.Failed, "\n  "))
 		return exitStatus(exitRegionFailed)
 	case len(summary.Refused) > 0:
 		return exitStatus(exitRemovalFailed)

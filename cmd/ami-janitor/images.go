@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,17 +13,24 @@ import (
 func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "explain IMAGE...",
-		Short: "Say what every rule and every lookup finds about images, and what would change the verdict; change nothing",
-		Long: "Plans a run on the real account, or with --account on a copy of one, and says all that speaks for keeping the images, " +
-			"and what would have to change for the verdict on them to change. An image is given by its id, or by its name if only one has that.",
+		Short: "Say all that speaks for keeping images, and against it",
+		Long: `Plans a run on the real account, or with --account on a copy of one, and says
+what every rule and every lookup finds about images, and what would have to
+change for the verdict on them to change. An image is given by its id, or by its
+name if only one has that.`,
+		Example: examples(
+			"explain ami-0123456789abcdef0",
+			"explain web-2024-01-31 --stack ami-janitor",
+			"explain before-upgrade --account copy   # on a copy",
+		),
 		Args: cobra.MinimumNArgs(1),
 	}
 	output := addOutput(command)
-	settings := addSettings(command, lookup)
+	settings := addReal(command, lookup)
 	copied := addCopied(command, lookup)
 	command.Flags().Lookup("account").Usage = "directory of AWS CLI output that describes an account; the real account if not set"
 	command.RunE = func(command *cobra.Command, images []string) error {
-		j, err := explainingJanitor(command, settings, copied, std.err)
+		j, err := explainingJanitor(command, settings, copied, std)
 		if err != nil {
 			return err
 		}
@@ -39,7 +44,7 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 			_, err = fmt.Fprint(std.out, digest.ExplainText(explanations)+"\n"+digest.PolicyText(j.Config.Policy.String(), j.Reader))
 		}
 		if err == nil && missing != nil {
-			_, _ = fmt.Fprintln(std.err, "ami-janitor:", strings.ReplaceAll(missing.Error(), "\n", "\nami-janitor: "))
+			std.complain(missing)
 			return exitStatus(exitRegionFailed)
 		}
 		return err
@@ -48,17 +53,28 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 }
 
 // explainingJanitor works on a copy where one is named, and else on the real account. Only a copy has a time of its own.
-func explainingJanitor(command *cobra.Command, settings settings, copied copied, says io.Writer) (*janitor.Janitor, error) {
+func explainingJanitor(command *cobra.Command, settings settings, copied copied, std streams) (*janitor.Janitor, error) {
 	if !command.Flags().Changed("account") {
 		if command.Flags().Changed("now") {
 			return nil, errors.New("--now is for a copy of an account: it needs --account")
 		}
-		j, _, err := realJanitor(command.Context(), settings, says)
+		j, _, err := realJanitor(command.Context(), settings, std)
 		return j, err
 	}
-	r, err := copied.rehearsal(command.Context(), settings, says)
+	if *settings.profile != "" {
+		return nil, errors.New("--profile is for the real account, and --account names a copy")
+	}
+	if region := *settings.region; region != "" {
+		copied.lookup = func(variable string) string {
+			if variable == "AWS_REGION" {
+				return region
+			}
+			return settings.lookup(variable)
+		}
+	}
+	r, err := copied.rehearsal(command.Context(), settings, std)
 	if r.assumed != "" {
-		_, _ = fmt.Fprintln(says, "ami-janitor:", r.assumed)
+		std.say("%s", r.assumed)
 	}
 	return r.Janitor, err
 }
@@ -66,12 +82,15 @@ func explainingJanitor(command *cobra.Command, settings settings, copied copied,
 func unmarkCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "unmark IMAGE...",
-		Short: "Take back the announced removal of images of the real account; their idle time starts anew today",
-		Args:  cobra.MinimumNArgs(1),
+		Short: "Take back the announced removal of images",
+		Long: `Takes back the announced removal of images of the real account. Their idle time
+starts anew today.`,
+		Example: examples("unmark ami-0123456789abcdef0 --stack ami-janitor"),
+		Args:    cobra.MinimumNArgs(1),
 	}
-	settings := addSettings(command, lookup)
+	settings := addReal(command, lookup)
 	command.RunE = func(command *cobra.Command, ids []string) error {
-		j, _, err := realJanitor(command.Context(), settings, std.err)
+		j, _, err := realJanitor(command.Context(), settings, std)
 		if err != nil {
 			return err
 		}
@@ -81,7 +100,7 @@ func unmarkCommand(std streams, lookup func(string) string) *cobra.Command {
 			switch {
 			case image.Err != nil:
 				status = exitRemovalFailed
-				_, _ = fmt.Fprintf(std.err, "ami-janitor: %s in %s: %v\n", image.ImageID, image.Region, image.Err)
+				std.say("%s in %s: %v", image.ImageID, image.Region, image.Err)
 			case !image.Marked:
 				_, _ = fmt.Fprintf(std.out, "%s in %s: its removal was not announced; nothing to take back\n", image.ImageID, image.Region)
 			default:
@@ -89,7 +108,7 @@ func unmarkCommand(std streams, lookup func(string) string) *cobra.Command {
 			}
 		}
 		if err != nil {
-			_, _ = fmt.Fprintln(std.err, "ami-janitor:", err)
+			std.complain(err)
 			status = exitRegionFailed
 		}
 		if status != 0 {

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,41 +28,22 @@ const exitStatuses = `Exit status:
   0  done
   1  a region failed, or an image was not found
   2  wrong usage or unreadable input; nothing was changed
-  3  some removals failed, or could not be taken back; or something was left alone, or
-     would be, only because nobody could prove that nothing needs it, or bring it back`
+  3  some removals failed, or could not be taken back; or something was left
+     alone, or would be, only because nobody could prove that nothing needs it,
+     or bring it back`
+
+const about = `Removes the AMIs that nobody has used for a long time, and their snapshots.`
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	cobra.EnableCommandSorting = false // The help has them in the order of a person's interest.
 	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}, os.Getenv))
 }
 
 // run is main without the process. It returns the exit status.
 func run(ctx context.Context, args []string, std streams, lookup func(string) string) int {
-	root := &cobra.Command{
-		Use:               "ami-janitor",
-		Short:             "Removes the AMIs that nobody has used for a long time, and their snapshots",
-		Long:              "Removes the AMIs that nobody has used for a long time, and their snapshots.\n\n" + exitStatuses,
-		SilenceUsage:      true,
-		SilenceErrors:     true,
-		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
-	}
-	root.SetArgs(args)
-	root.SetIn(std.in)
-	root.SetOut(std.out)
-	root.SetErr(std.err)
-	root.AddCommand(
-		planCommand(std, lookup),
-		sweepCommand(std, lookup),
-		explainCommand(std, lookup),
-		unmarkCommand(std, lookup),
-		undoCommand(std, lookup),
-		rehearseCommand(std, lookup),
-		emulateCommand(std, lookup),
-		exportCommand(std, lookup),
-		versionCommand(std),
-	)
-	err := root.ExecuteContext(ctx)
+	err := newRoot(args, std, lookup).ExecuteContext(ctx)
 	var status exitStatus
 	switch {
 	case err == nil:
@@ -69,8 +51,52 @@ func run(ctx context.Context, args []string, std streams, lookup func(string) st
 	case errors.As(err, &status):
 		return int(status)
 	default:
-		_, _ = fmt.Fprintln(std.err, "ami-janitor:", err)
+		std.complain(err)
 		return exitUsage
+	}
+}
+
+func newRoot(args []string, std streams, lookup func(string) string) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "ami-janitor",
+		Short: about,
+		Long:  about,
+		Example: examples(
+			"plan --region eu-west-1       # what a run would remove, and why",
+			"explain web-2024-01-31        # what speaks for keeping an image",
+			"rehearse --dry-run            # the same on the built-in sample",
+		),
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetArgs(args)
+	root.SetIn(std.in)
+	root.SetOut(std.out)
+	root.SetErr(std.err)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.SetUsageFunc(printUsage)
+	root.AddGroup(commandGroups()...)
+	root.SetHelpCommandGroupID(groupOther)
+	root.SetCompletionCommandGroupID(groupOther)
+	addCommands(root, groupLook, planCommand(std, lookup), explainCommand(std, lookup))
+	addCommands(root, groupChange, sweepCommand(std, lookup), undoCommand(std, lookup), unmarkCommand(std, lookup))
+	addCommands(root, groupTry, exportCommand(std, lookup), rehearseCommand(std, lookup), emulateCommand(std, lookup))
+	addCommands(root, groupOther, versionCommand(std))
+	for _, command := range root.Commands() {
+		command.Flags().SortFlags = false
+		fits := command.Args
+		command.Args = func(command *cobra.Command, words []string) error {
+			return cmp.Or(strayValue(command, args), fits(command, words))
+		}
+	}
+	return root
+}
+
+func addCommands(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, command := range commands {
+		command.GroupID = group
+		root.AddCommand(command)
 	}
 }
 

@@ -78,7 +78,7 @@ func (p *printer) assume(sentence string) {
 	switch {
 	case sentence == "":
 	case p.output == outputJSON:
-		_, _ = fmt.Fprintln(p.err, "ami-janitor:", sentence)
+		p.say("%s", sentence)
 	default:
 		p.heading += sentence + "\n\n"
 	}

@@ -5,9 +5,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -26,27 +26,89 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// settings are the flags of the same names as the variables of the configuration, and the function whose variables take the place of
-// those of the environment.
+// settings are the flags of the same names as the variables of the configuration, the function whose variables take the place of
+// those of the environment, and the real account.
 type settings struct {
 	flags           *pflag.FlagSet
 	lookup          func(string) string
 	stack, function *string
+	profile, region *string
 }
 
+// addSettings adds the flags of all settings, and those that name a function.
 func addSettings(command *cobra.Command, lookup func(string) string) settings {
-	flags := command.Flags()
-	flags.SortFlags = false // In the order of Config, that of a person's interest.
-	s := settings{flags: flags, lookup: lookup}
-	s.stack = flags.String("stack", "", "take the policy of the function that this stack has deployed, given by name or ARN; other flags win")
-	s.function = flags.String("function", "", "take the policy of this function, given by name or ARN; other flags win")
+	s := addSome(command, lookup, func(string) bool { return true })
+	s.stack = command.Flags().String("stack", "", "take the policy of the function that this stack has deployed, given by name or ARN; other flags win")
+	s.function = command.Flags().String("function", "", "take the policy of this function, given by name or ARN; other flags win")
 	command.MarkFlagsMutuallyExclusive("stack", "function")
-	for _, setting := range config.Settings() {
-		if !setting.FunctionOnly {
-			flags.String(flagName(setting.Variable), setting.Default, setting.FlagHelp)
-		}
-	}
+	group(command.Flag("stack"), flagsWhere)
+	group(command.Flag("function"), flagsWhere)
 	return s
+}
+
+// addSome adds the flags of some settings.
+func addSome(command *cobra.Command, lookup func(string) string, wanted func(variable string) bool) settings {
+	flags := command.Flags()
+	for _, setting := range config.Settings() {
+		if setting.FunctionOnly || !wanted(setting.Variable) {
+			continue
+		}
+		name := flagName(setting.Variable)
+		if setting.Boolean {
+			value := onOff(setting.Default)
+			flags.VarPF(&value, name, "", setting.FlagHelp).NoOptDefVal = "true"
+		} else {
+			flags.String(name, setting.Default, setting.FlagHelp)
+		}
+		group(flags.Lookup(name), groupOf(setting.Variable))
+	}
+	return settings{flags: flags, lookup: lookup, stack: new(string), function: new(string), profile: new(string), region: new(string)}
+}
+
+// addReal is addSettings for commands that work on the real account.
+func addReal(command *cobra.Command, lookup func(string) string) settings {
+	profile, region := addAccount(command)
+	s := addSettings(command, lookup)
+	s.profile, s.region = profile, region
+	return s
+}
+
+// addAccount adds the flags that say which account is the real one, and where in it to look.
+func addAccount(command *cobra.Command) (profile, region *string) {
+	flags := command.Flags()
+	profile = flags.String("profile", "", "profile of the AWS configuration, instead of AWS_PROFILE")
+	region = flags.String("region", "", "region, instead of AWS_REGION; --regions takes several")
+	group(flags.Lookup("profile"), flagsWhere)
+	group(flags.Lookup("region"), flagsWhere)
+	return profile, region
+}
+
+var regionName = regexp.MustCompile(`^[a-z0-9-]+$`)
+
+// awsConfig is the AWS configuration of the account that the flags name, or else the default one.
+func (s settings) awsConfig(ctx context.Context) (aws.Config, error) {
+	var options []func(*awsconfig.LoadOptions) error
+	if *s.region != "" {
+		if !regionName.MatchString(*s.region) {
+			return aws.Config{}, fmt.Errorf("--region: %q is no region such as eu-west-1; --regions takes several", *s.region)
+		}
+		options = append(options, awsconfig.WithRegion(*s.region))
+	}
+	if *s.profile != "" {
+		options = append(options, awsconfig.WithSharedConfigProfile(*s.profile))
+	}
+	account, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	if missing, ok := errors.AsType[awsconfig.SharedConfigProfileNotExistError](err); ok {
+		named := "AWS_PROFILE"
+		if *s.profile != "" {
+			named = "--profile"
+		}
+		return account, fmt.Errorf("%s: the AWS configuration has no profile %q; aws configure list-profiles lists those that it has", named, missing.Profile)
+	}
+	if err != nil {
+		return account, fmt.Errorf("the AWS configuration: %w", err)
+	}
+	return account, nil
 }
 
 func flagName(variable string) string { return strings.TrimPrefix(record.Flag(variable), "--") }
@@ -69,8 +131,8 @@ type policy struct {
 
 // parse returns the policy: a flag wins over its variable, and what speaks to the function alone is not read. The variables are those
 // of the function, if one is named, which is looked for with the AWS configuration; from then on that is in the function's region.
-// Whose policy it is goes to a writer.
-func (s settings) parse(ctx context.Context, account *aws.Config, says io.Writer) (policy, error) {
+// It says whose policy it is.
+func (s settings) parse(ctx context.Context, account *aws.Config, std streams) (policy, error) {
 	p := policy{reader: record.Reader{CommandLine: true, Stack: *s.stack, Function: *s.function}}
 	lookup := s.lookup
 	if *s.stack+*s.function != "" {
@@ -95,7 +157,7 @@ func (s settings) parse(ctx context.Context, account *aws.Config, says io.Writer
 	if err := errors.Join(s.named(err, p.from), s.elsewhere(p)); err != nil {
 		return p, errors.New(strings.ReplaceAll(err.Error(), "\n", "\nami-janitor: "))
 	}
-	s.announce(p.from, says)
+	s.announce(p.from, std)
 	return p, nil
 }
 
@@ -142,7 +204,7 @@ func (s settings) elsewhere(p policy) error {
 }
 
 // announce says whose policy a command takes, and what else it goes by.
-func (s settings) announce(from *deployed, says io.Writer) {
+func (s settings) announce(from *deployed, std streams) {
 	if from == nil {
 		return
 	}
@@ -156,9 +218,9 @@ func (s settings) announce(from *deployed, says io.Writer) {
 	if len(own) > 0 {
 		words += ", except " + strings.Join(own, ", ")
 	}
-	_, _ = fmt.Fprintln(says, "ami-janitor:", words)
+	std.say("%s", words)
 	if unknown := from.unknown(); len(unknown) > 0 {
-		_, _ = fmt.Fprintf(says, "ami-janitor: this version, %s, does not know the function's %s; a function of another version may judge differently\n",
+		std.say("this version, %s, does not know the function's %s; a function of another version may judge differently",
 			version, strings.Join(unknown, ", "))
 	}
 }
@@ -166,13 +228,18 @@ func (s settings) announce(from *deployed, says io.Writer) {
 func planCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "plan",
-		Short: "Show what a run would do to the real account; change nothing",
-		Args:  cobra.NoArgs,
+		Short: "Show what a run would do to the real account",
+		Example: examples(
+			"plan --profile prod --region eu-west-1",
+			"plan --stack ami-janitor    # by the policy of a stack",
+			"plan --stale-after 90d --output json",
+		),
+		Args: cobra.NoArgs,
 	}
 	output := addOutput(command)
-	settings := addSettings(command, lookup)
+	settings := addReal(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		j, _, err := realJanitor(command.Context(), settings, std.err)
+		j, _, err := realJanitor(command.Context(), settings, std)
 		if err != nil {
 			return err
 		}
@@ -184,18 +251,23 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "sweep",
-		Short: "Plan, ask, and remove images and snapshots from the real account",
-		Args:  cobra.NoArgs,
+		Short: "Plan, ask, and remove images and snapshots",
+		Example: examples(
+			"sweep --region eu-west-1",
+			"sweep --names 'web-*' --max-deregistrations 5",
+			"sweep --stack ami-janitor --yes   # without asking",
+		),
+		Args: cobra.NoArgs,
 	}
 	output := addOutput(command)
 	yes := command.Flags().Bool("yes", false, "do not ask")
 	dryRun := command.Flags().Bool("dry-run", false, "stop after the plan")
-	settings := addSettings(command, lookup)
+	settings := addReal(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if !*yes && !*dryRun && !std.canAsk() {
 			return errors.New("sweep needs --yes where nobody can be asked; nothing was changed")
 		}
-		j, from, err := realJanitor(command.Context(), settings, std.err)
+		j, from, err := realJanitor(command.Context(), settings, std)
 		if err != nil {
 			return err
 		}
@@ -205,7 +277,7 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 			}
 		}
 		if from != nil && from.onlyPlans() && !*dryRun {
-			_, _ = fmt.Fprintf(std.err, "ami-janitor: the function itself only plans (%s=true); this sweep removes\n", from.setting("DRY_RUN"))
+			std.say("the function itself only plans (%s=true); this sweep removes", from.setting("DRY_RUN"))
 		}
 		printer := output.printer(std)
 		if !*yes {
@@ -262,7 +334,7 @@ func keepRecords(j *janitor.Janitor, std streams, lookup func(string) string) er
 	j.RecordsOf = func(account string) string {
 		records := filepath.Join(directory, account)
 		once.Do(func() {
-			_, _ = fmt.Fprintf(std.err, "ami-janitor: records are kept in %s; --records names another place\n", records)
+			std.say("records are kept in %s; --records names another place", records)
 		})
 		return records
 	}
@@ -270,13 +342,13 @@ func keepRecords(j *janitor.Janitor, std streams, lookup func(string) string) er
 }
 
 // realJanitor works on the account of the default AWS configuration, and goes by the records that earlier sweeps have kept. The function
-// whose policy it takes comes back, if there is one; whose it is goes to a writer.
-func realJanitor(ctx context.Context, settings settings, says io.Writer) (*janitor.Janitor, *deployed, error) {
-	account, err := awsconfig.LoadDefaultConfig(ctx)
+// whose policy it takes comes back, if there is one; it says whose it is.
+func realJanitor(ctx context.Context, settings settings, std streams) (*janitor.Janitor, *deployed, error) {
+	account, err := settings.awsConfig(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("the AWS configuration: %w", err)
+		return nil, nil, err
 	}
-	policy, err := settings.parse(ctx, &account, says)
+	policy, err := settings.parse(ctx, &account, std)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -284,7 +356,7 @@ func realJanitor(ctx context.Context, settings settings, says io.Writer) (*janit
 		account.Region = policy.FirstRegion()
 	}
 	if account.Region == "" {
-		return nil, nil, errors.New("no region: set AWS_REGION or --regions")
+		return nil, nil, errors.New("no region: give --region or --regions, or set AWS_REGION")
 	}
 	pace.New(policy.EC2Share).Apply(&account)
 	j := newJanitor(policy, account, time.Now)
@@ -302,7 +374,7 @@ func carryOut(ctx context.Context, j *janitor.Janitor, dryRun bool, printer *pri
 	j.Watch = printer.progress
 	record := j.Run(ctx, ami.NewRunID(j.Clock(), rand.Reader), dryRun)
 	if err := printer.print(record); err != nil {
-		_, _ = fmt.Fprintln(printer.err, "ami-janitor: printing the record:", err)
+		printer.say("printing the record: %v", err)
 		return exitStatus(exitRegionFailed)
 	}
 	switch {

@@ -41,23 +41,29 @@ func (c choice) check() error {
 func undoCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "undo [RUN]",
-		Short: "Bring back what a run has removed from the real account, as long as the Recycle Bin holds it",
-		Long: "Restores the images and snapshots that a run has removed, or some images, from the Recycle Bin; enables those that the janitor " +
-			"had disabled; and notes the day on each, from which its idle time starts anew. It asks nothing: to undo twice is harmless, and so " +
-			"is to go on after an interruption.",
+		Short: "Bring back what a run has removed",
+		Long: `Restores the images and snapshots that a run has removed, or some images, from
+the Recycle Bin; enables those that the janitor had disabled; and notes the day
+on each, from which its idle time starts anew. It asks nothing: to undo twice is
+harmless, and so is to go on after an interruption.`,
+		Example: examples(
+			"undo --list                          # what can be brought back",
+			"undo 20261123T020000Z-3f9c1a --stack ami-janitor",
+			"undo --image ami-0123456789abcdef0",
+		),
 		Args: cobra.MaximumNArgs(1),
 	}
 	output := addOutput(command)
 	chosen := choice{}
 	command.Flags().StringSliceVar(&chosen.images, "image", nil, "an image to bring back, instead of all that a run has removed; may be given more than once")
 	command.Flags().BoolVar(&chosen.list, "list", false, "show what can be brought back, and change nothing")
-	settings := addSettings(command, lookup)
+	settings := addReal(command, lookup)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		chosen.run = strings.Join(args, "")
 		if err := chosen.check(); err != nil {
 			return err
 		}
-		j, _, err := realJanitor(command.Context(), settings, std.err)
+		j, _, err := realJanitor(command.Context(), settings, std)
 		if err != nil {
 			return err
 		}
@@ -77,10 +83,10 @@ func listRestorable(command *cobra.Command, j *janitor.Janitor, output output, s
 	} else {
 		_, err = fmt.Fprintln(std.out, restorableText(restorable))
 		if restorable.Warning != "" {
-			_, _ = fmt.Fprintln(std.err, "ami-janitor:", plain.Printable(restorable.Warning))
+			std.say("%s", plain.Printable(restorable.Warning))
 		}
 		for _, region := range restorable.Failed {
-			_, _ = fmt.Fprintf(std.err, "ami-janitor: %s: %s\n", region.Region, region.Error)
+			std.complain(fmt.Errorf("%s: %s", region.Region, region.Error))
 		}
 	}
 	if err == nil && len(restorable.Failed) > 0 {
@@ -109,11 +115,11 @@ func carryOutUndo(command *cobra.Command, j *janitor.Janitor, chosen choice, pri
 		_, err = fmt.Fprintln(printer.out, undoneText(undone))
 	}
 	if undone.Warning != "" {
-		_, _ = fmt.Fprintln(printer.err, "ami-janitor:", plain.Printable(undone.Warning))
+		printer.say("%s", plain.Printable(undone.Warning))
 	}
 	failed := undone.Err()
 	if failed != nil {
-		_, _ = fmt.Fprintln(printer.err, "ami-janitor:", strings.ReplaceAll(failed.Error(), "\n", "\nami-janitor: "))
+		printer.complain(failed)
 	}
 	switch {
 	case err != nil:

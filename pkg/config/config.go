@@ -99,6 +99,7 @@ type Setting struct {
 	Help         string // For who sets the variable.
 	FlagHelp     string // For who sets the flag.
 	FunctionOnly bool   // It speaks to the Lambda function, not to the command line.
+	Boolean      bool   // It is true or false.
 }
 
 // Settings returns every variable of Config.
@@ -107,12 +108,14 @@ func Settings() []Setting {
 	var settings []Setting
 	add := func(variables []variable, functionOnly bool) {
 		for _, v := range variables {
+			_, isFlag := v.value.(*flag)
 			settings = append(settings, Setting{
 				Variable:     v.name,
 				Default:      v.initial,
 				Help:         digest.Words(record.Reader{}, v.help),
 				FlagHelp:     digest.Words(record.Reader{CommandLine: true}, v.help),
 				FunctionOnly: functionOnly,
+				Boolean:      isFlag,
 			})
 		}
 	}

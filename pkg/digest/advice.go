@@ -84,7 +84,7 @@ const soAgain = "If it is so again, "
 var remedies = []remedy{
 	{
 		[]string{"no aws credentials: "}, // See wire.Explain.
-		"Log in (aws sso login), or name a profile (AWS_PROFILE) or keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY). " +
+		"Log in (aws sso login), or name a profile (--profile, AWS_PROFILE) or keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY). " +
 			"aws sts get-caller-identity shows whether they work.",
 		"No AWS credentials",
 	},

@@ -158,7 +158,10 @@ func Explain(err error) string {
 }
 
 func explain(err error) string {
-	if lacksCredentials(err) {
+	switch {
+	case lacksCredentials(err) && strings.Contains(err.Error(), lastSource):
+		return NoCredentials + ": none in the environment, in the profile or in a role of this machine"
+	case lacksCredentials(err):
 		return NoCredentials + ": " + explainCause(err)
 	}
 	return explainCause(err)
@@ -192,6 +195,10 @@ func innermost(err error) error {
 	}
 	return err
 }
+
+// lastSource is what the SDK says of the instance's role, which it asks last. Why that failed is
+// no news to whoever sits at another machine (aws-sdk-go-v2, credentials/ec2rolecreds).
+const lastSource = "no EC2 IMDS role found"
 
 // lacksCredentials reports whether a request was not sent because the SDK found no usable
 // credentials. The SDK has no type for that error (aws-sdk-go-v2, internal/auth/smithy,

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+
+	"golang.org/x/term"
+
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
+)
+
+// columns is the width of a terminal; 0 if a stream is none.
+func columns(stream any) int {
+	file, ok := stream.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return 0
+	}
+	if wide, _, err := term.GetSize(int(file.Fd())); err == nil && wide > 0 {
+		return wide
+	}
+	return helpWidth
+}
+
+// say prints lines on the standard error, each with who speaks, but for the items of a list, which are indented. A terminal gets them wrapped.
+func (s streams) say(format string, args ...any) {
+	const who, hanging = "ami-janitor: ", "  "
+	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
+		words := strings.TrimSpace(line)
+		indent := line[:strings.Index(line, words)]
+		if indent == "" {
+			words = who + words
+		}
+		if wide := columns(s.err); wide > 0 {
+			words = strings.ReplaceAll(wholeWords(words, wide-len(indent+hanging)), "\n", "\n"+indent+hanging)
+		}
+		_, _ = fmt.Fprintln(s.err, indent+words)
+	}
+}
+
+// complain prints an error, and what to do where nobody could be asked at all.
+func (s streams) complain(err error) {
+	s.say("%v", err)
+	if strings.Contains(err.Error(), wire.NoCredentials) && !strings.Contains(err.Error(), whatToDo) {
+		s.say("%s", whatToDo+digest.RegionRemedy(record.Reader{CommandLine: true}, err.Error()))
+	}
+}
+
+const whatToDo = "What to do: "
