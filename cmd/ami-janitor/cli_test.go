@@ -595,7 +595,7 @@ func TestAnInterruptionBeforeThePlan(t *testing.T) {
 	stop()
 	var out, errs bytes.Buffer
 	status := run(ctx, []string{"sweep", "--yes", "--output=json"}, streams{strings.NewReader(""), &out, &errs}, os.Getenv)
-	if writes(account) > 0 || status != 1 {
+	if writes(account) > 0 || status != exitInterrupted {
 		t.Errorf("status %d, %d writes, %s", status, writes(account), errs.String())
 	}
 	result{status, out.String(), errs.String()}.record(t)
@@ -675,5 +675,35 @@ func TestWhereNothingCouldBeAsked(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Who asks for it is told by the status whether there is something to do, proven or not. A region that fails is told of before.
+func TestTheExitCodeOfAPlan(t *testing.T) {
+	for args, want := range map[string]int{
+		"--exit-code":                           exitChanges,
+		"--exit-code " + provable:               exitChanges,
+		"--exit-code=false " + provable:         0,
+		"--exit-code --keep-list=/no/such/file": exitRegionFailed,
+		"--exit-code --output=json " + provable: exitChanges,
+	} {
+		account := serving(t, asItIs)
+		if got := cli(t, nil, append([]string{"plan"}, strings.Fields(args)...)...); got.status != want || writes(account) > 0 {
+			t.Errorf("%s: status %d, want %d: %s", args, got.status, want, got.err)
+		}
+	}
+}
+
+// The help and the documentation list every exit status.
+func TestEveryExitStatusIsListed(t *testing.T) {
+	page, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	help := cli(t, nil, "--help").out
+	for _, status := range []int{0, exitRegionFailed, exitUsage, exitRemovalFailed, exitDeclined, exitChanges, exitInterrupted} {
+		if !strings.Contains(help, fmt.Sprintf("\n  %d  ", status)) || !strings.Contains(string(page), fmt.Sprintf("\n- %d: ", status)) {
+			t.Errorf("%d is missing", status)
+		}
 	}
 }

@@ -229,9 +229,11 @@ func emulated(account *emulator.Account, region string) aws.Config {
 	}
 }
 
+const emulateName = "emulate"
+
 func emulateCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
-		Use:   "emulate",
+		Use:   emulateName,
 		Short: "Serve a copy of an account to the AWS CLI and to any SDK",
 		Long: `Serves a copy of an account, or the built-in sample, on this machine, and prints
 its address. Point the AWS CLI or an SDK at it with AWS_ENDPOINT_URL; any keys

@@ -21,6 +21,9 @@ const (
 	exitRegionFailed  = 1
 	exitUsage         = 2 // Wrong usage or unreadable input; nothing was changed.
 	exitRemovalFailed = 3 // Or something was left alone for want of proof.
+	exitDeclined      = 4
+	exitChanges       = 5   // Of plan --exit-code.
+	exitInterrupted   = 130 // As shells have it of SIGINT.
 )
 
 // exitStatuses is what the help says of them.
@@ -30,7 +33,10 @@ const exitStatuses = `Exit status:
   2  wrong usage or unreadable input; nothing was changed
   3  some removals failed, or could not be taken back; or something was left
      alone, or would be, only because nobody could prove that nothing needs it,
-     or bring it back`
+     or bring it back
+  4  the answer to the question of sweep was not yes; nothing was changed
+  5  plan --exit-code: there is something to do
+  130  interrupted (Ctrl-C); what was begun is finished`
 
 const about = `Removes the AMIs that nobody has used for a long time, and their snapshots.`
 
@@ -43,17 +49,16 @@ func main() {
 
 // run is main without the process. It returns the exit status.
 func run(ctx context.Context, args []string, std streams, lookup func(string) string) int {
-	err := newRoot(args, std, lookup).ExecuteContext(ctx)
+	command, err := newRoot(args, std, lookup).ExecuteContextC(ctx)
 	var status exitStatus
-	switch {
-	case err == nil:
-		return 0
-	case errors.As(err, &status):
-		return int(status)
-	default:
+	if err != nil && !errors.As(err, &status) {
 		std.complain(err)
-		return exitUsage
+		status = exitUsage
 	}
+	if ctx.Err() != nil && command.Name() != emulateName { // Only emulate is always ended so.
+		return exitInterrupted
+	}
+	return int(status)
 }
 
 func newRoot(args []string, std streams, lookup func(string) string) *cobra.Command {

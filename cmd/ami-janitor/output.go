@@ -66,9 +66,12 @@ type printer struct {
 	streams
 	heading  string // Comes before the digest; empty for a run on a real account.
 	declined bool   // A person was shown the plan, and said no.
-	bar      progress.Writer
-	stage    *progress.Tracker
-	started  time.Time
+
+	tellsChanges bool // Whether there is something to do is told by the exit status.
+
+	bar     progress.Writer
+	stage   *progress.Tracker
+	started time.Time
 }
 
 func (o *output) printer(std streams) *printer { return &printer{output: *o, streams: std} }

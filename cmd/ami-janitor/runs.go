@@ -233,17 +233,21 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 			"plan --profile prod --region eu-west-1",
 			"plan --stack ami-janitor    # by the policy of a stack",
 			"plan --stale-after 90d --output json",
+			"plan --exit-code            # status 5: there is something to do",
 		),
 		Args: cobra.NoArgs,
 	}
 	output := addOutput(command)
+	exitCode := command.Flags().Bool("exit-code", false, "end with status 5 if there is something to do")
 	settings := addReal(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		j, _, err := realJanitor(command.Context(), settings, std)
 		if err != nil {
 			return err
 		}
-		return carryOut(command.Context(), j, true, output.printer(std))
+		printer := output.printer(std)
+		printer.tellsChanges = *exitCode
+		return carryOut(command.Context(), j, true, printer)
 	}
 	return command
 }
@@ -380,9 +384,19 @@ func carryOut(ctx context.Context, j *janitor.Janitor, dryRun bool, printer *pri
 	switch {
 	case janitor.Err(record) != nil:
 		return exitStatus(exitRegionFailed)
+	case printer.declined:
+		return exitStatus(exitDeclined)
+	case printer.tellsChanges && hasWork(record):
+		return exitStatus(exitChanges)
 	case record.Failed(), record.LacksProof():
 		return exitStatus(exitRemovalFailed)
 	default:
 		return nil
 	}
+}
+
+// hasWork reports whether a sweep would change something of a plan.
+func hasWork(plan record.Run) bool {
+	plan.Regions = slices.DeleteFunc(slices.Clone(plan.Regions), record.Region.IsHeld)
+	return plan.Changes()
 }
