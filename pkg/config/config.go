@@ -21,7 +21,7 @@ type Config struct {
 	Policy retention.Policy // What it keeps by list is left to the run, which reads KeepList.
 
 	UsageSources     []string
-	TemplateVersions int // How many of the newest versions of a launch template count as use; 0 for all.
+	TemplateVersions int // How many of a launch template's newest versions are use; 0 for all.
 	KeepList         KeepList
 	OwnerTag         string
 	EC2Share         float64
@@ -163,7 +163,8 @@ func (c Config) FirstRegion() string {
 	return c.Regions.Names[0]
 }
 
-// LocalPaths returns the variables that name files of the machine on which the configuration was made.
+// LocalPaths returns the variables that name files of the machine on which the configuration was
+// made.
 func (c Config) LocalPaths() []string {
 	var variables []string
 	if _, _, isParameter := c.KeepList.Parameter(); c.KeepList != "" && !isParameter {

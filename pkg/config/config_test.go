@@ -233,7 +233,7 @@ func TestWordsThatAreTaken(t *testing.T) {
 	}
 }
 
-// What is taken as a configuration respects the floor, and has no number that is none.
+// A configuration that is accepted respects the floor, and its numbers are numbers.
 func FuzzParse(f *testing.F) {
 	variables := []string{}
 	for _, setting := range config.Settings() {

@@ -33,7 +33,8 @@ func (l limit) String() string { return retention.Days(l).String() }
 // policyName goes into a tag, behind the id of a run.
 type policyName string
 
-// policyNames are those that a stack of CloudFormation can have, and a few more (AWS CloudFormation API Reference, CreateStack).
+// policyNames are those that a stack of CloudFormation can have, and a few more (AWS CloudFormation
+// API Reference, CreateStack).
 var policyNames = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$`)
 
 func (p *policyName) UnmarshalText(text []byte) error {
@@ -59,7 +60,8 @@ func (c *count) UnmarshalText(text []byte) error {
 // binDays is for how many days the Recycle Bin has to hold something.
 type binDays int
 
-// maxBinDays is for how long a rule can retain images and snapshots (Recycle Bin API Reference, RetentionPeriod).
+// maxBinDays is for how long a rule can retain images and snapshots (Recycle Bin API Reference,
+// RetentionPeriod).
 const maxBinDays = 365
 
 func (b *binDays) UnmarshalText(text []byte) error {
@@ -129,7 +131,8 @@ func (s sources) String() string { return strings.Join(s, ",") }
 // versions is how many of the newest versions of a launch template count as use; 0 is all of them.
 type versions int
 
-// maxVersions is the most that a launch template can have (EC2 API Reference, DescribeImageReferences: version-depth).
+// maxVersions is the most that a launch template can have (EC2 API Reference,
+// DescribeImageReferences: version-depth).
 const maxVersions = 10000
 
 func (v *versions) UnmarshalText(text []byte) error {
@@ -152,7 +155,8 @@ func (v versions) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// KeepList says where a keep list is: "ssm:NAME", the ARN of an SSM parameter, or the path of a file.
+// KeepList says where a keep list is: "ssm:NAME", the ARN of an SSM parameter, or the path of a
+// file.
 type KeepList string
 
 // UnmarshalText refuses what cannot be a parameter but looks like one.
@@ -165,12 +169,12 @@ func (l *KeepList) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// parameterName is what SSM allows in the name of a parameter (Systems Manager API Reference, PutParameter), or the ARN of
-// one.
+// parameterName is what SSM allows in the name of a parameter (Systems Manager API Reference,
+// PutParameter), or the ARN of one.
 var parameterName = regexp.MustCompile(`^(/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*|arn:[a-z-]+:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_./-]+)$`)
 
-// Parameter returns the name, or the ARN, of the SSM parameter that holds the list, and its region, empty for the region of
-// the function. It reports false for a file.
+// Parameter returns the name, or the ARN, of the SSM parameter that holds the list, and its region,
+// empty for the region of the function. It reports false for a file.
 func (l KeepList) Parameter() (name, region string, ok bool) {
 	if name, ok = strings.CutPrefix(string(l), "ssm:"); ok {
 		return name, "", true
@@ -271,8 +275,8 @@ func (t *topicARN) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// NotifyOn says when a digest is sent. A run that failed, or that left something alone for want of proof, is always told of, and so is
-// the first.
+// NotifyOn says when a digest is sent. The digest of a run that failed, or that lacked a proof,
+// always is, and so is that of the first.
 type NotifyOn string
 
 // The occasions for a digest.

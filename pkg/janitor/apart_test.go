@@ -35,8 +35,9 @@ func sharedWith(accounts ...string) []object {
 	return permissions
 }
 
-// lives are images whose snapshots have lives of their own: image 1 was registered from a backup that somebody took, image 2 has a
-// snapshot that is shared, image 3 one that is not, and images 4 and 5 one that somebody copied years before.
+// lives are images whose snapshots have lives of their own: image 1 was registered from a backup
+// that somebody took, image 2 has a snapshot that is shared, image 3 one that is not, and images 4
+// and 5 one that somebody copied years before.
 func lives() world {
 	return world{
 		images: []object{image(1, 400, 0, 1), image(2, 400, 0, 2), image(3, 400, 0, 3), image(4, 400, 0, 4, 9), image(5, 300, 250, 5, 9), image(6, 2, 1, 6)},
@@ -50,8 +51,8 @@ func lives() world {
 	}
 }
 
-// What is shared, or was taken by hand long before, stays when its image goes, and is told of with its size and the command that
-// deletes it. Only what is to be deleted is asked about.
+// What is shared, or was taken by hand long before, stays when its image goes, and is told of with
+// its size and the command that deletes it. Only what is to be deleted is asked about.
 func TestSnapshotsWithALifeOfTheirOwn(t *testing.T) {
 	for _, dry := range []bool{true, false} {
 		account := lives().load(t)
@@ -115,8 +116,9 @@ func snapshotResults(record record.Run) map[string]ami.SnapshotResult {
 	return results
 }
 
-// With whom one snapshot is shared may not be known, or that of none. Its images stay for want of proof, and so does what they share
-// with others; the digest says so, once, with what to allow. No snapshot is left behind for that.
+// With whom one snapshot is shared may not be known, or that of none. Its images stay for want of
+// proof, and so does what they share with others; the digest says so, once, with what to allow. No
+// snapshot is left behind for that.
 func TestSharingThatIsNotKnown(t *testing.T) {
 	const stays = "stale AMI%s stayed: a lookup failed, so non-use is not proven. What to do: Allow ec2:DescribeSnapshotAttribute to the role"
 	for name, c := range map[string]struct {
@@ -196,12 +198,12 @@ func left(t *testing.T, account *emulator.Account, snapshots ...int) map[int]boo
 	return there
 }
 
-// A snapshot may be shared between the plan and its removal. Then it stays, and its image with it if that is still there; the next
-// night's plan says what goes.
+// A snapshot may be shared between the plan and its removal. Then it stays, and its image with it
+// if that is still there; the next night's plan says what goes.
 func TestSharedSincePlanned(t *testing.T) {
 	for name, c := range map[string]struct {
 		world  world
-		from   int // The call from which on the snapshot is shared, the first of which is 1.
+		from   int // The call from which on the snapshot is shared; the first is 1.
 		images map[string]string
 		left   bool
 	}{

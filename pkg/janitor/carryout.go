@@ -7,8 +7,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// sweep carries out the plans, region beside region, and returns what was confirmed, by region. A plan that turns out not to
-// be carried out says so afterwards.
+// sweep carries out the plans, several regions at a time, and returns what was confirmed, by
+// region. A plan that could not be carried out says so afterwards.
 func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]ami.SweepResult {
 	names := make([]string, len(plan.regions))
 	planned := map[string]retention.Plan{}
@@ -29,13 +29,13 @@ func (j *Janitor) sweep(limits limits, id string, plan *plan) map[string]ami.Swe
 	return done
 }
 
-// swept is a plan as it was carried out, and what came of it.
+// swept is a plan as it was carried out, and its result.
 type swept struct {
 	plan   retention.Plan
 	result ami.SweepResult
 }
 
-// region is what it takes to carry out a plan.
+// region returns what the sweep needs to carry out the plan of one region.
 func (j *Janitor) region(id string, s survey, plan retention.Plan) sweep.Region {
 	return sweep.Region{
 		Plan:       plan,

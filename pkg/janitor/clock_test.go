@@ -14,8 +14,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 )
 
-// Whose clock is not AWS's is minutes or years off with every idle time: it plans nothing, and changes nothing. An answer without a
-// date, as a proxy may give it, proves nothing.
+// Whose clock is not AWS's is minutes or years off with every idle time: it plans nothing, and
+// changes nothing. An answer without a date, as a proxy may give it, proves nothing.
 func TestWrongClock(t *testing.T) {
 	undated := func(next emulator.Doer) emulator.Doer {
 		return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -113,8 +113,8 @@ func TestWrongClockOfOtherCommands(t *testing.T) {
 	}
 }
 
-// A lock that somebody with a wrong clock has left would hold its region for as long as that clock was ahead. That is told, and not
-// taken for another run at work.
+// A lock that somebody with a wrong clock has left would hold its region for as long as that clock
+// was ahead. That is told, and not taken for another run at work.
 func TestLockOfAWrongClock(t *testing.T) {
 	records := t.TempDir()
 	for name, content := range map[string]string{

@@ -40,8 +40,9 @@ func TestTheRecordSaysThePolicy(t *testing.T) {
 	}
 }
 
-// Whatever is taken as a configuration gives a run that respects the floor and the cap, and a record that can be written.
-// A record that cannot be marshalled ends the function after the removals, and before anybody is told.
+// Whatever is taken as a configuration gives a run that respects the floor and the cap, and a
+// record that can be written. A record that cannot be marshalled ends the function after the
+// removals, and before anybody is told.
 func FuzzConfig(f *testing.F) {
 	variables := []string{}
 	for _, setting := range config.Settings() {

@@ -29,7 +29,8 @@ func tag(t *testing.T, j *janitor.Janitor, id, key, value string) {
 	}
 }
 
-// A person's answer may take hours. What was tagged meanwhile stays, and what has become due meanwhile is asked about.
+// A person's answer may take hours. What was tagged meanwhile stays, and what has become due
+// meanwhile is asked about.
 func TestThePlanIsMadeAgainAfterAYes(t *testing.T) {
 	account := world{images: []object{image(1, 400, 0, 1), image(2, 400, 0, 2)}}.load(t)
 	j := newJanitor(t, account.Client(), settings{"KEEP_NEWEST": "0"})
@@ -84,8 +85,8 @@ func TestAnnouncementsAreAskedAbout(t *testing.T) {
 	}
 }
 
-// Who has seen that an image is to be announced has not seen that it goes: should its day come while the person thinks, the
-// question is asked again.
+// Who has seen that an image is to be announced has not seen that it goes: should its day come
+// while the person thinks, the question is asked again.
 func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
 	account := world{images: []object{image(1, 400, 0)}}.load(t) // Without snapshots, which would be asked about for themselves.
 	const earlier = "20261109T020000Z-abcdef"
@@ -106,7 +107,8 @@ func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
 	}
 }
 
-// What a region that was held would remove was not asked about: should nothing hold it any more after a yes, the question is asked again.
+// A region on hold is not asked about. If it is no longer on hold after a yes, the question is
+// asked again.
 func TestARegionThatWasHeldIsAskedAbout(t *testing.T) {
 	account := inTwo(t, world{images: []object{image(1, 400, 0, 1)}}, world{images: []object{image(2, 400, 0, 2)}})
 	account.KeepRemoved(30)
@@ -160,7 +162,8 @@ func TestLeftoversAreAskedAbout(t *testing.T) {
 	}
 }
 
-// A leftover that was to be kept, and is not any more once the person has said yes, is asked about like an image.
+// A leftover that was kept in the first plan, and is removed in the second, is asked about like an
+// image.
 func TestALeftoverThatNobodyHasSeenIsAskedAbout(t *testing.T) {
 	l := leavingASnapshot(t)
 	l.at = l.at.AddDate(1, 0, 0) // By then image 5 is to go.

@@ -15,11 +15,13 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// Explain plans a run, and says all there is to say of some images, each given by its id, or by its name where no other image has that:
-// what every rule and every source of evidence has found, and what would have to change for the verdict to change. It changes
-// nothing. The error says which images were not found; what is explained are the others, in the order in which they were given.
+// Explain plans a run and explains the verdicts on some images, each given by its id or by its
+// name: what every rule and every source of evidence has found, and what would have to change for
+// the verdict to change. It changes nothing in the account. The error says which images were not
+// found, or have a name that several have; the others are explained in the order given.
 func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explanation, error) {
-	survey := j.survey(ctx, ami.NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00"))) // It is no run, and writes nothing.
+	// Nothing is written under this id.
+	survey := j.survey(ctx, ami.NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00")))
 	account := survey.policy.Open(survey.inventories, survey.now)
 	candidates := account.Candidates()
 	var found []place
@@ -54,8 +56,9 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 // place is an image, and the region that it is in.
 type place struct{ imageID, region string }
 
-// find returns the image with an id or a name, and its region. An id goes before a name, which anybody can choose. EC2 allows a name
-// once in a region of an account, but in each of several.
+// find returns the image with an id or a name, and its region. An id wins over a name, which
+// anybody can choose. In an account a name is unique within a region, but may be taken in several
+// regions.
 func (s survey) find(given string) (ami.Image, string, error) {
 	var named []ami.Image
 	var regions, ids []string
@@ -80,8 +83,8 @@ func (s survey) find(given string) (ami.Image, string, error) {
 	}
 }
 
-// askSharingOf adds to the evidence with whom the snapshots are shared that would go with images,
-// given with their regions.
+// askSharingOf adds to the evidence with whom the snapshots are shared that would be deleted with
+// some images, given with their regions.
 func (j *Janitor) askSharingOf(ctx context.Context, account *retention.Account, evidence map[string]ami.Evidence, images map[string]string) {
 	var plans []retention.Plan
 	for id, region := range images {
@@ -132,7 +135,7 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []digest.SourceFinding {
 	return append(findings, sharingFinding(finding))
 }
 
-// sharingFinding says what is known of with whom an image is shared.
+// sharingFinding says with whom an image is shared, as far as that is known.
 func sharingFinding(finding ami.Finding) digest.SourceFinding {
 	sharing := sourceFinding(usage.PermissionsSource, finding)
 	switch {

@@ -15,8 +15,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// What is explained of an image is what a run decides, for every image of the sample account and in any order. Nothing is
-// changed.
+// What is explained of an image is what a run decides, for every image of the sample account and in
+// any order. Nothing is changed.
 func TestExplanationsAgreeWithThePlan(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]settings{
@@ -60,8 +60,9 @@ func TestExplanationsAgreeWithThePlan(t *testing.T) {
 	}
 }
 
-// checkExplanation checks what holds for every explanation: each rule and each source is there once, the rules that speak
-// are those of the verdict and those that the plan does not come to, and a kept image says until when.
+// checkExplanation checks what holds for every explanation: each rule and each source is there
+// once, the rules that speak are those of the verdict and those that the plan does not come to, and
+// a kept image says until when.
 func checkExplanation(t *testing.T, j *janitor.Janitor, e digest.Explanation) {
 	t.Helper()
 	var rules []string
@@ -236,8 +237,8 @@ func TestWhatAMissingReportSays(t *testing.T) {
 	}
 }
 
-// An image that is not there is an error that says where it was looked for, and where it could not be. The others are explained all the
-// same, in the order in which they were given.
+// An image that is not there is an error that says where it was looked for, and where it could not
+// be. The others are explained nevertheless, in the order in which they were given.
 func TestExplainingWhatIsNotThere(t *testing.T) {
 	account := inTwo(t, world{images: []object{image(1, 400, 0, 1)}}, world{images: []object{image(2, 400, 0, 2)}})
 	j := newJanitor(t, account.Client(), settings{"REGIONS": "all"})
@@ -272,7 +273,8 @@ func TestExplainingWhatIsNotThere(t *testing.T) {
 	}
 }
 
-// A name will do where one image has it. An id goes before a name; of several images with a name the ids are given, with their regions.
+// A name will do where one image has it. An id goes before a name; of several images with a name
+// the ids are given, with their regions.
 func TestExplainingByName(t *testing.T) {
 	named := func(n int, name string) object { return with(image(n, 400, 0, n), "Name", name) }
 	account := inTwo(t,
@@ -297,7 +299,8 @@ func TestExplainingByName(t *testing.T) {
 	}
 }
 
-// Unmark looks in every region of the run, tells of each image, and changes only those that are marked.
+// Unmark looks in every region of the run, tells of each image, and changes only those that are
+// marked.
 func TestUnmark(t *testing.T) {
 	due := func(n int, state, holder string) object {
 		return with(with(image(n, 400, 0, n), "State", state), "Tags", []object{{"Key": "ami-janitor:due", "Value": dueDay}, {"Key": holder, "Value": "20261110T020000Z-abcdef"}, {"Key": "Owner", "Value": "me"}})

@@ -12,7 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// remedyFor is a part of what there is to do about a read that goes wrong, by the way in which it does.
+// remedyFor is a part of what there is to do about a read that goes wrong, by the way in which it
+// does.
 var remedyFor = map[string]string{
 	"denied": "Allow {action} ", "throttled": "AWS throttled the calls.", "broken": "The next run looks again.", "not known": "does not know this action.",
 	"web page": "No AWS service answers like this.", "empty": "No AWS service answers like this.", "truncated": "No AWS service answers like this.", "unreachable": "AWS could not be reached.",
@@ -53,8 +54,8 @@ func (w places) check(t *testing.T, wants ...string) {
 	}
 }
 
-// Whichever read goes wrong, in whichever way: digest, record and explain name the action, and say what to do. What there is to go wrong is
-// not listed here but seen in the calls of a run.
+// Whichever read goes wrong, in whichever way: digest, record and explain name the action, and say
+// what to do. What there is to go wrong is not listed here but seen in the calls of a run.
 func TestEveryReadThatFailsIsNamedWithItsRemedy(t *testing.T) {
 	t.Parallel()
 	var reads map[string]int
@@ -86,7 +87,8 @@ func TestEveryReadThatFailsIsNamedWithItsRemedy(t *testing.T) {
 	}
 }
 
-// A gap that is about one thing names it: template and version, parameter, snapshot, image or rule, with what to do about that.
+// A gap that is about one thing names it: template and version, parameter, snapshot, image or rule,
+// with what to do about that.
 func TestEveryGapNamesItsHolder(t *testing.T) {
 	t.Parallel()
 	const foreign = "arn:aws:ssm:eu-west-1:111122223333:parameter/golden/web"
@@ -217,7 +219,8 @@ func TestEveryGapNamesItsHolder(t *testing.T) {
 	}
 }
 
-// Where the role may do nothing of what the sources need, the digest tells of each of them, and not of three.
+// Where the role may do nothing of what the sources need, the digest tells of each of them, and not
+// of three.
 func TestAllGapsAreToldOf(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {

@@ -1,5 +1,5 @@
-// Package janitor is the whole run: it reads every region, looks for evidence of use, makes the plan, carries it out,
-// and tells people. Both binaries call it.
+// Package janitor is the whole run: it reads every region, looks for evidence of use, makes the
+// plan, carries it out, and tells people. Both binaries call it.
 package janitor
 
 import (
@@ -30,26 +30,35 @@ type Janitor struct {
 	Clock   func() time.Time
 	Version string
 
-	Copy *record.Copy // What there is to say of the account if it is a copy; nil if it is a real one, or a copy that is whole.
+	// Copy says what a copy of an account lacks; nil for a real account, or for a complete copy.
+	Copy *record.Copy
 
-	ReadFile func(path string) ([]byte, error) // Reads the keep list if Config names a file; may be nil.
+	// ReadFile reads the keep list if Config names a file; may be nil.
+	ReadFile func(path string) ([]byte, error)
 
-	RecordsOf func(account string) string // Where the records of an account are if Config does not say; empty for nowhere. It may be nil.
+	// RecordsOf returns where the records of an account are if Config does not say; empty for
+	// nowhere. It may be nil.
+	RecordsOf func(account string) string
+
+	// BorrowedRecords says that Config.Records belong to a function, and this is the command line:
+	// a dry run reads them, and writes nothing there.
+	BorrowedRecords bool
 
 	Reader record.Reader // Who reads the texts about runs.
 
-	BorrowedRecords bool // Config.Records are those of a function, which this is not: a dry run reads them, and leaves nothing there.
+	Watch func(stage string, done, total int) // Called as a run goes on; may be nil.
 
-	Watch   func(stage string, done, total int) // Called as a run goes on; may be nil.
-	Confirm func(plan record.Run) bool          // Asked before anything is removed, with the record as of a dry run; may be nil.
+	// Confirm is asked before anything is removed, with a record like that of a dry run; may be
+	// nil.
+	Confirm func(plan record.Run) bool
 
-	watchdog *journal.Watchdog // Of the run that is on.
+	watchdog *journal.Watchdog // Of the current run.
 }
 
-// Run judges every image of the account, removes what no rule keeps, and returns the record of it all. A dry run stops
-// after the plan. There is no error beside the record: what went wrong is in it.
+// Run judges every image of the account, removes those that no rule keeps, and returns the record.
+// A dry run stops after the plan. There is no separate error: the record holds what went wrong.
 //
-// No image is begun once ctx is done; one that has been begun is finished.
+// Once ctx is done the run starts on no further image, but finishes those that it has started on.
 func (j *Janitor) Run(ctx context.Context, id ami.RunID, dryRun bool) record.Run {
 	watchdog := journal.NewWatchdog(j.Clock)
 	watched := *j
@@ -96,11 +105,13 @@ func (j *Janitor) plan(limits limits, run ami.RunID) plan {
 	return plan{survey, regions, asked}
 }
 
-// sharingRounds is how often other images come up in the place of those of whose snapshots it is not known with whom they are shared.
+// sharingRounds is how often a plan may replace images because nobody could find out with whom
+// their snapshots are shared.
 const sharingRounds = 3
 
-// confirm asks a person about a plan, and plans again after a yes, because the answer may have taken hours. A new plan
-// that removes what the person has not seen is asked about like the first. It reports whether the run remains a dry one.
+// confirm asks a person about a plan, and plans again after a yes, because the answer may have
+// taken hours. If the new plan removes something that the person has not seen, it asks again. It
+// reports whether the run remains a dry one.
 func (j *Janitor) confirm(limits limits, id ami.RunID, planned plan) (confirmed plan, dryRun bool) {
 	for len(planned.removals()) > 0 {
 		if !j.Confirm(j.record(id, planned, nil)) {
@@ -118,8 +129,9 @@ func (j *Janitor) confirm(limits limits, id ami.RunID, planned plan) (confirmed 
 	return planned, false
 }
 
-// removals are the images and snapshots that a plan removes, those that earlier runs have left among them, and the images whose
-// removal it announces, or takes back. In a region that is held it only takes back, and in one that is left to another run nothing.
+// removals are the images and snapshots that a plan removes, those that earlier runs left among
+// them, and the images whose removal it announces or takes back. In a region on hold it only takes
+// back; in a region where another run is at work it does nothing.
 func (p plan) removals() map[string]bool {
 	removals := map[string]bool{}
 	for _, region := range p.regions {
@@ -138,7 +150,8 @@ func (p plan) removals() map[string]bool {
 	return removals
 }
 
-// record puts together what happened. What was done is given by region; without any the record is that of a dry run.
+// record puts together what happened. The results are by region; if there are none at all, it is
+// the record of a dry run.
 func (j *Janitor) record(id ami.RunID, plan plan, done map[string]ami.SweepResult) record.Run {
 	run := record.Run{
 		Run:            string(id),
@@ -199,8 +212,8 @@ func Err(run record.Run) error {
 	return errors.Join(errs...)
 }
 
-// isTold reports whether the digest of a run is sent. That of the first run always is, and that of a run
-// that lacked a proof: it would look like one with nothing to do.
+// isTold reports whether the digest of a run is sent. That of the first run always is, and that of
+// a run that lacked a proof: it would look like one with nothing to do.
 func isTold(run record.Run, on config.NotifyOn) bool {
 	return on == config.NotifyAlways || run.FirstRun || run.Failed() || run.LacksProof() || on == config.NotifyChanges && run.Changes()
 }

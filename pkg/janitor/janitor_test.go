@@ -61,7 +61,8 @@ func mixed() world {
 	}
 }
 
-// A dry run is a run that stops after the plan, and calls nothing that changes anything, not even to try.
+// A dry run is a run that stops after the plan, and calls nothing that changes anything, not even
+// to try.
 func TestADryRunChangesNothing(t *testing.T) {
 	account := mixed().load(t)
 	record := run(t, account.Client(), nil, true)
@@ -191,7 +192,8 @@ func TestRegions(t *testing.T) {
 	}
 }
 
-// A snapshot or a copy in another region is another thing: ids are unique in a region only in principle, and a plan is of one.
+// A snapshot or a copy in another region is another thing: ids are unique in a region only in
+// principle, and a plan is of one.
 func TestACopyInAnotherRegionIsAUse(t *testing.T) {
 	home := world{images: []object{image(1, 400, 0, 1), image(2, 400, 0, 2)}}
 	away := world{images: []object{with(image(3, 5, 0, 3), "SourceImageId", imageID(1))}}
@@ -203,7 +205,8 @@ func TestACopyInAnotherRegionIsAUse(t *testing.T) {
 	wantVerdicts(t, record, map[string]string{imageID(1): "keep", imageID(2): "deregistered", imageID(3): "keep"})
 }
 
-// A partial inventory stops its region before anything is changed, and no other region; the digest is sent.
+// A partial inventory stops its region before anything is changed, and no other region; the digest
+// is sent.
 func TestARegionThatFailsIsLeftAsItWas(t *testing.T) {
 	var few, many world
 	for n := range 1001 {
@@ -312,7 +315,7 @@ func TestADeniedPermissionOfOneImageKeepsThatImageOnly(t *testing.T) {
 	}
 }
 
-// A transient fault of a read costs patience, and nothing else.
+// A transient fault of a read costs time, and nothing else.
 func TestTransientFaultsAreSatOut(t *testing.T) {
 	for _, kind := range []string{"throttled", "broken", "unreachable"} {
 		bubble(t, func(t *testing.T) {
@@ -389,10 +392,11 @@ func TestTheOrderOfInputDoesNotMatter(t *testing.T) {
 	}
 }
 
-// The number of calls is a promise to those who pay with EC2's rate limits: the pages of each listing, one call for ten
-// candidates and another one for ten that are about to go, one for a hundred of these and one for their snapshots, one for
-// each candidate, and one for each snapshot that is to go, and again just before
-// that. Of a long listing the emulated account has an empty page in its middle, as AWS may.
+// The number of calls is a promise to those who pay with EC2's rate limits: the pages of each
+// listing, one call for ten candidates and another one for ten that are about to go, one for a
+// hundred of these and one for their snapshots, one for each candidate, and one for each snapshot
+// that is to go, and again just before that. Of a long listing the emulated account has an empty
+// page in its middle, as AWS may.
 func TestCallsOfALargeAccount(t *testing.T) {
 	t.Parallel()
 	const images, snapshots, candidates = 2500, 2500, 120
@@ -468,7 +472,8 @@ func TestCallsOfALargeAccount(t *testing.T) {
 	}
 }
 
-// inUse is a world with several pages of whatever may name an image, none of which names a stale one.
+// inUse is a world with several pages of whatever may name an image, none of which names a stale
+// one.
 func inUse(w world) world {
 	fresh := imageID(2000)
 	w.reservations, w.versions = nil, nil
@@ -506,8 +511,8 @@ func large(images, snapshots, candidates int) world {
 	return w
 }
 
-// BenchmarkCalls counts the calls of a run by action, for accounts of 2,500 images and as many snapshots, of which 120 are
-// stale.
+// BenchmarkCalls counts the calls of a run by action, for accounts of 2,500 images and as many
+// snapshots, of which 120 are stale.
 func BenchmarkCalls(b *testing.B) {
 	plain := large(2500, 2500, 120)
 	for _, c := range []struct {
@@ -585,7 +590,8 @@ func TestTheRecordedAccount(t *testing.T) {
 	}
 }
 
-// The account on which four peers were run (peers.md, section E): not one of them gets all rows right.
+// The account on which four peers were run (peers.md, section E): not one of them gets all rows
+// right.
 func TestTheAccountThatNoPeerGetsRight(t *testing.T) {
 	w := world{
 		images: []object{

@@ -74,7 +74,8 @@ func TestKeepLists(t *testing.T) {
 				location = listFile(t, c.text)
 			}
 			account := listed(t, home, away)
-			// Where the list is a parameter, its text names the images, too: the source of evidence is switched off.
+			// Where the list is a parameter, its text names the images, too: the source of evidence
+			// is switched off.
 			record := run(t, account.Client(), settings{"REGIONS": "all", "KEEP_LIST": location, "USAGE_SOURCES": "references,instances"}, false)
 			checkRecord(t, record, 100)
 			wantVerdicts(t, record, map[string]string{imageID(1): "keep", imageID(2): "deregistered", imageID(3): "keep", imageID(4): "deregistered"})
@@ -91,8 +92,8 @@ func TestKeepLists(t *testing.T) {
 	}
 }
 
-// A keep list that cannot be read, or not understood, fails every region of the run: nothing is listed, and nothing is
-// changed; the digest says why.
+// A keep list that cannot be read, or not understood, fails every region of the run: nothing is
+// listed, and nothing is changed; the digest says why.
 func TestAKeepListThatCannotBeReadStopsTheRun(t *testing.T) {
 	reads := func(q emulator.Request, _ int) bool { return q.Action == "GetParameters" }
 	for name, c := range map[string]struct {
@@ -165,7 +166,7 @@ func TestAKeepListThatCannotBeReadStopsTheRun(t *testing.T) {
 	}
 }
 
-// The list is read anew by every run, and before every plan of a run that asks a person.
+// The list is read again by every run, and before every plan of a run that asks a person.
 func TestTheKeepListIsReadAnew(t *testing.T) {
 	path := listFile(t, "something-else")
 	account := listed(t, world{}, world{})

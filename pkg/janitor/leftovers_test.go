@@ -29,7 +29,8 @@ func (l *life) snapshots() []string {
 	return ids
 }
 
-// leavingASnapshot is an account in which a run has removed image 1 and could not delete snapshot 1, as it is on the next night.
+// leavingASnapshot is an account in which a run has removed image 1 and could not delete snapshot
+// 1, as it is on the next night.
 func leavingASnapshot(t *testing.T) *life {
 	t.Helper()
 	kept := tagged(object{"SnapshotId": snapshotID(9), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
@@ -47,7 +48,8 @@ func leavingASnapshot(t *testing.T) *life {
 	return l
 }
 
-// What one run has left and another deleted comes back with the image of the first, as the digest of the second says.
+// What one run has left and another deleted comes back with the image of the first, as the digest
+// of the second says.
 func TestALeftoverComesBackWithItsRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := leavingASnapshot(t)
@@ -68,8 +70,8 @@ func TestALeftoverComesBackWithItsRun(t *testing.T) {
 	})
 }
 
-// A snapshot that a run could not delete with its image is deleted by a later one, even if a run in between is still shown the
-// image, as EC2 does for a while.
+// A snapshot that a run could not delete with its image is deleted by a later one, even if a run in
+// between is still shown the image, as EC2 does for a while.
 func TestALeftoverOfAnImageThatIsStillListed(t *testing.T) {
 	for _, state := range []string{"gone", "deregistered", "available"} {
 		t.Run(state, func(t *testing.T) {
@@ -102,8 +104,8 @@ func TestALeftoverOfAnImageThatIsStillListed(t *testing.T) {
 	}
 }
 
-// A leftover that a run has seen to be gone is none any more: it stays if a person brings it back, even while others of the same run
-// are still to be deleted.
+// What a run has seen to be gone is no longer a leftover: it stays if a person brings it back, even
+// while others of the same run are still to be deleted.
 func TestALeftoverThatIsBack(t *testing.T) {
 	kept := tagged(object{"SnapshotId": snapshotID(3), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
 	l := live(t, world{images: []object{image(1, 900, 0, 1, 2, 3), image(5, 2, 1, 5)}, snapshots: []object{kept}}, settings{"RECORDS": t.TempDir()})
@@ -155,8 +157,8 @@ func TestALeftoverThatIsNotListed(t *testing.T) {
 	}
 }
 
-// Two images share a snapshot, and EC2 never says whether one of them is gone: it goes on listing it for a minute. The snapshot
-// stays until that is known, whichever of the two is the last one.
+// Two images share a snapshot, and EC2 never says whether one of them is gone: it goes on listing
+// it for a minute. The snapshot stays until that is known, whichever of the two is the last one.
 func TestASnapshotOfAnImageThatMayBeGone(t *testing.T) {
 	for _, doubtful := range []string{imageID(1), imageID(2)} {
 		bubble(t, func(t *testing.T) {
@@ -191,8 +193,9 @@ func TestASnapshotOfAnImageThatMayBeGone(t *testing.T) {
 	}
 }
 
-// A run that has reached its cap is followed by another one, which is still shown what the first has removed: nothing goes that
-// shares a snapshot with that, because the snapshot would stay for the sake of an image that is gone.
+// A run that has reached its cap is followed by another one, which is still shown what the first
+// has removed: nothing goes that shares a snapshot with that, because the snapshot would stay for
+// the sake of an image that is gone.
 func TestASnapshotOfAnImageThatIsStillListed(t *testing.T) {
 	l := live(t, world{images: []object{image(1, 900, 0, 9), image(2, 800, 0, 9), image(5, 2, 1, 5)}}, settings{"RECORDS": t.TempDir(), "MAX_DEREGISTRATIONS": "1"})
 	l.real(0)
@@ -212,7 +215,8 @@ func TestASnapshotOfAnImageThatIsStillListed(t *testing.T) {
 	}
 }
 
-// The books of a run are closed by none of another account, which finds nothing of what that run has left.
+// The books of a run are closed by none of another account, which finds nothing of what that run
+// has left.
 func TestLeftoversOfAnotherAccount(t *testing.T) {
 	kept := tagged(object{"SnapshotId": snapshotID(2), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
 	records := settings{"RECORDS": t.TempDir()}
@@ -235,8 +239,8 @@ func TestLeftoversOfAnotherAccount(t *testing.T) {
 	}
 }
 
-// A declaration that could not be taken off an image which no removal was tried of says nothing but that: the next run takes it
-// off, and judges the image by its facts.
+// A declaration that could not be taken off an image which no removal was tried of says nothing but
+// that: the next run takes it off, and judges the image by its facts.
 func TestADeclarationThatIsLeft(t *testing.T) {
 	l := live(t, staleWorld(2), settings{"RECORDS": t.TempDir()})
 	l.wrap = func(next emulator.Doer) emulator.Doer {
@@ -252,8 +256,9 @@ func TestADeclarationThatIsLeft(t *testing.T) {
 	l.want(7, l.real(7), "deregistered", "never-launched")
 }
 
-// The Recycle Bin holds a snapshot, and nobody knows what became of its image: EC2 deletes no snapshot that an image uses. The journal
-// hears of it, so that the snapshot stays if a person restores it.
+// The Recycle Bin holds a snapshot, and nobody knows what became of its image: EC2 deletes no
+// snapshot that an image uses. The journal hears of it, so that the snapshot stays if a person
+// restores it.
 func TestASnapshotInTheBinOfAnImageThatMayBeGone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		kept := tagged(object{"SnapshotId": snapshotID(99), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
@@ -289,8 +294,9 @@ func TestASnapshotInTheBinOfAnImageThatMayBeGone(t *testing.T) {
 	})
 }
 
-// The note that a removal is tried arrives, and its answer is lost. Nothing is tried, and the journal says so in the end: the next night
-// does not take the image for one that a person has restored.
+// The note that a removal is tried arrives, and its answer is lost. Nothing is tried, and the
+// journal says so in the end: the next night does not take the image for one that a person has
+// restored.
 func TestAnAttemptThatIsNotMade(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		at := now

@@ -5,20 +5,22 @@ import (
 	"time"
 )
 
-// What is kept of the time of a run, at most. A run whose deadline is near keeps a share of it instead.
+// What is kept of the time of a run, at most. A run whose deadline is near keeps a share of it
+// instead.
 const (
-	recordTime = 20 * time.Second // To note in the journal how the last removals ended, and to keep the record.
+	recordTime = 20 * time.Second // To write the last results into the journal, and the record.
 	digestTime = 20 * time.Second // To write and publish the digest.
 	finishTime = 10 * time.Second // To finish an image that has been begun.
 )
 
-// limits are the contexts of the parts of a run. Without a deadline only an interruption ends look and begin.
+// limits are the contexts of the parts of a run. Without a deadline only an interruption ends look,
+// ask and begin. An interruption never ends finish and record.
 type limits struct {
-	look   context.Context // Ends when half of the time is over: whatever is not looked up by then is kept.
-	ask    context.Context // Ends when three quarters are over: so does what the plan makes it necessary to ask.
+	look   context.Context // Ends at half of the time: what is not looked up by then is kept.
+	ask    context.Context // Ends at three quarters: so do the questions that a plan raises.
 	begin  context.Context // Ends when no further image may be begun.
-	finish context.Context // Ends when only the time for the record and the digest is left. An interruption does not end it.
-	record context.Context // Ends when only the time for the digest is left.
+	finish context.Context // Ends when time is left for the record and the digest only.
+	record context.Context // Ends when time is left for the digest only.
 	cancel func()
 }
 

@@ -16,8 +16,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// pacedRun runs the janitor at half of AWS's rates, where every call takes so long. Without a limit it has all the time that
-// it needs.
+// pacedRun runs the janitor at half of AWS's rates, where every call takes so long. Without a limit
+// it has all the time that it needs.
 func pacedRun(t *testing.T, w world, s settings, latency, limit time.Duration) (record record.Run, account *emulator.Account, took time.Duration) {
 	t.Helper()
 	account, err := emulator.Load(w.files(t), emulator.Options{Now: time.Now})
@@ -57,8 +57,8 @@ func orphans(images, orphans int) world {
 	return w
 }
 
-// However many orphans there are, EC2 is asked about as many as a digest can use, and about the snapshot of a candidate; a region without
-// images does not fail.
+// However many orphans there are, EC2 is asked about as many as a digest can use, and about the
+// snapshot of a candidate; a region without images does not fail.
 func TestManyOrphans(t *testing.T) {
 	for images := range 2 {
 		t.Run(fmt.Sprint(images), func(t *testing.T) {
@@ -90,8 +90,8 @@ func parameters(n int) world {
 	return w
 }
 
-// The values of parameters come at half of the 40 calls a second that an account has for them, so that applications have the
-// other half.
+// The values of parameters come at half of the 40 calls a second that an account has for them, so
+// that applications have the other half.
 func TestManyParameters(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		record, account, took := pacedRun(t, parameters(3000), settings{"KEEP_NEWEST": "0"}, 15*time.Millisecond, 15*time.Minute)
@@ -104,8 +104,8 @@ func TestManyParameters(t *testing.T) {
 	})
 }
 
-// More candidates than can be looked up in half of the time are no failure of a lookup. The digest says what helps, and counts
-// them among what is left.
+// More candidates than can be looked up in half of the time are no failure of a lookup. The digest
+// says what helps, and counts them among what is left.
 func TestMoreCandidatesThanTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		record, _, _ := pacedRun(t, stale(1200), settings{"KEEP_NEWEST": "0", "MAX_DEREGISTRATIONS": "10"}, 50*time.Millisecond, 100*time.Second)
@@ -123,8 +123,8 @@ func TestMoreCandidatesThanTime(t *testing.T) {
 	})
 }
 
-// With whom snapshots are shared is asked when half of the time may be over, and until three quarters are. An image of which that was not
-// reached stays, and the digest says what helps.
+// With whom snapshots are shared is asked when half of the time may be over, and until three
+// quarters are. An image that was not reached stays, and the digest says what helps.
 func TestMoreSnapshotsThanTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account, err := emulator.Load(stale(30).files(t), emulator.Options{Now: time.Now})
@@ -210,8 +210,8 @@ func saysWhatHelps(t *testing.T, text string, settings ...string) {
 	}
 }
 
-// A launch template that names a parameter of another account, or one that SSM does not allow, is what the digest and the
-// explanation name. Whatever else is read counts.
+// A launch template that names a parameter of another account, or one that SSM does not allow, is
+// what the digest and the explanation name. Whatever else is read counts.
 func TestAParameterThatCannotBeRead(t *testing.T) {
 	const malformed = "/not valid/%%%:a:b:c"
 	for name, test := range map[string]struct{ parameter, says string }{

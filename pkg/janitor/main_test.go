@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Nearly all that these tests allocate are requests and answers, which are garbage at once. To collect it as often as usual
-// would take a third of their time.
+// Nearly all that these tests allocate are requests and answers, which are garbage at once. To
+// collect it as often as usual would take a third of their time.
 func TestMain(m *testing.M) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(400)

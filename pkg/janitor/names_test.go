@@ -16,7 +16,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// literals calls visit for every text in the code that people are shown, with its place. Tags of structures are none.
+// literals calls visit for every text in the code that people are shown, with its place; not for
+// tags of structures.
 func literals(t *testing.T, visit func(place, text string)) {
 	t.Helper()
 	for _, root := range []string{"..", "../../cmd/ami-janitor", "../../functions"} {
@@ -48,8 +49,8 @@ func literals(t *testing.T, visit func(place, text string)) {
 	}
 }
 
-// Whatever is said of a setting is said by the name that its reader knows: no text has the name of a variable as it is, but in braces,
-// and these have a word for every reader.
+// Whatever is said of a setting is said by the name that its reader knows: no text has the name of
+// a variable as it is, but in braces, and these have a word for every reader.
 func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
 	settings := map[string]config.Setting{}
 	var names []string

@@ -25,8 +25,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// life is an account over many nights. It is saved after each run and loaded before the next, as rehearse does with
-// --state-out and --account.
+// life is an account over many nights. It is saved after each run and loaded before the next, as
+// rehearse does with --state-out and --account.
 type life struct {
 	t        *testing.T
 	dir      string
@@ -73,7 +73,8 @@ func (l *life) janitor() *janitor.Janitor {
 	return j
 }
 
-// run carries out a run at a time. The account is left as it was if it is a dry one that keeps its promise.
+// run carries out a run at a time. The account is left as it was if it is a dry one that keeps its
+// promise.
 func (l *life) run(at time.Time, dry bool) record.Run {
 	l.t.Helper()
 	l.at = at
@@ -97,7 +98,8 @@ func (l *life) run(at time.Time, dry bool) record.Run {
 	return record
 }
 
-// withRecords keeps records where removals are announced: no later run goes by announcements without.
+// withRecords keeps records where removals are announced: no later run goes by announcements
+// without.
 func (l *life) withRecords() settings {
 	s := maps.Clone(l.settings)
 	if _, set := s["RECORDS"]; !set && s["GRACE"] != "" {
@@ -298,7 +300,8 @@ func TestAnAnnouncedImageGoesWhenItIsDue(t *testing.T) {
 	}
 }
 
-// What is announced is no removal: it is counted for itself, its snapshots are not to be deleted, and its day is told.
+// What is announced is no removal: it is counted for itself, its snapshots are not to be deleted,
+// and its day is told.
 func TestAnAnnouncementIsNoRemoval(t *testing.T) {
 	for _, dry := range []bool{true, false} {
 		l := live(t, world{images: []object{image(1, 400, 300, 1), image(2, 500, 0, 2)}}, graceful)
@@ -329,7 +332,8 @@ func TestAnAnnouncementIsNoRemoval(t *testing.T) {
 	}
 }
 
-// objections are what people do to say that an announced image is to stay, and how they take that back.
+// objections are what people do to say that an announced image is to stay, and how they take that
+// back.
 var objections = map[string]struct {
 	action   string
 	object   func(l *life)
@@ -402,8 +406,8 @@ func (l *life) unmark(at time.Time, n int) {
 	l.save()
 }
 
-// Whatever somebody does against it takes the announcement back for good: the idle time starts anew, and only when it is
-// over is the image announced again, with the full time.
+// Whatever somebody does against an announcement takes it back for good: the idle time starts over,
+// and only when it is over is the image announced again, with the full time.
 func TestObjections(t *testing.T) {
 	t.Parallel()
 	for name, c := range objections {
@@ -451,7 +455,7 @@ func TestObjections(t *testing.T) {
 			day := since + 181
 			l.want(day, l.real(day), "marked", "stale")
 			if due := l.tags(1)["ami-janitor:due"]; due != night(day+14).Format(time.DateOnly) {
-				t.Errorf("announced anew for %s", due)
+				t.Errorf("announced again for %s", due)
 			}
 			l.want(day+13, l.real(day+13), "keep", "announced")
 			l.want(day+14, l.real(day+14), "deregistered")
@@ -459,7 +463,8 @@ func TestObjections(t *testing.T) {
 	}
 }
 
-// A night of doubt on the due day removes nothing, and leaves the announcement as it is; the next night goes on.
+// A night of doubt on the due day removes nothing, and leaves the announcement as it is; the next
+// night goes on.
 func TestADoubtOnTheDueDay(t *testing.T) {
 	t.Parallel()
 	actions := map[string]int{}
@@ -528,8 +533,8 @@ func TestGraceThatChangesInTheMiddle(t *testing.T) {
 	}
 }
 
-// Grace is never shorter than it says (docs/design/0024): what is announced late in the evening is due so many days later at that
-// hour, and not before.
+// Grace is never shorter than it says (docs/design/0024): what is announced late in the evening is
+// due so many days later at that hour, and not before.
 func TestGraceIsNeverCutShort(t *testing.T) {
 	late := now.Add(21*time.Hour + 30*time.Minute)
 	for _, days := range []int{1, 2, 14} {
@@ -546,7 +551,8 @@ func TestGraceIsNeverCutShort(t *testing.T) {
 	}
 }
 
-// What a person restores is not removed again. The Recycle Bin gives an image back with the tags that it had.
+// What a person restores is not removed again. The Recycle Bin gives an image back with the tags
+// that it had.
 func TestAnImageThatIsRestoredFromTheRecycleBin(t *testing.T) {
 	l := live(t, world{images: []object{image(1, 400, 300, 1)}}, maps.Clone(graceful))
 	announced := l.real(0).Run
@@ -568,7 +574,8 @@ func TestAnImageThatIsRestoredFromTheRecycleBin(t *testing.T) {
 	l.want(15+181, l.real(15+181), "marked")
 }
 
-// What the policy does not remove any more loses its mark, and nothing else: announced again, it has the full time.
+// What the policy no longer removes loses its mark, and nothing else: announced again, it has the
+// full time.
 func TestAPolicyThatChangesInTheMiddle(t *testing.T) {
 	for name, change := range map[string]settings{
 		"another scope": {"NAMES": "!*"}, "another limit": {"STALE_AFTER": "500d", "NEVER_LAUNCHED_AFTER": "500d"}, "other tags": {"ONLY_TAGS": "Env=prod"},
@@ -632,8 +639,8 @@ func TestTheCapsOfALife(t *testing.T) {
 	}
 }
 
-// What comes into use in the night of its removal, or is changed by hand, is skipped, keeps its mark for that night, and is
-// judged anew in the next.
+// What comes into use in the night of its removal, or is changed by hand, is skipped, keeps its
+// mark for that night, and is judged again in the next.
 func TestTheDueDayIsLookedAtAgain(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(l *life)
@@ -675,8 +682,8 @@ func (l *life) addTemplate(n int) {
 	})
 }
 
-// atTheSecondLook lets something happen once the declaration of the first images that are about to go has been read back,
-// just before they are looked at again.
+// atTheSecondLook lets something happen once the declaration of the first images that are about to
+// go has been read back, just before they are looked at again.
 func atTheSecondLook(next emulator.Doer, happen func()) emulator.Doer {
 	isDeclared, hasHappened := false, false
 	return on(next, func(q emulator.Request, _ int) bool {
@@ -691,7 +698,8 @@ func atTheSecondLook(next emulator.Doer, happen func()) emulator.Doer {
 	})
 }
 
-// A run that breaks off anywhere in its writes is mended by those that follow, and nothing goes before its time.
+// A run that breaks off anywhere in its writes is mended by those that follow, and nothing goes
+// before its time.
 func TestALifeWithLostAnswers(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
@@ -746,7 +754,8 @@ func TestALifeWithLostAnswers(t *testing.T) {
 	})
 }
 
-// brokenWrites lets all writes of a run fail from some number on, or take effect and lose their answers.
+// brokenWrites lets all writes of a run fail from some number on, or take effect and lose their
+// answers.
 func brokenWrites(next emulator.Doer, kind string, from int) emulator.Doer {
 	var n atomic.Int64
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {

@@ -14,8 +14,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// twoPolicies lets two policies run in turn over one account, an hour apart, each with records of its own, and returns the nights in
-// which images were removed, by policy and id, and how often each policy has announced an image.
+// twoPolicies lets two policies run in turn over one account, an hour apart, each with records of
+// its own, and returns the nights in which images were removed, by policy and id, and how often
+// each policy has announced an image.
 func twoPolicies(t *testing.T, w world, a, b settings, nights, everyNth int) (gone map[string]map[string]int, announced map[string]int, l *life) {
 	t.Helper()
 	l = live(t, w, nil)
@@ -45,7 +46,8 @@ func twoPolicies(t *testing.T, w world, a, b settings, nights, everyNth int) (go
 	return gone, announced, l
 }
 
-// Two policies in one account leave one another's announcements alone: each removes what it would remove alone, on its day.
+// Two policies in one account leave one another's announcements alone: each removes what it would
+// remove alone, on its day.
 func TestTwoPoliciesInOneAccount(t *testing.T) {
 	w := func() world {
 		return world{images: []object{
@@ -94,7 +96,8 @@ func TestTwoPoliciesInOneAccount(t *testing.T) {
 	}
 }
 
-// What one policy has disabled stays disabled until its day, whatever another one thinks of it: launches do not fail by turns.
+// What one policy has disabled stays disabled until its day, whatever another one thinks of it:
+// launches do not fail by turns.
 func TestWhatAnotherPolicyHasDisabledStaysSo(t *testing.T) {
 	l := live(t, world{images: []object{with(image(1, 400, 300, 1), "Name", "web-legacy")}}, nil)
 	a, b := settings{"GRACE": "7d", "GRACE_ACTION": "disable", "POLICY_NAME": "web", "RECORDS": t.TempDir()}, settings{"GRACE": "7d", "NAMES": "db-*", "POLICY_NAME": "db", "RECORDS": t.TempDir()}
@@ -109,7 +112,8 @@ func TestWhatAnotherPolicyHasDisabledStaysSo(t *testing.T) {
 	}
 }
 
-// Facts of an image count for every policy: the one that sees them objects, and the one that has announced the image takes that back.
+// Facts of an image count for every policy: the one that sees them objects, and the one that has
+// announced the image takes that back.
 func TestFactsCountForEveryPolicy(t *testing.T) {
 	for name, fact := range map[string]func(*life){
 		"tagged to be kept": func(l *life) { l.setTag(1, "ami-janitor:keep", "true") },
@@ -155,7 +159,8 @@ func TestFactsCountForEveryPolicy(t *testing.T) {
 	}
 }
 
-// An announcement whose policy does not come back for it is nobody's 30 days after its day: its tags come off, and it is judged anew.
+// An announcement whose policy does not come back for it is nobody's 30 days after its day: its
+// tags come off, and it is judged again.
 func TestAnAnnouncementOfNobody(t *testing.T) {
 	w := world{images: []object{with(image(1, 400, 300, 1), "Tags", announcement("20261001T020000Z-3f9c1a", "gone-stack", "2026-10-31", false))}}
 	l := live(t, w, settings{"GRACE": "7d", "POLICY_NAME": "web"})
@@ -189,7 +194,8 @@ func TestWhatIsTakenBackIsAskedAbout(t *testing.T) {
 	}
 }
 
-// Tags are claims. What no record bears out has no image enabled, un-deprecated or removed, and is told of.
+// Tags are claims. What no record bears out has no image enabled, un-deprecated or removed, and is
+// told of.
 func TestForgedAnnouncements(t *testing.T) {
 	const run = "20261105T020000Z-abcdef"
 	disabled := func(tags ...object) object {
@@ -251,7 +257,8 @@ func TestAForgedAnnouncementIsTold(t *testing.T) {
 	}
 }
 
-// Forged records, and two tags, delete no snapshot: what a run has left undone it had planned, and the snapshot says the same.
+// Forged records, and two tags, delete no snapshot: what a run has left undone it had planned, and
+// the snapshot says the same.
 func TestAForgedLeftover(t *testing.T) {
 	const forged, ghost = "20261121T020000Z-010203", "ami-0fffffffffffffff1"
 	for name, test := range map[string]struct {
@@ -312,7 +319,8 @@ func TestGraceWithoutRecords(t *testing.T) {
 	}
 }
 
-// An announcement that was taken back counts for nothing any more, whoever writes its tags again: it is kept, and told of.
+// An announcement that was taken back no longer counts, whoever writes its tags again: the image is
+// kept, and the digest tells of it.
 func TestAnAnnouncementThatIsWrittenBack(t *testing.T) {
 	for name, withdraw := range map[string]func(*life){
 		"out of scope": func(l *life) { l.settings["NAMES"] = "!*" },

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// watch returns the function that tells how far a stage of the run has come in a region. What is told is the sum over the
-// regions.
+// watch returns the function that tells how far a stage of the run has come in a region. Watch is
+// told the sum over all regions.
 func (j *Janitor) watch(stage string) func(region string, done, total int) {
 	if j.Watch == nil {
 		return func(string, int, int) {}

@@ -47,7 +47,7 @@ func (j *Janitor) lookUp(
 
 // lookups says what is to be looked up, by region.
 func (j *Janitor) lookups(survey survey, candidates map[string][]ami.Image, unattached map[string]retention.Unattached) map[string]usage.Lookup {
-	originals := originals(survey, candidates)
+	originals := originalsOf(survey, candidates)
 	lookups := map[string]usage.Lookup{}
 	for _, inventory := range survey.inventories {
 		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
@@ -57,7 +57,7 @@ func (j *Janitor) lookups(survey survey, candidates map[string][]ami.Image, unat
 		case len(candidates) > 0:
 			lookup.Names = textSources(lookup.Names)
 		default:
-			lookup.Names = nil // There is nothing that anything could name.
+			lookup.Names = nil // There is no image or snapshot that a source could name.
 		}
 		lookups[inventory.Region] = lookup
 	}
@@ -92,9 +92,9 @@ func (j *Janitor) clients(region string) usage.Clients {
 	return usage.Clients{EC2: wire.EC2(j.AWS, region), AutoScaling: wire.AutoScaling(j.AWS, region), SSM: wire.SSM(j.AWS, region)}
 }
 
-// originals returns the images that candidates are copies of, by the region of the former, in the order of their ids. Of
-// those that no inventory has, no more than the id is known.
-func originals(survey survey, candidates map[string][]ami.Image) map[string][]ami.Image {
+// originalsOf returns the images that candidates are copies of, by the region of the originals, in
+// the order of their ids. An original that is in no inventory has only an id.
+func originalsOf(survey survey, candidates map[string][]ami.Image) map[string][]ami.Image {
 	found := map[string]map[string]ami.Image{}
 	for region, images := range candidates {
 		for _, image := range images {
@@ -136,7 +136,8 @@ func (j *Janitor) askSharing(ctx context.Context, evidence map[string]ami.Eviden
 		}
 	}
 	if noMore && len(regions) > 0 {
-		for region, known := range evidence { // The cap is one for all regions: what comes up next may be in any.
+		// The cap is for all regions together, so the next image may be in any of them.
+		for region, known := range evidence {
 			known.SharingGap = firstGap(known.Sharing)
 			evidence[region] = known
 		}
@@ -153,7 +154,8 @@ func (j *Janitor) askSharing(ctx context.Context, evidence map[string]ami.Eviden
 	return len(regions) > 0
 }
 
-// firstGap returns why no more snapshots are asked about: the first of which it is not known with whom it is shared.
+// firstGap returns why no more snapshots are asked about: the first failure to find out with whom
+// one is shared.
 func firstGap(sharing map[string]ami.Sharing) string {
 	for _, id := range slices.Sorted(maps.Keys(sharing)) {
 		if err := sharing[id].Err; err != "" {

@@ -66,8 +66,8 @@ func removed(record record.Run) (ids []string) {
 	return ids
 }
 
-// The worst of the traps: whatever goes wrong with the reads, no more is removed than without a fault,
-// and the record says what is left.
+// The worst of the traps: whatever goes wrong with the reads, no more is removed than without a
+// fault, and the record says what is left.
 func TestFaultsOfReadsNeverRemoveMore(t *testing.T) {
 	t.Parallel()
 	kinds := slices.Sorted(maps.Keys(readFaults))
@@ -105,8 +105,8 @@ func TestFaultsOfReadsNeverRemoveMore(t *testing.T) {
 	})
 }
 
-// On any account: dry and real runs agree, the record agrees with the account, and once nothing is due
-// any more, nothing is done.
+// On any account: dry and real runs agree, the record agrees with the account, and once nothing is
+// due, nothing is done.
 func TestRunsOfAnyAccount(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {

@@ -48,8 +48,8 @@ func atTheFirst(next emulator.Doer, action string, happen func()) emulator.Doer 
 	}, nil)
 }
 
-// Between the plan and the removal somebody begins to use an image, or changes it. Before each batch the janitor looks
-// again.
+// Between the plan and the removal somebody begins to use an image, or changes it. Before each
+// batch the janitor looks again.
 func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
 	t.Parallel()
 	const last = 60 // Of a batch that is looked at after the first ones are removed.
@@ -118,8 +118,8 @@ func TestWhatHappensBetweenPlanAndRemoval(t *testing.T) {
 	}
 }
 
-// A snapshot that several images share goes after all of them, maybe much later, and one that an earlier run has left goes by
-// itself: they are looked at once more just before that.
+// A snapshot that several images share goes after all of them, maybe much later, and one that an
+// earlier run has left goes by itself: they are looked at once more just before that.
 func TestASnapshotThatIsTaggedMeanwhile(t *testing.T) {
 	t.Parallel()
 	l := live(t, world{images: []object{image(1, 900, 0, 1, 9), image(2, 900, 0, 2, 9), image(3, 2, 1, 3)}}, settings{"RECORDS": t.TempDir()})
@@ -154,7 +154,8 @@ func TestASnapshotThatIsTaggedMeanwhile(t *testing.T) {
 	}
 }
 
-// What becomes of a snapshot that two images share, or that an earlier run has left, is settled by what it is when its turn comes.
+// What becomes of a snapshot that two images share, or that an earlier run has left, is settled by
+// what it is when its turn comes.
 func TestSnapshotsThatGoByThemselves(t *testing.T) {
 	t.Parallel()
 	untag := func(l *life, n int) { l.setSnapshotTag(n, "ami-janitor:intent", "") }
@@ -213,8 +214,9 @@ func (l *life) restorable(run string) int {
 	return n
 }
 
-// A run that has slept is taken for dead, and another one goes on where it was. When it wakes up it leaves alone what the other one
-// has declared since: an undo finds that by its tags, and so does the night after.
+// A run that has slept is taken for dead, and another one goes on where it was. When it wakes up it
+// leaves alone what the other one has declared since: an undo finds that by its tags, and so does
+// the night after.
 func TestARunThatWakesUpBesideAnother(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const last = 60
@@ -251,7 +253,8 @@ func TestARunThatWakesUpBesideAnother(t *testing.T) {
 	})
 }
 
-// The same with what a run is about to take off, as left by one that was killed: another run has declared and removed it since.
+// The same with what a run is about to take off, as left by one that was killed: another run has
+// declared and removed it since.
 func TestARunThatWakesUpBeforeItTakesTagsOff(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := settings{"RECORDS": t.TempDir()}
@@ -286,8 +289,9 @@ func TestARunThatWakesUpBeforeItTakesTagsOff(t *testing.T) {
 	})
 }
 
-// Between two attempts at a removal so much time may pass that another run takes over: the machine sleeps, for less than anybody would
-// call a standstill, or EC2 throttles for long. The first one gives signs of life, or leaves what it has begun to the other one.
+// Between two attempts at a removal so much time may pass that another run takes over: the machine
+// sleeps, for less than anybody would call a standstill, or EC2 throttles for long. The first one
+// gives signs of life, or leaves what it has begun to the other one.
 func TestAttemptsThatTakeLong(t *testing.T) {
 	for name, c := range map[string]struct {
 		before, between time.Duration // The first attempt, and from one to the next.
@@ -352,7 +356,8 @@ func TestStraysWithoutALock(t *testing.T) {
 	}
 }
 
-// Without a journal nothing keeps two runs apart. One that finds what the other one has declared leaves the declaration to that one.
+// Without a journal nothing keeps two runs apart. One that finds what the other one has declared
+// leaves the declaration to that one.
 func TestTwoRunsThatDeclareTheSame(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account := world{images: []object{image(1, 900, 0, 1), image(5, 2, 1, 5)}}.load(t)
@@ -389,8 +394,8 @@ func TestTwoRunsThatDeclareTheSame(t *testing.T) {
 	})
 }
 
-// All answers to a deregistration are lost, and nobody can look: the image keeps the tags of its removal. In the Recycle Bin an undo
-// finds it by these, and if a person has restored it, it stays.
+// All answers to a deregistration are lost, and nobody can look: the image keeps the tags of its
+// removal. In the Recycle Bin an undo finds it by these, and if a person has restored it, it stays.
 func TestAnImageThatMayBeGone(t *testing.T) {
 	for _, s := range []settings{nil, {"RECORDS": t.TempDir()}} {
 		bubble(t, func(t *testing.T) {
@@ -440,7 +445,8 @@ func TestAnImageThatMayBeGone(t *testing.T) {
 	}
 }
 
-// A second look that is denied, cut or answered by something else keeps the images that it was about.
+// A second look that is denied, cut or answered by something else keeps the images that it was
+// about.
 func TestASecondLookThatFails(t *testing.T) {
 	t.Parallel()
 	for _, action := range []string{"DescribeImages", "DescribeSnapshots", "DescribeImageReferences", "DescribeInstances"} {
@@ -499,7 +505,8 @@ func TestASecondLookThatShowsNothing(t *testing.T) {
 	}
 }
 
-// Nor is it one that a snapshot is gone which goes by itself: EC2 is asked for it by its id. One that is gone is no failure.
+// Nor is it one that a snapshot is gone which goes by itself: EC2 is asked for it by its id. One
+// that is gone is no failure.
 func TestASecondLookThatShowsNoSharedSnapshot(t *testing.T) {
 	t.Parallel()
 	for _, isGone := range []bool{false, true} {
@@ -538,7 +545,8 @@ func inTwo(t rapid.TB, home, away world) *emulator.Account {
 	return account
 }
 
-// The copy of an image that is in use stays, whatever region the two are in, and whether or not the run could see the use.
+// The copy of an image that is in use stays, whatever region the two are in, and whether or not the
+// run could see the use.
 func TestCopiesOfImagesInUse(t *testing.T) {
 	copied := func(region string) object {
 		o := with(image(1, 400, 0, 1), "SourceImageId", imageID(2))
@@ -596,8 +604,8 @@ func TestCopiesOfImagesInUse(t *testing.T) {
 	}
 }
 
-// Lambda may deliver an event twice, and a person may sweep at the same time: two runs over one account take nothing twice,
-// leave nothing behind, and each says what it has done itself.
+// Lambda may deliver an event twice, and a person may sweep at the same time: two runs over one
+// account take nothing twice, leave nothing behind, and each says what it has done itself.
 func TestTwoRunsAtTheSameTime(t *testing.T) {
 	for _, moment := range []string{"DescribeImageAttribute", "DeregisterImage"} {
 		for _, grace := range []string{"0d", "14d"} {
@@ -641,7 +649,8 @@ func TestTwoRunsAtTheSameTime(t *testing.T) {
 	}
 }
 
-// With references as the only source nothing looks for the use of originals, and their copies stay: docs/evidence.md says so.
+// With references as the only source nothing looks for the use of originals, and their copies stay:
+// docs/evidence.md says so.
 func TestCopiesWithReferencesAlone(t *testing.T) {
 	account := world{images: []object{
 		with(image(1, 400, 0, 1), "SourceImageId", imageID(3)), with(image(2, 500, 300, 2), "Name", "web-2025-01-01"), with(image(3, 20, 0, 3), "Name", "web-2026-11-01"),
@@ -652,8 +661,8 @@ func TestCopiesWithReferencesAlone(t *testing.T) {
 	}
 }
 
-// Text in any region of the run may name an image; the regions are looked up one after the other, and a deadline or a fault
-// may cut off the text of the last.
+// Text in any region of the run may name an image; the regions are looked up one after the other,
+// and a deadline or a fault may cut off the text of the last.
 func TestTextInAnotherRegion(t *testing.T) {
 	away := world{images: []object{image(5, 20, 0, 5)}}.parameter("/deploy", `{"us-east-1": "`+imageID(1)+`"}`, nil)
 	stale := world{images: []object{image(1, 400, 0, 1)}}
@@ -706,8 +715,9 @@ func TestTextInAnotherRegion(t *testing.T) {
 	}
 }
 
-// uses are all ways in which something may use, or keep, an image in a region; each changes the worlds of that region and of
-// the other. Whatever else happens, an image that one of them was given is not removed.
+// uses are all ways in which something may use, or keep, an image in a region; each changes the
+// worlds of that region and of the other. Whatever else happens, an image that one of them was
+// given is not removed.
 var uses = map[string]func(n int, here, there *world, region string){
 	"an instance": func(n int, here, _ *world, _ string) {
 		here.reservations = append(here.reservations, instance(n, imageID(n), "running"))
@@ -774,8 +784,9 @@ var uses = map[string]func(n int, here, there *world, region string){
 	},
 }
 
-// Over the whole run: whatever uses an image, in whatever region, whatever cannot be read, with time of grace
-// or without, with several nights or one: it is not removed. Without any fault all that nothing uses goes.
+// Over the whole run: whatever uses an image, in whatever region, whatever cannot be read, with
+// time of grace or without, with several nights or one: it is not removed. Without any fault all
+// that nothing uses goes.
 func TestNothingInUseIsEverRemoved(t *testing.T) {
 	t.Parallel()
 	kinds := slices.Sorted(maps.Keys(uses))
@@ -864,8 +875,8 @@ func isIn(home, away world, id string) bool {
 	return slices.ContainsFunc(slices.Concat(home.images, away.images), func(o object) bool { return o["ImageId"] == id })
 }
 
-// A run that finds the region taken when it is about to begin leaves all of it to the other run: what it would remove, announce, take
-// back and clear away, and its requests for usage reports.
+// A run that finds the region taken when it is about to begin leaves all of it to the other run:
+// what it would remove, announce, take back and clear away, and its requests for usage reports.
 func TestARegionThatIsTakenAtTheBeginning(t *testing.T) {
 	for name, c := range map[string]struct {
 		world    world

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// announcing writes down in a directory of records what a run has announced in us-east-1: for a day, with what was done besides, by a
-// policy.
+// announcing writes down in a directory of records what a run has announced in us-east-1: for a
+// day, with what was done besides, by a policy.
 func announcing(t *testing.T, records, run, policy, day, action string, images ...int) {
 	t.Helper()
 	announced := []object{}
@@ -35,7 +35,8 @@ func announcing(t *testing.T, records, run, policy, day, action string, images .
 	}
 }
 
-// announcement is the tags with which a run of a policy announces a removal, and disables the image if it says so.
+// announcement is the tags with which a run of a policy announces a removal, and disables the image
+// if it says so.
 func announcement(run, policy, day string, disables bool) []object {
 	tags := []object{{"Key": "ami-janitor:due", "Value": day}, {"Key": "ami-janitor:announced-by", "Value": run + " " + policy}}
 	if disables {

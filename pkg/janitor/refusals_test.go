@@ -20,8 +20,8 @@ import (
 // refused is what EC2 says of removals, by night and image; empty for those that it allows.
 type refused func(night, n int) (code string)
 
-// refusedNights plays nights of the function over one account with eight stale images, the first of which is the stalest, and returns what
-// became of each of them, and the digests.
+// refusedNights plays nights of the function over one account with eight stale images, the first of
+// which is the stalest, and returns what became of each of them, and the digests.
 func refusedNights(t *testing.T, s settings, says refused, nights int) (nightly []string, digests []string) {
 	t.Helper()
 	bubble(t, func(t *testing.T) {
@@ -79,7 +79,8 @@ func refusing(next emulator.Doer, says func(n int) string) emulator.Doer {
 	})
 }
 
-// became says which images were removed, failed, were skipped and were deferred as refused, and how many wait for the cap.
+// became says which images were removed, failed, were skipped and were deferred as refused, and how
+// many wait for the cap.
 func became(record record.Run) string {
 	var gone, failed, skipped, refused []int
 	for n := 1; n <= 8; n++ {
@@ -111,8 +112,8 @@ func wantNights(t *testing.T, got []string, want ...string) {
 	}
 }
 
-// Images that EC2 refuses take the cap for one night. They are told of every night, and tried again after a week; once EC2 allows
-// it, they go.
+// Images that EC2 refuses take the cap for one night. They are told of every night, and tried again
+// after a week; once EC2 allows it, they go.
 func TestRefusedImagesDoNotTakeTheCap(t *testing.T) {
 	const waits = "removed [] failed [] skipped [] refused [1 2] waiting 0"
 	got, digests := refusedNights(t, settings{"MAX_DEREGISTRATIONS": "2", "RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(night, n int) string {
@@ -139,7 +140,8 @@ func TestRefusedImagesDoNotTakeTheCap(t *testing.T) {
 	}
 }
 
-// When the week of refused images is over, they are tried behind all others, and take no place from them.
+// When the week of refused images is over, they are tried behind all others, and take no place from
+// them.
 func TestRefusedImagesAreTriedAgainBehindTheOthers(t *testing.T) {
 	got, _ := refusedNights(t, settings{"MAX_DEREGISTRATIONS": "1", "RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(_, n int) string {
 		return map[bool]string{true: "AuthFailure"}[n == 1]
@@ -157,8 +159,9 @@ func TestRefusedImagesAreTriedAgainBehindTheOthers(t *testing.T) {
 	)
 }
 
-// Three images that a policy protects do not stop their region, though they are the stalest: neither with a journal nor without one,
-// neither one by one, until the bin is proven, nor side by side.
+// Three images that a policy protects do not stop their region, though they are the stalest:
+// neither with a journal nor without one, neither one by one, until the bin is proven, nor side by
+// side.
 func TestThreeProtectedImagesDoNotStopTheRegion(t *testing.T) {
 	for name, s := range map[string]settings{
 		"with the bin":             {"REQUIRE_RECYCLE_BIN": "true"},
@@ -185,7 +188,8 @@ func TestThreeProtectedImagesDoNotStopTheRegion(t *testing.T) {
 	}
 }
 
-// Where the role may remove nothing at all, all of it is tried in turn, few a night, and what is refused to all is held against none.
+// Where the role may remove nothing at all, all of it is tried in turn, few a night, and what is
+// refused to all is held against none.
 func TestARightThatIsMissing(t *testing.T) {
 	got, digests := refusedNights(t, settings{"RECORDS": t.TempDir(), "REQUIRE_RECYCLE_BIN": "true", "KEEP_NEWEST": "0"}, func(night, _ int) string {
 		return map[bool]string{true: "UnauthorizedOperation"}[night < 2]

@@ -50,7 +50,8 @@ func (j *Janitor) RegionNames(ctx context.Context) ([]string, error) {
 	return names, nil
 }
 
-// enabledRegions lists the regions that the account can use; those that it has not opted into are not listed.
+// enabledRegions lists the regions that the account can use, without those that it has not opted
+// into.
 func enabledRegions(ctx context.Context, client *ec2.Client) ([]string, error) {
 	out, err := client.DescribeRegions(ctx, &ec2.DescribeRegionsInput{})
 	if err != nil {

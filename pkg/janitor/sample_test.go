@@ -106,8 +106,9 @@ func sampleLife(t *testing.T, s settings) *life {
 	return l
 }
 
-// The sample account is what people see first: over a few configurations and nights it shows everything that the janitor
-// can say. What the account itself cannot show, an interference in the middle of a run, is brought about.
+// The sample account is what people see first: over a few configurations and nights it shows
+// everything that the janitor can say. What the account itself cannot show, an interference in the
+// middle of a run, is brought about.
 func TestTheSampleAccountShowsEverything(t *testing.T) {
 	t.Parallel()
 	shown := gallery{}

@@ -25,8 +25,8 @@ func staleImages(n int) []object {
 	return images
 }
 
-// told runs a janitor and has it tell of the run. It returns the record, and the subject and the text of the digest, which are
-// empty if nobody is told.
+// told runs a janitor and has it tell of the run. It returns the record, and the subject and the
+// text of the digest, which are empty if nobody is told.
 func told(t *testing.T, account *emulator.Account, doer emulator.Doer, on config.NotifyOn, more settings, dry bool) (record record.Run, subject, text string) {
 	t.Helper()
 	chosen := settings{"KEEP_NEWEST": "0", "TOPIC_ARN": mailTopic, "NOTIFY_ON": string(on)}
@@ -112,7 +112,8 @@ func wantsProof(t *testing.T, run record.Run, unproven int, nothing bool) {
 	}
 }
 
-// A region is one in which nothing was proven only if there was something to prove, and none of it was.
+// A region is one in which nothing was proven only if there was something to prove, and none of it
+// was.
 func TestWhatWasProven(t *testing.T) {
 	unknown := func(next emulator.Doer, ids ...string) emulator.Doer {
 		return on(next, func(q emulator.Request, _ int) bool {
@@ -202,7 +203,8 @@ func TestARegionOnHoldIsTold(t *testing.T) {
 	})
 }
 
-// A region that is left to another run is nothing to tell of, unless that one began more than a day ago.
+// A region that is left to another run is nothing to tell of, unless that one began more than a day
+// ago.
 func TestARegionLeftToAnotherRunForMoreThanADayIsTold(t *testing.T) {
 	for run, long := range map[string]bool{"20261121T020000Z-010203": true, "20261122T015959Z-010203": true, "20261122T020001Z-010203": false, "20261123T015500Z-010203": false} {
 		eachWay(t, run, func(t *testing.T, on config.NotifyOn, dry bool) {
@@ -238,7 +240,8 @@ func keep(t *testing.T, records, name string, content object) {
 	}
 }
 
-// The first run on record is told of, whatever it found; without records no run knows that it is the first.
+// The first run on record is told of, whatever it found; without records no run knows that it is
+// the first.
 func TestTheFirstRunIsTold(t *testing.T) {
 	eachWay(t, "nothing to do", func(t *testing.T, on config.NotifyOn, dry bool) {
 		records := t.TempDir()

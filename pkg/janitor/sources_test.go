@@ -23,7 +23,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// blind lets EC2's own lookup of references find nothing, so that what another source finds is all there is.
+// blind lets EC2's own lookup of references find nothing, so that what another source finds is all
+// there is.
 func blind(next emulator.Doer) emulator.Doer {
 	return on(next, func(q emulator.Request, _ int) bool { return q.Action == "DescribeImageReferences" }, func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 		return referencesAnswer(r, ""), nil
@@ -35,7 +36,8 @@ func referencesAnswer(r *http.Request, items string) *http.Response {
 		items+`</imageReferenceSet></DescribeImageReferencesResponse>`)
 }
 
-// recipe lets EC2's own lookup of references find a recipe of Image Builder, which no other source can see.
+// recipe lets EC2's own lookup of references find a recipe of Image Builder, which no other source
+// can see.
 func recipe(imageID string) func(emulator.Doer) emulator.Doer {
 	return func(next emulator.Doer) emulator.Doer {
 		return on(next, func(q emulator.Request, _ int) bool {
@@ -102,8 +104,8 @@ func namedBy() map[string]struct {
 	}
 }
 
-// Each source by itself keeps an image, with a reason that names what it has found. Switched off it does not, and the
-// digest says that it was.
+// Each source by itself keeps an image, with a reason that names what it has found. Switched off it
+// does not, and the digest says that it was.
 func TestEverySourceByItself(t *testing.T) {
 	cases := namedBy()
 	for _, source := range usage.Sources() {
@@ -154,9 +156,10 @@ func reasons(record record.Run, imageID string) string {
 	return strings.Join(words, "; ")
 }
 
-// everything is an account with two regions, in which every read that the janitor knows is made, most of them with several
-// pages. In each region images 1 and 2 are free to go, and image 3 is shared, and a report proves that nobody uses it. The
-// other region's have 100 more. Images 20 and 120 are copies of originals in the other region.
+// everything is an account with two regions, in which every read that the janitor knows is made,
+// most of them with several pages. In each region images 1 and 2 are free to go, and image 3 is
+// shared, and a report proves that nobody uses it. The other region's have 100 more. Images 20 and
+// 120 are copies of originals in the other region.
 func everything(t rapid.TB) *emulator.Account {
 	t.Helper()
 	account, err := emulator.Load(region(0).files(t), emulator.Options{Now: func() time.Time { return now }})
@@ -275,8 +278,8 @@ func shortPages(next emulator.Doer) emulator.Doer {
 	})
 }
 
-// readsOf are the reads that a whole run of that account makes, by action: how often, and how many of them are not the
-// first page.
+// readsOf are the reads that a whole run of that account makes, by action: how often, and how many
+// of them are not the first page.
 func readsOf(t *testing.T) (reads, further map[string]int) {
 	t.Helper()
 	reads, further = map[string]int{}, map[string]int{}
@@ -303,9 +306,9 @@ func readsOf(t *testing.T) (reads, further map[string]int) {
 	return reads, further
 }
 
-// Whichever single thing may not be read, is throttled for ever, is cut at its second page, is answered by
-// a web page or is not known to the endpoint: nothing goes for which it is a part of the proof. What there is to take away
-// is not listed here but seen in the calls of a run.
+// Whichever single thing may not be read, is throttled for ever, is cut at its second page, is
+// answered by a web page or is not known to the endpoint: nothing goes for which it is a part of
+// the proof. What there is to take away is not listed here but seen in the calls of a run.
 func TestWithoutAnyOneRead(t *testing.T) {
 	t.Parallel()
 	var reads, further map[string]int
@@ -339,8 +342,9 @@ func TestWithoutAnyOneRead(t *testing.T) {
 	}
 }
 
-// What is removed need not be restorable unless somebody has asked for that: then a Recycle Bin that cannot be read stops
-// nothing. What nobody could see in it is not said to be restorable, and no snapshot is said to be orphaned.
+// What is removed need not be restorable unless somebody has asked for that: then a Recycle Bin
+// that cannot be read stops nothing. What nobody could see in it is not said to be restorable, and
+// no snapshot is said to be orphaned.
 func TestWithoutTheRecycleBin(t *testing.T) {
 	t.Parallel()
 	free := maps.Clone(everythingOn)
@@ -366,8 +370,9 @@ func TestWithoutTheRecycleBin(t *testing.T) {
 	}
 }
 
-// A Recycle Bin that nothing has to be restored from is read beside the rest, for the orphans alone. A run does not wait for it for longer
-// than a few seconds, and says so; for one that is required it does.
+// A Recycle Bin that nothing has to be restored from is read beside the rest, for the orphans
+// alone. A run does not wait for it for longer than a few seconds, and says so; for one that is
+// required it does.
 func TestARecycleBinIsWaitedForWhereItIsNeeded(t *testing.T) {
 	t.Parallel()
 	hang := func(r *http.Request) (*http.Response, error) {
@@ -430,8 +435,8 @@ func TestARecycleBinIsWaitedForWhereItIsNeeded(t *testing.T) {
 	}
 }
 
-// A Recycle Bin that cannot be read any more once the first image has gone there is no proof that it holds that image: the
-// others stay.
+// If the Recycle Bin cannot be read after the first image has gone there, nothing proves that it
+// holds that image: the others stay.
 func TestARecycleBinThatGoesSilent(t *testing.T) {
 	t.Parallel()
 	for _, action := range []string{"ListImagesInRecycleBin", "ListSnapshotsInRecycleBin"} {
@@ -499,8 +504,8 @@ func withoutARead(t *testing.T, action, where string, match func(emulator.Reques
 			checkWhatIsSaid(t, action, r)
 		}
 	}
-	// The home region's answers are needed for the whole recorded; a copy needs those of the region of its original, too; and text in
-	// any region may name an image.
+	// The home region's answers are needed for the whole recorded; a copy needs those of the region
+	// of its original, too; and text in any region may name an image.
 	wide := action == "GetCallerIdentity" || action == "DescribeRegions" || action == "GetParameters" && hits["us-east-1"] > 0
 	original := listsUse(action) || slices.Contains([]string{"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots"}, action)
 	for region, first := range map[string]int{"us-east-1": 0, "eu-west-1": 100} {
@@ -527,8 +532,9 @@ func isOfTheBin(action string) bool {
 	return slices.Contains([]string{"GetRule", "ListImagesInRecycleBin", "ListRules", "ListSnapshotsInRecycleBin"}, action)
 }
 
-// checkWhatIsSaid checks what the record says of a region in which reads have failed that are no evidence of use. Where the
-// Recycle Bin cannot be read, its region is only planned; what cannot be seen to be declared is not removed.
+// checkWhatIsSaid checks what the record says of a region in which reads have failed that are no
+// evidence of use. Where the Recycle Bin cannot be read, its region is only planned; what cannot be
+// seen to be declared is not removed.
 func checkWhatIsSaid(t *testing.T, action string, region record.Region) {
 	t.Helper()
 	saysSo := strings.Contains(region.Hold, "Recycle Bin: ") && strings.Contains(region.Hold, action+": ")
@@ -548,7 +554,8 @@ func checkWhatIsSaid(t *testing.T, action string, region record.Region) {
 	}
 }
 
-// listsUse reports whether an action is one of a listing by which the use of an original is looked up.
+// listsUse reports whether an action is one of a listing by which the use of an original is looked
+// up.
 func listsUse(action string) bool {
 	return !slices.Contains([]string{
 		"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots", "DescribeImageReferences", "DescribeImageAttribute", "DescribeFastSnapshotRestores",

@@ -15,7 +15,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// survey is what a run is about: the policy, and what the account holds.
+// survey is what a run works with: the policy, and what the account holds.
 type survey struct {
 	now         time.Time
 	policy      retention.Policy
@@ -27,8 +27,8 @@ type survey struct {
 	failed      []record.Region            // The regions that could not be read.
 }
 
-// survey reads the keep list, and every region. A region that fails is left out of the run, and recorded. Without the keep
-// list, or without the journal, every region fails.
+// survey reads the keep list, and every region. A region that fails is left out of the run, and
+// recorded. Without the keep list, or without the journal, every region fails.
 func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
 	s := survey{now: j.Clock(), policy: j.Config.Policy, reader: j.Reader, visits: map[string]*journal.Region{}}
 	account, err := j.account(ctx)
@@ -51,11 +51,11 @@ func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
 		return s
 	}
 	first := make(chan bool, 1)
-	books := s.journal
+	known := s.journal
 	if j.Config.Records == "" {
-		books = nil // Nobody is told of runs by the records that a person keeps.
+		known = nil // The default directory holds the runs of one person only.
 	}
-	go func() { first <- isFirst(ctx, books, string(run)) }()
+	go func() { first <- isFirst(ctx, known, string(run)) }()
 	done := j.watch("Listing")
 	for i, read := range wire.InRegions(names, func(name string) read {
 		read := j.readRegion(ctx, s, run, account, name)
@@ -112,12 +112,14 @@ func (j *Janitor) readRegion(ctx context.Context, s survey, run ami.RunID, accou
 	return found
 }
 
-// binPatience is how long a run waits, once it has read the rest, for a Recycle Bin that no removal needs.
-const binPatience = 5 * time.Second
+// binTimeout is how long a run waits, once it has read the rest, for a Recycle Bin that no removal
+// needs.
+const binTimeout = 5 * time.Second
 
-// readBin returns what reads of the Recycle Bin what a policy needs, and what ends that. Where it has to hold what is removed, the rules
-// and the contents are read, in the end. Where it only tells orphans from what can be restored, the images in it are: beside the rest, and with
-// little patience.
+// readBin returns a function that returns as much of the Recycle Bin as a policy needs, and one
+// that stops the reading. If the bin has to hold what is removed, its rules and contents are read
+// at the end. If it only tells orphans from what can be restored, its images are read in the
+// background, and not waited for longer than binTimeout.
 func (j *Janitor) readBin(ctx context.Context, policy retention.Policy, region string) (bin func() ami.RecycleBin, stop func()) {
 	contents := wire.EC2(j.AWS, region)
 	switch {
@@ -133,13 +135,13 @@ func (j *Janitor) readBin(ctx context.Context, policy retention.Policy, region s
 		select {
 		case bin := <-read:
 			return bin
-		case <-time.After(binPatience):
-			return ami.RecycleBin{Err: fmt.Sprintf("the Recycle Bin did not answer within %s, and was not waited for", binPatience)}
+		case <-time.After(binTimeout):
+			return ami.RecycleBin{Err: fmt.Sprintf("the Recycle Bin did not answer within %s, and was not waited for", binTimeout)}
 		}
 	}, stop
 }
 
-// inventory is that of a region: an empty one if it could not be read.
+// inventory is the inventory of a region; empty if the region could not be read.
 func (s *survey) inventory(region string) ami.Inventory {
 	for _, inventory := range s.inventories {
 		if inventory.Region == region {

@@ -61,8 +61,8 @@ func TestNotifyOn(t *testing.T) {
 	}
 }
 
-// An unknown image is not a change: what stays unknown night after night would wake people every morning. It is in the
-// digest of every run that sends one.
+// An unknown image is not a change: what stays unknown night after night would wake people every
+// morning. It is in the digest of every run that sends one.
 func TestBothTopicsAreTold(t *testing.T) {
 	account := mixed().load(t)
 	j := newJanitor(t, account.Client(), settings{"TOPIC_ARN": mailTopic, "CHAT_TOPIC_ARN": chatTopic})
@@ -116,7 +116,8 @@ func TestEveryFaultOfTellingIsReturned(t *testing.T) {
 	}
 }
 
-// A digest is about a run that is over: it is sent even if the context of the run has been interrupted… but not for ever.
+// A digest is about a run that is over: it is sent even if the context of the run has been
+// interrupted… but not for ever.
 func TestTellGivesUpWithItsContext(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account := mixed().load(t)

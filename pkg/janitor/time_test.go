@@ -29,7 +29,8 @@ func stale(n int) world {
 	return w
 }
 
-// timed runs the janitor against a clock: it returns the record, when the last image was begun, and when the digest was out.
+// timed runs the janitor against a clock: it returns the record, when the last image was begun, and
+// when the digest was out.
 func timed(t *testing.T, doer emulator.Doer, limit time.Duration, s settings) (record record.Run, lastWrite, told time.Duration) {
 	t.Helper()
 	began := time.Now()
@@ -52,7 +53,8 @@ func timed(t *testing.T, doer emulator.Doer, limit time.Duration, s settings) (r
 
 var mailed = settings{"TOPIC_ARN": mailTopic, "MAX_DEREGISTRATIONS": "1000"}
 
-// Half of the time is for looking. What is not looked up by then is unknown, and the rest of the time is used.
+// Half of the time is for looking. What is not looked up by then is unknown, and the rest of the
+// time is used.
 func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const images, lookedUp = 150, 4 * 32 // In 200 seconds, 32 at a time can be asked about four times.
@@ -75,8 +77,8 @@ func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 	})
 }
 
-// No image is begun that cannot be finished, nor finished at the cost of the digest. A hundred images are declared at a
-// time, and forty of them are removed at a time.
+// No image is begun that cannot be finished, nor finished at the cost of the digest. A hundred
+// images are declared at a time, and forty of them are removed at a time.
 func TestTheSweepStopsInTime(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -159,7 +161,8 @@ func TestARunThatBeginsTooLate(t *testing.T) {
 	})
 }
 
-// An interruption ends the run after the image that has been begun; there is no deadline at a terminal.
+// An interruption ends the run after the image that has been begun; there is no deadline at a
+// terminal.
 func TestAnInterruptionFinishesTheImageInHand(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account := mixed().load(t)
@@ -197,8 +200,8 @@ func TestAnInterruptionFinishesTheImageInHand(t *testing.T) {
 	})
 }
 
-// The journal hears how each attempt has ended, though that was the end of the time: none of the images that are still there is
-// taken for one that is back.
+// The journal hears how each attempt has ended, though that was the end of the time: none of the
+// images that are still there is taken for one that is back.
 func TestHowTheLastAttemptsEndedIsNoted(t *testing.T) {
 	t.Parallel()
 	for _, seconds := range []time.Duration{122, 126, 130} {

@@ -139,7 +139,7 @@ func TestUndoARunInAllRegions(t *testing.T) {
 		if left := newJanitor(t, account.Client(), everyRegion).Undo().Restorable(t.Context()); len(left.Removals) != 1 || left.Removals[0].ImageID != imageID(2) || len(left.Failed) != 0 {
 			t.Errorf("left are %+v", left)
 		}
-		// Now the run is one of which nothing is left to be found.
+		// Now nothing of the run can be found.
 		if _, err := newJanitor(t, account.Client(), everyRegion).Undo().Run(t.Context(), removalRun); !errors.Is(err, undo.ErrUnknownRun) {
 			t.Errorf("again: %v", err)
 		}
@@ -167,7 +167,7 @@ func TestUndoWithARecord(t *testing.T) {
 		if err != nil || undone.Complete() || undone.Err() == nil {
 			t.Fatalf("%+v, %v", undone, err)
 		}
-		elsewhere := "the run has removed images there, 1 in number, but it is none of the regions that are judged"
+		elsewhere := "the run has removed images there, 1 in number, but it is not among the regions that are judged"
 		if diff := cmp.Diff(map[string]string{"us-east-1 " + imageID(1): "restored", "us-east-1 " + imageID(7): "gone", "eu-west-1": elsewhere}, brought(undone)); diff != "" {
 			t.Error(diff)
 		}
@@ -185,8 +185,9 @@ func TestUndoWithARecord(t *testing.T) {
 	})
 }
 
-// Without a record an undo knows what the tags show, and no more: of a run that has removed an instance-store image as well it does not
-// claim that all is there. With the record it tells of that image, too, and claims nothing less.
+// Without a record an undo knows what the tags show, and no more: of a run that has removed an
+// instance-store image as well it does not claim that all is there. With the record it tells of
+// that image, too, and claims nothing less.
 func TestUndoOfARunThatRemovedMoreThanTheTagsShow(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		store := with(with(image(3, 900, 0), "RootDeviceType", "instance-store"), "ImageLocation", "amzn-s3-demo-bucket/bundle.manifest.xml")
@@ -216,8 +217,8 @@ func TestUndoOfARunThatRemovedMoreThanTheTagsShow(t *testing.T) {
 	})
 }
 
-// The list goes by the records where there are any: what an undo does not bring back it does not promise. That a record cannot be read
-// is said.
+// The list goes by the records where there are any: what an undo does not bring back it does not
+// promise. That a record cannot be read is said.
 func TestRestorableWithRecords(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account := twoRegions(t)
@@ -287,7 +288,8 @@ func TestUndoOfARunThatWasRefused(t *testing.T) {
 	})
 }
 
-// An image comes back that a run has removed without knowing it, though its tags were taken off in the bin.
+// An image comes back that a run has removed without knowing it, though its tags were taken off in
+// the bin.
 func TestUndoOfARemovalThatIsNotConfirmed(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := live(t, world{images: []object{image(1, 900, 0, 1), image(5, 2, 1, 5)}}, settings{"RECORDS": t.TempDir()})
@@ -361,7 +363,8 @@ func TestUndoWithoutTheRecord(t *testing.T) {
 	})
 }
 
-// An image is brought back where it is, with the snapshots that the record of its run names, and with nothing else.
+// An image is brought back where it is, with the snapshots that the record of its run names, and
+// with nothing else.
 func TestUndoImages(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account := twoRegions(t)

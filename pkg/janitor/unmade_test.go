@@ -13,8 +13,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// A run writes down what it is going to announce before it tags an image. What it then has not announced counts for nothing: whoever may
-// tag could complete it with the tags of that very run, and nobody would have been told of the image.
+// A run writes down what it is going to announce before it tags an image. What it then has not
+// announced counts for nothing: whoever may tag could complete it with the tags of that very run,
+// and nobody would have been told of the image.
 func TestAnAnnouncementThatWasNotMade(t *testing.T) {
 	for name, c := range map[string]struct {
 		action string
@@ -87,8 +88,9 @@ func wantKept(t *testing.T, l *life, day int) {
 	l.want(day, record, "keep", "unrecorded")
 }
 
-// Snapshots that EC2 has made for no image that it names are a person's to delete once a run could not delete them with their image:
-// each digest says so, with the command, as long as they are there.
+// Snapshots that EC2 has made for no image that it names are a person's to delete once a run could
+// not delete them with their image: each digest says so, with the command, as long as they are
+// there.
 func TestALeftoverThatNothingTellsApart(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{
@@ -117,7 +119,8 @@ func TestALeftoverThatNothingTellsApart(t *testing.T) {
 	})
 }
 
-// A policy that finds another one at work in the records which they share is told of, however short that takes: it may be so each night.
+// A policy that finds another one at work in the records which they share is told of, however short
+// that takes: it may be so each night.
 func TestAPolicyThatIsKeptFromARegion(t *testing.T) {
 	for policy, want := range map[string]bool{"web": true, "cli": false} {
 		bubble(t, func(t *testing.T) {
@@ -132,8 +135,9 @@ func TestAPolicyThatIsKeptFromARegion(t *testing.T) {
 	}
 }
 
-// Images with snapshots of which EC2 does not say with whom they are shared do not stop all others for good: these take their places, as
-// long as it takes no more than a few rounds. Then nothing is taken for private that nobody has asked about.
+// Images do not stop all others for good if EC2 does not say with whom their snapshots are shared:
+// others take their places, within a few rounds. After these, nothing counts as private that nobody
+// has asked about.
 func TestWhatMayBeSharedDoesNotStopTheRest(t *testing.T) {
 	for unknown, goes := range map[int]int{0: 1, 1: 2, 2: 3, 3: 0, 5: 0} {
 		for _, dry := range []bool{true, false} {
@@ -165,8 +169,8 @@ func TestWhatMayBeSharedDoesNotStopTheRest(t *testing.T) {
 	}
 }
 
-// What a run has left and somebody uses is theirs, also where that run stays unfinished because only a person can delete another snapshot
-// of it: once nobody uses it any more, no run deletes it.
+// What a run has left and somebody uses is theirs, also where that run stays unfinished because
+// only a person can delete another snapshot of it: once nobody uses it, still no run deletes it.
 func TestALeftoverThatSomebodyUsedStays(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{
@@ -195,7 +199,8 @@ func TestALeftoverThatSomebodyUsedStays(t *testing.T) {
 	})
 }
 
-// The cap is one for all regions: where no more is asked about in one of them, nothing is taken for private in another either.
+// The cap is one for all regions: where no more is asked about in one of them, nothing is taken for
+// private in another either.
 func TestWhatMayBeSharedInOneRegionVouchesForNoOther(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		account := world{images: staleImages(5)}.load(t)

@@ -15,7 +15,8 @@ import (
 
 var judgingShared = settings{"SHARED_IMAGES": "report", "KEEP_NEWEST": "0"}
 
-// others are accounts in which image 1, and image 1 alone, may be launched by others. Image 2 is stale and in use.
+// others are accounts in which image 1, and image 1 alone, may be launched by others. Image 2 is
+// stale and in use.
 var others = map[string]world{
 	"shared": {images: []object{image(1, 400, 300, 1), image(2, 400, 300, 2)}, reservations: []object{instance(2, imageID(2), "stopped")}, permissions: object{imageID(1): []object{{"UserId": "111122223333"}}}},
 	"shared with an organization": {images: []object{image(1, 400, 300, 1), image(2, 400, 300, 2)}, reservations: []object{instance(2, imageID(2), "stopped")}, permissions: object{
@@ -111,15 +112,15 @@ func TestUseByAnotherAccount(t *testing.T) {
 					gone = gone || verdicts(l.real(day))[imageID(1)] == "deregistered"
 				}
 				if !gone {
-					t.Error("it stays, although nobody uses it any more")
+					t.Error("it stays, although nobody uses it now")
 				}
 			})
 		}
 	}
 }
 
-// A report proves nothing that is too old, incomplete, from the future, not the janitor's, or made too soon after the last
-// use; another one is asked for.
+// A report proves nothing that is too old, incomplete, from the future, not the janitor's, or made
+// too soon after the last use; another one is asked for.
 func TestReportsThatProveNothing(t *testing.T) {
 	good := usageReport(7, imageID(1), 1)
 	edit := func(change object) object {
@@ -178,7 +179,8 @@ func TestReportsThatProveNothing(t *testing.T) {
 	}
 }
 
-// A denied permission of any part of it keeps the image. What cannot be asked for is told, and not counted as done.
+// A denied permission of any part of it keeps the image. What cannot be asked for is told, and not
+// counted as done.
 func TestReportsThatAreDenied(t *testing.T) {
 	for action, c := range map[string]struct{ first, then, says string }{
 		"CreateImageUsageReport":          {"failed", "failed", "no usage report could be asked for"},
@@ -213,8 +215,9 @@ func allOutcomes(record record.Run) string {
 	return strings.Join(words, "; ")
 }
 
-// Announced, waiting, and a report that is fresh on the due day: with a time of grace a shared image goes as well, and it is
-// never disabled, because that would take it from the others for good.
+// Announced, waiting, and a report that is fresh on the due day: with a time of grace a shared
+// image goes as well, and it is never disabled, because that would take it from the others for
+// good.
 func TestASharedImageWithGrace(t *testing.T) {
 	t.Parallel()
 	for _, act := range []string{"announce", "deprecate", "disable"} {

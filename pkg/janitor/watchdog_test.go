@@ -18,8 +18,9 @@ func throttle(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 	return failing(r, http.StatusServiceUnavailable, map[string]string{"": "RequestLimitExceeded"})
 }
 
-// A machine may go to sleep at any call of a run. When it wakes up what was read is of yesterday, and another run may have come and
-// gone: from then on nothing is changed, with a journal or without one. What the journal knows of, the next nights do.
+// A machine may go to sleep at any call of a run. When it wakes up what was read is of yesterday,
+// and another run may have come and gone: from then on nothing is changed, with a journal or
+// without one. What the journal knows of, the next nights do.
 func TestAMachineThatSleeps(t *testing.T) {
 	for _, records := range []bool{true, false} {
 		t.Run(fmt.Sprintf("records=%t", records), func(t *testing.T) {
@@ -56,7 +57,8 @@ func TestAMachineThatSleepsOverAnnouncements(t *testing.T) {
 	}
 }
 
-// sleepsAfter lets the machine sleep for ten hours once a call is answered, the first of which is 1. Nothing in EC2 may be changed then.
+// sleepsAfter lets the machine sleep for ten hours once a call is answered; the first is call 1.
+// Nothing in EC2 may be changed then.
 func sleepsAfter(t *testing.T, next emulator.Doer, call int, slept *atomic.Int64) emulator.Doer {
 	n := 0
 	return on(next, func(q emulator.Request, _ int) bool {
@@ -73,7 +75,8 @@ func sleepsAfter(t *testing.T, next emulator.Doer, call int, slept *atomic.Int64
 	})
 }
 
-// sleepAt lets the machine sleep once a call of a night is answered, the first of which is 1. It reports false if there are not that many.
+// sleepAt lets the machine sleep once a call of a night is answered; the first is call 1. It
+// reports false if there are not that many.
 func sleepAt(t *testing.T, call int, records bool) (reached bool) {
 	kept := func(n int) object {
 		return tagged(object{"SnapshotId": snapshotID(n), "OwnerId": accountID, "State": "completed"}, "ami-janitor:keep", "yes")

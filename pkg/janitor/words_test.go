@@ -86,8 +86,9 @@ func TestUseWasLookedUpOnlyWhereItWas(t *testing.T) {
 	}
 }
 
-// A copy that carries the tags of another image's announcement, or of its removal, is told of as that: nobody has objected, and nobody has
-// brought anything back. Its tags come off, and its idle time goes on.
+// A copy that carries the tags of another image's announcement, or of its removal, is told of as
+// that: nobody has objected, and nobody has brought anything back. Its tags come off, and its idle
+// time goes on.
 func TestTagsThatWereCopied(t *testing.T) {
 	for name, keys := range map[string][]string{
 		"an announcement": {"ami-janitor:due", "ami-janitor:announced-by"}, "a declaration": {"ami-janitor:intent", "ami-janitor:run"},
@@ -127,7 +128,8 @@ func TestTagsThatWereCopied(t *testing.T) {
 	}
 }
 
-// A copy of long ago with tags of before is not removed in the night in which these come off, and has the full time of grace.
+// A copy of long ago with tags of before is not removed in the night in which these come off, and
+// has the full time of grace.
 func TestAStaleCopyIsAnnouncedForItself(t *testing.T) {
 	run := string(ami.NewRunID(night(-320), bytes.NewReader([]byte{1, 2, 3})))
 	for name, tags := range map[string]map[string]string{
@@ -160,7 +162,8 @@ func TestAStaleCopyIsAnnouncedForItself(t *testing.T) {
 	}
 }
 
-// Digest and record say of each announced image what EC2 shows, and that the date stays which its owner has set.
+// Digest and record say of each announced image what EC2 shows, and that the date stays which its
+// owner has set.
 func TestTheDeprecationOfAnOwnerIsTold(t *testing.T) {
 	long := with(image(1, 400, 300, 1), "DeprecationTime", "2028-06-01T00:00:00.000Z")
 	past := with(image(2, 400, 300, 2), "DeprecationTime", "2025-01-01T00:00:00.000Z")

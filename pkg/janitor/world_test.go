@@ -197,7 +197,8 @@ func (s settings) and(more settings) settings {
 	return all
 }
 
-// newJanitor is a janitor in us-east-1 at the time now. It asks for a Recycle Bin only if the settings do.
+// newJanitor is a janitor in us-east-1 at the time now. It asks for a Recycle Bin only if the
+// settings do.
 func newJanitor(t rapid.TB, doer emulator.Doer, s settings) *janitor.Janitor {
 	t.Helper()
 	return &janitor.Janitor{
@@ -226,7 +227,8 @@ func bubble(t *testing.T, test func(*testing.T)) {
 	})
 }
 
-// inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of package synctest.
+// inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of
+// package synctest.
 type inBubble struct{ *testing.T }
 
 // isRead reports whether an action changes nothing. Publishing the digest is no change either.
@@ -287,7 +289,8 @@ func holdings(t rapid.TB, account *emulator.Account) map[string]bool {
 	return left
 }
 
-// verdicts are the decisions or outcomes of a record, by image id: "keep", "deregister", "deregistered", "failed" and so on.
+// verdicts are the decisions or outcomes of a record, by image id: "keep", "deregister",
+// "deregistered", "failed" and so on.
 func verdicts(record record.Run) map[string]string {
 	byID := map[string]string{}
 	for _, region := range record.Regions {
@@ -369,8 +372,8 @@ func checkRecord(t rapid.TB, record record.Run, limit int) {
 	}
 }
 
-// checkOutcome checks that what was to be done has an outcome in a real run, of its own kind; of an image that is kept
-// only what could not be done is told.
+// checkOutcome checks that what was to be done has an outcome in a real run, of its own kind; of an
+// image that is kept only what could not be done is told.
 func checkOutcome(t rapid.TB, i record.Image, dry bool) {
 	t.Helper()
 	todo := i.Verdict == retention.Deregister || i.Verdict == retention.Mark
@@ -422,8 +425,8 @@ func allImages(run record.Run) []record.Image {
 	return images
 }
 
-// on lets a fault happen to some calls. The matcher is told which call of its action each is, from 1, and is asked about one
-// at a time; it may wait.
+// on lets a fault happen to some calls. The matcher is told which call of its action each is, from
+// 1, and is asked about one at a time; it may wait.
 func on(next emulator.Doer, match func(q emulator.Request, n int) bool, fault func(emulator.Doer, *http.Request) (*http.Response, error)) emulator.Doer {
 	turn := make(chan struct{}, 1) // Time would stand still in a bubble in which somebody waits for a mutex.
 	count := map[string]int{}
@@ -491,7 +494,8 @@ var readFaults = map[string]func(emulator.Doer, *http.Request) (*http.Response, 
 	},
 }
 
-// failing answers with an error, in the form of the service that was asked; the code is given by service.
+// failing answers with an error, in the form of the service that was asked; the code is given by
+// service.
 func failing(r *http.Request, status int, codes map[string]string) (*http.Response, error) {
 	q, err := emulator.Inspect(r)
 	code := cmp.Or(codes[q.Service], codes[""])

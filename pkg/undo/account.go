@@ -50,7 +50,7 @@ func (a *Account) Run(ctx context.Context, run string) (Report, error) {
 	}
 	recorded, known, err := a.record(ctx, run)
 	if err != nil {
-		report.Warning = fmt.Sprintf("the record of the run could not be read, and the tags alone were gone by: %s", wire.Explain(err))
+		report.Warning = fmt.Sprintf("the record of the run could not be read, so only the tags were used: %s", wire.Explain(err))
 	}
 	report.Regions = wire.InRegions(regions, func(region string) RegionReport {
 		return a.undo(ctx, region, func(*Bin) Request {
@@ -61,7 +61,7 @@ func (a *Account) Run(ctx context.Context, run string) (Report, error) {
 		removed := len(removedBy(recorded, region.Region))
 		if removed > 0 && !slices.Contains(regions, region.Region) {
 			report.Regions = append(report.Regions, failedRegion(region.Region, fmt.Errorf(
-				"the run has removed images there, %d in number, but it is none of the regions that are judged", removed,
+				"the run has removed images there, %d in number, but it is not among the regions that are judged", removed,
 			)))
 		}
 	}

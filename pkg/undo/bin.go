@@ -22,11 +22,12 @@ import (
 // pageSize is what every listing of images and snapshots asks for.
 const pageSize = 1000
 
-// Bin is what the Recycle Bin of one region holds, and which run has declared the removal of what, be it in the bin or not.
+// Bin is what the Recycle Bin of one region holds, and which runs have declared removals, in the
+// bin or not.
 type Bin struct {
 	images    map[string]item
 	snapshots map[string]item
-	runs      map[string]string // By the id of an image or a snapshot; an empty run is one that the tags do not name.
+	runs      map[string]string // By id of an image or a snapshot; empty if the tags name no run.
 	made      map[purpose][]string
 }
 
@@ -36,8 +37,9 @@ type item struct {
 	removed, until time.Time
 }
 
-// Look reads the Recycle Bin of a region, and the tags with which runs have declared removals: all of it, or an error. An
-// image that is announced carries the tag of a run as well, but not the one that declares its removal.
+// Look reads the Recycle Bin of a region, and the tags with which runs have declared removals: all
+// of it, or an error. An announced image carries the tag of a run, too, but not the tag that
+// declares its removal.
 func Look(ctx context.Context, api API) (*Bin, error) {
 	bin := &Bin{}
 	var err error
@@ -54,7 +56,8 @@ func Look(ctx context.Context, api API) (*Bin, error) {
 	return bin, nil
 }
 
-// Run returns the run that has declared the removal of an image; empty if none has, or if its tags do not name it.
+// Run returns the run that has declared the removal of an image; empty if none has, or if its tags
+// do not name it.
 func (b *Bin) Run(imageID string) string { return b.runs[imageID] }
 
 // Removal is an image or a snapshot that a run has removed, and that the Recycle Bin still holds.
@@ -62,15 +65,15 @@ type Removal struct {
 	Run        string    `json:"run"` // Empty if its tags do not name it.
 	ImageID    string    `json:"imageId,omitempty"`
 	SnapshotID string    `json:"snapshotId,omitempty"` // Only where the image is not in the bin.
-	Name       string    `json:"name"`                 // Of an image; the description of a snapshot.
+	Name       string    `json:"name"`                 // For a snapshot, its description.
 	Region     string    `json:"region"`
 	RemovedAt  time.Time `json:"removedAt"`
 	InBinUntil time.Time `json:"inBinUntil"` // When it leaves the bin for good, as AWS says.
 
-	// RestorableUntil is until when an undo brings it back with all that it needs: the first of the image and of its snapshots in the
-	// bin leaves it then. It is zero if an undo does not, or if nobody knows.
+	// RestorableUntil is until when an undo brings it back with all its snapshots: the first of
+	// them leaves the bin then. It is zero if an undo does not, or if nobody knows.
 	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
-	Why             string    `json:"why,omitempty"` // Why it is zero; else what the promise depends on, if on anything.
+	Why             string    `json:"why,omitempty"` // Why it is zero, or what it depends on.
 }
 
 // Images returns the ids of the images in the bin that runs have removed; sorted.
@@ -85,9 +88,10 @@ func (b *Bin) Images() []string {
 	return ids
 }
 
-// Removals returns what runs have removed and the bin still holds: the images, and the snapshots of runs of which no image
-// is in it. What others have removed is left out. They are sorted by the latest run, and by name and id. Known is what is known of
-// the images besides. An error means that the account's snapshots could not be listed.
+// Removals returns what runs have removed and the bin still holds: the images, and the snapshots of
+// runs that have no image in the bin. What others have removed is left out. They are sorted by the
+// latest run, and by name and id. Known is what the records say of the images. An error means that
+// the account's snapshots could not be listed.
 func (b *Bin) Removals(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, region string, known []Removed) ([]Removal, error) {
 	byID, needed := map[string]Removed{}, []string{}
 	for _, removed := range known {
@@ -100,16 +104,16 @@ func (b *Bin) Removals(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, 
 		return nil, fmt.Errorf("listing snapshots: %w", err)
 	}
 	removals := []Removal{}
-	whole := map[string]bool{} // Runs with an image in the bin.
+	withImage := map[string]bool{} // Runs with an image in the bin.
 	for _, id := range b.Images() {
 		image, run := b.images[id], b.runs[id]
-		whole[run] = true
+		withImage[run] = true
 		removal := Removal{Run: run, ImageID: id, Name: image.text, Region: region, RemovedAt: image.removed, InBinUntil: image.until}
 		removal.RestorableUntil, removal.Why = b.promise(id, byID[id], inAccount)
 		removals = append(removals, removal)
 	}
 	for id, snapshot := range b.snapshots {
-		if run, ok := b.runs[id]; ok && !whole[run] {
+		if run, ok := b.runs[id]; ok && !withImage[run] {
 			removals = append(removals, Removal{
 				Run: run, SnapshotID: id, Name: snapshot.text, Region: region, RemovedAt: snapshot.removed,
 				InBinUntil: snapshot.until, RestorableUntil: snapshot.until,
@@ -125,10 +129,11 @@ func (b *Bin) Removals(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, 
 // mostNamed is how many snapshots a promise names.
 const mostNamed = 3
 
-// promise returns until when an undo brings an image in the bin back with its snapshots, and what that depends on; zero and why, if it
-// does not, or if nobody knows. The bin does not say which snapshots an image maps (EC2 API Reference, ImageRecycleBinInfo). A record
-// says; without one there are only those in the bin that were made for the image, or else those of the same run of which nothing says
-// for which image they were made; and it may map others.
+// promise returns until when an undo brings an image in the bin back with its snapshots, and what
+// that depends on; zero and why, if it does not, or if nobody knows. The bin does not say which
+// snapshots an image maps (EC2 API Reference, ImageRecycleBinInfo), but the record of the run does.
+// Without a record they are those in the bin that were made for the image, or else those of the
+// same run whose image is unknown; and it may map others.
 func (b *Bin) promise(imageID string, known Removed, inAccount map[string]*types.Snapshot) (until time.Time, why string) {
 	until = b.images[imageID].until
 	snapshots := known.Snapshots
@@ -158,8 +163,8 @@ func (b *Bin) promise(imageID string, known Removed, inAccount map[string]*types
 	return until, why
 }
 
-// mayBeOf reports whether a run may have removed an image of which it does not know: its removal is declared, or it is in the
-// bin, and no tag says that this was another run.
+// mayBeOf reports whether a run may have removed an image although its removal was not confirmed:
+// the removal is declared, or the image is in the bin, and no tag names another run.
 func (b *Bin) mayBeOf(run, imageID string) bool {
 	by, declared := b.runs[imageID]
 	_, inBin := b.images[imageID]
@@ -178,12 +183,12 @@ func (b *Bin) declaredBy(run, prefix string) []string {
 	return ids
 }
 
-// madeFor is how EC2 ends the description of a snapshot that it makes for an image, and how it begins that of one it copies
-// along with an image.
+// madeFor is how EC2 ends the description of a snapshot that it makes for an image, and how it
+// begins that of a snapshot that it copies with an image.
 var madeFor = regexp.MustCompile(`\b(?:for|DestinationAmi) (ami-[0-9a-z]+)`)
 
-// snapshotsOf returns the snapshots in the bin that say of themselves that they were made for an image, and that the same
-// run has declared; sorted. Where no record tells, nothing else does.
+// snapshotsOf returns the snapshots in the bin whose descriptions name an image, and that the same
+// run has declared; sorted. It is the only source where there is no record.
 func (b *Bin) snapshotsOf(imageID string) []string {
 	run, declared := b.runs[imageID]
 	if !declared {
@@ -192,8 +197,8 @@ func (b *Bin) snapshotsOf(imageID string) []string {
 	return b.made[purpose{run, imageID}]
 }
 
-// purpose is the run that has declared the deletion of a snapshot, and the image for which the snapshot was made, as it says of itself;
-// empty if it does not.
+// purpose is the run that has declared the deletion of a snapshot, and the image that the
+// snapshot's description names; empty if it names none.
 type purpose struct{ run, imageID string }
 
 // purposes returns the snapshots in the bin that runs have declared, by their purpose; sorted.
@@ -211,7 +216,8 @@ func (b *Bin) purposes() map[purpose][]string {
 	return made
 }
 
-// listImagesInBin lists all of the bin and asks for no ids, of which a call takes 20, and of which one may not be there.
+// listImagesInBin lists all of the bin. To ask for ids would take a call for every 20, and the call
+// would fail for an id that is not there.
 func listImagesInBin(ctx context.Context, api ec2.ListImagesInRecycleBinAPIClient) (map[string]item, error) {
 	images := map[string]item{}
 	err := recyclebin.EachImage(ctx, api, nil, func(image *types.ImageRecycleBinInfo) {
@@ -232,7 +238,8 @@ func listSnapshotsInBin(ctx context.Context, api ec2.ListSnapshotsInRecycleBinAP
 	return snapshots, err
 }
 
-// listDeclared lists the images and snapshots that carry the tag of a declared removal, with the run of each.
+// listDeclared lists the images and snapshots that carry the tag of a declared removal, with the
+// run of each.
 func listDeclared(ctx context.Context, api ec2.DescribeTagsAPIClient) (map[string]string, error) {
 	all := types.Filter{Name: aws.String("resource-type"), Values: []string{string(types.ResourceTypeImage), string(types.ResourceTypeSnapshot)}}
 	found, err := wire.FindTags(ctx, api, all, ami.IntentTag, ami.RunTag)

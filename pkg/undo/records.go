@@ -126,5 +126,5 @@ func (r *records) warning() string {
 		return ""
 	}
 	slices.Sort(r.faults)
-	return "the records of runs could not be read, and the tags alone were gone by: " + strings.Join(slices.Compact(r.faults), "; ")
+	return "the records of runs could not be read, so only the tags were used: " + strings.Join(slices.Compact(r.faults), "; ")
 }

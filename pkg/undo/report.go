@@ -21,8 +21,8 @@ type Report struct {
 	Gone []Image `json:"gone"` // The images that were asked for and are in no region.
 }
 
-// RegionReport is the same for one region. Error is empty unless the region failed, and then nothing
-// was tried there.
+// RegionReport is the same for one region. Error is empty unless the region failed, and then
+// nothing was tried there.
 type RegionReport struct {
 	Region string `json:"region"`
 	Error  string `json:"error"`
@@ -36,7 +36,7 @@ func failedRegion(region string, err error) RegionReport {
 
 // Restorable is what can be brought back. The names of its JSON fields are a contract.
 type Restorable struct {
-	Warning  string         `json:"warning,omitempty"` // Why records were not used that there may be.
+	Warning  string         `json:"warning,omitempty"` // Why records could not be used.
 	Removals []Removal      `json:"removals"`          // The latest run first.
 	Failed   []UnreadRegion `json:"failed"`            // By region.
 }

@@ -24,11 +24,11 @@ const (
 	longestPause = 15 * time.Second
 )
 
-// How long something is waited for.
+// Timeouts of the loops that wait for EC2.
 const (
-	patienceWithRefusals = time.Minute      // What was restored just now may be news yet to what is asked next.
-	patienceWithListings = 2 * time.Minute  // What was restored may not be listed at once.
-	patience             = 10 * time.Minute // Until a restored image is available.
+	refusalTimeout   = time.Minute      // EC2 may not see restored snapshots at once.
+	listingTimeout   = 2 * time.Minute  // What was restored may not be listed at once.
+	availableTimeout = 10 * time.Minute // Until a restored image is available.
 )
 
 // inFlight is how many calls are made at a time.
@@ -59,7 +59,8 @@ func sleep(ctx context.Context, pause time.Duration) bool {
 	}
 }
 
-// repeat calls done until it returns true, with pauses that grow. It gives up once it has waited for as long as limit.
+// repeat calls done until it returns true, with pauses that grow. It gives up once the pauses add
+// up to the limit.
 func repeat(ctx context.Context, limit time.Duration, done func() bool) {
 	pause, waited := firstPause, time.Duration(0)
 	for !done() && waited < limit && sleep(ctx, pause) {
@@ -68,9 +69,9 @@ func repeat(ctx context.Context, limit time.Duration, done func() bool) {
 	}
 }
 
-// restoreSnapshots restores those snapshots that are in the bin. What a refusal says may be wrong: an attempt before it may
-// have taken effect although its answer was lost. So one that is there now and was not before counts as restored, and one
-// that the bin has listed and does not list any more.
+// restoreSnapshots restores those snapshots that are in the bin. A refusal may be wrong, because an
+// earlier attempt took effect and its answer was lost. So a snapshot counts as restored if it is
+// there now and was not before, or if the bin listed it and no longer does.
 func (u *undoing) restoreSnapshots(ctx context.Context, snapshots []*snapshot) {
 	open := slices.DeleteFunc(slices.Clone(snapshots), func(s *snapshot) bool { return !s.inBin })
 	each(open, func(s *snapshot) {
@@ -88,7 +89,7 @@ func (u *undoing) restoreSnapshots(ctx context.Context, snapshots []*snapshot) {
 	}
 }
 
-// hasLeft reports whether something was listed in the bin, and is not any more.
+// hasLeft reports whether something was listed in the bin, and no longer is.
 func hasLeft(before, now map[string]item, unlisted error, id string) bool {
 	_, was := before[id]
 	_, is := now[id]
@@ -106,11 +107,11 @@ func (u *undoing) restoreRefused(ctx context.Context) {
 	u.restoreSnapshots(ctx, refused)
 }
 
-// restoreImages restores those images that are in the bin. A refusal that names a snapshot is taken at its word, if that
-// snapshot is in the bin: where there is no record, this may be the only way to learn of it.
+// restoreImages restores those images that are in the bin. If a refusal names a snapshot that is in
+// the bin, that is restored, too: without a record this may be the only way to learn of it.
 func (u *undoing) restoreImages(ctx context.Context) {
 	open := slices.DeleteFunc(slices.Clone(u.images), func(i *image) bool { return !i.inBin })
-	repeat(ctx, patienceWithRefusals, func() bool {
+	repeat(ctx, refusalTimeout, func() bool {
 		u.restoreRefused(ctx)
 		each(open, func(i *image) {
 			_, i.refused = u.api.RestoreImageFromRecycleBin(ctx, &ec2.RestoreImageFromRecycleBinInput{ImageId: aws.String(i.ImageID)})
@@ -123,7 +124,7 @@ func (u *undoing) restoreImages(ctx context.Context) {
 	})
 }
 
-// askBin forgets the refusals of images that have been restored all the same, as restoreSnapshots does.
+// askBin drops the refusals of images that were restored nevertheless, as restoreSnapshots does.
 func (u *undoing) askBin(ctx context.Context, images []*image) {
 	if !slices.ContainsFunc(images, func(i *image) bool { return i.refused != nil }) {
 		return
@@ -137,8 +138,8 @@ func (u *undoing) askBin(ctx context.Context, images []*image) {
 	}
 }
 
-// worthAnotherTry reports whether a refusal may be one that passes. The client has been patient already with what is none
-// of AWS, and with throttling; a permission that is missing stays so.
+// worthAnotherTry reports whether a refusal may be temporary. The client has already retried errors
+// without a code of AWS, and throttling; a missing permission stays missing.
 func worthAnotherTry(err error) bool {
 	code := wire.Code(err)
 	return code != "" && code != "UnauthorizedOperation" && code != "AuthFailure"
@@ -160,8 +161,8 @@ func (u *undoing) restoreNamed(ctx context.Context, images []*image) {
 	u.restoreSnapshots(ctx, named)
 }
 
-// isHopeless reports whether a refusal names a snapshot that neither the account nor the bin has held since the undo began, or
-// one that may not be restored.
+// isHopeless reports whether a refusal names a snapshot that neither the account nor the bin has
+// held since the undo began, or a snapshot that may not be restored.
 func (u *undoing) isHopeless(i *image) bool {
 	return slices.ContainsFunc(snapshotIDs.FindAllString(i.refused.Error(), -1), func(id string) bool {
 		s := u.snapshots[id]
@@ -169,12 +170,13 @@ func (u *undoing) isHopeless(i *image) bool {
 	})
 }
 
-// filterValues is how many values a filter takes (EC2 User Guide, "List and filter your resources").
+// filterValues is how many values a filter takes (EC2 User Guide, "List and filter your
+// resources").
 const filterValues = 200
 
-// listImages returns those of some images that the account holds, by id. It asks by a filter, because one id that does not
-// exist would fail a call that asks by ids. A deregistered image may still be listed for a while, in that state (EC2 API
-// Reference, DescribeImages).
+// listImages returns those of some images that the account holds, by id. It asks by a filter,
+// because one id that does not exist would fail a call that asks by ids. A deregistered image may
+// still be listed for a while, in that state (EC2 API Reference, DescribeImages).
 func listImages(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []string) (map[string]*types.Image, error) {
 	listed := map[string]*types.Image{}
 	for chunk := range slices.Chunk(ids, filterValues) {
@@ -199,20 +201,21 @@ func listImages(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []stri
 	return listed, nil
 }
 
-// awaitImages waits until the images are listed and in a state that lasts. One that is not listed is waited for less long.
+// awaitImages waits until the images are listed and in a final state. It waits less long for an
+// image that is not listed.
 func (u *undoing) awaitImages(ctx context.Context) {
 	expected := slices.DeleteFunc(slices.Clone(u.images), func(i *image) bool { return i.refused != nil || !i.inBin && i.was == nil })
-	u.await(ctx, expected, patienceWithListings, func(*image) bool { return true })
+	u.await(ctx, expected, listingTimeout, func(*image) bool { return true })
 	listed := slices.DeleteFunc(expected, func(i *image) bool { return i.now == nil })
-	u.await(ctx, listed, patience, func(i *image) bool { return settled(i.now) })
+	u.await(ctx, listed, availableTimeout, func(i *image) bool { return isFinal(i.now) })
 }
 
-// settled reports whether an image is in a state that does not pass by itself.
-func settled(image *types.Image) bool {
+// isFinal reports whether an image is in a state that does not change by itself.
+func isFinal(image *types.Image) bool {
 	return image.State != types.ImageStatePending && image.State != types.ImageStateTransient
 }
 
-// await looks at images until all of them are as they should be, or until it has waited for as long as limit.
+// await lists images until all of them are as they should be, or until the limit is over.
 func (u *undoing) await(ctx context.Context, images []*image, limit time.Duration, done func(*image) bool) {
 	open := slices.Clone(images)
 	repeat(ctx, limit, func() bool {
@@ -228,7 +231,8 @@ func (u *undoing) await(ctx context.Context, images []*image, limit time.Duratio
 	})
 }
 
-// enable enables those images that the janitor has disabled. One that somebody else has disabled stays so.
+// enable enables those images that the janitor has disabled. An image that somebody else has
+// disabled stays disabled.
 func (u *undoing) enable(ctx context.Context) {
 	disabled := slices.DeleteFunc(slices.Clone(u.images), func(i *image) bool {
 		return !i.isBack() || i.announced() || i.now.State != types.ImageStateDisabled || !hasTag(i.now.Tags, ami.DisabledTag)
@@ -239,7 +243,7 @@ func (u *undoing) enable(ctx context.Context) {
 	isEnabled := func(i *image) bool { return i.now.State == types.ImageStateAvailable }
 	// The answer to an attempt that took effect may have been lost.
 	u.await(ctx, slices.DeleteFunc(slices.Clone(disabled), func(i *image) bool { return i.disabled == nil }), 0, isEnabled)
-	u.await(ctx, slices.DeleteFunc(slices.Clone(disabled), func(i *image) bool { return i.disabled != nil }), patienceWithListings, isEnabled)
+	u.await(ctx, slices.DeleteFunc(slices.Clone(disabled), func(i *image) bool { return i.disabled != nil }), listingTimeout, isEnabled)
 	for _, i := range disabled {
 		if i.enabled = isEnabled(i); !i.enabled {
 			i.fault("it is disabled, and could not be enabled", because(i.disabled))
@@ -255,19 +259,20 @@ func because(err error) string {
 	return ": " + wire.Explain(err)
 }
 
-// lookAtSnapshots lists the snapshots, those that images map among them, and restores what is in the bin although nobody
-// knew that an image needs it. A snapshot that is shared from another account is listed like the account's own.
-func (u *undoing) lookAtSnapshots(ctx context.Context) {
+// checkSnapshots lists the snapshots, and those that images turn out to map, which it restores if
+// they are in the bin. A snapshot that is shared from another account is listed like the account's
+// own.
+func (u *undoing) checkSnapshots(ctx context.Context) {
 	var unknown []*snapshot
 	for _, i := range u.images {
-		for _, id := range i.belongings() {
+		for _, id := range i.snapshotIDs() {
 			if u.snapshots[id] == nil {
 				unknown = append(unknown, u.snapshot(id))
 			}
 		}
 	}
 	u.restoreSnapshots(ctx, unknown)
-	repeat(ctx, patienceWithRefusals, func() bool {
+	repeat(ctx, refusalTimeout, func() bool {
 		u.restoreRefused(ctx)
 		listed, err := u.listSnapshots(ctx)
 		missing := u.note(listed, err)
@@ -302,7 +307,8 @@ func (u *undoing) listSnapshots(ctx context.Context) (map[string]*types.Snapshot
 	return listSnapshots(ctx, u.api, slices.Sorted(maps.Keys(u.snapshots)))
 }
 
-// listSnapshots returns those of some snapshots that there are, by id. It asks by a filter, as listImages does.
+// listSnapshots returns those of some snapshots that there are, by id. It asks by a filter, as
+// listImages does.
 func listSnapshots(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids []string) (map[string]*types.Snapshot, error) {
 	listed := map[string]*types.Snapshot{}
 	for chunk := range slices.Chunk(ids, filterValues) {

@@ -36,7 +36,7 @@ func (u *undoing) imageResult(i *image) Image {
 	} else if binned, ok := u.bin.images[i.ImageID]; ok {
 		entry.Name = binned.text
 	}
-	for _, id := range i.belongings() {
+	for _, id := range i.snapshotIDs() {
 		entry.Snapshots = append(entry.Snapshots, u.snapshots[id].result())
 	}
 	return entry
@@ -73,7 +73,7 @@ func (u *undoing) untilWhen(id string) string {
 	return "; it stays in the Recycle Bin until " + moment(listed.until)
 }
 
-// whyGone says why an image can be restored no more.
+// whyGone says why an image can no longer be restored.
 func (i *image) whyGone(now time.Time) string {
 	switch {
 	case !i.Recorded:

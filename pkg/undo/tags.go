@@ -16,29 +16,31 @@ import (
 // removalTags are what the janitor writes before it removes something.
 var removalTags = []string{ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag, ami.IntentTag, ami.RunTag}
 
-// batch is how many resources are tagged with one call. EC2 takes 1,000, and advises fewer (EC2 API Reference, CreateTags).
+// batch is how many resources are tagged with one call. EC2 takes 1,000, and advises fewer (EC2 API
+// Reference, CreateTags).
 const batch = 200
 
-// putTagsInOrder notes the day on what is back, and takes off the tags of the removal where nothing is left to be done. The
-// images come last: as long as an image carries them, it is found, and with it its snapshots.
+// putTagsInOrder notes the day on what is back, and takes off the tags of the removal where all is
+// done. The images come last: as long as an image carries these tags, the next undo finds it, and
+// its snapshots with it.
 func (u *undoing) putTagsInOrder(ctx context.Context) {
 	u.findFaults()
-	lone := u.loneSnapshots()
+	unattached := u.unattachedSnapshots()
 	var unnoted []string
 	for _, i := range u.images {
 		if u.isToBeNoted(i) {
 			unnoted = append(unnoted, i.ImageID)
 		}
 	}
-	for _, s := range lone {
+	for _, s := range unattached {
 		unnoted = append(unnoted, s.id)
 	}
 	u.blame(inBatches(unnoted, func(ids []string) error { return u.noteRestored(ctx, ids) }))
-	u.blame(inBatches(u.taggedSnapshots(lone), func(ids []string) error { return wire.Untag(ctx, u.api, ids, removalTags) }))
+	u.blame(inBatches(u.taggedSnapshots(unattached), func(ids []string) error { return wire.Untag(ctx, u.api, ids, removalTags) }))
 	u.blame(inBatches(u.taggedImages(), func(ids []string) error { return wire.Untag(ctx, u.api, ids, removalTags) }))
 }
 
-// findFaults finds out what is wrong with images that are there.
+// findFaults collects what is wrong with images that are there.
 func (u *undoing) findFaults() {
 	for _, i := range u.images {
 		if !i.isBack() {
@@ -47,7 +49,7 @@ func (u *undoing) findFaults() {
 		if i.now.State != types.ImageStateAvailable && i.now.State != types.ImageStateDisabled {
 			i.fault("its state is ", string(i.now.State))
 		}
-		for _, id := range i.belongings() {
+		for _, id := range i.snapshotIDs() {
 			if fault := u.snapshots[id].fault; fault != "" {
 				i.fault("its snapshot ", id, ": ", fault)
 			}
@@ -55,34 +57,35 @@ func (u *undoing) findFaults() {
 	}
 }
 
-// loneSnapshots are those that are there and were to go with the run, or were in the bin, and that no image which is there
-// maps. They carry the day themselves.
-func (u *undoing) loneSnapshots() []*snapshot {
+// unattachedSnapshots are the snapshots that the run declared, or that were in the bin, and that
+// are there, but that no image in the account maps. They carry the day themselves.
+func (u *undoing) unattachedSnapshots() []*snapshot {
 	needed := map[string]bool{}
 	for _, i := range u.images {
 		if i.isBack() {
-			for _, id := range i.belongings() {
+			for _, id := range i.snapshotIDs() {
 				needed[id] = true
 			}
 		}
 	}
-	var lone []*snapshot
+	var unattached []*snapshot
 	for _, id := range slices.Sorted(maps.Keys(u.snapshots)) {
 		if s := u.snapshots[id]; s.fault == "" && u.concerns(s) && !needed[id] {
-			lone = append(lone, s)
+			unattached = append(unattached, s)
 		}
 	}
-	return lone
+	return unattached
 }
 
-// concerns reports whether a snapshot was in the bin, or was to go with the run that is undone.
+// concerns reports whether a snapshot was in the bin, or declared by the run that is undone.
 func (u *undoing) concerns(s *snapshot) bool {
 	run, declared := u.bin.runs[s.id]
 	return s.inBin || declared && u.wanted.Run != "" && run == u.wanted.Run
 }
 
-// isToBeNoted reports whether an image that is there is to carry the day: because it was in the bin, because it was to be
-// removed, or because a record says that it had been and no day is noted yet.
+// isToBeNoted reports whether an image that is there gets the day: because it was in the bin,
+// because its removal was declared, or because a record says that it was removed and no day is
+// noted yet.
 func (u *undoing) isToBeNoted(i *image) bool {
 	if !i.isBack() || i.announced() {
 		return false
@@ -92,20 +95,21 @@ func (u *undoing) isToBeNoted(i *image) bool {
 
 func (u *undoing) day() string { return u.wanted.Today.UTC().Format(time.DateOnly) }
 
-// taggedSnapshots are those of images that are wholly there, and the lone ones, if they carry tags of their removal.
-func (u *undoing) taggedSnapshots(lone []*snapshot) []string {
+// taggedSnapshots are the snapshots of complete images, and the unattached ones, if they carry tags
+// of their removal.
+func (u *undoing) taggedSnapshots(unattached []*snapshot) []string {
 	found := map[string]bool{}
 	add := func(s *snapshot) {
 		if s.now != nil && s.fault == "" && carriesAny(s.now.Tags) {
 			found[s.id] = true
 		}
 	}
-	for _, s := range lone {
+	for _, s := range unattached {
 		add(s)
 	}
 	for _, i := range u.images {
 		if i.isBack() && !i.announced() && len(i.faults) == 0 {
-			for _, id := range i.belongings() {
+			for _, id := range i.snapshotIDs() {
 				add(u.snapshots[id])
 			}
 		}
@@ -113,7 +117,7 @@ func (u *undoing) taggedSnapshots(lone []*snapshot) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// taggedImages are the images that are wholly there and carry tags of their removal.
+// taggedImages are the complete images that carry tags of their removal.
 func (u *undoing) taggedImages() []string {
 	var found []string
 	for _, i := range u.images {
@@ -128,7 +132,8 @@ func carriesAny(tags []types.Tag) bool {
 	return slices.ContainsFunc(removalTags, func(key string) bool { return hasTag(tags, key) })
 }
 
-// blame notes failures with the images and snapshots that they are about, and with the images to which those snapshots belong.
+// blame adds failures to the images and snapshots that they are about, and to the images that map
+// those snapshots.
 func (u *undoing) blame(failures map[string]error) {
 	for _, s := range u.snapshots {
 		if err := failures[s.id]; err != nil {
@@ -139,7 +144,7 @@ func (u *undoing) blame(failures map[string]error) {
 		if err := failures[i.ImageID]; err != nil {
 			i.fault("its tags could not be put in order", because(err))
 		}
-		for _, id := range i.belongings() {
+		for _, id := range i.snapshotIDs() {
 			if err := failures[id]; err != nil && i.isBack() {
 				i.fault("the tags of its snapshot ", id, " could not be put in order", because(err))
 			}
@@ -147,8 +152,8 @@ func (u *undoing) blame(failures map[string]error) {
 	}
 }
 
-// inBatches makes a change to many resources with few calls, and returns what failed. What comes without an error code is no
-// answer of AWS, and the change is made once more, which does no harm.
+// inBatches makes a change to many resources with few calls, and returns what failed. An error
+// without a code is not an answer of AWS, so the change is made again, which does no harm.
 func inBatches(ids []string, change func(ids []string) error) map[string]error {
 	failures := map[string]error{}
 	for chunk := range slices.Chunk(ids, batch) {
@@ -165,8 +170,8 @@ func inBatches(ids []string, change func(ids []string) error) map[string]error {
 	return failures
 }
 
-// oneByOne returns what a change to each of some resources fails with, after it has failed for all of them or succeeded.
-// AWS refuses a whole call for one bad resource; then the change is made to each by itself.
+// oneByOne returns the error of a change for each resource, given the error for all of them. AWS
+// refuses a call because of one bad resource; then the change is made to each by itself.
 func oneByOne(ids []string, err error, change func(ids []string) error) []error {
 	errs := slices.Repeat([]error{err}, len(ids))
 	if wire.Code(err) == "" || len(ids) == 1 {
@@ -184,8 +189,8 @@ func oneByOne(ids []string, err error, change func(ids []string) error) []error 
 	return errs
 }
 
-// noteRestored writes the day on which something was restored. Where there is no room for one more tag (EC2 allows 50), the
-// tags that say the least make room.
+// noteRestored writes the day on which something was restored. If there is no room for one more tag
+// (EC2 allows 50), it takes off the tags that say least.
 func (u *undoing) noteRestored(ctx context.Context, ids []string) error {
 	day := map[string]string{ami.RestoredTag: u.day()}
 	err := wire.Tag(ctx, u.api, ids, day)

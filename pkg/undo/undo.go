@@ -1,8 +1,8 @@
 // Package undo brings back what runs have removed, as long as the Recycle Bin holds it.
 //
-// It touches what it is asked for and nothing else. Wherever it is interrupted, to do it again is harmless and goes on where
-// it ended: an image carries the tags of its removal until it is back with all that belongs to it and carries the tag that
-// says so, and the rules keep it by the one as by the other.
+// It touches what it is asked for and nothing else. An undo that was interrupted can be repeated,
+// and goes on where it ended: an image carries the tags of its removal until it is back with all
+// its snapshots, and carries the tag that says so. Either tag makes the rules keep it.
 package undo
 
 import (
@@ -36,28 +36,28 @@ type API interface {
 // Request is what is to be brought back in one region.
 type Request struct {
 	Run    string    // All that this run has declared, by its tags; empty for nothing.
-	Images []Removed // These besides, whatever their tags say; each once.
-	Today  time.Time // The day that is noted as the one of the restoration, in UTC.
+	Images []Removed // These, too, whatever their tags say; each once.
+	Today  time.Time // The day that is noted as the day of the undo, in UTC.
 
 	Step func(done, total int) // Called as images come back; may be nil.
 }
 
-// Removed is what is known of a removed image besides its tags.
+// Removed is what is known of a removed image apart from its tags.
 type Removed struct {
 	ImageID string
 	Name    string
 
 	Recorded        bool      // The record of a run says what follows.
-	Doubtful        bool      // The run does not know whether it has removed the image, or knows that it was refused.
+	Doubtful        bool      // The removal was not confirmed, or refused.
 	Snapshots       []string  // All that the image mapped.
-	RestorableUntil time.Time // When the image was to leave the Recycle Bin; zero if the run did not see it there.
+	RestorableUntil time.Time // When it leaves the Recycle Bin; zero if never seen there.
 	S3Location      string    // The bundle of an instance-store image; empty for others.
 }
 
 // Result is what is back in one region, and what is not.
 type Result struct {
 	Images    []Image    `json:"images"`    // By id.
-	Snapshots []Snapshot `json:"snapshots"` // Those of the run that belong to none of the images; by id.
+	Snapshots []Snapshot `json:"snapshots"` // Snapshots of the run without an image; by id.
 }
 
 // Image is what became of one image.
@@ -65,9 +65,9 @@ type Image struct {
 	ImageID      string     `json:"imageId"`
 	Name         string     `json:"name"`
 	Status       Status     `json:"status"`
-	Why          string     `json:"why"` // Why it is not back, or not all of it; what else there is to say of one that is.
+	Why          string     `json:"why"` // Why it is not completely back, or a remark.
 	Enabled      bool       `json:"enabled,omitempty"`
-	DeprecatedAt string     `json:"deprecatedAt,omitempty"` // As EC2 says; a restored image keeps its deprecation.
+	DeprecatedAt string     `json:"deprecatedAt,omitempty"` // Which the image keeps.
 	Snapshots    []Snapshot `json:"snapshots"`
 }
 
@@ -88,7 +88,8 @@ const (
 	Present Status = "present"
 	// Incomplete means that it is there, but that something is wrong or left to be done.
 	Incomplete Status = "incomplete"
-	// NotRestored means that it is in the Recycle Bin, or was when the undo began, and is not known to be back.
+	// NotRestored means that it is in the Recycle Bin, or was when the undo began, and is not known
+	// to be back.
 	NotRestored Status = "not-restored"
 	// Gone means that neither the account nor the Recycle Bin holds it.
 	Gone Status = "gone"
@@ -110,9 +111,9 @@ type image struct {
 	Removed
 	inBin    bool         // When the undo began, as far as that is known.
 	was, now *types.Image // As the account listed it before, and last; nil if it did not.
-	refused  error        // What the last attempt to restore it failed with, if it is still in the bin.
-	unseen   error        // What the last look at it failed with.
-	disabled error        // What enabling it failed with.
+	refused  error        // Why the last attempt to restore it failed.
+	unseen   error        // Why the last listing of it failed.
+	disabled error        // Why it could not be enabled.
 	enabled  bool
 	faults   []string
 }
@@ -125,27 +126,28 @@ type snapshot struct {
 	fault    string
 }
 
-// Run brings back what is wanted of a bin and puts its tags in order. An error means that nothing was tried; what fails
-// later is in the result.
+// Run brings back what is wanted of a bin and puts its tags in order. An error means that nothing
+// was tried; what fails later is in the result.
 //
-// The snapshots come first, because an image cannot be restored without them (EBS User Guide, "Recover deleted AMIs").
+// The snapshots come first, because an image cannot be restored without them (EBS User Guide,
+// "Recover deleted AMIs").
 func Run(ctx context.Context, api API, bin *Bin, wanted Request) (Result, error) {
 	u := begin(api, bin, wanted)
-	if err := u.lookAround(ctx); err != nil {
+	if err := u.findPresent(ctx); err != nil {
 		return Result{}, err
 	}
 	u.restoreSnapshots(ctx, slices.Collect(maps.Values(u.snapshots)))
 	u.restoreImages(ctx)
 	u.awaitImages(ctx)
 	u.enable(ctx)
-	u.lookAtSnapshots(ctx)
+	u.checkSnapshots(ctx)
 	u.putTagsInOrder(ctx)
 	return u.result(), nil
 }
 
-// lookAround finds out what is there already. What is not, and yet carries the tags of its removal, is in the bin, even if that
-// does not list it so soon after the removal.
-func (u *undoing) lookAround(ctx context.Context) error {
+// findPresent finds out what is there already. The rest is in the bin if it carries the tags of its
+// removal, even if the bin does not list it so soon after the removal.
+func (u *undoing) findPresent(ctx context.Context) error {
 	images, err := listImages(ctx, u.api, ids(u.images))
 	if err != nil {
 		return err
@@ -209,7 +211,7 @@ func (w Request) byID(bin *Bin) map[string]Removed {
 	return found
 }
 
-// snapshot returns a snapshot by its id, and notes it if it is a new one.
+// snapshot returns a snapshot by its id, and adds it if it is new.
 func (u *undoing) snapshot(id string) *snapshot {
 	if u.snapshots[id] == nil {
 		_, inBin := u.bin.snapshots[id]
@@ -226,8 +228,8 @@ func ids(images []*image) []string {
 	return found
 }
 
-// isBack reports whether an image is there. One that the bin still holds is not, whatever a listing of images shows that
-// may be older than its removal.
+// isBack reports whether an image is there. An image that the bin still holds is not: a listing of
+// images that shows it may be older than its removal.
 func (i *image) isBack() bool { return i.now != nil && i.refused == nil }
 
 // tag returns the value of a tag, and whether it is there.
@@ -256,8 +258,8 @@ func mapped(image *types.Image) []string {
 	return found
 }
 
-// belongings are the snapshots of an image: those that it maps, or those that it is known to have mapped.
-func (i *image) belongings() []string {
+// snapshotIDs are the snapshots of an image: those that it maps, or is known to have mapped.
+func (i *image) snapshotIDs() []string {
 	found := i.Snapshots
 	if i.isBack() {
 		found = mapped(i.now)
@@ -265,8 +267,8 @@ func (i *image) belongings() []string {
 	return slices.Compact(slices.Sorted(slices.Values(found)))
 }
 
-// announced reports whether the removal of an image that was there is announced, or was in part, and no more: that is for others to
-// take back. What its tags say is no more than a claim as long as nothing declares a removal.
+// announced reports whether the removal of an image that was there is announced, or partly
+// announced, but not declared. An undo leaves that alone; unmark takes it back.
 func (i *image) announced() bool {
 	if i.inBin || i.was == nil || hasTag(i.was.Tags, ami.IntentTag) {
 		return false

@@ -19,8 +19,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/undo"
 )
 
-// hundred is an account with 100 images to be removed: some share snapshots, some are disabled or announced or shared with
-// other accounts, each has tags of its own. Ten more stay, one of which shares a snapshot with one that goes.
+// hundred is an account with 100 images to be removed: some share snapshots, some are disabled or
+// announced or shared with other accounts, each has tags of its own. Ten more stay; one of
+// them shares a snapshot with one that goes.
 func hundred() (w world, gone []picture) {
 	w.permissions = object{}
 	for n := 1; n <= 100; n++ {
@@ -254,7 +255,8 @@ func TestDenied(t *testing.T) {
 						t.Errorf("%s is %q, want %s", id, said[id], status)
 					}
 				}
-				// Until it is wholly back, an image that is there carries the intent, by which the rules keep it.
+				// Until it is wholly back, an image that is there carries the intent, by which the
+				// rules keep it.
 				for id, thing := range everything(t, account) {
 					if strings.HasPrefix(said[id], "incomplete") && strings.HasPrefix(id, "ami-") && thing.Tags["ami-janitor:intent"] != "remove" {
 						t.Errorf("%s carries %v", id, thing.Tags)
@@ -275,7 +277,8 @@ func TestDenied(t *testing.T) {
 	}
 }
 
-// One resource that EC2 does not tag spoils a call for all others; each of them is then tagged by itself.
+// One resource that EC2 does not tag spoils a call for all others; each of them is then tagged by
+// itself.
 func TestABadResourceDoesNotSpoilTheBatch(t *testing.T) {
 	for _, action := range []string{"CreateTags", "DeleteTags"} {
 		bubble(t, func(t *testing.T) {
@@ -332,7 +335,8 @@ func TestNoRoomForOneMoreTag(t *testing.T) {
 	})
 }
 
-// So it is on an image that an announcement has filled up, and of which nobody says any more which run has removed it.
+// The same for an image that an announcement has filled up, and whose tags no longer name the run
+// that removed it.
 func TestNoRoomWithoutARun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{pictures: []picture{{n: 1, snapshots: []int{11}, tags: announced("ami-janitor:intent", "remove")}}}
@@ -408,7 +412,8 @@ func TestWhatCannotBeRestored(t *testing.T) {
 	})
 }
 
-// Without a record an image has the snapshots that say so. A snapshot that says something else is found by AWS's refusal.
+// Without a record an image has the snapshots that say so. A snapshot that says something else is
+// found by AWS's refusal.
 func TestOneImage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{
@@ -439,8 +444,8 @@ func TestOneImage(t *testing.T) {
 	})
 }
 
-// Snapshots that say whose they are come back before their image is asked for, so that nothing is refused; and if the image is,
-// they carry the day themselves.
+// Snapshots that say whose they are come back before their image is asked for, so that nothing is
+// refused; and if the image is, they carry the day themselves.
 func TestTheSnapshotsOfAnImage(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{pictures: []picture{{n: 1, snapshots: []int{11}}, {n: 2, snapshots: []int{12}}}}
@@ -465,7 +470,8 @@ func TestTheSnapshotsOfAnImage(t *testing.T) {
 	})
 }
 
-// A snapshot that another run has declared, but not removed, is not this one's, even if its description says so.
+// A snapshot that another run has declared, but not removed, is not this one's, even if its
+// description says so.
 func TestASnapshotOfAnotherRun(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{pictures: []picture{{n: 1, snapshots: []int{11}}, {n: 2, snapshots: []int{11}}, {n: 3, snapshots: []int{13}}}}
@@ -520,7 +526,7 @@ func TestDisabledBySomebodyElse(t *testing.T) {
 	})
 }
 
-// merge takes what is not there any more from before.
+// merge takes from before what is no longer there.
 func merge(before, now map[string]thing) map[string]thing {
 	merged := map[string]thing{}
 	for id := range before {
@@ -590,8 +596,8 @@ func TestAPersonWasFaster(t *testing.T) {
 	})
 }
 
-// An image of whose announcement a part is left, and that is not declared, is none of the undo's: no part of it is taken off, and what
-// somebody has disabled stays so, whatever a tag says.
+// An undo leaves alone an image that carries a part of an announcement, and is not declared: no
+// part of it is taken off, and what somebody has disabled stays disabled, whatever a tag says.
 func TestWhatIsOnlyAnnounced(t *testing.T) {
 	const due, by, disabled = "ami-janitor:due", "ami-janitor:announced-by", "ami-janitor:disabled"
 	for name, keys := range map[string][]string{
@@ -638,7 +644,8 @@ func TestWhatIsOnlyAnnounced(t *testing.T) {
 	}
 }
 
-// A person who restores an image by hand leaves all tags on it; while it is declared it is not only announced.
+// A person who restores an image by hand leaves all tags on it; while it is declared it is not only
+// announced.
 func TestARestoredImageThatIsStillDeclared(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{pictures: []picture{{n: 1, snapshots: []int{11}, state: "disabled", tags: announced("ami-janitor:disabled", otherRun)}}}
@@ -657,7 +664,7 @@ func TestARestoredImageThatIsStillDeclared(t *testing.T) {
 	})
 }
 
-// An image whose removal failed, or is only announced, is none of the undo's.
+// An undo leaves alone an image whose removal failed, or is only announced.
 func TestWhatWasNotRemoved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, gone := few()
@@ -685,8 +692,8 @@ func TestWhatWasNotRemoved(t *testing.T) {
 	})
 }
 
-// An image that EC2 refused to a run is none of its undo's once a later run has removed it, be it in the bin or gone. Where no
-// tag says who it was, it was the run itself.
+// The undo of a run leaves alone an image that EC2 refused to it, and that a later run has removed,
+// in the bin or gone. Where no tag says who it was, it was the run itself.
 func TestWhoRemovedAnImageOfWhichTheRunDoesNotKnow(t *testing.T) {
 	for _, c := range []struct {
 		name, by, said string
@@ -737,7 +744,8 @@ func TestOnlyWhatIsAskedFor(t *testing.T) {
 		before := everything(t, account)
 		w.remove(t, api, run, w.pictures[0])
 		w.remove(t, api, otherRun, w.pictures[1])
-		// A person deregisters an announced image, which carries the run but not the intent, and leaves another one that this run has announced.
+		// A person deregisters an announced image, which carries the run but not the intent, and
+		// leaves another one that this run has announced.
 		tags := []types.Tag{{Key: aws.String("ami-janitor:intent"), Value: aws.String("remove")}}
 		must[*ec2.CreateTagsOutput](t)(api.CreateTags(t.Context(), &ec2.CreateTagsInput{Resources: []string{imageID(4)}, Tags: tags}))
 		deregister(t, api, 4)
@@ -825,7 +833,7 @@ func TestALookThatFails(t *testing.T) {
 	}
 }
 
-// unrecorded is what a promise depends on of which there is no record.
+// unrecorded is what a promise depends on without a record.
 func unrecorded(snapshots ...int) string {
 	ids := []string{}
 	for _, s := range snapshots {
@@ -834,8 +842,8 @@ func unrecorded(snapshots ...int) string {
 	return "if it needs no snapshot but " + strings.Join(ids, ", ") + ", of which there is no record"
 }
 
-// The list promises what an undo does: with a record exactly that, and without one it says what the promise depends on, or promises
-// nothing.
+// The list promises what an undo does: with a record exactly that, and without one it says what the
+// promise depends on, or promises nothing.
 func TestTheListPromisesWhatAnUndoDoes(t *testing.T) {
 	w := world{pictures: []picture{
 		{n: 1, snapshots: []int{11}},
@@ -897,7 +905,8 @@ func TestTheListPromisesWhatAnUndoDoes(t *testing.T) {
 	}
 }
 
-// Where no record says which snapshots an image needs, and the bin holds none that may be its own, nothing is promised.
+// Where no record says which snapshots an image needs, and the bin holds none that may be its own,
+// nothing is promised.
 func TestNoPromiseWithoutASnapshot(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{pictures: []picture{{n: 1, snapshots: []int{11}}, {n: 2, snapshots: []int{12}}, {n: 3, snapshots: []int{13}}}, descriptions: map[int]string{11: "", 13: ""}, unruled: []int{11}}
@@ -948,7 +957,8 @@ func TestRemovals(t *testing.T) {
 		first := time.Now()
 		time.Sleep(24 * time.Hour)
 		w.remove(t, api, otherRun, w.pictures[2])
-		// A person has removed the tag that says which run it was, and has taken the tags off another one.
+		// A person has removed the tag that says which run it was, and has taken the tags off
+		// another one.
 		w.remove(t, api, run, w.pictures[3])
 		removal := []types.Tag{{Key: aws.String("ami-janitor:run")}}
 		must[*ec2.DeleteTagsOutput](t)(api.DeleteTags(t.Context(), &ec2.DeleteTagsInput{Resources: []string{imageID(4), snapshotID(14)}, Tags: removal}))
@@ -985,7 +995,8 @@ func TestRemovals(t *testing.T) {
 		if bin.Run(imageID(1)) != run || bin.Run(imageID(4)) != "" || bin.Run(imageID(5)) != "" {
 			t.Error("wrong runs")
 		}
-		// It is the same however the listings are paged and however late the bin shows what it holds.
+		// It is the same however the listings are paged and however late the bin shows what it
+		// holds.
 		time.Sleep(keptDays * 24 * time.Hour)
 		bin = must[*undo.Bin](t)(undo.Look(t.Context(), api))
 		if left := must[[]undo.Removal](t)(bin.Removals(t.Context(), api, "us-east-1", nil)); len(left) != 0 {
@@ -994,8 +1005,8 @@ func TestRemovals(t *testing.T) {
 	})
 }
 
-// After the undo of whatever a run came to do, all that was in the bin is back with its own tags, and nothing else has
-// changed.
+// After the undo of whatever a run came to do, all that was in the bin is back with its own tags,
+// and nothing else has changed.
 func TestUndoOfAnyPrefix(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		rapid.Check(inBubble{t}, func(t *rapid.T) {
@@ -1044,8 +1055,8 @@ func ofRun(t rapid.TB, api *ec2.Client) []string {
 	return ids
 }
 
-// A person may have taken the tags of the removal off what is in the bin. What comes back from there carries the day all the same: else
-// the next run would remove it once more.
+// A person may have taken the tags of the removal off what is in the bin. What comes back from
+// there carries the day nevertheless: else the next run would remove it once more.
 func TestAnImageThatLostItsTagsInTheBin(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w := world{pictures: []picture{{n: 1, snapshots: []int{11}}, {n: 2}}}

@@ -70,7 +70,8 @@ func (p picture) object() object {
 	return o
 }
 
-// announced are the tags with which another run has announced a removal, and others: keys and values in turn.
+// announced are the tags with which another run has announced a removal, and others: keys and
+// values in turn.
 func announced(others ...string) map[string]string {
 	tags := map[string]string{"ami-janitor:due": "2026-11-23", "ami-janitor:announced-by": otherRun + " team-a"}
 	for pair := range slices.Chunk(others, 2) {
@@ -87,7 +88,8 @@ func tagList(tags map[string]string, n int) []object {
 	return list
 }
 
-// world is an account with pictures, their snapshots, and more snapshots that have a description of their own.
+// world is an account with pictures, their snapshots, and more snapshots that have a description of
+// their own.
 type world struct {
 	pictures     []picture
 	descriptions map[int]string
@@ -181,7 +183,8 @@ func bubble(t *testing.T, test func(t *testing.T)) {
 	})
 }
 
-// inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of package synctest.
+// inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of
+// package synctest.
 type inBubble struct{ *testing.T }
 
 func must[T any](t rapid.TB) func(T, error) T {
@@ -318,8 +321,8 @@ func tagMap(tags []types.Tag) map[string]string {
 	return found
 }
 
-// restored is how things are to be once they have been brought back today: ids of images carry the day, and all of them
-// lose the tags of their removal.
+// restored is how things are to be once they have been brought back today: ids of images carry the
+// day, and all of them lose the tags of their removal.
 func restored(things map[string]thing, ids ...string) map[string]thing {
 	want := map[string]thing{}
 	for id, was := range things {
