@@ -21,7 +21,7 @@ import (
 // found, or have a name that several have; the others are explained in the order given.
 func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explanation, error) {
 	// Nothing is written under this id.
-	survey := j.survey(ctx, ami.NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00")))
+	survey := j.readAccount(ctx, ami.NewRunID(j.Clock(), strings.NewReader("\x00\x00\x00")))
 	account := survey.policy.Open(survey.inventories, survey.now)
 	candidates := account.Candidates()
 	var found []place

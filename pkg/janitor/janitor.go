@@ -70,7 +70,7 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 	limits := timeLimits(ctx, j.Clock())
 	defer limits.cancel()
 
-	plan := j.plan(limits, id)
+	plan := j.makePlan(limits, id)
 	if !dryRun && j.Confirm != nil {
 		plan, dryRun = j.confirm(limits, id, plan)
 	}
@@ -78,10 +78,10 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 	if !dryRun {
 		done = j.sweep(limits, string(id), &plan)
 	}
-	record := j.record(id, plan, done)
-	addUp(limits.record, plan.journal, &record)
-	j.archive(limits.record, plan.journal, &record)
-	return record
+	run := j.newRecord(id, plan, done)
+	addUp(limits.record, plan.journal, &run)
+	j.archive(limits.record, plan.journal, &run)
+	return run
 }
 
 // plan is what is to be done.
@@ -91,8 +91,10 @@ type plan struct {
 	asked   map[string]record.Lookups // By region.
 }
 
-func (j *Janitor) plan(limits limits, run ami.RunID) plan {
-	survey := j.survey(limits.look, run)
+// makePlan reads the account, looks for evidence of use, and judges. Each plan may ask with whom
+// more snapshots are shared, and then there is another one.
+func (j *Janitor) makePlan(limits limits, run ami.RunID) plan {
+	survey := j.readAccount(limits.look, run)
 	account := survey.policy.Open(survey.inventories, survey.now)
 	evidence, asked := j.lookUp(limits.look, survey, account.Candidates(), account.Unattached())
 	regions := account.Plan(evidence)
@@ -114,12 +116,12 @@ const sharingRounds = 3
 // reports whether the run remains a dry one.
 func (j *Janitor) confirm(limits limits, id ami.RunID, planned plan) (confirmed plan, dryRun bool) {
 	for len(planned.removals()) > 0 {
-		if !j.Confirm(j.record(id, planned, nil)) {
+		if !j.Confirm(j.newRecord(id, planned, nil)) {
 			return planned, true
 		}
 		seen := planned.removals()
 		j.watchdog.Reset()
-		planned = j.plan(limits, id)
+		planned = j.makePlan(limits, id)
 		unseen := planned.removals()
 		maps.DeleteFunc(unseen, func(removal string, _ bool) bool { return seen[removal] })
 		if len(unseen) == 0 {
@@ -150,9 +152,9 @@ func (p plan) removals() map[string]bool {
 	return removals
 }
 
-// record puts together what happened. The results are by region; if there are none at all, it is
+// newRecord puts together what happened. The results are by region; if there are none at all, it is
 // the record of a dry run.
-func (j *Janitor) record(id ami.RunID, plan plan, done map[string]ami.SweepResult) record.Run {
+func (j *Janitor) newRecord(id ami.RunID, plan plan, done map[string]ami.SweepResult) record.Run {
 	run := record.Run{
 		Run:            string(id),
 		Version:        j.Version,

@@ -72,17 +72,17 @@ func addUp(ctx context.Context, kept *journal.Journal, run *record.Run) {
 
 // archive keeps the full record of a run; that of a dry run only if RECORDS is set. If it cannot be
 // kept, the record says so, and the run has failed.
-func (j *Janitor) archive(ctx context.Context, kept *journal.Journal, record *record.Run) {
-	if kept == nil || record.DryRun && (j.Config.Records == "" || j.BorrowedRecords) {
+func (j *Janitor) archive(ctx context.Context, kept *journal.Journal, run *record.Run) {
+	if kept == nil || run.DryRun && (j.Config.Records == "" || j.BorrowedRecords) {
 		return
 	}
-	record.Record = kept.Where(record.Run)
+	run.Record = kept.Where(run.Run)
 	var text bytes.Buffer
-	err := record.Encode(&text, "")
+	err := run.Encode(&text, "")
 	if err == nil {
-		err = kept.SaveRecord(ctx, record.Run, text.Bytes())
+		err = kept.SaveRecord(ctx, run.Run, text.Bytes())
 	}
 	if err != nil {
-		record.Record, record.RecordError = "", err.Error()
+		run.Record, run.RecordError = "", err.Error()
 	}
 }

@@ -27,9 +27,9 @@ type survey struct {
 	failed      []record.Region            // The regions that could not be read.
 }
 
-// survey reads the keep list, and every region. A region that fails is left out of the run, and
-// recorded. Without the keep list, or without the journal, every region fails.
-func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
+// readAccount reads the keep list, and every region. A region that fails is left out of the run,
+// and recorded. Without the keep list, or without the journal, every region fails.
+func (j *Janitor) readAccount(ctx context.Context, run ami.RunID) survey {
 	s := survey{now: j.Clock(), policy: j.Config.Policy, reader: j.Reader, visits: map[string]*journal.Region{}}
 	account, err := j.account(ctx)
 	if err != nil {
@@ -57,10 +57,10 @@ func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
 	}
 	go func() { first <- isFirst(ctx, known, string(run)) }()
 	done := j.watch("Listing")
-	for i, read := range wire.InRegions(names, func(name string) read {
-		read := j.readRegion(ctx, s, run, account, name)
+	for i, read := range wire.InRegions(names, func(name string) regionContents {
+		contents := j.readRegion(ctx, s, run, account, name)
 		done(name, 1, 1)
-		return read
+		return contents
 	}) {
 		if read.err != nil {
 			s.fail(account, names[i], read.err)
@@ -73,15 +73,15 @@ func (j *Janitor) survey(ctx context.Context, run ami.RunID) survey {
 	return s
 }
 
-// read is what a region holds, or why that is not known.
-type read struct {
+// regionContents are what a region holds, or why that is not known.
+type regionContents struct {
 	inventory ami.Inventory
 	visit     *journal.Region // Nil if no journal is kept.
 	err       error
 }
 
 // readRegion reads what a region holds, what the journal says of it, and its Recycle Bin.
-func (j *Janitor) readRegion(ctx context.Context, s survey, run ami.RunID, account, name string) (found read) {
+func (j *Janitor) readRegion(ctx context.Context, s survey, run ami.RunID, account, name string) (found regionContents) {
 	if s.journal != nil {
 		if found.visit, found.err = s.journal.Region(ctx, name, string(run), s.now); found.err != nil {
 			found.err = fmt.Errorf("reading the journal: %w", found.err)
