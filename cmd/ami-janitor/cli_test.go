@@ -17,10 +17,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -82,7 +84,7 @@ func (r result) record(t *testing.T) record.Run {
 func directory(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, emulator.Sample(tonight, "us-east-1")); err != nil {
+	if err := os.CopyFS(dir, sample.Files(tonight, "us-east-1")); err != nil {
 		t.Fatal(err)
 	}
 	return dir
@@ -98,7 +100,7 @@ func write(t *testing.T, dir, name, content string) {
 // serving is an account at a listener, to which the AWS configuration of this process leads.
 func serving(t *testing.T, wrap func(emulator.Doer) emulator.Doer) *emulator.Account {
 	t.Helper()
-	account, err := emulator.Load(emulator.Sample(time.Now(), "us-east-1"), emulator.Options{Now: time.Now})
+	account, err := emulator.Load(sample.Files(time.Now(), "us-east-1"), emulator.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +135,7 @@ func leadTo(t *testing.T, url string) {
 func asItIs(doer emulator.Doer) emulator.Doer { return doer }
 
 func denying(actions ...string) func(emulator.Doer) emulator.Doer {
-	return func(doer emulator.Doer) emulator.Doer { return emulator.Deny(doer, actions...) }
+	return func(doer emulator.Doer) emulator.Doer { return disturb.Deny(doer, actions...) }
 }
 
 func writes(account *emulator.Account) int {
@@ -230,7 +232,7 @@ func TestSweep(t *testing.T) {
 	})
 	t.Run("some removals fail", func(t *testing.T) {
 		serving(t, func(doer emulator.Doer) emulator.Doer {
-			return emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 1 }, http.StatusBadRequest, "OperationNotPermitted", "No.")
+			return disturb.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 1 }, http.StatusBadRequest, "OperationNotPermitted", "No.")
 		})
 		got := cli(t, nil, "sweep", "--yes", "--output=json", "--max-deregistrations=2", provable)
 		if record := got.record(t); got.status != 3 || record.Totals.Failed != 1 || record.Totals.Deregistered != 1 {
@@ -239,7 +241,7 @@ func TestSweep(t *testing.T) {
 	})
 	t.Run("a snapshot fails", func(t *testing.T) {
 		serving(t, func(doer emulator.Doer) emulator.Doer {
-			return emulator.Fail(doer, "DeleteSnapshot", nil, http.StatusBadRequest, "OperationNotPermitted", "No.")
+			return disturb.Fail(doer, "DeleteSnapshot", nil, http.StatusBadRequest, "OperationNotPermitted", "No.")
 		})
 		got := cli(t, nil, "sweep", "--yes", "--output=json", provable)
 		if record := got.record(t); got.status != 3 || !record.Failed() {

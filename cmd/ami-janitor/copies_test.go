@@ -10,7 +10,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
-	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
@@ -99,7 +99,7 @@ func TestARehearsalOnACopyInUTF16(t *testing.T) {
 func TestTheStateDoesNotTakeThePlaceOfTheCopy(t *testing.T) {
 	parent := t.TempDir()
 	dir, link, out := filepath.Join(parent, "copy"), filepath.Join(parent, "link"), filepath.Join(parent, "out")
-	if err := os.CopyFS(dir, emulator.Sample(tonight, "us-east-1")); err != nil {
+	if err := os.CopyFS(dir, sample.Files(tonight, "us-east-1")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.Symlink(dir, link); err != nil {

@@ -19,8 +19,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/middleware"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/runtimeapi"
@@ -89,7 +92,7 @@ func templateVariables(t *testing.T, parameters map[string]string) map[string]st
 func stacked(t *testing.T, variables map[string]string) (*emulator.Account, string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.CopyFS(dir, emulator.Sample(time.Now(), "us-east-1")); err != nil {
+	if err := os.CopyFS(dir, sample.Files(time.Now(), "us-east-1")); err != nil {
 		t.Fatal(err)
 	}
 	writeStack(t, dir, withPolicy(variables))
@@ -97,7 +100,7 @@ func stacked(t *testing.T, variables map[string]string) (*emulator.Account, stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(emulator.Handler(account.Client()))
+	server := httptest.NewServer(middleware.Handler(account.Client()))
 	t.Cleanup(server.Close)
 	leadTo(t, server.URL)
 	return account, server.URL
@@ -378,7 +381,7 @@ func TestAPolicyThatCannotBeHad(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			if err := os.CopyFS(dir, emulator.Sample(time.Now(), "us-east-1")); err != nil {
+			if err := os.CopyFS(dir, sample.Files(time.Now(), "us-east-1")); err != nil {
 				t.Fatal(err)
 			}
 			writeStack(t, dir, c.environment)
@@ -389,7 +392,7 @@ func TestAPolicyThatCannotBeHad(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			server := httptest.NewServer(emulator.Handler(emulator.Deny(account.Client(), c.denied)))
+			server := httptest.NewServer(middleware.Handler(disturb.Deny(account.Client(), c.denied)))
 			t.Cleanup(server.Close)
 			leadTo(t, server.URL)
 			for _, command := range [][]string{{"plan"}, {"sweep", "--yes"}, {"explain", "ami-0123456789example"}, {"unmark", "ami-0123456789example"}, {"undo", "--list"}} {
@@ -414,8 +417,8 @@ func TestAPolicyThatCannotBeHad(t *testing.T) {
 
 // The template lets nobody but the function write its records: what only looks does not try.
 func TestWhoOnlyLooksWritesNoRecord(t *testing.T) {
-	account, _ := stacked(t, map[string]string{"STALE_AFTER": "180d", "EC2_SHARE": "1", "RECORDS": "s3://records", "POLICY_NAME": emulator.SamplePolicy})
-	server := httptest.NewServer(emulator.Handler(emulator.Deny(account.Client(), "PutObject", "DeleteObject")))
+	account, _ := stacked(t, map[string]string{"STALE_AFTER": "180d", "EC2_SHARE": "1", "RECORDS": "s3://records", "POLICY_NAME": sample.Policy})
+	server := httptest.NewServer(middleware.Handler(disturb.Deny(account.Client(), "PutObject", "DeleteObject")))
 	t.Cleanup(server.Close)
 	leadTo(t, server.URL)
 	record := cli(t, nil, "plan", "--stack=ami-janitor", "--output=json").record(t)

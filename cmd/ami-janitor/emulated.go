@@ -20,6 +20,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/middleware"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
@@ -108,7 +110,7 @@ func makeRules(account *emulator.Account, days int) string {
 
 func (c copied) read(options emulator.Options) (*emulator.Account, error) {
 	if !c.flags.Changed("account") {
-		return emulator.LoadSample(options)
+		return sample.Load(options)
 	}
 	account, err := emulator.Load(os.DirFS(*c.directory), options)
 	if err != nil {
@@ -311,7 +313,7 @@ func (w way) handler(account *emulator.Account) (http.Handler, func(), error) {
 	var doer emulator.Doer = account.Client()
 	switch *w.limits {
 	case "published":
-		doer = emulator.NewLimits(time.Now, 0).Wrap(doer)
+		doer = middleware.NewLimits(time.Now, 0).Wrap(doer)
 	case "off":
 	default:
 		return nil, nil, fmt.Errorf("--limits: %q is neither published nor off", *w.limits)
@@ -319,16 +321,16 @@ func (w way) handler(account *emulator.Account) (http.Handler, func(), error) {
 	if *w.latency < 0 {
 		return nil, nil, fmt.Errorf("--latency: %s is less than nothing", *w.latency)
 	}
-	network := &emulator.Network{Latency: *w.latency, Spread: spread}
+	network := &middleware.Network{Latency: *w.latency, Spread: spread}
 	doer = network.Wrap(doer)
 	if *w.log == "" {
-		return emulator.Handler(doer), func() {}, nil
+		return middleware.Handler(doer), func() {}, nil
 	}
 	file, err := os.Create(*w.log)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--log: %w", err)
 	}
-	return emulator.Handler(emulator.Log(doer, file, time.Now)), func() { _ = file.Close() }, nil // Each line was written when it came.
+	return middleware.Handler(middleware.Log(doer, file, time.Now)), func() { _ = file.Close() }, nil // Each line was written when it came.
 }
 
 // listenOnLoopback refuses every other address: whoever can reach the emulator can read the account.

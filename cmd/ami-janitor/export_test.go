@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
@@ -67,7 +68,7 @@ func TestACopyKnowsItsRegion(t *testing.T) {
 }
 
 func TestExportRefuses(t *testing.T) {
-	serving(t, func(doer emulator.Doer) emulator.Doer { return emulator.Deny(doer, "GetCallerIdentity") })
+	serving(t, func(doer emulator.Doer) emulator.Doer { return disturb.Deny(doer, "GetCallerIdentity") })
 	dir := t.TempDir()
 	for says, args := range map[string][]string{
 		"accepts 1 arg(s), received 0": {"export"}, "--ec2-share: ": {"export", dir, "--ec2-share", "2"}, "unknown flag: --stale-after": {"export", dir, "--stale-after", "90d"},

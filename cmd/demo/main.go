@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/runtimeapi"
 )
 
@@ -26,7 +27,7 @@ func main() {
 }
 
 func demo(ctx context.Context, bootstrap string) error {
-	account, err := emulator.Load(emulator.Sample(time.Now(), "us-east-1"), emulator.Options{Now: time.Now})
+	account, err := emulator.Load(sample.Files(time.Now(), "us-east-1"), emulator.Options{Now: time.Now})
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/runtimeapi"
 )
@@ -183,7 +184,7 @@ func (readCloser) Close() error { return nil }
 
 // denying is an account in which some actions are not allowed.
 func denying(account *emulator.Account, actions ...string) http.Handler {
-	doer := emulator.Deny(account.Client(), actions...)
+	doer := disturb.Deny(account.Client(), actions...)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		response, err := doer.Do(r)
 		if err != nil {

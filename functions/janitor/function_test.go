@@ -16,9 +16,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
@@ -27,7 +29,7 @@ const topic = "arn:aws:sns:us-east-1:123456789012:digest"
 
 func sampleAccount(t testing.TB) *emulator.Account {
 	t.Helper()
-	account, err := emulator.Load(emulator.Sample(time.Now(), "us-east-1"), emulator.Options{Now: time.Now})
+	account, err := emulator.Load(sample.Files(time.Now(), "us-east-1"), emulator.Options{Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,11 +125,11 @@ func TestAFailedRunIsToldAndLogged(t *testing.T) {
 		completed float64
 	}{
 		"nothing":            {func(d emulator.Doer) emulator.Doer { return d }, "", 1, 1},
-		"a removal":          {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "DeregisterImage") }, "", 1, 1},
-		"a listing":          {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "DescribeImages") }, "listing images", 1, 0},
-		"the account":        {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "GetCallerIdentity") }, "asking for the account", 1, 0},
-		"the digest":         {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "Publish") }, topic, 0, 0},
-		"listing and digest": {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "Publish", "DescribeImages") }, "listing images", 0, 0},
+		"a removal":          {func(d emulator.Doer) emulator.Doer { return disturb.Deny(d, "DeregisterImage") }, "", 1, 1},
+		"a listing":          {func(d emulator.Doer) emulator.Doer { return disturb.Deny(d, "DescribeImages") }, "listing images", 1, 0},
+		"the account":        {func(d emulator.Doer) emulator.Doer { return disturb.Deny(d, "GetCallerIdentity") }, "asking for the account", 1, 0},
+		"the digest":         {func(d emulator.Doer) emulator.Doer { return disturb.Deny(d, "Publish") }, topic, 0, 0},
+		"listing and digest": {func(d emulator.Doer) emulator.Doer { return disturb.Deny(d, "Publish", "DescribeImages") }, "listing images", 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { // A removal that is refused is tried again for two minutes.

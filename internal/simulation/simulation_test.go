@@ -188,7 +188,7 @@ func (s *simulation) sleepUntil(at time.Time) { time.Sleep(time.Until(at)) }
 func (s *simulation) newWay(actor string, n *night) *way {
 	w := &way{
 		sim: s, actor: actor, night: n, trips: map[string]*trip{}, actions: map[string]int{}, failed: map[string]time.Time{}, lostCall: n.faults.loseCall,
-		inner: emulator.Lag(s.raw, s.account, emulator.Lags{
+		inner: s.account.Client(emulator.Lags{
 			Seed: s.seed, TagKey: intentTag, TagValue: "remove", Authorization: n.authorization, StaleReads: n.stale,
 			HideGone: share(s.seed, "hide") < 0.3,
 		}),

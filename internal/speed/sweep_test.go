@@ -20,6 +20,7 @@ import (
 
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/middleware"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/pace"
 )
@@ -66,7 +67,7 @@ type bucket struct {
 func (p part) bound(others float64) time.Duration {
 	least := 0.0
 	for bucket, calls := range p.calls {
-		burst, perSecond := emulator.PublishedLimit(bucket.action, bucket.whole)
+		burst, perSecond := middleware.PublishedLimit(bucket.action, bucket.whole)
 		least = max(least, (float64(calls)-burst*(1-others))/(perSecond*(1-others)))
 	}
 	return time.Duration(least * float64(time.Second))
@@ -78,7 +79,7 @@ func (p part) count(action string) int {
 	return p.calls[bucket{action, false}] + p.calls[bucket{action, true}]
 }
 
-// meter counts the calls of a run as they arrive.
+// meter counts the calls of a run as they are answered.
 type meter struct {
 	began time.Time
 
@@ -86,6 +87,7 @@ type meter struct {
 	sweepBegan  time.Time // When the first call that changes EC2 arrived.
 	plan, sweep map[bucket]int
 	other       map[string]int // Calls of other services, by action.
+	throttled   int
 	n           int
 	heap        uint64
 }
@@ -96,14 +98,19 @@ func (m *meter) wrap(next emulator.Doer) emulator.Doer {
 		if err != nil {
 			return nil, err
 		}
-		m.count(q)
-		return next.Do(r)
+		response, err := next.Do(r)
+		m.count(q, err == nil && response.StatusCode == http.StatusServiceUnavailable)
+		return response, err
 	})
 }
 
-func (m *meter) count(q emulator.Request) {
+func (m *meter) count(q emulator.Request, throttled bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if throttled {
+		m.throttled++
+		return
+	}
 	if m.n++; m.n%500 == 0 {
 		sample := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 		metrics.Read(sample)
@@ -138,9 +145,9 @@ func measure(t *testing.T, s setup) measured {
 	synctest.Test(t, func(t *testing.T) {
 		time.Sleep(time.Until(night))
 		account := newAccount(t, s.images)
-		limits := emulator.NewLimits(time.Now, s.others)
+		limits := middleware.NewLimits(time.Now, s.others)
 		m := &meter{began: time.Now(), plan: map[bucket]int{}, sweep: map[bucket]int{}, other: map[string]int{}}
-		network := &emulator.Network{Seed: 1, Latency: s.latency, Spread: 0.5}
+		network := &middleware.Network{Seed: 1, Latency: s.latency, Spread: 0.5}
 		parsed, err := config.Parse(func(variable string) string { return settings(s.images, "1")[variable] })
 		if err != nil {
 			t.Fatal(err)
@@ -148,7 +155,7 @@ func measure(t *testing.T, s setup) measured {
 		j := janitor.Janitor{
 			Config: parsed, Clock: time.Now,
 			AWS: aws.Config{
-				Region: region, HTTPClient: network.Wrap(limits.Wrap(m.wrap(account.Client()))),
+				Region: region, HTTPClient: network.Wrap(m.wrap(limits.Wrap(account.Client()))),
 				Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
 			},
 		}
@@ -161,7 +168,7 @@ func measure(t *testing.T, s setup) measured {
 			t.Errorf("%v: %v, %+v", s, err, record.Totals)
 		}
 		result = measured{
-			setup: s, heap: m.heap,
+			setup: s, heap: m.heap, other: m.other, throttled: m.throttled,
 			plan:  part{m.sweepBegan.Sub(m.began), m.plan},
 			sweep: part{ended.Sub(m.sweepBegan), m.sweep},
 			whole: part{ended.Sub(m.began), maps.Clone(m.plan)},
@@ -169,10 +176,6 @@ func measure(t *testing.T, s setup) measured {
 		for bucket, calls := range m.sweep {
 			result.whole.calls[bucket] += calls
 		}
-		for _, n := range limits.Throttled() {
-			result.throttled += n
-		}
-		result.other = m.other
 	})
 	return result
 }

@@ -9,10 +9,12 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
@@ -80,7 +82,7 @@ func secondNight(t *testing.T, denied ...string) (record record.Run, told []emul
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		clock := clock()
-		account, err := emulator.Load(emulator.Sample(clock(), "us-east-1"), emulator.Options{Now: clock})
+		account, err := emulator.Load(sample.Files(clock(), "us-east-1"), emulator.Options{Now: clock})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +91,7 @@ func secondNight(t *testing.T, denied ...string) (record record.Run, told []emul
 			t.Fatalf("the first night: %d digests, %+v\n%s", len(told), first.Totals, digest.Text(first))
 		}
 		time.Sleep(24 * time.Hour)
-		record, told = night(t, account, emulator.Deny(account.Client(), denied...), clock, "100")
+		record, told = night(t, account, disturb.Deny(account.Client(), denied...), clock, "100")
 	})
 	return record, told
 }

@@ -24,9 +24,11 @@ import (
 	rbintypes "github.com/aws/aws-sdk-go-v2/service/rbin/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 )
 
@@ -51,13 +53,13 @@ func askedFor(t *testing.T, tpl template) []request {
 	}{
 		{fault: func(account emulator.Doer) emulator.Doer { return account }},
 		{lag: 1, fault: func(account emulator.Doer) emulator.Doer {
-			return emulator.LoseAnswer(account, "DeregisterImage", first)
+			return disturb.LoseAnswer(account, "DeregisterImage", first)
 		}},
 		{lag: 20, fault: func(account emulator.Doer) emulator.Doer {
-			return emulator.LoseAnswer(account, "DeregisterImage", always)
+			return disturb.LoseAnswer(account, "DeregisterImage", always)
 		}},
 		{lag: 20, fault: func(account emulator.Doer) emulator.Doer {
-			return emulator.Fail(account, "DeregisterImage", protected, http.StatusBadRequest, "OperationNotPermitted", "The image is protected.")
+			return disturb.Fail(account, "DeregisterImage", protected, http.StatusBadRequest, "OperationNotPermitted", "The image is protected.")
 		}},
 	}
 	if len(tpl.chosen) > 0 {
@@ -66,7 +68,7 @@ func askedFor(t *testing.T, tpl template) []request {
 	for _, way := range ways {
 		synctest.Test(t, func(t *testing.T) {
 			clock := clock()
-			account, err := emulator.Load(emulator.Sample(clock(), "us-east-1"), emulator.Options{Now: clock})
+			account, err := emulator.Load(sample.Files(clock(), "us-east-1"), emulator.Options{Now: clock})
 			if err != nil {
 				t.Fatal(err)
 			}

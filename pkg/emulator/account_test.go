@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 )
 
 var recorded = filepath.Join("..", "..", "..", "shared", "recorded")
@@ -285,7 +286,7 @@ func TestRecordsOfACopy(t *testing.T) {
 func TestSaveAndLoadAgain(t *testing.T) {
 	tests := map[string]fs.FS{
 		"nothing but the identity": directory(),
-		"the sample":               emulator.Sample(now, "us-east-1"),
+		"the sample":               sample.Files(now, "us-east-1"),
 		"unknown fields": directory(
 			"get-caller-identity.json", `{"Account": 123456789012, "Extra": {"deep": [1.50, 1e3]}}`,
 			"describe-images.json", `{"Images": [{"ImageId": "ami-00000001", "New": 12345678901234567890.10, "HTML": "<&>", "Null": null}], "More": [1]}`,

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling/types"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
@@ -75,7 +76,7 @@ func TestDescribeAutoScalingGroups(t *testing.T) {
 		_, err := client.DescribeAutoScalingGroups(t.Context(), &input)
 		equal(t, "error code", code(err), name)
 	}
-	denied := autoScalingClient(emulator.Deny(groups(t).Client(), "DescribeAutoScalingGroups"))
+	denied := autoScalingClient(disturb.Deny(groups(t).Client(), "DescribeAutoScalingGroups"))
 	_, err := denied.DescribeAutoScalingGroups(t.Context(), &autoscaling.DescribeAutoScalingGroupsInput{})
 	equal(t, "denied", code(err), "AccessDenied")
 	equal(t, "status", status(err), http.StatusForbidden)

@@ -7,7 +7,7 @@ import (
 	"net/url"
 )
 
-// Doer sends a request. It is what the SDKs take as their HTTP client; faults are functions from one Doer to another.
+// Doer sends a request. It is what the SDKs take as their HTTP client; middleware is a function from one Doer to another.
 type Doer interface {
 	Do(*http.Request) (*http.Response, error)
 }
@@ -20,12 +20,22 @@ func (f DoerFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
 // Client is an HTTP client that reaches the account without a network.
 type Client struct {
-	handler http.Handler
+	account *Account
+	lags    *Lags // What EC2 shows it late; nil if nothing.
 }
 
-// Client returns an in-process HTTP client of the account, whatever host its requests name.
-func (a *Account) Client() *Client {
-	return &Client{handler: a}
+// Client returns an in-process HTTP client of the account, whatever host its requests name. It sees the lags of EC2 if
+// any are given. What the resources carried before the first client with lags, they have carried for ever.
+func (a *Account) Client(lags ...Lags) *Client {
+	if len(lags) == 0 {
+		return &Client{account: a}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.history == nil {
+		a.history = map[resource][]change{}
+	}
+	return &Client{a, &lags[0]}
 }
 
 // Do calls the account in the caller's goroutine. Once the request's context is done there is no answer: a context
@@ -35,22 +45,22 @@ func (c *Client) Do(r *http.Request) (*http.Response, error) {
 		defer r.Body.Close() //nolint:errcheck // An http.Client closes it too, and nothing was written.
 	}
 	if err := r.Context().Err(); err != nil {
-		return nil, lost(r, err)
+		return nil, Lost(r, err)
 	}
 	inner := r.Clone(r.Context())
 	if inner.Body == nil {
 		inner.Body = http.NoBody // What a server would see.
 	}
 	a := &answer{header: http.Header{}, status: http.StatusOK}
-	c.handler.ServeHTTP(a, inner)
+	c.account.serve(a, inner, c.lags)
 	if err := r.Context().Err(); err != nil {
-		return nil, lost(r, err)
+		return nil, Lost(r, err)
 	}
 	return a.response(r), nil
 }
 
-// lost is the error of an http.Client whose request got no answer.
-func lost(r *http.Request, err error) error {
+// Lost is the error of an http.Client whose request got no answer.
+func Lost(r *http.Request, err error) error {
 	return &url.Error{Op: r.Method, URL: r.URL.Redacted(), Err: err}
 }
 
@@ -67,6 +77,16 @@ func (a *answer) Write(p []byte) (int, error) { return a.body.Write(p) }
 
 func (a *answer) response(r *http.Request) *http.Response {
 	return respond(r, a.status, a.header, a.body.Bytes())
+}
+
+// Refuse is the response of an AWS service that refuses a request, in the service's protocol.
+func Refuse(r *http.Request, q Request, e *Error) *http.Response {
+	s := serviceNamed(q.Service)
+	body := renderError(s, "00000000-0000-4000-8000-ffffffffffff", e)
+	if r.Method == http.MethodHead {
+		body = nil
+	}
+	return respond(r, e.Status, s.header(e), body)
 }
 
 func respond(r *http.Request, status int, header http.Header, body []byte) *http.Response {

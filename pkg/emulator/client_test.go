@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,10 +16,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 )
 
 func deregister(ctx context.Context, client *ec2.Client, id string) error {
@@ -65,7 +64,7 @@ func TestClientHonoursTheContext(t *testing.T) {
 func TestClientWorksInFakeTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := images(t)
-		failing := emulator.Fail(a.Client(), "DescribeImages", func(n int, _ emulator.Request) bool { return n < 3 },
+		failing := disturb.Fail(a.Client(), "DescribeImages", func(n int, _ emulator.Request) bool { return n < 3 },
 			http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
 		c := config(failing)
 		c.Retryer = func() aws.Retryer { return retry.NewStandard() }
@@ -77,66 +76,6 @@ func TestClientWorksInFakeTime(t *testing.T) {
 			t.Error("the retries did not wait")
 		}
 	})
-}
-
-func TestFaults(t *testing.T) {
-	second := func(n int, _ emulator.Request) bool { return n == 2 }
-	tests := []struct {
-		name  string
-		fault func(emulator.Doer) emulator.Doer
-		want  [3]string // Error codes of deregistering three images, "?" for an error that is none of AWS's.
-		gone  int
-	}{
-		{"none", func(d emulator.Doer) emulator.Doer { return d }, [3]string{}, 3},
-		{
-			"deny", func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "DeregisterImage", "CreateTags") },
-			[3]string{"UnauthorizedOperation", "UnauthorizedOperation", "UnauthorizedOperation"},
-			0,
-		},
-		{"deny another", func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "CreateTags") }, [3]string{}, 3},
-		{"fail", func(d emulator.Doer) emulator.Doer {
-			return emulator.Fail(d, "DeregisterImage", second, 500, "InternalError", "Oops.")
-		}, [3]string{"", "InternalError", ""}, 2},
-		{"fail for one image", func(d emulator.Doer) emulator.Doer {
-			return emulator.Fail(d, "DeregisterImage", func(_ int, r emulator.Request) bool { return r.Form.Get("ImageId") == "ami-00000006" }, 400, "X", "x")
-		}, [3]string{"", "", "X"}, 2},
-		{"fail always", func(d emulator.Doer) emulator.Doer { return emulator.Fail(d, "DeregisterImage", nil, 400, "X", "x") }, [3]string{"X", "X", "X"}, 0},
-		{"lose the answer", func(d emulator.Doer) emulator.Doer { return emulator.LoseAnswer(d, "DeregisterImage", second) }, [3]string{"", "?", ""}, 3},
-		{"garble", func(d emulator.Doer) emulator.Doer { return emulator.Garble(d, "DeregisterImage", second) }, [3]string{"", "?", ""}, 3},
-		{"two at once", func(d emulator.Doer) emulator.Doer {
-			return emulator.Deny(emulator.Fail(d, "DeregisterImage", second, 400, "X", "x"), "DescribeImages")
-		}, [3]string{"", "X", ""}, 2},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			a := images(t)
-			all := left(t, a)
-			client := ec2Client(test.fault(a.Client()))
-			for i, id := range []string{"ami-00000013", "ami-00000003", "ami-00000006"} {
-				got := code(deregister(t.Context(), client, id))
-				if want := test.want[i]; got != want && (want != "?" || got == "") {
-					t.Errorf("call %d: got %q, want %q", i+1, got, want)
-				}
-			}
-			equal(t, "images gone", all-left(t, a), test.gone)
-		})
-	}
-}
-
-func TestFaultsLookLikeTheRealThing(t *testing.T) {
-	a := images(t)
-	err := deregister(t.Context(), ec2Client(emulator.LoseAnswer(a.Client(), "DeregisterImage", nil)), "ami-00000003")
-	if !errors.Is(err, syscall.ECONNRESET) {
-		t.Errorf("a lost answer: %v", err)
-	}
-	if retry.RetryableConnectionError.IsErrorRetryable(retry.RetryableConnectionError{}, err) != aws.TrueTernary {
-		t.Errorf("the SDK would not retry after %v", err)
-	}
-	_, err = snsClient(emulator.Deny(a.Client(), "Publish")).Publish(t.Context(), &sns.PublishInput{TopicArn: aws.String(topic), Message: aws.String("m")})
-	equal(t, "SNS", code(err), "AuthorizationError")
-	_, err = stsClient(emulator.Deny(a.Client(), "GetCallerIdentity")).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
-	equal(t, "STS", code(err), "AccessDenied")
-	equal(t, "status", status(err), http.StatusForbidden)
 }
 
 func TestProtocol(t *testing.T) {
@@ -210,7 +149,7 @@ func TestInspectRestoresTheBody(t *testing.T) {
 
 // Many clients at once, over real sockets: for the race detector, and for what a recorder would forgive.
 func TestConcurrentClients(t *testing.T) {
-	a := load(t, emulator.Sample(now, "us-east-1"))
+	a := load(t, sample.Files(now, "us-east-1"))
 	server := httptest.NewServer(a)
 	defer server.Close()
 	var wg sync.WaitGroup

@@ -171,7 +171,7 @@ func (r *region) save(dir string) error {
 func (c *call) shut() error {
 	switch {
 	case c.region.denies(c.service.name, c.Action):
-		return c.service.forbid()
+		return c.service.forbidden()
 	case c.account.export != nil && c.account.regions[c.region.name] == nil && c.service.name != "sts":
 		return refuse("OptInRequired", "This copy of an account has no region %s", c.region.name)
 	default:

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 )
 
 // A file under a name that is almost one of those that are read would be left out without a word.
@@ -55,12 +56,12 @@ func TestLoadNamesWhatItDoesNotRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "not read", a.NotRead(), []string{"notes.txt", "eu-west-1/s3"})
-	equal(t, "not read of the sample", sample(t).NotRead(), []string(nil))
+	equal(t, "not read of the sample", loadSample(t).NotRead(), []string(nil))
 }
 
-func sample(t testing.TB) *emulator.Account {
+func loadSample(t testing.TB) *emulator.Account {
 	t.Helper()
-	a, err := emulator.LoadSample(options())
+	a, err := sample.Load(options())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 	everything := slices.DeleteFunc(slices.Clone(files), func(name string) bool { return slices.Contains(noEvidence, name) })
 	slices.Sort(everything)
 	equal(t, "nothing but the identity", load(t, directory()).Lacks(), everything)
-	equal(t, "the sample", sample(t).Lacks(), []string(nil))
+	equal(t, "the sample", loadSample(t).Lacks(), []string(nil))
 
 	a := load(t, directory("describe-instances.json", `{"Reservations": []}`, "get-parameters.json", `{"Parameters": []}`))
 	lacks := slices.DeleteFunc(slices.Clone(everything), func(name string) bool {
@@ -97,7 +98,7 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 	if slices.Contains(load(t, os.DirFS(dir)).Lacks(), "describe-fleets.json") {
 		t.Error("a file that has come is still lacking")
 	}
-	if err := sample(t).Save(dir); err != nil {
+	if err := loadSample(t).Save(dir); err != nil {
 		t.Fatal(err)
 	}
 	equal(t, "a whole account in the same place", load(t, os.DirFS(dir)).Lacks(), []string(nil))
@@ -115,7 +116,7 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 func TestLoadSaysWhatIsMissingInPart(t *testing.T) {
 	whole := fstest.MapFS{}
 	for _, name := range files {
-		if data, err := fs.ReadFile(emulator.Sample(now, "us-east-1"), name); err == nil {
+		if data, err := fs.ReadFile(sample.Files(now, "us-east-1"), name); err == nil {
 			whole[name] = &fstest.MapFile{Data: data}
 		}
 	}

@@ -142,7 +142,7 @@ func (c *call) launchPermissions(image object) ([]any, error) {
 func (c *call) permissions(file, id string) ([]any, error) {
 	entry, ok := c.region.documents[file].fields[id]
 	if ok && entry == nil {
-		return nil, &apiError{http.StatusForbidden, "UnauthorizedOperation", "You are not authorized to perform this operation."}
+		return nil, &Error{http.StatusForbidden, "UnauthorizedOperation", "You are not authorized to perform this operation."}
 	}
 	permissions, _ := entry.([]any)
 	return permissions, nil

@@ -136,7 +136,7 @@ func (c *call) held(snapshot object) error {
 	}
 	switch {
 	case c.foreign(snapshot):
-		return &apiError{http.StatusForbidden, "UnauthorizedOperation", "You are not authorized to perform this operation."}
+		return &Error{http.StatusForbidden, "UnauthorizedOperation", "You are not authorized to perform this operation."}
 	case image != "":
 		return refuse("InvalidSnapshot.InUse", "The snapshot %s is currently in use by %s", id, image)
 	case backedUp(snapshot):

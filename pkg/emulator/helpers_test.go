@@ -9,13 +9,13 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
@@ -49,13 +49,15 @@ func load(t testing.TB, files fs.FS) *emulator.Account {
 	return a
 }
 
+// clock is a clock that a test moves.
+type clock struct{ at time.Time }
+
+func (c *clock) now() time.Time { return c.at }
+
 func config(client emulator.Doer) aws.Config {
-	return aws.Config{
-		Region:      "us-east-1",
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "example", ""),
-		HTTPClient:  client,
-		Retryer:     func() aws.Retryer { return aws.NopRetryer{} },
-	}
+	c := testaccount.Config(client)
+	c.Retryer = func() aws.Retryer { return aws.NopRetryer{} }
+	return c
 }
 
 func ec2Client(client emulator.Doer) *ec2.Client { return ec2.NewFromConfig(config(client)) }

@@ -1,9 +1,7 @@
 package emulator
 
 import (
-	"context"
 	"maps"
-	"net/http"
 	"reflect"
 	"slices"
 	"strconv"
@@ -39,27 +37,6 @@ type Lags struct {
 // staleSteps is how often a stale read may change its mind about one change.
 const staleSteps = 8
 
-// Lag lets a client of the account see its lags. What the resources carried before the first call of Lag, they have
-// carried for ever. It works in process only; whatever wraps it may come in between.
-func Lag(next Doer, a *Account, l Lags) Doer {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.history == nil {
-		a.history = map[resource][]change{}
-	}
-	return DoerFunc(func(r *http.Request) (*http.Response, error) {
-		return next.Do(r.WithContext(context.WithValue(r.Context(), lagsKey{}, &l)))
-	})
-}
-
-type lagsKey struct{}
-
-// lagsOf are the lags that a request is to see; nil if none.
-func lagsOf(ctx context.Context) *Lags {
-	l, _ := ctx.Value(lagsKey{}).(*Lags)
-	return l
-}
-
 // resource names an image or a snapshot.
 type resource struct{ region, id string }
 
@@ -73,7 +50,7 @@ type change struct {
 // has changed.
 func (a *Account) remember(q Request) func() {
 	r := a.regions[q.Region]
-	if a.history == nil || r == nil || q.Service != "ec2" || isRead(q.Action) {
+	if a.history == nil || r == nil || q.Service != "ec2" || IsRead(q.Action) {
 		return func() {}
 	}
 	before := map[string]object{}
@@ -134,7 +111,7 @@ func (c *call) refuseUntagged(id string) error {
 	if c.authorized(id) {
 		return nil
 	}
-	return serviceNamed(c.Service).forbid()
+	return c.Forbidden()
 }
 
 // authorized reports whether IAM sees the tag on a resource that allows its removal.

@@ -63,7 +63,7 @@ func TestRemovalNeedsTheTag(t *testing.T) {
 	a, c := lagging(t, n)
 	person := ec2Client(a.Client())
 	tag(t, person, "intent", "remove", imageID(0), snapshotID(0))
-	client := ec2Client(emulator.Lag(a.Client(), a, emulator.Lags{Seed: 1, TagKey: "intent", TagValue: "remove", Authorization: 20 * time.Second}))
+	client := ec2Client(a.Client(emulator.Lags{Seed: 1, TagKey: "intent", TagValue: "remove", Authorization: 20 * time.Second}))
 	failed, result := removal(t, client, imageID(0), false)
 	equal(t, "what has been tagged for ever", failed+result, "success")
 
@@ -76,7 +76,7 @@ func TestRemovalNeedsTheTag(t *testing.T) {
 	equal(t, "a snapshot without it", deletion(t, client, snapshotID(2)), "UnauthorizedOperation")
 	failed, _ = removal(t, client, "ami-0000ffff", false)
 	equal(t, "what is not there", failed, "InvalidAMIID.NotFound")
-	hidden := ec2Client(emulator.Lag(a.Client(), a, emulator.Lags{TagKey: "intent", TagValue: "remove", HideGone: true}))
+	hidden := ec2Client(a.Client(emulator.Lags{TagKey: "intent", TagValue: "remove", HideGone: true}))
 	failed, _ = removal(t, hidden, "ami-0000ffff", false)
 	equal(t, "what is not there, and hidden", failed, "UnauthorizedOperation")
 	failed, result = removal(t, person, imageID(3), false)
@@ -149,8 +149,8 @@ func TestStaleReads(t *testing.T) {
 	const n, most = 60, 40 * time.Second
 	a, c := lagging(t, n)
 	lags := emulator.Lags{Seed: 3, StaleReads: most}
-	client := ec2Client(emulator.Lag(a.Client(), a, lags))
-	twin := ec2Client(emulator.Lag(a.Client(), a, lags))
+	client := ec2Client(a.Client(lags))
+	twin := ec2Client(a.Client(lags))
 	person := ec2Client(a.Client())
 	for i := range n {
 		tag(t, person, "a", "1", imageID(i), snapshotID(i))
@@ -206,7 +206,7 @@ func TestStaleReads(t *testing.T) {
 // Snapshots have a view of their own; and in another region there is nothing of it.
 func TestStaleSnapshots(t *testing.T) {
 	a, c := lagging(t, 20)
-	client := ec2Client(emulator.Lag(a.Client(), a, emulator.Lags{Seed: 2, StaleReads: time.Minute}))
+	client := ec2Client(a.Client(emulator.Lags{Seed: 2, StaleReads: time.Minute}))
 	count := func() int {
 		n := 0
 		for p := ec2.NewDescribeSnapshotsPaginator(client, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, MaxResults: aws.Int32(5)}); p.HasMorePages(); {

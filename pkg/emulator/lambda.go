@@ -47,5 +47,5 @@ func getFunctionConfiguration(c *call) (object, error) {
 	if version != latest {
 		arn += ":" + version
 	}
-	return nil, &apiError{http.StatusNotFound, "ResourceNotFoundException", "Function not found: " + arn}
+	return nil, &Error{http.StatusNotFound, "ResourceNotFoundException", "Function not found: " + arn}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/smithy-go"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
@@ -68,7 +69,7 @@ func TestDescribeStackResource(t *testing.T) {
 	}
 	_, err := ask("ami-janitor", "")
 	equal(t, "without a resource", code(err), "ValidationError")
-	_, err = cloudformation.NewFromConfig(config(emulator.Deny(deployed(t).Client(), "DescribeStackResource"))).
+	_, err = cloudformation.NewFromConfig(config(disturb.Deny(deployed(t).Client(), "DescribeStackResource"))).
 		DescribeStackResource(t.Context(), &cloudformation.DescribeStackResourceInput{StackName: aws.String("ami-janitor"), LogicalResourceId: aws.String("JanitorFunction")})
 	equal(t, "denied", code(err), "AccessDenied")
 }
@@ -112,6 +113,6 @@ func TestGetFunctionConfiguration(t *testing.T) {
 			equal(t, "status", status(err), http.StatusNotFound)
 		}
 	}
-	_, err = ask(emulator.Deny(account.Client(), "GetFunctionConfiguration"), lambda.GetFunctionConfigurationInput{FunctionName: aws.String(name)})
+	_, err = ask(disturb.Deny(account.Client(), "GetFunctionConfiguration"), lambda.GetFunctionConfigurationInput{FunctionName: aws.String(name)})
 	equal(t, "denied", code(err), "AccessDeniedException")
 }

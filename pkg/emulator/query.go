@@ -18,8 +18,8 @@ import (
 // maxBody is more than any request the emulated services take.
 const maxBody = 4 << 20
 
-// messagesPath is where published messages can be read over HTTP. No AWS service answers there.
-const messagesPath = "/_ami-janitor/messages"
+// MessagesPath is where published messages can be read over HTTP. No AWS service answers there.
+const MessagesPath = "/_ami-janitor/messages"
 
 // Request is what an AWS request asks for.
 type Request struct {
@@ -64,9 +64,24 @@ func Inspect(r *http.Request) (Request, error) {
 		}); s >= 0 {
 			q.Service = services[s].name
 		}
-		return q, &apiError{http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token"}
+		return q, &Error{http.StatusForbidden, "MissingAuthenticationToken", "Request is missing Authentication Token"}
 	}
 	return q, err
+}
+
+// Subject is what a request is about, as one text: its parameters without those that tell one call from another of the
+// same kind.
+func (q Request) Subject() string {
+	form := maps.Clone(q.Form)
+	for _, name := range []string{"Action", "ClientToken", "Version"} {
+		form.Del(name)
+	}
+	return form.Encode()
+}
+
+// IsRead reports whether an action changes nothing, by its name, as EC2 sorts them.
+func IsRead(action string) bool {
+	return slices.ContainsFunc([]string{"Describe", "Get", "List", "Search"}, func(verb string) bool { return strings.HasPrefix(action, verb) })
 }
 
 // readBody reads a request's body, and restores it.
@@ -80,7 +95,7 @@ func readBody(r *http.Request) ([]byte, error) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	if len(body) > maxBody {
-		return nil, &apiError{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request is too large"}
+		return nil, &Error{http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "The request is too large"}
 	}
 	return body, nil
 }
@@ -139,26 +154,26 @@ func credential(r *http.Request) string {
 	return r.URL.Query().Get("X-Amz-Credential")
 }
 
-// apiError is an error as AWS reports it.
-type apiError struct {
-	status  int
-	code    string
-	message string
+// Error is an error as AWS reports it.
+type Error struct {
+	Status  int // The HTTP status.
+	Code    string
+	Message string
 }
 
-func (e *apiError) Error() string { return e.code + ": " + e.message }
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
 // refuse is an error of the client's making, HTTP status 400.
 func refuse(code, format string, arguments ...any) error {
-	return &apiError{http.StatusBadRequest, code, fmt.Sprintf(format, arguments...)}
+	return &Error{http.StatusBadRequest, code, fmt.Sprintf(format, arguments...)}
 }
 
-// asAPIError gives any error the form AWS gives it.
-func asAPIError(err error) *apiError {
-	if e, ok := errors.AsType[*apiError](err); ok {
+// asError gives any error the form AWS gives it.
+func asError(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e
 	}
-	return &apiError{http.StatusBadRequest, "IncompleteRequest", err.Error()}
+	return &Error{http.StatusBadRequest, "IncompleteRequest", err.Error()}
 }
 
 // protocol is how a service is spoken to.
@@ -226,9 +241,11 @@ func serviceNamed(name string) service {
 	return services[0]
 }
 
-// forbid refuses a request for want of a permission.
-func (s service) forbid() error {
-	return &apiError{http.StatusForbidden, s.denied, "You are not authorized to perform this operation."}
+// Forbidden is the error for want of a permission, in the words of the request's service.
+func (q Request) Forbidden() *Error { return serviceNamed(q.Service).forbidden() }
+
+func (s service) forbidden() *Error {
+	return &Error{http.StatusForbidden, s.denied, "You are not authorized to perform this operation."}
 }
 
 // call is a request on its way through the account.
@@ -241,9 +258,12 @@ type call struct {
 }
 
 // ServeHTTP answers one request to AWS. Like any server's, its answers say what time it is there.
-func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serve(w, r, nil) }
+
+// serve answers one request of a client that sees lags, if any.
+func (a *Account) serve(w http.ResponseWriter, r *http.Request, lags *Lags) {
 	w.Header().Set("Date", a.now().UTC().Format(http.TimeFormat))
-	if r.URL.Path == messagesPath {
+	if r.URL.Path == MessagesPath {
 		a.serveMessages(w, r)
 		return
 	}
@@ -252,10 +272,10 @@ func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		a.serveS3(w, r, q, err)
 		return
 	}
-	status, header, body := a.answer(q, lagsOf(r.Context()), err)
+	status, header, body := a.answer(q, lags, err)
 	maps.Copy(w.Header(), header)
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // A client that has gone away is its own affair.
+	_, _ = w.Write(body) //nolint:gosec // It is escaped for its format; a client that has gone away is its own affair.
 }
 
 // answer performs a request, unless it could not be read, and records it.
@@ -274,8 +294,8 @@ func (a *Account) answer(q Request, lags *Lags, unreadable error) (int, http.Hea
 	if err == nil {
 		body = renderResult(s, q.Action, id, result)
 	} else {
-		e := asAPIError(err)
-		logged.Status, logged.Code = e.status, e.code
+		e := asError(err)
+		logged.Status, logged.Code = e.Status, e.Code
 		header, body = s.header(e), renderError(s, id, e)
 	}
 	a.calls = append(a.calls, logged)
@@ -302,7 +322,7 @@ func (s service) perform(c *call) (object, error) {
 	}
 	if s.protocol == ec2Protocol && c.flag("DryRun") {
 		// AWS documents that a dry run checks permissions, and nothing more.
-		return nil, &apiError{http.StatusPreconditionFailed, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."}
+		return nil, &Error{http.StatusPreconditionFailed, "DryRunOperation", "Request would have succeeded, but DryRun flag is set."}
 	}
 	return action.answer(c)
 }

@@ -21,10 +21,10 @@ var contentTypes = map[protocol]string{
 }
 
 // header is that of a service's answer, with an error or with nil.
-func (s service) header(e *apiError) http.Header {
+func (s service) header(e *Error) http.Header {
 	header := http.Header{"Content-Type": {contentTypes[s.protocol]}}
 	if s.protocol == restJSONProtocol && e != nil {
-		header.Set("X-Amzn-ErrorType", e.code)
+		header.Set("X-Amzn-ErrorType", e.Code)
 	}
 	return header
 }
@@ -54,26 +54,26 @@ func renderResult(s service, action, requestID string, result object) []byte {
 }
 
 // renderError writes an error, in the form of the protocol.
-func renderError(s service, requestID string, e *apiError) []byte {
+func renderError(s service, requestID string, e *Error) []byte {
 	w := newWriter(queryProtocol) // Whose names are as they stand here.
 	switch s.protocol {
 	case jsonProtocol:
-		return renderJSON(object{"__type": e.code, "message": e.message})
+		return renderJSON(object{"__type": e.Code, "message": e.Message})
 	case restJSONProtocol:
 		if s.name == lambdaService {
-			return renderJSON(object{"Message": e.message, "Type": "User"})
+			return renderJSON(object{"Message": e.Message, "Type": "User"})
 		}
-		return renderJSON(object{"Message": e.message, "Reason": rbinReasons[e.code]})
+		return renderJSON(object{"Message": e.Message, "Reason": rbinReasons[e.Code]})
 	case ec2Protocol:
 		w.open("Response", "")
-		w.value("Errors", object{"Error": object{"Code": e.code, "Message": e.message}})
+		w.value("Errors", object{"Error": object{"Code": e.Code, "Message": e.Message}})
 		w.element("RequestID", requestID)
 		w.close("Response")
 	case restXMLProtocol:
 		return renderS3Error(requestID, e)
 	case queryProtocol:
 		w.open("ErrorResponse", s.namespace)
-		w.value("Error", object{"Type": "Sender", "Code": e.code, "Message": e.message})
+		w.value("Error", object{"Type": "Sender", "Code": e.Code, "Message": e.Message})
 		w.element("RequestId", requestID)
 		w.close("ErrorResponse")
 	}

@@ -15,6 +15,9 @@ import (
 	"time"
 )
 
+// S3 speaks another protocol than the others, but its requests take the same lock, and are denied, answered with errors
+// and logged in one order with theirs: a package of its own would export all of that.
+
 // s3Service is S3's name in a signature's scope.
 const s3Service = "s3"
 
@@ -173,17 +176,17 @@ func (c *s3Call) answer(unreadable error) *answer {
 		err = c.check()
 	}
 	if err == nil && a.regions[a.home].denies(c.Service, c.Action) {
-		err = serviceNamed(c.Service).forbid()
+		err = c.Forbidden()
 	}
 	if err == nil {
 		err = s3Actions[c.Action](c, out)
 	}
 	logged := Call{Service: c.Service, Region: c.Region, Action: c.Action, Status: out.status}
 	if err != nil {
-		e := asAPIError(err)
-		logged.Status, logged.Code = e.status, e.code
-		out = &answer{header: http.Header{}, status: e.status}
-		if e.status != http.StatusNotModified {
+		e := asError(err)
+		logged.Status, logged.Code = e.Status, e.Code
+		out = &answer{header: http.Header{}, status: e.Status}
+		if e.Status != http.StatusNotModified {
 			out.header.Set("Content-Type", "application/xml")
 			out.body.Write(renderError(serviceNamed(s3Service), id, e))
 		}
@@ -229,9 +232,9 @@ func (c *s3Call) checkAddress() error {
 	case len(c.text("Key")) > maxKey:
 		return refuse("KeyTooLongError", "Your key is too long")
 	case owner != "" && owner != c.account.id:
-		return &apiError{http.StatusForbidden, "AccessDenied", "Access Denied"}
+		return &Error{http.StatusForbidden, "AccessDenied", "Access Denied"}
 	case b != nil && b.region != c.Region:
-		return &apiError{
+		return &Error{
 			http.StatusMovedPermanently, "PermanentRedirect",
 			"The bucket you are attempting to access must be addressed using the specified endpoint. Please send all future requests to this endpoint.",
 		}
@@ -240,7 +243,7 @@ func (c *s3Call) checkAddress() error {
 }
 
 func notImplemented(what string) error {
-	return &apiError{http.StatusNotImplemented, "NotImplemented", "A header or a parameter you provided implies functionality that is not implemented: " + what}
+	return &Error{http.StatusNotImplemented, "NotImplemented", "A header or a parameter you provided implies functionality that is not implemented: " + what}
 }
 
 // takes reports whether the action takes a parameter of the query, or what inspectS3 has added.
@@ -289,11 +292,11 @@ func (c *s3Call) object() *stored {
 }
 
 func noSuchKey() error {
-	return &apiError{http.StatusNotFound, "NoSuchKey", "The specified key does not exist."}
+	return &Error{http.StatusNotFound, "NoSuchKey", "The specified key does not exist."}
 }
 
 func preconditionFailed() error {
-	return &apiError{http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"}
+	return &Error{http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"}
 }
 
 // matchesETag reports whether an ETag is among those of a condition, of which "*" means any.
@@ -317,7 +320,7 @@ func (c *s3Call) writable() error {
 	case none != "" && (none != "*" || match != ""):
 		return notImplemented("If-None-Match")
 	case c.changes() != c.began:
-		return &apiError{
+		return &Error{
 			http.StatusConflict, "ConditionalRequestConflict",
 			"The conditional request cannot succeed due to a conflicting operation against this resource.",
 		}
@@ -422,7 +425,7 @@ func (c *s3Call) getObject(out *answer) error {
 	case match != "" && !matchesETag(match, o.etag):
 		return preconditionFailed()
 	case none != "" && matchesETag(none, o.etag):
-		return &apiError{http.StatusNotModified, "NotModified", "Not Modified"}
+		return &Error{http.StatusNotModified, "NotModified", "Not Modified"}
 	}
 	from, to, partial, err := byteRange(c.header.Get("Range"), len(o.content))
 	if err != nil {
@@ -465,7 +468,7 @@ func byteRange(header string, size int) (from, to int, partial bool, err error) 
 		to = min(to, size-1) + 1
 	}
 	if from >= to {
-		return 0, 0, false, &apiError{http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable"}
+		return 0, 0, false, &Error{http.StatusRequestedRangeNotSatisfiable, "InvalidRange", "The requested range is not satisfiable"}
 	}
 	return from, to, true, nil
 }
@@ -473,11 +476,11 @@ func byteRange(header string, size int) (from, to int, partial bool, err error) 
 var rangePattern = regexp.MustCompile(`^bytes=(\d{0,18})-(\d{0,18})$`)
 
 // renderS3Error writes an error as S3 does: without a namespace.
-func renderS3Error(requestID string, e *apiError) []byte {
+func renderS3Error(requestID string, e *Error) []byte {
 	w := newWriter(restXMLProtocol)
 	w.open("Error", "")
-	w.element("Code", e.code)
-	w.element("Message", e.message)
+	w.element("Code", e.Code)
+	w.element("Message", e.Message)
 	w.element("RequestId", requestID)
 	w.close("Error")
 	return w.Bytes()

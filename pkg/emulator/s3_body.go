@@ -71,7 +71,7 @@ func receive(r *http.Request) (upload, error) {
 	}
 	encoded := strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-")
 	if r.ContentLength < 0 && !encoded {
-		return upload{}, &apiError{http.StatusLengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header."}
+		return upload{}, &Error{http.StatusLengthRequired, "MissingContentLength", "You must provide the Content-Length HTTP header."}
 	}
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxObject+1))
 	switch {

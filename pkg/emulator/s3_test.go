@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
@@ -301,23 +302,23 @@ func TestFaultsOfS3(t *testing.T) {
 	a := load(t, directory())
 	plain := s3Client(a.Client())
 	must[*s3.PutObjectOutput](t)(put(t, plain, "k", "old"))
-	_, err := put(t, s3Client(emulator.Deny(a.Client(), "PutObject")), "k", "new")
+	_, err := put(t, s3Client(disturb.Deny(a.Client(), "PutObject")), "k", "new")
 	equal(t, "denied", code(err), "AccessDenied")
-	_, err = s3Client(emulator.Deny(a.Client(), "HeadObject")).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(records), Key: aws.String("k")})
+	_, err = s3Client(disturb.Deny(a.Client(), "HeadObject")).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(records), Key: aws.String("k")})
 	equal(t, "a denied head, which has no body", code(err), "Forbidden")
-	_, err = put(t, s3Client(emulator.Fail(a.Client(), "PutObject", func(_ int, r emulator.Request) bool {
+	_, err = put(t, s3Client(disturb.Fail(a.Client(), "PutObject", func(_ int, r emulator.Request) bool {
 		return r.Form.Get("Key") == "k" && r.Form.Get("Bucket") == records && r.Service == "s3" && r.Region == "us-east-1"
 	}, http.StatusConflict, "ConditionalRequestConflict", "A conflict.")), "k", "new")
 	equal(t, "failed", code(err), "ConditionalRequestConflict")
 	equal(t, "content after what had no effect", string(a.Objects(records)["k"]), "old")
-	if _, err = put(t, s3Client(emulator.LoseAnswer(a.Client(), "PutObject", nil)), "k", "new"); err == nil {
+	if _, err = put(t, s3Client(disturb.LoseAnswer(a.Client(), "PutObject", nil)), "k", "new"); err == nil {
 		t.Error("the answer was not lost")
 	}
 	equal(t, "content after a lost answer", string(a.Objects(records)["k"]), "new")
 	if _, err = plain.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(records)}); err != nil {
 		t.Error(err)
 	}
-	if _, err = s3Client(emulator.Garble(a.Client(), "ListObjectsV2", nil)).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(records)}); err == nil {
+	if _, err = s3Client(disturb.Garble(a.Client(), "ListObjectsV2", nil)).ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(records)}); err == nil {
 		t.Error("a web page was taken for a listing")
 	}
 	calls := a.Calls()

@@ -107,7 +107,7 @@ func getParameters(c *call) (object, error) {
 		}
 		entry, described := c.parameter(name, selector), c.described(name)
 		if value, ok := entry["Value"]; ok && value == nil {
-			return nil, c.service.forbid() // One that may not be read fails the whole call.
+			return nil, c.service.forbidden() // One that may not be read fails the whole call.
 		}
 		switch {
 		case entry != nil:

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
@@ -194,16 +195,16 @@ func TestParametersAndFaults(t *testing.T) {
 		status int
 		calls  int
 	}{
-		"deny": {func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, action) }, "AccessDeniedException", http.StatusForbidden, 0},
+		"deny": {func(d emulator.Doer) emulator.Doer { return disturb.Deny(d, action) }, "AccessDeniedException", http.StatusForbidden, 0},
 		"fail": {func(d emulator.Doer) emulator.Doer {
-			return emulator.Fail(d, action, func(n int, r emulator.Request) bool { return n == 1 && r.Form.Get("Names.2") == "plain" },
+			return disturb.Fail(d, action, func(n int, r emulator.Request) bool { return n == 1 && r.Form.Get("Names.2") == "plain" },
 				http.StatusBadRequest, "ThrottlingException", "Rate exceeded")
 		}, "ThrottlingException", http.StatusBadRequest, 0},
 		"fail for others": {func(d emulator.Doer) emulator.Doer {
-			return emulator.Fail(d, action, func(_ int, r emulator.Request) bool { return r.Form.Get("Names.1") == "plain" }, 400, "X", "x")
+			return disturb.Fail(d, action, func(_ int, r emulator.Request) bool { return r.Form.Get("Names.1") == "plain" }, 400, "X", "x")
 		}, "", http.StatusOK, 1},
-		"lose the answer": {func(d emulator.Doer) emulator.Doer { return emulator.LoseAnswer(d, action, nil) }, "?", 0, 1},
-		"garble":          {func(d emulator.Doer) emulator.Doer { return emulator.Garble(d, action, nil) }, "?", 0, 1},
+		"lose the answer": {func(d emulator.Doer) emulator.Doer { return disturb.LoseAnswer(d, action, nil) }, "?", 0, 1},
+		"garble":          {func(d emulator.Doer) emulator.Doer { return disturb.Garble(d, action, nil) }, "?", 0, 1},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

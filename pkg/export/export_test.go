@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/export"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -31,7 +32,7 @@ var policies = []map[string]string{
 
 // A rehearsal on a copy of the sample account comes to the same verdicts, reasons and evidence as a run on the sample itself.
 func TestARehearsalOnACopyOfTheSample(t *testing.T) {
-	original := sample(t)
+	original := loadSample(t)
 	copied, summary := copied(t, original.Client(), t.TempDir())
 	if len(summary.Refused) != 1 || !strings.HasPrefix(summary.Refused[0], "us-east-1: describe-launch-permissions.json: ami-") {
 		t.Errorf("one image of the sample hides its launch permissions: %q", summary.Refused)
@@ -64,7 +65,7 @@ func TestARehearsalOnACopyOfAnyAccount(t *testing.T) {
 		here, there := anyRegion(rt, home), anyRegion(rt, away)
 		here["get-caller-identity.json"] = object{"Account": accountID, "Arn": "arn:aws:iam::" + accountID + ":user/export", "UserId": "AIDAIOSFODNN7EXAMPLE"}
 		denied := rapid.SliceOfNDistinct(rapid.SampledFrom(actions), 0, 2, rapid.ID[string]).Draw(rt, "denied")
-		original := emulator.Deny(account(rt, here, there).Client(), denied...)
+		original := disturb.Deny(account(rt, here, there).Client(), denied...)
 		dir, err := os.MkdirTemp(t.TempDir(), "")
 		if err != nil {
 			rt.Fatal(err)
@@ -107,11 +108,11 @@ func secrets(t rapid.TB, dir string) {
 
 // Whatever a run reads is in the copy: it makes no call that no export makes. The regions and the tags of a copy follow from the rest.
 func TestEveryActionThatARunReads(t *testing.T) {
-	original := sample(t)
+	original := loadSample(t)
 	for _, settings := range policies {
 		judged(t, original.Client(), settings)
 	}
-	exported := sample(t)
+	exported := loadSample(t)
 	copied(t, exported.Client(), t.TempDir())
 	made := append(reads(exported), "ec2:DescribeRegions")
 	read := reads(original)
@@ -139,7 +140,7 @@ func TestWhatIsRefusedIsDeniedInTheCopy(t *testing.T) {
 	} {
 		t.Run(action, func(t *testing.T) {
 			t.Parallel()
-			original := emulator.Deny(sample(t).Client(), action)
+			original := disturb.Deny(loadSample(t).Client(), action)
 			dir := t.TempDir()
 			again, summary := copied(t, original, dir)
 			var denied []string
@@ -156,7 +157,7 @@ func TestWhatIsRefusedIsDeniedInTheCopy(t *testing.T) {
 			wantSame(t, original, again.Client(), policies[0])
 
 			// Once the permission is there, the same export reads what it was for, and nothing else.
-			whole := sample(t)
+			whole := loadSample(t)
 			after, summary := copied(t, whole.Client(), dir)
 			if action == "GetRule" { // The file is there, from what could be listed.
 				return
@@ -172,7 +173,7 @@ func TestWhatIsRefusedIsDeniedInTheCopy(t *testing.T) {
 					t.Errorf("%s is called again", call.Action)
 				}
 			}
-			wantSame(t, sample(t).Client(), after.Client(), policies[0])
+			wantSame(t, loadSample(t).Client(), after.Client(), policies[0])
 		})
 	}
 }
@@ -183,7 +184,7 @@ func TestAFailureIsToldAndMended(t *testing.T) {
 		t.Run(action, func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			broken := emulator.Fail(sample(t).Client(), action, nil, http.StatusBadRequest, "InvalidRequest", "Not like this.")
+			broken := disturb.Fail(loadSample(t).Client(), action, nil, http.StatusBadRequest, "InvalidRequest", "Not like this.")
 			summary, err := run(t.Context(), broken, dir)
 			if err != nil {
 				t.Fatal(err)
@@ -195,9 +196,9 @@ func TestAFailureIsToldAndMended(t *testing.T) {
 			if _, err := emulator.Load(os.DirFS(dir), emulator.Options{Now: clock}); err == nil || !strings.Contains(err.Error(), "export.json: the export has not come to its end") {
 				t.Errorf("the copy can be rehearsed on: %v", err)
 			}
-			copied(t, sample(t).Client(), dir)
+			copied(t, loadSample(t).Client(), dir)
 			whole := t.TempDir()
-			copied(t, sample(t).Client(), whole)
+			copied(t, loadSample(t).Client(), whole)
 			if diff := cmp.Diff(filesOf(t, whole), filesOf(t, dir)); diff != "" {
 				t.Errorf("in one go (-), in two (+):\n%s", diff)
 			}
@@ -211,7 +212,7 @@ func TestAnEndedExportGoesOn(t *testing.T) {
 	dir := t.TempDir()
 	ctx, end := context.WithCancel(t.Context())
 	var calls atomic.Int64
-	first := sample(t)
+	first := loadSample(t)
 	slow := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)
 		if err == nil && q.Action == "DescribeImageAttribute" && calls.Add(1) == enough {
@@ -236,7 +237,7 @@ func TestAnEndedExportGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	second, later := sample(t), now.Add(time.Hour)
+	second, later := loadSample(t), now.Add(time.Hour)
 	e := export.Export{AWS: configuration(second.Client()), Regions: []string{home}, Directory: dir, Clock: func() time.Time { return later }}
 	summary, err = e.Run(t.Context())
 	if err != nil || len(summary.Failed) > 0 {
@@ -260,13 +261,13 @@ func TestAnEndedExportGoesOn(t *testing.T) {
 			t.Errorf("%s: %+v", file, part)
 		}
 	}
-	wantSame(t, sample(t).Client(), load(t, dir).Client(), policies[1])
+	wantSame(t, loadSample(t).Client(), load(t, dir).Client(), policies[1])
 	if _, err := os.Stat(journal); err == nil {
 		t.Error("the journal is still there")
 	}
 
 	// Of a copy that is complete nothing is read again.
-	third := sample(t)
+	third := loadSample(t)
 	copied(t, third.Client(), dir, home)
 	if got := reads(third); !slices.Equal(got, []string{"sts:GetCallerIdentity"}) {
 		t.Errorf("read again: %q", got)
@@ -292,15 +293,15 @@ func TestADirectoryInUseIsLeftAlone(t *testing.T) {
 			t.Helper()
 			write(t, dir, "export.json", `{"Account": "111122223333", "Region": "us-east-1"}`)
 		}, nil, "copy of account 111122223333"},
-		"an_other_region": {func(t *testing.T, dir string) { t.Helper(); copied(t, sample(t).Client(), dir, home) }, []string{away}, "copy of us-east-1"},
-		"more_regions":    {func(t *testing.T, dir string) { t.Helper(); copied(t, sample(t).Client(), dir, home) }, nil, "copy of us-east-1"},
+		"an_other_region": {func(t *testing.T, dir string) { t.Helper(); copied(t, loadSample(t).Client(), dir, home) }, []string{away}, "copy of us-east-1"},
+		"more_regions":    {func(t *testing.T, dir string) { t.Helper(); copied(t, loadSample(t).Client(), dir, home) }, nil, "copy of us-east-1"},
 		"no_export":       {func(t *testing.T, dir string) { t.Helper(); write(t, dir, "export.json", `[]`) }, nil, "export.json in "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			test.prepare(t, dir)
 			before := filesOf(t, dir)
-			_, err := run(t.Context(), sample(t).Client(), dir, test.regions...)
+			_, err := run(t.Context(), loadSample(t).Client(), dir, test.regions...)
 			if !isUsage(err) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("error %v", err)
 			}
@@ -311,12 +312,12 @@ func TestADirectoryInUseIsLeftAlone(t *testing.T) {
 	}
 	t.Run("a_file_that_came_meanwhile", func(t *testing.T) {
 		dir := t.TempDir()
-		broken := emulator.Fail(sample(t).Client(), "DescribeFleets", nil, http.StatusBadRequest, "InvalidRequest", "Not like this.")
+		broken := disturb.Fail(loadSample(t).Client(), "DescribeFleets", nil, http.StatusBadRequest, "InvalidRequest", "Not like this.")
 		if _, err := run(t.Context(), broken, dir, home); err != nil {
 			t.Fatal(err)
 		}
 		write(t, dir, "describe-fleets.json", "mine")
-		summary, err := run(t.Context(), sample(t).Client(), dir, home)
+		summary, err := run(t.Context(), loadSample(t).Client(), dir, home)
 		if err != nil || len(summary.Failed) != 1 || !strings.Contains(summary.Failed[0], "describe-fleets.json is there already, and not from this export") {
 			t.Errorf("%v; %q", err, summary.Failed)
 		}
@@ -326,14 +327,14 @@ func TestADirectoryInUseIsLeftAlone(t *testing.T) {
 	})
 	t.Run("a_link_that_leads_out", func(t *testing.T) {
 		dir, outside := t.TempDir(), t.TempDir()
-		broken := emulator.Fail(sample(t).Client(), "DescribeFleets", nil, http.StatusBadRequest, "InvalidRequest", "Not like this.")
+		broken := disturb.Fail(loadSample(t).Client(), "DescribeFleets", nil, http.StatusBadRequest, "InvalidRequest", "Not like this.")
 		if _, err := run(t.Context(), broken, dir, home); err != nil {
 			t.Fatal(err)
 		}
 		if err := os.Symlink(filepath.Join(outside, "target"), filepath.Join(dir, ".export-describe-fleets.json")); err != nil {
 			t.Fatal(err)
 		}
-		if summary, err := run(t.Context(), sample(t).Client(), dir, home); err == nil && len(summary.Failed) == 0 {
+		if summary, err := run(t.Context(), loadSample(t).Client(), dir, home); err == nil && len(summary.Failed) == 0 {
 			t.Error("it was followed")
 		}
 		if left := filesOf(t, outside); len(left) > 0 {
@@ -345,14 +346,14 @@ func TestADirectoryInUseIsLeftAlone(t *testing.T) {
 // The copy is for its owner alone, and without credentials nothing is written.
 func TestModesAndCredentials(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "copy")
-	denied := emulator.Fail(sample(t).Client(), "GetCallerIdentity", nil, http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
+	denied := disturb.Fail(loadSample(t).Client(), "GetCallerIdentity", nil, http.StatusForbidden, "InvalidClientTokenId", "The security token included in the request is invalid.")
 	if _, err := run(t.Context(), denied, dir); err == nil || isUsage(err) || !strings.Contains(err.Error(), "asking for the account: ") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := os.Stat(dir); err == nil {
 		t.Error("there is a directory")
 	}
-	copied(t, sample(t).Client(), dir)
+	copied(t, loadSample(t).Client(), dir)
 	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -374,7 +375,7 @@ func TestModesAndCredentials(t *testing.T) {
 
 // A region that an export has left out is not taken for an empty one.
 func TestARegionThatIsNotInTheCopy(t *testing.T) {
-	copied, summary := copied(t, sample(t).Client(), t.TempDir(), away)
+	copied, summary := copied(t, loadSample(t).Client(), t.TempDir(), away)
 	if summary.Home != away || copied.Home() != away {
 		t.Errorf("home: %s, %s", summary.Home, copied.Home())
 	}
@@ -415,7 +416,7 @@ func TestWhatGoesAwayMeanwhile(t *testing.T) {
 		"DescribeImageAttribute": {"ImageId", imageID(0), "InvalidAMIID.NotFound"}, "DescribeImageReferences": {"ImageId", imageID(0), "InvalidAMIID.NotFound"},
 		"DescribeSnapshotAttribute": {"SnapshotId", snapshotID(1), "InvalidSnapshot.NotFound"}, "DescribeLaunchTemplateVersions": {"LaunchTemplateId", "lt-00000000000000000", "InvalidLaunchTemplateId.NotFound"},
 	} {
-		doer = emulator.Fail(doer, action, names(gone[0], gone[1]), http.StatusBadRequest, gone[2], "It is gone.")
+		doer = disturb.Fail(doer, action, names(gone[0], gone[1]), http.StatusBadRequest, gone[2], "It is gone.")
 	}
 	dir := t.TempDir()
 	copied, summary := copied(t, doer, dir, home)

@@ -24,6 +24,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/export"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -78,9 +79,9 @@ func account(t rapid.TB, here, there directory) *emulator.Account {
 	return a
 }
 
-func sample(t rapid.TB) *emulator.Account {
+func loadSample(t rapid.TB) *emulator.Account {
 	t.Helper()
-	a, err := emulator.LoadSample(emulator.Options{Now: clock})
+	a, err := sample.Load(emulator.Options{Now: clock})
 	if err != nil {
 		t.Fatal(err)
 	}

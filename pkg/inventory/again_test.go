@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/inventory"
@@ -73,14 +74,14 @@ func TestSnapshotsAgain(t *testing.T) {
 		}
 	}
 	for kind, doer := range map[string]emulator.Doer{
-		"denied": emulator.Deny(account.Client(), "DescribeSnapshots"),
-		"second": emulator.Fail(account.Client(), "DescribeSnapshots", func(n int, _ emulator.Request) bool { return n > 1 }, 403, "UnauthorizedOperation", "x"),
+		"denied": disturb.Deny(account.Client(), "DescribeSnapshots"),
+		"second": disturb.Fail(account.Client(), "DescribeSnapshots", func(n int, _ emulator.Request) bool { return n > 1 }, 403, "UnauthorizedOperation", "x"),
 	} {
 		if got, err := inventory.SnapshotsAgain(t.Context(), client(doer), asked); err == nil || !strings.HasPrefix(err.Error(), "listing snapshots: ") || got != nil {
 			t.Errorf("%s: %d snapshots, %v", kind, len(got), err)
 		}
 	}
-	if got, err := inventory.SnapshotsAgain(t.Context(), client(emulator.Deny(account.Client(), "DescribeSnapshots")), nil); err != nil || len(got) > 0 {
+	if got, err := inventory.SnapshotsAgain(t.Context(), client(disturb.Deny(account.Client(), "DescribeSnapshots")), nil); err != nil || len(got) > 0 {
 		t.Errorf("nothing: %d snapshots, %v", len(got), err)
 	}
 }
@@ -105,11 +106,11 @@ func TestConfirmSnapshots(t *testing.T) {
 	}{
 		"as it is":         {account.Client(), ""},
 		"an empty list":    {blind, ""},
-		"no list":          {emulator.Deny(account.Client(), "DescribeSnapshots"), "listing snapshots: "},
+		"no list":          {disturb.Deny(account.Client(), "DescribeSnapshots"), "listing snapshots: "},
 		"another snapshot": {answering(blind, "SnapshotId.1", "<item><snapshotId>"+snapshotID(3)+"</snapshotId></item>"), "EC2 neither shows " + snapshotID(1)},
 		"no snapshot":      {answering(account.Client(), "SnapshotId.1", ""), "EC2 neither shows " + snapshotID(77)},
 		"denied by its id": {
-			emulator.Fail(account.Client(), "DescribeSnapshots", func(_ int, q emulator.Request) bool { return q.Form.Has("SnapshotId.1") }, 403, "UnauthorizedOperation", "x"),
+			disturb.Fail(account.Client(), "DescribeSnapshots", func(_ int, q emulator.Request) bool { return q.Form.Has("SnapshotId.1") }, 403, "UnauthorizedOperation", "x"),
 			"looking for " + snapshotID(77),
 		},
 	} {
@@ -169,9 +170,9 @@ func TestAgainFails(t *testing.T) {
 	}
 	second := func(n int, _ emulator.Request) bool { return n > 1 }
 	for name, doer := range map[string]emulator.Doer{
-		"denied":   emulator.Deny(account.Client(), "DescribeImages"),
-		"second":   emulator.Fail(account.Client(), "DescribeImages", second, 503, "RequestLimitExceeded", "x"),
-		"garbled":  emulator.Garble(account.Client(), "DescribeImages", second),
+		"denied":   disturb.Deny(account.Client(), "DescribeImages"),
+		"second":   disturb.Fail(account.Client(), "DescribeImages", second, 503, "RequestLimitExceeded", "x"),
+		"garbled":  disturb.Garble(account.Client(), "DescribeImages", second),
 		"circular": leading(t, account.Client(), "DescribeImages", "a"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -288,10 +289,10 @@ func TestWhatDoesNotSayThatAnImageIsGone(t *testing.T) {
 	account := holding(t, nil, []object{snapshot(1, object{"Description": "Created by CreateImage(i-1234567890abcdef0) for " + imageID(1)})}, nil)
 	byID := func(_ int, q emulator.Request) bool { return q.Form.Has("ImageId.1") }
 	for name, doer := range map[string]emulator.Doer{
-		"denied":      emulator.Fail(account.Client(), "DescribeImages", byID, 403, "UnauthorizedOperation", "x"),
-		"malformed":   emulator.Fail(account.Client(), "DescribeImages", byID, 400, "InvalidAMIID.Malformed", "x"),
-		"unavailable": emulator.Fail(account.Client(), "DescribeImages", byID, 503, "Unavailable", "x"),
-		"garbled":     emulator.Garble(account.Client(), "DescribeImages", byID),
+		"denied":      disturb.Fail(account.Client(), "DescribeImages", byID, 403, "UnauthorizedOperation", "x"),
+		"malformed":   disturb.Fail(account.Client(), "DescribeImages", byID, 400, "InvalidAMIID.Malformed", "x"),
+		"unavailable": disturb.Fail(account.Client(), "DescribeImages", byID, 503, "Unavailable", "x"),
+		"garbled":     disturb.Garble(account.Client(), "DescribeImages", byID),
 		"empty":       emptied(account.Client(), byID),
 	} {
 		t.Run(name, func(t *testing.T) {

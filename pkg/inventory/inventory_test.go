@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/inventory"
@@ -180,19 +181,19 @@ func TestAPageThatFailsFailsTheInventory(t *testing.T) {
 		says  string
 	}{
 		"denied": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(d, action, match, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+			return disturb.Fail(d, action, match, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 		}, "UnauthorizedOperation: You are not authorized to perform this operation."},
 		"throttled": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(d, action, match, 503, "RequestLimitExceeded", "Request limit exceeded.")
+			return disturb.Fail(d, action, match, 503, "RequestLimitExceeded", "Request limit exceeded.")
 		}, "RequestLimitExceeded: Request limit exceeded."},
 		"broken": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(d, action, match, 500, "InternalError", "An internal error has occurred.")
+			return disturb.Fail(d, action, match, 500, "InternalError", "An internal error has occurred.")
 		}, "InternalError: An internal error has occurred."},
 		"expired": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(d, action, match, 400, "InvalidNextToken", "The token is invalid.")
+			return disturb.Fail(d, action, match, 400, "InvalidNextToken", "The token is invalid.")
 		}, "InvalidNextToken: The token is invalid."},
-		"garbled": {emulator.Garble, "not a complete answer"},
-		"lost":    {emulator.LoseAnswer, "connection reset by peer"},
+		"garbled": {disturb.Garble, "not a complete answer"},
+		"lost":    {disturb.LoseAnswer, "connection reset by peer"},
 	}
 	words := map[string]string{
 		"DescribeImages": "listing images: ", "DescribeSnapshots": "listing snapshots: ", "DescribeLockedSnapshots": "listing locked snapshots: ",
@@ -224,8 +225,8 @@ func TestAPageThatFailsFailsTheInventory(t *testing.T) {
 func TestAFaultThatPasses(t *testing.T) {
 	account := holding(t, many(3, image), nil, nil)
 	synctest.Test(t, func(t *testing.T) {
-		flaky := emulator.Fail(account.Client(), "DescribeImages", func(n int, _ emulator.Request) bool { return n < 4 }, 503, "RequestLimitExceeded", "x")
-		flaky = emulator.LoseAnswer(flaky, "DescribeSnapshots", func(n int, _ emulator.Request) bool { return n == 1 })
+		flaky := disturb.Fail(account.Client(), "DescribeImages", func(n int, _ emulator.Request) bool { return n < 4 }, 503, "RequestLimitExceeded", "x")
+		flaky = disturb.LoseAnswer(flaky, "DescribeSnapshots", func(n int, _ emulator.Request) bool { return n == 1 })
 		got, err := read(t.Context(), flaky)
 		if err != nil || len(got.Images) != 3 {
 			t.Errorf("%d images, %v; want 3", len(got.Images), err)

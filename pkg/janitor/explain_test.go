@@ -9,6 +9,7 @@ import (
 
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -25,7 +26,7 @@ func TestExplanationsAgreeWithThePlan(t *testing.T) {
 		"newest versions": {"LAUNCH_TEMPLATE_VERSIONS": "1", "DELETE_SNAPSHOTS": "false"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			account, err := emulator.LoadSample(emulator.Options{Now: func() time.Time { return now }})
+			account, err := sample.Load(emulator.Options{Now: func() time.Time { return now }})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -330,7 +331,7 @@ func TestTransientFaultsAreSatOut(t *testing.T) {
 
 func TestAnEventualFailureIsInTheRecord(t *testing.T) {
 	account := mixed().load(t)
-	doer := emulator.Fail(account.Client(), "DeregisterImage", func(_ int, r emulator.Request) bool { return r.Form.Get("ImageId") == imageID(2) },
+	doer := disturb.Fail(account.Client(), "DeregisterImage", func(_ int, r emulator.Request) bool { return r.Form.Get("ImageId") == imageID(2) },
 		http.StatusBadRequest, "OperationNotPermitted", "No.")
 	record := run(t, doer, nil, false)
 	checkRecord(t, record, 100)

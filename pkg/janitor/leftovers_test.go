@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
@@ -37,7 +38,7 @@ func leavingASnapshot(t *testing.T) *life {
 	w := world{images: []object{image(1, 900, 0, 1, 9), image(5, 2, 1, 5)}, snapshots: []object{kept}}
 	l := live(t, w, settings{"RECORDS": t.TempDir()})
 	l.wrap = func(next emulator.Doer) emulator.Doer {
-		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+		return disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 	}
 	l.account.KeepRemoved(30)
 	l.save()
@@ -79,7 +80,7 @@ func TestALeftoverOfAnImageThatIsStillListed(t *testing.T) {
 			w := world{images: []object{image(1, 900, 0, 1, 2), image(5, 2, 1, 5)}, snapshots: []object{kept}}
 			l := live(t, w, settings{"RECORDS": t.TempDir()})
 			l.wrap = func(next emulator.Doer) emulator.Doer {
-				return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+				return disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 			}
 			l.want(0, l.real(0), "deregistered", "never-launched")
 			var listed []any
@@ -110,7 +111,7 @@ func TestALeftoverThatIsBack(t *testing.T) {
 	kept := tagged(object{"SnapshotId": snapshotID(3), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
 	l := live(t, world{images: []object{image(1, 900, 0, 1, 2, 3), image(5, 2, 1, 5)}, snapshots: []object{kept}}, settings{"RECORDS": t.TempDir()})
 	l.wrap = func(next emulator.Doer) emulator.Doer {
-		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+		return disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 	}
 	l.real(0)
 	var listed []any
@@ -132,7 +133,7 @@ func TestALeftoverThatIsNotListed(t *testing.T) {
 	kept := tagged(object{"SnapshotId": snapshotID(3), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
 	l := live(t, world{images: []object{image(1, 900, 0, 1, 2, 3), image(5, 2, 1, 5)}, snapshots: []object{kept}}, settings{"RECORDS": t.TempDir()})
 	deny := func(next emulator.Doer) emulator.Doer {
-		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+		return disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 	}
 	l.wrap = deny
 	l.real(0)
@@ -222,7 +223,7 @@ func TestLeftoversOfAnotherAccount(t *testing.T) {
 	records := settings{"RECORDS": t.TempDir()}
 	l := live(t, world{images: []object{image(1, 900, 0, 1, 2), image(5, 2, 1, 5)}, snapshots: []object{kept}}, records)
 	l.wrap = func(next emulator.Doer) emulator.Doer {
-		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+		return disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 	}
 	l.want(0, l.real(0), "deregistered", "never-launched")
 	l.wrap = nil
@@ -244,8 +245,8 @@ func TestLeftoversOfAnotherAccount(t *testing.T) {
 func TestADeclarationThatIsLeft(t *testing.T) {
 	l := live(t, staleWorld(2), settings{"RECORDS": t.TempDir()})
 	l.wrap = func(next emulator.Doer) emulator.Doer {
-		next = emulator.Fail(next, "DeleteTags", nil, 400, "OperationNotPermitted", "not now")
-		return emulator.Fail(next, "DeregisterImage", nil, 400, "OperationNotPermitted", "not now")
+		next = disturb.Fail(next, "DeleteTags", nil, 400, "OperationNotPermitted", "not now")
+		return disturb.Fail(next, "DeregisterImage", nil, 400, "OperationNotPermitted", "not now")
 	}
 	l.want(0, l.real(0), "failed")
 	l.wrap = nil
@@ -267,7 +268,7 @@ func TestASnapshotInTheBinOfAnImageThatMayBeGone(t *testing.T) {
 		l.account.KeepRemoved(30)
 		l.save()
 		l.wrap = func(next emulator.Doer) emulator.Doer {
-			next = emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now") // So that the books stay open.
+			next = disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now") // So that the books stay open.
 			isTried := false
 			return on(next, func(q emulator.Request, _ int) bool {
 				isFirst := q.Action == "DeregisterImage" && q.Form.Get("ImageId") == imageID(1)

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
@@ -125,7 +126,7 @@ func TestASnapshotThatIsTaggedMeanwhile(t *testing.T) {
 	l := live(t, world{images: []object{image(1, 900, 0, 1, 9), image(2, 900, 0, 2, 9), image(3, 2, 1, 3)}}, settings{"RECORDS": t.TempDir()})
 	keep := func(n int) { l.meanwhile(func() { l.setSnapshotTag(n, "ami-janitor:keep", "yes") }) }
 	l.wrap = func(next emulator.Doer) emulator.Doer {
-		failing := emulator.Fail(next, "DeleteSnapshot", func(_ int, q emulator.Request) bool { return q.Form.Get("SnapshotId") == snapshotID(1) }, 400, "OperationNotPermitted", "not now")
+		failing := disturb.Fail(next, "DeleteSnapshot", func(_ int, q emulator.Request) bool { return q.Form.Get("SnapshotId") == snapshotID(1) }, 400, "OperationNotPermitted", "not now")
 		return atTheFirst(failing, "DeregisterImage", func() { keep(9) })
 	}
 	record := l.real(0)
@@ -173,7 +174,7 @@ func TestSnapshotsThatGoByThemselves(t *testing.T) {
 				l := live(t, world{images: []object{image(1, 900, 0, 9), image(2, 900, 0, 9), image(3, 2, 1, 3)}}, settings{"RECORDS": t.TempDir()})
 				if turn == 1 { // The second night's, of what the first has left.
 					l.wrap = func(next emulator.Doer) emulator.Doer {
-						return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+						return disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 					}
 					l.real(0)
 				}
@@ -234,7 +235,7 @@ func TestARunThatWakesUpBesideAnother(t *testing.T) {
 		l.wrap = func(next emulator.Doer) emulator.Doer {
 			return atTheFirst(next, "DeregisterImage", func() {
 				slept.Store(int64(40 * time.Minute))
-				j := newJanitor(t, emulator.Fail(l.account.Client(), "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now"), s)
+				j := newJanitor(t, disturb.Fail(l.account.Client(), "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now"), s)
 				j.Clock = l.clock
 				other = j.Run(t.Context(), ami.NewRunID(l.clock(), bytes.NewReader([]byte{4, 5, 6})), false)
 			})

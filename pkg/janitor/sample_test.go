@@ -13,9 +13,11 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -27,7 +29,7 @@ var update = flag.Bool("update", false, "rewrite the golden file")
 func TestSampleDigest(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T) {
-		account, err := emulator.LoadSample(emulator.Options{Now: func() time.Time { return now }})
+		account, err := sample.Load(emulator.Options{Now: func() time.Time { return now }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +95,7 @@ func (g gallery) add(where string, record record.Run) {
 // sampleLife is the home region of the sample account over many nights.
 func sampleLife(t *testing.T, s settings) *life {
 	t.Helper()
-	account, err := emulator.Load(emulator.Sample(now, "us-east-1"), emulator.Options{Now: func() time.Time { return now }})
+	account, err := emulator.Load(sample.Files(now, "us-east-1"), emulator.Options{Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +130,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 	}
 	for _, w := range want {
 		if shown[w] == "" {
-			t.Errorf("the sample account does not show %s: add an image that does to pkg/emulator/sample_account.go", w)
+			t.Errorf("the sample account does not show %s: add an image that does to pkg/emulator/sample/images.go", w)
 		}
 	}
 	for _, what := range slices.Sorted(maps.Keys(shown)) {
@@ -154,16 +156,16 @@ func oneNight(t *testing.T, shown gallery) {
 	} {
 		for _, faulty := range []bool{false, true} {
 			bubble(t, func(t *testing.T) {
-				account, err := emulator.LoadSample(emulator.Options{Now: func() time.Time { return now }})
+				account, err := sample.Load(emulator.Options{Now: func() time.Time { return now }})
 				if err != nil {
 					t.Fatal(err)
 				}
 				before := holdings(t, account)
 				var doer emulator.Doer = account.Client()
 				if faulty {
-					doer = emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 2 }, http.StatusBadRequest, "OperationNotPermitted", "No.")
-					doer = emulator.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 3 }, http.StatusBadRequest, "InvalidAMIID.NotFound", "No.")
-					doer = emulator.Fail(doer, "DeleteSnapshot", nil, http.StatusForbidden, "UnauthorizedOperation", "No.")
+					doer = disturb.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 2 }, http.StatusBadRequest, "OperationNotPermitted", "No.")
+					doer = disturb.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 3 }, http.StatusBadRequest, "InvalidAMIID.NotFound", "No.")
+					doer = disturb.Fail(doer, "DeleteSnapshot", nil, http.StatusForbidden, "UnauthorizedOperation", "No.")
 				}
 				record := run(t, doer, s, false)
 				checkRecord(t, record, 100)
@@ -291,7 +293,7 @@ func declined(t *testing.T, shown gallery) {
 	t.Helper()
 	l := sampleLife(t, settings{"RECORDS": t.TempDir()})
 	l.wrap = func(next emulator.Doer) emulator.Doer {
-		return emulator.Fail(next, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 1 }, http.StatusBadRequest, "OperationNotPermitted", "No.")
+		return disturb.Fail(next, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 1 }, http.StatusBadRequest, "OperationNotPermitted", "No.")
 	}
 	if record := l.real(0); record.Totals.Failed != 1 {
 		t.Errorf("%+v", record.Totals)

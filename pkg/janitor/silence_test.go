@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
@@ -80,7 +81,7 @@ func TestWhoCouldProveNothingSaysSo(t *testing.T) {
 		c.world.images = staleImages(5)
 		eachWay(t, name, func(t *testing.T, on config.NotifyOn, dry bool) {
 			account := c.world.load(t)
-			record, subject, text := told(t, account, emulator.Deny(account.Client(), c.denied), on, nil, dry)
+			record, subject, text := told(t, account, disturb.Deny(account.Client(), c.denied), on, nil, dry)
 			if !strings.HasPrefix(subject, c.subject) {
 				t.Errorf("subject %q", subject)
 			}
@@ -269,7 +270,7 @@ func TestTheFirstRunIsTold(t *testing.T) {
 // That the records cannot be listed is no sign of a first run.
 func TestARunIsTheFirstOnlyForSure(t *testing.T) {
 	account := world{images: []object{image(1, 20, 0, 1)}}.load(t)
-	denied := emulator.Fail(account.Client(), "ListObjectsV2", func(_ int, q emulator.Request) bool { return q.Form.Get("prefix") == "runs/" }, 403, "AccessDenied", "Access Denied")
+	denied := disturb.Fail(account.Client(), "ListObjectsV2", func(_ int, q emulator.Request) bool { return q.Form.Get("prefix") == "runs/" }, 403, "AccessDenied", "Access Denied")
 	for _, night := range []struct {
 		doer  emulator.Doer
 		first bool

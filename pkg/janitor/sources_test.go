@@ -16,6 +16,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
@@ -409,7 +410,7 @@ func TestARecycleBinIsWaitedForWhereItIsNeeded(t *testing.T) {
 					case c.fault != nil:
 						return c.fault(r)
 					}
-					return emulator.Fail(doer, q.Action, nil, http.StatusInternalServerError, "InternalError", "An internal error has occurred").Do(r)
+					return disturb.Fail(doer, q.Action, nil, http.StatusInternalServerError, "InternalError", "An internal error has occurred").Do(r)
 				})
 				began := time.Now()
 				record := run(t, failing, c.settings, true)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
@@ -44,7 +45,7 @@ func TestNotifyOn(t *testing.T) {
 			t.Run(fmt.Sprint(name, ", ", on), func(t *testing.T) {
 				bubble(t, func(t *testing.T) {
 					account := c.world.load(t)
-					j := newJanitor(t, emulator.Deny(account.Client(), c.deny...), settings{"TOPIC_ARN": mailTopic, "NOTIFY_ON": string(on), "MAX_DEREGISTRATIONS": c.cap})
+					j := newJanitor(t, disturb.Deny(account.Client(), c.deny...), settings{"TOPIC_ARN": mailTopic, "NOTIFY_ON": string(on), "MAX_DEREGISTRATIONS": c.cap})
 					record := j.Run(t.Context(), "run", c.dry)
 					if err := j.Tell(t.Context(), record); err != nil {
 						t.Fatal(err)
@@ -93,7 +94,7 @@ func TestNoTopicIsNoError(t *testing.T) {
 // One topic that fails does not keep the other from being told, and both faults are known.
 func TestEveryFaultOfTellingIsReturned(t *testing.T) {
 	denying := func(next emulator.Doer, topics ...string) emulator.Doer {
-		return emulator.Fail(next, "Publish", func(_ int, q emulator.Request) bool {
+		return disturb.Fail(next, "Publish", func(_ int, q emulator.Request) bool {
 			return strings.Contains(strings.Join(topics, " "), q.Form.Get("TopicArn"))
 		}, http.StatusForbidden, "AuthorizationError", "No.")
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
@@ -175,7 +176,7 @@ func TestAnInterruptionFinishesTheImageInHand(t *testing.T) {
 			}
 			return false
 		}, nil)
-		doer = emulator.Garble(doer, "DeregisterImage", nil)
+		doer = disturb.Garble(doer, "DeregisterImage", nil)
 		record := newJanitor(t, doer, nil).Run(ctx, "run", false)
 		checkRecord(t, record, 100)
 		checkState(t, record, before, holdings(t, account))

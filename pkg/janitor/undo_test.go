@@ -20,6 +20,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
@@ -253,7 +254,7 @@ func TestRestorableWithRecords(t *testing.T) {
 		if got := said(list)[imageID(2)]; !strings.Contains(list.Warning, "records of runs could not be read") || got != until+" if it needs no snapshot but "+snapshotID(2)+", "+snapshotID(9)+", of which there is no record" {
 			t.Errorf("%q, %q", list.Warning, got)
 		}
-		denied := emulator.Fail(account.Client(), "DescribeSnapshots", func(_ int, r emulator.Request) bool { return r.Region == "us-east-1" }, http.StatusForbidden, "UnauthorizedOperation", "No.")
+		denied := disturb.Fail(account.Client(), "DescribeSnapshots", func(_ int, r emulator.Request) bool { return r.Region == "us-east-1" }, http.StatusForbidden, "UnauthorizedOperation", "No.")
 		s = saveRecord(t, record.Run{Run: removalRun, Regions: []record.Region{{Region: "us-east-1", Images: []record.Image{removedImage(1, ami.Deregistered, now, 1, 7)}}}})
 		if list := newJanitor(t, denied, s).Undo().Restorable(t.Context()); len(list.Removals) > 0 || len(list.Failed) != 1 || !strings.Contains(list.Failed[0].Error, "listing snapshots: UnauthorizedOperation: No.") {
 			t.Errorf("%+v", list)
@@ -269,7 +270,7 @@ func TestUndoOfARunThatWasRefused(t *testing.T) {
 		l.save()
 		l.wrap = func(next emulator.Doer) emulator.Doer {
 			isFirst := func(_ int, q emulator.Request) bool { return q.Form.Get("ImageId") == imageID(1) }
-			return emulator.Fail(next, "DeregisterImage", isFirst, 400, "OperationNotPermitted", "not now")
+			return disturb.Fail(next, "DeregisterImage", isFirst, 400, "OperationNotPermitted", "not now")
 		}
 		first := l.real(0)
 		l.wrap = nil
@@ -301,7 +302,7 @@ func TestUndoOfARemovalThatIsNotConfirmed(t *testing.T) {
 				tried = tried || q.Action == "DeregisterImage"
 				return tried && q.Action == "DescribeImages"
 			}
-			return on(emulator.LoseAnswer(next, "DeregisterImage", nil), unread, func(emulator.Doer, *http.Request) (*http.Response, error) {
+			return on(disturb.LoseAnswer(next, "DeregisterImage", nil), unread, func(emulator.Doer, *http.Request) (*http.Response, error) {
 				return nil, io.ErrUnexpectedEOF
 			})
 		}
@@ -408,7 +409,7 @@ func TestUndoWhereARegionFails(t *testing.T) {
 		account := twoRegions(t)
 		removeByHand(t, account, "us-east-1", removalRun, 1, 1)
 		removeByHand(t, account, "eu-west-1", removalRun, 3, 3)
-		doer := emulator.Fail(account.Client(), "ListImagesInRecycleBin", func(_ int, r emulator.Request) bool { return r.Region == "eu-west-1" },
+		doer := disturb.Fail(account.Client(), "ListImagesInRecycleBin", func(_ int, r emulator.Request) bool { return r.Region == "eu-west-1" },
 			http.StatusForbidden, "UnauthorizedOperation", "No.")
 		undone, err := newJanitor(t, doer, everyRegion).Undo().Run(t.Context(), removalRun)
 		if err != nil || undone.Err() == nil || !strings.Contains(undone.Err().Error(), "eu-west-1: listing the images in the Recycle Bin: UnauthorizedOperation: No.") {
@@ -429,7 +430,7 @@ func TestUndoWhereARegionFails(t *testing.T) {
 		if list := newJanitor(t, doer, everyRegion).Undo().Restorable(t.Context()); len(list.Failed) != 1 || list.Failed[0].Region != "eu-west-1" || len(list.Removals) != 0 {
 			t.Errorf("%+v", list)
 		}
-		undone, err = newJanitor(t, emulator.Deny(account.Client(), "DescribeRegions"), settings{"REGIONS": "all"}).Undo().Run(t.Context(), removalRun)
+		undone, err = newJanitor(t, disturb.Deny(account.Client(), "DescribeRegions"), settings{"REGIONS": "all"}).Undo().Run(t.Context(), removalRun)
 		if err != nil || undone.Err() == nil {
 			t.Errorf("%+v, %v", undone, err)
 		}

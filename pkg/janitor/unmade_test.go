@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
@@ -21,11 +22,11 @@ func TestAnAnnouncementThatWasNotMade(t *testing.T) {
 		action string
 		fault  func(emulator.Doer) emulator.Doer
 	}{
-		"tags refused":      {"announce", func(next emulator.Doer) emulator.Doer { return emulator.Deny(next, "CreateTags") }},
-		"disabling refused": {"disable", func(next emulator.Doer) emulator.Doer { return emulator.Deny(next, "DisableImage") }},
+		"tags refused":      {"announce", func(next emulator.Doer) emulator.Doer { return disturb.Deny(next, "CreateTags") }},
+		"disabling refused": {"disable", func(next emulator.Doer) emulator.Doer { return disturb.Deny(next, "DisableImage") }},
 		"it may be shared": {"disable", func(next emulator.Doer) emulator.Doer {
 			isLook := func(n int, _ emulator.Request) bool { return n > 1 }
-			return emulator.Fail(next, "DescribeImageAttribute", isLook, 403, "UnauthorizedOperation", "no")
+			return disturb.Fail(next, "DescribeImageAttribute", isLook, 403, "UnauthorizedOperation", "no")
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,7 +100,7 @@ func TestALeftoverThatNothingTellsApart(t *testing.T) {
 		}
 		l := live(t, w, settings{"RECORDS": t.TempDir()})
 		l.wrap = func(next emulator.Doer) emulator.Doer {
-			return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+			return disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 		}
 		l.real(0)
 		l.wrap = nil
@@ -179,7 +180,7 @@ func TestALeftoverThatSomebodyUsedStays(t *testing.T) {
 		}
 		l := live(t, w, settings{"RECORDS": t.TempDir(), "KEEP_NEWEST": "0"})
 		l.wrap = func(next emulator.Doer) emulator.Doer {
-			return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+			return disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 		}
 		l.real(0)
 		l.wrap = nil

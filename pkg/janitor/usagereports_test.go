@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -190,7 +191,7 @@ func TestReportsThatAreDenied(t *testing.T) {
 	} {
 		t.Run(action, func(t *testing.T) {
 			l := live(t, others["shared"], maps.Clone(judgingShared))
-			l.wrap = func(next emulator.Doer) emulator.Doer { return emulator.Deny(next, action) }
+			l.wrap = func(next emulator.Doer) emulator.Doer { return disturb.Deny(next, action) }
 			l.want(0, l.real(0), c.first)
 			record := l.real(1)
 			l.want(1, record, c.then)

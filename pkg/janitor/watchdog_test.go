@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
@@ -93,7 +94,7 @@ func sleepAt(t *testing.T, call int, records bool) (reached bool) {
 	l.account.KeepRemoved(30)
 	l.save()
 	l.wrap = func(next emulator.Doer) emulator.Doer {
-		return emulator.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
+		return disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 	}
 	l.real(0) // It leaves a snapshot of image 6.
 

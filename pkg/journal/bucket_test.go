@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
@@ -53,7 +54,7 @@ func answer(next emulator.Doer, action string, m match, alter func(*http.Respons
 
 // swallow keeps the calls of an action that match from the account.
 func swallow(next emulator.Doer, action string, m match) emulator.Doer {
-	return emulator.Fail(next, action, func(n int, q emulator.Request) bool { return m == nil || m(n, q) }, 403, "AccessDenied", "Access Denied")
+	return disturb.Fail(next, action, func(n int, q emulator.Request) bool { return m == nil || m(n, q) }, 403, "AccessDenied", "Access Denied")
 }
 
 // s3Faults are faults of a call. A passing fault that occurs only once is retried without an error.
@@ -62,24 +63,24 @@ var s3Faults = map[string]struct {
 	strike func(next emulator.Doer, action string, m match) emulator.Doer
 }{
 	"denied": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
-		return emulator.Fail(next, action, m, 403, "AccessDenied", "Access Denied")
+		return disturb.Fail(next, action, m, 403, "AccessDenied", "Access Denied")
 	}},
 	"throttled": {true, func(next emulator.Doer, action string, m match) emulator.Doer {
-		return emulator.Fail(next, action, m, 503, "SlowDown", "Please reduce your request rate.")
+		return disturb.Fail(next, action, m, 503, "SlowDown", "Please reduce your request rate.")
 	}},
 	"broken": {true, func(next emulator.Doer, action string, m match) emulator.Doer {
-		return emulator.Fail(next, action, m, 500, "InternalError", "We encountered an internal error. Please try again.")
+		return disturb.Fail(next, action, m, 500, "InternalError", "We encountered an internal error. Please try again.")
 	}},
 	"no_bucket": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
-		return emulator.Fail(next, action, m, 404, "NoSuchBucket", "The specified bucket does not exist")
+		return disturb.Fail(next, action, m, 404, "NoSuchBucket", "The specified bucket does not exist")
 	}},
 	"elsewhere": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
-		return emulator.Fail(next, action, m, 301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")
+		return disturb.Fail(next, action, m, 301, "PermanentRedirect", "The bucket you are attempting to access must be addressed using the specified endpoint.")
 	}},
-	"lost":    {true, emulator.LoseAnswer},
-	"garbled": {false, emulator.Garble},
+	"lost":    {true, disturb.LoseAnswer},
+	"garbled": {false, disturb.Garble},
 	"swallowed": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
-		return emulator.Garble(swallow(next, action, m), action, m)
+		return disturb.Garble(swallow(next, action, m), action, m)
 	}},
 	"not_found_by_a_proxy": {false, func(next emulator.Doer, action string, m match) emulator.Doer {
 		return answer(next, action, m, func(r *http.Response, _ []byte) []byte {
@@ -227,7 +228,7 @@ func testFault(t *testing.T, strike func(emulator.Doer) emulator.Doer, passes fu
 
 // A missing bucket does not mean that there is no record, or that no run is at work.
 func TestABucketThatIsGone(t *testing.T) {
-	gone := emulator.Fail(load(t).Client(), "GetObject", nil, 404, "NoSuchBucket", "The specified bucket does not exist")
+	gone := disturb.Fail(load(t).Client(), "GetObject", nil, 404, "NoSuchBucket", "The specified bucket does not exist")
 	j := open(t, location, config(gone))
 	_, recordErr := j.Record(t.Context(), first)
 	_, historyErr := j.History(t.Context(), region, first, now, only())
@@ -243,7 +244,7 @@ func TestABucketThatIsGone(t *testing.T) {
 // The error says why a lock cannot be written, and retries end.
 func TestALockThatCannotBeWritten(t *testing.T) {
 	tries := 0
-	denied := emulator.Fail(load(t).Client(), "PutObject", func(_ int, q emulator.Request) bool {
+	denied := disturb.Fail(load(t).Client(), "PutObject", func(_ int, q emulator.Request) bool {
 		isLock := strings.Contains(q.Form.Get("Key"), "locks/")
 		if isLock {
 			tries++
@@ -260,8 +261,8 @@ func TestALockThatCannotBeWritten(t *testing.T) {
 // Conditional writes keep runs apart: if a server has none, no run starts.
 func TestAServerWithoutConditionalWrites(t *testing.T) {
 	for name, unsupported := range map[string]emulator.Doer{
-		"in_the_words_of_s3": emulator.Fail(load(t).Client(), "PutObject", conditional, 501, "NotImplemented", "A header you provided implies functionality that is not implemented"),
-		"by_its_status":      emulator.Fail(load(t).Client(), "PutObject", conditional, 501, "NotSupported", ""),
+		"in_the_words_of_s3": disturb.Fail(load(t).Client(), "PutObject", conditional, 501, "NotImplemented", "A header you provided implies functionality that is not implemented"),
+		"by_its_status":      disturb.Fail(load(t).Client(), "PutObject", conditional, 501, "NotSupported", ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -281,7 +282,7 @@ func conditional(_ int, q emulator.Request) bool {
 // again.
 func TestConflictingWrites(t *testing.T) {
 	for _, action := range []string{"PutObject", "DeleteObject"} {
-		client := emulator.Fail(load(t).Client(), action, func(n int, q emulator.Request) bool { return conditional(n, q) && n%2 == 1 },
+		client := disturb.Fail(load(t).Client(), action, func(n int, q emulator.Request) bool { return conditional(n, q) && n%2 == 1 },
 			409, "ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation against this resource.")
 		j := open(t, location, config(client))
 		e, err := j.Start(t.Context(), region, first, account, now, nil)

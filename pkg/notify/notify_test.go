@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/notify"
 )
@@ -158,7 +159,7 @@ func TestEverySubjectIsTaken(t *testing.T) {
 func TestErrorsNameTheTopicAndWhatToDo(t *testing.T) {
 	fail := func(status int, code string) func(emulator.Doer) emulator.Doer {
 		return func(next emulator.Doer) emulator.Doer {
-			return emulator.Fail(next, "Publish", nil, status, code, "Refused.")
+			return disturb.Fail(next, "Publish", nil, status, code, "Refused.")
 		}
 	}
 	for _, c := range []struct {
@@ -167,13 +168,13 @@ func TestErrorsNameTheTopicAndWhatToDo(t *testing.T) {
 		fault func(emulator.Doer) emulator.Doer
 		wants []string
 	}{
-		{"denied", topic, func(next emulator.Doer) emulator.Doer { return emulator.Deny(next, "Publish") }, []string{topic, "AuthorizationError", "allow sns:Publish"}},
+		{"denied", topic, func(next emulator.Doer) emulator.Doer { return disturb.Deny(next, "Publish") }, []string{topic, "AuthorizationError", "allow sns:Publish"}},
 		{"no such topic", topic, fail(http.StatusNotFound, "NotFound"), []string{topic, "NotFound", "correct its ARN"}},
 		{"no key", topic, fail(http.StatusBadRequest, "KMSAccessDenied"), []string{topic, "KMSAccessDenied", "kms:GenerateDataKey"}},
 		{"throttled", topic, fail(http.StatusBadRequest, "Throttled"), []string{topic, "Throttled", "the next run"}},
 		{"refused", topic, fail(http.StatusBadRequest, "InvalidParameter"), []string{topic, "InvalidParameter"}},
-		{"lost answer", topic, func(next emulator.Doer) emulator.Doer { return emulator.LoseAnswer(next, "Publish", nil) }, []string{topic, "connection reset"}},
-		{"no answer of SNS", topic, func(next emulator.Doer) emulator.Doer { return emulator.Garble(next, "Publish", nil) }, []string{topic}},
+		{"lost answer", topic, func(next emulator.Doer) emulator.Doer { return disturb.LoseAnswer(next, "Publish", nil) }, []string{topic, "connection reset"}},
+		{"no answer of SNS", topic, func(next emulator.Doer) emulator.Doer { return disturb.Garble(next, "Publish", nil) }, []string{topic}},
 		{"not an ARN", "ami-janitor", nil, []string{`"ami-janitor"`, "arn:aws:sns:"}},
 		{"of another service", "arn:aws:sqs:eu-west-1:123456789012:queue", nil, []string{"sqs", "arn:aws:sns:"}},
 		{"no region", "arn:aws:sns::123456789012:topic", nil, []string{"arn:aws:sns::", "eu-west-1"}},

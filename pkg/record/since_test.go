@@ -37,7 +37,8 @@ func TestSums(t *testing.T) {
 		"of one month":   {[]record.Run{removing("2026-11-23", 3), removing("2026-11-30", 4)}, "2026-11-30", record.Since{Month: sum("2026-11-23", 2, 7), First: sum("2026-11-23", 2, 7)}},
 		"the next month": {[]record.Run{removing("2026-11-30", 3), removing("2026-12-01", 4)}, "2026-12-01", record.Since{Month: sum("2026-12-01", 1, 4), First: sum("2026-11-30", 2, 7)}},
 		"late in the next month": {
-			[]record.Run{removing("2026-11-30", 3), removing("2026-12-09", 4)}, "2026-12-09",
+			[]record.Run{removing("2026-11-30", 3), removing("2026-12-09", 4)},
+			"2026-12-09",
 			record.Since{Month: sum("2026-12-01", 1, 4), First: sum("2026-11-30", 2, 7)},
 		},
 		"nothing yet this month": {[]record.Run{removing("2026-11-30", 3)}, "2026-12-02", record.Since{Month: sum("2026-12-01", 0, 0), First: sum("2026-11-30", 1, 3)}},

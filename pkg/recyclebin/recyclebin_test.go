@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/recyclebin"
@@ -211,16 +212,16 @@ var actions = []string{"ListRules", "GetRule", "ListImagesInRecycleBin", "ListSn
 func TestFaults(t *testing.T) {
 	for name, fault := range map[string]func(next emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer{
 		"denied": func(next emulator.Doer, action string, _ func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Deny(next, action)
+			return disturb.Deny(next, action)
 		},
 		"throttled": func(next emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(next, action, match, 400, "ThrottlingException", "Rate exceeded")
+			return disturb.Fail(next, action, match, 400, "ThrottlingException", "Rate exceeded")
 		},
 		"broken": func(next emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(next, action, match, 500, "InternalServerException", "Internal error")
+			return disturb.Fail(next, action, match, 500, "InternalServerException", "Internal error")
 		},
-		"lost":    emulator.LoseAnswer,
-		"garbled": emulator.Garble,
+		"lost":    disturb.LoseAnswer,
+		"garbled": disturb.Garble,
 		"cut": func(next emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
 			return change(next, action, match, func(body []byte) []byte { return body[:len(body)*2/3] })
 		},
@@ -255,7 +256,7 @@ func TestFaultsThatPass(t *testing.T) {
 			account := load(t, 1, all(5)...)
 			discard(t, account, 0)
 			few := func(n int, _ emulator.Request) bool { return n <= 3 }
-			bin := read(t, emulator.LoseAnswer(emulator.Fail(account.Client(), action, few, 503, "ServiceUnavailable", "x"), action,
+			bin := read(t, disturb.LoseAnswer(disturb.Fail(account.Client(), action, few, 503, "ServiceUnavailable", "x"), action,
 				func(n int, _ emulator.Request) bool { return n == 5 }))
 			if !bin.Read || len(bin.Rules) != 2 || len(bin.Images) != 1 || len(bin.Snapshots) != 1 {
 				t.Errorf("%s: %+v", action, bin)
@@ -341,7 +342,7 @@ func TestCircularListings(t *testing.T) {
 // A rule that is deleted while the rules are read does not count.
 func TestARuleThatIsGoneMeanwhile(t *testing.T) {
 	account := load(t, 0, all(5)...)
-	gone := emulator.Fail(account.Client(), "GetRule", func(n int, _ emulator.Request) bool { return n == 1 }, 404, "ResourceNotFoundException", "The rule does not exist")
+	gone := disturb.Fail(account.Client(), "GetRule", func(n int, _ emulator.Request) bool { return n == 1 }, 404, "ResourceNotFoundException", "The rule does not exist")
 	equal(t, "bin", read(t, gone), ami.RecycleBin{
 		Read: true, Rules: []ami.BinRule{{ID: "snapRule001", Days: 6}}, Images: map[string]time.Time{}, Snapshots: map[string]time.Time{},
 	})
@@ -415,10 +416,10 @@ func TestExits(t *testing.T) {
 func TestExitsThatCannotBeRead(t *testing.T) {
 	for _, action := range actions[2:] {
 		for name, client := range map[string]func(emulator.Doer) emulator.Doer{
-			"denied":  func(next emulator.Doer) emulator.Doer { return emulator.Deny(next, action) },
-			"garbled": func(next emulator.Doer) emulator.Doer { return emulator.Garble(next, action, nil) },
+			"denied":  func(next emulator.Doer) emulator.Doer { return disturb.Deny(next, action) },
+			"garbled": func(next emulator.Doer) emulator.Doer { return disturb.Garble(next, action, nil) },
 			"the_second_way_denied": func(next emulator.Doer) emulator.Doer {
-				return emulator.Fail(next, action, func(_ int, q emulator.Request) bool { return q.Form.Has("MaxResults") }, 403, "UnauthorizedOperation", "no")
+				return disturb.Fail(next, action, func(_ int, q emulator.Request) bool { return q.Form.Has("MaxResults") }, 403, "UnauthorizedOperation", "no")
 			},
 		} {
 			account := load(t, 60, all(5)...)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -90,7 +91,7 @@ func TestACanaryThatIsDenied(t *testing.T) {
 			orders := passing(quiet)
 			orders.requireBin = true
 			orders.bin = binOf(t, account, 0)
-			doer := emulator.Fail(account.Client(), "DeregisterImage", func(_ int, q emulator.Request) bool {
+			doer := disturb.Fail(account.Client(), "DeregisterImage", func(_ int, q emulator.Request) bool {
 				return number(q.Form.Get("ImageId")) <= test.denied
 			}, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 			outcomes := carryOut(t.Context(), t.Context(), doer, planOf(due(1, 1), due(2, 2), due(3, 3), due(4, 4)), orders).Outcomes

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -254,7 +255,7 @@ func TestWhatStaysLosesItsTags(t *testing.T) {
 			return next
 		},
 		"the snapshot cannot be declared": func(next emulator.Doer, _ *orders, _ context.CancelFunc) emulator.Doer {
-			return emulator.Fail(next, "CreateTags", func(_ int, r emulator.Request) bool {
+			return disturb.Fail(next, "CreateTags", func(_ int, r emulator.Request) bool {
 				return strings.Contains(r.Form.Encode(), "snap-")
 			}, 403, "UnauthorizedOperation", "No.")
 		},
@@ -308,7 +309,7 @@ func TestARoleThatMayNotRemove(t *testing.T) {
 			verdicts = append(verdicts, due(n, n))
 		}
 		account := load(t, images...)
-		calls := &tally{Doer: emulator.Deny(account.Client(), "DeregisterImage")}
+		calls := &tally{Doer: disturb.Deny(account.Client(), "DeregisterImage")}
 		orders := passing(quiet)
 		orders.sideBySide = true
 		var mu sync.Mutex
@@ -539,7 +540,7 @@ func TestStaleDeclarationsThatAnotherRunRenews(t *testing.T) {
 			account := load(t, tagged(image(1), intentTag, "remove", runTag, "x"), tagged(image(2), intentTag, "remove", runTag, other))
 			var doer emulator.Doer = account.Client()
 			if denied {
-				doer = emulator.Fail(doer, "DescribeTags", nil, 403, "UnauthorizedOperation", "not you")
+				doer = disturb.Fail(doer, "DescribeTags", nil, 403, "UnauthorizedOperation", "not you")
 			}
 			plan := planOf()
 			for n := 1; n <= 2; n++ {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
@@ -97,7 +98,7 @@ func TestADeregistrationWhoseAnswerIsLostIsOurs(t *testing.T) {
 		t.Run(name+", once, and nobody may look", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				account := load(t, image(1, 1))
-				doer := emulator.Deny(faulty(account.Client(), "DeregisterImage", lost), "DescribeSnapshots", "DescribeImages")
+				doer := disturb.Deny(faulty(account.Client(), "DeregisterImage", lost), "DescribeSnapshots", "DescribeImages")
 				outcomes := run(doer, planOf(due(1, 1)))
 				// EC2 says the same about images that exist.
 				wantOutcomes(t, outcomes, "failed; 1 failed")
@@ -107,7 +108,7 @@ func TestADeregistrationWhoseAnswerIsLostIsOurs(t *testing.T) {
 		t.Run(name+", and the snapshot cannot be looked at or deleted", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				account := load(t, image(1, 1))
-				doer := emulator.Deny(faulty(account.Client(), "DeregisterImage", lost), "DescribeSnapshots", "DeleteSnapshot")
+				doer := disturb.Deny(faulty(account.Client(), "DeregisterImage", lost), "DescribeSnapshots", "DeleteSnapshot")
 				wantOutcomes(t, run(doer, planOf(due(1, 1))), "deregistered; 1 failed")
 			})
 		})
@@ -125,7 +126,7 @@ func TestADeregistrationWhoseAnswerIsLostIsOurs(t *testing.T) {
 		t.Run(name+", every time, and nobody may look", func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				account := load(t, image(1, 1))
-				doer := emulator.Deny(faulty(account.Client(), "DeregisterImage", always(lostAgain(lost))...), "DescribeImages")
+				doer := disturb.Deny(faulty(account.Client(), "DeregisterImage", always(lostAgain(lost))...), "DescribeImages")
 				outcomes := run(doer, planOf(due(1, 1)))
 				wantOutcomes(t, outcomes, "failed; 1 failed")
 				says(t, outcomes[0].Error, "may or may not")

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -157,7 +158,7 @@ func TestAnImageThatIsGoneIsNotMarked(t *testing.T) {
 						calls := &tally{Doer: faulty(guarded(t, account), gone, goneBefore(1, code))}
 						doer := emulator.Doer(calls)
 						if code == "InvalidAMIID.NotFound" {
-							doer = emulator.Deny(doer, "DescribeImages") // The code says it all.
+							doer = disturb.Deny(doer, "DescribeImages") // The code says it all.
 						}
 						outcomes := run(doer, plan)
 						if calls.sent(gone) == 0 {
@@ -187,7 +188,7 @@ func goneBefore(n int, code string) fault {
 func TestAnImageThatCannotBeMarkedAgain(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, tagged(image(1, 1), old...))
-		outcomes := run(emulator.Deny(guarded(t, account), "CreateTags"), planOf(marking(read(t, account, 1), retention.Announce)))
+		outcomes := run(disturb.Deny(guarded(t, account), "CreateTags"), planOf(marking(read(t, account, 1), retention.Announce)))
 		wantOutcomes(t, outcomes, "failed")
 		says(t, outcomes[0].Error, "could not be marked: tagging it: UnauthorizedOperation")
 		wantState(t, account, 1, "available; announced-by="+oldRun+" team-a due=2029-03-01")
@@ -208,7 +209,7 @@ func TestMarkingThatFails(t *testing.T) {
 							plan := planOf(marking(read(t, account, 1), action), marking(read(t, account, 2), retention.Announce))
 							doer := broken(guarded(t, account))
 							if blind {
-								doer = emulator.Deny(doer, "DescribeImages")
+								doer = disturb.Deny(doer, "DescribeImages")
 							}
 							outcomes := run(doer, plan)
 							agreeOnMark(t, account, outcomes[0], action, blind)
@@ -260,7 +261,7 @@ func agreeOnMark(t *testing.T, account *emulator.Account, outcome ami.Outcome, a
 func TestAllTagsAreTakenOffAgain(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, tagged(image(1, 1), "Owner", "me"))
-		calls := &tally{Doer: emulator.Deny(guarded(t, account), "DisableImage")}
+		calls := &tally{Doer: disturb.Deny(guarded(t, account), "DisableImage")}
 		outcomes := run(calls, planOf(marking(read(t, account, 1), retention.Disable)))
 		wantOutcomes(t, outcomes, "failed")
 		says(t, outcomes[0].Error, "could not be marked: disabling it: UnauthorizedOperation")
@@ -289,7 +290,7 @@ func TestAllTagsAreTakenOffAgain(t *testing.T) {
 func TestTagsThatCannotBeTakenOffAgain(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, image(1, 1))
-		outcomes := run(emulator.Deny(guarded(t, account), "DisableImage", "DeleteTags"), planOf(marking(read(t, account, 1), retention.Disable)))
+		outcomes := run(disturb.Deny(guarded(t, account), "DisableImage", "DeleteTags"), planOf(marking(read(t, account, 1), retention.Disable)))
 		wantOutcomes(t, outcomes, "failed")
 		says(t, outcomes[0].Error, "disabling it: UnauthorizedOperation", "taking off its tags: UnauthorizedOperation")
 		wantState(t, account, 1, "available; announced-by=RUN team-a disabled=RUN due=2030-01-15")

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -147,7 +148,7 @@ func TestTheOrderOfARun(t *testing.T) {
 			plan := planOf(marking(read(t, account, 3), retention.Disable), due(2, 2), keptAnd(read(t, account, 4), retention.LeaveMark),
 				keptAnd(read(t, account, 1), retention.ClearMark))
 			plan.ReportsWanted, plan.ReportsDone = []string{imageID(4)}, []string{"amiur-00000000000000001"}
-			calls := &tally{Doer: emulator.Deny(account.Client(), denials...)}
+			calls := &tally{Doer: disturb.Deny(account.Client(), denials...)}
 			carryOut(t.Context(), t.Context(), calls, plan, passing(quiet))
 			var order []string
 			for action := range strings.FieldsSeq(calls.actionsOf()) {

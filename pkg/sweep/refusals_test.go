@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -254,7 +255,7 @@ func TestTheJournalHearsOfRefusals(t *testing.T) {
 	const settled, refused = "settled", "refused"
 	tags := func(code string, concerns ...int) func(*emulator.Account) emulator.Doer {
 		return func(account *emulator.Account) emulator.Doer {
-			return emulator.Fail(account.Client(), "CreateTags", func(_ int, q emulator.Request) bool {
+			return disturb.Fail(account.Client(), "CreateTags", func(_ int, q emulator.Request) bool {
 				return slices.ContainsFunc(concerns, func(n int) bool {
 					for name, values := range q.Form {
 						if strings.HasPrefix(name, "ResourceId.") && values[0] == imageID(n) {

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
@@ -107,7 +108,7 @@ func TestFailuresOfOneImageAreToldTogether(t *testing.T) {
 		account := load(t, marked[retention.Announce]())
 		plan := planOf(keptAnd(read(t, account, 1), retention.ClearMark))
 		plan.ReportsWanted = []string{imageID(1)}
-		outcomes := run(emulator.Deny(account.Client(), "DeleteTags", "CreateImageUsageReport"), plan)
+		outcomes := run(disturb.Deny(account.Client(), "DeleteTags", "CreateImageUsageReport"), plan)
 		wantOutcomes(t, outcomes, "failed")
 		says(t, outcomes[0].Error, "could not be unmarked: ", "; no usage report could be asked for: UnauthorizedOperation")
 	})

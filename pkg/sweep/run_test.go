@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -114,7 +115,7 @@ func TestEveryReturnCodeIsRead(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				account := load(t, image(1, 1))
 				doer := faulty(account.Client(), "DeregisterImage", codes(code, snapshotID(1)))
-				doer = emulator.Deny(doer, "DeleteSnapshot")
+				doer = disturb.Deny(doer, "DeleteSnapshot")
 				outcomes := run(doer, planOf(due(1, 1)))
 				wantOutcomes(t, outcomes, "deregistered; 1 failed")
 				wantHeld(t, account, "snapshot 1")
@@ -139,7 +140,7 @@ func TestEveryReturnCodeIsRead(t *testing.T) {
 			account := load(t, image(1, 1, 2))
 			// EC2's answer lacks snapshot 2.
 			doer := faulty(account.Client(), "DeregisterImage", codes("internal-error", snapshotID(1)))
-			doer = emulator.Fail(doer, "DeleteSnapshot", func(_ int, r emulator.Request) bool { return r.Form.Get("SnapshotId") == snapshotID(2) },
+			doer = disturb.Fail(doer, "DeleteSnapshot", func(_ int, r emulator.Request) bool { return r.Form.Get("SnapshotId") == snapshotID(2) },
 				403, "UnauthorizedOperation", "No.")
 			wantOutcomes(t, run(doer, planOf(due(1, 1, 2))), "deregistered; 1 deleted; 2 failed")
 			wantHeld(t, account, "snapshot 2")
@@ -254,7 +255,7 @@ func TestRefusals(t *testing.T) {
 				account := load(t, c.of, image(2, 2))
 				calls := &tally{Doer: account.Client()}
 				if c.deny {
-					calls.Doer = emulator.Fail(account.Client(), "DeregisterImage", func(_ int, r emulator.Request) bool { return r.Form.Get("ImageId") == imageID(1) },
+					calls.Doer = disturb.Fail(account.Client(), "DeregisterImage", func(_ int, r emulator.Request) bool { return r.Form.Get("ImageId") == imageID(1) },
 						403, "UnauthorizedOperation", "You are not authorized to perform this operation. Encoded authorization failure message: abc")
 				}
 				outcomes := run(calls, planOf(due(1, 1), due(2, 2)))

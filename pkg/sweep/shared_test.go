@@ -6,12 +6,13 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // refusing denies the deregistration of one image.
 func refusing(next emulator.Doer, n int) emulator.Doer {
-	return emulator.Fail(next, "DeregisterImage", func(_ int, r emulator.Request) bool { return r.Form.Get("ImageId") == imageID(n) }, 403, "UnauthorizedOperation", "No.")
+	return disturb.Fail(next, "DeregisterImage", func(_ int, r emulator.Request) bool { return r.Form.Get("ImageId") == imageID(n) }, 403, "UnauthorizedOperation", "No.")
 }
 
 func TestASharedSnapshotGoesWithTheLastImage(t *testing.T) {
@@ -86,7 +87,7 @@ func TestASharedSnapshotOfAnImageThatMayBeGone(t *testing.T) {
 			}
 			return afterReset(next, r)
 		}
-		doer := emulator.Deny(faulty(account.Client(), "DeregisterImage", always(mayBeGone)...), "DescribeImages")
+		doer := disturb.Deny(faulty(account.Client(), "DeregisterImage", always(mayBeGone)...), "DescribeImages")
 		outcomes := run(doer, planOf(due(1, 9), due(2, 9)))
 		wantOutcomes(t, outcomes, "failed; 9 failed", "deregistered; 9 failed")
 		wantHeld(t, account, "snapshot 9")

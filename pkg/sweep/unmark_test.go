@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -227,7 +228,7 @@ func TestNothingIsLeftToUnmark(t *testing.T) {
 						image, undo := read(t, account, 1), takenBack(t, account, veto, action)
 						doer := faulty(account.Client(), gone, goneBefore(1, code))
 						if code == "InvalidAMIID.NotFound" {
-							doer = emulator.Deny(doer, "DescribeImages")
+							doer = disturb.Deny(doer, "DescribeImages")
 						}
 						if err := sweep.Unmark(t.Context(), client(doer), image, veto, undo, time.Now()); err != nil {
 							t.Errorf("%s, veto %v, gone before %s: %v", action, veto, gone, err)
@@ -462,7 +463,7 @@ func TestARunUnmarks(t *testing.T) {
 		const by = "announced-by=" + earlierRun + " team-a"
 		mark := func(n int) object { return tagged(image(n, n), earlier...) }
 		account := load(t, mark(1), mark(2), mark(3), mark(4), mark(5))
-		doer := emulator.Fail(guarded(t, account), "DeleteTags", func(_ int, r emulator.Request) bool { return r.Form.Get("ResourceId.1") == imageID(2) },
+		doer := disturb.Fail(guarded(t, account), "DeleteTags", func(_ int, r emulator.Request) bool { return r.Form.Get("ResourceId.1") == imageID(2) },
 			403, "UnauthorizedOperation", "No.")
 		var steps []string
 		outcomes := carryOut(t.Context(), t.Context(), doer, planOf(

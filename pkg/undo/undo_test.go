@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/undo"
 )
@@ -187,7 +188,7 @@ func TestKilledAtEveryCall(t *testing.T) {
 // An answer that is lost, and what the second attempt is then refused with, change nothing.
 func TestLostAnswers(t *testing.T) {
 	for _, action := range []string{"RestoreSnapshotFromRecycleBin", "RestoreImageFromRecycleBin", "EnableImage", "CreateTags", "DeleteTags"} {
-		for _, fault := range []func(emulator.Doer, string, func(int, emulator.Request) bool) emulator.Doer{emulator.LoseAnswer, emulator.Garble} {
+		for _, fault := range []func(emulator.Doer, string, func(int, emulator.Request) bool) emulator.Doer{disturb.LoseAnswer, disturb.Garble} {
 			bubble(t, func(t *testing.T) {
 				w, gone := few()
 				account := w.load(t)
@@ -218,7 +219,7 @@ func TestThrottled(t *testing.T) {
 			"RestoreSnapshotFromRecycleBin", "RestoreImageFromRecycleBin", "EnableImage", "CreateTags", "DeleteTags",
 			"DescribeImages", "DescribeSnapshots", "DescribeTags", "ListImagesInRecycleBin", "ListSnapshotsInRecycleBin",
 		} {
-			doer = emulator.Fail(doer, action, func(n int, _ emulator.Request) bool { return n%4 != 0 }, http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
+			doer = disturb.Fail(doer, action, func(n int, _ emulator.Request) bool { return n%4 != 0 }, http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
 		}
 		undoRun(t, client(doer), run)
 		if diff := cmp.Diff(restored(before, ofPictures(gone)...), everything(t, account)); diff != "" {
@@ -244,7 +245,7 @@ func TestDenied(t *testing.T) {
 				before := everything(t, account)
 				w.remove(t, client(account.Client()), run, gone...)
 				began := time.Now()
-				result := undoRun(t, client(emulator.Deny(account.Client(), action)), run)
+				result := undoRun(t, client(disturb.Deny(account.Client(), action)), run)
 				if took := time.Since(began); took > 10*time.Second {
 					t.Errorf("%s was waited for", took)
 				}
@@ -285,7 +286,7 @@ func TestABadResourceDoesNotSpoilTheBatch(t *testing.T) {
 			w, gone := few()
 			account := w.load(t)
 			w.remove(t, client(account.Client()), run, gone...)
-			result := undoRun(t, client(emulator.Fail(account.Client(), action, func(_ int, r emulator.Request) bool {
+			result := undoRun(t, client(disturb.Fail(account.Client(), action, func(_ int, r emulator.Request) bool {
 				return slices.Contains(slices.Collect(formValues(r)), imageID(2))
 			}, http.StatusBadRequest, "InvalidAMIID.Unavailable", "The image is not available.")), run)
 			said := statuses(result)
@@ -460,7 +461,7 @@ func TestTheSnapshotsOfAnImage(t *testing.T) {
 				t.Errorf("%+v", call)
 			}
 		}
-		said := statuses(undoImages(t, client(emulator.Deny(account.Client(), "RestoreImageFromRecycleBin")), imageID(2)))
+		said := statuses(undoImages(t, client(disturb.Deny(account.Client(), "RestoreImageFromRecycleBin")), imageID(2)))
 		if !strings.HasPrefix(said[imageID(2)], "not-restored") || said[snapshotID(12)] != "restored" {
 			t.Errorf("%v", said)
 		}
@@ -481,7 +482,7 @@ func TestASnapshotOfAnotherRun(t *testing.T) {
 		w.remove(t, api, run, w.pictures[0])
 		declare(t, api, otherRun, imageID(2), snapshotID(11))
 		now := everything(t, account)
-		denied := client(emulator.Deny(account.Client(), "RestoreImageFromRecycleBin"))
+		denied := client(disturb.Deny(account.Client(), "RestoreImageFromRecycleBin"))
 		undoWanted(t, denied, undo.Request{Run: run, Images: []undo.Removed{{ImageID: imageID(1), Recorded: true, Snapshots: []string{snapshotID(11)}}}})
 		if diff := cmp.Diff(now, everything(t, account)); diff != "" {
 			t.Error(diff)
@@ -797,8 +798,8 @@ func TestTheBinIsSlow(t *testing.T) {
 		before := everything(t, account)
 		account.SetBinLag(100)
 		w.remove(t, client(account.Client()), run, gone...)
-		lossy := emulator.LoseAnswer(account.Client(), "RestoreImageFromRecycleBin", func(n int, _ emulator.Request) bool { return n == 2 })
-		lossy = emulator.LoseAnswer(lossy, "RestoreSnapshotFromRecycleBin", func(n int, _ emulator.Request) bool { return n == 2 })
+		lossy := disturb.LoseAnswer(account.Client(), "RestoreImageFromRecycleBin", func(n int, _ emulator.Request) bool { return n == 2 })
+		lossy = disturb.LoseAnswer(lossy, "RestoreSnapshotFromRecycleBin", func(n int, _ emulator.Request) bool { return n == 2 })
 		for id, status := range statuses(undoRun(t, client(lossy), run)) {
 			if status != "restored" && id != snapshotID(14) {
 				t.Errorf("%s %s", id, status)
@@ -821,7 +822,7 @@ func TestALookThatFails(t *testing.T) {
 			account := w.load(t)
 			w.remove(t, client(account.Client()), run, gone...)
 			written := writes(account.Calls())
-			api := client(emulator.Deny(account.Client(), action))
+			api := client(disturb.Deny(account.Client(), action))
 			bin, err := undo.Look(t.Context(), api)
 			if err == nil {
 				_, err = undo.Run(t.Context(), api, bin, undo.Request{Run: run, Today: time.Now()})

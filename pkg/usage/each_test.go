@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/pace"
@@ -208,7 +209,7 @@ func TestASilenceThatIsBroken(t *testing.T) {
 	for name, fault := range map[string]func(emulator.Doer) emulator.Doer{
 		"by_an_answer": func(d emulator.Doer) emulator.Doer { return d },
 		"by_a_refusal": func(d emulator.Doer) emulator.Doer {
-			return emulator.Fail(d, "DescribeImageAttribute", nil, 403, "UnauthorizedOperation", "x")
+			return disturb.Fail(d, "DescribeImageAttribute", nil, 403, "UnauthorizedOperation", "x")
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
@@ -288,7 +289,7 @@ func TestUnknownPins(t *testing.T) {
 			maps.Copy(all, pinning[pinnedBy](specification("2", false)))
 			asked := lookup(candidates(10), "launch-templates")
 			asked.TemplateVersions = 1
-			evidence := collectFor(t.Context(), emulator.Deny(holding(t, all).Client(), action), asked)
+			evidence := collectFor(t.Context(), disturb.Deny(holding(t, all).Client(), action), asked)
 			gap(t, evidence, imageID(2), "launch-templates", "not authorized")
 			gap(t, evidence, imageID(1), "launch-templates", "not authorized")
 			if evidence.Images[imageID(8)].Use != ami.Used || evidence.Images[imageID(3)].Use != ami.Used {

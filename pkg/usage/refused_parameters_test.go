@@ -7,13 +7,14 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // refusing refuses every call for parameters of which one has a text in its name, as SSM does: as a whole.
 func refusing(next emulator.Doer, part, code string) emulator.Doer {
-	return emulator.Fail(next, "GetParameters", func(_ int, q emulator.Request) bool {
+	return disturb.Fail(next, "GetParameters", func(_ int, q emulator.Request) bool {
 		for key, values := range q.Form {
 			if strings.HasPrefix(key, "Names.") && strings.Contains(strings.Join(values, ""), part) {
 				return true
@@ -148,7 +149,7 @@ func TestParametersThatNobodyAnswersFor(t *testing.T) {
 	}
 	account := holding(t, naming(images...))
 	synctest.Test(t, func(t *testing.T) {
-		doer := emulator.Fail(account.Client(), "GetParameters", nil, http.StatusInternalServerError, "InternalServerError", "x")
+		doer := disturb.Fail(account.Client(), "GetParameters", nil, http.StatusInternalServerError, "InternalServerError", "x")
 		if got := whys(collect(t.Context(), doer, candidates(1), "launch-templates").Images[imageID(1)]); got != "launch-templates: ssm:GetParameters: InternalServerError: x" {
 			t.Error(got)
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
@@ -318,7 +319,7 @@ type fault func(d emulator.Doer, action string, match func(int, emulator.Request
 
 func failing(status int, code string) fault {
 	return func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-		return emulator.Fail(d, action, match, status, code, "x")
+		return disturb.Fail(d, action, match, status, code, "x")
 	}
 }
 
@@ -363,8 +364,8 @@ var faults = map[string]faulty{
 	"unknown_to_ssm":      {fault: failing(400, "UnknownOperationException"), says: "UnknownOperationException"},
 	"expired_token":       {fault: failing(400, "InvalidNextToken"), says: "InvalidNextToken"},
 	"broken":              {fault: failing(500, "InternalError"), says: "InternalError"},
-	"a_web_page":          {fault: emulator.Garble, says: "not a complete answer"},
-	"lost":                {fault: emulator.LoseAnswer, says: "connection reset by peer"},
+	"a_web_page":          {fault: disturb.Garble, says: "not a complete answer"},
+	"lost":                {fault: disturb.LoseAnswer, says: "connection reset by peer"},
 	"an_empty_answer":     {fault: answeringWith(""), says: "not a complete answer"},
 	"an_empty_object":     {fault: answeringWith("{}"), says: "not a complete answer", lacks: true},
 	"a_list_of_something": {fault: answeringWith(`{"Images": []}`), says: "not a complete answer", lacks: true},
@@ -470,7 +471,7 @@ func TestEveryPermissionIsNeeded(t *testing.T) {
 			})
 			asked := lookup(withSnapshots(12), usage.Sources()...)
 			asked.TemplateVersions = 3
-			evidence := collectFor(t.Context(), emulator.Deny(account.Client(), action), asked)
+			evidence := collectFor(t.Context(), disturb.Deny(account.Client(), action), asked)
 			for _, image := range asked.Images {
 				if finding := evidence.Images[image.ID]; finding.Use != ami.Unknown || len(finding.Gaps) == 0 {
 					t.Errorf("%s: %+v, want unknown", image.ID, finding)
@@ -660,7 +661,7 @@ func TestSnapshotsWithoutAnImage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var a asked
-			client := emulator.Fail(holding(t, nil).Client(), test.deny, nil, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+			client := disturb.Fail(holding(t, nil).Client(), test.deny, nil, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 			evidence := collectFor(t.Context(), a.by(client), usage.Lookup{Account: owner, Region: region, Names: test.sources, Snapshots: []string{snapshotID(5)}})
 			found := evidence.Snapshots[snapshotID(5)]
 			if (found.LookedUp && len(found.Gaps) == 0) != test.known || (len(found.Gaps) > 0) != (test.deny != "") {

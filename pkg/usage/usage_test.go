@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
@@ -407,19 +408,19 @@ func TestALookupThatFailsIsAGap(t *testing.T) {
 		says  string
 	}{
 		"denied": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(d, action, match, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
+			return disturb.Fail(d, action, match, 403, "UnauthorizedOperation", "You are not authorized to perform this operation.")
 		}, "UnauthorizedOperation: You are not authorized to perform this operation."},
 		"throttled": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(d, action, match, 503, "RequestLimitExceeded", "Request limit exceeded.")
+			return disturb.Fail(d, action, match, 503, "RequestLimitExceeded", "Request limit exceeded.")
 		}, "RequestLimitExceeded: Request limit exceeded."},
 		"broken": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(d, action, match, 500, "InternalError", "An internal error has occurred.")
+			return disturb.Fail(d, action, match, 500, "InternalError", "An internal error has occurred.")
 		}, "InternalError"},
 		"unknown": {func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
-			return emulator.Fail(d, action, match, 400, "InvalidAMIID.NotFound", "The image id does not exist")
+			return disturb.Fail(d, action, match, 400, "InvalidAMIID.NotFound", "The image id does not exist")
 		}, "InvalidAMIID.NotFound"},
-		"garbled": {emulator.Garble, "not a complete answer"},
-		"lost":    {emulator.LoseAnswer, "connection reset by peer"},
+		"garbled": {disturb.Garble, "not a complete answer"},
+		"lost":    {disturb.LoseAnswer, "connection reset by peer"},
 	}
 	for action, source := range map[string]string{"DescribeImageReferences": "references", "DescribeImageAttribute": "launch permissions"} {
 		for name, fault := range faults {
@@ -446,7 +447,7 @@ func TestALookupThatFailsIsAGap(t *testing.T) {
 
 // The gaps of an image are sorted, as Finding says, and both sources and actions are named.
 func TestGapsAreSorted(t *testing.T) {
-	deaf := emulator.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
+	deaf := disturb.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
 	finding := collect(t.Context(), deaf, candidates(1)).Images[imageID(1)]
 	const denied = ": UnauthorizedOperation: You are not authorized to perform this operation."
 	want := ami.Finding{Gaps: []ami.Gap{
@@ -462,8 +463,8 @@ func TestAFaultThatPasses(t *testing.T) {
 	account := holding(t, nil)
 	synctest.Test(t, func(t *testing.T) {
 		odd := func(n int, _ emulator.Request) bool { return n%2 == 1 }
-		flaky := emulator.Fail(account.Client(), "DescribeImageReferences", odd, 503, "RequestLimitExceeded", "x")
-		flaky = emulator.LoseAnswer(flaky, "DescribeImageAttribute", odd)
+		flaky := disturb.Fail(account.Client(), "DescribeImageReferences", odd, 503, "RequestLimitExceeded", "x")
+		flaky = disturb.LoseAnswer(flaky, "DescribeImageAttribute", odd)
 		proven(t, collect(t.Context(), flaky, candidates(2)), imageID(1), imageID(2))
 	})
 }
@@ -666,7 +667,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
-			throttled := emulator.Fail(account.Client(), "DescribeImageReferences", nil, 503, "RequestLimitExceeded", "x")
+			throttled := disturb.Fail(account.Client(), "DescribeImageReferences", nil, 503, "RequestLimitExceeded", "x")
 			for id, finding := range collect(ctx, throttled, candidates(12)).Images {
 				if finding.Use != ami.Unknown || len(finding.Gaps) == 0 {
 					t.Errorf("%s: %+v, want unknown", id, finding)
@@ -679,7 +680,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 // Progress is told after each image, once, up to the end.
 func TestProgress(t *testing.T) {
 	var told [][2]int
-	deaf := emulator.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
+	deaf := disturb.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
 	usage.Collect(t.Context(), clients(deaf), lookup(candidates(3)), func(done, total int) { told = append(told, [2]int{done, total}) })
 	if want := [][2]int{{1, 3}, {2, 3}, {3, 3}}; !slices.Equal(told, want) {
 		t.Errorf("told %v, want %v", told, want)

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
@@ -178,7 +179,7 @@ func TestExplainErrorsOfOtherServices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				tries := 0
-				failing := emulator.Fail(account(t).Client(), test.action, func(n int, _ emulator.Request) bool {
+				failing := disturb.Fail(account(t).Client(), test.action, func(n int, _ emulator.Request) bool {
 					tries = n
 					return true
 				}, test.status, test.code, test.says)

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
@@ -60,7 +61,7 @@ func TestFindTags(t *testing.T) {
 		if found, err := wire.FindTags(t.Context(), api, these, "a", "b", "d"); err != nil || fmt.Sprint(found) != want {
 			t.Errorf("%v, %v, want %s", err, found, want)
 		}
-		denied := client(emulator.Deny(account.Client(), "DescribeTags")).ec2
+		denied := client(disturb.Deny(account.Client(), "DescribeTags")).ec2
 		if found, err := wire.FindTags(t.Context(), denied, these, "a"); err == nil || found != nil {
 			t.Errorf("%v, %v", err, found)
 		}

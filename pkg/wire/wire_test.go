@@ -27,6 +27,7 @@ import (
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/smithy-go"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
@@ -338,7 +339,7 @@ func TestAGarbledAnswerIsAnError(t *testing.T) {
 	for action, call := range actions {
 		t.Run(action, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				items, err := call(t.Context(), client(emulator.Garble(account(t).Client(), action, nil)))
+				items, err := call(t.Context(), client(disturb.Garble(account(t).Client(), action, nil)))
 				if err == nil {
 					t.Fatalf("%d items and no error", items)
 				}
@@ -402,7 +403,7 @@ func TestRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		emulated := account(t)
 		tries := 0
-		throttled := emulator.Fail(emulated.Client(), "DescribeImages", func(n int, _ emulator.Request) bool {
+		throttled := disturb.Fail(emulated.Client(), "DescribeImages", func(n int, _ emulator.Request) bool {
 			tries = n
 			return n <= 7
 		}, http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
@@ -413,7 +414,7 @@ func TestRetries(t *testing.T) {
 		if tries != 8 || time.Since(began) > 7*20*time.Second {
 			t.Errorf("%d tries in %s", tries, time.Since(began))
 		}
-		always := emulator.Fail(emulated.Client(), "DescribeImages", func(n int, _ emulator.Request) bool {
+		always := disturb.Fail(emulated.Client(), "DescribeImages", func(n int, _ emulator.Request) bool {
 			tries = n
 			return true
 		}, http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
@@ -427,7 +428,7 @@ func TestRetries(t *testing.T) {
 // The budget of retries that the SDK keeps by default must not run dry: it would make every further throttling final.
 func TestRetriesDoNotRunOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		throttled := emulator.Fail(account(t).Client(), "DescribeImages", func(n int, _ emulator.Request) bool { return n%4 != 0 },
+		throttled := disturb.Fail(account(t).Client(), "DescribeImages", func(n int, _ emulator.Request) bool { return n%4 != 0 },
 			http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded.")
 		c := client(throttled)
 		for n := range 200 {
@@ -444,7 +445,7 @@ func TestADenialIsNotRetried(t *testing.T) {
 	tries := 0
 	counted := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		tries++
-		return emulator.Deny(emulated.Client(), "DescribeImages").Do(r)
+		return disturb.Deny(emulated.Client(), "DescribeImages").Do(r)
 	})
 	_, err := actions["DescribeImages"](t.Context(), client(counted))
 	if got, want := wire.Explain(err), "UnauthorizedOperation: You are not authorized to perform this operation."; got != want || tries != 1 {
@@ -476,12 +477,12 @@ func TestExplain(t *testing.T) {
 		want string
 	}{
 		"denied": {
-			func(d emulator.Doer) emulator.Doer { return emulator.Deny(d, "DescribeImages") },
+			func(d emulator.Doer) emulator.Doer { return disturb.Deny(d, "DescribeImages") },
 			"UnauthorizedOperation: You are not authorized to perform this operation.",
 		},
 		"denied_with_an_encoded_message": {
 			func(d emulator.Doer) emulator.Doer {
-				return emulator.Fail(d, "DescribeImages", nil, 403, "UnauthorizedOperation",
+				return disturb.Fail(d, "DescribeImages", nil, 403, "UnauthorizedOperation",
 					"You are not authorized to perform this operation. User: arn:aws:sts::1:assumed-role/x/y is not authorized. "+
 						"Encoded authorization failure message: 4GIOHlTkIaWHQD0Q0m6XSnuUMCm")
 			},
@@ -489,24 +490,24 @@ func TestExplain(t *testing.T) {
 		},
 		"throttled": {
 			func(d emulator.Doer) emulator.Doer {
-				return emulator.Fail(d, "DescribeImages", nil, 503, "RequestLimitExceeded", "Request limit exceeded.")
+				return disturb.Fail(d, "DescribeImages", nil, 503, "RequestLimitExceeded", "Request limit exceeded.")
 			},
 			"RequestLimitExceeded: Request limit exceeded.",
 		},
 		"an_error_without_a_message": {
 			func(d emulator.Doer) emulator.Doer {
-				return emulator.Fail(d, "DescribeImages", nil, 400, "InvalidParameterValue", "")
+				return disturb.Fail(d, "DescribeImages", nil, 400, "InvalidParameterValue", "")
 			},
 			"InvalidParameterValue: UnknownError",
 		},
 		"a_message_of_several_lines": {
 			func(d emulator.Doer) emulator.Doer {
-				return emulator.Fail(d, "DescribeImages", nil, 400, "Blocked", "one\n  two\r\nthree")
+				return disturb.Fail(d, "DescribeImages", nil, 400, "Blocked", "one\n  two\r\nthree")
 			},
 			"Blocked: one two three",
 		},
 		"lost": {
-			func(d emulator.Doer) emulator.Doer { return emulator.LoseAnswer(d, "DescribeImages", nil) },
+			func(d emulator.Doer) emulator.Doer { return disturb.LoseAnswer(d, "DescribeImages", nil) },
 			"connection reset by peer",
 		},
 	} {
@@ -528,7 +529,7 @@ func TestExplain(t *testing.T) {
 
 func TestExplainTheEndOfTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		throttled := emulator.Fail(account(t).Client(), "DescribeImages", nil, 503, "RequestLimitExceeded", "Request limit exceeded.")
+		throttled := disturb.Fail(account(t).Client(), "DescribeImages", nil, 503, "RequestLimitExceeded", "Request limit exceeded.")
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
 		_, err := actions["DescribeImages"](ctx, client(throttled))

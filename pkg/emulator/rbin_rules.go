@@ -62,7 +62,7 @@ func (a *Account) KeepRemoved(days int) {
 	defer a.mu.Unlock()
 	for _, r := range a.regions {
 		if d := r.documents[rulesFile]; len(d.items) == 0 {
-			d.items = keepRemoved(days)
+			d.items = JanitorRules(days)
 		}
 	}
 }
@@ -80,8 +80,8 @@ func (a *Account) HasRules() bool {
 	return false
 }
 
-// keepRemoved are the rules by which the Recycle Bin retains what the janitor removes.
-func keepRemoved(days int) []object {
+// JanitorRules are the rules by which the Recycle Bin retains what the janitor removes.
+func JanitorRules(days int) []map[string]any {
 	rule := func(id, kind string) object {
 		return object{
 			"Identifier": id, "ResourceType": kind, "Status": "available", "Description": "What AMI Janitor removes",
@@ -162,7 +162,7 @@ func (c *call) rule() (object, error) {
 	case !ruleID.MatchString(id):
 		return nil, c.invalid("Invalid rule identifier: '%s'", id)
 	}
-	return nil, &apiError{http.StatusNotFound, "ResourceNotFoundException", fmt.Sprintf("The rule '%s' does not exist", id)}
+	return nil, &Error{http.StatusNotFound, "ResourceNotFoundException", fmt.Sprintf("The rule '%s' does not exist", id)}
 }
 
 // deleteRule deletes a rule that is not locked. What it has retained stays in the Recycle Bin.
@@ -172,7 +172,7 @@ func deleteRule(c *call) (object, error) {
 		return nil, err
 	}
 	if state := text(rule, "LockState"); state == "locked" || state == "pending_unlock" {
-		return nil, &apiError{http.StatusConflict, "ConflictException", fmt.Sprintf("The rule is %s", state)}
+		return nil, &Error{http.StatusConflict, "ConflictException", fmt.Sprintf("The rule is %s", state)}
 	}
 	c.region.remove(rulesFile, "Identifier", text(rule, "Identifier"))
 	return object{}, nil
@@ -292,7 +292,7 @@ func (c *call) roomForRule(rule object) error {
 }
 
 func quotaExceeded(format string, arguments ...any) error {
-	return &apiError{http.StatusPaymentRequired, "ServiceQuotaExceededException", fmt.Sprintf(format, arguments...)}
+	return &Error{http.StatusPaymentRequired, "ServiceQuotaExceededException", fmt.Sprintf(format, arguments...)}
 }
 
 // newRuleID is an id that no rule has or has had.

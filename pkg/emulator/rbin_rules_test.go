@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	"github.com/aws/aws-sdk-go-v2/service/rbin/types"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
@@ -316,6 +317,6 @@ func TestRecycleBinProtocol(t *testing.T) {
 			}
 		})
 	}
-	_, err := rbinClient(emulator.Deny(load(t, directory()).Client(), "ListRules")).ListRules(t.Context(), &rbin.ListRulesInput{ResourceType: "EC2_IMAGE"})
+	_, err := rbinClient(disturb.Deny(load(t, directory()).Client(), "ListRules")).ListRules(t.Context(), &rbin.ListRulesInput{ResourceType: "EC2_IMAGE"})
 	equal(t, "denied", code(err)+fmt.Sprint(status(err)), "AccessDeniedException403")
 }

@@ -1,4 +1,4 @@
-package emulator
+package middleware
 
 import (
 	"bytes"
@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // logLine is a request that has been answered.
@@ -24,13 +26,13 @@ type logLine struct {
 
 // Log writes a line of JSON for each request to AWS as it is answered, in that order: t, svc, action, region, status and
 // code. Each line is written at once, with one call. A request whose line cannot be written gets no answer.
-func Log(next Doer, w io.Writer, now func() time.Time) Doer {
+func Log(next emulator.Doer, w io.Writer, now func() time.Time) emulator.Doer {
 	var mu sync.Mutex
-	return DoerFunc(func(r *http.Request) (*http.Response, error) {
-		if r.URL.Path == messagesPath {
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path == emulator.MessagesPath {
 			return next.Do(r)
 		}
-		q, _ := Inspect(r) // What cannot be read is answered, too.
+		q, _ := emulator.Inspect(r) // What cannot be read is answered, too.
 		line := logLine{Svc: q.Service, Action: q.Action, Region: q.Region}
 		response, err := next.Do(r)
 		if err == nil {

@@ -1,12 +1,13 @@
-package emulator
+package middleware
 
 import (
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // unfilteredActions are the actions which draw from a smaller bucket when they are called without a filter and without
@@ -24,7 +25,7 @@ func PublishedLimit(action string, unfilteredUnpaginated bool) (burst, perSecond
 		return burst, perSecond
 	}
 	switch {
-	case !isRead(action):
+	case !emulator.IsRead(action):
 		return 50, 5
 	case unfilteredUnpaginated && slices.Contains(unfilteredActions, action):
 		return 50, 10
@@ -56,14 +57,9 @@ func ownLimit(action string) (burst, perSecond float64) {
 	return 0, 0
 }
 
-// isRead reports whether an action changes nothing, by its name, as EC2 sorts them.
-func isRead(action string) bool {
-	return slices.ContainsFunc([]string{"Describe", "Get", "List", "Search"}, func(verb string) bool { return strings.HasPrefix(action, verb) })
-}
-
 // unfiltered reports whether a request has neither a filter nor pages. Whether ids count as a filter is not documented;
 // here they do not.
-func unfiltered(q Request) bool {
+func unfiltered(q emulator.Request) bool {
 	for name := range q.Form {
 		if name == "MaxResults" || name == "NextToken" || strings.HasPrefix(name, "Filter.") {
 			return false
@@ -78,9 +74,8 @@ type Limits struct {
 	now  func() time.Time
 	ours float64 // The share of every bucket that others leave.
 
-	mu        sync.Mutex
-	buckets   map[limitKey]*tokens
-	throttled map[string]int
+	mu      sync.Mutex
+	buckets map[limitKey]*tokens
 }
 
 type limitKey struct {
@@ -98,29 +93,24 @@ type tokens struct {
 // NewLimits returns EC2's published limits, on the given clock. Others in the account use the given share of every
 // bucket, of its size and of what is added to it: a number from 0, for nobody else, to less than 1.
 func NewLimits(now func() time.Time, others float64) *Limits {
-	return &Limits{now: now, ours: 1 - min(max(others, 0), 1), buckets: map[limitKey]*tokens{}, throttled: map[string]int{}}
+	return &Limits{now: now, ours: 1 - min(max(others, 0), 1), buckets: map[limitKey]*tokens{}}
 }
 
 // Wrap refuses the requests for which there is no token with RequestLimitExceeded. They have no effect, and cost none.
-func (l *Limits) Wrap(next Doer) Doer {
-	return DoerFunc(func(r *http.Request) (*http.Response, error) {
-		q, err := Inspect(r)
+func (l *Limits) Wrap(next emulator.Doer) emulator.Doer {
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
 		if err != nil || q.Service != "ec2" || r.Context().Err() != nil || l.take(q) {
 			return next.Do(r)
 		}
-		return failure(r, q, &apiError{http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded."})
+		return emulator.Refuse(r, q, &emulator.Error{
+			Status: http.StatusServiceUnavailable, Code: "RequestLimitExceeded", Message: "Request limit exceeded.",
+		}), nil
 	})
 }
 
-// Throttled returns how many requests have been refused so far, by action.
-func (l *Limits) Throttled() map[string]int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return maps.Clone(l.throttled)
-}
-
 // take takes a token for a request, if there is one.
-func (l *Limits) take(q Request) bool {
+func (l *Limits) take(q emulator.Request) bool {
 	key := limitKey{q.Region, q.Action, slices.Contains(unfilteredActions, q.Action) && unfiltered(q)}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -131,11 +121,7 @@ func (l *Limits) take(q Request) bool {
 		b = &tokens{burst: burst * l.ours, perSecond: perSecond * l.ours, left: burst * l.ours, at: now}
 		l.buckets[key] = b
 	}
-	if b.take(now) {
-		return true
-	}
-	l.throttled[q.Action]++
-	return false
+	return b.take(now)
 }
 
 // rounding is how much a token may lack, for the sake of floating-point numbers: who waits for exactly one gets it.

@@ -1,19 +1,23 @@
-package emulator
+package sample
 
-import "fmt"
+import (
+	"fmt"
 
-// sampleAccountID is AWS's own example account.
-const sampleAccountID = "123456789012"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+)
 
-// sampleImage is a row of the sample account. To extend it, add one.
-type sampleImage struct {
+// accountID is AWS's own example account.
+const accountID = "123456789012"
+
+// imageRow is a row of the sample account. To extend it, add one.
+type imageRow struct {
 	name     string   // DATE in it stands for the day of creation.
 	age      int      // Days since the creation.
 	launched int      // Days since the last launch on record; 0 if there is none.
 	gib      []int    // The sizes of the volumes whose snapshots no other image maps.
 	maps     []string // The labels of snapshots of the table below; one that is not there is not in the account.
 	tags     labels
-	use      string // What uses it: one of the keys of sampleUses; "" if nothing does.
+	use      string // What uses it: one of the keys of uses; "" if nothing does.
 	access   string // Who may launch it: "all", an account, or "unreadable"; "" for nobody else.
 	with     object // Further fields of the image, as DescribeImages has them; null takes one away.
 }
@@ -21,28 +25,28 @@ type sampleImage struct {
 // labels are tags, by key.
 type labels map[string]string
 
-// sampleSnapshot is a snapshot that is worth a row: one that is shared, or special.
-type sampleSnapshot struct {
+// snapshotRow is a snapshot that is worth a row: one that is shared, or special.
+type snapshotRow struct {
 	label  string
 	gib    int
 	age    int // Days since it was begun; that of the oldest image that maps it if there is one.
 	tags   labels
 	lock   string // The state of its lock; "" if it has none.
-	access string // Who may make volumes of it, as with sampleImage.
+	access string // Who may make volumes of it, as with imageRow.
 	with   object
 }
 
-// sampleVariables are what the function of the sample's stack is told.
-var sampleVariables = labels{
+// variables are what the function of the sample's stack is told.
+var variables = labels{
 	"DRY_RUN": "true", "POLICY_NAME": "ami-janitor", "STACK_NAME": "ami-janitor", "STALE_AFTER": "90d", "REGIONS": "",
-	"RECYCLE_BIN_DAYS": "14", "REQUIRE_RECYCLE_BIN": "true", "RECORDS": "s3://" + RecordsBucket,
-	"TOPIC_ARN": "arn:aws:sns:us-east-1:" + sampleAccountID + ":ami-janitor-DigestTopic-0123456789AB",
+	"RECYCLE_BIN_DAYS": "14", "REQUIRE_RECYCLE_BIN": "true", "RECORDS": "s3://" + emulator.RecordsBucket,
+	"TOPIC_ARN": "arn:aws:sns:us-east-1:" + accountID + ":ami-janitor-DigestTopic-0123456789AB",
 }
 
-// sampleRetention is for how many days the Recycle Bin retains what the janitor removes.
-const sampleRetention = 14
+// retention is for how many days the Recycle Bin retains what the janitor removes.
+const retention = 14
 
-var sampleImages = []sampleImage{
+var images = []imageRow{
 	// A fleet that is rolled often: the newest are in use, the older ones are free to go, but for one that an
 	// instance nobody replaced still runs.
 	{name: "web-DATE-0412", age: 9, launched: 2, gib: []int{8}, tags: labels{"Team": "storefront"}, use: "running"},
@@ -76,7 +80,7 @@ var sampleImages = []sampleImage{
 	{name: "base-al2023-DATE", age: 520, launched: 470, gib: []int{8}},
 	{
 		name: "base-al2023-hardened-DATE", age: 14, launched: 10, gib: []int{8},
-		with: object{"SourceImageId": sampleID("ami", "base-al2023-DATE", 520), "SourceImageRegion": "us-east-1"},
+		with: object{"SourceImageId": idOf("ami", "base-al2023-DATE", 520), "SourceImageRegion": "us-east-1"},
 	},
 	{name: "golden-ubuntu-22.04-DATE", age: 20, launched: 3, gib: []int{10}, tags: labels{"Team": "platform"}, access: "111122223333"},
 	{name: "golden-ubuntu-22.04-DATE", age: 262, launched: 200, gib: []int{10}, tags: labels{"Team": "platform", "ami-janitor:keep": "true"}},
@@ -99,7 +103,7 @@ var sampleImages = []sampleImage{
 		name: "pipeline-al2023 DATE", age: 275, gib: []int{8},
 		tags: labels{
 			"CreatedBy":          "EC2 Image Builder",
-			"Ec2ImageBuilderArn": "arn:aws:imagebuilder:us-east-1:" + sampleAccountID + ":image/pipeline-al2023/1.0.4/1",
+			"Ec2ImageBuilderArn": "arn:aws:imagebuilder:us-east-1:" + accountID + ":image/pipeline-al2023/1.0.4/1",
 		},
 	},
 	{name: "drs-conversion-DATE", age: 260, gib: []int{8}, tags: labels{"AWSElasticDisasterRecoveryManaged": "drs.amazonaws.com"}},
@@ -200,7 +204,7 @@ var sampleImages = []sampleImage{
 	{name: "cluster-node", age: 215, launched: 200, gib: []int{30}, use: "managed"},
 	{
 		name: "storefront-copy", age: 330, gib: []int{8},
-		with: object{"SourceImageId": sampleID("ami", "web-DATE-0412", 339), "SourceImageRegion": "us-east-1"},
+		with: object{"SourceImageId": idOf("ami", "web-DATE-0412", 339), "SourceImageRegion": "us-east-1"},
 	},
 
 	// Nobody remembers them.
@@ -209,7 +213,7 @@ var sampleImages = []sampleImage{
 	{name: "before-upgrade", age: 1130, gib: []int{120, 1000}, tags: labels{"Team": "data"}},
 }
 
-var sampleSnapshots = []sampleSnapshot{
+var snapshots = []snapshotRow{
 	{label: "shared by two stale", gib: 200, tags: labels{"Team": "reporting"}},
 	{label: "shared with a kept one", gib: 40},
 	{label: "locked", gib: 300, lock: "governance"},
@@ -224,17 +228,17 @@ var sampleSnapshots = []sampleSnapshot{
 	{label: "of a claimed one", gib: 24, tags: labels{"ami-janitor:intent": "remove", "ami-janitor:run": "ONGOING"}},
 	ofNoImage,
 	{label: "of an image that is gone", gib: 45, age: 620, with: object{
-		"Description": "Created by CreateImage(" + sampleID("i", "gone", 0) + ") for " + sampleID("ami", "gone", 0),
+		"Description": "Created by CreateImage(" + idOf("i", "gone", 0) + ") for " + idOf("ami", "gone", 0),
 	}},
 	{label: "shared, of an image that is gone", gib: 90, age: 615, access: "111122223333", with: object{
-		"Description": "Created by CreateImage(" + sampleID("i", "gone, too", 0) + ") for " + sampleID("ami", "gone, too", 0),
+		"Description": "Created by CreateImage(" + idOf("i", "gone, too", 0) + ") for " + idOf("ami", "gone, too", 0),
 	}},
 }
 
 var (
-	sampleSnapshotsElsewhere = []sampleSnapshot{ofNoImage}
+	snapshotsElsewhere = []snapshotRow{ofNoImage}
 
-	ofNoImage = sampleSnapshot{label: "of no image", gib: 75, age: 410, with: object{"Description": "before the resize"}}
+	ofNoImage = snapshotRow{label: "of no image", gib: 75, age: 410, with: object{"Description": "before the resize"}}
 )
 
 // The tags with which the janitor announces a removal.
@@ -253,8 +257,8 @@ var fortyNineTags = func() labels {
 	return tags
 }()
 
-// sampleImagesElsewhere are the images of a second region, none of which has a launch on record, although one is running.
-var sampleImagesElsewhere = []sampleImage{
+// imagesElsewhere are the images of a second region, none of which has a launch on record, although one is running.
+var imagesElsewhere = []imageRow{
 	{name: "edge-DATE", age: 12, gib: []int{8}},
 	{name: "edge-DATE", age: 240, gib: []int{8}, use: "running"},
 	{name: "edge-DATE", age: 365, gib: []int{8}},

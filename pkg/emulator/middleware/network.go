@@ -1,42 +1,14 @@
-package emulator
+package middleware
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
-	"io"
-	"maps"
 	"net/http"
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
-
-// Draw returns a number from 0 to less than 1 that depends on its arguments alone, and on each of them. What a
-// simulation decides by it is the same in every run of the same seed, in whatever order its goroutines come.
-func Draw(seed uint64, words ...string) float64 {
-	h := sha256.New()
-	var number [8]byte
-	write := func(n uint64) {
-		binary.BigEndian.PutUint64(number[:], n)
-		_, _ = h.Write(number[:]) // A hash takes everything.
-	}
-	write(seed)
-	for _, word := range words {
-		write(uint64(len(word)))
-		_, _ = io.WriteString(h, word)
-	}
-	return float64(binary.BigEndian.Uint64(h.Sum(nil))>>11) / (1 << 53)
-}
-
-// Subject is what a request is about, as one text: its parameters without those that tell one call from another of the
-// same kind.
-func (q Request) Subject() string {
-	form := maps.Clone(q.Form)
-	for _, name := range []string{"Action", "ClientToken", "Version"} {
-		form.Del(name)
-	}
-	return form.Encode()
-}
 
 // Attempts counts how often each action has been tried on the same subject. It is safe for concurrent use.
 type Attempts struct {
@@ -45,7 +17,7 @@ type Attempts struct {
 }
 
 // Next counts an attempt, and returns which one it is, from 1.
-func (a *Attempts) Next(q Request) int {
+func (a *Attempts) Next(q emulator.Request) int {
 	key := sha256.Sum256([]byte(q.Service + " " + q.Region + " " + q.Action + " " + q.Subject()))
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -75,24 +47,24 @@ type Network struct {
 // How long it takes is a function of the seed, the action, its subject and which attempt it is. No two arrive at the same
 // instant, so that in the bubble of a synctest the order of events does not depend on how goroutines are scheduled, as
 // long as no two requests for the same are sent at the same instant.
-func (n *Network) Wrap(next Doer) Doer {
+func (n *Network) Wrap(next emulator.Doer) emulator.Doer {
 	if n.Latency <= 0 {
 		return next
 	}
-	return DoerFunc(func(r *http.Request) (*http.Response, error) {
-		q, err := Inspect(r)
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
 		if err != nil {
 			return next.Do(r)
 		}
 		words := []string{q.Service, q.Region, q.Action, q.Subject(), strconv.Itoa(n.attempts.Next(q))}
-		if err := n.travel(r, Draw(n.Seed, append(words, "request")...)); err != nil {
+		if err := n.travel(r, emulator.Draw(n.Seed, append(words, "request")...)); err != nil {
 			return nil, err
 		}
 		response, err := next.Do(r)
 		if err != nil {
 			return nil, err
 		}
-		if err := n.travel(r, Draw(n.Seed, append(words, "answer")...)); err != nil {
+		if err := n.travel(r, emulator.Draw(n.Seed, append(words, "answer")...)); err != nil {
 			_ = response.Body.Close() // Nobody is going to read it.
 			return nil, err
 		}
@@ -110,7 +82,7 @@ func (n *Network) travel(r *http.Request, draw float64) error {
 	case <-timer.C:
 		return nil
 	case <-r.Context().Done():
-		return lost(r, r.Context().Err())
+		return emulator.Lost(r, r.Context().Err())
 	}
 }
 
@@ -134,18 +106,4 @@ func (n *Network) release(arrival int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	delete(n.arrivals, arrival)
-}
-
-// Handler serves a Doer to others. A lost answer breaks the connection.
-func Handler(d Doer) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		response, err := d.Do(r)
-		if err != nil {
-			panic(http.ErrAbortHandler)
-		}
-		defer response.Body.Close() //nolint:errcheck // It is in memory.
-		maps.Copy(w.Header(), response.Header)
-		w.WriteHeader(response.StatusCode)
-		_, _ = io.Copy(w, response.Body) // A client that has gone away is its own affair.
-	})
 }

@@ -1,4 +1,4 @@
-package emulator_test
+package middleware_test
 
 import (
 	"bytes"
@@ -21,32 +21,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/middleware"
 )
 
-func TestDraw(t *testing.T) {
-	seen := map[float64]string{}
-	sum := 0.0
-	const n = 2000
-	for i := range n {
-		words := []string{"DeregisterImage", fmt.Sprintf("ami-%08x", i)}
-		d := emulator.Draw(1, words...)
-		if d < 0 || d >= 1 || seen[d] != "" || d != emulator.Draw(1, words...) || d == emulator.Draw(2, words...) {
-			t.Fatalf("%v is %v", words, d)
-		}
-		seen[d] = words[1]
-		sum += d
-	}
-	if mean := sum / n; mean < 0.45 || mean > 0.55 {
-		t.Errorf("the mean is %v", mean)
-	}
-	if emulator.Draw(1, "ab", "c") == emulator.Draw(1, "a", "bc") || emulator.Draw(1) == emulator.Draw(1, "") {
-		t.Error("words run into one another")
-	}
-}
-
 func TestAttempts(t *testing.T) {
-	var attempts emulator.Attempts
+	var attempts middleware.Attempts
 	next := func(form string) int {
 		q, err := emulator.Inspect(ec2Request(form))
 		if err != nil {
@@ -65,7 +46,7 @@ func TestOrderIsTheSeeds(t *testing.T) {
 	history := func(t *testing.T, seed uint64) string {
 		var b strings.Builder
 		synctest.Test(t, func(t *testing.T) {
-			account := load(t, directory())
+			account := load(t)
 			start := time.Now()
 			var mu sync.Mutex
 			seen := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -78,7 +59,7 @@ func TestOrderIsTheSeeds(t *testing.T) {
 				mu.Unlock()
 				return account.Client().Do(r)
 			})
-			network := &emulator.Network{Seed: seed, Latency: 100 * time.Millisecond, Spread: 0.1}
+			network := &middleware.Network{Seed: seed, Latency: 100 * time.Millisecond, Spread: 0.1}
 			client := ec2Client(network.Wrap(seen))
 			var wg sync.WaitGroup
 			for w := range 8 {
@@ -117,8 +98,8 @@ func TestOrderIsTheSeeds(t *testing.T) {
 
 func TestLatency(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := images(t)
-		network := &emulator.Network{Seed: 7, Latency: time.Second, Spread: 0.1}
+		a := load(t)
+		network := &middleware.Network{Seed: 7, Latency: time.Second, Spread: 0.1}
 		client := ec2Client(network.Wrap(a.Client()))
 		var all []time.Duration
 		for range 50 {
@@ -135,7 +116,7 @@ func TestLatency(t *testing.T) {
 		before := left(t, a)
 		for wait, gone := range map[time.Duration]int{300 * time.Millisecond: 0, 700 * time.Millisecond: 1} {
 			ctx, cancel := context.WithTimeout(t.Context(), wait)
-			err := deregister(ctx, client, "ami-00000003")
+			err := deregister(ctx, client, "ami-00000001")
 			cancel()
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("after %s: %v", wait, err)
@@ -148,7 +129,7 @@ func TestLatency(t *testing.T) {
 		if time.Since(start) != 0 {
 			t.Error("a client without a network waits")
 		}
-		none := &emulator.Network{}
+		none := &middleware.Network{}
 		if _, err := ec2Client(none.Wrap(a.Client())).DescribeImages(t.Context(), &ec2.DescribeImagesInput{}); err != nil || time.Since(start) != 0 {
 			t.Errorf("no latency: %s, %v", time.Since(start), err)
 		}
@@ -158,8 +139,8 @@ func TestLatency(t *testing.T) {
 // Without any spread, too, things arrive one after the other.
 func TestArrivalsAreUnique(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a := load(t, directory())
-		network := &emulator.Network{Latency: 100 * time.Millisecond}
+		a := load(t)
+		network := &middleware.Network{Latency: 100 * time.Millisecond}
 		var mu sync.Mutex
 		at := map[time.Time]bool{}
 		client := ec2Client(network.Wrap(emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -179,10 +160,10 @@ func TestArrivalsAreUnique(t *testing.T) {
 
 func TestLog(t *testing.T) {
 	var b bytes.Buffer
-	a := images(t)
+	a := load(t)
 	c := &clock{now}
 	lost := func(n int, _ emulator.Request) bool { return n == 2 }
-	doer := emulator.Log(emulator.LoseAnswer(emulator.Fail(a.Client(), "PutObject", nil, 409, "ConditionalRequestConflict", "x"), "DescribeRegions", lost), &b, c.now)
+	doer := middleware.Log(disturb.LoseAnswer(disturb.Fail(a.Client(), "PutObject", nil, 409, "ConditionalRequestConflict", "x"), "DescribeRegions", lost), &b, c.now)
 	there := config(doer)
 	there.Region = "eu-west-1"
 	_, _ = ec2Client(doer).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{})
@@ -193,9 +174,9 @@ func TestLog(t *testing.T) {
 	equal(t, "code", code(err), "ValidationException")
 	_, err = rbin.NewFromConfig(config(doer)).GetRule(t.Context(), &rbin.GetRuleInput{Identifier: aws.String("0123456789a")})
 	equal(t, "code", code(err), "ResourceNotFoundException")
-	_, err = put(t, s3Client(doer), "k", "x")
+	_, err = s3Client(doer).PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("x")})
 	equal(t, "code", code(err), "ConditionalRequestConflict")
-	_, _ = s3Client(doer).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(records), Key: aws.String("k")})
+	_, _ = s3Client(doer).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
 	if _, err := doer.Do(httptest.NewRequest(http.MethodGet, "/_ami-janitor/messages", nil)); err != nil {
 		t.Error(err)
 	}
@@ -215,22 +196,22 @@ type fullDisk struct{}
 func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
 func TestALogThatCannotBeWritten(t *testing.T) {
-	a := images(t)
-	if _, err := ec2Client(emulator.Log(a.Client(), fullDisk{}, time.Now)).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{}); err == nil {
+	a := load(t)
+	if _, err := ec2Client(middleware.Log(a.Client(), fullDisk{}, time.Now)).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{}); err == nil {
 		t.Error("an answer that the log does not have")
 	}
 }
 
 // Served, a Doer answers as the account does, and breaks the connection where an answer is lost.
 func TestHandler(t *testing.T) {
-	a := images(t)
-	lost := emulator.LoseAnswer(a.Client(), "DeregisterImage", nil)
-	server := httptest.NewServer(emulator.Handler(lost))
+	a := load(t)
+	lost := disturb.LoseAnswer(a.Client(), "DeregisterImage", nil)
+	server := httptest.NewServer(middleware.Handler(lost))
 	defer server.Close()
 	c := config(server.Client())
 	c.BaseEndpoint = aws.String(server.URL)
 	before := left(t, a)
-	if err := deregister(t.Context(), ec2.NewFromConfig(c), "ami-00000003"); err == nil || code(err) == "" || strings.HasPrefix(code(err), "Invalid") {
+	if err := deregister(t.Context(), ec2.NewFromConfig(c), "ami-00000001"); err == nil || code(err) != "" {
 		t.Errorf("a lost answer: %v", err)
 	}
 	equal(t, "images gone", before-left(t, a), 1)
@@ -248,8 +229,12 @@ func TestHandler(t *testing.T) {
 	if err := json.NewDecoder(response.Body).Decode(&messages); err != nil || len(messages) != 0 {
 		t.Errorf("%v, %v", messages, err)
 	}
-	client := s3Client(server.Client(), pathStyle, func(o *s3.Options) { o.BaseEndpoint = aws.String(server.URL) })
-	must[*s3.PutObjectOutput](t)(put(t, client, "k", "content"))
-	head := must[*s3.HeadObjectOutput](t)(client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(records), Key: aws.String("k")}))
-	equal(t, "length", aws.ToInt64(head.ContentLength), int64(7))
+	client := s3.NewFromConfig(c, func(o *s3.Options) { o.UsePathStyle = true })
+	if _, err := client.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String("k"), Body: strings.NewReader("content")}); err != nil {
+		t.Fatal(err)
+	}
+	head, err := client.HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
+	if err != nil || aws.ToInt64(head.ContentLength) != 7 {
+		t.Errorf("%+v, %v", head, err)
+	}
 }
