@@ -3,7 +3,6 @@ package inventory_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -14,15 +13,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-janitor/ami-janitor/internal/disturb"
+	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/inventory"
@@ -34,41 +32,20 @@ const (
 	region = "eu-west-1"
 )
 
-// object is a JSON object of an account's file.
-type object = map[string]any
+type object = testaccount.Object
 
 // holding loads an account that holds images, snapshots and locks, each one JSON object.
 func holding(t *testing.T, images, snapshots, locks []object) *emulator.Account {
 	t.Helper()
-	files := fstest.MapFS{"get-caller-identity.json": {Data: []byte(`{"Account": "` + owner + `"}`)}}
-	for name, content := range map[string]any{
+	return testaccount.Files{
 		"describe-images.json":           object{"Images": append([]object{}, images...)},
 		"describe-snapshots.json":        object{"Snapshots": append([]object{}, snapshots...)},
 		"describe-locked-snapshots.json": object{"Snapshots": append([]object{}, locks...)},
-	} {
-		data, err := json.Marshal(content)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[name] = &fstest.MapFile{Data: data}
-	}
-	account, err := emulator.Load(files, emulator.Options{Region: region, Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return account
+	}.Load(t, emulator.Options{Region: region})
 }
 
 // client is the client that the janitor uses.
-func client(doer emulator.Doer) *ec2.Client {
-	return wire.EC2(aws.Config{
-		HTTPClient: doer,
-		Region:     region,
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"}, nil
-		}),
-	}, region)
-}
+func client(doer emulator.Doer) *ec2.Client { return wire.EC2(testaccount.Config(doer), region) }
 
 // read reads the inventory through that client.
 func read(ctx context.Context, doer emulator.Doer) (ami.Inventory, error) {
@@ -85,8 +62,7 @@ func mustRead(t *testing.T, account *emulator.Account) ami.Inventory {
 	return got
 }
 
-func imageID(n int) string    { return fmt.Sprintf("ami-%017x", n) }
-func snapshotID(n int) string { return fmt.Sprintf("snap-%017x", n) }
+var imageID, snapshotID = testaccount.ImageID, testaccount.SnapshotID
 
 // image makes an image as EC2 describes it, with some facts changed; a nil value takes a fact away.
 func image(n int, facts object) object {

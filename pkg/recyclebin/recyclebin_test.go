@@ -2,7 +2,6 @@ package recyclebin_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,16 +9,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-janitor/ami-janitor/internal/disturb"
+	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/recyclebin"
@@ -30,10 +28,9 @@ const region = "us-east-1"
 
 var now = time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC)
 
-type object = map[string]any
+type object = testaccount.Object
 
-func imageID(n int) string    { return fmt.Sprintf("ami-%017x", n) }
-func snapshotID(n int) string { return fmt.Sprintf("snap-%017x", n) }
+var imageID, snapshotID = testaccount.ImageID, testaccount.SnapshotID
 
 // rule is a rule for images or snapshots, by some tags; key=value, or a key alone.
 func rule(id, kind, status string, days int, list string, tags ...string) object {
@@ -63,42 +60,22 @@ func load(t *testing.T, images int, rules ...object) *emulator.Account {
 		})
 		snapshots = append(snapshots, object{"SnapshotId": snapshotID(n), "OwnerId": "123456789012", "State": "completed", "VolumeSize": 8})
 	}
-	files := fstest.MapFS{}
-	for name, content := range map[string]object{
-		"get-caller-identity.json": {"Account": "123456789012"},
-		"list-rules.json":          {"Rules": append([]object{}, rules...)},
-		"describe-images.json":     {"Images": listed},
-		"describe-snapshots.json":  {"Snapshots": snapshots},
-	} {
-		data, err := json.Marshal(content)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[name] = &fstest.MapFile{Data: data}
-	}
-	account, err := emulator.Load(files, emulator.Options{Region: region, Now: func() time.Time { return now }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return account
-}
-
-func config(client emulator.Doer) aws.Config {
-	return aws.Config{
-		Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "example", ""),
-		HTTPClient:  client,
-	}
+	return testaccount.Files{
+		"list-rules.json":         object{"Rules": append([]object{}, rules...)},
+		"describe-images.json":    object{"Images": listed},
+		"describe-snapshots.json": object{"Snapshots": snapshots},
+	}.Load(t, emulator.Options{Now: func() time.Time { return now }})
 }
 
 func read(t *testing.T, client emulator.Doer) ami.RecycleBin {
 	t.Helper()
-	return recyclebin.Read(t.Context(), wire.RecycleBin(config(client), region), wire.EC2(config(client), region))
+	return recyclebin.Read(t.Context(), wire.RecycleBin(testaccount.Config(client), region), wire.EC2(testaccount.Config(client), region))
 }
 
 // discard deregisters images and deletes their snapshots.
 func discard(t *testing.T, account *emulator.Account, numbers ...int) {
 	t.Helper()
-	api := wire.EC2(config(account.Client()), region)
+	api := wire.EC2(testaccount.Config(account.Client()), region)
 	for _, n := range numbers {
 		if _, err := api.DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: aws.String(imageID(n))}); err != nil {
 			t.Fatal(err)
@@ -350,7 +327,7 @@ func TestARuleThatIsGoneMeanwhile(t *testing.T) {
 
 func exits(t *testing.T, client emulator.Doer, images, snapshots []string) map[string]time.Time {
 	t.Helper()
-	found, err := recyclebin.Exits(t.Context(), wire.EC2(config(client), region), images, snapshots)
+	found, err := recyclebin.Exits(t.Context(), wire.EC2(testaccount.Config(client), region), images, snapshots)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -424,7 +401,7 @@ func TestExitsThatCannotBeRead(t *testing.T) {
 		} {
 			account := load(t, 60, all(5)...)
 			for _, size := range []int{2, 60} {
-				found, err := recyclebin.Exits(t.Context(), wire.EC2(config(client(account.Client())), region),
+				found, err := recyclebin.Exits(t.Context(), wire.EC2(testaccount.Config(client(account.Client())), region),
 					idsOf(imageID, slices.Collect(numbers(size))...), idsOf(snapshotID, slices.Collect(numbers(size))...))
 				if err == nil || found != nil || !strings.Contains(err.Error(), action) {
 					t.Errorf("%s %s, %d: %v, %v", action, name, size, found, err)
