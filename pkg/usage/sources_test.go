@@ -22,8 +22,6 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-func snapshotID(n int) string { return fmt.Sprintf("snap-%017x", n) }
-
 func arn(service, resource string) string {
 	return fmt.Sprintf("arn:aws:%s:%s:%s:%s", service, region, owner, resource)
 }

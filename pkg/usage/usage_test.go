@@ -3,7 +3,6 @@ package usage_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -13,14 +12,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/fstest"
 	"testing/synctest"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-janitor/ami-janitor/internal/disturb"
+	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
@@ -32,10 +30,9 @@ const (
 	region = "eu-west-1"
 )
 
-// object is a JSON object of an account's file.
-type object = map[string]any
+type object = testaccount.Object
 
-func imageID(n int) string { return fmt.Sprintf("ami-%017x", n) }
+var imageID, snapshotID = testaccount.ImageID, testaccount.SnapshotID
 
 // candidates are n images.
 func candidates(n int) []ami.Image {
@@ -53,24 +50,9 @@ func holding(t *testing.T, files map[string]any) *emulator.Account {
 	for n := range 25 {
 		images = append(images, object{"ImageId": imageID(n + 1), "OwnerId": owner, "State": "available"})
 	}
-	content := map[string]any{
-		"get-caller-identity.json": object{"Account": owner},
-		"describe-images.json":     object{"Images": images},
-	}
+	content := testaccount.Files{"describe-images.json": object{"Images": images}}
 	maps.Copy(content, files)
-	fsys := fstest.MapFS{}
-	for name, value := range content {
-		data, err := json.Marshal(value)
-		if err != nil {
-			t.Fatal(err)
-		}
-		fsys[name] = &fstest.MapFile{Data: data}
-	}
-	account, err := emulator.Load(fsys, emulator.Options{Region: region, Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return account
+	return content.Load(t, emulator.Options{Region: region})
 }
 
 // instances is the file of instances of an image, one in each state.
@@ -88,13 +70,7 @@ func instance(n int) ami.Reference {
 
 // clients are the clients that the janitor uses.
 func clients(doer emulator.Doer) usage.Clients {
-	config := aws.Config{
-		HTTPClient: doer,
-		Region:     region,
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "secret"}, nil
-		}),
-	}
+	config := testaccount.Config(doer)
 	return usage.Clients{EC2: wire.EC2(config, region), AutoScaling: wire.AutoScaling(config, region), SSM: wire.SSM(config, region)}
 }
 
