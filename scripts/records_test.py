@@ -231,7 +231,7 @@ class Records(unittest.TestCase):
         self.assertEqual(self.keys("removals/") + self.keys("unfinished/"), [])
         self.assertEqual(self.get(f"runs/{record['run']}/record.json"), record)
 
-        # Of a run that has given no sign of life for so long nothing is to be expected.
+        # A run without a heartbeat for this long is over.
         self.lock(EARLIER, ago(datetime.timedelta(minutes=31)))
         record = self.sweep()
         self.assertEqual(self.outcomes(record), {image_id(1): "deregistered"})
@@ -242,7 +242,7 @@ class Records(unittest.TestCase):
         self.serve({2: [2]}, snapshots=[1, 3, 9], declared=[1])
         self.leave({1: [1, 3], 2: [2]}, {1: "attempted"})
         self.assertEqual(self.outcomes(self.sweep()), {image_id(2): "deregistered"})
-        self.assertEqual(self.snapshots(), {snapshot_id(3), snapshot_id(9)}, "what no run has declared stays, and so does what does not say so any more")
+        self.assertEqual(self.snapshots(), {snapshot_id(3), snapshot_id(9)}, "a snapshot without a declaration by a run stays")
         self.assertEqual(self.keys("unfinished/"), [])
 
     def test_an_image_that_was_brought_back_stays(self):

@@ -25,7 +25,7 @@ def build_info(binary):
 
 
 def sections(binary):
-    """Returns the names of the sections of a 64-bit ELF file, of which a stripped one has no .symtab."""
+    """Returns the names of the sections of a 64-bit ELF file, without .symtab if it is stripped."""
     data = Path(binary).read_bytes()
     start, size, count, names = (int.from_bytes(data[a:b], "little") for a, b in ((40, 48), (58, 60), (60, 62), (62, 64)))
     headers = [data[start + i * size : start + (i + 1) * size] for i in range(count)]

@@ -33,7 +33,7 @@ def main(template, bootstrap, directory, version):
     result = template_transform.transformed(template_transform.load(template), code_key=name, version=version)
     text = json.dumps(result, separators=(",", ":"))
     if "arn:aws:" in text or '"Transform"' in text:
-        sys.exit("template_package: the transform is bound to a partition, or is none")
+        sys.exit("template_package: the transform is bound to a partition, or is missing")
     (directory / "template.json").write_text(text + "\n", encoding="utf-8")
     size = len((directory / "template.json").read_bytes())
     if size > INLINE:

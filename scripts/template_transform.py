@@ -127,7 +127,7 @@ def evaluated(template, parameters):
 
 
 def reduced(template, parameters, conditions):
-    """What is left of a template with these values: parameters of these defaults, no Condition and no Fn::If."""
+    """The template with these values: parameters with these defaults, no Condition and no Fn::If."""
     template = copy.deepcopy(template)
     for name, value in parameters.items():
         template["Parameters"][name]["Default"] = value

@@ -18,8 +18,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/runtimeapi"
 )
 
-// build builds the function for this machine, with as much of the build cache as the tests share. Further settings are
-// environment variables.
+// build builds the function for this machine, with as much of the build cache as the tests share.
+// Further settings are environment variables.
 func build(t testing.TB, settings ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bootstrap")
@@ -89,7 +89,8 @@ func TestBootstrap(t *testing.T) {
 		})
 	}
 
-	// A run that is out of time tells people before Lambda ends it; what is left is skipped, not lost.
+	// A run that is out of time tells people before Lambda ends it; the remaining images are
+	// skipped, not lost.
 	t.Run("out of time", func(t *testing.T) {
 		t.Parallel() // It does nothing but wait, most of the time.
 		const limit = 12 * time.Second
@@ -199,7 +200,8 @@ func denying(account *emulator.Account, actions ...string) http.Handler {
 	})
 }
 
-// BenchmarkStart measures what a cold start costs before the first event, and what there is to load.
+// BenchmarkStart measures what a cold start costs before the first event, and what there is to
+// load.
 func BenchmarkStart(b *testing.B) {
 	bootstrap := build(b, "CGO_ENABLED=0")
 	account := sampleAccount(b)

@@ -55,8 +55,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// Whoever writes dryRun: true, wherever, does not want a real run. A wish beside an envelope, or in a part of it that a
-// repeated key hides, is heard or refused, never dropped.
+// Whoever writes dryRun: true, wherever, does not want a real run. A wish beside an envelope, or in
+// a part of it that a repeated key hides, is heard or refused, never dropped.
 func TestAWishIsNeverDropped(t *testing.T) {
 	for _, event := range []string{
 		`{"source": "me", "dryRun": true}`,
@@ -98,8 +98,8 @@ func TestEverySampleEventIsUnderstood(t *testing.T) {
 	}
 }
 
-// An event can make a run safer, never bolder, and nothing makes its reader panic. What has a wish anywhere at its top, or
-// in the detail of an envelope, is dry or refused.
+// An event can make a run safer, never bolder, and nothing makes its reader panic. What has a wish
+// anywhere at its top, or in the detail of an envelope, is dry or refused.
 func FuzzEvent(f *testing.F) {
 	for _, text := range sampleEvents(f) {
 		f.Add(text)
@@ -122,7 +122,8 @@ func FuzzEvent(f *testing.F) {
 	})
 }
 
-// wishes says whether an event, or the detail in its envelope, has the key dryRun with the value true.
+// wishes says whether an event, or the detail in its envelope, has the key dryRun with the value
+// true.
 func wishes(text []byte) (bool, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(text, &fields); err != nil {

@@ -132,7 +132,8 @@ func TestAFailedRunIsToldAndLogged(t *testing.T) {
 		"listing and digest": {func(d emulator.Doer) emulator.Doer { return disturb.Deny(d, "Publish", "DescribeImages") }, "listing images", 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { // A removal that is refused is tried again for two minutes.
+			// A removal that is refused is tried again for two minutes.
+			synctest.Test(t, func(t *testing.T) {
 				account := sampleAccount(t)
 				f, out := inProcess(t, c.fault(account.Client()), map[string]string{"DRY_RUN": "false", "TOPIC_ARN": topic, "MAX_DEREGISTRATIONS": "3"})
 				answer, err := f.handle(t.Context(), json.RawMessage(`{}`))
@@ -176,7 +177,8 @@ func TestAKeepListThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// What is announced is in the log, in the answer and in the digest, each image with its day; a dry run announces nothing.
+// What is announced is in the log, in the answer and in the digest, each image with its day; a dry
+// run announces nothing.
 func TestAnnouncements(t *testing.T) {
 	for _, dry := range []string{"true", "false"} {
 		account := sampleAccount(t)

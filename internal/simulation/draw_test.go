@@ -18,8 +18,8 @@ func (d dice) between(least, most int) int { return least + d.IntN(most-least+1)
 // pick returns one of several values.
 func pick[T any](d dice, values ...T) T { return values[d.IntN(len(values))] }
 
-// draw returns a number that depends on its arguments alone. What is decided by it while runs are at work is the same in
-// whatever order their goroutines come.
+// draw returns a number that depends on its arguments alone. What is decided by it while runs are
+// at work is the same in whatever order their goroutines come.
 func draw(seed uint64, words ...string) uint64 {
 	const offset, prime = 14695981039346656037, 1099511628211 // FNV-1a.
 	h := uint64(offset) ^ seed*prime

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// thirty is an account of 30 images in two regions: shared snapshots, a launch template that maps one, images that are
-// announced and due, kept ones. A run removes most of them.
+// thirty is an account of 30 images in two regions: shared snapshots, a launch template that maps
+// one, images that are announced and due, kept ones. A run removes most of them.
 func thirty(seed uint64, settings map[string]string) *world {
 	w := &world{
 		regions: []string{home, abroad}, rules: true, binDays: 14,
@@ -61,7 +61,8 @@ func drill(settings map[string]string, n night) *schedule {
 	return &schedule{seed: 30, latency: 80 * time.Millisecond, nights: []night{n}, world: func() *world { return thirty(30, settings) }}
 }
 
-// variants are the ways in which the drills are made: the code's defaults with a canary, and with announcements that are due.
+// variants are the ways in which the drills are made: the code's defaults with a canary, and with
+// announcements that are due.
 var variants = map[string]map[string]string{
 	"canary":    nil,
 	"announced": {"GRACE": "2d", "GRACE_ACTION": "disable", "REQUIRE_RECYCLE_BIN": "false"},
@@ -134,7 +135,8 @@ func playNights(t *testing.T, settings map[string]string, nights []night) {
 	}
 }
 
-// A run that is killed at a call, before or after its effect, leaves nothing that the next nights do not put right.
+// A run that is killed at a call, before or after its effect, leaves nothing that the next nights
+// do not put right.
 func TestKilledAtEveryCall(t *testing.T) {
 	atEveryCall(t, func(call int) []night {
 		return []night{

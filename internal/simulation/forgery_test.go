@@ -9,18 +9,20 @@ import (
 	"time"
 )
 
-// Somebody who may tag, or write to the bucket of the records, may write anything. What that keeps is kept; nothing goes because of it.
+// Somebody who may tag, or write to the bucket of the records, may write anything. What that keeps
+// is kept; nothing goes because of it.
 
 // forged is what somebody has forged so far, of what a run could not tell from the real thing.
 type forged struct {
-	images    map[string]bool // Of which a plan or a removal was forged.
-	announced map[string]bool // Of which a plan says that it was announced.
+	images    map[string]bool // With a forged plan or removal.
+	announced map[string]bool // Announced according to a plan.
 	locks     map[string]bool // The keys of forged locks.
 	runs      map[string]bool // For which a plan was forged.
 	markers   []string        // The keys of forged notes of unfinished runs.
 }
 
-// addBait adds what a forger would like to have the janitor change: images that others have disabled or deprecated.
+// addBait adds what a forger would like to have the janitor change: images that others have
+// disabled or deprecated.
 func (w *world) addBait(d dice) {
 	for n := range d.between(1, 2) {
 		i := &image{
@@ -123,8 +125,9 @@ func forgedRun(d dice) string {
 	return at.UTC().Format("20060102T150405Z") + "-f0f0f0"
 }
 
-// forgeRecords writes documents to the journal of a policy, and tags that go with them. Of a snapshot whose description names an image
-// it may tell a run, with a plan for that image, that it is a leftover; it never does so of snapshots that no image mapped.
+// forgeRecords writes documents to the journal of a policy, and tags that go with them. Of a
+// snapshot whose description names an image it may tell a run, with a plan for that image, that it
+// is a leftover; it never does so of snapshots that no image mapped.
 func (s *simulation) forgeRecords(d dice) {
 	p := pick(d, s.policies...)
 	if !p.hasRecords() {
@@ -200,7 +203,8 @@ func (s *simulation) forge(key string, content object) bool {
 	return true
 }
 
-// repair is what a person does about a region that cannot be read: forged locks and notes of unfinished runs go, as the error says.
+// repair is what a person does about a region that cannot be read: forged locks and notes of
+// unfinished runs go, as the error says.
 func (s *simulation) repair() {
 	for _, key := range s.forged.markers {
 		s.store(http.MethodDelete, key, nil)

@@ -19,8 +19,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/undo"
 )
 
-// tooLate reports whether somebody did something about an image or a snapshot when a run had looked at it once more, just before
-// it removed it. A look may be as stale as the night says. Without a look nothing is too late.
+// tooLate reports whether somebody did something about an image or a snapshot when a run had looked
+// at it once more, just before it removed it. A look may be as stale as the night says. Without a
+// look nothing is too late.
 func (s *simulation) tooLate(at time.Time, r *run, id string) bool {
 	look := r.looks[id]
 	seen := look.facts
@@ -47,7 +48,8 @@ func (r *run) noteLook(q emulator.Request) {
 		switch {
 		case kind == "ResourceId" && q.Action == "CreateTags" && q.Form.Get("Tag.1.Key") == intentTag:
 			look.facts, look.use = time.Time{}, time.Time{}
-		case kind == "Filter" && isAgain && q.Form.Has("MaxResults"): // Without it, it is looked for what is gone.
+		// Without it, it is looked for what is gone.
+		case kind == "Filter" && isAgain && q.Form.Has("MaxResults"):
 			look.facts = now
 		case kind == "ImageId" && q.Action == "DescribeImageReferences", kind == "Filter" && q.Action == "DescribeInstances":
 			look.use = now
@@ -100,7 +102,8 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	add(tagged && keep != "false", "which is tagged to be kept")
 	isAnothers := i.announcedBy != "" && i.announcedBy != r.policy.name
 	cameLate := isAnothers && s.tooLate(i.markedAt, r, i.id)
-	mayBeOff := i.disabledBy == r.policy.name || s.forged.announced[i.id] || cameLate && i.disabledBy == i.announcedBy // Disabled as it was announced.
+	// Disabled as it was announced.
+	mayBeOff := i.disabledBy == r.policy.name || s.forged.announced[i.id] || cameLate && i.disabledBy == i.announcedBy
 	add(i.state != "available" && (i.state != "disabled" || !mayBeOff), "which is %s by %q", i.state, i.disabledBy)
 	add(i.usedBy+i.launchedBy != "", "which is in use by %s%s", i.usedBy, i.launchedBy)
 	for _, id := range i.snapshots {
@@ -125,18 +128,20 @@ func (s *simulation) keeps(r *run, i *image) []string {
 		add(err != nil || now.Add(r.night.slack()).Before(due), "which is due on %q", i.tags[dueTag])
 		isForged := s.forged.announced[i.id] // By tags and records: nobody can tell.
 		add(!isForged && (i.announcedBy != r.policy.name || now.Add(r.night.slack()+i.slack).Before(i.due(r.policy.settings))), "which %q announced %v", i.announcedBy, i.announced)
-		add(!r.policy.hasRecords(), "whose announcement no record bears out")
+		add(!r.policy.hasRecords(), "whose announcement no record confirms")
 	}
 	return why
 }
 
-// wasBeside reports whether another run was at work beside one. Without a journal that one may take the tags of both off.
+// wasBeside reports whether another run was at work beside one. Without a journal that one may take
+// the tags of both off.
 func (s *simulation) wasBeside(run string) bool {
 	r := s.runs[run]
 	return r != nil && r.unlocked
 }
 
-// later reports whether something happened after a run had begun: what a run reads once, it does not read again.
+// later reports whether something happened after a run had begun: what a run reads once, it does
+// not read again.
 func (s *simulation) later(at time.Time, r *run) bool {
 	return !at.IsZero() && at.After(r.started.Add(-r.night.stale))
 }
@@ -180,7 +185,8 @@ func (s *simulation) lastUse(r *run, i *image) time.Time {
 		}
 	}
 	for _, other := range s.world.images {
-		mayBeUnread := other.region != i.region && (r.night.faults.any() || r.night.deadline > 0) // A region that fails leaves the others alone.
+		// A region that fails leaves the others alone.
+		mayBeUnread := other.region != i.region && (r.night.faults.any() || r.night.deadline > 0)
 		if other.source == i.id && other.sourceRegion == i.region && other.there && !s.later(other.restoredAt, r) && !mayBeUnread {
 			use(other.created)
 		}
@@ -239,17 +245,20 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 // isTakenLongBefore reports whether an image was made more than a day after its snapshots.
 func isTakenLongBefore(i *image) bool { return i.created.Sub(takenAt) > day }
 
-// mayGo reports whether a run has removed, or may have removed, an image of a snapshot, and nobody who could be noticed has
-// brought the snapshot back since.
+// mayGo reports whether a run has removed, or may have removed, an image of a snapshot, and nobody
+// who could be noticed has brought the snapshot back since.
 //
-// Three things nobody can tell: whether an image that is gone was removed by a run that was killed, had no answer, or could not note it, or by a
-// person just before that run would have done so; whether a snapshot that is there was deleted by a run that was killed, and restored by a person
-// who has left the tags of its removal on it; and whether an image that a run has removed, but not its snapshots, was there again
-// between two runs.
+// Three things nobody can tell: whether an image that is gone was removed by a run that was killed,
+// had no answer, or could not note it, or by a person just before that run would have done so;
+// whether a snapshot that is there was deleted by a run that was killed, and restored by a person
+// who has left the tags of its removal on it; and whether an image that a run has removed, but not
+// its snapshots, was there again between two runs.
 func (s *simulation) mayGo(sn *snapshot) bool {
 	left := s.runs[sn.tags[runTag]]
 	if sn.orphanOf == "" && s.forged.images[s.world.madeFor(sn)] {
-		return true // A plan and a removal for the very image that the snapshot was made for: nobody can tell these from real ones.
+		// A plan and a removal for the very image that the snapshot was made for: nobody can tell
+		// these from real ones.
+		return true
 	}
 	return slices.ContainsFunc(s.world.images, func(i *image) bool {
 		if !slices.Contains(i.snapshots, sn.id) {
@@ -261,38 +270,42 @@ func (s *simulation) mayGo(sn *snapshot) bool {
 	})
 }
 
-// wasTried reports whether the journal says that a run was about to remove an image; without one, whether it cannot know if it has.
+// wasTried reports whether the journal says that a run was about to remove an image; without one,
+// whether it cannot know if it has.
 func (s *simulation) wasTried(r *run, i *image) bool {
 	if !r.policy.hasRecords() {
 		return s.disturbed[r.id+i.id]
 	}
 	note := string(s.account.Objects(bucketName)[noteKey(r, i)])
-	return note != "" && !strings.Contains(note, `"status": "skipped"`) && !strings.Contains(note, `"status": "failed"`) // Why it was not.
+	// Why it was not.
+	return note != "" && !strings.Contains(note, `"status": "skipped"`) && !strings.Contains(note, `"status": "failed"`)
 }
 
 func noteKey(r *run, i *image) string {
 	return prefixOf(r.policy.settings) + "removals/" + i.region + "/" + i.id + "/" + r.id + ".json"
 }
 
-// remover is who removed an image that is gone, as far as it could be noticed: if a person did so after the image had been brought
-// back, and no run has closed the books on it in between, it is who had removed it before.
+// remover is who removed a missing image, as far as that could be noticed: if a person did so after
+// a restore, and no run has noticed the restore in between, it is who had removed it before.
 func (s *simulation) remover(i *image) string {
 	_, byRun := s.runs[i.goneBy]
-	wasBack := !i.restoredAt.IsZero() && !i.goneAt.Before(i.restoredAt) // Maybe at the same instant.
+	// Maybe at the same instant.
+	wasBack := !i.restoredAt.IsZero() && !i.goneAt.Before(i.restoredAt)
 	if first := s.runs[i.removedBy]; !byRun && wasBack && first != nil {
-		if !slices.ContainsFunc(s.order, func(r *run) bool { return r.closesBooks(first, i) }) {
+		if !slices.ContainsFunc(s.order, func(r *run) bool { return r.noticesRestore(first, i) }) {
 			return i.removedBy
 		}
 	}
 	return i.goneBy
 }
 
-// longest is how long a run may be at work, at most. Until then an image that it has removed may still be listed.
+// longest is how long a run may be at work, at most. Until then an image that it has removed may
+// still be listed.
 const longest = 12 * time.Hour
 
-// closesBooks reports whether a run must have seen that an image was back that another one had removed, before it was removed
-// once more, and nothing kept the run from writing that down.
-func (r *run) closesBooks(other *run, i *image) bool {
+// noticesRestore reports whether a run must have seen that an image was back that another one had
+// removed, before it was removed once more, and nothing kept the run from writing that down.
+func (r *run) noticesRestore(other *run, i *image) bool {
 	isBetween := r.started.After(i.restoredAt.Add(r.night.stale)) && r.started.Before(i.goneAt)
 	if !isBetween || r.policy != other.policy || r.started.Sub(other.started) < longest || r.record == nil || r.night.dry || r.night.faults.any() || r.night.deadline > 0 {
 		return false
@@ -302,7 +315,8 @@ func (r *run) closesBooks(other *run, i *image) bool {
 	})
 }
 
-// isUnsureOf reports whether the record of a run says that it does not know what became of an image.
+// isUnsureOf reports whether the record of a run says that it does not know what became of an
+// image.
 func (r *run) isUnsureOf(i *image) bool {
 	return slices.ContainsFunc(r.record.Regions, func(region record.Region) bool {
 		return slices.ContainsFunc(region.Images, func(recorded record.Image) bool {
@@ -328,15 +342,18 @@ func (s *simulation) checkEnable(actor string, i *image) {
 	}
 }
 
-// checkEndOfDeprecation checks that a run ends only a deprecation that runs of its policy have begun.
+// checkEndOfDeprecation checks that a run ends only a deprecation that runs of its policy have
+// begun.
 func (s *simulation) checkEndOfDeprecation(actor string, i *image) {
-	isDeprecated := i.deprecatedBy != "" || !i.deprecated.IsZero() // Else it is asked once more, after a lost answer.
+	// Else it is asked once more, after a lost answer.
+	isDeprecated := i.deprecatedBy != "" || !i.deprecated.IsZero()
 	if r := s.runs[actor]; r != nil && isDeprecated && i.deprecatedBy != r.policy.name && !s.forged.announced[i.id] {
 		s.violate("on nobody's word", "%s ends the deprecation of %s, which %q has deprecated", actor, i.id, i.deprecatedBy)
 	}
 }
 
-// checkTakenBack checks that a run takes back what another policy has announced for no reason but facts of the image.
+// checkTakenBack checks that a run takes back what another policy has announced for no reason but
+// facts of the image.
 func (s *simulation) checkTakenBack(actor string, i *image) {
 	r := s.runs[actor]
 	if r == nil || i.announcedBy == "" || i.announcedBy == r.policy.name || s.isObjection(r, i) {
@@ -345,13 +362,15 @@ func (s *simulation) checkTakenBack(actor string, i *image) {
 	s.violate("each its own", "%s takes back what %s has announced of %s, and nothing speaks against it: %v", actor, i.announcedBy, i.id, i.tags)
 }
 
-// checkDeclaration checks that a run takes the tags of no removal off that a run of another policy has declared, and may come back for.
+// checkDeclaration checks that a run takes the tags of no removal off that a run of another policy
+// has declared, and may come back for.
 func (s *simulation) checkDeclaration(actor, id string, before, after map[string]string) {
 	r, other := s.runs[actor], s.runs[before[runTag]]
 	if r == nil || other == nil || before[intentTag] == "" || after[intentTag] != "" {
 		return
 	}
-	// A run without a journal cannot tell whether an image is back. It leaves snapshots alone that no image maps.
+	// A run without a journal cannot tell whether an image is back. It leaves snapshots alone that
+	// no image maps.
 	canTell := r.policy.hasRecords() || s.world.snapshot(id) != nil && !s.isMapped(id)
 	i, sn := s.world.image(id), s.world.snapshot(id)
 	isForged := i != nil && i.forged || sn != nil && sn.forged || s.forged.runs[other.id]
@@ -366,7 +385,8 @@ func (s *simulation) isMapped(id string) bool {
 	return slices.ContainsFunc(s.world.images, func(i *image) bool { return i.there && slices.Contains(i.snapshots, id) })
 }
 
-// isObjection reports whether a fact of an image speaks against its removal, whatever the policy; or did when a run read it.
+// isObjection reports whether a fact of an image speaks against its removal, whatever the policy;
+// or did when a run read it.
 func (s *simulation) isObjection(r *run, i *image) bool {
 	keep, isKept := i.tags[keepTag]
 	isProtected := i.protection != "" && i.protection != "disabled"
@@ -378,7 +398,8 @@ func (s *simulation) isObjection(r *run, i *image) bool {
 		!i.restoredAt.IsZero() || i.tags[intentTag] != "" || i.tags[runTag] != "" || s.tooLate(i.touched, r, i.id) || s.later(i.touched, r)
 }
 
-// checkAnnouncement checks that a run announces no removal that another policy has announced, and does not do so again and again.
+// checkAnnouncement checks that a run announces no removal that another policy has announced, and
+// does not do so again and again.
 func (s *simulation) checkAnnouncement(r *run, i *image) {
 	if i.announcedBy != "" && i.announcedBy != r.policy.name && !s.later(i.markedAt, r) {
 		s.violate("each its own", "%s announces the removal of %s, which %s has announced", r.id, i.id, i.announcedBy)
@@ -388,8 +409,8 @@ func (s *simulation) checkAnnouncement(r *run, i *image) {
 	}
 }
 
-// mostAnnouncements is how often the removal of one image may be announced. A person who objects, a run that is killed and other
-// troubles begin it anew, and some do so in each night of a schedule.
+// mostAnnouncements is how often the removal of one image may be announced. A person who objects, a
+// run that is killed and other troubles start it again, and some do so in each night of a schedule.
 const mostAnnouncements = 6
 
 func (s *simulation) checkDisable(actor string, i *image) {
@@ -402,7 +423,8 @@ func (s *simulation) checkDisable(actor string, i *image) {
 	}
 }
 
-// checkRecord checks the record of a run that has just ended against what the witness has seen of it.
+// checkRecord checks the record of a run that has just ended against what the witness has seen of
+// it.
 func (s *simulation) checkRecord(r *run) {
 	violate := func(format string, arguments ...any) {
 		s.violate("truthful record", "%s: %s", r.id, fmt.Sprintf(format, arguments...))
@@ -436,10 +458,11 @@ func (s *simulation) checkRecord(r *run) {
 	}
 }
 
-// checkWithdrawn checks that what a run has declared, and not removed, carries the declaration no more. A snapshot that was to
-// go and did not keeps it for the next run.
+// checkWithdrawn checks that what a run has declared, and not removed, carries the declaration no
+// more. A snapshot that was to go and did not keeps it for the next run.
 func (s *simulation) checkWithdrawn(r *run) {
-	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside || !r.way.wrong.IsZero() || r.way.stands || len(s.forged.locks) > 0 { // By a wrong clock, or without its lock, it takes nothing back.
+	// By a wrong clock, or without its lock, it takes nothing back.
+	if r.night.faults.any() || r.night.deadline > 0 || r.aliveBeside || !r.way.wrong.IsZero() || r.way.stands || len(s.forged.locks) > 0 {
 		return
 	}
 	for _, i := range s.world.images {
@@ -675,7 +698,8 @@ func (s *simulation) checkEnd() {
 		}
 	}
 	for _, sn := range s.world.snapshots {
-		left := s.runs[sn.tags[runTag]] // Without a journal nobody can tell whether its policy finishes it.
+		// Without a journal nobody can tell whether its policy finishes it.
+		left := s.runs[sn.tags[runTag]]
 		if sn.there && sn.tags[intentTag] != "" && !sn.forged && !s.isApart(sn) && (left == nil || left.policy.hasRecords() || s.isMapped(sn.id)) {
 			s.violate("no declaration stays", "%s carries %v", sn.id, sn.tags)
 		}
@@ -685,7 +709,8 @@ func (s *simulation) checkEnd() {
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.account.Objects(bucketName))) {
 		for _, p := range s.policies {
-			// Nothing is finished where all is kept, nor as long as nobody has put tags right that cannot be read.
+			// Nothing is finished where all is kept, nor as long as nobody has put tags right that
+			// cannot be read.
 			isOpen := p.keepsAll(s.world) || slices.ContainsFunc(s.world.snapshots, func(sn *snapshot) bool {
 				return sn.forged && sn.there || s.isApart(sn) && strings.HasSuffix(key, "/"+sn.tags[runTag])
 			})
@@ -738,14 +763,17 @@ func (s *simulation) orphaned(sn *snapshot) string {
 		other := s.runs[i.goneBy]
 		isApart := i.goneBy == "person" || other != nil && other.policy != r.policy
 		if slices.Contains(i.snapshots, sn.id) && isApart && s.later(i.goneAt, r) {
-			return "" // The run had read that another image needs it. It is reported after a week, as one that others have left.
+			// The run had read that another image needs it. It is reported after a week, as one
+			// that others have left.
+			return ""
 		}
 	}
 	return last.goneBy + " has removed " + last.id
 }
 
-// isApart reports whether a snapshot is there that a run has left and that only a person can delete, because nothing in it says for which
-// image it was made; the record of a later run has to say so.
+// isApart reports whether a snapshot is there that a run has left and that only a person can
+// delete, because nothing in it says for which image it was made; the record of a later run has to
+// say so.
 func (s *simulation) isApart(sn *snapshot) bool {
 	return sn.there && sn.own && slices.ContainsFunc(s.order, func(later *run) bool {
 		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region record.Region) bool {
@@ -754,7 +782,8 @@ func (s *simulation) isApart(sn *snapshot) bool {
 	})
 }
 
-// isToldAsLeft reports whether the record of a later run says that a snapshot which a run has left stays.
+// isToldAsLeft reports whether the record of a later run says that a snapshot which a run has left
+// stays.
 func (s *simulation) isToldAsLeft(r *run, sn *snapshot) bool {
 	return slices.ContainsFunc(s.order, func(later *run) bool {
 		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region record.Region) bool {
@@ -832,7 +861,8 @@ func (s *simulation) checkReports() {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(reported)) {
-		// Without a journal nobody can tell which of two runs has done what neither has an answer to.
+		// Without a journal nobody can tell which of two runs has done what neither has an answer
+		// to.
 		beside := s.isDisturbed(id) && slices.ContainsFunc(s.order, func(r *run) bool { return r.unlocked })
 		if reported[id] > happened[id] && !beside {
 			s.violate("truthful record", "%s was removed %d times, and is reported %d times", id, happened[id], reported[id])
@@ -880,8 +910,8 @@ func (s *simulation) checkModel() {
 	}
 }
 
-// checkBlocked checks that images which EC2 refuses to remove take the cap from others no longer than until each of them was tried.
-// Without a journal nobody remembers them.
+// checkBlocked checks that images which EC2 refuses to remove take the cap from others no longer
+// than until each of them was tried. Without a journal nobody remembers them.
 func (s *simulation) checkBlocked(r *run) {
 	c := r.record.Totals
 	isAside := func(region record.Region) bool { return region.Hold != "" || region.Busy }

@@ -14,8 +14,9 @@ type schedule struct {
 	latency     time.Duration
 	nights      []night
 	ban         ban
-	secondFirst bool          // In clean nights.
-	apart       time.Duration // How long after a run of one policy one of the other begins, in clean nights.
+	secondFirst bool // In clean nights.
+	// How long after a run of one policy one of the other begins, in clean nights.
+	apart time.Duration
 }
 
 // ban is what EC2 refuses to remove for some nights, whoever asks. Its zero value refuses nothing.
@@ -90,7 +91,7 @@ type faults struct {
 	lose     float64 // The answer is lost, not the effect.
 	garble   float64 // The answer is a web page.
 
-	deny string // This action is refused for want of a permission; empty for none.
+	deny string // This action is denied; empty for none.
 
 	loseCall *kill // The answer to exactly this call is lost.
 }
@@ -138,7 +139,8 @@ func newSchedule(seed uint64) *schedule {
 	return s
 }
 
-// addMore draws what not every schedule has. Its dice are others, so that a seed gives the same account and nights without it.
+// addMore draws what not every schedule has. Its dice are others, so that a seed gives the same
+// account and nights without it.
 func (s *schedule) addMore(d dice) {
 	isOwn, isSecond := d.chance(15), d.chance(35)
 	own, second := d.Uint64(), d.Uint64()
@@ -218,7 +220,8 @@ func (s *schedule) addPolicy(d dice) {
 		n := &s.nights[i]
 		n.second, n.other = d.chance(50), d.chance(50)
 		if i > 0 && s.nights[i-1].kill != nil && d.chance(70) {
-			n.second = !s.nights[i-1].second // What a killed run has left is seen by the other policy first.
+			// What a killed run has left is seen by the other policy first.
+			n.second = !s.nights[i-1].second
 		}
 		if n.overlap == nil && d.chance(40) {
 			n.overlap = &overlap{offset: pick(d, 0, 100*time.Millisecond, time.Second, 3*time.Second, 10*time.Second, time.Minute)}
@@ -398,7 +401,7 @@ func (s *schedule) String() string {
 	return text.String()
 }
 
-// drops is what is left out of a world to make it smaller.
+// drops are the parts to leave out of a world.
 type drops struct {
 	images   map[string]bool
 	settings map[string]bool

@@ -32,16 +32,29 @@ func TestMain(m *testing.M) {
 // found are seeds whose schedules have shown a fault of the janitor.
 var found = []uint64{
 	1189, 1225, // A run of one policy took off what another one had declared: an image, a snapshot.
-	6281,                      // It ended the deprecation that an owner had chosen for the very day on which the image was due.
-	20755,                     // It took off what a killed run of another policy had declared on an image that somebody objected to.
-	2006709,                   // Witness: a clock that is set forward by just as long as a run may stand still.
+	// It ended the deprecation that an owner had chosen for the very day on which the image was
+	// due.
+	6281,
+	// It took off what a killed run of another policy had declared on an image that somebody
+	// objected to.
+	20755,
+	// Witness: a clock that is set forward by just as long as a run may stand still.
+	2006709,
 	2007229, 2008942, 2012223, // A clock was set back by hours, and the run went on.
-	2001905,          // Witness: another policy announced and disabled an image after the run's last look at it.
-	5000758, 5009917, // Witness: a run of another policy noted that an image was back, after the run's last look at it.
-	5008067, 5008787, // Witness: a snapshot that a run has left, and that only a person can delete, keeps its declaration.
-	5009869, // It took off what a run of another policy had declared at the same moment, and could not see that.
-	6003409, // It removed an image less than its limit after a restore, by a tag that notes the day alone.
-	30147,   // It took the lock by a clock that had jumped by a year, and was killed.
+	// Witness: another policy announced and disabled an image after the run's last look at it.
+	2001905,
+	// Witness: a run of another policy noted that an image was back, after the run's last look at
+	// it.
+	5000758, 5009917,
+	// Witness: a snapshot that a run has left, and that only a person can delete, keeps its
+	// declaration.
+	5008067, 5008787,
+	// It took off what a run of another policy had declared at the same moment, and could not see
+	// that.
+	5009869,
+	// It removed an image less than its limit after a restore, by a tag that notes the day alone.
+	6003409,
+	30147, // It took the lock by a clock that had jumped by a year, and was killed.
 }
 
 // few is how many schedules every run of the tests plays.
@@ -136,7 +149,8 @@ func (s *tally) add(t *testing.T, schedule *schedule, r result) {
 	t.Errorf("seed %d: %v\n\tgo test ./internal/simulation -run TestSchedules -seed %d", schedule.seed, r.violations[0], schedule.seed)
 }
 
-// replay plays the schedule of one seed, and makes it smaller as long as it breaks the same promise.
+// replay plays the schedule of one seed, and makes it smaller as long as it breaks the same
+// promise.
 func replay(t *testing.T, seed uint64) {
 	t.Helper()
 	s := newSchedule(seed)
@@ -151,7 +165,8 @@ func replay(t *testing.T, seed uint64) {
 	}
 }
 
-// shrink leaves out one thing after the other from a schedule that breaks a promise, as long as it still does.
+// shrink leaves out one thing after the other from a schedule that breaks a promise, as long as it
+// still does.
 func shrink(t *testing.T, s *schedule, promise string) *schedule {
 	t.Helper()
 	for smaller := true; smaller; {

@@ -43,10 +43,11 @@ type simulation struct {
 	verbose    bool
 	lines      []string
 	violations []violation
-	disturbed  map[string]bool // By actor and resource: an answer was lost, or none of the service's.
-	effects    []effect
-	current    *night
-	calls      int
+	// By actor and resource: an answer was lost, or none of the service's.
+	disturbed map[string]bool
+	effects   []effect
+	current   *night
+	calls     int
 }
 
 // policy is what one operator wants, and the runs that go by it.
@@ -55,7 +56,8 @@ type policy struct {
 	settings map[string]string
 	config   config.Config
 	limit    int // MAX_DEREGISTRATIONS.
-	blocked  int // How many clean runs in a row have removed nothing, although some images waited for the cap.
+	// How many clean runs in a row have removed nothing, although some images waited for the cap.
+	blocked int
 }
 
 func newPolicy(settings map[string]string) (*policy, error) {
@@ -66,10 +68,11 @@ func newPolicy(settings map[string]string) (*policy, error) {
 // hasRecords reports whether the runs of a policy keep a journal.
 func (p *policy) hasRecords() bool { return p.settings["RECORDS"] != "" }
 
-// keepsAll reports whether nothing is removed by a policy, because it relies on a Recycle Bin that takes nothing in.
+// keepsAll reports whether nothing is removed by a policy, because it relies on a Recycle Bin that
+// takes nothing in.
 func (p *policy) keepsAll(w *world) bool { return p.config.Policy.RequireRecycleBin && !w.rules }
 
-// policyOf is the name of the policy that a run goes by; empty if the actor is none.
+// policyOf is the name of the policy that a run goes by; empty if the actor is no run.
 func (s *simulation) policyOf(actor string) string {
 	if r := s.runs[actor]; r != nil {
 		return r.policy.name
@@ -79,19 +82,21 @@ func (s *simulation) policyOf(actor string) string {
 
 // run is one run of a simulation.
 type run struct {
-	id          string
-	policy      *policy
-	night       *night
-	way         *way
-	started     time.Time
-	ended       time.Time // Zero as long as it is at work; when it was killed, if it was.
-	record      *record.Run
-	removed     map[string]int  // Images by region.
-	lost        map[string]int  // Those of them that the Recycle Bin does not hold.
-	looks       map[string]look // By the id of an image or a snapshot.
-	unnoted     map[string]bool // By the key of a note about a removal: what was to be noted last was not.
-	aliveBeside bool            // Another run was at work at the same time.
-	unlocked    bool            // One of those with another journal, or none, which no lock keeps apart.
+	id      string
+	policy  *policy
+	night   *night
+	way     *way
+	started time.Time
+	ended   time.Time // Zero as long as it is at work; when it was killed, if it was.
+	record  *record.Run
+	removed map[string]int  // Images by region.
+	lost    map[string]int  // Those of them that the Recycle Bin does not hold.
+	looks   map[string]look // By the id of an image or a snapshot.
+	// By the key of a note about a removal: its last note failed.
+	unnoted     map[string]bool
+	aliveBeside bool // Another run was at work at the same time.
+	// One of those with another journal, or none, which no lock keeps apart.
+	unlocked bool
 }
 
 // effect is a change of the account.
@@ -175,7 +180,8 @@ func begin(schedule *schedule, verbose bool) (*simulation, error) {
 		}
 		s.policies = append(s.policies, policy)
 		if policy.hasRecords() && len(s.world.regions) > 1 {
-			// Else two regions of one run would do it at the same instant, and nobody could tell which was the first.
+			// Else two regions of one run would do it at the same instant, and nobody could tell
+			// which was the first.
 			s.put(prefixOf(settings)+"account.json", object{"account": accountID})
 		}
 	}
@@ -222,7 +228,8 @@ func (s *simulation) start(p *policy, n *night, k *kill, persons []person, suffi
 	return s.carryOut(s.begin(p, n, k, persons, suffix))
 }
 
-// begin is the first moment of a run. Of several at one moment, the first to begin is the first in the history.
+// begin is the first moment of a run. Of several at one moment, the first to begin is the first in
+// the history.
 func (s *simulation) begin(p *policy, n *night, k *kill, persons []person, suffix string) *run {
 	now := time.Now()
 	clock := clock{}
@@ -366,7 +373,8 @@ func (s *simulation) isBanned(id string) bool {
 	return i != nil && s.ban.isOf(i) && time.Since(firstNight) < time.Duration(s.ban.nights)*day-day/2
 }
 
-// clean runs night by night until a run has changed nothing, and no other run's lease is to run out.
+// clean runs night by night until a run has changed nothing, and no other run's lease is to run
+// out.
 func (s *simulation) clean(first int) {
 	n := &night{}
 	quiet := 0

@@ -18,11 +18,13 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// way is the way of one run, or one undo, to the account: each request takes its time, and what goes wrong goes wrong here.
+// way is the way of one run, or one undo, to the account: each request takes its time, and what
+// goes wrong goes wrong here.
 //
-// How long a request takes is a function of the seed, the run, the action, its subject and the attempt, and no two arrive at
-// the same instant, so that the order of events does not depend on how goroutines are scheduled. A retry of the SDK leaves
-// after a random pause; it arrives as if that had been the longest one.
+// How long a request takes is a function of the seed, the run, the action, its subject and the
+// attempt, and no two arrive at the same instant, so that the order of events does not depend on
+// how goroutines are scheduled. A retry of the SDK leaves after a random pause; it arrives as if
+// that had been the longest one.
 type way struct {
 	sim   *simulation
 	actor string // The id of the run, or "undo" and the id of the undone one.
@@ -31,21 +33,24 @@ type way struct {
 	kill  *kill
 
 	// Guarded by sim.mu.
-	dead     bool
-	calls    int
-	writes   int
-	actions  map[string]int
-	trips    map[string]*trip     // The latest of each request, by what it asks for.
-	failed   map[string]time.Time // When the last attempt of an invocation of the SDK failed, and how many there were.
+	dead    bool
+	calls   int
+	writes  int
+	actions map[string]int
+	trips   map[string]*trip // The latest of each request, by what it asks for.
+	// When the last attempt of an invocation of the SDK failed, and how many there were.
+	failed   map[string]time.Time
 	persons  []person
 	lostCall *kill
 	ended    bool
 	jumps    []jump
-	wrong    time.Time // Since when no run that goes by its clock may change anything; zero if it may.
-	stands   bool      // The run may take itself for one that has stood still, or whose clock was set back.
-	left     time.Time // When the last request has left, and by how much the clock was ahead then.
-	leftBy   time.Duration
-	ahead    atomic.Int64
+	// Since when no run that goes by its clock may change anything; zero if it may.
+	wrong time.Time
+	// The run may consider itself stalled, or its clock set back.
+	stands bool
+	left   time.Time // When the last request has left, and by how much the clock was ahead then.
+	leftBy time.Duration
+	ahead  atomic.Int64
 }
 
 // set sets the clock of the machine. What a run has asked for before is under way.
@@ -84,7 +89,8 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 	leave, asked := time.Now(), time.Now()
 	w.left, w.leftBy = asked, time.Duration(w.ahead.Load())
 	if last, ok := w.failed[sdk]; ok && isRetry > 1 {
-		leave = last.Add(min(20*time.Second, time.Second<<(isRetry-1))) // As pkg/wire, and the SDK, pause at most.
+		// As pkg/wire, and the SDK, pause at most.
+		leave = last.Add(min(20*time.Second, time.Second<<(isRetry-1)))
 	}
 	t := w.trips[name]
 	if t == nil || !t.left.Equal(leave) {
@@ -127,8 +133,9 @@ func (w *way) Do(r *http.Request) (*http.Response, error) {
 	return response, err
 }
 
-// trip is the way of a request, and of others for the very same that have left at the same instant: two regions may ask for
-// one document. Nobody could tell which of them is which, so that they travel together.
+// trip is the way of a request, and of others for the very same that have left at the same instant:
+// two regions may ask for one document. Nobody could tell which of them is which, so that they
+// travel together.
 type trip struct {
 	left, arrival time.Time
 	attempt       int
@@ -151,7 +158,8 @@ func retryOf(r *http.Request) (invocation string, attempt int) {
 	return r.Header.Get("Amz-Sdk-Invocation-Id"), attempt
 }
 
-// subjectOf is what a request is about. ETags of locks are random, like the tokens that make requests idempotent.
+// subjectOf is what a request is about. ETags of locks are random, like the tokens that make
+// requests idempotent.
 func subjectOf(q emulator.Request) string {
 	form := maps.Clone(q.Form)
 	for _, name := range []string{"Action", "ClientToken", "Version", "IfMatch"} {
@@ -272,7 +280,7 @@ func (s *simulation) noteUnnoted(w *way, q emulator.Request, response *http.Resp
 	}
 }
 
-// denial is the code with which a service refuses for want of a permission.
+// denial is a service's error code for a missing permission.
 func denial(q emulator.Request) string {
 	switch q.Service {
 	case "ec2":

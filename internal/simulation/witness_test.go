@@ -27,7 +27,8 @@ const (
 
 var ownTags = []string{intentTag, runTag, dueTag, announcedByTag, disabledTag, restoredTag}
 
-// witness sees a request that the account has answered, and knows the account as it was just before.
+// witness sees a request that the account has answered, and knows the account as it was just
+// before.
 func (s *simulation) witness(actor string, q emulator.Request, status int, body []byte) {
 	r := s.runs[actor]
 	if r != nil && q.Service == "ec2" {
@@ -59,7 +60,8 @@ func (s *simulation) witness(actor string, q emulator.Request, status int, body 
 		s.changeTags(actor, q)
 	case "DisableImage":
 		s.checkDisable(actor, image)
-		image.state, image.disabledBy = "disabled", cmp.Or(s.policyOf(image.tags[disabledTag]), s.policyOf(actor)) // Whose announcement says so, of two at once.
+		// Whose announcement says so, of two at once.
+		image.state, image.disabledBy = "disabled", cmp.Or(s.policyOf(image.tags[disabledTag]), s.policyOf(actor))
 	case "EnableImage":
 		s.checkEnable(actor, image)
 		image.state, image.disabledBy = "available", ""
@@ -156,10 +158,12 @@ func (s *simulation) changeTags(actor string, q emulator.Request) {
 	}
 }
 
-// follow follows a change of an image's tags. Only a run announces anything, whatever the tags say that others write.
+// follow follows a change of an image's tags. Only a run announces anything, whatever the tags say
+// that others write.
 func (s *simulation) follow(actor string, i *image, before map[string]string) {
 	now, policy := time.Now(), s.policyOf(actor)
-	if actor == "person" || i.tags[restoredTag] != before[restoredTag] { // A run of another policy may note that the image is back.
+	// A run of another policy may note that the image is back.
+	if actor == "person" || i.tags[restoredTag] != before[restoredTag] {
 		i.touched = now
 	}
 	if i.tags[intentTag] != before[intentTag] {
@@ -178,7 +182,8 @@ func (s *simulation) follow(actor string, i *image, before map[string]string) {
 		i.objection = objection{}
 		i.announcers = append(i.announcers, actor)
 		i.slack = s.runs[actor].night.slack()
-		i.markedAt, i.announced, i.announcedBy = now, s.runs[actor].started, policy // The time of grace counts from run to run.
+		// The grace period counts from run to run.
+		i.markedAt, i.announced, i.announcedBy = now, s.runs[actor].started, policy
 	}
 	o := i.objection
 	isSeen := slices.ContainsFunc(s.order, func(r *run) bool { return r.policy.name == o.announcedBy && r.started.After(o.at) })
@@ -210,7 +215,8 @@ func tagsOf(form url.Values) (keys, values []string, hasValue []bool) {
 	return keys, values, hasValue
 }
 
-// splice adds the instances that persons have launched to an answer. The emulated account has no RunInstances.
+// splice adds the instances that persons have launched to an answer. The emulated account has no
+// RunInstances.
 func (s *simulation) splice(q emulator.Request, body []byte) []byte {
 	if q.Service != "ec2" || q.Form.Get("NextToken") != "" {
 		return body
@@ -254,7 +260,8 @@ func asksFor(q emulator.Request, imageID string) bool {
 	return !asked
 }
 
-// act lets a person do something. The target is drawn from those that it can be done to; there may be none.
+// act lets a person do something. The target is drawn from those that it can be done to; there may
+// be none.
 func (s *simulation) act(p person) {
 	switch p.does {
 	case forgesTags:

@@ -55,17 +55,19 @@ type image struct {
 	source, sourceRegion     string
 	usedBy                   string // "instance" or "template"; empty if nothing names it.
 
-	there         bool
-	goneAt        time.Time // When it was removed last.
-	goneBy        string    // The actor.
-	inBin         bool
-	exit          time.Time
-	restoredAt    time.Time // When it was brought back last after a removal; by whom does not matter.
-	restoredBy    string
-	removedBy     string    // Who had removed it then.
-	plain         bool      // Somebody took the janitor's tags off after that.
-	touched       time.Time // When a person changed something about it last.
-	announced     time.Time // When the run began that announced its removal, if it carries the announcement still.
+	there  bool
+	goneAt time.Time // When it was removed last.
+	goneBy string    // The actor.
+	inBin  bool
+	exit   time.Time
+	// When it was brought back last after a removal; by whom does not matter.
+	restoredAt time.Time
+	restoredBy string
+	removedBy  string    // Who had removed it then.
+	plain      bool      // Somebody took the janitor's tags off after that.
+	touched    time.Time // When a person changed something about it last.
+	// When the run began that announced its removal, if it carries the announcement still.
+	announced     time.Time
 	objection     objection
 	announcers    []string      // The runs that have ever announced its removal.
 	forged        bool          // Somebody has written tags of the janitor to it.
@@ -74,14 +76,15 @@ type image struct {
 	markedAt      time.Time     // When it got the tag that says so.
 	announcements int           // How often runs have announced its removal.
 	announcedBy   string        // The name of the policy by which that run went.
-	disabledBy    string        // The policy whose run has disabled it; empty if it is somebody else, or if it is not disabled.
-	deprecatedBy  string        // The policy whose run has deprecated it.
-	intentAt      time.Time     // When it got the intent tag.
-	launchedBy    string        // The instance that a person has launched of it.
-	launchAt      time.Time
+	// The policy whose run has disabled it; empty if it is somebody else, or if it is not disabled.
+	disabledBy   string
+	deprecatedBy string    // The policy whose run has deprecated it.
+	intentAt     time.Time // When it got the intent tag.
+	launchedBy   string    // The instance that a person has launched of it.
+	launchAt     time.Time
 }
 
-// objection is when somebody has taken off the day of an announcement, and of which one.
+// objection is when somebody took off the day of an announcement, and which announcement.
 type objection struct {
 	at, announced time.Time
 	announcedBy   string
@@ -152,7 +155,8 @@ func newWorld(d dice) *world {
 	return w
 }
 
-// addPolicy draws a second policy, with what its runs have announced. Its scope, limits and journal are its own.
+// addPolicy draws a second policy, with what its runs have announced. Its scope, limits and journal
+// are its own.
 func (w *world) addPolicy(d dice) {
 	w.second = newSettings(d)
 	w.second["POLICY_NAME"], w.second["REGIONS"] = "second", w.settings["REGIONS"]
@@ -218,7 +222,7 @@ func newSettings(d dice) map[string]string {
 	return s
 }
 
-// graceOf is the time of grace in days that some settings give.
+// graceOf is the grace period in days of some settings.
 func graceOf(settings map[string]string) int {
 	days := 0
 	_, _ = fmt.Sscanf(settings["GRACE"], "%dd", &days)
@@ -338,7 +342,8 @@ func (w *world) addSnapshots(d dice, i *image, n int) {
 	}
 }
 
-// addAnnouncement draws the announcement of a removal by an earlier run of a policy: of an image that was old enough then.
+// addAnnouncement draws the announcement of a removal by an earlier run of a policy: of an image
+// that was old enough then.
 func (w *world) addAnnouncement(d dice, i *image, settings map[string]string) {
 	if grace := graceOf(settings); grace > 0 && d.chance(40) {
 		if at := ago(float64(d.between(0, grace+1))).Add(-20 * time.Hour); at.Sub(i.created) >= time.Duration(retention.Floor) {
@@ -359,7 +364,7 @@ func (i *image) announce(settings map[string]string, at time.Time) {
 	}
 }
 
-// due is when the time of grace is over of an image that is announced.
+// due is when the grace period of an announced image ends.
 func (i *image) due(settings map[string]string) time.Time {
 	return i.announced.Add(time.Duration(graceOf(settings)) * day)
 }
@@ -367,7 +372,8 @@ func (i *image) due(settings map[string]string) time.Time {
 // runAt is the id of a run that was before the first night.
 func runAt(at time.Time) string { return at.UTC().Format("20060102T150405Z") + "-000000" }
 
-// plans are the documents that the journals of the policies have of announcements before the first night, by bucket key.
+// plans are the documents that the journals of the policies have of announcements before the first
+// night, by bucket key.
 func (w *world) plans() map[string]object {
 	plans := map[string]object{}
 	for _, settings := range []map[string]string{w.settings, w.second} {
@@ -488,7 +494,8 @@ func (w *world) files(region string) fstest.MapFS {
 	return files
 }
 
-// madeFor is the image that EC2 made a snapshot for, as its description says; empty if it says nothing of the kind.
+// madeFor is the image that EC2 made a snapshot for, as its description says; empty if it says
+// nothing of the kind.
 func (w *world) madeFor(sn *snapshot) string {
 	if sn.own {
 		return ""

@@ -18,8 +18,8 @@ const (
 
 type object = map[string]any
 
-// newAccount is an account with so many stale images, each with a snapshot of its own, and one that was made today. The rules
-// of the Recycle Bin are those of template.yaml.
+// newAccount is an account with so many stale images, each with a snapshot of its own, and one that
+// was made today. The rules of the Recycle Bin are those of template.yaml.
 func newAccount(t *testing.T, stale int) *emulator.Account {
 	t.Helper()
 	var images, snapshots []object

@@ -18,11 +18,13 @@ var (
 	limitFlag     = flag.Duration("limit", 3*time.Minute, "the time of that run")
 )
 
-// The most that the process of the function may have resident, of the 256 MB that template.yaml gives it.
+// The most that the process of the function may have resident, of the 256 MB that template.yaml
+// gives it.
 const mostResident = 200_000_000
 
-// The function's own binary in a process of its own, over an account that it does not get through in the time that it has:
-// every image is in its plan and in its record, and those are removed that there is time for.
+// The function's own binary in a process of its own, over an account that it does not get through
+// in the time that it has: every image is in its plan and in its record, and those are removed that
+// there is time for.
 func TestMemory(t *testing.T) {
 	if *bootstrapFlag == "" {
 		t.Skip("measures only if -bootstrap names the binary")

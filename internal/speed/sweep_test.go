@@ -41,7 +41,7 @@ func (s setup) String() string {
 	return fmt.Sprintf("%d images, %v, others take %g %%", s.images, s.latency, 100*s.others)
 }
 
-// measured is what a run took. It has two parts, of which the second cannot begin before the first is over: nothing is
+// measured is what a run took. It has two parts, and the second starts after the first: nothing is
 // removed before the plan is made over all that is known.
 type measured struct {
 	setup
@@ -63,7 +63,8 @@ type bucket struct {
 	whole  bool
 }
 
-// bound is the least time that so many calls take, whoever makes them: the bucket that takes longest decides.
+// bound is the least time that so many calls take, whoever makes them: the bucket that takes
+// longest decides.
 func (p part) bound(others float64) time.Duration {
 	least := 0.0
 	for bucket, calls := range p.calls {
@@ -130,7 +131,8 @@ func (m *meter) count(q emulator.Request, throttled bool) {
 	}
 }
 
-// bucketOf is the bucket from which a request takes: some actions have another one for who asks for all at once.
+// bucketOf is the bucket from which a request takes: some actions have another one for who asks for
+// all at once.
 func bucketOf(q emulator.Request) bucket {
 	whole := q.Form.Get("MaxResults") == "" && !slices.ContainsFunc(slices.Collect(maps.Keys(q.Form)), func(name string) bool {
 		return strings.HasPrefix(name, "Filter.")
@@ -214,8 +216,9 @@ func TestSpeed(t *testing.T) {
 	}
 }
 
-// Alone, a sweep is never throttled, and takes little more than the least time that its calls can take; with others that take
-// half of every bucket, of the half that is left. It makes no more calls than it must.
+// Alone, a sweep is never throttled, and takes little more than the least time that its calls can
+// take; with others that take half of every bucket, of the half that is left. It makes no more
+// calls than it must.
 func TestWithinTheBound(t *testing.T) {
 	for _, test := range []struct {
 		setup

@@ -19,8 +19,8 @@ import (
 // unasked is what needs no permission (STS API Reference, GetCallerIdentity).
 var unasked = []string{"sts:GetCallerIdentity"}
 
-// lookers is AWS's policy with what DescribeImageReferences looks at as its caller (EC2 User Guide, "Identify your
-// resources referencing specified AMIs").
+// lookers is AWS's policy with what DescribeImageReferences looks at as its caller (EC2 User Guide,
+// "Identify your resources referencing specified AMIs").
 const lookers = "arn:${AWS::Partition}:iam::aws:policy/AmazonEC2ImageReferencesAccessPolicy"
 
 // janitorNeeds is what the function has asked for, and what Lambda does as the function.
@@ -115,7 +115,8 @@ func TestRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 	everyPrefixCounts(t, everything)
 }
 
-// everyActionCounts leaves each action out of a role, and adds some: each time there has to be a complaint.
+// everyActionCounts leaves each action out of a role, and adds some: each time there has to be a
+// complaint.
 func everyActionCounts(t *testing.T, tpl template, role string, needs []request) {
 	t.Helper()
 	for i, s := range tpl.grants(role) {
@@ -141,7 +142,8 @@ func everyActionCounts(t *testing.T, tpl template, role string, needs []request)
 	}
 }
 
-// everyTagCounts looks for a request for each tag that the function may write or take off, in each statement that allows it.
+// everyTagCounts looks for a request for each tag that the function may write or take off, in each
+// statement that allows it.
 func everyTagCounts(t *testing.T, asked []request) {
 	t.Helper()
 	for _, s := range load(t).with(variants["everything together"]).grants("JanitorRole") {
@@ -167,7 +169,8 @@ func everyPrefixCounts(t *testing.T, asked []request) {
 	}
 }
 
-// unlinked are the packages that the function does not link, or that nothing in it calls; see TestTheFunctionRestoresNothing.
+// unlinked are the packages that the function does not link, or that nothing in it calls; see
+// TestTheFunctionRestoresNothing.
 var unlinked = []string{"emulator", "runtimeapi", "testdata", "undo"}
 
 // writtenActions are the actions for which there is an input in the code that the function calls.
@@ -198,8 +201,9 @@ func writtenActions(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(actions))
 }
 
-// TestTheFunctionRestoresNothing: what was removed is brought back by a person, with that person's permissions. The package
-// that does it is linked with the pipeline, whose commands the command line calls and the function does not.
+// TestTheFunctionRestoresNothing: what was removed is brought back by a person, with that person's
+// permissions. The package that does it is linked with the pipeline, whose commands the command
+// line calls and the function does not.
 func TestTheFunctionRestoresNothing(t *testing.T) {
 	commands := map[string]bool{}
 	for _, declaration := range parsed(t, "pkg/janitor/undo.go").Decls {
@@ -246,8 +250,8 @@ func parsed(t *testing.T, path string) *ast.File {
 	return file
 }
 
-// namedOtherwise are the actions of IAM that are not named like those of the API (Service Authorization Reference, "Actions,
-// resources, and condition keys for Amazon S3").
+// namedOtherwise are the actions of IAM that are not named like those of the API (Service
+// Authorization Reference, "Actions, resources, and condition keys for Amazon S3").
 var namedOtherwise = map[string]string{"s3:ListObjectsV2": "s3:ListBucket"}
 
 // addInputs adds ec2:DescribeImages for an ec2.DescribeImagesInput.

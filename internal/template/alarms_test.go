@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// heard walks from every publisher to the subscribers' door: alarm or function, topic, the topic's policy, its key, the
-// key's policy. It returns where the way ends too early.
+// heard walks from every publisher to the subscribers' door: alarm or function, topic, the topic's
+// policy, its key, the key's policy. It returns where the way ends too early.
 func heard(t template) []string {
 	var found []string
 	for _, alarm := range t.resources("AWS::CloudWatch::Alarm") {
@@ -46,7 +46,8 @@ func heard(t template) []string {
 	return found
 }
 
-// publishes complains if a topic's key does not serve a publisher, given as filled writes it or as a service.
+// publishes complains if a topic's key does not serve a publisher, given as filled writes it or as
+// a service.
 func (t template) publishes(who, topic, why string) []string {
 	definition, ok := t.section("Resources")[topic].(object)
 	if !ok || definition["Type"] != "AWS::SNS::Topic" {
@@ -144,7 +145,8 @@ func TestTheWayIsWalked(t *testing.T) {
 	}
 }
 
-// emitted is what a run writes in CloudWatch's embedded metric format: the metrics, and the keys of their dimensions.
+// emitted is what a run writes in CloudWatch's embedded metric format: the metrics, and the keys of
+// their dimensions.
 func emitted(t *testing.T) (namespace string, metrics, dimensions []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "pkg/digest/testdata/ordinary/metrics.json"))
@@ -252,8 +254,8 @@ func TestDashboardShowsEveryAlarm(t *testing.T) {
 	}
 }
 
-// TestAlarmsAreLegal holds CloudWatch's limits on how far an alarm looks back: seven days, and one day where the period
-// is shorter than an hour (CloudWatch API Reference, PutMetricAlarm).
+// TestAlarmsAreLegal holds CloudWatch's limits on how far an alarm looks back: seven days, and one
+// day where the period is shorter than an hour (CloudWatch API Reference, PutMetricAlarm).
 func TestAlarmsAreLegal(t *testing.T) {
 	tpl := load(t)
 	for _, alarm := range tpl.resources("AWS::CloudWatch::Alarm") {

@@ -19,7 +19,8 @@ func (t template) parameter(name string) any {
 	return at(t.section("Parameters"), name, "Default")
 }
 
-// holds reports whether a condition holds: one that is named, one that is written out, or none, which does.
+// holds reports whether a condition holds: one that is named, one that is written out, or none,
+// which does.
 func (t template) holds(condition any) bool {
 	if name, ok := condition.(string); ok {
 		condition = t.section("Conditions")[name]
@@ -47,7 +48,8 @@ func (t template) holds(condition any) bool {
 	}
 }
 
-// decided replaces every Fn::If in a value by what it comes to, and leaves out what comes to nothing.
+// decided replaces every Fn::If in a value by what it comes to, and leaves out what comes to
+// nothing.
 func (t template) decided(node any) any {
 	switch value := node.(type) {
 	case object:
@@ -79,8 +81,8 @@ func (t template) decided(node any) any {
 
 func isNothing(node any) bool { return target(node) == "AWS::NoValue" }
 
-// variants are the parameters on which depends what the function may do, set as people set them: each by itself, and
-// everything together.
+// variants are the parameters on which depends what the function may do, set as people set them:
+// each by itself, and everything together.
 var variants = map[string]map[string]string{
 	"by default":                       {},
 	"removals are announced":           {"Grace": "14d"},
@@ -96,5 +98,6 @@ var variants = map[string]map[string]string{
 	},
 }
 
-// tagKeys are the keys of tags in a request, as this package writes a key of IAM's that has several values.
+// tagKeys are the keys of tags in a request, as this package writes a key of IAM's that has several
+// values.
 func tagKeys(keys []string) string { return strings.Join(keys, ",") }

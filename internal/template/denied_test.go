@@ -19,7 +19,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// reads are the actions by which the function may look at something, as its role has them when everything is switched on.
+// reads are the actions by which the function may look at something, as its role has them when
+// everything is switched on.
 func reads(t *testing.T) []string {
 	t.Helper()
 	actions := map[string]bool{}
@@ -46,9 +47,10 @@ func operation(action string) string {
 	return name
 }
 
-// night is a run of the function as the template deploys it, with everything switched on, and told to speak only where it has to, and
-// the digests that it has sent. Five images of the sample are left out: of one nobody may read the launch permissions, another
-// cannot be restored, because its root device is an instance store, and three carry tags of announcements that no record bears out.
+// night is a run of the function as the template deploys it, with everything switched on, and told
+// to speak only where it has to, and the digests that it has sent. Five images of the sample are
+// left out: of one nobody may read the launch permissions, another cannot be restored, because its
+// root device is an instance store, and three carry tags of announcements that no record confirms.
 func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock func() time.Time, most string) (record.Run, []emulator.Message) {
 	t.Helper()
 	tpl := load(t).with(variants["everything together"])
@@ -76,8 +78,8 @@ func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock 
 	return record, account.Published()[before:]
 }
 
-// secondNight is a night for which everything is prepared: the digest of the first run is out, and the usage reports that it has asked
-// for are there. Some operations are denied.
+// secondNight is a night for which everything is prepared: the digest of the first run is out, and
+// the usage reports that it has asked for are there. Some operations are denied.
 func secondNight(t *testing.T, denied ...string) (record record.Run, told []emulator.Message) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -109,12 +111,13 @@ func removedBy(record record.Run) map[string]bool {
 	return removed
 }
 
-// ofSome are the actions on which not all depends that a run removes: they read usage reports, which are for images that others may
-// launch.
+// ofSome are the actions on which not all depends that a run removes: they read usage reports,
+// which are for images that others may launch.
 var ofSome = []string{"ec2:DescribeImageUsageReports", "ec2:DescribeImageUsageReportEntries"}
 
-// TestWhateverIsDeniedIsTold takes each action by which the function looks at something from its role, after a night on which it could
-// do everything: somebody is told, the digest names the action, record and metrics say it, and nothing goes that depends on it.
+// TestWhateverIsDeniedIsTold takes each action by which the function looks at something from its
+// role, after a night on which it could do everything: somebody is told, the digest names the
+// action, record and metrics say it, and nothing goes that depends on it.
 func TestWhateverIsDeniedIsTold(t *testing.T) {
 	actions := reads(t)
 	if len(actions) < 25 {
@@ -150,7 +153,8 @@ func TestWhateverIsDeniedIsTold(t *testing.T) {
 	}
 }
 
-// alarmed reports whether a metric of a run is one at which an alarm of the template goes off, now or after some nights.
+// alarmed reports whether a metric of a run is one at which an alarm of the template goes off, now
+// or after some nights.
 func alarmed(t *testing.T, run record.Run) bool {
 	t.Helper()
 	var metrics map[string]any

@@ -17,8 +17,8 @@ const (
 	region    = "eu-west-1"
 )
 
-// statement is a statement of a policy, with its pseudo parameters filled in. A reference to a resource of the template
-// is written <Name>.
+// statement is a statement of a policy, with its pseudo parameters filled in. A reference to a
+// resource of the template is written <Name>.
 type statement struct {
 	sid, effect        string
 	actions, resources []string
@@ -77,7 +77,8 @@ func filled(value any) string {
 	return fmt.Sprint(value)
 }
 
-// policies returns the documents that are attached to a role: those written into it, and those that name it.
+// policies returns the documents that are attached to a role: those written into it, and those that
+// name it.
 func (t template) policies(role string) []any {
 	var attached []any
 	for _, policy := range list(t.properties(role)["Policies"]) {
@@ -138,8 +139,8 @@ func (s statement) matches(r request) bool {
 	return true
 }
 
-// holds evaluates a condition. A negated operator holds where the key is absent, and ForAllValues too; the others do not
-// (IAM User Guide, "IAM JSON policy elements: Condition operators").
+// holds evaluates a condition. A negated operator holds where the key is absent, and ForAllValues
+// too; the others do not (IAM User Guide, "IAM JSON policy elements: Condition operators").
 func holds(operator string, context map[string]string, key string, values []string) bool {
 	value, present := context[key]
 	some := func(equal func(a, b string) bool) bool {
@@ -172,7 +173,8 @@ func like(pattern, text string) bool {
 	return err == nil && ok
 }
 
-// escaped has a pattern of IAM's mean the same to path.Match, to which a slash and brackets are special.
+// escaped has a pattern of IAM's mean the same to path.Match, to which a slash and brackets are
+// special.
 var escaped = strings.NewReplacer("/", "\x00", "[", `\[`, `\`, `\\`)
 
 const (
@@ -186,12 +188,14 @@ const (
 // intent is IAM's key for the tag by which a run has declared that it means to remove a resource.
 const intent = "aws:ResourceTag/ami-janitor:intent"
 
-// declared is the context of a request that concerns an own image or snapshot whose removal is declared, and more of it.
+// declared is the context of a request that concerns an own image or snapshot whose removal is
+// declared, and more of it.
 func declared(more ...string) map[string]string {
 	return own(append([]string{intent, "remove"}, more...)...)
 }
 
-// own is the context of a request that concerns an image or a snapshot of the account's own, and more of it.
+// own is the context of a request that concerns an image or a snapshot of the account's own, and
+// more of it.
 func own(more ...string) map[string]string {
 	context := map[string]string{"ec2:Owner": account, "ec2:Public": "false"}
 	for i := 0; i < len(more); i += 2 {
@@ -227,7 +231,8 @@ func TestWhatTheFunctionMayRemove(t *testing.T) {
 		"no longer kept by its tag, in capitals":  {declared(keep, "FALSE"), true, true, true},
 		"of AWS Backup":                           {declared("aws:ResourceTag/aws:backup:source-resource", "i-0123456789abcdef0"), false, false, false},
 		"a copy of AWS Backup's":                  {declared("aws:ResourceTag/AWSBackupManagedResource", ""), false, false, false},
-		"public":                                  {declared("ec2:Public", "true"), false, true, false}, // Of a snapshot IAM does not know it.
+		// Of a snapshot IAM does not know it.
+		"public": {declared("ec2:Public", "true"), false, true, false},
 	}
 	for variant, parameters := range variants {
 		policy := load(t).with(parameters).grants("JanitorRole")
@@ -262,7 +267,8 @@ func TestWhichParametersTheFunctionMayRead(t *testing.T) {
 	}
 }
 
-// TestWhatTheFunctionMayDeclare holds whatever the parameters are: nothing can be removed that is not declared.
+// TestWhatTheFunctionMayDeclare holds whatever the parameters are: nothing can be removed that is
+// not declared.
 func TestWhatTheFunctionMayDeclare(t *testing.T) {
 	const value = "aws:RequestTag/ami-janitor:intent"
 	both := tagKeys([]string{"ami-janitor:intent", "ami-janitor:run"})
@@ -298,7 +304,8 @@ func TestWhatTheFunctionMayDeclare(t *testing.T) {
 	}
 }
 
-// TestWhatTheFunctionMayTakeBack holds whatever the parameters are: they may have changed since a tag was written.
+// TestWhatTheFunctionMayTakeBack holds whatever the parameters are: they may have changed since a
+// tag was written.
 func TestWhatTheFunctionMayTakeBack(t *testing.T) {
 	takes := func(policy []statement, resource string, keys ...string) bool {
 		context := declared(tagKeysKey, tagKeys(keys))
@@ -347,7 +354,8 @@ func TestWhatTheFunctionMayDoWithRecords(t *testing.T) {
 		{"s3:PutObject", "/sums.json", others, false},
 		{"s3:ListBucket", "", under("sums.json"), true},
 		{"s3:ListBucket", "", under("removals/eu-west-1/"), true},
-		{"s3:ListBucket", "", under("locks/eu-west-1.json"), true}, // As S3 asks before it says that this is not there.
+		// As S3 asks before it says that this is not there.
+		{"s3:ListBucket", "", under("locks/eu-west-1.json"), true},
 
 		{"s3:DeleteObject", "/runs/20261123T020000Z-3f9c1a/record.json", ours, false},
 		{"s3:DeleteObject", "/removals/eu-west-1/ami-0123456789abcdef0/20261123T020000Z-3f9c1a.json", ours, false},
@@ -454,9 +462,11 @@ func TestWhatTheFunctionMayNeverDo(t *testing.T) {
 	}
 }
 
-// TestEveryDenyIsNeeded leaves out one Deny after the other: each time something may be done that may not with it.
+// TestEveryDenyIsNeeded leaves out one Deny after the other: each time something may be done that
+// may not with it.
 func TestEveryDenyIsNeeded(t *testing.T) {
-	decrypt := statement{effect: "Allow", actions: []string{"kms:Decrypt"}, resources: []string{"*"}} // As the key's policy has it.
+	// As the key's policy has it.
+	decrypt := statement{effect: "Allow", actions: []string{"kms:Decrypt"}, resources: []string{"*"}}
 	for variant, parameters := range variants {
 		policy := append(load(t).with(parameters).grants("JanitorRole"), decrypt)
 		guarded := map[string]request{
@@ -489,12 +499,13 @@ func TestEveryDenyIsNeeded(t *testing.T) {
 	}
 }
 
-// maxInline is how many characters the policies written into a role may have, blanks not counted (IAM User Guide, "IAM and
-// AWS STS quotas").
+// maxInline is how many characters the policies written into a role may have, blanks not counted
+// (IAM User Guide, "IAM and AWS STS quotas").
 const maxInline = 10_240
 
 func TestPoliciesFitIntoTheRole(t *testing.T) {
-	// The names that CloudFormation gives, and the partition, make it longer or shorter; these are long ones.
+	// The names that CloudFormation gives, and the partition, make it longer or shorter; these are
+	// long ones.
 	long := strings.NewReplacer("arn:"+partition+":", "arn:aws-us-gov:", "\\u003c", strings.Repeat("x", 64), "\\u003e", strings.Repeat("x", 64))
 	for variant, parameters := range variants {
 		size := 0

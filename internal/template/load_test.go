@@ -1,5 +1,6 @@
-// Package template_test reads template.yaml, and recycle-bin.yaml beside it, as a reviewer would: from an alarm to whoever is told, from a role to what it
-// may do and what the code does. It holds nothing but tests.
+// Package template_test reads template.yaml, and recycle-bin.yaml beside it, as a reviewer would:
+// from an alarm to whoever is told, from a role to what it may do and what the code does. It holds
+// nothing but tests.
 package template_test
 
 import (
@@ -15,7 +16,8 @@ import (
 // root is the directory of the repository.
 const root = "../.."
 
-// object is a mapping in a template. The short forms of intrinsic functions are written out: !Ref x is {"Ref": "x"}.
+// object is a mapping in a template. The short forms of intrinsic functions are written out: !Ref x
+// is {"Ref": "x"}.
 type object = map[string]any
 
 // resource is a resource of a template.
@@ -24,7 +26,7 @@ type resource struct {
 	properties object
 }
 
-// template is a template, each time read anew, so that a test can change it.
+// template is a template, read again each time, so that a test can change it.
 type template struct {
 	object
 	chosen map[string]string // Parameters that are not as by default; see with.

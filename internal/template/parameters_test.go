@@ -15,8 +15,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// places are the variables whose values are resources, or pseudo parameters, and not parameters: the type of each, and what a value
-// looks like.
+// places are the variables whose values are resources, or pseudo parameters, and not parameters:
+// the type of each, and what a value looks like.
 var places = map[string]struct{ kind, example string }{
 	"TOPIC_ARN":      {"AWS::SNS::Topic", "arn:aws:sns:eu-west-1:123456789012:ami-janitor-DigestTopic-ABCDEFGHIJKL"},
 	"CHAT_TOPIC_ARN": {"AWS::SNS::Topic", "arn:aws:sns:eu-west-1:123456789012:ami-janitor-ChatTopic-ABCDEFGHIJKL"},
@@ -93,7 +93,8 @@ func parse(variable, value string) error {
 	return err
 }
 
-// TestWhatTheTemplateAllowsTheCodeTakes is what keeps a deployment from succeeding with a function that cannot start.
+// TestWhatTheTemplateAllowsTheCodeTakes is what keeps a deployment from succeeding with a function
+// that cannot start.
 func TestWhatTheTemplateAllowsTheCodeTakes(t *testing.T) {
 	tpl := load(t)
 	for variable, name := range tpl.byVariable() {
@@ -169,7 +170,8 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		if good[variable] == nil {
 			t.Errorf("%s: add values that people write to good in this test", variable)
 		}
-		allows := regexp.MustCompile(`^(?:` + pattern + `)$`).MatchString // CloudFormation matches the whole value.
+		// CloudFormation matches the whole value.
+		allows := regexp.MustCompile(`^(?:` + pattern + `)$`).MatchString
 		for _, value := range good[variable] {
 			if err := parse(variable, value); !allows(value) || err != nil {
 				t.Errorf("%s: %q is allowed: %v; the code says: %v", name, value, allows(value), err)

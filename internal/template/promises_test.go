@@ -136,8 +136,9 @@ func TestSlackMayOnlyRead(t *testing.T) {
 	}
 }
 
-// TestOnlyRecordsAreLeftBehind: whatever outlives its stack costs money, and stops the next one of the same name. Without the
-// records nobody knows what a run has removed; they have no name, and stay as well guarded as they were.
+// TestOnlyRecordsAreLeftBehind: whatever outlives its stack costs money, and stops the next one of
+// the same name. Without the records nobody knows what a run has removed; they have no name, and
+// stay as well guarded as they were.
 func TestOnlyRecordsAreLeftBehind(t *testing.T) {
 	for name, definition := range load(t).section("Resources") {
 		var deletion, replacement any

@@ -38,15 +38,17 @@ const tagKeysKey = "aws:TagKeys"
 // requestTag begins IAM's keys for the values of the tags in a request.
 const requestTag = "aws:RequestTag/"
 
-// askedFor is what the function asks AWS for, with the template's parameters: in runs that go every way through the code, in
-// all regions, with answers and without, on an account in which removals were announced before and people objected. The
-// Recycle Bin has the rules of the templates, and no other.
+// askedFor is what the function asks AWS for, with the template's parameters: in runs that go every
+// way through the code, in all regions, with answers and without, on an account in which removals
+// were announced before and people objected. The Recycle Bin has the rules of the templates, and no
+// other.
 func askedFor(t *testing.T, tpl template) []request {
 	t.Helper()
 	asked := map[string]request{}
 	always := func(int, emulator.Request) bool { return true }
 	first := func(n int, _ emulator.Request) bool { return n == 1 }
-	protected := func(n int, _ emulator.Request) bool { return n%2 == 0 } // Every other image, since it was planned.
+	// Every other image, since it was planned.
+	protected := func(n int, _ emulator.Request) bool { return n%2 == 0 }
 	ways := []struct {
 		lag   int // How often a snapshot is still in use by an image that is gone.
 		fault func(emulator.Doer) emulator.Doer
@@ -83,8 +85,8 @@ func askedFor(t *testing.T, tpl template) []request {
 				}
 			}
 			maps.Copy(variables, map[string]string{"REGIONS": "all", "NOTIFY_ON": "always"})
-			// A report that is asked for in the first run is read in the second; what they announce is due in the third. What
-			// that leaves undone the last one finishes.
+			// A report that is asked for in the first run is read in the second; what they announce
+			// is due in the third. What that leaves undone the last one finishes.
 			touched := 0
 			for _, day := range []time.Duration{0, 1, 14, 1} {
 				time.Sleep(day * 24 * time.Hour)
@@ -98,8 +100,8 @@ func askedFor(t *testing.T, tpl template) []request {
 	return slices.Collect(maps.Values(asked))
 }
 
-// makeRules makes the rules of the Recycle Bin: those of the stack in its region, those of recycle-bin.yaml in the others;
-// none if the stack has none.
+// makeRules makes the rules of the Recycle Bin: those of the stack in its region, those of
+// recycle-bin.yaml in the others; none if the stack has none.
 func makeRules(t *testing.T, tpl template, client emulator.Doer) {
 	t.Helper()
 	out, err := ec2.NewFromConfig(configuration(client, "us-east-1")).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{})
@@ -138,8 +140,9 @@ func makeRules(t *testing.T, tpl template, client emulator.Doer) {
 	}
 }
 
-// announceAndObject announces the removal of some images, which are deprecated or disabled for the time. Then people object:
-// to a deprecation with a tag that keeps, to a disabled image by taking the announcement off.
+// announceAndObject announces the removal of some images, which are deprecated or disabled for the
+// time. Then people object: to a deprecation with a tag that keeps, to a disabled image by taking
+// the announcement off.
 func announceAndObject(t *testing.T, clock func() time.Time, client emulator.Doer) {
 	t.Helper()
 	api := ec2.NewFromConfig(configuration(client, "us-east-1"))
@@ -213,7 +216,8 @@ func clock() func() time.Time {
 	return func() time.Time { return now.Add(time.Since(began)) }
 }
 
-// run is a run of the function, in every region, and not a dry one. It returns how many images it removed, or tried to.
+// run is a run of the function, in every region, and not a dry one. It returns how many images it
+// removed, or tried to.
 func run(t *testing.T, clock func() time.Time, client emulator.Doer, chosen map[string]string) int {
 	t.Helper()
 	variables := map[string]string{
@@ -263,8 +267,8 @@ func describeImages(t *testing.T, client emulator.Doer, region string, input *ec
 	return out.Images
 }
 
-// witness hands calls on to an account, and notes for each what IAM would have been asked, with the tags that the resource
-// has at the time.
+// witness hands calls on to an account, and notes for each what IAM would have been asked, with the
+// tags that the resource has at the time.
 type witness struct {
 	t       *testing.T
 	account emulator.Doer
@@ -287,9 +291,9 @@ func (w *witness) Do(r *http.Request) (*http.Response, error) {
 	return w.account.Do(r)
 }
 
-// requests are what IAM decides on when a call is made, one for each resource, and what it knows of that (Service
-// Authorization Reference, "Actions, resources, and condition keys for Amazon EC2"). What is not there any more is no
-// resource: EC2 says so instead.
+// requests are what IAM decides on when a call is made, one for each resource, and what it knows of
+// that (Service Authorization Reference, "Actions, resources, and condition keys for Amazon EC2").
+// A missing resource is not checked: EC2 reports it instead.
 func (w *witness) requests(q emulator.Request) []request {
 	action := q.Service + ":" + q.Action
 	switch action {
@@ -336,9 +340,10 @@ func (w *witness) requests(q emulator.Request) []request {
 	}
 }
 
-// onRecords is what is asked for the bucket of the records, or for an object in it. To say that an object is not there, S3
-// asks whether its key may be listed; to compare it with an ETag, whether it may be read (Amazon S3 API Reference, GetObject;
-// Amazon S3 User Guide, "Enforce conditional deletes on Amazon S3 buckets").
+// onRecords is what is asked for the bucket of the records, or for an object in it. To say that an
+// object is not there, S3 asks whether its key may be listed; to compare it with an ETag, whether
+// it may be read (Amazon S3 API Reference, GetObject; Amazon S3 User Guide, "Enforce conditional
+// deletes on Amazon S3 buckets").
 func onRecords(q emulator.Request) []request {
 	bucket := q.Form.Get("Bucket")
 	if "s3://"+bucket == places["RECORDS"].example {
@@ -412,7 +417,8 @@ func (w *witness) onReport(q emulator.Request, action, id string) []request {
 	return asked
 }
 
-// onTagged is what is asked when tags are written or taken off. When they are taken off, IAM knows no owner.
+// onTagged is what is asked when tags are written or taken off. When they are taken off, IAM knows
+// no owner.
 func (w *witness) onTagged(q emulator.Request, action string) []request {
 	var asked []request
 	for id := range texted(q.Form, "ResourceId.") {
@@ -482,7 +488,8 @@ func arnOfReport(q emulator.Request, id string) string {
 	return "arn:aws:ec2:" + q.Region + ":" + account + ":image-usage-report/" + id
 }
 
-// arnOfParameter is the ARN of a parameter that is asked for by name or ARN. AWS's own belong to no account.
+// arnOfParameter is the ARN of a parameter that is asked for by name or ARN. AWS's own belong to no
+// account.
 func arnOfParameter(q emulator.Request, name string) string {
 	owner := account
 	switch {

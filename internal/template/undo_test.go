@@ -16,8 +16,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// longestInBin is for how many days the Recycle Bin holds images and snapshots at most (Amazon EBS User Guide, "Create a
-// Recycle Bin retention rule").
+// longestInBin is for how many days the Recycle Bin holds images and snapshots at most (Amazon EBS
+// User Guide, "Create a Recycle Bin retention rule").
 const longestInBin = 365
 
 // binRules are the rules of the Recycle Bin in a template, by the type of what they take in.
@@ -50,7 +50,8 @@ func TestTheRecycleBinTakesInWhatIsDeclaredAndNothingElse(t *testing.T) {
 				t.Errorf("%s: the rule for %s is locked, or is one for the whole region", name, kind)
 			}
 		}
-		// If both are for the days of one parameter, the snapshots do not leave before their image: it goes in first.
+		// If both are for the days of one parameter, the snapshots do not leave before their image:
+		// it goes in first.
 		for kind, rule := range rules {
 			period := rule["RetentionPeriod"]
 			if at(period, "RetentionPeriodUnit") != "DAYS" || target(at(period, "RetentionPeriodValue")) != "RecycleBinDays" {
@@ -153,7 +154,8 @@ func (t template) bucketPolicy() []statement {
 	return policy
 }
 
-// TestOnlyTheJanitorWritesRecords: who can write records could have snapshots deleted, and images enabled.
+// TestOnlyTheJanitorWritesRecords: who can write records could have snapshots deleted, and images
+// enabled.
 func TestOnlyTheJanitorWritesRecords(t *testing.T) {
 	policy := load(t).bucketPolicy()
 	for principal, may := range map[string]bool{
@@ -199,7 +201,8 @@ func TestRecordsTakeOnlyTLS(t *testing.T) {
 	}
 }
 
-// TestEveryRecordHasItsPlace: the function is given the bucket of this stack, and people are told of it.
+// TestEveryRecordHasItsPlace: the function is given the bucket of this stack, and people are told
+// of it.
 func TestEveryRecordHasItsPlace(t *testing.T) {
 	tpl := load(t)
 	const place = "s3://<RecordsBucket>"
@@ -218,7 +221,8 @@ func TestEveryRecordHasItsPlace(t *testing.T) {
 	}
 }
 
-// TestWhoUndoesIsToldWhatItTakes compares the policy in docs/deploying.md with the code that undoes.
+// TestWhoUndoesIsToldWhatItTakes compares the policy in docs/deploying.md with the code that
+// undoes.
 func TestWhoUndoesIsToldWhatItTakes(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(root, "docs/deploying.md"))
 	if err != nil {
