@@ -5,7 +5,7 @@ import (
 	"errors"
 )
 
-// sumsTries is how often a run writes the sums anew that another one has changed meanwhile.
+// sumsTries is how often a run writes the sums again that another one has changed meanwhile.
 const sumsTries = 5
 
 // Sums returns the running sums over the runs of the journal, as JSON, which mean nothing here. The
@@ -15,9 +15,9 @@ func (j *Journal) Sums(ctx context.Context) ([]byte, error) {
 	return data, err
 }
 
-// UpdateSums replaces the running sums by what add makes of them; it gets nil if there are none yet.
-// Where another run writes at the same time, add is called again with what that one has written. It
-// may get what it has made itself, if the answer to the first attempt was lost.
+// UpdateSums replaces the running sums by what add makes of them; it gets nil if there are none
+// yet. Where another run writes at the same time, add is called again with what that one has
+// written. It may get what it has made itself, if the answer to the first attempt was lost.
 func (j *Journal) UpdateSums(ctx context.Context, add func(sums []byte) ([]byte, error)) error {
 	for tries := 1; ; tries++ {
 		data, version, err := j.store.get(ctx, sumsKey)
