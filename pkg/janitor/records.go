@@ -41,7 +41,8 @@ func isFirst(ctx context.Context, kept *journal.Journal, run string) bool {
 // sumsTimeout is how long the record waits for the sums over all runs.
 const sumsTimeout = 5 * time.Second
 
-// addUp adds a real run to the sums over all runs, and notes these. That it fails is no fault of the run, and then nothing is noted.
+// addUp adds a real run to the sums over all runs. If that fails, the sums are left as they are, and
+// the run has not failed.
 func addUp(ctx context.Context, kept *journal.Journal, run *record.Run) {
 	ctx, cancel := context.WithTimeout(ctx, sumsTimeout)
 	defer cancel()
