@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -14,15 +13,13 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"testing/fstest"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"pgregory.net/rapid"
 
+	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -31,10 +28,9 @@ import (
 
 const accountID = "123456789012"
 
-type object = map[string]any
+type object = testaccount.Object
 
-func imageID(n int) string    { return fmt.Sprintf("ami-%017x", n) }
-func snapshotID(n int) string { return fmt.Sprintf("snap-%017x", n) }
+var imageID, snapshotID = testaccount.ImageID, testaccount.SnapshotID
 
 // image is DescribeImages's answer for an image that maps some snapshots.
 func image(n int, snapshots ...int) object {
@@ -72,35 +68,17 @@ func loadShared(t rapid.TB, permissions object, images ...object) *emulator.Acco
 	for _, snapshot := range snapshots {
 		listed = append(listed, snapshot)
 	}
-	files := fstest.MapFS{}
-	for name, content := range map[string]object{
-		"get-caller-identity.json": {"Account": accountID, "Arn": "arn:aws:iam::" + accountID + ":root"},
-		"describe-images.json":     {"Images": append([]object{}, images...)},
-		"describe-snapshots.json":  {"Snapshots": listed},
-
+	loaded = testaccount.Files{
+		"describe-images.json":             object{"Images": append([]object{}, images...)},
+		"describe-snapshots.json":          object{"Snapshots": listed},
 		"describe-launch-permissions.json": permissions,
-	} {
-		data, err := json.Marshal(content)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files[name] = &fstest.MapFile{Data: data}
-	}
-	account, err := emulator.Load(files, emulator.Options{Now: time.Now})
-	if err != nil {
-		t.Fatal(err)
-	}
-	loaded = account
-	return account
+	}.Load(t, emulator.Options{})
+	return loaded
 }
 
 // client is the real SDK client, as the janitor makes it.
 func client(doer emulator.Doer) *ec2.Client {
-	return wire.EC2(awsConfig(doer), "us-east-1")
-}
-
-func awsConfig(doer emulator.Doer) aws.Config {
-	return aws.Config{HTTPClient: doer, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", "")}
+	return wire.EC2(testaccount.Config(doer), "us-east-1")
 }
 
 // held are the ids of the resources of an account.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/inventory"
@@ -89,7 +90,7 @@ func carryOutOver(ctx, begin context.Context, api *ec2.Client, plan retention.Pl
 }
 
 func (o orders) journal(now time.Time) *journal.Region {
-	records, err := journal.Open(o.records, awsConfig(loaded.Client()))
+	records, err := journal.Open(o.records, testaccount.Config(loaded.Client()))
 	if err != nil {
 		panic(err)
 	}
