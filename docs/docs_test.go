@@ -26,8 +26,8 @@ func read(t *testing.T, path string) string {
 	return string(data)
 }
 
-// listed returns what a page says of each thing that it lists. The pattern has two groups: the thing,
-// and what the page says of it.
+// listed returns what a page says of each thing that it lists. The pattern has two groups: the
+// thing, and what the page says of it.
 func listed(t *testing.T, path, pattern string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
@@ -90,7 +90,8 @@ func TestEverySourceIsListed(t *testing.T) {
 	}
 }
 
-// Every section of a digest is explained, and every section that is explained can be one of a digest.
+// Every section of a digest is explained, and every section that is explained can be one of a
+// digest.
 func TestEverySectionOfTheDigestIsExplained(t *testing.T) {
 	const path = "docs/digest.md"
 	explained := map[string]bool{}

@@ -57,7 +57,7 @@ type Image struct {
 }
 
 // CopiedFrom returns the source image of a copy, and its region. The given region is that of the
-// copy. It reports false if the image is no copy: an image that was made from an instance is none.
+// copy. It reports false if the image is no copy: an image that was made from an instance is not.
 func (i Image) CopiedFrom(region string) (id, from string, ok bool) {
 	return i.SourceImageID, cmp.Or(i.SourceRegion, region), i.SourceImageID != "" && i.SourceInstanceID == ""
 }

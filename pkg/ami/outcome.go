@@ -10,7 +10,7 @@ type SweepResult struct {
 
 	Leftovers []SnapshotResult // One for each leftover that the plan deletes, in the plan's order.
 	// Why a stale declaration could not be taken off, by resource id; empty if it was.
-	Strays  map[string]string
+	Stale   map[string]string
 	BinRead bool // The Recycle Bin was read after the removals.
 }
 

@@ -60,7 +60,7 @@ func anyRun(t *rapid.T) record.Run {
 		}
 		var done ami.SweepResult
 		if !dry {
-			done = ami.SweepResult{Outcomes: outcomes, Leftovers: anyLeftovers(t, p), Strays: anyStrays(t, p), BinRead: rapid.Bool().Draw(t, "binRead")}
+			done = ami.SweepResult{Outcomes: outcomes, Leftovers: anyLeftovers(t, p), Stale: anyStrays(t, p), BinRead: rapid.Bool().Draw(t, "binRead")}
 		}
 		regions = append(regions, record.NewRegion(p, done, "Team"))
 	}
@@ -114,7 +114,7 @@ func addAnyRemains(t *rapid.T, p *retention.Plan) {
 		p.Leftovers = append(p.Leftovers, l)
 	}
 	for n := range rapid.IntRange(0, 3).Draw(t, "strays") {
-		p.Strays = append(p.Strays, retention.Stray{ID: id("snap", 200+n), Run: untrusted(t)})
+		p.Stale = append(p.Stale, retention.StaleDeclaration{ID: id("snap", 200+n), Run: untrusted(t)})
 	}
 	p.RemainsGap = rapid.OneOf(rapid.Just(""), rapid.Custom(untrusted)).Draw(t, "remainsGap")
 	for n := range rapid.IntRange(0, 8).Draw(t, "orphans") {
@@ -137,7 +137,7 @@ func anyLeftovers(t *rapid.T, p retention.Plan) []ami.SnapshotResult {
 
 func anyStrays(t *rapid.T, p retention.Plan) map[string]string {
 	faults := map[string]string{}
-	for _, s := range p.Strays {
+	for _, s := range p.Stale {
 		if rapid.Bool().Draw(t, "tried") {
 			faults[s.ID] = untrusted(t)
 		}

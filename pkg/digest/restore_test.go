@@ -254,7 +254,7 @@ func TestAnAnswerHasRoomForAllThatIsLeftBehind(t *testing.T) {
 	for n := range 100_000 {
 		p.Leftovers = append(p.Leftovers, leftover(leavingRun, n, 8, ""))
 		p.Orphans = append(p.Orphans, retention.Orphan{SnapshotID: id("snap", n), ImageID: id("ami", n), SizeGiB: 8})
-		p.Strays = append(p.Strays, retention.Stray{ID: id("ami", n), Run: leavingRun})
+		p.Stale = append(p.Stale, retention.StaleDeclaration{ID: id("ami", n), Run: leavingRun})
 	}
 	r := newRun(false, newRegion(p, nil))
 	answer := record.Result(r)

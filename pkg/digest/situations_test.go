@@ -467,8 +467,8 @@ func addCopiedTags(all map[string]record.Run) {
 	unclear.CopiedTags = declared.CopiedTags
 	old := vetoes(4, "restored", retention.OldForm)
 	p := plan("eu-west-1", announced, declared, unclear, old)
-	p.Strays = []retention.Stray{{ID: id("ami", 2), Run: "20261020T020000Z-77aa01"}, {ID: id("ami", 3), Run: "20261020T020000Z-77aa01"}}
-	all["copied tags"] = newRun(false, record.NewRegion(p, ami.SweepResult{Strays: map[string]string{
+	p.Stale = []retention.StaleDeclaration{{ID: id("ami", 2), Run: "20261020T020000Z-77aa01"}, {ID: id("ami", 3), Run: "20261020T020000Z-77aa01"}}
+	all["copied tags"] = newRun(false, record.NewRegion(p, ami.SweepResult{Stale: map[string]string{
 		id("ami", 2): "", id("ami", 3): strings.Replace(denial, "DeregisterImage", "DeleteTags", 2),
 	}}, "Team"))
 	all["copied tags, dry"] = newRun(true, newRegion(p, nil))
@@ -628,7 +628,7 @@ func addRemains(all map[string]record.Run) {
 		leftover(leavingRun, 64, 20, "named by arn:aws:ec2:eu-west-1:123456789012:launch-template/lt-0abcd290751193123"),
 		leftover(anotherLeft, 65, 100, ""), leftover(anotherLeft, 66, 100, ""),
 	}
-	p.Strays = []retention.Stray{
+	p.Stale = []retention.StaleDeclaration{
 		{ID: id("ami", 100), Run: anotherLeft, Keys: []string{"ami-janitor:intent", "ami-janitor:run"}},
 		{ID: id("snap", 70), Run: anotherLeft},
 		{ID: id("snap", 71)},
@@ -637,7 +637,7 @@ func addRemains(all map[string]record.Run) {
 	all["leftovers"] = recorded(newRun(false, record.NewRegion(p, ami.SweepResult{
 		Outcomes:  []ami.Outcome{inBin(1, 14, binned(1, 14))},
 		Leftovers: []ami.SnapshotResult{binned(61, 14), binned(62, 14), result(63, ami.SnapshotDeleted, "was already gone"), result(65, ami.SnapshotFailed, denied)},
-		Strays:    map[string]string{id("ami", 100): "", id("snap", 70): strings.Replace(denial, "DeregisterImage", "DeleteTags", 2)},
+		Stale:     map[string]string{id("ami", 100): "", id("snap", 70): strings.Replace(denial, "DeregisterImage", "DeleteTags", 2)},
 		BinRead:   true,
 	}, "Team")))
 	all["leftovers, dry"] = newRun(true, newRegion(p, nil))

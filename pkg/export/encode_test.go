@@ -37,8 +37,8 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// Nothing in the answers of which a copy is made is a number or a truth value that could be zero and sent, or something that has
-// another form in JSON than encode gives it.
+// The answers in a copy contain no number or boolean that AWS could send as zero, and nothing that
+// encode writes in another form than AWS.
 func TestWhatCannotBeToldFromNothing(t *testing.T) {
 	seen, found := map[reflect.Type]bool{}, map[string]bool{}
 	var look func(reflect.Type)
@@ -91,7 +91,8 @@ func TestWhatCannotBeToldFromNothing(t *testing.T) {
 	} {
 		look(reflect.TypeOf(answer))
 	}
-	want := map[string]bool{"types.Parameter.Version": true, "types.ParameterMetadata.Version": true} // They count from 1.
+	// They count from 1.
+	want := map[string]bool{"types.Parameter.Version": true, "types.ParameterMetadata.Version": true}
 	if diff := cmp.Diff(want, found); diff != "" {
 		t.Errorf("expected (-), found (+):\n%s", diff)
 	}

@@ -30,7 +30,8 @@ var policies = []map[string]string{
 	{"REGIONS": "all", "USAGE_SOURCES": "references", "REQUIRE_RECYCLE_BIN": "false"},
 }
 
-// A rehearsal on a copy of the sample account comes to the same verdicts, reasons and evidence as a run on the sample itself.
+// A rehearsal on a copy of the sample account comes to the same verdicts, reasons and evidence as a
+// run on the sample itself.
 func TestARehearsalOnACopyOfTheSample(t *testing.T) {
 	original := loadSample(t)
 	copied, summary := copied(t, original.Client(), t.TempDir())
@@ -73,13 +74,16 @@ func TestARehearsalOnACopyOfAnyAccount(t *testing.T) {
 		copied, _ := copied(rt, original, dir)
 		settings := anySettings(rt)
 		if slices.Contains(denied, "DescribeParameters") {
-			settings["KEEP_LIST"] = "" // The copy has no parameter that is not listed, but for those that launch templates name.
+			// The copy has no parameter that is not listed, but for those that launch templates
+			// name.
+			settings["KEEP_LIST"] = ""
 		}
 		isOfTemplates := func(action string) bool {
 			return strings.HasPrefix(action, "DescribeLaunchTemplate") || action == "GetParameters"
 		}
 		if slices.ContainsFunc(denied, isOfTemplates) {
-			settings["LAUNCH_TEMPLATE_VERSIONS"] = "all" // EC2's references do not say by which version.
+			// EC2's references do not say by which version.
+			settings["LAUNCH_TEMPLATE_VERSIONS"] = "all"
 		}
 		wantSame(rt, original, copied.Client(), settings)
 		secrets(rt, dir)
@@ -106,7 +110,8 @@ func secrets(t rapid.TB, dir string) {
 	}
 }
 
-// Whatever a run reads is in the copy: it makes no call that no export makes. The regions and the tags of a copy follow from the rest.
+// Whatever a run reads is in the copy: it makes no call that no export makes. The regions and the
+// tags of a copy follow from the rest.
 func TestEveryActionThatARunReads(t *testing.T) {
 	original := loadSample(t)
 	for _, settings := range policies {
@@ -131,7 +136,8 @@ func TestEveryActionThatARunReads(t *testing.T) {
 	}
 }
 
-// What AWS refuses for want of a permission is denied in the copy, told of, and refused by the emulated account in turn.
+// Calls that AWS refuses because of a missing permission are denied in the copy, reported, and
+// refused by the emulated account, too.
 func TestWhatIsRefusedIsDeniedInTheCopy(t *testing.T) {
 	for action, want := range map[string]string{
 		"DescribeFleets": "ec2:DescribeFleets", "DescribeImageReferences": "ec2:DescribeImageReferences", "DescribeLaunchTemplateVersions": "ec2:DescribeLaunchTemplateVersions",
@@ -156,7 +162,8 @@ func TestWhatIsRefusedIsDeniedInTheCopy(t *testing.T) {
 			}
 			wantSame(t, original, again.Client(), policies[0])
 
-			// Once the permission is there, the same export reads what it was for, and nothing else.
+			// Once the permission is there, the same export reads what it was for, and nothing
+			// else.
 			whole := loadSample(t)
 			after, summary := copied(t, whole.Client(), dir)
 			if action == "GetRule" { // The file is there, from what could be listed.
@@ -178,7 +185,8 @@ func TestWhatIsRefusedIsDeniedInTheCopy(t *testing.T) {
 	}
 }
 
-// An export that fails somewhere says where, and its copy cannot be rehearsed on. The same export again reads what is missing.
+// An export that fails somewhere says where, and its copy cannot be rehearsed on. The same export
+// again reads what is missing.
 func TestAFailureIsToldAndMended(t *testing.T) {
 	for action, files := range map[string]int{"DescribeFleets": 1, "DescribeInstances": 1, "DescribeImages": 3, "DescribeLaunchTemplateVersions": 2, "GetParameters": 1, "DescribeImageAttribute": 1, "GetRule": 1} {
 		t.Run(action, func(t *testing.T) {
@@ -206,7 +214,8 @@ func TestAFailureIsToldAndMended(t *testing.T) {
 	}
 }
 
-// An export that was ended in the middle of its many calls goes on where it was, and says that the copy is not of one time.
+// An export that was ended in the middle of its many calls goes on where it was, and says that the
+// copy is not of one time.
 func TestAnEndedExportGoesOn(t *testing.T) {
 	const enough, atOnce = 25, 16 // Calls side by side: as many may not be noted yet.
 	dir := t.TempDir()
@@ -233,7 +242,8 @@ func TestAnEndedExportGoesOn(t *testing.T) {
 	if answered < enough-atOnce || answered >= enough {
 		t.Errorf("%d answers were noted", answered)
 	}
-	if err := os.WriteFile(journal, []byte(strings.TrimSuffix(string(data), "\n")[:len(data)-20]), 0o600); err != nil { // As if killed while it wrote.
+	// As if killed while it wrote.
+	if err := os.WriteFile(journal, []byte(strings.TrimSuffix(string(data), "\n")[:len(data)-20]), 0o600); err != nil {
 		t.Fatal(err)
 	}
 
@@ -253,7 +263,8 @@ func TestAnEndedExportGoesOn(t *testing.T) {
 		}
 	}
 	images := len(strings.Split(filesOf(t, dir)["describe-launch-permissions.json"], "\"ami-")) - 1
-	if want := images - answered + 1; asked != want && asked != want+1 { // One answer was cut; one image refuses, and is asked about again.
+	// One answer was cut; one image refuses, and is asked about again.
+	if want := images - answered + 1; asked != want && asked != want+1 {
 		t.Errorf("of %d images %d were asked about after %d answers", images, asked, answered)
 	}
 	for file, start := range map[string]int{"describe-images.json": 1, "describe-launch-permissions.json": 2} {
@@ -388,7 +399,8 @@ func TestARegionThatIsNotInTheCopy(t *testing.T) {
 	}
 }
 
-// What goes away while it is copied hides nothing else, and nobody takes it for something that is not shared or names nothing.
+// What goes away while it is copied hides nothing else, and nobody takes it for something that is
+// not shared or names nothing.
 func TestWhatGoesAwayMeanwhile(t *testing.T) {
 	here := directory{"get-caller-identity.json": object{"Account": accountID}}
 	for n := range 3 {

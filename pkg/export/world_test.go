@@ -120,7 +120,8 @@ func load(t rapid.TB, dir string) *emulator.Account {
 	return a
 }
 
-// judged is what a dry run says of an account, and what it says of each image when it is asked to explain it.
+// judged is what a dry run says of an account, and what it says of each image when it is asked to
+// explain it.
 func judged(t rapid.TB, doer emulator.Doer, settings map[string]string) (record.Run, []digest.Explanation) {
 	t.Helper()
 	parsed, err := config.Parse(func(variable string) string { return settings[variable] })
@@ -345,7 +346,8 @@ func anySettings(t *rapid.T) map[string]string {
 	return settings
 }
 
-// filesOf are the contents of the files in a directory, by their path, without those that say when it was read.
+// filesOf are the contents of the files in a directory, by their path, without those that say when
+// it was read.
 func filesOf(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}

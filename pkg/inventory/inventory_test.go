@@ -139,7 +139,7 @@ func TestEveryPageIsRead(t *testing.T) {
 	}
 }
 
-// listings are the actions of which the inventory needs every page.
+// listings are the actions whose pages the inventory needs completely.
 var listings = []string{"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots"}
 
 // A failure on any page fails the entire inventory, and nothing is returned.

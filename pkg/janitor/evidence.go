@@ -129,7 +129,7 @@ func (j *Janitor) askSharing(ctx context.Context, evidence map[string]ami.Eviden
 	unasked, regions := map[string][]string{}, []string{}
 	for i := range plans {
 		known := evidence[plans[i].Region].Sharing
-		ids := slices.DeleteFunc(plans[i].Doomed(), func(id string) bool { _, isKnown := known[id]; return isKnown })
+		ids := slices.DeleteFunc(plans[i].SnapshotsToDelete(), func(id string) bool { _, isKnown := known[id]; return isKnown })
 		if len(ids) > 0 {
 			unasked[plans[i].Region] = ids
 			regions = append(regions, plans[i].Region)

@@ -145,7 +145,7 @@ func (p plan) removals() map[string]bool {
 				removals[region.Region+verdict.Image.ID+string(verdict.Decision)] = true
 			}
 		}
-		for _, id := range region.Doomed() {
+		for _, id := range region.SnapshotsToDelete() {
 			removals[region.Region+id] = true
 		}
 	}

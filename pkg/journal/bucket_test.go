@@ -305,7 +305,7 @@ func TestListingsOfManyPages(t *testing.T) {
 	equal(t, "history", history(t, j, second, now, only(last, image(0))), ami.History{Removed: map[string]string{last: first, image(0): first}})
 }
 
-// A listing that is not what was asked for, has no end, or ends too early, is none.
+// A listing that does not match the request, has no end, or ends too early, is an error.
 func TestListingsThatAreNotBelieved(t *testing.T) {
 	replace := func(old, with string) func(*http.Response, []byte) []byte {
 		return func(_ *http.Response, body []byte) []byte { return bytes.ReplaceAll(body, []byte(old), []byte(with)) }

@@ -286,7 +286,7 @@ func TestHistory(t *testing.T) {
 			present: ids(image(1)),
 			want:    ami.History{Removed: map[string]string{image(1): second}, Planned: map[string][]string{first: {image(1)}, second: {image(1)}}, Unfinished: ids(first, second)},
 		},
-		"two_runs_unbegun": {
+		"two_runs_not_attempted": {
 			past: func(t *testing.T, j *journal.Journal) {
 				leave(t, j, first, idle, declare(1, 1))
 				leave(t, j, second, idle, declare(1, 1))
@@ -365,7 +365,7 @@ func TestDocumentsThatCannotBeRead(t *testing.T) {
 				"one_and_a_half": good + good[:len(good)/2],
 				"twice":          strings.Replace(good, image(2), image(1), 1),
 				"no_list":        strings.Replace(good, `"declared"`, `"undeclared"`, 1),
-				"another_status": strings.Replace(good, "deregistered", "unheard-of", 1),
+				"another_status": strings.Replace(good, "deregistered", "unknown", 1),
 				"no_status":      strings.Replace(good, `"status"`, `"state"`, 1),
 				"no_snapshot":    strings.Replace(good, snapshot(1), "vol-0123456789example", 1),
 			} {

@@ -83,8 +83,8 @@ func (s *service) bucket(region, action string) *tokens {
 	return s.buckets[key]
 }
 
-// Do answers a request. It takes anything from nothing to the whole of the latency until it arrives, and the rest until
-// the answer does.
+// Do answers a request. It takes anything from nothing to the whole of the latency until it
+// arrives, and the rest until the answer does.
 func (s *service) Do(r *http.Request) (*http.Response, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, err
@@ -185,8 +185,8 @@ func timeOf(t *testing.T, n int, call call, clients ...*ec2.Client) float64 {
 	return time.Since(start).Seconds()
 }
 
-// Alone, a run that takes all is as fast as EC2 allows, and is never throttled, even if what left first arrives last. A run
-// that takes a part is as fast as that.
+// Alone, a run that takes all is as fast as EC2 allows, and is never throttled, even if what left
+// first arrives last. A run that takes a part is as fast as that.
 func TestAlone(t *testing.T) {
 	for _, test := range []struct {
 		action        string
@@ -228,11 +228,13 @@ func (s *service) compete(ctx context.Context, action string, part float64) {
 	}
 }
 
-// With somebody who takes half of what comes back, a run gets nearly all of the other half, and few calls are throttled.
+// With somebody who takes half of what comes back, a run gets nearly all of the other half, and few
+// calls are throttled.
 func TestWithACompetitor(t *testing.T) {
 	for action, refill := range map[string]float64{"DeregisterImage": 5, "DescribeImageAttribute": 20} {
 		for _, latency := range []time.Duration{100 * time.Millisecond, time.Second} {
-			for _, emptied := range []bool{false, true} { // By the competitor, before the run begins.
+			// By the competitor, before the run begins.
+			for _, emptied := range []bool{false, true} {
 				t.Run(fmt.Sprint(action, latency, emptied), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						const n = 1000
@@ -297,7 +299,8 @@ func TestRetriesPay(t *testing.T) {
 	})
 }
 
-// Regions have buckets of their own; the clients of one region share theirs; a configuration with another Pace does not.
+// Regions have buckets of their own; the clients of one region share theirs; a configuration with
+// another Pace does not.
 func TestWhoShares(t *testing.T) {
 	const n = 395 // 95 at once, and 300 at 5 a second.
 	for name, test := range map[string]struct {
@@ -332,7 +335,8 @@ func TestWhoShares(t *testing.T) {
 	}
 }
 
-// In no window of time do more requests leave than the share of the burst and of what comes back in that time.
+// In no window of time do more requests leave than the share of the burst and of what comes back in
+// that time.
 func TestNoWindowHasTooMany(t *testing.T) {
 	sizes := map[string][2]float64{"DeregisterImage": {100, 5}, "DescribeImageAttribute": {100, 20}}
 	rapid.Check(t, func(r *rapid.T) {
@@ -363,8 +367,8 @@ func TestNoWindowHasTooMany(t *testing.T) {
 	})
 }
 
-// What asks for everything at once takes from a smaller bucket than what asks by filter or page. Only for some actions is
-// there such a bucket; some have a size of their own.
+// What asks for everything at once takes from a smaller bucket than what asks by filter or page.
+// Only for some actions is there such a bucket; some have a size of their own.
 func TestBuckets(t *testing.T) {
 	filters := []types.Filter{{Name: aws.String("tag-key"), Values: []string{"team"}}}
 	page := aws.Int32(1000)
@@ -426,7 +430,8 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
-// store answers for Systems Manager, after 15 ms, from the one bucket that it has for the values of parameters.
+// store answers for Systems Manager, after 15 ms, from the one bucket that it has for the values of
+// parameters.
 type store struct {
 	mu        sync.Mutex
 	bucket    tokens
@@ -461,8 +466,9 @@ func valuesOf(ctx context.Context, client *ssm.Client, n int) (err error) {
 	return err
 }
 
-// The values of parameters come at a share of the 40 calls a second that Parameter Store allows for all ways to ask for them
-// together. An application that takes half of them beside a run that takes the other half finds none missing.
+// The values of parameters come at a share of the 40 calls a second that Parameter Store allows for
+// all ways to ask for them together. An application that takes half of them beside a run that takes
+// the other half finds none missing.
 func TestParameterStore(t *testing.T) {
 	for _, share := range []float64{0.25, 0.5, 1} {
 		t.Run(fmt.Sprint(share), func(t *testing.T) {
@@ -528,12 +534,13 @@ func TestOtherServices(t *testing.T) {
 	})
 }
 
-// A request that could not leave in time fails without waiting for the end, is not tried again, and takes no token. So does
-// one that is interrupted.
+// A request that could not leave in time fails without waiting for the end, is not tried again, and
+// takes no token. So does one that is interrupted.
 func TestNoTimeToWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		service := newService(0)
-		client := wire.EC2(config(service, pace.New(0.01)), "eu-west-1") // One at once, and one every 20 seconds.
+		// One at once, and one every 20 seconds.
+		client := wire.EC2(config(service, pace.New(0.01)), "eu-west-1")
 		call := calls["DeregisterImage"]
 		timeOf(t, 1, call, client)
 		start := time.Now()

@@ -72,7 +72,7 @@ func newLeftovers(plan []retention.LeftoverVerdict, results []ami.SnapshotResult
 	return leftovers
 }
 
-func newStrays(plan []retention.Stray, faults map[string]string) []Stray {
+func newStrays(plan []retention.StaleDeclaration, faults map[string]string) []Stray {
 	if len(plan) == 0 {
 		return nil
 	}

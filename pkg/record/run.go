@@ -184,7 +184,7 @@ func NewRegion(plan retention.Plan, done ami.SweepResult, ownerTag string) Regio
 		BinRead:   done.BinRead,
 		Images:    make([]Image, len(plan.Verdicts)),
 		Leftovers: newLeftovers(plan.Leftovers, done.Leftovers),
-		Strays:    newStrays(plan.Strays, done.Strays),
+		Strays:    newStrays(plan.Stale, done.Stale),
 		Orphans:   newOrphans(plan.Orphans),
 
 		SharedSnapshots: newSharedSnapshots(plan.Shared),

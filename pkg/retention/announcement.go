@@ -136,7 +136,7 @@ func (r *regionFacts) saysDisabled(image *imageFacts) bool {
 // hasDisabled reports whether the janitor disabled an image: the image says so, and the journal
 // confirms it.
 func (r *regionFacts) hasDisabled(image *imageFacts) bool {
-	return image.own.disabled && image.State == "disabled" && r.wasToBeDisabled(image)
+	return image.own.disabled && image.State == "disabled" && r.plannedToDisable(image)
 }
 
 // hasDeprecated reports whether an announcement of this policy set the deprecation of an image,
@@ -146,9 +146,9 @@ func (r *regionFacts) hasDeprecated(image *imageFacts) bool {
 	return image.standing == ours && GraceAction(recorded.Action) == Deprecate && isDeprecatedOn(image.Image, recorded.Due)
 }
 
-// wasToBeDisabled reports whether this policy's announcement of an image disables it, according to
+// plannedToDisable reports whether this policy's announcement of an image disables it, according to
 // the journal.
-func (r *regionFacts) wasToBeDisabled(image *imageFacts) bool {
+func (r *regionFacts) plannedToDisable(image *imageFacts) bool {
 	recorded, _ := r.recorded(image.ID, image.own)
 	return image.standing == ours && GraceAction(recorded.Action) == Disable
 }

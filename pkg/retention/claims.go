@@ -162,8 +162,8 @@ func (o *ownTags) restoredSince(begun time.Time) bool {
 
 // staleDeclarations returns the declarations on images and snapshots that no run is at work on. The
 // declaration of a restored image is removed with its mark, and that of a leftover serves its run.
-func (r *regionFacts) staleDeclarations(verdicts []Verdict) []Stray {
-	var stale []Stray
+func (r *regionFacts) staleDeclarations(verdicts []Verdict) []StaleDeclaration {
+	var stale []StaleDeclaration
 	for i := range r.images { // Same order as the verdicts.
 		image := &r.images[i]
 		if r.isStale(image) && verdicts[i].Unmark != Veto && notOwned(r, image) == "" {
@@ -179,7 +179,7 @@ func (r *regionFacts) staleDeclarations(verdicts []Verdict) []Stray {
 			stale = append(stale, newStaleDeclaration(id, own, snapshot.Tags))
 		}
 	}
-	slices.SortFunc(stale, func(a, b Stray) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(stale, func(a, b StaleDeclaration) int { return strings.Compare(a.ID, b.ID) })
 	return stale
 }
 
@@ -201,8 +201,8 @@ func (r *regionFacts) mapped() map[string]bool {
 	return mapped
 }
 
-func newStaleDeclaration(id string, own *ownTags, tags map[string]string) Stray {
-	return Stray{ID: id, Run: own.run, Keys: carried(tags, ami.IntentTag, ami.RunTag)}
+func newStaleDeclaration(id string, own *ownTags, tags map[string]string) StaleDeclaration {
+	return StaleDeclaration{ID: id, Run: own.run, Keys: carried(tags, ami.IntentTag, ami.RunTag)}
 }
 
 func (r *regionFacts) isLeftover(snapshotID, run string) bool {

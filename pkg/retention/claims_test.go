@@ -26,15 +26,15 @@ func declaredSnapshot(id, run string) ami.Snapshot {
 func TestStaleDeclarations(t *testing.T) {
 	const intent, run = ami.IntentTag, ami.RunTag
 	notAttempted := ami.History{NotAttempted: map[string][]string{subject: {theRun}, "snap-1": {theRun}}}
-	ofImage := func(keys ...string) []retention.Stray {
-		return []retention.Stray{{ID: subject, Run: theRun, Keys: keys}}
+	ofImage := func(keys ...string) []retention.StaleDeclaration {
+		return []retention.StaleDeclaration{{ID: subject, Run: theRun, Keys: keys}}
 	}
-	ofSnapshot := []retention.Stray{{ID: "snap-1", Run: theRun, Keys: []string{intent, run}}}
+	ofSnapshot := []retention.StaleDeclaration{{ID: "snap-1", Run: theRun, Keys: []string{intent, run}}}
 	for name, test := range map[string]struct {
 		image    []func(*ami.Image)
 		snapshot ami.Snapshot
 		history  ami.History
-		want     []retention.Stray
+		want     []retention.StaleDeclaration
 		unmark   retention.Unmark // Of the image.
 	}{
 		"nothing_is_declared":                  {},
@@ -50,26 +50,26 @@ func TestStaleDeclarations(t *testing.T) {
 		"a_run_alone_is_none":                  {image: with(tagged(run, theRun)), history: notAttempted, unmark: "veto"},
 		"a_restored_one":                       {image: with(declared(theRun)), unmark: "veto"},
 		"a_claimed_one":                        {image: with(declared(lateRun))},
-		"one_copied_from_a_claimed_one":        {image: with(declared(lateRun), created(ago(days(1)))), want: []retention.Stray{{ID: subject, Run: lateRun, Keys: []string{intent, run}}}},
+		"one_copied_from_a_claimed_one":        {image: with(declared(lateRun), created(ago(days(1)))), want: []retention.StaleDeclaration{{ID: subject, Run: lateRun, Keys: []string{intent, run}}}},
 		"one_copied_from_a_stranger":           {image: with(declared(theRun), created(ago(days(14)))), history: ami.History{Strangers: map[string]bool{theRun: true}}, want: ofImage(intent, run)},
 		"one_copied_at_a_removal":              {image: with(declared(theRun), created(ago(days(14)))), want: ofImage(intent, run)},
-		"one_copied_long_ago":                  {image: with(declared(earlierRun), created(ago(days(300)))), want: []retention.Stray{{ID: subject, Run: earlierRun, Keys: []string{intent, run}}}},
+		"one_copied_long_ago":                  {image: with(declared(earlierRun), created(ago(days(300)))), want: []retention.StaleDeclaration{{ID: subject, Run: earlierRun, Keys: []string{intent, run}}}},
 		"one_copied_with_half_of_it":           {image: with(tagged(run, theRun), created(ago(days(14)))), want: ofImage(run)},
 		"one_copied_that_cannot_be_read":       {image: with(tagged(run, theRun), tagged(intent, "x"), created(ago(days(14))))},
 		"one_copied_of_another_account":        {image: with(declared(theRun), created(ago(days(14))), func(i *ami.Image) { i.OwnerID = "999999999999" })},
 		"one_copied_that_was_removed_itself":   {image: with(declared(theRun), created(ago(days(14)))), history: ami.History{Removed: map[string]string{subject: lateRun}}, unmark: "veto"},
-		"one_that_was_announced_itself":        {image: with(marked("2026-12-01"), declared("20250501T020000Z-3f9c1a")), want: []retention.Stray{{ID: subject, Run: "20250501T020000Z-3f9c1a", Keys: []string{intent, run}}}},
+		"one_that_was_announced_itself":        {image: with(marked("2026-12-01"), declared("20250501T020000Z-3f9c1a")), want: []retention.StaleDeclaration{{ID: subject, Run: "20250501T020000Z-3f9c1a", Keys: []string{intent, run}}}},
 		"one_that_cannot_be_read":              {image: with(declared(theRun), tagged(intent, "x")), history: notAttempted},
 		"one_of_another_account":               {image: with(declared(theRun), func(i *ami.Image) { i.OwnerID = "999999999999" }), history: notAttempted},
 		"a_snapshot_of_a_run_long_over":        {snapshot: declaredSnapshot("snap-1", theRun), want: ofSnapshot},
 		"a_snapshot_that_was_not_begun":        {snapshot: declaredSnapshot("snap-1", theRun), history: notAttempted, want: ofSnapshot},
-		"the_same_of_today":                    {snapshot: declaredSnapshot("snap-1", lateRun), history: ami.History{NotAttempted: map[string][]string{"snap-1": {lateRun}}}, want: []retention.Stray{{ID: "snap-1", Run: lateRun, Keys: []string{intent, run}}}},
+		"the_same_of_today":                    {snapshot: declaredSnapshot("snap-1", lateRun), history: ami.History{NotAttempted: map[string][]string{"snap-1": {lateRun}}}, want: []retention.StaleDeclaration{{ID: "snap-1", Run: lateRun, Keys: []string{intent, run}}}},
 		"a_claimed_snapshot":                   {snapshot: declaredSnapshot("snap-1", lateRun)},
 		"a_snapshot_of_a_run_at_work":          {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Busy: theRun, NotAttempted: map[string][]string{"snap-1": {theRun}}}},
 		"a_leftover":                           {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Leftovers: []ami.Leftover{{Run: theRun, ImageID: "ami-9", SnapshotID: "snap-1"}}}},
 		"a_leftover_of_another_run":            {snapshot: declaredSnapshot("snap-1", theRun), history: ami.History{Leftovers: []ami.Leftover{{Run: earlierRun, ImageID: "ami-9", SnapshotID: "snap-1"}, {Run: theRun, ImageID: "ami-9", SnapshotID: "snap-2"}}}, want: ofSnapshot},
 		"a_snapshot_with_the_tags_of_a_mark":   {snapshot: snapshotWith("snap-1", intent, "remove", run, theRun, ami.DueTag, "2026-12-01"), want: ofSnapshot},
-		"a_snapshot_of_no_run":                 {snapshot: snapshotWith("snap-1", intent, "remove"), want: []retention.Stray{{ID: "snap-1", Keys: []string{intent}}}},
+		"a_snapshot_of_no_run":                 {snapshot: snapshotWith("snap-1", intent, "remove"), want: []retention.StaleDeclaration{{ID: "snap-1", Keys: []string{intent}}}},
 		"a_snapshot_that_carries_another_word": {snapshot: snapshotWith("snap-1", intent, "archive", run, theRun)},
 		"a_snapshot_of_a_restored_image":       {image: with(declared(theRun)), snapshot: declaredSnapshot("snap-1", theRun), want: ofSnapshot, unmark: "veto"},
 		"by_id":                                {image: with(declared(theRun)), snapshot: declaredSnapshot("snap-1", theRun), history: notAttempted, want: append(ofImage(intent, run), ofSnapshot...)},
@@ -81,7 +81,7 @@ func TestStaleDeclarations(t *testing.T) {
 			here = past(here, test.history)
 			here.Snapshots = []ami.Snapshot{test.snapshot}
 			plan := p.Open([]ami.Inventory{here}, now).Plan(unused(here))[0]
-			if diff := gocmp.Diff(test.want, plan.Strays); diff != "" {
+			if diff := gocmp.Diff(test.want, plan.Stale); diff != "" {
 				t.Errorf("stale (-want +got):\n%s", diff)
 			}
 			if v := plan.Verdicts[0]; v.Unmark != test.unmark {

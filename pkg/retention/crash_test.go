@@ -97,7 +97,7 @@ func (l *life) history(region string) ami.History {
 
 // tidy takes stale declarations off, and finishes the work of earlier runs.
 func (l *life) tidy(plan retention.Plan) {
-	for _, declaration := range plan.Strays {
+	for _, declaration := range plan.Stale {
 		l.say("%s: declaration of %s, without %v", declaration.ID, declaration.Run, declaration.Keys)
 		l.crashes.stale++
 		for _, key := range declaration.Keys {

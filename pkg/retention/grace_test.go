@@ -177,7 +177,7 @@ func TestAnnouncements(t *testing.T) {
 		"a_day_moved_forward_by_hand_does_not_count":   {grace(14, retention.Announce), with(marked("2026-12-01"), tagged(ami.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Announce, "due on 2026-12-01"},
 		"nor_one_moved_into_the_distant_past":          {grace(14, retention.Announce), with(marked("2026-12-01"), tagged(ami.DueTag, "2020-01-01")), "", nil, "keep", "2026-12-01", retention.Announce, ""},
 		"nor_for_an_image_that_is_disabled":            {grace(14, retention.Disable), with(disabledUntil("2026-12-01"), tagged(ami.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Disable, ""},
-		"nor_without_a_time_of_grace":                  {grace(0, ""), with(marked("2026-12-01"), tagged(ami.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Announce, ""},
+		"nor_without_a_grace_period":                   {grace(0, ""), with(marked("2026-12-01"), tagged(ami.DueTag, "2026-11-10")), "", nil, "keep", "2026-12-01", retention.Announce, ""},
 		"a_day_moved_back_by_hand_counts":              {grace(14, retention.Announce), with(marked("2026-11-20"), tagged(ami.DueTag, "2026-11-24")), "", nil, "keep", "2026-11-24", retention.Announce, "due on 2026-11-24"},
 		"until_it_has_come":                            {grace(14, retention.Announce), with(marked("2026-11-20"), tagged(ami.DueTag, "2026-11-24")), "2026-11-24T00:00:00Z", nil, "deregister", "2026-11-24", "", "announced for 2026-11-24"},
 		"a_day_put_off_is_too_old_later":               {grace(14, retention.Announce), with(marked("2026-08-01"), tagged(ami.DueTag, "2026-08-26")), "", nil, "deregister", "2026-08-26", "", ""},

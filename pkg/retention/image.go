@@ -21,7 +21,8 @@ func (r *regionFacts) imageFacts(image *ami.Image) imageFacts {
 	return imageFacts{Image: image, own: own, last: r.lastUseUntil(image, own, endOfTime), standing: r.standing(image, own)}
 }
 
-// idleDays is how many whole days an image has not been used; 0 if its last use is in the future, or not known.
+// idleDays is how many whole days an image has not been used; 0 if its last use is in the future,
+// or not known.
 func (i *imageFacts) idleDays(now time.Time) int {
 	if i.last.at.IsZero() {
 		return 0
@@ -29,7 +30,7 @@ func (i *imageFacts) idleDays(now time.Time) int {
 	return max(wholeDays(now.Sub(i.last.at)), 0)
 }
 
-// restoredEvent is the event of which a tag notes the day alone.
+// restoredEvent is the event whose tag has only the day.
 const restoredEvent = "restored"
 
 // use is an event that counts as a use of an image. Its time is zero if it is not on record.
@@ -58,8 +59,8 @@ func (r *regionFacts) lastUseUntil(image *ami.Image, own *ownTags, until time.Ti
 	return last
 }
 
-// sinceRestore is when a restore was at the latest, given the moment or the end of the day that a tag
-// notes. On that day itself it is now.
+// sinceRestore is when a restore was at the latest, given the moment or the end of the day that a
+// tag notes. On that day itself it is now.
 func (r *regionFacts) sinceRestore(noted time.Time) time.Time {
 	if noted.After(r.now) && !noted.Truncate(Day).After(r.now) {
 		return r.now

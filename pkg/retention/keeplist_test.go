@@ -69,7 +69,7 @@ func TestKeepLists(t *testing.T) {
 		"a_json_array_with_a_blank":         {`[ "ami-0123456789abcdef0", "ami-12345678" ]`, []int{0, 1}},
 		"a_json_array_with_a_tab":           {"[\t\"web-1\"\t]", []int{0}},
 		"blanks_in_a_json_array":            {`[" ami-0123456789abcdef0", "ami-12345678 ", "\tit's a/b@c_d.e"]`, []int{0, 1, 2}},
-		"a_lone_bracket_of_an_array":        {"[\nami-0123456789abcdef0,\nami-12345678\n]", []int{0, 1}},
+		"a_bracket_alone_of_an_array":       {"[\nami-0123456789abcdef0,\nami-12345678\n]", []int{0, 1}},
 		"ids_in_single_quotes":              {"'ami-0123456789abcdef0'\n'ami-12345678'", []int{0, 1}},
 		"ids_in_another_case":               {"AMI-0123456789ABCDEF0\nAMI-12345678", []int{0, 1}},
 		"digits_in_another_case":            {"ami-0123456789ABCDEF0\nami-12345678", []int{0, 1}},

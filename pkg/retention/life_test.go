@@ -264,7 +264,7 @@ func (x *thing) untag(keys ...string) {
 		x.touched = true
 	}
 	if !x.marked() {
-		x.announced = time.Time{} // Nothing says so any more.
+		x.announced = time.Time{} // Nothing says so now.
 	}
 }
 

@@ -20,7 +20,7 @@ type neighbours struct {
 	policies []retention.Policy
 	hours    []int
 	shared   bool // They have one journal.
-	stops    int  // The day from which the first one does not run any more.
+	stops    int  // The day from which the first one no longer runs.
 	facts    []fact
 
 	now      time.Time

@@ -481,8 +481,8 @@ func oracleMayBeAnothers(here ami.Inventory, s ami.Snapshot) bool {
 	return here.History.Strangers == nil && !oracleIsUsed(here, s.ID) && oracleComesBack(oracleRunOf(s.Tags))
 }
 
-// oracleRecentlyRemoved reports whether a snapshot of an image is one of another image, too, which a run
-// of these hours has removed.
+// oracleRecentlyRemoved reports whether a snapshot of an image is one of another image, too, which
+// a run of these hours has removed.
 func oracleRecentlyRemoved(here ami.Inventory, image ami.Image) bool {
 	return slices.ContainsFunc(here.Images, func(other ami.Image) bool {
 		begun := oracleBeginOf(here.History.Removed[other.ID])
@@ -572,8 +572,8 @@ func (w world) oracleSharing(here ami.Inventory, id string) string {
 	}
 }
 
-// oracleMayBeShared reports whether a snapshot would go with an image of which nobody could find
-// out with whom it is shared. Nobody asks about any that stays.
+// oracleMayBeShared reports whether a snapshot would be deleted with an image, and nobody could
+// find out with whom it is shared. Nobody asks about any that stays.
 func (w world) oracleMayBeShared(here ami.Inventory, image ami.Image) bool {
 	return slices.ContainsFunc(image.SnapshotIDs, func(id string) bool { return w.oracleSharing(here, id) == "unknown" })
 }
@@ -632,7 +632,7 @@ func oracleIsThere(here ami.Inventory, imageID string) bool {
 }
 
 // oracleObjection reports whether a part of an announcement is missing, or says something else than
-// it did; whether an image is not disabled that was to be, or does not say so; or whether the image
+// it did; whether an image should be disabled and is not, or does not say so; or whether the image
 // has been used since. Launches come to be known up to a day late. Nobody knows what tags mean of
 // which one cannot be read, nor what a use is that has not come yet.
 //

@@ -101,7 +101,7 @@ func (a *Account) plan(regions []*regionFacts) []Plan {
 		plan := &plans[i]
 		r.judgeSnapshots(plan.Verdicts)
 		r.orderReports(plan)
-		plan.Strays = r.staleDeclarations(plan.Verdicts)
+		plan.Stale = r.staleDeclarations(plan.Verdicts)
 		r.judgeUnattached(plan)
 		r.measure(plan)
 		r.hold(plan)

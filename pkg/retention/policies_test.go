@@ -13,8 +13,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// announcedElsewhere carries the announcement of another policy, of which this policy's journal
-// knows nothing.
+// announcedElsewhere carries the announcement of another policy, which is missing in this policy's
+// journal.
 func announcedElsewhere(due string) func(*ami.Image) {
 	return func(i *ami.Image) {
 		marked(due)(i)
@@ -87,7 +87,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 
 		// Claims of an announcement that nobody made.
 		"forged_it_is_not_removed":           {image: forged, kept: list("unrecorded"), says: "its tags say that its removal was announced for 2026-11-20, and no record of this policy says that"},
-		"nor_without_a_time_of_grace":        {image: forged, policy: grace(0, ""), kept: list("unrecorded")},
+		"nor_without_a_grace_period":         {image: forged, policy: grace(0, ""), kept: list("unrecorded")},
 		"nor_with_a_record_of_another_run":   {image: append(slices.Clone(forged), record(theRun, ours, "2026-11-20", retention.Announce)), kept: list("unrecorded")},
 		"nor_with_a_record_without_a_moment": {image: with(marked("2026-11-20"), record(theRun, ours, "0001-01-01", retention.Announce)), kept: list("unrecorded")},
 		"forged_and_out_of_scope":            {image: forged, policy: narrow, kept: list("out-of-scope", "unrecorded")},
@@ -110,7 +110,7 @@ func TestWhoseAnnouncement(t *testing.T) {
 		// What another policy has announced.
 		"another_policys_is_left":                  {image: with(announcedElsewhere("2026-12-01")), kept: list("announced-elsewhere"), announcedBy: theirs, says: "policy team-b has announced its removal for 2026-12-01"},
 		"though_it_is_due":                         {image: with(announcedElsewhere("2026-11-20")), kept: list("announced-elsewhere"), announcedBy: theirs},
-		"and_there_is_no_time_of_grace":            {image: with(announcedElsewhere("2026-11-20")), policy: grace(0, ""), kept: list("announced-elsewhere"), announcedBy: theirs},
+		"and_there_is_no_grace_period":             {image: with(announcedElsewhere("2026-11-20")), policy: grace(0, ""), kept: list("announced-elsewhere"), announcedBy: theirs},
 		"though_the_journal_has_it":                {image: with(announcedElsewhere("2026-11-20"), record(theRun, theirs, "2026-11-20", retention.Disable)), kept: list("announced-elsewhere"), announcedBy: theirs},
 		"and_the_tag_says_it_is_ours":              {image: with(marked("2026-11-20"), record(theRun, theirs, "2026-11-20", retention.Announce)), kept: list("announced-elsewhere"), announcedBy: theirs},
 		"out_of_scope_it_is_left":                  {image: with(announcedElsewhere("2026-12-01")), policy: narrow, kept: list("out-of-scope"), announcedBy: theirs},

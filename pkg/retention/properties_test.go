@@ -144,7 +144,7 @@ func TestVerdictsHangTogether(t *testing.T) {
 					t.Errorf("%s: %s, %q, but belongs to %q", v.Image.ID, v.Decision, v.Unmark, v.Image.OwnerID)
 				}
 				if w.policy.Grace <= 0 && marks {
-					t.Errorf("%s: is announced, without a time of grace", v.Image.ID)
+					t.Errorf("%s: is announced, without a grace period", v.Image.ID)
 				}
 				recorded, isRecorded := w.inventories[i].History.Announced[v.Image.ID]
 				run, by := oracleAnnouncer(v.Image.Tags)
@@ -317,15 +317,15 @@ func TestSharingOnlySpares(t *testing.T) {
 			if before.Hold != "" {
 				continue
 			}
-			goes := slices.DeleteFunc(before.Doomed(), func(id string) bool {
+			goes := slices.DeleteFunc(before.SnapshotsToDelete(), func(id string) bool {
 				sharing := w.oracleSharing(here, id)
 				if sharing == "shared" {
 					shared++
 				}
 				return sharing != "private" || stays[id]
 			})
-			if after[i].Hold != "" || !slices.Equal(goes, after[i].Doomed()) {
-				t.Errorf("%s deletes %v, want %v", before.Region, after[i].Doomed(), goes)
+			if after[i].Hold != "" || !slices.Equal(goes, after[i].SnapshotsToDelete()) {
+				t.Errorf("%s deletes %v, want %v", before.Region, after[i].SnapshotsToDelete(), goes)
 			}
 		}
 	}
@@ -406,11 +406,11 @@ func TestExactlyWhatIsOverIsStale(t *testing.T) {
 				}
 			}
 			got := map[string]int{}
-			for _, declaration := range plan.Strays {
+			for _, declaration := range plan.Stale {
 				got[declaration.ID] = len(declaration.Keys)
 				stale++
 			}
-			if !maps.Equal(got, want) || !slices.IsSortedFunc(plan.Strays, func(a, b retention.Stray) int { return strings.Compare(a.ID, b.ID) }) {
+			if !maps.Equal(got, want) || !slices.IsSortedFunc(plan.Stale, func(a, b retention.StaleDeclaration) int { return strings.Compare(a.ID, b.ID) }) {
 				t.Errorf("%s: stale %v, want %v", plan.Region, got, want)
 			}
 		}

@@ -88,8 +88,8 @@ func (r *regionFacts) ownReports() (ids map[string]bool, pending int) {
 	return ids, pending
 }
 
-// isOfUse reports whether a report may still prove something about an image that is to be removed,
-// or is kept only by doubts.
+// isOfUse reports whether a report may still prove something about an image to remove, or one that
+// only doubts keep.
 func (r *regionFacts) isOfUse(report *ami.UsageReport, v Verdict) bool {
 	age := r.now.Sub(report.CreatedAt)
 	fresh := report.State == "available" && report.Complete && age <= freshReport && report.CreatedAt.Sub(v.LastUse) >= blindReport

@@ -44,15 +44,15 @@ var factRules = []keepRule{
 	{Rule{ami.ReasonUnreadableTag, "carries a tag of the janitor that cannot be read or is out of bounds", "the tag is corrected"}, unreadableTag, LeaveMark},
 	{Rule{ami.ReasonOutOfScope, "is outside what the janitor is told to judge", "{ONLY_TAGS} and {NAMES} cover it"}, outOfScope, ClearMark},
 	{Rule{ami.ReasonClaimed, "is declared for removal by another run, which may be at work, or by another policy", "that run is over, or began 12 hours ago, or 30 days if it is another policy's"}, claimed, LeaveMark},
-	{Rule{ami.ReasonRestored, "was removed by a run, or may have been, and is there; or carries an announcement that does not count any more", "it has been idle for its whole time again"}, restored, Veto},
+	{Rule{ami.ReasonRestored, "was removed by a run, or may have been, and is there; or carries an announcement that no longer counts", "it has been idle for its whole time again"}, restored, Veto},
 	{Rule{ami.ReasonVetoed, "was announced for removal, and somebody objected", "it has been idle for its whole time again"}, vetoed, Veto},
-	{Rule{ami.ReasonUnrecorded, "carries tags of an announcement that no record bears out", "these tags are taken off"}, unrecordedMark, LeaveMark},
+	{Rule{ami.ReasonUnrecorded, "carries tags of an announcement that no record confirms", "these tags are taken off"}, unrecordedMark, LeaveMark},
 	{Rule{ami.ReasonRecentlyUsed, "was created, launched, copied or restored not long ago", "it has been idle for longer than its limit"}, recentlyUsed, ClearMark},
 	{Rule{ami.ReasonNewestOfFamily, "is among the newest of its family", "newer images of the family are there, or {KEEP_NEWEST} is lower"}, newestOfFamily, ClearMark},
 	{Rule{ami.ReasonNoRoomForTags, "has no room, or a snapshot without room, for the tags that a removal takes", "some tags are taken off"}, noRoomForTags, ClearMark},
 	{Rule{ami.ReasonSnapshotUnclear, "has a snapshot whose facts cannot be read", "EC2 shows them in a form that can be read"}, snapshotUnclear, LeaveMark},
 	{
-		Rule{ami.ReasonSnapshotInDoubt, "shares a snapshot with an image that a run has just removed, and that is listed all the same", "12 hours after that run began"},
+		Rule{ami.ReasonSnapshotInDoubt, "shares a snapshot with an image that a run has just removed, and that is still listed", "12 hours after that run began"},
 		snapshotInDoubt, LeaveMark,
 	},
 	{Rule{ami.ReasonSnapshotLocked, "has a locked snapshot, which would be left behind", "the lock has expired"}, snapshotLocked, ClearMark},
@@ -104,7 +104,7 @@ var otherRules = []Rule{
 	{Code: ami.ReasonNeverLaunched, Meaning: "was never launched for longer than the policy allows, and nothing refers to it"},
 	{Code: ami.ReasonRefused, Meaning: "has to wait for a week: EC2 has refused its removal"},
 	{Code: ami.ReasonOverCap, Meaning: "has to wait for a later run: this one has reached its cap"},
-	{Code: ami.ReasonUsedSincePlanned, Meaning: "was found to be in use just before it was to be removed"},
+	{Code: ami.ReasonUsedSincePlanned, Meaning: "was found to be in use just before its removal"},
 	{Code: ami.ReasonChangedSincePlanned, Meaning: "was changed after the plan was made"},
 }
 
@@ -243,7 +243,7 @@ func vetoed(r *regionFacts, image *imageFacts) string {
 // complete. An image that the announcement disabled must say so, and must still be disabled.
 func undonePart(r *regionFacts, image *imageFacts) string {
 	own := image.own
-	disables := r.wasToBeDisabled(image)
+	disables := r.plannedToDisable(image)
 	switch {
 	case !own.hasDue:
 		return "somebody took the tag " + ami.DueTag + " off"

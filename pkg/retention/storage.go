@@ -81,7 +81,8 @@ func listedOnce(ids []string) []string {
 	return ids
 }
 
-// stays reports whether a fact keeps a snapshot when its images are gone. Evidence does not count: it is asked for about few images.
+// stays reports whether a fact keeps a snapshot when its images are gone. Evidence does not count:
+// it is asked for about few images.
 func (r *regionFacts) stays(snapshot *ami.Snapshot) bool {
 	return snapshot.Locked() || r.keepsSnapshot(snapshot.ID) != ""
 }

@@ -39,8 +39,8 @@ func TestStrangers(t *testing.T) {
 			if v := plan.Verdicts[0]; v.Decision != retention.Keep || v.Reasons[0].Code != test.code || (v.Unmark == retention.LeaveMark) != (test.code == "claimed") {
 				t.Errorf("%s because of %v, %s", v.Decision, v.Reasons, v.Unmark)
 			}
-			if clears := len(plan.Strays) > 0; clears != test.clears {
-				t.Errorf("stale %v", plan.Strays)
+			if clears := len(plan.Stale) > 0; clears != test.clears {
+				t.Errorf("stale %v", plan.Stale)
 			}
 		})
 	}

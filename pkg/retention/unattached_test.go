@@ -292,9 +292,9 @@ func TestTheOrderOfOrphans(t *testing.T) {
 	}
 }
 
-// Of many orphans the largest are looked at. The others are counted, as such: whatever names or
-// uses one, without being asked, takes it off the list all the same. So it is with those of which
-// EC2 was not asked whether their image is gone.
+// Of many orphans the largest are looked up. The others are only counted, and still excluded if
+// something is known to name or use them. The same holds if EC2 was not asked whether their image
+// is gone.
 func TestMoreOrphansThanAreLookedAt(t *testing.T) {
 	here := inventory(region)
 	here.Bin.Read = true

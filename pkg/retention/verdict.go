@@ -28,8 +28,8 @@ type Plan struct {
 
 	BusyPolicy string // That run's policy, if it is another one than this.
 
-	Leftovers []LeftoverVerdict // The snapshots that earlier runs left; by run and id.
-	Strays    []Stray           // Declarations that no run is at work on; by id.
+	Leftovers []LeftoverVerdict  // The snapshots that earlier runs left; by run and id.
+	Stale     []StaleDeclaration // Declarations that no run is at work on; by id.
 	// Snapshots whose image is gone, the largest first. They are only reported.
 	Orphans []Orphan
 
@@ -58,7 +58,7 @@ type LeftoverVerdict struct {
 
 // StaleDeclaration is an image or a snapshot with the tags by which a run declared its removal,
 // although that run has ended and has not removed it.
-type Stray struct {
+type StaleDeclaration struct {
 	ID   string   // Of an image or a snapshot.
 	Run  string   // The run that the tags name; empty if they name none.
 	Keys []string // The keys of the tags to be taken off, as they are written; sorted.
@@ -127,7 +127,7 @@ const (
 	Keep Decision = "keep"
 	// Deregister means that no rule keeps the image.
 	Deregister Decision = "deregister"
-	// Mark means that no rule keeps the image, and that its removal is to be announced first.
+	// Mark means that no rule keeps the image, and that its removal has to be announced first.
 	Mark Decision = "mark"
 	// Defer means that the image would be deregistered, but the run's cap is reached, or EC2
 	// refused recently.
@@ -175,7 +175,7 @@ type SnapshotVerdict struct {
 
 // SnapshotsToDelete returns the ids of the snapshots that a plan deletes, leftovers included;
 // sorted. A plan on hold deletes none.
-func (p *Plan) Doomed() []string {
+func (p *Plan) SnapshotsToDelete() []string {
 	if p.Hold != "" {
 		return nil
 	}

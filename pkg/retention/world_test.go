@@ -27,7 +27,7 @@ func (w world) candidates() map[string][]ami.Image {
 	return w.policy.Open(w.inventories, now).Candidates()
 }
 
-// rare lists numbers of which those below cases are rare: one each among all.
+// rare lists numbers; those below cases are rare: one each among all.
 func rare(cases, all int) []int {
 	numbers := make([]int, all)
 	for i := range numbers {
@@ -95,7 +95,7 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 		w.policy.KeepList = list
 	}
 	for i, plan := range w.plan() {
-		w.know(i, func(e *ami.Evidence) { e.Sharing = anySharing(t, plan.Doomed()) })
+		w.know(i, func(e *ami.Evidence) { e.Sharing = anySharing(t, plan.SnapshotsToDelete()) })
 	}
 	return w
 })

@@ -51,7 +51,7 @@ func load(t rapid.TB, images ...object) *emulator.Account {
 	return loadShared(t, object{}, images...)
 }
 
-// loadShared does so for images some of which may be launched by other accounts; a null is a
+// loadShared is load for images that other accounts may launch, or some of them; a null is a
 // permission nobody may see.
 func loadShared(t rapid.TB, permissions object, images ...object) *emulator.Account {
 	t.Helper()

@@ -54,8 +54,8 @@ func run(doer emulator.Doer, plan retention.Plan) []ami.Outcome {
 	return carryOut(context.Background(), context.Background(), doer, plan, passing(quiet)).Outcomes
 }
 
-// carryOut carries out a plan for the account that was loaded last. Images of which a plan has only
-// the id get their facts from there.
+// carryOut carries out a plan for the account that was loaded last. Images with only an id in the
+// plan get their facts from there.
 func carryOut(ctx, begin context.Context, doer emulator.Doer, plan retention.Plan, o orders) ami.SweepResult {
 	return carryOutOver(ctx, begin, client(o.aside(doer)), plan, o)
 }

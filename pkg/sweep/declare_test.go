@@ -487,7 +487,7 @@ func TestPlansThatAreHeld(t *testing.T) {
 			account := load(t, image(1, 1), image(2), tagged(image(3), append(slices.Clone(earlier), "ami-janitor:keep", "yes")...), tagged(image(4), intentTag, "remove", runTag, "x"))
 			plan := planOf(due(1, 1), marking(read(t, account, 2), retention.Announce), keptAnd(read(t, account, 3), retention.ClearMark))
 			plan.Hold, plan.Busy = "no Recycle Bin rule", busy
-			plan.Strays = []retention.Stray{{ID: imageID(4), Run: "x", Keys: []string{intentTag, runTag}}}
+			plan.Stale = []retention.StaleDeclaration{{ID: imageID(4), Run: "x", Keys: []string{intentTag, runTag}}}
 			plan.Leftovers = []retention.LeftoverVerdict{{Leftover: ami.Leftover{SnapshotID: snapshotID(1)}, Delete: true}}
 			result := carryOut(t.Context(), t.Context(), account.Client(), plan, passing(quiet))
 			wantOutcomes(t, result.Outcomes, "skipped; 1 kept", "skipped")
@@ -509,7 +509,7 @@ func TestLeftoversAndStaleDeclarations(t *testing.T) {
 		account := load(t, image(1, 1), tagged(image(5), append(slices.Clone(earlier), "AMI-janitor:Intent", "remove", runTag, "x")...), tagged(image(6), "Owner", "me", intentTag, "remove", runTag, "x"))
 		plan := planOf()
 		leftover := leftoverOf(t, account, 1, 1)
-		plan.Strays = []retention.Stray{
+		plan.Stale = []retention.StaleDeclaration{
 			{ID: imageID(5), Run: "x", Keys: []string{"AMI-janitor:Intent", runTag}},
 			{ID: imageID(6), Run: "x", Keys: []string{intentTag, runTag}},
 			{ID: imageID(7), Run: "x", Keys: []string{intentTag, runTag}},
@@ -525,8 +525,8 @@ func TestLeftoversAndStaleDeclarations(t *testing.T) {
 		if len(result.Leftovers) != 2 || result.Leftovers[0].Status != ami.SnapshotDeleted || result.Leftovers[1].Detail != "was already gone" {
 			t.Errorf("%+v", result.Leftovers)
 		}
-		if want := map[string]string{imageID(5): "", imageID(6): "", imageID(7): ""}; !maps.Equal(result.Strays, want) {
-			t.Errorf("%v", result.Strays)
+		if want := map[string]string{imageID(5): "", imageID(6): "", imageID(7): ""}; !maps.Equal(result.Stale, want) {
+			t.Errorf("%v", result.Stale)
 		}
 	})
 }
@@ -544,7 +544,7 @@ func TestStaleDeclarationsThatAnotherRunRenews(t *testing.T) {
 			}
 			plan := planOf()
 			for n := 1; n <= 2; n++ {
-				plan.Strays = append(plan.Strays, retention.Stray{ID: imageID(n), Run: "x", Keys: []string{intentTag, runTag}})
+				plan.Stale = append(plan.Stale, retention.StaleDeclaration{ID: imageID(n), Run: "x", Keys: []string{intentTag, runTag}})
 			}
 			result := carryOut(t.Context(), t.Context(), doer, plan, passing(quiet))
 			left := map[string]string{imageID(2): "intent=remove run=" + other}
@@ -554,8 +554,8 @@ func TestStaleDeclarationsThatAnotherRunRenews(t *testing.T) {
 				why = map[string]string{imageID(1): "ec2:DescribeTags: UnauthorizedOperation: not you", imageID(2): "ec2:DescribeTags: UnauthorizedOperation: not you"}
 			}
 			wantTags(t, account, left)
-			if !maps.Equal(result.Strays, why) {
-				t.Errorf("%v", result.Strays)
+			if !maps.Equal(result.Stale, why) {
+				t.Errorf("%v", result.Stale)
 			}
 		})
 	}

@@ -171,8 +171,8 @@ func returnCodes(results []types.DeleteSnapshotReturnCode) map[string]types.Snap
 	return codes
 }
 
-// pause waits after an attempt, the first of which is 1, and reports whether there is still time
-// for another one.
+// pause waits after an attempt, counted from 1, and reports whether there is still time for another
+// one.
 func pause(ctx context.Context, attempt int) bool {
 	timer := time.NewTimer(min(firstPause<<(attempt-1), longestPause))
 	defer timer.Stop()

@@ -119,7 +119,7 @@ func (i *image) stay(reason retention.Reason) {
 // notReach is for an image that this run had no time for.
 func (i *image) notReach() { i.skip(ami.OutcomeNotReached, notReached) }
 
-// leave is for an image of which this run removed nothing.
+// leave is for an image that this run left untouched.
 func (i *image) leave(status ami.Status, why string) {
 	i.end(status, why, ami.SnapshotKept, "left alone: "+i.Image.ID+" was not removed by this run")
 }

@@ -33,7 +33,7 @@ func (s *sweep) open(ctx context.Context) {
 
 // changes reports whether carrying out the plan changes anything.
 func (s *sweep) changes() bool {
-	return s.total+len(s.Plan.Strays)+len(s.Plan.ReportsWanted)+len(s.Plan.ReportsDone) > 0 ||
+	return s.total+len(s.Plan.Stale)+len(s.Plan.ReportsWanted)+len(s.Plan.ReportsDone) > 0 ||
 		slices.ContainsFunc(s.Plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Delete })
 }
 
@@ -134,7 +134,7 @@ func (s *sweep) confirmedGone(ctx context.Context) map[string]bool {
 // addInDoubt adds the runs whose declarations could not be taken off, and those whose removals EC2
 // may show late.
 func (s *sweep) addInDoubt(open map[string]bool) {
-	for _, declared := range s.Plan.Strays {
+	for _, declared := range s.Plan.Stale {
 		if failure, ok := s.stale[declared.ID]; !ok || failure != "" {
 			open[declared.Run] = true
 		}

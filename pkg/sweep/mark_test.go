@@ -184,7 +184,7 @@ func goneBefore(n int, code string) fault {
 	}
 }
 
-// What is left of an old mark is not taken for the new one.
+// Remains of an old mark do not count for the new one.
 func TestAnImageThatCannotBeMarkedAgain(t *testing.T) {
 	tonight(t, func(t *testing.T) {
 		account := load(t, tagged(image(1, 1), old...))
@@ -195,8 +195,7 @@ func TestAnImageThatCannotBeMarkedAgain(t *testing.T) {
 	})
 }
 
-// Whatever goes wrong, the outcome is true, and an image whose marking has failed is none the worse
-// for it.
+// Whatever goes wrong, the outcome is true, and a failed marking does an image no harm.
 func TestMarkingThatFails(t *testing.T) {
 	for _, action := range graceActions {
 		t.Run(string(action), func(t *testing.T) {
@@ -298,8 +297,8 @@ func TestTagsThatCannotBeTakenOffAgain(t *testing.T) {
 	})
 }
 
-// A run that ends between two calls, or with a call whose answer is never read, leaves no image
-// that is disabled without saying so, and none that is removed without its time of grace.
+// A run that ends between two calls, or with a call whose answer is never read, leaves no disabled
+// image without its tag, and no image is removed before its grace period ends.
 func TestMarkingThatIsCutShort(t *testing.T) {
 	for _, before := range []object{
 		image(1, 1),

@@ -261,12 +261,12 @@ func undeclared(image types.Image) types.Image {
 func untouched(t rapid.TB, account *emulator.Account, plan retention.Plan, named map[string]bool, before map[string]types.Image, snapshots held) {
 	t.Helper()
 	now, heldNow := imagesIn(t, account), holdings(t, account)
-	doomed := held{}
+	toDelete := held{}
 	for _, verdict := range plan.Verdicts {
 		id := verdict.Image.ID
 		removes := verdict.Decision == retention.Deregister && !named[id]
 		for _, snapshot := range verdict.Snapshots {
-			doomed[snapshot.SnapshotID] = doomed[snapshot.SnapshotID] || removes
+			toDelete[snapshot.SnapshotID] = toDelete[snapshot.SnapshotID] || removes
 		}
 		if _, there := now[id]; !there && !removes {
 			t.Errorf("%s is gone", id)
@@ -285,7 +285,7 @@ func untouched(t rapid.TB, account *emulator.Account, plan retention.Plan, named
 		}
 	}
 	for id := range snapshots {
-		if strings.HasPrefix(id, "snap-") && !heldNow[id] && !doomed[id] {
+		if strings.HasPrefix(id, "snap-") && !heldNow[id] && !toDelete[id] {
 			t.Errorf("%s is gone", id)
 		}
 	}

@@ -39,9 +39,9 @@ func (s *sweep) removeShared(ctx context.Context) {
 	s.tellUsers(results)
 }
 
-// judge returns the result of a shared snapshot that is not deleted; its status is empty if the
-// snapshot is to be deleted. "kept" is final, so an image whose removal is uncertain is no reason
-// to keep: then the result is "failed", and the next run decides.
+// judge returns the result of a shared snapshot that is not deleted; its status is empty for a
+// snapshot to delete. "kept" is final, so an image whose removal is uncertain is no reason to keep:
+// then the result is "failed", and the next run decides.
 func (s *snapshot) judge() ami.SnapshotResult {
 	result := ami.SnapshotResult{SnapshotID: s.id}
 	for _, user := range s.users {

@@ -58,7 +58,7 @@ func (s *sweep) deleteSnapshot(ctx context.Context, id string, deregistered answ
 	return ami.SnapshotFailed, failure(deregistered.codes[id], err)
 }
 
-// await waits until an attempt may be made, the first of which is 1, or says why it may not.
+// await waits until an attempt may be made, counted from 1, or says why it may not.
 func (s *sweep) await(ctx context.Context, attempt int) error {
 	if attempt > 1 && !pause(ctx, attempt-1) {
 		return ctx.Err()

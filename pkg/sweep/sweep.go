@@ -43,8 +43,8 @@ type Region struct {
 	Watchdog *journal.Watchdog // Over the clients.
 	Journal  *journal.Region   // Nil if no journal is kept.
 
-	// Step is called after each image that was to be unmarked, removed or marked, with the number
-	// of finished images and the total.
+	// Step is called after each image to unmark, remove or mark, with the number of finished images
+	// and the total.
 	Step func(done, total int)
 
 	inFlight int // How many removals run at a time.
@@ -52,8 +52,9 @@ type Region struct {
 
 // Limits are the time limits of the parts of a sweep.
 type Limits struct {
-	Cutoff   context.Context // Nothing is started after it.
-	Deadline context.Context // What was started is finished until then, an image with its snapshots.
+	Cutoff context.Context // Nothing is started after it.
+	// What was started is finished until then, an image with its snapshots.
+	Deadline context.Context
 	Record   context.Context // It leaves time for the last notes in the journal.
 }
 
@@ -149,7 +150,7 @@ func (s *sweep) result() ami.SweepResult {
 			outcomes = append(outcomes, i.outcome)
 		}
 	}
-	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Strays: s.stale, BinRead: s.bin.read}
+	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Stale: s.stale, BinRead: s.bin.read}
 }
 
 // hold skips everything that the plan would have changed.

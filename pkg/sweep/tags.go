@@ -143,8 +143,8 @@ func (s *sweep) withdraw(ctx context.Context, all []tagged) {
 
 // clearStale removes declarations that earlier runs left on images and snapshots.
 func (s *sweep) clearStale(ctx context.Context) {
-	stale := make([]declaration, len(s.Plan.Strays))
-	for n, declared := range s.Plan.Strays {
+	stale := make([]declaration, len(s.Plan.Stale))
+	for n, declared := range s.Plan.Stale {
 		stale[n] = declaration{declared.ID, declared.Run, declared.Keys}
 	}
 	left, err := s.takeOff(ctx, s.limits.Cutoff, stale)

@@ -14,7 +14,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// Unmarked is an image whose announced removal was to be taken back.
+// Unmarked is an image whose announcement a person takes back.
 type Unmarked struct {
 	ImageID, Region string
 	Marked          bool  // Its removal had been announced; else there was nothing to take back.

@@ -59,7 +59,7 @@ func TestUnmarking(t *testing.T) {
 			"available; Owner=me restored=2030-01-01", "DeleteTags DisableImageDeprecation CreateTags DeleteTags",
 		},
 		{
-			"deprecated, as nobody bears out", marked[retention.Deprecate](),
+			"deprecated, as nobody confirms", marked[retention.Deprecate](),
 			retention.Undo{Keys: two},
 			"available; Owner=me; deprecated 2030-01-15", off, "available; Owner=me restored=2030-01-01; deprecated 2030-01-15", mine,
 		},
@@ -70,7 +70,7 @@ func TestUnmarking(t *testing.T) {
 			"available; Owner=me restored=2030-01-01", "DeleteTags EnableImage CreateTags DeleteTags",
 		},
 		{
-			"disabled, as nobody bears out", marked[retention.Disable](),
+			"disabled, as nobody confirms", marked[retention.Disable](),
 			retention.Undo{Keys: two},
 			"disabled; Owner=me disabled=" + earlierRun, off, "disabled; Owner=me disabled=" + earlierRun + " restored=2030-01-01", mine,
 		},
@@ -398,7 +398,7 @@ func TestAnotherPolicysAnnouncement(t *testing.T) {
 
 // An image that security has disabled, and that somebody has tagged as if the janitor had, stays
 // disabled, and is not removed: wherever the run that clears the tags is interrupted.
-func TestAClaimThatNothingBearsOut(t *testing.T) {
+func TestAnUnconfirmedClaim(t *testing.T) {
 	for _, arrives := range []bool{false, true} {
 		for n := range 4 {
 			t.Run(fmt.Sprint(n, arrives), func(t *testing.T) {

@@ -62,7 +62,8 @@ func paced(doer emulator.Doer, share float64) usage.Clients {
 	return usage.Clients{EC2: wire.EC2(config, region), AutoScaling: wire.AutoScaling(config, region), SSM: wire.SSM(config, region)}
 }
 
-// With answers that take up to a second the lookups are as fast as EC2 allows: one call for each image, at 20 a second.
+// With answers that take up to a second the lookups are as fast as EC2 allows: one call for each
+// image, at 20 a second.
 func TestPace(t *testing.T) {
 	const n = 1000
 	account := holding(t, owning(n))
@@ -123,7 +124,7 @@ func TestAnswersInAnyOrder(t *testing.T) {
 	}
 	maps.Copy(files, reporting([]object{report(1, 1, nil)}, []object{entry(1, 1, "111122223333", "ec2:Instance", 1)}))
 	account := holding(t, files)
-	asked := withReports(withSnapshots(60), usage.Sources()...) // Of which 25 are there.
+	asked := withReports(withSnapshots(60), usage.Sources()...) // 25 of them exist.
 	asked.TemplateVersions = 2
 	var first ami.Evidence
 	for seed := range uint64(10) {
@@ -165,7 +166,8 @@ func silent(next emulator.Doer, action string, match func(emulator.Request) bool
 	}), calls
 }
 
-// After a few lookups without an answer the rest of the same kind is not waited for. All are gaps, and say why.
+// After a few lookups without an answer the rest of the same kind is not waited for. All are gaps,
+// and say why.
 func TestCircuitBreaker(t *testing.T) {
 	account := holding(t, nil)
 	for action, source := range map[string]string{"DescribeImageReferences": "references", "DescribeImageAttribute": "launch permissions"} {
@@ -272,7 +274,8 @@ func TestNoTimeForAll(t *testing.T) {
 	})
 }
 
-// blank answers every lookup of an image with nothing, without an account that would take memory itself.
+// blank answers every lookup of an image with nothing, without an account that would take memory
+// itself.
 var blank = emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, err

@@ -19,7 +19,8 @@ const (
 	templateName = "my-template"
 )
 
-// templateOf is the files of a launch template whose version n names image n; those left out were deleted.
+// templateOf is the files of a launch template whose version n names image n; those left out were
+// deleted.
 func templateOf(versions, defaultNumber int, deleted ...int) map[string]any {
 	var list []object
 	latest := 0
@@ -57,8 +58,8 @@ func usedOf(t *testing.T, evidence ami.Evidence, n int) []int {
 	return used
 }
 
-// All versions count, or the newest of those that are left and the default one. A template has a listing of its own
-// only if the two versions that are listed for all do not say everything.
+// All versions count, or the newest of those that are left and the default one. A template has a
+// listing of its own only if the two versions that are listed for all do not say everything.
 func TestVersionsThatCount(t *testing.T) {
 	for name, test := range map[string]struct {
 		files  map[string]any
@@ -119,7 +120,8 @@ func TestTheOrderOfVersions(t *testing.T) {
 	}
 }
 
-// A template with more versions than a page holds is read to its end; the image of the very first is used.
+// A template with more versions than a page holds is read to its end; the image of the very first
+// is used.
 func TestATemplateWithManyVersions(t *testing.T) {
 	files := templateOf(450, 450)
 	account := holding(t, files)
@@ -234,7 +236,8 @@ func TestPinsAreReadToTheirEnd(t *testing.T) {
 	}
 }
 
-// What pins versions is asked for only where it matters, and once, also if a source of its own asks for it too.
+// What pins versions is asked for only where it matters, and once, also if a source of its own asks
+// for it too.
 func TestPinsAreListedOnce(t *testing.T) {
 	for newest, want := range map[int]int{0: 0, 1: 1} {
 		account := holding(t, templateOf(8, 3))
@@ -250,7 +253,7 @@ func TestPinsAreListedOnce(t *testing.T) {
 	}
 }
 
-// A Spot fleet that is finished pins nothing any more.
+// A finished Spot fleet pins nothing.
 func TestAFinishedSpotFleetPinsNothing(t *testing.T) {
 	for _, state := range []string{"cancelled", "failed"} {
 		all := templateOf(8, 3)
@@ -299,7 +302,8 @@ func TestUnknownPins(t *testing.T) {
 	}
 }
 
-// A template that is deleted, or has lost its versions, between the listings must not prove anything.
+// A template that is deleted, or has lost its versions, between the listings must not prove
+// anything.
 func TestATemplateThatChangesWhileItIsRead(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault func(emulator.Doer, string, func(int, emulator.Request) bool) emulator.Doer
@@ -319,7 +323,8 @@ func TestATemplateThatChangesWhileItIsRead(t *testing.T) {
 	}
 }
 
-// The default version counts, whichever of the listings tells of it: another one may become it while they are read.
+// The default version counts, whichever of the listings tells of it: another one may become it
+// while they are read.
 func TestADefaultVersionThatChangesWhileItIsRead(t *testing.T) {
 	isVersion := func(n int) func(string) bool {
 		return func(version string) bool {
@@ -366,7 +371,7 @@ func TestADefaultVersionThatChangesWhileItIsRead(t *testing.T) {
 	}
 }
 
-// A template that is in one listing and not in the other is searched all the same.
+// A template that is missing in one of the listings is searched, too.
 func TestATemplateThatOneListingLacks(t *testing.T) {
 	files := templateOf(8, 3)
 	delete(files, "describe-launch-templates.json")
@@ -394,7 +399,8 @@ func TestVersionDepth(t *testing.T) {
 	}
 }
 
-// Many templates with one more version than is listed for all, in two pages: one listing each, and every image is found.
+// Many templates with one more version than is listed for all, in two pages: one listing each, and
+// every image is found.
 func TestManyTemplates(t *testing.T) {
 	var templates, versions []object
 	for n := range 30 {

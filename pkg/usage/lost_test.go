@@ -10,7 +10,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// What is always of an image, and is listed with none or with something that is no id, may be of any: nothing is proven unused.
+// What is always of an image, and is listed with none or with something that is no id, may be of
+// any: nothing is proven unused.
 func TestWhatIsListedWithoutItsImage(t *testing.T) {
 	const nothing = " is listed without its image"
 	file := func(name, list string, item object) map[string]any {
@@ -71,9 +72,10 @@ func TestWhatIsListedWithoutItsImage(t *testing.T) {
 		"an override of nothing":                {"auto-scaling-groups", override(""), ""},
 		"a version without data":                {"launch-templates", withoutData, "launch template lt-00000000000000001 (web-1), version 1," + nothing},
 		"a version, and spaces":                 {"launch-templates", naming(imageID(1) + " "), "which is no id"},
-		"a version, and a word":                 {"launch-templates", naming("golden-ami"), ""}, // EC2 could not launch it.
-		"a template without versions":           {"launch-templates", withoutVersions, "lt-00000000000000001"},
-		"a template without versions, numbers":  {"launch-templates", withoutNumbers, "lt-1"},
+		// EC2 could not launch it.
+		"a version, and a word":                {"launch-templates", naming("golden-ami"), ""},
+		"a template without versions":          {"launch-templates", withoutVersions, "lt-00000000000000001"},
+		"a template without versions, numbers": {"launch-templates", withoutNumbers, "lt-1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			evidence := collect(t.Context(), holding(t, test.files).Client(), candidates(2), test.source)
@@ -84,8 +86,9 @@ func TestWhatIsListedWithoutItsImage(t *testing.T) {
 					gap(t, evidence, imageID(n), test.source, test.says)
 				}
 			}
-			if len(evidence.Gaps) > 0 && test.source != "launch-templates" { // That listing has failed.
-				t.Error("it speaks for images that nobody asked about")
+			// That listing has failed.
+			if len(evidence.Gaps) > 0 && test.source != "launch-templates" {
+				t.Error("it keeps images that nobody asked about")
 			}
 		})
 	}

@@ -17,13 +17,14 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// bulky is an account of launch templates whose versions carry user data, written out anew for each call. Its own part in the
-// heap is small.
+// bulky is an account of launch templates whose versions carry user data, generated for each call.
+// Its own part in the heap is small.
 type bulky struct {
 	templates, versions int
 	userData            string
-	rest                emulator.Doer                 // Answers all else.
-	seen                func(versions int, done bool) // Is told of each page of versions, before and after it is written.
+	rest                emulator.Doer // Answers all else.
+	// Is told of each page of versions, before and after it is written.
+	seen func(versions int, done bool)
 }
 
 func (b bulky) Do(r *http.Request) (*http.Response, error) {
@@ -84,8 +85,9 @@ func (b bulky) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: 200, Body: io.NopCloser(strings.NewReader(body.String())), Request: r}, nil
 }
 
-// Of the versions that have been read, no more is kept than counts: whoever may create versions with user data cannot make a run
-// run out of memory. What is in use at the begin of each page is a small part of what has been read by the last one.
+// Of the versions that have been read, no more is kept than counts: whoever may create versions
+// with user data cannot make a run run out of memory. What is in use at the begin of each page is a
+// small part of what has been read by the last one.
 func TestUserDataIsNotKept(t *testing.T) {
 	for name, account := range map[string]bulky{
 		"many_versions_of_one":  {templates: 1, versions: 1500},
@@ -103,7 +105,8 @@ func TestUserDataIsNotKept(t *testing.T) {
 				if done {
 					return
 				}
-				if read += versions; read%500 < versions { // Not at each: a collection takes its time.
+				// Not at each: a collection takes its time.
+				if read += versions; read%500 < versions {
 					most = max(most, heap())
 				}
 			}
@@ -112,7 +115,8 @@ func TestUserDataIsNotKept(t *testing.T) {
 			if finding := evidence.Images[imageID(1)]; finding.Use != ami.Used || len(finding.Gaps) > 0 {
 				t.Errorf("%s is %v, with gaps %v", imageID(1), finding.Use, finding.Gaps)
 			}
-			// 1,500 versions have 24 MB of user data. Two pages on their way have 3 MB, and are there in several forms.
+			// 1,500 versions have 24 MB of user data. Two pages on their way have 3 MB, and are
+			// there in several forms.
 			if read < 1500 || most > before+12<<20 {
 				t.Errorf("%d versions read, %d MB more in use than at first", read, (most-before)>>20)
 			}
@@ -157,8 +161,8 @@ func TestUserDataOfSpotFleetsIsNotKept(t *testing.T) {
 	}
 }
 
-// No more versions are on their way at a time than two pages have, however many templates have versions of their own. Small
-// templates are asked about side by side all the same.
+// No more versions are on their way at a time than two pages have, however many templates have
+// versions of their own. Small templates are still asked about concurrently.
 func TestVersionsOnTheirWay(t *testing.T) {
 	for name, test := range map[string]struct {
 		account bulky
@@ -202,8 +206,9 @@ func TestVersionsOnTheirWay(t *testing.T) {
 	}
 }
 
-// How much of the heap the lookup of launch templates takes, where each version has as much user data as EC2 allows: 16 KB, which
-// are 21,848 characters of base64. MB-in-use is what is in use at most, MB-heap has in it what is not collected yet.
+// How much of the heap the lookup of launch templates takes, where each version has as much user
+// data as EC2 allows: 16 KB, which are 21,848 characters of base64. MB-in-use is what is in use at
+// most, MB-heap has in it what is not collected yet.
 func BenchmarkMemoryOfTemplates(b *testing.B) {
 	for _, account := range []bulky{{templates: 1, versions: 10_000}, {templates: 8, versions: 1500}, {templates: 2000, versions: 2}} {
 		b.Run(fmt.Sprintf("%dx%d", account.templates, account.versions), func(b *testing.B) {
@@ -234,7 +239,8 @@ func BenchmarkMemoryOfTemplates(b *testing.B) {
 	}
 }
 
-// mostAllocated is the most that the heap holds while something is done, looked at every two milliseconds.
+// mostAllocated is the most that the heap holds while something is done, looked at every two
+// milliseconds.
 func mostAllocated(do func()) uint64 {
 	most, stop := make(chan uint64), make(chan struct{})
 	go func() {

@@ -18,7 +18,8 @@ import (
 // secret is in the values of parameters, and nowhere else.
 const secret = "Qx7-do-not-tell"
 
-// naming are the files of launch templates, each of one version that gives its image in one of the ways.
+// naming are the files of launch templates, each of one version that gives its image in one of the
+// ways.
 func naming(images ...string) map[string]any {
 	var templates, versions []object
 	for n, image := range images {
@@ -34,7 +35,8 @@ func naming(images ...string) map[string]any {
 	}
 }
 
-// golden is a parameter with three versions. The current one names image 3, and the label production is on version 2.
+// golden is a parameter with three versions. The current one names image 3, and the label
+// production is on version 2.
 func golden() []object {
 	entry := func(selector string, version, image int) object {
 		return object{
@@ -56,8 +58,9 @@ func golden() []object {
 	}
 }
 
-// A launch template names its image by an SSM parameter in any of the ways that EC2 documents, and the image that it
-// means is used. What the account does not have is no image; what belongs to another account and cannot be read may be one.
+// A launch template names its image by an SSM parameter in any of the ways that EC2 documents, and
+// the image that it means is used. What the account does not have is no image; what belongs to
+// another account and cannot be read may be one.
 func TestImagesThatAreNamedByParameters(t *testing.T) {
 	for name, test := range map[string]struct {
 		image string
@@ -117,7 +120,8 @@ func TestImagesThatAreNamedByParameters(t *testing.T) {
 	}
 }
 
-// Parameters are asked for once each, ten at a time, and never decrypted. Each template gets the image it names.
+// Parameters are asked for once each, ten at a time, and never decrypted. Each template gets the
+// image it names.
 func TestParametersAreReadInCallsOfTen(t *testing.T) {
 	var names []string
 	var parameters []object
@@ -154,8 +158,8 @@ func TestParametersAreReadInCallsOfTen(t *testing.T) {
 	}
 }
 
-// If a parameter cannot be read, the image that it names is not known, so that none is proven unused. The sources
-// that have nothing to do with it are not affected.
+// If a parameter cannot be read, the image that it names is not known, so that none is proven
+// unused. The sources that have nothing to do with it are not affected.
 func TestParametersThatCannotBeRead(t *testing.T) {
 	for name, fault := range faults {
 		t.Run(name, func(t *testing.T) {
@@ -186,7 +190,8 @@ func TestAnAnswerThatLacksAParameter(t *testing.T) {
 	}
 }
 
-// An Auto Scaling group's override by parameter is followed too; what cannot be followed is a gap of that source.
+// An Auto Scaling group's override by parameter is followed too; what cannot be followed is a gap
+// of that source.
 func TestAParameterInAnOverride(t *testing.T) {
 	override := func(image string) map[string]any {
 		return map[string]any{
@@ -205,29 +210,30 @@ func TestAParameterInAnOverride(t *testing.T) {
 	gap(t, evidence, imageID(3), "auto-scaling-groups", "which is not understood")
 }
 
-// The id of an image counts wherever it stands in the text of a parameter. An id of eight digits is not the beginning of
-// one of seventeen.
+// The id of an image counts wherever it stands in the text of a parameter. An id of eight digits is
+// not the beginning of one of seventeen.
 func TestIDsInText(t *testing.T) {
 	const short, long, other = "ami-0a1b2c3d", "ami-0a1b2c3d4e5f60718", "ami-0fedcba9876543210"
 	for name, test := range map[string]struct {
 		text string
 		want []string
 	}{
-		"alone":                       {long, []string{long}},
-		"an_old_one":                  {short, []string{short}},
-		"in_a_list":                   {"a," + long + "," + short + ",b", []string{short, long}},
-		"in_json":                     {`{"eu-west-1":{"ami":"` + long + `"},"x":["` + other + `"]}`, []string{long, other}},
-		"in_a_url":                    {"https://console.aws.amazon.com/ec2/home?region=eu-west-1#ImageDetails:imageId=" + long, []string{long}},
-		"in_an_arn":                   {"arn:aws:ec2:eu-west-1::image/" + long, []string{long}},
-		"in_a_sentence":               {"We use " + short + ".", []string{short}},
-		"on_several_lines":            {"one\n" + long + "\r\n\t" + short, []string{short, long}},
-		"in_a_shell_script":           {"AMI_ID=" + long + ";export AMI_ID", []string{long}},
-		"in_a_name":                   {"web-" + long + "-v2_" + short + "_x", []string{short, long}},
-		"after_a_letter":              {"my" + long, []string{long}},
-		"one_after_the_other":         {long + other, []string{long, other}},
-		"old_ones_one_after_another":  {short + short + long, []string{short, long}},
-		"a_long_one_is_no_short_one":  {long + "x", []string{long}},
-		"with_more_digits":            {long + "0", []string{long}}, // Not an id; to keep the image is the safe reading.
+		"alone":                      {long, []string{long}},
+		"an_old_one":                 {short, []string{short}},
+		"in_a_list":                  {"a," + long + "," + short + ",b", []string{short, long}},
+		"in_json":                    {`{"eu-west-1":{"ami":"` + long + `"},"x":["` + other + `"]}`, []string{long, other}},
+		"in_a_url":                   {"https://console.aws.amazon.com/ec2/home?region=eu-west-1#ImageDetails:imageId=" + long, []string{long}},
+		"in_an_arn":                  {"arn:aws:ec2:eu-west-1::image/" + long, []string{long}},
+		"in_a_sentence":              {"We use " + short + ".", []string{short}},
+		"on_several_lines":           {"one\n" + long + "\r\n\t" + short, []string{short, long}},
+		"in_a_shell_script":          {"AMI_ID=" + long + ";export AMI_ID", []string{long}},
+		"in_a_name":                  {"web-" + long + "-v2_" + short + "_x", []string{short, long}},
+		"after_a_letter":             {"my" + long, []string{long}},
+		"one_after_the_other":        {long + other, []string{long, other}},
+		"old_ones_one_after_another": {short + short + long, []string{short, long}},
+		"a_long_one_is_no_short_one": {long + "x", []string{long}},
+		// Not an id; to keep the image is the safe reading.
+		"with_more_digits":            {long + "0", []string{long}},
 		"with_fewer_digits":           {long[:len(long)-1], []string{short}},
 		"with_too_few_digits":         {"ami-0a1b2c3", nil},
 		"in_capitals":                 {strings.ToUpper(long), []string{long}},
@@ -262,8 +268,8 @@ func TestIDsInText(t *testing.T) {
 	}
 }
 
-// A parameter that a listing repeats, as one can that changes while it is read, is read once: SSM may refuse a name that is
-// given twice.
+// A parameter that a listing repeats, as one can that changes while it is read, is read once: SSM
+// may refuse a name that is given twice.
 func TestAParameterThatIsListedTwice(t *testing.T) {
 	var a asked
 	twice := rewriting(holding(t, map[string]any{
@@ -289,8 +295,9 @@ func TestAParameterThatIsListedTwice(t *testing.T) {
 	}
 }
 
-// A parameter that is gone by the time it is read, and is not listed any more, names nothing. One that SSM goes on listing has a value that
-// nobody has seen, and so has one that is shown without its value.
+// A parameter that is gone by the time it is read, and no longer listed, names nothing. One that
+// SSM goes on listing has a value that nobody has seen, and so has one that is shown without its
+// value.
 func TestAParameterThatIsListedWithoutAValue(t *testing.T) {
 	for name, test := range map[string]struct {
 		listed int // How many listings have it.
@@ -335,7 +342,8 @@ func TestAParameterThatIsListedWithoutAValue(t *testing.T) {
 	}
 }
 
-// Secret parameters are not read, and the values of the others are neither in the evidence nor in an error.
+// Secret parameters are not read, and the values of the others are neither in the evidence nor in
+// an error.
 func TestValuesAreNotTold(t *testing.T) {
 	files := naming("resolve:ssm:b")
 	files["get-parameters.json"] = object{"Parameters": []object{

@@ -12,7 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// Just before a removal EC2 is asked for references again; without that source, for the instances of just these images.
+// Just before a removal EC2 is asked for references again; without that source, for the instances
+// of just these images.
 func TestRecheck(t *testing.T) {
 	for name, test := range map[string]struct {
 		names        []string

@@ -12,7 +12,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// refusing refuses every call for parameters of which one has a text in its name, as SSM does: as a whole.
+// refusing refuses, like SSM, every entire call for parameters if one has a text in its name.
 func refusing(next emulator.Doer, part, code string) emulator.Doer {
 	return disturb.Fail(next, "GetParameters", func(_ int, q emulator.Request) bool {
 		for key, values := range q.Form {
@@ -33,8 +33,8 @@ func whys(finding ami.Finding) string {
 	return strings.Join(texts, "\n")
 }
 
-// One parameter that SSM refuses, for its name or for want of a permission, stays unread; all others are read and count. The
-// gap names the launch template, its version and the parameter.
+// One parameter that SSM refuses, for its name or because a permission is missing, stays unread;
+// all others are read and count. The gap names the launch template, its version and the parameter.
 func TestOneParameterIsRefused(t *testing.T) {
 	for name, test := range map[string]struct{ parameter, part, code string }{
 		"malformed":          {"/not valid/%%%:a:b:c", "%%%", "ValidationException"},
@@ -118,7 +118,8 @@ func TestAllParametersAreDenied(t *testing.T) {
 	}
 }
 
-// Several launch templates that name the same parameter have a gap each. Many versions of one have one.
+// Several launch templates that name the same parameter have a gap each. Many versions of one have
+// one.
 func TestGapsOfTemplates(t *testing.T) {
 	const foreign = "resolve:ssm:arn:aws:ssm:eu-west-1:111122223333:parameter/golden"
 	files := naming(foreign, foreign)

@@ -16,7 +16,8 @@ import (
 
 func reportID(n int) string { return fmt.Sprintf("amiur-%017x", n) }
 
-// created is when the n-th report was created: on that day of the month, recently enough not to have expired.
+// created is when the n-th report was created: on that day of the month, recently enough not to
+// have expired.
 func created(n int) time.Time {
 	return time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, n-28)
 }
@@ -66,7 +67,8 @@ func TestUseByOtherAccounts(t *testing.T) {
 	account := holding(t, reporting(
 		[]object{report(2, 1, nil), report(1, 1, nil), report(3, 2, nil)},
 		[]object{
-			entry(1, 1, "555555555555", "ec2:Instance", 7), // What the older one says has no weight any more.
+			// The older one does not count.
+			entry(1, 1, "555555555555", "ec2:Instance", 7),
 			entry(2, 1, "111122223333", "ec2:Instance", 1),
 			entry(2, 1, "111122223333", "ec2:LaunchTemplate", 2),
 			entry(2, 1, "444455556666", "ec2:Instance", 0),
@@ -102,7 +104,8 @@ func TestThePublicImageOfAReport(t *testing.T) {
 	}
 }
 
-// The newest report is the one that counts, in whatever order they are listed. Those it supersedes can still be found.
+// The newest report is the one that counts, in whatever order they are listed. Those it supersedes
+// can still be found.
 func TestTheNewestReport(t *testing.T) {
 	same := object{"CreationTime": created(5).Format(time.RFC3339)}
 	for name, test := range map[string]struct {
@@ -131,7 +134,8 @@ func TestTheNewestReport(t *testing.T) {
 	}
 }
 
-// A report about an image that nobody asked about is known, and proves nothing. Reports of others are not looked at.
+// A report about an image that nobody asked about is known, and proves nothing. Reports of others
+// are not looked at.
 func TestReportsAboutOtherImages(t *testing.T) {
 	account := holding(t, reporting([]object{report(1, 9, nil), report(2, 8, object{"Tags": []object{{"Key": "team", "Value": "web"}}})}, nil))
 	want := findings{
@@ -143,7 +147,8 @@ func TestReportsAboutOtherImages(t *testing.T) {
 	}
 }
 
-// A report proves something only if it covers all accounts, instances, and launch templates as deep as they count.
+// A report proves something only if it covers all accounts, instances, and launch templates as deep
+// as they count.
 func TestCompleteReports(t *testing.T) {
 	instances, templates := object{"ResourceType": "ec2:Instance"}, object{"ResourceType": "ec2:LaunchTemplate"}
 	for name, test := range map[string]struct {
@@ -176,7 +181,8 @@ func TestCompleteReports(t *testing.T) {
 	}
 }
 
-// Reports are not read unless they are wanted, and entries only of available reports about shared candidates.
+// Reports are not read unless they are wanted, and entries only of available reports about shared
+// candidates.
 func TestReportsThatAreNotRead(t *testing.T) {
 	for name, test := range map[string]struct {
 		reports []object

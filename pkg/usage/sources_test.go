@@ -43,12 +43,14 @@ type kind struct {
 	source, action string
 	also           []string // Other actions without which the listing is not complete.
 	size           int      // The longest page.
-	hasNoFirstPage bool     // What comes first says nothing of images, so that nothing is known if there is no more.
+	// What comes first says nothing of images, so that nothing is known if there is no more.
+	hasNoFirstPage bool
 	awsType        string
 	arn            func(n int) string // Of the n-th resource.
 	file, list     string
-	resource       func(n, image int) object // The n-th resource, which names an image by the image's number.
-	more           func(resources []object) map[string]any
+	// The n-th resource, which names an image by the image's number.
+	resource func(n, image int) object
+	more     func(resources []object) map[string]any
 }
 
 var kinds = []kind{
@@ -240,7 +242,8 @@ func callsOf(account *emulator.Account) map[string]int {
 	return calls
 }
 
-// wantUsed checks that images are used by the first and the last of n resources, and that others are not used.
+// wantUsed checks that images are used by the first and the last of n resources, and that others
+// are not used.
 func (k kind) wantUsed(t *testing.T, evidence ami.Evidence, n int) {
 	t.Helper()
 	want := findings{
@@ -261,8 +264,8 @@ func (k kind) wantUsed(t *testing.T, evidence ami.Evidence, n int) {
 	}
 }
 
-// What a source names is used, and says by what; services' own resources, terminated instances and failed preparations
-// count.
+// What a source names is used, and says by what; services' own resources, terminated instances and
+// failed preparations count.
 func TestEverySourceFindsUse(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
 		k.wantUsed(t, collect(t.Context(), k.holding(t, 3).Client(), withSnapshots(3), k.source), 3)
@@ -338,7 +341,8 @@ func answeringWith(body string) fault {
 	}
 }
 
-// faulty is a fault, and what is said of it. JSON that is no answer for EC2 and Auto Scaling lacks something for Systems Manager.
+// faulty is a fault, and what is said of it. JSON that is no answer for EC2 and Auto Scaling lacks
+// something for Systems Manager.
 type faulty struct {
 	fault fault
 	says  string
@@ -388,7 +392,8 @@ func TestASourceThatFails(t *testing.T) {
 	})
 }
 
-// A source that is cut at its second page still proves the use that its first page shows, and nothing else.
+// A source that is cut at its second page still proves the use that its first page shows, and
+// nothing else.
 func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
 	later := func(n int, r emulator.Request) bool {
 		if r.Action == "GetParameters" { // The calls are made side by side.
@@ -506,7 +511,8 @@ func TestAllSourcesTogether(t *testing.T) {
 	proven(t, evidence, imageID(3))
 }
 
-// The budget of calls: each listing by its pages, DescribeImageReferences for ten images, DescribeImageAttribute for one.
+// The budget of calls: each listing by its pages, DescribeImageReferences for ten images,
+// DescribeImageAttribute for one.
 func TestCalls(t *testing.T) {
 	const n = 25
 	files := map[string]any{}
@@ -581,8 +587,8 @@ func TestWhatListingsAskFor(t *testing.T) {
 	}
 }
 
-// An image that nobody asked about and that a listing names is in the evidence too: it may be what a candidate is a copy
-// of, or the one in its family that is used.
+// An image that nobody asked about and that a listing names is in the evidence too: it may be what
+// a candidate is a copy of, or the one in its family that is used.
 func TestOtherImages(t *testing.T) {
 	files := map[string]any{"describe-instances.json": object{"Reservations": []object{{"Instances": []object{
 		{"InstanceId": "i-00000000000000001", "ImageId": imageID(9), "LaunchTime": "2026-02-03T04:05:06.000Z", "State": object{"Name": "running"}},
@@ -600,7 +606,8 @@ func TestOtherImages(t *testing.T) {
 	}
 }
 
-// Without candidates the listings are asked all the same: the text of a parameter may name an image of another region.
+// The listings are asked without candidates, too: the text of a parameter may name an image of
+// another region.
 func TestOtherImagesAlone(t *testing.T) {
 	for _, k := range kinds {
 		if k.source == "fast-snapshot-restore" {
@@ -713,7 +720,7 @@ func TestLaunchedAt(t *testing.T) {
 	}
 }
 
-// Only the states in which nothing can be launched any more are no use. One that nobody knows is.
+// Only states without further launches are no use. An unknown state is a use.
 func TestStates(t *testing.T) {
 	finished := map[string][]string{
 		"spot-fleets":           {"cancelled", "failed"},
@@ -747,7 +754,8 @@ func TestStates(t *testing.T) {
 	}
 }
 
-// A block device mapping that names a snapshot of a candidate is evidence of the snapshot, not of the image.
+// A block device mapping that names a snapshot of a candidate is evidence of the snapshot, not of
+// the image.
 func TestSnapshotsThatAreNamed(t *testing.T) {
 	mappings := []object{
 		{"DeviceName": "/dev/sdb", "VirtualName": "ephemeral0"},
@@ -776,7 +784,8 @@ func TestSnapshotsThatAreNamed(t *testing.T) {
 				maps.Copy(files, k.more([]object{resource}))
 			}
 			images := withSnapshots(3)
-			images[1].SnapshotIDs = []string{snapshotID(9), snapshotID(1)} // Two images share a snapshot.
+			// Two images share a snapshot.
+			images[1].SnapshotIDs = []string{snapshotID(9), snapshotID(1)}
 			evidence := collect(t.Context(), holding(t, files).Client(), images, k.source)
 			want := map[string]ami.SnapshotFinding{snapshotID(1): {References: []ami.Reference{k.reference(1, nobodys)}}}
 			if diff := cmp.Diff(want, evidence.Snapshots); diff != "" {

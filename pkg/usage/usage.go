@@ -46,7 +46,7 @@ type Lookup struct {
 // listing is a source that lists the resources of one kind, and not the references to one image.
 type listing struct {
 	name       string
-	ofOriginal bool // It can name an image of which only the id is known.
+	ofOriginal bool // It can name an image that is known only by its id.
 
 	// list adds what the resources name to the findings. After an error the resources so far still
 	// count.

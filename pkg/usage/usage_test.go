@@ -152,8 +152,8 @@ func rewriting(next emulator.Doer, action string, change func(n int, body string
 	})
 }
 
-// answered is an answer of DescribeImageReferences with references from an instance to each of the images, and a token
-// if it is not empty.
+// answered is an answer of DescribeImageReferences with references from an instance to each of the
+// images, and a token if it is not empty.
 func answered(token string, imageIDs ...string) string {
 	var items strings.Builder
 	for n, id := range imageIDs {
@@ -166,7 +166,8 @@ func answered(token string, imageIDs ...string) string {
 		items.String() + "</imageReferenceSet>" + token + "</DescribeImageReferencesResponse>"
 }
 
-// answering makes an account answer every lookup of references with the n-th of the bodies, and then with the last.
+// answering makes an account answer every lookup of references with the n-th of the bodies, and
+// then with the last.
 func answering(t *testing.T, bodies ...string) emulator.Doer {
 	t.Helper()
 	n := 0
@@ -188,7 +189,8 @@ func answering(t *testing.T, bodies ...string) emulator.Doer {
 	})
 }
 
-// gap checks that an image is unknown because of a gap of one source alone, which says what is given.
+// gap checks that an image is unknown because of a gap of one source alone, which says what is
+// given.
 func gap(t *testing.T, evidence ami.Evidence, id, source, says string) {
 	t.Helper()
 	finding, ok := evidence.Images[id]
@@ -216,7 +218,8 @@ func TestSources(t *testing.T) {
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
 	}
-	for _, name := range names[1:] { // references is asked about each image, and has tests of its own.
+	// references is asked about each image, and has tests of its own.
+	for _, name := range names[1:] {
 		if !slices.ContainsFunc(kinds, func(k kind) bool { return k.source == name }) {
 			t.Errorf("no case for %s: add what it lists to kinds in sources_test.go", name)
 		}
@@ -239,8 +242,8 @@ func TestUse(t *testing.T) {
 	}
 }
 
-// An instance counts in every state, also in one that a list of states would forget: a terminated one is seen for an
-// hour, and may be the only sign of a launch.
+// An instance counts in every state, also in one that a list of states would forget: a terminated
+// one is seen for an hour, and may be the only sign of a launch.
 func TestAnInstanceCountsInEveryState(t *testing.T) {
 	for _, state := range []string{"pending", "running", "shutting-down", "terminated", "stopping", "stopped"} {
 		t.Run(state, func(t *testing.T) {
@@ -300,8 +303,9 @@ func TestAParameterIsAUse(t *testing.T) {
 	}
 }
 
-// The request asks about all types of resources, with the options that see most: all six states, and versions
-// to the greatest depth. At most ten images are asked about at once, every one exactly once.
+// The request asks about all types of resources, with the options that see most: all six states,
+// and versions to the greatest depth. At most ten images are asked about at once, every one exactly
+// once.
 func TestWhatIsAskedFor(t *testing.T) {
 	var a asked
 	collect(t.Context(), a.by(holding(t, nil).Client()), candidates(25))
@@ -353,7 +357,8 @@ func TestWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-// Without candidates nothing is asked about them: a request without ids would be one about everything.
+// Without candidates nothing is asked about them: a request without ids would be one about
+// everything.
 func TestNothingIsAskedAboutNothing(t *testing.T) {
 	account := holding(t, nil)
 	for _, images := range [][]ami.Image{nil, {}} {
@@ -366,8 +371,8 @@ func TestNothingIsAskedAboutNothing(t *testing.T) {
 	}
 }
 
-// A lookup that fails, however it fails, leaves a gap that names it, in every image that it was about. Images of
-// another call are not affected.
+// A lookup that fails, however it fails, leaves a gap that names it, in every image that it was
+// about. Images of another call are not affected.
 func TestALookupThatFailsIsAGap(t *testing.T) {
 	about := func(id string) func(int, emulator.Request) bool {
 		return func(_ int, r emulator.Request) bool {
@@ -445,7 +450,8 @@ func TestAFaultThatPasses(t *testing.T) {
 	})
 }
 
-// An answer that is cut at its second page still proves the use that its first page shows, and nothing else.
+// An answer that is cut at its second page still proves the use that its first page shows, and
+// nothing else.
 func TestAnAnswerThatIsCutAtItsSecondPage(t *testing.T) {
 	first := answered("more", imageID(1), imageID(1))
 	for name, second := range map[string]string{
@@ -505,7 +511,7 @@ func TestLaunchPermissionsOfAnotherImage(t *testing.T) {
 	}
 }
 
-// A reference of which EC2 says hardly anything is a use all the same.
+// A reference with hardly any facts is still a use.
 func TestAReferenceWithoutAnARN(t *testing.T) {
 	for name, test := range map[string]struct{ item, want string }{
 		"type_alone": {"<resourceType>batch:Job</resourceType>", "batch:Job"},

@@ -42,7 +42,8 @@ func (a answer) Do(r *http.Request) (*http.Response, error) {
 	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(string(a))), Request: r}, nil
 }
 
-// What a whole answer lacks is said in words that somebody can report: who answered what, and without what.
+// What a whole answer lacks is said in words that somebody can report: who answered what, and
+// without what.
 func TestAnAnswerThatLacksSomething(t *testing.T) {
 	config := func(body string) aws.Config {
 		return aws.Config{HTTPClient: answer(body), Region: "us-east-1", Credentials: aws.AnonymousCredentials{}}

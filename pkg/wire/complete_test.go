@@ -17,8 +17,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// An answer of Systems Manager is a JSON object with the list that it is about. What is JSON and not that says nothing;
-// the SDK would take it for an empty list.
+// An answer of Systems Manager is a JSON object with the list that it is about. What is JSON and
+// not that says nothing; the SDK would take it for an empty list.
 func TestWhatIsNoJSONAnswerIsAnError(t *testing.T) {
 	for name, body := range map[string]string{
 		"an_empty_object":       `{}`,
@@ -67,7 +67,8 @@ func TestAnEmptyListIsAnAnswer(t *testing.T) {
 	}
 }
 
-// The value of a parameter is in no error, wherever an answer is cut and whatever comes first in it.
+// The value of a parameter is in no error, wherever an answer is cut and whatever comes first in
+// it.
 func TestNoValueIsInAnError(t *testing.T) {
 	const secret = "Qx7"
 	for _, body := range []string{
@@ -84,7 +85,7 @@ func TestNoValueIsInAnError(t *testing.T) {
 	}
 }
 
-// changes are the calls that change something, and of which EC2 says whether it was done.
+// changes are the calls that change something, and whose answers say whether it was done.
 var changes = map[string]func(context.Context, *ec2.Client) error{
 	"CreateTags": func(ctx context.Context, c *ec2.Client) error {
 		_, err := c.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{imageID}, Tags: []types.Tag{{Key: aws.String("k"), Value: aws.String("v")}}})
@@ -160,7 +161,8 @@ func TestAChangeThatIsConfirmed(t *testing.T) {
 	}
 }
 
-// The errors of Auto Scaling and Systems Manager, modelled in the SDK or not, are explained like those of EC2.
+// The errors of Auto Scaling and Systems Manager, modelled in the SDK or not, are explained like
+// those of EC2.
 func TestExplainErrorsOfOtherServices(t *testing.T) {
 	for name, test := range map[string]struct {
 		action     string

@@ -8,8 +8,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
 
-// FuzzAnswers reads a text as what EC2 or Systems Manager answers to a listing. It is a list only if it is whole: what was cut
-// anywhere is an error.
+// FuzzAnswers reads a text as what EC2 or Systems Manager answers to a listing. It is a list only
+// if it is whole: what was cut anywhere is an error.
 func FuzzAnswers(f *testing.F) {
 	const images = `<?xml version="1.0" encoding="UTF-8"?><DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">` +
 		`<requestId>1</requestId><imagesSet><item><imageId>ami-00000000000000001</imageId></item></imagesSet></DescribeImagesResponse>`

@@ -8,7 +8,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// A token that comes again, at once or later, leads to a page that was read. None, or an empty one, leads nowhere.
+// A token that comes again, at once or later, leads to a page that was read. None, or an empty one,
+// leads nowhere.
 func TestTokens(t *testing.T) {
 	for name, test := range map[string]struct {
 		tokens []string

@@ -102,8 +102,8 @@ func (e lackingAnswerError) Error() string {
 // services are the names that people use for services with another id.
 var services = map[string]string{"SSM": "Systems Manager", "rbin": "Recycle Bin"}
 
-// refusePartialAnswers adds a check of every successful answer: complete returns an error if a body is
-// not the complete answer to an action of a service.
+// refusePartialAnswers adds a check of every successful answer: complete returns an error if a body
+// is not the complete answer to an action of a service.
 func refusePartialAnswers(complete func(service, action string, body []byte) error) func(*middleware.Stack) error {
 	check := func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (
 		middleware.DeserializeOutput, middleware.Metadata, error,

@@ -34,7 +34,8 @@ import (
 
 const imageID = "ami-00000000000000001"
 
-// account holds one image that is used and shared, its snapshot, and one of everything that can name an image.
+// account holds one image that is used and shared, its snapshot, and one of everything that can
+// name an image.
 func account(t *testing.T) *emulator.Account {
 	t.Helper()
 	files := fstest.MapFS{}
@@ -202,8 +203,8 @@ func complete(t *testing.T, call action) string {
 	return string(body)
 }
 
-// An answer that is cut, at whatever byte, is an error and never a shorter list: an empty list of references
-// would say that nothing uses the image.
+// An answer that is cut, at whatever byte, is an error and never a shorter list: an empty list of
+// references would say that nothing uses the image.
 func TestNoCutAnswerIsAShorterList(t *testing.T) {
 	for name, call := range actions {
 		t.Run(name, func(t *testing.T) {
@@ -302,7 +303,8 @@ func TestAnAnswerWithoutItsListIsAnError(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				for _, body := range []string{
 					"<" + action + "Response><requestId>1</requestId></" + action + "Response>",
-					"<" + action + "Response><" + action + "Result></" + action + "Result></" + action + "Response>", // As Auto Scaling has it.
+					// As Auto Scaling has it.
+					"<" + action + "Response><" + action + "Result></" + action + "Result></" + action + "Response>",
 					`{"NextToken": "a"}`,
 				} {
 					if items, err := call(t.Context(), client(answering(200, body))); err == nil {
@@ -425,7 +427,8 @@ func TestRetries(t *testing.T) {
 	})
 }
 
-// The budget of retries that the SDK keeps by default must not run dry: it would make every further throttling final.
+// The budget of retries that the SDK keeps by default must not run dry: it would make every further
+// throttling final.
 func TestRetriesDoNotRunOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		throttled := disturb.Fail(account(t).Client(), "DescribeImages", func(n int, _ emulator.Request) bool { return n%4 != 0 },
@@ -551,7 +554,8 @@ func slowConnection() error {
 	return err
 }
 
-// An error is an answer of AWS if it has a code. What the SDK makes up for want of one is none.
+// An error is an answer of AWS if it has a code. The SDK's substitute for a missing code does not
+// count.
 func TestAnswered(t *testing.T) {
 	for name, test := range map[string]struct {
 		err  error
