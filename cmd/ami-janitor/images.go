@@ -83,8 +83,8 @@ func unmarkCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "unmark IMAGE...",
 		Short: "Take back the announced removal of images",
-		Long: `Takes back the announced removal of images of the real account. Their idle time
-starts anew today.`,
+		Long: `Takes back the announced removal of images of the real account, each given by
+its id or its name. Their idle time starts anew today.`,
 		Example: examples("unmark ami-0123456789abcdef0 --stack ami-janitor"),
 		Args:    cobra.MinimumNArgs(1),
 	}

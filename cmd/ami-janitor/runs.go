@@ -37,7 +37,11 @@ type settings struct {
 
 // addSettings adds the flags of all settings, and those that name a function.
 func addSettings(command *cobra.Command, lookup func(string) string) settings {
-	s := addSome(command, lookup, func(string) bool { return true })
+	return addFunction(command, addSome(command, lookup, func(string) bool { return true }))
+}
+
+// addFunction adds the flags that name the function whose settings are taken.
+func addFunction(command *cobra.Command, s settings) settings {
 	s.stack = command.Flags().String("stack", "", "take the policy of the function that this stack has deployed, given by name or ARN; other flags win")
 	s.function = command.Flags().String("function", "", "take the policy of this function, given by name or ARN; other flags win")
 	command.MarkFlagsMutuallyExclusive("stack", "function")

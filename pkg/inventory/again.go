@@ -32,6 +32,24 @@ func ImagesAgain(ctx context.Context, api ec2.DescribeImagesAPIClient, ids []str
 	return mergeImages(images), nil
 }
 
+// ImagesNamed reads the images with some ids or names. A name is no glob, unlike in EC2's filters.
+func ImagesNamed(ctx context.Context, api ec2.DescribeImagesAPIClient, given []string) ([]ami.Image, error) {
+	var images []ami.Image
+	reader := newReader()
+	for chunk := range slices.Chunk(given, filterValues) {
+		for _, filter := range []string{"image-id", "name"} {
+			listed, err := reader.listImages(ctx, api, types.Filter{Name: aws.String(filter), Values: chunk})
+			if err != nil {
+				return nil, fmt.Errorf("listing images: %s", wire.ExplainLookup(err))
+			}
+			images = append(images, listed...)
+		}
+	}
+	return slices.DeleteFunc(mergeImages(images), func(image ami.Image) bool {
+		return !slices.Contains(given, image.ID) && !slices.Contains(given, image.Name)
+	}), nil
+}
+
 // SnapshotsAgain reads the current facts of some snapshots, except for their locks, and returns the
 // snapshots that still exist. It uses a filter, as ImagesAgain does.
 func SnapshotsAgain(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids []string) ([]ami.Snapshot, error) {

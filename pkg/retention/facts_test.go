@@ -186,6 +186,8 @@ func factCases(t testing.TB) map[string]factCase {
 
 		// Keep tags: keys and values are compared one by one, as wholes.
 		"the_keep_tag_keeps":                           {image: with(tagged("ami-janitor:keep", "true")), kept: "keep-tag", says: "tagged ami-janitor:keep"},
+		"the_keep_tag_tells_its_reason":                {image: with(tagged("ami-janitor:keep", " rollback of v2 ")), kept: "keep-tag", says: "tagged ami-janitor:keep: rollback of v2"},
+		"the_keep_tag_tells_no_more_than_true":         {image: with(tagged("ami-janitor:keep", "True")), kept: "keep-tag", says: "tagged ami-janitor:keep"},
 		"the_keep_tag_keeps_without_a_value":           {image: with(tagged("ami-janitor:keep", "")), kept: "keep-tag"},
 		"the_keep_tag_keeps_with_any_value":            {image: with(tagged("ami-janitor:keep", "no, really")), kept: "keep-tag"},
 		"the_keep_tag_keeps_with_a_blank_after_false":  {image: with(tagged("ami-janitor:keep", "false ")), kept: "keep-tag"},

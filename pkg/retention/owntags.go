@@ -145,6 +145,18 @@ func (o *ownTags) readAnnouncer(value string) {
 	}
 }
 
+// KeepTagKeys returns the keys of the janitor's own tags that keep an image, as they are written, sorted.
+func KeepTagKeys(image ami.Image) []string {
+	var keys []string
+	for key, value := range image.Tags {
+		if nameOf(key) == ami.KeepTag && !strings.EqualFold(value, "false") {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
 // isRun reports whether an id starts as that of a run.
 func isRun(id ami.RunID) bool { return !id.Began().IsZero() }
 

@@ -421,12 +421,27 @@ func (r *regionFacts) sharedSnapshot(id string) string {
 // keptByTag says which keep tag a resource carries; empty if it carries none.
 func (p Policy) keptByTag(own *ownTags, tags map[string]string) string {
 	if own.keep != "" {
-		return "tagged " + own.keep
+		return "tagged " + own.keep + reasonOf(tags[own.keep])
 	}
 	if match, ok := p.KeepTags.any(tags); ok {
 		return "tagged " + match.String()
 	}
 	return ""
+}
+
+// reasonOf is what the value of a keep tag adds to its key: a reason, unless it says no more than
+// that the resource is kept.
+func reasonOf(value string) string {
+	if value = strings.TrimSpace(value); value == "" || strings.EqualFold(value, "true") {
+		return ""
+	}
+	return ": " + value
+}
+
+// KeptByTag says which keep tag an image carries, the janitor's own or one of the policy, and the
+// reason in it; empty if it carries none.
+func (p Policy) KeptByTag(image ami.Image) string {
+	return p.keptByTag(readOwnTags(image.Tags), image.Tags)
 }
 
 func snapshotsByID(inventory *ami.Inventory) map[string]*ami.Snapshot {
