@@ -1,5 +1,5 @@
-// Package disturb disturbs the clients of an emulated account, for the tests of other packages: what is refused has no
-// effect, what is lost has one.
+// Package disturb disturbs the clients of an emulated account, for the tests of other packages:
+// what is refused has no effect, what is lost has one.
 package disturb
 
 import (
@@ -14,7 +14,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// Deny refuses actions for want of a permission, in the words of the service. They have no effect.
+// Deny refuses actions because a permission is missing, in the words of the service. They have no effect.
 func Deny(next emulator.Doer, actions ...string) emulator.Doer {
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)
@@ -46,8 +46,8 @@ func LoseAnswer(next emulator.Doer, action string, match func(n int, r emulator.
 	})
 }
 
-// Garble lets the calls of an action that match take effect, and then answers with a web page and status 200, as a
-// proxy on the way might.
+// Garble lets the calls of an action that match take effect, and then answers with a web page and
+// status 200, as a proxy on the way might.
 func Garble(next emulator.Doer, action string, match func(n int, r emulator.Request) bool) emulator.Doer {
 	return onMatch(next, action, match, func(r *http.Request, _ emulator.Request) (*http.Response, error) {
 		response, err := next.Do(r)
@@ -65,8 +65,8 @@ func Garble(next emulator.Doer, action string, match func(n int, r emulator.Requ
 	})
 }
 
-// onMatch gives the calls of an action that match to a fault, and all others to next. The matcher is told which call
-// of the action this is, from 1; a nil one matches all.
+// onMatch gives the calls of an action that match to a fault, and all others to next. The matcher
+// is told which call of the action this is, from 1; a nil one matches all.
 func onMatch(next emulator.Doer, action string, match func(n int, r emulator.Request) bool, fault func(*http.Request, emulator.Request) (*http.Response, error)) emulator.Doer {
 	var (
 		mu sync.Mutex

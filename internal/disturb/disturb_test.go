@@ -51,7 +51,7 @@ func left(t *testing.T, a *emulator.Account) int {
 	return len(out.Images)
 }
 
-// code is the error code AWS answered with: empty for a success, and "?" if it is none of AWS's.
+// code is the error code AWS answered with: empty for a success, and "?" for any other error.
 func code(err error) string {
 	if err == nil {
 		return ""
@@ -67,7 +67,7 @@ func TestFaults(t *testing.T) {
 	tests := []struct {
 		name  string
 		fault func(emulator.Doer) emulator.Doer
-		want  [3]string // Error codes of deregistering three images, "?" for an error that is none of AWS's.
+		want  [3]string // The code of each deregistration, "?" for an error that AWS has not sent.
 		gone  int
 	}{
 		{"none", func(d emulator.Doer) emulator.Doer { return d }, [3]string{}, 3},

@@ -32,7 +32,8 @@ type TB interface {
 	Fatal(args ...any)
 }
 
-// Files are the contents of an account directory, by name. A string is a file's text, anything else its JSON.
+// Files are the contents of an account directory, by name. A string is a file's text, anything else
+// its JSON.
 type Files map[string]any
 
 // FS are the files as a file system.
@@ -52,7 +53,8 @@ func (f Files) FS(t TB) fstest.MapFS {
 	return files
 }
 
-// Load loads an account from the files, which need not say whose it is. Its clock is the real one if none is given.
+// Load loads an account from the files, which need not say whose it is. Its clock is the real one
+// if none is given.
 func (f Files) Load(t TB, o emulator.Options) *emulator.Account {
 	t.Helper()
 	files := Files{"get-caller-identity.json": Object{"Account": ID, "Arn": "arn:aws:iam::" + ID + ":root"}}
@@ -67,7 +69,8 @@ func (f Files) Load(t TB, o emulator.Options) *emulator.Account {
 	return account
 }
 
-// Config is the configuration of the account's clients, with the credentials of AWS's documentation.
+// Config is the configuration of the account's clients, with the credentials of AWS's
+// documentation.
 func Config(client emulator.Doer) aws.Config {
 	return aws.Config{
 		Region: "us-east-1", HTTPClient: client,

@@ -145,7 +145,8 @@ func (o *ownTags) readAnnouncer(value string) {
 	}
 }
 
-// KeepTagKeys returns the keys of the janitor's own tags that keep an image, as they are written, sorted.
+// KeepTagKeys returns the keys of the janitor's own tags that keep an image, as they are written,
+// sorted.
 func KeepTagKeys(image ami.Image) []string {
 	var keys []string
 	for key, value := range image.Tags {

@@ -16,7 +16,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// Kept is an image whose keep tag was to be written, or removed.
+// Kept is an image whose keep tag a command writes or removes.
 type Kept struct {
 	ImageID, Name, Region string
 
@@ -45,10 +45,10 @@ func KeepValue(reason string) (string, error) {
 	}
 }
 
-// KeepImages writes the keep tag with a value to images, each given by id or name, wherever they are
-// in some regions. Without a reason of its own, the value true, it leaves a tag that keeps already.
-// The error is about images that could not be searched for or found; all others have been dealt
-// with.
+// KeepImages writes the keep tag with a value to images, each given by id or name, wherever they
+// are in some regions. Without a reason of its own, the value true, it leaves a tag that keeps
+// already. The error is about images that could not be searched for or found; all others have been
+// dealt with.
 func KeepImages(ctx context.Context, account aws.Config, regions, given []string, value string) ([]Kept, error) {
 	found, err := findNamed(ctx, account, regions, given)
 	results := make([]Kept, len(found))
@@ -69,8 +69,8 @@ func KeepImages(ctx context.Context, account aws.Config, regions, given []string
 	return results, err
 }
 
-// UnkeepImages removes the keep tag, however it is spelt, from images, as KeepImages writes it. Other
-// tags by which a policy keeps stay.
+// UnkeepImages removes the keep tag, however it is spelt, from images, as KeepImages writes it.
+// Other tags by which a policy keeps stay.
 func UnkeepImages(ctx context.Context, account aws.Config, regions, given []string, policy retention.Policy) ([]Kept, error) {
 	found, err := findNamed(ctx, account, regions, given)
 	results := make([]Kept, len(found))

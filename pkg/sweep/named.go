@@ -23,8 +23,8 @@ type named struct {
 }
 
 // findNamed returns the images that are given by id, or by name where only one image has the name,
-// wherever they are in some regions; each once. The error is about what could not be searched for or
-// found.
+// wherever they are in some regions; each once. The error is about what could not be searched for
+// or found.
 func findNamed(ctx context.Context, account aws.Config, regions, given []string) ([]named, error) {
 	var listed []named
 	var faults []string

@@ -17,8 +17,8 @@ type Unmarked struct {
 }
 
 // UnmarkImages takes back the announced removal of images, each given by id or name, wherever they
-// are in some regions, and notes today as a use, from which their idle time starts over. The error is
-// about images that could not be searched for or found; all others have been dealt with.
+// are in some regions, and notes today as a use, from which their idle time starts over. The error
+// is about images that could not be searched for or found; all others have been dealt with.
 func UnmarkImages(ctx context.Context, account aws.Config, regions, given []string, now time.Time) ([]Unmarked, error) {
 	found, err := findNamed(ctx, account, regions, given)
 	results := make([]Unmarked, len(found))
