@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/middleware"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
@@ -163,7 +164,7 @@ func TestANameInTwoRegions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(emulator.Handler(account.Client()))
+	server := httptest.NewServer(middleware.Handler(account.Client()))
 	t.Cleanup(server.Close)
 	leadTo(t, server.URL)
 	for _, command := range []string{"keep", "unkeep", "unmark"} {

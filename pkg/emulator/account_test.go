@@ -30,7 +30,7 @@ var files = []string{
 	"describe-locked-snapshots.json", "describe-parameters.json", "describe-snapshots.json", "describe-spot-fleet-requests.json",
 	"describe-spot-instance-requests.json", "get-caller-identity.json", "get-parameters.json", "list-images-in-recycle-bin.json",
 	"list-rules.json", "describe-image-references.json", "list-snapshots-in-recycle-bin.json",
-	"cloudformation-describe-stack-resource.json", "lambda-get-function-configuration.json",
+	"cloudformation-describe-stack-resource.json", "iam-list-account-aliases.json", "lambda-get-function-configuration.json",
 }
 
 func save(t testing.TB, a *emulator.Account) fs.FS {

@@ -1,5 +1,5 @@
 // Package emulator is an AWS account in memory that speaks AWS's real wire protocol: EC2, EC2 Auto
-// Scaling, the Recycle Bin, S3, SNS, STS and Systems Manager's parameters, as far as the janitor needs them, well enough for
+// Scaling, the Recycle Bin, IAM, S3, SNS, STS and Systems Manager's parameters, as far as the janitor needs them, well enough for
 // the AWS CLI, boto3 and the SDKs.
 //
 // An account is read from a directory of files in the AWS CLI's own output format (see Load), so that a real account

@@ -29,6 +29,7 @@ import (
 // that may not be read.
 const (
 	identityFile          = "get-caller-identity.json"
+	aliasesFile           = "iam-list-account-aliases.json"
 	imagesFile            = "describe-images.json"
 	snapshotsFile         = "describe-snapshots.json"
 	instancesFile         = "describe-instances.json"
@@ -69,6 +70,7 @@ type format struct {
 
 var formats = []format{
 	{file: identityFile},
+	{file: aliasesFile},
 	{file: imagesFile, list: "Images", fields: imageFields, ids: []string{"ImageId", "SourceImageId", "BlockDeviceMappings.Ebs.SnapshotId"}},
 	{file: snapshotsFile, list: "Snapshots", fields: snapshotFields, ids: []string{"SnapshotId"}},
 	{file: instancesFile, list: "Reservations", fields: reservationFields, needs: "Instances"},
@@ -98,7 +100,7 @@ var formats = []format{
 
 // noEvidence are the files that cannot speak for keeping an image or a snapshot: where one is missing there is nothing to judge, or nothing to
 // bring back.
-var noEvidence = []string{identityFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile}
+var noEvidence = []string{identityFile, aliasesFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile}
 
 // object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here knows survive.
 type object = map[string]any

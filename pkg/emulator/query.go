@@ -220,6 +220,10 @@ var services = []service{
 		"cloudformation", queryProtocol, "2010-05-15", "http://cloudformation.amazonaws.com/doc/2010-05-15/",
 		"AccessDenied", "ValidationError", cloudFormationActions,
 	},
+	{
+		iamService, queryProtocol, "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/",
+		"AccessDenied", "ValidationError", iamActions,
+	},
 	{lambdaService, restJSONProtocol, "2015-03-31", "", "AccessDeniedException", "ValidationException", lambdaActions},
 	{"rbin", restJSONProtocol, "2021-06-15", "", "AccessDeniedException", "ValidationException", rbinActions},
 	{
@@ -286,7 +290,11 @@ func (a *Account) answer(q Request, lags *Lags, unreadable error) (int, http.Hea
 	s := serviceNamed(q.Service)
 	result, err := object(nil), unreadable
 	if err == nil {
-		result, err = s.perform(&call{Request: q, service: s, account: a, region: a.region(q.Region), lags: lags})
+		name := q.Region
+		if s.name == iamService {
+			name = a.home
+		}
+		result, err = s.perform(&call{Request: q, service: s, account: a, region: a.region(name), lags: lags})
 	}
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012x", len(a.calls)+1)
 	logged := Call{Service: q.Service, Region: q.Region, Action: q.Action, Status: s.success(q.Action)}

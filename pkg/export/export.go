@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -104,7 +105,7 @@ func (e *Export) readRegions(ctx context.Context, d *directory, summary *Summary
 	for i, name := range summary.Regions {
 		r := &region{
 			name: name, directory: d, clock: e.Clock, start: d.start(), progress: progress,
-			ec2: wire.EC2(e.AWS, name), autoScaling: wire.AutoScaling(e.AWS, name), ssm: wire.SSM(e.AWS, name), recycleBin: wire.RecycleBin(e.AWS, name),
+			ec2: wire.EC2(e.AWS, name), autoScaling: wire.AutoScaling(e.AWS, name), ssm: wire.SSM(e.AWS, name), recycleBin: wire.RecycleBin(e.AWS, name), iam: wire.IAM(e.AWS),
 			denied: map[string][]string{}, absent: map[string]bool{}, refused: map[string][]string{},
 		}
 		if name != summary.Home {
@@ -131,6 +132,7 @@ type region struct {
 	autoScaling *autoscaling.Client
 	ssm         *ssm.Client
 	recycleBin  *rbin.Client
+	iam         *iam.Client
 
 	mu      sync.Mutex
 	denied  map[string][]string // The actions that AWS has refused, as IAM names them, by file.
@@ -145,6 +147,10 @@ func (r *region) read(ctx context.Context) {
 		var parts sync.WaitGroup
 		r.progress.expect(len(stage))
 		for _, part := range stage {
+			if part.ofAccount && r.folder != "" {
+				r.progress.step()
+				continue
+			}
 			parts.Go(func() {
 				r.readPart(ctx, part)
 				r.progress.step()

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	rbintypes "github.com/aws/aws-sdk-go-v2/service/rbin/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -44,6 +45,8 @@ type part struct {
 	file  string
 	read  func(context.Context, *region) (content any, oldest time.Time, err error)
 	needs []string // The files that list its items.
+
+	ofAccount bool // Asked for once, not for each region.
 }
 
 // stages are all parts, each after those that it needs. Instances, launch templates and their
@@ -104,16 +107,31 @@ var stages = [][]part{
 			return ec2.NewListSnapshotsInRecycleBinPaginator(r.ec2, &ec2.ListSnapshotsInRecycleBinInput{MaxResults: aws.Int32(longPage)})
 		}),
 		{file: "list-rules.json", read: rules},
+		{file: "iam-list-account-aliases.json", read: aliases, ofAccount: true},
 	},
 	{
-		{"describe-launch-permissions.json", launchPermissions, []string{imagesFile}},
-		{"describe-create-volume-permissions.json", volumePermissions, []string{snapshotsFile}},
-		{"describe-image-references.json", imageReferences, []string{imagesFile}},
-		{versionsFile, templateVersions, []string{templatesFile}},
+		{file: "describe-launch-permissions.json", read: launchPermissions, needs: []string{imagesFile}},
+		{file: "describe-create-volume-permissions.json", read: volumePermissions, needs: []string{snapshotsFile}},
+		{file: "describe-image-references.json", read: imageReferences, needs: []string{imagesFile}},
+		{file: versionsFile, read: templateVersions, needs: []string{templatesFile}},
 	},
 	{
-		{valuesFile, parameterValues, []string{parametersFile, versionsFile}},
+		{file: valuesFile, read: parameterValues, needs: []string{parametersFile, versionsFile}},
 	},
+}
+
+// aliasTimeout is how long the export waits for IAM, which some networks do not reach. The alias is only shown.
+const aliasTimeout = 10 * time.Second
+
+// aliases reads the alias of the account.
+func aliases(ctx context.Context, r *region) (any, time.Time, error) {
+	ctx, cancel := context.WithTimeout(ctx, aliasTimeout)
+	defer cancel()
+	out, err := r.iam.ListAccountAliases(ctx, &iam.ListAccountAliasesInput{})
+	if _, isDenied := asDenial(err); err != nil && !isDenied {
+		err = errNothingToAsk
+	}
+	return encode(out), time.Time{}, err
 }
 
 // listing is a part that consists of one paged listing.
@@ -218,7 +236,7 @@ func asDenial(err error) (denial, bool) {
 }
 
 // prefixes are IAM's names of the services, by the SDK's names (Service Authorization Reference).
-var prefixes = map[string]string{ec2.ServiceID: "ec2", autoscaling.ServiceID: "autoscaling", rbin.ServiceID: "rbin", ssm.ServiceID: "ssm"}
+var prefixes = map[string]string{ec2.ServiceID: "ec2", autoscaling.ServiceID: "autoscaling", rbin.ServiceID: "rbin", iam.ServiceID: "iam", ssm.ServiceID: "ssm"}
 
 // isGone reports whether AWS said that the resource of a call no longer exists.
 func isGone(err error) bool {

@@ -161,6 +161,7 @@ func (j *Janitor) newRecord(id ami.RunID, plan plan, done map[string]ami.SweepRe
 		DryRun:         done == nil,
 		FirstRun:       plan.isFirst,
 		StartedAt:      plan.now,
+		AccountAlias:   plan.alias,
 		Policy:         j.Config.Describe(),
 		PolicySentence: plan.policy.String(),
 		Sources:        record.Sources{SwitchedOff: j.Config.SourcesOff(), OtherAccounts: j.Config.Policy.JudgeShared},

@@ -18,6 +18,7 @@ import (
 // survey is what a run works with: the policy, and what the account holds.
 type survey struct {
 	now         time.Time
+	alias       string // Of the account; empty if it has none, or if it is not known.
 	policy      retention.Policy
 	reader      record.Reader
 	journal     *journal.Journal // Nil if none is kept.
@@ -50,6 +51,7 @@ func (j *Janitor) readAccount(ctx context.Context, run ami.RunID) survey {
 		}
 		return s
 	}
+	alias := j.readAlias(ctx)
 	first := make(chan bool, 1)
 	known := s.journal
 	if j.Config.Records == "" {
@@ -69,7 +71,7 @@ func (j *Janitor) readAccount(ctx context.Context, run ami.RunID) survey {
 			s.visits[names[i]] = read.visit
 		}
 	}
-	s.isFirst = <-first
+	s.isFirst, s.alias = <-first, alias()
 	return s
 }
 

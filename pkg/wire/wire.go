@@ -23,6 +23,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go"
@@ -66,6 +67,14 @@ func RecycleBin(config aws.Config, region string) *rbin.Client {
 	return rbin.NewFromConfig(config, func(o *rbin.Options) {
 		o.Region, o.Retryer = region, newRetryer()
 		o.APIOptions = append(o.APIOptions, refusePartialAnswers(completeJSON))
+	})
+}
+
+// IAM returns a client of the partition's one IAM. It retries once: the answer is only shown.
+func IAM(config aws.Config) *iam.Client {
+	return iam.NewFromConfig(config, func(o *iam.Options) {
+		o.RetryMaxAttempts = 2
+		o.APIOptions = append(o.APIOptions, refusePartialAnswers(completeXML))
 	})
 }
 

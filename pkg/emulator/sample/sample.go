@@ -124,6 +124,7 @@ func describe(now time.Time, images []imageRow, snapshots []snapshotRow) map[str
 			"Arn":     "arn:aws:sts::" + accountID + ":assumed-role/ami-janitor/rehearsal",
 			"UserId":  "AROAIOSFODNN7EXAMPLE:rehearsal",
 		},
+		"iam-list-account-aliases.json":            object{"AccountAliases": []any{"example-prod"}},
 		"describe-images.json":                     object{"Images": listed(b.images)},
 		"describe-snapshots.json":                  object{"Snapshots": listed(b.snapshots)},
 		"describe-instances.json":                  object{"Reservations": listed(b.reservations)},
