@@ -115,6 +115,9 @@ func removedBy(record record.Run) map[string]bool {
 // which are for images that others may launch.
 var ofSome = []string{"ec2:DescribeImageUsageReports", "ec2:DescribeImageUsageReportEntries"}
 
+// onlyShown is the action on which nothing depends: it names the account.
+const onlyShown = "iam:ListAccountAliases"
+
 // TestWhateverIsDeniedIsTold takes each action by which the function looks at something from its
 // role, after a night on which it could do everything: somebody is told, the digest names the
 // action, record and metrics say it, and nothing goes that depends on it.
@@ -131,6 +134,12 @@ func TestWhateverIsDeniedIsTold(t *testing.T) {
 	for _, action := range actions {
 		t.Run(action, func(t *testing.T) {
 			record, told := secondNight(t, operation(action))
+			if action == onlyShown {
+				if len(told) > 0 || record.AccountAlias != "" || good.AccountAlias == "" || !maps.Equal(removedBy(record), due) {
+					t.Errorf("%d digests of %q, after %q: %+v", len(told), record.AccountAlias, good.AccountAlias, record.Totals)
+				}
+				return
+			}
 			if len(told) != 1 || !strings.Contains(told[0].Message, action) {
 				t.Fatalf("%d digests: %+v\n%s", len(told), record.Totals, digest.Text(record))
 			}
