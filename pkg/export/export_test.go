@@ -141,7 +141,7 @@ func TestEveryActionThatARunReads(t *testing.T) {
 func TestWhatIsRefusedIsDeniedInTheCopy(t *testing.T) {
 	for action, want := range map[string]string{
 		"DescribeFleets": "ec2:DescribeFleets", "DescribeImageReferences": "ec2:DescribeImageReferences", "DescribeLaunchTemplateVersions": "ec2:DescribeLaunchTemplateVersions",
-		"DescribeAutoScalingGroups": "autoscaling:DescribeAutoScalingGroups", "GetParameters": "ssm:GetParameters", "GetRule": "rbin:GetRule", "ListRules": "rbin:ListRules",
+		"DescribeAutoScalingGroups": "autoscaling:DescribeAutoScalingGroups", "GetParameters": "ssm:GetParameters", "GetRule": "rbin:GetRule", "ListRules": "rbin:ListRules", "ListAccountAliases": "iam:ListAccountAliases",
 		"DescribeImageAttribute": "ec2:DescribeImageAttribute", "DescribeSnapshotAttribute": "ec2:DescribeSnapshotAttribute", "DescribeImages": "ec2:DescribeImages",
 	} {
 		t.Run(action, func(t *testing.T) {

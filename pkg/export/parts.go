@@ -131,7 +131,10 @@ func aliases(ctx context.Context, r *region) (any, time.Time, error) {
 	if _, isDenied := asDenial(err); err != nil && !isDenied {
 		err = errNothingToAsk
 	}
-	return encode(out), time.Time{}, err
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return encode(out), time.Time{}, nil
 }
 
 // listing is a part that consists of one paged listing.
