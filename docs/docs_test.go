@@ -101,7 +101,7 @@ func TestEverySectionOfTheDigestIsExplained(t *testing.T) {
 		}
 	}
 	heading := regexp.MustCompile(`(?m)^([A-Z][A-Z ,]+[A-Z])(?: \([0-9,]+\))?$`)
-	for _, golden := range glob(t, "pkg/*/testdata/*/text.txt", "pkg/janitor/testdata/sample-digest.txt") {
+	for _, golden := range glob(t, "pkg/digest/testdata/*/text.txt", "pkg/digest/testdata/*/full.txt", "pkg/janitor/testdata/sample-digest.txt") {
 		for _, title := range heading.FindAllStringSubmatch(read(t, golden), -1) {
 			if !explained[title[1]] {
 				t.Errorf("%s does not explain %s, a section of %s", path, title[1], golden)

@@ -191,6 +191,21 @@ func (c Config) Describe() map[string]string {
 	return described
 }
 
+// Changed are the settings of the policy that differ from the defaults. What is the same in every run
+// of a stack is left out: its name, and where its records are.
+func (c Config) Changed() []record.Setting {
+	otherwise, _ := Parse(func(string) string { return "" })
+	otherwise.Policy.NeverLaunchedAfter = c.Policy.StaleAfter
+	changed, initial := []record.Setting{}, otherwise.Describe()
+	for _, v := range c.variables() {
+		value := fmt.Sprint(reflect.ValueOf(v.value).Elem())
+		if value != initial[camelCase(v.name)] && v.name != "POLICY_NAME" && v.name != "RECORDS" {
+			changed = append(changed, record.Setting{Variable: v.name, Value: value})
+		}
+	}
+	return changed
+}
+
 func camelCase(variable string) string {
 	words := strings.Split(strings.ToLower(variable), "_")
 	for i := range words[1:] {

@@ -48,21 +48,23 @@ func (r run) announced() Section {
 	return listing(title, r.nothingFound()+" They are removed once they are due, unless somebody objects before."+remedy, groups...)
 }
 
-// newlyAnnounced are the images that this run announces, or would.
-func (r run) newlyAnnounced() Section {
-	title := "Announced"
-	if r.DryRun {
-		title = "Would be announced"
-	}
-	items := r.images(record.Image.IsNew, func(region record.Region, image record.Image) Item {
-		return r.announcement(announcement{region, image})
-	})
-	return Section{Title: title, Groups: []Group{{Items: items}}}
-}
-
 // byOwner groups announced images by owner, in alphabetical order, those without an owner last. If
 // none has an owner, there are no headings.
 func (r run) byOwner(images []announcement) []Group {
+	images = sortedByOwner(images)
+	var groups []Group
+	for i, a := range images {
+		if i == 0 || a.owner() != images[i-1].owner() {
+			groups = append(groups, Group{Intro: says(ownedBy(a.owner(), i == 0))})
+		}
+		last := &groups[len(groups)-1]
+		last.Items = append(last.Items, r.announcement(a))
+	}
+	return groups
+}
+
+// sortedByOwner sorts announced images by owner, those without an owner last, and by day.
+func sortedByOwner(images []announcement) []announcement {
 	slices.SortStableFunc(images, func(a, b announcement) int {
 		return cmp.Or(
 			strings.Compare(strings.ToLower(a.owner()), strings.ToLower(b.owner())),
@@ -73,15 +75,7 @@ func (r run) byOwner(images []announcement) []Group {
 	if owned := slices.IndexFunc(images, func(a announcement) bool { return a.owner() != "" }); owned > 0 {
 		images = slices.Concat(images[owned:], images[:owned])
 	}
-	var groups []Group
-	for i, a := range images {
-		if i == 0 || a.owner() != images[i-1].owner() {
-			groups = append(groups, Group{Intro: says(ownedBy(a.owner(), i == 0))})
-		}
-		last := &groups[len(groups)-1]
-		last.Items = append(last.Items, r.announcement(a))
-	}
-	return groups
+	return images
 }
 
 // ownedBy is the heading of an owner's images. Images without an owner come first only if there are
@@ -109,7 +103,7 @@ func (r run) announcement(a announcement) Item {
 		why = strings.TrimPrefix(why, "due on "+image.DueOn+"; ")
 	}
 	return Item{
-		Label: idAndName(image), Region: r.name(a.region), Brief: dueInShort(image),
+		Label: idAndName(image), Region: r.name(a.region),
 		Details: append(says(due+". "+sentence(plain.Text(why))), untilDue(a)...),
 	}
 }

@@ -21,7 +21,7 @@ var announcedLine = regexp.MustCompile(`(?m)^(Owner .*|Without an owner:|- ami-\
 
 func announcedLines(t *testing.T, verdicts ...retention.Verdict) []string {
 	t.Helper()
-	text := digest.Text(newRun(true, newRegion(plan("eu-west-1", verdicts...), nil)))
+	text := digest.Full(newRun(true, newRegion(plan("eu-west-1", verdicts...), nil)))
 	_, section, _ := strings.Cut(text, "ANNOUNCED (")
 	section, _, _ = strings.Cut(section, "\n\n")
 	return announcedLine.FindAllString(section, -1)
@@ -138,8 +138,11 @@ func TestARunTellsOfNoObjectionInARegionThatItLeaves(t *testing.T) {
 		for busy, want := range map[bool]bool{true: false, false: true} {
 			p, outcomes := held(plan("eu-west-1", verdicts...), anotherRun, busy)
 			r := newRun(dry, newRegion(p, outcomes))
-			text := digest.Text(r) + string(digest.Slack(r))
-			for _, says := range []string{"OBJECTIONS HEARD", "NO LONGER DUE", "BACK AGAIN", "COPIED TAGS", "*Back again*", "*Objections heard*"} {
+			for says, text := range map[string]string{
+				"OBJECTIONS HEARD": digest.Full(r), "NO LONGER DUE": digest.Full(r), "BACK AGAIN": digest.Full(r), "COPIED TAGS": digest.Full(r),
+				"1 objection heard: ": digest.Text(r), "1 AMI no longer due: ": digest.Text(r), "1 AMI back again": digest.Text(r), "Copied tags ": digest.Text(r),
+				"*New* `1 objection heard: ": string(digest.Slack(r)),
+			} {
 				if strings.Contains(text, says) != want {
 					t.Errorf("busy %t, dry %t: %q is told of: %t\n%s", busy, dry, says, !want, text)
 				}

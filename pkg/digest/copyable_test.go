@@ -7,6 +7,7 @@ import (
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
@@ -42,14 +43,19 @@ func TestOnlyWhatCouldBecomeALinkIsNeutralised(t *testing.T) {
 		used.Unmark = retention.Veto
 		r := newRun(false, newRegion(plan("eu-west-1", bundle, used), []ami.Outcome{outcome(1, ami.Deregistered, "")}),
 			record.FailedRegion("123456789012", "us-east-1", errors.New("it is "+text+" that failed")))
-		mail := strings.Join(strings.Fields(digest.Text(r)), " ")
-		for _, says := range []string{"- ami-00000001example, " + want + " ", "is yours to delete: " + want + " ", "named by " + want + " ", "it is " + want + " that failed"} {
-			if !strings.Contains(mail, says) {
-				t.Errorf("%q is not in\n%s", says, mail)
+		for _, c := range []struct {
+			text string
+			says []string
+		}{
+			{digest.Full(r), []string{"- ami-00000001example, " + want + " ", "is yours to delete: " + want + " ", "named by " + want + " ", "it is " + want + " that failed"}},
+			{digest.Text(r), []string{"ami-00000001example " + plain.Clip(want, 60), "(named by " + plain.Clip(want, 50)[:len(plain.Clip(want, 50))-3], "it is " + want + " that failed"}},
+			{string(digest.Slack(r)), []string{"`ami-00000001example, " + want, "it is " + want + " that failed"}},
+		} {
+			for _, says := range c.says {
+				if text := strings.Join(strings.Fields(c.text), " "); !strings.Contains(text, says) {
+					t.Errorf("%q is not in\n%s", says, text)
+				}
 			}
-		}
-		if slack := string(digest.Slack(r)); !strings.Contains(slack, "named by "+want) || !strings.Contains(slack, "it is "+want+" that failed") {
-			t.Errorf("%q is not in %s", want, slack)
 		}
 	}
 }
@@ -70,7 +76,7 @@ func TestThePlacesOfAnOperatorAreCopyable(t *testing.T) {
 // A command stands on a line of its own, whole.
 func TestCommandsStandOnLinesOfTheirOwn(t *testing.T) {
 	for name, run := range situations() {
-		for line := range strings.SplitSeq(digest.Text(run), "\n") {
+		for line := range strings.SplitSeq(digest.Text(run)+digest.Full(run), "\n") {
 			for _, command := range []string{"aws ec2 ", "ami-janitor undo ", "ami-janitor unmark "} {
 				if at := strings.Index(line, command); at >= 0 && at != len("    ") {
 					t.Errorf("%s: %q", name, line)

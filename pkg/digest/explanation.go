@@ -85,10 +85,10 @@ func changes(explained retention.Explanation, reader record.Reader) []string {
 
 // ExplainText is explanations as plain text, wrapped like the digest.
 func ExplainText(explanations []Explanation) string {
-	p := &page{}
+	p := &page{width: fullWidth}
 	for i, e := range explanations {
 		if i > 0 {
-			p.WriteString("\n" + strings.Repeat("-", width) + "\n")
+			p.WriteString("\n" + strings.Repeat("-", fullWidth) + "\n")
 		}
 		for _, s := range e.sections() {
 			p.section(s)

@@ -15,7 +15,7 @@ func FailedText(of record.Run) string {
 	if len(problems) == 0 {
 		return ""
 	}
-	return text([]Section{{Problems: problems}})
+	return text([]Section{{Problems: problems}}, fullWidth)
 }
 
 // failedProblems says why a run failed in every region, one problem for each remedy; nothing about

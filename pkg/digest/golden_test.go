@@ -24,6 +24,7 @@ func TestWordings(t *testing.T) {
 			dir := filepath.Join("testdata", strings.NewReplacer(" ", "-", ",", "").Replace(name))
 			golden(t, dir, "subject.txt", []byte(digest.Subject(run)+"\n"))
 			golden(t, dir, "text.txt", []byte(digest.Text(run)))
+			golden(t, dir, "full.txt", []byte(digest.Full(run)))
 			golden(t, dir, "slack.json", indented(t, digest.Slack(run)))
 			golden(t, dir, "record.json", indented(t, marshalled(t, run)))
 			golden(t, dir, "result.json", indented(t, marshalled(t, record.Result(run))))

@@ -1,10 +1,12 @@
 package digest
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
@@ -27,6 +29,47 @@ func (r run) kept() Section {
 	}
 }
 
+// keptInBrief are the reasons that keep most, with what these images take.
+func (r run) keptInBrief() string {
+	counts, images := map[retention.Code]int{}, 0
+	stays := record.Stands(record.StandingKept)
+	for _, region := range r.Regions {
+		for _, i := range region.Images {
+			if stays(region, i) {
+				counts[whyKept(i)]++
+				images++
+			}
+		}
+	}
+	reasons := byImages(counts)
+	if images == 0 {
+		return ""
+	}
+	shown, rest := reasons[:min(mostInShort, len(reasons))], reasons[min(mostInShort, len(reasons)):]
+	var words []string
+	for _, k := range shown {
+		stored := r.Stored(func(g record.Region, i record.Image) bool { return stays(g, i) && whyKept(i) == k.code })
+		word := thousands(int64(k.images)) + " " + plain.Text(string(k.code))
+		if stored.GiB > 0 {
+			word += fmt.Sprintf(" (%s GiB, %s)", thousands(stored.GiB), money(stored.MonthlyUpTo))
+		}
+		words = append(words, word)
+		images -= k.images
+	}
+	if len(rest) > 0 {
+		words = append(words, count(len(rest), "more reason")+" ("+count(images, "AMI")+")")
+	}
+	return "Kept: " + list(words) + "."
+}
+
+// whyKept is the reason that keeps an image: one that came up late, or else the first.
+func whyKept(i record.Image) retention.Code {
+	if i.Skipped() && record.CameUpLate(i.Outcome.Code) {
+		return retention.Code(i.Outcome.Code)
+	}
+	return i.MainReason().Code
+}
+
 // keptReason counts the images that are kept for one reason.
 type keptReason struct {
 	code   retention.Code
@@ -42,6 +85,11 @@ func (r run) keptReasons() []keptReason {
 			counts[code] += n
 		}
 	}
+	return byImages(counts)
+}
+
+// byImages sorts reasons by how many images each keeps, and then as the table of reasons does.
+func byImages(counts map[retention.Code]int) []keptReason {
 	var reasons []keptReason
 	for _, rule := range retention.Rules() {
 		if n := counts[rule.Code]; n > 0 {

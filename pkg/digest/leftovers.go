@@ -16,9 +16,6 @@ func (r run) leftovers() Section {
 	if r.DryRun {
 		s.Title = "To be finished from earlier runs"
 	}
-	if n := r.Totals.LeftoversFinished; n > 0 {
-		s.Brief = count(n, "snapshot") + " deleted"
-	}
 	for _, group := range []Group{r.leftoverSnapshots(), r.undoOfLeftovers(), {Intro: says(r.clearedTags())}} {
 		if len(group.Intro) > 0 {
 			s.Groups = append(s.Groups, group)

@@ -50,7 +50,6 @@ func (r run) orphansInShort() string {
 func (r run) orphans() Section {
 	s := Section{Title: "Orphaned snapshots", Count: r.Totals.OrphanedSnapshots}
 	if s.Count > 0 {
-		s.Brief = r.orphansInShort()
 		s.Intro, s.Groups = r.foundOrphans()
 	}
 	if gaps := r.orphansGaps(); len(gaps) > 0 {

@@ -75,7 +75,7 @@ func (r run) where() string {
 	}
 	switch account := r.account(); {
 	case account != "":
-		return in + " of account " + account
+		return in + " (" + strings.TrimSpace(r.alias()+" "+account) + ")"
 	case len(accounts) > 1:
 		return in + " of " + count(len(accounts), "account")
 	default:

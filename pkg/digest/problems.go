@@ -17,6 +17,7 @@ type Problem struct {
 	Todo  string // A command in it stands on a line of its own.
 	Short string // The cause in a few words of ASCII.
 	Cases []Case
+	More  int // How many cases are left out.
 
 	keeps int // How many images stay because of it, if it is about such.
 }
@@ -25,6 +26,21 @@ type Problem struct {
 type Case struct {
 	Fault    string
 	Subjects []string
+	More     int // How many subjects are left out. The run record has them.
+}
+
+// clip leaves out the subjects that are more than a number.
+func (c *Case) clip(most int) {
+	if more := len(c.Subjects) - most; more > 0 {
+		c.Subjects, c.More = c.Subjects[:most], c.More+more
+	}
+}
+
+// clip leaves out the cases that are more than a number.
+func (p *Problem) clip(most int) {
+	if more := len(p.Cases) - most; more > 0 {
+		p.Cases, p.More = p.Cases[:most], p.More+more
+	}
 }
 
 // advised makes lines of an advice, in which every second line is a command.
@@ -40,12 +56,12 @@ func advised(text string) []Line {
 	return lines
 }
 
-func (r run) needsAttention() Section {
+func (r run) needsYou() Section {
 	problems := r.problems()
 	if len(problems) == 0 {
 		return Section{}
 	}
-	return Section{Title: "Needs attention", Problems: problems}
+	return Section{Title: "Needs you", Count: len(problems), Problems: problems}
 }
 
 // problems returns what a person should look at, the gravest first, without what leads the digest.
@@ -175,10 +191,7 @@ func (r run) refusedProblems() []Problem {
 	})
 	for i := range problems {
 		for j := range problems[i].Cases {
-			c := &problems[i].Cases[j]
-			if more := len(c.Subjects) - mostListed; more > 0 {
-				c.Subjects = append(c.Subjects[:mostListed:mostListed], "and "+thousands(int64(more))+" more; the run record has all of them")
-			}
+			problems[i].Cases[j].clip(mostListed)
 		}
 	}
 	return problems

@@ -304,9 +304,8 @@ func TestSubjectCountsOnlyWhatIsConfirmed(t *testing.T) {
 				}
 			}
 		}
-		parts := strings.Split(digest.Subject(r), " - ") // It may begin with a cause, and ends with whose it is.
-		subject := parts[len(parts)-2]
-		claims := strings.Contains(subject, " deregistered") && !r.DryRun
+		_, subject, _ := strings.Cut(digest.Subject(r), ": ") // Behind the cause, if it begins with one, and whose it is.
+		claims := regexp.MustCompile(`[0-9] AMIs? removed`).MatchString(subject) && !r.DryRun
 		if claims != (n > 0) || claims && !strings.HasPrefix(subject, fmt.Sprint(n, " AMI")) {
 			t.Fatalf("%d confirmed, subject %q", n, subject)
 		}
@@ -316,10 +315,15 @@ func TestSubjectCountsOnlyWhatIsConfirmed(t *testing.T) {
 // live matches what a chat or a mail program would act on.
 var live = regexp.MustCompile(`<[@!#]|@here|@channel|://|\bwww\.|example\.com|[<>&*~]`)
 
+// consoles matches the links of the mail to pages of the AWS console. All of them are made from regions that look like regions.
+var consoles = regexp.MustCompile(`(?m)^(Console|Dashboard) +https://console\.[a-z.-]+/[a-z0-9]+/home\?region=[a-z0-9-]+#[A-Za-z0-9:/-]+$`)
+
+func withoutLinks(mail string) string { return consoles.ReplaceAllString(mail, "") }
+
 func TestTextIsPlain(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		run := anyRun(t)
-		text := digest.Text(run)
+		text := withoutLinks(digest.Text(run)) + digest.Full(run)
 		if rest, found := strings.CutSuffix(run.Record, "/record.json"); found {
 			text = strings.ReplaceAll(text, rest, "") // An s3:// URL has to stay one.
 		}
@@ -340,10 +344,10 @@ func TestTextIsPlain(t *testing.T) {
 func TestTextNamesEveryImageItHasTo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRun(t)
-		text := digest.Text(r)
+		text, mail := digest.Full(r), digest.Text(r)
 		for _, region := range r.Regions {
-			if region.Error != "" && !strings.Contains(text, "- "+region.Region) {
-				t.Fatalf("failed region %s is not in %q", region.Region, text)
+			if region.Error != "" && (!strings.Contains(text, "- "+region.Region) || !strings.Contains(mail, "- "+region.Region)) {
+				t.Fatalf("failed region %s is not in %q, or not in %q", region.Region, text, mail)
 			}
 			for _, image := range region.Images {
 				aside := region.Hold != "" || region.Busy
@@ -392,6 +396,9 @@ func slack(t rapid.TB, r record.Run) customNotification {
 	return n
 }
 
+// bold matches what Slack shows in bold because we say so.
+var bold = regexp.MustCompile(`(^|· )\*([^*]+)\*`)
+
 func TestSlackIsWithinItsLimitsAndHarmless(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		n := slack(t, anyRun(t))
@@ -399,10 +406,13 @@ func TestSlackIsWithinItsLimitsAndHarmless(t *testing.T) {
 			if strings.Count(line, "`")%2 != 0 {
 				t.Fatalf("an open code span: %q", line)
 			}
+			if lines := strings.Count(n.Content.Description, "\n") + 1; lines > 10 || len(n.Content.NextSteps) > 3 {
+				t.Fatalf("%d lines, %d next steps", lines, len(n.Content.NextSteps))
+			}
 			if where, found := strings.CutPrefix(line, "The full record: "); found && strings.HasPrefix(where, "`s3://") {
 				continue // It has to stay a URL.
 			}
-			own := strings.TrimSuffix(strings.TrimPrefix(strings.Replace(line, "*:", ":", 1), "*"), "*")
+			own := bold.ReplaceAllString(line, "$1$2")
 			if match := live.FindString(own); match != "" {
 				t.Fatalf("%q in %q", match, line)
 			}
@@ -426,13 +436,13 @@ func many(deregistered, deferredImages int) record.Run {
 
 func TestSlackHasRoomForFiveThousandImages(t *testing.T) {
 	n := slack(t, many(5000, 0))
-	if !strings.Contains(n.Content.Description, "…and 4,990 more in the run record\n") {
+	if !strings.Contains(n.Content.Description, "*Removed* 5,000 AMIs, ") {
 		t.Error(n.Content.Description)
 	}
 }
 
 func TestTextListsAllRemovedImagesAndSaysHowManyDeferredOnesItLeavesOut(t *testing.T) {
-	text := digest.Text(many(500, 50))
+	text := digest.Full(many(500, 50))
 	if n := strings.Count(text, "\n  Snapshots deleted: "); n != 500 {
 		t.Errorf("%d images listed as removed, want 500", n)
 	}

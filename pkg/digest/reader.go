@@ -10,7 +10,7 @@ import (
 
 // PolicyText is a paragraph on a policy, given as a sentence.
 func PolicyText(sentence string, reader record.Reader) string {
-	return text([]Section{{Intro: says(policyText(sentence, reader))}})
+	return text([]Section{{Intro: says(policyText(sentence, reader))}}, fullWidth)
 }
 
 func policyText(sentence string, reader record.Reader) string {

@@ -32,7 +32,7 @@ func TestDigestsSpeakToTheirReaders(t *testing.T) {
 			"command line with a stack": {CommandLine: true, Stack: "ami-janitor"},
 		} {
 			run.Reader = reader
-			text := digest.Text(run) + string(digest.Slack(run))
+			text := digest.Text(run) + digest.Full(run) + string(digest.Slack(run))
 			if found := braces.FindString(text); found != "" {
 				t.Errorf("%s, %s: %s has no word", name, kind, found)
 			}
@@ -60,13 +60,15 @@ func TestNamesAreNotReworded(t *testing.T) {
 	region := record.NewRegion(retention.Plan{Account: "123456789012", Region: "eu-west-1", Verdicts: []retention.Verdict{verdict}}, ami.SweepResult{}, "")
 	run := record.Run{Run: "r", DryRun: true, Regions: []record.Region{region}, Reader: record.Reader{Stack: "ami-janitor"}}
 	run.Finish(startedAt, 0)
-	text := digest.Text(run)
-	if !strings.Contains(text, name) || !strings.Contains(text, "deploy it with DryRun=false") {
-		t.Errorf("%s", text)
-	}
-	run.Reader = record.Reader{CommandLine: true}
-	if text := digest.Text(run); !strings.Contains(text, name) || strings.Contains(text, "HOW TO TURN REMOVAL ON") {
-		t.Errorf("%s", text)
+	for _, say := range []func(record.Run) string{digest.Text, digest.Full} {
+		run.Reader = record.Reader{Stack: "ami-janitor"}
+		if text := say(run); !strings.Contains(text, name) || !strings.Contains(text, "deploy it with DryRun=false") {
+			t.Errorf("%s", text)
+		}
+		run.Reader = record.Reader{CommandLine: true}
+		if text := say(run); !strings.Contains(text, name) || strings.Contains(text, "deploy it with") {
+			t.Errorf("%s", text)
+		}
 	}
 }
 

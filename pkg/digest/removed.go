@@ -50,7 +50,7 @@ func (r run) goingImage(region record.Region, image record.Image) Item {
 		details = append(details, says("Its bundle stays behind in S3, and is yours to delete: "+plain.Text(image.S3Location))...)
 	}
 	return Item{
-		Label: idAndName(image), Region: r.name(region), Brief: restorableInShort(region, image),
+		Label: idAndName(image), Region: r.name(region),
 		Details: append(details, r.restorable(image)...),
 	}
 }

@@ -1,8 +1,6 @@
 package digest
 
 import (
-	"time"
-
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -38,7 +36,7 @@ func (r run) lost() int { return r.Count(record.Image.IsLost) }
 
 // howToRestore says how to get an image back, and when that is not possible.
 func (r run) howToRestore() Section {
-	s := Section{Title: "How to get one back", Brief: r.restoreInShort()}
+	s := Section{Title: "How to get one back"}
 	switch removed := r.Totals.Deregistered; {
 	case removed == 0:
 		return Section{}
@@ -82,31 +80,4 @@ func (r run) regionOrPlaceholder() string {
 		return plain.Text(r.Regions[0].Region)
 	}
 	return "REGION"
-}
-
-// restorableInShort says until when a removed image can be brought back, and then why it was
-// removed.
-func restorableInShort(region record.Region, i record.Image) string {
-	words := mainDetail(region, i)
-	if i.IsRestorable() {
-		until := i.Outcome.RestorableUntil
-		return "restorable until " + until.UTC().Format(time.DateOnly) + " " + minute(until) + proviso(i) + "; " + words
-	}
-	if i.IsLost() {
-		return "cannot be restored; " + words
-	}
-	return words
-}
-
-// restoreInShort says how to get images back; it is empty if that is not possible.
-func (r run) restoreInShort() string {
-	switch {
-	case r.Totals.Restorable > 0:
-		return "To bring back the AMIs that this run removed and the Recycle Bin holds: " + r.Reader.Command("undo "+plain.Text(r.Run.Run))
-	case r.Totals.Deregistered > r.lost():
-		return "To get an image back, see whether the Recycle Bin has it (aws ec2 list-images-in-recycle-bin), and " +
-			"restore its snapshots first. Without a rule of the Recycle Bin that covered it, it is gone."
-	default:
-		return ""
-	}
 }

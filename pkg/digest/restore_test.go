@@ -49,7 +49,7 @@ func fates(region record.Region) map[string]fate {
 func TestOnlyWhatIsInTheBinAsAWholeIsRestorable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRun(t)
-		text, n := digest.Text(r), 0
+		text, n := digest.Full(r), 0
 		for _, region := range r.Regions {
 			all := fates(region)
 			for _, image := range region.Images {
@@ -118,7 +118,7 @@ func TestWhatRestoringNeedsBesidesTheImage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := plan("eu-west-1", stale(1, "a"), stale(2, "b"))
 			r := newRun(false, record.NewRegion(p, ami.SweepResult{Outcomes: []ami.Outcome{c.first, c.second}, BinRead: true}, ""))
-			text := digest.Text(r)
+			text := digest.Full(r)
 			if got := strings.Count(text, "Restorable until"); got != c.restorable || r.Totals.Restorable != c.restorable || strings.Count(text, "cannot be restored") != c.lost {
 				t.Errorf("%d restorable, totals %+v:\n%s", got, r.Totals, text)
 			}
@@ -150,9 +150,9 @@ func TestLeftoversComeBackWithTheRunThatLeftThem(t *testing.T) {
 		}
 		if len(phrases) > 0 {
 			text = "comes back with the AMIs of its run, as far as the Recycle Bin holds them:\n" + text
-			slack = "deleted; to bring them back: `" + strings.Join(phrases, "` and `") + "`" // Each can be copied by itself.
+			slack = "To bring them back: `" + strings.Join(phrases, "` and `") + "`" // Each can be copied by itself.
 		}
-		for said, want := range map[string]string{digest.Text(r): text, string(digest.Slack(r)): slack} {
+		for said, want := range map[string]string{digest.Full(r): text, string(digest.Slack(r)): slack} {
 			if !strings.Contains(said, want) || strings.Count(said, "ami-janitor undo") != len(c.undo) {
 				t.Errorf("%s: %q is not in\n%s", c.name, want, said)
 			}
@@ -189,7 +189,7 @@ func TestHowManyNightsAreNeeded(t *testing.T) {
 		{0, 0, 0}, {5, 0, 0}, {0, 7, 0}, {3, 1, 1}, {3, 3, 1}, {3, 4, 2}, {100, 1312, 14},
 	} {
 		r := many(c.removed, c.left)
-		text := digest.Text(r)
+		text := digest.Full(r)
 		if r.Totals.Left != c.left || r.Totals.NightsNeeded != c.nights || strings.Contains(text, "What is left") != (c.nights > 0) {
 			t.Errorf("%d removed, %d left: %+v\n%s", c.removed, c.left, r.Totals, strings.SplitN(text, "\n\n", 2)[0])
 		}
@@ -202,7 +202,7 @@ func TestWhatWasNotLookedUpIsLeft(t *testing.T) {
 	if r.Totals.Left != 11 || r.Totals.NightsNeeded != 11 {
 		t.Errorf("%+v", r.Totals)
 	}
-	text := digest.Text(r)
+	text := digest.Full(r)
 	for _, todo := range []string{"EC2_SHARE", "NAMES", "LAUNCH_TEMPLATE_VERSIONS"} {
 		if !strings.Contains(text, todo) {
 			t.Errorf("no advice names %s:\n%s", todo, text)
@@ -266,7 +266,7 @@ func TestAnAnswerHasRoomForAllThatIsLeftBehind(t *testing.T) {
 		t.Errorf("%+v", region)
 	}
 	slack(t, r)
-	if text := digest.Text(r); len(text) > 10_000 || !strings.Contains(text, "and 99,980 more") {
+	if text := digest.Full(r); len(text) > 10_000 || !strings.Contains(text, "and 99,980 more") {
 		t.Errorf("%d bytes", len(text))
 	}
 }

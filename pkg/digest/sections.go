@@ -21,10 +21,12 @@ type Section struct {
 
 // Group is a list of things that have something in common, which is said first.
 type Group struct {
-	Region string // The region that the items have in common, where the run looked at several.
-	Intro  []Line
-	Items  []Item
-	More   int // How many items are left out. The run record has them.
+	Region  string // The region that the items have in common, where the run looked at several.
+	Intro   []Line
+	Columns Columns
+	Items   []Item
+	More    int    // How many items, or rows, are left out. The run record has them.
+	MoreOf  string // What else there is to say about those, after a comma.
 }
 
 // Item is one thing in a list, such as an image or a snapshot.
@@ -34,7 +36,6 @@ type Item struct {
 	Facts   []string // What else belongs to its label.
 	Region  string   // Where it is, if the run looked at several regions.
 	Says    string   // What there is to say on the same line.
-	Brief   string   // All there is to say, in a few words, if that is not Says.
 	Details []Line
 }
 
@@ -71,7 +72,7 @@ func (r run) sections() []Section {
 		{Intro: says(r.happened()...)},
 		{Intro: says(r.savings())},
 		r.aboutTheCopy(),
-		r.needsAttention(),
+		r.needsYou(),
 		r.removed(),
 		r.howToRestore(),
 		r.leftovers(),
@@ -99,7 +100,7 @@ func (r run) sections() []Section {
 func listing(title, intro string, groups ...Group) Section {
 	s := Section{Title: title, Intro: says(intro), Groups: groups}
 	for _, g := range groups {
-		s.Count += len(g.Items) + g.More
+		s.Count += len(g.Items) + len(g.Columns.Rows) + g.More
 	}
 	if s.Count == 0 {
 		return Section{}

@@ -1,7 +1,6 @@
 package digest
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -20,11 +19,17 @@ const (
 	slackKeyword  = 75
 )
 
-// What one message lists at most, and how long its parts may be. Whatever exceeds slackText is cut
-// off at the end of a line.
+// A message has ten lines at most: the sums, what needs somebody, the largest removals, how to take
+// them back, and where the rest is.
 const (
-	slackImages = 10
-	slackMost   = 5 // Problems, and next steps.
+	slackProblems = 2
+	slackImages   = 3
+	slackSteps    = 3
+	slackCommands = 3
+)
+
+// How long the parts of a message may be, in bytes.
+const (
 	slackPhrase = 300
 	slackCase   = 200
 )
@@ -87,101 +92,60 @@ func fitLines(lines []string, room int) string {
 	return strings.Join(lines, "\n")
 }
 
-// slackLines are the lines of the message: the same sections as elsewhere, in short.
+// slackLines are the lines of the message: the same things as in the mail, in short.
 func (r run) slackLines() []string {
-	lines := slackProblems(r.lead(), true)
-	for _, line := range append(r.happened(), r.savings()) {
-		if line != "" {
-			lines = append(lines, plain.Clip(line, slackPhrase))
-		}
-	}
-	lines = append(lines, slackProblems(r.problems(), false)...)
-	for _, s := range []Section{r.removed(), r.wouldBeRemoved(), r.newlyAnnounced(), r.objections(), r.backAgain()} {
-		lines = append(lines, slackItems(s)...)
-	}
-	lines = append(lines, slackLeftovers(r.leftovers())...)
-	lines = append(lines, r.slackOrphans()...)
-	if kept := slackLabels(r.kept()); kept != "" {
-		lines = append(lines, "*Kept*: "+plain.Clip(kept, slackPhrase))
-	}
-	lines = append(lines, "Run "+code(plain.Text(r.Run.Run), slackKeyword))
-	if r.Record != "" {
-		lines = append(lines, "The full record: "+code(plain.Location(r.Record), slackPhrase))
-	}
-	return lines
-}
-
-// slackProblems says what is wrong, with one case of each. What to do is among the next steps, and
-// here, too, if these problems lead.
-func slackProblems(problems []Problem, lead bool) []string {
 	var lines []string
-	for i, problem := range problems {
-		if i == slackMost {
-			return append(lines, moreInRecord(len(problems)-i))
-		}
-		lines = append(lines, "*"+plain.Clip(problem.What, slackPhrase)+"*", code(problem.Cases[0].Subjects[0]+": "+problem.Cases[0].Fault, slackPhrase))
-		if lead {
-			lines = append(lines, "What to do: "+slackStep(problem.Todo))
-		}
-	}
-	return lines
-}
-
-func moreInRecord(n int) string {
-	return fmt.Sprintf("…and %s more in the run record", thousands(int64(n)))
-}
-
-// slackItems lists the items of a section, each with what there is to say of it in a few words.
-func slackItems(s Section) []string {
-	var lines []string
-	for _, g := range s.Groups {
-		for _, i := range g.Items {
-			lines = append(lines, "• "+code(i.name(""), slackCase)+" "+code(cmp.Or(i.Brief, i.Says), slackCase))
-		}
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	if more := len(lines) - slackImages; more > 0 {
-		lines = append(lines[:slackImages], moreInRecord(more))
-	}
-	return append([]string{"*" + s.Title + "*"}, lines...)
-}
-
-// slackLeftovers says how many snapshots of earlier runs were deleted, and by which commands they
-// come back.
-func slackLeftovers(s Section) []string {
-	if s.Brief == "" {
-		return nil
-	}
-	var undo []string
-	for _, g := range s.Groups {
-		for _, line := range g.Intro {
-			if line.IsCommand {
-				undo = append(undo, code(line.Text, slackCase))
+	add := func(texts ...string) {
+		for _, text := range texts {
+			if text != "" {
+				lines = append(lines, text)
 			}
 		}
-		if g.More > 0 {
-			undo = append(undo, thousands(int64(g.More))+" more")
-		}
 	}
-	line := "*" + s.Title + "*: " + s.Brief
-	if len(undo) > 0 {
-		line += "; to bring them back: " + list(undo)
-	}
-	return []string{line}
-}
-
-// slackOrphans says how many orphans there are, and where they were not looked for.
-func (r run) slackOrphans() []string {
-	var lines []string
-	if s := r.orphans(); s.Brief != "" {
-		lines = append(lines, "*"+s.Title+"*: "+s.Brief)
-	}
-	for _, gap := range r.orphansGaps() {
-		lines = append(lines, "*Orphaned snapshots* were not looked for: "+code(gap.Label+": "+gap.Says, slackCase))
+	add(r.slackSums())
+	add(slackNeeds(slices.Concat(r.lead(), r.problems()))...)
+	add(r.slackNews())
+	add(r.slackLargest()...)
+	add(r.slackUndo())
+	if r.Record != "" {
+		add("The full record: " + code(plain.Location(r.Record), slackPhrase))
+	} else {
+		add("Run " + code(plain.Text(r.Run.Run), slackKeyword))
 	}
 	return lines
+}
+
+// slackSums says what was removed, what is due and announced, and what stays.
+func (r run) slackSums() string {
+	if r.AllFailed() {
+		return ""
+	}
+	var words []string
+	for _, s := range r.sums() {
+		words = append(words, "*"+s.label+"* "+count(s.Images, "AMI")+", "+thousands(s.GiB)+" GiB, "+money(s.MonthlyUpTo)+"/mo")
+	}
+	return strings.Join(words, " · ")
+}
+
+// slackNeeds says what is wrong, with one case of each. What to do is among the next steps.
+func slackNeeds(problems []Problem) []string {
+	var lines []string
+	for i, problem := range problems {
+		if i == slackProblems {
+			return append(lines, moreInRecord(len(problems)-i))
+		}
+		lines = append(lines, "*"+plain.Clip(problem.What, slackPhrase)+"* "+code(problem.Cases[0].Subjects[0]+": "+problem.Cases[0].Fault, slackPhrase))
+	}
+	return lines
+}
+
+// slackNews says what has changed since the last run.
+func (r run) slackNews() string {
+	news := slackLabels(r.news())
+	if news == "" {
+		return ""
+	}
+	return "*New* " + code(news, slackPhrase)
 }
 
 // slackLabels names the items of a section.
@@ -192,21 +156,61 @@ func slackLabels(s Section) string {
 			labels = append(labels, i.Label)
 		}
 	}
-	return strings.Join(labels, ", ")
+	return strings.Join(labels, " ")
+}
+
+func moreInRecord(n int) string {
+	return fmt.Sprintf("…and %s more in the run record", thousands(int64(n)))
+}
+
+// slackLargest names the largest of the images that were removed; where there are none, the next of
+// those that are announced.
+func (r run) slackLargest() []string {
+	var lines []string
+	add := func(label string, a record.Amount, what string) {
+		if len(lines) < slackImages {
+			lines = append(lines, "• "+code(label, slackCase)+" "+thousands(a.GiB)+" GiB, "+money(a.MonthlyUpTo)+"/mo, "+what)
+		}
+	}
+	for _, x := range r.removals() {
+		add(r.label(x.region, x.image), x.Amount, strings.TrimSuffix("last use "+lastUse(x.image)+", "+r.wayBack(x.image), ", "))
+	}
+	if len(lines) > 0 {
+		return lines
+	}
+	for _, a := range r.acting().announcements(record.Image.IsNew) {
+		add(r.label(a.region, a.image), r.savingsOf([]announcement{a}), code(dueInShort(a.image), slackCase))
+	}
+	return lines
+}
+
+// slackUndo says by which commands the removals are taken back.
+func (r run) slackUndo() string {
+	var commands []string
+	for _, line := range r.undo() {
+		if line.IsCommand && len(commands) < slackCommands {
+			commands = append(commands, code(line.Text, slackCase))
+		}
+	}
+	if len(commands) == 0 {
+		return ""
+	}
+	return "To bring them back: " + list(commands)
 }
 
 // slackNextSteps says what to do, once for each kind of problem.
 func (r run) slackNextSteps() []string {
 	var steps []string
-	for _, problem := range slices.Concat(r.lead(), r.problems()) {
-		if step := slackStep(problem.Todo); len(steps) < slackMost && !slices.Contains(steps, step) {
+	add := func(step string) {
+		if step != "" && len(steps) < slackSteps && !slices.Contains(steps, step) {
 			steps = append(steps, step)
 		}
 	}
-	for _, s := range []Section{r.howToTurnOn(), r.howToObject(), r.howToRestore()} {
-		if s.Brief != "" {
-			steps = append(steps, slackStep(s.Brief))
-		}
+	for _, problem := range slices.Concat(r.lead(), r.problems()) {
+		add(slackStep(problem.Todo))
+	}
+	for _, s := range []Section{r.howToTurnOn(), r.howToObject()} {
+		add(slackStep(s.Brief))
 	}
 	return steps
 }

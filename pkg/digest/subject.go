@@ -1,35 +1,56 @@
 package digest
 
 import (
+	"cmp"
 	"strconv"
 	"strings"
 
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // subjectWidth is how much of a subject a list of mails shows at best.
 const subjectWidth = 90
 
+// subjectMost is how much of a subject SNS takes.
+const subjectMost = 99
+
 // subjectCause is how much room a subject has for the cause, in bytes.
 const subjectCause = 48
 
-// Subject says the outcome in one line of printable ASCII, the most important first. It counts only
-// what AWS confirmed. If nothing could be proven, or nothing was done for lack of proof, it begins
-// with the cause. If every region failed, it says why.
+// Subject says the outcome in one line of printable ASCII, the most important first: whose account it
+// is, what was removed, what that saves, how much needs a person. It counts only what AWS confirmed.
+// If nothing could be proven, or nothing was done for lack of proof, it begins with the cause. If
+// every region failed, it says why.
 func Subject(of record.Run) string {
 	r := run{of}
-	head, tail := "", " - AMI Janitor"
+	head := ""
 	if lead := r.lead(); len(lead) > 0 && !r.AllFailed() {
 		head = lead[0].Short[:min(subjectCause, len(lead[0].Short))] + " - "
 	}
-	if account := r.account(); account != "" {
-		tail += " " + account
+	if head == "" {
+		head = r.whose() + ": "
+	} else {
+		head += cmp.Or(r.account(), "AMI Janitor") + ": " // The cause has taken the room of an alias.
 	}
 	clauses := r.clauses()
-	for len(clauses) > 1 && len(head+strings.Join(clauses, ", ")+tail) > subjectWidth {
+	for len(clauses) > 1 && len(head+strings.Join(clauses, ", ")) > subjectWidth {
 		clauses = clauses[:len(clauses)-1]
 	}
-	return head + strings.Join(clauses, ", ") + tail
+	subject := head + strings.Join(clauses, ", ")
+	return subject[:min(subjectMost, len(subject))]
+}
+
+// whose is the account, with its alias if it has one.
+func (r run) whose() string {
+	switch account := r.account(); {
+	case account == "":
+		return "AMI Janitor"
+	case r.alias() != "":
+		return r.alias() + " " + account
+	default:
+		return account
+	}
 }
 
 // clauses says what happened, then what else there is to know, the most urgent first.
@@ -38,6 +59,12 @@ func (r run) clauses() []string {
 	clauses := []string{r.outcome()}
 	if r.AllFailed() {
 		return clauses
+	}
+	if saves := r.savesInShort(); saves != "" {
+		clauses = append(clauses, saves)
+	}
+	if n := len(r.lead()) + len(r.problems()); n > 0 {
+		clauses = append(clauses, strconv.Itoa(n)+map[bool]string{true: " needs you", false: " need you"}[n == 1])
 	}
 	add := func(n int, one, rest string) {
 		if n > 0 {
@@ -60,6 +87,18 @@ func (r run) clauses() []string {
 	add(t.Deferred-t.Refused, "AMI", " deferred")
 	add(r.Count(record.Image.Announced), "AMI", " due later")
 	return clauses
+}
+
+// savesInShort says what the removals save in a month, in whole dollars, as far as it comes to one.
+func (r run) savesInShort() string {
+	upTo := r.Totals.MonthlySavingsUpTo
+	if r.DryRun {
+		upTo = r.Totals.Amounts.WouldRemove.MonthlyUpTo
+	}
+	if upTo < 1 {
+		return ""
+	}
+	return "-$" + strconv.FormatFloat(upTo, 'f', 0, 64) + "/mo"
 }
 
 func (r run) skippedInShort() string {
@@ -89,7 +128,7 @@ func (r run) outcome() string {
 	case r.DryRun:
 		return "Dry run: " + r.prospect()
 	case t.Deregistered > 0:
-		return number(t.Deregistered, "AMI") + " deregistered"
+		return number(t.Deregistered, "AMI") + " removed"
 	case t.SnapshotsDeleted > 0:
 		return number(t.SnapshotsDeleted, "snapshot") + " deleted"
 	case t.Marked > 0:
@@ -105,7 +144,7 @@ func (r run) outcome() string {
 func (r run) prospect() string {
 	switch t := r.Totals; {
 	case t.WouldDeregister > 0:
-		return number(t.WouldDeregister, "AMI") + " would be deregistered"
+		return number(t.WouldDeregister, "AMI") + " would be removed"
 	case t.Marked > 0:
 		return r.announcedOutcome()
 	case t.SnapshotsWouldDelete > 0:
@@ -139,6 +178,21 @@ func (r run) account() string {
 		account = region.Account
 	}
 	return account
+}
+
+// alias is the alias of the account, short and in printable ASCII; empty if it has none.
+func (r run) alias() string {
+	const longest = 20
+	alias := strings.Map(func(c rune) rune {
+		if c < '!' || c > '~' {
+			return '?'
+		}
+		return c
+	}, plain.Text(r.AccountAlias))
+	if len(alias) > longest {
+		alias = alias[:longest-len("...")] + "..."
+	}
+	return alias
 }
 
 func isAccount(id string) bool {

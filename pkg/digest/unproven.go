@@ -46,7 +46,7 @@ func (r run) busyProblems() []Problem {
 			continue
 		}
 		name, run := plain.Text(region.Region), plain.Text(region.BusyRun)
-		p := Problem{Cases: []Case{{faultText(region.WhyUnreached()), []string{name}}}}
+		p := Problem{Cases: []Case{{Fault: faultText(region.WhyUnreached()), Subjects: []string{name}}}}
 		if r.IsBusyForLong(region) {
 			p.What = name + " is left to run " + run + " for more than a day, and nothing was done there."
 			p.Todo = "See whether that run is still at work. If it is not, the date in its lock is wrong: move locks/" + name + ".json away from " +
@@ -105,9 +105,7 @@ func (r run) unprovenFor(rule retention.Rule) []Problem {
 		p := &problems[i]
 		p.keeps = len(stayed[p.Todo])
 		p.What = count(p.keeps, "stale AMI") + " stayed: " + whyStayed(rule, strings.HasPrefix(p.Todo, soAgain))
-		if more := len(p.Cases) - mostErrors; more > 0 {
-			p.Cases = append(p.Cases[:mostErrors], Case{count(more, "more error") + " of this kind", []string{"and"}})
-		}
+		p.clip(mostErrors)
 	}
 	return problems
 }

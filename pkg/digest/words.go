@@ -46,6 +46,18 @@ func dayOn(date string) string {
 	return day(at)
 }
 
+// shortDay is a day of about now.
+func shortDay(at time.Time) string { return at.UTC().Format("2 Jan") }
+
+// shortDayOn is shortDay for a date such as 2026-01-31. Anything else stays as it is.
+func shortDayOn(date string) string {
+	at, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return plain.Text(date)
+	}
+	return shortDay(at)
+}
+
 func day(at time.Time) string    { return at.UTC().Format("Monday 2 January 2006") }
 func minute(at time.Time) string { return at.UTC().Format("15:04 UTC") }
 

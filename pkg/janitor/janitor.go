@@ -168,6 +168,7 @@ func (j *Janitor) newRecord(id ami.RunID, plan plan, done map[string]ami.SweepRe
 		Copy:           j.Copy,
 		Regions:        slices.Clone(plan.failed),
 		Reader:         j.Reader,
+		Changed:        j.Config.Changed(),
 	}
 	for _, region := range plan.regions {
 		judged := record.NewRegion(region, done[region.Region], j.Config.OwnerTag)

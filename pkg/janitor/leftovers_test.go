@@ -117,7 +117,7 @@ func TestALeftoverThatIsBack(t *testing.T) {
 	var listed []any
 	l.edit("describe-snapshots.json", func(content object) { listed = slices.Clone(content["Snapshots"].([]any)) })
 	l.loseSnapshot(1)
-	if text := digest.Text(l.real(1)); !strings.Contains(text, "not listed any more: ") || strings.Contains(text, "kept (not") {
+	if text := digest.Full(l.real(1)); !strings.Contains(text, "not listed any more: ") || strings.Contains(text, "kept (not") {
 		t.Errorf("%s", text)
 	}
 	l.edit("describe-snapshots.json", func(content object) { content["Snapshots"] = listed })
@@ -279,7 +279,7 @@ func TestASnapshotInTheBinOfAnImageThatMayBeGone(t *testing.T) {
 				return nil, io.ErrUnexpectedEOF
 			})
 		}
-		if record := l.real(0); verdicts(record)[imageID(1)] != "failed" || !strings.Contains(digest.Text(record), "seen in the Recycle Bin after an answer that was lost") {
+		if record := l.real(0); verdicts(record)[imageID(1)] != "failed" || !strings.Contains(digest.Full(record), "seen in the Recycle Bin after an answer that was lost") {
 			t.Errorf("%s", digest.Text(record))
 		}
 		l.wrap = nil

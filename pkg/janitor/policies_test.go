@@ -142,7 +142,7 @@ func TestFactsCountForEveryPolicy(t *testing.T) {
 			if tags := l.tags(1); !maps.Equal(tags, want) || calls(l.account, "EnableImage") > 0 {
 				t.Errorf("the other policy leaves %v, want %v", tags, want)
 			}
-			if text := digest.Text(record); !strings.Contains(text, "OBJECTED TO FOR OTHER POLICIES (1)") {
+			if text := digest.Full(record) + onOneLine(record); !strings.Contains(text, "OBJECTED TO FOR OTHER POLICIES (1)") || !strings.Contains(text, "1 objection for other policies: ") {
 				t.Errorf("it says\n%s", text)
 			}
 			l.settings = a
@@ -250,8 +250,8 @@ func TestAForgedAnnouncementIsTold(t *testing.T) {
 	w := world{images: []object{with(with(image(1, 400, 300, 1), "State", "disabled"), "Tags", []object{{"Key": "ami-janitor:disabled", "Value": "x"}})}}
 	for what, s := range map[string]settings{"RECORDS": {}, "delete-tags": {"RECORDS": t.TempDir()}} {
 		record := newJanitor(t, w.load(t).Client(), s).Run(t.Context(), "20261123T020000Z-aaaaaa", false)
-		text := digest.Text(record)
-		if !strings.HasPrefix(text, "1 stale AMI stayed: each carries tags of an announcement that no record bears out.") || !strings.Contains(text, what) || strings.Contains(text, "OBJECTIONS HEARD") {
+		text := onOneLine(record)
+		if !strings.HasPrefix(text, "1 stale AMI stayed: each carries tags of an announcement that no record bears out.") || !strings.Contains(text, what) || strings.Contains(text, "objection heard") {
 			t.Errorf("%s: it says\n%s", what, text)
 		}
 	}
@@ -314,7 +314,7 @@ func TestAShorterTimeByTag(t *testing.T) {
 // GRACE without RECORDS announces, and says that nothing comes of it.
 func TestGraceWithoutRecords(t *testing.T) {
 	record := run(t, world{images: []object{image(1, 400, 300, 1)}}.load(t).Client(), settings{"GRACE": "14d"}, false)
-	if text := digest.Text(record); !strings.Contains(text, "no later run will remove them") || !strings.Contains(text, "RECORDS") {
+	if text := onOneLine(record); !strings.Contains(text, "no later run will remove them") || !strings.Contains(text, "RECORDS") {
 		t.Errorf("it says\n%s", text)
 	}
 }

@@ -134,7 +134,7 @@ func TestRefusedImagesDoNotTakeTheCap(t *testing.T) {
 		switch tells := strings.Contains(digest, "AuthFailure") && strings.Contains(digest, "AWS Backup or another account owns this"); {
 		case night < 14 && !tells:
 			t.Errorf("night %d says nothing of what EC2 refuses:\n%s", night, digest)
-		case night == 2 && (!strings.Contains(digest, "2 AMIs wait for a later run and 2 AMIs wait because EC2 has refused their removal") || !strings.Contains(digest, "What is left (2 AMIs) takes about 1 more run")):
+		case night == 2 && (!strings.Contains(digest, "Still due 4 AMIs 40 GiB $2.00/mo about 1 more run") || !strings.Contains(digest, "2 AMIs wait because EC2 has refused the removal.")):
 			t.Errorf("night %d does not tell apart who waits for what:\n%s", night, digest)
 		}
 	}

@@ -37,7 +37,7 @@ func TestSampleDigest(t *testing.T) {
 			"DRY_RUN": "false", "MAX_DEREGISTRATIONS": "8", "RECORDS": "s3://" + emulator.RecordsBucket,
 			"REQUIRE_RECYCLE_BIN": "true", "RECYCLE_BIN_DAYS": "14",
 		})
-		j.Version, j.Reader.Stack = "v0.1.0", "ami-janitor"
+		j.Version, j.Reader = "v0.1.0", record.Reader{Stack: "ami-janitor", Home: "us-east-1"}
 		record := j.Run(t.Context(), "20261123T020000Z-3f9c1a", false)
 		got := "Subject: " + digest.Subject(record) + "\n\n" + digest.Text(record)
 
@@ -282,7 +282,7 @@ func copied(t *testing.T, shown gallery) {
 		}
 	})
 	record := l.run(now, false)
-	if text := digest.Text(record); record.Totals.Kept != record.Totals.Images || !strings.Contains(text, "COPIED TAGS (1)") {
+	if text := digest.Full(record); record.Totals.Kept != record.Totals.Images || !strings.Contains(text, "COPIED TAGS (1)") {
 		t.Errorf("%+v\n%s", record.Totals, text)
 	}
 	shown.add("copied with its tags", record)

@@ -122,7 +122,7 @@ func TestEverySourceByItself(t *testing.T) {
 			if got := reasons(record, imageID(1)); got != "in-use: named by "+c.arn {
 				t.Errorf("kept for %q, want in-use: named by %s", got, c.arn)
 			}
-			if strings.Contains(digest.Text(record), "Switched off") {
+			if strings.Contains(digest.Full(record), "Switched off") {
 				t.Errorf("nothing is switched off:\n%s", digest.Text(record))
 			}
 
@@ -132,7 +132,7 @@ func TestEverySourceByItself(t *testing.T) {
 			checkRecord(t, record, 100)
 			want := "deregistered"
 			wantVerdicts(t, record, map[string]string{imageID(1): want, imageID(2): "deregistered"})
-			for name, text := range map[string]string{"mail": digest.Text(record), "plan": digest.Text(run(t, c.world.load(t).Client(), settings{"USAGE_SOURCES": strings.Join(others, ",")}, true))} {
+			for name, text := range map[string]string{"run": digest.Full(record), "plan": digest.Full(run(t, c.world.load(t).Client(), settings{"USAGE_SOURCES": strings.Join(others, ",")}, true))} {
 				if text := strings.Join(strings.Fields(text), " "); !strings.Contains(text, "Switched off, and so not part of the proof: "+source+".") {
 					t.Errorf("%s: it does not say that %s is switched off:\n%s", name, source, text)
 				}

@@ -70,7 +70,7 @@ func TestASharedImageGoesAfterItsReport(t *testing.T) {
 			l.want(1, l.run(night(1), true), "deregister", "stale")
 			record = l.real(1)
 			l.want(1, record, "deregistered", "stale")
-			if !record.Sources.OtherAccounts || strings.Contains(digest.Text(record), "use by other accounts") {
+			if !record.Sources.OtherAccounts || strings.Contains(digest.Full(record), "use by other accounts") {
 				t.Errorf("%s", digest.Text(record))
 			}
 			l.real(2)

@@ -18,9 +18,10 @@ import (
 )
 
 // onOneLine is the mail on one line.
-func onOneLine(record record.Run) string {
-	return strings.Join(strings.Fields(digest.Text(record)), " ")
-}
+func onOneLine(record record.Run) string { return unwrapped(digest.Text(record)) }
+
+// inFull is the full text on one line.
+func inFull(record record.Run) string { return unwrapped(digest.Full(record)) }
 
 // Record and digest name the sources that were asked, and no others.
 func TestUseWasLookedUpOnlyWhereItWas(t *testing.T) {
@@ -78,7 +79,7 @@ func TestUseWasLookedUpOnlyWhereItWas(t *testing.T) {
 			if asked := calls(account, "DescribeInstances") > 0; asked != slices.Contains(record.Sources.LookedUp, "instances") {
 				t.Errorf("instances were listed: %t, looked up %q", asked, record.Sources.LookedUp)
 			}
-			text := onOneLine(record)
+			text := inFull(record)
 			if !strings.Contains(text, c.says) || c.unsaid != "" && strings.Contains(text, c.unsaid) {
 				t.Errorf("it does not say %q, or says %q:\n%s", c.says, c.unsaid, text)
 			}
@@ -108,14 +109,17 @@ func TestTagsThatWereCopied(t *testing.T) {
 			l := live(t, world{images: []object{copied}}, maps.Clone(graceful))
 			record := l.real(0)
 			l.want(0, record, "keep", "recently-used")
-			text := onOneLine(record)
+			text := inFull(record)
+			if mail := onOneLine(record); strings.Contains(mail, "objection") || strings.Contains(mail, "back again") || !strings.Contains(mail, "Copied tags come off 1 AMI.") {
+				t.Error(mail)
+			}
 			if strings.Contains(text, "OBJECTION") || strings.Contains(text, "BACK AGAIN") || strings.Contains(text, "NO LONGER DUE") || !strings.Contains(text, "COPIED TAGS (1)") {
 				t.Error(text)
 			}
 			if left := l.tags(1); len(left) > 0 {
 				t.Errorf("it carries %v", left)
 			}
-			if text = onOneLine(l.real(1)); strings.Contains(text, "COPIED TAGS") {
+			if text = inFull(l.real(1)); strings.Contains(text, "COPIED TAGS") {
 				t.Error(text)
 			}
 			l.want(161, l.real(161), "keep", "recently-used")
@@ -181,7 +185,7 @@ func TestTheDeprecationOfAnOwnerIsTold(t *testing.T) {
 		if !maps.Equal(got, want) {
 			t.Errorf("day %d: %v, want %v", day, got, want)
 		}
-		text := onOneLine(record)
+		text := inFull(record)
 		for _, says := range []string{
 			"Its deprecation date, Thursday 1 June 2028, was set already, and stays.", "Its deprecation date, Wednesday 1 January 2025, was set already, and stays.",
 			"Its deprecation date, Monday 7 December 2026, was set already, and stays.", "EC2 shows it as deprecated from Monday 7 December 2026.",

@@ -13,6 +13,7 @@ type Reader struct {
 	CommandLine bool   // At a command line; else it is the digest of a function.
 	Stack       string // That deployed the function whose policy this is; may be empty.
 	Function    string // Whose policy this is, if there is no stack.
+	Home        string // The region of the function; empty at a command line.
 }
 
 // A setting has three names, all of which follow from that of its variable: DRY_RUN, --dry-run and

@@ -36,7 +36,14 @@ type Run struct {
 	Since          Since             `json:"since,omitzero"`
 
 	Reader Reader `json:"-"` // Who reads the texts about the run.
+
+	// Changed are the settings of the policy that differ from the defaults; nil if that is not
+	// known.
+	Changed []Setting `json:"-"`
 }
+
+// Setting is a variable and its value.
+type Setting struct{ Variable, Value string }
 
 // Sources names the sources of evidence, such as "references".
 type Sources struct {

@@ -1,0 +1,185 @@
+package digest
+
+import (
+	"slices"
+	"time"
+
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+)
+
+// sum is what some images come to, with what to call it.
+type sum struct {
+	label string
+	record.Amount
+	note string
+}
+
+// sums say where all images stand: removed, due, announced, kept.
+func (r run) sums() []sum {
+	a := r.Totals.Amounts
+	removed, due := sum{label: "Removed", Amount: a.Removed}, a.Due
+	if r.DryRun {
+		removed = sum{label: "Would be removed", Amount: a.WouldRemove}
+		due = r.Savings(func(g record.Region, i record.Image) bool {
+			return g.Standing(i) == record.StandingDue && (!i.Planned() || g.IsOnlyPlanned())
+		})
+	}
+	sums := []sum{removed}
+	add := func(label string, amount record.Amount, note string) {
+		if amount.Images+amount.Snapshots > 0 {
+			sums = append(sums, sum{label, amount, note})
+		}
+	}
+	if month := r.Since.Month; month != nil {
+		add("Since "+shortDayOn(month.From), month.Amount, "")
+	}
+	add("Still due", due, r.nightsInShort())
+	add("Announced", a.Announced, r.nextDue())
+	add("Left to others", r.Savings(record.Stands(record.StandingLeft)), "")
+	add("Kept", a.Kept, "")
+	return sums
+}
+
+func (r run) nightsInShort() string {
+	if n := r.Totals.NightsNeeded; n > 0 {
+		return "about " + count(n, "more run")
+	}
+	return ""
+}
+
+// nextDue says when the next of the announced images is due.
+func (r run) nextDue() string {
+	next := ""
+	r.Each(func(i record.Image) bool { return i.IsNew() || i.Announced() }, func(_ record.Region, i record.Image) {
+		if i.DueOn != "" && (next == "" || i.DueOn < next) {
+			next = i.DueOn
+		}
+	})
+	if next == "" {
+		return ""
+	}
+	return "the next due on " + shortDayOn(next)
+}
+
+// atAGlance is the table of sums, what limits them, and how to take the removals back.
+func (r run) atAGlance() Section {
+	if r.Totals.Images+r.Totals.SnapshotsDeleted+r.Totals.SnapshotsWouldDelete == 0 {
+		return Section{}
+	}
+	var rows [][]string
+	for _, s := range r.sums() {
+		rows = append(rows, []string{s.label, inColumn(s.Images, "AMI"), thousands(s.GiB) + " GiB", money(s.MonthlyUpTo) + "/mo", s.note})
+	}
+	return Section{Groups: []Group{
+		{Columns: Columns{Align: "lrrrl", Rows: rows}},
+		{Intro: says(r.upperBounds())},
+		{Intro: r.undo()},
+	}}
+}
+
+// inColumn is count for a column: one thing leaves room for the "s" of several.
+func inColumn(n int, one string) string {
+	if n == 1 {
+		return "1 " + one + " "
+	}
+	return count(n, one)
+}
+
+// upperBounds says in a line what limits the sums.
+func (r run) upperBounds() string {
+	from := r.Totals.SavingsFrom
+	switch {
+	case !slices.ContainsFunc(r.sums(), func(s sum) bool { return s.GiB > 0 }):
+		return ""
+	case !from.IsZero():
+		return "At most: snapshots are incremental; the Recycle Bin is billed until " + shortDay(from) + "."
+	case r.DryRun || r.Totals.SnapshotsDeleted == 0:
+		return "At most: snapshots are incremental."
+	default:
+		return "At most: snapshots are incremental; what is in the Recycle Bin is billed."
+	}
+}
+
+// mostLeftovers is how many earlier runs an undo is told of for which it left something.
+const mostLeftovers = 2
+
+// undo says how to take back what the run removed, and what cannot be taken back.
+func (r run) undo() []Line {
+	removed, restorable, lost := r.Totals.Deregistered, r.Totals.Restorable, r.lost()
+	var lines []Line
+	switch {
+	case removed == 0:
+	case restorable > 0:
+		lines = append(says("This brings "+r.restorableOf()+" back, until "+shortDay(r.firstExit())+":"),
+			command(r.Reader.Command("undo "+plain.Printable(r.Run.Run))))
+	case removed == lost:
+		lines = says("None can be restored: the Recycle Bin does not hold them.")
+	default:
+		lines = append(says("What the Recycle Bin holds can be restored:"),
+			command("aws ec2 list-images-in-recycle-bin --region "+r.regionOrPlaceholder()))
+	}
+	leftovers := r.undoOfLeftovers()
+	if more := len(leftovers.Intro) - 1 - mostLeftovers; more > 0 {
+		leftovers.Intro = append(leftovers.Intro[:1+mostLeftovers], says("And "+count(more+leftovers.More, "more run")+"; the run record has all of them.")...)
+	}
+	return append(lines, leftovers.Intro...)
+}
+
+func (r run) restorableOf() string {
+	removed, restorable := r.Totals.Deregistered, r.Totals.Restorable
+	switch removed {
+	case 1:
+		return "it"
+	case restorable:
+		return "all of them"
+	default:
+		return thousands(int64(restorable)) + " of the " + thousands(int64(removed))
+	}
+}
+
+// firstExit is when the first of the restorable images leaves the Recycle Bin.
+func (r run) firstExit() time.Time {
+	var exits []time.Time
+	r.Each(record.Image.IsRestorable, func(_ record.Region, i record.Image) { exits = append(exits, i.Outcome.RestorableUntil) })
+	if len(exits) == 0 {
+		return time.Time{}
+	}
+	return slices.MinFunc(exits, time.Time.Compare)
+}
+
+// freed is what goes with each of the images of a region that go, by id. A shared snapshot goes with
+// the last of its images.
+func (r run) freed(region record.Region) map[string]record.Amount {
+	last, snapshots := map[string]string{}, map[string]record.PlannedSnapshot{}
+	for _, i := range region.Images {
+		for _, s := range i.Snapshots {
+			if goesWith(i, s) {
+				last[s.SnapshotID], snapshots[s.SnapshotID] = i.ImageID, s
+			}
+		}
+	}
+	freed := map[string]record.Amount{}
+	for id, s := range snapshots {
+		a := freed[last[id]]
+		a.Snapshots++
+		a.GiB += s.SizeGiB
+		if s.Archived {
+			a.ArchivedGiB += s.SizeGiB
+		}
+		a.MonthlyUpTo = r.Monthly(a.GiB, a.ArchivedGiB)
+		freed[last[id]] = a
+	}
+	return freed
+}
+
+// goesWith reports whether a snapshot was deleted with an image that was removed, or is to be.
+func goesWith(i record.Image, s record.PlannedSnapshot) bool {
+	if i.Outcome == nil {
+		return i.Planned() && s.Verdict == record.DeleteSnapshot
+	}
+	return i.Removed() && slices.ContainsFunc(i.Outcome.Snapshots, func(result ami.SnapshotResult) bool {
+		return result.SnapshotID == s.SnapshotID && result.Status == ami.SnapshotDeleted
+	})
+}
