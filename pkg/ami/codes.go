@@ -38,6 +38,7 @@ const (
 	ReasonNeverLaunched = "never-launched"
 	ReasonRefused       = "refused"
 	ReasonOverCap       = "over-cap"
+	ReasonNotApproved   = "not-approved"
 
 	ReasonUsedSincePlanned    = "used-since-planned"
 	ReasonChangedSincePlanned = "changed-since-planned"

@@ -52,6 +52,12 @@ type Janitor struct {
 	// nil.
 	Confirm func(plan record.Run) bool
 
+	// Approved is all that a run may do; nil for whatever its policy finds.
+	Approved *retention.Approved
+
+	// Planned is called with all that a run is about to do; may be nil.
+	Planned func(retention.Approved)
+
 	watchdog *journal.Watchdog // Of the current run.
 }
 
@@ -71,6 +77,9 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 	defer limits.cancel()
 
 	plan := j.makePlan(limits, id)
+	if j.Planned != nil {
+		j.Planned(retention.Approve(plan.regions))
+	}
 	if !dryRun && j.Confirm != nil {
 		plan, dryRun = j.confirm(limits, id, plan)
 	}
@@ -103,6 +112,9 @@ func (j *Janitor) makePlan(limits limits, run ami.RunID) plan {
 			break
 		}
 		regions = account.Plan(evidence)
+	}
+	if j.Approved != nil {
+		regions = j.Approved.Narrow(regions)
 	}
 	return plan{survey, regions, asked}
 }

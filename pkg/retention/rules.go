@@ -104,6 +104,7 @@ var otherRules = []Rule{
 	{Code: ami.ReasonNeverLaunched, Meaning: "was never launched for longer than the policy allows, and nothing refers to it"},
 	{Code: ami.ReasonRefused, Meaning: "has to wait for a week: EC2 has refused its removal"},
 	{Code: ami.ReasonOverCap, Meaning: "has to wait for a later run: this one has reached its cap"},
+	{Code: ami.ReasonNotApproved, Meaning: "is not in the plan that was approved, or has changed since"},
 	{Code: ami.ReasonUsedSincePlanned, Meaning: "was found to be in use just before its removal"},
 	{Code: ami.ReasonChangedSincePlanned, Meaning: "was changed after the plan was made"},
 }

@@ -1,0 +1,176 @@
+package retention
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+)
+
+// Approved is what a person has approved of the plans of an account. A later plan is narrowed to
+// it, and never gains anything by it, whatever it says: it may come from a file that anybody wrote.
+type Approved struct {
+	Account string                    `json:"account"`
+	Regions map[string]ApprovedRegion `json:"regions"`
+}
+
+// ApprovedRegion is what is approved in one region.
+type ApprovedRegion struct {
+	Images    map[string]ApprovedImage `json:"images"`              // By id.
+	Leftovers []string                 `json:"leftovers,omitempty"` // The snapshots that earlier runs have left; sorted.
+}
+
+// ApprovedImage is what is approved of one image.
+type ApprovedImage struct {
+	Decision  Decision    `json:"decision"`
+	Action    GraceAction `json:"action,omitempty"`
+	Unmark    Unmark      `json:"unmark,omitempty"`
+	Snapshots []string    `json:"snapshots,omitempty"` // Those that go; sorted.
+	Facts     string      `json:"facts"`               // A digest of the facts of the image when it was judged.
+}
+
+// Approve returns all that plans would do: what a person who approves of them has approved.
+func Approve(plans []Plan) Approved {
+	approved := Approved{Regions: map[string]ApprovedRegion{}}
+	for i := range plans {
+		plan := &plans[i]
+		approved.Account = plan.Account // One for all.
+		region := ApprovedRegion{Images: map[string]ApprovedImage{}}
+		for j := range plan.Verdicts {
+			if v := &plan.Verdicts[j]; plan.acts(v) {
+				region.Images[v.Image.ID] = v.approved()
+			}
+		}
+		for _, leftover := range plan.Leftovers {
+			if leftover.Delete && plan.Hold == "" && !plan.Busy {
+				region.Leftovers = append(region.Leftovers, leftover.SnapshotID)
+			}
+		}
+		slices.Sort(region.Leftovers)
+		region.Leftovers = slices.Compact(region.Leftovers)
+		approved.Regions[plan.Region] = region
+	}
+	return approved
+}
+
+// acts reports whether carrying out the plan changes the image. A held region only loses marks.
+func (p *Plan) acts(v *Verdict) bool {
+	switch {
+	case p.Busy:
+		return false
+	case v.Decision == Deregister || v.Decision == Mark:
+		return p.Hold == ""
+	default:
+		return v.Unmark != LeaveMark || v.CopiedTags != ""
+	}
+}
+
+func (v *Verdict) approved() ApprovedImage {
+	approved := ApprovedImage{Decision: v.Decision, Action: v.Action, Unmark: v.Unmark, Facts: factsOf(v.Image)}
+	for _, snapshot := range v.Snapshots {
+		if snapshot.Delete {
+			approved.Snapshots = append(approved.Snapshots, snapshot.SnapshotID)
+		}
+	}
+	slices.Sort(approved.Snapshots)
+	return approved
+}
+
+// factsOf is a digest of all that is known of an image.
+func factsOf(image ami.Image) string {
+	text, err := json.Marshal(image)
+	if err != nil {
+		return "" // Texts, times and lists have a form in JSON.
+	}
+	digest := sha256.Sum256(text)
+	return hex.EncodeToString(digest[:])
+}
+
+// Narrow returns the plans without all that is not approved: such images stay as they are, and so
+// do the snapshots that they use. Nobody has approved of usage reports either. The tags of removals
+// that are over still come off: that changes no image's fate.
+func (a Approved) Narrow(plans []Plan) []Plan {
+	narrowed := slices.Clone(plans)
+	for i := range narrowed {
+		plan := &narrowed[i]
+		region := a.Regions[plan.Region]
+		if plan.Account != a.Account {
+			region = ApprovedRegion{}
+		}
+		plan.ReportsWanted, plan.ReportsDone = nil, nil
+		region.narrowImages(plan)
+		region.narrowLeftovers(plan)
+	}
+	return narrowed
+}
+
+func (a ApprovedRegion) narrowImages(plan *Plan) {
+	plan.Verdicts = slices.Clone(plan.Verdicts)
+	staying := map[string]string{} // The image that keeps a snapshot, by the id of the latter.
+	for i := range plan.Verdicts {
+		v := &plan.Verdicts[i]
+		why := a.refuses(v)
+		if why == "" {
+			continue
+		}
+		if v.Decision == Deregister {
+			for _, id := range v.Image.SnapshotIDs {
+				staying[id] = v.Image.ID
+			}
+		}
+		v.leave(why)
+	}
+	for i := range plan.Verdicts {
+		v := &plan.Verdicts[i]
+		v.Snapshots = slices.Clone(v.Snapshots)
+		for j := range v.Snapshots {
+			if s := &v.Snapshots[j]; s.Delete && staying[s.SnapshotID] != "" {
+				s.Delete, s.LastImageID, s.Why = false, "", staying[s.SnapshotID]+" still uses it"
+			}
+		}
+	}
+}
+
+// refuses says why nothing may be done to an image although the plan has something to do; empty if
+// that is approved, or if there is nothing.
+func (a ApprovedRegion) refuses(v *Verdict) string {
+	approved, known := a.Images[v.Image.ID]
+	now := v.approved()
+	switch {
+	case v.Decision != Deregister && v.Decision != Mark && v.Unmark == LeaveMark && v.CopiedTags == "":
+		return ""
+	case !known:
+		return "it is not in the approved plan"
+	case approved.Facts != now.Facts:
+		return "its facts have changed since the plan was approved"
+	case approved.Decision != now.Decision || approved.Action != now.Action || approved.Unmark != now.Unmark:
+		return "the approved plan does something else to it"
+	case !slices.Equal(approved.Snapshots, now.Snapshots):
+		return "other snapshots would go with it than in the approved plan"
+	default:
+		return ""
+	}
+}
+
+// leave makes of a verdict one that leaves its image as it is.
+func (v *Verdict) leave(why string) {
+	if v.Decision == Deregister || v.Decision == Mark {
+		v.Decision, v.Reasons = Keep, []Reason{{ami.ReasonNotApproved, why}}
+		v.Due, v.Action, v.Snapshots = time.Time{}, "", nil
+	} else {
+		v.Reasons = append(slices.Clip(v.Reasons), Reason{ami.ReasonNotApproved, why})
+	}
+	v.Unmark, v.Undo, v.CopiedTags = LeaveMark, Undo{}, ""
+}
+
+func (a ApprovedRegion) narrowLeftovers(plan *Plan) {
+	plan.Leftovers = slices.Clone(plan.Leftovers)
+	for i := range plan.Leftovers {
+		if l := &plan.Leftovers[i]; l.Delete && !slices.Contains(a.Leftovers, l.SnapshotID) {
+			l.Delete, l.Undecided, l.Why = false, true, "not in the approved plan"
+		}
+	}
+}
