@@ -20,7 +20,6 @@ import (
 	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
-	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
@@ -260,6 +259,9 @@ func TestConfirmation(t *testing.T) {
 		if got := p.confirm(t.Context(), plan); got != want || out.Len() > 0 || !strings.Contains(errs.String(), "2 images") || !strings.Contains(errs.String(), plan.PolicySentence) {
 			t.Errorf("%q: %v, out %q, err %q", answer, got, out.String(), errs.String())
 		}
+		if p.declined == want || p.interrupted {
+			t.Errorf("%q: declined %v, interrupted %v", answer, p.declined, p.interrupted)
+		}
 	}
 }
 
@@ -275,18 +277,64 @@ func TestTheQuestion(t *testing.T) {
 	busy := objections
 	busy.Hold, busy.Busy = "another run is at work", true
 	for want, plan := range map[string]record.Run{
-		"Deregister 2 images":                                                                {Totals: record.Totals{WouldDeregister: 2}, Regions: []record.Region{held}},
-		"Deregister 0 images, and announce the removal of 3":                                 {Totals: record.Totals{Marked: 3}},
-		"Deregister 0 images, and delete 2 snapshots that earlier runs have left":            {Regions: []record.Region{leftover, held, leftover}},
-		"Deregister 0 images, and take back the announced removal of 2":                      {Regions: []record.Region{objections, busy}},
-		"Deregister 0 images, and note on 1 that they are there, and take copied tags off 2": {Regions: []record.Region{tags}},
-		"Deregister 2 images, and announce the removal of 3, and delete 1 snapshots that earlier runs have left": {
+		"Deregister 2 images":                                                       {Totals: record.Totals{WouldDeregister: 2}, Regions: []record.Region{held}},
+		"Deregister 0 images|Announce the removal of 3.":                            {Totals: record.Totals{Marked: 3}},
+		"Deregister 0 images|Of the snapshots, earlier runs have left 2.":           {Regions: []record.Region{leftover, held, leftover}},
+		"Deregister 0 images|Take back the announced removal of 2.":                 {Regions: []record.Region{objections, busy}},
+		"Deregister 0 images|Note on 1 that they are back.|Take copied tags off 2.": {Regions: []record.Region{tags}},
+		"Deregister 2 images|Announce the removal of 3.|Of the snapshots, earlier runs have left 1.": {
 			Totals: record.Totals{WouldDeregister: 2, Marked: 3}, Regions: []record.Region{leftover},
 		},
 	} {
-		if got := digest.Question(plan); got != want {
+		got := slices.DeleteFunc(question(plan), func(line string) bool { return strings.Contains(line, "ami-janitor undo") })
+		got[0], _, _ = strings.Cut(got[0], " and delete ")
+		if got := strings.Join(got, "|"); got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
+	}
+}
+
+// A person who is asked knows where, how much, and what does not come back.
+func TestTheQuestionNamesWhereAndHowMuch(t *testing.T) {
+	of := func(policy map[string]string, images ...record.Image) record.Run {
+		plan := record.Run{
+			Run: "20261123T020000Z-3f9c1a", DryRun: true, AccountAlias: "prod", Policy: policy, StartedAt: tonight,
+			Regions: []record.Region{{Account: "123456789012", Region: "eu-west-1", Images: images}},
+		}
+		plan.Finish(tonight, 0.05)
+		return plan
+	}
+	going := func(id, manifest string, gib int64) record.Image {
+		image := record.Image{ImageID: id, Verdict: retention.Deregister, S3Location: manifest}
+		if manifest == "" {
+			image.SnapshotCount = 1
+			image.Snapshots = []record.PlannedSnapshot{{SnapshotID: "snap-" + id, SizeGiB: gib, Verdict: record.DeleteSnapshot}}
+		}
+		return image
+	}
+	bin := map[string]string{"requireRecycleBin": "true", "recycleBinDays": "14"}
+	for name, test := range map[string]struct {
+		plan record.Run
+		says []string
+	}{
+		"all can be restored": {
+			of(bin, going("ami-1", "", 100), going("ami-2", "", 1100)),
+			[]string{"Deregister 2 images and delete 2 snapshots of account 123456789012 (prod) in eu-west-1: 1,200 GiB, up to $60.00 a month.",
+				"The 2 images can be restored until 7 December 2026 at least: ami-janitor undo 20261123T020000Z-3f9c1a"},
+		},
+		"one cannot be restored": {
+			of(map[string]string{"requireRecycleBin": "false", "recycleBinDays": "14"}, going("ami-1", "", 8), going("ami-2", "bucket/manifest.xml", 0)),
+			[]string{"1 image CANNOT BE RESTORED", "Nobody has looked whether the Recycle Bin holds the other 1 image", "--require-recycle-bin", "ami-janitor undo 20261123T020000Z-3f9c1a"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := strings.Join(question(test.plan), "\n")
+			for _, want := range test.says {
+				if !strings.Contains(asked, want) {
+					t.Errorf("%q is not in:\n%s", want, asked)
+				}
+			}
+		})
 	}
 }
 
@@ -657,7 +705,7 @@ func TestWhereNothingCouldBeAsked(t *testing.T) {
 					t.Errorf("%s:\n%s", command, got.out)
 				}
 				record := cli(t, nil, append(strings.Fields(command), "--output=json")...).record(t)
-				if shown := terminalText(record, ""); !strings.HasPrefix(shown, begins+c.says+"What to do: ") {
+				if shown := terminalText(record, &unfiltered, "", 120, false); !strings.HasPrefix(shown, begins+c.says+"What to do: ") {
 					t.Errorf("on a terminal: %s", shown)
 				}
 			}

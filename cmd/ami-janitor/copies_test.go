@@ -34,7 +34,7 @@ func TestARehearsalSaysWhatTheCopyLacks(t *testing.T) {
 		if !strings.Contains(strings.Join(strings.Fields(text), " "), line) {
 			t.Errorf("the digest does not say %q:\n%s", line, text)
 		}
-		if !strings.Contains(digest.BelowTheTable(record), line+"\n") {
+		if !strings.Contains(strings.Join(strings.Fields(terminalText(record, &unfiltered, "", 80, false)), " "), line) {
 			t.Errorf("the terminal does not say %q", line)
 		}
 		explained := cli(t, nil, "explain", "--account", dir, "--now", nightly, record.Regions[0].Images[0].ImageID)

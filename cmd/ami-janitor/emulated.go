@@ -145,7 +145,7 @@ the built-in sample. No real account is talked to.`,
 		Args: cobra.NoArgs,
 	}
 	copied := addCopied(command, lookup)
-	output := addOutput(command)
+	output, view := addRunOutput(command, std), addView(command)
 	dryRun := command.Flags().Bool("dry-run", false, "stop after the plan")
 	stateOut := command.Flags().String("state-out", "", "directory for the account as the run leaves it")
 	settings := addSettings(command, lookup)
@@ -164,7 +164,10 @@ the built-in sample. No real account is talked to.`,
 		if err != nil {
 			return err
 		}
-		printer := output.printer(std)
+		printer, err := output.viewed(std, view, r.Config)
+		if err != nil {
+			return err
+		}
 		printer.heading = "REHEARSAL on a copy: whatever it says, no real account was changed.\n\n"
 		printer.assume(r.assumed)
 		result := carryOut(command.Context(), r.Janitor, *dryRun, printer)

@@ -6,15 +6,15 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jedib0t/go-pretty/v6/progress"
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
@@ -33,39 +33,83 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// output is the choice of how a record is printed.
+// columnsOf is how wide a terminal is, in characters; 80 where that is not known.
+func columnsOf(stream any) int {
+	if file, ok := stream.(*os.File); ok {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return 80
+}
+
+// output is the choice of how something is printed.
 type output string
 
 const (
-	outputText output = "text"
-	outputJSON output = "json"
+	outputTable    output = "table"
+	outputText     output = "text"
+	outputJSON     output = "json"
+	outputCSV      output = "csv"
+	outputMarkdown output = "markdown"
 )
+
+// outputFlag is the flag of an output.
+type outputFlag struct {
+	chosen *output
+	of     []output
+}
 
 func addOutput(command *cobra.Command) *output {
 	chosen := outputText
-	command.Flags().Var(&chosen, "output", "text or json")
+	command.Flags().Var(&outputFlag{&chosen, []output{outputText, outputJSON}}, "output", "text or json")
 	return &chosen
 }
 
-// Set, String and Type make output a flag.
-func (o *output) Set(value string) error {
-	if *o = output(value); *o != outputText && *o != outputJSON {
-		return fmt.Errorf("%q is neither text nor json", value)
+// addRunOutput is addOutput for commands that print a run: a table where there is a terminal, else
+// the digest.
+func addRunOutput(command *cobra.Command, std streams) *output {
+	chosen := outputText
+	if isTerminal(std.out) {
+		chosen = outputTable
 	}
+	flag := &outputFlag{&chosen, []output{outputTable, outputText, outputJSON, outputCSV, outputMarkdown}}
+	command.Flags().Var(flag, "output", "table, text, json, csv or markdown; a terminal gets a table, and a pipe the digest as text")
+	command.Flags().Lookup("output").DefValue = "" // It depends.
+	return &chosen
+}
+
+// Set, String and Type make a flag of an outputFlag.
+func (f *outputFlag) Set(value string) error {
+	if !slices.Contains(f.of, output(value)) {
+		names := make([]string, len(f.of))
+		for i, name := range f.of {
+			names[i] = string(name)
+		}
+		return fmt.Errorf("%q is none of %s", value, strings.Join(names, ", "))
+	}
+	*f.chosen = output(value)
 	return nil
 }
 
-func (o *output) String() string { return string(*o) }
+func (f *outputFlag) String() string {
+	if f.chosen == nil {
+		return ""
+	}
+	return string(*f.chosen)
+}
 
 // Type names the value in the help.
-func (o *output) Type() string { return "format" }
+func (f *outputFlag) Type() string { return "format" }
 
 // printer shows a run: its progress on the standard error, its record on the standard output.
 type printer struct {
 	output
 	streams
-	heading  string // Comes before the digest; empty for a run on a real account.
-	declined bool   // A person was shown the plan, and said no.
+	view        *view
+	heading     string // Comes before the digest; empty for a run on a real account.
+	declined    bool   // A person was shown the plan, and did not say yes.
+	interrupted bool   // An interruption was the answer.
 
 	tellsChanges bool // Whether there is something to do is told by the exit status.
 
@@ -74,49 +118,103 @@ type printer struct {
 	started time.Time
 }
 
-func (o *output) printer(std streams) *printer { return &printer{output: *o, streams: std} }
+func (o *output) printer(std streams) *printer {
+	return &printer{output: *o, streams: std, view: &unfiltered}
+}
 
-// assume tells what a rehearsal takes for granted: before the digest, or beside JSON.
+// viewed is a printer of a run, with a view of it.
+func (o *output) viewed(std streams, v *view, judged config.Config) (*printer, error) {
+	p := o.printer(std)
+	p.view = v
+	return p, v.check(*o, judged.OwnerTag)
+}
+
+// assume tells what a rehearsal takes for granted: before the digest, or beside JSON and CSV.
 func (p *printer) assume(sentence string) {
 	switch {
 	case sentence == "":
-	case p.output == outputJSON:
+	case p.output == outputJSON || p.output == outputCSV:
 		p.say("%s", sentence)
 	default:
 		p.heading += sentence + "\n\n"
 	}
 }
 
-// print prints the record: as JSON, as a table where there is a terminal, else as the digest.
+// print prints the record in the form that was chosen.
 func (p *printer) print(run record.Run) error {
 	p.stopProgress()
-	switch {
-	case p.output == outputJSON:
-		return run.Encode(p.out, "  ")
-	case p.declined:
+	if p.declined && p.output != outputJSON {
 		_, err := fmt.Fprintln(p.out, "Nothing was changed.")
 		return err
-	case isTerminal(p.out):
-		_, err := fmt.Fprint(p.out, terminalText(run, p.heading))
-		return err
+	}
+	var err error
+	switch p.output {
+	case outputJSON:
+		err = run.Encode(p.out, "  ")
+	case outputCSV:
+		_, listed, out := p.view.rows(run)
+		if _, err = fmt.Fprintln(p.out, flat(run, listed, csvCell).RenderCSV()); err == nil {
+			for _, sentence := range besides(run, p.view.note(len(listed), out)) {
+				p.say("%s", sentence)
+			}
+		}
+	case outputMarkdown:
+		_, listed, out := p.view.rows(run)
+		_, err = fmt.Fprint(p.out, markdownCell(strings.TrimSpace(p.heading))+"\n\n"+markdown(run, listed, p.view.note(len(listed), out)))
+	case outputTable:
+		_, err = fmt.Fprint(p.out, p.terminalText(run))
 	default:
-		_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(digest.Text(run), "\n"))
-		return err
+		_, err = fmt.Fprintln(p.out, p.heading+strings.TrimRight(p.digest(run), "\n"))
 	}
+	return err
 }
 
-// terminalText is a table of all images, and the outcome in a line. Of a run that failed in every region it says why, and what to do.
-func terminalText(run record.Run, heading string) string {
-	if failed := digest.FailedText(run); failed != "" {
-		return heading + failed + digest.BelowTheTable(run)
-	}
-	return fmt.Sprintf("%s\n\n%s%s\n%s", imageTable(run), heading, digest.Subject(run), digest.BelowTheTable(run))
+// digest is the text about a run: all that there is to say, if all is to be shown.
+func (p *printer) digest(run record.Run) string {
+	return digest.Text(run)
 }
 
-// confirm shows a plan and asks whether to carry it out. An interruption is a no.
+func (p *printer) terminalText(run record.Run) string {
+	return terminalText(run, p.view, p.heading, columnsOf(p.out), isTerminal(p.out))
+}
+
+// terminalText is what a run comes to, on a terminal of some width: what changes, what stays, what
+// needs a person, and the sum in the last line. Of a run that failed in every region it says why,
+// and what to do.
+func terminalText(run record.Run, v *view, heading string, width int, colour bool) string {
+	s := newSheet(width, colour)
+	if run.AllFailed() {
+		s.failure(run, heading)
+		return s.String()
+	}
+	through, listed, out := v.rows(run)
+	s.tables(run, listed)
+	s.staying(run, through)
+	if note := v.note(len(listed), out); note != "" {
+		s.WriteByte('\n')
+		s.paragraph("", note)
+	}
+	s.problems(run)
+	s.outcome(run, heading)
+	return s.String()
+}
+
+// besides is what there is to say of a run where a table has no room for it, in sentences.
+func besides(run record.Run, note string) []string {
+	var sentences []string
+	if note != "" {
+		sentences = append(sentences, note)
+	}
+	for _, p := range digest.Problems(run) {
+		sentences = append(sentences, p.What+" What to do: "+inShort(p.Todo))
+	}
+	return append(append(sentences, digest.CopyLines(run.Copy)...), doneWhere(run), sum(run))
+}
+
+// confirm shows all that a plan changes, and asks whether to carry it out. An interruption is a no.
 func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 	p.stopProgress()
-	_, _ = fmt.Fprintf(p.err, "%s\n\n%s\n%s? Type yes: ", imageTable(plan), plan.PolicySentence, digest.Question(plan))
+	_, _ = fmt.Fprint(p.err, ask(plan, columnsOf(p.err), isTerminal(p.err)))
 	answers := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(p.in).ReadString('\n')
@@ -126,51 +224,9 @@ func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 	case answer := <-answers:
 		p.declined = answer != "yes"
 	case <-ctx.Done():
-		p.declined = true
+		p.declined, p.interrupted = true, true
 	}
 	return !p.declined
-}
-
-// imageTable draws the table of all images.
-func imageTable(run record.Run) string {
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.Style().Options.SeparateColumns = false
-	t.Style().Options.DrawBorder = false
-	t.AppendHeader(table.Row{"Region", "Image", "Name", "", "Why"})
-	t.SetColumnConfigs([]table.ColumnConfig{
-		{Number: 3, WidthMax: 40, WidthMaxEnforcer: wholeWords},
-		{Number: 5, WidthMax: 70, WidthMaxEnforcer: wholeWords},
-	})
-	for _, row := range digest.Table(run) {
-		t.AppendRow(table.Row{row.Region, row.ID, row.Name, colours[row.Tone].Sprint(row.State), row.Why})
-	}
-	return t.Render()
-}
-
-var colours = map[digest.Tone]text.Color{
-	digest.Quiet: text.Faint, digest.Pending: text.FgYellow, digest.Done: text.FgGreen, digest.Bad: text.FgRed,
-}
-
-// wholeWords wraps a text, and never inside a word: an ARN, a name or a path has to be copyable. A longer word makes its column wider.
-func wholeWords(words string, most int) string {
-	var wrapped strings.Builder
-	column := 0
-	for i, word := range strings.Fields(words) {
-		width := text.StringWidthWithoutEscSequences(word)
-		switch {
-		case i == 0:
-		case column+1+width > most:
-			wrapped.WriteByte('\n')
-			column = 0
-		default:
-			wrapped.WriteByte(' ')
-			column++
-		}
-		wrapped.WriteString(word)
-		column += width
-	}
-	return wrapped.String()
 }
 
 // patience is how long work has to last before its progress is shown.

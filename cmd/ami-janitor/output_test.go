@@ -1,22 +1,40 @@
 package main
 
 import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/creack/pty"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"pgregory.net/rapid"
+
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
+// shown is a run on a terminal of 80 columns.
+func shown(run record.Run) string { return terminalText(run, &unfiltered, "", 80, false) }
+
+// words are a text without its line breaks.
+func words(text string) string { return strings.Join(strings.Fields(text), " ") }
+
 func TestTheTableShowsWhatIsNoImage(t *testing.T) {
-	removed := retention.Verdict{Image: ami.Image{ID: "ami-0123456789example"}, Decision: retention.Deregister}
-	outcome := ami.Outcome{ImageID: removed.Image.ID, Status: ami.Deregistered, InBinUntil: tonight.AddDate(0, 0, 14)}
+	gone := retention.Verdict{Image: ami.Image{ID: "ami-0123456789example"}, Decision: retention.Deregister}
+	outcome := ami.Outcome{ImageID: gone.Image.ID, Status: ami.Deregistered, InBinUntil: tonight.AddDate(0, 0, 14)}
 	plan := retention.Plan{
-		Region: "eu-west-1", Verdicts: []retention.Verdict{removed}, Orphans: make([]retention.Orphan, 3),
+		Region: "eu-west-1", Verdicts: []retention.Verdict{gone}, Orphans: make([]retention.Orphan, 3),
 		Leftovers: []retention.LeftoverVerdict{
 			{Leftover: ami.Leftover{Run: "run-1", SnapshotID: "snap-0123456789example"}, Delete: true},
 			{Leftover: ami.Leftover{Run: "run-1", SnapshotID: "snap-1234567890example"}, Why: "named by \x1b[31m"},
@@ -30,36 +48,358 @@ func TestTheTableShowsWhatIsNoImage(t *testing.T) {
 		record.NewRegion(retention.Plan{Region: "us-east-1", Hold: "no Recycle Bin rule covers what is to be removed"}, ami.SweepResult{}, ""),
 	}}
 	record.Finish(tonight.Add(time.Minute), 0.05)
-	shown := imageTable(record) + "\n" + digest.BelowTheTable(record)
+	all := unfiltered
+	all.show = showAll
+	table := words(terminalText(record, &all, "", 80, false))
 	for _, want := range []string{
-		"3 snapshots whose image is gone", "snap-0123456789example", "deleted", "left by run run-1", "snap-1234567890example", "kept", "named by",
-		"only planned", "no Recycle Bin rule covers what is to be removed", "restorable until 2026-12-07T02:00:00Z",
-		"ami-janitor undo run-2\n", "The full record: s3://amzn-s3-demo-bucket/run-2/record.json\n",
+		"Snapshots whose image is gone: reported, never deleted in eu-west-1 (3)", "snap-0123456789example", "deleted: left by run run-1",
+		"snap-1234567890example", "kept: left by run run-1", "named by", "us-east-1 was only planned", "no Recycle Bin rule covers what is to be removed",
+		"ami-janitor undo run-2", "The full record: s3://amzn-s3-demo-bucket/run-2/record.json",
 	} {
-		if !strings.Contains(shown, want) {
-			t.Errorf("%q is not in:\n%s", want, shown)
+		if !strings.Contains(table, want) {
+			t.Errorf("%q is not in:\n%s", want, terminalText(record, &all, "", 80, false))
 		}
 	}
-	if strings.Contains(shown, "named by \x1b") {
-		t.Errorf("%q", shown)
+	if strings.Contains(table, "\x1b") {
+		t.Errorf("%q", table)
 	}
 }
 
-// What a person copies from the table stands on one line, however long it is.
-func TestTheTableBreaksNoWord(t *testing.T) {
-	const arn = "arn:aws:autoscaling:eu-west-1:123456789012:autoScalingGroup:930d940e-891e-4781-a11a-7b0acd480f03:autoScalingGroupName/payments"
-	name := strings.Repeat("golden-base-image-", 7)
-	plan := retention.Plan{Region: "eu-west-1", Verdicts: []retention.Verdict{{
-		Image: ami.Image{ID: "ami-0123456789example", Name: name}, Decision: retention.Keep,
-		Reasons: []retention.Reason{{Code: "in-use", Detail: "named by " + arn}, {Code: "recently-used", Detail: "last launched 2026-11-02, 21 days ago"}},
-	}}}
-	shown := imageTable(record.Run{Regions: []record.Region{record.NewRegion(plan, ami.SweepResult{}, "")}})
-	for _, want := range []string{arn, name, "last launched 2026-11-02, 21 days ago"} {
-		if !strings.Contains(shown, want) {
-			t.Errorf("%q is not in:\n%s", want, shown)
+// hostile are names and other texts as nobody should choose them.
+var hostile = []string{
+	"", "web-2026-01-02", strings.Repeat("golden-base-image-", 7), strings.Repeat("\u88ab\u6545\u610f", 40), strings.Repeat("e\u0301", 60), strings.Repeat("\U0001f4a5", 30),
+	"\U0001f469\u200d\U0001f680 \U0001f1e9\U0001f1ea", "a\x1b[2Jb\rc\nd\te", "\u202egnp.ima", "=HYPERLINK(\"http://example.com\")", "+1", "-1", "@SUM(1)", " =1+1", "\uff1d1",
+	"a|b`c`<script>[x](http://example.com)![y](z)", "\xff\xfe", "a,b;\"c\"", strings.Repeat("word ", 25),
+}
+
+// anyRun is a run with all kinds of images, whose texts are hostile.
+func anyRun(t *rapid.T) record.Run {
+	run := record.Run{Run: "20261123T020000Z-3f9c1a", DryRun: rapid.Bool().Draw(t, "dry"), StartedAt: tonight, Policy: map[string]string{}}
+	any := rapid.SampledFrom(hostile)
+	number := 0
+	for n := range rapid.IntRange(1, 3).Draw(t, "regions") {
+		name := []string{"us-east-1", "ap-southeast-2", "eu-west-1"}[n]
+		if rapid.IntRange(0, 5).Draw(t, "fails") == 0 {
+			run.Regions = append(run.Regions, record.FailedRegion("123456789012", name, fmt.Errorf("asking: %s", any.Draw(t, "error"))))
+			continue
+		}
+		plan, done := retention.Plan{Account: "123456789012", Region: name}, ami.SweepResult{}
+		if rapid.IntRange(0, 5).Draw(t, "holds") == 0 {
+			plan.Hold = "no rule: " + any.Draw(t, "hold")
+		}
+		for range rapid.IntRange(0, 6).Draw(t, "images") {
+			number++
+			v := anyVerdict(t, number)
+			plan.Verdicts = append(plan.Verdicts, v)
+			if status := rapid.SampledFrom([]ami.Status{"", ami.Deregistered, ami.Failed, ami.Skipped}).Draw(t, "status"); !run.DryRun && status != "" && v.Decision == retention.Deregister {
+				done.Outcomes = append(done.Outcomes, anyOutcome(t, v, status))
+			}
+		}
+		run.Regions = append(run.Regions, record.NewRegion(plan, done, "owner"))
+	}
+	run.Finish(tonight.Add(time.Minute), 0.05)
+	digest.Advise(&run)
+	return run
+}
+
+func anyVerdict(t *rapid.T, number int) retention.Verdict {
+	any := rapid.SampledFrom(hostile)
+	v := retention.Verdict{
+		Image:    ami.Image{ID: fmt.Sprintf("ami-%017x", number), Name: any.Draw(t, "name"), Tags: map[string]string{"owner": any.Draw(t, "owner")}},
+		Decision: rapid.SampledFrom([]retention.Decision{retention.Keep, retention.Deregister, retention.Mark, retention.Defer}).Draw(t, "decision"),
+		Reasons:  []retention.Reason{{Code: rapid.SampledFrom(retention.Rules()).Draw(t, "rule").Code, Detail: any.Draw(t, "detail")}},
+		IdleDays: rapid.IntRange(0, 99999).Draw(t, "idle"),
+	}
+	if v.Decision == retention.Deregister {
+		for n := range rapid.IntRange(0, 2).Draw(t, "snapshots") {
+			id := fmt.Sprintf("snap-%017x", number+n) // Neighbours share one.
+			v.Snapshots = append(v.Snapshots, retention.SnapshotVerdict{SnapshotID: id, SizeGiB: int64(number+n) * 1000, Delete: true, LastImageID: v.Image.ID})
 		}
 	}
-	if longest := slices.MaxFunc(strings.Split(shown, "\n"), func(a, b string) int { return len(a) - len(b) }); len(longest) > 600 {
-		t.Errorf("%d bytes in a line: %q", len(longest), longest)
+	return v
+}
+
+func anyOutcome(t *rapid.T, v retention.Verdict, status ami.Status) ami.Outcome {
+	outcome := ami.Outcome{ImageID: v.Image.ID, Status: status}
+	if status != ami.Deregistered {
+		outcome.Error = rapid.SampledFrom(hostile).Draw(t, "fault")
+		return outcome
+	}
+	for _, s := range v.Snapshots {
+		outcome.Snapshots = append(outcome.Snapshots, ami.SnapshotResult{SnapshotID: s.SnapshotID, Status: ami.SnapshotDeleted})
+	}
+	return outcome
+}
+
+// widths are those of terminals.
+var widths = []int{60, 80, 120, 200}
+
+// checkWidth fails if a line is wider than the terminal, as it is displayed, or if an id is not whole.
+func checkWidth(t interface {
+	Errorf(format string, args ...any)
+}, shown string, width int, ids []string) {
+	for line := range strings.Lines(shown) {
+		line = strings.TrimSuffix(line, "\n")
+		if wide := text.StringWidthWithoutEscSequences(line); wide > width {
+			t.Errorf("%d columns of %d: %q", wide, width, line)
+		}
+		if plain.Printable(line) != line {
+			t.Errorf("not printable: %q", line)
+		}
+	}
+	for _, id := range ids {
+		if !regexp.MustCompile(`(?m)^` + id + `( |$)`).MatchString(shown) {
+			t.Errorf("%s is not whole in %d columns:\n%s", id, width, shown)
+		}
+	}
+}
+
+// On no terminal is a line too long, whatever people call their images, and ids can be copied.
+func TestTheTableFitsTheTerminal(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		run := anyRun(t)
+		all := unfiltered
+		all.show = showAll
+		var ids []string
+		if !run.AllFailed() {
+			run.Each(func(record.Image) bool { return true }, func(_ record.Region, i record.Image) { ids = append(ids, i.ImageID) })
+		}
+		for _, width := range widths {
+			checkWidth(t, terminalText(run, &all, "REHEARSAL on a copy.\n\n", width, false), width, ids)
+			if run.DryRun {
+				checkWidth(t, ask(run, width, false), width, nil)
+			}
+		}
+	})
+}
+
+// The sum of the table is that of the record, in which each snapshot counts once.
+func TestTheSumIsThatOfTheRecord(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		run := anyRun(t)
+		want := run.Totals.GiBDeleted
+		if run.DryRun {
+			want = run.Totals.GiBWouldDelete
+		}
+		gib, images := int64(0), 0
+		for _, r := range rowsOf(run) {
+			if r.kind == kindRemoved {
+				gib, images = gib+r.gib, images+1
+			}
+		}
+		if counted := run.Totals.Deregistered + run.Totals.WouldDeregister; gib != want || images != counted {
+			t.Errorf("%d GiB of %d images in the rows, %d of %d in the record", gib, images, want, counted)
+		}
+		lines := strings.Split(strings.TrimSpace(terminalText(run, &unfiltered, "", 200, false)), "\n")
+		if last := lines[len(lines)-1]; !strings.Contains(last, digest.Thousands(want)+" GiB, up to $") {
+			t.Errorf("the last line is %q, want %d GiB", last, want)
+		}
+	})
+}
+
+// What failed, what is held, and what is unproven stands there, whatever is filtered.
+func TestNoTroubleIsHidden(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		run := anyRun(t)
+		narrow := view{show: rapid.SampledFrom([]string{showChanges, showKept, showOrphans}).Draw(t, "show"), sort: "size", owners: []string{"nobody"}, minGiB: 1 << 40}
+		shown := words(terminalText(run, &narrow, "", 200, false))
+		for _, region := range run.Regions {
+			if (region.Error != "" || region.IsHeld()) && !strings.Contains(shown, "Needs you") && !run.AllFailed() {
+				t.Errorf("nothing of %s: %s", region.Region, shown)
+			}
+		}
+		run.Each(record.Image.Failed, func(_ record.Region, i record.Image) {
+			if !strings.Contains(shown, i.ImageID) {
+				t.Errorf("nothing of %s, which failed: %s", i.ImageID, shown)
+			}
+		})
+	})
+}
+
+// The sample on terminals of all widths, with a person to look at it.
+func TestTheSampleOnATerminal(t *testing.T) {
+	dir := directory(t)
+	for _, width := range widths {
+		got := onTerminal(t, width, "rehearse", "--account", dir, "--now", nightly, "--dry-run")
+		checkWidth(t, regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(got, ""), width, []string{"ami-0ec0ffeee9243ad26"})
+		for _, want := range []string{"Would be removed (", "Not changed (", "Needs you (", "in-use", "REHEARSAL", " GiB, up to $"} {
+			if !strings.Contains(words(got), want) {
+				t.Errorf("%d columns: %q is not in:\n%s", width, want, got)
+			}
+		}
+		if strings.Contains(got, "license-server") {
+			t.Errorf("what is kept is listed:\n%s", got)
+		}
+	}
+	if got := onTerminal(t, 80, "rehearse", "--account", dir, "--now", nightly, "--dry-run", "--output", "text"); !strings.HasPrefix(words(got), "REHEARSAL on a copy: whatever it says, no real account was changed. Dry run: would ") {
+		t.Errorf("the text is no digest: %s", got)
+	}
+}
+
+// onTerminal is what a command shows on a terminal.
+func onTerminal(t *testing.T, width int, args ...string) string {
+	t.Helper()
+	leader, terminal, err := pty.Open()
+	if err != nil {
+		t.Skip("no terminal: ", err)
+	}
+	if err := pty.Setsize(leader, &pty.Winsize{Rows: 24, Cols: uint16(width)}); err != nil {
+		t.Fatal(err)
+	}
+	read := make(chan string)
+	go func() {
+		all, _ := io.ReadAll(leader) // It ends with an error when the terminal is closed.
+		read <- strings.ReplaceAll(string(all), "\r\n", "\n")
+	}()
+	var errs bytes.Buffer
+	run(t.Context(), args, streams{strings.NewReader(""), terminal, &errs}, func(string) string { return "" })
+	_ = terminal.Close()
+	shown := <-read
+	_ = leader.Close()
+	return shown
+}
+
+// rehearsed is what a rehearsal on the sample prints.
+func rehearsed(t *testing.T, args ...string) result {
+	t.Helper()
+	return cli(t, nil, slices.Concat([]string{"rehearse", "--account", directory(t), "--now", nightly, "--dry-run"}, args)...)
+}
+
+// A program gets a table in CSV, and nothing else on the standard output.
+func TestCSV(t *testing.T) {
+	got := rehearsed(t, "--output=csv", "--show=all")
+	lines, err := csv.NewReader(strings.NewReader(got.out)).ReadAll()
+	if err != nil || len(lines) < 88 || lines[0][1] != "id" {
+		t.Fatalf("%v, %d lines: %s", err, len(lines), got.out)
+	}
+	if !strings.Contains(got.err, "Would remove") || !strings.Contains(got.err, "What to do: ") {
+		t.Errorf("%q", got.err)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		run := anyRun(t)
+		rows := rowsOf(run)
+		lines, err := csv.NewReader(strings.NewReader(flat(run, rows, csvCell).RenderCSV())).ReadAll()
+		if err != nil || len(lines) <= len(rows) {
+			t.Fatalf("%v: %d lines of %d rows", err, len(lines), len(rows))
+		}
+		for _, cell := range slices.Concat(lines...) {
+			if strings.TrimLeft(cell, " \t") != "" && strings.ContainsRune("=+-@\uff1d", []rune(strings.TrimLeft(cell, " \t"))[0]) {
+				t.Errorf("a spreadsheet takes %q for a formula", cell)
+			}
+		}
+	})
+}
+
+// A document gets a table in Markdown, and no markup that somebody else has chosen.
+func TestMarkdown(t *testing.T) {
+	got := rehearsed(t, "--output=markdown")
+	if !strings.Contains(got.out, "| us-east-1 | ami-0ec0ffeee9243ad26 | before-upgrade | would remove |") || !strings.Contains(got.out, "Would remove 2") || got.err != "" {
+		t.Errorf("%+v", got)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		run := anyRun(t)
+		page := markdown(run, rowsOf(run), "")
+		for _, markup := range []string{"](", "<", "`", "://"} {
+			if strings.Contains(strings.ReplaceAll(page, `\](`, ""), markup) {
+				t.Errorf("%q in %s", markup, page)
+			}
+		}
+		bars := 0
+		for i, line := range strings.Split(page, "\n") {
+			switch n := strings.Count(line, "|") - strings.Count(line, `\|`); {
+			case i == 0:
+				bars = n
+			case strings.HasPrefix(line, "|") && n != bars:
+				t.Errorf("%d bars instead of %d: %s", n, bars, line)
+			}
+		}
+	})
+}
+
+// A view leaves rows out, says so, and changes nothing else.
+func TestViews(t *testing.T) {
+	all := rehearsed(t, "--output=json", "--owner-tag=Team").record(t)
+	for name, test := range map[string]struct {
+		args       []string
+		has, lacks []string
+	}{
+		"changes":    {nil, []string{"before-upgrade"}, []string{"license-server"}},
+		"kept":       {[]string{"--show=kept"}, []string{"license-server"}, []string{"before-upgrade"}},
+		"all":        {[]string{"--show=all"}, []string{"license-server", "before-upgrade", "Snapshots whose image is gone"}, nil},
+		"orphans":    {[]string{"--show=orphans"}, []string{"Snapshots whose image is gone"}, []string{"before-upgrade"}},
+		"a size":     {[]string{"--min-gib=500"}, []string{"before-upgrade", "Filtered by --min-gib: ", "are not shown"}, []string{"map-tiles"}},
+		"a reason":   {[]string{"--reason=never-launched"}, []string{"before-upgrade", "Filtered by --reason"}, []string{"seismic-archive"}},
+		"a family":   {[]string{"--family=ci-runner"}, []string{"ci-runner", "Filtered by --family"}, []string{"before-upgrade"}},
+		"an owner":   {[]string{"--owner=Data"}, []string{"before-upgrade", "Filtered by --owner"}, []string{"map-tiles"}},
+		"two owners": {[]string{"--owner=data", "--owner=nobody", "--reason=stale"}, []string{"Filtered by --owner and --reason"}, []string{"map-tiles"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := rehearsed(t, append([]string{"--output=table", "--owner-tag=Team"}, test.args...)...).out
+			for _, want := range test.has {
+				if !strings.Contains(got, want) {
+					t.Errorf("%q is not in:\n%s", want, got)
+				}
+			}
+			for _, not := range test.lacks {
+				if strings.Contains(got, not) {
+					t.Errorf("%q is in:\n%s", not, got)
+				}
+			}
+			if lines := strings.Split(strings.TrimSpace(got), "\n"); lines[len(lines)-1] != sum(all) {
+				t.Errorf("the sum depends on the view: %q, want %q", lines[len(lines)-1], sum(all))
+			}
+		})
+	}
+	for order, first := range map[string]string{"size": "seismic-archive", "age": "before-upgrade", "name": "api-"} {
+		got := rehearsed(t, "--output=table", "--sort="+order).out
+		if line := strings.Split(got, "\n")[2]; !strings.Contains(line, first) {
+			t.Errorf("--sort %s begins with %q, want %s", order, line, first)
+		}
+	}
+}
+
+func TestWrongViews(t *testing.T) {
+	for _, test := range []struct{ args, says string }{
+		{"--show=everything --output=table", "--show"},
+		{"--sort=color --output=csv", "--sort"},
+		{"--reason=bored --output=csv", "--reason"},
+		{"--owner=data --output=table", "--owner-tag"},
+		{"--min-gib=-1 --output=markdown", "--min-gib"},
+		{"--owner=data --owner-tag=Team", "--output"},
+		{"--show=kept --output=json", "--output"},
+		{"--show=kept", "--output"},
+		{"--output=html", "html"},
+	} {
+		got := rehearsed(t, strings.Fields(test.args)...)
+		if got.status != exitUsage || got.out != "" || !strings.Contains(got.err, test.says) {
+			t.Errorf("%s: %+v", test.args, got)
+		}
+	}
+}
+
+// The question shows all that changes, whatever is filtered.
+func TestTheQuestionIsNotFiltered(t *testing.T) {
+	var run record.Run
+	if err := json.Unmarshal([]byte(rehearsed(t, "--output=json").out), &run); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	chosen := outputTable
+	p := chosen.printer(streams{strings.NewReader("no\n"), &out, &errs})
+	p.view = &view{show: showKept, sort: "size", minGiB: 1 << 40}
+	if p.confirm(t.Context(), run) || !p.declined || p.interrupted {
+		t.Error("a no is no no")
+	}
+	asked := errs.String()
+	run.Each(record.Image.Planned, func(_ record.Region, i record.Image) {
+		if !strings.Contains(asked, i.ImageID) {
+			t.Errorf("%s is not in the question", i.ImageID)
+		}
+	})
+	if strings.Contains(asked, "license-server") || !strings.Contains(asked, "Type yes to do this: ") {
+		t.Error(asked)
+	}
+	if os.Getenv("SHOW") != "" {
+		t.Log("\n" + asked)
 	}
 }

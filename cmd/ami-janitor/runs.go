@@ -241,7 +241,7 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 		),
 		Args: cobra.NoArgs,
 	}
-	output := addOutput(command)
+	output, view := addRunOutput(command, std), addView(command)
 	exitCode := command.Flags().Bool("exit-code", false, "end with status 5 if there is something to do")
 	settings := addReal(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
@@ -249,7 +249,10 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		printer := output.printer(std)
+		printer, err := output.viewed(std, view, j.Config)
+		if err != nil {
+			return err
+		}
 		printer.tellsChanges = *exitCode
 		return carryOut(command.Context(), j, true, printer)
 	}
@@ -267,7 +270,7 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		),
 		Args: cobra.NoArgs,
 	}
-	output := addOutput(command)
+	output, view := addRunOutput(command, std), addView(command)
 	yes := command.Flags().Bool("yes", false, "do not ask")
 	dryRun := command.Flags().Bool("dry-run", false, "stop after the plan")
 	settings := addReal(command, lookup)
@@ -279,6 +282,10 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		printer, err := output.viewed(std, view, j.Config)
+		if err != nil {
+			return err
+		}
 		if !*dryRun {
 			if err := keepRecords(j, std, lookup); err != nil {
 				return err
@@ -287,7 +294,6 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		if from != nil && from.onlyPlans() && !*dryRun {
 			std.say("the function itself only plans (%s=true); this sweep removes", from.setting("DRY_RUN"))
 		}
-		printer := output.printer(std)
 		if !*yes {
 			j.Confirm = func(plan record.Run) bool { return printer.confirm(command.Context(), plan) }
 		}
