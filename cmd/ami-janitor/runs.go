@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -24,6 +25,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/pace"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // settings are the flags of the same names as the variables of the configuration, the function whose variables take the place of
@@ -243,6 +245,7 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 	}
 	output, view := addRunOutput(command, std), addView(command)
 	exitCode := command.Flags().Bool("exit-code", false, "end with status 5 if there is something to do")
+	out := command.Flags().String("out", "", "file for the plan, which sweep FILE carries out within seven days once people have approved it")
 	settings := addReal(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		j, _, err := realJanitor(command.Context(), settings, std)
@@ -254,27 +257,36 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 			return err
 		}
 		printer.tellsChanges = *exitCode
-		return carryOut(command.Context(), j, true, printer)
+		var approved retention.Approved
+		j.Planned = func(all retention.Approved) { approved = all }
+		result := carryOut(command.Context(), j, true, printer)
+		if *out != "" && approved.Account != "" {
+			result = cmp.Or(savePlan(command.Context(), j, approved, *out, std), result)
+		}
+		return result
 	}
 	return command
 }
 
 func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
-		Use:   "sweep",
+		Use:   "sweep [FILE]",
 		Short: "Plan, ask, and remove images and snapshots",
+		Long: "Plans, asks, and removes images and snapshots from the real account. With the FILE that plan --out has written it does what is in " +
+			"there and nothing else: each image is judged again, and what has changed stays.",
 		Example: examples(
 			"sweep --region eu-west-1",
 			"sweep --names 'web-*' --max-deregistrations 5",
 			"sweep --stack ami-janitor --yes   # without asking",
+			"sweep plan.json             # what plan --out plan.json has found",
 		),
-		Args: cobra.NoArgs,
+		Args: cobra.MaximumNArgs(1),
 	}
 	output, view := addRunOutput(command, std), addView(command)
 	yes := command.Flags().Bool("yes", false, "do not ask")
 	dryRun := command.Flags().Bool("dry-run", false, "stop after the plan")
 	settings := addReal(command, lookup)
-	command.RunE = func(command *cobra.Command, _ []string) error {
+	command.RunE = func(command *cobra.Command, files []string) error {
 		if !*yes && !*dryRun && !std.canAsk() {
 			return errors.New("sweep needs --yes where nobody can be asked; nothing was changed")
 		}
@@ -285,6 +297,11 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		printer, err := output.viewed(std, view, j.Config)
 		if err != nil {
 			return err
+		}
+		if len(files) > 0 {
+			if j.Approved, err = loadPlan(command.Context(), j, files[0]); err != nil {
+				return err
+			}
 		}
 		if !*dryRun {
 			if err := keepRecords(j, std, lookup); err != nil {

@@ -16,7 +16,8 @@ import (
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
-func (j *Janitor) account(ctx context.Context) (string, error) {
+// Account returns the id of the account on which runs work.
+func (j *Janitor) Account(ctx context.Context) (string, error) {
 	asked := j.Clock()
 	out, err := sts.NewFromConfig(j.AWS).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {

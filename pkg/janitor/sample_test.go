@@ -120,6 +120,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 	contested(t, shown)
 	declined(t, shown)
 	copied(t, shown)
+	approved(t, shown)
 
 	want := []string{
 		"keep", "deregister", "defer", "mark", "image deregistered", "image marked", "image failed", "image skipped",
@@ -286,6 +287,40 @@ func copied(t *testing.T, shown gallery) {
 		t.Errorf("%+v\n%s", record.Totals, text)
 	}
 	shown.add("copied with its tags", record)
+}
+
+// approved carries out a plan of which people have approved one image alone.
+func approved(t *testing.T, shown gallery) {
+	t.Helper()
+	l := sampleLife(t, settings{})
+	l.at = now
+	j := l.janitor()
+	var planned retention.Approved
+	j.Planned = func(all retention.Approved) { planned = all }
+	dry := j.Run(t.Context(), "20261123T020000Z-3f9c1a", true)
+	images := planned.Regions["us-east-1"].Images
+	if len(images) < dry.Totals.WouldDeregister || dry.Totals.WouldDeregister < 2 || len(writes(l.account)) > 0 {
+		t.Fatalf("%d approved of %+v", len(images), dry.Totals)
+	}
+	first := ""
+	dry.Each(record.Image.Planned, func(_ record.Region, i record.Image) {
+		if first == "" {
+			first = i.ImageID
+		}
+	})
+	maps.DeleteFunc(images, func(id string, _ retention.ApprovedImage) bool { return id != first })
+	j.Planned, j.Approved = nil, &planned
+	j.Confirm = func(plan record.Run) bool {
+		if plan.Totals.WouldDeregister != 1 {
+			t.Errorf("asked about %+v", plan.Totals)
+		}
+		return true
+	}
+	done := j.Run(t.Context(), "20261123T020000Z-3f9c1a", false)
+	if done.Totals.Deregistered != 1 || done.Totals.Failed > 0 || done.Count(func(i record.Image) bool { return i.Removed() && i.ImageID == first }) != 1 {
+		t.Errorf("%+v", done.Totals)
+	}
+	shown.add("narrowed to what is approved", done)
 }
 
 // declined runs a second night after one in which EC2 has refused a removal.

@@ -32,7 +32,7 @@ type survey struct {
 // and recorded. Without the keep list, or without the journal, every region fails.
 func (j *Janitor) readAccount(ctx context.Context, run ami.RunID) survey {
 	s := survey{now: j.Clock(), policy: j.Config.Policy, reader: j.Reader, visits: map[string]*journal.Region{}}
-	account, err := j.account(ctx)
+	account, err := j.Account(ctx)
 	if err != nil {
 		s.fail("", j.AWS.Region, err)
 		return s

@@ -26,7 +26,7 @@ func (j *Janitor) journalToRead(ctx context.Context) (*journal.Journal, error) {
 	if j.Config.Records != "" || j.RecordsOf == nil {
 		return j.openJournal("")
 	}
-	account, err := j.account(ctx)
+	account, err := j.Account(ctx)
 	if err != nil {
 		return nil, err
 	}
