@@ -488,7 +488,7 @@ func TestWrongUsage(t *testing.T) {
 		"an unknown command":     {nil, []string{"destroy"}, []string{"destroy"}},
 		"an unknown flag":        {nil, []string{"rehearse", "--force"}, []string{"--force"}},
 		"an argument too many":   {nil, []string{"rehearse", "now"}, []string{"now"}},
-		"an output":              {nil, []string{"rehearse", "--output", "yaml"}, []string{"yaml", "text nor json"}},
+		"an output":              {nil, []string{"rehearse", "--output", "yaml"}, []string{"yaml", "is none of "}},
 		"a time":                 {nil, []string{"rehearse", "--now", "tonight"}, []string{"--now", "tonight", "2026-11-23T02:00:00Z"}},
 		"a time without a zone":  {nil, []string{"emulate", "--now", "2026-11-23T02:00:00"}, []string{"--now"}},
 		"no such account":        {nil, []string{"rehearse", "--account", "/no/such/directory"}, []string{"/no/such/directory"}},
