@@ -116,11 +116,12 @@ func (s *sheet) rows(run record.Run, c columns, rows []row) {
 	for _, r := range rows {
 		id, size, money := fit(r.id, c.id), digest.Thousands(r.gib), dollars(run, r)
 		if c.isNarrow {
-			below := wrap(r.why, c.id)
+			below := r.why
 			if r.name != "" {
-				below = fit(r.name, c.id) + "\n" + below
+				below = inTheMiddle(r.name, c.id-gap-1) + ", " + below
 			}
-			t.AppendRow(table.Row{id + "\n" + below + s.warn(r, c.id), size, money})
+			below = wrap(below, c.id-gap) + s.warn(r, c.id-gap)
+			t.AppendRow(table.Row{id + "\n  " + strings.ReplaceAll(below, "\n", "\n  "), size, money})
 		} else {
 			t.AppendRow(table.Row{id, inTheMiddle(r.name, c.name), size, money, wrap(r.why, c.why) + s.warn(r, c.why)})
 		}
