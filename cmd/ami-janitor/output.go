@@ -189,7 +189,7 @@ func terminalText(run record.Run, v *view, heading string, width int, colour boo
 	}
 	through, listed, out := v.rows(run)
 	s.tables(run, listed)
-	s.staying(run, through)
+	s.staying(run, through, v.lists(kindKept))
 	if note := v.note(len(listed), out); note != "" {
 		s.WriteByte('\n')
 		s.paragraph("", note)

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -201,22 +202,37 @@ func amount(a record.Amount) string {
 	return fmt.Sprintf("%s, %s GiB, up to %s a month", digest.Count(a.Snapshots, "snapshot"), digest.Thousands(a.GiB), digest.Money(a.MonthlyUpTo))
 }
 
+// mostReasons is how many reasons a table counts that does not list what stays.
+const mostReasons = 10
+
 // staying writes a table of what stays, by reason.
-func (s *sheet) staying(run record.Run, rows []row) {
+func (s *sheet) staying(run record.Run, rows []row, all bool) {
 	reasons := stayingBy(rows)
 	if len(reasons) == 0 {
 		return
 	}
-	s.heading("Not changed (" + digest.Thousands(int64(len(ofKind(rows, kindKept))+len(ofKind(rows, kindWaiting)))) + "), by the first reason")
+	if rest := len(reasons) - mostReasons + 1; rest > 1 && !all {
+		others := stay{digest.Count(rest, "other reason"), map[string]bool{}}
+		for _, reason := range reasons[mostReasons-1:] {
+			maps.Copy(others.images, reason.images)
+		}
+		reasons = append(reasons[:mostReasons-1], others)
+	}
 	t := plainTable()
 	t.AppendHeader(table.Row{"reason", "images", "GiB", "$/month"})
+	images := 0
 	for _, reason := range reasons {
+		images += len(reason.images)
 		a := run.Stored(func(g record.Region, i record.Image) bool { return reason.images[g.Region+i.ImageID] })
 		t.AppendRow(table.Row{
-			fit(plain.Printable(reason.name), s.width-30), digest.Thousands(int64(len(reason.images))), digest.Thousands(a.GiB), digest.Money(a.MonthlyUpTo),
+			plain.Printable(reason.name), digest.Thousands(int64(len(reason.images))), digest.Thousands(a.GiB), digest.Money(a.MonthlyUpTo),
 		})
 	}
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 2, Align: text.AlignRight}, {Number: 3, Align: text.AlignRight}, {Number: 4, Align: text.AlignRight}})
+	right := func(n int) table.ColumnConfig {
+		return table.ColumnConfig{Number: n, Align: text.AlignRight, AlignHeader: text.AlignRight}
+	}
+	t.SetColumnConfigs([]table.ColumnConfig{right(2), right(3), right(4)})
+	s.heading("Not changed (" + digest.Thousands(int64(images)) + "), by the first reason")
 	s.WriteString(t.Render() + "\n")
 }
 
