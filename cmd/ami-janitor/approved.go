@@ -68,7 +68,7 @@ func savePlan(ctx context.Context, j *janitor.Janitor, approved retention.Approv
 	if err := replaceFile(path, append(text, '\n')); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
-	_, _ = fmt.Fprintf(std.err, "ami-janitor: the plan is in %s; until %s, and with the same settings, this carries it out: %s\n",
+	std.say("the plan is in %s; until %s, and with the same settings, this carries it out: %s",
 		path, now.Add(planGoodFor).Format("2 January 2006, 15:04 UTC"), j.Reader.Command("sweep "+path))
 	return nil
 }

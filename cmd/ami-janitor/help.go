@@ -32,6 +32,7 @@ func commandGroups() []*cobra.Group {
 
 // The groups of flags in the help, in this order. Flags without a group come first.
 const (
+	flagsShown    = "What a table lists"
 	flagsWhere    = "Which account, regions and policy"
 	flagsRemoved  = "What is removed"
 	flagsJudged   = "What is judged"
@@ -44,6 +45,7 @@ var flagGroups = []struct {
 	title     string
 	variables []string
 }{
+	{flagsShown, nil},
 	{flagsWhere, []string{"REGIONS", "EXCEPT_REGIONS"}},
 	{flagsRemoved, []string{
 		"STALE_AFTER", "NEVER_LAUNCHED_AFTER", "ALLOW_SHORTER", "KEEP_NEWEST", "FAMILY_TAG", "MAX_DEREGISTRATIONS", "DELETE_SNAPSHOTS",

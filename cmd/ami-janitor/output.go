@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"bufio"
 	"context"
 	"fmt"
@@ -31,16 +32,6 @@ func (s streams) canAsk() bool { return isTerminal(s.in) && isTerminal(s.err) }
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// columnsOf is how wide a terminal is, in characters; 80 where that is not known.
-func columnsOf(stream any) int {
-	if file, ok := stream.(*os.File); ok {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
-			return width
-		}
-	}
-	return 80
 }
 
 // output is the choice of how something is printed.
@@ -122,6 +113,9 @@ func (o *output) printer(std streams) *printer {
 	return &printer{output: *o, streams: std, view: &unfiltered}
 }
 
+// widthOf is how wide a table is: as wide as the terminal, if there is one.
+func widthOf(stream any) int { return cmp.Or(columns(stream), helpWidth) }
+
 // viewed is a printer of a run, with a view of it.
 func (o *output) viewed(std streams, v *view, judged config.Config) (*printer, error) {
 	p := o.printer(std)
@@ -175,7 +169,7 @@ func (p *printer) digest(run record.Run) string {
 }
 
 func (p *printer) terminalText(run record.Run) string {
-	return terminalText(run, p.view, p.heading, columnsOf(p.out), isTerminal(p.out))
+	return terminalText(run, p.view, p.heading, widthOf(p.out), isTerminal(p.out))
 }
 
 // terminalText is what a run comes to, on a terminal of some width: what changes, what stays, what
@@ -214,7 +208,7 @@ func besides(run record.Run, note string) []string {
 // confirm shows all that a plan changes, and asks whether to carry it out. An interruption is a no.
 func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 	p.stopProgress()
-	_, _ = fmt.Fprint(p.err, ask(plan, columnsOf(p.err), isTerminal(p.err)))
+	_, _ = fmt.Fprint(p.err, ask(plan, widthOf(p.err), isTerminal(p.err)))
 	answers := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(p.in).ReadString('\n')

@@ -59,9 +59,9 @@ func (s *sheet) heading(words string) {
 	}
 }
 
-// columns are how wide the columns of all tables of a sheet are, so that they stand below one
+// layout is how wide the columns of all tables of a sheet are, so that they stand below one
 // another. The last two share what the others leave.
-type columns struct {
+type layout struct {
 	id, gib, money, name, why int
 	isNarrow                  bool // Name and reason stand below the id.
 }
@@ -72,8 +72,8 @@ const gap = 2
 // longestID is more than any id of AWS has.
 const longestID = 32
 
-func (s *sheet) columnsFor(run record.Run, rows []row) columns {
-	c := columns{id: len("image"), gib: len("GiB"), money: len("$/month"), name: len("name"), why: len("why")}
+func (s *sheet) layoutOf(run record.Run, rows []row) layout {
+	c := layout{id: len("image"), gib: len("GiB"), money: len("$/month"), name: len("name"), why: len("why")}
 	for _, r := range rows {
 		c.id = max(c.id, min(text.StringWidth(r.id), longestID))
 		c.gib = max(c.gib, len(digest.Thousands(r.gib)))
@@ -107,7 +107,7 @@ func plainTable() table.Writer {
 }
 
 // rows writes rows of one kind and region.
-func (s *sheet) rows(run record.Run, c columns, rows []row) {
+func (s *sheet) rows(run record.Run, c layout, rows []row) {
 	t := plainTable()
 	if c.isNarrow {
 		t.AppendHeader(table.Row{"image", "GiB", "$/month"})
@@ -131,7 +131,7 @@ func (s *sheet) rows(run record.Run, c columns, rows []row) {
 	s.WriteString(t.Render() + "\n")
 }
 
-func (c columns) configs() []table.ColumnConfig {
+func (c layout) configs() []table.ColumnConfig {
 	left := func(n, width int) table.ColumnConfig { return table.ColumnConfig{Number: n, WidthMin: width} }
 	right := func(n, width int) table.ColumnConfig {
 		return table.ColumnConfig{Number: n, WidthMin: width, Align: text.AlignRight, AlignHeader: text.AlignRight}
@@ -156,7 +156,7 @@ func (s *sheet) warn(r row, width int) string {
 
 // tables writes the rows, those of each kind and region below a heading.
 func (s *sheet) tables(run record.Run, shown []row) {
-	c := s.columnsFor(run, shown)
+	c := s.layoutOf(run, shown)
 	for k := range kinds {
 		some := ofKind(shown, kind(k))
 		for _, region := range regionsOf(some) {
@@ -450,14 +450,21 @@ func inTheMiddle(name string, width int) string {
 // wrap breaks a text between words only. A word that is too long for a line is shortened: of an ARN
 // its end says most.
 func wrap(words string, width int) string {
+	fields := strings.Fields(words)
+	for i, word := range fields {
+		if text.StringWidth(word) > width {
+			fields[i] = fit(resourceOf(word), width)
+		}
+	}
+	return wholeWords(strings.Join(fields, " "), width)
+}
+
+// wholeWords breaks a text between words, and leaves those whole that are too long for a line.
+func wholeWords(words string, width int) string {
 	var wrapped strings.Builder
 	column := 0
 	for i, word := range strings.Fields(words) {
-		size := text.StringWidth(word)
-		if size > width {
-			word = fit(resourceOf(word), width)
-			size = text.StringWidth(word)
-		}
+		size := text.StringWidthWithoutEscSequences(word)
 		switch {
 		case i == 0:
 		case column+1+size > width:

@@ -52,6 +52,9 @@ func addView(command *cobra.Command) *view {
 	v.flags.StringArrayVar(&v.reasons, "reason", nil, "list only images with this reason, such as in-use")
 	v.flags.Int64Var(&v.minGiB, "min-gib", 0, "list only images with as many GiB")
 	v.flags.StringVar(&v.sort, "sort", v.sort, "order of a list: size, age, name, owner or reason")
+	for _, name := range append([]string{"show", "sort"}, filters...) {
+		group(v.flags.Lookup(name), flagsShown)
+	}
 	return v
 }
 
