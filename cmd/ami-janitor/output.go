@@ -1,8 +1,8 @@
 package main
 
 import (
-	"cmp"
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -97,10 +97,9 @@ func (f *outputFlag) Type() string { return "format" }
 type printer struct {
 	output
 	streams
-	view        *view
-	heading     string // Comes before the digest; empty for a run on a real account.
-	declined    bool   // A person was shown the plan, and did not say yes.
-	interrupted bool   // An interruption was the answer.
+	view     *view
+	heading  string // Comes before the digest; empty for a run on a real account.
+	declined bool   // A person was shown the plan, and did not say yes.
 
 	tellsChanges bool // Whether there is something to do is told by the exit status.
 
@@ -218,7 +217,7 @@ func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 	case answer := <-answers:
 		p.declined = answer != "yes"
 	case <-ctx.Done():
-		p.declined, p.interrupted = true, true
+		p.declined = true
 	}
 	return !p.declined
 }

@@ -5,14 +5,12 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"io"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"pgregory.net/rapid"
 
@@ -236,27 +234,15 @@ func TestTheSampleOnATerminal(t *testing.T) {
 	}
 }
 
-// onTerminal is what a command shows on a terminal.
-func onTerminal(t *testing.T, width int, args ...string) string {
+// onTerminal is what a command shows on a terminal of so many columns.
+func onTerminal(t *testing.T, columns int, args ...string) string {
 	t.Helper()
-	leader, terminal, err := pty.Open()
-	if err != nil {
-		t.Skip("no terminal: ", err)
-	}
-	if err := pty.Setsize(leader, &pty.Winsize{Rows: 24, Cols: uint16(width)}); err != nil {
-		t.Fatal(err)
-	}
-	read := make(chan string)
-	go func() {
-		all, _ := io.ReadAll(leader) // It ends with an error when the terminal is closed.
-		read <- strings.ReplaceAll(string(all), "\r\n", "\n")
-	}()
+	term := newTerminal(t, columns)
 	var errs bytes.Buffer
-	run(t.Context(), args, streams{strings.NewReader(""), terminal, &errs}, func(string) string { return "" })
-	_ = terminal.Close()
-	shown := <-read
-	_ = leader.Close()
-	return shown
+	run(t.Context(), args, streams{strings.NewReader(""), term.tty, &errs}, func(string) string { return "" })
+	_ = term.tty.Close()
+	<-term.closed
+	return strings.ReplaceAll(term.text(), "\r\n", "\n")
 }
 
 // rehearsed is what a rehearsal on the sample prints.
@@ -387,7 +373,7 @@ func TestTheQuestionIsNotFiltered(t *testing.T) {
 	chosen := outputTable
 	p := chosen.printer(streams{strings.NewReader("no\n"), &out, &errs})
 	p.view = &view{show: showKept, sort: "size", minGiB: 1 << 40}
-	if p.confirm(t.Context(), run) || !p.declined || p.interrupted {
+	if p.confirm(t.Context(), run) || !p.declined {
 		t.Error("a no is no no")
 	}
 	asked := errs.String()

@@ -3,14 +3,13 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"os"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
-	"unsafe"
+
+	"github.com/creack/pty"
 )
 
 // terminal is what a person sits at: what is printed there, and where answers are typed.
@@ -19,26 +18,23 @@ type terminal struct {
 
 	mu    sync.Mutex
 	shown bytes.Buffer
+
+	closed chan struct{} // Closed when all has been read.
 }
 
-// newTerminal opens a terminal of 80 columns.
-func newTerminal(t *testing.T) *terminal {
+// newTerminal opens a terminal of so many columns.
+func newTerminal(t *testing.T, columns int) *terminal {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	master, tty, err := pty.Open()
 	if err != nil {
 		t.Skip("this machine has no terminals to give:", err)
 	}
-	var number, unlocked int32
-	size := [4]uint16{24, 80}
-	control(t, master, syscall.TIOCGPTN, unsafe.Pointer(&number))
-	control(t, master, syscall.TIOCSPTLCK, unsafe.Pointer(&unlocked))
-	control(t, master, syscall.TIOCSWINSZ, unsafe.Pointer(&size))
-	tty, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", number), os.O_RDWR|syscall.O_NOCTTY, 0)
-	if err != nil {
+	if err := pty.Setsize(tty, &pty.Winsize{Rows: 24, Cols: uint16(columns)}); err != nil {
 		t.Fatal(err)
 	}
-	term := &terminal{master: master, tty: tty}
+	term := &terminal{master: master, tty: tty, closed: make(chan struct{})}
 	go func() {
+		defer close(term.closed)
 		buffer := make([]byte, 4096)
 		for {
 			n, err := master.Read(buffer)
@@ -55,13 +51,6 @@ func newTerminal(t *testing.T) *terminal {
 		_ = master.Close()
 	})
 	return term
-}
-
-func control(t *testing.T, file *os.File, request uintptr, argument unsafe.Pointer) {
-	t.Helper()
-	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, file.Fd(), request, uintptr(argument)); errno != 0 {
-		t.Fatal(errno)
-	}
 }
 
 func (t *terminal) text() string {
@@ -104,7 +93,7 @@ func (t *terminal) start(ctx context.Context, answers string, args ...string) <-
 func TestTheStatusOfANo(t *testing.T) {
 	for answer, want := range map[string]int{"no\n": exitDeclined, "\n": exitDeclined, "yes\n": 0} {
 		account := serving(t, asItIs)
-		term := newTerminal(t)
+		term := newTerminal(t, helpWidth)
 		if status := <-term.start(t.Context(), answer, "sweep", "--max-deregistrations=1", provable); status != want || (writes(account) == 0) != (want != 0) {
 			t.Errorf("%q: status %d, %d writes\n%s", answer, status, writes(account), term.text())
 		}
@@ -113,7 +102,7 @@ func TestTheStatusOfANo(t *testing.T) {
 
 func TestTheStatusOfAnInterruptionAtTheQuestion(t *testing.T) {
 	account := serving(t, asItIs)
-	term := newTerminal(t)
+	term := newTerminal(t, helpWidth)
 	ctx, stop := context.WithCancel(t.Context())
 	status := term.start(ctx, "", "sweep", provable)
 	term.await(t, "Type yes")
@@ -135,7 +124,7 @@ func TestNothingToDo(t *testing.T) {
 			t.Errorf("%v: %+v", args, got)
 		}
 	}
-	term := newTerminal(t)
+	term := newTerminal(t, helpWidth)
 	if status := <-term.start(t.Context(), "", "sweep", "--names=nothing"); status != 0 || strings.Contains(term.text(), "Type yes") {
 		t.Errorf("status %d\n%s", status, term.text())
 	}
