@@ -272,8 +272,9 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "sweep [FILE]",
 		Short: "Plan, ask, and remove images and snapshots",
-		Long: "Plans, asks, and removes images and snapshots from the real account. With the FILE that plan --out has written it does what is in " +
-			"there and nothing else: each image is judged again, and what has changed stays.",
+		Long: "Plans, asks, and removes images and snapshots from the real account.\n" +
+			"With the FILE that plan --out has written it does what is in there, and nothing\n" +
+			"else: each image is judged again, and what has changed since stays.",
 		Example: examples(
 			"sweep --region eu-west-1",
 			"sweep --names 'web-*' --max-deregistrations 5",
