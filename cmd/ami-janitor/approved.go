@@ -41,7 +41,7 @@ const (
 	clockSkew    = 10 * time.Minute // Clocks of two machines may differ by so much.
 )
 
-// judgesNothing are settings on which no verdict depends. The regions of a plan are compared by name.
+// judgesNothing are settings on which no verdict depends. Regions are compared by name.
 var judgesNothing = []string{"ec2Share", "snapshotPrice", "ownerTag", "regions", "exceptRegions"}
 
 // judging are the settings of a configuration that judge.
@@ -104,7 +104,7 @@ func loadPlan(ctx context.Context, j *janitor.Janitor, path string) (*retention.
 
 func readPlan(path string) (planFile, error) {
 	var file planFile
-	source, err := os.Open(path)
+	source, err := os.Open(filepath.Clean(path))
 	if err != nil {
 		return file, err
 	}
@@ -162,7 +162,7 @@ func (f planFile) fits(ctx context.Context, j *janitor.Janitor) error {
 	return nil
 }
 
-// fitsPolicy returns an error if the plan was made by another policy, with the settings that differ.
+// fitsPolicy returns an error if another policy made the plan, with the settings that differ.
 func (f planFile) fitsPolicy(c config.Config) error {
 	var differ []string
 	settings := judging(c)

@@ -319,8 +319,10 @@ func TestTheQuestionNamesWhereAndHowMuch(t *testing.T) {
 	}{
 		"all can be restored": {
 			of(bin, going("ami-1", "", 100), going("ami-2", "", 1100)),
-			[]string{"Deregister 2 images and delete 2 snapshots of account 123456789012 (prod) in eu-west-1: 1,200 GiB, up to $60.00 a month.",
-				"The 2 images can be restored until 7 December 2026 at least: ami-janitor undo 20261123T020000Z-3f9c1a"},
+			[]string{
+				"Deregister 2 images and delete 2 snapshots of account 123456789012 (prod) in eu-west-1: 1,200 GiB, up to $60.00 a month.",
+				"The 2 images can be restored until 7 December 2026 at least: ami-janitor undo 20261123T020000Z-3f9c1a",
+			},
 		},
 		"one cannot be restored": {
 			of(map[string]string{"requireRecycleBin": "false", "recycleBinDays": "14"}, going("ami-1", "", 8), going("ami-2", "bucket/manifest.xml", 0)),

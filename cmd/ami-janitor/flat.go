@@ -12,8 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// flat is one table of rows with all columns, for programs and documents. Safe makes the text of a cell
-// harmless there.
+// flat is one table of rows with all columns, for programs and documents. Safe makes the text of a
+// cell harmless there.
 func flat(run record.Run, rows []row, safe func(string) string) table.Writer {
 	t := plainTable()
 	t.AppendHeader(table.Row{
@@ -51,8 +51,8 @@ func flat(run record.Run, rows []row, safe func(string) string) table.Writer {
 	return t
 }
 
-// csvCell makes a text harmless in a spreadsheet, which would take it for a formula: also with blanks
-// before it, and with the wide forms of its first character.
+// csvCell makes a text harmless in a spreadsheet, which would take it for a formula: also with
+// blanks before it, and with the wide forms of its first character.
 func csvCell(cell string) string {
 	if first := strings.TrimLeft(cell, " \u00a0\u3000"); first != "" && strings.ContainsRune("=+-@＝＋－＠", []rune(first)[0]) {
 		return "'" + cell
@@ -60,8 +60,8 @@ func csvCell(cell string) string {
 	return cell
 }
 
-// markdownCell makes a text harmless in Markdown: it is no link, no image, no mention, no code and no
-// HTML. The table itself escapes the bars between cells.
+// markdownCell makes a text harmless in Markdown: it is no link, no image, no mention, no code and
+// no HTML. The table itself escapes bars.
 func markdownCell(cell string) string { return inMarkdown.Replace(plain.Text(cell)) }
 
 var inMarkdown = strings.NewReplacer(`\`, `\\`, "[", `\[`, "]", `\]`, "_", `\_`, "!", `\!`, "#", `\#`, "$", `\$`)

@@ -21,9 +21,6 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// shown is a run on a terminal of 80 columns.
-func shown(run record.Run) string { return terminalText(run, &unfiltered, "", 80, false) }
-
 // words are a text without its line breaks.
 func words(text string) string { return strings.Join(strings.Fields(text), " ") }
 
@@ -72,17 +69,17 @@ var hostile = []string{
 // anyRun is a run with all kinds of images, whose texts are hostile.
 func anyRun(t *rapid.T) record.Run {
 	run := record.Run{Run: "20261123T020000Z-3f9c1a", DryRun: rapid.Bool().Draw(t, "dry"), StartedAt: tonight, Policy: map[string]string{}}
-	any := rapid.SampledFrom(hostile)
+	hostileText := rapid.SampledFrom(hostile)
 	number := 0
 	for n := range rapid.IntRange(1, 3).Draw(t, "regions") {
 		name := []string{"us-east-1", "ap-southeast-2", "eu-west-1"}[n]
 		if rapid.IntRange(0, 5).Draw(t, "fails") == 0 {
-			run.Regions = append(run.Regions, record.FailedRegion("123456789012", name, fmt.Errorf("asking: %s", any.Draw(t, "error"))))
+			run.Regions = append(run.Regions, record.FailedRegion("123456789012", name, fmt.Errorf("asking: %s", hostileText.Draw(t, "error"))))
 			continue
 		}
 		plan, done := retention.Plan{Account: "123456789012", Region: name}, ami.SweepResult{}
 		if rapid.IntRange(0, 5).Draw(t, "holds") == 0 {
-			plan.Hold = "no rule: " + any.Draw(t, "hold")
+			plan.Hold = "no rule: " + hostileText.Draw(t, "hold")
 		}
 		for range rapid.IntRange(0, 6).Draw(t, "images") {
 			number++
@@ -100,11 +97,11 @@ func anyRun(t *rapid.T) record.Run {
 }
 
 func anyVerdict(t *rapid.T, number int) retention.Verdict {
-	any := rapid.SampledFrom(hostile)
+	hostileText := rapid.SampledFrom(hostile)
 	v := retention.Verdict{
-		Image:    ami.Image{ID: fmt.Sprintf("ami-%017x", number), Name: any.Draw(t, "name"), Tags: map[string]string{"owner": any.Draw(t, "owner")}},
+		Image:    ami.Image{ID: fmt.Sprintf("ami-%017x", number), Name: hostileText.Draw(t, "name"), Tags: map[string]string{"owner": hostileText.Draw(t, "owner")}},
 		Decision: rapid.SampledFrom([]retention.Decision{retention.Keep, retention.Deregister, retention.Mark, retention.Defer}).Draw(t, "decision"),
-		Reasons:  []retention.Reason{{Code: rapid.SampledFrom(retention.Rules()).Draw(t, "rule").Code, Detail: any.Draw(t, "detail")}},
+		Reasons:  []retention.Reason{{Code: rapid.SampledFrom(retention.Rules()).Draw(t, "rule").Code, Detail: hostileText.Draw(t, "detail")}},
 		IdleDays: rapid.IntRange(0, 99999).Draw(t, "idle"),
 	}
 	if v.Decision == retention.Deregister {
@@ -132,9 +129,7 @@ func anyOutcome(t *rapid.T, v retention.Verdict, status ami.Status) ami.Outcome 
 var widths = []int{60, 80, 120, 200}
 
 // checkWidth fails if a line is wider than the terminal, as it is displayed, or if an id is not whole.
-func checkWidth(t interface {
-	Errorf(format string, args ...any)
-}, shown string, width int, ids []string) {
+func checkWidth(t rapid.TB, shown string, width int, ids []string) {
 	for line := range strings.Lines(shown) {
 		line = strings.TrimSuffix(line, "\n")
 		if wide := text.StringWidthWithoutEscSequences(line); wide > width {

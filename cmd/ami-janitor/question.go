@@ -66,9 +66,9 @@ func others(lost int) string {
 	return ""
 }
 
-// tagged counts the kept images whose tags a plan changes: it takes back an announced removal, notes
-// that an image was restored, or takes copied tags off. Regions that are left to another run do not
-// count.
+// tagged counts the kept images whose tags a plan changes: it takes back an announced removal,
+// notes that an image was restored, or takes copied tags off. Regions that are left to another run
+// do not count.
 func tagged(plan record.Run) (announced, restored, copied int) {
 	for _, region := range plan.Regions {
 		for _, image := range region.Images {

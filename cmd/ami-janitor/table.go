@@ -23,7 +23,7 @@ type sheet struct {
 	colour bool
 }
 
-// The narrowest sheet in which a name and a reason have room beside an id, and the narrowest there is.
+// The narrowest sheet in which name and reason have room beside an id, and the narrowest of all.
 const (
 	besideID = 76
 	narrow   = 40
@@ -178,7 +178,7 @@ func regionsOf(rows []row) []string {
 	return regions
 }
 
-// headingOf names what becomes of some rows, and says what that comes to: each snapshot counts once.
+// headingOf names what becomes of some rows, and what that comes to: each snapshot counts once.
 func headingOf(run record.Run, k kind, region string, rows []row) string {
 	words := k.heading(run.DryRun)
 	if len(run.Regions) > 1 {
@@ -480,7 +480,7 @@ func wholeWords(words string, width int) string {
 	return wrapped.String()
 }
 
-// resourceOf is the part of an ARN that names the resource, behind an ellipsis; any other word as it is.
+// resourceOf is the part of an ARN that names the resource; any other word as it is.
 func resourceOf(word string) string {
 	const parts = 6 // arn:partition:service:region:account:resource
 	if split := strings.SplitN(word, ":", parts); len(split) == parts && split[0] == "arn" {

@@ -61,27 +61,40 @@ func addView(command *cobra.Command) *view {
 // check refuses what a view cannot show, given how the run is printed.
 func (v *view) check(output output, ownerTag string) error {
 	isTable := output == outputTable || output == outputCSV || output == outputMarkdown
+	isLong := output == outputText && v.show == showAll
 	for _, name := range append([]string{"show", "sort"}, filters...) {
-		if v.flags.Changed(name) && !isTable && (name != "show" || output != outputText || v.show != showAll) {
+		if v.flags.Changed(name) && !isTable && !(name == "show" && isLong) {
 			return fmt.Errorf("--%s is for a table: give --output table, csv or markdown", name)
 		}
 	}
+	return cmp.Or(v.checkChoices(), v.checkFilters(ownerTag))
+}
+
+func (v *view) checkChoices() error {
 	switch {
 	case !slices.Contains([]string{showChanges, showKept, showOrphans, showAll}, v.show):
 		return fmt.Errorf("--show: %q is none of changes, kept, orphans, all", v.show)
 	case sorters[v.sort] == nil:
 		return fmt.Errorf("--sort: %q is none of size, age, name, owner, reason", v.sort)
-	case v.minGiB < 0:
-		return errors.New("--min-gib is below 0")
-	case len(v.owners) > 0 && ownerTag == "":
-		return errors.New("--owner needs --owner-tag, the tag whose value says who owns an image")
+	default:
+		return nil
 	}
+}
+
+func (v *view) checkFilters(ownerTag string) error {
 	for _, reason := range v.reasons {
 		if !slices.ContainsFunc(retention.Rules(), func(rule retention.Rule) bool { return string(rule.Code) == reason }) {
 			return fmt.Errorf("--reason: there is no reason %q; docs/reasons.md has all", reason)
 		}
 	}
-	return nil
+	switch {
+	case v.minGiB < 0:
+		return errors.New("--min-gib is below 0")
+	case len(v.owners) > 0 && ownerTag == "":
+		return errors.New("--owner needs --owner-tag, the tag whose value says who owns an image")
+	default:
+		return nil
+	}
 }
 
 // lists reports whether rows of a kind are listed.
@@ -115,8 +128,8 @@ func (v *view) has(r row) bool {
 		})
 }
 
-// rows returns all rows that the filters let through, sorted; those that are listed; and how many of
-// the latter kind are left out.
+// rows returns all rows that the filters let through, sorted; those that are listed; and how many
+// more would be listed without filters.
 func (v *view) rows(run record.Run) (through, listed []row, out int) {
 	for _, r := range rowsOf(run) {
 		switch {
