@@ -65,7 +65,7 @@ func TestNothingButWhatIsApproved(t *testing.T) {
 			if v, ok := got[other]; ok && (v.Decision != retention.Keep || !strings.Contains(details(v), "not in the approved plan")) {
 				t.Errorf("%s, which nobody has approved, because of %v", v.Decision, codes(v))
 			}
-			if ids := narrowed[0].Doomed(); !slices.Equal(ids, test.deletes) {
+			if ids := narrowed[0].SnapshotsToDelete(); !slices.Equal(ids, test.deletes) {
 				t.Errorf("deletes %v, want %v", ids, test.deletes)
 			}
 		})
@@ -97,7 +97,7 @@ func deeds(plans []retention.Plan) map[string]bool {
 	done := map[string]bool{}
 	for i := range plans {
 		plan := &plans[i]
-		for _, id := range plan.Doomed() {
+		for _, id := range plan.SnapshotsToDelete() {
 			done[plan.Region+" deletes "+id] = true
 		}
 		for _, v := range plan.Verdicts {
@@ -196,7 +196,7 @@ func forge(t *rapid.T, approved retention.Approved) retention.Approved {
 // checkSnapshotsInUse fails if a plan deletes a snapshot that an image which stays maps.
 func checkSnapshotsInUse(t *rapid.T, plans []retention.Plan) {
 	for i := range plans {
-		doomed := plans[i].Doomed()
+		doomed := plans[i].SnapshotsToDelete()
 		for _, v := range plans[i].Verdicts {
 			if v.Decision == retention.Deregister {
 				continue
