@@ -29,8 +29,8 @@ func TestExportAndRehearse(t *testing.T) {
 			t.Errorf("%s in %s", call.Action, call.Region)
 		}
 	}
-	rehearsed := cli(t, nil, "rehearse", "--account", dir, "--dry-run", "--output", "json", "--require-recycle-bin", "false").record(t)
-	planned := cli(t, []string{"RECORDS=" + t.TempDir()}, "plan", "--output", "json", "--require-recycle-bin", "false").record(t)
+	rehearsed := cli(t, nil, "rehearse", "--account", dir, "--dry-run", "--output", "json", "--require-recycle-bin=false").record(t)
+	planned := cli(t, []string{"RECORDS=" + t.TempDir()}, "plan", "--output", "json", "--require-recycle-bin=false").record(t)
 	if diff := cmp.Diff(planned.Totals, rehearsed.Totals); diff != "" || planned.Totals.WouldDeregister == 0 {
 		t.Errorf("planned (-), rehearsed (+): %s", diff)
 	}

@@ -72,7 +72,10 @@ const groupAnnotation = "group"
 // group puts a flag under a title of the help.
 func group(flag *pflag.Flag, title string) {
 	if title != "" {
-		flag.Annotations = map[string][]string{groupAnnotation: {title}}
+		if flag.Annotations == nil {
+			flag.Annotations = map[string][]string{}
+		}
+		flag.Annotations[groupAnnotation] = []string{title} // cobra has others.
 	}
 }
 
