@@ -90,8 +90,13 @@ func replaceFile(path string, content []byte) error {
 	return err
 }
 
-// loadPlan reads what is approved by a plan, if it was made for what a janitor is about to do.
-func loadPlan(ctx context.Context, j *janitor.Janitor, path string) (*retention.Approved, error) {
+// loadPlan reads what is approved by a plan, if a file is given, and if it was made for what a
+// janitor is about to do.
+func loadPlan(ctx context.Context, j *janitor.Janitor, files []string) (*retention.Approved, error) {
+	if len(files) == 0 {
+		return nil, nil // Whatever the policy finds.
+	}
+	path := files[0]
 	file, err := readPlan(path)
 	if err == nil {
 		err = file.fits(ctx, j)

@@ -299,18 +299,13 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if len(files) > 0 {
-			if j.Approved, err = loadPlan(command.Context(), j, files[0]); err != nil {
-				return err
-			}
+		if j.Approved, err = loadPlan(command.Context(), j, files); err != nil {
+			return err
 		}
 		if !*dryRun {
-			if err := keepRecords(j, std, lookup); err != nil {
+			if err := getReady(j, from, std, lookup); err != nil {
 				return err
 			}
-		}
-		if from != nil && from.onlyPlans() && !*dryRun {
-			std.say("the function itself only plans (%s=true); this sweep removes", from.setting("DRY_RUN"))
 		}
 		if !*yes {
 			j.Confirm = func(plan record.Run) bool { return printer.confirm(command.Context(), plan) }
@@ -318,6 +313,17 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		return carryOut(command.Context(), j, *dryRun, printer)
 	}
 	return command
+}
+
+// getReady is what a sweep sees to before it removes anything.
+func getReady(j *janitor.Janitor, from *deployed, std streams, lookup func(string) string) error {
+	if err := keepRecords(j, std, lookup); err != nil {
+		return err
+	}
+	if from != nil && from.onlyPlans() {
+		std.say("the function itself only plans (%s=true); this sweep removes", from.setting("DRY_RUN"))
+	}
+	return nil
 }
 
 // stateDirectory is where ami-janitor keeps what has to outlive it: below $XDG_STATE_HOME, or where the platform has such files (XDG Base
