@@ -163,3 +163,15 @@ func (r run) policyInBrief() string {
 	}
 	return "the defaults, but for " + strings.Join(changed, ", ") + "." + whosePolicy(r.Reader)
 }
+
+// leftoversToDelete counts the snapshots of earlier runs that a plan deletes, without regions that
+// are only planned.
+func leftoversToDelete(plan record.Run) int {
+	n := 0
+	plan.EachLeftover(func(region record.Region, l record.Leftover) {
+		if l.Verdict == record.DeleteSnapshot && region.Hold == "" {
+			n++
+		}
+	})
+	return n
+}
