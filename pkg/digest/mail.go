@@ -114,13 +114,29 @@ func (r *room) inBrief(s Section) Section {
 	return s
 }
 
-// inShort is a problem in a few lines: what, the first of its errors, and the first thing to do.
+// inShort is a problem in a few lines: what, to whom it happened, the first of its errors, and the
+// first thing to do.
 func (p Problem) inShort() string {
-	c := p.Cases[0]
-	first, _, _ := strings.Cut(p.Todo, "\n")
-	first, _, _ = strings.Cut(first, ". ")
-	what := strings.TrimSuffix(p.What, ".") + ": " + plain.Clip(c.Subjects[0], shortest) + ": " + plain.Clip(c.Fault, longestWhy)
-	return strings.TrimRight(what, ".") + ". What to do: " + strings.TrimRight(first, ".,:") + "."
+	var subjects []string
+	n := 0
+	for _, c := range p.Cases {
+		for _, subject := range c.Subjects {
+			if n++; n <= mostSubjects {
+				subjects = append(subjects, plain.Clip(subject, shortest))
+			}
+		}
+		n += c.More
+	}
+	if more := n - len(subjects); more > 0 {
+		subjects = append(subjects, thousands(int64(more))+" more")
+	}
+	fault := plain.Clip(strings.TrimSuffix(p.Cases[0].Fault, "."), longestWhy)
+	if more := len(p.Cases) - 1 + p.More; more > 0 {
+		fault += ", and " + count(more, "more error")
+	}
+	todo, _, _ := strings.Cut(p.Todo, "\n")
+	todo, _, _ = strings.Cut(todo, ". ")
+	return strings.TrimSuffix(p.What, ".") + ": " + list(subjects) + ": " + fault + ". What to do: " + strings.TrimRight(todo, ".,:") + "."
 }
 
 // inBrief is a problem with its first errors.
