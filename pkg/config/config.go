@@ -191,8 +191,8 @@ func (c Config) Describe() map[string]string {
 	return described
 }
 
-// Changed are the settings of the policy that differ from the defaults. What is the same in every run
-// of a stack is left out: its name, and where its records are.
+// Changed are the settings of the policy that differ from the defaults. What is the same in every
+// run of a stack is left out: its name, and where its records are.
 func (c Config) Changed() []record.Setting {
 	otherwise, _ := Parse(func(string) string { return "" })
 	otherwise.Policy.NeverLaunchedAfter = c.Policy.StaleAfter
