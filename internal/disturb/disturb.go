@@ -14,7 +14,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// Deny refuses actions because a permission is missing, in the words of the service. They have no effect.
+// Deny refuses actions because a permission is missing, in the words of the service. They have no
+// effect.
 func Deny(next emulator.Doer, actions ...string) emulator.Doer {
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)

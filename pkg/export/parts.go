@@ -120,7 +120,8 @@ var stages = [][]part{
 	},
 }
 
-// aliasTimeout is how long the export waits for IAM, which some networks do not reach. The alias is only shown.
+// aliasTimeout is how long the export waits for IAM, which some networks do not reach. The alias is
+// only shown.
 const aliasTimeout = 10 * time.Second
 
 // aliases reads the alias of the account.

@@ -92,8 +92,8 @@ func TestWhatElseIsApproved(t *testing.T) {
 	}
 }
 
-// deeds are all that a plan does to images and snapshots.
-func deeds(plans []retention.Plan) map[string]bool {
+// actions are all that a plan does to images and snapshots.
+func actions(plans []retention.Plan) map[string]bool {
 	done := map[string]bool{}
 	for i := range plans {
 		plan := &plans[i]
@@ -115,8 +115,8 @@ func deeds(plans []retention.Plan) map[string]bool {
 	return done
 }
 
-// Whatever is said to be approved, it only ever narrows a plan; what a plan itself would do is approved in full, through JSON too;
-// and no snapshot goes that an image which stays still uses.
+// Whatever is said to be approved, it only ever narrows a plan; what a plan itself would do is
+// approved in full, through JSON too; and no snapshot goes that an image which stays still uses.
 func TestAnApprovalOnlyNarrows(t *testing.T) {
 	narrower, same := 0, 0
 	check(t, func(t *rapid.T, w world) {
@@ -130,19 +130,19 @@ func TestAnApprovalOnlyNarrows(t *testing.T) {
 		if err := json.Unmarshal(text, &read); err != nil {
 			t.Fatal(err)
 		}
-		all := deeds(plans)
-		kept := deeds(read.Narrow(plans))
-		for deed := range all {
-			if !kept[deed] && !strings.Contains(deed, " asks ") && isCarriedOut(plans, deed) {
-				t.Errorf("%s, which is approved, is not done", deed)
+		all := actions(plans)
+		kept := actions(read.Narrow(plans))
+		for action := range all {
+			if !kept[action] && !strings.Contains(action, " asks ") && isCarriedOut(plans, action) {
+				t.Errorf("%s, which is approved, is not done", action)
 			}
 		}
 		forged := forge(t, read)
 		narrowed := forged.Narrow(plans)
-		some := deeds(narrowed)
-		for deed := range some {
-			if !all[deed] {
-				t.Errorf("%s, which the plan does not do", deed)
+		some := actions(narrowed)
+		for action := range some {
+			if !all[action] {
+				t.Errorf("%s, which the plan does not do", action)
 			}
 		}
 		if len(some) < len(kept) {
@@ -160,10 +160,10 @@ func TestAnApprovalOnlyNarrows(t *testing.T) {
 	}
 }
 
-// isCarriedOut reports whether a deed is in a region whose plan is carried out.
-func isCarriedOut(plans []retention.Plan, deed string) bool {
+// isCarriedOut reports whether a action is in a region whose plan is carried out.
+func isCarriedOut(plans []retention.Plan, action string) bool {
 	return !slices.ContainsFunc(plans, func(p retention.Plan) bool {
-		return strings.HasPrefix(deed, p.Region+" ") && (p.Busy || p.Hold != "" && !strings.Contains(deed, " takes back "))
+		return strings.HasPrefix(action, p.Region+" ") && (p.Busy || p.Hold != "" && !strings.Contains(action, " takes back "))
 	})
 }
 
@@ -196,13 +196,13 @@ func forge(t *rapid.T, approved retention.Approved) retention.Approved {
 // checkSnapshotsInUse fails if a plan deletes a snapshot that an image which stays maps.
 func checkSnapshotsInUse(t *rapid.T, plans []retention.Plan) {
 	for i := range plans {
-		doomed := plans[i].SnapshotsToDelete()
+		going := plans[i].SnapshotsToDelete()
 		for _, v := range plans[i].Verdicts {
 			if v.Decision == retention.Deregister {
 				continue
 			}
 			for _, id := range v.Image.SnapshotIDs {
-				if slices.Contains(doomed, id) {
+				if slices.Contains(going, id) {
 					t.Errorf("%s goes, and %s still uses it", id, v.Image.ID)
 				}
 			}
