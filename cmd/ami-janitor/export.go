@@ -46,14 +46,17 @@ Exit status:
 		if err != nil {
 			return err
 		}
+		printer := &printer{streams: std}
+		end := printer.begin(command.Context(), askingAWS)
+		defer end()
 		regions, err := j.RegionNames(command.Context())
 		if err != nil {
+			end()
 			return exportFailed(std, err)
 		}
-		printer := &printer{streams: std}
 		e := export.Export{AWS: j.AWS, Regions: regions, Directory: args[0], Clock: time.Now, Watch: printer.progress}
 		summary, err := e.Run(command.Context())
-		printer.stopProgress()
+		end()
 		if usage, ok := errors.AsType[export.UsageError](err); ok {
 			return usage
 		}

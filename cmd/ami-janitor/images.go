@@ -35,7 +35,11 @@ name if only one has that.`,
 			return err
 		}
 		warn(std, j.Copy)
+		printer := output.printer(std)
+		j.Watch = printer.progress
+		end := printer.begin(command.Context(), askingAWS)
 		explanations, missing := j.Explain(command.Context(), images)
+		end()
 		switch {
 		case len(explanations) == 0:
 		case *output == outputJSON:
@@ -94,7 +98,10 @@ its id or its name. Their idle time starts anew today.`,
 		if err != nil {
 			return err
 		}
+		printer := &printer{streams: std}
+		end := printer.begin(command.Context(), "Looking for the images")
 		unmarked, err := j.Unmark(command.Context(), ids)
+		end()
 		status := 0
 		for _, image := range unmarked {
 			switch {

@@ -97,12 +97,17 @@ func changeKept(
 	if err != nil {
 		return err
 	}
+	printer := &printer{streams: std}
+	end := printer.begin(ctx, "Looking for the images")
+	defer end()
 	regions, err := j.RegionNames(ctx)
 	if err != nil {
+		end()
 		std.complain(err)
 		return exitStatus(exitRegionFailed)
 	}
 	images, err := change(ctx, j.AWS, regions, policy{Config: j.Config, from: from})
+	end()
 	status := 0
 	for _, image := range images {
 		if image.Err != nil {

@@ -43,6 +43,7 @@ const about = `Removes the AMIs that nobody has used for a long time, and their 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop)       // A second interruption ends the process.
 	cobra.EnableCommandSorting = false // The help has them in the order of a person's interest.
 	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}, os.Getenv))
 }

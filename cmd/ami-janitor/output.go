@@ -9,9 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
-	"github.com/jedib0t/go-pretty/v6/progress"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
@@ -103,9 +101,7 @@ type printer struct {
 
 	tellsChanges bool // Whether there is something to do is told by the exit status.
 
-	bar     progress.Writer
-	stage   *progress.Tracker
-	started time.Time
+	life
 }
 
 func (o *output) printer(std streams) *printer {
@@ -220,42 +216,4 @@ func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 		p.declined = true
 	}
 	return !p.declined
-}
-
-// patience is how long work has to last before its progress is shown.
-const patience = time.Second
-
-// progress shows how far a stage of the run has come, on a terminal and once the run has lasted for a while.
-func (p *printer) progress(stage string, done, total int) {
-	if !isTerminal(p.err) {
-		return
-	}
-	if p.started.IsZero() {
-		p.started = time.Now()
-	}
-	if p.bar == nil && time.Since(p.started) > patience {
-		p.bar = progress.NewWriter()
-		p.bar.SetOutputWriter(p.err)
-		p.bar.SetAutoStop(false)
-		go p.bar.Render()
-	}
-	if p.bar == nil {
-		return
-	}
-	if p.stage == nil || p.stage.Message != stage {
-		p.stage = &progress.Tracker{Message: stage, Total: int64(total)}
-		p.bar.AppendTracker(p.stage)
-	}
-	p.stage.UpdateTotal(int64(total))
-	p.stage.SetValue(int64(done))
-}
-
-func (p *printer) stopProgress() {
-	if p.bar != nil {
-		p.bar.Stop()
-	}
-	for p.bar != nil && p.bar.IsRenderInProgress() {
-		time.Sleep(10 * time.Millisecond)
-	}
-	p.bar, p.stage, p.started = nil, nil, time.Time{}
 }

@@ -142,7 +142,10 @@ func (s settings) parse(ctx context.Context, account *aws.Config, std streams) (
 	p := policy{reader: record.Reader{CommandLine: true, Stack: *s.stack, Function: *s.function}}
 	lookup := s.lookup
 	if *s.stack+*s.function != "" {
+		watched := &printer{streams: std}
+		end := watched.begin(ctx, "Asking for the policy of the function")
 		from, err := findDeployed(ctx, *account, *s.stack, *s.function)
+		end()
 		if err != nil {
 			return p, err
 		}
@@ -303,7 +306,7 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 			return err
 		}
 		if !*dryRun {
-			if err := getReady(j, from, std, lookup); err != nil {
+			if err := getReady(j, from, printer, lookup); err != nil {
 				return err
 			}
 		}
@@ -316,7 +319,7 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 }
 
 // getReady is what a sweep sees to before it removes anything.
-func getReady(j *janitor.Janitor, from *deployed, std streams, lookup func(string) string) error {
+func getReady(j *janitor.Janitor, from *deployed, std *printer, lookup func(string) string) error {
 	if err := keepRecords(j, std, lookup); err != nil {
 		return err
 	}
@@ -360,7 +363,7 @@ func ownRecords(lookup func(string) string) func(account string) string {
 
 // keepRecords lets a sweep keep records where RECORDS names no place: in a directory for the account, because a journal belongs to one. It
 // says so once.
-func keepRecords(j *janitor.Janitor, std streams, lookup func(string) string) error {
+func keepRecords(j *janitor.Janitor, std *printer, lookup func(string) string) error {
 	if j.Config.Records != "" {
 		return nil
 	}
@@ -407,9 +410,14 @@ func newJanitor(policy policy, account aws.Config, clock func() time.Time) *jani
 	return &janitor.Janitor{Config: policy.Config, AWS: account, Clock: clock, Version: version, ReadFile: os.ReadFile, Reader: policy.reader}
 }
 
+// askingAWS is the stage of a command until the first answer.
+const askingAWS = "Asking AWS"
+
 // carryOut runs the janitor, prints the record, and turns it into an exit status.
 func carryOut(ctx context.Context, j *janitor.Janitor, dryRun bool, printer *printer) error {
 	j.Watch = printer.progress
+	end := printer.begin(ctx, askingAWS)
+	defer end()
 	record := j.Run(ctx, ami.NewRunID(j.Clock(), rand.Reader), dryRun)
 	if err := printer.print(record); err != nil {
 		printer.say("printing the record: %v", err)

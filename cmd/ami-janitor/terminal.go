@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -25,7 +26,9 @@ func columns(stream any) int {
 }
 
 // say prints lines on the standard error, each with who speaks, but for the items of a list, which are indented. A terminal gets them wrapped.
-func (s streams) say(format string, args ...any) {
+func (s streams) say(format string, args ...any) { s.lines(s.err, format, args...) }
+
+func (s streams) lines(out io.Writer, format string, args ...any) {
 	const who, hanging = "ami-janitor: ", "  "
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		words := strings.TrimSpace(line)
@@ -36,7 +39,7 @@ func (s streams) say(format string, args ...any) {
 		if wide := columns(s.err); wide > 0 {
 			words = strings.ReplaceAll(wholeWords(words, wide-len(indent+hanging)), "\n", "\n"+indent+hanging)
 		}
-		_, _ = fmt.Fprintln(s.err, indent+words)
+		_, _ = fmt.Fprintln(out, indent+words)
 	}
 }
 

@@ -1,6 +1,13 @@
 package main
 
 import (
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"unicode/utf8"
+
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+
 	"bytes"
 	"context"
 	"os"
@@ -129,3 +136,55 @@ func TestNothingToDo(t *testing.T) {
 		t.Errorf("status %d\n%s", status, term.text())
 	}
 }
+
+// slowly lets an account answer after a while.
+func slowly(wait time.Duration) func(emulator.Doer) emulator.Doer {
+	return func(doer emulator.Doer) emulator.Doer {
+		return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+			time.Sleep(wait)
+			return doer.Do(r)
+		})
+	}
+}
+
+// Whoever waits at a terminal of 80 columns sees within a second that something is done, and a pipe gets nothing of it. An interruption is
+// answered within a second, too.
+func TestSignsOfLife(t *testing.T) {
+	const image = "ami-0123456789abcdef0"
+	for _, args := range [][]string{
+		{"plan"}, {"sweep", "--yes"}, {"explain", image}, {"undo", "--list"}, {"undo", "--image", image}, {"unmark", image}, {"keep", image},
+		{"unkeep", image}, {"export", filepath.Join(t.TempDir(), "copy")}, {"plan", "--stack=nowhere"},
+	} {
+		t.Run(args[0], func(t *testing.T) {
+			serving(t, slowly(1500*time.Millisecond))
+			term := newTerminal(t, helpWidth)
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			status := term.start(ctx, "", args...)
+			for _, words := range []string{" ... ", "\r\n"} {
+				if waited := term.await(t, words); waited > time.Second {
+					t.Errorf("%v: nothing is shown for %s", args, waited)
+				}
+			}
+			stop()
+			if waited := term.await(t, "interrupted: "); waited > time.Second {
+				t.Errorf("%v: the interruption is answered after %s", args, waited)
+			}
+			if status := <-status; status != exitInterrupted {
+				t.Errorf("%v: status %d", args, status)
+			}
+			shown := escapes.ReplaceAllString(term.text(), "\n")
+			if args[0] == "plan" || args[0] == "sweep" {
+				shown, _, _ = strings.Cut(shown, "ending.") // What comes then is the record.
+			}
+			for line := range strings.Lines(shown) {
+				if utf8.RuneCountInString(strings.TrimRight(line, "\r\n")) > 80 {
+					t.Errorf("%v: %q", args, line)
+				}
+			}
+		})
+	}
+}
+
+// escapes are what moves the cursor of a terminal or colours a text.
+var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")

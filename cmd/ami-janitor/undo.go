@@ -76,7 +76,10 @@ harmless, and so is to go on after an interruption.`,
 }
 
 func listRestorable(command *cobra.Command, j *janitor.Janitor, output output, std streams) error {
+	printer := &printer{streams: std}
+	end := printer.begin(command.Context(), "Reading the Recycle Bin")
 	restorable := j.Undo().Restorable(command.Context())
+	end()
 	var err error
 	if output == outputJSON {
 		err = printJSON(std.out, restorable)
@@ -98,6 +101,7 @@ func listRestorable(command *cobra.Command, j *janitor.Janitor, output output, s
 // carryOutUndo undoes, prints what became of it, and turns that into an exit status.
 func carryOutUndo(command *cobra.Command, j *janitor.Janitor, chosen choice, printer *printer) error {
 	j.Watch = printer.progress
+	end := printer.begin(command.Context(), "Reading the Recycle Bin")
 	var undone undo.Report
 	var err error
 	if chosen.run != "" {
@@ -105,7 +109,7 @@ func carryOutUndo(command *cobra.Command, j *janitor.Janitor, chosen choice, pri
 	} else {
 		undone, err = j.Undo().Images(command.Context(), chosen.images)
 	}
-	printer.stopProgress()
+	end()
 	if err != nil {
 		return err
 	}

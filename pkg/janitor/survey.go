@@ -59,6 +59,9 @@ func (j *Janitor) readAccount(ctx context.Context, run ami.RunID) survey {
 	}
 	go func() { first <- isFirst(ctx, known, string(run)) }()
 	done := j.watch("Listing")
+	for _, name := range names {
+		done(name, 0, 1)
+	}
 	for i, read := range wire.InRegions(names, func(name string) regionContents {
 		contents := j.readRegion(ctx, s, run, account, name)
 		done(name, 1, 1)
