@@ -16,10 +16,12 @@ func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 		Short: "Say all that speaks for keeping images, and against it",
 		Long: `Plans a run on the real account, or with --account on a copy of one, and says
 what every rule and every lookup finds about images, and what would have to
-change for the verdict on them to change. An image is given by its id, or by its
-name if only one has that.`,
+change for the verdict on them to change; and what earlier runs did about them,
+as their records say. An image is given by its id, its name if only one has
+that, or a glob for names. Of an image that a run has removed, it says who
+removed it, when and why, and how to get it back.`,
 		Example: examples(
-			"explain ami-0123456789abcdef0",
+			"explain ami-0123456789abcdef0 'web-*'",
 			"explain web-2024-01-31 --stack ami-janitor",
 			"explain before-upgrade --account copy   # on a copy",
 		),
@@ -45,7 +47,7 @@ name if only one has that.`,
 		case *output == outputJSON:
 			err = printJSON(std.out, explanations)
 		default:
-			_, err = fmt.Fprint(std.out, digest.ExplainText(explanations)+"\n"+digest.PolicyText(j.Config.Policy.String(), j.Reader))
+			_, err = fmt.Fprint(std.out, explanationText(explanations, digest.PolicyText(j.Config.Policy.String(), j.Reader), columns(std.out)))
 		}
 		if err == nil && missing != nil {
 			std.complain(missing)
@@ -54,6 +56,14 @@ name if only one has that.`,
 		return err
 	}
 	return command
+}
+
+// explanationText is all there is to say of images, and by which policy, fitted to a terminal's width if that is not 0.
+func explanationText(explanations []digest.Explanation, policy string, wide int) string {
+	if wide > 0 {
+		policy = wholeWords(policy, wide) + "\n"
+	}
+	return digest.ExplainText(explanations, wide) + "\n" + policy
 }
 
 // explainingJanitor works on a copy where one is named, and else on the real account. Only a copy has a time of its own.

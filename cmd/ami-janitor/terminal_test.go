@@ -188,3 +188,20 @@ func TestSignsOfLife(t *testing.T) {
 
 // escapes are what moves the cursor of a terminal or colours a text.
 var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")
+
+// What explain says fits the terminal.
+func TestAnExplanationFits(t *testing.T) {
+	serving(t, asItIs)
+	term := newTerminal(t, helpWidth)
+	if status := <-term.start(t.Context(), "", "explain", "golden-ubuntu-*", "no-such-name"); status != exitRegionFailed {
+		t.Errorf("status %d", status)
+	}
+	term.await(t, "no-such-name in")
+	_, shown, _ := strings.Cut(term.text(), "ami-0")
+	for line := range strings.Lines(escapes.ReplaceAllString(shown, "\n")) {
+		line = strings.TrimRight(line, "\r\n")
+		if utf8.RuneCountInString(line) > 80 && strings.Contains(strings.TrimSpace(line), " ") {
+			t.Errorf("%q", line)
+		}
+	}
+}

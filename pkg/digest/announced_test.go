@@ -175,7 +175,7 @@ func TestExplanationsArePlain(t *testing.T) {
 		e.Region, e.LastUse, e.StaleOn, e.Changes, e.Hold = untrusted(t), untrusted(t), untrusted(t), []string{untrusted(t)}, untrusted(t)
 		e.Sources = append(e.Sources, digest.SourceFinding{Source: untrusted(t), Answer: "unknown", Detail: untrusted(t)})
 		e.Snapshots = append(e.Snapshots, record.PlannedSnapshot{SnapshotID: "snap-00000001example", Verdict: record.KeepSnapshot, Detail: untrusted(t)})
-		text := digest.ExplainText([]digest.Explanation{e, {}})
+		text := digest.ExplainText([]digest.Explanation{e, {}}, 0)
 		for i, r := range text {
 			if r != '\n' && !unicode.IsPrint(r) {
 				t.Fatalf("%U at byte %d: %q", r, i, text)

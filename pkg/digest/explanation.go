@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -12,17 +13,21 @@ import (
 
 // Explanation is all there is to say of the verdict on one image.
 type Explanation struct {
-	Region    string                   `json:"region"`
-	Hold      string                   `json:"hold,omitempty"`   // Why the region can only be planned now; empty if that is not so.
-	Remedy    string                   `json:"remedy,omitempty"` // What to do about Hold.
-	Image     record.Image             `json:"image"`            // As in the record.
-	LastUse   string                   `json:"lastUse"`          // For example "last launched 2026-01-02, 325 days ago".
-	StaleOn   string                   `json:"staleOn"`          // The day from which it counts as stale, as 2006-01-02, or empty.
-	Rules     []RuleFinding            `json:"rules"`            // Every keep rule, in the order of their table.
-	Sources   []SourceFinding          `json:"sources"`          // Every source of evidence.
-	Gaps      []record.Gap             `json:"gaps,omitempty"`   // What is not proven, and what to do about it; whatever else keeps the image.
-	Snapshots []record.PlannedSnapshot `json:"snapshots"`        // What would become of each if the image went.
-	Changes   []string                 `json:"changes"`          // What would have to change for the verdict to change, in full sentences.
+	Region          string                   `json:"region"`
+	Hold            string                   `json:"hold,omitempty"`            // Why the region can only be planned now; empty if that is not so.
+	Remedy          string                   `json:"remedy,omitempty"`          // What to do about Hold.
+	Image           record.Image             `json:"image"`                     // As in the record.
+	LastUse         string                   `json:"lastUse"`                   // For example "last launched 2026-01-02, 325 days ago".
+	StaleOn         string                   `json:"staleOn"`                   // The day from which it counts as stale, as 2006-01-02, or empty.
+	Rules           []RuleFinding            `json:"rules"`                     // Every keep rule, in the order of their table.
+	Sources         []SourceFinding          `json:"sources"`                   // Every source of evidence.
+	Gaps            []record.Gap             `json:"gaps,omitempty"`            // What is not proven, and what to do about it; whatever else keeps the image.
+	Snapshots       []record.PlannedSnapshot `json:"snapshots"`                 // What would become of each if the image went.
+	Changes         []string                 `json:"changes"`                   // What would have to change for the verdict to change, in full sentences.
+	History         []Deed                   `json:"history,omitempty"`         // What runs did about it, the latest first.
+	Gone            bool                     `json:"gone,omitempty"`            // A run removed it, or may have. Then only the history, and what the record has of the image, are given.
+	RestorableUntil string                   `json:"restorableUntil,omitempty"` // The day until which the Recycle Bin has to hold what is gone; empty if not known.
+	Undo            string                   `json:"undo,omitempty"`            // The command that brings back what is gone; empty if nothing does.
 }
 
 // RuleFinding is what one keep rule says of an image.
@@ -83,12 +88,12 @@ func changes(explained retention.Explanation, reader record.Reader) []string {
 	return changes
 }
 
-// ExplainText is explanations as plain text, wrapped like the digest.
-func ExplainText(explanations []Explanation) string {
-	p := &page{width: fullWidth}
+// ExplainText is explanations as plain text, wrapped at some columns; like the digest if that is 0.
+func ExplainText(explanations []Explanation, columns int) string {
+	p := &page{width: cmp.Or(columns, fullWidth)}
 	for i, e := range explanations {
 		if i > 0 {
-			p.WriteString("\n" + strings.Repeat("-", fullWidth) + "\n")
+			p.WriteString("\n" + strings.Repeat("-", p.width) + "\n")
 		}
 		for _, s := range e.sections() {
 			p.section(s)
@@ -99,6 +104,9 @@ func ExplainText(explanations []Explanation) string {
 
 // sections are all that there is to say of the verdict on one image.
 func (e Explanation) sections() []Section {
+	if e.Gone {
+		return e.gone()
+	}
 	var snapshots, changes []Item
 	for _, line := range snapshotLines(record.Image{Snapshots: e.Snapshots}) {
 		snapshots = append(snapshots, Item{Label: line.Text})
@@ -113,6 +121,7 @@ func (e Explanation) sections() []Section {
 		orElse("Sources", e.sources(), "None was asked."),
 		{Title: "What is not proven", Groups: e.gaps()},
 		orElse("Snapshots, if it is removed", snapshots, "It has none."),
+		e.past(),
 		orElse("What would change the verdict", changes, "Nothing that the janitor knows of."),
 	}
 	return slices.DeleteFunc(sections, Section.isEmpty)

@@ -41,7 +41,7 @@ func TestExplanations(t *testing.T) {
 	for name, explanations := range explanations() {
 		t.Run(name, func(t *testing.T) {
 			dir := filepath.Join("testdata", "explain")
-			golden(t, dir, strings.ReplaceAll(name, " ", "-")+".txt", []byte(digest.ExplainText(explanations)))
+			golden(t, dir, strings.ReplaceAll(name, " ", "-")+".txt", []byte(digest.ExplainText(explanations, 0)))
 			golden(t, dir, strings.ReplaceAll(name, " ", "-")+".json", indented(t, marshalled(t, explanations)))
 		})
 	}

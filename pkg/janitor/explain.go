@@ -15,9 +15,10 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-// Explain plans a run and explains the verdicts on some images, each given by its id or by its
-// name: what every rule and every source of evidence has found, and what would have to change for
-// the verdict to change. It changes nothing in the account. The error says which images were not
+// Explain plans a run and explains the verdicts on some images, each given by its id, its name or a
+// glob for names: what every rule and every source of evidence has found, what would have to change
+// for the verdict to change, and what earlier runs did. Images that are gone are explained by what
+// the journal says of them. Nothing changes in the account. The error says which images were not
 // found, or have a name that several have; the others are explained in the order given.
 func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explanation, error) {
 	// Nothing is written under this id.
@@ -28,58 +29,83 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 	var missing []error
 	asked := map[string]string{} // The regions of the images, by id.
 	for _, name := range given {
-		image, region, err := survey.find(name)
-		if err != nil {
-			missing = append(missing, err)
-			continue
+		places, err := survey.find(name)
+		if len(places) == 0 {
+			gone, unread := j.findGone(ctx, survey, name)
+			if places = gone; len(gone) == 0 {
+				missing = append(missing, cmp.Or(unread, err))
+			}
 		}
-		found = append(found, place{image.ID, region})
-		asked[image.ID] = region
-		isSame := func(candidate ami.Image) bool { return candidate.ID == image.ID }
-		if !slices.ContainsFunc(candidates[region], isSame) {
-			candidates[region] = append(candidates[region], image)
+		for _, at := range places {
+			found = append(found, at)
+			if at.gone {
+				continue
+			}
+			asked[at.image.ID] = at.region
+			isSame := func(candidate ami.Image) bool { return candidate.ID == at.image.ID }
+			if !slices.ContainsFunc(candidates[at.region], isSame) {
+				candidates[at.region] = append(candidates[at.region], at.image)
+			}
 		}
 	}
 	if len(found) == 0 {
 		return nil, errors.Join(missing...)
 	}
-	evidence, _ := j.lookUp(ctx, survey, candidates, account.Unattached())
-	j.askSharingOf(ctx, account, evidence, asked)
+	var evidence map[string]ami.Evidence
+	if len(asked) > 0 {
+		evidence, _ = j.lookUp(ctx, survey, candidates, account.Unattached())
+		j.askSharingOf(ctx, account, evidence, asked)
+	}
 	explanations := make([]digest.Explanation, len(found))
 	for i, at := range found {
-		explained, _ := account.Explain(evidence, at.region, at.imageID)
-		explanations[i] = digest.NewExplanation(at.region, explained, j.sourceFindings(ami.Everywhere(evidence, at.region, at.imageID)), j.Config.OwnerTag, j.Reader)
+		history, deeds, err := j.past(ctx, survey, at)
+		if err != nil {
+			missing = append(missing, err)
+		}
+		if at.gone {
+			explanations[i] = j.explainGone(ctx, survey, at, history, deeds)
+			continue
+		}
+		explained, _ := account.Explain(evidence, at.region, at.image.ID)
+		explanations[i] = digest.NewExplanation(at.region, explained, j.sourceFindings(ami.Everywhere(evidence, at.region, at.image.ID)), j.Config.OwnerTag, j.Reader)
+		explanations[i].History = history
 	}
 	return explanations, errors.Join(missing...)
 }
 
-// place is an image, and the region that it is in.
-type place struct{ imageID, region string }
+// place is an image, and the region that it is in. Of one that is gone only the id is known.
+type place struct {
+	image  ami.Image
+	region string
+	gone   bool
+}
 
-// find returns the image with an id or a name, and its region. An id wins over a name, which
-// anybody can choose. In an account a name is unique within a region, but may be taken in several
-// regions.
-func (s survey) find(given string) (ami.Image, string, error) {
-	var named []ami.Image
-	var regions, ids []string
+// find returns the images with an id, a name or a name that a glob matches. An id wins over a name,
+// which anybody can choose. In an account a name is unique within a region, but may be taken in
+// several regions.
+func (s survey) find(given string) ([]place, error) {
+	var globs retention.Names
+	isGlob := strings.ContainsAny(given, "*?") && globs.UnmarshalText([]byte(given)) == nil
+	var named []place
+	var ids []string
 	for _, inventory := range s.inventories {
 		for _, image := range inventory.Images {
-			switch given {
-			case image.ID:
-				return image, inventory.Region, nil
-			case image.Name:
-				named, regions = append(named, image), append(regions, inventory.Region)
+			switch {
+			case given == image.ID:
+				return []place{{image, inventory.Region, false}}, nil
+			case given == image.Name, isGlob && globs.Match(image.Name):
+				named = append(named, place{image, inventory.Region, false})
 				ids = append(ids, image.ID+" in "+inventory.Region)
 			}
 		}
 	}
 	switch {
 	case given == "" || len(named) == 0:
-		return ami.Image{}, "", s.notFound(given)
-	case len(named) > 1:
-		return ami.Image{}, "", fmt.Errorf("%d images have the name %s: %s. Give one of these ids", len(named), given, strings.Join(ids, ", "))
+		return nil, s.notFound(given)
+	case len(named) > 1 && !isGlob:
+		return nil, fmt.Errorf("%d images have the name %s: %s. Give one of these ids", len(named), given, strings.Join(ids, ", "))
 	default:
-		return named[0], regions[0], nil
+		return named, nil
 	}
 }
 

@@ -51,7 +51,7 @@ func TestExplanationsAgreeWithThePlan(t *testing.T) {
 				}
 				checkExplanation(t, j, e)
 			}
-			text := digest.ExplainText(explained)
+			text := digest.ExplainText(explained, 0)
 			for _, id := range ids {
 				if !strings.Contains(text, id) {
 					t.Errorf("the text does not name %s", id)

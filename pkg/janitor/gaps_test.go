@@ -34,7 +34,7 @@ func tell(t *testing.T, doer emulator.Doer, s settings, images ...string) places
 		}
 	}
 	explanations, err := newJanitor(t, doer, s).Explain(t.Context(), images)
-	explained := digest.ExplainText(explanations)
+	explained := digest.ExplainText(explanations, 0)
 	if err != nil {
 		explained += err.Error()
 	}

@@ -235,7 +235,7 @@ func TestAParameterThatCannotBeRead(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for kind, text := range map[string]string{"digest": digest.Text(record), "explanation": digest.ExplainText(explanations)} {
+			for kind, text := range map[string]string{"digest": digest.Text(record), "explanation": digest.ExplainText(explanations, 0)} {
 				text = strings.Join(strings.Fields(text), " ")
 				for _, part := range []string{"launch template lt-", ", version 1, " + test.says} {
 					if !strings.Contains(text, part) {

@@ -116,6 +116,9 @@ func (n *Names) UnmarshalText(text []byte) error {
 
 func (n Names) String() string { return strings.Join(n.globs, ",") }
 
+// Match reports whether the globs take an image with this name.
+func (n Names) Match(name string) bool { return n.match(name) }
+
 func (n Names) match(name string) bool {
 	matches := func(glob *regexp.Regexp) bool { return glob.MatchString(name) }
 	return (len(n.takes) == 0 || slices.ContainsFunc(n.takes, matches)) && !slices.ContainsFunc(n.bars, matches)

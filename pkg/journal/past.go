@@ -1,0 +1,84 @@
+package journal
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+)
+
+// Deed is what one run did about one image.
+type Deed struct {
+	Run    string
+	Status ami.Status // Empty if the run only announced the removal of the image.
+	Error  string
+
+	Refused         bool // EC2 refused the removal.
+	Snapshots       []ami.SnapshotResult
+	RestorableUntil time.Time
+
+	WithdrawnBy string // The run that took the announcement of this one back; empty if none did.
+}
+
+// MayHaveRemoved reports whether the run removed the image, or nobody knows whether it did.
+func (d Deed) MayHaveRemoved() bool { return d.Status == ami.Deregistered || d.Status == attempted }
+
+// Past returns what runs did about an image of a region, the latest run first.
+func (j *Journal) Past(ctx context.Context, region, image string) ([]Deed, error) {
+	if err := cmp.Or(checkRegion(region), checkImage(image)); err != nil {
+		return nil, err
+	}
+	prefix := removalsPrefix + region + "/"
+	keys, err := j.store.list(ctx, prefix+image+"/")
+	if err != nil {
+		return nil, err
+	}
+	deeds := map[string]*Deed{}
+	for _, key := range keys {
+		r, ok := parseRemovalKey(strings.TrimPrefix(key, prefix))
+		if !ok {
+			return nil, j.foreign(key)
+		}
+		if deeds[r.run] == nil {
+			deeds[r.run] = &Deed{Run: r.run}
+		}
+		if err := j.readDeed(ctx, region, r, deeds[r.run]); err != nil {
+			return nil, err
+		}
+	}
+	var past []Deed
+	for _, deed := range deeds {
+		past = append(past, *deed)
+	}
+	slices.SortFunc(past, func(a, b Deed) int { return strings.Compare(b.Run, a.Run) })
+	return past, nil
+}
+
+// readDeed adds to a deed what one document says of it.
+func (j *Journal) readDeed(ctx context.Context, region string, r removal, deed *Deed) error {
+	switch r.snapshot {
+	case "":
+		document, err := j.readRemoval(ctx, region, r)
+		if err != nil {
+			return err
+		}
+		deed.Status, deed.Error, deed.Refused = document.Status, document.Error, document.Refused
+		deed.Snapshots, deed.RestorableUntil = document.Snapshots, document.RestorableUntil
+	case withdrawn:
+		key := withdrawnKey(region, r.image, r.run)
+		data, _, err := j.store.get(ctx, key)
+		if err != nil {
+			return err
+		}
+		var document withdrawnDocument
+		if err := cmp.Or(json.Unmarshal(data, &document), checkRun(document.WithdrawnBy)); err != nil {
+			return j.unreadable(key, err)
+		}
+		deed.WithdrawnBy = document.WithdrawnBy
+	}
+	return nil
+}
