@@ -19,8 +19,10 @@ type Approved struct {
 
 // ApprovedRegion is what is approved in one region.
 type ApprovedRegion struct {
-	Images    map[string]ApprovedImage `json:"images"`              // By id.
-	Leftovers []string                 `json:"leftovers,omitempty"` // The snapshots that earlier runs have left; sorted.
+	Images map[string]ApprovedImage `json:"images"` // By id.
+
+	// Leftovers are the snapshots that earlier runs have left; sorted.
+	Leftovers []string `json:"leftovers,omitempty"`
 }
 
 // ApprovedImage is what is approved of one image.
@@ -29,7 +31,9 @@ type ApprovedImage struct {
 	Action    GraceAction `json:"action,omitempty"`
 	Unmark    Unmark      `json:"unmark,omitempty"`
 	Snapshots []string    `json:"snapshots,omitempty"` // Those that go; sorted.
-	Facts     string      `json:"facts"`               // A digest of the facts of the image when it was judged.
+
+	// Facts is a digest of what was known of the image when it was judged.
+	Facts string `json:"facts"`
 }
 
 // Approve returns all that plans would do: what a person who approves of them has approved.
