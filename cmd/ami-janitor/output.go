@@ -142,10 +142,9 @@ func (p *printer) print(run record.Run) error {
 		err = run.Encode(p.out, "  ")
 	case outputCSV:
 		_, listed, out := p.view.rows(run)
-		if _, err = fmt.Fprintln(p.out, flat(run, listed, csvCell).RenderCSV()); err == nil {
-			for _, sentence := range besides(run, p.view.note(len(listed), out)) {
-				p.say("%s", sentence)
-			}
+		_, err = fmt.Fprintln(p.out, flat(run, listed, csvCell).RenderCSV())
+		for _, sentence := range append([]string{p.heading}, besides(run, p.view.note(len(listed), out))...) {
+			p.say("%s", strings.TrimSpace(sentence))
 		}
 	case outputMarkdown:
 		_, listed, out := p.view.rows(run)

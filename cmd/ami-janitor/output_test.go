@@ -48,7 +48,7 @@ func TestTheTableShowsWhatIsNoImage(t *testing.T) {
 	for _, want := range []string{
 		"Snapshots whose image is gone: reported, never deleted in eu-west-1 (3)", "snap-0123456789example", "deleted: left by run run-1",
 		"snap-1234567890example", "kept: left by run run-1", "named by", "us-east-1 was only planned", "no Recycle Bin rule covers what is to be removed",
-		"ami-janitor undo run-2", "The full record: s3://amzn-s3-demo-bucket/run-2/record.json",
+		"1 image can be restored until 7 December 2026 at least: ami-janitor undo run-2", "The full record: s3://amzn-s3-demo-bucket/run-2/record.json",
 	} {
 		if !strings.Contains(table, want) {
 			t.Errorf("%q is not in:\n%s", want, terminalText(record, &all, "", 80, false))
@@ -271,7 +271,7 @@ func TestCSV(t *testing.T) {
 	if err != nil || len(lines) < 88 || lines[0][1] != "id" {
 		t.Fatalf("%v, %d lines: %s", err, len(lines), got.out)
 	}
-	if !strings.Contains(got.err, "Would remove") || !strings.Contains(got.err, "What to do: ") {
+	if !strings.Contains(got.err, "Would remove") || !strings.Contains(got.err, "What to do: ") || !strings.Contains(got.err, "REHEARSAL") {
 		t.Errorf("%q", got.err)
 	}
 	rapid.Check(t, func(t *rapid.T) {

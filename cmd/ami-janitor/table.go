@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -357,8 +358,8 @@ func (s *sheet) outcome(run record.Run, heading string) {
 			s.paragraph("", line)
 		}
 	}
-	if run.Totals.Restorable > 0 {
-		s.paragraph("", "To bring back the images that are restorable: "+run.Reader.Command("undo "+plain.Printable(run.Run)))
+	if n := run.Totals.Restorable; n > 0 {
+		s.paragraph("", digest.Count(n, "image")+" can be restored until "+restorableUntil(run)+" at least: "+run.Reader.Command("undo "+plain.Printable(run.Run)))
 	}
 	if run.Record != "" {
 		s.paragraph("", "The full record: "+plain.Printable(run.Record))
@@ -367,6 +368,17 @@ func (s *sheet) outcome(run record.Run, heading string) {
 	for line := range strings.Lines(wrap(sum(run), s.width)) {
 		s.WriteString(s.paint(text.Bold, strings.TrimSuffix(line, "\n")) + "\n")
 	}
+}
+
+// restorableUntil is the first day on which the Recycle Bin gives up one of the images.
+func restorableUntil(run record.Run) string {
+	var first time.Time
+	run.Each(record.Image.IsRestorable, func(_ record.Region, i record.Image) {
+		if until := i.Outcome.RestorableUntil; first.IsZero() || until.Before(first) {
+			first = until
+		}
+	})
+	return first.UTC().Format("2 January 2006")
 }
 
 // doneWhere names the account and the regions of a run, and says whether it was dry.
