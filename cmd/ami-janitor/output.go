@@ -159,6 +159,9 @@ func (p *printer) print(run record.Run) error {
 
 // digest is the text about a run: all that there is to say, if all is to be shown.
 func (p *printer) digest(run record.Run) string {
+	if p.view.show == showAll {
+		return digest.Full(run)
+	}
 	return digest.Text(run)
 }
 

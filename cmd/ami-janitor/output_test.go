@@ -247,6 +247,14 @@ func TestTheSampleOnATerminal(t *testing.T) {
 	}
 }
 
+// All that there is to say is in the long digest alone.
+func TestTheLongDigest(t *testing.T) {
+	short, long := rehearsed(t), rehearsed(t, "--output=text", "--show=all")
+	if !strings.Contains(long.out, "\nKEPT (") || strings.Contains(short.out, "\nKEPT (") || len(long.out) < 2*len(short.out) {
+		t.Errorf("%s\n\n%s", short.out, long.out)
+	}
+}
+
 // onTerminal is what a command shows on a terminal of so many columns.
 func onTerminal(t *testing.T, columns int, args ...string) string {
 	t.Helper()

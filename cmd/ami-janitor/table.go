@@ -305,18 +305,21 @@ func (s *sheet) problems(run record.Run) {
 			s.WriteString(mark + line + "\n")
 		}
 		for _, c := range p.Cases[:min(mostCases, len(p.Cases))] {
-			s.paragraph("  ", some(c.Subjects)+": "+plain.Clip(c.Fault, 160))
+			s.paragraph("  ", some(c)+": "+plain.Clip(c.Fault, 160))
 		}
-		if more := len(p.Cases) - mostCases; more > 0 {
+		if more := max(0, len(p.Cases)-mostCases) + p.More; more > 0 {
 			s.paragraph("  ", "and "+digest.Count(more, "more error")+" of this kind")
 		}
 		s.paragraph("  ", "What to do: "+inShort(p.Todo))
 	}
 }
 
-func some(subjects []string) string {
-	if more := len(subjects) - mostSubjects; more > 0 {
-		subjects = append(slices.Clone(subjects[:mostSubjects]), digest.Thousands(int64(more))+" more")
+// some names the first of those to whom something happened.
+func some(c digest.Case) string {
+	shown := min(mostSubjects, len(c.Subjects))
+	subjects := slices.Clone(c.Subjects[:shown])
+	if more := len(c.Subjects) - shown + c.More; more > 0 {
+		subjects = append(subjects, digest.Thousands(int64(more))+" more")
 	}
 	return digest.List(subjects)
 }
@@ -344,7 +347,7 @@ func (s *sheet) failure(run record.Run, heading string) {
 		s.paragraph("", p.What)
 		s.paragraph("", "What to do: "+strings.ReplaceAll(p.Todo, "\n", " "))
 		for _, c := range p.Cases {
-			s.paragraph("", some(c.Subjects)+": "+c.Fault)
+			s.paragraph("", some(c)+": "+c.Fault)
 		}
 	}
 	s.outcome(run, "")
