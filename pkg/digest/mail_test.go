@@ -88,3 +88,76 @@ func TestAMailAtTheCapFits(t *testing.T) {
 		}
 	}
 }
+
+// The subject begins with whose account it is, unless it begins with a cause. An alias is shown as printable ASCII, and not at any length.
+func TestTheSubjectSaysWhoseItIs(t *testing.T) {
+	for alias, want := range map[string]string{
+		"":                      "123456789012: 4 AMIs removed, -$8/mo",
+		"prod":                  "prod 123456789012: 4 AMIs removed, -$8/mo",
+		"a\nb <@here> é":        "a?b?",
+		strings.Repeat("x", 63): "xxxxxxxxxxxxxxxxx... 123456789012: 4 AMIs removed, -$8/mo",
+	} {
+		r := situations()["ordinary"]
+		r.AccountAlias = alias
+		if got := digest.Subject(r); !strings.HasPrefix(got, want) || !asciiLine.MatchString(got) {
+			t.Errorf("%q: %q", alias, got)
+		}
+	}
+	r := situations()["everything unknown"]
+	r.AccountAlias = "prod"
+	if got := digest.Subject(r); !strings.HasPrefix(got, "ec2:DescribeImageReferences denied - 123456789012: Nothing removed") {
+		t.Errorf("%q", got)
+	}
+}
+
+// A mail links to the consoles that it knows, and to no others.
+func TestLinksToTheConsole(t *testing.T) {
+	for region, want := range map[string]string{
+		"eu-west-1":     "Console    https://console.aws.amazon.com/ec2/home?region=eu-west-1#Images:\n",
+		"cn-north-1":    "Console    https://console.amazonaws.cn/ec2/home?region=cn-north-1#Images:\n",
+		"us-gov-west-1": "Console    https://console.amazonaws-us-gov.com/ec2/home?region=us-gov-west-1#Images:\n",
+		"us-iso-east-1": "",
+		"a.example/#":   "",
+	} {
+		r := newRun(true, newRegion(plan(region, stale(1, "web")), nil))
+		r.Reader = record.Reader{Stack: "janitor", Home: "eu-west-1"}
+		mail := digest.Text(r)
+		if !strings.Contains(mail, want) || strings.Contains(mail, "Console") != (want != "") {
+			t.Errorf("%s:\n%s", region, mail)
+		}
+		if link := "https://console.aws.amazon.com/cloudwatch/home?region=eu-west-1#dashboards/dashboard/janitor-eu-west-1\n"; !strings.Contains(mail, link) {
+			t.Errorf("no %s in\n%s", link, mail)
+		}
+	}
+}
+
+// The policy is said by what differs from the defaults, in the reader's names.
+func TestThePolicyIsSaidByItsDifferences(t *testing.T) {
+	r := situations()["ordinary"]
+	r.Reader = record.Reader{Stack: "janitor"}
+	for want, changed := range map[string][]record.Setting{
+		"the defaults.": {},
+		"the defaults, but for StaleAfter=90d, Names=web-‹b›.": {{Variable: "STALE_AFTER", Value: "90d"}, {Variable: "NAMES", Value: "web-<b>"}},
+	} {
+		r.Changed = changed
+		if mail := digest.Text(r); !strings.HasSuffix(strings.TrimSpace(mail), " "+want) {
+			t.Errorf("%q is not in\n%s", want, mail)
+		}
+	}
+}
+
+// Where more goes wrong than a mail has room for, it still tells every cause, to whom it happened, and what to do first.
+func TestNoCauseIsDropped(t *testing.T) {
+	p := plan("eu-west-1")
+	for n, source := range sources {
+		p.Verdicts = append(p.Verdicts, kept(n, "unknown-use", source+": ec2:Describe"+strings.Repeat("X", n+1)+": UnauthorizedOperation: You are not authorized to perform this operation."))
+	}
+	mail := strings.Join(strings.Fields(digest.Text(newRun(true, newRegion(p, nil)))), " ")
+	for n, source := range sources {
+		for _, want := range []string{source + ": ec2:", "Allow ec2:Describe" + strings.Repeat("X", n+1) + " to the role", id("ami", n)} {
+			if !strings.Contains(mail, want) {
+				t.Errorf("%q is not in\n%s", want, mail)
+			}
+		}
+	}
+}

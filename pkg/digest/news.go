@@ -59,5 +59,5 @@ func (r run) firstAnnounced(n int) string {
 	if r.DryRun {
 		verb = " would be"
 	}
-	return count(n, "AMI") + verb + " announced for the first time, see below."
+	return count(n, "AMI") + verb + " announced for the first time."
 }

@@ -65,6 +65,7 @@ func anyRun(t *rapid.T) record.Run {
 		regions = append(regions, record.NewRegion(p, done, "Team"))
 	}
 	run := newRun(dry, regions...)
+	run.AccountAlias = untrusted(t)
 	run.RecordError, run.FirstRun = untrusted(t), rapid.Bool().Draw(t, "first")
 	run.Record = rapid.SampledFrom([]string{"", "s3://amzn-s3-demo-bucket/runs/1/record.json", "/srv/<!here>/`@here`/\u202e*\n"}).Draw(t, "record")
 	run.Sources.SwitchedOff = rapid.SliceOfN(rapid.Just("shares"), 0, 1).Draw(t, "switchedOff")

@@ -2,10 +2,10 @@ package digest
 
 import (
 	"cmp"
+	"regexp"
 	"strconv"
 	"strings"
 
-	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
@@ -180,20 +180,17 @@ func (r run) account() string {
 	return account
 }
 
-// alias is the alias of the account, short and in printable ASCII; empty if it has none.
+// alias is the alias of the account, short and of what an alias may have; empty if it has none.
 func (r run) alias() string {
 	const longest = 20
-	alias := strings.Map(func(c rune) rune {
-		if c < '!' || c > '~' {
-			return '?'
-		}
-		return c
-	}, plain.Text(r.AccountAlias))
+	alias := notOfAliases.ReplaceAllString(r.AccountAlias, "?")
 	if len(alias) > longest {
 		alias = alias[:longest-len("...")] + "..."
 	}
 	return alias
 }
+
+var notOfAliases = regexp.MustCompile(`[^a-z0-9-]`)
 
 func isAccount(id string) bool {
 	return len(id) == 12 && strings.Trim(id, "0123456789") == ""

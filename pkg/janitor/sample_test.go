@@ -41,6 +41,9 @@ func TestSampleDigest(t *testing.T) {
 		record := j.Run(t.Context(), "20261123T020000Z-3f9c1a", false)
 		got := "Subject: " + digest.Subject(record) + "\n\n" + digest.Text(record)
 
+		if lines := strings.Count(digest.Text(record), "\n"); lines > 60 {
+			t.Errorf("%d lines are more than a screen", lines)
+		}
 		const path = "testdata/sample-digest.txt"
 		if *update {
 			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
