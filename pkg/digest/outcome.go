@@ -75,7 +75,7 @@ func (r run) where() string {
 	}
 	switch account := r.account(); {
 	case account != "":
-		return in + " (" + strings.TrimSpace(r.alias()+" "+account) + ")"
+		return in + " (" + account + ")"
 	case len(accounts) > 1:
 		return in + " of " + count(len(accounts), "account")
 	default:
