@@ -39,7 +39,7 @@ func flat(run record.Run, rows []row, safe func(string) string) table.Writer {
 		}
 		cells := []string{
 			r.region, r.id, r.name, r.kind.word(run.DryRun), strconv.Itoa(r.snapshots), strconv.FormatInt(r.gib, 10),
-			strconv.FormatFloat(run.Monthly(r.gib, r.archived), 'f', 2, 64), idle, firstOf(strings.Cut(i.LastUseAt, "T")), i.Owner, i.Family, code, i.DueOn,
+			strconv.FormatFloat(r.monthly, 'f', 2, 64), idle, firstOf(strings.Cut(i.LastUseAt, "T")), i.Owner, i.Family, code, i.DueOn,
 			record.Date(outcome.RestorableUntil), r.detail,
 		}
 		line := make(table.Row, len(cells))

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type row struct {
 
 	snapshots     int // Those that go, or would; of what stays all that it has.
 	gib, archived int64
+	monthly       float64 // What they cost in a month at most, in US dollars.
 
 	why     string // In a few words.
 	warning string // What must not be missed; empty for most.
@@ -93,6 +95,9 @@ func rowsOf(run record.Run) []row {
 			r.detail = r.why
 			rows = append(rows, r)
 		}
+	}
+	for i := range rows {
+		rows[i].monthly = run.Monthly(rows[i].gib, rows[i].archived)
 	}
 	return rows
 }
@@ -277,16 +282,14 @@ func leftoverRow(region record.Region, l record.Leftover) row {
 	return r
 }
 
-// largestFirst sorts rows by what they take, then by region and id.
+// dearestFirst sorts rows by what they cost, then by size.
+func dearestFirst(a, b row) int {
+	return cmp.Or(cmp.Compare(b.monthly, a.monthly), largestFirst(a, b))
+}
+
+// largestFirst sorts rows by size, then by region and id.
 func largestFirst(a, b row) int {
-	switch {
-	case a.gib != b.gib:
-		return int(b.gib - a.gib)
-	case a.region != b.region:
-		return strings.Compare(a.region, b.region)
-	default:
-		return strings.Compare(a.id, b.id)
-	}
+	return cmp.Or(cmp.Compare(b.gib, a.gib), strings.Compare(a.region, b.region), strings.Compare(a.id, b.id))
 }
 
 // ofKind are the rows of a kind.

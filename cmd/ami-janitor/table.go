@@ -78,7 +78,7 @@ func (s *sheet) layoutOf(run record.Run, rows []row) layout {
 	for _, r := range rows {
 		c.id = max(c.id, min(text.StringWidth(r.id), longestID))
 		c.gib = max(c.gib, len(digest.Thousands(r.gib)))
-		c.money = max(c.money, len(dollars(run, r)))
+		c.money = max(c.money, len(dollars(r)))
 		c.name, c.why = max(c.name, text.StringWidth(r.name)), max(c.why, text.StringWidth(r.why))
 	}
 	if s.width < besideID {
@@ -93,7 +93,7 @@ func (s *sheet) layoutOf(run record.Run, rows []row) layout {
 }
 
 // dollars is what a row's snapshots cost in a month at most.
-func dollars(run record.Run, r row) string { return digest.Money(run.Monthly(r.gib, r.archived)) }
+func dollars(r row) string { return digest.Money(r.monthly) }
 
 // plainTable is a table without lines.
 func plainTable() table.Writer {
@@ -116,7 +116,7 @@ func (s *sheet) rows(run record.Run, c layout, rows []row) {
 		t.AppendHeader(table.Row{"image", "name", "GiB", "$/month", "why"})
 	}
 	for _, r := range rows {
-		id, size, money := fit(r.id, c.id), digest.Thousands(r.gib), dollars(run, r)
+		id, size, money := fit(r.id, c.id), digest.Thousands(r.gib), dollars(r)
 		if c.isNarrow {
 			below := r.why
 			if r.name != "" {

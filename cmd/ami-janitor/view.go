@@ -34,24 +34,25 @@ const (
 
 // sorters order rows by the choice of --sort.
 var sorters = map[string]func(a, b row) int{
+	"saving": dearestFirst,
 	"size":   largestFirst,
-	"age":    func(a, b row) int { return cmp.Or(b.image.IdleDays-a.image.IdleDays, largestFirst(a, b)) },
-	"name":   func(a, b row) int { return cmp.Or(strings.Compare(a.name, b.name), largestFirst(a, b)) },
-	"owner":  func(a, b row) int { return cmp.Or(strings.Compare(a.image.Owner, b.image.Owner), largestFirst(a, b)) },
-	"reason": func(a, b row) int { return cmp.Or(strings.Compare(a.code(), b.code()), largestFirst(a, b)) },
+	"age":    func(a, b row) int { return cmp.Or(b.image.IdleDays-a.image.IdleDays, dearestFirst(a, b)) },
+	"name":   func(a, b row) int { return cmp.Or(strings.Compare(a.name, b.name), dearestFirst(a, b)) },
+	"owner":  func(a, b row) int { return cmp.Or(strings.Compare(a.image.Owner, b.image.Owner), dearestFirst(a, b)) },
+	"reason": func(a, b row) int { return cmp.Or(strings.Compare(a.code(), b.code()), dearestFirst(a, b)) },
 }
 
 // filters are the flags that leave rows out.
 var filters = []string{"owner", "family", "reason", "min-gib"}
 
 func addView(command *cobra.Command) *view {
-	v := &view{flags: command.Flags(), show: showChanges, sort: "size"}
+	v := &view{flags: command.Flags(), show: showChanges, sort: "saving"}
 	v.flags.StringVar(&v.show, "show", v.show, "which images a table lists: changes, kept, orphans or all; with --output text, all is the long digest")
 	v.flags.StringArrayVar(&v.owners, "owner", nil, "list only images of this owner (--owner-tag); may be given more than once, like the next two")
 	v.flags.StringArrayVar(&v.families, "family", nil, "list only images whose family has this in its name")
 	v.flags.StringArrayVar(&v.reasons, "reason", nil, "list only images with this reason, such as in-use")
 	v.flags.Int64Var(&v.minGiB, "min-gib", 0, "list only images with as many GiB")
-	v.flags.StringVar(&v.sort, "sort", v.sort, "order of a list: size, age, name, owner or reason")
+	v.flags.StringVar(&v.sort, "sort", v.sort, "order of a list: saving, size, age, name, owner or reason")
 	for _, name := range append([]string{"show", "sort"}, filters...) {
 		group(v.flags.Lookup(name), flagsShown)
 	}
@@ -75,7 +76,7 @@ func (v *view) checkChoices() error {
 	case !slices.Contains([]string{showChanges, showKept, showOrphans, showAll}, v.show):
 		return fmt.Errorf("--show: %q is none of changes, kept, orphans, all", v.show)
 	case sorters[v.sort] == nil:
-		return fmt.Errorf("--sort: %q is none of size, age, name, owner, reason", v.sort)
+		return fmt.Errorf("--sort: %q is none of saving, size, age, name, owner, reason", v.sort)
 	default:
 		return nil
 	}
@@ -159,6 +160,6 @@ func (v *view) note(listed, out int) string {
 }
 
 // unfiltered is the view of all that changes.
-var unfiltered = view{show: showChanges, sort: "size"}
+var unfiltered = view{show: showChanges, sort: "saving"}
 
 func (r row) code() string { return string(r.image.MainReason().Code) }

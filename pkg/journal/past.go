@@ -37,37 +37,37 @@ func (j *Journal) Past(ctx context.Context, region, image string) ([]Deed, error
 	if err != nil {
 		return nil, err
 	}
-	deeds := map[string]*Deed{}
+	actions := map[string]*Deed{}
 	for _, key := range keys {
 		r, ok := parseRemovalKey(strings.TrimPrefix(key, prefix))
 		if !ok {
 			return nil, j.foreign(key)
 		}
-		if deeds[r.run] == nil {
-			deeds[r.run] = &Deed{Run: r.run}
+		if actions[r.run] == nil {
+			actions[r.run] = &Deed{Run: r.run}
 		}
-		if err := j.readDeed(ctx, region, r, deeds[r.run]); err != nil {
+		if err := j.readDeed(ctx, region, r, actions[r.run]); err != nil {
 			return nil, err
 		}
 	}
 	var past []Deed
-	for _, deed := range deeds {
-		past = append(past, *deed)
+	for _, action := range actions {
+		past = append(past, *action)
 	}
 	slices.SortFunc(past, func(a, b Deed) int { return strings.Compare(b.Run, a.Run) })
 	return past, nil
 }
 
-// readDeed adds to a deed what one document says of it.
-func (j *Journal) readDeed(ctx context.Context, region string, r removal, deed *Deed) error {
+// readDeed adds to a action what one document says of it.
+func (j *Journal) readDeed(ctx context.Context, region string, r removal, action *Deed) error {
 	switch r.snapshot {
 	case "":
 		document, err := j.readRemoval(ctx, region, r)
 		if err != nil {
 			return err
 		}
-		deed.Status, deed.Error, deed.Refused = document.Status, document.Error, document.Refused
-		deed.Snapshots, deed.RestorableUntil = document.Snapshots, document.RestorableUntil
+		action.Status, action.Error, action.Refused = document.Status, document.Error, document.Refused
+		action.Snapshots, action.RestorableUntil = document.Snapshots, document.RestorableUntil
 	case withdrawn:
 		key := withdrawnKey(region, r.image, r.run)
 		data, _, err := j.store.get(ctx, key)
@@ -78,7 +78,7 @@ func (j *Journal) readDeed(ctx context.Context, region string, r removal, deed *
 		if err := cmp.Or(json.Unmarshal(data, &document), checkRun(document.WithdrawnBy)); err != nil {
 			return j.unreadable(key, err)
 		}
-		deed.WithdrawnBy = document.WithdrawnBy
+		action.WithdrawnBy = document.WithdrawnBy
 	}
 	return nil
 }
