@@ -487,7 +487,7 @@ func TestTheCommandLineSpeaksOfFlags(t *testing.T) {
 				t.Errorf("%v speaks of %s", args, name)
 			}
 		}
-		if text := strings.ReplaceAll(got.out, "a deployed function", ""); strings.Contains(text, "function") {
+		if text := strings.ReplaceAll(words(got.out), "a deployed function", ""); strings.Contains(text, "function") {
 			t.Errorf("%v speaks of a function:\n%s", args, text)
 		}
 	}

@@ -186,7 +186,7 @@ func TestARehearsalHasTheRulesOfTheStack(t *testing.T) {
 		t.Helper()
 		return cli(t, []string{"RECYCLE_BIN_DAYS=7"}, append([]string{"rehearse", "--now", nightly, "--account", account, "--recycle-bin-days=30"}, args...)...)
 	}
-	got := rehearse(dir, "--state-out", state)
+	got := rehearse(dir, "--state-out", state, "--output=text", "--show=all")
 	rules, err := os.ReadFile(filepath.Join(state, "list-rules.json"))
 	if err != nil || got.status != 0 || bytes.Count(rules, []byte(`"RetentionPeriodValue": 30`)) != 2 || strings.Count(string(rules), "ami-janitor:intent") != 2 {
 		t.Errorf("%+v, %v: %s", got, err, rules)

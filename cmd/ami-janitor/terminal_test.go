@@ -1,22 +1,21 @@
 package main
 
 import (
-	"net/http"
-	"path/filepath"
-	"regexp"
-	"unicode/utf8"
-
-	"github.com/ami-janitor/ami-janitor/pkg/emulator"
-
 	"bytes"
 	"context"
+	"net/http"
 	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/creack/pty"
+
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
 // terminal is what a person sits at: what is printed there, and where answers are typed.

@@ -64,7 +64,7 @@ func (v *view) check(output output, ownerTag string) error {
 	isTable := output == outputTable || output == outputCSV || output == outputMarkdown
 	isLong := output == outputText && v.show == showAll
 	for _, name := range append([]string{"show", "sort"}, filters...) {
-		if v.flags.Changed(name) && !isTable && !(name == "show" && isLong) {
+		if v.flags.Changed(name) && !isTable && (name != "show" || !isLong) {
 			return fmt.Errorf("--%s is for a table: give --output table, csv or markdown", name)
 		}
 	}
