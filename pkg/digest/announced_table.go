@@ -18,8 +18,8 @@ func (r run) announcedByOwner(rows int) Section {
 	if len(all) == 0 {
 		return Section{}
 	}
-	all = sortedByOwner(all)
-	shown, rest := all[:min(rows, len(all))], all[min(rows, len(all)):]
+	shown, rest := all[:min(rows, len(all))], all[min(rows, len(all)):] // What is new goes before what was told already.
+	shown = sortedByOwner(slices.Clone(shown))
 	s := Section{Title: whole.Title, Count: len(all), Intro: says(r.doubts())}
 	for i, a := range shown {
 		if i == 0 || a.owner() != shown[i-1].owner() {
