@@ -73,7 +73,7 @@ const gap = 2
 // longestID is more than any id of AWS has.
 const longestID = 32
 
-func (s *sheet) layoutOf(run record.Run, rows []row) layout {
+func (s *sheet) layoutOf(rows []row) layout {
 	c := layout{id: len("image"), gib: len("GiB"), money: len("$/month"), name: len("name"), why: len("why")}
 	for _, r := range rows {
 		c.id = max(c.id, min(text.StringWidth(r.id), longestID))
@@ -108,7 +108,7 @@ func plainTable() table.Writer {
 }
 
 // rows writes rows of one kind and region.
-func (s *sheet) rows(run record.Run, c layout, rows []row) {
+func (s *sheet) rows(c layout, rows []row) {
 	t := plainTable()
 	if c.isNarrow {
 		t.AppendHeader(table.Row{"image", "GiB", "$/month"})
@@ -157,13 +157,13 @@ func (s *sheet) warn(r row, width int) string {
 
 // tables writes the rows, those of each kind and region below a heading.
 func (s *sheet) tables(run record.Run, shown []row) {
-	c := s.layoutOf(run, shown)
+	c := s.layoutOf(shown)
 	for k := range kinds {
 		some := ofKind(shown, kind(k))
 		for _, region := range regionsOf(some) {
 			here := slices.DeleteFunc(slices.Clone(some), func(r row) bool { return r.region != region })
 			s.heading(headingOf(run, kind(k), region, here))
-			s.rows(run, c, here)
+			s.rows(c, here)
 		}
 	}
 }

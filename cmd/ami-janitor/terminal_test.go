@@ -151,8 +151,16 @@ func slowly(wait time.Duration) func(emulator.Doer) emulator.Doer {
 func TestSignsOfLife(t *testing.T) {
 	const image = "ami-0123456789abcdef0"
 	for _, args := range [][]string{
-		{"plan"}, {"sweep", "--yes"}, {"explain", image}, {"undo", "--list"}, {"undo", "--image", image}, {"unmark", image}, {"keep", image},
-		{"unkeep", image}, {"export", filepath.Join(t.TempDir(), "copy")}, {"plan", "--stack=nowhere"},
+		{"plan"},
+		{"sweep", "--yes"},
+		{"explain", image},
+		{"undo", "--list"},
+		{"undo", "--image", image},
+		{"unmark", image},
+		{"keep", image},
+		{"unkeep", image},
+		{"export", filepath.Join(t.TempDir(), "copy")},
+		{"plan", "--stack=nowhere"},
 	} {
 		t.Run(args[0], func(t *testing.T) {
 			serving(t, slowly(1500*time.Millisecond))
