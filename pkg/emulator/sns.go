@@ -67,8 +67,8 @@ func publish(c *call) (object, error) {
 	attributes := map[string]string{}
 	for _, entry := range members(c.Form, "MessageAttributes.entry") {
 		name, value := entry.Get("Name"), entry.Get("Value.StringValue")+entry.Get("Value.BinaryValue")
-		if name == "" || value == "" || entry.Get("Value.DataType") == "" {
-			return nil, badParameter("The message attribute '%s' must contain a type and a non-empty value.", name)
+		if err := checkAttribute(name, entry.Get("Value.DataType"), value); err != nil {
+			return nil, err
 		}
 		attributes[name] = value
 		size += len(name) + len(value) + len(entry.Get("Value.DataType"))
@@ -84,6 +84,29 @@ func publish(c *call) (object, error) {
 	}
 	c.account.messages = append(c.account.messages, m)
 	return object{"MessageId": fmt.Sprintf("00000000-0000-5000-8000-%012x", len(c.account.messages))}, nil
+}
+
+var (
+	attributeName  = regexp.MustCompile(`^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$`)
+	attributeKinds = []string{"String", "String.Array", "Number", "Binary"}
+)
+
+// checkAttribute checks a message attribute (SNS Developer Guide, "Amazon SNS message attributes").
+func checkAttribute(name, kind, value string) error {
+	isPair := func(r rune) bool { return r > 0xFFFF || r == utf8.RuneError }
+	switch {
+	case name == "" || value == "" || kind == "":
+		return badParameter("The message attribute '%s' must contain a type and a non-empty value.", name)
+	case len(name) > 256 || !attributeName.MatchString(name):
+		return badParameter("The message attribute name '%s' is invalid.", name)
+	case !slices.Contains(attributeKinds, kind):
+		return badParameter("The message attribute '%s' has an invalid message attribute type.", name)
+	case kind == "String.Array" && json.Unmarshal([]byte(value), new([]any)) != nil:
+		return badParameter("The message attribute '%s' with type 'String.Array' must use a JSON array.", name)
+	case strings.ContainsFunc(value, isPair):
+		return badParameter("The message attribute '%s' has a value with characters that are not supported.", name)
+	}
+	return nil
 }
 
 // badParameter is SNS's error for a parameter that it does not take.

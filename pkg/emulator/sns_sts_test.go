@@ -38,6 +38,11 @@ func TestPublish(t *testing.T) {
 		input.MessageAttributes = attributes("kind", "digest") // 4, 6 and 6 bytes.
 		return input
 	}
+	attributed := func(name, kind, value string) sns.PublishInput {
+		return text(func(i *sns.PublishInput) {
+			i.MessageAttributes = map[string]types.MessageAttributeValue{name: {DataType: &kind, StringValue: &value}}
+		})
+	}
 	tests := []struct {
 		name  string
 		input sns.PublishInput
@@ -55,6 +60,13 @@ func TestPublish(t *testing.T) {
 		{"too large with an attribute", withAttribute(sized(262144 - 15)), "InvalidParameter"},
 		{"bytes count, not characters", text(func(i *sns.PublishInput) { i.Message = aws.String(strings.Repeat("é", 131073)) }), "InvalidParameter"},
 		{"an empty attribute", text(func(i *sns.PublishInput) { i.MessageAttributes = attributes("kind", "") }), "InvalidParameter"},
+		{"an attribute with surrogate pairs", attributed("owner", "String", "🐧"), "InvalidParameter"},
+		{"an attribute that is no UTF-8", attributed("owner", "String", "\xff"), "InvalidParameter"},
+		{"an attribute of letters", attributed("owner", "String", "Größe あ"), ""},
+		{"an attribute with a list", attributed("kind", "String.Array", `["a","b"]`), ""},
+		{"an attribute with a list that is none", attributed("kind", "String.Array", "a,b"), "InvalidParameter"},
+		{"an attribute of a type that is none", attributed("kind", "Text", "a"), "InvalidParameter"},
+		{"an attribute with a name that is none", attributed("the kind", "String", "a"), "InvalidParameter"},
 		{"the longest subject", subject(strings.Repeat("é", 99)), ""},
 		{"a subject that is too long", subject(strings.Repeat("x", 100)), "InvalidParameter"},
 		{"a subject of two lines", subject("a\nb"), "InvalidParameter"},
