@@ -4,13 +4,17 @@ package notify
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sns/types"
 	"github.com/aws/smithy-go"
 )
 
@@ -19,6 +23,7 @@ import (
 const (
 	maxMessage = 256 << 10 // Bytes, not characters.
 	maxSubject = 99        // Characters; printable ASCII is safe in every mail program.
+	maxOwner   = 1 << 10   // Bytes; the value of a tag has 256 characters.
 )
 
 // Publisher publishes a message to a topic; the SDK's client is one.
@@ -34,6 +39,60 @@ func Email(ctx context.Context, api Publisher, topicARN, subject, text string) e
 		TopicArn: &topicARN,
 		Subject:  &subject,
 		Message:  aws.String(fit(text, maxMessage-len(subject))),
+	})
+}
+
+// Addressee is who a message is for. Subscribers choose messages by it, in filter policies.
+type Addressee struct {
+	Owner   string // Of images; empty for those without an owner.
+	Account string
+	Kinds   []string // What happened to the images.
+}
+
+// Owner publishes a text as Email does, with the message attributes owner, account and kind. Where a
+// filter policy could not match the owner, that attribute is left out, and the text says so: a
+// policy with {"owner": [{"exists": false}]} gets it.
+func Owner(ctx context.Context, api Publisher, topicARN string, to Addressee, subject, text string) error {
+	if to.Owner != "" && !isMatchable(to.Owner) {
+		to.Owner = ""
+		text += "\nThe message has no attribute owner, because SNS cannot filter by such a name.\n"
+	}
+	attributes := to.attributes()
+	size := 0
+	for name, value := range attributes {
+		size += len(name) + len(*value.DataType) + len(*value.StringValue)
+	}
+	subject = fitSubject(subject)
+	return publish(ctx, api, &sns.PublishInput{
+		TopicArn:          &topicARN,
+		Subject:           &subject,
+		Message:           aws.String(fit(text, maxMessage-len(subject)-size)),
+		MessageAttributes: attributes,
+	})
+}
+
+// attributes are the message attributes, without those that would be empty, which SNS refuses. The
+// kinds are a list: a filter policy matches if it has one of them.
+func (a Addressee) attributes() map[string]types.MessageAttributeValue {
+	attributes := map[string]types.MessageAttributeValue{}
+	add := func(name, kind, value string) {
+		if value != "" {
+			attributes[name] = types.MessageAttributeValue{DataType: &kind, StringValue: &value}
+		}
+	}
+	kinds, _ := json.Marshal(a.Kinds) // Strings can always be written.
+	add("owner", "String", a.Owner)
+	add("account", "String", a.Account)
+	add("kind", "String.Array", string(kinds))
+	return attributes
+}
+
+// isMatchable reports whether SNS takes a value as a message attribute, and a filter policy can name
+// it as it is. Values have no surrogate pairs, and quotation marks and backslashes would have to be
+// escaped twice (SNS Developer Guide, "Amazon SNS message attributes", "Filter policy constraints").
+func isMatchable(value string) bool {
+	return len(value) <= maxOwner && !strings.ContainsFunc(value, func(r rune) bool {
+		return r > 0xFFFF || r == utf8.RuneError || !unicode.IsPrint(r) || r == '"' || r == '\\'
 	})
 }
 

@@ -76,6 +76,62 @@ func TestEmailArrivesAsItIs(t *testing.T) {
 	}
 }
 
+func TestOwnersAreAddressedByAttributes(t *testing.T) {
+	const noOwner = "\nThe message has no attribute owner, because SNS cannot filter by such a name.\n"
+	both := notify.Addressee{Account: "123456789012", Kinds: []string{"announced", "removed"}}
+	for name, c := range map[string]struct{ owner, attribute, says string }{
+		"an owner":                 {"payments", "payments", ""},
+		"a mail address":           {"web+ops@example.com", "web+ops@example.com", ""},
+		"letters":                  {"Größe あ, two words", "Größe あ, two words", ""},
+		"no owner":                 {"", "", ""},
+		"a surrogate pair":         {"team 🐧", "", noOwner},
+		"a quotation mark":         {`team "A"`, "", noOwner},
+		"a backslash":              {`corp\payments`, "", noOwner},
+		"a line break":             {"team\nA", "", noOwner},
+		"something invisible":      {"team\u200bA", "", noOwner},
+		"no UTF-8":                 {"team\xff", "", noOwner},
+		"the longest value":        {strings.Repeat("あ", 256), strings.Repeat("あ", 256), ""},
+		"longer than a tag can be": {strings.Repeat("x", 100_000), "", noOwner},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, to := account(t), both
+			to.Owner = c.owner
+			if err := notify.Owner(t.Context(), client(a.Client()), topic, to, "2 AMIs", "text\n"); err != nil {
+				t.Fatal(err)
+			}
+			attributes := map[string]string{"account": "123456789012", "kind": `["announced","removed"]`}
+			if c.attribute != "" {
+				attributes["owner"] = c.attribute
+			}
+			want := emulator.Message{TopicARN: topic, Subject: "2 AMIs", Message: "text\n" + c.says, Attributes: attributes}
+			if got := a.Published(); len(got) != 1 || fmt.Sprint(got[0]) != fmt.Sprint(want) {
+				t.Errorf("published %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+func TestAttributesCountWithTheMessage(t *testing.T) {
+	a := account(t)
+	to := notify.Addressee{Owner: strings.Repeat("あ", 256), Account: "123456789012", Kinds: []string{"removed"}}
+	if err := notify.Owner(t.Context(), client(a.Client()), topic, to, "subject", strings.Repeat("x\n", 200_000)); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.Published()[0].Message; !strings.HasSuffix(got, " more lines\n") {
+		t.Errorf("ends in %q", got[len(got)-100:])
+	}
+}
+
+func TestNobodyKnowsTheAccount(t *testing.T) {
+	a := account(t)
+	if err := notify.Owner(t.Context(), client(a.Client()), topic, notify.Addressee{Kinds: []string{"removed"}}, "subject", "text"); err != nil {
+		t.Fatal(err)
+	}
+	if got := a.Published()[0].Attributes; len(got) != 1 || got["kind"] != `["removed"]` {
+		t.Errorf("attributes %v", got)
+	}
+}
+
 func TestChatSendsTheNotificationAsItIs(t *testing.T) {
 	a := account(t)
 	notification := []byte(`{"version":"1.0","source":"custom","content":{"description":"…"}}`)
