@@ -20,7 +20,7 @@ func (r run) besides(most int) Section {
 	add(r.keptInBrief())
 	add(r.skippedInBrief()...)
 	add(r.leftToOthers()...)
-	add(r.copiedInBrief(), r.unattachedInBrief())
+	add(r.copiedInBrief(), r.unattachedInBrief(), r.ownersInBrief())
 	add(r.leftoversInBrief()...)
 	if r.Totals.OrphanedSnapshots > 0 {
 		add(r.orphansInShort() + ".")

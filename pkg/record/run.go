@@ -40,6 +40,9 @@ type Run struct {
 	// Changed are the settings of the policy that differ from the defaults; nil if that is not
 	// known.
 	Changed []Setting `json:"-"`
+
+	// OwnersUntold are the owners who are not told of the run, because there are too many.
+	OwnersUntold int `json:"-"`
 }
 
 // Setting is a variable and its value.
