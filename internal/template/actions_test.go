@@ -33,6 +33,10 @@ func janitorNeeds(t template, asked []request) []request {
 	if queue := at(function, "EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination"); queue != nil {
 		needs = append(needs, request{"sqs:SendMessage", filled(queue), nil})
 	}
+	if t.parameter("OwnersTopicArn") != "" { // SNS encrypts for the publisher.
+		context := map[string]string{"kms:ViaService": "sns." + region + ".amazonaws.com", "kms:EncryptionContext:aws:sns:topicArn": "<OwnersTopicArn>"}
+		needs = append(needs, request{"kms:Decrypt", "*", context}, request{"kms:GenerateDataKey", "*", context})
+	}
 	return needs
 }
 

@@ -30,8 +30,8 @@ func heard(t template) []string {
 			}
 		}
 	}
-	for _, variable := range []string{"TOPIC_ARN", "CHAT_TOPIC_ARN"} {
-		topic := target(at(t.function().properties, "Environment", "Variables", variable))
+	for _, variable := range []string{"TOPIC_ARN", "CHAT_TOPIC_ARN", "OWNERS_TOPIC_ARN"} {
+		topic := target(t.decided(at(t.function().properties, "Environment", "Variables", variable)))
 		role := target(t.function().properties["Role"])
 		found = append(found, t.publishes("<"+role+">", topic, variable)...)
 		if !allowed(t.grants(role), request{"sns:Publish", "<" + topic + ">", nil}) {
@@ -106,7 +106,7 @@ func (t template) refusesPlainHTTP(topic string) bool {
 }
 
 func TestEveryAlarmAndDigestIsHeard(t *testing.T) {
-	if found := heard(load(t)); len(found) > 0 {
+	if found := heard(load(t).with(variants["owners are told"])); len(found) > 0 {
 		t.Errorf("%s", strings.Join(found, "\n"))
 	}
 }
@@ -126,8 +126,12 @@ func TestTheWayIsWalked(t *testing.T) {
 		"the topic has AWS's own key":       func(t template) { t.properties("AlarmTopic")["KmsMasterKeyId"] = "alias/aws/sns" },
 		"the topic has no key":              func(t template) { delete(t.properties("ChatTopic"), "KmsMasterKeyId") },
 		"the topic's policy is for another": func(t template) { t.properties("AlarmTopicPolicy")["Topics"] = []any{object{"Ref": "ChatTopic"}} },
-		"the topic takes plain HTTP":        func(t template) { without(t.properties("DigestTopicPolicy")["PolicyDocument"], "OnlyTLS") },
-		"the function may not publish":      func(t template) { delete(t.section("Resources"), "JanitorPublishes") },
+		"the owners' topic has no key":      func(t template) { delete(t.properties("OwnersTopic"), "KmsMasterKeyId") },
+		"the owners' topic takes plain HTTP": func(t template) {
+			without(t.properties("OwnersTopicPolicy")["PolicyDocument"], "OnlyTLS")
+		},
+		"the topic takes plain HTTP":   func(t template) { without(t.properties("DigestTopicPolicy")["PolicyDocument"], "OnlyTLS") },
+		"the function may not publish": func(t template) { delete(t.section("Resources"), "JanitorPublishes") },
 		"any account's CloudWatch may enter": func(t template) {
 			for _, s := range list(at(t.properties("AlarmTopicPolicy")["PolicyDocument"], "Statement")) {
 				if at(s, "Sid") == "Alarms" {
@@ -137,7 +141,7 @@ func TestTheWayIsWalked(t *testing.T) {
 		},
 	}
 	for name, breaks := range breaks {
-		changed := load(t)
+		changed := load(t).with(variants["owners are told"])
 		breaks(changed)
 		if len(heard(changed)) == 0 {
 			t.Errorf("%s: nobody notices", name)

@@ -91,10 +91,12 @@ var variants = map[string]map[string]string{
 	"shared images are judged":         {"SharedImages": "report"},
 	"versions of templates are picked": {"LaunchTemplateVersions": "1"},
 	"orphans are not reported":         {"OrphanedSnapshots": "ignore"},
+	"owners are told":                  {"MakeOwnersTopic": "true", "Grace": "14d"},
+	"owners are told elsewhere":        {"OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:OwnersTopicArn"},
 	"nothing need be restorable":       {"RecycleBinDays": "0", "RequireRecycleBin": "false"},
 	"everything together": {
 		"Grace": "14d", "GraceAction": "disable", "SharedImages": "report", "LaunchTemplateVersions": "1", "ImageBuilderImages": "judge",
-		"RecycleBinDays": "365", "EC2Share": "1",
+		"RecycleBinDays": "365", "EC2Share": "1", "OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:OwnersTopicArn",
 	},
 }
 

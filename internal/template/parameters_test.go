@@ -29,6 +29,7 @@ var places = map[string]struct{ kind, example string }{
 func (t template) byVariable() map[string]string {
 	parameters := map[string]string{}
 	for variable, value := range at(t.function().properties, "Environment", "Variables").(object) {
+		value = t.decided(value)
 		parameters[variable] = strings.Trim(filled(value), "<>")
 		if _, name, ok := strings.Cut(filled(value), "s3://"); ok {
 			parameters[variable] = strings.Trim(name, "<>")
@@ -139,6 +140,7 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"GRACE":                {"0d", "1d", "14d", "365d"},
 		"OWNER_TAG":            {"", "Owner", "Équipe", "cost:owner"},
 		"RECYCLE_BIN_DAYS":     {"0", "1", "7", "14", "99", "100", "299", "300", "365"},
+		"OWNERS_TOPIC_ARN":     {"", "arn:aws:sns:eu-west-1:111122223333:owners", "arn:aws-us-gov:sns:us-gov-east-1:123456789012:ami_owners-1"},
 		"EC2_SHARE":            {"0.5", "0.25", "0.05", "0.0001", "0.9", "0.50", "1", "1.0"},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {"all", "1", "5", "10000"},
@@ -157,6 +159,7 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"KEEP_LIST":            {"keep.txt", "/amis/keep", "ssm:", "ssm://keep", "ssm:/keep/", "ssm:a b", "s3://bucket/keep", "arn:aws:s3:::bucket/keep", "arn:aws:ssm:eu-west-1:123456789012:document/keep"},
 		"GRACE":                {"", "14", "two weeks", "-1d", "014d"},
 		"RECYCLE_BIN_DAYS":     {"", "-1", "14d", "014", "366", "400", "1000", "1.5"},
+		"OWNERS_TOPIC_ARN":     {"owners", "*", "arn:aws:sns:eu-west-1:123456789012:*", "arn:aws:sqs:eu-west-1:123456789012:owners", "arn:aws:sns:eu-west-1:123456789012:owners:*"},
 		"EC2_SHARE":            {"", "0", "0.0", "1.1", "2", "-0.5", "50%", "0,5", ".5", "NaN", "1e-3"},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {"", "0", "10001", "latest", "$Latest"},
@@ -190,6 +193,7 @@ func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
 	refused := map[string]map[string]string{
 		"SlackNeedsBoth":        {"SlackWorkspaceId": "T0123ABCDEF"},
 		"GraceActionNeedsGrace": {"GraceAction": "disable"},
+		"OneOwnersTopic":        {"MakeOwnersTopic": "true", "OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:owners"},
 	}
 	for name, rule := range load(t).section("Rules") {
 		accepts := func(parameters map[string]string) bool {

@@ -80,8 +80,12 @@ func askedFor(t *testing.T, tpl template) []request {
 			w := &witness{t: t, account: account.Client(), asked: asked}
 			variables := map[string]string{}
 			for variable, name := range tpl.byVariable() {
+				value, isParameter := tpl.parameter(name).(string)
 				if _, isPlace := places[variable]; !isPlace && name != "DryRun" {
-					variables[variable] = tpl.parameter(name).(string)
+					variables[variable] = value
+					if !isParameter { // A topic that the stack makes.
+						variables[variable] = "arn:aws:sns:us-east-1:123456789012:" + name
+					}
 				}
 			}
 			maps.Copy(variables, map[string]string{"REGIONS": "all", "NOTIFY_ON": "always"})

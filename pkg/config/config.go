@@ -32,11 +32,12 @@ type Config struct {
 	SnapshotPrice float64 // In US dollars for a GB-month.
 
 	// The rest is for the Lambda function.
-	DryRun       bool
-	TopicARN     string
-	ChatTopicARN string
-	NotifyOn     NotifyOn
-	StackName    string
+	DryRun         bool
+	TopicARN       string
+	ChatTopicARN   string
+	OwnersTopicARN string
+	NotifyOn       NotifyOn
+	StackName      string
 }
 
 // variable is one variable of a configuration. Its help is what the command line and
@@ -87,6 +88,7 @@ func (c *Config) functionVariables() []variable {
 		{"DRY_RUN", "true", (*flag)(&c.DryRun), "plan and report only"},
 		{"TOPIC_ARN", "", (*topicARN)(&c.TopicARN), "SNS topic of the digest for e-mail"},
 		{"CHAT_TOPIC_ARN", "", (*topicARN)(&c.ChatTopicARN), "SNS topic of the digest for Slack"},
+		{"OWNERS_TOPIC_ARN", "", (*topicARN)(&c.OwnersTopicARN), "SNS topic that tells each owner, by {OWNER_TAG}, what is announced or removed of theirs, whatever {NOTIFY_ON} says"},
 		{"NOTIFY_ON", "changes", &c.NotifyOn, "when to send the digest: always, changes or failures; the first run, and one that lacked a proof, are always told of"},
 		{"STACK_NAME", "", (*policyName)(&c.StackName), "stack that deployed the function; the digest's commands name it, and its parameters"},
 	}

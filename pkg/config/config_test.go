@@ -45,6 +45,7 @@ func TestDefaults(t *testing.T) {
 		"DRY_RUN":              {parsed.DryRun, true},
 		"TOPIC_ARN":            {parsed.TopicARN, ""},
 		"CHAT_TOPIC_ARN":       {parsed.ChatTopicARN, ""},
+		"OWNERS_TOPIC_ARN":     {parsed.OwnersTopicARN, ""},
 		"NOTIFY_ON":            {parsed.NotifyOn, config.NotifyChanges},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {parsed.TemplateVersions, 0},
@@ -67,8 +68,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(config.Settings()); n != 32 {
-		t.Errorf("%d settings, want 32: add the default of a new one to TestDefaults in config_test.go", n)
+	if n := len(config.Settings()); n != 33 {
+		t.Errorf("%d settings, want 33: add the default of a new one to TestDefaults in config_test.go", n)
 	}
 	want := retention.Policy{
 		Name: "cli", StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
@@ -133,6 +134,7 @@ var faults = map[string][]string{
 	"DRY_RUN":              {"no", "yes", "off", "tru"},
 	"TOPIC_ARN":            {"digest", "arn:aws:sqs:us-east-1:123456789012:q", "arn:aws:sns::123456789012:t", "arn:aws:sns:us-east-1:123456789012:"},
 	"CHAT_TOPIC_ARN":       {"digest"},
+	"OWNERS_TOPIC_ARN":     {"owners", "arn:aws:sqs:us-east-1:123456789012:q"},
 	"NOTIFY_ON":            {"never", "Always", "change", "changes,failures"},
 
 	"LAUNCH_TEMPLATE_VERSIONS": {"0", "-1", "10001", "newest", "All", "1.5", "99999999999999999999"},

@@ -198,20 +198,24 @@ func (j *Janitor) newRecord(id ami.RunID, plan plan, done map[string]ami.SweepRe
 	return run
 }
 
-// Tell publishes the digest of a run, if there is a topic and the run is one to be told of.
+// Tell publishes the digest of a run, if there is a topic and the run is one to be told of. Then it
+// tells the owners of images.
 func (j *Janitor) Tell(ctx context.Context, run record.Run) error {
-	if !isTold(run, j.Config.NotifyOn) {
-		return nil
-	}
 	client := sns.NewFromConfig(j.AWS)
+	var messages []digest.OwnerMessage
+	if j.Config.OwnersTopicARN != "" {
+		messages, run.OwnersUntold = digest.Owners(run)
+	}
 	var mail, chat error
-	if topic := j.Config.TopicARN; topic != "" {
-		mail = notify.Email(ctx, client, topic, digest.Subject(run), digest.Text(run))
+	if isTold(run, j.Config.NotifyOn) {
+		if topic := j.Config.TopicARN; topic != "" {
+			mail = notify.Email(ctx, client, topic, digest.Subject(run), digest.Text(run))
+		}
+		if topic := j.Config.ChatTopicARN; topic != "" {
+			chat = notify.Chat(ctx, client, topic, digest.Slack(run))
+		}
 	}
-	if topic := j.Config.ChatTopicARN; topic != "" {
-		chat = notify.Chat(ctx, client, topic, digest.Slack(run))
-	}
-	return errors.Join(mail, chat)
+	return errors.Join(mail, chat, j.tellOwners(ctx, client, messages))
 }
 
 // Err returns an error if a region of a run failed, or if its record could not be kept.

@@ -49,8 +49,8 @@ type Addressee struct {
 	Kinds   []string // What happened to the images.
 }
 
-// Owner publishes a text as Email does, with the message attributes owner, account and kind. Where a
-// filter policy could not match the owner, that attribute is left out, and the text says so: a
+// Owner publishes a text as Email does, with the message attributes owner, account and kind. Where
+// a filter policy could not match the owner, that attribute is left out, and the text says so: a
 // policy with {"owner": [{"exists": false}]} gets it.
 func Owner(ctx context.Context, api Publisher, topicARN string, to Addressee, subject, text string) error {
 	if to.Owner != "" && !isMatchable(to.Owner) {
@@ -87,9 +87,10 @@ func (a Addressee) attributes() map[string]types.MessageAttributeValue {
 	return attributes
 }
 
-// isMatchable reports whether SNS takes a value as a message attribute, and a filter policy can name
-// it as it is. Values have no surrogate pairs, and quotation marks and backslashes would have to be
-// escaped twice (SNS Developer Guide, "Amazon SNS message attributes", "Filter policy constraints").
+// isMatchable reports whether SNS takes a value as a message attribute, and a filter policy can
+// name it as it is. Values have no surrogate pairs, and quotation marks and backslashes would have
+// to be escaped twice (SNS Developer Guide, "Amazon SNS message attributes", "Filter policy
+// constraints").
 func isMatchable(value string) bool {
 	return len(value) <= maxOwner && !strings.ContainsFunc(value, func(r rune) bool {
 		return r > 0xFFFF || r == utf8.RuneError || !unicode.IsPrint(r) || r == '"' || r == '\\'
