@@ -28,8 +28,8 @@ func saved(t *testing.T, args ...string) (string, record.Run) {
 	return path, run
 }
 
-// deeds are the images that a run deregisters, announces or takes back, and the snapshots that it deletes.
-func deeds(run record.Run) map[string]bool {
+// actions are the images that a run deregisters, announces or takes back, and the snapshots that it deletes.
+func actions(run record.Run) map[string]bool {
 	done := map[string]bool{}
 	for _, region := range run.Regions {
 		for _, i := range region.Images {
@@ -67,7 +67,7 @@ func TestSweepCarriesOutAPlan(t *testing.T) {
 	if got.status != ofSample || swept.Totals.Deregistered != 5 || planned.Totals.WouldDeregister != 5 {
 		t.Errorf("status %d, %+v", got.status, swept.Totals)
 	}
-	if did, should := deeds(swept), deeds(planned); !maps.Equal(did, should) || len(did) < 10 {
+	if did, should := actions(swept), actions(planned); !maps.Equal(did, should) || len(did) < 10 {
 		t.Errorf("did %v, approved %v", did, should)
 	}
 	again := cli(t, nil, append([]string{"sweep", path, "--yes"}, args...)...).record(t)
@@ -188,7 +188,7 @@ func TestAForgedPlanAddsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	without := cli(t, nil, append([]string{"sweep"}, args...)...).record(t)
-	allowed := deeds(without)
+	allowed := actions(without)
 	var everything []record.Image
 	without.Each(func(record.Image) bool { return true }, func(_ record.Region, i record.Image) { everything = append(everything, i) })
 	rapid.Check(t, func(rt *rapid.T) {
@@ -216,9 +216,9 @@ func TestAForgedPlanAddsNothing(t *testing.T) {
 				images[i.ImageID] = forged
 			}
 		})
-		for deed := range deeds(cli(t, nil, append([]string{"sweep", path}, args...)...).record(t)) {
-			if !allowed[deed] {
-				rt.Errorf("%s, which a sweep without the file does not do", deed)
+		for action := range actions(cli(t, nil, append([]string{"sweep", path}, args...)...).record(t)) {
+			if !allowed[action] {
+				rt.Errorf("%s, which a sweep without the file does not do", action)
 			}
 		}
 	})

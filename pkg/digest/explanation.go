@@ -24,7 +24,7 @@ type Explanation struct {
 	Gaps            []record.Gap             `json:"gaps,omitempty"`            // What is not proven, and what to do about it; whatever else keeps the image.
 	Snapshots       []record.PlannedSnapshot `json:"snapshots"`                 // What would become of each if the image went.
 	Changes         []string                 `json:"changes"`                   // What would have to change for the verdict to change, in full sentences.
-	History         []Deed                   `json:"history,omitempty"`         // What runs did about it, the latest first.
+	History         []Action                 `json:"history,omitempty"`         // What runs did about it, the latest first.
 	Gone            bool                     `json:"gone,omitempty"`            // A run removed it, or may have. Then only the history, and what the record has of the image, are given.
 	RestorableUntil string                   `json:"restorableUntil,omitempty"` // The day until which the Recycle Bin has to hold what is gone; empty if not known.
 	Undo            string                   `json:"undo,omitempty"`            // The command that brings back what is gone; empty if nothing does.

@@ -9,21 +9,21 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// Deed is what a run did about an image.
-type Deed struct {
+// Action is what a run did about an image.
+type Action struct {
 	Run string `json:"run"`
 	On  string `json:"on"`  // The day, as 2006-01-02.
 	Did string `json:"did"` // A sentence without the run, such as "removed it".
 }
 
-// NewDeed is what a run did, in words that continue "the run …".
-func NewDeed(run, did string) Deed {
-	return Deed{Run: run, On: record.Date(ami.RunID(run).Began()), Did: did}
+// NewAction is what a run did, in words that continue "the run …".
+func NewAction(run, did string) Action {
+	return Action{Run: run, On: record.Date(ami.RunID(run).Began()), Did: did}
 }
 
 // NewGone explains an image that is gone, and that a run of the journal has removed. What is not known of it is empty, and so is until when the
 // Recycle Bin has to hold it.
-func NewGone(region string, image record.Image, history []Deed, until, now time.Time, reader record.Reader) Explanation {
+func NewGone(region string, image record.Image, history []Action, until, now time.Time, reader record.Reader) Explanation {
 	e := Explanation{
 		Region: region, Gone: true, RestorableUntil: record.Date(until), Image: image, History: history,
 		Rules: []RuleFinding{}, Sources: []SourceFinding{}, Snapshots: []record.PlannedSnapshot{}, Changes: []string{},
@@ -37,9 +37,9 @@ func NewGone(region string, image record.Image, history []Deed, until, now time.
 // history is what runs did about the image, the latest first.
 func (e Explanation) history() []Item {
 	var items []Item
-	for _, deed := range e.History {
-		says := plain.Text(strings.Join(strings.Fields(deed.Did), " "))
-		items = append(items, Item{Label: deed.On + ", run " + plain.Text(deed.Run), Says: says})
+	for _, action := range e.History {
+		says := plain.Text(strings.Join(strings.Fields(action.Did), " "))
+		items = append(items, Item{Label: action.On + ", run " + plain.Text(action.Run), Says: says})
 	}
 	return items
 }

@@ -31,12 +31,12 @@ func (j *Janitor) findGone(ctx context.Context, s survey, given string) ([]place
 		return j.findGoneName(ctx, s, given)
 	}
 	for _, inventory := range s.inventories {
-		deeds, err := s.journal.Past(ctx, inventory.Region, given)
+		actions, err := s.journal.Past(ctx, inventory.Region, given)
 		if err != nil {
 			return nil, fmt.Errorf("%s: reading the journal: %w", given, err)
 		}
-		for _, deed := range deeds {
-			if deed.MayHaveRemoved() {
+		for _, action := range actions {
+			if action.MayHaveRemoved() {
 				return []place{{ami.Image{ID: given}, inventory.Region, true}}, nil
 			}
 		}
@@ -75,50 +75,50 @@ func readRecord(ctx context.Context, records *journal.Journal, run string) (foun
 }
 
 // past returns what runs did about an image, the latest first, and that in the journal's terms.
-func (j *Janitor) past(ctx context.Context, s survey, at place) ([]digest.Deed, []journal.Deed, error) {
+func (j *Janitor) past(ctx context.Context, s survey, at place) ([]digest.Action, []journal.Action, error) {
 	if s.journal == nil {
 		return nil, nil, nil
 	}
-	deeds, err := s.journal.Past(ctx, at.region, at.image.ID)
+	actions, err := s.journal.Past(ctx, at.region, at.image.ID)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: reading the journal: %w", at.image.ID, err)
 	}
-	var history []digest.Deed
+	var history []digest.Action
 	if by, ok := s.inventory(at.region).History.Announced[at.image.ID]; ok {
-		history = append(history, digest.NewDeed(by.Run, "announced its removal by policy "+by.Policy+", due on "+record.Date(by.Due)))
+		history = append(history, digest.NewAction(by.Run, "announced its removal by policy "+by.Policy+", due on "+record.Date(by.Due)))
 	}
-	for _, deed := range deeds {
-		if deed.WithdrawnBy != "" {
-			history = append(history, digest.NewDeed(deed.WithdrawnBy, "took back the announcement of run "+deed.Run))
+	for _, action := range actions {
+		if action.WithdrawnBy != "" {
+			history = append(history, digest.NewAction(action.WithdrawnBy, "took back the announcement of run "+action.Run))
 		}
-		if deed.Status != "" {
-			history = append(history, digest.NewDeed(deed.Run, did(deed, at.gone)))
+		if action.Status != "" {
+			history = append(history, digest.NewAction(action.Run, did(action, at.gone)))
 		}
 	}
-	return history, deeds, nil
+	return history, actions, nil
 }
 
 // did says what a run did about an image.
-func did(deed journal.Deed, gone bool) string {
+func did(action journal.Action, gone bool) string {
 	switch {
-	case deed.Status == ami.Deregistered && gone:
-		return fmt.Sprintf("removed it, and deleted %d of its snapshots", deleted(deed))
-	case deed.Status == ami.Deregistered:
-		return fmt.Sprintf("removed it, and deleted %d of its snapshots; it was restored since, or is listed late", deleted(deed))
-	case deed.MayHaveRemoved():
+	case action.Status == ami.Deregistered && gone:
+		return fmt.Sprintf("removed it, and deleted %d of its snapshots", deleted(action))
+	case action.Status == ami.Deregistered:
+		return fmt.Sprintf("removed it, and deleted %d of its snapshots; it was restored since, or is listed late", deleted(action))
+	case action.MayHaveRemoved():
 		return "tried to remove it; what became of that is not known"
-	case deed.Refused:
-		return "was refused its removal by EC2: " + deed.Error
-	case deed.Status == ami.Skipped:
-		return "left it alone: " + deed.Error
+	case action.Refused:
+		return "was refused its removal by EC2: " + action.Error
+	case action.Status == ami.Skipped:
+		return "left it alone: " + action.Error
 	default:
-		return "could not remove it: " + deed.Error
+		return "could not remove it: " + action.Error
 	}
 }
 
-func deleted(deed journal.Deed) int {
+func deleted(action journal.Action) int {
 	n := 0
-	for _, snapshot := range deed.Snapshots {
+	for _, snapshot := range action.Snapshots {
 		if snapshot.Status == ami.SnapshotDeleted {
 			n++
 		}
@@ -127,14 +127,14 @@ func deleted(deed journal.Deed) int {
 }
 
 // explainGone says of an image that is gone who removed it, why, and how to get it back.
-func (j *Janitor) explainGone(ctx context.Context, s survey, at place, history []digest.Deed, deeds []journal.Deed) digest.Explanation {
+func (j *Janitor) explainGone(ctx context.Context, s survey, at place, history []digest.Action, actions []journal.Action) digest.Explanation {
 	image, until := record.Image{ImageID: at.image.ID}, time.Time{}
-	for _, deed := range deeds {
-		if !deed.MayHaveRemoved() {
+	for _, action := range actions {
+		if !action.MayHaveRemoved() {
 			continue
 		}
-		until = deed.RestorableUntil
-		for _, region := range readRecord(ctx, s.journal, deed.Run).Regions {
+		until = action.RestorableUntil
+		for _, region := range readRecord(ctx, s.journal, action.Run).Regions {
 			for _, recorded := range region.Images {
 				if region.Region == at.region && recorded.ImageID == image.ImageID {
 					image = recorded

@@ -11,8 +11,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// Deed is what one run did about one image.
-type Deed struct {
+// Action is what one run did about one image.
+type Action struct {
 	Run    string
 	Status ami.Status // Empty if the run only announced the removal of the image.
 	Error  string
@@ -25,10 +25,10 @@ type Deed struct {
 }
 
 // MayHaveRemoved reports whether the run removed the image, or nobody knows whether it did.
-func (d Deed) MayHaveRemoved() bool { return d.Status == ami.Deregistered || d.Status == attempted }
+func (a Action) MayHaveRemoved() bool { return a.Status == ami.Deregistered || a.Status == attempted }
 
 // Past returns what runs did about an image of a region, the latest run first.
-func (j *Journal) Past(ctx context.Context, region, image string) ([]Deed, error) {
+func (j *Journal) Past(ctx context.Context, region, image string) ([]Action, error) {
 	if err := cmp.Or(checkRegion(region), checkImage(image)); err != nil {
 		return nil, err
 	}
@@ -37,29 +37,29 @@ func (j *Journal) Past(ctx context.Context, region, image string) ([]Deed, error
 	if err != nil {
 		return nil, err
 	}
-	actions := map[string]*Deed{}
+	actions := map[string]*Action{}
 	for _, key := range keys {
 		r, ok := parseRemovalKey(strings.TrimPrefix(key, prefix))
 		if !ok {
 			return nil, j.foreign(key)
 		}
 		if actions[r.run] == nil {
-			actions[r.run] = &Deed{Run: r.run}
+			actions[r.run] = &Action{Run: r.run}
 		}
-		if err := j.readDeed(ctx, region, r, actions[r.run]); err != nil {
+		if err := j.readAction(ctx, region, r, actions[r.run]); err != nil {
 			return nil, err
 		}
 	}
-	var past []Deed
+	var past []Action
 	for _, action := range actions {
 		past = append(past, *action)
 	}
-	slices.SortFunc(past, func(a, b Deed) int { return strings.Compare(b.Run, a.Run) })
+	slices.SortFunc(past, func(a, b Action) int { return strings.Compare(b.Run, a.Run) })
 	return past, nil
 }
 
-// readDeed adds to a action what one document says of it.
-func (j *Journal) readDeed(ctx context.Context, region string, r removal, action *Deed) error {
+// readAction adds to a action what one document says of it.
+func (j *Journal) readAction(ctx context.Context, region string, r removal, action *Action) error {
 	switch r.snapshot {
 	case "":
 		document, err := j.readRemoval(ctx, region, r)

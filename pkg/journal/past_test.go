@@ -41,7 +41,7 @@ func writePast(t *testing.T, documents map[string]string) *journal.Journal {
 func TestPast(t *testing.T) {
 	j := writePast(t, pastDocuments)
 	got, err := j.Past(t.Context(), region, image(1))
-	want := []journal.Deed{
+	want := []journal.Action{
 		{Run: third, Status: ami.Deregistered, Snapshots: []ami.SnapshotResult{{SnapshotID: snapshot(1), Status: ami.SnapshotDeleted}}},
 		{Run: second, Status: ami.Failed, Error: "OperationNotPermitted: No.", Refused: true, Snapshots: []ami.SnapshotResult{}},
 		{Run: first, WithdrawnBy: second},
