@@ -158,6 +158,42 @@ func (g Region) addSavings(a *Amount, among map[string]bool) {
 	}
 }
 
+// SavingsEach is Savings for each image of a region alone, by its id. A shared snapshot that goes with
+// no single image is in none of them.
+func (r Run) SavingsEach(g Region) map[string]Amount {
+	each, gone := make(map[string]Amount, len(g.Images)), map[string]bool{}
+	for n := range g.Images {
+		i := &g.Images[n]
+		a := Amount{Images: 1}
+		if i.Removed() || i.Planned() && !g.IsOnlyPlanned() {
+			gone[i.ImageID] = true
+		} else {
+			a.Snapshots, a.GiB, a.ArchivedGiB = i.FreeableCount, i.FreeableGiB, i.FreeableArchivedGiB
+		}
+		each[i.ImageID] = a
+	}
+	add := func(id string, gib int64, isArchived bool) {
+		a := each[id]
+		a.add(gib, isArchived)
+		each[id] = a
+	}
+	for _, s := range g.goingSnapshots() {
+		if gone[s.with] {
+			add(s.with, s.SizeGiB, s.Archived)
+		}
+	}
+	for _, s := range g.SharedSnapshots {
+		left := slices.DeleteFunc(slices.Clone(s.ImageIDs), func(id string) bool { return gone[id] })
+		if !s.Stays && len(left) == 1 {
+			add(left[0], s.SizeGiB, s.Archived)
+		}
+	}
+	for id, a := range each {
+		each[id] = r.priced(a)
+	}
+	return each
+}
+
 // goingSnapshot is a snapshot that goes, or has gone, and the image with which it does.
 type goingSnapshot struct {
 	PlannedSnapshot
