@@ -1,0 +1,153 @@
+package report
+
+import (
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+)
+
+// notRecorded stands where an earlier version has recorded nothing.
+const notRecorded = "not recorded"
+
+// The most bytes that the page shows of a name, and of any other text that others wrote.
+const (
+	longestName = 256
+	longestText = 1000
+)
+
+func name(text string) string { return plain.Clip(plain.Printable(text), longestName) }
+func text(text string) string { return plain.Clip(plain.Printable(text), longestText) }
+
+func day(at time.Time) string { return at.UTC().Format("Monday 2 January 2006") }
+
+func number(n int) string { return digest.Thousands(int64(n)) }
+
+func (a amount) gib() string {
+	if !a.isRecorded {
+		return notRecorded
+	}
+	return digest.Thousands(a.GiB)
+}
+
+func (a amount) dollars() string {
+	if !a.isRecorded {
+		return notRecorded
+	}
+	return digest.Money(a.MonthlyUpTo)
+}
+
+// percent is a share of a whole for a picture.
+func percent(part, whole float64) string {
+	if whole <= 0 || part <= 0 {
+		return "0%"
+	}
+	return strconv.FormatFloat(min(part/whole, 1)*100, 'f', 2, 64) + "%"
+}
+
+// whyKept is the one reason under which a kept image counts.
+func whyKept(i record.Image) retention.Code {
+	if i.Skipped() && record.CameUpLate(i.Outcome.Code) {
+		return retention.Code(i.Outcome.Code)
+	}
+	return i.MainReason().Code
+}
+
+// meaning says a reason after "the image"; it is empty for a code that this version does not know.
+func meaning(code retention.Code) string {
+	rules := retention.Rules()
+	if at := slices.IndexFunc(rules, func(r retention.Rule) bool { return r.Code == code }); at >= 0 {
+		return rules[at].Meaning
+	}
+	return ""
+}
+
+// state says what became of an image, or would.
+func state(g record.Region, i record.Image) string {
+	switch {
+	case i.Removed():
+		return "removed"
+	case i.Planned() && !g.IsOnlyPlanned():
+		return "would be removed"
+	case i.Failed():
+		return "failed"
+	case i.Marked() || i.ToBeMarked() || i.Announced():
+		return "announced"
+	case g.Standing(i) == record.StandingKept:
+		return "kept"
+	case i.Skipped() || g.IsOnlyPlanned():
+		return "left alone"
+	default:
+		return "due, waits"
+	}
+}
+
+// lastUse is the day of the last use, and how many days an image has been idle.
+func lastUse(run record.Run, i record.Image) (on string, days int, isKnown bool) {
+	at, err := time.Parse(time.RFC3339, i.LastUseAt)
+	if err != nil || !isSized(run) {
+		return notRecorded, 0, false
+	}
+	return record.Date(at), i.IdleDays, true
+}
+
+// evidence says all that there is about an image, a sentence each.
+func evidence(i record.Image) []string {
+	var lines []string
+	for _, reason := range i.Reasons {
+		lines = append(lines, text(string(reason.Code)+": "+reason.Detail))
+	}
+	if i.DueOn != "" {
+		lines = append(lines, "Due on "+text(i.DueOn)+".")
+	}
+	details := map[string]record.PlannedSnapshot{}
+	for _, s := range i.Snapshots {
+		details[s.SnapshotID] = s
+		if i.Outcome == nil {
+			lines = append(lines, snapshot(s, string(s.Verdict), s.Detail))
+		}
+	}
+	if i.Outcome == nil {
+		return lines
+	}
+	if i.Outcome.Error != "" {
+		lines = append(lines, text(i.Outcome.Error))
+	}
+	for _, s := range i.Outcome.Snapshots {
+		planned := details[s.SnapshotID]
+		planned.SnapshotID = s.SnapshotID
+		lines = append(lines, snapshot(planned, string(s.Status), s.Detail))
+	}
+	if i.S3Location != "" {
+		lines = append(lines, "Its bundle stays behind in S3: "+text(i.S3Location))
+	}
+	return append(lines, wayBack(*i.Outcome)...)
+}
+
+func snapshot(s record.PlannedSnapshot, what, detail string) string {
+	words := s.SnapshotID
+	if s.SizeGiB > 0 {
+		words += ", " + digest.Thousands(s.SizeGiB) + " GiB"
+	}
+	words += ": " + what
+	if detail != "" {
+		words += " (" + detail + ")"
+	}
+	return text(words)
+}
+
+func wayBack(o ami.Outcome) []string {
+	switch {
+	case !o.RestorableUntil.IsZero():
+		return []string{"Restorable until " + day(o.RestorableUntil) + o.RestorableUntil.UTC().Format(", 15:04 UTC") + "."}
+	case o.NotRestorable != "":
+		return []string{"It cannot be restored: " + text(o.NotRestorable) + "."}
+	default:
+		return nil
+	}
+}
