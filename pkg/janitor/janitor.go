@@ -88,7 +88,7 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 		done = j.sweep(limits, string(id), &plan)
 	}
 	run := j.newRecord(id, plan, done)
-	addUp(limits.record, plan.journal, &run)
+	addUp(limits.record, plan.survey, &run)
 	j.archive(limits.record, plan.journal, &run)
 	return run
 }

@@ -43,23 +43,22 @@ const sumsTimeout = 5 * time.Second
 
 // addUp adds a real run to the sums over all runs. If that fails, the sums are left as they are, and
 // the run has not failed.
-func addUp(ctx context.Context, kept *journal.Journal, run *record.Run) {
+func addUp(ctx context.Context, s survey, run *record.Run) {
 	ctx, cancel := context.WithTimeout(ctx, sumsTimeout)
 	defer cancel()
 	account := run.Account()
-	if kept == nil || account == "" {
+	if s.journal == nil || account == "" {
 		return
 	}
-	var sums record.Sums
 	if run.DryRun {
-		if data, err := kept.Sums(ctx); err == nil {
-			sums, _ = record.ParseSums(data, account)
+		if sums, err := record.ParseSums(s.sums.JSON, account); err == nil && s.sums.JSON != nil {
 			run.Since = sums.Since(run.StartedAt)
 		}
 		return
 	}
+	var sums record.Sums
 	token := rand.Text()
-	err := kept.UpdateSums(ctx, func(data []byte) (_ []byte, err error) {
+	err := s.journal.UpdateSums(ctx, s.sums, func(data []byte) (_ []byte, err error) {
 		if sums, err = record.ParseSums(data, account); err != nil {
 			return nil, err
 		}
@@ -69,6 +68,22 @@ func addUp(ctx context.Context, kept *journal.Journal, run *record.Run) {
 	if err == nil {
 		run.Since = sums.Since(run.StartedAt)
 	}
+}
+
+// readSums begins to read the sums over all runs, and returns what waits for them. Those that
+// cannot be read are like those that nobody has read.
+func readSums(ctx context.Context, kept *journal.Journal) (wait func() journal.Sums) {
+	read := make(chan journal.Sums, 1)
+	go func() {
+		var sums journal.Sums
+		if kept != nil {
+			within, cancel := context.WithTimeout(ctx, sumsTimeout)
+			defer cancel()
+			sums, _ = kept.Sums(within)
+		}
+		read <- sums
+	}()
+	return func() journal.Sums { return <-read }
 }
 
 // archive keeps the full record of a run; that of a dry run only if RECORDS is set. If it cannot be

@@ -22,6 +22,7 @@ type survey struct {
 	policy      retention.Policy
 	reader      record.Reader
 	journal     *journal.Journal // Nil if none is kept.
+	sums        journal.Sums     // Over all runs.
 	isFirst     bool             // The journal knows of no earlier run.
 	inventories []ami.Inventory
 	visits      map[string]*journal.Region // By region; empty if no journal is kept.
@@ -51,7 +52,7 @@ func (j *Janitor) readAccount(ctx context.Context, run ami.RunID) survey {
 		}
 		return s
 	}
-	alias := j.readAlias(ctx)
+	alias, sums := j.readAlias(ctx), readSums(ctx, s.journal)
 	first := make(chan bool, 1)
 	known := s.journal
 	if j.Config.Records == "" {
@@ -74,7 +75,7 @@ func (j *Janitor) readAccount(ctx context.Context, run ami.RunID) survey {
 			s.visits[names[i]] = read.visit
 		}
 	}
-	s.isFirst, s.alias = <-first, alias()
+	s.isFirst, s.alias, s.sums = <-first, alias(), sums()
 	return s
 }
 
