@@ -28,7 +28,8 @@ func saved(t *testing.T, args ...string) (string, record.Run) {
 	return path, run
 }
 
-// actions are the images that a run deregisters, announces or takes back, and the snapshots that it deletes.
+// actions are the images that a run deregisters, announces or takes back, and the snapshots that it
+// deletes.
 func actions(run record.Run) map[string]bool {
 	done := map[string]bool{}
 	for _, region := range run.Regions {

@@ -147,8 +147,10 @@ func writes(account *emulator.Account) int {
 	return n
 }
 
-// ofSample is the exit status of a run on the sample account, where nobody may read the launch permissions of one image, where the Recycle
-// Bin does not take in another, and where no record says so of what is announced unless the sample's own are used. Without these images, as provable says, it is 0.
+// ofSample is the exit status of a run on the sample account, where nobody may read the launch
+// permissions of one image, where the Recycle Bin does not take in another, and where no record
+// says so of what is announced unless the sample's own are used. Without these images, as provable
+// says, it is 0.
 const (
 	ofSample = 3
 	provable = "--names=!golden-ubuntu-*,!render-node-bundle,!archive-indexer,!newsletter,!fax-server"
@@ -182,7 +184,8 @@ func TestTheExitStatusOfWhatIsUnproven(t *testing.T) {
 
 func TestPlanChangesNothing(t *testing.T) {
 	account := serving(t, asItIs)
-	// DRY_RUN and the topics speak to the function alone: they neither make a plan act nor a sweep stay.
+	// DRY_RUN and the topics speak to the function alone: they neither make a plan act nor a sweep
+	// stay.
 	got := cli(t, []string{"DRY_RUN=false", "TOPIC_ARN=arn:aws:sns:us-east-1:123456789012:digest", "NOTIFY_ON=always"}, "plan", "--output", "json")
 	record := got.record(t)
 	if got.status != ofSample || got.err != "" || !record.DryRun || record.Totals.WouldDeregister == 0 || writes(account) > 0 {
@@ -391,7 +394,8 @@ func load(t *testing.T, dir, name, list, id string) (map[string]map[string]any, 
 	return byID, order
 }
 
-// The saved account is what the run left: without what the record says is gone, and otherwise as it was.
+// The saved account is what the run left: without what the record says is gone, and otherwise as it
+// was.
 func TestTheStateAgreesWithTheRecord(t *testing.T) {
 	dir, out := directory(t), filepath.Join(t.TempDir(), "made", "for", "it")
 	got := cli(t, nil, "rehearse", "--account", dir, "--now", nightly, "--output", "json", "--state-out", out)
@@ -400,8 +404,8 @@ func TestTheStateAgreesWithTheRecord(t *testing.T) {
 	}
 	gone, unmarked := map[string]bool{}, map[string]bool{}
 	for _, region := range got.record(t).Regions {
-		for _, stray := range region.Strays {
-			unmarked[stray.ID] = true
+		for _, declaration := range region.Stale {
+			unmarked[declaration.ID] = true
 		}
 		for _, image := range region.Images {
 			unmarked[image.ImageID] = unmarked[image.ImageID] || image.Unmark != ""
@@ -473,7 +477,8 @@ func TestAStateThatCannotBeWritten(t *testing.T) {
 	got.record(t)
 }
 
-// Status 2: what was typed, or what was read, is wrong; nothing was changed and nothing is on the standard output.
+// Status 2: what was typed, or what was read, is wrong; nothing was changed and nothing is on the
+// standard output.
 func TestWrongUsage(t *testing.T) {
 	malformed := directory(t)
 	write(t, malformed, "describe-images.json", "{\n  \"Images\": [{,]\n}")
@@ -627,7 +632,8 @@ type closedPipe struct{}
 
 func (closedPipe) Write([]byte) (int, error) { return 0, errors.New("broken pipe") }
 
-// After removals a record that cannot be printed is no wrong usage: status 2 says that nothing was changed.
+// After removals a record that cannot be printed is no wrong usage: status 2 says that nothing was
+// changed.
 func TestARecordThatCannotBePrinted(t *testing.T) {
 	account := serving(t, asItIs)
 	var errs bytes.Buffer
@@ -653,7 +659,8 @@ func TestAnInterruptionBeforeThePlan(t *testing.T) {
 	result{status, out.String(), errs.String()}.record(t)
 }
 
-// unreachable are the ways in which nothing can be asked at all: what leads there, and how the first lines say so.
+// unreachable are the ways in which nothing can be asked at all: what leads there, and how the
+// first lines say so.
 var unreachable = map[string]struct {
 	environment map[string]string
 	status      int // Of a server that is not AWS, with a page for people; 0 for none.
@@ -681,7 +688,8 @@ var unreachable = map[string]struct {
 	},
 }
 
-// Where nothing could be asked, the first line says so, the next ones what to do, and none gives false comfort.
+// Where nothing could be asked, the first line says so, the next ones what to do, and none gives
+// false comfort.
 func TestWhereNothingCouldBeAsked(t *testing.T) {
 	for name, c := range unreachable {
 		t.Run(name, func(t *testing.T) {
@@ -730,7 +738,8 @@ func TestWhereNothingCouldBeAsked(t *testing.T) {
 	}
 }
 
-// Who asks for it is told by the status whether there is something to do, proven or not. A region that fails is told of before.
+// Who asks for it is told by the status whether there is something to do, proven or not. A region
+// that fails is told of before.
 func TestTheExitCodeOfAPlan(t *testing.T) {
 	for args, want := range map[string]int{
 		"--exit-code":                           exitChanges,

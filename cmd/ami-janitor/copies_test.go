@@ -14,7 +14,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// The evidence that a copy lacks, and what in it was not read, is in the record, the digest and on the terminal.
+// The evidence that a copy lacks, and what in it was not read, is in the record, the digest and on
+// the terminal.
 func TestARehearsalSaysWhatTheCopyLacks(t *testing.T) {
 	dir := directory(t)
 	for _, name := range []string{"describe-fleets.json", "describe-instances.json"} {
@@ -54,7 +55,8 @@ func TestARehearsalSaysWhatTheCopyLacks(t *testing.T) {
 	}
 }
 
-// What could not be read for what it is ends the rehearsal, with the name of the file and the place in it.
+// What could not be read for what it is ends the rehearsal, with the name of the file and the place
+// in it.
 func TestARehearsalRefusesWhatItCannotRead(t *testing.T) {
 	for name, content := range map[string]string{
 		"Describe-Instances.JSON":     `{"Reservations": []}`,
@@ -95,7 +97,8 @@ func TestARehearsalOnACopyInUTF16(t *testing.T) {
 	}
 }
 
-// The state never takes the place of the copy, nor of the records, however the directory is spelled.
+// The state never takes the place of the copy, nor of the records, however the directory is
+// spelled.
 func TestTheStateDoesNotTakeThePlaceOfTheCopy(t *testing.T) {
 	parent := t.TempDir()
 	dir, link, out := filepath.Join(parent, "copy"), filepath.Join(parent, "link"), filepath.Join(parent, "out")

@@ -29,8 +29,8 @@ type deployed struct {
 	variables map[string]string
 }
 
-// findDeployed finds a function by its stack or by its own name, each a name or an ARN. The AWS configuration says in which region to
-// look where the name does not.
+// findDeployed finds a function by its stack or by its own name, each a name or an ARN. The AWS
+// configuration says in which region to look where the name does not.
 func findDeployed(ctx context.Context, account aws.Config, stack, function string) (*deployed, error) {
 	asked := cmp.Or(stack, function)
 	if parsed, err := arn.Parse(asked); err == nil {
@@ -69,8 +69,8 @@ func functionOf(ctx context.Context, account aws.Config, stack string) (string, 
 	}
 }
 
-// read reads the variables of the function. Those that cannot be read, or that say nothing to the janitor, are an error: their place
-// must not be taken by defaults.
+// read reads the variables of the function. Those that cannot be read, or that say nothing to the
+// janitor, are an error: their place must not be taken by defaults.
 func (d *deployed) read(ctx context.Context, account aws.Config) error {
 	out, err := lambda.NewFromConfig(account).GetFunctionConfiguration(ctx, &lambda.GetFunctionConfigurationInput{FunctionName: &d.name})
 	if err != nil {

@@ -36,7 +36,8 @@ const (
 	digestTopic  = "arn:aws:sns:us-east-1:123456789012:ami-janitor-DigestTopic-EXAMPLE"
 )
 
-// templateVariables are the variables that template.yaml gives its function in a stack of some parameters; the others are as by default.
+// templateVariables are the variables that template.yaml gives its function in a stack of some
+// parameters; the others are as by default.
 func templateVariables(t *testing.T, parameters map[string]string) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../../template.yaml")
@@ -90,8 +91,8 @@ func templateVariables(t *testing.T, parameters map[string]string) map[string]st
 	return variables
 }
 
-// stacked is the sample account of now with a function of some variables and its stack, behind a listener to which the AWS
-// configuration of this process leads.
+// stacked is the sample account of now with a function of some variables and its stack, behind a
+// listener to which the AWS configuration of this process leads.
 func stacked(t *testing.T, variables map[string]string) (*emulator.Account, string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -182,8 +183,8 @@ func onlyRecord(t *testing.T) record.Run {
 	return found[0]
 }
 
-// The function as it is built and deployed, plan and explain judge an account alike, if the command line is told of the stack; told of
-// nothing, it has a policy of its own.
+// The function as it is built and deployed, plan and explain judge an account alike, if the command
+// line is told of the stack; told of nothing, it has a policy of its own.
 func TestTheCommandLineJudgesAsTheFunctionDoes(t *testing.T) {
 	bootstrap := filepath.Join(t.TempDir(), "bootstrap")
 	build := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w", "-o", bootstrap, "../../functions/janitor")

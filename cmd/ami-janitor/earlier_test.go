@@ -18,8 +18,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// earlier is an account with the tags, the journal and the records of an earlier version. Its README
-// says what had happened.
+// earlier is an account with the tags, the journal and the records of an earlier version. Its
+// README says what had happened.
 const earlier = "testdata/earlier/account"
 
 // nextNight is the first night after the update to this version.

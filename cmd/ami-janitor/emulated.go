@@ -64,8 +64,8 @@ type rehearsal struct {
 	assumed string // What the copy lacks and the stack would make, in a sentence; empty if nothing.
 }
 
-// rehearsal gives the copy what the stack would make: the rules of the Recycle Bin. Its records are those of the copy if RECORDS names
-// no others.
+// rehearsal gives the copy what the stack would make: the rules of the Recycle Bin. Its records are
+// those of the copy if RECORDS names no others.
 func (c copied) rehearsal(ctx context.Context, settings settings, std streams) (rehearsal, error) {
 	account, clock, err := c.load()
 	if err != nil {
@@ -91,15 +91,16 @@ func copyOf(account *emulator.Account) *record.Copy {
 	return &record.Copy{Lacks: account.Lacks(), NotRead: account.NotRead()}
 }
 
-// warn says on the standard error what a copy lacks, for the commands whose output has no place for it.
+// warn says on the standard error what a copy lacks, for the commands whose output has no place for
+// it.
 func warn(std streams, c *record.Copy) {
 	for _, line := range digest.CopyLines(c) {
 		std.say("%s", line)
 	}
 }
 
-// makeRules gives an account without any rule of the Recycle Bin those that the stack makes for so many days, and says so. For 0 days the
-// stack makes none.
+// makeRules gives an account without any rule of the Recycle Bin those that the stack makes for so
+// many days, and says so. For 0 days the stack makes none.
 func makeRules(account *emulator.Account, days int) string {
 	if days == 0 || account.HasRules() {
 		return ""
@@ -126,7 +127,8 @@ func (c copied) region() string {
 	return "us-east-1"
 }
 
-// judged is the region that is judged where none is named. A copy that an export has made knows its own.
+// judged is the region that is judged where none is named. A copy that an export has made knows its
+// own.
 func (c copied) judged(account *emulator.Account) string {
 	return cmp.Or(c.lookup("AWS_REGION"), account.Home())
 }
@@ -182,7 +184,8 @@ the built-in sample. No real account is talked to.`,
 	return command
 }
 
-// sparedBy returns an error if writing the state into a directory would overwrite the copy that is rehearsed on, or remove the records.
+// sparedBy returns an error if writing the state into a directory would overwrite the copy that is
+// rehearsed on, or remove the records.
 func (c copied) sparedBy(stateOut, records string) error {
 	if stateOut == "" {
 		return nil
@@ -200,7 +203,8 @@ func (c copied) sparedBy(stateOut, records string) error {
 	}
 }
 
-// isSameFile reports whether two paths that are there lead to the same file or directory, however they are spelled.
+// isSameFile reports whether two paths that are there lead to the same file or directory, however
+// they are spelled.
 func isSameFile(a, b string) bool {
 	atA, errA := os.Stat(a)
 	atB, errB := os.Stat(b)
@@ -225,7 +229,8 @@ func resolved(path string) string {
 	return filepath.Join(resolved(filepath.Dir(path)), filepath.Base(path))
 }
 
-// emulated is the AWS configuration of an emulated account, with the credentials of AWS's documentation.
+// emulated is the AWS configuration of an emulated account, with the credentials of AWS's
+// documentation.
 func emulated(account *emulator.Account, region string) aws.Config {
 	return aws.Config{
 		Region:      region,
@@ -278,7 +283,8 @@ will do. Messages that it was given to publish are at /_ami-janitor/messages.`,
 	return command
 }
 
-// rulesAsTold gives an account without rules of the Recycle Bin those of the stack, if RECYCLE_BIN_DAYS says for how many days.
+// rulesAsTold gives an account without rules of the Recycle Bin those of the stack, if
+// RECYCLE_BIN_DAYS says for how many days.
 func rulesAsTold(account *emulator.Account, lookup func(string) string) error {
 	const variable = "RECYCLE_BIN_DAYS"
 	told, err := config.Parse(func(name string) string {
@@ -293,7 +299,8 @@ func rulesAsTold(account *emulator.Account, lookup func(string) string) error {
 	return err
 }
 
-// way is what lies between an emulated account and those who measure themselves on it. Its time is the real one.
+// way is what lies between an emulated account and those who measure themselves on it. Its time is
+// the real one.
 type way struct {
 	latency *time.Duration
 	limits  *string
@@ -336,7 +343,8 @@ func (w way) handler(account *emulator.Account) (http.Handler, func(), error) {
 	return middleware.Handler(middleware.Log(doer, file, time.Now)), func() { _ = file.Close() }, nil // Each line was written when it came.
 }
 
-// listenOnLoopback refuses every other address: whoever can reach the emulator can read the account.
+// listenOnLoopback refuses every other address: whoever can reach the emulator can read the
+// account.
 func listenOnLoopback(ctx context.Context, address string) (net.Listener, error) {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {

@@ -20,7 +20,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// emulating runs the command emulate for the length of a test, and returns the AWS configuration that leads to it.
+// emulating runs the command emulate for the length of a test, and returns the AWS configuration
+// that leads to it.
 func emulating(t *testing.T, variables []string, args ...string) aws.Config {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -177,8 +178,8 @@ func TestTheCopyHasARecycleBin(t *testing.T) {
 	}
 }
 
-// A copy without any rule of the Recycle Bin is rehearsed with those that the stack would make. A flag wins over the variable, and the
-// next night goes on with these rules.
+// A copy without any rule of the Recycle Bin is rehearsed with those that the stack would make. A
+// flag wins over the variable, and the next night goes on with these rules.
 func TestARehearsalHasTheRulesOfTheStack(t *testing.T) {
 	const assumed = "This copy has no Recycle Bin rules: the stack would make them (30 days), and the rehearsal goes on as if it had."
 	dir, state := idleAccount(t), t.TempDir()
@@ -207,8 +208,8 @@ func TestARehearsalHasTheRulesOfTheStack(t *testing.T) {
 	}
 }
 
-// A copy with a rule of its own, even one of another use, is judged as it is, and so is one whose rules may not be listed, and any where the
-// stack would make no rules.
+// A copy with a rule of its own, even one of another use, is judged as it is, and so is one whose
+// rules may not be listed, and any where the stack would make no rules.
 func TestARehearsalAddsNoRulesToOthers(t *testing.T) {
 	own := idleAccount(t)
 	write(t, own, "list-rules.json", `{"Rules": [{"Identifier": "imageRule01", "ResourceType": "EC2_IMAGE", "Status": "available",

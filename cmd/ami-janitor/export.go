@@ -73,8 +73,8 @@ func exportFailed(std streams, err error) error {
 	return exitStatus(exitRegionFailed)
 }
 
-// printExport says what has come of an export: the copy and its age on the standard output, what could not be read on the standard
-// error.
+// printExport says what has come of an export: the copy and its age on the standard output, what
+// could not be read on the standard error.
 func printExport(std streams, directory string, summary export.Summary) error {
 	_, _ = fmt.Fprintf(std.out, "%s: account %s, %s\n", directory, summary.Account, strings.Join(summary.Regions, ", "))
 	printAge(std.out, summary)
@@ -92,8 +92,8 @@ func printExport(std streams, directory string, summary export.Summary) error {
 	}
 }
 
-// printAge says when the copy was read. One that more than one start of the export has read is not of one time, so it says when
-// each file was read, the oldest first.
+// printAge says when the copy was read. One that more than one start of the export has read is not
+// of one time, so it says when each file was read, the oldest first.
 func printAge(out io.Writer, summary export.Summary) {
 	var first, last time.Time
 	var lines []string

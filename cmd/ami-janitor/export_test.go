@@ -13,7 +13,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// export copies the account that the rest of the command line talks to, and a rehearsal on the copy needs no region.
+// export copies the account that the rest of the command line talks to, and a rehearsal on the copy
+// needs no region.
 func TestExportAndRehearse(t *testing.T) {
 	account := serving(t, func(doer emulator.Doer) emulator.Doer { return doer })
 	dir := filepath.Join(t.TempDir(), "copy")

@@ -146,8 +146,8 @@ func printFlags(out io.Writer, command *cobra.Command) {
 	}
 }
 
-// onOff is the flag of a setting that is true or false: --NAME is true. What its value means is for the configuration to say, which
-// tells all faults together.
+// onOff is the flag of a setting that is true or false: --NAME is true. What its value means is for
+// the configuration to say, which tells all faults together.
 type onOff string
 
 // Set, String and Type make onOff a flag.
@@ -158,9 +158,9 @@ func (o *onOff) String() string { return string(*o) }
 // Type is that of flags whose value the help does not name.
 func (o *onOff) Type() string { return "bool" }
 
-// strayValue returns an error if the value of a flag that is true or false stands behind it as a word of its own, where it would be
-// taken for an argument.
-func strayValue(command *cobra.Command, typed []string) error {
+// looseValue returns an error if the value of a flag that is true or false stands behind it as a
+// word of its own, where it would be taken for an argument.
+func looseValue(command *cobra.Command, typed []string) error {
 	for i, word := range typed[:max(0, len(typed)-1)] {
 		if word == "--" {
 			return nil

@@ -58,7 +58,8 @@ removed it, when and why, and how to get it back.`,
 	return command
 }
 
-// explanationText is all there is to say of images, and by which policy, fitted to a terminal's width if that is not 0.
+// explanationText is all there is to say of images, and by which policy, fitted to a terminal's
+// width if that is not 0.
 func explanationText(explanations []digest.Explanation, policy string, wide int) string {
 	if wide > 0 {
 		policy = wholeWords(policy, wide) + "\n"
@@ -66,7 +67,8 @@ func explanationText(explanations []digest.Explanation, policy string, wide int)
 	return digest.ExplainText(explanations, wide) + "\n" + policy
 }
 
-// explainingJanitor works on a copy where one is named, and else on the real account. Only a copy has a time of its own.
+// explainingJanitor works on a copy where one is named, and else on the real account. Only a copy
+// has a time of its own.
 func explainingJanitor(command *cobra.Command, settings settings, copied copied, std streams) (*janitor.Janitor, error) {
 	if !command.Flags().Changed("account") {
 		if command.Flags().Changed("now") {

@@ -118,7 +118,8 @@ func TestExplainSeveral(t *testing.T) {
 	}
 }
 
-// What is found is explained, and what is not is an error, one line each; the exit status says so, too. A name will do for an id.
+// What is found is explained, and what is not is an error, one line each; the exit status says so,
+// too. A name will do for an id.
 func TestExplainWhatIsFound(t *testing.T) {
 	const missing, name = "ami-0123456789abcdef0", "render-node-bundle"
 	dir := directory(t)
@@ -320,7 +321,8 @@ func TestUnmarkWrongly(t *testing.T) {
 	})
 }
 
-// A life on a copy: announced tonight, waiting, and gone when it is due; each night begins with what the last has left.
+// A life on a copy: announced tonight, waiting, and gone when it is due; each night begins with
+// what the last has left.
 func TestNightsOnACopy(t *testing.T) {
 	for _, action := range []string{"announce", "deprecate", "disable"} {
 		t.Run(action, func(t *testing.T) {

@@ -88,7 +88,8 @@ func addKeepSettings(command *cobra.Command, lookup func(string) string) setting
 	return s
 }
 
-// changeKept changes the keep tags of images, and says what has become of each. That ends with a status.
+// changeKept changes the keep tags of images, and says what has become of each. That ends with a
+// status.
 func changeKept(
 	ctx context.Context, std streams, settings settings,
 	change func(context.Context, aws.Config, []string, policy) ([]sweep.Kept, error), tell func(sweep.Kept) int,

@@ -13,7 +13,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// stalest is an image that a sweep of the served account would remove first, as others are kept by name.
+// stalest is an image that a sweep of the served account would remove first, as others are kept by
+// name.
 func stalest(t *testing.T) record.Image {
 	t.Helper()
 	image := oneOfEach(cli(t, nil, "plan", "--output=json", provable, "--max-deregistrations=1").record(t))["deregister"]

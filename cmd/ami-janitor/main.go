@@ -94,7 +94,7 @@ func newRoot(args []string, std streams, lookup func(string) string) *cobra.Comm
 		command.Flags().SortFlags = false
 		fits := command.Args
 		command.Args = func(command *cobra.Command, words []string) error {
-			return cmp.Or(strayValue(command, args), fits(command, words))
+			return cmp.Or(looseValue(command, args), fits(command, words))
 		}
 	}
 	return root

@@ -128,7 +128,8 @@ func anyOutcome(t *rapid.T, v retention.Verdict, status ami.Status) ami.Outcome 
 // widths are those of terminals.
 var widths = []int{60, 80, 120, 200}
 
-// checkWidth fails if a line is wider than the terminal, as it is displayed, or if an id is not whole.
+// checkWidth fails if a line is wider than the terminal, as it is displayed, or if an id is not
+// whole.
 func checkWidth(t rapid.TB, shown string, width int, ids []string) {
 	for line := range strings.Lines(shown) {
 		line = strings.TrimSuffix(line, "\n")

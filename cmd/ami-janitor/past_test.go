@@ -10,7 +10,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// Of an image that is gone, explain says which run removed it, why, and how to get it back; of one that was restored, both.
+// Of an image that is gone, explain says which run removed it, why, and how to get it back; of one
+// that was restored, both.
 func TestExplainWhatIsGone(t *testing.T) {
 	account := serving(t, asItIs)
 	swept := cli(t, nil, "sweep", "--yes", "--output=json", "--max-deregistrations=1", provable).record(t)

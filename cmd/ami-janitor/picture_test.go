@@ -31,8 +31,8 @@ func TestThePictureOfATerminal(t *testing.T) {
 	}
 }
 
-// picture draws what a terminal of so many columns shows as SVG. The only escape sequences are those of
-// bold and red.
+// picture draws what a terminal of so many columns shows as SVG. The only escape sequences are
+// those of bold and red.
 func picture(shown string, columns int) string {
 	const column, line, margin = 8.4, 18, 16
 	lines := strings.Split(strings.TrimRight(shown, "\n"), "\n")

@@ -16,7 +16,8 @@ type life struct {
 	stage *progress.Tracker
 }
 
-// begin shows on a terminal what a command is doing, at once, until stopProgress. An interruption is answered until end, which comes back.
+// begin shows on a terminal what a command is doing, at once, until stopProgress. An interruption
+// is answered until end, which comes back.
 func (p *printer) begin(ctx context.Context, stage string) (end func()) {
 	p.progress(stage, 0, 0)
 	deaf := context.AfterFunc(ctx, p.interrupted)
@@ -44,7 +45,8 @@ func (p *printer) interrupted() {
 	}
 }
 
-// progress shows how far a stage of a command has come, on a terminal. Of how much there is to do may be 0: that is not known.
+// progress shows how far a stage of a command has come, on a terminal. Of how much there is to do
+// may be 0: that is not known.
 func (p *printer) progress(stage string, done, total int) {
 	if !isTerminal(p.err) {
 		p.mu.Lock()

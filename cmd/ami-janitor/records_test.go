@@ -25,7 +25,8 @@ func kept(t *testing.T, dir string) []string {
 	return files
 }
 
-// A sweep keeps records without being told where, says where they are, and plan, explain and undo go by them. None of these adds to them.
+// A sweep keeps records without being told where, says where they are, and plan, explain and undo
+// go by them. None of these adds to them.
 func TestASweepKeepsRecords(t *testing.T) {
 	serving(t, asItIs)
 	state := os.Getenv("XDG_STATE_HOME")

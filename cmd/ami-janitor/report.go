@@ -252,8 +252,8 @@ func sinceWhen(since string, now time.Time) (time.Time, error) {
 	return now.Add(-time.Duration(days)), nil
 }
 
-// add adds a run of a place, and reports whether there is a record of it. One that cannot be read is
-// told of, and left out.
+// add adds a run of a place, and reports whether there is a record of it. One that cannot be read
+// is told of, and left out.
 func (s *reportSource) add(ctx context.Context, made *report.Report, in *journal.Journal, run string) (bool, error) {
 	text, err := in.Record(ctx, run)
 	if errors.Is(err, journal.ErrNotFound) { // The run was killed, or is not over.

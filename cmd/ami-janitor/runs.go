@@ -28,8 +28,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// settings are the flags of the same names as the variables of the configuration, the function whose variables take the place of
-// those of the environment, and the real account.
+// settings are the flags of the same names as the variables of the configuration, the function
+// whose variables take the place of those of the environment, and the real account.
 type settings struct {
 	flags           *pflag.FlagSet
 	lookup          func(string) string
@@ -119,7 +119,8 @@ func (s settings) awsConfig(ctx context.Context) (aws.Config, error) {
 
 func flagName(variable string) string { return strings.TrimPrefix(record.Flag(variable), "--") }
 
-// functionOnly are the variables that speak to the function alone. DRY_RUN is one: a command says itself whether it acts.
+// functionOnly are the variables that speak to the function alone. DRY_RUN is one: a command says
+// itself whether it acts.
 var functionOnly = func() map[string]bool {
 	variables := map[string]bool{}
 	for _, setting := range config.Settings() {
@@ -135,9 +136,9 @@ type policy struct {
 	from   *deployed // The function whose policy it is, but for the flags; nil if there is none.
 }
 
-// parse returns the policy: a flag wins over its variable, and what speaks to the function alone is not read. The variables are those
-// of the function, if one is named, which is looked for with the AWS configuration; from then on that is in the function's region.
-// It says whose policy it is.
+// parse returns the policy: a flag wins over its variable, and what speaks to the function alone is
+// not read. The variables are those of the function, if one is named, which is looked for with the
+// AWS configuration; from then on that is in the function's region. It says whose policy it is.
 func (s settings) parse(ctx context.Context, account *aws.Config, std streams) (policy, error) {
 	p := policy{reader: record.Reader{CommandLine: true, Stack: *s.stack, Function: *s.function}}
 	lookup := s.lookup
@@ -176,7 +177,8 @@ func (s settings) isGiven(variable string) bool {
 	return flag != nil && flag.Changed
 }
 
-// named names in each fault what a person has set: the flag, the parameter of the stack, or the variable.
+// named names in each fault what a person has set: the flag, the parameter of the stack, or the
+// variable.
 func (s settings) named(err error, from *deployed) error {
 	joined, ok := errors.AsType[interface {
 		error
@@ -329,8 +331,9 @@ func getReady(j *janitor.Janitor, from *deployed, std *printer, lookup func(stri
 	return nil
 }
 
-// stateDirectory is where ami-janitor keeps what has to outlive it: below $XDG_STATE_HOME, or where the platform has such files (XDG Base
-// Directory Specification, which ignores relative paths; on other systems, where their programs keep data). It is empty where the user has no home.
+// stateDirectory is where ami-janitor keeps what has to outlive it: below $XDG_STATE_HOME, or where
+// the platform has such files (XDG Base Directory Specification, which ignores relative paths; on
+// other systems, where their programs keep data). It is empty where the user has no home.
 func stateDirectory(lookup func(string) string) string {
 	base, home := lookup("XDG_STATE_HOME"), lookup("HOME")
 	switch {
@@ -350,7 +353,8 @@ func stateDirectory(lookup func(string) string) string {
 	return filepath.Join(base, "ami-janitor")
 }
 
-// ownRecords are those that sweeps have kept of an account where RECORDS named no place; nowhere if there are none.
+// ownRecords are those that sweeps have kept of an account where RECORDS named no place; nowhere if
+// there are none.
 func ownRecords(lookup func(string) string) func(account string) string {
 	return func(account string) string {
 		directory := filepath.Join(stateDirectory(lookup), account)
@@ -361,8 +365,8 @@ func ownRecords(lookup func(string) string) func(account string) string {
 	}
 }
 
-// keepRecords lets a sweep keep records where RECORDS names no place: in a directory for the account, because a journal belongs to one. It
-// says so once.
+// keepRecords lets a sweep keep records where RECORDS names no place: in a directory for the
+// account, because a journal belongs to one. It says so once.
 func keepRecords(j *janitor.Janitor, std *printer, lookup func(string) string) error {
 	if j.Config.Records != "" {
 		return nil
@@ -382,8 +386,9 @@ func keepRecords(j *janitor.Janitor, std *printer, lookup func(string) string) e
 	return nil
 }
 
-// realJanitor works on the account of the default AWS configuration, and goes by the records that earlier sweeps have kept. The function
-// whose policy it takes comes back, if there is one; it says whose it is.
+// realJanitor works on the account of the default AWS configuration, and goes by the records that
+// earlier sweeps have kept. The function whose policy it takes comes back, if there is one; it says
+// whose it is.
 func realJanitor(ctx context.Context, settings settings, std streams) (*janitor.Janitor, *deployed, error) {
 	account, err := settings.awsConfig(ctx)
 	if err != nil {

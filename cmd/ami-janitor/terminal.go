@@ -25,7 +25,8 @@ func columns(stream any) int {
 	return helpWidth
 }
 
-// say prints lines on the standard error, each with who speaks, but for the items of a list, which are indented. A terminal gets them wrapped.
+// say prints lines on the standard error, each with who speaks, but for the items of a list, which
+// are indented. A terminal gets them wrapped.
 func (s streams) say(format string, args ...any) { s.lines(s.err, format, args...) }
 
 func (s streams) lines(out io.Writer, format string, args ...any) {

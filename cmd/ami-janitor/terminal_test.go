@@ -78,7 +78,8 @@ func (t *terminal) await(test *testing.T, words string) time.Duration {
 	}
 }
 
-// start runs a command at the terminal, with its answers typed beforehand, and returns where its status will be.
+// start runs a command at the terminal, with its answers typed beforehand, and returns where its
+// status will be.
 func (t *terminal) start(ctx context.Context, answers string, args ...string) <-chan int {
 	if answers != "" {
 		_, _ = t.master.WriteString(answers)
@@ -146,8 +147,8 @@ func slowly(wait time.Duration) func(emulator.Doer) emulator.Doer {
 	}
 }
 
-// Whoever waits at a terminal of 80 columns sees within a second that something is done, and a pipe gets nothing of it. An interruption is
-// answered within a second, too.
+// Whoever waits at a terminal of 80 columns sees within a second that something is done, and a pipe
+// gets nothing of it. An interruption is answered within a second, too.
 func TestSignsOfLife(t *testing.T) {
 	const image = "ami-0123456789abcdef0"
 	for _, args := range [][]string{

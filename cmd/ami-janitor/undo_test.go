@@ -13,10 +13,12 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/undo"
 )
 
-// lost is the name of the image of the sample account whose second snapshot has been missing all along.
+// lost is the name of the image of the sample account whose second snapshot has been missing all
+// along.
 const lost = "lost-volume"
 
-// swept is an account at a listener from which a run has just removed images into the Recycle Bin, and the run's record.
+// swept is an account at a listener from which a run has just removed images into the Recycle Bin,
+// and the run's record.
 func swept(t *testing.T, wrap func(emulator.Doer) emulator.Doer, args ...string) (*emulator.Account, record.Run) {
 	t.Helper()
 	account := serving(t, wrap)

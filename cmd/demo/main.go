@@ -1,5 +1,5 @@
-// Command demo invokes the built Lambda function on the sample account and prints the digest that it sends. It talks to
-// nothing but this machine.
+// Command demo invokes the built Lambda function on the sample account and prints the digest that
+// it sends. It talks to nothing but this machine.
 package main
 
 import (

@@ -206,7 +206,7 @@ func (r run) off(title string, wanted func(record.Image) bool, what string) Sect
 // announced.
 func objection(region record.Region, i record.Image) string {
 	if i.Copied() {
-		return plain.Text(i.CopiedTags) + strayFault(region, i.ImageID)
+		return plain.Text(i.CopiedTags) + staleFault(region, i.ImageID)
 	}
 	details := make([]string, len(i.Reasons))
 	for n, reason := range i.Reasons {

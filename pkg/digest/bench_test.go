@@ -12,7 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// fiftyThousand is a plan for as many images as a region holds at most (EC2 User Guide, "AMI quotas"), and what was done.
+// fiftyThousand is a plan for as many images as a region holds at most (EC2 User Guide, "AMI
+// quotas"), and what was done.
 func fiftyThousand(deregistered int) (retention.Plan, ami.SweepResult) {
 	const images = 50_000
 	p, done := plan("eu-west-1"), ami.SweepResult{BinRead: true}

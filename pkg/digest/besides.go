@@ -7,7 +7,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// besides says in a line each, for so many things, what else the run saw or did. Full has the details.
+// besides says in a line each, for so many things, what else the run saw or did. Full has the
+// details.
 func (r run) besides(most int) Section {
 	var items []Item
 	add := func(lines ...string) {

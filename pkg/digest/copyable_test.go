@@ -12,7 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// What a person copies is in the digest as it is. Only what a mail program takes for a link is not, where somebody else has chosen it.
+// What a person copies is in the digest as it is. Only what a mail program takes for a link is not,
+// where somebody else has chosen it.
 func TestOnlyWhatCouldBecomeALinkIsNeutralised(t *testing.T) {
 	for text, want := range map[string]string{
 		"amzn-s3-demo-bucket/2012/ubuntu-12.04.manifest.xml": "",

@@ -12,7 +12,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// explained makes the explanation of a verdict, in which the rules of its reasons speak, and all others are silent.
+// explained makes the explanation of a verdict, in which the rules of its reasons speak, and all
+// others are silent.
 func explained(v retention.Verdict, sources ...digest.SourceFinding) digest.Explanation {
 	e := retention.Explanation{
 		Verdict:   v,

@@ -149,8 +149,8 @@ func (r run) firstExit() time.Time {
 	return slices.MinFunc(exits, time.Time.Compare)
 }
 
-// freed is what goes with each of the images of a region that go, by id. A shared snapshot goes with
-// the last of its images.
+// freed is what goes with each of the images of a region that go, by id. A shared snapshot goes
+// with the last of its images.
 func (r run) freed(region record.Region) map[string]record.Amount {
 	last, snapshots := map[string]string{}, map[string]record.PlannedSnapshot{}
 	for _, i := range region.Images {

@@ -59,7 +59,7 @@ func (r run) undoOfLeftovers() Group {
 
 // clearedTags says what lost left-over tags of a removal, or would.
 func (r run) clearedTags() string {
-	ids := r.strayIDs()
+	ids := r.staleIDs()
 	switch {
 	case len(ids) == 0:
 		return ""
@@ -122,41 +122,41 @@ func (s sameLeftovers) item() Item {
 	}
 }
 
-// strayFault says that the tags of a resource could not be taken off; empty if they were, or would
+// staleFault says that the tags of a resource could not be taken off; empty if they were, or would
 // be.
-func strayFault(g record.Region, id string) string {
-	at := slices.IndexFunc(g.Strays, func(s record.Stray) bool { return s.ID == id })
-	if at < 0 || g.Strays[at].Status != record.StrayFailed && g.Strays[at].Status != record.StraySkipped {
+func staleFault(g record.Region, id string) string {
+	at := slices.IndexFunc(g.Stale, func(s record.StaleDeclaration) bool { return s.ID == id })
+	if at < 0 || g.Stale[at].Status != record.StaleFailed && g.Stale[at].Status != record.StaleSkipped {
 		return ""
 	}
 	return "; they could not be taken off by this run"
 }
 
-// strayIDs are the resources that lost the tags of a removal, or would. Images with copied tags
+// staleIDs are the resources that lost the tags of a removal, or would. Images with copied tags
 // have a section of their own.
-func (r run) strayIDs() []string {
+func (r run) staleIDs() []string {
 	var ids []string
 	for _, region := range r.Regions {
 		told := map[string]bool{}
 		for _, image := range region.Images {
 			told[image.ImageID] = image.Copied()
 		}
-		for _, stray := range region.Strays {
-			if (stray.Status == record.StrayCleared || stray.Status == "") && !told[stray.ID] {
-				ids = append(ids, plain.Text(stray.ID))
+		for _, declaration := range region.Stale {
+			if (declaration.Status == record.StaleCleared || declaration.Status == "") && !told[declaration.ID] {
+				ids = append(ids, plain.Text(declaration.ID))
 			}
 		}
 	}
 	return ids
 }
 
-// strayProblems complains about the tags that could not be taken off.
-func (r run) strayProblems() []Problem {
+// staleProblems complains about the tags that could not be taken off.
+func (r run) staleProblems() []Problem {
 	var complaints []complaint
 	for _, region := range r.Regions {
-		for _, stray := range region.Strays {
-			if stray.Status == record.StrayFailed {
-				complaints = append(complaints, complaint{r.inRegion(plain.Text(stray.ID), region), stray.ID, stray.Detail})
+		for _, declaration := range region.Stale {
+			if declaration.Status == record.StaleFailed {
+				complaints = append(complaints, complaint{r.inRegion(plain.Text(declaration.ID), region), declaration.ID, declaration.Detail})
 			}
 		}
 	}

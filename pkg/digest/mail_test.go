@@ -14,8 +14,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// fitsAMail checks that no line is wider than 78 characters, unless it is one long word behind its bullet or label, and that there are no
-// more lines than a person scrolls through.
+// fitsAMail checks that no line is wider than 78 characters, unless it is one long word behind its
+// bullet or label, and that there are no more lines than a person scrolls through.
 func fitsAMail(t rapid.TB, name, mail string) {
 	t.Helper()
 	for line := range strings.Lines(mail) {
@@ -36,7 +36,8 @@ func TestAMailFitsItsReader(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) { fitsAMail(t, "any run", digest.Text(anyRun(t))) })
 }
 
-// aThousand is a run with a cap of 100 over 1,000 candidates, in so many regions, with names as long as EC2 allows.
+// aThousand is a run with a cap of 100 over 1,000 candidates, in so many regions, with names as
+// long as EC2 allows.
 func aThousand(dry, grace bool, regions int) record.Run {
 	var judged []record.Region
 	for region := range regions {
@@ -89,7 +90,8 @@ func TestAMailAtTheCapFits(t *testing.T) {
 	}
 }
 
-// The subject begins with whose account it is, unless it begins with a cause. An alias is shown as printable ASCII, and not at any length.
+// The subject begins with whose account it is, unless it begins with a cause. An alias is shown as
+// printable ASCII, and not at any length.
 func TestTheSubjectSaysWhoseItIs(t *testing.T) {
 	for alias, want := range map[string]string{
 		"":                      "123456789012: 4 AMIs removed, -$8/mo",
@@ -146,7 +148,8 @@ func TestThePolicyIsSaidByItsDifferences(t *testing.T) {
 	}
 }
 
-// Where more goes wrong than a mail has room for, it still tells every cause, to whom it happened, and what to do first.
+// Where more goes wrong than a mail has room for, it still tells every cause, to whom it happened,
+// and what to do first.
 func TestNoCauseIsDropped(t *testing.T) {
 	p := plan("eu-west-1")
 	for n, source := range sources {

@@ -29,9 +29,9 @@ const (
 // announces 100.
 const mostOwners = 200
 
-// Owners makes a message for each owner of whose images AWS confirmed a removal, or an announcement.
-// It also returns how many owners are left out, because there are too many. A dry run has no news
-// for owners.
+// Owners makes a message for each owner of whose images AWS confirmed a removal, or an
+// announcement. It also returns how many owners are left out, because there are too many. A dry run
+// has no news for owners.
 func Owners(of record.Run) (messages []OwnerMessage, more int) {
 	r := run{of}
 	if r.DryRun {

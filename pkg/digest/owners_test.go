@@ -115,8 +115,8 @@ func newsOf(run record.Run, owner string) (announced, removed int) {
 	return announced, removed
 }
 
-// Each owner with news, and nobody else, gets one message with the right kinds. It fits on a screen,
-// its subject is taken, and no text of others does harm in it.
+// Each owner with news, and nobody else, gets one message with the right kinds. It fits on a
+// screen, its subject is taken, and no text of others does harm in it.
 func TestMessagesToOwnersHold(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		run := anyRun(t)

@@ -21,8 +21,8 @@ func NewAction(run, did string) Action {
 	return Action{Run: run, On: record.Date(ami.RunID(run).Began()), Did: did}
 }
 
-// NewGone explains an image that is gone, and that a run of the journal has removed. What is not known of it is empty, and so is until when the
-// Recycle Bin has to hold it.
+// NewGone explains an image that is gone, and that a run of the journal has removed. What is not
+// known of it is empty, and so is until when the Recycle Bin has to hold it.
 func NewGone(region string, image record.Image, history []Action, until, now time.Time, reader record.Reader) Explanation {
 	e := Explanation{
 		Region: region, Gone: true, RestorableUntil: record.Date(until), Image: image, History: history,

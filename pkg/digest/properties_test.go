@@ -40,7 +40,8 @@ var (
 	anySnapshotStatus = rapid.SampledFrom([]ami.SnapshotStatus{ami.SnapshotDeleted, ami.SnapshotKept, ami.SnapshotFailed})
 )
 
-// anyRun draws a finished run: any verdicts with any outcomes over several regions, some of which failed.
+// anyRun draws a finished run: any verdicts with any outcomes over several regions, some of which
+// failed.
 func anyRun(t *rapid.T) record.Run {
 	dry := rapid.Bool().Draw(t, "dry")
 	var regions []record.Region
@@ -60,7 +61,7 @@ func anyRun(t *rapid.T) record.Run {
 		}
 		var done ami.SweepResult
 		if !dry {
-			done = ami.SweepResult{Outcomes: outcomes, Leftovers: anyLeftovers(t, p), Stale: anyStrays(t, p), BinRead: rapid.Bool().Draw(t, "binRead")}
+			done = ami.SweepResult{Outcomes: outcomes, Leftovers: anyLeftovers(t, p), Stale: anyStale(t, p), BinRead: rapid.Bool().Draw(t, "binRead")}
 		}
 		regions = append(regions, record.NewRegion(p, done, "Team"))
 	}
@@ -72,7 +73,8 @@ func anyRun(t *rapid.T) record.Run {
 	return run
 }
 
-// anyPlan draws the verdicts on up to 40 images, which share some of 20 snapshots, and outcomes for some of them.
+// anyPlan draws the verdicts on up to 40 images, which share some of 20 snapshots, and outcomes for
+// some of them.
 func anyPlan(t *rapid.T, region string) (retention.Plan, []ami.Outcome) {
 	p := plan(region)
 	var outcomes []ami.Outcome
@@ -108,13 +110,14 @@ func anyExit(t *rapid.T) time.Time {
 	return exit(rapid.IntRange(1, 3).Draw(t, "days"))
 }
 
-// addAnyRemains adds leftovers, some of which are snapshots of images of the plan, strays and orphans.
+// addAnyRemains adds leftovers, some of which are snapshots of images of the plan, stale and
+// orphans.
 func addAnyRemains(t *rapid.T, p *retention.Plan) {
 	for n := range rapid.IntRange(0, 25).Draw(t, "leftovers") {
 		l := leftover(untrusted(t), 18+n, int64(18+n), rapid.SampledFrom([]string{"", "", nasty}).Draw(t, "why"))
 		p.Leftovers = append(p.Leftovers, l)
 	}
-	for n := range rapid.IntRange(0, 3).Draw(t, "strays") {
+	for n := range rapid.IntRange(0, 3).Draw(t, "stale") {
 		p.Stale = append(p.Stale, retention.StaleDeclaration{ID: id("snap", 200+n), Run: untrusted(t)})
 	}
 	p.RemainsGap = rapid.OneOf(rapid.Just(""), rapid.Custom(untrusted)).Draw(t, "remainsGap")
@@ -136,7 +139,7 @@ func anyLeftovers(t *rapid.T, p retention.Plan) []ami.SnapshotResult {
 	return results
 }
 
-func anyStrays(t *rapid.T, p retention.Plan) map[string]string {
+func anyStale(t *rapid.T, p retention.Plan) map[string]string {
 	faults := map[string]string{}
 	for _, s := range p.Stale {
 		if rapid.Bool().Draw(t, "tried") {
@@ -316,7 +319,8 @@ func TestSubjectCountsOnlyWhatIsConfirmed(t *testing.T) {
 // live matches what a chat or a mail program would act on.
 var live = regexp.MustCompile(`<[@!#]|@here|@channel|://|\bwww\.|example\.com|[<>&*~]`)
 
-// consoles matches the links of the mail to pages of the AWS console. All of them are made from regions that look like regions.
+// consoles matches the links of the mail to pages of the AWS console. All of them are made from
+// regions that look like regions.
 var consoles = regexp.MustCompile(`(?m)^(Console|Dashboard) +https://console\.[a-z.-]+/[a-z0-9]+/home\?region=[a-z0-9-]+#[A-Za-z0-9:/-]+$`)
 
 func withoutLinks(mail string) string { return consoles.ReplaceAllString(mail, "") }

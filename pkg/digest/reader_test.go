@@ -13,8 +13,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// Every digest there is, for every reader: settings by the names that the reader knows, commands that judge by the same policy, and to
-// who sits at a command line nothing about a function.
+// Every digest there is, for every reader: settings by the names that the reader knows, commands
+// that judge by the same policy, and to who sits at a command line nothing about a function.
 func TestDigestsSpeakToTheirReaders(t *testing.T) {
 	var names []string
 	for _, setting := range config.Settings() {

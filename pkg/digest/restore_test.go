@@ -15,7 +15,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// fate is what became of a snapshot over all images of a region, and of what earlier runs had left there.
+// fate is what became of a snapshot over all images of a region, and of what earlier runs had left
+// there.
 type fate struct {
 	deleted, failed bool
 	until           time.Time
@@ -44,8 +45,9 @@ func fates(region record.Region) map[string]fate {
 	return found
 }
 
-// An image is said to be restorable if the bin holds it and all of its snapshots that are gone, whichever image these went with, and
-// until the first of them leaves it. If one of them is not there it is said to be lost, where the bin was read. Else nothing is said.
+// An image is said to be restorable if the bin holds it and all of its snapshots that are gone,
+// whichever image these went with, and until the first of them leaves it. If one of them is not
+// there it is said to be lost, where the bin was read. Else nothing is said.
 func TestOnlyWhatIsInTheBinAsAWholeIsRestorable(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := anyRun(t)
@@ -100,8 +102,9 @@ func checkSection(t *rapid.T, section string, image record.Image, first time.Tim
 	}
 }
 
-// Two images share a snapshot, which goes with the second of them. Without it neither can be restored, and the digest says so of both.
-// Of a snapshot whose deletion is not confirmed, or that the account never listed, nobody knows whether it is there: nothing is promised.
+// Two images share a snapshot, which goes with the second of them. Without it neither can be
+// restored, and the digest says so of both. Of a snapshot whose deletion is not confirmed, or that
+// the account never listed, nobody knows whether it is there: nothing is promised.
 func TestWhatRestoringNeedsBesidesTheImage(t *testing.T) {
 	stays := result(1, ami.SnapshotKept, "shared with "+id("ami", 2))
 	for name, c := range map[string]struct {
@@ -129,7 +132,8 @@ func TestWhatRestoringNeedsBesidesTheImage(t *testing.T) {
 	}
 }
 
-// What earlier runs had left belongs to their images, and comes back with them and not with this run.
+// What earlier runs had left belongs to their images, and comes back with them and not with this
+// run.
 func TestLeftoversComeBackWithTheRunThatLeftThem(t *testing.T) {
 	p := plan("eu-west-1")
 	p.Leftovers = []retention.LeftoverVerdict{leftover(anotherLeft, 1, 8, ""), leftover(leavingRun, 2, 8, ""), leftover(leavingRun, 3, 8, "")}
@@ -196,7 +200,8 @@ func TestHowManyNightsAreNeeded(t *testing.T) {
 	}
 }
 
-// What there was no time to look up is left, too. What a listing keeps that takes too long is not: later runs get no further.
+// What there was no time to look up is left, too. What a listing keeps that takes too long is not:
+// later runs get no further.
 func TestWhatWasNotLookedUpIsLeft(t *testing.T) {
 	r := situations()["not looked up"]
 	if r.Totals.Left != 11 || r.Totals.NightsNeeded != 11 {
@@ -262,7 +267,7 @@ func TestAnAnswerHasRoomForAllThatIsLeftBehind(t *testing.T) {
 	if size := len(marshalled(t, answer)); size > 10_000 || answer.Truncated > 0 {
 		t.Errorf("%d bytes, %d images left out", size, answer.Truncated)
 	}
-	if region.Leftovers[ami.SnapshotKept] != 100_000 || region.Strays[record.StraySkipped] != 100_000 || region.Orphans != 100_000 {
+	if region.Leftovers[ami.SnapshotKept] != 100_000 || region.Stale[record.StaleSkipped] != 100_000 || region.Orphans != 100_000 {
 		t.Errorf("%+v", region)
 	}
 	slack(t, r)

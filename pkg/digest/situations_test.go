@@ -457,7 +457,8 @@ func addAnnouncements(all map[string]record.Run) {
 	addCopiedTags(all)
 }
 
-// addCopiedTags adds images that carry tags of other images' removals, and one that was announced before policies had names.
+// addCopiedTags adds images that carry tags of other images' removals, and one that was announced
+// before policies had names.
 func addCopiedTags(all map[string]record.Run) {
 	announced := kept(1, "recently-used", "created 2026-11-20, 3 days ago")
 	announced.Unmark, announced.CopiedTags = retention.ClearMark, "its tags say that its removal was announced, and are older than the image: they were copied from another one"

@@ -18,10 +18,10 @@ const subjectMost = 99
 // subjectCause is how much room a subject has for the cause, in bytes.
 const subjectCause = 48
 
-// Subject says the outcome in one line of printable ASCII, the most important first: whose account it
-// is, what was removed, what that saves, how much needs a person. It counts only what AWS confirmed.
-// If nothing could be proven, or nothing was done for lack of proof, it begins with the cause. If
-// every region failed, it says why.
+// Subject says the outcome in one line of printable ASCII, the most important first: whose account
+// it is, what was removed, what that saves, how much needs a person. It counts only what AWS
+// confirmed. If nothing could be proven, or nothing was done for lack of proof, it begins with the
+// cause. If every region failed, it says why.
 func Subject(of record.Run) string {
 	r := run{of}
 	head := ""

@@ -119,7 +119,8 @@ func (p *page) lines(indent string, lines []Line) {
 	}
 }
 
-// command writes a command so that it can be copied. One that is too long goes on after a backslash.
+// command writes a command so that it can be copied. One that is too long goes on after a
+// backslash.
 func (p *page) command(text string) {
 	const indent, more = "    ", " \\\n      "
 	column := len(indent)

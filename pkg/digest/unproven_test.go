@@ -77,7 +77,8 @@ func TestNothingProvenIsOneOrNone(t *testing.T) {
 	}
 }
 
-// The advice for an answer that lacks something is to report it, in every wording that pkg/wire has for that.
+// The advice for an answer that lacks something is to report it, in every wording that pkg/wire has
+// for that.
 func TestAnAnswerThatLacksSomethingIsToBeReported(t *testing.T) {
 	for _, fault := range []string{
 		"EC2 answered DescribeFleets without <fleetSet>", `Systems Manager answered GetParameters without "Parameters"`, `Recycle Bin answered ListRules without "Rules"`,

@@ -68,12 +68,15 @@ type Call struct {
 }
 
 // Load reads an account from a directory of files in the AWS CLI's output format, one per command.
-// Only get-caller-identity.json must be there; Lacks says what else is missing. What is in its folder records becomes objects of RecordsBucket,
-// and each directory in its folder regions a further region; of a copy that ami-janitor export has made, that says itself which region the
-// others are of. Load refuses a copy whose export has not come to its end, a file that lacks its list or holds only a part of it, one in
-// another encoding than UTF-8 or UTF-16 with a byte order mark, one in which an object has a key twice, and one in which a field that is
-// understood has another shape or another case than AWS gives it; a null counts as absent. It also refuses a name that is almost that of a
-// file that is known. An error names the file and, where there is one, the place in it.
+// Only get-caller-identity.json must be there; Lacks says what else is missing. What is in its
+// folder records becomes objects of RecordsBucket, and each directory in its folder regions a
+// further region; of a copy that ami-janitor export has made, that says itself which region the
+// others are of. Load refuses a copy whose export has not come to its end, a file that lacks its
+// list or holds only a part of it, one in another encoding than UTF-8 or UTF-16 with a byte order
+// mark, one in which an object has a key twice, and one in which a field that is understood has
+// another shape or another case than AWS gives it; a null counts as absent. It also refuses a name
+// that is almost that of a file that is known. An error names the file and, where there is one, the
+// place in it.
 func Load(files fs.FS, o Options) (*Account, error) {
 	if o.Now == nil {
 		return nil, errors.New("an emulated account needs a clock")
@@ -124,8 +127,8 @@ func partition(arn string) string {
 	return "aws"
 }
 
-// AddRegion reads a further region of the account from a directory like the one Load reads. The directory need not
-// say whose account it is; if it does, it must be the same one.
+// AddRegion reads a further region of the account from a directory like the one Load reads. The
+// directory need not say whose account it is; if it does, it must be the same one.
 func (a *Account) AddRegion(name string, files fs.FS) error {
 	added, err := loadRegion(name, files)
 	if err != nil {
@@ -174,8 +177,8 @@ func emptyRegion(name string) *region {
 	return r
 }
 
-// region returns a region by its name. One that the account does not hold is empty: requests to it are answered, and
-// find nothing.
+// region returns a region by its name. One that the account does not hold is empty: requests to it
+// are answered, and find nothing.
 func (a *Account) region(name string) *region {
 	if r := a.regions[name]; r != nil {
 		return r
@@ -185,8 +188,9 @@ func (a *Account) region(name string) *region {
 	return r
 }
 
-// Save writes every file of the account's regions as it is now, empty ones too, and the objects of RecordsBucket, into a directory that Load
-// can read again. Which of the files were missing when it was loaded is in lacking.json, so that they go on being so. It creates the directory.
+// Save writes every file of the account's regions as it is now, empty ones too, and the objects of
+// RecordsBucket, into a directory that Load can read again. Which of the files were missing when it
+// was loaded is in lacking.json, so that they go on being so. It creates the directory.
 func (a *Account) Save(dir string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -196,8 +200,8 @@ func (a *Account) Save(dir string) error {
 	return a.saveRecords(dir)
 }
 
-// SetInUseLag makes EC2 slow to notice deregistrations from now on: after one, the first n calls of DeleteSnapshot
-// for each of the image's snapshots still answer that the snapshot is in use.
+// SetInUseLag makes EC2 slow to notice deregistrations from now on: after one, the first n calls of
+// DeleteSnapshot for each of the image's snapshots still answer that the snapshot is in use.
 func (a *Account) SetInUseLag(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

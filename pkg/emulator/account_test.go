@@ -105,8 +105,8 @@ func TestLoadErrors(t *testing.T) {
 	}
 }
 
-// A field that is understood is what AWS says it is, or the whole directory is refused: nobody can tell what it was
-// meant to say.
+// A field that is understood is what AWS says it is, or the whole directory is refused: nobody can
+// tell what it was meant to say.
 func TestLoadRefusesOtherShapes(t *testing.T) {
 	const (
 		aString, aBoolean, anInteger, aTimestamp = "a string", "true or false", "an integer", "a string or a number"
@@ -247,7 +247,8 @@ func recordsOf(t *testing.T, dir fs.FS) map[string]string {
 	return found
 }
 
-// The records of a copy are objects of a bucket; what a run leaves there is saved in the place of what was there.
+// The records of a copy are objects of a bucket; what a run leaves there is saved in the place of
+// what was there.
 func TestRecordsOfACopy(t *testing.T) {
 	a := load(t, directory("records/account.json", "{}", "records/unfinished/us-east-1/r", "x"))
 	client := s3Client(a.Client())
@@ -271,7 +272,7 @@ func TestRecordsOfACopy(t *testing.T) {
 		}
 	}
 	if err == nil {
-		err = os.WriteFile(filepath.Join(dir, "records", "stray"), nil, 0o600)
+		err = os.WriteFile(filepath.Join(dir, "records", "declaration"), nil, 0o600)
 	}
 	if err == nil {
 		err = a.Save(dir)

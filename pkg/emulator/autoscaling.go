@@ -14,7 +14,8 @@ var autoScalingActions = map[string]action{
 // autoScalingPages is how both listings page (Amazon EC2 Auto Scaling API Reference).
 var autoScalingPages = paging{least: 1, most: 100, usual: 50}
 
-// describeAutoScalingGroups lists Auto Scaling groups, with their instances unless the request leaves those out.
+// describeAutoScalingGroups lists Auto Scaling groups, with their instances unless the request
+// leaves those out.
 func describeAutoScalingGroups(c *call) (object, error) {
 	groups, token, err := c.named(groupsFile, "AutoScalingGroupName")
 	if c.text("IncludeInstances") == "false" {
@@ -32,8 +33,8 @@ func describeLaunchConfigurations(c *call) (object, error) {
 	return listing("LaunchConfigurations", configurations, token), err
 }
 
-// named is a page of the objects of a file, of those with the names in the request if it has any. A name that no
-// object has finds nothing.
+// named is a page of the objects of a file, of those with the names in the request if it has any. A
+// name that no object has finds nothing.
 func (c *call) named(file, key string) ([]object, string, error) {
 	items := slices.Clone(c.region.items(file))
 	if names := c.list(key + "s.member"); len(names) > 0 {

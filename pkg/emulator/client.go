@@ -7,7 +7,8 @@ import (
 	"net/url"
 )
 
-// Doer sends a request. It is what the SDKs take as their HTTP client; middleware is a function from one Doer to another.
+// Doer sends a request. It is what the SDKs take as their HTTP client; middleware is a function
+// from one Doer to another.
 type Doer interface {
 	Do(*http.Request) (*http.Response, error)
 }
@@ -24,8 +25,9 @@ type Client struct {
 	lags    *Lags // What EC2 shows it late; nil if nothing.
 }
 
-// Client returns an in-process HTTP client of the account, whatever host its requests name. It sees the lags of EC2 if
-// any are given. What the resources carried before the first client with lags, they have carried for ever.
+// Client returns an in-process HTTP client of the account, whatever host its requests name. It sees
+// the lags of EC2 if any are given. What the resources carried before the first client with lags,
+// they have carried for ever.
 func (a *Account) Client(lags ...Lags) *Client {
 	if len(lags) == 0 {
 		return &Client{account: a}
@@ -38,8 +40,9 @@ func (a *Account) Client(lags ...Lags) *Client {
 	return &Client{a, &lags[0]}
 }
 
-// Do calls the account in the caller's goroutine. Once the request's context is done there is no answer: a context
-// that ends while the account works loses the answer, not the effect, as on a real network.
+// Do calls the account in the caller's goroutine. Once the request's context is done there is no
+// answer: a context that ends while the account works loses the answer, not the effect, as on a
+// real network.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
 		defer r.Body.Close() //nolint:errcheck // An http.Client closes it too, and nothing was written.

@@ -147,7 +147,8 @@ func TestInspectRestoresTheBody(t *testing.T) {
 	}
 }
 
-// Many clients at once, over real sockets: for the race detector, and for what a recorder would forgive.
+// Many clients at once, over real sockets: for the race detector, and for what a recorder would
+// forgive.
 func TestConcurrentClients(t *testing.T) {
 	a := load(t, sample.Files(now, "us-east-1"))
 	server := httptest.NewServer(a)

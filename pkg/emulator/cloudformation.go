@@ -7,8 +7,9 @@ var cloudFormationActions = map[string]action{
 	"DescribeStackResource": {describeStackResource, []string{"LogicalResourceId", "StackName"}},
 }
 
-// describeStackResource shows a resource of a stack, which is named by its name or its id (CloudFormation API Reference,
-// DescribeStackResource). A stack that the account directory has no answer about does not exist.
+// describeStackResource shows a resource of a stack, which is named by its name or its id
+// (CloudFormation API Reference, DescribeStackResource). A stack that the account directory has no
+// answer about does not exist.
 func describeStackResource(c *call) (object, error) {
 	stack, resource := c.text("StackName"), c.text("LogicalResourceId")
 	for _, name := range []string{"StackName", "LogicalResourceId"} {

@@ -16,8 +16,9 @@ import (
 
 // What an account directory may hold besides the AWS CLI's output for its home region.
 //
-// The denied actions are those that whoever made the copy was not allowed to call, as IAM names them: a list of texts such as
-// "ec2:DescribeFleets". The account refuses them. Those of the top level are denied in each region that has no such file of its own.
+// The denied actions are those that whoever made the copy was not allowed to call, as IAM names
+// them: a list of texts such as "ec2:DescribeFleets". The account refuses them. Those of the top
+// level are denied in each region that has no such file of its own.
 const (
 	deniedFile    = "denied.json"
 	exportFile    = "export.json" // What ami-janitor export says of its copy.
@@ -61,7 +62,8 @@ func readExport(files fs.FS) (*export, error) {
 // iamAction is an action as IAM names it, without wildcards.
 var iamAction = regexp.MustCompile(`^[a-z0-9-]+:[A-Za-z0-9]+$`)
 
-// readDenied returns the denied actions of a directory, in lower case, because IAM does not mind; nil if there is no such file.
+// readDenied returns the denied actions of a directory, in lower case, because IAM does not mind;
+// nil if there is no such file.
 func readDenied(files fs.FS) (map[string]bool, error) {
 	data, err := fs.ReadFile(files, deniedFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -84,7 +86,8 @@ func readDenied(files fs.FS) (map[string]bool, error) {
 	return denied, nil
 }
 
-// denies reports whether an action is denied in the region. Where there is another name for it, IAM's counts.
+// denies reports whether an action is denied in the region. Where there is another name for it,
+// IAM's counts.
 func (r *region) denies(service, action string) bool {
 	names := map[string]string{"ListObjectsV2": "ListBucket", "HeadObject": "GetObject"} // Service Authorization Reference, Amazon S3.
 	if name, ok := names[action]; ok && service == s3Service {
@@ -166,8 +169,9 @@ func (r *region) save(dir string) error {
 	return os.WriteFile(filepath.Join(dir, deniedFile), append(data, '\n'), 0o600)
 }
 
-// shut says why a request is refused that is denied, or that asks about a region which an export has left out: of that nobody knows
-// what it holds. One that other directories do not have is empty.
+// shut says why a request is refused that is denied, or that asks about a region which an export
+// has left out: of that nobody knows what it holds. One that other directories do not have is
+// empty.
 func (c *call) shut() error {
 	switch {
 	case c.region.denies(c.service.name, c.Action):

@@ -15,8 +15,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// A directory of several regions, with what is denied in each, is the same account after it was saved. What is denied at the top
-// level is denied in every region that does not say otherwise.
+// A directory of several regions, with what is denied in each, is the same account after it was
+// saved. What is denied at the top level is denied in every region that does not say otherwise.
 func TestADirectoryOfSeveralRegions(t *testing.T) {
 	original := directory("denied.json", `["ec2:describefleets", "s3:ListBucket", "batch:DescribeComputeEnvironments"]`,
 		"regions/eu-west-1/describe-fleets.json", `{"Fleets": [{"FleetId": "fleet-1"}]}`, "regions/eu-west-1/denied.json", `[]`,
@@ -64,7 +64,8 @@ func TestWhatIsNoCopy(t *testing.T) {
 	}
 }
 
-// Recipes of Image Builder refer to images, and so does what nobody may list; what the other files tell is not told twice.
+// Recipes of Image Builder refer to images, and so does what nobody may list; what the other files
+// tell is not told twice.
 func TestReferencesOfTheirOwnFile(t *testing.T) {
 	references := []string{"describe-image-references.json", `{"ImageReferences": [
 		{"ImageId": "ami-00000001", "ResourceType": "imagebuilder:ImageRecipe", "Arn": "recipe"}, {"ImageId": "ami-00000001", "ResourceType": "ec2:Instance", "Arn": "instance"}]}`}
@@ -77,8 +78,8 @@ func TestReferencesOfTheirOwnFile(t *testing.T) {
 	}
 }
 
-// A parameter with null for its value may not be read, and fails the whole call. One of another account, or with a name that no
-// parameter can have, is not listed.
+// A parameter with null for its value may not be read, and fails the whole call. One of another
+// account, or with a name that no parameter can have, is not listed.
 func TestParametersThatMayNotBeReadOrListed(t *testing.T) {
 	account := load(t, directory("get-parameters.json", `{"Parameters": [{"Name": "a", "Value": "1"}, {"Name": "b", "Value": null}, {"Name": "c d", "Value": null},
 		{"Name": "e", "Value": "1", "ARN": "arn:aws:ssm:us-east-1:111122223333:parameter/e"}]}`))

@@ -15,12 +15,14 @@ import (
 	"unicode/utf8"
 )
 
-// lackingFile is this project's own: a JSON list of the files that the copy lacked which Save has written out. Save writes every file, and
-// an empty one in the place of one that was missing would pass for an answer.
+// lackingFile is this project's own: a JSON list of the files that the copy lacked which Save has
+// written out. Save writes every file, and an empty one in the place of one that was missing would
+// pass for an answer.
 const lackingFile = "lacking.json"
 
-// Lacks says which evidence of use the account directory lacks, sorted: the names of the files that are missing, what files of permissions leave
-// out ("describe-launch-permissions.json for 2 of 40 images"), and where a character was lost. What a missing file would have shown is not seen by
+// Lacks says which evidence of use the account directory lacks, sorted: the names of the files that
+// are missing, what files of permissions leave out ("describe-launch-permissions.json for 2 of 40
+// images"), and where a character was lost. What a missing file would have shown is not seen by
 // anybody who asks the account. What further regions lack begins with "REGION/".
 func (a *Account) Lacks() []string {
 	if a.export != nil {
@@ -29,7 +31,8 @@ func (a *Account) Lacks() []string {
 	return a.ofRegions(func(r *region) []string { return r.lacks })
 }
 
-// NotRead names the files and folders of the account directory that mean nothing here, sorted, like Lacks.
+// NotRead names the files and folders of the account directory that mean nothing here, sorted, like
+// Lacks.
 func (a *Account) NotRead() []string {
 	return a.ofRegions(func(r *region) []string { return r.notRead })
 }
@@ -51,8 +54,9 @@ func (a *Account) ofRegions(files func(*region) []string) []string {
 // readElsewhere are the names of what loadRecords, readDenied, readExport and loadRegions read.
 var readElsewhere = []string{RecordsBucket, deniedFile, exportFile, regionsFolder}
 
-// readDirectory reads the files of an account directory. A name that means nothing is noted, but one that is as good as that of a file or a
-// folder that is known is refused: whoever wrote it takes it for read.
+// readDirectory reads the files of an account directory. A name that means nothing is noted, but
+// one that is as good as that of a file or a folder that is known is refused: whoever wrote it
+// takes it for read.
 func (r *region) readDirectory(files fs.FS) error {
 	entries, err := fs.ReadDir(files, ".")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -81,8 +85,8 @@ func (r *region) readDirectory(files fs.FS) error {
 	return nil
 }
 
-// findLacks notes what is lacking, given the names of the files that are there, and of those that an earlier Save has written in the place
-// of files that were not.
+// findLacks notes what is lacking, given the names of the files that are there, and of those that
+// an earlier Save has written in the place of files that were not.
 func (r *region) findLacks(present, saved map[string]bool) {
 	for _, f := range formats {
 		d := r.documents[f.file]
@@ -96,7 +100,8 @@ func (r *region) findLacks(present, saved map[string]bool) {
 	}
 }
 
-// readFile reads a file that is there. A link that leads nowhere is an error, and not a file that is missing.
+// readFile reads a file that is there. A link that leads nowhere is an error, and not a file that
+// is missing.
 func (r *region) readFile(files fs.FS, name string) error {
 	data, err := fs.ReadFile(files, name)
 	if err != nil {
@@ -129,8 +134,9 @@ func readLacking(files fs.FS) (map[string]bool, error) {
 	return lacking, nil
 }
 
-// addPartly adds to what is lacking the files that do not say everything of each image or snapshot of the account. Whoever asks for the
-// permissions of one that is left out hears that it is not shared; and the AWS CLI prints Public of every image, so that one without it was cut.
+// addPartly adds to what is lacking the files that do not say everything of each image or snapshot
+// of the account. Whoever asks for the permissions of one that is left out hears that it is not
+// shared; and the AWS CLI prints Public of every image, so that one without it was cut.
 func (r *region) addPartly(account string) {
 	for _, kind := range []struct {
 		file, items, id, things, why string
@@ -160,8 +166,9 @@ func (r *region) addPartly(account string) {
 	slices.Sort(r.lacks)
 }
 
-// meantBy returns the file or folder that a name is likely to be meant for: it has the same letters up to its first dot, in any case, maybe
-// after one of the services whose commands go without. It is empty if there is none.
+// meantBy returns the file or folder that a name is likely to be meant for: it has the same letters
+// up to its first dot, in any case, maybe after one of the services whose commands go without. It
+// is empty if there is none.
 func meantBy(name string) string {
 	meant := letters(name)
 	for _, service := range []string{"", "ec2", "autoscaling", "ssm", "sts", "rbin"} {
@@ -200,8 +207,9 @@ const (
 	markUTF16BE = "\xfe\xff"
 )
 
-// decoded returns the text of a file in UTF-8 and without a byte order mark. UTF-16 is read where it has one, as PowerShell writes it. Any other
-// encoding is refused: JSON is UTF-8 (RFC 8259), and a decoder puts a character of replacement in the place of what it cannot read.
+// decoded returns the text of a file in UTF-8 and without a byte order mark. UTF-16 is read where
+// it has one, as PowerShell writes it. Any other encoding is refused: JSON is UTF-8 (RFC 8259), and
+// a decoder puts a character of replacement in the place of what it cannot read.
 func decoded(file string, data []byte) ([]byte, error) {
 	switch text := string(data[:min(len(data), len(markUTF8))]); {
 	case strings.HasPrefix(text, markUTF16LE):
@@ -236,7 +244,8 @@ func decodedUTF16(file string, data []byte, order binary.ByteOrder) ([]byte, err
 	return []byte(string(runes)), nil
 }
 
-// repeated finds the first key that an object of valid JSON has twice, and where: a decoder would take the last of them.
+// repeated finds the first key that an object of valid JSON has twice, and where: a decoder would
+// take the last of them.
 func repeated(data []byte) (at int, key string) {
 	p := &parser{data: data, decoder: json.NewDecoder(strings.NewReader(string(data)))}
 	open := []map[string]bool{nil} // The keys of each object that is open; nil for a list, and for the whole.
@@ -271,7 +280,8 @@ func wrongCase(key, meant string) string {
 	return fmt.Sprintf("has %q where the AWS CLI prints %q", key, meant)
 }
 
-// miscased returns the first key of an object that is a known one in another case, and the one that is meant; empty if there is none.
+// miscased returns the first key of an object that is a known one in another case, and the one that
+// is meant; empty if there is none.
 func miscased(o object, known []string) (key, meant string) {
 	for k := range o {
 		for _, name := range known {

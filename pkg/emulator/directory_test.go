@@ -68,7 +68,8 @@ func loadSample(t testing.TB) *emulator.Account {
 	return a
 }
 
-// An account directory may have few files. The evidence that is not in it is said, and goes on being so when the account is saved.
+// An account directory may have few files. The evidence that is not in it is said, and goes on
+// being so when the account is saved.
 func TestLoadSaysWhatIsMissing(t *testing.T) {
 	noEvidence := []string{
 		"describe-image-usage-reports.json", "describe-images.json", "get-caller-identity.json", "list-images-in-recycle-bin.json", "list-rules.json",
@@ -113,7 +114,8 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// A file that does not speak of every image or snapshot, or in which something was lost, lacks the rest.
+// A file that does not speak of every image or snapshot, or in which something was lost, lacks the
+// rest.
 func TestLoadSaysWhatIsMissingInPart(t *testing.T) {
 	whole := fstest.MapFS{}
 	for _, name := range files {
@@ -139,7 +141,8 @@ func TestLoadSaysWhatIsMissingInPart(t *testing.T) {
 	})
 }
 
-// JSON is UTF-8. PowerShell's UTF-16 says what it is by its mark; what else there is can only be guessed.
+// JSON is UTF-8. PowerShell's UTF-16 says what it is by its mark; what else there is can only be
+// guessed.
 func TestEncodings(t *testing.T) {
 	const file = "describe-images.json"
 	utf16Of := func(order binary.AppendByteOrder, text string) string {

@@ -11,22 +11,24 @@ import (
 	"unicode/utf8"
 )
 
-// The files of an account directory, each named after the AWS CLI's command that prints it. The launch permissions
-// are this project's own: a map from image id to what DescribeImageAttribute lists as LaunchPermissions, null where
-// it could not be read. So are, in the same way, the CreateVolumePermissions of snapshots, which DescribeSnapshotAttribute
-// lists, and the entries of usage reports that have no ReportId: the use that other accounts really make of an image, for
-// the reports to find.
+// The files of an account directory, each named after the AWS CLI's command that prints it. The
+// launch permissions are this project's own: a map from image id to what DescribeImageAttribute
+// lists as LaunchPermissions, null where it could not be read. So are, in the same way, the
+// CreateVolumePermissions of snapshots, which DescribeSnapshotAttribute lists, and the entries of
+// usage reports that have no ReportId: the use that other accounts really make of an image, for the
+// reports to find.
 //
-// What is in the Recycle Bin is listed as the AWS CLI prints it, and beside that each entry has the whole of what is to be
-// restored: as Image or Snapshot, in the form of describe-images.json and describe-snapshots.json. Its permissions stay in
-// their own file. The rules are as GetRule prints them: ListRules has neither their type nor their tags nor their status.
-// A rule that is pending has, as AvailableTime, when it is going to be in force; without one it stays pending.
+// What is in the Recycle Bin is listed as the AWS CLI prints it, and beside that each entry has the
+// whole of what is to be restored: as Image or Snapshot, in the form of describe-images.json and
+// describe-snapshots.json. Its permissions stay in their own file. The rules are as GetRule prints
+// them: ListRules has neither their type nor their tags nor their status. A rule that is pending
+// has, as AvailableTime, when it is going to be in force; without one it stays pending.
 //
-// The files of other services are named after service and command. Where a command answers for one thing at a time, the
-// file is a JSON array of its answers.
-// The references to images are derived from the other files. Their own file has those from which nothing else tells: of recipes of
-// Image Builder, and of resources that whoever exported the account was not allowed to list. A parameter whose value is null is one
-// that may not be read.
+// The files of other services are named after service and command. Where a command answers for one
+// thing at a time, the file is a JSON array of its answers. The references to images are derived
+// from the other files. Their own file has those from which nothing else tells: of recipes of Image
+// Builder, and of resources that whoever exported the account was not allowed to list. A parameter
+// whose value is null is one that may not be read.
 const (
 	identityFile          = "get-caller-identity.json"
 	aliasesFile           = "iam-list-account-aliases.json"
@@ -98,11 +100,12 @@ var formats = []format{
 	{file: referencesFile, list: "ImageReferences", fields: referenceFields},
 }
 
-// noEvidence are the files that cannot speak for keeping an image or a snapshot: where one is missing there is nothing to judge, or nothing to
-// bring back.
+// noEvidence are the files that cannot speak for keeping an image or a snapshot: where one is
+// missing there is nothing to judge, or nothing to bring back.
 var noEvidence = []string{identityFile, aliasesFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile}
 
-// object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here knows survive.
+// object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here
+// knows survive.
 type object = map[string]any
 
 // document is the content of one file: its list of objects, and whatever else stands beside it.
@@ -113,8 +116,8 @@ type document struct {
 	indexes *indexes // Of the items; nil until one is needed, or if they were changed past it.
 }
 
-// parse reads one file. It is strict about the layout, which the AWS CLI gives, and about the fields that are
-// understood; it takes everything else as it is.
+// parse reads one file. It is strict about the layout, which the AWS CLI gives, and about the
+// fields that are understood; it takes everything else as it is.
 func parse(f format, data []byte) (*document, error) {
 	data, err := decoded(f.file, data)
 	if err != nil {
@@ -324,7 +327,8 @@ func (d *document) format(f format) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-// text returns a field as text: a string as it is, a number and a truth value as JSON spells them, all else as "".
+// text returns a field as text: a string as it is, a number and a truth value as JSON spells them,
+// all else as "".
 func text(o object, key string) string {
 	s, _ := scalar(o[key])
 	return s
@@ -371,7 +375,8 @@ func first(list []object, key, value string) object {
 	return nil
 }
 
-// values returns every scalar at a path such as "BlockDeviceMappings.Ebs.SnapshotId". Lists on the way fan out.
+// values returns every scalar at a path such as "BlockDeviceMappings.Ebs.SnapshotId". Lists on the
+// way fan out.
 func values(value any, path string) []string {
 	if list, ok := value.([]any); ok {
 		var found []string

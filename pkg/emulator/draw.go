@@ -6,8 +6,9 @@ import (
 	"io"
 )
 
-// Draw returns a number from 0 to less than 1 that depends on its arguments alone, and on each of them. What a
-// simulation decides by it is the same in every run of the same seed, in whatever order its goroutines come.
+// Draw returns a number from 0 to less than 1 that depends on its arguments alone, and on each of
+// them. What a simulation decides by it is the same in every run of the same seed, in whatever
+// order its goroutines come.
 func Draw(seed uint64, words ...string) float64 {
 	h := sha256.New()
 	var number [8]byte

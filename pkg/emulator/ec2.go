@@ -79,8 +79,8 @@ func describeRegions(c *call) (object, error) {
 	return listing("Regions", regions, ""), err
 }
 
-// owned keeps the objects of the owners: "self", account ids, and aliases such as "amazon". An object that does not
-// say whose it is counts as the account's own.
+// owned keeps the objects of the owners: "self", account ids, and aliases such as "amazon". An
+// object that does not say whose it is counts as the account's own.
 func (c *call) owned(items []object, owners []string, alias string) []object {
 	return slices.DeleteFunc(slices.Clone(items), func(o object) bool {
 		owner := text(o, "OwnerId")
@@ -99,8 +99,8 @@ func (c *call) foreign(o object) bool {
 	return owner != "" && owner != c.account.id
 }
 
-// backedUp reports whether AWS Backup manages an image or a snapshot. Those are the tags its own policies go by
-// (AWSBackupServiceRolePolicyForBackup, AWSBackupServiceLinkedRolePolicyForBackup).
+// backedUp reports whether AWS Backup manages an image or a snapshot. Those are the tags its own
+// policies go by (AWSBackupServiceRolePolicyForBackup, AWSBackupServiceLinkedRolePolicyForBackup).
 func backedUp(o object) bool {
 	return hasTag(o, "aws:backup:source-resource") || hasTag(o, "AWSBackupManagedResource")
 }

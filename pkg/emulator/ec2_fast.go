@@ -2,8 +2,8 @@ package emulator
 
 import "slices"
 
-// fastPages is how the listings of fast launch and of fast snapshot restore page (EC2 API Reference). How long a page
-// is if no size is given is not documented.
+// fastPages is how the listings of fast launch and of fast snapshot restore page (EC2 API
+// Reference). How long a page is if no size is given is not documented.
 var fastPages = paging{least: 0, most: 200, usual: 200}
 
 // describeFastLaunchImages lists the Windows images that EC2 holds snapshots ready for.
@@ -23,7 +23,8 @@ func describeFastLaunchImages(c *call) (object, error) {
 	return listing("FastLaunchImages", images, token), err
 }
 
-// describeFastSnapshotRestores lists the snapshots that are ready for fast restore, once for each Availability Zone.
+// describeFastSnapshotRestores lists the snapshots that are ready for fast restore, once for each
+// Availability Zone.
 func describeFastSnapshotRestores(c *call) (object, error) {
 	restores, err := c.filter(c.region.items(fastRestoresFile), map[string]string{
 		"availability-zone":    "AvailabilityZone",

@@ -11,13 +11,14 @@ const (
 	maxFilterValues = 200
 )
 
-// filter keeps the objects that match every Filter of the request. Paths says where a filter finds its values; the
-// filters on tags are the same for all resources.
+// filter keeps the objects that match every Filter of the request. Paths says where a filter finds
+// its values; the filters on tags are the same for all resources.
 func (c *call) filter(items []object, paths map[string]string) ([]object, error) {
 	return c.filterBy(items, func(name string) (func(object) []string, bool) { return finder(name, paths) })
 }
 
-// filterBy keeps the objects that match every Filter of the request, each of which has a function that finds its values.
+// filterBy keeps the objects that match every Filter of the request, each of which has a function
+// that finds its values.
 func (c *call) filterBy(items []object, find func(name string) (func(object) []string, bool)) ([]object, error) {
 	filters := members(c.Form, "Filter")
 	if len(filters) > maxFilters {
@@ -82,8 +83,8 @@ func matcher(patterns []string) func(values []string) bool {
 	}
 }
 
-// matchesPattern compares as EC2 does: case counts, * stands for any characters, ? for one, and a backslash takes
-// the meaning from what follows it.
+// matchesPattern compares as EC2 does: case counts, * stands for any characters, ? for one, and a
+// backslash takes the meaning from what follows it.
 func matchesPattern(value, pattern string) bool {
 	v, p := []rune(value), []rune(pattern)
 	atV, atP := 0, 0
@@ -107,7 +108,8 @@ func matchesPattern(value, pattern string) bool {
 	return strings.Trim(string(p[atP:]), "*") == ""
 }
 
-// matchesOne compares one character with the pattern's next, and returns how much of the pattern that is.
+// matchesOne compares one character with the pattern's next, and returns how much of the pattern
+// that is.
 func matchesOne(v rune, p []rune) (int, bool) {
 	switch {
 	case len(p) == 0:

@@ -54,8 +54,8 @@ var fleetPaths = map[string]string{
 	"type":                        "Type",
 }
 
-// describeFleets lists EC2 fleets. Those of type instant are shown only to who asks for them by their ids (EC2 API
-// Reference, DescribeFleets).
+// describeFleets lists EC2 fleets. Those of type instant are shown only to who asks for them by
+// their ids (EC2 API Reference, DescribeFleets).
 func describeFleets(c *call) (object, error) {
 	if err := c.notBoth("FleetId", "FleetIds"); err != nil {
 		return nil, err

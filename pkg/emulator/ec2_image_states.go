@@ -2,8 +2,8 @@ package emulator
 
 import "time"
 
-// disableImage disables an image and takes it from everybody who may launch it, for good: to enable it again does not
-// give it back to them (EC2 User Guide, "Disable an AMI").
+// disableImage disables an image and takes it from everybody who may launch it, for good: to enable
+// it again does not give it back to them (EC2 User Guide, "Disable an AMI").
 func disableImage(c *call) (object, error) {
 	entries, err := c.ownImage("available")
 	if err != nil {
@@ -35,13 +35,15 @@ func enableImage(c *call) (object, error) {
 	return object{"Return": true}, nil
 }
 
-// AWS's limits on the date on which an image is deprecated (EC2 API Reference, EnableImageDeprecation).
+// AWS's limits on the date on which an image is deprecated (EC2 API Reference,
+// EnableImageDeprecation).
 const (
 	maxDeprecationYears       = 10
 	maxPublicDeprecationYears = 2 // After the image was created.
 )
 
-// enableImageDeprecation sets the date on which an image is deprecated. EC2 rounds it to the minute.
+// enableImageDeprecation sets the date on which an image is deprecated. EC2 rounds it to the
+// minute.
 func enableImageDeprecation(c *call) (object, error) {
 	entries, err := c.ownImage("")
 	if err != nil {
@@ -77,8 +79,8 @@ func disableImageDeprecation(c *call) (object, error) {
 	return object{"Return": true}, nil
 }
 
-// ownImage finds all entries of the request's image, which has to be the account's own and, where one is given, in a
-// state.
+// ownImage finds all entries of the request's image, which has to be the account's own and, where
+// one is given, in a state.
 func (c *call) ownImage(state string) ([]object, error) {
 	id := c.text("ImageId")
 	image, err := c.image(id)

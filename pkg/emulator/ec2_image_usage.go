@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// AWS's limits on reports of the use that accounts make of an image (EC2 API Reference, CreateImageUsageReport; EC2
-// User Guide, "View your AMI usage").
+// AWS's limits on reports of the use that accounts make of an image (EC2 API Reference,
+// CreateImageUsageReport; EC2 User Guide, "View your AMI usage").
 const (
 	maxReportIDs       = 200
 	maxReportAccounts  = 200
@@ -22,8 +22,8 @@ const (
 // reportDelay is how long a report is pending. How long that is at AWS is not documented.
 const reportDelay = 5 * time.Minute
 
-// usageReportPages is how reports and their entries page (EC2 API Reference, DescribeImageUsageReports). How long a
-// page is if no size is given is not documented.
+// usageReportPages is how reports and their entries page (EC2 API Reference,
+// DescribeImageUsageReports). How long a page is if no size is given is not documented.
 var usageReportPages = paging{least: 1, most: 1000, usual: 100}
 
 // tokenUse is what a client token was first used for.
@@ -93,7 +93,8 @@ func (c *call) readReport() (object, error) {
 	return report, nil
 }
 
-// reportedTypes are the types of the resources that the request wants a report on, with their options.
+// reportedTypes are the types of the resources that the request wants a report on, with their
+// options.
 func (c *call) reportedTypes() ([]any, error) {
 	var kinds []any
 	for _, m := range members(c.Form, "ResourceType") {
@@ -135,7 +136,8 @@ func (c *call) reportedDepth(form url.Values) (int, error) {
 	return depth, nil
 }
 
-// roomForReport refuses a second pending report on an image, and too many in all. The code is not documented.
+// roomForReport refuses a second pending report on an image, and too many in all. The code is not
+// documented.
 func (c *call) roomForReport() error {
 	pending := 0
 	for _, report := range c.region.items(usageReportsFile) {
@@ -163,7 +165,8 @@ func (r *region) newReportID() string {
 	}
 }
 
-// settleReports makes reports available that have been pending for long enough, and removes those that have expired.
+// settleReports makes reports available that have been pending for long enough, and removes those
+// that have expired.
 func (c *call) settleReports() {
 	now := c.account.now()
 	for _, report := range slices.Clone(c.region.items(usageReportsFile)) {
@@ -178,8 +181,8 @@ func (c *call) settleReports() {
 	}
 }
 
-// fill gives a report its entries. Those in the account directory that are of no report are what other accounts really
-// use; a report shows as much of it as it was asked for.
+// fill gives a report its entries. Those in the account directory that are of no report are what
+// other accounts really use; a report shows as much of it as it was asked for.
 func (r *region) fill(report object) {
 	accounts, kinds := values(report, "AccountIds"), values(report, "ResourceTypes.ResourceType")
 	d := r.documents[usageEntriesFile]
@@ -240,8 +243,8 @@ func describeImageUsageReportEntries(c *call) (object, error) {
 	return listing("ImageUsageReportEntries", entries, token), err
 }
 
-// reported are the objects of a file that are of the request's images and reports, if it names any. All the reports
-// must be there.
+// reported are the objects of a file that are of the request's images and reports, if it names any.
+// All the reports must be there.
 func (c *call) reported(file string) ([]object, error) {
 	c.settleReports()
 	images, reports := c.list("ImageId"), c.list("ReportId")

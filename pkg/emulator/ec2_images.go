@@ -39,8 +39,8 @@ var imagePaths = map[string]string{
 	"virtualization-type":              "VirtualizationType",
 }
 
-// describeImages lists images in the order of the file. AWS documents no bounds for MaxResults; 1,000 is what its
-// own examples use.
+// describeImages lists images in the order of the file. AWS documents no bounds for MaxResults;
+// 1,000 is what its own examples use.
 func describeImages(c *call) (object, error) {
 	if err := c.notBoth("ImageId", "ImageIds"); err != nil {
 		return nil, err
@@ -66,8 +66,8 @@ func describeImages(c *call) (object, error) {
 	return listing("Images", images, token), err
 }
 
-// hidden reports whether an image is shown only to who asks for it: a disabled one, and another account's that is
-// deprecated (EC2 API Reference, DescribeImages).
+// hidden reports whether an image is shown only to who asks for it: a disabled one, and another
+// account's that is deprecated (EC2 API Reference, DescribeImages).
 func (c *call) hidden(image object) bool {
 	if text(image, "State") == "disabled" && !c.flag("IncludeDisabled") {
 		return true
@@ -128,8 +128,9 @@ func describeImageAttribute(c *call) (object, error) {
 	return answer, nil
 }
 
-// launchPermissions lists who may launch an image. A null in the account directory is an image whose permissions
-// whoever exported it was not allowed to see; an image without an entry is shared with nobody, unless it is public.
+// launchPermissions lists who may launch an image. A null in the account directory is an image
+// whose permissions whoever exported it was not allowed to see; an image without an entry is shared
+// with nobody, unless it is public.
 func (c *call) launchPermissions(image object) ([]any, error) {
 	permissions, err := c.permissions(launchPermissionsFile, text(image, "ImageId"))
 	if permissions == nil && err == nil && text(image, "Public") == "true" {
@@ -148,7 +149,8 @@ func (c *call) permissions(file, id string) ([]any, error) {
 	return permissions, nil
 }
 
-// deregisterImage removes an image, to the Recycle Bin if a rule retains it, and those of its snapshots that nothing holds if it is asked to.
+// deregisterImage removes an image, to the Recycle Bin if a rule retains it, and those of its
+// snapshots that nothing holds if it is asked to.
 func deregisterImage(c *call) (object, error) {
 	id := c.text("ImageId")
 	if c.region.find(imagesFile, "ImageId", id) == nil && c.region.hasLeft(id) {
@@ -179,8 +181,9 @@ func deregisterImage(c *call) (object, error) {
 	return answer, nil
 }
 
-// undeletable says why EC2 refuses to deregister an image. The code for a protected image is not documented; any
-// value of its protection but "disabled" protects it, the one of the cooldown too ("disabled after …").
+// undeletable says why EC2 refuses to deregister an image. The code for a protected image is not
+// documented; any value of its protection but "disabled" protects it, the one of the cooldown too
+// ("disabled after …").
 func (c *call) undeletable(image object) error {
 	id := text(image, "ImageId")
 	protection := text(image, "DeregistrationProtection")
@@ -202,8 +205,9 @@ func unavailable(imageID string) error {
 	return refuse("InvalidAMIID.Unavailable", "The image ID: '%s' is no longer available", imageID)
 }
 
-// deleteAssociated deletes a snapshot of an image that has just been deregistered, and returns EC2's return code. A
-// snapshot that another image needs is skipped. What EC2 returns for one that cannot be deleted is not documented.
+// deleteAssociated deletes a snapshot of an image that has just been deregistered, and returns
+// EC2's return code. A snapshot that another image needs is skipped. What EC2 returns for one that
+// cannot be deleted is not documented.
 func (c *call) deleteAssociated(snapshotID string) string {
 	snapshot := c.region.find(snapshotsFile, "SnapshotId", snapshotID)
 	switch {
@@ -229,7 +233,8 @@ func mappedSnapshots(image object) []string {
 	return ids
 }
 
-// imageOf is the id of an image that maps a snapshot, whatever its state and whoever owns it; empty if there is none.
+// imageOf is the id of an image that maps a snapshot, whatever its state and whoever owns it; empty
+// if there is none.
 func (r *region) imageOf(snapshotID string) string {
 	return text(r.find(imagesFile, mappedPath, snapshotID), "ImageId")
 }

@@ -22,8 +22,8 @@ type reserved struct {
 	reservation int
 }
 
-// describeInstances lists instances under their reservations. What services manage is hidden unless it is asked for,
-// as it is in an account that has set the visibility of managed resources so.
+// describeInstances lists instances under their reservations. What services manage is hidden unless
+// it is asked for, as it is in an account that has set the visibility of managed resources so.
 func describeInstances(c *call) (object, error) {
 	if err := c.notBoth("InstanceId", "InstanceIds"); err != nil {
 		return nil, err

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// templatePages is how both listings of launch templates page (EC2 API Reference, DescribeLaunchTemplates). Left
-// to itself a listing is cut at the longest page.
+// templatePages is how both listings of launch templates page (EC2 API Reference,
+// DescribeLaunchTemplates). Left to itself a listing is cut at the longest page.
 var templatePages = paging{least: 1, most: 200, usual: 200}
 
 // describeLaunchTemplates lists launch templates.
@@ -32,8 +32,8 @@ func describeLaunchTemplates(c *call) (object, error) {
 	return listing("LaunchTemplates", templates, token), err
 }
 
-// selected keeps the objects whose key has one of the values, if there are any. A value that no object has is an
-// error.
+// selected keeps the objects whose key has one of the values, if there are any. A value that no
+// object has is an error.
 func selected(items []object, key string, wanted []string, code string) ([]object, error) {
 	if len(wanted) == 0 {
 		return items, nil
@@ -54,8 +54,9 @@ var versionPaths = map[string]string{
 	"is-default-version": "DefaultVersion",
 }
 
-// describeLaunchTemplateVersions lists versions, the newest of each template first: all versions of one template, or
-// the latest and the default of every template (EC2 API Reference, DescribeLaunchTemplateVersions).
+// describeLaunchTemplateVersions lists versions, the newest of each template first: all versions of
+// one template, or the latest and the default of every template (EC2 API Reference,
+// DescribeLaunchTemplateVersions).
 func describeLaunchTemplateVersions(c *call) (object, error) {
 	versions, err := c.versions()
 	if err != nil {
@@ -92,7 +93,8 @@ func (c *call) versions() ([]object, error) {
 	return found, nil
 }
 
-// askedTemplates are the launch templates whose versions the request asks for: the one it names, or all.
+// askedTemplates are the launch templates whose versions the request asks for: the one it names, or
+// all.
 func (c *call) askedTemplates(versions []string) ([]template, error) {
 	all := templates(c.unmanaged(c.region.items(templateVersionsFile)))
 	id, name := c.text("LaunchTemplateId"), c.text("LaunchTemplateName")
@@ -112,7 +114,8 @@ func (c *call) askedTemplates(versions []string) ([]template, error) {
 	return all, nil
 }
 
-// chosen keeps the wanted versions of one template, given newest first. All of those that are numbers must be there.
+// chosen keeps the wanted versions of one template, given newest first. All of those that are
+// numbers must be there.
 func (c *call) chosen(versions []object, wanted []string) ([]object, error) {
 	missing := slices.Clone(wanted)
 	var found []object
@@ -183,8 +186,9 @@ func versionNumber(version object) int {
 	return n
 }
 
-// imageOfVersion is the id of the image a version of a launch template starts, its parameter resolved. Where the
-// account directory does not have the version or the label that is named, the parameter's current value stands in.
+// imageOfVersion is the id of the image a version of a launch template starts, its parameter
+// resolved. Where the account directory does not have the version or the label that is named, the
+// parameter's current value stands in.
 func (c *call) imageOfVersion(version object) string {
 	image := text(child(version, "LaunchTemplateData"), "ImageId")
 	asked, ok := strings.CutPrefix(image, "resolve:ssm:")

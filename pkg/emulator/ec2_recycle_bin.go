@@ -8,12 +8,13 @@ import (
 	"time"
 )
 
-// inBinTag is the system tag of everything in the Recycle Bin, with the value "true" (Amazon EBS User Guide,
-// "Considerations for Recycle Bin").
+// inBinTag is the system tag of everything in the Recycle Bin, with the value "true" (Amazon EBS
+// User Guide, "Considerations for Recycle Bin").
 const inBinTag = "aws:recycle-bin:resource-in-bin"
 
-// Limits on the ids of one request for what is in the Recycle Bin. EC2 documents the one for images (EC2 API Reference,
-// ListImagesInRecycleBin); the one for snapshots is what it asks of all requests ("Query requests").
+// Limits on the ids of one request for what is in the Recycle Bin. EC2 documents the one for images
+// (EC2 API Reference, ListImagesInRecycleBin); the one for snapshots is what it asks of all
+// requests ("Query requests").
 const (
 	maxBinnedImages    = 20
 	maxBinnedSnapshots = 1000
@@ -73,40 +74,43 @@ func newBinState() binState {
 	return binState{unlisted: map[string]int{}, tagged: map[string]time.Time{}, pending: map[string]restoring{}, exits: map[string]time.Time{}}
 }
 
-// SetBinLag makes the Recycle Bin slow to show what it holds: what is removed from now on is listed from the n-th listing
-// of its kind after its removal on. All pages of a listing are one. To restore it works at once. AWS documents no delay.
+// SetBinLag makes the Recycle Bin slow to show what it holds: what is removed from now on is listed
+// from the n-th listing of its kind after its removal on. All pages of a listing are one. To
+// restore it works at once. AWS documents no delay.
 func (a *Account) SetBinLag(n int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bins.listed = n
 }
 
-// SetRuleLag makes the Recycle Bin slow to see tags: a resource whose tag was written, or was given another value, less
-// than d before its removal is not retained by the rules that name the tag. Rules that exclude a tag see it at once. AWS
-// does not document whether a tag that is written just before the removal counts.
+// SetRuleLag makes the Recycle Bin slow to see tags: a resource whose tag was written, or was given
+// another value, less than d before its removal is not retained by the rules that name the tag.
+// Rules that exclude a tag see it at once. AWS does not document whether a tag that is written just
+// before the removal counts.
 func (a *Account) SetRuleLag(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bins.unseen = d
 }
 
-// SetRuleDelay makes the rules that are created from now on pending for d. AWS documents up to 30 minutes for the first
-// rule of a region, and next to none for further ones.
+// SetRuleDelay makes the rules that are created from now on pending for d. AWS documents up to 30
+// minutes for the first rule of a region, and next to none for further ones.
 func (a *Account) SetRuleDelay(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bins.pending = d
 }
 
-// SetRestoreDelay makes the images that are restored from now on pending for d. AWS documents no delay.
+// SetRestoreDelay makes the images that are restored from now on pending for d. AWS documents no
+// delay.
 func (a *Account) SetRestoreDelay(d time.Duration) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.bins.restored = d
 }
 
-// settle brings the region to the present: rules that are due come into force, restored images become available, and
-// what has been in the Recycle Bin for long enough is gone for good.
+// settle brings the region to the present: rules that are due come into force, restored images
+// become available, and what has been in the Recycle Bin for long enough is gone for good.
 func (a *Account) settle(r *region) {
 	for _, rule := range r.items(rulesFile) {
 		if at, ok := instant(text(rule, "AvailableTime")); ok && text(rule, "Status") == "pending" && !a.now().Before(at) {
@@ -125,7 +129,8 @@ func (a *Account) settle(r *region) {
 	a.empty(r)
 }
 
-// empty removes for good what has been in the Recycle Bin for long enough. It looks at all that is in there only when something is due.
+// empty removes for good what has been in the Recycle Bin for long enough. It looks at all that is
+// in there only when something is due.
 func (a *Account) empty(r *region) {
 	for _, b := range []binned{binnedImage, binnedSnapshot} {
 		if first, ok := r.bin.exits[b.bin]; ok && a.now().Before(first) {
@@ -160,8 +165,8 @@ func (r *region) forget(b binned, id string) {
 	delete(r.bin.unlisted, id)
 }
 
-// hasLeft reports whether an id is that of a resource which was in the account, and is no longer: it is gone for good, or
-// in the Recycle Bin.
+// hasLeft reports whether an id is that of a resource which was in the account, and is no longer:
+// it is gone for good, or in the Recycle Bin.
 func (r *region) hasLeft(id string) bool {
 	return r.gone[id] || r.find(imageBinFile, "ImageId", id) != nil || r.find(snapshotBinFile, "SnapshotId", id) != nil
 }
@@ -195,9 +200,9 @@ func (c *call) discard(b binned, id string) {
 	}
 }
 
-// retention is for how many days the rules retain a resource: the longest of those that match counts. It is zero if none
-// does. Images whose root device is in the instance store never enter the Recycle Bin; one that does not say so is
-// EBS-backed.
+// retention is for how many days the rules retain a resource: the longest of those that match
+// counts. It is zero if none does. Images whose root device is in the instance store never enter
+// the Recycle Bin; one that does not say so is EBS-backed.
 func (c *call) retention(b binned, resource object) int {
 	longest := 0
 	if text(resource, "RootDeviceType") == "instance-store" {
@@ -219,9 +224,9 @@ func retentionDays(rule object) int {
 	return days
 }
 
-// covers reports whether a rule matches a resource: a tag-level rule one that has any of its tags, a region-level rule
-// one that has none of those which it excludes. What a tag without a value matches is not documented: to retain, it takes
-// a tag with an empty value; to exclude, any.
+// covers reports whether a rule matches a resource: a tag-level rule one that has any of its tags,
+// a region-level rule one that has none of those which it excludes. What a tag without a value
+// matches is not documented: to retain, it takes a tag with an empty value; to exclude, any.
 func (c *call) covers(rule object, b binned, resource object) bool {
 	tags := objects(resource, "Tags")
 	for _, excluded := range objects(rule, "ExcludeResourceTags") {
@@ -246,8 +251,8 @@ func (c *call) seen(id, key string) bool {
 // tagOf names a tag of a resource.
 func tagOf(id, key string) string { return id + " " + key }
 
-// entire is the whole resource of an entry in the Recycle Bin. Of one that was exported from a real account there is no
-// more than what EC2 shows.
+// entire is the whole resource of an entry in the Recycle Bin. Of one that was exported from a real
+// account there is no more than what EC2 shows.
 func (c *call) entire(b binned, entry object) object {
 	if resource := child(entry, b.whole); resource != nil {
 		return resource
@@ -274,9 +279,10 @@ func listSnapshotsInRecycleBin(c *call) (object, error) {
 	return listing("Snapshots", snapshots, token), err
 }
 
-// listBin is a page of what is in the Recycle Bin, in the order in which it entered; of the request's ids if it has any.
-// What EC2 answers to an id that is not in the bin, or not yet listed, is not documented: here the whole call fails, as
-// it does where images and snapshots are described by id. How long a page is if no size is given is not documented.
+// listBin is a page of what is in the Recycle Bin, in the order in which it entered; of the
+// request's ids if it has any. What EC2 answers to an id that is not in the bin, or not yet listed,
+// is not documented: here the whole call fails, as it does where images and snapshots are described
+// by id. How long a page is if no size is given is not documented.
 func (c *call) listBin(b binned, mostIDs int, pages paging) ([]object, string, error) {
 	ids := c.list(b.key)
 	if err := c.notBoth(b.key, b.key+"s"); err != nil {
@@ -318,8 +324,8 @@ func (c *call) listed(b binned) []object {
 	})
 }
 
-// notInBin refuses an id that is not in the Recycle Bin. EC2 does not document the code: it is that of an id which does
-// not exist, even if the resource is in the account.
+// notInBin refuses an id that is not in the Recycle Bin. EC2 does not document the code: it is that
+// of an id which does not exist, even if the resource is in the account.
 func (c *call) notInBin(b binned, id string) error {
 	if !isID(id, b.prefix) && !c.region.hasLeft(id) && c.region.find(b.file, b.key, id) == nil {
 		return refuse(b.malformed, "Invalid id: \"%s\" (expecting \"%s...\")", id, b.prefix)
@@ -327,9 +333,10 @@ func (c *call) notInBin(b binned, id string) error {
 	return refuse(b.notFound, "The ID '%s' is not in the Recycle Bin", id)
 }
 
-// restoreImageFromRecycleBin restores an image with its tags, its permissions and its launch data; disabled, if it was.
-// All its snapshots have to be there: AWS says that they are to be restored first (Amazon EBS User Guide, "Restore AMIs
-// from the Recycle Bin"), and not how the call fails if they are not.
+// restoreImageFromRecycleBin restores an image with its tags, its permissions and its launch data;
+// disabled, if it was. All its snapshots have to be there: AWS says that they are to be restored
+// first (Amazon EBS User Guide, "Restore AMIs from the Recycle Bin"), and not how the call fails if
+// they are not.
 func restoreImageFromRecycleBin(c *call) (object, error) {
 	entry, err := c.inBin(binnedImage)
 	if err != nil {

@@ -16,8 +16,8 @@ const (
 	maxVersionDepth     = 10000
 )
 
-// referrers finds what refers to an image, by the type of the resource. Image Builder's recipes are in no other file than that
-// of the references.
+// referrers finds what refers to an image, by the type of the resource. Image Builder's recipes are
+// in no other file than that of the references.
 var referrers = map[string]func(*call, lookup) []string{
 	"ec2:Instance":                 (*call).instancesOf,
 	"ec2:LaunchTemplate":           (*call).templatesOf,
@@ -33,7 +33,8 @@ type lookup struct {
 	depth   int      // How many versions of a launch template.
 }
 
-// describeImageReferences derives the references to images from the instances, launch templates and parameters.
+// describeImageReferences derives the references to images from the instances, launch templates and
+// parameters.
 func describeImageReferences(c *call) (object, error) {
 	ids := c.list("ImageId")
 	if len(ids) == 0 || len(ids) > maxReferredImages {
@@ -60,15 +61,16 @@ func describeImageReferences(c *call) (object, error) {
 	return listing("ImageReferences", found, token), err
 }
 
-// listedBy are the actions without which the files of an account directory cannot tell of resources that refer to images.
+// listedBy are the actions without which the files of an account directory cannot tell of resources
+// that refer to images.
 var listedBy = map[string][]string{
 	"ec2:Instance":       {"ec2:DescribeInstances"},
 	"ec2:LaunchTemplate": {"ec2:DescribeLaunchTemplates", "ec2:DescribeLaunchTemplateVersions", "ssm:GetParameters"},
 	"ssm:Parameter":      {"ssm:DescribeParameters", "ssm:GetParameters"},
 }
 
-// referring are the resources of a type that refer to an image, each once: those of the other files, and, where there are none to
-// tell, those of the file of the references.
+// referring are the resources of a type that refer to an image, each once: those of the other
+// files, and, where there are none to tell, those of the file of the references.
 func (c *call) referring(kind string, l lookup) []string {
 	var arns []string
 	if referrers[kind] != nil {
@@ -86,7 +88,8 @@ func (c *call) referring(kind string, l lookup) []string {
 	return arns
 }
 
-// lookups says how to look in which resources: those of the request, or all of them. Options that are given win.
+// lookups says how to look in which resources: those of the request, or all of them. Options that
+// are given win.
 func (c *call) lookups() (map[string]lookup, error) {
 	found := map[string]lookup{}
 	if c.flag("IncludeAllResourceTypes") {
@@ -174,7 +177,8 @@ func (c *call) parametersOf(l lookup) []string {
 	return arns
 }
 
-// holdsImage reports whether a parameter is of the type whose values EC2 checks to be images. Either file may say so.
+// holdsImage reports whether a parameter is of the type whose values EC2 checks to be images.
+// Either file may say so.
 func (r *region) holdsImage(parameter object) bool {
 	const imageType = "aws:ec2:image"
 	described := r.find(parametersFile, "Name", text(parameter, "Name"))

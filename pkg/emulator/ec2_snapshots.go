@@ -41,7 +41,8 @@ func describeSnapshots(c *call) (object, error) {
 	return listing("Snapshots", snapshots, token), err
 }
 
-// byID keeps the objects of the request's snapshot ids, if it has any. All of them must be snapshots of the account.
+// byID keeps the objects of the request's snapshot ids, if it has any. All of them must be
+// snapshots of the account.
 func (c *call) byID(items []object) ([]object, error) {
 	ids := c.list("SnapshotId")
 	if len(ids) == 0 {
@@ -69,9 +70,9 @@ func (c *call) snapshot(id string) (object, error) {
 	return nil, refuse("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", id)
 }
 
-// describeSnapshotAttribute shows one attribute of a snapshot to its owner. A null in the account directory is a snapshot
-// whose permissions whoever exported it was not allowed to see; one without an entry is shared with nobody. The code for
-// another account's snapshot is not documented.
+// describeSnapshotAttribute shows one attribute of a snapshot to its owner. A null in the account
+// directory is a snapshot whose permissions whoever exported it was not allowed to see; one without
+// an entry is shared with nobody. The code for another account's snapshot is not documented.
 func describeSnapshotAttribute(c *call) (object, error) {
 	snapshot, err := c.snapshot(c.text("SnapshotId"))
 	if err != nil {
@@ -125,8 +126,8 @@ func deleteSnapshot(c *call) (object, error) {
 	return object{"Return": true}, nil
 }
 
-// held says why EC2 refuses to delete a snapshot. An image holds it in any state, disabled too (EBS User Guide,
-// "Delete an Amazon EBS snapshot"). The code for a locked one is not documented.
+// held says why EC2 refuses to delete a snapshot. An image holds it in any state, disabled too (EBS
+// User Guide, "Delete an Amazon EBS snapshot"). The code for a locked one is not documented.
 func (c *call) held(snapshot object) error {
 	id := text(snapshot, "SnapshotId")
 	image := c.region.imageOf(id)
@@ -154,7 +155,8 @@ func (r *region) locked(snapshotID string) bool {
 	return lock != nil && text(lock, "LockState") != "expired"
 }
 
-// discardSnapshot removes a snapshot, to the Recycle Bin if a rule retains it, and its lock, which has expired.
+// discardSnapshot removes a snapshot, to the Recycle Bin if a rule retains it, and its lock, which
+// has expired.
 func (c *call) discardSnapshot(id string) {
 	c.discard(binnedSnapshot, id)
 	c.region.remove(lockedSnapshotsFile, "SnapshotId", id)

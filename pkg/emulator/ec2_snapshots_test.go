@@ -102,7 +102,8 @@ func TestDescribeLockedSnapshots(t *testing.T) {
 	equal(t, "pages that are too small", code(err), "InvalidParameterValue")
 }
 
-// Timestamps may be spelt in all the ways the AWS CLI spells them; one that cannot be read does not break the rest.
+// Timestamps may be spelt in all the ways the AWS CLI spells them; one that cannot be read does not
+// break the rest.
 func TestTimestamps(t *testing.T) {
 	a := load(t, directory("describe-snapshots.json", `{"Snapshots": [
 		{"StartTime": "2026-11-01T10:00:00Z"}, {"StartTime": "2026-11-01T12:00:00.000+02:00"}, {"StartTime": 1793527200},

@@ -7,7 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// AWS's limits on tags (EC2 API Reference, CreateTags; EC2 User Guide, "Tag your Amazon EC2 resources").
+// AWS's limits on tags (EC2 API Reference, CreateTags; EC2 User Guide, "Tag your Amazon EC2
+// resources").
 const (
 	maxTagged   = 1000
 	maxTags     = 50
@@ -24,8 +25,9 @@ type taggedKind struct {
 	all    func(*call) []object
 }
 
-// taggedKinds are those that can be tagged, in the order in which DescribeTags lists them. What is in the Recycle Bin can
-// be tagged like what is not (Amazon EBS User Guide, "Considerations for Recycle Bin").
+// taggedKinds are those that can be tagged, in the order in which DescribeTags lists them. What is
+// in the Recycle Bin can be tagged like what is not (Amazon EBS User Guide, "Considerations for
+// Recycle Bin").
 var taggedKinds = []taggedKind{
 	{"ami", "image", "ImageId", "InvalidAMIID.NotFound", func(c *call) []object { return c.withBin(binnedImage) }},
 	{"snap", "snapshot", "SnapshotId", "InvalidSnapshot.NotFound", func(c *call) []object { return c.withBin(binnedSnapshot) }},
@@ -139,8 +141,8 @@ func userTags(tags []object) int {
 	return n
 }
 
-// deleteTags takes the tags off: by key, or by key and value where one is given. Without any tag it takes off all
-// that users have set (EC2 API Reference, DeleteTags).
+// deleteTags takes the tags off: by key, or by key and value where one is given. Without any tag it
+// takes off all that users have set (EC2 API Reference, DeleteTags).
 func deleteTags(c *call) (object, error) {
 	resources, err := c.taggable()
 	if err != nil {
@@ -226,7 +228,8 @@ func kindOf(id string) taggedKind {
 // tagPages is how DescribeTags pages. How long a page is if no size is given is not documented.
 var tagPages = paging{least: 5, most: 1000, usual: 1000}
 
-// describeTags lists the tags of the account's own resources, those in the Recycle Bin included, one by one.
+// describeTags lists the tags of the account's own resources, those in the Recycle Bin included,
+// one by one.
 func describeTags(c *call) (object, error) {
 	tags, err := c.filterBy(c.tags(c.askedFor("resource-id")), findInTag)
 	if err != nil {
@@ -236,7 +239,8 @@ func describeTags(c *call) (object, error) {
 	return listing("Tags", tags, token), err
 }
 
-// askedFor are the values that a filter of the request asks for, if it asks for nothing but these; else nil.
+// askedFor are the values that a filter of the request asks for, if it asks for nothing but these;
+// else nil.
 func (c *call) askedFor(filter string) map[string]bool {
 	for _, f := range members(c.Form, "Filter") {
 		patterns := list(f, "Value")
@@ -278,8 +282,8 @@ func (c *call) tags(wanted map[string]bool) []object {
 	return tags
 }
 
-// findInTag returns the function that finds a tag's values for a filter of DescribeTags. Of a resource that has the tag
-// which tag:KEY names, that tag alone is listed.
+// findInTag returns the function that finds a tag's values for a filter of DescribeTags. Of a
+// resource that has the tag which tag:KEY names, that tag alone is listed.
 func findInTag(name string) (func(object) []string, bool) {
 	if key, ok := strings.CutPrefix(name, "tag:"); ok {
 		return func(tag object) []string {

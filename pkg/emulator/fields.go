@@ -19,8 +19,9 @@ const (
 	aStringList kind = "a list of strings"
 )
 
-// field is a field that this package or its clients understand. What it holds in an account directory must be of
-// its kind, or null: what nobody can read could be the very thing that protects an image.
+// field is a field that this package or its clients understand. What it holds in an account
+// directory must be of its kind, or null: what nobody can read could be the very thing that
+// protects an image.
 type field struct {
 	name   string
 	kind   kind
@@ -36,7 +37,8 @@ func all(k kind, names ...string) []field {
 	return fields
 }
 
-// The fields that are understood, for each kind of object in the files. Fields that are not here may hold anything.
+// The fields that are understood, for each kind of object in the files. Fields that are not here
+// may hold anything.
 var (
 	imageFields = slices.Concat(
 		all(aTimestamp, "CreationDate", "DeprecationTime", "LastLaunchedTime"),
@@ -150,8 +152,8 @@ var (
 	tagsField     = field{"Tags", aList, all(aString, "Key", "Value")}
 )
 
-// fault says what is wrong with a value of the field, and where in it: ` must be a string`, `[2].Key must be a
-// string`. It is empty if nothing is. A null counts as absent.
+// fault says what is wrong with a value of the field, and where in it: ` must be a string`,
+// `[2].Key must be a string`. It is empty if nothing is. A null counts as absent.
 func (f field) fault(value any) string {
 	switch v := value.(type) {
 	case nil:

@@ -8,7 +8,8 @@ var iamActions = map[string]action{
 // iamService is not one of a region: whoever asks it hears of the account.
 const iamService = "iam"
 
-// listAccountAliases lists the alias of the account: there is one at most, so that there are no pages.
+// listAccountAliases lists the alias of the account: there is one at most, so that there are no
+// pages.
 func listAccountAliases(c *call) (object, error) {
 	aliases, _ := c.region.documents[aliasesFile].fields["AccountAliases"].([]any)
 	return object{"AccountAliases": aliases, "IsTruncated": false}, nil

@@ -5,18 +5,20 @@ import "slices"
 // mappedPath is where an image names the snapshots that it maps.
 const mappedPath = "BlockDeviceMappings.Ebs.SnapshotId"
 
-// indexed are the paths by which objects of large documents are found all the time. What is at them never changes.
+// indexed are the paths by which objects of large documents are found all the time. What is at them
+// never changes.
 var indexed = []string{"ImageId", "SnapshotId", mappedPath}
 
-// indexes find the objects of a document by what is at a path. They are made when they are needed first, and an account of
-// many images needs them: each of its removals finds half a dozen things.
+// indexes find the objects of a document by what is at a path. They are made when they are needed
+// first, and an account of many images needs them: each of its removals finds half a dozen things.
 type indexes struct {
 	numbers []int                       // Those of the document's items, ascending.
 	next    int                         // The number of the next item.
 	byPath  map[string]map[string][]int // The numbers of the items, ascending, by path and by value.
 }
 
-// with returns the objects of the document that have a value at a path, in their order. A path that is not indexed is a key.
+// with returns the objects of the document that have a value at a path, in their order. A path that
+// is not indexed is a key.
 func (d *document) with(path, value string) []object {
 	if !slices.Contains(indexed, path) {
 		return slices.DeleteFunc(slices.Clone(d.items), func(o object) bool { return text(o, path) != value })

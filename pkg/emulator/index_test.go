@@ -9,7 +9,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// A document finds and removes what a walk over its items would, whenever its index is made, and whatever comes after that.
+// A document finds and removes what a walk over its items would, whenever its index is made, and
+// whatever comes after that.
 func TestIndex(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		d, plain := &document{}, []object{}

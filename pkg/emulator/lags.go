@@ -9,28 +9,30 @@ import (
 	"time"
 )
 
-// Lags are how far EC2 is behind its own state, for the requests of one client. All of it is measured on the account's
-// clock, and hashed from the seed, the action, the resource and its changes: whoever asks at the same time is told the
-// same.
+// Lags are how far EC2 is behind its own state, for the requests of one client. All of it is
+// measured on the account's clock, and hashed from the seed, the action, the resource and its
+// changes: whoever asks at the same time is told the same.
 type Lags struct {
 	Seed uint64
 
-	// TagKey and TagValue are the tag without which IAM allows neither DeregisterImage nor DeleteSnapshot. If TagKey is
-	// empty, IAM allows them.
+	// TagKey and TagValue are the tag without which IAM allows neither DeregisterImage nor
+	// DeleteSnapshot. If TagKey is empty, IAM allows them.
 	TagKey, TagValue string
 
-	// Authorization is how long it takes at most until IAM sees the tag on a resource that has just got it. It takes
-	// another time for each resource. Until then the action is refused with UnauthorizedOperation; for a snapshot that is
-	// to be deleted with its image, a successful DeregisterImage answers "missing-permissions".
+	// Authorization is how long it takes at most until IAM sees the tag on a resource that has just
+	// got it. It takes another time for each resource. Until then the action is refused with
+	// UnauthorizedOperation; for a snapshot that is to be deleted with its image, a successful
+	// DeregisterImage answers "missing-permissions".
 	Authorization time.Duration
 
-	// HideGone makes IAM refuse what is not there, too: it has no tag that could match. AWS does not document whether it
-	// is refused, or not found.
+	// HideGone makes IAM refuse what is not there, too: it has no tag that could match. AWS does
+	// not document whether it is refused, or not found.
 	HideGone bool
 
-	// StaleReads is for how long at most DescribeImages, DescribeSnapshots and DescribeTags may show an image or a
-	// snapshot as it was before a change: with its tags of then, still there, or not there yet. One change may be seen at
-	// once, another after a while, and until then now and then. Each of the three actions has its own view.
+	// StaleReads is for how long at most DescribeImages, DescribeSnapshots and DescribeTags may
+	// show an image or a snapshot as it was before a change: with its tags of then, still there, or
+	// not there yet. One change may be seen at once, another after a while, and until then now and
+	// then. Each of the three actions has its own view.
 	StaleReads time.Duration
 }
 
@@ -46,8 +48,8 @@ type change struct {
 	before object // What it was; nil if it was not there.
 }
 
-// remember is to be called before a request is carried out, and what it returns afterwards: it notes what the request
-// has changed.
+// remember is to be called before a request is carried out, and what it returns afterwards: it
+// notes what the request has changed.
 func (a *Account) remember(q Request) func() {
 	r := a.regions[q.Region]
 	if a.history == nil || r == nil || q.Service != "ec2" || IsRead(q.Action) {
@@ -67,8 +69,8 @@ func (a *Account) remember(q Request) func() {
 	}
 }
 
-// touched are the ids of the images and snapshots that a request may change: those which it names, and the snapshots of
-// the images.
+// touched are the ids of the images and snapshots that a request may change: those which it names,
+// and the snapshots of the images.
 func (r *region) touched(q Request) []string {
 	var ids []string
 	for name, values := range q.Form {
@@ -91,7 +93,8 @@ func (r *region) resource(id string) object {
 	return r.find(snapshotsFile, "SnapshotId", id)
 }
 
-// lag makes a request see the lags of its client, if any: it is refused, or it reads an older state.
+// lag makes a request see the lags of its client, if any: it is refused, or it reads an older
+// state.
 func (c *call) lag() error {
 	if c.lags == nil || c.Service != "ec2" {
 		return nil

@@ -19,16 +19,16 @@ var lambdaRoutes = []route{
 	{http.MethodGet, "/2015-03-31/functions/{FunctionName}/configuration", "GetFunctionConfiguration", http.StatusOK},
 }
 
-// functionName is how a function is named: by its name, its ARN or a part of that, each with a version or an alias if
-// need be. The groups are the region, the account, the name and the version (AWS Lambda API Reference,
-// GetFunctionConfiguration; the pattern is that of AWS's service model).
+// functionName is how a function is named: by its name, its ARN or a part of that, each with a
+// version or an alias if need be. The groups are the region, the account, the name and the version
+// (AWS Lambda API Reference, GetFunctionConfiguration; the pattern is that of AWS's service model).
 var functionName = regexp.MustCompile(`^(?:arn:(?:aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}(?:-gov|-iso[a-z]?)?-[a-z]+-\d:)?(\d{12}:)?(?:function:)?([a-zA-Z0-9_.-]+)(?::(\$LATEST(?:\.PUBLISHED)?|[a-zA-Z0-9_-]+))?$`)
 
 // latest is the version of a function that can be changed.
 const latest = "$LATEST"
 
-// getFunctionConfiguration shows the settings of a function. A version that the account directory has no answer about does
-// not exist, and neither does any alias.
+// getFunctionConfiguration shows the settings of a function. A version that the account directory
+// has no answer about does not exist, and neither does any alias.
 func getFunctionConfiguration(c *call) (object, error) {
 	parts := functionName.FindStringSubmatch(c.text("FunctionName"))
 	if parts == nil {

@@ -13,8 +13,9 @@ type paging struct {
 	usual       int // The size of a page when MaxResults is not given; zero if there are no pages then.
 }
 
-// page returns one page of a listing and the token of the next, empty on the last. A long listing has an empty page
-// in its middle: AWS documents that a page may be empty and not the last one (EC2 API Reference, "Query requests").
+// page returns one page of a listing and the token of the next, empty on the last. A long listing
+// has an empty page in its middle: AWS documents that a page may be empty and not the last one (EC2
+// API Reference, "Query requests").
 func page[T any](c *call, all []T, limits paging) ([]T, string, error) {
 	size, err := c.pageSize(limits, len(all))
 	if err != nil {
@@ -34,7 +35,8 @@ func page[T any](c *call, all []T, limits paging) ([]T, string, error) {
 	return all[offset:end], c.token(end, false), nil
 }
 
-// pageSize is how much the request wants at most. Zero, where it may be asked for, is as if it were not.
+// pageSize is how much the request wants at most. Zero, where it may be asked for, is as if it were
+// not.
 func (c *call) pageSize(limits paging, all int) (int, error) {
 	asked := cmp.Or(c.text("MaxResults"), c.text("MaxRecords")) // Auto Scaling has another name for it.
 	size, err := strconv.Atoi(asked)
@@ -50,13 +52,14 @@ func (c *call) pageSize(limits paging, all int) (int, error) {
 	return all, nil
 }
 
-// token is an opaque token for going on at an offset; paused says that the empty page has been given.
+// token is an opaque token for going on at an offset; paused says that the empty page has been
+// given.
 func (c *call) token(offset int, paused bool) string {
 	return base64.URLEncoding.EncodeToString(fmt.Appendf(nil, "%s %d %t", c.Action, offset, paused))
 }
 
-// place reads the request's token. One of another action is refused; one past the end of a listing that has shrunk
-// in the meantime is at its end.
+// place reads the request's token. One of another action is refused; one past the end of a listing
+// that has shrunk in the meantime is at its end.
 func (c *call) place(all int) (offset int, paused bool, err error) {
 	token := c.text("NextToken")
 	if token == "" {

@@ -29,8 +29,8 @@ type Request struct {
 	Form    url.Values // The parameters. Those of a JSON request are spelled as in a query: Names.1, Names.2 ….
 }
 
-// Inspect reads what a request asks for, and restores its body. Service and region are those it is signed for, in
-// the Authorization header or in the URL.
+// Inspect reads what a request asks for, and restores its body. Service and region are those it is
+// signed for, in the Authorization header or in the URL.
 func Inspect(r *http.Request) (Request, error) {
 	q := Request{Form: r.URL.Query()}
 	scope := strings.Split(credential(r), "/")
@@ -69,8 +69,8 @@ func Inspect(r *http.Request) (Request, error) {
 	return q, err
 }
 
-// Subject is what a request is about, as one text: its parameters without those that tell one call from another of the
-// same kind.
+// Subject is what a request is about, as one text: its parameters without those that tell one call
+// from another of the same kind.
 func (q Request) Subject() string {
 	form := maps.Clone(q.Form)
 	for _, name := range []string{"Action", "ClientToken", "Version"} {
@@ -199,14 +199,15 @@ type service struct {
 	actions   map[string]action
 }
 
-// action answers one kind of request. Parameters that are not listed are refused, as EC2 does: to ignore one would
-// be to answer another question than the one asked.
+// action answers one kind of request. Parameters that are not listed are refused, as EC2 does: to
+// ignore one would be to answer another question than the one asked.
 type action struct {
 	answer     func(*call) (object, error)
 	parameters []string
 }
 
-// services are the emulated services. EC2 is the first: it answers for every service there is none for.
+// services are the emulated services. EC2 is the first: it answers for every service there is none
+// for.
 var services = []service{
 	{
 		"ec2", ec2Protocol, "2016-11-15", "http://ec2.amazonaws.com/doc/2016-11-15/",
@@ -368,8 +369,8 @@ func list(form url.Values, name string) []string {
 	return texts
 }
 
-// members is a list of structures, NAME.1.Key, NAME.1.Value, NAME.2.Key …, each as a form of its own: Key, Value.
-// The member of a list of texts is named "".
+// members is a list of structures, NAME.1.Key, NAME.1.Value, NAME.2.Key …, each as a form of its
+// own: Key, Value. The member of a list of texts is named "".
 func members(form url.Values, name string) []url.Values {
 	byIndex := map[int]url.Values{}
 	for key, values := range form {

@@ -11,7 +11,8 @@ import (
 	"unicode/utf8"
 )
 
-// rbinActions are the emulated actions of the Recycle Bin. Locks are shown and hold, and cannot be set.
+// rbinActions are the emulated actions of the Recycle Bin. Locks are shown and hold, and cannot be
+// set.
 var rbinActions = map[string]action{
 	"CreateRule": {createRule, []string{"Description", "ExcludeResourceTags", "ResourceTags", "ResourceType", "RetentionPeriod", "Tags"}},
 	"DeleteRule": {deleteRule, []string{"Identifier"}},
@@ -35,7 +36,8 @@ var rbinReasons = map[string]any{
 	"ValidationException":           "INVALID_PARAMETER_VALUE",
 }
 
-// The Recycle Bin's limits (Amazon EBS User Guide, "Recycle Bin quotas"; Recycle Bin API Reference, CreateRule).
+// The Recycle Bin's limits (Amazon EBS User Guide, "Recycle Bin quotas"; Recycle Bin API Reference,
+// CreateRule).
 const (
 	maxRules        = 250
 	maxRuleTags     = 50
@@ -43,7 +45,8 @@ const (
 	maxRulesOfTag   = 5
 )
 
-// maxRetention is for how many days rules can retain resources, by type (Recycle Bin API Reference, RetentionPeriod).
+// maxRetention is for how many days rules can retain resources, by type (Recycle Bin API Reference,
+// RetentionPeriod).
 var maxRetention = map[string]int{"EBS_SNAPSHOT": 365, "EBS_VOLUME": 7, "EC2_IMAGE": 365}
 
 // The forms of a rule's id and its description (Recycle Bin API Reference, CreateRule).
@@ -55,8 +58,9 @@ var (
 // rulePages is how ListRules pages. How long a page is if no size is given is not documented.
 var rulePages = paging{least: 1, most: 1000, usual: 100}
 
-// KeepRemoved adds the two rules to every region of the account that has none, by which the Recycle Bin retains for some
-// days, 1 to 365, the images and the snapshots that the janitor removes: those tagged ami-janitor:intent=remove.
+// KeepRemoved adds the two rules to every region of the account that has none, by which the Recycle
+// Bin retains for some days, 1 to 365, the images and the snapshots that the janitor removes: those
+// tagged ami-janitor:intent=remove.
 func (a *Account) KeepRemoved(days int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -67,8 +71,8 @@ func (a *Account) KeepRemoved(days int) {
 	}
 }
 
-// HasRules reports whether any region of the account has a rule of the Recycle Bin, or may have: nobody knows of one where the rules may
-// not be listed.
+// HasRules reports whether any region of the account has a rule of the Recycle Bin, or may have:
+// nobody knows of one where the rules may not be listed.
 func (a *Account) HasRules() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -94,7 +98,8 @@ func JanitorRules(days int) []map[string]any {
 	return []object{rule("janitorImgs", "EC2_IMAGE"), rule("janitorSnps", "EBS_SNAPSHOT")}
 }
 
-// listRules lists the rules for one type of resource: neither with their tags nor with their status.
+// listRules lists the rules for one type of resource: neither with their tags nor with their
+// status.
 func listRules(c *call) (object, error) {
 	kind := c.text("ResourceType")
 	if maxRetention[kind] == 0 {
@@ -110,8 +115,8 @@ func listRules(c *call) (object, error) {
 	return listing("Rules", rules, token), err
 }
 
-// wants reports whether a rule is among those that the request narrows its listing to. What more than one tag means is
-// not documented: the rule has to name all of them.
+// wants reports whether a rule is among those that the request narrows its listing to. What more
+// than one tag means is not documented: the rule has to name all of them.
 func (c *call) wants(rule object) bool {
 	if state := c.text("LockState"); state != "" && state != text(rule, "LockState") {
 		return false
@@ -245,7 +250,8 @@ func (c *call) checkRule() error {
 	return nil
 }
 
-// isRetention reports whether a text is a number of days, of no more than the most, as JSON spells it.
+// isRetention reports whether a text is a number of days, of no more than the most, as JSON spells
+// it.
 func isRetention(days string, most int) bool {
 	n, err := strconv.Atoi(days)
 	return err == nil && n >= 1 && n <= most && strconv.Itoa(n) == days

@@ -11,11 +11,12 @@ import (
 	"strings"
 )
 
-// RecordsBucket is the bucket whose objects an account directory holds, as files under the folder of the same name: the journal
-// of rehearsals on that copy. It is in the home region.
+// RecordsBucket is the bucket whose objects an account directory holds, as files under the folder
+// of the same name: the journal of rehearsals on that copy. It is in the home region.
 const RecordsBucket = "records"
 
-// loadRecords reads the objects of RecordsBucket from an account directory, which need not have any.
+// loadRecords reads the objects of RecordsBucket from an account directory, which need not have
+// any.
 func (a *Account) loadRecords(files fs.FS) error {
 	err := fs.WalkDir(files, RecordsBucket, func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -40,7 +41,8 @@ func (a *Account) loadRecords(files fs.FS) error {
 	return nil
 }
 
-// saveRecords writes the objects of RecordsBucket into an account directory, in the place of those that are there.
+// saveRecords writes the objects of RecordsBucket into an account directory, in the place of those
+// that are there.
 func (a *Account) saveRecords(dir string) error {
 	root := filepath.Join(dir, RecordsBucket)
 	held := map[string]*stored{}

@@ -29,8 +29,8 @@ func (s service) header(e *Error) http.Header {
 	return header
 }
 
-// renderResult writes a successful answer: bare for EC2 and in JSON, in an envelope for the query protocol. The path of
-// each member begins with the action.
+// renderResult writes a successful answer: bare for EC2 and in JSON, in an envelope for the query
+// protocol. The path of each member begins with the action.
 func renderResult(s service, action, requestID string, result object) []byte {
 	switch {
 	case s.success(action) == http.StatusNoContent:
@@ -80,8 +80,9 @@ func renderError(s service, requestID string, e *Error) []byte {
 	return w.Bytes()
 }
 
-// ec2Names are the members whose name on the wire does not follow from the rule that ec2Name applies, as AWS's
-// service model has them. A name is looked up with its whole path first, then with less and less of it.
+// ec2Names are the members whose name on the wire does not follow from the rule that ec2Name
+// applies, as AWS's service model has them. A name is looked up with its whole path first, then
+// with less and less of it.
 var ec2Names = map[string]string{
 	"BlockDeviceMappings":                         "blockDeviceMapping",
 	"ClassicLoadBalancers":                        "classicLoadBalancers",
@@ -152,8 +153,8 @@ var ec2Names = map[string]string{
 	"TargetGroups":                                  "targetGroups",
 }
 
-// timestamps are the members that are timestamps in AWS's service models. The dates of images are not among them:
-// they are strings, whatever they say.
+// timestamps are the members that are timestamps in AWS's service models. The dates of images are
+// not among them: they are strings, whatever they say.
 var timestamps = map[string]bool{
 	"AttachTime": true, "CompletionTime": true, "CoolOffPeriodExpiresOn": true, "CreateTime": true,
 	"CreatedTime": true, "CreationTime": true, "DisabledTime": true, "DisablingTime": true,
@@ -164,8 +165,8 @@ var timestamps = map[string]bool{
 	"StateTransitionTime": true, "UpdateTime": true, "UsageOperationUpdateTime": true, "ValidFrom": true, "ValidUntil": true,
 }
 
-// ec2Name is the name of a member on EC2's wire, given its path: "Images.ImageId" is imageId, and the list
-// "Images.Tags" is tagSet.
+// ec2Name is the name of a member on EC2's wire, given its path: "Images.ImageId" is imageId, and
+// the list "Images.Tags" is tagSet.
 func ec2Name(path string, isList bool) string {
 	path = strings.Replace(path, "LaunchSpecifications.", "LaunchSpecification.", 1) // A spot fleet's are those of a spot request.
 	for rest, more := path, true; more; _, rest, more = strings.Cut(rest, ".") {
@@ -208,8 +209,8 @@ func (w *writer) close(name string) {
 	w.WriteString("</" + name + ">")
 }
 
-// element writes text. What XML cannot hold, control characters above all, is replaced: a name is chosen by whoever
-// builds the image, and must not break the answer.
+// element writes text. What XML cannot hold, control characters above all, is replaced: a name is
+// chosen by whoever builds the image, and must not break the answer.
 func (w *writer) element(name, content string) {
 	w.open(name, "")
 	_ = xml.EscapeText(w, []byte(content)) // A buffer takes everything.
@@ -274,7 +275,8 @@ func (w *writer) item(path string, item any) {
 	}
 }
 
-// itemName is the name of the elements in the list at a path. EC2 has one for all lists, with few exceptions.
+// itemName is the name of the elements in the list at a path. EC2 has one for all lists, with few
+// exceptions.
 func (w *writer) itemName(path string) string {
 	switch {
 	case w.protocol != ec2Protocol:
@@ -300,7 +302,8 @@ func lastKey(path string) string {
 	return path[strings.LastIndexByte(path, '.')+1:]
 }
 
-// content is a scalar as AWS writes it. A timestamp that cannot be read is left out: no client could decode it.
+// content is a scalar as AWS writes it. A timestamp that cannot be read is left out: no client
+// could decode it.
 func (w *writer) content(path string, value any) (string, bool) {
 	content, ok := scalar(value)
 	if !ok || !timestamps[lastKey(path)] {
@@ -310,7 +313,8 @@ func (w *writer) content(path string, value any) (string, bool) {
 	return t.Format(timestampLayout), ok
 }
 
-// instant reads what the AWS CLI prints for a timestamp: RFC 3339 with any offset, or epoch seconds.
+// instant reads what the AWS CLI prints for a timestamp: RFC 3339 with any offset, or epoch
+// seconds.
 func instant(s string) (time.Time, bool) {
 	if seconds, err := strconv.ParseFloat(s, 64); err == nil && seconds >= 0 && seconds < 253402300800 { // The year 10000.
 		return time.UnixMilli(int64(seconds * 1000)).UTC(), true

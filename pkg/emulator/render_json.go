@@ -11,8 +11,8 @@ func renderJSON(answer object) []byte {
 	return body
 }
 
-// inJSON is the value under a key as JSON has it: timestamps are epoch seconds, and what is null or cannot be read is
-// left out.
+// inJSON is the value under a key as JSON has it: timestamps are epoch seconds, and what is null or
+// cannot be read is left out.
 func inJSON(key string, value any) any {
 	switch v := value.(type) {
 	case object:

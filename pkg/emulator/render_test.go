@@ -14,7 +14,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 )
 
-// answers sends a request and wants a well-formed answer. The body of a request to SSM begins with the action.
+// answers sends a request and wants a well-formed answer. The body of a request to SSM begins with
+// the action.
 func answers(t *testing.T, a *emulator.Account, service, body string) {
 	t.Helper()
 	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(body))

@@ -17,7 +17,8 @@ func scope(service string) string {
 	return "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/us-east-1/" + service + "/aws4_request, SignedHeaders=host, Signature=0"
 }
 
-// Whatever is asked, and however, the answer is a success or a well-formed error, of a kind that its client understands.
+// Whatever is asked, and however, the answer is a success or a well-formed error, of a kind that
+// its client understands.
 func FuzzRequests(f *testing.F) {
 	for _, seed := range []struct{ method, target, authorization, header, value, body string }{
 		{"POST", "/", scope("ec2"), "Content-Type", "application/x-www-form-urlencoded", "Action=ListImagesInRecycleBin&ImageId.1=ami-00000001&Version=2016-11-15"},

@@ -16,8 +16,8 @@ type route struct {
 // routes are those of the services that are asked by method and path, by name.
 var routes = map[string][]route{lambdaService: lambdaRoutes, "rbin": rbinRoutes}
 
-// readPath returns the action that a request is for, empty if it is for none, and adds the parameters in its path to a
-// form.
+// readPath returns the action that a request is for, empty if it is for none, and adds the
+// parameters in its path to a form.
 func readPath(routes []route, r *http.Request, form url.Values) string {
 	for _, route := range routes {
 		if parameters, ok := route.match(r); ok {

@@ -15,14 +15,15 @@ import (
 	"time"
 )
 
-// S3 speaks another protocol than the others, but its requests take the same lock, and are denied, answered with errors
-// and logged in one order with theirs: a package of its own would export all of that.
+// S3 speaks another protocol than the others, but its requests take the same lock, and are denied,
+// answered with errors and logged in one order with theirs: a package of its own would export all
+// of that.
 
 // s3Service is S3's name in a signature's scope.
 const s3Service = "s3"
 
-// bucket is a bucket of S3. It comes into being with its first object, in the region of that request; one that does
-// not exist yet is empty.
+// bucket is a bucket of S3. It comes into being with its first object, in the region of that
+// request; one that does not exist yet is empty.
 type bucket struct {
 	region  string
 	objects map[string]*stored // By key.
@@ -60,8 +61,9 @@ var s3Actions = map[string]func(*s3Call, *answer) error{
 	"PutObject":     (*s3Call).putObject,
 }
 
-// inspectS3 reads what a request to S3 asks for. It leaves the body alone. To the form it adds the bucket, the key and
-// the conditions on ETags, under the names that the SDKs give them: Bucket, Key, IfMatch and IfNoneMatch.
+// inspectS3 reads what a request to S3 asks for. It leaves the body alone. To the form it adds the
+// bucket, the key and the conditions on ETags, under the names that the SDKs give them: Bucket,
+// Key, IfMatch and IfNoneMatch.
 func inspectS3(r *http.Request, q Request) Request {
 	bucket, key := s3Resource(r)
 	q.Action = s3Action(r.Method, bucket, key, q.Form.Get("list-type") == "2")
@@ -76,8 +78,8 @@ func inspectS3(r *http.Request, q Request) Request {
 	return q
 }
 
-// s3Resource returns the bucket and the key that a request names: the bucket before the host (virtual-hosted style) or
-// as the first part of the path (path style).
+// s3Resource returns the bucket and the key that a request names: the bucket before the host
+// (virtual-hosted style) or as the first part of the path (path style).
 func s3Resource(r *http.Request) (bucket, key string) {
 	host := cmp.Or(r.Host, r.URL.Host)
 	if name, _, err := net.SplitHostPort(host); err == nil {
@@ -91,8 +93,9 @@ func s3Resource(r *http.Request) (bucket, key string) {
 	return bucket, key
 }
 
-// hostedBucket is what stands before S3's own name in that of a host: BUCKET.s3.REGION.amazonaws.com, or
-// BUCKET.localhost. A bucket's name may contain dots; it is empty if there is none.
+// hostedBucket is what stands before S3's own name in that of a host:
+// BUCKET.s3.REGION.amazonaws.com, or BUCKET.localhost. A bucket's name may contain dots; it is
+// empty if there is none.
 func hostedBucket(host string) string {
 	if bucket, ok := strings.CutSuffix(host, ".localhost"); ok {
 		return bucket
@@ -110,7 +113,8 @@ func hostedBucket(host string) string {
 	return ""
 }
 
-// s3Action names the action of a request. One that is not emulated is named as S3's access logs do: "REST.POST.OBJECT".
+// s3Action names the action of a request. One that is not emulated is named as S3's access logs do:
+// "REST.POST.OBJECT".
 func s3Action(method, bucket, key string, isList bool) string {
 	const objectActions = " DELETE=DeleteObject GET=GetObject HEAD=HeadObject PUT=PutObject "
 	kind := "OBJECT"
@@ -139,7 +143,8 @@ type s3Call struct {
 	began   int // The key's changes when the request began.
 }
 
-// serveS3 answers one request to S3. An upload is received before the account is locked, as a real one takes its time.
+// serveS3 answers one request to S3. An upload is received before the account is locked, as a real
+// one takes its time.
 func (a *Account) serveS3(w http.ResponseWriter, r *http.Request, q Request, unreadable error) {
 	c := &s3Call{Request: q, account: a, header: r.Header}
 	a.mu.Lock()
@@ -199,7 +204,8 @@ func (c *s3Call) answer(unreadable error) *answer {
 	return out
 }
 
-// bucketName is what S3 takes as a bucket's name, as far as its letters go (S3 User Guide, "Bucket naming rules").
+// bucketName is what S3 takes as a bucket's name, as far as its letters go (S3 User Guide, "Bucket
+// naming rules").
 var bucketName = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
 // maxKey is how long a key may be, in bytes of UTF-8.
@@ -310,8 +316,9 @@ func matchesETag(condition, etag string) bool {
 	return false
 }
 
-// writable checks the conditions of an upload (S3 User Guide, "How to prevent object overwrites with conditional
-// writes"). A change of the same key while the upload was under way is a conflict, even if the condition holds.
+// writable checks the conditions of an upload (S3 User Guide, "How to prevent object overwrites
+// with conditional writes"). A change of the same key while the upload was under way is a conflict,
+// even if the condition holds.
 func (c *s3Call) writable() error {
 	match, none := c.text("IfMatch"), c.text("IfNoneMatch")
 	switch {
@@ -332,8 +339,8 @@ func (c *s3Call) writable() error {
 	return nil
 }
 
-// unchanged checks that the object has a certain ETag. What S3 answers to a deletion if the object is not there is not
-// documented; to an upload it answers that there is none.
+// unchanged checks that the object has a certain ETag. What S3 answers to a deletion if the object
+// is not there is not documented; to an upload it answers that there is none.
 func (c *s3Call) unchanged(match string) error {
 	there := c.object()
 	switch {
@@ -448,8 +455,8 @@ func (c *s3Call) getObject(out *answer) error {
 	return nil
 }
 
-// byteRange reads a Range header: bytes=0-499, bytes=500- or bytes=-500. S3 knows no others, and answers those with the
-// whole object.
+// byteRange reads a Range header: bytes=0-499, bytes=500- or bytes=-500. S3 knows no others, and
+// answers those with the whole object.
 func byteRange(header string, size int) (from, to int, partial bool, err error) {
 	parts := rangePattern.FindStringSubmatch(header)
 	if parts == nil || parts[1]+parts[2] == "" {

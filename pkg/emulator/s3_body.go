@@ -34,7 +34,8 @@ const (
 	defaultChecksum = "crc64nvme"
 )
 
-// hashes are the algorithms of checksums, by their names in headers (S3 User Guide, "Checking object integrity").
+// hashes are the algorithms of checksums, by their names in headers (S3 User Guide, "Checking
+// object integrity").
 var hashes = map[string]func() hash.Hash{
 	"crc32":     func() hash.Hash { return crc32.NewIEEE() },
 	"crc32c":    func() hash.Hash { return crc32.New(crc32.MakeTable(crc32.Castagnoli)) },
@@ -93,9 +94,9 @@ func receive(r *http.Request) (upload, error) {
 	return u, err
 }
 
-// decodeChunks reads a body that is encoded as "aws-chunked": chunks with their sizes, and perhaps a trailer (S3 API
-// Reference, "Signature calculations for the authorization header: transferring payload in multiple chunks").
-// Signatures of chunks are not checked.
+// decodeChunks reads a body that is encoded as "aws-chunked": chunks with their sizes, and perhaps
+// a trailer (S3 API Reference, "Signature calculations for the authorization header: transferring
+// payload in multiple chunks"). Signatures of chunks are not checked.
 func decodeChunks(body []byte, header http.Header) ([]byte, http.Header, error) {
 	var content []byte
 	for {

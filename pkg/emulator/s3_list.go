@@ -97,8 +97,9 @@ func (c *s3Call) lastListed() (string, error) {
 	return last, nil
 }
 
-// entries are the objects of the bucket under the prefix and the common prefixes, as far as they come after the last
-// entry of the page before and are made of keys after the one that the request names.
+// entries are the objects of the bucket under the prefix and the common prefixes, as far as they
+// come after the last entry of the page before and are made of keys after the one that the request
+// names.
 func (c *s3Call) entries(last string) []entry {
 	b := c.bucket()
 	if b == nil {

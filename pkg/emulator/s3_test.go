@@ -25,7 +25,8 @@ import (
 
 const records = "amzn-s3-demo-bucket"
 
-// s3Client sends checksums after the body, and wants them with the answer, as the SDK's default configuration does.
+// s3Client sends checksums after the body, and wants them with the answer, as the SDK's default
+// configuration does.
 func s3Client(client emulator.Doer, options ...func(*s3.Options)) *s3.Client {
 	c := config(client)
 	c.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported

@@ -17,8 +17,8 @@ var snsActions = map[string]action{
 	"Publish": {publish, []string{"Message", "MessageAttributes", "MessageStructure", "Subject", "TopicArn"}},
 }
 
-// Message is a message that has been published. Its attributes are what subscribers see: none where the structure is
-// "json" (SNS Developer Guide, "Amazon SNS message attributes").
+// Message is a message that has been published. Its attributes are what subscribers see: none where
+// the structure is "json" (SNS Developer Guide, "Amazon SNS message attributes").
 type Message struct {
 	TopicARN         string            `json:"TopicArn"`
 	Subject          string            `json:"Subject,omitempty"`
@@ -44,7 +44,8 @@ func (a *Account) Published() []Message {
 	return copies
 }
 
-// serveMessages answers with the published messages as JSON, for whoever tries the emulator from outside.
+// serveMessages answers with the published messages as JSON, for whoever tries the emulator from
+// outside.
 func (a *Account) serveMessages(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodGet {
 		http.Error(w, "only GET", http.StatusMethodNotAllowed)
@@ -135,15 +136,15 @@ func (c *call) checkMessage(m Message) error {
 	return nil
 }
 
-// isSubject reports whether SNS takes a text as a subject: UTF-8 without line breaks or control characters, and less
-// than 100 characters (SNS API Reference, Publish).
+// isSubject reports whether SNS takes a text as a subject: UTF-8 without line breaks or control
+// characters, and less than 100 characters (SNS API Reference, Publish).
 func isSubject(s string) bool {
 	isBreak := func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }
 	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) < maxSubject && !strings.ContainsFunc(s, isBreak)
 }
 
-// checkStructure checks a message of one text per protocol: a JSON object without duplicate keys that has a string
-// under "default" (SNS API Reference, Publish).
+// checkStructure checks a message of one text per protocol: a JSON object without duplicate keys
+// that has a string under "default" (SNS API Reference, Publish).
 func checkStructure(message string) error {
 	failed := badParameter("Message Structure - JSON message body failed to parse")
 	if !json.Valid([]byte(message)) {

@@ -22,7 +22,8 @@ const (
 	maxParameterFilterValues = 50
 )
 
-// parameterPages is how DescribeParameters pages. AWS does not document how long a page is if no size is given.
+// parameterPages is how DescribeParameters pages. AWS does not document how long a page is if no
+// size is given.
 var parameterPages = paging{least: 1, most: 50, usual: 10}
 
 // describeParameters lists the parameters without their values.
@@ -35,7 +36,8 @@ func describeParameters(c *call) (object, error) {
 	return listing("Parameters", parameters, token), err
 }
 
-// parameters are those that are described, and those of the account's own of which its directory has nothing but a value.
+// parameters are those that are described, and those of the account's own of which its directory
+// has nothing but a value.
 func (c *call) parameters() []object {
 	values, described := map[string]object{}, map[string]bool{}
 	for _, entry := range c.region.items(parameterValuesFile) {
@@ -62,8 +64,8 @@ func (c *call) parameters() []object {
 	return all
 }
 
-// filterParameters keeps the parameters that match every filter of the request, in which the key is the name of a
-// field (AWS Systems Manager API Reference, ParameterStringFilter).
+// filterParameters keeps the parameters that match every filter of the request, in which the key is
+// the name of a field (AWS Systems Manager API Reference, ParameterStringFilter).
 func (c *call) filterParameters(parameters []object) ([]object, error) {
 	for _, f := range members(c.Form, "ParameterFilters") {
 		key, option, wanted := f.Get("Key"), cmp.Or(f.Get("Option"), "Equals"), list(f, "Values")
@@ -90,9 +92,9 @@ var comparisons = map[string]func(have, wanted string) bool{
 	"Equals":     func(have, wanted string) bool { return have == wanted },
 }
 
-// getParameters shows parameters with their values in alphabetical order (AWS Systems Manager API Reference,
-// GetParameters), whatever the order of the request, and names those that are not there. One of which the account directory has no
-// value is shown without one.
+// getParameters shows parameters with their values in alphabetical order (AWS Systems Manager API
+// Reference, GetParameters), whatever the order of the request, and names those that are not there.
+// One of which the account directory has no value is shown without one.
 func getParameters(c *call) (object, error) {
 	names := c.list("Names")
 	if len(names) == 0 || len(names) > maxParameterNames {
@@ -136,8 +138,8 @@ func (c *call) shown(entry object, selector string) object {
 	return shown
 }
 
-// splitSelector splits what a parameter is asked for by: its name or its ARN, and the version or the label that may
-// follow after a colon (AWS Systems Manager API Reference, GetParameters).
+// splitSelector splits what a parameter is asked for by: its name or its ARN, and the version or
+// the label that may follow after a colon (AWS Systems Manager API Reference, GetParameters).
 func splitSelector(asked string) (name, selector string) {
 	const resource = ":parameter/"
 	at := 0
@@ -148,8 +150,8 @@ func splitSelector(asked string) (name, selector string) {
 	return asked[:at] + name, selector
 }
 
-// parameter finds the value that a parameter has in a version or under a label, or its current value if there is no
-// selector. It is nil if the account directory does not have it.
+// parameter finds the value that a parameter has in a version or under a label, or its current
+// value if there is no selector. It is nil if the account directory does not have it.
 func (c *call) parameter(name, selector string) object {
 	for _, entry := range c.region.items(parameterValuesFile) {
 		if (text(entry, "Name") == name || c.parameterARN(entry) == name) && isSelected(entry, selector) {
@@ -159,8 +161,8 @@ func (c *call) parameter(name, selector string) object {
 	return nil
 }
 
-// described finds a parameter that is described, and of which the account directory has no value. It is there, so that SSM would show
-// one; nobody knows which.
+// described finds a parameter that is described, and of which the account directory has no value.
+// It is there, so that SSM would show one; nobody knows which.
 func (c *call) described(name string) object {
 	for _, parameter := range c.region.items(parametersFile) {
 		if text(parameter, "Name") == name || c.parameterARN(parameter) == name {
@@ -172,15 +174,16 @@ func (c *call) described(name string) object {
 	return nil
 }
 
-// isSelected reports whether a selector means an entry of its parameter. The AWS CLI prints the selector by which the
-// entry was asked for, with its colon; without one the entry was the current one.
+// isSelected reports whether a selector means an entry of its parameter. The AWS CLI prints the
+// selector by which the entry was asked for, with its colon; without one the entry was the current
+// one.
 func isSelected(entry object, selector string) bool {
 	label := strings.TrimPrefix(text(entry, "Selector"), ":")
 	return selector == label || selector != "" && selector == text(entry, "Version")
 }
 
-// completed is a copy of a parameter with what every parameter has: a type, a data type and an ARN. What one file does
-// not say, its entry in the other may.
+// completed is a copy of a parameter with what every parameter has: a type, a data type and an ARN.
+// What one file does not say, its entry in the other may.
 func (c *call) completed(parameter, other object) object {
 	shown := maps.Clone(parameter)
 	shown["Type"] = cmp.Or(text(parameter, "Type"), text(other, "Type"), "String")
@@ -189,12 +192,14 @@ func (c *call) completed(parameter, other object) object {
 	return shown
 }
 
-// parameterName is what can be the name of a parameter (AWS Systems Manager API Reference, PutParameter).
+// parameterName is what can be the name of a parameter (AWS Systems Manager API Reference,
+// PutParameter).
 var parameterName = regexp.MustCompile(`^[A-Za-z0-9_./-]+$`)
 
-// isOwnParameter reports whether an entry with a value is of a parameter of this account and region. One of AWS's, or one that another
-// account shares, is there only for who asks for it by name (AWS Systems Manager User Guide, "Working with shared parameters in
-// Parameter Store"); so is what has a name that no parameter can have.
+// isOwnParameter reports whether an entry with a value is of a parameter of this account and
+// region. One of AWS's, or one that another account shares, is there only for who asks for it by
+// name (AWS Systems Manager User Guide, "Working with shared parameters in Parameter Store"); so is
+// what has a name that no parameter can have.
 func (c *call) isOwnParameter(entry object) bool {
 	return parameterName.MatchString(text(entry, "Name")) && strings.HasPrefix(c.parameterARN(entry), c.arn("ssm", ""))
 }

@@ -16,8 +16,8 @@ const aliasPatience = 3 * time.Second
 // accountAlias is what IAM allows (IAM User Guide, "Your AWS account ID and its alias").
 var accountAlias = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]$`)
 
-// readAlias begins to ask for the account's alias, and returns what waits for it. The alias is empty if there is none, or if it is not known:
-// it is only shown.
+// readAlias begins to ask for the account's alias, and returns what waits for it. The alias is
+// empty if there is none, or if it is not known: it is only shown.
 func (j *Janitor) readAlias(ctx context.Context) (alias func() string) {
 	ctx, cancel := context.WithTimeout(ctx, aliasPatience)
 	read := make(chan string, 1)

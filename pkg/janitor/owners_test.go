@@ -150,7 +150,8 @@ func TestNoOwnerCanBeTold(t *testing.T) {
 	}
 }
 
-// Owners take ten seconds at most, and less where a deadline is near: then there is time for the log.
+// Owners take ten seconds at most, and less where a deadline is near: then there is time for the
+// log.
 func TestOwnersAreToldInTime(t *testing.T) {
 	for deadline, most := range map[time.Duration]time.Duration{0: 10 * time.Second, time.Minute: 10 * time.Second, 8 * time.Second: 5 * time.Second, time.Second: 0} {
 		bubble(t, func(t *testing.T) {

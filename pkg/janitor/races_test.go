@@ -342,7 +342,7 @@ func TestAttemptsThatTakeLong(t *testing.T) {
 }
 
 // A run that cannot tell whether another one is at work takes no tags off either.
-func TestStraysWithoutALock(t *testing.T) {
+func TestStaleDeclarationsWithoutALock(t *testing.T) {
 	w := staleWorld(2)
 	w.snapshots = []object{tagged(object{"SnapshotId": snapshotID(2), "OwnerId": accountID, "State": "completed"}, "ami-janitor:intent", "remove")}
 	account := w.load(t)
@@ -888,7 +888,7 @@ func TestARegionThatIsTakenAtTheBeginning(t *testing.T) {
 		"an objection": {world{images: []object{with(image(1, 900, 0, 1), "Tags", []object{
 			{"Key": "ami-janitor:due", "Value": "2026-12-01"}, {"Key": "ami-janitor:run", "Value": "20261117T020000Z-3f9c1a"}, {"Key": "ami-janitor:keep", "Value": "yes"},
 		})}}, settings{"GRACE": "14d"}},
-		"a stray": {world{images: []object{image(1, 10, 0, 1)}, snapshots: []object{
+		"a stale declaration": {world{images: []object{image(1, 10, 0, 1)}, snapshots: []object{
 			tagged(object{"SnapshotId": snapshotID(2), "OwnerId": accountID, "State": "completed"}, "ami-janitor:intent", "remove"),
 		}}, settings{}},
 		"a usage report": {world{images: []object{image(1, 900, 0, 1)}, permissions: object{imageID(1): sharedWith("111122223333")}}, settings{"SHARED_IMAGES": "report"}},

@@ -41,8 +41,8 @@ func isFirst(ctx context.Context, kept *journal.Journal, run string) bool {
 // sumsTimeout is how long the record waits for the sums over all runs.
 const sumsTimeout = 5 * time.Second
 
-// addUp adds a real run to the sums over all runs. If that fails, the sums are left as they are, and
-// the run has not failed.
+// addUp adds a real run to the sums over all runs. If that fails, the sums are left as they are,
+// and the run has not failed.
 func addUp(ctx context.Context, s survey, run *record.Run) {
 	ctx, cancel := context.WithTimeout(ctx, sumsTimeout)
 	defer cancel()

@@ -28,24 +28,24 @@ type Leftover struct {
 	RestorableUntil time.Time `json:"restorableUntil,omitzero"`
 }
 
-// Stray is an image or a snapshot that carries stale tags of a removal.
-type Stray struct {
+// StaleDeclaration is an image or a snapshot that carries stale tags of a removal.
+type StaleDeclaration struct {
 	ID     string      `json:"id"`
 	Run    string      `json:"run"`              // The run that the tags name; empty if they name none.
-	Status StrayStatus `json:"status,omitempty"` // Absent in a dry run.
+	Status StaleStatus `json:"status,omitempty"` // Absent in a dry run.
 	Detail string      `json:"detail"`
 }
 
-// StrayStatus says what became of the tags of a Stray.
-type StrayStatus string
+// StaleStatus says what became of the tags of a StaleDeclaration.
+type StaleStatus string
 
 const (
-	// StrayCleared means that EC2 confirmed that the tags are off.
-	StrayCleared StrayStatus = "cleared"
-	// StrayFailed means that EC2 did not confirm it.
-	StrayFailed StrayStatus = "failed"
-	// StraySkipped means that it was not tried.
-	StraySkipped StrayStatus = "skipped"
+	// StaleCleared means that EC2 confirmed that the tags are off.
+	StaleCleared StaleStatus = "cleared"
+	// StaleFailed means that EC2 did not confirm it.
+	StaleFailed StaleStatus = "failed"
+	// StaleSkipped means that it was not tried.
+	StaleSkipped StaleStatus = "skipped"
 )
 
 // newLeftovers records the leftovers of a plan with what became of them, which Finish completes.
@@ -72,25 +72,25 @@ func newLeftovers(plan []retention.LeftoverVerdict, results []ami.SnapshotResult
 	return leftovers
 }
 
-func newStrays(plan []retention.StaleDeclaration, faults map[string]string) []Stray {
+func newStale(plan []retention.StaleDeclaration, faults map[string]string) []StaleDeclaration {
 	if len(plan) == 0 {
 		return nil
 	}
-	strays := make([]Stray, len(plan))
-	for i, stray := range plan {
-		s := Stray{ID: stray.ID, Run: stray.Run}
-		switch fault, tried := faults[stray.ID]; {
+	stale := make([]StaleDeclaration, len(plan))
+	for i, declaration := range plan {
+		s := StaleDeclaration{ID: declaration.ID, Run: declaration.Run}
+		switch fault, tried := faults[declaration.ID]; {
 		case tried && fault == "":
-			s.Status = StrayCleared
+			s.Status = StaleCleared
 		case tried:
-			s.Status, s.Detail = StrayFailed, fault
+			s.Status, s.Detail = StaleFailed, fault
 		}
-		strays[i] = s
+		stale[i] = s
 	}
-	return strays
+	return stale
 }
 
-// settleRest gives a status to the leftovers and strays that a real run did not reach.
+// settleRest gives a status to the leftovers and stale that a real run did not reach.
 func (g Region) settleRest() {
 	why := "left alone: " + g.WhyUnreached()
 	for i := range g.Leftovers {
@@ -101,9 +101,9 @@ func (g Region) settleRest() {
 			}
 		}
 	}
-	for i := range g.Strays {
-		if s := &g.Strays[i]; s.Status == "" {
-			s.Status, s.Detail = StraySkipped, why
+	for i := range g.Stale {
+		if s := &g.Stale[i]; s.Status == "" {
+			s.Status, s.Detail = StaleSkipped, why
 		}
 	}
 }
@@ -120,11 +120,11 @@ func (r Run) EachLeftover(do func(Region, Leftover)) {
 	}
 }
 
-func (r Run) countStrays(status StrayStatus) int {
+func (r Run) countStale(status StaleStatus) int {
 	n := 0
 	for _, region := range r.Regions {
-		for _, stray := range region.Strays {
-			if stray.Status == status {
+		for _, declaration := range region.Stale {
+			if declaration.Status == status {
 				n++
 			}
 		}

@@ -10,9 +10,9 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// Parse reads a record that this version or an earlier one has written. What a version did not record
-// is zero: before SchemaVersion 1 that is what kept and due images take, and how long each has been
-// idle.
+// Parse reads a record that this version or an earlier one has written. What a version did not
+// record is zero: before SchemaVersion 1 that is what kept and due images take, and how long each
+// has been idle.
 func Parse(text []byte) (Run, error) {
 	var r Run
 	if err := json.Unmarshal(text, &r); err != nil {

@@ -30,7 +30,8 @@ func records(t *testing.T) map[string]record.Run {
 	return runs
 }
 
-// A record that was read back is written again as it was, and its gaps keep as many images as before.
+// A record that was read back is written again as it was, and its gaps keep as many images as
+// before.
 func TestParse(t *testing.T) {
 	gaps := 0
 	for file, run := range records(t) {

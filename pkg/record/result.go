@@ -30,7 +30,7 @@ type AnsweredRegion struct {
 	// What the run made of the leftovers of earlier ones, and how many there are of what else the
 	// record lists.
 	Leftovers map[ami.SnapshotStatus]int `json:"finished,omitempty"`
-	Strays    map[StrayStatus]int        `json:"strays,omitempty"`
+	Stale     map[StaleStatus]int        `json:"strays,omitempty"`
 	Orphans   int                        `json:"orphans,omitempty"`
 
 	BusyRun    string `json:"busyRun,omitempty"`
@@ -57,7 +57,7 @@ func Result(r Run) Answer {
 			Images:  []Image{},
 
 			Leftovers: numbers(region.Leftovers, func(f Leftover) ami.SnapshotStatus { return f.Status }),
-			Strays:    numbers(region.Strays, func(s Stray) StrayStatus { return s.Status }),
+			Stale:     numbers(region.Stale, func(s StaleDeclaration) StaleStatus { return s.Status }),
 			Orphans:   len(region.Orphans),
 
 			BusyRun:    region.BusyRun,

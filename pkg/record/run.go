@@ -87,9 +87,9 @@ type Region struct {
 	// in it.
 	BinRead bool `json:"binRead,omitempty"`
 
-	Images    []Image    `json:"images"`             // Stalest first.
-	Leftovers []Leftover `json:"finished,omitempty"` // By run and snapshot.
-	Strays    []Stray    `json:"strays,omitempty"`   // By id.
+	Images    []Image            `json:"images"`             // Stalest first.
+	Leftovers []Leftover         `json:"finished,omitempty"` // By run and snapshot.
+	Stale     []StaleDeclaration `json:"strays,omitempty"`   // By id.
 
 	SharedSnapshots []SharedSnapshot `json:"sharedSnapshots,omitempty"` // By id.
 
@@ -194,7 +194,7 @@ func NewRegion(plan retention.Plan, done ami.SweepResult, ownerTag string) Regio
 		BinRead:   done.BinRead,
 		Images:    make([]Image, len(plan.Verdicts)),
 		Leftovers: newLeftovers(plan.Leftovers, done.Leftovers),
-		Strays:    newStrays(plan.Stale, done.Stale),
+		Stale:     newStale(plan.Stale, done.Stale),
 		Orphans:   newOrphans(plan.Orphans),
 
 		SharedSnapshots: newSharedSnapshots(plan.Shared),
@@ -344,7 +344,7 @@ func (r Run) Changes() bool {
 		if region.Busy {
 			continue
 		}
-		if region.Hold != "" || len(region.Strays) > 0 || slices.ContainsFunc(region.Leftovers, Leftover.isToGo) ||
+		if region.Hold != "" || len(region.Stale) > 0 || slices.ContainsFunc(region.Leftovers, Leftover.isToGo) ||
 			slices.ContainsFunc(region.Images, Image.isChange) {
 			return true
 		}
@@ -357,5 +357,5 @@ func (r Run) Changes() bool {
 // failed, too, and so has one on hold in a real run; one that is left to another run has not.
 func (r Run) Failed() bool {
 	return r.FailedRegions() > 0 || r.Totals.Failed > 0 || r.Totals.SnapshotsFailed > 0 ||
-		!r.DryRun && r.HeldRegions() > 0 || r.Count(Image.IsStopped) > 0 || r.countStrays(StrayFailed) > 0 || r.RecordError != ""
+		!r.DryRun && r.HeldRegions() > 0 || r.Count(Image.IsStopped) > 0 || r.countStale(StaleFailed) > 0 || r.RecordError != ""
 }

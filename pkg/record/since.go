@@ -31,8 +31,8 @@ type Sums struct {
 	Latest        []string `json:"latest"` // The tokens of the latest additions, of which each counts once.
 }
 
-// latestAdditions is how many runs may add something between an attempt whose answer is lost and the
-// next one.
+// latestAdditions is how many runs may add something between an attempt whose answer is lost and
+// the next one.
 const latestAdditions = 20
 
 // ParseSums reads the sums of an account. Without data they are empty; those of another account, or

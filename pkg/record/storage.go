@@ -16,8 +16,8 @@ type Storage struct {
 	SnapshotCount int   `json:"snapshotCount,omitempty"`
 
 	// FreeableGiB are those of SizeGiB that would be freed if only this image went: those of
-	// snapshots that no other image maps, and that no tag, lock or policy keeps. A shared snapshot is
-	// not in it, so that no sum over images counts one twice; see Region.SharedSnapshots.
+	// snapshots that no other image maps, and that no tag, lock or policy keeps. A shared snapshot
+	// is not in it, so that no sum over images counts one twice; see Region.SharedSnapshots.
 	FreeableGiB         int64 `json:"freeableGiB"`
 	FreeableArchivedGiB int64 `json:"freeableArchivedGiB,omitempty"`
 	FreeableCount       int   `json:"freeableCount,omitempty"` // Of snapshots.
@@ -158,8 +158,8 @@ func (g Region) addSavings(a *Amount, among map[string]bool) {
 	}
 }
 
-// SavingsEach is Savings for each image of a region alone, by its id. A shared snapshot that goes with
-// no single image is in none of them.
+// SavingsEach is Savings for each image of a region alone, by its id. A shared snapshot that goes
+// with no single image is in none of them.
 func (r Run) SavingsEach(g Region) map[string]Amount {
 	each, gone := make(map[string]Amount, len(g.Images)), map[string]bool{}
 	for n := range g.Images {

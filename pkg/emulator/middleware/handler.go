@@ -1,5 +1,5 @@
-// Package middleware is what may lie between an emulated account and its clients: a network with its latency, EC2's
-// limits, and a log.
+// Package middleware is what may lie between an emulated account and its clients: a network with
+// its latency, EC2's limits, and a log.
 package middleware
 
 import (

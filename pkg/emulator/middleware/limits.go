@@ -10,16 +10,17 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// unfilteredActions are the actions which draw from a smaller bucket when they are called without a filter and without
-// pages ("Request throttling for the Amazon EC2 API").
+// unfilteredActions are the actions which draw from a smaller bucket when they are called without a
+// filter and without pages ("Request throttling for the Amazon EC2 API").
 var unfilteredActions = []string{
 	"DescribeInstances", "DescribeInstanceStatus", "DescribeNetworkInterfaces", "DescribeSecurityGroups",
 	"DescribeSnapshots", "DescribeSpotInstanceRequests", "DescribeVolumes",
 }
 
-// PublishedLimit is the size of EC2's token bucket for an action in one region of an account, in requests, and how many
-// are added to it per second (Amazon EC2 Developer Guide, "Request throttling for the Amazon EC2 API"). Some actions have
-// a smaller bucket for calls without a filter and without pages; the others do not mind.
+// PublishedLimit is the size of EC2's token bucket for an action in one region of an account, in
+// requests, and how many are added to it per second (Amazon EC2 Developer Guide, "Request
+// throttling for the Amazon EC2 API"). Some actions have a smaller bucket for calls without a
+// filter and without pages; the others do not mind.
 func PublishedLimit(action string, unfilteredUnpaginated bool) (burst, perSecond float64) {
 	if burst, perSecond = ownLimit(action); burst > 0 {
 		return burst, perSecond
@@ -33,7 +34,8 @@ func PublishedLimit(action string, unfilteredUnpaginated bool) (burst, perSecond
 	return 100, 20
 }
 
-// ownLimit is the limit of an action that is listed by its name; zero if it has that of its category.
+// ownLimit is the limit of an action that is listed by its name; zero if it has that of its
+// category.
 func ownLimit(action string) (burst, perSecond float64) {
 	switch action {
 	case "CreateTags", "DeleteTags":
@@ -57,8 +59,8 @@ func ownLimit(action string) (burst, perSecond float64) {
 	return 0, 0
 }
 
-// unfiltered reports whether a request has neither a filter nor pages. Whether ids count as a filter is not documented;
-// here they do not.
+// unfiltered reports whether a request has neither a filter nor pages. Whether ids count as a
+// filter is not documented; here they do not.
 func unfiltered(q emulator.Request) bool {
 	for name := range q.Form {
 		if name == "MaxResults" || name == "NextToken" || strings.HasPrefix(name, "Filter.") {
@@ -68,8 +70,9 @@ func unfiltered(q emulator.Request) bool {
 	return true
 }
 
-// Limits are the token buckets that EC2 keeps of one account, for each region and action. They begin full. Requests to
-// other services are not limited. It is safe for concurrent use, and may be shared by several clients of the account.
+// Limits are the token buckets that EC2 keeps of one account, for each region and action. They
+// begin full. Requests to other services are not limited. It is safe for concurrent use, and may be
+// shared by several clients of the account.
 type Limits struct {
 	now  func() time.Time
 	ours float64 // The share of every bucket that others leave.
@@ -90,13 +93,15 @@ type tokens struct {
 	at               time.Time // When so many were left.
 }
 
-// NewLimits returns EC2's published limits, on the given clock. Others in the account use the given share of every
-// bucket, of its size and of what is added to it: a number from 0, for nobody else, to less than 1.
+// NewLimits returns EC2's published limits, on the given clock. Others in the account use the given
+// share of every bucket, of its size and of what is added to it: a number from 0, for nobody else,
+// to less than 1.
 func NewLimits(now func() time.Time, others float64) *Limits {
 	return &Limits{now: now, ours: 1 - min(max(others, 0), 1), buckets: map[limitKey]*tokens{}}
 }
 
-// Wrap refuses the requests for which there is no token with RequestLimitExceeded. They have no effect, and cost none.
+// Wrap refuses the requests for which there is no token with RequestLimitExceeded. They have no
+// effect, and cost none.
 func (l *Limits) Wrap(next emulator.Doer) emulator.Doer {
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)
@@ -124,7 +129,8 @@ func (l *Limits) take(q emulator.Request) bool {
 	return b.take(now)
 }
 
-// rounding is how much a token may lack, for the sake of floating-point numbers: who waits for exactly one gets it.
+// rounding is how much a token may lack, for the sake of floating-point numbers: who waits for
+// exactly one gets it.
 const rounding = 1e-6
 
 func (b *tokens) take(now time.Time) bool {

@@ -65,8 +65,8 @@ func TestPublishedLimits(t *testing.T) {
 	}
 }
 
-// In no window of time are there more calls than a full bucket and what is added to it meanwhile. Nor are there fewer
-// than that: whoever always asks gets all of it.
+// In no window of time are there more calls than a full bucket and what is added to it meanwhile.
+// Nor are there fewer than that: whoever always asks gets all of it.
 func TestBucketsGrantWhatIsPublished(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		action := rapid.SampledFrom([]string{"DeregisterImage", "CreateTags", "DescribeSnapshots", "DescribeImages", "CopyImage", "DescribeSpotFleetRequests"}).Draw(t, "action")

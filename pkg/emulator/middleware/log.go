@@ -24,8 +24,9 @@ type logLine struct {
 	Code   string `json:"code"`   // AWS's error code; empty for a success, and where an error has no body.
 }
 
-// Log writes a line of JSON for each request to AWS as it is answered, in that order: t, svc, action, region, status and
-// code. Each line is written at once, with one call. A request whose line cannot be written gets no answer.
+// Log writes a line of JSON for each request to AWS as it is answered, in that order: t, svc,
+// action, region, status and code. Each line is written at once, with one call. A request whose
+// line cannot be written gets no answer.
 func Log(next emulator.Doer, w io.Writer, now func() time.Time) emulator.Doer {
 	var mu sync.Mutex
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -53,7 +54,8 @@ func Log(next emulator.Doer, w io.Writer, now func() time.Time) emulator.Doer {
 	})
 }
 
-// errorCode reads AWS's error code from an answer, in any of AWS's protocols, and restores its body.
+// errorCode reads AWS's error code from an answer, in any of AWS's protocols, and restores its
+// body.
 func errorCode(response *http.Response) (string, error) {
 	if response.StatusCode < http.StatusMultipleChoices {
 		return "", nil

@@ -10,7 +10,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// Attempts counts how often each action has been tried on the same subject. It is safe for concurrent use.
+// Attempts counts how often each action has been tried on the same subject. It is safe for
+// concurrent use.
 type Attempts struct {
 	mu sync.Mutex
 	n  map[[sha256.Size]byte]int
@@ -32,8 +33,8 @@ func (a *Attempts) Next(q emulator.Request) int {
 type Network struct {
 	Seed    uint64
 	Latency time.Duration // Of a request and its answer together, in the mean; none if it is zero.
-	// Spread is how far from the mean the latency may be, as a share of it, from 0 to 1. At 0, what is sent at the same
-	// instant arrives as the goroutines come.
+	// Spread is how far from the mean the latency may be, as a share of it, from 0 to 1. At 0, what
+	// is sent at the same instant arrives as the goroutines come.
 	Spread float64
 
 	attempts Attempts
@@ -41,12 +42,14 @@ type Network struct {
 	arrivals map[int64]bool // The instants at which something is going to arrive, in nanoseconds.
 }
 
-// Wrap delays each request before it takes effect, and its answer afterwards, each for about half of the latency. A
-// context that ends on the first half of the way loses the request, one that ends on the second half the answer alone.
+// Wrap delays each request before it takes effect, and its answer afterwards, each for about half
+// of the latency. A context that ends on the first half of the way loses the request, one that ends
+// on the second half the answer alone.
 //
-// How long it takes is a function of the seed, the action, its subject and which attempt it is. No two arrive at the same
-// instant, so that in the bubble of a synctest the order of events does not depend on how goroutines are scheduled, as
-// long as no two requests for the same are sent at the same instant.
+// How long it takes is a function of the seed, the action, its subject and which attempt it is. No
+// two arrive at the same instant, so that in the bubble of a synctest the order of events does not
+// depend on how goroutines are scheduled, as long as no two requests for the same are sent at the
+// same instant.
 func (n *Network) Wrap(next emulator.Doer) emulator.Doer {
 	if n.Latency <= 0 {
 		return next
@@ -86,7 +89,8 @@ func (n *Network) travel(r *http.Request, draw float64) error {
 	}
 }
 
-// reserve returns how long it is, from the given wait on, to the next instant at which nothing else arrives, and that instant.
+// reserve returns how long it is, from the given wait on, to the next instant at which nothing else
+// arrives, and that instant.
 func (n *Network) reserve(wait time.Duration) (time.Duration, int64) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

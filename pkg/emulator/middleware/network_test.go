@@ -41,7 +41,8 @@ func TestAttempts(t *testing.T) {
 	equal(t, "another action", next("Action=DescribeSnapshots&SnapshotId=snap-1"), 1)
 }
 
-// Eight workers deregister and tag, each on its own; the order in which the account sees their calls is the seed's.
+// Eight workers deregister and tag, each on its own; the order in which the account sees their
+// calls is the seed's.
 func TestOrderIsTheSeeds(t *testing.T) {
 	history := func(t *testing.T, seed uint64) string {
 		var b strings.Builder

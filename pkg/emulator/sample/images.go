@@ -47,8 +47,8 @@ var variables = labels{
 const retention = 14
 
 var images = []imageRow{
-	// A fleet that is rolled often: the newest are in use, the older ones are free to go, but for one that an
-	// instance nobody replaced still runs.
+	// A fleet that is rolled often: the newest are in use, the older ones are free to go, but for
+	// one that an instance nobody replaced still runs.
 	{name: "web-DATE-0412", age: 9, launched: 2, gib: []int{8}, tags: labels{"Team": "storefront"}, use: "running"},
 	{name: "web-DATE-0412", age: 44, launched: 30, gib: []int{8}, tags: labels{"Team": "storefront"}},
 	{name: "web-DATE-0411", age: 205, launched: 190, gib: []int{8}, tags: labels{"Team": "storefront"}},
@@ -146,7 +146,8 @@ var images = []imageRow{
 	{name: "preview-env-c", age: 295, gib: []int{8}, tags: labels{"ami-janitor:stale-after": "3d"}},
 	{name: "quarter-close", age: 420, launched: 370, gib: []int{80}, tags: labels{"Team": "finance", "ami-janitor:restored": "RESTORED"}},
 
-	// Announced for removal. To the second and the third somebody has objected, and the last has no room for the tags.
+	// Announced for removal. To the second and the third somebody has objected, and the last has no
+	// room for the tags.
 	{name: "archive-indexer", age: 380, launched: 355, gib: []int{24}, tags: labels{"Team": "search", dueTag: "DUE", announcedByTag: "RUN POLICY"}},
 	{name: "partner-gateway", age: 325, launched: 321, gib: []int{8}, tags: labels{"Team": "payments", announcedByTag: "RUN POLICY"}},
 	{name: "fax-server", age: 860, launched: 850, gib: []int{8}, tags: labels{"Team": "intranet", dueTag: "DUE", announcedByTag: "RUN POLICY", disabledTag: "RUN"}},
@@ -157,8 +158,8 @@ var images = []imageRow{
 	{name: "wiki", age: 470, launched: 462, gib: []int{8}, tags: labels{"Team": "intranet", dueTag: "DUE", announcedByTag: "RUN intranet"}}, // By another policy.
 	{name: "over-tagged", age: 335, launched: 330, gib: []int{8}, tags: fortyNineTags},
 
-	// Declared for removal. The first was removed two weeks ago, and somebody has restored it since; at the second, another
-	// run may be at work.
+	// Declared for removal. The first was removed two weeks ago, and somebody has restored it
+	// since; at the second, another run may be at work.
 	{
 		name: "payroll-export", age: 390, launched: 381, gib: []int{8}, maps: []string{"of a restored one"},
 		tags: labels{"Team": "finance", "ami-janitor:intent": "remove", "ami-janitor:run": "EARLIER"},
@@ -257,7 +258,8 @@ var fortyNineTags = func() labels {
 	return tags
 }()
 
-// imagesElsewhere are the images of a second region, none of which has a launch on record, although one is running.
+// imagesElsewhere are the images of a second region, none of which has a launch on record, although
+// one is running.
 var imagesElsewhere = []imageRow{
 	{name: "edge-DATE", age: 12, gib: []int{8}},
 	{name: "edge-DATE", age: 240, gib: []int{8}, use: "running"},

@@ -20,8 +20,8 @@ import (
 // object is a JSON object, as the AWS CLI prints it.
 type object = map[string]any
 
-// Load loads the built-in account: Files in the home region, and in another one a few images of which EC2 has lost
-// the launch data.
+// Load loads the built-in account: Files in the home region, and in another one a few images of
+// which EC2 has lost the launch data.
 func Load(o emulator.Options) (*emulator.Account, error) {
 	o.Region = cmp.Or(o.Region, "us-east-1")
 	account, err := emulator.Load(Files(o.Now(), o.Region), o)
@@ -35,9 +35,10 @@ func Load(o emulator.Options) (*emulator.Account, error) {
 	return account, account.AddRegion(second, archive(describe(o.Now(), imagesElsewhere, snapshotsElsewhere)))
 }
 
-// Files is the home region of the built-in account, as an account directory: rich enough to show every verdict there is
-// on an image, with the plans of the runs that have announced and declared some removals, and with the function of a
-// stack. All its dates are counted from now; the same now and region give the same files.
+// Files is the home region of the built-in account, as an account directory: rich enough to show
+// every verdict there is on an image, with the plans of the runs that have announced and declared
+// some removals, and with the function of a stack. All its dates are counted from now; the same now
+// and region give the same files.
 func Files(now time.Time, region string) fs.FS {
 	files := describe(now, images, snapshots)
 	maps.Copy(files, records(now.UTC().Truncate(time.Second), region))
@@ -48,7 +49,8 @@ func Files(now time.Time, region string) fs.FS {
 // Policy is the name of the policy that has announced removals in the sample: the command line's.
 const Policy = "cli"
 
-// records are the plans of the runs of this policy that have announced and declared removals in the sample.
+// records are the plans of the runs of this policy that have announced and declared removals in the
+// sample.
 func records(now time.Time, region string) map[string]any {
 	b := builder{now: now}
 	run, earlier, due := b.dated("RUN"), b.dated("EARLIER"), b.dated("DUE")+"T00:00:00Z"
@@ -82,7 +84,8 @@ func records(now time.Time, region string) map[string]any {
 	}
 }
 
-// stackFiles is a stack with the janitor's function, whose policy is another one than the command line's.
+// stackFiles is a stack with the janitor's function, whose policy is another one than the command
+// line's.
 func stackFiles(now time.Time, region string) map[string]any {
 	const stack, function = "ami-janitor", "ami-janitor-JanitorFunction-0123456789AB"
 	arn := func(service, resource string) string {
@@ -177,8 +180,8 @@ func must(err error) {
 	}
 }
 
-// idOf is an id that is the same on every day and stays the same when rows are added. It has the form of EC2's,
-// and begins so that nobody takes it for a real one.
+// idOf is an id that is the same on every day and stays the same when rows are added. It has the
+// form of EC2's, and begins so that nobody takes it for a real one.
 func idOf(kind, label string, age int) string {
 	h := fnv.New64a()
 	_, _ = fmt.Fprint(h, label, age) // A hash takes everything.

@@ -97,8 +97,9 @@ func TestIsRich(t *testing.T) {
 	}
 }
 
-// There is something of everything that may name an image. What is missing nobody else makes: EC2 fleets that keep
-// running name launch templates alone, and reports are the janitor's to begin. References follow from the rest. The Recycle Bin is empty.
+// There is something of everything that may name an image. What is missing nobody else makes: EC2
+// fleets that keep running name launch templates alone, and reports are the janitor's to begin.
+// References follow from the rest. The Recycle Bin is empty.
 func TestHasSomethingOfEverything(t *testing.T) {
 	dir := t.TempDir()
 	if err := home(t).Save(dir); err != nil {

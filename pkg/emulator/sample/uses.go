@@ -51,7 +51,8 @@ func launching(imageID string) object {
 	return object{"ImageId": imageID, "InstanceType": "m7i.large"}
 }
 
-// template adds a launch template with a version for each of the given data. The last is the default.
+// template adds a launch template with a version for each of the given data. The last is the
+// default.
 func (b *builder) template(row imageRow, versions ...object) {
 	id, name := idOf("lt", row.name, row.age), strings.TrimSuffix(strings.SplitN(row.name, "DATE", 2)[0], "-")
 	creator := "arn:aws:iam::" + accountID + ":role/deploy"
@@ -70,8 +71,8 @@ func (b *builder) template(row imageRow, versions ...object) {
 // newestAPI is the image that the newer launch templates start.
 var newestAPI = idOf("ami", "api-DATE-1830", 21)
 
-// oldTemplate adds a launch template whose first version starts the image. The newer ones hide it from who looks at
-// the newest ten only.
+// oldTemplate adds a launch template whose first version starts the image. The newer ones hide it
+// from who looks at the newest ten only.
 func (b *builder) oldTemplate(row imageRow, imageID string) {
 	versions := []object{launching(imageID)}
 	for range 11 {
@@ -138,7 +139,8 @@ func (b *builder) spotRequest(row imageRow, imageID string) {
 	})
 }
 
-// parameter adds an SSM parameter that holds the image, and a launch template that names the parameter.
+// parameter adds an SSM parameter that holds the image, and a launch template that names the
+// parameter.
 func (b *builder) parameter(row imageRow, imageID string) {
 	name := "/golden/rhel-9/current"
 	b.describe(name, "aws:ec2:image", row.age)
@@ -146,8 +148,8 @@ func (b *builder) parameter(row imageRow, imageID string) {
 	b.template(row, launching("resolve:ssm:"+name))
 }
 
-// labelOfParameter adds an SSM parameter of which an old version, with a label, holds the image, and a launch template
-// that names the label.
+// labelOfParameter adds an SSM parameter of which an old version, with a label, holds the image,
+// and a launch template that names the label.
 func (b *builder) labelOfParameter(row imageRow, imageID string) {
 	name := "/kiosk/image"
 	b.describe(name, "aws:ec2:image", row.age)
