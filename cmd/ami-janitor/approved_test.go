@@ -225,7 +225,7 @@ func TestAForgedPlanAddsNothing(t *testing.T) {
 	})
 }
 
-// A plan that cannot be kept is no plan, and one of a run that failed is none either.
+// A plan that cannot be kept is no plan, nor is one of a run that failed.
 func TestAPlanThatCannotBeKept(t *testing.T) {
 	serving(t, asItIs)
 	got := cli(t, nil, "plan", "--out", filepath.Join(t.TempDir(), "no", "such", "directory"))

@@ -58,7 +58,8 @@ func cli(t *testing.T, variables []string, args ...string) result {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	if args[0] == "emulate" {
-		defer time.AfterFunc(10*time.Second, stop).Stop() // Should it serve what it has to refuse, the test must not hang.
+		// Should it serve what it has to refuse, the test must not hang.
+		defer time.AfterFunc(10*time.Second, stop).Stop()
 	}
 	status := run(ctx, args, streams{strings.NewReader("yes\n"), &out, &errs}, lookup)
 	return result{status, out.String(), errs.String()}
@@ -156,7 +157,7 @@ const (
 	provable = "--names=!golden-ubuntu-*,!render-node-bundle,!archive-indexer,!newsletter,!fax-server"
 )
 
-// The exit status says so if something was left alone for want of proof, dry or not.
+// The exit status says so if something was left alone because proof is missing, dry or not.
 func TestTheExitStatusOfWhatIsUnproven(t *testing.T) {
 	for name, c := range map[string]struct {
 		denied string
@@ -431,7 +432,8 @@ func TestTheStateAgreesWithTheRecord(t *testing.T) {
 			t.Errorf("%s holds %v, want %v", file.name, left, order)
 		}
 		for id := range after {
-			if unmarked[id] { // An objection, or a declaration that is over, which the run has dealt with.
+			if unmarked[id] {
+				// An objection, or a declaration that is over, which the run has dealt with.
 				for _, key := range []string{"Tags", "State", "DeprecationTime"} {
 					delete(before[id], key)
 					delete(after[id], key)

@@ -114,10 +114,11 @@ func TestTheStateDoesNotTakeThePlaceOfTheCopy(t *testing.T) {
 	}
 	t.Chdir(parent)
 	for name, test := range map[string]struct{ account, stateOut, records, says string }{
-		"the same":             {dir, dir, "", "--account"},
-		"with a slash":         {dir, dir + "/", "", "--account"},
-		"relative":             {dir, "copy", "", "--account"},
-		"with dots":            {dir, "out/../copy/.", "", "--account"}, // There is no directory out yet.
+		"the same":     {dir, dir, "", "--account"},
+		"with a slash": {dir, dir + "/", "", "--account"},
+		"relative":     {dir, "copy", "", "--account"},
+		// There is no directory out yet.
+		"with dots":            {dir, "out/../copy/.", "", "--account"},
 		"a link to it":         {dir, link, "", "--account"},
 		"it is a link":         {link, dir, "", "--account"},
 		"by way of a link":     {dir, link + "/../copy", "", "--account"},

@@ -82,7 +82,8 @@ func (d *deployed) read(ctx context.Context, account aws.Config) error {
 	if out.Environment != nil {
 		d.variables = out.Environment.Variables
 	}
-	if name := "POLICY_NAME"; d.variables[name] == "" { // Other functions may well have a variable such as REGIONS or DRY_RUN.
+	// Other functions may well have a variable such as REGIONS or DRY_RUN.
+	if name := "POLICY_NAME"; d.variables[name] == "" {
 		return fmt.Errorf("it has no variable %s, which template.yaml gives the janitor's function, so it may be another function", name)
 	}
 	d.region = account.Region

@@ -80,7 +80,8 @@ func templateVariables(t *testing.T, parameters map[string]string) map[string]st
 	variables := map[string]string{}
 	for variable, value := range function.Properties.Environment.Variables {
 		if choice := value.Content; value.Tag == "!If" {
-			value = *choice[len(choice)-1] // By default no condition holds that a variable depends on.
+			// By default no condition holds that a variable depends on.
+			value = *choice[len(choice)-1]
 		}
 		filled, ok := refs[value.Value]
 		if !ok {
@@ -200,7 +201,7 @@ func TestTheCommandLineJudgesAsTheFunctionDoes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			parameters = maps.Clone(parameters)
-			parameters["EC2Share"] = "1" // Nobody is to be spared on this machine.
+			parameters["EC2Share"] = "1" // Nobody must be spared on this machine.
 			variables := templateVariables(t, parameters)
 			account, url := stacked(t, variables)
 			invocation := runtimeapi.Invocation{

@@ -35,7 +35,8 @@ type fate struct {
 	name    string
 	plan    string // The verdict and the codes of its reasons.
 	outcome string // The status of the image, and of its snapshots.
-	leaves  string // The state of the image, its day of deprecation, and its tags without their prefix.
+	// leaves are the state of the image, its day of deprecation, and its tags without their prefix.
+	leaves string
 }
 
 var fates = []fate{
@@ -89,7 +90,8 @@ type (
 		Region, Error, Hold string
 		Images              []plannedImage
 		Leftovers           []struct{ Run, SnapshotID, Status string } `json:"finished"`
-		Declarations        []struct{ Run, ID, Status string }         `json:"strays"` // Stale ones.
+		// Declarations are stale ones.
+		Declarations []struct{ Run, ID, Status string } `json:"strays"`
 	}
 )
 
@@ -205,7 +207,7 @@ func TestExplainAfterAnUpdate(t *testing.T) {
 	}
 	atOnce := explained(t, "--grace=0d", "refused-late", "cut-before-second")
 	if want := map[string]string{"refused-late": "defer stale refused", "cut-before-second": "deregister stale"}; !maps.Equal(atOnce, want) {
-		t.Errorf("without a time of grace: %v, want %v", atOnce, want)
+		t.Errorf("without a grace period: %v, want %v", atOnce, want)
 	}
 }
 

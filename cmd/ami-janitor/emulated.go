@@ -153,7 +153,8 @@ the built-in sample. No real account is talked to.`,
 	settings := addSettings(command, lookup)
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		if *stateOut != "" {
-			*stateOut = filepath.Clean(*stateOut) // The directory is the same before the run as after it.
+			// The directory is the same before the run as after it.
+			*stateOut = filepath.Clean(*stateOut)
 		}
 		if err := copied.sparedBy(*stateOut, ""); err != nil {
 			return err
@@ -340,7 +341,8 @@ func (w way) handler(account *emulator.Account) (http.Handler, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("--log: %w", err)
 	}
-	return middleware.Handler(middleware.Log(doer, file, time.Now)), func() { _ = file.Close() }, nil // Each line was written when it came.
+	// Each line was written when it came.
+	return middleware.Handler(middleware.Log(doer, file, time.Now)), func() { _ = file.Close() }, nil
 }
 
 // listenOnLoopback refuses every other address: whoever can reach the emulator can read the

@@ -117,7 +117,8 @@ func TestEmulateThrottlesWhenAsked(t *testing.T) {
 	for limits, want := range map[string]int{"off": http.StatusBadRequest, "published": http.StatusServiceUnavailable} {
 		config := emulating(t, nil, "--now", nightly, "--limits", limits)
 		var last int
-		for range 2 { // Of this action, which is not even emulated, EC2 grants one call in ten seconds.
+		// Of this action, which is not even emulated, EC2 grants one call in ten seconds.
+		for range 2 {
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, *config.BaseEndpoint+"/?Action=EnableImageBlockPublicAccess", nil)
 			if err != nil {
 				t.Fatal(err)

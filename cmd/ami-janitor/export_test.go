@@ -36,7 +36,7 @@ func TestExportAndRehearse(t *testing.T) {
 		t.Errorf("planned (-), rehearsed (+): %s", diff)
 	}
 
-	// Once it is complete, nothing is read again, and what AWS has refused is told all the same.
+	// Once it is complete, nothing is read again, and what AWS has refused is told nevertheless.
 	calls := len(account.Calls())
 	again := cli(t, nil, "export", dir)
 	if again.status != exitRemovalFailed || again.err != got.err || len(account.Calls()) > calls+20 {

@@ -13,7 +13,7 @@ import (
 func explainCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "explain IMAGE...",
-		Short: "Say all that speaks for keeping images, and against it",
+		Short: "Say all the reasons to keep images, and to remove them",
 		Long: `Plans a run on the real account, or with --account on a copy of one, and says
 what every rule and every lookup finds about images, and what would have to
 change for the verdict on them to change; and what earlier runs did about them,

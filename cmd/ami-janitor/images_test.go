@@ -73,7 +73,8 @@ func TestExplain(t *testing.T) {
 		}
 		inWords := slices.DeleteFunc(slices.Clone(args), func(arg string) bool { return arg == "--output=json" })
 		text := cli(t, nil, slices.Concat([]string{"explain"}, ids, inWords)...)
-		sections := strings.SplitAfter(text.out, "WHAT WOULD CHANGE THE VERDICT") // What stands behind it belongs to the image before.
+		// What stands behind the title belongs to the image before.
+		sections := strings.SplitAfter(text.out, "WHAT WOULD CHANGE THE VERDICT")
 		if text.status != 0 || text.err != "" || len(sections) != len(ids)+1 {
 			t.Fatalf("%+v", text)
 		}
@@ -232,7 +233,7 @@ func TestUnmark(t *testing.T) {
 			if again.status != 0 || !strings.Contains(again.out, "nothing to take back") || writes(account) != before {
 				t.Errorf("%+v", again)
 			}
-			// A sweep after that leaves it alone, with time of grace and without.
+			// A sweep after that leaves it alone, with a grace period and without.
 			for _, grace := range []string{"--grace=14d", "--grace=0d"} {
 				record := cli(t, nil, "sweep", "--yes", "--output=json", grace).record(t)
 				for _, i := range record.Regions[0].Images {
@@ -266,7 +267,7 @@ func TestUnmarkWrongly(t *testing.T) {
 			if got.status != 3 || strings.Contains(got.out, "taken back") || !strings.Contains(got.err, image.ImageID) || !strings.Contains(got.err, "UnauthorizedOperation") {
 				t.Errorf("%s: %+v", action, got)
 			}
-			// What is left of the mark removes nothing, not even on its day.
+			// The rest of the mark removes nothing, not even on its day.
 			denied = false
 			record := cli(t, nil, "sweep", "--yes", "--output=json", "--grace=14d").record(t)
 			for _, i := range record.Regions[0].Images {

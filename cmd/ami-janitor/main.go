@@ -20,7 +20,7 @@ var version = "dev"
 const (
 	exitRegionFailed  = 1
 	exitUsage         = 2 // Wrong usage or unreadable input; nothing was changed.
-	exitRemovalFailed = 3 // Or something was left alone for want of proof.
+	exitRemovalFailed = 3 // Or something was left alone because proof is missing.
 	exitDeclined      = 4
 	exitChanges       = 5   // Of plan --exit-code.
 	exitInterrupted   = 130 // As shells have it of SIGINT.
@@ -69,7 +69,7 @@ func newRoot(args []string, std streams, lookup func(string) string) *cobra.Comm
 		Long:  about,
 		Example: examples(
 			"plan --region eu-west-1       # what a run would remove, and why",
-			"explain web-2024-01-31        # what speaks for keeping an image",
+			"explain web-2024-01-31        # what keeps an image",
 			"rehearse --dry-run            # the same on the built-in sample",
 		),
 		Version:       version,

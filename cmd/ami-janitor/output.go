@@ -157,7 +157,7 @@ func (p *printer) print(run record.Run) error {
 	return err
 }
 
-// digest is the text about a run: all that there is to say, if all is to be shown.
+// digest is the text about a run: all that there is to say, if the view shows all.
 func (p *printer) digest(run record.Run) string {
 	if p.view.show == showAll {
 		return digest.Full(run)

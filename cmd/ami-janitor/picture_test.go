@@ -51,10 +51,12 @@ func picture(shown string, columns int) string {
 			if part[1] == "" {
 				words = part[0]
 			}
-			for _, cell := range regexp.MustCompile(`\S+( \S+)*`).FindAllStringIndex(words, -1) { // In its column, whatever the font.
+			// Each cell is in its column, whatever the font.
+			for _, cell := range regexp.MustCompile(`\S+( \S+)*`).FindAllStringIndex(words, -1) {
 				before, text := len([]rune(words[:cell[0]])), words[cell[0]:cell[1]]
+				// All characters are as wide as one column.
 				_, _ = fmt.Fprintf(&svg, `<text x="%.1f" y="%d" textLength="%.1f"%s>`, margin+float64(at+before)*column, margin+(n+1)*line-5,
-					float64(len([]rune(text)))*column, class[part[1]]) // All characters are as wide as one column.
+					float64(len([]rune(text)))*column, class[part[1]])
 				_ = xml.EscapeText(&svg, []byte(text))
 				svg.WriteString("</text>\n")
 			}

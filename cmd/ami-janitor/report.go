@@ -158,7 +158,8 @@ func (s *reportSource) usualPlaces() []string {
 	if stateDirectory(s.lookup) == "" {
 		return nil
 	}
-	places, _ := filepath.Glob(filepath.Join(stateDirectory(s.lookup), "[0-9]*")) // Only a bad pattern is an error.
+	// Only a bad pattern is an error.
+	places, _ := filepath.Glob(filepath.Join(stateDirectory(s.lookup), "[0-9]*"))
 	return places
 }
 

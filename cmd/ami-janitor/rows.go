@@ -13,7 +13,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
-// row is one image of a run, or a snapshot that has no image any more.
+// row is one image of a run, or a snapshot that no longer has an image.
 type row struct {
 	kind   kind
 	region string

@@ -449,7 +449,7 @@ func sum(run record.Run) string {
 // fit shortens a text to a width, as it is displayed.
 func fit(words string, width int) string { return text.Snip(words, width, "…") }
 
-// inTheMiddle is fit for a name, of which both ends tell it from others.
+// inTheMiddle is fit for a name. Both ends of a name tell it from others.
 func inTheMiddle(name string, width int) string {
 	if text.StringWidth(name) <= width {
 		return name

@@ -13,7 +13,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// columns is the width of a terminal; 0 if a stream is none.
+// columns is the width of a terminal; 0 if a stream is not one.
 func columns(stream any) int {
 	file, ok := stream.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {

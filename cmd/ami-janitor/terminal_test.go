@@ -88,7 +88,8 @@ func (t *terminal) start(ctx context.Context, answers string, args ...string) <-
 	lookup := func(name string) string {
 		return map[string]string{"EC2_SHARE": "1", "XDG_STATE_HOME": os.Getenv("XDG_STATE_HOME")}[name]
 	}
-	ctx, stop := context.WithTimeout(ctx, time.Minute) // A question that nobody answers must not hang the tests.
+	// A question that nobody answers must not hang the tests.
+	ctx, stop := context.WithTimeout(ctx, time.Minute)
 	go func() {
 		defer stop()
 		status <- run(ctx, args, streams{t.tty, t.tty, t.tty}, lookup)
@@ -149,7 +150,7 @@ func slowly(wait time.Duration) func(emulator.Doer) emulator.Doer {
 
 // Whoever waits at a terminal of 80 columns sees within a second that something is done, and a pipe
 // gets nothing of it. An interruption is answered within a second, too.
-func TestSignsOfLife(t *testing.T) {
+func TestHeartbeat(t *testing.T) {
 	const image = "ami-0123456789abcdef0"
 	for _, args := range [][]string{
 		{"plan"},

@@ -178,7 +178,7 @@ func restorableText(restorable undo.Restorable) string {
 	return t.Render() + "\n\nami-janitor undo RUN brings back all of a run, ami-janitor undo --image IMAGE one image."
 }
 
-// mayBeMore is said of a run of which no record was read.
+// mayBeMore is said of a run if no record of it was read.
 const mayBeMore = "It may have removed more: no record of it was read (--records)."
 
 // undoneText says what is back, and what is not.

@@ -62,7 +62,8 @@ func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock 
 	}
 	maps.Copy(variables, map[string]string{
 		"NOTIFY_ON": "failures", "NAMES": "!golden-ubuntu-*,!render-node-bundle", "GRACE": "0d", "GRACE_ACTION": "announce", "REGIONS": "all", "MAX_DEREGISTRATIONS": most,
-		"RECORDS": places["RECORDS"].example, "POLICY_NAME": places["POLICY_NAME"].example, "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:DigestTopic", "OWNERS_TOPIC_ARN": "", // The digests are counted.
+		"RECORDS": places["RECORDS"].example, "POLICY_NAME": places["POLICY_NAME"].example, "TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:DigestTopic",
+		"OWNERS_TOPIC_ARN": "", // The digests are counted.
 	})
 	parsed, err := config.Parse(func(variable string) string { return variables[variable] })
 	if err != nil {

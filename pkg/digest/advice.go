@@ -101,7 +101,7 @@ var remedies = []remedy{
 	{
 		[]string{"no record of this policy"},
 		whoseTags,
-		"Tags that no record bears out",
+		"Tags that no record confirms",
 	},
 	{
 		[]string{"there are no records that"},
@@ -109,7 +109,8 @@ var remedies = []remedy{
 		"No records to go by",
 	},
 	{
-		[]string{" without <", ` without "`, "which was not asked about", "leads back to a page", "ssm did not answer for it"}, // See lackingAnswerError in pkg/wire.
+		// See lackingAnswerError in pkg/wire.
+		[]string{" without <", ` without "`, "which was not asked about", "leads back to a page", "ssm did not answer for it"},
 		"Nothing is removed that depends on this answer. Report it, so that the janitor learns to read it: with the error, the region, the version " +
 			"of the janitor, and the answer itself, as docs/answers.md says.",
 		"An answer lacks its list",
@@ -264,7 +265,8 @@ var remedies = []remedy{
 		"AWS not reached",
 	},
 	{
-		[]string{"no error code of aws", "not a complete answer", "is not an account id", "not an answer of aws"}, // See wire.Explain.
+		// See wire.Explain.
+		[]string{"no error code of aws", "not a complete answer", "is not an account id", "not an answer of aws"},
 		"No AWS service answers like this. Check what is between: AWS_ENDPOINT_URL, a proxy (HTTPS_PROXY), a firewall. If nothing is, try again later.",
 		"Not AWS that answered",
 	},

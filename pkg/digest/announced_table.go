@@ -18,7 +18,8 @@ func (r run) announcedByOwner(rows int) Section {
 	if len(all) == 0 {
 		return Section{}
 	}
-	shown, rest := all[:min(rows, len(all))], all[min(rows, len(all)):] // What is new goes before what was told already.
+	// What is new goes before what was told already.
+	shown, rest := all[:min(rows, len(all))], all[min(rows, len(all)):]
 	shown = sortedByOwner(slices.Clone(shown))
 	s := Section{Title: whole.Title, Count: len(all), Intro: says(r.doubts())}
 	for i, a := range shown {

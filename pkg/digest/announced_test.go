@@ -115,7 +115,7 @@ func TestTheRecordOfAnAnnouncement(t *testing.T) {
 	}
 }
 
-// What was to be done to an image is no claim that it was.
+// That a run had to do something to an image is no claim that it was done.
 func TestTheRecordClaimsNothingOfAnAnnouncementThatWasNotMade(t *testing.T) {
 	p := plan("eu-west-1", announce(1, "a", 14, retention.Deprecate), announce(2, "b", 14, retention.Disable), announce(3, "c", 14, retention.Deprecate), announce(4, "d", 14, retention.Deprecate))
 	r := newRun(false, newRegion(p, []ami.Outcome{outcome(1, ami.Failed, "may or may not be marked"), coded(2, "used-since-planned", "named by x"), outcome(4, ami.Marked, "")}))

@@ -13,28 +13,44 @@ import (
 
 // Explanation is all there is to say of the verdict on one image.
 type Explanation struct {
-	Region          string                   `json:"region"`
-	Hold            string                   `json:"hold,omitempty"`            // Why the region can only be planned now; empty if that is not so.
-	Remedy          string                   `json:"remedy,omitempty"`          // What to do about Hold.
-	Image           record.Image             `json:"image"`                     // As in the record.
-	LastUse         string                   `json:"lastUse"`                   // For example "last launched 2026-01-02, 325 days ago".
-	StaleOn         string                   `json:"staleOn"`                   // The day from which it counts as stale, as 2006-01-02, or empty.
-	Rules           []RuleFinding            `json:"rules"`                     // Every keep rule, in the order of their table.
-	Sources         []SourceFinding          `json:"sources"`                   // Every source of evidence.
-	Gaps            []record.Gap             `json:"gaps,omitempty"`            // What is not proven, and what to do about it; whatever else keeps the image.
-	Snapshots       []record.PlannedSnapshot `json:"snapshots"`                 // What would become of each if the image went.
-	Changes         []string                 `json:"changes"`                   // What would have to change for the verdict to change, in full sentences.
-	History         []Action                 `json:"history,omitempty"`         // What runs did about it, the latest first.
-	Gone            bool                     `json:"gone,omitempty"`            // A run removed it, or may have. Then only the history, and what the record has of the image, are given.
-	RestorableUntil string                   `json:"restorableUntil,omitempty"` // The day until which the Recycle Bin has to hold what is gone; empty if not known.
-	Undo            string                   `json:"undo,omitempty"`            // The command that brings back what is gone; empty if nothing does.
+	Region string `json:"region"`
+	// Hold is why the region can only be planned now; empty if that is not so.
+	Hold string `json:"hold,omitempty"`
+	// Remedy is what to do about Hold.
+	Remedy string       `json:"remedy,omitempty"`
+	Image  record.Image `json:"image"` // As in the record.
+	// LastUse is, for example, "last launched 2026-01-02, 325 days ago".
+	LastUse string `json:"lastUse"`
+	// StaleOn is the day from which it counts as stale, as 2006-01-02, or empty.
+	StaleOn string `json:"staleOn"`
+	// Rules are all keep rules, in the order of their table.
+	Rules []RuleFinding `json:"rules"`
+	// Sources are all sources of evidence.
+	Sources []SourceFinding `json:"sources"`
+	// Gaps are what is not proven, and what to do about it; whatever else keeps the image.
+	Gaps []record.Gap `json:"gaps,omitempty"`
+	// Snapshots say what would become of each if the image went.
+	Snapshots []record.PlannedSnapshot `json:"snapshots"`
+	// Changes are what would have to change for the verdict to change, in full sentences.
+	Changes []string `json:"changes"`
+	// History is what runs did about it, the latest first.
+	History []Action `json:"history,omitempty"`
+	// Gone means that a run removed it, or may have. Then only the history, and what the record has
+	// of the image, are given.
+	Gone bool `json:"gone,omitempty"`
+	// RestorableUntil is the day until which the Recycle Bin has to hold what is gone; empty if not
+	// known.
+	RestorableUntil string `json:"restorableUntil,omitempty"`
+	// Undo is the command that brings back what is gone; empty if nothing does.
+	Undo string `json:"undo,omitempty"`
 }
 
 // RuleFinding is what one keep rule says of an image.
 type RuleFinding struct {
 	Code    retention.Code `json:"code"`
 	Meaning string         `json:"meaning"` // Continues "the image …".
-	Detail  string         `json:"detail"`  // Why the rule keeps the image; empty if it has nothing to say.
+	// Detail is why the rule keeps the image; empty if it has nothing to say.
+	Detail string `json:"detail"`
 }
 
 // SourceFinding is what one source of evidence says of an image.
@@ -234,7 +250,7 @@ func (e Explanation) rules() Section {
 	if len(silent) > 0 {
 		rest.Intro = append(rest.Intro, says("Rules that have nothing to say: "+list(silent)+".")...)
 	}
-	return Section{Title: "What speaks for keeping it", Groups: []Group{{Items: items}, rest}}
+	return Section{Title: "What keeps it", Groups: []Group{{Items: items}, rest}}
 }
 
 func (e Explanation) sources() []Item {

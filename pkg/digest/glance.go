@@ -174,7 +174,7 @@ func (r run) freed(region record.Region) map[string]record.Amount {
 	return freed
 }
 
-// goesWith reports whether a snapshot was deleted with an image that was removed, or is to be.
+// goesWith reports whether a snapshot was deleted with an image that was removed, or will be.
 func goesWith(i record.Image, s record.PlannedSnapshot) bool {
 	if i.Outcome == nil {
 		return i.Planned() && s.Verdict == record.DeleteSnapshot

@@ -70,7 +70,7 @@ func (r run) clearedTags() string {
 	}
 }
 
-// sameLeftovers are snapshots of one earlier run of which the same is to be said.
+// sameLeftovers are snapshots of one earlier run. One sentence is true of all of them.
 type sameLeftovers struct {
 	run, phrase string
 	ids         []string

@@ -27,7 +27,8 @@ func (r run) mail() []Section {
 	if over <= 0 {
 		return sections
 	}
-	room.rows = max(fewestRows, longestColumns(sections)-over-1) // One line says how many more there are.
+	// One line says how many more there are.
+	room.rows = max(fewestRows, longestColumns(sections)-over-1)
 	if sections = r.mailOf(room); linesOf(sections) > mostLines {
 		return r.mailOf(roomInLongest)
 	}

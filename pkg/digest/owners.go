@@ -12,7 +12,8 @@ import (
 
 // OwnerMessage tells the owner of images what a run has announced or removed of theirs.
 type OwnerMessage struct {
-	Owner   string // As the tag has it, without blanks around it; empty for images without an owner.
+	// Owner is as the tag has it, without blanks around it; empty for images without an owner.
+	Owner   string
 	Account string
 	Kinds   []string // What the run did: announced, removed, or both.
 	Subject string
@@ -225,7 +226,7 @@ func (r run) waysBack(removed []removal) []Line {
 	}
 }
 
-// only is a run with some images, of which something is said.
+// only is a run with some images: those that a text is about.
 func (r run) only(images []record.Image) run {
 	return run{record.Run{Reader: r.Reader, Regions: []record.Region{{Images: images}}}}
 }

@@ -30,7 +30,7 @@ func untrusted(t *rapid.T) string {
 
 var (
 	anyCode = rapid.Custom(func(t *rapid.T) retention.Code {
-		return rapid.SampledFrom(append(retention.Rules(), retention.Rule{Code: "unheard-of"})).Draw(t, "rule").Code
+		return rapid.SampledFrom(append(retention.Rules(), retention.Rule{Code: "no-such-rule"})).Draw(t, "rule").Code
 	})
 	anyStatus = map[retention.Decision]*rapid.Generator[ami.Status]{
 		retention.Keep:       rapid.Just(ami.Failed),
@@ -40,7 +40,7 @@ var (
 	anySnapshotStatus = rapid.SampledFrom([]ami.SnapshotStatus{ami.SnapshotDeleted, ami.SnapshotKept, ami.SnapshotFailed})
 )
 
-// anyRun draws a finished run: any verdicts with any outcomes over several regions, some of which
+// anyRun draws a finished run: any verdicts with any outcomes over several regions. Some regions
 // failed.
 func anyRun(t *rapid.T) record.Run {
 	dry := rapid.Bool().Draw(t, "dry")
@@ -110,8 +110,8 @@ func anyExit(t *rapid.T) time.Time {
 	return exit(rapid.IntRange(1, 3).Draw(t, "days"))
 }
 
-// addAnyRemains adds leftovers, some of which are snapshots of images of the plan, stale and
-// orphans.
+// addAnyRemains adds leftovers, stale and orphans. Some leftovers are snapshots of images of the
+// plan.
 func addAnyRemains(t *rapid.T, p *retention.Plan) {
 	for n := range rapid.IntRange(0, 25).Draw(t, "leftovers") {
 		l := leftover(untrusted(t), 18+n, int64(18+n), rapid.SampledFrom([]string{"", "", nasty}).Draw(t, "why"))
@@ -126,7 +126,7 @@ func addAnyRemains(t *rapid.T, p *retention.Plan) {
 	}
 }
 
-// anyLeftovers draws results for some of the leftovers of a plan that are to be deleted.
+// anyLeftovers draws results for some of the leftovers that a plan deletes.
 func anyLeftovers(t *rapid.T, p retention.Plan) []ami.SnapshotResult {
 	var results []ami.SnapshotResult
 	for _, l := range p.Leftovers {
@@ -308,7 +308,8 @@ func TestSubjectCountsOnlyWhatIsConfirmed(t *testing.T) {
 				}
 			}
 		}
-		_, subject, _ := strings.Cut(digest.Subject(r), ": ") // Behind the cause, if it begins with one, and whose it is.
+		// Behind the cause, if it begins with one, and whose it is.
+		_, subject, _ := strings.Cut(digest.Subject(r), ": ")
 		claims := regexp.MustCompile(`[0-9] AMIs? removed`).MatchString(subject) && !r.DryRun
 		if claims != (n > 0) || claims && !strings.HasPrefix(subject, fmt.Sprint(n, " AMI")) {
 			t.Fatalf("%d confirmed, subject %q", n, subject)

@@ -154,7 +154,8 @@ func TestLeftoversComeBackWithTheRunThatLeftThem(t *testing.T) {
 		}
 		if len(phrases) > 0 {
 			text = "comes back with the AMIs of its run, as far as the Recycle Bin holds them:\n" + text
-			slack = "To bring them back: `" + strings.Join(phrases, "` and `") + "`" // Each can be copied by itself.
+			// Each can be copied by itself.
+			slack = "To bring them back: `" + strings.Join(phrases, "` and `") + "`"
 		}
 		for said, want := range map[string]string{digest.Full(r): text, string(digest.Slack(r)): slack} {
 			if !strings.Contains(said, want) || strings.Count(said, "ami-janitor undo") != len(c.undo) {

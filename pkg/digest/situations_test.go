@@ -146,7 +146,7 @@ func owned(owner string, v retention.Verdict) retention.Verdict {
 	return v
 }
 
-// announce is the verdict on an image whose removal is to be announced, so many days before.
+// announce is the verdict on an image whose removal will be announced, so many days before.
 func announce(n int, name string, days int, action retention.GraceAction) retention.Verdict {
 	v := stale(n, name)
 	v.Decision, v.Action, v.Due = retention.Mark, action, dayIn(days)
@@ -566,7 +566,7 @@ func addRecycleBin(all map[string]record.Run) {
 	all["stopped"] = newRun(false, record.NewRegion(p, ami.SweepResult{Outcomes: stopped, BinRead: true}, "Team"))
 }
 
-// held makes outcomes of a region of which the plan was not carried out, and the plan that says so.
+// held makes outcomes of a region whose plan was not carried out, and the plan that says so.
 func held(p retention.Plan, hold string, busy bool) (retention.Plan, []ami.Outcome) {
 	p.Hold, p.Busy = hold, busy
 	if busy {
@@ -722,7 +722,7 @@ func addRefusals(all map[string]record.Run) {
 	all["refused before"] = newRun(false, newRegion(plan("eu-west-1", many...), nil))
 }
 
-// unlooked are verdicts on images of which some lookups could not be completed.
+// unlooked are verdicts on images. Some lookups for them could not be completed.
 func unlooked(verdicts []retention.Verdict, gaps ...ami.Gap) []retention.Verdict {
 	for i := range verdicts {
 		verdicts[i].Gaps = gaps

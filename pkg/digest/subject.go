@@ -31,7 +31,8 @@ func Subject(of record.Run) string {
 	if head == "" {
 		head = r.whose() + ": "
 	} else {
-		head += cmp.Or(r.account(), "AMI Janitor") + ": " // The cause has taken the room of an alias.
+		// The cause has taken the room of an alias.
+		head += cmp.Or(r.account(), "AMI Janitor") + ": "
 	}
 	clauses := r.clauses()
 	for len(clauses) > 1 && len(head+strings.Join(clauses, ", ")) > subjectWidth {

@@ -25,7 +25,7 @@ type Account struct {
 	identity  object // What STS says.
 	home      string
 	now       func() time.Time
-	export    *export // Nil if the account directory is none of an export.
+	export    *export // Nil unless the account directory is the copy of an export.
 
 	mu       sync.Mutex
 	regions  map[string]*region
@@ -41,15 +41,17 @@ var _ http.Handler = (*Account)(nil)
 
 // region is what the account holds in one region.
 type region struct {
-	name         string
-	documents    map[string]*document // By file name; every known file has one.
-	gone         map[string]bool      // The ids of the images, snapshots and reports that have been removed.
-	lags         map[string]*lag      // By snapshot id.
-	reportTokens map[string]tokenUse  // By client token.
+	name      string
+	documents map[string]*document // By file name; every known file has one.
+	// The ids of the images, snapshots and reports that have been removed.
+	gone         map[string]bool
+	lags         map[string]*lag     // By snapshot id.
+	reportTokens map[string]tokenUse // By client token.
 	bin          binState
-	lacks        []string        // See Lacks; without the region.
-	notRead      []string        // See NotRead; without the region.
-	denied       map[string]bool // The actions that are refused, as service:action in lower case; nil if nobody says.
+	lacks        []string // See Lacks; without the region.
+	notRead      []string // See NotRead; without the region.
+	// The actions that are refused, as service:action in lower case; nil if nobody says.
+	denied map[string]bool
 }
 
 // lag is a snapshot that EC2 still believes to be in use by an image that is gone.

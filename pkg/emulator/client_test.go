@@ -82,9 +82,10 @@ func TestProtocol(t *testing.T) {
 	const scope = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20261123/us-east-1/%/aws4_request, SignedHeaders=host, Signature=0"
 	tests := []struct {
 		name, method, target, body string
-		service                    string // Empty: no signature. An action may follow, for X-Amz-Target.
-		status                     int
-		want                       string
+		// Empty: no signature. An action may follow, for X-Amz-Target.
+		service string
+		status  int
+		want    string
 	}{
 		{"POST", "POST", "/", "Action=DescribeImages&Version=2016-11-15", "ec2", 200, `<DescribeImagesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">`},
 		{"GET", "GET", "/?Action=DescribeRegions&Version=2016-11-15", "", "ec2", 200, "<regionName>us-east-1</regionName>"},

@@ -20,9 +20,10 @@ import (
 // them: a list of texts such as "ec2:DescribeFleets". The account refuses them. Those of the top
 // level are denied in each region that has no such file of its own.
 const (
-	deniedFile    = "denied.json"
-	exportFile    = "export.json" // What ami-janitor export says of its copy.
-	regionsFolder = "regions"     // A directory for each further region, like the one for the home region.
+	deniedFile = "denied.json"
+	exportFile = "export.json" // What ami-janitor export says of its copy.
+	// A directory for each further region, like the one for the home region.
+	regionsFolder = "regions"
 )
 
 // export is what the emulator needs to know of an export.
@@ -33,7 +34,7 @@ type export struct {
 	raw      []byte
 }
 
-// readExport returns what an export says of its copy; nil if the directory is none of an export.
+// readExport returns what an export says of its copy; nil if no export has written the directory.
 func readExport(files fs.FS) (*export, error) {
 	data, err := fs.ReadFile(files, exportFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -89,7 +90,8 @@ func readDenied(files fs.FS) (map[string]bool, error) {
 // denies reports whether an action is denied in the region. Where there is another name for it,
 // IAM's counts.
 func (r *region) denies(service, action string) bool {
-	names := map[string]string{"ListObjectsV2": "ListBucket", "HeadObject": "GetObject"} // Service Authorization Reference, Amazon S3.
+	// Service Authorization Reference, Amazon S3.
+	names := map[string]string{"ListObjectsV2": "ListBucket", "HeadObject": "GetObject"}
 	if name, ok := names[action]; ok && service == s3Service {
 		action = name
 	}

@@ -26,7 +26,9 @@ const lackingFile = "lacking.json"
 // anybody who asks the account. What further regions lack begins with "REGION/".
 func (a *Account) Lacks() []string {
 	if a.export != nil {
-		return nil // A complete export has read everything, or was refused it, which the account says when it is asked.
+		// A complete export has read everything, or was refused it, which the account says when it
+		// is asked.
+		return nil
 	}
 	return a.ofRegions(func(r *region) []string { return r.lacks })
 }
@@ -238,7 +240,8 @@ func decodedUTF16(file string, data []byte, order binary.ByteOrder) ([]byte, err
 		units[i] = order.Uint16(data[2*i:])
 	}
 	runes := utf16.Decode(units)
-	if len(data)%2 != 0 || !slices.Equal(utf16.Encode(runes), units) { // A half of a pair is decoded as something else.
+	// A half of a pair is decoded as something else.
+	if len(data)%2 != 0 || !slices.Equal(utf16.Encode(runes), units) {
 		return nil, fmt.Errorf("%s: begins as UTF-16, and is not all of that; write it again in UTF-8", file)
 	}
 	return []byte(string(runes)), nil
@@ -248,7 +251,8 @@ func decodedUTF16(file string, data []byte, order binary.ByteOrder) ([]byte, err
 // take the last of them.
 func repeated(data []byte) (at int, key string) {
 	p := &parser{data: data, decoder: json.NewDecoder(strings.NewReader(string(data)))}
-	open := []map[string]bool{nil} // The keys of each object that is open; nil for a list, and for the whole.
+	// The keys of each object that is open; nil for a list, and for the whole.
+	open := []map[string]bool{nil}
 	isKey := false
 	for {
 		at = p.next()
@@ -293,7 +297,7 @@ func miscased(o object, known []string) (key, meant string) {
 	return key, meant
 }
 
-// saveLacking writes lacking.json, or removes one that says nothing true any more.
+// saveLacking writes lacking.json, or removes one that no longer says anything true.
 func (r *region) saveLacking(dir string) error {
 	path := filepath.Join(dir, lackingFile)
 	missing := slices.DeleteFunc(slices.Clone(r.lacks), func(file string) bool { return !isFormat(file) })

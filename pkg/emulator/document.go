@@ -19,10 +19,10 @@ import (
 // reports to find.
 //
 // What is in the Recycle Bin is listed as the AWS CLI prints it, and beside that each entry has the
-// whole of what is to be restored: as Image or Snapshot, in the form of describe-images.json and
-// describe-snapshots.json. Its permissions stay in their own file. The rules are as GetRule prints
-// them: ListRules has neither their type nor their tags nor their status. A rule that is pending
-// has, as AvailableTime, when it is going to be in force; without one it stays pending.
+// whole of what a restore brings back: as Image or Snapshot, in the form of describe-images.json
+// and describe-snapshots.json. Its permissions stay in their own file. The rules are as GetRule
+// prints them: ListRules has neither their type nor their tags nor their status. A rule that is
+// pending has, as AvailableTime, when it is going to be in force; without one it stays pending.
 //
 // The files of other services are named after service and command. Where a command answers for one
 // thing at a time, the file is a JSON array of its answers. The references to images are derived
@@ -61,8 +61,9 @@ const (
 
 // format says how one file is laid out.
 type format struct {
-	file   string
-	list   string  // The top-level key of its list of objects; empty if the file is a single object.
+	file string
+	// The top-level key of its list of objects; empty if the file is a single object.
+	list   string
 	fields []field // Those of the objects that the file lists.
 	array  bool    // The file itself is a list of objects.
 
@@ -100,8 +101,8 @@ var formats = []format{
 	{file: referencesFile, list: "ImageReferences", fields: referenceFields},
 }
 
-// noEvidence are the files that cannot speak for keeping an image or a snapshot: where one is
-// missing there is nothing to judge, or nothing to bring back.
+// noEvidence are the files that never keep an image or a snapshot: where one is missing there is
+// nothing to judge, or nothing to bring back.
 var noEvidence = []string{identityFile, aliasesFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile}
 
 // object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here
@@ -110,9 +111,11 @@ type object = map[string]any
 
 // document is the content of one file: its list of objects, and whatever else stands beside it.
 type document struct {
-	items   []object
-	fields  object
-	damaged int      // The line of the first character of replacement, which stands where another one was lost; 0 if there is none.
+	items  []object
+	fields object
+	// The line of the first character of replacement, which stands where another one was lost; 0 if
+	// there is none.
+	damaged int
 	indexes *indexes // Of the items; nil until one is needed, or if they were changed past it.
 }
 
@@ -219,7 +222,8 @@ func (p *parser) field(d *document, key string) (err error) {
 	}
 	if key == nextToken {
 		if value == nil || value == "" {
-			return nil // The listing is complete. What Save writes is too, and needs no token to say so.
+			// The listing is complete. What Save writes is too, and needs no token to say so.
+			return nil
 		}
 		return placed(p.format.file, p.data, at, "is only a part of the listing: it has a NextToken")
 	}
@@ -359,7 +363,7 @@ func objects(o object, key string) []object {
 	return found
 }
 
-// child returns an object field; nil, which reads as an empty object, if it is none.
+// child returns an object field; nil, which reads as an empty object, if there is none.
 func child(o object, key string) object {
 	c, _ := o[key].(object)
 	return c

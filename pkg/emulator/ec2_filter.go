@@ -17,7 +17,7 @@ func (c *call) filter(items []object, paths map[string]string) ([]object, error)
 	return c.filterBy(items, func(name string) (func(object) []string, bool) { return finder(name, paths) })
 }
 
-// filterBy keeps the objects that match every Filter of the request, each of which has a function
+// filterBy keeps the objects that match every Filter of the request. Each Filter has a function
 // that finds its values.
 func (c *call) filterBy(items []object, find func(name string) (func(object) []string, bool)) ([]object, error) {
 	filters := members(c.Form, "Filter")

@@ -30,7 +30,7 @@ type binned struct {
 	prefix      string   // Of an id's value.
 	whole       string   // The field of an entry in the bin that has the whole resource.
 	shown       []string // What EC2 shows of a resource in the bin.
-	state       string   // That of a resource of which the bin has nothing but what EC2 shows.
+	state       string   // That of a resource when the bin has only what EC2 shows of it.
 
 	malformed, notFound string // EC2's error codes.
 }
@@ -58,10 +58,12 @@ type binSettings struct {
 
 // binState is what the account directory cannot say of one region's Recycle Bin.
 type binState struct {
-	unlisted map[string]int       // How many listings have to begin until one shows a resource, by id.
+	// How many listings have to begin until one shows a resource, by id.
+	unlisted map[string]int
 	tagged   map[string]time.Time // When a tag was given its value, by tagOf.
 	pending  map[string]restoring // The images that are being restored, by id.
-	exits    map[string]time.Time // When the first of what is in the bin leaves it, by file; unknown if it has no entry.
+	// When the first of what is in the bin leaves it, by file; unknown if it has no entry.
+	exits map[string]time.Time
 }
 
 // restoring is an image that has left the Recycle Bin, and is pending yet.
@@ -158,7 +160,7 @@ func (s *binState) expect(b binned, entry object) {
 	}
 }
 
-// forget removes what is left of a resource that is gone for good.
+// forget removes the last data of a resource that is gone for good.
 func (r *region) forget(b binned, id string) {
 	r.gone[id] = true
 	delete(r.documents[b.permissions].fields, id)
@@ -334,7 +336,7 @@ func (c *call) notInBin(b binned, id string) error {
 }
 
 // restoreImageFromRecycleBin restores an image with its tags, its permissions and its launch data;
-// disabled, if it was. All its snapshots have to be there: AWS says that they are to be restored
+// disabled, if it was. All its snapshots have to be there: AWS says that they must be restored
 // first (Amazon EBS User Guide, "Restore AMIs from the Recycle Bin"), and not how the call fails if
 // they are not.
 func restoreImageFromRecycleBin(c *call) (object, error) {

@@ -195,7 +195,7 @@ func (f field) names() []string {
 	return names
 }
 
-// listFault looks at every entry. Unlike a field, an entry cannot be absent: null is none.
+// listFault looks at every entry. Unlike a field, an entry cannot be absent: null is no entry.
 func (f field) listFault(list []any) string {
 	for i, value := range list {
 		if fault := f.entryFault(value); fault != "" {

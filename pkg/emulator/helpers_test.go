@@ -64,8 +64,8 @@ func ec2Client(client emulator.Doer) *ec2.Client { return ec2.NewFromConfig(conf
 func snsClient(client emulator.Doer) *sns.Client { return sns.NewFromConfig(config(client)) }
 func stsClient(client emulator.Doer) *sts.Client { return sts.NewFromConfig(config(client)) }
 
-// code is the error code AWS answered with: empty for a success, and the whole error if it is none
-// of AWS's.
+// code is the error code AWS answered with: empty for a success, and the whole error if it is not
+// one of AWS's.
 func code(err error) string {
 	if err == nil {
 		return ""

@@ -12,9 +12,10 @@ var indexed = []string{"ImageId", "SnapshotId", mappedPath}
 // indexes find the objects of a document by what is at a path. They are made when they are needed
 // first, and an account of many images needs them: each of its removals finds half a dozen things.
 type indexes struct {
-	numbers []int                       // Those of the document's items, ascending.
-	next    int                         // The number of the next item.
-	byPath  map[string]map[string][]int // The numbers of the items, ascending, by path and by value.
+	numbers []int // Those of the document's items, ascending.
+	next    int   // The number of the next item.
+	// The numbers of the items, ascending, by path and by value.
+	byPath map[string]map[string][]int
 }
 
 // with returns the objects of the document that have a value at a path, in their order. A path that

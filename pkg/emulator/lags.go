@@ -21,7 +21,7 @@ type Lags struct {
 
 	// Authorization is how long it takes at most until IAM sees the tag on a resource that has just
 	// got it. It takes another time for each resource. Until then the action is refused with
-	// UnauthorizedOperation; for a snapshot that is to be deleted with its image, a successful
+	// UnauthorizedOperation; for a snapshot that the call deletes with its image, a successful
 	// DeregisterImage answers "missing-permissions".
 	Authorization time.Duration
 
@@ -48,8 +48,8 @@ type change struct {
 	before object // What it was; nil if it was not there.
 }
 
-// remember is to be called before a request is carried out, and what it returns afterwards: it
-// notes what the request has changed.
+// remember must be called before a request is carried out, and what it returns afterwards: it notes
+// what the request has changed.
 func (a *Account) remember(q Request) func() {
 	r := a.regions[q.Region]
 	if a.history == nil || r == nil || q.Service != "ec2" || IsRead(q.Action) {

@@ -10,7 +10,8 @@ import (
 // paging is how an action pages.
 type paging struct {
 	least, most int // The bounds of MaxResults, or MaxRecords.
-	usual       int // The size of a page when MaxResults is not given; zero if there are no pages then.
+	// The size of a page when MaxResults is not given; zero if there are no pages then.
+	usual int
 }
 
 // page returns one page of a listing and the token of the next, empty on the last. A long listing
@@ -38,7 +39,8 @@ func page[T any](c *call, all []T, limits paging) ([]T, string, error) {
 // pageSize is how much the request wants at most. Zero, where it may be asked for, is as if it were
 // not.
 func (c *call) pageSize(limits paging, all int) (int, error) {
-	asked := cmp.Or(c.text("MaxResults"), c.text("MaxRecords")) // Auto Scaling has another name for it.
+	// Auto Scaling has another name for it.
+	asked := cmp.Or(c.text("MaxResults"), c.text("MaxRecords"))
 	size, err := strconv.Atoi(asked)
 	switch {
 	case asked != "" && (err != nil || size < limits.least || size > limits.most):

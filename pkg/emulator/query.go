@@ -25,8 +25,9 @@ const MessagesPath = "/_ami-janitor/messages"
 type Request struct {
 	Service string // As in the request's signature: "ec2", "sns", "sts" ….
 	Region  string
-	Action  string     // For example "DescribeImages".
-	Form    url.Values // The parameters. Those of a JSON request are spelled as in a query: Names.1, Names.2 ….
+	Action  string // For example "DescribeImages".
+	// The parameters. Those of a JSON request are spelled as in a query: Names.1, Names.2 ….
+	Form url.Values
 }
 
 // Inspect reads what a request asks for, and restores its body. Service and region are those it is
@@ -190,11 +191,12 @@ const (
 
 // service is one emulated AWS service.
 type service struct {
-	name      string // As in a signature's scope.
-	protocol  protocol
-	version   string // The API version, as in a request's Version.
-	namespace string // Of the answers' XML; that of JSON actions stands before their names, in X-Amz-Target.
-	denied    string // The error code for want of a permission.
+	name     string // As in a signature's scope.
+	protocol protocol
+	version  string // The API version, as in a request's Version.
+	// Of the answers' XML; that of JSON actions stands before their names, in X-Amz-Target.
+	namespace string
+	denied    string // The error code if a permission is missing.
 	invalid   string // The error code for a parameter's value that is out of bounds.
 	actions   map[string]action
 }
@@ -246,7 +248,7 @@ func serviceNamed(name string) service {
 	return services[0]
 }
 
-// Forbidden is the error for want of a permission, in the words of the request's service.
+// Forbidden is the error if a permission is missing, in the words of the request's service.
 func (q Request) Forbidden() *Error { return serviceNamed(q.Service).forbidden() }
 
 func (s service) forbidden() *Error {

@@ -67,7 +67,7 @@ func (a *Account) saveRecords(dir string) error {
 	return nil
 }
 
-// removeOthers removes the files under a folder that are none of the objects.
+// removeOthers removes the files under a folder that are not among the objects.
 func removeOthers(root string, objects map[string]*stored) error {
 	var others []string
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {

@@ -168,7 +168,8 @@ var timestamps = map[string]bool{
 // ec2Name is the name of a member on EC2's wire, given its path: "Images.ImageId" is imageId, and
 // the list "Images.Tags" is tagSet.
 func ec2Name(path string, isList bool) string {
-	path = strings.Replace(path, "LaunchSpecifications.", "LaunchSpecification.", 1) // A spot fleet's are those of a spot request.
+	// A spot fleet's are those of a spot request.
+	path = strings.Replace(path, "LaunchSpecifications.", "LaunchSpecification.", 1)
 	for rest, more := path, true; more; _, rest, more = strings.Cut(rest, ".") {
 		if name, ok := ec2Names[rest]; ok {
 			return name
@@ -316,7 +317,8 @@ func (w *writer) content(path string, value any) (string, bool) {
 // instant reads what the AWS CLI prints for a timestamp: RFC 3339 with any offset, or epoch
 // seconds.
 func instant(s string) (time.Time, bool) {
-	if seconds, err := strconv.ParseFloat(s, 64); err == nil && seconds >= 0 && seconds < 253402300800 { // The year 10000.
+	// The bound is the year 10000.
+	if seconds, err := strconv.ParseFloat(s, 64); err == nil && seconds >= 0 && seconds < 253402300800 {
 		return time.UnixMilli(int64(seconds * 1000)).UTC(), true
 	}
 	t, err := time.Parse(time.RFC3339, s)

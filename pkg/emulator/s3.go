@@ -266,7 +266,7 @@ func (c *s3Call) takes(name string) bool {
 	}
 }
 
-// isS3Header reports whether a header is none of S3's own, or one that is emulated.
+// isS3Header reports whether a header is not one of S3's own, or is emulated.
 func isS3Header(name string) bool {
 	switch name {
 	case "X-Amz-Checksum-Mode", "X-Amz-Content-Sha256", "X-Amz-Date", "X-Amz-Decoded-Content-Length",
@@ -305,7 +305,7 @@ func preconditionFailed() error {
 	return &Error{http.StatusPreconditionFailed, "PreconditionFailed", "At least one of the pre-conditions you specified did not hold"}
 }
 
-// matchesETag reports whether an ETag is among those of a condition, of which "*" means any.
+// matchesETag reports whether an ETag is among those of a condition; "*" means any.
 func matchesETag(condition, etag string) bool {
 	for one := range strings.SplitSeq(condition, ",") {
 		one = strings.TrimSpace(one)

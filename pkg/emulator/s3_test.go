@@ -243,7 +243,8 @@ func TestListingsGoByUTF8AndInPages(t *testing.T) {
 	for _, key := range all {
 		must[*s3.PutObjectOutput](t)(put(t, client, key, ""))
 	}
-	slices.Sort(all) // Go's order of strings is that of their UTF-8 bytes; in UTF-16, an emoji came first.
+	// Go's order of strings is that of their UTF-8 bytes; in UTF-16, an emoji came first.
+	slices.Sort(all)
 	list := func(in s3.ListObjectsV2Input) (keys, prefixes []string, pages int) {
 		in.Bucket = aws.String(records)
 		for p := s3.NewListObjectsV2Paginator(client, &in); p.HasMorePages(); pages++ {

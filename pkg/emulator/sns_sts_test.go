@@ -111,7 +111,8 @@ func TestPublished(t *testing.T) {
 	}
 	want := []emulator.Message{
 		{TopicARN: topic, Subject: "s", Message: "<é>\r\n", Attributes: map[string]string{"kind": "digest"}},
-		{TopicARN: topic, Message: `{"default":"d"}`, MessageStructure: "json"}, // SNS drops the attributes.
+		// SNS drops the attributes.
+		{TopicARN: topic, Message: `{"default":"d"}`, MessageStructure: "json"},
 	}
 	equal(t, "published", a.Published(), want)
 

@@ -36,7 +36,7 @@ func describeParameters(c *call) (object, error) {
 	return listing("Parameters", parameters, token), err
 }
 
-// parameters are those that are described, and those of the account's own of which its directory
+// parameters are those that are described, and those of the account's own for which its directory
 // has nothing but a value.
 func (c *call) parameters() []object {
 	values, described := map[string]object{}, map[string]bool{}
@@ -94,7 +94,7 @@ var comparisons = map[string]func(have, wanted string) bool{
 
 // getParameters shows parameters with their values in alphabetical order (AWS Systems Manager API
 // Reference, GetParameters), whatever the order of the request, and names those that are not there.
-// One of which the account directory has no value is shown without one.
+// One without a value in the account directory is shown without one.
 func getParameters(c *call) (object, error) {
 	names := c.list("Names")
 	if len(names) == 0 || len(names) > maxParameterNames {
@@ -133,7 +133,8 @@ func (c *call) shown(entry object, selector string) object {
 	}
 	if text(shown, "Type") == "SecureString" && !c.flag("WithDecryption") {
 		sum := sha256.Sum256([]byte(text(shown, "Value")))
-		shown["Value"] = base64.StdEncoding.EncodeToString(sum[:]) // Nobody can read it, as a ciphertext of KMS.
+		// Nobody can read it, as a ciphertext of KMS.
+		shown["Value"] = base64.StdEncoding.EncodeToString(sum[:])
 	}
 	return shown
 }
@@ -161,7 +162,7 @@ func (c *call) parameter(name, selector string) object {
 	return nil
 }
 
-// described finds a parameter that is described, and of which the account directory has no value.
+// described finds a parameter that is described, and has no value in the account directory.
 // It is there, so that SSM would show one; nobody knows which.
 func (c *call) described(name string) object {
 	for _, parameter := range c.region.items(parametersFile) {

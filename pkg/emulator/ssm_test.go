@@ -191,7 +191,7 @@ func TestParametersAndFaults(t *testing.T) {
 	const action = "GetParameters"
 	tests := map[string]struct {
 		fault  func(emulator.Doer) emulator.Doer
-		code   string // "?" for an error that is none of AWS's.
+		code   string // "?" for an error that is not one of AWS's.
 		status int
 		calls  int
 	}{

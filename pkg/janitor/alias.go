@@ -10,8 +10,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// aliasPatience is how long a run looks for the account's alias, beside the rest.
-const aliasPatience = 3 * time.Second
+// aliasTimeout is how long a run looks for the account's alias, beside the rest.
+const aliasTimeout = 3 * time.Second
 
 // accountAlias is what IAM allows (IAM User Guide, "Your AWS account ID and its alias").
 var accountAlias = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]$`)
@@ -19,7 +19,7 @@ var accountAlias = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]$`)
 // readAlias begins to ask for the account's alias, and returns what waits for it. The alias is
 // empty if there is none, or if it is not known: it is only shown.
 func (j *Janitor) readAlias(ctx context.Context) (alias func() string) {
-	ctx, cancel := context.WithTimeout(ctx, aliasPatience)
+	ctx, cancel := context.WithTimeout(ctx, aliasTimeout)
 	read := make(chan string, 1)
 	go func() {
 		out, err := wire.IAM(j.AWS).ListAccountAliases(ctx, &iam.ListAccountAliasesInput{})

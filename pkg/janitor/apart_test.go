@@ -52,7 +52,7 @@ func lives() world {
 }
 
 // What is shared, or was taken by hand long before, stays when its image goes, and is told of with
-// its size and the command that deletes it. Only what is to be deleted is asked about.
+// its size and the command that deletes it. Only what will be deleted is asked about.
 func TestSnapshotsWithALifeOfTheirOwn(t *testing.T) {
 	for _, dry := range []bool{true, false} {
 		account := lives().load(t)
@@ -102,7 +102,8 @@ func TestSnapshotsWithALifeOfTheirOwn(t *testing.T) {
 
 // unwrapped is a text without its line breaks.
 func unwrapped(text string) string {
-	return strings.Join(strings.Fields(strings.ReplaceAll(text, " \\\n", " ")), " ") // A long command goes on after a backslash.
+	// A long command goes on after a backslash.
+	return strings.Join(strings.Fields(strings.ReplaceAll(text, " \\\n", " ")), " ")
 }
 
 // snapshotResults are what became of snapshots, by id.
@@ -118,9 +119,9 @@ func snapshotResults(record record.Run) map[string]ami.SnapshotResult {
 	return results
 }
 
-// With whom one snapshot is shared may not be known, or that of none. Its images stay for want of
-// proof, and so does what they share with others; the digest says so, once, with what to allow. No
-// snapshot is left behind for that.
+// With whom one snapshot is shared may not be known, or that of none. Its images stay because proof
+// is missing, and so does what they share with others; the digest says so, once, with what to
+// allow. No snapshot is left behind for that.
 func TestSharingThatIsNotKnown(t *testing.T) {
 	const stays = "stale AMI%s stayed: a lookup failed, so non-use is not proven. What to do: Allow ec2:DescribeSnapshotAttribute to the role"
 	for name, c := range map[string]struct {

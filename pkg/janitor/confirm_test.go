@@ -85,10 +85,11 @@ func TestAnnouncementsAreAskedAbout(t *testing.T) {
 	}
 }
 
-// Who has seen that an image is to be announced has not seen that it goes: should its day come
+// Who has seen that an image will be announced has not seen that it goes: should its day come
 // while the person thinks, the question is asked again.
 func TestAnAnnouncementIsNotARemovalThatWasSeen(t *testing.T) {
-	account := world{images: []object{image(1, 400, 0)}}.load(t) // Without snapshots, which would be asked about for themselves.
+	// Without snapshots, which would be asked about for themselves.
+	account := world{images: []object{image(1, 400, 0)}}.load(t)
 	const earlier = "20261109T020000Z-abcdef"
 	records, today := t.TempDir(), now.Format(time.DateOnly)
 	j := newJanitor(t, account.Client(), settings{"GRACE": "14d", "RECORDS": records})
@@ -181,7 +182,7 @@ func TestALeftoverThatNobodyHasSeenIsAskedAbout(t *testing.T) {
 	}
 }
 
-// Where nothing is to be removed nor announced, nobody is asked.
+// Where nothing would be removed or announced, nobody is asked.
 func TestNobodyIsAskedAboutNothing(t *testing.T) {
 	const earlier = "20261110T020000Z-abcdef"
 	for name, w := range map[string]world{

@@ -45,7 +45,7 @@ func (j *Janitor) lookUp(
 	return evidence, asked
 }
 
-// lookups says what is to be looked up, by region.
+// lookups says what must be looked up, by region.
 func (j *Janitor) lookups(survey survey, candidates map[string][]ami.Image, unattached map[string]retention.Unattached) map[string]usage.Lookup {
 	originals := originalsOf(survey, candidates)
 	lookups := map[string]usage.Lookup{}
@@ -124,7 +124,7 @@ func originalsOf(survey survey, candidates map[string][]ami.Image) map[string][]
 
 // askSharing adds to the evidence with whom the snapshots are shared that plans delete, and reports
 // whether it had not asked about some of them before. It takes one call for each, so that only
-// these are asked about. If no more are to be, it notes that instead.
+// these are asked about. If it must ask about no more, it notes that instead.
 func (j *Janitor) askSharing(ctx context.Context, evidence map[string]ami.Evidence, plans []retention.Plan, noMore bool) bool {
 	unasked, regions := map[string][]string{}, []string{}
 	for i := range plans {

@@ -58,12 +58,12 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 	}
 	explanations := make([]digest.Explanation, len(found))
 	for i, at := range found {
-		history, deeds, err := j.past(ctx, survey, at)
+		history, actions, err := j.past(ctx, survey, at)
 		if err != nil {
 			missing = append(missing, err)
 		}
 		if at.gone {
-			explanations[i] = j.explainGone(ctx, survey, at, history, deeds)
+			explanations[i] = j.explainGone(ctx, survey, at, history, actions)
 			continue
 		}
 		explained, _ := account.Explain(evidence, at.region, at.image.ID)

@@ -158,7 +158,7 @@ func TestWhatSourcesSay(t *testing.T) {
 	}
 }
 
-// readBy are the actions of which one is enough to leave a source in doubt.
+// readBy are the actions by source: one that fails is enough to leave the source in doubt.
 var readBy = map[string][]string{
 	"references": {"DescribeImageReferences"}, "instances": {"DescribeInstances"}, "launch-templates": {"DescribeLaunchTemplates"},
 	"launch-configurations": {"DescribeLaunchConfigurations"}, "auto-scaling-groups": {"DescribeAutoScalingGroups"}, "spot-fleets": {"DescribeSpotFleetRequests"},

@@ -93,7 +93,7 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 	return run
 }
 
-// plan is what is to be done.
+// plan is what a run will do.
 type plan struct {
 	survey
 	regions []retention.Plan

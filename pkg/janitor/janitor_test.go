@@ -369,9 +369,11 @@ func TestTheOrderOfInputDoesNotMatter(t *testing.T) {
 	w.snapshots = []object{
 		{"SnapshotId": snapshotID(1), "OwnerId": accountID, "VolumeSize": 5, "Tags": []object{{"Key": "a", "Value": "1"}, {"Key": "ami-janitor:keep", "Value": ""}}},
 		{"SnapshotId": snapshotID(3), "OwnerId": accountID, "VolumeSize": 7},
-		{"SnapshotId": snapshotID(3), "OwnerId": accountID, "VolumeSize": 9}, // Listed twice, with two faces.
+		// Listed twice, with two faces.
+		{"SnapshotId": snapshotID(3), "OwnerId": accountID, "VolumeSize": 9},
 	}
-	w.images = append(w.images, image(1, 400, 300, 1, 2), image(7, 501, 0, 8, 9)) // The first the same again, the second with another face.
+	// The first the same again, the second with another face.
+	w.images = append(w.images, image(1, 400, 300, 1, 2), image(7, 501, 0, 8, 9))
 	var first []byte
 	for seed := range uint64(20) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -473,8 +475,7 @@ func TestCallsOfALargeAccount(t *testing.T) {
 	}
 }
 
-// inUse is a world with several pages of whatever may name an image, none of which names a stale
-// one.
+// inUse is a world with several pages of whatever may name an image. None names a stale one.
 func inUse(w world) world {
 	fresh := imageID(2000)
 	w.reservations, w.versions = nil, nil
@@ -513,7 +514,7 @@ func large(images, snapshots, candidates int) world {
 }
 
 // BenchmarkCalls counts the calls of a run by action, for accounts of 2,500 images and as many
-// snapshots, of which 120 are stale.
+// snapshots. 120 of the images are stale.
 func BenchmarkCalls(b *testing.B) {
 	plain := large(2500, 2500, 120)
 	for _, c := range []struct {

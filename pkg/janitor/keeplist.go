@@ -15,7 +15,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// readKeepList reads the keep list, if there is to be one.
+// readKeepList reads the keep list, if the configuration names one.
 func (j *Janitor) readKeepList(ctx context.Context) (retention.KeepList, error) {
 	location := j.Config.KeepList
 	if location == "" {

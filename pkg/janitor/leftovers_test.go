@@ -216,8 +216,8 @@ func TestASnapshotOfAnImageThatIsStillListed(t *testing.T) {
 	}
 }
 
-// The books of a run are closed by none of another account, which finds nothing of what that run
-// has left.
+// The journal of a run is not closed by a run of another account, which finds nothing of what that
+// run has left.
 func TestLeftoversOfAnotherAccount(t *testing.T) {
 	kept := tagged(object{"SnapshotId": snapshotID(2), "OwnerId": accountID, "State": "completed", "VolumeSize": 10}, "ami-janitor:keep", "yes")
 	records := settings{"RECORDS": t.TempDir()}
@@ -268,7 +268,8 @@ func TestASnapshotInTheBinOfAnImageThatMayBeGone(t *testing.T) {
 		l.account.KeepRemoved(30)
 		l.save()
 		l.wrap = func(next emulator.Doer) emulator.Doer {
-			next = disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now") // So that the books stay open.
+			// So that the journal stays open.
+			next = disturb.Fail(next, "DeleteSnapshot", nil, 400, "OperationNotPermitted", "not now")
 			isTried := false
 			return on(next, func(q emulator.Request, _ int) bool {
 				isFirst := q.Action == "DeregisterImage" && q.Form.Get("ImageId") == imageID(1)

@@ -105,7 +105,7 @@ func TestManyParameters(t *testing.T) {
 }
 
 // More candidates than can be looked up in half of the time are no failure of a lookup. The digest
-// says what helps, and counts them among what is left.
+// says what helps, and counts them among the images left.
 func TestMoreCandidatesThanTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		record, _, _ := pacedRun(t, stale(1200), settings{"KEEP_NEWEST": "0", "MAX_DEREGISTRATIONS": "10"}, 50*time.Millisecond, 100*time.Second)
@@ -134,7 +134,8 @@ func TestMoreSnapshotsThanTime(t *testing.T) {
 		slow := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 			if q, err := emulator.Inspect(r); err == nil && q.Action == sharingOfSnapshots {
 				select {
-				case <-time.After(25 * time.Second): // Some are asked at once, and answered before 45 seconds. The others are not.
+				// Some are asked at once, and answered before 45 seconds. The others are not.
+				case <-time.After(25 * time.Second):
 				case <-r.Context().Done():
 					return nil, r.Context().Err()
 				}

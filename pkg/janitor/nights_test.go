@@ -28,15 +28,17 @@ import (
 // life is an account over many nights. It is saved after each run and loaded before the next, as
 // rehearse does with --state-out and --account.
 type life struct {
-	t        *testing.T
-	dir      string
-	records  string // A directory for the records of runs that announce, unless RECORDS names another place.
+	t   *testing.T
+	dir string
+	// A directory for the records of runs that announce, unless RECORDS names another place.
+	records  string
 	settings settings
 	wrap     func(emulator.Doer) emulator.Doer // Nil for none; a fault of this night.
 	at       time.Time                         // Of the last run.
 	clock    func() time.Time                  // Nil if the time stands still in a run.
 	account  *emulator.Account                 // As the last run left it.
-	changing sync.RWMutex                      // Held while the account is changed in the middle of a run.
+	// Held while the account is changed in the middle of a run.
+	changing sync.RWMutex
 }
 
 func live(t *testing.T, w world, s settings) *life {
@@ -472,7 +474,8 @@ func TestADoubtOnTheDueDay(t *testing.T) {
 	l.real(0)
 	l.wrap = func(next emulator.Doer) emulator.Doer {
 		return on(next, func(q emulator.Request, _ int) bool {
-			if isRead(q.Action) && !strings.HasPrefix(q.Action, "List") { // Nobody has asked for the Recycle Bin.
+			// Nobody has asked for the Recycle Bin.
+			if isRead(q.Action) && !strings.HasPrefix(q.Action, "List") {
 				actions[q.Action]++
 			}
 			return false

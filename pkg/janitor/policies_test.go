@@ -130,7 +130,8 @@ func TestFactsCountForEveryPolicy(t *testing.T) {
 			l.settings = a
 			announced := l.run(night(0), false).Run
 			fact(l)
-			if l.state(1) == "disabled" && name == "in use" { // Somebody else sees it as disabled, and looks up nothing.
+			// Somebody else sees it as disabled, and looks up nothing.
+			if l.state(1) == "disabled" && name == "in use" {
 				l.image(1, func(o object) { o["State"] = "available" })
 			}
 			l.settings = b
@@ -194,7 +195,7 @@ func TestWhatIsTakenBackIsAskedAbout(t *testing.T) {
 	}
 }
 
-// Tags are claims. What no record bears out has no image enabled, un-deprecated or removed, and is
+// Tags are claims. What no record confirms has no image enabled, un-deprecated or removed, and is
 // told of.
 func TestForgedAnnouncements(t *testing.T) {
 	const run = "20261105T020000Z-abcdef"
@@ -245,13 +246,13 @@ func TestForgedAnnouncements(t *testing.T) {
 	}
 }
 
-// An announcement that no record bears out is told of, with what to do.
+// An announcement that no record confirms is told of, with what to do.
 func TestAForgedAnnouncementIsTold(t *testing.T) {
 	w := world{images: []object{with(with(image(1, 400, 300, 1), "State", "disabled"), "Tags", []object{{"Key": "ami-janitor:disabled", "Value": "x"}})}}
 	for what, s := range map[string]settings{"RECORDS": {}, "delete-tags": {"RECORDS": t.TempDir()}} {
 		record := newJanitor(t, w.load(t).Client(), s).Run(t.Context(), "20261123T020000Z-aaaaaa", false)
 		text := onOneLine(record)
-		if !strings.HasPrefix(text, "1 stale AMI stayed: each carries tags of an announcement that no record bears out.") || !strings.Contains(text, what) || strings.Contains(text, "objection heard") {
+		if !strings.HasPrefix(text, "1 stale AMI stayed: each carries tags of an announcement that no record confirms.") || !strings.Contains(text, what) || strings.Contains(text, "objection heard") {
 			t.Errorf("%s: it says\n%s", what, text)
 		}
 	}
@@ -260,7 +261,7 @@ func TestAForgedAnnouncementIsTold(t *testing.T) {
 // Forged records, and two tags, delete no snapshot: what a run has left undone it had planned, and
 // the snapshot says the same.
 func TestAForgedLeftover(t *testing.T) {
-	const forged, ghost = "20261121T020000Z-010203", "ami-0fffffffffffffff1"
+	const forged, missingImage = "20261121T020000Z-010203", "ami-0fffffffffffffff1"
 	for name, test := range map[string]struct {
 		description string
 		planned     []string
@@ -268,15 +269,15 @@ func TestAForgedLeftover(t *testing.T) {
 	}{
 		"never an image's":      {"payroll database, 2025 (legal hold)", []string{snapshotID(9)}, false},
 		"another image's":       {"Created by CreateImage(i-0123456789abcdef0) for " + imageID(1), []string{snapshotID(9)}, false},
-		"not in the plan":       {"Created by CreateImage(i-0123456789abcdef0) for " + ghost, []string{}, false},
-		"planned, and it's own": {"Created by CreateImage(i-0123456789abcdef0) for " + ghost, []string{snapshotID(9)}, true},
+		"not in the plan":       {"Created by CreateImage(i-0123456789abcdef0) for " + missingImage, []string{}, false},
+		"planned, and it's own": {"Created by CreateImage(i-0123456789abcdef0) for " + missingImage, []string{snapshotID(9)}, true},
 	} {
 		records := t.TempDir()
 		for path, document := range map[string]object{
 			"account.json": {"account": accountID},
-			"runs/" + forged + "/plan-us-east-1.json":              {"run": forged, "region": "us-east-1", "account": accountID, "at": "2026-11-21T02:00:00Z", "declared": []object{{"imageId": ghost, "snapshotIds": test.planned}}},
-			"unfinished/us-east-1/" + forged:                       {"run": forged, "region": "us-east-1"},
-			"removals/us-east-1/" + ghost + "/" + forged + ".json": {"run": forged, "region": "us-east-1", "imageId": ghost, "declaredSnapshotIds": []string{snapshotID(9)}, "status": "attempted", "snapshots": []object{}},
+			"runs/" + forged + "/plan-us-east-1.json":                     {"run": forged, "region": "us-east-1", "account": accountID, "at": "2026-11-21T02:00:00Z", "declared": []object{{"imageId": missingImage, "snapshotIds": test.planned}}},
+			"unfinished/us-east-1/" + forged:                              {"run": forged, "region": "us-east-1"},
+			"removals/us-east-1/" + missingImage + "/" + forged + ".json": {"run": forged, "region": "us-east-1", "imageId": missingImage, "declaredSnapshotIds": []string{snapshotID(9)}, "status": "attempted", "snapshots": []object{}},
 		} {
 			data, err := json.Marshal(document)
 			path = filepath.Join(records, filepath.FromSlash(path))
@@ -341,7 +342,8 @@ func TestAnAnnouncementThatIsWrittenBack(t *testing.T) {
 			for key, value := range announced {
 				l.setTag(1, key, value)
 			}
-			l.image(1, func(o object) { o["State"] = "disabled" }) // By somebody else, and on purpose.
+			// By somebody else, and on purpose.
+			l.image(1, func(o object) { o["State"] = "disabled" })
 			l.want(8, l.real(8), "keep", "unrecorded")
 			if l.state(1) != "disabled" || !maps.Equal(l.tags(1), announced) {
 				t.Errorf("it is %s, with %v", l.state(1), l.tags(1))

@@ -67,7 +67,7 @@ func removed(record record.Run) (ids []string) {
 }
 
 // The worst of the traps: whatever goes wrong with the reads, no more is removed than without a
-// fault, and the record says what is left.
+// fault, and the record says which images and snapshots are left.
 func TestFaultsOfReadsNeverRemoveMore(t *testing.T) {
 	t.Parallel()
 	kinds := slices.Sorted(maps.Keys(readFaults))
@@ -75,7 +75,8 @@ func TestFaultsOfReadsNeverRemoveMore(t *testing.T) {
 		account := mixed().load(t)
 		run(t, account.Client(), nil, false)
 		reads := slices.DeleteFunc(slices.Sorted(maps.Keys(callsOf(account))), func(action string) bool { return !isRead(action) })
-		reads = append(reads, "DescribeImageAttribute", "DescribeImageReferences", "DescribeImages") // Of which there are several calls.
+		// There are several calls of each.
+		reads = append(reads, "DescribeImageAttribute", "DescribeImageReferences", "DescribeImages")
 		rapid.Check(inBubble{t}, func(t *rapid.T) {
 			w := anyWorld(t)
 			whole := w.load(t)

@@ -270,7 +270,8 @@ func TestARunThatWakesUpBeforeItTakesTagsOff(t *testing.T) {
 			}, func(emulator.Doer, *http.Request) (*http.Response, error) { return nil, io.ErrUnexpectedEOF })
 		}
 		l.real(0)
-		l.setTag(3, "ami-janitor:run", "") // It reads as restored, and is unmarked before the others.
+		// It reads as restored, and is unmarked before the others.
+		l.setTag(3, "ami-janitor:run", "")
 		var slept atomic.Int64
 		l.clock = func() time.Time { return night(1).Add(time.Duration(slept.Load())) }
 		var other record.Run
@@ -292,7 +293,7 @@ func TestARunThatWakesUpBeforeItTakesTagsOff(t *testing.T) {
 
 // Between two attempts at a removal so much time may pass that another run takes over: the machine
 // sleeps, for less than anybody would call a standstill, or EC2 throttles for long. The first one
-// gives signs of life, or leaves what it has begun to the other one.
+// sends heartbeats, or leaves what it has begun to the other one.
 func TestAttemptsThatTakeLong(t *testing.T) {
 	for name, c := range map[string]struct {
 		before, between time.Duration // The first attempt, and from one to the next.
@@ -365,7 +366,8 @@ func TestTwoRunsThatDeclareTheSame(t *testing.T) {
 		account.KeepRemoved(30)
 		var records [2]record.Run
 		var both sync.WaitGroup
-		for i, declares := range []time.Duration{time.Second, 4 * time.Second} { // When they do; the first one then takes long to look.
+		// When they do; the first one then takes long to look.
+		for i, declares := range []time.Duration{time.Second, 4 * time.Second} {
 			isDeclared := false
 			slow := on(account.Client(), func(q emulator.Request, _ int) bool {
 				isDeclared = isDeclared || q.Action == "CreateTags"
@@ -461,7 +463,8 @@ func TestASecondLookThatFails(t *testing.T) {
 					}
 					again := false
 					doer := on(account.Client(), func(q emulator.Request, _ int) bool {
-						again = again || q.Action == "CreateTags" // The declaration comes before the second look.
+						// The declaration comes before the second look.
+						again = again || q.Action == "CreateTags"
 						return again && q.Action == action
 					}, fault)
 					record := run(t, doer, s, false)
@@ -633,7 +636,8 @@ func TestTwoRunsAtTheSameTime(t *testing.T) {
 					checkRecord(t, record, 100)
 					first, second := other.Totals, record.Totals
 					if moment == "DeregisterImage" {
-						first, second = second, first // It has declared what it removes before the other one looks.
+						// It has declared what it removes before the other one looks.
+						first, second = second, first
 					}
 					if first.Deregistered != 20 || second.Deregistered != 0 || second.Skipped+second.Kept != 20 || record.Failed() || other.Failed() {
 						t.Errorf("one: %+v; other: %+v", record.Totals, other.Totals)
@@ -786,7 +790,7 @@ var uses = map[string]func(n int, here, there *world, region string){
 }
 
 // Over the whole run: whatever uses an image, in whatever region, whatever cannot be read, with
-// time of grace or without, with several nights or one: it is not removed. Without any fault all
+// a grace period or without, with several nights or one: it is not removed. Without any fault all
 // that nothing uses goes.
 func TestNothingInUseIsEverRemoved(t *testing.T) {
 	t.Parallel()
@@ -851,7 +855,9 @@ func TestNothingInUseIsEverRemoved(t *testing.T) {
 					gone[id] = true
 					if kind := used[id]; kind != "" && (kind != "being shared" || s["SHARED_IMAGES"] == "keep") {
 						if texts[id] && janitor.Err(record) != nil {
-							continue // The text of a region that failed may not have been read: docs/limits.md.
+							// The text of a region that failed may not have been read:
+							// docs/limits.md.
+							continue
 						}
 						rt.Errorf("night %d: %s is removed, in spite of %s", day, id, kind)
 					}
@@ -905,7 +911,9 @@ func TestARegionThatIsTakenAtTheBeginning(t *testing.T) {
 							if strings.HasSuffix(r.URL.Path, "/locks/us-east-1.json") {
 								locks++
 							}
-							if taken && locks == 3 { // The visit begins, the history is read, and then it is to be taken.
+							// The visit begins, the history is read, and then the region must be
+							// taken.
+							if taken && locks == 3 {
 								lock := `{"run": "20261123T015900Z-0a1b2c", "region": "us-east-1", "at": "2026-11-23T02:00:00Z", "nonce": "x"}`
 								return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"1"`}}, Body: io.NopCloser(strings.NewReader(lock)), Request: r}, nil
 							}

@@ -104,7 +104,8 @@ func sampleLife(t *testing.T, s settings) *life {
 	}
 	l := &life{t: t, dir: t.TempDir(), settings: s, account: account}
 	l.save()
-	l.records = filepath.Join(l.dir, "of runs") // Those of the sample, where a dry run may write as well.
+	// Those of the sample, where a dry run may write as well.
+	l.records = filepath.Join(l.dir, "of runs")
 	if err := os.CopyFS(l.records, os.DirFS(filepath.Join(l.dir, emulator.RecordsBucket))); err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +121,7 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 	oneNight(t, shown)
 	manyNights(t, shown)
 	interfered(t, shown)
-	contested(t, shown)
+	recentlyRemoved(t, shown)
 	declined(t, shown)
 	copied(t, shown)
 	approved(t, shown)
@@ -188,7 +189,7 @@ func oneNight(t *testing.T, shown gallery) {
 	}
 }
 
-// manyNights runs the sample account with time of grace, and with usage reports.
+// manyNights runs the sample account with a grace period, and with usage reports.
 func manyNights(t *testing.T, shown gallery) {
 	t.Helper()
 	for _, act := range []string{"announce", "disable", "deprecate"} {
@@ -256,8 +257,8 @@ func interfered(t *testing.T, shown gallery) {
 	shown.add("interfered", record)
 }
 
-// contested runs a second time while EC2 still lists what the first run has removed.
-func contested(t *testing.T, shown gallery) {
+// recentlyRemoved runs a second time while EC2 still lists what the first run has removed.
+func recentlyRemoved(t *testing.T, shown gallery) {
 	t.Helper()
 	l := sampleLife(t, settings{"RECORDS": t.TempDir(), "NAMES": "report-engine-b"})
 	var listed []any
@@ -292,7 +293,7 @@ func copied(t *testing.T, shown gallery) {
 	shown.add("copied with its tags", record)
 }
 
-// approved carries out a plan of which people have approved one image alone.
+// approved carries out a plan after people have approved only one image of it.
 func approved(t *testing.T, shown gallery) {
 	t.Helper()
 	l := sampleLife(t, settings{})

@@ -185,7 +185,7 @@ func region(first int) world {
 		with(with(image(first+20, 450, 0, first+20), "SourceImageId", imageID(100-first+21)), "SourceImageRegion", other),
 		image(first+21, 440, 0, first+21),
 	}, permissions: object{id(3): []object{{"UserId": "111122223333"}}}}
-	for n := 4; n < 12; n++ { // In use, of which there are enough for several pages.
+	for n := 4; n < 12; n++ { // In use, and enough for several pages.
 		w.images = append(w.images, image(first+n, 20, 5, first+n))
 		w.reservations = append(w.reservations, instance(first+n, id(n), "running"))
 		w.locks = append(w.locks, object{"SnapshotId": snapshotID(first + n), "LockState": "expired"})
@@ -470,7 +470,8 @@ func withoutARead(t *testing.T, action, where string, match func(emulator.Reques
 	t.Helper()
 	account := everything(t)
 	hits := map[string]int{}
-	declared := map[string]bool{} // The images that went before any tag could not be read: their own had been.
+	// The images that went before any tag could not be read: their own had been.
+	declared := map[string]bool{}
 	doer := on(shortPages(account.Client()), func(q emulator.Request, _ int) bool {
 		if action == "DescribeTags" && q.Action == "DeregisterImage" && hits[q.Region] == 0 {
 			declared[q.Form.Get("ImageId")] = true

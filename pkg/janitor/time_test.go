@@ -58,7 +58,8 @@ var mailed = settings{"TOPIC_ARN": mailTopic, "MAX_DEREGISTRATIONS": "1000"}
 // time is used.
 func TestLookupsEndWhenHalfOfTheTimeIsOver(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		const images, lookedUp = 150, 4 * 32 // In 200 seconds, 32 at a time can be asked about four times.
+		// In 200 seconds, 32 at a time can be asked about four times.
+		const images, lookedUp = 150, 4 * 32
 		account := stale(images).load(t)
 		before := holdings(t, account)
 		record, lastWrite, told := timed(t, slow(account.Client(), map[string]time.Duration{"DescribeImageAttribute": 45 * time.Second}), 400*time.Second, mailed)
@@ -86,8 +87,9 @@ func TestTheSweepStopsInTime(t *testing.T) {
 		limit, begin   time.Duration // No image is begun after begin.
 		declare, write time.Duration // How long each call lasts.
 		images         int
-		removed, cut   int // Those whose removal is confirmed, and those whose answer comes too late.
-		lastWrite      time.Duration
+		// Those whose removal is confirmed, and those whose answer comes too late.
+		removed, cut int
+		lastWrite    time.Duration
 	}{
 		{400 * time.Second, 350 * time.Second, 95 * time.Second, 9 * time.Second, 300, 280, 0, 348 * time.Second},
 		{time.Minute, 30 * time.Second, 3 * time.Second, 7 * time.Second, 150, 140, 0, 27 * time.Second},

@@ -156,7 +156,8 @@ func TestUndoWithARecord(t *testing.T) {
 		s := saveRecord(t, record.Run{Run: removalRun, Regions: []record.Region{
 			{Region: "us-east-1", Images: []record.Image{
 				removedImage(1, ami.Deregistered, now.AddDate(0, 0, 14), 1),
-				removedImage(2, ami.Failed, time.Time{}, 2, 9), // It was refused, and its tags are off again.
+				// It was refused, and its tags are off again.
+				removedImage(2, ami.Failed, time.Time{}, 2, 9),
 				removedImage(6, ami.Skipped, time.Time{}),
 				removedImage(7, ami.Deregistered, now.AddDate(0, 0, -1), 7),
 				{ImageID: imageID(8), Verdict: retention.Keep},

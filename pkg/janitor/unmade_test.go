@@ -52,7 +52,8 @@ func TestAnAnnouncementThatAKilledRunHasNotMade(t *testing.T) {
 	announcing(t, records, killed, "cli", "2026-11-29", "announce", 1, 2)
 	keep(t, records, "unfinished/us-east-1/"+killed, object{"run": killed, "region": "us-east-1"})
 	w := world{images: []object{image(1, 400, 300, 1), with(image(2, 400, 300, 2), "Tags", announcement(killed, "cli", "2026-11-29", false))}}
-	l := live(t, w, settings{"GRACE": "7d", "RECORDS": records, "NAMES": "none-*"}) // So that no run takes back what the second image says.
+	// So that no run takes back what the second image says.
+	l := live(t, w, settings{"GRACE": "7d", "RECORDS": records, "NAMES": "none-*"})
 	marker := filepath.Join(records, "unfinished", "us-east-1", killed)
 	l.run(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), false)
 	if _, err := os.Stat(marker); err != nil {

@@ -216,7 +216,7 @@ func allOutcomes(record record.Run) string {
 	return strings.Join(words, "; ")
 }
 
-// Announced, waiting, and a report that is fresh on the due day: with a time of grace a shared
+// Announced, waiting, and a report that is fresh on the due day: with a grace period a shared
 // image goes as well, and it is never disabled, because that would take it from the others for
 // good.
 func TestASharedImageWithGrace(t *testing.T) {

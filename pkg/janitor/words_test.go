@@ -133,7 +133,7 @@ func TestTagsThatWereCopied(t *testing.T) {
 }
 
 // A copy of long ago with tags of before is not removed in the night in which these come off, and
-// has the full time of grace.
+// has the full grace period.
 func TestAStaleCopyIsAnnouncedForItself(t *testing.T) {
 	run := string(ami.NewRunID(night(-320), bytes.NewReader([]byte{1, 2, 3})))
 	for name, tags := range map[string]map[string]string{

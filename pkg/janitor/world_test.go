@@ -372,7 +372,7 @@ func checkRecord(t rapid.TB, record record.Run, limit int) {
 	}
 }
 
-// checkOutcome checks that what was to be done has an outcome in a real run, of its own kind; of an
+// checkOutcome checks that what a plan wanted has an outcome in a real run, of its own kind; of an
 // image that is kept only what could not be done is told.
 func checkOutcome(t rapid.TB, i record.Image, dry bool) {
 	t.Helper()
@@ -383,13 +383,15 @@ func checkOutcome(t rapid.TB, i record.Image, dry bool) {
 		i.Verdict == retention.Deregister && i.Outcome.Status == ami.Marked, i.Verdict == retention.Mark && i.Outcome.Status == ami.Deregistered:
 		t.Errorf("%s: verdict %s, outcome %+v, dry run %v", i.ImageID, i.Verdict, i.Outcome, dry)
 	}
-	acts := i.Verdict == retention.Mark && (i.Outcome == nil || i.Outcome.Status == ami.Marked) // Of what was not announced nothing is claimed.
+	// Nothing is claimed of what was not announced.
+	acts := i.Verdict == retention.Mark && (i.Outcome == nil || i.Outcome.Status == ami.Marked)
 	if acts != (i.Action != "") && i.Verdict != retention.Keep || i.Verdict == retention.Mark && i.DueOn == "" {
 		t.Errorf("%s: verdict %s, action %q, due on %q", i.ImageID, i.Verdict, i.Action, i.DueOn)
 	}
 }
 
-// checkState checks that the record of a real run agrees with what is left in the account.
+// checkState checks that the record of a real run agrees with the images and snapshots left in the
+// account.
 func checkState(t rapid.TB, run record.Run, before, left map[string]bool) {
 	t.Helper()
 	named := map[string]bool{}
@@ -428,7 +430,8 @@ func allImages(run record.Run) []record.Image {
 // on lets a fault happen to some calls. The matcher is told which call of its action each is, from
 // 1, and is asked about one at a time; it may wait.
 func on(next emulator.Doer, match func(q emulator.Request, n int) bool, fault func(emulator.Doer, *http.Request) (*http.Response, error)) emulator.Doer {
-	turn := make(chan struct{}, 1) // Time would stand still in a bubble in which somebody waits for a mutex.
+	// Time would stand still in a bubble in which somebody waits for a mutex.
+	turn := make(chan struct{}, 1)
 	count := map[string]int{}
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)

@@ -8,11 +8,14 @@ import (
 // Amounts are what the images of a run come to, by where they stand after it. No snapshot is in two
 // of Removed, Due, Announced and Kept.
 type Amounts struct {
-	Removed     Amount `json:"removed"`              // What AWS confirmed; the snapshots of leftovers count.
-	WouldRemove Amount `json:"wouldRemove,omitzero"` // Of a dry run: what it would remove, out of Due.
-	Due         Amount `json:"due"`                  // What would go, and is left for a later run.
-	Announced   Amount `json:"announced"`            // What is announced and not yet due; of a dry run, too, what it would announce.
-	Kept        Amount `json:"kept"`                 // What the snapshots take of all other images.
+	// Removed is what AWS confirmed; the snapshots of leftovers count.
+	Removed Amount `json:"removed"`
+	// WouldRemove is what a dry run would remove, out of Due.
+	WouldRemove Amount `json:"wouldRemove,omitzero"`
+	Due         Amount `json:"due"` // What would go, and is left for a later run.
+	// Announced is what is announced and not yet due; of a dry run, too, what it would announce.
+	Announced Amount `json:"announced"`
+	Kept      Amount `json:"kept"` // What the snapshots take of all other images.
 }
 
 // Standing is where an image stands after a run.

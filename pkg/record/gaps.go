@@ -16,9 +16,12 @@ var itsSnapshot = regexp.MustCompile(`^(its snapshot )?snap-[0-9a-z]+: `)
 // Gap is a missing proof: that nothing needs an image, or that it could be restored. Remedy is
 // filled in by digest.Advise.
 type Gap struct {
-	Code   retention.Code `json:"code"`   // The reason for which images stay because of it, such as "unknown-use".
-	Detail string         `json:"detail"` // What could not be found out, of what, and why. It is the same for other images, but for a snapshot.
-	Remedy string         `json:"remedy"`
+	// Code is the reason for which images stay because of it, such as "unknown-use".
+	Code retention.Code `json:"code"`
+	// Detail is what could not be found out, of what, and why. It is the same for other images, but
+	// for a snapshot.
+	Detail string `json:"detail"`
+	Remedy string `json:"remedy"`
 
 	// Of a region: how many images this gap keeps, alone or with other gaps, and the first of their
 	// ids.

@@ -37,8 +37,8 @@ func (i Image) Marked() bool { return i.Outcome != nil && i.Outcome.Status == am
 // Skipped reports whether the run left the image alone although it was to act on it.
 func (i Image) Skipped() bool { return i.Outcome != nil && i.Outcome.Status == ami.Skipped }
 
-// Failed reports whether AWS did not confirm what was to be done. A status that nobody knows is no
-// confirmation.
+// Failed reports whether AWS did not confirm what the run had to do. A status that nobody knows is
+// no confirmation.
 func (i Image) Failed() bool { return i.Outcome != nil && !i.Removed() && !i.Marked() && !i.Skipped() }
 
 // FailedToRemove reports whether the removal of the image failed.
@@ -74,10 +74,10 @@ func (i Image) IsLost() bool { return i.Removed() && i.Outcome.NotRestorable != 
 
 // What is planned for an image that has no outcome.
 
-// Planned reports whether the image is to be deregistered.
+// Planned reports whether the run will deregister the image.
 func (i Image) Planned() bool { return i.Outcome == nil && i.Verdict == retention.Deregister }
 
-// ToBeMarked reports whether its removal is to be announced.
+// ToBeMarked reports whether the run will announce its removal.
 func (i Image) ToBeMarked() bool { return i.Outcome == nil && i.Verdict == retention.Mark }
 
 // IsNew reports whether this run announces the removal of the image, or would.
@@ -95,7 +95,7 @@ func (i Image) RefusedBefore() bool {
 // Waiting reports whether the image waits because of the cap.
 func (i Image) Waiting() bool { return i.Deferred() && !i.RefusedBefore() }
 
-// Kept reports whether the image is kept, and all that was to be done for it was done.
+// Kept reports whether the image is kept, and the run did all that it had to do for it.
 func (i Image) Kept() bool { return i.Outcome == nil && i.Verdict == retention.Keep }
 
 // LeftAlone reports whether something would have been done to an image of a region that was only

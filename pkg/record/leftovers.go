@@ -10,8 +10,9 @@ import (
 // Leftover is a snapshot that an earlier run was to delete but did not, and what this run did with
 // it.
 type Leftover struct {
-	Run        string             `json:"run"`     // The earlier run.
-	ImageID    string             `json:"imageId"` // The image that the snapshot was to go with, which is gone.
+	Run string `json:"run"` // The earlier run.
+	// ImageID is the image that the snapshot was to go with, which is gone.
+	ImageID    string             `json:"imageId"`
 	SnapshotID string             `json:"snapshotId"`
 	SizeGiB    int64              `json:"sizeGiB"`
 	Archived   bool               `json:"archived,omitempty"`
@@ -30,8 +31,9 @@ type Leftover struct {
 
 // StaleDeclaration is an image or a snapshot that carries stale tags of a removal.
 type StaleDeclaration struct {
-	ID     string      `json:"id"`
-	Run    string      `json:"run"`              // The run that the tags name; empty if they name none.
+	ID string `json:"id"`
+	// Run is the run that the tags name; empty if they name none.
+	Run    string      `json:"run"`
 	Status StaleStatus `json:"status,omitempty"` // Absent in a dry run.
 	Detail string      `json:"detail"`
 }
@@ -108,7 +110,7 @@ func (g Region) settleRest() {
 	}
 }
 
-// isToGo reports whether the leftover is to be deleted.
+// isToGo reports whether the verdict on the leftover is to delete it.
 func (l Leftover) isToGo() bool { return l.Verdict == DeleteSnapshot }
 
 // EachLeftover calls do for every leftover, in order.

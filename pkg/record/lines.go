@@ -13,15 +13,16 @@ import (
 // Line is the log line of one image that a run acted on. Texts that others wrote are neutralised
 // and cut to lineText bytes, so that a line stays far below the 1 MB that a log event may have.
 type Line struct {
-	Timestamp string               `json:"timestamp"`
-	Level     string               `json:"level"`
-	Message   string               `json:"message"`
-	Run       string               `json:"run"`
-	Account   string               `json:"account"`
-	Region    string               `json:"region"`
-	ImageID   string               `json:"imageId"`
-	Name      string               `json:"name"`
-	DueOn     string               `json:"dueOn,omitempty"` // Of an image that is, or was to be, marked.
+	Timestamp string `json:"timestamp"`
+	Level     string `json:"level"`
+	Message   string `json:"message"`
+	Run       string `json:"run"`
+	Account   string `json:"account"`
+	Region    string `json:"region"`
+	ImageID   string `json:"imageId"`
+	Name      string `json:"name"`
+	// DueOn is set for an image that is marked, or should have been.
+	DueOn     string               `json:"dueOn,omitempty"`
 	Status    ami.Status           `json:"status"`
 	Error     string               `json:"error"`
 	Reasons   []retention.Reason   `json:"reasons"`

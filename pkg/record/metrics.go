@@ -18,12 +18,13 @@ type metric struct {
 func Metrics(r Run, function string, digestSent bool) []byte {
 	line := map[string]any{
 		"timestamp": timestamp(r.FinishedAt),
-		"level":     "INFO", // A line without a level is dropped where the function's log level is above INFO.
-		"message":   "metrics",
-		"run":       r.Run,
-		"version":   r.Version,
-		"dryRun":    r.DryRun,
-		"Function":  function,
+		// A line without a level is dropped where the function's log level is above INFO.
+		"level":    "INFO",
+		"message":  "metrics",
+		"run":      r.Run,
+		"version":  r.Version,
+		"dryRun":   r.DryRun,
+		"Function": function,
 	}
 	type definition struct{ Name, Unit string }
 	var definitions []definition

@@ -40,7 +40,8 @@ func TestParse(t *testing.T) {
 			t.Fatal(err)
 		}
 		want, _ := os.ReadFile(file)
-		want = bytes.ReplaceAll(want, []byte(`\ufffd`), []byte("\ufffd")) // The byte that was no UTF-8, spelt out.
+		// The byte that was no UTF-8, spelt out.
+		want = bytes.ReplaceAll(want, []byte(`\ufffd`), []byte("\ufffd"))
 		if !bytes.Equal(bytes.TrimSpace(again.Bytes()), bytes.TrimSpace(want)) {
 			t.Errorf("%s is written back differently", file)
 		}

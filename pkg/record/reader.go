@@ -16,8 +16,8 @@ type Reader struct {
 	Home        string // The region of the function; empty at a command line.
 }
 
-// A setting has three names, all of which follow from that of its variable: DRY_RUN, --dry-run and
-// DryRun.
+// A setting has three names: DRY_RUN, --dry-run and DryRun. All follow from the name of its
+// variable.
 
 // Flag is the flag of a setting, for example "--stale-after".
 func Flag(variable string) string {

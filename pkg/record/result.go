@@ -12,8 +12,9 @@ import (
 // reason.
 type Answer struct {
 	Run
-	Regions   []AnsweredRegion `json:"regions"`             // In place of the run's own.
-	Truncated int              `json:"truncated,omitempty"` // How many images had to be left out for want of room.
+	Regions []AnsweredRegion `json:"regions"` // In place of the run's own.
+	// Truncated is how many images had to be left out because there was no room.
+	Truncated int `json:"truncated,omitempty"`
 }
 
 // AnsweredRegion is a Region without its kept images, and with numbers instead of lists of

@@ -15,25 +15,31 @@ const SchemaVersion = 1
 
 // Run is the record of one invocation. The names of its JSON fields are a contract.
 type Run struct {
-	SchemaVersion  int               `json:"schemaVersion"`
-	Run            string            `json:"run"`
-	Record         string            `json:"record,omitempty"`      // An s3:// URL or a path; empty if nowhere.
-	RecordError    string            `json:"recordError,omitempty"` // Why the record could not be kept.
-	Version        string            `json:"version"`
-	DryRun         bool              `json:"dryRun"`
-	FirstRun       bool              `json:"firstRun,omitempty"` // False, too, if that is not known.
+	SchemaVersion int    `json:"schemaVersion"`
+	Run           string `json:"run"`
+	// Record is an s3:// URL or a path; empty if nowhere.
+	Record string `json:"record,omitempty"`
+	// RecordError is why the record could not be kept.
+	RecordError string `json:"recordError,omitempty"`
+	Version     string `json:"version"`
+	DryRun      bool   `json:"dryRun"`
+	// FirstRun is false, too, if that is not known.
+	FirstRun       bool              `json:"firstRun,omitempty"`
 	StartedAt      time.Time         `json:"startedAt"`
 	FinishedAt     time.Time         `json:"finishedAt"`
 	Policy         map[string]string `json:"policy"`
 	PolicySentence string            `json:"policySentence"`
-	AccountAlias   string            `json:"accountAlias,omitempty"` // Empty if the account has none, or if it could not be read.
-	SnapshotPrice  float64           `json:"snapshotPrice"`          // US dollars per GB-month.
-	ArchivePrice   float64           `json:"archivePrice"`           // The same in the archive tier.
-	Sources        Sources           `json:"sources"`
-	Copy           *Copy             `json:"copy,omitempty"` // Nil on a real account, or a complete copy.
-	Regions        []Region          `json:"regions"`
-	Totals         Totals            `json:"totals"`
-	Since          Since             `json:"since,omitzero"`
+	// AccountAlias is empty if the account has none, or if it could not be read.
+	AccountAlias  string  `json:"accountAlias,omitempty"`
+	SnapshotPrice float64 `json:"snapshotPrice"` // US dollars per GB-month.
+	// ArchivePrice is in US dollars per GB-month, in the archive tier.
+	ArchivePrice float64 `json:"archivePrice"`
+	Sources      Sources `json:"sources"`
+	// Copy is nil on a real account, or a complete copy.
+	Copy    *Copy    `json:"copy,omitempty"`
+	Regions []Region `json:"regions"`
+	Totals  Totals   `json:"totals"`
+	Since   Since    `json:"since,omitzero"`
 
 	Reader Reader `json:"-"` // Who reads the texts about the run.
 
@@ -50,7 +56,8 @@ type Setting struct{ Variable, Value string }
 
 // Sources names the sources of evidence, such as "references".
 type Sources struct {
-	LookedUp    []string `json:"lookedUp"`    // In at least one region; empty if no image needed a lookup.
+	// LookedUp are those asked in at least one region; empty if no image needed a lookup.
+	LookedUp    []string `json:"lookedUp"`
 	SwitchedOff []string `json:"switchedOff"` // By the operator; not part of the proof.
 
 	// OtherAccounts says that use by other accounts is covered, too, by image usage reports.
@@ -109,24 +116,32 @@ type Region struct {
 
 // Image is the verdict on one image, and what became of it.
 type Image struct {
-	ImageID        string             `json:"imageId"`
-	Name           string             `json:"name"`
-	Owner          string             `json:"owner,omitempty"` // The value of the tag that OWNER_TAG names.
-	Region         string             `json:"region"`
-	Family         string             `json:"family,omitempty"` // Images of one family replace one another; empty if it has none.
-	Architecture   string             `json:"architecture"`
-	CreatedAt      string             `json:"createdAt"`      // RFC 3339, or empty.
-	LastLaunchedAt string             `json:"lastLaunchedAt"` // RFC 3339, or empty.
-	LastUseAt      string             `json:"lastUseAt"`      // The latest of all uses on record, its creation among them. RFC 3339, or empty.
-	IdleDays       int                `json:"idleDays"`       // The whole days since then; 0 if lastUseAt is empty.
-	Verdict        retention.Decision `json:"verdict"`
-	Reasons        []retention.Reason `json:"reasons"` // Those that came up after the plan was made come last.
+	ImageID string `json:"imageId"`
+	Name    string `json:"name"`
+	// Owner is the value of the tag that OWNER_TAG names.
+	Owner  string `json:"owner,omitempty"`
+	Region string `json:"region"`
+	// Family is empty if it has none. Images of one family replace one another.
+	Family         string `json:"family,omitempty"`
+	Architecture   string `json:"architecture"`
+	CreatedAt      string `json:"createdAt"`      // RFC 3339, or empty.
+	LastLaunchedAt string `json:"lastLaunchedAt"` // RFC 3339, or empty.
+	// LastUseAt is the latest of all uses on record, its creation among them. RFC 3339, or empty.
+	LastUseAt string `json:"lastUseAt"`
+	// IdleDays are the whole days since then; 0 if lastUseAt is empty.
+	IdleDays int                `json:"idleDays"`
+	Verdict  retention.Decision `json:"verdict"`
+	// Reasons that came up after the plan was made come last.
+	Reasons []retention.Reason `json:"reasons"`
 
 	Storage
 
-	DueOn  string                `json:"dueOn,omitempty"`  // The day on which an image that is announced is due, as 2006-01-02.
-	Action retention.GraceAction `json:"action,omitempty"` // What is done to it besides: what was done, or what a dry run would do.
-	Unmark retention.Unmark      `json:"unmark,omitempty"` // Why the mark of a kept image is taken off.
+	// DueOn is the day on which an image that is announced is due, as 2006-01-02.
+	DueOn string `json:"dueOn,omitempty"`
+	// Action is what is done to it besides: what was done, or what a dry run would do.
+	Action retention.GraceAction `json:"action,omitempty"`
+	// Unmark is why the mark of a kept image is taken off.
+	Unmark retention.Unmark `json:"unmark,omitempty"`
 
 	// DeprecatedOn is the day on which EC2 deprecates an announced image, as 2006-01-02. It is the
 	// janitor's if the action is deprecate; else somebody else has set it, and it stays.
@@ -137,20 +152,24 @@ type Image struct {
 	// removal. They are taken off.
 	CopiedTags string `json:"copiedTags,omitempty"`
 
-	AnnouncedBy string `json:"announcedBy,omitempty"` // The other policy that has announced the removal of a kept image.
+	// AnnouncedBy is the other policy that has announced the removal of a kept image.
+	AnnouncedBy string `json:"announcedBy,omitempty"`
 
-	Snapshots  []PlannedSnapshot `json:"snapshots,omitempty"`  // Only of images to be deregistered.
-	S3Location string            `json:"s3Location,omitempty"` // The bundle that an instance-store image leaves behind.
-	Outcome    *ami.Outcome      `json:"outcome,omitempty"`    // Absent if nothing was to be done, and in a dry run.
+	Snapshots []PlannedSnapshot `json:"snapshots,omitempty"` // Only of images to be deregistered.
+	// S3Location is the bundle that an instance-store image leaves behind.
+	S3Location string `json:"s3Location,omitempty"`
+	// Outcome is absent if there was nothing to do, and in a dry run.
+	Outcome *ami.Outcome `json:"outcome,omitempty"`
 }
 
-// PlannedSnapshot is the verdict on one snapshot of an image that is to be deregistered.
+// PlannedSnapshot is the verdict on one snapshot of an image that the run deregisters, or would.
 type PlannedSnapshot struct {
 	SnapshotID string          `json:"snapshotId"`
 	SizeGiB    int64           `json:"sizeGiB"`
 	Archived   bool            `json:"archived,omitempty"`
 	Verdict    SnapshotVerdict `json:"verdict"`
-	Detail     string          `json:"detail"` // Why it is kept, or the image with which it goes, if that is another.
+	// Detail is why it is kept, or the image with which it goes, if that is another.
+	Detail string `json:"detail"`
 
 	// Apart means that it is kept for a life of its own: no image needs it once this one is gone.
 	Apart bool `json:"apart,omitempty"`
@@ -167,8 +186,8 @@ const (
 )
 
 // NewRegion records a plan and what was done. Outcomes are matched by image id; a dry run has none.
-// A kept image has one only if something failed that was to be done to it, such as taking its mark
-// off. OwnerTag is the key of the tag that names the owner of an image, or empty. The record shares
+// A kept image has one only if the run failed to do something to it, such as taking its mark off.
+// OwnerTag is the key of the tag that names the owner of an image, or empty. The record shares
 // the reasons of the plan. Remedies come later, from digest.Advise.
 func NewRegion(plan retention.Plan, done ami.SweepResult, ownerTag string) Region {
 	outcomes := slices.Clone(done.Outcomes)
@@ -310,8 +329,8 @@ func (i *Image) announceFrom(v *retention.Verdict) {
 	i.WasDisabled = fresh && v.Image.State == "disabled"
 }
 
-// dropUndone leaves out what was to be done to an image until its day, if its announcement is not
-// confirmed.
+// dropUndone leaves out what the run had to do to an image until its day, if its announcement is
+// not confirmed.
 func (i *Image) dropUndone() {
 	if i.Outcome != nil && !i.Marked() {
 		i.Action, i.DeprecatedOn, i.WasDisabled = "", "", false

@@ -11,7 +11,8 @@ import (
 // Since are sums over real runs, this one included if it is one: what they have removed, whether or
 // not people have restored it since. Empty if the sums could not be read.
 type Since struct {
-	Month *Sum `json:"month,omitempty"` // Of the runs that began in the month in which this one did, in UTC.
+	// Month is of the runs that began in the month in which this one did, in UTC.
+	Month *Sum `json:"month,omitempty"`
 	First *Sum `json:"first,omitempty"` // Of all runs.
 }
 
@@ -24,11 +25,12 @@ type Sum struct {
 
 // Sums is the running document from which every run gets Since, and to which real runs add.
 type Sums struct {
-	SchemaVersion int      `json:"schemaVersion"`
-	Account       string   `json:"account"`
-	Month         *Sum     `json:"month,omitempty"` // Of the latest month.
-	First         *Sum     `json:"first,omitempty"`
-	Latest        []string `json:"latest"` // The tokens of the latest additions, of which each counts once.
+	SchemaVersion int    `json:"schemaVersion"`
+	Account       string `json:"account"`
+	Month         *Sum   `json:"month,omitempty"` // Of the latest month.
+	First         *Sum   `json:"first,omitempty"`
+	// Latest are the tokens of the latest additions. Each counts once.
+	Latest []string `json:"latest"`
 }
 
 // latestAdditions is how many runs may add something between an attempt whose answer is lost and
@@ -69,7 +71,8 @@ func (s *Sums) Add(r Run, token string) {
 	if s.Month == nil || s.Month.From < month {
 		s.Month = &Sum{From: max(month, s.First.From)}
 	}
-	if monthOf(s.Month.From) == monthOf(month) { // Else it began before midnight, and ended after one of the new month.
+	// If they differ, the run began before midnight, and ended after one of the new month.
+	if monthOf(s.Month.From) == monthOf(month) {
 		s.Month.From = min(s.Month.From, day)
 		s.Month.add(r)
 	}

@@ -11,8 +11,9 @@ import (
 // Storage is what the snapshots of an image take, by the sizes of their volumes: of those that the
 // account lists. Each snapshot counts once.
 type Storage struct {
-	SizeGiB       int64 `json:"sizeGiB"`
-	ArchivedGiB   int64 `json:"archivedGiB,omitempty"` // Those of SizeGiB that are in the archive tier.
+	SizeGiB int64 `json:"sizeGiB"`
+	// ArchivedGiB are those of SizeGiB that are in the archive tier.
+	ArchivedGiB   int64 `json:"archivedGiB,omitempty"`
 	SnapshotCount int   `json:"snapshotCount,omitempty"`
 
 	// FreeableGiB are those of SizeGiB that would be freed if only this image went: those of
@@ -54,10 +55,11 @@ func newSharedSnapshots(plan []retention.SharedSnapshot) []SharedSnapshot {
 
 // Amount is what images, and their snapshots, come to. Each snapshot counts once.
 type Amount struct {
-	Images      int   `json:"images"`
-	Snapshots   int   `json:"snapshots"`
-	GiB         int64 `json:"gib"`
-	ArchivedGiB int64 `json:"archivedGiB,omitempty"` // Those of GiB that are in the archive tier, where they are cheaper.
+	Images    int   `json:"images"`
+	Snapshots int   `json:"snapshots"`
+	GiB       int64 `json:"gib"`
+	// ArchivedGiB are those of GiB that are in the archive tier, where they are cheaper.
+	ArchivedGiB int64 `json:"archivedGiB,omitempty"`
 
 	// MonthlyUpTo is the most that they can cost in a month, in US dollars: snapshots are stored
 	// incrementally, so that most take less than their volumes.

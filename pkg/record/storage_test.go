@@ -27,7 +27,7 @@ func snapshot(id string, gib int64, isArchived bool) ami.Snapshot {
 	return ami.Snapshot{ID: id, SizeGiB: gib, Archived: isArchived, StartedAt: now.AddDate(-2, 0, 0)}
 }
 
-// judged is the finished record of a region whose images a policy judges, none of which is in use.
+// judged is the finished record of a region whose images a policy judges. No image is in use.
 func judged(policy retention.Policy, dryRun bool, inventory ami.Inventory, outcomes ...ami.Outcome) record.Run {
 	inventory.Account, inventory.Region = "123456789012", "eu-west-1"
 	evidence := ami.Evidence{Images: map[string]ami.Finding{}, Snapshots: map[string]ami.SnapshotFinding{}, Sharing: map[string]ami.Sharing{}}
@@ -148,8 +148,8 @@ func TestNoSumCountsASnapshotTwice(t *testing.T) {
 	})
 }
 
-// drawInventory draws images that share snapshots, each of which has a size of its own, and returns
-// what all that are mapped take.
+// drawInventory draws images that share snapshots, and returns what all that are mapped take. Each
+// snapshot has a size of its own.
 func drawInventory(t *rapid.T) (inventory ami.Inventory, gib int64) {
 	mapped := map[int]bool{}
 	for n := range rapid.IntRange(1, 6).Draw(t, "images") {

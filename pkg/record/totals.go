@@ -17,13 +17,16 @@ type Totals struct {
 	Deregistered    int `json:"deregistered"`
 	WouldDeregister int `json:"wouldDeregister"` // Of a dry run.
 	Deferred        int `json:"deferred"`
-	Refused         int `json:"refused,omitempty"` // Those of Deferred that wait because EC2 has refused their removal.
-	Marked          int `json:"marked"`            // Of a dry run: would be marked.
-	Failed          int `json:"failed"`
-	Skipped         int `json:"skipped"` // Of a dry run: would be left alone, because the region can only be planned.
+	// Refused counts those of Deferred that wait because EC2 has refused their removal.
+	Refused int `json:"refused,omitempty"`
+	Marked  int `json:"marked"` // Of a dry run: would be marked.
+	Failed  int `json:"failed"`
+	// Skipped counts, in a dry run, those that would be left alone, because the region can only be
+	// planned.
+	Skipped int `json:"skipped"`
 
-	// Unproven counts those of Kept and Skipped that stay only for want of a proof that nothing
-	// needs them, or of a way back.
+	// Unproven counts those of Kept and Skipped that stay only because a proof that nothing
+	// needs them, or a way back, is missing.
 	Unproven int `json:"unproven"`
 
 	SnapshotsDeleted     int `json:"snapshotsDeleted"`
@@ -31,11 +34,14 @@ type Totals struct {
 	SnapshotsKept        int `json:"snapshotsKept"`
 	SnapshotsFailed      int `json:"snapshotsFailed"`
 
-	LeftoversFinished int `json:"leftoversFinished"` // Those of SnapshotsDeleted that earlier runs have left behind.
+	// LeftoversFinished counts those of SnapshotsDeleted that earlier runs have left behind.
+	LeftoversFinished int `json:"leftoversFinished"`
 
-	GiBDeleted         int64   `json:"gibDeleted"`         // The volume sizes of the snapshots that AWS confirmed as deleted.
-	GiBWouldDelete     int64   `json:"gibWouldDelete"`     // Of a dry run.
-	MonthlySavingsUpTo float64 `json:"monthlySavingsUpTo"` // US dollars: the most that GiBDeleted can save.
+	// GiBDeleted is the volume sizes of the snapshots that AWS confirmed as deleted.
+	GiBDeleted     int64 `json:"gibDeleted"`
+	GiBWouldDelete int64 `json:"gibWouldDelete"` // Of a dry run.
+	// MonthlySavingsUpTo is in US dollars: the most that GiBDeleted can save.
+	MonthlySavingsUpTo float64 `json:"monthlySavingsUpTo"`
 
 	// SavingsFrom is when the last of the deleted snapshots that were seen in the Recycle Bin
 	// leaves it: until then it is billed. Zero if none was seen there.
@@ -54,11 +60,13 @@ type Totals struct {
 
 	Amounts Amounts `json:"amounts"` // By where the images stand after the run.
 
-	OrphanedSnapshots  int   `json:"orphanedSnapshots"`
-	OrphansNotLookedAt int   `json:"orphansNotLookedAt,omitempty"` // Those of OrphanedSnapshots that may be shared with another account.
+	OrphanedSnapshots int `json:"orphanedSnapshots"`
+	// OrphansNotLookedAt counts those of OrphanedSnapshots that may be shared with another account.
+	OrphansNotLookedAt int   `json:"orphansNotLookedAt,omitempty"`
 	GiBOrphaned        int64 `json:"gibOrphaned"`
 
-	GiBOrphanedArchived int64 `json:"gibOrphanedArchived,omitempty"` // Those of GiBOrphaned that are in the archive tier.
+	// GiBOrphanedArchived are those of GiBOrphaned that are in the archive tier.
+	GiBOrphanedArchived int64 `json:"gibOrphanedArchived,omitempty"`
 }
 
 // Finish completes the record: it counts, and gives every image that a real run did not reach the
@@ -132,7 +140,7 @@ func (r Run) PerRun() int {
 	return limit
 }
 
-// runsFor divides what is left by what one run gets done, and rounds up.
+// runsFor divides the images that are left by what one run gets done, and rounds up.
 func runsFor(left, perRun int) int {
 	if left <= 0 || perRun <= 0 {
 		return 0
@@ -215,7 +223,7 @@ func (t *Totals) addPlanned(region Region) {
 	}
 }
 
-// plannedDeletions returns the snapshots that are to be deleted, by id.
+// plannedDeletions returns the snapshots that the plan deletes, by id.
 func (g Region) plannedDeletions() map[string]snapshotSize {
 	sizes := map[string]snapshotSize{}
 	for _, f := range g.Leftovers {

@@ -28,7 +28,7 @@ func (u *undoing) putTagsInOrder(ctx context.Context) {
 	unattached := u.unattachedSnapshots()
 	var unnoted []string
 	for _, i := range u.images {
-		if u.isToBeNoted(i) {
+		if u.getsDay(i) {
 			unnoted = append(unnoted, i.ImageID)
 		}
 	}
@@ -83,10 +83,10 @@ func (u *undoing) concerns(s *snapshot) bool {
 	return s.inBin || declared && u.wanted.Run != "" && run == u.wanted.Run
 }
 
-// isToBeNoted reports whether an image that is there gets the day: because it was in the bin,
+// getsDay reports whether an image that is there gets the day: because it was in the bin,
 // because its removal was declared, or because a record says that it was removed and no day is
 // noted yet.
-func (u *undoing) isToBeNoted(i *image) bool {
+func (u *undoing) getsDay(i *image) bool {
 	if !i.isBack() || i.announced() {
 		return false
 	}

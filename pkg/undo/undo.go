@@ -33,7 +33,7 @@ type API interface {
 	wire.TagsAPI
 }
 
-// Request is what is to be brought back in one region.
+// Request is what must be brought back in one region.
 type Request struct {
 	Run    string    // All that this run has declared, by its tags; empty for nothing.
 	Images []Removed // These, too, whatever their tags say; each once.
@@ -169,7 +169,7 @@ func (u *undoing) findPresent(ctx context.Context) error {
 	return nil
 }
 
-// begin works out what is to be dealt with.
+// begin works out what must be dealt with.
 func begin(api API, bin *Bin, wanted Request) *undoing {
 	if wanted.Step == nil {
 		wanted.Step = func(int, int) {}
@@ -195,7 +195,7 @@ func begin(api API, bin *Bin, wanted Request) *undoing {
 	return u
 }
 
-// byID returns the images that are to be brought back, by id.
+// byID returns the images that must be brought back, by id.
 func (w Request) byID(bin *Bin) map[string]Removed {
 	found := map[string]Removed{}
 	if w.Run != "" {

@@ -78,7 +78,8 @@ func TestAHundredImagesAreBack(t *testing.T) {
 		account := w.load(t)
 		before := everything(t, account)
 		w.remove(t, client(account.Client()), run, gone...)
-		if left := len(everything(t, account)); left != 21-1+1-1 { // Ten images, nine snapshots of their own and a shared one.
+		// Ten images, nine snapshots of their own and a shared one.
+		if left := len(everything(t, account)); left != 21-1+1-1 {
 			t.Fatalf("%d things are left after the removal", left)
 		}
 		account.SetRestoreDelay(20 * time.Second)
@@ -94,7 +95,7 @@ func TestAHundredImagesAreBack(t *testing.T) {
 			t.Error(diff)
 		}
 		if len(result.Images) != 100 || len(result.Snapshots) != 0 {
-			t.Fatalf("%d images and %d lone snapshots", len(result.Images), len(result.Snapshots))
+			t.Fatalf("%d images and %d unattached snapshots", len(result.Images), len(result.Snapshots))
 		}
 		for _, image := range result.Images {
 			if image.Status != undo.Restored || image.Why != "" || image.Enabled != (before[image.ImageID].State == "disabled") ||
@@ -168,7 +169,8 @@ func TestKilledAtEveryCall(t *testing.T) {
 						}
 					}
 					got := everything(t, account)
-					for id, thing := range got { // A snapshot that was back before its image was may carry the day, too.
+					// A snapshot that was back before its image was may carry the day, too.
+					for id, thing := range got {
 						if strings.HasPrefix(id, "snap-") && thing.Tags["ami-janitor:restored"] == today() {
 							delete(thing.Tags, "ami-janitor:restored")
 						}
@@ -228,7 +230,7 @@ func TestThrottled(t *testing.T) {
 	})
 }
 
-// What is refused says so, with AWS's code; the rest is done, and the next undo does what is left.
+// What is refused says so, with AWS's code; the rest is done, and the next undo does the others.
 func TestDenied(t *testing.T) {
 	const denied = "UnauthorizedOperation"
 	for action, want := range map[string]map[string]string{
@@ -267,7 +269,8 @@ func TestDenied(t *testing.T) {
 				got := everything(t, account)
 				for id, thing := range got {
 					if strings.HasPrefix(id, "snap-") {
-						delete(thing.Tags, "ami-janitor:restored") // As it was back before its image.
+						// As it was back before its image.
+						delete(thing.Tags, "ami-janitor:restored")
 					}
 				}
 				if diff := cmp.Diff(restored(before, ofPictures(gone)...), got); diff != "" {
@@ -767,7 +770,7 @@ func TestOnlyWhatIsAskedFor(t *testing.T) {
 }
 
 // An image that takes too long is not called restored; the next undo goes on with it.
-func TestPatienceEnds(t *testing.T) {
+func TestRestoreTimeout(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		w, gone := few()
 		account := w.load(t)
@@ -873,7 +876,8 @@ func TestTheListPromisesWhatAnUndoDoes(t *testing.T) {
 	for name, c := range map[string]struct {
 		known []undo.Removed
 		want  map[int]string // What is said of an image, besides until when.
-		false map[int]bool   // Those that are promised and do not come back: the proviso does not hold.
+		// Those that are promised and do not come back: the proviso does not hold.
+		false map[int]bool
 	}{
 		"recorded": {known, map[int]string{1: "", 2: lost(12), 3: lost(23), 4: "", 5: lost(15), 6: "", 8: "", 9: ""}, nil},
 		"unrecorded": {nil, map[int]string{

@@ -321,7 +321,7 @@ func tagMap(tags []types.Tag) map[string]string {
 	return found
 }
 
-// restored is how things are to be once they have been brought back today: ids of images carry the
+// restored is how things must be once they have been brought back today: ids of images carry the
 // day, and all of them lose the tags of their removal.
 func restored(things map[string]thing, ids ...string) map[string]thing {
 	want := map[string]thing{}

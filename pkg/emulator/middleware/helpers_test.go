@@ -59,7 +59,7 @@ func left(t *testing.T, a *emulator.Account) int {
 	return len(out.Images)
 }
 
-// code is the error code AWS answered with; empty for a success, and if it is none of AWS's.
+// code is the error code AWS answered with; empty for a success, and if it is not one of AWS's.
 func code(err error) string {
 	if e, ok := errors.AsType[smithy.APIError](err); ok {
 		return e.ErrorCode()

@@ -21,7 +21,8 @@ type logLine struct {
 	Action string `json:"action"`
 	Region string `json:"region"`
 	Status int    `json:"status"` // The HTTP status; 0 if the answer was lost.
-	Code   string `json:"code"`   // AWS's error code; empty for a success, and where an error has no body.
+	// AWS's error code; empty for a success, and where an error has no body.
+	Code string `json:"code"`
 }
 
 // Log writes a line of JSON for each request to AWS as it is answered, in that order: t, svc,

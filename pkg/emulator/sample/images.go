@@ -11,15 +11,16 @@ const accountID = "123456789012"
 
 // imageRow is a row of the sample account. To extend it, add one.
 type imageRow struct {
-	name     string   // DATE in it stands for the day of creation.
-	age      int      // Days since the creation.
-	launched int      // Days since the last launch on record; 0 if there is none.
-	gib      []int    // The sizes of the volumes whose snapshots no other image maps.
-	maps     []string // The labels of snapshots of the table below; one that is not there is not in the account.
-	tags     labels
-	use      string // What uses it: one of the keys of uses; "" if nothing does.
-	access   string // Who may launch it: "all", an account, or "unreadable"; "" for nobody else.
-	with     object // Further fields of the image, as DescribeImages has them; null takes one away.
+	name     string // DATE in it stands for the day of creation.
+	age      int    // Days since the creation.
+	launched int    // Days since the last launch on record; 0 if there is none.
+	gib      []int  // The sizes of the volumes whose snapshots no other image maps.
+	// The labels of snapshots of the table below; one that is not there is not in the account.
+	maps   []string
+	tags   labels
+	use    string // What uses it: one of the keys of uses; "" if nothing does.
+	access string // Who may launch it: "all", an account, or "unreadable"; "" for nobody else.
+	with   object // Further fields of the image, as DescribeImages has them; null takes one away.
 }
 
 // labels are tags, by key.
@@ -155,7 +156,8 @@ var images = []imageRow{
 		name: "newsletter", age: 440, launched: 430, gib: []int{8}, tags: labels{"Team": "intranet", dueTag: "DUE", announcedByTag: "RUN POLICY", disabledTag: "RUN"},
 		with: object{"State": "disabled"},
 	},
-	{name: "wiki", age: 470, launched: 462, gib: []int{8}, tags: labels{"Team": "intranet", dueTag: "DUE", announcedByTag: "RUN intranet"}}, // By another policy.
+	// By another policy.
+	{name: "wiki", age: 470, launched: 462, gib: []int{8}, tags: labels{"Team": "intranet", dueTag: "DUE", announcedByTag: "RUN intranet"}},
 	{name: "over-tagged", age: 335, launched: 330, gib: []int{8}, tags: fortyNineTags},
 
 	// Declared for removal. The first was removed two weeks ago, and somebody has restored it
@@ -258,7 +260,7 @@ var fortyNineTags = func() labels {
 	return tags
 }()
 
-// imagesElsewhere are the images of a second region, none of which has a launch on record, although
+// imagesElsewhere are the images of a second region. None has a launch on record, although
 // one is running.
 var imagesElsewhere = []imageRow{
 	{name: "edge-DATE", age: 12, gib: []int{8}},

@@ -148,7 +148,7 @@ func (b *builder) parameter(row imageRow, imageID string) {
 	b.template(row, launching("resolve:ssm:"+name))
 }
 
-// labelOfParameter adds an SSM parameter of which an old version, with a label, holds the image,
+// labelOfParameter adds an SSM parameter whose old version, with a label, holds the image,
 // and a launch template that names the label.
 func (b *builder) labelOfParameter(row imageRow, imageID string) {
 	name := "/kiosk/image"
