@@ -151,6 +151,9 @@ func TestWhichAccount(t *testing.T) {
 			t.Errorf("%v: %+v", args, got.Totals)
 		}
 	}
+	if got := cli(t, []string{"REGIONS=eu-west-1"}, "plan", "--output=json", "--region=us-east-1").record(t); got.Regions[0].Region != "us-east-1" || len(got.Regions) != 1 {
+		t.Errorf("a flag wins over a variable: %+v", got.Regions)
+	}
 	if got := cli(t, nil, "undo", "--list", "--region", "us-east-1"); got.status != 0 {
 		t.Errorf("%+v", got)
 	}

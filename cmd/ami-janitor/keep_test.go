@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator/middleware"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -181,6 +183,27 @@ func TestANameInTwoRegions(t *testing.T) {
 	got := cli(t, nil, "keep", "only-here", "ami-0aaaaaaaaaaaaaaaa", "before-upgrade", "--regions=us-east-1,eu-west-1")
 	if got.status != 1 || strings.Count(got.out, " in eu-west-1: kept from now on") != 2 || strings.Contains(got.out, "us-east-1") {
 		t.Errorf("%+v", got)
+	}
+}
+
+// Another image may have the name where nobody could look, so only an id will do.
+func TestANameWhereARegionCannotBeSearched(t *testing.T) {
+	serving(t, func(doer emulator.Doer) emulator.Doer {
+		return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+			if strings.Contains(r.Header.Get("Authorization"), "/eu-west-1/ec2/") {
+				return disturb.Deny(doer, "DescribeImages").Do(r)
+			}
+			return doer.Do(r)
+		})
+	})
+	for _, command := range []string{"keep", "unkeep", "unmark"} {
+		got := cli(t, nil, command, "before-upgrade", "--regions=us-east-1,eu-west-1")
+		if got.status != 1 || got.out != "" || !strings.Contains(got.err, "another image may have the name before-upgrade, too; give the id: ami-") || !strings.Contains(got.err, "eu-west-1 could not be searched") {
+			t.Errorf("%s: %+v", command, got)
+		}
+	}
+	if got := cli(t, nil, "keep", stalest(t).ImageID, "--regions=us-east-1,eu-west-1"); got.status != 1 || !strings.Contains(got.out, "kept from now on") || !strings.Contains(got.err, "eu-west-1 could not be searched") {
+		t.Errorf("an id is that of one image: %+v", got)
 	}
 }
 

@@ -406,3 +406,12 @@ func TestTheQuestionIsNotFiltered(t *testing.T) {
 		t.Error(asked)
 	}
 }
+
+// With --yes nobody reads the table: filters of it are taken for a choice of images.
+func TestAFilterIsNoScope(t *testing.T) {
+	account := serving(t, asItIs)
+	got := cli(t, nil, "sweep", "--yes", "--output=table", "--reason=stale", "--min-gib=500")
+	if got.status != exitUsage || !strings.Contains(got.err, "--reason and --min-gib filter what is shown") || writes(account) > 0 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/pace"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -83,7 +84,7 @@ func addReal(command *cobra.Command, lookup func(string) string) settings {
 func addAccount(command *cobra.Command) (profile, region *string) {
 	flags := command.Flags()
 	profile = flags.String("profile", "", "profile of the AWS configuration, instead of AWS_PROFILE")
-	region = flags.String("region", "", "region, instead of AWS_REGION; --regions takes several")
+	region = flags.String("region", "", "region, instead of AWS_REGION and REGIONS; with --stack, that of the stack; --regions takes several")
 	group(flags.Lookup("profile"), flagsWhere)
 	group(flags.Lookup("region"), flagsWhere)
 	return profile, region
@@ -160,6 +161,8 @@ func (s settings) parse(ctx context.Context, account *aws.Config, std streams) (
 			return ""
 		case s.isGiven(variable):
 			return s.flags.Lookup(flagName(variable)).Value.String()
+		case variable == "REGIONS" && p.from == nil && s.region != nil && *s.region != "":
+			return *s.region
 		default:
 			return lookup(variable)
 		}
@@ -295,6 +298,9 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 	command.RunE = func(command *cobra.Command, files []string) error {
 		if !*yes && !*dryRun && !std.canAsk() {
 			return errors.New("sweep needs --yes where nobody can be asked; nothing was changed")
+		}
+		if given := view.filtered(); *yes && len(given) > 0 {
+			return fmt.Errorf("%s filter what is shown, and with --yes nobody looks: --only-tags and --names choose what is judged; nothing was changed", digest.List(given))
 		}
 		j, from, err := realJanitor(command.Context(), settings, std)
 		if err != nil {

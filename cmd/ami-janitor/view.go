@@ -146,17 +146,23 @@ func (v *view) rows(run record.Run) (through, listed []row, out int) {
 
 // note says that something is filtered, and how much is not shown; empty if nothing is.
 func (v *view) note(listed, out int) string {
+	given := v.filtered()
+	if len(given) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Filtered by %s: %s of %s are not shown. The run itself is not filtered.",
+		digest.List(given), digest.Thousands(int64(out)), digest.Count(listed+out, "row"))
+}
+
+// filtered are the filters that were given, as they are typed.
+func (v *view) filtered() []string {
 	var given []string
 	for _, name := range filters {
 		if v.flags != nil && v.flags.Changed(name) {
 			given = append(given, "--"+name)
 		}
 	}
-	if len(given) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("Filtered by %s: %s of %s are not shown. The run itself is not filtered.",
-		digest.List(given), digest.Thousands(int64(out)), digest.Count(listed+out, "row"))
+	return given
 }
 
 // unfiltered is the view of all that changes.

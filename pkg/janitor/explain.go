@@ -31,8 +31,11 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 	for _, name := range given {
 		places, err := survey.find(name)
 		if len(places) == 0 {
-			gone, unread := j.findGone(ctx, survey, name)
-			if places = gone; len(gone) == 0 {
+			var unread error
+			if survey.mayBeGone(name) {
+				places, unread = j.findGone(ctx, survey, name)
+			}
+			if len(places) == 0 {
 				missing = append(missing, cmp.Or(unread, err))
 			}
 		}
@@ -107,6 +110,16 @@ func (s survey) find(given string) ([]place, error) {
 	default:
 		return named, nil
 	}
+}
+
+// mayBeGone reports whether an image that was not found may be gone. A name says so only if every
+// region was read and no image has it: else another image than the one that is meant would be
+// explained.
+func (s survey) mayBeGone(given string) bool {
+	isNamed := slices.ContainsFunc(s.inventories, func(inventory ami.Inventory) bool {
+		return slices.ContainsFunc(inventory.Images, func(image ami.Image) bool { return image.Name == given })
+	})
+	return imageID.MatchString(given) || len(s.failed) == 0 && !isNamed
 }
 
 // askSharingOf adds to the evidence with whom the snapshots are shared that would be deleted with

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -88,8 +89,9 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 		done = j.sweep(limits, string(id), &plan)
 	}
 	run := j.newRecord(id, plan, done)
-	addUp(limits.record, plan.survey, &run)
+	run.Since = plan.since(run)
 	j.archive(limits.record, plan.journal, &run)
+	addUp(limits.record, plan.survey, run)
 	return run
 }
 
@@ -198,7 +200,7 @@ func (j *Janitor) newRecord(id ami.RunID, plan plan, done map[string]ami.SweepRe
 	return run
 }
 
-// Tell publishes the digest of a run, if there is a topic and the run is one to be told of. Then it
+// Tell publishes the digest of a run, if there is a topic and the run is one to be told of, and
 // tells the owners of images.
 func (j *Janitor) Tell(ctx context.Context, run record.Run) error {
 	client := sns.NewFromConfig(j.AWS)
@@ -206,16 +208,26 @@ func (j *Janitor) Tell(ctx context.Context, run record.Run) error {
 	if j.Config.OwnersTopicARN != "" {
 		messages, run.OwnersUntold = digest.Owners(run)
 	}
-	var mail, chat error
+	var digests error
+	var told sync.WaitGroup // A topic that hangs keeps no owner from being told.
 	if isTold(run, j.Config.NotifyOn) {
-		if topic := j.Config.TopicARN; topic != "" {
-			mail = notify.Email(ctx, client, topic, digest.Subject(run), digest.Text(run))
-		}
-		if topic := j.Config.ChatTopicARN; topic != "" {
-			chat = notify.Chat(ctx, client, topic, digest.Slack(run))
-		}
+		told.Go(func() { digests = j.tellAll(ctx, client, run) })
 	}
-	return errors.Join(mail, chat, j.tellOwners(ctx, client, messages))
+	owners := j.tellOwners(ctx, client, messages)
+	told.Wait()
+	return errors.Join(digests, owners)
+}
+
+// tellAll publishes the digest of a run to the topics that there are.
+func (j *Janitor) tellAll(ctx context.Context, client *sns.Client, run record.Run) error {
+	var mail, chat error
+	if topic := j.Config.TopicARN; topic != "" {
+		mail = notify.Email(ctx, client, topic, digest.Subject(run), digest.Text(run))
+	}
+	if topic := j.Config.ChatTopicARN; topic != "" {
+		chat = notify.Chat(ctx, client, topic, digest.Slack(run))
+	}
+	return errors.Join(mail, chat)
 }
 
 // Err returns an error if a region of a run failed, or if its record could not be kept.

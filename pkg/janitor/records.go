@@ -3,11 +3,9 @@ package janitor
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -38,52 +36,53 @@ func isFirst(ctx context.Context, kept *journal.Journal, run string) bool {
 	return err == nil && !slices.ContainsFunc(runs, func(other string) bool { return other != run })
 }
 
-// sumsTimeout is how long the record waits for the sums over all runs.
-const sumsTimeout = 5 * time.Second
-
-// addUp adds a real run to the sums over all runs. If that fails, the sums are left as they are,
-// and the run has not failed.
-func addUp(ctx context.Context, s survey, run *record.Run) {
-	ctx, cancel := context.WithTimeout(ctx, sumsTimeout)
-	defer cancel()
-	account := run.Account()
-	if s.journal == nil || account == "" {
-		return
-	}
-	if run.DryRun {
-		if sums, err := record.ParseSums(s.sums.JSON, account); err == nil && s.sums.JSON != nil {
-			run.Since = sums.Since(run.StartedAt)
-		}
-		return
-	}
-	var sums record.Sums
-	token := rand.Text()
-	err := s.journal.UpdateSums(ctx, s.sums, func(data []byte) (_ []byte, err error) {
-		if sums, err = record.ParseSums(data, account); err != nil {
-			return nil, err
-		}
-		sums.Add(*run, token)
-		return json.MarshalIndent(sums, "", "  ")
-	})
-	if err == nil {
-		run.Since = sums.Since(run.StartedAt)
-	}
+// pastRuns are what the journal says of earlier runs.
+type pastRuns struct {
+	isFirst bool         // It knows of none.
+	sums    journal.Sums // Over all runs.
+	isSum   bool         // The sums are known.
 }
 
-// readSums begins to read the sums over all runs, and returns what waits for them. Those that
-// cannot be read are like those that nobody has read.
-func readSums(ctx context.Context, kept *journal.Journal) (wait func() journal.Sums) {
-	read := make(chan journal.Sums, 1)
-	go func() {
-		var sums journal.Sums
-		if kept != nil {
-			within, cancel := context.WithTimeout(ctx, sumsTimeout)
-			defer cancel()
-			sums, _ = kept.Sums(within)
+// readPast reads what a journal says of earlier runs; known is the journal if it is that of all
+// runs, else nil.
+func readPast(ctx context.Context, kept, known *journal.Journal, run string) pastRuns {
+	past := pastRuns{isFirst: isFirst(ctx, known, run)}
+	if kept != nil {
+		var err error
+		past.sums, err = kept.Sums(ctx)
+		past.isSum = err == nil
+	}
+	return past
+}
+
+// since says what runs have removed so far, a real one with this run among them. It is empty if the
+// sums over all runs could not be read.
+func (s survey) since(run record.Run) record.Since {
+	sums, err := record.ParseSums(s.sums.JSON, run.Account())
+	if !s.isSum || err != nil {
+		return record.Since{}
+	}
+	if !run.DryRun {
+		sums.Add(run)
+	}
+	return sums.Since(run.StartedAt)
+}
+
+// addUp adds a real run to the sums over all runs, once its record is kept. If that fails, the sums
+// are left as they are, and the run has not failed.
+func addUp(ctx context.Context, s survey, run record.Run) {
+	account := run.Account()
+	if s.journal == nil || account == "" || run.DryRun {
+		return
+	}
+	_ = s.journal.UpdateSums(ctx, s.sums, func(data []byte) ([]byte, error) {
+		sums, err := record.ParseSums(data, account)
+		if err != nil {
+			return nil, err
 		}
-		read <- sums
-	}()
-	return func() journal.Sums { return <-read }
+		sums.Add(run)
+		return json.MarshalIndent(sums, "", "  ")
+	})
 }
 
 // archive keeps the full record of a run; that of a dry run only if RECORDS is set. If it cannot be

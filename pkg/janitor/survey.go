@@ -17,13 +17,12 @@ import (
 
 // survey is what a run works with: the policy, and what the account holds.
 type survey struct {
-	now         time.Time
-	alias       string // Of the account; empty if it has none, or if it is not known.
-	policy      retention.Policy
-	reader      record.Reader
-	journal     *journal.Journal // Nil if none is kept.
-	sums        journal.Sums     // Over all runs.
-	isFirst     bool             // The journal knows of no earlier run.
+	now     time.Time
+	alias   string // Of the account; empty if it has none, or if it is not known.
+	policy  retention.Policy
+	reader  record.Reader
+	journal *journal.Journal // Nil if none is kept.
+	pastRuns
 	inventories []ami.Inventory
 	visits      map[string]*journal.Region // By region; empty if no journal is kept.
 	failed      []record.Region            // The regions that could not be read.
@@ -52,13 +51,13 @@ func (j *Janitor) readAccount(ctx context.Context, run ami.RunID) survey {
 		}
 		return s
 	}
-	alias, sums := j.readAlias(ctx), readSums(ctx, s.journal)
-	first := make(chan bool, 1)
+	alias := j.readAlias(ctx)
+	past := make(chan pastRuns, 1)
 	known := s.journal
 	if j.Config.Records == "" {
 		known = nil // The default directory holds the runs of one person only.
 	}
-	go func() { first <- isFirst(ctx, known, string(run)) }()
+	go func() { past <- readPast(ctx, s.journal, known, string(run)) }()
 	done := j.watch("Listing")
 	for _, name := range names {
 		done(name, 0, 1)
@@ -75,7 +74,7 @@ func (j *Janitor) readAccount(ctx context.Context, run ami.RunID) survey {
 			s.visits[names[i]] = read.visit
 		}
 	}
-	s.isFirst, s.alias, s.sums = <-first, alias(), sums()
+	s.pastRuns, s.alias = <-past, alias()
 	return s
 }
 

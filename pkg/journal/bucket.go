@@ -55,7 +55,7 @@ func openBucket(config aws.Config, name, prefix string) *bucket {
 func (b *bucket) where(key string) string { return scheme + b.name + "/" + b.prefix + key }
 
 func (b *bucket) get(ctx context.Context, key string) (data []byte, version string, err error) {
-	output, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + key)})
+	output, err := b.client.GetObject(ctx, &s3.GetObjectInput{Bucket: &b.name, Key: aws.String(b.prefix + key)}, triesOf(key))
 	if err != nil {
 		return nil, "", b.explain(key, "read", err)
 	}
@@ -64,6 +64,16 @@ func (b *bucket) get(ctx context.Context, key string) (data []byte, version stri
 		return nil, "", b.explain(key, "read", err)
 	}
 	return data, aws.ToString(output.ETag), nil
+}
+
+// triesOf is how often a request about a document is sent. The sums are only shown: no run waits
+// for them for minutes.
+func triesOf(key string) func(*s3.Options) {
+	return func(o *s3.Options) {
+		if key == sumsKey {
+			o.RetryMaxAttempts = 2
+		}
+	}
 }
 
 func (b *bucket) put(ctx context.Context, key string, data []byte) error {
@@ -93,7 +103,7 @@ func (b *bucket) write(ctx context.Context, key string, data []byte, condition f
 		ContentType: aws.String("application/json"), ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
 	}
 	condition(&input)
-	output, err := b.client.PutObject(ctx, &input)
+	output, err := b.client.PutObject(ctx, &input, triesOf(key))
 	if err != nil {
 		return "", b.explain(key, "written", err)
 	}

@@ -29,7 +29,7 @@ type Sums struct {
 	Account       string `json:"account"`
 	Month         *Sum   `json:"month,omitempty"` // Of the latest month.
 	First         *Sum   `json:"first,omitempty"`
-	// Latest are the tokens of the latest additions. Each counts once.
+	// Latest are the runs that were added last. Each counts once.
 	Latest []string `json:"latest"`
 }
 
@@ -54,12 +54,12 @@ func ParseSums(data []byte, account string) (Sums, error) {
 	return read, nil
 }
 
-// Add adds a real run. The token stands for the run, and for this process.
-func (s *Sums) Add(r Run, token string) {
-	if slices.Contains(s.Latest, token) {
+// Add adds a real run, once.
+func (s *Sums) Add(r Run) {
+	if slices.Contains(s.Latest, r.Run) {
 		return
 	}
-	s.Latest = append(s.Latest, token)
+	s.Latest = append(s.Latest, r.Run)
 	s.Latest = s.Latest[max(len(s.Latest)-latestAdditions, 0):]
 	day := Date(r.StartedAt)
 	if s.First == nil {

@@ -2,7 +2,6 @@ package record_test
 
 import (
 	"encoding/json"
-	"fmt"
 	"testing"
 	"time"
 
@@ -17,7 +16,7 @@ func removing(day string, images int) record.Run {
 	if err != nil {
 		panic(err)
 	}
-	r := record.Run{StartedAt: at.Add(23 * time.Hour)}
+	r := record.Run{Run: day, StartedAt: at.Add(23 * time.Hour)}
 	r.Totals.Amounts.Removed = record.Amount{Images: images, Snapshots: images, GiB: int64(10 * images), MonthlyUpTo: float64(images) / 10}
 	return r
 }
@@ -49,9 +48,9 @@ func TestSums(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			sums, err := record.ParseSums(nil, "123456789012")
-			for i, r := range c.runs {
+			for _, r := range c.runs {
 				for range 2 { // An addition whose answer was lost comes again.
-					sums.Add(r, fmt.Sprint(i))
+					sums.Add(r)
 				}
 				data, _ := json.Marshal(sums)
 				sums, err = record.ParseSums(data, "123456789012")

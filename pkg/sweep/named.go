@@ -23,8 +23,9 @@ type named struct {
 }
 
 // findNamed returns the images that are given by id, or by name where only one image has the name,
-// wherever they are in some regions; each once. The error is about what could not be searched for
-// or found.
+// wherever they are in some regions; each once. A name counts only if every region could be
+// searched: another image may have it, too. The error is about what could not be searched for or
+// found.
 func findNamed(ctx context.Context, account aws.Config, regions, given []string) ([]named, error) {
 	var listed []named
 	var faults []string
@@ -42,7 +43,7 @@ func findNamed(ctx context.Context, account aws.Config, regions, given []string)
 		return nil, fmt.Errorf("no region could be searched%s", strings.Join(faults, ""))
 	}
 	var missing []string
-	var ambiguous error
+	var unsure error
 	wanted := map[string]bool{}
 	for _, name := range given {
 		ids := idsOf(listed, name)
@@ -50,17 +51,24 @@ func findNamed(ctx context.Context, account aws.Config, regions, given []string)
 		case 0:
 			missing = append(missing, name)
 		case 1:
+			if len(faults) > 0 && ids[0] != name {
+				unsure = errors.Join(unsure, fmt.Errorf("another image may have the name %s, too; give the id: %s is one", name, ids[0]))
+				continue
+			}
 			wanted[ids[0]] = true
 		default:
-			ambiguous = errors.Join(ambiguous, fmt.Errorf("%d images have the name %s; give one of their ids: %s", len(ids), name, strings.Join(ids, ", ")))
+			unsure = errors.Join(unsure, fmt.Errorf("%d images have the name %s; give one of their ids: %s", len(ids), name, strings.Join(ids, ", ")))
 		}
 	}
 	found := slices.DeleteFunc(listed, func(n named) bool { return !wanted[n.ID] })
-	if len(missing) > 0 {
-		ambiguous = errors.Join(fmt.Errorf("not among the account's own images in %s: %s%s",
-			strings.Join(regions, ", "), strings.Join(missing, ", "), strings.Join(faults, "")), ambiguous)
+	switch {
+	case len(missing) > 0:
+		unsure = errors.Join(fmt.Errorf("not among the account's own images in %s: %s%s",
+			strings.Join(regions, ", "), strings.Join(missing, ", "), strings.Join(faults, "")), unsure)
+	case len(faults) > 0:
+		unsure = errors.Join(errors.New(strings.TrimPrefix(strings.Join(faults, ""), "; ")), unsure)
 	}
-	return found, ambiguous
+	return found, unsure
 }
 
 // idsOf returns the ids of the images with an id or a name. The id takes precedence: anybody can
