@@ -84,7 +84,7 @@ func addReal(command *cobra.Command, lookup func(string) string) settings {
 func addAccount(command *cobra.Command) (profile, region *string) {
 	flags := command.Flags()
 	profile = flags.String("profile", "", "profile of the AWS configuration, instead of AWS_PROFILE")
-	region = flags.String("region", "", "region, instead of AWS_REGION and REGIONS; with --stack, that of the stack; --regions takes several")
+	region = flags.String("region", "", "region, instead of AWS_REGION; with --stack, that of the stack; --regions takes several")
 	group(flags.Lookup("profile"), flagsWhere)
 	group(flags.Lookup("region"), flagsWhere)
 	return profile, region
