@@ -46,7 +46,11 @@ func (p *page) row(cells, last string) {
 		return
 	}
 	p.WriteString(strings.TrimRight(cells, " ") + "\n")
-	p.wrapped(gutter, gutter, last)
+	indent := gutter // To the right, so that it is read with the row above.
+	if room := p.width - utf8.RuneCountInString(last); room > len(gutter) {
+		indent = strings.Repeat(" ", room)
+	}
+	p.wrapped(indent, gutter, last)
 }
 
 // all are the rows with their heading.

@@ -112,7 +112,7 @@ func (r run) undo() []Line {
 	switch {
 	case removed == 0:
 	case restorable > 0:
-		lines = append(says("This brings "+r.restorableOf()+" back, until "+shortDay(r.firstExit())+":"),
+		lines = append(says("This brings "+r.restorableOf()+" back, until "+shortDay(r.firstExit())+r.oneOfThem()+":"),
 			command(r.Reader.Command("undo "+plain.Printable(r.Run.Run))))
 	case removed == lost:
 		lines = says("None can be restored: the Recycle Bin does not hold them.")
@@ -125,6 +125,14 @@ func (r run) undo() []Line {
 		leftovers.Intro = append(leftovers.Intro[:1+mostLeftovers], says("And "+count(more+leftovers.More, "more run")+"; the run record has all of them.")...)
 	}
 	return append(lines, leftovers.Intro...)
+}
+
+// oneOfThem says how to restore one of several images.
+func (r run) oneOfThem() string {
+	if r.Totals.Deregistered == 1 {
+		return ""
+	}
+	return " (one: undo --image AMI_ID)"
 }
 
 func (r run) restorableOf() string {
