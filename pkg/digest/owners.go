@@ -5,12 +5,14 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
-// OwnerMessage tells the owner of images what a run has announced or removed of theirs.
+// OwnerMessage tells the owner of images what a run has announced or removed of theirs, and what is
+// due soon.
 type OwnerMessage struct {
 	// Owner is as the tag has it, without blanks around it; empty for images without an owner.
 	Owner   string
@@ -30,9 +32,9 @@ const (
 // announces 100.
 const mostOwners = 200
 
-// Owners makes a message for each owner of whose images AWS confirmed a removal, or an
-// announcement. It also returns how many owners are left out, because there are too many. A dry run
-// has no news for owners.
+// Owners makes a message for each owner of images whose removal or announcement AWS confirmed, or
+// whose day comes near. It also returns how many owners are left out, because there are too many. A
+// dry run has no news for owners.
 func Owners(of record.Run) (messages []OwnerMessage, more int) {
 	r := run{of}
 	if r.DryRun {
@@ -53,12 +55,13 @@ type ownerNews struct {
 	owner     string
 	announced []announcement // Those of this run first.
 	fresh     int            // How many of these are of this run.
+	reminded  int            // How many of the others are told again, because their day comes near.
 	removed   []removal
 }
 
 func (n ownerNews) kinds() []string {
 	var kinds []string
-	if n.fresh > 0 {
+	if n.fresh+n.reminded > 0 {
 		kinds = append(kinds, kindAnnounced)
 	}
 	if len(n.removed) > 0 {
@@ -83,7 +86,11 @@ func (r run) newsByOwner() []ownerNews {
 		byOwner[owner] = n
 	}
 	for _, a := range r.announcements(record.Image.Announced) {
-		if n, hasNews := byOwner[a.owner()]; hasNews {
+		n, hasNews := byOwner[a.owner()]
+		if r.reminds(a.image) {
+			n.reminded, hasNews = n.reminded+1, true
+		}
+		if hasNews {
 			n.announced = append(n.announced, a)
 			byOwner[a.owner()] = n
 		}
@@ -95,9 +102,20 @@ func (r run) newsByOwner() []ownerNews {
 		news = append(news, n)
 	}
 	slices.SortStableFunc(news, func(a, b ownerNews) int {
-		return cmp.Or(cmp.Compare(min(b.fresh, 1), min(a.fresh, 1)), cmp.Compare(b.fresh+len(b.removed), a.fresh+len(a.removed)))
+		return cmp.Or(cmp.Compare(min(b.tells(), 1), min(a.tells(), 1)), cmp.Compare(b.tells()+len(b.removed), a.tells()+len(a.removed)))
 	})
 	return news
+}
+
+// tells is how many announcements the message is sent for.
+func (n ownerNews) tells() int { return n.fresh + n.reminded }
+
+// reminds reports whether the owner of an announced image is told again, seven days and one day
+// before it is due: the first message may be lost, or nobody had subscribed by then.
+func (r run) reminds(i record.Image) bool {
+	due, err := time.Parse(time.DateOnly, i.DueOn)
+	days := int(due.Sub(r.StartedAt.UTC().Truncate(24*time.Hour)) / (24 * time.Hour))
+	return err == nil && (days == 7 || days == 1)
 }
 
 // ownerSubject is one line of printable ASCII, as Subject is.
@@ -110,6 +128,9 @@ func (r run) ownerSubject(n ownerNews) string {
 	var did []string
 	if n.fresh > 0 {
 		did = append(did, number(n.fresh, "AMI")+" announced")
+	}
+	if n.reminded > 0 {
+		did = append(did, number(n.reminded, "AMI")+" due soon")
 	}
 	if len(n.removed) > 0 {
 		did = append(did, number(len(n.removed), "AMI")+" removed")
@@ -156,6 +177,9 @@ func (r run) ownerHeadline(n ownerNews) string {
 	var did []string
 	if n.fresh > 0 {
 		did = append(did, "announced the removal of "+count(n.fresh, "AMI"))
+	}
+	if n.reminded > 0 {
+		did = append(did, "reminds you of the removal of "+count(n.reminded, "AMI"))
 	}
 	if len(n.removed) > 0 {
 		did = append(did, "removed "+count(len(n.removed), "AMI"))

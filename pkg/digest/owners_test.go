@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -99,12 +100,30 @@ func TestAMessageToAnOwnerFitsOnAScreen(t *testing.T) {
 	}
 }
 
-// newsOf counts what AWS confirmed of an owner's images.
+// The first message may be lost, or nobody had subscribed by then: owners are told again, seven
+// days and one day before an image is due, and not in between.
+func TestOwnersAreReminded(t *testing.T) {
+	for days, told := range map[int]bool{14: false, 8: false, 7: true, 6: false, 2: false, 1: true} {
+		run := newRun(false, newRegion(plan("eu-west-1", owned("payments", waits(1, "web", days)), owned("data", waits(2, "etl", 30))), nil))
+		messages, _ := digest.Owners(run)
+		if isTold := len(messages) == 1 && messages[0].Owner == "payments" && slices.Equal(messages[0].Kinds, []string{"announced"}); isTold != told || len(messages) > 1 {
+			t.Errorf("%d days before: %+v", days, messages)
+		}
+		if told && (!strings.Contains(messages[0].Subject, "1 AMI due soon (payments)") || !strings.Contains(messages[0].Text, "reminds you of the removal of 1 AMI") || !strings.Contains(messages[0].Text, "ami-janitor unmark")) {
+			t.Errorf("%s\n%s", messages[0].Subject, messages[0].Text)
+		}
+	}
+}
+
+// newsOf counts what AWS confirmed of an owner's images, and what is due soon.
 func newsOf(run record.Run, owner string) (announced, removed int) {
 	for _, region := range run.Regions {
 		for _, i := range region.Images {
 			switch {
-			case strings.TrimSpace(i.Owner) != owner || i.Outcome == nil:
+			case strings.TrimSpace(i.Owner) != owner:
+			case i.Announced() && (i.DueOn == dayIn(7).Format(time.DateOnly) || i.DueOn == dayIn(1).Format(time.DateOnly)):
+				announced++
+			case i.Outcome == nil:
 			case i.Outcome.Status == ami.Marked:
 				announced++
 			case i.Outcome.Status == ami.Deregistered:
