@@ -202,7 +202,7 @@ func TestANameWhereARegionCannotBeSearched(t *testing.T) {
 			t.Errorf("%s: %+v", command, got)
 		}
 	}
-	if got := cli(t, nil, "keep", stalest(t).ImageID, "--regions=us-east-1,eu-west-1"); got.status != 1 || !strings.Contains(got.out, "kept from now on") || !strings.Contains(got.err, "eu-west-1 could not be searched") {
+	if got := cli(t, nil, "keep", stalest(t).ImageID, "--regions=us-east-1,eu-west-1"); got.status != 0 || !strings.Contains(got.out, "kept from now on") || got.err != "" {
 		t.Errorf("an id is that of one image: %+v", got)
 	}
 }

@@ -40,7 +40,7 @@ each place with records; with --since the runs of that time as well.`,
 		Args: cobra.ArbitraryArgs,
 	}
 	var places []string
-	command.Flags().StringArrayVar(&places, "records", nil, "directory or s3:// URL with the records of runs; may be given more than once (default RECORDS, or the records of your own sweeps)")
+	command.Flags().StringArrayVar(&places, "records", nil, "directory or s3:// URL with the records of runs; may be given more than once (default: where your sweeps keep them)")
 	since := command.Flags().String("since", "", "show the runs of this time, for example 30d")
 	out := command.Flags().StringP("out", "o", "report.html", "file to write: .html, .csv or .md")
 	profile, region := addAccount(command)

@@ -405,7 +405,7 @@ func TestCallsOfALargeAccount(t *testing.T) {
 	const images, snapshots, candidates = 2500, 2500, 120
 	whole := settings{"MAX_DEREGISTRATIONS": "1000"}
 	listings := map[string]int{
-		"GetCallerIdentity": 1, "DescribeImages": 3 + 1, "DescribeSnapshots": 3 + 1, "DescribeLockedSnapshots": 1, "DescribeInstances": 1, "DescribeLaunchTemplates": 1,
+		"GetCallerIdentity": 1, "ListAccountAliases": 1, "DescribeImages": 3 + 1, "DescribeSnapshots": 3 + 1, "DescribeLockedSnapshots": 1, "DescribeInstances": 1, "DescribeLaunchTemplates": 1,
 		"DescribeLaunchTemplateVersions": 1, "DescribeLaunchConfigurations": 1, "DescribeAutoScalingGroups": 1, "DescribeSpotFleetRequests": 1,
 		"DescribeSpotInstanceRequests": 1, "DescribeParameters": 1, "DescribeFastLaunchImages": 1, "DescribeFastSnapshotRestores": 1,
 		"DescribeImageReferences": 12, "DescribeImageAttribute": candidates,

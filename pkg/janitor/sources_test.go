@@ -318,6 +318,7 @@ func TestWithoutAnyOneRead(t *testing.T) {
 	if len(reads) < 26 {
 		t.Errorf("a whole run makes only %d kinds of reads", len(reads))
 	}
+	delete(reads, "ListAccountAliases") // It is no part of the proof.
 	anywhere := func(emulator.Request) bool { return true }
 	for _, action := range slices.Sorted(maps.Keys(reads)) {
 		for kind, match := range map[string]func(emulator.Request) bool{

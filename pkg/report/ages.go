@@ -110,11 +110,11 @@ func limitAt(days, stale, never int) string {
 	case days == 0:
 		return ""
 	case days == stale && (never == stale || never == 0):
-		return "STALE_AFTER: " + number(days) + " days"
+		return "limit: " + number(days) + " days"
 	case days == stale:
-		return "STALE_AFTER: " + number(days) + " days, for images that were launched"
+		return "limit for images that were launched: " + number(days) + " days"
 	case days == never:
-		return "NEVER_LAUNCHED_AFTER: " + number(days) + " days, for images that were never launched"
+		return "limit for images that were never launched: " + number(days) + " days"
 	default:
 		return ""
 	}

@@ -65,7 +65,7 @@ func findNamed(ctx context.Context, account aws.Config, regions, given []string)
 	case len(missing) > 0:
 		unsure = errors.Join(fmt.Errorf("not among the account's own images in %s: %s%s",
 			strings.Join(regions, ", "), strings.Join(missing, ", "), strings.Join(faults, "")), unsure)
-	case len(faults) > 0:
+	case unsure != nil && len(faults) > 0:
 		unsure = errors.Join(errors.New(strings.TrimPrefix(strings.Join(faults, ""), "; ")), unsure)
 	}
 	return found, unsure
