@@ -111,6 +111,7 @@ class CLI(unittest.TestCase):
 class Reading(CLI):
     def test_the_caller_and_the_regions_are_the_accounts(self):
         self.assertEqual(self.aws("sts", "get-caller-identity")["Account"], "123456789012")
+        self.assertEqual(self.aws("iam", "list-account-aliases")["AccountAliases"], ["example-prod"])
         self.assertIn("us-east-1", [r["RegionName"] for r in self.all_of("describe-regions")])
 
     def test_a_listing_is_the_same_in_pages_and_in_one(self):
