@@ -104,7 +104,8 @@ def alarm(aws, name, p):
 
 def dashboard(aws, name, p):
     json.loads(p["DashboardBody"])
-    aws.cloudwatch.put_dashboard(DashboardName=name, **p)
+    name = p.get("DashboardName", name)
+    aws.cloudwatch.put_dashboard(**{**p, "DashboardName": name})
     return name, {}, lambda: aws.cloudwatch.delete_dashboards(DashboardNames=[name])
 
 
@@ -260,7 +261,10 @@ def inspect(aws, parameters, outputs, values):
     """Looks at what a person, or AWS, would find in the account."""
     every = bool(parameters)
     topics = {topic["TopicArn"] for topic in aws.sns.list_topics()["Topics"]}
-    expect("there are three topics", topics == {outputs["DigestTopic"], outputs["ChatTopic"], outputs["AlarmTopic"]})
+    wanted = {outputs["DigestTopic"], outputs["ChatTopic"], outputs["AlarmTopic"]}
+    if parameters.get("MakeOwnersTopic") == "true":
+        wanted.add(outputs["OwnersTopic"])
+    expect(f"there are {len(wanted)} topics", topics == wanted)
     key = values["TopicKey"]
     for topic in topics:
         attributes = aws.sns.get_topic_attributes(TopicArn=topic)["Attributes"]
@@ -290,8 +294,8 @@ def inspect(aws, parameters, outputs, values):
     managed = f"arn:{aws.partition}:iam::aws:policy/AmazonEC2ImageReferencesAccessPolicy"
     expect("the function has AWS's policy for DescribeImageReferences", attached == [managed])
     inline = aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
-    own = ["announce", "hand-over-failed-runs", "keep-records", "look", "never", "publish", "remove", "report-usage", "write-log"]
-    expect("the function has its own policies", sorted(inline) == [name for name in own if every or name != "report-usage"])
+    own = ["announce", "hand-over-failed-runs", "keep-records", "look", "never", "publish", "publish-elsewhere", "remove", "report-usage", "write-log"]
+    expect("the function has its own policies", sorted(inline) == [name for name in own if every or name not in ("publish-elsewhere", "report-usage")])
 
     function = aws.function.get_function(FunctionName=outputs["Function"])["Configuration"]
     variables = function["Environment"]["Variables"]

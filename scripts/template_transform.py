@@ -29,6 +29,8 @@ OTHERWISE = {
     "PicksVersions": {"LaunchTemplateVersions": "3"},
     "HasRecycleBin": {"RecycleBinDays": "0"},
     "RequiresRecycleBin": {"RequireRecycleBin": "false"},
+    "MakesOwnersTopic": {"MakeOwnersTopic": "true"},
+    "TakesOwnersTopic": {"OwnersTopicArn": "arn:aws:sns:us-east-1:111122223333:owners"},
 }
 
 
@@ -132,11 +134,10 @@ def reduced(template, parameters, conditions):
     for name, value in parameters.items():
         template["Parameters"][name]["Default"] = value
     del template["Conditions"]
-    template["Resources"] = {
-        name: resource
-        for name, resource in template["Resources"].items()
-        if conditions.get(resource.pop("Condition", None), True)
-    }
+    for section in ("Resources", "Outputs"):
+        template[section] = {
+            name: member for name, member in template.get(section, {}).items() if conditions.get(member.pop("Condition", None), True)
+        }
     return decided(template, conditions)
 
 
