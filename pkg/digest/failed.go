@@ -6,17 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
-	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
-
-// FailedText says why a run failed in every region, and what to do; empty for any other run.
-func FailedText(of record.Run) string {
-	problems := run{of}.failedProblems()
-	if len(problems) == 0 {
-		return ""
-	}
-	return text([]Section{{Problems: problems}}, fullWidth)
-}
 
 // failedProblems says why a run failed in every region, one problem for each remedy; nothing about
 // any other run.
