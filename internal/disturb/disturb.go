@@ -67,7 +67,8 @@ func Garble(next emulator.Doer, action string, match func(n int, r emulator.Requ
 }
 
 // onMatch gives the calls of an action that match to a fault, and all others to next. The matcher
-// is told which call of the action this is, from 1; a nil one matches all.
+// is told which call of the action this is, from 1, and is asked about one at a time; a nil one
+// matches all.
 func onMatch(next emulator.Doer, action string, match func(n int, r emulator.Request) bool, fault func(*http.Request, emulator.Request) (*http.Response, error)) emulator.Doer {
 	var (
 		mu sync.Mutex
@@ -80,9 +81,9 @@ func onMatch(next emulator.Doer, action string, match func(n int, r emulator.Req
 		}
 		mu.Lock()
 		n++
-		this := n
+		matches := match == nil || match(n, q)
 		mu.Unlock()
-		if match != nil && !match(this, q) {
+		if !matches {
 			return next.Do(r)
 		}
 		return fault(r, q)

@@ -220,16 +220,8 @@ func TestSharedSincePlanned(t *testing.T) {
 				private := c.world.load(t)
 				c.world.more = map[string]object{volumePermissions: {snapshotID(1): sharedWith("111122223333")}}
 				shared := c.world.load(t)
-				asked := 0
-				doer := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
-					q, err := emulator.Inspect(r)
-					if err == nil && q.Action == sharingOfSnapshots {
-						if asked++; asked >= c.from {
-							return shared.Client().Do(r)
-						}
-					}
-					return private.Client().Do(r)
-				})
+				doer := on(private.Client(), func(q emulator.Request, n int) bool { return q.Action == sharingOfSnapshots && n >= c.from },
+					func(_ emulator.Doer, r *http.Request) (*http.Response, error) { return shared.Client().Do(r) })
 				j := newJanitor(t, doer, settings{"KEEP_NEWEST": "0", "RECORDS": "s3://amzn-s3-demo-bucket"})
 				record := j.Run(t.Context(), "20261123T020000Z-010203", false)
 				wantVerdicts(t, record, c.images)

@@ -79,8 +79,10 @@ func (l *life) janitor() *janitor.Janitor {
 // promise.
 func (l *life) run(at time.Time, dry bool) record.Run {
 	l.t.Helper()
+	l.changing.Lock() // A reading that the run before has given up may still be on its way.
 	l.at = at
 	l.load()
+	l.changing.Unlock()
 	var doer emulator.Doer = emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		l.changing.RLock()
 		defer l.changing.RUnlock()

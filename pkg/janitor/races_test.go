@@ -905,20 +905,18 @@ func TestARegionThatIsTakenAtTheBeginning(t *testing.T) {
 					account := c.world.load(t)
 					settings := maps.Clone(c.settings)
 					settings["RECORDS"], settings["KEEP_NEWEST"] = "s3://amzn-s3-demo-bucket", "0"
-					locks := 0
-					doer := on(account.Client(), func(q emulator.Request, _ int) bool { return q.Service == "s3" && q.Action == "GetObject" },
-						func(next emulator.Doer, r *http.Request) (*http.Response, error) {
-							if strings.HasSuffix(r.URL.Path, "/locks/us-east-1.json") {
-								locks++
-							}
-							// The visit begins, the history is read, and then the region must be
-							// taken.
-							if taken && locks == 3 {
-								lock := `{"run": "20261123T015900Z-0a1b2c", "region": "us-east-1", "at": "2026-11-23T02:00:00Z", "nonce": "x"}`
-								return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"1"`}}, Body: io.NopCloser(strings.NewReader(lock)), Request: r}, nil
-							}
-							return next.Do(r)
-						})
+					looks := 0
+					doer := on(account.Client(), func(q emulator.Request, _ int) bool {
+						if q.Action == "GetObject" && q.Form.Get("Key") == "locks/us-east-1.json" {
+							looks++
+							// The visit begins, the history is read, and then the region must be taken.
+							return taken && looks == 3
+						}
+						return false
+					}, func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
+						lock := `{"run": "20261123T015900Z-0a1b2c", "region": "us-east-1", "at": "2026-11-23T02:00:00Z", "nonce": "x"}`
+						return &http.Response{StatusCode: 200, Header: http.Header{"Etag": {`"1"`}}, Body: io.NopCloser(strings.NewReader(lock)), Request: r}, nil
+					})
 					record := newJanitor(t, doer, settings).Run(t.Context(), "20261123T020000Z-010203", false)
 					return record, slices.DeleteFunc(writes(account), func(action string) bool { return action == "PutObject" })
 				}

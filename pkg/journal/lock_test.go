@@ -223,7 +223,7 @@ func TestLostAnswersAboutTheLock(t *testing.T) {
 		}{{"create locks", 1}, {"replace locks", 1}, {"replace locks", 2}, {"replace locks", 3}, {"create account.json", 1}} {
 			call, lost, calls := loss.call, "", 0
 			j := plain.Interrupt(func(c string, isDone bool) error {
-				if !isDone || lost != "" || !strings.HasPrefix(c, call) {
+				if !isDone || !strings.HasPrefix(c, call) || lost != "" {
 					return nil
 				}
 				if calls++; calls < loss.nth {

@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -152,6 +154,8 @@ const (
 // tally records every request that is sent, whether it arrives or not.
 type tally struct {
 	emulator.Doer
+
+	mu       sync.Mutex
 	requests []emulator.Request
 }
 
@@ -160,7 +164,9 @@ func (c *tally) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.mu.Lock()
 	c.requests = append(c.requests, q)
+	c.mu.Unlock()
 	return c.Doer.Do(r)
 }
 
@@ -180,13 +186,16 @@ type fault func(emulator.Doer, *http.Request) (*http.Response, error)
 
 // faulty injects faults into the calls of an action, in order; later calls are answered as usual.
 func faulty(next emulator.Doer, action string, faults ...fault) emulator.Doer {
-	n := 0
+	var calls atomic.Int64
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)
-		if err != nil || q.Action != action || n >= len(faults) {
+		if err != nil || q.Action != action {
 			return next.Do(r)
 		}
-		n++
+		n := int(calls.Add(1))
+		if n > len(faults) {
+			return next.Do(r)
+		}
 		return faults[n-1](next, r)
 	})
 }

@@ -148,6 +148,7 @@ func listed(q emulator.Request, name string) []string {
 // are in use.
 func rechecking(used func(numbers []int) []int) orders {
 	o := passing(quiet)
+	turn := make(chan struct{}, 1) // Batches are looked at side by side; it is asked about one at a time.
 	o.look = emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
 		q, err := emulator.Inspect(r)
 		if err != nil || q.Action != "DescribeImageReferences" {
@@ -157,8 +158,11 @@ func rechecking(used func(numbers []int) []int) orders {
 		for _, id := range listed(q, "ImageId") {
 			numbers = append(numbers, number(id))
 		}
+		turn <- struct{}{}
+		stay := used(numbers)
+		<-turn
 		items := ""
-		for _, n := range used(numbers) {
+		for _, n := range stay {
 			items += "<item><imageId>" + imageID(n) + "</imageId><resourceType>ec2:Instance</resourceType><arn>arn:x</arn></item>"
 		}
 		return reply(r, 200, `<DescribeImageReferencesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>1</requestId><imageReferenceSet>`+

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -144,16 +145,16 @@ func TestAnEmptyListAfterALostAnswer(t *testing.T) {
 		t.Run(action, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				account := load(t, image(1, 9), image(2, 9))
-				isTried := false
+				var isTried atomic.Bool
 				doer := emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
 					q, err := emulator.Inspect(r)
-					isTried = isTried || q.Action == action
+					isTried.CompareAndSwap(false, q.Action == action)
 					switch {
 					case err != nil || q.Action == action:
 						return nil, io.ErrUnexpectedEOF
-					case isTried && q.Action == "DescribeImages":
+					case isTried.Load() && q.Action == "DescribeImages":
 						return reply(r, 200, "<DescribeImagesResponse><requestId>1</requestId><imagesSet/></DescribeImagesResponse>"), nil
-					case isTried && q.Action == "DescribeSnapshots" && !q.Form.Has("SnapshotId.1"):
+					case isTried.Load() && q.Action == "DescribeSnapshots" && !q.Form.Has("SnapshotId.1"):
 						return reply(r, 200, "<DescribeSnapshotsResponse><requestId>1</requestId><snapshotSet/></DescribeSnapshotsResponse>"), nil
 					default:
 						return account.Client().Do(r)

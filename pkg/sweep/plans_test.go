@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -356,17 +357,18 @@ func writes(action string) bool { return !strings.HasPrefix(action, "Describe") 
 // cut lets some writes through and ends everything with the next one: it does not arrive, or
 // arrives and is not answered.
 func cut(next emulator.Doer, writesBefore int, arrives bool, stop func()) (doer emulator.Doer, reached func() bool) {
-	n := 0
+	var begun atomic.Int64
 	return emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
 		q, err := emulator.Inspect(r)
 		if err != nil {
 			return nil, err
 		}
+		n := int(begun.Load())
 		if n > writesBefore {
 			return nil, context.Canceled
 		}
 		if writes(q.Action) {
-			n++
+			n = int(begun.Add(1))
 		}
 		if n <= writesBefore {
 			return next.Do(r)
@@ -376,7 +378,7 @@ func cut(next emulator.Doer, writesBefore int, arrives bool, stop func()) (doer 
 		}
 		stop()
 		return nil, context.Canceled
-	}), func() bool { return n > writesBefore }
+	}), func() bool { return int(begun.Load()) > writesBefore }
 }
 
 // actionsOf are the writes that were sent, in order.

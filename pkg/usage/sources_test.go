@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -425,6 +426,7 @@ func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
 
 // replaying gives every call of an action the answer of the first.
 func replaying(next emulator.Doer, action string) emulator.Doer {
+	var mu sync.Mutex
 	var body []byte
 	n := 0
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -432,6 +434,8 @@ func replaying(next emulator.Doer, action string) emulator.Doer {
 		if err != nil || q.Action != action {
 			return next.Do(r)
 		}
+		mu.Lock()
+		defer mu.Unlock()
 		if n++; n > 100 {
 			return nil, context.Canceled
 		}

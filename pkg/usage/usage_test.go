@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -131,7 +132,7 @@ func (a *asked) idsOf(action string) [][]string {
 
 // rewriting changes the bodies of an action's answers; n is the number of the call, from 1.
 func rewriting(next emulator.Doer, action string, change func(n int, body string) string) emulator.Doer {
-	n := 0
+	var calls atomic.Int64
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)
 		if err != nil || q.Action != action {
@@ -145,8 +146,7 @@ func rewriting(next emulator.Doer, action string, change func(n int, body string
 		if err != nil {
 			return nil, err
 		}
-		n++
-		changed := []byte(change(n, string(body)))
+		changed := []byte(change(int(calls.Add(1)), string(body)))
 		response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(changed)), int64(len(changed))
 		return response, nil
 	})
@@ -170,15 +170,15 @@ func answered(token string, imageIDs ...string) string {
 // then with the last.
 func answering(t *testing.T, bodies ...string) emulator.Doer {
 	t.Helper()
-	n := 0
+	var calls atomic.Int64
 	next := holding(t, nil).Client()
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		q, err := emulator.Inspect(r)
 		if err != nil || q.Action != "DescribeImageReferences" {
 			return next.Do(r)
 		}
-		body := bodies[min(n, len(bodies)-1)]
-		n++
+		n := int(calls.Add(1))
+		body := bodies[min(n, len(bodies))-1]
 		if n == 100 {
 			t.Error("a hundred pages of an answer that goes round in circles were read")
 		}
