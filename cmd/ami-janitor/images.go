@@ -121,9 +121,9 @@ its id or its name. Their idle time starts anew today.`,
 				status = exitRemovalFailed
 				std.say("%s in %s: %v", image.ImageID, image.Region, image.Err)
 			case !image.Marked:
-				_, _ = fmt.Fprintf(std.out, "%s in %s: its removal was not announced; nothing to take back\n", image.ImageID, image.Region)
+				std.tell("%s in %s: its removal was not announced; nothing to take back", image.ImageID, image.Region)
 			default:
-				_, _ = fmt.Fprintf(std.out, "%s in %s: taken back; its idle time starts anew today\n", image.ImageID, image.Region)
+				std.tell("%s in %s: taken back; its idle time starts anew today", image.ImageID, image.Region)
 			}
 		}
 		if err != nil {

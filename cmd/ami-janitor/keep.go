@@ -44,7 +44,7 @@ that is there.`,
 			if image.Changed {
 				says = "kept from now on"
 			}
-			_, _ = fmt.Fprintf(std.out, "%s: %s, %s\n", imageIn(image), says, plain.Printable(image.KeptBy))
+			std.tell("%s: %s, %s", imageIn(image), says, plain.Printable(image.KeptBy))
 			return 0
 		})
 	}
@@ -68,11 +68,11 @@ What else keeps an image, such as a tag of --keep-tags, stays.`,
 		}, func(image sweep.Kept) int {
 			switch {
 			case image.Changed && image.KeptBy == "":
-				_, _ = fmt.Fprintf(std.out, "%s: the keep tag is off; the next run judges it\n", imageIn(image))
+				std.tell("%s: the keep tag is off; the next run judges it", imageIn(image))
 			case image.KeptBy == "":
-				_, _ = fmt.Fprintf(std.out, "%s: it has no tag %s\n", imageIn(image), ami.KeepTag)
+				std.tell("%s: it has no tag %s", imageIn(image), ami.KeepTag)
 			default:
-				_, _ = fmt.Fprintf(std.out, "%s: kept all the same, %s, as --keep-tags says; unkeep leaves that tag\n", imageIn(image), plain.Printable(image.KeptBy))
+				std.tell("%s: kept all the same, %s, as --keep-tags says; unkeep leaves that tag", imageIn(image), plain.Printable(image.KeptBy))
 				return exitRemovalFailed
 			}
 			return 0

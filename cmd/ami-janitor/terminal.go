@@ -30,18 +30,29 @@ func columns(stream any) int {
 func (s streams) say(format string, args ...any) { s.lines(s.err, format, args...) }
 
 func (s streams) lines(out io.Writer, format string, args ...any) {
-	const who, hanging = "ami-janitor: ", "  "
+	const who = "ami-janitor: "
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		words := strings.TrimSpace(line)
 		indent := line[:strings.Index(line, words)]
 		if indent == "" {
 			words = who + words
 		}
-		if wide := columns(s.err); wide > 0 {
-			words = strings.ReplaceAll(wholeWords(words, wide-len(indent+hanging)), "\n", "\n"+indent+hanging)
-		}
-		_, _ = fmt.Fprintln(out, indent+words)
+		_, _ = fmt.Fprintln(out, hang(indent, words, columns(s.err)))
 	}
+}
+
+// tell prints a line on the standard output. A terminal gets it wrapped.
+func (s streams) tell(format string, args ...any) {
+	_, _ = fmt.Fprintln(s.out, hang("", fmt.Sprintf(format, args...), columns(s.out)))
+}
+
+// hang fits words to a width, if that is not 0: all lines but the first are indented further.
+func hang(indent, words string, wide int) string {
+	const hanging = "  "
+	if wide > 0 {
+		words = strings.ReplaceAll(wholeWords(words, wide-len(indent+hanging)), "\n", "\n"+indent+hanging)
+	}
+	return indent + words
 }
 
 // complain prints an error, and what to do where nobody could be asked at all.

@@ -209,3 +209,39 @@ func TestAnExplanationFits(t *testing.T) {
 		}
 	}
 }
+
+// What keep, unkeep and unmark say of an image fits the terminal, and loses no word.
+func TestWhatBecomesOfATagFits(t *testing.T) {
+	serving(t, asItIs)
+	image := stalest(t)
+	announced := announcedBy(t, "announce", t.TempDir())
+	for _, c := range []struct {
+		args       []string
+		says, last string
+	}{
+		{
+			[]string{"keep", image.ImageID, "--reason=Rollback of v2, until ticket OPS-7 is closed and all are told"},
+			"kept from now on, tagged ami-janitor:keep: Rollback of v2, until ticket OPS-7 is closed and all are told", "told",
+		},
+		{[]string{"unkeep", image.ImageID}, "the keep tag is off; the next run judges it", "judges it"},
+		{[]string{"unkeep", image.ImageID}, "it has no tag ami-janitor:keep", ":keep"},
+		{[]string{"unmark", announced.ImageID}, "taken back; its idle time starts anew today", "anew today"},
+		{[]string{"unmark", announced.ImageID}, "its removal was not announced; nothing to take back", "take back"},
+	} {
+		term := newTerminal(t, 60)
+		if status := <-term.start(t.Context(), "", c.args...); status != 0 {
+			t.Errorf("%v: status %d", c.args, status)
+		}
+		term.await(t, c.last)
+		_, shown, _ := strings.Cut(term.text(), c.args[1])
+		shown = c.args[1] + shown
+		if !strings.Contains(strings.Join(strings.Fields(shown), " "), "in us-east-1: "+c.says) {
+			t.Errorf("%v: %q", c.args, shown)
+		}
+		for line := range strings.Lines(escapes.ReplaceAllString(shown, "\n")) {
+			if utf8.RuneCountInString(strings.TrimRight(line, "\r\n")) > 60 {
+				t.Errorf("%v: %q", c.args, line)
+			}
+		}
+	}
+}
