@@ -76,7 +76,15 @@ func (j *Janitor) Run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run {
 	limits := timeLimits(ctx, j.Clock())
 	defer limits.cancel()
+	run, kept, past := j.carryOut(limits, id, dryRun)
+	j.archive(limits.record, kept, &run)
+	past.addUp(limits.record, kept, run)
+	return run
+}
 
+// carryOut makes a plan and carries it out, unless the run is a dry one. What it has read of the
+// account is no longer needed when it returns: the text of the record takes as much memory.
+func (j *Janitor) carryOut(limits limits, id ami.RunID, dryRun bool) (record.Run, *journal.Journal, pastRuns) {
 	plan := j.makePlan(limits, id)
 	if j.Planned != nil {
 		j.Planned(retention.Approve(plan.regions))
@@ -90,9 +98,7 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 	}
 	run := j.newRecord(id, plan, done)
 	run.Since = plan.since(run)
-	j.archive(limits.record, plan.journal, &run)
-	addUp(limits.record, plan.survey, run)
-	return run
+	return run, plan.journal, plan.pastRuns
 }
 
 // plan is what a run will do.

@@ -57,9 +57,9 @@ func readPast(ctx context.Context, kept, known *journal.Journal, run string) pas
 
 // since says what runs have removed so far, a real one with this run among them. It is empty if the
 // sums over all runs could not be read.
-func (s survey) since(run record.Run) record.Since {
-	sums, err := record.ParseSums(s.sums.JSON, run.Account())
-	if !s.isSum || err != nil {
+func (p pastRuns) since(run record.Run) record.Since {
+	sums, err := record.ParseSums(p.sums.JSON, run.Account())
+	if !p.isSum || err != nil {
 		return record.Since{}
 	}
 	if !run.DryRun {
@@ -70,12 +70,12 @@ func (s survey) since(run record.Run) record.Since {
 
 // addUp adds a real run to the sums over all runs, once its record is kept. If that fails, the sums
 // are left as they are, and the run has not failed.
-func addUp(ctx context.Context, s survey, run record.Run) {
+func (p pastRuns) addUp(ctx context.Context, kept *journal.Journal, run record.Run) {
 	account := run.Account()
-	if s.journal == nil || account == "" || run.DryRun {
+	if kept == nil || account == "" || run.DryRun {
 		return
 	}
-	_ = s.journal.UpdateSums(ctx, s.sums, func(data []byte) ([]byte, error) {
+	_ = kept.UpdateSums(ctx, p.sums, func(data []byte) ([]byte, error) {
 		sums, err := record.ParseSums(data, account)
 		if err != nil {
 			return nil, err
