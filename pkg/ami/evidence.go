@@ -31,8 +31,8 @@ type Evidence struct {
 const NotReached = "not reached before half of the run's time was up"
 
 // SharingNotReached is the error of a snapshot whose sharing was not looked up in time: that
-// happens after the plan, and may take until three quarters of the run's time.
-const SharingNotReached = "not reached before three quarters of the run's time were up"
+// happens after the plan, and leaves time to remove images.
+const SharingNotReached = "not reached in the time for snapshots"
 
 // TextSource is the source of evidence that can name images of other regions: text.
 const TextSource = "ssm-text"

@@ -17,7 +17,7 @@ const (
 // ask and begin. An interruption never ends finish and record.
 type limits struct {
 	look   context.Context // Ends at half of the time: what is not looked up by then is kept.
-	ask    context.Context // Ends at three quarters: so do the questions that a plan raises.
+	ask    context.Context // Ends midway to begin: so do the questions that a plan raises.
 	begin  context.Context // Ends when no further image may be begun.
 	finish context.Context // Ends when time is left for the record and the digest only.
 	record context.Context // Ends when time is left for the digest only.
@@ -35,8 +35,9 @@ func timeLimits(ctx context.Context, now time.Time) limits {
 	record, cancelRecord := context.WithDeadline(finish, digest)
 	last := digest.Add(-min(recordTime, total/8))
 	finish, cancelFinish := context.WithDeadline(finish, last)
-	begin, cancelBegin := context.WithDeadline(ctx, last.Add(-min(finishTime, total/8)))
-	ask, cancelAsk := context.WithDeadline(begin, now.Add(total/4*3))
-	look, cancelLook := context.WithDeadline(ask, now.Add(total/2))
+	half, latest := now.Add(total/2), last.Add(-min(finishTime, total/8))
+	begin, cancelBegin := context.WithDeadline(ctx, latest)
+	ask, cancelAsk := context.WithDeadline(begin, half.Add(latest.Sub(half)/2))
+	look, cancelLook := context.WithDeadline(ask, half)
 	return limits{look, ask, begin, finish, record, func() { cancelLook(); cancelAsk(); cancelBegin(); cancelFinish(); cancelRecord() }}
 }

@@ -207,7 +207,7 @@ func TestAnInterruptionFinishesTheImageInHand(t *testing.T) {
 // images that are still there is taken for one that is back.
 func TestHowTheLastAttemptsEndedIsNoted(t *testing.T) {
 	t.Parallel()
-	for _, seconds := range []time.Duration{122, 126, 130} {
+	for _, seconds := range []time.Duration{130, 134, 138} {
 		bubble(t, func(t *testing.T) {
 			account, err := emulator.Load(staleWorld(400).files(t), emulator.Options{Now: time.Now})
 			if err != nil {
