@@ -95,12 +95,20 @@ func (b *bucket) writeIf(ctx context.Context, key string, data []byte, condition
 	return version, b.explainCondition(key, err)
 }
 
+// contentType is what a browser takes a document for.
+func contentType(key string) string {
+	if strings.HasSuffix(key, ".html") {
+		return "text/html; charset=utf-8"
+	}
+	return "application/json"
+}
+
 // write sends a checksum, as buckets with Object Lock require.
 func (b *bucket) write(ctx context.Context, key string, data []byte, condition func(*s3.PutObjectInput)) (string, error) {
 	sum := sha256.Sum256(data)
 	input := s3.PutObjectInput{
 		Bucket: &b.name, Key: aws.String(b.prefix + key), Body: bytes.NewReader(data),
-		ContentType: aws.String("application/json"), ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
+		ContentType: aws.String(contentType(key)), ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
 	}
 	condition(&input)
 	output, err := b.client.PutObject(ctx, &input, triesOf(key))
@@ -118,8 +126,8 @@ func (b *bucket) remove(ctx context.Context, key string) error {
 	return err
 }
 
-func (b *bucket) list(ctx context.Context, prefix string) ([]string, error) {
-	var keys []string
+func (b *bucket) list(ctx context.Context, prefix string) ([]listed, error) {
+	var all []listed
 	var tokens wire.Tokens
 	whole := b.prefix + prefix
 	input := s3.ListObjectsV2Input{Bucket: &b.name, Prefix: &whole}
@@ -137,7 +145,7 @@ func (b *bucket) list(ctx context.Context, prefix string) ([]string, error) {
 				return nil, fmt.Errorf("%s cannot be listed: the listing has %q", b.where(prefix), aws.ToString(object.Key))
 			}
 			if !strings.HasSuffix("/"+key, "/") { // Consoles make folders, which are empty objects.
-				keys = append(keys, prefix+key)
+				all = append(all, listed{prefix + key, aws.ToInt64(object.Size)})
 			}
 		}
 		input.ContinuationToken = page.NextContinuationToken
@@ -145,7 +153,7 @@ func (b *bucket) list(ctx context.Context, prefix string) ([]string, error) {
 		case isLast && aws.ToBool(page.IsTruncated):
 			return nil, fmt.Errorf("%s cannot be listed: the listing ends although there is more", b.where(prefix))
 		case isLast:
-			return keys, nil
+			return all, nil
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -181,8 +182,8 @@ func (d *directory) sync(folder string) error {
 }
 
 // list skips names that start with a dot: unfinished documents, and the files of file managers.
-func (d *directory) list(ctx context.Context, prefix string) ([]string, error) {
-	var keys []string
+func (d *directory) list(ctx context.Context, prefix string) ([]listed, error) {
+	var all []listed
 	top := strings.TrimSuffix(prefix, "/")
 	// The journal itself must exist; a part of it need not.
 	if _, err := os.Stat(d.name); err != nil {
@@ -197,11 +198,23 @@ func (d *directory) list(ctx context.Context, prefix string) ([]string, error) {
 		case isHidden && entry.IsDir():
 			return fs.SkipDir
 		case !isHidden && !entry.IsDir():
-			keys = append(keys, name)
+			all, err = addListed(all, name, entry)
 		}
-		return ctx.Err()
+		return cmp.Or(err, ctx.Err())
 	})
-	return keys, d.explain(prefix, "listed", err)
+	return all, d.explain(prefix, "listed", err)
+}
+
+// addListed adds a file, unless it has gone since the directory was read.
+func addListed(all []listed, name string, entry fs.DirEntry) ([]listed, error) {
+	info, err := entry.Info()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return all, nil
+	case err != nil:
+		return all, err
+	}
+	return append(all, listed{name, info.Size()}), nil
 }
 
 // explain words an error of the file system; nil stays nil.

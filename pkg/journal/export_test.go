@@ -100,12 +100,12 @@ func (i interrupted) remove(ctx context.Context, key string) error {
 	return i.call("remove", key, func() error { return i.store.remove(ctx, key) })
 }
 
-func (i interrupted) list(ctx context.Context, prefix string) (keys []string, err error) {
+func (i interrupted) list(ctx context.Context, prefix string) (documents []listed, err error) {
 	err = i.call("list", prefix, func() (err error) {
-		keys, err = i.store.list(ctx, prefix)
+		documents, err = i.store.list(ctx, prefix)
 		return err
 	})
-	return keys, err
+	return documents, err
 }
 
 // Put, Keys and Content look at a journal from outside, for tests of what is in it.
@@ -121,11 +121,13 @@ func (j *Journal) Content(ctx context.Context, key string) (string, error) {
 func (j *Journal) Keys(ctx context.Context) ([]string, error) {
 	var all []string
 	for _, prefix := range []string{locksPrefix, removalsPrefix, runsPrefix, unfinishedPrefix} {
-		keys, err := j.store.list(ctx, prefix)
+		documents, err := j.store.list(ctx, prefix)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, keys...)
+		for _, d := range documents {
+			all = append(all, d.key)
+		}
 	}
 	return all, nil
 }

@@ -84,11 +84,12 @@ func (h *history) isOther(run string) bool { return run != h.own && run != h.bus
 
 func (h *history) listUnfinished(ctx context.Context) error {
 	prefix := unfinishedPrefix + h.region + "/"
-	keys, err := h.journal.store.list(ctx, prefix)
+	documents, err := h.journal.store.list(ctx, prefix)
 	if err != nil {
 		return err
 	}
-	for _, key := range keys {
+	for _, d := range documents {
+		key := d.key
 		run := strings.TrimPrefix(key, prefix)
 		if checkRun(run) != nil {
 			return h.journal.foreign(key)
@@ -103,12 +104,13 @@ func (h *history) listUnfinished(ctx context.Context) error {
 
 func (h *history) listRemovals(ctx context.Context) error {
 	prefix := removalsPrefix + h.region + "/"
-	keys, err := h.journal.store.list(ctx, prefix)
+	documents, err := h.journal.store.list(ctx, prefix)
 	if err != nil {
 		return err
 	}
 	h.entries, h.finished = map[string][]string{}, map[removal]bool{}
-	for _, key := range keys {
+	for _, d := range documents {
+		key := d.key
 		r, ok := parseRemovalKey(strings.TrimPrefix(key, prefix))
 		switch {
 		case !ok:

@@ -68,12 +68,13 @@ func (j *Journal) Record(ctx context.Context, run string) ([]byte, error) {
 
 // Runs returns the ids of the runs with a record or a plan, the newest first.
 func (j *Journal) Runs(ctx context.Context) ([]string, error) {
-	keys, err := j.store.list(ctx, runsPrefix)
+	documents, err := j.store.list(ctx, runsPrefix)
 	if err != nil {
 		return nil, err
 	}
 	var runs []string
-	for _, key := range keys {
+	for _, d := range documents {
+		key := d.key
 		run, document, _ := strings.Cut(strings.TrimPrefix(key, runsPrefix), "/")
 		if err := checkRun(run); err != nil || document == "" {
 			return nil, j.foreign(key)

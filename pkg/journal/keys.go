@@ -17,10 +17,11 @@ const (
 	removalsPrefix   = "removals/"
 	unfinishedPrefix = "unfinished/"
 	locksPrefix      = "locks/"
+	recordName       = "/record.json"
 	suffix           = ".json"
 )
 
-func recordKey(run string) string         { return runsPrefix + run + "/record.json" }
+func recordKey(run string) string         { return runsPrefix + run + recordName }
 func planKey(run, region string) string   { return runsPrefix + run + "/plan-" + region + suffix }
 func markerKey(region, run string) string { return unfinishedPrefix + region + "/" + run }
 func lockKey(region string) string        { return locksPrefix + region + suffix }

@@ -33,12 +33,13 @@ func (j *Journal) Past(ctx context.Context, region, image string) ([]Action, err
 		return nil, err
 	}
 	prefix := removalsPrefix + region + "/"
-	keys, err := j.store.list(ctx, prefix+image+"/")
+	documents, err := j.store.list(ctx, prefix+image+"/")
 	if err != nil {
 		return nil, err
 	}
 	actions := map[string]*Action{}
-	for _, key := range keys {
+	for _, d := range documents {
+		key := d.key
 		r, ok := parseRemovalKey(strings.TrimPrefix(key, prefix))
 		if !ok {
 			return nil, j.foreign(key)

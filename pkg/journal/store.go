@@ -25,8 +25,14 @@ type store interface {
 	// remove deletes a document. A missing document is no error.
 	remove(ctx context.Context, key string) error
 
-	// list returns all keys with a prefix, which ends in a slash.
-	list(ctx context.Context, prefix string) ([]string, error)
+	// list returns all documents with a prefix, which ends in a slash.
+	list(ctx context.Context, prefix string) ([]listed, error)
+}
+
+// listed is a document in a listing.
+type listed struct {
+	key  string
+	size int64 // In bytes.
 }
 
 // errChanged says that a document changed since the writer read it.
