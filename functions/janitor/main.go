@@ -74,7 +74,9 @@ func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logg
 	return &function{
 		janitor: janitor.Janitor{
 			Config: settings, AWS: aws, Clock: time.Now, Version: version, ReadFile: os.ReadFile,
-			Reader: record.Reader{Stack: settings.StackName, Function: lookup("AWS_LAMBDA_FUNCTION_NAME"), Home: lookup("AWS_REGION")},
+			Reader: record.Reader{
+				Stack: settings.StackName, Function: lookup("AWS_LAMBDA_FUNCTION_NAME"), Home: lookup("AWS_REGION"), HasPages: settings.ReportPages,
+			},
 		},
 		out: os.Stdout,
 	}, nil

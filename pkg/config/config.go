@@ -38,6 +38,7 @@ type Config struct {
 	OwnersTopicARN string
 	NotifyOn       NotifyOn
 	StackName      string
+	ReportPages    bool
 }
 
 // variable is one variable of a configuration. Its help is what the command line and
@@ -91,6 +92,7 @@ func (c *Config) functionVariables() []variable {
 		{"OWNERS_TOPIC_ARN", "", (*topicARN)(&c.OwnersTopicARN), "SNS topic that tells each owner, by {OWNER_TAG}, what is announced or removed of theirs, whatever {NOTIFY_ON} says"},
 		{"NOTIFY_ON", "changes", &c.NotifyOn, "when to send the digest: always, changes or failures; the first run, and one that lacked a proof, are always told of"},
 		{"STACK_NAME", "", (*policyName)(&c.StackName), "stack that deployed the function; the digest's commands name it, and its parameters"},
+		{"REPORT_PAGES", "false", (*flag)(&c.ReportPages), "the digest links to the page that another function draws of each record in {RECORDS}"},
 	}
 }
 

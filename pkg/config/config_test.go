@@ -63,13 +63,14 @@ func TestDefaults(t *testing.T) {
 		"POLICY_NAME":              {p.Name, "cli"},
 		"ALLOW_SHORTER":            {p.AllowShorter, false},
 		"STACK_NAME":               {parsed.StackName, ""},
+		"REPORT_PAGES":             {parsed.ReportPages, false},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(config.Settings()); n != 33 {
-		t.Errorf("%d settings, want 33: add the default of a new one to TestDefaults in config_test.go", n)
+	if n := len(config.Settings()); n != 34 {
+		t.Errorf("%d settings, want 34: add the default of a new one to TestDefaults in config_test.go", n)
 	}
 	want := retention.Policy{
 		Name: "cli", StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,

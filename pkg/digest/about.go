@@ -22,6 +22,9 @@ func (r run) aboutTheRun() Section {
 	if r.Record != "" {
 		intro = append(intro, says("The full record: "+plain.Location(r.Record))...)
 	}
+	if page := r.page(); page != "" {
+		intro = append(intro, says("The same as a page with pictures, about a minute after this message:", page)...)
+	}
 	intro = append(intro, says(policyText(r.PolicySentence, r.Reader))...)
 	if r.Reader.Stack+r.Reader.Function != "" {
 		intro = append(intro, says("What every rule and every lookup finds about an image, by this policy:")...)

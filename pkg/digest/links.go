@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 
@@ -8,7 +9,7 @@ import (
 )
 
 // links are where a person finds the rest: what each is called, and its address. What the run does
-// not know is left out. A report of the run belongs here, before the record.
+// not know is left out.
 func (r run) links() [][]string {
 	var links [][]string
 	add := func(what, where string) {
@@ -18,6 +19,9 @@ func (r run) links() [][]string {
 	}
 	if r.Record == "" {
 		add("Run", plain.Printable(r.Run.Run))
+	}
+	if page := r.page(); page != "" {
+		add("Report", page+" (about a minute after this message)")
 	}
 	add("Record", plain.Location(r.Record))
 	if home := r.Reader.Home; r.Reader.Stack != "" && !r.Reader.CommandLine {
@@ -29,9 +33,42 @@ func (r run) links() [][]string {
 	return links
 }
 
-// consoleLink is the address of a page of the AWS console; empty for what is no region, or in a
-// partition whose console is not known.
+// page is the address of the page that another function draws of the record; empty if none does.
+func (r run) page() string {
+	if !r.Reader.HasPages {
+		return ""
+	}
+	return PageLink(r.Record, r.Reader.Home)
+}
+
+// PageLink is where the AWS console shows the page beside a record in a bucket; empty if there is
+// no such place.
+func PageLink(record, region string) string {
+	parts := recordInBucket.FindStringSubmatch(record)
+	console := consoleOf(region)
+	if parts == nil || console == "" {
+		return ""
+	}
+	key := strings.ReplaceAll(url.QueryEscape(parts[2]), "%2F", "/")
+	return console + "/s3/object/" + parts[1] + "?region=" + region + "&prefix=" + key + "report.html"
+}
+
+// recordInBucket matches the location of a record, and finds its bucket and what its key has before
+// the name of the document.
+var recordInBucket = regexp.MustCompile(`^s3://([a-z0-9.-]+)/((?:[0-9A-Za-z!_.*'()-]+/)+)record\.json$`)
+
+// consoleLink is the address of a page of the AWS console; empty if that is not known.
 func consoleLink(region, service, page string) string {
+	console := consoleOf(region)
+	if console == "" {
+		return ""
+	}
+	return console + "/" + service + "/home?region=" + region + page
+}
+
+// consoleOf is the address of a region's AWS console; empty for what is no region, or in a
+// partition whose console is not known.
+func consoleOf(region string) string {
 	if !isRegion.MatchString(region) {
 		return ""
 	}
@@ -44,7 +81,7 @@ func consoleLink(region, service, page string) string {
 	case strings.Contains(region, "iso"):
 		return ""
 	}
-	return "https://" + host + "/" + service + "/home?region=" + region + page
+	return "https://" + host
 }
 
 var isRegion = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)

@@ -133,6 +133,35 @@ func TestLinksToTheConsole(t *testing.T) {
 	}
 }
 
+// A digest links to the page about the run if there will be one: to one that a region's console
+// shows.
+func TestLinksToThePage(t *testing.T) {
+	const record1 = "s3://amzn-s3-demo-bucket/team/(a)/runs/20261123T020000Z-3f9c1a/record.json"
+	const page = "/s3/object/amzn-s3-demo-bucket?region=eu-west-1&prefix=team/%28a%29/runs/20261123T020000Z-3f9c1a/report.html"
+	for name, c := range map[string]struct{ home, kept, want string }{
+		"in a bucket":         {"eu-west-1", record1, "https://console.aws.amazon.com" + page},
+		"in China":            {"cn-north-1", record1, "https://console.amazonaws.cn" + strings.Replace(page, "eu-west-1", "cn-north-1", 1)},
+		"in a directory":      {"eu-west-1", "/srv/runs/20261123T020000Z-3f9c1a/record.json", ""},
+		"not kept":            {"eu-west-1", "", ""},
+		"something else":      {"eu-west-1", "s3://amzn-s3-demo-bucket/runs/<b>/record.json", ""},
+		"in no known console": {"us-iso-east-1", record1, ""},
+		"in no region":        {"", record1, ""},
+	} {
+		for _, hasPages := range []bool{true, false} {
+			r := newRun(true, newRegion(plan("eu-west-1", stale(1, "web")), nil))
+			r.Record, r.Reader = c.kept, record.Reader{Stack: "janitor", Home: c.home, HasPages: hasPages}
+			for kind, text := range map[string]string{
+				"Report     ": digest.Text(r), "about a minute after this message: ": slack(t, r).Content.Description, "after this message:\n": digest.Full(r),
+			} {
+				is, has := hasPages && c.want != "", strings.Contains(text, kind+c.want+"\n") || strings.HasSuffix(text, kind+c.want)
+				if has != is && c.want != "" || strings.Contains(text, "report.html") != is || strings.Contains(text, "about a minute after this") != is {
+					t.Errorf("%s, %v: %q:\n%s", name, hasPages, kind+c.want, text)
+				}
+			}
+		}
+	}
+}
+
 // The policy is said by what differs from the defaults, in the reader's names.
 func TestThePolicyIsSaidByItsDifferences(t *testing.T) {
 	r := situations()["ordinary"]

@@ -107,9 +107,13 @@ func (r run) slackLines() []string {
 	add(r.slackNews())
 	add(r.slackLargest()...)
 	add(r.slackUndo())
-	if r.Record != "" {
+	page := r.page()
+	switch {
+	case page != "": // It names the run, and links to the rest.
+		add("The report, about a minute after this message: " + page)
+	case r.Record != "":
 		add("The full record: " + code(plain.Location(r.Record), slackPhrase))
-	} else {
+	default:
 		add("Run " + code(plain.Text(r.Run.Run), slackKeyword))
 	}
 	return lines

@@ -14,6 +14,7 @@ type Reader struct {
 	Stack       string // That deployed the function whose policy this is; may be empty.
 	Function    string // Whose policy this is, if there is no stack.
 	Home        string // The region of the function; empty at a command line.
+	HasPages    bool   // Another function draws a page of each record in a bucket.
 }
 
 // A setting has three names: DRY_RUN, --dry-run and DryRun. All follow from the name of its
@@ -28,7 +29,7 @@ func Flag(variable string) string {
 // for a setting that the template makes itself.
 func Parameter(variable string) string {
 	switch variable {
-	case "POLICY_NAME", "STACK_NAME", "RECORDS", "TOPIC_ARN", "CHAT_TOPIC_ARN":
+	case "POLICY_NAME", "STACK_NAME", "RECORDS", "TOPIC_ARN", "CHAT_TOPIC_ARN", "REPORT_PAGES":
 		return ""
 	}
 	words := strings.Split(variable, "_")
