@@ -23,9 +23,16 @@ var script string
 
 // page is what the template lays out.
 type page struct {
-	Title  string
-	Trend  *trendPage
-	Nights []nightPage
+	Title   string
+	Notices []string
+	Index   *indexPage
+	Trend   *trendPage
+	Nights  []nightPage
+}
+
+// IsEmpty reports whether there is nothing to lay out.
+func (p page) IsEmpty() bool {
+	return len(p.Notices)+len(p.Nights) == 0 && p.Index == nil && p.Trend == nil
 }
 
 // parsed is the template with its style and its script, whose hashes are all that its Content
@@ -43,13 +50,17 @@ func hash(source string) string {
 
 // HTML writes the page: one file that asks nobody for anything.
 func (r *Report) HTML(w io.Writer) error {
-	layout, err := parsed()
-	if err != nil {
-		return err
-	}
 	p := page{Trend: r.trend()}
 	for n, run := range r.Latest() {
 		p.Nights = append(p.Nights, newNight("night"+strconv.Itoa(n+1), run))
+	}
+	return p.write(w)
+}
+
+func (p page) write(w io.Writer) error {
+	layout, err := parsed()
+	if err != nil {
+		return err
 	}
 	p.Title = "AMI Janitor"
 	if len(p.Nights) == 1 {

@@ -40,7 +40,7 @@ type card struct{ Class, Title, Images, GiB, Dollars, Note string }
 func newNight(id string, run record.Run) nightPage {
 	return nightPage{
 		ID: id, Account: account(run), Run: text(run.Run), Version: text(run.Version), Policy: plain.Printable(run.PolicySentence),
-		When: day(run.StartedAt) + run.StartedAt.UTC().Format(", 15:04 UTC"), DryRun: run.DryRun, IsSized: isSized(run),
+		When: moment(run.StartedAt), DryRun: run.DryRun, IsSized: isSized(run),
 		Cards: cards(run), Waterfall: waterfall(run), Ages: newAges(run), Going: newGoing(run), Groups: groupings(run),
 		Kept: kept(run), Lookups: newLookups(run), Problems: digest.Problems(run), Restore: digest.RestoreLines(run),
 	}

@@ -26,6 +26,8 @@ func text(text string) string { return plain.Clip(plain.Printable(text), longest
 
 func day(at time.Time) string { return at.UTC().Format("Monday 2 January 2006") }
 
+func moment(at time.Time) string { return day(at) + at.UTC().Format(", 15:04 UTC") }
+
 func number(n int) string { return digest.Thousands(int64(n)) }
 
 func (a amount) gib() string {
@@ -144,7 +146,7 @@ func snapshot(s record.PlannedSnapshot, what, detail string) string {
 func wayBack(o ami.Outcome) []string {
 	switch {
 	case !o.RestorableUntil.IsZero():
-		return []string{"Restorable until " + day(o.RestorableUntil) + o.RestorableUntil.UTC().Format(", 15:04 UTC") + "."}
+		return []string{"Restorable until " + moment(o.RestorableUntil) + "."}
 	case o.NotRestorable != "":
 		return []string{"It cannot be restored: " + text(o.NotRestorable) + "."}
 	default:
