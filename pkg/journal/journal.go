@@ -21,6 +21,9 @@ import (
 // ErrNotFound says that the journal has no such document.
 var ErrNotFound = errors.New("not in the journal")
 
+// ErrUnreadable says that a document was read and is damaged, or contradicts its key.
+var ErrUnreadable = errors.New("not what a run wrote there")
+
 // Journal is safe for concurrent use.
 type Journal struct{ store store }
 
@@ -92,7 +95,7 @@ func (j *Journal) unreadable(key string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s is not what a run wrote there: %w", j.store.where(key), err)
+	return fmt.Errorf("%s is %w: %w", j.store.where(key), ErrUnreadable, err)
 }
 
 // foreign is the error for a key that no run writes.

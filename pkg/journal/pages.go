@@ -14,9 +14,9 @@ const (
 
 // Recorded is a run with a record.
 type Recorded struct {
-	Run     string
-	Bytes   int64 // The size of its record.
-	HasPage bool
+	Run   string
+	Bytes int64  // The size of its record.
+	Page  string // The page about it, as seen from the index; empty if there is none.
 }
 
 // Recorded returns the runs with a record, the newest first.
@@ -25,7 +25,7 @@ func (j *Journal) Recorded(ctx context.Context) ([]Recorded, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages := map[string]bool{}
+	pages := map[string]string{}
 	var all []Recorded
 	for _, d := range documents {
 		run, name, _ := strings.Cut(strings.TrimPrefix(d.key, runsPrefix), "/")
@@ -34,11 +34,11 @@ func (j *Journal) Recorded(ctx context.Context) ([]Recorded, error) {
 		case d.key == recordKey(run):
 			all = append(all, Recorded{Run: run, Bytes: d.size})
 		case "/"+name == pageName:
-			pages[run] = true
+			pages[run] = d.key
 		}
 	}
 	for n := range all {
-		all[n].HasPage = pages[all[n].Run]
+		all[n].Page = pages[all[n].Run]
 	}
 	slices.SortFunc(all, func(a, b Recorded) int { return strings.Compare(b.Run, a.Run) })
 	return all, nil

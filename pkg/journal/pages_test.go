@@ -26,7 +26,7 @@ func TestPages(t *testing.T) {
 		must(t, err)
 		recorded, err = j.Recorded(t.Context())
 		must(t, err)
-		equal(t, "runs", recorded, []journal.Recorded{{second, int64(len(newer)), false}, {first, int64(len(older)), true}})
+		equal(t, "runs", recorded, []journal.Recorded{{second, int64(len(newer)), ""}, {first, int64(len(older)), "runs/" + first + "/report.html"}})
 		for key, want := range map[string]string{"runs/" + first + "/report.html": "<p>a night</p>", "index.html": "<p>all nights</p>"} {
 			got, err := j.Content(t.Context(), key)
 			must(t, err)
