@@ -54,7 +54,7 @@ verify: lint tidy race report-vulnerabilities aws-cli records verify-template sc
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
 .PHONY: build
-build: bin/ami-janitor bin/bootstrap bin/host/bootstrap ## build the command line and the function, into bin
+build: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter ## build the command line and the functions, into bin
 
 .PHONY: demo
 demo: bin/host/bootstrap ## run the function's own binary once, on an emulated account
@@ -93,7 +93,7 @@ bench: bin/bootstrap bin/host/bootstrap ## measure: the benchmarks, the speed of
 
 # The parts of build. Go knows better than make what is out of date.
 
-.PHONY: bin/ami-janitor bin/bootstrap bin/host/bootstrap
+.PHONY: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter
 bin/ami-janitor:
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $@ ./cmd/ami-janitor
 
@@ -103,22 +103,28 @@ bin/bootstrap:
 bin/host/bootstrap:
 	$(BUILD_FUNCTION) -o $@ ./functions/janitor
 
+bin/reporter:
+	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $@ ./functions/reporter
+
 # The application for AWS: template.yaml, by AWS SAM.
 
-.PHONY: build-JanitorFunction
-build-JanitorFunction: # sam build calls this, and says where the result goes
+.PHONY: build-JanitorFunction build-ReporterFunction
+build-JanitorFunction: # sam build calls these, and says where the result goes
 	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/janitor
 
+build-ReporterFunction:
+	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/reporter
+
 .PHONY: verify-template
-verify-template: $(SAM)/sam bin/bootstrap bin/host/bootstrap ## lint template.yaml, build it, and deploy it to a server on loopback
+verify-template: $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter ## lint template.yaml, build it, and deploy it to a server on loopback
 	SAM_CLI_TELEMETRY=0 $(SAM)/sam validate --lint --region us-east-1
 	$(SAM)/python scripts/template_lint.py template.yaml
-	$(SAM)/python scripts/template_build.py $(SAM)/sam bin/bootstrap bin/host/bootstrap "$(VERSION)"
+	$(SAM)/python scripts/template_build.py $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter "$(VERSION)"
 	$(SAM)/python scripts/template_deploy.py template.yaml
 
 .PHONY: package
-package: $(SAM)/sam bin/bootstrap ## write the transformed template and the zip file for other pipelines, into bin/package
-	$(SAM)/python scripts/template_package.py template.yaml bin/bootstrap bin/package "$(VERSION)"
+package: $(SAM)/sam bin/bootstrap bin/reporter ## write the transformed template and the zip files for other pipelines, into bin/package
+	$(SAM)/python scripts/template_package.py template.yaml bin/bootstrap bin/reporter bin/package "$(VERSION)"
 
 .PHONY: deploy
 deploy: $(SAM)/sam ## build the application and deploy it, as samconfig.toml says
@@ -127,7 +133,7 @@ deploy: $(SAM)/sam ## build the application and deploy it, as samconfig.toml say
 
 # The parts of verify.
 
-# A template executed anywhere in the function keeps the linker from leaving out what is not called: 43 MB, not 10.
+# A template executed anywhere in the janitor's function keeps the linker from leaving out what is not called: 43 MB, not 10.
 # The linter sees our own imports; this sees those of the modules too.
 .PHONY: no-templates
 no-templates:

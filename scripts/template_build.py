@@ -1,6 +1,6 @@
-"""Builds the application with sam build, and compares the function's binary with those that make builds and tests run.
+"""Builds the application with sam build, and compares the functions' binaries with those that make builds and tests run.
 
-Usage: template_build.py SAM bin/bootstrap bin/host/bootstrap VERSION
+Usage: template_build.py SAM bin/bootstrap bin/host/bootstrap bin/reporter VERSION
 """
 
 import os
@@ -33,32 +33,43 @@ def sections(binary):
     return [data[offset + int.from_bytes(h[:4], "little") :].split(b"\0", 1)[0].decode() for h in headers]
 
 
-def main(sam, made, host, version):
+def faults_of_build(directory, function, made):
+    """Compares what sam build has built for a function with what make builds."""
+    built = Path(directory, function, "bootstrap")
+    if built.read_bytes() != Path(made).read_bytes():
+        yield f"sam build does not build what make builds: {build_info(built)[1]}, not {build_info(made)[1]}"
+    if not os.access(built, os.X_OK):
+        yield f"the bootstrap of {function} cannot be executed"
+    left = sorted(path.name for path in built.parent.iterdir())
+    if left != ["bootstrap"]:
+        yield f"the package of {function} holds more than the bootstrap: {left}"
+
+
+def faults_of_binary(made, version):
+    """Looks at how a binary was made."""
+    settings = build_info(made)[1]
+    yield from (f"{made}: {key} is {settings.get(key)}, not {value}" for key, value in WANTED.items() if settings.get(key) != value)
+    if ".symtab" in sections(made) or ".debug_info" in sections(made):
+        yield f"{made} is not stripped"
+    if version.encode() not in Path(made).read_bytes():
+        yield f"{made} does not know its version, {version}"
+
+
+def main(sam, made, host, reporter, version):
     faults = []
     with tempfile.TemporaryDirectory() as directory:
         environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
         subprocess.run([sam, "build", "--build-dir", directory], check=True, env=environment)
-        built = Path(directory, "JanitorFunction", "bootstrap")
-        if built.read_bytes() != Path(made).read_bytes():
-            faults.append(f"sam build does not build what make builds: {build_info(built)[1]}, not {build_info(made)[1]}")
-        if not os.access(built, os.X_OK):
-            faults.append("the bootstrap cannot be executed")
-        left = sorted(path.name for path in built.parent.iterdir())
-        if left != ["bootstrap"]:
-            faults.append(f"the package holds more than the bootstrap: {left}")
+        for function, binary in ("JanitorFunction", made), ("ReporterFunction", reporter):
+            faults += [*faults_of_build(directory, function, binary), *faults_of_binary(binary, version)]
     modules, settings = build_info(made)
-    faults += [f"{key} is {settings.get(key)}, not {value}" for key, value in WANTED.items() if settings.get(key) != value]
-    if ".symtab" in sections(made) or ".debug_info" in sections(made):
-        faults.append("the bootstrap is not stripped")
-    if version.encode() not in Path(made).read_bytes():
-        faults.append(f"the bootstrap does not know its version, {version}")
     other_modules, other_settings = build_info(host)
     different = {key for key in {*settings, *other_settings} if settings.get(key) != other_settings.get(key)}
     if modules != other_modules or different - MACHINE:
         faults.append(f"the binary for this machine differs in {sorted(different - MACHINE) or 'its modules'}")
     if faults:
         sys.exit("\n".join(f"template_build: {fault}" for fault in faults))
-    print(f"template_build: sam build builds, byte by byte, the {made} that make builds; version {version}, stripped")
+    print(f"template_build: sam build builds, byte by byte, the {made} and the {reporter} that make builds; version {version}, stripped")
 
 
 if __name__ == "__main__":

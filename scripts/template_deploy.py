@@ -146,6 +146,23 @@ def event_invoke_config(aws, name, p):
     return name, {}, None
 
 
+def rule(aws, name, p):
+    targets = p.pop("Targets")
+    arn = aws.events.put_rule(Name=name, **{**p, "EventPattern": json.dumps(p["EventPattern"])})["RuleArn"]
+    aws.events.put_targets(Rule=name, Targets=targets)
+
+    def down():
+        aws.events.remove_targets(Rule=name, Ids=[target["Id"] for target in targets])
+        aws.events.delete_rule(Name=name)
+
+    return name, {"Arn": arn}, down
+
+
+def permission(aws, name, p):
+    aws.function.add_permission(StatementId=name, **p)
+    return name, {}, None
+
+
 def schedule(aws, name, p):
     p["FlexibleTimeWindow"]["MaximumWindowInMinutes"] = number(p["FlexibleTimeWindow"]["MaximumWindowInMinutes"])
     aws.scheduler.create_schedule(Name=name, **p)
@@ -155,7 +172,9 @@ def schedule(aws, name, p):
 BY_HAND = {
     "AWS::CloudWatch::Alarm": alarm,
     "AWS::CloudWatch::Dashboard": dashboard,
+    "AWS::Events::Rule": rule,
     "AWS::Lambda::EventInvokeConfig": event_invoke_config,
+    "AWS::Lambda::Permission": permission,
     "AWS::Rbin::Rule": recycle_bin_rule,
     "AWS::S3::BucketPolicy": bucket_policy,
     "AWS::SNS::Subscription": subscription,
@@ -210,6 +229,9 @@ def complete_bucket(aws, bucket, p):
     aws.s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=p["PublicAccessBlockConfiguration"])
     aws.s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls=p["OwnershipControls"])
     aws.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=p["VersioningConfiguration"])
+    events = p.get("NotificationConfiguration", {}).get("EventBridgeConfiguration", {})
+    if events.get("EventBridgeEnabled"):
+        aws.s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={"EventBridgeConfiguration": {}})
     rules = []
     for rule in p["LifecycleConfiguration"]["Rules"]:
         rule = {"ID": rule.pop("Id"), "Filter": {"Prefix": rule.pop("Prefix", "")}, **rule}
@@ -230,7 +252,7 @@ def create_stack(aws, template, resources, wanted):
         stack["Outputs"][output] = {"Value": value}
     # To moto's CloudFormation every region is of the same partition, and what is retained is so from the beginning.
     body = json.dumps(stack).replace("${AWS::Partition}", aws.partition).replace("RetainExceptOnCreate", "Retain")
-    chosen = {"CodeBucket": BUCKET, "CodeKey": KEY}
+    chosen = {"CodeBucket": BUCKET, **dict.fromkeys(template_transform.CODE_KEYS.values(), KEY)}
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # How moto says that it leaves something out.
         aws.cloudformation.create_stack(
@@ -283,7 +305,7 @@ def inspect(aws, parameters, outputs, values):
     )
 
     roles = aws.iam.list_roles()["Roles"]
-    expect("there is a role for each who acts", len(roles) == (3 if every else 2))
+    expect("there is a role for each who acts", len(roles) == 3)  # The third is Slack's, or the reporter's.
     for role in (aws.iam.get_role(RoleName=role["RoleName"])["Role"] for role in roles):
         expect("every role has the path", role["Path"] == parameters.get("RolePath", "/"))
         boundary = role.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
@@ -327,12 +349,30 @@ def inspect(aws, parameters, outputs, values):
     expect("every alarm is told of", all(alarm["AlarmActions"] == [outputs["AlarmTopic"]] for alarm in alarms))
     quiet = [alarm["AlarmName"] for alarm in alarms if not alarm["ActionsEnabled"]]
     expect("no missing run is told of while the schedule is off", quiet == [f"{STACK}-RunsMissing"] * every)
-    inspect_records(aws, outputs["Records"].removeprefix("s3://"))
+    bucket = outputs["Records"].removeprefix("s3://")
+    inspect_reporter(aws, bucket, undelivered, parameters.get("Report", "true") == "true")
+    inspect_records(aws, bucket)
     expect("the function keeps its records there", variables["RECORDS"] == outputs["Records"])
-    (group,) = aws.logs.describe_log_groups()["logGroups"]
-    expect("the log is not kept for ever", group["retentionInDays"] == 90)
-    for name in "DashboardLink", "RunNow", "FollowLog":
+    for group in aws.logs.describe_log_groups()["logGroups"]:
+        expect("no log is kept for ever", group["retentionInDays"] == 90)
+    for name in {"DashboardLink", "RunNow", "FollowLog", "Reports"} & set(outputs):
         expect(f"the output {name} has no gap", "$" not in outputs[name] and "None" not in outputs[name])
+
+
+def inspect_reporter(aws, bucket, undelivered, draws):
+    """Looks at what leads from a record to its page."""
+    rules = aws.events.list_rules()["Rules"]
+    functions = aws.function.list_functions()["Functions"]
+    expect("who draws pages is there if asked for", len(rules) == draws and len(functions) == 1 + draws)
+    if not draws:
+        return
+    (target,) = aws.events.list_targets_by_rule(Rule=rules[0]["Name"])["Targets"]
+    expect("the rule is for the bucket", json.loads(rules[0]["EventPattern"])["detail"]["bucket"]["name"] == [bucket])
+    expect("what the rule cannot deliver is kept", target["DeadLetterConfig"]["Arn"] == undelivered)
+    (statement,) = json.loads(aws.function.get_policy(FunctionName=target["Arn"])["Policy"])["Statement"]
+    expect("the rule may start the function", statement["Condition"]["ArnLike"]["AWS:SourceArn"] == rules[0]["Arn"])
+    reporter = aws.function.get_function(FunctionName=target["Arn"])["Configuration"]
+    expect("the reporter reads the records of the stack", reporter["Environment"]["Variables"]["RECORDS"] == f"s3://{bucket}")
 
 
 def inspect_records(aws, bucket):
@@ -378,6 +418,7 @@ def leftovers(aws):
         "queue": aws.sqs.list_queues().get("QueueUrls", []),
         "role": aws.iam.list_roles()["Roles"],
         "function": aws.function.list_functions()["Functions"],
+        "rule": aws.events.list_rules()["Rules"],
         "schedule": aws.scheduler.list_schedules()["Schedules"],
         "alarm": aws.cloudwatch.describe_alarms()["MetricAlarms"],
         "dashboard": aws.cloudwatch.list_dashboards()["DashboardEntries"],

@@ -30,6 +30,7 @@ OTHERWISE = {
     "HasRecycleBin": {"RecycleBinDays": "0"},
     "RequiresRecycleBin": {"RequireRecycleBin": "false"},
     "MakesOwnersTopic": {"MakeOwnersTopic": "true"},
+    "DrawsReports": {"Report": "false"},
     "TakesOwnersTopic": {"OwnersTopicArn": "arn:aws:sns:us-east-1:111122223333:owners"},
 }
 
@@ -51,32 +52,39 @@ def plain(node):
     return str(node) if isinstance(node, str) else node
 
 
-def transformed(template, code_key=None, version=None):
-    """Transforms a template. Where its code is, two parameters say; the key of the code may have a default."""
+# The parameter with the key of each function's code.
+CODE_KEYS = {"JanitorFunction": "CodeKey", "ReporterFunction": "ReporterCodeKey"}
+
+
+def transformed(template, code_keys=None, version=None):
+    """Transforms a template. Where its code is, parameters say; the keys of the code may have defaults, by function."""
     template = copy.deepcopy(template)
     code = {
         "CodeBucket": {
             "Type": "String",
-            "Description": "The S3 bucket, in the region of the stack, that the code of the function is in.",
+            "Description": "The S3 bucket, in the region of the stack, that the code of the functions is in.",
             "AllowedPattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
         },
-        "CodeKey": {
-            "Type": "String",
-            "Description": "The key of the code in that bucket.",
-            "AllowedPattern": "^.{1,1024}$",
-        },
     }
-    if code_key:
-        code["CodeKey"]["Default"] = code_key
+    for function, parameter in CODE_KEYS.items():
+        code[parameter] = {
+            "Type": "String",
+            "Description": f"The key of the code of {function} in that bucket.",
+            "AllowedPattern": "^.{1,1024}$",
+        }
+        if code_keys:
+            code[parameter]["Default"] = code_keys[function]
     if version:
         template["Description"] += f" Version {version}."
     template["Parameters"] = {**code, **template["Parameters"]}
     interface = template["Metadata"]["AWS::CloudFormation::Interface"]
     interface["ParameterGroups"].insert(0, {"Label": {"default": "Where the code is"}, "Parameters": list(code)})
-    interface["ParameterLabels"].update(CodeBucket={"default": "Bucket"}, CodeKey={"default": "Key"})
-    for resource in template["Resources"].values():
+    interface["ParameterLabels"].update(
+        CodeBucket={"default": "Bucket"}, CodeKey={"default": "Key"}, ReporterCodeKey={"default": "Key of the reporter"}
+    )
+    for name, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["CodeUri"] = {"Bucket": {"Ref": "CodeBucket"}, "Key": {"Ref": "CodeKey"}}
+            resource["Properties"]["CodeUri"] = {"Bucket": {"Ref": "CodeBucket"}, "Key": {"Ref": CODE_KEYS[name]}}
             del resource["Metadata"]
     # It may look up no managed policy, because it has to look up none: every role is written out.
     result = Translator({}, Parser()).translate(template, parameter_values={})

@@ -230,7 +230,7 @@ func TestARecordThatCannotBeShown(t *testing.T) {
 		"empty":              {nil, "is not what a run wrote there"},
 		"of another run":     {recordAt(t, 21), "it names run"},
 		"no record":          {[]byte(`{"run": "` + runAt(22) + `"}`), "it is no record of a run"},
-		"too large":          {bytes.Repeat([]byte(" "), largestRecord+1), "it has 50331649 bytes, and the most that is read is 50331648"},
+		"too large":          {bytes.Repeat([]byte(" "), largestRecord+1), "it has 33554433 bytes, and the most that is read is 33554432"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			account := newAccount(t)
@@ -337,8 +337,8 @@ func TestRecent(t *testing.T) {
 		"one":               {nights(1, 10), 1, 0},
 		"a month":           {nights(100, 10), 100, 0},
 		"too many":          {nights(200, 10), 100, 21},
-		"too large":         {nights(10, 40<<20), 6, 4},
-		"none can be shown": {nights(10, 80<<20), 10, 0},
+		"too large":         {nights(10, 30<<20), 8, 2},
+		"none can be shown": {nights(10, 33<<20), 10, 0},
 	} {
 		chosen, left := recent(c.recorded)
 		if len(chosen) != c.chosen || left != c.left {

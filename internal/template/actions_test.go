@@ -40,6 +40,14 @@ func janitorNeeds(t template, asked []request) []request {
 	return needs
 }
 
+// reporterNeeds is what the function that draws pages has asked for, and what Lambda does as it.
+func reporterNeeds(t template, asked []request) []request {
+	function := t.reporter().properties
+	group, queue := at(function, "LoggingConfig", "LogGroup"), at(function, "EventInvokeConfig", "DestinationConfig", "OnFailure", "Destination")
+	return append(slices.Clone(asked), request{"logs:CreateLogStream", filled(group), nil}, request{"logs:PutLogEvents", filled(group), nil},
+		request{"sqs:SendMessage", filled(queue), nil})
+}
+
 // scheduleNeeds is what EventBridge Scheduler does as the schedule's role.
 func scheduleNeeds(t template) []request {
 	needs := []request{{"lambda:InvokeFunction", "<" + t.function().name + ">", nil}}
@@ -79,6 +87,7 @@ func complaints(policy []statement, needs []request) []string {
 
 func TestRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 	var everything []request
+	drawn := drawsFor(t)
 	for variant, parameters := range variants {
 		t.Run(variant, func(t *testing.T) {
 			tpl := load(t).with(parameters)
@@ -86,6 +95,7 @@ func TestRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 			everything = append(everything, asked...)
 			roles := map[string][]request{
 				"JanitorRole":  janitorNeeds(tpl, asked),
+				"ReporterRole": reporterNeeds(tpl, drawn),
 				"ScheduleRole": scheduleNeeds(tpl),
 				"SlackRole":    {},
 			}

@@ -22,6 +22,7 @@ const (
 type statement struct {
 	sid, effect        string
 	actions, resources []string
+	others             []string                       // It is for all resources but these.
 	conditions         map[string]map[string][]string // By operator and key.
 	principal          any
 }
@@ -38,6 +39,9 @@ func statements(document any) []statement {
 		s.effect, _ = at(item, "Effect").(string)
 		for _, r := range list(at(item, "Resource")) {
 			s.resources = append(s.resources, filled(r))
+		}
+		for _, r := range list(at(item, "NotResource")) {
+			s.others = append(s.others, filled(r))
 		}
 		if operators, ok := at(item, "Condition").(object); ok {
 			for operator, keys := range operators {
@@ -125,8 +129,11 @@ func allowed(policy []statement, r request) bool {
 }
 
 func (s statement) matches(r request) bool {
+	isOf := func(resources []string) bool {
+		return slices.ContainsFunc(resources, func(pattern string) bool { return like(pattern, r.resource) })
+	}
 	if !slices.ContainsFunc(s.actions, func(pattern string) bool { return like(pattern, r.action) }) ||
-		!slices.ContainsFunc(s.resources, func(pattern string) bool { return like(pattern, r.resource) }) {
+		!isOf(s.resources) && (len(s.others) == 0 || isOf(s.others)) {
 		return false
 	}
 	for operator, keys := range s.conditions {
@@ -149,7 +156,7 @@ func holds(operator string, context map[string]string, key string, values []stri
 	switch operator {
 	case "Null":
 		return slices.Contains(values, fmt.Sprint(!present))
-	case "StringEquals", "Bool":
+	case "StringEquals", "ArnEquals", "Bool":
 		return present && some(func(a, b string) bool { return a == b })
 	case "ForAllValues:StringEquals":
 		return !present || !slices.ContainsFunc(strings.Split(value, ","), func(one string) bool { return !slices.Contains(values, one) })

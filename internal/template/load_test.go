@@ -154,9 +154,14 @@ func target(value any) string {
 	return ""
 }
 
-// function is the one function of the template.
+// function is the janitor's function.
 func (t template) function() resource {
-	return t.resources("AWS::Serverless::Function")[0]
+	return resource{"JanitorFunction", "AWS::Serverless::Function", t.properties("JanitorFunction")}
+}
+
+// reporter is the function that draws pages.
+func (t template) reporter() resource {
+	return resource{"ReporterFunction", "AWS::Serverless::Function", t.properties("ReporterFunction")}
 }
 
 // walk calls visit for every scalar of a value, with the path that leads there.

@@ -23,6 +23,7 @@ var places = map[string]struct{ kind, example string }{
 	"RECORDS":        {"AWS::S3::Bucket", "s3://ami-janitor-recordsbucket-abcdefghijkl"},
 	"POLICY_NAME":    {"", "ami-janitor"}, // The name of the stack.
 	"STACK_NAME":     {"", "ami-janitor"},
+	"REPORT_PAGES":   {"", "true"}, // By default the stack has the function that draws them.
 }
 
 // byVariable returns the parameter, or the resource, of each variable of the function.

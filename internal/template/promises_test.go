@@ -37,13 +37,15 @@ func TestEveryRoleIsBoundedAsTheAccountDemands(t *testing.T) {
 	owner := func(value any) bool {
 		return slices.ContainsFunc(roles, func(r resource) bool { return r.name == target(value) })
 	}
-	function := tpl.function().properties
-	if !owner(function["Role"]) || function["Policies"] != nil {
-		t.Error("the function's role is made by SAM")
-	}
-	for name, event := range function["Events"].(object) {
-		if !owner(at(event, "Properties", "RoleArn")) {
-			t.Errorf("the role of the event %s is made by SAM", name)
+	for _, function := range tpl.resources("AWS::Serverless::Function") {
+		if !owner(function.properties["Role"]) || function.properties["Policies"] != nil {
+			t.Errorf("the role of %s is made by SAM", function.name)
+		}
+		events, _ := function.properties["Events"].(object)
+		for name, event := range events {
+			if !owner(at(event, "Properties", "RoleArn")) {
+				t.Errorf("the role of the event %s is made by SAM", name)
+			}
 		}
 	}
 }
@@ -94,7 +96,7 @@ func TestQueuesAreEncryptedAndTakeOnlyTLS(t *testing.T) {
 		var policy []statement
 		for _, p := range tpl.resources("AWS::SQS::QueuePolicy") {
 			if slices.ContainsFunc(list(p.properties["Queues"]), func(v any) bool { return target(v) == queue.name }) {
-				policy = append(policy, statements(p.properties["PolicyDocument"])...)
+				policy = append(policy, statements(tpl.decided(p.properties["PolicyDocument"]))...)
 			}
 		}
 		policy = append(policy, statement{effect: "Allow", actions: []string{"*"}, resources: []string{"*"}})

@@ -148,7 +148,7 @@ func (t template) bucketPolicy() []statement {
 	policy := []statement{{effect: "Allow", actions: []string{"*"}, resources: []string{"*"}, principal: "*"}}
 	for _, p := range t.resources("AWS::S3::BucketPolicy") {
 		if target(p.properties["Bucket"]) == "RecordsBucket" {
-			policy = append(policy, statements(p.properties["PolicyDocument"])...)
+			policy = append(policy, statements(t.decided(p.properties["PolicyDocument"]))...)
 		}
 	}
 	return policy
@@ -157,12 +157,18 @@ func (t template) bucketPolicy() []statement {
 // TestOnlyTheJanitorWritesRecords: who can write records could have snapshots deleted, and images
 // enabled.
 func TestOnlyTheJanitorWritesRecords(t *testing.T) {
-	policy := load(t).bucketPolicy()
+	for variant, parameters := range map[string]map[string]string{"with pages": nil, "without": {"Report": "false"}} {
+		t.Run(variant, func(t *testing.T) { onlyTheJanitorWrites(t, load(t).with(parameters).bucketPolicy()) })
+	}
+}
+
+func onlyTheJanitorWrites(t *testing.T, policy []statement) {
+	t.Helper()
 	for principal, may := range map[string]bool{
-		"<JanitorRole>": true, "arn:aws:iam::123456789012:role/Admin": false, "arn:aws:iam::123456789012:root": false, "arn:aws:iam::111122223333:role/x": false,
+		"<JanitorRole>": true, "<ReporterRole>": false, "arn:aws:iam::123456789012:role/Admin": false, "arn:aws:iam::123456789012:root": false, "arn:aws:iam::111122223333:role/x": false,
 	} {
 		for _, action := range []string{"s3:PutObject", "s3:DeleteObject", "s3:DeleteObjectVersion"} {
-			for _, key := range []string{"runs/x/plan-eu-west-1.json", "removals/eu-west-1/ami-1/x.json", "locks/eu-west-1.json", "account.json", "sums.json"} {
+			for _, key := range []string{"runs/x/plan-eu-west-1.json", "removals/eu-west-1/ami-1/x.json", "runs/x/record.json", "locks/eu-west-1.json", "account.json", "sums.json", "else", "report.html", "runs/index.html", "locks/report.html"} {
 				r := request{action, "<RecordsBucket>/" + key, map[string]string{"aws:PrincipalArn": principal, "aws:SecureTransport": "true"}}
 				if got := allowed(policy, r); got != may {
 					t.Errorf("%s on %s by %s: %v", action, key, principal, got)
