@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -352,7 +351,7 @@ func TestRecent(t *testing.T) {
 
 func TestTheFunctionStartsOnlyWithABucket(t *testing.T) {
 	for place, works := range map[string]bool{"s3://" + bucket: true, "s3://" + bucket + "/team": true, "": false, "/srv/records": false, "s3://": false} {
-		_, err := newFunction(t.Context(), func(string) string { return place }, slog.New(slog.NewTextHandler(io.Discard, nil)))
+		_, err := newFunction(t.Context(), func(string) string { return place }, slog.New(slog.DiscardHandler))
 		if (err == nil) != works {
 			t.Errorf("%q: %v", place, err)
 		}

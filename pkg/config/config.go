@@ -92,7 +92,7 @@ func (c *Config) functionVariables() []variable {
 		{"OWNERS_TOPIC_ARN", "", (*topicARN)(&c.OwnersTopicARN), "SNS topic that tells each owner, by {OWNER_TAG}, what is announced or removed of theirs, whatever {NOTIFY_ON} says"},
 		{"NOTIFY_ON", "changes", &c.NotifyOn, "when to send the digest: always, changes or failures; the first run, and one that lacked a proof, are always told of"},
 		{"STACK_NAME", "", (*policyName)(&c.StackName), "stack that deployed the function; the digest's commands name it, and its parameters"},
-		{"REPORT_PAGES", "false", (*flag)(&c.ReportPages), "the digest links to the page that another function draws of each record in {RECORDS}"},
+		{"REPORT_PAGES", "false", (*flag)(&c.ReportPages), "link to the page that another function draws of each run"},
 	}
 }
 
