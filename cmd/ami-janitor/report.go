@@ -193,23 +193,23 @@ func (s *reportSource) collect(ctx context.Context, wanted []string, since strin
 	return made, err
 }
 
-// foundRun is the id of a run, and where its record may be.
+// foundRun is the id of a run, and where its record is.
 type foundRun struct {
 	run string
 	in  *journal.Journal
 }
 
-// find returns the runs of all places since a time, oldest first.
+// find returns the runs of all places that have a record, since a time, oldest first.
 func (s *reportSource) find(ctx context.Context, from time.Time) ([]foundRun, error) {
 	var all []foundRun
 	for _, j := range s.journals {
-		runs, err := j.Runs(ctx)
+		recorded, err := j.Recorded(ctx)
 		if err != nil {
 			return nil, err
 		}
-		for _, run := range runs {
-			if !ami.RunID(run).Began().Before(from) {
-				all = append(all, foundRun{run, j})
+		for _, r := range recorded {
+			if !ami.RunID(r.Run).Began().Before(from) {
+				all = append(all, foundRun{r.Run, j})
 			}
 		}
 	}
@@ -257,7 +257,7 @@ func sinceWhen(since string, now time.Time) (time.Time, error) {
 // is told of, and left out.
 func (s *reportSource) add(ctx context.Context, made *report.Report, in *journal.Journal, run string) (bool, error) {
 	text, err := in.Record(ctx, run)
-	if errors.Is(err, journal.ErrNotFound) { // The run was killed, or is not over.
+	if errors.Is(err, journal.ErrNotFound) { // It has expired since.
 		return false, nil
 	}
 	if ctx.Err() != nil {
