@@ -50,21 +50,26 @@ func hash(source string) string {
 
 // HTML writes the page: one file that asks nobody for anything.
 func (r *Report) HTML(w io.Writer) error {
-	p := page{Trend: r.trend()}
+	p := page{Title: r.title(), Trend: r.trend()}
 	for n, run := range r.Latest() {
 		p.Nights = append(p.Nights, newNight("night"+strconv.Itoa(n+1), run))
 	}
 	return p.write(w)
 }
 
+const product = "AMI Janitor"
+
+func (r *Report) title() string {
+	if latest := r.Latest(); len(latest) == 1 {
+		return product + ", account " + account(latest[0])
+	}
+	return product
+}
+
 func (p page) write(w io.Writer) error {
 	layout, err := parsed()
 	if err != nil {
 		return err
-	}
-	p.Title = "AMI Janitor"
-	if len(p.Nights) == 1 {
-		p.Title += ", account " + p.Nights[0].Account
 	}
 	out := bufio.NewWriter(w)
 	if err := layout.Execute(out, p); err != nil {

@@ -48,12 +48,12 @@ func (r *Report) Index(w io.Writer, runs []Listed, region string, notices ...str
 			index.Earlier = append(index.Earlier, row)
 		}
 	}
-	return page{Index: index, Trend: r.trend(), Notices: texts(notices)}.write(w)
+	return page{Title: r.title(), Index: index, Trend: r.trend(), Notices: texts(notices)}.write(w)
 }
 
 // Unreadable writes the page about a run whose record cannot be shown, and why.
 func Unreadable(w io.Writer, run, why string) error {
-	return page{Notices: []string{"The record of run " + name(run) + " cannot be shown: " + text(why) + "."}}.write(w)
+	return page{Title: product, Notices: []string{"The record of run " + name(run) + " cannot be shown: " + text(why) + "."}}.write(w)
 }
 
 func texts(all []string) []string {

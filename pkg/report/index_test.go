@@ -35,6 +35,9 @@ func TestIndex(t *testing.T) {
 	}, "The record of <b>\u202e is damaged.")
 	checkElements(t, text, relative, console)
 	all := elements(t, text)
+	if title := words(named(all, "title")[0]); title != "AMI Janitor, account 123456789012" {
+		t.Error(title)
+	}
 	rows := cells(t, all, "All runs")
 	if len(rows) != 3 || rows[1][0] != "Tuesday 24 November 2026, 02:00 UTC" || rows[1][1] != newer || rows[2][1] != older || rows[2][2] != "none" {
 		t.Errorf("%q", rows)
