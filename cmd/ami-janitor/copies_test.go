@@ -80,11 +80,11 @@ func TestARehearsalOnACopyInUTF16(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wide := "\xff\xfe"
+		wide := []byte("\xff\xfe")
 		for _, unit := range utf16.Encode([]rune(string(data))) {
-			wide += string([]byte{byte(unit), byte(unit >> 8)})
+			wide = append(wide, byte(unit), byte(unit>>8))
 		}
-		write(t, dir, name, wide)
+		write(t, dir, name, string(wide))
 	}
 	var verdicts [2][]record.Region
 	for i, account := range []string{dir, same} {

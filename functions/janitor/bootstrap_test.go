@@ -18,13 +18,13 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/runtimeapi"
 )
 
-// build builds the function for this machine, with as much of the build cache as the tests share.
-// Further settings are environment variables.
+// build builds the function for this machine, with as much of the build cache as the tests share:
+// without C, although the race detector needs it. Further settings are environment variables.
 func build(t testing.TB, settings ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bootstrap")
 	command := exec.Command("go", "build", "-buildvcs=false", "-tags", "lambda.norpc", "-ldflags", "-s -w -X main.version=test", "-o", path, ".")
-	command.Env = append(os.Environ(), settings...)
+	command.Env = append(append(os.Environ(), "CGO_ENABLED=0"), settings...)
 	if out, err := command.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
