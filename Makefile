@@ -26,10 +26,10 @@ export CGO_ENABLED = 0
 # The property tests draw the same values each time, so that a commit always gets the same verdict. To search, there is search.
 export RAPID_SEED = 1
 
-# The tests sync thousands of small files to the disk. Where Linux has a directory in memory that may hold programs, they
-# use that, in half of the time. What go builds stays on the disk.
+# The tests sync thousands of small files to the disk. Where Linux has a directory in memory that may hold programs, and
+# room for 4 GB, they use that. What go builds stays on the disk.
 IN_MEMORY = $(shell findmnt --noheadings --output OPTIONS /dev/shm 2>/dev/null | grep -qvw noexec && test -w /dev/shm && \
-  echo "GOTMPDIR=$${TMPDIR:-/tmp} TMPDIR=/dev/shm")
+  test "$$(df --output=avail /dev/shm | tail -n 1)" -gt 4000000 && echo "GOTMPDIR=$${TMPDIR:-/tmp} TMPDIR=/dev/shm")
 
 # Lambda's arm64 machines, and a function without the RPC of the runtime that Lambda has retired.
 LAMBDA = GOOS=linux GOARCH=arm64
