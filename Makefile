@@ -18,6 +18,8 @@ GOVULNCHECK = $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 SAM = $(TOOLS)/sam/bin
 AWS = $(TOOLS)/awscli-$(AWSCLI_VERSION)/bin/aws
 VERSITYGW = $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
+NODE_MODULES = $(TOOLS)/browser/node_modules
+CHROMIUM = $$(command -v chromium || command -v google-chrome)
 
 # Nothing needs C, except the race detector. With one setting for all, EC2's client, which takes a minute to compile, is
 # compiled once for the tests, the command line and the demo.
@@ -54,7 +56,7 @@ format: $(GOLANGCI_LINT) ## format the Go files
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: verify
-verify: lint tidy race report-vulnerabilities aws-cli records verify-template schedules ## check everything that a change has to pass; ends with a clean git tree
+verify: lint tidy race report-vulnerabilities aws-cli records verify-template pages schedules ## check everything that a change has to pass; ends with a clean git tree
 	@dirt=$$(git status --porcelain) && { test -z "$$dirt" || \
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
@@ -62,8 +64,8 @@ verify: lint tidy race report-vulnerabilities aws-cli records verify-template sc
 build: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter ## build the command line and the functions, into bin
 
 .PHONY: demo
-demo: bin/host/bootstrap ## run the function's own binary once, on an emulated account
-	$(GO) run ./cmd/demo bin/host/bootstrap
+demo: bin/host/bootstrap ## run the function's own binary on an emulated account, and draw the report of five nights
+	$(GO) run ./cmd/demo bin/host/bootstrap bin/report.html
 
 # The same schedules each time, so that a commit always gets the same verdict. To search, there is simulate.
 .PHONY: schedules
@@ -178,7 +180,23 @@ aws-cli: bin/ami-janitor $(AWS)
 records: bin/ami-janitor $(VERSITYGW) $(AWS)
 	$(PYTHON) scripts/records_test.py bin/ami-janitor $(VERSITYGW) $(AWS) $(GO)
 
+# The report in a browser that people use. Debian has it in the package chromium.
+.PHONY: pages
+pages: $(NODE_MODULES) ## open the report's pages in Chromium, and put screenshots into bin/pages
+	rm -rf bin/pages && mkdir -p bin/pages
+	$(GO) test -count=1 ./pkg/report -run '^TestGolden$$' -pages $(CURDIR)/bin/pages
+	NODE_PATH=$(CURDIR)/$(NODE_MODULES) node scripts/pages_test.cjs "$(CHROMIUM)" bin/pages bin/pages
+
+.PHONY: picture
+picture: pages ## draw the README's picture of the report again
+	cp bin/pages/report.png docs/pictures/report.png
+
 # The tools.
+
+$(NODE_MODULES): scripts/browser/package.json scripts/browser/package-lock.json
+	mkdir -p $(@D) && cp $^ $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
 
 $(VERSITYGW):
 	GOBIN="$$PWD/$(@D)" $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)

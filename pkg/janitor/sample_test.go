@@ -1,6 +1,7 @@
 package janitor_test
 
 import (
+	"bytes"
 	"flag"
 	"maps"
 	"net/http"
@@ -44,20 +45,29 @@ func TestSampleDigest(t *testing.T) {
 		if lines := strings.Count(digest.Text(record), "\n"); lines > 60 {
 			t.Errorf("%d lines are more than a screen", lines)
 		}
-		const path = "testdata/sample-digest.txt"
-		if *update {
-			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
+		checkGolden(t, "testdata/sample-digest.txt", got)
+		var text bytes.Buffer
+		if err := record.Encode(&text, ""); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("%s (-want +got); make golden rewrites it:\n%s", path, diff)
-		}
+		checkGolden(t, "testdata/sample-record.json", text.String()) // The report is tested with it.
 	})
+}
+
+func checkGolden(t *testing.T, path, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got); make golden rewrites it:\n%s", path, diff)
+	}
 }
 
 // gallery collects what records show, and in which run it was seen first.

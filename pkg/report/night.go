@@ -22,7 +22,7 @@ const (
 // nightPage is what the page shows of one run.
 type nightPage struct {
 	ID, Account, Run, When, Version, Policy string
-	DryRun, IsSized                         bool
+	DryRun, IsSized, HasImages              bool
 
 	Cards     []card
 	Waterfall []step
@@ -40,7 +40,7 @@ type card struct{ Class, Title, Images, GiB, Dollars, Note string }
 func newNight(id string, run record.Run) nightPage {
 	return nightPage{
 		ID: id, Account: account(run), Run: text(run.Run), Version: text(run.Version), Policy: plain.Printable(run.PolicySentence),
-		When: moment(run.StartedAt), DryRun: run.DryRun, IsSized: isSized(run),
+		When: moment(run.StartedAt), DryRun: run.DryRun, IsSized: isSized(run), HasImages: run.Count(all) > 0,
 		Cards: cards(run), Waterfall: waterfall(run), Ages: newAges(run), Going: newGoing(run), Groups: groupings(run),
 		Kept: kept(run), Lookups: newLookups(run), Problems: digest.Problems(run), Restore: digest.RestoreLines(run),
 	}

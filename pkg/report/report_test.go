@@ -24,8 +24,9 @@ import (
 )
 
 var (
-	update = flag.Bool("update", false, "rewrite the golden file")
-	keep   = flag.String("keep", "", "file for the page of the benchmark")
+	update    = flag.Bool("update", false, "rewrite the golden files")
+	pagesFlag = flag.String("pages", "", "directory for the golden pages and the records that they are made of")
+	keep      = flag.String("keep", "", "file for the page of the benchmark")
 )
 
 // situations are the records of all nights that the digest is tested with.
@@ -123,17 +124,55 @@ func named(all []*html.Node, name string) []*html.Node {
 	return slices.DeleteFunc(slices.Clone(all), func(n *html.Node) bool { return n.Data != name })
 }
 
-// The page of a night, as browsers get it.
+// pages are the runs of the pages that are compared with golden files and opened in a browser.
+func pages(t *testing.T) map[string][]record.Run {
+	t.Helper()
+	all := situations(t)
+	night := parsed(t, read(t, "../janitor/testdata/sample-record.json"))
+	days := func(n int, run record.Run) record.Run {
+		run.StartedAt = night.StartedAt.AddDate(0, 0, n)
+		return run
+	}
+	return map[string][]record.Run{
+		"sample": {night},
+		"empty":  {all["no-images"]},
+		"failed": {all["every-region-failed"]},
+		"nights": {days(-5, all["ordinary"]), days(-4, all["every-region-failed"]), days(-2, all["ordinary"]), days(-1, all["unknown-in-one-of-two-regions-dry"]), night},
+		"hostile": nights(replaced(t, read(t, "../digest/testdata/failures/record.json"),
+			"\u202e<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"+strings.Repeat("long ", 200))),
+		"large": {large(10_000)},
+	}
+}
+
+// The pages, as browsers get them. With -pages they are written for the browser's checks.
 func TestGolden(t *testing.T) {
-	const golden = "testdata/night.html"
-	got := page(t, situations(t)["restorable"])
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
+	for name, runs := range pages(t) {
+		got := page(t, runs...)
+		if *pagesFlag != "" {
+			write(t, filepath.Join(*pagesFlag, name+".html"), []byte(got))
+			records, err := json.Marshal(runs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			write(t, filepath.Join(*pagesFlag, name+".json"), records)
+		}
+		if name == "large" || name == "hostile" {
+			continue // Their bytes say nothing to those who read a change.
+		}
+		golden := filepath.Join("testdata", name+".html")
+		if *update {
+			write(t, golden, []byte(got))
+		}
+		if diff := cmp.Diff(string(read(t, golden)), got); diff != "" {
+			t.Errorf("%s (-want +got); make golden rewrites it:\n%s", golden, diff)
 		}
 	}
-	if diff := cmp.Diff(string(read(t, golden)), got); diff != "" {
-		t.Errorf("%s (-want +got); make golden rewrites it:\n%s", golden, diff)
+}
+
+func write(t *testing.T, file string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(file, content, 0o644); err != nil { //nolint:gosec // Golden files are read by all.
+		t.Fatal(err)
 	}
 }
 
@@ -321,6 +360,12 @@ func TestFigures(t *testing.T) {
 		all := elements(t, page(t, run))
 		checkCards(t, name, run, all)
 		rows := cells(t, all, "Where the money is")
+		if run.Count(func(record.Image) bool { return true }) == 0 {
+			if len(rows) > 0 || !strings.Contains(page(t, run), "No AMI was read.") {
+				t.Errorf("%s: %q of no image", name, rows)
+			}
+			continue
+		}
 		left := 0.0
 		for n, row := range rows[1:] {
 			switch {
