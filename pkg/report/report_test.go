@@ -146,26 +146,40 @@ func pages(t *testing.T) map[string][]record.Run {
 
 // The pages, as browsers get them. With -pages they are written for the browser's checks.
 func TestGolden(t *testing.T) {
-	for name, runs := range pages(t) {
+	all := pages(t)
+	for name, runs := range all {
 		got := page(t, runs...)
+		checkPage(t, name, got)
 		if *pagesFlag != "" {
-			write(t, filepath.Join(*pagesFlag, name+".html"), []byte(got))
 			records, err := json.Marshal(runs)
 			if err != nil {
 				t.Fatal(err)
 			}
 			write(t, filepath.Join(*pagesFlag, name+".json"), records)
 		}
-		if name == "large" || name == "hostile" {
-			continue // Their bytes say nothing to those who read a change.
-		}
-		golden := filepath.Join("testdata", name+".html")
-		if *update {
-			write(t, golden, []byte(got))
-		}
-		if diff := cmp.Diff(string(read(t, golden)), got); diff != "" {
-			t.Errorf("%s (-want +got); make golden rewrites it:\n%s", golden, diff)
-		}
+	}
+	var r report.Report
+	for _, run := range all["nights"] {
+		r.Add(run)
+	}
+	const run = "20261123T020000Z-3f9c1a"
+	checkPage(t, "index", index(t, &r, []report.Listed{{Run: run, Record: runsDirectory + run + "/record.json", Page: "runs/" + run + "/report.html"}}))
+}
+
+func checkPage(t *testing.T, name, got string) {
+	t.Helper()
+	if *pagesFlag != "" {
+		write(t, filepath.Join(*pagesFlag, name+".html"), []byte(got))
+	}
+	if name == "large" || name == "hostile" {
+		return // Their bytes say nothing to those who read a change.
+	}
+	golden := filepath.Join("testdata", name+".html")
+	if *update {
+		write(t, golden, []byte(got))
+	}
+	if diff := cmp.Diff(string(read(t, golden)), got); diff != "" {
+		t.Errorf("%s (-want +got); make golden rewrites it:\n%s", golden, diff)
 	}
 }
 
