@@ -909,7 +909,8 @@ func TestARegionThatIsTakenAtTheBeginning(t *testing.T) {
 					doer := on(account.Client(), func(q emulator.Request, _ int) bool {
 						if q.Action == "GetObject" && q.Form.Get("Key") == "locks/us-east-1.json" {
 							looks++
-							// The visit begins, the history is read, and then the region must be taken.
+							// The visit begins, the history is read, and then the region must be
+							// taken.
 							return taken && looks == 3
 						}
 						return false

@@ -50,7 +50,8 @@ func TestSampleDigest(t *testing.T) {
 		if err := record.Encode(&text, ""); err != nil {
 			t.Fatal(err)
 		}
-		checkGolden(t, "testdata/sample-record.json", text.String()) // The report is tested with it.
+		// The report is tested with it.
+		checkGolden(t, "testdata/sample-record.json", text.String())
 	})
 }
 

@@ -148,7 +148,8 @@ func listed(q emulator.Request, name string) []string {
 // are in use.
 func rechecking(used func(numbers []int) []int) orders {
 	o := passing(quiet)
-	turn := make(chan struct{}, 1) // Batches are looked at side by side; it is asked about one at a time.
+	// Batches are looked at side by side; it is asked about one at a time.
+	turn := make(chan struct{}, 1)
 	o.look = emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
 		q, err := emulator.Inspect(r)
 		if err != nil || q.Action != "DescribeImageReferences" {
