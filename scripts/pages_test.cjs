@@ -69,6 +69,9 @@ async function checkFigures(page, where, records) {
       continue;
     }
     const sums = run.totals.amounts;
+    const images = (run.regions ?? []).flatMap((region) => region.images ?? []).length;
+    const [total] = figures(await night.locator(".card").first().innerText());
+    check(total === images, `${where}: ${total} AMIs in all, and ${images} in the record`);
     const wanted = { "Still due": sums.due, Due: sums.due, Announced: sums.announced, Kept: sums.kept, Removed: sums.removed, "Would be removed": sums.wouldRemove };
     let isSeen = 0;
     for (const card of await night.locator(".card").all()) {
@@ -81,7 +84,6 @@ async function checkFigures(page, where, records) {
       check(JSON.stringify(got) === JSON.stringify(want), `${where}: ${title} is ${got}, and ${want} in the record`);
     }
     check(isSeen >= 3, `${where}: ${isSeen} cards`);
-    const images = (run.regions ?? []).flatMap((region) => region.images ?? []).length;
     if (images === 0) continue;
     const [all] = figures(await night.locator("table.bars tbody td").first().innerText());
     check(all === images, `${where}: the waterfall begins with ${all} AMIs of ${images}`);
@@ -92,12 +94,12 @@ async function checkFigures(page, where, records) {
 async function checkTable(page, where) {
   const table = page.locator("table.sortable").first();
   if ((await table.count()) === 0) return;
-  const sizes = () => table.locator('td[data-label="GiB"]').evaluateAll((cells) => cells.map((cell) => Number(cell.dataset.raw)));
-  const button = table.getByRole("button", { name: "GiB" });
-  for (const sign of [1, -1]) {
-    await button.click();
-    const got = await sizes();
-    check(got.every((size, n) => n === 0 || sign * size >= sign * got[n - 1]), `${where}: sorted by GiB: ${got}`);
+  for (const column of ["GiB", "$ a month", "Days idle"]) {
+    for (const sign of [1, -1]) {
+      await table.getByRole("button", { name: column }).click();
+      const got = await table.locator(`td[data-label="${column}"]`).evaluateAll((cells) => cells.map((cell) => Number(cell.dataset.raw)));
+      check(got.every((value, n) => n === 0 || sign * value >= sign * got[n - 1]), `${where}: sorted by ${column}: ${got}`);
+    }
   }
   const rows = await table.locator("tbody tr").count();
   const id = await table.locator("tbody tr code").first().innerText();
@@ -140,7 +142,7 @@ async function checkPage(browser, name) {
       await checkAccessible(page, where);
     }
     if (name === "sample" && look === "light") {
-      await page.setViewportSize({ width: 1000, height: 1250 });
+      await page.setViewportSize({ width: 1280, height: 1250 });
       await page.screenshot({ path: path.join(screenshots, "report.png") });
     }
     said.push(`${look} ${Math.round(milliseconds)} ms`);

@@ -38,7 +38,7 @@ const (
 
 var ageLegend = []legend{
 	ageOther:  {"kept", "kept by another rule"},
-	ageRecent: {"recent", "kept only because of its recent use: a shorter limit would look these up"},
+	ageRecent: {"recent", "kept only because of its recent use: a shorter limit could free these"},
 	ageGoing:  {"removed", "removed, due or announced"},
 }
 

@@ -68,12 +68,12 @@ func cards(run record.Run) []card {
 		sums.Announced.Images = run.Count(record.Image.IsNew) + run.Count(record.Image.Announced)
 		sums.Kept.Images = run.Totals.Kept - run.Count(record.Image.Announced)
 	}
-	cards := []card{newCard("removed", "Removed", removed, "")}
+	cards := []card{newCard("all", "All AMIs", amount{run.Stored(anyImage), sized}, ""), newCard("removed", "Removed", removed, "")}
 	due := newCard("due", "Still due", amount{sums.Due, sized}, "")
 	if run.DryRun {
 		would := amount{sums.WouldRemove, sized}
 		would.Images = run.Totals.WouldDeregister
-		cards[0] = newCard("removed", "Would be removed", would, "This was a dry run: nothing was changed.")
+		cards[1] = newCard("removed", "Would be removed", would, "This was a dry run: nothing was changed.")
 		due.Title, due.Note = "Due", "With those that this run would remove."
 	}
 	cards = append(cards, due)
@@ -81,11 +81,17 @@ func cards(run record.Run) []card {
 		cards = append(cards, newCard("announced", "Announced", amount{sums.Announced, sized}, "They go on their day, unless somebody objects."))
 	}
 	cards = append(cards, newCard("kept", "Kept", amount{sums.Kept, sized}, ""))
+	if n := run.FailedRegions(); n > 0 {
+		cards[0].Note = "Without " + digest.Count(n, "region") + " that failed."
+	}
 	needs := amount{run.Stored(func(_ record.Region, i record.Image) bool { return i.Unproven() || i.Failed() }), sized}
 	problems := len(digest.Problems(run))
 	card := newCard("bad", "Needs you", needs, digest.Count(problems, "problem")+", see below.")
-	if problems == 0 {
+	switch {
+	case needs.Images == 0 && problems == 0:
 		card.Class, card.Note = "quiet", "No problem is known."
+	case problems == 0:
+		card.Note = "See what is kept, and why."
 	}
 	return append(cards, card)
 }
@@ -97,6 +103,8 @@ func newCard(class, title string, a amount, note string) card {
 	}
 	return c
 }
+
+func anyImage(record.Region, record.Image) bool { return true }
 
 // step is a row of the waterfall: what one rule keeps, or what became of the rest.
 type step struct {
@@ -116,7 +124,7 @@ func waterfall(run record.Run) []step {
 	}
 	large, others := keptCodes(run)
 	isOut := map[retention.Code]bool{}
-	left := run.Stored(func(record.Region, record.Image) bool { return true })
+	left := run.Stored(anyImage)
 	f := &fall{whole: left.MonthlyUpTo}
 	f.sum("All AMIs", left, "all")
 	without := func(what, meaning string, codes ...retention.Code) {
@@ -133,7 +141,7 @@ func waterfall(run record.Run) []step {
 		without(text(string(code)), meaning(code), code)
 	}
 	if len(others) > 0 {
-		without(digest.Count(len(others), "other rule"), "has one of the reasons that take least", others...)
+		without(digest.Count(len(others), "other rule"), "The image has one of the reasons that take least", others...)
 	}
 	f.sum("Nothing keeps them", left, "due")
 	f.ends(run, left)
@@ -206,7 +214,7 @@ func (f *fall) ends(run record.Run, left record.Amount) {
 		stays = minus(stays, end.amount)
 	}
 	if stays.GiB > 0 {
-		f.minus("Snapshots that stay", "although their images go, because they are kept, or an image that is kept shares them", stays, left.MonthlyUpTo-stays.MonthlyUpTo, "kept")
+		f.minus("Snapshots that stay", "Their images go, but these snapshots are kept, or an image that is kept shares them", stays, left.MonthlyUpTo-stays.MonthlyUpTo, "kept")
 	}
 	left.MonthlyUpTo -= max(stays.MonthlyUpTo, 0)
 	for _, end := range ends {
@@ -271,6 +279,21 @@ type lookups struct {
 	Orphans   string
 }
 
+// unanswered are the sources of a region that were not answered in full, and the images that lack
+// an answer of their own.
+func unanswered(g record.Region) []string {
+	images := 0
+	for _, i := range g.Images {
+		if i.Unproven() {
+			images++
+		}
+	}
+	if images == 0 {
+		return g.Incomplete
+	}
+	return append(slices.Clone(g.Incomplete), "lookups of "+digest.Count(images, "AMI"))
+}
+
 type regionLookups struct{ Region, LookedUp, Incomplete, Fault string }
 
 func newLookups(run record.Run) lookups {
@@ -284,7 +307,7 @@ func newLookups(run record.Run) lookups {
 			fault = g.Hold
 		}
 		l.Regions = append(l.Regions, regionLookups{
-			text(g.Region), text(strings.Join(g.LookedUp, ", ")), text(strings.Join(g.Incomplete, ", ")), text(fault),
+			text(g.Region), text(strings.Join(g.LookedUp, ", ")), cmp.Or(text(strings.Join(unanswered(g), ", ")), "none"), text(fault),
 		})
 	}
 	if n := run.Totals.OrphanedSnapshots; n > 0 {

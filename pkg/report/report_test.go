@@ -129,19 +129,41 @@ func pages(t *testing.T) map[string][]record.Run {
 	t.Helper()
 	all := situations(t)
 	night := parsed(t, read(t, "../janitor/testdata/sample-record.json"))
-	days := func(n int, run record.Run) record.Run {
-		run.StartedAt = night.StartedAt.AddDate(0, 0, n)
-		return run
-	}
 	return map[string][]record.Run{
 		"sample": {night},
 		"empty":  {all["no-images"]},
 		"failed": {all["every-region-failed"]},
-		"nights": {days(-5, all["ordinary"]), days(-4, all["every-region-failed"]), days(-2, all["ordinary"]), days(-1, all["unknown-in-one-of-two-regions-dry"]), night},
+		"nights": {before(night, 5), failing(before(night, 4)), before(night, 2), before(night, 1), night},
 		"hostile": nights(replaced(t, read(t, "../digest/testdata/failures/record.json"),
 			"\u202e<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"+strings.Repeat("long ", 200))),
 		"large": {large(10_000)},
 	}
+}
+
+// before is a night some days before another: fewer images were there.
+func before(run record.Run, days int) record.Run {
+	run.StartedAt, run.Regions = run.StartedAt.AddDate(0, 0, -days), slices.Clone(run.Regions)
+	run.Run = run.StartedAt.Format("20060102T150405Z") + "-3f9c1a"
+	for n := range run.Regions {
+		region := &run.Regions[n]
+		region.Images = slices.Clone(region.Images)
+		for range 2 * days {
+			at := slices.IndexFunc(region.Images, func(i record.Image) bool { return i.Verdict == retention.Keep && strings.HasPrefix(i.Family, "w") })
+			if at < 0 {
+				at = slices.IndexFunc(region.Images, func(i record.Image) bool { return i.Verdict == retention.Keep })
+			}
+			region.Images = slices.Delete(region.Images, at, at+1)
+		}
+	}
+	run.Finish(run.StartedAt.Add(time.Minute), run.SnapshotPrice)
+	return run
+}
+
+// failing is a night on which a region could not be read.
+func failing(run record.Run) record.Run {
+	run.Regions[0].Images, run.Regions[0].Error = nil, "DescribeImages: UnauthorizedOperation: You are not authorized to perform this operation."
+	run.Finish(run.StartedAt.Add(time.Minute), run.SnapshotPrice)
+	return run
 }
 
 // The pages, as browsers get them. With -pages they are written for the browser's checks.
@@ -494,7 +516,7 @@ func TestNights(t *testing.T) {
 // large is a night of many images.
 func large(images int) record.Run {
 	run := record.Run{
-		SchemaVersion: record.SchemaVersion, Run: "20261123T020000Z-3f9c1a", StartedAt: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC),
+		SchemaVersion: record.SchemaVersion, Version: "1.0.0", Run: "20261123T020000Z-3f9c1a", StartedAt: time.Date(2026, 11, 23, 2, 0, 0, 0, time.UTC),
 		SnapshotPrice: 0.05, Policy: map[string]string{"staleAfter": "180d"}, Regions: []record.Region{{Account: "123456789012", Region: "eu-west-1"}},
 	}
 	codes := []retention.Code{"in-use", "recently-used", "managed", "keep-tag", "newest-of-family", "shared", "unknown-use", "snapshot-locked"}

@@ -6,12 +6,16 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.type = "button";
     button.textContent = head.textContent;
     head.replaceChildren(button);
-    const value = (row) => row.cells[n].dataset.raw ?? row.cells[n].textContent.trim();
+    const compare = (a, b) => {
+      const [left, right] = [a.cells[n], b.cells[n]];
+      if (left.dataset.raw !== undefined) return left.dataset.raw - right.dataset.raw;
+      return left.textContent.trim().localeCompare(right.textContent.trim(), "en", { numeric: true });
+    };
     button.addEventListener("click", () => {
       const sign = head.getAttribute("aria-sort") === "ascending" ? -1 : 1;
       for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
       head.setAttribute("aria-sort", sign > 0 ? "ascending" : "descending");
-      body.append(...[...body.rows].sort((a, b) => sign * value(a).localeCompare(value(b), "en", { numeric: true })));
+      body.append(...[...body.rows].sort((a, b) => sign * compare(a, b)));
     });
   });
   const filter = document.createElement("input");

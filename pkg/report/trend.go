@@ -178,7 +178,7 @@ func savings(nights []*night) chart {
 		{"removed", area(float64(c.Middle), scaled(saved, scale), always)},
 		{"due", area(float64(c.Middle), scaled(waits, -scale), isKnown)},
 	}
-	c.Top, c.Bottom = "up to "+digest.Money(sum)+" a month saved", "up to "+digest.Money(most)+" a month due at most"
+	c.Top, c.Bottom = "up to "+digest.Money(sum)+" a month saved", "up to "+digest.Money(most)+" a month due on the worst night"
 	c.Keys = []legend{{"removed", "saved so far, up"}, {"due", "still due that night, down"}}
 	return c
 }
@@ -226,7 +226,7 @@ func verdicts(nights []*night) chart {
 		}
 		c.Keys = append(c.Keys, kind.legend)
 	}
-	c.Top = digest.Count(most, "AMI") + " at most"
+	c.Top = digest.Count(most, "AMI") + " on the largest night"
 	return c
 }
 
@@ -247,7 +247,7 @@ func flow(nights []*night) chart {
 		down, lower = append(down, float64(c.Middle)+float64(n.removed.Images)*scale), append(lower, float64(n.removed.Images)*scale)
 	}
 	c.Shapes = []shape{{"announced", columns(up, upper)}, {"removed", columns(down, lower)}}
-	c.Top, c.Bottom = number(mostNew)+" new at most", number(mostRemoved)+" removed at most"
+	c.Top, c.Bottom = number(mostNew)+" new on the busiest night", number(mostRemoved)+" removed on the busiest night"
 	c.Keys = []legend{{"announced", "new since the run before, up"}, {"removed", "removed, down"}}
 	return c
 }

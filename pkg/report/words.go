@@ -60,11 +60,11 @@ func whyKept(i record.Image) retention.Code {
 	return i.MainReason().Code
 }
 
-// meaning says a reason after "the image"; it is empty for a code that this version does not know.
+// meaning says a reason in a sentence; it is empty for a code that this version does not know.
 func meaning(code retention.Code) string {
 	rules := retention.Rules()
 	if at := slices.IndexFunc(rules, func(r retention.Rule) bool { return r.Code == code }); at >= 0 {
-		return rules[at].Meaning
+		return "The image " + rules[at].Meaning
 	}
 	return ""
 }
