@@ -71,8 +71,8 @@ type Call struct {
 
 // Load reads an account from a directory of files in the AWS CLI's output format, one per command.
 // Only get-caller-identity.json must be there; Lacks says what else is missing. What is in its
-// folder records becomes objects of RecordsBucket, and each directory in its folder regions a
-// further region; of a copy that ami-janitor export has made, that says itself which region the
+// folder records becomes objects of RecordsBucket, what is in its folder s3 those of other buckets,
+// and each directory in its folder regions a further region; of a copy that ami-janitor export has made, that says itself which region the
 // others are of. Load refuses a copy whose export has not come to its end, a file that lacks its
 // list or holds only a part of it, one in another encoding than UTF-8 or UTF-16 with a byte order
 // mark, one in which an object has a key twice, and one in which a field that is understood has
@@ -118,7 +118,7 @@ func Load(files fs.FS, o Options) (*Account, error) {
 	if err := account.loadRegions(files); err != nil {
 		return nil, err
 	}
-	return account, account.loadRecords(files)
+	return account, account.loadBuckets(files)
 }
 
 // partition is the second field of an ARN, "aws" if it has none.
@@ -191,7 +191,7 @@ func (a *Account) region(name string) *region {
 }
 
 // Save writes every file of the account's regions as it is now, empty ones too, and the objects of
-// RecordsBucket, into a directory that Load can read again. Which of the files were missing when it
+// S3, into a directory that Load can read again. Which of the files were missing when it
 // was loaded is in lacking.json, so that they go on being so. It creates the directory.
 func (a *Account) Save(dir string) error {
 	a.mu.Lock()
@@ -199,7 +199,7 @@ func (a *Account) Save(dir string) error {
 	if err := a.saveCopy(dir); err != nil {
 		return err
 	}
-	return a.saveRecords(dir)
+	return a.saveBuckets(dir)
 }
 
 // SetInUseLag makes EC2 slow to notice deregistrations from now on: after one, the first n calls of

@@ -53,7 +53,7 @@ func (a *Account) ofRegions(files func(*region) []string) []string {
 	return all
 }
 
-// readElsewhere are the names of what loadRecords, readDenied, readExport and loadRegions read.
+// readElsewhere are the names of what loadBuckets, readDenied, readExport and loadRegions read.
 var readElsewhere = []string{RecordsBucket, deniedFile, exportFile, regionsFolder}
 
 // readDirectory reads the files of an account directory. A name that means nothing is noted, but
