@@ -418,7 +418,17 @@ func realJanitor(ctx context.Context, settings settings, std streams) (*janitor.
 }
 
 func newJanitor(policy policy, account aws.Config, clock func() time.Time) *janitor.Janitor {
-	return &janitor.Janitor{Config: policy.Config, AWS: account, Clock: clock, Version: version, ReadFile: os.ReadFile, Reader: policy.reader}
+	return &janitor.Janitor{Config: policy.Config, AWS: account, Clock: clock, Version: version, ReadFile: readFile, Reader: policy.reader}
+}
+
+// readFile reads a keep list.
+func readFile(path string) (text []byte, modified time.Time, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	text, err = os.ReadFile(path) //nolint:gosec // The user names the file.
+	return text, info.ModTime(), err
 }
 
 // askingAWS is the stage of a command until the first answer.

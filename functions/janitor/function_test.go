@@ -7,7 +7,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,7 +44,7 @@ func inProcess(t *testing.T, doer emulator.Doer, variables map[string]string) (*
 	}
 	var out bytes.Buffer
 	return &function{
-		janitor: janitor.Janitor{Config: parsed, Clock: time.Now, ReadFile: os.ReadFile, AWS: aws.Config{
+		janitor: janitor.Janitor{Config: parsed, Clock: time.Now, ReadFile: readFile, AWS: aws.Config{
 			Region: "us-east-1", HTTPClient: doer, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
 		}},
 		out: &out,

@@ -73,13 +73,23 @@ func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logg
 	pace.New(settings.EC2Share).Apply(&aws)
 	return &function{
 		janitor: janitor.Janitor{
-			Config: settings, AWS: aws, Clock: time.Now, Version: version, ReadFile: os.ReadFile,
+			Config: settings, AWS: aws, Clock: time.Now, Version: version, ReadFile: readFile,
 			Reader: record.Reader{
 				Stack: settings.StackName, Function: lookup("AWS_LAMBDA_FUNCTION_NAME"), Home: lookup("AWS_REGION"), HasPages: settings.ReportPages,
 			},
 		},
 		out: os.Stdout,
 	}, nil
+}
+
+// readFile reads a keep list that was deployed with the function.
+func readFile(path string) (text []byte, modified time.Time, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	text, err = os.ReadFile(path) //nolint:gosec // Whoever deploys the function names the file.
+	return text, info.ModTime(), err
 }
 
 // handle runs the janitor once. The digest is sent, and the log is written, before an error is

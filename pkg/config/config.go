@@ -18,11 +18,13 @@ import (
 
 // Config is the configuration of runs. Its zero value removes nothing.
 type Config struct {
-	Policy retention.Policy // What it keeps by list is left to the run, which reads KeepList.
+	Policy retention.Policy // What it keeps by list is left to the run, which reads KeepLists.
 
 	UsageSources     []string
 	TemplateVersions int // How many of a launch template's newest versions are use; 0 for all.
-	KeepList         KeepList
+	KeepLists        KeepLists
+	KeepListMaxAge   retention.Days      // How old each list may be; 0 for any age.
+	TextObjects      []usage.TextObjects // Where one of the sources looks.
 	OwnerTag         string
 	EC2Share         float64
 	Records          string // An s3:// URL, or a directory; empty for neither.
@@ -65,7 +67,9 @@ func (c *Config) variables() []variable {
 		{"DELETE_SNAPSHOTS", "true", (*flag)(&c.Policy.DeleteSnapshots), "delete the snapshots of removed images"},
 		{"USAGE_SOURCES", "all", (*sources)(&c.UsageSources), "where use is looked up, comma-separated, or all"},
 		{"LAUNCH_TEMPLATE_VERSIONS", "all", (*versions)(&c.TemplateVersions), "versions of a launch template that count as use: all, or a number for the newest, the default and those that groups and fleets pin"},
-		{"KEEP_LIST", "", &c.KeepList, "list of image ids and globs for names that are kept: ssm:NAME, the ARN of an SSM parameter, or a file; if it cannot be read, nothing is removed"},
+		{"TEXT_OBJECTS", "", (*textObjects)(&c.TextObjects), "objects of S3 whose text the source s3-text searches for image ids, comma-separated: s3://bucket/prefix or s3://bucket/prefix/*.tfstate"},
+		{"KEEP_LIST", "", &c.KeepLists, "lists of image ids and globs for names that are kept, comma-separated: ssm:NAME, the ARN of an SSM parameter, s3://bucket/key, s3://bucket/prefix/ or a file; if one cannot be read, nothing is removed"},
+		{"KEEP_LIST_MAX_AGE", "", (*maxAge)(&c.KeepListMaxAge), "how old each of these lists may be; an older one is as if it could not be read"},
 		{"SHARED_IMAGES", "keep", (*sharedImages)(&c.Policy.JudgeShared), "public and shared images: keep, or report, which judges them by image usage reports"},
 		{"IMAGE_BUILDER_IMAGES", "keep", (*imageBuilderImages)(&c.Policy.JudgeImageBuilder), "images made by EC2 Image Builder: keep, or judge like the others"},
 		{"GRACE", "0d", &c.Policy.Grace, "announce a removal for so long before it is carried out; 0d removes at once"},
@@ -171,7 +175,7 @@ func (c Config) FirstRegion() string {
 // made.
 func (c Config) LocalPaths() []string {
 	var variables []string
-	if _, _, isParameter := c.KeepList.Parameter(); c.KeepList != "" && !isParameter {
+	if slices.ContainsFunc(c.KeepLists, Location.isFile) {
 		variables = append(variables, "KEEP_LIST")
 	}
 	if c.Records != "" && !strings.HasPrefix(c.Records, "s3://") {
@@ -180,9 +184,19 @@ func (c Config) LocalPaths() []string {
 	return variables
 }
 
-// SourcesOff returns the sources of evidence that are switched off.
+// SourcesOff returns the sources of evidence that are switched off. One that was given nothing to
+// read is neither on nor off.
 func (c Config) SourcesOff() []string {
-	return slices.DeleteFunc(usage.Sources(), func(name string) bool { return slices.Contains(c.UsageSources, name) })
+	return slices.DeleteFunc(usage.Sources(), func(name string) bool {
+		return slices.Contains(c.UsageSources, name) || name == usage.S3TextSource && len(c.TextObjects) == 0
+	})
+}
+
+// SourcesOn returns the sources of evidence that are asked.
+func (c Config) SourcesOn() []string {
+	return slices.DeleteFunc(slices.Clone(c.UsageSources), func(name string) bool {
+		return name == usage.S3TextSource && len(c.TextObjects) == 0
+	})
 }
 
 // Describe returns what the run record says of the configuration: every variable that the command

@@ -49,7 +49,9 @@ func TestDefaults(t *testing.T) {
 		"NOTIFY_ON":            {parsed.NotifyOn, config.NotifyChanges},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {parsed.TemplateVersions, 0},
-		"KEEP_LIST":                {string(parsed.KeepList), ""},
+		"KEEP_LIST":                {parsed.KeepLists.String(), ""},
+		"KEEP_LIST_MAX_AGE":        {parsed.KeepListMaxAge, retention.Days(0)},
+		"TEXT_OBJECTS":             {len(parsed.TextObjects), 0},
 		"SHARED_IMAGES":            {p.JudgeShared, false},
 		"IMAGE_BUILDER_IMAGES":     {p.JudgeImageBuilder, false},
 		"GRACE":                    {p.Grace.String(), "0d"},
@@ -69,8 +71,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(config.Settings()); n != 34 {
-		t.Errorf("%d settings, want 34: add the default of a new one to TestDefaults in config_test.go", n)
+	if n := len(config.Settings()); n != 36 {
+		t.Errorf("%d settings, want 36: add the default of a new one to TestDefaults in config_test.go", n)
 	}
 	want := retention.Policy{
 		Name: "cli", StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
@@ -81,7 +83,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-const allSources = "references,instances,launch-templates,launch-configurations,auto-scaling-groups,spot-fleets,spot-requests,ssm-text," +
+const allSources = "references,instances,launch-templates,launch-configurations,auto-scaling-groups,spot-fleets,spot-requests,ssm-text,s3-text," +
 	"fast-launch,fast-snapshot-restore"
 
 // Every setting that judges reaches the policy, and the policy alone knows the rest.
@@ -142,8 +144,11 @@ var faults = map[string][]string{
 	"KEEP_LIST": {
 		"ssm:", "ssm: ", "ssm:a b", "ssm:/a//b", "ssm:/keep/", "ssm:keep:3", "ssm:{{keep}}", "arn:aws:s3:::bucket/keep", "arn:aws:ssm:us-east-1:123456789012:document/keep",
 		"arn:aws:ssm:us-east-1:123456789012:parameter", "arn:aws:ssm::123456789012:parameter/keep", "arn:aws:ssm:us-east-1:12345:parameter/keep", "arn:",
-		"arn:aws:ssm:us-east-1:123456789012:parameter/keep:3",
+		"arn:aws:ssm:us-east-1:123456789012:parameter/keep:3", ",", "keep.txt,ssm:", "s3://bucket", "s3://Bucket/keep.txt", "s3://bucket/*.txt", "S3://bucket/keep.txt", "s3:bucket/keep",
+		"https://bucket/keep.txt", "s3://bucket/a\nb",
 	},
+	"KEEP_LIST_MAX_AGE":    {"0d", "7", "-1d", "week"},
+	"TEXT_OBJECTS":         {",", "bucket/prefix", "s3://bucket", "s3://b/x", "s3://bucket../x", "s3://bucket/a\x00b", "s3://bucket/ok,arn:aws:s3:::bucket/x", "/etc/states"},
 	"RECYCLE_BIN_DAYS":     {"x", "-1", "14d", "1.5", "366"},
 	"SHARED_IMAGES":        {"judge", "true", "Keep", "reports"},
 	"IMAGE_BUILDER_IMAGES": {"report", "false", "Judge"},
@@ -202,8 +207,10 @@ func TestWordsThatAreTaken(t *testing.T) {
 		"LAUNCH_TEMPLATE_VERSIONS": {"all", "1", "10000", " 5 "},
 		"KEEP_LIST": {
 			"ssm:keep", "ssm:/ami/keep.list-1_2", "arn:aws:ssm:eu-west-1:123456789012:parameter/ami/keep", "arn:aws-us-gov:ssm:us-gov-west-1:123456789012:parameter/keep",
-			"keep.txt", "/etc/keep list", "SSM:keep",
+			"keep.txt", "/etc/keep list", "SSM:keep", "s3://bucket/keep.txt", "s3://bucket/", "s3://my.bucket/keep lists/, ssm:keep ,keep.txt,",
 		},
+		"KEEP_LIST_MAX_AGE":    {"1d", "7d"},
+		"TEXT_OBJECTS":         {"s3://bucket/", "s3://bucket/prefix", "s3://bucket/env/*.tfstate, s3://other/[1]/state?.json"},
 		"RECYCLE_BIN_DAYS":     {"0", "1", "365"},
 		"SHARED_IMAGES":        {"keep", "report"},
 		"IMAGE_BUILDER_IMAGES": {"keep", "judge"},

@@ -155,40 +155,6 @@ func (v versions) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// KeepList says where a keep list is: "ssm:NAME", the ARN of an SSM parameter, or the path of a
-// file.
-type KeepList string
-
-// UnmarshalText refuses what cannot be a parameter but looks like one.
-func (l *KeepList) UnmarshalText(text []byte) error {
-	*l = KeepList(text)
-	name, region, isParameter := l.Parameter()
-	if isParameter && (!parameterName.MatchString(name) || region != "" && !regionName.MatchString(region)) {
-		return fmt.Errorf("%q is neither ssm:NAME nor the ARN of an SSM parameter", text)
-	}
-	return nil
-}
-
-// parameterName is what SSM allows in the name of a parameter (Systems Manager API Reference,
-// PutParameter), or the ARN of one.
-var parameterName = regexp.MustCompile(`^(/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*|arn:[a-z-]+:ssm:[a-z0-9-]+:[0-9]{12}:parameter/[A-Za-z0-9_./-]+)$`)
-
-// Parameter returns the name, or the ARN, of the SSM parameter that holds the list, and its region,
-// empty for the region of the function. It reports false for a file.
-func (l KeepList) Parameter() (name, region string, ok bool) {
-	if name, ok = strings.CutPrefix(string(l), "ssm:"); ok {
-		return name, "", true
-	}
-	if !strings.HasPrefix(string(l), "arn:") {
-		return "", "", false
-	}
-	parsed, err := arn.Parse(string(l))
-	if err != nil || parsed.Service != "ssm" {
-		return "", "", true
-	}
-	return string(l), parsed.Region, true
-}
-
 // sharedImages says whether public and shared images are judged.
 type sharedImages bool
 

@@ -26,13 +26,13 @@ func TestTheRecordSaysThePolicy(t *testing.T) {
 		"usageSources": allSources, "regions": "us-east-1", "exceptRegions": "", "snapshotPrice": "0.05", "names": "", "onlyTags": "", "familyTag": "",
 		"launchTemplateVersions": "all", "keepList": "", "sharedImages": "keep", "imageBuilderImages": "keep", "grace": "0d", "graceAction": "announce", "ownerTag": "",
 		"recycleBinDays": "0", "requireRecycleBin": "false", "orphanedSnapshots": "report", "ec2Share": "0.5", "records": "",
-		"policyName": "cli", "allowShorter": "false",
+		"policyName": "cli", "allowShorter": "false", "keepListMaxAge": "", "textObjects": "",
 	} {
 		if got, ok := record.Policy[key]; !ok || got != want {
 			t.Errorf("%s: %q (there: %v), want %q", key, got, ok, want)
 		}
 	}
-	if len(record.Policy) != 27 {
+	if len(record.Policy) != 29 {
 		t.Errorf("%v", record.Policy)
 	}
 	if !strings.Contains(record.PolicySentence, "90 days") {
@@ -66,8 +66,8 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			return // pkg/config sees to that.
 		}
-		if !strings.HasPrefix(string(parsed.KeepList), "ssm:") && !strings.HasPrefix(string(parsed.KeepList), "arn:") {
-			parsed.KeepList = "" // No fuzzer is to choose what is read from this machine.
+		if slices.Contains(parsed.LocalPaths(), "KEEP_LIST") {
+			parsed.KeepLists = nil // No fuzzer is to choose what is read from this machine.
 		}
 		account := fuzzAccount(t, files)
 		j := newJanitor(t, account.Client(), nil)

@@ -21,6 +21,7 @@ func (j *Janitor) lookUp(
 ) (evidence map[string]ami.Evidence, asked map[string]record.Lookups) {
 	lookups := j.lookups(survey, candidates, unattached)
 	done, room := j.watch("Looking up"), usage.NewRoom()
+	texts := usage.NewTexts(ctx, j.AWS, j.Config.TextObjects)
 	evidence, asked = map[string]ami.Evidence{}, map[string]record.Lookups{}
 	regions := slices.Sorted(maps.Keys(lookups))
 	for i, found := range wire.InRegions(regions, func(region string) ami.Evidence {
@@ -28,7 +29,7 @@ func (j *Janitor) lookUp(
 			return ami.Evidence{}
 		}
 		lookup := lookups[region]
-		lookup.Room = room
+		lookup.Room, lookup.Texts = room, texts
 		found := usage.Collect(ctx, j.clients(region), lookup, func(n, of int) { done(region, n, of) })
 		usage.AddSnapshotSharing(ctx, j.clients(region), unattached[region].ToAsk, found)
 		return found
@@ -82,7 +83,7 @@ func (j *Janitor) lookup(account, region string, images []ami.Image) usage.Looku
 		Account:          account,
 		Region:           region,
 		Images:           images,
-		Names:            j.Config.UsageSources,
+		Names:            j.Config.SourcesOn(),
 		TemplateVersions: j.Config.TemplateVersions,
 		Reports:          j.Config.Policy.JudgeShared,
 	}

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
@@ -50,7 +52,7 @@ func TestKeepLists(t *testing.T) {
 		keeps      string // What the reason says of image 1.
 	}{
 		"ids":                                    {text: ids, keeps: imageID(1)},
-		"ids, commas":                            {text: imageID(3) + ", " + imageID(1) + ",", keeps: imageID(1)},
+		"ids between commas":                     {text: imageID(3) + ", " + imageID(1) + ",", keeps: imageID(1)},
 		"globs":                                  {text: "# what the platform team says\n\ngolden-???*\n", keeps: "golden-???*"},
 		"a glob for ids":                         {text: "ami-*1\nami-*3", keeps: "ami-*1"},
 		"a JSON array":                           {text: `["` + imageID(1) + `", "golden-api"]`, keeps: imageID(1)},
@@ -218,4 +220,120 @@ func TestWhereTheKeepListIsRead(t *testing.T) {
 			t.Errorf("%s is read in %v, want %s", location, asked, region)
 		}
 	}
+}
+
+// inBuckets adds objects to the files of a world, as old as so many days.
+func inBuckets(files fstest.MapFS, age map[string]int, objects map[string]string) fstest.MapFS {
+	for name, content := range objects {
+		files["s3/"+name] = &fstest.MapFile{Data: []byte(content), ModTime: now.AddDate(0, 0, -age[name])}
+	}
+	return files
+}
+
+// listedIn is an account with a stale image 1 named golden-web and a stale image 2, and objects in
+// S3, some of them older than a moment.
+func listedIn(t *testing.T, age map[string]int, objects map[string]string) *emulator.Account {
+	t.Helper()
+	w := world{images: []object{with(image(1, 400, 300, 1), "Name", "golden-web"), image(2, 400, 0, 2)}}.
+		parameter("/keep", "golden-*", object{"LastModifiedDate": daysAgo(3)}).
+		parameter("/undated", "golden-*", nil).
+		parameter("/old", "golden-*", object{"LastModifiedDate": daysAgo(8)})
+	account, err := emulator.Load(inBuckets(w.files(t), age, objects), emulator.Options{Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account
+}
+
+const emptyOnPurpose = "# by ami-janitor references\n# empty on purpose\n"
+
+// Several locations are one list; a prefix is all that is below it.
+func TestKeepListsInS3(t *testing.T) {
+	elsewhere := listFile(t, "something-else")
+	objects := map[string]string{
+		"lists/keep.txt": "golden-*", "lists/repos/web": imageID(1) + " # main.tf:3", "lists/repos/api": "of-nobody", "lists/repos/none": emptyOnPurpose,
+		"lists/repos2": "", "other/a": "of-nobody",
+	}
+	for _, location := range []string{
+		"s3://lists/keep.txt", "s3://lists/repos/", "s3://other/,s3://lists/keep.txt", "ssm:/keep, s3://other/a", elsewhere + ",s3://lists/repos/", "s3://lists/repos/," + elsewhere,
+	} {
+		for _, region := range []string{"us-east-1", "eu-west-1"} { // A bucket may be in another region than the function.
+			j := newJanitor(t, listedIn(t, nil, objects).Client(), settings{
+				"KEEP_LIST": location, "USAGE_SOURCES": "references,instances", "REGIONS": "us-east-1", "KEEP_LIST_MAX_AGE": "3650d",
+			})
+			if j.AWS.Region = region; region != "us-east-1" && strings.Contains(location, "ssm:") {
+				continue
+			}
+			record := j.Run(t.Context(), "run", false)
+			wantVerdicts(t, record, map[string]string{imageID(1): "keep", imageID(2): "deregistered"})
+			if !strings.HasPrefix(reasons(record, imageID(1)), "keep-list: ") || record.Policy["keepList"] != strings.ReplaceAll(location, ", ", ",") {
+				t.Errorf("%s: %s, %q", location, reasons(record, imageID(1)), record.Policy["keepList"])
+			}
+		}
+	}
+}
+
+// A list in S3 that is not there, not whole, empty or too old stops the run, and so does any one
+// below a prefix, or of several locations.
+func TestAKeepListInS3StopsTheRun(t *testing.T) {
+	objects := map[string]string{
+		"lists/good/a": "golden-*", "lists/good/b": "golden-*", "lists/empty/a": "golden-*", "lists/empty/b": "# all gone\n", "lists/none/a": emptyOnPurpose, "lists/none/b": emptyOnPurpose,
+		"lists/odd/a": "golden-*", "lists/odd/b": "<html>", "lists/old/a": "golden-*", "lists/old/b": "golden-*", "lists/zero": "", "lists/declared": emptyOnPurpose,
+		"lists/large": strings.Repeat("golden-web-of-somebody\n", 8<<20/20),
+	}
+	age := map[string]int{"lists/old/b": 8, "lists/good/a": 6, "lists/good/b": 6}
+	is := func(action string, nth int) func(emulator.Request, int) bool {
+		return func(q emulator.Request, n int) bool { return q.Action == action && n >= nth }
+	}
+	for name, c := range map[string]struct {
+		location, says string
+		match          func(emulator.Request, int) bool
+		kind           string
+	}{
+		"no object":                                {location: "s3://lists/none.txt", says: "s3:GetObject: NoSuchKey"},
+		"nothing below it":                         {location: "s3://lists/prefix/", says: "there is no object below it"},
+		"no bucket":                                {location: "s3://nobody/", says: "there is no object below it"},
+		"an empty object":                          {location: "s3://lists/zero", says: "s3://lists/zero, is not understood: it names nothing"},
+		"empty on purpose":                         {location: "s3://lists/declared", says: "s3://lists/declared, is not understood: it names nothing"},
+		"all empty on purpose":                     {location: "s3://lists/none/", says: "s3://lists/none/, is not understood: it names nothing"},
+		"one empty of several":                     {location: "s3://lists/empty/", says: "s3://lists/empty/b, is not understood: it names nothing"},
+		"one garbled of several":                   {location: "s3://lists/odd/", says: "s3://lists/odd/b, is not understood"},
+		"one too old of several":                   {location: "s3://lists/old/", says: "s3://lists/old/b, is too old: it was last written 2026-11-15 02:00 UTC, and may be 7d old"},
+		"a good one, and no other":                 {location: "s3://lists/good/,s3://lists/none.txt", says: "s3://lists/none.txt, cannot be read"},
+		"too large":                                {location: "s3://lists/large", says: "more than 8 MiB"},
+		"denied":                                   {location: "s3://lists/good/a", says: "s3:GetObject: AccessDenied", match: is("GetObject", 0), kind: "denied"},
+		"denied below":                             {location: "s3://lists/good/", says: "good/a: s3:GetObject: AccessDenied", match: is("GetObject", 0), kind: "denied"},
+		"its listing denied":                       {location: "s3://lists/good/", says: "s3:ListBucket: AccessDenied", match: is("ListObjectsV2", 0), kind: "denied"},
+		"throttled for ever":                       {location: "s3://lists/good/a", says: "SlowDown", match: is("GetObject", 0), kind: "throttled"},
+		"a web page":                               {location: "s3://lists/good/a", says: "without ETag", match: is("GetObject", 0), kind: "web page"},
+		"its listing a web page":                   {location: "s3://lists/good/", says: "not a complete answer", match: is("ListObjectsV2", 0), kind: "web page"},
+		"a parameter that nobody knows the age of": {location: "ssm:/undated", says: "ssm:/undated, cannot be read: nobody says how old it is"},
+		"a parameter that is too old":              {location: "ssm:/old", says: "ssm:/old, is too old"},
+		"a file that is too old":                   {location: oldFile(t), says: "is too old"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				account := listedIn(t, age, objects)
+				var doer emulator.Doer = account.Client()
+				if c.match != nil {
+					doer = on(doer, c.match, readFaults[c.kind])
+				}
+				record := run(t, doer, settings{"KEEP_LIST": c.location, "KEEP_LIST_MAX_AGE": "7d"}, false)
+				checkRecord(t, record, 100)
+				if len(writes(account)) > 0 || record.FailedRegions() != 1 || !strings.Contains(record.Regions[0].Error, c.says) {
+					t.Errorf("%v, %q does not say %q", writes(account), record.Regions[0].Error, c.says)
+				}
+			})
+		})
+	}
+}
+
+// oldFile is a good list, written eight days ago.
+func oldFile(t *testing.T) string {
+	t.Helper()
+	path := listFile(t, "golden-*")
+	if err := os.Chtimes(path, now.AddDate(0, 0, -8), now.AddDate(0, 0, -8)); err != nil {
+		t.Fatal(err)
+	}
+	return path
 }

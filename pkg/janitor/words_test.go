@@ -210,8 +210,8 @@ func TestTheDigestNamesFilesAndRecordsAsTheyAre(t *testing.T) {
 			return failing(r, http.StatusForbidden, map[string]string{"s3": "AccessDenied"})
 		})
 		j := newJanitor(t, doer, settings{strings.TrimSpace(variable): value})
-		j.ReadFile = func(path string) ([]byte, error) {
-			return nil, errors.New("open " + path + ": no such file or directory")
+		j.ReadFile = func(path string) ([]byte, time.Time, error) {
+			return nil, time.Time{}, errors.New("open " + path + ": no such file or directory")
 		}
 		record := j.Run(t.Context(), "20261123T020000Z-3f9c1a", true)
 		for name, text := range map[string]string{"mail": digest.Text(record), "Slack": string(digest.Slack(record))} {

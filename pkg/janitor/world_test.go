@@ -202,7 +202,7 @@ func (s settings) and(more settings) settings {
 func newJanitor(t rapid.TB, doer emulator.Doer, s settings) *janitor.Janitor {
 	t.Helper()
 	return &janitor.Janitor{
-		ReadFile: os.ReadFile,
+		ReadFile: readFile,
 		Config:   bare.and(s).parse(t),
 		AWS: aws.Config{
 			Region: "us-east-1", HTTPClient: doer,
@@ -210,6 +210,17 @@ func newJanitor(t rapid.TB, doer emulator.Doer, s settings) *janitor.Janitor {
 		},
 		Clock: func() time.Time { return now },
 	}
+}
+
+func readFile(path string) (text []byte, modified time.Time, err error) {
+	if text, err = os.ReadFile(path); err != nil {
+		return nil, time.Time{}, err
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return text, info.ModTime(), nil
 }
 
 // run carries out a real run, or a dry one.
@@ -471,7 +482,7 @@ var readFaults = map[string]func(emulator.Doer, *http.Request) (*http.Response, 
 		return failing(r, http.StatusForbidden, map[string]string{"ec2": "UnauthorizedOperation", "ssm": "AccessDeniedException", "rbin": "AccessDeniedException", "": "AccessDenied"})
 	},
 	"throttled": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
-		return failing(r, http.StatusServiceUnavailable, map[string]string{"ec2": "RequestLimitExceeded", "ssm": "ThrottlingException", "": "Throttling"})
+		return failing(r, http.StatusServiceUnavailable, map[string]string{"ec2": "RequestLimitExceeded", "ssm": "ThrottlingException", "s3": "SlowDown", "": "Throttling"})
 	},
 	"broken": func(_ emulator.Doer, r *http.Request) (*http.Response, error) {
 		return failing(r, http.StatusInternalServerError, map[string]string{"ec2": "InternalError", "ssm": "InternalServerError", "": "InternalFailure"})
@@ -505,6 +516,8 @@ func failing(r *http.Request, status int, codes map[string]string) (*http.Respon
 	body := "<Response><Errors><Error><Code>" + code + "</Code><Message>Said so.</Message></Error></Errors><RequestID>1</RequestID></Response>"
 	switch q.Service {
 	case "ec2":
+	case "s3":
+		body = "<Error><Code>" + code + "</Code><Message>Said so.</Message></Error>"
 	case "ssm", "rbin":
 		body = `{"__type":"` + code + `","message":"Said so."}`
 	default:

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 )
@@ -54,10 +55,39 @@ func ParseKeepList(text string) (KeepList, error) {
 		}
 	}
 	if list.size == 0 {
-		return KeepList{}, errors.New("it names nothing")
+		return KeepList{}, ErrNamesNothing
 	}
 	return list, nil
 }
+
+// ErrNamesNothing says that a keep list has no entry.
+var ErrNamesNothing = errors.New("it names nothing")
+
+// EmptyOnPurpose is the comment in a list that names nothing because there was nothing to name.
+const EmptyOnPurpose = "# empty on purpose"
+
+// IsEmptyOnPurpose reports whether a list says so of itself.
+func IsEmptyOnPurpose(text string) bool {
+	for line := range strings.Lines(text) {
+		if strings.TrimSpace(line) == EmptyOnPurpose {
+			return true
+		}
+	}
+	return false
+}
+
+// Add adds the entries of another list.
+func (l *KeepList) Add(more KeepList) {
+	if l.literals == nil {
+		l.literals = map[string]string{}
+	}
+	maps.Copy(l.literals, more.literals)
+	l.globs = append(l.globs, more.globs...)
+	l.size += more.size
+}
+
+// IsEmpty reports whether a list has no entry.
+func (l KeepList) IsEmpty() bool { return l.size == 0 }
 
 func keepEntries(text string) ([]string, error) {
 	var entries []string

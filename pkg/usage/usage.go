@@ -41,6 +41,9 @@ type Lookup struct {
 
 	// Room is shared by concurrent lookups; a lookup without one gets room of its own.
 	Room *Room
+
+	// Texts is shared by concurrent lookups; nil if there are no objects to read.
+	Texts *Texts
 }
 
 // listing is a source that lists the resources of one kind, and not the references to one image.
@@ -62,6 +65,7 @@ var listings = []listing{
 	{"spot-fleets", true, spotFleets},
 	{"spot-requests", true, spotRequests},
 	{ami.TextSource, true, parameterTexts},
+	{S3TextSource, true, objectTexts},
 	{"fast-launch", true, fastLaunch},
 	{"fast-snapshot-restore", false, fastSnapshotRestores},
 }
