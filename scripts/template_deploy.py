@@ -32,6 +32,7 @@ from moto.server import ThreadedMotoServer
 import template_transform
 
 BY_CLOUDFORMATION = {
+    "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Policy",
     "AWS::IAM::Role",
     "AWS::KMS::Key",
@@ -209,6 +210,9 @@ def deploy(aws, template, parameters):
             attachment = {"RoleName": values[name], "PolicyArn": policy}
             aws.iam.attach_role_policy(**attachment)
             undo.append(functools.partial(aws.iam.detach_role_policy, **attachment))
+        if resource["Type"] == "AWS::IAM::ManagedPolicy":  # CloudFormation detaches it, and moto does not.
+            for role in resolve(resource["Properties"]["Roles"]):
+                undo.append(functools.partial(aws.iam.detach_role_policy, RoleName=role, PolicyArn=values[name]))
         if resource["Type"] == "AWS::S3::Bucket":
             complete_bucket(aws, values[name], resolve(resource["Properties"]))
     while rest:
@@ -314,7 +318,16 @@ def inspect(aws, parameters, outputs, values):
     role = outputs["FunctionRole"].rsplit("/", 1)[-1]
     attached = [p["PolicyArn"] for p in aws.iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
     managed = f"arn:{aws.partition}:iam::aws:policy/AmazonEC2ImageReferencesAccessPolicy"
-    expect("the function has AWS's policy for DescribeImageReferences", attached == [managed])
+    expect("the function has AWS's policy for DescribeImageReferences", managed in attached)
+    objects = [arn for arn in attached if arn != managed]
+    expect("one more policy of the stack is for objects of S3, if there are any to read", len(objects) == (1 if every else 0))
+    for arn in objects:
+        version = aws.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        document = aws.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
+        resources = {statement["Sid"]: statement["Resource"] for statement in document["Statement"]}
+        bucket, rest = f"arn:{aws.partition}:s3:::amzn-s3-demo-bucket", f"arn:{aws.partition}:s3:::-"
+        expect("it lists the bucket", resources["ListObjects"] == [bucket] + [rest] * 7)
+        expect("it reads what is named there", resources["ReadObjects"] == [f"{bucket}/prod/*.tfstate*"] + [f"{rest}/*"] * 7)
     inline = aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
     own = ["announce", "hand-over-failed-runs", "keep-records", "look", "never", "publish", "publish-elsewhere", "remove", "report-usage", "write-log"]
     expect("the function has its own policies", sorted(inline) == [name for name in own if every or name not in ("publish-elsewhere", "report-usage")])

@@ -27,6 +27,7 @@ OTHERWISE = {
     "Disables": {"Grace": "14d", "GraceAction": "disable"},
     "JudgesShared": {"SharedImages": "report"},
     "PicksVersions": {"LaunchTemplateVersions": "3"},
+    "ReadsObjects": {"TextObjects": "s3://amzn-s3-demo-bucket/prod/*.tfstate"},
     "HasRecycleBin": {"RecycleBinDays": "0"},
     "RequiresRecycleBin": {"RequireRecycleBin": "false"},
     "MakesOwnersTopic": {"MakeOwnersTopic": "true"},
@@ -123,6 +124,12 @@ def evaluated(template, parameters):
         match function:
             case "Ref":
                 return values[argument]
+            case "Fn::Sub":
+                return re.sub(r"\$\{(\w+)\}", lambda name: values[name[1]], argument)
+            case "Fn::Split":
+                return value(argument[1]).split(argument[0])
+            case "Fn::Select":
+                return value(argument[1])[int(argument[0])]
             case "Fn::Equals":
                 return value(argument[0]) == value(argument[1])
             case "Fn::Not":

@@ -37,6 +37,9 @@ func janitorNeeds(t template, asked []request) []request {
 		context := map[string]string{"kms:ViaService": "sns." + region + ".amazonaws.com", "kms:EncryptionContext:aws:sns:topicArn": "<OwnersTopicArn>"}
 		needs = append(needs, request{"kms:Decrypt", "*", context}, request{"kms:GenerateDataKey", "*", context})
 	}
+	if t.holds("ReadsObjects") { // S3 decrypts for the reader.
+		needs = append(needs, request{"kms:Decrypt", "*", map[string]string{"kms:ViaService": "s3." + region + ".amazonaws.com"}})
+	}
 	return needs
 }
 
@@ -59,6 +62,9 @@ func scheduleNeeds(t template) []request {
 	return needs
 }
 
+// noBucket is in the place of a bucket that is not given. None can have that name.
+const noBucket = "arn:aws:s3:::-"
+
 // complaints compares a role's statements with what it needs, in both directions.
 func complaints(policy []statement, needs []request) []string {
 	var found []string
@@ -73,6 +79,9 @@ func complaints(policy []statement, needs []request) []string {
 		}
 		for _, action := range s.actions {
 			for _, resource := range s.resources {
+				if strings.HasPrefix(resource, noBucket) {
+					continue
+				}
 				one := s
 				one.actions, one.resources = []string{action}, []string{resource}
 				if strings.Contains(action, "*") || !slices.ContainsFunc(needs, one.matches) {

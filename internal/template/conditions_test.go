@@ -1,7 +1,10 @@
 package template_test
 
 import (
+	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -27,6 +30,9 @@ func (t template) holds(condition any) bool {
 	}
 	operands := func(function string) []any { return list(at(condition, function)) }
 	value := func(node any) any {
+		if text, ok := t.evaluated(node).(string); ok {
+			return text
+		}
 		if name := target(node); name != "" {
 			return t.parameter(name)
 		}
@@ -53,6 +59,9 @@ func (t template) holds(condition any) bool {
 func (t template) decided(node any) any {
 	switch value := node.(type) {
 	case object:
+		if named := list(value["Fn::Sub"]); len(named) == 2 {
+			return object{"Fn::Sub": t.substituted(named[0].(string), named[1].(object))}
+		}
 		if choice := list(value["Fn::If"]); len(choice) == 3 {
 			if t.holds(choice[0]) {
 				return t.decided(choice[1])
@@ -79,6 +88,39 @@ func (t template) decided(node any) any {
 	}
 }
 
+// evaluated works out the functions for texts, as far as they depend on parameters alone: a text, or
+// a list of them. It is nil for anything else.
+func (t template) evaluated(node any) any {
+	members, isObject := node.(object)
+	if !isObject {
+		return node
+	}
+	if text, ok := members["Fn::Sub"].(string); ok {
+		return ofParameter.ReplaceAllStringFunc(text, func(name string) string { return t.parameter(strings.Trim(name, "${}")).(string) })
+	}
+	if choice := list(members["Fn::Select"]); len(choice) == 2 {
+		items, ok := t.evaluated(choice[1]).([]string)
+		if i, err := strconv.Atoi(fmt.Sprint(choice[0])); ok && err == nil {
+			return items[i] // Like CloudFormation, it fails where there is none.
+		}
+	}
+	if parts := list(members["Fn::Split"]); len(parts) == 2 {
+		return strings.Split(t.evaluated(parts[1]).(string), parts[0].(string))
+	}
+	return nil
+}
+
+// ofParameter is a parameter in the text of a Fn::Sub.
+var ofParameter = regexp.MustCompile(`\$\{\w+\}`)
+
+// substituted is the text of a Fn::Sub with the values of its variables.
+func (t template) substituted(text string, variables object) string {
+	for name, value := range variables {
+		text = strings.ReplaceAll(text, "${"+name+"}", t.evaluated(value).(string))
+	}
+	return text
+}
+
 func isNothing(node any) bool { return target(node) == "AWS::NoValue" }
 
 // variants are the parameters on which depends what the function may do, set as people set them:
@@ -94,7 +136,9 @@ var variants = map[string]map[string]string{
 	"owners are told":                  {"MakeOwnersTopic": "true", "Grace": "14d"},
 	"owners are told elsewhere":        {"OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:OwnersTopicArn"},
 	"nothing need be restorable":       {"RecycleBinDays": "0", "RequireRecycleBin": "false"},
+	"lists and text are in S3":         {"KeepList": "s3://lists/keep.txt, s3://lists/repos/", "TextObjects": "s3://states/prod/,s3://more.states/*.tfstate", "KeepListMaxAge": "30d"},
 	"everything together": {
+		"KeepList": "s3://lists/repos/", "TextObjects": "s3://states/prod/", "KeepListMaxAge": "3650d",
 		"Grace": "14d", "GraceAction": "disable", "SharedImages": "report", "LaunchTemplateVersions": "1", "ImageBuilderImages": "judge",
 		"RecycleBinDays": "365", "EC2Share": "1", "OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:OwnersTopicArn",
 	},

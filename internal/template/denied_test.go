@@ -14,7 +14,6 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
-	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
@@ -85,10 +84,7 @@ func secondNight(t *testing.T, denied ...string) (record record.Run, told []emul
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		clock := clock()
-		account, err := emulator.Load(sample.Files(clock(), "us-east-1"), emulator.Options{Now: clock})
-		if err != nil {
-			t.Fatal(err)
-		}
+		account := loadSample(t, clock)
 		makeRules(t, load(t).with(variants["everything together"]), account.Client())
 		if first, told := night(t, account, account.Client(), clock, "3"); first.Failed() || first.LacksProof() || len(told) != 1 {
 			t.Fatalf("the first night: %d digests, %+v\n%s", len(told), first.Totals, digest.Text(first))

@@ -81,14 +81,25 @@ func filled(value any) string {
 	return fmt.Sprint(value)
 }
 
-// policies returns the documents that are attached to a role: those written into it, and those that
-// name it.
+// policies returns the documents that are attached to a role: those written into it, and those of
+// the stack that name it.
 func (t template) policies(role string) []any {
-	var attached []any
+	return append(t.inline(role), t.attached(role, "AWS::IAM::ManagedPolicy")...)
+}
+
+// inline returns the documents that count as written into a role.
+func (t template) inline(role string) []any {
+	var written []any
 	for _, policy := range list(t.properties(role)["Policies"]) {
-		attached = append(attached, t.decided(at(policy, "PolicyDocument")))
+		written = append(written, t.decided(at(policy, "PolicyDocument")))
 	}
-	for _, policy := range t.resources("AWS::IAM::Policy") {
+	return append(written, t.attached(role, "AWS::IAM::Policy")...)
+}
+
+// attached returns the documents of the policies of a kind that name a role.
+func (t template) attached(role, kind string) []any {
+	var attached []any
+	for _, policy := range t.resources(kind) {
 		for _, to := range list(policy.properties["Roles"]) {
 			if target(to) == role && t.holds(at(t.section("Resources"), policy.name, "Condition")) {
 				attached = append(attached, t.decided(policy.properties["PolicyDocument"]))
@@ -270,6 +281,54 @@ func TestWhichParametersTheFunctionMayRead(t *testing.T) {
 	} {
 		if !allowed(load(t).grants("JanitorRole"), request{"ssm:GetParameters", arn, nil}) {
 			t.Errorf("it may not read %s", whose)
+		}
+	}
+}
+
+// TestWhichObjectsTheFunctionMayRead: those that the parameters name, in each of their places, and
+// no others.
+func TestWhichObjectsTheFunctionMayRead(t *testing.T) {
+	const lists, states = "ssm:/keep, s3://lists/keep.txt,s3://more.lists/repos/", "s3://states/prod,s3://s2/*.tfstate, s3://s3s/,s3://s4s/a/b/,s3://s5s/x"
+	cases := []struct {
+		keepList, texts  string
+		action, resource string
+		may              bool
+	}{
+		{"", "", "s3:GetObject", "lists/keep.txt", false},
+		{"", "", "s3:ListBucket", "-", false},
+		{"ssm:/keep", "", "s3:GetObject", "-/", false},
+		{lists, "", "s3:GetObject", "lists/keep.txt", true},
+		{lists, "", "s3:ListBucket", "more.lists", true},
+		{lists, "", "s3:GetObject", "more.lists/repos/web", true},
+		{lists, "", "s3:GetObject", "more.lists/other", false},
+		{lists, "", "s3:GetObject", "states/prod", false},
+		{lists, "", "s3:PutObject", "lists/keep.txt", false},
+		{lists, "", "s3:DeleteObject", "more.lists/repos/web", false},
+		{"", states, "s3:ListBucket", "states", true},
+		{"", states, "s3:GetObject", "states/prod/a.tfstate", true},
+		{"", states, "s3:GetObject", "states/dev/a.tfstate", false},
+		{"", states, "s3:GetObject", "s2/env/a.tfstate", true},
+		{"", states, "s3:GetObject", "s2/env/a.json", false},
+		{"", states, "s3:ListBucket", "lists", false},
+		{lists, states, "s3:GetObject", "s3s/any", true},
+		{lists, states, "s3:ListBucket", "s4s", true},
+		{lists, states, "s3:GetObject", "s5s/x/y", true},
+		{lists, states, "s3:GetObject", "s5s/y", false},
+		{lists, states, "s3:GetObject", "lists/keep.txt", true},
+		{lists, states, "s3:GetObject", "more.lists/repos/web", true},
+		{lists, states, "s3:ListBucket", "more.lists", true},
+		{lists, states, "s3:ListBucket", "amzn-s3-demo-bucket", false},
+	}
+	for _, c := range cases {
+		policy := load(t).with(map[string]string{"KeepList": c.keepList, "TextObjects": c.texts}).grants("JanitorRole")
+		if got := allowed(policy, request{c.action, "arn:aws:s3:::" + c.resource, nil}); got != c.may {
+			t.Errorf("KeepList=%s, TextObjects=%s: it may %s on %s: %v", c.keepList, c.texts, c.action, c.resource, got)
+		}
+	}
+	decrypt := request{"kms:Decrypt", "*", map[string]string{"kms:ViaService": "s3.eu-west-1.amazonaws.com"}}
+	for texts, may := range map[string]bool{"": false, states: true} {
+		if got := allowed(load(t).with(map[string]string{"TextObjects": texts}).grants("JanitorRole"), decrypt); got != may {
+			t.Errorf("TextObjects=%s: it may decrypt objects: %v", texts, got)
 		}
 	}
 }
@@ -506,25 +565,40 @@ func TestEveryDenyIsNeeded(t *testing.T) {
 	}
 }
 
-// maxInline is how many characters the policies written into a role may have, blanks not counted
-// (IAM User Guide, "IAM and AWS STS quotas").
-const maxInline = 10_240
+// maxInline is how many characters the policies written into a role may have, and maxManaged how
+// many a managed one, blanks not counted (IAM User Guide, "IAM and AWS STS quotas").
+const (
+	maxInline  = 10_240
+	maxManaged = 6_144
+)
 
 func TestPoliciesFitIntoTheRole(t *testing.T) {
 	// The names that CloudFormation gives, and the partition, make it longer or shorter; these are
 	// long ones.
 	long := strings.NewReplacer("arn:"+partition+":", "arn:aws-us-gov:", "\\u003c", strings.Repeat("x", 64), "\\u003e", strings.Repeat("x", 64))
+	sizeOf := func(document any) int {
+		text, err := json.Marshal(resolved(document))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(long.Replace(string(text)))
+	}
 	for variant, parameters := range variants {
 		size := 0
-		for _, document := range load(t).with(parameters).policies("JanitorRole") {
-			text, err := json.Marshal(resolved(document))
-			if err != nil {
-				t.Fatal(err)
-			}
-			size += len(long.Replace(string(text)))
+		for _, document := range load(t).with(parameters).inline("JanitorRole") {
+			size += sizeOf(document)
 		}
 		if size > maxInline {
 			t.Errorf("%s: the role's policies have %d characters; IAM takes %d", variant, size, maxInline)
+		}
+	}
+	place := func(n int) string { return fmt.Sprintf("s3://%063d/%s/", n, strings.Repeat("prefix/", 12)) }
+	most := map[string]string{
+		"KeepList": strings.Join([]string{place(1), place(2), place(3)}, ","), "TextObjects": strings.Join([]string{place(4), place(5), place(6), place(7), place(8)}, ","),
+	}
+	for _, document := range load(t).with(most).attached("JanitorRole", "AWS::IAM::ManagedPolicy") {
+		if size := sizeOf(document); size > maxManaged || size < maxManaged/3 {
+			t.Errorf("a policy has %d characters, with all places that there can be; IAM takes %d", size, maxManaged)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"maps"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/fstest"
 	"testing/synctest"
 	"time"
 
@@ -70,10 +72,7 @@ func askedFor(t *testing.T, tpl template) []request {
 	for _, way := range ways {
 		synctest.Test(t, func(t *testing.T) {
 			clock := clock()
-			account, err := emulator.Load(sample.Files(clock(), "us-east-1"), emulator.Options{Now: clock})
-			if err != nil {
-				t.Fatal(err)
-			}
+			account := loadSample(t, clock)
 			account.SetInUseLag(way.lag)
 			makeRules(t, tpl, account.Client())
 			announceAndObject(t, clock, account.Client())
@@ -102,6 +101,34 @@ func askedFor(t *testing.T, tpl template) []request {
 		})
 	}
 	return slices.Collect(maps.Values(asked))
+}
+
+// loadSample loads the sample account, and the objects that the variants name.
+func loadSample(t *testing.T, clock func() time.Time) *emulator.Account {
+	t.Helper()
+	files := fstest.MapFS{}
+	original := sample.Files(clock(), "us-east-1")
+	err := fs.WalkDir(original, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(original, name)
+		files[name] = &fstest.MapFile{Data: data}
+		return err
+	})
+	for name, text := range map[string]string{
+		"lists/keep.txt": "nothing-of-that-name", "lists/repos/web": "nothing-of-that-name", "states/prod/a.tfstate": "{}", "more.states/b.tfstate": "{}",
+	} {
+		files["s3/"+name] = &fstest.MapFile{Data: []byte(text)}
+	}
+	var account *emulator.Account
+	if err == nil {
+		account, err = emulator.Load(files, emulator.Options{Now: clock})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return account
 }
 
 // makeRules makes the rules of the Recycle Bin: those of the stack in its region, those of
@@ -302,7 +329,7 @@ func (w *witness) requests(q emulator.Request) []request {
 	action := q.Service + ":" + q.Action
 	switch action {
 	case "s3:DeleteObject", "s3:GetObject", "s3:ListObjectsV2", "s3:PutObject":
-		return onRecords(q)
+		return onObjects(q)
 	case "rbin:GetRule":
 		return []request{{action, "arn:aws:rbin:" + q.Region + ":" + account + ":rule/" + q.Form.Get("Identifier"), nil}}
 	case "ec2:DescribeSnapshotAttribute":
@@ -344,14 +371,16 @@ func (w *witness) requests(q emulator.Request) []request {
 	}
 }
 
-// onRecords is what is asked for the bucket of the records, or for an object in it. To say that an
+// onObjects is what is asked for a bucket, that of the records among them, or for an object in it. To say that an
 // object is not there, S3 asks whether its key may be listed; to compare it with an ETag, whether
 // it may be read (Amazon S3 API Reference, GetObject; Amazon S3 User Guide, "Enforce conditional
 // deletes on Amazon S3 buckets").
-func onRecords(q emulator.Request) []request {
+func onObjects(q emulator.Request) []request {
 	bucket := q.Form.Get("Bucket")
 	if "s3://"+bucket == places["RECORDS"].example {
 		bucket = "<RecordsBucket>"
+	} else {
+		bucket = "arn:aws:s3:::" + bucket
 	}
 	key := q.Form.Get("Key")
 	lists := func(prefix string) request {

@@ -148,7 +148,7 @@ var faults = map[string][]string{
 		"https://bucket/keep.txt", "s3://bucket/a\nb",
 	},
 	"KEEP_LIST_MAX_AGE":    {"0d", "7", "-1d", "week"},
-	"TEXT_OBJECTS":         {",", "bucket/prefix", "s3://bucket", "s3://b/x", "s3://bucket../x", "s3://bucket/a\x00b", "s3://bucket/ok,arn:aws:s3:::bucket/x", "/etc/states"},
+	"TEXT_OBJECTS":         {",", "bucket/prefix", "s3://bucket", "s3://b/x", "s3://bucket/a\x00b", "s3://bucket/ok,arn:aws:s3:::bucket/x", "/etc/states"},
 	"RECYCLE_BIN_DAYS":     {"x", "-1", "14d", "1.5", "366"},
 	"SHARED_IMAGES":        {"judge", "true", "Keep", "reports"},
 	"IMAGE_BUILDER_IMAGES": {"report", "false", "Judge"},

@@ -94,6 +94,7 @@ func namedBy() map[string]struct {
 			}), blind, "arn:aws:ec2" + ofAccount + "spot-instances-request/sir-7",
 		},
 		"ssm-text": {w.parameter("/deploy/web", "web: "+imageID(1)+"\n", nil), blind, "arn:aws:ssm" + ofAccount + "parameter/deploy/web"},
+		"s3-text":  {w.and("s3/states/prod.tfstate", "resources", object{"image_id": imageID(1)}), blind, "arn:aws:s3:::states/prod.tfstate"},
 		"fast-launch": {
 			w.and("describe-fast-launch-images.json", "FastLaunchImages", object{"ImageId": imageID(1), "State": "enabled"}), blind,
 			"arn:aws:ec2:us-east-1::image/" + imageID(1),
@@ -116,7 +117,11 @@ func TestEverySourceByItself(t *testing.T) {
 				t.Fatalf("no case for %s: add an account to namedBy in sources_test.go", source)
 			}
 			account := c.world.load(t)
-			record := run(t, c.wrap(account.Client()), nil, false)
+			on := settings{}
+			if source == usage.S3TextSource {
+				on["TEXT_OBJECTS"] = "s3://states/"
+			}
+			record := run(t, c.wrap(account.Client()), on, false)
 			checkRecord(t, record, 100)
 			wantVerdicts(t, record, map[string]string{imageID(1): "keep", imageID(2): "deregistered"})
 			if got := reasons(record, imageID(1)); got != "in-use: named by "+c.arn {
@@ -128,11 +133,12 @@ func TestEverySourceByItself(t *testing.T) {
 
 			account = c.world.load(t)
 			others := slices.DeleteFunc(usage.Sources(), func(name string) bool { return name == source })
-			record = run(t, c.wrap(account.Client()), settings{"USAGE_SOURCES": strings.Join(others, ",")}, false)
+			off := on.and(settings{"USAGE_SOURCES": strings.Join(others, ",")})
+			record = run(t, c.wrap(account.Client()), off, false)
 			checkRecord(t, record, 100)
 			want := "deregistered"
 			wantVerdicts(t, record, map[string]string{imageID(1): want, imageID(2): "deregistered"})
-			for name, text := range map[string]string{"run": digest.Full(record), "plan": digest.Full(run(t, c.world.load(t).Client(), settings{"USAGE_SOURCES": strings.Join(others, ",")}, true))} {
+			for name, text := range map[string]string{"run": digest.Full(record), "plan": digest.Full(run(t, c.world.load(t).Client(), off, true))} {
 				if text := strings.Join(strings.Fields(text), " "); !strings.Contains(text, "Switched off, and so not part of the proof: "+source+".") {
 					t.Errorf("%s: it does not say that %s is switched off:\n%s", name, source, text)
 				}
@@ -215,6 +221,9 @@ func region(first int) world {
 	}
 	if name == "us-east-1" {
 		w = w.parameter("/keep", "nothing-of-that-name\n", nil)
+		for n := range 4 {
+			w = w.and(fmt.Sprint("s3/states/", n), "resources", object{"image_id": id(5)})
+		}
 	}
 	return w
 }
@@ -233,6 +242,7 @@ func usageReport(n int, imageID string, age int) object {
 
 var everythingOn = settings{
 	"REGIONS": "all", "SHARED_IMAGES": "report", "LAUNCH_TEMPLATE_VERSIONS": "2", "KEEP_LIST": "ssm:/keep", "KEEP_NEWEST": "0", "REQUIRE_RECYCLE_BIN": "true",
+	"TEXT_OBJECTS": "s3://states/",
 }
 
 // leastPages are the shortest pages that the listings allow, by action.
@@ -334,6 +344,9 @@ func TestWithoutAnyOneRead(t *testing.T) {
 			places := []string{""}
 			if kind == "denied" {
 				places = []string{"", "us-east-1", "eu-west-1"}
+			}
+			if isOfS3(action) { // It is asked in the region of the bucket.
+				places = []string{""}
 			}
 			for _, where := range places {
 				t.Run(strings.Trim(action+" "+kind+" "+where, " "), func(t *testing.T) {
@@ -509,7 +522,7 @@ func withoutARead(t *testing.T, action, where string, match func(emulator.Reques
 	}
 	// The home region's answers are needed for the whole recorded; a copy needs those of the region
 	// of its original, too; and text in any region may name an image.
-	wide := action == "GetCallerIdentity" || action == "DescribeRegions" || action == "GetParameters" && hits["us-east-1"] > 0
+	wide := action == "GetCallerIdentity" || isOfS3(action) || action == "DescribeRegions" || action == "GetParameters" && hits["us-east-1"] > 0
 	original := listsUse(action) || slices.Contains([]string{"DescribeImages", "DescribeSnapshots", "DescribeLockedSnapshots"}, action)
 	for region, first := range map[string]int{"us-east-1": 0, "eu-west-1": 100} {
 		other := map[string]string{"us-east-1": "eu-west-1", "eu-west-1": "us-east-1"}[region]
@@ -529,6 +542,8 @@ func withoutARead(t *testing.T, action, where string, match func(emulator.Reques
 		t.Errorf("%s was never called", action)
 	}
 }
+
+func isOfS3(action string) bool { return action == "GetObject" || action == "ListObjectsV2" }
 
 // isOfTheBin reports whether an action reads the Recycle Bin or its rules.
 func isOfTheBin(action string) bool {

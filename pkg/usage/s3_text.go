@@ -55,7 +55,7 @@ func ParseTextObjects(location string) (TextObjects, error) {
 	switch {
 	case !isURL || strings.ContainsFunc(key, isControl):
 		return TextObjects{}, fmt.Errorf("%q is no s3:// URL such as s3://bucket/prefix/", location)
-	case !bucketName.MatchString(bucket) || strings.Contains(bucket, ".."):
+	case !bucketName.MatchString(bucket):
 		return TextObjects{}, fmt.Errorf("%q: %q is not the name of a bucket", location, bucket)
 	case !hasKey:
 		return TextObjects{}, fmt.Errorf("%q: %s/ is the whole bucket", location, location)
@@ -96,9 +96,6 @@ func NewTexts(ctx context.Context, config aws.Config, objects []TextObjects) *Te
 
 // objectTexts looks for the ids of images in objects of S3.
 func objectTexts(_ context.Context, s *search) error {
-	if s.Texts == nil {
-		return errors.New("TEXT_OBJECTS names no objects")
-	}
 	unread, err := s.Texts.read()
 	for _, id := range s.allIDs {
 		for _, object := range s.Texts.naming[id] {

@@ -42,7 +42,7 @@ type Lookup struct {
 	// Room is shared by concurrent lookups; a lookup without one gets room of its own.
 	Room *Room
 
-	// Texts is shared by concurrent lookups; nil if there are no objects to read.
+	// Texts is shared by concurrent lookups. Without it, objects of S3 are not looked at.
 	Texts *Texts
 }
 
@@ -189,5 +189,5 @@ func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
 }
 
 func (s *search) isOn(source string) bool {
-	return slices.Contains(s.Names, source)
+	return slices.Contains(s.Names, source) && (source != S3TextSource || s.Texts != nil)
 }

@@ -213,14 +213,15 @@ func TestSources(t *testing.T) {
 	names := usage.Sources()
 	want := []string{
 		"references", "instances", "launch-templates", "launch-configurations", "auto-scaling-groups", "spot-fleets", "spot-requests",
-		"ssm-text", "fast-launch", "fast-snapshot-restore",
+		"ssm-text", "s3-text", "fast-launch", "fast-snapshot-restore",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
 	}
-	// references is asked about each image, and has tests of its own.
+	// references is asked about each image, s3-text is told what to read, and both have tests of
+	// their own.
 	for _, name := range names[1:] {
-		if !slices.ContainsFunc(kinds, func(k kind) bool { return k.source == name }) {
+		if name != usage.S3TextSource && !slices.ContainsFunc(kinds, func(k kind) bool { return k.source == name }) {
 			t.Errorf("no case for %s: add what it lists to kinds in sources_test.go", name)
 		}
 	}
