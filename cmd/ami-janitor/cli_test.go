@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -112,7 +113,7 @@ func serving(t *testing.T, wrap func(emulator.Doer) emulator.Doer) *emulator.Acc
 			return
 		}
 		defer func() { _ = response.Body.Close() }()
-		w.Header().Set("Content-Type", response.Header.Get("Content-Type"))
+		maps.Copy(w.Header(), response.Header)
 		w.WriteHeader(response.StatusCode)
 		_, _ = io.Copy(w, response.Body)
 	}))

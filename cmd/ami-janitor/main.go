@@ -89,7 +89,7 @@ func newRoot(args []string, std streams, lookup func(string) string) *cobra.Comm
 	addCommands(root, groupChange, sweepCommand(std, lookup), undoCommand(std, lookup), unmarkCommand(std, lookup),
 		keepCommand(std, lookup), unkeepCommand(std, lookup))
 	addCommands(root, groupTry, exportCommand(std, lookup), rehearseCommand(std, lookup), emulateCommand(std, lookup))
-	addCommands(root, groupOther, versionCommand(std))
+	addCommands(root, groupOther, referencesCommand(std, lookup), versionCommand(std))
 	for _, command := range root.Commands() {
 		command.Flags().SortFlags = false
 		fits := command.Args

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -14,6 +16,7 @@ import (
 var ssmActions = map[string]action{
 	"DescribeParameters": {describeParameters, []string{"MaxResults", "NextToken", "ParameterFilters"}},
 	"GetParameters":      {getParameters, []string{"Names", "WithDecryption"}},
+	"PutParameter":       {putParameter, []string{"Description", "Name", "Overwrite", "Type", "Value"}},
 }
 
 // AWS's limits on requests for parameters (AWS Systems Manager API Reference).
@@ -160,6 +163,39 @@ func (c *call) parameter(name, selector string) object {
 		}
 	}
 	return nil
+}
+
+// maxParameterValue is how long the value of a standard parameter may be.
+const maxParameterValue = 4096
+
+// putParameter makes a parameter, or gives it another value.
+func putParameter(c *call) (object, error) {
+	name, kind, value := c.text("Name"), c.text("Type"), c.text("Value")
+	before := c.parameter(name, "")
+	if before == nil {
+		before = c.described(name)
+	}
+	switch {
+	case name == "" || strings.Contains(name, ":"):
+		return nil, c.invalid("Parameter name: '%s' is not valid", name)
+	case len(value) == 0 || len(value) > maxParameterValue:
+		return nil, c.invalid("Standard tier parameters support a maximum parameter value of %d characters.", maxParameterValue)
+	case before != nil && c.text("Overwrite") != "true":
+		return nil, refuse("ParameterAlreadyExists", "The parameter already exists. To overwrite this value, set the overwrite option in the request to true.")
+	case before == nil && kind == "":
+		return nil, c.invalid("A parameter type is required when you create a parameter.")
+	}
+	version, _ := strconv.Atoi(text(before, "Version"))
+	version++
+	put := object{
+		"Name": name, "Type": cmp.Or(kind, text(before, "Type")), "Value": value, "DataType": "text", "Version": json.Number(strconv.Itoa(version)),
+		"LastModifiedDate": c.account.now().UTC().Format(timestampLayout),
+	}
+	c.region.documents[parametersFile].removeWith("Name", name)
+	isCurrent := func(o object) bool { return text(o, "Name") == name && text(o, "Selector") == "" }
+	c.region.documents[parameterValuesFile].removeIf(isCurrent)
+	c.region.documents[parameterValuesFile].add(put)
+	return object{"Version": put["Version"], "Tier": "Standard"}, nil
 }
 
 // described finds a parameter that is described, and has no value in the account directory.

@@ -246,3 +246,32 @@ func TestInspectReadsJSON(t *testing.T) {
 		})
 	}
 }
+
+func TestPutParameter(t *testing.T) {
+	a := parameters(t)
+	client := ssmClient(a.Client())
+	put := func(name, value string, kind types.ParameterType, overwrite bool) string {
+		_, err := client.PutParameter(t.Context(), &ssm.PutParameterInput{Name: &name, Value: &value, Type: kind, Overwrite: &overwrite})
+		var refused smithy.APIError
+		if errors.As(err, &refused) {
+			return refused.ErrorCode()
+		}
+		return ""
+	}
+	equal(t, "one that is there", put("/golden", "x", types.ParameterTypeString, false), "ParameterAlreadyExists")
+	equal(t, "a long value", put("/long", strings.Repeat("x", 4097), types.ParameterTypeString, true), "ValidationException")
+	equal(t, "without a type", put("/new", "x", "", true), "ValidationException")
+	equal(t, "another value", put("/golden", "ami-8", "", true), "")
+	equal(t, "a new one", put("/new", "y", types.ParameterTypeStringList, false), "")
+	equal(t, "again", put("/new", "z", "", true), "")
+	equal(t, "by ARN", put("arn:aws:ssm:us-east-1:123456789012:parameter/x", "x", types.ParameterTypeString, true), "ValidationException")
+	out, err := client.GetParameters(t.Context(), &ssm.GetParametersInput{Names: []string{"/golden", "/golden:3", "/new"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range out.Parameters {
+		got = append(got, fmt.Sprint(*p.Name, " ", *p.Value, " ", p.Version, " ", p.Type))
+	}
+	equal(t, "parameters", got, []string{"/golden ami-8 8 String", "/golden ami-3 3 String", "/new z 2 StringList"})
+}

@@ -18,7 +18,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Bucket reads the objects of a bucket in S3, in whichever region it is. It retries often and
+// Bucket reads and writes the objects of a bucket in S3, in whichever region it is. It retries often and
 // refuses incomplete answers. It is safe for concurrent use.
 type Bucket struct {
 	config aws.Config
@@ -103,6 +103,14 @@ func (b *Bucket) readOnce(ctx context.Context, key string, take func(io.Reader) 
 	return aws.ToTime(output.LastModified), content.err != nil, err
 }
 
+// Write puts a text under a key, in the place of one that is there.
+func (b *Bucket) Write(ctx context.Context, key string, text []byte) error {
+	_, err := inItsRegion(b, func(client *s3.Client) (*s3.PutObjectOutput, error) {
+		return client.PutObject(ctx, &s3.PutObjectInput{Bucket: &b.name, Key: &key, Body: bytes.NewReader(text), ContentType: aws.String("text/plain; charset=utf-8")})
+	})
+	return err
+}
+
 // whole is a body that is an error if it ends before its announced length.
 type whole struct {
 	body io.Reader
@@ -173,7 +181,7 @@ func refusePartialObjects(stack *middleware.Stack) error {
 			return out, metadata, err
 		}
 		switch action := awsmiddleware.GetOperationName(ctx); action {
-		case "GetObject":
+		case "GetObject", "PutObject":
 			if response.Header.Get("ETag") == "" {
 				err = lackingAnswerError{"S3", action, "ETag"}
 			}
