@@ -14,7 +14,7 @@ import (
 )
 
 // exportSettings are the variables that say what is exported, and how fast.
-var exportSettings = []string{"REGIONS", "EXCEPT_REGIONS", "EC2_SHARE"}
+var exportSettings = []string{"REGIONS", "EXCEPT_REGIONS", "KEEP_LIST", "TEXT_OBJECTS", "EC2_SHARE"}
 
 func exportCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
@@ -23,7 +23,8 @@ func exportCommand(std streams, lookup func(string) string) *cobra.Command {
 		Long: `Copies what a run looks at in the real account into a directory, to rehearse on.
 The directory has to be new or empty, or one in which an export of the same
 account and regions was begun: what is there already stays, and the rest is
-read. It only reads.
+read. It only reads. Of the objects in --text-objects it copies the image ids
+alone.
 
 Exit status:
   0  everything was read
@@ -54,7 +55,12 @@ Exit status:
 			end()
 			return exportFailed(std, err)
 		}
-		e := export.Export{AWS: j.AWS, Regions: regions, Directory: args[0], Clock: time.Now, Watch: printer.progress}
+		e := export.Export{AWS: j.AWS, Regions: regions, Directory: args[0], TextObjects: j.Config.TextObjects, Clock: time.Now, Watch: printer.progress}
+		for _, location := range j.Config.KeepLists {
+			if bucket, key, ok := location.Object(); ok {
+				e.Lists = append(e.Lists, export.List{Bucket: bucket, Key: key})
+			}
+		}
 		summary, err := e.Run(command.Context())
 		end()
 		if usage, ok := errors.AsType[export.UsageError](err); ok {

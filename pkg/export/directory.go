@@ -145,6 +145,15 @@ func (d *directory) exists(name string) bool {
 // put adds a part. It is noted before it is written, so that a file without a note never belongs to
 // this export.
 func (d *directory) put(name string, content any, read Part) error {
+	text, err := inJSON(content)
+	if err != nil {
+		return err
+	}
+	return d.putText(name, text, read)
+}
+
+// putText is put for a file that is no JSON.
+func (d *directory) putText(name string, content []byte, read Part) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if _, isNoted := d.manifest.Parts[name]; !isNoted && d.exists(name) {
@@ -166,22 +175,31 @@ func (d *directory) read(name string, into any) error {
 	return nil
 }
 
-func (d *directory) save() error { return d.write(manifestFile, d.manifest) }
+func (d *directory) save() error {
+	text, err := inJSON(d.manifest)
+	if err != nil {
+		return err
+	}
+	return d.write(manifestFile, text)
+}
 
-// write writes a file atomically, in the AWS CLI's JSON format.
-func (d *directory) write(name string, content any) error {
+// inJSON is content in the AWS CLI's JSON format.
+func inJSON(content any) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "    ")
-	if err := encoder.Encode(content); err != nil {
-		return err
-	}
+	err := encoder.Encode(content)
+	return b.Bytes(), err
+}
+
+// write writes a file atomically.
+func (d *directory) write(name string, content []byte) error {
 	file, err := d.open(beside(name, ""), os.O_WRONLY|os.O_TRUNC)
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(b.Bytes())
+	_, err = file.Write(content)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return err
 	}

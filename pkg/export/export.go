@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
@@ -29,7 +30,11 @@ type Export struct {
 	AWS       aws.Config
 	Regions   []string // At least one, each once.
 	Directory string
-	Clock     func() time.Time
+
+	Lists       []List              // The keep lists in S3 that a run reads.
+	TextObjects []usage.TextObjects // What a run searches for image ids.
+
+	Clock func() time.Time
 	// Called during the export, by one goroutine at a time; may be nil.
 	Watch func(stage string, done, total int)
 }
@@ -83,6 +88,7 @@ func (e *Export) Run(ctx context.Context) (Summary, error) {
 	}
 	if err == nil {
 		e.readRegions(ctx, d, &summary)
+		e.readObjects(ctx, d, &summary)
 		err = d.finish(len(summary.Failed) == 0)
 	}
 	summary.Parts = d.parts()

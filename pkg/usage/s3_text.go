@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"regexp"
 	"slices"
@@ -85,10 +86,24 @@ type Texts struct {
 }
 
 // NewTexts returns the texts of some objects. They are read when a lookup needs them.
-func NewTexts(ctx context.Context, config aws.Config, objects []TextObjects) *Texts {
-	t := &Texts{}
-	t.read = once(func() (unread []string, err error) {
-		t.naming, unread, err = readTexts(ctx, config, objects)
+func NewTexts(ctx context.Context, config aws.Config, wanted []TextObjects) *Texts {
+	t := &Texts{naming: map[string][]string{}}
+	t.read = once(func() ([]string, error) {
+		objects, unread, err := ReadTexts(ctx, config, wanted)
+		mentions := 0
+		for _, object := range objects {
+			if object.Gap != "" {
+				unread = append(unread, "s3://"+object.Name+" "+object.Gap)
+			}
+			for _, id := range object.IDs {
+				if mentions++; mentions <= mostMentions {
+					t.naming[id] = append(t.naming[id], object.Name)
+				}
+			}
+		}
+		if mentions > mostMentions {
+			unread = append(unread, fmt.Sprintf("the objects name images more than %d times", mostMentions))
+		}
 		return unread, err
 	})
 	return t
@@ -105,55 +120,51 @@ func objectTexts(_ context.Context, s *search) error {
 	return cmp.Or(err, firstOf(slices.Clone(unread), "nor can %d more"))
 }
 
-// textObject is an object to read.
-type textObject struct {
+// TextObject is an object of S3, and what its text says of images. The text itself is not passed
+// on: a state holds secrets.
+type TextObject struct {
+	Name string   // Its bucket and its key, with a slash between them.
+	IDs  []string // Sorted, each once.
+	Gap  string   // Why it was not read as a whole, in words; never its content.
+
 	bucket *wire.Bucket
-	name   string // With its bucket.
 	key    string
 }
 
-// readTexts returns the ids in the text of objects, what could not be read in words, and the error
-// that kept it from reading on.
-func readTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (naming map[string][]string, unread []string, err error) {
-	objects, unread, err := listTexts(ctx, config, wanted)
-	naming = map[string][]string{}
-	mentions, failed := 0, map[string]error{}
+// ReadTexts reads the text of objects, and returns them in the order of their names. Besides it
+// returns, in sentences, which objects are not known, and the error that kept it from reading on.
+func ReadTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (objects []TextObject, unread []string, err error) {
+	objects, unread, err = listTexts(ctx, config, wanted)
+	failed := make([]error, len(objects))
 	var total atomic.Int64
-	ask := func(ctx context.Context, object textObject) (text, error) { return readText(ctx, object, &total) }
-	each(ctx, objectsAtOnce, slices.Values(objects), ask, func(object textObject, found text, readErr error) {
-		for _, id := range found.ids {
-			if mentions++; mentions <= mostMentions {
-				naming[id] = append(naming[id], object.name)
-			}
+	ask := func(ctx context.Context, i int) (TextObject, error) { return readText(ctx, objects[i], &total) }
+	each(ctx, objectsAtOnce, indexes(len(objects)), ask, func(i int, found TextObject, err error) {
+		if found.Name != "" { // It was asked for.
+			objects[i] = found
 		}
-		switch {
-		case readErr != nil && wire.Answered(readErr):
-			unread = append(unread, "s3://"+object.name+" cannot be read: "+wire.ExplainLookup(readErr))
-		case readErr != nil:
-			failed[object.name] = readErr
-		case found.gap != "":
-			unread = append(unread, "s3://"+object.name+" "+found.gap)
+		if err != nil && wire.Answered(err) {
+			objects[i].Gap = "cannot be read: " + wire.ExplainLookup(err)
+		} else {
+			failed[i] = err
 		}
 	})
-	for _, name := range slices.Sorted(maps.Keys(failed)) {
-		err = cmp.Or(err, failed[name])
+	return objects, unread, cmp.Or(err, cmp.Or(failed...))
+}
+
+// indexes are the numbers from 0 to below n.
+func indexes(n int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for i := 0; i < n && yield(i); i++ {
+		}
 	}
-	for _, names := range naming {
-		slices.Sort(names)
-	}
-	slices.Sort(unread)
-	if mentions > mostMentions {
-		unread = append([]string{fmt.Sprintf("the objects name images more than %d times", mostMentions)}, unread...)
-	}
-	return naming, unread, err
 }
 
 // listTexts lists the objects to read, each once, in the order of their names.
-func listTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (objects []textObject, unread []string, err error) {
+func listTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (objects []TextObject, unread []string, err error) {
 	if len(wanted) == 0 {
 		return nil, nil, errors.New("TEXT_OBJECTS names no objects")
 	}
-	buckets, found := map[string]*wire.Bucket{}, map[string]textObject{}
+	buckets, found := map[string]*wire.Bucket{}, map[string]TextObject{}
 	for _, some := range wanted {
 		if buckets[some.bucket] == nil {
 			buckets[some.bucket] = wire.OpenBucket(config, some.bucket)
@@ -165,7 +176,7 @@ func listTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (ob
 			if some.has(object) {
 				n++
 				name := some.bucket + folderSeparator + object.Key
-				found[name] = textObject{bucket, name, object.Key}
+				found[name] = TextObject{Name: name, bucket: bucket, key: object.Key}
 			}
 		}
 		switch {
@@ -187,24 +198,17 @@ func listTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (ob
 	return objects, unread, err
 }
 
-// text is what the text of an object says.
-type text struct {
-	ids []string // Sorted, each once.
-	gap string   // Why it was not read as a whole, in words; never its content.
-}
-
-// readText reads an object. The text itself is not passed on: a state holds secrets.
-func readText(ctx context.Context, object textObject, total *atomic.Int64) (found text, err error) {
-	_, err = object.bucket.Read(ctx, object.key, func(content io.Reader) error {
+// readText reads an object. After an error it returns what it has found.
+func readText(ctx context.Context, object TextObject, total *atomic.Int64) (TextObject, error) {
+	_, err := object.bucket.Read(ctx, object.key, func(content io.Reader) error {
 		ids := map[string]bool{}
 		problem := findInText(content, total, func(id string, _ int) { ids[id] = true })
-		found = text{ids: slices.Sorted(maps.Keys(ids))}
-		if problem != nil {
-			found.gap = problem.Error()
+		if object.IDs, object.Gap = slices.Sorted(maps.Keys(ids)), ""; problem != nil {
+			object.Gap = problem.Error()
 		}
 		return nil
 	})
-	return found, err
+	return object, err
 }
 
 // How compressed files begin (RFC 1952; PKWARE's APPNOTE.TXT).
