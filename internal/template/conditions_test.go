@@ -88,8 +88,8 @@ func (t template) decided(node any) any {
 	}
 }
 
-// evaluated works out the functions for texts, as far as they depend on parameters alone: a text, or
-// a list of them. It is nil for anything else.
+// evaluated works out the functions for texts, as far as they depend on parameters alone: a text,
+// or a list of them. It is nil for anything else.
 func (t template) evaluated(node any) any {
 	members, isObject := node.(object)
 	if !isObject {

@@ -371,10 +371,10 @@ func (w *witness) requests(q emulator.Request) []request {
 	}
 }
 
-// onObjects is what is asked for a bucket, that of the records among them, or for an object in it. To say that an
-// object is not there, S3 asks whether its key may be listed; to compare it with an ETag, whether
-// it may be read (Amazon S3 API Reference, GetObject; Amazon S3 User Guide, "Enforce conditional
-// deletes on Amazon S3 buckets").
+// onObjects is what is asked for a bucket, that of the records among them, or for an object in it.
+// To say that an object is not there, S3 asks whether its key may be listed; to compare it with an
+// ETag, whether it may be read (Amazon S3 API Reference, GetObject; Amazon S3 User Guide, "Enforce
+// conditional deletes on Amazon S3 buckets").
 func onObjects(q emulator.Request) []request {
 	bucket := q.Form.Get("Bucket")
 	if "s3://"+bucket == places["RECORDS"].example {

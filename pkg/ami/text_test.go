@@ -82,7 +82,8 @@ func TestIDsAcrossReads(t *testing.T) {
 		var want []string
 		line := 1
 		for rest := text.String(); ; {
-			at := pattern.FindStringIndex(rest) // Not all at once, because what looks like ids may overlap.
+			// Not all at once, because what looks like ids may overlap.
+			at := pattern.FindStringIndex(rest)
 			if at == nil {
 				break
 			}

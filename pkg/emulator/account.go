@@ -72,13 +72,13 @@ type Call struct {
 // Load reads an account from a directory of files in the AWS CLI's output format, one per command.
 // Only get-caller-identity.json must be there; Lacks says what else is missing. What is in its
 // folder records becomes objects of RecordsBucket, what is in its folder s3 those of other buckets,
-// and each directory in its folder regions a further region; of a copy that ami-janitor export has made, that says itself which region the
-// others are of. Load refuses a copy whose export has not come to its end, a file that lacks its
-// list or holds only a part of it, one in another encoding than UTF-8 or UTF-16 with a byte order
-// mark, one in which an object has a key twice, and one in which a field that is understood has
-// another shape or another case than AWS gives it; a null counts as absent. It also refuses a name
-// that is almost that of a file that is known. An error names the file and, where there is one, the
-// place in it.
+// and each directory in its folder regions a further region; of a copy that ami-janitor export has
+// made, that says itself which region the others are of. Load refuses a copy whose export has not
+// come to its end, a file that lacks its list or holds only a part of it, one in another encoding
+// than UTF-8 or UTF-16 with a byte order mark, one in which an object has a key twice, and one in
+// which a field that is understood has another shape or another case than AWS gives it; a null
+// counts as absent. It also refuses a name that is almost that of a file that is known. An error
+// names the file and, where there is one, the place in it.
 func Load(files fs.FS, o Options) (*Account, error) {
 	if o.Now == nil {
 		return nil, errors.New("an emulated account needs a clock")

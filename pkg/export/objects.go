@@ -21,9 +21,9 @@ const objectsFolder = "s3"
 // that are below it.
 type List struct{ Bucket, Key string }
 
-// readObjects copies keep lists as they are, and of other text the image ids alone: it is somebody's
-// state, with secrets in it. An object that a run cannot read as a whole is empty in the copy, which
-// a rehearsal cannot read either.
+// readObjects copies keep lists as they are, and of other text the image ids alone: it is
+// somebody's state, with secrets in it. An object that a run cannot read as a whole is empty in the
+// copy, which a rehearsal cannot read either.
 func (e *Export) readObjects(ctx context.Context, d *directory, summary *Summary) {
 	listed := map[string]bool{}
 	for _, list := range e.Lists {

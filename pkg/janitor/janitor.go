@@ -34,7 +34,8 @@ type Janitor struct {
 	// Copy says what a copy of an account lacks; nil for a real account, or for a complete copy.
 	Copy *record.Copy
 
-	// ReadFile reads a keep list if Config names a file, and says when that was changed; may be nil.
+	// ReadFile reads a keep list if Config names a file, and says when that was changed; may be
+	// nil.
 	ReadFile func(path string) (text []byte, modified time.Time, err error)
 
 	// RecordsOf returns where the records of an account are if Config does not say; empty for

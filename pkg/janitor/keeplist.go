@@ -120,7 +120,8 @@ func (j *Janitor) readObjects(ctx context.Context, name, key string) ([]listText
 		}
 		keys = nil
 		for _, object := range listed {
-			if !strings.HasSuffix("/"+object.Key, "/") || object.Size > 0 { // Consoles make folders, which are empty objects.
+			// Consoles make folders, which are empty objects.
+			if !strings.HasSuffix(object.Key, "/") || object.Size > 0 {
 				keys = append(keys, object.Key)
 			}
 		}

@@ -257,7 +257,8 @@ func TestKeepListsInS3(t *testing.T) {
 	for _, location := range []string{
 		"s3://lists/keep.txt", "s3://lists/repos/", "s3://other/,s3://lists/keep.txt", "ssm:/keep, s3://other/a", elsewhere + ",s3://lists/repos/", "s3://lists/repos/," + elsewhere,
 	} {
-		for _, region := range []string{"us-east-1", "eu-west-1"} { // A bucket may be in another region than the function.
+		// A bucket may be in another region than the function.
+		for _, region := range []string{"us-east-1", "eu-west-1"} {
 			j := newJanitor(t, listedIn(t, nil, objects).Client(), settings{
 				"KEEP_LIST": location, "USAGE_SOURCES": "references,instances", "REGIONS": "us-east-1", "KEEP_LIST_MAX_AGE": "3650d",
 			})

@@ -32,7 +32,8 @@ type Reference struct {
 type Found struct {
 	References []Reference
 
-	// NotListed are places that select images by something that no keep list can name, in sentences.
+	// NotListed are places that select images by something that no keep list can name, in
+	// sentences.
 	NotListed []string
 
 	// Unread are places that name images in a way that is not understood, in sentences. With any of

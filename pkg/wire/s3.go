@@ -18,8 +18,8 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// Bucket reads and writes the objects of a bucket in S3, in whichever region it is. It retries often and
-// refuses incomplete answers. It is safe for concurrent use.
+// Bucket reads and writes the objects of a bucket in S3, in whichever region it is. It retries
+// often and refuses incomplete answers. It is safe for concurrent use.
 type Bucket struct {
 	config aws.Config
 	name   string
