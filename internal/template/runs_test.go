@@ -329,7 +329,7 @@ func (w *witness) requests(q emulator.Request) []request {
 	action := q.Service + ":" + q.Action
 	switch action {
 	case "s3:DeleteObject", "s3:GetObject", "s3:ListObjectsV2", "s3:PutObject":
-		return onObjects(q)
+		return onRecords(q)
 	case "rbin:GetRule":
 		return []request{{action, "arn:aws:rbin:" + q.Region + ":" + account + ":rule/" + q.Form.Get("Identifier"), nil}}
 	case "ec2:DescribeSnapshotAttribute":
@@ -371,11 +371,11 @@ func (w *witness) requests(q emulator.Request) []request {
 	}
 }
 
-// onObjects is what is asked for a bucket, that of the records among them, or for an object in it.
+// onRecords is what is asked for a bucket, that of the records among them, or for an object in it.
 // To say that an object is not there, S3 asks whether its key may be listed; to compare it with an
 // ETag, whether it may be read (Amazon S3 API Reference, GetObject; Amazon S3 User Guide, "Enforce
 // conditional deletes on Amazon S3 buckets").
-func onObjects(q emulator.Request) []request {
+func onRecords(q emulator.Request) []request {
 	bucket := q.Form.Get("Bucket")
 	if "s3://"+bucket == places["RECORDS"].example {
 		bucket = "<RecordsBucket>"

@@ -252,8 +252,7 @@ func TestPutParameter(t *testing.T) {
 	client := ssmClient(a.Client())
 	put := func(name, value string, kind types.ParameterType, overwrite bool) string {
 		_, err := client.PutParameter(t.Context(), &ssm.PutParameterInput{Name: &name, Value: &value, Type: kind, Overwrite: &overwrite})
-		var refused smithy.APIError
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[smithy.APIError](err); ok {
 			return refused.ErrorCode()
 		}
 		return ""

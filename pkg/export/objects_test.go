@@ -2,6 +2,7 @@ package export_test
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,10 +97,7 @@ func TestObjectsInTheCopy(t *testing.T) {
 
 // What cannot be read, or not as a whole, keeps in the copy what it keeps in the account.
 func TestObjectsThatAreNotInTheCopy(t *testing.T) {
-	encrypted := map[string]string{}
-	for name, content := range s3Objects {
-		encrypted[name] = content
-	}
+	encrypted := maps.Clone(s3Objects)
 	encrypted["states/b.tfstate"] = `{"encrypted_data": ""}`
 	is := func(key string) func(int, emulator.Request) bool {
 		return func(_ int, q emulator.Request) bool { return q.Form.Get("Key")+q.Form.Get("prefix") == key }

@@ -156,11 +156,10 @@ func (s survey) notFound(given string) error {
 func (j *Janitor) sourceFindings(finding ami.Finding) []digest.SourceFinding {
 	var findings []digest.SourceFinding
 	for _, source := range append(usage.Sources(), usage.ReportsSource) {
-		if source == usage.S3TextSource && len(j.Config.TextObjects) == 0 {
-			continue // It was given nothing to read.
-		}
 		found := sourceFinding(source, finding)
 		switch {
+		case source == usage.S3TextSource && len(j.Config.TextObjects) == 0:
+			found.Answer = "no TEXT_OBJECTS"
 		case slices.Contains(j.Config.SourcesOff(), source), source == usage.ReportsSource && !j.Config.Policy.JudgeShared:
 			found.Answer = "switched off"
 		case source != usage.ReportsSource || found.Answer != ami.Unused.String():

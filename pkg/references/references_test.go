@@ -48,8 +48,10 @@ func TestWhatFilesSayOfImages(t *testing.T) {
 		"CDK":             {"cdk.context.json", `{"ami:account=123456789012:filters.name.0=golden-*:region=eu-west-1": "` + id + `"}`, []string{id + " 1"}, nil, nil},
 		"twice in a line": {"x", id + " " + id + "\n" + id, []string{id + " 1", id + " 2"}, nil, nil},
 		"Karpenter": {
-			"nodes.yaml", nodeClass, []string{"golden-eks-* 8", id + " 11"},
-			[]string{"nodes.yaml:16 selects images by tags (Team, karpenter.sh/discovery); set KEEP_TAGS"}, nil,
+			"nodes.yaml", nodeClass,
+			[]string{"golden-eks-* 8", id + " 11"},
+			[]string{"nodes.yaml:16 selects images by tags (Team, karpenter.sh/discovery); set KEEP_TAGS"},
+			nil,
 		},
 		"several documents":   {"x.yaml", "a: 1\n---\nspec:\n  amiSelectorTerms:\n  - name: a-*\n---\nspec:\n  amiSelectorTerms: [{name: b-*}]\n", []string{"a-* 5", "b-* 8"}, nil, nil},
 		"JSON":                {"x.json", "{\"spec\": {\"amiSelectorTerms\": [\n  {\"name\": \"a]-*\"}, {\"id\": \"" + id + "\"}\n]}}", []string{"a]-* 2", id + " 2"}, nil, nil},

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"maps"
 	"regexp"
 	"slices"
@@ -135,10 +134,13 @@ type TextObject struct {
 // returns, in sentences, which objects are not known, and the error that kept it from reading on.
 func ReadTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (objects []TextObject, unread []string, err error) {
 	objects, unread, err = listTexts(ctx, config, wanted)
-	failed := make([]error, len(objects))
+	failed, indexes := make([]error, len(objects)), make([]int, len(objects))
+	for i := range objects {
+		indexes[i] = i
+	}
 	var total atomic.Int64
 	ask := func(ctx context.Context, i int) (TextObject, error) { return readText(ctx, objects[i], &total) }
-	each(ctx, objectsAtOnce, indexes(len(objects)), ask, func(i int, found TextObject, err error) {
+	each(ctx, objectsAtOnce, slices.Values(indexes), ask, func(i int, found TextObject, err error) {
 		if found.Name != "" { // It was asked for.
 			objects[i] = found
 		}
@@ -149,14 +151,6 @@ func ReadTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (ob
 		}
 	})
 	return objects, unread, cmp.Or(err, cmp.Or(failed...))
-}
-
-// indexes are the numbers from 0 to below n.
-func indexes(n int) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		for i := 0; i < n && yield(i); i++ {
-		}
-	}
 }
 
 // listTexts lists the objects to read, each once, in the order of their names.
