@@ -34,9 +34,9 @@ func referencesCommand(std streams, lookup func(string) string) *cobra.Command {
 		Use:   "references DIR...",
 		Short: "List the images that source code names, as a keep list",
 		Long: `Lists the image ids in the files of directories, and the ids and names in the
-amiSelectorTerms of Karpenter's EC2NodeClasses, with file and line, in the form
-that KEEP_LIST reads. Of a git work tree it reads the files that git tracks, of
-any other directory all. It writes nothing if it cannot read everything.
+amiSelectorTerms of Karpenter's EC2NodeClasses, with file and line, as a keep
+list. Of a git work tree it reads the files that git tracks, of any other
+directory all. It writes nothing if it cannot read everything.
 
 Exit status:
   0  the list is whole
@@ -50,7 +50,7 @@ Exit status:
 		Args: cobra.MinimumNArgs(1),
 	}
 	flags := command.Flags()
-	location := flags.String("write", "", "where to write the list, as KEEP_LIST names it: a file, s3://bucket/key, ssm:NAME or the ARN of an SSM parameter")
+	location := flags.String("write", "", "where to write the list: a file, s3://bucket/key, ssm:NAME or the ARN of an SSM parameter")
 	allowEmpty := flags.Bool("allow-empty", false, "write the list even if nothing names an image")
 	manifests := flags.Bool("packer-manifests", false, "read "+packerManifest+" as well, which names every build")
 	except := flags.StringArray("except", nil, "leave out files whose path or name matches this glob; may be given more than once")

@@ -48,10 +48,10 @@ var sources = map[string]string{
 	".gitignore":           "*.tf\n",
 }
 
-const header = "# Written by ami-janitor references, for KEEP_LIST.\n"
+const header = "# A keep list, written by ami-janitor references.\n"
 
 func TestReferences(t *testing.T) {
-	tags := "# NOT IN THIS LIST: DIR/k8s/nodes.yaml:6 selects images by tags (Team); set KEEP_TAGS\n"
+	tags := "# NOT IN THIS LIST: DIR/k8s/nodes.yaml:6 selects images by tags (Team), which no keep list can name\n"
 	nodes, main := "golden-* # DIR/k8s/nodes.yaml:4\n", named+" # DIR/main.tf:2\n"
 	for name, c := range map[string]struct {
 		withGit bool

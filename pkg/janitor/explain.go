@@ -159,7 +159,7 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []digest.SourceFinding {
 		found := sourceFinding(source, finding)
 		switch {
 		case source == usage.S3TextSource && len(j.Config.TextObjects) == 0:
-			found.Answer = "no TEXT_OBJECTS"
+			found.Answer = "nothing to read"
 		case slices.Contains(j.Config.SourcesOff(), source), source == usage.ReportsSource && !j.Config.Policy.JudgeShared:
 			found.Answer = "switched off"
 		case source != usage.ReportsSource || found.Answer != ami.Unused.String():

@@ -55,7 +55,7 @@ func (f *Found) Add(file string, content []byte) {
 }
 
 // header begins every list.
-const header = "# Written by ami-janitor references, for KEEP_LIST.\n"
+const header = "# A keep list, written by ami-janitor references.\n"
 
 // KeepList is the list of all references, a line for each, in the order of files and lines. One
 // that has none says that this is on purpose.

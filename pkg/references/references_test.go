@@ -50,7 +50,7 @@ func TestWhatFilesSayOfImages(t *testing.T) {
 		"Karpenter": {
 			"nodes.yaml", nodeClass,
 			[]string{"golden-eks-* 8", id + " 11"},
-			[]string{"nodes.yaml:16 selects images by tags (Team, karpenter.sh/discovery); set KEEP_TAGS"},
+			[]string{"nodes.yaml:16 selects images by tags (Team, karpenter.sh/discovery), which no keep list can name"},
 			nil,
 		},
 		"several documents":   {"x.yaml", "a: 1\n---\nspec:\n  amiSelectorTerms:\n  - name: a-*\n---\nspec:\n  amiSelectorTerms: [{name: b-*}]\n", []string{"a-* 5", "b-* 8"}, nil, nil},
@@ -111,8 +111,8 @@ func TestTheKeepList(t *testing.T) {
 	found.Add("z.tf", []byte(other+"\n"+id))
 	found.Add("a\nb,*\x1b[31m.tf", []byte(id))
 	found.Add("nodes.yaml", []byte(nodeClass))
-	want := "# Written by ami-janitor references, for KEEP_LIST.\n" +
-		"# NOT IN THIS LIST: nodes.yaml:16 selects images by tags (Team, karpenter.sh/discovery); set KEEP_TAGS\n" +
+	want := "# A keep list, written by ami-janitor references.\n" +
+		"# NOT IN THIS LIST: nodes.yaml:16 selects images by tags (Team, karpenter.sh/discovery), which no keep list can name\n" +
 		id + " # a\ufffdb,*\ufffd[31m.tf:1\n" +
 		"golden-eks-* # nodes.yaml:8\n" + id + " # nodes.yaml:11\n" +
 		other + " # z.tf:1\n" + id + " # z.tf:2\n"

@@ -189,7 +189,7 @@ func (f *Found) addTerms(terms []term, key Place, add func(entry string, line in
 			add(entry, key.Line+t.keys[name].Line-1)
 		}
 		if tags := t.keys["tags"]; tags != nil && t.text("id") == "" && t.text("name") == "" {
-			f.NotListed = append(f.NotListed, fmt.Sprintf("%s selects images by tags (%s); set KEEP_TAGS", at, strings.Join(slices.Sorted(maps.Keys(keysOf(tags))), ", ")))
+			f.NotListed = append(f.NotListed, fmt.Sprintf("%s selects images by tags (%s), which no keep list can name", at, strings.Join(slices.Sorted(maps.Keys(keysOf(tags))), ", ")))
 		}
 	}
 }

@@ -156,7 +156,7 @@ func ReadTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (ob
 // listTexts lists the objects to read, each once, in the order of their names.
 func listTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (objects []TextObject, unread []string, err error) {
 	if len(wanted) == 0 {
-		return nil, nil, errors.New("TEXT_OBJECTS names no objects")
+		return nil, nil, errors.New("there are no objects to read")
 	}
 	buckets, found := map[string]*wire.Bucket{}, map[string]TextObject{}
 	for _, some := range wanted {

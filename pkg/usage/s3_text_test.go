@@ -221,7 +221,7 @@ func TestTextInS3ThatCannotBeRead(t *testing.T) {
 		"an object cut":               {fault: cutObjects, says: "another length"},
 		"no object":                   {from: []string{"s3://states/", "s3://states/none/"}, says: "s3://states/none/ has no object"},
 		"no object of that suffix":    {from: []string{"s3://states/*.tfstate"}, says: "s3://states/*.tfstate has no object"},
-		"no locations":                {from: []string{}, says: "TEXT_OBJECTS names no objects"},
+		"no locations":                {from: []string{}, says: "there are no objects to read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
