@@ -324,6 +324,21 @@ class Writing(CLI):
         self.assertRefused("NoSuchKey", "s3api", "get-object", *of, str(read))
 
 
+    def test_a_keep_list_from_sources_is_an_object_and_a_parameter(self):
+        sources, read = self.home / "sources", self.home / "read"
+        sources.mkdir()
+        (sources / "main.tf").write_text('ami = "ami-0123456789abcdef0"', encoding="utf-8")
+        for location in ("s3://lists/keep/web.txt", "ssm:/amis/keep"):
+            subprocess.run([JANITOR, "references", str(sources), "--write", location], env=self.environment, capture_output=True, check=True, timeout=60)
+        self.aws("s3api", "get-object", "--bucket", "lists", "--key", "keep/web.txt", str(read))
+        self.assertIn("\nami-0123456789abcdef0 # ", read.read_text(encoding="utf-8"))
+        (listed,) = self.aws("ssm", "get-parameters", "--names", "/amis/keep")["Parameters"]
+        self.assertIn("\nami-0123456789abcdef0\n", listed["Value"])
+        put = ["ssm", "put-parameter", "--name", "/amis/keep", "--type", "String", "--value", "golden-*"]
+        self.assertRefused("ParameterAlreadyExists", *put)
+        self.assertEqual(self.aws(*put, "--overwrite")["Version"], listed["Version"] + 1)
+
+
 class RecycleBin(CLI):
     INTENT = "Key=ami-janitor:intent,Value=remove"
 
