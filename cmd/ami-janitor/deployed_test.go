@@ -66,7 +66,7 @@ func templateVariables(t *testing.T, parameters map[string]string) map[string]st
 		t.Fatalf("template.yaml has no function %s", functionResource)
 	}
 	refs := map[string]string{
-		"AWS::StackName": "ami-janitor", "DigestTopic": digestTopic, "ChatTopic": "", "s3://${RecordsBucket}": "s3://records",
+		"AWS::StackName": "ami-janitor", "DigestTopic": digestTopic, "ChatTopic": "", "s3://${RecordsBucket}": "s3://records", "false": "false",
 	}
 	for name, parameter := range template.Parameters {
 		refs[name] = parameter.Default

@@ -41,7 +41,7 @@ type function struct {
 func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logger) (*function, error) {
 	place := lookup("RECORDS")
 	if !strings.HasPrefix(place, "s3://") {
-		return nil, fmt.Errorf("RECORDS: %q is no s3:// URL", place)
+		return nil, fmt.Errorf("the place of the records, %q, is no s3:// URL", place)
 	}
 	aws, err := awsconfig.LoadDefaultConfig(ctx)
 	records, wrong := journal.Open(place, aws)

@@ -102,6 +102,9 @@ func checkExplanation(t *testing.T, j *janitor.Janitor, e digest.Explanation) {
 	for _, source := range e.Sources {
 		sources = append(sources, source.Source)
 		off := slices.Contains(usage.Sources(), source.Source) && !slices.Contains(j.Config.UsageSources, source.Source) || source.Source == "usage-reports" && !j.Config.Policy.JudgeShared
+		if source.Source == usage.S3TextSource && len(j.Config.TextObjects) == 0 {
+			off = source.Answer != "nothing to read"
+		}
 		if (source.Answer == "switched off") != off {
 			t.Errorf("%s: %s is %s", e.Image.ImageID, source.Source, source.Answer)
 		}
@@ -133,7 +136,11 @@ func explain(t *testing.T, j *janitor.Janitor, id string) digest.Explanation {
 // What each source says is what it has found.
 func TestWhatSourcesSay(t *testing.T) {
 	for source, c := range namedBy() {
-		e := explain(t, newJanitor(t, c.wrap(c.world.load(t).Client()), nil), imageID(1))
+		s := settings{"TEXT_OBJECTS": "s3://states/"}
+		if source != usage.S3TextSource {
+			c.world = c.world.and("s3/states/other", "resources", object{"image_id": imageID(9)})
+		}
+		e := explain(t, newJanitor(t, c.wrap(c.world.load(t).Client()), s), imageID(1))
 		for _, s := range e.Sources {
 			want := "unused"
 			switch s.Source {
@@ -151,7 +158,7 @@ func TestWhatSourcesSay(t *testing.T) {
 		denied := on(c.world.load(t).Client(), func(q emulator.Request, _ int) bool {
 			return isRead(q.Action) && slices.Contains(readBy[source], q.Action)
 		}, readFaults["denied"])
-		e = explain(t, newJanitor(t, denied, nil), imageID(2))
+		e = explain(t, newJanitor(t, denied, s), imageID(2))
 		if got := answer(e, source); !strings.HasPrefix(got, "unknown, ") || !strings.Contains(got, "Said so") {
 			t.Errorf("%s, denied: %s", source, got)
 		}
@@ -163,7 +170,7 @@ var readBy = map[string][]string{
 	"references": {"DescribeImageReferences"}, "instances": {"DescribeInstances"}, "launch-templates": {"DescribeLaunchTemplates"},
 	"launch-configurations": {"DescribeLaunchConfigurations"}, "auto-scaling-groups": {"DescribeAutoScalingGroups"}, "spot-fleets": {"DescribeSpotFleetRequests"},
 	"spot-requests": {"DescribeSpotInstanceRequests"}, "ssm-text": {"DescribeParameters"}, "fast-launch": {"DescribeFastLaunchImages"},
-	"fast-snapshot-restore": {"DescribeFastSnapshotRestores"},
+	"fast-snapshot-restore": {"DescribeFastSnapshotRestores"}, "s3-text": {"ListObjectsV2"},
 }
 
 // The lookups are made of an image that is explained, whether or not a plan would come to them.

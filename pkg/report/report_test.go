@@ -207,7 +207,7 @@ func checkPage(t *testing.T, name, got string) {
 
 func write(t *testing.T, file string, content []byte) {
 	t.Helper()
-	if err := os.WriteFile(file, content, 0o644); err != nil { //nolint:gosec // Golden files are read by all.
+	if err := os.WriteFile(file, content, 0o644); err != nil {
 		t.Fatal(err)
 	}
 }
