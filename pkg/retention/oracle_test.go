@@ -752,19 +752,19 @@ func (w world) uses(image ami.Image) []time.Time {
 	return uses
 }
 
-// oracleRestores is the restore that is noted; of several the last.
+// oracleRestores is the restore that is noted, of several the last; that of a day came at its end.
 func oracleRestores(tags map[string]string) []time.Time {
 	var uses []time.Time
 	for _, value := range oracleValues(tags, "restored") {
 		switch value {
 		case "2020-01-01":
-			uses = append(uses, time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC))
+			uses = append(uses, time.Date(2020, 1, 1, 23, 59, 59, 999_999_999, time.UTC))
 		case "2026-10-24":
-			uses = append(uses, time.Date(2026, 10, 24, 0, 0, 0, 0, time.UTC))
+			uses = append(uses, time.Date(2026, 10, 24, 23, 59, 59, 999_999_999, time.UTC))
 		case "2026-11-22":
-			uses = append(uses, time.Date(2026, 11, 22, 0, 0, 0, 0, time.UTC))
+			uses = append(uses, time.Date(2026, 11, 22, 23, 59, 59, 999_999_999, time.UTC))
 		case "2026-11-24":
-			uses = append(uses, time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC))
+			uses = append(uses, time.Date(2026, 11, 24, 23, 59, 59, 999_999_999, time.UTC))
 		case "2026-11-22T10:00:00+01:00":
 			uses = append(uses, time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC))
 		}
