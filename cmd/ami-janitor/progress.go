@@ -69,7 +69,7 @@ func (p *printer) progress(stage string, done, total int) {
 		if p.stage != nil {
 			p.stage.MarkAsDone()
 		}
-		p.stage = &progress.Tracker{Message: stage, Total: int64(total)}
+		p.stage = &progress.Tracker{Message: stage, Total: int64(total), RemoveOnCompletion: true}
 		p.bar.AppendTracker(p.stage)
 	}
 	p.stage.UpdateTotal(int64(total))
@@ -80,7 +80,6 @@ func (p *printer) stopProgress() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bar != nil {
-		p.stage.RemoveOnCompletion = !p.stage.IsDone()
 		p.stage.MarkAsDone()
 		for !p.bar.IsRenderInProgress() { // Else it would begin after its end.
 			time.Sleep(time.Millisecond)
