@@ -111,7 +111,12 @@ func NewTexts(ctx context.Context, config aws.Config, wanted []TextObjects) *Tex
 // objectTexts looks for the ids of images in objects of S3.
 func objectTexts(_ context.Context, s *search) error {
 	unread, err := s.Texts.read()
-	for _, id := range s.allIDs {
+	wanted := slices.Clone(s.allIDs)
+	for _, image := range s.Images { // The original may be in a region that is not looked at.
+		wanted = append(wanted, image.SourceImageID)
+	}
+	slices.Sort(wanted)
+	for _, id := range slices.Compact(wanted) {
 		for _, object := range s.Texts.naming[id] {
 			s.use(ami.Reference{Source: S3TextSource, Type: "s3:Object", ARN: "arn:" + s.partition() + ":s3:::" + object}, &id)
 		}
@@ -238,6 +243,8 @@ func findInText(content io.Reader, total *atomic.Int64, found func(id string, li
 		return errors.New("is not whole: " + err.Error())
 	case check.problem == nil && check.size == 0:
 		return errors.New("is empty")
+	case check.problem == nil && check.isCut():
+		return errors.New("begins as JSON, and does not end so")
 	}
 	return check.problem
 }
@@ -269,12 +276,20 @@ func isEncrypted(text []byte) bool {
 type textCheck struct {
 	total   *atomic.Int64 // Of all objects.
 	size    int64
+	first   byte // The first character that is no blank, and the last.
+	last    byte
 	window  []byte // What is written, behind the end of what was written before.
 	problem error
 }
 
 func (c *textCheck) Write(some []byte) (int, error) {
 	c.size += int64(len(some))
+	if text := bytes.TrimSpace(some); len(text) > 0 {
+		if c.first == 0 {
+			c.first = text[0]
+		}
+		c.last = text[len(text)-1]
+	}
 	c.window = append(c.window[:copy(c.window, c.window[max(0, len(c.window)-longestCipher):])], some...)
 	switch {
 	case c.size > mostInObject:
@@ -290,6 +305,11 @@ func (c *textCheck) Write(some []byte) (int, error) {
 		return 0, c.problem
 	}
 	return len(some), nil
+}
+
+// isCut reports whether a text begins like the JSON of a state, and ends before it does.
+func (c *textCheck) isCut() bool {
+	return c.first == '{' && c.last != '}' // A bracket also begins a section of an INI file.
 }
 
 // isBinary reports whether some text has a control character that text does not have. Compressed

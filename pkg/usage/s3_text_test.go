@@ -169,6 +169,7 @@ func TestTextInS3ThatIsNotWhole(t *testing.T) {
 		"compressed otherwise":  {"BZh91AY&SY\x01\x02hunter2", "is not text"},
 		"in UTF-16":             {"h\x00u\x00n\x00t\x00e\x00r\x002\x00", "is not text"},
 		"empty":                 {"", "is empty"},
+		"a cut state":           {state(imageID(9))[:70] + "\n", "begins as JSON, and does not end so"},
 		"a bomb":                {strings.Repeat(zipped(t, strings.Repeat("hunter2 ", 1<<17)), 257), "has more than 256 MiB of text"},
 	} {
 		t.Run(name, func(t *testing.T) {
