@@ -65,9 +65,9 @@ func (j *Janitor) readKeepList(ctx context.Context) (retention.KeepList, error) 
 func (j *Janitor) checkAge(list listText) error {
 	most := time.Duration(j.Config.KeepListMaxAge)
 	switch age := j.Clock().Sub(list.modified); {
-	case most == 0 || !list.modified.IsZero() && age <= most:
+	case most == 0 || !list.modified.IsZero() && -clocksApart <= age && age <= most:
 		return nil
-	case list.modified.IsZero():
+	case list.modified.IsZero() || age < 0:
 		return fmt.Errorf("the keep list, %s, cannot be read: nobody says how old it is", list.at)
 	default:
 		return fmt.Errorf("the keep list, %s, is too old: it was last written %s, and may be %s old",

@@ -249,7 +249,7 @@ const emptyOnPurpose = "# by ami-janitor references\n# empty on purpose\n"
 
 // Several locations are one list; a prefix is all that is below it.
 func TestKeepListsInS3(t *testing.T) {
-	elsewhere := listFile(t, "something-else")
+	elsewhere := fileOf(t, now)
 	objects := map[string]string{
 		"lists/keep.txt": "golden-*", "lists/repos/web": imageID(1) + " # main.tf:3", "lists/repos/api": "of-nobody", "lists/repos/none": emptyOnPurpose,
 		"lists/repos2": "", "other/a": "of-nobody",
@@ -310,7 +310,8 @@ func TestAKeepListInS3StopsTheRun(t *testing.T) {
 		"its listing a web page":      {location: "s3://lists/good/", says: "not a complete answer", match: is("ListObjectsV2", 0), kind: "web page"},
 		"a parameter without a date":  {location: "ssm:/undated", says: "ssm:/undated, cannot be read: nobody says how old it is"},
 		"a parameter that is too old": {location: "ssm:/old", says: "ssm:/old, is too old"},
-		"a file that is too old":      {location: oldFile(t), says: "is too old"},
+		"a file that is too old":      {location: fileOf(t, now.AddDate(0, 0, -8)), says: "is too old"},
+		"a file from the future":      {location: fileOf(t, now.AddDate(0, 0, 1)), says: "nobody says how old it is"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -329,11 +330,11 @@ func TestAKeepListInS3StopsTheRun(t *testing.T) {
 	}
 }
 
-// oldFile is a good list, written eight days ago.
-func oldFile(t *testing.T) string {
+// fileOf is the path of a good list that was written at a time.
+func fileOf(t *testing.T, written time.Time) string {
 	t.Helper()
 	path := listFile(t, "golden-*")
-	if err := os.Chtimes(path, now.AddDate(0, 0, -8), now.AddDate(0, 0, -8)); err != nil {
+	if err := os.Chtimes(path, written, written); err != nil {
 		t.Fatal(err)
 	}
 	return path
