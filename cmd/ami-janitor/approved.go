@@ -65,7 +65,7 @@ func savePlan(ctx context.Context, j *janitor.Janitor, approved retention.Approv
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(path, append(text, '\n')); err != nil {
+	if err := replaceFile(path, append(text, '\n'), 0o600); err != nil {
 		return fmt.Errorf("--out: %w", err)
 	}
 	std.say("the plan is in %s; until %s, and with the same settings, this carries it out: %s",
@@ -73,14 +73,14 @@ func savePlan(ctx context.Context, j *janitor.Janitor, approved retention.Approv
 	return nil
 }
 
-// replaceFile writes a file that only its owner can read, all of it or nothing.
-func replaceFile(path string, content []byte) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".ami-janitor-plan-*")
+// replaceFile writes a file, all of it or nothing.
+func replaceFile(path string, content []byte, mode os.FileMode) error {
+	file, err := os.CreateTemp(filepath.Dir(path), ".ami-janitor-*")
 	if err != nil {
 		return err
 	}
 	_, err = file.Write(content)
-	err = errors.Join(err, file.Sync(), file.Close())
+	err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close())
 	if err == nil {
 		err = os.Rename(file.Name(), path)
 	}

@@ -39,7 +39,7 @@ list. Of a git work tree it reads the files that git tracks, of any other
 directory all. It writes nothing if it cannot read everything.
 
 Exit status:
-  0  the list is whole
+  0  the list is whole, but for selectors by tags, which are told of
   1  it could not be written
   2  wrong usage, a file or a selector that cannot be read, or an empty list
      without --allow-empty; nothing was written`,
@@ -150,9 +150,12 @@ func (s *scan) directory(ctx context.Context, directory string) error {
 	if err != nil {
 		return fmt.Errorf("%q: %w", directory, err)
 	}
+	if len(names) == 0 {
+		s.unread = append(s.unread, plain.Printable(directory)+" has no file, or none that git tracks")
+	}
 	for _, name := range names {
 		shown := path.Join(filepath.ToSlash(directory), name)
-		if s.leavesOut(name) {
+		if s.leavesOut(name, shown) {
 			continue
 		}
 		content, err := readWhole(root, name)
@@ -166,14 +169,15 @@ func (s *scan) directory(ctx context.Context, directory string) error {
 	return nil
 }
 
-func (s *scan) leavesOut(name string) bool {
+func (s *scan) leavesOut(name, shown string) bool {
 	if path.Base(name) == packerManifest && !s.manifests {
 		return true
 	}
 	return slices.ContainsFunc(s.except, func(glob string) bool {
 		ofPath, _ := path.Match(glob, name) // The globs are good ones.
 		ofBase, _ := path.Match(glob, path.Base(name))
-		return ofPath || ofBase
+		asShown, _ := path.Match(glob, shown)
+		return ofPath || ofBase || asShown
 	})
 }
 
@@ -256,7 +260,7 @@ func writeList(ctx context.Context, s settings, to config.Location, found refere
 	bucket, key, isObject := to.Object()
 	name, region, isParameter := to.Parameter()
 	if !isObject && !isParameter {
-		return os.WriteFile(string(to), []byte(found.KeepList()), 0o644) //nolint:gosec // Others may read it, as they may the sources.
+		return replaceFile(string(to), []byte(found.KeepList()), 0o644) // Others may read it, as they may the sources.
 	}
 	account, err := s.awsConfig(ctx)
 	switch {

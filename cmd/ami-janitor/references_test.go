@@ -88,7 +88,10 @@ func TestReferencesThatAreNotAll(t *testing.T) {
 		args   []string
 		says   string
 	}{
-		"nothing is named":    {files: map[string]string{"a": "b"}, says: "no image is named in 1 files"},
+		"nothing is named": {files: map[string]string{"a": "b"}, says: "no image is named in 1 files"},
+		"nothing is tracked": {files: map[string]string{"a": named}, change: func(t *testing.T, dir string) {
+			git(t, dir, "rm", "-q", "--cached", "-r", ".")
+		}, args: []string{"testdata"}, says: "has no file, or none that git tracks"},
 		"no directory":        {files: map[string]string{"a": named}, args: []string{"/no/such/directory"}, says: "no such file"},
 		"a file":              {files: map[string]string{"a": named}, args: []string{"/etc/passwd"}, says: "not a directory"},
 		"a chart":             {files: map[string]string{"a": named, "b.yaml": "  amiSelectorTerms: {{ .Values.terms }}\n"}, says: "b.yaml:1: amiSelectorTerms"},

@@ -41,8 +41,11 @@ type Found struct {
 	Unread []string
 }
 
-// Add adds what the content of a file says.
+// Add adds what the content of a file says. What is compressed or encrypted says nothing.
 func (f *Found) Add(file string, content []byte) {
+	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
+		content = bytes.ReplaceAll(content, []byte{0}, nil) // UTF-16 has one beside each ASCII character.
+	}
 	found := map[Reference]bool{}
 	add := func(entry string, line int) {
 		if r := (Reference{entry, Place{file, line}}); !found[r] {

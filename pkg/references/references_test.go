@@ -62,6 +62,7 @@ func TestWhatFilesSayOfImages(t *testing.T) {
 		"prose":               {"README.md", "Set `amiSelectorTerms`: it selects.\nspec.amiSelectorTerms: see there.\n# amiSelectorTerms: x\n  // amiSelectorTerms = 1\n", nil, nil, nil},
 		"the definition":      {"crd.yaml", "properties:\n  amiSelectorTerms:\n    description: |-\n      AMISelectorTerms is a list.\n    items:\n      type: object\n", nil, nil, nil},
 		"a chart":             {"t/x.yaml", "spec:\n  amiSelectorTerms:\n    {{- toYaml .Values.terms | nindent 4 }}\n", nil, nil, []string{"t/x.yaml:2: amiSelectorTerms are not YAML or JSON by themselves"}},
+		"a part of a chart":   {"x.yaml", "spec:\n  amiSelectorTerms:\n    - name: a-*\n{{- if .Values.x }}\n    - name: b-*\n{{- end }}\n", nil, nil, []string{"x.yaml:2: amiSelectorTerms are not YAML or JSON by themselves"}},
 		"a value of a chart":  {"x.yaml", "spec:\n  amiSelectorTerms:\n    - name: \"{{ .Values.name }}\"\n", nil, nil, []string{`x.yaml:3: amiSelectorTerms have "{{ .Values.name }}" as name, which no image can have`}},
 		"a variable":          {"x.tf", "  amiSelectorTerms:\n    - name: ${var.name}-*\n", nil, nil, []string{`x.tf:2: amiSelectorTerms have "${var.name}-*" as name, which no image can have`}},
 		"HCL":                 {"x.tf", "spec = {\n  amiSelectorTerms = [{ name = \"a-*\" }]\n}\n", nil, nil, []string{"x.tf:2: amiSelectorTerms are written in another language than YAML or JSON"}},
@@ -74,6 +75,7 @@ func TestWhatFilesSayOfImages(t *testing.T) {
 			`x.yaml:4: amiSelectorTerms have "ami-123" as id, which no image can have`, `x.yaml:5: amiSelectorTerms have "" as name, which no image can have`,
 		}},
 		"nothing": {"x", "nothing of that kind", nil, nil, nil},
+		"UTF-16":  {"vars.tf", "\xff\xfe\n\x00" + strings.Join(strings.Split(id, ""), "\x00") + "\x00", []string{id + " 2"}, nil, nil},
 		"bytes":   {"x.bin", "\x00\xff" + id + "\x00", []string{id + " 1"}, nil, nil},
 	} {
 		var found references.Found

@@ -122,7 +122,8 @@ func isSchema(node *yaml.Node) bool {
 }
 
 // valueOf returns the value that follows a key: what is in brackets, or the lines that are indented
-// further, where those of a list need not be. It reports false if a bracket has no end. The lines
+// further, where those of a list need not be. It reports false if a bracket has no end, or if the
+// lines end at a directive of a template: more of the value may follow. The lines
 // before the value stay, so that the numbers of lines can be counted.
 func valueOf(indented int, after string) (value string, isWhole bool) {
 	first, rest, _ := strings.Cut(after, "\n")
@@ -137,11 +138,16 @@ func valueOf(indented int, after string) (value string, isWhole bool) {
 		depth := len(line) - len(bare)
 		isBlank := strings.TrimSpace(bare) == "" || strings.HasPrefix(bare, "#")
 		if !isBlank && depth <= indented && (depth < indented || !strings.HasPrefix(bare, "- ")) {
-			break
+			return lines.String(), !isDirective(bare)
 		}
 		lines.WriteString(line)
 	}
 	return lines.String(), true
+}
+
+// isDirective reports whether a line is one of a template: of Go and Helm, Terraform, or Jinja.
+func isDirective(line string) bool {
+	return slices.ContainsFunc([]string{"{{", "%{", "{%"}, func(mark string) bool { return strings.HasPrefix(line, mark) })
 }
 
 // endOfBrackets returns where the first bracket of a text is closed; 0 if it is not.
