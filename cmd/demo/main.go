@@ -6,11 +6,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,24 +134,9 @@ func draw(ctx context.Context, account *emulator.Account, page string) error {
 	if err != nil {
 		return err
 	}
-	runs, err := records.Runs(ctx)
+	made, err := collect(ctx, records)
 	if err != nil {
 		return err
-	}
-	var made report.Report
-	for _, run := range runs {
-		text, err := records.Record(ctx, run)
-		if errors.Is(err, journal.ErrNotFound) { // The account's history has a run that was killed.
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		read, err := record.Parse(text)
-		if err != nil {
-			return err
-		}
-		made.Add(read)
 	}
 	file, err := os.Create(page) //nolint:gosec // The user names the file.
 	if err != nil {
@@ -161,4 +146,25 @@ func draw(ctx context.Context, account *emulator.Account, page string) error {
 		return err
 	}
 	return file.Close()
+}
+
+// collect reads all records, oldest first: what is new and where images stand depends on the order.
+func collect(ctx context.Context, records *journal.Journal) (report.Report, error) {
+	recorded, err := records.Recorded(ctx)
+	if err != nil {
+		return report.Report{}, err
+	}
+	var made report.Report
+	for _, r := range slices.Backward(recorded) {
+		text, err := records.Record(ctx, r.Run)
+		if err != nil {
+			return report.Report{}, err
+		}
+		run, err := record.Parse(text)
+		if err != nil {
+			return report.Report{}, err
+		}
+		made.Add(run)
+	}
+	return made, nil
 }
