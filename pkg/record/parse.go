@@ -25,11 +25,26 @@ func Parse(text []byte) (Run, error) {
 		return Run{}, fmt.Errorf("a later version has written it, with schema version %d; this one reads up to %d", r.SchemaVersion, SchemaVersion)
 	}
 	for _, g := range r.Regions {
+		for i := range g.Images {
+			g.Images[i].restoreCode()
+		}
 		for i := range g.Gaps {
 			g.Gaps[i].At = g.keptBy(g.Gaps[i])
 		}
 	}
 	return r, nil
+}
+
+// restoreCode reads the code of an outcome from the reason that it has added to the image. A record
+// has no other trace of it.
+func (i Image) restoreCode() {
+	if !i.Skipped() || len(i.Reasons) == 0 {
+		return
+	}
+	last := i.Reasons[len(i.Reasons)-1]
+	if code := string(last.Code); CameUpLate(code) && i.Outcome.Error == code+": "+last.Detail {
+		i.Outcome.Code = code
+	}
 }
 
 // keptBy finds the images that a gap keeps. A gap that keeps many does not list all ids.

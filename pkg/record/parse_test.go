@@ -70,6 +70,21 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// Images stand where they stood before the record was written: those, too, that came into use after
+// the plan was made.
+func TestParsedImagesStandAsBefore(t *testing.T) {
+	for file, run := range records(t) {
+		for standing, want := range map[record.Standing]int{
+			record.StandingKept: run.Totals.Amounts.Kept.Images, record.StandingDue: run.Totals.Amounts.Due.Images,
+			record.StandingAnnounced: run.Totals.Amounts.Announced.Images, record.StandingRemoved: run.Totals.Deregistered,
+		} {
+			if got := run.Stored(record.Stands(standing)).Images; got != want {
+				t.Errorf("%s: %d images are %s, and not %d", file, got, standing, want)
+			}
+		}
+	}
+}
+
 // What each image frees alone is what Savings says of it alone.
 func TestSavingsEach(t *testing.T) {
 	images, some := 0, 0

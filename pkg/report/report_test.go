@@ -418,12 +418,30 @@ func TestFigures(t *testing.T) {
 		if left > 0.005 || left < -0.005 {
 			t.Errorf("%s: %v are not in the waterfall: %q", name, left, rows)
 		}
+		checkEnds(t, name, run, rows)
 		if len(rows) > 5 {
 			waterfalls++
 		}
 	}
 	if waterfalls < 15 {
 		t.Error(waterfalls)
+	}
+}
+
+// checkEnds compares where the waterfall ends with what the cards say.
+func checkEnds(t *testing.T, name string, run record.Run, rows [][]string) {
+	t.Helper()
+	got, kept, isKept := map[string]int{}, 0, true
+	for _, row := range rows[2:] {
+		if isKept = isKept && row[0] != "Nothing keeps them"; isKept {
+			kept += int(dollars(t, row[1]))
+		}
+		got[row[0]] = int(dollars(t, row[1]))
+	}
+	sums := run.Totals.Amounts
+	if kept != sums.Kept.Images || got["Removed"] != sums.Removed.Images || got["Announced, not yet due"] != sums.Announced.Images ||
+		got["Would be removed"] != sums.WouldRemove.Images || got["Still due"] != sums.Due.Images-sums.WouldRemove.Images {
+		t.Errorf("%s: the waterfall %q does not end where the cards do: %+v", name, rows, sums)
 	}
 }
 
