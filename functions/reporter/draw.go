@@ -98,6 +98,7 @@ func (f *function) read(ctx context.Context, r journal.Recorded) (record.Run, er
 	if err != nil {
 		return record.Run{}, unreadableError{err}
 	}
+	run.Reader = f.reader
 	return run, nil
 }
 
@@ -148,7 +149,7 @@ func (f *function) index(ctx context.Context, recorded []journal.Recorded) ([]by
 		runs = append(runs, report.Listed{Run: r.Run, Record: f.records.Where(r.Run), Page: r.Page})
 	}
 	var page bytes.Buffer
-	err := trend.Index(&page, runs, f.region, notices...)
+	err := trend.Index(&page, runs, f.reader.Home, notices...)
 	return page.Bytes(), err
 }
 

@@ -49,7 +49,7 @@ func inProcess(t *testing.T, client emulator.Doer, place string) (*function, *by
 		t.Fatal(err)
 	}
 	var log bytes.Buffer
-	return &function{records, "eu-west-1", slog.New(slog.NewJSONHandler(&log, nil))}, &log
+	return &function{records, record.Reader{Stack: "ami-janitor", Home: "eu-west-1"}, slog.New(slog.NewJSONHandler(&log, nil))}, &log
 }
 
 // runAt is the id of a run on a day of November 2026.
@@ -58,7 +58,12 @@ func runAt(day int) string { return fmt.Sprintf("202611%02dT020000Z-3f9c1a", day
 // recordAt is the record of a run on a day of November 2026.
 func recordAt(t *testing.T, day int) []byte {
 	t.Helper()
-	text, err := os.ReadFile("../../pkg/digest/testdata/ordinary/record.json")
+	return recordOf(t, "ordinary", day)
+}
+
+func recordOf(t *testing.T, situation string, day int) []byte {
+	t.Helper()
+	text, err := os.ReadFile("../../pkg/digest/testdata/" + situation + "/record.json")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,6 +167,20 @@ func TestPagesFollowFromTheRecords(t *testing.T) {
 				t.Errorf("the index has no link to %s", link)
 			}
 		}
+	}
+}
+
+// The page's commands judge as the run did: they name its stack.
+func TestCommandsNameTheStack(t *testing.T) {
+	account := newAccount(t)
+	put(t, account, keyOf(22), recordOf(t, "restorable", 22))
+	f, _ := inProcess(t, account.Client(), "s3://"+bucket)
+	if err := f.handle(t.Context(), created(bucket, keyOf(22))); err != nil {
+		t.Fatal(err)
+	}
+	page := pagesOf(account)["runs/"+runAt(22)+"/report.html"]
+	if all, named := strings.Count(page, "ami-janitor undo "), strings.Count(page, " --stack ami-janitor</code>"); all == 0 || all != named {
+		t.Errorf("%d of %d commands name the stack", named, all)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // version is set by the linker.
@@ -34,7 +35,7 @@ func main() {
 // function is the state that is built once, at the cold start.
 type function struct {
 	records *journal.Journal
-	region  string // Of the function, and of the bucket.
+	reader  record.Reader // Its region is that of the bucket.
 	log     *slog.Logger
 }
 
@@ -48,5 +49,5 @@ func newFunction(ctx context.Context, lookup func(string) string, log *slog.Logg
 	if err := errors.Join(err, wrong); err != nil {
 		return nil, err
 	}
-	return &function{records, aws.Region, log}, nil
+	return &function{records, record.Reader{Stack: lookup("STACK_NAME"), Home: aws.Region}, log}, nil
 }

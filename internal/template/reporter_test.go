@@ -339,7 +339,9 @@ func TestTheReporterIsSafeToLeaveAlone(t *testing.T) {
 	if group := tpl.properties(target(at(function, "LoggingConfig", "LogGroup"))); target(group["RetentionInDays"]) != "LogRetentionDays" {
 		t.Error("the log is kept for ever")
 	}
-	if got := filled(at(function, "Environment", "Variables", "RECORDS")); got != "s3://<RecordsBucket>" {
-		t.Errorf("it reads the records in %s", got)
+	for variable, want := range map[string]string{"RECORDS": "s3://<RecordsBucket>", "STACK_NAME": "ami-janitor"} {
+		if got := filled(at(function, "Environment", "Variables", variable)); got != want {
+			t.Errorf("%s is %s, not %s", variable, got, want)
+		}
 	}
 }
