@@ -118,9 +118,9 @@ func draw(t *testing.T, account http.Handler, bucket, key string) runtimeapi.Res
 	for name, value := range at(load(t).reporter().properties, "Environment", "Variables").(object) {
 		variables = append(variables, name+"="+strings.ReplaceAll(filled(value), "<RecordsBucket>", recordsName))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
-	result, err := runtimeapi.Invoke(ctx, runtimeapi.Invocation{Bootstrap: bootstrap, Environment: variables, Event: event, Deadline: time.Now().Add(time.Minute)})
+	result, err := runtimeapi.Invoke(ctx, runtimeapi.Invocation{Bootstrap: bootstrap, Environment: variables, Event: event, Deadline: time.Now().Add(5 * time.Minute)})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, result.Log)
 	}
