@@ -82,7 +82,9 @@ func (j *Journal) Runs(ctx context.Context) ([]string, error) {
 		if err := checkRun(run); err != nil || document == "" {
 			return nil, j.foreign(key)
 		}
-		runs = append(runs, run)
+		if "/"+document != pageName { // A page may outlive its record.
+			runs = append(runs, run)
+		}
 	}
 	slices.Sort(runs)
 	runs = slices.Compact(runs)

@@ -36,8 +36,11 @@ func TestPages(t *testing.T) {
 			t.Error("a page is saved for what is no run")
 		}
 		must(t, j.Remove(t.Context(), "runs/else.json"))
-		_, err = j.Runs(t.Context()) // Pages do not stop a run.
+		_, err = j.SavePage(t.Context(), "20261124T020000Z-0a1b2c", []byte("<p>a night without a record</p>"))
 		must(t, err)
+		runs, err := j.Runs(t.Context()) // Pages do not stop a run, and make none.
+		must(t, err)
+		equal(t, "runs with a record or a plan", runs, []string{third, second, first})
 	})
 }
 
