@@ -520,8 +520,8 @@ func TestNights(t *testing.T) {
 	if rows[1][1] != figure(2*removed.Images) || dollars(t, rows[1][2]) != 2*removed.MonthlyUpTo || rows[1][3] != figure(due.Images) {
 		t.Errorf("%q", rows[1])
 	}
-	if rows[2][4] != "not recorded" || rows[2][7] == "0" {
-		t.Errorf("%q", rows[2])
+	if rows[2][3] != "not known" || rows[2][4] != "not known" || rows[2][5] != "not known" || rows[2][7] == "0" {
+		t.Errorf("where images stand is not known of a failed night: %q", rows[2])
 	}
 	if rows[1][6] != "0" || rows[3][6] != "0" {
 		t.Errorf("images are new that were there before: %q", rows)

@@ -94,7 +94,7 @@ func groupings(run record.Run) []grouping {
 		newGrouping(run, "region", func(g record.Region, _ record.Image) string { return g.Region }),
 	}
 	return slices.DeleteFunc(groupings, func(g grouping) bool {
-		return len(g.Groups) < 2 && (len(g.Groups) == 0 || g.Title == "region" || g.Groups[0].Name == "not known")
+		return len(g.Groups) < 2 && (len(g.Groups) == 0 || g.Title == "region" || g.Groups[0].Name == notKnown)
 	})
 }
 
@@ -109,7 +109,7 @@ func newGrouping(run record.Run, title string, of func(record.Region, record.Ima
 	top := names[:min(mostGroups, len(names))]
 	var sums []groupSum
 	for _, n := range top {
-		sums = append(sums, newGroupSum(run, cmp.Or(name(n), "not known"), func(g record.Region, i record.Image) bool { return of(g, i) == n }))
+		sums = append(sums, newGroupSum(run, cmp.Or(name(n), notKnown), func(g record.Region, i record.Image) bool { return of(g, i) == n }))
 	}
 	if others := len(names) - len(top); others > 0 {
 		sums = append(sums, newGroupSum(run, digest.Count(others, "other"), func(g record.Region, i record.Image) bool { return !slices.Contains(top, of(g, i)) }))

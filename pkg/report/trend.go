@@ -25,6 +25,7 @@ type night struct {
 // standing is where the images of a policy stand at the end of a day.
 type standing struct {
 	due, announced, kept amount
+	isComplete           bool // No region failed.
 }
 
 func (n *night) add(of policy, run record.Run, created int) {
@@ -42,8 +43,9 @@ func (n *night) add(of policy, run record.Run, created int) {
 	n.unproven += run.Totals.Unproven
 	n.hasRun = true
 	// Else a night without answers would look like one without images.
-	isKnown := isSized(run) && run.FailedRegions() == 0
-	n.standing[of] = standing{amount{sums.Due, isKnown}, amount{sums.Announced, isKnown}, amount{sums.Kept, isKnown}}
+	isComplete := run.FailedRegions() == 0
+	isKnown := isSized(run) && isComplete
+	n.standing[of] = standing{amount{sums.Due, isKnown}, amount{sums.Announced, isKnown}, amount{sums.Kept, isKnown}, isComplete}
 }
 
 func plus(a, b record.Amount) record.Amount {
@@ -113,10 +115,16 @@ func (r *Report) trend() *trendPage {
 
 func (n *night) row() nightRow {
 	dueNow := n.stands(due)
-	return nightRow{
+	row := nightRow{
 		n.day, number(n.removed.Images), digest.Money(n.removed.MonthlyUpTo), number(dueNow.Images), dueNow.dollars(),
 		number(n.stands(keptOf).Images), number(n.created), number(n.failed), number(n.unproven),
 	}
+	for _, s := range n.standing {
+		if !s.isComplete {
+			row.Due, row.DueDollars, row.Kept = notKnown, notKnown, notKnown
+		}
+	}
+	return row
 }
 
 // calendar are all days from the first run to the last, also those without one.

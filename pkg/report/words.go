@@ -15,6 +15,9 @@ import (
 // notRecorded stands where an earlier version has recorded nothing.
 const notRecorded = "not recorded"
 
+// notKnown stands where AWS gave no answer, or an image has no such tag.
+const notKnown = "not known"
+
 // The most bytes that the page shows of a name, and of any other text that others wrote.
 const (
 	longestName = 256
