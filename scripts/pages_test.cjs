@@ -9,6 +9,7 @@ const { chromium } = require("playwright-core");
 const axe = require("axe-core");
 
 const [executablePath, pages, screenshots] = process.argv.slice(2);
+const timeout = 300_000; // Milliseconds; on a busy machine the usual 30 seconds are too short.
 const faults = [];
 const check = (isRight, what) => isRight || faults.push(what);
 
@@ -22,6 +23,7 @@ const looks = {
 // open opens a page in a new context, and notes whatever it says, asks for or runs into.
 async function open(browser, name, look) {
   const context = await browser.newContext(looks[look]);
+  context.setDefaultTimeout(timeout);
   const page = await context.newPage();
   const where = `${name}, ${look}`;
   const url = pathToFileURL(path.resolve(pages, `${name}.html`)).href;
@@ -149,16 +151,20 @@ async function checkPage(browser, name) {
 }
 
 async function main() {
+  if (!executablePath) throw new Error("no browser: install Debian's package chromium, or Google Chrome");
   fs.mkdirSync(screenshots, { recursive: true });
   // Its sandbox needs rights that containers lack; the pages are ours.
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  const browser = await chromium.launch({ executablePath, timeout, args: ["--no-sandbox"] });
   const names = fs.readdirSync(pages).filter((file) => file.endsWith(".html")).map((file) => path.basename(file, ".html"));
   check(names.length >= 7, `only ${names.length} pages`);
-  for (const name of names) await checkPage(browser, name);
+  for (const name of names) await checkPage(browser, name).catch((error) => faults.push(`${name}: ${error}`));
   console.log(`pages: ${names.length} pages in Chromium ${browser.version()}, ${faults.length} faults`);
   await browser.close();
-  for (const fault of faults) console.error(`pages: ${fault}`);
-  process.exit(faults.length === 0 ? 0 : 1);
 }
 
-main();
+main()
+  .catch((error) => faults.push(error.message))
+  .then(() => {
+    for (const fault of faults) console.error(`pages: ${fault}`);
+    process.exit(faults.length === 0 ? 0 : 1);
+  });
