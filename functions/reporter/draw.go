@@ -131,7 +131,7 @@ func (f *function) index(ctx context.Context, recorded []journal.Recorded) ([]by
 	var notices []string
 	chosen, left := recent(recorded)
 	if left > 0 {
-		notices = append(notices, "The trend leaves out older records of the last 30 days, because there are too many: "+strconv.Itoa(left)+".")
+		notices = append(notices, "The trend leaves out the oldest records of the last 30 days, because all are too many, or too large: "+strconv.Itoa(left)+".")
 	}
 	for _, r := range chosen {
 		run, err := f.read(ctx, r)

@@ -65,7 +65,7 @@ func TestIndexOfManyRuns(t *testing.T) {
 		runs = append(runs, report.Listed{Run: run, Record: runsDirectory + run + "/record.json", Page: "runs/" + run + "/report.html"})
 	}
 	text := index(t, &report.Report{}, runs)
-	if n := strings.Count(text, ">Report</a>"); n != 1000 || !strings.Contains(text, "986 earlier") || !strings.Contains(text, "And 200 before.") || len(text) > 600_000 {
+	if n := strings.Count(text, ">Report</a>"); n != 1000 || !strings.Contains(text, "986 earlier runs") || !strings.Contains(text, "And 200 earlier runs.") || len(text) > 600_000 {
 		t.Errorf("%d links, %d bytes", n, len(text))
 	}
 }

@@ -256,6 +256,9 @@ func checkElements(t *testing.T, text string, links ...string) {
 		if n.Data == "svg" && (attribute(n, "role") != "img" || n.FirstChild == nil || n.FirstChild.Data != "title" || words(n.FirstChild) == "") {
 			t.Error("a picture says nothing to those who do not see it")
 		}
+		if n.Data == "div" && attribute(n, "class") == "wide" && (attribute(n, "tabindex") != "0" || attribute(n, "aria-label") == "") {
+			t.Error("who has no mouse cannot scroll a table")
+		}
 		if n.Data == "th" && attribute(n, "scope") == "" {
 			t.Errorf("the header %q has no scope", words(n))
 		}
@@ -557,7 +560,7 @@ func large(images int) record.Run {
 // A page of many images and nights stays small enough for a browser.
 func TestLargePage(t *testing.T) {
 	text := page(t, large(10_000))
-	if len(text) > 1_500_000 || !strings.Contains(text, "more: the CSV has all") {
+	if len(text) > 1_500_000 || !strings.Contains(text, "more: <code>ami-janitor report</code> writes all rows") {
 		t.Errorf("%d bytes", len(text))
 	}
 }
