@@ -57,6 +57,21 @@ func PageLink(record, region string) string {
 // the name of the document.
 var recordInBucket = regexp.MustCompile(`^s3://([a-z0-9.-]+)/((?:[0-9A-Za-z!_.*'()-]+/)+)record\.json$`)
 
+// ResourceLink is where the AWS console shows an image or a snapshot of a region; empty if there is
+// no such place.
+func ResourceLink(region, id string) string {
+	switch {
+	case !isResource.MatchString(id):
+		return ""
+	case strings.HasPrefix(id, "ami-"):
+		return consoleLink(region, "ec2", "#ImageDetails:imageId="+id)
+	default:
+		return consoleLink(region, "ec2", "#SnapshotDetails:snapshotId="+id)
+	}
+}
+
+var isResource = regexp.MustCompile(`^(ami|snap)-[0-9a-z]{1,64}$`)
+
 // consoleLink is the address of a page of the AWS console; empty if that is not known.
 func consoleLink(region, service, page string) string {
 	console := consoleOf(region)

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -226,6 +227,32 @@ func TestEveryPageIsOfOneFile(t *testing.T) {
 	}
 }
 
+// toResource matches the links to the AWS console.
+var toResource = regexp.MustCompile(`^https://console\.aws\.amazon\.com/ec2/home\?region=[a-z0-9-]+#(ImageDetails:imageId=ami|SnapshotDetails:snapshotId=snap)-[0-9a-z]+$`)
+
+// An id leads to the AWS console, unless the image or the snapshot is gone, or it is no id.
+func TestLinksToTheConsole(t *testing.T) {
+	const hostile, console = `ami-1"><b>`, "https://console.aws.amazon.com/ec2/home?region=eu-west-1#"
+	run := situations(t)["ordinary"]
+	run.Regions[0].Images[7].ImageID = hostile
+	all, linked := elements(t, page(t, run)), map[string]string{}
+	for _, a := range named(all, "a") {
+		linked[words(a)] = attribute(a, "href")
+	}
+	for id, want := range map[string]string{
+		"ami-00000001example":  "", // Removed.
+		"ami-00000005example":  console + "ImageDetails:imageId=ami-00000005example",
+		"ami-00000100example":  console + "ImageDetails:imageId=ami-00000100example",
+		hostile:                "",
+		"snap-00000001example": "", // Deleted.
+		"snap-00000004example": console + "SnapshotDetails:snapshotId=snap-00000004example",
+	} {
+		if linked[id] != want || !strings.Contains(words(named(all, "main")[0]), id) {
+			t.Errorf("%s leads to %q, and not to %q", id, linked[id], want)
+		}
+	}
+}
+
 // checkElements takes the links that lead out of the page.
 func checkElements(t *testing.T, text string, links ...string) {
 	t.Helper()
@@ -247,6 +274,7 @@ func checkElements(t *testing.T, text string, links ...string) {
 	for _, n := range all {
 		for _, a := range n.Attr {
 			switch {
+			case a.Key == "href" && toResource.MatchString(a.Val) && attribute(n, "rel") == "noopener" && strings.HasSuffix(a.Val, "="+words(n)):
 			case a.Key == "href" && !ids[strings.TrimPrefix(a.Val, "#")] && !slices.Contains(links, a.Val):
 				t.Errorf("a link to %q", a.Val)
 			case slices.Contains(strings.Fields("src srcset action formaction data poster background ping style xlink:href"), a.Key), strings.HasPrefix(a.Key, "on"):

@@ -26,7 +26,8 @@ type goingRow struct {
 	RawDollars                                    float64
 	RawIdle                                       int
 	Why                                           string
-	Evidence                                      []string
+	Evidence                                      []line
+	Console                                       string // Empty if the image is gone.
 	Undo                                          string
 }
 
@@ -64,9 +65,12 @@ func newRow(run record.Run, g record.Region, i record.Image, size amount) goingR
 	row := goingRow{
 		State: state(g, i), ID: text(i.ImageID), Name: name(i.Name), Owner: name(i.Owner), Family: name(i.Family), Region: text(g.Region),
 		GiB: size.gib(), Dollars: size.dollars(), RawGiB: size.GiB, RawDollars: size.MonthlyUpTo,
-		LastUse: on, Idle: notRecorded, RawIdle: idle, Why: text(i.MainReason().Detail), Evidence: evidence(i),
+		LastUse: on, Idle: notRecorded, RawIdle: idle, Why: text(i.MainReason().Detail), Evidence: evidence(g.Region, i),
 	}
 	row.Class = classes[row.State]
+	if !i.Removed() {
+		row.Console = digest.ResourceLink(g.Region, i.ImageID)
+	}
 	if isKnown {
 		row.Idle = number(idle)
 	}

@@ -101,58 +101,62 @@ func lastUse(run record.Run, i record.Image) (on string, days int, isKnown bool)
 	return record.Date(at), i.IdleDays, true
 }
 
-// evidence says all that there is about an image, a sentence each.
-func evidence(i record.Image) []string {
-	var lines []string
+// line is a sentence of evidence. One about a snapshot begins with its id, and with a link if the
+// snapshot still exists.
+type line struct{ ID, Console, Says string }
+
+// evidence says all that there is about an image of a region, a sentence each.
+func evidence(region string, i record.Image) []line {
+	var lines []line
+	add := func(says string) { lines = append(lines, line{Says: says}) }
 	for _, reason := range i.Reasons {
-		lines = append(lines, text(string(reason.Code)+": "+reason.Detail))
+		add(text(string(reason.Code) + ": " + reason.Detail))
 	}
 	if i.DueOn != "" {
-		lines = append(lines, "Due on "+text(i.DueOn)+".")
+		add("Due on " + text(i.DueOn) + ".")
 	}
 	details := map[string]record.PlannedSnapshot{}
 	for _, s := range i.Snapshots {
 		details[s.SnapshotID] = s
 		if i.Outcome == nil {
-			lines = append(lines, snapshot(s, string(s.Verdict), s.Detail))
+			lines = append(lines, snapshot(region, s, string(s.Verdict), s.Detail))
 		}
 	}
 	if i.Outcome == nil {
 		return lines
 	}
 	if i.Outcome.Error != "" {
-		lines = append(lines, text(i.Outcome.Error))
+		add(text(i.Outcome.Error))
 	}
 	for _, s := range i.Outcome.Snapshots {
 		planned := details[s.SnapshotID]
 		planned.SnapshotID = s.SnapshotID
-		lines = append(lines, snapshot(planned, string(s.Status), s.Detail))
+		lines = append(lines, snapshot(region, planned, string(s.Status), s.Detail))
 	}
 	if i.S3Location != "" {
-		lines = append(lines, "Its bundle stays behind in S3: "+text(i.S3Location))
+		add("Its bundle stays behind in S3: " + text(i.S3Location))
 	}
-	return append(lines, wayBack(*i.Outcome)...)
+	switch o := i.Outcome; {
+	case !o.RestorableUntil.IsZero():
+		add("Restorable until " + moment(o.RestorableUntil) + ".")
+	case o.NotRestorable != "":
+		add("It cannot be restored: " + text(o.NotRestorable) + ".")
+	}
+	return lines
 }
 
-func snapshot(s record.PlannedSnapshot, what, detail string) string {
-	words := s.SnapshotID
+func snapshot(region string, s record.PlannedSnapshot, what, detail string) line {
+	words := ""
 	if s.SizeGiB > 0 {
-		words += ", " + digest.Thousands(s.SizeGiB) + " GiB"
+		words = ", " + digest.Thousands(s.SizeGiB) + " GiB"
 	}
 	words += ": " + what
 	if detail != "" {
 		words += " (" + detail + ")"
 	}
-	return text(words)
-}
-
-func wayBack(o ami.Outcome) []string {
-	switch {
-	case !o.RestorableUntil.IsZero():
-		return []string{"Restorable until " + moment(o.RestorableUntil) + "."}
-	case o.NotRestorable != "":
-		return []string{"It cannot be restored: " + text(o.NotRestorable) + "."}
-	default:
-		return nil
+	l := line{ID: text(s.SnapshotID), Says: text(words)}
+	if what != string(ami.SnapshotDeleted) {
+		l.Console = digest.ResourceLink(region, s.SnapshotID)
 	}
+	return l
 }
