@@ -10,24 +10,14 @@ import (
 	"io"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
-)
-
-// Retries of S3, as in pkg/wire: a throttled or failed request is tried this often, with pauses
-// that grow up to maxBackoff.
-const (
-	maxAttempts = 8
-	maxBackoff  = 20 * time.Second
 )
 
 // bucket is a store in S3 (or a compatible server), with ETags as versions. The role needs
@@ -39,17 +29,7 @@ type bucket struct {
 }
 
 func openBucket(config aws.Config, name, prefix string) *bucket {
-	client := s3.NewFromConfig(config, func(o *s3.Options) {
-		// Servers other than AWS's have no host name for each bucket.
-		o.UsePathStyle = o.BaseEndpoint != nil
-		o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
-			o.MaxAttempts = maxAttempts
-			o.MaxBackoff = maxBackoff
-			o.RateLimiter = ratelimit.None
-		})
-		o.APIOptions = append(o.APIOptions, refusePartialAnswers)
-	})
-	return &bucket{client, name, prefix}
+	return &bucket{wire.S3(config, config.Region, refusePartialAnswers), name, prefix}
 }
 
 func (b *bucket) where(key string) string { return scheme + b.name + "/" + b.prefix + key }
@@ -232,8 +212,7 @@ func missingFrom(action string, response *smithyhttp.Response, body []byte) stri
 			return fmt.Sprintf("its HTTP status is %d", response.StatusCode)
 		}
 	case "ListObjectsV2":
-		if !bytes.Contains(body, []byte("<ListBucketResult")) || !bytes.Contains(body, []byte("<IsTruncated")) ||
-			!bytes.HasSuffix(bytes.TrimSpace(body), []byte("</ListBucketResult>")) {
+		if !wire.IsWholeListing(body) {
 			return fmt.Sprintf("it begins with %q", body[:min(len(body), 40)])
 		}
 	}

@@ -160,13 +160,24 @@ func bucketRegion(err error) string {
 }
 
 func s3Client(config aws.Config, region string) *s3.Client {
+	return S3(config, region, refusePartialObjects)
+}
+
+// S3 returns a client for one region that retries often, and checks each answer.
+func S3(config aws.Config, region string, check func(*middleware.Stack) error) *s3.Client {
 	return s3.NewFromConfig(config, func(o *s3.Options) {
 		o.Region, o.Retryer = region, newRetryer()
 		// Servers other than AWS's have no host name for each bucket.
 		o.UsePathStyle = o.BaseEndpoint != nil
 		o.DisableLogOutputChecksumValidationSkipped = true // Not every writer gives one.
-		o.APIOptions = append(o.APIOptions, refusePartialObjects)
+		o.APIOptions = append(o.APIOptions, check)
 	})
+}
+
+// IsWholeListing reports whether S3 has answered ListObjectsV2 in full.
+func IsWholeListing(body []byte) bool {
+	return bytes.Contains(body, []byte("<ListBucketResult")) && bytes.Contains(body, []byte("<IsTruncated")) &&
+		bytes.HasSuffix(bytes.TrimSpace(body), []byte("</ListBucketResult>"))
 }
 
 // refusePartialObjects checks every successful answer of S3, because the SDK takes a web page for
@@ -189,9 +200,7 @@ func refusePartialObjects(stack *middleware.Stack) error {
 			var body []byte
 			body, err = io.ReadAll(response.Body)
 			response.Body = io.NopCloser(bytes.NewReader(body))
-			isWhole := bytes.Contains(body, []byte("<ListBucketResult")) && bytes.Contains(body, []byte("<IsTruncated")) &&
-				bytes.HasSuffix(bytes.TrimSpace(body), []byte("</ListBucketResult>"))
-			if err == nil && !isWhole {
+			if err == nil && !IsWholeListing(body) {
 				err = partialAnswerError{action, string(body[:min(len(body), 40)])}
 			}
 		default:
