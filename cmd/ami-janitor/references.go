@@ -260,7 +260,8 @@ func writeList(ctx context.Context, s settings, to config.Location, found refere
 	bucket, key, isObject := to.Object()
 	name, region, isParameter := to.Parameter()
 	if !isObject && !isParameter {
-		return replaceFile(string(to), []byte(found.KeepList()), 0o644) // Others may read it, as they may the sources.
+		// Others may read it, as they may the sources.
+		return replaceFile(string(to), []byte(found.KeepList()), 0o644)
 	}
 	account, err := s.awsConfig(ctx)
 	switch {

@@ -44,7 +44,8 @@ type Found struct {
 // Add adds what the content of a file says. What is compressed or encrypted says nothing.
 func (f *Found) Add(file string, content []byte) {
 	if bytes.HasPrefix(content, []byte("\xff\xfe")) || bytes.HasPrefix(content, []byte("\xfe\xff")) {
-		content = bytes.ReplaceAll(content, []byte{0}, nil) // UTF-16 has one beside each ASCII character.
+		// UTF-16 has a zero beside each ASCII character.
+		content = bytes.ReplaceAll(content, []byte{0}, nil)
 	}
 	found := map[Reference]bool{}
 	add := func(entry string, line int) {
