@@ -2,6 +2,7 @@
 package docs_test
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -80,13 +81,31 @@ func TestEveryVariableIsListed(t *testing.T) {
 	compare(t, path, "| `%s` | %s |", listed(t, path, "^\\| `([A-Z0-9_]+)` \\| (.*) \\|$"), want)
 }
 
+// A row of the sources says what one finds, and which actions it needs. One without a service is of
+// the service before it.
 func TestEverySourceIsListed(t *testing.T) {
 	const path = "docs/evidence.md"
-	text := read(t, path)
-	for _, source := range usage.Sources() {
-		if !strings.Contains(text, "\n| `"+source+"` |") {
-			t.Errorf("%s does not list %s among the sources", path, source)
+	listed := map[string]usage.Source{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `([a-z0-9-]+)` \\| (.*) \\| .* \\| (.*) \\|$").FindAllStringSubmatch(read(t, path), -1) {
+		source, service := usage.Source{Name: row[1], Sees: row[2]}, ""
+		for _, action := range regexp.MustCompile("`(?:([a-z0-9]+):)?([A-Za-z]+)`").FindAllStringSubmatch(row[3], -1) {
+			service = cmp.Or(action[1], service)
+			source.Permissions = append(source.Permissions, service+":"+action[2])
 		}
+		listed[row[1]] = source
+	}
+	for _, source := range usage.Table() {
+		is := listed[source.Name]
+		if is.Sees != source.Sees {
+			t.Errorf("%s says that %s finds %q, want %q", path, source.Name, is.Sees, source.Sees)
+		}
+		if !slices.Equal(is.Permissions, source.Permissions) {
+			t.Errorf("%s says that %s needs %q, want %q", path, source.Name, is.Permissions, source.Permissions)
+		}
+		delete(listed, source.Name)
+	}
+	for name := range listed {
+		t.Errorf("%s lists %s, which is no source", path, name)
 	}
 }
 

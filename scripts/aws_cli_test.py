@@ -64,8 +64,9 @@ class CLI(unittest.TestCase):
 
     def aws(self, service, command, *arguments):
         """Runs a command of the CLI, and returns what it prints."""
+        endpoint = ("--endpoint-url", self.endpoint) if service == "rds" else ()  # Its commands ignore the variable.
         run = subprocess.run(
-            [AWS, service, command, *arguments, "--output", "json"],
+            [AWS, service, command, *arguments, *endpoint, "--output", "json"],
             env=self.environment, capture_output=True, text=True, timeout=60, check=False,
         )
         if run.returncode:
@@ -125,6 +126,9 @@ class Reading(CLI):
             ("ec2", "describe-spot-instance-requests"),
             ("ec2", "describe-fast-launch-images"),
             ("ec2", "describe-fast-snapshot-restores"),
+            ("ec2", "describe-export-image-tasks"),
+            ("ec2", "describe-store-image-tasks"),
+            ("ec2", "describe-replace-root-volume-tasks"),
             ("autoscaling", "describe-auto-scaling-groups"),
             ("autoscaling", "describe-launch-configurations"),
             ("ssm", "describe-parameters"),
@@ -425,9 +429,18 @@ class Exporting(CLI):
         "describe-spot-instance-requests": "ec2 describe-spot-instance-requests",
         "describe-fast-launch-images": "ec2 describe-fast-launch-images",
         "describe-fast-snapshot-restores": "ec2 describe-fast-snapshot-restores",
+        "describe-export-image-tasks": "ec2 describe-export-image-tasks",
+        "describe-store-image-tasks": "ec2 describe-store-image-tasks",
+        "describe-replace-root-volume-tasks": "ec2 describe-replace-root-volume-tasks",
         "describe-image-usage-reports": "ec2 describe-image-usage-reports",
         "describe-image-usage-report-entries": "ec2 describe-image-usage-report-entries",
         "describe-parameters": "ssm describe-parameters",
+        "cloudformation-describe-stacks": "cloudformation describe-stacks",
+        "batch-describe-compute-environments": "batch describe-compute-environments",
+        "pcs-list-clusters": "pcs list-clusters",
+        "rds-describe-db-engine-versions": "rds describe-db-engine-versions --include-all --filters Name=engine,Values=custom-oracle-ee",
+        "emr-list-clusters": "emr list-clusters --active",
+        "sagemaker-list-clusters": "sagemaker list-clusters",
         "list-images-in-recycle-bin": "ec2 list-images-in-recycle-bin",
         "list-snapshots-in-recycle-bin": "ec2 list-snapshots-in-recycle-bin",
     }
@@ -455,6 +468,22 @@ class Exporting(CLI):
         versions = [v for t in templates for v in self.all_of(
             "describe-launch-template-versions", "--include-managed-resources", "--launch-template-id", t["LaunchTemplateId"])]
         self.assertSame(self.exported("describe-launch-template-versions"), {"LaunchTemplateVersions": versions})
+
+        for cluster in self.exported("emr-describe-cluster"):
+            self.assertSame({**cluster["Cluster"], "BootstrapActions": []}, self.aws("emr", "describe-cluster", "--cluster-id", cluster["Cluster"]["Id"])["Cluster"])
+        used.update({"ListBootstrapActions", "ListInstanceFleets", "ListInstanceGroups"})  # The CLI's describe-cluster has called them.
+        used.add("DescribeDBEngineVersions")  # Its command does not spell it so.
+        for cluster in self.exported("sagemaker-describe-cluster"):
+            self.assertSame(cluster, self.aws("sagemaker", "describe-cluster", "--cluster-name", cluster["ClusterName"]))
+        for answer in self.exported("pcs-get-compute-node-group"):
+            asked = ("--cluster-identifier", answer["computeNodeGroup"]["clusterId"])
+            (listed,) = self.aws("pcs", "list-compute-node-groups", *asked)["computeNodeGroups"]
+            self.assertSame(answer, self.aws("pcs", "get-compute-node-group", *asked, "--compute-node-group-identifier", listed["id"]))
+
+        groups = [g["AutoScalingGroupName"] for g in self.exported("describe-auto-scaling-groups")["AutoScalingGroups"] if g["DesiredCapacity"]]
+        refreshes = [r for group in groups for r in self.all_of("describe-instance-refreshes", "--auto-scaling-group-name", group, service="autoscaling")]
+        self.assertTrue(refreshes)
+        self.assertSame(self.exported("describe-instance-refreshes"), {"InstanceRefreshes": refreshes})
 
         permissions = self.exported("describe-launch-permissions")
         self.assertEqual(set(permissions), {image["ImageId"] for image in self.images()})
@@ -493,7 +522,7 @@ def normal(value, key=""):
         return {name: normal(inner, name) for name, inner in value.items()}
     if isinstance(value, list):
         return sorted((normal(item, key) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
-    if key == "LastModifiedDate" and not isinstance(value, str):
+    if key in ("CreationDateTime", "CreationTime", "LastModifiedDate", "ReadyDateTime") and not isinstance(value, str):
         return datetime.datetime.fromtimestamp(value, datetime.timezone.utc).isoformat()
     if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)", value):
         return datetime.datetime.fromisoformat(value.replace("Z", "+00:00")).astimezone(datetime.timezone.utc).isoformat()

@@ -37,6 +37,9 @@ func reads(t *testing.T) []string {
 
 // operation is the operation of the API to which IAM's action belongs.
 func operation(action string) string {
+	if action == "cloudformation:ListStacks" {
+		action = "cloudformation:DescribeStacks" // Of all stacks, which nobody sees without both.
+	}
 	for operation, permission := range namedOtherwise {
 		if permission == action {
 			action = operation

@@ -330,6 +330,14 @@ func (w *witness) requests(q emulator.Request) []request {
 	switch action {
 	case "s3:DeleteObject", "s3:GetObject", "s3:ListObjectsV2", "s3:PutObject":
 		return onRecords(q)
+	case "cloudformation:DescribeStacks": // Of all stacks (Service Authorization Reference).
+		return []request{{action, "*", nil}, {"cloudformation:ListStacks", "*", nil}}
+	case "pcs:GetComputeNodeGroup", "pcs:ListComputeNodeGroups":
+		return []request{{action, "arn:aws:pcs:" + q.Region + ":" + account + ":cluster/" + q.Form.Get("clusterIdentifier"), nil}}
+	case "elasticmapreduce:DescribeCluster", "elasticmapreduce:ListInstanceFleets", "elasticmapreduce:ListInstanceGroups":
+		return []request{{action, "arn:aws:elasticmapreduce:" + q.Region + ":" + account + ":cluster/" + q.Form.Get("ClusterId"), nil}}
+	case "sagemaker:DescribeCluster":
+		return []request{{action, "arn:aws:sagemaker:" + q.Region + ":" + account + ":cluster/" + q.Form.Get("ClusterName"), nil}}
 	case "rbin:GetRule":
 		return []request{{action, "arn:aws:rbin:" + q.Region + ":" + account + ":rule/" + q.Form.Get("Identifier"), nil}}
 	case "ec2:DescribeSnapshotAttribute":

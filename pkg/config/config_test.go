@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
 // settings are values of the configuration by variable.
@@ -83,8 +84,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-const allSources = "references,instances,launch-templates,launch-configurations,auto-scaling-groups,spot-fleets,spot-requests,ssm-text,s3-text," +
-	"fast-launch,fast-snapshot-restore"
+var allSources = strings.Join(usage.Sources(), ",")
 
 // Every setting that judges reaches the policy, and the policy alone knows the rest.
 func TestThePolicyOfAConfiguration(t *testing.T) {

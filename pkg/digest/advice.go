@@ -70,6 +70,30 @@ func isDenied(fault string) bool {
 	return slices.ContainsFunc(deniedSigns, func(sign string) bool { return strings.Contains(lower, sign) })
 }
 
+// services are the sources that ask other services than EC2, which an account may never use.
+var services = []string{"cloudformation", "batch", "pcs", "rds-custom", "emr", "hyperpod"}
+
+// deniedServices are the remedies for a service that may not be asked.
+func deniedServices() []remedy {
+	var found []remedy
+	for _, source := range services {
+		allow := "Allow {permission} to {role}."
+		if source == "cloudformation" { // IAM may name either of the two.
+			allow = "Allow cloudformation:DescribeStacks to {role}, and cloudformation:ListStacks, which it needs to see all stacks."
+		}
+		r := remedy{
+			advice: allow + " Or, if this service launches no AMIs of yours, take " + source + " out of {USAGE_SOURCES}: " +
+				"then what only it names is not kept.",
+			short: "{permission} denied",
+		}
+		for _, sign := range deniedSigns {
+			r.signs = append(r.signs, source+": …"+sign)
+		}
+		found = append(found, r)
+	}
+	return found
+}
+
 // policyDenies is advice on images for which a policy denies what is allowed for others.
 func policyDenies(permission string) string {
 	return "A policy denies " + permission + " for these AMIs: a service control policy, a permissions boundary, or another explicit deny. " +
@@ -81,7 +105,7 @@ const soAgain = "If it is so again, "
 
 // remedies are tried in order. A command stands on a line of its own. Signs are in lower case;
 // errors of AWS carry their code.
-var remedies = []remedy{
+var remedies = append(deniedServices(), []remedy{
 	{
 		[]string{"no aws credentials: "}, // See wire.Explain.
 		"Log in (aws sso login), or name a profile (--profile, AWS_PROFILE) or keys (AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY). " +
@@ -275,7 +299,7 @@ var remedies = []remedy{
 		"If the images of this region are gone for good, delete their snapshots, or take the region out with {EXCEPT_REGIONS}.",
 		"Images not listed",
 	},
-}
+}...)
 
 // deniedPermission names the action that an error says is not allowed; empty if it names none.
 func deniedPermission(fault string) string {

@@ -21,7 +21,7 @@ const (
 // needs them, and how to get one back. It lists as many images as fit on a screen. Full has what is
 // left out.
 func (r run) mail() []Section {
-	room := room{rows: 20, problems: 45, inShort: 36, besides: 20}
+	room := room{rows: 20, problems: 45, inShort: 56, besides: 20}
 	sections := r.mailOf(room)
 	over := linesOf(sections) - onScreen
 	if over <= 0 {
@@ -44,7 +44,7 @@ type room struct {
 }
 
 // roomInLongest is for a night on which everything goes wrong.
-var roomInLongest = room{rows: 1, inShort: 30, besides: 2}
+var roomInLongest = room{rows: 1, inShort: 56, besides: 2}
 
 func linesOf(sections []Section) int { return strings.Count(text(sections, mailWidth), "\n") }
 

@@ -8,6 +8,7 @@ import (
 // autoScalingActions are the emulated actions of Amazon EC2 Auto Scaling.
 var autoScalingActions = map[string]action{
 	"DescribeAutoScalingGroups":    {describeAutoScalingGroups, []string{"AutoScalingGroupNames", "IncludeInstances", "MaxRecords", "NextToken"}},
+	"DescribeInstanceRefreshes":    {describeInstanceRefreshes, []string{"AutoScalingGroupName", "InstanceRefreshIds", "MaxRecords", "NextToken"}},
 	"DescribeLaunchConfigurations": {describeLaunchConfigurations, []string{"LaunchConfigurationNames", "MaxRecords", "NextToken"}},
 }
 
@@ -25,6 +26,20 @@ func describeAutoScalingGroups(c *call) (object, error) {
 		}
 	}
 	return listing("AutoScalingGroups", groups, token), err
+}
+
+// describeInstanceRefreshes lists the instance refreshes of a group.
+func describeInstanceRefreshes(c *call) (object, error) {
+	group := c.text("AutoScalingGroupName")
+	if c.region.find(groupsFile, "AutoScalingGroupName", group) == nil {
+		return nil, c.invalid("AutoScalingGroup name not found - AutoScalingGroup '%s' not found", group)
+	}
+	ids := c.list("InstanceRefreshIds.member")
+	refreshes := slices.DeleteFunc(c.region.entries(refreshesFile, "AutoScalingGroupName", group), func(o object) bool {
+		return len(ids) > 0 && !slices.Contains(ids, text(o, "InstanceRefreshId"))
+	})
+	refreshes, token, err := page(c, refreshes, autoScalingPages)
+	return listing("InstanceRefreshes", refreshes, token), err
 }
 
 // describeLaunchConfigurations lists launch configurations.

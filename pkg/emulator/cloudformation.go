@@ -4,6 +4,7 @@ import "slices"
 
 // cloudFormationActions are the emulated actions of CloudFormation.
 var cloudFormationActions = map[string]action{
+	"DescribeStacks":        {describeStacks, []string{"NextToken", "StackName"}},
 	"DescribeStackResource": {describeStackResource, []string{"LogicalResourceId", "StackName"}},
 }
 
@@ -30,4 +31,18 @@ func describeStackResource(c *call) (object, error) {
 		}
 	}
 	return nil, c.invalid("Resource %s does not exist for stack %s", resource, stack)
+}
+
+// describeStacks lists stacks, or shows the one of a name or an id. How long a page is is not
+// documented.
+func describeStacks(c *call) (object, error) {
+	stacks := c.region.items(stacksFile)
+	if name := c.text("StackName"); name != "" {
+		stacks = slices.DeleteFunc(slices.Clone(stacks), func(o object) bool { return text(o, "StackName") != name && text(o, "StackId") != name })
+		if len(stacks) == 0 {
+			return nil, c.invalid("Stack with id %s does not exist", name)
+		}
+	}
+	stacks, token, err := page(c, stacks, paging{least: 1, most: 100, usual: 100})
+	return listing("Stacks", stacks, token), err
 }

@@ -93,7 +93,7 @@ func (r *region) findLacks(present, saved map[string]bool) {
 	for _, f := range formats {
 		d := r.documents[f.file]
 		isMissing := !present[f.file] || saved[f.file] && len(d.items)+len(d.fields) == 0
-		if isMissing && !slices.Contains(noEvidence, f.file) {
+		if isMissing && !slices.Contains(noEvidence, f.file) && !slices.Contains(unused, f.file) {
 			r.lacks = append(r.lacks, f.file)
 		}
 		if d.damaged > 0 {

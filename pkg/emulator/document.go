@@ -25,7 +25,8 @@ import (
 // pending has, as AvailableTime, when it is going to be in force; without one it stays pending.
 //
 // The files of other services are named after service and command. Where a command answers for one
-// thing at a time, the file is a JSON array of its answers. The references to images are derived
+// thing at a time, the file is a JSON array of its answers. The CLI shows a cluster of EMR with its
+// instance groups or fleets. The references to images are derived
 // from the other files. Their own file has those from which nothing else tells: of recipes of Image
 // Builder, and of resources that whoever exported the account was not allowed to list. A parameter
 // whose value is null is one that may not be read.
@@ -44,6 +45,10 @@ const (
 	fleetsFile            = "describe-fleets.json"
 	fastLaunchFile        = "describe-fast-launch-images.json"
 	fastRestoresFile      = "describe-fast-snapshot-restores.json"
+	refreshesFile         = "describe-instance-refreshes.json"
+	exportTasksFile       = "describe-export-image-tasks.json"
+	storeTasksFile        = "describe-store-image-tasks.json"
+	replacementsFile      = "describe-replace-root-volume-tasks.json"
 	parametersFile        = "describe-parameters.json"
 	parameterValuesFile   = "get-parameters.json"
 	lockedSnapshotsFile   = "describe-locked-snapshots.json"
@@ -54,6 +59,15 @@ const (
 	imageBinFile          = "list-images-in-recycle-bin.json"
 	snapshotBinFile       = "list-snapshots-in-recycle-bin.json"
 	rulesFile             = "list-rules.json"
+	environmentsFile      = "batch-describe-compute-environments.json"
+	pcsClustersFile       = "pcs-list-clusters.json"
+	nodeGroupsFile        = "pcs-get-compute-node-group.json"
+	engineVersionsFile    = "rds-describe-db-engine-versions.json"
+	emrClustersFile       = "emr-list-clusters.json"
+	emrClusterFile        = "emr-describe-cluster.json"
+	hyperPodClustersFile  = "sagemaker-list-clusters.json"
+	hyperPodClusterFile   = "sagemaker-describe-cluster.json"
+	stacksFile            = "cloudformation-describe-stacks.json"
 	stackResourcesFile    = "cloudformation-describe-stack-resource.json"
 	functionsFile         = "lambda-get-function-configuration.json"
 	referencesFile        = "describe-image-references.json"
@@ -86,6 +100,10 @@ var formats = []format{
 	{file: fleetsFile, list: "Fleets", fields: fleetFields},
 	{file: fastLaunchFile, list: "FastLaunchImages", fields: fastLaunchFields},
 	{file: fastRestoresFile, list: "FastSnapshotRestores", fields: fastRestoreFields, ids: []string{"SnapshotId"}},
+	{file: refreshesFile, list: "InstanceRefreshes", fields: refreshFields},
+	{file: exportTasksFile, list: "ExportImageTasks", fields: exportTaskFields},
+	{file: storeTasksFile, list: "StoreImageTaskResults", fields: storeTaskFields},
+	{file: replacementsFile, list: "ReplaceRootVolumeTasks", fields: replacementFields, ids: []string{"SnapshotId"}},
 	{file: parametersFile, list: "Parameters", fields: parameterFields},
 	{file: parameterValuesFile, list: "Parameters", fields: parameterFields},
 	{file: lockedSnapshotsFile, list: "Snapshots", fields: lockFields, ids: []string{"SnapshotId"}},
@@ -96,14 +114,30 @@ var formats = []format{
 	{file: imageBinFile, list: "Images", fields: imageBinFields},
 	{file: snapshotBinFile, list: "Snapshots", fields: snapshotBinFields},
 	{file: rulesFile, list: "Rules", fields: ruleFields},
+	{file: environmentsFile, list: "computeEnvironments", fields: environmentFields},
+	{file: pcsClustersFile, list: "clusters", fields: all(aString, "arn", "id", "name", "status")},
+	{file: nodeGroupsFile, array: true, fields: nodeGroupFields},
+	{file: engineVersionsFile, list: "DBEngineVersions", fields: engineVersionFields},
+	{file: emrClustersFile, list: "Clusters", fields: emrClusterFields},
+	{file: emrClusterFile, array: true, fields: emrClusterDetails},
+	{file: hyperPodClustersFile, list: "ClusterSummaries", fields: all(aString, "ClusterArn", "ClusterName", "ClusterStatus")},
+	{file: hyperPodClusterFile, array: true, fields: hyperPodFields},
+	{file: stacksFile, list: "Stacks", fields: stackFields},
 	{file: stackResourcesFile, array: true, fields: stackResourceFields},
 	{file: functionsFile, array: true, fields: functionFields},
 	{file: referencesFile, list: "ImageReferences", fields: referenceFields},
 }
 
 // noEvidence are the files that never keep an image or a snapshot: where one is missing there is
-// nothing to judge, or nothing to bring back.
-var noEvidence = []string{identityFile, aliasesFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile}
+// nothing to judge, or nothing to bring back. unused are those that most accounts have nothing for:
+// where one is missing, the service or the feature is not used.
+var (
+	noEvidence = []string{identityFile, aliasesFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile}
+	unused     = []string{
+		refreshesFile, exportTasksFile, storeTasksFile, replacementsFile, stacksFile, environmentsFile, pcsClustersFile, nodeGroupsFile,
+		engineVersionsFile, emrClustersFile, emrClusterFile, hyperPodClustersFile, hyperPodClusterFile,
+	}
+)
 
 // object is a JSON object as it was read, with numbers as json.Number, so that fields nobody here
 // knows survive.

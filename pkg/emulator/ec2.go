@@ -15,6 +15,7 @@ var ec2Actions = map[string]action{
 	"DeleteSnapshot":               {deleteSnapshot, []string{"SnapshotId"}},
 	"DeleteTags":                   {deleteTags, []string{"ResourceId", "Tag"}},
 	"DeregisterImage":              {deregisterImage, []string{"DeleteAssociatedSnapshots", "ImageId"}},
+	"DescribeExportImageTasks":     {describeExportImageTasks, []string{"Filter", "ExportImageTaskId", "MaxResults", "NextToken"}},
 	"DescribeFastLaunchImages":     {describeFastLaunchImages, []string{"Filter", "ImageId", "MaxResults", "NextToken"}},
 	"DescribeFastSnapshotRestores": {describeFastSnapshotRestores, []string{"Filter", "MaxResults", "NextToken"}},
 	"DescribeFleets":               {describeFleets, []string{"Filter", "FleetId", "MaxResults", "NextToken"}},
@@ -37,14 +38,18 @@ var ec2Actions = map[string]action{
 	"DescribeLaunchTemplates": {describeLaunchTemplates, []string{
 		"Filter", "IncludeManagedResources", "LaunchTemplateId", "LaunchTemplateName", "MaxResults", "NextToken",
 	}},
-	"DescribeLockedSnapshots":   {describeLockedSnapshots, []string{"Filter", "MaxResults", "NextToken", "SnapshotId"}},
-	"DescribeRegions":           {describeRegions, []string{"AllRegions", "Filter", "RegionName"}},
+	"DescribeLockedSnapshots": {describeLockedSnapshots, []string{"Filter", "MaxResults", "NextToken", "SnapshotId"}},
+	"DescribeRegions":         {describeRegions, []string{"AllRegions", "Filter", "RegionName"}},
+	"DescribeReplaceRootVolumeTasks": {describeReplaceRootVolumeTasks, []string{
+		"Filter", "MaxResults", "NextToken", "ReplaceRootVolumeTaskId",
+	}},
 	"DescribeSnapshotAttribute": {describeSnapshotAttribute, []string{"Attribute", "SnapshotId"}},
 	"DescribeSnapshots":         {describeSnapshots, []string{"Filter", "MaxResults", "NextToken", "Owner", "SnapshotId"}},
 	"DescribeSpotFleetRequests": {describeSpotFleetRequests, []string{"MaxResults", "NextToken", "SpotFleetRequestId"}},
 	"DescribeSpotInstanceRequests": {describeSpotInstanceRequests, []string{
 		"Filter", "MaxResults", "NextToken", "SpotInstanceRequestId",
 	}},
+	"DescribeStoreImageTasks":       {describeStoreImageTasks, []string{"Filter", "ImageId", "MaxResults", "NextToken"}},
 	"DescribeTags":                  {describeTags, []string{"Filter", "MaxResults", "NextToken"}},
 	"DisableImage":                  {disableImage, []string{"ImageId"}},
 	"DisableImageDeprecation":       {disableImageDeprecation, []string{"ImageId"}},

@@ -72,17 +72,24 @@ var (
 		[]field{{"LaunchTemplateData", anObject, append(all(aString, "ImageId", "InstanceType"), mappingsField)}, operatorField})
 	specificationFields = all(aString, "LaunchTemplateId", "LaunchTemplateName", "Version")
 	groupFields         = slices.Concat(
-		all(aString, "AutoScalingGroupARN", "AutoScalingGroupName", "LaunchConfigurationName", "Status"), all(aTimestamp, "CreatedTime"),
+		all(aString, "AutoScalingGroupARN", "AutoScalingGroupName", "LaunchConfigurationName", "Status"), all(aTimestamp, "CreatedTime"), all(anInteger, "DesiredCapacity"),
 		[]field{
 			{"Instances", aList, append(all(aString, "ImageId", "InstanceId", "LaunchConfigurationName"), field{"LaunchTemplate", anObject, specificationFields})},
 			{"LaunchTemplate", anObject, specificationFields},
-			{"MixedInstancesPolicy", anObject, []field{{"LaunchTemplate", anObject, []field{
-				{"LaunchTemplateSpecification", anObject, specificationFields},
-				{"Overrides", aList, overrideFields},
-			}}}},
+			policyField,
 			tagsField,
 		})
-	overrideFields = append(
+	policyField = field{"MixedInstancesPolicy", anObject, []field{{"LaunchTemplate", anObject, []field{
+		{"LaunchTemplateSpecification", anObject, specificationFields},
+		{"Overrides", aList, overrideFields},
+	}}}}
+	refreshFields = slices.Concat(
+		all(aString, "AutoScalingGroupName", "InstanceRefreshId", "Status"), all(aTimestamp, "EndTime", "StartTime"),
+		[]field{{"DesiredConfiguration", anObject, []field{{"LaunchTemplate", anObject, specificationFields}, policyField}}})
+	exportTaskFields  = append(all(aString, "ExportImageTaskId", "ImageId", "Status"), tagsField)
+	storeTaskFields   = append(all(aString, "AmiId", "Bucket", "StoreTaskState"), field{"TaskStartTime", aTimestamp, nil})
+	replacementFields = append(all(aString, "ImageId", "InstanceId", "ReplaceRootVolumeTaskId", "SnapshotId", "TaskState"), tagsField)
+	overrideFields    = append(
 		all(aString, "ImageId", "InstanceType"), mappingsField, field{"LaunchTemplateSpecification", anObject, specificationFields})
 	configurationFields = append(slices.Concat(
 		all(aString, "ImageId", "InstanceType", "LaunchConfigurationARN", "LaunchConfigurationName"), all(aTimestamp, "CreatedTime")), mappingsField)
@@ -142,7 +149,25 @@ var (
 			{"ResourceTags", aList, all(aString, "ResourceTagKey", "ResourceTagValue")},
 			{"RetentionPeriod", anObject, append(all(aString, "RetentionPeriodUnit"), field{"RetentionPeriodValue", anInteger, nil})},
 		})
-	referenceFields     = all(aString, "Arn", "ImageId", "ResourceType")
+	referenceFields = all(aString, "Arn", "ImageId", "ResourceType")
+	stackFields     = slices.Concat(
+		all(aString, "StackId", "StackName", "StackStatus"), all(aTimestamp, "CreationTime", "DeletionTime", "LastUpdatedTime"),
+		[]field{
+			{"Outputs", aList, all(aString, "OutputKey", "OutputValue")},
+			{"Parameters", aList, all(aString, "ParameterKey", "ParameterValue", "ResolvedValue")},
+			tagsField,
+		})
+	environmentFields = append(all(aString, "computeEnvironmentArn", "computeEnvironmentName", "state", "status", "type"),
+		field{"computeResources", anObject, append(all(aString, "imageId", "type"), field{"ec2Configuration", aList, all(aString, "imageIdOverride", "imageType")})})
+	nodeGroupFields     = []field{{"computeNodeGroup", anObject, all(aString, "amiId", "arn", "clusterId", "id", "name", "status")}}
+	engineVersionFields = append(all(aString, "DBEngineVersionArn", "Engine", "EngineVersion", "Status"),
+		field{"Image", anObject, all(aString, "ImageId", "Status")})
+	emrClusterFields  = append(all(aString, "ClusterArn", "Id", "Name"), field{"Status", anObject, all(aString, "State")})
+	emrClusterDetails = []field{{"Cluster", anObject, append(append(all(aString, "CustomAmiId", "InstanceCollectionType"), emrClusterFields...),
+		field{"InstanceGroups", aList, all(aString, "CustomAmiId", "Id")},
+		field{"InstanceFleets", aList, append(all(aString, "Id"), field{"InstanceTypeSpecifications", aList, all(aString, "CustomAmiId", "InstanceType")})})}}
+	hyperPodFields = append(all(aString, "ClusterArn", "ClusterName", "ClusterStatus"),
+		field{"InstanceGroups", aList, all(aString, "CurrentImageId", "DesiredImageId", "InstanceGroupName")})
 	stackResourceFields = []field{{"StackResourceDetail", anObject, append(
 		all(aString, "LogicalResourceId", "PhysicalResourceId", "ResourceStatus", "ResourceType", "StackId", "StackName"),
 		field{"LastUpdatedTimestamp", aTimestamp, nil})}}

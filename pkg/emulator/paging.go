@@ -39,8 +39,8 @@ func page[T any](c *call, all []T, limits paging) ([]T, string, error) {
 // pageSize is how much the request wants at most. Zero, where it may be asked for, is as if it were
 // not.
 func (c *call) pageSize(limits paging, all int) (int, error) {
-	// Auto Scaling has another name for it.
-	asked := cmp.Or(c.text("MaxResults"), c.text("MaxRecords"))
+	// Services have other names for it.
+	asked := cmp.Or(c.text("MaxResults"), c.text("MaxRecords"), c.text("maxResults"))
 	size, err := strconv.Atoi(asked)
 	switch {
 	case asked != "" && (err != nil || size < limits.least || size > limits.most):
@@ -63,7 +63,7 @@ func (c *call) token(offset int, paused bool) string {
 // place reads the request's token. One of another action is refused; one past the end of a listing
 // that has shrunk in the meantime is at its end.
 func (c *call) place(all int) (offset int, paused bool, err error) {
-	token := c.text("NextToken")
+	token := cmp.Or(c.text("NextToken"), c.text("nextToken"), c.text("Marker"))
 	if token == "" {
 		return 0, false, nil
 	}
@@ -91,12 +91,17 @@ func (c *call) notBoth(ids, name string) error {
 
 // listing is the answer that a page makes.
 func listing(name string, items []object, token string) object {
+	return listingWith("NextToken", name, items, token)
+}
+
+// listingWith is the answer that a page makes, if the service has a name of its own for the token.
+func listingWith(tokenName, name string, items []object, token string) object {
 	if items == nil {
 		items = []object{}
 	}
 	o := object{name: items}
 	if token != "" {
-		o["NextToken"] = token
+		o[tokenName] = token
 	}
 	return o
 }

@@ -219,6 +219,7 @@ var services = []service{
 		"autoscaling", queryProtocol, "2011-01-01", "http://autoscaling.amazonaws.com/doc/2011-01-01/",
 		"AccessDenied", "ValidationError", autoScalingActions,
 	},
+	{"batch", restJSONProtocol, "2016-08-10", "", "AccessDeniedException", "ClientException", batchActions},
 	{
 		"cloudformation", queryProtocol, "2010-05-15", "http://cloudformation.amazonaws.com/doc/2010-05-15/",
 		"AccessDenied", "ValidationError", cloudFormationActions,
@@ -227,8 +228,15 @@ var services = []service{
 		iamService, queryProtocol, "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/",
 		"AccessDenied", "ValidationError", iamActions,
 	},
+	{"elasticmapreduce", jsonProtocol, "2009-03-31", "ElasticMapReduce", "AccessDeniedException", "ValidationException", emrActions},
 	{lambdaService, restJSONProtocol, "2015-03-31", "", "AccessDeniedException", "ValidationException", lambdaActions},
+	{"pcs", jsonProtocol, "2023-02-10", "AWSParallelComputingService", "AccessDeniedException", "ValidationException", pcsActions},
 	{"rbin", restJSONProtocol, "2021-06-15", "", "AccessDeniedException", "ValidationException", rbinActions},
+	{
+		"rds", queryProtocol, "2014-10-31", "http://rds.amazonaws.com/doc/2014-10-31/",
+		"AccessDenied", "InvalidParameterValue", rdsActions,
+	},
+	{"sagemaker", jsonProtocol, "2017-07-24", "SageMaker", "AccessDeniedException", "ValidationException", sageMakerActions},
 	{
 		"sns", queryProtocol, "2010-03-31", "https://sns.amazonaws.com/doc/2010-03-31/",
 		"AuthorizationError", "InvalidParameter", snsActions,

@@ -2,6 +2,7 @@ package emulator
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/xml"
 	"maps"
 	"net/http"
@@ -156,13 +157,13 @@ var ec2Names = map[string]string{
 // timestamps are the members that are timestamps in AWS's service models. The dates of images are
 // not among them: they are strings, whatever they say.
 var timestamps = map[string]bool{
-	"AttachTime": true, "CompletionTime": true, "CoolOffPeriodExpiresOn": true, "CreateTime": true,
+	"AttachTime": true, "CompletionTime": true, "CoolOffPeriodExpiresOn": true, "CreateTime": true, "CreationDateTime": true, "EndDateTime": true, "ReadyDateTime": true, "DeletionTime": true, "LastUpdatedTime": true,
 	"CreatedTime": true, "CreationTime": true, "DisabledTime": true, "DisablingTime": true,
-	"ElasticInferenceAcceleratorAssociationTime": true, "EnabledTime": true, "EnablingTime": true, "ExpirationTime": true,
+	"ElasticInferenceAcceleratorAssociationTime": true, "EnabledTime": true, "EnablingTime": true, "EndTime": true, "ExpirationTime": true,
 	"LastModifiedDate": true, "LastUpdatedTimestamp": true, "LaunchTime": true, "LockCreatedOn": true, "LockDurationStartTime": true, "LockEndTime": true,
 	"LockExpiresOn": true, "OptimizingTime": true, "RecycleBinEnterTime": true, "RecycleBinExitTime": true, "ReportCreationTime": true,
 	"RestoreExpiryTime": true, "StartTime": true,
-	"StateTransitionTime": true, "UpdateTime": true, "UsageOperationUpdateTime": true, "ValidFrom": true, "ValidUntil": true,
+	"StateTransitionTime": true, "TaskStartTime": true, "UpdateTime": true, "UsageOperationUpdateTime": true, "ValidFrom": true, "ValidUntil": true,
 }
 
 // ec2Name is the name of a member on EC2's wire, given its path: "Images.ImageId" is imageId, and
@@ -276,12 +277,18 @@ func (w *writer) item(path string, item any) {
 	}
 }
 
+// rdsItems are the names of the elements in RDS's lists, by the name of the list.
+var rdsItems = map[string]string{
+	"DBEngineVersions": "DBEngineVersion", "SupportedCharacterSets": "CharacterSet", "SupportedNcharCharacterSets": "CharacterSet",
+	"SupportedTimezones": "Timezone", "TagList": "Tag", "ValidUpgradeTarget": "UpgradeTarget",
+}
+
 // itemName is the name of the elements in the list at a path. EC2 has one for all lists, with few
 // exceptions.
 func (w *writer) itemName(path string) string {
 	switch {
 	case w.protocol != ec2Protocol:
-		return "member"
+		return cmp.Or(rdsItems[lastKey(path)], "member")
 	case strings.HasSuffix(path, "LaunchTemplateData.NetworkInterfaces.Groups"):
 		return "groupId"
 	case strings.HasSuffix(path, ".NetworkInterfaces.Groups") && strings.Contains(path, "LaunchSpecification"):

@@ -111,7 +111,7 @@ func (e *Export) readRegions(ctx context.Context, d *directory, summary *Summary
 	for i, name := range summary.Regions {
 		r := &region{
 			name: name, directory: d, clock: e.Clock, start: d.start(), progress: progress,
-			ec2: wire.EC2(e.AWS, name), autoScaling: wire.AutoScaling(e.AWS, name), ssm: wire.SSM(e.AWS, name), recycleBin: wire.RecycleBin(e.AWS, name), iam: wire.IAM(e.AWS),
+			aws: wire.In(e.AWS, name), ec2: wire.EC2(e.AWS, name), autoScaling: wire.AutoScaling(e.AWS, name), ssm: wire.SSM(e.AWS, name), recycleBin: wire.RecycleBin(e.AWS, name), iam: wire.IAM(e.AWS),
 			denied: map[string][]string{}, absent: map[string]bool{}, refused: map[string][]string{},
 		}
 		if name != summary.Home {
@@ -134,6 +134,7 @@ type region struct {
 	start        int
 	progress     *progress
 
+	aws         aws.Config // For clients of further services.
 	ec2         *ec2.Client
 	autoScaling *autoscaling.Client
 	ssm         *ssm.Client

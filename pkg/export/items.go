@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -314,6 +315,37 @@ func (r *region) referencesTo(ctx context.Context, ids []string) ([]any, error) 
 		found = append(found, some...)
 	}
 	return found, nil
+}
+
+const refreshesFile = "describe-instance-refreshes.json"
+
+// instanceRefreshes lists the refreshes of each Auto Scaling group that can have one, as a run
+// does.
+func instanceRefreshes(ctx context.Context, r *region) (any, time.Time, error) {
+	const key = "InstanceRefreshes"
+	names, err := r.ids(groupsFile, "AutoScalingGroups", "AutoScalingGroupName", func(group object) bool {
+		instances, _ := group["Instances"].([]any)
+		desired, isKnown := group["DesiredCapacity"].(float64)
+		return len(instances) > 0 || !isKnown || desired > 0
+	})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	found, err := r.askEach(ctx, refreshesFile, names, func(ctx context.Context, name string) (any, error) {
+		answer, err := list(ctx, key, autoscaling.NewDescribeInstanceRefreshesPaginator(r.autoScaling, &autoscaling.DescribeInstanceRefreshesInput{
+			AutoScalingGroupName: &name, MaxRecords: aws.Int32(autoScalingPage),
+		}))
+		return answer[key], err
+	})
+	if err == nil {
+		err = found.denial()
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	r.lackItems(refreshesFile, found.refusals())
+	items, err := joined(found, names)
+	return object{key: items}, found.oldest(), err
 }
 
 // newest is the key of the listing of the latest and the default version of every template.

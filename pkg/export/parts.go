@@ -1,12 +1,15 @@
 package export
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
@@ -24,6 +27,7 @@ const (
 	snapshotsFile  = "describe-snapshots.json"
 	templatesFile  = "describe-launch-templates.json"
 	versionsFile   = "describe-launch-template-versions.json"
+	groupsFile     = "describe-auto-scaling-groups.json"
 	parametersFile = "describe-parameters.json"
 	deniedFile     = "denied.json"
 )
@@ -36,6 +40,8 @@ const (
 	templatePage    = 200
 	autoScalingPage = 100
 	fastPage        = 200
+	storePage       = 200
+	replacementPage = 50
 	parameterPage   = 50
 )
 
@@ -52,7 +58,7 @@ type part struct {
 // stages are all parts, each after those that it needs. Instances, launch templates and their
 // versions are listed including those that services manage and hide.
 var stages = [][]part{
-	{
+	slices.Concat(serviceListings, []part{
 		listing(imagesFile, "Images", func(r *region) *ec2.DescribeImagesPaginator {
 			return ec2.NewDescribeImagesPaginator(r.ec2, &ec2.DescribeImagesInput{
 				Owners: []string{"self"}, IncludeDeprecated: aws.Bool(true), IncludeDisabled: aws.Bool(true), MaxResults: aws.Int32(longPage),
@@ -70,7 +76,7 @@ var stages = [][]part{
 				IncludeManagedResources: aws.Bool(true), MaxResults: aws.Int32(templatePage),
 			})
 		}),
-		listing("describe-auto-scaling-groups.json", "AutoScalingGroups", func(r *region) *autoscaling.DescribeAutoScalingGroupsPaginator {
+		listing(groupsFile, "AutoScalingGroups", func(r *region) *autoscaling.DescribeAutoScalingGroupsPaginator {
 			return autoscaling.NewDescribeAutoScalingGroupsPaginator(r.autoScaling, &autoscaling.DescribeAutoScalingGroupsInput{MaxRecords: aws.Int32(autoScalingPage)})
 		}),
 		listing("describe-launch-configurations.json", "LaunchConfigurations", func(r *region) *autoscaling.DescribeLaunchConfigurationsPaginator {
@@ -91,6 +97,15 @@ var stages = [][]part{
 		listing("describe-fast-snapshot-restores.json", "FastSnapshotRestores", func(r *region) *ec2.DescribeFastSnapshotRestoresPaginator {
 			return ec2.NewDescribeFastSnapshotRestoresPaginator(r.ec2, &ec2.DescribeFastSnapshotRestoresInput{MaxResults: aws.Int32(fastPage)})
 		}),
+		listing("describe-export-image-tasks.json", "ExportImageTasks", func(r *region) *ec2.DescribeExportImageTasksPaginator {
+			return ec2.NewDescribeExportImageTasksPaginator(r.ec2, &ec2.DescribeExportImageTasksInput{MaxResults: aws.Int32(dataPage)})
+		}),
+		listing("describe-store-image-tasks.json", "StoreImageTaskResults", func(r *region) *ec2.DescribeStoreImageTasksPaginator {
+			return ec2.NewDescribeStoreImageTasksPaginator(r.ec2, &ec2.DescribeStoreImageTasksInput{MaxResults: aws.Int32(storePage)})
+		}),
+		listing("describe-replace-root-volume-tasks.json", "ReplaceRootVolumeTasks", func(r *region) *ec2.DescribeReplaceRootVolumeTasksPaginator {
+			return ec2.NewDescribeReplaceRootVolumeTasksPaginator(r.ec2, &ec2.DescribeReplaceRootVolumeTasksInput{MaxResults: aws.Int32(replacementPage)})
+		}),
 		listing("describe-image-usage-reports.json", "ImageUsageReports", func(r *region) *ec2.DescribeImageUsageReportsPaginator {
 			return ec2.NewDescribeImageUsageReportsPaginator(r.ec2, &ec2.DescribeImageUsageReportsInput{MaxResults: aws.Int32(longPage)})
 		}),
@@ -106,15 +121,19 @@ var stages = [][]part{
 		listing("list-snapshots-in-recycle-bin.json", "Snapshots", func(r *region) *ec2.ListSnapshotsInRecycleBinPaginator {
 			return ec2.NewListSnapshotsInRecycleBinPaginator(r.ec2, &ec2.ListSnapshotsInRecycleBinInput{MaxResults: aws.Int32(longPage)})
 		}),
+		listing("cloudformation-describe-stacks.json", "Stacks", func(r *region) *cloudformation.DescribeStacksPaginator {
+			return cloudformation.NewDescribeStacksPaginator(cloudformation.NewFromConfig(r.aws), &cloudformation.DescribeStacksInput{})
+		}),
 		{file: "list-rules.json", read: rules},
 		{file: "iam-list-account-aliases.json", read: aliases, ofAccount: true},
-	},
-	{
+	}),
+	slices.Concat(serviceItems, []part{
 		{file: "describe-launch-permissions.json", read: launchPermissions, needs: []string{imagesFile}},
 		{file: "describe-create-volume-permissions.json", read: volumePermissions, needs: []string{snapshotsFile}},
 		{file: "describe-image-references.json", read: imageReferences, needs: []string{imagesFile}},
 		{file: versionsFile, read: templateVersions, needs: []string{templatesFile}},
-	},
+		{file: refreshesFile, read: instanceRefreshes, needs: []string{groupsFile}},
+	}),
 	{
 		{file: valuesFile, read: parameterValues, needs: []string{parametersFile, versionsFile}},
 	},
@@ -146,13 +165,32 @@ func listing[P wire.Pages[Page, Options], Page, Options any](file, key string, p
 	}}
 }
 
+// lowerListing is listing for the services whose members begin with a small letter.
+func lowerListing[P wire.Pages[Page, Options], Page, Options any](file, key string, pages func(*region) P) part {
+	return part{file: file, read: func(ctx context.Context, r *region) (any, time.Time, error) {
+		content, err := listAs(ctx, encodeLower, key, pages(r))
+		return content, time.Time{}, err
+	}}
+}
+
+// tokens are the names that services have for the token of the next page.
+var tokens = []string{"NextToken", "nextToken", "Marker"}
+
 // list reads a listing to its end, and returns it as one answer, with the list under its key.
 func list[Page, Options any](ctx context.Context, key string, pages wire.Pages[Page, Options]) (object, error) {
+	return listAs(ctx, encode, key, pages)
+}
+
+func listAs[Page, Options any](ctx context.Context, encode func(any) any, key string, pages wire.Pages[Page, Options]) (object, error) {
 	whole := object{key: []any{}}
 	err := wire.EachPage(ctx, pages, func(page *Page) *string {
 		answer, _ := encode(page).(object)
-		token, _ := answer["NextToken"].(string)
-		delete(answer, "NextToken")
+		token := ""
+		for _, name := range tokens {
+			next, _ := answer[name].(string)
+			token = cmp.Or(token, next)
+			delete(answer, name)
+		}
 		for name, value := range answer {
 			if items, isList := value.([]any); isList {
 				before, _ := whole[name].([]any)
@@ -236,11 +274,8 @@ func asDenial(err error) (denial, bool) {
 	if !ok {
 		return denial{}, false
 	}
-	return denial{prefixes[call.Service()] + ":" + call.Operation(), wire.ExplainLookup(err)}, true
+	return denial{wire.Prefix(call.Service()) + ":" + call.Operation(), wire.ExplainLookup(err)}, true
 }
-
-// prefixes are IAM's names of the services, by the SDK's names (Service Authorization Reference).
-var prefixes = map[string]string{ec2.ServiceID: "ec2", autoscaling.ServiceID: "autoscaling", rbin.ServiceID: "rbin", iam.ServiceID: "iam", ssm.ServiceID: "ssm"}
 
 // isGone reports whether AWS said that the resource of a call no longer exists.
 func isGone(err error) bool {

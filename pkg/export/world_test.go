@@ -249,6 +249,22 @@ func anyRegion(t *rapid.T, region string) directory {
 			"LaunchTemplateSpecification": specification, "Overrides": []object{{"ImageId": anyImage()}},
 		}}})
 	})
+	some("refreshes", 1, func(int) {
+		d.add("describe-instance-refreshes.json", "InstanceRefreshes", object{"AutoScalingGroupName": "asg", "InstanceRefreshId": "refresh", "Status": "InProgress", "DesiredConfiguration": object{
+			"MixedInstancesPolicy": object{"LaunchTemplate": object{"LaunchTemplateSpecification": specification, "Overrides": []object{{"ImageId": anyImage()}}}},
+		}})
+	})
+	some("exports", 1, func(int) {
+		d.add("describe-export-image-tasks.json", "ExportImageTasks", object{"ExportImageTaskId": "export-ami-1", "ImageId": anyImage(), "Status": "active"})
+	})
+	some("storage", 1, func(int) {
+		d.add("describe-store-image-tasks.json", "StoreImageTaskResults", object{"AmiId": anyImage(), "StoreTaskState": "InProgress"})
+	})
+	some("replacements", 1, func(int) {
+		d.add("describe-replace-root-volume-tasks.json", "ReplaceRootVolumeTasks", object{
+			"ReplaceRootVolumeTaskId": "replacevol-1", "ImageId": anyImage(), "SnapshotId": anySnapshot(), "TaskState": "pending",
+		})
+	})
 	some("fleets", 1, func(int) {
 		d.add("describe-fleets.json", "Fleets", object{
 			"FleetId": "fleet-1", "FleetState": "active", "Type": "maintain",

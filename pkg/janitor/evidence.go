@@ -90,7 +90,7 @@ func (j *Janitor) lookup(account, region string, images []ami.Image) usage.Looku
 }
 
 func (j *Janitor) clients(region string) usage.Clients {
-	return usage.Clients{EC2: wire.EC2(j.AWS, region), AutoScaling: wire.AutoScaling(j.AWS, region), SSM: wire.SSM(j.AWS, region)}
+	return usage.Clients{AWS: j.AWS, EC2: wire.EC2(j.AWS, region), AutoScaling: wire.AutoScaling(j.AWS, region), SSM: wire.SSM(j.AWS, region)}
 }
 
 // originalsOf returns the images that candidates are copies of, by the region of the originals, in

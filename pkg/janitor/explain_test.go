@@ -171,6 +171,9 @@ var readBy = map[string][]string{
 	"launch-configurations": {"DescribeLaunchConfigurations"}, "auto-scaling-groups": {"DescribeAutoScalingGroups"}, "spot-fleets": {"DescribeSpotFleetRequests"},
 	"spot-requests": {"DescribeSpotInstanceRequests"}, "ssm-text": {"DescribeParameters"}, "fast-launch": {"DescribeFastLaunchImages"},
 	"fast-snapshot-restore": {"DescribeFastSnapshotRestores"}, "s3-text": {"ListObjectsV2"},
+	"instance-refreshes": {"DescribeAutoScalingGroups"}, "image-tasks": {"DescribeStoreImageTasks"},
+	"cloudformation": {"DescribeStacks"}, "batch": {"DescribeComputeEnvironments"}, "pcs": {"GetComputeNodeGroup", "ListComputeNodeGroups"},
+	"rds-custom": {"DescribeDBEngineVersions"}, "emr": {"DescribeCluster", "ListClusters"}, "hyperpod": {"ListClusters"},
 }
 
 // The lookups are made of an image that is explained, whether or not a plan would come to them.

@@ -96,7 +96,12 @@ func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
 			}
 		}
 	}
-	literals(t, check)
+	literals(t, func(place, text string) {
+		// What sources see stands in docs/evidence.md alone, where settings are variables.
+		if !strings.HasPrefix(place, "../usage/sources.go:") {
+			check(place, text)
+		}
+	})
 	if places < 20 {
 		t.Errorf("%d places that name a setting: the texts were not found", places)
 	}

@@ -83,6 +83,26 @@ func namedBy() map[string]struct {
 				"MixedInstancesPolicy": object{"LaunchTemplate": object{"Overrides": []object{{"InstanceType": "m7g.large", "ImageId": imageID(1)}}}},
 			}), blind, "arn:aws:autoscaling" + ofAccount + "autoScalingGroup:1:autoScalingGroupName/mixed",
 		},
+		"instance-refreshes": {
+			w.and("describe-auto-scaling-groups.json", "AutoScalingGroups", object{
+				"AutoScalingGroupName": "mixed", "AutoScalingGroupARN": "arn:aws:autoscaling" + ofAccount + "autoScalingGroup:1:autoScalingGroupName/mixed", "DesiredCapacity": 1,
+			}).and("describe-instance-refreshes.json", "InstanceRefreshes", refresh("mixed", imageID(1))), blind, "arn:aws:autoscaling" + ofAccount + "autoScalingGroup:1:autoScalingGroupName/mixed",
+		},
+		"cloudformation": {
+			w.and("cloudformation-describe-stacks.json", "Stacks", stack("web", imageID(1))), blind, "arn:aws:cloudformation" + ofAccount + "stack/web/1",
+		},
+		"batch": {
+			w.and("batch-describe-compute-environments.json", "computeEnvironments", environment("nightly", imageID(1))), blind,
+			"arn:aws:batch" + ofAccount + "compute-environment/nightly",
+		},
+		"pcs":        {w.nodeGroup("pcs_7", imageID(1)), blind, "arn:aws:pcs" + ofAccount + "cluster/pcs_7/computenodegroup/group"},
+		"rds-custom": {w.and("rds-describe-db-engine-versions.json", "DBEngineVersions", engineVersion(7, imageID(1))), blind, "arn:aws:rds" + ofAccount + "cev:7"},
+		"emr":        {w.emrCluster("j-7", imageID(1)), blind, "arn:aws:elasticmapreduce" + ofAccount + "cluster/j-7"},
+		"hyperpod":   {w.hyperPod("hp-7", imageID(1)), blind, "arn:aws:sagemaker" + ofAccount + "cluster/hp-7"},
+		"image-tasks": {
+			w.and("describe-export-image-tasks.json", "ExportImageTasks", object{"ExportImageTaskId": "export-ami-7", "ImageId": imageID(1), "Status": "active"}), blind,
+			"arn:aws:ec2" + ofAccount + "export-image-task/export-ami-7",
+		},
 		"spot-fleets": {
 			w.and("describe-spot-fleet-requests.json", "SpotFleetRequestConfigs", object{
 				"SpotFleetRequestId": "sfr-7", "SpotFleetRequestState": "active", "SpotFleetRequestConfig": object{"LaunchSpecifications": []object{{"ImageId": imageID(1)}}},
@@ -104,6 +124,59 @@ func namedBy() map[string]struct {
 			"arn:aws:ec2:us-east-1::snapshot/" + snapshotID(1),
 		},
 	}
+}
+
+// refresh is an unfinished instance refresh of a group, which brings an image.
+func refresh(group, imageID string) object {
+	return object{
+		"AutoScalingGroupName": group, "InstanceRefreshId": "refresh", "Status": "InProgress",
+		"DesiredConfiguration": object{"MixedInstancesPolicy": object{"LaunchTemplate": object{"Overrides": []object{{"ImageId": imageID}}}}},
+	}
+}
+
+// stack is a stack with an image in a parameter.
+func stack(name, imageID string) object {
+	return object{
+		"StackName": name, "StackId": "arn:aws:cloudformation" + ofAccount + "stack/" + name + "/1", "StackStatus": "CREATE_COMPLETE", "CreationTime": daysAgo(9),
+		"Parameters": []object{{"ParameterKey": "Image", "ParameterValue": imageID}},
+	}
+}
+
+func environment(name, imageID string) object {
+	return object{
+		"computeEnvironmentName": name, "computeEnvironmentArn": "arn:aws:batch" + ofAccount + "compute-environment/" + name, "status": "VALID",
+		"computeResources": object{"ec2Configuration": []object{{"imageIdOverride": imageID}}},
+	}
+}
+
+func engineVersion(n int, imageID string) object {
+	return object{"Engine": "custom-sqlserver-ee", "DBEngineVersionArn": fmt.Sprint("arn:aws:rds", ofAccount, "cev:", n), "Image": object{"ImageId": imageID}}
+}
+
+// nodeGroup adds a cluster of Parallel Computing Service with one compute node group.
+func (w world) nodeGroup(cluster, imageID string) world {
+	return w.and("pcs-list-clusters.json", "clusters", object{"id": cluster}).answering("pcs-get-compute-node-group.json", object{"computeNodeGroup": object{
+		"id": "group", "clusterId": cluster, "arn": "arn:aws:pcs" + ofAccount + "cluster/" + cluster + "/computenodegroup/group", "amiId": imageID,
+	}})
+}
+
+// emrCluster adds a cluster of EMR with one instance group, and one with a fleet.
+func (w world) emrCluster(id, imageID string) world {
+	const file = "emr-describe-cluster.json"
+	for _, cluster := range []string{id, "j-fleets"} {
+		w = w.and("emr-list-clusters.json", "Clusters", object{"Id": cluster, "Status": object{"State": "WAITING"}})
+	}
+	return w.answering(file, object{"Cluster": object{
+		"Id": id, "ClusterArn": "arn:aws:elasticmapreduce" + ofAccount + "cluster/" + id, "InstanceCollectionType": "INSTANCE_GROUP",
+		"InstanceGroups": []object{{"CustomAmiId": imageID}},
+	}}).answering(file, object{"Cluster": object{"Id": "j-fleets", "InstanceCollectionType": "INSTANCE_FLEET", "InstanceFleets": []object{{"Id": "if-1"}}}})
+}
+
+// hyperPod adds a cluster of SageMaker HyperPod with one instance group.
+func (w world) hyperPod(name, imageID string) world {
+	arn := "arn:aws:sagemaker" + ofAccount + "cluster/" + name
+	return w.and("sagemaker-list-clusters.json", "ClusterSummaries", object{"ClusterName": name, "ClusterArn": arn}).
+		answering("sagemaker-describe-cluster.json", object{"ClusterName": name, "ClusterArn": arn, "InstanceGroups": []object{{"CurrentImageId": imageID}}})
 }
 
 // Each source by itself keeps an image, with a reason that names what it has found. Switched off it
@@ -206,12 +279,19 @@ func region(first int) world {
 		w = w.and("describe-fleets.json", "Fleets", object{"FleetId": fmt.Sprint("fleet-", n), "Type": "maintain"})
 		w = w.and("describe-fast-launch-images.json", "FastLaunchImages", object{"ImageId": id(n), "State": "enabled"})
 		w = w.and("describe-fast-snapshot-restores.json", "FastSnapshotRestores", object{"SnapshotId": snapshotID(first + n), "State": "enabled"})
+		w = w.and("describe-export-image-tasks.json", "ExportImageTasks", object{"ExportImageTaskId": fmt.Sprint("export-ami-", n), "ImageId": id(n), "Status": "active"})
+		w = w.and("describe-store-image-tasks.json", "StoreImageTaskResults", object{"AmiId": id(n), "StoreTaskState": "InProgress"})
+		w = w.and("describe-replace-root-volume-tasks.json", "ReplaceRootVolumeTasks", object{"ReplaceRootVolumeTaskId": fmt.Sprint("replacevol-", n), "ImageId": id(n), "TaskState": "pending"})
+		w = w.and("cloudformation-describe-stacks.json", "Stacks", stack(fmt.Sprint("web-", n), id(n)))
+		w = w.and("batch-describe-compute-environments.json", "computeEnvironments", environment(fmt.Sprint("nightly-", n), id(n)))
+		w = w.and("rds-describe-db-engine-versions.json", "DBEngineVersions", engineVersion(n, id(n)))
 		w = w.parameter(fmt.Sprint("/p/", n), id(n), nil)
 		w = w.and("describe-image-usage-reports.json", "ImageUsageReports", usageReport(first+n, id(n), 1))
 		w = w.and("describe-image-usage-report-entries.json", "ImageUsageReportEntries", object{
 			"AccountId": fmt.Sprint(111122220000 + n), "ImageId": id(3), "ReportId": usageReport(first+3, "", 0)["ReportId"], "ResourceType": "ec2:Instance", "UsageCount": 0,
 		})
 	}
+	w = w.nodeGroup("pcs_7", id(7)).emrCluster("j-7", id(7)).hyperPod("hp-7", id(7))
 	w.versions = append(w.versions, templateVersion(first+90, "resolve:ssm:/p/5"))
 	w = w.and("describe-image-usage-reports.json", "ImageUsageReports", usageReport(first+3, id(3), 1))
 	for n := 30; n < 36; n++ { // In the Recycle Bin, removed by somebody else.
@@ -250,6 +330,7 @@ var leastPages = map[string]int{
 	"DescribeImages": 5, "DescribeSnapshots": 5, "DescribeLockedSnapshots": 5, "DescribeImageReferences": 5, "DescribeInstances": 5, "DescribeSpotInstanceRequests": 5,
 	"DescribeLaunchTemplates": 1, "DescribeLaunchTemplateVersions": 1, "DescribeLaunchConfigurations": 1, "DescribeAutoScalingGroups": 1,
 	"DescribeSpotFleetRequests": 1, "DescribeFleets": 1, "DescribeParameters": 1, "DescribeFastLaunchImages": 1, "DescribeFastSnapshotRestores": 1,
+	"DescribeExportImageTasks": 1, "DescribeStoreImageTasks": 1, "DescribeReplaceRootVolumeTasks": 1, "DescribeInstanceRefreshes": 1,
 	"DescribeImageUsageReports": 1, "DescribeImageUsageReportEntries": 1, "DescribeTags": 5, "ListImagesInRecycleBin": 1, "ListSnapshotsInRecycleBin": 5,
 }
 

@@ -29,7 +29,8 @@ func TestUseWasLookedUpOnlyWhereItWas(t *testing.T) {
 	// There are no objects to read.
 	sources := slices.DeleteFunc(usage.Sources(), func(name string) bool { return name == usage.S3TextSource })
 	isReference := func(q emulator.Request, _ int) bool { return q.Action == "DescribeImageReferences" }
-	const all = "Use was looked up in: references, instances, launch-templates, launch-configurations, auto-scaling-groups, spot-fleets, spot-requests, ssm-text, fast-launch and fast-snapshot-restore."
+	last := len(sources) - 1
+	all := "Use was looked up in: " + strings.Join(sources[:last], ", ") + " and " + sources[last] + "."
 	for name, c := range map[string]struct {
 		home, away world // Away is a second region, if it has images.
 		wrap       func(emulator.Doer) emulator.Doer

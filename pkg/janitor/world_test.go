@@ -85,7 +85,8 @@ func templateVersion(n int, imageID string) object {
 type world struct {
 	images, snapshots, reservations, versions, locks []object
 	permissions                                      object
-	more                                             map[string]object // Further files, by name.
+	more                                             map[string]object   // Further files, by name.
+	answers                                          map[string][]object // Further arrays.
 }
 
 // and adds an object to the list of a further file.
@@ -97,6 +98,17 @@ func (w world) and(file, list string, o object) world {
 	items, _ := more[file][list].([]object)
 	more[file] = object{list: append(slices.Clip(items), o)}
 	w.more = more
+	return w
+}
+
+// answering adds an answer to a further file that is an array of them.
+func (w world) answering(file string, o object) world {
+	answers := maps.Clone(w.answers)
+	if answers == nil {
+		answers = map[string][]object{}
+	}
+	answers[file] = append(slices.Clip(answers[file]), o)
+	w.answers = answers
 	return w
 }
 
@@ -148,10 +160,13 @@ func (w world) files(t rapid.TB) fstest.MapFS {
 	for name, content := range w.more {
 		files[name] = file(t, content)
 	}
+	for name, content := range w.answers {
+		files[name] = file(t, content)
+	}
 	return files
 }
 
-func file(t rapid.TB, content object) *fstest.MapFile {
+func file(t rapid.TB, content any) *fstest.MapFile {
 	t.Helper()
 	data, err := json.Marshal(content)
 	if err != nil {
@@ -518,7 +533,7 @@ func failing(r *http.Request, status int, codes map[string]string) (*http.Respon
 	case "ec2":
 	case "s3":
 		body = "<Error><Code>" + code + "</Code><Message>Said so.</Message></Error>"
-	case "ssm", "rbin":
+	case "ssm", "rbin", "batch", "pcs", "elasticmapreduce", "sagemaker":
 		body = `{"__type":"` + code + `","message":"Said so."}`
 	default:
 		body = "<ErrorResponse><Error><Type>Sender</Type><Code>" + code + "</Code><Message>Said so.</Message></Error><RequestId>1</RequestId></ErrorResponse>"

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -98,4 +100,26 @@ func isGivenUp(err error) bool {
 		CanceledError() bool
 	}](err)
 	return ok && canceled.CanceledError()
+}
+
+// ofEach asks a service about each of the resources that it has listed, several at the same time.
+// Its error names the first that could not be read. Their parts so far still count.
+func ofEach[Answer any](
+	ctx context.Context, kind string, ids []string, ask func(context.Context, string) (Answer, error), take func(Answer),
+) error {
+	errs := map[string]error{}
+	each(ctx, detailCalls, slices.Values(ids), ask, func(id string, answer Answer, err error) {
+		take(answer)
+		if err != nil {
+			errs[id] = err
+		}
+	})
+	var unread []string
+	for _, id := range slices.Sorted(maps.Keys(errs)) {
+		if wire.Explain(errs[id]) == wire.TimeRanOut {
+			return errs[id]
+		}
+		unread = append(unread, kind+" "+id+": "+wire.ExplainLookup(errs[id]))
+	}
+	return firstOf(unread, "nor could %d more be read")
 }

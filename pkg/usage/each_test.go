@@ -59,7 +59,7 @@ func paced(doer emulator.Doer, share float64) usage.Clients {
 		}),
 	}
 	pace.New(share).Apply(&config)
-	return usage.Clients{EC2: wire.EC2(config, region), AutoScaling: wire.AutoScaling(config, region), SSM: wire.SSM(config, region)}
+	return usage.Clients{AWS: config, EC2: wire.EC2(config, region), AutoScaling: wire.AutoScaling(config, region), SSM: wire.SSM(config, region)}
 }
 
 // With answers that take up to a second the lookups are as fast as EC2 allows: one call for each

@@ -46,6 +46,7 @@ type kind struct {
 	size           int      // The longest page.
 	// What comes first says nothing of images, so that nothing is known if there is no more.
 	hasNoFirstPage bool
+	perCluster     bool // It is called for each cluster, and each resource is in one of its own.
 	awsType        string
 	arn            func(n int) string // Of the n-th resource.
 	file, list     string
@@ -54,7 +55,9 @@ type kind struct {
 	more     func(resources []object) map[string]any
 }
 
-var kinds = []kind{
+var kinds = slices.Concat(resources, services)
+
+var resources = []kind{
 	{
 		source: "instances", action: "DescribeInstances", size: 1000, awsType: "ec2:Instance",
 		arn:  func(n int) string { return arn("ec2", fmt.Sprintf("instance/i-%017x", n)) },
@@ -80,6 +83,7 @@ var kinds = []kind{
 			}
 		},
 	},
+	refreshKind("DescribeInstanceRefreshes"), refreshKind("DescribeAutoScalingGroups"),
 	{
 		source: "auto-scaling-groups", action: "DescribeAutoScalingGroups", size: 100, awsType: "autoscaling:AutoScalingGroup",
 		arn: func(n int) string {
@@ -90,6 +94,7 @@ var kinds = []kind{
 			return object{
 				"AutoScalingGroupName": fmt.Sprintf("asg-%04d", n),
 				"AutoScalingGroupARN":  arn("autoscaling", fmt.Sprintf("autoScalingGroup:0:autoScalingGroupName/asg-%04d", n)),
+				"DesiredCapacity":      1 / n, // Only the first has instances.
 				"MixedInstancesPolicy": object{"LaunchTemplate": object{
 					"LaunchTemplateSpecification": object{"LaunchTemplateName": "web"},
 					"Overrides":                   []object{{"InstanceType": "m5.large"}, {"ImageId": imageID(image)}},
@@ -136,6 +141,88 @@ var kinds = []kind{
 			return object{"SnapshotId": snapshotID(image), "AvailabilityZone": "eu-west-1a", "State": "optimizing"}
 		},
 	},
+	{
+		source: "cloudformation", action: "DescribeStacks", size: 100, awsType: "cloudformation:Stack",
+		arn:  func(n int) string { return arn("cloudformation", fmt.Sprint("stack/web/", n)) },
+		file: "cloudformation-describe-stacks.json", list: "Stacks",
+		resource: func(n, image int) object {
+			stack := object{"StackId": arn("cloudformation", fmt.Sprint("stack/web/", n)), "StackName": fmt.Sprint("web-", n), "StackStatus": "ROLLBACK_COMPLETE", "CreationTime": "2026-01-02T03:04:05Z"}
+			switch n % 3 {
+			case 0:
+				stack["Outputs"] = []object{{"OutputKey": "Images", "OutputValue": "web: " + strings.ToUpper(imageID(image)) + "."}}
+			case 1:
+				stack["Parameters"] = []object{{"ParameterKey": "Image", "ParameterValue": imageID(image)}}
+			default:
+				stack["Parameters"] = []object{{"ParameterKey": "Image", "ParameterValue": "/web/image", "ResolvedValue": imageID(image)}}
+			}
+			return stack
+		},
+	},
+	taskKind("DescribeExportImageTasks", 100, "ExportImageTasks", object{"Status": "active"}),
+	taskKind("DescribeStoreImageTasks", 200, "StoreImageTaskResults", object{"StoreTaskState": "InProgress"}),
+	taskKind("DescribeReplaceRootVolumeTasks", 50, "ReplaceRootVolumeTasks", object{"TaskState": "in-progress"}),
+}
+
+// refreshKind are instance refreshes: all of one group, or each of a group of its own.
+func refreshKind(action string) kind {
+	group := func(n int) string {
+		if action == "DescribeInstanceRefreshes" {
+			n = 1
+		}
+		return fmt.Sprintf("asg-%04d", n)
+	}
+	groupARN := func(name string) string { return arn("autoscaling", "autoScalingGroup:0:autoScalingGroupName/"+name) }
+	return kind{
+		source: "instance-refreshes", action: action, also: []string{"DescribeAutoScalingGroups", "DescribeInstanceRefreshes"}, size: 100,
+		awsType: "autoscaling:InstanceRefresh", arn: func(n int) string { return groupARN(group(n)) },
+		file: "describe-instance-refreshes.json", list: "InstanceRefreshes",
+		resource: func(n, image int) object {
+			return object{
+				"AutoScalingGroupName": group(n), "InstanceRefreshId": fmt.Sprint("refresh-", n), "Status": "InProgress",
+				"DesiredConfiguration": object{"MixedInstancesPolicy": object{"LaunchTemplate": object{
+					"LaunchTemplateSpecification": object{"LaunchTemplateName": "web"}, "Overrides": []object{{"ImageId": imageID(image)}},
+				}}},
+			}
+		},
+		more: func(refreshes []object) map[string]any {
+			groups, seen := []object{}, map[any]bool{}
+			for _, refresh := range refreshes {
+				if name := refresh["AutoScalingGroupName"]; !seen[name] {
+					groups = append(groups, object{"AutoScalingGroupName": name, "AutoScalingGroupARN": groupARN(name.(string)), "DesiredCapacity": 1})
+					seen[name] = true
+				}
+			}
+			return map[string]any{"describe-auto-scaling-groups.json": object{"AutoScalingGroups": groups}}
+		},
+	}
+}
+
+// taskKind are tasks that read an image, and that show so in a state.
+func taskKind(action string, size int, list string, state object) kind {
+	awsType := strings.TrimSuffix(strings.TrimSuffix(list, "s"), "Result")
+	also := slices.DeleteFunc(
+		[]string{"DescribeExportImageTasks", "DescribeStoreImageTasks", "DescribeReplaceRootVolumeTasks"},
+		func(a string) bool { return a == action })
+	id := map[string]string{"ExportImageTasks": "ExportImageTaskId", "StoreImageTaskResults": "AmiId", "ReplaceRootVolumeTasks": "ReplaceRootVolumeTaskId"}[list]
+	resources := map[string]string{"ExportImageTasks": "export-image-task", "ReplaceRootVolumeTasks": "replace-root-volume-task"}
+	k := kind{
+		source: "image-tasks", action: action, also: also, size: size, awsType: "ec2:" + awsType,
+		file: "describe-" + map[string]string{
+			"ExportImageTasks": "export-image-tasks", "StoreImageTaskResults": "store-image-tasks", "ReplaceRootVolumeTasks": "replace-root-volume-tasks",
+		}[list] + ".json", list: list,
+		resource: func(n, image int) object {
+			task := object{"ImageId": imageID(image), id: fmt.Sprint("task-", n)}
+			if id == "AmiId" {
+				task = object{id: imageID(image)}
+			}
+			maps.Copy(task, state)
+			return task
+		},
+	}
+	if resource := resources[list]; resource != "" {
+		k.arn = func(n int) string { return arn("ec2", resource+"/task-"+fmt.Sprint(n)) }
+	}
+	return k
 }
 
 // templateKind are launch templates of one version. They take two listings.
@@ -206,7 +293,15 @@ func (k kind) files(n int) map[string]any {
 		}
 		resources = append(resources, k.resource(i+1, image))
 	}
+	return k.of(resources)
+}
+
+// of are the files of some resources.
+func (k kind) of(resources []object) map[string]any {
 	files := map[string]any{k.file: object{k.list: resources}}
+	if k.list == "" {
+		files[k.file] = resources
+	}
 	if k.more != nil {
 		maps.Copy(files, k.more(resources))
 	}
@@ -219,7 +314,7 @@ func (k kind) reference(n, image int) ami.Reference {
 	switch {
 	case k.arn != nil:
 		by.ARN = k.arn(n)
-	case k.source == "fast-launch":
+	case k.source == "fast-launch" || k.source == "image-tasks":
 		by.ARN = "arn:aws:ec2:eu-west-1::image/" + imageID(image)
 	default:
 		by.ARN = "arn:aws:ec2:eu-west-1::snapshot/" + snapshotID(image)
@@ -282,8 +377,11 @@ func TestEverySourceIsReadToItsEnd(t *testing.T) {
 		calls := callsOf(account)
 		delete(calls, "DescribeImageAttribute")
 		want := 4 // Three pages, and an empty one.
-		if k.action == "GetParameters" {
+		switch {
+		case k.action == "GetParameters":
 			want = 3
+		case k.perCluster:
+			want = n
 		}
 		if calls[k.action] != want {
 			t.Errorf("%d calls of %s for %d resources, want %d", calls[k.action], k.action, n, want)
@@ -310,8 +408,12 @@ func TestASourceThatIsSwitchedOff(t *testing.T) {
 		account := k.holding(t, 3)
 		evidence := collect(t.Context(), account.Client(), withSnapshots(3), others...)
 		proven(t, evidence, imageID(1), imageID(2), imageID(3))
-		if calls := callsOf(account)[k.action]; calls > 0 && k.action != "GetParameters" {
-			t.Errorf("%s was called %d times", k.action, calls)
+		isShared := k.action == "GetParameters" || k.action == "DescribeAutoScalingGroups"
+		service, _, _ := strings.Cut(k.awsType, ":")
+		for _, call := range account.Calls() {
+			if call.Action == k.action && call.Service == service && !isShared {
+				t.Errorf("%s:%s was called", service, k.action)
+			}
 		}
 	})
 }
@@ -355,6 +457,9 @@ func (f faulty) of(action string) string {
 	if f.lacks && (action == "DescribeParameters" || action == "GetParameters") {
 		return "Systems Manager answered " + action + ` without "Parameters"`
 	}
+	if f.lacks && slices.ContainsFunc(services, func(k kind) bool { return k.action == action && k.action != "DescribeDBEngineVersions" }) {
+		return " answered " + action + ` without "`
+	}
 	return f.says
 }
 
@@ -396,16 +501,24 @@ func TestASourceThatFails(t *testing.T) {
 // A source that is cut at its second page still proves the use that its first page shows, and
 // nothing else.
 func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
+	// Some calls are made side by side. The first is the one about the first resource.
+	firsts := map[string]string{"Names.1": "/web/0001", "clusterIdentifier": "pcs_1", "ClusterId": "j-1", "ClusterName": "hp-1"}
 	later := func(n int, r emulator.Request) bool {
-		if r.Action == "GetParameters" { // The calls are made side by side.
-			return r.Form.Get("Names.1") != "/web/0001"
+		for key, first := range firsts {
+			if asked := r.Form.Get(key); asked != "" {
+				return asked != first
+			}
 		}
 		return n > 1
 	}
 	eachKind(t, func(t *testing.T, k kind) {
 		for name, fault := range faults {
 			t.Run(name, func(t *testing.T) {
-				account := k.holding(t, k.size+1)
+				n := k.size + 1
+				if k.perCluster {
+					n = 2 // After three failures the others would not be asked about.
+				}
+				account := k.holding(t, n)
 				synctest.Test(t, func(t *testing.T) {
 					evidence := collect(t.Context(), fault.fault(account.Client(), k.action, later), withSnapshots(3), k.source)
 					gap(t, evidence, imageID(1), k.source, fault.of(k.action))
@@ -457,8 +570,8 @@ func replaying(next emulator.Doer, action string) emulator.Doer {
 // A listing that leads back to a page that was read is not complete.
 func TestASourceThatGoesRoundInCircles(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
-		if k.action == "GetParameters" {
-			t.Skip("has no pages")
+		if k.action == "GetParameters" || k.perCluster {
+			t.Skip("has no pages, or one for each cluster")
 		}
 		evidence := collect(t.Context(), replaying(k.holding(t, k.size+1).Client(), k.action), withSnapshots(3), k.source)
 		gap(t, evidence, imageID(3), k.source, "leads back")
@@ -467,15 +580,18 @@ func TestASourceThatGoesRoundInCircles(t *testing.T) {
 
 // Without any one of the permissions to read, no image is proven unused, whatever all else says.
 func TestEveryPermissionIsNeeded(t *testing.T) {
-	actions := []string{"DescribeImageReferences", "DescribeImageAttribute", "DescribeFleets"}
-	for _, k := range kinds {
-		actions = append(actions, k.action)
-	}
-	for _, action := range actions {
-		t.Run(action, func(t *testing.T) {
-			account := holding(t, map[string]any{
-				"get-parameters.json": object{"Parameters": []object{{"Name": "a", "Type": "String", "Value": "b"}}},
-			})
+	others := []kind{{action: "DescribeImageReferences"}, {action: "DescribeImageAttribute"}, {action: "DescribeFleets"}}
+	for _, needed := range append(others, kinds...) {
+		action := needed.action
+		t.Run(needed.source+action, func(t *testing.T) {
+			files := map[string]any{}
+			for _, k := range kinds {
+				maps.Copy(files, k.of([]object{k.resource(1, nobodys)}))
+			}
+			if needed.resource != nil { // Several kinds may be in one file.
+				maps.Copy(files, needed.of([]object{needed.resource(1, nobodys)}))
+			}
+			account := holding(t, files)
 			asked := lookup(withSnapshots(12), usage.Sources()...)
 			asked.TemplateVersions = 3
 			evidence := collectFor(t.Context(), disturb.Deny(account.Client(), action), asked)
@@ -493,10 +609,14 @@ func TestAllSourcesTogether(t *testing.T) {
 	files := map[string]any{}
 	want := map[string][]ami.Reference{}
 	for _, k := range kinds {
-		if k.action != "DescribeLaunchTemplates" && k.action != "DescribeParameters" {
+		if k.action != "DescribeLaunchTemplates" && k.action != "DescribeParameters" && (k.source != "instance-refreshes" || k.action == "DescribeInstanceRefreshes") {
 			maps.Copy(files, k.files(2))
-			want[imageID(1)] = append(want[imageID(1)], k.reference(2, 1))
-			want[imageID(2)] = append(want[imageID(2)], k.reference(1, 2))
+			for n, reference := range map[int]ami.Reference{1: k.reference(2, 1), 2: k.reference(1, 2)} {
+				// Several kinds may show the same one.
+				if id := imageID(n); !slices.Contains(want[id], reference) {
+					want[id] = append(want[id], reference)
+				}
+			}
 		}
 	}
 	evidence := collect(t.Context(), holding(t, files).Client(), withSnapshots(3), usage.Sources()...)
@@ -533,6 +653,10 @@ func TestCalls(t *testing.T) {
 	for _, k := range kinds {
 		want[k.action] = 1
 	}
+	delete(want, "ListInstanceGroups") // All clusters have fleets.
+	maps.Copy(want, map[string]int{
+		"ListClusters": 3, "DescribeCluster": 2 * 3, "ListComputeNodeGroups": 3, "GetComputeNodeGroup": 3, "ListInstanceFleets": 3,
+	})
 	if diff := cmp.Diff(want, callsOf(account)); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
 	}
@@ -568,7 +692,12 @@ func TestWhatListingsAskFor(t *testing.T) {
 		"DescribeLaunchTemplates":        "IncludeManagedResources=true&MaxResults=200",
 		"DescribeLaunchTemplateVersions": "IncludeManagedResources=true&LaunchTemplateVersion.1=%24Latest&LaunchTemplateVersion.2=%24Default&MaxResults=50&ResolveAlias=false",
 		"DescribeLaunchConfigurations":   "MaxRecords=100",
-		"DescribeAutoScalingGroups":      "IncludeInstances=false&MaxRecords=100",
+		"DescribeAutoScalingGroups":      "MaxRecords=100",
+		"DescribeStacks":                 "",
+		"DescribeComputeEnvironments":    "maxResults=100",
+		"DescribeExportImageTasks":       "MaxResults=100",
+		"DescribeStoreImageTasks":        "MaxResults=200",
+		"DescribeReplaceRootVolumeTasks": "MaxResults=50",
 		"DescribeFleets":                 "MaxResults=1000",
 		"DescribeSpotFleetRequests":      "MaxResults=100",
 		"DescribeSpotInstanceRequests":   "MaxResults=100",
@@ -730,24 +859,36 @@ func TestStates(t *testing.T) {
 		"spot-fleets":           {"cancelled", "failed"},
 		"spot-requests":         {"closed", "cancelled", "failed"},
 		"fast-snapshot-restore": {"disabled"},
+		"instance-refreshes":    {"Successful", "Failed", "Cancelled", "RollbackFailed", "RollbackSuccessful"},
+		"ExportImageTasks":      {"completed", "deleted"}, "StoreImageTaskResults": {"Completed", "Failed"},
+		"ReplaceRootVolumeTasks": {"succeeded", "failed", "failed-detached"},
 	}
-	fields := map[string]string{"spot-fleets": "SpotFleetRequestState", "spot-requests": "State", "fast-launch": "State", "fast-snapshot-restore": "State"}
+	fields := map[string]string{
+		"spot-fleets": "SpotFleetRequestState", "spot-requests": "State", "fast-launch": "State", "fast-snapshot-restore": "State",
+		"instance-refreshes": "Status", "ExportImageTasks": "Status", "StoreImageTaskResults": "StoreTaskState", "ReplaceRootVolumeTasks": "TaskState",
+	}
 	states := []string{
 		"", "submitted", "active", "cancelled", "failed", "cancelled_running", "cancelled_terminating", "modifying", "open", "closed", "disabled",
 		"enabling", "optimizing", "enabled", "disabling", "enabling-failed", "disabling-failed", "Cancelled", "hibernating",
+		"Pending", "InProgress", "Baking", "RollbackInProgress", "Cancelling", "Successful", "Failed", "RollbackFailed", "RollbackSuccessful",
+		"completed", "deleting", "deleted", "Completed", "pending", "in-progress", "failing", "succeeded", "failed-detached",
 	}
 	for _, k := range kinds {
-		field, ok := fields[k.source]
+		name := k.source
+		if name == "image-tasks" {
+			name = k.list // One state each.
+		}
+		field, ok := fields[name]
 		for _, state := range states {
 			if !ok {
 				continue
 			}
-			t.Run(k.source+"/"+state, func(t *testing.T) {
+			t.Run(name+"/"+state, func(t *testing.T) {
 				resource := k.resource(1, 1)
 				resource[field] = state
-				account := holding(t, map[string]any{k.file: object{k.list: []object{resource}}})
+				account := holding(t, k.of([]object{resource}))
 				want := ami.Used
-				if slices.Contains(finished[k.source], state) {
+				if slices.Contains(finished[name], state) {
 					want = ami.Unused
 				}
 				if got := collect(t.Context(), account.Client(), withSnapshots(1), k.source).Images[imageID(1)]; got.Use != want {
@@ -840,6 +981,60 @@ func TestASnapshotOfAnOriginal(t *testing.T) {
 	asked := lookup(nil, "fast-snapshot-restore")
 	asked.Originals = []ami.Image{{ID: imageID(1), SnapshotIDs: []string{"snap-00000000000000001"}}}
 	if found := collectFor(t.Context(), account.Client(), asked).Images[imageID(1)]; found.Use != ami.Used {
+		t.Errorf("%+v", found)
+	}
+}
+
+// The image of an instance counts that the group shows. It may be that of a replaced root volume,
+// while EC2 shows the image of the launch.
+func TestInstancesOfAGroup(t *testing.T) {
+	instances := []object{}
+	for n := range 30 {
+		instances = append(instances, object{"InstanceId": fmt.Sprintf("i-%017x", n), "ImageId": imageID(1 + n%2)})
+	}
+	account := holding(t, map[string]any{"describe-auto-scaling-groups.json": object{"AutoScalingGroups": []object{
+		{"AutoScalingGroupName": "web", "DesiredCapacity": 30, "Instances": instances},
+	}}})
+	evidence := collect(t.Context(), account.Client(), candidates(3), "auto-scaling-groups")
+	for n := 1; n <= 2; n++ {
+		if found := evidence.Images[imageID(n)]; found.Use != ami.Used || len(found.References) != 1 {
+			t.Errorf("%s: %+v", imageID(n), found)
+		}
+	}
+	proven(t, evidence, imageID(3))
+}
+
+// Groups that cannot have a refresh are not asked about. One that has gone since it was listed has
+// none, and one that is refused and still there is a gap.
+func TestGroupsWithoutRefreshes(t *testing.T) {
+	groups := []object{
+		{"AutoScalingGroupName": "empty", "DesiredCapacity": 0}, {"AutoScalingGroupName": "still-there", "DesiredCapacity": 0, "Instances": []object{{"InstanceId": "i-1"}}},
+	}
+	account := holding(t, map[string]any{"describe-auto-scaling-groups.json": object{"AutoScalingGroups": groups}})
+	proven(t, collect(t.Context(), account.Client(), candidates(1), "instance-refreshes"), imageID(1))
+	if calls := callsOf(account)["DescribeInstanceRefreshes"]; calls != 1 {
+		t.Errorf("%d calls", calls)
+	}
+	refused := disturb.Fail(account.Client(), "DescribeInstanceRefreshes", nil, 400, "ValidationError", "x")
+	gap(t, collect(t.Context(), refused, candidates(1), "instance-refreshes"), imageID(1), "instance-refreshes", "Auto Scaling group still-there: autoscaling:DescribeInstanceRefreshes: ValidationError: x")
+	var listings atomic.Int64
+	gone := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		if q, err := emulator.Inspect(r); err == nil && q.Action == "DescribeAutoScalingGroups" && listings.Add(1) > 1 {
+			return holding(t, nil).Client().Do(r)
+		}
+		return refused.Do(r)
+	})
+	proven(t, collect(t.Context(), gone, candidates(1), "instance-refreshes"), imageID(1))
+}
+
+// A replacement that goes by a snapshot names that, and no image.
+func TestAReplacementByASnapshot(t *testing.T) {
+	account := holding(t, map[string]any{"describe-replace-root-volume-tasks.json": object{"ReplaceRootVolumeTasks": []object{
+		{"ReplaceRootVolumeTaskId": "replacevol-1", "SnapshotId": snapshotID(1), "TaskState": "pending"},
+	}}})
+	evidence := collect(t.Context(), account.Client(), withSnapshots(2), "image-tasks")
+	proven(t, evidence, imageID(1), imageID(2))
+	if found := evidence.Snapshots[snapshotID(1)]; len(found.References) != 1 {
 		t.Errorf("%+v", found)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/autoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -17,6 +18,7 @@ import (
 
 // Clients are the AWS clients of one region.
 type Clients struct {
+	AWS         aws.Config // For the sources that make a client of their own.
 	EC2         *ec2.Client
 	AutoScaling *autoscaling.Client
 	SSM         *ssm.Client
@@ -46,39 +48,6 @@ type Lookup struct {
 	Texts *Texts
 }
 
-// listing is a source that lists the resources of one kind, and not the references to one image.
-type listing struct {
-	name       string
-	ofOriginal bool // It can name an image that is known only by its id.
-
-	// list adds what the resources name to the findings. After an error the resources so far still
-	// count.
-	list func(context.Context, *search) error
-}
-
-// listings are all sources of evidence of use except DescribeImageReferences.
-var listings = []listing{
-	{"instances", true, instances},
-	{"launch-templates", true, launchTemplates},
-	{"launch-configurations", true, launchConfigurations},
-	{"auto-scaling-groups", true, autoScalingGroups},
-	{"spot-fleets", true, spotFleets},
-	{"spot-requests", true, spotRequests},
-	{ami.TextSource, true, parameterTexts},
-	{S3TextSource, true, objectTexts},
-	{"fast-launch", true, fastLaunch},
-	{"fast-snapshot-restore", false, fastSnapshotRestores},
-}
-
-// Sources returns the names of all sources of evidence of use.
-func Sources() []string {
-	names := []string{referencesSource}
-	for _, listing := range listings {
-		names = append(names, listing.name)
-	}
-	return names
-}
-
 // Collect asks the enabled sources about the images, and asks EC2 who may launch the candidates,
 // all concurrently. An image is Unused if there was a source to ask, if every source answered, and
 // if none names the image. step is called after each candidate's launch permissions were read, or
@@ -104,7 +73,7 @@ func Collect(ctx context.Context, clients Clients, lookup Lookup, step func(done
 	for _, answer := range answers {
 		s.add(answer.found)
 		if answer.err != nil {
-			gap := ami.Gap{Source: answer.name, Err: s.explain(answer.err)}
+			gap := ami.Gap{Source: answer.Name, Err: s.explain(answer.err)}
 			s.gapOfAll(gap)
 			s.gaps = append(s.gaps, gap)
 		}
@@ -156,7 +125,7 @@ func (l Lookup) Asked(found ami.Evidence) (asked, incomplete []string) {
 
 // answer is the result of a listing.
 type answer struct {
-	listing
+	Source
 	found *search
 	err   error
 }
@@ -164,11 +133,11 @@ type answer struct {
 // askListings starts the enabled listings. The answers are complete once all lookups are done.
 func (s *search) askListings(ctx context.Context, lookups *sync.WaitGroup) []*answer {
 	var answers []*answer
-	for _, listing := range listings {
-		if s.isOn(listing.name) {
-			answer := &answer{listing: listing, found: s.part()}
+	for _, source := range sources {
+		if source.list != nil && s.isOn(source.Name) {
+			answer := &answer{Source: source, found: s.part()}
 			answers = append(answers, answer)
-			lookups.Go(func() { answer.err = listing.list(ctx, answer.found) })
+			lookups.Go(func() { answer.err = source.ask(ctx, answer.found) })
 		}
 	}
 	return answers

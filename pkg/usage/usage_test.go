@@ -72,7 +72,7 @@ func instance(n int) ami.Reference {
 // clients are the clients that the janitor uses.
 func clients(doer emulator.Doer) usage.Clients {
 	config := testaccount.Config(doer)
-	return usage.Clients{EC2: wire.EC2(config, region), AutoScaling: wire.AutoScaling(config, region), SSM: wire.SSM(config, region)}
+	return usage.Clients{AWS: config, EC2: wire.EC2(config, region), AutoScaling: wire.AutoScaling(config, region), SSM: wire.SSM(config, region)}
 }
 
 // lookup asks for the use of images, in EC2's own references if no sources are named.
@@ -212,8 +212,9 @@ func proven(t *testing.T, evidence ami.Evidence, ids ...string) {
 func TestSources(t *testing.T) {
 	names := usage.Sources()
 	want := []string{
-		"references", "instances", "launch-templates", "launch-configurations", "auto-scaling-groups", "spot-fleets", "spot-requests",
-		"ssm-text", "s3-text", "fast-launch", "fast-snapshot-restore",
+		"references", "instances", "launch-templates", "launch-configurations", "auto-scaling-groups", "instance-refreshes",
+		"spot-fleets", "spot-requests", "ssm-text", "s3-text", "fast-launch", "fast-snapshot-restore", "image-tasks", "cloudformation",
+		"batch", "pcs", "rds-custom", "emr", "hyperpod",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)

@@ -25,7 +25,7 @@ func TestEveryExpectationHasItsSource(t *testing.T) {
 		t.Fatal(err)
 	}
 	listed := map[string]string{}
-	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z]+)` \\| `([^`]+)` \\| (.*) \\|$").FindAllStringSubmatch(string(page), -1) {
+	for _, row := range regexp.MustCompile("(?m)^\\| `([A-Za-z:]+)` \\| `([^`]+)` \\| (.*) \\|$").FindAllStringSubmatch(string(page), -1) {
 		if _, twice := listed[row[1]]; twice || strings.TrimSpace(row[3]) == "" {
 			t.Errorf("%s: twice %v, source %q", row[1], twice, row[3])
 		}

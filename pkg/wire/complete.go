@@ -2,7 +2,9 @@ package wire
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -28,6 +30,9 @@ var content = map[string]string{
 	"DescribeSpotInstanceRequests":    "<spotInstanceRequestSet",
 	"DescribeFastLaunchImages":        "<fastLaunchImageSet",
 	"DescribeFastSnapshotRestores":    "<fastSnapshotRestoreSet",
+	"DescribeExportImageTasks":        "<exportImageTaskSet",
+	"DescribeStoreImageTasks":         "<storeImageTaskResultSet",
+	"DescribeReplaceRootVolumeTasks":  "<replaceRootVolumeTaskSet",
 	"DescribeImageUsageReports":       "<imageUsageReportSet",
 	"DescribeImageUsageReportEntries": "<imageUsageReportEntrySet",
 
@@ -38,12 +43,27 @@ var content = map[string]string{
 
 	"DescribeLaunchConfigurations": "<LaunchConfigurations",
 	"DescribeAutoScalingGroups":    "<AutoScalingGroups",
+	"DescribeInstanceRefreshes":    "<InstanceRefreshes",
 
 	"DescribeParameters": "Parameters",
 	"GetParameters":      "Parameters",
 
 	"ListRules": "Rules",
 	"GetRule":   "Identifier",
+
+	// Of services whose actions may share their names.
+	"batch:DescribeComputeEnvironments":   "computeEnvironments",
+	"cloudformation:DescribeStacks":       "<Stacks",
+	"elasticmapreduce:DescribeCluster":    "Cluster",
+	"elasticmapreduce:ListClusters":       "Clusters",
+	"elasticmapreduce:ListInstanceFleets": "InstanceFleets",
+	"elasticmapreduce:ListInstanceGroups": "InstanceGroups",
+	"pcs:GetComputeNodeGroup":             "computeNodeGroup",
+	"pcs:ListClusters":                    "clusters",
+	"pcs:ListComputeNodeGroups":           "computeNodeGroups",
+	"rds:DescribeDBEngineVersions":        "<DBEngineVersions",
+	"sagemaker:DescribeCluster":           "ClusterArn",
+	"sagemaker:ListClusters":              "ClusterSummaries",
 
 	"CreateImageUsageReport":  "<reportId",
 	"CreateTags":              done,
@@ -59,36 +79,54 @@ var content = map[string]string{
 	"RestoreSnapshotFromRecycleBin": "<snapshotId",
 }
 
+// contentOf is the required element of an answer.
+func contentOf(service, action string) string {
+	return cmp.Or(content[Prefix(service)+":"+action], content[action])
+}
+
+// complete checks an answer of any service, by the form of its required element. One of an action
+// that is not known is refused.
+func complete(service, action string, body []byte) error {
+	switch element := contentOf(service, action); {
+	case element == "":
+		return fmt.Errorf("nobody knows what a whole answer to %s:%s is", Prefix(service), action)
+	case strings.HasPrefix(element, "<"):
+		return completeXML(service, action, body)
+	default:
+		return completeJSON(service, action, body)
+	}
+}
+
+// openings begin the required elements that are no lists, but a text or an object.
+var openings = map[string]string{"Identifier": `"`, "ClusterArn": `"`, "Cluster": "{", "computeNodeGroup": "{"}
+
 // done is how EC2 says that something was done.
 const done = "<return>true</return>"
 
-// completeXML checks an answer of EC2 or Auto Scaling: one document, from its first tag to its
+// completeXML checks an answer in XML: one document, from its first tag to its
 // last, with its required element.
 func completeXML(service, action string, body []byte) error {
+	content := contentOf(service, action)
 	beginning := string(body[:min(len(body), 512)])
 	opened := strings.Contains(beginning, "<"+action+"Response")
 	closed := bytes.HasSuffix(bytes.TrimSpace(body), []byte("</"+action+"Response>"))
 	switch {
 	case !opened || !closed:
 		return partialAnswerError{action, beginning[:min(len(beginning), 40)]}
-	case !bytes.Contains(body, []byte(content[action])):
-		return lackingAnswerError{service, action, strings.TrimSuffix(content[action], ">") + ">"}
+	case !bytes.Contains(body, []byte(content)):
+		return lackingAnswerError{service, action, strings.TrimSuffix(content, ">") + ">"}
 	default:
 		return nil
 	}
 }
 
-// completeJSON checks an answer of Systems Manager or the Recycle Bin: one JSON object with its
-// required element. The error quotes text that is not JSON at all, but never what could be the
-// value of a parameter.
+// completeJSON checks an answer in JSON: one object with its required element. The error quotes
+// text that is not JSON at all, but never what could be the value of a parameter.
 func completeJSON(service, action string, body []byte) error {
 	var answer map[string]json.RawMessage
 	err := json.Unmarshal(body, &answer)
-	opening := "["
-	if action == "GetRule" {
-		opening = `"` // For a rule, the id is required.
-	}
-	content := content[action]
+	opening := cmp.Or(openings[contentOf(service, action)], "[")
+	content := contentOf(service, action)
 	switch list, ok := answer[content]; {
 	case err == nil && bytes.HasPrefix(list, []byte(opening)):
 		return nil

@@ -38,6 +38,14 @@ const (
 	maxBackoff  = 20 * time.Second
 )
 
+// In returns a configuration for clients of one region that retry often and refuse incomplete
+// answers, whatever their service.
+func In(config aws.Config, region string) aws.Config {
+	config.Region, config.Retryer = region, newRetryer
+	config.APIOptions = append(slices.Clip(config.APIOptions), refusePartialAnswers(complete))
+	return config
+}
+
 // EC2 returns a client for one region that retries often and refuses incomplete answers.
 func EC2(config aws.Config, region string) *ec2.Client {
 	return ec2.NewFromConfig(config, func(o *ec2.Options) {
@@ -111,6 +119,14 @@ func (e lackingAnswerError) Error() string {
 // services are the names that people use for services with another id.
 var services = map[string]string{"SSM": "Systems Manager", "rbin": "Recycle Bin"}
 
+// prefixes are IAM's names of services with another id (Service Authorization Reference).
+var prefixes = map[string]string{"EMR": "elasticmapreduce"}
+
+// Prefix returns IAM's name of a service, by the SDK's id of it: autoscaling for Auto Scaling.
+func Prefix(serviceID string) string {
+	return cmp.Or(prefixes[serviceID], strings.ToLower(strings.ReplaceAll(serviceID, " ", "")))
+}
+
 // refusePartialAnswers adds a check of every successful answer: complete returns an error if a body
 // is not the complete answer to an action of a service.
 func refusePartialAnswers(complete func(service, action string, body []byte) error) func(*middleware.Stack) error {
@@ -157,7 +173,7 @@ func ExplainLookup(err error) string {
 	if !ok || says == TimeRanOut || says == interrupted || lacksCredentials(err) || strings.Contains(says, call.Operation()) {
 		return says
 	}
-	return strings.ToLower(strings.ReplaceAll(call.Service(), " ", "")) + ":" + cmp.Or(permissions[call.Operation()], call.Operation()) + ": " + says
+	return Prefix(call.Service()) + ":" + cmp.Or(permissions[call.Operation()], call.Operation()) + ": " + says
 }
 
 // Explain turns an error of the SDK into one short line that is the same for the same cause: the
@@ -230,6 +246,12 @@ func Code(err error) string {
 		return answered.ErrorCode()
 	}
 	return ""
+}
+
+// IsNoHost reports whether the name of a service's host does not exist.
+func IsNoHost(err error) bool {
+	name, ok := errors.AsType[*net.DNSError](err)
+	return ok && name.IsNotFound
 }
 
 // IsNoImage reports whether EC2 says that there is no such image, or that it is deregistered (EC2

@@ -43,6 +43,7 @@ func Files(now time.Time, region string) fs.FS {
 	files := describe(now, images, snapshots)
 	maps.Copy(files, records(now.UTC().Truncate(time.Second), region))
 	maps.Copy(files, stackFiles(now.UTC().Truncate(time.Second), region))
+	maps.Copy(files, serviceFiles(now.UTC().Truncate(time.Second), region))
 	return archive(files)
 }
 
@@ -137,6 +138,7 @@ func describe(now time.Time, images []imageRow, snapshots []snapshotRow) map[str
 		"describe-launch-configurations.json":      object{"LaunchConfigurations": listed(b.configurations)},
 		"describe-spot-fleet-requests.json":        object{"SpotFleetRequestConfigs": listed(b.spotFleets)},
 		"describe-spot-instance-requests.json":     object{"SpotInstanceRequests": listed(b.spotRequests)},
+		"describe-instance-refreshes.json":         object{"InstanceRefreshes": listed(b.refreshes)},
 		"describe-fleets.json":                     object{"Fleets": []object{}},
 		"describe-image-references.json":           object{"ImageReferences": []object{}},
 		"describe-fast-launch-images.json":         object{"FastLaunchImages": listed(b.fastLaunches)},
@@ -195,6 +197,7 @@ type builder struct {
 
 	images, snapshots, reservations, templates, versions []object
 	groups, configurations, spotFleets, spotRequests     []object
+	refreshes                                            []object
 	fastLaunches, fastRestores, usageEntries             []object
 	parameters, parameterValues, locks                   []object
 	permissions, volumePermissions                       object

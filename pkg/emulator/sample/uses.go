@@ -105,10 +105,17 @@ func (b *builder) configuration(row imageRow, imageID string) {
 // mixedInstances adds a group that starts the image on one of its instance types.
 func (b *builder) mixedInstances(row imageRow, imageID string) {
 	specification := object{"LaunchTemplateId": idOf("lt", "api-DATE-1830", 21), "LaunchTemplateName": "api-21", "Version": "$Latest"}
-	b.group(row)["MixedInstancesPolicy"] = object{"LaunchTemplate": object{
+	group := b.group(row)
+	group["DesiredCapacity"] = 1 // Its first instance is still to come.
+	group["MixedInstancesPolicy"] = object{"LaunchTemplate": object{
 		"LaunchTemplateSpecification": specification,
 		"Overrides":                   []object{{"InstanceType": "m7i.large"}, {"InstanceType": "m7g.large", "ImageId": imageID}},
 	}}
+	b.refreshes = append(b.refreshes, object{
+		"AutoScalingGroupName": row.name, "InstanceRefreshId": "08b91cf7-8fa6-48af-b6a6-d227f40f1b9b", "Status": "Successful",
+		"StartTime": b.ago(20), "EndTime": b.ago(20), "PercentageComplete": 100, "InstancesToUpdate": 0,
+		"DesiredConfiguration": object{"LaunchTemplate": specification},
+	})
 }
 
 // group adds an Auto Scaling group that is scaled to nothing, and returns it.

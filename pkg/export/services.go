@@ -1,0 +1,133 @@
+package export
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/batch"
+	"github.com/aws/aws-sdk-go-v2/service/emr"
+	emrtypes "github.com/aws/aws-sdk-go-v2/service/emr/types"
+	"github.com/aws/aws-sdk-go-v2/service/pcs"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/aws/aws-sdk-go-v2/service/sagemaker"
+)
+
+// The files of services that have parts of their own for each cluster.
+const (
+	pcsFile      = "pcs-list-clusters.json"
+	emrFile      = "emr-list-clusters.json"
+	hyperPodFile = "sagemaker-list-clusters.json"
+)
+
+// servicePage is the longest page of the listings of further services.
+const servicePage = 100
+
+// serviceListings are the listings of further services that may launch instances, as a run makes
+// them.
+var serviceListings = []part{
+	lowerListing("batch-describe-compute-environments.json", "computeEnvironments", func(r *region) *batch.DescribeComputeEnvironmentsPaginator {
+		return batch.NewDescribeComputeEnvironmentsPaginator(batch.NewFromConfig(r.aws), &batch.DescribeComputeEnvironmentsInput{MaxResults: aws.Int32(servicePage)})
+	}),
+	lowerListing(pcsFile, "clusters", func(r *region) *pcs.ListClustersPaginator {
+		return pcs.NewListClustersPaginator(pcs.NewFromConfig(r.aws), &pcs.ListClustersInput{MaxResults: aws.Int32(servicePage)})
+	}),
+	listing("rds-describe-db-engine-versions.json", "DBEngineVersions", func(r *region) *rds.DescribeDBEngineVersionsPaginator {
+		return rds.NewDescribeDBEngineVersionsPaginator(rds.NewFromConfig(r.aws), &rds.DescribeDBEngineVersionsInput{
+			Filters: []rdstypes.Filter{{Name: aws.String("engine"), Values: []string{
+				"custom-oracle-ee", "custom-oracle-ee-cdb", "custom-oracle-se2", "custom-oracle-se2-cdb",
+				"custom-sqlserver-ee", "custom-sqlserver-se", "custom-sqlserver-web", "custom-sqlserver-dev",
+			}}},
+			IncludeAll: aws.Bool(true), MaxRecords: aws.Int32(servicePage),
+		})
+	}),
+	listing(emrFile, "Clusters", func(r *region) *emr.ListClustersPaginator {
+		return emr.NewListClustersPaginator(emr.NewFromConfig(r.aws), &emr.ListClustersInput{ClusterStates: []emrtypes.ClusterState{
+			emrtypes.ClusterStateStarting, emrtypes.ClusterStateBootstrapping, emrtypes.ClusterStateRunning, emrtypes.ClusterStateWaiting,
+			emrtypes.ClusterStateTerminating,
+		}})
+	}),
+	listing(hyperPodFile, "ClusterSummaries", func(r *region) *sagemaker.ListClustersPaginator {
+		return sagemaker.NewListClustersPaginator(sagemaker.NewFromConfig(r.aws), &sagemaker.ListClustersInput{MaxResults: aws.Int32(servicePage)})
+	}),
+}
+
+// serviceItems are the parts that take calls for each cluster.
+var serviceItems = []part{
+	ofClusters("pcs-get-compute-node-group.json", pcsFile, "clusters", "id", nodeGroups),
+	ofClusters("emr-describe-cluster.json", emrFile, "Clusters", "Id", emrCluster),
+	ofClusters("sagemaker-describe-cluster.json", hyperPodFile, "ClusterSummaries", "ClusterName", hyperPodCluster),
+}
+
+// ofClusters is a part with the answers about the clusters in another file, which are several for
+// each.
+func ofClusters(file, from, list, key string, ask func(context.Context, *region, string) ([]any, error)) part {
+	return part{file: file, needs: []string{from}, read: func(ctx context.Context, r *region) (any, time.Time, error) {
+		ids, err := r.ids(from, list, key, all)
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		found, err := r.askEach(ctx, file, ids, func(ctx context.Context, id string) (any, error) { return ask(ctx, r, id) })
+		if err == nil {
+			err = found.denial()
+		}
+		if err != nil {
+			return nil, time.Time{}, err
+		}
+		r.lackItems(file, found.refusals())
+		items, err := joined(found, ids)
+		return items, found.oldest(), err
+	}}
+}
+
+// nodeGroups reads the compute node groups of a cluster of Parallel Computing Service.
+func nodeGroups(ctx context.Context, r *region, cluster string) ([]any, error) {
+	client := pcs.NewFromConfig(r.aws)
+	listed, err := listAs(ctx, encodeLower, "computeNodeGroups", pcs.NewListComputeNodeGroupsPaginator(client, &pcs.ListComputeNodeGroupsInput{
+		ClusterIdentifier: &cluster, MaxResults: aws.Int32(servicePage),
+	}))
+	if err != nil {
+		return nil, err
+	}
+	var found []any
+	for _, item := range listed["computeNodeGroups"].([]any) {
+		id, _ := item.(object)["id"].(string)
+		out, err := client.GetComputeNodeGroup(ctx, &pcs.GetComputeNodeGroupInput{ClusterIdentifier: &cluster, ComputeNodeGroupIdentifier: &id})
+		switch {
+		case err == nil:
+			found = append(found, encodeLower(out))
+		case !isGone(err): // It was deleted since it was listed.
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// emrCluster reads a cluster of EMR with its instance groups or fleets, as the CLI shows it.
+func emrCluster(ctx context.Context, r *region, id string) ([]any, error) {
+	client := emr.NewFromConfig(r.aws)
+	out, err := client.DescribeCluster(ctx, &emr.DescribeClusterInput{ClusterId: &id})
+	if err != nil {
+		return nil, err
+	}
+	var parts object
+	if out.Cluster.InstanceCollectionType == emrtypes.InstanceCollectionTypeInstanceFleet {
+		parts, err = list(ctx, "InstanceFleets", emr.NewListInstanceFleetsPaginator(client, &emr.ListInstanceFleetsInput{ClusterId: &id}))
+	} else {
+		parts, err = list(ctx, "InstanceGroups", emr.NewListInstanceGroupsPaginator(client, &emr.ListInstanceGroupsInput{ClusterId: &id}))
+	}
+	answer := encode(out).(object)
+	maps.Copy(answer["Cluster"].(object), parts)
+	return []any{answer}, err
+}
+
+// hyperPodCluster reads a cluster of SageMaker HyperPod.
+func hyperPodCluster(ctx context.Context, r *region, name string) ([]any, error) {
+	out, err := sagemaker.NewFromConfig(r.aws).DescribeCluster(ctx, &sagemaker.DescribeClusterInput{ClusterName: &name})
+	if err != nil {
+		return nil, err
+	}
+	return []any{encode(out)}, nil
+}

@@ -1,0 +1,261 @@
+package usage_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"pgregory.net/rapid"
+
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
+	"github.com/ami-janitor/ami-janitor/internal/testaccount"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/usage"
+)
+
+// services are the kinds of resources of other services than EC2 and Auto Scaling. Of those with
+// clusters, each resource is a cluster of its own, and the first action lists them.
+var services = []kind{
+	{
+		source: "batch", action: "DescribeComputeEnvironments", size: 100, awsType: "batch:ComputeEnvironment",
+		arn:  func(n int) string { return arn("batch", fmt.Sprint("compute-environment/", n)) },
+		file: "batch-describe-compute-environments.json", list: "computeEnvironments",
+		resource: func(n, image int) object {
+			resources := object{"type": "SPOT", "ec2Configuration": []object{{"imageType": "ECS_AL2"}, {"imageIdOverride": imageID(image)}}}
+			if n%2 == 0 {
+				resources = object{"imageId": imageID(image)}
+			}
+			return object{
+				"computeEnvironmentName": fmt.Sprint(n), "computeEnvironmentArn": arn("batch", fmt.Sprint("compute-environment/", n)),
+				"state": "DISABLED", "status": "INVALID", "computeResources": resources,
+			}
+		},
+	},
+	{
+		source: "rds-custom", action: "DescribeDBEngineVersions", size: 100, awsType: "rds:CEV",
+		arn:  func(n int) string { return arn("rds", fmt.Sprint("cev:custom-oracle-ee/19.", n)) },
+		file: "rds-describe-db-engine-versions.json", list: "DBEngineVersions",
+		resource: func(n, image int) object {
+			return object{
+				"Engine": "custom-oracle-ee", "EngineVersion": fmt.Sprint("19.", n), "DBEngineVersionArn": arn("rds", fmt.Sprint("cev:custom-oracle-ee/19.", n)),
+				"Status": "inactive-except-restore", "Image": object{"ImageId": imageID(image)},
+			}
+		},
+	},
+	pcsKind("ListClusters"), pcsKind("ListComputeNodeGroups"), pcsKind("GetComputeNodeGroup"),
+	emrKind("ListClusters"), emrKind("DescribeCluster"), emrKind("ListInstanceGroups"), emrKind("ListInstanceFleets"),
+	hyperPodKind("ListClusters"), hyperPodKind("DescribeCluster"),
+}
+
+func without(actions []string, action string) []string {
+	return slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return a == action })
+}
+
+func pcsKind(action string) kind {
+	of := func(n int) string { return arn("pcs", fmt.Sprintf("cluster/pcs_%d/computenodegroup/group", n)) }
+	return kind{
+		source: "pcs", action: action, also: without([]string{"ListClusters", "ListComputeNodeGroups", "GetComputeNodeGroup"}, action),
+		perCluster: action != "ListClusters", size: 100, awsType: "pcs:ComputeNodeGroup", arn: of, file: "pcs-get-compute-node-group.json",
+		resource: func(n, image int) object {
+			return object{"computeNodeGroup": object{"id": "group", "clusterId": fmt.Sprint("pcs_", n), "arn": of(n), "amiId": imageID(image), "status": "SUSPENDED"}}
+		},
+		more: func(groups []object) map[string]any {
+			clusters := []object{}
+			for _, group := range groups {
+				clusters = append(clusters, object{"id": group["computeNodeGroup"].(object)["clusterId"], "status": "ACTIVE"})
+			}
+			return map[string]any{"pcs-list-clusters.json": object{"clusters": clusters}}
+		},
+	}
+}
+
+func emrKind(action string) kind {
+	of := func(n int) string { return arn("elasticmapreduce", fmt.Sprint("cluster/j-", n)) }
+	actions := []string{"ListClusters", "DescribeCluster", "ListInstanceGroups"}
+	if action == "ListInstanceFleets" {
+		actions[2] = action
+	}
+	return kind{
+		source: "emr", action: action, also: without(actions, action), perCluster: action != "ListClusters", size: 50, awsType: "elasticmapreduce:Cluster", arn: of,
+		file: "emr-describe-cluster.json",
+		resource: func(n, image int) object {
+			cluster := object{"Id": fmt.Sprint("j-", n), "ClusterArn": of(n), "InstanceCollectionType": "INSTANCE_GROUP", "InstanceGroups": []object{{"Id": "ig-1"}, {"CustomAmiId": imageID(image)}}}
+			switch action {
+			case "ListInstanceFleets":
+				cluster["InstanceCollectionType"], cluster["InstanceGroups"] = "INSTANCE_FLEET", nil
+				cluster["InstanceFleets"] = []object{{"InstanceTypeSpecifications": []object{{"InstanceType": "m7g.xlarge"}, {"CustomAmiId": imageID(image)}}}}
+			case "DescribeCluster":
+				cluster["CustomAmiId"], cluster["InstanceGroups"] = imageID(image), []object{}
+			}
+			return object{"Cluster": cluster}
+		},
+		more: func(details []object) map[string]any {
+			clusters := []object{}
+			for _, detail := range details {
+				clusters = append(clusters, object{"Id": detail["Cluster"].(object)["Id"], "Status": object{"State": "WAITING"}})
+			}
+			return map[string]any{"emr-list-clusters.json": object{"Clusters": clusters}}
+		},
+	}
+}
+
+func hyperPodKind(action string) kind {
+	of := func(n int) string { return arn("sagemaker", fmt.Sprint("cluster/", n)) }
+	return kind{
+		source: "hyperpod", action: action, also: without([]string{"ListClusters", "DescribeCluster"}, action), size: 100,
+		perCluster: action != "ListClusters", awsType: "sagemaker:Cluster", arn: of, file: "sagemaker-describe-cluster.json",
+		resource: func(n, image int) object {
+			groups := []object{{"CurrentImageId": "default"}, {"DesiredImageId": imageID(image)}}
+			if n%2 == 0 {
+				groups = []object{{"CurrentImageId": imageID(image), "DesiredImageId": "default"}}
+			}
+			return object{"ClusterName": fmt.Sprint("hp-", n), "ClusterArn": of(n), "InstanceGroups": groups}
+		},
+		more: func(details []object) map[string]any {
+			clusters := []object{}
+			for _, detail := range details {
+				clusters = append(clusters, object{"ClusterName": detail["ClusterName"], "ClusterArn": detail["ClusterArn"]})
+			}
+			return map[string]any{"sagemaker-list-clusters.json": object{"ClusterSummaries": clusters}}
+		},
+	}
+}
+
+// The name of a host that does not exist says that a region is without the service only where that
+// is known. Elsewhere it may be a resolver that knows nothing, and so may any other error.
+func TestAServiceThatARegionLacks(t *testing.T) {
+	for name, test := range map[string]struct {
+		source, region string
+		notFound       bool
+		unused         bool
+	}{
+		"lacking":                 {"pcs", "af-south-1", true, true},
+		"there":                   {"pcs", "eu-west-1", true, false},
+		"lacking, no answer":      {"pcs", "af-south-1", false, false},
+		"a service that is known": {"batch", "af-south-1", true, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			account := holding(t, nil)
+			doer := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+				if q, err := emulator.Inspect(r); err == nil && q.Service == test.source {
+					return nil, &net.DNSError{Err: "no such host", Name: r.URL.Host, IsNotFound: test.notFound, IsTemporary: false}
+				}
+				return account.Client().Do(r)
+			})
+			asked := lookup(candidates(1), test.source)
+			asked.Region = test.region
+			synctest.Test(t, func(t *testing.T) { // What may pass is tried for minutes.
+				found := collectFor(t.Context(), doer, asked).Images[imageID(1)]
+				if isUnused := found.Use == ami.Unused; isUnused != test.unused {
+					t.Errorf("%+v", found)
+				}
+			})
+		})
+	}
+}
+
+// What has gone between the listing and the look at it is no objection.
+func TestWhatVanishes(t *testing.T) {
+	for name, test := range map[string]struct{ action, code string }{
+		"a compute node group": {"GetComputeNodeGroup", "ResourceNotFoundException"}, "a cluster of PCS": {"ListComputeNodeGroups", "ResourceNotFoundException"},
+		"a cluster of HyperPod": {"DescribeCluster", "ResourceNotFound"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			i := slices.IndexFunc(services, func(k kind) bool { return k.action == test.action && k.source != "emr" })
+			k := services[i]
+			gone := disturb.Fail(k.holding(t, 2).Client(), test.action, nil, 400, test.code, "x")
+			proven(t, collect(t.Context(), gone, candidates(2), k.source), imageID(1), imageID(2))
+		})
+	}
+}
+
+// A region in which none of these services is used costs ten calls at most.
+func TestAnUnusedServiceCostsOneCall(t *testing.T) {
+	var names []string
+	for _, source := range usage.Table() {
+		if slices.ContainsFunc(services, func(k kind) bool { return k.source == source.Name }) || source.Name == "cloudformation" || source.Name == "image-tasks" {
+			names = append(names, source.Name)
+		}
+	}
+	account := holding(t, nil)
+	proven(t, collect(t.Context(), account.Client(), candidates(1), names...), imageID(1))
+	// One is for the launch permissions.
+	if calls := len(account.Calls()) - 1; calls > 10 || calls < len(names) {
+		t.Errorf("%d calls for %q", calls, names)
+	}
+}
+
+// In accounts with holders of any kind, what no holder names is proven unused, and what one names
+// is used. If a source fails, no more images are proven unused than if it answers.
+func TestHoldersOfEveryKind(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		const n = 8
+		files, held := map[string]any{}, map[string]bool{}
+		var holders []kind
+		for _, k := range kinds {
+			if k.hasNoFirstPage || !rapid.Bool().Draw(t, k.source+" "+k.action) || overlaps(files, k) {
+				continue
+			}
+			var resources []object
+			for i := range rapid.IntRange(1, 3).Draw(t, "resources") {
+				image := rapid.IntRange(1, n).Draw(t, "image")
+				resources, held[imageID(image)] = append(resources, k.resource(i+1, image)), true
+			}
+			maps.Copy(files, k.of(resources))
+			holders = append(holders, k)
+		}
+		images := testaccount.Files(files)
+		account := images.Load(t, emulator.Options{Region: region})
+		asked := lookup(withSnapshots(n), slices.DeleteFunc(usage.Sources(), func(name string) bool { return name == "references" })...)
+		whole := collectFor(context.Background(), permitting(account.Client()), asked)
+		for _, image := range asked.Images {
+			want := ami.Unused
+			if held[image.ID] {
+				want = ami.Used
+			}
+			if found := whole.Images[image.ID]; found.Use != want {
+				t.Fatalf("%s: %+v, want %s", image.ID, found, want)
+			}
+		}
+		if len(holders) == 0 {
+			return
+		}
+		failing := rapid.SampledFrom(holders).Draw(t, "failing")
+		found := collectFor(context.Background(), permitting(disturb.Deny(account.Client(), failing.action)), asked)
+		for _, image := range asked.Images {
+			if found.Images[image.ID].Use == ami.Unused {
+				t.Fatalf("%s is unused although %s:%s is denied", image.ID, failing.source, failing.action)
+			}
+		}
+	})
+}
+
+// overlaps reports whether a kind has a file that is there already.
+func overlaps(files map[string]any, k kind) bool {
+	for name := range k.of([]object{k.resource(1, 1)}) {
+		if files[name] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// permitting answers each question about launch permissions with none.
+func permitting(next emulator.Doer) emulator.Doer {
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		q, err := emulator.Inspect(r)
+		if err != nil || q.Action != "DescribeImageAttribute" {
+			return next.Do(r)
+		}
+		body := "<DescribeImageAttributeResponse><imageId>" + q.Form.Get("ImageId") + "</imageId><launchPermission/></DescribeImageAttributeResponse>"
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+	})
+}
