@@ -439,6 +439,8 @@ class Exporting(CLI):
         "batch-describe-compute-environments": "batch describe-compute-environments",
         "pcs-list-clusters": "pcs list-clusters",
         "rds-describe-db-engine-versions": "rds describe-db-engine-versions --include-all --filters Name=engine,Values=custom-oracle-ee",
+        "imagebuilder-list-image-recipes": "imagebuilder list-image-recipes",
+        "imagebuilder-list-container-recipes": "imagebuilder list-container-recipes",
         "emr-list-clusters": "emr list-clusters --active",
         "sagemaker-list-clusters": "sagemaker list-clusters",
         "list-images-in-recycle-bin": "ec2 list-images-in-recycle-bin",

@@ -184,19 +184,20 @@ func (c Config) LocalPaths() []string {
 	return variables
 }
 
-// SourcesOff returns the sources of evidence that are switched off. One that was given nothing to
-// read is neither on nor off.
+// IsIdle reports whether a source of evidence is neither on nor off, because another setting gives
+// it nothing to look at.
+func (c Config) IsIdle(source string) bool {
+	return source == usage.S3TextSource && len(c.TextObjects) == 0 || source == usage.ImageBuilderSource && !c.Policy.JudgeImageBuilder
+}
+
+// SourcesOff returns the sources of evidence that are switched off.
 func (c Config) SourcesOff() []string {
-	return slices.DeleteFunc(usage.Sources(), func(name string) bool {
-		return slices.Contains(c.UsageSources, name) || name == usage.S3TextSource && len(c.TextObjects) == 0
-	})
+	return slices.DeleteFunc(usage.Sources(), func(name string) bool { return slices.Contains(c.UsageSources, name) || c.IsIdle(name) })
 }
 
 // SourcesOn returns the sources of evidence that are asked.
 func (c Config) SourcesOn() []string {
-	return slices.DeleteFunc(slices.Clone(c.UsageSources), func(name string) bool {
-		return name == usage.S3TextSource && len(c.TextObjects) == 0
-	})
+	return slices.DeleteFunc(slices.Clone(c.UsageSources), c.IsIdle)
 }
 
 // Describe returns what the run record says of the configuration: every variable that the command

@@ -34,6 +34,7 @@ var files = []string{
 	"cloudformation-describe-stacks.json",
 	"batch-describe-compute-environments.json", "pcs-list-clusters.json", "pcs-get-compute-node-group.json", "rds-describe-db-engine-versions.json",
 	"emr-list-clusters.json", "emr-describe-cluster.json", "sagemaker-list-clusters.json", "sagemaker-describe-cluster.json",
+	"imagebuilder-list-image-recipes.json", "imagebuilder-list-container-recipes.json",
 	"cloudformation-describe-stack-resource.json", "iam-list-account-aliases.json", "lambda-get-function-configuration.json",
 }
 

@@ -67,6 +67,8 @@ const (
 	emrClusterFile        = "emr-describe-cluster.json"
 	hyperPodClustersFile  = "sagemaker-list-clusters.json"
 	hyperPodClusterFile   = "sagemaker-describe-cluster.json"
+	imageRecipesFile      = "imagebuilder-list-image-recipes.json"
+	containerRecipesFile  = "imagebuilder-list-container-recipes.json"
 	stacksFile            = "cloudformation-describe-stacks.json"
 	stackResourcesFile    = "cloudformation-describe-stack-resource.json"
 	functionsFile         = "lambda-get-function-configuration.json"
@@ -122,6 +124,8 @@ var formats = []format{
 	{file: emrClusterFile, array: true, fields: emrClusterDetails},
 	{file: hyperPodClustersFile, list: "ClusterSummaries", fields: all(aString, "ClusterArn", "ClusterName", "ClusterStatus")},
 	{file: hyperPodClusterFile, array: true, fields: hyperPodFields},
+	{file: imageRecipesFile, list: "imageRecipeSummaryList", fields: recipeFields},
+	{file: containerRecipesFile, list: "containerRecipeSummaryList", fields: recipeFields},
 	{file: stacksFile, list: "Stacks", fields: stackFields},
 	{file: stackResourcesFile, array: true, fields: stackResourceFields},
 	{file: functionsFile, array: true, fields: functionFields},
@@ -136,6 +140,7 @@ var (
 	unused     = []string{
 		refreshesFile, exportTasksFile, storeTasksFile, replacementsFile, stacksFile, environmentsFile, pcsClustersFile, nodeGroupsFile,
 		engineVersionsFile, emrClustersFile, emrClusterFile, hyperPodClustersFile, hyperPodClusterFile,
+		imageRecipesFile, containerRecipesFile,
 	}
 )
 

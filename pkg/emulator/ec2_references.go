@@ -16,14 +16,13 @@ const (
 	maxVersionDepth     = 10000
 )
 
-// referrers finds what refers to an image, by the type of the resource. Image Builder's recipes are
-// in no other file than that of the references.
+// referrers finds what refers to an image, by the type of the resource.
 var referrers = map[string]func(*call, lookup) []string{
 	"ec2:Instance":                 (*call).instancesOf,
 	"ec2:LaunchTemplate":           (*call).templatesOf,
 	"ssm:Parameter":                (*call).parametersOf,
-	"imagebuilder:ImageRecipe":     nil,
-	"imagebuilder:ContainerRecipe": nil,
+	"imagebuilder:ImageRecipe":     (*call).imageRecipesOf,
+	"imagebuilder:ContainerRecipe": (*call).containerRecipesOf,
 }
 
 // lookup is what to look for in the resources of one type.

@@ -168,6 +168,7 @@ var (
 		field{"InstanceFleets", aList, append(all(aString, "Id"), field{"InstanceTypeSpecifications", aList, all(aString, "CustomAmiId", "InstanceType")})})}}
 	hyperPodFields = append(all(aString, "ClusterArn", "ClusterName", "ClusterStatus"),
 		field{"InstanceGroups", aList, all(aString, "CurrentImageId", "DesiredImageId", "InstanceGroupName")})
+	recipeFields        = all(aString, "arn", "instanceImage", "name", "owner", "parentImage", "platform")
 	stackResourceFields = []field{{"StackResourceDetail", anObject, append(
 		all(aString, "LogicalResourceId", "PhysicalResourceId", "ResourceStatus", "ResourceType", "StackId", "StackName"),
 		field{"LastUpdatedTimestamp", aTimestamp, nil})}}

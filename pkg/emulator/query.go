@@ -228,6 +228,7 @@ var services = []service{
 		iamService, queryProtocol, "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/",
 		"AccessDenied", "ValidationError", iamActions,
 	},
+	{imageBuilderService, restJSONProtocol, "2019-12-02", "", "AccessDeniedException", "InvalidRequestException", imageBuilderActions},
 	{"elasticmapreduce", jsonProtocol, "2009-03-31", "ElasticMapReduce", "AccessDeniedException", "ValidationException", emrActions},
 	{lambdaService, restJSONProtocol, "2015-03-31", "", "AccessDeniedException", "ValidationException", lambdaActions},
 	{"pcs", jsonProtocol, "2023-02-10", "AWSParallelComputingService", "AccessDeniedException", "ValidationException", pcsActions},

@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/batch"
 	"github.com/aws/aws-sdk-go-v2/service/emr"
 	emrtypes "github.com/aws/aws-sdk-go-v2/service/emr/types"
+	"github.com/aws/aws-sdk-go-v2/service/imagebuilder"
+	buildertypes "github.com/aws/aws-sdk-go-v2/service/imagebuilder/types"
 	"github.com/aws/aws-sdk-go-v2/service/pcs"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
@@ -22,8 +24,11 @@ const (
 	hyperPodFile = "sagemaker-list-clusters.json"
 )
 
-// servicePage is the longest page of the listings of further services.
-const servicePage = 100
+// The longest pages of the listings of further services, and of Image Builder's recipes.
+const (
+	servicePage = 100
+	recipePage  = 25
+)
 
 // serviceListings are the listings of further services that may launch instances, as a run makes
 // them.
@@ -48,6 +53,16 @@ var serviceListings = []part{
 			emrtypes.ClusterStateStarting, emrtypes.ClusterStateBootstrapping, emrtypes.ClusterStateRunning, emrtypes.ClusterStateWaiting,
 			emrtypes.ClusterStateTerminating,
 		}})
+	}),
+	lowerListing("imagebuilder-list-image-recipes.json", "imageRecipeSummaryList", func(r *region) *imagebuilder.ListImageRecipesPaginator {
+		return imagebuilder.NewListImageRecipesPaginator(imagebuilder.NewFromConfig(r.aws), &imagebuilder.ListImageRecipesInput{
+			Owner: buildertypes.OwnershipSelf, MaxResults: aws.Int32(recipePage),
+		})
+	}),
+	lowerListing("imagebuilder-list-container-recipes.json", "containerRecipeSummaryList", func(r *region) *imagebuilder.ListContainerRecipesPaginator {
+		return imagebuilder.NewListContainerRecipesPaginator(imagebuilder.NewFromConfig(r.aws), &imagebuilder.ListContainerRecipesInput{
+			Owner: buildertypes.OwnershipSelf, MaxResults: aws.Int32(recipePage),
+		})
 	}),
 	listing(hyperPodFile, "ClusterSummaries", func(r *region) *sagemaker.ListClustersPaginator {
 		return sagemaker.NewListClustersPaginator(sagemaker.NewFromConfig(r.aws), &sagemaker.ListClustersInput{MaxResults: aws.Int32(servicePage)})

@@ -158,8 +158,8 @@ func (j *Janitor) sourceFindings(finding ami.Finding) []digest.SourceFinding {
 	for _, source := range append(usage.Sources(), usage.ReportsSource) {
 		found := sourceFinding(source, finding)
 		switch {
-		case source == usage.S3TextSource && len(j.Config.TextObjects) == 0:
-			found.Answer = "nothing to read"
+		case j.Config.IsIdle(source):
+			found.Answer = "not asked"
 		case slices.Contains(j.Config.SourcesOff(), source), source == usage.ReportsSource && !j.Config.Policy.JudgeShared:
 			found.Answer = "switched off"
 		case source != usage.ReportsSource || found.Answer != ami.Unused.String():

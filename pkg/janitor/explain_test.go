@@ -102,8 +102,8 @@ func checkExplanation(t *testing.T, j *janitor.Janitor, e digest.Explanation) {
 	for _, source := range e.Sources {
 		sources = append(sources, source.Source)
 		off := slices.Contains(usage.Sources(), source.Source) && !slices.Contains(j.Config.UsageSources, source.Source) || source.Source == "usage-reports" && !j.Config.Policy.JudgeShared
-		if source.Source == usage.S3TextSource && len(j.Config.TextObjects) == 0 {
-			off = source.Answer != "nothing to read"
+		if source.Source == usage.S3TextSource && len(j.Config.TextObjects) == 0 || source.Source == usage.ImageBuilderSource && !j.Config.Policy.JudgeImageBuilder {
+			off = source.Answer != "not asked"
 		}
 		if (source.Answer == "switched off") != off {
 			t.Errorf("%s: %s is %s", e.Image.ImageID, source.Source, source.Answer)
@@ -136,7 +136,7 @@ func explain(t *testing.T, j *janitor.Janitor, id string) digest.Explanation {
 // What each source says is what it has found.
 func TestWhatSourcesSay(t *testing.T) {
 	for source, c := range namedBy() {
-		s := settings{"TEXT_OBJECTS": "s3://states/"}
+		s := settings{"TEXT_OBJECTS": "s3://states/", "IMAGE_BUILDER_IMAGES": "judge"}
 		if source != usage.S3TextSource {
 			c.world = c.world.and("s3/states/other", "resources", object{"image_id": imageID(9)})
 		}
@@ -174,6 +174,7 @@ var readBy = map[string][]string{
 	"instance-refreshes": {"DescribeAutoScalingGroups"}, "image-tasks": {"DescribeStoreImageTasks"},
 	"cloudformation": {"DescribeStacks"}, "batch": {"DescribeComputeEnvironments"}, "pcs": {"GetComputeNodeGroup", "ListComputeNodeGroups"},
 	"rds-custom": {"DescribeDBEngineVersions"}, "emr": {"DescribeCluster", "ListClusters"}, "hyperpod": {"ListClusters"},
+	"image-builder": {"ListImageRecipes"},
 }
 
 // The lookups are made of an image that is explained, whether or not a plan would come to them.

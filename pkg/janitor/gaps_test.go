@@ -246,9 +246,10 @@ func TestAllGapsAreToldOf(t *testing.T) {
 			"DescribeImageReferences", "DescribeInstances", "DescribeLaunchTemplates", "DescribeLaunchConfigurations", "DescribeAutoScalingGroups", "DescribeSpotFleetRequests",
 			"DescribeSpotInstanceRequests", "DescribeParameters", "DescribeFastLaunchImages", "DescribeFastSnapshotRestores", "DescribeImageAttribute", "ListObjectsV2",
 			"DescribeExportImageTasks", "DescribeStacks", "DescribeComputeEnvironments", "ListClusters", "DescribeDBEngineVersions",
+			"ListImageRecipes",
 		}
 		doer := on(account.Client(), func(q emulator.Request, _ int) bool { return slices.Contains(denied, q.Action) }, readFaults["denied"])
-		said := tell(t, doer, settings{"TEXT_OBJECTS": "s3://states/"}, imageID(1))
+		said := tell(t, doer, settings{"TEXT_OBJECTS": "s3://states/", "IMAGE_BUILDER_IMAGES": "judge"}, imageID(1))
 		for n, action := range denied {
 			denied[n] = permissionFor(action)
 		}

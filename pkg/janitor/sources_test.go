@@ -50,6 +50,7 @@ func recipe(imageID string) func(emulator.Doer) emulator.Doer {
 }
 
 const (
+	builtARN  = "arn:aws:imagebuilder:us-east-1:123456789012:image/web/" // Without its version.
 	recipeARN = "arn:aws:imagebuilder:us-east-1:123456789012:image-recipe/web/1.0.0"
 	ofAccount = ":us-east-1:123456789012:"
 )
@@ -61,7 +62,8 @@ func namedBy() map[string]struct {
 	arn   string
 } {
 	w := world{images: []object{image(1, 400, 300, 1), image(2, 400, 0, 2)}}
-	instances, templates := w, w
+	instances, templates, built := w, w, w
+	built.images = []object{with(w.images[0], "Tags", []object{{"Key": "Ec2ImageBuilderArn", "Value": builtARN + "1.0.0/1"}}), w.images[1]}
 	instances.reservations = []object{instance(7, imageID(1), "stopped")}
 	templates.versions = []object{templateVersion(7, imageID(1))}
 	return map[string]struct {
@@ -99,6 +101,9 @@ func namedBy() map[string]struct {
 		"rds-custom": {w.and("rds-describe-db-engine-versions.json", "DBEngineVersions", engineVersion(7, imageID(1))), blind, "arn:aws:rds" + ofAccount + "cev:7"},
 		"emr":        {w.emrCluster("j-7", imageID(1)), blind, "arn:aws:elasticmapreduce" + ofAccount + "cluster/j-7"},
 		"hyperpod":   {w.hyperPod("hp-7", imageID(1)), blind, "arn:aws:sagemaker" + ofAccount + "cluster/hp-7"},
+		"image-builder": {
+			built.and("imagebuilder-list-image-recipes.json", "imageRecipeSummaryList", object{"arn": recipeARN, "parentImage": builtARN + "x.x.x"}), blind, recipeARN,
+		},
 		"image-tasks": {
 			w.and("describe-export-image-tasks.json", "ExportImageTasks", object{"ExportImageTaskId": "export-ami-7", "ImageId": imageID(1), "Status": "active"}), blind,
 			"arn:aws:ec2" + ofAccount + "export-image-task/export-ami-7",
@@ -190,7 +195,7 @@ func TestEverySourceByItself(t *testing.T) {
 				t.Fatalf("no case for %s: add an account to namedBy in sources_test.go", source)
 			}
 			account := c.world.load(t)
-			on := settings{}
+			on := settings{"IMAGE_BUILDER_IMAGES": "judge"}
 			if source == usage.S3TextSource {
 				on["TEXT_OBJECTS"] = "s3://states/"
 			}
@@ -285,6 +290,8 @@ func region(first int) world {
 		w = w.and("cloudformation-describe-stacks.json", "Stacks", stack(fmt.Sprint("web-", n), id(n)))
 		w = w.and("batch-describe-compute-environments.json", "computeEnvironments", environment(fmt.Sprint("nightly-", n), id(n)))
 		w = w.and("rds-describe-db-engine-versions.json", "DBEngineVersions", engineVersion(n, id(n)))
+		w = w.and("imagebuilder-list-image-recipes.json", "imageRecipeSummaryList", object{"arn": fmt.Sprint(recipeARN, n), "parentImage": id(n)})
+		w = w.and("imagebuilder-list-container-recipes.json", "containerRecipeSummaryList", object{"arn": fmt.Sprint(recipeARN, n), "instanceImage": id(n)})
 		w = w.parameter(fmt.Sprint("/p/", n), id(n), nil)
 		w = w.and("describe-image-usage-reports.json", "ImageUsageReports", usageReport(first+n, id(n), 1))
 		w = w.and("describe-image-usage-report-entries.json", "ImageUsageReportEntries", object{
@@ -322,7 +329,7 @@ func usageReport(n int, imageID string, age int) object {
 
 var everythingOn = settings{
 	"REGIONS": "all", "SHARED_IMAGES": "report", "LAUNCH_TEMPLATE_VERSIONS": "2", "KEEP_LIST": "ssm:/keep", "KEEP_NEWEST": "0", "REQUIRE_RECYCLE_BIN": "true",
-	"TEXT_OBJECTS": "s3://states/",
+	"TEXT_OBJECTS": "s3://states/", "IMAGE_BUILDER_IMAGES": "judge",
 }
 
 // leastPages are the shortest pages that the listings allow, by action.

@@ -533,7 +533,7 @@ func failing(r *http.Request, status int, codes map[string]string) (*http.Respon
 	case "ec2":
 	case "s3":
 		body = "<Error><Code>" + code + "</Code><Message>Said so.</Message></Error>"
-	case "ssm", "rbin", "batch", "pcs", "elasticmapreduce", "sagemaker":
+	case "ssm", "rbin", "batch", "pcs", "elasticmapreduce", "sagemaker", "imagebuilder":
 		body = `{"__type":"` + code + `","message":"Said so."}`
 	default:
 		body = "<ErrorResponse><Error><Type>Sender</Type><Code>" + code + "</Code><Message>Said so.</Message></Error><RequestId>1</RequestId></ErrorResponse>"

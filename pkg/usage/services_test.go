@@ -50,6 +50,8 @@ var services = []kind{
 			}
 		},
 	},
+	recipeKind("ListImageRecipes", "imageRecipeSummaryList", "imagebuilder-list-image-recipes.json", "parentImage"),
+	recipeKind("ListContainerRecipes", "containerRecipeSummaryList", "imagebuilder-list-container-recipes.json", "instanceImage"),
 	pcsKind("ListClusters"), pcsKind("ListComputeNodeGroups"), pcsKind("GetComputeNodeGroup"),
 	emrKind("ListClusters"), emrKind("DescribeCluster"), emrKind("ListInstanceGroups"), emrKind("ListInstanceFleets"),
 	hyperPodKind("ListClusters"), hyperPodKind("DescribeCluster"),
@@ -57,6 +59,26 @@ var services = []kind{
 
 func without(actions []string, action string) []string {
 	return slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return a == action })
+}
+
+// builtARN is the ARN of the image of Image Builder from which an AMI was made, in a version.
+func builtARN(image int, version string) string {
+	return arn("imagebuilder", fmt.Sprintf("image/web-%d/%s", image, version))
+}
+
+// recipeKind are recipes of Image Builder that name an image of Image Builder.
+func recipeKind(action, list, file, base string) kind {
+	awsType := "imagebuilder:" + strings.TrimSuffix(strings.TrimPrefix(action, "List"), "s")
+	of := func(n int) string {
+		return arn("imagebuilder", fmt.Sprintf("%s-recipe/web/%d.0.0", strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(action, "List"), "Recipes")), n))
+	}
+	return kind{
+		source: "image-builder", action: action, also: without([]string{"ListImageRecipes", "ListContainerRecipes"}, action), size: 25,
+		awsType: awsType, arn: of, file: file, list: list,
+		resource: func(n, image int) object {
+			return object{"arn": of(n), "name": "web", base: builtARN(image, []string{"x.x.x", "1.0.0/1"}[n%2])}
+		},
+	}
 }
 
 func pcsKind(action string) kind {
@@ -177,11 +199,12 @@ func TestWhatVanishes(t *testing.T) {
 	}
 }
 
-// A region in which none of these services is used costs ten calls at most.
+// A region in which none of these services is used costs ten calls at most. Image Builder, which is
+// only asked about with a setting of its own, costs two.
 func TestAnUnusedServiceCostsOneCall(t *testing.T) {
 	var names []string
 	for _, source := range usage.Table() {
-		if slices.ContainsFunc(services, func(k kind) bool { return k.source == source.Name }) || source.Name == "cloudformation" || source.Name == "image-tasks" {
+		if slices.ContainsFunc(services, func(k kind) bool { return k.source == source.Name && k.source != usage.ImageBuilderSource }) || source.Name == "cloudformation" || source.Name == "image-tasks" {
 			names = append(names, source.Name)
 		}
 	}
@@ -190,6 +213,11 @@ func TestAnUnusedServiceCostsOneCall(t *testing.T) {
 	// One is for the launch permissions.
 	if calls := len(account.Calls()) - 1; calls > 10 || calls < len(names) {
 		t.Errorf("%d calls for %q", calls, names)
+	}
+	account = holding(t, nil)
+	collect(t.Context(), account.Client(), candidates(1), usage.ImageBuilderSource)
+	if calls := len(account.Calls()) - 1; calls != 2 {
+		t.Errorf("%d calls for image-builder", calls)
 	}
 }
 
@@ -258,4 +286,63 @@ func permitting(next emulator.Doer) emulator.Doer {
 		body := "<DescribeImageAttributeResponse><imageId>" + q.Form.Get("ImageId") + "</imageId><launchPermission/></DescribeImageAttributeResponse>"
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
 	})
+}
+
+// A recipe names its base image in one of several ways. Of an Image Builder ARN, what is no number
+// stands for all.
+func TestWhatRecipesMean(t *testing.T) {
+	tagged := func(version string) ami.Image {
+		return ami.Image{ID: imageID(1), OwnerID: owner, Tags: map[string]string{"Ec2ImageBuilderArn": builtARN(1, version)}}
+	}
+	parameter := object{"Name": "/golden", "Type": "String", "DataType": "text", "Value": imageID(1)}
+	for name, test := range map[string]struct {
+		base string
+		of   string // The version of the candidate.
+		want ami.Use
+		says string // Of a gap.
+	}{
+		"its id":                   {imageID(1), "1.0.0/1", ami.Used, ""},
+		"another id":               {imageID(2), "1.0.0/1", ami.Unused, ""},
+		"a parameter":              {"ssm:/golden", "1.0.0/1", ami.Used, ""},
+		"a parameter's ARN":        {"ssm:" + arn("ssm", "parameter/golden"), "1.0.0/1", ami.Used, ""},
+		"a parameter not shared":   {"ssm:arn:aws:ssm:eu-west-1:111122223333:parameter/golden", "1.0.0/1", ami.Unknown, "names SSM parameter arn:aws:ssm"},
+		"its version":              {builtARN(1, "1.0.0"), "1.0.0/1", ami.Used, ""},
+		"its build":                {builtARN(1, "1.0.0/1"), "1.0.0/1", ami.Used, ""},
+		"another build":            {builtARN(1, "1.0.0/2"), "1.0.0/1", ami.Unused, ""},
+		"any build":                {builtARN(1, "1.0.0/x"), "1.0.0/1", ami.Used, ""},
+		"another version":          {builtARN(1, "1.0.1"), "1.0.0/1", ami.Unused, ""},
+		"a long version":           {builtARN(1, "1.0.0"), "1.0.00/1", ami.Unused, ""},
+		"all patches":              {builtARN(1, "1.0.x"), "1.0.7/1", ami.Used, ""},
+		"patches of others":        {builtARN(1, "1.0.x"), "1.1.0/1", ami.Unused, ""},
+		"all minors":               {builtARN(1, "1.x.x"), "1.4.7/1", ami.Used, ""},
+		"all versions":             {builtARN(1, "x.x.x"), "2.4.7/3", ami.Used, ""},
+		"a short version":          {builtARN(1, "1"), "1.4.7/3", ami.Used, ""},
+		"a word":                   {builtARN(1, "latest"), "2.4.7/3", ami.Used, ""},
+		"in capitals":              {strings.ToUpper(builtARN(1, "x.x.x")), "1.0.0/1", ami.Used, ""},
+		"another name":             {builtARN(11, "x.x.x"), "1.0.0/1", ami.Unused, ""},
+		"an image of AWS's":        {"arn:aws:imagebuilder:eu-west-1:aws:image/web-1/x.x.x", "1.0.0/1", ami.Unused, ""},
+		"a product":                {"prod-0123456789abc", "1.0.0/1", ami.Unused, ""},
+		"an ARN without a version": {arn("imagebuilder", "image/web-1"), "1.0.0/1", ami.Unknown, "which is no id of an image"},
+		"nothing":                  {"", "1.0.0/1", ami.Unused, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			account := holding(t, map[string]any{
+				"imagebuilder-list-image-recipes.json": object{"imageRecipeSummaryList": []object{{"arn": arn("imagebuilder", "image-recipe/web/1.0.0"), "parentImage": test.base}}},
+				"describe-parameters.json":             object{"Parameters": []object{{"Name": "/golden", "Type": "String"}}},
+				"get-parameters.json":                  object{"Parameters": []object{parameter}},
+			})
+			evidence := collect(t.Context(), account.Client(), []ami.Image{tagged(test.of)}, "image-builder")
+			if test.want == ami.Unknown {
+				gap(t, evidence, imageID(1), "image-builder", test.says)
+			} else if found := evidence.Images[imageID(1)]; found.Use != test.want || len(found.Gaps) > 0 {
+				t.Errorf("%+v, want %s", found, test.want)
+			}
+		})
+	}
+}
+
+// An image without Image Builder's tag was not made by it, whatever it is called.
+func TestARecipeDoesNotMeanWhatHasNoTag(t *testing.T) {
+	account := holding(t, map[string]any{"imagebuilder-list-image-recipes.json": object{"imageRecipeSummaryList": []object{{"parentImage": builtARN(1, "x.x.x")}}}})
+	proven(t, collect(t.Context(), account.Client(), []ami.Image{{ID: imageID(1), Name: "web-1"}}, "image-builder"), imageID(1))
 }

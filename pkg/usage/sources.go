@@ -155,6 +155,12 @@ var sources = []Source{
 		Permissions: []string{"sagemaker:ListClusters", "sagemaker:DescribeCluster"},
 		list:        hyperPodClusters, ofOriginal: true,
 	},
+	{
+		Name:        ImageBuilderSource,
+		Sees:        "with `IMAGE_BUILDER_IMAGES=judge`, recipes: id, `ssm:`, Image Builder ARN (`x` too) by `Ec2ImageBuilderArn`",
+		Permissions: []string{"imagebuilder:ListImageRecipes", "imagebuilder:ListContainerRecipes"},
+		list:        recipes,
+	},
 }
 
 // Table returns all sources of evidence of use.

@@ -695,6 +695,8 @@ func TestWhatListingsAskFor(t *testing.T) {
 		"DescribeAutoScalingGroups":      "MaxRecords=100",
 		"DescribeStacks":                 "",
 		"DescribeComputeEnvironments":    "maxResults=100",
+		"ListImageRecipes":               "maxResults=25&owner=Self",
+		"ListContainerRecipes":           "maxResults=25&owner=Self",
 		"DescribeExportImageTasks":       "MaxResults=100",
 		"DescribeStoreImageTasks":        "MaxResults=200",
 		"DescribeReplaceRootVolumeTasks": "MaxResults=50",
@@ -743,8 +745,8 @@ func TestOtherImages(t *testing.T) {
 // another region.
 func TestOtherImagesAlone(t *testing.T) {
 	for _, k := range kinds {
-		if k.source == "fast-snapshot-restore" {
-			continue // It knows images by the snapshots of candidates.
+		if k.source == "fast-snapshot-restore" || k.source == "image-builder" {
+			continue // They know images by the snapshots and the tags of candidates.
 		}
 		t.Run(k.source+"/"+k.action, func(t *testing.T) {
 			want := findings{

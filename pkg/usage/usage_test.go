@@ -35,11 +35,11 @@ type object = testaccount.Object
 
 var imageID, snapshotID = testaccount.ImageID, testaccount.SnapshotID
 
-// candidates are n images.
+// candidates are n images, each made by Image Builder.
 func candidates(n int) []ami.Image {
 	images := make([]ami.Image, n)
 	for i := range images {
-		images[i] = ami.Image{ID: imageID(i + 1), OwnerID: owner}
+		images[i] = ami.Image{ID: imageID(i + 1), OwnerID: owner, Tags: map[string]string{"Ec2ImageBuilderArn": builtARN(i+1, "1.0.0/1")}}
 	}
 	return images
 }
@@ -214,7 +214,7 @@ func TestSources(t *testing.T) {
 	want := []string{
 		"references", "instances", "launch-templates", "launch-configurations", "auto-scaling-groups", "instance-refreshes",
 		"spot-fleets", "spot-requests", "ssm-text", "s3-text", "fast-launch", "fast-snapshot-restore", "image-tasks", "cloudformation",
-		"batch", "pcs", "rds-custom", "emr", "hyperpod",
+		"batch", "pcs", "rds-custom", "emr", "hyperpod", "image-builder",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)

@@ -58,6 +58,8 @@ var content = map[string]string{
 	"elasticmapreduce:ListClusters":       "Clusters",
 	"elasticmapreduce:ListInstanceFleets": "InstanceFleets",
 	"elasticmapreduce:ListInstanceGroups": "InstanceGroups",
+	"imagebuilder:ListContainerRecipes":   "containerRecipeSummaryList",
+	"imagebuilder:ListImageRecipes":       "imageRecipeSummaryList",
 	"pcs:GetComputeNodeGroup":             "computeNodeGroup",
 	"pcs:ListClusters":                    "clusters",
 	"pcs:ListComputeNodeGroups":           "computeNodeGroups",

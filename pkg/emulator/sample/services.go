@@ -69,6 +69,14 @@ func serviceFiles(now time.Time, region string) map[string]any {
 				{"InstanceGroupName": "head", "CurrentCount": 1, "TargetCount": 1, "CurrentImageId": "default"},
 			},
 		}},
+		"imagebuilder-list-image-recipes.json": object{"imageRecipeSummaryList": []object{{
+			"arn": arn("imagebuilder", "image-recipe/hardened/1.0.0"), "name": "hardened", "owner": accountID, "platform": "Linux", "dateCreated": at(60),
+			"parentImage": "arn:aws:imagebuilder:" + region + ":aws:image/amazon-linux-2023-arm64/x.x.x", "tags": object{"Team": "platform"},
+		}}},
+		"imagebuilder-list-container-recipes.json": object{"containerRecipeSummaryList": []object{{
+			"arn": arn("imagebuilder", "container-recipe/runner/1.0.0"), "name": "runner", "owner": accountID, "containerType": "DOCKER", "platform": "Linux",
+			"parentImage": "amazonlinux:latest", "instanceImage": awsImage, "dateCreated": at(60),
+		}}},
 		"describe-export-image-tasks.json": object{"ExportImageTasks": []object{{
 			"ExportImageTaskId": "export-ami-0123456789abcdef0", "ImageId": image, "Status": "completed",
 			"S3ExportLocation": object{"S3Bucket": "amzn-s3-demo-bucket", "S3Prefix": "exports/"}, "Tags": []object{},
