@@ -785,3 +785,17 @@ func TestEveryExitStatusIsListed(t *testing.T) {
 		}
 	}
 }
+
+// A plan looks up the images that a run has room for. On request it looks up all that look stale.
+func TestACompletePlan(t *testing.T) {
+	for _, command := range []string{"plan", "rehearse --dry-run"} {
+		for args, want := range map[string]string{"": "not-looked-up", " --complete": "over-cap"} {
+			serving(t, asItIs)
+			got := cli(t, nil, strings.Fields(command+args+" --output=json --max-deregistrations=1")...)
+			other := map[string]string{"not-looked-up": "over-cap", "over-cap": "not-looked-up"}[want]
+			if !strings.Contains(got.out, `"code": "`+want+`"`) || strings.Contains(got.out, `"code": "`+other+`"`) {
+				t.Errorf("%s%s does not say %s, or says %s: %d %s", command, args, want, other, got.status, got.err)
+			}
+		}
+	}
+}

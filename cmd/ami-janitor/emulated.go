@@ -148,6 +148,7 @@ the built-in sample. No real account is talked to.`,
 	}
 	copied := addCopied(command, lookup)
 	output, view := addRunOutput(command, std), addView(command)
+	complete := addComplete(command)
 	dryRun := command.Flags().Bool("dry-run", false, "stop after the plan")
 	stateOut := command.Flags().String("state-out", "", "directory for the account as the run leaves it")
 	settings := addSettings(command, lookup)
@@ -173,6 +174,7 @@ the built-in sample. No real account is talked to.`,
 		}
 		printer.heading = "REHEARSAL on a copy: whatever it says, no real account was changed.\n\n"
 		printer.assume(r.assumed)
+		r.Complete = *complete
 		result := carryOut(command.Context(), r.Janitor, *dryRun, printer)
 		if *stateOut != "" {
 			if err := r.account.Save(*stateOut); err != nil {

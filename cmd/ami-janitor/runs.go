@@ -252,6 +252,7 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 		Args: cobra.NoArgs,
 	}
 	output, view := addRunOutput(command, std), addView(command)
+	complete := addComplete(command)
 	exitCode := command.Flags().Bool("exit-code", false, "end with status 5 if there is something to do")
 	out := command.Flags().String("out", "", "file for the plan, which sweep FILE carries out within seven days once people have approved it")
 	settings := addReal(command, lookup)
@@ -264,7 +265,7 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		printer.tellsChanges = *exitCode
+		printer.tellsChanges, j.Complete = *exitCode, *complete
 		var approved retention.Approved
 		j.Planned = func(all retention.Approved) { approved = all }
 		result := carryOut(command.Context(), j, true, printer)
@@ -274,6 +275,11 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 		return result
 	}
 	return command
+}
+
+// addComplete adds the flag that has every candidate looked up.
+func addComplete(command *cobra.Command) *bool {
+	return command.Flags().Bool("complete", false, "look up every image that looks stale, and not only as many as a run may remove")
 }
 
 func sweepCommand(std streams, lookup func(string) string) *cobra.Command {

@@ -152,18 +152,7 @@ func measure(t *testing.T, s setup) measured {
 		limits := middleware.NewLimits(time.Now, s.others)
 		m := &meter{began: time.Now(), plan: map[bucket]int{}, sweep: map[bucket]int{}, other: map[string]int{}}
 		network := &middleware.Network{Seed: 1, Latency: s.latency, Spread: 0.5}
-		parsed, err := config.Parse(func(variable string) string { return settings(s.images, "1")[variable] })
-		if err != nil {
-			t.Fatal(err)
-		}
-		j := janitor.Janitor{
-			Config: parsed, Clock: time.Now,
-			AWS: aws.Config{
-				Region: region, HTTPClient: network.Wrap(m.wrap(limits.Wrap(account.Client()))),
-				Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
-			},
-		}
-		pace.New(1).Apply(&j.AWS)
+		j := janitorOf(t, s.images, network.Wrap(m.wrap(limits.Wrap(account.Client()))))
 		ctx, cancel := context.WithTimeout(t.Context(), 1000*time.Hour)
 		defer cancel()
 		record := j.Run(ctx, "20261123T020000Z-000000", false)
@@ -182,6 +171,23 @@ func measure(t *testing.T, s setup) measured {
 		}
 	})
 	return result
+}
+
+// janitorOf removes at most so many images, at the whole pace that EC2 allows.
+func janitorOf(t *testing.T, limit int, account emulator.Doer) janitor.Janitor {
+	t.Helper()
+	parsed, err := config.Parse(func(variable string) string { return settings(limit, "1")[variable] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := janitor.Janitor{
+		Config: parsed, Clock: time.Now,
+		AWS: aws.Config{
+			Region: region, HTTPClient: account, Credentials: credentials.NewStaticCredentialsProvider("AKIAIOSFODNN7EXAMPLE", "secret", ""),
+		},
+	}
+	pace.New(1).Apply(&j.AWS)
+	return j
 }
 
 func (m measured) String() string {
@@ -255,4 +261,25 @@ func TestWithinTheBound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// EC2 is asked image by image only about what a run has room for, however many images look stale.
+func TestLookUpsOfManyCandidates(t *testing.T) {
+	const candidates, limit, most = 5000, 100, 300
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(night))
+		account := newAccount(t, candidates)
+		m := &meter{began: time.Now(), plan: map[bucket]int{}, sweep: map[bucket]int{}, other: map[string]int{}}
+		j := janitorOf(t, limit, m.wrap(account.Client()))
+		record := j.Run(t.Context(), "20261123T020000Z-000000", false)
+		calls := 0
+		for _, action := range []string{"DescribeImageAttribute", "DescribeImageReferences"} {
+			n := m.plan[bucket{action, true}] + m.plan[bucket{action, false}] + m.sweep[bucket{action, true}] + m.sweep[bucket{action, false}]
+			t.Logf("%d calls of %s", n, action)
+			calls += n
+		}
+		if err := janitor.Err(record); err != nil || record.Totals.Deregistered != limit || record.Totals.Deferred != candidates-limit || calls > most {
+			t.Errorf("%d calls, want at most %d: %v, %+v", calls, most, err, record.Totals)
+		}
+	})
 }

@@ -32,6 +32,7 @@ const (
 	ReasonUnknownUse         = "unknown-use"
 	ReasonUsageReportPending = "usage-report-pending"
 	ReasonLaunchDataMissing  = "launch-data-missing"
+	ReasonNotLookedUp        = "not-looked-up"
 
 	ReasonAnnounced     = "announced"
 	ReasonStale         = "stale"

@@ -71,6 +71,9 @@ const (
 	Unused
 	// Used means that something names the image.
 	Used
+	// Unasked means that every listing has answered, and none names the image. What has to be asked
+	// image by image has not been asked about it: that is no proof.
+	Unasked
 )
 
 func (u Use) String() string {
@@ -79,6 +82,8 @@ func (u Use) String() string {
 		return "unused"
 	case Used:
 		return "used"
+	case Unasked:
+		return "not asked"
 	default:
 		return "unknown"
 	}

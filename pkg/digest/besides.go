@@ -18,7 +18,7 @@ func (r run) besides(most int) Section {
 			}
 		}
 	}
-	add(r.keptInBrief())
+	add(r.keptInBrief(), r.unasked())
 	add(r.skippedInBrief()...)
 	add(r.leftToOthers()...)
 	add(r.copiedInBrief(), r.unattachedInBrief(), r.ownersInBrief())

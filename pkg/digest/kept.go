@@ -36,7 +36,7 @@ func (r run) keptInBrief() string {
 	for _, region := range r.Regions {
 		for _, i := range region.Images {
 			if stays(region, i) {
-				counts[whyKept(i)]++
+				counts[i.WhyKept()]++
 				images++
 			}
 		}
@@ -48,7 +48,7 @@ func (r run) keptInBrief() string {
 	shown, rest := reasons[:min(mostInShort, len(reasons))], reasons[min(mostInShort, len(reasons)):]
 	var words []string
 	for _, k := range shown {
-		stored := r.Stored(func(g record.Region, i record.Image) bool { return stays(g, i) && whyKept(i) == k.code })
+		stored := r.Stored(func(g record.Region, i record.Image) bool { return stays(g, i) && i.WhyKept() == k.code })
 		word := thousands(int64(k.images)) + " " + plain.Text(string(k.code))
 		if stored.GiB > 0 {
 			word += fmt.Sprintf(" (%s GiB, %s)", thousands(stored.GiB), money(stored.MonthlyUpTo))
@@ -60,14 +60,6 @@ func (r run) keptInBrief() string {
 		words = append(words, count(len(rest), "more reason")+" ("+count(images, "AMI")+")")
 	}
 	return "Kept: " + list(words) + "."
-}
-
-// whyKept is the reason that keeps an image: one that came up late, or else the first.
-func whyKept(i record.Image) retention.Code {
-	if i.Skipped() && record.CameUpLate(i.Outcome.Code) {
-		return retention.Code(i.Outcome.Code)
-	}
-	return i.MainReason().Code
 }
 
 // keptReason counts the images that are kept for one reason.

@@ -156,7 +156,7 @@ func (r run) left() string {
 		speed = "at " + count(r.PerRun(), "AMI") + " a run"
 	}
 	left := count(t.Left, "AMI")
-	if n := r.acting().Count(record.Image.NotLookedUp); n > 0 {
+	if n := r.acting().Count(func(i record.Image) bool { return i.NotLookedUp() || i.Unasked() }); n > 0 {
 		left += ", " + thousands(int64(n)) + " of them not looked up yet"
 	}
 	return "What is left (" + left + ") takes about " + count(t.NightsNeeded, "more run") + " " + speed + "."

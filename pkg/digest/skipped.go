@@ -69,6 +69,25 @@ func (r run) deferred() Section {
 	if r.Totals.Marked > 0 {
 		why = "They are due, or to be announced, as well, but one run removes and announces only so many."
 	}
-	return listing("Deferred", why+" Later runs take them, the stalest first, unless they are used until then.",
-		listed(r.images(record.Image.Waiting, r.said(mainDetail))))
+	isProven := func(i record.Image) bool { return i.Waiting() && !i.Unasked() }
+	s := listing("Deferred", why+" Later runs take them, the stalest first, unless they are used until then.",
+		listed(r.images(isProven, r.said(mainDetail))))
+	if unasked := r.unasked(); unasked != "" {
+		s.Title, s.Count = "Deferred", s.Count+r.Count(record.Image.Unasked)
+		s.Groups = append(s.Groups, Group{Intro: says(unasked)})
+	}
+	return s
+}
+
+// unasked says how many images look stale, and wait to be looked up.
+func (r run) unasked() string {
+	n := r.Count(record.Image.Unasked)
+	look := " look stale; what refers to them is looked up when it is their turn"
+	switch n {
+	case 0:
+		return ""
+	case 1:
+		look = " looks stale; what refers to it is looked up when it is its turn"
+	}
+	return "About " + count(n, "more AMI") + look + ". They are in no saving."
 }

@@ -12,38 +12,112 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
-// lookUp collects the evidence of use of all candidates, by region, of the originals of copies, and
-// of snapshots without an image. Text is searched for candidates in every region. A region that
-// failed contributes no more than what text names there; if even that cannot be read, the others
-// are unaffected (design 0007). Besides it returns, by region, which sources were asked.
-func (j *Janitor) lookUp(
+// findings are the evidence of a run as it is collected, by region.
+type findings struct {
+	evidence    map[string]ami.Evidence
+	collections map[string]*usage.Collection // Of the regions where something was asked.
+	candidates  map[string][]ami.Image
+	done        func(region string, n, of int)
+}
+
+// list makes the listings of all regions, about the candidates, the originals of copies, and
+// snapshots without an image. Text is searched for candidates in every region. A region that failed
+// contributes no more than what text names there; if even that cannot be read, the others are
+// unaffected (design 0007).
+func (j *Janitor) list(
 	ctx context.Context, survey survey, candidates map[string][]ami.Image, unattached map[string]retention.Unattached,
-) (evidence map[string]ami.Evidence, asked map[string]record.Lookups) {
+) findings {
 	lookups := j.lookups(survey, candidates, unattached)
-	done, room := j.watch("Looking up"), usage.NewRoom()
+	room := usage.NewRoom()
 	texts := usage.NewTexts(ctx, j.AWS, j.Config.TextObjects)
-	evidence, asked = map[string]ami.Evidence{}, map[string]record.Lookups{}
+	found := findings{map[string]ami.Evidence{}, map[string]*usage.Collection{}, candidates, j.watch("Looking up")}
 	regions := slices.Sorted(maps.Keys(lookups))
-	for i, found := range wire.InRegions(regions, func(region string) ami.Evidence {
+	type listed struct {
+		collection *usage.Collection
+		evidence   ami.Evidence
+	}
+	for i, listed := range wire.InRegions(regions, func(region string) (l listed) {
 		if len(lookups[region].Names) == 0 {
-			return ami.Evidence{}
+			return listed{}
 		}
 		lookup := lookups[region]
 		lookup.Room, lookup.Texts = room, texts
-		found := usage.Collect(ctx, j.clients(region), lookup, func(n, of int) { done(region, n, of) })
-		usage.AddSnapshotSharing(ctx, j.clients(region), unattached[region].ToAsk, found)
-		return found
+		l.collection = usage.List(ctx, j.clients(region), lookup)
+		l.evidence = l.collection.Evidence()
+		if len(l.evidence.Gaps) > 0 && len(lookup.Images) > 0 && ctx.Err() == nil {
+			// No image of the region goes. One is looked up nevertheless: one run tells of
+			// every missing right.
+			l.collection.LookUp(ctx, []string{lookup.Images[0].ID}, func(int, int) {})
+			l.evidence = l.collection.Evidence()
+		}
+		usage.AddSnapshotSharing(ctx, j.clients(region), unattached[region].ToAsk, l.evidence)
+		return l
 	}) {
-		evidence[regions[i]] = found
-		sources, incomplete := lookups[regions[i]].Asked(found)
-		asked[regions[i]] = record.Lookups{LookedUp: sources, Incomplete: incomplete}
+		found.evidence[regions[i]] = listed.evidence
+		if listed.collection != nil {
+			found.collections[regions[i]] = listed.collection
+		}
 	}
 	for _, failed := range survey.failed {
-		known := evidence[failed.Region]
+		known := found.evidence[failed.Region]
 		known.Gaps = nil
-		evidence[failed.Region] = known
+		found.evidence[failed.Region] = known
 	}
-	return evidence, asked
+	return found
+}
+
+// lookUp asks EC2 about some candidates, by region.
+func (j *Janitor) lookUp(ctx context.Context, found findings, ids map[string][]string) {
+	regions := slices.Sorted(maps.Keys(ids))
+	regions = slices.DeleteFunc(regions, func(region string) bool { return found.collections[region] == nil })
+	for i, images := range wire.InRegions(regions, func(region string) map[string]ami.Finding {
+		collection := found.collections[region]
+		collection.LookUp(ctx, ids[region], func(n, of int) { found.done(region, n, of) })
+		return collection.Evidence().Images
+	}) {
+		known := found.evidence[regions[i]]
+		known.Images = images
+		found.evidence[regions[i]] = known
+	}
+}
+
+// together is how many images of a region are looked up at least once those that a plan asked for
+// first were not enough: EC2 answers as many without a pause (docs/performance.md).
+const together = 100
+
+// planOf looks up what a plan needs, until it can be carried out: the stalest images first, as many
+// as the caps allow. Of images that something refers to, others take the places. When time is up,
+// what has not been looked up stays.
+func (j *Janitor) planOf(ctx context.Context, account *retention.Account, found findings) []retention.Plan {
+	for atLeast := 0; ; atLeast = together {
+		plans := account.Plan(found.evidence)
+		next := account.LookUpNext(found.evidence, plans, atLeast)
+		if len(next) == 0 || atLeast > 0 && ctx.Err() != nil {
+			return plans
+		}
+		j.lookUp(ctx, found, next)
+	}
+}
+
+// all returns the ids of all candidates, by region.
+func (f findings) all() map[string][]string {
+	ids := map[string][]string{}
+	for region, images := range f.candidates {
+		for i := range images {
+			ids[region] = append(ids[region], images[i].ID)
+		}
+	}
+	return ids
+}
+
+// asked says, by region, which sources were asked.
+func (f findings) asked() map[string]record.Lookups {
+	asked := map[string]record.Lookups{}
+	for region, collection := range f.collections {
+		sources, incomplete := collection.Asked(f.evidence[region])
+		asked[region] = record.Lookups{LookedUp: sources, Incomplete: incomplete}
+	}
+	return asked
 }
 
 // lookups says what must be looked up, by region.

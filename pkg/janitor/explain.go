@@ -27,7 +27,8 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 	candidates := account.Candidates()
 	var found []place
 	var missing []error
-	asked := map[string]string{} // The regions of the images, by id.
+	asked := map[string]string{}    // The regions of the images, by id.
+	wanted := map[string][]string{} // They and their originals, by region.
 	for _, name := range given {
 		places, err := survey.find(name)
 		if len(places) == 0 {
@@ -45,6 +46,10 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 				continue
 			}
 			asked[at.image.ID] = at.region
+			wanted[at.region] = append(wanted[at.region], at.image.ID)
+			if id, region, ok := at.image.CopiedFrom(at.region); ok {
+				wanted[region] = append(wanted[region], id)
+			}
 			isSame := func(candidate ami.Image) bool { return candidate.ID == at.image.ID }
 			if !slices.ContainsFunc(candidates[at.region], isSame) {
 				candidates[at.region] = append(candidates[at.region], at.image)
@@ -56,7 +61,10 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 	}
 	var evidence map[string]ami.Evidence
 	if len(asked) > 0 {
-		evidence, _ = j.lookUp(ctx, survey, candidates, account.Unattached())
+		listed := j.list(ctx, survey, candidates, account.Unattached())
+		j.lookUp(ctx, listed, wanted)
+		j.planOf(ctx, account, listed)
+		evidence = listed.evidence
 		j.askSharingOf(ctx, account, evidence, asked)
 	}
 	explanations := make([]digest.Explanation, len(found))

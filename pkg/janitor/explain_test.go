@@ -31,6 +31,7 @@ func TestExplanationsAgreeWithThePlan(t *testing.T) {
 				t.Fatal(err)
 			}
 			j := newJanitor(t, account.Client(), s)
+			j.Complete = true // What is explained is looked up.
 			planned := map[string]record.Image{}
 			var ids []string
 			for _, i := range allImages(j.Run(t.Context(), "run", true)) {

@@ -57,6 +57,9 @@ type Janitor struct {
 	// Approved is all that a run may do; nil for whatever its policy finds.
 	Approved *retention.Approved
 
+	// Complete asks EC2 about every candidate, and not only about those that a run has room for.
+	Complete bool
+
 	// Planned is called with all that a run is about to do; may be nil.
 	Planned func(retention.Approved)
 
@@ -109,23 +112,26 @@ type plan struct {
 	asked   map[string]record.Lookups // By region.
 }
 
-// makePlan reads the account, looks for evidence of use, and judges. Each plan may ask with whom
-// more snapshots are shared, and then there is another one.
+// makePlan reads the account, looks for evidence of use, and judges. Each plan may ask about more
+// images, and with whom more snapshots are shared, and then there is another one.
 func (j *Janitor) makePlan(limits limits, run ami.RunID) plan {
 	survey := j.readAccount(limits.look, run)
 	account := survey.policy.Open(survey.inventories, survey.now)
-	evidence, asked := j.lookUp(limits.look, survey, account.Candidates(), account.Unattached())
-	regions := account.Plan(evidence)
+	found := j.list(limits.look, survey, account.Candidates(), account.Unattached())
+	if j.Complete {
+		j.lookUp(limits.look, found, found.all())
+	}
+	regions := j.planOf(limits.look, account, found)
 	for round := range sharingRounds + 1 {
-		if !j.askSharing(limits.ask, evidence, regions, round == sharingRounds) {
+		if !j.askSharing(limits.ask, found.evidence, regions, round == sharingRounds) {
 			break
 		}
-		regions = account.Plan(evidence)
+		regions = j.planOf(limits.ask, account, found)
 	}
 	if j.Approved != nil {
 		regions = j.Approved.Narrow(regions)
 	}
-	return plan{survey, regions, asked}
+	return plan{survey, regions, found.asked()}
 }
 
 // sharingRounds is how often a plan may replace images because nobody could find out with whom

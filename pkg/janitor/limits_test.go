@@ -113,7 +113,7 @@ func TestManyParameters(t *testing.T) {
 // says what helps, and counts them among the images left.
 func TestMoreCandidatesThanTime(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		record, _, _ := pacedRun(t, stale(1200), settings{"KEEP_NEWEST": "0", "MAX_DEREGISTRATIONS": "10"}, 50*time.Millisecond, 100*time.Second)
+		record, _, _ := pacedRun(t, stale(1200), settings{"KEEP_NEWEST": "0", "MAX_DEREGISTRATIONS": "1000", "DELETE_SNAPSHOTS": "false"}, 50*time.Millisecond, 100*time.Second)
 		unseen := 0
 		for _, i := range allImages(record) {
 			if i.Reasons[0].Code == "unknown-use" && strings.Contains(i.Reasons[0].Detail, ami.NotReached) {
@@ -121,7 +121,7 @@ func TestMoreCandidatesThanTime(t *testing.T) {
 			}
 		}
 		text := digest.Text(record)
-		if unseen < 400 || record.Totals.WouldDeregister != 10 || record.Totals.Left != record.Totals.Deferred+unseen {
+		if unseen < 200 || record.Totals.WouldDeregister < 400 || record.Totals.Deferred < 10 || record.Totals.Left != record.Totals.Deferred+unseen {
 			t.Errorf("%d were not looked up: %+v", unseen, record.Totals)
 		}
 		saysWhatHelps(t, text, "EC2_SHARE", "NAMES")

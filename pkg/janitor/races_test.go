@@ -589,11 +589,13 @@ func TestCopiesOfImagesInUse(t *testing.T) {
 		},
 		"named by a text in S3": {
 			world{images: []object{copied("eu-west-1")}}.and("s3/states/prod.tfstate", "image", object{"id": imageID(2)}), unused,
-			settings{"TEXT_OBJECTS": "s3://states/"}, nil, "keep", "which is named by arn:aws:s3:::states/prod.tfstate",
+			settings{"TEXT_OBJECTS": "s3://states/"},
+			nil, "keep", "which is named by arn:aws:s3:::states/prod.tfstate",
 		},
 		"named by a text in S3, and in a region not of the run": {
 			world{images: []object{copied("eu-west-1")}}.and("s3/states/prod.tfstate", "image", object{"id": imageID(2)}), used,
-			settings{"TEXT_OBJECTS": "s3://states/", "REGIONS": "us-east-1"}, nil, "keep", "which is named by arn:aws:s3:::states/prod.tfstate",
+			settings{"TEXT_OBJECTS": "s3://states/", "REGIONS": "us-east-1"},
+			nil, "keep", "which is named by arn:aws:s3:::states/prod.tfstate",
 		},
 		"in a region not of the run":    {world{images: []object{copied("eu-west-1")}}, used, settings{"REGIONS": "us-east-1"}, nil, "deregistered", ""},
 		"in a region that was left out": {world{images: []object{copied("eu-west-1")}}, used, settings{"EXCEPT_REGIONS": "eu-west-1"}, nil, "deregistered", ""},

@@ -158,17 +158,18 @@ func TestTheSampleAccountShowsEverything(t *testing.T) {
 func oneNight(t *testing.T, shown gallery) {
 	t.Helper()
 	for name, s := range map[string]settings{
-		"as it is":           {},
-		"both regions":       {"REGIONS": "all"},
-		"a low cap":          {"MAX_DEREGISTRATIONS": "3"},
-		"a scope":            {"NAMES": "!web-*", "KEEP_NEWEST": "2"},
-		"a keep list":        {"KEEP_LIST": listFile(t, "web-*\n"), "REGIONS": "all"},
-		"a keep list 2":      {"KEEP_LIST": "ssm:/golden/rhel-9/current"},
-		"judging more":       {"SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "LAUNCH_TEMPLATE_VERSIONS": "1"},
-		"less evidence":      {"USAGE_SOURCES": "references", "DELETE_SNAPSHOTS": "false"},
-		"with owners":        {"GRACE": "14d", "OWNER_TAG": "Team", "REGIONS": "all"},
-		"another region":     {"REGIONS": "eu-west-1"},
-		"what can be undone": {"REQUIRE_RECYCLE_BIN": "true"},
+		"as it is":            {},
+		"both regions":        {"REGIONS": "all"},
+		"a low cap":           {"MAX_DEREGISTRATIONS": "3"},
+		"a low cap, complete": {"MAX_DEREGISTRATIONS": "3"},
+		"a scope":             {"NAMES": "!web-*", "KEEP_NEWEST": "2"},
+		"a keep list":         {"KEEP_LIST": listFile(t, "web-*\n"), "REGIONS": "all"},
+		"a keep list 2":       {"KEEP_LIST": "ssm:/golden/rhel-9/current"},
+		"judging more":        {"SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "LAUNCH_TEMPLATE_VERSIONS": "1"},
+		"less evidence":       {"USAGE_SOURCES": "references", "DELETE_SNAPSHOTS": "false"},
+		"with owners":         {"GRACE": "14d", "OWNER_TAG": "Team", "REGIONS": "all"},
+		"another region":      {"REGIONS": "eu-west-1"},
+		"what can be undone":  {"REQUIRE_RECYCLE_BIN": "true"},
 	} {
 		for _, faulty := range []bool{false, true} {
 			bubble(t, func(t *testing.T) {
@@ -183,7 +184,9 @@ func oneNight(t *testing.T, shown gallery) {
 					doer = disturb.Fail(doer, "DeregisterImage", func(n int, _ emulator.Request) bool { return n == 3 }, http.StatusBadRequest, "InvalidAMIID.NotFound", "No.")
 					doer = disturb.Fail(doer, "DeleteSnapshot", nil, http.StatusForbidden, "UnauthorizedOperation", "No.")
 				}
-				record := run(t, doer, s, false)
+				j := newJanitor(t, doer, s)
+				j.Complete = name == "a low cap, complete"
+				record := j.Run(t.Context(), "run", false)
 				checkRecord(t, record, 100)
 				if !faulty && s["REGIONS"] == "" {
 					checkState(t, record, before, holdings(t, account))

@@ -28,7 +28,7 @@ const (
 	StandingDue Standing = "due"
 	// StandingAnnounced means that its removal is announced, or would be in a dry run.
 	StandingAnnounced Standing = "announced"
-	// StandingKept means that something keeps it.
+	// StandingKept means that something keeps it, or that it is not looked up.
 	StandingKept Standing = "kept"
 	// StandingLeft means that nothing keeps it, and that another run was at work in its region.
 	StandingLeft Standing = "left"
@@ -41,7 +41,7 @@ func (g Region) Standing(i Image) Standing {
 		return StandingRemoved
 	case i.Marked() || i.Announced() || i.ToBeMarked() && !g.IsOnlyPlanned():
 		return StandingAnnounced
-	case i.Verdict == retention.Keep || i.Skipped() && CameUpLate(i.Outcome.Code):
+	case i.Verdict == retention.Keep || i.Skipped() && CameUpLate(i.Outcome.Code) || i.Unasked():
 		return StandingKept
 	case g.Busy:
 		return StandingLeft

@@ -95,6 +95,25 @@ func (i Image) RefusedBefore() bool {
 // Waiting reports whether the image waits because of the cap.
 func (i Image) Waiting() bool { return i.Deferred() && !i.RefusedBefore() }
 
+// Unasked reports whether the image waits to be looked up: it looks stale, and that is no proof. It
+// is kept like others, and is in no saving.
+func (i Image) Unasked() bool {
+	_, ok := i.Reason(ami.ReasonNotLookedUp)
+	return ok && i.Deferred()
+}
+
+// WhyKept is the reason that keeps an image: one that came up late, or else the first.
+func (i Image) WhyKept() retention.Code {
+	switch {
+	case i.Skipped() && CameUpLate(i.Outcome.Code):
+		return retention.Code(i.Outcome.Code)
+	case i.Unasked():
+		return ami.ReasonNotLookedUp
+	default:
+		return i.MainReason().Code
+	}
+}
+
 // Kept reports whether the image is kept, and the run did all that it had to do for it.
 func (i Image) Kept() bool { return i.Outcome == nil && i.Verdict == retention.Keep }
 

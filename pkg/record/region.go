@@ -66,7 +66,7 @@ func (g Region) unproven() int {
 // and all of them are unproven.
 func (g Region) NothingProven() bool {
 	return g.unproven() > 0 && !slices.ContainsFunc(g.Images, func(i Image) bool {
-		return !i.Unproven() && (i.Verdict != retention.Keep || i.MainReason().Code.IsOfCandidates())
+		return !i.Unproven() && !i.Unasked() && (i.Verdict != retention.Keep || i.MainReason().Code.IsOfCandidates())
 	})
 }
 

@@ -132,7 +132,7 @@ func waterfall(run record.Run) []step {
 			isOut[code] = true
 		}
 		next := run.Stored(func(g record.Region, i record.Image) bool {
-			return g.Standing(i) != record.StandingKept || !isOut[whyKept(i)]
+			return g.Standing(i) != record.StandingKept || !isOut[i.WhyKept()]
 		})
 		f.minus(what, meaning, minus(left, next), next.MonthlyUpTo, "kept")
 		left = next
@@ -157,7 +157,7 @@ func keptCodes(run record.Run) (large, others []retention.Code) {
 	}
 	run.Each(all, func(g record.Region, i record.Image) {
 		if g.Standing(i) == record.StandingKept {
-			takes[whyKept(i)] += i.SizeGiB
+			takes[i.WhyKept()] += i.SizeGiB
 		}
 	})
 	codes := slices.SortedFunc(maps.Keys(takes), func(a, b retention.Code) int {
@@ -246,7 +246,7 @@ func kept(run record.Run) []keptFor {
 		if g.Standing(i) != record.StandingKept {
 			return
 		}
-		code := whyKept(i)
+		code := i.WhyKept()
 		if counts[code]++; counts[code] == 1 {
 			codes = append(codes, code)
 		}
@@ -261,7 +261,7 @@ func kept(run record.Run) []keptFor {
 	var reasons []keptFor
 	for _, code := range codes {
 		a := amount{run.Stored(func(g record.Region, i record.Image) bool {
-			return g.Standing(i) == record.StandingKept && whyKept(i) == code
+			return g.Standing(i) == record.StandingKept && i.WhyKept() == code
 		}), isSized(run)}
 		reasons = append(reasons, keptFor{
 			text(string(code)), meaning(code), digest.Count(counts[code], "AMI"), a.gib() + " GiB", a.dollars(), rows[code], counts[code] - len(rows[code]),

@@ -55,14 +55,6 @@ func percent(part, whole float64) string {
 	return strconv.FormatFloat(min(part/whole, 1)*100, 'f', 2, 64) + "%"
 }
 
-// whyKept is the one reason under which a kept image counts.
-func whyKept(i record.Image) retention.Code {
-	if i.Skipped() && record.CameUpLate(i.Outcome.Code) {
-		return retention.Code(i.Outcome.Code)
-	}
-	return i.MainReason().Code
-}
-
 // meaning says a reason in a sentence; it is empty for a code that this version does not know.
 func meaning(code retention.Code) string {
 	rules := retention.Rules()

@@ -178,8 +178,11 @@ func (r *regionFacts) judge() []Verdict {
 func (r *regionFacts) decide(v *Verdict, image *imageFacts) {
 	v.Image, v.Decision, v.LastUse, v.Family = *image.Image, Keep, image.last.at, image.family
 	v.IdleDays = image.idleDays(r.now)
+	waits := ""
 	if v.Reasons = r.apply(factRules, image); len(v.Reasons) == 0 {
 		v.Reasons = r.apply(evidenceRules, image)
+		waits = r.notLookedUp(image)
+		v.LookUp = waits != "" && image.own.isMarked() // What announces it may have to go.
 	}
 	if v.detail(ami.ReasonUnknownUse) != "" {
 		v.Gaps = r.gaps(image)
@@ -187,6 +190,7 @@ func (r *regionFacts) decide(v *Verdict, image *imageFacts) {
 	if len(v.Reasons) == 0 {
 		r.announce(v, image)
 		r.yield(v)
+		v.await(waits)
 	} else {
 		v.Unmark = r.unmark(v.Reasons, image)
 		v.Undo = r.undo(v.Unmark, image)
@@ -211,7 +215,9 @@ func (r *regionFacts) apply(rules []keepRule, image *imageFacts) []Reason {
 }
 
 // deferOverCap defers images over the cap for one decision. It counts over all plans, the stalest
-// first, and images that yield last.
+// first, and images that yield last. An image that is not looked up has its place in this order
+// until something is found that keeps it: so it goes if it would if all were looked up. Those
+// within the cap are looked up next.
 func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 	type removal struct {
 		*Verdict
@@ -220,28 +226,30 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 	var due []removal
 	for _, plan := range plans {
 		for i := range plan.Verdicts {
-			if v := &plan.Verdicts[i]; v.Decision == decision {
+			if v := &plan.Verdicts[i]; v.Decision == decision || v.Awaits == decision {
 				due = append(due, removal{v, plan.Region})
 			}
 		}
 	}
-	limit := max(p.MaxDeregistrations, 0)
-	if len(due) <= limit {
-		return
-	}
 	slices.SortFunc(due, func(a, b removal) int {
 		return cmp.Or(behind(a.Yields)-behind(b.Yields), byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.region, b.region))
 	})
+	limit := min(max(p.MaxDeregistrations, 0), len(due))
+	for _, v := range due[:limit] {
+		v.LookUp = v.LookUp || v.Awaits != ""
+	}
+	if limit == len(due) {
+		return
+	}
 	later := Reason{ami.ReasonOverCap, fmt.Sprintf("at most %d a run, the stalest first", limit)}
 	if due[len(due)-1].Yields {
 		later.Detail += ", and behind the others what could not be removed before"
 	}
 	for _, v := range due[limit:] {
-		if decision == Mark {
-			v.Due, v.Action = time.Time{}, ""
+		if v.Awaits == "" {
+			v.postpone()
+			v.Reasons = append(v.Reasons, later)
 		}
-		v.Decision = Defer
-		v.Reasons = append(v.Reasons, later)
 	}
 }
 
@@ -259,12 +267,12 @@ func behind(is bool) int {
 func (r *regionFacts) keepWhatMayBeShared(verdicts []Verdict) {
 	for i := range verdicts {
 		v := &verdicts[i]
-		if v.Decision != Deregister {
+		if v.Decision != Deregister && v.Awaits != Deregister {
 			continue
 		}
 		for _, id := range v.Image.SnapshotIDs {
 			if why := sharingUnknown(r.sharingOf(id)); why != "" && r.keepsSnapshot(id) == "" {
-				v.Decision, v.Due = Keep, time.Time{}
+				v.Decision, v.Awaits, v.Due = Keep, "", time.Time{}
 				v.Gaps = append(v.Gaps, ami.Gap{Source: id, Err: why})
 				v.Reasons = []Reason{{ami.ReasonUnknownUse, gaps(v.Gaps)}}
 			}

@@ -104,6 +104,7 @@ var otherRules = []Rule{
 	{Code: ami.ReasonNeverLaunched, Meaning: "was never launched for longer than the policy allows, and nothing refers to it"},
 	{Code: ami.ReasonRefused, Meaning: "has to wait for a week: EC2 has refused its removal"},
 	{Code: ami.ReasonOverCap, Meaning: "has to wait for a later run: this one has reached its cap"},
+	{Code: ami.ReasonNotLookedUp, Meaning: "looks stale, and waits to be looked up: a run looks up the stalest first, until it has enough to remove"},
 	{Code: ami.ReasonNotApproved, Meaning: "is not in the plan that was approved, or has changed since"},
 	{Code: ami.ReasonUsedSincePlanned, Meaning: "was found to be in use just before its removal"},
 	{Code: ami.ReasonChangedSincePlanned, Meaning: "was changed after the plan was made"},
@@ -431,7 +432,7 @@ func doubtfulOriginal(r *regionFacts, image *imageFacts) string {
 		return what + ": " + strings.Join(original.Unreadable, "; ")
 	case len(finding.Gaps) > 0:
 		return what + ": " + gaps(finding.Gaps)
-	case finding.Use != ami.Unused && finding.Use != ami.Used:
+	case finding.Use != ami.Unused && finding.Use != ami.Used && !isUnasked(finding):
 		return what + ", has not been looked up"
 	default:
 		return ""
@@ -445,7 +446,10 @@ func (r *regionFacts) recentlyLaunched(image *ami.Image) bool {
 
 func unknownUse(r *regionFacts, image *imageFacts) string {
 	finding := ami.Everywhere(r.evidence, r.Region, image.ID)
-	if why := missingProof(finding); why != "" || finding.Use == ami.Used {
+	if finding.Use == ami.Used {
+		return ""
+	}
+	if why := missingProof(finding); why != "" && !isUnasked(finding) {
 		return why
 	}
 	return doubtfulOriginal(r, image)

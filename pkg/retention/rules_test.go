@@ -25,7 +25,7 @@ func TestRules(t *testing.T) {
 		}
 	}
 	for _, rule := range retention.Rules() {
-		goes := slices.Contains([]retention.Code{"stale", "never-launched", "refused", "over-cap", "not-approved", "used-since-planned", "changed-since-planned"}, rule.Code)
+		goes := slices.Contains([]retention.Code{"stale", "never-launched", "refused", "over-cap", "not-looked-up", "not-approved", "used-since-planned", "changed-since-planned"}, rule.Code)
 		if (rule.Until == "") != goes || strings.TrimSpace(rule.Until) != rule.Until || strings.HasSuffix(rule.Until, ".") {
 			t.Errorf("%s lasts until %q, which does not continue a sentence", rule.Code, rule.Until)
 		}
@@ -42,6 +42,7 @@ func TestEveryRuleHasACase(t *testing.T) {
 	tried := map[retention.Code]bool{
 		"stale": true, "never-launched": true, // TestWhyStale
 		"over-cap":           true,                                // TestDeferredImagesSayWhy
+		"not-looked-up":      true,                                // TestWhatIsNotLookedUpWaits
 		"refused":            true,                                // TestARefusalSaysWhenAndWhy
 		"announced":          true,                                // TestAnnouncements
 		"not-approved":       true,                                // TestNothingButWhatIsApproved

@@ -110,6 +110,11 @@ type Verdict struct {
 	AnnouncedBy string
 
 	Yields bool // The image could not be removed before: it comes last.
+
+	// Awaits is what becomes of an image that is not looked up, Deregister or Mark, if nothing is
+	// found that refers to it; else empty.
+	Awaits Decision
+	LookUp bool // A plan can only be carried out once this image is looked up.
 }
 
 // Undo is how to take back an announcement, besides noting an objection.

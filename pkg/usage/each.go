@@ -27,6 +27,14 @@ func each[Item, Answer any](
 	ctx context.Context, atOnce int, items iter.Seq[Item],
 	ask func(context.Context, Item) (Answer, error), take func(Item, Answer, error),
 ) {
+	eachUntil(ctx, &circuitBreaker{}, atOnce, items, ask, take)
+}
+
+// eachUntil is each with a circuit breaker that may be open already.
+func eachUntil[Item, Answer any](
+	ctx context.Context, breaker *circuitBreaker, atOnce int, items iter.Seq[Item],
+	ask func(context.Context, Item) (Answer, error), take func(Item, Answer, error),
+) {
 	type answered struct {
 		item   Item
 		answer Answer
@@ -35,8 +43,10 @@ func each[Item, Answer any](
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
+	if breaker.verdict != nil {
+		stop(breaker.verdict)
+	}
 	answers := make(chan answered)
-	var breaker circuitBreaker
 	go func() {
 		var calls errgroup.Group
 		calls.SetLimit(atOnce)

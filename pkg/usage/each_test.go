@@ -63,16 +63,18 @@ func paced(doer emulator.Doer, share float64) usage.Clients {
 }
 
 // With answers that take up to a second the lookups are as fast as EC2 allows: one call for each
-// image, at 20 a second.
+// image, at 20 a second. The listings come before.
 func TestPace(t *testing.T) {
 	const n = 1000
 	account := holding(t, owning(n))
 	for latency, within := range map[time.Duration]float64{100 * time.Millisecond: 1.05, time.Second: 1.1} {
 		t.Run(latency.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				start := time.Now()
 				doer := slow(account.Client(), func() time.Duration { return latency })
-				evidence := usage.Collect(t.Context(), paced(doer, 1), lookup(candidates(n), usage.Sources()...), func(int, int) {})
+				collection := usage.List(t.Context(), paced(doer, 1), lookup(candidates(n), usage.Sources()...))
+				start := time.Now()
+				collection.LookUp(t.Context(), idsOf(candidates(n)), func(int, int) {})
+				evidence := collection.Evidence()
 				seconds, bound := time.Since(start).Seconds(), (n-100)/20.0
 				t.Logf("%.1f s, %.3f of the bound", seconds, seconds/bound)
 				if seconds/bound > within {
@@ -248,7 +250,7 @@ func TestNoTimeForAll(t *testing.T) {
 		start := time.Now()
 		done := 0
 		doer := slow(account.Client(), func() time.Duration { return time.Second })
-		evidence := usage.Collect(ctx, paced(doer, 0.5), lookup(candidates(n)), func(d, total int) {
+		evidence := collectWith(ctx, paced(doer, 0.5), lookup(candidates(n)), func(d, total int) {
 			if done++; d != done || total != n {
 				t.Errorf("told %d of %d, want %d of %d", d, total, done, n)
 			}
@@ -295,7 +297,7 @@ func BenchmarkMemory50000(b *testing.B) {
 	for b.Loop() {
 		peak := uint64(0)
 		before := heap()
-		evidence := usage.Collect(b.Context(), clients(blank), lookup(images), func(done, _ int) {
+		evidence := collectWith(b.Context(), clients(blank), lookup(images), func(done, _ int) {
 			if done%5000 == 0 {
 				peak = max(peak, heap())
 			}

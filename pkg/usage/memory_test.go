@@ -227,7 +227,7 @@ func BenchmarkMemoryOfTemplates(b *testing.B) {
 				}
 				var evidence ami.Evidence
 				most := mostAllocated(func() {
-					evidence = usage.Collect(b.Context(), clients(account), lookup(candidates(1), "launch-templates"), func(int, int) {})
+					evidence = collectWith(b.Context(), clients(account), lookup(candidates(1), "launch-templates"), func(int, int) {})
 				}) - before
 				if evidence.Images[imageID(1)].Use != ami.Used {
 					b.Fatal(evidence.Images[imageID(1)].Gaps)

@@ -18,16 +18,14 @@ const PermissionsSource = "launch permissions"
 
 // lookUpPermissions finds out with whom the candidates are shared. EC2 has no listing of launch
 // permissions: it takes one call for each image.
-func (s *search) lookUpPermissions(ctx context.Context, step func(done, total int)) {
-	done := 0
-	each(ctx, inFlight, slices.Values(s.Images), s.permissionsOf, func(image ami.Image, grantees []ami.Grantee, err error) {
+func (s *search) lookUpPermissions(ctx context.Context, breaker *circuitBreaker, images []ami.Image, step func()) {
+	eachUntil(ctx, breaker, inFlight, slices.Values(images), s.permissionsOf, func(image ami.Image, grantees []ami.Grantee, err error) {
 		finding := s.finding(image.ID)
 		finding.SharedWith = append(finding.SharedWith, grantees...)
 		if err != nil {
 			s.gap(PermissionsSource, err, image.ID)
 		}
-		done++
-		step(done, len(s.Images))
+		step()
 	})
 }
 

@@ -27,8 +27,8 @@ const (
 // lookUpReferences asks EC2 itself what names the candidates: instances, launch templates, SSM
 // parameters of type aws:ec2:image, and Image Builder recipes of this account and region
 // (DescribeImageReferences, EC2 User Guide, "Identify your resources referencing specified AMIs").
-func (s *search) lookUpReferences(ctx context.Context) {
-	each(ctx, inFlight, slices.Chunk(s.Images, imagesPerCall), s.referencesOf,
+func (s *search) lookUpReferences(ctx context.Context, breaker *circuitBreaker, images []ami.Image) {
+	eachUntil(ctx, breaker, inFlight, slices.Chunk(images, imagesPerCall), s.referencesOf,
 		func(images []ami.Image, references []types.ImageReference, err error) {
 			for _, reference := range references {
 				kind := string(reference.ResourceType)

@@ -24,18 +24,22 @@ const ReportsSource = "usage-reports"
 // API Reference).
 const reportsPerCall = 200
 
-// readReports reads the janitor's own image usage reports, and the entries of those about shared
-// candidates (EC2 User Guide, "View your AMI usage").
-func (s *search) readReports(ctx context.Context) {
+// readReports reads the janitor's own image usage reports (EC2 User Guide, "View your AMI usage").
+func (s *search) readReports(ctx context.Context) error {
 	reports, err := s.listReports(ctx)
 	slices.SortFunc(reports, newestFirst)
 	for i := range reports {
 		s.addReport(&reports[i])
 	}
+	return err
+}
+
+// readEntriesOf reads the entries of the reports about those of some images that are shared.
+func (c *Collection) readEntriesOf(ctx context.Context, images []ami.Image) {
 	var shared, available []string
 	subjects := map[string]string{} // The images of the available reports, by report id.
-	for _, image := range s.Images {
-		finding := s.finding(image.ID)
+	for _, image := range images {
+		finding := c.finding(image.ID)
 		if !image.Public && len(finding.SharedWith) == 0 {
 			continue
 		}
@@ -45,13 +49,14 @@ func (s *search) readReports(ctx context.Context) {
 			subjects[finding.Report.ID] = image.ID
 		}
 	}
+	err := c.reports
 	for chunk := range slices.Chunk(available, reportsPerCall) {
 		if err == nil {
-			err = s.readEntries(ctx, chunk, subjects)
+			err = c.readEntries(ctx, chunk, subjects)
 		}
 	}
 	if err != nil {
-		s.gap(ReportsSource, err, shared...)
+		c.gap(ReportsSource, err, shared...)
 	}
 }
 

@@ -53,7 +53,9 @@ func searching(ctx context.Context, t rapid.TB, doer emulator.Doer, locations ..
 	}
 	asked := lookup(candidates(2), usage.S3TextSource)
 	asked.Texts = usage.NewTexts(ctx, testaccount.Config(doer), objects)
-	return collectFor(ctx, noPermissions(doer), asked)
+	c := usage.List(ctx, clients(noPermissions(doer)), asked)
+	c.LookUp(context.WithoutCancel(ctx), idsOf(asked.Images), func(int, int) {})
+	return c.Evidence()
 }
 
 // noPermissions answers every question about launch permissions: nobody has any.

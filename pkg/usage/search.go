@@ -238,14 +238,24 @@ func (s *search) useMapped(by ami.Reference, mappings []types.BlockDeviceMapping
 }
 
 // conclude turns the findings into evidence. It fails closed: what is neither proven used nor
-// proven unused is unknown. An image is only unused if at least one source was asked about it.
-func (s *search) conclude(ofCandidates, ofOriginals int) ami.Evidence {
-	asked := map[string]int{}
+// proven unused is unknown. An image is only unused if at least one source was asked about it, and
+// a candidate only if EC2 was asked about it, too.
+func (s *search) conclude(ofCandidates, ofOriginals int, asked map[string]bool) ami.Evidence {
+	proven := map[string]ami.Use{}
 	for _, image := range s.Originals {
-		asked[image.ID] = ofOriginals
+		if ofOriginals > 0 {
+			proven[image.ID] = ami.Unused
+		}
 	}
 	for _, image := range s.Images {
-		asked[image.ID] = ofCandidates
+		switch {
+		case ofCandidates == 0:
+			proven[image.ID] = ami.Unknown
+		case asked[image.ID]:
+			proven[image.ID] = ami.Unused
+		default:
+			proven[image.ID] = ami.Unasked
+		}
 	}
 	evidence := ami.Evidence{
 		Images: make(map[string]ami.Finding, len(s.found)), Snapshots: make(map[string]ami.SnapshotFinding, len(s.snapshots)), Gaps: tidyGaps(s.gaps),
@@ -255,10 +265,10 @@ func (s *search) conclude(ofCandidates, ofOriginals int) ami.Evidence {
 		switch {
 		case len(finding.References) > 0:
 			finding.Use = ami.Used
-		case asked[id] > 0 && len(finding.Gaps) == 0:
-			finding.Use = ami.Unused
-		default:
+		case len(finding.Gaps) > 0:
 			finding.Use = ami.Unknown
+		default:
+			finding.Use = proven[id]
 		}
 		evidence.Images[id] = *finding
 	}

@@ -48,58 +48,95 @@ type Lookup struct {
 	Texts *Texts
 }
 
-// Collect asks the enabled sources about the images, and asks EC2 who may launch the candidates,
-// all concurrently. An image is Unused if there was a source to ask, if every source answered, and
-// if none names the image. step is called after each candidate's launch permissions were read, or
-// could not be, with the number of finished candidates and the total.
-//
-// The evidence has an entry for every image and snapshot of the lookup, for any other image that a
-// listing names, and for any other snapshot of these images that something names. A lookup without
-// images asks the listings, too: a text may name an image of another region.
-func Collect(ctx context.Context, clients Clients, lookup Lookup, step func(done, total int)) ami.Evidence {
-	s := newSearch(ctx, clients, lookup)
-	s.late = ami.NotReached
-	ofCandidates, ofOriginals := 0, 0
-	var lookups sync.WaitGroup
-	answers := s.askListings(ctx, &lookups)
-	references := s.part()
-	if s.isOn(referencesSource) {
-		lookups.Go(func() { references.lookUpReferences(ctx) })
-		ofCandidates++
-	}
-	s.lookUpPermissions(ctx, step)
-	lookups.Wait()
-	s.add(references)
-	for _, answer := range answers {
-		s.add(answer.found)
-		if answer.err != nil {
-			gap := ami.Gap{Source: answer.Name, Err: s.explain(answer.err)}
-			s.gapOfAll(gap)
-			s.gaps = append(s.gaps, gap)
-		}
-		ofCandidates++
-		if answer.ofOriginal {
-			ofOriginals++
-		}
-	}
-	s.resolveParameters(ctx)
-	if s.Reports {
-		s.readReports(ctx)
-	}
-	return s.conclude(ofCandidates, ofOriginals)
+// Collection is the evidence of one region as it is collected: first what the listings say of all
+// images, then what EC2 says of single ones.
+type Collection struct {
+	*search
+	listings, ofOriginals int // All that were made, and those that see originals.
+
+	asked   map[string]bool // The images that EC2 was asked about, by id.
+	reports error           // Why there are not all usage reports.
+
+	references, sharing circuitBreaker
 }
 
-// Asked says which sources were asked about the images of a lookup, and which of these did not
+// List makes the listings of the enabled sources, all concurrently, and reads the usage reports. A
+// lookup without images makes the listings, too: a text may name an image of another region.
+func List(ctx context.Context, clients Clients, lookup Lookup) *Collection {
+	c := &Collection{search: newSearch(ctx, clients, lookup), asked: map[string]bool{}}
+	c.late = ami.NotReached
+	var lookups sync.WaitGroup
+	answers := c.askListings(ctx, &lookups)
+	lookups.Wait()
+	for _, answer := range answers {
+		c.add(answer.found)
+		if answer.err != nil {
+			gap := ami.Gap{Source: answer.Name, Err: c.explain(answer.err)}
+			c.gapOfAll(gap)
+			c.gaps = append(c.gaps, gap)
+		}
+		c.listings++
+		if answer.ofOriginal {
+			c.ofOriginals++
+		}
+	}
+	c.resolveParameters(ctx)
+	if c.Reports {
+		c.reports = c.readReports(ctx)
+	}
+	return c
+}
+
+// LookUp asks EC2 about some candidates, by their ids: what refers to each, who may launch it, and
+// who does according to a usage report. It asks about an image once; its findings are part of the
+// evidence from then on. step is called after the launch permissions of an image were read, or
+// could not be, with the number of finished images and of those that LookUp was called for so far.
+func (c *Collection) LookUp(ctx context.Context, ids []string, step func(done, total int)) {
+	wanted := map[string]bool{}
+	for _, id := range ids {
+		wanted[id] = !c.asked[id]
+	}
+	images := slices.DeleteFunc(slices.Clone(c.Images), func(image ami.Image) bool { return !wanted[image.ID] })
+	references, done := c.part(), len(c.asked)
+	for i := range images {
+		c.asked[images[i].ID] = true
+	}
+	var asking sync.WaitGroup
+	if c.isOn(referencesSource) {
+		asking.Go(func() { references.lookUpReferences(ctx, &c.references, images) })
+	}
+	c.lookUpPermissions(ctx, &c.sharing, images, func() { done++; step(done, len(c.asked)) })
+	asking.Wait()
+	c.add(references)
+	if c.Reports {
+		c.readEntriesOf(ctx, images)
+	}
+}
+
+// Evidence returns what is known so far. It has an entry for every image and snapshot of the
+// lookup, for any other image that a listing names, and for any other snapshot of these images that
+// something names.
+func (c *Collection) Evidence() ami.Evidence {
+	ofCandidates := c.listings
+	if c.isOn(referencesSource) {
+		ofCandidates++
+	}
+	return c.conclude(ofCandidates, c.ofOriginals, c.asked)
+}
+
+// Asked says which sources were asked about the images of the lookup, and which of these did not
 // answer completely or in time, each in the order of the lookup's names. Without images, no source
 // was asked.
-func (l Lookup) Asked(found ami.Evidence) (asked, incomplete []string) {
-	if len(l.Images)+len(l.Originals)+len(l.Snapshots) == 0 {
+func (c *Collection) Asked(found ami.Evidence) (asked, incomplete []string) {
+	if len(c.Images)+len(c.Originals)+len(c.Snapshots) == 0 {
 		return nil, nil
 	}
-	for _, name := range l.Names {
+	for _, name := range c.Names {
 		var answers [][]ami.Gap
-		for _, image := range l.Images {
-			answers = append(answers, found.Images[image.ID].Gaps)
+		for _, image := range c.Images {
+			if name != referencesSource || c.asked[image.ID] {
+				answers = append(answers, found.Images[image.ID].Gaps)
+			}
 		}
 		if name != referencesSource { // A listing is made once for all images and snapshots.
 			answers = append(answers, found.Gaps)
@@ -149,12 +186,16 @@ func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
 	lookup.Originals, lookup.Snapshots = nil, nil
 	s := newSearch(ctx, clients, lookup)
 	if s.isOn(referencesSource) {
-		s.lookUpReferences(ctx)
+		s.lookUpReferences(ctx, &circuitBreaker{}, s.Images)
 	} else if err := instancesOfCandidates(ctx, s); err != nil {
 		s.gap("instances", err, s.allIDs...)
 	}
 	s.resolveParameters(ctx)
-	return s.conclude(1, 0)
+	asked := map[string]bool{}
+	for _, image := range s.Images {
+		asked[image.ID] = true
+	}
+	return s.conclude(1, 0, asked)
 }
 
 func (s *search) isOn(source string) bool {

@@ -3,6 +3,7 @@ package usage_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -91,7 +92,22 @@ func collect(ctx context.Context, doer emulator.Doer, images []ami.Image, names 
 }
 
 func collectFor(ctx context.Context, doer emulator.Doer, lookup usage.Lookup) ami.Evidence {
-	return usage.Collect(ctx, clients(doer), lookup, func(int, int) {})
+	return collectWith(ctx, clients(doer), lookup, func(int, int) {})
+}
+
+// collectWith makes the listings, and asks EC2 about all images.
+func collectWith(ctx context.Context, clients usage.Clients, lookup usage.Lookup, step func(done, total int)) ami.Evidence {
+	c := usage.List(ctx, clients, lookup)
+	c.LookUp(ctx, idsOf(lookup.Images), step)
+	return c.Evidence()
+}
+
+func idsOf(images []ami.Image) []string {
+	ids := make([]string, len(images))
+	for i := range images {
+		ids[i] = images[i].ID
+	}
+	return ids
 }
 
 // asked records the forms of an action's requests.
@@ -665,7 +681,7 @@ func TestWhenTimeIsOver(t *testing.T) {
 func TestProgress(t *testing.T) {
 	var told [][2]int
 	deaf := disturb.Deny(holding(t, nil).Client(), "DescribeImageReferences", "DescribeImageAttribute")
-	usage.Collect(t.Context(), clients(deaf), lookup(candidates(3)), func(done, total int) { told = append(told, [2]int{done, total}) })
+	collectWith(t.Context(), clients(deaf), lookup(candidates(3)), func(done, total int) { told = append(told, [2]int{done, total}) })
 	if want := [][2]int{{1, 3}, {2, 3}, {3, 3}}; !slices.Equal(told, want) {
 		t.Errorf("told %v, want %v", told, want)
 	}
@@ -678,4 +694,72 @@ func TestTheImagesAreNotModified(t *testing.T) {
 	if diff := cmp.Diff(candidates(12), images); diff != "" {
 		t.Errorf("images (-before +after):\n%s", diff)
 	}
+}
+
+// EC2 is asked about an image once, and only when that is wanted. Until then its use is no more
+// than not asked about, whatever the listings say.
+func TestImagesAreLookedUpOnce(t *testing.T) {
+	account := holding(t, map[string]any{
+		"describe-images.json":    object{"Images": []object{}},
+		"describe-instances.json": object{"Reservations": []object{{"Instances": []object{{"InstanceId": "i-1", "ImageId": imageID(1)}}}}},
+		"describe-image-references.json": object{"ImageReferences": []object{
+			{"ImageId": imageID(2), "ResourceType": "imagebuilder:ImageRecipe", "Arn": "arn:recipe"},
+			{"ImageId": imageID(4), "ResourceType": "imagebuilder:ImageRecipe", "Arn": "arn:recipe"},
+		}},
+	})
+	wanted := lookup(candidates(5), "references", "instances")
+	wanted.Originals = []ami.Image{{ID: imageID(9)}}
+	c := usage.List(t.Context(), clients(noPermissions(account.Client())), wanted)
+	uses := func() (uses []string) {
+		found := c.Evidence().Images
+		for _, n := range []int{1, 2, 3, 4, 5, 9} {
+			uses = append(uses, found[imageID(n)].Use.String())
+		}
+		return uses
+	}
+	steps := [][2]int{}
+	for _, step := range []struct {
+		ids  []string
+		want []string
+	}{
+		{nil, []string{"used", "not asked", "not asked", "not asked", "not asked", "unused"}},
+		{[]string{imageID(2), imageID(3)}, []string{"used", "used", "unused", "not asked", "not asked", "unused"}},
+		{[]string{imageID(3), imageID(9)}, []string{"used", "used", "unused", "not asked", "not asked", "unused"}},
+		{[]string{imageID(5), imageID(5), imageID(3)}, []string{"used", "used", "unused", "not asked", "unused", "unused"}},
+	} {
+		c.LookUp(t.Context(), step.ids, func(done, total int) { steps = append(steps, [2]int{done, total}) })
+		if diff := cmp.Diff(step.want, uses()); diff != "" {
+			t.Errorf("after %v (-want +got):\n%s", step.ids, diff)
+		}
+	}
+	if diff := cmp.Diff([][2]int{{1, 2}, {2, 2}, {3, 3}}, steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	if n := callsOf(account)["DescribeImageReferences"]; n != 2 {
+		t.Errorf("%d calls, want 2", n)
+	}
+	if asked, incomplete := c.Asked(c.Evidence()); !slices.Equal(asked, []string{"references", "instances"}) || len(incomplete) > 0 {
+		t.Errorf("asked %v, incomplete %v", asked, incomplete)
+	}
+}
+
+// Once EC2 does not answer, it is not asked about later images either.
+func TestACircuitBreakerStaysOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int64
+		deaf := emulator.DoerFunc(func(*http.Request) (*http.Response, error) {
+			calls.Add(1)
+			return nil, errors.New("connection reset by peer")
+		})
+		c := usage.List(t.Context(), clients(deaf), lookup(candidates(200)))
+		c.LookUp(t.Context(), idsOf(candidates(100)), func(int, int) {})
+		before := calls.Load()
+		c.LookUp(t.Context(), idsOf(candidates(200)), func(int, int) {})
+		if after := calls.Load(); before == 0 || after != before {
+			t.Errorf("%d calls, and then %d", before, after-before)
+		}
+		if finding := c.Evidence().Images[imageID(200)]; finding.Use != ami.Unknown || len(finding.Gaps) != 2 || !strings.Contains(finding.Gaps[0].Err, "not asked, because AWS did not answer others") {
+			t.Errorf("%+v", finding)
+		}
+	})
 }
