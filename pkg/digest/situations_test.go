@@ -117,6 +117,15 @@ func deferred(n int, name string) retention.Verdict {
 	return v
 }
 
+// unasked is the verdict on an image that waits to be looked up.
+func unasked(n int) retention.Verdict {
+	v := stale(n, fmt.Sprintf("build-%d", n))
+	v.Decision, v.Awaits = retention.Defer, retention.Deregister
+	v.Reasons = append(v.Reasons, retention.Reason{Code: "not-looked-up", Detail: "what refers to it is looked up when it is its turn"})
+	v.Stored, v.Freeable = retention.Storage{Snapshots: 1, GiB: 8}, retention.Storage{Snapshots: 1, GiB: 8}
+	return v
+}
+
 // refused is the verdict on an image that waits because EC2 has refused its removal.
 func refused(n int, name, fault string) retention.Verdict {
 	v := stale(n, name)
@@ -341,6 +350,17 @@ func situations() map[string]record.Run {
 	all["not looked up"] = newRun(false, newRegion(plan("eu-west-1", notLookedUp...), []ami.Outcome{
 		outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, "")),
 	}))
+
+	waiting := []retention.Verdict{stale(1, "web-build-1", goes(1, 8, 1)), deferred(2, "web-build-2")}
+	for n := 10; n < 50; n++ {
+		waiting = append(waiting, unasked(n))
+	}
+	waiting = append(waiting, keptMany(100, 3, "recently-used", "last launched 2026-11-02, 21 days ago")...)
+	all["their turn comes"] = newRun(false, newRegion(plan("eu-west-1", waiting...), []ami.Outcome{
+		outcome(1, ami.Deregistered, "", result(1, ami.SnapshotDeleted, "")),
+	}))
+	all["their turn comes dry"] = newRun(true, newRegion(plan("eu-west-1", waiting...), nil))
+	all["its turn comes"] = newRun(true, newRegion(plan("eu-west-1", stale(1, "web-build-1", goes(1, 8, 1)), unasked(2)), nil))
 
 	foreign := func(template string) ami.Gap {
 		return ami.Gap{Source: "launch-templates", Err: "launch template " + template + ", names SSM parameter arn:aws:ssm:eu-west-1:111122223333:parameter/golden, which is not shared with this account, or not there"}
