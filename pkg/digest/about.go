@@ -10,9 +10,10 @@ import (
 
 // uncovered is what no source of evidence looks at. An image that is used only there looks unused.
 var uncovered = []string{
-	"services that are given an AMI directly: AppStream, Batch (imageIdOverride), CodeBuild fleets, Elastic Beanstalk, " +
-		"EMR, PCS, RDS Custom, SageMaker HyperPod",
-	"files that name one: CloudFormation, Terraform, Packer and ParallelCluster, and Karpenter's selectors",
+	"text that neither {TEXT_OBJECTS} nor {KEEP_LIST} covers, such as files of Terraform, Packer and ParallelCluster, " +
+		"Karpenter's selectors, and definitions of Step Functions",
+	"secrets: parameters of type SecureString, Secrets Manager, what CloudFormation masks",
+	"what is off by default: templates of CloudFormation, and what Elastic Beanstalk saves",
 	"SSM parameters in regions that are not judged",
 }
 
@@ -41,7 +42,7 @@ func (r run) aboutTheRun() Section {
 func (r run) uncoveredUses() []Item {
 	var items []Item
 	for _, what := range uncovered {
-		items = append(items, Item{Label: what})
+		items = append(items, Item{Label: r.words(what)})
 	}
 	if !r.Sources.OtherAccounts {
 		items = append(items, Item{Label: "use by other accounts"})
