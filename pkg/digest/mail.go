@@ -29,8 +29,9 @@ func (r run) mail() []Section {
 	}
 	// One line says how many more there are.
 	room.rows = max(fewestRows, longestColumns(sections)-over-1)
-	if sections = r.mailOf(room); linesOf(sections) > mostLines {
-		return r.mailOf(roomInLongest)
+	sections = r.mailOf(room)
+	for room = roomInLongest; linesOf(sections) > mostLines && room.inShort > 0; room.inShort -= linesOf(sections) - mostLines {
+		sections = r.mailOf(room)
 	}
 	return sections
 }
@@ -44,7 +45,7 @@ type room struct {
 }
 
 // roomInLongest is for a night on which everything goes wrong.
-var roomInLongest = room{rows: 1, inShort: 50, besides: 2}
+var roomInLongest = room{rows: 1, inShort: 56, besides: 2}
 
 func linesOf(sections []Section) int { return strings.Count(text(sections, mailWidth), "\n") }
 
@@ -97,13 +98,14 @@ func (r *room) inBrief(s Section) Section {
 	s.Problems = nil
 	for _, p := range problems {
 		inShort := Item{Label: p.inShort()}
+		shortLines := linesOf([]Section{{Groups: []Group{{Items: []Item{inShort}}}}})
 		switch lines := linesOf([]Section{{Problems: []Problem{p.inBrief()}}}) + 1; {
 		case len(s.Problems) == 0 || lines <= r.problems:
 			s.Problems = append(s.Problems, p.inBrief())
 			r.problems -= lines
-		case r.inShort > 0:
+		case shortLines <= r.inShort:
 			short = append(short, inShort)
-			r.inShort -= linesOf([]Section{{Groups: []Group{{Items: []Item{inShort}}}}})
+			r.inShort -= shortLines
 		default:
 			rest = append(rest, Item{Label: p.What})
 		}
