@@ -235,8 +235,9 @@ func TestTheCommandLineJudgesAsTheFunctionDoes(t *testing.T) {
 			for _, e := range cli(t, nil, explain...).explanations(t) {
 				got[e.Region+" "+e.Image.ImageID] = verdictOf(e.Image)
 			}
-			if !maps.Equal(got, want) {
-				t.Errorf("explain differs from the function:\n%s", difference(got, want))
+			// What is explained is looked up.
+			if all := verdictsOf(cli(t, nil, "plan", "--complete", "--stack=ami-janitor", "--output=json").record(t)); !maps.Equal(got, all) {
+				t.Errorf("explain differs from a complete plan:\n%s", difference(got, all))
 			}
 			if got := verdictsOf(cli(t, nil, "plan", "--output=json").record(t)); maps.Equal(got, want) {
 				t.Error("the policy makes no difference here")

@@ -47,7 +47,7 @@ func TestExplain(t *testing.T) {
 	dir := directory(t)
 	for _, flags := range [][]string{{}, {"--grace=14d", "--grace-action=disable", "--max-deregistrations=3", "--owner-tag=Team"}, {"--max-deregistrations=2"}} {
 		args := append([]string{"--account", dir, "--now", nightly, "--output=json"}, flags...)
-		run := cli(t, nil, append([]string{"rehearse", "--dry-run"}, args...)...).record(t)
+		run := cli(t, nil, append([]string{"rehearse", "--dry-run", "--complete"}, args...)...).record(t)
 		images := map[string]record.Image{}
 		for _, image := range oneOfEach(run) {
 			images[image.ImageID] = image
