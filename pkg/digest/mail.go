@@ -98,14 +98,13 @@ func (r *room) inBrief(s Section) Section {
 	s.Problems = nil
 	for _, p := range problems {
 		inShort := Item{Label: p.inShort()}
-		shortLines := linesOf([]Section{{Groups: []Group{{Items: []Item{inShort}}}}})
 		switch lines := linesOf([]Section{{Problems: []Problem{p.inBrief()}}}) + 1; {
 		case len(s.Problems) == 0 || lines <= r.problems:
 			s.Problems = append(s.Problems, p.inBrief())
 			r.problems -= lines
-		case shortLines <= r.inShort:
+		case r.inShort > 0:
 			short = append(short, inShort)
-			r.inShort -= shortLines
+			r.inShort -= linesOf([]Section{{Groups: []Group{{Items: []Item{inShort}}}}})
 		default:
 			rest = append(rest, Item{Label: p.What})
 		}

@@ -70,14 +70,14 @@ func (j *Janitor) list(
 func (j *Janitor) lookUp(ctx context.Context, found findings, ids map[string][]string) {
 	regions := slices.Sorted(maps.Keys(ids))
 	regions = slices.DeleteFunc(regions, func(region string) bool { return found.collections[region] == nil })
-	for i, images := range wire.InRegions(regions, func(region string) map[string]ami.Finding {
-		collection := found.collections[region]
-		collection.LookUp(ctx, ids[region], func(n, of int) { found.done(region, n, of) })
-		return collection.Evidence().Images
-	}) {
-		known := found.evidence[regions[i]]
-		known.Images = images
-		found.evidence[regions[i]] = known
+	wire.InRegions(regions, func(region string) bool {
+		found.collections[region].LookUp(ctx, ids[region], func(n, of int) { found.done(region, n, of) })
+		return true
+	})
+	for _, region := range regions {
+		for _, id := range ids[region] {
+			found.evidence[region].Images[id] = found.collections[region].Finding(id)
+		}
 	}
 }
 

@@ -237,49 +237,37 @@ func (s *search) useMapped(by ami.Reference, mappings []types.BlockDeviceMapping
 	}
 }
 
-// conclude turns the findings into evidence. It fails closed: what is neither proven used nor
-// proven unused is unknown. An image is only unused if at least one source was asked about it, and
-// a candidate only if EC2 was asked about it, too.
-func (s *search) conclude(ofCandidates, ofOriginals int, asked map[string]bool) ami.Evidence {
-	proven := map[string]ami.Use{}
-	for _, image := range s.Originals {
-		if ofOriginals > 0 {
-			proven[image.ID] = ami.Unused
-		}
-	}
-	for _, image := range s.Images {
-		switch {
-		case ofCandidates == 0:
-			proven[image.ID] = ami.Unknown
-		case asked[image.ID]:
-			proven[image.ID] = ami.Unused
-		default:
-			proven[image.ID] = ami.Unasked
-		}
-	}
+// conclude turns the findings into evidence. Unnamed is the use of an image, by its id, that nothing
+// names, and about which nothing is in doubt.
+func (s *search) conclude(isAsked bool, unnamed func(id string) ami.Use) ami.Evidence {
 	evidence := ami.Evidence{
 		Images: make(map[string]ami.Finding, len(s.found)), Snapshots: make(map[string]ami.SnapshotFinding, len(s.snapshots)), Gaps: tidyGaps(s.gaps),
 	}
 	for id, finding := range s.found {
-		tidy(finding)
-		switch {
-		case len(finding.References) > 0:
-			finding.Use = ami.Used
-		case len(finding.Gaps) > 0:
-			finding.Use = ami.Unknown
-		default:
-			finding.Use = proven[id]
-		}
-		evidence.Images[id] = *finding
+		evidence.Images[id] = finished(finding, unnamed(id))
 	}
 	for _, id := range s.Snapshots {
-		s.snapshot(id).LookedUp = ofCandidates > 0
+		s.snapshot(id).LookedUp = isAsked
 	}
 	for id, finding := range s.snapshots {
 		finding.References, finding.Gaps = tidyReferences(finding.References), tidyGaps(finding.Gaps)
 		evidence.Snapshots[id] = *finding
 	}
 	return evidence
+}
+
+// finished fails closed: what is neither proven used nor proven unused is unknown.
+func finished(finding *ami.Finding, unnamed ami.Use) ami.Finding {
+	tidy(finding)
+	switch {
+	case len(finding.References) > 0:
+		finding.Use = ami.Used
+	case len(finding.Gaps) > 0:
+		finding.Use = ami.Unknown
+	default:
+		finding.Use = unnamed
+	}
+	return *finding
 }
 
 // tidy sorts a finding and removes duplicates: a launch template may name an image in many of its

@@ -54,6 +54,7 @@ type Collection struct {
 	*search
 	listings, ofOriginals int // All that were made, and those that see originals.
 
+	images  map[string]bool // By id: true for candidates, false for originals alone.
 	asked   map[string]bool // The images that EC2 was asked about, by id.
 	reports error           // Why there are not all usage reports.
 
@@ -63,7 +64,13 @@ type Collection struct {
 // List makes the listings of the enabled sources, all concurrently, and reads the usage reports. A
 // lookup without images makes the listings, too: a text may name an image of another region.
 func List(ctx context.Context, clients Clients, lookup Lookup) *Collection {
-	c := &Collection{search: newSearch(ctx, clients, lookup), asked: map[string]bool{}}
+	c := &Collection{search: newSearch(ctx, clients, lookup), images: map[string]bool{}, asked: map[string]bool{}}
+	for _, image := range lookup.Originals {
+		c.images[image.ID] = false
+	}
+	for _, image := range lookup.Images {
+		c.images[image.ID] = true
+	}
 	c.late = ami.NotReached
 	var lookups sync.WaitGroup
 	answers := c.askListings(ctx, &lookups)
@@ -116,12 +123,31 @@ func (c *Collection) LookUp(ctx context.Context, ids []string, step func(done, t
 // Evidence returns what is known so far. It has an entry for every image and snapshot of the
 // lookup, for any other image that a listing names, and for any other snapshot of these images that
 // something names.
-func (c *Collection) Evidence() ami.Evidence {
-	ofCandidates := c.listings
+func (c *Collection) Evidence() ami.Evidence { return c.conclude(c.sources() > 0, c.unnamed) }
+
+// Finding is what the evidence says of an image.
+func (c *Collection) Finding(id string) ami.Finding { return finished(c.finding(id), c.unnamed(id)) }
+
+// sources is how many sources are asked about candidates.
+func (c *Collection) sources() int {
 	if c.isOn(referencesSource) {
-		ofCandidates++
+		return c.listings + 1
 	}
-	return c.conclude(ofCandidates, c.ofOriginals, c.asked)
+	return c.listings
+}
+
+// unnamed is the use of an image that nothing names. It is only unused if at least one source was
+// asked about it, and a candidate only if EC2 was asked about it, too.
+func (c *Collection) unnamed(id string) ami.Use {
+	isCandidate, isLookedAt := c.images[id]
+	switch {
+	case isCandidate && c.asked[id] && c.sources() > 0, isLookedAt && !isCandidate && c.ofOriginals > 0:
+		return ami.Unused
+	case isCandidate && c.sources() > 0:
+		return ami.Unasked
+	default:
+		return ami.Unknown
+	}
 }
 
 // Asked says which sources were asked about the images of the lookup, and which of these did not
@@ -191,11 +217,12 @@ func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
 		s.gap("instances", err, s.allIDs...)
 	}
 	s.resolveParameters(ctx)
-	asked := map[string]bool{}
-	for _, image := range s.Images {
-		asked[image.ID] = true
-	}
-	return s.conclude(1, 0, asked)
+	return s.conclude(true, func(id string) ami.Use {
+		if slices.Contains(s.allIDs, id) {
+			return ami.Unused
+		}
+		return ami.Unknown
+	})
 }
 
 func (s *search) isOn(source string) bool {
