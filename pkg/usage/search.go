@@ -237,8 +237,8 @@ func (s *search) useMapped(by ami.Reference, mappings []types.BlockDeviceMapping
 	}
 }
 
-// conclude turns the findings into evidence. Unnamed is the use of an image, by its id, that nothing
-// names, and about which nothing is in doubt.
+// conclude turns the findings into evidence. Unnamed is the use of an image, by its id, that
+// nothing names, and about which nothing is in doubt.
 func (s *search) conclude(isAsked bool, unnamed func(id string) ami.Use) ami.Evidence {
 	evidence := ami.Evidence{
 		Images: make(map[string]ami.Finding, len(s.found)), Snapshots: make(map[string]ami.SnapshotFinding, len(s.snapshots)), Gaps: tidyGaps(s.gaps),
