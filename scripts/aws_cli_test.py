@@ -450,7 +450,7 @@ class Exporting(CLI):
     def setUp(self):
         super().setUp()
         self.copy = self.home / "copy"
-        run = subprocess.run([JANITOR, "export", self.copy], env=self.environment, capture_output=True, text=True, timeout=600, check=False)
+        run = subprocess.run([JANITOR, "export", "--cloudformation-templates", self.copy], env=self.environment, capture_output=True, text=True, timeout=600, check=False)
         self.assertEqual(run.returncode, 3, run.stderr)  # Nobody may read the launch permissions of one image of the sample.
 
     def exported(self, name):
@@ -477,6 +477,9 @@ class Exporting(CLI):
         used.add("DescribeDBEngineVersions")  # Its command does not spell it so.
         for cluster in self.exported("sagemaker-describe-cluster"):
             self.assertSame(cluster, self.aws("sagemaker", "describe-cluster", "--cluster-name", cluster["ClusterName"]))
+        for answer in self.exported("cloudformation-get-template"):
+            name = answer.pop("StackName")
+            self.assertSame(answer, self.aws("cloudformation", "get-template", "--stack-name", name))
         for answer in self.exported("pcs-get-compute-node-group"):
             asked = ("--cluster-identifier", answer["computeNodeGroup"]["clusterId"])
             (listed,) = self.aws("pcs", "list-compute-node-groups", *asked)["computeNodeGroups"]

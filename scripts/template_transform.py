@@ -26,6 +26,7 @@ OTHERWISE = {
     "Deprecates": {"Grace": "14d", "GraceAction": "deprecate"},
     "Disables": {"Grace": "14d", "GraceAction": "disable"},
     "JudgesShared": {"SharedImages": "report"},
+    "ReadsTemplates": {"CloudFormationTemplates": "true"},
     "JudgesBuilt": {"ImageBuilderImages": "judge"},
     "PicksVersions": {"LaunchTemplateVersions": "3"},
     "ReadsObjects": {"TextObjects": "s3://amzn-s3-demo-bucket/prod/*.tfstate"},

@@ -14,7 +14,7 @@ import (
 )
 
 // exportSettings are the variables that say what is exported, and how fast.
-var exportSettings = []string{"REGIONS", "EXCEPT_REGIONS", "KEEP_LIST", "TEXT_OBJECTS", "EC2_SHARE"}
+var exportSettings = []string{"REGIONS", "EXCEPT_REGIONS", "KEEP_LIST", "CLOUDFORMATION_TEMPLATES", "TEXT_OBJECTS", "EC2_SHARE"}
 
 func exportCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
@@ -55,7 +55,7 @@ Exit status:
 			end()
 			return exportFailed(std, err)
 		}
-		e := export.Export{AWS: j.AWS, Regions: regions, Directory: args[0], TextObjects: j.Config.TextObjects, Clock: time.Now, Watch: printer.progress}
+		e := export.Export{AWS: j.AWS, Regions: regions, Directory: args[0], TextObjects: j.Config.TextObjects, StackTemplates: j.Config.StackTemplates, Clock: time.Now, Watch: printer.progress}
 		for _, location := range j.Config.KeepLists {
 			if bucket, key, ok := location.Object(); ok {
 				e.Lists = append(e.Lists, export.List{Bucket: bucket, Key: key})

@@ -332,6 +332,8 @@ func (w *witness) requests(q emulator.Request) []request {
 		return onRecords(q)
 	case "cloudformation:DescribeStacks": // Of all stacks (Service Authorization Reference).
 		return []request{{action, "*", nil}, {"cloudformation:ListStacks", "*", nil}}
+	case "cloudformation:GetTemplate":
+		return []request{{action, q.Form.Get("StackName"), nil}}
 	case "pcs:GetComputeNodeGroup", "pcs:ListComputeNodeGroups":
 		return []request{{action, "arn:aws:pcs:" + q.Region + ":" + account + ":cluster/" + q.Form.Get("clusterIdentifier"), nil}}
 	case "elasticmapreduce:DescribeCluster", "elasticmapreduce:ListInstanceFleets", "elasticmapreduce:ListInstanceGroups":

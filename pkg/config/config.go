@@ -24,6 +24,7 @@ type Config struct {
 	TemplateVersions int // How many of a launch template's newest versions are use; 0 for all.
 	KeepLists        KeepLists
 	KeepListMaxAge   retention.Days      // How old each list may be; 0 for any age.
+	StackTemplates   bool                // Whether one of the sources reads templates.
 	TextObjects      []usage.TextObjects // Where one of the sources looks.
 	OwnerTag         string
 	EC2Share         float64
@@ -67,6 +68,7 @@ func (c *Config) variables() []variable {
 		{"DELETE_SNAPSHOTS", "true", (*flag)(&c.Policy.DeleteSnapshots), "delete the snapshots of removed images"},
 		{"USAGE_SOURCES", "all", (*sources)(&c.UsageSources), "where use is looked up, comma-separated, or all"},
 		{"LAUNCH_TEMPLATE_VERSIONS", "all", (*versions)(&c.TemplateVersions), "versions of a launch template that count as use: all, or a number for the newest, the default and those that groups and fleets pin"},
+		{"CLOUDFORMATION_TEMPLATES", "false", (*flag)(&c.StackTemplates), "search the templates of CloudFormation's stacks for image ids, too: one call for each stack, two a second"},
 		{"TEXT_OBJECTS", "", (*textObjects)(&c.TextObjects), "text in S3 that names images, comma-separated: s3://bucket/prefix or s3://bucket/prefix/*.tfstate"},
 		{"KEEP_LIST", "", &c.KeepLists, "lists of image ids and globs for names that are kept, comma-separated: ssm:NAME, the ARN of an SSM parameter, s3://bucket/key, s3://bucket/prefix/ or a file; if one cannot be read, nothing is removed"},
 		{"KEEP_LIST_MAX_AGE", "", (*maxAge)(&c.KeepListMaxAge), "how old each keep list may be; an older one counts as unreadable"},

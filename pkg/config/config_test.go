@@ -52,6 +52,7 @@ func TestDefaults(t *testing.T) {
 		"LAUNCH_TEMPLATE_VERSIONS": {parsed.TemplateVersions, 0},
 		"KEEP_LIST":                {parsed.KeepLists.String(), ""},
 		"KEEP_LIST_MAX_AGE":        {parsed.KeepListMaxAge, retention.Days(0)},
+		"CLOUDFORMATION_TEMPLATES": {parsed.StackTemplates, false},
 		"TEXT_OBJECTS":             {len(parsed.TextObjects), 0},
 		"SHARED_IMAGES":            {p.JudgeShared, false},
 		"IMAGE_BUILDER_IMAGES":     {p.JudgeImageBuilder, false},
@@ -72,8 +73,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(config.Settings()); n != 36 {
-		t.Errorf("%d settings, want 36: add the default of a new one to TestDefaults in config_test.go", n)
+	if n := len(config.Settings()); n != 37 {
+		t.Errorf("%d settings, want 37: add the default of a new one to TestDefaults in config_test.go", n)
 	}
 	want := retention.Policy{
 		Name: "cli", StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
@@ -147,15 +148,16 @@ var faults = map[string][]string{
 		"arn:aws:ssm:us-east-1:123456789012:parameter/keep:3", ",", "keep.txt,ssm:", "s3://bucket", "s3://Bucket/keep.txt", "s3://bucket/*.txt", "S3://bucket/keep.txt", "s3:bucket/keep",
 		"https://bucket/keep.txt", "s3://bucket/a\nb",
 	},
-	"KEEP_LIST_MAX_AGE":    {"0d", "7", "-1d", "week"},
-	"TEXT_OBJECTS":         {",", "bucket/prefix", "s3://bucket", "s3://b/x", "s3://bucket/a\x00b", "s3://bucket/ok,arn:aws:s3:::bucket/x", "/etc/states"},
-	"RECYCLE_BIN_DAYS":     {"x", "-1", "14d", "1.5", "366"},
-	"SHARED_IMAGES":        {"judge", "true", "Keep", "reports"},
-	"IMAGE_BUILDER_IMAGES": {"report", "false", "Judge"},
-	"GRACE":                {"14", "-1d", "two weeks", "1.5d", "99999999d", "d"},
-	"GRACE_ACTION":         {"delete", "Disable", "none", "announce,disable"},
-	"POLICY_NAME":          {"two words", "-web", "a/b", "a,b", "ä", strings.Repeat("a", 129)},
-	"ALLOW_SHORTER":        {"yes", "1", "30d"},
+	"KEEP_LIST_MAX_AGE":        {"0d", "7", "-1d", "week"},
+	"CLOUDFORMATION_TEMPLATES": {"yes", "all"},
+	"TEXT_OBJECTS":             {",", "bucket/prefix", "s3://bucket", "s3://b/x", "s3://bucket/a\x00b", "s3://bucket/ok,arn:aws:s3:::bucket/x", "/etc/states"},
+	"RECYCLE_BIN_DAYS":         {"x", "-1", "14d", "1.5", "366"},
+	"SHARED_IMAGES":            {"judge", "true", "Keep", "reports"},
+	"IMAGE_BUILDER_IMAGES":     {"report", "false", "Judge"},
+	"GRACE":                    {"14", "-1d", "two weeks", "1.5d", "99999999d", "d"},
+	"GRACE_ACTION":             {"delete", "Disable", "none", "announce,disable"},
+	"POLICY_NAME":              {"two words", "-web", "a/b", "a,b", "ä", strings.Repeat("a", 129)},
+	"ALLOW_SHORTER":            {"yes", "1", "30d"},
 }
 
 func TestEveryFaultNamesItsVariable(t *testing.T) {
@@ -209,28 +211,29 @@ func TestWordsThatAreTaken(t *testing.T) {
 			"ssm:keep", "ssm:/ami/keep.list-1_2", "arn:aws:ssm:eu-west-1:123456789012:parameter/ami/keep", "arn:aws-us-gov:ssm:us-gov-west-1:123456789012:parameter/keep",
 			"keep.txt", "/etc/keep list", "SSM:keep", "s3://bucket/keep.txt", "s3://bucket/", "s3://my.bucket/keep lists/, ssm:keep ,keep.txt,",
 		},
-		"KEEP_LIST_MAX_AGE":    {"1d", "7d"},
-		"TEXT_OBJECTS":         {"s3://bucket/", "s3://bucket/prefix", "s3://bucket/env/*.tfstate, s3://other/[1]/state?.json"},
-		"RECYCLE_BIN_DAYS":     {"0", "1", "365"},
-		"SHARED_IMAGES":        {"keep", "report"},
-		"IMAGE_BUILDER_IMAGES": {"keep", "judge"},
-		"GRACE":                {"0d", "1d", "14d", "36500d"},
-		"GRACE_ACTION":         {"announce", "deprecate", "disable"},
-		"POLICY_NAME":          {"cli", "ami-janitor", "Web_2.old", "7", strings.Repeat("a", 128)},
-		"ALLOW_SHORTER":        {"true", "False"},
-		"OWNER_TAG":            {"Team", "a:b"},
-		"REGIONS":              {"all", "eu-west-1", "us-gov-west-1, us-iso-east-1", "mx-central-1"},
-		"EXCEPT_REGIONS":       {"eu-west-1,eu-west-2"},
-		"STALE_AFTER":          {"7d", "180d", "36500d"},
-		"KEEP_NEWEST":          {"0", "1", "50"},
-		"MAX_DEREGISTRATIONS":  {"0", "100000"},
-		"SNAPSHOT_PRICE":       {"0", "0.05", "0.1"},
-		"KEEP_TAGS":            {"Name", "Env=prod,Owner", "a=b=c", "a="},
-		"ONLY_TAGS":            {"Env=prod,Env=stage"},
-		"NAMES":                {"web-*,!*-golden", "!x", "[a-b]*"},
-		"FAMILY_TAG":           {"Family"},
-		"TOPIC_ARN":            {"arn:aws:sns:us-east-1:123456789012:digest", "arn:aws-us-gov:sns:us-gov-west-1:123456789012:x"},
-		"NEVER_LAUNCHED_AFTER": {"30d"},
+		"KEEP_LIST_MAX_AGE":        {"1d", "7d"},
+		"CLOUDFORMATION_TEMPLATES": {"true", "false"},
+		"TEXT_OBJECTS":             {"s3://bucket/", "s3://bucket/prefix", "s3://bucket/env/*.tfstate, s3://other/[1]/state?.json"},
+		"RECYCLE_BIN_DAYS":         {"0", "1", "365"},
+		"SHARED_IMAGES":            {"keep", "report"},
+		"IMAGE_BUILDER_IMAGES":     {"keep", "judge"},
+		"GRACE":                    {"0d", "1d", "14d", "36500d"},
+		"GRACE_ACTION":             {"announce", "deprecate", "disable"},
+		"POLICY_NAME":              {"cli", "ami-janitor", "Web_2.old", "7", strings.Repeat("a", 128)},
+		"ALLOW_SHORTER":            {"true", "False"},
+		"OWNER_TAG":                {"Team", "a:b"},
+		"REGIONS":                  {"all", "eu-west-1", "us-gov-west-1, us-iso-east-1", "mx-central-1"},
+		"EXCEPT_REGIONS":           {"eu-west-1,eu-west-2"},
+		"STALE_AFTER":              {"7d", "180d", "36500d"},
+		"KEEP_NEWEST":              {"0", "1", "50"},
+		"MAX_DEREGISTRATIONS":      {"0", "100000"},
+		"SNAPSHOT_PRICE":           {"0", "0.05", "0.1"},
+		"KEEP_TAGS":                {"Name", "Env=prod,Owner", "a=b=c", "a="},
+		"ONLY_TAGS":                {"Env=prod,Env=stage"},
+		"NAMES":                    {"web-*,!*-golden", "!x", "[a-b]*"},
+		"FAMILY_TAG":               {"Family"},
+		"TOPIC_ARN":                {"arn:aws:sns:us-east-1:123456789012:digest", "arn:aws-us-gov:sns:us-gov-west-1:123456789012:x"},
+		"NEVER_LAUNCHED_AFTER":     {"30d"},
 	} {
 		for _, value := range values {
 			settings{variable: value}.parse(t)

@@ -31,7 +31,7 @@ var files = []string{
 	"describe-spot-instance-requests.json", "get-caller-identity.json", "get-parameters.json", "list-images-in-recycle-bin.json",
 	"list-rules.json", "describe-image-references.json", "list-snapshots-in-recycle-bin.json",
 	"describe-instance-refreshes.json", "describe-export-image-tasks.json", "describe-store-image-tasks.json", "describe-replace-root-volume-tasks.json",
-	"cloudformation-describe-stacks.json",
+	"cloudformation-describe-stacks.json", "cloudformation-get-template.json",
 	"batch-describe-compute-environments.json", "pcs-list-clusters.json", "pcs-get-compute-node-group.json", "rds-describe-db-engine-versions.json",
 	"emr-list-clusters.json", "emr-describe-cluster.json", "sagemaker-list-clusters.json", "sagemaker-describe-cluster.json",
 	"imagebuilder-list-image-recipes.json", "imagebuilder-list-container-recipes.json",
@@ -215,7 +215,7 @@ func TestLoadRefusesFilesWithoutTheirList(t *testing.T) {
 		}
 		_, err := emulator.Load(directory(name, "{}"), options())
 		lacks := name + `:1:1: has no "`
-		if strings.HasSuffix(name, "-describe-cluster.json") || name == "pcs-get-compute-node-group.json" {
+		if strings.HasSuffix(name, "-describe-cluster.json") || name == "pcs-get-compute-node-group.json" || name == "cloudformation-get-template.json" {
 			lacks = name + `:1:1: must be a JSON array`
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), lacks) {

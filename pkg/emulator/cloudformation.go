@@ -1,10 +1,15 @@
 package emulator
 
-import "slices"
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+)
 
 // cloudFormationActions are the emulated actions of CloudFormation.
 var cloudFormationActions = map[string]action{
 	"DescribeStacks":        {describeStacks, []string{"NextToken", "StackName"}},
+	"GetTemplate":           {getTemplate, []string{"StackName", "TemplateStage"}},
 	"DescribeStackResource": {describeStackResource, []string{"LogicalResourceId", "StackName"}},
 }
 
@@ -45,4 +50,35 @@ func describeStacks(c *call) (object, error) {
 	}
 	stacks, token, err := page(c, stacks, paging{least: 1, most: 100, usual: 100})
 	return listing("Stacks", stacks, token), err
+}
+
+// getTemplate shows the template of a stack, which is named by its name or its id. The CLI prints
+// one in JSON as JSON.
+func getTemplate(c *call) (object, error) {
+	name := c.text("StackName")
+	isThis := func(o object) bool { return text(o, "StackName") == name || text(o, "StackId") == name }
+	names := []string{name}
+	if i := slices.IndexFunc(c.region.items(stacksFile), isThis); i >= 0 {
+		names = append(names, text(c.region.items(stacksFile)[i], "StackName"), text(c.region.items(stacksFile)[i], "StackId"))
+	} else {
+		return nil, c.invalid("Stack with id %s does not exist", name)
+	}
+	for _, template := range c.region.items(templatesOfStacksFile) {
+		if slices.Contains(names, text(template, "StackName")) {
+			body, err := templateBody(template["TemplateBody"])
+			return object{"TemplateBody": body, "StagesAvailable": []any{"Original", "Processed"}}, err
+		}
+	}
+	return nil, c.invalid("The template of stack %s was not copied", name)
+}
+
+func templateBody(body any) (string, error) {
+	if text, isText := body.(string); isText {
+		return text, nil
+	}
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(body)
+	return b.String(), err
 }

@@ -79,7 +79,7 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 	// A feature that is not used, where the file is missing.
 	unused := []string{
 		"describe-instance-refreshes.json", "describe-export-image-tasks.json", "describe-store-image-tasks.json", "describe-replace-root-volume-tasks.json",
-		"cloudformation-describe-stacks.json",
+		"cloudformation-describe-stacks.json", "cloudformation-get-template.json",
 		"batch-describe-compute-environments.json", "pcs-list-clusters.json", "pcs-get-compute-node-group.json", "rds-describe-db-engine-versions.json",
 		"emr-list-clusters.json", "emr-describe-cluster.json", "sagemaker-list-clusters.json", "sagemaker-describe-cluster.json",
 		"imagebuilder-list-image-recipes.json", "imagebuilder-list-container-recipes.json",

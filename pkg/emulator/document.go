@@ -26,10 +26,10 @@ import (
 //
 // The files of other services are named after service and command. Where a command answers for one
 // thing at a time, the file is a JSON array of its answers. The CLI shows a cluster of EMR with its
-// instance groups or fleets. The references to images are derived
-// from the other files. Their own file has those from which nothing else tells: of recipes of Image
-// Builder, and of resources that whoever exported the account was not allowed to list. A parameter
-// whose value is null is one that may not be read.
+// instance groups or fleets; the template of a stack has the StackName beside it. The references to
+// images are derived from the other files. Their own file has those from which nothing else tells:
+// of recipes of Image Builder that nobody has listed, and of resources that whoever exported the
+// account was not allowed to list. A parameter whose value is null is one that may not be read.
 const (
 	identityFile          = "get-caller-identity.json"
 	aliasesFile           = "iam-list-account-aliases.json"
@@ -70,6 +70,7 @@ const (
 	imageRecipesFile      = "imagebuilder-list-image-recipes.json"
 	containerRecipesFile  = "imagebuilder-list-container-recipes.json"
 	stacksFile            = "cloudformation-describe-stacks.json"
+	templatesOfStacksFile = "cloudformation-get-template.json"
 	stackResourcesFile    = "cloudformation-describe-stack-resource.json"
 	functionsFile         = "lambda-get-function-configuration.json"
 	referencesFile        = "describe-image-references.json"
@@ -127,6 +128,7 @@ var formats = []format{
 	{file: imageRecipesFile, list: "imageRecipeSummaryList", fields: recipeFields},
 	{file: containerRecipesFile, list: "containerRecipeSummaryList", fields: recipeFields},
 	{file: stacksFile, list: "Stacks", fields: stackFields},
+	{file: templatesOfStacksFile, array: true, fields: all(aString, "StackName")},
 	{file: stackResourcesFile, array: true, fields: stackResourceFields},
 	{file: functionsFile, array: true, fields: functionFields},
 	{file: referencesFile, list: "ImageReferences", fields: referenceFields},
@@ -140,7 +142,7 @@ var (
 	unused     = []string{
 		refreshesFile, exportTasksFile, storeTasksFile, replacementsFile, stacksFile, environmentsFile, pcsClustersFile, nodeGroupsFile,
 		engineVersionsFile, emrClustersFile, emrClusterFile, hyperPodClustersFile, hyperPodClusterFile,
-		imageRecipesFile, containerRecipesFile,
+		imageRecipesFile, containerRecipesFile, templatesOfStacksFile,
 	}
 )
 

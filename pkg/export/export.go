@@ -34,6 +34,8 @@ type Export struct {
 	Lists       []List              // The keep lists in S3 that a run reads.
 	TextObjects []usage.TextObjects // What a run searches for image ids.
 
+	StackTemplates bool // Whether a run searches templates of stacks, too.
+
 	Clock func() time.Time
 	// Called during the export, by one goroutine at a time; may be nil.
 	Watch func(stage string, done, total int)
@@ -112,7 +114,8 @@ func (e *Export) readRegions(ctx context.Context, d *directory, summary *Summary
 		r := &region{
 			name: name, directory: d, clock: e.Clock, start: d.start(), progress: progress,
 			aws: wire.In(e.AWS, name), ec2: wire.EC2(e.AWS, name), autoScaling: wire.AutoScaling(e.AWS, name), ssm: wire.SSM(e.AWS, name), recycleBin: wire.RecycleBin(e.AWS, name), iam: wire.IAM(e.AWS),
-			denied: map[string][]string{}, absent: map[string]bool{}, refused: map[string][]string{},
+			stackTemplates: e.StackTemplates,
+			denied:         map[string][]string{}, absent: map[string]bool{}, refused: map[string][]string{},
 		}
 		if name != summary.Home {
 			r.folder = path.Join("regions", name)
@@ -130,9 +133,12 @@ func (e *Export) readRegions(ctx context.Context, d *directory, summary *Summary
 type region struct {
 	name, folder string // The folder is a path in the directory.
 	directory    *directory
-	clock        func() time.Time
-	start        int
-	progress     *progress
+
+	stackTemplates bool
+
+	clock    func() time.Time
+	start    int
+	progress *progress
 
 	aws         aws.Config // For clients of further services.
 	ec2         *ec2.Client

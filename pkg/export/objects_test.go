@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-janitor/ami-janitor/internal/disturb"
+	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/export"
@@ -168,6 +169,37 @@ func TestAnObjectThatNoFileCanBe(t *testing.T) {
 		}
 		if summary := exportObjects(t, original.Client(), t.TempDir()); len(summary.Failed) == 0 || !strings.Contains(summary.Failed[0], "is no name of a file") {
 			t.Errorf("%s: %+v", key, summary)
+		}
+	}
+}
+
+// A rehearsal that searches templates sees those of the original, in JSON and in YAML, if the
+// export was asked for them. A stack that was only proposed has none.
+func TestTemplatesInTheCopy(t *testing.T) {
+	templates := []object{
+		{"StackName": "json", "TemplateBody": object{"ImageId": imageID(1)}},
+		{"StackName": "yaml", "TemplateBody": "ImageId: " + imageID(2) + "\n"},
+	}
+	stacks := []object{{"StackName": "proposed", "StackStatus": "REVIEW_IN_PROGRESS"}}
+	for _, template := range templates {
+		stacks = append(stacks, object{"StackName": template["StackName"], "StackStatus": "CREATE_COMPLETE"})
+	}
+	for i := range stacks {
+		stacks[i]["CreationTime"] = "2026-01-02T03:04:05Z"
+	}
+	files := testaccount.Files{"cloudformation-describe-stacks.json": object{"Stacks": stacks}, "cloudformation-get-template.json": templates}
+	account := files.Load(t, emulator.Options{Now: clock})
+	for _, wanted := range []bool{true, false} {
+		dir := t.TempDir()
+		e := export.Export{AWS: configuration(account.Client()), Regions: []string{home}, Directory: dir, Clock: clock, StackTemplates: wanted}
+		if summary, err := e.Run(t.Context()); err != nil || len(summary.Failed)+len(summary.Refused) > 0 {
+			t.Fatalf("%v: %+v", err, summary)
+		}
+		content := filesOf(t, dir)["cloudformation-get-template.json"]
+		for _, want := range []string{`"ImageId": "` + imageID(1) + `"`, `"ImageId: ` + imageID(2) + `\n"`, `"StackName": "yaml"`} {
+			if strings.Contains(content, want) != wanted {
+				t.Errorf("wanted: %v; %s in %s", wanted, want, content)
+			}
 		}
 	}
 }

@@ -29,6 +29,7 @@ const (
 	versionsFile   = "describe-launch-template-versions.json"
 	groupsFile     = "describe-auto-scaling-groups.json"
 	parametersFile = "describe-parameters.json"
+	stacksFile     = "cloudformation-describe-stacks.json"
 	deniedFile     = "denied.json"
 )
 
@@ -121,7 +122,7 @@ var stages = [][]part{
 		listing("list-snapshots-in-recycle-bin.json", "Snapshots", func(r *region) *ec2.ListSnapshotsInRecycleBinPaginator {
 			return ec2.NewListSnapshotsInRecycleBinPaginator(r.ec2, &ec2.ListSnapshotsInRecycleBinInput{MaxResults: aws.Int32(longPage)})
 		}),
-		listing("cloudformation-describe-stacks.json", "Stacks", func(r *region) *cloudformation.DescribeStacksPaginator {
+		listing(stacksFile, "Stacks", func(r *region) *cloudformation.DescribeStacksPaginator {
 			return cloudformation.NewDescribeStacksPaginator(cloudformation.NewFromConfig(r.aws), &cloudformation.DescribeStacksInput{})
 		}),
 		{file: "list-rules.json", read: rules},

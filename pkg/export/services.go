@@ -2,11 +2,14 @@ package export
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/batch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	stacktypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/emr"
 	emrtypes "github.com/aws/aws-sdk-go-v2/service/emr/types"
 	"github.com/aws/aws-sdk-go-v2/service/imagebuilder"
@@ -71,6 +74,7 @@ var serviceListings = []part{
 
 // serviceItems are the parts that take calls for each cluster.
 var serviceItems = []part{
+	{file: templatesOfStacksFile, needs: []string{stacksFile}, read: templatesOfStacks},
 	ofClusters("pcs-get-compute-node-group.json", pcsFile, "clusters", "id", nodeGroups),
 	ofClusters("emr-describe-cluster.json", emrFile, "Clusters", "Id", emrCluster),
 	ofClusters("sagemaker-describe-cluster.json", hyperPodFile, "ClusterSummaries", "ClusterName", hyperPodCluster),
@@ -84,17 +88,57 @@ func ofClusters(file, from, list, key string, ask func(context.Context, *region,
 		if err != nil {
 			return nil, time.Time{}, err
 		}
-		found, err := r.askEach(ctx, file, ids, func(ctx context.Context, id string) (any, error) { return ask(ctx, r, id) })
-		if err == nil {
-			err = found.denial()
-		}
-		if err != nil {
-			return nil, time.Time{}, err
-		}
-		r.lackItems(file, found.refusals())
-		items, err := joined(found, ids)
-		return items, found.oldest(), err
+		return r.answersAbout(ctx, file, ids, ask)
 	}}
+}
+
+// answersAbout are the answers about some resources, which are several for each.
+func (r *region) answersAbout(
+	ctx context.Context, file string, ids []string, ask func(context.Context, *region, string) ([]any, error),
+) (any, time.Time, error) {
+	found, err := r.askEach(ctx, file, ids, func(ctx context.Context, id string) (any, error) { return ask(ctx, r, id) })
+	if err == nil {
+		err = found.denial()
+	}
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	r.lackItems(file, found.refusals())
+	items, err := joined(found, ids)
+	return items, found.oldest(), err
+}
+
+const templatesOfStacksFile = "cloudformation-get-template.json"
+
+// templatesOfStacks reads the templates of the stacks that have one, if a run reads them.
+func templatesOfStacks(ctx context.Context, r *region) (any, time.Time, error) {
+	if !r.stackTemplates {
+		return []any{}, time.Time{}, nil
+	}
+	names, err := r.ids(stacksFile, "Stacks", "StackName", func(stack object) bool {
+		return stack["StackStatus"] != string(stacktypes.StackStatusReviewInProgress)
+	})
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	return r.answersAbout(ctx, templatesOfStacksFile, names, templateOfStack)
+}
+
+// templateOfStack reads the template of a stack. The CLI prints one in JSON as JSON.
+func templateOfStack(ctx context.Context, r *region, stack string) ([]any, error) {
+	out, err := cloudformation.NewFromConfig(r.aws).GetTemplate(ctx, &cloudformation.GetTemplateInput{
+		StackName: &stack, TemplateStage: stacktypes.TemplateStageProcessed,
+	})
+	if err != nil {
+		return nil, err
+	}
+	answer := encode(out).(object)
+	answer["StackName"] = stack
+	var content object
+	if json.Unmarshal([]byte(aws.ToString(out.TemplateBody)), &content) == nil {
+		answer["TemplateBody"] = content
+	}
+	return []any{answer}, nil
 }
 
 // nodeGroups reads the compute node groups of a cluster of Parallel Computing Service.

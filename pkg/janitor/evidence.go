@@ -160,6 +160,7 @@ func (j *Janitor) lookup(account, region string, images []ami.Image) usage.Looku
 		Names:            j.Config.SourcesOn(),
 		TemplateVersions: j.Config.TemplateVersions,
 		Reports:          j.Config.Policy.JudgeShared,
+		StackTemplates:   j.Config.StackTemplates,
 	}
 }
 

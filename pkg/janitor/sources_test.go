@@ -288,6 +288,7 @@ func region(first int) world {
 		w = w.and("describe-store-image-tasks.json", "StoreImageTaskResults", object{"AmiId": id(n), "StoreTaskState": "InProgress"})
 		w = w.and("describe-replace-root-volume-tasks.json", "ReplaceRootVolumeTasks", object{"ReplaceRootVolumeTaskId": fmt.Sprint("replacevol-", n), "ImageId": id(n), "TaskState": "pending"})
 		w = w.and("cloudformation-describe-stacks.json", "Stacks", stack(fmt.Sprint("web-", n), id(n)))
+		w = w.answering("cloudformation-get-template.json", object{"StackName": fmt.Sprint("web-", n), "TemplateBody": "ImageId: " + id(n)})
 		w = w.and("batch-describe-compute-environments.json", "computeEnvironments", environment(fmt.Sprint("nightly-", n), id(n)))
 		w = w.and("rds-describe-db-engine-versions.json", "DBEngineVersions", engineVersion(n, id(n)))
 		w = w.and("imagebuilder-list-image-recipes.json", "imageRecipeSummaryList", object{"arn": fmt.Sprint(recipeARN, n), "parentImage": id(n)})
@@ -329,7 +330,7 @@ func usageReport(n int, imageID string, age int) object {
 
 var everythingOn = settings{
 	"REGIONS": "all", "SHARED_IMAGES": "report", "LAUNCH_TEMPLATE_VERSIONS": "2", "KEEP_LIST": "ssm:/keep", "KEEP_NEWEST": "0", "REQUIRE_RECYCLE_BIN": "true",
-	"TEXT_OBJECTS": "s3://states/", "IMAGE_BUILDER_IMAGES": "judge",
+	"TEXT_OBJECTS": "s3://states/", "IMAGE_BUILDER_IMAGES": "judge", "CLOUDFORMATION_TEMPLATES": "true",
 }
 
 // leastPages are the shortest pages that the listings allow, by action.

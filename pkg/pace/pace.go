@@ -4,8 +4,9 @@
 // EC2 counts the requests of an account by region and action, in token buckets of published sizes.
 // Parameter Store counts all requests for the values of parameters together. A run takes its share
 // of each, because the account has other users: people, pipelines, applications, Auto Scaling. If
-// they take more than the rest, the run slows down. Other calls are not limited: Auto Scaling, the
-// Recycle Bin and the listing of parameters publish no rates.
+// they take more than the rest, the run slows down. The templates of CloudFormation are
+// read slowly. Other calls are not limited: Auto Scaling, the Recycle Bin and the listing of
+// parameters publish no rates.
 package pace
 
 import (
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/smithy-go/middleware"
@@ -100,6 +102,7 @@ func kindOf(ctx context.Context) *kind {
 	unfiltered, _ := middleware.GetStackValue(ctx, unfilteredKey{}).(bool)
 	switch {
 	case service == ec2.ServiceID:
+	case service == cloudformation.ServiceID && action == getTemplate:
 	case service == ssm.ServiceID && slices.Contains(valuesOfParameters, action):
 		action = valuesOfParameters[0] // They share one bucket.
 	default:

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -516,6 +517,47 @@ func TestParameterStore(t *testing.T) {
 			})
 		})
 	}
+}
+
+// cloudFormation answers for templates, and for stacks.
+type cloudFormation struct{}
+
+func (cloudFormation) Do(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	action := "DescribeStacks"
+	if strings.Contains(string(body), "Action=GetTemplate") {
+		action = "GetTemplate"
+	}
+	return response(r, 200, "<"+action+"Response><"+action+"Result/></"+action+"Response>"), nil
+}
+
+// Templates come at two a second, unless the share is another one; stacks are listed as fast as
+// they come.
+func TestTemplatesOfStacks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := cloudformation.NewFromConfig(config(cloudFormation{}, pace.New(0.5)))
+		start := time.Now()
+		for range 21 {
+			if _, err := client.GetTemplate(t.Context(), &cloudformation.GetTemplateInput{StackName: aws.String("web")}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(start); took < 9*time.Second || took > 11*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		start = time.Now()
+		for range 21 {
+			if _, err := client.DescribeStacks(t.Context(), &cloudformation.DescribeStacksInput{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if waited := time.Since(start); waited > 0 {
+			t.Errorf("waited %s for stacks", waited)
+		}
+	})
 }
 
 // What publishes no rates is left alone.

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 )
@@ -58,10 +59,19 @@ var (
 	valuesOfParameters = []string{"GetParameters", "GetParameter", "GetParametersByPath"}
 )
 
+// templates is how fast templates of stacks are read: CloudFormation publishes no rate, and
+// throttles clients that call five times a second.
+var templates = size{4, 4}
+
+const getTemplate = "GetTemplate"
+
 // sizeOf is the size of the bucket of a kind.
 func sizeOf(kind kind) size {
-	if kind.service == ssm.ServiceID {
+	switch kind.service {
+	case ssm.ServiceID:
 		return parameterValues
+	case cloudformation.ServiceID:
+		return templates
 	}
 	action, unfiltered := kind.action, kind.unfiltered
 	if size, ok := own[action]; ok {

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
@@ -34,12 +35,13 @@ func Parameter(variable string) string {
 	}
 	words := strings.Split(variable, "_")
 	for i, word := range words {
-		if word != "EC2" {
-			words[i] = word[:1] + strings.ToLower(word[1:])
-		}
+		words[i] = cmp.Or(names[word], word[:1]+strings.ToLower(word[1:]))
 	}
 	return strings.Join(words, "")
 }
+
+// names are the words of settings that AWS spells in a way of its own.
+var names = map[string]string{"CLOUDFORMATION": "CloudFormation", "EC2": "EC2"}
 
 // Setting is the reader's name of a setting, given the name of its variable.
 func (r Reader) Setting(variable string) string {

@@ -346,3 +346,41 @@ func TestARecipeDoesNotMeanWhatHasNoTag(t *testing.T) {
 	account := holding(t, map[string]any{"imagebuilder-list-image-recipes.json": object{"imageRecipeSummaryList": []object{{"parentImage": builtARN(1, "x.x.x")}}}})
 	proven(t, collect(t.Context(), account.Client(), []ami.Image{{ID: imageID(1), Name: "web-1"}}, "image-builder"), imageID(1))
 }
+
+// A stack that has gone, or that was only proposed, has no template that could name an image. One
+// that cannot be read may name any, unless nobody wants to know.
+func TestTemplatesOfStacks(t *testing.T) {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.action == "GetTemplate" })
+	all := kinds[i]
+	proposed := all.files(2)
+	stacks := proposed["cloudformation-describe-stacks.json"].(object)["Stacks"].([]object)
+	for _, stack := range stacks {
+		stack["StackStatus"] = "REVIEW_IN_PROGRESS"
+	}
+	unwanted := lookup(candidates(2), "cloudformation")
+	unwanted.StackTemplates = false
+	wanted := lookup(candidates(2), "cloudformation")
+	for name, test := range map[string]struct {
+		files  map[string]any
+		asked  usage.Lookup
+		says   string // What CloudFormation says of every template.
+		unused bool
+	}{
+		"gone":      {all.files(2), wanted, "Stack with id x does not exist", true},
+		"not read":  {all.files(2), wanted, "Something else is wrong", false},
+		"proposed":  {proposed, wanted, "There is no template", true},
+		"unwanted":  {all.files(2), unwanted, "You may not", true},
+		"not there": {map[string]any{"cloudformation-describe-stacks.json": all.files(2)["cloudformation-describe-stacks.json"]}, wanted, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var doer emulator.Doer = holding(t, test.files).Client()
+			if test.says != "" {
+				doer = disturb.Fail(doer, "GetTemplate", nil, 400, "ValidationError", test.says)
+			}
+			found := collectFor(t.Context(), doer, test.asked).Images[imageID(1)]
+			if isUnused := found.Use == ami.Unused; isUnused != test.unused {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
+}

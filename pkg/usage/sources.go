@@ -118,8 +118,8 @@ var sources = []Source{
 	},
 	{
 		Name:        stacksSource,
-		Sees:        "ids anywhere in parameters, resolved values and outputs of live stacks",
-		Permissions: []string{"cloudformation:DescribeStacks", "cloudformation:ListStacks"},
+		Sees:        "ids anywhere in parameters, resolved values and outputs of live stacks; in templates with `CLOUDFORMATION_TEMPLATES=true`",
+		Permissions: []string{"cloudformation:DescribeStacks", "cloudformation:ListStacks", "cloudformation:GetTemplate"},
 		list:        stacks, ofOriginal: true,
 	},
 	{

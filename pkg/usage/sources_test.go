@@ -157,6 +157,34 @@ var resources = []kind{
 			}
 			return stack
 		},
+		also: []string{"GetTemplate"}, more: func(stacks []object) map[string]any {
+			templates := []object{}
+			for _, stack := range stacks {
+				templates = append(templates, object{"StackName": stack["StackName"], "TemplateBody": "Resources: {}"})
+			}
+			return map[string]any{"cloudformation-get-template.json": templates}
+		},
+	},
+	{
+		source: "cloudformation", action: "GetTemplate", also: []string{"DescribeStacks"}, perCluster: true, size: 100, awsType: "cloudformation:Stack",
+		arn:  func(n int) string { return arn("cloudformation", fmt.Sprint("stack/web/", n)) },
+		file: "cloudformation-get-template.json",
+		resource: func(n, image int) object {
+			body := any(object{"Resources": object{"Web": object{"Properties": object{"ImageId": imageID(image)}}}})
+			if n%2 == 0 {
+				body = "Resources: {Web: {Properties: {ImageId: " + imageID(image) + "}}}"
+			}
+			return object{"StackName": fmt.Sprint("web-", n), "TemplateBody": body}
+		},
+		more: func(templates []object) map[string]any {
+			stacks := []object{}
+			for i, template := range templates {
+				stacks = append(stacks, object{
+					"StackId": arn("cloudformation", fmt.Sprint("stack/web/", i+1)), "StackName": template["StackName"], "StackStatus": "CREATE_COMPLETE", "CreationTime": "2026-01-02T03:04:05Z",
+				})
+			}
+			return map[string]any{"cloudformation-describe-stacks.json": object{"Stacks": stacks}}
+		},
 	},
 	taskKind("DescribeExportImageTasks", 100, "ExportImageTasks", object{"Status": "active"}),
 	taskKind("DescribeStoreImageTasks", 200, "StoreImageTaskResults", object{"StoreTaskState": "InProgress"}),
@@ -502,7 +530,7 @@ func TestASourceThatFails(t *testing.T) {
 // nothing else.
 func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
 	// Some calls are made side by side. The first is the one about the first resource.
-	firsts := map[string]string{"Names.1": "/web/0001", "clusterIdentifier": "pcs_1", "ClusterId": "j-1", "ClusterName": "hp-1"}
+	firsts := map[string]string{"StackName": arn("cloudformation", "stack/web/1"), "Names.1": "/web/0001", "clusterIdentifier": "pcs_1", "ClusterId": "j-1", "ClusterName": "hp-1"}
 	later := func(n int, r emulator.Request) bool {
 		for key, first := range firsts {
 			if asked := r.Form.Get(key); asked != "" {
@@ -655,7 +683,7 @@ func TestCalls(t *testing.T) {
 	}
 	delete(want, "ListInstanceGroups") // All clusters have fleets.
 	maps.Copy(want, map[string]int{
-		"ListClusters": 3, "DescribeCluster": 2 * 3, "ListComputeNodeGroups": 3, "GetComputeNodeGroup": 3, "ListInstanceFleets": 3,
+		"ListClusters": 3, "DescribeCluster": 2 * 3, "ListComputeNodeGroups": 3, "GetComputeNodeGroup": 3, "ListInstanceFleets": 3, "GetTemplate": 3,
 	})
 	if diff := cmp.Diff(want, callsOf(account)); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)

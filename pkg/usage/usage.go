@@ -40,6 +40,7 @@ type Lookup struct {
 	// How many of the newest versions of a launch template count; 0 is all.
 	TemplateVersions int
 	Reports          bool // Whether the janitor's image usage reports are read.
+	StackTemplates   bool // Whether the templates of CloudFormation's stacks are searched.
 
 	// Room is shared by concurrent lookups; a lookup without one gets room of its own.
 	Room *Room

@@ -81,7 +81,7 @@ func lookup(images []ami.Image, names ...string) usage.Lookup {
 	if len(names) == 0 {
 		names = []string{"references"}
 	}
-	return usage.Lookup{Account: owner, Region: region, Images: images, Names: names}
+	return usage.Lookup{Account: owner, Region: region, Images: images, Names: names, StackTemplates: true}
 }
 
 // findings are what is known of images, by id.

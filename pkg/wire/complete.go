@@ -54,6 +54,7 @@ var content = map[string]string{
 	// Of services whose actions may share their names.
 	"batch:DescribeComputeEnvironments":   "computeEnvironments",
 	"cloudformation:DescribeStacks":       "<Stacks",
+	"cloudformation:GetTemplate":          "<TemplateBody",
 	"elasticmapreduce:DescribeCluster":    "Cluster",
 	"elasticmapreduce:ListClusters":       "Clusters",
 	"elasticmapreduce:ListInstanceFleets": "InstanceFleets",

@@ -24,6 +24,10 @@ func serviceFiles(now time.Time, region string) map[string]any {
 			},
 			"Outputs": []object{{"OutputKey": "Group", "OutputValue": "build-agents"}}, "Tags": []object{}, "NotificationARNs": []string{}, "Capabilities": []string{},
 		}}},
+		"cloudformation-get-template.json": []object{{
+			"StackName": "build-agents", "StagesAvailable": []string{"Original", "Processed"},
+			"TemplateBody": object{"Resources": object{"Agents": object{"Type": "AWS::EC2::LaunchTemplate", "Properties": object{"LaunchTemplateData": object{"ImageId": awsImage}}}}},
+		}},
 		"batch-describe-compute-environments.json": object{"computeEnvironments": []object{{
 			"computeEnvironmentName": "nightly", "computeEnvironmentArn": arn("batch", "compute-environment/nightly"),
 			"ecsClusterArn": arn("ecs", "cluster/nightly"), "type": "MANAGED", "state": "DISABLED", "status": "VALID", "tags": object{"Team": "search"},
