@@ -96,6 +96,9 @@ type Finding struct {
 	SharedWith []Grantee   // Who may launch it besides the account; sorted.
 	Gaps       []Gap       // The lookups that could not be completed; sorted.
 
+	Asked  bool // EC2 was asked about the image itself,
+	MayAsk bool // or can be, and was not.
+
 	// LaunchedAt is when the oldest instance of the image that is still there was launched; zero if
 	// there is none.
 	LaunchedAt time.Time

@@ -35,12 +35,20 @@ func (r run) sums() []sum {
 	if month := r.Since.Month; month != nil {
 		add("Since "+shortDayOn(month.From), month.Amount, "")
 	}
-	add("Still due", due, r.nightsInShort())
+	waiting := r.Stored(isUnasked)
+	if waiting.Images == 0 {
+		add("Still due", due, r.nightsInShort())
+	} else {
+		add("Still due", due, "")
+	}
 	add("Announced", a.Announced, r.nextDue())
 	add("Left to others", r.Savings(record.Stands(record.StandingLeft)), "")
-	add("Kept", a.Kept, "")
+	add("Not looked up", waiting, r.nightsInShort())
+	add("Kept", r.Stored(func(g record.Region, i record.Image) bool { return g.Standing(i) == record.StandingKept && !i.Unasked() }), "")
 	return sums
 }
+
+func isUnasked(_ record.Region, i record.Image) bool { return i.Unasked() }
 
 func (r run) nightsInShort() string {
 	if n := r.Totals.NightsNeeded; n > 0 {

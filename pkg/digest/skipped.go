@@ -82,12 +82,12 @@ func (r run) deferred() Section {
 // unasked says how many images look stale, and wait to be looked up.
 func (r run) unasked() string {
 	n := r.Count(record.Image.Unasked)
-	look := " look stale; what refers to them is looked up when it is their turn"
 	switch n {
 	case 0:
 		return ""
 	case 1:
-		look = " looks stale; what refers to it is looked up when it is its turn"
+		return "About 1 more AMI looks stale; what refers to it is looked up when it is its turn. It is in no saving."
+	default:
+		return "About " + count(n, "more AMI") + " look stale; what refers to them is looked up when it is their turn. They are in no saving."
 	}
-	return "About " + count(n, "more AMI") + look + ". They are in no saving."
 }

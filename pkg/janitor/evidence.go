@@ -18,6 +18,7 @@ type findings struct {
 	collections map[string]*usage.Collection // Of the regions where something was asked.
 	candidates  map[string][]ami.Image
 	done        func(region string, n, of int)
+	wasAsked    bool // About single images.
 }
 
 // list makes the listings of all regions, about the candidates, the originals of copies, and
@@ -30,7 +31,7 @@ func (j *Janitor) list(
 	lookups := j.lookups(survey, candidates, unattached)
 	room := usage.NewRoom()
 	texts := usage.NewTexts(ctx, j.AWS, j.Config.TextObjects)
-	found := findings{map[string]ami.Evidence{}, map[string]*usage.Collection{}, candidates, j.watch("Looking up")}
+	found := findings{map[string]ami.Evidence{}, map[string]*usage.Collection{}, candidates, j.watch("Looking up"), false}
 	regions := slices.Sorted(maps.Keys(lookups))
 	type listed struct {
 		collection *usage.Collection
@@ -44,12 +45,6 @@ func (j *Janitor) list(
 		lookup.Room, lookup.Texts = room, texts
 		l.collection = usage.List(ctx, j.clients(region), lookup)
 		l.evidence = l.collection.Evidence()
-		if len(l.evidence.Gaps) > 0 && len(lookup.Images) > 0 && ctx.Err() == nil {
-			// No image of the region goes. One is looked up nevertheless: one run tells of
-			// every missing right.
-			l.collection.LookUp(ctx, []string{lookup.Images[0].ID}, func(int, int) {})
-			l.evidence = l.collection.Evidence()
-		}
 		usage.AddSnapshotSharing(ctx, j.clients(region), unattached[region].ToAsk, l.evidence)
 		return l
 	}) {
@@ -88,14 +83,15 @@ const together = 100
 // planOf looks up what a plan needs, until it can be carried out: the stalest images first, as many
 // as the caps allow. Of images that something refers to, others take the places. When time is up,
 // what has not been looked up stays.
-func (j *Janitor) planOf(ctx context.Context, account *retention.Account, found findings) []retention.Plan {
-	for atLeast := 0; ; atLeast = together {
+func (j *Janitor) planOf(ctx context.Context, account *retention.Account, found *findings) []retention.Plan {
+	for atLeast := 0; ; atLeast = max(together, 2*atLeast) {
 		plans := account.Plan(found.evidence)
 		next := account.LookUpNext(found.evidence, plans, atLeast)
-		if len(next) == 0 || atLeast > 0 && ctx.Err() != nil {
+		if len(next) == 0 || ctx.Err() != nil && found.wasAsked {
 			return plans
 		}
-		j.lookUp(ctx, found, next)
+		found.wasAsked = true // Without time, too: that is told of.
+		j.lookUp(ctx, *found, next)
 	}
 }
 

@@ -63,7 +63,7 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 	if len(asked) > 0 {
 		listed := j.list(ctx, survey, candidates, account.Unattached())
 		j.lookUp(ctx, listed, wanted)
-		j.planOf(ctx, account, listed)
+		j.planOf(ctx, account, &listed)
 		evidence = listed.evidence
 		j.askSharingOf(ctx, account, evidence, asked)
 	}

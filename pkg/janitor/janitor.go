@@ -121,12 +121,12 @@ func (j *Janitor) makePlan(limits limits, run ami.RunID) plan {
 	if j.Complete {
 		j.lookUp(limits.look, found, found.all())
 	}
-	regions := j.planOf(limits.look, account, found)
+	regions := j.planOf(limits.look, account, &found)
 	for round := range sharingRounds + 1 {
 		if !j.askSharing(limits.ask, found.evidence, regions, round == sharingRounds) {
 			break
 		}
-		regions = j.planOf(limits.ask, account, found)
+		regions = j.planOf(limits.look, account, &found)
 	}
 	if j.Approved != nil {
 		regions = j.Approved.Narrow(regions)

@@ -208,5 +208,5 @@ func (i Image) WhyUnproven() retention.Reason {
 
 // isChange reports whether the plan has something to do to the image, or something was done.
 func (i Image) isChange() bool {
-	return i.Verdict != retention.Keep || i.Outcome != nil || i.Unmark != retention.LeaveMark
+	return i.Verdict != retention.Keep && !i.Unasked() || i.Outcome != nil || i.Unmark != retention.LeaveMark
 }

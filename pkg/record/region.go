@@ -63,8 +63,11 @@ func (g Region) unproven() int {
 }
 
 // NothingProven reports whether the run could prove nothing in the region: there were candidates,
-// and all of them are unproven.
+// and all of them are unproven. Others may wait to be looked up only if there was no time.
 func (g Region) NothingProven() bool {
+	if g.Count(Image.Unasked) > 0 && g.Count(Image.NotLookedUp) == 0 {
+		return false
+	}
 	return g.unproven() > 0 && !slices.ContainsFunc(g.Images, func(i Image) bool {
 		return !i.Unproven() && !i.Unasked() && (i.Verdict != retention.Keep || i.MainReason().Code.IsOfCandidates())
 	})

@@ -1,6 +1,7 @@
 package retention
 
 import (
+	"slices"
 	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
@@ -9,8 +10,9 @@ import (
 // LookUpNext returns, by region, the images that EC2 has to be asked about before plans can be
 // carried out: those within the caps that are not looked up, and those that are announced. With
 // them come the originals of copies. Where any are needed, further images that wait make up the
-// number to atLeast. The stalest come first. It is empty once the plans remove and announce what
-// they would if all candidates were looked up.
+// number to atLeast. In each region at least one is asked about: so a run tells of every missing
+// right. The stalest come first. It is empty once the plans remove and announce what they would if
+// all candidates were looked up.
 func (a *Account) LookUpNext(evidence map[string]ami.Evidence, plans []Plan, atLeast int) map[string][]string {
 	next, isNext := map[string][]string{}, map[string]bool{}
 	add := func(region, id string) {
@@ -19,11 +21,13 @@ func (a *Account) LookUpNext(evidence map[string]ami.Evidence, plans []Plan, atL
 		}
 	}
 	for i, r := range a.with(evidence) {
+		wasAsked := slices.ContainsFunc(plans[i].Verdicts, func(v Verdict) bool { return evidence[r.Region].Images[v.Image.ID].Asked })
 		for _, isWanted := range []func(Verdict) bool{
 			func(v Verdict) bool { return v.LookUp },
 			func(v Verdict) bool {
 				return v.Awaits != "" && 0 < len(next[r.Region]) && len(next[r.Region]) < atLeast
 			},
+			func(Verdict) bool { return !wasAsked && len(next[r.Region]) == 0 },
 		} {
 			for n := range plans[i].Verdicts {
 				if isWanted(plans[i].Verdicts[n]) {
@@ -37,12 +41,24 @@ func (a *Account) LookUpNext(evidence map[string]ami.Evidence, plans []Plan, atL
 
 // addUnasked adds an image, and the one that it is a copy of, if EC2 has to be asked about them.
 func (r *regionFacts) addUnasked(image *imageFacts, add func(region, id string)) {
-	if isUnasked(ami.Everywhere(r.evidence, r.Region, image.ID)) {
+	if isToAsk(ami.Everywhere(r.evidence, r.Region, image.ID)) {
 		add(r.Region, image.ID)
 	}
-	if id, region := r.unaskedOriginal(image); id != "" {
+	if id, region, ok := image.CopiedFrom(r.Region); ok && isToAsk(ami.Everywhere(r.evidence, region, id)) {
 		add(region, id)
 	}
+}
+
+// isToAsk reports whether EC2 can be asked about an image that nothing is known to name.
+func isToAsk(finding ami.Finding) bool { return finding.MayAsk && usedBy(finding) == "" }
+
+// mayBeObjectedTo reports whether an answer of EC2 may still take back what announces an image.
+func (r *regionFacts) mayBeObjectedTo(image *imageFacts) bool {
+	isOpen := false
+	if image.own.isMarked() {
+		r.addUnasked(image, func(string, string) { isOpen = true })
+	}
+	return isOpen
 }
 
 // notLookedUp says of an image that listings do not name that EC2 has to be asked about it, or

@@ -20,7 +20,7 @@ func notAsked(evidence map[string]ami.Evidence) map[string]ami.Evidence {
 	for region, known := range evidence {
 		images := findings{}
 		for id := range known.Images {
-			images[id] = ami.Finding{Use: ami.Unasked}
+			images[id] = ami.Finding{Use: ami.Unasked, MayAsk: true}
 		}
 		known.Images = images
 		before[region] = known
@@ -49,7 +49,7 @@ func TestWhatIsLookedUp(t *testing.T) {
 		"others_take_the_places": {limit: 3, used: []string{"ami-2", "ami-4"}, want: [][]string{{"ami-1", "ami-2", "ami-3"}, {"ami-4"}, {"ami-5"}}, goes: []string{"ami-1", "ami-3", "ami-5"}},
 		"together":               {limit: 3, used: []string{"ami-2", "ami-4"}, atLeast: 4, want: [][]string{{"ami-1", "ami-2", "ami-3"}, {"ami-4", "ami-5", "ami-6", "ami-7"}}, goes: []string{"ami-1", "ami-3", "ami-5"}},
 		"announcements":          {limit: 2, grace: days(14), used: []string{"ami-1"}, want: [][]string{{"ami-1", "ami-2", "ami-a"}, {"ami-3"}}, goes: []string{"ami-2", "ami-3"}},
-		"no_cap":                 {limit: 0},
+		"one_for_its_rights":     {limit: 0, want: [][]string{{"ami-1"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := policy(func(p *retention.Policy) { p.MaxDeregistrations, p.Grace = test.limit, retention.Days(test.grace) })
@@ -73,7 +73,9 @@ func TestWhatIsLookedUp(t *testing.T) {
 				for region, some := range next {
 					ids = append(ids, some...)
 					for _, id := range some {
-						evidence[region].Images[id] = found[region].Images[id]
+						answered := found[region].Images[id]
+						answered.Asked = true
+						evidence[region].Images[id] = answered
 					}
 				}
 				slices.Sort(ids)
@@ -103,6 +105,60 @@ func TestWhatIsNotLookedUpWaits(t *testing.T) {
 	}
 	if want := "last launched 2026-01-27, 300 days ago; the limit is 180 days\nwhat refers to it is looked up when it is its turn\n"; details(v) != want {
 		t.Errorf("says %q, want %q", details(v), want)
+	}
+}
+
+// An announcement is looked up although a listing failed: a use takes it back. So is one image of a
+// region in which none would be, which shows what rights are missing.
+func TestWhatIsLookedUpWithoutAProof(t *testing.T) {
+	here := inventory(region, idle("ami-1"), idle("ami-2"), idle("ami-3", marked("2026-12-30")), idle("ami-4", tagged("ami-janitor:keep", "")))
+	there := inventory("us-east-1", idle("ami-5"), idle("ami-6"))
+	account, evidence := policy().Open([]ami.Inventory{here, there}, now), notAsked(unused(here, there))
+	for _, in := range []ami.Inventory{here, there} {
+		for _, image := range in.Images {
+			evidence[in.Region].Images[image.ID] = ami.Finding{MayAsk: image.ID != "ami-4", Gaps: []ami.Gap{{Source: "batch", Err: "denied"}}}
+		}
+	}
+	want := map[string][]string{region: {"ami-3"}, "us-east-1": {"ami-5"}}
+	if diff := gocmp.Diff(want, account.LookUpNext(evidence, account.Plan(evidence), 100)); diff != "" {
+		t.Errorf("looks up (-want +got):\n%s", diff)
+	}
+}
+
+// Where shared images are judged, those of the next night are looked up as well, until as many
+// reports are wanted as a run may ask for: a report takes a night.
+func TestLookingUpForReports(t *testing.T) {
+	var images []ami.Image
+	for i := range 9 {
+		images = append(images, idle("ami-"+string(rune('1'+i)), launched(ago(days(400-i)))))
+	}
+	here := inventory(region, images...)
+	p := policy(func(p *retention.Policy) { p.MaxDeregistrations, p.JudgeShared = 2, true })
+	account, evidence := p.Open([]ami.Inventory{here}, now), notAsked(unused(here))
+	fresh := &ami.UsageReport{ID: "r", State: "available", Complete: true, CreatedAt: ago(days(1))}
+	with := []ami.Grantee{{Account: "111122223333"}}
+	for _, step := range []struct {
+		answers map[string]ami.Finding
+		want    []string
+	}{
+		{nil, []string{"ami-1", "ami-2", "ami-3", "ami-4"}},
+		{map[string]ami.Finding{
+			"ami-1": {Use: ami.Unused, SharedWith: with, Report: fresh}, "ami-2": {Use: ami.Unused},
+			"ami-3": {Use: ami.Unused, SharedWith: with}, "ami-4": {Use: ami.Unused},
+		}, []string{"ami-5"}},
+		{map[string]ami.Finding{"ami-5": {Use: ami.Unused, SharedWith: with}}, nil},
+	} {
+		for id, finding := range step.answers {
+			finding.Asked = true
+			evidence[region].Images[id] = finding
+		}
+		if got := account.LookUpNext(evidence, account.Plan(evidence), 0)[region]; !slices.Equal(got, step.want) {
+			t.Fatalf("looks up %v, want %v", got, step.want)
+		}
+	}
+	plan := account.Plan(evidence)[0]
+	if goes := decided([]retention.Plan{plan}, retention.Deregister); !slices.Equal(goes, []string{"ami-1", "ami-2"}) || !slices.Equal(plan.ReportsWanted, []string{"ami-3", "ami-5"}) {
+		t.Errorf("goes %v, reports on %v", goes, plan.ReportsWanted)
 	}
 }
 
@@ -139,12 +195,18 @@ func TestLookingUpLessRemovesTheSame(t *testing.T) {
 			known.Images = maps.Clone(known.Images)
 			evidence[region] = known
 		}
-		for region, images := range account.Candidates() {
-			for _, image := range images {
+		candidates := account.Candidates()
+		for _, region := range slices.Sorted(maps.Keys(candidates)) {
+			for _, image := range candidates[region] {
 				full := evidence[region].Images[image.ID]
-				if full.Use != ami.Unknown && rapid.Bool().Draw(t, "asked later") {
-					evidence[region].Images[image.ID] = ami.Finding{Use: ami.Unasked, LaunchedAt: full.LaunchedAt, Report: full.Report}
+				if !rapid.Bool().Draw(t, "asked later") {
+					continue
 				}
+				before := ami.Finding{Use: ami.Unasked, LaunchedAt: full.LaunchedAt, Report: full.Report, MayAsk: true}
+				if len(full.Gaps) > 0 || full.Use == ami.Unknown { // A listing failed.
+					before.Use, before.Gaps = ami.Unknown, full.Gaps
+				}
+				evidence[region].Images[image.ID] = before
 			}
 		}
 		plans := account.Plan(evidence)
@@ -155,10 +217,12 @@ func TestLookingUpLessRemovesTheSame(t *testing.T) {
 			}
 			for region, ids := range next {
 				for _, id := range ids {
-					if evidence[region].Images[id].Use != ami.Unasked {
+					if !evidence[region].Images[id].MayAsk {
 						t.Fatalf("%s is looked up again", id)
 					}
-					evidence[region].Images[id] = w.evidence[region].Images[id]
+					full := w.evidence[region].Images[id]
+					full.Asked = true
+					evidence[region].Images[id] = full
 				}
 			}
 			plans, rounds = account.Plan(evidence), rounds+1

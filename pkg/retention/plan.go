@@ -182,7 +182,7 @@ func (r *regionFacts) decide(v *Verdict, image *imageFacts) {
 	if v.Reasons = r.apply(factRules, image); len(v.Reasons) == 0 {
 		v.Reasons = r.apply(evidenceRules, image)
 		waits = r.notLookedUp(image)
-		v.LookUp = waits != "" && image.own.isMarked() // What announces it may have to go.
+		v.LookUp = r.mayBeObjectedTo(image)
 	}
 	if v.detail(ami.ReasonUnknownUse) != "" {
 		v.Gaps = r.gaps(image)
@@ -235,8 +235,9 @@ func (p Policy) deferOverCap(plans []Plan, decision Decision) {
 		return cmp.Or(behind(a.Yields)-behind(b.Yields), byTimeThenID(a.LastUse, a.Image.ID, b.LastUse, b.Image.ID), strings.Compare(a.region, b.region))
 	})
 	limit := min(max(p.MaxDeregistrations, 0), len(due))
-	for _, v := range due[:limit] {
-		v.LookUp = v.LookUp || v.Awaits != ""
+	for n, v := range due[:min(2*limit, len(due))] {
+		v.LookUp = v.LookUp || v.Awaits != "" && n < limit
+		v.IsAhead = v.Awaits != "" && n >= limit
 	}
 	if limit == len(due) {
 		return

@@ -29,7 +29,7 @@ func (r *regionFacts) hold(plan *Plan) {
 
 func (p *Plan) wouldRemove() bool {
 	for i := range p.Verdicts {
-		if p.Verdicts[i].Decision != Keep {
+		if v := &p.Verdicts[i]; v.Decision != Keep && v.Awaits == "" {
 			return true
 		}
 	}

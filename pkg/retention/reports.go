@@ -69,6 +69,10 @@ func (r *regionFacts) orderReports(plan *Plan) {
 		}
 	}
 	plan.ReportsDone = slices.Sorted(maps.Keys(done))
+	for i := range plan.Verdicts { // A report takes a night: the images of the next one are asked about.
+		v := &plan.Verdicts[i]
+		v.LookUp = v.LookUp || v.IsAhead && len(plan.ReportsWanted) < room
+	}
 }
 
 // ownReports returns the ids of all usage reports of the janitor, and how many of them are pending.

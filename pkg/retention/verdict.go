@@ -113,8 +113,9 @@ type Verdict struct {
 
 	// Awaits is what becomes of an image that is not looked up, Deregister or Mark, if nothing is
 	// found that refers to it; else empty.
-	Awaits Decision
-	LookUp bool // A plan can only be carried out once this image is looked up.
+	Awaits  Decision
+	LookUp  bool // A plan can only be carried out once this image is looked up.
+	IsAhead bool // It comes within the cap once the images before it are gone.
 }
 
 // Undo is how to take back an announcement, besides noting an objection.

@@ -124,10 +124,20 @@ func (c *Collection) LookUp(ctx context.Context, ids []string, step func(done, t
 // Evidence returns what is known so far. It has an entry for every image and snapshot of the
 // lookup, for any other image that a listing names, and for any other snapshot of these images that
 // something names.
-func (c *Collection) Evidence() ami.Evidence { return c.conclude(c.sources() > 0, c.unnamed) }
+func (c *Collection) Evidence() ami.Evidence {
+	evidence := c.conclude(c.sources() > 0, c.unnamed)
+	for id := range c.images {
+		evidence.Images[id] = c.Finding(id)
+	}
+	return evidence
+}
 
 // Finding is what the evidence says of an image.
-func (c *Collection) Finding(id string) ami.Finding { return finished(c.finding(id), c.unnamed(id)) }
+func (c *Collection) Finding(id string) ami.Finding {
+	finding := finished(c.finding(id), c.unnamed(id))
+	finding.Asked, finding.MayAsk = c.asked[id], c.images[id] && !c.asked[id]
+	return finding
+}
 
 // sources is how many sources are asked about candidates.
 func (c *Collection) sources() int {
