@@ -69,7 +69,7 @@ func (r *regionFacts) orderReports(plan *Plan) {
 		}
 	}
 	plan.ReportsDone = slices.Sorted(maps.Keys(done))
-	for i := range plan.Verdicts { // A report takes a night: the images of the next one are asked about.
+	for i := range plan.Verdicts { // A report takes a night.
 		v := &plan.Verdicts[i]
 		v.LookUp = v.LookUp || v.IsAhead && len(plan.ReportsWanted) < room
 	}
