@@ -44,11 +44,16 @@ func (r run) sums() []sum {
 	add("Announced", a.Announced, r.nextDue())
 	add("Left to others", r.Savings(record.Stands(record.StandingLeft)), "")
 	add("Not looked up", waiting, r.nightsInShort())
-	add("Kept", r.Stored(func(g record.Region, i record.Image) bool { return g.Standing(i) == record.StandingKept && !i.Unasked() }), "")
+	add("Kept", r.Stored(stays), "")
 	return sums
 }
 
 func isUnasked(_ record.Region, i record.Image) bool { return i.Unasked() }
+
+// stays reports whether something keeps an image.
+func stays(g record.Region, i record.Image) bool {
+	return g.Standing(i) == record.StandingKept && !i.Unasked()
+}
 
 func (r run) nightsInShort() string {
 	if n := r.Totals.NightsNeeded; n > 0 {

@@ -32,7 +32,6 @@ func (r run) kept() Section {
 // keptInBrief are the reasons that keep most, with what these images take.
 func (r run) keptInBrief() string {
 	counts, images := map[retention.Code]int{}, 0
-	stays := func(g record.Region, i record.Image) bool { return g.Standing(i) == record.StandingKept && !i.Unasked() }
 	for _, region := range r.Regions {
 		for _, i := range region.Images {
 			if stays(region, i) {
