@@ -75,7 +75,14 @@ var services = []string{"cloudformation", "batch", "pcs", "rds-custom", "emr", "
 
 // deniedServices are the remedies for a service that may not be asked.
 func deniedServices() []remedy {
-	var found []remedy
+	templates := remedy{
+		advice: "Allow cloudformation:GetTemplate to {role}, or set {CLOUDFORMATION_TEMPLATES} to false: then what only a template names is not kept.",
+		short:  "{permission} denied",
+	}
+	for _, sign := range deniedSigns {
+		templates.signs = append(templates.signs, "cloudformation: …cloudformation:gettemplate: …"+sign)
+	}
+	found := []remedy{templates}
 	for _, source := range services {
 		allow := "Allow {permission} to {role}."
 		if source == "cloudformation" { // IAM may name either of the two.

@@ -27,7 +27,7 @@ func (a *Account) LookUpNext(evidence map[string]ami.Evidence, plans []Plan, atL
 			func(v Verdict) bool {
 				return v.Awaits != "" && 0 < len(next[r.Region]) && len(next[r.Region]) < atLeast
 			},
-			func(Verdict) bool { return !wasAsked && len(next[r.Region]) == 0 },
+			func(v Verdict) bool { return !wasAsked && len(next[r.Region]) == 0 && !isLate(v) },
 		} {
 			for n := range plans[i].Verdicts {
 				if isWanted(plans[i].Verdicts[n]) {
@@ -37,6 +37,11 @@ func (a *Account) LookUpNext(evidence map[string]ami.Evidence, plans []Plan, atL
 		}
 	}
 	return next
+}
+
+// isLate reports whether there was no time for a listing: there is none for an image either.
+func isLate(v Verdict) bool {
+	return slices.ContainsFunc(v.Gaps, func(gap ami.Gap) bool { return gap.Err == ami.NotReached })
 }
 
 // addUnasked adds an image, and the one that it is a copy of, if EC2 has to be asked about them.
