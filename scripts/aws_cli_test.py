@@ -441,6 +441,9 @@ class Exporting(CLI):
         "rds-describe-db-engine-versions": "rds describe-db-engine-versions --include-all --filters Name=engine,Values=custom-oracle-ee",
         "imagebuilder-list-image-recipes": "imagebuilder list-image-recipes",
         "imagebuilder-list-container-recipes": "imagebuilder list-container-recipes",
+        "elasticbeanstalk-describe-applications": "elasticbeanstalk describe-applications",
+        "elasticbeanstalk-describe-environments": "elasticbeanstalk describe-environments --no-include-deleted",
+        "elasticbeanstalk-list-platform-versions": "elasticbeanstalk list-platform-versions",
         "emr-list-clusters": "emr list-clusters --active",
         "sagemaker-list-clusters": "sagemaker list-clusters",
         "list-images-in-recycle-bin": "ec2 list-images-in-recycle-bin",
@@ -477,6 +480,12 @@ class Exporting(CLI):
         used.add("DescribeDBEngineVersions")  # Its command does not spell it so.
         for cluster in self.exported("sagemaker-describe-cluster"):
             self.assertSame(cluster, self.aws("sagemaker", "describe-cluster", "--cluster-name", cluster["ClusterName"]))
+        for answer in self.exported("elasticbeanstalk-describe-platform-version"):
+            self.assertSame(answer, self.aws("elasticbeanstalk", "describe-platform-version", "--platform-arn", answer["PlatformDescription"]["PlatformArn"]))
+        for answer in self.exported("elasticbeanstalk-describe-configuration-settings"):
+            (one,) = answer["ConfigurationSettings"]
+            name = ("--environment-name", one["EnvironmentName"]) if "EnvironmentName" in one else ("--template-name", one["TemplateName"])
+            self.assertSame(answer, self.aws("elasticbeanstalk", "describe-configuration-settings", "--application-name", one["ApplicationName"], *name))
         for answer in self.exported("cloudformation-get-template"):
             name = answer.pop("StackName")
             self.assertSame(answer, self.aws("cloudformation", "get-template", "--stack-name", name))

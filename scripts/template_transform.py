@@ -28,6 +28,7 @@ OTHERWISE = {
     "JudgesShared": {"SharedImages": "report"},
     "ReadsTemplates": {"CloudFormationTemplates": "true"},
     "JudgesBuilt": {"ImageBuilderImages": "judge"},
+    "AsksBeanstalk": {"UsageSources": "all,elastic-beanstalk"},
     "PicksVersions": {"LaunchTemplateVersions": "3"},
     "ReadsObjects": {"TextObjects": "s3://amzn-s3-demo-bucket/prod/*.tfstate"},
     "HasRecycleBin": {"RecycleBinDays": "0"},

@@ -137,9 +137,11 @@ var variants = map[string]map[string]string{
 	"owners are told elsewhere":        {"OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:OwnersTopicArn"},
 	"nothing need be restorable":       {"RecycleBinDays": "0", "RequireRecycleBin": "false"},
 	"lists and text are in S3":         {"KeepList": "s3://lists/keep.txt, s3://lists/repos/", "TextObjects": "s3://states/prod/,s3://more.states/*.tfstate", "KeepListMaxAge": "30d"},
+	"beanstalk is a source":            {"UsageSources": "all, elastic-beanstalk"},
 	"everything together": {
 		"KeepList": "s3://lists/repos/", "TextObjects": "s3://states/prod/", "KeepListMaxAge": "3650d",
 		"Grace": "14d", "GraceAction": "disable", "SharedImages": "report", "LaunchTemplateVersions": "1", "ImageBuilderImages": "judge", "CloudFormationTemplates": "true",
+		"UsageSources":   "all,elastic-beanstalk",
 		"RecycleBinDays": "365", "EC2Share": "1", "OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:OwnersTopicArn",
 	},
 }

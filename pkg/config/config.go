@@ -66,7 +66,7 @@ func (c *Config) variables() []variable {
 		{"NAMES", "", &c.Policy.Names, "judge only images with these names: globs, comma-separated; !glob takes out"},
 		{"MAX_DEREGISTRATIONS", "100", (*count)(&c.Policy.MaxDeregistrations), "the most images that a run removes, over all regions; as many again may be announced"},
 		{"DELETE_SNAPSHOTS", "true", (*flag)(&c.Policy.DeleteSnapshots), "delete the snapshots of removed images"},
-		{"USAGE_SOURCES", "all", (*sources)(&c.UsageSources), "where use is looked up, comma-separated, or all"},
+		{"USAGE_SOURCES", "all", (*sources)(&c.UsageSources), "where use is looked up, comma-separated: names of sources, or all, which may add elastic-beanstalk"},
 		{"LAUNCH_TEMPLATE_VERSIONS", "all", (*versions)(&c.TemplateVersions), "versions of a launch template that count as use: all, or a number for the newest, the default and those that groups and fleets pin"},
 		{"CLOUDFORMATION_TEMPLATES", "false", (*flag)(&c.StackTemplates), "search the templates of CloudFormation's stacks for image ids, too: one call for each stack, two a second"},
 		{"TEXT_OBJECTS", "", (*textObjects)(&c.TextObjects), "text in S3 that names images, comma-separated: s3://bucket/prefix or s3://bucket/prefix/*.tfstate"},
@@ -187,9 +187,17 @@ func (c Config) LocalPaths() []string {
 }
 
 // IsIdle reports whether a source of evidence is neither on nor off, because another setting gives
-// it nothing to look at.
+// it nothing to look at, or because it is off by default and nobody has named it.
 func (c Config) IsIdle(source string) bool {
-	return source == usage.S3TextSource && len(c.TextObjects) == 0 || source == usage.ImageBuilderSource && !c.Policy.JudgeImageBuilder
+	switch source {
+	case usage.S3TextSource:
+		return len(c.TextObjects) == 0
+	case usage.ImageBuilderSource:
+		return !c.Policy.JudgeImageBuilder
+	default:
+		isOptional := slices.Contains(usage.Sources(), source) && !slices.Contains(usage.DefaultSources(), source)
+		return isOptional && !slices.Contains(c.UsageSources, source)
+	}
 }
 
 // SourcesOff returns the sources of evidence that are switched off.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,7 +86,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-var allSources = strings.Join(usage.Sources(), ",")
+var allSources = strings.Join(usage.DefaultSources(), ",")
 
 // Every setting that judges reaches the policy, and the policy alone knows the rest.
 func TestThePolicyOfAConfiguration(t *testing.T) {
@@ -131,7 +132,7 @@ var faults = map[string][]string{
 	"ONLY_TAGS":            {"=value"},
 	"MAX_DEREGISTRATIONS":  {"-1", "all", "10%", "3000000000"},
 	"DELETE_SNAPSHOTS":     {"yes", "no", "on", "2"},
-	"USAGE_SOURCES":        {"none", "reference", "references,launch-configuration", "references launch-templates", ",", "all,references", "References", "launch permissions", "usage-reports"},
+	"USAGE_SOURCES":        {"none", "reference", "references,launch-configuration", "references launch-templates", ",", "all,references", "elastic-beanstalk,all", "all,all", "References", "launch permissions", "usage-reports"},
 	"REGIONS":              {"Ireland", "eu-west-1;eu-west-2", "all,eu-west-1", "eu-west-1,all", "EU-WEST-1"},
 	"EXCEPT_REGIONS":       {"Ireland", "eu_west_1", "all"},
 	"SNAPSHOT_PRICE":       {"$0.05", "-1", "NaN", "Inf", "1e309", "free"},
@@ -204,7 +205,7 @@ func TestWordsThatAreTaken(t *testing.T) {
 		"DRY_RUN":          {"true", "false", "TRUE", "False"},
 		"DELETE_SNAPSHOTS": {"true", "false"},
 		"NOTIFY_ON":        {"always", "changes", "failures"},
-		"USAGE_SOURCES":    {"all", "references", " references , ", "ssm-text,instances", allSources},
+		"USAGE_SOURCES":    {"all", "references", " references , ", "ssm-text,instances", allSources, "all,elastic-beanstalk", "all , elastic-beanstalk,", "elastic-beanstalk"},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {"all", "1", "10000", " 5 "},
 		"KEEP_LIST": {
@@ -279,4 +280,19 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%s=%q: %+v", variable, value, parsed)
 		}
 	})
+}
+
+// What is off by default is on if it is named, by itself or beside all. Nobody has switched it off.
+func TestASourceThatIsOffByDefault(t *testing.T) {
+	const beanstalk = "elastic-beanstalk"
+	for value, isOn := range map[string]bool{"": false, "all": false, "all,elastic-beanstalk": true, "instances,elastic-beanstalk": true, "instances": false} {
+		c := settings{"USAGE_SOURCES": value}.parse(t)
+		isAll := !strings.HasPrefix(value, "instances")
+		if slices.Contains(c.SourcesOn(), beanstalk) != isOn || c.IsIdle(beanstalk) == isOn || slices.Contains(c.SourcesOff(), beanstalk) {
+			t.Errorf("%q: on %q, off %q", value, c.SourcesOn(), c.SourcesOff())
+		}
+		if (len(c.SourcesOff()) == 0) != isAll {
+			t.Errorf("%q: off %q", value, c.SourcesOff())
+		}
+	}
 }

@@ -106,23 +106,25 @@ func (p *price) UnmarshalText(text []byte) error {
 // everything is the word for all sources, or all regions.
 const everything = "all"
 
-// sources are names of sources of evidence.
+// sources are names of sources of evidence. Only those that are off by default stand beside all.
 type sources []string
 
 func (s *sources) UnmarshalText(text []byte) error {
-	names := retention.List(string(text))
-	if slices.Equal(names, []string{everything}) {
-		names = usage.Sources()
-	}
+	names, known := retention.List(string(text)), usage.Sources()
 	if len(names) == 0 {
 		return errors.New("names no source: nothing could be proven, so nothing would be removed")
 	}
+	var defaults []string
+	if names[0] == everything {
+		names, defaults = names[1:], usage.DefaultSources()
+		known = slices.DeleteFunc(known, func(name string) bool { return slices.Contains(defaults, name) })
+	}
 	for _, name := range names {
-		if !slices.Contains(usage.Sources(), name) {
-			return fmt.Errorf("%q is no source: there are %s", name, strings.Join(usage.Sources(), ", "))
+		if !slices.Contains(known, name) {
+			return fmt.Errorf("%q is no source: there are %s", name, strings.Join(known, ", "))
 		}
 	}
-	*s = names
+	*s = append(defaults, names...)
 	return nil
 }
 

@@ -35,6 +35,8 @@ var files = []string{
 	"batch-describe-compute-environments.json", "pcs-list-clusters.json", "pcs-get-compute-node-group.json", "rds-describe-db-engine-versions.json",
 	"emr-list-clusters.json", "emr-describe-cluster.json", "sagemaker-list-clusters.json", "sagemaker-describe-cluster.json",
 	"imagebuilder-list-image-recipes.json", "imagebuilder-list-container-recipes.json",
+	"elasticbeanstalk-describe-applications.json", "elasticbeanstalk-describe-environments.json", "elasticbeanstalk-describe-configuration-settings.json",
+	"elasticbeanstalk-list-platform-versions.json", "elasticbeanstalk-describe-platform-version.json",
 	"cloudformation-describe-stack-resource.json", "iam-list-account-aliases.json", "lambda-get-function-configuration.json",
 }
 
@@ -215,7 +217,8 @@ func TestLoadRefusesFilesWithoutTheirList(t *testing.T) {
 		}
 		_, err := emulator.Load(directory(name, "{}"), options())
 		lacks := name + `:1:1: has no "`
-		if strings.HasSuffix(name, "-describe-cluster.json") || name == "pcs-get-compute-node-group.json" || name == "cloudformation-get-template.json" {
+		if strings.HasSuffix(name, "-describe-cluster.json") || name == "pcs-get-compute-node-group.json" || name == "cloudformation-get-template.json" ||
+			name == "elasticbeanstalk-describe-configuration-settings.json" || name == "elasticbeanstalk-describe-platform-version.json" {
 			lacks = name + `:1:1: must be a JSON array`
 		}
 		if err == nil || !strings.HasPrefix(err.Error(), lacks) {

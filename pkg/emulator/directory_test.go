@@ -83,6 +83,8 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 		"batch-describe-compute-environments.json", "pcs-list-clusters.json", "pcs-get-compute-node-group.json", "rds-describe-db-engine-versions.json",
 		"emr-list-clusters.json", "emr-describe-cluster.json", "sagemaker-list-clusters.json", "sagemaker-describe-cluster.json",
 		"imagebuilder-list-image-recipes.json", "imagebuilder-list-container-recipes.json",
+		"elasticbeanstalk-describe-applications.json", "elasticbeanstalk-describe-environments.json", "elasticbeanstalk-describe-configuration-settings.json",
+		"elasticbeanstalk-list-platform-versions.json", "elasticbeanstalk-describe-platform-version.json",
 	}
 	everything := slices.DeleteFunc(slices.Clone(files), func(name string) bool { return slices.Contains(append(unused, noEvidence...), name) })
 	slices.Sort(everything)

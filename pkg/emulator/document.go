@@ -31,49 +31,54 @@ import (
 // of recipes of Image Builder that nobody has listed, and of resources that whoever exported the
 // account was not allowed to list. A parameter whose value is null is one that may not be read.
 const (
-	identityFile          = "get-caller-identity.json"
-	aliasesFile           = "iam-list-account-aliases.json"
-	imagesFile            = "describe-images.json"
-	snapshotsFile         = "describe-snapshots.json"
-	instancesFile         = "describe-instances.json"
-	templatesFile         = "describe-launch-templates.json"
-	templateVersionsFile  = "describe-launch-template-versions.json"
-	groupsFile            = "describe-auto-scaling-groups.json"
-	configurationsFile    = "describe-launch-configurations.json"
-	spotFleetsFile        = "describe-spot-fleet-requests.json"
-	spotRequestsFile      = "describe-spot-instance-requests.json"
-	fleetsFile            = "describe-fleets.json"
-	fastLaunchFile        = "describe-fast-launch-images.json"
-	fastRestoresFile      = "describe-fast-snapshot-restores.json"
-	refreshesFile         = "describe-instance-refreshes.json"
-	exportTasksFile       = "describe-export-image-tasks.json"
-	storeTasksFile        = "describe-store-image-tasks.json"
-	replacementsFile      = "describe-replace-root-volume-tasks.json"
-	parametersFile        = "describe-parameters.json"
-	parameterValuesFile   = "get-parameters.json"
-	lockedSnapshotsFile   = "describe-locked-snapshots.json"
-	launchPermissionsFile = "describe-launch-permissions.json"
-	usageReportsFile      = "describe-image-usage-reports.json"
-	usageEntriesFile      = "describe-image-usage-report-entries.json"
-	volumePermissionsFile = "describe-create-volume-permissions.json"
-	imageBinFile          = "list-images-in-recycle-bin.json"
-	snapshotBinFile       = "list-snapshots-in-recycle-bin.json"
-	rulesFile             = "list-rules.json"
-	environmentsFile      = "batch-describe-compute-environments.json"
-	pcsClustersFile       = "pcs-list-clusters.json"
-	nodeGroupsFile        = "pcs-get-compute-node-group.json"
-	engineVersionsFile    = "rds-describe-db-engine-versions.json"
-	emrClustersFile       = "emr-list-clusters.json"
-	emrClusterFile        = "emr-describe-cluster.json"
-	hyperPodClustersFile  = "sagemaker-list-clusters.json"
-	hyperPodClusterFile   = "sagemaker-describe-cluster.json"
-	imageRecipesFile      = "imagebuilder-list-image-recipes.json"
-	containerRecipesFile  = "imagebuilder-list-container-recipes.json"
-	stacksFile            = "cloudformation-describe-stacks.json"
-	templatesOfStacksFile = "cloudformation-get-template.json"
-	stackResourcesFile    = "cloudformation-describe-stack-resource.json"
-	functionsFile         = "lambda-get-function-configuration.json"
-	referencesFile        = "describe-image-references.json"
+	identityFile              = "get-caller-identity.json"
+	aliasesFile               = "iam-list-account-aliases.json"
+	imagesFile                = "describe-images.json"
+	snapshotsFile             = "describe-snapshots.json"
+	instancesFile             = "describe-instances.json"
+	templatesFile             = "describe-launch-templates.json"
+	templateVersionsFile      = "describe-launch-template-versions.json"
+	groupsFile                = "describe-auto-scaling-groups.json"
+	configurationsFile        = "describe-launch-configurations.json"
+	spotFleetsFile            = "describe-spot-fleet-requests.json"
+	spotRequestsFile          = "describe-spot-instance-requests.json"
+	fleetsFile                = "describe-fleets.json"
+	fastLaunchFile            = "describe-fast-launch-images.json"
+	fastRestoresFile          = "describe-fast-snapshot-restores.json"
+	refreshesFile             = "describe-instance-refreshes.json"
+	exportTasksFile           = "describe-export-image-tasks.json"
+	storeTasksFile            = "describe-store-image-tasks.json"
+	replacementsFile          = "describe-replace-root-volume-tasks.json"
+	parametersFile            = "describe-parameters.json"
+	parameterValuesFile       = "get-parameters.json"
+	lockedSnapshotsFile       = "describe-locked-snapshots.json"
+	launchPermissionsFile     = "describe-launch-permissions.json"
+	usageReportsFile          = "describe-image-usage-reports.json"
+	usageEntriesFile          = "describe-image-usage-report-entries.json"
+	volumePermissionsFile     = "describe-create-volume-permissions.json"
+	imageBinFile              = "list-images-in-recycle-bin.json"
+	snapshotBinFile           = "list-snapshots-in-recycle-bin.json"
+	rulesFile                 = "list-rules.json"
+	environmentsFile          = "batch-describe-compute-environments.json"
+	pcsClustersFile           = "pcs-list-clusters.json"
+	nodeGroupsFile            = "pcs-get-compute-node-group.json"
+	engineVersionsFile        = "rds-describe-db-engine-versions.json"
+	emrClustersFile           = "emr-list-clusters.json"
+	emrClusterFile            = "emr-describe-cluster.json"
+	hyperPodClustersFile      = "sagemaker-list-clusters.json"
+	hyperPodClusterFile       = "sagemaker-describe-cluster.json"
+	imageRecipesFile          = "imagebuilder-list-image-recipes.json"
+	containerRecipesFile      = "imagebuilder-list-container-recipes.json"
+	applicationsFile          = "elasticbeanstalk-describe-applications.json"
+	beanstalkEnvironmentsFile = "elasticbeanstalk-describe-environments.json"
+	settingsFile              = "elasticbeanstalk-describe-configuration-settings.json"
+	platformsFile             = "elasticbeanstalk-list-platform-versions.json"
+	platformFile              = "elasticbeanstalk-describe-platform-version.json"
+	stacksFile                = "cloudformation-describe-stacks.json"
+	templatesOfStacksFile     = "cloudformation-get-template.json"
+	stackResourcesFile        = "cloudformation-describe-stack-resource.json"
+	functionsFile             = "lambda-get-function-configuration.json"
+	referencesFile            = "describe-image-references.json"
 )
 
 // format says how one file is laid out.
@@ -127,6 +132,11 @@ var formats = []format{
 	{file: hyperPodClusterFile, array: true, fields: hyperPodFields},
 	{file: imageRecipesFile, list: "imageRecipeSummaryList", fields: recipeFields},
 	{file: containerRecipesFile, list: "containerRecipeSummaryList", fields: recipeFields},
+	{file: applicationsFile, list: "Applications", fields: applicationFields},
+	{file: beanstalkEnvironmentsFile, list: "Environments", fields: beanstalkEnvironmentFields},
+	{file: settingsFile, array: true, fields: settingsFields},
+	{file: platformsFile, list: "PlatformSummaryList", fields: all(aString, "PlatformArn", "PlatformOwner", "PlatformStatus")},
+	{file: platformFile, array: true, fields: platformFields},
 	{file: stacksFile, list: "Stacks", fields: stackFields},
 	{file: templatesOfStacksFile, array: true, fields: all(aString, "StackName")},
 	{file: stackResourcesFile, array: true, fields: stackResourceFields},
@@ -143,6 +153,7 @@ var (
 		refreshesFile, exportTasksFile, storeTasksFile, replacementsFile, stacksFile, environmentsFile, pcsClustersFile, nodeGroupsFile,
 		engineVersionsFile, emrClustersFile, emrClusterFile, hyperPodClustersFile, hyperPodClusterFile,
 		imageRecipesFile, containerRecipesFile, templatesOfStacksFile,
+		applicationsFile, beanstalkEnvironmentsFile, settingsFile, platformsFile, platformFile,
 	}
 )
 

@@ -168,7 +168,16 @@ var (
 		field{"InstanceFleets", aList, append(all(aString, "Id"), field{"InstanceTypeSpecifications", aList, all(aString, "CustomAmiId", "InstanceType")})})}}
 	hyperPodFields = append(all(aString, "ClusterArn", "ClusterName", "ClusterStatus"),
 		field{"InstanceGroups", aList, all(aString, "CurrentImageId", "DesiredImageId", "InstanceGroupName")})
-	recipeFields        = all(aString, "arn", "instanceImage", "name", "owner", "parentImage", "platform")
+	recipeFields      = all(aString, "arn", "instanceImage", "name", "owner", "parentImage", "platform")
+	applicationFields = slices.Concat(
+		all(aString, "ApplicationArn", "ApplicationName"), all(aStringList, "ConfigurationTemplates", "Versions"), beanstalkTimes)
+	beanstalkEnvironmentFields = append(all(aString, "ApplicationName", "EnvironmentArn", "EnvironmentName", "Status"), beanstalkTimes...)
+	settingsFields             = []field{{"ConfigurationSettings", aList, slices.Concat(
+		all(aString, "ApplicationName", "EnvironmentName", "TemplateName"), beanstalkTimes,
+		[]field{{"OptionSettings", aList, all(aString, "Namespace", "OptionName", "Value")}})}}
+	platformFields = []field{{"PlatformDescription", anObject, append(
+		append(all(aString, "PlatformArn", "PlatformStatus"), beanstalkTimes...), field{"CustomAmiList", aList, all(aString, "ImageId")})}}
+	beanstalkTimes      = all(aTimestamp, "DateCreated", "DateUpdated")
 	stackResourceFields = []field{{"StackResourceDetail", anObject, append(
 		all(aString, "LogicalResourceId", "PhysicalResourceId", "ResourceStatus", "ResourceType", "StackId", "StackName"),
 		field{"LastUpdatedTimestamp", aTimestamp, nil})}}

@@ -229,6 +229,10 @@ var services = []service{
 		"AccessDenied", "ValidationError", iamActions,
 	},
 	{imageBuilderService, restJSONProtocol, "2019-12-02", "", "AccessDeniedException", "InvalidRequestException", imageBuilderActions},
+	{
+		"elasticbeanstalk", queryProtocol, "2010-12-01", "http://elasticbeanstalk.amazonaws.com/docs/2010-12-01/",
+		"AccessDenied", "InvalidParameterValue", beanstalkActions,
+	},
 	{"elasticmapreduce", jsonProtocol, "2009-03-31", "ElasticMapReduce", "AccessDeniedException", "ValidationException", emrActions},
 	{lambdaService, restJSONProtocol, "2015-03-31", "", "AccessDeniedException", "ValidationException", lambdaActions},
 	{"pcs", jsonProtocol, "2023-02-10", "AWSParallelComputingService", "AccessDeniedException", "ValidationException", pcsActions},

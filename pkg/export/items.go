@@ -148,6 +148,22 @@ func (r *region) lackItems(file string, refused map[string][]string) {
 // ids returns the values of a key of the objects in a file of the copy, sorted and without
 // duplicates.
 func (r *region) ids(file, list, key string, counts func(object) bool) ([]string, error) {
+	items, err := r.items(file, list)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, item := range items {
+		if id, _ := item[key].(string); id != "" && counts(item) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids), nil
+}
+
+// items returns the objects in a file of the copy.
+func (r *region) items(file, list string) ([]object, error) {
 	if r.isAbsent(file) {
 		return nil, errNothingToAsk
 	}
@@ -162,14 +178,7 @@ func (r *region) ids(file, list, key string, counts func(object) bool) ([]string
 	if err := json.Unmarshal(content[list], &items); err != nil {
 		return nil, fmt.Errorf("%s: %w", file, err)
 	}
-	var ids []string
-	for _, item := range items {
-		if id, _ := item[key].(string); id != "" && counts(item) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids), nil
+	return items, nil
 }
 
 func (r *region) isAbsent(file string) (is bool) {

@@ -203,3 +203,29 @@ func TestTemplatesInTheCopy(t *testing.T) {
 		}
 	}
 }
+
+// Of settings in Elastic Beanstalk, the copy has those that name an image: others may be secret.
+func TestSettingsInTheCopy(t *testing.T) {
+	option := func(name, value string) object {
+		return object{"Namespace": "aws:elasticbeanstalk:application:environment", "OptionName": name, "Value": value}
+	}
+	files := testaccount.Files{
+		"elasticbeanstalk-describe-applications.json": object{"Applications": []object{{"ApplicationName": "web", "ConfigurationTemplates": []string{"large", "gone"}}}},
+		"elasticbeanstalk-describe-environments.json": object{"Environments": []object{{"ApplicationName": "web", "EnvironmentName": "prod", "Status": "Ready"}}},
+		"elasticbeanstalk-describe-configuration-settings.json": []object{
+			{"ConfigurationSettings": []object{{"ApplicationName": "web", "TemplateName": "large", "OptionSettings": []object{option("ImageId", "resolve:ssm:/x"), option("PASSWORD", "secret-1")}}}},
+			{"ConfigurationSettings": []object{{"ApplicationName": "web", "EnvironmentName": "prod", "OptionSettings": []object{option("WORKERS", imageID(2)), option("PASSWORD", "secret-2")}}}},
+		},
+	}
+	dir := t.TempDir()
+	e := export.Export{AWS: configuration(files.Load(t, emulator.Options{Now: clock}).Client()), Regions: []string{home}, Directory: dir, Clock: clock}
+	if summary, err := e.Run(t.Context()); err != nil || len(summary.Failed)+len(summary.Refused) > 0 {
+		t.Fatalf("%v: %+v", err, summary)
+	}
+	content := filesOf(t, dir)["elasticbeanstalk-describe-configuration-settings.json"]
+	for text, want := range map[string]bool{"resolve:ssm:/x": true, imageID(2): true, "PASSWORD": false, "secret": false} {
+		if strings.Contains(content, text) != want {
+			t.Errorf("%s: want %v in %s", text, want, content)
+		}
+	}
+}

@@ -268,7 +268,7 @@ func asDenial(err error) (denial, bool) {
 	}
 	call, ok := errors.AsType[*smithy.OperationError](err)
 	switch wire.Code(err) {
-	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException":
+	case "UnauthorizedOperation", "AccessDenied", "AccessDeniedException", "InsufficientPrivilegesException":
 	default:
 		ok = false
 	}

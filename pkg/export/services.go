@@ -10,6 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/batch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	stacktypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"github.com/aws/aws-sdk-go-v2/service/elasticbeanstalk"
+	beanstalktypes "github.com/aws/aws-sdk-go-v2/service/elasticbeanstalk/types"
 	"github.com/aws/aws-sdk-go-v2/service/emr"
 	emrtypes "github.com/aws/aws-sdk-go-v2/service/emr/types"
 	"github.com/aws/aws-sdk-go-v2/service/imagebuilder"
@@ -67,6 +69,14 @@ var serviceListings = []part{
 			Owner: buildertypes.OwnershipSelf, MaxResults: aws.Int32(recipePage),
 		})
 	}),
+	{file: environmentsFile, read: beanstalkEnvironments},
+	{file: applicationsFile, read: beanstalkApplications},
+	listing(platformsFile, "PlatformSummaryList", func(r *region) *elasticbeanstalk.ListPlatformVersionsPaginator {
+		return elasticbeanstalk.NewListPlatformVersionsPaginator(elasticbeanstalk.NewFromConfig(r.aws), &elasticbeanstalk.ListPlatformVersionsInput{
+			Filters:    []beanstalktypes.PlatformFilter{{Type: aws.String("PlatformOwner"), Operator: aws.String("="), Values: []string{"self"}}},
+			MaxRecords: aws.Int32(servicePage),
+		})
+	}),
 	listing(hyperPodFile, "ClusterSummaries", func(r *region) *sagemaker.ListClustersPaginator {
 		return sagemaker.NewListClustersPaginator(sagemaker.NewFromConfig(r.aws), &sagemaker.ListClustersInput{MaxResults: aws.Int32(servicePage)})
 	}),
@@ -77,6 +87,8 @@ var serviceItems = []part{
 	{file: templatesOfStacksFile, needs: []string{stacksFile}, read: templatesOfStacks},
 	ofClusters("pcs-get-compute-node-group.json", pcsFile, "clusters", "id", nodeGroups),
 	ofClusters("emr-describe-cluster.json", emrFile, "Clusters", "Id", emrCluster),
+	{file: settingsFile, needs: []string{environmentsFile, applicationsFile}, read: beanstalkSettings},
+	ofClusters("elasticbeanstalk-describe-platform-version.json", platformsFile, "PlatformSummaryList", "PlatformArn", beanstalkPlatform),
 	ofClusters("sagemaker-describe-cluster.json", hyperPodFile, "ClusterSummaries", "ClusterName", hyperPodCluster),
 }
 

@@ -15,7 +15,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
-var allSources = strings.Join(usage.Sources(), ",")
+var allSources = strings.Join(usage.DefaultSources(), ",")
 
 // The record says the policy in words and values.
 func TestTheRecordSaysThePolicy(t *testing.T) {

@@ -103,7 +103,7 @@ func checkExplanation(t *testing.T, j *janitor.Janitor, e digest.Explanation) {
 	for _, source := range e.Sources {
 		sources = append(sources, source.Source)
 		off := slices.Contains(usage.Sources(), source.Source) && !slices.Contains(j.Config.UsageSources, source.Source) || source.Source == "usage-reports" && !j.Config.Policy.JudgeShared
-		if source.Source == usage.S3TextSource && len(j.Config.TextObjects) == 0 || source.Source == usage.ImageBuilderSource && !j.Config.Policy.JudgeImageBuilder {
+		if source.Source == usage.S3TextSource && len(j.Config.TextObjects) == 0 || source.Source == usage.ImageBuilderSource && !j.Config.Policy.JudgeImageBuilder || source.Source == beanstalk && !slices.Contains(j.Config.UsageSources, beanstalk) {
 			off = source.Answer != "not asked"
 		}
 		if (source.Answer == "switched off") != off {
@@ -137,7 +137,7 @@ func explain(t *testing.T, j *janitor.Janitor, id string) digest.Explanation {
 // What each source says is what it has found.
 func TestWhatSourcesSay(t *testing.T) {
 	for source, c := range namedBy() {
-		s := settings{"TEXT_OBJECTS": "s3://states/", "IMAGE_BUILDER_IMAGES": "judge"}
+		s := settings{"TEXT_OBJECTS": "s3://states/", "IMAGE_BUILDER_IMAGES": "judge", "USAGE_SOURCES": "all," + beanstalk}
 		if source != usage.S3TextSource {
 			c.world = c.world.and("s3/states/other", "resources", object{"image_id": imageID(9)})
 		}
@@ -175,7 +175,7 @@ var readBy = map[string][]string{
 	"instance-refreshes": {"DescribeAutoScalingGroups"}, "image-tasks": {"DescribeStoreImageTasks"},
 	"cloudformation": {"DescribeStacks"}, "batch": {"DescribeComputeEnvironments"}, "pcs": {"GetComputeNodeGroup", "ListComputeNodeGroups"},
 	"rds-custom": {"DescribeDBEngineVersions"}, "emr": {"DescribeCluster", "ListClusters"}, "hyperpod": {"ListClusters"},
-	"image-builder": {"ListImageRecipes"},
+	"image-builder": {"ListImageRecipes"}, beanstalk: {"DescribeApplications"},
 }
 
 // The lookups are made of an image that is explained, whether or not a plan would come to them.

@@ -53,6 +53,7 @@ const (
 	builtARN  = "arn:aws:imagebuilder:us-east-1:123456789012:image/web/" // Without its version.
 	recipeARN = "arn:aws:imagebuilder:us-east-1:123456789012:image-recipe/web/1.0.0"
 	ofAccount = ":us-east-1:123456789012:"
+	beanstalk = "elastic-beanstalk" // The source that is off by default.
 )
 
 // namedBy are accounts in which one source alone names the stale image 1, and how.
@@ -103,6 +104,12 @@ func namedBy() map[string]struct {
 		"hyperpod":   {w.hyperPod("hp-7", imageID(1)), blind, "arn:aws:sagemaker" + ofAccount + "cluster/hp-7"},
 		"image-builder": {
 			built.and("imagebuilder-list-image-recipes.json", "imageRecipeSummaryList", object{"arn": recipeARN, "parentImage": builtARN + "x.x.x"}), blind, recipeARN,
+		},
+		beanstalk: {
+			w.and("elasticbeanstalk-describe-applications.json", "Applications", object{"ApplicationName": "web", "ConfigurationTemplates": []string{"large"}}).
+				answering("elasticbeanstalk-describe-configuration-settings.json", object{"ConfigurationSettings": []object{{
+					"ApplicationName": "web", "TemplateName": "large", "OptionSettings": []object{{"Value": imageID(1)}},
+				}}}), blind, "arn:aws:elasticbeanstalk" + ofAccount + "configurationtemplate/web/large",
 		},
 		"image-tasks": {
 			w.and("describe-export-image-tasks.json", "ExportImageTasks", object{"ExportImageTaskId": "export-ami-7", "ImageId": imageID(1), "Status": "active"}), blind,
@@ -195,7 +202,7 @@ func TestEverySourceByItself(t *testing.T) {
 				t.Fatalf("no case for %s: add an account to namedBy in sources_test.go", source)
 			}
 			account := c.world.load(t)
-			on := settings{"IMAGE_BUILDER_IMAGES": "judge"}
+			on := settings{"IMAGE_BUILDER_IMAGES": "judge", "USAGE_SOURCES": "all," + beanstalk}
 			if source == usage.S3TextSource {
 				on["TEXT_OBJECTS"] = "s3://states/"
 			}
@@ -216,6 +223,12 @@ func TestEverySourceByItself(t *testing.T) {
 			checkRecord(t, record, 100)
 			want := "deregistered"
 			wantVerdicts(t, record, map[string]string{imageID(1): want, imageID(2): "deregistered"})
+			if source == beanstalk {
+				if len(record.Sources.SwitchedOff) > 0 || strings.Contains(digest.Full(record), "Switched off") {
+					t.Errorf("what is off by default is called switched off: %q\n%s", record.Sources.SwitchedOff, digest.Full(record))
+				}
+				return
+			}
 			for name, text := range map[string]string{"run": digest.Full(record), "plan": digest.Full(run(t, c.world.load(t).Client(), off, true))} {
 				if text := strings.Join(strings.Fields(text), " "); !strings.Contains(text, "Switched off, and so not part of the proof: "+source+".") {
 					t.Errorf("%s: it does not say that %s is switched off:\n%s", name, source, text)

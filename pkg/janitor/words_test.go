@@ -27,7 +27,7 @@ func inFull(record record.Run) string { return unwrapped(digest.Full(record)) }
 func TestUseWasLookedUpOnlyWhereItWas(t *testing.T) {
 	recent, stale := world{images: []object{image(1, 20, 5, 1)}}, world{images: []object{image(2, 400, 300, 2)}}
 	// There are no objects to read, and images of Image Builder are not judged.
-	sources := slices.DeleteFunc(usage.Sources(), func(name string) bool { return name == usage.S3TextSource || name == usage.ImageBuilderSource })
+	sources := slices.DeleteFunc(usage.DefaultSources(), func(name string) bool { return name == usage.S3TextSource || name == usage.ImageBuilderSource })
 	isReference := func(q emulator.Request, _ int) bool { return q.Action == "DescribeImageReferences" }
 	last := len(sources) - 1
 	all := "Use was looked up in: " + strings.Join(sources[:last], ", ") + " and " + sources[last] + "."

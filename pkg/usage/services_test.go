@@ -55,6 +55,81 @@ var services = []kind{
 	pcsKind("ListClusters"), pcsKind("ListComputeNodeGroups"), pcsKind("GetComputeNodeGroup"),
 	emrKind("ListClusters"), emrKind("DescribeCluster"), emrKind("ListInstanceGroups"), emrKind("ListInstanceFleets"),
 	hyperPodKind("ListClusters"), hyperPodKind("DescribeCluster"),
+	settingsKind("DescribeEnvironments"), settingsKind("DescribeApplications"), settingsKind("DescribeConfigurationSettings"),
+	platformKind("ListPlatformVersions"), platformKind("DescribePlatformVersion"),
+}
+
+var beanstalkActions = []string{
+	"DescribeEnvironments", "DescribeApplications", "DescribeConfigurationSettings", "ListPlatformVersions", "DescribePlatformVersion",
+}
+
+// settingsKind are environments of Elastic Beanstalk, or saved configurations.
+func settingsKind(action string) kind {
+	k := kind{
+		source: "elastic-beanstalk", action: action, also: without(beanstalkActions, action), size: 100,
+		perCluster: action == "DescribeConfigurationSettings", hasNoPages: action != "DescribeConfigurationSettings",
+		awsType: "elasticbeanstalk:Environment", file: "elasticbeanstalk-describe-configuration-settings.json",
+		arn: func(n int) string { return arn("elasticbeanstalk", fmt.Sprint("environment/web/web-", n)) },
+		resource: func(n, image int) object {
+			option := []object{
+				{"Namespace": "aws:autoscaling:launchconfiguration", "OptionName": "ImageId", "Value": imageID(image)},
+				{"Namespace": "aws:elasticbeanstalk:application:environment", "OptionName": "WORKERS", "Value": "large=" + imageID(image)},
+			}[n%2]
+			deployed := object{"ApplicationName": "web", "EnvironmentName": fmt.Sprint("web-", n), "DeploymentStatus": "deployed"}
+			draft := object{"ApplicationName": "web", "EnvironmentName": fmt.Sprint("web-", n), "DeploymentStatus": "pending", "OptionSettings": []object{{"Value": ""}, option}}
+			return object{"ConfigurationSettings": []object{deployed, draft}}
+		},
+		more: func(settings []object) map[string]any {
+			environments := []object{}
+			for _, one := range settings {
+				name := one["ConfigurationSettings"].([]object)[0]["EnvironmentName"]
+				environments = append(environments, object{
+					"ApplicationName": "web", "EnvironmentName": name, "EnvironmentArn": arn("elasticbeanstalk", fmt.Sprint("environment/web/", name)), "Status": "Ready",
+				})
+			}
+			return map[string]any{"elasticbeanstalk-describe-environments.json": object{"Environments": environments}}
+		},
+	}
+	if action != "DescribeApplications" {
+		return k
+	}
+	k.awsType = "elasticbeanstalk:ConfigurationTemplate"
+	k.arn = func(n int) string { return arn("elasticbeanstalk", fmt.Sprint("configurationtemplate/web/saved-", n)) }
+	k.resource = func(n, image int) object {
+		return object{"ConfigurationSettings": []object{{
+			"ApplicationName": "web", "TemplateName": fmt.Sprint("saved-", n),
+			"OptionSettings": []object{{"Namespace": "aws:autoscaling:launchconfiguration", "OptionName": "ImageId", "Value": imageID(image)}},
+		}}}
+	}
+	k.more = func(settings []object) map[string]any {
+		var names []any
+		for _, one := range settings {
+			names = append(names, one["ConfigurationSettings"].([]object)[0]["TemplateName"])
+		}
+		return map[string]any{"elasticbeanstalk-describe-applications.json": object{"Applications": []object{
+			{"ApplicationName": "other"}, {"ApplicationName": "web", "ConfigurationTemplates": names},
+		}}}
+	}
+	return k
+}
+
+// platformKind are custom platforms of Elastic Beanstalk.
+func platformKind(action string) kind {
+	of := func(n int) string { return arn("elasticbeanstalk", fmt.Sprintf("platform/web/%d.0.0", n)) }
+	return kind{
+		source: "elastic-beanstalk", action: action, also: without(beanstalkActions, action), perCluster: action == "DescribePlatformVersion", size: 100,
+		awsType: "elasticbeanstalk:Platform", arn: of, file: "elasticbeanstalk-describe-platform-version.json",
+		resource: func(n, image int) object {
+			return object{"PlatformDescription": object{"PlatformArn": of(n), "PlatformStatus": "Ready", "CustomAmiList": []object{{"VirtualizationType": "HVM", "ImageId": imageID(image)}}}}
+		},
+		more: func(platforms []object) map[string]any {
+			summaries := []object{}
+			for _, platform := range platforms {
+				summaries = append(summaries, object{"PlatformArn": platform["PlatformDescription"].(object)["PlatformArn"], "PlatformOwner": "self", "PlatformStatus": "Ready"})
+			}
+			return map[string]any{"elasticbeanstalk-list-platform-versions.json": object{"PlatformSummaryList": summaries}}
+		},
+	}
 }
 
 func without(actions []string, action string) []string {
@@ -199,12 +274,14 @@ func TestWhatVanishes(t *testing.T) {
 	}
 }
 
-// A region in which none of these services is used costs ten calls at most. Image Builder, which is
-// only asked about with a setting of its own, costs two.
+// A region in which none of these services is used costs ten calls at most. Those that are only
+// asked with a setting cost more: Image Builder two, Elastic Beanstalk three.
 func TestAnUnusedServiceCostsOneCall(t *testing.T) {
 	var names []string
 	for _, source := range usage.Table() {
-		if slices.ContainsFunc(services, func(k kind) bool { return k.source == source.Name && k.source != usage.ImageBuilderSource }) || source.Name == "cloudformation" || source.Name == "image-tasks" {
+		if slices.ContainsFunc(services, func(k kind) bool {
+			return k.source == source.Name && slices.Contains(usage.DefaultSources(), k.source) && k.source != usage.ImageBuilderSource
+		}) || source.Name == "cloudformation" || source.Name == "image-tasks" {
 			names = append(names, source.Name)
 		}
 	}
@@ -214,10 +291,12 @@ func TestAnUnusedServiceCostsOneCall(t *testing.T) {
 	if calls := len(account.Calls()) - 1; calls > 10 || calls < len(names) {
 		t.Errorf("%d calls for %q", calls, names)
 	}
-	account = holding(t, nil)
-	collect(t.Context(), account.Client(), candidates(1), usage.ImageBuilderSource)
-	if calls := len(account.Calls()) - 1; calls != 2 {
-		t.Errorf("%d calls for image-builder", calls)
+	for source, want := range map[string]int{usage.ImageBuilderSource: 2, "elastic-beanstalk": 3} {
+		account = holding(t, nil)
+		collect(t.Context(), account.Client(), candidates(1), source)
+		if calls := len(account.Calls()) - 1; calls != want {
+			t.Errorf("%d calls for %s, want %d", calls, source, want)
+		}
 	}
 }
 
@@ -378,6 +457,53 @@ func TestTemplatesOfStacks(t *testing.T) {
 				doer = disturb.Fail(doer, "GetTemplate", nil, 400, "ValidationError", test.says)
 			}
 			found := collectFor(t.Context(), doer, test.asked).Images[imageID(1)]
+			if isUnused := found.Use == ami.Unused; isUnused != test.unused {
+				t.Errorf("%+v", found)
+			}
+		})
+	}
+}
+
+// Elastic Beanstalk has no code for what does not exist. What has gone since it was listed is no
+// objection, and a terminated environment and a deleted platform hold nothing. Any other answer
+// without settings may hide some.
+func TestWhatElasticBeanstalkHolds(t *testing.T) {
+	environments, templates, platforms := settingsKind("DescribeEnvironments"), settingsKind("DescribeApplications"), platformKind("ListPlatformVersions")
+	terminated, deleted := environments.files(2), platforms.files(2)
+	for _, environment := range terminated["elasticbeanstalk-describe-environments.json"].(object)["Environments"].([]object) {
+		environment["Status"] = "Terminated"
+	}
+	for _, platform := range deleted["elasticbeanstalk-list-platform-versions.json"].(object)["PlatformSummaryList"].([]object) {
+		platform["PlatformStatus"] = "Deleted"
+	}
+	const settings, platform = "DescribeConfigurationSettings", "DescribePlatformVersion"
+	hidden := answeringWith("<DescribeConfigurationSettingsResponse><DescribeConfigurationSettingsResult><ConfigurationSettings/></DescribeConfigurationSettingsResult></DescribeConfigurationSettingsResponse>")
+	part := answeringWith("<DescribeEnvironmentsResponse><DescribeEnvironmentsResult><Environments/><NextToken>x</NextToken></DescribeEnvironmentsResult></DescribeEnvironmentsResponse>")
+	saying := func(text string) fault {
+		return func(d emulator.Doer, action string, match func(int, emulator.Request) bool) emulator.Doer {
+			return disturb.Fail(d, action, match, 400, "InvalidParameterValue", text)
+		}
+	}
+	for name, test := range map[string]struct {
+		files  map[string]any
+		action string
+		fault  fault
+		unused bool
+	}{
+		"an environment that is gone":   {environments.files(2), settings, saying("No Environment found for EnvironmentName = 'web-1'."), true},
+		"a configuration that is gone":  {templates.files(2), settings, saying("No Configuration Template named 'web/saved-1' found."), true},
+		"an application that is gone":   {templates.files(2), settings, saying("No Application named 'web' found."), true},
+		"a value that is not taken":     {environments.files(2), settings, saying("The value is not valid."), false},
+		"another error":                 {environments.files(2), settings, failing(403, "InsufficientPrivilegesException"), false},
+		"no settings":                   {environments.files(2), settings, hidden, false},
+		"a part of the environments":    {environments.files(2), "DescribeEnvironments", part, false},
+		"a platform that is gone":       {platforms.files(2), platform, saying("No Platform named 'web' found."), false},
+		"an environment, terminated":    {terminated, settings, failing(400, "x"), true},
+		"a platform, deleted":           {deleted, platform, failing(400, "x"), true},
+		"settings that were not copied": {map[string]any{"elasticbeanstalk-describe-environments.json": environments.files(2)["elasticbeanstalk-describe-environments.json"]}, "x", failing(400, "x"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := collect(t.Context(), test.fault(holding(t, test.files).Client(), test.action, nil), candidates(2), "elastic-beanstalk").Images[imageID(1)]
 			if isUnused := found.Use == ami.Unused; isUnused != test.unused {
 				t.Errorf("%+v", found)
 			}

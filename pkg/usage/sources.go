@@ -18,6 +18,7 @@ type Source struct {
 	// so far still count. It is nil for the source that asks image by image.
 	list       func(context.Context, *search) error
 	ofOriginal bool // It can name an image that is known only by its id.
+	isOptional bool // It is off unless it is named.
 
 	// lacks are the regions without the service. If the name of its host does not exist, a region
 	// is without the service only if it is one of these: a resolver may know less than AWS.
@@ -161,13 +162,29 @@ var sources = []Source{
 		Permissions: []string{"imagebuilder:ListImageRecipes", "imagebuilder:ListContainerRecipes"},
 		list:        recipes,
 	},
+	{
+		Name: beanstalkSource,
+		Sees: "only if named: environments, saved configurations, custom platforms of Elastic Beanstalk",
+		Permissions: []string{
+			"elasticbeanstalk:DescribeEnvironments", "elasticbeanstalk:DescribeApplications", "elasticbeanstalk:DescribeConfigurationSettings",
+			"elasticbeanstalk:ListPlatformVersions", "elasticbeanstalk:DescribePlatformVersion",
+		},
+		list: beanstalk, ofOriginal: true, isOptional: true,
+	},
 }
 
 // Table returns all sources of evidence of use.
 func Table() []Source { return slices.Clone(sources) }
 
 // Sources returns the names of all sources of evidence of use.
-func Sources() []string {
+func Sources() []string { return namesOf(sources) }
+
+// DefaultSources returns the names of the sources that are on unless a setting says otherwise.
+func DefaultSources() []string {
+	return namesOf(slices.DeleteFunc(Table(), func(source Source) bool { return source.isOptional }))
+}
+
+func namesOf(sources []Source) []string {
 	names := make([]string, len(sources))
 	for i := range sources {
 		names[i] = sources[i].Name

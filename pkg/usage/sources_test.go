@@ -47,6 +47,7 @@ type kind struct {
 	// What comes first says nothing of images, so that nothing is known if there is no more.
 	hasNoFirstPage bool
 	perCluster     bool // It is called for each cluster, and each resource is in one of its own.
+	hasNoPages     bool // One call lists everything.
 	awsType        string
 	arn            func(n int) string // Of the n-th resource.
 	file, list     string
@@ -410,6 +411,8 @@ func TestEverySourceIsReadToItsEnd(t *testing.T) {
 			want = 3
 		case k.perCluster:
 			want = n
+		case k.hasNoPages:
+			want = 1
 		}
 		if calls[k.action] != want {
 			t.Errorf("%d calls of %s for %d resources, want %d", calls[k.action], k.action, n, want)
@@ -485,7 +488,9 @@ func (f faulty) of(action string) string {
 	if f.lacks && (action == "DescribeParameters" || action == "GetParameters") {
 		return "Systems Manager answered " + action + ` without "Parameters"`
 	}
-	if f.lacks && slices.ContainsFunc(services, func(k kind) bool { return k.action == action && k.action != "DescribeDBEngineVersions" }) {
+	if f.lacks && slices.ContainsFunc(services, func(k kind) bool {
+		return k.action == action && k.action != "DescribeDBEngineVersions" && k.source != "elastic-beanstalk"
+	}) {
 		return " answered " + action + ` without "`
 	}
 	return f.says
@@ -530,7 +535,10 @@ func TestASourceThatFails(t *testing.T) {
 // nothing else.
 func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
 	// Some calls are made side by side. The first is the one about the first resource.
-	firsts := map[string]string{"StackName": arn("cloudformation", "stack/web/1"), "Names.1": "/web/0001", "clusterIdentifier": "pcs_1", "ClusterId": "j-1", "ClusterName": "hp-1"}
+	firsts := map[string]string{
+		"StackName": arn("cloudformation", "stack/web/1"), "Names.1": "/web/0001", "clusterIdentifier": "pcs_1", "ClusterId": "j-1", "ClusterName": "hp-1",
+		"EnvironmentName": "web-1", "PlatformArn": arn("elasticbeanstalk", "platform/web/1.0.0"),
+	}
 	later := func(n int, r emulator.Request) bool {
 		for key, first := range firsts {
 			if asked := r.Form.Get(key); asked != "" {
@@ -540,6 +548,9 @@ func TestASourceThatIsCutAtItsSecondPage(t *testing.T) {
 		return n > 1
 	}
 	eachKind(t, func(t *testing.T, k kind) {
+		if k.hasNoPages {
+			t.Skip("has no pages")
+		}
 		for name, fault := range faults {
 			t.Run(name, func(t *testing.T) {
 				n := k.size + 1
@@ -598,7 +609,7 @@ func replaying(next emulator.Doer, action string) emulator.Doer {
 // A listing that leads back to a page that was read is not complete.
 func TestASourceThatGoesRoundInCircles(t *testing.T) {
 	eachKind(t, func(t *testing.T, k kind) {
-		if k.action == "GetParameters" || k.perCluster {
+		if k.action == "GetParameters" || k.perCluster || k.hasNoPages {
 			t.Skip("has no pages, or one for each cluster")
 		}
 		evidence := collect(t.Context(), replaying(k.holding(t, k.size+1).Client(), k.action), withSnapshots(3), k.source)
@@ -637,7 +648,7 @@ func TestAllSourcesTogether(t *testing.T) {
 	files := map[string]any{}
 	want := map[string][]ami.Reference{}
 	for _, k := range kinds {
-		if k.action != "DescribeLaunchTemplates" && k.action != "DescribeParameters" && (k.source != "instance-refreshes" || k.action == "DescribeInstanceRefreshes") {
+		if k.action != "DescribeLaunchTemplates" && k.action != "DescribeParameters" && k.action != "DescribeApplications" && (k.source != "instance-refreshes" || k.action == "DescribeInstanceRefreshes") {
 			maps.Copy(files, k.files(2))
 			for n, reference := range map[int]ami.Reference{1: k.reference(2, 1), 2: k.reference(1, 2)} {
 				// Several kinds may show the same one.
@@ -684,6 +695,7 @@ func TestCalls(t *testing.T) {
 	delete(want, "ListInstanceGroups") // All clusters have fleets.
 	maps.Copy(want, map[string]int{
 		"ListClusters": 3, "DescribeCluster": 2 * 3, "ListComputeNodeGroups": 3, "GetComputeNodeGroup": 3, "ListInstanceFleets": 3, "GetTemplate": 3,
+		"DescribeConfigurationSettings": 3 + 3, "DescribePlatformVersion": 3,
 	})
 	if diff := cmp.Diff(want, callsOf(account)); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
@@ -724,6 +736,9 @@ func TestWhatListingsAskFor(t *testing.T) {
 		"DescribeAutoScalingGroups":      "MaxRecords=100",
 		"DescribeStacks":                 "",
 		"DescribeComputeEnvironments":    "maxResults=100",
+		"DescribeEnvironments":           "IncludeDeleted=false",
+		"DescribeApplications":           "",
+		"ListPlatformVersions":           "Filters.member.1.Operator=%3D&Filters.member.1.Type=PlatformOwner&Filters.member.1.Values.member.1=self&MaxRecords=100",
 		"ListImageRecipes":               "maxResults=25&owner=Self",
 		"ListContainerRecipes":           "maxResults=25&owner=Self",
 		"DescribeExportImageTasks":       "MaxResults=100",

@@ -230,10 +230,13 @@ func TestSources(t *testing.T) {
 	want := []string{
 		"references", "instances", "launch-templates", "launch-configurations", "auto-scaling-groups", "instance-refreshes",
 		"spot-fleets", "spot-requests", "ssm-text", "s3-text", "fast-launch", "fast-snapshot-restore", "image-tasks", "cloudformation",
-		"batch", "pcs", "rds-custom", "emr", "hyperpod", "image-builder",
+		"batch", "pcs", "rds-custom", "emr", "hyperpod", "image-builder", "elastic-beanstalk",
 	}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("sources (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(want[:len(want)-1], usage.DefaultSources()); diff != "" {
+		t.Errorf("sources that are on by default (-want +got):\n%s", diff)
 	}
 	// references is asked about each image, s3-text is told what to read, and both have tests of
 	// their own.

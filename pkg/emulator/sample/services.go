@@ -81,6 +81,31 @@ func serviceFiles(now time.Time, region string) map[string]any {
 			"arn": arn("imagebuilder", "container-recipe/runner/1.0.0"), "name": "runner", "owner": accountID, "containerType": "DOCKER", "platform": "Linux",
 			"parentImage": "amazonlinux:latest", "instanceImage": awsImage, "dateCreated": at(60),
 		}}},
+		"elasticbeanstalk-describe-applications.json": object{"Applications": []object{{
+			"ApplicationArn": arn("elasticbeanstalk", "application/shop"), "ApplicationName": "shop", "DateCreated": at(300), "DateUpdated": at(300),
+			"Versions": []string{"v7"}, "ConfigurationTemplates": []string{"large"},
+		}}},
+		"elasticbeanstalk-describe-environments.json": object{"Environments": []object{{
+			"ApplicationName": "shop", "EnvironmentName": "shop-test", "EnvironmentId": "e-0123456789", "DateCreated": at(20), "DateUpdated": at(20),
+			"EnvironmentArn": arn("elasticbeanstalk", "environment/shop/shop-test"), "Status": "Ready", "Health": "Green", "AbortableOperationInProgress": false,
+		}}},
+		"elasticbeanstalk-describe-configuration-settings.json": []object{
+			{"ConfigurationSettings": []object{{
+				"ApplicationName": "shop", "EnvironmentName": "shop-test", "DeploymentStatus": "deployed", "DateCreated": at(20), "DateUpdated": at(20),
+				"OptionSettings": []object{{"Namespace": "aws:autoscaling:launchconfiguration", "OptionName": "ImageId", "Value": awsImage}},
+			}}},
+			{"ConfigurationSettings": []object{{
+				"ApplicationName": "shop", "TemplateName": "large", "DateCreated": at(200), "DateUpdated": at(200),
+				"OptionSettings": []object{{"Namespace": "aws:autoscaling:launchconfiguration", "OptionName": "ImageId", "Value": awsImage}},
+			}}},
+		},
+		"elasticbeanstalk-list-platform-versions.json": object{"PlatformSummaryList": []object{{
+			"PlatformArn": arn("elasticbeanstalk", "platform/hardened/1.0.0"), "PlatformOwner": "self", "PlatformStatus": "Ready",
+		}}},
+		"elasticbeanstalk-describe-platform-version.json": []object{{"PlatformDescription": object{
+			"PlatformArn": arn("elasticbeanstalk", "platform/hardened/1.0.0"), "PlatformOwner": "self", "PlatformName": "hardened", "PlatformVersion": "1.0.0",
+			"PlatformStatus": "Ready", "DateCreated": at(100), "DateUpdated": at(100), "CustomAmiList": []object{{"VirtualizationType": "HVM", "ImageId": awsImage}},
+		}}},
 		"describe-export-image-tasks.json": object{"ExportImageTasks": []object{{
 			"ExportImageTaskId": "export-ami-0123456789abcdef0", "ImageId": image, "Status": "completed",
 			"S3ExportLocation": object{"S3Bucket": "amzn-s3-demo-bucket", "S3Prefix": "exports/"}, "Tags": []object{},
