@@ -71,7 +71,7 @@ func isDenied(fault string) bool {
 }
 
 // services are the sources that ask other services than EC2, which an account may never use.
-var services = []string{"cloudformation", "batch", "pcs", "rds-custom", "emr", "hyperpod"}
+var services = []string{"cloudformation", "batch", "pcs", "rds-custom", "emr", "hyperpod", "elastic-beanstalk"}
 
 // deniedServices are the remedies for a service that may not be asked.
 func deniedServices() []remedy {
