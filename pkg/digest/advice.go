@@ -63,7 +63,7 @@ func shows(text, sign string) bool {
 }
 
 // deniedSigns are what an error says of a denial, in lower case.
-var deniedSigns = []string{"unauthorizedoperation", "accessdenied", "not authorized to perform", "authorizationerror"}
+var deniedSigns = []string{"unauthorizedoperation", "accessdenied", "not authorized to perform", "authorizationerror", "insufficientprivileges"}
 
 func isDenied(fault string) bool {
 	lower := strings.ToLower(fault)

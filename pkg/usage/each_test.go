@@ -74,7 +74,7 @@ func TestPace(t *testing.T) {
 				collection := usage.List(t.Context(), paced(doer, 1), lookup(candidates(n), usage.Sources()...))
 				start := time.Now()
 				collection.LookUp(t.Context(), idsOf(candidates(n)), func(int, int) {})
-				evidence := collection.Evidence()
+				evidence := whole(collection)
 				seconds, bound := time.Since(start).Seconds(), (n-100)/20.0
 				t.Logf("%.1f s, %.3f of the bound", seconds, seconds/bound)
 				if seconds/bound > within {

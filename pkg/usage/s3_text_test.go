@@ -55,7 +55,7 @@ func searching(ctx context.Context, t rapid.TB, doer emulator.Doer, locations ..
 	asked.Texts = usage.NewTexts(ctx, testaccount.Config(doer), objects)
 	c := usage.List(ctx, clients(noPermissions(doer)), asked)
 	c.LookUp(context.WithoutCancel(ctx), idsOf(asked.Images), func(int, int) {})
-	return c.Evidence()
+	return whole(c)
 }
 
 // noPermissions answers every question about launch permissions: nobody has any.

@@ -99,7 +99,17 @@ func collectFor(ctx context.Context, doer emulator.Doer, lookup usage.Lookup) am
 func collectWith(ctx context.Context, clients usage.Clients, lookup usage.Lookup, step func(done, total int)) ami.Evidence {
 	c := usage.List(ctx, clients, lookup)
 	c.LookUp(ctx, idsOf(lookup.Images), step)
-	return c.Evidence()
+	return whole(c)
+}
+
+// whole is the evidence once EC2 was asked about every candidate, without saying so.
+func whole(c *usage.Collection) ami.Evidence {
+	evidence := c.Evidence()
+	for id, finding := range evidence.Images {
+		finding.Asked = false
+		evidence.Images[id] = finding
+	}
+	return evidence
 }
 
 func idsOf(images []ami.Image) []string {
@@ -713,10 +723,15 @@ func TestImagesAreLookedUpOnce(t *testing.T) {
 	wanted := lookup(candidates(5), "references", "instances")
 	wanted.Originals = []ami.Image{{ID: imageID(9)}}
 	c := usage.List(t.Context(), clients(noPermissions(account.Client())), wanted)
+	var asked []string
 	uses := func() (uses []string) {
 		found := c.Evidence().Images
 		for _, n := range []int{1, 2, 3, 4, 5, 9} {
-			uses = append(uses, found[imageID(n)].Use.String())
+			finding := found[imageID(n)]
+			uses = append(uses, finding.Use.String())
+			if wasAsked := slices.Contains(asked, imageID(n)) && n != 9; finding.Asked != wasAsked || finding.MayAsk != (!wasAsked && n != 9) {
+				t.Errorf("%s: %+v, after %v", imageID(n), finding, asked)
+			}
 		}
 		return uses
 	}
@@ -731,6 +746,7 @@ func TestImagesAreLookedUpOnce(t *testing.T) {
 		{[]string{imageID(5), imageID(5), imageID(3)}, []string{"used", "used", "unused", "not asked", "unused", "unused"}},
 	} {
 		c.LookUp(t.Context(), step.ids, func(done, total int) { steps = append(steps, [2]int{done, total}) })
+		asked = append(asked, step.ids...)
 		if diff := cmp.Diff(step.want, uses()); diff != "" {
 			t.Errorf("after %v (-want +got):\n%s", step.ids, diff)
 		}
