@@ -20,11 +20,17 @@ type life struct {
 // is answered until end, which comes back.
 func (p *printer) begin(ctx context.Context, stage string) (end func()) {
 	p.progress(stage, 0, 0)
-	deaf := context.AfterFunc(ctx, p.interrupted)
-	return func() {
-		deaf()
+	said := make(chan struct{})
+	deaf := context.AfterFunc(ctx, func() {
+		p.interrupted()
+		close(said)
+	})
+	return sync.OnceFunc(func() {
+		if !deaf() {
+			<-said // Before anything else is.
+		}
 		p.stopProgress()
-	}
+	})
 }
 
 // interrupted says what is still done after an interruption.
