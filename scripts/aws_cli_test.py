@@ -531,9 +531,9 @@ class Exporting(CLI):
 
 
 def normal(value, key=""):
-    """A value with its lists in order, and its times in one form."""
+    """A value with its lists in order, and its times in one form. The CLI prints null for the requestId of a listing."""
     if isinstance(value, dict):
-        return {name: normal(inner, name) for name, inner in value.items()}
+        return {name: normal(inner, name) for name, inner in value.items() if name != "requestId"}
     if isinstance(value, list):
         return sorted((normal(item, key) for item in value), key=lambda item: json.dumps(item, sort_keys=True))
     if key in ("CreationDateTime", "CreationTime", "LastModifiedDate", "ReadyDateTime") and not isinstance(value, str):
