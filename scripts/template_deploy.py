@@ -319,15 +319,19 @@ def inspect(aws, parameters, outputs, values):
     attached = [p["PolicyArn"] for p in aws.iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]]
     managed = f"arn:{aws.partition}:iam::aws:policy/AmazonEC2ImageReferencesAccessPolicy"
     expect("the function has AWS's policy for DescribeImageReferences", managed in attached)
-    objects = [arn for arn in attached if arn != managed]
-    expect("one more policy of the stack is for objects of S3, if there are any to read", len(objects) == (1 if every else 0))
-    for arn in objects:
+    optional, readable = [arn for arn in attached if arn != managed], {}
+    for arn in optional:
         version = aws.iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
         document = aws.iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
-        resources = {statement["Sid"]: statement["Resource"] for statement in document["Statement"]}
+        readable.update({statement["Sid"]: statement["Resource"] for statement in document["Statement"]})
+    sids = ["DecryptObjects", "GetTemplates", "ListObjects", "ListRecipes", "ReadBeanstalk", "ReadObjects"]
+    expect("further policies of the stack let it read what settings ask for, and nothing else", sorted(readable) == sids * every)
+    expect("each is of one setting", len(optional) == 4 * every)
+    if every:
         bucket, rest = f"arn:{aws.partition}:s3:::amzn-s3-demo-bucket", f"arn:{aws.partition}:s3:::-"
-        expect("it lists the bucket", resources["ListObjects"] == [bucket] + [rest] * 7)
-        expect("it reads what is named there", resources["ReadObjects"] == [f"{bucket}/prod/*.tfstate*"] + [f"{rest}/*"] * 7)
+        expect("it lists the bucket", readable["ListObjects"] == [bucket] + [rest] * 7)
+        expect("it reads what is named there", readable["ReadObjects"] == [f"{bucket}/prod/*.tfstate*"] + [f"{rest}/*"] * 7)
+        expect("it reads the templates of the account's stacks", readable["GetTemplates"].endswith(f":{DEFAULT_ACCOUNT_ID}:stack/*"))
     inline = aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
     own = ["announce", "hand-over-failed-runs", "keep-records", "look", "never", "publish", "publish-elsewhere", "remove", "report-usage", "write-log"]
     expect("the function has its own policies", sorted(inline) == [name for name in own if every or name not in ("publish-elsewhere", "report-usage")])
