@@ -82,7 +82,8 @@ func night(t *testing.T, account *emulator.Account, client emulator.Doer, clock 
 }
 
 // secondNight is a night for which everything is prepared: the digest of the first run is out, and
-// the usage reports are there that it, having looked at all images, has asked for. Some operations are denied.
+// the usage reports are there that it has asked for, after a look at all images. Some operations
+// are denied.
 func secondNight(t *testing.T, denied ...string) (record record.Run, told []emulator.Message) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
