@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/elasticbeanstalk"
@@ -82,30 +81,20 @@ func (s *search) listSavedConfigurations(ctx context.Context, client *elasticbea
 	return nil
 }
 
-// readSettings reads the settings of an environment or a saved configuration. What was deleted
-// since it was listed has none.
+// readSettings reads the settings of an environment or a saved configuration. One that was deleted
+// since it was listed is a gap for a night: Elastic Beanstalk documents no error that says so.
 func readSettings(
 	ctx context.Context, client *elasticbeanstalk.Client, asked *elasticbeanstalk.DescribeConfigurationSettingsInput,
 ) ([]types.ConfigurationSettingsDescription, error) {
 	out, err := client.DescribeConfigurationSettings(ctx, asked)
 	switch {
-	case err == nil && len(out.ConfigurationSettings) == 0:
-		return nil, errors.New("elasticbeanstalk:DescribeConfigurationSettings: Elastic Beanstalk showed no settings")
-	case err == nil:
-		return out.ConfigurationSettings, nil
-	case isNotInBeanstalk(err):
-		return nil, nil
-	default:
+	case err != nil:
 		return nil, err
+	case len(out.ConfigurationSettings) == 0:
+		return nil, errors.New("elasticbeanstalk:DescribeConfigurationSettings: Elastic Beanstalk showed no settings")
+	default:
+		return out.ConfigurationSettings, nil
 	}
-}
-
-// isNotInBeanstalk reports whether Elastic Beanstalk says that something does not exist, for which
-// it has no code.
-func isNotInBeanstalk(err error) bool {
-	return wire.Code(err) == "InvalidParameterValue" && slices.ContainsFunc([]string{
-		"No Application named ", "No Configuration Template named ", "No Environment found for EnvironmentName ",
-	}, func(text string) bool { return strings.Contains(wire.Explain(err), text) })
 }
 
 // useBySettings records the images that settings name: in the option for the image, and anywhere

@@ -464,9 +464,8 @@ func TestTemplatesOfStacks(t *testing.T) {
 	}
 }
 
-// Elastic Beanstalk has no code for what does not exist. What has gone since it was listed is no
-// objection, and a terminated environment and a deleted platform hold nothing. Any other answer
-// without settings may hide some.
+// A terminated environment and a deleted platform hold nothing. Any answer without settings may
+// hide some: Elastic Beanstalk has no code for what has gone since it was listed.
 func TestWhatElasticBeanstalkHolds(t *testing.T) {
 	environments, templates, platforms := settingsKind("DescribeEnvironments"), settingsKind("DescribeApplications"), platformKind("ListPlatformVersions")
 	terminated, deleted := environments.files(2), platforms.files(2)
@@ -490,9 +489,9 @@ func TestWhatElasticBeanstalkHolds(t *testing.T) {
 		fault  fault
 		unused bool
 	}{
-		"an environment that is gone":   {environments.files(2), settings, saying("No Environment found for EnvironmentName = 'web-1'."), true},
-		"a configuration that is gone":  {templates.files(2), settings, saying("No Configuration Template named 'web/saved-1' found."), true},
-		"an application that is gone":   {templates.files(2), settings, saying("No Application named 'web' found."), true},
+		"an environment that is gone":   {environments.files(2), settings, saying("No Environment found for EnvironmentName = 'web-1'."), false},
+		"a configuration that is gone":  {templates.files(2), settings, saying("No Configuration Template named 'web/saved-1' found."), false},
+		"an application that is gone":   {templates.files(2), settings, saying("No Application named 'web' found."), false},
 		"a value that is not taken":     {environments.files(2), settings, saying("The value is not valid."), false},
 		"another error":                 {environments.files(2), settings, failing(403, "InsufficientPrivilegesException"), false},
 		"no settings":                   {environments.files(2), settings, hidden, false},
