@@ -57,7 +57,7 @@ var kinds = []struct{ dry, done, dryWord, word string }{
 	kindLeftover:  {"Snapshots that earlier runs have left", "Snapshots that earlier runs have left", "would finish", "finished"},
 	kindFailed:    {"Failed", "Failed", "failed", "failed"},
 	kindLeftAlone: {"Would be left alone", "Left alone", "would leave alone", "left alone"},
-	kindWaiting:   {"Due, left for a later run", "Due, left for a later run", "wait", "wait"},
+	kindWaiting:   {"Left for a later run", "Left for a later run", "wait", "wait"},
 	kindKept:      {"Kept", "Kept", "keep", "keep"},
 	kindOrphan:    {"Snapshots whose image is gone: reported, never deleted", "Snapshots whose image is gone: reported, never deleted", "orphan", "orphan"},
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -252,6 +253,9 @@ func stayingBy(rows []row) []stay {
 		switch r.kind {
 		case kindWaiting:
 			name = "due, but " + string(last(r.image.Reasons).Code)
+			if r.image.Unasked() {
+				name = "stale, but " + ami.ReasonNotLookedUp
+			}
 		case kindKept:
 			name = string(r.image.MainReason().Code)
 		default:
@@ -265,7 +269,7 @@ func stayingBy(rows []row) []stay {
 		reasons[at].images[r.region+r.image.ImageID] = true
 	}
 	rank := func(s stay) int {
-		if strings.HasPrefix(s.name, "due") {
+		if strings.Contains(s.name, ", but ") {
 			return 0
 		}
 		return 1
