@@ -16,7 +16,6 @@ import (
 type findings struct {
 	evidence    map[string]ami.Evidence
 	collections map[string]*usage.Collection // Of the regions where something was asked.
-	candidates  map[string][]ami.Image
 	done        func(region string, n, of int)
 	wasAsked    bool // About single images.
 }
@@ -31,7 +30,7 @@ func (j *Janitor) list(
 	lookups := j.lookups(survey, candidates, unattached)
 	room := usage.NewRoom()
 	texts := usage.NewTexts(ctx, j.AWS, j.Config.TextObjects)
-	found := findings{map[string]ami.Evidence{}, map[string]*usage.Collection{}, candidates, j.watch("Looking up"), false}
+	found := findings{map[string]ami.Evidence{}, map[string]*usage.Collection{}, j.watch("Looking up"), false}
 	regions := slices.Sorted(maps.Keys(lookups))
 	type listed struct {
 		collection *usage.Collection
@@ -95,10 +94,10 @@ func (j *Janitor) planOf(ctx context.Context, account *retention.Account, found 
 	}
 }
 
-// all returns the ids of all candidates, by region.
-func (f findings) all() map[string][]string {
+// idsOf returns the ids of images, by region.
+func idsOf(all map[string][]ami.Image) map[string][]string {
 	ids := map[string][]string{}
-	for region, images := range f.candidates {
+	for region, images := range all {
 		for i := range images {
 			ids[region] = append(ids[region], images[i].ID)
 		}

@@ -117,9 +117,10 @@ type plan struct {
 func (j *Janitor) makePlan(limits limits, run ami.RunID) plan {
 	survey := j.readAccount(limits.look, run)
 	account := survey.policy.Open(survey.inventories, survey.now)
-	found := j.list(limits.look, survey, account.Candidates(), account.Unattached())
+	candidates := account.Candidates()
+	found := j.list(limits.look, survey, candidates, account.Unattached())
 	if j.Complete {
-		j.lookUp(limits.look, found, found.all())
+		j.lookUp(limits.look, found, idsOf(candidates))
 	}
 	regions := j.planOf(limits.look, account, &found)
 	for round := range sharingRounds + 1 {

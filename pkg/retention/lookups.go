@@ -14,23 +14,27 @@ import (
 // right. The stalest come first. It is empty once the plans remove and announce what they would if
 // all candidates were looked up.
 func (a *Account) LookUpNext(evidence map[string]ami.Evidence, plans []Plan, atLeast int) map[string][]string {
-	next, isNext := map[string][]string{}, map[string]bool{}
+	type place struct{ region, id string }
+	next, isNext := map[string][]string{}, map[place]bool{}
 	add := func(region, id string) {
-		if place := region + " " + id; !isNext[place] {
-			next[region], isNext[place] = append(next[region], id), true
+		if at := (place{region, id}); !isNext[at] {
+			next[region], isNext[at] = append(next[region], id), true
 		}
 	}
 	for i, r := range a.with(evidence) {
-		wasAsked := slices.ContainsFunc(plans[i].Verdicts, func(v Verdict) bool { return evidence[r.Region].Images[v.Image.ID].Asked })
-		for _, isWanted := range []func(Verdict) bool{
-			func(v Verdict) bool { return v.LookUp },
-			func(v Verdict) bool {
+		wasAsked := false
+		for n := range r.images {
+			wasAsked = wasAsked || evidence[r.Region].Images[r.images[n].ID].Asked
+		}
+		for _, isWanted := range []func(*Verdict) bool{
+			func(v *Verdict) bool { return v.LookUp },
+			func(v *Verdict) bool {
 				return v.Awaits != "" && 0 < len(next[r.Region]) && len(next[r.Region]) < atLeast
 			},
-			func(v Verdict) bool { return !wasAsked && len(next[r.Region]) == 0 && !isLate(v) },
+			func(v *Verdict) bool { return !wasAsked && len(next[r.Region]) == 0 && !isLate(v) },
 		} {
 			for n := range plans[i].Verdicts {
-				if isWanted(plans[i].Verdicts[n]) {
+				if isWanted(&plans[i].Verdicts[n]) {
 					r.addUnasked(&r.images[n], add)
 				}
 			}
@@ -40,7 +44,7 @@ func (a *Account) LookUpNext(evidence map[string]ami.Evidence, plans []Plan, atL
 }
 
 // isLate reports whether there was no time for a listing: there is none for an image either.
-func isLate(v Verdict) bool {
+func isLate(v *Verdict) bool {
 	return slices.ContainsFunc(v.Gaps, func(gap ami.Gap) bool { return gap.Err == ami.NotReached })
 }
 

@@ -18,27 +18,27 @@ const PermissionsSource = "launch permissions"
 
 // lookUpPermissions finds out with whom the candidates are shared. EC2 has no listing of launch
 // permissions: it takes one call for each image.
-func (s *search) lookUpPermissions(ctx context.Context, breaker *circuitBreaker, images []ami.Image, step func()) {
-	eachUntil(ctx, breaker, inFlight, slices.Values(images), s.permissionsOf, func(image ami.Image, grantees []ami.Grantee, err error) {
-		finding := s.finding(image.ID)
+func (s *search) lookUpPermissions(ctx context.Context, breaker *circuitBreaker, ids []string, step func()) {
+	eachUntil(ctx, breaker, inFlight, slices.Values(ids), s.permissionsOf, func(id string, grantees []ami.Grantee, err error) {
+		finding := s.finding(id)
 		finding.SharedWith = append(finding.SharedWith, grantees...)
 		if err != nil {
-			s.gap(PermissionsSource, err, image.ID)
+			s.gap(PermissionsSource, err, id)
 		}
 		step()
 	})
 }
 
-func (s *search) permissionsOf(ctx context.Context, image ami.Image) (grantees []ami.Grantee, err error) {
+func (s *search) permissionsOf(ctx context.Context, id string) (grantees []ami.Grantee, err error) {
 	out, err := s.EC2.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{
-		ImageId:   aws.String(image.ID),
+		ImageId:   aws.String(id),
 		Attribute: types.ImageAttributeNameLaunchPermission,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if id := aws.ToString(out.ImageId); id != image.ID {
-		return nil, fmt.Errorf("ec2:DescribeImageAttribute: EC2 answered for %q, which was not asked about", id)
+	if other := aws.ToString(out.ImageId); other != id {
+		return nil, fmt.Errorf("ec2:DescribeImageAttribute: EC2 answered for %q, which was not asked about", other)
 	}
 	for _, permission := range out.LaunchPermissions {
 		with := grantee(permission.UserId, permission.Group)

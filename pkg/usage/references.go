@@ -27,33 +27,24 @@ const (
 // lookUpReferences asks EC2 itself what names the candidates: instances, launch templates, SSM
 // parameters of type aws:ec2:image, and Image Builder recipes of this account and region
 // (DescribeImageReferences, EC2 User Guide, "Identify your resources referencing specified AMIs").
-func (s *search) lookUpReferences(ctx context.Context, breaker *circuitBreaker, images []ami.Image) {
-	eachUntil(ctx, breaker, inFlight, slices.Chunk(images, imagesPerCall), s.referencesOf,
-		func(images []ami.Image, references []types.ImageReference, err error) {
+func (s *search) lookUpReferences(ctx context.Context, breaker *circuitBreaker, ids []string) {
+	eachUntil(ctx, breaker, inFlight, slices.Chunk(ids, imagesPerCall), s.referencesOf,
+		func(ids []string, references []types.ImageReference, err error) {
 			for _, reference := range references {
 				kind := string(reference.ResourceType)
 				arn := cmp.Or(aws.ToString(reference.Arn), kind, "something")
 				s.use(ami.Reference{Source: referencesSource, Type: kind, ARN: arn}, reference.ImageId)
 			}
 			if err != nil {
-				s.gap(referencesSource, err, idsOf(images)...)
+				s.gap(referencesSource, err, ids...)
 			}
 		})
 }
 
-func idsOf(images []ami.Image) []string {
-	ids := make([]string, len(images))
-	for i := range images {
-		ids[i] = images[i].ID
-	}
-	return ids
-}
-
 // referencesOf asks about at most imagesPerCall images. After an error it returns the references so
 // far.
-func (s *search) referencesOf(ctx context.Context, images []ami.Image) (references []types.ImageReference, err error) {
+func (s *search) referencesOf(ctx context.Context, ids []string) (references []types.ImageReference, err error) {
 	var unasked error
-	ids := idsOf(images)
 	pages := ec2.NewDescribeImageReferencesPaginator(s.EC2, &ec2.DescribeImageReferencesInput{
 		ImageIds:                ids,
 		IncludeAllResourceTypes: aws.Bool(true),

@@ -34,19 +34,19 @@ func (s *search) readReports(ctx context.Context) error {
 	return err
 }
 
-// readEntriesOf reads the entries of the reports about those of some images that are shared.
-func (c *Collection) readEntriesOf(ctx context.Context, images []ami.Image) {
+// readEntriesOf reads the entries of the reports about those of some candidates that are shared.
+func (c *Collection) readEntriesOf(ctx context.Context, some []candidate) {
 	var shared, available []string
 	subjects := map[string]string{} // The images of the available reports, by report id.
-	for _, image := range images {
-		finding := c.finding(image.ID)
-		if !image.Public && len(finding.SharedWith) == 0 {
+	for _, candidate := range some {
+		finding := c.finding(candidate.id)
+		if !candidate.isPublic && len(finding.SharedWith) == 0 {
 			continue
 		}
-		shared = append(shared, image.ID)
+		shared = append(shared, candidate.id)
 		if finding.Report != nil && finding.Report.State == "available" {
 			available = append(available, finding.Report.ID)
-			subjects[finding.Report.ID] = image.ID
+			subjects[finding.Report.ID] = candidate.id
 		}
 	}
 	err := c.reports

@@ -237,14 +237,13 @@ func (s *search) useMapped(by ami.Reference, mappings []types.BlockDeviceMapping
 	}
 }
 
-// conclude turns the findings into evidence. Unnamed is the use of an image, by its id, that
-// nothing names, and about which nothing is in doubt.
-func (s *search) conclude(isAsked bool, unnamed func(id string) ami.Use) ami.Evidence {
+// conclude turns the findings into evidence. about concludes what is known of an image, by its id.
+func (s *search) conclude(isAsked bool, about func(id string) ami.Finding) ami.Evidence {
 	evidence := ami.Evidence{
 		Images: make(map[string]ami.Finding, len(s.found)), Snapshots: make(map[string]ami.SnapshotFinding, len(s.snapshots)), Gaps: tidyGaps(s.gaps),
 	}
-	for id, finding := range s.found {
-		evidence.Images[id] = finished(finding, unnamed(id))
+	for id := range s.found {
+		evidence.Images[id] = about(id)
 	}
 	for _, id := range s.Snapshots {
 		s.snapshot(id).LookedUp = isAsked
@@ -256,7 +255,8 @@ func (s *search) conclude(isAsked bool, unnamed func(id string) ami.Use) ami.Evi
 	return evidence
 }
 
-// finished fails closed: what is neither proven used nor proven unused is unknown.
+// finished fails closed: what is neither proven used nor proven unused is unknown. Unnamed is the
+// use of an image that nothing names, and about which nothing is in doubt.
 func finished(finding *ami.Finding, unnamed ami.Use) ami.Finding {
 	tidy(finding)
 	switch {

@@ -55,11 +55,18 @@ type Collection struct {
 	*search
 	listings, ofOriginals int // All that were made, and those that see originals.
 
-	images  map[string]bool // By id: true for candidates, false for originals alone.
-	asked   map[string]bool // The images that EC2 was asked about, by id.
-	reports error           // Why there are not all usage reports.
+	candidates []candidate     // In the order of the lookup.
+	images     map[string]bool // By id: true for candidates, false for originals alone.
+	asked      map[string]bool // The images that EC2 was asked about, by id.
+	reports    error           // Why there are not all usage reports.
 
 	references, sharing circuitBreaker
+}
+
+// candidate is what EC2 is asked about.
+type candidate struct {
+	id       string
+	isPublic bool
 }
 
 // List makes the listings of the enabled sources, all concurrently, and reads the usage reports. A
@@ -70,7 +77,7 @@ func List(ctx context.Context, clients Clients, lookup Lookup) *Collection {
 		c.images[image.ID] = false
 	}
 	for _, image := range lookup.Images {
-		c.images[image.ID] = true
+		c.candidates, c.images[image.ID] = append(c.candidates, candidate{image.ID, image.Public}), true
 	}
 	c.late = ami.NotReached
 	var lookups sync.WaitGroup
@@ -92,6 +99,7 @@ func List(ctx context.Context, clients Clients, lookup Lookup) *Collection {
 	if c.Reports {
 		c.reports = c.readReports(ctx)
 	}
+	c.Images, c.Originals, c.imagesBySnapshot = nil, nil, nil // Of 50,000 images they are large.
 	return c
 }
 
@@ -104,20 +112,24 @@ func (c *Collection) LookUp(ctx context.Context, ids []string, step func(done, t
 	for _, id := range ids {
 		wanted[id] = !c.asked[id]
 	}
-	images := slices.DeleteFunc(slices.Clone(c.Images), func(image ami.Image) bool { return !wanted[image.ID] })
 	references, done := c.part(), len(c.asked)
-	for i := range images {
-		c.asked[images[i].ID] = true
+	var some []candidate
+	ids = nil // In the order of the candidates, each once.
+	for _, candidate := range c.candidates {
+		if wanted[candidate.id] {
+			some, ids = append(some, candidate), append(ids, candidate.id)
+			c.asked[candidate.id] = true
+		}
 	}
 	var asking sync.WaitGroup
 	if c.isOn(referencesSource) {
-		asking.Go(func() { references.lookUpReferences(ctx, &c.references, images) })
+		asking.Go(func() { references.lookUpReferences(ctx, &c.references, ids) })
 	}
-	c.lookUpPermissions(ctx, &c.sharing, images, func() { done++; step(done, len(c.asked)) })
+	c.lookUpPermissions(ctx, &c.sharing, ids, func() { done++; step(done, len(c.asked)) })
 	asking.Wait()
 	c.add(references)
 	if c.Reports {
-		c.readEntriesOf(ctx, images)
+		c.readEntriesOf(ctx, some)
 	}
 }
 
@@ -125,11 +137,7 @@ func (c *Collection) LookUp(ctx context.Context, ids []string, step func(done, t
 // lookup, for any other image that a listing names, and for any other snapshot of these images that
 // something names.
 func (c *Collection) Evidence() ami.Evidence {
-	evidence := c.conclude(c.sources() > 0, c.unnamed)
-	for id := range c.images {
-		evidence.Images[id] = c.Finding(id)
-	}
-	return evidence
+	return c.conclude(c.sources() > 0, c.Finding)
 }
 
 // Finding is what the evidence says of an image.
@@ -165,14 +173,14 @@ func (c *Collection) unnamed(id string) ami.Use {
 // answer completely or in time, each in the order of the lookup's names. Without images, no source
 // was asked.
 func (c *Collection) Asked(found ami.Evidence) (asked, incomplete []string) {
-	if len(c.Images)+len(c.Originals)+len(c.Snapshots) == 0 {
+	if len(c.images)+len(c.Snapshots) == 0 {
 		return nil, nil
 	}
 	for _, name := range c.Names {
 		var answers [][]ami.Gap
-		for _, image := range c.Images {
-			if name != referencesSource || c.asked[image.ID] {
-				answers = append(answers, found.Images[image.ID].Gaps)
+		for _, candidate := range c.candidates {
+			if name != referencesSource || c.asked[candidate.id] {
+				answers = append(answers, found.Images[candidate.id].Gaps)
 			}
 		}
 		if name != referencesSource { // A listing is made once for all images and snapshots.
@@ -223,16 +231,16 @@ func Recheck(ctx context.Context, clients Clients, lookup Lookup) ami.Evidence {
 	lookup.Originals, lookup.Snapshots = nil, nil
 	s := newSearch(ctx, clients, lookup)
 	if s.isOn(referencesSource) {
-		s.lookUpReferences(ctx, &circuitBreaker{}, s.Images)
+		s.lookUpReferences(ctx, &circuitBreaker{}, s.allIDs)
 	} else if err := instancesOfCandidates(ctx, s); err != nil {
 		s.gap("instances", err, s.allIDs...)
 	}
 	s.resolveParameters(ctx)
-	return s.conclude(true, func(id string) ami.Use {
+	return s.conclude(true, func(id string) ami.Finding {
 		if slices.Contains(s.allIDs, id) {
-			return ami.Unused
+			return finished(s.finding(id), ami.Unused)
 		}
-		return ami.Unknown
+		return finished(s.finding(id), ami.Unknown)
 	})
 }
 
