@@ -103,9 +103,20 @@ type Finding struct {
 	// there is none.
 	LaunchedAt time.Time
 
+	// Counted says how long the accounts of the organization have been counted that may launch the
+	// image; nil outside of an organization's run, and until it is known who may launch the image.
+	Counted *Counted
+
 	// Report is the janitor's newest image usage report about the image; nil without one, or if
 	// reports were not read.
 	Report *UsageReport
+}
+
+// Counted says how long the accounts of the organization have been counted that may launch an image.
+// It is about the account with the shortest unbroken series of nightly censuses.
+type Counted struct {
+	Account string    // Empty if no other account may launch the image in its region.
+	Since   time.Time // When the series began; zero if there is none.
 }
 
 // Reference is something that names an image: an instance, a launch template, an SSM parameter.

@@ -15,6 +15,16 @@ type Inventory struct {
 
 	Bin     RecycleBin
 	History History
+
+	// Abroad is when another account of the organization was last seen to use an image, by the id
+	// of the image; nil outside of an organization's run.
+	Abroad map[string]UseAbroad
+}
+
+// UseAbroad is a use of an image by another account of the organization, on an earlier night.
+type UseAbroad struct {
+	Account string
+	At      time.Time
 }
 
 // Image is an AMI, with the facts that the janitor needs.

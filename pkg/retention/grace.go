@@ -66,11 +66,11 @@ func (r *regionFacts) announce(v *Verdict, image *imageFacts) {
 	case !v.Due.IsZero():
 		v.Decision = Deregister
 		why.Detail += "; its removal was announced for " + date(v.Due)
-	case r.policy.Grace <= 0:
+	case r.grace(image) <= 0:
 		v.Decision = Deregister
 	default:
 		v.Decision, v.Action = Mark, r.actionOn(image)
-		v.Due = r.now.Add(time.Duration(r.policy.Grace)).UTC()
+		v.Due = r.now.Add(time.Duration(r.grace(image))).UTC()
 	}
 	v.Reasons = []Reason{why}
 }

@@ -55,6 +55,9 @@ func (r *regionFacts) lastUseUntil(image *ami.Image, own *ownTags, until time.Ti
 	if copied, ok := r.copied[image.ID]; ok {
 		consider("copied as "+copied.ID, copied.CreatedAt)
 	}
+	if used, ok := r.Abroad[image.ID]; ok {
+		consider("used by account "+used.Account, used.At)
+	}
 	consider(restoredEvent, r.sinceRestore(own.restored))
 	return last
 }

@@ -34,6 +34,11 @@ type Policy struct {
 	KeepList KeepList // Images on an external list.
 	// Judge public and shared images, too, by image usage reports; otherwise they are kept.
 	JudgeShared bool
+	// Judge shared images by censuses of the organization's accounts, too. It implies JudgeShared.
+	JudgeByCensus bool
+	// How long the accounts that may launch a shared image must have been counted every night; 0
+	// for as long as the image's own idle limit. Never below SeenFloor.
+	SeenNights Days
 	// Judge the images of Image Builder like others; otherwise they are kept.
 	JudgeImageBuilder bool
 
@@ -67,7 +72,10 @@ func (p Policy) String() string {
 		s.WriteString("; only images " + strings.Join(scope, " and ") + " are judged")
 	}
 	s.WriteString(".")
-	if p.JudgeShared {
+	switch {
+	case p.JudgeByCensus:
+		s.WriteString(" Public and shared images are judged, too, by image usage reports and censuses of the organization.")
+	case p.JudgeShared:
 		s.WriteString(" Public and shared images are judged, too, by image usage reports.")
 	}
 	if p.JudgeImageBuilder {

@@ -27,7 +27,7 @@ const maxPendingReports = 2000
 // usageReportPending keeps a public or shared image until there is a report that proves something.
 func usageReportPending(r *regionFacts, image *imageFacts) string {
 	finding := r.evidence[r.Region].Images[image.ID]
-	if !r.policy.JudgeShared || isUnasked(finding) || !image.Public && len(finding.SharedWith) == 0 {
+	if !r.policy.JudgeShared || isUnasked(finding) || !r.isShared(image) {
 		return ""
 	}
 	report := finding.Report

@@ -76,6 +76,13 @@ var evidenceRules = []keepRule{
 		usageReportPending, LeaveMark,
 	},
 	{
+		Rule{
+			ami.ReasonCensusTooYoung, "may be launched by other accounts of the organization, which have not been counted for long enough",
+			"these accounts have been counted every night for as long as {SEEN_NIGHTS} says",
+		},
+		censusTooYoung, LeaveMark,
+	},
+	{
 		Rule{ami.ReasonLaunchDataMissing, "has no launch on record, like every other image of its region, although instances were launched", "EC2 reports launches again"},
 		launchDataMissing, LeaveMark,
 	},
@@ -84,7 +91,8 @@ var evidenceRules = []keepRule{
 // unprovenCodes are the reasons that keep an image only because a proof that nothing needs it, or a
 // way to restore it, is missing. They are the only list of these: reports ask IsUnproven.
 var unprovenCodes = []Code{
-	ami.ReasonUnrecorded, ami.ReasonNotRestorable, ami.ReasonUnknownUse, ami.ReasonUsageReportPending, ami.ReasonLaunchDataMissing,
+	ami.ReasonUnrecorded, ami.ReasonNotRestorable, ami.ReasonUnknownUse, ami.ReasonUsageReportPending, ami.ReasonCensusTooYoung,
+	ami.ReasonLaunchDataMissing,
 }
 
 // IsUnproven reports whether a reason keeps an image only because a proof that nothing needs it, or
@@ -300,7 +308,7 @@ func noRoomForTags(r *regionFacts, image *imageFacts) string {
 // announced already, or will not be.
 func (r *regionFacts) announcement(image *imageFacts) []string {
 	switch {
-	case r.policy.Grace <= 0 || !r.due(image).IsZero():
+	case r.policy.Grace <= 0 && !r.policy.JudgeByCensus || !r.due(image).IsZero():
 		return nil
 	case r.policy.GraceAction == Disable || image.State == "disabled":
 		return []string{ami.DueTag, ami.AnnouncedByTag, ami.DisabledTag}
@@ -350,6 +358,11 @@ func snapshotLocked(r *regionFacts, image *imageFacts) string {
 		}
 	}
 	return ""
+}
+
+// isShared reports whether other accounts may launch an image, as far as EC2 was asked.
+func (r *regionFacts) isShared(image *imageFacts) bool {
+	return image.Public || len(r.evidence[r.Region].Images[image.ID].SharedWith) > 0
 }
 
 func shared(r *regionFacts, image *imageFacts) string {

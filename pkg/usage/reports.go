@@ -35,18 +35,18 @@ func (s *search) readReports(ctx context.Context) error {
 }
 
 // readEntriesOf reads the entries of the reports about those of some candidates that are shared.
-func (c *Collection) readEntriesOf(ctx context.Context, some []candidate) {
+func (c *Collection) readEntriesOf(ctx context.Context, ids []string) {
 	var shared, available []string
 	subjects := map[string]string{} // The images of the available reports, by report id.
-	for _, candidate := range some {
-		finding := c.finding(candidate.id)
-		if !candidate.isPublic && len(finding.SharedWith) == 0 {
+	for _, id := range ids {
+		finding := c.finding(id)
+		if !c.public[id] && len(finding.SharedWith) == 0 {
 			continue
 		}
-		shared = append(shared, candidate.id)
+		shared = append(shared, id)
 		if finding.Report != nil && finding.Report.State == "available" {
 			available = append(available, finding.Report.ID)
-			subjects[finding.Report.ID] = candidate.id
+			subjects[finding.Report.ID] = id
 		}
 	}
 	err := c.reports

@@ -29,6 +29,7 @@ type search struct {
 
 	snapshots map[string]*ami.SnapshotFinding // The findings about these snapshots, by id.
 	gaps      []ami.Gap                       // The listings that could not be completed.
+	ofAll     []ami.Gap                       // What leaves open which images are named.
 
 	// unresolved holds places that give their image by an SSM parameter, or by something that is no
 	// id, by that text. The places that should give an image but do not are under the empty text.
@@ -133,6 +134,7 @@ func (s *search) gap(source string, err error, imageIDs ...string) {
 
 // gapOfAll records that a lookup of everything could not be completed.
 func (s *search) gapOfAll(gap ami.Gap) {
+	s.ofAll = append(s.ofAll, gap)
 	s.addGap(gap, s.allIDs)
 	for _, id := range s.Snapshots {
 		finding := s.snapshot(id)

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/census"
 )
 
 // Clients are the AWS clients of one region.
@@ -47,6 +48,10 @@ type Lookup struct {
 
 	// Texts is shared by concurrent lookups. Without it, objects of S3 are not looked at.
 	Texts *Texts
+
+	// Abroad is what the other accounts of the organization use; nil outside of an organization's
+	// run.
+	Abroad *census.View
 }
 
 // Collection is the evidence of one region as it is collected: first what the listings say of all
@@ -55,7 +60,8 @@ type Collection struct {
 	*search
 	listings, ofOriginals int // All that were made, and those that see originals.
 
-	candidates []candidate     // In the order of the lookup.
+	candidates []string        // Their ids, in the order of the lookup.
+	public     map[string]bool // Those that everybody may launch, by id.
 	images     map[string]bool // By id: true for candidates, false for originals alone.
 	asked      map[string]bool // The images that EC2 was asked about, by id.
 	reports    error           // Why there are not all usage reports.
@@ -63,21 +69,18 @@ type Collection struct {
 	references, sharing circuitBreaker
 }
 
-// candidate is what EC2 is asked about.
-type candidate struct {
-	id       string
-	isPublic bool
-}
-
 // List makes the listings of the enabled sources, all concurrently, and reads the usage reports. A
 // lookup without images makes the listings, too: a text may name an image of another region.
 func List(ctx context.Context, clients Clients, lookup Lookup) *Collection {
-	c := &Collection{search: newSearch(ctx, clients, lookup), images: map[string]bool{}, asked: map[string]bool{}}
+	c := &Collection{search: newSearch(ctx, clients, lookup), public: map[string]bool{}, images: map[string]bool{}, asked: map[string]bool{}}
 	for _, image := range lookup.Originals {
 		c.images[image.ID] = false
 	}
 	for _, image := range lookup.Images {
-		c.candidates, c.images[image.ID] = append(c.candidates, candidate{image.ID, image.Public}), true
+		c.candidates, c.images[image.ID] = append(c.candidates, image.ID), true
+		if image.Public {
+			c.public[image.ID] = true
+		}
 	}
 	c.late = ami.NotReached
 	var lookups sync.WaitGroup
@@ -113,12 +116,11 @@ func (c *Collection) LookUp(ctx context.Context, ids []string, step func(done, t
 		wanted[id] = !c.asked[id]
 	}
 	references, done := c.part(), len(c.asked)
-	var some []candidate
 	ids = nil // In the order of the candidates, each once.
-	for _, candidate := range c.candidates {
-		if wanted[candidate.id] {
-			some, ids = append(some, candidate), append(ids, candidate.id)
-			c.asked[candidate.id] = true
+	for _, id := range c.candidates {
+		if wanted[id] {
+			ids = append(ids, id)
+			c.asked[id] = true
 		}
 	}
 	var asking sync.WaitGroup
@@ -129,7 +131,7 @@ func (c *Collection) LookUp(ctx context.Context, ids []string, step func(done, t
 	asking.Wait()
 	c.add(references)
 	if c.Reports {
-		c.readEntriesOf(ctx, some)
+		c.readEntriesOf(ctx, ids)
 	}
 }
 
@@ -142,7 +144,11 @@ func (c *Collection) Evidence() ami.Evidence {
 
 // Finding is what the evidence says of an image.
 func (c *Collection) Finding(id string) ami.Finding {
-	finding := finished(c.finding(id), c.unnamed(id))
+	found := c.finding(id)
+	if c.Abroad != nil {
+		c.Abroad.Complete(c.Region, id, c.public[id], c.asked[id], found)
+	}
+	finding := finished(found, c.unnamed(id))
 	finding.Asked, finding.MayAsk = c.asked[id], c.images[id] && !c.asked[id]
 	return finding
 }
@@ -178,9 +184,9 @@ func (c *Collection) Asked(found ami.Evidence) (asked, incomplete []string) {
 	}
 	for _, name := range c.Names {
 		var answers [][]ami.Gap
-		for _, candidate := range c.candidates {
-			if name != referencesSource || c.asked[candidate.id] {
-				answers = append(answers, found.Images[candidate.id].Gaps)
+		for _, id := range c.candidates {
+			if name != referencesSource || c.asked[id] {
+				answers = append(answers, found.Images[id].Gaps)
 			}
 		}
 		if name != referencesSource { // A listing is made once for all images and snapshots.

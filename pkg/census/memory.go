@@ -1,0 +1,114 @@
+package census
+
+import (
+	"maps"
+	"time"
+)
+
+// Memory is what the censuses of earlier nights have seen.
+type Memory struct {
+	// Listed and Answered are how many accounts the last run listed, and how many of them answered.
+	Listed   int `json:"listed"`
+	Answered int `json:"answered"`
+
+	// RealRuns is how many runs have swept.
+	RealRuns int `json:"realRuns"`
+
+	// Seen is the last night on which an account used an image of somebody else, by the id of the
+	// image.
+	Seen map[string]Sighting `json:"seen"`
+
+	// Series are the unbroken series of nightly censuses, by account and region.
+	Series map[string]map[string]Series `json:"series"`
+}
+
+// Sighting is the last night on which an image was seen in use.
+type Sighting struct {
+	Account string    `json:"account"`
+	At      time.Time `json:"at"`
+}
+
+// Series is an unbroken series of nightly censuses.
+type Series struct {
+	Since time.Time `json:"since"`
+	Last  time.Time `json:"last"`
+}
+
+const (
+	// night is the longest time between two censuses of a series.
+	night = 36 * time.Hour
+
+	// memorySpan is how long a sighting is remembered: longer than any idle limit that is of use.
+	memorySpan = 3 * 365 * 24 * time.Hour
+)
+
+// everSince is when the series of an account begins that was counted from its first day on.
+var everSince = time.Unix(0, 0).UTC()
+
+// Remember returns a memory with the censuses of a night.
+func (m Memory) Remember(accounts []Account, censuses []Census, now time.Time) Memory {
+	next := m
+	next.Listed, next.Answered = len(accounts), 0
+	next.Seen, next.Series = maps.Clone(m.Seen), map[string]map[string]Series{}
+	if next.Seen == nil {
+		next.Seen = map[string]Sighting{}
+	}
+	maps.DeleteFunc(next.Seen, func(_ string, s Sighting) bool { return now.Sub(s.At) > memorySpan })
+	maps.Copy(next.Series, m.Series)
+	known := map[string]Account{}
+	for _, account := range accounts {
+		known[account.ID] = account
+	}
+	for _, census := range censuses {
+		next.add(known[census.Account], census, now)
+	}
+	maps.DeleteFunc(next.Series, func(_ string, regions map[string]Series) bool {
+		for _, series := range regions {
+			if now.Sub(series.Last) <= memorySpan {
+				return false
+			}
+		}
+		return true
+	})
+	return next
+}
+
+func (m *Memory) add(account Account, census Census, now time.Time) {
+	if census.Answered() {
+		m.Answered++
+	}
+	for _, use := range census.Uses {
+		m.see(use.ImageID, use.Account, now)
+	}
+	for _, made := range census.Copies {
+		m.see(made.ImageID, made.Account, made.At)
+	}
+	before := m.Series[census.Account]
+	after := maps.Clone(before)
+	if after == nil {
+		after = map[string]Series{}
+	}
+	for _, region := range census.Regions {
+		if !census.isComplete(region) {
+			continue
+		}
+		series, known := before[region]
+		switch {
+		case known && now.Sub(series.Last) <= night && !now.Before(series.Last):
+		case len(before) == 0 && !account.CreatedAt.IsZero() && now.Sub(account.CreatedAt) <= night && !now.Before(account.CreatedAt):
+			series.Since = everSince // It has launched nothing before.
+		default:
+			series.Since = now
+		}
+		series.Last = now
+		after[region] = series
+	}
+	m.Series[census.Account] = after
+}
+
+// see notes that an image was in use.
+func (m *Memory) see(imageID, account string, at time.Time) {
+	if at.After(m.Seen[imageID].At) {
+		m.Seen[imageID] = Sighting{account, at}
+	}
+}
