@@ -267,7 +267,7 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 		}
 		printer.tellsChanges, j.Complete = *exitCode, *complete
 		var approved retention.Approved
-		j.Planned = func(all retention.Approved) { approved = all }
+		j.Planned = func(plans []retention.Plan) { approved = retention.Approve(plans) }
 		result := carryOut(command.Context(), j, true, printer)
 		if *out != "" && approved.Account != "" {
 			result = cmp.Or(savePlan(command.Context(), j, approved, *out, std), result)

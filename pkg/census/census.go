@@ -56,6 +56,9 @@ type Use struct {
 	Type    string `json:"type"`   // The kind of resource, as AWS spells it: "ec2:Instance".
 	ARN     string `json:"arn"`    // Of the first such resource.
 	More    int    `json:"more,omitempty"`
+
+	// MayBeOwn says that the account's own images are not known: it may be one of them.
+	MayBeOwn bool `json:"mayBeOwn,omitempty"`
 }
 
 // Copy is an image that an account has copied from another one.

@@ -1,6 +1,7 @@
 package census
 
 import (
+	"fmt"
 	"maps"
 	"time"
 )
@@ -78,7 +79,9 @@ func (m *Memory) add(account Account, census Census, now time.Time) {
 		m.Answered++
 	}
 	for _, use := range census.Uses {
-		m.see(use.ImageID, use.Account, now)
+		if !use.MayBeOwn {
+			m.see(use.ImageID, use.Account, now)
+		}
 	}
 	for _, made := range census.Copies {
 		m.see(made.ImageID, made.Account, made.At)
@@ -110,5 +113,21 @@ func (m *Memory) add(account Account, census Census, now time.Time) {
 func (m *Memory) see(imageID, account string, at time.Time) {
 	if at.After(m.Seen[imageID].At) {
 		m.Seen[imageID] = Sighting{account, at}
+	}
+}
+
+// fewest is the share of the accounts of the last run that must be listed, and must answer.
+const fewest = 0.9
+
+// Shrunk says why nothing may be removed: far fewer accounts were listed, or answered, than in the
+// run before. Whoever did not answer may use any image.
+func (m Memory) Shrunk(before Memory) string {
+	switch {
+	case float64(m.Listed) < fewest*float64(before.Listed):
+		return fmt.Sprintf("only %d accounts are listed, and the last run listed %d", m.Listed, before.Listed)
+	case float64(m.Answered) < fewest*float64(before.Answered):
+		return fmt.Sprintf("only %d accounts have answered, and %d did in the last run", m.Answered, before.Answered)
+	default:
+		return ""
 	}
 }

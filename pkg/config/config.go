@@ -30,6 +30,8 @@ type Config struct {
 	EC2Share         float64
 	Records          string // An s3:// URL, or a directory; empty for neither.
 
+	Organization Organization // For runs over an organization.
+
 	Regions       Regions
 	ExceptRegions []string
 	SnapshotPrice float64 // In US dollars for a GB-month.
@@ -72,7 +74,7 @@ func (c *Config) variables() []variable {
 		{"TEXT_OBJECTS", "", (*textObjects)(&c.TextObjects), "text in S3 that names images, comma-separated: s3://bucket/prefix or s3://bucket/prefix/*.tfstate"},
 		{"KEEP_LIST", "", &c.KeepLists, "lists of image ids and globs for names that are kept, comma-separated: ssm:NAME, the ARN of an SSM parameter, s3://bucket/key, s3://bucket/prefix/ or a file; if one cannot be read, nothing is removed"},
 		{"KEEP_LIST_MAX_AGE", "", (*maxAge)(&c.KeepListMaxAge), "how old each keep list may be; an older one counts as unreadable"},
-		{"SHARED_IMAGES", "keep", (*sharedImages)(&c.Policy.JudgeShared), "public and shared images: keep, or report, which judges them by image usage reports"},
+		{"SHARED_IMAGES", "keep", (*sharedImages)(&c.Policy), "public and shared images: keep, report, which judges them by image usage reports, or organization, which takes an organization's run and its censuses, too"},
 		{"IMAGE_BUILDER_IMAGES", "keep", (*imageBuilderImages)(&c.Policy.JudgeImageBuilder), "images made by EC2 Image Builder: keep, or judge like the others"},
 		{"GRACE", "0d", &c.Policy.Grace, "announce a removal for so long before it is carried out; 0d removes at once"},
 		{"GRACE_ACTION", "announce", &c.Policy.GraceAction, "what happens to an image meanwhile: announce, deprecate or disable"},
@@ -102,6 +104,20 @@ func (c *Config) functionVariables() []variable {
 	}
 }
 
+// organizationVariables are those that only a run over an organization reads.
+func (c *Config) organizationVariables() []variable {
+	o := &c.Organization
+	return []variable{
+		{"ACCOUNTS", "all", &o.Accounts, "accounts whose images are judged, comma-separated: ids of accounts and organizational units, or all; every account is counted"},
+		{"EXCEPT_ACCOUNTS", "", (*accounts)(&o.Except), "accounts whose images are not judged, comma-separated: ids of accounts and organizational units"},
+		{"MAX_ORG_DEREGISTRATIONS", "100", (*count)(&o.MaxDeregistrations), "the most images that a run removes, over all accounts; as many again may be announced; 10 until a run has swept"},
+		{"SEEN_NIGHTS", "", (*seenNights)(&c.Policy.SeenNights), "nights for which all accounts that may launch a shared image must have been counted without a gap, 30 or more; if not set, as many days as the image's idle limit"},
+		{"NAMESPACE", "default", (*namespace)(&o.Namespace), "part of the names of the roles in the accounts: ami-janitor-NAMESPACE-read, -sweep and -undo"},
+		{"EXTERNAL_ID", "", (*text)(&o.ExternalID), "external id that the roles in the accounts demand"},
+		{"STOP_PARAMETER", "", (*text)(&o.StopParameter), "SSM parameter that stops a run as soon as its value is anything but run; read before each chunk of changes"},
+	}
+}
+
 // Setting describes one variable of Config.
 type Setting struct {
 	Variable     string // For example "STALE_AFTER".
@@ -116,22 +132,35 @@ type Setting struct {
 func Settings() []Setting {
 	var c Config
 	var settings []Setting
-	add := func(variables []variable, functionOnly bool) {
-		for _, v := range variables {
-			_, isFlag := v.value.(*flag)
-			settings = append(settings, Setting{
-				Variable:     v.name,
-				Default:      v.initial,
-				Help:         digest.Words(record.Reader{}, v.help),
-				FlagHelp:     digest.Words(record.Reader{CommandLine: true}, v.help),
-				FunctionOnly: functionOnly,
-				Boolean:      isFlag,
-			})
-		}
+	for _, v := range c.variables() {
+		settings = append(settings, v.setting(false))
 	}
-	add(c.variables(), false)
-	add(c.functionVariables(), true)
+	for _, v := range c.functionVariables() {
+		settings = append(settings, v.setting(true))
+	}
 	return settings
+}
+
+// OrganizationSettings returns the further variables of runs over an organization.
+func OrganizationSettings() []Setting {
+	var c Config
+	var settings []Setting
+	for _, v := range c.organizationVariables() {
+		settings = append(settings, v.setting(false))
+	}
+	return settings
+}
+
+func (v variable) setting(functionOnly bool) Setting {
+	_, isFlag := v.value.(*flag)
+	return Setting{
+		Variable:     v.name,
+		Default:      v.initial,
+		Help:         digest.Words(record.Reader{}, v.help),
+		FlagHelp:     digest.Words(record.Reader{CommandLine: true}, v.help),
+		FunctionOnly: functionOnly,
+		Boolean:      isFlag,
+	}
 }
 
 // Fault is what is wrong with the value of a variable.
@@ -149,8 +178,18 @@ func (f *Fault) Unwrap() error { return f.Err }
 // is not set. It returns all faults at once, joined, each a *Fault.
 func Parse(lookup func(variable string) string) (Config, error) {
 	var c Config
+	return c, c.read(lookup, slices.Concat(c.variables(), c.functionVariables()))
+}
+
+// ParseOrganization is Parse for runs over an organization.
+func ParseOrganization(lookup func(variable string) string) (Config, error) {
+	var c Config
+	return c, c.read(lookup, slices.Concat(c.variables(), c.functionVariables(), c.organizationVariables()))
+}
+
+func (c *Config) read(lookup func(variable string) string, variables []variable) error {
 	var faults []error
-	for _, v := range slices.Concat(c.variables(), c.functionVariables()) {
+	for _, v := range variables {
 		text := cmp.Or(strings.TrimSpace(lookup(v.name)), v.initial)
 		if text == "" {
 			continue
@@ -162,7 +201,7 @@ func Parse(lookup func(variable string) string) (Config, error) {
 	if strings.TrimSpace(lookup("NEVER_LAUNCHED_AFTER")) == "" {
 		c.Policy.NeverLaunchedAfter = c.Policy.StaleAfter
 	}
-	return c, errors.Join(faults...)
+	return errors.Join(faults...)
 }
 
 // FirstRegion returns the first region that the configuration names; empty if it names none.

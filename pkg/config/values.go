@@ -157,14 +157,27 @@ func (v versions) String() string {
 	return strconv.Itoa(int(v))
 }
 
-// sharedImages says whether public and shared images are judged.
-type sharedImages bool
+// sharedImages says whether public and shared images are judged, and by what.
+type sharedImages retention.Policy
+
+// byCensus is the word for the judgement by censuses of an organization.
+const byCensus = "organization"
 
 func (s *sharedImages) UnmarshalText(text []byte) error {
-	return (*choice)(s).choose(text, "keep", "report")
+	s.JudgeByCensus = string(text) == byCensus
+	if s.JudgeByCensus {
+		s.JudgeShared = true
+		return nil
+	}
+	return (*choice)(&s.JudgeShared).choose(text, "keep", "report")
 }
 
-func (s sharedImages) String() string { return choice(s).word("keep", "report") }
+func (s sharedImages) String() string {
+	if s.JudgeByCensus {
+		return byCensus
+	}
+	return choice(s.JudgeShared).word("keep", "report")
+}
 
 // imageBuilderImages says whether images made by Image Builder are judged.
 type imageBuilderImages bool

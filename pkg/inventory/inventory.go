@@ -73,6 +73,15 @@ func Read(ctx context.Context, api API, account, region string) (ami.Inventory, 
 	return ami.Inventory{Account: account, Region: region, Images: images, Snapshots: mergeSnapshots(snapshots)}, nil
 }
 
+// Images lists the account's images in a region.
+func Images(ctx context.Context, api ec2.DescribeImagesAPIClient) ([]ami.Image, error) {
+	images, err := newReader().listImages(ctx, api)
+	if err != nil {
+		return nil, fmt.Errorf("listing images: %s", wire.ExplainLookup(err))
+	}
+	return slices.DeleteFunc(mergeImages(images), isDeregistered), nil
+}
+
 // isDeregistered reports whether an image is gone although it is still listed, as it is for a short
 // while (EC2 API Reference, DescribeImages).
 func isDeregistered(image ami.Image) bool { return image.State == string(types.ImageStateDeregistered) }

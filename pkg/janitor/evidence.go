@@ -29,7 +29,7 @@ func (j *Janitor) list(
 ) findings {
 	lookups := j.lookups(survey, candidates, unattached)
 	room := usage.NewRoom()
-	texts := usage.NewTexts(ctx, j.AWS, j.Config.TextObjects)
+	texts := usage.NewTexts(ctx, j.home(), j.Config.TextObjects)
 	found := findings{map[string]ami.Evidence{}, map[string]*usage.Collection{}, j.watch("Looking up"), false}
 	regions := slices.Sorted(maps.Keys(lookups))
 	type listed struct {
@@ -156,6 +156,7 @@ func (j *Janitor) lookup(account, region string, images []ami.Image) usage.Looku
 		TemplateVersions: j.Config.TemplateVersions,
 		Reports:          j.Config.Policy.JudgeShared,
 		StackTemplates:   j.Config.StackTemplates,
+		Abroad:           j.Abroad,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/census"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
@@ -26,8 +27,22 @@ import (
 
 // Janitor is what runs need from outside.
 type Janitor struct {
-	Config  config.Config
-	AWS     aws.Config // Its region is the one that is judged if Config names none.
+	Config config.Config
+	AWS    aws.Config // Its region is the one that is judged if Config names none.
+
+	// Home is where the journal, the keep lists, the texts in S3 and the topics are, if that is not
+	// the account that is judged; else nil.
+	Home *aws.Config
+
+	// Only is the account that AWS must lead to; empty for any.
+	Only string
+
+	// Abroad is what the other accounts of the organization use; nil outside of its run.
+	Abroad *census.View
+
+	// Stopped says why a run must stop, if somebody has asked for that; it may be nil.
+	Stopped func(context.Context) error
+
 	Clock   func() time.Time
 	Version string
 
@@ -60,8 +75,8 @@ type Janitor struct {
 	// Complete asks EC2 about every candidate, and not only about those that a run has room for.
 	Complete bool
 
-	// Planned is called with all that a run is about to do; may be nil.
-	Planned func(retention.Approved)
+	// Planned is called with the plans of a run before anything is done; may be nil.
+	Planned func([]retention.Plan)
 
 	watchdog *journal.Watchdog // Of the current run.
 }
@@ -73,8 +88,17 @@ type Janitor struct {
 func (j *Janitor) Run(ctx context.Context, id ami.RunID, dryRun bool) record.Run {
 	watchdog := journal.NewWatchdog(j.Clock)
 	watched := *j
+	watchdog.Stopped = j.Stopped
 	watched.AWS, watched.watchdog = watchdog.Over(j.AWS), watchdog
 	return watched.run(ctx, id, dryRun)
+}
+
+// home is the AWS configuration of the account in which the janitor lives.
+func (j *Janitor) home() aws.Config {
+	if j.Home != nil {
+		return *j.Home
+	}
+	return j.AWS
 }
 
 func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run {
@@ -91,7 +115,7 @@ func (j *Janitor) run(ctx context.Context, id ami.RunID, dryRun bool) record.Run
 func (j *Janitor) carryOut(limits limits, id ami.RunID, dryRun bool) (record.Run, *journal.Journal, pastRuns) {
 	plan := j.makePlan(limits, id)
 	if j.Planned != nil {
-		j.Planned(retention.Approve(plan.regions))
+		j.Planned(plan.regions)
 	}
 	if !dryRun && j.Confirm != nil {
 		plan, dryRun = j.confirm(limits, id, plan)
@@ -217,7 +241,7 @@ func (j *Janitor) newRecord(id ami.RunID, plan plan, done map[string]ami.SweepRe
 // Tell publishes the digest of a run, if there is a topic and the run is one to be told of, and
 // tells the owners of images.
 func (j *Janitor) Tell(ctx context.Context, run record.Run) error {
-	client := sns.NewFromConfig(j.AWS)
+	client := sns.NewFromConfig(j.home())
 	var messages []digest.OwnerMessage
 	if j.Config.OwnersTopicARN != "" {
 		messages, run.OwnersUntold = digest.Owners(run)

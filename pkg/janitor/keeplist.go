@@ -95,7 +95,7 @@ func (j *Janitor) readTexts(ctx context.Context, location config.Location) ([]li
 }
 
 func (j *Janitor) readParameter(ctx context.Context, name, region string) (string, time.Time, error) {
-	client := wire.SSM(j.AWS, cmp.Or(region, j.AWS.Region))
+	client := wire.SSM(j.home(), cmp.Or(region, j.home().Region))
 	out, err := client.GetParameters(ctx, &ssm.GetParametersInput{Names: []string{name}})
 	switch {
 	case err != nil:
@@ -110,7 +110,7 @@ func (j *Janitor) readParameter(ctx context.Context, name, region string) (strin
 
 // readObjects reads the object with a key, or, if that is a prefix, those below it.
 func (j *Janitor) readObjects(ctx context.Context, name, key string) ([]listText, error) {
-	bucket := wire.OpenBucket(j.AWS, name)
+	bucket := wire.OpenBucket(j.home(), name)
 	isPrefix := key == "" || strings.HasSuffix(key, "/")
 	keys := []string{key}
 	if isPrefix {

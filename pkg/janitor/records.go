@@ -20,7 +20,7 @@ func (j *Janitor) openJournal(account string) (*journal.Journal, error) {
 	if location == "" {
 		return nil, nil
 	}
-	kept, err := journal.Open(location, j.AWS)
+	kept, err := journal.Open(location, j.home())
 	if err != nil {
 		return nil, fmt.Errorf("opening the journal: %w", err)
 	}

@@ -27,6 +27,9 @@ func (j *Janitor) Account(ctx context.Context) (string, error) {
 	if !accountID.MatchString(account) {
 		return "", fmt.Errorf("asking for the account: %q is not an account id", account)
 	}
+	if j.Only != "" && account != j.Only {
+		return "", fmt.Errorf("the credentials are those of account %s, and not of %s", account, j.Only)
+	}
 	return account, j.compareClocks(asked, out.ResultMetadata)
 }
 

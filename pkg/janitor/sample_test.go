@@ -314,7 +314,7 @@ func approved(t *testing.T, shown gallery) {
 	l.at = now
 	j := l.janitor()
 	var planned retention.Approved
-	j.Planned = func(all retention.Approved) { planned = all }
+	j.Planned = func(plans []retention.Plan) { planned = retention.Approve(plans) }
 	dry := j.Run(t.Context(), "20261123T020000Z-3f9c1a", true)
 	images := planned.Regions["us-east-1"].Images
 	if len(images) < dry.Totals.WouldDeregister || dry.Totals.WouldDeregister < 2 || len(writes(l.account)) > 0 {

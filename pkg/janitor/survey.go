@@ -99,6 +99,9 @@ func (j *Janitor) readRegion(ctx context.Context, s survey, run ami.RunID, accou
 		return found
 	}
 	found.inventory.Bin = bin()
+	if j.Abroad != nil {
+		found.inventory.Abroad = j.Abroad.Abroad(found.inventory.Images)
+	}
 	if found.visit == nil {
 		return found
 	}

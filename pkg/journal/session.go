@@ -277,14 +277,28 @@ const (
 )
 
 // MayContinue says why the run must not change anything more in the region: it stalled, it lost the
-// lock to another run, or its last heartbeat is so old that another run may have been there since.
+// lock to another run, somebody has asked it to stop, or its last heartbeat is so old that another
+// run may have been there since.
 // It sends a new heartbeat if the last one is older than old; if that fails, the run must stop as
 // well, but may ask again.
 func (s *Session) MayContinue(ctx context.Context, old time.Duration) error {
 	if err := s.watchdog.check(); err != nil {
 		return err
 	}
+	if old == BetweenChunks {
+		if err := s.Stopped(ctx); err != nil {
+			return err
+		}
+	}
 	return s.renew(ctx, s.watchdog.clock(), old)
+}
+
+// Stopped says why the run must stop if somebody has asked for that.
+func (s *Session) Stopped(ctx context.Context) error {
+	if s.watchdog.Stopped == nil {
+		return nil
+	}
+	return s.watchdog.Stopped(ctx)
 }
 
 // renew sends a heartbeat if the last one is older than old.

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 type Approved struct {
 	Account string                    `json:"account"`
 	Regions map[string]ApprovedRegion `json:"regions"`
+
+	// Reports says that usage reports may be asked for, and deleted.
+	Reports bool `json:"reports,omitempty"`
 }
 
 // ApprovedRegion is what is approved in one region.
@@ -23,6 +27,9 @@ type ApprovedRegion struct {
 
 	// Leftovers are the snapshots that earlier runs have left; sorted.
 	Leftovers []string `json:"leftovers,omitempty"`
+
+	// OverCap are the images that are left to a later run, by a cap over several accounts; sorted.
+	OverCap []string `json:"overCap,omitempty"`
 }
 
 // ApprovedImage is what is approved of one image.
@@ -35,6 +42,9 @@ type ApprovedImage struct {
 	// Facts is a digest of what was known of the image when it was judged.
 	Facts string `json:"facts"`
 }
+
+// OverCapOfAll is why an image waits that a cap over several accounts leaves to a later run.
+const OverCapOfAll = "the stalest of the whole organization come first"
 
 // Approve returns all that plans would do: what a person who approves of them has approved.
 func Approve(plans []Plan) Approved {
@@ -58,6 +68,20 @@ func Approve(plans []Plan) Approved {
 		approved.Regions[plan.Region] = region
 	}
 	return approved
+}
+
+// Without returns what is approved without some images, by region: they are left to a later run.
+func (a Approved) Without(overCap map[string][]string) Approved {
+	a.Regions = maps.Clone(a.Regions)
+	for name, ids := range overCap {
+		region := a.Regions[name]
+		region.Images, region.OverCap = maps.Clone(region.Images), slices.Sorted(slices.Values(ids))
+		for _, id := range ids {
+			delete(region.Images, id)
+		}
+		a.Regions[name] = region
+	}
+	return a
 }
 
 // acts reports whether carrying out the plan changes the image. A held region only loses marks.
@@ -94,8 +118,8 @@ func factsOf(image ami.Image) string {
 }
 
 // Narrow returns the plans without all that is not approved: such images stay as they are, and so
-// do the snapshots that they use. Nobody has approved of usage reports either. The tags of removals
-// that are over still come off: that changes no image's fate.
+// do the snapshots that they use. A person is shown no usage reports, and approves of none. The tags
+// of removals that are over still come off: that changes no image's fate.
 func (a Approved) Narrow(plans []Plan) []Plan {
 	narrowed := slices.Clone(plans)
 	for i := range narrowed {
@@ -104,7 +128,9 @@ func (a Approved) Narrow(plans []Plan) []Plan {
 		if plan.Account != a.Account {
 			region = ApprovedRegion{}
 		}
-		plan.ReportsWanted, plan.ReportsDone = nil, nil
+		if !a.Reports {
+			plan.ReportsWanted, plan.ReportsDone = nil, nil
+		}
 		region.narrowImages(plan)
 		region.narrowLeftovers(plan)
 	}
@@ -125,7 +151,12 @@ func (a ApprovedRegion) narrowImages(plan *Plan) {
 				staying[id] = v.Image.ID
 			}
 		}
-		v.leave(why)
+		if slices.Contains(a.OverCap, v.Image.ID) && (v.Decision == Deregister || v.Decision == Mark) {
+			v.postpone()
+			v.Snapshots, v.Reasons = nil, append(slices.Clip(v.Reasons), Reason{ami.ReasonOverCap, OverCapOfAll})
+		} else {
+			v.leave(why)
+		}
 	}
 	for i := range plan.Verdicts {
 		v := &plan.Verdicts[i]

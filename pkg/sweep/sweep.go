@@ -195,6 +195,12 @@ func (s *sweep) unmark(ctx context.Context) {
 func (s *sweep) mark(ctx context.Context) {
 	disables := func(i *image) bool { return i.Action == retention.Disable }
 	for chunk := range slices.Chunk(s.decided(retention.Mark), chunkSize) {
+		if err := s.session.Stopped(ctx); err != nil {
+			for _, i := range chunk {
+				i.skip(ami.OutcomeStopped, err.Error())
+			}
+			continue
+		}
 		recheck := s.newRecheck(chunk)
 		for some := range slices.Chunk(chunk, batch) {
 			var stay map[*image]retention.Reason

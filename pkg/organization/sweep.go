@@ -1,0 +1,67 @@
+package organization
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
+)
+
+// sweepResult is how the sweep of an account ended.
+type sweepResult struct {
+	Run     string `json:"run"`
+	Account string `json:"account"`
+	Error   string `json:"error,omitempty"`
+}
+
+// Sweep carries out what is allotted to an account: it plans again, and does what both plans have in
+// common. The record is in the journal of the account.
+func (h *Hub) Sweep(ctx context.Context, run, account string) error {
+	documents, j, err := h.judge(ctx, run, account, sweepRole)
+	if err != nil {
+		return err
+	}
+	var allotted allotment
+	if err := documents.Load(ctx, run, allotmentFolder+"/"+account+".json", &allotted); err != nil {
+		return err
+	}
+	if allotted.Run != run || allotted.Account != account {
+		return errors.New("what is allotted is that of another run or account")
+	}
+	result := sweepResult{Run: run, Account: account}
+	j.Approved, j.Stopped = &allotted.Approved, h.stopped
+	if err := h.stopped(ctx); err != nil {
+		result.Error = err.Error()
+	} else if done := j.Run(ctx, ami.RunID(run), false); done.RecordError != "" {
+		result.Error = "the record could not be kept: " + done.RecordError
+	}
+	return documents.Save(ctx, run, sweepFolder+"/"+account+".json", result)
+}
+
+// goOn is the value of the stop parameter with which runs go on.
+const goOn = "run"
+
+// stopped says why the organization's run must stop at once: somebody has changed the parameter, or
+// it cannot be read.
+func (h *Hub) stopped(ctx context.Context) error {
+	name := h.Config.Organization.StopParameter
+	if name == "" {
+		return nil
+	}
+	out, err := wire.SSM(h.AWS, h.AWS.Region).GetParameters(ctx, &ssm.GetParametersInput{Names: []string{name}})
+	switch {
+	case err != nil:
+		return fmt.Errorf("the run stops: parameter %s cannot be read: %s", name, wire.ExplainLookup(err))
+	case len(out.Parameters) != 1:
+		return fmt.Errorf("the run stops: there is no parameter %s", name)
+	case aws.ToString(out.Parameters[0].Value) != goOn:
+		return fmt.Errorf("the run stops: somebody has set parameter %s to another value than %q", name, goOn)
+	default:
+		return nil
+	}
+}

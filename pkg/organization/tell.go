@@ -1,0 +1,154 @@
+package organization
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/census"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
+)
+
+// Collect puts the record of a run together from what its steps have left. A step that failed ended
+// the run; failed is why. What cannot be read any more is told as an error of its account.
+func (h *Hub) Collect(ctx context.Context, run, step string, failed error) record.Organization {
+	o := record.Organization{Run: run, Version: h.Version, PolicySentence: h.Config.Policy.String(), StartedAt: h.Clock(), Step: step, Reader: h.Reader}
+	if failed != nil {
+		o.Error = failed.Error()
+	}
+	documents, begun, err := h.targets(ctx, run)
+	if err != nil {
+		o.Error = cmp.Or(o.Error, err.Error())
+		o.Finish(h.Clock())
+		return o
+	}
+	o.Organization, o.DryRun, o.StartedAt = begun.Organization, begun.DryRun, begun.StartedAt
+	c := collection{Hub: h, documents: documents, run: run}
+	if err := documents.Load(ctx, run, countedName, &c.counted); err != nil && o.Error == "" {
+		o.Error, o.Step = err.Error(), "Gather"
+	}
+	o.NotSwept = c.counted.NotSwept
+	for _, gap := range c.counted.Gaps {
+		o.Uncounted = append(o.Uncounted, record.Uncounted{Account: gap.Account, Region: gap.Region, Source: gap.Source, Error: gap.Err})
+	}
+	c.isEnded = o.Error != ""
+	c.isSwept = !o.DryRun && o.NotSwept == "" && o.Error == ""
+	for _, target := range begun.Accounts {
+		o.Accounts = append(o.Accounts, c.account(ctx, target))
+	}
+	o.Finish(h.Clock())
+	if c.isSwept {
+		c.remember(ctx, &o)
+	}
+	return o
+}
+
+// collection is a record as it is put together.
+type collection struct {
+	*Hub
+	documents *journal.Organization
+	run       string
+	counted   counted
+	isEnded   bool // By an error, so that some steps have left nothing.
+	isSwept   bool
+}
+
+func (c *collection) account(ctx context.Context, target Target) record.MemberAccount {
+	told := record.MemberAccount{
+		Account: target.ID, Name: target.Name, State: target.State, Judged: target.Judged, NotJudged: target.NotJudged,
+		Counted: target.State == census.Active && !c.isEnded,
+	}
+	for _, gap := range c.counted.Gaps {
+		told.Counted = told.Counted && gap.Account != target.ID
+	}
+	if !target.Judged {
+		return told
+	}
+	var allotted allotment
+	err := c.documents.Load(ctx, c.run, allotmentFolder+"/"+target.ID+".json", &allotted)
+	isAllotted := err == nil
+	switch {
+	case isAllotted && c.isSwept && allotted.writes():
+		told.Record, told.Error = c.swept(ctx, target.ID)
+	default:
+		told.Record, told.Error = c.planned(ctx, target.ID, allotted, isAllotted)
+	}
+	return told
+}
+
+// swept returns the record of a sweep.
+func (c *collection) swept(ctx context.Context, account string) (*record.Run, string) {
+	var result sweepResult
+	if err := c.documents.Load(ctx, c.run, sweepFolder+"/"+account+".json", &result); err != nil {
+		return nil, "its sweep did not come to its end; the next run finishes what it has begun"
+	}
+	kept, err := journal.Open(c.documents.Account(account), c.AWS)
+	if err != nil {
+		return nil, err.Error()
+	}
+	text, err := kept.Record(ctx, c.run)
+	if errors.Is(err, journal.ErrNotFound) {
+		return nil, cmp.Or(result.Error, "its sweep has left no record")
+	}
+	if err != nil {
+		return nil, err.Error()
+	}
+	done, err := record.Parse(text)
+	if err != nil {
+		return nil, err.Error()
+	}
+	return &done, result.Error
+}
+
+// planned returns the record of a plan, as it is allotted.
+func (c *collection) planned(ctx context.Context, account string, allotted allotment, isAllotted bool) (*record.Run, string) {
+	dry, err := readRecord(ctx, c.documents, c.run, account)
+	switch {
+	case err != nil:
+		return nil, err.Error()
+	case dry == nil && c.isEnded:
+		return nil, "the run ended before its plan was made"
+	case dry == nil:
+		return nil, "no plan was made: its function did not come to its end"
+	}
+	why := ""
+	if err := failedEverywhere(dry); err != nil {
+		why = err.Error()
+	}
+	if isAllotted {
+		dry.Postpone(
+			func(region, id string) bool { _, ok := allotted.Approved.Regions[region].Images[id]; return !ok },
+			retention.Reason{Code: ami.ReasonOverCap, Detail: retention.OverCapOfAll},
+		)
+	}
+	return dry, why
+}
+
+func failedEverywhere(run *record.Run) error {
+	if !run.AllFailed() {
+		return nil
+	}
+	for _, region := range run.Regions {
+		if region.Error != "" {
+			return errors.New(region.Error)
+		}
+	}
+	return nil
+}
+
+// remember counts a run that has swept: later ones have their whole cap.
+func (c *collection) remember(ctx context.Context, o *record.Organization) {
+	var memory census.Memory
+	version, err := c.documents.LoadMemory(ctx, &memory)
+	if err == nil {
+		memory.RealRuns++
+		err = c.documents.SaveMemory(ctx, memory, version)
+	}
+	if err != nil && memory.RealRuns <= 1 {
+		o.Error, o.Step = fmt.Sprintf("the run is not remembered, and the next one has the cap of a first one: %v", err), "Tell"
+	}
+}
