@@ -25,7 +25,11 @@ type Account struct {
 	identity  object // What STS says.
 	home      string
 	now       func() time.Time
-	export    *export // Nil unless the account directory is the copy of an export.
+	export    *export  // Nil unless the account directory is the copy of an export.
+	roles     []string // The names of those that can be assumed; nil if any of the janitor's can.
+
+	organization *Organization // Nil unless the account is a member of an emulated one, or its hub.
+	isHub        bool
 
 	mu       sync.Mutex
 	regions  map[string]*region
@@ -115,6 +119,9 @@ func Load(files fs.FS, o Options) (*Account, error) {
 		export:    exported,
 		regions:   map[string]*region{o.Region: home},
 	}
+	if account.roles, err = readRoles(files); err != nil {
+		return nil, err
+	}
 	if err := account.loadRegions(files); err != nil {
 		return nil, err
 	}
@@ -196,7 +203,7 @@ func (a *Account) region(name string) *region {
 func (a *Account) Save(dir string) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.saveCopy(dir); err != nil {
+	if err := errors.Join(a.saveCopy(dir), a.saveRoles(dir)); err != nil {
 		return err
 	}
 	return a.saveBuckets(dir)

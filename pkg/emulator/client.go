@@ -19,29 +19,34 @@ type DoerFunc func(*http.Request) (*http.Response, error)
 // Do calls the function.
 func (f DoerFunc) Do(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Client is an HTTP client that reaches the account without a network.
+// Client is an HTTP client that reaches an account or an organization without a network.
 type Client struct {
-	account *Account
-	lags    *Lags // What EC2 shows it late; nil if nothing.
+	serve func(http.ResponseWriter, *http.Request)
 }
 
 // Client returns an in-process HTTP client of the account, whatever host its requests name. It sees
 // the lags of EC2 if any are given. What the resources carried before the first client with lags,
 // they have carried for ever.
 func (a *Account) Client(lags ...Lags) *Client {
-	if len(lags) == 0 {
-		return &Client{account: a}
+	var seen *Lags
+	if len(lags) > 0 {
+		seen = &lags[0]
+		a.startHistory()
 	}
+	return &Client{func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, caller{lags: seen}) }}
+}
+
+// startHistory makes the account remember its changes from now on, for those who see them late.
+func (a *Account) startHistory() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.history == nil {
 		a.history = map[resource][]change{}
 	}
-	return &Client{a, &lags[0]}
 }
 
-// Do calls the account in the caller's goroutine. Once the request's context is done there is no
-// answer: a context that ends while the account works loses the answer, not the effect, as on a
+// Do calls the handler in the caller's goroutine. Once the request's context is done there is no
+// answer: a context that ends while the handler works loses the answer, not the effect, as on a
 // real network.
 func (c *Client) Do(r *http.Request) (*http.Response, error) {
 	if r.Body != nil {
@@ -55,7 +60,7 @@ func (c *Client) Do(r *http.Request) (*http.Response, error) {
 		inner.Body = http.NoBody // What a server would see.
 	}
 	a := &answer{header: http.Header{}, status: http.StatusOK}
-	c.account.serve(a, inner, c.lags)
+	c.serve(a, inner)
 	if err := r.Context().Err(); err != nil {
 		return nil, Lost(r, err)
 	}

@@ -176,7 +176,7 @@ func (r *region) save(dir string) error {
 // empty.
 func (c *call) shut() error {
 	switch {
-	case c.region.denies(c.service.name, c.Action):
+	case c.region.denies(c.service.name, c.Action), c.account.isHub && !slices.Contains(hubServices, c.service.name):
 		return c.service.forbidden()
 	case c.account.export != nil && c.account.regions[c.region.name] == nil && c.service.name != "sts":
 		return refuse("OptInRequired", "This copy of an account has no region %s", c.region.name)

@@ -87,6 +87,7 @@ type format struct {
 	// The top-level key of its list of objects; empty if the file is a single object.
 	list   string
 	fields []field // Those of the objects that the file lists.
+	beside []field // Those beside the list.
 	array  bool    // The file itself is a list of objects.
 
 	needs string   // The field without which an entry says nothing; empty if there is none.
@@ -327,8 +328,12 @@ const nextToken = "NextToken"
 
 // keyFault says what is wrong with a field beside the list; empty if nothing is.
 func (f format) keyFault(key string, value any) string {
-	if _, meant := miscased(object{key: nil}, []string{f.list, nextToken}); meant != "" {
+	beside := field{fields: f.beside}
+	if _, meant := miscased(object{key: nil}, append(beside.names(), f.list, nextToken)); meant != "" {
 		return wrongCase(key, meant)
+	}
+	if fault := beside.objectFault(object{key: value}); fault != "" {
+		return strconv.Quote(key) + strings.TrimPrefix(fault, "."+key)
 	}
 	if key == nextToken || f.list != "" || f.fields == nil {
 		return ""

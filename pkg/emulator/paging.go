@@ -12,6 +12,7 @@ type paging struct {
 	least, most int // The bounds of MaxResults, or MaxRecords.
 	// The size of a page when MaxResults is not given; zero if there are no pages then.
 	usual int
+	short int // The size of a page that may be smaller than asked for; zero if it is not.
 }
 
 // page returns one page of a listing and the token of the next, empty on the last. A long listing
@@ -47,11 +48,15 @@ func (c *call) pageSize(limits paging, all int) (int, error) {
 		return 0, c.invalid("Value ( %s ) for parameter maxResults is invalid. Expecting a value between %d and %d.",
 			asked, limits.least, limits.most)
 	case size > 0:
-		return size, nil
 	case limits.usual > 0:
-		return limits.usual, nil
+		size = limits.usual
+	default:
+		size = all
 	}
-	return all, nil
+	if limits.short > 0 {
+		size = min(size, limits.short)
+	}
+	return size, nil
 }
 
 // token is an opaque token for going on at an offset; paused says that the empty page has been
@@ -75,7 +80,7 @@ func (c *call) place(all int) (offset int, paused bool, err error) {
 	switch {
 	case err == nil && action == c.Action && offset >= 0:
 		return min(offset, all), paused, nil
-	case c.service.protocol == restJSONProtocol:
+	case c.service.protocol == restJSONProtocol, c.service.name == organizationsService:
 		return 0, false, c.invalid("The token '%s' is invalid", token)
 	}
 	return 0, false, refuse("InvalidNextToken", "The token '%s' is invalid", token)

@@ -26,6 +26,7 @@ type Request struct {
 	Service string // As in the request's signature: "ec2", "sns", "sts" ….
 	Region  string
 	Action  string // For example "DescribeImages".
+	Session string // The access key of temporary credentials; empty for others.
 	// The parameters. Those of a JSON request are spelled as in a query: Names.1, Names.2 ….
 	Form url.Values
 }
@@ -38,6 +39,9 @@ func Inspect(r *http.Request) (Request, error) {
 	signed := len(scope) == 5
 	if signed {
 		q.Region, q.Service = scope[2], scope[3]
+	}
+	if strings.HasPrefix(scope[0], sessionPrefix) {
+		q.Session = scope[0]
 	}
 	if q.Service == s3Service {
 		return inspectS3(r, q), nil
@@ -235,6 +239,7 @@ var services = []service{
 	},
 	{"elasticmapreduce", jsonProtocol, "2009-03-31", "ElasticMapReduce", "AccessDeniedException", "ValidationException", emrActions},
 	{lambdaService, restJSONProtocol, "2015-03-31", "", "AccessDeniedException", "ValidationException", lambdaActions},
+	{organizationsService, jsonProtocol, "2016-11-28", "AWSOrganizationsV20161128", "AccessDeniedException", "InvalidInputException", organizationsActions},
 	{"pcs", jsonProtocol, "2023-02-10", "AWSParallelComputingService", "AccessDeniedException", "ValidationException", pcsActions},
 	{"rbin", restJSONProtocol, "2021-06-15", "", "AccessDeniedException", "ValidationException", rbinActions},
 	{
@@ -274,32 +279,41 @@ type call struct {
 	service service
 	account *Account
 	region  *region
-	lags    *Lags // What the client sees late; nil if nothing.
+	caller
+}
+
+// caller is who sends a request.
+type caller struct {
+	lags    *Lags    // What it sees late; nil if nothing.
+	session *session // The role that it has assumed; nil if none.
 }
 
 // ServeHTTP answers one request to AWS. Like any server's, its answers say what time it is there.
-func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serve(w, r, nil) }
+func (a *Account) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.serve(w, r, caller{}) }
 
-// serve answers one request of a client that sees lags, if any.
-func (a *Account) serve(w http.ResponseWriter, r *http.Request, lags *Lags) {
+// serve answers one request of a caller.
+func (a *Account) serve(w http.ResponseWriter, r *http.Request, by caller) {
 	w.Header().Set("Date", a.now().UTC().Format(http.TimeFormat))
 	if r.URL.Path == MessagesPath {
 		a.serveMessages(w, r)
 		return
 	}
 	q, err := Inspect(r)
+	if err == nil && by.session != nil {
+		err = by.session.check(r, q, a.now())
+	}
 	if q.Service == s3Service {
-		a.serveS3(w, r, q, err)
+		a.serveS3(w, r, q, by, err)
 		return
 	}
-	status, header, body := a.answer(q, lags, err)
+	status, header, body := a.answer(q, by, err)
 	maps.Copy(w.Header(), header)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) //nolint:gosec // It is escaped for its format; a client that has gone away is its own affair.
 }
 
 // answer performs a request, unless it could not be read, and records it.
-func (a *Account) answer(q Request, lags *Lags, unreadable error) (int, http.Header, []byte) {
+func (a *Account) answer(q Request, by caller, unreadable error) (int, http.Header, []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	defer a.remember(q)()
@@ -310,7 +324,7 @@ func (a *Account) answer(q Request, lags *Lags, unreadable error) (int, http.Hea
 		if s.name == iamService {
 			name = a.home
 		}
-		result, err = s.perform(&call{Request: q, service: s, account: a, region: a.region(name), lags: lags})
+		result, err = s.perform(&call{Request: q, service: s, account: a, region: a.region(name), caller: by})
 	}
 	id := fmt.Sprintf("00000000-0000-4000-8000-%012x", len(a.calls)+1)
 	logged := Call{Service: q.Service, Region: q.Region, Action: q.Action, Status: s.success(q.Action)}
@@ -322,8 +336,16 @@ func (a *Account) answer(q Request, lags *Lags, unreadable error) (int, http.Hea
 		logged.Status, logged.Code = e.Status, e.Code
 		header, body = s.header(e), renderError(s, id, e)
 	}
-	a.calls = append(a.calls, logged)
+	a.note(logged, by)
 	return logged.Status, header, body
+}
+
+// note records a request that has been answered.
+func (a *Account) note(c Call, by caller) {
+	a.calls = append(a.calls, c)
+	if a.organization != nil {
+		a.organization.note(a.id, c, by)
+	}
 }
 
 func (s service) perform(c *call) (object, error) {

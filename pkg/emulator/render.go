@@ -160,7 +160,7 @@ var timestamps = map[string]bool{
 	"AttachTime": true, "CompletionTime": true, "CoolOffPeriodExpiresOn": true, "CreateTime": true, "CreationDateTime": true, "EndDateTime": true, "ReadyDateTime": true, "DeletionTime": true, "LastUpdatedTime": true,
 	"CreatedTime": true, "CreationTime": true, "DisabledTime": true, "DisablingTime": true,
 	"ElasticInferenceAcceleratorAssociationTime": true, "EnabledTime": true, "EnablingTime": true, "EndTime": true, "ExpirationTime": true,
-	"LastModifiedDate": true, "LastUpdatedTimestamp": true, "LaunchTime": true, "LockCreatedOn": true, "LockDurationStartTime": true, "LockEndTime": true,
+	"JoinedTimestamp": true, "LastModifiedDate": true, "LastUpdatedTimestamp": true, "LaunchTime": true, "LockCreatedOn": true, "LockDurationStartTime": true, "LockEndTime": true,
 	"LockExpiresOn": true, "OptimizingTime": true, "RecycleBinEnterTime": true, "RecycleBinExitTime": true, "ReportCreationTime": true,
 	"RestoreExpiryTime": true, "StartTime": true,
 	"StateTransitionTime": true, "TaskStartTime": true, "UpdateTime": true, "UsageOperationUpdateTime": true, "ValidFrom": true, "ValidUntil": true,

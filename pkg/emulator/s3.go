@@ -138,6 +138,7 @@ func s3Action(method, bucket, key string, isList bool) string {
 type s3Call struct {
 	Request
 	account *Account
+	caller  caller
 	header  http.Header
 	upload  upload
 	began   int // The key's changes when the request began.
@@ -145,8 +146,8 @@ type s3Call struct {
 
 // serveS3 answers one request to S3. An upload is received before the account is locked, as a real
 // one takes its time.
-func (a *Account) serveS3(w http.ResponseWriter, r *http.Request, q Request, unreadable error) {
-	c := &s3Call{Request: q, account: a, header: r.Header}
+func (a *Account) serveS3(w http.ResponseWriter, r *http.Request, q Request, by caller, unreadable error) {
+	c := &s3Call{Request: q, account: a, caller: by, header: r.Header}
 	a.mu.Lock()
 	c.began = c.changes()
 	a.mu.Unlock()
@@ -200,7 +201,7 @@ func (c *s3Call) answer(unreadable error) *answer {
 		out.header.Set("X-Amz-Bucket-Region", b.region)
 	}
 	out.header.Set("X-Amz-Request-Id", id)
-	a.calls = append(a.calls, logged)
+	a.note(logged, c.caller)
 	return out
 }
 

@@ -15,6 +15,7 @@ import (
 // ssmActions are the emulated actions of AWS Systems Manager.
 var ssmActions = map[string]action{
 	"DescribeParameters": {describeParameters, []string{"MaxResults", "NextToken", "ParameterFilters"}},
+	"GetParameter":       {getParameter, []string{"Name", "WithDecryption"}},
 	"GetParameters":      {getParameters, []string{"Names", "WithDecryption"}},
 	"PutParameter":       {putParameter, []string{"Description", "Name", "Overwrite", "Type", "Value"}},
 }
@@ -125,6 +126,21 @@ func getParameters(c *call) (object, error) {
 	}
 	slices.SortStableFunc(found, func(a, b object) int { return strings.Compare(text(a, "Name"), text(b, "Name")) })
 	return object{"Parameters": found, "InvalidParameters": missing}, nil
+}
+
+// getParameter shows one parameter with its value.
+func getParameter(c *call) (object, error) {
+	name := c.text("Name")
+	c.Form.Set("Names.1", name)
+	answer, err := getParameters(c)
+	if err != nil {
+		return nil, err
+	}
+	found := answer["Parameters"].([]object)
+	if len(found) == 0 {
+		return nil, refuse("ParameterNotFound", "The parameter %s is not there", name)
+	}
+	return object{"Parameter": found[0]}, nil
 }
 
 // shown is an entry as it is shown to who asked for it by a selector, if by any.
