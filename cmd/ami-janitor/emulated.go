@@ -45,13 +45,9 @@ func addCopied(command *cobra.Command, lookup func(string) string) copied {
 
 // load returns the emulated account and its clock.
 func (c copied) load() (*emulator.Account, func() time.Time, error) {
-	clock := time.Now
-	if *c.now != "" {
-		now, err := time.Parse(time.RFC3339, *c.now)
-		if err != nil {
-			return nil, nil, fmt.Errorf("--now: %q is not a time such as 2026-11-23T02:00:00Z", *c.now)
-		}
-		clock = func() time.Time { return now }
+	clock, err := c.clock()
+	if err != nil {
+		return nil, nil, err
 	}
 	account, err := c.read(emulator.Options{Region: c.region(), Now: clock})
 	return account, clock, err
@@ -133,6 +129,9 @@ func (c copied) judged(account *emulator.Account) string {
 	return cmp.Or(c.lookup("AWS_REGION"), account.Home())
 }
 
+// rehearsalHeading comes before what a rehearsal prints.
+const rehearsalHeading = "REHEARSAL on a copy: whatever it says, no real account was changed.\n\n"
+
 func rehearseCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "rehearse",
@@ -148,7 +147,7 @@ the built-in sample. No real account is talked to.`,
 	}
 	copied := addCopied(command, lookup)
 	output, view := addRunOutput(command, std), addView(command)
-	complete := addComplete(command)
+	complete, over := addComplete(command), addOrganization(command)
 	dryRun := command.Flags().Bool("dry-run", false, "stop after the plan")
 	stateOut := command.Flags().String("state-out", "", "directory for the account as the run leaves it")
 	settings := addSettings(command, lookup)
@@ -156,6 +155,11 @@ the built-in sample. No real account is talked to.`,
 		if *stateOut != "" {
 			// The directory is the same before the run as after it.
 			*stateOut = filepath.Clean(*stateOut)
+		}
+		if *over.directory != "" {
+			p := output.printer(std)
+			p.heading = rehearsalHeading
+			return over.rehearse(command.Context(), copied, settings, p, *dryRun, *stateOut)
 		}
 		if err := copied.sparedBy(*stateOut, ""); err != nil {
 			return err
@@ -172,7 +176,7 @@ the built-in sample. No real account is talked to.`,
 		if err != nil {
 			return err
 		}
-		printer.heading = "REHEARSAL on a copy: whatever it says, no real account was changed.\n\n"
+		printer.heading = rehearsalHeading
 		printer.assume(r.assumed)
 		r.Complete = *complete
 		result := carryOut(command.Context(), r.Janitor, *dryRun, printer)

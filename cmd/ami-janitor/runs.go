@@ -36,6 +36,9 @@ type settings struct {
 	lookup          func(string) string
 	stack, function *string
 	profile, region *string
+
+	// parseAs is config.Parse if it is nil.
+	parseAs func(lookup func(string) string) (config.Config, error)
 }
 
 // addSettings adds the flags of all settings, and those that name a function.
@@ -154,8 +157,12 @@ func (s settings) parse(ctx context.Context, account *aws.Config, std streams) (
 		p.from, account.Region = from, from.region
 		lookup = func(variable string) string { return from.variables[variable] }
 	}
+	parse := s.parseAs
+	if parse == nil {
+		parse = config.Parse
+	}
 	var err error
-	p.Config, err = config.Parse(func(variable string) string {
+	p.Config, err = parse(func(variable string) string {
 		switch {
 		case functionOnly[variable]:
 			return ""

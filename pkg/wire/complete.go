@@ -66,6 +66,11 @@ var content = map[string]string{
 	"elasticmapreduce:ListInstanceGroups":            "InstanceGroups",
 	"imagebuilder:ListContainerRecipes":              "containerRecipeSummaryList",
 	"imagebuilder:ListImageRecipes":                  "imageRecipeSummaryList",
+	"organizations:DescribeOrganization":             "Organization",
+	"organizations:ListAccounts":                     "Accounts",
+	"organizations:ListAccountsForParent":            "Accounts",
+	"organizations:ListOrganizationalUnitsForParent": "OrganizationalUnits",
+	"organizations:ListRoots":                        "Roots",
 	"pcs:GetComputeNodeGroup":                        "computeNodeGroup",
 	"pcs:ListClusters":                               "clusters",
 	"pcs:ListComputeNodeGroups":                      "computeNodeGroups",
@@ -106,7 +111,7 @@ func complete(service, action string, body []byte) error {
 }
 
 // openings begin the required elements that are no lists, but a text or an object.
-var openings = map[string]string{"Identifier": `"`, "ClusterArn": `"`, "Cluster": "{", "computeNodeGroup": "{"}
+var openings = map[string]string{"Identifier": `"`, "ClusterArn": `"`, "Cluster": "{", "Organization": "{", "computeNodeGroup": "{"}
 
 // done is how EC2 says that something was done.
 const done = "<return>true</return>"
