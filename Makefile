@@ -123,9 +123,10 @@ build-ReporterFunction:
 	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/reporter
 
 .PHONY: verify-template
-verify-template: $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter ## lint template.yaml, build it, and deploy it to a server on loopback
+verify-template: $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter ## lint the templates; build template.yaml, and deploy it to a server on loopback
 	SAM_CLI_TELEMETRY=0 $(SAM)/sam validate --lint --region us-east-1
-	$(SAM)/python scripts/template_lint.py template.yaml
+	SAM_CLI_TELEMETRY=0 $(SAM)/sam validate --lint --region us-east-1 --template-file organization.yaml
+	$(SAM)/python scripts/template_lint.py template.yaml organization.yaml member.yaml
 	$(SAM)/python scripts/template_build.py $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter "$(VERSION)"
 	$(SAM)/python scripts/template_deploy.py template.yaml
 

@@ -256,7 +256,7 @@ def create_stack(aws, template, resources, wanted):
         stack["Outputs"][output] = {"Value": value}
     # To moto's CloudFormation every region is of the same partition, and what is retained is so from the beginning.
     body = json.dumps(stack).replace("${AWS::Partition}", aws.partition).replace("RetainExceptOnCreate", "Retain")
-    chosen = {"CodeBucket": BUCKET, **dict.fromkeys(template_transform.CODE_KEYS.values(), KEY)}
+    chosen = {"CodeBucket": BUCKET, **dict.fromkeys(template_transform.KEY_LABELS.keys() & template["Parameters"].keys(), KEY)}
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # How moto says that it leaves something out.
         aws.cloudformation.create_stack(
@@ -469,7 +469,7 @@ def main(path):
     template = template_transform.transformed(template_transform.load(path))
     every = {"RolePath": "/janitor/"}
     for parameters in template_transform.OTHERWISE.values():
-        every.update(parameters)
+        every.update({name: value for name, value in parameters.items() if name in template["Parameters"]})
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:

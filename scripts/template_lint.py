@@ -1,7 +1,7 @@
-"""Runs cfn-lint on template.yaml and on its transform: with each of their conditions otherwise, every two of them, and all.
-Then on recycle-bin.yaml beside it, which has no transform and no condition.
+"""Runs cfn-lint on templates and on their transforms: with each of their conditions otherwise, every two of them on which one
+resource depends, and all. Then on recycle-bin.yaml, which has no condition.
 
-Usage: template_lint.py template.yaml
+Usage: template_lint.py template.yaml …
 """
 
 import functools
@@ -38,30 +38,33 @@ def problems(case):
 
 
 def cases(path):
-    rules = Path(path).with_name("recycle-bin.yaml")
-    yield str(rules), rules.read_text(encoding="utf-8"), ALL, ()
     with open(path, encoding="utf-8") as file:
         yield path, file.read(), COMMERCIAL, ()
-    source = template_transform.load(path)
-    transform = template_transform.transformed(source)
-    yield "the transform", json.dumps(transform), COMMERCIAL, ()
-    for parameters, conditions in template_transform.combinations(source):
-        regions = COMMERCIAL if conditions["HasSlack"] else ALL
+    kinds = {path: template_transform.load(path)}
+    if "Transform" in kinds[path]:
+        transform = f"the transform of {path}"
+        kinds[transform] = template_transform.transformed(kinds[path])
+        yield transform, json.dumps(kinds[transform]), COMMERCIAL, ()
+    for parameters, conditions in template_transform.combinations(kinds[path]):
+        regions = COMMERCIAL if conditions.get("HasSlack") else ALL
         said = ", ".join(f"{name}={value}" for name, value in parameters.items()) or "the defaults"
-        for kind, template in (path, source), ("the transform", transform):
+        for kind, template in kinds.items():
             left = template_transform.reduced(template, parameters, conditions)
             yield f"{kind} with {said}", json.dumps(left), regions, IGNORED
 
 
-def main(path):
-    every, found = list(cases(path)), {}
+def main(*paths):
+    rules = Path(paths[0]).with_name("recycle-bin.yaml")
+    every, found = [(str(rules), rules.read_text(encoding="utf-8"), ALL, ())], {}
+    for path in paths:
+        every += cases(path)
     with multiprocessing.Pool() as pool:
         for some in pool.imap(problems, every, chunksize=4):
             for problem, name in some:
                 found.setdefault(problem, []).append(name)
     if found:
         sys.exit("\n".join(f"{problem}: in {names[0]}, {len(names)} times in all" for problem, names in found.items()))
-    print(f"template_lint: {path} and its transform have no fault, nor have {len(every) - 3} reductions of them, nor has recycle-bin.yaml")
+    print(f"template_lint: {', '.join(paths)} and {rules.name} have no fault; {len(every)} templates and reductions of them were read")
 
 
 if __name__ == "__main__":

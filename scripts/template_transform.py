@@ -1,4 +1,4 @@
-"""The template as AWS SAM's transform leaves it, and as CloudFormation then reads it.
+"""A template as AWS SAM's transform leaves it, and as CloudFormation then reads it.
 
 SAM's transform runs in CloudFormation when a stack is deployed. Here it is the same code, from AWS's own package.
 """
@@ -36,6 +36,9 @@ OTHERWISE = {
     "MakesOwnersTopic": {"MakeOwnersTopic": "true"},
     "DrawsReports": {"Report": "false"},
     "TakesOwnersTopic": {"OwnersTopicArn": "arn:aws:sns:us-east-1:111122223333:owners"},
+    "MaySweep": {"Sweep": "true"},
+    "SweepsAndJudgesShared": {"Sweep": "true", "SharedImages": "report"},
+    "HasUndo": {"UndoPrincipal": "arn:aws:iam::111122223333:role/operators/on-call"},
 }
 
 
@@ -56,13 +59,28 @@ def plain(node):
     return str(node) if isinstance(node, str) else node
 
 
-# The parameter with the key of each function's code.
-CODE_KEYS = {"JanitorFunction": "CodeKey", "ReporterFunction": "ReporterCodeKey"}
+# The parameters with the keys of code: that of most functions, those of the others, and that of a state machine's definition.
+CODE_KEY = "CodeKey"
+OTHER_CODE_KEYS = {"ReporterFunction": "ReporterCodeKey"}
+DEFINITION_KEY = "DefinitionKey"
+KEY_LABELS = {CODE_KEY: "Key", "ReporterCodeKey": "Key of the reporter", DEFINITION_KEY: "Key of the definition"}
+
+
+def of_type(template, kind):
+    """The resources of a type, by name."""
+    return {name: resource for name, resource in template["Resources"].items() if resource["Type"] == kind}
+
+
+def code_parameters(template):
+    """The parameter with the key of the code of each function, and of the definition of each state machine."""
+    keys = {name: OTHER_CODE_KEYS.get(name, CODE_KEY) for name in of_type(template, "AWS::Serverless::Function")}
+    return {**keys, **dict.fromkeys(of_type(template, "AWS::Serverless::StateMachine"), DEFINITION_KEY)}
 
 
 def transformed(template, code_keys=None, version=None):
     """Transforms a template. Where its code is, parameters say; the keys of the code may have defaults, by function."""
     template = copy.deepcopy(template)
+    parameters = code_parameters(template)
     code = {
         "CodeBucket": {
             "Type": "String",
@@ -70,26 +88,26 @@ def transformed(template, code_keys=None, version=None):
             "AllowedPattern": "^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$",
         },
     }
-    for function, parameter in CODE_KEYS.items():
+    for name, parameter in parameters.items():
         code[parameter] = {
             "Type": "String",
-            "Description": f"The key of the code of {function} in that bucket.",
+            "Description": f"The key of the code of {name} in that bucket.",
             "AllowedPattern": "^.{1,1024}$",
         }
         if code_keys:
-            code[parameter]["Default"] = code_keys[function]
+            code[parameter]["Default"] = code_keys[name]
     if version:
         template["Description"] += f" Version {version}."
     template["Parameters"] = {**code, **template["Parameters"]}
     interface = template["Metadata"]["AWS::CloudFormation::Interface"]
     interface["ParameterGroups"].insert(0, {"Label": {"default": "Where the code is"}, "Parameters": list(code)})
-    interface["ParameterLabels"].update(
-        CodeBucket={"default": "Bucket"}, CodeKey={"default": "Key"}, ReporterCodeKey={"default": "Key of the reporter"}
-    )
-    for name, resource in template["Resources"].items():
-        if resource["Type"] == "AWS::Serverless::Function":
-            resource["Properties"]["CodeUri"] = {"Bucket": {"Ref": "CodeBucket"}, "Key": {"Ref": CODE_KEYS[name]}}
-            del resource["Metadata"]
+    interface["ParameterLabels"].update(CodeBucket={"default": "Bucket"}, **{p: {"default": KEY_LABELS[p]} for p in parameters.values()})
+    for resource in of_type(template, "AWS::Serverless::Function").values():
+        del resource["Metadata"]
+    for name, parameter in parameters.items():
+        properties = template["Resources"][name]["Properties"]
+        place = "DefinitionUri" if parameter == DEFINITION_KEY else "CodeUri"
+        properties[place] = {"Bucket": {"Ref": "CodeBucket"}, "Key": {"Ref": parameter}}
     # It may look up no managed policy, because it has to look up none: every role is written out.
     result = Translator({}, Parser()).translate(template, parameter_values={})
     for resource in result["Resources"].values():
@@ -98,15 +116,35 @@ def transformed(template, code_keys=None, version=None):
     return result
 
 
+def conditions_of(template):
+    """The conditions that decide what becomes of each resource or output, and of what it refers to."""
+    def named(node):
+        if isinstance(node, dict):
+            yield from [node["Fn::If"][0]] if "Fn::If" in node else []
+            yield from [node["Condition"]] if isinstance(node.get("Condition"), str) else []
+            for member in node.values():
+                yield from named(member)
+        if isinstance(node, list):
+            for item in node:
+                yield from named(item)
+
+    of_resource = {name: set(named(resource)) for name, resource in template["Resources"].items()}
+    for member in (*template["Resources"].values(), *template.get("Outputs", {}).values()):
+        yield set(named(member)).union(*(of_resource.get(name.split(".")[0], ()) for name in references(member)))
+
+
 def combinations(template):
     """Yields values of parameters, and the values of the conditions that follow: none of these otherwise than by default,
-    each one, every two of them, and all."""
+    each one, every two of them on which one resource depends, and all."""
     names = sorted(template["Conditions"])
-    if names != sorted(OTHERWISE):
-        raise SystemExit(f"the template has the conditions {names}: say in OTHERWISE how to make each of them")
+    if unknown := [name for name in names if name not in OTHERWISE]:
+        raise SystemExit(f"the template has the conditions {unknown}: say in OTHERWISE how to make each of them")
     default = evaluated(template, {})
+    together = list(conditions_of(template))
     for size in (0, 1, 2, len(names)):
         for choice in itertools.combinations(names, size):
+            if size == 2 and not any(set(choice) <= some for some in together):
+                continue
             parameters = {}
             for name in choice:
                 parameters.update(OTHERWISE[name])
@@ -125,6 +163,8 @@ def evaluated(template, parameters):
             return node
         ((function, argument),) = node.items()
         match function:
+            case "Condition":
+                return value(template["Conditions"][argument])
             case "Ref":
                 return values[argument]
             case "Fn::Sub":
