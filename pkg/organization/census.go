@@ -20,7 +20,12 @@ func (h *Hub) Census(ctx context.Context, run, account string) error {
 	if err != nil {
 		return err
 	}
-	taken := h.member(documents, run, account, begun.Partition, readRole).Count(ctx, run)
+	var taken census.Census
+	if j, err := h.member(ctx, documents, run, account, begun.Partition, readRole); err != nil {
+		taken = census.Failed(run, account, h.Clock().UTC(), err.Error())
+	} else {
+		taken = j.Count(ctx, run)
+	}
 	return documents.Save(ctx, run, censusFolder+"/"+account+".json", taken)
 }
 

@@ -107,8 +107,9 @@ func (h *Hub) open() (*journal.Organization, error) {
 	return journal.OpenOrganization(h.Config.Records, h.AWS)
 }
 
-// member returns the janitor of an account that works with one of its roles.
-func (h *Hub) member(documents *journal.Organization, run, account, partition, role string) *janitor.Janitor {
+// member returns the janitor of an account that works with one of its roles, or an error if the hub
+// may not assume it.
+func (h *Hub) member(ctx context.Context, documents *journal.Organization, run, account, partition, role string) (*janitor.Janitor, error) {
 	arn := fmt.Sprintf("arn:%s:iam::%s:role/ami-janitor/ami-janitor-%s-%s", partition, account, h.Config.Organization.Namespace, role)
 	member := h.AWS.Copy()
 	member.Credentials = aws.NewCredentialsCache(stscreds.NewAssumeRoleProvider(sts.NewFromConfig(h.AWS), arn, func(o *stscreds.AssumeRoleOptions) {
@@ -117,6 +118,9 @@ func (h *Hub) member(documents *journal.Organization, run, account, partition, r
 			o.ExternalID = &id
 		}
 	}))
+	if _, err := member.Credentials.Retrieve(ctx); err != nil {
+		return nil, explained("assuming "+arn, err)
+	}
 	if h.Paced {
 		pace.New(h.Config.EC2Share).Apply(&member)
 	}
@@ -124,7 +128,7 @@ func (h *Hub) member(documents *journal.Organization, run, account, partition, r
 	settings.Records = documents.Account(account)
 	return &janitor.Janitor{
 		Config: settings, AWS: member, Home: &h.AWS, Only: account, Clock: h.Clock, Version: h.Version, Reader: h.Reader, ReadFile: h.ReadFile,
-	}
+	}, nil
 }
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)

@@ -34,11 +34,16 @@ type due struct {
 
 // Plan makes the plan of an account, by all censuses of the run. It changes nothing there.
 func (h *Hub) Plan(ctx context.Context, run, account string) error {
-	documents, j, err := h.judge(ctx, run, account, readRole)
+	documents, begun, err := h.begun(ctx, run, account)
 	if err != nil {
 		return err
 	}
 	plan := accountPlan{Run: run, Account: account}
+	j, err := h.judge(ctx, documents, begun, account, readRole)
+	if err != nil {
+		plan.Error = err.Error()
+		return documents.Save(ctx, run, planFolder+"/"+account+".json", plan)
+	}
 	j.BorrowedRecords = true // It writes no record there either.
 	j.Planned = func(plans []retention.Plan) {
 		plan.Approved = retention.Approve(plans)
@@ -70,21 +75,20 @@ func (p *accountPlan) add(plan *retention.Plan) {
 }
 
 // judge returns the janitor of an account that judges by all censuses of the run.
-func (h *Hub) judge(ctx context.Context, run, account, role string) (*journal.Organization, *janitor.Janitor, error) {
-	documents, begun, err := h.begun(ctx, run, account)
-	if err != nil {
-		return nil, nil, err
-	}
+func (h *Hub) judge(ctx context.Context, documents *journal.Organization, begun targets, account, role string) (*janitor.Janitor, error) {
 	var gathered census.Gathered
-	if err := documents.Load(ctx, run, gatheredName, &gathered); err != nil {
-		return nil, nil, err
+	if err := documents.Load(ctx, begun.Run, gatheredName, &gathered); err != nil {
+		return nil, err
 	}
 	if gathered.Organization != begun.Organization {
-		return nil, nil, fmt.Errorf("the censuses are those of organization %q, and the run is one over %q", gathered.Organization, begun.Organization)
+		return nil, fmt.Errorf("the censuses are those of organization %q, and the run is one over %q", gathered.Organization, begun.Organization)
 	}
-	j := h.member(documents, run, account, begun.Partition, role)
-	j.Abroad = gathered.Of(account, run, h.Clock())
-	return documents, j, nil
+	j, err := h.member(ctx, documents, begun.Run, account, begun.Partition, role)
+	if err != nil {
+		return nil, err
+	}
+	j.Abroad = gathered.Of(account, begun.Run, h.Clock())
+	return j, nil
 }
 
 // readRecord returns the record that was made with the plan of an account; nil if there is none.

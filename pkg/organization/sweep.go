@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
@@ -22,7 +23,7 @@ type sweepResult struct {
 // Sweep carries out what is allotted to an account: it plans again, and does what both plans have in
 // common. The record is in the journal of the account.
 func (h *Hub) Sweep(ctx context.Context, run, account string) error {
-	documents, j, err := h.judge(ctx, run, account, sweepRole)
+	documents, begun, err := h.begun(ctx, run, account)
 	if err != nil {
 		return err
 	}
@@ -34,13 +35,26 @@ func (h *Hub) Sweep(ctx context.Context, run, account string) error {
 		return errors.New("what is allotted is that of another run or account")
 	}
 	result := sweepResult{Run: run, Account: account}
-	j.Approved, j.Stopped = &allotted.Approved, h.stopped
-	if err := h.stopped(ctx); err != nil {
+	if err := h.sweep(ctx, documents, begun, allotted); err != nil {
 		result.Error = err.Error()
-	} else if done := j.Run(ctx, ami.RunID(run), false); done.RecordError != "" {
-		result.Error = "the record could not be kept: " + done.RecordError
 	}
 	return documents.Save(ctx, run, sweepFolder+"/"+account+".json", result)
+}
+
+// sweep returns why a sweep has left no record.
+func (h *Hub) sweep(ctx context.Context, documents *journal.Organization, begun targets, allotted allotment) error {
+	if err := h.stopped(ctx); err != nil {
+		return err
+	}
+	j, err := h.judge(ctx, documents, begun, allotted.Account, sweepRole)
+	if err != nil {
+		return err
+	}
+	j.Approved, j.Stopped = &allotted.Approved, h.stopped
+	if done := j.Run(ctx, ami.RunID(begun.Run), false); done.RecordError != "" {
+		return errors.New("the record could not be kept: " + done.RecordError)
+	}
+	return nil
 }
 
 // goOn is the value of the stop parameter with which runs go on.

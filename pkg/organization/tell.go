@@ -106,8 +106,12 @@ func (c *collection) swept(ctx context.Context, account string) (*record.Run, st
 
 // planned returns the record of a plan, as it is allotted.
 func (c *collection) planned(ctx context.Context, account string, allotted allotment, isAllotted bool) (*record.Run, string) {
+	var plan accountPlan
+	_ = c.documents.Load(ctx, c.run, planFolder+"/"+account+".json", &plan) // Without it, the record is missing, too.
 	dry, err := readRecord(ctx, c.documents, c.run, account)
 	switch {
+	case plan.Error != "" && dry == nil:
+		return nil, plan.Error
 	case err != nil:
 		return nil, err.Error()
 	case dry == nil && c.isEnded:
