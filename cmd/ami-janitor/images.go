@@ -31,7 +31,16 @@ removed it, when and why, and how to get it back.`,
 	settings := addReal(command, lookup)
 	copied := addCopied(command, lookup)
 	command.Flags().Lookup("account").Usage = "directory of AWS CLI output that describes an account; the real account if not set"
+	everywhere := command.Flags().Bool("organization", false, "say what the last run over an organization found out; --records names where it is kept")
+	command.MarkFlagsMutuallyExclusive("organization", "account")
 	command.RunE = func(command *cobra.Command, images []string) error {
+		if *everywhere {
+			hub, err := realHub(command.Context(), settings, std)
+			if err != nil {
+				return err
+			}
+			return explainOrganization(command.Context(), hub, images, output.printer(std))
+		}
 		j, err := explainingJanitor(command, settings, copied, std)
 		if err != nil {
 			return err

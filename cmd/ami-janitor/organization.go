@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,6 +21,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/organization"
+	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
@@ -140,4 +143,115 @@ func (p *printer) printOrganization(run record.Organization) error {
 	}
 	_, err := fmt.Fprintf(p.out, "%s%+v\n", p.heading, run.Totals)
 	return err
+}
+
+// hub is the hub of a real organization, seen from where its credentials are.
+func realHub(ctx context.Context, settings settings, std streams) (*organization.Hub, error) {
+	home, err := settings.awsConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	settings.parseAs = config.ParseOrganization
+	policy, err := settings.parse(ctx, &home, std)
+	if err != nil {
+		return nil, err
+	}
+	if home.Region == "" {
+		home.Region = policy.FirstRegion()
+	}
+	if home.Region == "" {
+		return nil, errors.New("no region: give --region, or set AWS_REGION")
+	}
+	if policy.Records == "" {
+		return nil, errors.New("--organization needs --records: the bucket of the organization's runs, such as s3://bucket")
+	}
+	return &organization.Hub{Config: policy.Config, AWS: home, Clock: time.Now, Version: version, Reader: policy.reader, Paced: true, ReadFile: readFile}, nil
+}
+
+// undoOrganization undoes a run in all accounts, or in some, and prints what became of it.
+func undoOrganization(ctx context.Context, hub *organization.Hub, run string, accounts []string, printer *printer) error {
+	end := printer.begin(ctx, "Restoring")
+	undone, err := hub.Undo(ctx, run, accounts)
+	end()
+	if err != nil {
+		return err
+	}
+	if printer.output == outputJSON {
+		err = printJSON(printer.out, undone)
+	}
+	status := 0
+	for _, u := range undone {
+		if printer.output != outputJSON && u.Error == "" {
+			_, err = fmt.Fprintf(printer.out, "Account %s:\n%s\n\n", u.Account, undoneText(u.Report))
+		}
+		switch {
+		case u.Error != "":
+			printer.say("account %s: %s", u.Account, u.Error)
+			status = exitRegionFailed
+		case u.Report.Err() != nil:
+			printer.complain(fmt.Errorf("account %s: %w", u.Account, u.Report.Err()))
+			status = exitRegionFailed
+		case !u.Report.Complete():
+			status = max(status, exitRemovalFailed)
+		}
+	}
+	if err == nil && status != 0 {
+		return exitStatus(status)
+	}
+	return err
+}
+
+// explainOrganization says what the last run over an organization found out about images.
+func explainOrganization(ctx context.Context, hub *organization.Hub, images []string, printer *printer) error {
+	end := printer.begin(ctx, "Reading the last run")
+	explanations, err := hub.Explain(ctx, "", images)
+	end()
+	switch {
+	case err != nil:
+		return err
+	case printer.output == outputJSON:
+		return printJSON(printer.out, explanations)
+	}
+	unknown := 0
+	for i := range explanations {
+		_, err = fmt.Fprintln(printer.out, organizationExplanation(&explanations[i]))
+		if explanations[i].Image == nil {
+			unknown++
+		}
+	}
+	if err == nil && unknown > 0 {
+		return exitStatus(exitRegionFailed)
+	}
+	return err
+}
+
+// organizationExplanation is all that a run over an organization says of an image.
+func organizationExplanation(e *organization.Explanation) string {
+	var text strings.Builder
+	write := func(format string, args ...any) { _, _ = fmt.Fprintf(&text, format+"\n", args...) }
+	if e.Image == nil {
+		write("%s: no account that run %s has judged owns it.", plain.Printable(e.ImageID), e.Run)
+	} else {
+		write("%s %s of account %s in %s: %s, as run %s judged it.", e.ImageID, plain.Printable(e.Image.Name), e.Account, e.Image.Region, e.Image.Verdict, e.Run)
+		for _, reason := range e.Image.Reasons {
+			write("  %s: %s", reason.Code, plain.Printable(reason.Detail))
+		}
+	}
+	for _, use := range e.Uses {
+		more := ""
+		if use.More > 0 {
+			more = fmt.Sprintf(" and %d more", use.More)
+		}
+		write("  account %s names it: %s%s (%s)", use.Account, plain.Printable(use.ARN), more, use.Source)
+	}
+	if len(e.Uses) == 0 {
+		write("  No other account that was counted names it.")
+	}
+	if e.Seen.Account != "" {
+		write("  Account %s was seen to use it on %s.", e.Seen.Account, e.Seen.At.UTC().Format(time.DateOnly))
+	}
+	for _, gap := range e.Gaps {
+		write("  Not known, %s: %s", gap, plain.Printable(gap.Err))
+	}
+	return strings.TrimRight(text.String(), "\n")
 }

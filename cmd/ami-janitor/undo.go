@@ -57,11 +57,23 @@ harmless, and so is to go on after an interruption.`,
 	chosen := choice{}
 	command.Flags().StringSliceVar(&chosen.images, "image", nil, "an image to bring back, instead of all that a run has removed; may be given more than once")
 	command.Flags().BoolVar(&chosen.list, "list", false, "show what can be brought back, and change nothing")
+	everywhere := command.Flags().Bool("organization", false, "undo a run over an organization, in each account with its role undo; --records names the bucket")
+	accounts := command.Flags().StringSlice("accounts", nil, "with --organization: only these accounts")
 	settings := addReal(command, lookup)
 	command.RunE = func(command *cobra.Command, args []string) error {
 		chosen.run = strings.Join(args, "")
 		if err := chosen.check(); err != nil {
 			return err
+		}
+		if *everywhere {
+			if chosen.run == "" {
+				return errors.New("undo --organization takes the id of a run")
+			}
+			hub, err := realHub(command.Context(), settings, std)
+			if err != nil {
+				return err
+			}
+			return undoOrganization(command.Context(), hub, chosen.run, *accounts, output.printer(std))
 		}
 		j, _, err := realJanitor(command.Context(), settings, std)
 		if err != nil {

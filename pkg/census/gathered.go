@@ -63,6 +63,7 @@ func Gather(run, organization string, accounts []Account, censuses []Census, bef
 	slices.SortFunc(g.Gaps, compareGaps)
 	g.Gaps = slices.Compact(g.Gaps)
 	after := before.Remember(g.Accounts, counted, now)
+	after.LastRun = run
 	seen := Memory{Seen: maps.Clone(before.Seen)}
 	if seen.Seen == nil {
 		seen.Seen = map[string]Sighting{}

@@ -12,6 +12,9 @@ type Memory struct {
 	Listed   int `json:"listed"`
 	Answered int `json:"answered"`
 
+	// LastRun is the last run that has counted the accounts.
+	LastRun string `json:"lastRun"`
+
 	// RealRuns is how many runs have swept.
 	RealRuns int `json:"realRuns"`
 

@@ -53,6 +53,8 @@ type Started struct {
 	DryRun bool
 	Census []Item // The accounts to be counted,
 	Plan   []Item // and those to be judged.
+
+	CensusKey, PlanKey string // Where these are in the bucket.
 }
 
 // Targets lists the accounts of the organization, and says which of them are judged. Every account
@@ -70,7 +72,7 @@ func (h *Hub) Targets(ctx context.Context, run string, dryRun bool) (Started, er
 	if err != nil {
 		return Started{}, err
 	}
-	started := Started{Run: run, DryRun: dryRun}
+	started := Started{Run: run, DryRun: dryRun, CensusKey: documents.Key(run, censusItems), PlanKey: documents.Key(run, planItems)}
 	for _, account := range accounts {
 		if account.State == census.Active {
 			started.Census = append(started.Census, Item{account.ID})
