@@ -11,6 +11,7 @@ GOLANGCI_LINT_VERSION = v2.15.0
 GOVULNCHECK_VERSION = v1.9.0
 AWSCLI_VERSION = 1.45.11
 VERSITYGW_VERSION = v1.8.0
+MINISTACK_VERSION = 1.5.33
 
 TOOLS = .tools
 GOLANGCI_LINT = $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
@@ -18,7 +19,9 @@ GOVULNCHECK = $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
 SAM = $(TOOLS)/sam/bin
 AWS = $(TOOLS)/awscli-$(AWSCLI_VERSION)/bin/aws
 VERSITYGW = $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
+MINISTACK = $(TOOLS)/ministack-$(MINISTACK_VERSION)/bin/ministack
 NODE_MODULES = $(TOOLS)/browser/node_modules
+ASL_VALIDATOR = $(TOOLS)/states/node_modules/.bin/asl-validator
 CHROMIUM = $$(command -v chromium || command -v google-chrome)
 
 # Nothing needs C, except the race detector. With one setting for all, EC2's client, which takes a minute to compile, is
@@ -56,7 +59,7 @@ format: $(GOLANGCI_LINT) ## format the Go files
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: verify
-verify: lint tidy race report-vulnerabilities aws-cli records verify-template pages schedules ## check everything that a change has to pass; ends with a clean git tree
+verify: lint tidy race report-vulnerabilities aws-cli records verify-template verify-organization pages schedules ## check everything that a change has to pass; ends with a clean git tree
 	@dirt=$$(git status --porcelain) && { test -z "$$dirt" || \
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
@@ -130,6 +133,10 @@ verify-template: $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter ## lin
 	$(SAM)/python scripts/template_build.py $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter "$(VERSION)"
 	$(SAM)/python scripts/template_deploy.py template.yaml
 
+.PHONY: verify-organization
+verify-organization: $(SAM)/sam $(MINISTACK) $(ASL_VALIDATOR) ## run organization.asl.json on two engines
+	$(SAM)/python scripts/organization_test.py organization.asl.json $(ASL_VALIDATOR) $(MINISTACK)
+
 .PHONY: package
 package: $(SAM)/sam bin/bootstrap bin/reporter ## write the transformed template and the zip files for other pipelines, into bin/package
 	$(SAM)/python scripts/template_package.py template.yaml bin/bootstrap bin/reporter bin/package "$(VERSION)"
@@ -198,6 +205,15 @@ $(NODE_MODULES): scripts/browser/package.json scripts/browser/package-lock.json
 	mkdir -p $(@D) && cp $^ $(@D)
 	cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
+
+$(ASL_VALIDATOR): scripts/states/package.json scripts/states/package-lock.json
+	mkdir -p $(TOOLS)/states && cp $^ $(TOOLS)/states
+	cd $(TOOLS)/states && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
+
+$(MINISTACK):
+	$(PYTHON) -m venv $(TOOLS)/ministack-$(MINISTACK_VERSION)
+	$(TOOLS)/ministack-$(MINISTACK_VERSION)/bin/pip install --quiet --disable-pip-version-check ministack==$(MINISTACK_VERSION)
 
 $(VERSITYGW):
 	GOBIN="$$PWD/$(@D)" $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)

@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -254,7 +256,10 @@ func emulateCommand(std streams, lookup func(string) string) *cobra.Command {
 		Short: "Serve a copy of an account to the AWS CLI and to any SDK",
 		Long: `Serves a copy of an account, or the built-in sample, on this machine, and prints
 its address. Point the AWS CLI or an SDK at it with AWS_ENDPOINT_URL; any keys
-will do. Messages that it was given to publish are at /_ami-janitor/messages.`,
+will do. Messages that it was given to publish are at /_ami-janitor/messages.
+
+With --organization it serves the accounts of an organization: any keys are
+those of the janitor's own account, and sts assume-role leads to the others.`,
 		Example: examples("emulate --listen 127.0.0.1:4566 &") + `
   export AWS_ENDPOINT_URL=http://127.0.0.1:4566
   export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1
@@ -264,18 +269,20 @@ will do. Messages that it was given to publish are at /_ami-janitor/messages.`,
 		Args: cobra.NoArgs,
 	}
 	copied := addCopied(command, lookup)
-	way := addWay(command)
+	over, way := addOrganization(command), addWay(command)
 	listen := command.Flags().String("listen", "127.0.0.1:0", "loopback address to listen on; port 0 takes a free one")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		account, _, err := copied.load()
+		served, err := copied.served(over)
 		if err != nil {
 			return err
 		}
-		warn(std, copyOf(account))
-		if err := rulesAsTold(account, lookup); err != nil {
-			return err
+		warn(std, served.lacks)
+		for _, account := range served.accounts {
+			if err := rulesAsTold(account, lookup); err != nil {
+				return err
+			}
 		}
-		handler, end, err := way.handler(account)
+		handler, end, err := way.handler(served)
 		if err != nil {
 			return err
 		}
@@ -288,6 +295,31 @@ will do. Messages that it was given to publish are at /_ami-janitor/messages.`,
 		return serve(command.Context(), listener, handler)
 	}
 	return command
+}
+
+// served is what emulate serves.
+type served struct {
+	client    emulator.Doer
+	accounts  []*emulator.Account
+	lacks     *record.Copy
+	accountOf func(emulator.Request) string // Nil if there is one account.
+}
+
+// served loads the organization if one is chosen, or else the account.
+func (c copied) served(over organizationFlags) (served, error) {
+	if *over.directory == "" {
+		account, _, err := c.load()
+		if err != nil {
+			return served{}, err
+		}
+		return served{client: account.Client(), accounts: []*emulator.Account{account}, lacks: copyOf(account)}, nil
+	}
+	o, _, err := over.load(c)
+	if err != nil {
+		return served{}, err
+	}
+	accounts := slices.Collect(maps.Values(o.Accounts()))
+	return served{o.Client(), accounts, &record.Copy{Lacks: o.Lacks(), NotRead: o.NotRead()}, o.AccountOf}, nil
 }
 
 // rulesAsTold gives an account without rules of the Recycle Bin those of the stack, if
@@ -325,12 +357,14 @@ func addWay(command *cobra.Command) way {
 // spread is how far a request may be from the latency, as a share of it.
 const spread = 0.1
 
-// handler returns the account at the end of the way, and what closes the log.
-func (w way) handler(account *emulator.Account) (http.Handler, func(), error) {
-	var doer emulator.Doer = account.Client()
+// handler returns what is served at the end of the way, and what closes the log.
+func (w way) handler(served served) (http.Handler, func(), error) {
+	doer := served.client
 	switch *w.limits {
 	case "published":
-		doer = middleware.NewLimits(time.Now, 0).Wrap(doer)
+		limits := middleware.NewLimits(time.Now, 0)
+		limits.AccountOf = served.accountOf
+		doer = limits.Wrap(doer)
 	case "off":
 	default:
 		return nil, nil, fmt.Errorf("--limits: %q is neither published nor off", *w.limits)
@@ -348,7 +382,7 @@ func (w way) handler(account *emulator.Account) (http.Handler, func(), error) {
 		return nil, nil, fmt.Errorf("--log: %w", err)
 	}
 	// Each line was written when it came.
-	return middleware.Handler(middleware.Log(doer, file, time.Now)), func() { _ = file.Close() }, nil
+	return middleware.Handler(middleware.Log(doer, file, time.Now, served.accountOf)), func() { _ = file.Close() }, nil
 }
 
 // listenOnLoopback refuses every other address: whoever can reach the emulator can read the

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
@@ -18,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	"github.com/aws/aws-sdk-go-v2/service/rbin/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/google/go-cmp/cmp"
 )
 
 // emulating runs the command emulate for the length of a test, and returns the AWS configuration
@@ -265,5 +268,74 @@ func TestWrongUsageOfTheWay(t *testing.T) {
 				t.Errorf("%+v", got)
 			}
 		})
+	}
+}
+
+// organizationDirectory is the directory of an organization of three accounts. The second has no
+// role of the janitor's.
+func organizationDirectory(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, dir, "organization.json", `{"Organization": {"Id": "o-exampleorg", "MasterAccountId": "999999999999"}, "Accounts": [
+		{"Id": "123456789012", "Name": "builder", "State": "ACTIVE", "Path": "o-exampleorg/r-ab12/"},
+		{"Id": "111122223333", "Name": "roleless", "State": "ACTIVE", "Path": "o-exampleorg/r-ab12/"},
+		{"Id": "999999999999", "Name": "management", "State": "ACTIVE", "Path": "o-exampleorg/r-ab12/"}]}`)
+	accounts := filepath.Join(dir, "accounts")
+	if err := os.MkdirAll(accounts, 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(idleAccount(t), filepath.Join(accounts, "123456789012")); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// Each request is logged with its account, and each account has limits of its own.
+func TestEmulateServesAnOrganization(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "requests.jsonl")
+	config := emulating(t, []string{"RECYCLE_BIN_DAYS=14"}, "--organization", organizationDirectory(t), "--log", file, "--limits", "published")
+	assume := func(account string) (*sts.AssumeRoleOutput, error) {
+		return sts.NewFromConfig(config).AssumeRole(t.Context(), &sts.AssumeRoleInput{
+			RoleArn: aws.String("arn:aws:iam::" + account + ":role/ami-janitor/ami-janitor-default-read"), RoleSessionName: aws.String("ami-janitor-1"),
+		})
+	}
+	if _, err := assume("111122223333"); err == nil || !strings.Contains(err.Error(), "sts:AssumeRole on resource: arn:aws:iam::111122223333:") {
+		t.Error(err)
+	}
+	out, err := assume("123456789012")
+	if err != nil {
+		t.Fatal(err)
+	}
+	member := config
+	member.Credentials = credentials.NewStaticCredentialsProvider(*out.Credentials.AccessKeyId, *out.Credentials.SecretAccessKey, *out.Credentials.SessionToken)
+	images, err := ec2.NewFromConfig(member).DescribeImages(t.Context(), &ec2.DescribeImagesInput{})
+	if err != nil || len(images.Images) != 1 {
+		t.Errorf("%+v, %v", images, err)
+	}
+	rules, err := rbin.NewFromConfig(member).ListRules(t.Context(), &rbin.ListRulesInput{ResourceType: types.ResourceTypeEc2Image})
+	if err != nil || len(rules.Rules) != 1 {
+		t.Errorf("%+v, %v", rules, err)
+	}
+	var got []string
+	for _, line := range logged(t, file) {
+		got = append(got, fmt.Sprint(line["account"], " ", line["action"], " ", line["code"]))
+	}
+	want := []string{"999999999999 AssumeRole AccessDenied", "999999999999 AssumeRole ", "123456789012 DescribeImages ", "123456789012 ListRules "}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestEmulateRefusesAnOrganization(t *testing.T) {
+	dir := organizationDirectory(t)
+	write(t, dir, "222222222222", "")
+	for says, args := range map[string][]string{
+		"222222222222: this account is not in organization.json": {"--organization", dir},
+		"organization.json: ":                 {"--organization", t.TempDir()},
+		"[organization account] are set": {"--organization", dir, "--account", dir},
+	} {
+		if got := cli(t, nil, append([]string{"emulate"}, args...)...); got.status != exitUsage || !strings.Contains(got.err, says) {
+			t.Errorf("%s: %+v", says, got)
+		}
 	}
 }

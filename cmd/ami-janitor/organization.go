@@ -33,7 +33,7 @@ type organizationFlags struct {
 
 func addOrganization(command *cobra.Command) organizationFlags {
 	flags := organizationFlags{
-		directory: command.Flags().String("organization", "", "directory of an organization, with a directory for each account; the run is one over all of them"),
+		directory: command.Flags().String("organization", "", "directory of an organization, with a directory for each account, instead of that of one account"),
 		deny:      command.Flags().StringSlice("deny", nil, "with --organization: account whose roles refuse the hub; may be repeated"),
 	}
 	command.MarkFlagsMutuallyExclusive("organization", "account")
@@ -48,22 +48,30 @@ type organizationRehearsal struct {
 	copied *emulator.Organization
 }
 
-// rehearsal gives each account what its stack would make: the rules of the Recycle Bin.
-func (f organizationFlags) rehearsal(ctx context.Context, copied copied, settings settings, std streams) (organizationRehearsal, error) {
+// load returns the emulated organization and its clock.
+func (f organizationFlags) load(copied copied) (*emulator.Organization, func() time.Time, error) {
 	clock, err := copied.clock()
 	if err != nil {
-		return organizationRehearsal{}, err
+		return nil, nil, err
 	}
-	options := emulator.Options{Region: copied.region(), Now: clock}
-	loaded, err := emulator.LoadOrganization(os.DirFS(*f.directory), options)
+	loaded, err := emulator.LoadOrganization(os.DirFS(*f.directory), emulator.Options{Region: copied.region(), Now: clock})
 	if err != nil {
-		return organizationRehearsal{}, fmt.Errorf("--organization %q: %w", *f.directory, err)
+		return nil, nil, fmt.Errorf("--organization %q: %w", *f.directory, err)
 	}
 	for _, account := range *f.deny {
 		if !accountID.MatchString(account) {
-			return organizationRehearsal{}, fmt.Errorf("--deny: %q is not the id of an account", account)
+			return nil, nil, fmt.Errorf("--deny: %q is not the id of an account", account)
 		}
 		loaded.Deny(account)
+	}
+	return loaded, clock, nil
+}
+
+// rehearsal gives each account what its stack would make: the rules of the Recycle Bin.
+func (f organizationFlags) rehearsal(ctx context.Context, copied copied, settings settings, std streams) (organizationRehearsal, error) {
+	loaded, clock, err := f.load(copied)
+	if err != nil {
+		return organizationRehearsal{}, err
 	}
 	home := aws.Config{
 		Region: copied.region(), HTTPClient: loaded.Client(),

@@ -28,6 +28,9 @@ func (t template) holds(condition any) bool {
 	if name, ok := condition.(string); ok {
 		condition = t.section("Conditions")[name]
 	}
+	if name, ok := at(condition, "Condition").(string); ok {
+		return t.holds(name)
+	}
 	operands := func(function string) []any { return list(at(condition, function)) }
 	value := func(node any) any {
 		if text, ok := t.evaluated(node).(string); ok {
@@ -94,6 +97,9 @@ func (t template) evaluated(node any) any {
 	members, isObject := node.(object)
 	if !isObject {
 		return node
+	}
+	if name, ok := members["Ref"].(string); ok && t.section("Parameters")[name] != nil {
+		return t.parameter(name)
 	}
 	if text, ok := members["Fn::Sub"].(string); ok {
 		return ofParameter.ReplaceAllStringFunc(text, func(name string) string { return t.parameter(strings.Trim(name, "${}")).(string) })

@@ -100,7 +100,7 @@ func (t template) inline(role string) []any {
 func (t template) attached(role, kind string) []any {
 	var attached []any
 	for _, policy := range t.resources(kind) {
-		for _, to := range list(policy.properties["Roles"]) {
+		for _, to := range list(t.decided(policy.properties["Roles"])) {
 			if target(to) == role && t.holds(at(t.section("Resources"), policy.name, "Condition")) {
 				attached = append(attached, t.decided(policy.properties["PolicyDocument"]))
 			}

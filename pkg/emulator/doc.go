@@ -8,9 +8,9 @@
 // answer that makes a janitor's job hardest; where a request carries a parameter that is not
 // emulated, it says so instead of ignoring it.
 //
-// An Organization is several accounts, which are reached through STS AssumeRole from the account of
-// the janitor's functions, and listed by AWS Organizations. It is read from a directory that holds a
-// directory for each account (see LoadOrganization).
+// An Organization is several accounts, which AWS Organizations lists, and which are reached through
+// STS AssumeRole from the account of the janitor's functions. Its directory holds a directory for
+// each account (see LoadOrganization).
 //
 // Both are http.Handlers. In process they are used through their Client, which needs no socket and
 // starts no goroutine. Signatures are not checked: whoever can reach the handler is the account's

@@ -145,7 +145,7 @@ func idsOf(accounts []types.Account) []string {
 	return ids
 }
 
-// Short pages, of which one is empty, come together to the same.
+// Pages are short, and one is empty.
 func TestListAccountsInPages(t *testing.T) {
 	o := loadOrganization(t, organizationFiles(), options())
 	o.SetPageSize(2)
@@ -238,7 +238,7 @@ func TestAssumeRole(t *testing.T) {
 	equal(t, "the first call", o.Calls()[0], emulator.MemberCall{Account: hub, Call: emulator.Call{Service: "sts", Region: "us-east-1", Action: "AssumeRole", Status: 200}})
 }
 
-// doerWith signs requests anew with a configuration's credentials: assume has those of the hub.
+// doerWith sends requests with the credentials of a configuration.
 func doerWith(c aws.Config) emulator.Doer {
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		held, err := c.Credentials.Retrieve(r.Context())

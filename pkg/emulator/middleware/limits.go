@@ -70,10 +70,14 @@ func unfiltered(q emulator.Request) bool {
 	return true
 }
 
-// Limits are the token buckets that EC2 keeps of one account, for each region and action. They
+// Limits are the token buckets that EC2 keeps of each account, for each region and action. They
 // begin full. Requests to other services are not limited. It is safe for concurrent use, and may be
 // shared by several clients of the account.
 type Limits struct {
+	// AccountOf says which account of an organization a request reaches, each with buckets of its
+	// own; nil for a single account.
+	AccountOf func(emulator.Request) string
+
 	now  func() time.Time
 	ours float64 // The share of every bucket that others leave.
 
@@ -82,8 +86,8 @@ type Limits struct {
 }
 
 type limitKey struct {
-	region, action string
-	unfiltered     bool
+	account, region, action string
+	unfiltered              bool
 }
 
 // tokens is a token bucket.
@@ -116,7 +120,10 @@ func (l *Limits) Wrap(next emulator.Doer) emulator.Doer {
 
 // take takes a token for a request, if there is one.
 func (l *Limits) take(q emulator.Request) bool {
-	key := limitKey{q.Region, q.Action, slices.Contains(unfilteredActions, q.Action) && unfiltered(q)}
+	key := limitKey{region: q.Region, action: q.Action, unfiltered: slices.Contains(unfilteredActions, q.Action) && unfiltered(q)}
+	if l.AccountOf != nil {
+		key.account = l.AccountOf(q)
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := l.now()

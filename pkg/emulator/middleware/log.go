@@ -16,19 +16,21 @@ import (
 
 // logLine is a request that has been answered.
 type logLine struct {
-	T      string `json:"t"` // RFC 3339, with nanoseconds.
-	Svc    string `json:"svc"`
-	Action string `json:"action"`
-	Region string `json:"region"`
-	Status int    `json:"status"` // The HTTP status; 0 if the answer was lost.
+	T       string `json:"t"`                 // RFC 3339, with nanoseconds.
+	Account string `json:"account,omitempty"` // Which one of an organization.
+	Svc     string `json:"svc"`
+	Action  string `json:"action"`
+	Region  string `json:"region"`
+	Status  int    `json:"status"` // The HTTP status; 0 if the answer was lost.
 	// AWS's error code; empty for a success, and where an error has no body.
 	Code string `json:"code"`
 }
 
 // Log writes a line of JSON for each request to AWS as it is answered, in that order: t, svc,
-// action, region, status and code. Each line is written at once, with one call. A request whose
-// line cannot be written gets no answer.
-func Log(next emulator.Doer, w io.Writer, now func() time.Time) emulator.Doer {
+// action, region, status and code. Of an organization, accountOf says which account a request
+// reaches; it is nil for a single account. Each line is written at once, with one call. A request
+// whose line cannot be written gets no answer.
+func Log(next emulator.Doer, w io.Writer, now func() time.Time, accountOf func(emulator.Request) string) emulator.Doer {
 	var mu sync.Mutex
 	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 		if r.URL.Path == emulator.MessagesPath {
@@ -36,6 +38,9 @@ func Log(next emulator.Doer, w io.Writer, now func() time.Time) emulator.Doer {
 		}
 		q, _ := emulator.Inspect(r) // What cannot be read is answered, too.
 		line := logLine{Svc: q.Service, Action: q.Action, Region: q.Region}
+		if accountOf != nil {
+			line.Account = accountOf(q)
+		}
 		response, err := next.Do(r)
 		if err == nil {
 			line.Status = response.StatusCode

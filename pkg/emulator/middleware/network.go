@@ -10,8 +10,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 )
 
-// Attempts counts how often each action has been tried on the same subject. It is safe for
-// concurrent use.
+// Attempts counts how often each action has been tried on the same subject by the same session of a
+// role, if by any. It is safe for concurrent use.
 type Attempts struct {
 	mu sync.Mutex
 	n  map[[sha256.Size]byte]int
@@ -19,7 +19,7 @@ type Attempts struct {
 
 // Next counts an attempt, and returns which one it is, from 1.
 func (a *Attempts) Next(q emulator.Request) int {
-	key := sha256.Sum256([]byte(q.Service + " " + q.Region + " " + q.Action + " " + q.Subject()))
+	key := sha256.Sum256([]byte(q.Service + " " + q.Region + " " + q.Action + " " + q.Subject() + q.Session))
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.n == nil {
@@ -46,7 +46,8 @@ type Network struct {
 // of the latency. A context that ends on the first half of the way loses the request, one that ends
 // on the second half the answer alone.
 //
-// How long it takes is a function of the seed, the action, its subject and which attempt it is. No
+// How long it takes is a function of the seed, the action, its subject, the session of a role, if
+// there is one, and which attempt it is. No
 // two arrive at the same instant, so that in the bubble of a synctest the order of events does not
 // depend on how goroutines are scheduled, as long as no two requests for the same are sent at the
 // same instant.
@@ -59,7 +60,7 @@ func (n *Network) Wrap(next emulator.Doer) emulator.Doer {
 		if err != nil {
 			return next.Do(r)
 		}
-		words := []string{q.Service, q.Region, q.Action, q.Subject(), strconv.Itoa(n.attempts.Next(q))}
+		words := []string{q.Service, q.Region, q.Action, q.Subject() + q.Session, strconv.Itoa(n.attempts.Next(q))}
 		if err := n.travel(r, emulator.Draw(n.Seed, append(words, "request")...)); err != nil {
 			return nil, err
 		}

@@ -164,7 +164,7 @@ func TestLog(t *testing.T) {
 	a := load(t)
 	c := &clock{now}
 	lost := func(n int, _ emulator.Request) bool { return n == 2 }
-	doer := middleware.Log(disturb.LoseAnswer(disturb.Fail(a.Client(), "PutObject", nil, 409, "ConditionalRequestConflict", "x"), "DescribeRegions", lost), &b, c.now)
+	doer := middleware.Log(disturb.LoseAnswer(disturb.Fail(a.Client(), "PutObject", nil, 409, "ConditionalRequestConflict", "x"), "DescribeRegions", lost), &b, c.now, nil)
 	there := config(doer)
 	there.Region = "eu-west-1"
 	_, _ = ec2Client(doer).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{})
@@ -198,7 +198,7 @@ func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left
 
 func TestALogThatCannotBeWritten(t *testing.T) {
 	a := load(t)
-	if _, err := ec2Client(middleware.Log(a.Client(), fullDisk{}, time.Now)).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{}); err == nil {
+	if _, err := ec2Client(middleware.Log(a.Client(), fullDisk{}, time.Now, nil)).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{}); err == nil {
 		t.Error("an answer that the log does not have")
 	}
 }

@@ -16,10 +16,12 @@ type imageRow struct {
 	launched int    // Days since the last launch on record; 0 if there is none.
 	gib      []int  // The sizes of the volumes whose snapshots no other image maps.
 	// The labels of snapshots of the table below; one that is not there is not in the account.
-	maps   []string
-	tags   labels
-	use    string // What uses it: one of the keys of uses; "" if nothing does.
-	access string // Who may launch it: "all", an account, or "unreadable"; "" for nobody else.
+	maps []string
+	tags labels
+	use  string // What uses it: one of the keys of uses; "" if nothing does.
+	// Who may launch it: "all", an account, the ARN of an organization or a unit, or "unreadable";
+	// "" for nobody else.
+	access string
 	with   object // Further fields of the image, as DescribeImages has them; null takes one away.
 }
 

@@ -32,7 +32,7 @@ func Load(o emulator.Options) (*emulator.Account, error) {
 	if account.Home() == second {
 		second = "us-east-1"
 	}
-	return account, account.AddRegion(second, archive(describe(o.Now(), imagesElsewhere, snapshotsElsewhere)))
+	return account, account.AddRegion(second, archive(describe(o.Now(), imagesElsewhere, snapshotsElsewhere).files("example-prod")))
 }
 
 // Files is the home region of the built-in account, as an account directory: rich enough to show
@@ -40,7 +40,7 @@ func Load(o emulator.Options) (*emulator.Account, error) {
 // some removals, and with the function of a stack. All its dates are counted from now; the same now
 // and region give the same files.
 func Files(now time.Time, region string) fs.FS {
-	files := describe(now, images, snapshots)
+	files := describe(now, images, snapshots).files("example-prod")
 	maps.Copy(files, records(now.UTC().Truncate(time.Second), region))
 	maps.Copy(files, stackFiles(now.UTC().Truncate(time.Second), region))
 	maps.Copy(files, serviceFiles(now.UTC().Truncate(time.Second), region))
@@ -109,9 +109,9 @@ func stackFiles(now time.Time, region string) map[string]any {
 	}
 }
 
-// describe is the account directory of some images and snapshots.
-func describe(now time.Time, images []imageRow, snapshots []snapshotRow) map[string]any {
-	b := &builder{now: now.UTC().Truncate(time.Second), permissions: object{}, volumePermissions: object{}, ages: map[string]int{}}
+// describe collects images and snapshots of the built-in account.
+func describe(now time.Time, images []imageRow, snapshots []snapshotRow) *builder {
+	b := newBuilder(now, accountID)
 	for _, image := range images {
 		b.image(image)
 	}
@@ -122,13 +122,18 @@ func describe(now time.Time, images []imageRow, snapshots []snapshotRow) map[str
 		snapshot.age = max(snapshot.age, b.ages[snapshot.label])
 		b.snapshot(idOf("snap", snapshot.label, 0), snapshot)
 	}
+	return b
+}
+
+// files is the account directory of what was collected.
+func (b *builder) files(alias string) map[string]any {
 	return map[string]any{
 		"get-caller-identity.json": object{
-			"Account": accountID,
-			"Arn":     "arn:aws:sts::" + accountID + ":assumed-role/ami-janitor/rehearsal",
+			"Account": b.account,
+			"Arn":     "arn:aws:sts::" + b.account + ":assumed-role/ami-janitor/rehearsal",
 			"UserId":  "AROAIOSFODNN7EXAMPLE:rehearsal",
 		},
-		"iam-list-account-aliases.json":            object{"AccountAliases": []any{"example-prod"}},
+		"iam-list-account-aliases.json":            object{"AccountAliases": []any{alias}},
 		"describe-images.json":                     object{"Images": listed(b.images)},
 		"describe-snapshots.json":                  object{"Snapshots": listed(b.snapshots)},
 		"describe-instances.json":                  object{"Reservations": listed(b.reservations)},
@@ -190,10 +195,11 @@ func idOf(kind, label string, age int) string {
 	return fmt.Sprintf("%s-0ec0ffee%09x", kind, h.Sum64()&0xfffffffff)
 }
 
-// builder collects the contents of the files.
+// builder collects the contents of the files of an account.
 type builder struct {
-	now  time.Time
-	ages map[string]int // Of the snapshots of the table, by label.
+	now     time.Time
+	account string
+	ages    map[string]int // Of the snapshots of the table, by label.
 
 	images, snapshots, reservations, templates, versions []object
 	groups, configurations, spotFleets, spotRequests     []object
@@ -201,6 +207,10 @@ type builder struct {
 	fastLaunches, fastRestores, usageEntries             []object
 	parameters, parameterValues, locks                   []object
 	permissions, volumePermissions                       object
+}
+
+func newBuilder(now time.Time, account string) *builder {
+	return &builder{now: now.UTC().Truncate(time.Second), account: account, permissions: object{}, volumePermissions: object{}, ages: map[string]int{}}
 }
 
 // ago is a time some days back, as EC2 writes a timestamp. The hours vary.
@@ -217,7 +227,7 @@ func (b *builder) image(row imageRow) {
 	id := idOf("ami", row.name, row.age)
 	name := strings.ReplaceAll(row.name, "DATE", b.at(row.age).Format("2006-01-02"))
 	image := object{
-		"ImageId": id, "Name": name, "OwnerId": accountID, "ImageLocation": accountID + "/" + name,
+		"ImageId": id, "Name": name, "OwnerId": b.account, "ImageLocation": b.account + "/" + name,
 		"CreationDate": b.at(row.age).Format("2006-01-02T15:04:05.000Z"),
 		"State":        "available", "Public": false, "ImageType": "machine", "Architecture": "x86_64",
 		"PlatformDetails": "Linux/UNIX", "UsageOperation": "RunInstances", "EnaSupport": true, "SriovNetSupport": "simple",
@@ -235,7 +245,7 @@ func (b *builder) image(row imageRow) {
 	image["BlockDeviceMappings"] = append(b.disks(row, id), further...)
 	b.images = append(b.images, image)
 
-	if image["OwnerId"] == accountID {
+	if image["OwnerId"] == b.account {
 		b.permissions[id] = launchers(row.access)
 	}
 	if use := uses[row.use]; use != nil {
@@ -312,7 +322,7 @@ func (b *builder) disks(row imageRow, imageID string) []object {
 
 func (b *builder) snapshot(id string, row snapshotRow) {
 	snapshot := object{
-		"SnapshotId": id, "OwnerId": accountID, "State": "completed", "Progress": "100%", "VolumeSize": row.gib,
+		"SnapshotId": id, "OwnerId": b.account, "State": "completed", "Progress": "100%", "VolumeSize": row.gib,
 		"VolumeId": idOf("vol", id, 0), "StartTime": b.ago(row.age), "StorageTier": "standard", "Encrypted": false,
 	}
 	if len(row.tags) > 0 {
@@ -323,20 +333,24 @@ func (b *builder) snapshot(id string, row snapshotRow) {
 	b.volumePermissions[id] = launchers(row.access)
 	if row.lock != "" {
 		b.locks = append(b.locks, object{
-			"SnapshotId": id, "OwnerId": accountID, "LockState": row.lock, "LockCreatedOn": b.ago(row.age), "LockDuration": row.age + 365,
+			"SnapshotId": id, "OwnerId": b.account, "LockState": row.lock, "LockCreatedOn": b.ago(row.age), "LockDuration": row.age + 365,
 		})
 	}
 }
 
 // launchers is the entry of an image or a snapshot in the file of permissions.
 func launchers(access string) any {
-	switch access {
-	case "":
+	switch {
+	case access == "":
 		return []object{}
-	case "all":
+	case access == "all":
 		return []object{{"Group": "all"}}
-	case "unreadable":
+	case access == "unreadable":
 		return nil
+	case strings.Contains(access, ":organization/"):
+		return []object{{"OrganizationArn": access}}
+	case strings.Contains(access, ":ou/"):
+		return []object{{"OrganizationalUnitArn": access}}
 	default:
 		return []object{{"UserId": access}}
 	}

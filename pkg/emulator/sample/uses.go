@@ -35,7 +35,7 @@ func (b *builder) instance(row imageRow, imageID, state string, code int) object
 		"State": object{"Code": code, "Name": state}, "LaunchTime": b.ago(cmp.Or(row.launched, row.age)),
 	}
 	b.reservations = append(b.reservations, object{
-		"ReservationId": idOf("r", row.name, row.age), "OwnerId": accountID, "Groups": []object{},
+		"ReservationId": idOf("r", row.name, row.age), "OwnerId": b.account, "Groups": []object{},
 		"Instances": []object{instance},
 	})
 	return instance
@@ -55,7 +55,7 @@ func launching(imageID string) object {
 // default.
 func (b *builder) template(row imageRow, versions ...object) {
 	id, name := idOf("lt", row.name, row.age), strings.TrimSuffix(strings.SplitN(row.name, "DATE", 2)[0], "-")
-	creator := "arn:aws:iam::" + accountID + ":role/deploy"
+	creator := "arn:aws:iam::" + b.account + ":role/deploy"
 	b.templates = append(b.templates, object{
 		"LaunchTemplateId": id, "LaunchTemplateName": fmt.Sprint(name, "-", row.age), "CreateTime": b.ago(row.age), "CreatedBy": creator,
 		"DefaultVersionNumber": len(versions), "LatestVersionNumber": len(versions),
@@ -132,7 +132,7 @@ func (b *builder) spotFleet(row imageRow, imageID, state string) {
 	b.spotFleets = append(b.spotFleets, object{
 		"SpotFleetRequestId": idOf("sfr", row.name, row.age), "SpotFleetRequestState": state, "CreateTime": b.ago(row.age),
 		"SpotFleetRequestConfig": object{
-			"IamFleetRole":   "arn:aws:iam::" + accountID + ":role/aws-ec2-spot-fleet-tagging-role",
+			"IamFleetRole":   "arn:aws:iam::" + b.account + ":role/aws-ec2-spot-fleet-tagging-role",
 			"TargetCapacity": 2, "Type": "maintain", "LaunchSpecifications": []object{launching(imageID)},
 		},
 	})
@@ -176,7 +176,7 @@ func (b *builder) textParameter(row imageRow, imageID string) {
 func (b *builder) describe(name, dataType string, age int) {
 	b.parameters = append(b.parameters, object{
 		"Name": name, "Type": "String", "DataType": dataType, "Version": 7, "LastModifiedDate": b.at(age).Unix(),
-		"ARN": "arn:aws:ssm:us-east-1:" + accountID + ":parameter" + name,
+		"ARN": "arn:aws:ssm:us-east-1:" + b.account + ":parameter" + name,
 	})
 }
 
@@ -184,7 +184,7 @@ func (b *builder) describe(name, dataType string, age int) {
 func (b *builder) value(name, dataType, value string, version int) object {
 	entry := object{
 		"Name": name, "Type": "String", "DataType": dataType, "Version": version, "Value": value,
-		"ARN": "arn:aws:ssm:us-east-1:" + accountID + ":parameter" + name,
+		"ARN": "arn:aws:ssm:us-east-1:" + b.account + ":parameter" + name,
 	}
 	b.parameterValues = append(b.parameterValues, entry)
 	return entry
@@ -192,7 +192,7 @@ func (b *builder) value(name, dataType, value string, version int) object {
 
 func (b *builder) fastLaunch(row imageRow, imageID string) {
 	b.fastLaunches = append(b.fastLaunches, object{
-		"ImageId": imageID, "OwnerId": accountID, "ResourceType": "snapshot", "SnapshotConfiguration": object{"TargetResourceCount": 5},
+		"ImageId": imageID, "OwnerId": b.account, "ResourceType": "snapshot", "SnapshotConfiguration": object{"TargetResourceCount": 5},
 		"MaxParallelLaunches": 6, "State": "enabled", "StateTransitionReason": "Client.UserInitiated", "StateTransitionTime": b.ago(row.age),
 	})
 }
@@ -200,7 +200,7 @@ func (b *builder) fastLaunch(row imageRow, imageID string) {
 func (b *builder) fastRestore(row imageRow, _ string) {
 	for _, zone := range []string{"us-east-1a", "us-east-1b"} {
 		b.fastRestores = append(b.fastRestores, object{
-			"SnapshotId": diskOf(row), "AvailabilityZone": zone, "OwnerId": accountID, "State": "enabled",
+			"SnapshotId": diskOf(row), "AvailabilityZone": zone, "OwnerId": b.account, "State": "enabled",
 			"StateTransitionReason": "Client.UserInitiated - Lifecycle state transition", "EnabledTime": b.ago(row.age),
 		})
 	}
