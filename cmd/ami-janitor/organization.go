@@ -20,6 +20,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/organization"
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -33,12 +34,15 @@ type organizationFlags struct {
 
 func addOrganization(command *cobra.Command) organizationFlags {
 	flags := organizationFlags{
-		directory: command.Flags().String("organization", "", "directory of an organization, with a directory for each account, instead of that of one account"),
+		directory: command.Flags().String("organization", "", "directory of an organization, with a directory for each account, or "+sampleName+", the built-in one, instead of that of one account"),
 		deny:      command.Flags().StringSlice("deny", nil, "with --organization: account whose roles refuse the hub; may be repeated"),
 	}
 	command.MarkFlagsMutuallyExclusive("organization", "account")
 	return flags
 }
+
+// sampleName stands for the built-in organization; ./sample is a directory.
+const sampleName = "sample"
 
 var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
@@ -54,7 +58,13 @@ func (f organizationFlags) load(copied copied) (*emulator.Organization, func() t
 	if err != nil {
 		return nil, nil, err
 	}
-	loaded, err := emulator.LoadOrganization(os.DirFS(*f.directory), emulator.Options{Region: copied.region(), Now: clock})
+	options := emulator.Options{Region: copied.region(), Now: clock}
+	var loaded *emulator.Organization
+	if *f.directory == sampleName {
+		loaded, err = sample.Organization(options)
+	} else {
+		loaded, err = emulator.LoadOrganization(os.DirFS(*f.directory), options)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("--organization %q: %w", *f.directory, err)
 	}
