@@ -31,6 +31,7 @@ const (
 	ReasonCopiedTags         = "copied-tags"
 	ReasonUnknownUse         = "unknown-use"
 	ReasonUsageReportPending = "usage-report-pending"
+	ReasonCensusTooYoung     = "census-too-young"
 	ReasonLaunchDataMissing  = "launch-data-missing"
 	ReasonNotLookedUp        = "not-looked-up"
 
