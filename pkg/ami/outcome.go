@@ -17,8 +17,9 @@ type SweepResult struct {
 // Outcome is what AWS confirmed for one image of a sweep.
 type Outcome struct {
 	ImageID string `json:"-"`
-	// A reason that came up after the plan was made, such as "used-since-planned"; else empty.
-	Code   string `json:"-"`
+	// Code is a reason that came up after the plan was made, such as "used-since-planned", or why
+	// the image was not tried, such as "stopped"; else empty.
+	Code   string `json:"code,omitempty"`
 	Status Status `json:"status"`
 	Error  string `json:"error"`
 	// EC2 refused the removal: because of the image's state, or because a permission is missing.

@@ -29,7 +29,9 @@ func (r run) failedProblems() []Problem {
 	for i := range problems {
 		p := &problems[i]
 		p.Short = regionRemedy(faults[p.Todo]).short
-		p.What = "The " + r.kind() + " failed in " + fewRegions(regions[p.Todo]) + ": " + strings.TrimSuffix(causeOf(faults[p.Todo]), ".") + ". Nothing was changed."
+		cause := ": " + strings.TrimSuffix(causeOf(faults[p.Todo]), ".") + ". Nothing was changed"
+		p.What = "The " + r.kind() + " failed in " + fewRegions(regions[p.Todo]) + cause + "."
+		p.says = func(n int) string { return count(n, "region") + " failed" + cause + " there." }
 	}
 	return problems
 }

@@ -18,7 +18,12 @@ func subject(g record.Gap, region record.Region) string {
 	}
 	var names []string
 	for _, n := range g.At {
-		names = append(names, idAndName(region.Images[n]))
+		if n >= 0 {
+			names = append(names, idAndName(region.Images[n]))
+		}
+	}
+	if len(names) == 0 { // The record leaves them out.
+		return what
 	}
 	return what + " (" + strings.Join(names, "; ") + ")"
 }

@@ -19,13 +19,7 @@ type sum struct {
 // sums say where all images stand: removed, due, announced, kept.
 func (r run) sums() []sum {
 	a := r.Totals.Amounts
-	removed, due := sum{label: "Removed", Amount: a.Removed}, a.Due
-	if r.DryRun {
-		removed = sum{label: "Would be removed", Amount: a.WouldRemove}
-		due = r.Savings(func(g record.Region, i record.Image) bool {
-			return g.Standing(i) == record.StandingDue && (!i.Planned() || g.IsOnlyPlanned())
-		})
-	}
+	removed, due := r.removedAndDue()
 	sums := []sum{removed}
 	add := func(label string, amount record.Amount, note string) {
 		if amount.Images+amount.Snapshots > 0 {
@@ -46,6 +40,17 @@ func (r run) sums() []sum {
 	add("Not looked up", waiting, r.nightsInShort())
 	add("Kept", r.Stored(stays), "")
 	return sums
+}
+
+// removedAndDue are what the run has removed, or would remove, and what is due besides.
+func (r run) removedAndDue() (sum, record.Amount) {
+	a := r.Totals.Amounts
+	if !r.DryRun {
+		return sum{label: "Removed", Amount: a.Removed}, a.Due
+	}
+	return sum{label: "Would be removed", Amount: a.WouldRemove}, r.Savings(func(g record.Region, i record.Image) bool {
+		return g.Standing(i) == record.StandingDue && (!i.Planned() || g.IsOnlyPlanned())
+	})
 }
 
 func isUnasked(_ record.Region, i record.Image) bool { return i.Unasked() }
@@ -81,15 +86,19 @@ func (r run) atAGlance() Section {
 	if r.Totals.Images+r.Totals.SnapshotsDeleted+r.Totals.SnapshotsWouldDelete == 0 {
 		return Section{}
 	}
-	var rows [][]string
-	for _, s := range r.sums() {
-		rows = append(rows, []string{s.label, inColumn(s.Images, "AMI"), thousands(s.GiB) + " GiB", money(s.MonthlyUpTo) + "/mo", s.note})
-	}
 	return Section{Groups: []Group{
-		{Columns: Columns{Align: "lrrrl", Rows: rows}},
+		{Columns: inTable(r.sums())},
 		{Intro: says(r.upperBounds())},
 		{Intro: r.undo()},
 	}}
+}
+
+func inTable(sums []sum) Columns {
+	table := Columns{Align: "lrrrl"}
+	for _, s := range sums {
+		table.Rows = append(table.Rows, []string{s.label, inColumn(s.Images, "AMI"), thousands(s.GiB) + " GiB", money(s.MonthlyUpTo) + "/mo", s.note})
+	}
+	return table
 }
 
 // inColumn is count for a column: one thing leaves room for the "s" of several.

@@ -37,6 +37,21 @@ func TestWordings(t *testing.T) {
 	}
 }
 
+func TestWordingsOfOrganizations(t *testing.T) {
+	for name, o := range organizations() {
+		t.Run(name, func(t *testing.T) {
+			dir := filepath.Join("testdata", "organization", strings.ReplaceAll(name, " ", "-"))
+			golden(t, dir, "subject.txt", []byte(digest.OrganizationSubject(o)+"\n"))
+			golden(t, dir, "text.txt", []byte(digest.OrganizationText(o)))
+			golden(t, dir, "slack.json", indented(t, digest.OrganizationSlack(o)))
+			golden(t, dir, "metrics.json", indented(t, record.OrganizationMetrics(o, "tell", true)))
+			if len(o.Accounts) < 20 {
+				golden(t, dir, "record.json", indented(t, marshalled(t, droppedKept(o))))
+			}
+		})
+	}
+}
+
 func TestExplanations(t *testing.T) {
 	for name, explanations := range explanations() {
 		t.Run(name, func(t *testing.T) {

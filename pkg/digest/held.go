@@ -33,6 +33,7 @@ func (r run) heldProblems() []Problem {
 			p.What += ", and " + r.wereLeftAlone(n) + " there"
 		}
 		p.What += "."
+		p.says = func(n int) string { return count(n, "region") + r.wereOnlyPlanned(n) + "." }
 	}
 	return problems
 }

@@ -43,6 +43,9 @@ func (r run) launchDataProblems() []Problem {
 	})
 	for i := range problems {
 		problems[i].Short = "Launch data missing"
+		problems[i].says = func(n int) string {
+			return "Launch data is missing in " + count(n, "region") + ", which keeps AMIs without a launch on record."
+		}
 	}
 	return problems
 }

@@ -18,20 +18,22 @@ const (
 )
 
 // mail is what a person wants to know in half a minute: what was removed, what that saves, what
-// needs them, and how to get one back. It lists as many images as fit on a screen. Full has what is
-// left out.
-func (r run) mail() []Section {
+// needs them, and how to get one back. Full has the rest.
+func (r run) mail() []Section { return fitting(r.mailOf) }
+
+// fitting is a mail that lists as much as fits on a screen.
+func fitting(mailOf func(room) []Section) []Section {
 	room := room{rows: 20, problems: 45, inShort: 56, besides: 20}
-	sections := r.mailOf(room)
+	sections := mailOf(room)
 	over := linesOf(sections) - onScreen
 	if over <= 0 {
 		return sections
 	}
 	// One line says how many more there are.
 	room.rows = max(fewestRows, longestColumns(sections)-over-1)
-	sections = r.mailOf(room)
+	sections = mailOf(room)
 	for room = roomInLongest; linesOf(sections) > mostLines && room.inShort > 0; room.inShort -= linesOf(sections) - mostLines {
-		sections = r.mailOf(room)
+		sections = mailOf(room)
 	}
 	return sections
 }

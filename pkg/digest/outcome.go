@@ -58,9 +58,9 @@ func (r run) actions() []string {
 // all did.
 func (r run) where() string {
 	regions, accounts := map[string]bool{}, map[string]bool{}
-	one := ""
+	one, allFailed := "", r.FailedRegions() == len(r.Regions)
 	for _, region := range r.Regions {
-		if region.Error == "" || r.FailedRegions() == len(r.Regions) {
+		if region.Error == "" || allFailed {
 			one = region.Region
 			regions[region.Region] = true
 			accounts[region.Account] = true

@@ -19,7 +19,8 @@ type Problem struct {
 	Cases []Case
 	More  int // How many cases are left out.
 
-	keeps int // How many images stay because of it, if it is about such.
+	n    int                // How many things it is about: images that stay, if it is about such.
+	says func(n int) string // What, of so many things, wherever they are.
 }
 
 // Case is an error, and all that it happened to.
@@ -83,20 +84,18 @@ type complaint struct {
 // same error, in order of appearance.
 func grouped(complaints []complaint, remedy func(fault string) string, what func(n int) string) []Problem {
 	var problems []Problem
-	var counts []int
 	for _, c := range complaints {
 		todo := remedy(c.fault)
 		i := slices.IndexFunc(problems, func(p Problem) bool { return p.Todo == todo })
 		if i < 0 {
 			i = len(problems)
-			problems = append(problems, Problem{Todo: todo, Short: inShort(c.fault)})
-			counts = append(counts, 0)
+			problems = append(problems, Problem{Todo: todo, Short: inShort(c.fault), says: what})
 		}
 		problems[i].add(c)
-		counts[i]++
+		problems[i].n++
 	}
 	for i := range problems {
-		problems[i].What = what(counts[i])
+		problems[i].What = what(problems[i].n)
 	}
 	return problems
 }

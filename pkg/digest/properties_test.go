@@ -390,8 +390,14 @@ type customNotification struct {
 
 func slack(t rapid.TB, r record.Run) customNotification {
 	t.Helper()
+	return notificationOf(t, digest.Slack(r))
+}
+
+// notificationOf reads a custom notification, which is within its limits.
+func notificationOf(t rapid.TB, message []byte) customNotification {
+	t.Helper()
 	var n customNotification
-	if err := json.Unmarshal(digest.Slack(r), &n); err != nil {
+	if err := json.Unmarshal(message, &n); err != nil {
 		t.Fatal(err)
 	}
 	c := n.Content

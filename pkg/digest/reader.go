@@ -38,6 +38,8 @@ func Words(r record.Reader, text string) string {
 	return braces.ReplaceAllStringFunc(text, func(found string) string {
 		key := strings.Trim(found, "{}")
 		switch words, ok := readersWords[key]; {
+		case key == "role" && r.Organization:
+			return "the janitor's role in the account"
 		case ok && r.CommandLine:
 			return words.commandLine
 		case ok:

@@ -59,17 +59,30 @@ type metadata struct {
 // It is short: the run record has the rest.
 func Slack(of record.Run) []byte {
 	r := run{of}
-	title := plain.Clip(Subject(r.Run), slackTitle)
+	return message{
+		run: r.Run.Run, title: Subject(r.Run), text: r.asConfigured(fitLines(r.slackLines(), slackText)),
+		steps: r.slackNextSteps(), keywords: r.slackKeywords(),
+	}.notification()
+}
+
+// message is what a custom notification says.
+type message struct {
+	run, title, text string
+	steps, keywords  []string
+}
+
+func (m message) notification() []byte {
+	title := plain.Clip(m.title, slackTitle)
 	data, err := json.Marshal(notification{
 		Version: "1.0",
 		Source:  "custom",
-		ID:      plain.Clip(plain.Printable(r.Run.Run), slackKeyword),
+		ID:      plain.Clip(plain.Printable(m.run), slackKeyword),
 		Content: content{
 			TextType:    "client-markdown",
 			Title:       title,
-			Description: r.asConfigured(fitLines(r.slackLines(), slackText)),
-			NextSteps:   r.slackNextSteps(),
-			Keywords:    r.slackKeywords(),
+			Description: m.text,
+			NextSteps:   m.steps,
+			Keywords:    m.keywords,
 		},
 		Metadata: metadata{Summary: title},
 	})
@@ -124,8 +137,12 @@ func (r run) slackSums() string {
 	if r.AllFailed() {
 		return ""
 	}
+	return sumsInShort(r.sums())
+}
+
+func sumsInShort(sums []sum) string {
 	var words []string
-	for _, s := range r.sums() {
+	for _, s := range sums {
 		words = append(words, "*"+s.label+"* "+count(s.Images, "AMI")+", "+thousands(s.GiB)+" GiB, "+money(s.MonthlyUpTo)+"/mo")
 	}
 	return strings.Join(words, " · ")
@@ -204,17 +221,20 @@ func (r run) slackUndo() string {
 
 // slackNextSteps says what to do, once for each kind of problem.
 func (r run) slackNextSteps() []string {
+	var todos []string
+	for _, problem := range slices.Concat(r.lead(), r.problems()) {
+		todos = append(todos, problem.Todo)
+	}
+	return slackStepsOf(append(todos, r.howToTurnOn().Brief, r.howToObject().Brief))
+}
+
+// slackStepsOf are the first of several advices, each once.
+func slackStepsOf(todos []string) []string {
 	var steps []string
-	add := func(step string) {
-		if step != "" && len(steps) < slackSteps && !slices.Contains(steps, step) {
+	for _, todo := range todos {
+		if step := slackStep(todo); step != "" && len(steps) < slackSteps && !slices.Contains(steps, step) {
 			steps = append(steps, step)
 		}
-	}
-	for _, problem := range slices.Concat(r.lead(), r.problems()) {
-		add(slackStep(problem.Todo))
-	}
-	for _, s := range []Section{r.howToTurnOn(), r.howToObject()} {
-		add(slackStep(s.Brief))
 	}
 	return steps
 }

@@ -71,7 +71,7 @@ func (r run) unprovenProblems() []Problem {
 			problems = append(problems, r.unprovenFor(rule)...)
 		}
 	}
-	slices.SortStableFunc(problems, func(a, b Problem) int { return b.keeps - a.keeps })
+	slices.SortStableFunc(problems, func(a, b Problem) int { return b.n - a.n })
 	return problems
 }
 
@@ -103,8 +103,11 @@ func (r run) unprovenFor(rule retention.Rule) []Problem {
 	problems := grouped(complaints, remedy, func(int) string { return "" })
 	for i := range problems {
 		p := &problems[i]
-		p.keeps = len(stayed[p.Todo])
-		p.What = count(p.keeps, "stale AMI") + " stayed: " + whyStayed(rule, strings.HasPrefix(p.Todo, soAgain))
+		p.n = len(stayed[p.Todo])
+		p.says = func(n int) string {
+			return count(n, "stale AMI") + " stayed: " + whyStayed(rule, strings.HasPrefix(p.Todo, soAgain))
+		}
+		p.What = p.says(p.n)
 		p.clip(mostErrors)
 	}
 	return problems

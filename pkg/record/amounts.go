@@ -94,3 +94,12 @@ func (r Run) wouldRemove() Amount {
 	}
 	return r.priced(a)
 }
+
+// plus adds the amounts of another account.
+func (a *Amounts) plus(of Amounts) {
+	a.Removed.plus(of.Removed)
+	a.WouldRemove.plus(of.WouldRemove)
+	a.Due.plus(of.Due)
+	a.Announced.plus(of.Announced)
+	a.Kept.plus(of.Kept)
+}

@@ -11,8 +11,7 @@ import (
 // Encode writes the record as JSON, image by image, so that it needs no memory beside the record
 // itself. With an indent the JSON is indented, else it is one line. It ends with a line break.
 func (r Run) Encode(w io.Writer, indent string) error {
-	e := encoder{out: bufio.NewWriterSize(w, 64<<10), indent: indent}
-	e.json = json.NewEncoder(&e.buffer)
+	e := newEncoder(w, indent)
 	regions := r.Regions
 	r.Regions = []Region{}
 	e.around(r, "regions", len(regions), 0, func(i int) {
@@ -21,11 +20,16 @@ func (r Run) Encode(w io.Writer, indent string) error {
 		region.Images = []Image{}
 		e.around(region, "images", len(images), 2, func(i int) { e.text(e.marshal(images[i], 4)) })
 	})
-	e.text([]byte("\n"))
-	if e.err == nil {
-		e.err = e.out.Flush()
-	}
-	return e.err
+	return e.end()
+}
+
+// Encode writes the record as JSON, account by account, as Run.Encode does image by image.
+func (o Organization) Encode(w io.Writer, indent string) error {
+	e := newEncoder(w, indent)
+	accounts := o.Accounts
+	o.Accounts = []MemberAccount{}
+	e.around(o, "accounts", len(accounts), 0, func(i int) { e.text(e.marshal(accounts[i], 2)) })
+	return e.end()
 }
 
 // encoder writes JSON and keeps the first error.
@@ -35,6 +39,21 @@ type encoder struct {
 	buffer bytes.Buffer // What json writes to.
 	json   *json.Encoder
 	err    error
+}
+
+func newEncoder(w io.Writer, indent string) *encoder {
+	e := &encoder{out: bufio.NewWriterSize(w, 64<<10), indent: indent}
+	e.json = json.NewEncoder(&e.buffer)
+	return e
+}
+
+// end writes the last line break, and returns the first error.
+func (e *encoder) end() error {
+	e.text([]byte("\n"))
+	if e.err == nil {
+		e.err = e.out.Flush()
+	}
+	return e.err
 }
 
 func (e *encoder) text(text []byte) {

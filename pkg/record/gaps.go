@@ -28,7 +28,9 @@ type Gap struct {
 	Images   int      `json:"images,omitempty"`
 	ImageIDs []string `json:"imageIds,omitempty"`
 
-	At []int `json:"-"` // Where these images are among those of the region.
+	// At says where these images are among those of the region. One that the record leaves out has
+	// a negative number of its own.
+	At []int `json:"-"`
 }
 
 // mostIDs is how many image ids a gap lists in the record. A listing that fails keeps all images of

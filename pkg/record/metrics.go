@@ -1,5 +1,11 @@
 package record
 
+import (
+	"cmp"
+	"strings"
+	"time"
+)
+
 // namespace is the CloudWatch namespace of all metrics.
 const namespace = "AMIJanitor"
 
@@ -16,31 +22,98 @@ type metric struct {
 // RunCompleted is 1 if the digest went out, where there was one to send, and if at least one region
 // was judged: one region that is denied by policy does not hide that the rest of the run goes well.
 func Metrics(r Run, function string, digestSent bool) []byte {
-	line := map[string]any{
-		"timestamp": timestamp(r.FinishedAt),
-		// A line without a level is dropped where the function's log level is above INFO.
-		"level":    "INFO",
+	return embedded(r.FinishedAt, "Function", map[string]any{
 		"message":  "metrics",
 		"run":      r.Run,
 		"version":  r.Version,
 		"dryRun":   r.DryRun,
 		"Function": function,
-	}
+	}, r.metrics(digestSent))
+}
+
+// OrganizationMetrics is Metrics for a run over an organization. Its one dimension is the hub's
+// stack, or else the organization's id: a metric for each account would cost more than the run.
+//
+// Runs is 1 if the run came to its end, and if the digest went out where there was one to send.
+func OrganizationMetrics(o Organization, function string, digestSent bool) []byte {
+	return embedded(o.FinishedAt, "Organization", map[string]any{
+		"message":      "metrics",
+		"run":          o.Run,
+		"version":      o.Version,
+		"dryRun":       o.DryRun,
+		"function":     function,
+		"Organization": cmp.Or(o.Reader.Stack, o.Organization, "unknown"),
+	}, o.metrics(digestSent))
+}
+
+// embedded is a line of metrics with one dimension, whose value is in the line.
+func embedded(at time.Time, dimension string, line map[string]any, metrics []metric) []byte {
+	line["timestamp"] = timestamp(at)
+	// A line without a level is dropped where the function's log level is above INFO.
+	line["level"] = "INFO"
 	type definition struct{ Name, Unit string }
 	var definitions []definition
-	for _, m := range r.metrics(digestSent) {
+	for _, m := range metrics {
 		definitions = append(definitions, definition{m.name, m.unit})
 		line[m.name] = m.value
 	}
 	line["_aws"] = map[string]any{
-		"Timestamp": r.FinishedAt.UnixMilli(),
+		"Timestamp": at.UnixMilli(),
 		"CloudWatchMetrics": []any{map[string]any{
 			"Namespace":  namespace,
-			"Dimensions": [][]string{{"Function"}},
+			"Dimensions": [][]string{{dimension}},
 			"Metrics":    definitions,
 		}},
 	}
 	return mustMarshal(line)
+}
+
+func (o Organization) metrics(digestSent bool) []metric {
+	one := func(is bool) int {
+		if is {
+			return 1
+		}
+		return 0
+	}
+	var metrics []metric
+	for _, c := range []struct {
+		name string
+		n    int
+	}{
+		{"AccountsListed", o.Totals.Accounts},
+		{"AccountsCounted", o.Totals.Counted},
+		{"AccountsUncounted", o.Totals.Accounts - o.Totals.Counted},
+		{"AssumeRoleFailures", o.assumeRoleFailures()},
+		{"AccountsFailed", o.Totals.Failed},
+		{"Deregistered", o.Totals.Deregistered},
+		{"Failed", o.Totals.Totals.Failed},
+		{"NotSwept", one(o.NotSwept != "")},
+		{"Runs", one(digestSent && o.Error == "")},
+	} {
+		metrics = append(metrics, metric{c.name, "Count", float64(c.n)})
+	}
+	return metrics
+}
+
+// assumeRoleFailures counts the accounts whose role could not be assumed.
+func (o Organization) assumeRoleFailures() int {
+	failed := map[string]bool{}
+	for _, u := range o.Uncounted {
+		if IsAssumeRoleFailure(u.Error) {
+			failed[u.Account] = true
+		}
+	}
+	for _, m := range o.Accounts {
+		if IsAssumeRoleFailure(m.Error) {
+			failed[m.Account] = true
+		}
+	}
+	return len(failed)
+}
+
+// IsAssumeRoleFailure reports whether an error is about a role that could not be assumed.
+func IsAssumeRoleFailure(fault string) bool {
+	return strings.Contains(strings.ToLower(fault), "assumerole")
 }
 
 func (r Run) metrics(digestSent bool) []metric {

@@ -21,9 +21,43 @@ func Parse(text []byte) (Run, error) {
 	if !ami.RunID(r.Run).Valid() || r.Regions == nil {
 		return Run{}, errors.New("it is no record of a run: it names no run, or no regions")
 	}
-	if r.SchemaVersion > SchemaVersion {
-		return Run{}, fmt.Errorf("a later version has written it, with schema version %d; this one reads up to %d", r.SchemaVersion, SchemaVersion)
+	if err := readable(r.SchemaVersion); err != nil {
+		return Run{}, err
 	}
+	r.restore()
+	return r, nil
+}
+
+// ParseOrganization reads the record of a run over an organization.
+func ParseOrganization(text []byte) (Organization, error) {
+	var o Organization
+	if err := json.Unmarshal(text, &o); err != nil {
+		return Organization{}, fmt.Errorf("it is no record of an organization's run: %w", err)
+	}
+	if !ami.RunID(o.Run).Valid() || o.Accounts == nil {
+		return Organization{}, errors.New("it is no record of an organization's run: it names no run, or no accounts")
+	}
+	if err := readable(o.SchemaVersion); err != nil {
+		return Organization{}, err
+	}
+	for _, m := range o.Accounts {
+		if m.Record != nil {
+			m.Record.restore()
+		}
+	}
+	return o, nil
+}
+
+// readable says why this version cannot read a record.
+func readable(schemaVersion int) error {
+	if schemaVersion > SchemaVersion {
+		return fmt.Errorf("a later version has written it, with schema version %d; this one reads up to %d", schemaVersion, SchemaVersion)
+	}
+	return nil
+}
+
+// restore restores what a record does not say in so many words.
+func (r *Run) restore() {
 	for _, g := range r.Regions {
 		for i := range g.Images {
 			g.Images[i].restoreCode()
@@ -32,13 +66,12 @@ func Parse(text []byte) (Run, error) {
 			g.Gaps[i].At = g.keptBy(g.Gaps[i])
 		}
 	}
-	return r, nil
 }
 
-// restoreCode reads the code of an outcome from the reason that it has added to the image. A record
-// has no other trace of it.
+// restoreCode reads the code of an outcome from the reason that it has added to the image. Records
+// of earlier versions have no other trace of it.
 func (i Image) restoreCode() {
-	if !i.Skipped() || len(i.Reasons) == 0 {
+	if !i.Skipped() || i.Outcome.Code != "" || len(i.Reasons) == 0 {
 		return
 	}
 	last := i.Reasons[len(i.Reasons)-1]
@@ -59,6 +92,9 @@ func (g Region) keptBy(gap Gap) []int {
 		if is {
 			at = append(at, n)
 		}
+	}
+	for len(at) < gap.Images { // The record leaves the others out.
+		at = append(at, ^len(at))
 	}
 	return at
 }

@@ -16,6 +16,10 @@ type Reader struct {
 	Function    string // Whose policy this is, if there is no stack.
 	Home        string // The region of the function; empty at a command line.
 	HasPages    bool   // Another function draws a page of each record in a bucket.
+
+	// Organization means that the text is about a run over an organization, whose accounts have no
+	// function of their own.
+	Organization bool
 }
 
 // A setting has three names: DRY_RUN, --dry-run and DryRun. All follow from the name of its
@@ -61,6 +65,8 @@ func (r Reader) Setting(variable string) string {
 func (r Reader) Command(words string) string {
 	command := "ami-janitor " + words
 	switch {
+	case r.Organization:
+		return command
 	case r.Stack != "":
 		return command + " --stack " + plain.Text(r.Stack)
 	case r.Function != "":

@@ -3,7 +3,6 @@ package record
 import (
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 )
@@ -79,13 +78,8 @@ func (s *Sums) Add(r Run) {
 }
 
 func (s *Sum) add(r Run) {
-	removed := r.Totals.Amounts.Removed
 	s.Runs++
-	s.Images += removed.Images
-	s.Snapshots += removed.Snapshots
-	s.GiB += removed.GiB
-	s.ArchivedGiB += removed.ArchivedGiB
-	s.MonthlyUpTo = math.Round((s.MonthlyUpTo+removed.MonthlyUpTo)*100) / 100
+	s.plus(r.Totals.Amounts.Removed)
 }
 
 // Since returns what there is to say in a run that began at a time.

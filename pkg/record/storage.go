@@ -84,6 +84,15 @@ func (a *Amount) take(gib int64, isArchived bool) {
 	}
 }
 
+// plus adds an amount that has its price.
+func (a *Amount) plus(of Amount) {
+	a.Images += of.Images
+	a.Snapshots += of.Snapshots
+	a.GiB += of.GiB
+	a.ArchivedGiB += of.ArchivedGiB
+	a.MonthlyUpTo = math.Round((a.MonthlyUpTo+of.MonthlyUpTo)*100) / 100
+}
+
 // priced returns the amount with its price, which is rounded to cents.
 func (r Run) priced(a Amount) Amount {
 	a.MonthlyUpTo = r.Monthly(a.GiB, a.ArchivedGiB)

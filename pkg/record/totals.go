@@ -292,3 +292,43 @@ func mergeResults(results map[string]snapshotResult, further []ami.SnapshotResul
 		results[s.SnapshotID] = known
 	}
 }
+
+// add adds the totals of another run, but for how many runs it still takes: that follows from the
+// sums.
+func (t *Totals) add(of Totals) {
+	for _, sum := range []struct {
+		to *int
+		n  int
+	}{
+		{&t.Images, of.Images},
+		{&t.Kept, of.Kept},
+		{&t.Deregistered, of.Deregistered},
+		{&t.WouldDeregister, of.WouldDeregister},
+		{&t.Deferred, of.Deferred},
+		{&t.Refused, of.Refused},
+		{&t.Marked, of.Marked},
+		{&t.Failed, of.Failed},
+		{&t.Skipped, of.Skipped},
+		{&t.Unproven, of.Unproven},
+		{&t.SnapshotsDeleted, of.SnapshotsDeleted},
+		{&t.SnapshotsWouldDelete, of.SnapshotsWouldDelete},
+		{&t.SnapshotsKept, of.SnapshotsKept},
+		{&t.SnapshotsFailed, of.SnapshotsFailed},
+		{&t.LeftoversFinished, of.LeftoversFinished},
+		{&t.Restorable, of.Restorable},
+		{&t.Left, of.Left},
+		{&t.OrphanedSnapshots, of.OrphanedSnapshots},
+		{&t.OrphansNotLookedAt, of.OrphansNotLookedAt},
+	} {
+		*sum.to += sum.n
+	}
+	t.GiBDeleted += of.GiBDeleted
+	t.GiBWouldDelete += of.GiBWouldDelete
+	t.GiBOrphaned += of.GiBOrphaned
+	t.GiBOrphanedArchived += of.GiBOrphanedArchived
+	if of.SavingsFrom.After(t.SavingsFrom) {
+		t.SavingsFrom = of.SavingsFrom
+	}
+	t.Amounts.plus(of.Amounts)
+	t.MonthlySavingsUpTo = t.Amounts.Removed.MonthlyUpTo
+}
