@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/organization"
@@ -155,11 +155,9 @@ func (f organizationFlags) rehearse(ctx context.Context, copied copied, settings
 func (p *printer) printOrganization(run record.Organization) error {
 	p.stopProgress()
 	if p.output == outputJSON {
-		encoder := json.NewEncoder(p.out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(run)
+		return run.Encode(p.out, "  ")
 	}
-	_, err := fmt.Fprintf(p.out, "%s%+v\n", p.heading, run.Totals)
+	_, err := fmt.Fprintln(p.out, p.heading+strings.TrimRight(digest.OrganizationText(run), "\n"))
 	return err
 }
 

@@ -248,7 +248,7 @@ func (j *Janitor) Tell(ctx context.Context, run record.Run) error {
 	}
 	var digests error
 	var told sync.WaitGroup // A topic that hangs keeps no owner from being told.
-	if isTold(run, j.Config.NotifyOn) {
+	if IsTold(run, j.Config.NotifyOn) {
 		told.Go(func() { digests = j.tellAll(ctx, client, run) })
 	}
 	owners := j.tellOwners(ctx, client, messages)
@@ -282,8 +282,8 @@ func Err(run record.Run) error {
 	return errors.Join(errs...)
 }
 
-// isTold reports whether the digest of a run is sent. That of the first run always is, and that of
+// IsTold reports whether the digest of a run is sent. That of the first run always is, and that of
 // a run that lacked a proof: it would look like one with nothing to do.
-func isTold(run record.Run, on config.NotifyOn) bool {
+func IsTold(run record.Run, on config.NotifyOn) bool {
 	return on == config.NotifyAlways || run.FirstRun || run.Failed() || run.LacksProof() || on == config.NotifyChanges && run.Changes()
 }

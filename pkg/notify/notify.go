@@ -57,7 +57,17 @@ func Owner(ctx context.Context, api Publisher, topicARN string, to Addressee, su
 		to.Owner = ""
 		text += "\nThe message has no attribute owner, because SNS cannot filter by such a name.\n"
 	}
-	attributes := to.attributes()
+	return send(ctx, api, topicARN, to.attributes(), subject, text)
+}
+
+// Digest publishes a text as Email does, with the message attribute account.
+func Digest(ctx context.Context, api Publisher, topicARN, account, subject, text string) error {
+	return send(ctx, api, topicARN, map[string]types.MessageAttributeValue{
+		"account": {DataType: aws.String("String"), StringValue: &account},
+	}, subject, text)
+}
+
+func send(ctx context.Context, api Publisher, topicARN string, attributes map[string]types.MessageAttributeValue, subject, text string) error {
 	size := 0
 	for name, value := range attributes {
 		size += len(name) + len(*value.DataType) + len(*value.StringValue)

@@ -21,6 +21,7 @@ import (
 // listing is what Organizations says.
 type listing struct {
 	id, partition string
+	management    string           // The id of the management account.
 	accounts      []census.Account // By id.
 	units         map[string]bool  // The organizational units, by id.
 }
@@ -37,6 +38,7 @@ func list(ctx context.Context, config aws.Config) (listing, error) {
 	found := listing{units: map[string]bool{}}
 	if described.Organization != nil {
 		found.id = aws.ToString(described.Organization.Id)
+		found.management = aws.ToString(described.Organization.MasterAccountId)
 		found.partition = partition(aws.ToString(described.Organization.Arn))
 	}
 	if found.id == "" {

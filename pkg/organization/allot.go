@@ -64,6 +64,15 @@ func (h *Hub) Allot(ctx context.Context, run string) ([]Item, error) {
 	return sweeps, documents.Save(ctx, run, sweepItems, sweeps)
 }
 
+// SweepKey is where the accounts to be swept are in the bucket.
+func (h *Hub) SweepKey(run string) string {
+	documents, err := h.open()
+	if err != nil {
+		return "" // Allot has failed before.
+	}
+	return documents.Key(run, sweepItems)
+}
+
 // plansOf returns the plans of the accounts that are judged, by account.
 func (h *Hub) plansOf(ctx context.Context, documents *journal.Organization, begun targets) ([]accountPlan, error) {
 	plans, err := loadAll[accountPlan](ctx, documents, begun.Run, planFolder)

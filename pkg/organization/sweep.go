@@ -18,6 +18,7 @@ type sweepResult struct {
 	Run     string `json:"run"`
 	Account string `json:"account"`
 	Error   string `json:"error,omitempty"`
+	Stopped string `json:"stopped,omitempty"` // Somebody stopped the run before, and why.
 }
 
 // Sweep carries out what is allotted to an account: it plans again, and does what both plans have in
@@ -35,7 +36,9 @@ func (h *Hub) Sweep(ctx context.Context, run, account string) error {
 		return errors.New("what is allotted is that of another run or account")
 	}
 	result := sweepResult{Run: run, Account: account}
-	if err := h.sweep(ctx, documents, begun, allotted); err != nil {
+	if err := h.stopped(ctx); err != nil {
+		result.Stopped = err.Error()
+	} else if err := h.sweep(ctx, documents, begun, allotted); err != nil {
 		result.Error = err.Error()
 	}
 	return documents.Save(ctx, run, sweepFolder+"/"+account+".json", result)
@@ -43,9 +46,6 @@ func (h *Hub) Sweep(ctx context.Context, run, account string) error {
 
 // sweep returns why a sweep has left no record.
 func (h *Hub) sweep(ctx context.Context, documents *journal.Organization, begun targets, allotted allotment) error {
-	if err := h.stopped(ctx); err != nil {
-		return err
-	}
 	j, err := h.judge(ctx, documents, begun, allotted.Account, sweepRole)
 	if err != nil {
 		return err

@@ -31,6 +31,7 @@ type targets struct {
 	DryRun       bool      `json:"dryRun"`
 	StartedAt    time.Time `json:"startedAt"`
 	Organization string    `json:"organization"`
+	Management   string    `json:"managementAccount"`
 	Partition    string    `json:"partition"`
 	Accounts     []Target  `json:"accounts"` // By id.
 }
@@ -85,7 +86,7 @@ func (h *Hub) Targets(ctx context.Context, run string, dryRun bool) (Started, er
 		return Started{}, errors.New("no account is left to be judged")
 	}
 	for name, document := range map[string]any{
-		targetsName: targets{run, dryRun, h.Clock().UTC(), found.id, found.partition, accounts},
+		targetsName: targets{run, dryRun, h.Clock().UTC(), found.id, found.management, found.partition, accounts},
 		censusItems: started.Census,
 		planItems:   started.Plan,
 	} {

@@ -16,7 +16,10 @@ import (
 // Collect puts the record of a run together from what its steps have left. A step that failed ended
 // the run; failed is why. What cannot be read any more is told as an error of its account.
 func (h *Hub) Collect(ctx context.Context, run, step string, failed error) record.Organization {
-	o := record.Organization{Run: run, Version: h.Version, PolicySentence: h.Config.Policy.String(), StartedAt: h.Clock(), Step: step, Reader: h.Reader}
+	o := record.Organization{
+		Run: run, Version: h.Version, PolicySentence: h.Config.Policy.String(), StartedAt: h.Clock(), Step: step, Reader: h.Reader, Changed: h.Config.Changed(),
+	}
+	o.Reader.Organization = true
 	if failed != nil {
 		o.Error = failed.Error()
 	}
@@ -26,7 +29,7 @@ func (h *Hub) Collect(ctx context.Context, run, step string, failed error) recor
 		o.Finish(h.Clock())
 		return o
 	}
-	o.Organization, o.DryRun, o.StartedAt = begun.Organization, begun.DryRun, begun.StartedAt
+	o.Organization, o.Management, o.DryRun, o.StartedAt = begun.Organization, begun.Management, begun.DryRun, begun.StartedAt
 	c := collection{Hub: h, documents: documents, run: run}
 	if err := documents.Load(ctx, run, countedName, &c.counted); err != nil && o.Error == "" {
 		o.Error, o.Step = err.Error(), "Gather"
@@ -40,11 +43,21 @@ func (h *Hub) Collect(ctx context.Context, run, step string, failed error) recor
 	for _, target := range begun.Accounts {
 		o.Accounts = append(o.Accounts, c.account(ctx, target))
 	}
+	o.NotSwept = cmp.Or(o.NotSwept, c.stopped)
 	o.Finish(h.Clock())
-	if c.isSwept {
+	if c.isSwept && c.stopped == "" {
 		c.remember(ctx, &o)
 	}
+	c.keep(ctx, &o)
 	return o
+}
+
+// keep stores the record without the images that are kept.
+func (c *collection) keep(ctx context.Context, o *record.Organization) {
+	o.Record = c.documents.Where(c.run, recordName)
+	if err := c.documents.Save(ctx, c.run, recordName, o.WithoutKept()); err != nil {
+		o.Record, o.RecordError = "", err.Error()
+	}
 }
 
 // collection is a record as it is put together.
@@ -55,6 +68,7 @@ type collection struct {
 	counted   counted
 	isEnded   bool // By an error, so that some steps have left nothing.
 	isSwept   bool
+	stopped   string // Why somebody has stopped the run; empty if nobody has.
 }
 
 func (c *collection) account(ctx context.Context, target Target) record.MemberAccount {
@@ -86,13 +100,14 @@ func (c *collection) swept(ctx context.Context, account string) (*record.Run, st
 	if err := c.documents.Load(ctx, c.run, sweepFolder+"/"+account+".json", &result); err != nil {
 		return nil, "its sweep did not come to its end; the next run finishes what it has begun"
 	}
+	c.stopped = cmp.Or(c.stopped, result.Stopped)
 	kept, err := journal.Open(c.documents.Account(account), c.AWS)
 	if err != nil {
 		return nil, err.Error()
 	}
 	text, err := kept.Record(ctx, c.run)
 	if errors.Is(err, journal.ErrNotFound) {
-		return nil, cmp.Or(result.Error, "its sweep has left no record")
+		return nil, cmp.Or(result.Stopped, result.Error, "its sweep has left no record")
 	}
 	if err != nil {
 		return nil, err.Error()

@@ -192,3 +192,13 @@ func (o Organization) TotalsOf(m MemberAccount) Totals {
 	t.Amounts.WouldRemove = Amount{}
 	return t
 }
+
+// WithoutKept returns the record as it is stored: without the images that stay. They are in the
+// record of each account.
+func (o Organization) WithoutKept() Organization {
+	o.Accounts = slices.Clone(o.Accounts)
+	for i := range o.Accounts {
+		o.Accounts[i].DropKept()
+	}
+	return o
+}
