@@ -81,6 +81,20 @@ func TestEveryVariableIsListed(t *testing.T) {
 	compare(t, path, "| `%s` | %s |", listed(t, path, "^\\| `([A-Z0-9_]+)` \\| (.*) \\|$"), want)
 }
 
+func TestEveryVariableOfAnOrganizationIsListed(t *testing.T) {
+	want := map[string]string{}
+	for _, setting := range config.OrganizationSettings() {
+		code := ""
+		if setting.Default != "" {
+			code = "`" + setting.Default + "`"
+		}
+		want[setting.Variable] = code + " | " + setting.Help
+	}
+	want["SHARED_IMAGES"] = "`keep` | `organization` judges shared images by the rules above"
+	const path = "docs/organisation.md"
+	compare(t, path, "| `%s` | %s |", listed(t, path, "^\\| `([A-Z0-9_]+)` \\| (.*) \\|$"), want)
+}
+
 // A row of the sources says what one finds, and which actions it needs. One without a service is of
 // the service before it.
 func TestEverySourceIsListed(t *testing.T) {

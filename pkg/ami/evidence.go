@@ -112,8 +112,8 @@ type Finding struct {
 	Report *UsageReport
 }
 
-// Counted says how long the accounts of the organization have been counted that may launch an image.
-// It is about the account with the shortest unbroken series of nightly censuses.
+// Counted says how long the accounts of the organization have been counted that may launch an
+// image. It is about the account with the shortest unbroken series of nightly censuses.
 type Counted struct {
 	Account string    // Empty if no other account may launch the image in its region.
 	Since   time.Time // When the series began; zero if there is none.

@@ -18,7 +18,7 @@ const Source = "census"
 type Account struct {
 	ID    string `json:"account"`
 	Name  string `json:"name"`
-	State string `json:"state"` // One of Organizations' account states; only ACTIVE ones can be counted.
+	State string `json:"state"` // As Organizations spells it; only ACTIVE accounts can be counted.
 	// Path leads from the organization to the account: "o-…/r-…/ou-…/".
 	Path string `json:"path"`
 
@@ -92,7 +92,7 @@ func (g Gap) String() string {
 	return named
 }
 
-// Failed is the census of an account of which nothing could be looked up.
+// Failed is the census of an account that could not be asked.
 func Failed(run, account string, at time.Time, why string) Census {
 	return Census{Run: run, Account: account, At: at, Gaps: []Gap{{Account: account, Source: Source, Err: why}}}
 }

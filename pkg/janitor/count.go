@@ -69,7 +69,8 @@ func (j *Janitor) countRegion(ctx context.Context, account, region string, room 
 	}
 	lookup := j.lookup(account, region, nil)
 	lookup.Room = room
-	lookup.Names = slices.DeleteFunc(lookup.Names, func(name string) bool { return name == usage.S3TextSource }) // The hub's own.
+	// The texts are the hub's own, and read with each plan.
+	lookup.Names = slices.DeleteFunc(lookup.Names, func(name string) bool { return name == usage.S3TextSource })
 	references, gaps := usage.Count(ctx, j.clients(region), lookup)
 	for _, missing := range gaps {
 		gap(missing.Source, missing.Err)

@@ -15,7 +15,8 @@ import (
 )
 
 // Organization keeps what the steps of a run over an organization leave for each other, and the
-// memory of earlier runs. The journals of the accounts lie beside it. It is safe for concurrent use.
+// memory of earlier runs. The journals of the accounts lie beside it. It is safe for concurrent
+// use.
 type Organization struct {
 	location string
 	store    store

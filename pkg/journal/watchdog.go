@@ -19,8 +19,8 @@ import (
 // must change nothing more in EC2. It cannot detect a stall if its clock is set back by as much. It
 // is safe for concurrent use.
 type Watchdog struct {
-	// Stopped says why everybody must stop, if somebody has asked for that; nil if nobody can. It is
-	// asked before each chunk of changes.
+	// Stopped says why everybody must stop, if somebody has asked for that; nil if nobody can. It
+	// is asked before each chunk of changes.
 	Stopped func(context.Context) error
 
 	clock func() time.Time

@@ -15,15 +15,15 @@ import (
 type Explanation struct {
 	Run     string          `json:"run"`
 	ImageID string          `json:"imageId"`
-	Account string          `json:"account"` // Its owner; empty if it was in nobody's inventory.
+	Account string          `json:"account"` // Its owner; empty if none did.
 	Image   *record.Image   `json:"image,omitempty"`
 	Uses    []census.Use    `json:"uses"`           // By other accounts.
 	Seen    census.Sighting `json:"seen,omitzero"`  // On an earlier night.
-	Gaps    []census.Gap    `json:"gaps,omitempty"` // What could not be counted; it may use any image.
+	Gaps    []census.Gap    `json:"gaps,omitempty"` // What was not counted.
 }
 
-// Explain says what a run found out about images, given by their ids, from the documents that it has
-// left; of the latest run if none is given.
+// Explain says what a run found out about images, given by their ids, from the documents that it
+// has left; of the latest run if none is given.
 func (h *Hub) Explain(ctx context.Context, run string, ids []string) ([]Explanation, error) {
 	documents, err := h.open()
 	if err != nil {

@@ -48,7 +48,8 @@ type member struct {
 	isHere bool // It can use the region of the images.
 	fault  fault
 
-	since, last int // Of its series of censuses in both regions, in days before tonight; -1 for none.
+	// Of its series of censuses in both regions, in days before tonight; -1 for none.
+	since, last int
 }
 
 // subject is an image of a world.
@@ -59,7 +60,8 @@ type subject struct {
 
 	users  map[string]bool // The accounts with an instance of it.
 	copied map[string]int  // The days since an account copied it, by account.
-	seen   int             // The days since another account was seen to use it on an earlier night; -1 for never.
+	// The days since another account was seen to use it on an earlier night; -1 for never.
+	seen   int
 	seenBy string
 
 	report    string // "none", "fresh", "used", "old" or "pending".
@@ -144,7 +146,7 @@ func (w world) drawImage(t *rapid.T, n int) subject {
 		if rapid.IntRange(0, 12).Draw(t, "copies") == 0 {
 			i.copied[m.id] = rapid.SampledFrom([]int{5, 250, 350}).Draw(t, "copied")
 		}
-		// Who may not launch an image any more has done so on an earlier day, and was seen.
+		// Who may no longer launch an image has done so on an earlier day, and was seen.
 		if i.users[m.id] && !i.public && !w.reached(i.grantees, m) {
 			i.seen, i.seenBy = 1, m.id
 		}

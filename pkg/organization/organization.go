@@ -87,7 +87,7 @@ func (h *Hub) each(stage string, accounts []Item, do func(account string) error)
 	working.SetLimit(accountsAtOnce)
 	for _, item := range accounts {
 		working.Go(func() error {
-			_ = do(item.Account) // As the state machine's child: whatever it left tells the next step.
+			_ = do(item.Account) // As in the state machine, what it left tells the next step.
 			n := <-done + 1
 			if h.Watch != nil {
 				h.Watch(stage, n, len(accounts))

@@ -21,8 +21,8 @@ type sweepResult struct {
 	Stopped string `json:"stopped,omitempty"` // Somebody stopped the run before, and why.
 }
 
-// Sweep carries out what is allotted to an account: it plans again, and does what both plans have in
-// common. The record is in the journal of the account.
+// Sweep carries out what is allotted to an account: it plans again, and does what both plans have
+// in common. The record is in the journal of the account.
 func (h *Hub) Sweep(ctx context.Context, run, account string) error {
 	documents, begun, err := h.begun(ctx, run, account)
 	if err != nil {

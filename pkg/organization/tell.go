@@ -14,7 +14,7 @@ import (
 )
 
 // Collect puts the record of a run together from what its steps have left. A step that failed ended
-// the run; failed is why. What cannot be read any more is told as an error of its account.
+// the run; failed is why. What can no longer be read is told as an error of its account.
 func (h *Hub) Collect(ctx context.Context, run, step string, failed error) record.Organization {
 	o := record.Organization{
 		Run: run, Version: h.Version, PolicySentence: h.Config.Policy.String(), StartedAt: h.Clock(), Step: step, Reader: h.Reader, Changed: h.Config.Changed(),
@@ -122,7 +122,8 @@ func (c *collection) swept(ctx context.Context, account string) (*record.Run, st
 // planned returns the record of a plan, as it is allotted.
 func (c *collection) planned(ctx context.Context, account string, allotted allotment, isAllotted bool) (*record.Run, string) {
 	var plan accountPlan
-	_ = c.documents.Load(ctx, c.run, planFolder+"/"+account+".json", &plan) // Without it, the record is missing, too.
+	// Without it, the record is missing, too.
+	_ = c.documents.Load(ctx, c.run, planFolder+"/"+account+".json", &plan)
 	dry, err := readRecord(ctx, c.documents, c.run, account)
 	switch {
 	case plan.Error != "" && dry == nil:

@@ -118,8 +118,8 @@ func factsOf(image ami.Image) string {
 }
 
 // Narrow returns the plans without all that is not approved: such images stay as they are, and so
-// do the snapshots that they use. A person is shown no usage reports, and approves of none. The tags
-// of removals that are over still come off: that changes no image's fate.
+// do the snapshots that they use. A person is shown no usage reports, and approves of none. The
+// tags of removals that are over still come off: that changes no image's fate.
 func (a Approved) Narrow(plans []Plan) []Plan {
 	narrowed := slices.Clone(plans)
 	for i := range narrowed {

@@ -18,8 +18,8 @@ func (r *regionFacts) grace(image *imageFacts) Days {
 	return r.policy.Grace
 }
 
-// censusTooYoung keeps a shared image until all accounts of the organization that may launch it have
-// been counted for long enough, without a gap.
+// censusTooYoung keeps a shared image until all accounts of the organization that may launch it
+// have been counted for long enough, without a gap.
 func censusTooYoung(r *regionFacts, image *imageFacts) string {
 	finding := r.evidence[r.Region].Images[image.ID]
 	if !r.policy.JudgeByCensus || isUnasked(finding) || !r.isShared(image) {
