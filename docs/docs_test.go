@@ -134,7 +134,7 @@ func TestEverySectionOfTheDigestIsExplained(t *testing.T) {
 		}
 	}
 	heading := regexp.MustCompile(`(?m)^([A-Z][A-Z ,]+[A-Z])(?: \([0-9,]+\))?$`)
-	for _, golden := range glob(t, "pkg/digest/testdata/*/text.txt", "pkg/digest/testdata/*/full.txt", "pkg/janitor/testdata/sample-digest.txt") {
+	for _, golden := range glob(t, "pkg/digest/testdata/*/text.txt", "pkg/digest/testdata/*/full.txt", "pkg/digest/testdata/organization/*/text.txt", "pkg/janitor/testdata/sample-digest.txt") {
 		for _, title := range heading.FindAllStringSubmatch(read(t, golden), -1) {
 			if !explained[title[1]] {
 				t.Errorf("%s does not explain %s, a section of %s", path, title[1], golden)
@@ -153,22 +153,26 @@ func TestEverySectionOfTheDigestIsExplained(t *testing.T) {
 	}
 }
 
-// The excerpt has lines of the digest, in their order. An ellipsis stands for what was left out.
-func TestTheREADMEShowsTheDigest(t *testing.T) {
-	_, text, _ := strings.Cut(read(t, "README.md"), "```text\nSubject: ")
-	excerpt, _, _ := strings.Cut("Subject: "+text, "```")
-	const golden = "pkg/janitor/testdata/sample-digest.txt"
-	rest := strings.Split(read(t, golden), "\n")
-	for line := range strings.Lines(excerpt) {
-		line = strings.TrimSuffix(line, "\n")
-		if line == "…" {
-			continue
+// The excerpts have lines of digests, in their order. An ellipsis stands for what was left out.
+func TestThePagesShowDigests(t *testing.T) {
+	for _, c := range []struct{ path, first, golden string }{
+		{"README.md", "Subject: ", "pkg/janitor/testdata/sample-digest.txt"},
+		{"docs/digest.md", "17 AMIs stay", "pkg/digest/testdata/organization/ordinary/text.txt"},
+	} {
+		_, text, _ := strings.Cut(read(t, c.path), "```text\n"+c.first)
+		excerpt, _, _ := strings.Cut(c.first+text, "```")
+		rest := strings.Split(read(t, c.golden), "\n")
+		for line := range strings.Lines(excerpt) {
+			line = strings.TrimSuffix(line, "\n")
+			if line == "…" {
+				continue
+			}
+			at := slices.Index(rest, line)
+			if at < 0 {
+				t.Fatalf("%s shows a line that %s does not have there; correct the excerpt:\n%s", c.path, c.golden, line)
+			}
+			rest = rest[at+1:]
 		}
-		at := slices.Index(rest, line)
-		if at < 0 {
-			t.Fatalf("README.md shows a line that %s does not have there; correct the excerpt:\n%s", golden, line)
-		}
-		rest = rest[at+1:]
 	}
 }
 

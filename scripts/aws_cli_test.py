@@ -36,6 +36,8 @@ class Refused(Exception):
 
 
 class CLI(unittest.TestCase):
+    COPY = ()  # The built-in account.
+
     def setUp(self):
         home = tempfile.TemporaryDirectory()  # No configuration but ours.
         self.addCleanup(home.cleanup)
@@ -52,7 +54,7 @@ class CLI(unittest.TestCase):
             "AWS_PAGER": "",
         }
         emulator = subprocess.Popen(
-            [JANITOR, "emulate", "--listen", "127.0.0.1:0", "--now", NOW],
+            [JANITOR, "emulate", "--listen", "127.0.0.1:0", "--now", NOW, *self.COPY],
             env=self.environment, stdout=subprocess.PIPE, text=True,
         )
         self.addCleanup(emulator.stdout.close)
@@ -543,6 +545,57 @@ def normal(value, key=""):
     return value
 
 
+class Organization(CLI):
+    COPY = ("--organization", "sample")
+    BUILDER, UNROLED, SUSPENDED = "123456789012", "666666666666", "777777777777"
+
+    def assume(self, account):
+        """Takes on the janitor's role in an account, and returns who that is."""
+        answer = self.aws("sts", "assume-role", "--role-session-name", "ami-janitor-20261123T020000Z-3f9c1a", "--external-id", "example",
+                          "--role-arn", f"arn:aws:iam::{account}:role/ami-janitor/ami-janitor-default-read")
+        given = answer["Credentials"]
+        self.assertEqual(given["Expiration"], "2026-11-23T03:00:00Z")
+        self.environment |= {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"], "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+        return answer["AssumedRoleUser"]["Arn"]
+
+    def test_the_walk_over_the_units_finds_the_accounts_that_are_listed(self):
+        listed = self.all_of("list-accounts", service="organizations")
+        self.assertEqual(len(listed), 12)
+        self.assertEqual({account["State"] for account in listed}, {"ACTIVE", "SUSPENDED"})
+        self.assertFalse(any("Status" in account for account in listed))
+        (root,) = self.all_of("list-roots", service="organizations")
+        walked, parents = [], [root["Id"]]
+        while parents:
+            parent = parents.pop()
+            walked += self.all_of("list-accounts-for-parent", "--parent-id", parent, service="organizations")
+            parents += [unit["Id"] for unit in self.all_of("list-organizational-units-for-parent", "--parent-id", parent, service="organizations")]
+        self.assertCountEqual(walked, listed)
+        self.assertEqual(self.all_of("list-accounts", "--page-size", "5", service="organizations"), listed)
+        self.assertEqual(self.aws("organizations", "describe-organization")["Organization"]["MasterAccountId"], "999999999999")
+        self.assertRefused("ParentNotFoundException", "organizations", "list-accounts-for-parent", "--parent-id", "ou-ab12-99999999")
+
+    def test_a_role_leads_to_its_account(self):
+        self.assertRefused("UnauthorizedOperation", "ec2", "describe-images")
+        for account in (self.UNROLED, self.SUSPENDED):
+            self.assertRefused("AccessDenied", "sts", "assume-role", "--role-session-name", "ami-janitor-1",
+                               "--role-arn", f"arn:aws:iam::{account}:role/ami-janitor/ami-janitor-default-read")
+        self.assertEqual(self.assume(self.BUILDER), self.aws("sts", "get-caller-identity")["Arn"])
+        self.assertEqual({image["OwnerId"] for image in self.images()}, {self.BUILDER})
+        self.assertRefused("AccessDeniedException", "organizations", "list-accounts")
+
+    def test_a_session_without_its_token_is_refused(self):
+        self.assume(self.BUILDER)
+        del self.environment["AWS_SESSION_TOKEN"]
+        self.assertRefused("AuthFailure", "ec2", "describe-images")
+
+    def test_a_parameter_stops_a_run(self):
+        self.aws("ssm", "put-parameter", "--name", "/ami-janitor/run", "--type", "String", "--value", "stop")
+        self.assertEqual(self.aws("ssm", "get-parameter", "--name", "/ami-janitor/run")["Parameter"]["Value"], "stop")
+        self.assertRefused("ParameterNotFound", "ssm", "get-parameter", "--name", "/ami-janitor/other")
+
+
 class Refusing(CLI):
     def test_a_protected_image_stays(self):
         for image in self.images():
@@ -610,7 +663,7 @@ class SideBySide(unittest.TestSuite):
 
 def main():
     load = unittest.defaultTestLoader.loadTestsFromTestCase
-    tests = SideBySide(test for case in (Exporting, Reading, RecycleBin, Writing, Refusing) for test in load(case))
+    tests = SideBySide(test for case in (Exporting, Reading, RecycleBin, Writing, Refusing, Organization) for test in load(case))
     result = unittest.TextTestRunner(verbosity=1).run(unittest.TestSuite([tests, load(Coverage)]))
     version = subprocess.run([AWS, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
     print(f"aws-cli: {result.testsRun} tests, {len(used)} actions, {version}:", "ok" if result.wasSuccessful() else "FAILED")

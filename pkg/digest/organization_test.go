@@ -119,6 +119,13 @@ func TestEveryJudgedAccountIsCountedOnceInTheText(t *testing.T) {
 
 // What a quiet account has is nothing that a person should look at.
 func TestNoAccountWithAProblemIsQuiet(t *testing.T) {
+	for name, r := range situations() {
+		m := record.MemberAccount{Account: builder, Judged: true, Record: &r}
+		standing, problems := newOrganization(r.DryRun, m).Standing(m), len(digest.Problems(r))
+		if standing == record.AccountQuiet && problems > 0 || standing == record.AccountNeedsYou && problems == 0 {
+			t.Errorf("%s: %s, with %d problems", name, standing, problems)
+		}
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		o := anyOrganization(t)
 		for _, m := range o.Accounts {
@@ -335,8 +342,7 @@ func TestFailuresAreGroupedOverAccountsAndRegions(t *testing.T) {
 	}
 }
 
-// What a person reads of one account's run does not change where it is part of an organization's:
-// what is said of the accounts there is said of one that did nothing, too.
+// A plan that a real run did not carry out says what is due, not what would be removed.
 func TestAPlanThatWasNotCarriedOutIsDue(t *testing.T) {
 	ordinaryPlan, _ := ordinary()
 	o := finished(newOrganization(false, member(builder, "golden-images", true, newRegion(ordinaryPlan, nil))))

@@ -42,29 +42,35 @@ func FuzzRequests(f *testing.F) {
 		{"POST", "/", scope("sns"), "", "", "Action=Publish&TopicArn=" + topic + "&Message=m"},
 		{"PUT", "/bucket/key?x-id=PutObject", scope("s3"), "If-None-Match", "*", "content"},
 		{"GET", "/bucket?list-type=2&prefix=%", scope("s3"), "", "", ""},
+		{"POST", "/", scope("organizations"), "X-Amz-Target", "AWSOrganizationsV20161128.ListAccountsForParent", `{"ParentId": "r-ab12", "MaxResults": 2, "NextToken": {}}`},
+		{"POST", "/", scope("sts"), "", "", "Action=AssumeRole&RoleArn=arn:aws:iam::111122223333:role/ami-janitor/ami-janitor-a-read&RoleSessionName=ab&DurationSeconds=900"},
+		{"POST", "/?X-Amz-Security-Token=a", scope("sts"), "", "", "Action=AssumeRole&RoleArn=arn:aws:iam::111122223333:role///x&RoleSessionName=%00&ExternalId="},
 		{"HEAD", "/", scope("%"), "Authorization", "Credential=////", ""},
 		{"OPTIONS", "//rules//", scope("rbin"), "X-Amz-Target", ".", "\xff\xfe"},
 	} {
 		f.Add(seed.method, seed.target, seed.authorization, seed.header, seed.value, seed.body)
 	}
 	f.Fuzz(func(t *testing.T, method, target, authorization, header, value, body string) {
-		r, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1/"+strings.TrimPrefix(target, "/"), strings.NewReader(body))
-		if err != nil || strings.HasPrefix(r.URL.Path, "/_ami-janitor") {
-			return
-		}
-		r.Header.Set("Authorization", authorization)
-		r.Header.Set(header, value)
-		w := httptest.NewRecorder()
-		load(t, directory(
+		account := load(t, directory(
 			"describe-images.json", binImages, "describe-snapshots.json", binSnapshots, "list-rules.json", rulesByTag,
 			"list-images-in-recycle-bin.json", `{"Images": [{"ImageId": "ami-0000000a", "Name": "</x>"}]}`,
 			"list-snapshots-in-recycle-bin.json", `{"Snapshots": [{"SnapshotId": "snap-0000000a", "Snapshot": {"SnapshotId": "snap-0000000a", "<": 1}}]}`,
-		)).ServeHTTP(w, r)
-		if w.Code < 200 || w.Code > 599 || w.Code >= 500 && w.Code != http.StatusNotImplemented {
-			t.Errorf("status %d", w.Code)
-		}
-		if w.Code >= 300 && w.Code != http.StatusNotModified && method != http.MethodHead {
-			wantError(t, w)
+		))
+		for _, handler := range []http.Handler{account, loadOrganization(t, organizationFiles(), options())} {
+			r, err := http.NewRequestWithContext(t.Context(), method, "http://127.0.0.1/"+strings.TrimPrefix(target, "/"), strings.NewReader(body))
+			if err != nil || strings.HasPrefix(r.URL.Path, "/_ami-janitor") {
+				return
+			}
+			r.Header.Set("Authorization", authorization)
+			r.Header.Set(header, value)
+			w := httptest.NewRecorder()
+			handler.ServeHTTP(w, r)
+			if w.Code < 200 || w.Code > 599 || w.Code >= 500 && w.Code != http.StatusNotImplemented {
+				t.Errorf("status %d", w.Code)
+			}
+			if w.Code >= 300 && w.Code != http.StatusNotModified && method != http.MethodHead {
+				wantError(t, w)
+			}
 		}
 	})
 }

@@ -28,11 +28,13 @@ type page struct {
 	Index   *indexPage
 	Trend   *trendPage
 	Nights  []nightPage
+
+	Organization *organizationPage
 }
 
 // IsEmpty reports whether there is nothing to lay out.
 func (p page) IsEmpty() bool {
-	return len(p.Notices)+len(p.Nights) == 0 && p.Index == nil && p.Trend == nil
+	return len(p.Notices)+len(p.Nights) == 0 && p.Index == nil && p.Trend == nil && p.Organization == nil
 }
 
 // parsed is the template with its style and its script, whose hashes are all that its Content

@@ -174,3 +174,18 @@ func TestLimitsAsTheSDKSeesThem(t *testing.T) {
 	c.at = c.at.Add(2 * time.Hour)
 	equal(t, "much later", drain(unfiltered), 25)
 }
+
+// Each account of an organization has buckets of its own.
+func TestLimitsAreOfAnAccount(t *testing.T) {
+	granted := 0
+	limits := middleware.NewLimits(func() time.Time { return now }, 0)
+	limits.AccountOf = func(q emulator.Request) string { return q.Form.Get("Account") }
+	doer := limits.Wrap(counting(&granted))
+	for _, account := range []string{"111122223333", "123456789012", "111122223333"} {
+		// Of this action, EC2 grants one call in ten seconds.
+		if _, err := doer.Do(ec2Request("Action=EnableImageBlockPublicAccess&Account=" + account)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	equal(t, "granted", granted, 2)
+}

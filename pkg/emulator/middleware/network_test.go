@@ -39,6 +39,14 @@ func TestAttempts(t *testing.T) {
 	equal(t, "the second, by another token", next("Action=DeleteSnapshot&SnapshotId=snap-1&ClientToken=b"), 2)
 	equal(t, "of another snapshot", next("Action=DeleteSnapshot&SnapshotId=snap-2"), 1)
 	equal(t, "another action", next("Action=DescribeSnapshots&SnapshotId=snap-1"), 1)
+
+	r := ec2Request("Action=DeleteSnapshot&SnapshotId=snap-1")
+	r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), "AKIAIOSFODNN7EXAMPLE", "ASIAIOSFODNN7EXAMPLE", 1))
+	q, err := emulator.Inspect(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "by a session of a role", attempts.Next(q), 1)
 }
 
 // Eight workers deregister and tag, each on its own; the order in which the account sees their
