@@ -52,6 +52,7 @@ func (h *Hub) Plan(ctx context.Context, run, account string) error {
 		}
 	}
 	dry := j.Run(ctx, ami.RunID(run), true)
+	dry.FirstRun = false // Its journal begins with its first sweep, which may never come.
 	if err := janitor.Err(dry); err != nil && dry.AllFailed() {
 		plan.Error = err.Error()
 	}
