@@ -2,6 +2,7 @@ package template_test
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -98,9 +99,6 @@ func (t template) evaluated(node any) any {
 	if !isObject {
 		return node
 	}
-	if name, ok := members["Ref"].(string); ok && t.section("Parameters")[name] != nil {
-		return t.parameter(name)
-	}
 	if text, ok := members["Fn::Sub"].(string); ok {
 		return ofParameter.ReplaceAllStringFunc(text, func(name string) string { return t.parameter(strings.Trim(name, "${}")).(string) })
 	}
@@ -118,6 +116,52 @@ func (t template) evaluated(node any) any {
 
 // ofParameter is a parameter in the text of a Fn::Sub.
 var ofParameter = regexp.MustCompile(`\$\{\w+\}`)
+
+// settled is the template with the values of parameters in the place of references to them.
+func (t template) settled() template {
+	settled := maps.Clone(t.object)
+	settled["Resources"] = t.settle(settled["Resources"])
+	t.object = settled
+	return t
+}
+
+func (t template) settle(node any) any {
+	switch value := node.(type) {
+	case object:
+		if name, ok := value["Ref"].(string); ok && t.section("Parameters")[name] != nil {
+			return t.parameter(name)
+		}
+		members := object{}
+		for key, member := range value {
+			if text, isText := member.(string); key == "Fn::Sub" && isText {
+				members[key] = t.inserted(text)
+			} else if named := list(member); key == "Fn::Sub" && len(named) == 2 {
+				members[key] = []any{t.inserted(named[0].(string)), t.settle(named[1])}
+			} else {
+				members[key] = t.settle(member)
+			}
+		}
+		return members
+	case []any:
+		items := make([]any, len(value))
+		for i, item := range value {
+			items[i] = t.settle(item)
+		}
+		return items
+	default:
+		return value
+	}
+}
+
+// inserted is a text of a Fn::Sub with the values of parameters; those of other names stay.
+func (t template) inserted(text string) string {
+	return ofParameter.ReplaceAllStringFunc(text, func(reference string) string {
+		if name := strings.Trim(reference, "${}"); t.section("Parameters")[name] != nil {
+			return fmt.Sprint(t.parameter(name))
+		}
+		return reference
+	})
+}
 
 // substituted is the text of a Fn::Sub with the values of its variables.
 func (t template) substituted(text string, variables object) string {

@@ -566,39 +566,61 @@ func TestEveryDenyIsNeeded(t *testing.T) {
 }
 
 // maxInline is how many characters the policies written into a role may have, and maxManaged how
-// many a managed one, blanks not counted (IAM User Guide, "IAM and AWS STS quotas").
+// many a managed one, blanks not counted. maxAttached is how many of those a role may have (IAM
+// User Guide, "IAM and AWS STS quotas").
 const (
-	maxInline  = 10_240
-	maxManaged = 6_144
+	maxInline   = 10_240
+	maxManaged  = 6_144
+	maxAttached = 10
 )
 
-func TestPoliciesFitIntoTheRole(t *testing.T) {
-	// The names that CloudFormation gives, and the partition, make it longer or shorter; these are
-	// long ones.
-	long := strings.NewReplacer("arn:"+partition+":", "arn:aws-us-gov:", "\\u003c", strings.Repeat("x", 64), "\\u003e", strings.Repeat("x", 64))
-	sizeOf := func(document any) int {
-		text, err := json.Marshal(resolved(document))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(long.Replace(string(text)))
+// sizeOf is how many characters a policy has. The names that CloudFormation gives, and the
+// partition, make it longer or shorter; these are long ones.
+func sizeOf(t *testing.T, document any) int {
+	t.Helper()
+	text, err := json.Marshal(resolved(document))
+	if err != nil {
+		t.Fatal(err)
 	}
+	long := strings.NewReplacer("arn:"+partition+":", "arn:aws-us-gov:", "\\u003c", strings.Repeat("x", 64), "\\u003e", strings.Repeat("x", 64))
+	return len(long.Replace(string(text)))
+}
+
+// policiesFit holds the policies of a role to IAM's limits.
+func policiesFit(t *testing.T, variant string, tpl template, role string) {
+	t.Helper()
+	size := 0
+	for _, document := range tpl.inline(role) {
+		size += sizeOf(t, document)
+	}
+	if size > maxInline {
+		t.Errorf("%s: the policies of %s have %d characters; IAM takes %d", variant, role, size, maxInline)
+	}
+	managed := tpl.attached(role, "AWS::IAM::ManagedPolicy")
+	if n := len(managed) + len(list(tpl.properties(role)["ManagedPolicyArns"])); n > maxAttached {
+		t.Errorf("%s: %s has %d managed policies; IAM takes %d", variant, role, n, maxAttached)
+	}
+	for _, document := range managed {
+		if size := sizeOf(t, document); size > maxManaged {
+			t.Errorf("%s: a policy of %s has %d characters; IAM takes %d", variant, role, size, maxManaged)
+		}
+	}
+}
+
+func TestPoliciesFitIntoTheRole(t *testing.T) {
 	for variant, parameters := range variants {
-		size := 0
-		for _, document := range load(t).with(parameters).inline("JanitorRole") {
-			size += sizeOf(document)
-		}
-		if size > maxInline {
-			t.Errorf("%s: the role's policies have %d characters; IAM takes %d", variant, size, maxInline)
-		}
+		policiesFit(t, variant, load(t).with(parameters), "JanitorRole")
 	}
 	place := func(n int) string { return fmt.Sprintf("s3://%063d/%s/", n, strings.Repeat("prefix/", 12)) }
 	most := map[string]string{
 		"KeepList": strings.Join([]string{place(1), place(2), place(3)}, ","), "TextObjects": strings.Join([]string{place(4), place(5), place(6), place(7), place(8)}, ","),
 	}
-	for _, document := range load(t).with(most).attached("JanitorRole", "AWS::IAM::ManagedPolicy") {
-		if size := sizeOf(document); size > maxManaged || size < maxManaged/3 {
-			t.Errorf("a policy has %d characters, with all places that there can be; IAM takes %d", size, maxManaged)
+	for name, document := range map[string][]any{
+		"the function":               load(t).with(most).attached("JanitorRole", "AWS::IAM::ManagedPolicy"),
+		"a plan of the organization": loadHub(t, most).attached("PlanRole", "AWS::IAM::ManagedPolicy"),
+	} {
+		if size := sizeOf(t, document[0]); len(document) != 1 || size > maxManaged || size < maxManaged/3 {
+			t.Errorf("a policy of %s has %d characters, with all places that there can be; IAM takes %d", name, size, maxManaged)
 		}
 	}
 }

@@ -1,6 +1,6 @@
-// Package template_test reads template.yaml, and recycle-bin.yaml beside it, as a reviewer would:
-// from an alarm to whoever is told, from a role to what it may do and what the code does. It holds
-// nothing but tests.
+// Package template_test reads the templates, and the definition of the state machine, as a reviewer
+// would: from an alarm to whoever is told, from a role to what it may do and what the code does. It
+// holds nothing but tests.
 package template_test
 
 import (

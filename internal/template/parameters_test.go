@@ -193,6 +193,15 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 	}
 }
 
+// allows reports whether a parameter takes a value. CloudFormation matches the whole of it.
+func (t template) allows(parameter, value string) bool {
+	definition := t.section("Parameters")[parameter]
+	if values := texts(at(definition, "AllowedValues")); len(values) > 0 {
+		return slices.Contains(values, value)
+	}
+	return regexp.MustCompile(`^(?:` + at(definition, "AllowedPattern").(string) + `)$`).MatchString(value)
+}
+
 // TestWhatDoesNotGoTogetherIsRefused looks at the rules about several parameters.
 func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
 	refused := map[string]map[string]string{
