@@ -103,7 +103,7 @@ bench: bin/bootstrap bin/host/bootstrap ## measure: the benchmarks, the speed of
 
 # The parts of build. Go knows better than make what is out of date.
 
-.PHONY: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter
+.PHONY: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter bin/organization bin/host/organization
 bin/ami-janitor:
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $@ ./cmd/ami-janitor
 
@@ -116,11 +116,24 @@ bin/host/bootstrap:
 bin/reporter:
 	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $@ ./functions/reporter
 
+bin/organization:
+	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $@ ./functions/organization
+
+bin/host/organization:
+	$(BUILD_FUNCTION) -o $@ ./functions/organization
+
 # The application for AWS: template.yaml, by AWS SAM.
 
 .PHONY: build-JanitorFunction build-ReporterFunction
 build-JanitorFunction: # sam build calls these, and says where the result goes
 	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/janitor
+
+# Each step of organization.yaml is a function of its own, with the same binary.
+STEPS = Targets Census Gather Plan Allot Sweep Tell
+
+.PHONY: $(STEPS:%=build-%Function)
+$(STEPS:%=build-%Function):
+	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/organization
 
 build-ReporterFunction:
 	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/reporter
