@@ -92,11 +92,11 @@ async function checkFigures(page, where, records) {
   }
 }
 
-// The rows of "What goes" can be sorted and filtered.
+// The rows of "What goes", or of the accounts, can be sorted and filtered.
 async function checkTable(page, where) {
   const table = page.locator("table.sortable").first();
   if ((await table.count()) === 0) return;
-  for (const column of ["GiB", "$ a month", "Days idle"]) {
+  for (const column of ["GiB", "$ a month", where.startsWith("organization,") ? "Due" : "Days idle"]) {
     for (const sign of [1, -1]) {
       await table.getByRole("button", { name: column }).click();
       const got = await table.locator(`td[data-label="${column}"]`).evaluateAll((cells) => cells.map((cell) => Number(cell.dataset.raw)));

@@ -331,7 +331,7 @@ func TestEmulateRefusesAnOrganization(t *testing.T) {
 	write(t, dir, "222222222222", "")
 	for says, args := range map[string][]string{
 		"222222222222: this account is not in organization.json": {"--organization", dir},
-		"organization.json: ":                 {"--organization", t.TempDir()},
+		"organization.json: ":            {"--organization", t.TempDir()},
 		"[organization account] are set": {"--organization", dir, "--account", dir},
 	} {
 		if got := cli(t, nil, append([]string{"emulate"}, args...)...); got.status != exitUsage || !strings.Contains(got.err, says) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ami-janitor/ami-janitor/pkg/export"
+	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 )
 
 // exportSettings are the variables that say what is exported, and how fast.
@@ -26,6 +28,10 @@ account and regions was begun: what is there already stays, and the rest is
 read. It only reads. Of the objects in --text-objects it copies the image ids
 alone.
 
+With --organization it lists the organization, assumes a role in each active
+account, and copies it into DIR/accounts/ACCOUNT. An account that cannot be
+copied is left out: a rehearsal treats it as one that nobody could ask.
+
 Exit status:
   0  everything was read
   1  something failed: the copy is not complete; the same export again goes on
@@ -36,13 +42,19 @@ Exit status:
 		Example: examples(
 			"export copy --profile prod --region eu-west-1",
 			"rehearse --account copy --dry-run",
+			"export copies --organization --role OrganizationAccountAccessRole",
+			"rehearse --organization copies --dry-run",
 		),
 		Args: cobra.ExactArgs(1),
 	}
+	over := addExportOrganization(command)
 	profile, region := addAccount(command)
 	settings := addSome(command, lookup, func(variable string) bool { return slices.Contains(exportSettings, variable) })
 	settings.profile, settings.region = profile, region
 	command.RunE = func(command *cobra.Command, args []string) error {
+		if *over.chosen || *over.role+*over.externalID != "" {
+			return over.run(command.Context(), settings, args[0], std)
+		}
 		j, _, err := realJanitor(command.Context(), settings, std)
 		if err != nil {
 			return err
@@ -50,18 +62,7 @@ Exit status:
 		printer := &printer{streams: std}
 		end := printer.begin(command.Context(), askingAWS)
 		defer end()
-		regions, err := j.RegionNames(command.Context())
-		if err != nil {
-			end()
-			return exportFailed(std, err)
-		}
-		e := export.Export{AWS: j.AWS, Regions: regions, Directory: args[0], TextObjects: j.Config.TextObjects, StackTemplates: j.Config.StackTemplates, Clock: time.Now, Watch: printer.progress}
-		for _, location := range j.Config.KeepLists {
-			if bucket, key, ok := location.Object(); ok {
-				e.Lists = append(e.Lists, export.List{Bucket: bucket, Key: key})
-			}
-		}
-		summary, err := e.Run(command.Context())
+		summary, err := exportAccount(command.Context(), j, args[0], printer.progress)
 		end()
 		if usage, ok := errors.AsType[export.UsageError](err); ok {
 			return usage
@@ -72,6 +73,24 @@ Exit status:
 		return printExport(std, args[0], summary)
 	}
 	return command
+}
+
+// exportAccount exports an account into a directory.
+func exportAccount(ctx context.Context, j *janitor.Janitor, directory string, watch func(stage string, done, total int)) (export.Summary, error) {
+	regions, err := j.RegionNames(ctx)
+	if err != nil {
+		return export.Summary{}, err
+	}
+	e := export.Export{
+		AWS: j.AWS, Regions: regions, Directory: directory, TextObjects: j.Config.TextObjects, StackTemplates: j.Config.StackTemplates,
+		Clock: time.Now, Watch: watch,
+	}
+	for _, location := range j.Config.KeepLists {
+		if bucket, key, ok := location.Object(); ok {
+			e.Lists = append(e.Lists, export.List{Bucket: bucket, Key: key})
+		}
+	}
+	return e.Run(ctx)
 }
 
 func exportFailed(std streams, err error) error {

@@ -409,25 +409,34 @@ func keepRecords(j *janitor.Janitor, std *printer, lookup func(string) string) e
 // earlier sweeps have kept. The function whose policy it takes comes back, if there is one; it says
 // whose it is.
 func realJanitor(ctx context.Context, settings settings, std streams) (*janitor.Janitor, *deployed, error) {
-	account, err := settings.awsConfig(ctx)
+	account, policy, err := settings.real(ctx, std)
 	if err != nil {
 		return nil, nil, err
-	}
-	policy, err := settings.parse(ctx, &account, std)
-	if err != nil {
-		return nil, nil, err
-	}
-	if account.Region == "" {
-		account.Region = policy.FirstRegion()
-	}
-	if account.Region == "" {
-		return nil, nil, errors.New("no region: give --region or --regions, or set AWS_REGION")
 	}
 	pace.New(policy.EC2Share).Apply(&account)
 	j := newJanitor(policy, account, time.Now)
 	j.RecordsOf = ownRecords(settings.lookup)
 	j.BorrowedRecords = policy.from != nil && !settings.isGiven("RECORDS")
 	return j, policy.from, nil
+}
+
+// real returns the AWS configuration and the policy, for a real account.
+func (s settings) real(ctx context.Context, std streams) (aws.Config, policy, error) {
+	account, err := s.awsConfig(ctx)
+	if err != nil {
+		return account, policy{}, err
+	}
+	policy, err := s.parse(ctx, &account, std)
+	if err != nil {
+		return account, policy, err
+	}
+	if account.Region == "" {
+		account.Region = policy.FirstRegion()
+	}
+	if account.Region == "" {
+		return account, policy, errors.New("no region: give --region or --regions, or set AWS_REGION")
+	}
+	return account, policy, nil
 }
 
 func newJanitor(policy policy, account aws.Config, clock func() time.Time) *janitor.Janitor {

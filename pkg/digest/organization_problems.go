@@ -12,16 +12,20 @@ import (
 func (o organization) ended() []Problem {
 	var problems []Problem
 	if o.Error != "" {
-		what, step := "The run ended early", "the organization"
-		if slices.Contains(beforeSweep, o.Step) || o.Step == "Sweep" {
+		what, short, step := "The run ended early", "Run ended early", "the organization"
+		if slices.Contains(beforeSweep, o.Step) || o.Step == "Sweep" || o.Step == "Tell" {
 			step = "step " + strings.ToLower(o.Step)
+		}
+		switch {
+		case o.Step == "Tell":
+			what, short = "The run came to its end, and what it has to remember could not be kept", "Run not remembered"
+		case slices.Contains(beforeSweep, o.Step):
+			what += ", in its " + step + ": nothing was changed in any account"
+		case o.Step == "Sweep":
 			what += ", in its " + step
 		}
-		if slices.Contains(beforeSweep, o.Step) {
-			what += ": nothing was changed in any account"
-		}
 		problems = append(problems, Problem{
-			What: what + ".", Short: "Run ended early",
+			What: what + ".", Short: short,
 			Todo:  hubTodo("Begin with the error: the log of the step's function has more. The next run starts from the beginning.")(o.Error),
 			Cases: []Case{{Fault: faultText(o.Error), Subjects: []string{step}}},
 		})

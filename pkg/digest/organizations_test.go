@@ -153,6 +153,10 @@ func organizations() map[string]record.Organization {
 	ended.Step, ended.Error = "Census", "States.ItemReaderFailed: the reader could not read s3://amzn-s3-demo-bucket/org/runs/20261123T020000Z-3f9c1a/census.json"
 	all["ended early"] = finished(ended)
 
+	forgotten := newOrganization(false, quiet())
+	forgotten.Step, forgotten.Error = "Tell", "the run is not remembered, and the next one has the cap of a first one: AccessDenied: Access Denied"
+	all["not remembered"] = finished(forgotten)
+
 	planned := sampleOrganization(true)
 	stopped := newOrganization(false, planned.Accounts...)
 	stopped.NotSwept = "3 of 8 accounts answered, of 8 that answered the last time; at least 90 % must"

@@ -181,6 +181,7 @@ func TestGolden(t *testing.T) {
 			write(t, filepath.Join(*pagesFlag, name+".json"), records)
 		}
 	}
+	checkPage(t, "organization", organizationPage(t, organizations(t)["ordinary"]))
 	var r report.Report
 	for _, run := range all["nights"] {
 		r.Add(run)
