@@ -70,6 +70,10 @@ build: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter ## build th
 demo: bin/host/bootstrap ## run the function's own binary on an emulated account, and draw the report of five nights
 	$(GO) run ./cmd/demo bin/host/bootstrap bin/report.html
 
+.PHONY: demo-organization
+demo-organization: ## rehearse a night over a built-in organization of twelve accounts, and print its digest
+	$(GO) run ./cmd/ami-janitor rehearse --organization sample --shared-images organization --regions all | cat
+
 # The same schedules each time, so that a commit always gets the same verdict. To search, there is simulate.
 .PHONY: schedules
 schedules:

@@ -139,10 +139,13 @@ func Organization(o emulator.Options) (*emulator.Organization, error) {
 // for the others, one has no role of the janitor, and one is suspended. All its dates are counted
 // from now; the same now and region give the same files.
 func OrganizationFiles(now time.Time, region string) fs.FS {
-	files := map[string]any{"organization.json": listOfMembers(now)}
 	second := "eu-west-1"
 	if region == second {
 		second = "us-east-1"
+	}
+	files := map[string]any{
+		"organization.json":                       listOfMembers(now),
+		emulator.RecordsBucket + "/org/seen.json": memory(now.UTC().Truncate(time.Second), region, second),
 	}
 	for _, m := range members {
 		if m.noRole {
@@ -154,6 +157,30 @@ func OrganizationFiles(now time.Time, region string) fs.FS {
 		}
 	}
 	return archive(files)
+}
+
+// memory is what earlier nights have seen: every account that has a role, for longer than any idle
+// limit, and a golden image in use by an account that has ended its last instance since.
+func memory(now time.Time, regions ...string) object {
+	series, counted := object{}, 0
+	for _, m := range members {
+		if m.noRole || m.state != "" {
+			continue
+		}
+		counted++
+		of := object{}
+		for _, region := range regions {
+			of[region] = object{"since": now.AddDate(0, 0, -300).Format(time.RFC3339), "last": now.AddDate(0, 0, -1).Format(time.RFC3339)}
+		}
+		series[m.id] = of
+	}
+	return object{
+		"lastRun": runAt(now.AddDate(0, 0, -1)), "listed": len(members), "answered": counted, "realRuns": 20,
+		"seen": object{
+			golden("golden-ubuntu-24.04-DATE", 320): object{"account": "222222222222", "at": now.AddDate(0, 0, -45).Format(time.RFC3339)},
+		},
+		"series": series,
+	}
 }
 
 // put adds the files of the account for one region.
