@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
@@ -137,7 +138,7 @@ func deniedEverywhere(accounts, regions int) record.Organization {
 }
 
 // organizations are the runs over an organization that the golden files are made of.
-func organizations() map[string]record.Organization {
+var organizations = sync.OnceValue(func() map[string]record.Organization {
 	all := map[string]record.Organization{
 		"ordinary":          sampleOrganization(false),
 		"dry run":           sampleOrganization(true),
@@ -171,7 +172,7 @@ func organizations() map[string]record.Organization {
 	hostile.Uncounted = []record.Uncounted{{Account: consumer, Region: nasty, Source: nasty, Error: nasty}}
 	all["nasty names"] = finished(hostile)
 	return all
-}
+})
 
 // droppedKept is a record as the bucket keeps it.
 func droppedKept(o record.Organization) record.Organization {
