@@ -64,7 +64,7 @@ verify: lint tidy race report-vulnerabilities aws-cli records verify-template ve
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
 .PHONY: build
-build: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter ## build the command line and the functions, into bin
+build: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter bin/organization/bootstrap ## build the command line and the functions, into bin
 
 .PHONY: demo
 demo: bin/host/bootstrap ## run the function's own binary on an emulated account, and draw the report of five nights
@@ -107,7 +107,7 @@ bench: bin/bootstrap bin/host/bootstrap ## measure: the benchmarks, the speed of
 
 # The parts of build. Go knows better than make what is out of date.
 
-.PHONY: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter bin/organization bin/host/organization
+.PHONY: bin/ami-janitor bin/bootstrap bin/host/bootstrap bin/reporter bin/organization/bootstrap bin/organization/host/bootstrap
 bin/ami-janitor:
 	$(GO) build -ldflags "-X main.version=$(VERSION)" -o $@ ./cmd/ami-janitor
 
@@ -120,34 +120,32 @@ bin/host/bootstrap:
 bin/reporter:
 	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $@ ./functions/reporter
 
-bin/organization:
+bin/organization/bootstrap:
 	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $@ ./functions/organization
 
-bin/host/organization:
+bin/organization/host/bootstrap:
 	$(BUILD_FUNCTION) -o $@ ./functions/organization
 
-# The application for AWS: template.yaml, by AWS SAM.
+# The applications for AWS: template.yaml, and organization.yaml, by AWS SAM.
 
-.PHONY: build-JanitorFunction build-ReporterFunction
-build-JanitorFunction: # sam build calls these, and says where the result goes
-	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/janitor
-
-# Each step of organization.yaml is a function of its own, with the same binary.
 STEPS = Targets Census Gather Plan Allot Sweep Tell
 
-.PHONY: $(STEPS:%=build-%Function)
-$(STEPS:%=build-%Function):
-	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/organization
+.PHONY: build-JanitorFunction build-ReporterFunction $(STEPS:%=build-%Function)
+build-JanitorFunction: # sam build calls these, and says where the result goes
+	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/janitor
 
 build-ReporterFunction:
 	$(LAMBDA) $(BUILD_FUNCTION) -trimpath -o $(ARTIFACTS_DIR)/bootstrap ./functions/reporter
 
+$(STEPS:%=build-%Function): bin/organization/bootstrap # One binary for all steps.
+	cp $< $(ARTIFACTS_DIR)/bootstrap
+
 .PHONY: verify-template
-verify-template: $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter ## lint the templates; build template.yaml, and deploy it to a server on loopback
+verify-template: $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter bin/organization/bootstrap ## lint and build the templates, and deploy template.yaml to a server on loopback
 	SAM_CLI_TELEMETRY=0 $(SAM)/sam validate --lint --region us-east-1
 	SAM_CLI_TELEMETRY=0 $(SAM)/sam validate --lint --region us-east-1 --template-file organization.yaml
 	$(SAM)/python scripts/template_lint.py template.yaml organization.yaml member.yaml
-	$(SAM)/python scripts/template_build.py $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter "$(VERSION)"
+	$(SAM)/python scripts/template_build.py $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter bin/organization/bootstrap "$(VERSION)"
 	$(SAM)/python scripts/template_deploy.py template.yaml
 
 .PHONY: verify-organization
@@ -170,7 +168,7 @@ deploy: $(SAM)/sam ## build the application and deploy it, as samconfig.toml say
 .PHONY: no-templates
 no-templates:
 	@imports=$$($(LAMBDA) $(GO) list -deps -tags lambda.norpc \
-	  -f '{{$$package := .}}{{range .Imports}}{{$$package.ImportPath}} imports {{.}}{{"\n"}}{{end}}' ./functions/janitor) || exit 1; \
+	  -f '{{$$package := .}}{{range .Imports}}{{$$package.ImportPath}} imports {{.}}{{"\n"}}{{end}}' ./functions/janitor ./functions/organization) || exit 1; \
 	if printf '%s\n' "$$imports" | grep -E ' imports (text|html)/template$$'; then \
 	  echo 'no-templates: the function must not link a template engine' >&2; exit 1; \
 	fi

@@ -1,6 +1,6 @@
-"""Builds the application with sam build, and compares the functions' binaries with those that make builds and tests run.
+"""Builds the applications with sam build, and compares the functions' binaries with those that make builds and tests run.
 
-Usage: template_build.py SAM bin/bootstrap bin/host/bootstrap bin/reporter VERSION
+Usage: template_build.py SAM bin/bootstrap bin/host/bootstrap bin/reporter bin/organization/bootstrap VERSION
 """
 
 import os
@@ -14,6 +14,8 @@ WANTED = {"-tags": "lambda.norpc", "-trimpath": "true", "CGO_ENABLED": "0", "GOO
 # What differs between a binary for arm64 and one for this machine. The latter keeps the paths of its sources, so that its
 # compilation serves the tests as well; of a binary without them Go does not record the -ldflags.
 MACHINE = {"GOARCH", "GOARM64", "GOAMD64", "-trimpath", "-ldflags"}
+
+STEPS = ("Targets", "Census", "Gather", "Plan", "Allot", "Sweep", "Tell")
 
 
 def build_info(binary):
@@ -55,13 +57,19 @@ def faults_of_binary(made, version):
         yield f"{made} does not know its version, {version}"
 
 
-def main(sam, made, host, reporter, version):
-    faults = []
+def faults_of_application(sam, environment, binaries, version):
+    """Builds an application, and compares each of its functions with its binary."""
     with tempfile.TemporaryDirectory() as directory:
-        environment = {**os.environ, "SAM_CLI_TELEMETRY": "0"}
-        subprocess.run([sam, "build", "--build-dir", directory], check=True, env=environment)
-        for function, binary in ("JanitorFunction", made), ("ReporterFunction", reporter):
-            faults += [*faults_of_build(directory, function, binary), *faults_of_binary(binary, version)]
+        subprocess.run([sam, "build", "--config-env", environment, "--build-dir", directory], check=True, env={**os.environ, "SAM_CLI_TELEMETRY": "0"})
+        for function, binary in binaries.items():
+            yield from faults_of_build(directory, function, binary)
+    for binary in set(binaries.values()):
+        yield from faults_of_binary(binary, version)
+
+
+def main(sam, made, host, reporter, organization, version):
+    faults = [*faults_of_application(sam, "default", {"JanitorFunction": made, "ReporterFunction": reporter}, version)]
+    faults += faults_of_application(sam, "organization", {f"{step}Function": organization for step in STEPS}, version)
     modules, settings = build_info(made)
     other_modules, other_settings = build_info(host)
     different = {key for key in {*settings, *other_settings} if settings.get(key) != other_settings.get(key)}
@@ -69,7 +77,7 @@ def main(sam, made, host, reporter, version):
         faults.append(f"the binary for this machine differs in {sorted(different - MACHINE) or 'its modules'}")
     if faults:
         sys.exit("\n".join(f"template_build: {fault}" for fault in faults))
-    print(f"template_build: sam build builds, byte by byte, the {made} and the {reporter} that make builds; version {version}, stripped")
+    print(f"template_build: sam build builds, byte by byte, the {made}, {reporter} and {organization} that make builds; version {version}, stripped")
 
 
 if __name__ == "__main__":

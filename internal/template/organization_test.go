@@ -2,6 +2,7 @@ package template_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator/sample"
 	"github.com/ami-janitor/ami-janitor/pkg/organization"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // loadHub reads organization.yaml as it is deployed.
@@ -156,7 +158,9 @@ func variablesOfHub(tpl template) map[string]string {
 		variables[variable] = text
 	}
 	variables["RECORDS"] = places["RECORDS"].example
-	variables["TOPIC_ARN"], variables["CHAT_TOPIC_ARN"] = places["TOPIC_ARN"].example, places["CHAT_TOPIC_ARN"].example
+	for _, variable := range []string{"TOPIC_ARN", "CHAT_TOPIC_ARN"} {
+		variables[variable] = "arn:aws:sns:us-east-1:123456789012:" + strings.Trim(variables[variable], "<>")
+	}
 	variables["STOP_PARAMETER"] = filled(tpl.properties("StopParameter")["Name"])
 	return variables
 }
@@ -205,12 +209,13 @@ func nightOver(t *testing.T, w *hubWitness, client emulator.Doer, clock func() t
 		must(hub.Sweep(t.Context(), run, item.Account))
 	}
 	step("tell")
-	record := hub.Collect(t.Context(), run, "", nil)
-	if record.Error != "" {
-		t.Fatal(record.Error)
+	told := hub.Collect(t.Context(), run, "", nil)
+	must(hub.Tell(t.Context(), told))
+	if told.Error != "" {
+		t.Fatal(told.Error)
 	}
 	removed := 0
-	for _, account := range record.Accounts {
+	for _, account := range told.Accounts {
 		if account.Record != nil {
 			removed += account.Record.Totals.Deregistered
 		}
@@ -218,21 +223,14 @@ func nightOver(t *testing.T, w *hubWitness, client emulator.Doer, clock func() t
 	return removed
 }
 
-// written is the request of an object that is written.
-func written(key string) request {
-	return request{"s3:PutObject", "<RecordsBucket>/" + key, map[string]string{"aws:ResourceAccount": account}}
-}
-
 // TestTheHubsRolesMayDoWhatIsDoneAndNothingElse compares each role with the requests of its step,
 // in both directions.
 func TestTheHubsRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 	hub := loadHub(t, asking)
 	asked, inMembers := askedByAll(t)
-	const runs = "org/runs/20261130T020000Z-3f9c1a/"
 	more := map[string][]request{
 		"plan":  {{"ssm:GetParameters", aParameter, nil}},
 		"sweep": {{"ssm:GetParameters", "arn:aws:ssm:eu-west-1:123456789012:parameter/ami-janitor/default/sweep", nil}},
-		"tell":  {{"sns:Publish", "<DigestTopic>", nil}, {"sns:Publish", "<ChatTopic>", nil}, written(runs + "record.json")},
 	}
 	roles := map[string][]request{"MachineRole": machineNeeds(), "SlackRole": {}, "ScheduleRole": {
 		{"states:StartExecution", "<Machine>", nil}, {"sqs:SendMessage", "<UndeliveredEvents>", nil},
@@ -465,9 +463,37 @@ func TestWhatTheHubsTemplateAllowsTheCodeTakes(t *testing.T) {
 	}
 }
 
+// hubMetrics are those of a run over an organization.
+func hubMetrics(t *testing.T) []string {
+	t.Helper()
+	var line struct {
+		AWS struct {
+			CloudWatchMetrics []struct {
+				Namespace  string
+				Dimensions [][]string
+				Metrics    []struct{ Name string }
+			}
+		} `json:"_aws"`
+		Organization string
+	}
+	told := record.Organization{Reader: record.Reader{Stack: "ami-janitor"}, Organization: organizationID}
+	if err := json.Unmarshal(record.OrganizationMetrics(told, "tell", true), &line); err != nil {
+		t.Fatal(err)
+	}
+	directive := line.AWS.CloudWatchMetrics[0]
+	if directive.Namespace != "AMIJanitor" || fmt.Sprint(directive.Dimensions) != "[[Organization]]" || line.Organization != "ami-janitor" {
+		t.Errorf("the metrics are %+v, of %s", directive, line.Organization)
+	}
+	var names []string
+	for _, metric := range directive.Metrics {
+		names = append(names, metric.Name)
+	}
+	return names
+}
+
 // TestTheHubsAlarmsAreHeard walks from each alarm to its topic, and from the digest to its own.
 func TestTheHubsAlarmsAreHeard(t *testing.T) {
-	hub := loadHub(t, nil)
+	hub, metrics := loadHub(t, nil), hubMetrics(t)
 	body := at(hub.properties("Dashboard")["DashboardBody"], "Fn::Sub").(string)
 	for _, alarm := range hub.resources("AWS::CloudWatch::Alarm") {
 		if len(list(alarm.properties["AlarmActions"])) != 1 || !hub.topicLetsIn(target(list(alarm.properties["AlarmActions"])[0]), "cloudwatch.amazonaws.com") {
@@ -482,12 +508,12 @@ func TestTheHubsAlarmsAreHeard(t *testing.T) {
 		if alarm.properties["Namespace"] == "AMIJanitor" {
 			dimension := list(alarm.properties["Dimensions"])[0]
 			name := alarm.properties["MetricName"].(string)
-			if at(dimension, "Name") != "Organization" || at(dimension, "Value") != organizationID || !slices.Contains(hubMetrics, name) {
+			if at(dimension, "Name") != "Organization" || target(at(dimension, "Value")) != "AWS::StackName" || !slices.Contains(metrics, name) {
 				t.Errorf("%s watches %s of %v", alarm.name, name, dimension)
 			}
 		}
 	}
-	for _, name := range hubMetrics {
+	for _, name := range metrics {
 		if !strings.Contains(body, `"`+name+`"`) {
 			t.Errorf("the dashboard does not show %s", name)
 		}
@@ -501,11 +527,6 @@ func TestTheHubsAlarmsAreHeard(t *testing.T) {
 	if missing["TreatMissingData"] != "breaching" || missing["MetricName"] != "Runs" || at(missing["ActionsEnabled"], "Fn::If") == nil {
 		t.Error("RunsMissing is no dead-man's switch")
 	}
-}
-
-// hubMetrics are those of a run over an organization.
-var hubMetrics = []string{
-	"AccountsListed", "AccountsCounted", "AccountsUncounted", "AssumeRoleFailures", "AccountsFailed", "Deregistered", "Failed", "NotSwept", "Runs",
 }
 
 // TestTheHubsRecordsAreAsSafeAsTheAccounts compares the bucket with that of the single account.
