@@ -201,7 +201,8 @@ func TestAStoppedNight(t *testing.T) {
 	n := newNight(t, map[string]string{"STOP_PARAMETER": "/ami-janitor/stop"})
 	state := n.planned(object{})
 	for _, account := range n.items(n.must("allot", state)["items"]) {
-		n.must("sweep", object{"run": state["run"], "account": account}) // The hub has no such parameter.
+		// There is no such parameter.
+		n.must("sweep", object{"run": state["run"], "account": account})
 	}
 	if got := n.writes(); len(got) > 0 {
 		t.Errorf("it goes on: %v", got)

@@ -74,7 +74,7 @@ func TestMembersRolesMayDoWhatTheFunctionMay(t *testing.T) {
 			if shared != "" && chosen["SharedImages"] == "report" {
 				chosen["SharedImages"] = shared
 				sweeping = maps.Clone(single)
-				sweeping["Announce"] = announcing["Announce"] // A shared image is announced in any case.
+				sweeping["Announce"] = announcing["Announce"] // Shared images are always announced.
 			}
 			member := loadMember(t, chosen)
 			for role, wanted := range map[string]map[string]statement{"ReadRole": reading, "SweepRole": sweeping} {

@@ -131,7 +131,7 @@ func (c *collection) planned(ctx context.Context, account string, allotted allot
 	case err != nil:
 		return nil, err.Error()
 	case dry == nil && c.isEnded:
-		return nil, "the run ended before its plan was made"
+		return nil, "" // The run ended before its turn, which is told once.
 	case dry == nil:
 		return nil, "no plan was made: its function did not come to its end"
 	}

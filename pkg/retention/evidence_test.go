@@ -52,6 +52,11 @@ type evidenceCase struct {
 	policy func(*retention.Policy)
 }
 
+// freshReport finds no use by other accounts.
+var freshReport = &ami.UsageReport{ID: "report-1", State: "available", CreatedAt: ago(days(1)), Complete: true}
+
+func judgeByCensus(p *retention.Policy) { p.JudgeShared, p.JudgeByCensus = true, true }
+
 func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase {
 	found := func(f ami.Finding) map[string]ami.Evidence {
 		return map[string]ami.Evidence{region: {Images: findings{subject: f}}}
@@ -132,6 +137,19 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 		"that_a_report_is_missing_is_said_beside_a_gap": {
 			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}, Gaps: []ami.Gap{gap}}), policy: judgeShared,
 			kept: []retention.Code{"unknown-use", "usage-report-pending"},
+		},
+
+		// Censuses of an organization; more in pkg/organization.
+		"shared_images_wait_for_censuses": {
+			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}, Report: freshReport}),
+			policy:   judgeByCensus, kept: []retention.Code{"census-too-young"}, says: "this run has counted no account of the organization",
+		},
+		"for_as_long_as_their_idle_limit": {
+			evidence: found(ami.Finding{
+				Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}, Report: freshReport, Counted: &ami.Counted{Account: "111122223333", Since: ago(days(179))},
+			}),
+			policy: judgeByCensus, kept: []retention.Code{"census-too-young"},
+			says: "account 111122223333 has been counted every night since 2026-05-28 only, and 180 days are needed",
 		},
 
 		// Launches that EC2 does not report.
