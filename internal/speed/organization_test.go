@@ -139,7 +139,7 @@ func TestOrganization(t *testing.T) {
 	fmt.Printf("%d accounts x %d regions: %d children, %d invocations, %d transitions, %d requests, %v on this machine; removed %d\n",
 		*accountsFlag, *regionsFlag, children, children+4, transitions(children), requests, time.Since(began).Round(time.Second), run.Totals.Deregistered)
 	for _, step := range []string{"gather", "allot"} {
-		command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStep$", "-step", step, "-records", records, "-run-of", run.Run) //nolint:gosec // The test itself.
+		command := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestStep$", "-step", step, "-records", records, "-run-of", run.Run)
 		began := time.Now()
 		if out, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", step, err, out)

@@ -130,7 +130,7 @@ func readAccounts(ctx context.Context, client *organizations.Client, paths map[s
 		return nil, err
 	}
 	if len(all) == 0 {
-		return nil, errors.New("Organizations listed none")
+		return nil, errors.New("there are none")
 	}
 	for _, id := range slices.Sorted(maps.Keys(all)) {
 		if all[id].Path == "" {
@@ -156,7 +156,7 @@ func readAccount(account *types.Account) (census.Account, error) {
 		return read, err
 	}
 	if read.State == "" {
-		return read, fmt.Errorf("Organizations answered without the State of account %s", read.ID)
+		return read, fmt.Errorf("account %s is listed without its State", read.ID)
 	}
 	return read, nil
 }

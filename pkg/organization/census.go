@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -137,9 +136,4 @@ func loadAll[T any](ctx context.Context, documents *journal.Organization, run, f
 		}
 	}
 	return whole, nil
-}
-
-// accountOf is the account that a document in a folder is about.
-func accountOf(name string) string {
-	return strings.TrimSuffix(strings.TrimSuffix(name, ".gz"), ".json")
 }
