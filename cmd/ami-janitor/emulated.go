@@ -277,10 +277,8 @@ those of the janitor's own account, and sts assume-role leads to the others.`,
 			return err
 		}
 		warn(std, served.lacks)
-		for _, account := range served.accounts {
-			if err := rulesAsTold(account, lookup); err != nil {
-				return err
-			}
+		if err := served.rulesAsTold(lookup); err != nil {
+			return err
 		}
 		handler, end, err := way.handler(served)
 		if err != nil {
@@ -322,9 +320,9 @@ func (c copied) served(over organizationFlags) (served, error) {
 	return served{o.Client(), accounts, &record.Copy{Lacks: o.Lacks(), NotRead: o.NotRead()}, o.AccountOf}, nil
 }
 
-// rulesAsTold gives an account without rules of the Recycle Bin those of the stack, if
+// rulesAsTold gives accounts without rules of the Recycle Bin those of the stack, if
 // RECYCLE_BIN_DAYS says for how many days.
-func rulesAsTold(account *emulator.Account, lookup func(string) string) error {
+func (s served) rulesAsTold(lookup func(string) string) error {
 	const variable = "RECYCLE_BIN_DAYS"
 	told, err := config.Parse(func(name string) string {
 		if name != variable {
@@ -332,10 +330,13 @@ func rulesAsTold(account *emulator.Account, lookup func(string) string) error {
 		}
 		return lookup(variable)
 	})
-	if err == nil && strings.TrimSpace(lookup(variable)) != "" {
+	if err != nil || strings.TrimSpace(lookup(variable)) == "" {
+		return err
+	}
+	for _, account := range s.accounts {
 		makeRules(account, told.Policy.RecycleBinDays)
 	}
-	return err
+	return nil
 }
 
 // way is what lies between an emulated account and those who measure themselves on it. Its time is

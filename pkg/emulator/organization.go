@@ -28,7 +28,6 @@ type Organization struct {
 	listed   []object   // The accounts of the organization, in the order of their listing.
 	denied   map[string]bool
 	sessions map[string]*session // By access key.
-	assumed  map[string]int      // How often each session of each role has been begun.
 	calls    []MemberCall
 	short    int // The most accounts in a page; zero for AWS's own limit.
 }

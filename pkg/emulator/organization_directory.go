@@ -42,7 +42,7 @@ func LoadOrganization(files fs.FS, options Options) (*Organization, error) {
 	}
 	o := &Organization{
 		now:     options.Now,
-		members: map[string]*Account{}, denied: map[string]bool{}, sessions: map[string]*session{}, assumed: map[string]int{},
+		members: map[string]*Account{}, denied: map[string]bool{}, sessions: map[string]*session{},
 	}
 	if err := o.readListing(files); err != nil {
 		return nil, err

@@ -205,7 +205,10 @@ func TestUnits(t *testing.T) {
 
 // A role leads to its account, and to nothing else.
 func TestAssumeRole(t *testing.T) {
-	o := loadOrganization(t, organizationFiles(), options())
+	ticking := &clock{now.Add(-time.Second)}
+	o := loadOrganization(t, organizationFiles(), emulator.Options{Now: ticking.now})
+	earlier := member(t, o.Client(), roleOf(builder, "sweep"))
+	ticking.at = now
 	out, err := assume(t.Context(), o.Client(), roleOf(builder, "sweep"))
 	if err != nil {
 		t.Fatal(err)
@@ -214,9 +217,9 @@ func TestAssumeRole(t *testing.T) {
 	arn := "arn:aws:sts::111122223333:assumed-role/ami-janitor-default-sweep/ami-janitor-20261123T020000Z-3f9c1a"
 	equal(t, "ARN", *out.AssumedRoleUser.Arn, arn)
 	c := member(t, o.Client(), roleOf(builder, "sweep"))
-	again, err := c.Credentials.Retrieve(t.Context())
-	if err != nil || again.AccessKeyID == *out.Credentials.AccessKeyId {
-		t.Errorf("the same credentials twice, or none: %v", err)
+	before, err := earlier.Credentials.Retrieve(t.Context())
+	if err != nil || before.AccessKeyID == *out.Credentials.AccessKeyId {
+		t.Errorf("the same credentials at another time, or none: %v", err)
 	}
 	identity, err := sts.NewFromConfig(c).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	if err != nil {
@@ -230,7 +233,7 @@ func TestAssumeRole(t *testing.T) {
 	_, err = assume(t.Context(), doerWith(c), roleOf(builder, "read"))
 	equal(t, "a role that assumes another", code(err), "AccessDenied")
 
-	equal(t, "calls", o.Calls()[2:], []emulator.MemberCall{
+	equal(t, "calls", o.Calls()[3:], []emulator.MemberCall{
 		{Account: builder, Role: "ami-janitor-default-sweep", Call: emulator.Call{Service: "sts", Region: "us-east-1", Action: "GetCallerIdentity", Status: 200}},
 		{Account: builder, Role: "ami-janitor-default-sweep", Call: emulator.Call{Service: "ec2", Region: "us-east-1", Action: "DescribeImages", Status: 200}},
 		{Account: builder, Role: "ami-janitor-default-sweep", Call: emulator.Call{Service: "sts", Region: "us-east-1", Action: "AssumeRole", Status: 403, Code: "AccessDenied"}},

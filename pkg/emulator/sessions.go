@@ -150,19 +150,20 @@ func (o *Organization) allows(role []string) bool {
 	}
 }
 
-// begin begins a session of a role, given by the parts of its ARN.
+// begin begins a session of a role, given by the parts of its ARN. Sessions of a role that have the
+// same name and end at the same time are one: a client whose clock is ahead of the emulated one
+// assumes the role for each request.
 func (o *Organization) begin(role []string, name string, expires time.Time) *session {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	words := []string{role[2], role[4], name}
-	o.assumed[strings.Join(words, " ")]++
-	words = append(words, strconv.Itoa(o.assumed[strings.Join(words, " ")]))
+	expires = expires.UTC().Truncate(time.Second)
+	words := []string{role[2], role[4], name, expires.Format(time.RFC3339)}
 	id := sha256.Sum256([]byte(strings.Join(words, " ")))
 	s := &session{
 		account: role[2], role: role[4], name: name,
 		arn: fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", role[1], role[2], role[4], name),
 		key: sessionPrefix + base32.StdEncoding.EncodeToString(id[:10]), token: secretOf(append(words, "token")...),
-		expires: expires.UTC().Truncate(time.Second),
+		expires: expires,
 	}
 	s.userID = "AROA" + base32.StdEncoding.EncodeToString(id[10:20]) + ":" + name
 	o.sessions[s.key] = s
