@@ -149,8 +149,9 @@ verify-template: $(SAM)/sam bin/bootstrap bin/host/bootstrap bin/reporter bin/or
 	$(SAM)/python scripts/template_deploy.py template.yaml
 
 .PHONY: verify-organization
-verify-organization: $(SAM)/sam $(MINISTACK) $(ASL_VALIDATOR) ## run organization.asl.json on two engines
+verify-organization: $(SAM)/sam $(MINISTACK) $(ASL_VALIDATOR) bin/ami-janitor bin/organization/host/bootstrap ## run organization.asl.json on two engines
 	$(SAM)/python scripts/organization_test.py organization.asl.json $(ASL_VALIDATOR) $(MINISTACK)
+	$(SAM)/python scripts/organization_steps_test.py organization.asl.json $(MINISTACK) bin/ami-janitor bin/organization/host/bootstrap
 
 .PHONY: package
 package: $(SAM)/sam bin/bootstrap bin/reporter ## write the transformed template and the zip files for other pipelines, into bin/package

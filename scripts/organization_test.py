@@ -47,10 +47,10 @@ def expect(what, true):
         raise SystemExit(f"organization_test: not so: {what}")
 
 
-def substituted(path):
+def substituted(path, concurrency="4"):
     """The definition as CloudFormation substitutes it."""
     values = {f"{step.capitalize()}Function": f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:{step}" for step in STEPS}
-    values.update(Partition="aws", RecordsBucket=BUCKET, MaxConcurrency="4")
+    values.update(Partition="aws", RecordsBucket=BUCKET, MaxConcurrency=concurrency)
     text = Path(path).read_text(encoding="utf-8")
     expect("nothing else is substituted", set(re.findall(r"\$\{(\w+)\}", text)) == set(values))
     return re.sub(r"\$\{(\w+)\}", lambda name: values[name[1]], text)

@@ -1,0 +1,194 @@
+"""Runs organization.asl.json with the functions that are deployed, on an emulated organization of twelve accounts: S3, Lambda
+and Step Functions are ministack's, everything else is the emulator's.
+
+One account lets nobody in, and in another the sweep is killed when it has declared its removals. The next run finishes it.
+
+Usage: organization_steps_test.py organization.asl.json ministack bin/ami-janitor bin/organization/host/bootstrap
+"""
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import zipfile
+from datetime import datetime
+from pathlib import Path
+
+import boto3
+from botocore.config import Config
+
+import organization_test
+from organization_test import BUCKET, ROLE, STEPS
+
+# The account without a role, and one that is suspended.
+DENIED, SUSPENDED = "666666666666", "777777777777"
+
+CHANGES = re.compile(r"(Create|Delete|Deregister|Disable|Enable|Modify|Restore)")
+
+
+def expect(what, true):
+    organization_test.expect(f"the functions: {what}", true)
+
+
+@contextlib.contextmanager
+def emulated(command, log):
+    """Serves the built-in organization. Yields its address."""
+    process = subprocess.Popen(
+        [command, "emulate", "--organization", "sample", "--latency", "100ms", "--log", log, "--listen", "127.0.0.1:0"], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def requests(log):
+    """The requests that the emulated accounts have answered."""
+    lines = Path(log).read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def packed(binary, pids):
+    """A zip file whose bootstrap notes its process, and becomes the binary."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        entry = zipfile.ZipInfo("bootstrap")
+        entry.external_attr = 0o100755 << 16
+        archive.writestr(entry, f'#!/bin/sh\necho $$ > "{pids}/$STEP"\nexec "{os.path.abspath(binary)}"\n')
+    return file.getvalue()
+
+
+class Hub:
+    """The hub's account, with the state machine."""
+
+    def __init__(self, definition, endpoint, accounts, code, directory):
+        self.endpoint, self.directory, self.runs = endpoint, directory, 0
+        self.client("s3").create_bucket(Bucket=BUCKET)
+        variables = {
+            "AWS_ENDPOINT_URL": accounts,
+            "AWS_ENDPOINT_URL_S3": endpoint,
+            "AWS_ACCESS_KEY_ID": "any",
+            "AWS_SECRET_ACCESS_KEY": "any",
+            "RECORDS": f"s3://{BUCKET}",
+            "DRY_RUN": "false",
+            "REGIONS": "us-east-1,eu-west-1",
+            "REQUIRE_RECYCLE_BIN": "false",
+            "SHARED_IMAGES": "organization",
+            "EC2_SHARE": "1",
+            "STACK_NAME": "ami-janitor-organization",
+            "TOPIC_ARN": "arn:aws:sns:us-east-1:210987654321:digest",
+        }
+        for step in STEPS:
+            self.client("lambda").create_function(
+                FunctionName=step,
+                Runtime="provided.al2023",
+                Handler="bootstrap",
+                Role=ROLE,
+                Timeout=300,
+                Code={"ZipFile": code},
+                Environment={"Variables": {**variables, "STEP": step}},
+            )
+        self.machine = self.client("stepfunctions").create_state_machine(name="night", definition=definition, roleArn=ROLE)["stateMachineArn"]
+
+    def client(self, service):
+        return boto3.client(service, endpoint_url=self.endpoint, config=Config(retries={"max_attempts": 0}))
+
+    def run(self):
+        """Runs the state machine. Returns what it answers, and when Allot ended."""
+        states, self.runs = self.client("stepfunctions"), self.runs + 1
+        arn = states.start_execution(stateMachineArn=self.machine, name=f"night-{self.runs}", input="{}")["executionArn"]
+        deadline = time.monotonic() + 300
+        while (ended := states.describe_execution(executionArn=arn))["status"] == "RUNNING" and time.monotonic() < deadline:
+            time.sleep(0.2)
+        history = states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        expect(f"the run ends well, not with {ended} {history[-4:]}", ended["status"] == "SUCCEEDED")
+        (allotted,) = (e["timestamp"] for e in history if e["type"] == "TaskStateExited" and e["stateExitedEventDetails"]["name"] == "Allot")
+        return json.loads(ended["output"]), allotted
+
+    def keys(self, pattern):
+        """The keys in the bucket that match, and what they match."""
+        pages = self.client("s3").get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+        return {key: match for key in keys if (match := re.fullmatch(pattern, key))}
+
+    def read(self, key):
+        return json.load(self.client("s3").get_object(Bucket=BUCKET, Key=key)["Body"])
+
+    def let_locks_expire(self):
+        """Dates all locks back by a day, as if it were the next night."""
+        for key in self.keys(r"accounts/\d+/locks/.*"):
+            lock = self.read(key)
+            lock["at"] = re.sub(r"^\d{4}", lambda year: str(int(year[0]) - 1), lock["at"])
+            self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(lock))
+
+
+def kill_first_sweep(log, pids, killed):
+    """Kills the function of the sweep as soon as it has declared what it removes."""
+    with open(log, encoding="utf-8") as lines:
+        while not killed.is_set():
+            if '"CreateTags"' in lines.read():
+                os.kill(int(Path(pids, "sweep").read_text(encoding="utf-8")), signal.SIGKILL)
+                killed.set()
+            time.sleep(0.001)
+
+
+def first_night(hub, log, pids):
+    killed = threading.Event()
+    killer = threading.Thread(target=kill_first_sweep, args=(log, pids, killed))
+    killer.start()
+    try:
+        answer, allotted = hub.run()
+        expect("a sweep was killed", killed.is_set())
+    finally:
+        killed.set()
+        killer.join()
+    changes = [r for r in requests(log) if CHANGES.match(r["action"])]
+    early = [r for r in changes if datetime.fromisoformat(r["t"][:26] + "+00:00") < allotted]
+    expect(f"nothing is changed before Allot has ended: {early}", changes and not early)
+    totals, run = answer["totals"], answer["run"]
+    expect(f"all accounts but {DENIED} and {SUSPENDED} are counted: {totals}", (totals["accounts"], totals["accountsCounted"]) == (12, 10))
+    expect(f"nobody came into {DENIED}", not any(r["account"] == DENIED for r in requests(log)))
+    sweeps = {item["account"] for item in hub.read(f"org/runs/{run}/sweep-targets.json")}
+    done = {match[1] for match in hub.keys(rf"accounts/(\d+)/runs/{run}/record.json").values()}
+    unfinished = {match[1] for match in hub.keys(rf"accounts/(\d+)/unfinished/.*/{run}").values()}
+    expect(f"every sweep but one came to its end: {sweeps} {done} {unfinished}", len(sweeps) > 3 and len(unfinished) == 1 and done == sweeps - unfinished)
+    return unfinished
+
+
+def removed_in(log, account):
+    return [r for r in requests(log) if r["account"] == account and r["action"] == "DeregisterImage" and r["status"] == 200]
+
+
+def next_night(hub, log, killed):
+    (account,) = killed
+    expect("the killed sweep has removed nothing", not removed_in(log, account))
+    hub.let_locks_expire()
+    answer, _ = hub.run()
+    unfinished = hub.keys(r"accounts/\d+/unfinished/.*")
+    expect(f"the next night finishes what the kill left: {unfinished}", not unfinished)
+    done = {match[1] for match in hub.keys(rf"accounts/(\d+)/runs/{answer['run']}/record.json").values()}
+    expect("the account whose sweep was killed has its turn", killed <= done and removed_in(log, account))
+
+
+def main(path, ministack, janitor, bootstrap):
+    definition = organization_test.substituted(path, concurrency="1")  # So that there is one process of the sweep.
+    with tempfile.TemporaryDirectory() as directory:
+        log, pids = str(Path(directory, "requests")), Path(directory, "pids")
+        pids.mkdir()
+        with emulated(janitor, log) as accounts, organization_test.ministack(ministack) as (endpoint, _):
+            hub = Hub(definition, endpoint, accounts, packed(bootstrap, pids), directory)
+            killed = first_night(hub, log, pids)
+            next_night(hub, log, killed)
+    print("organization_steps_test: twelve accounts, one of them closed; the next night finishes what a kill left")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
