@@ -1,0 +1,97 @@
+package organization
+
+import (
+	"flag"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+var (
+	seedFlag  = flag.Uint64("seed", 0, "replay the schedule of one seed, and print its history")
+	seedsFlag = flag.Int("seeds", 0, "how many schedules to play; 0 for a few")
+	firstFlag = flag.Uint64("first", 1, "the first of their seeds")
+	mostFlag  = flag.Int("failures", 25, "after how many failures to stop")
+)
+
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400) // What a schedule needs is little, and soon garbage.
+	os.Exit(m.Run())
+}
+
+// few is how many schedules every run of the tests plays.
+const few = 40
+
+// Every schedule keeps every promise, and images go.
+func TestSchedules(t *testing.T) {
+	if *seedFlag != 0 {
+		s := newSchedule(*seedFlag)
+		r := play(t, s)
+		t.Logf("%v\n%+v\n%s", s.world, s.nights, strings.Join(r.lines, "\n"))
+		for _, v := range r.violations {
+			t.Error(v)
+		}
+		return
+	}
+	n := *seedsFlag
+	if n == 0 {
+		n = few
+	}
+	sum := &sum{next: *firstFlag, last: *firstFlag + uint64(n) - 1, broken: map[string]int{}}
+	began := time.Now()
+	t.Run("seeds", func(t *testing.T) {
+		for range runtime.GOMAXPROCS(0) {
+			t.Run("", func(t *testing.T) {
+				t.Parallel()
+				for seed, more := sum.take(); more; seed, more = sum.take() {
+					sum.add(t, seed, play(t, newSchedule(seed)))
+				}
+			})
+		}
+	})
+	took := time.Since(began)
+	t.Logf("%d schedules in %v, %v each: %+v; broken: %v", sum.schedules, took.Round(time.Millisecond), took/time.Duration(max(sum.schedules, 1)), sum.tally, sum.broken)
+	if sum.private == 0 || sum.shared == 0 {
+		t.Errorf("%d private and %d shared images go; the schedules prove nothing", sum.private, sum.shared)
+	}
+}
+
+// sum adds up what schedules have come to.
+type sum struct {
+	mu             sync.Mutex
+	next, last     uint64
+	schedules, bad int
+	broken         map[string]int
+	tally
+}
+
+// take returns the next seed, if there is one.
+func (s *sum) take() (uint64, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.next++
+	return s.next - 1, s.next-1 <= s.last && s.bad < *mostFlag
+}
+
+// manyFailures is how many failures of one promise are printed.
+const manyFailures = 4
+
+func (s *sum) add(t *testing.T, seed uint64, r result) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.schedules++
+	s.tally.add(r.tally)
+	if len(r.violations) == 0 {
+		return
+	}
+	s.bad++
+	promise := r.violations[0].promise
+	if s.broken[promise]++; s.broken[promise] <= manyFailures {
+		t.Errorf("seed %d: %v\n\tgo test ./internal/simulation/organization -run TestSchedules -seed %d", seed, r.violations[0], seed)
+	}
+}
