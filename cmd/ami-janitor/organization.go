@@ -95,6 +95,7 @@ func (f organizationFlags) rehearsal(ctx context.Context, copied copied, setting
 	if policy.Records == "" {
 		policy.Records = "s3://" + emulator.RecordsBucket
 	}
+	policy.DryRun = false // That speaks to the functions alone.
 	for _, account := range loaded.Accounts() {
 		makeRules(account, policy.Policy.RecycleBinDays)
 	}

@@ -24,6 +24,9 @@ type Gathered struct {
 	// Regions are those that were looked at, by account.
 	Regions map[string][]string `json:"regions"`
 
+	// Shrunk is why nothing may be removed: see Memory.Shrunk.
+	Shrunk string `json:"shrunk,omitempty"`
+
 	// Seen is what earlier nights have seen, and Series the series of censuses with this one.
 	Seen   map[string]Sighting          `json:"seen"`
 	Series map[string]map[string]Series `json:"series"`
@@ -63,7 +66,7 @@ func Gather(run, organization string, accounts []Account, censuses []Census, bef
 	slices.SortFunc(g.Gaps, compareGaps)
 	g.Gaps = slices.Compact(g.Gaps)
 	after := before.Remember(g.Accounts, counted, now)
-	after.LastRun = run
+	after.LastRun, after.Organization = run, organization
 	seen := Memory{Seen: maps.Clone(before.Seen)}
 	if seen.Seen == nil {
 		seen.Seen = map[string]Sighting{}
@@ -73,7 +76,8 @@ func Gather(run, organization string, accounts []Account, censuses []Census, bef
 			seen.see(made.ImageID, made.Account, made.At)
 		}
 	}
-	g.Seen, g.Series = seen.Seen, after.Series
+	g.Seen, g.Series, g.Shrunk = seen.Seen, after.Series, after.Shrunk(before)
+	after.hold(before)
 	return g, after
 }
 
@@ -138,6 +142,13 @@ func (v *View) Abroad(images []ami.Image) map[string]ami.UseAbroad {
 
 func (v *View) usesOf(id string) []Use {
 	return slices.DeleteFunc(slices.Clone(v.gathered.Uses[id]), func(use Use) bool { return use.Account == v.account })
+}
+
+// CompleteOriginal is Complete for an image that is known only as the original of copies: nobody
+// asks who may launch it, so that it may be anybody.
+func (v *View) CompleteOriginal(region, id string, finding *ami.Finding) {
+	v.Complete(region, id, true, true, finding)
+	finding.Counted = nil
 }
 
 // Complete adds to the finding about an image of the account what the organization knows. Who may

@@ -8,12 +8,18 @@ import (
 
 // Memory is what the censuses of earlier nights have seen.
 type Memory struct {
+	Organization string `json:"organization"` // Its id.
+
 	// Listed and Answered are how many accounts the last run listed, and how many of them answered.
 	Listed   int `json:"listed"`
 	Answered int `json:"answered"`
 
 	// LastRun is the last run that has counted the accounts.
 	LastRun string `json:"lastRun"`
+
+	// HeldNights is how many runs in a row were held because far fewer accounts were listed, or
+	// answered.
+	HeldNights int `json:"heldNights,omitempty"`
 
 	// RealRuns is how many runs have swept.
 	RealRuns int `json:"realRuns"`
@@ -121,6 +127,20 @@ func (m *Memory) see(imageID, account string, at time.Time) {
 
 // fewest is the share of the accounts of the last run that must be listed, and must answer.
 const fewest = 0.9
+
+// heldNights is for how many nights the accounts of before count that are no longer listed, or no
+// longer answer. After that, an organization has become smaller.
+const heldNights = 3
+
+// hold keeps the number of accounts of before while far fewer are there, so that the next run is
+// held as well.
+func (m *Memory) hold(before Memory) {
+	if m.HeldNights = 0; m.Shrunk(before) == "" || before.HeldNights >= heldNights-1 {
+		return
+	}
+	m.HeldNights = before.HeldNights + 1
+	m.Listed, m.Answered = max(m.Listed, before.Listed), max(m.Answered, before.Answered)
+}
 
 // Shrunk says why nothing may be removed: far fewer accounts were listed, or answered, than in the
 // run before. Whoever did not answer may use any image.

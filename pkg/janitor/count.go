@@ -26,13 +26,48 @@ func (j *Janitor) Count(ctx context.Context, run string) census.Census {
 		return census.Failed(run, account, now, err.Error())
 	}
 	counted := census.Census{Run: run, Account: account, At: now, Regions: names}
+	own, isKnown := j.ownImages(ctx, &counted)
 	room := usage.NewRoom()
 	for _, found := range wire.InRegions(names, func(region string) census.Census { return j.countRegion(ctx, account, region, room) }) {
-		counted.Uses = append(counted.Uses, found.Uses...)
-		counted.Copies = append(counted.Copies, found.Copies...)
+		for _, use := range found.Uses {
+			if use.MayBeOwn = !isKnown; !own[use.ImageID] {
+				counted.Uses = append(counted.Uses, use)
+			}
+		}
 		counted.Gaps = append(counted.Gaps, found.Gaps...)
 	}
 	return counted
+}
+
+// ownImages returns the ids of the account's images in all regions, and whether these are all: a
+// region may name an image of another one. It notes which of them are made from images of others.
+func (j *Janitor) ownImages(ctx context.Context, counted *census.Census) (own map[string]bool, isKnown bool) {
+	type listed struct {
+		images []ami.Image
+		err    error
+	}
+	own, isKnown = map[string]bool{}, true
+	regions := wire.InRegions(counted.Regions, func(region string) (l listed) {
+		l.images, l.err = inventory.Images(ctx, wire.EC2(j.AWS, region))
+		return l
+	})
+	for i, region := range regions {
+		if region.err != nil {
+			isKnown = false
+			counted.Gaps = append(counted.Gaps, census.Gap{Account: counted.Account, Region: counted.Regions[i], Source: "images", Err: region.err.Error()})
+		}
+		for n := range region.images {
+			own[region.images[n].ID] = true
+		}
+	}
+	for _, region := range regions {
+		for n := range region.images {
+			if made := &region.images[n]; made.SourceImageID != "" && !own[made.SourceImageID] {
+				counted.Copies = append(counted.Copies, census.Copy{ImageID: made.SourceImageID, Account: counted.Account, CopyID: made.ID, At: made.CreatedAt})
+			}
+		}
+	}
+	return own, isKnown
 }
 
 // countedRegions are the regions to be judged that the account can use: in others it has nothing.
@@ -47,44 +82,36 @@ func (j *Janitor) countedRegions(ctx context.Context) ([]string, error) {
 	return slices.DeleteFunc(names, func(name string) bool { return !slices.Contains(enabled, name) }), err
 }
 
-// countRegion takes the census of one region. If the account's own images cannot be listed, any use
-// may be one of those.
+// countRegion takes the census of one region.
 func (j *Janitor) countRegion(ctx context.Context, account, region string, room *usage.Room) census.Census {
 	var found census.Census
-	gap := func(source, err string) {
-		found.Gaps = append(found.Gaps, census.Gap{Account: account, Region: region, Source: source, Err: err})
-	}
-	own := map[string]bool{}
-	images, err := inventory.Images(ctx, wire.EC2(j.AWS, region))
-	if err != nil {
-		gap("images", err.Error())
-	}
-	for i := range images {
-		own[images[i].ID] = true
-	}
-	for i := range images {
-		if original := images[i].SourceImageID; original != "" && !own[original] {
-			found.Copies = append(found.Copies, census.Copy{ImageID: original, Account: account, CopyID: images[i].ID, At: images[i].CreatedAt})
-		}
-	}
 	lookup := j.lookup(account, region, nil)
-	lookup.Room = room
-	// The texts are the hub's own, and read with each plan.
-	lookup.Names = slices.DeleteFunc(lookup.Names, func(name string) bool { return name == usage.S3TextSource })
+	lookup.Room, lookup.Names = room, counting(lookup.Names)
 	references, gaps := usage.Count(ctx, j.clients(region), lookup)
 	for _, missing := range gaps {
-		gap(missing.Source, missing.Err)
+		found.Gaps = append(found.Gaps, census.Gap{Account: account, Region: region, Source: missing.Source, Err: missing.Err})
 	}
 	for _, id := range slices.Sorted(maps.Keys(references)) {
-		if !own[id] {
-			found.Uses = append(found.Uses, usesOf(id, account, references[id], err != nil)...)
-		}
+		found.Uses = append(found.Uses, usesOf(id, account, references[id])...)
 	}
 	return found
 }
 
+// counting are the sources of a census: those that are on, and in any case those that see what EC2
+// itself says of the owner's references, which nobody can ask for in another account. Texts in S3
+// are the hub's own, and read with each plan.
+func counting(on []string) []string {
+	names := slices.DeleteFunc(slices.Clone(on), func(name string) bool { return name == usage.S3TextSource })
+	for _, name := range usage.SeenByReferences() {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // usesOf are the uses of an image by an account, one for each source and kind of resource.
-func usesOf(id, account string, references []ami.Reference, mayBeOwn bool) []census.Use {
+func usesOf(id, account string, references []ami.Reference) []census.Use {
 	var uses []census.Use
 	for _, reference := range references {
 		same := func(use census.Use) bool { return use.Source == reference.Source && use.Type == reference.Type }
@@ -92,9 +119,7 @@ func usesOf(id, account string, references []ami.Reference, mayBeOwn bool) []cen
 			uses[at].More++
 			continue
 		}
-		uses = append(uses, census.Use{
-			ImageID: id, Account: account, Source: reference.Source, Type: reference.Type, ARN: reference.ARN, MayBeOwn: mayBeOwn,
-		})
+		uses = append(uses, census.Use{ImageID: id, Account: account, Source: reference.Source, Type: reference.Type, ARN: reference.ARN})
 	}
 	slices.SortFunc(uses, func(a, b census.Use) int { return cmp.Or(cmp.Compare(a.ARN, b.ARN), cmp.Compare(a.Source, b.Source)) })
 	return uses

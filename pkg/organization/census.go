@@ -85,14 +85,24 @@ func (h *Hub) Gather(ctx context.Context, run string) error {
 	if err != nil {
 		return err
 	}
+	if before.Organization != "" && before.Organization != begun.Organization {
+		return fmt.Errorf("the memory is that of organization %s, and the run is one over %s", before.Organization, begun.Organization)
+	}
 	gathered, after := census.Gather(run, begun.Organization, accounts, censuses, before, h.Clock().UTC())
-	summary := counted{Gaps: gathered.Gaps, NotSwept: after.Shrunk(before), RealRuns: before.RealRuns}
+	summary := counted{Gaps: gathered.Gaps, NotSwept: gathered.Shrunk, RealRuns: before.RealRuns}
 	for _, taken := range censuses {
 		if taken.Run == run && taken.Answered() {
 			summary.Answered = append(summary.Answered, taken.Account)
 		}
 	}
 	slices.Sort(summary.Answered)
+	if before.LastRun == run { // The step is repeated, and its own memory says nothing of before.
+		var first counted
+		if err := documents.Load(ctx, run, countedName, &first); err != nil {
+			return err
+		}
+		summary.NotSwept, after = first.NotSwept, before
+	}
 	for name, document := range map[string]any{gatheredName: gathered, countedName: summary} {
 		if err := documents.Save(ctx, run, name, document); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -36,12 +37,37 @@ func (h *Hub) Sweep(ctx context.Context, run, account string) error {
 		return errors.New("what is allotted is that of another run or account")
 	}
 	result := sweepResult{Run: run, Account: account}
+	if err := h.maySweep(ctx, documents, begun, account); err != nil {
+		return err
+	}
 	if err := h.stopped(ctx); err != nil {
 		result.Stopped = err.Error()
 	} else if err := h.sweep(ctx, documents, begun, allotted); err != nil {
 		result.Error = err.Error()
 	}
 	return documents.Save(ctx, run, sweepFolder+"/"+account+".json", result)
+}
+
+// maySweep returns why nothing may be changed in an account: the run is a dry one, too few accounts
+// have answered, or nothing is allotted.
+func (h *Hub) maySweep(ctx context.Context, documents *journal.Organization, begun targets, account string) error {
+	var known counted
+	if err := documents.Load(ctx, begun.Run, countedName, &known); err != nil {
+		return err
+	}
+	allotted, err := sweptAccounts(ctx, documents, begun.Run)
+	switch {
+	case err != nil:
+		return err
+	case begun.DryRun || h.Config.DryRun:
+		return errors.New("the run is a dry one")
+	case known.NotSwept != "":
+		return errors.New(known.NotSwept)
+	case !slices.Contains(allotted, account):
+		return fmt.Errorf("nothing is allotted to account %s", account)
+	default:
+		return nil
+	}
 }
 
 // sweep returns why a sweep has left no record.
@@ -57,6 +83,9 @@ func (h *Hub) sweep(ctx context.Context, documents *journal.Organization, begun 
 	return nil
 }
 
+// stops begins to say why a run must stop.
+const stops = "the run stops: "
+
 // goOn is the value of the stop parameter with which runs go on.
 const goOn = "run"
 
@@ -70,11 +99,11 @@ func (h *Hub) stopped(ctx context.Context) error {
 	out, err := wire.SSM(h.AWS, h.AWS.Region).GetParameters(ctx, &ssm.GetParametersInput{Names: []string{name}})
 	switch {
 	case err != nil:
-		return fmt.Errorf("the run stops: parameter %s cannot be read: %s", name, wire.ExplainLookup(err))
+		return fmt.Errorf(stops+"parameter %s cannot be read: %s", name, wire.ExplainLookup(err))
 	case len(out.Parameters) != 1:
-		return fmt.Errorf("the run stops: there is no parameter %s", name)
+		return fmt.Errorf(stops+"there is no parameter %s", name)
 	case aws.ToString(out.Parameters[0].Value) != goOn:
-		return fmt.Errorf("the run stops: somebody has set parameter %s to another value than %q", name, goOn)
+		return fmt.Errorf(stops+"somebody has set parameter %s to another value than %q", name, goOn)
 	default:
 		return nil
 	}

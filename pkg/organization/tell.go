@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/census"
@@ -31,21 +33,29 @@ func (h *Hub) Collect(ctx context.Context, run, step string, failed error) recor
 	}
 	o.Organization, o.Management, o.DryRun, o.StartedAt = begun.Organization, begun.Management, begun.DryRun, begun.StartedAt
 	c := collection{Hub: h, documents: documents, run: run}
-	if err := documents.Load(ctx, run, countedName, &c.counted); err != nil && o.Error == "" {
-		o.Error, o.Step = err.Error(), "Gather"
+	c.failed = documents.Load(ctx, run, countedName, &c.counted)
+	if c.failed != nil && o.Error == "" {
+		o.Error, o.Step = c.failed.Error(), "Gather"
 	}
 	o.NotSwept = c.counted.NotSwept
 	for _, gap := range c.counted.Gaps {
 		o.Uncounted = append(o.Uncounted, record.Uncounted{Account: gap.Account, Region: gap.Region, Source: gap.Source, Error: gap.Err})
 	}
 	c.isEnded = o.Error != ""
-	c.isSwept = !o.DryRun && o.NotSwept == "" && o.Error == ""
+	if !o.DryRun && o.NotSwept == "" {
+		c.sweeps, _ = sweptAccounts(ctx, documents, run) // None if the run ended before.
+	}
 	for _, target := range begun.Accounts {
 		o.Accounts = append(o.Accounts, c.account(ctx, target))
 	}
-	o.NotSwept = cmp.Or(o.NotSwept, c.stopped)
 	o.Finish(h.Clock())
-	if c.isSwept && c.stopped == "" {
+	isChanged := o.Totals.Deregistered+o.Totals.Marked+o.Totals.SnapshotsDeleted > 0
+	switch {
+	case c.stopped != "" && isChanged && o.Error == "":
+		o.Error, o.Step = c.stopped, "Sweep"
+	case c.stopped != "" && !isChanged:
+		o.NotSwept = cmp.Or(o.NotSwept, c.stopped)
+	case !o.DryRun && o.NotSwept == "" && o.Error == "" && (isChanged || len(c.sweeps) == 0):
 		c.remember(ctx, &o)
 	}
 	c.keep(ctx, &o)
@@ -66,15 +76,16 @@ type collection struct {
 	documents *journal.Organization
 	run       string
 	counted   counted
-	isEnded   bool // By an error, so that some steps have left nothing.
-	isSwept   bool
-	stopped   string // Why somebody has stopped the run; empty if nobody has.
+	failed    error    // Why the accounts were not counted; nil if they were.
+	isEnded   bool     // By an error, so that some steps have left nothing.
+	sweeps    []string // The accounts that were to be swept.
+	stopped   string   // Why somebody has stopped the run; empty if nobody has.
 }
 
 func (c *collection) account(ctx context.Context, target Target) record.MemberAccount {
 	told := record.MemberAccount{
 		Account: target.ID, Name: target.Name, State: target.State, Judged: target.Judged, NotJudged: target.NotJudged,
-		Counted: target.State == census.Active && !c.isEnded,
+		Counted: target.State == census.Active && c.failed == nil,
 	}
 	for _, gap := range c.counted.Gaps {
 		told.Counted = told.Counted && gap.Account != target.ID
@@ -85,38 +96,42 @@ func (c *collection) account(ctx context.Context, target Target) record.MemberAc
 	var allotted allotment
 	err := c.documents.Load(ctx, c.run, allotmentFolder+"/"+target.ID+".json", &allotted)
 	isAllotted := err == nil
-	switch {
-	case isAllotted && c.isSwept && allotted.writes():
-		told.Record, told.Error = c.swept(ctx, target.ID)
-	default:
-		told.Record, told.Error = c.planned(ctx, target.ID, allotted, isAllotted)
+	if slices.Contains(c.sweeps, target.ID) {
+		var hasBegun bool
+		if told.Record, told.Error, hasBegun = c.swept(ctx, target.ID); hasBegun || !c.isEnded {
+			return told
+		}
 	}
+	told.Record, told.Error = c.planned(ctx, target.ID, allotted, isAllotted)
 	return told
 }
 
-// swept returns the record of a sweep.
-func (c *collection) swept(ctx context.Context, account string) (*record.Run, string) {
+// swept returns the record of a sweep, and whether it has left anything.
+func (c *collection) swept(ctx context.Context, account string) (done *record.Run, why string, hasBegun bool) {
 	var result sweepResult
-	if err := c.documents.Load(ctx, c.run, sweepFolder+"/"+account+".json", &result); err != nil {
-		return nil, "its sweep did not come to its end; the next run finishes what it has begun"
-	}
+	missing := c.documents.Load(ctx, c.run, sweepFolder+"/"+account+".json", &result)
 	c.stopped = cmp.Or(c.stopped, result.Stopped)
 	kept, err := journal.Open(c.documents.Account(account), c.AWS)
+	var text []byte
+	if err == nil {
+		text, err = kept.Record(ctx, c.run)
+	}
+	switch {
+	case errors.Is(err, journal.ErrNotFound) && missing != nil:
+		return nil, "its sweep did not come to its end; the next run finishes what it has begun", false
+	case errors.Is(err, journal.ErrNotFound):
+		return nil, cmp.Or(result.Stopped, result.Error, "its sweep has left no record"), true
+	case err != nil:
+		return nil, err.Error(), true
+	}
+	parsed, err := record.Parse(text)
 	if err != nil {
-		return nil, err.Error()
+		return nil, err.Error(), true
 	}
-	text, err := kept.Record(ctx, c.run)
-	if errors.Is(err, journal.ErrNotFound) {
-		return nil, cmp.Or(result.Stopped, result.Error, "its sweep has left no record")
-	}
-	if err != nil {
-		return nil, err.Error()
-	}
-	done, err := record.Parse(text)
-	if err != nil {
-		return nil, err.Error()
-	}
-	return &done, result.Error
+	parsed.Each(func(i record.Image) bool { return i.Outcome != nil && strings.HasPrefix(i.Outcome.Error, stops) }, func(_ record.Region, i record.Image) {
+		c.stopped = cmp.Or(c.stopped, i.Outcome.Error)
+	})
+	return &parsed, result.Error, true
 }
 
 // planned returns the record of a plan, as it is allotted.

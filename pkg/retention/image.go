@@ -2,6 +2,7 @@ package retention
 
 import (
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
@@ -14,11 +15,15 @@ type imageFacts struct {
 	family   string // Empty if it has none.
 	last     use
 	standing standing
+	isAbroad bool // Another account was seen to use it, which is a launch.
 }
 
 func (r *regionFacts) imageFacts(image *ami.Image) imageFacts {
 	own := readOwnTags(image.Tags)
-	return imageFacts{Image: image, own: own, last: r.lastUseUntil(image, own, endOfTime), standing: r.standing(image, own)}
+	_, isAbroad := r.Abroad[image.ID]
+	return imageFacts{
+		Image: image, own: own, last: r.lastUseUntil(image, own, endOfTime), standing: r.standing(image, own), isAbroad: isAbroad,
+	}
 }
 
 // idleDays is how many whole days an image has not been used; 0 if its last use is in the future,
@@ -84,7 +89,7 @@ func (r *regionFacts) whyStale(image *imageFacts) Reason {
 	if r.policy.isShortened(image) {
 		detail += fmt.Sprintf(" (its tag %s says %s, and the policy allows no shorter time)", ami.StaleAfterTag, image.own.staleAfter.inWords())
 	}
-	if image.LastLaunchedAt.IsZero() {
+	if image.LastLaunchedAt.IsZero() && !image.isAbroad {
 		return Reason{ami.ReasonNeverLaunched, "no launch on record; " + detail}
 	}
 	return Reason{ami.ReasonStale, detail}
@@ -112,6 +117,15 @@ func newerCopy(image, known *ami.Image) bool {
 		return image.CreatedAt.IsZero()
 	}
 	return byTimeThenID(image.CreatedAt, image.ID, known.CreatedAt, known.ID) > 0
+}
+
+// abroad returns when other accounts were last seen to use images of any region.
+func abroad(inventories []ami.Inventory) map[string]ami.UseAbroad {
+	all := map[string]ami.UseAbroad{}
+	for _, inventory := range inventories {
+		maps.Copy(all, inventory.Abroad)
+	}
+	return all
 }
 
 // originals returns the account's images, of any region, that have copies, by id.

@@ -21,11 +21,11 @@ type Account struct {
 // Open takes the inventories of one account and run, one for each region that could be read.
 func (p Policy) Open(inventories []ami.Inventory, now time.Time) *Account {
 	account := &Account{policy: p, now: now, regions: make([]*regionFacts, len(inventories))}
-	copied, originals := copies(inventories), originals(inventories)
+	copied, originals, abroad := copies(inventories), originals(inventories), abroad(inventories)
 	for i := range inventories {
 		inventory := &inventories[i]
 		r := &regionFacts{
-			policy: p, now: now, Inventory: inventory, copied: copied, originals: originals,
+			policy: p, now: now, Inventory: inventory, copied: copied, originals: originals, abroad: abroad,
 			snapshots: snapshotsByID(inventory), binGap: p.findBinGap(inventory.Bin), seen: latestAnnouncements(inventory.Images, now),
 		}
 		r.images = r.sortedImages(inventory.Images)
@@ -120,6 +120,7 @@ type regionFacts struct {
 	copied map[string]*ami.Image
 	// The account's images, of any region, that have copies, by id; nil for those of others.
 	originals map[string]*ami.Image
+	abroad    map[string]ami.UseAbroad // Of all regions, by the id of the image.
 	newest    map[string]string        // The families of the images that are the newest of theirs.
 	snapshots map[string]*ami.Snapshot // By id.
 	// When the first image that maps a snapshot was made, by the id of the snapshot; only for

@@ -128,7 +128,7 @@ func (p Policy) scope() []string {
 // that.
 func (p Policy) idleLimit(image *imageFacts) Days {
 	limit := max(p.StaleAfter, Floor)
-	if image.LastLaunchedAt.IsZero() {
+	if image.LastLaunchedAt.IsZero() && !image.isAbroad {
 		limit = max(p.NeverLaunchedAfter, Floor)
 	}
 	if tag := image.own.staleAfter; tag != nil && (*tag > limit || p.AllowShorter) {

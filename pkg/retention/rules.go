@@ -424,6 +424,9 @@ func copyOfUsed(r *regionFacts, image *imageFacts) string {
 	if original := r.originals[id]; original != nil && r.recentlyLaunched(original) {
 		return what + ", which was last launched " + date(original.LastLaunchedAt)
 	}
+	if used, ok := r.abroad[id]; ok && r.now.Sub(used.At) <= time.Duration(r.policy.idleLimit(image)) {
+		return what + ", which account " + used.Account + " used on " + date(used.At)
+	}
 	if used := usedBy(ami.Everywhere(r.evidence, region, id)); used != "" {
 		return what + ", which is " + used
 	}

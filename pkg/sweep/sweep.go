@@ -80,9 +80,11 @@ func (s *sweep) carryOut(ctx context.Context) {
 		s.hold()
 		return
 	}
-	s.unmark(ctx)
-	s.clearStale(ctx)
-	if s.Plan.Hold != "" {
+	if s.holdIfStopped(ctx); s.stopped == "" {
+		s.unmark(ctx)
+		s.clearStale(ctx)
+	}
+	if s.holdIfStopped(ctx); s.Plan.Hold != "" {
 		s.hold()
 		return
 	}
@@ -90,7 +92,9 @@ func (s *sweep) carryOut(ctx context.Context) {
 	s.remove(ctx)
 	s.mark(ctx)
 	s.withdrawUnmade(ctx)
-	s.report(ctx)
+	if s.session.Stopped(ctx) == nil {
+		s.report(ctx)
+	}
 	s.findInBin(ctx)
 	s.clearFinishedRuns(ctx)
 }
@@ -151,6 +155,13 @@ func (s *sweep) result() ami.SweepResult {
 		}
 	}
 	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Stale: s.stale, BinRead: s.bin.read}
+}
+
+// holdIfStopped holds the rest of the plan if somebody has asked the run to stop.
+func (s *sweep) holdIfStopped(ctx context.Context) {
+	if err := s.session.Stopped(ctx); err != nil {
+		s.stopped, s.Plan.Hold = err.Error(), err.Error()
+	}
 }
 
 // hold skips everything that the plan would have changed.

@@ -11,6 +11,7 @@ import (
 // the lookup do not count.
 func Count(ctx context.Context, clients Clients, lookup Lookup) (map[string][]ami.Reference, []ami.Gap) {
 	lookup.Images, lookup.Originals, lookup.Snapshots, lookup.Reports, lookup.Abroad = nil, nil, nil, false, nil
+	lookup.counts = true
 	c := List(ctx, clients, lookup)
 	references := make(map[string][]ami.Reference, len(c.found))
 	for id, finding := range c.found {
@@ -20,3 +21,7 @@ func Count(ctx context.Context, clients Clients, lookup Lookup) (map[string][]am
 	}
 	return references, tidyGaps(c.ofAll)
 }
+
+// SeenByReferences are the listings that see what DescribeImageReferences does, apart from recipes
+// of Image Builder.
+func SeenByReferences() []string { return []string{"instances", templatesSource, ami.TextSource} }

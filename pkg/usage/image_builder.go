@@ -60,6 +60,8 @@ func (s *search) useByRecipe(kind string, arn, base *string) {
 	switch {
 	case isParameter:
 		s.use(by, aws.String(resolvePrefix+name))
+	case isImage && s.counts && s.isForeignImage(given):
+		s.mustUse(by, base) // Only its owner knows which image that is.
 	case isImage:
 		for _, image := range slices.Concat(s.Images, s.Originals) {
 			if built, ok := parseBuilt(image.Tags[builtTag]); ok && parent.includes(built) {
@@ -71,6 +73,12 @@ func (s *search) useByRecipe(kind string, arn, base *string) {
 	default:
 		s.use(by, base)
 	}
+}
+
+// isForeignImage reports whether an ARN of Image Builder is one of another account, and not of AWS.
+func (s *search) isForeignImage(arn string) bool {
+	parts := strings.Split(arn, ":")
+	return len(parts) > 4 && parts[4] != s.Account && parts[4] != "aws"
 }
 
 // builtImage is an image of Image Builder, by its ARN.

@@ -52,6 +52,8 @@ type Lookup struct {
 	// Abroad is what the other accounts of the organization use; nil outside of an organization's
 	// run.
 	Abroad *census.View
+
+	counts bool // There are no images to look for: whatever is named counts.
 }
 
 // Collection is the evidence of one region as it is collected: first what the listings say of all
@@ -145,7 +147,11 @@ func (c *Collection) Evidence() ami.Evidence {
 // Finding is what the evidence says of an image.
 func (c *Collection) Finding(id string) ami.Finding {
 	found := c.finding(id)
-	if c.Abroad != nil {
+	switch isCandidate, isLookedAt := c.images[id]; {
+	case c.Abroad == nil:
+	case isLookedAt && !isCandidate:
+		c.Abroad.CompleteOriginal(c.Region, id, found)
+	default:
 		c.Abroad.Complete(c.Region, id, c.public[id], c.asked[id], found)
 	}
 	finding := finished(found, c.unnamed(id))
