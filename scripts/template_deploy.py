@@ -1,4 +1,5 @@
-"""Deploys the transform of template.yaml to a moto server on this machine, looks at what is there, and takes it down.
+"""Deploys the transform of template.yaml to a moto server on this machine, looks at what is there, and takes it down. Then
+deploys member.yaml.
 
 moto's CloudFormation creates the types in BY_CLOUDFORMATION. The other resources are created by the calls that
 CloudFormation would make, from their resolved properties, so that the types of their parameters and what they refer to
@@ -15,6 +16,7 @@ import os
 import sys
 import warnings
 import zipfile
+from pathlib import Path
 
 os.environ.update(
     AWS_ACCESS_KEY_ID="test",
@@ -464,6 +466,38 @@ def remove_code(aws):
     aws.s3.delete_bucket(Bucket=BUCKET)
 
 
+MEMBER = {
+    "HubAccount": "111122223333",
+    "OrganizationId": "o-a1b2c3d4e5",
+    "ExternalId": "o-a1b2c3d4e5-default",
+    "Sweep": "true",
+    "SharedImages": "organization",
+    "UndoPrincipal": "arn:aws:iam::444455556666:role/operators/on-call",
+}
+
+
+def deploy_member(endpoint, path):
+    """Deploys member.yaml, and sees that a second region of the account refuses it."""
+    template = template_transform.load(path)
+    template = template_transform.reduced(template, MEMBER, template_transform.evaluated(template, MEMBER))
+    here, there = Account(endpoint, "us-east-1"), Account(endpoint, "eu-west-1")
+    for role in template_transform.of_type(template, "AWS::IAM::Role").values():
+        role["Properties"].pop("ManagedPolicyArns", None)  # moto's CloudFormation fails on them.
+    body = json.dumps(template).replace("${AWS::Partition}", here.partition)
+    stack = {"StackName": "ami-janitor-member", "TemplateBody": body, "Capabilities": ["CAPABILITY_NAMED_IAM"]}
+    here.cloudformation.create_stack(**stack)
+    outputs = here.cloudformation.describe_stacks(StackName=stack["StackName"])["Stacks"][0]["Outputs"]
+    wanted = {f"arn:aws:iam::{DEFAULT_ACCOUNT_ID}:role/ami-janitor/ami-janitor-default-{role}" for role in ("read", "sweep", "undo")}
+    expect("a member has the roles that the hub assumes", {output["OutputValue"] for output in outputs} == wanted)
+    try:
+        there.cloudformation.create_stack(**stack)
+    except ClientError as error:
+        expect(f"a second region refuses a member: {error}", error.response["Error"]["Code"] == "EntityAlreadyExists")
+    else:
+        raise SystemExit("template_deploy: a member is deployed twice")
+    print("template_deploy: deployed member.yaml; a second region refuses it")
+
+
 def main(path):
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     template = template_transform.transformed(template_transform.load(path))
@@ -488,6 +522,7 @@ def main(path):
             expect(f"nothing is left behind, but there is {left}", not left)
             said = "every condition otherwise" if all_of_them else "the defaults"
             print(f"template_deploy: deployed in {region} with {said}, inspected, and taken down")
+        deploy_member(f"http://{host}:{port}", Path(path).with_name("member.yaml"))
     finally:
         server.stop()
     print(f"template_deploy: moto has no {', '.join(sorted(NOT_AT_ALL))}, and no Recycle Bin: its rules were checked by its model alone")

@@ -502,8 +502,8 @@ func TestTheHubsAlarmsAreHeard(t *testing.T) {
 		if found := hub.publishes("cloudwatch.amazonaws.com", "AlarmTopic", alarm.name); len(found) > 0 {
 			t.Error(found)
 		}
-		if !strings.Contains(body, "${"+alarm.name+".Arn}") {
-			t.Errorf("the dashboard does not show %s", alarm.name)
+		if !strings.Contains(body, "${"+alarm.name+".Arn}") || !strings.Contains(fmt.Sprint(alarm.properties["AlarmDescription"]), "See docs/organisation.md.") {
+			t.Errorf("the dashboard does not show %s, or it names no page", alarm.name)
 		}
 		if alarm.properties["Namespace"] == "AMIJanitor" {
 			dimension := list(alarm.properties["Dimensions"])[0]
