@@ -19,6 +19,12 @@ type Recorded struct {
 	Page  string // The page about it, as seen from the index; empty if there is none.
 }
 
+// IsUnfinished reports whether any run has left something unfinished, in any region.
+func (j *Journal) IsUnfinished(ctx context.Context) (bool, error) {
+	markers, err := j.store.list(ctx, unfinishedPrefix)
+	return len(markers) > 0, err
+}
+
 // Recorded returns the runs with a record, the newest first.
 func (j *Journal) Recorded(ctx context.Context) ([]Recorded, error) {
 	documents, err := j.store.list(ctx, runsPrefix)

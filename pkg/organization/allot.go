@@ -17,11 +17,13 @@ type allotment struct {
 	Run      string             `json:"run"`
 	Account  string             `json:"account"`
 	Approved retention.Approved `json:"approved"`
+
+	Unfinished bool `json:"unfinished,omitempty"` // See accountPlan.
 }
 
 // writes reports whether anything may be changed by it.
 func (a allotment) writes() bool {
-	if a.Approved.Reports {
+	if a.Approved.Reports || a.Unfinished {
 		return true
 	}
 	for _, region := range a.Approved.Regions {
@@ -119,7 +121,7 @@ func allot(plans []accountPlan, limit int) []allotment {
 	for i, plan := range plans {
 		approved := plan.Approved.Without(over[plan.Account])
 		approved.Reports = plan.Reports
-		allotments[i] = allotment{plan.Run, plan.Account, approved}
+		allotments[i] = allotment{plan.Run, plan.Account, approved, plan.Unfinished}
 	}
 	slices.SortFunc(allotments, func(a, b allotment) int { return cmp.Compare(a.Account, b.Account) })
 	return allotments

@@ -22,6 +22,10 @@ type accountPlan struct {
 	Approved retention.Approved `json:"approved"`
 	Due      []due              `json:"due"` // What the cap is for: removals and announcements.
 	Reports  bool               `json:"reports"`
+
+	// Unfinished says that an earlier run was killed in this account, and left its mark: the next
+	// sweep sees what became of its work.
+	Unfinished bool `json:"unfinished"`
 }
 
 // due is an image to be removed or announced.
@@ -53,6 +57,9 @@ func (h *Hub) Plan(ctx context.Context, run, account string) error {
 	}
 	dry := j.Run(ctx, ami.RunID(run), true)
 	dry.FirstRun = false // Its journal begins with its first sweep, which may never come.
+	if plan.Unfinished, err = isUnfinished(ctx, documents, h, account); err != nil {
+		return err
+	}
 	if err := janitor.Err(dry); err != nil && dry.AllFailed() {
 		plan.Error = err.Error()
 	}
@@ -60,6 +67,14 @@ func (h *Hub) Plan(ctx context.Context, run, account string) error {
 		return err
 	}
 	return documents.Save(ctx, run, planFolder+"/"+account+".json", plan)
+}
+
+func isUnfinished(ctx context.Context, documents *journal.Organization, h *Hub, account string) (bool, error) {
+	kept, err := journal.Open(documents.Account(account), h.AWS)
+	if err != nil {
+		return false, err
+	}
+	return kept.IsUnfinished(ctx)
 }
 
 func (p *accountPlan) add(plan *retention.Plan) {

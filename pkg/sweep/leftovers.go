@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"sync"
@@ -55,6 +56,9 @@ func (s *sweep) deleteAll(ctx context.Context, ids []string) map[string]ami.Snap
 func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.SnapshotResult {
 	var stay map[string]retention.Reason
 	var unread error
+	if err := s.session.Stopped(ctx); err != nil {
+		s.stopped = cmp.Or(s.stopped, err.Error())
+	}
 	if s.stopped == "" {
 		stay, unread = s.recheckSnapshots(ctx, ids)
 	}
