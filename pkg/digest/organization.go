@@ -22,6 +22,7 @@ type organization struct {
 
 func newOrganization(of record.Organization) organization {
 	of.Reader.Organization = true
+	of = of.WithoutKept() // As it is stored: the text is the same, whoever has the record.
 	o := organization{Organization: of, all: run{record.Run{
 		Run: of.Run, Version: of.Version, DryRun: of.DryRun, StartedAt: of.StartedAt, FinishedAt: of.FinishedAt,
 		Record: of.Record, PolicySentence: of.PolicySentence, Totals: of.Totals.Totals, Reader: of.Reader, Changed: of.Changed,

@@ -82,7 +82,7 @@ func (o Organization) metrics(digestSent bool) []metric {
 	}{
 		{"AccountsListed", o.Totals.Accounts},
 		{"AccountsCounted", o.Totals.Counted},
-		{"AccountsUncounted", o.Totals.Accounts - o.Totals.Counted},
+		{"AccountsUncounted", o.activeUncounted()},
 		{"AssumeRoleFailures", o.assumeRoleFailures()},
 		{"AccountsFailed", o.Totals.Failed},
 		{"Deregistered", o.Totals.Deregistered},
@@ -93,6 +93,18 @@ func (o Organization) metrics(digestSent bool) []metric {
 		metrics = append(metrics, metric{c.name, "Count", float64(c.n)})
 	}
 	return metrics
+}
+
+// activeUncounted counts the accounts that were not counted although they could be: an account that
+// is suspended stays so for months.
+func (o Organization) activeUncounted() int {
+	n := 0
+	for _, m := range o.Accounts {
+		if !m.Counted && (m.State == "" || m.State == "ACTIVE") {
+			n++
+		}
+	}
+	return n
 }
 
 // assumeRoleFailures counts the accounts whose role could not be assumed.
