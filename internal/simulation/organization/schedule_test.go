@@ -74,7 +74,7 @@ func newSchedule(seed uint64) *schedule {
 	d := newDice(seed)
 	s := &schedule{seed: seed, world: newWorld(d)}
 	hasLeft, wasHidden := false, false
-	for range d.between(2, 4) {
+	for range pick(d, 1, 2, 2, 2, 3) {
 		n := night{executions: []plannedExecution{s.drawExecution(d, &wasHidden)}, sharesLate: -1}
 		if d.chance(15) {
 			second := s.drawExecution(d, &wasHidden)
