@@ -8,8 +8,16 @@ import (
 // schedule is what happens, drawn from a seed.
 type schedule struct {
 	seed   uint64
+	drill  string // What goes wrong, if that is not drawn.
 	world  *world
 	nights []night
+}
+
+func (s *schedule) String() string {
+	if s.drill != "" {
+		return s.drill
+	}
+	return fmt.Sprintf("go test ./internal/simulation/organization -run TestSchedules -seed %d", s.seed)
 }
 
 // trouble is what goes wrong with an invocation of a step.

@@ -43,7 +43,8 @@ type simulation struct {
 	// was last.
 	since, last map[string]time.Time
 	isStopped   bool
-	isEnded     bool // A run that has swept has ended.
+	most        map[place]int // The most requests of an invocation.
+	isEnded     bool          // A run that has swept has ended.
 }
 
 // violation is a promise that was broken.
@@ -90,11 +91,19 @@ type execution struct {
 
 func (e *execution) hit(w *way) { e.disturbed[w.step] = true }
 
+// place is where an invocation of a step belongs.
+type place struct {
+	night   int
+	step    string
+	account string // Empty if the step is one for all.
+}
+
 // result is what comes of a schedule.
 type result struct {
 	violations []violation
 	lines      []string
 	tally      tally
+	most       map[place]int
 }
 
 // play carries out a schedule in a bubble of its own.
@@ -113,13 +122,13 @@ func play(t *testing.T, schedule *schedule) (r result) {
 			s.play(t.Context(), len(schedule.nights)+n, &night{executions: make([]plannedExecution, 1), sharesLate: -1})
 		}
 		s.checkEnd(t.Context())
-		r = result{s.violations, s.lines, s.tally}
+		r = result{s.violations, s.lines, s.tally, s.most}
 	})
 	return r
 }
 
 func begin(ctx context.Context, schedule *schedule) (*simulation, error) {
-	s := &simulation{schedule: schedule, taken: map[int64]bool{}, since: map[string]time.Time{}, last: map[string]time.Time{}}
+	s := &simulation{schedule: schedule, taken: map[int64]bool{}, since: map[string]time.Time{}, last: map[string]time.Time{}, most: map[place]int{}}
 	var err error
 	if s.config, err = config.ParseOrganization(func(name string) string { return s.world.settings[name] }); err != nil {
 		return nil, err
@@ -355,6 +364,8 @@ func (s *simulation) attempt(e *execution, step, account string, n int, f *fault
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tally.requests += w.calls
+	at := place{s.night, step, account}
+	s.most[at] = max(s.most[at], w.calls)
 	if w.dead {
 		return errKilled
 	}
