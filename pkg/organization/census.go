@@ -1,6 +1,7 @@
 package organization
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,12 +97,15 @@ func (h *Hub) Gather(ctx context.Context, run string) error {
 		}
 	}
 	slices.Sort(summary.Answered)
-	if before.LastRun == run { // The step is repeated, and its own memory says nothing of before.
-		var first counted
-		if err := documents.Load(ctx, run, countedName, &first); err != nil {
-			return err
-		}
-		summary.NotSwept, after = first.NotSwept, before
+	// The step may be repeated, after its own memory or that of a run beside it: what it found out
+	// first stands.
+	var first counted
+	if err := documents.Load(ctx, run, countedName, &first); err != nil && (before.LastRun == run || !errors.Is(err, journal.ErrNotFound)) {
+		return err
+	}
+	summary.NotSwept = cmp.Or(first.NotSwept, summary.NotSwept)
+	if before.LastRun == run {
+		after = before
 	}
 	for name, document := range map[string]any{gatheredName: gathered, countedName: summary} {
 		if err := documents.Save(ctx, run, name, document); err != nil {
