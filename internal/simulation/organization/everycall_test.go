@@ -64,8 +64,8 @@ func TestKilledAtEveryCall(t *testing.T) {
 	members := drilled().members
 	for _, at := range places {
 		for call := 1; call <= plain.most[at] && at.night < 3; call++ {
-			for _, trouble := range []trouble{killedBefore, killedAfter, loses} {
-				f := fault{step: at.step, call: call, trouble: trouble, again: []again{never, after, beside}[call%3]}
+			for n, trouble := range []trouble{killedBefore, killedAfter, loses} {
+				f := fault{step: at.step, call: call, trouble: trouble, again: []again{never, after, beside}[(n+call)%3]}
 				f.member = max(0, slices.IndexFunc(members, func(m *member) bool { return m.id == at.account }))
 				drills = append(drills, func() *schedule { return newDrill(at.night, f) })
 			}
@@ -79,4 +79,27 @@ func TestKilledAtEveryCall(t *testing.T) {
 	if sum.private == 0 || sum.shared == 0 {
 		t.Errorf("%d private and %d shared images go; the drills prove nothing", sum.private, sum.shared)
 	}
+}
+
+// Whoever repeats Gather does not forget that too few accounts have answered.
+func TestTooFewAnswersWhateverIsRepeated(t *testing.T) {
+	const denied = 2
+	drill := func(f fault) *schedule {
+		s := newDrill(0, f)
+		s.drill = "an account does not answer, and " + s.drill
+		s.nights = s.nights[:1]
+		s.nights[0].executions[0].denied = map[string]map[int]bool{"census": {denied: true}}
+		return s
+	}
+	plain := play(t, drill(fault{}))
+	if len(plain.violations) > 0 || plain.tally.notSwept != 1 {
+		t.Fatalf("nothing goes wrong besides, and yet: %v, %+v", plain.violations, plain.tally)
+	}
+	var drills []func() *schedule
+	for call := 1; call <= plain.most[place{0, "gather", ""}]; call++ {
+		for _, again := range []again{after, beside} {
+			drills = append(drills, func() *schedule { return drill(fault{step: "gather", call: call, trouble: killedAfter, again: again}) })
+		}
+	}
+	playAll(t, 0, uint64(len(drills)-1), func(n uint64) *schedule { return drills[n]() })
 }

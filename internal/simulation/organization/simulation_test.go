@@ -44,6 +44,7 @@ type simulation struct {
 	since, last map[string]time.Time
 	isStopped   bool
 	most        map[place]int // The most requests of an invocation.
+	answered    int           // How many accounts have answered for certain in the last run.
 	isEnded     bool          // A run that has swept has ended.
 }
 
@@ -75,18 +76,21 @@ type execution struct {
 	started time.Time
 
 	// Guarded by simulation.mu.
-	isAllotted bool
-	isShort    bool             // A list of accounts has lacked one.
-	members    map[string]bool  // The accounts of the organization when it began.
-	counted    map[string]bool  // Those that have truly answered.
-	removed    map[string]int   // Images, by account.
-	marked     int              // Images whose removal it has announced.
-	disturbed  map[string]bool  // The steps in which something went wrong.
-	used       map[*fault]bool  // The faults that have found their step.
-	isFirst    bool             // No run had swept before it.
-	known      bool             // Earlier runs have remembered how many accounts there are.
-	swept      []string         // The accounts whose sweeps were invoked.
-	failed     map[string]error // The sweeps that returned an error.
+	isAllotted   bool
+	isShort      bool             // A list of accounts has lacked one.
+	members      map[string]bool  // The accounts of the organization when it began.
+	counted      map[string]bool  // Those that have truly answered.
+	answered     map[string]bool  // Those that have answered, perhaps with a gap.
+	isRemembered bool             // It has remembered its censuses.
+	isTooFew     bool             // Far fewer have answered than in the run before.
+	removed      map[string]int   // Images, by account.
+	marked       int              // Images whose removal it has announced.
+	disturbed    map[string]bool  // The steps in which something went wrong.
+	used         map[*fault]bool  // The faults that have found their step.
+	isFirst      bool             // No run had swept before it.
+	known        bool             // Earlier runs have remembered how many accounts there are.
+	swept        []string         // The accounts whose sweeps were invoked.
+	failed       map[string]error // The sweeps that returned an error.
 }
 
 func (e *execution) hit(w *way) { e.disturbed[w.step] = true }
@@ -139,6 +143,7 @@ func begin(ctx context.Context, schedule *schedule) (*simulation, error) {
 	for _, m := range s.world.members {
 		if m.reach > 0 && !m.suspended {
 			s.since[m.id], s.last[m.id] = ago(float64(m.reach)), ago(1)
+			s.answered++
 		}
 	}
 	s.isEnded = s.world.realRuns > 0
@@ -187,7 +192,7 @@ func (s *simulation) play(ctx context.Context, n int, planned *night) {
 		sum := sha256.Sum256(fmt.Append(nil, s.seed, n, i))
 		e := &execution{
 			plannedExecution: &planned.executions[i], run: string(ami.NewRunID(time.Now().Add(planned.executions[i].offset), bytes.NewReader(sum[:]))),
-			members: map[string]bool{}, counted: map[string]bool{}, removed: map[string]int{}, disturbed: map[string]bool{}, used: map[*fault]bool{}, failed: map[string]error{},
+			members: map[string]bool{}, counted: map[string]bool{}, answered: map[string]bool{}, removed: map[string]int{}, disturbed: map[string]bool{}, used: map[*fault]bool{}, failed: map[string]error{},
 		}
 		s.executions = append(s.executions, e)
 		running.Go(func() {
@@ -343,7 +348,7 @@ func (s *simulation) invoke(e *execution, step, account string, do func(*organiz
 	var both sync.WaitGroup
 	both.Go(func() { first = s.attempt(e, step, account, 1, f, do) })
 	both.Go(func() {
-		time.Sleep(f.pause)
+		time.Sleep(min(f.pause, time.Second))
 		second = s.attempt(e, step, account, 2, nil, do)
 	})
 	both.Wait()
