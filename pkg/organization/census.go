@@ -97,13 +97,11 @@ func (h *Hub) Gather(ctx context.Context, run string) error {
 		}
 	}
 	slices.Sort(summary.Answered)
-	// The step may be repeated, after its own memory or that of a run beside it: what it found out
-	// first stands.
-	var first counted
-	if err := documents.Load(ctx, run, countedName, &first); err != nil && (before.LastRun == run || !errors.Is(err, journal.ErrNotFound)) {
+	first, err := firstFound(ctx, documents, run, before.LastRun == run)
+	if err != nil {
 		return err
 	}
-	summary.NotSwept = cmp.Or(first.NotSwept, summary.NotSwept)
+	summary.NotSwept = cmp.Or(first, summary.NotSwept)
 	if before.LastRun == run {
 		after = before
 	}
@@ -113,6 +111,17 @@ func (h *Hub) Gather(ctx context.Context, run string) error {
 		}
 	}
 	return documents.SaveMemory(ctx, after, version)
+}
+
+// firstFound is why nothing may be removed by what the step found out first, if it is repeated. The
+// memory may be its own since then, or that of a run beside it, and miss nobody.
+func firstFound(ctx context.Context, documents *journal.Organization, run string, isRepeated bool) (string, error) {
+	var first counted
+	err := documents.Load(ctx, run, countedName, &first)
+	if errors.Is(err, journal.ErrNotFound) && !isRepeated {
+		return "", nil
+	}
+	return first.NotSwept, err
 }
 
 // loadedAtOnce is how many documents are read at a time.
