@@ -78,11 +78,17 @@ demo-organization: ## rehearse a night over a built-in organization of twelve ac
 .PHONY: schedules
 schedules:
 	$(GO) test -count=1 ./internal/simulation -run '^TestSchedules$$' -seeds 2500 -first 1
+	$(GO) test -count=1 ./internal/simulation/organization -run '^TestSchedules$$' -seeds 150 -first 1
 
 # SEEDS is how many schedules are played; without it, fresh ones for a minute.
 .PHONY: simulate
 simulate: ## play whole runs with faults, kills and interferences against the emulated account; SEEDS=n, SEED=x replays one
 	$(GO) test -count=1 -timeout 6h ./internal/simulation -run '^TestSchedules$$' $(if $(SEED),-seed $(SEED),$(if $(SEEDS),-seeds $(SEEDS),-for 60s))
+
+# A schedule of an organization takes about a third of a second of a processor.
+.PHONY: simulate-organization
+simulate-organization: ## the same over an organization; SEEDS=n from FIRST=m, SEED=x replays one
+	$(GO) test -count=1 -timeout 12h -v ./internal/simulation/organization -run '^TestSchedules$$' $(if $(SEED),-seed $(SEED),-seeds $(or $(SEEDS),300) -first $(or $(FIRST),1000))
 
 .PHONY: golden
 golden: ## rewrite the golden files; read what git diff says of them

@@ -1,6 +1,7 @@
 package organization
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -96,12 +97,13 @@ func (h *Hub) Gather(ctx context.Context, run string) error {
 		}
 	}
 	slices.Sort(summary.Answered)
-	if before.LastRun == run { // The step is repeated, and its own memory says nothing of before.
-		var first counted
-		if err := documents.Load(ctx, run, countedName, &first); err != nil {
-			return err
-		}
-		summary.NotSwept, after = first.NotSwept, before
+	first, err := firstFound(ctx, documents, run, before.LastRun == run)
+	if err != nil {
+		return err
+	}
+	summary.NotSwept = cmp.Or(first, summary.NotSwept)
+	if before.LastRun == run {
+		after = before
 	}
 	for name, document := range map[string]any{gatheredName: gathered, countedName: summary} {
 		if err := documents.Save(ctx, run, name, document); err != nil {
@@ -109,6 +111,17 @@ func (h *Hub) Gather(ctx context.Context, run string) error {
 		}
 	}
 	return documents.SaveMemory(ctx, after, version)
+}
+
+// firstFound is why nothing may be removed by what the step found out first, if it is repeated. The
+// memory may be its own since then, or that of a run beside it, and miss nobody.
+func firstFound(ctx context.Context, documents *journal.Organization, run string, isRepeated bool) (string, error) {
+	var first counted
+	err := documents.Load(ctx, run, countedName, &first)
+	if errors.Is(err, journal.ErrNotFound) && !isRepeated {
+		return "", nil
+	}
+	return first.NotSwept, err
 }
 
 // loadedAtOnce is how many documents are read at a time.

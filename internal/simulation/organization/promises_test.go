@@ -26,8 +26,9 @@ func (s *simulation) witness(w *way, q emulator.Request) {
 	switch {
 	case q.Session != "" && !emulator.IsRead(q.Action):
 		s.witnessWrite(w, q)
-	case q.Action == "PutObject" && w.step == "census" && strings.HasSuffix(key, "/census/"+w.account+".json") && !w.wasDenied:
-		w.execution.counted[w.account] = true
+	case q.Action == "PutObject" && w.step == "census" && strings.HasSuffix(key, "/census/"+w.account+".json"):
+		w.execution.counted[w.account] = !w.hasGap && !w.wasDenied
+		w.execution.answered[w.account] = !w.wasDenied
 	case q.Action == "PutObject" && w.step == "gather" && strings.HasSuffix(key, "org/seen.json"):
 		s.remember(w.execution)
 	}
@@ -36,12 +37,24 @@ func (s *simulation) witness(w *way, q emulator.Request) {
 // remember notes that a run has remembered its censuses.
 func (s *simulation) remember(e *execution) {
 	now := time.Now()
-	for account := range e.counted {
+	before := s.answered
+	s.answered = 0
+	for account, answered := range e.answered {
+		if answered {
+			s.answered++
+		}
+		if !e.counted[account] {
+			continue
+		}
 		if s.since[account].IsZero() || now.Sub(s.last[account]) > 36*time.Hour {
 			s.since[account] = now
 		}
 		s.last[account] = now
 	}
+	if !e.isRemembered {
+		e.isTooFew = float64(s.answered) < 0.9*float64(before)
+	}
+	e.isRemembered = true
 	for _, u := range s.world.uses {
 		if u.isThere(s.night) && e.counted[u.account] && u.account != u.image.owner {
 			u.image.sighted = now
@@ -60,6 +73,8 @@ func (s *simulation) witnessWrite(w *way, q emulator.Request) {
 		s.violate("a dry run changes nothing", "%s: %s", w, q.Action)
 	case e.isShort && (e.known || len(e.hiddenIn) < 2):
 		s.violate("a list that lacks an account ends the run", "%s: %s", w, q.Action)
+	case e.isTooFew:
+		s.violate("too few answers end the run", "%s: %s", w, q.Action)
 	case w.step != "sweep" || !slices.Contains(e.swept, w.account) || s.organization.AccountOf(q) != w.account:
 		s.violate("a sweep changes its own account", "%s: %s in %s", w, q.Action, s.organization.AccountOf(q))
 	case w.stopped && s.world.settings["STOP_PARAMETER"] != "":
@@ -199,6 +214,7 @@ func (s *simulation) checkRecord(e *execution, told *record.Organization, step s
 	if step != "" && told.Error == "" {
 		s.violate("a run that fails says so", "%s failed in %s", e.run, step)
 	}
+	// A sweep is never repeated by the state machine: its second record would lack what went before.
 	if !e.disturbed["sweep"] && len(e.failed) == 0 {
 		s.compare(e, told)
 	}
@@ -269,10 +285,22 @@ func (s *simulation) checkRegion(ctx context.Context, account string, client *ec
 		if hasIntent(snapshot.Tags) {
 			s.violate("no intent is left", "%s in %s", id, account)
 		}
-		if !held[id] {
+		if !held[id] && !s.isForRestoring(id) {
 			s.violate("no snapshot is left behind", "%s in %s", id, account)
 		}
 	}
+}
+
+// isForRestoring reports whether an image in the Recycle Bin may need a snapshot: it was removed
+// when another image used that, too.
+func (s *simulation) isForRestoring(snapshot string) bool {
+	users := 0
+	for _, i := range s.world.images {
+		if i.snapshot == snapshot {
+			users++
+		}
+	}
+	return s.world.bins && users > 1
 }
 
 func hasIntent(tags []types.Tag) bool {

@@ -8,8 +8,16 @@ import (
 // schedule is what happens, drawn from a seed.
 type schedule struct {
 	seed   uint64
+	drill  string // What goes wrong, if that is not drawn.
 	world  *world
 	nights []night
+}
+
+func (s *schedule) String() string {
+	if s.drill != "" {
+		return s.drill
+	}
+	return fmt.Sprintf("go test ./internal/simulation/organization -run TestSchedules -seed %d", s.seed)
 }
 
 // trouble is what goes wrong with an invocation of a step.
@@ -19,6 +27,8 @@ const (
 	killedBefore trouble = "killed before the request"
 	killedAfter  trouble = "killed after the request"
 	loses        trouble = "loses the answer"
+	fails        trouble = "fails once"
+	refused      trouble = "is refused"
 	stalls       trouble = "stands still"
 	revoked      trouble = "its session has expired"
 	stopped      trouble = "somebody stops the run"
@@ -56,7 +66,7 @@ type night struct {
 type plannedExecution struct {
 	offset time.Duration
 	dry    bool
-	slow   bool // Each request of its sweeps takes a minute, so that sessions end.
+	slow   bool // Each request of its sweeps takes two minutes, so that sessions end.
 	faults []fault
 
 	denied map[string]map[int]bool // The members whose roles refuse the hub, by step.
@@ -74,7 +84,7 @@ func newSchedule(seed uint64) *schedule {
 	d := newDice(seed)
 	s := &schedule{seed: seed, world: newWorld(d)}
 	hasLeft, wasHidden := false, false
-	for range d.between(2, 4) {
+	for range pick(d, 1, 2, 2, 2, 3) {
 		n := night{executions: []plannedExecution{s.drawExecution(d, &wasHidden)}, sharesLate: -1}
 		if d.chance(15) {
 			second := s.drawExecution(d, &wasHidden)
@@ -123,7 +133,7 @@ func (s *schedule) drawExecution(d dice, wasHidden *bool) plannedExecution {
 func (s *schedule) drawFault(d dice) fault {
 	f := fault{
 		step: pick(d, "targets", "census", "census", "gather", "plan", "plan", "allot", "sweep", "sweep", "sweep", "sweep", "sweep", "collect"), member: d.IntN(len(s.world.members)),
-		trouble: pick(d, killedBefore, killedBefore, killedAfter, killedAfter, loses), again: pick(d, never, never, after, beside),
+		trouble: pick(d, killedBefore, killedBefore, killedAfter, killedAfter, loses, fails, refused), again: pick(d, never, never, after, beside),
 		pause: time.Duration(d.between(0, 900)) * time.Millisecond,
 	}
 	if d.chance(50) {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -43,7 +44,9 @@ type simulation struct {
 	// was last.
 	since, last map[string]time.Time
 	isStopped   bool
-	isEnded     bool // A run that has swept has ended.
+	most        map[place]int // The most requests of an invocation.
+	answered    int           // How many accounts have answered for certain in the last run.
+	isEnded     bool          // A run that has swept has ended.
 }
 
 // violation is a promise that was broken.
@@ -74,27 +77,38 @@ type execution struct {
 	started time.Time
 
 	// Guarded by simulation.mu.
-	isAllotted bool
-	isShort    bool             // A list of accounts has lacked one.
-	members    map[string]bool  // The accounts of the organization when it began.
-	counted    map[string]bool  // Those that have truly answered.
-	removed    map[string]int   // Images, by account.
-	marked     int              // Images whose removal it has announced.
-	disturbed  map[string]bool  // The steps in which something went wrong.
-	used       map[*fault]bool  // The faults that have found their step.
-	isFirst    bool             // No run had swept before it.
-	known      bool             // Earlier runs have remembered how many accounts there are.
-	swept      []string         // The accounts whose sweeps were invoked.
-	failed     map[string]error // The sweeps that returned an error.
+	isAllotted   bool
+	isShort      bool             // A list of accounts has lacked one.
+	members      map[string]bool  // The accounts of the organization when it began.
+	counted      map[string]bool  // Those that have truly answered.
+	answered     map[string]bool  // Those that have answered, perhaps with a gap.
+	isRemembered bool             // It has remembered its censuses.
+	isTooFew     bool             // Far fewer have answered than in the run before.
+	removed      map[string]int   // Images, by account.
+	marked       int              // Images whose removal it has announced.
+	disturbed    map[string]bool  // The steps in which something went wrong.
+	used         map[*fault]bool  // The faults that have found their step.
+	isFirst      bool             // No run had swept before it.
+	known        bool             // Earlier runs have remembered how many accounts there are.
+	swept        []string         // The accounts whose sweeps were invoked.
+	failed       map[string]error // The sweeps that returned an error.
 }
 
 func (e *execution) hit(w *way) { e.disturbed[w.step] = true }
+
+// place is where an invocation of a step belongs.
+type place struct {
+	night   int
+	step    string
+	account string // Empty if the step is one for all.
+}
 
 // result is what comes of a schedule.
 type result struct {
 	violations []violation
 	lines      []string
 	tally      tally
+	most       map[place]int
 }
 
 // play carries out a schedule in a bubble of its own.
@@ -109,17 +123,26 @@ func play(t *testing.T, schedule *schedule) (r result) {
 		for n := range schedule.nights {
 			s.play(t.Context(), n, &schedule.nights[n])
 		}
-		for n := range 2 {
+		for n := range s.restNights() {
 			s.play(t.Context(), len(schedule.nights)+n, &night{executions: make([]plannedExecution, 1), sharesLate: -1})
 		}
 		s.checkEnd(t.Context())
-		r = result{s.violations, s.lines, s.tally}
+		r = result{s.violations, s.lines, s.tally, s.most}
 	})
 	return r
 }
 
+// restNights is how many nights in which nothing goes wrong follow. A run is held for some while
+// fewer accounts are there.
+func (s *simulation) restNights() int {
+	if slices.ContainsFunc(s.world.members, func(m *member) bool { return m.left }) {
+		return 5
+	}
+	return 2
+}
+
 func begin(ctx context.Context, schedule *schedule) (*simulation, error) {
-	s := &simulation{schedule: schedule, taken: map[int64]bool{}, since: map[string]time.Time{}, last: map[string]time.Time{}}
+	s := &simulation{schedule: schedule, taken: map[int64]bool{}, since: map[string]time.Time{}, last: map[string]time.Time{}, most: map[place]int{}}
 	var err error
 	if s.config, err = config.ParseOrganization(func(name string) string { return s.world.settings[name] }); err != nil {
 		return nil, err
@@ -130,6 +153,7 @@ func begin(ctx context.Context, schedule *schedule) (*simulation, error) {
 	for _, m := range s.world.members {
 		if m.reach > 0 && !m.suspended {
 			s.since[m.id], s.last[m.id] = ago(float64(m.reach)), ago(1)
+			s.answered++
 		}
 	}
 	s.isEnded = s.world.realRuns > 0
@@ -178,7 +202,7 @@ func (s *simulation) play(ctx context.Context, n int, planned *night) {
 		sum := sha256.Sum256(fmt.Append(nil, s.seed, n, i))
 		e := &execution{
 			plannedExecution: &planned.executions[i], run: string(ami.NewRunID(time.Now().Add(planned.executions[i].offset), bytes.NewReader(sum[:]))),
-			members: map[string]bool{}, counted: map[string]bool{}, removed: map[string]int{}, disturbed: map[string]bool{}, used: map[*fault]bool{}, failed: map[string]error{},
+			members: map[string]bool{}, counted: map[string]bool{}, answered: map[string]bool{}, removed: map[string]int{}, disturbed: map[string]bool{}, used: map[*fault]bool{}, failed: map[string]error{},
 		}
 		s.executions = append(s.executions, e)
 		running.Go(func() {
@@ -334,7 +358,7 @@ func (s *simulation) invoke(e *execution, step, account string, do func(*organiz
 	var both sync.WaitGroup
 	both.Go(func() { first = s.attempt(e, step, account, 1, f, do) })
 	both.Go(func() {
-		time.Sleep(f.pause)
+		time.Sleep(min(f.pause, time.Second))
 		second = s.attempt(e, step, account, 2, nil, do)
 	})
 	both.Wait()
@@ -355,6 +379,8 @@ func (s *simulation) attempt(e *execution, step, account string, n int, f *fault
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tally.requests += w.calls
+	at := place{s.night, step, account}
+	s.most[at] = max(s.most[at], w.calls)
 	if w.dead {
 		return errKilled
 	}

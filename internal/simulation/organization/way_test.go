@@ -33,7 +33,8 @@ type way struct {
 	// Guarded by simulation.mu.
 	calls     int
 	dead      bool
-	wasDenied bool                 // A role has refused it, or an account does not list its instances.
+	wasDenied bool                 // The account does not answer,
+	hasGap    bool                 // or not all questions.
 	session   string               // That has expired before its time.
 	asked     map[string]int       // How often each request was made.
 	failed    map[string]time.Time // When an invocation of the SDK got its last answer.
@@ -81,7 +82,7 @@ func (w *way) latency(subject string, n int) time.Duration {
 	_, _ = fmt.Fprint(h, w.seed, w.execution.run, w.step, w.account, w.attempt, subject, n)
 	least, span := 5*time.Millisecond, uint64(40*time.Millisecond)
 	if w.execution.slow && w.step == "sweep" {
-		least, span = 45*time.Second, uint64(30*time.Second)
+		least, span = 90*time.Second, uint64(60*time.Second)
 	}
 	return least + time.Duration(h.Sum64()>>1%span)
 }
@@ -119,9 +120,13 @@ func (w *way) arrive(r *http.Request, q emulator.Request) (*http.Response, error
 	if w.session != "" && q.Session == w.session {
 		return refuse(r, q, http.StatusBadRequest, "RequestExpired"), nil
 	}
-	if w.isDenied(q) {
-		w.wasDenied = true
+	if w.isDenied(q) || isNow && w.fault.trouble == refused {
+		w.wasDenied = w.wasDenied || slices.Contains([]string{"AssumeRole", "GetCallerIdentity", "DescribeRegions"}, q.Action)
+		w.hasGap = w.hasGap || q.Action == "DescribeInstances"
 		return emulator.Refuse(r, q, q.Forbidden()), nil
+	}
+	if isNow && w.fault.trouble == fails {
+		return refuse(r, q, http.StatusInternalServerError, "InternalError"), nil
 	}
 	response, err := w.inner.Do(r)
 	if err != nil {

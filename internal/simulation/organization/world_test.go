@@ -141,7 +141,7 @@ func newWorld(d dice) *world {
 
 func (w *world) drawMembers(d dice) {
 	isOld := d.chance(70)
-	for n := range d.between(3, 6) {
+	for n := range pick(d, 3, 3, 3, 4, 4, 5, 6) {
 		m := &member{id: fmt.Sprint(111122223332 + n), path: rootPath + pick(d, "", platform+"/", workloads+"/", workloads+"/"+production+"/"), reach: 60}
 		if n == 0 {
 			m.id = builder
@@ -157,7 +157,7 @@ func (w *world) drawMembers(d dice) {
 
 func (w *world) drawImages(d dice) {
 	for n, m := range w.members {
-		private, shared := d.between(0, 2), pick(d, 0, 0, 0, 1)
+		private, shared := pick(d, 0, 1, 1), pick(d, 0, 0, 0, 1)
 		if n == 0 {
 			private, shared = d.between(0, 3), d.between(2, 4)
 			if d.chance(8) {
@@ -209,7 +209,8 @@ func (w *world) drawUses(d dice) {
 		if !d.chance(chance) {
 			continue
 		}
-		u := &use{account: pick(d, w.members...).id, image: i, from: pick(d, 0, 0, 0, 1, 2), to: pick(d, 1, 2, 3, forever)}
+		u := &use{account: pick(d, w.members...).id, image: i, from: pick(d, 0, 0, 0, 1, 2)}
+		u.to = u.from + pick(d, 1, 1, 2, forever)
 		if u.account == i.owner {
 			u.to = forever // What its launch would tell, the emulated account does not.
 		}
