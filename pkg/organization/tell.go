@@ -33,7 +33,19 @@ func (h *Hub) Collect(ctx context.Context, run, step string, failed error) recor
 	}
 	o.Organization, o.Management, o.DryRun, o.StartedAt = begun.Organization, begun.Management, begun.DryRun, begun.StartedAt
 	c := collection{Hub: h, documents: documents, run: run}
-	c.failed = documents.Load(ctx, run, countedName, &c.counted)
+	c.begin(ctx, &o)
+	for _, target := range begun.Accounts {
+		o.Accounts = append(o.Accounts, c.account(ctx, target))
+	}
+	o.Finish(h.Clock())
+	c.conclude(ctx, &o)
+	c.keep(ctx, &o)
+	return o
+}
+
+// begin reads what the censuses came to, and which accounts are swept.
+func (c *collection) begin(ctx context.Context, o *record.Organization) {
+	c.failed = c.documents.Load(ctx, c.run, countedName, &c.counted)
 	if c.failed != nil && o.Error == "" {
 		o.Error, o.Step = c.failed.Error(), "Gather"
 	}
@@ -43,12 +55,13 @@ func (h *Hub) Collect(ctx context.Context, run, step string, failed error) recor
 	}
 	c.isEnded = o.Error != ""
 	if !o.DryRun && o.NotSwept == "" {
-		c.sweeps, _ = sweptAccounts(ctx, documents, run) // None if the run ended before.
+		c.sweeps, _ = sweptAccounts(ctx, c.documents, c.run) // None if the run ended before.
 	}
-	for _, target := range begun.Accounts {
-		o.Accounts = append(o.Accounts, c.account(ctx, target))
-	}
-	o.Finish(h.Clock())
+}
+
+// conclude says whether somebody has stopped the run. One that has swept is remembered: later ones
+// have their whole cap.
+func (c *collection) conclude(ctx context.Context, o *record.Organization) {
 	isChanged := o.Totals.Deregistered+o.Totals.Marked+o.Totals.SnapshotsDeleted > 0
 	switch {
 	case c.stopped != "" && isChanged && o.Error == "":
@@ -56,10 +69,8 @@ func (h *Hub) Collect(ctx context.Context, run, step string, failed error) recor
 	case c.stopped != "" && !isChanged:
 		o.NotSwept = cmp.Or(o.NotSwept, c.stopped)
 	case !o.DryRun && o.NotSwept == "" && o.Error == "" && (isChanged || len(c.sweeps) == 0):
-		c.remember(ctx, &o)
+		c.remember(ctx, o)
 	}
-	c.keep(ctx, &o)
-	return o
 }
 
 // keep stores the record without the images that are kept.
@@ -78,7 +89,7 @@ type collection struct {
 	counted   counted
 	failed    error    // Why the accounts were not counted; nil if they were.
 	isEnded   bool     // By an error, so that some steps have left nothing.
-	sweeps    []string // The accounts that were to be swept.
+	sweeps    []string // The accounts that are swept.
 	stopped   string   // Why somebody has stopped the run; empty if nobody has.
 }
 
@@ -175,7 +186,7 @@ func failedEverywhere(run *record.Run) error {
 	return nil
 }
 
-// remember counts a run that has swept: later ones have their whole cap.
+// remember counts a run that has swept.
 func (c *collection) remember(ctx context.Context, o *record.Organization) {
 	var memory census.Memory
 	version, err := c.documents.LoadMemory(ctx, &memory)

@@ -214,7 +214,7 @@ func (s *simulation) checkRecord(e *execution, told *record.Organization, step s
 	if step != "" && told.Error == "" {
 		s.violate("a run that fails says so", "%s failed in %s", e.run, step)
 	}
-	// A sweep is never repeated by the state machine: its second record would lack what went before.
+	// The state machine never repeats a sweep: its second record would lack what went before.
 	if !e.disturbed["sweep"] && len(e.failed) == 0 {
 		s.compare(e, told)
 	}
