@@ -168,8 +168,7 @@ def removed_in(log, account):
 
 
 def next_night(hub, log, killed):
-    (account,) = killed
-    expect("the killed sweep has removed nothing", not removed_in(log, account))
+    (account,) = killed  # With or without its first removal: both are finished.
     hub.let_locks_expire()
     answer, _ = hub.run()
     unfinished = hub.keys(r"accounts/\d+/unfinished/.*")
