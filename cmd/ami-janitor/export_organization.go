@@ -282,7 +282,7 @@ func (c *copies) print(described organization.Copy) error {
 		printAge(std.out, all)
 	}
 	if len(missing) > 0 {
-		std.say("ACCOUNTS ARE LEFT OUT. A rehearsal keeps what they may launch:\n  %s", strings.Join(missing, "\n  "))
+		std.say("THESE ARE LEFT OUT. A rehearsal keeps what they may launch:\n  %s", strings.Join(missing, "\n  "))
 	}
 	if len(all.Refused) > 0 {
 		std.say("AWS did not show everything. A rehearsal on the copy keeps what depends on it:\n  %s", strings.Join(all.Refused, "\n  "))

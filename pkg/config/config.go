@@ -112,7 +112,7 @@ func (c *Config) organizationVariables() []variable {
 		{"EXCEPT_ACCOUNTS", "", (*accounts)(&o.Except), "accounts whose images are not judged, comma-separated: ids of accounts and organizational units"},
 		{"MAX_ORG_DEREGISTRATIONS", "100", (*count)(&o.MaxDeregistrations), "the most images that a run removes, over all accounts; as many again may be announced; 10 until a run has swept"},
 		{"SEEN_NIGHTS", "", (*seenNights)(&c.Policy.SeenNights), "nights for which all accounts that may launch a shared image must have been counted without a gap, 30 or more; if not set, as many days as the image's idle limit"},
-		{"NAMESPACE", "default", (*namespace)(&o.Namespace), "part of the names of the roles in the accounts: ami-janitor-NAMESPACE-read, -sweep and -undo"},
+		{"NAMESPACE", "default", (*namespace)(&o.Namespace), "part of the names of the roles in the accounts: ami-janitor-default-read, -sweep and -undo"},
 		{"EXTERNAL_ID", "", (*text)(&o.ExternalID), "external id that the roles in the accounts demand"},
 		{"STOP_PARAMETER", "", (*text)(&o.StopParameter), "SSM parameter that stops a run as soon as its value is anything but run; read before each chunk of changes"},
 	}

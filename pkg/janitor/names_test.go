@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func literals(t *testing.T, visit func(place, text string)) {
 func TestEveryTextNamesSettingsForItsReader(t *testing.T) {
 	settings := map[string]config.Setting{}
 	var names []string
-	for _, setting := range config.Settings() {
+	for _, setting := range slices.Concat(config.Settings(), config.OrganizationSettings()) {
 		settings[setting.Variable] = setting
 		names = append(names, setting.Variable)
 	}

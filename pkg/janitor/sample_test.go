@@ -166,6 +166,7 @@ func oneNight(t *testing.T, shown gallery) {
 		"a keep list":         {"KEEP_LIST": listFile(t, "web-*\n"), "REGIONS": "all"},
 		"a keep list 2":       {"KEEP_LIST": "ssm:/golden/rhel-9/current"},
 		"judging more":        {"SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "LAUNCH_TEMPLATE_VERSIONS": "1"},
+		"without a census":    {"SHARED_IMAGES": "organization"},
 		"less evidence":       {"USAGE_SOURCES": "references", "DELETE_SNAPSHOTS": "false"},
 		"with owners":         {"GRACE": "14d", "OWNER_TAG": "Team", "REGIONS": "all"},
 		"another region":      {"REGIONS": "eu-west-1"},

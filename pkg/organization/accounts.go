@@ -167,7 +167,7 @@ func choose(found listing, settings config.Organization) ([]Target, error) {
 	for _, name := range slices.Concat(settings.Accounts.Names, settings.Except) {
 		isKnown := found.units[name] || slices.ContainsFunc(found.accounts, func(a census.Account) bool { return a.ID == name })
 		if !isKnown {
-			return nil, fmt.Errorf("ACCOUNTS and EXCEPT_ACCOUNTS: the organization has no %s", name)
+			return nil, fmt.Errorf("the accounts to judge, and those to leave out: the organization has no %s", name)
 		}
 	}
 	targets := make([]Target, len(found.accounts))
@@ -178,9 +178,9 @@ func choose(found listing, settings config.Organization) ([]Target, error) {
 		case account.State != census.Active:
 			targets[i].NotJudged = "the account is " + account.State
 		case slices.ContainsFunc(settings.Except, isNamed):
-			targets[i].NotJudged = "EXCEPT_ACCOUNTS leaves it out"
+			targets[i].NotJudged = "it is among the accounts to leave out"
 		case !settings.Accounts.All && !slices.ContainsFunc(settings.Accounts.Names, isNamed):
-			targets[i].NotJudged = "ACCOUNTS does not name it"
+			targets[i].NotJudged = "it is not among the accounts to judge"
 		default:
 			targets[i].Judged = true
 		}

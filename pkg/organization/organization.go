@@ -6,6 +6,7 @@ package organization
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"time"
@@ -102,7 +103,7 @@ func (h *Hub) each(stage string, accounts []Item, do func(account string) error)
 // open returns the documents of the organization.
 func (h *Hub) open() (*journal.Organization, error) {
 	if h.Config.Records == "" {
-		return nil, fmt.Errorf("RECORDS is not set: a run over an organization keeps its documents there")
+		return nil, errors.New("no place for records is set: a run over an organization keeps its documents there")
 	}
 	return journal.OpenOrganization(h.Config.Records, h.AWS)
 }
