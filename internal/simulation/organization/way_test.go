@@ -121,8 +121,7 @@ func (w *way) arrive(r *http.Request, q emulator.Request) (*http.Response, error
 		return refuse(r, q, http.StatusBadRequest, "RequestExpired"), nil
 	}
 	if w.isDenied(q) || isNow && w.fault.trouble == refused {
-		w.wasDenied = w.wasDenied || slices.Contains([]string{"AssumeRole", "GetCallerIdentity", "DescribeRegions"}, q.Action)
-		w.hasGap = w.hasGap || q.Action == "DescribeInstances"
+		w.noteRefusal(q)
 		return emulator.Refuse(r, q, q.Forbidden()), nil
 	}
 	if isNow && w.fault.trouble == fails {
@@ -136,8 +135,11 @@ func (w *way) arrive(r *http.Request, q emulator.Request) (*http.Response, error
 	if err != nil {
 		return nil, err
 	}
-	if response.StatusCode < 300 {
+	switch {
+	case response.StatusCode < 300:
 		w.witness(w, q)
+	case response.StatusCode == http.StatusForbidden: // The account has left.
+		w.noteRefusal(q)
 	}
 	body = w.splice(w, q, body)
 	response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
@@ -150,6 +152,12 @@ func (w *way) arrive(r *http.Request, q emulator.Request) (*http.Response, error
 	default:
 		return response, nil
 	}
+}
+
+// noteRefusal notes what an account does not answer.
+func (w *way) noteRefusal(q emulator.Request) {
+	w.wasDenied = w.wasDenied || slices.Contains([]string{"AssumeRole", "GetCallerIdentity", "DescribeRegions"}, q.Action)
+	w.hasGap = w.hasGap || q.Action == "DescribeInstances"
 }
 
 func refuse(r *http.Request, q emulator.Request, status int, code string) *http.Response {
