@@ -432,7 +432,7 @@ func TestWithoutAnyOneRead(t *testing.T) {
 	}
 	delete(reads, "ListAccountAliases") // It is no part of the proof.
 	anywhere := func(emulator.Request) bool { return true }
-	for _, action := range slices.Sorted(maps.Keys(reads)) {
+	for _, action := range thinned(slices.Sorted(maps.Keys(reads)), 4) {
 		for kind, match := range map[string]func(emulator.Request) bool{
 			"denied": anywhere, "throttled": anywhere, "web page": anywhere, "not known": anywhere,
 			"cut": func(q emulator.Request) bool { return q.Form.Get("NextToken") != "" },

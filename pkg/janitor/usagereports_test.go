@@ -221,7 +221,7 @@ func allOutcomes(record record.Run) string {
 // good.
 func TestASharedImageWithGrace(t *testing.T) {
 	t.Parallel()
-	for _, act := range []string{"announce", "deprecate", "disable"} {
+	for _, act := range thinned([]string{"announce", "deprecate", "disable"}, 3) {
 		for name, w := range others {
 			t.Run(name+" "+act, func(t *testing.T) {
 				s := settingsOf(act)

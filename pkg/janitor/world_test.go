@@ -253,6 +253,24 @@ func bubble(t *testing.T, test func(*testing.T)) {
 	})
 }
 
+// eachNth is the step from one try to the next of a test with many like ones: 1, or n in a short
+// run. make race runs short: what two goroutines share, any of the tries shows.
+func eachNth(n int) int {
+	if testing.Short() {
+		return n
+	}
+	return 1
+}
+
+// thinned keeps each nth of what a test tries in a short run.
+func thinned[T any](tries []T, n int) []T {
+	var kept []T
+	for i := 0; i < len(tries); i += eachNth(n) {
+		kept = append(kept, tries[i])
+	}
+	return kept
+}
+
 // inBubble is a test whose deadline nobody asks for, which is forbidden inside of a bubble of
 // package synctest.
 type inBubble struct{ *testing.T }
