@@ -1,6 +1,7 @@
 package speed
 
 import (
+	"context"
 	"flag"
 	"fmt"
 	"maps"
@@ -10,11 +11,13 @@ import (
 	"regexp"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/middleware"
 	"github.com/ami-janitor/ami-janitor/pkg/organization"
 )
 
@@ -152,6 +155,44 @@ func TestOrganization(t *testing.T) {
 			t.Errorf("%s takes more than %d MB", step, mostOfStep/1_000_000)
 		}
 	}
+}
+
+// How long the children of the maps take, in fake time: an account that shares images with all, and
+// one that launches them. A call takes 0.1 s in the mean, and as long as EC2 lets it wait.
+func TestChildren(t *testing.T) {
+	if *accountsFlag == 0 {
+		t.Skip("measures only if -accounts says how many accounts the organization has")
+	}
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(night))
+		loaded := newOrganization(t, 2, *regionsFlag, time.Now)
+		hub := hubOf(t, loaded, t.TempDir(), time.Now)
+		network := &middleware.Network{Seed: 1, Latency: 100 * time.Millisecond, Spread: 0.5}
+		hub.AWS, hub.Paced = testaccount.Config(network.Wrap(loaded.Client())), true
+		hub.AWS.Region = regionName(0)
+		const run = "20261123T020000Z-0123ab"
+		measured := func(what string, do func() error) {
+			began, before := time.Now(), len(loaded.Calls())
+			if err := do(); err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+			fmt.Printf("%s: %.1f s, %d calls\n", what, time.Since(began).Seconds(), len(loaded.Calls())-before)
+		}
+		kinds := map[string]string{memberID(0): "an account that shares images", memberID(1): "one that launches them"}
+		each := func(step string, accounts []organization.Item, do func(ctx context.Context, run, account string) error) {
+			for _, item := range accounts {
+				measured(step+", "+kinds[item.Account], func() error { return do(t.Context(), run, item.Account) })
+			}
+		}
+		var started organization.Started
+		var sweeps []organization.Item
+		measured("targets", func() (err error) { started, err = hub.Targets(t.Context(), run, false); return err })
+		each("census", started.Census, hub.Census)
+		measured("gather", func() error { return hub.Gather(t.Context(), run) })
+		each("plan", started.Plan, hub.Plan)
+		measured("allot", func() (err error) { sweeps, err = hub.Allot(t.Context(), run); return err })
+		each("sweep", sweeps, hub.Sweep)
+	})
 }
 
 // highWater is what the kernel says of the memory of a process. What wait4 says of a child has that
