@@ -199,7 +199,7 @@ func undoOrganization(ctx context.Context, hub *organization.Hub, run string, ac
 	status := 0
 	for _, u := range undone {
 		if printer.output != outputJSON && u.Error == "" {
-			_, err = fmt.Fprintf(printer.out, "Account %s:\n%s\n\n", u.Account, undoneText(u.Report))
+			_, err = fmt.Fprintf(printer.out, "Account %s:\n%s\n\n", u.Account, fitted(undoneText(u.Report), columns(printer.out)))
 		}
 		switch {
 		case u.Error != "":

@@ -49,9 +49,10 @@ each place with records; with --since the runs of that time as well.`,
 		if err != nil {
 			return err
 		}
-		s := reportSource{settings: settings{lookup: lookup, profile: profile, region: region}, places: places, std: std}
+		s := reportSource{settings: settings{lookup: lookup, profile: profile, region: region}, places: places, std: &printer{streams: std}}
+		end := s.std.begin(command.Context(), "Reading the records")
 		made, err := s.collect(command.Context(), runs, *since)
-		if err != nil {
+		if end(); err != nil {
 			return err
 		}
 		var text bytes.Buffer
@@ -108,7 +109,7 @@ func writeMarkdown(of *report.Report, to io.Writer) error {
 // reportSource is where a report takes its records from.
 type reportSource struct {
 	settings
-	std      streams
+	std      *printer
 	places   []string
 	journals []*journal.Journal
 

@@ -323,7 +323,9 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		if j.Approved, err = loadPlan(command.Context(), j, files); err != nil {
+		end := printer.begin(command.Context(), askingAWS)
+		j.Approved, err = loadPlan(command.Context(), j, files)
+		if end(); err != nil {
 			return err
 		}
 		if !*dryRun {

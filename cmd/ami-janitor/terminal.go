@@ -55,6 +55,16 @@ func hang(indent, words string, wide int) string {
 	return indent + words
 }
 
+// fitted fits each line of a text to a width, if that is not 0.
+func fitted(text string, wide int) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		words := strings.TrimSpace(line)
+		lines[i] = hang(line[:strings.Index(line, words)], words, wide)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // complain prints an error, and what to do where nobody could be asked at all.
 func (s streams) complain(err error) {
 	s.say("%v", err)

@@ -160,9 +160,16 @@ func TestHeartbeat(t *testing.T) {
 		{"unkeep", image},
 		{"export", filepath.Join(t.TempDir(), "copy")},
 		{"plan", "--stack=nowhere"},
+		{"sweep", "--yes", "plan.json"},
+		{"report", "--records=s3://amzn-s3-demo-bucket", "--out", filepath.Join(t.TempDir(), "report.html")},
 	} {
 		t.Run(args[0], func(t *testing.T) {
 			answer := make(chan struct{})
+			if len(args) == 3 && args[0] == "sweep" {
+				serving(t, asItIs)
+				args[2] = filepath.Join(t.TempDir(), args[2])
+				cli(t, nil, "plan", "--out", args[2])
+			}
 			serving(t, silent(answer))
 			t.Cleanup(func() { close(answer) })
 			term := newTerminal(t, helpWidth)
@@ -175,7 +182,7 @@ func TestHeartbeat(t *testing.T) {
 			stop()
 			term.await(t, "interrupted: ")
 			if status := <-status; status != exitInterrupted {
-				t.Errorf("%v: status %d", args, status)
+				t.Errorf("%v: status %d\n%s", args, status, term.text())
 			}
 			shown := escapes.ReplaceAllString(term.text(), "\n")
 			if args[0] == "plan" || args[0] == "sweep" {

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
@@ -96,7 +96,7 @@ func listRestorable(command *cobra.Command, j *janitor.Janitor, output output, s
 	if output == outputJSON {
 		err = printJSON(std.out, restorable)
 	} else {
-		_, err = fmt.Fprintln(std.out, restorableText(restorable))
+		_, err = fmt.Fprintln(std.out, restorableText(restorable, columns(std.out)))
 		if restorable.Warning != "" {
 			std.say("%s", plain.Printable(restorable.Warning))
 		}
@@ -128,7 +128,7 @@ func carryOutUndo(command *cobra.Command, j *janitor.Janitor, chosen choice, pri
 	if printer.output == outputJSON {
 		err = printJSON(printer.out, undone)
 	} else {
-		_, err = fmt.Fprintln(printer.out, undoneText(undone))
+		_, err = fmt.Fprintln(printer.out, fitted(undoneText(undone), columns(printer.out)))
 	}
 	if undone.Warning != "" {
 		printer.say("%s", plain.Printable(undone.Warning))
@@ -157,37 +157,72 @@ func printJSON(out io.Writer, value any) error {
 
 const listedTime = "2006-01-02 15:04"
 
-// restorableText is a table of what can be brought back, and how.
-func restorableText(restorable undo.Restorable) string {
+// restorableText lists what can be brought back, by run and region, and how. It fits into columns
+// from 60 on; with 0 columns names are whole.
+func restorableText(restorable undo.Restorable, columns int) string {
 	switch {
 	case len(restorable.Removals) == 0 && len(restorable.Failed) > 0:
 		return "What the Recycle Bin holds is not known: regions could not be read."
 	case len(restorable.Removals) == 0:
 		return "The Recycle Bin holds nothing that a run has removed."
 	}
-	t := table.NewWriter()
-	t.SetStyle(table.StyleLight)
-	t.Style().Options.SeparateColumns = false
-	t.Style().Options.DrawBorder = false
-	t.AppendHeader(table.Row{"Run", "Region", "Image", "Name", "Removed", "Restorable until (UTC)"})
-	t.SetColumnConfigs([]table.ColumnConfig{{Number: 6, WidthMax: 50, WidthMaxEnforcer: text.WrapSoft}})
+	list := restorableList{columns: columns, id: len("image"), name: len("name")}
 	for _, removal := range restorable.Removals {
-		run, until := removal.Run, "no promise: "+plain.Printable(removal.Why)
+		list.id = max(list.id, len(removal.ImageID+removal.SnapshotID))
+		list.name = max(list.name, text.StringWidth(plain.Printable(removal.Name)))
+	}
+	if columns > 0 {
+		const narrowest = 6
+		list.name = max(narrowest, min(list.name, columns-list.id-len(time.DateOnly)-len(listedTime)-3*gap))
+	}
+	for rest := restorable.Removals; len(rest) > 0; {
+		isOther := func(r undo.Removal) bool { return r.Run != rest[0].Run || r.Region != rest[0].Region }
+		n := slices.IndexFunc(rest, isOther)
+		if n < 0 {
+			n = len(rest)
+		}
+		list.add(rest[:n])
+		rest = rest[n:]
+	}
+	list.WriteString("ami-janitor undo RUN brings back all of a run,\n" +
+		"ami-janitor undo --image IMAGE one image. Times are in UTC.")
+	return list.String()
+}
+
+// restorableList is a list of removals, with the widths of its columns.
+type restorableList struct {
+	strings.Builder
+	columns, id, name int
+}
+
+// add lists what one run removed in one region.
+func (l *restorableList) add(removals []undo.Removal) {
+	of := "Unknown run"
+	if run := removals[0].Run; run != "" {
+		of = "Run " + plain.Printable(run)
+	}
+	_, _ = fmt.Fprintf(l, "%s in %s (%d)\n", of, removals[0].Region, len(removals))
+	l.line("image", "name", "removed", "restorable until")
+	for _, removal := range removals {
+		until := "no promise"
 		if !removal.RestorableUntil.IsZero() {
 			until = removal.RestorableUntil.UTC().Format(listedTime)
-			if removal.Why != "" {
-				until += ", " + plain.Printable(removal.Why)
-			}
 		}
-		if run == "" {
-			run = "unknown"
+		name := plain.Printable(removal.Name)
+		if l.columns > 0 {
+			name = inTheMiddle(name, l.name)
 		}
-		t.AppendRow(table.Row{
-			plain.Printable(run), removal.Region, removal.ImageID + removal.SnapshotID, plain.Printable(removal.Name),
-			removal.RemovedAt.UTC().Format(listedTime), until,
-		})
+		l.line(removal.ImageID+removal.SnapshotID, name, removal.RemovedAt.UTC().Format(time.DateOnly), until)
+		if removal.Why != "" {
+			l.WriteString(hang("  ", plain.Printable(removal.Why), l.columns) + "\n")
+		}
 	}
-	return t.Render() + "\n\nami-janitor undo RUN brings back all of a run, ami-janitor undo --image IMAGE one image."
+	l.WriteByte('\n')
+}
+
+func (l *restorableList) line(id, name, removed, until string) {
+	between := strings.Repeat(" ", gap)
+	l.WriteString(text.Pad(id, l.id, ' ') + between + text.Pad(name, l.name, ' ') + between + text.Pad(removed, len(time.DateOnly), ' ') + between + until + "\n")
 }
 
 // mayBeMore is said of a run if no record of it was read.

@@ -256,21 +256,66 @@ ami-1123456789example: GONE: gone
 	}
 }
 
-// The list shows until when only of what comes back.
+// The list shows until when only of what comes back, and fits the terminal.
 func TestRestorableText(t *testing.T) {
 	until := time.Date(2026, time.December, 7, 2, 0, 0, 0, time.UTC)
-	text := restorableText(undo.Restorable{Removals: []undo.Removal{
-		{ImageID: "ami-0123456789example", InBinUntil: until, RestorableUntil: until},
-		{ImageID: "ami-0987654321example", InBinUntil: until, Why: "a snapshot is gone"},
-		{ImageID: "ami-1123456789example", InBinUntil: until, RestorableUntil: until, Why: "if that is all"},
-	}})
-	for id, want := range map[string]string{
-		"ami-0123456789example": "2026-12-07 02:00", "ami-0987654321example": "no promise: a snapshot is gone", "ami-1123456789example": "2026-12-07 02:00, if that is all",
-	} {
-		line := text[strings.Index(text, id):]
-		line, _, _ = strings.Cut(line, "\n")
-		if line = strings.TrimSpace(line); !strings.HasSuffix(line, "  "+want) {
-			t.Errorf("%q does not end with %q", line, want)
+	at := until.AddDate(0, 0, -14)
+	const run, second = "20261123T020000Z-3f9c1a", "20261122T020000Z-3f9c1a"
+	const name = "windows-2019-iis-2026-02-01"
+	why := "neither the account nor the Recycle Bin holds its snapshot snap-0123456789abcdef0"
+	removals := undo.Restorable{Removals: []undo.Removal{
+		{Run: run, Region: "eu-west-1", ImageID: "ami-0123456789abcdef0", Name: name, RemovedAt: at, InBinUntil: until, RestorableUntil: until},
+		{Run: run, Region: "eu-west-1", ImageID: "ami-0123456789abcdef1", Name: "web\n", RemovedAt: at, InBinUntil: until, Why: why},
+		{Run: run, Region: "us-east-1", ImageID: "ami-0123456789abcdef2", Name: "web", RemovedAt: at, InBinUntil: until, RestorableUntil: until, Why: "if that is all"},
+		{Run: second, Region: "us-east-1", SnapshotID: "snap-0123456789abcdef3", RemovedAt: at, InBinUntil: until, RestorableUntil: until},
+		{Region: "us-east-1", ImageID: "ami-0123456789abcdef4", Name: strings.Repeat("x", 128), RemovedAt: at, InBinUntil: until, RestorableUntil: until},
+	}}
+	got := restorableText(removals, 80)
+	want := `Run 20261123T020000Z-3f9c1a in eu-west-1 (2)
+image                   name                        removed     restorable until
+ami-0123456789abcdef0   windows-2019…is-2026-02-01  2026-11-23  2026-12-07 02:00
+ami-0123456789abcdef1   web` + "\ufffd" + `                        2026-11-23  no promise
+  neither the account nor the Recycle Bin holds its snapshot
+    snap-0123456789abcdef0
+
+Run 20261123T020000Z-3f9c1a in us-east-1 (1)
+image                   name                        removed     restorable until
+ami-0123456789abcdef2   web                         2026-11-23  2026-12-07 02:00
+  if that is all
+
+Run 20261122T020000Z-3f9c1a in us-east-1 (1)
+image                   name                        removed     restorable until
+snap-0123456789abcdef3                              2026-11-23  2026-12-07 02:00
+
+Unknown run in us-east-1 (1)
+image                   name                        removed     restorable until
+ami-0123456789abcdef4   xxxxxxxxxxxx…xxxxxxxxxxxxx  2026-11-23  2026-12-07 02:00
+
+ami-janitor undo RUN brings back all of a run,
+ami-janitor undo --image IMAGE one image. Times are in UTC.`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	for _, width := range widths {
+		checkWidth(t, restorableText(removals, width), width, []string{"ami-0123456789abcdef0", "snap-0123456789abcdef3"})
+	}
+	if whole := restorableText(removals, 0); !strings.Contains(whole, strings.Repeat("x", 128)) || !strings.Contains(whole, why+"\n") {
+		t.Error("a pipe does not get all of it:\n", whole)
+	}
+}
+
+// What an undo says of each image fits the terminal, and loses no word.
+func TestAnUndoFits(t *testing.T) {
+	_, record := swept(t, asItIs)
+	ids := removedIDs(record)
+	for _, args := range [][]string{{"undo", "--list"}, {"undo", record.Run}} {
+		term := newTerminal(t, helpWidth)
+		<-term.start(t.Context(), "", args...)
+		term.await(t, map[bool]string{true: "in UTC.", false: "are there."}[args[1] == "--list"])
+		shown := escapes.ReplaceAllString(term.text(), "\n")
+		if _, last, found := strings.Cut(shown, "Reading the Recycle Bin"); found {
+			shown = last
 		}
+		checkWidth(t, strings.ReplaceAll(shown, "\r", ""), helpWidth, ids)
 	}
 }
