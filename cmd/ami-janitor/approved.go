@@ -2,11 +2,13 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,8 +17,10 @@ import (
 	"unicode"
 
 	"github.com/ami-janitor/ami-janitor/pkg/config"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/janitor"
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
@@ -138,6 +142,49 @@ func readPlan(path string) (planFile, error) {
 	}
 	return file, nil // Nothing comes after it: json.Unmarshal would have said so.
 }
+
+// changedSince says which images of an approved plan a run leaves alone, because they have changed
+// since, and why; empty if there are none.
+func changedSince(run record.Run, approved *retention.Approved) string {
+	if approved == nil {
+		return ""
+	}
+	total := 0
+	var changed []string
+	for _, region := range run.Regions {
+		if region.Error != "" || region.IsOnlyPlanned() {
+			continue
+		}
+		images := map[string]record.Image{}
+		for _, image := range region.Images {
+			images[image.ImageID] = image
+		}
+		of := approved.Regions[region.Region].Images
+		for _, id := range slices.Sorted(maps.Keys(of)) {
+			image, isThere := images[id]
+			switch {
+			case !isGoing(of[id].Decision):
+				continue
+			case !isThere:
+				changed = append(changed, plain.Clip(plain.Printable(id), longestID)+" (gone)")
+			case !isGoing(image.Verdict):
+				changed = append(changed, plain.Printable(cmp.Or(image.Name, id)+" ("+string(image.MainReason().Code)+")"))
+			}
+			total++
+		}
+	}
+	if len(changed) == 0 {
+		return ""
+	}
+	words := map[bool]string{true: "has changed since, and is", false: "have changed since, and are"}[len(changed) == 1]
+	named := changed[:min(mostSubjects, len(changed))]
+	if more := len(changed) - len(named); more > 0 {
+		named = append(slices.Clone(named), digest.Thousands(int64(more))+" more")
+	}
+	return fmt.Sprintf("%d of %s %s left alone: %s.", len(changed), digest.Count(total, "approved image"), words, digest.List(named))
+}
+
+func isGoing(d retention.Decision) bool { return d == retention.Deregister || d == retention.Mark }
 
 // fits returns an error unless the plan was made for what a janitor is about to do, not long ago.
 func (f planFile) fits(ctx context.Context, j *janitor.Janitor) error {

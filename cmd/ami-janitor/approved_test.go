@@ -123,6 +123,42 @@ func TestWhatIsNotApprovedStays(t *testing.T) {
 	}
 }
 
+// A person who has approved a plan hears which of its images are left alone, and why, before the
+// answer and after it.
+func TestWhatHasChangedIsSaid(t *testing.T) {
+	account := serving(t, asItIs)
+	args := []string{"--max-deregistrations=5", "--records=" + t.TempDir()}
+	path, planned := saved(t, args...)
+	var image record.Image
+	planned.Each(record.Image.Planned, func(_ record.Region, i record.Image) { image = i })
+	if got := cli(t, nil, "keep", image.ImageID, "--reason=legal hold"); got.status != 0 {
+		t.Fatalf("%+v", got)
+	}
+	want := "1 of 5 approved images has changed since, and is left alone: " + image.Name + " (keep-tag)."
+	for _, answer := range []struct {
+		typed, ends string
+		status      int
+	}{{"no\n", "Nothing was changed.", exitDeclined}, {"yes\n", "Removed 4 images", ofSample}} {
+		term := newTerminal(t, helpWidth)
+		if got := <-term.start(t.Context(), answer.typed, append([]string{"sweep", path}, args...)...); got != answer.status {
+			t.Fatalf("%q: status %d", answer.typed, got)
+		}
+		term.await(t, answer.ends)
+		asked, _, _ := strings.Cut(strings.Join(strings.Fields(term.text()), " "), "Type yes")
+		if !strings.Contains(asked, want+" Deregister 4 images") {
+			t.Errorf("%q is not in the question: %s", want, asked)
+		}
+	}
+	if writes(account) == 0 {
+		t.Error("nothing was removed")
+	}
+	again := cli(t, nil, append([]string{"sweep", path, "--yes"}, args...)...)
+	if says := "ami-janitor: 5 of 5 approved images have changed since, and are left alone: "; !strings.Contains(again.err, says) || !strings.Contains(again.err, "(gone)") ||
+		!strings.Contains(again.err, " and 2 more.") {
+		t.Errorf("%q is not in %q", says, again.err)
+	}
+}
+
 // A file that was made for something else, or by nobody, changes nothing.
 func TestAPlanForSomethingElse(t *testing.T) {
 	account := serving(t, asItIs)

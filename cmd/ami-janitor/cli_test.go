@@ -282,12 +282,12 @@ func TestTheQuestion(t *testing.T) {
 	busy := objections
 	busy.Hold, busy.Busy = "another run is at work", true
 	for want, plan := range map[string]record.Run{
-		"Deregister 2 images":                                                       {Totals: record.Totals{WouldDeregister: 2}, Regions: []record.Region{held}},
-		"Deregister 0 images|Announce the removal of 3.":                            {Totals: record.Totals{Marked: 3}},
-		"Deregister 0 images|Of the snapshots, earlier runs have left 2.":           {Regions: []record.Region{leftover, held, leftover}},
-		"Deregister 0 images|Take back the announced removal of 2.":                 {Regions: []record.Region{objections, busy}},
-		"Deregister 0 images|Note on 1 that they are back.|Take copied tags off 2.": {Regions: []record.Region{tags}},
-		"Deregister 2 images|Announce the removal of 3.|Of the snapshots, earlier runs have left 1.": {
+		"Deregister 2 images": {Totals: record.Totals{WouldDeregister: 2}, Regions: []record.Region{held}},
+		"Deregister 0 images|Announce the removal of 3 images.":                          {Totals: record.Totals{Marked: 3}},
+		"Deregister 0 images|Of the snapshots, earlier runs have left 2.":                {Regions: []record.Region{leftover, held, leftover}},
+		"Deregister 0 images|Take back the announced removal of 2 images.":               {Regions: []record.Region{objections, busy}},
+		"Deregister 0 images|Note the return of 1 image.|Take copied tags off 2 images.": {Regions: []record.Region{tags}},
+		"Deregister 2 images|Announce the removal of 3 images.|Of the snapshots, earlier runs have left 1.": {
 			Totals: record.Totals{WouldDeregister: 2, Marked: 3}, Regions: []record.Region{leftover},
 		},
 	} {
@@ -317,6 +317,11 @@ func TestTheQuestionNamesWhereAndHowMuch(t *testing.T) {
 		}
 		return image
 	}
+	lacking := func(image record.Image) record.Image {
+		image.SnapshotCount++
+		image.Snapshots = append(image.Snapshots, record.PlannedSnapshot{SnapshotID: "snap-gone", Verdict: record.KeepSnapshot, Detail: retention.NotListed})
+		return image
+	}
 	bin := map[string]string{"requireRecycleBin": "true", "recycleBinDays": "14"}
 	for name, test := range map[string]struct {
 		plan record.Run
@@ -326,16 +331,27 @@ func TestTheQuestionNamesWhereAndHowMuch(t *testing.T) {
 			of(bin, going("ami-1", "", 100), going("ami-2", "", 1100)),
 			[]string{
 				"Deregister 2 images and delete 2 snapshots of account 123456789012 (prod) in eu-west-1: 1,200 GiB, up to $60.00 a month.",
-				"The 2 images can be restored until 7 December 2026 at least: ami-janitor undo 20261123T020000Z-3f9c1a",
+				"The 2 images can be restored until 7 December 2026 at least:\n    ami-janitor undo 20261123T020000Z-3f9c1a\n",
 			},
 		},
+		"a snapshot of one is gone": {
+			of(bin, going("ami-1", "", 100), lacking(going("ami-2", "", 8))),
+			[]string{
+				"1 image is perhaps not restorable: a snapshot of it is not among the account's.\n",
+				"The other 1 image can be restored until 7 December 2026 at least:\n    ami-janitor undo 20261123T020000Z-3f9c1a\n",
+				"ami-2          8    $0.40\n                           perhaps not restorable\n",
+			},
+		},
+		"a snapshot of all is gone": {of(bin, lacking(going("ami-1", "", 8)), lacking(going("ami-2", "", 8))), []string{
+			"2 images are perhaps not restorable: a snapshot of each is not among the account's. What comes back does so with:\n    ami-janitor undo",
+		}},
 		"one cannot be restored": {
 			of(map[string]string{"requireRecycleBin": "false", "recycleBinDays": "14"}, going("ami-1", "", 8), going("ami-2", "bucket/manifest.xml", 0)),
 			[]string{"1 image CANNOT BE RESTORED", "Nobody has looked whether the Recycle Bin holds the other 1 image", "--require-recycle-bin", "ami-janitor undo 20261123T020000Z-3f9c1a"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			asked := strings.Join(question(test.plan), "\n")
+			asked := ask(test.plan, "", 200, false)
 			for _, want := range test.says {
 				if !strings.Contains(asked, want) {
 					t.Errorf("%q is not in:\n%s", want, asked)

@@ -16,6 +16,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // streams are what the process reads from and writes to.
@@ -98,6 +99,8 @@ type printer struct {
 	view     *view
 	heading  string // Comes before the digest; empty for a run on a real account.
 	declined bool   // A person was shown the plan, and did not say yes.
+
+	approved *retention.Approved // All that a run may do; nil for whatever its policy finds.
 
 	tellsChanges bool // Whether there is something to do is told by the exit status.
 
@@ -205,7 +208,7 @@ func besides(run record.Run, note string) []string {
 // confirm shows all that a plan changes, and asks whether to carry it out. An interruption is a no.
 func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 	p.stopProgress()
-	_, _ = fmt.Fprint(p.err, ask(plan, widthOf(p.err), isTerminal(p.err)))
+	_, _ = fmt.Fprint(p.err, ask(plan, changedSince(plan, p.approved), widthOf(p.err), isTerminal(p.err)))
 	answers := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(p.in).ReadString('\n')

@@ -160,7 +160,7 @@ func TestTheTableFitsTheTerminal(t *testing.T) {
 		for _, width := range widths {
 			checkWidth(t, terminalText(run, &all, "REHEARSAL on a copy.\n\n", width, false), width, ids)
 			if run.DryRun {
-				checkWidth(t, ask(run, width, false), width, nil)
+				checkWidth(t, ask(run, "", width, false), width, nil)
 			}
 		}
 	})

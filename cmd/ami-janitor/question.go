@@ -20,50 +20,59 @@ func question(plan record.Run) []string {
 	lines = append(lines, wayBack(plan)...)
 	add := func(n int, what string) {
 		if n > 0 {
-			lines = append(lines, fmt.Sprintf(what, digest.Thousands(int64(n))))
+			lines = append(lines, what+" "+digest.Count(n, "image")+".")
 		}
 	}
 	announced, restored, copied := tagged(plan)
-	add(t.Marked, "Announce the removal of %s.")
-	add(announced, "Take back the announced removal of %s.")
-	add(restored, "Note on %s that they are back.")
-	add(copied, "Take copied tags off %s.")
-	add(leftoversToDelete(plan), "Of the snapshots, earlier runs have left %s.")
+	add(t.Marked, "Announce the removal of")
+	add(announced, "Take back the announced removal of")
+	add(restored, "Note the return of")
+	add(copied, "Take copied tags off")
+	if left := leftoversToDelete(plan); left > 0 {
+		lines = append(lines, "Of the snapshots, earlier runs have left "+digest.Thousands(int64(left))+".")
+	}
 	return lines
 }
 
-// wayBack says how many of the images that go cannot be restored, and how the others can.
+// wayBack says how many of the images that go cannot be restored, and how the others can: the
+// command is behind a line break.
 func wayBack(plan record.Run) []string {
 	if plan.Totals.WouldDeregister == 0 {
 		return nil
 	}
 	var lines []string
 	lost := plan.Acting().Count(func(i record.Image) bool { return i.Planned() && cannotBeRestored(i) })
-	rest := plan.Totals.WouldDeregister - lost
+	doubtful := plan.Acting().Count(func(i record.Image) bool { return i.Planned() && lacksSnapshot(i) })
+	rest := plan.Totals.WouldDeregister - lost - doubtful
 	if lost > 0 {
 		lines = append(lines, digest.Count(lost, "image")+" CANNOT BE RESTORED: the Recycle Bin takes only images that are backed by EBS.")
 	}
-	undo := plan.Reader.Command("undo " + plain.Printable(plan.Run))
+	undo := "\n" + plan.Reader.Command("undo "+plain.Printable(plan.Run))
+	switch {
+	case doubtful == 1:
+		lines = append(lines, "1 image is "+perhapsNoWayBack+": a snapshot of it is not among the account's.")
+	case doubtful > 1:
+		lines = append(lines, digest.Count(doubtful, "image")+" are "+perhapsNoWayBack+": a snapshot of each is not among the account's.")
+	}
+	the := "The "
+	if lost+doubtful > 0 {
+		the += "other "
+	}
 	days, _ := strconv.Atoi(plan.Policy["recycleBinDays"])
 	switch {
+	case rest == 0 && doubtful > 0:
+		lines[len(lines)-1] += " What comes back does so with:" + undo
 	case rest == 0:
 	case plan.Policy["requireRecycleBin"] != "true":
-		lines = append(lines, "Nobody has looked whether the Recycle Bin holds the "+others(lost)+
-			digest.Count(rest, "image")+" ("+record.Flag("REQUIRE_RECYCLE_BIN")+"=false). What it holds comes back with: "+undo)
+		lines = append(lines, "Nobody has looked whether the Recycle Bin holds "+strings.ToLower(the)+
+			digest.Count(rest, "image")+" ("+record.Flag("REQUIRE_RECYCLE_BIN")+"=false). What it holds comes back with:"+undo)
 	case days == 0:
-		lines = append(lines, "The "+others(lost)+digest.Count(rest, "image")+" can be restored as long as the Recycle Bin holds them: "+undo)
+		lines = append(lines, the+digest.Count(rest, "image")+" can be restored as long as the Recycle Bin holds them:"+undo)
 	default:
-		lines = append(lines, "The "+others(lost)+digest.Count(rest, "image")+" can be restored until "+
-			plan.StartedAt.AddDate(0, 0, days).UTC().Format("2 January 2006")+" at least: "+undo)
+		lines = append(lines, the+digest.Count(rest, "image")+" can be restored until "+
+			plan.StartedAt.AddDate(0, 0, days).UTC().Format("2 January 2006")+" at least:"+undo)
 	}
 	return lines
-}
-
-func others(lost int) string {
-	if lost > 0 {
-		return "other "
-	}
-	return ""
 }
 
 // tagged counts the kept images whose tags a plan changes: it takes back an announced removal,
@@ -98,8 +107,9 @@ func leftoversToDelete(plan record.Run) int {
 	return n
 }
 
-// ask writes the table of all that changes, the policy, and the question.
-func ask(plan record.Run, width int, colour bool) string {
+// ask writes the table of all that changes, the policy, what of an approved plan is left alone, and
+// the question.
+func ask(plan record.Run, changed string, width int, colour bool) string {
 	s := newSheet(width, colour)
 	_, listed, _ := unfiltered.rows(plan)
 	s.tables(plan, listed)
@@ -107,8 +117,11 @@ func ask(plan record.Run, width int, colour bool) string {
 	s.WriteByte('\n')
 	s.paragraph("", "Policy: "+strings.TrimSpace(plain.Printable(plan.PolicySentence)))
 	s.WriteByte('\n')
+	if changed != "" {
+		s.paragraph("", changed)
+	}
 	for _, line := range question(plan) {
-		s.paragraph("", line)
+		s.withCommand(line)
 	}
 	s.WriteString("Type yes to do this: ")
 	return s.String()

@@ -221,12 +221,18 @@ func idle(image record.Image) string {
 // noWayBack is said of what the Recycle Bin does not take.
 const noWayBack = "cannot be restored"
 
+// perhapsNoWayBack is said of what comes back only if the Recycle Bin holds a snapshot that the
+// account does not have.
+const perhapsNoWayBack = "perhaps not restorable"
+
 func warningOf(image record.Image) string {
 	switch {
 	case image.IsLost():
 		return noWayBack + ": " + plain.Printable(image.Outcome.NotRestorable)
 	case (image.Planned() || image.IsNew()) && cannotBeRestored(image):
 		return noWayBack
+	case !image.IsRestorable() && (image.Planned() || image.Removed()) && lacksSnapshot(image):
+		return perhapsNoWayBack
 	case image.IsNew() && image.Action == retention.Disable:
 		return "launches fail until then"
 	default:
@@ -237,6 +243,13 @@ func warningOf(image record.Image) string {
 // cannotBeRestored reports whether the Recycle Bin takes no image of this kind.
 func cannotBeRestored(image record.Image) bool {
 	return image.S3Location != "" || image.SnapshotCount == 0
+}
+
+// lacksSnapshot reports whether an image maps a snapshot that is not among the account's.
+func lacksSnapshot(image record.Image) bool {
+	return slices.ContainsFunc(image.Snapshots, func(s record.PlannedSnapshot) bool {
+		return s.Verdict == record.KeepSnapshot && s.Detail == retention.NotListed
+	})
 }
 
 // detailOf is all that there is to say of an image on one line: the error, if there is one, and all

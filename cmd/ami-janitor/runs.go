@@ -328,6 +328,7 @@ func sweepCommand(std streams, lookup func(string) string) *cobra.Command {
 		if end(); err != nil {
 			return err
 		}
+		printer.approved = j.Approved
 		if !*dryRun {
 			if err := getReady(j, from, printer, lookup); err != nil {
 				return err
@@ -467,6 +468,9 @@ func carryOut(ctx context.Context, j *janitor.Janitor, dryRun bool, printer *pri
 	if err := printer.print(record); err != nil {
 		printer.say("printing the record: %v", err)
 		return exitStatus(exitRegionFailed)
+	}
+	if changed := changedSince(record, printer.approved); changed != "" && !printer.declined {
+		printer.say("%s", changed)
 	}
 	switch {
 	case janitor.Err(record) != nil:

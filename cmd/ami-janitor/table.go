@@ -51,6 +51,15 @@ func (s *sheet) paragraph(indent, words string) {
 	s.WriteByte('\n')
 }
 
+// withCommand writes a text, and below it the command behind its line break, if there is one.
+func (s *sheet) withCommand(words string) {
+	words, command, has := strings.Cut(words, "\n")
+	s.paragraph("", words)
+	if has {
+		s.paragraph("    ", command)
+	}
+}
+
 // heading begins a part of the sheet.
 func (s *sheet) heading(words string) {
 	if s.Len() > 0 {
@@ -366,7 +375,7 @@ func (s *sheet) outcome(run record.Run, heading string) {
 		}
 	}
 	if n := run.Totals.Restorable; n > 0 {
-		s.paragraph("", digest.Count(n, "image")+" can be restored until "+restorableUntil(run)+" at least: "+run.Reader.Command("undo "+plain.Printable(run.Run)))
+		s.withCommand(digest.Count(n, "image") + " can be restored until " + restorableUntil(run) + " at least:\n" + run.Reader.Command("undo "+plain.Printable(run.Run)))
 	}
 	if run.Record != "" {
 		s.paragraph("", "The full record: "+plain.Printable(run.Record))
