@@ -227,6 +227,30 @@ func TestNoTroubleIsHidden(t *testing.T) {
 	})
 }
 
+// What is too long for a line is not cut where it would say nothing any more.
+func TestLongWords(t *testing.T) {
+	for words, want := range map[string]string{
+		"named by arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0":          "named by\n…nce/i-0123456789abcdef0",
+		"run 20261123T020000Z-3f9c1a, of another policy":                                    "run\n20261123T020000Z-3f9c1a,\nof another policy",
+		"ec2:DescribeImageAttribute: denied":                                                "…DescribeImageAttribute:\ndenied",
+		"the bucket amzn-s3-demo-bucket-of-a-long-name":                                     "the bucket\namzn-s3-demo-bucket-of-…",
+		"arn:aws:ec2:us-east-1:123456789012:launch-template/lt-0123456789abcdef0 (default)": "…te/lt-0123456789abcdef0\n(default)",
+	} {
+		if got := wrap(words, 24); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+	r := record.Run{Run: "20261123T020000Z-3f9c1a", Record: "/home/operator/.local/state/ami-janitor/123456789012/runs/20261123T020000Z-3f9c1a/record.json"}
+	r.Regions = []record.Region{{Region: "eu-west-1", Images: []record.Image{{ImageID: "ami-1", Verdict: retention.Keep}}}}
+	want := `
+The full record: /home/operator/.local/state/ami-janitor/123456789012/runs/
+20261123T020000Z-3f9c1a/record.json
+`
+	if got := terminalText(r, &unfiltered, "", 80, false); !strings.Contains(got, want) {
+		t.Errorf("no %s in:\n%s", want, got)
+	}
+}
+
 // The sample on terminals of all widths, with a person to look at it.
 func TestTheSampleOnATerminal(t *testing.T) {
 	dir := directory(t)
@@ -238,6 +262,9 @@ func TestTheSampleOnATerminal(t *testing.T) {
 			if !strings.Contains(words(got), want) {
 				t.Errorf("%d columns: %q is not in:\n%s", width, want, got)
 			}
+		}
+		if width >= 80 && !regexp.MustCompile(`(?m)^ami-0ec0ffeea523cf41a  worker-1\.38\.0-77d30fa  +520   \$26\.00  never, \d+ days$`).MatchString(got) {
+			t.Errorf("%d columns: a name is not whole:\n%s", width, got)
 		}
 		if strings.Contains(got, "license-server") {
 			t.Errorf("what is kept is listed:\n%s", got)

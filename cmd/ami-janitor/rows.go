@@ -2,12 +2,12 @@ package main
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
@@ -207,12 +207,9 @@ func whyOf(region record.Region, r row) string {
 
 // idle says for how long nobody has used an image.
 func idle(image record.Image) string {
-	days := fmt.Sprintf("%d days", image.IdleDays)
 	switch image.MainReason().Code {
-	case ami.ReasonNeverLaunched:
-		return "no launch in " + days
-	case ami.ReasonStale:
-		return "idle for " + days
+	case ami.ReasonNeverLaunched, ami.ReasonStale:
+		return digest.LastUse(image)
 	default:
 		return plain.Printable(string(image.MainReason().Code))
 	}

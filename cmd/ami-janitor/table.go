@@ -70,8 +70,8 @@ func (s *sheet) heading(words string) {
 	}
 }
 
-// layout is how wide the columns of all tables of a sheet are, so that they stand below one
-// another. The last two share what the others leave.
+// layout is how wide the columns of a table are. All but the last two are as wide in all tables of
+// a sheet; those two share what is left, as each table needs it.
 type layout struct {
 	id, gib, money, name, why int
 	isNarrow                  bool // Name and reason stand below the id.
@@ -80,24 +80,37 @@ type layout struct {
 // gap is what is between two columns.
 const gap = 2
 
+// whyOfUse is why an image goes: nobody has used it for long.
+const whyOfUse = "last use"
+
+// leastWhy is room for the longest word that often comes up: the id of a run, with a comma.
+const leastWhy = 24
+
 // longestID is more than any id of AWS has.
 const longestID = 32
 
 func (s *sheet) layoutOf(rows []row) layout {
-	c := layout{id: len("image"), gib: len("GiB"), money: len("$/month"), name: len("name"), why: len("why")}
+	c := layout{id: len("image"), gib: len("GiB"), money: len("$/month")}
 	for _, r := range rows {
-		c.id = max(c.id, min(text.StringWidth(r.id), longestID))
+		c.id = max(c.id, min(text.StringWidthWithoutEscSequences(r.id), longestID))
 		c.gib = max(c.gib, len(digest.Thousands(r.gib)))
 		c.money = max(c.money, len(dollars(r)))
-		c.name, c.why = max(c.name, text.StringWidth(r.name)), max(c.why, text.StringWidth(r.why))
 	}
 	if s.width < besideID {
 		c.isNarrow = true
 		c.id = s.width - c.gib - c.money - 2*gap
-		return c
 	}
-	rest := s.width - c.id - c.gib - c.money - 4*gap
-	c.name = min(c.name, rest-min(c.why, rest*3/5))
+	return c
+}
+
+// share gives each of the last two columns what it needs for some rows, as far as there is room.
+func (c layout) share(width int, rows []row) layout {
+	c.name, c.why = len("name"), len(whyOfUse)
+	for _, r := range rows {
+		c.name, c.why = max(c.name, text.StringWidthWithoutEscSequences(r.name)), max(c.why, text.StringWidthWithoutEscSequences(r.why))
+	}
+	rest := width - c.id - c.gib - c.money - 4*gap
+	c.name = min(c.name, rest-min(c.why, max(rest*3/5, leastWhy)))
 	c.why = rest - c.name
 	return c
 }
@@ -123,7 +136,12 @@ func (s *sheet) rows(c layout, rows []row) {
 	if c.isNarrow {
 		t.AppendHeader(table.Row{"image", "GiB", "$/month"})
 	} else {
-		t.AppendHeader(table.Row{"image", "name", "GiB", "$/month", "why"})
+		why := "why"
+		if k := rows[0].kind; k == kindRemoved || k == kindAnnounced {
+			why = whyOfUse
+		}
+		t.AppendHeader(table.Row{"image", "name", "GiB", "$/month", why})
+		c = c.share(s.width, rows)
 	}
 	for _, r := range rows {
 		id, size, money := fit(r.id, c.id), digest.Thousands(r.gib), dollars(r)
@@ -378,7 +396,7 @@ func (s *sheet) outcome(run record.Run, heading string) {
 		s.withCommand(digest.Count(n, "image") + " can be restored until " + restorableUntil(run) + " at least:\n" + run.Reader.Command("undo "+plain.Printable(run.Run)))
 	}
 	if run.Record != "" {
-		s.paragraph("", "The full record: "+plain.Printable(run.Record))
+		s.paragraph("", "The full record: "+atSlashes(plain.Printable(run.Record), s.width))
 	}
 	s.paragraph("", doneWhere(run))
 	for line := range strings.Lines(wrap(sum(run), s.width)) {
@@ -464,7 +482,7 @@ func fit(words string, width int) string { return text.Snip(words, width, "…")
 
 // inTheMiddle is fit for a name. Both ends of a name tell it from others.
 func inTheMiddle(name string, width int) string {
-	if text.StringWidth(name) <= width {
+	if text.StringWidthWithoutEscSequences(name) <= width {
 		return name
 	}
 	runes := []rune(name)
@@ -472,19 +490,49 @@ func inTheMiddle(name string, width int) string {
 	for room := width / 2; end > 0 && text.RuneWidth(runes[end-1]) <= room; end-- {
 		room -= text.RuneWidth(runes[end-1])
 	}
-	return text.Trim(name, width-1-text.StringWidth(string(runes[end:]))) + "…" + string(runes[end:])
+	return text.Trim(name, width-1-text.StringWidthWithoutEscSequences(string(runes[end:]))) + "…" + string(runes[end:])
 }
 
-// wrap breaks a text between words only. A word that is too long for a line is shortened: of an ARN
-// its end says most.
+// wrap breaks a text between words only. A word that is too long for a line is shortened: if it has
+// parts, as an ARN or the name of an action, its end says most.
 func wrap(words string, width int) string {
 	fields := strings.Fields(words)
 	for i, word := range fields {
-		if text.StringWidth(word) > width {
-			fields[i] = fit(resourceOf(word), width)
+		switch {
+		case text.StringWidthWithoutEscSequences(word) <= width:
+		case strings.ContainsAny(word[:len(word)-1], ":/"):
+			fields[i] = theEnd(word, width)
+		default:
+			fields[i] = fit(word, width)
 		}
 	}
 	return wholeWords(strings.Join(fields, " "), width)
+}
+
+// theEnd is fit for a word whose end says most.
+func theEnd(word string, width int) string {
+	runes := []rune(word)
+	from := len(runes)
+	for room := width - 1; from > 0 && text.RuneWidth(runes[from-1]) <= room; from-- {
+		room -= text.RuneWidth(runes[from-1])
+	}
+	return "…" + string(runes[from:])
+}
+
+// atSlashes lets a path that is too long for a line be broken there.
+func atSlashes(path string, width int) string {
+	var lines strings.Builder
+	column := 0
+	for part := range strings.SplitAfterSeq(path, "/") {
+		size := text.StringWidthWithoutEscSequences(part)
+		if column > 0 && column+size > width {
+			lines.WriteByte(' ')
+			column = 0
+		}
+		lines.WriteString(part)
+		column += size
+	}
+	return lines.String()
 }
 
 // wholeWords breaks a text between words, and leaves those whole that are too long for a line.
@@ -506,13 +554,4 @@ func wholeWords(words string, width int) string {
 		column += size
 	}
 	return wrapped.String()
-}
-
-// resourceOf is the part of an ARN that names the resource; any other word as it is.
-func resourceOf(word string) string {
-	const parts = 6 // arn:partition:service:region:account:resource
-	if split := strings.SplitN(word, ":", parts); len(split) == parts && split[0] == "arn" {
-		return "…" + split[parts-1]
-	}
-	return word
 }

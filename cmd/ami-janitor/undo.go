@@ -169,7 +169,7 @@ func restorableText(restorable undo.Restorable, columns int) string {
 	list := restorableList{columns: columns, id: len("image"), name: len("name")}
 	for _, removal := range restorable.Removals {
 		list.id = max(list.id, len(removal.ImageID+removal.SnapshotID))
-		list.name = max(list.name, text.StringWidth(plain.Printable(removal.Name)))
+		list.name = max(list.name, text.StringWidthWithoutEscSequences(plain.Printable(removal.Name)))
 	}
 	if columns > 0 {
 		const narrowest = 6

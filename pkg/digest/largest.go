@@ -54,7 +54,7 @@ func (r run) largestRemoved(rows int) Section {
 	}
 	for _, x := range removals[:shown] {
 		group.Columns.Rows = append(group.Columns.Rows, []string{
-			thousands(x.GiB), money(x.MonthlyUpTo), lastUse(x.image), plain.Text(x.image.ImageID), r.described(x),
+			thousands(x.GiB), money(x.MonthlyUpTo), LastUse(x.image), plain.Text(x.image.ImageID), r.described(x),
 		})
 	}
 	var rest record.Amount
@@ -78,8 +78,8 @@ func sizeAndPrice(a record.Amount) string {
 	return thousands(a.GiB) + " GiB, up to " + money(a.MonthlyUpTo) + " a month"
 }
 
-// lastUse says in a few words for how long nobody has used an image.
-func lastUse(i record.Image) string {
+// LastUse says in a few words for how long nobody has used an image.
+func LastUse(i record.Image) string {
 	days := count(i.IdleDays, "day")
 	if i.LastLaunchedAt == "" {
 		return "never, " + days

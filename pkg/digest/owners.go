@@ -203,7 +203,7 @@ func (r run) ownersAnnounced(n ownerNews, rows int) Section {
 	for _, a := range shown {
 		i := a.image
 		group.Columns.Rows = append(group.Columns.Rows, []string{
-			thousands(i.FreeableGiB), money(r.Monthly(i.FreeableGiB, i.FreeableArchivedGiB)), plain.Text(i.DueOn), lastUse(i), plain.Text(i.ImageID), r.announcedInShort(a),
+			thousands(i.FreeableGiB), money(r.Monthly(i.FreeableGiB, i.FreeableArchivedGiB)), plain.Text(i.DueOn), LastUse(i), plain.Text(i.ImageID), r.announcedInShort(a),
 		})
 	}
 	if len(rest) > 0 {
@@ -222,7 +222,7 @@ func (r run) ownersRemoved(n ownerNews, rows int) Section {
 	group := Group{Columns: Columns{Heads: []string{"GiB", "$/mo", "last use", "AMI", "name"}, Align: "rrrll"}, More: len(n.removed) - len(shown)}
 	for _, x := range shown {
 		group.Columns.Rows = append(group.Columns.Rows, []string{
-			thousands(x.GiB), money(x.MonthlyUpTo), lastUse(x.image), plain.Text(x.image.ImageID), r.described(x),
+			thousands(x.GiB), money(x.MonthlyUpTo), LastUse(x.image), plain.Text(x.image.ImageID), r.described(x),
 		})
 	}
 	var rest record.Amount

@@ -194,7 +194,7 @@ func (r run) slackLargest() []string {
 		}
 	}
 	for _, x := range r.removals() {
-		add(r.label(x.region, x.image), x.Amount, strings.TrimSuffix("last use "+lastUse(x.image)+", "+r.wayBack(x.image), ", "))
+		add(r.label(x.region, x.image), x.Amount, strings.TrimSuffix("last use "+LastUse(x.image)+", "+r.wayBack(x.image), ", "))
 	}
 	if len(lines) > 0 {
 		return lines
