@@ -100,6 +100,25 @@ func TestCompletion(t *testing.T) {
 	if got := cli(t, nil, "__complete", "plan", "--sta"); !strings.Contains(got.out, "--stack") || !strings.Contains(got.out, "--stale-after") {
 		t.Errorf("%+v", got)
 	}
+	for typed, want := range map[string]string{
+		"plan --output": "table\ntext\njson\ncsv\nmarkdown\n:4\n", "undo --output": "text\njson\n:4\n",
+		"plan --show": "changes\nkept\norphans\nall\n:4\n", "sweep --sort": "age\nname\nowner\nreason\nsaving\nsize\n:4\n",
+	} {
+		if got := cli(t, nil, append([]string{"__complete"}, append(strings.Fields(typed), "")...)...); got.out != want {
+			t.Errorf("%s is completed by %q, want %q", typed, got.out, want)
+		}
+	}
+	if got := cli(t, nil, "__complete", "rehearse", "--reason", ""); !strings.Contains(got.out, "\nin-use\n") || !strings.HasSuffix(got.out, "\n:4\n") {
+		t.Errorf("--reason is completed by %q", got.out)
+	}
+}
+
+// What is mistyped is answered by what is meant, and nobody speaks an empty line.
+func TestAMistypedCommand(t *testing.T) {
+	const want = "ami-janitor: unknown command \"plam\" for \"ami-janitor\"\n\nami-janitor: Did you mean this?\n\tplan\n"
+	if got := cli(t, nil, "plam"); got.status != exitUsage || got.err != want {
+		t.Errorf("%+v", got)
+	}
 }
 
 // A setting that is true or false is a flag like any other: without a value it is true.

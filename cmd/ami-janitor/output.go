@@ -52,7 +52,7 @@ type outputFlag struct {
 
 func addOutput(command *cobra.Command) *output {
 	chosen := outputText
-	command.Flags().Var(&outputFlag{&chosen, []output{outputText, outputJSON}}, "output", "text or json")
+	addOutputFlag(command, &outputFlag{&chosen, []output{outputText, outputJSON}}, "text or json")
 	return &chosen
 }
 
@@ -64,19 +64,34 @@ func addRunOutput(command *cobra.Command, std streams) *output {
 		chosen = outputTable
 	}
 	flag := &outputFlag{&chosen, []output{outputTable, outputText, outputJSON, outputCSV, outputMarkdown}}
-	command.Flags().Var(flag, "output", "table, text, json, csv or markdown; a terminal gets a table, and a pipe the digest as text")
+	addOutputFlag(command, flag, "table, text, json, csv or markdown; a terminal gets a table, and a pipe the digest as text")
 	command.Flags().Lookup("output").DefValue = "" // It depends.
 	return &chosen
+}
+
+func addOutputFlag(command *cobra.Command, flag *outputFlag, usage string) {
+	command.Flags().Var(flag, "output", usage)
+	completes(command, "output", flag.names()...)
+}
+
+// completes lets a shell complete the values of a flag.
+func completes(command *cobra.Command, flag string, values ...string) {
+	// Only a flag that is not there is an error.
+	_ = command.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+}
+
+func (f *outputFlag) names() []string {
+	names := make([]string, len(f.of))
+	for i, name := range f.of {
+		names[i] = string(name)
+	}
+	return names
 }
 
 // Set, String and Type make a flag of an outputFlag.
 func (f *outputFlag) Set(value string) error {
 	if !slices.Contains(f.of, output(value)) {
-		names := make([]string, len(f.of))
-		for i, name := range f.of {
-			names[i] = string(name)
-		}
-		return fmt.Errorf("%q is none of %s", value, strings.Join(names, ", "))
+		return fmt.Errorf("%q is none of %s", value, strings.Join(f.names(), ", "))
 	}
 	*f.chosen = output(value)
 	return nil

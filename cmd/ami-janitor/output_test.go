@@ -227,7 +227,7 @@ func TestNoTroubleIsHidden(t *testing.T) {
 	})
 }
 
-// What is too long for a line is not cut where it would say nothing any more.
+// What is too long for a line keeps the end that tells it from others.
 func TestLongWords(t *testing.T) {
 	for words, want := range map[string]string{
 		"named by arn:aws:ec2:us-east-1:123456789012:instance/i-0123456789abcdef0":          "named by\n…nce/i-0123456789abcdef0",

@@ -71,7 +71,7 @@ func (s *sheet) heading(words string) {
 }
 
 // layout is how wide the columns of a table are. All but the last two are as wide in all tables of
-// a sheet; those two share what is left, as each table needs it.
+// a sheet; those two share the remaining width, as each table needs it.
 type layout struct {
 	id, gib, money, name, why int
 	isNarrow                  bool // Name and reason stand below the id.

@@ -34,7 +34,7 @@ func (s streams) lines(out io.Writer, format string, args ...any) {
 	for line := range strings.Lines(fmt.Sprintf(format, args...)) {
 		words := strings.TrimSpace(line)
 		indent := line[:strings.Index(line, words)]
-		if indent == "" {
+		if indent == "" && words != "" {
 			words = who + words
 		}
 		_, _ = fmt.Fprintln(out, hang(indent, words, columns(s.err)))

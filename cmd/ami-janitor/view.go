@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -32,6 +33,8 @@ const (
 	showAll     = "all"
 )
 
+var shows = []string{showChanges, showKept, showOrphans, showAll}
+
 // sorters order rows by the choice of --sort.
 var sorters = map[string]func(a, b row) int{
 	"saving": dearestFirst,
@@ -48,14 +51,21 @@ var filters = []string{"owner", "family", "reason", "min-gib"}
 func addView(command *cobra.Command) *view {
 	v := &view{flags: command.Flags(), show: showChanges, sort: "saving"}
 	v.flags.StringVar(&v.show, "show", v.show, "which images a table lists: changes, kept, orphans or all; with --output text, all is the long digest")
-	v.flags.StringArrayVar(&v.owners, "owner", nil, "list only images of this owner (--owner-tag); may be given more than once, like the next two")
-	v.flags.StringArrayVar(&v.families, "family", nil, "list only images whose family has this in its name")
-	v.flags.StringArrayVar(&v.reasons, "reason", nil, "list only images with this reason, such as in-use")
-	v.flags.Int64Var(&v.minGiB, "min-gib", 0, "list only images with as many GiB")
+	v.flags.StringArrayVar(&v.owners, "owner", nil, "list only images of this `owner` (--owner-tag); may be given more than once, like the next two")
+	v.flags.StringArrayVar(&v.families, "family", nil, "list only images whose `family` has this in its name")
+	v.flags.StringArrayVar(&v.reasons, "reason", nil, "list only images with this `reason`, such as in-use")
+	v.flags.Int64Var(&v.minGiB, "min-gib", 0, "list only images with at least so many GiB")
 	v.flags.StringVar(&v.sort, "sort", v.sort, "order of a list: saving, size, age, name, owner or reason")
 	for _, name := range append([]string{"show", "sort"}, filters...) {
 		group(v.flags.Lookup(name), flagsShown)
 	}
+	completes(command, "show", shows...)
+	completes(command, "sort", slices.Sorted(maps.Keys(sorters))...)
+	var reasons []string
+	for _, rule := range retention.Rules() {
+		reasons = append(reasons, string(rule.Code))
+	}
+	completes(command, "reason", reasons...)
 	return v
 }
 
@@ -73,7 +83,7 @@ func (v *view) check(output output, ownerTag string) error {
 
 func (v *view) checkChoices() error {
 	switch {
-	case !slices.Contains([]string{showChanges, showKept, showOrphans, showAll}, v.show):
+	case !slices.Contains(shows, v.show):
 		return fmt.Errorf("--show: %q is none of changes, kept, orphans, all", v.show)
 	case sorters[v.sort] == nil:
 		return fmt.Errorf("--sort: %q is none of saving, size, age, name, owner, reason", v.sort)
