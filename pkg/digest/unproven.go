@@ -105,7 +105,7 @@ func (r run) unprovenFor(rule retention.Rule) []Problem {
 		p := &problems[i]
 		p.n = len(stayed[p.Todo])
 		p.says = func(n int) string {
-			return count(n, "stale AMI") + " stayed: " + whyStayed(rule, strings.HasPrefix(p.Todo, soAgain))
+			return count(n, "stale AMI") + " stayed: " + whyStayed(n, rule, strings.HasPrefix(p.Todo, soAgain))
 		}
 		p.What = p.says(p.n)
 		p.clip(mostErrors)
@@ -116,16 +116,16 @@ func (r run) unprovenFor(rule retention.Rule) []Problem {
 // mostErrors is how many errors are listed for each remedy.
 const mostErrors = 10
 
-// whyStayed says in a sentence why images stayed, after "stayed:". Late means that there was no
-// time to look them up.
-func whyStayed(rule retention.Rule, late bool) string {
+// whyStayed says in a sentence why so many images stayed, after "stayed:". Late means that there
+// was no time to look them up.
+func whyStayed(n int, rule retention.Rule, late bool) string {
 	switch {
 	case late:
-		return "the time for lookups was up, so non-use is not proven."
+		return "the time for lookups was up, so use is not ruled out."
 	case rule.Code == ami.ReasonUnknownUse:
-		return "a lookup failed, so non-use is not proven."
+		return "a lookup failed, so use is not ruled out."
 	case rule.Code == ami.ReasonNotRestorable:
-		return "none could be restored from the Recycle Bin."
+		return "the Recycle Bin would not hold " + map[bool]string{true: "it", false: "them"}[n == 1] + "."
 	default:
 		return "each " + strings.TrimSuffix(rule.Meaning, ".") + "."
 	}

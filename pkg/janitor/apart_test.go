@@ -123,7 +123,7 @@ func snapshotResults(record record.Run) map[string]ami.SnapshotResult {
 // is missing, and so does what they share with others; the digest says so, once, with what to
 // allow. No snapshot is left behind for that.
 func TestSharingThatIsNotKnown(t *testing.T) {
-	const stays = "stale AMI%s stayed: a lookup failed, so non-use is not proven. What to do: Allow ec2:DescribeSnapshotAttribute to the role"
+	const stays = "stale AMI%s stayed: a lookup failed, so use is not ruled out. What to do: Allow ec2:DescribeSnapshotAttribute to the role"
 	for name, c := range map[string]struct {
 		fault  func(q emulator.Request) bool
 		images map[string]string
