@@ -165,6 +165,7 @@ func (r run) ownerText(n ownerNews) string {
 }
 
 func (r run) ownerSections(n ownerNews, rows int) []Section {
+	r.Changed = nil // An owner may not know the defaults.
 	return slices.DeleteFunc([]Section{
 		{Intro: says(r.ownerHeadline(n), "Why: idle for longer than the policy allows. "+r.nothingFound())},
 		r.ownersAnnounced(n, rows),

@@ -74,6 +74,40 @@ func TestOnlyWhatIsConfirmedIsNews(t *testing.T) {
 	}
 }
 
+// An owner may know nothing of the janitor's defaults: the message says for how long an image has
+// to be idle.
+func TestAnOwnerReadsThePolicy(t *testing.T) {
+	p := plan("eu-west-1")
+	p.Verdicts = append(p.Verdicts, owned("data", stale(1, "web", goes(1, 8, 1))))
+	r := newRun(false, newRegion(p, []ami.Outcome{inBin(1, 14, binned(1, 14))}))
+	r.Changed = []record.Setting{{Variable: "OWNER_TAG", Value: "Team"}}
+	messages, _ := digest.Owners(r)
+	if len(messages) != 1 || !strings.Contains(strings.Join(strings.Fields(messages[0].Text), " "), "Policy "+r.PolicySentence) {
+		t.Errorf("%+v", messages)
+	}
+	if mail := digest.Text(r); !strings.Contains(mail, "the defaults, but for ") {
+		t.Error(mail)
+	}
+}
+
+// Slack gets the last use in words that follow one another.
+func TestTheLastUseInSlack(t *testing.T) {
+	p := plan("eu-west-1")
+	p.Verdicts = append(p.Verdicts, stale(1, "web", goes(1, 8, 1)), stale(2, "api", goes(2, 8, 2)))
+	r := newRun(false, newRegion(p, []ami.Outcome{inBin(1, 14, binned(1, 14)), inBin(2, 14, binned(2, 14))}))
+	for i := range r.Regions[0].Images {
+		if r.Regions[0].Images[i].Name == "web" {
+			r.Regions[0].Images[i].LastLaunchedAt = ""
+		}
+	}
+	got := string(digest.Slack(r))
+	for _, want := range []string{", web` 8 GiB, $0.40/mo, no launch in 299 days", ", api` 8 GiB, $0.40/mo, last use 298 days ago"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q is not in %s", want, got)
+		}
+	}
+}
+
 // An owner of many images with the longest of names reads one screen, and how much more there is.
 func TestAMessageToAnOwnerFitsOnAScreen(t *testing.T) {
 	p := plan("eu-west-1")
