@@ -266,6 +266,9 @@ func TestTheSampleOnATerminal(t *testing.T) {
 		if width >= 80 && !regexp.MustCompile(`(?m)^ami-0ec0ffeea523cf41a  worker-1\.38\.0-77d30fa  +520   \$26\.00  never, \d+ days$`).MatchString(got) {
 			t.Errorf("%d columns: a name is not whole:\n%s", width, got)
 		}
+		if width < 80 && !strings.Contains(got, "\n  before-upgrade, no launch in 1,") {
+			t.Errorf("%d columns: the last use is not said:\n%s", width, got)
+		}
 		if strings.Contains(got, "license-server") {
 			t.Errorf("what is kept is listed:\n%s", got)
 		}

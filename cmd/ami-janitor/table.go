@@ -147,6 +147,9 @@ func (s *sheet) rows(c layout, rows []row) {
 		id, size, money := fit(r.id, c.id), digest.Thousands(r.gib), dollars(r)
 		if c.isNarrow {
 			below := r.why
+			if below == digest.LastUse(r.image) {
+				below = digest.LastUseInWords(r.image)
+			}
 			if r.name != "" {
 				below = inTheMiddle(r.name, c.id-gap-1) + ", " + below
 			}

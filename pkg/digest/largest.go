@@ -87,6 +87,14 @@ func LastUse(i record.Image) string {
 	return days + " ago"
 }
 
+// LastUseInWords is LastUse where no heading says what it is about.
+func LastUseInWords(i record.Image) string {
+	if i.LastLaunchedAt == "" {
+		return "no launch in " + count(i.IdleDays, "day")
+	}
+	return "last use " + LastUse(i)
+}
+
 // described is the name of an image, with its owner, its region and what is special about its way
 // back.
 func (r run) described(x removal) string {

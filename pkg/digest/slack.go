@@ -194,11 +194,7 @@ func (r run) slackLargest() []string {
 		}
 	}
 	for _, x := range r.removals() {
-		use := "last use " + LastUse(x.image)
-		if x.image.LastLaunchedAt == "" {
-			use = "no launch in " + count(x.image.IdleDays, "day")
-		}
-		add(r.label(x.region, x.image), x.Amount, strings.TrimSuffix(use+", "+r.wayBack(x.image), ", "))
+		add(r.label(x.region, x.image), x.Amount, strings.TrimSuffix(LastUseInWords(x.image)+", "+r.wayBack(x.image), ", "))
 	}
 	if len(lines) > 0 {
 		return lines
