@@ -253,14 +253,23 @@ func (e Explanation) rules() Section {
 	return Section{Title: "What keeps it", Groups: []Group{{Items: items}, rest}}
 }
 
+// sources are the answers of the sources: first those that say more, then all that answer the same
+// on one line.
 func (e Explanation) sources() []Item {
 	var items []Item
+	same := map[string][]string{}
 	for _, s := range e.Sources {
-		item := Item{Label: plain.Text(s.Source), Says: plain.Text(s.Answer)}
-		if s.Detail != "" {
-			item.Says += ", " + faultText(s.Detail)
+		if s.Detail == "" {
+			same[s.Answer] = append(same[s.Answer], plain.Text(s.Source))
+		} else {
+			items = append(items, Item{Label: plain.Text(s.Source), Says: plain.Text(s.Answer) + ", " + faultText(s.Detail)})
 		}
-		items = append(items, item)
+	}
+	for _, s := range e.Sources {
+		if sources := same[s.Answer]; s.Detail == "" && len(sources) > 0 {
+			items = append(items, Item{Label: plain.Text(s.Answer), Says: list(sources)})
+			delete(same, s.Answer)
+		}
 	}
 	return items
 }
