@@ -77,7 +77,7 @@ func Gather(run, organization string, accounts []Account, censuses []Census, bef
 		}
 	}
 	g.Seen, g.Series, g.Shrunk = seen.Seen, after.Series, after.Shrunk(before)
-	after.hold(before)
+	after.hold(before, now)
 	return g, after
 }
 

@@ -17,9 +17,9 @@ type Memory struct {
 	// LastRun is the last run that has counted the accounts.
 	LastRun string `json:"lastRun"`
 
-	// HeldNights is how many runs in a row were held because far fewer accounts were listed, or
-	// answered.
-	HeldNights int `json:"heldNights,omitempty"`
+	// HeldSince is when runs began to be held because far fewer accounts were listed, or answered;
+	// zero if the last run was not.
+	HeldSince time.Time `json:"heldSince,omitzero"`
 
 	// RealRuns is how many runs have swept.
 	RealRuns int `json:"realRuns"`
@@ -128,18 +128,26 @@ func (m *Memory) see(imageID, account string, at time.Time) {
 // fewest is the share of the accounts of the last run that must be listed, and must answer.
 const fewest = 0.9
 
-// heldNights is for how many nights the accounts of before count that are no longer listed, or no
-// longer answer. After that, an organization has become smaller.
-const heldNights = 3
+// heldFor is for how long the accounts of before count that are no longer listed, or no longer
+// answer: three nights, less the time by which a schedule may be early. After that, an organization
+// has become smaller. It is no number of runs: whoever starts some by day must not use it up.
+const heldFor = 2*24*time.Hour - time.Hour
 
 // hold keeps the number of accounts of before while far fewer are there, so that the next run is
 // held as well.
-func (m *Memory) hold(before Memory) {
-	if m.HeldNights = 0; m.Shrunk(before) == "" || before.HeldNights >= heldNights-1 {
+func (m *Memory) hold(before Memory, now time.Time) {
+	m.HeldSince = time.Time{}
+	if m.Shrunk(before) == "" {
 		return
 	}
-	m.HeldNights = before.HeldNights + 1
-	m.Listed, m.Answered = max(m.Listed, before.Listed), max(m.Answered, before.Answered)
+	since := before.HeldSince
+	if since.IsZero() {
+		since = now
+	}
+	if now.Sub(since) < heldFor {
+		m.HeldSince = since
+		m.Listed, m.Answered = max(m.Listed, before.Listed), max(m.Answered, before.Answered)
+	}
 }
 
 // Shrunk says why nothing may be removed: far fewer accounts were listed, or answered, than in the
