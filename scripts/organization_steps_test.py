@@ -1,7 +1,8 @@
 """Runs organization.asl.json with the functions that are deployed, on an emulated organization of twelve accounts: S3, Lambda
 and Step Functions are ministack's, everything else is the emulator's.
 
-One account lets nobody in, and in another the sweep is killed when it has declared its removals. The next run finishes it.
+One account lets nobody in. First the command line has the state machine plan by day, which changes nothing in any account. At
+night the sweep of one account is killed when it has declared its removals, and the next run finishes it.
 
 Usage: organization_steps_test.py organization.asl.json ministack bin/ami-janitor bin/organization/host/bootstrap
 """
@@ -130,6 +131,28 @@ class Hub:
             self.client("s3").put_object(Bucket=BUCKET, Key=key, Body=json.dumps(lock))
 
 
+def plan_by_day(hub, log, janitor):
+    done = subprocess.run(
+        [janitor, "plan", "--organization", "--state-machine", hub.machine, "--records", f"s3://{BUCKET}", "--output", "text"],
+        env={**os.environ, "AWS_ENDPOINT_URL": hub.endpoint},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    said = f"status {done.returncode}, {done.stderr}{done.stdout}"
+    expect(f"plan --organization prints a digest of what would go: {said}", "Would be removed" in done.stdout and "BY ACCOUNT" in done.stdout)
+    expect(f"its status tells of the account that lets nobody in: {said}", done.returncode == 1 and DENIED in done.stdout)
+    memory = hub.read("org/seen.json")
+    key = f"org/runs/{memory['lastRun']}/record.json"
+    expect(f"it is the digest of the hub's record: {said}", f"s3://{BUCKET}/{key}" in done.stdout)
+    record = hub.read(key)
+    expect("the run is dry, and has swept nothing", record["dryRun"] and record["totals"]["wouldDeregister"] > 0 and memory["realRuns"] == 0)
+    changes = [r for r in requests(log) if CHANGES.match(r["action"])]
+    expect(f"plan --organization changes nothing: {changes}", requests(log) and not changes)
+    expect("plan --organization leaves nothing in the journals", not hub.keys("accounts/.*"))
+
+
 def kill_first_sweep(log, pids, killed):
     """Kills the function of the sweep as soon as it has declared what it removes."""
     with open(log, encoding="utf-8") as lines:
@@ -184,9 +207,10 @@ def main(path, ministack, janitor, bootstrap):
         pids.mkdir()
         with emulated(janitor, log) as accounts, organization_test.ministack(ministack) as (endpoint, _):
             hub = Hub(definition, endpoint, accounts, packed(bootstrap, pids), directory)
+            plan_by_day(hub, log, janitor)
             killed = first_night(hub, log, pids)
             next_night(hub, log, killed)
-    print("organization_steps_test: twelve accounts, one of them closed; the next night finishes what a kill left")
+    print("organization_steps_test: twelve accounts, one of them closed; a plan by day changes nothing, and the next night finishes what a kill left")
 
 
 if __name__ == "__main__":

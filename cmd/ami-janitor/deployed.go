@@ -41,7 +41,7 @@ func findDeployed(ctx context.Context, account aws.Config, stack, function strin
 	}
 	d := &deployed{stack: stack, name: function}
 	if stack != "" {
-		name, err := functionOf(ctx, account, stack)
+		name, err := stackResource(ctx, account, stack, functionResource, "AWS::Lambda::Function")
 		if err != nil {
 			return nil, fmt.Errorf("--stack %s in %s: %w", stack, account.Region, err)
 		}
@@ -53,20 +53,26 @@ func findDeployed(ctx context.Context, account aws.Config, stack, function strin
 	return d, nil
 }
 
-// functionOf returns the name of the function that a stack has made of template.yaml.
-func functionOf(ctx context.Context, account aws.Config, stack string) (string, error) {
+// stackResource returns the physical id of a resource that a stack has, of the type that its
+// template gives it.
+func stackResource(ctx context.Context, account aws.Config, stack, resource, kind string) (string, error) {
 	out, err := cloudformation.NewFromConfig(account).DescribeStackResource(ctx, &cloudformation.DescribeStackResourceInput{
-		StackName: &stack, LogicalResourceId: aws.String(functionResource),
+		StackName: &stack, LogicalResourceId: &resource,
 	})
 	switch {
 	case err != nil:
 		return "", errors.New(wire.ExplainLookup(err))
-	case out.StackResourceDetail == nil || aws.ToString(out.StackResourceDetail.ResourceType) != "AWS::Lambda::Function" ||
+	case out.StackResourceDetail == nil || aws.ToString(out.StackResourceDetail.ResourceType) != kind ||
 		aws.ToString(out.StackResourceDetail.PhysicalResourceId) == "":
-		return "", fmt.Errorf("its resource %s is no function", functionResource)
+		return "", fmt.Errorf("its resource %s is no %s", resource, typeNames[kind])
 	default:
 		return *out.StackResourceDetail.PhysicalResourceId, nil
 	}
+}
+
+// typeNames are types of resources in words.
+var typeNames = map[string]string{
+	"AWS::Lambda::Function": "function", "AWS::StepFunctions::StateMachine": "state machine", "AWS::S3::Bucket": "bucket",
 }
 
 // read reads the variables of the function. Those that cannot be read, or that say nothing to the

@@ -119,8 +119,8 @@ func (c copied) clock() (func() time.Time, error) {
 // rehearse carries out a run over the organization, prints its record, and turns it into an exit
 // status.
 func (f organizationFlags) rehearse(ctx context.Context, copied copied, settings settings, printer *printer, dryRun bool, stateOut string) error {
-	if !slices.Contains([]output{outputText, outputTable, outputJSON}, printer.output) {
-		return fmt.Errorf("--output %s: a run over an organization is printed as text or json", printer.output)
+	if err := printer.checkOrganization(); err != nil {
+		return err
 	}
 	if stateOut != "" && isSameFile(stateOut, *f.directory) {
 		return fmt.Errorf("--state-out: %q is the directory of --organization, and the copy would be overwritten", stateOut)
@@ -142,9 +142,24 @@ func (f organizationFlags) rehearse(ctx context.Context, copied copied, settings
 			return exitStatus(exitRegionFailed)
 		}
 	}
+	return printer.statusOf(run)
+}
+
+// checkOrganization returns an error if a run over an organization cannot be printed so.
+func (p *printer) checkOrganization() error {
+	if !slices.Contains([]output{outputText, outputTable, outputJSON}, p.output) {
+		return fmt.Errorf("--output %s: a run over an organization is printed as text or json", p.output)
+	}
+	return nil
+}
+
+// statusOf turns a run over an organization into an exit status.
+func (p *printer) statusOf(run record.Organization) error {
 	switch {
 	case run.Error != "" || run.Totals.Failed > 0:
 		return exitStatus(exitRegionFailed)
+	case p.tellsChanges && slices.ContainsFunc(run.Accounts, func(m record.MemberAccount) bool { return m.Record != nil && hasWork(*m.Record) }):
+		return exitStatus(exitChanges)
 	case run.NotSwept != "" || run.Totals.Uncounted > 0 || run.Totals.Totals.Failed > 0:
 		return exitStatus(exitRemovalFailed)
 	default:

@@ -42,6 +42,8 @@ func (p *printer) interrupted() {
 	}
 	p.mu.Unlock()
 	switch {
+	case strings.HasPrefix(stage, "Waiting"):
+		p.say("interrupted: only the waiting ends.")
 	case strings.HasPrefix(stage, "Removing"):
 		p.say("interrupted: no further image is begun; what was begun is finished, and recorded. Ctrl-C again ends at once; the next run then goes on.")
 	case strings.HasPrefix(stage, "Restoring"):

@@ -250,11 +250,17 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "plan",
 		Short: "Show what a run would do to the real account",
+		Long: `Plans a run on the real account, and changes nothing. With --organization it
+starts the hub's own state machine, dry, waits for it, and prints what it tells.
+That does what a dry night does: it counts and plans all accounts, keeps the
+counts and the record in the hub's bucket, and sends the digests. It changes
+nothing in any account. Ctrl-C ends only the waiting.`,
 		Example: examples(
 			"plan --profile prod --region eu-west-1",
 			"plan --stack ami-janitor    # by the policy of a stack",
 			"plan --stale-after 90d --output json",
 			"plan --exit-code            # status 5: there is something to do",
+			"plan --organization --stack hub   # by the hub of an organization",
 		),
 		Args: cobra.NoArgs,
 	}
@@ -263,7 +269,16 @@ func planCommand(std streams, lookup func(string) string) *cobra.Command {
 	exitCode := command.Flags().Bool("exit-code", false, "end with status 5 if there is something to do")
 	out := command.Flags().String("out", "", "file for the plan, which sweep FILE carries out within seven days once people have approved it")
 	settings := addReal(command, lookup)
+	hub := addHub(command)
 	command.RunE = func(command *cobra.Command, _ []string) error {
+		if err := hub.check(command.Flags()); err != nil {
+			return err
+		}
+		if *hub.organization {
+			printer := output.printer(std)
+			printer.tellsChanges = *exitCode
+			return planOrganization(command.Context(), hub, settings, printer)
+		}
 		j, _, err := realJanitor(command.Context(), settings, std)
 		if err != nil {
 			return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-lambda-go/lambdacontext"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/organization"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
@@ -27,7 +27,7 @@ type state struct {
 	StartedAt time.Time `json:"startedAt"`
 	Wish      wish      `json:"wish"`
 
-	Failed *failure `json:"failed"` // Of the last step: what ended the run; nil if nothing did.
+	Failed *organization.Failure `json:"failed"` // Of the last step; nil if nothing ended the run.
 }
 
 // wish is what an execution's input may ask for. It can only make a run safer.
@@ -55,22 +55,6 @@ func (w *wish) UnmarshalJSON(text []byte) error {
 		}
 	}
 	return nil
-}
-
-// failure is an error that the state machine has caught.
-type failure struct {
-	Error string `json:"Error"`
-	Cause string `json:"Cause"` // The answer of a function that failed is JSON.
-}
-
-func (f failure) err() error {
-	var cause struct {
-		Message string `json:"errorMessage"`
-	}
-	if err := json.Unmarshal([]byte(f.Cause), &cause); err == nil && cause.Message != "" {
-		return errors.New(cause.Message)
-	}
-	return errors.New(cmp.Or(f.Cause, f.Error, "the state machine does not say why"))
 }
 
 // steps are the steps by the name in STEP.
@@ -156,7 +140,7 @@ type answer struct {
 func tell(ctx context.Context, f *function, s state) (any, error) {
 	var failed error
 	if s.Failed != nil {
-		failed = s.Failed.err()
+		failed = s.Failed.Err()
 	}
 	run := f.hub.Collect(ctx, s.Run, "", failed)
 	unsent := f.hub.Tell(ctx, run)

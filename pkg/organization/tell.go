@@ -3,6 +3,7 @@ package organization
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -79,6 +80,25 @@ func (c *collection) keep(ctx context.Context, o *record.Organization) {
 	if err := c.documents.Save(ctx, c.run, recordName, o.WithoutKept()); err != nil {
 		o.Record, o.RecordError = "", err.Error()
 	}
+}
+
+// Record reads the record that a run has left. Its texts are for the hub's reader.
+func (h *Hub) Record(ctx context.Context, run string) (record.Organization, error) {
+	documents, err := h.open()
+	if err != nil {
+		return record.Organization{}, err
+	}
+	var text json.RawMessage
+	if err := documents.Load(ctx, run, recordName, &text); err != nil {
+		return record.Organization{}, err
+	}
+	o, err := record.ParseOrganization(text)
+	if err != nil {
+		return record.Organization{}, fmt.Errorf("%s: %w", documents.Where(run, recordName), err)
+	}
+	o.Reader = h.Reader
+	o.Reader.Organization = true
+	return o, nil
 }
 
 // collection is a record as it is put together.

@@ -120,7 +120,7 @@ func (e lackingAnswerError) Error() string {
 var services = map[string]string{"SSM": "Systems Manager", "rbin": "Recycle Bin"}
 
 // prefixes are IAM's names of services with another id (Service Authorization Reference).
-var prefixes = map[string]string{"EMR": "elasticmapreduce"}
+var prefixes = map[string]string{"EMR": "elasticmapreduce", "SFN": "states"}
 
 // Prefix returns IAM's name of a service, by the SDK's id of it: autoscaling for Auto Scaling.
 func Prefix(serviceID string) string {
