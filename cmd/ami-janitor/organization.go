@@ -246,7 +246,7 @@ func explainOrganization(ctx context.Context, hub *organization.Hub, images []st
 	}
 	unknown := 0
 	for i := range explanations {
-		_, err = fmt.Fprintln(printer.out, organizationExplanation(&explanations[i]))
+		_, err = fmt.Fprintln(printer.out, fitted(organizationExplanation(&explanations[i]), columns(printer.out)))
 		if explanations[i].Image == nil {
 			unknown++
 		}

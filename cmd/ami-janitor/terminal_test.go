@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,8 +15,11 @@ import (
 	"unicode/utf8"
 
 	"github.com/creack/pty"
+	"github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 )
 
 // terminal is what a person sits at: what is printed there, and where answers are typed.
@@ -217,6 +221,56 @@ func TestAnExplanationFits(t *testing.T) {
 		line = strings.TrimRight(line, "\r\n")
 		if utf8.RuneCountInString(line) > 80 && strings.Contains(strings.TrimSpace(line), " ") {
 			t.Errorf("%q", line)
+		}
+	}
+}
+
+// What explain and undo say of an organization's run fits the terminal, and loses no word.
+func TestWhatIsSaidOfAnOrganizationFits(t *testing.T) {
+	f := newFakeHub(t)
+	for _, account := range f.organization.Accounts() {
+		account.KeepRemoved(14)
+	}
+	done := f.hub.Run(t.Context(), ami.NewRunID(time.Now(), rand.Reader), false)
+	images := []string{"ami-00000000000000000"} // Nobody owns it.
+	for _, m := range done.Accounts {
+		if m.Record != nil {
+			m.Record.Each(func(record.Image) bool { return true }, func(_ record.Region, i record.Image) { images = append(images, i.ImageID) })
+		}
+	}
+	if done.Totals.Deregistered == 0 || len(images) < 20 {
+		t.Fatalf("%s: %d of %d images are removed", done.Error, done.Totals.Deregistered, len(images))
+	}
+	for command, args := range map[string][]string{"explain": images, "undo": {done.Run}} {
+		args = append([]string{command, "--organization", "--records=s3://records", "--regions=us-east-1,eu-west-1"}, args...)
+		piped := cli(t, nil, args...)
+		if command == "undo" {
+			piped = cli(t, nil, args...) // To undo twice is harmless, and says so.
+		}
+		term := newTerminal(t, helpWidth)
+		status := <-term.start(t.Context(), "", args...)
+		words, shown := strings.Join(strings.Fields(piped.out), " "), ""
+		// A terminal shows the end a moment after the command.
+		for began := time.Now(); time.Since(began) < 5*time.Second; time.Sleep(5 * time.Millisecond) {
+			shown = escapes.ReplaceAllString(term.text(), "\n")
+			if strings.Contains(strings.Join(strings.Fields(shown), " "), words) {
+				break
+			}
+		}
+		if !strings.Contains(strings.Join(strings.Fields(shown), " "), words) {
+			t.Errorf("%s: -piped +shown:\n%s", command, cmp.Diff(strings.Fields(piped.out), strings.Fields(shown)))
+		}
+		widest := 0
+		for line := range strings.Lines(piped.out) {
+			widest = max(widest, utf8.RuneCountInString(line))
+		}
+		for line := range strings.Lines(shown) {
+			if line = strings.TrimRight(line, "\r\n"); utf8.RuneCountInString(line) > helpWidth {
+				t.Errorf("%s: %q", command, line)
+			}
+		}
+		if status != piped.status || widest <= helpWidth {
+			t.Errorf("%s: status %d, and %d in a pipe, where the widest line has %d characters", command, status, piped.status, widest)
 		}
 	}
 }
