@@ -17,7 +17,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/organization"
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/report"
@@ -31,7 +33,8 @@ func reportCommand(std streams, lookup func(string) string) *cobra.Command {
 		Long: `Draws one HTML page, which needs no network, or lists all images as CSV or
 Markdown. A RUN is the file of a record, as --output json prints it (- is the
 standard input), or the id of a run. Without one it shows the latest run of
-each place with records; with --since the runs of that time as well.`,
+each place with records; with --since the runs of that time as well. A run over
+an organization has a page of its own, with a row for each account.`,
 		Example: examples(
 			"report run.json -o report.html",
 			"report --records s3://my-records --since 30d",
@@ -46,6 +49,7 @@ each place with records; with --since the runs of that time as well.`,
 	profile, region := addAccount(command)
 	command.RunE = func(command *cobra.Command, runs []string) error {
 		write, err := formatOf(*out)
+		isPage := strings.HasPrefix(strings.ToLower(filepath.Ext(*out)), ".htm")
 		if err != nil {
 			return err
 		}
@@ -56,7 +60,15 @@ each place with records; with --since the runs of that time as well.`,
 			return err
 		}
 		var text bytes.Buffer
-		if err := write(made, &text); err != nil {
+		switch {
+		case s.organization == nil:
+			err = write(made, &text)
+		case !isPage:
+			err = fmt.Errorf("--out: a run over an organization is drawn as .html, and %q is another file", *out)
+		default:
+			err = report.Organization(&text, *s.organization)
+		}
+		if err != nil {
 			return err
 		}
 		if err := os.WriteFile(*out, text.Bytes(), 0o600); err != nil {
@@ -112,8 +124,10 @@ type reportSource struct {
 	std      *printer
 	places   []string
 	journals []*journal.Journal
+	hubs     []*organization.Hub // The same places, as those of an organization.
 
-	isIncomplete bool // A record could not be read.
+	organization *record.Organization // Of a run over an organization, which was found instead.
+	isIncomplete bool                 // A record could not be read.
 }
 
 // open opens all places, unless all runs are files.
@@ -148,6 +162,7 @@ func (s *reportSource) openPlace(ctx context.Context, place string) error {
 	}
 	opened, err := journal.Open(place, account)
 	s.journals = append(s.journals, opened)
+	s.hubs = append(s.hubs, &organization.Hub{Config: config.Config{Records: place}, AWS: account})
 	return err
 }
 
@@ -188,10 +203,25 @@ func (s *reportSource) collect(ctx context.Context, wanted []string, since strin
 	if err == nil {
 		err = add(ctx, made, found)
 	}
-	if err == nil && made.IsEmpty() {
+	if err == nil && made.IsEmpty() && since == "" {
+		s.organization, err = s.latestOrganization(ctx)
+	}
+	if err == nil && made.IsEmpty() && s.organization == nil {
 		err = errors.New("there is no record of a run there")
 	}
 	return made, err
+}
+
+// latestOrganization returns the record of the latest run over an organization, from the first
+// place that has one; nil if none has.
+func (s *reportSource) latestOrganization(ctx context.Context) (*record.Organization, error) {
+	for _, hub := range s.hubs {
+		found, err := hub.Record(ctx, "")
+		if !errors.Is(err, journal.ErrNotFound) {
+			return &found, err
+		}
+	}
+	return nil, nil //nolint:nilnil // Its caller says that there is no record of any kind.
 }
 
 // foundRun is the id of a run, and where its record is.
@@ -281,13 +311,14 @@ func (s *reportSource) add(ctx context.Context, made *report.Report, in *journal
 func (s *reportSource) addNamed(ctx context.Context, made *report.Report, names []string) error {
 	var runs []record.Run
 	for _, name := range names {
-		text, err := s.read(ctx, name)
-		if err != nil {
+		run, err := s.parse(ctx, name)
+		switch {
+		case err != nil:
 			return err
-		}
-		run, err := record.Parse(text)
-		if err != nil {
-			return fmt.Errorf("%q: %w", name, err)
+		case s.organization != nil && len(names) > 1:
+			return fmt.Errorf("%q is a run over an organization, which has a page of its own: name no other run", name)
+		case s.organization != nil:
+			return nil
 		}
 		runs = append(runs, run)
 	}
@@ -300,6 +331,40 @@ func (s *reportSource) addNamed(ctx context.Context, made *report.Report, names 
 	return nil
 }
 
+// parse reads the record of a run, or that of a run over an organization into s.organization.
+func (s *reportSource) parse(ctx context.Context, name string) (record.Run, error) {
+	text, err := s.read(ctx, name)
+	if errors.Is(err, journal.ErrNotFound) {
+		s.organization, err = s.ofOrganization(ctx, name)
+		return record.Run{}, err
+	}
+	if err != nil {
+		return record.Run{}, err
+	}
+	run, err := record.Parse(text)
+	if err == nil {
+		return run, nil
+	}
+	if over, notOver := record.ParseOrganization(text); notOver == nil {
+		s.organization = &over
+		return record.Run{}, nil
+	}
+	return record.Run{}, fmt.Errorf("%q: %w", name, err)
+}
+
+// ofOrganization returns the record of a run over an organization, of an id that no account's run
+// has.
+func (s *reportSource) ofOrganization(ctx context.Context, run string) (*record.Organization, error) {
+	for _, hub := range s.hubs {
+		found, err := hub.Record(ctx, run)
+		if !errors.Is(err, journal.ErrNotFound) {
+			return &found, err
+		}
+	}
+	return nil, fmt.Errorf("there is no record of run %s in %s", run, strings.Join(s.places, ", "))
+}
+
+// read reads a record. The error is journal.ErrNotFound if no journal has it.
 func (s *reportSource) read(ctx context.Context, name string) ([]byte, error) {
 	switch {
 	case name == "-":
@@ -313,5 +378,5 @@ func (s *reportSource) read(ctx context.Context, name string) ([]byte, error) {
 			return text, err
 		}
 	}
-	return nil, fmt.Errorf("there is no record of run %s in %s", name, strings.Join(s.places, ", "))
+	return nil, journal.ErrNotFound
 }

@@ -48,6 +48,39 @@ func TestReportOfAFile(t *testing.T) {
 	}
 }
 
+// A run over an organization has a page of its own: by its file, by its id, and as the latest one
+// where no account's run is.
+func TestReportOfAnOrganization(t *testing.T) {
+	f := newFakeHub(t)
+	f.running = 0
+	got := cli(t, nil, append(byMachine, "--output", "json")...)
+	file := filepath.Join(t.TempDir(), "organization.json")
+	if err := os.WriteFile(file, []byte(got.out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := f.told.Run
+	var first string
+	for _, args := range [][]string{{file}, {run, "--records", "s3://records"}, {"--records", "s3://records"}} {
+		page, got := drawn(t, ".html", nil, args...)
+		if first == "" {
+			first = page
+		}
+		if got.status != 0 || page != first || !strings.Contains(page, "organization o-exampleorgid") || !strings.Contains(page, "shop-production") {
+			t.Errorf("%v: %+v: %.300s", args, got, page)
+		}
+	}
+	for says, args := range map[string][]string{
+		"is drawn as .html":                                    {"-o", "x.csv", file},
+		"which has a page of its own":                          {file, recordFile(t)},
+		"there is no record of run 20200101T000000Z-000000 in": {"20200101T000000Z-000000", "--records", "s3://records"},
+		"there is no record of a run there":                    {"--records", "s3://records", "--since", "30d"},
+	} {
+		if got := cli(t, nil, append([]string{"report"}, args...)...); got.status != exitUsage || !strings.Contains(got.err, says) {
+			t.Errorf("%v: %+v", args, got)
+		}
+	}
+}
+
 // earlierRecords are a copy of those of an earlier version.
 func earlierRecords(t *testing.T) string {
 	t.Helper()

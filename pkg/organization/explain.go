@@ -22,6 +22,19 @@ type Explanation struct {
 	Gaps    []census.Gap    `json:"gaps,omitempty"` // What was not counted.
 }
 
+// orLatest returns a run, or if none is given the latest that has counted the accounts.
+func (h *Hub) orLatest(ctx context.Context, documents *journal.Organization, run string) (string, error) {
+	if run != "" {
+		return run, nil
+	}
+	var memory census.Memory
+	_, err := documents.LoadMemory(ctx, &memory)
+	if err == nil && memory.LastRun == "" {
+		err = fmt.Errorf("%s has no run over an organization: %w", h.Config.Records, journal.ErrNotFound)
+	}
+	return memory.LastRun, err
+}
+
 // Explain says what a run found out about images, given by their ids, from the documents that it
 // has left; of the latest run if none is given.
 func (h *Hub) Explain(ctx context.Context, run string, ids []string) ([]Explanation, error) {
@@ -29,14 +42,8 @@ func (h *Hub) Explain(ctx context.Context, run string, ids []string) ([]Explanat
 	if err != nil {
 		return nil, err
 	}
-	if run == "" {
-		var memory census.Memory
-		if _, err := documents.LoadMemory(ctx, &memory); err != nil {
-			return nil, err
-		}
-		if run = memory.LastRun; run == "" {
-			return nil, fmt.Errorf("%s has no run over an organization", h.Config.Records)
-		}
+	if run, err = h.orLatest(ctx, documents, run); err != nil {
+		return nil, err
 	}
 	_, begun, err := h.targets(ctx, run)
 	if err != nil {

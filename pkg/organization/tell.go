@@ -82,9 +82,13 @@ func (c *collection) keep(ctx context.Context, o *record.Organization) {
 	}
 }
 
-// Record reads the record that a run has left. Its texts are for the hub's reader.
+// Record reads the record that a run has left; the latest if none is given. The error is
+// journal.ErrNotFound if there is none. Its texts are for the hub's reader.
 func (h *Hub) Record(ctx context.Context, run string) (record.Organization, error) {
 	documents, err := h.open()
+	if err == nil {
+		run, err = h.orLatest(ctx, documents, run)
+	}
 	if err != nil {
 		return record.Organization{}, err
 	}
