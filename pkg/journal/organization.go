@@ -20,6 +20,7 @@ import (
 type Organization struct {
 	location string
 	store    store
+	config   aws.Config
 }
 
 const (
@@ -34,12 +35,17 @@ func OpenOrganization(location string, config aws.Config) (*Organization, error)
 	if err != nil {
 		return nil, err
 	}
-	return &Organization{strings.TrimSuffix(location, "/"), opened.store}, nil
+	return &Organization{strings.TrimSuffix(location, "/"), opened.store, config}, nil
 }
 
 // Account returns the location of the journal of an account.
 func (o *Organization) Account(account string) string {
 	return o.location + "/" + accountsPrefix + account
+}
+
+// Journal returns the journal of an account.
+func (o *Organization) Journal(account string) (*Journal, error) {
+	return Open(o.Account(account), o.config)
 }
 
 // Key returns the key of a document of a run: a whole one, with the prefix in its bucket.

@@ -57,7 +57,11 @@ func (h *Hub) Plan(ctx context.Context, run, account string) error {
 	}
 	dry := j.Run(ctx, ami.RunID(run), true)
 	dry.FirstRun = false // Its journal begins with its first sweep, which may never come.
-	if plan.Unfinished, err = isUnfinished(ctx, documents, h, account); err != nil {
+	kept, err := documents.Journal(account)
+	if err == nil {
+		plan.Unfinished, err = kept.IsUnfinished(ctx)
+	}
+	if err != nil {
 		return err
 	}
 	if err := janitor.Err(dry); err != nil && dry.AllFailed() {
@@ -67,14 +71,6 @@ func (h *Hub) Plan(ctx context.Context, run, account string) error {
 		return err
 	}
 	return documents.Save(ctx, run, planFolder+"/"+account+".json", plan)
-}
-
-func isUnfinished(ctx context.Context, documents *journal.Organization, h *Hub, account string) (bool, error) {
-	kept, err := journal.Open(documents.Account(account), h.AWS)
-	if err != nil {
-		return false, err
-	}
-	return kept.IsUnfinished(ctx)
 }
 
 func (p *accountPlan) add(plan *retention.Plan) {

@@ -146,7 +146,7 @@ func (c *collection) swept(ctx context.Context, account string) (done *record.Ru
 	var result sweepResult
 	missing := c.documents.Load(ctx, c.run, sweepFolder+"/"+account+".json", &result)
 	c.stopped = cmp.Or(c.stopped, result.Stopped)
-	kept, err := journal.Open(c.documents.Account(account), c.AWS)
+	kept, err := c.documents.Journal(account)
 	var text []byte
 	if err == nil {
 		text, err = kept.Record(ctx, c.run)
