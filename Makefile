@@ -160,8 +160,8 @@ verify-organization: $(SAM)/sam $(MINISTACK) $(ASL_VALIDATOR) bin/ami-janitor bi
 	$(SAM)/python scripts/organization_steps_test.py organization.asl.json $(MINISTACK) bin/ami-janitor bin/organization/host/bootstrap
 
 .PHONY: package
-package: $(SAM)/sam bin/bootstrap bin/reporter ## write the transformed template and the zip files for other pipelines, into bin/package
-	$(SAM)/python scripts/template_package.py template.yaml bin/bootstrap bin/reporter bin/package "$(VERSION)"
+package: $(SAM)/sam bin/bootstrap bin/reporter bin/organization/bootstrap ## write the transformed templates and the zip files for other pipelines, into bin/package
+	$(SAM)/python scripts/template_package.py template.yaml organization.yaml member.yaml bin/bootstrap bin/reporter bin/organization/bootstrap bin/package "$(VERSION)"
 
 .PHONY: deploy
 deploy: $(SAM)/sam ## build the application and deploy it, as samconfig.toml says

@@ -1,13 +1,18 @@
-"""Builds the applications with sam build, and compares the functions' binaries with those that make builds and tests run.
+"""Builds the applications with sam build, and compares the functions' binaries with those that make builds and tests run. Then
+it looks into the package for other pipelines.
 
 Usage: template_build.py SAM bin/bootstrap bin/host/bootstrap bin/reporter bin/organization/bootstrap VERSION
 """
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
+
+import template_package
 
 WANTED = {"-tags": "lambda.norpc", "-trimpath": "true", "CGO_ENABLED": "0", "GOOS": "linux", "GOARCH": "arm64"}
 
@@ -67,9 +72,48 @@ def faults_of_application(sam, environment, binaries, version):
         yield from faults_of_binary(binary, version)
 
 
+def faults_of_template(directory, name, code):
+    """Compares the code of a packed template, as its parameters' defaults say it, with binaries by function."""
+    template = json.loads(Path(directory, name).read_text(encoding="utf-8"))
+
+    def file(place):
+        bucket, key = (place[field]["Ref"] for field in ("Bucket", "Key"))
+        return Path(directory, template["Parameters"][key]["Default"]) if bucket == "CodeBucket" else None
+
+    found = {}
+    for resource, definition in template["Resources"].items():
+        properties = definition["Properties"]
+        if definition["Type"] == "AWS::Lambda::Function":
+            with zipfile.ZipFile(file({"Bucket": properties["Code"]["S3Bucket"], "Key": properties["Code"]["S3Key"]})) as archive:
+                found[resource] = archive.read("bootstrap")
+                if archive.namelist() != ["bootstrap"] or archive.getinfo("bootstrap").external_attr >> 16 & 0o777 != 0o755:
+                    yield f"{name}: the zip file of {resource} holds more than a bootstrap that can be executed"
+        if definition["Type"] == "AWS::StepFunctions::StateMachine":
+            found[resource] = file(properties["DefinitionS3Location"]).read_bytes()
+            if not properties["DefinitionSubstitutions"]:
+                yield f"{name}: {resource} has no substitutions"
+    want = {resource: Path(path).read_bytes() for resource, path in code.items()}
+    yield from (f"{name}: {resource} has other code than {code.get(resource)}" for resource in {*found, *want} if found.get(resource) != want.get(resource))
+
+
+def faults_of_package(single, organization, binaries, version):
+    """Packs both applications, and compares what is packed with the binaries and the files."""
+    with tempfile.TemporaryDirectory() as directory:
+        for _ in range(2):  # The second takes the place of the first.
+            template_package.main("template.yaml", "organization.yaml", "member.yaml", *binaries, directory, version)
+        yield from faults_of_template(directory, "template.json", single)
+        yield from faults_of_template(directory, "organization.json", {**organization, "Machine": "organization.asl.json"})
+        if Path(directory, "member.yaml").read_bytes() != Path("member.yaml").read_bytes():
+            yield "the package has another member.yaml"
+        if (files := len(list(Path(directory).iterdir()))) != 7:
+            yield f"the package has {files} files, and not 7"
+
+
 def main(sam, made, host, reporter, organization, version):
-    faults = [*faults_of_application(sam, "default", {"JanitorFunction": made, "ReporterFunction": reporter}, version)]
-    faults += faults_of_application(sam, "organization", {f"{step}Function": organization for step in STEPS}, version)
+    single, steps = {"JanitorFunction": made, "ReporterFunction": reporter}, {f"{step}Function": organization for step in STEPS}
+    faults = [*faults_of_application(sam, "default", single, version)]
+    faults += faults_of_application(sam, "organization", steps, version)
+    faults += faults_of_package(single, steps, (made, reporter, organization), version)
     modules, settings = build_info(made)
     other_modules, other_settings = build_info(host)
     different = {key for key in {*settings, *other_settings} if settings.get(key) != other_settings.get(key)}

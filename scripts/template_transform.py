@@ -89,9 +89,11 @@ def transformed(template, code_keys=None, version=None):
         },
     }
     for name, parameter in parameters.items():
+        functions = [function for function, key in parameters.items() if key == parameter]
+        whose = name if len(functions) == 1 else f"{len(functions)} functions"
         code[parameter] = {
             "Type": "String",
-            "Description": f"The key of the code of {name} in that bucket.",
+            "Description": f"The key of the {'definition' if parameter == DEFINITION_KEY else 'code'} of {whose} in that bucket.",
             "AllowedPattern": "^.{1,1024}$",
         }
         if code_keys:
