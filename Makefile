@@ -21,6 +21,7 @@ AWS = $(TOOLS)/awscli-$(AWSCLI_VERSION)/bin/aws
 VERSITYGW = $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
 MINISTACK = $(TOOLS)/ministack-$(MINISTACK_VERSION)/bin/ministack
 NODE_MODULES = $(TOOLS)/browser/node_modules
+IAM_SIMULATE = $(TOOLS)/permissions/node_modules
 ASL_VALIDATOR = $(TOOLS)/states/node_modules/.bin/asl-validator
 CHROMIUM = $$(command -v chromium || command -v google-chrome)
 
@@ -59,7 +60,7 @@ format: $(GOLANGCI_LINT) ## format the Go files
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: verify
-verify: lint tidy race report-vulnerabilities aws-cli records verify-template verify-organization pages schedules ## check everything that a change has to pass; ends with a clean git tree
+verify: lint tidy second-opinion race report-vulnerabilities aws-cli records verify-template verify-organization pages schedules ## check everything that a change has to pass; ends with a clean git tree
 	@dirt=$$(git status --porcelain) && { test -z "$$dirt" || \
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
@@ -211,6 +212,13 @@ aws-cli: bin/ami-janitor $(AWS)
 records: bin/ami-janitor $(VERSITYGW) $(AWS)
 	$(PYTHON) scripts/records_test.py bin/ami-janitor $(VERSITYGW) $(AWS) $(GO)
 
+# What the tests of the templates' policies decide, decided again by an evaluator that is not ours.
+.PHONY: second-opinion
+second-opinion: $(IAM_SIMULATE) ## compare every decision on the templates' policies with that of iam-simulate
+	mkdir -p bin
+	$(GO) test -count=1 ./internal/template -cases $(CURDIR)/bin/permissions.json
+	NODE_PATH=$(CURDIR)/$(IAM_SIMULATE) node scripts/permissions_test.cjs bin/permissions.json
+
 # The report in a browser that people use. Debian has it in the package chromium.
 .PHONY: pages
 pages: $(NODE_MODULES) ## open the report's pages in Chromium, and put screenshots into bin/pages
@@ -232,6 +240,11 @@ $(NODE_MODULES): scripts/browser/package.json scripts/browser/package-lock.json
 $(ASL_VALIDATOR): scripts/states/package.json scripts/states/package-lock.json
 	mkdir -p $(TOOLS)/states && cp $^ $(TOOLS)/states
 	cd $(TOOLS)/states && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
+
+$(IAM_SIMULATE): scripts/permissions/package.json scripts/permissions/package-lock.json
+	mkdir -p $(@D) && cp $^ $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
 
 $(MINISTACK):

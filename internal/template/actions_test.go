@@ -68,10 +68,10 @@ func scheduleNeeds(t template) []request {
 const noBucket = "arn:aws:s3:::-"
 
 // complaints compares a role's statements with what it needs, in both directions.
-func complaints(policy []statement, needs []request) []string {
+func complaints(decide func([]statement, request) bool, policy []statement, needs []request) []string {
 	var found []string
 	for _, r := range needs {
-		if !allowed(policy, r) {
+		if !decide(policy, r) {
 			found = append(found, fmt.Sprintf("may not %s on %s, of which IAM knows %v", r.action, r.resource, r.context))
 		}
 	}
@@ -115,11 +115,12 @@ func TestRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 				if !ok {
 					t.Errorf("%s: nobody knows what it needs", role.name)
 				}
-				if found := complaints(tpl.grants(role.name), needs); len(found) > 0 {
+				if found := complaints(allowed, tpl.grants(role.name), needs); len(found) > 0 {
 					t.Errorf("%s\n%s", role.name, strings.Join(found, "\n"))
 				}
 				everyActionCounts(t, tpl, role.name, needs)
 			}
+			membersMay(t, loadMember(t, parameters), asked)
 		})
 	}
 	called := map[string]bool{}
@@ -139,6 +140,23 @@ func TestRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 	}
 	everyTagCounts(t, everything)
 	everyPrefixCounts(t, everything)
+}
+
+// membersMay asks the roles of a member what the function has asked for: the sweep for all of it,
+// the reader for what changes nothing. Records and digests are the hub's.
+func membersMay(t *testing.T, member template, asked []request) {
+	t.Helper()
+	sweep, read := member.grants("SweepRole"), member.grants("ReadRole")
+	for _, r := range asked {
+		service, _, _ := strings.Cut(r.action, ":")
+		if slices.Contains(unasked, r.action) || slices.Contains([]string{"kms", "logs", "s3", "sns", "sqs"}, service) {
+			continue
+		}
+		reads := statement{actions: []string{r.action}}.onlyReads()
+		if !allowed(sweep, r) || allowed(read, r) != reads {
+			t.Errorf("%s on %s: the sweep of a member may not, or its reader may: %v", r.action, r.resource, !reads)
+		}
+	}
 }
 
 // TestEverySourceMayBeAsked: the function may do what the sources of evidence say that they need.
@@ -169,7 +187,7 @@ func everyActionCounts(t *testing.T, tpl template, role string, needs []request)
 		for _, action := range s.actions {
 			changed := tpl.grants(role)
 			changed[i].actions = slices.DeleteFunc(slices.Clone(s.actions), func(a string) bool { return a == action })
-			if len(complaints(changed, needs)) == 0 {
+			if len(complaints(verdict, changed, needs)) == 0 {
 				t.Errorf("%s: nobody misses %s of %s", role, action, s.sid)
 			}
 		}
@@ -179,7 +197,7 @@ func everyActionCounts(t *testing.T, tpl template, role string, needs []request)
 		"ssm:PutParameter", "sns:Subscribe", "logs:CreateLogGroup", "s3:GetObjectVersion", "s3:*",
 	} {
 		added := append(tpl.grants(role), statement{effect: "Allow", actions: []string{action}, resources: []string{"*"}})
-		if len(complaints(added, needs)) == 0 {
+		if len(complaints(verdict, added, needs)) == 0 {
 			t.Errorf("%s: nobody minds %s", role, action)
 		}
 	}

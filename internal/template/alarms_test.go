@@ -63,11 +63,11 @@ func (t template) publishes(who, topic, why string) []string {
 	}
 	var found []string
 	for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
-		policy := slices.DeleteFunc(statements(t.properties(key)["KeyPolicy"]), func(s statement) bool { return !s.isFor(who) })
-		if !allowed(policy, request{action, "*", context}) {
+		policy := t.statements(key, t.properties(key)["KeyPolicy"])
+		if !admitted(policy, who, request{action, "*", context}) {
 			found = append(found, why+": "+key+" does not let "+who+" "+action)
 		}
-		if allowed(policy, request{action, "*", map[string]string{"aws:SourceAccount": "999988887777"}}) {
+		if admitted(policy, who, request{action, "*", map[string]string{"aws:SourceAccount": "999988887777"}}) {
 			found = append(found, why+": "+key+" lets "+who+" of another account "+action)
 		}
 	}
@@ -83,17 +83,17 @@ func (t template) topicPolicy(topic string) []statement {
 	var found []statement
 	for _, policy := range t.resources("AWS::SNS::TopicPolicy") {
 		if slices.ContainsFunc(list(policy.properties["Topics"]), func(v any) bool { return target(v) == topic }) {
-			found = append(found, statements(policy.properties["PolicyDocument"])...)
+			found = append(found, t.statements(policy.name, policy.properties["PolicyDocument"])...)
 		}
 	}
 	return found
 }
 
 func (t template) topicLetsIn(topic, service string) bool {
-	policy := slices.DeleteFunc(t.topicPolicy(topic), func(s statement) bool { return s.effect == "Allow" && !s.isFor(service) })
+	policy := t.topicPolicy(topic)
 	may := func(account string) bool {
 		context := map[string]string{"aws:SourceAccount": account, "aws:SecureTransport": "true"}
-		return allowed(policy, request{"sns:Publish", "<" + topic + ">", context})
+		return admitted(policy, service, request{"sns:Publish", "<" + topic + ">", context})
 	}
 	return may(account) && !may("999988887777")
 }

@@ -25,15 +25,21 @@ type statement struct {
 	others             []string                       // It is for all resources but these.
 	conditions         map[string]map[string][]string // By operator and key.
 	principal          any
+	of                 string // Whose it is, such as "template.yaml JanitorRole".
 }
 
-func statements(document any) []statement {
+func (t template) statements(of string, document any) []statement {
+	return statements(t.file+" "+of, document)
+}
+
+func statements(of string, document any) []statement {
 	var read []statement
 	for _, item := range list(at(document, "Statement")) {
 		s := statement{
 			actions:    texts(at(item, "Action")),
 			conditions: map[string]map[string][]string{},
 			principal:  at(item, "Principal"),
+			of:         of,
 		}
 		s.sid, _ = at(item, "Sid").(string)
 		s.effect, _ = at(item, "Effect").(string)
@@ -113,7 +119,7 @@ func (t template) attached(role, kind string) []any {
 func (t template) grants(role string) []statement {
 	var granted []statement
 	for _, document := range t.policies(role) {
-		granted = append(granted, statements(document)...)
+		granted = append(granted, t.statements(role, document)...)
 	}
 	return granted
 }
@@ -124,8 +130,34 @@ type request struct {
 	context          map[string]string // A key that the request does not have is not in it.
 }
 
-// allowed decides as IAM does: some statement allows the request, and none denies it.
+// allowed decides as IAM does, and notes the case for a second opinion.
 func allowed(policy []statement, r request) bool {
+	is := verdict(policy, r)
+	note(policy, r.context["aws:PrincipalArn"], r, is)
+	return is
+}
+
+// admitted decides whether the policy of a resource lets somebody in, given as filled writes it or
+// as a service, and notes the case for a second opinion.
+func admitted(policy []statement, who string, r request) bool {
+	is := verdict(slices.DeleteFunc(slices.Clone(policy), func(s statement) bool { return !s.concerns(who) }), r)
+	note(policy, who, r, is)
+	return is
+}
+
+// concerns reports whether a statement is for somebody. A principal of an account's root is
+// everybody in that account (IAM User Guide, "AWS JSON policy elements: Principal").
+func (s statement) concerns(who string) bool {
+	home := account
+	if parts := strings.Split(who, ":"); len(parts) > 4 {
+		home = parts[4]
+	}
+	isService := strings.HasSuffix(who, ".amazonaws.com")
+	return s.principal == "*" || s.isFor(who) || !isService && filled(at(s.principal, "AWS")) == "arn:aws:iam::"+home+":root"
+}
+
+// verdict is IAM's: some statement allows the request, and none denies it.
+func verdict(policy []statement, r request) bool {
 	some := false
 	for _, s := range policy {
 		if !s.matches(r) {
@@ -222,6 +254,16 @@ func own(more ...string) map[string]string {
 	return context
 }
 
+// sweeping are the statements of the roles that remove: in the single account, and in a member of
+// an organization.
+func sweeping(t *testing.T, parameters map[string]string) map[string][]statement {
+	t.Helper()
+	return map[string][]statement{
+		"JanitorRole": load(t).with(parameters).grants("JanitorRole"),
+		"SweepRole":   loadMember(t, parameters).grants("SweepRole"),
+	}
+}
+
 func TestWhatTheFunctionMayRemove(t *testing.T) {
 	const keep = "aws:ResourceTag/ami-janitor:keep"
 	cases := map[string]struct {
@@ -253,22 +295,23 @@ func TestWhatTheFunctionMayRemove(t *testing.T) {
 		"public": {declared("ec2:Public", "true"), false, true, false},
 	}
 	for variant, parameters := range variants {
-		policy := load(t).with(parameters).grants("JanitorRole")
 		judgesShared := parameters["SharedImages"] == "report"
 		disables := parameters["GraceAction"] == "disable"
-		for name, c := range cases {
-			t.Run(variant+"/"+name, func(t *testing.T) {
-				deregister := c.deregister || judgesShared && name == "public"
-				if got := allowed(policy, request{"ec2:DeregisterImage", anImage, c.context}); got != deregister {
-					t.Errorf("it may deregister such an image: %v", got)
-				}
-				if got := allowed(policy, request{"ec2:DeleteSnapshot", aSnapshot, c.context}); got != c.deletes {
-					t.Errorf("it may delete such a snapshot: %v", got)
-				}
-				if got := allowed(policy, request{"ec2:DisableImage", anImage, c.context}); got != (disables && c.disable) {
-					t.Errorf("it may disable such an image: %v", got)
-				}
-			})
+		for who, policy := range sweeping(t, parameters) {
+			for name, c := range cases {
+				t.Run(variant+"/"+who+"/"+name, func(t *testing.T) {
+					deregister := c.deregister || judgesShared && name == "public"
+					if got := allowed(policy, request{"ec2:DeregisterImage", anImage, c.context}); got != deregister {
+						t.Errorf("it may deregister such an image: %v", got)
+					}
+					if got := allowed(policy, request{"ec2:DeleteSnapshot", aSnapshot, c.context}); got != c.deletes {
+						t.Errorf("it may delete such a snapshot: %v", got)
+					}
+					if got := allowed(policy, request{"ec2:DisableImage", anImage, c.context}); got != (disables && c.disable) {
+						t.Errorf("it may disable such an image: %v", got)
+					}
+				})
+			}
 		}
 	}
 }
@@ -356,15 +399,16 @@ func TestWhatTheFunctionMayDeclare(t *testing.T) {
 		"the tag without a number": {own(tagKeysKey, "ami-janitor:intents", value, "remove"), false},
 	}
 	for variant, parameters := range variants {
-		policy := load(t).with(parameters).grants("JanitorRole")
-		for name, c := range cases {
-			for _, resource := range []string{anImage, aSnapshot} {
-				if got := allowed(policy, request{"ec2:CreateTags", resource, c.context}); got != c.may {
-					t.Errorf("%s: %s: it may declare the removal of %s: %v", variant, name, resource, got)
+		for who, policy := range sweeping(t, parameters) {
+			for name, c := range cases {
+				for _, resource := range []string{anImage, aSnapshot} {
+					if got := allowed(policy, request{"ec2:CreateTags", resource, c.context}); got != c.may {
+						t.Errorf("%s: %s: %s may declare the removal of %s: %v", variant, name, who, resource, got)
+					}
 				}
-			}
-			if allowed(policy, request{"ec2:CreateTags", aReport, c.context}) {
-				t.Errorf("%s: %s: it may declare the removal of what is neither", variant, name)
+				if allowed(policy, request{"ec2:CreateTags", aReport, c.context}) {
+					t.Errorf("%s: %s: %s may declare the removal of what is neither", variant, name, who)
+				}
 			}
 		}
 	}
@@ -516,14 +560,18 @@ func TestWhatTheFunctionMayNeverDo(t *testing.T) {
 	// What else the role is granted elsewhere, such as by the policy of a key, must not help it.
 	elsewhere := statement{effect: "Allow", actions: []string{"kms:Decrypt"}, resources: []string{"*"}}
 	for variant, parameters := range variants {
-		policy := append(load(t).with(parameters).grants("JanitorRole"), elsewhere)
-		for what, r := range never {
-			if allowed(policy, r) {
-				t.Errorf("%s: it may %s", variant, what)
+		roles := sweeping(t, parameters)
+		roles["ReadRole"] = loadMember(t, parameters).grants("ReadRole")
+		for who, policy := range roles {
+			policy = append(policy, elsewhere)
+			for what, r := range never {
+				if allowed(policy, r) {
+					t.Errorf("%s: %s may %s", variant, who, what)
+				}
 			}
-		}
-		if !allowed(policy, request{"kms:Decrypt", "*", map[string]string{"kms:ViaService": "sns.eu-west-1.amazonaws.com"}}) {
-			t.Errorf("%s: it may not publish to encrypted topics", variant)
+			if !allowed(policy, request{"kms:Decrypt", "*", map[string]string{"kms:ViaService": "sns.eu-west-1.amazonaws.com"}}) {
+				t.Errorf("%s: %s may not publish to encrypted topics", variant, who)
+			}
 		}
 	}
 }

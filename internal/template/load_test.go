@@ -29,6 +29,7 @@ type resource struct {
 // template is a template, read again each time, so that a test can change it.
 type template struct {
 	object
+	file   string
 	chosen map[string]string // Parameters that are not as by default; see with.
 }
 
@@ -48,7 +49,7 @@ func read(t *testing.T, name string) template {
 	if err := yaml.Unmarshal(text, &document); err != nil {
 		t.Fatal(err)
 	}
-	return template{object: decode(t, document.Content[0]).(object)}
+	return template{object: decode(t, document.Content[0]).(object), file: name}
 }
 
 // decode makes objects, lists and scalars of a node.

@@ -47,6 +47,7 @@ func (s statement) onlyReads() bool {
 func bySid(policy []statement) map[string]statement {
 	sorted := map[string]statement{}
 	for _, s := range policy {
+		s.of = ""
 		s.actions, s.resources = slices.Sorted(slices.Values(s.actions)), slices.Sorted(slices.Values(s.resources))
 		sorted[s.sid] = s
 	}
@@ -105,7 +106,7 @@ func TestAMemberCannotBeSweptByDefault(t *testing.T) {
 			if isThere && (r.name == "SweepRole" || r.name == "UndoRole") {
 				t.Errorf("%s is there", r.name)
 			}
-			for _, s := range statements(chosen.decided(r.properties["PolicyDocument"])) {
+			for _, s := range chosen.statements(r.name, chosen.decided(r.properties["PolicyDocument"])) {
 				if isThere && s.effect == "Allow" && !s.onlyReads() {
 					t.Errorf("%s: %s changes something", r.name, s.sid)
 				}
@@ -120,20 +121,16 @@ func TestAMemberCannotBeSweptByDefault(t *testing.T) {
 // assumer is who asks for a role, and what it says.
 type assumer struct{ arn, organization, externalID, session string }
 
-// trusts reports whether the trust of a role lets somebody in. A principal of an account's root is
-// everybody in that account (IAM User Guide, "AWS JSON policy elements: Principal").
+// trusts reports whether the trust of a role lets somebody in.
 func (t template) trusts(role string, who assumer) bool {
-	account := strings.Split(who.arn, ":")[4]
 	context := map[string]string{"aws:PrincipalArn": who.arn, "sts:RoleSessionName": who.session, "aws:PrincipalOrgID": who.organization, "sts:ExternalId": who.externalID}
 	maps.DeleteFunc(context, func(_, value string) bool { return value == "" })
-	var policy []statement
-	for _, s := range statements(t.decided(t.properties(role)["AssumeRolePolicyDocument"])) {
-		if filled(at(s.principal, "AWS")) == "arn:aws:iam::"+account+":root" {
-			s.resources = []string{"*"}
-			policy = append(policy, s)
-		}
+	policy := t.statements(role, t.decided(t.properties(role)["AssumeRolePolicyDocument"]))
+	for i := range policy {
+		policy[i].resources = []string{"*"} // It names none: it is the role's.
 	}
-	return allowed(policy, request{"sts:AssumeRole", "*", context})
+	r := resource{role, "", t.properties(role)}
+	return admitted(policy, who.arn, request{"sts:AssumeRole", "arn:aws:iam::" + account + ":role" + t.path(r) + t.name(r), context})
 }
 
 func TestWhoMayComeIn(t *testing.T) {
@@ -217,12 +214,12 @@ func TestWhoUndoesInAMemberMayDoWhatUndoingTakes(t *testing.T) {
 	plain := func(policy []statement) []statement {
 		policy = slices.DeleteFunc(policy, func(s statement) bool { return strings.HasPrefix(s.actions[0], "s3:") })
 		for i := range policy {
-			policy[i].sid = fmt.Sprint(i) // Nobody is told one.
+			policy[i].sid, policy[i].of = fmt.Sprint(i), "" // Nobody is told one.
 			slices.Sort(policy[i].conditions["ForAllValues:StringEquals"][tagKeysKey])
 		}
 		return policy
 	}
-	if diff := cmp.Diff(plain(statements(policy)), plain(loadMember(t, nil).grants("UndoRole")), cmp.AllowUnexported(statement{})); diff != "" {
+	if diff := cmp.Diff(plain(statements("docs/deploying.md", policy)), plain(loadMember(t, nil).grants("UndoRole")), cmp.AllowUnexported(statement{})); diff != "" {
 		t.Errorf("what people are told (-), and the role (+):\n%s", diff)
 	}
 }

@@ -245,7 +245,7 @@ func TestTheHubsRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 		if !ok {
 			t.Errorf("%s: nobody knows what it needs", role.name)
 		}
-		if found := complaints(hub.grants(role.name), needs); len(found) > 0 {
+		if found := complaints(allowed, hub.grants(role.name), needs); len(found) > 0 {
 			t.Errorf("%s\n%s", role.name, strings.Join(found, "\n"))
 		}
 		everyActionCounts(t, hub, role.name, needs)
@@ -354,20 +354,32 @@ func TestWhatEachStepMayNeverDo(t *testing.T) {
 				t.Errorf("%s may delete %s: %v", role.name, key, got)
 			}
 		}
+		// What it is granted elsewhere, such as by the policy of a key, must not help it.
+		elsewhere := append(hub.grants(role.name), statement{effect: "Allow", actions: []string{"kms:Decrypt"}, resources: []string{"*"}})
+		readsObjects := role.name == "PlanRole" || role.name == "SweepRole"
 		for what, is := range map[string]bool{
-			"publish":               may("sns:Publish", "<DigestTopic>") != (role.name == "TellRole"),
-			"publish an alarm":      may("sns:Publish", "<AlarmTopic>"),
-			"list the accounts":     may("organizations:ListAccounts", "*") != (role.name == "TargetsRole"),
-			"close an account":      may("organizations:CloseAccount", "*"),
-			"write the parameter":   may("ssm:PutParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/ami-janitor/default/sweep"),
-			"invoke the sweep":      may("lambda:InvokeFunction", "<SweepFunction>") != (role.name == "MachineRole"),
-			"remove an image here":  may("ec2:DeregisterImage", anImage),
-			"read a secret":         may("kms:Decrypt", "*"),
-			"change the bucket":     may("s3:PutBucketPolicy", "<RecordsBucket>"),
-			"change another bucket": may("s3:PutObject", "arn:aws:s3:::amzn-s3-demo-bucket/"+run+"record.json"),
+			"read a parameter's secret": readsObjects && allowed(elsewhere, request{"kms:Decrypt", "*", map[string]string{"kms:ViaService": "ssm.eu-west-1.amazonaws.com"}}),
+			"publish":                   may("sns:Publish", "<DigestTopic>") != (role.name == "TellRole"),
+			"publish an alarm":          may("sns:Publish", "<AlarmTopic>"),
+			"list the accounts":         may("organizations:ListAccounts", "*") != (role.name == "TargetsRole"),
+			"close an account":          may("organizations:CloseAccount", "*"),
+			"write the parameter":       may("ssm:PutParameter", "arn:aws:ssm:eu-west-1:123456789012:parameter/ami-janitor/default/sweep"),
+			"invoke the sweep":          may("lambda:InvokeFunction", "<SweepFunction>") != (role.name == "MachineRole"),
+			"remove an image here":      may("ec2:DeregisterImage", anImage),
+			"read a secret":             may("kms:Decrypt", "*"),
+			"change the bucket":         may("s3:PutBucketPolicy", "<RecordsBucket>"),
+			"change another bucket":     may("s3:PutObject", "arn:aws:s3:::amzn-s3-demo-bucket/"+run+"record.json"),
 		} {
 			if is {
 				t.Errorf("%s: what it may is not right: %s", role.name, what)
+			}
+		}
+	}
+	for key, who := range writers {
+		for _, name := range who {
+			r := request{"s3:PutObject", "<RecordsBucket>/" + key, map[string]string{"aws:PrincipalArn": "<" + name + ">", "aws:SecureTransport": "false"}}
+			if allowed(policy, r) {
+				t.Errorf("%s may write %s without TLS", name, key)
 			}
 		}
 	}
@@ -519,8 +531,13 @@ func TestTheHubsAlarmsAreHeard(t *testing.T) {
 		}
 	}
 	for _, topic := range []string{"DigestTopic", "ChatTopic"} {
-		if found := hub.publishes("<TellRole>", topic, topic); len(found) > 0 || !hub.refusesPlainHTTP(topic) {
+		if found := hub.publishes("<TellRole>", topic, topic); len(found) > 0 {
 			t.Errorf("%s: %v", topic, found)
+		}
+	}
+	for _, topic := range hub.resources("AWS::SNS::Topic") {
+		if !hub.refusesPlainHTTP(topic.name) {
+			t.Errorf("%s takes what is not TLS", topic.name)
 		}
 	}
 	missing := hub.properties("RunsMissing")

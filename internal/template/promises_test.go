@@ -96,7 +96,7 @@ func TestQueuesAreEncryptedAndTakeOnlyTLS(t *testing.T) {
 		var policy []statement
 		for _, p := range tpl.resources("AWS::SQS::QueuePolicy") {
 			if slices.ContainsFunc(list(p.properties["Queues"]), func(v any) bool { return target(v) == queue.name }) {
-				policy = append(policy, statements(tpl.decided(p.properties["PolicyDocument"]))...)
+				policy = append(policy, tpl.statements(p.name, tpl.decided(p.properties["PolicyDocument"]))...)
 			}
 		}
 		policy = append(policy, statement{effect: "Allow", actions: []string{"*"}, resources: []string{"*"}})
@@ -109,13 +109,30 @@ func TestQueuesAreEncryptedAndTakeOnlyTLS(t *testing.T) {
 
 // TestTheKeyIsForItsPublishersOnly looks at who may use the key, not at who may administer it.
 func TestTheKeyIsForItsPublishersOnly(t *testing.T) {
-	tpl := load(t)
+	for _, of := range []struct {
+		template  template
+		publisher string
+	}{{load(t), "<JanitorRole>"}, {loadHub(t, nil), "<TellRole>"}} {
+		theKeyIsForItsPublishers(t, of.template, of.publisher)
+	}
+}
+
+func theKeyIsForItsPublishers(t *testing.T, tpl template, publisher string) {
+	t.Helper()
 	for _, key := range tpl.resources("AWS::KMS::Key") {
-		for _, s := range statements(key.properties["KeyPolicy"]) {
+		policy := tpl.statements(key.name, key.properties["KeyPolicy"])
+		for action, may := range map[string]bool{"kms:ScheduleKeyDeletion": true, "kms:DescribeKey": true, "kms:Decrypt": false, "kms:CreateGrant": false} {
+			for who, is := range map[string]bool{"arn:aws:iam::123456789012:role/Admin": may, "arn:aws:iam::999988887777:role/Admin": false} {
+				if got := admitted(policy, who, request{action, "*", map[string]string{"kms:ViaService": "sns.eu-west-1.amazonaws.com"}}); got != is {
+					t.Errorf("%s: %s may %s: %v", key.name, who, action, got)
+				}
+			}
+		}
+		for _, s := range policy {
 			for _, action := range []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:CreateGrant"} {
 				used := slices.ContainsFunc(s.actions, func(pattern string) bool { return like(pattern, action) })
-				publisher := s.isFor("<JanitorRole>") || s.isFor("cloudwatch.amazonaws.com")
-				if used && (!publisher || len(s.conditions) == 0 || action != "kms:Decrypt" && action != "kms:GenerateDataKey") {
+				publishes := s.isFor(publisher) || s.isFor("cloudwatch.amazonaws.com")
+				if used && (!publishes || len(s.conditions) == 0 || action != "kms:Decrypt" && action != "kms:GenerateDataKey") {
 					t.Errorf("%s: %s allows %s", key.name, s.sid, action)
 				}
 			}

@@ -298,11 +298,11 @@ func TestTheWayFromARecordToItsPage(t *testing.T) {
 			t.Errorf("what %s loses goes to %v, which no alarm watches", what, queue)
 		}
 	}
-	policy := statements(tpl.decided(tpl.properties("QueuePolicy")["PolicyDocument"]))
+	policy := tpl.statements("QueuePolicy", tpl.decided(tpl.properties("QueuePolicy")["PolicyDocument"]))
 	for source, may := range map[string]bool{"<RecordArrived>": true, "arn:aws:events:eu-west-1:123456789012:rule/another": false} {
 		for _, queue := range []string{"<UndeliveredEvents>", "<FailedRuns>"} {
 			r := request{"sqs:SendMessage", queue, map[string]string{"aws:SourceArn": source, "aws:SecureTransport": "true"}}
-			if got := allowed(policy, r); got != (may && queue == "<UndeliveredEvents>") {
+			if got := admitted(policy, "events.amazonaws.com", r); got != (may && queue == "<UndeliveredEvents>") {
 				t.Errorf("%s may send to %s: %v", source, queue, got)
 			}
 		}

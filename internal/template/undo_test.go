@@ -148,7 +148,7 @@ func (t template) bucketPolicy() []statement {
 	policy := []statement{{effect: "Allow", actions: []string{"*"}, resources: []string{"*"}, principal: "*"}}
 	for _, p := range t.resources("AWS::S3::BucketPolicy") {
 		if target(p.properties["Bucket"]) == "RecordsBucket" {
-			policy = append(policy, statements(t.decided(p.properties["PolicyDocument"]))...)
+			policy = append(policy, t.statements(p.name, t.decided(p.properties["PolicyDocument"]))...)
 		}
 	}
 	return policy
@@ -252,7 +252,8 @@ func TestWhoUndoesIsToldWhatItTakes(t *testing.T) {
 		}
 	}
 	told := map[string]bool{}
-	for _, s := range statements(policy) {
+	granted := statements("docs/deploying.md", policy)
+	for _, s := range granted {
 		for _, action := range s.actions {
 			told[action] = true
 		}
@@ -261,14 +262,14 @@ func TestWhoUndoesIsToldWhatItTakes(t *testing.T) {
 		t.Errorf("what undoing needs (-), and what people are told (+):\n%s", diff)
 	}
 	both := func(action, resource, keys string) bool {
-		return allowed(statements(policy), request{action, resource, map[string]string{tagKeysKey: keys}})
+		return allowed(granted, request{action, resource, map[string]string{tagKeysKey: keys}})
 	}
 	for _, resource := range []string{anImage, aSnapshot} {
 		for _, action := range []string{"ec2:CreateTags", "ec2:DeleteTags"} {
 			if !both(action, resource, "ami-janitor:restored") || !both(action, resource, "ami-janitor:intent,ami-janitor:run") {
 				t.Errorf("who undoes may not %s on %s", action, resource)
 			}
-			if both(action, resource, "ami-janitor:keep") || allowed(statements(policy), request{action, resource, nil}) {
+			if both(action, resource, "ami-janitor:keep") || allowed(granted, request{action, resource, nil}) {
 				t.Errorf("who undoes may %s other tags on %s, or all", action, resource)
 			}
 		}
