@@ -137,6 +137,37 @@ func TestListAccounts(t *testing.T) {
 	equal(t, "from a member", code(err), "AccessDeniedException")
 }
 
+// A member leaves, once. Sessions that have begun there go on; nobody assumes a role there again.
+func TestLeaveOrganization(t *testing.T) {
+	files := organizationFiles("accounts/"+builder+"/describe-images.json", `{"Images": [{"ImageId": "ami-00000001", "OwnerId": "`+builder+`"}]}`)
+	o := loadOrganization(t, files, options())
+	leave := func(c aws.Config) string {
+		_, err := organizations.NewFromConfig(c).LeaveOrganization(t.Context(), &organizations.LeaveOrganizationInput{})
+		return code(err)
+	}
+	equal(t, "the hub", leave(config(o.Client())), "MasterCannotLeaveOrganizationException")
+	equal(t, "an account of its own", leave(config(load(t, directory()).Client())), "AWSOrganizationsNotInUseException")
+	leaving := member(t, o.Client(), roleOf(builder, "sweep"))
+	equal(t, "a member", leave(leaving), "")
+	equal(t, "a member that has left", leave(leaving), "AWSOrganizationsNotInUseException")
+	_, err := organizations.NewFromConfig(leaving).ListAccounts(t.Context(), &organizations.ListAccountsInput{})
+	equal(t, "what it knows of the organization", code(err), "AWSOrganizationsNotInUseException")
+	out, err := organizationsClient(o.Client()).ListAccounts(t.Context(), &organizations.ListAccountsInput{})
+	if err != nil || slices.Contains(idsOf(out.Accounts), builder) {
+		t.Errorf("listed: %v, %v", idsOf(out.Accounts), err)
+	}
+	_, err = assume(t.Context(), o.Client(), roleOf(builder, "sweep"))
+	equal(t, "its role", code(err), "AccessDenied")
+	images, err := ec2.NewFromConfig(leaving).DescribeImages(t.Context(), &ec2.DescribeImagesInput{})
+	if err != nil || len(images.Images) != 1 {
+		t.Errorf("%+v, %v", images, err)
+	}
+	files = organizationFiles()
+	files["organization.json"] = &fstest.MapFile{Data: []byte(strings.Replace(organizationJSON, `"Hub": "`+hub+`"`, `"Hub": "`+builder+`"`, 1))}
+	o = loadOrganization(t, files, options())
+	equal(t, "a delegated administrator", leave(config(o.Client())), "ConstraintViolationException")
+}
+
 func idsOf(accounts []types.Account) []string {
 	ids := []string{}
 	for _, a := range accounts {

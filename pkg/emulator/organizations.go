@@ -15,6 +15,7 @@ var hubServices = []string{organizationsService, s3Service, "sns", "ssm", "sts"}
 // organizationsActions are the emulated actions of AWS Organizations.
 var organizationsActions = map[string]action{
 	"DescribeOrganization":             {ofHub(describeOrganization), nil},
+	"LeaveOrganization":                {leaveOrganization, nil},
 	"ListAccounts":                     {ofHub(listAccounts), []string{"MaxResults", "NextToken"}},
 	"ListAccountsForParent":            {ofHub(listAccountsForParent), []string{"MaxResults", "NextToken", "ParentId"}},
 	"ListOrganizationalUnitsForParent": {ofHub(listUnitsForParent), []string{"MaxResults", "NextToken", "ParentId"}},
@@ -25,12 +26,37 @@ var organizationsActions = map[string]action{
 func ofHub(answer func(*call, *Organization) (object, error)) func(*call) (object, error) {
 	return func(c *call) (object, error) {
 		switch {
-		case c.account.organization == nil:
-			return nil, refuse("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+		case !c.account.isMember():
+			return nil, errNoOrganization
 		case !c.account.isHub:
 			return nil, refuse("AccessDeniedException", "You don't have permissions to access this resource.")
 		}
 		return answer(c, c.account.organization)
+	}
+}
+
+var errNoOrganization = refuse("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+
+// isMember reports whether an account is in an organization, and has not left it.
+func (a *Account) isMember() bool {
+	return a.organization != nil && (a.isHub || a.organization.account(a.id) != nil)
+}
+
+// leaveOrganization takes the account that asks out of its organization, at once. The hub cannot
+// leave: it is the management account or a delegated administrator (AWS Organizations API
+// Reference, LeaveOrganization).
+func leaveOrganization(c *call) (object, error) {
+	switch o := c.account.organization; {
+	case !c.account.isMember():
+		return nil, errNoOrganization
+	case c.account.id == o.master():
+		return nil, refuse("MasterCannotLeaveOrganizationException", "You can't remove a management account from an organization.")
+	case c.account.id == o.hubID():
+		return nil, refuse("ConstraintViolationException",
+			"You attempted to remove an account that is registered as a delegated administrator for a service integrated with your organization.")
+	default:
+		o.Remove(c.account.id)
+		return object{}, nil
 	}
 }
 
