@@ -102,7 +102,12 @@ func (o organization) isToldUncounted(m record.MemberAccount) bool {
 func (o organization) failure(m record.MemberAccount) Problem {
 	p := grouped([]complaint{{"", "", m.Error}}, func(fault string) string { return o.accountTodo(m, fault) }, nothing)[0]
 	p.says = func(int) string { return "judging failed, and nothing was changed there." }
-	if m.Record != nil {
+	switch {
+	case m.MayHaveChanged():
+		p.says = func(int) string {
+			return "the sweep has left no record, and may have changed something there. The next run finishes what it began."
+		}
+	case m.Record != nil:
 		p.says = func(int) string { return "the run did not come to its end there. The next run finishes what it began." }
 	}
 	return p

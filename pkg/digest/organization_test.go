@@ -342,6 +342,18 @@ func TestFailuresAreGroupedOverAccountsAndRegions(t *testing.T) {
 	}
 }
 
+// A sweep without a record is not said to have changed nothing.
+func TestASweepThatHasLeftNoRecord(t *testing.T) {
+	for fault, isUnknown := range map[string]bool{record.UnendedSweep: true, record.UnrecordedSweep + "s3:PutObject denied.": true, "ec2:DescribeImages denied.": false} {
+		m := record.MemberAccount{Account: builder, Name: "golden-images", State: "ACTIVE", Judged: true, Counted: true, Error: fault}
+		text := unwrapped(digest.OrganizationText(finished(newOrganization(false, m))))
+		unknown, nothing := strings.Contains(text, "may have changed something there"), strings.Contains(text, "nothing was changed there")
+		if unknown != isUnknown || nothing == isUnknown {
+			t.Errorf("%s: %s", fault, text)
+		}
+	}
+}
+
 // A plan that a real run did not carry out says what is due, not what would be removed.
 func TestAPlanThatWasNotCarriedOutIsDue(t *testing.T) {
 	ordinaryPlan, _ := ordinary()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
@@ -78,7 +79,7 @@ func (h *Hub) sweep(ctx context.Context, documents *journal.Organization, begun 
 	}
 	j.Approved, j.Stopped = &allotted.Approved, h.stopped
 	if done := j.Run(ctx, ami.RunID(begun.Run), false); done.RecordError != "" {
-		return errors.New("the record could not be kept: " + done.RecordError)
+		return errors.New(record.UnrecordedSweep + done.RecordError)
 	}
 	return nil
 }

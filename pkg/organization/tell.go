@@ -153,7 +153,7 @@ func (c *collection) swept(ctx context.Context, account string) (done *record.Ru
 	}
 	switch {
 	case errors.Is(err, journal.ErrNotFound) && missing != nil:
-		return nil, "its sweep did not come to its end; the next run finishes what it has begun", false
+		return nil, record.UnendedSweep, false
 	case errors.Is(err, journal.ErrNotFound):
 		return nil, cmp.Or(result.Stopped, result.Error, "its sweep has left no record"), true
 	case err != nil:

@@ -73,6 +73,19 @@ type MemberAccount struct {
 	Record *Run `json:"record,omitempty"`
 }
 
+// What MemberAccount.Error says of a sweep that has left no record, although it may have changed
+// something. The second one is followed by why.
+const (
+	UnendedSweep    = "its sweep did not come to its end; the next run finishes what it has begun"
+	UnrecordedSweep = "the record could not be kept: "
+)
+
+// MayHaveChanged reports whether a sweep may have changed something in the account, and has left no
+// record.
+func (m MemberAccount) MayHaveChanged() bool {
+	return m.Record == nil && (m.Error == UnendedSweep || strings.HasPrefix(m.Error, UnrecordedSweep))
+}
+
 // Uncounted is a lookup of a census that could not be completed: what it would have shown may use
 // any image that the account may launch.
 type Uncounted struct {
