@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
@@ -20,7 +21,7 @@ type sweepResult struct {
 	Run     string `json:"run"`
 	Account string `json:"account"`
 	Error   string `json:"error,omitempty"`
-	Stopped string `json:"stopped,omitempty"` // Somebody stopped the run before, and why.
+	Stopped string `json:"stopped,omitempty"` // Why the run was stopped, before or meanwhile.
 }
 
 // Sweep carries out what is allotted to an account: it plans again, and does what both plans have
@@ -41,10 +42,20 @@ func (h *Hub) Sweep(ctx context.Context, run, account string) error {
 	if err := h.maySweep(ctx, documents, begun, account); err != nil {
 		return err
 	}
-	if err := h.stopped(ctx); err != nil {
-		result.Stopped = err.Error()
-	} else if err := h.sweep(ctx, documents, begun, allotted); err != nil {
-		result.Error = err.Error()
+	var mu sync.Mutex // Regions are swept at a time.
+	stopped := func(ctx context.Context) error {
+		err := h.stopped(ctx)
+		if err != nil {
+			mu.Lock()
+			defer mu.Unlock()
+			result.Stopped = err.Error()
+		}
+		return err
+	}
+	if stopped(ctx) == nil {
+		if err := h.sweep(ctx, documents, begun, allotted, stopped); err != nil {
+			result.Error = err.Error()
+		}
 	}
 	return documents.Save(ctx, run, sweepFolder+"/"+account+".json", result)
 }
@@ -72,12 +83,12 @@ func (h *Hub) maySweep(ctx context.Context, documents *journal.Organization, beg
 }
 
 // sweep returns why a sweep has left no record.
-func (h *Hub) sweep(ctx context.Context, documents *journal.Organization, begun targets, allotted allotment) error {
+func (h *Hub) sweep(ctx context.Context, documents *journal.Organization, begun targets, allotted allotment, stopped func(context.Context) error) error {
 	j, err := h.judge(ctx, documents, begun, allotted.Account, sweepRole)
 	if err != nil {
 		return err
 	}
-	j.Approved, j.Stopped = &allotted.Approved, h.stopped
+	j.Approved, j.Stopped = &allotted.Approved, stopped
 	if done := j.Run(ctx, ami.RunID(begun.Run), false); done.RecordError != "" {
 		return errors.New(record.UnrecordedSweep + done.RecordError)
 	}
