@@ -40,6 +40,9 @@ type look struct {
 // noteLook notes what a request looks at once more. The declaration of a removal comes before that.
 func (r *run) noteLook(q emulator.Request) {
 	now := time.Now()
+	if q.Action == "DescribeTags" {
+		r.readTags = now
+	}
 	isAgain := q.Action == "DescribeImages" || q.Action == "DescribeSnapshots"
 	for name, values := range q.Form {
 		id, kind := values[0], name[:max(strings.IndexByte(name, '.'), 0)]
@@ -47,7 +50,7 @@ func (r *run) noteLook(q emulator.Request) {
 		look.isImage = strings.HasPrefix(id, "ami-")
 		switch {
 		case kind == "ResourceId" && q.Action == "CreateTags" && q.Form.Get("Tag.1.Key") == intentTag:
-			look.facts, look.use = time.Time{}, time.Time{}
+			look.facts, look.use, r.declared = time.Time{}, time.Time{}, now
 		// Without it, it is looked for what is gone.
 		case kind == "Filter" && isAgain && q.Form.Has("MaxResults"):
 			look.facts = now
@@ -375,6 +378,8 @@ func (s *simulation) checkDeclaration(actor, id string, before, after map[string
 	i, sn := s.world.image(id), s.world.snapshot(id)
 	isForged := i != nil && i.forged || sn != nil && sn.forged || s.forged.runs[other.id]
 	isUnseen := r.night.stale > 0 && other.aliveBeside && r.aliveBeside
+	// It had just read the tags when the other one wrote them. EC2 takes off what nobody read, too.
+	isUnseen = isUnseen || other.declared.After(r.readTags) && time.Since(r.readTags) < time.Second
 	if other.policy != r.policy && other.policy.hasRecords() && canTell && !isForged && !isUnseen {
 		s.violate("each its own", "%s takes off %s that %s, of another policy, has declared its removal", actor, id, other.id)
 	}

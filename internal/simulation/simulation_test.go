@@ -92,6 +92,8 @@ type run struct {
 	removed map[string]int  // Images by region.
 	lost    map[string]int  // Those of them that the Recycle Bin does not hold.
 	looks   map[string]look // By the id of an image or a snapshot.
+	// When it last read tags, and when it last declared removals.
+	readTags, declared time.Time
 	// By the key of a note about a removal: its last note failed.
 	unnoted     map[string]bool
 	aliveBeside bool // Another run was at work at the same time.
