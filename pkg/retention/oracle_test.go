@@ -813,14 +813,25 @@ func (w world) oracleFamily(image ami.Image) string {
 		return "role " + role + " " + image.Architecture
 	}
 	stem, _, versioned := strings.Cut(image.Name, "-")
-	if !versioned {
+	switch {
+	case !versioned:
 		return ""
+	case stem == "import" && image.Name != "import-ami-20250101" && !w.before: // That is a date.
+		stem = image.Name
 	}
 	return stem + " " + image.Architecture
 }
 
+// oracleDeprecated reports whether an image is deprecated, and nothing says that a run may have
+// done so.
+func oracleDeprecated(here ami.Inventory, image ami.Image) bool {
+	isOver := !image.DeprecatedAt.IsZero() && !image.DeprecatedAt.After(now)
+	mayBeOurs := oracleMarked(image.Tags) || oracleHas(image.Tags, "run") || here.History.Announced[image.ID].Action == "deprecate"
+	return isOver && !mayBeOurs
+}
+
 // oracleNewest reports whether fewer than KeepNewest usable images of the family of an image are
-// newer than it.
+// newer than it, or, if it is not deprecated, fewer that are not.
 func (w world) oracleNewest(here ami.Inventory, image ami.Image) bool {
 	usable := func(i ami.Image) bool {
 		return i.OwnerID == account && i.State == "available" && len(i.Unreadable) == 0 && !slices.ContainsFunc(w.made(i), time.Time.IsZero) &&
@@ -830,16 +841,19 @@ func (w world) oracleNewest(here ami.Inventory, image ami.Image) bool {
 	if family == "" || !usable(image) {
 		return false
 	}
-	newer := 0
+	newer, newerInForce := 0, 0
 	for _, other := range here.Images {
 		if w.oracleFamily(other) != family || !usable(other) {
 			continue
 		}
 		if other.CreatedAt.After(image.CreatedAt) || other.CreatedAt.Equal(image.CreatedAt) && other.ID > image.ID {
 			newer++
+			if !oracleDeprecated(here, other) {
+				newerInForce++
+			}
 		}
 	}
-	return newer < w.policy.KeepNewest
+	return newer < w.policy.KeepNewest || !w.before && !oracleDeprecated(here, image) && newerInForce < w.policy.KeepNewest
 }
 
 func oracleSnapshot(here ami.Inventory, image ami.Image, odd func(ami.Snapshot) bool) bool {

@@ -31,7 +31,7 @@ func (p Policy) Open(inventories []ami.Inventory, now time.Time) *Account {
 		r.images = r.sortedImages(inventory.Images)
 		r.firstUsed = r.findFirstUses()
 		r.recentlyRemoved = r.findRecentlyRemoved()
-		r.newest = p.newest(r.images, r.usable)
+		r.newest = p.newest(r.images, r.usable, r.inForce)
 		account.regions[i] = r
 	}
 	return account
@@ -121,7 +121,7 @@ type regionFacts struct {
 	// The account's images, of any region, that have copies, by id; nil for those of others.
 	originals map[string]*ami.Image
 	abroad    map[string]ami.UseAbroad // Of all regions, by the id of the image.
-	newest    map[string]string        // The families of the images that are the newest of theirs.
+	newest    map[string]place         // The images that are the newest of their families, by id.
 	snapshots map[string]*ami.Snapshot // By id.
 	// When the first image that maps a snapshot was made, by the id of the snapshot; only for
 	// snapshots that were not made for an image.
@@ -156,7 +156,9 @@ func (r *regionFacts) sortedImages(images []ami.Image) []imageFacts {
 	return sorted
 }
 
-// usable reports whether an image counts as one of its family.
+// usable reports whether an image counts as one of its family: whether it can be launched, belongs
+// to the account and is not managed by a service, and whether its facts are readable and not in the
+// future.
 func (r *regionFacts) usable(image *imageFacts) bool {
 	for _, keeps := range []func(*regionFacts, *imageFacts) string{notOwned, unreadable, futureDated, managed} {
 		if keeps(r, image) != "" {
@@ -164,6 +166,17 @@ func (r *regionFacts) usable(image *imageFacts) bool {
 		}
 	}
 	return image.State == "available"
+}
+
+// inForce reports whether an image is not deprecated yet, or whether the janitor may have set the
+// date, as its tags or the journal say. Who looks for the newest image of a family does not see
+// those that the owner has deprecated (EC2 User Guide, "Deprecate an Amazon EC2 AMI").
+func (r *regionFacts) inForce(image *imageFacts) bool {
+	if image.DeprecatedAt.IsZero() || image.DeprecatedAt.After(r.now) {
+		return true
+	}
+	isSaid := image.standing != unannounced || image.own.hasRun
+	return isSaid || GraceAction(r.History.Announced[image.ID].Action) == Deprecate
 }
 
 // judge applies the rules to every image: first those about facts, and those about evidence only to

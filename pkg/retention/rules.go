@@ -280,14 +280,18 @@ func recentlyUsed(r *regionFacts, image *imageFacts) string {
 }
 
 func newestOfFamily(r *regionFacts, image *imageFacts) string {
-	family, ok := r.newest[image.ID]
+	place, ok := r.newest[image.ID]
 	if !ok {
 		return ""
 	}
-	if r.policy.KeepNewest == 1 {
-		return "the newest of family " + family
+	detail := "the newest of family " + place.family
+	if r.policy.KeepNewest > 1 {
+		detail = fmt.Sprintf("among the newest %d of family %s", r.policy.KeepNewest, place.family)
 	}
-	return fmt.Sprintf("among the newest %d of family %s", r.policy.KeepNewest, family)
+	if place.inForce {
+		detail += ", without those that are deprecated"
+	}
+	return detail
 }
 
 // noRoomForTags counts the tags that declare the removal, on the image and its snapshots, and those

@@ -17,6 +17,7 @@ import (
 type world struct {
 	policy      retention.Policy
 	keepList    []string // The entries of the policy's keep list, for the oracle.
+	before      bool     // The oracle judges as version 0.1.0 did.
 	inventories []ami.Inventory
 	evidence    map[string]ami.Evidence
 }
@@ -505,9 +506,12 @@ func markImage(t *rapid.T, image *ami.Image) {
 
 // anyName is a one-off, or one of few families; see oracleFamily.
 var anyName = rapid.Custom(func(t *rapid.T) string {
-	stem := rapid.SampledFrom([]string{"golden", "web", "web", "api"}).Draw(t, "stem")
-	if stem == "golden" {
+	stem := rapid.SampledFrom([]string{"golden", "web", "web", "web", "api", "api", "import"}).Draw(t, "stem")
+	switch stem {
+	case "golden":
 		return stem
+	case "import":
+		return rapid.SampledFrom([]string{"import-ami-0123456789abcdef0", "import-ami-fg4d51t0", "import-ami-20250101"}).Draw(t, "task")
 	}
 	return fmt.Sprintf("%s-%d", stem, rapid.IntRange(1, 30).Draw(t, "version"))
 })
@@ -537,6 +541,8 @@ func odd(t *rapid.T, image *ami.Image, region string, known []place) {
 		func() { image.Protection = anyProtection.Draw(t, "protection") },
 		func() { image.CreatedAt = anyMoment.Draw(t, "created") },
 		func() { image.LastLaunchedAt = anyMoment.Draw(t, "launched") },
+		func() { image.DeprecatedAt = anyMoment.Draw(t, "deprecated") },
+		func() { image.DeprecatedAt = anyMoment.Draw(t, "deprecated") },
 		source,
 		source,
 		func() {
