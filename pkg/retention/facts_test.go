@@ -106,6 +106,10 @@ func factCases(t testing.TB) map[string]factCase {
 		return func(p *retention.Policy) { p.KeepList = keepList(t, text) }
 	}
 	builder := func(p *retention.Policy) { p.JudgeImageBuilder = true }
+	product := func(i *ami.Image) { i.Marketplace = true }
+	public := func(i *ami.Image) { i.Public = true }
+	buyer := func(p *retention.Policy) { p.JudgeMarketplace = true }
+	sharing := func(p *retention.Policy) { p.JudgeMarketplace, p.JudgeShared = true, true }
 	day := 24 * time.Hour
 	return map[string]factCase{
 		"an_idle_image_goes":                {says: "last launched 2026-01-27, 300 days ago; the limit is 180 days"},
@@ -179,8 +183,13 @@ func factCases(t testing.TB) map[string]factCase {
 		"cloudformation_is_not_a_manager":        {image: with(tagged("aws:cloudformation:stack-name", "x"))},
 		"a_person_can_write_nearly_the_same_tag": {image: with(tagged("awsbackup", "x"), tagged("my:aws:backup:x", ""))},
 		"an_aws_alias_is_a_manager":              {image: with(func(i *ami.Image) { i.OwnerAlias = "aws-backup-vault" }), kept: "managed", says: "aws-backup-vault"},
-		"a_marketplace_code_is_a_manager":        {image: with(func(i *ami.Image) { i.Marketplace = true }), kept: "managed", says: "Marketplace"},
-		"a_name_that_only_mentions_backup_goes":  {image: with(named("my AwsBackup_copy"))},
+
+		"a_product_code_stays":                  {image: with(product), kept: "marketplace", says: "as images do that are made from instances of one", unsaid: "listing"},
+		"a_product_code_can_be_judged":          {image: with(product), policy: buyer},
+		"a_public_product_is_not_judged":        {image: with(product, public), policy: sharing, kept: "marketplace", says: "everyone may launch it, and it carries"},
+		"nor_a_product_of_a_service":            {image: with(product, tagged("aws:backup:source-resource", "i-1")), policy: buyer, kept: "managed"},
+		"nor_one_that_AWS_owns":                 {image: with(product, func(i *ami.Image) { i.OwnerAlias = "aws-marketplace" }), policy: buyer, kept: "managed"},
+		"a_name_that_only_mentions_backup_goes": {image: with(named("my AwsBackup_copy"))},
 
 		"a_public_image_stays": {image: with(func(i *ami.Image) { i.Public = true }), kept: "public", says: "everyone may launch it"},
 

@@ -288,7 +288,7 @@ func (w world) doubts(here ami.Inventory, image ami.Image) []ground {
 	copied, inDoubt := w.oracleCopy(here, image)
 	whose, _ := w.whose(here, image)
 	return broken([]claim{
-		{"shared", retention.Veto, len(finding.SharedWith) > 0 && !w.policy.JudgeShared},
+		{"shared", retention.Veto, len(finding.SharedWith) > 0 && (image.Marketplace || !w.policy.JudgeShared)},
 		{"in use", retention.Veto, w.named(image.ID)},
 		{"a copy of what is used", retention.ClearMark, copied},
 		{"another's", retention.LeaveMark, w.oracleElsewhere(here, image)},
@@ -677,7 +677,7 @@ func (w world) oracleManaged(image ami.Image) bool {
 			return true
 		}
 	}
-	return strings.Contains(image.Name, "AwsBackup_") || image.OwnerAlias != "" || image.Marketplace
+	return strings.Contains(image.Name, "AwsBackup_") || image.OwnerAlias != "" || image.Marketplace && (image.Public || !w.policy.JudgeMarketplace)
 }
 
 func (w world) oracleKeepTag(tags map[string]string) bool {

@@ -157,10 +157,10 @@ func (r *regionFacts) sortedImages(images []ami.Image) []imageFacts {
 }
 
 // usable reports whether an image counts as one of its family: whether it can be launched, belongs
-// to the account and is not managed by a service, and whether its facts are readable and not in the
-// future.
+// to the account, is not managed by a service and not kept for its product code, and whether its
+// facts are readable and not in the future.
 func (r *regionFacts) usable(image *imageFacts) bool {
-	for _, keeps := range []func(*regionFacts, *imageFacts) string{notOwned, unreadable, futureDated, managed} {
+	for _, keeps := range []func(*regionFacts, *imageFacts) string{notOwned, unreadable, futureDated, managed, marketplace} {
 		if keeps(r, image) != "" {
 			return false
 		}

@@ -38,6 +38,10 @@ var factRules = []keepRule{
 	{Rule{ami.ReasonFutureDated, "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
 	{Rule{ami.ReasonProtected, "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
 	{Rule{ami.ReasonManaged, "is managed by AWS Backup or another service", "that service lets go of it"}, managed, ClearMark},
+	{
+		Rule{ami.ReasonMarketplace, "carries the product code of an AWS Marketplace product", "{MARKETPLACE_IMAGES} is judge, unless it is public or shared"},
+		marketplace, ClearMark,
+	},
 	{Rule{ami.ReasonPublic, "is public", "it is private, or {SHARED_IMAGES} is report"}, public, Veto},
 	{Rule{ami.ReasonKeepTag, "carries a keep tag", "the tag is taken off"}, keepTagged, Veto},
 	{Rule{ami.ReasonKeepList, "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
@@ -65,7 +69,7 @@ var factRules = []keepRule{
 // evidenceRules are the keep rules that need evidence of use, which is collected for candidates
 // only.
 var evidenceRules = []keepRule{
-	{Rule{ami.ReasonShared, "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report"}, shared, Veto},
+	{Rule{ami.ReasonShared, "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report and it carries no product code"}, shared, Veto},
 	{Rule{ami.ReasonInUse, "is in use", "nothing names it any more"}, inUse, Veto},
 	{Rule{ami.ReasonCopyOfUsed, "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
 	{Rule{ami.ReasonAnnouncedElsewhere, "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},
@@ -190,6 +194,22 @@ func managed(r *regionFacts, image *imageFacts) string {
 		}
 	}
 	return ""
+}
+
+// marketplace keeps images with a product code. Most are a buyer's own: what is made from a product
+// keeps its code (AWS says so in github.com/awsdocs/amazon-ec2-user-guide/pull/133). One that
+// others may launch may be a seller's.
+func marketplace(r *regionFacts, image *imageFacts) string {
+	switch {
+	case !image.Marketplace:
+		return ""
+	case !r.policy.JudgeMarketplace:
+		return "it carries the product code of an AWS Marketplace product, as images do that are made from instances of one"
+	case image.Public:
+		return "everyone may launch it, and it carries the product code of an AWS Marketplace product"
+	default:
+		return ""
+	}
 }
 
 func public(r *regionFacts, image *imageFacts) string {
@@ -370,10 +390,15 @@ func (r *regionFacts) isShared(image *imageFacts) bool {
 }
 
 func shared(r *regionFacts, image *imageFacts) string {
-	if with := r.evidence[r.Region].Images[image.ID].SharedWith; len(with) > 0 && !r.policy.JudgeShared {
+	with := r.evidence[r.Region].Images[image.ID].SharedWith
+	switch {
+	case len(with) == 0 || r.policy.JudgeShared && !image.Marketplace:
+		return ""
+	case image.Marketplace:
+		return "shared with " + summary(ami.Names(with)) + ", and it carries the product code of an AWS Marketplace product"
+	default:
 		return "shared with " + summary(ami.Names(with))
 	}
-	return ""
 }
 
 func inUse(r *regionFacts, image *imageFacts) string {
