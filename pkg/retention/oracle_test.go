@@ -76,8 +76,11 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	if here.History.Announced == nil {
 		action = retention.Announce // Nobody could take anything else back.
 	}
-	if image.State == "disabled" {
+	switch image.State {
+	case "disabled":
 		action = retention.Disable // It was, and stays so.
+	case "failed":
+		action = retention.Announce // Nobody can use it anyhow.
 	}
 	return sentence{decision: retention.Mark, due: now.AddDate(0, 0, int(time.Duration(w.policy.Grace).Hours()/24)), action: action}
 }
@@ -257,7 +260,7 @@ func (w world) oracleDeprecatedIt(here ami.Inventory, image ami.Image) bool {
 func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 	return broken([]claim{
 		{"not owned", retention.LeaveMark, image.OwnerID != account},
-		{"not available", retention.ClearMark, image.State != "available" && !w.oracleDisabledIt(here, image) && !w.oracleClaimsDisabled(here, image)},
+		{"not available", retention.ClearMark, image.State != "available" && !w.oracleFailedLongAgo(image) && !w.oracleDisabledIt(here, image) && !w.oracleClaimsDisabled(here, image)},
 		{"unreadable", retention.LeaveMark, len(image.Unreadable) > 0 || slices.ContainsFunc(w.made(image), time.Time.IsZero)},
 		{"of the future", retention.LeaveMark, slices.ContainsFunc(w.uses(image), now.Before)},
 		{"protected", retention.Veto, image.Protection != "" && image.Protection != "disabled"},
@@ -538,7 +541,23 @@ func (w world) oracleCrowded(here ami.Inventory, image ami.Image) bool {
 
 // oracleGoes reports whether nothing about a snapshot itself keeps it.
 func (w world) oracleGoes(here ami.Inventory, s ami.Snapshot) bool {
-	return w.policy.DeleteSnapshots && !w.oracleKeepTag(s.Tags) && s.Tags["aws:backup:source-resource"] == "" && !oracleByHand(here, s)
+	return w.policy.DeleteSnapshots && !w.oracleKeepTag(s.Tags) && s.Tags["aws:backup:source-resource"] == "" && !oracleByHand(here, s) && !w.oracleOfOthers(here, s)
+}
+
+// oracleFailedLongAgo reports whether an image has failed for longer than its limit, even if it
+// took a week to do so.
+func (w world) oracleFailedLongAgo(image ami.Image) bool {
+	return w.policy.JudgeFailed && image.State == "failed" && image.CreatedAt.Before(now.AddDate(0, 0, -7).Add(-w.oracleLimit(image)))
+}
+
+// oracleOfOthers reports whether a failed image has a snapshot that EC2 does not say it has made
+// for that very image, in these days.
+func (w world) oracleOfOthers(here ami.Inventory, s ami.Snapshot) bool {
+	return w.policy.JudgeFailed && slices.ContainsFunc(here.Images, func(i ami.Image) bool {
+		isUnnamed := s.ImageID != i.ID && (s.ImportTask != i.Name || i.Name == "")
+		isOld := s.StartedAt.IsZero() || s.StartedAt.Before(i.CreatedAt.AddDate(0, 0, -1))
+		return i.State == "failed" && slices.Contains(i.SnapshotIDs, s.ID) && (isUnnamed || isOld)
+	})
 }
 
 // oracleByHand reports whether somebody took a snapshot long before there was any image with it.

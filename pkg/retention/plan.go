@@ -30,6 +30,7 @@ func (p Policy) Open(inventories []ami.Inventory, now time.Time) *Account {
 		}
 		r.images = r.sortedImages(inventory.Images)
 		r.firstUsed = r.findFirstUses()
+		r.ofOthers = r.findOthersOfFailed()
 		r.recentlyRemoved = r.findRecentlyRemoved()
 		r.newest = p.newest(r.images, r.usable, r.inForce)
 		account.regions[i] = r
@@ -126,6 +127,8 @@ type regionFacts struct {
 	// When the first image that maps a snapshot was made, by the id of the snapshot; only for
 	// snapshots that were not made for an image.
 	firstUsed map[string]time.Time
+	// Why the snapshots stay that failed images map and were not made for, by id.
+	ofOthers map[string]string
 	// The images that a run removed recently and that are still listed, by the ids of their
 	// snapshots.
 	recentlyRemoved map[string]string
@@ -316,7 +319,7 @@ func (r *regionFacts) judgeSnapshots(verdicts []Verdict) {
 			snapshot := r.snapshot(id)
 			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
 			if s.Why = cmp.Or(r.othersSnapshot(id), staying[id], r.namedBy(id), sharingUnknown(r.sharingOf(id))); s.Why == "" {
-				s.Why = cmp.Or(r.takenByHand(id), r.sharedSnapshot(id))
+				s.Why = cmp.Or(r.takenByHand(id), r.ofOthers[id], r.sharedSnapshot(id))
 				s.Apart = s.Why != ""
 			}
 			if s.Why == "" {
@@ -360,7 +363,7 @@ func (r *regionFacts) namedBy(id string) string {
 // its facts; empty if it goes with them. Sharing is not among these facts: it is looked up for
 // snapshots to delete, after the images are decided.
 func (r *regionFacts) keepsSnapshot(id string) string {
-	return cmp.Or(r.othersSnapshot(id), r.takenByHand(id))
+	return cmp.Or(r.othersSnapshot(id), r.takenByHand(id), r.ofOthers[id])
 }
 
 // NotListed is why a snapshot stays that an image maps although it is not listed as the account's
@@ -413,6 +416,37 @@ func (r *regionFacts) takenByHand(id string) string {
 		return ""
 	}
 	return fmt.Sprintf("somebody took it on %s for no image: the first one with it was made on %s", date(taken), date(first))
+}
+
+// findOthersOfFailed returns why the snapshots stay that failed images map and were not made for,
+// by the id of the snapshot. RegisterImage takes snapshots that exist already, and EC2 does not say
+// which of an image's snapshots are whole if the image has failed.
+func (r *regionFacts) findOthersOfFailed() map[string]string {
+	others := map[string]string{}
+	if !r.policy.JudgeFailed {
+		return others
+	}
+	for i := range r.images {
+		image := r.images[i].Image
+		if image.State != failed {
+			continue
+		}
+		for _, id := range image.SnapshotIDs {
+			why := image.ID + " has failed, and nothing says that the snapshot was made for it"
+			if known, ok := others[id]; !isMadeFor(r.snapshot(id), image) && (!ok || why < known) {
+				others[id] = why
+			}
+		}
+	}
+	return others
+}
+
+// isMadeFor reports whether a snapshot was made by the very call that made an image, according to
+// its description and its date: CreateImage and CopyImage name the image, and VM Import its task,
+// which names the image.
+func isMadeFor(snapshot *ami.Snapshot, image *ami.Image) bool {
+	isNamed := snapshot.ImageID != "" && snapshot.ImageID == image.ID || snapshot.ImportTask != "" && snapshot.ImportTask == image.Name
+	return isNamed && !snapshot.StartedAt.IsZero() && image.CreatedAt.Sub(snapshot.StartedAt) <= longBefore
 }
 
 // sharingOf says with whom a snapshot is shared. It is empty if nobody has asked, or says why

@@ -33,7 +33,7 @@ type keepRule struct {
 // candidate.
 var factRules = []keepRule{
 	{Rule{ami.ReasonNotOwned, "does not belong to the account", "another account lets go of it"}, notOwned, LeaveMark},
-	{Rule{ami.ReasonNotAvailable, "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, ClearMark},
+	{Rule{ami.ReasonNotAvailable, "is pending, failed, or disabled by somebody else", "it is available, or has failed for long and {FAILED_IMAGES} is judge"}, notAvailable, ClearMark},
 	{Rule{ami.ReasonUnreadable, "has a fact that cannot be read", "EC2 shows that fact in a form that can be read"}, unreadable, LeaveMark},
 	{Rule{ami.ReasonFutureDated, "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
 	{Rule{ami.ReasonProtected, "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
@@ -148,12 +148,35 @@ func notAvailable(r *regionFacts, image *imageFacts) string {
 		return ""
 	case "":
 		return "its state is not known"
+	case failed:
+		return r.failedNotLongAgo(image)
 	case "disabled":
 		if r.hasDisabled(image) || r.saysDisabled(image) {
 			return "" // By the janitor itself, as part of an announcement, according to the tags.
 		}
 	}
 	return "in state " + image.State
+}
+
+// failed is the state of an image that could not be made, and never will be.
+const failed = "failed"
+
+// longestPending is how long it may take until an image has failed. EC2 does not say since when it
+// has, only when it was created. An image is pending until its snapshots are complete, which may
+// take hours (EBS User Guide, "Create an Amazon EBS snapshot").
+const longestPending = 7 * Day
+
+// failedNotLongAgo keeps a failed image, unless the policy judges it and it has failed for longer
+// than its limit. One without a date of its own is kept by another rule.
+func (r *regionFacts) failedNotLongAgo(image *imageFacts) string {
+	switch {
+	case !r.policy.JudgeFailed:
+		return "in state failed"
+	case r.now.Sub(image.CreatedAt) <= time.Duration(r.policy.idleLimit(image))+longestPending:
+		return "in state failed, since when is not known; created " + date(image.CreatedAt)
+	default:
+		return ""
+	}
 }
 
 func unreadable(r *regionFacts, image *imageFacts) string {

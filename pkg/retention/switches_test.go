@@ -12,7 +12,7 @@ import (
 func TestNothingGoesAtDefaultsThatStayedBefore(t *testing.T) {
 	more := 0
 	checkTimes(t, 10, func(t *rapid.T, w world) {
-		w.policy.JudgeMarketplace = false
+		w.policy.JudgeMarketplace, w.policy.JudgeFailed = false, false
 		plans := w.plan()
 		w.before = true
 		for i, plan := range plans {

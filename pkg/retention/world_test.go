@@ -83,6 +83,7 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 			known = append(known, place{id, region})
 			here.Images = append(here.Images, anyImage(t, id, region, known, dark))
 		}
+		makeForFailed(t, here)
 		here.History = anyHistory(t, here)
 		w.inventories = append(w.inventories, here)
 	}
@@ -168,6 +169,7 @@ var anyPolicy = rapid.Custom(func(t *rapid.T) retention.Policy {
 		JudgeShared:        rapid.Bool().Draw(t, "judgeShared"),
 		JudgeImageBuilder:  rapid.Bool().Draw(t, "judgeImageBuilder"),
 		JudgeMarketplace:   rapid.Bool().Draw(t, "judgeMarketplace"),
+		JudgeFailed:        rapid.Bool().Draw(t, "judgeFailed"),
 		RequireRecycleBin:  rapid.SampledFrom(rare(1, 4)).Draw(t, "requireBin") == 0,
 		RecycleBinDays:     rapid.SampledFrom([]int{0, 0, 7, 14}).Draw(t, "binDays"),
 		ReportOrphans:      rapid.Bool().Draw(t, "reportOrphans"),
@@ -199,7 +201,9 @@ func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 		}
 		if s.ImageID == "" && rapid.SampledFrom(rare(1, 4)).Draw(t, "taken") == 0 {
 			s.StartedAt = rapid.SampledFrom([]time.Time{ago(days(30)), ago(days(501)), ago(days(502) + 1), ago(days(505)), ago(days(6000)), {}}).Draw(t, "takenAt")
-			s.Imported = rapid.SampledFrom(rare(1, 5)).Draw(t, "imported") == 0
+			if s.Imported = rapid.SampledFrom(rare(1, 5)).Draw(t, "imported") == 0; s.Imported {
+				s.ImportTask = rapid.SampledFrom([]string{"", "import-ami-0123456789abcdef0", "import-ami-fg4d51t0"}).Draw(t, "task")
+			}
 		}
 		if rapid.SampledFrom(rare(1, 3)).Draw(t, "declared") == 0 {
 			declareAny(t, s.Tags)
@@ -224,6 +228,23 @@ func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 		snapshots = append(snapshots, s)
 	}
 	return snapshots
+}
+
+// makeForFailed makes most snapshots of failed images ones that EC2 says it has made for them.
+func makeForFailed(t *rapid.T, here ami.Inventory) {
+	for _, image := range here.Images {
+		for at := range here.Snapshots {
+			s := &here.Snapshots[at]
+			if image.State != "failed" || !slices.Contains(image.SnapshotIDs, s.ID) || rapid.SampledFrom(rare(1, 4)).Draw(t, "ofAnother") == 0 {
+				continue
+			}
+			s.ImageID, s.Imported, s.ImportTask = image.ID, false, ""
+			if strings.HasPrefix(image.Name, "import-ami-") {
+				s.ImageID, s.Imported, s.ImportTask = "", true, image.Name
+			}
+			s.StartedAt = image.CreatedAt.Add(rapid.SampledFrom([]time.Duration{0, time.Hour, -days(1), -days(1) - 1}).Draw(t, "begun"))
+		}
+	}
 }
 
 // anySharing draws with whom the snapshots are shared that a plan deletes: nobody asks about
@@ -535,6 +556,10 @@ func odd(t *rapid.T, image *ami.Image, region string, known []place) {
 		func() { image.S3Location = "bucket/image.manifest.xml" },
 		func() {
 			image.State = rapid.SampledFrom([]string{"", "pending", "disabled", "failed"}).Draw(t, "state")
+		},
+		func() { image.State = "failed" },
+		func() {
+			image.State, image.CreatedAt = "failed", anyMoment.Draw(t, "created")
 		},
 		func() { image.Public = true },
 		func() { image.Public = true },
