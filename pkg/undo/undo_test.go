@@ -668,6 +668,23 @@ func TestARestoredImageThatIsStillDeclared(t *testing.T) {
 	})
 }
 
+// A failed image comes back as what it was, and the undo says so.
+func TestAFailedImageComesBack(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{pictures: []picture{{n: 1, snapshots: []int{11}, state: "failed"}}}
+		account := w.load(t)
+		api := client(account.Client())
+		before := everything(t, account)
+		w.remove(t, api, run, w.pictures...)
+		if said := statuses(undoRun(t, api, run)); said[imageID(1)] != "restored: its state is failed, so nothing can be launched from it" {
+			t.Errorf("%v", said)
+		}
+		if diff := cmp.Diff(restored(before, all(before)...), everything(t, account)); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
 // An undo leaves alone an image whose removal failed, or is only announced.
 func TestWhatWasNotRemoved(t *testing.T) {
 	bubble(t, func(t *testing.T) {
