@@ -17,16 +17,19 @@ type place struct {
 	inForce bool
 }
 
-// newest returns the images that are the newest of their families, by id: of all that are usable,
-// and of those of them that are in force.
-func (p Policy) newest(images []imageFacts, usable, inForce func(*imageFacts) bool) map[string]place {
-	if p.KeepNewest <= 0 {
+// findNewest returns the images that are the newest of their families, by id: of all that are
+// usable, and of those of them that their owner has not deprecated. What the janitor may have
+// deprecated displaces nothing that is not deprecated, and is displaced as it would be without its
+// date: so no date of the janitor makes an image go.
+func (r *regionFacts) findNewest() map[string]place {
+	most := r.policy.KeepNewest
+	if most <= 0 {
 		return nil
 	}
 	families := map[string][]*imageFacts{}
-	for i := range images {
-		if family := images[i].family; family != "" && usable(&images[i]) {
-			families[family] = append(families[family], &images[i])
+	for i := range r.images {
+		if family := r.images[i].family; family != "" && r.usable(&r.images[i]) {
+			families[family] = append(families[family], &r.images[i])
 		}
 	}
 	newest := map[string]place{}
@@ -34,14 +37,19 @@ func (p Policy) newest(images []imageFacts, usable, inForce func(*imageFacts) bo
 		slices.SortFunc(members, func(a, b *imageFacts) int {
 			return byTimeThenID(b.CreatedAt, b.ID, a.CreatedAt, a.ID)
 		})
-		kept := 0
+		inForce, inDoubt := 0, 0
 		for i, member := range members {
-			isInForce := kept < p.KeepNewest && inForce(member)
-			if isInForce {
-				kept++
+			stays := false
+			switch {
+			case !r.isDeprecated(member):
+				stays = inForce < most
+				inForce++
+			case r.mayHaveDeprecated(member):
+				stays = inForce+inDoubt < most
+				inDoubt++
 			}
-			if i < p.KeepNewest || isInForce {
-				newest[member.ID] = place{family, i >= p.KeepNewest}
+			if i < most || stays {
+				newest[member.ID] = place{family, i >= most}
 			}
 		}
 	}

@@ -335,18 +335,21 @@ func TestTheNewestThatIsNotDeprecatedStaysToo(t *testing.T) {
 		recorded map[string]ami.Announcement
 		stays    []string
 	}{
-		"none":                            {1, nil, nil, []string{"ami-4"}},
-		"the_newest":                      {1, map[int]func(*ami.Image){4: deprecated(-1)}, nil, []string{"ami-3", "ami-4"}},
-		"the_newest_two":                  {1, map[int]func(*ami.Image){4: deprecated(in(-100)), 3: deprecated(in(-1))}, nil, []string{"ami-2", "ami-4"}},
-		"at_this_moment":                  {1, map[int]func(*ami.Image){4: deprecated(0)}, nil, []string{"ami-3", "ami-4"}},
-		"not_yet":                         {1, map[int]func(*ami.Image){4: deprecated(1)}, nil, []string{"ami-4"}},
-		"an_older_one":                    {1, map[int]func(*ami.Image){3: deprecated(in(-1))}, nil, []string{"ami-4"}},
-		"all":                             {1, map[int]func(*ami.Image){1: deprecated(-1), 2: deprecated(-1), 3: deprecated(-1), 4: deprecated(-1)}, nil, []string{"ami-4"}},
-		"of_several":                      {2, map[int]func(*ami.Image){4: deprecated(-1)}, nil, []string{"ami-2", "ami-3", "ami-4"}},
-		"fewer_than_are_kept":             {3, map[int]func(*ami.Image){4: deprecated(-1), 3: deprecated(-1), 2: deprecated(-1)}, nil, []string{"ami-1", "ami-2", "ami-3", "ami-4"}},
-		"none_are_kept":                   {0, map[int]func(*ami.Image){4: deprecated(-1)}, nil, []string{}},
-		"maybe_by_a_run_says_a_tag":       {1, map[int]func(*ami.Image){4: deprecated(-1, announced)}, nil, []string{"ami-4"}},
-		"by_a_run_says_the_journal":       {1, map[int]func(*ami.Image){4: deprecated(-1)}, map[string]ami.Announcement{"ami-4": {Action: "deprecate"}}, []string{"ami-4"}},
+		"none":                      {1, nil, nil, []string{"ami-4"}},
+		"the_newest":                {1, map[int]func(*ami.Image){4: deprecated(-1)}, nil, []string{"ami-3", "ami-4"}},
+		"the_newest_two":            {1, map[int]func(*ami.Image){4: deprecated(in(-100)), 3: deprecated(in(-1))}, nil, []string{"ami-2", "ami-4"}},
+		"at_this_moment":            {1, map[int]func(*ami.Image){4: deprecated(0)}, nil, []string{"ami-3", "ami-4"}},
+		"not_yet":                   {1, map[int]func(*ami.Image){4: deprecated(1)}, nil, []string{"ami-4"}},
+		"an_older_one":              {1, map[int]func(*ami.Image){3: deprecated(in(-1))}, nil, []string{"ami-4"}},
+		"all":                       {1, map[int]func(*ami.Image){1: deprecated(-1), 2: deprecated(-1), 3: deprecated(-1), 4: deprecated(-1)}, nil, []string{"ami-4"}},
+		"of_several":                {2, map[int]func(*ami.Image){4: deprecated(-1)}, nil, []string{"ami-2", "ami-3", "ami-4"}},
+		"fewer_than_are_kept":       {3, map[int]func(*ami.Image){4: deprecated(-1), 3: deprecated(-1), 2: deprecated(-1)}, nil, []string{"ami-1", "ami-2", "ami-3", "ami-4"}},
+		"none_are_kept":             {0, map[int]func(*ami.Image){4: deprecated(-1)}, nil, []string{}},
+		"maybe_by_a_run_says_a_tag": {1, map[int]func(*ami.Image){4: deprecated(-1, announced)}, nil, []string{"ami-3", "ami-4"}},
+		"by_a_run_says_the_journal": {1, map[int]func(*ami.Image){4: deprecated(-1)}, map[string]ami.Announcement{"ami-4": {Action: "deprecate"}}, []string{"ami-3", "ami-4"}},
+		"all_and_one_maybe_by_a_run": {
+			1, map[int]func(*ami.Image){1: deprecated(-1), 2: deprecated(-1, tagged("ami-janitor:restored", "2025-01-02")), 3: deprecated(-1), 4: deprecated(-1)}, nil, []string{"ami-2", "ami-4"},
+		},
 		"announced_only_says_the_journal": {1, map[int]func(*ami.Image){4: deprecated(-1)}, map[string]ami.Announcement{"ami-4": {Action: "announce"}}, []string{"ami-3", "ami-4"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -362,6 +365,25 @@ func TestTheNewestThatIsNotDeprecatedStaysToo(t *testing.T) {
 				t.Errorf("stays %v, want %v", got, test.stays)
 			}
 		})
+	}
+}
+
+// That the removal of a deprecated image is announced does not make it one of the newest.
+func TestAnAnnouncementIsNoDeprecation(t *testing.T) {
+	const run = "20261101T020000Z-3f9c1a"
+	for action, want := range map[string]retention.Code{"announce": "announced", "deprecate": "newest-of-family"} {
+		images := series(2)
+		for i := range images {
+			images[i].DeprecatedAt = ago(days(100 - i))
+		}
+		p := policy(grace(30, retention.Announce))
+		tagged("ami-janitor:due", "2026-12-01")(&images[0])
+		tagged("ami-janitor:announced-by", run+" "+p.Name)(&images[0])
+		here := inventory(region, images...)
+		here.History.Announced = map[string]ami.Announcement{"ami-1": {Run: run, Policy: p.Name, Due: now.AddDate(0, 0, 8), Action: action}}
+		if got := verdicts(p.Open([]ami.Inventory{here}, now).Plan(unused(here)))["ami-1"]; codes(got)[0] != want {
+			t.Errorf("%s: %s because of %v, want %s", action, got.Decision, got.Reasons, want)
+		}
 	}
 }
 

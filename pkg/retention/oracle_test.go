@@ -841,16 +841,28 @@ func (w world) oracleFamily(image ami.Image) string {
 	return stem + " " + image.Architecture
 }
 
-// oracleDeprecated reports whether an image is deprecated, and nothing says that a run may have
-// done so.
-func oracleDeprecated(here ami.Inventory, image ami.Image) bool {
-	isOver := !image.DeprecatedAt.IsZero() && !image.DeprecatedAt.After(now)
-	mayBeOurs := oracleMarked(image.Tags) || oracleHas(image.Tags, "run") || here.History.Announced[image.ID].Action == "deprecate"
-	return isOver && !mayBeOurs
+// oracleIsOver reports whether an image is deprecated by now.
+func oracleIsOver(image ami.Image) bool {
+	return !image.DeprecatedAt.IsZero() && !image.DeprecatedAt.After(now)
+}
+
+// oracleMayBeByUs reports whether a run may have deprecated an image: by this policy if the journal
+// says so, by anybody else if its tags say that its removal was announced, or that it was restored.
+func (w world) oracleMayBeByUs(here ami.Inventory, image ami.Image) bool {
+	whose, _ := w.whose(here, image)
+	isAnothers := whose != "ours" && whose != "nobody says so"
+	isBack := whose == "nobody says so" && len(oracleRestores(image.Tags)) > 0
+	return isAnothers || isBack || here.History.Announced[image.ID].Action == "deprecate"
+}
+
+// oracleDeprecated reports whether the owner of an image has deprecated it.
+func (w world) oracleDeprecated(here ami.Inventory, image ami.Image) bool {
+	return oracleIsOver(image) && !w.oracleMayBeByUs(here, image)
 }
 
 // oracleNewest reports whether fewer than KeepNewest usable images of the family of an image are
-// newer than it, or, if it is not deprecated, fewer that are not.
+// newer than it, or, if it is not deprecated, fewer that are not; or, if a run may have deprecated
+// it, fewer that nobody else has.
 func (w world) oracleNewest(here ami.Inventory, image ami.Image) bool {
 	usable := func(i ami.Image) bool {
 		return i.OwnerID == account && i.State == "available" && len(i.Unreadable) == 0 && !slices.ContainsFunc(w.made(i), time.Time.IsZero) &&
@@ -860,19 +872,24 @@ func (w world) oracleNewest(here ami.Inventory, image ami.Image) bool {
 	if family == "" || !usable(image) {
 		return false
 	}
-	newer, newerInForce := 0, 0
+	newer, inForce, notByOwner := 0, 0, 0
 	for _, other := range here.Images {
 		if w.oracleFamily(other) != family || !usable(other) {
 			continue
 		}
 		if other.CreatedAt.After(image.CreatedAt) || other.CreatedAt.Equal(image.CreatedAt) && other.ID > image.ID {
 			newer++
-			if !oracleDeprecated(here, other) {
-				newerInForce++
+			if !oracleIsOver(other) {
+				inForce++
+			}
+			if !w.oracleDeprecated(here, other) {
+				notByOwner++
 			}
 		}
 	}
-	return newer < w.policy.KeepNewest || !w.before && !oracleDeprecated(here, image) && newerInForce < w.policy.KeepNewest
+	most := w.policy.KeepNewest
+	isKeptToo := !oracleIsOver(image) && inForce < most || !w.oracleDeprecated(here, image) && notByOwner < most
+	return newer < most || isKeptToo && !w.before
 }
 
 func oracleSnapshot(here ami.Inventory, image ami.Image, odd func(ami.Snapshot) bool) bool {

@@ -32,7 +32,7 @@ func (p Policy) Open(inventories []ami.Inventory, now time.Time) *Account {
 		r.firstUsed = r.findFirstUses()
 		r.ofOthers = r.findOthersOfFailed()
 		r.recentlyRemoved = r.findRecentlyRemoved()
-		r.newest = p.newest(r.images, r.usable, r.inForce)
+		r.newest = r.findNewest()
 		account.regions[i] = r
 	}
 	return account
@@ -171,15 +171,24 @@ func (r *regionFacts) usable(image *imageFacts) bool {
 	return image.State == "available"
 }
 
-// inForce reports whether an image is not deprecated yet, or whether the janitor may have set the
-// date, as its tags or the journal say. Who looks for the newest image of a family does not see
-// those that the owner has deprecated (EC2 User Guide, "Deprecate an Amazon EC2 AMI").
-func (r *regionFacts) inForce(image *imageFacts) bool {
-	if image.DeprecatedAt.IsZero() || image.DeprecatedAt.After(r.now) {
+// isDeprecated reports whether an image is deprecated by now. Who looks for the newest image of a
+// family does not see it (EC2 User Guide, "Deprecate an Amazon EC2 AMI").
+func (r *regionFacts) isDeprecated(image *imageFacts) bool {
+	return !image.DeprecatedAt.IsZero() && !image.DeprecatedAt.After(r.now)
+}
+
+// mayHaveDeprecated reports whether a run may have set the date of a deprecated image, as its tags
+// or the journal say. An image that is brought back keeps that date.
+func (r *regionFacts) mayHaveDeprecated(image *imageFacts) bool {
+	isRecorded := GraceAction(r.History.Announced[image.ID].Action) == Deprecate
+	switch image.standing {
+	case ours:
+		return isRecorded
+	case unannounced:
+		return isRecorded || !image.own.restored.IsZero()
+	default:
 		return true
 	}
-	isSaid := image.standing != unannounced || image.own.hasRun
-	return isSaid || GraceAction(r.History.Announced[image.ID].Action) == Deprecate
 }
 
 // judge applies the rules to every image: first those about facts, and those about evidence only to

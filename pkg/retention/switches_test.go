@@ -53,7 +53,7 @@ func TestNothingGoesThatAGuardKeeps(t *testing.T) {
 				}
 				kinds["failed"] += count(v.Image.State == "failed")
 				kinds["product"] += count(v.Image.Marketplace)
-				kinds["deprecated"] += count(oracleDeprecated(here, v.Image))
+				kinds["deprecated"] += count(w.oracleDeprecated(here, v.Image))
 			}
 			for _, s := range here.Snapshots {
 				if slices.Contains(plan.SnapshotsToDelete(), s.ID) && w.oracleOfOthers(here, s) {
