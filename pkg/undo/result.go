@@ -57,7 +57,7 @@ func (u *undoing) judge(i *image) (Status, string) {
 	case len(i.faults) > 0:
 		return Incomplete, strings.Join(i.faults, "; ")
 	case i.inBin && i.now.State == types.ImageStateFailed:
-		return Restored, "its state is failed, so nothing can be launched from it"
+		return Restored, "its state is failed, as before"
 	case i.inBin:
 		return Restored, ""
 	case i.announced():

@@ -40,17 +40,15 @@ func (u *undoing) putTagsInOrder(ctx context.Context) {
 	u.blame(inBatches(u.taggedImages(), func(ids []string) error { return wire.Untag(ctx, u.api, ids, removalTags) }))
 }
 
-// wholeStates are the states in which an image can have been removed, and is back. Nothing can be
-// launched from a failed one, before or after.
-var wholeStates = []types.ImageState{types.ImageStateAvailable, types.ImageStateDisabled, types.ImageStateFailed}
-
 // findFaults collects what is wrong with images that are there.
 func (u *undoing) findFaults() {
 	for _, i := range u.images {
 		if !i.isBack() {
 			continue
 		}
-		if !slices.Contains(wholeStates, i.now.State) {
+		switch state := i.now.State; {
+		case state == types.ImageStateAvailable, state == types.ImageStateDisabled, state == types.ImageStateFailed && i.HasFailed:
+		default:
 			i.fault("its state is ", string(i.now.State))
 		}
 		for _, id := range i.snapshotIDs() {
