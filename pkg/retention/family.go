@@ -57,7 +57,8 @@ func (r *regionFacts) findNewest() map[string]place {
 }
 
 // family returns the name of the family that an image belongs to, or an empty string for a one-off.
-// Images of one family replace one another; an image for another architecture does not.
+// Images of one family replace one another; an image for another architecture does not, nor one
+// that can be launched only with a subscription to an AWS Marketplace product.
 func (p Policy) family(image *ami.Image) string {
 	family := image.Tags[p.FamilyTag]
 	switch {
@@ -69,6 +70,9 @@ func (p Policy) family(image *ami.Image) string {
 	}
 	if family != "" && image.Architecture != "" {
 		family += " (" + image.Architecture + ")"
+	}
+	if family != "" && image.Marketplace {
+		family += ", with a product code"
 	}
 	return family
 }

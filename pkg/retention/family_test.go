@@ -434,3 +434,30 @@ func TestTheNewestSeveralSayHowMany(t *testing.T) {
 		t.Errorf("says %q, want %q", got, want)
 	}
 }
+
+// What needs a subscription displaces nothing that needs none, whatever the switch says, and the
+// newest with a product code stays beside it.
+func TestAProductDisplacesNoImageWithoutACode(t *testing.T) {
+	product := func(i *ami.Image) { i.Marketplace = true }
+	role := tagged("role", "web")
+	for name, list := range map[string][]func(*ami.Image){"by name": {}, "by tag": {role}} {
+		for _, judged := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", judged: ", judged), func(t *testing.T) {
+				with := func(own ...func(*ami.Image)) []func(*ami.Image) { return append(slices.Clone(list), own...) }
+				here := inventory(region,
+					idle("ami-4", with(named("web-4"), created(ago(days(401))), product)...),
+					idle("ami-3", with(named("web-3"), created(ago(days(402))), product)...),
+					idle("ami-2", with(named("web-2"), created(ago(days(403))))...),
+					idle("ami-1", with(named("web-1"), created(ago(days(404))))...),
+				)
+				got := judge(t, policy(func(p *retention.Policy) { p.JudgeMarketplace, p.FamilyTag = judged, "role" }), here)
+				want := map[string]bool{"ami-4": true, "ami-3": !judged, "ami-2": true, "ami-1": false}
+				for id, stays := range want {
+					if v := got[id]; (v.Decision == retention.Keep) != stays {
+						t.Errorf("%s: %s because of %v", id, v.Decision, v.Reasons)
+					}
+				}
+			})
+		}
+	}
+}

@@ -828,8 +828,12 @@ func (w world) oracleRecent(image ami.Image) bool {
 
 // oracleFamily is the family of an image that anyImage draws.
 func (w world) oracleFamily(image ami.Image) string {
+	needs := ""
+	if image.Marketplace {
+		needs = " and a subscription"
+	}
 	if role := image.Tags["role"]; w.policy.FamilyTag != "" && role != "" {
-		return "role " + role + " " + image.Architecture
+		return "role " + role + " " + image.Architecture + needs
 	}
 	stem, _, versioned := strings.Cut(image.Name, "-")
 	switch {
@@ -838,7 +842,7 @@ func (w world) oracleFamily(image ami.Image) string {
 	case stem == "import" && image.Name != "import-ami-20250101" && !w.before: // That is a date.
 		stem = image.Name
 	}
-	return stem + " " + image.Architecture
+	return stem + " " + image.Architecture + needs
 }
 
 // oracleIsOver reports whether an image is deprecated by now.
