@@ -83,11 +83,8 @@ type Snapshot struct {
 	// empty.
 	ImageID string
 	// VM Import made it for an image, according to its description, which does not name the image.
-	Imported bool
-	// The id of that import's task, such as import-ami-0123456789abcdef0; else empty. VM Import
-	// gives it to the image as its name.
-	ImportTask string
-	StartedAt  time.Time // When the snapshot was started; zero if EC2 did not say.
+	Imported  bool
+	StartedAt time.Time // When the snapshot was started; zero if EC2 did not say.
 
 	Lock string
 	Tags map[string]string

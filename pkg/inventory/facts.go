@@ -171,7 +171,6 @@ func (r *reader) readSnapshot(snapshot *types.Snapshot) ami.Snapshot {
 		Archived:   snapshot.StorageTier == types.StorageTierArchive,
 		ImageID:    madeFor(snapshot),
 		Imported:   strings.HasPrefix(aws.ToString(snapshot.Description), madeByImport),
-		ImportTask: importedBy(snapshot),
 		StartedAt:  aws.ToTime(snapshot.StartTime).UTC(),
 		Tags:       tags,
 		Unreadable: fault,

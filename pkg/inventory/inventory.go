@@ -97,17 +97,6 @@ var madeForImage = regexp.MustCompile(`^(?:Created by CreateImage\(i-[0-9a-f]+\)
 // import-snap.
 const madeByImport = "Created by AWS-VMImport service for import-ami-"
 
-// importTask is the id of a task in the description of a snapshot that VM Import makes.
-var importTask = regexp.MustCompile(`^Created by AWS-VMImport service for (import-ami-[0-9a-z]+)$`)
-
-// importedBy returns the import task that made a snapshot, according to its description.
-func importedBy(snapshot *types.Snapshot) string {
-	if match := importTask.FindStringSubmatch(aws.ToString(snapshot.Description)); match != nil {
-		return strings.Clone(match[1])
-	}
-	return ""
-}
-
 // madeFor returns the image for which a snapshot was made, according to its description.
 func madeFor(snapshot *types.Snapshot) string {
 	if match := madeForImage.FindStringSubmatch(aws.ToString(snapshot.Description)); match != nil {

@@ -554,7 +554,7 @@ func (w world) oracleFailedLongAgo(image ami.Image) bool {
 // for that very image, in these days.
 func (w world) oracleOfOthers(here ami.Inventory, s ami.Snapshot) bool {
 	return w.policy.JudgeFailed && slices.ContainsFunc(here.Images, func(i ami.Image) bool {
-		isUnnamed := s.ImageID != i.ID && (s.ImportTask != i.Name || i.Name == "")
+		isUnnamed := s.ImageID != i.ID || s.ImageID == ""
 		isOld := s.StartedAt.IsZero() || s.StartedAt.Before(i.CreatedAt.AddDate(0, 0, -1))
 		return i.State == "failed" && slices.Contains(i.SnapshotIDs, s.ID) && (isUnnamed || isOld)
 	})

@@ -451,10 +451,11 @@ func (r *regionFacts) findOthersOfFailed() map[string]string {
 }
 
 // isMadeFor reports whether a snapshot was made by the very call that made an image, according to
-// its description and its date: CreateImage and CopyImage name the image, and VM Import its task,
-// which names the image.
+// its description and its date. CreateImage and CopyImage name the image, whose id nobody knows
+// before. VM Import names its task, which anybody may give to an image and a snapshot: that is no
+// proof.
 func isMadeFor(snapshot *ami.Snapshot, image *ami.Image) bool {
-	isNamed := snapshot.ImageID != "" && snapshot.ImageID == image.ID || snapshot.ImportTask != "" && snapshot.ImportTask == image.Name
+	isNamed := snapshot.ImageID != "" && snapshot.ImageID == image.ID
 	return isNamed && !snapshot.StartedAt.IsZero() && image.CreatedAt.Sub(snapshot.StartedAt) <= longBefore
 }
 

@@ -64,9 +64,9 @@ func TestSnapshotsTakenByHand(t *testing.T) {
 
 // Of the snapshots of a failed image only those go that EC2 made for that very image.
 func TestSnapshotsOfFailedImages(t *testing.T) {
-	const task, why = "import-ami-0123456789abcdef0", "ami-1 has failed, and nothing says that the snapshot was made for it"
+	const why = "ami-1 has failed, and nothing says that the snapshot was made for it"
 	made := ago(days(400))
-	failed := idle("ami-1", mapping("snap-1"), named(task), created(made), func(i *ami.Image) { i.State = "failed" })
+	failed := idle("ami-1", mapping("snap-1"), named("import-ami-0123456789abcdef0"), created(made), func(i *ami.Image) { i.State = "failed" })
 	ours := func(s *ami.Snapshot) { s.ImageID = "ami-1" }
 	beside := idle("ami-2", mapping("snap-1"), created(ago(days(300))))
 	used := idle("ami-2", mapping("snap-1"), launched(ago(days(1))))
@@ -78,9 +78,7 @@ func TestSnapshotsOfFailedImages(t *testing.T) {
 		want   []retention.SnapshotVerdict
 	}{
 		"made for it":                      {ours, nil, goes},
-		"made for it by VM Import":         {func(s *ami.Snapshot) { s.Imported, s.ImportTask = true, task }, nil, goes},
-		"made by another import":           {func(s *ami.Snapshot) { s.Imported, s.ImportTask = true, task+"0" }, nil, stays},
-		"made by an import nobody knows":   {func(s *ami.Snapshot) { s.Imported = true }, nil, stays},
+		"made by an import":                {func(s *ami.Snapshot) { s.Imported = true }, nil, stays},
 		"made for another image":           {func(s *ami.Snapshot) { s.ImageID = "ami-2" }, nil, stays},
 		"made for nothing that it says":    {func(*ami.Snapshot) {}, nil, stays},
 		"a day before":                     {func(s *ami.Snapshot) { ours(s); s.StartedAt = made.Add(-days(1)) }, nil, goes},

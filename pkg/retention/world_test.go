@@ -201,9 +201,7 @@ func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 		}
 		if s.ImageID == "" && rapid.SampledFrom(rare(1, 4)).Draw(t, "taken") == 0 {
 			s.StartedAt = rapid.SampledFrom([]time.Time{ago(days(30)), ago(days(501)), ago(days(502) + 1), ago(days(505)), ago(days(6000)), {}}).Draw(t, "takenAt")
-			if s.Imported = rapid.SampledFrom(rare(1, 5)).Draw(t, "imported") == 0; s.Imported {
-				s.ImportTask = rapid.SampledFrom([]string{"", "import-ami-0123456789abcdef0", "import-ami-fg4d51t0"}).Draw(t, "task")
-			}
+			s.Imported = rapid.SampledFrom(rare(1, 5)).Draw(t, "imported") == 0
 		}
 		if rapid.SampledFrom(rare(1, 3)).Draw(t, "declared") == 0 {
 			declareAny(t, s.Tags)
@@ -238,9 +236,9 @@ func makeForFailed(t *rapid.T, here ami.Inventory) {
 			if image.State != "failed" || !slices.Contains(image.SnapshotIDs, s.ID) || rapid.SampledFrom(rare(1, 4)).Draw(t, "ofAnother") == 0 {
 				continue
 			}
-			s.ImageID, s.Imported, s.ImportTask = image.ID, false, ""
+			s.ImageID, s.Imported = image.ID, false
 			if strings.HasPrefix(image.Name, "import-ami-") {
-				s.ImageID, s.Imported, s.ImportTask = "", true, image.Name
+				s.ImageID, s.Imported = "", true
 			}
 			s.StartedAt = image.CreatedAt.Add(rapid.SampledFrom([]time.Duration{0, time.Hour, -days(1), -days(1) - 1}).Draw(t, "begun"))
 		}
