@@ -77,7 +77,7 @@ func (c *Config) variables() []variable {
 		{"SHARED_IMAGES", "keep", (*sharedImages)(&c.Policy), "public and shared images: keep, report, which judges them by image usage reports, or organization, which takes an organization's run and its censuses, too"},
 		{"IMAGE_BUILDER_IMAGES", "keep", (*judged)(&c.Policy.JudgeImageBuilder), "images made by EC2 Image Builder: keep, or judge like the others"},
 		{"MARKETPLACE_IMAGES", "keep", (*judged)(&c.Policy.JudgeMarketplace), "own images that carry the product code of an AWS Marketplace product, neither public nor shared: keep, or judge like the others"},
-		{"FAILED_IMAGES", "keep", (*judged)(&c.Policy.JudgeFailed), "images that have failed for longer than {NEVER_LAUNCHED_AFTER} says: keep, or judge like the others; of their snapshots only those go that were made for them"},
+		{"FAILED_IMAGES", "keep", (*judged)(&c.Policy.JudgeFailed), "images that have failed, from 7 days after {NEVER_LAUNCHED_AFTER} has passed since their creation: keep, or judge like the others; of their snapshots only those go that were made for them"},
 		{"GRACE", "0d", &c.Policy.Grace, "announce a removal for so long before it is carried out; 0d removes at once"},
 		{"GRACE_ACTION", "announce", &c.Policy.GraceAction, "what happens to an image meanwhile: announce, deprecate or disable"},
 		{"OWNER_TAG", "", (*text)(&c.OwnerTag), "tag whose value says who owns an image; announcements are grouped by it"},

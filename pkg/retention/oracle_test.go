@@ -550,6 +550,15 @@ func (w world) oracleFailedLongAgo(image ami.Image) bool {
 	return w.policy.JudgeFailed && image.State == "failed" && image.CreatedAt.Before(now.AddDate(0, 0, -7).Add(-w.oracleLimit(image)))
 }
 
+// oracleStaleFrom is when an image counts as stale.
+func (w world) oracleStaleFrom(image ami.Image) time.Time {
+	from := slices.MaxFunc(w.uses(image), time.Time.Compare).Add(w.oracleLimit(image))
+	if failed := image.CreatedAt.AddDate(0, 0, 7).Add(w.oracleLimit(image)); w.policy.JudgeFailed && image.State == "failed" && failed.After(from) {
+		return failed
+	}
+	return from
+}
+
 // oracleOfOthers reports whether a failed image has a snapshot that EC2 does not say it has made
 // for that very image, in these days.
 func (w world) oracleOfOthers(here ami.Inventory, s ami.Snapshot) bool {

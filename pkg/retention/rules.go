@@ -172,11 +172,17 @@ func (r *regionFacts) failedNotLongAgo(image *imageFacts) string {
 	switch {
 	case !r.policy.JudgeFailed:
 		return "in state failed"
-	case r.now.Sub(image.CreatedAt) <= time.Duration(r.policy.idleLimit(image))+longestPending:
+	case !r.now.After(r.policy.failedLongEnough(image)):
 		return "in state failed, since when is not known; created " + date(image.CreatedAt)
 	default:
 		return ""
 	}
+}
+
+// failedLongEnough returns when a failed image has been failed for longer than its limit, even if
+// it took long until it had.
+func (p Policy) failedLongEnough(image *imageFacts) time.Time {
+	return image.CreatedAt.Add(time.Duration(p.idleLimit(image)) + longestPending)
 }
 
 func unreadable(r *regionFacts, image *imageFacts) string {
