@@ -138,7 +138,7 @@ func factCases(t testing.TB) map[string]factCase {
 		"nor_one_that_somebody_disabled":   {image: append(failed(days(400)), func(i *ami.Image) { i.State = "disabled" }), policy: failing, kept: "not-available"},
 		"a_failed_image_with_a_keep_tag":   {image: append(failed(days(400)), tagged("ami-janitor:keep", "")), policy: failing, kept: "keep-tag"},
 		"a_failed_image_is_not_restorable_without_snapshots": {
-			image: failed(days(400)), policy: func(p *retention.Policy) { failing(p); requireBin(0)(p) }, bin: binOf(7, 7), kept: "not-restorable", says: "it has no snapshot",
+			image: failed(days(400)), policy: func(p *retention.Policy) { failing(p); requireBin(0)(p) }, bin: binOf(7, 7), kept: "not-restorable", says: "it failed before it had a snapshot",
 		},
 		"a_disabled_image_stays":            {image: with(func(i *ami.Image) { i.State = "disabled" }), kept: "not-available", says: "disabled"},
 		"a_state_nobody_knows_stays":        {image: with(func(i *ami.Image) { i.State = "hibernating" }), kept: "not-available", says: "hibernating"},
@@ -201,6 +201,7 @@ func factCases(t testing.TB) map[string]factCase {
 
 		"a_product_code_stays":                  {image: with(product), kept: "marketplace", says: "as images do that are made from instances of one", unsaid: "listing"},
 		"a_product_code_can_be_judged":          {image: with(product), policy: buyer},
+		"a_public_product_stays_for_its_code":   {image: with(product, public), policy: func(p *retention.Policy) { p.JudgeShared = true }, kept: "marketplace", says: "everyone may launch it"},
 		"a_public_product_is_not_judged":        {image: with(product, public), policy: sharing, kept: "marketplace", says: "everyone may launch it, and it carries"},
 		"nor_a_product_of_a_service":            {image: with(product, tagged("aws:backup:source-resource", "i-1")), policy: buyer, kept: "managed"},
 		"nor_one_that_AWS_owns":                 {image: with(product, func(i *ami.Image) { i.OwnerAlias = "aws-marketplace" }), policy: buyer, kept: "managed"},

@@ -39,7 +39,7 @@ var factRules = []keepRule{
 	{Rule{ami.ReasonProtected, "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
 	{Rule{ami.ReasonManaged, "is managed by AWS Backup or another service", "that service lets go of it"}, managed, ClearMark},
 	{
-		Rule{ami.ReasonMarketplace, "carries the product code of an AWS Marketplace product", "{MARKETPLACE_IMAGES} is judge, unless it is public or shared"},
+		Rule{ami.ReasonMarketplace, "carries the product code of an AWS Marketplace product", "nobody else may launch it, and {MARKETPLACE_IMAGES} is judge"},
 		marketplace, ClearMark,
 	},
 	{Rule{ami.ReasonPublic, "is public", "it is private, or {SHARED_IMAGES} is report"}, public, Veto},
@@ -232,10 +232,10 @@ func marketplace(r *regionFacts, image *imageFacts) string {
 	switch {
 	case !image.Marketplace:
 		return ""
-	case !r.policy.JudgeMarketplace:
-		return "it carries the product code of an AWS Marketplace product, as images do that are made from instances of one"
 	case image.Public:
 		return "everyone may launch it, and it carries the product code of an AWS Marketplace product"
+	case !r.policy.JudgeMarketplace:
+		return "it carries the product code of an AWS Marketplace product, as images do that are made from instances of one"
 	default:
 		return ""
 	}
