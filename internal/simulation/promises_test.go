@@ -208,7 +208,7 @@ func (s *simulation) isNewest(r *run, i *image) bool {
 	for _, other := range s.world.images {
 		isNewer := other.created.After(i.created) || other.created.Equal(i.created) && other.id > i.id
 		same := other.region == i.region && other.family == i.family && other != i
-		if same && isNewer && !other.managed && r.policy.mayDisplace(other) && (other.state == "available" || s.later(other.touched, r)) && (other.there || s.later(other.goneAt, r)) {
+		if same && isNewer && !other.managed && r.policy.mayDisplace(other) && (i.kind == product) == (other.kind == product) && (other.state == "available" || s.later(other.touched, r)) && (other.there || s.later(other.goneAt, r)) {
 			if newer++; !r.isSurelyDeprecated(other) {
 				newerInForce++
 			}
