@@ -101,13 +101,14 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	add(i.protection != "" && i.protection != "disabled", "which is protected")
 	add(i.managed, "which is managed")
 	add(i.public || i.shared, "which is shared")
+	add(r.policy.isKeptAsProduct(i), "which carries a product code")
 	keep, tagged := i.tags[keepTag]
 	add(tagged && keep != "false", "which is tagged to be kept")
 	isAnothers := i.announcedBy != "" && i.announcedBy != r.policy.name
 	cameLate := isAnothers && s.tooLate(i.markedAt, r, i.id)
 	// Disabled as it was announced.
 	mayBeOff := i.disabledBy == r.policy.name || s.forged.announced[i.id] || cameLate && i.disabledBy == i.announcedBy
-	add(i.state != "available" && (i.state != "disabled" || !mayBeOff), "which is %s by %q", i.state, i.disabledBy)
+	add(i.state != "available" && (i.state != "disabled" || !mayBeOff) && !r.hasFailedLongAgo(i), "which is %s by %q", i.state, i.disabledBy)
 	add(i.usedBy+i.launchedBy != "", "which is in use by %s%s", i.usedBy, i.launchedBy)
 	for _, id := range i.snapshots {
 		add(s.world.snapshot(id).locked, "whose snapshot is locked")
@@ -206,15 +207,18 @@ func (s *simulation) isNewest(r *run, i *image) bool {
 	if i.family == "" || i.state != "available" {
 		return false // Only what can be launched counts.
 	}
-	newer := 0
+	newer, newerInForce := 0, 0
 	for _, other := range s.world.images {
 		isNewer := other.created.After(i.created) || other.created.Equal(i.created) && other.id > i.id
 		same := other.region == i.region && other.family == i.family && other != i
-		if same && isNewer && !other.managed && (other.state == "available" || s.later(other.touched, r)) && (other.there || s.later(other.goneAt, r)) {
-			newer++
+		if same && isNewer && !other.managed && r.policy.mayDisplace(other) && (i.kind == product) == (other.kind == product) && (other.state == "available" || s.later(other.touched, r)) && (other.there || s.later(other.goneAt, r)) {
+			if newer++; !r.isSurelyDeprecated(other) {
+				newerInForce++
+			}
 		}
 	}
-	return newer < r.policy.config.Policy.KeepNewest
+	most, isInForce := r.policy.config.Policy.KeepNewest, i.deprecated.IsZero() && i.deprecatedBy == ""
+	return newer < most || isInForce && newerInForce < most
 }
 
 // checkDeletion checks what is promised of a snapshot that a run has just deleted, before that.
@@ -231,6 +235,7 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 	violate(sn.locked, "which is locked")
 	violate(sn.own && !slices.ContainsFunc(s.world.images, func(i *image) bool { return slices.Contains(i.snapshots, sn.id) && !isTakenLongBefore(i) }),
 		"which a person took long before there was an image with it")
+	violate(s.isOfOthers(sn, func(actor string) bool { return actor == r.id }), "which belongs to another image than the failed one")
 	violate(sn.orphanOf != "", "which somebody else has left")
 	violate(sn.named && r.policy.settings["USAGE_SOURCES"] != "references", "which a launch template maps")
 	violate(!r.policy.config.Policy.DeleteSnapshots, "although DELETE_SNAPSHOTS is false")
@@ -741,6 +746,9 @@ func (s *simulation) orphaned(sn *snapshot) string {
 	if sn.own && slices.ContainsFunc(s.world.images, func(i *image) bool { return slices.Contains(i.snapshots, sn.id) && isTakenLongBefore(i) }) {
 		return "" // By a person.
 	}
+	if s.isOfOthers(sn, func(actor string) bool { return s.runs[actor] != nil }) {
+		return "" // Nothing says that it was made for the failed image.
+	}
 	var last *image
 	for _, i := range s.world.images {
 		switch {
@@ -780,7 +788,7 @@ func (s *simulation) orphaned(sn *snapshot) string {
 // delete, because nothing in it says for which image it was made; the record of a later run has to
 // say so.
 func (s *simulation) isApart(sn *snapshot) bool {
-	return sn.there && sn.own && slices.ContainsFunc(s.order, func(later *run) bool {
+	return sn.there && (sn.own || sn.task != "") && slices.ContainsFunc(s.order, func(later *run) bool {
 		return later.record != nil && slices.ContainsFunc(later.record.Regions, func(region record.Region) bool {
 			return slices.ContainsFunc(region.Leftovers, func(f record.Leftover) bool { return f.Apart && f.Run == sn.tags[runTag] && f.SnapshotID == sn.id })
 		})

@@ -164,6 +164,14 @@ func (s *schedule) addMore(d dice) {
 	if d.chance(25) {
 		s.addClocks(d)
 	}
+	if d.chance(35) {
+		kinds, before := d.Uint64(), s.world
+		s.world = func() *world {
+			w := before()
+			w.addKinds(newDice(kinds))
+			return w
+		}
+	}
 }
 
 // addClocks draws clocks that are wrong, or are set while a run is at work.

@@ -50,6 +50,7 @@ type image struct {
 	state                    string
 	protection               string
 	managed                  bool // By tags that are in tags.
+	kind                     kind // Empty for most.
 	public, shared           bool
 	instanceStore            bool
 	source, sourceRegion     string
@@ -96,10 +97,11 @@ type snapshot struct {
 	tags       map[string]string
 	managed    bool
 	locked     bool
-	unlisted   bool // It is mapped, and not among the account's.
-	forged     bool // Somebody has written tags of the janitor to it.
-	named      bool // A launch template maps it.
-	own        bool // A person has made it, and registered the image with it.
+	unlisted   bool   // It is mapped, and not among the account's.
+	forged     bool   // Somebody has written tags of the janitor to it.
+	named      bool   // A launch template maps it.
+	task       string // The import that has made it; empty if none has.
+	own        bool   // A person has made it, and registered the image with it.
 	orphanOf   string
 	size       int
 
@@ -462,6 +464,9 @@ func (w *world) files(region string) fstest.MapFS {
 		if made := w.madeFor(s); made != "" {
 			o["Description"] = "Created by CreateImage(i-1234567890abcdef0) for " + made
 		}
+		if s.task != "" {
+			o["Description"] = "Created by AWS-VMImport service for " + s.task
+		}
 		if len(s.tags) > 0 {
 			o["Tags"] = tagObjects(s.tags)
 		}
@@ -497,7 +502,7 @@ func (w *world) files(region string) fstest.MapFS {
 // madeFor is the image that EC2 made a snapshot for, as its description says; empty if it says
 // nothing of the kind.
 func (w *world) madeFor(sn *snapshot) string {
-	if sn.own {
+	if sn.own || sn.task != "" {
 		return ""
 	}
 	if sn.orphanOf != "" {
@@ -545,6 +550,9 @@ func (i *image) object() object {
 	if !i.deprecated.IsZero() {
 		o["DeprecationTime"] = i.deprecated.Format(time.RFC3339)
 	}
+	if i.kind == product {
+		o["ProductCodes"] = []object{{"ProductCodeId": "abcdefghijklmnopqrstuvwxy", "ProductCodeType": "marketplace"}}
+	}
 	if i.source != "" {
 		o["SourceImageId"], o["SourceImageRegion"] = i.source, i.sourceRegion
 	}
@@ -591,6 +599,9 @@ func (w *world) String() string {
 			if is {
 				fmt.Fprintf(&s, ", %s", what)
 			}
+		}
+		if i.kind != "" {
+			fmt.Fprintf(&s, ", %s", i.kind)
 		}
 		if i.protection+i.usedBy+i.source != "" {
 			fmt.Fprintf(&s, ", protection %q, used by %q, copy of %q", i.protection, i.usedBy, i.source)

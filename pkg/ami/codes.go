@@ -8,6 +8,7 @@ const (
 	ReasonFutureDated        = "future-dated"
 	ReasonProtected          = "protected"
 	ReasonManaged            = "managed"
+	ReasonMarketplace        = "marketplace"
 	ReasonPublic             = "public"
 	ReasonKeepTag            = "keep-tag"
 	ReasonKeepList           = "keep-list"

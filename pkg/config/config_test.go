@@ -57,6 +57,8 @@ func TestDefaults(t *testing.T) {
 		"TEXT_OBJECTS":             {len(parsed.TextObjects), 0},
 		"SHARED_IMAGES":            {p.JudgeShared, false},
 		"IMAGE_BUILDER_IMAGES":     {p.JudgeImageBuilder, false},
+		"MARKETPLACE_IMAGES":       {p.JudgeMarketplace, false},
+		"FAILED_IMAGES":            {p.JudgeFailed, false},
 		"GRACE":                    {p.Grace.String(), "0d"},
 		"GRACE_ACTION":             {p.GraceAction, retention.Announce},
 		"OWNER_TAG":                {parsed.OwnerTag, ""},
@@ -74,8 +76,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(config.Settings()); n != 37 {
-		t.Errorf("%d settings, want 37: add the default of a new one to TestDefaults in config_test.go", n)
+	if n := len(config.Settings()); n != 39 {
+		t.Errorf("%d settings, want 39: add the default of a new one to TestDefaults in config_test.go", n)
 	}
 	want := retention.Policy{
 		Name: "cli", StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
@@ -92,11 +94,11 @@ var allSources = strings.Join(usage.DefaultSources(), ",")
 func TestThePolicyOfAConfiguration(t *testing.T) {
 	p := settings{
 		"STALE_AFTER": "90d", "NEVER_LAUNCHED_AFTER": "30d", "KEEP_NEWEST": "3", "FAMILY_TAG": "Family", "KEEP_TAGS": "a=b", "ONLY_TAGS": "c", "NAMES": "web-*",
-		"MAX_DEREGISTRATIONS": "7", "DELETE_SNAPSHOTS": "false", "SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "GRACE": "14d", "GRACE_ACTION": "disable",
+		"MAX_DEREGISTRATIONS": "7", "DELETE_SNAPSHOTS": "false", "SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "MARKETPLACE_IMAGES": "judge", "FAILED_IMAGES": "judge", "GRACE": "14d", "GRACE_ACTION": "disable",
 	}.parse(t).Policy
 	got := fmt.Sprint(p.StaleAfter, p.NeverLaunchedAfter, p.KeepNewest, p.FamilyTag, p.KeepTags, p.OnlyTags, p.Names, p.MaxDeregistrations, p.DeleteSnapshots,
-		p.JudgeShared, p.JudgeImageBuilder, p.Grace, p.GraceAction)
-	if want := fmt.Sprint("90d", "30d", 3, "Family", "a=b", "c", "web-*", 7, false, true, true, "14d", "disable"); strings.Join(strings.Fields(got), "") != strings.Join(strings.Fields(want), "") {
+		p.JudgeShared, p.JudgeImageBuilder, p.JudgeMarketplace, p.JudgeFailed, p.Grace, p.GraceAction)
+	if want := fmt.Sprint("90d", "30d", 3, "Family", "a=b", "c", "web-*", 7, false, true, true, true, true, "14d", "disable"); strings.Join(strings.Fields(got), "") != strings.Join(strings.Fields(want), "") {
 		t.Errorf("%s, want %s", got, want)
 	}
 }
@@ -155,6 +157,8 @@ var faults = map[string][]string{
 	"RECYCLE_BIN_DAYS":         {"x", "-1", "14d", "1.5", "366"},
 	"SHARED_IMAGES":            {"judge", "true", "Keep", "reports"},
 	"IMAGE_BUILDER_IMAGES":     {"report", "false", "Judge"},
+	"MARKETPLACE_IMAGES":       {"report", "true", "Keep", "keep,judge"},
+	"FAILED_IMAGES":            {"remove", "true", "Judge"},
 	"GRACE":                    {"14", "-1d", "two weeks", "1.5d", "99999999d", "d"},
 	"GRACE_ACTION":             {"delete", "Disable", "none", "announce,disable"},
 	"POLICY_NAME":              {"two words", "-web", "a/b", "a,b", "ä", strings.Repeat("a", 129)},
@@ -218,6 +222,8 @@ func TestWordsThatAreTaken(t *testing.T) {
 		"RECYCLE_BIN_DAYS":         {"0", "1", "365"},
 		"SHARED_IMAGES":            {"keep", "report"},
 		"IMAGE_BUILDER_IMAGES":     {"keep", "judge"},
+		"MARKETPLACE_IMAGES":       {"keep", "judge"},
+		"FAILED_IMAGES":            {"keep", "judge"},
 		"GRACE":                    {"0d", "1d", "14d", "36500d"},
 		"GRACE_ACTION":             {"announce", "deprecate", "disable"},
 		"POLICY_NAME":              {"cli", "ami-janitor", "Web_2.old", "7", strings.Repeat("a", 128)},

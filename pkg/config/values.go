@@ -179,14 +179,12 @@ func (s sharedImages) String() string {
 	return choice(s.JudgeShared).word("keep", "report")
 }
 
-// imageBuilderImages says whether images made by Image Builder are judged.
-type imageBuilderImages bool
+// judged says whether images of some kind are judged.
+type judged bool
 
-func (i *imageBuilderImages) UnmarshalText(text []byte) error {
-	return (*choice)(i).choose(text, "keep", "judge")
-}
+func (j *judged) UnmarshalText(text []byte) error { return (*choice)(j).choose(text, "keep", "judge") }
 
-func (i imageBuilderImages) String() string { return choice(i).word("keep", "judge") }
+func (j judged) String() string { return choice(j).word("keep", "judge") }
 
 // choice is one of two words, false for the first of them.
 type choice bool

@@ -165,7 +165,7 @@ func oneNight(t *testing.T, shown gallery) {
 		"a scope":             {"NAMES": "!web-*", "KEEP_NEWEST": "2"},
 		"a keep list":         {"KEEP_LIST": listFile(t, "web-*\n"), "REGIONS": "all"},
 		"a keep list 2":       {"KEEP_LIST": "ssm:/golden/rhel-9/current"},
-		"judging more":        {"SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "LAUNCH_TEMPLATE_VERSIONS": "1"},
+		"judging more":        {"SHARED_IMAGES": "report", "IMAGE_BUILDER_IMAGES": "judge", "MARKETPLACE_IMAGES": "judge", "FAILED_IMAGES": "judge", "LAUNCH_TEMPLATE_VERSIONS": "1"},
 		"without a census":    {"SHARED_IMAGES": "organization"},
 		"less evidence":       {"USAGE_SOURCES": "references", "DELETE_SNAPSHOTS": "false"},
 		"with owners":         {"GRACE": "14d", "OWNER_TAG": "Team", "REGIONS": "all"},

@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 func TestTheThreeNamesOfASetting(t *testing.T) {
@@ -28,5 +30,17 @@ func TestTimesAreWholeSecondsInUTC(t *testing.T) {
 	}
 	if !strings.Contains(data.String(), `"startedAt":"2026-11-23T02:00:00Z","finishedAt":"2026-11-23T02:03:12Z"`) {
 		t.Error(data.String())
+	}
+}
+
+// An undo has to know whether an image was whole before.
+func TestTheRecordSaysWhatHadFailed(t *testing.T) {
+	for state, want := range map[string]bool{"failed": true, "available": false} {
+		for _, decision := range []retention.Decision{retention.Deregister, retention.Keep} {
+			v := retention.Verdict{Image: ami.Image{ID: "ami-1", State: state}, Decision: decision}
+			if got := record.NewImage(&v, "us-east-1", nil, "").HasFailed; got != (want && decision == retention.Deregister) {
+				t.Errorf("%s, %s: %t", state, decision, got)
+			}
+		}
 	}
 }

@@ -156,6 +156,8 @@ type Image struct {
 	AnnouncedBy string `json:"announcedBy,omitempty"`
 
 	Snapshots []PlannedSnapshot `json:"snapshots,omitempty"` // Only of images to be deregistered.
+	// HasFailed means that an image to be deregistered was in state failed before.
+	HasFailed bool `json:"hasFailed,omitempty"`
 	// S3Location is the bundle that an instance-store image leaves behind.
 	S3Location string `json:"s3Location,omitempty"`
 	// Outcome is absent if there was nothing to do, and in a dry run.
@@ -258,6 +260,7 @@ func NewImage(v *retention.Verdict, region string, outcome *ami.Outcome, ownerTa
 		CopiedTags:     v.CopiedTags,
 		AnnouncedBy:    v.AnnouncedBy,
 		Snapshots:      plannedSnapshots(v),
+		HasFailed:      v.Decision == retention.Deregister && v.Image.State == "failed",
 		S3Location:     v.Image.S3Location,
 		Outcome:        outcome,
 	}

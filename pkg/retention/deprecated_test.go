@@ -19,3 +19,15 @@ func TestAnOwnersDeprecation(t *testing.T) {
 		}
 	}
 }
+
+// A failed image is announced, and nothing is done to it meanwhile: EC2 disables only what can be
+// launched.
+func TestAFailedImageIsOnlyAnnounced(t *testing.T) {
+	for _, action := range []retention.GraceAction{retention.Announce, retention.Deprecate, retention.Disable} {
+		p := policy(grace(14, action), func(p *retention.Policy) { p.JudgeFailed = true })
+		here := inventory(region, idle(subject, created(ago(days(400))), func(i *ami.Image) { i.State = "failed" }))
+		if v := p.Open([]ami.Inventory{here}, now).Plan(unused(here))[0].Verdicts[0]; v.Decision != retention.Mark || v.Action != retention.Announce {
+			t.Errorf("%s: %s, %s because of %v", action, v.Decision, v.Action, v.Reasons)
+		}
+	}
+}

@@ -131,6 +131,12 @@ func evidenceCases(gap ami.Gap, instance ami.Reference) map[string]evidenceCase 
 		},
 
 		// Usage reports; more in reports_test.go.
+		"a_shared_product_is_not_judged": {
+			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Account: "999999999999"}}, Report: freshReport}),
+			image:    with(func(i *ami.Image) { i.Marketplace = true }),
+			policy:   func(p *retention.Policy) { p.JudgeShared, p.JudgeMarketplace = true, true },
+			kept:     []retention.Code{"shared"}, says: "shared with account 999999999999, and it carries the product code",
+		},
 		"shared_images_that_are_judged_need_a_report": {
 			evidence: found(ami.Finding{Use: ami.Unused, SharedWith: []ami.Grantee{{Everybody: true}}}), policy: judgeShared, kept: []retention.Code{"usage-report-pending"},
 		},

@@ -14,7 +14,8 @@ type Explanation struct {
 	Results []RuleResult
 	Gaps    []ami.Gap // All lookups that could not be completed, whatever else keeps the image.
 	LastUse string    // For example "last launched 2026-01-02, 325 days ago".
-	// When the image has been idle for longer than its limit; zero if it has no readable date.
+	// When the image has been idle for longer than its limit, and, if failed images are judged, it
+	// has been failed for so long; zero if it has no readable date.
 	StaleFrom time.Time
 	Hold      string // Why nothing of the region's plan may be carried out; empty if it may.
 }
@@ -64,6 +65,9 @@ func (r *regionFacts) explain(verdicts []Verdict, at int) Explanation {
 	e := Explanation{Verdict: verdict, LastUse: image.last.ago(r.now)}
 	if last := image.last.at; !last.IsZero() {
 		e.StaleFrom = last.Add(time.Duration(r.policy.idleLimit(image)))
+		if r.policy.JudgeFailed && image.State == failed && !image.CreatedAt.IsZero() {
+			e.StaleFrom = slices.MaxFunc([]time.Time{e.StaleFrom, r.policy.failedLongEnough(image)}, time.Time.Compare)
+		}
 	} else {
 		e.LastUse = "no date on record"
 	}

@@ -142,8 +142,8 @@ func TestExplanationsAreThePlan(t *testing.T) {
 			t.Errorf("%s, but %v keep it", want.Decision, keeping)
 		}
 		recent := slices.Contains(keeping, "recently-used")
-		if uses := w.uses(want.Image); !oracleBadTag(want.Image) && !want.LastUse.IsZero() {
-			if from := slices.MaxFunc(uses, time.Time.Compare).Add(w.oracleLimit(want.Image)); !e.StaleFrom.Equal(from) {
+		if !oracleBadTag(want.Image) && !want.LastUse.IsZero() {
+			if from := w.oracleStaleFrom(want.Image); !e.StaleFrom.Equal(from) {
 				t.Errorf("stale from %s, want %s", e.StaleFrom, from)
 			}
 		}
@@ -157,4 +157,16 @@ func TestExplanationsAreThePlan(t *testing.T) {
 			t.Errorf("the plan is another after it was explained (-before +after):\n%s", diff)
 		}
 	})
+}
+
+// A failed image that is judged counts as stale when it can go, and not before.
+func TestWhenAFailedImageCountsAsStale(t *testing.T) {
+	for _, age := range []time.Duration{days(93), days(97), days(97) + 1} {
+		here := inventory(region, idle(subject, created(ago(age)), func(i *ami.Image) { i.State = "failed" }))
+		p := policy(func(p *retention.Policy) { p.JudgeFailed = true })
+		e, _ := p.Open([]ami.Inventory{here}, now).Explain(unused(here), region, subject)
+		if !e.StaleFrom.Equal(ago(age-days(97))) || (e.Verdict.Decision == retention.Keep) != (age <= days(97)) {
+			t.Errorf("created %s ago: stale from %s; %s because of %v", age, e.StaleFrom, e.Verdict.Decision, e.Verdict.Reasons)
+		}
+	}
 }

@@ -106,6 +106,14 @@ func factCases(t testing.TB) map[string]factCase {
 		return func(p *retention.Policy) { p.KeepList = keepList(t, text) }
 	}
 	builder := func(p *retention.Policy) { p.JudgeImageBuilder = true }
+	product := func(i *ami.Image) { i.Marketplace = true }
+	public := func(i *ami.Image) { i.Public = true }
+	buyer := func(p *retention.Policy) { p.JudgeMarketplace = true }
+	sharing := func(p *retention.Policy) { p.JudgeMarketplace, p.JudgeShared = true, true }
+	failing := func(p *retention.Policy) { p.JudgeFailed = true }
+	failed := func(age time.Duration) []func(*ami.Image) {
+		return with(created(ago(age)), func(i *ami.Image) { i.State = "failed" })
+	}
 	day := 24 * time.Hour
 	return map[string]factCase{
 		"an_idle_image_goes":                {says: "last launched 2026-01-27, 300 days ago; the limit is 180 days"},
@@ -119,8 +127,19 @@ func factCases(t testing.TB) map[string]factCase {
 		"an_image_without_an_owner_is_not_an_unknown_accounts": {image: with(func(i *ami.Image) { i.OwnerID = "" }), account: "-", kept: "not-owned"},
 
 		// States: a disabled image is seen, and stays.
-		"a_pending_image_stays":             {image: with(func(i *ami.Image) { i.State = "pending" }), kept: "not-available", says: "in state pending"},
-		"a_failed_image_stays":              {image: with(func(i *ami.Image) { i.State = "failed" }), kept: "not-available", says: "failed"},
+		"a_pending_image_stays":            {image: with(func(i *ami.Image) { i.State = "pending" }), kept: "not-available", says: "in state pending"},
+		"a_failed_image_stays":             {image: with(func(i *ami.Image) { i.State = "failed" }), kept: "not-available", says: "failed"},
+		"a_failed_image_can_be_judged":     {image: failed(days(98)), policy: failing, says: "the limit is 90 days; it has failed, so nothing can be launched from it"},
+		"a_failed_image_needs_a_week_more": {image: failed(days(97)), policy: failing, kept: "not-available", says: "in state failed, since when is not known; created 2026-08-18"},
+		"a_week_and_a_second_more":         {image: failed(days(97) + time.Second), policy: failing},
+		"a_tag_lengthens_that":             {image: append(failed(days(400)), tagged("ami-janitor:stale-after", "395d")), policy: failing, kept: "not-available"},
+		"a_pending_image_is_not_judged":    {image: append(failed(days(400)), func(i *ami.Image) { i.State = "pending" }), policy: failing, kept: "not-available"},
+		"nor_one_in_another_bad_state":     {image: append(failed(days(400)), func(i *ami.Image) { i.State = "error" }), policy: failing, kept: "not-available"},
+		"nor_one_that_somebody_disabled":   {image: append(failed(days(400)), func(i *ami.Image) { i.State = "disabled" }), policy: failing, kept: "not-available"},
+		"a_failed_image_with_a_keep_tag":   {image: append(failed(days(400)), tagged("ami-janitor:keep", "")), policy: failing, kept: "keep-tag"},
+		"a_failed_image_is_not_restorable_without_snapshots": {
+			image: failed(days(400)), policy: func(p *retention.Policy) { failing(p); requireBin(0)(p) }, bin: binOf(7, 7), kept: "not-restorable", says: "it failed before it had a snapshot",
+		},
 		"a_disabled_image_stays":            {image: with(func(i *ami.Image) { i.State = "disabled" }), kept: "not-available", says: "disabled"},
 		"a_state_nobody_knows_stays":        {image: with(func(i *ami.Image) { i.State = "hibernating" }), kept: "not-available", says: "hibernating"},
 		"a_state_is_compared_with_its_case": {image: with(func(i *ami.Image) { i.State = "Available" }), kept: "not-available"},
@@ -179,8 +198,14 @@ func factCases(t testing.TB) map[string]factCase {
 		"cloudformation_is_not_a_manager":        {image: with(tagged("aws:cloudformation:stack-name", "x"))},
 		"a_person_can_write_nearly_the_same_tag": {image: with(tagged("awsbackup", "x"), tagged("my:aws:backup:x", ""))},
 		"an_aws_alias_is_a_manager":              {image: with(func(i *ami.Image) { i.OwnerAlias = "aws-backup-vault" }), kept: "managed", says: "aws-backup-vault"},
-		"a_marketplace_code_is_a_manager":        {image: with(func(i *ami.Image) { i.Marketplace = true }), kept: "managed", says: "Marketplace"},
-		"a_name_that_only_mentions_backup_goes":  {image: with(named("my AwsBackup_copy"))},
+
+		"a_product_code_stays":                  {image: with(product), kept: "marketplace", says: "as images do that are made from instances of one", unsaid: "listing"},
+		"a_product_code_can_be_judged":          {image: with(product), policy: buyer},
+		"a_public_product_stays_for_its_code":   {image: with(product, public), policy: func(p *retention.Policy) { p.JudgeShared = true }, kept: "marketplace", says: "everyone may launch it"},
+		"a_public_product_is_not_judged":        {image: with(product, public), policy: sharing, kept: "marketplace", says: "everyone may launch it, and it carries"},
+		"nor_a_product_of_a_service":            {image: with(product, tagged("aws:backup:source-resource", "i-1")), policy: buyer, kept: "managed"},
+		"nor_one_that_AWS_owns":                 {image: with(product, func(i *ami.Image) { i.OwnerAlias = "aws-marketplace" }), policy: buyer, kept: "managed"},
+		"a_name_that_only_mentions_backup_goes": {image: with(named("my AwsBackup_copy"))},
 
 		"a_public_image_stays": {image: with(func(i *ami.Image) { i.Public = true }), kept: "public", says: "everyone may launch it"},
 

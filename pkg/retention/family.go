@@ -10,32 +10,46 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
-// newest returns the ids of the images that are the newest of their families, each with the name of
-// its family. Only usable images count: those that can be launched, belong to the account and are
-// not managed by a service, and whose facts are readable and not in the future.
-func (p Policy) newest(images []imageFacts, usable func(*imageFacts) bool) map[string]string {
-	if p.KeepNewest <= 0 {
+// place is the place of an image among the newest of its family.
+type place struct {
+	family string // Its name.
+	// It is among the newest of those that their owner has not deprecated, and not among all.
+	inForce bool
+}
+
+// findNewest returns the images that are the newest of their families, by id: of all that are
+// usable, and of those of them that their owner has not deprecated. What the janitor may have
+// deprecated displaces nothing that is not deprecated, and is displaced as it would be without its
+// date: so no date of the janitor makes an image go.
+func (r *regionFacts) findNewest() map[string]place {
+	most := r.policy.KeepNewest
+	if most <= 0 {
 		return nil
 	}
 	families := map[string][]*imageFacts{}
-	for i := range images {
-		if family := images[i].family; family != "" {
-			families[family] = append(families[family], &images[i])
+	for i := range r.images {
+		if family := r.images[i].family; family != "" && r.usable(&r.images[i]) {
+			families[family] = append(families[family], &r.images[i])
 		}
 	}
-	newest := map[string]string{}
+	newest := map[string]place{}
 	for family, members := range families {
 		slices.SortFunc(members, func(a, b *imageFacts) int {
 			return byTimeThenID(b.CreatedAt, b.ID, a.CreatedAt, a.ID)
 		})
-		kept := 0
-		for _, member := range members {
-			if kept == p.KeepNewest {
-				break
+		inForce, inDoubt := 0, 0
+		for i, member := range members {
+			stays := false
+			switch {
+			case !r.isDeprecated(member):
+				stays = inForce < most
+				inForce++
+			case r.mayHaveDeprecated(member):
+				stays = inForce+inDoubt < most
+				inDoubt++
 			}
-			if usable(member) {
-				newest[member.ID] = family
-				kept++
+			if i < most || stays {
+				newest[member.ID] = place{family, i >= most}
 			}
 		}
 	}
@@ -43,14 +57,22 @@ func (p Policy) newest(images []imageFacts, usable func(*imageFacts) bool) map[s
 }
 
 // family returns the name of the family that an image belongs to, or an empty string for a one-off.
-// Images of one family replace one another; an image for another architecture does not.
+// Images of one family replace one another; an image for another architecture does not, nor one
+// that can be launched only with a subscription to an AWS Marketplace product.
 func (p Policy) family(image *ami.Image) string {
 	family := image.Tags[p.FamilyTag]
-	if p.FamilyTag == "" || family == "" {
+	switch {
+	case p.FamilyTag != "" && family != "":
+	case isImport(image.Name):
+		family = image.Name
+	default:
 		family = familyName(image.Name)
 	}
 	if family != "" && image.Architecture != "" {
 		family += " (" + image.Architecture + ")"
+	}
+	if family != "" && image.Marketplace {
+		family += ", with a product code"
 	}
 	return family
 }
@@ -82,6 +104,19 @@ func familyName(name string) string {
 		return ""
 	}
 }
+
+// isImport reports whether a name is nothing but the id of an import task, which VM Import gives to
+// the image that it makes. Each of them is another machine, and replaces no other one.
+func isImport(name string) bool {
+	task, ok := strings.CutPrefix(name, "import-ami-")
+	return ok && importTask.MatchString(task) && !isDate("20060102", task)
+}
+
+// importTask is the id of an import task after its prefix, in the forms that are in use: 17
+// hexadecimal digits (EC2 API Reference, "ImportImage"), 16 and a letter, or, before 2018, an f and
+// 7 letters or digits (both seen in public accounts). 8 hexadecimal digits are what other ids of
+// that time had.
+var importTask = regexp.MustCompile(`^(?:[0-9a-f]{16}[0-9a-z]|[0-9a-f]{8}|f[0-9a-z]{7})$`)
 
 // isID reports whether a word is the id of an account, or ends the id of a resource such as
 // i-0123456789abcdef0. A possible date is no id.

@@ -71,6 +71,11 @@ func TestNamesOfOneFamily(t *testing.T) {
 		{"app-0aaaaaaaaaaaaaaa1", "app-0bbbbbbbbbbbbbbb2"}, // Of no kind of ids: hashes.
 		{"vol-20250101", "vol-20250110"},                   // Dates.
 		{"web-202501010203", "web-202502010203"},
+		// More than an import's id, or something else.
+		{"import-ami-20250101", "import-ami-20250110"},
+		{"import-ami-0123456789abcdef0-1", "import-ami-0fedcba9876543210-2"},
+		{"web import-ami-0123456789abcdef0", "web import-ami-0fedcba9876543210"},
+		{"import-ami-123456789", "import-ami-123456780"},
 	} {
 		t.Run(names[0]+" "+names[1], func(t *testing.T) {
 			if !replaces(t, policy(), idle("", named(names[0])), idle("", named(names[1]))) {
@@ -108,6 +113,12 @@ func TestNamesOfTwoFamilies(t *testing.T) {
 		{"123456789012-20250101", "111122223333-20250110"},
 		{"acct123456789012-20250101", "acct111122223333-20250110"},
 		{"web-frontend", "web-backend"}, // Words.
+		// Imported machines.
+		{"import-ami-0123456789abcdef0", "import-ami-0fedcba9876543210"},
+		{"import-ami-0123456789abcdeft", "import-ami-fedcba9876543210t"},
+		{"import-ami-fg4d51t0", "import-ami-ffmjni7l"},
+		{"import-ami-0123abcd", "import-ami-4567cdef"},
+		{"import-ami-fg4d51t0", "import-ami-0123456789abcdef0"},
 		{"app-ubuntu22", "app-debian12"},
 		{"app-al2023", "app-ubuntu22"},
 		{"app-al2023", "app-ubuntu2204"},
@@ -130,7 +141,7 @@ func TestNamesOfTwoFamilies(t *testing.T) {
 // that would stay for ever.
 func TestOneOffs(t *testing.T) {
 	for _, name := range []string{
-		"", "golden", "web1", "ec2", "my ec2 s3 image", "x86_64", "linux-x86_64", "windows-arm64", "abc-123abc", "app-ubuntu22", "web-t3a", "node-k8s", "web-frontend", "k3j9x2q", "testing_to_be_deleted", "deadbeefcafe", "-", "日本",
+		"", "golden", "web1", "import-ami-", "import-ami-web", "ec2", "my ec2 s3 image", "x86_64", "linux-x86_64", "windows-arm64", "abc-123abc", "app-ubuntu22", "web-t3a", "node-k8s", "web-frontend", "k3j9x2q", "testing_to_be_deleted", "deadbeefcafe", "-", "日本",
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := judge(t, policy(), inventory(region, idle(subject, named(name))))[subject]
@@ -153,6 +164,9 @@ func TestFamiliesOfOne(t *testing.T) {
 		"i-0aaaaaaaaaaaaaaa1-k3j9x2q":         "i-0aaaaaaaaaaaaaaa1-k3j9x2q",
 		"i-0aaaaaaaaaaaaaaa1-1.2-20250101":    "i-0aaaaaaaaaaaaaaa1-*",
 		"20250101 lt-0aaaaaaaaaaaaaaa1 web v": "* lt-0aaaaaaaaaaaaaaa1 web v",
+		"import-ami-0123456789abcdef0":        "import-ami-0123456789abcdef0",
+		"import-ami-0123456789abcdeft":        "import-ami-0123456789abcdeft",
+		"import-ami-fgxnwqrt":                 "import-ami-fgxnwqrt",
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := judge(t, policy(), inventory(region, idle(subject, named(name))))[subject]
@@ -198,6 +212,7 @@ func TestFamilyTag(t *testing.T) {
 		"values_are_not_taken_apart":             {role, idle("", tagged("role", "web-1")), idle("", tagged("role", "web-2")), false},
 		"without_the_tag_the_name_decides":       {role, idle("", named("web-1")), idle("", named("web-2")), true},
 		"an_empty_value_lets_the_name_decide":    {role, idle("", named("web-1"), tagged("role", "")), idle("", named("web-2")), true},
+		"the_value_wins_over_an_imports_name":    {role, idle("", named("import-ami-fg4d51t0"), tagged("role", "a")), idle("", named("import-ami-ffmjni7l"), tagged("role", "a")), true},
 		"a_tagged_image_leaves_its_name_behind":  {role, idle("", named("web-1"), tagged("role", "x")), idle("", named("web-2")), false},
 		"without_a_family_tag_the_name_decides":  {none, idle("", named("web-1"), tagged("role", "a")), idle("", named("web-2"), tagged("role", "b")), true},
 		"a_tag_without_a_key_is_not_the_default": {none, idle("", tagged("", "web")), idle("", tagged("", "web")), false},
@@ -301,6 +316,91 @@ func TestUnusableImagesAreNotTheNewest(t *testing.T) {
 	}
 }
 
+// Who looks for the newest image of a family does not see a deprecated one: the newest that is not
+// deprecated stays, too. Nothing goes because it is deprecated.
+func TestTheNewestThatIsNotDeprecatedStaysToo(t *testing.T) {
+	deprecated := func(by time.Duration, changes ...func(*ami.Image)) func(*ami.Image) {
+		return func(i *ami.Image) {
+			i.DeprecatedAt = now.Add(by)
+			for _, change := range changes {
+				change(i)
+			}
+		}
+	}
+	in := func(days int) time.Duration { return time.Duration(days) * 24 * time.Hour }
+	announced := tagged("ami-janitor:announced-by", "20261101T020000Z-3f9c1a team-c")
+	for name, test := range map[string]struct {
+		newest   int
+		change   map[int]func(*ami.Image) // By number: 4 is the newest.
+		recorded map[string]ami.Announcement
+		stays    []string
+	}{
+		"none":                      {1, nil, nil, []string{"ami-4"}},
+		"the_newest":                {1, map[int]func(*ami.Image){4: deprecated(-1)}, nil, []string{"ami-3", "ami-4"}},
+		"the_newest_two":            {1, map[int]func(*ami.Image){4: deprecated(in(-100)), 3: deprecated(in(-1))}, nil, []string{"ami-2", "ami-4"}},
+		"at_this_moment":            {1, map[int]func(*ami.Image){4: deprecated(0)}, nil, []string{"ami-3", "ami-4"}},
+		"not_yet":                   {1, map[int]func(*ami.Image){4: deprecated(1)}, nil, []string{"ami-4"}},
+		"an_older_one":              {1, map[int]func(*ami.Image){3: deprecated(in(-1))}, nil, []string{"ami-4"}},
+		"all":                       {1, map[int]func(*ami.Image){1: deprecated(-1), 2: deprecated(-1), 3: deprecated(-1), 4: deprecated(-1)}, nil, []string{"ami-4"}},
+		"of_several":                {2, map[int]func(*ami.Image){4: deprecated(-1)}, nil, []string{"ami-2", "ami-3", "ami-4"}},
+		"fewer_than_are_kept":       {3, map[int]func(*ami.Image){4: deprecated(-1), 3: deprecated(-1), 2: deprecated(-1)}, nil, []string{"ami-1", "ami-2", "ami-3", "ami-4"}},
+		"none_are_kept":             {0, map[int]func(*ami.Image){4: deprecated(-1)}, nil, []string{}},
+		"maybe_by_a_run_says_a_tag": {1, map[int]func(*ami.Image){4: deprecated(-1, announced)}, nil, []string{"ami-3", "ami-4"}},
+		"by_a_run_says_the_journal": {1, map[int]func(*ami.Image){4: deprecated(-1)}, map[string]ami.Announcement{"ami-4": {Action: "deprecate"}}, []string{"ami-3", "ami-4"}},
+		"all_and_one_maybe_by_a_run": {
+			1, map[int]func(*ami.Image){1: deprecated(-1), 2: deprecated(-1, tagged("ami-janitor:restored", "2025-01-02")), 3: deprecated(-1), 4: deprecated(-1)}, nil, []string{"ami-2", "ami-4"},
+		},
+		"announced_only_says_the_journal": {1, map[int]func(*ami.Image){4: deprecated(-1)}, map[string]ami.Announcement{"ami-4": {Action: "announce"}}, []string{"ami-3", "ami-4"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			images := series(4)
+			for number, change := range test.change {
+				change(&images[number-1])
+			}
+			here := inventory(region, images...)
+			here.History.Announced = test.recorded
+			p := policy(func(p *retention.Policy) { p.KeepNewest = test.newest })
+			got := decided(p.Open([]ami.Inventory{here}, now).Plan(unused(here)), retention.Keep)
+			if slices.Sort(got); !slices.Equal(got, test.stays) {
+				t.Errorf("stays %v, want %v", got, test.stays)
+			}
+		})
+	}
+}
+
+// That the removal of a deprecated image is announced does not make it one of the newest.
+func TestAnAnnouncementIsNoDeprecation(t *testing.T) {
+	const run = "20261101T020000Z-3f9c1a"
+	for action, want := range map[string]retention.Code{"announce": "announced", "deprecate": "newest-of-family"} {
+		images := series(2)
+		for i := range images {
+			images[i].DeprecatedAt = ago(days(100 - i))
+		}
+		p := policy(grace(30, retention.Announce))
+		tagged("ami-janitor:due", "2026-12-01")(&images[0])
+		tagged("ami-janitor:announced-by", run+" "+p.Name)(&images[0])
+		here := inventory(region, images...)
+		here.History.Announced = map[string]ami.Announcement{"ami-1": {Run: run, Policy: p.Name, Due: now.AddDate(0, 0, 8), Action: action}}
+		if got := verdicts(p.Open([]ami.Inventory{here}, now).Plan(unused(here)))["ami-1"]; codes(got)[0] != want {
+			t.Errorf("%s: %s because of %v, want %s", action, got.Decision, got.Reasons, want)
+		}
+	}
+}
+
+func TestTheNewestThatIsNotDeprecatedSaysSo(t *testing.T) {
+	images := series(3)
+	images[2].DeprecatedAt = ago(days(1))
+	for n, want := range map[int]string{
+		1: "the newest of family web-* (x86_64), without those that are deprecated\n",
+		2: "among the newest 2 of family web-* (x86_64), without those that are deprecated\n",
+	} {
+		p := policy(func(p *retention.Policy) { p.KeepNewest = n })
+		if got := details(judge(t, p, inventory(region, images...))[images[2-n].ID]); got != want {
+			t.Errorf("says %q, want %q", got, want)
+		}
+	}
+}
+
 // A family does not reach beyond its region: an image cannot be launched in another.
 func TestEveryRegionKeepsItsNewest(t *testing.T) {
 	images := series(2)
@@ -332,5 +432,32 @@ func TestTheNewestSeveralSayHowMany(t *testing.T) {
 	got := details(judge(t, p, inventory(region, series(3)...))["ami-2"])
 	if want := "among the newest 2 of family web-* (x86_64)\n"; got != want {
 		t.Errorf("says %q, want %q", got, want)
+	}
+}
+
+// What needs a subscription displaces nothing that needs none, whatever the switch says, and the
+// newest with a product code stays beside it.
+func TestAProductDisplacesNoImageWithoutACode(t *testing.T) {
+	product := func(i *ami.Image) { i.Marketplace = true }
+	role := tagged("role", "web")
+	for name, list := range map[string][]func(*ami.Image){"by name": {}, "by tag": {role}} {
+		for _, judged := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, ", judged: ", judged), func(t *testing.T) {
+				with := func(own ...func(*ami.Image)) []func(*ami.Image) { return append(slices.Clone(list), own...) }
+				here := inventory(region,
+					idle("ami-4", with(named("web-4"), created(ago(days(401))), product)...),
+					idle("ami-3", with(named("web-3"), created(ago(days(402))), product)...),
+					idle("ami-2", with(named("web-2"), created(ago(days(403))))...),
+					idle("ami-1", with(named("web-1"), created(ago(days(404))))...),
+				)
+				got := judge(t, policy(func(p *retention.Policy) { p.JudgeMarketplace, p.FamilyTag = judged, "role" }), here)
+				want := map[string]bool{"ami-4": true, "ami-3": !judged, "ami-2": true, "ami-1": false}
+				for id, stays := range want {
+					if v := got[id]; (v.Decision == retention.Keep) != stays {
+						t.Errorf("%s: %s because of %v", id, v.Decision, v.Reasons)
+					}
+				}
+			})
+		}
 	}
 }

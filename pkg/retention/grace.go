@@ -84,6 +84,10 @@ func (r *regionFacts) actionOn(image *imageFacts) GraceAction {
 	switch {
 	case image.State == "disabled":
 		return Disable
+	// EC2 disables only what is available (EC2 User Guide, "Disable an Amazon EC2 AMI"), and does
+	// not say what it deprecates.
+	case image.State == failed:
+		return Announce
 	case image.Public || r.History.Announced == nil || action == Disable && isShared || action == Deprecate && isDeprecated:
 		return Announce
 	default:

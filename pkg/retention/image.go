@@ -89,6 +89,9 @@ func (r *regionFacts) whyStale(image *imageFacts) Reason {
 	if r.policy.isShortened(image) {
 		detail += fmt.Sprintf(" (its tag %s says %s, and the policy allows no shorter time)", ami.StaleAfterTag, image.own.staleAfter.inWords())
 	}
+	if image.State == failed {
+		detail += "; it has failed, so nothing can be launched from it"
+	}
 	if image.LastLaunchedAt.IsZero() && !image.isAbroad {
 		return Reason{ami.ReasonNeverLaunched, "no launch on record; " + detail}
 	}

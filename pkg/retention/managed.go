@@ -78,9 +78,6 @@ func (p Policy) managerOf(image *ami.Image) string {
 	if image.OwnerAlias != "" {
 		return "managed by AWS (" + image.OwnerAlias + ")"
 	}
-	if image.Marketplace {
-		return "carries an AWS Marketplace product code: remove it from its listing, or deregister it by hand"
-	}
 	return ""
 }
 

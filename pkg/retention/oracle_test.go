@@ -76,8 +76,11 @@ func (w world) judge(here ami.Inventory, image ami.Image) sentence {
 	if here.History.Announced == nil {
 		action = retention.Announce // Nobody could take anything else back.
 	}
-	if image.State == "disabled" {
+	switch image.State {
+	case "disabled":
 		action = retention.Disable // It was, and stays so.
+	case "failed":
+		action = retention.Announce // Nobody can use it anyhow.
 	}
 	return sentence{decision: retention.Mark, due: now.AddDate(0, 0, int(time.Duration(w.policy.Grace).Hours()/24)), action: action}
 }
@@ -257,7 +260,7 @@ func (w world) oracleDeprecatedIt(here ami.Inventory, image ami.Image) bool {
 func (w world) facts(here ami.Inventory, image ami.Image) []ground {
 	return broken([]claim{
 		{"not owned", retention.LeaveMark, image.OwnerID != account},
-		{"not available", retention.ClearMark, image.State != "available" && !w.oracleDisabledIt(here, image) && !w.oracleClaimsDisabled(here, image)},
+		{"not available", retention.ClearMark, image.State != "available" && !w.oracleFailedLongAgo(image) && !w.oracleDisabledIt(here, image) && !w.oracleClaimsDisabled(here, image)},
 		{"unreadable", retention.LeaveMark, len(image.Unreadable) > 0 || slices.ContainsFunc(w.made(image), time.Time.IsZero)},
 		{"of the future", retention.LeaveMark, slices.ContainsFunc(w.uses(image), now.Before)},
 		{"protected", retention.Veto, image.Protection != "" && image.Protection != "disabled"},
@@ -288,7 +291,7 @@ func (w world) doubts(here ami.Inventory, image ami.Image) []ground {
 	copied, inDoubt := w.oracleCopy(here, image)
 	whose, _ := w.whose(here, image)
 	return broken([]claim{
-		{"shared", retention.Veto, len(finding.SharedWith) > 0 && !w.policy.JudgeShared},
+		{"shared", retention.Veto, len(finding.SharedWith) > 0 && (image.Marketplace || !w.policy.JudgeShared)},
 		{"in use", retention.Veto, w.named(image.ID)},
 		{"a copy of what is used", retention.ClearMark, copied},
 		{"another's", retention.LeaveMark, w.oracleElsewhere(here, image)},
@@ -538,7 +541,32 @@ func (w world) oracleCrowded(here ami.Inventory, image ami.Image) bool {
 
 // oracleGoes reports whether nothing about a snapshot itself keeps it.
 func (w world) oracleGoes(here ami.Inventory, s ami.Snapshot) bool {
-	return w.policy.DeleteSnapshots && !w.oracleKeepTag(s.Tags) && s.Tags["aws:backup:source-resource"] == "" && !oracleByHand(here, s)
+	return w.policy.DeleteSnapshots && !w.oracleKeepTag(s.Tags) && s.Tags["aws:backup:source-resource"] == "" && !oracleByHand(here, s) && !w.oracleOfOthers(here, s)
+}
+
+// oracleFailedLongAgo reports whether an image has failed for longer than its limit, even if it
+// took a week to do so.
+func (w world) oracleFailedLongAgo(image ami.Image) bool {
+	return w.policy.JudgeFailed && image.State == "failed" && image.CreatedAt.Before(now.AddDate(0, 0, -7).Add(-w.oracleLimit(image)))
+}
+
+// oracleStaleFrom is when an image counts as stale.
+func (w world) oracleStaleFrom(image ami.Image) time.Time {
+	from := slices.MaxFunc(w.uses(image), time.Time.Compare).Add(w.oracleLimit(image))
+	if failed := image.CreatedAt.AddDate(0, 0, 7).Add(w.oracleLimit(image)); w.policy.JudgeFailed && image.State == "failed" && failed.After(from) {
+		return failed
+	}
+	return from
+}
+
+// oracleOfOthers reports whether a failed image has a snapshot that EC2 does not say it has made
+// for that very image, in these days.
+func (w world) oracleOfOthers(here ami.Inventory, s ami.Snapshot) bool {
+	return w.policy.JudgeFailed && slices.ContainsFunc(here.Images, func(i ami.Image) bool {
+		isUnnamed := s.ImageID != i.ID || s.ImageID == ""
+		isOld := s.StartedAt.IsZero() || s.StartedAt.Before(i.CreatedAt.AddDate(0, 0, -1))
+		return i.State == "failed" && slices.Contains(i.SnapshotIDs, s.ID) && (isUnnamed || isOld)
+	})
 }
 
 // oracleByHand reports whether somebody took a snapshot long before there was any image with it.
@@ -677,7 +705,7 @@ func (w world) oracleManaged(image ami.Image) bool {
 			return true
 		}
 	}
-	return strings.Contains(image.Name, "AwsBackup_") || image.OwnerAlias != "" || image.Marketplace
+	return strings.Contains(image.Name, "AwsBackup_") || image.OwnerAlias != "" || image.Marketplace && (image.Public || !w.policy.JudgeMarketplace)
 }
 
 func (w world) oracleKeepTag(tags map[string]string) bool {
@@ -809,18 +837,45 @@ func (w world) oracleRecent(image ami.Image) bool {
 
 // oracleFamily is the family of an image that anyImage draws.
 func (w world) oracleFamily(image ami.Image) string {
+	needs := ""
+	if image.Marketplace {
+		needs = " and a subscription"
+	}
 	if role := image.Tags["role"]; w.policy.FamilyTag != "" && role != "" {
-		return "role " + role + " " + image.Architecture
+		return "role " + role + " " + image.Architecture + needs
 	}
 	stem, _, versioned := strings.Cut(image.Name, "-")
-	if !versioned {
+	switch {
+	case !versioned:
 		return ""
+	case stem == "import" && image.Name != "import-ami-20250101" && !w.before: // That is a date.
+		stem = image.Name
 	}
-	return stem + " " + image.Architecture
+	return stem + " " + image.Architecture + needs
+}
+
+// oracleIsOver reports whether an image is deprecated by now.
+func oracleIsOver(image ami.Image) bool {
+	return !image.DeprecatedAt.IsZero() && !image.DeprecatedAt.After(now)
+}
+
+// oracleMayBeByUs reports whether a run may have deprecated an image: by this policy if the journal
+// says so, by anybody else if its tags say that its removal was announced, or that it was restored.
+func (w world) oracleMayBeByUs(here ami.Inventory, image ami.Image) bool {
+	whose, _ := w.whose(here, image)
+	isAnothers := whose != "ours" && whose != "nobody says so"
+	isBack := whose == "nobody says so" && len(oracleRestores(image.Tags)) > 0
+	return isAnothers || isBack || here.History.Announced[image.ID].Action == "deprecate"
+}
+
+// oracleDeprecated reports whether the owner of an image has deprecated it.
+func (w world) oracleDeprecated(here ami.Inventory, image ami.Image) bool {
+	return oracleIsOver(image) && !w.oracleMayBeByUs(here, image)
 }
 
 // oracleNewest reports whether fewer than KeepNewest usable images of the family of an image are
-// newer than it.
+// newer than it, or, if it is not deprecated, fewer that are not; or, if a run may have deprecated
+// it, fewer that nobody else has.
 func (w world) oracleNewest(here ami.Inventory, image ami.Image) bool {
 	usable := func(i ami.Image) bool {
 		return i.OwnerID == account && i.State == "available" && len(i.Unreadable) == 0 && !slices.ContainsFunc(w.made(i), time.Time.IsZero) &&
@@ -830,16 +885,24 @@ func (w world) oracleNewest(here ami.Inventory, image ami.Image) bool {
 	if family == "" || !usable(image) {
 		return false
 	}
-	newer := 0
+	newer, inForce, notByOwner := 0, 0, 0
 	for _, other := range here.Images {
 		if w.oracleFamily(other) != family || !usable(other) {
 			continue
 		}
 		if other.CreatedAt.After(image.CreatedAt) || other.CreatedAt.Equal(image.CreatedAt) && other.ID > image.ID {
 			newer++
+			if !oracleIsOver(other) {
+				inForce++
+			}
+			if !w.oracleDeprecated(here, other) {
+				notByOwner++
+			}
 		}
 	}
-	return newer < w.policy.KeepNewest
+	most := w.policy.KeepNewest
+	isKeptToo := !oracleIsOver(image) && inForce < most || !w.oracleDeprecated(here, image) && notByOwner < most
+	return newer < most || isKeptToo && !w.before
 }
 
 func oracleSnapshot(here ami.Inventory, image ami.Image, odd func(ami.Snapshot) bool) bool {

@@ -30,8 +30,9 @@ func (p Policy) Open(inventories []ami.Inventory, now time.Time) *Account {
 		}
 		r.images = r.sortedImages(inventory.Images)
 		r.firstUsed = r.findFirstUses()
+		r.ofOthers = r.findOthersOfFailed()
 		r.recentlyRemoved = r.findRecentlyRemoved()
-		r.newest = p.newest(r.images, r.usable)
+		r.newest = r.findNewest()
 		account.regions[i] = r
 	}
 	return account
@@ -121,11 +122,13 @@ type regionFacts struct {
 	// The account's images, of any region, that have copies, by id; nil for those of others.
 	originals map[string]*ami.Image
 	abroad    map[string]ami.UseAbroad // Of all regions, by the id of the image.
-	newest    map[string]string        // The families of the images that are the newest of theirs.
+	newest    map[string]place         // The images that are the newest of their families, by id.
 	snapshots map[string]*ami.Snapshot // By id.
 	// When the first image that maps a snapshot was made, by the id of the snapshot; only for
 	// snapshots that were not made for an image.
 	firstUsed map[string]time.Time
+	// Why the snapshots stay that failed images map and were not made for, by id.
+	ofOthers map[string]string
 	// The images that a run removed recently and that are still listed, by the ids of their
 	// snapshots.
 	recentlyRemoved map[string]string
@@ -156,14 +159,36 @@ func (r *regionFacts) sortedImages(images []ami.Image) []imageFacts {
 	return sorted
 }
 
-// usable reports whether an image counts as one of its family.
+// usable reports whether an image counts as one of its family: whether it can be launched, belongs
+// to the account, is not managed by a service and not kept for its product code, and whether its
+// facts are readable and not in the future.
 func (r *regionFacts) usable(image *imageFacts) bool {
-	for _, keeps := range []func(*regionFacts, *imageFacts) string{notOwned, unreadable, futureDated, managed} {
+	for _, keeps := range []func(*regionFacts, *imageFacts) string{notOwned, unreadable, futureDated, managed, marketplace} {
 		if keeps(r, image) != "" {
 			return false
 		}
 	}
 	return image.State == "available"
+}
+
+// isDeprecated reports whether an image is deprecated by now. Who looks for the newest image of a
+// family does not see it (EC2 User Guide, "Deprecate an Amazon EC2 AMI").
+func (r *regionFacts) isDeprecated(image *imageFacts) bool {
+	return !image.DeprecatedAt.IsZero() && !image.DeprecatedAt.After(r.now)
+}
+
+// mayHaveDeprecated reports whether a run may have set the date of a deprecated image, as its tags
+// or the journal say. An image that is brought back keeps that date.
+func (r *regionFacts) mayHaveDeprecated(image *imageFacts) bool {
+	isRecorded := GraceAction(r.History.Announced[image.ID].Action) == Deprecate
+	switch image.standing {
+	case ours:
+		return isRecorded
+	case unannounced:
+		return isRecorded || !image.own.restored.IsZero()
+	default:
+		return true
+	}
 }
 
 // judge applies the rules to every image: first those about facts, and those about evidence only to
@@ -303,7 +328,7 @@ func (r *regionFacts) judgeSnapshots(verdicts []Verdict) {
 			snapshot := r.snapshot(id)
 			s := SnapshotVerdict{SnapshotID: id, SizeGiB: snapshot.SizeGiB, Archived: snapshot.Archived}
 			if s.Why = cmp.Or(r.othersSnapshot(id), staying[id], r.namedBy(id), sharingUnknown(r.sharingOf(id))); s.Why == "" {
-				s.Why = cmp.Or(r.takenByHand(id), r.sharedSnapshot(id))
+				s.Why = cmp.Or(r.takenByHand(id), r.ofOthers[id], r.sharedSnapshot(id))
 				s.Apart = s.Why != ""
 			}
 			if s.Why == "" {
@@ -347,7 +372,7 @@ func (r *regionFacts) namedBy(id string) string {
 // its facts; empty if it goes with them. Sharing is not among these facts: it is looked up for
 // snapshots to delete, after the images are decided.
 func (r *regionFacts) keepsSnapshot(id string) string {
-	return cmp.Or(r.othersSnapshot(id), r.takenByHand(id))
+	return cmp.Or(r.othersSnapshot(id), r.takenByHand(id), r.ofOthers[id])
 }
 
 // NotListed is why a snapshot stays that an image maps although it is not listed as the account's
@@ -400,6 +425,38 @@ func (r *regionFacts) takenByHand(id string) string {
 		return ""
 	}
 	return fmt.Sprintf("somebody took it on %s for no image: the first one with it was made on %s", date(taken), date(first))
+}
+
+// findOthersOfFailed returns why the snapshots stay that failed images map and were not made for,
+// by the id of the snapshot. RegisterImage takes snapshots that exist already, and EC2 does not say
+// which of an image's snapshots are whole if the image has failed.
+func (r *regionFacts) findOthersOfFailed() map[string]string {
+	others := map[string]string{}
+	if !r.policy.JudgeFailed {
+		return others
+	}
+	for i := range r.images {
+		image := r.images[i].Image
+		if image.State != failed {
+			continue
+		}
+		for _, id := range image.SnapshotIDs {
+			why := image.ID + " has failed, and nothing says that the snapshot was made for it"
+			if known, ok := others[id]; !isMadeFor(r.snapshot(id), image) && (!ok || why < known) {
+				others[id] = why
+			}
+		}
+	}
+	return others
+}
+
+// isMadeFor reports whether a snapshot was made by the very call that made an image, according to
+// its description and its date. CreateImage and CopyImage name the image, whose id nobody knows
+// before. VM Import names its task, which anybody may give to an image and a snapshot: that is no
+// proof.
+func isMadeFor(snapshot *ami.Snapshot, image *ami.Image) bool {
+	isNamed := snapshot.ImageID != "" && snapshot.ImageID == image.ID
+	return isNamed && !snapshot.StartedAt.IsZero() && image.CreatedAt.Sub(snapshot.StartedAt) <= longBefore
 }
 
 // sharingOf says with whom a snapshot is shared. It is empty if nobody has asked, or says why

@@ -41,6 +41,11 @@ type Policy struct {
 	SeenNights Days
 	// Judge the images of Image Builder like others; otherwise they are kept.
 	JudgeImageBuilder bool
+	// Judge the account's own images that carry a product code of the AWS Marketplace, unless they
+	// are public or shared; otherwise they are kept.
+	JudgeMarketplace bool
+	// Judge images that have been failed for longer than their limit; otherwise they are kept.
+	JudgeFailed bool
 
 	RequireRecycleBin bool // Remove only what the Recycle Bin retains, so that it can be restored.
 	RecycleBinDays    int  // How long the Recycle Bin must retain it then; 0 for any time.
@@ -80,6 +85,12 @@ func (p Policy) String() string {
 	}
 	if p.JudgeImageBuilder {
 		s.WriteString(" Images made by Image Builder are judged, too.")
+	}
+	if p.JudgeMarketplace {
+		s.WriteString(" Images with a Marketplace product code are judged, too, unless they are public or shared.")
+	}
+	if p.JudgeFailed {
+		s.WriteString(" Images that have failed are judged, too.")
 	}
 	if p.RequireRecycleBin {
 		s.WriteString(" Only what the Recycle Bin holds")

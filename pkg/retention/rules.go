@@ -33,11 +33,15 @@ type keepRule struct {
 // candidate.
 var factRules = []keepRule{
 	{Rule{ami.ReasonNotOwned, "does not belong to the account", "another account lets go of it"}, notOwned, LeaveMark},
-	{Rule{ami.ReasonNotAvailable, "is pending, failed, or disabled by somebody else", "it is available"}, notAvailable, ClearMark},
+	{Rule{ami.ReasonNotAvailable, "is pending, failed, or disabled by somebody else", "it is available, or has failed for long and {FAILED_IMAGES} is judge"}, notAvailable, ClearMark},
 	{Rule{ami.ReasonUnreadable, "has a fact that cannot be read", "EC2 shows that fact in a form that can be read"}, unreadable, LeaveMark},
 	{Rule{ami.ReasonFutureDated, "was created or used at a time that has not come yet", "that time is past"}, futureDated, LeaveMark},
 	{Rule{ami.ReasonProtected, "is protected against deregistration", "the protection is off, its cooldown included"}, protected, Veto},
 	{Rule{ami.ReasonManaged, "is managed by AWS Backup or another service", "that service lets go of it"}, managed, ClearMark},
+	{
+		Rule{ami.ReasonMarketplace, "carries the product code of an AWS Marketplace product", "nobody else may launch it, and {MARKETPLACE_IMAGES} is judge"},
+		marketplace, ClearMark,
+	},
 	{Rule{ami.ReasonPublic, "is public", "it is private, or {SHARED_IMAGES} is report"}, public, Veto},
 	{Rule{ami.ReasonKeepTag, "carries a keep tag", "the tag is taken off"}, keepTagged, Veto},
 	{Rule{ami.ReasonKeepList, "is on the keep list", "the entry is taken off the list"}, keepListed, Veto},
@@ -65,7 +69,7 @@ var factRules = []keepRule{
 // evidenceRules are the keep rules that need evidence of use, which is collected for candidates
 // only.
 var evidenceRules = []keepRule{
-	{Rule{ami.ReasonShared, "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report"}, shared, Veto},
+	{Rule{ami.ReasonShared, "may be launched by other accounts", "it is not shared any more, or {SHARED_IMAGES} is report and it carries no product code"}, shared, Veto},
 	{Rule{ami.ReasonInUse, "is in use", "nothing names it any more"}, inUse, Veto},
 	{Rule{ami.ReasonCopyOfUsed, "is a copy of an image that is in use", "nothing uses the image that it was copied from"}, copyOfUsed, ClearMark},
 	{Rule{ami.ReasonAnnouncedElsewhere, "is announced for removal by another policy", "that policy removes it, or takes that back"}, announcedElsewhere, LeaveMark},
@@ -144,12 +148,41 @@ func notAvailable(r *regionFacts, image *imageFacts) string {
 		return ""
 	case "":
 		return "its state is not known"
+	case failed:
+		return r.failedNotLongAgo(image)
 	case "disabled":
 		if r.hasDisabled(image) || r.saysDisabled(image) {
 			return "" // By the janitor itself, as part of an announcement, according to the tags.
 		}
 	}
 	return "in state " + image.State
+}
+
+// failed is the state of an image that could not be made, and never will be.
+const failed = "failed"
+
+// longestPending is how long it may take until an image has failed. EC2 does not say since when it
+// has, only when it was created. An image is pending until its snapshots are complete, which may
+// take hours (EBS User Guide, "Create an Amazon EBS snapshot").
+const longestPending = 7 * Day
+
+// failedNotLongAgo keeps a failed image, unless the policy judges it and it has failed for longer
+// than its limit. One without a date of its own is kept by another rule.
+func (r *regionFacts) failedNotLongAgo(image *imageFacts) string {
+	switch {
+	case !r.policy.JudgeFailed:
+		return "in state failed"
+	case !r.now.After(r.policy.failedLongEnough(image)):
+		return "in state failed, since when is not known; created " + date(image.CreatedAt)
+	default:
+		return ""
+	}
+}
+
+// failedLongEnough returns when a failed image has been failed for longer than its limit, even if
+// it took long until it had.
+func (p Policy) failedLongEnough(image *imageFacts) time.Time {
+	return image.CreatedAt.Add(time.Duration(p.idleLimit(image)) + longestPending)
 }
 
 func unreadable(r *regionFacts, image *imageFacts) string {
@@ -190,6 +223,22 @@ func managed(r *regionFacts, image *imageFacts) string {
 		}
 	}
 	return ""
+}
+
+// marketplace keeps images with a product code. Most are a buyer's own: what is made from a product
+// keeps its code (AWS says so in github.com/awsdocs/amazon-ec2-user-guide/pull/133). One that
+// others may launch may be a seller's.
+func marketplace(r *regionFacts, image *imageFacts) string {
+	switch {
+	case !image.Marketplace:
+		return ""
+	case image.Public:
+		return "everyone may launch it, and it carries the product code of an AWS Marketplace product"
+	case !r.policy.JudgeMarketplace:
+		return "it carries the product code of an AWS Marketplace product, as images do that are made from instances of one"
+	default:
+		return ""
+	}
 }
 
 func public(r *regionFacts, image *imageFacts) string {
@@ -280,14 +329,18 @@ func recentlyUsed(r *regionFacts, image *imageFacts) string {
 }
 
 func newestOfFamily(r *regionFacts, image *imageFacts) string {
-	family, ok := r.newest[image.ID]
+	place, ok := r.newest[image.ID]
 	if !ok {
 		return ""
 	}
-	if r.policy.KeepNewest == 1 {
-		return "the newest of family " + family
+	detail := "the newest of family " + place.family
+	if r.policy.KeepNewest > 1 {
+		detail = fmt.Sprintf("among the newest %d of family %s", r.policy.KeepNewest, place.family)
 	}
-	return fmt.Sprintf("among the newest %d of family %s", r.policy.KeepNewest, family)
+	if place.inForce {
+		detail += ", without those that are deprecated"
+	}
+	return detail
 }
 
 // noRoomForTags counts the tags that declare the removal, on the image and its snapshots, and those
@@ -366,10 +419,15 @@ func (r *regionFacts) isShared(image *imageFacts) bool {
 }
 
 func shared(r *regionFacts, image *imageFacts) string {
-	if with := r.evidence[r.Region].Images[image.ID].SharedWith; len(with) > 0 && !r.policy.JudgeShared {
+	with := r.evidence[r.Region].Images[image.ID].SharedWith
+	switch {
+	case len(with) == 0 || r.policy.JudgeShared && !image.Marketplace:
+		return ""
+	case image.Marketplace:
+		return "shared with " + summary(ami.Names(with)) + ", and it carries the product code of an AWS Marketplace product"
+	default:
 		return "shared with " + summary(ami.Names(with))
 	}
-	return ""
 }
 
 func inUse(r *regionFacts, image *imageFacts) string {

@@ -80,16 +80,17 @@ func TestPolicyInWords(t *testing.T) {
 				p.KeepTags, p.OnlyTags, p.Names, p.FamilyTag, p.KeepNewest = tags(t, "a,b=c"), tags(t, "team"), names(t, "web-*,!x"), "role", 2
 			},
 			[]string{"180 days", "90 days", "snapshots deleted", "at most 100 a run", "newest 2", "tag role", "a,b=c", "tagged team", "web-*,!x"},
-			[]string{"announced", "keep list", "shared", "Image Builder"},
+			[]string{"announced", "keep list", "shared", "Image Builder", "Marketplace", "failed"},
 		},
 		"every_later_choice": {
 			func(p *retention.Policy) {
-				p.KeepList, p.JudgeShared, p.JudgeImageBuilder = keepList(t, "a,b,c"), true, true
+				p.KeepList, p.JudgeShared, p.JudgeImageBuilder, p.JudgeMarketplace, p.JudgeFailed = keepList(t, "a,b,c"), true, true, true, true
 				p.Grace, p.GraceAction, p.RequireRecycleBin, p.RecycleBinDays = limit(14), retention.Disable, true, 7
 			},
 			[]string{
 				", 14 days after they were announced, and disabled until then if they are not shared, except", "what the keep list names (3)",
 				"Public and shared images are judged, too, by image usage reports.", "Images made by Image Builder are judged, too.",
+				"Images with a Marketplace product code are judged, too, unless they are public or shared.", "Images that have failed are judged, too.",
 				"Only what the Recycle Bin holds for at least 7 days is removed.",
 			},
 			nil,

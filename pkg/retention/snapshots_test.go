@@ -62,6 +62,45 @@ func TestSnapshotsTakenByHand(t *testing.T) {
 	}
 }
 
+// Of the snapshots of a failed image only those go that EC2 made for that very image.
+func TestSnapshotsOfFailedImages(t *testing.T) {
+	const why = "ami-1 has failed, and nothing says that the snapshot was made for it"
+	made := ago(days(400))
+	failed := idle("ami-1", mapping("snap-1"), named("import-ami-0123456789abcdef0"), created(made), func(i *ami.Image) { i.State = "failed" })
+	ours := func(s *ami.Snapshot) { s.ImageID = "ami-1" }
+	beside := idle("ami-2", mapping("snap-1"), created(ago(days(300))))
+	used := idle("ami-2", mapping("snap-1"), launched(ago(days(1))))
+	goes := []retention.SnapshotVerdict{deletes("snap-1", 8, "ami-1")}
+	stays := []retention.SnapshotVerdict{apart("snap-1", 8, why)}
+	for name, test := range map[string]struct {
+		change func(*ami.Snapshot)
+		others []ami.Image
+		want   []retention.SnapshotVerdict
+	}{
+		"made for it":                      {ours, nil, goes},
+		"made by an import":                {func(s *ami.Snapshot) { s.Imported = true }, nil, stays},
+		"made for another image":           {func(s *ami.Snapshot) { s.ImageID = "ami-2" }, nil, stays},
+		"made for nothing that it says":    {func(*ami.Snapshot) {}, nil, stays},
+		"a day before":                     {func(s *ami.Snapshot) { ours(s); s.StartedAt = made.Add(-days(1)) }, nil, goes},
+		"more than a day before":           {func(s *ami.Snapshot) { ours(s); s.StartedAt = made.Add(-days(1) - 1) }, nil, stays},
+		"nobody knows when":                {func(s *ami.Snapshot) { ours(s); s.StartedAt = time.Time{} }, nil, stays},
+		"another image goes, too":          {func(s *ami.Snapshot) { s.ImageID = "ami-2" }, []ami.Image{beside}, stays},
+		"another image goes, and it's its": {ours, []ami.Image{beside}, []retention.SnapshotVerdict{deletes("snap-1", 8, "ami-2")}},
+		"another image uses it":            {ours, []ami.Image{used}, []retention.SnapshotVerdict{leaves("snap-1", 8, "ami-2 still uses it")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here := inventory(region, append(test.others, failed)...)
+			here.Snapshots = []ami.Snapshot{{ID: "snap-1", SizeGiB: 8, StartedAt: made}}
+			test.change(&here.Snapshots[0])
+			p := policy(func(p *retention.Policy) { p.KeepNewest, p.JudgeFailed = 0, true })
+			got := judge(t, p, here)["ami-1"]
+			if diff := cmp.Diff(test.want, got.Snapshots); diff != "" || got.Decision != retention.Deregister {
+				t.Errorf("%s because of %q (-want +got):\n%s", got.Decision, got.Reasons, diff)
+			}
+		})
+	}
+}
+
 // crowd leaves no room for another tag.
 func crowd(s *ami.Snapshot) {
 	s.Tags = map[string]string{}

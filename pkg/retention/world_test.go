@@ -17,6 +17,7 @@ import (
 type world struct {
 	policy      retention.Policy
 	keepList    []string // The entries of the policy's keep list, for the oracle.
+	before      bool     // The oracle judges as version 0.1.0 did.
 	inventories []ami.Inventory
 	evidence    map[string]ami.Evidence
 }
@@ -82,6 +83,7 @@ var anyWorld = rapid.Custom(func(t *rapid.T) world {
 			known = append(known, place{id, region})
 			here.Images = append(here.Images, anyImage(t, id, region, known, dark))
 		}
+		makeForFailed(t, here)
 		here.History = anyHistory(t, here)
 		w.inventories = append(w.inventories, here)
 	}
@@ -166,6 +168,8 @@ var anyPolicy = rapid.Custom(func(t *rapid.T) retention.Policy {
 		DeleteSnapshots:    rapid.SampledFrom(rare(1, 5)).Draw(t, "deleteSnapshots") != 0,
 		JudgeShared:        rapid.Bool().Draw(t, "judgeShared"),
 		JudgeImageBuilder:  rapid.Bool().Draw(t, "judgeImageBuilder"),
+		JudgeMarketplace:   rapid.Bool().Draw(t, "judgeMarketplace"),
+		JudgeFailed:        rapid.Bool().Draw(t, "judgeFailed"),
 		RequireRecycleBin:  rapid.SampledFrom(rare(1, 4)).Draw(t, "requireBin") == 0,
 		RecycleBinDays:     rapid.SampledFrom([]int{0, 0, 7, 14}).Draw(t, "binDays"),
 		ReportOrphans:      rapid.Bool().Draw(t, "reportOrphans"),
@@ -222,6 +226,23 @@ func anySnapshots(t *rapid.T, region string) []ami.Snapshot {
 		snapshots = append(snapshots, s)
 	}
 	return snapshots
+}
+
+// makeForFailed makes most snapshots of failed images ones that EC2 says it has made for them.
+func makeForFailed(t *rapid.T, here ami.Inventory) {
+	for _, image := range here.Images {
+		for at := range here.Snapshots {
+			s := &here.Snapshots[at]
+			if image.State != "failed" || !slices.Contains(image.SnapshotIDs, s.ID) || rapid.SampledFrom(rare(1, 4)).Draw(t, "ofAnother") == 0 {
+				continue
+			}
+			s.ImageID, s.Imported = image.ID, false
+			if strings.HasPrefix(image.Name, "import-ami-") {
+				s.ImageID, s.Imported = "", true
+			}
+			s.StartedAt = image.CreatedAt.Add(rapid.SampledFrom([]time.Duration{0, time.Hour, -days(1), -days(1) - 1}).Draw(t, "begun"))
+		}
+	}
 }
 
 // anySharing draws with whom the snapshots are shared that a plan deletes: nobody asks about
@@ -505,9 +526,12 @@ func markImage(t *rapid.T, image *ami.Image) {
 
 // anyName is a one-off, or one of few families; see oracleFamily.
 var anyName = rapid.Custom(func(t *rapid.T) string {
-	stem := rapid.SampledFrom([]string{"golden", "web", "web", "api"}).Draw(t, "stem")
-	if stem == "golden" {
+	stem := rapid.SampledFrom([]string{"golden", "web", "web", "web", "api", "api", "import"}).Draw(t, "stem")
+	switch stem {
+	case "golden":
 		return stem
+	case "import":
+		return rapid.SampledFrom([]string{"import-ami-0123456789abcdef0", "import-ami-fg4d51t0", "import-ami-20250101"}).Draw(t, "task")
 	}
 	return fmt.Sprintf("%s-%d", stem, rapid.IntRange(1, 30).Draw(t, "version"))
 })
@@ -531,12 +555,20 @@ func odd(t *rapid.T, image *ami.Image, region string, known []place) {
 		func() {
 			image.State = rapid.SampledFrom([]string{"", "pending", "disabled", "failed"}).Draw(t, "state")
 		},
+		func() { image.State = "failed" },
+		func() {
+			image.State, image.CreatedAt = "failed", anyMoment.Draw(t, "created")
+		},
 		func() { image.Public = true },
 		func() { image.Public = true },
 		func() { image.Marketplace = true },
+		func() { image.Marketplace = true },
+		func() { image.Marketplace, image.Public = true, rapid.Bool().Draw(t, "public") },
 		func() { image.Protection = anyProtection.Draw(t, "protection") },
 		func() { image.CreatedAt = anyMoment.Draw(t, "created") },
 		func() { image.LastLaunchedAt = anyMoment.Draw(t, "launched") },
+		func() { image.DeprecatedAt = anyMoment.Draw(t, "deprecated") },
+		func() { image.DeprecatedAt = anyMoment.Draw(t, "deprecated") },
 		source,
 		source,
 		func() {

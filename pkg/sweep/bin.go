@@ -22,23 +22,28 @@ const notInBin = "left alone: what this run removed first has not turned up in t
 // what they bring, or need not. The first canary may have stayed, or the image that went in its
 // place may have had no snapshot.
 func (s *sweep) isProven(some []*image) bool {
-	return !s.RequireBin || s.bin.images && (s.bin.snapshots || !slices.ContainsFunc(some, (*image).takesSnapshot))
+	images := s.bin.images || !slices.ContainsFunc(some, (*image).isWhole)
+	return !s.RequireBin || images && (s.bin.snapshots || !slices.ContainsFunc(some, (*image).takesSnapshot))
 }
 
-// canaryFirst moves an image to the front that has a snapshot to delete, so that its removal proves
-// both, and that was not refused before, if there is one. As long as EC2 has allowed no removal,
-// the next canary after a failed one comes from the other end of the list, and the one after that
-// from the middle: protected images are often of one age, and must not decide for all.
+// isWhole reports whether an image has not failed. No document of AWS says whether the Recycle Bin
+// takes in one that has: so such an image is not looked for there, and proves nothing for others.
+func (i *image) isWhole() bool { return i.Image.State != "failed" }
+
+// canaryFirst moves an image to the front that has not failed, was not refused before, and has a
+// snapshot to delete, so that its removal proves both, as far as there is one. As long as EC2 has
+// allowed no removal, the next canary after a failed one comes from the other end of the list, and
+// the one after that from the middle: protected images are often of one age, and must not decide
+// for all.
 func (s *sweep) canaryFirst(due []*image) {
 	if len(due) == 0 {
 		return
 	}
-	some := slices.DeleteFunc(slices.Clone(due), func(i *image) bool { return i.Yields })
-	if len(some) == 0 {
-		some = slices.Clone(due)
-	}
-	if taking := slices.DeleteFunc(slices.Clone(some), func(i *image) bool { return !i.takesSnapshot() }); len(taking) > 0 {
-		some = taking
+	some := due
+	for _, isBetter := range []func(*image) bool{(*image).isWhole, func(i *image) bool { return !i.Yields }, (*image).takesSnapshot} {
+		if better := slices.DeleteFunc(slices.Clone(some), func(i *image) bool { return !isBetter(i) }); len(better) > 0 {
+			some = better
+		}
 	}
 	canary := some[0]
 	if !s.allowed {
@@ -53,7 +58,11 @@ func (s *sweep) canaryFirst(due []*image) {
 func (s *sweep) proveAll(ctx context.Context, some []*image) {
 	for _, i := range some {
 		if i.isGone() {
-			s.prove(ctx, i.Image.ID, slices.DeleteFunc(deletedHere(i.outcome.Snapshots), func(id string) bool { return s.snapshots[id].isShared() }))
+			imageID := i.Image.ID
+			if !i.isWhole() {
+				imageID = ""
+			}
+			s.prove(ctx, imageID, slices.DeleteFunc(deletedHere(i.outcome.Snapshots), func(id string) bool { return s.snapshots[id].isShared() }))
 		}
 	}
 }

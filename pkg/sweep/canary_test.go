@@ -2,6 +2,9 @@ package sweep_test
 
 import (
 	"fmt"
+	"io"
+	"net/http"
+	"regexp"
 	"slices"
 	"testing"
 
@@ -161,5 +164,76 @@ func TestAnImageInTheBinProvesNothingOfSnapshots(t *testing.T) {
 			want = append(want, fmt.Sprintf("deregistered; %x kept", n))
 		}
 		wantOutcomes(t, outcomes, append(want, "deregistered; 65 deleted", "skipped; 66 kept")...)
+	})
+}
+
+// No document of AWS says whether the Recycle Bin takes in images that have failed. So they come
+// last, prove nothing for the others, and stop nothing if they do not turn up there; their
+// snapshots have to, as those of others do.
+func TestFailedImagesAndTheRecycleBin(t *testing.T) {
+	failed := func(n int) object {
+		i := image(n, n)
+		i["State"] = "failed"
+		return i
+	}
+	whole := func(n int) object { return image(n, n) }
+	seesAll := func(bin emulator.Doer) emulator.Doer { return bin }
+	seesNone := func(bin emulator.Doer) emulator.Doer { return withoutImages(withoutSnapshots(bin), 1, 2, 3) }
+	for name, c := range map[string]struct {
+		images []object
+		sees   func(emulator.Doer) emulator.Doer
+		want   []string
+	}{
+		"seen":                 {[]object{failed(1), whole(2), failed(3)}, seesAll, []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted"}},
+		"failed ones not seen": {[]object{failed(1), whole(2), failed(3)}, func(bin emulator.Doer) emulator.Doer { return withoutImages(bin, 1, 3) }, []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted"}},
+		"only failed":          {[]object{failed(1), failed(2), failed(3)}, func(bin emulator.Doer) emulator.Doer { return withoutImages(bin, 1, 2, 3) }, []string{"deregistered; 1 deleted", "deregistered; 2 deleted", "deregistered; 3 deleted"}},
+		"whole one not seen":   {[]object{failed(1), whole(2), failed(3)}, func(bin emulator.Doer) emulator.Doer { return withoutImages(bin, 2) }, []string{"skipped; 1 kept", "deregistered; 2 deleted", "skipped; 3 kept"}},
+		"no whole one seen":    {[]object{failed(1), whole(2), whole(3)}, func(bin emulator.Doer) emulator.Doer { return withoutImages(bin, 2, 3) }, []string{"skipped; 1 kept", "deregistered; 2 deleted", "skipped; 3 kept"}},
+		"no snapshot seen":     {[]object{failed(1), failed(2), failed(3)}, seesNone, []string{"deregistered; 1 deleted", "skipped; 2 kept", "skipped; 3 kept"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tonight(t, func(t *testing.T) {
+				account := load(t, c.images...)
+				var order []string
+				doer := before(account.Client(), "DeregisterImage", func(r emulator.Request) { order = append(order, r.Form.Get("ImageId")) })
+				orders := passing(quiet)
+				orders.requireBin, orders.bin = true, c.sees(binOf(t, account, 0))
+				outcomes := carryOut(t.Context(), t.Context(), doer, planOf(due(1, 1), due(2, 2), due(3, 3)), orders).Outcomes
+				wantOutcomes(t, outcomes, c.want...)
+				if c.images[1]["State"] == "available" && order[0] != imageID(2) {
+					t.Errorf("in the order %v", order)
+				}
+			})
+		})
+	}
+}
+
+// A failed image comes after those that were refused before.
+func TestFailedImagesComeLast(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		broken := image(1, 1)
+		broken["State"] = "failed"
+		account := load(t, broken, image(2, 2))
+		refused := due(2, 2)
+		refused.Yields = true
+		orders := passing(quiet)
+		orders.requireBin, orders.bin = true, withoutImages(binOf(t, account, 0), 2)
+		outcomes := carryOut(t.Context(), t.Context(), account.Client(), planOf(due(1, 1), refused), orders).Outcomes
+		wantOutcomes(t, outcomes, "skipped; 1 kept", "deregistered; 2 deleted")
+	})
+}
+
+// withoutImages is a bin that does not show some images.
+func withoutImages(bin emulator.Doer, unseen ...int) emulator.Doer {
+	return emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
+		response, err := bin.Do(r)
+		if err != nil {
+			return response, err
+		}
+		body, err := io.ReadAll(response.Body)
+		for _, n := range unseen {
+			body = regexp.MustCompile("<item><imageId>"+imageID(n)+"</imageId>.*?</item>").ReplaceAll(body, nil)
+		}
+		return reply(r, http.StatusOK, string(body)), err
 	})
 }

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -38,8 +39,11 @@ const (
 // remove removes the images that the plan deregisters.
 func (s *sweep) remove(ctx context.Context) {
 	due := s.decided(retention.Deregister)
-	rank := map[bool]int{true: 1} // Images that could not be removed before come last.
-	slices.SortStableFunc(due, func(a, b *image) int { return rank[a.Yields] - rank[b.Yields] })
+	rank := map[bool]int{true: 1}
+	// Images that have failed come last, and before them those that could not be removed before.
+	slices.SortStableFunc(due, func(a, b *image) int {
+		return cmp.Or(rank[b.isWhole()]-rank[a.isWhole()], rank[a.Yields]-rank[b.Yields])
+	})
 	for _, i := range due {
 		for _, snapshot := range i.toDelete {
 			snapshot.users = append(snapshot.users, i)

@@ -62,6 +62,7 @@ func newRemoved(image record.Image) Removed {
 		Recorded:        true,
 		Doubtful:        image.Outcome.Status != ami.Deregistered,
 		RestorableUntil: image.Outcome.InBinUntil,
+		HasFailed:       image.HasFailed,
 		S3Location:      image.S3Location,
 	}
 	if removed.RestorableUntil.IsZero() {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
 // result says what is back, and what is not.
@@ -55,6 +56,8 @@ func (u *undoing) judge(i *image) (Status, string) {
 		return Gone, i.whyGone(u.wanted.Today)
 	case len(i.faults) > 0:
 		return Incomplete, strings.Join(i.faults, "; ")
+	case i.inBin && i.now.State == types.ImageStateFailed:
+		return Restored, "its state is failed, as before"
 	case i.inBin:
 		return Restored, ""
 	case i.announced():

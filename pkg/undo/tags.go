@@ -46,7 +46,9 @@ func (u *undoing) findFaults() {
 		if !i.isBack() {
 			continue
 		}
-		if i.now.State != types.ImageStateAvailable && i.now.State != types.ImageStateDisabled {
+		switch state := i.now.State; {
+		case state == types.ImageStateAvailable, state == types.ImageStateDisabled, state == types.ImageStateFailed && i.HasFailed:
+		default:
 			i.fault("its state is ", string(i.now.State))
 		}
 		for _, id := range i.snapshotIDs() {

@@ -51,6 +51,7 @@ type Removed struct {
 	Doubtful        bool      // The removal was not confirmed, or refused.
 	Snapshots       []string  // All that the image mapped.
 	RestorableUntil time.Time // When it leaves the Recycle Bin; zero if never seen there.
+	HasFailed       bool      // It was in state failed before.
 	S3Location      string    // The bundle of an instance-store image; empty for others.
 }
 

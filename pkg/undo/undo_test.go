@@ -1,8 +1,10 @@
 package undo_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -664,6 +666,62 @@ func TestARestoredImageThatIsStillDeclared(t *testing.T) {
 		}
 		if diff := cmp.Diff(restored(before, all(before)...), everything(t, account)); diff != "" {
 			t.Error(diff)
+		}
+	})
+}
+
+// By the record a failed image comes back as what it was, and the undo says so. Without one nobody
+// knows whether the image was whole before.
+func TestAFailedImageComesBack(t *testing.T) {
+	for name, recorded := range map[string][]undo.Removed{
+		"restored: its state is failed, as before": {{ImageID: imageID(1), Recorded: true, HasFailed: true, Snapshots: []string{snapshotID(11)}}},
+		"incomplete: its state is failed":          nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := world{pictures: []picture{{n: 1, snapshots: []int{11}, state: "failed"}}}
+				account := w.load(t)
+				api := client(account.Client())
+				before := everything(t, account)
+				w.remove(t, api, run, w.pictures...)
+				if said := statuses(undoWanted(t, api, undo.Request{Run: run, Images: recorded})); said[imageID(1)] != name {
+					t.Errorf("%v", said)
+				}
+				if recorded == nil {
+					return
+				}
+				if diff := cmp.Diff(restored(before, all(before)...), everything(t, account)); diff != "" {
+					t.Error(diff)
+				}
+			})
+		})
+	}
+}
+
+// An image that was available and comes back failed is not whole, and the undo says so.
+func TestAnAvailableImageComesBackFailed(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := world{pictures: []picture{{n: 1, snapshots: []int{11}}}}
+		account := w.load(t)
+		w.remove(t, client(account.Client()), run, w.pictures...)
+		broken := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+			q, unread := emulator.Inspect(r)
+			response, err := account.Client().Do(r)
+			if err != nil || unread != nil || q.Action != "DescribeImages" {
+				return response, err
+			}
+			body, err := io.ReadAll(response.Body)
+			body = bytes.ReplaceAll(body, []byte("<imageState>available<"), []byte("<imageState>failed<"))
+			response.Body, response.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+			return response, err
+		})
+		for _, wanted := range []undo.Request{
+			{Run: run},
+			{Run: run, Images: []undo.Removed{{ImageID: imageID(1), Recorded: true, Snapshots: []string{snapshotID(11)}}}},
+		} {
+			if said := statuses(undoWanted(t, client(broken), wanted)); said[imageID(1)] != "incomplete: its state is failed" {
+				t.Errorf("%v", said)
+			}
 		}
 	})
 }

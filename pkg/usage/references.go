@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -27,18 +28,27 @@ const (
 // lookUpReferences asks EC2 itself what names the candidates: instances, launch templates, SSM
 // parameters of type aws:ec2:image, and Image Builder recipes of this account and region
 // (DescribeImageReferences, EC2 User Guide, "Identify your resources referencing specified AMIs").
+//
+// EC2 refuses a call because of one image that is unknown or not available, so the images of such a
+// call are asked about one by one.
 func (s *search) lookUpReferences(ctx context.Context, breaker *circuitBreaker, ids []string) {
-	eachUntil(ctx, breaker, inFlight, slices.Chunk(ids, imagesPerCall), s.referencesOf,
-		func(ids []string, references []types.ImageReference, err error) {
-			for _, reference := range references {
-				kind := string(reference.ResourceType)
-				arn := cmp.Or(aws.ToString(reference.Arn), kind, "something")
-				s.use(ami.Reference{Source: referencesSource, Type: kind, ARN: arn}, reference.ImageId)
-			}
-			if err != nil {
-				s.gap(referencesSource, err, ids...)
-			}
-		})
+	var alone []string
+	take := func(ids []string, references []types.ImageReference, err error) {
+		if len(ids) > 1 && strings.HasPrefix(wire.Code(err), "InvalidAMIID.") {
+			alone = append(alone, ids...)
+			return
+		}
+		for _, reference := range references {
+			kind := string(reference.ResourceType)
+			arn := cmp.Or(aws.ToString(reference.Arn), kind, "something")
+			s.use(ami.Reference{Source: referencesSource, Type: kind, ARN: arn}, reference.ImageId)
+		}
+		if err != nil {
+			s.gap(referencesSource, err, ids...)
+		}
+	}
+	eachUntil(ctx, breaker, inFlight, slices.Chunk(ids, imagesPerCall), s.referencesOf, take)
+	eachUntil(ctx, breaker, inFlight, slices.Chunk(alone, 1), s.referencesOf, take)
 }
 
 // referencesOf asks about at most imagesPerCall images. After an error it returns the references so

@@ -403,7 +403,7 @@ func TestNothingIsAskedAboutNothing(t *testing.T) {
 }
 
 // A lookup that fails, however it fails, leaves a gap that names it, in every image that it was
-// about. Images of another call are not affected.
+// about. Images of another call are not affected, nor are others if EC2 refuses one.
 func TestALookupThatFailsIsAGap(t *testing.T) {
 	about := func(id string) func(int, emulator.Request) bool {
 		return func(_ int, r emulator.Request) bool {
@@ -445,7 +445,9 @@ func TestALookupThatFailsIsAGap(t *testing.T) {
 						t.Errorf("evidence for %d images, want 25", len(evidence.Images))
 					}
 					for n := 1; n <= 25; n++ {
-						if n == 15 || source == "references" && n > 10 && n <= 20 {
+						// After the refusal of an id each is asked about alone.
+						isInCall := source == "references" && n > 10 && n <= 20 && name != "unknown"
+						if n == 15 || isInCall {
 							gap(t, evidence, imageID(n), source, fault.says)
 						} else {
 							proven(t, evidence, imageID(n))
@@ -781,4 +783,19 @@ func TestACircuitBreakerStaysOpen(t *testing.T) {
 			t.Errorf("%+v", finding)
 		}
 	})
+}
+
+// EC2 refuses a call about ten images because of one of them. It alone stays unknown.
+func TestOneImageThatEC2RefusesToAnswerFor(t *testing.T) {
+	account := holding(t, nil)
+	refusing := disturb.Fail(account.Client(), "DescribeImageReferences", func(_ int, r emulator.Request) bool {
+		return strings.Contains(r.Form.Encode(), imageID(1))
+	}, 400, "InvalidAMIID.Unavailable", "The image ID is no longer available")
+	evidence := collect(t.Context(), noPermissions(refusing), candidates(12), "references")
+	gap(t, evidence, imageID(1), "references", "InvalidAMIID.Unavailable")
+	for n := 2; n <= 12; n++ {
+		if finding := evidence.Images[imageID(n)]; finding.Use != ami.Unused {
+			t.Errorf("%d: %v because of %v", n, finding.Use, finding.Gaps)
+		}
+	}
 }

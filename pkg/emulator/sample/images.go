@@ -127,7 +127,7 @@ var images = []imageRow{
 	{name: "retired-portal", age: 350, launched: 320, gib: []int{12}, with: object{"State": "disabled"}},
 	{name: "nightly-build-DATE", age: 0, gib: []int{25}, with: object{"State": "pending"}},
 	{
-		name: "import-DATE", age: 92,
+		name: "import-DATE", age: 192, gib: []int{40},
 		with: object{"State": "failed", "StateReason": object{"Code": "Client.InternalError", "Message": "Client.InternalError: Client error on launch"}},
 	},
 	{name: "warehouse-scratch", age: 333, launched: 290, gib: []int{100}, tags: labels{"Team": "data"}, with: object{"BlockDeviceMappings": []object{
@@ -136,6 +136,13 @@ var images = []imageRow{
 	{name: "vendor-firewall", age: 700, launched: 640, gib: []int{64}, with: object{"ProductCodes": []object{
 		{"ProductCodeId": "7h7h3bnutjn0ziamv7npi8a69", "ProductCodeType": "marketplace"},
 	}}},
+
+	// Two machines that VM Import has brought in; and a build that its owner has deprecated, with
+	// the one before it.
+	{name: "import-ami-0ec0ffee000000f01", age: 610, gib: []int{32}},
+	{name: "import-ami-0ec0ffee000000f02", age: 240, gib: []int{32}},
+	{name: "desk-DATE", age: 340, launched: 310, gib: []int{16}},
+	{name: "desk-DATE", age: 265, launched: 262, gib: []int{16}, with: object{"DeprecationTime": "YESTERDAY"}},
 
 	// Protected from deregistration.
 	{name: "compliance-archive-1", age: 710, launched: 600, gib: []int{8}, with: object{"DeregistrationProtection": "enabled-without-cooldown"}},

@@ -270,6 +270,7 @@ func (b *builder) amend(o, with object) {
 func (b *builder) dated(s string) string {
 	return strings.NewReplacer(
 		"TOMORROW", b.ago(-1),
+		"YESTERDAY", b.ago(1),
 		"RESTORED", b.at(10).Format(time.DateOnly),
 		"DUE", b.now.AddDate(0, 0, 9).Format(time.DateOnly),
 		"EARLIER", runAt(b.now.AddDate(0, 0, -14)),

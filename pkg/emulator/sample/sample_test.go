@@ -79,7 +79,7 @@ func TestIsRich(t *testing.T) {
 			stale++
 		}
 		text := fmt.Sprint(*image.Name, aws.ToString(image.DeregistrationProtection), image.Tags)
-		for _, placeholder := range []string{"DATE", "TOMORROW", "RESTORED", "EARLIER", "ONGOING"} {
+		for _, placeholder := range []string{"DATE", "TOMORROW", "YESTERDAY", "RESTORED", "EARLIER", "ONGOING"} {
 			if strings.Contains(text, placeholder) {
 				t.Errorf("%s is left in %s", placeholder, text)
 			}
