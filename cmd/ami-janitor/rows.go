@@ -59,7 +59,7 @@ var kinds = []struct{ dry, done, dryWord, word string }{
 	kindLeftAlone: {"Would be left alone", "Left alone", "would leave alone", "left alone"},
 	kindWaiting:   {"Left for a later run", "Left for a later run", "wait", "wait"},
 	kindKept:      {"Kept", "Kept", "keep", "keep"},
-	kindOrphan:    {"Snapshots whose image is gone: reported, never deleted", "Snapshots whose image is gone: reported, never deleted", "orphan", "orphan"},
+	kindOrphan:    {"Snapshots whose image is gone", "Snapshots whose image is gone", "orphan", "orphan"},
 }
 
 func (k kind) heading(dry bool) string {
@@ -91,6 +91,12 @@ func rowsOf(run record.Run) []row {
 			r := row{kind: kindOrphan, region: region.Region, id: o.SnapshotID, snapshots: 1, gib: o.SizeGiB, why: "made for " + plain.Printable(o.ImageID)}
 			if o.Archived {
 				r.archived = o.SizeGiB
+			}
+			if o.Verdict != "" {
+				r.why += ": " + plain.Printable(cmp.Or(string(o.Status), string(o.Verdict)))
+				if o.Detail != "" {
+					r.why += ": " + plain.Printable(o.Detail)
+				}
 			}
 			r.detail = r.why
 			rows = append(rows, r)

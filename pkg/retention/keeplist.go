@@ -37,6 +37,9 @@ var (
 	// imageIDs are the ids in an entry: an entry with an id means that image, whatever surrounds
 	// the id.
 	imageIDs = regexp.MustCompile(`(?i)ami[-_](?:[0-9a-f]{17}|[0-9a-f]{8})`)
+
+	// snapshotIDs are the ids of snapshots in an entry.
+	snapshotIDs = regexp.MustCompile(`(?i)snap-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
 )
 
 // ParseKeepList reads a list: one entry per line, or several with commas between them; "#" starts a
@@ -120,6 +123,9 @@ func (l *KeepList) add(entry string) error {
 	}
 	for _, id := range imageIDs.FindAllString(entry, -1) {
 		l.literals[strings.ReplaceAll(strings.ToLower(id), "_", "-")] = entry
+	}
+	for _, id := range snapshotIDs.FindAllString(entry, -1) {
+		l.literals[strings.ToLower(id)] = entry
 	}
 	if strings.ContainsAny(entry, "*?") {
 		l.globs = append(l.globs, keepGlob{entry, compileGlob(entry)})

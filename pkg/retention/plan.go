@@ -103,6 +103,10 @@ func (a *Account) plan(regions []*regionFacts) []Plan {
 		r.orderReports(plan)
 		plan.Stale = r.staleDeclarations(plan.Verdicts)
 		r.judgeUnattached(plan)
+	}
+	a.judgeOrphans(regions, plans)
+	for i, r := range regions {
+		plan := &plans[i]
 		r.measure(plan)
 		r.hold(plan)
 	}
