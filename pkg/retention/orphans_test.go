@@ -262,8 +262,8 @@ func TestGuardsOfOrphansTogether(t *testing.T) {
 	})
 }
 
-// Whatever is in an account, the switch changes nothing about images, nor about the snapshots that go
-// with them; and the orphans that go are orphans without it, too.
+// Whatever is in an account, the switch changes nothing about images, nor about the snapshots that
+// go with them; and the orphans that go are orphans without it, too.
 func TestRemovingOrphansChangesNothingElse(t *testing.T) {
 	property := func(t *rapid.T, w world) {
 		w.policy.RemoveOrphans = false
