@@ -89,9 +89,11 @@ type run struct {
 	started time.Time
 	ended   time.Time // Zero as long as it is at work; when it was killed, if it was.
 	record  *record.Run
-	removed map[string]int  // Images by region.
-	lost    map[string]int  // Those of them that the Recycle Bin does not hold.
-	looks   map[string]look // By the id of an image or a snapshot.
+	removed map[string]int // Images by region.
+
+	orphans, orphansLost int             // Those deleted, and those of them that are not in the Recycle Bin.
+	lost                 map[string]int  // Those of them that the Recycle Bin does not hold.
+	looks                map[string]look // By the id of an image or a snapshot.
 	// By the key of a note about a removal: its last note failed.
 	unnoted     map[string]bool
 	aliveBeside bool // Another run was at work at the same time.
@@ -125,6 +127,7 @@ type result struct {
 	calls      int
 	effects    int
 	runs       int
+	orphans    int // Those that runs deleted.
 	firstCalls int // Of the first run.
 	removed    int // Images, by the first run.
 }
@@ -148,6 +151,7 @@ func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
 		s.checkEnd()
 		r = result{
 			violations: s.violations, hash: s.hash, lines: s.lines, calls: s.calls, effects: len(s.effects), runs: len(s.order),
+			orphans:    s.orphansDeleted(),
 			firstCalls: s.order[0].way.calls, removed: s.order[0].removed[home] + s.order[0].removed[abroad],
 		}
 	})
@@ -167,6 +171,7 @@ func begin(schedule *schedule, verbose bool) (*simulation, error) {
 	s.account.SetRuleLag(s.world.ruleLag)
 	s.raw = s.account.Client()
 	plans := s.world.plans()
+	maps.Copy(plans, s.world.orphanNotes())
 	for _, key := range slices.Sorted(maps.Keys(plans)) {
 		s.put(key, plans[key])
 	}

@@ -271,6 +271,10 @@ func (s *simulation) act(p person) {
 		s.forgeRecords(newDice(p.target))
 		return
 	default:
+		if p.does.isOnOrphan() {
+			s.actOnOrphan(p)
+			return
+		}
 	}
 	var able []*image
 	for _, i := range s.world.images {
@@ -360,6 +364,6 @@ func (s *simulation) do(what action, i *image) {
 		}
 	case objects:
 		s.call(i.region, "DeleteTags", "ResourceId.1", i.id, "Tag.1.Key", dueTag)
-	case forgesTags, forgesRecords: // Not by way of an image: see forge.
+	case forgesTags, forgesRecords, keepsOrphan, objectsOrphan, untagsOrphan, restoresOrphan, forgesOrphan: // Not by way of an image: see forge.
 	}
 }
