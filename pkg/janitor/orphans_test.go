@@ -11,11 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
 	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/record"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
 
 // orphanOf is a snapshot of an image that is gone, as its description and its volume say.
@@ -386,5 +390,38 @@ func overwrite(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A person who restores a deleted orphan on the same day, and takes its tags off or leaves them,
+// keeps it for as long as one that is seen for the first time.
+func TestARestoredOrphanStartsOver(t *testing.T) {
+	for _, untags := range []bool{true, false} {
+		bubble(t, func(t *testing.T) {
+			l := announced(t, world{}, nil)
+			for _, day := range []int{41, 45} {
+				time.Sleep(time.Until(night(day)))
+				l.real(day)
+			}
+			if l.snapshotTags(9) != nil {
+				t.Fatal("not deleted")
+			}
+			api := wire.EC2(newJanitor(t, l.account.Client(), nil).AWS, "us-east-1")
+			if _, err := api.RestoreSnapshotFromRecycleBin(t.Context(), &ec2.RestoreSnapshotFromRecycleBinInput{SnapshotId: aws.String(snapshotID(9))}); err != nil {
+				t.Fatal(err)
+			}
+			l.save()
+			for _, key := range []string{"ami-janitor:intent", "ami-janitor:run"} {
+				if untags {
+					l.setSnapshotTag(9, key, "")
+				}
+			}
+			for day := 46; day < 75; day++ {
+				time.Sleep(time.Until(night(day)))
+				if o := orphansOf(l.real(day))[snapshotID(9)]; o.Verdict != "keep" || o.DueOn != "" {
+					t.Errorf("day %d: %+v", day, o)
+				}
+			}
+		})
 	}
 }
