@@ -364,6 +364,7 @@ func (s *simulation) do(what action, i *image) {
 		}
 	case objects:
 		s.call(i.region, "DeleteTags", "ResourceId.1", i.id, "Tag.1.Key", dueTag)
-	case forgesTags, forgesRecords, keepsOrphan, objectsOrphan, untagsOrphan, restoresOrphan, forgesOrphan: // Not by way of an image: see forge.
+	case forgesTags, forgesRecords, keepsOrphan, objectsOrphan, untagsOrphan, restoresOrphan, forgesOrphan:
+		// Not by way of an image: see forge.
 	}
 }
