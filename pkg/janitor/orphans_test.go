@@ -425,3 +425,42 @@ func TestARestoredOrphanStartsOver(t *testing.T) {
 		})
 	}
 }
+
+// Nobody looked for 39 days: the time starts over, also if the first run that looks again is in doubt.
+func TestADoubtAfterALongGapWithoutRuns(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := announced(t, world{}.parameter("other", "nothing", nil), nil)
+		time.Sleep(time.Until(night(70)))
+		l.wrap = func(next emulator.Doer) emulator.Doer { return disturb.Deny(next, "DescribeStacks") }
+		l.real(70)
+		l.wrap = nil
+		time.Sleep(time.Until(night(71)))
+		run := l.real(71)
+		if l.snapshotTags(9) == nil {
+			t.Errorf("deleted on day 71, last seen on day 30: %+v", orphansOf(run)[snapshotID(9)])
+		}
+	})
+}
+
+// A clock that was an hour ahead, then a night in doubt: the region can still be read.
+func TestAClockAheadAndADoubt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		w := binRules(world{images: []object{image(1, 20, 10, 1)}, snapshots: []object{orphanOf(9, 90)}}.parameter("other", "nothing", nil))
+		l := live(t, w, removing.and(settings{"RECORDS": t.TempDir()}))
+		ahead := 26 * time.Hour
+		l.clock = func() time.Time { return time.Now().Add(ahead) }
+		time.Sleep(time.Until(night(0)))
+		l.run(night(0).Add(ahead), false)
+		ahead = 0
+		time.Sleep(time.Until(night(1)))
+		l.wrap = func(next emulator.Doer) emulator.Doer { return disturb.Deny(next, "DescribeStacks") }
+		l.real(1)
+		l.wrap = nil
+		for _, day := range []int{3, 4} {
+			time.Sleep(time.Until(night(day)))
+			if run := l.real(day); run.Failed() {
+				t.Errorf("day %d: %v", day, run.Regions[0].Error)
+			}
+		}
+	})
+}

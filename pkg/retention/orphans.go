@@ -419,7 +419,8 @@ func (r *regionFacts) noteOrphans(plan *Plan) {
 		}
 	}
 	for _, id := range plan.OrphansInDoubt {
-		if seen, isNoted := r.History.Orphans.Seen[id]; isNoted {
+		if _, isNoted := r.History.Orphans.Seen[id]; isNoted {
+			seen := r.seenOrphan(r.snapshots[id])
 			seen.SeenAt = r.now
 			plan.OrphansSeen[id] = seen
 		}

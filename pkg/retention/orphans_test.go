@@ -388,3 +388,33 @@ func TestWhatTakesTheAnnouncementOfAnOrphanBack(t *testing.T) {
 		}
 	}
 }
+
+// A gap of more than 15 days starts the time over, also if the first run after it is in doubt.
+func TestADoubtAfterALongGapStartsOver(t *testing.T) {
+	w := dueOrphan()
+	w.seen(func(s *ami.SeenOrphan) { s.SeenAt = now.Add(-19 * 24 * time.Hour) })
+	guards["a gap"](w)
+	first := w.plan()
+	if s := first.OrphansSeen["snap-1"]; s.Run != "" || !s.Since.Equal(now) {
+		t.Errorf("noted: %+v", s)
+	}
+	// The next night the lookup works again.
+	w.here.History.Orphans.Seen = first.OrphansSeen
+	w.find(func(f *ami.SnapshotFinding) { f.Gaps = nil })
+	next := w.policy.Open([]ami.Inventory{w.here}, now.Add(24*time.Hour)).Plan(w.evidence)[0]
+	if ids := next.SnapshotsToDelete(); len(ids) > 0 {
+		t.Errorf("the next night %v go", ids)
+	}
+}
+
+// A clock that was ahead, and a doubt: what is noted can be read by the next run.
+func TestADoubtAfterAClockAhead(t *testing.T) {
+	w := dueOrphan()
+	w.seen(func(s *ami.SeenOrphan) {
+		s.Since, s.SeenAt, s.Run, s.Due = now.Add(time.Hour), now.Add(time.Hour), "", time.Time{}
+	})
+	guards["a gap"](w)
+	if s := w.plan().OrphansSeen["snap-1"]; s.SeenAt.Before(s.Since) || !s.Since.Equal(now) {
+		t.Errorf("noted so that the journal refuses to read it: %+v", s)
+	}
+}
