@@ -464,3 +464,78 @@ func TestAClockAheadAndADoubt(t *testing.T) {
 		}
 	})
 }
+
+// What the second look finds in use is no orphan: its time starts over, as if the plan had seen it.
+func TestWhatTheSecondLookKeepsStartsOver(t *testing.T) {
+	mapped := "<imagesSet><item><imageId>" + imageID(91) + "</imageId><imageState>available</imageState><blockDeviceMapping><item><ebs><snapshotId>" +
+		snapshotID(9) + "</snapshotId></ebs></item></blockDeviceMapping></item></imagesSet>"
+	there := "<imagesSet><item><imageId>" + imageID(90) + "</imageId><imageState>available</imageState></item></imagesSet>"
+	for name, wrap := range map[string]func(emulator.Doer) emulator.Doer{
+		"mapped": func(next emulator.Doer) emulator.Doer {
+			return answering(next, "DescribeImages", func(q url.Values) bool { return q.Get("Filter.1.Name") == "block-device-mapping.snapshot-id" }, mapped)
+		},
+		"its image": func(next emulator.Doer) emulator.Doer {
+			return answering(next, "DescribeImages", func(q url.Values) bool { return q.Has("ImageId.1") }, there)
+		},
+		"shared": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				l := announced(t, world{}, nil)
+				time.Sleep(time.Until(night(41)))
+				l.real(41)
+				asked := 0
+				if wrap == nil {
+					wrap = func(next emulator.Doer) emulator.Doer {
+						return answering(next, "DescribeSnapshotAttribute", func(url.Values) bool { asked++; return asked > 2 },
+							"<snapshotId>"+snapshotID(9)+"</snapshotId><createVolumePermission><item><userId>111122223333</userId></item></createVolumePermission>")
+					}
+				}
+				l.wrap = wrap
+				time.Sleep(time.Until(night(45)))
+				l.real(45)
+				if l.snapshotTags(9) == nil {
+					t.Fatal("gone on day 45")
+				}
+				l.wrap = nil
+				l.load()
+				time.Sleep(time.Until(night(46)))
+				run := l.real(46)
+				if l.snapshotTags(9) == nil {
+					t.Errorf("deleted the night after it was seen in use: %+v", orphansOf(run)[snapshotID(9)])
+				}
+			})
+		})
+	}
+}
+
+// A person deletes it in the minute of the plan, and restores it the next day: it starts over.
+func TestAnOrphanThatIsGoneForADayStartsOver(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := announced(t, world{}, nil)
+		time.Sleep(time.Until(night(41)))
+		l.real(41)
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+				q, err := emulator.Inspect(r)
+				if err != nil {
+					return nil, err
+				}
+				if q.Action == "CreateTags" && q.Form.Get("ResourceId.1") == snapshotID(9) {
+					return &http.Response{StatusCode: 400, Header: http.Header{}, Request: r, Body: nopCloser{bytes.NewReader([]byte(
+						"<Response><Errors><Error><Code>InvalidSnapshot.NotFound</Code><Message>The snapshot does not exist.</Message></Error></Errors><RequestID>1</RequestID></Response>"))}}, nil
+				}
+				return next.Do(r)
+			})
+		}
+		time.Sleep(time.Until(night(45)))
+		l.real(45)
+		l.wrap = nil
+		l.load()
+		time.Sleep(time.Until(night(46)))
+		run := l.real(46)
+		if l.snapshotTags(9) == nil {
+			t.Errorf("deleted on the night after the restore: %+v", orphansOf(run)[snapshotID(9)])
+		}
+	})
+}

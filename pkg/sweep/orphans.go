@@ -20,13 +20,14 @@ import (
 //
 // What the journal says of them is written before, and without those that are deleted now: wherever
 // the run ends, a snapshot that is there again, or still, counts as seen for the first time. Those
-// that were not tried get their time back at the end.
+// that were not reached, or could not be looked at once more, get their time back at the end; what
+// the second look keeps starts over.
 func (s *sweep) sweepOrphans(ctx context.Context) {
 	if !s.hasOrphans() {
 		return
 	}
 	due, fresh := s.orphansDecided(retention.Deregister), s.orphansDecided(retention.Mark)
-	s.orphans = map[string]ami.OrphanResult{}
+	s.orphans, s.unseenOrphans = map[string]ami.OrphanResult{}, map[string]bool{}
 	seen := maps.Clone(s.Plan.OrphansSeen)
 	for _, o := range fresh {
 		announced := o.Seen
@@ -47,14 +48,16 @@ func (s *sweep) sweepOrphans(ctx context.Context) {
 		s.announceOrphans(ctx, some)
 	}
 	s.findOrphansInBin(ctx)
-	isTried := true
-	for _, o := range due {
+	noted := maps.Clone(seen)
+	for _, o := range slices.Concat(due, fresh) {
 		if s.orphans[o.SnapshotID].Status == ami.OrphanKept {
-			seen[o.SnapshotID], isTried = o.Seen, false
+			if delete(seen, o.SnapshotID); s.unseenOrphans[o.SnapshotID] {
+				seen[o.SnapshotID] = o.Seen
+			}
 		}
 	}
-	if !isTried {
-		_ = s.noteOrphans(s.limits.Record, seen) // Else their time starts over.
+	if !maps.Equal(seen, noted) {
+		_ = s.noteOrphans(s.limits.Record, seen) // Else what was to be deleted starts over.
 	}
 }
 
@@ -82,6 +85,13 @@ func (s *sweep) orphanStays(id, why string) {
 	s.orphans[id] = ami.OrphanResult{Status: ami.OrphanKept, Detail: why}
 }
 
+// orphanUnseen is orphanStays for a snapshot that the second look has not reached: its time goes
+// on.
+func (s *sweep) orphanUnseen(id, why string) {
+	s.orphanStays(id, why)
+	s.unseenOrphans[id] = true
+}
+
 // mayChangeOrphans says why no further orphan is changed; empty if some may be.
 func (s *sweep) mayChangeOrphans(ctx context.Context) string {
 	if s.stopped != "" {
@@ -101,7 +111,7 @@ func (s *sweep) mayChangeOrphans(ctx context.Context) string {
 func (s *sweep) unmarkOrphans(ctx context.Context) {
 	for _, u := range s.Plan.Unmarkings {
 		if why := s.mayChangeOrphans(ctx); why != "" {
-			s.orphanStays(u.SnapshotID, why)
+			s.orphanUnseen(u.SnapshotID, why)
 			continue
 		}
 		var err error
@@ -124,21 +134,25 @@ func (s *sweep) unmarkOrphans(ctx context.Context) {
 func (s *sweep) deleteOrphans(ctx context.Context, some []retention.Orphan) {
 	if why := s.mayChangeOrphans(ctx); why != "" {
 		for _, o := range some {
-			s.orphanStays(o.SnapshotID, why)
+			s.orphanUnseen(o.SnapshotID, why)
 		}
 		return
 	}
 	failed := s.declare(ctx, orphanIDs(some))
-	stay := s.recheckOrphans(ctx, some)
+	stay, unread := s.recheckOrphans(ctx, some)
 	var ready []string
 	for _, o := range some {
 		id := o.SnapshotID
 		s.snapshots[id].declared = mayCarry(failed[id])
 		switch {
-		case failed[id] != nil:
-			s.orphanStays(id, "its deletion could not be declared: "+wire.Explain(failed[id]))
 		case stay[id] != "":
 			s.orphanStays(id, stay[id])
+		case isLate(failed[id]):
+			s.orphanUnseen(id, notReached)
+		case failed[id] != nil:
+			s.orphanStays(id, "its deletion could not be declared: "+wire.Explain(failed[id]))
+		case unread[id] != "":
+			s.orphanUnseen(id, unread[id])
 		default:
 			ready = append(ready, id)
 		}
@@ -149,11 +163,13 @@ func (s *sweep) deleteOrphans(ctx context.Context, some []retention.Orphan) {
 			s.orphans[id] = ami.OrphanResult{Status: ami.OrphanDeleted, Detail: result.Detail}
 			s.snapshots[id].declared = false
 		case ami.SnapshotKept:
-			s.orphanStays(id, result.Detail)
+			if s.orphanStays(id, result.Detail); strings.HasPrefix(result.Detail, string(ami.ReasonUnknownUse)) {
+				s.orphanUnseen(id, result.Detail)
+			}
 		case ami.SnapshotFailed:
 			isTried := result.Detail != s.stopped && !strings.HasPrefix(result.Detail, notReadAgain)
 			if !isTried {
-				s.orphanStays(id, result.Detail)
+				s.orphanUnseen(id, result.Detail)
 				continue
 			}
 			// It may be in the Recycle Bin, where an undo finds it by its tags. If it is not, the
@@ -182,28 +198,32 @@ func orphanIDs(orphans []retention.Orphan) []string {
 
 // recheckOrphans says, by id, why snapshots stay after all: their image is there, or EC2 does not
 // say that it is gone; an image maps one now; or an image has come into the Recycle Bin since the
-// plan that may.
-func (s *sweep) recheckOrphans(ctx context.Context, some []retention.Orphan) map[string]string {
-	stay := map[string]string{}
-	all := func(why string) {
-		for _, o := range some {
-			stay[o.SnapshotID] = why
+// plan that may. Apart from these, it says which could not be looked at.
+func (s *sweep) recheckOrphans(ctx context.Context, some []retention.Orphan) (stay, unread map[string]string) {
+	stay, unread = map[string]string{}, map[string]string{}
+	mapping, err := inventory.ImagesMapping(ctx, s.api, orphanIDs(some))
+	bin := recyclebin.ReadImages(ctx, s.Clients.EC2)
+	arrived := ""
+	for _, id := range slices.Sorted(maps.Keys(bin.Images)) {
+		_, wasThere := s.Inventory.Bin.Images[id]
+		isOwn := slices.ContainsFunc(s.images, func(i *image) bool { return i.Image.ID == id })
+		if !wasThere && !isOwn {
+			arrived = id + " has come into the Recycle Bin since, and may map it"
 		}
 	}
-	mapping, err := inventory.ImagesMapping(ctx, s.api, orphanIDs(some))
-	if err != nil {
-		all(notReadAgain + err.Error())
-		return stay
-	}
-	bin := recyclebin.ReadImages(ctx, s.Clients.EC2)
-	if !bin.Read {
-		all("the Recycle Bin could not be looked at once more: " + bin.Err)
-		return stay
-	}
 	for _, o := range some {
+		if err != nil {
+			unread[o.SnapshotID] = notReadAgain + err.Error()
+		}
+		if !bin.Read {
+			unread[o.SnapshotID] = "the Recycle Bin could not be looked at once more: " + bin.Err
+		}
+		if arrived != "" {
+			stay[o.SnapshotID] = arrived
+		}
 		switch seen, _, err := wire.FindImage(ctx, s.api, o.ImageID); {
 		case err != nil:
-			stay[o.SnapshotID] = "whether " + o.ImageID + " is gone is not known: " + wire.ExplainLookup(err)
+			unread[o.SnapshotID] = "whether " + o.ImageID + " is gone is not known: " + wire.ExplainLookup(err)
 		case seen != wire.Gone:
 			stay[o.SnapshotID] = "EC2 does not say that " + o.ImageID + " is gone"
 		}
@@ -213,26 +233,23 @@ func (s *sweep) recheckOrphans(ctx context.Context, some []retention.Orphan) map
 			}
 		}
 	}
-	for id := range bin.Images {
-		_, wasThere := s.Inventory.Bin.Images[id]
-		isOwn := slices.ContainsFunc(s.images, func(i *image) bool { return i.Image.ID == id })
-		if !wasThere && !isOwn {
-			all(id + " has come into the Recycle Bin since, and may map it")
-		}
-	}
-	return stay
+	return stay, unread
 }
 
 // announceOrphans announces the deletion of at most ten snapshots.
 func (s *sweep) announceOrphans(ctx context.Context, some []retention.Orphan) {
 	why := s.mayChangeOrphans(ctx)
-	var stay map[string]string
+	var stay, unread map[string]string
 	if why == "" {
-		stay = s.recheckOrphans(ctx, some)
+		stay, unread = s.recheckOrphans(ctx, some)
 	}
 	for _, o := range some {
-		if stays := why + stay[o.SnapshotID]; stays != "" {
+		if stays := stay[o.SnapshotID]; stays != "" {
 			s.orphanStays(o.SnapshotID, stays)
+			continue
+		}
+		if unseen := why + unread[o.SnapshotID]; unseen != "" {
+			s.orphanUnseen(o.SnapshotID, unseen)
 			continue
 		}
 		err := wire.Tag(ctx, s.api, []string{o.SnapshotID}, map[string]string{

@@ -112,6 +112,8 @@ type sweep struct {
 	leftovers []ami.SnapshotResult
 	stale     map[string]string
 	orphans   map[string]ami.OrphanResult // By id; nil if they are only reported.
+	// Those of them that the second look has not reached.
+	unseenOrphans map[string]bool
 
 	stopped string // Why no further image is removed; empty while removals go on.
 	bin     proof
