@@ -539,3 +539,20 @@ func TestAnOrphanThatIsGoneForADayStartsOver(t *testing.T) {
 		}
 	})
 }
+
+// Anybody who may create a snapshot writes its description: no description makes the journal unreadable.
+func TestAForgedDescriptionOfAnOrphan(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		forged := orphanOf(7, 70)
+		forged["Description"] = "Created by CreateImage(i-0) for ami-" + strings.Repeat("a", 65) + " from " + forged["VolumeId"].(string)
+		w := binRules(world{images: []object{image(1, 20, 10, 1)}, snapshots: []object{forged, orphanOf(9, 90)}})
+		l := live(t, w, removing.and(settings{"RECORDS": t.TempDir()}))
+		l.clock = time.Now
+		for _, day := range []int{0, 1, 2} {
+			time.Sleep(time.Until(night(day)))
+			if run := l.real(day); run.Failed() {
+				t.Errorf("day %d: %v", day, run.Regions[0].Error)
+			}
+		}
+	})
+}

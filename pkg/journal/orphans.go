@@ -49,6 +49,22 @@ type orphanDocument struct {
 	Due         time.Time `json:"due,omitzero"`
 }
 
+func (s orphanDocument) check() error {
+	if err := cmp.Or(checkSnapshot(s.SnapshotID), checkImage(s.ImageID)); err != nil {
+		return err
+	}
+	switch {
+	case s.Since.IsZero() || s.SeenAt.Before(s.Since):
+		return fmt.Errorf("%s was seen last before it was seen first", s.SnapshotID)
+	case (s.AnnouncedBy == "") != s.Due.IsZero():
+		return fmt.Errorf("half of an announcement is there of %s", s.SnapshotID)
+	case s.AnnouncedBy != "":
+		return checkRun(s.AnnouncedBy)
+	default:
+		return nil
+	}
+}
+
 // Orphans returns what a policy has noted about snapshots without their images, and what runs noted
 // about their removals of some images. Both are read after the region was opened.
 func (r *Region) Orphans(ctx context.Context, policy string, images []string) (*ami.Orphans, error) {
@@ -87,21 +103,11 @@ func parseOrphans(data []byte, region, policy string) (map[string]ami.SeenOrphan
 	}
 	seen := make(map[string]ami.SeenOrphan, len(document.Snapshots))
 	for _, s := range document.Snapshots {
-		_, isTwice := seen[s.SnapshotID]
-		switch err := cmp.Or(checkSnapshot(s.SnapshotID), checkImage(s.ImageID)); {
-		case err != nil:
+		if err := s.check(); err != nil {
 			return nil, err
-		case isTwice:
-			return nil, fmt.Errorf("%s is there twice", s.SnapshotID)
-		case s.Since.IsZero() || s.SeenAt.Before(s.Since):
-			return nil, fmt.Errorf("%s was seen last before it was seen first", s.SnapshotID)
-		case (s.AnnouncedBy == "") != s.Due.IsZero():
-			return nil, fmt.Errorf("half of an announcement is there of %s", s.SnapshotID)
 		}
-		if s.AnnouncedBy != "" {
-			if err := checkRun(s.AnnouncedBy); err != nil {
-				return nil, err
-			}
+		if _, isTwice := seen[s.SnapshotID]; isTwice {
+			return nil, fmt.Errorf("%s is there twice", s.SnapshotID)
 		}
 		seen[s.SnapshotID] = ami.SeenOrphan{ImageID: s.ImageID, Since: s.Since, SeenAt: s.SeenAt, Run: s.AnnouncedBy, Due: s.Due}
 	}
@@ -180,7 +186,11 @@ func (s *Session) NoteOrphans(ctx context.Context, policy string, seen map[strin
 	}
 	document := orphansDocument{Region: s.region, Policy: policy, Run: s.run, Snapshots: []orphanDocument{}}
 	for id, o := range seen {
-		document.Snapshots = append(document.Snapshots, orphanDocument{id, o.ImageID, o.Since.UTC(), o.SeenAt.UTC(), o.Run, o.Due})
+		noted := orphanDocument{id, o.ImageID, o.Since.UTC(), o.SeenAt.UTC(), o.Run, o.Due}
+		if err := noted.check(); err != nil { // No run could read the document.
+			return err
+		}
+		document.Snapshots = append(document.Snapshots, noted)
 	}
 	slices.SortFunc(document.Snapshots, func(a, b orphanDocument) int { return strings.Compare(a.SnapshotID, b.SnapshotID) })
 	return s.journal.save(ctx, orphansKey(s.region, policy), document)
