@@ -18,6 +18,10 @@ type SweepResult struct {
 	Orphans map[string]OrphanResult
 }
 
+// KeepsAllSnapshots is why a snapshot stays if the policy deletes none. It is written to journals,
+// where later runs look for it.
+const KeepsAllSnapshots = "the policy keeps all snapshots"
+
 // OrphanResult is what became of a snapshot whose image is gone.
 type OrphanResult struct {
 	Status OrphanStatus

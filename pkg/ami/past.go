@@ -104,6 +104,7 @@ type PastRemoval struct {
 	Run       string
 	Confirmed bool     // EC2 confirmed that it deregistered the image.
 	Kept      []string // The snapshots of the image that stayed; sorted.
+	OnPurpose []string // Those that stayed because the policy keeps all snapshots; sorted.
 	Going     []string // Those that went with it, or were to go; sorted.
 }
 

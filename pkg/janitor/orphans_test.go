@@ -556,3 +556,28 @@ func TestAForgedDescriptionOfAnOrphan(t *testing.T) {
 		}
 	})
 }
+
+// Another policy removed the image and keeps all snapshots: this is no second sign that one may go.
+func TestAnOrphanThatAnotherPolicyKept(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		old := object{
+			"SnapshotId": snapshotID(5), "OwnerId": accountID, "State": "completed", "VolumeSize": 8, "StartTime": daysAgo(400),
+			"VolumeId": "vol-ffffffff", "Description": "Copied for DestinationAmi " + imageID(5) + " from SourceAmi ami-0123456789abcdef0 for SourceSnapshot snap-0123456789abcdef0.",
+		}
+		w := binRules(world{images: []object{image(1, 20, 10, 1), image(5, 400, 390, 5)}, snapshots: []object{old}})
+		l := live(t, w, removing.and(settings{"RECORDS": t.TempDir()}))
+		l.clock = time.Now
+		own := l.settings
+		l.settings = own.and(settings{"POLICY_NAME": "db", "ORPHANED_SNAPSHOTS": "report", "DELETE_SNAPSHOTS": "false", "STALE_AFTER": "90d", "KEEP_NEWEST": "0", "GRACE": "0d"})
+		time.Sleep(time.Until(night(0)))
+		l.real(0)
+		l.settings = own
+		for day := 1; day < 90 && l.snapshotTags(5) != nil; day += 7 {
+			time.Sleep(time.Until(night(day)))
+			l.real(day)
+		}
+		if l.snapshotTags(5) == nil {
+			t.Error("deleted although the policy that removed its image keeps all snapshots")
+		}
+	})
+}

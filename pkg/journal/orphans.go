@@ -168,8 +168,12 @@ func (d *removalDocument) past() ami.PastRemoval {
 		case !slices.Contains(d.Declared, s.SnapshotID):
 			p.Kept = append(p.Kept, s.SnapshotID)
 		}
+		if s.Status == ami.SnapshotKept && s.Detail == ami.KeepsAllSnapshots {
+			p.OnPurpose = append(p.OnPurpose, s.SnapshotID)
+		}
 	}
 	slices.Sort(p.Kept)
+	slices.Sort(p.OnPurpose)
 	slices.Sort(p.Going)
 	p.Going = slices.Compact(p.Going)
 	return p

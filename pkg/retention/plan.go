@@ -365,7 +365,7 @@ func (r *regionFacts) othersSnapshot(id string) string {
 	case !listed:
 		return NotListed
 	case !r.policy.DeleteSnapshots:
-		return "the policy keeps all snapshots"
+		return ami.KeepsAllSnapshots
 	}
 	if manager := r.policy.managerByTags(snapshot.Tags); manager != "" {
 		return manager
