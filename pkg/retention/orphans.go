@@ -345,7 +345,7 @@ func (r *regionFacts) noOrphan(s *ami.Snapshot) (why string, veto bool) {
 }
 
 // namedElsewhere says what names a snapshot in any region, or that it is shared, or why that is not
-// known.
+// known. Any source of any region that has not answered is a doubt.
 func (r *regionFacts) namedElsewhere(id string, regions []*regionFacts) (named, doubt string) {
 	for _, other := range regions {
 		finding := r.evidence[other.Region].Snapshots[id]
@@ -359,9 +359,10 @@ func (r *regionFacts) namedElsewhere(id string, regions []*regionFacts) (named, 
 			doubt = cmp.Or(doubt, "what names it in "+other.Region+" has not been looked up")
 		}
 		for _, gap := range finding.Gaps {
-			if other == r || gap.Source == ami.TextSource {
-				doubt = cmp.Or(doubt, gaps([]ami.Gap{gap}))
+			if other != r {
+				gap.Source += " in " + other.Region
 			}
+			doubt = cmp.Or(doubt, gaps([]ami.Gap{gap}))
 		}
 	}
 	return named, doubt

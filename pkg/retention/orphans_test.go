@@ -421,3 +421,17 @@ func TestADoubtAfterAClockAhead(t *testing.T) {
 		t.Errorf("noted so that the journal refuses to read it: %+v", s)
 	}
 }
+
+// CloudFormation of another region may name it; a gap there is a doubt as a reference is a use.
+func TestAGapElsewhereKeepsAnOrphan(t *testing.T) {
+	for _, source := range []string{ami.TextSource, "cloudformation"} {
+		w := dueOrphan()
+		other := ami.Inventory{Account: account, Region: "eu-central-1", Bin: w.here.Bin, History: ami.History{Strangers: map[string]bool{}, Orphans: &ami.Orphans{}}}
+		w.evidence[other.Region] = ami.Evidence{Snapshots: map[string]ami.SnapshotFinding{"snap-1": {LookedUp: true, Gaps: []ami.Gap{{Source: source, Err: "denied"}}}}}
+		for _, p := range w.policy.Open([]ami.Inventory{w.here, other}, now).Plan(w.evidence) {
+			if ids := p.SnapshotsToDelete(); len(ids) > 0 {
+				t.Errorf("%s: %v go", source, ids)
+			}
+		}
+	}
+}
