@@ -91,11 +91,14 @@ func (r *regionFacts) orphanKept(s *ami.Snapshot) string {
 	case len(r.policy.Names.globs) > 0:
 		return "the policy judges by names, and the name of its image is not known"
 	}
-	if entry, ok := r.policy.KeepList.find(s.ID, s.ID); ok {
+	if entry, ok := r.policy.KeepList.find(s.ID, s.Tags["Name"]); ok {
 		return "on the keep list: " + entry
 	}
 	if entry, ok := r.policy.KeepList.find(s.ImageID, s.ImageID); ok {
 		return "its image is on the keep list: " + entry
+	}
+	if r.policy.KeepList.hasNames {
+		return "the keep list has names, and the name of its image is not known"
 	}
 	return cmp.Or(r.othersSnapshot(s.ID), r.orphanInJournal(s, past))
 }

@@ -435,3 +435,25 @@ func TestAGapElsewhereKeepsAnOrphan(t *testing.T) {
 		}
 	}
 }
+
+// The name of the image is unknown, so a keep list that has names may mean it; the Name tag says
+// which entry. Ids of other images keep nothing.
+func TestTheKeepListOfOrphansHasNames(t *testing.T) {
+	for _, c := range []struct {
+		list, name, says string
+	}{
+		{"golden-*", "golden-7", "on the keep list: golden-*"},
+		{"golden-7", "golden-7", "on the keep list: golden-7"},
+		{"golden-*", "", "the keep list has names, and the name of its image is not known"},
+		{"golden-7", "web", "the keep list has names, and the name of its image is not known"},
+		{"ami-0123456789abcdef0, snap-0123456789abcdef0", "web", ""},
+	} {
+		w := dueOrphan()
+		w.snapshot().Tags["Name"] = c.name
+		w.policy.KeepList, _ = retention.ParseKeepList(c.list)
+		w.policy.KeepList.Add(retention.KeepList{})
+		if o := w.plan().Orphans[0]; o.Why != c.says || (o.Decision == retention.Deregister) != (c.says == "") {
+			t.Errorf("%s, %q: %+v", c.list, c.name, o)
+		}
+	}
+}
