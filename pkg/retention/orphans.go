@@ -150,9 +150,10 @@ func (r *regionFacts) orphanInBin(s *ami.Snapshot, past *ami.Orphans) string {
 	return tooFew(r.Bin, ofSnapshots, s.Tags, r.policy.RecycleBinDays)
 }
 
-// seenOrphan returns what this policy has noted about a snapshot, or that it sees it now first.
+// seenOrphan returns what this policy has noted about a snapshot, or that it sees it now first. With
+// tags of a removal it was deleted, and restored, or was to be.
 func (r *regionFacts) seenOrphan(s *ami.Snapshot) ami.SeenOrphan {
-	if r.History.Orphans != nil {
+	if own := readOwnTags(s.Tags); r.History.Orphans != nil && !own.hasRun && !own.intent {
 		seen, ok := r.History.Orphans.Seen[s.ID]
 		if ok && seen.ImageID == s.ImageID && !seen.SeenAt.After(r.now) && r.now.Sub(seen.SeenAt) <= longestGap {
 			return seen

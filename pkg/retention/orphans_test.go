@@ -457,3 +457,14 @@ func TestTheKeepListOfOrphansHasNames(t *testing.T) {
 		}
 	}
 }
+
+// Another policy deleted it and a person restored it in the console: the time of this policy starts over.
+func TestTagsOfARemovalStartAnOrphanOver(t *testing.T) {
+	w := dueOrphan()
+	w.seen(func(s *ami.SeenOrphan) { s.Run, s.Due = "", time.Time{} })
+	w.snapshot().Tags = map[string]string{ami.IntentTag: ami.Intent, ami.RunTag: string(ami.NewRunID(now.Add(-3*24*time.Hour), strings.NewReader("\x3f\x9c\x1a")))}
+	p := w.plan()
+	if s, ok := p.OrphansSeen["snap-1"]; ok && s.Since.Before(now) {
+		t.Errorf("still counts since %v", s.Since)
+	}
+}
