@@ -581,3 +581,19 @@ func TestAnOrphanThatAnotherPolicyKept(t *testing.T) {
 		}
 	})
 }
+
+// The Recycle Bin cannot be read in one night: nothing starts over.
+func TestTheBinDeniedForANight(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := announced(t, world{}, nil)
+		time.Sleep(time.Until(night(41)))
+		l.wrap = func(next emulator.Doer) emulator.Doer { return disturb.Deny(next, "ListImagesInRecycleBin") }
+		l.real(41)
+		l.wrap = nil
+		time.Sleep(time.Until(night(45)))
+		l.real(45)
+		if l.snapshotTags(9) != nil {
+			t.Errorf("the announcement and the time are lost: %v", l.snapshotTags(9))
+		}
+	})
+}

@@ -273,7 +273,7 @@ func (r *regionFacts) judgeOrphans(plan *Plan, regions []*regionFacts) {
 		unmark(o.SnapshotID, back, veto)
 	}
 	for _, id := range slices.Sorted(maps.Keys(r.snapshots)) {
-		if s := r.snapshots[id]; !decided[id] && r.isOurOrphan(s) {
+		if s := r.snapshots[id]; !decided[id] && r.Bin.Read && r.isOurOrphan(s) {
 			why, veto := r.noOrphan(s)
 			unmark(id, why, veto)
 		}
@@ -401,9 +401,10 @@ func (p Policy) deferOrphans(plans []*Plan, decision Decision) {
 
 // noteOrphans fills in what the journal is to say of the region while the run is at work. What the
 // run deletes is not in it: should that be there again, it counts as seen for the first time. An
-// announcement that is taken back is not in it either, and that of a Mark has no run yet.
+// announcement that is taken back is not in it either, and that of a Mark has no run yet. If the
+// Recycle Bin was not read, nobody has looked for orphans, and the journal stays as it is.
 func (r *regionFacts) noteOrphans(plan *Plan) {
-	if r.History.Orphans == nil {
+	if r.History.Orphans == nil || !r.Bin.Read {
 		return
 	}
 	back := map[string]Unmarking{}

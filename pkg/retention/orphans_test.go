@@ -468,3 +468,14 @@ func TestTagsOfARemovalStartAnOrphanOver(t *testing.T) {
 		t.Errorf("still counts since %v", s.Since)
 	}
 }
+
+// A night on which the bin cannot be read does not start all over.
+func TestABinThatIsNotReadKeepsTheTimeOfOrphans(t *testing.T) {
+	w := dueOrphan()
+	w.seen(func(s *ami.SeenOrphan) { s.Due = now.Add(48 * time.Hour) })
+	w.here.Bin = ami.RecycleBin{Err: "throttled"}
+	p := w.plan()
+	if p.OrphansSeen != nil || len(p.Unmarkings) > 0 {
+		t.Errorf("%+v, %+v", p.OrphansSeen, p.Unmarkings)
+	}
+}
