@@ -25,7 +25,7 @@ func (o *dueOrphan) due() time.Time { return o.announced.Add(orphanGrace) }
 func (w *world) addDueOrphans(d dice) {
 	for variable, value := range map[string]string{
 		"ORPHANED_SNAPSHOTS": "remove", "MAX_ORPHANED_SNAPSHOTS": pick(d, "1", "2", "20"), "REQUIRE_RECYCLE_BIN": "true",
-		"RECYCLE_BIN_DAYS": pick(d, "0", "7"), "USAGE_SOURCES": "all", "RECORDS": "s3://" + bucketName + "/journal",
+		"RECYCLE_BIN_DAYS": pick(d, "0", "7"), "USAGE_SOURCES": "all", "CLOUDFORMATION_TEMPLATES": "true", "RECORDS": "s3://" + bucketName + "/journal",
 	} {
 		w.settings[variable] = value
 	}

@@ -62,6 +62,10 @@ func (c *Config) refusesOrphans() string {
 		return "remove contradicts {DELETE_SNAPSHOTS}=false"
 	case !c.Policy.RequireRecycleBin:
 		return "remove needs {REQUIRE_RECYCLE_BIN}=true, so that a snapshot can be restored"
+	case !c.StackTemplates:
+		return "remove needs {CLOUDFORMATION_TEMPLATES}=true: a template may name a snapshot"
+	case c.TemplateVersions != 0:
+		return "remove needs {LAUNCH_TEMPLATE_VERSIONS}=all: any version may name a snapshot"
 	}
 	missing := slices.DeleteFunc(usage.NamingSnapshots(), func(source string) bool {
 		return slices.Contains(c.UsageSources, source)

@@ -21,8 +21,12 @@ func TestWhereOrphansAreNotRemoved(t *testing.T) {
 		"no bin":              {settings{"REQUIRE_RECYCLE_BIN": "false"}, "needs REQUIRE_RECYCLE_BIN=true", "needs --require-recycle-bin=true"},
 		"no text":             {settings{"USAGE_SOURCES": "references,launch-templates"}, "in USAGE_SOURCES that may name a snapshot; there is no launch-configurations, spot-fleets, spot-requests, ssm-text", "in --usage-sources that"},
 		"all but what is off": {settings{"USAGE_SOURCES": "all"}, "", ""},
+		"no templates":        {settings{"CLOUDFORMATION_TEMPLATES": "false"}, "needs CLOUDFORMATION_TEMPLATES=true", "needs --cloudformation-templates=true"},
+		"templates not given": {settings{"CLOUDFORMATION_TEMPLATES": ""}, "needs CLOUDFORMATION_TEMPLATES=true", "needs --cloudformation-templates=true"},
+		"newest versions":     {settings{"LAUNCH_TEMPLATE_VERSIONS": "1"}, "needs LAUNCH_TEMPLATE_VERSIONS=all", "needs --launch-template-versions=all"},
+		"all versions":        {settings{"LAUNCH_TEMPLATE_VERSIONS": "all"}, "", ""},
 	} {
-		given := settings{"ORPHANED_SNAPSHOTS": "remove"}
+		given := settings{"ORPHANED_SNAPSHOTS": "remove", "CLOUDFORMATION_TEMPLATES": "true"}
 		for variable, value := range c.more {
 			given[variable] = value
 		}

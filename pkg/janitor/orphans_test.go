@@ -43,7 +43,7 @@ func binRules(w world) world {
 }
 
 var removing = settings{
-	"ORPHANED_SNAPSHOTS": "remove", "ORPHANED_AFTER": "30d", "REQUIRE_RECYCLE_BIN": "true", "RECYCLE_BIN_DAYS": "14", "POLICY_NAME": "web", "STALE_AFTER": "3650d",
+	"ORPHANED_SNAPSHOTS": "remove", "CLOUDFORMATION_TEMPLATES": "true", "ORPHANED_AFTER": "30d", "REQUIRE_RECYCLE_BIN": "true", "RECYCLE_BIN_DAYS": "14", "POLICY_NAME": "web", "STALE_AFTER": "3650d",
 }
 
 // orphansOf are what a record says of the orphans, by id.
@@ -426,7 +426,8 @@ func TestARestoredOrphanStartsOver(t *testing.T) {
 	}
 }
 
-// Nobody looked for 39 days: the time starts over, also if the first run that looks again is in doubt.
+// Nobody looked for 39 days: the time starts over, also if the first run that looks again is in
+// doubt.
 func TestADoubtAfterALongGapWithoutRuns(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		l := announced(t, world{}.parameter("other", "nothing", nil), nil)
@@ -540,7 +541,8 @@ func TestAnOrphanThatIsGoneForADayStartsOver(t *testing.T) {
 	})
 }
 
-// Anybody who may create a snapshot writes its description: no description makes the journal unreadable.
+// Anybody who may create a snapshot writes its description: no description makes the journal
+// unreadable.
 func TestAForgedDescriptionOfAnOrphan(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		forged := orphanOf(7, 70)

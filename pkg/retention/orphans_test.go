@@ -458,7 +458,8 @@ func TestTheKeepListOfOrphansHasNames(t *testing.T) {
 	}
 }
 
-// Another policy deleted it and a person restored it in the console: the time of this policy starts over.
+// Another policy deleted it and a person restored it in the console: the time of this policy
+// starts over.
 func TestTagsOfARemovalStartAnOrphanOver(t *testing.T) {
 	w := dueOrphan()
 	w.seen(func(s *ami.SeenOrphan) { s.Run, s.Due = "", time.Time{} })

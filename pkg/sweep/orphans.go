@@ -57,7 +57,7 @@ func (s *sweep) sweepOrphans(ctx context.Context) {
 		}
 	}
 	if !maps.Equal(seen, noted) {
-		_ = s.noteOrphans(s.limits.Record, seen) // Else what was to be deleted starts over.
+		_ = s.noteOrphans(s.limits.Record, seen) // Else the due ones start over.
 	}
 }
 
