@@ -150,8 +150,8 @@ func (r *regionFacts) orphanInBin(s *ami.Snapshot, past *ami.Orphans) string {
 	return tooFew(r.Bin, ofSnapshots, s.Tags, r.policy.RecycleBinDays)
 }
 
-// seenOrphan returns what this policy has noted about a snapshot, or that it sees it now first. Tags
-// of a removal say that it may have been deleted and restored: it counts as seen now.
+// seenOrphan returns what this policy has noted about a snapshot, or that it sees it now first.
+// Tags of a removal say that it may have been deleted and restored: it counts as seen now.
 func (r *regionFacts) seenOrphan(s *ami.Snapshot) ami.SeenOrphan {
 	if own := readOwnTags(s.Tags); r.History.Orphans != nil && !own.hasRun && !own.intent {
 		seen, ok := r.History.Orphans.Seen[s.ID]
