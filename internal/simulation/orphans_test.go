@@ -104,6 +104,18 @@ func (sn *snapshot) describe(o object) {
 	}
 }
 
+// followOrphan follows what runs announce, and take back. The grace period counts from run to run.
+func (s *simulation) followOrphan(actor string, sn *snapshot, before map[string]string) {
+	r := s.runs[actor]
+	if sn.due == nil || r == nil || sn.tags[dueTag] == before[dueTag] {
+		return
+	}
+	sn.due.announced = time.Time{}
+	if sn.tags[dueTag] != "" {
+		sn.due.announced = r.started
+	}
+}
+
 // checkOrphan checks what is promised of an orphan that a run has just deleted, before that.
 func (s *simulation) checkOrphan(r *run, sn *snapshot) {
 	violate := func(is bool, format string, arguments ...any) {

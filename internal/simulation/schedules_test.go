@@ -224,7 +224,7 @@ func smallerOnes(s *schedule) []*schedule {
 		with(func(s *schedule) { s.drop.settings["second policy"] = true })
 	}
 	for key, value := range w.settings {
-		if !slices.Contains([]string{"STALE_AFTER", "RECORDS", "REGIONS", "POLICY_NAME"}, key) && value != "" {
+		if !slices.Contains([]string{"STALE_AFTER", "RECORDS", "REGIONS", "POLICY_NAME", "CLOUDFORMATION_TEMPLATES"}, key) && value != "" {
 			with(func(s *schedule) { s.drop.settings[key] = true })
 		}
 	}

@@ -153,6 +153,7 @@ func (s *simulation) changeTags(actor string, q emulator.Request) {
 			} else {
 				s.checkDeclaration(actor, id, before, tags)
 				sn.follow(actor, before, now)
+				s.followOrphan(actor, sn, before)
 			}
 		}
 	}
