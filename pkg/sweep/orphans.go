@@ -158,25 +158,7 @@ func (s *sweep) deleteOrphans(ctx context.Context, some []retention.Orphan) {
 		}
 	}
 	for id, result := range s.deleteAll(ctx, ready) {
-		switch result.Status {
-		case ami.SnapshotDeleted:
-			s.orphans[id] = ami.OrphanResult{Status: ami.OrphanDeleted, Detail: result.Detail}
-			s.snapshots[id].declared = false
-		case ami.SnapshotKept:
-			if s.orphanStays(id, result.Detail); strings.HasPrefix(result.Detail, string(ami.ReasonUnknownUse)) {
-				s.orphanUnseen(id, result.Detail)
-			}
-		case ami.SnapshotFailed:
-			isTried := result.Detail != s.stopped && !strings.HasPrefix(result.Detail, notReadAgain)
-			if !isTried {
-				s.orphanUnseen(id, result.Detail)
-				continue
-			}
-			// It may be in the Recycle Bin, where an undo finds it by its tags. If it is not, the
-			// next run takes them off.
-			s.orphans[id] = ami.OrphanResult{Status: ami.OrphanFailed, Detail: result.Detail}
-			s.snapshots[id].declared = false
-		}
+		s.settleOrphan(id, result)
 	}
 	var kept []tagged
 	for _, o := range some {
@@ -185,6 +167,29 @@ func (s *sweep) deleteOrphans(ctx context.Context, some []retention.Orphan) {
 		}
 	}
 	s.withdraw(ctx, kept)
+}
+
+// settleOrphan notes what became of a snapshot to delete.
+func (s *sweep) settleOrphan(id string, result ami.SnapshotResult) {
+	switch result.Status {
+	case ami.SnapshotDeleted:
+		s.orphans[id] = ami.OrphanResult{Status: ami.OrphanDeleted, Detail: result.Detail}
+		s.snapshots[id].declared = false
+	case ami.SnapshotKept:
+		if s.orphanStays(id, result.Detail); strings.HasPrefix(result.Detail, string(ami.ReasonUnknownUse)) {
+			s.orphanUnseen(id, result.Detail)
+		}
+	case ami.SnapshotFailed:
+		isTried := result.Detail != s.stopped && !strings.HasPrefix(result.Detail, notReadAgain)
+		if !isTried {
+			s.orphanUnseen(id, result.Detail)
+			return
+		}
+		// It may be in the Recycle Bin, where an undo finds it by its tags. If it is not, the
+		// next run takes them off.
+		s.orphans[id] = ami.OrphanResult{Status: ami.OrphanFailed, Detail: result.Detail}
+		s.snapshots[id].declared = false
+	}
 }
 
 func orphanIDs(orphans []retention.Orphan) []string {
