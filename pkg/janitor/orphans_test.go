@@ -599,3 +599,23 @@ func TestTheBinDeniedForANight(t *testing.T) {
 		}
 	})
 }
+
+// An orphan without room for the tags stays, and says so; the run does not fail every night.
+func TestAnOrphanWithoutRoomForTags(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		full := orphanOf(9, 90)
+		var tags []object
+		for n := range 49 {
+			tags = append(tags, object{"Key": fmt.Sprint("k", n), "Value": "v"})
+		}
+		full["Tags"] = tags
+		l := live(t, binRules(world{images: []object{image(1, 20, 10, 1)}, snapshots: []object{full}}), removing.and(settings{"RECORDS": t.TempDir()}))
+		l.clock = time.Now
+		for _, day := range []int{0, 10, 20, 30, 31, 32} {
+			time.Sleep(time.Until(night(day)))
+			if run := l.real(day); run.Failed() {
+				t.Errorf("day %d: %+v", day, orphansOf(run)[snapshotID(9)])
+			}
+		}
+	})
+}

@@ -262,6 +262,10 @@ func (s *sweep) announceOrphans(ctx context.Context, some []retention.Orphan) {
 			ami.AnnouncedByTag: retention.AnnouncedBy(s.Run, s.Policy),
 		})
 		result := ami.OrphanResult{Status: ami.OrphanAnnounced}
+		if wire.Code(err) == "TagLimitExceeded" { // EC2 API Reference, "Error codes".
+			s.orphanStays(o.SnapshotID, "it has no room for the two tags of an announcement: 50 is the most")
+			continue
+		}
 		if err != nil {
 			result = ami.OrphanResult{Status: ami.OrphanFailed, Detail: "it could not be announced: " + wire.Explain(err)}
 		}
