@@ -480,3 +480,20 @@ func TestABinThatIsNotReadKeepsTheTimeOfOrphans(t *testing.T) {
 		t.Errorf("%+v, %+v", p.OrphansSeen, p.Unmarkings)
 	}
 }
+
+// Of many orphans that may go, those that the cap takes are looked at, whatever their size.
+func TestTheFirstSeenOrphansAreLookedAt(t *testing.T) {
+	w := dueOrphan()
+	first, seen := *w.snapshot(), w.here.History.Orphans.Seen["snap-1"]
+	for n := range 60 {
+		s := first
+		s.ID, s.SizeGiB, seen.Since = fmt.Sprint("snap-2", n), int64(100+n), now.AddDate(0, 0, -110)
+		w.here.Snapshots = append(w.here.Snapshots, s)
+		w.here.History.Orphans.Seen[s.ID] = seen
+		w.evidence[region].Snapshots[s.ID] = ami.SnapshotFinding{LookedUp: true}
+	}
+	w.policy.MaxOrphans = 1
+	if p := w.plan(); !slices.Equal(p.SnapshotsToDelete(), []string{"snap-1"}) {
+		t.Errorf("%v", p.SnapshotsToDelete())
+	}
+}

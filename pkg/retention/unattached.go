@@ -128,17 +128,29 @@ func (r *regionFacts) findUnattached() (leftovers []LeftoverVerdict, orphans []O
 	slices.SortFunc(orphans, func(a, b Orphan) int {
 		return cmp.Or(cmp.Compare(b.SizeGiB, a.SizeGiB), strings.Compare(a.SnapshotID, b.SnapshotID))
 	})
-	looked := 0
-	for _, mayGo := range []bool{true, false} {
-		for i := range orphans {
-			if o := &orphans[i]; r.mayGo(o) == mayGo && !o.NotLookedAt {
-				if o.NotLookedAt = looked == mostOrphans; !o.NotLookedAt {
-					looked++
-				}
-			}
+	r.limitLooks(orphans)
+	return leftovers, orphans
+}
+
+// limitLooks chooses which orphans to look at: those that may go first, in the order in which the
+// cap takes them, and then the largest.
+func (r *regionFacts) limitLooks(orphans []Orphan) {
+	var going, others []*Orphan
+	for i := range orphans {
+		switch o := &orphans[i]; {
+		case o.NotLookedAt:
+		case r.mayGo(o):
+			going = append(going, o)
+		default:
+			others = append(others, o)
 		}
 	}
-	return leftovers, orphans
+	slices.SortFunc(going, func(a, b *Orphan) int {
+		return byTimeThenID(r.seenOrphan(r.snapshots[a.SnapshotID]).Since, a.SnapshotID, r.seenOrphan(r.snapshots[b.SnapshotID]).Since, b.SnapshotID)
+	})
+	for n, o := range slices.Concat(going, others) {
+		o.NotLookedAt = n >= mostOrphans
+	}
 }
 
 // mayGo reports whether only evidence of use, and the cap, can still keep an orphan: these are
