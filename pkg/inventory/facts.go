@@ -174,6 +174,8 @@ func (r *reader) readSnapshot(snapshot *types.Snapshot) ami.Snapshot {
 		StartedAt:  aws.ToTime(snapshot.StartTime).UTC(),
 		Tags:       tags,
 		Unreadable: fault,
+
+		NamesVolume: namesVolume(snapshot),
 	}
 }
 

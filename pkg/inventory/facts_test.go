@@ -73,6 +73,7 @@ func TestTheImageOfASnapshot(t *testing.T) {
 		},
 		"of_an_old_id":          {"Created by CreateImage(i-12345678) for ami-12345678 from vol-12345678", "ami-12345678"},
 		"without_an_end":        {"Created by CreateImage(i-1234567890abcdef0) for ami-", ""},
+		"of_a_long_id":          {"Created by CreateImage(i-1234567890abcdef0) for ami-0abcdef12345678901 from vol-1234567890abcdef0", ""},
 		"of_no_id":              {"Created by CreateImage(i-1234567890abcdef0) for ami-0abcdefghijk", ""},
 		"in_other_words":        {"Snapshot of ami-0abcdef1234567890", ""},
 		"quoted":                {`"Created by CreateImage(i-1234567890abcdef0) for ami-0abcdef1234567890"`, ""},

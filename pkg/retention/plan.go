@@ -104,6 +104,10 @@ func (a *Account) plan(regions []*regionFacts) []Plan {
 		r.orderReports(plan)
 		plan.Stale = r.staleDeclarations(plan.Verdicts)
 		r.judgeUnattached(plan)
+	}
+	a.judgeOrphans(regions, plans)
+	for i, r := range regions {
+		plan := &plans[i]
 		r.measure(plan)
 		r.hold(plan)
 	}
@@ -386,7 +390,7 @@ func (r *regionFacts) othersSnapshot(id string) string {
 	case !listed:
 		return NotListed
 	case !r.policy.DeleteSnapshots:
-		return "the policy keeps all snapshots"
+		return ami.KeepsAllSnapshots
 	}
 	if manager := r.policy.managerByTags(snapshot.Tags); manager != "" {
 		return manager
