@@ -91,7 +91,8 @@ type run struct {
 	record  *record.Run
 	removed map[string]int // Images by region.
 
-	orphans, orphansLost int             // Those deleted, and those of them that are not in the Recycle Bin.
+	// How many orphans were deleted, and how many of them are not in the Recycle Bin.
+	orphans, orphansLost int
 	lost                 map[string]int  // Those of them that the Recycle Bin does not hold.
 	looks                map[string]look // By the id of an image or a snapshot.
 	// By the key of a note about a removal: its last note failed.

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -23,9 +25,7 @@ func TestWhereOrphansAreNotRemoved(t *testing.T) {
 		"all but what is off": {settings{"USAGE_SOURCES": "all"}, "", ""},
 	} {
 		given := settings{"ORPHANED_SNAPSHOTS": "remove"}
-		for variable, value := range c.more {
-			given[variable] = value
-		}
+		maps.Copy(given, c.more)
 		lookup := func(variable string) string { return given[variable] }
 		parsed, err := config.Parse(lookup)
 		if c.says == "" {
@@ -35,10 +35,7 @@ func TestWhereOrphansAreNotRemoved(t *testing.T) {
 		} else if err == nil || !strings.HasPrefix(err.Error(), "ORPHANED_SNAPSHOTS: remove ") || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
-		var fault *config.Fault
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			fault, _ = joined.Unwrap()[0].(*config.Fault)
-		}
+		fault, _ := errors.AsType[*config.Fault](err)
 		if c.says != "" && (fault == nil || !strings.Contains(fault.Says(record.Reader{CommandLine: true}), c.forReaders)) {
 			t.Errorf("%s: %v", name, fault)
 		}
