@@ -2,6 +2,7 @@ package simulation
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -23,12 +24,10 @@ func (o *dueOrphan) due() time.Time { return o.announced.Add(orphanGrace) }
 
 // addDueOrphans has the first policy remove orphans, and draws some.
 func (w *world) addDueOrphans(d dice) {
-	for variable, value := range map[string]string{
+	maps.Copy(w.settings, map[string]string{
 		"ORPHANED_SNAPSHOTS": "remove", "MAX_ORPHANED_SNAPSHOTS": pick(d, "1", "2", "20"), "REQUIRE_RECYCLE_BIN": "true",
 		"RECYCLE_BIN_DAYS": pick(d, "0", "7"), "USAGE_SOURCES": "all", "CLOUDFORMATION_TEMPLATES": "true", "RECORDS": "s3://" + bucketName + "/journal",
-	} {
-		w.settings[variable] = value
-	}
+	})
 	delete(w.settings, "DELETE_SNAPSHOTS")
 	w.rules = d.chance(95)
 	for n := range d.between(1, 4) {

@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"errors"
+	"maps"
 	"strings"
 	"testing"
 
@@ -27,9 +29,7 @@ func TestWhereOrphansAreNotRemoved(t *testing.T) {
 		"all versions":        {settings{"LAUNCH_TEMPLATE_VERSIONS": "all"}, "", ""},
 	} {
 		given := settings{"ORPHANED_SNAPSHOTS": "remove", "CLOUDFORMATION_TEMPLATES": "true"}
-		for variable, value := range c.more {
-			given[variable] = value
-		}
+		maps.Copy(given, c.more)
 		lookup := func(variable string) string { return given[variable] }
 		parsed, err := config.Parse(lookup)
 		if c.says == "" {
@@ -39,10 +39,7 @@ func TestWhereOrphansAreNotRemoved(t *testing.T) {
 		} else if err == nil || !strings.HasPrefix(err.Error(), "ORPHANED_SNAPSHOTS: remove ") || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", name, err)
 		}
-		var fault *config.Fault
-		if joined, ok := err.(interface{ Unwrap() []error }); ok {
-			fault, _ = joined.Unwrap()[0].(*config.Fault)
-		}
+		fault, _ := errors.AsType[*config.Fault](err)
 		if c.says != "" && (fault == nil || !strings.Contains(fault.Says(record.Reader{CommandLine: true}), c.forReaders)) {
 			t.Errorf("%s: %v", name, fault)
 		}
