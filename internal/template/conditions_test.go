@@ -189,10 +189,10 @@ var variants = map[string]map[string]string{
 	"nothing need be restorable":       {"RecycleBinDays": "0", "RequireRecycleBin": "false"},
 	"lists and text are in S3":         {"KeepList": "s3://lists/keep.txt, s3://lists/repos/", "TextObjects": "s3://states/prod/,s3://more.states/*.tfstate", "KeepListMaxAge": "30d"},
 	"beanstalk is a source":            {"UsageSources": "all, elastic-beanstalk"},
-	"everything together": {
+	"everything together": { // Without the removal of orphans, which needs all versions.
 		"KeepList": "s3://lists/repos/", "TextObjects": "s3://states/prod/", "KeepListMaxAge": "3650d",
-		"Grace": "14d", "GraceAction": "disable", "SharedImages": "report", "ImageBuilderImages": "judge", "CloudFormationTemplates": "true",
-		"UsageSources": "all,elastic-beanstalk", "OrphanedSnapshots": "remove", "OrphanedAfter": "30d",
+		"Grace": "14d", "GraceAction": "disable", "SharedImages": "report", "LaunchTemplateVersions": "1", "ImageBuilderImages": "judge", "CloudFormationTemplates": "true",
+		"UsageSources":   "all,elastic-beanstalk",
 		"RecycleBinDays": "365", "EC2Share": "1", "OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:OwnersTopicArn",
 	},
 }

@@ -84,11 +84,14 @@ func TestDefaultsAreAValidConfiguration(t *testing.T) {
 	}
 }
 
-// parse parses a configuration with one variable set.
+// parse parses a configuration with one variable set, and what that value needs.
 func parse(variable, value string) error {
 	_, err := config.Parse(func(v string) string {
 		if v == variable {
 			return value
+		}
+		if v == "CLOUDFORMATION_TEMPLATES" && variable == "ORPHANED_SNAPSHOTS" && value == "remove" {
+			return "true"
 		}
 		return ""
 	})

@@ -78,8 +78,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(config.Settings()); n != 39 {
-		t.Errorf("%d settings, want 39: add the default of a new one to TestDefaults in config_test.go", n)
+	if n := len(config.Settings()); n != 41 {
+		t.Errorf("%d settings, want 41: add the default of a new one to TestDefaults in config_test.go", n)
 	}
 	want := retention.Policy{
 		Name: "cli", StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
