@@ -18,9 +18,12 @@ type SweepResult struct {
 	Orphans map[string]OrphanResult
 }
 
-// KeepsAllSnapshots is why a snapshot stays if the policy deletes none. It is written to journals,
-// where later runs look for it.
-const KeepsAllSnapshots = "the policy keeps all snapshots"
+// Why a policy keeps a snapshot on purpose. This is written to journals, where later runs look for
+// it.
+const (
+	KeepsAllSnapshots = "the policy keeps all snapshots"
+	KeptByTagWords    = "tagged " // Then comes the tag.
+)
 
 // OrphanResult is what became of a snapshot whose image is gone.
 type OrphanResult struct {

@@ -102,10 +102,10 @@ type SeenOrphan struct {
 // PastRemoval is what a run noted about its removal of an image.
 type PastRemoval struct {
 	Run       string
-	Confirmed bool     // EC2 confirmed that it deregistered the image.
-	Kept      []string // The snapshots of the image that stayed; sorted.
-	OnPurpose []string // Those that stayed because the policy keeps all snapshots; sorted.
-	Going     []string // Those that went with it, or were to go; sorted.
+	Confirmed bool              // EC2 confirmed that it deregistered the image.
+	Kept      []string          // The snapshots of the image that stayed; sorted.
+	OnPurpose map[string]string // Why those stayed that the policy kept on purpose, by id.
+	Going     []string          // Those that went with it, or were to go; sorted.
 }
 
 // Announcement is what a run wrote down about a removal before it announced it.

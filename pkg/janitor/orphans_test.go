@@ -559,10 +559,21 @@ func TestAForgedDescriptionOfAnOrphan(t *testing.T) {
 	})
 }
 
-// Another policy removed the image and keeps all snapshots: this is no second sign that one may go.
+// Another policy removed the image and keeps all snapshots, or those with a tag that means nothing
+// to this one: this is no second sign that one may go.
 func TestAnOrphanThatAnotherPolicyKept(t *testing.T) {
+	for name, keeping := range map[string]settings{
+		"all": {"DELETE_SNAPSHOTS": "false"}, "the tagged": {"KEEP_TAGS": "Backup=weekly"},
+	} {
+		t.Run(name, func(t *testing.T) { anotherPolicyKeeps(t, keeping) })
+	}
+}
+
+func anotherPolicyKeeps(t *testing.T, keeping settings) {
+	t.Helper()
 	bubble(t, func(t *testing.T) {
 		old := object{
+			"Tags":       []object{{"Key": "Backup", "Value": "weekly"}},
 			"SnapshotId": snapshotID(5), "OwnerId": accountID, "State": "completed", "VolumeSize": 8, "StartTime": daysAgo(400),
 			"VolumeId": "vol-ffffffff", "Description": "Copied for DestinationAmi " + imageID(5) + " from SourceAmi ami-0123456789abcdef0 for SourceSnapshot snap-0123456789abcdef0.",
 		}
@@ -570,7 +581,7 @@ func TestAnOrphanThatAnotherPolicyKept(t *testing.T) {
 		l := live(t, w, removing.and(settings{"RECORDS": t.TempDir()}))
 		l.clock = time.Now
 		own := l.settings
-		l.settings = own.and(settings{"POLICY_NAME": "db", "ORPHANED_SNAPSHOTS": "report", "DELETE_SNAPSHOTS": "false", "STALE_AFTER": "90d", "KEEP_NEWEST": "0", "GRACE": "0d"})
+		l.settings = own.and(settings{"POLICY_NAME": "db", "ORPHANED_SNAPSHOTS": "report", "STALE_AFTER": "90d", "KEEP_NEWEST": "0", "GRACE": "0d"}).and(keeping)
 		time.Sleep(time.Until(night(0)))
 		l.real(0)
 		l.settings = own
@@ -579,7 +590,7 @@ func TestAnOrphanThatAnotherPolicyKept(t *testing.T) {
 			l.real(day)
 		}
 		if l.snapshotTags(5) == nil {
-			t.Error("deleted although the policy that removed its image keeps all snapshots")
+			t.Error("deleted although the policy that removed its image keeps it")
 		}
 	})
 }

@@ -160,7 +160,7 @@ func (j *Journal) pastRemovals(ctx context.Context, region, own string, images [
 // past is what the document says about the snapshots of the image. One that stayed after all, and
 // had been declared, counts among those that were to go.
 func (d *removalDocument) past() ami.PastRemoval {
-	p := ami.PastRemoval{Run: d.Run, Confirmed: d.Status == ami.Deregistered, Going: slices.Clone(d.Declared)}
+	p := ami.PastRemoval{Run: d.Run, Confirmed: d.Status == ami.Deregistered, OnPurpose: map[string]string{}, Going: slices.Clone(d.Declared)}
 	for _, s := range d.Snapshots {
 		switch {
 		case s.Status != ami.SnapshotKept:
@@ -168,12 +168,12 @@ func (d *removalDocument) past() ami.PastRemoval {
 		case !slices.Contains(d.Declared, s.SnapshotID):
 			p.Kept = append(p.Kept, s.SnapshotID)
 		}
-		if s.Status == ami.SnapshotKept && s.Detail == ami.KeepsAllSnapshots {
-			p.OnPurpose = append(p.OnPurpose, s.SnapshotID)
+		isOnPurpose := s.Detail == ami.KeepsAllSnapshots || strings.HasPrefix(s.Detail, ami.KeptByTagWords)
+		if s.Status == ami.SnapshotKept && isOnPurpose {
+			p.OnPurpose[s.SnapshotID] = s.Detail
 		}
 	}
 	slices.Sort(p.Kept)
-	slices.Sort(p.OnPurpose)
 	slices.Sort(p.Going)
 	p.Going = slices.Compact(p.Going)
 	return p

@@ -115,8 +115,8 @@ func (r *regionFacts) orphanInJournal(s *ami.Snapshot, past *ami.Orphans) string
 		if slices.Contains(removal.Going, s.ID) {
 			return "run " + removal.Run + " has deleted it with its image, or was to, and it is there again or still"
 		}
-		if slices.Contains(removal.OnPurpose, s.ID) {
-			return "run " + removal.Run + " has left it on purpose when it removed its image: " + ami.KeepsAllSnapshots
+		if why := removal.OnPurpose[s.ID]; why != "" {
+			return "run " + removal.Run + " has left it on purpose when it removed its image: " + why
 		}
 		noted = noted || removal.Confirmed && slices.Contains(removal.Kept, s.ID)
 	}

@@ -151,7 +151,7 @@ var guards = map[string]func(*orphanWorld){
 		w.removed(goneImage, ami.PastRemoval{Run: announcingRun, Confirmed: true, Going: []string{"snap-1"}})
 	},
 	"a policy has kept it": func(w *orphanWorld) {
-		w.removed(goneImage, ami.PastRemoval{Run: announcingRun, Confirmed: true, Kept: []string{"snap-1"}, OnPurpose: []string{"snap-1"}})
+		w.removed(goneImage, ami.PastRemoval{Run: announcingRun, Confirmed: true, Kept: []string{"snap-1"}, OnPurpose: map[string]string{"snap-1": ami.KeepsAllSnapshots}})
 	},
 	"an unfinished run": func(w *orphanWorld) {
 		w.here.History.Leftovers = []ami.Leftover{{Run: announcingRun, ImageID: goneImage, SnapshotID: "snap-2"}}

@@ -492,10 +492,10 @@ func (r *regionFacts) sharedSnapshot(id string) string {
 // keptByTag says which keep tag a resource carries; empty if it carries none.
 func (p Policy) keptByTag(own *ownTags, tags map[string]string) string {
 	if own.keep != "" {
-		return "tagged " + own.keep + reasonOf(tags[own.keep])
+		return ami.KeptByTagWords + own.keep + reasonOf(tags[own.keep])
 	}
 	if match, ok := p.KeepTags.any(tags); ok {
-		return "tagged " + match.String()
+		return ami.KeptByTagWords + match.String()
 	}
 	return ""
 }
