@@ -185,14 +185,14 @@ no-templates:
 tidy:
 	$(GO) mod tidy -diff
 
-# The race detector looks at who shares memory. That takes 10 values for each property, where make test takes 100, some of the
-# tries that are much alike (-short), and only the packages with a goroutine, in code or tests: what they share with the
-# others, they show.
+# The race detector looks at who shares memory. That takes 10 values for each property, where make test takes 100 (-short draws
+# a fifth of RAPID_CHECKS), some of the tries that are much alike, and only the packages with a goroutine, in code or tests:
+# what they share with the others, they show.
 CONCURRENT = $(shell grep -rlE '^[[:space:]]+go |[.]Go\b|"sync|[.]Parallel\b' --include='*.go' cmd functions internal pkg | xargs -n 1 dirname | sort -u)
 
 .PHONY: race
 race:
-	$(IN_MEMORY) RAPID_CHECKS=10 CGO_ENABLED=1 $(GO) test -race -short -timeout 40m -shuffle=1 $(CONCURRENT:%=./%)
+	$(IN_MEMORY) RAPID_CHECKS=50 CGO_ENABLED=1 $(GO) test -race -short -timeout 40m -shuffle=1 $(CONCURRENT:%=./%)
 
 .PHONY: vulnerabilities
 vulnerabilities: $(GOVULNCHECK) ## fail if what the module calls has a known vulnerability

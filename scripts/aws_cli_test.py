@@ -585,6 +585,15 @@ class Organization(CLI):
         self.assertEqual({image["OwnerId"] for image in self.images()}, {self.BUILDER})
         self.assertRefused("AccessDeniedException", "organizations", "list-accounts")
 
+    def test_an_account_that_leaves_is_listed_no_more(self):
+        hub = dict(self.environment)
+        self.assume(self.BUILDER)
+        self.aws("organizations", "leave-organization")
+        self.assertRefused("AWSOrganizationsNotInUseException", "organizations", "list-accounts")
+        self.environment = hub
+        listed = {account["Id"] for account in self.all_of("list-accounts", service="organizations")}
+        self.assertEqual((len(listed), self.BUILDER in listed), (11, False))
+
     def test_a_session_without_its_token_is_refused(self):
         self.assume(self.BUILDER)
         del self.environment["AWS_SESSION_TOKEN"]

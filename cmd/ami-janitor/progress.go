@@ -26,8 +26,11 @@ func (p *printer) begin(ctx context.Context, stage string) (end func()) {
 		close(said)
 	})
 	return sync.OnceFunc(func() {
-		if !deaf() {
+		switch {
+		case !deaf():
 			<-said // Before anything else is.
+		case ctx.Err() != nil: // The interruption has just come.
+			p.interrupted()
 		}
 		p.stopProgress()
 	})

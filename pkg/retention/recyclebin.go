@@ -75,7 +75,7 @@ func notRestorable(r *regionFacts, image *imageFacts) string {
 	case image.S3Location != "":
 		return "its root device is an instance store, and the Recycle Bin takes only images that are backed by EBS"
 	case len(image.SnapshotIDs) == 0 && image.State == failed:
-		return "it failed before it had a snapshot, so the Recycle Bin would hold nothing of it for sure"
+		return "it failed before it had a snapshot, and AWS does not say whether the Recycle Bin takes in such an image"
 	case len(image.SnapshotIDs) == 0:
 		return "it has no snapshot, and the Recycle Bin takes only images that are backed by EBS"
 	case r.binGap != "":

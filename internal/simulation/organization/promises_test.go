@@ -54,7 +54,7 @@ func (s *simulation) remember(e *execution) {
 	if !e.isRemembered {
 		e.isTooFew = float64(s.answered) < 0.9*float64(before)
 	}
-	e.isRemembered = true
+	e.isRemembered, e.rememberedAt = true, now
 	for _, u := range s.world.uses {
 		if u.isThere(s.night) && e.counted[u.account] && u.account != u.image.owner {
 			u.image.sighted = now
@@ -134,7 +134,8 @@ func (s *simulation) witnessRemoval(w *way, i *image) {
 		s.violate("no run removes more than its cap", "%s: %d images, %d in %s", e.run, all, e.removed[w.account], w.account)
 	}
 	for what, at := range map[string]time.Time{"made": i.created, "launched": i.launched, "seen in use": i.sighted} {
-		if time.Since(at) < idleLimit {
+		isLater := at.After(e.rememberedAt) // An execution beside has seen it since.
+		if time.Since(at) < idleLimit && !isLater {
 			s.violate("what goes is stale", "%s: %s was %s at %v", w, i.id, what, at)
 		}
 	}

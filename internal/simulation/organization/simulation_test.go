@@ -78,11 +78,12 @@ type execution struct {
 
 	// Guarded by simulation.mu.
 	isAllotted   bool
-	isShort      bool             // A list of accounts has lacked one.
-	members      map[string]bool  // The accounts of the organization when it began.
-	counted      map[string]bool  // Those that have truly answered.
-	answered     map[string]bool  // Those that have answered, perhaps with a gap.
-	isRemembered bool             // It has remembered its censuses.
+	isShort      bool            // A list of accounts has lacked one.
+	members      map[string]bool // The accounts of the organization when it began.
+	counted      map[string]bool // Those that have truly answered.
+	answered     map[string]bool // Those that have answered, perhaps with a gap.
+	isRemembered bool            // It has remembered its censuses.
+	rememberedAt time.Time
 	isTooFew     bool             // Far fewer have answered than in the run before.
 	removed      map[string]int   // Images, by account.
 	marked       int              // Images whose removal it has announced.

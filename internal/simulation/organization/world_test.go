@@ -299,6 +299,7 @@ func (w *world) contentOf(m *member, region string) (images, snapshots []object)
 			known[i.snapshot] = true
 			snapshots = append(snapshots, object{
 				"SnapshotId": i.snapshot, "OwnerId": m.id, "State": "completed", "VolumeSize": 8, "StartTime": i.created.Format(time.RFC3339),
+				"Description": "Created by CreateImage(i-1234567890abcdef0) for " + i.id,
 			})
 		}
 	}
