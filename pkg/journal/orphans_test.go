@@ -18,7 +18,7 @@ func TestOrphansAreNoted(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
 		ctx := t.Context()
 		s := begin(t, j, first, now)
-		want := map[string]ami.SeenOrphan{snapshot(1): seenWhole(), snapshot(2): {ImageID: image(2), Since: now, SeenAt: now}}
+		want := map[string]ami.SeenOrphan{snapshot(1): seenWhole(), snapshot(2): {ImageID: image(2), Since: now, SeenAt: now, Stays: ami.KeepsAllSnapshots}}
 		must(t, s.NoteOrphans(ctx, "web", want), s.Close(ctx, true))
 		opened, err := j.Region(ctx, region, second, now)
 		must(t, err)
