@@ -176,6 +176,21 @@ func (r *reader) readSnapshot(snapshot *types.Snapshot) ami.Snapshot {
 		Unreadable: fault,
 
 		NamesVolume: namesVolume(snapshot),
+		Special:     special(snapshot),
+	}
+}
+
+// special says why a snapshot is not a completed one of its region (EC2 API Reference, Snapshot).
+func special(snapshot *types.Snapshot) string {
+	switch {
+	case snapshot.State != "" && snapshot.State != types.SnapshotStateCompleted:
+		return "its state is " + string(snapshot.State)
+	case aws.ToString(snapshot.OutpostArn) != "":
+		return "it is on an Outpost"
+	case aws.ToString(snapshot.AvailabilityZone) != "":
+		return "it is kept in " + strings.Clone(*snapshot.AvailabilityZone)
+	default:
+		return ""
 	}
 }
 

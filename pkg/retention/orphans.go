@@ -86,6 +86,10 @@ func (r *regionFacts) orphanKept(s *ami.Snapshot) string {
 		return "it carries tags of a removal"
 	case s.Locked():
 		return "locked (" + s.Lock + ")"
+	case s.Special != "":
+		return s.Special
+	case s.Archived:
+		return "somebody has moved it to the archive tier"
 	case !r.policy.OnlyTags.all(s.Tags):
 		return "its tags do not match " + r.policy.OnlyTags.String()
 	case len(r.policy.Names.globs) > 0:
@@ -100,6 +104,9 @@ func (r *regionFacts) orphanKept(s *ami.Snapshot) string {
 	if r.policy.KeepList.hasNames {
 		return "the keep list has names, and the name of its image is not known"
 	}
+	if m, ok := firstMark(marks, s.Tags); ok { // Even if the images of that service are judged.
+		return "managed by " + m.owner + ": " + m.remedy
+	}
 	return cmp.Or(r.othersSnapshot(s.ID), r.orphanInJournal(s, past))
 }
 
@@ -110,7 +117,21 @@ func (r *regionFacts) orphanInJournal(s *ami.Snapshot, past *ami.Orphans) string
 			return "run " + leftover.Run + " has left snapshots of its image that are not finished"
 		}
 	}
-	noted := false
+	if why := staysForGood(s, past); why != "" {
+		return why
+	}
+	isNoted := slices.ContainsFunc(past.Removals[s.ImageID], func(removal ami.PastRemoval) bool {
+		return removal.Confirmed && slices.Contains(removal.Kept, s.ID)
+	})
+	if !isNoted && !s.NamesVolume {
+		return "only its description says that it was made for " + s.ImageID
+	}
+	return ""
+}
+
+// staysForGood says what a run did when it removed the image of a snapshot that keeps the snapshot
+// for good; empty if nothing does. Once this policy has noted it, the note of that run may expire.
+func staysForGood(s *ami.Snapshot, past *ami.Orphans) string {
 	for _, removal := range past.Removals[s.ImageID] {
 		if slices.Contains(removal.Going, s.ID) {
 			return "run " + removal.Run + " has deleted it with its image, or was to, and it is there again or still"
@@ -118,12 +139,8 @@ func (r *regionFacts) orphanInJournal(s *ami.Snapshot, past *ami.Orphans) string
 		if why := removal.OnPurpose[s.ID]; why != "" {
 			return "run " + removal.Run + " has left it on purpose when it removed its image: " + why
 		}
-		noted = noted || removal.Confirmed && slices.Contains(removal.Kept, s.ID)
 	}
-	if !noted && !s.NamesVolume {
-		return "only its description says that it was made for " + s.ImageID
-	}
-	return ""
+	return past.Seen[s.ID].Stays
 }
 
 // orphanInBin says which image in the Recycle Bin keeps a snapshot, or why the bin would not take
@@ -162,13 +179,17 @@ func (r *regionFacts) seenOrphan(s *ami.Snapshot) ami.SeenOrphan {
 	return ami.SeenOrphan{ImageID: s.ImageID, Since: r.now, SeenAt: r.now}
 }
 
-// mayBeDue says from when on the removal of a snapshot may be announced.
+// mayBeDue says from when on the removal of a snapshot may be announced. A limit on the snapshot
+// itself counts if it is longer than the policy's.
 func (r *regionFacts) mayBeDue(s *ami.Snapshot) time.Time {
-	from := r.seenOrphan(s).Since
-	if restored := readOwnTags(s.Tags).restored; restored.After(from) {
-		from = restored
+	from, own, limit := r.seenOrphan(s).Since, readOwnTags(s.Tags), max(r.policy.OrphanedAfter, OrphanFloor)
+	if own.restored.After(from) {
+		from = own.restored
 	}
-	return from.Add(time.Duration(max(r.policy.OrphanedAfter, OrphanFloor)))
+	if own.staleAfter != nil {
+		limit = max(limit, *own.staleAfter)
+	}
+	return from.Add(time.Duration(limit))
 }
 
 // decideOrphan decides on a snapshot that neither facts nor evidence keep, by the time that has
@@ -267,7 +288,7 @@ func (r *regionFacts) judgeOrphans(plan *Plan, regions []*regionFacts) {
 		decided[o.SnapshotID], o.Decision = true, Keep
 		if r.History.Orphans != nil {
 			o.Seen = r.seenOrphan(r.snapshots[o.SnapshotID])
-			o.Seen.SeenAt = r.now
+			o.Seen.SeenAt, o.Seen.Stays = r.now, staysForGood(r.snapshots[o.SnapshotID], r.History.Orphans)
 		}
 		back, veto := r.judgeOrphan(o, regions, missing)
 		unmark(o.SnapshotID, back, veto)
@@ -423,7 +444,7 @@ func (r *regionFacts) noteOrphans(plan *Plan) {
 		_, isNoted := r.History.Orphans.Seen[o.SnapshotID]
 		isNamed := strings.HasPrefix(o.Why, namedByWords) || strings.HasPrefix(o.Why, sharedWords)
 		// Others never go: noting them would make the document large.
-		if o.Decision != Deregister && !isNamed && (isNoted || r.orphanStays(r.snapshots[o.SnapshotID]) == "") {
+		if o.Seen.Stays != "" || o.Decision != Deregister && !isNamed && (isNoted || r.orphanStays(r.snapshots[o.SnapshotID]) == "") {
 			plan.OrphansSeen[o.SnapshotID] = o.Seen
 		}
 	}
@@ -432,6 +453,13 @@ func (r *regionFacts) noteOrphans(plan *Plan) {
 			seen := r.seenOrphan(r.snapshots[id])
 			seen.SeenAt = r.now
 			plan.OrphansSeen[id] = seen
+		}
+	}
+	for id, seen := range r.History.Orphans.Seen {
+		if seen.Stays != "" && r.snapshots[id] != nil {
+			noted := cmp.Or(plan.OrphansSeen[id], seen)
+			noted.Stays = seen.Stays
+			plan.OrphansSeen[id] = noted
 		}
 	}
 }
