@@ -72,12 +72,20 @@ func (r *regionFacts) orphanInDoubt(s *ami.Snapshot) string {
 
 // orphanKept is orphanStays for what is known.
 func (r *regionFacts) orphanKept(s *ami.Snapshot) string {
-	own, past := readOwnTags(s.Tags), r.History.Orphans
-	switch {
+	switch past := r.History.Orphans; {
 	case past == nil:
 		return "there are no records that say since when its image has been gone"
 	case !r.policy.RequireRecycleBin:
 		return "the policy does not require the Recycle Bin"
+	default:
+		return cmp.Or(keepsItself(s), r.policy.keepsOrphan(s), r.othersSnapshot(s.ID), r.orphanInJournal(s, past))
+	}
+}
+
+// keepsItself says what about an orphan keeps it, whatever the policy; empty if nothing does.
+func keepsItself(s *ami.Snapshot) string {
+	own := readOwnTags(s.Tags)
+	switch {
 	case s.ImageID == "":
 		return "its description does not name its image"
 	case own.disabled:
@@ -90,24 +98,31 @@ func (r *regionFacts) orphanKept(s *ami.Snapshot) string {
 		return s.Special
 	case s.Archived:
 		return "somebody has moved it to the archive tier"
-	case !r.policy.OnlyTags.all(s.Tags):
-		return "its tags do not match " + r.policy.OnlyTags.String()
-	case len(r.policy.Names.globs) > 0:
-		return "the policy judges by names, and the name of its image is not known"
-	}
-	if entry, ok := r.policy.KeepList.find(s.ID, s.Tags["Name"]); ok {
-		return "on the keep list: " + entry
-	}
-	if entry, ok := r.policy.KeepList.find(s.ImageID, s.ImageID); ok {
-		return "its image is on the keep list: " + entry
-	}
-	if r.policy.KeepList.hasNames {
-		return "the keep list has names, and the name of its image is not known"
 	}
 	if m, ok := firstMark(marks, s.Tags); ok { // Even if the images of that service are judged.
 		return "managed by " + m.owner + ": " + m.remedy
 	}
-	return cmp.Or(r.othersSnapshot(s.ID), r.orphanInJournal(s, past))
+	return ""
+}
+
+// keepsOrphan says why a policy is not for an orphan; empty if it is.
+func (p Policy) keepsOrphan(s *ami.Snapshot) string {
+	switch {
+	case !p.OnlyTags.all(s.Tags):
+		return "its tags do not match " + p.OnlyTags.String()
+	case len(p.Names.globs) > 0:
+		return "the policy judges by names, and the name of its image is not known"
+	}
+	if entry, ok := p.KeepList.find(s.ID, s.Tags["Name"]); ok {
+		return "on the keep list: " + entry
+	}
+	if entry, ok := p.KeepList.find(s.ImageID, s.ImageID); ok {
+		return "its image is on the keep list: " + entry
+	}
+	if p.KeepList.hasNames {
+		return "the keep list has names, and the name of its image is not known"
+	}
+	return ""
 }
 
 // orphanInJournal says what in the journal keeps a snapshot, or that there is no second sign.
@@ -448,6 +463,12 @@ func (r *regionFacts) noteOrphans(plan *Plan) {
 			plan.OrphansSeen[o.SnapshotID] = o.Seen
 		}
 	}
+	r.noteAgain(plan)
+}
+
+// noteAgain notes again what was noted, and would be missing: those in doubt, and those that stay
+// for good.
+func (r *regionFacts) noteAgain(plan *Plan) {
 	for _, id := range plan.OrphansInDoubt {
 		if _, isNoted := r.History.Orphans.Seen[id]; isNoted {
 			seen := r.seenOrphan(r.snapshots[id])
