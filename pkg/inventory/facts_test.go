@@ -124,11 +124,13 @@ func TestTheVolumeOfASnapshot(t *testing.T) {
 // A snapshot that is not completed, or not kept in its region, is told apart.
 func TestSpecialSnapshots(t *testing.T) {
 	for want, facts := range map[string]object{
-		"":                               {"State": "completed"},
-		"its state is pending":           {"State": "pending"},
-		"its state is recovering":        {"State": "recovering"},
-		"it is on an Outpost":            {"State": "completed", "OutpostArn": "arn:aws:outposts:us-west-2:123456789012:outpost/op-1234567890abcdef0"},
-		"it is kept in us-west-2-lax-1a": {"State": "completed", "AvailabilityZone": "us-west-2-lax-1a"},
+		"":                                  {"State": "completed"},
+		"managed by AWS (aws-backup-vault)": {"State": "completed", "OwnerAlias": "aws-backup-vault"},
+		"it is restored from the archive tier for a while": {"State": "completed", "StorageTier": "standard", "RestoreExpiryTime": "2027-01-02T03:04:05Z"},
+		"its state is pending":                             {"State": "pending"},
+		"its state is recovering":                          {"State": "recovering"},
+		"it is on an Outpost":                              {"State": "completed", "OutpostArn": "arn:aws:outposts:us-west-2:123456789012:outpost/op-1234567890abcdef0"},
+		"it is kept in us-west-2-lax-1a":                   {"State": "completed", "AvailabilityZone": "us-west-2-lax-1a"},
 	} {
 		got := mustRead(t, holding(t, many(1, image), []object{snapshot(1, facts)}, nil)).Snapshots
 		if len(got) != 1 || got[0].Special != want {
