@@ -710,3 +710,32 @@ func TestForgedAnnouncementsOfAnOrphan(t *testing.T) {
 		}
 	})
 }
+
+// The records of the run that kept a snapshot on purpose expire; what this policy has learnt from
+// them does not.
+func TestAnOrphanThatWasKeptLongAgo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		records := t.TempDir()
+		w := binRules(world{images: []object{image(1, 20, 10, 1), image(5, 400, 390, 5)}, snapshots: []object{orphanOf(5, 5)}})
+		l := live(t, w, removing.and(settings{"RECORDS": records}))
+		l.clock = time.Now
+		own := l.settings
+		l.settings = own.and(settings{"POLICY_NAME": "db", "ORPHANED_SNAPSHOTS": "report", "STALE_AFTER": "90d", "KEEP_NEWEST": "0", "DELETE_SNAPSHOTS": "false"})
+		time.Sleep(time.Until(night(0)))
+		l.real(0)
+		l.settings = own
+		for day := 1; day < 80; day += 7 {
+			time.Sleep(time.Until(night(day)))
+			run := l.real(day)
+			if day < 15 { // Its image is in the Recycle Bin.
+				continue
+			}
+			if o := orphansOf(run)[snapshotID(5)]; o.Verdict != "keep" || !strings.HasSuffix(o.Detail, "the policy keeps all snapshots") {
+				t.Fatalf("day %d: %+v", day, o)
+			}
+			if err := os.RemoveAll(records + "/removals"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
