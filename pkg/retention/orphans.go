@@ -132,7 +132,7 @@ func (r *regionFacts) orphanInJournal(s *ami.Snapshot, past *ami.Orphans) string
 			return "run " + leftover.Run + " has left snapshots of its image that are not finished"
 		}
 	}
-	if why := staysForGood(s, past); why != "" {
+	if why := r.staysForGood(s); why != "" {
 		return why
 	}
 	isNoted := slices.ContainsFunc(past.Removals[s.ImageID], func(removal ami.PastRemoval) bool {
@@ -144,15 +144,19 @@ func (r *regionFacts) orphanInJournal(s *ami.Snapshot, past *ami.Orphans) string
 	return ""
 }
 
-// staysForGood says what a run did when it removed the image of a snapshot that keeps the snapshot
-// for good; empty if nothing does. Once this policy has noted it, the note of that run may expire.
-func staysForGood(s *ami.Snapshot, past *ami.Orphans) string {
-	for _, removal := range past.Removals[s.ImageID] {
-		if slices.Contains(removal.Going, s.ID) {
-			return "run " + removal.Run + " has deleted it with its image, or was to, and it is there again or still"
-		}
-		if why := removal.OnPurpose[s.ID]; why != "" {
-			return "run " + removal.Run + " has left it on purpose when it removed its image: " + why
+// staysForGood says what a run did when it removed the image of a snapshot, or one that is in the
+// Recycle Bin, that keeps the snapshot for good; empty if nothing does. Once this policy has noted
+// it, the note of that run may expire.
+func (r *regionFacts) staysForGood(s *ami.Snapshot) string {
+	past := r.History.Orphans
+	for _, image := range append([]string{s.ImageID}, slices.Sorted(maps.Keys(r.Bin.Images))...) {
+		for _, removal := range past.Removals[image] {
+			if slices.Contains(removal.Going, s.ID) {
+				return "run " + removal.Run + " has deleted it with an image, or was to, and it is there again or still"
+			}
+			if why := removal.OnPurpose[s.ID]; why != "" {
+				return "run " + removal.Run + " has left it on purpose when it removed an image: " + why
+			}
 		}
 	}
 	return past.Seen[s.ID].Stays
@@ -303,7 +307,7 @@ func (r *regionFacts) judgeOrphans(plan *Plan, regions []*regionFacts) {
 		decided[o.SnapshotID], o.Decision = true, Keep
 		if r.History.Orphans != nil {
 			o.Seen = r.seenOrphan(r.snapshots[o.SnapshotID])
-			o.Seen.SeenAt, o.Seen.Stays = r.now, staysForGood(r.snapshots[o.SnapshotID], r.History.Orphans)
+			o.Seen.SeenAt, o.Seen.Stays = r.now, r.staysForGood(r.snapshots[o.SnapshotID])
 		}
 		back, veto := r.judgeOrphan(o, regions, missing)
 		unmark(o.SnapshotID, back, veto)

@@ -382,10 +382,10 @@ func TestWhatIsNotedOfOrphans(t *testing.T) {
 // gone.
 func TestWhatARunDidOnPurposeIsNotedForGood(t *testing.T) {
 	for why, removal := range map[string]ami.PastRemoval{
-		"run " + announcingRun + " has left it on purpose when it removed its image: tagged env=prod": {
+		"run " + announcingRun + " has left it on purpose when it removed an image: tagged env=prod": {
 			Run: announcingRun, Confirmed: true, Kept: []string{"snap-1"}, OnPurpose: map[string]string{"snap-1": "tagged env=prod"},
 		},
-		"run " + announcingRun + " has deleted it with its image, or was to, and it is there again or still": {
+		"run " + announcingRun + " has deleted it with an image, or was to, and it is there again or still": {
 			Run: announcingRun, Confirmed: true, Going: []string{"snap-1"},
 		},
 	} {
@@ -413,6 +413,22 @@ func TestWhatARunDidOnPurposeIsNotedForGood(t *testing.T) {
 				t.Errorf("it is gone: %+v", plan.OrphansSeen)
 			}
 		}
+	}
+}
+
+// A policy removes another image that maps the snapshot, and keeps that on purpose: this is seen
+// while the image is in the Recycle Bin, and counts when it has left it.
+func TestWhatAPolicyKeptOfAnotherImage(t *testing.T) {
+	w := dueOrphan()
+	w.here.Bin.Images["ami-2"] = now
+	w.removed("ami-2", ami.PastRemoval{Run: announcingRun, Confirmed: true, Kept: []string{"snap-1"}, OnPurpose: map[string]string{"snap-1": ami.KeepsAllSnapshots}})
+	seen := w.plan().OrphansSeen
+	clear(w.here.Bin.Images)
+	seenBefore := w.here.History.Orphans.Seen["snap-1"]
+	seenBefore.Stays = seen["snap-1"].Stays
+	w.here.History.Orphans = &ami.Orphans{Seen: map[string]ami.SeenOrphan{"snap-1": seenBefore}}
+	if plan := w.plan(); plan.Orphans[0].Decision != retention.Keep || !strings.HasSuffix(plan.Orphans[0].Why, ami.KeepsAllSnapshots) {
+		t.Errorf("%+v", plan.Orphans)
 	}
 }
 
