@@ -45,6 +45,7 @@ const (
 	kindWaiting
 	kindKept
 	kindOrphan
+	kindJudged // An orphan where the policy removes some.
 )
 
 // kinds are the headings of the kinds, of a dry run and of a real one, and the word for each row
@@ -60,6 +61,7 @@ var kinds = []struct{ dry, done, dryWord, word string }{
 	kindWaiting:   {"Left for a later run", "Left for a later run", "wait", "wait"},
 	kindKept:      {"Kept", "Kept", "keep", "keep"},
 	kindOrphan:    {"Snapshots whose image is gone: reported, never deleted", "Snapshots whose image is gone: reported, never deleted", "orphan", "orphan"},
+	kindJudged:    {"Snapshots whose image is gone", "Snapshots whose image is gone", "orphan", "orphan"},
 }
 
 func (k kind) heading(dry bool) string {
@@ -89,8 +91,18 @@ func rowsOf(run record.Run) []row {
 		}
 		for _, o := range region.Orphans {
 			r := row{kind: kindOrphan, region: region.Region, id: o.SnapshotID, snapshots: 1, gib: o.SizeGiB, why: "made for " + plain.Printable(o.ImageID)}
+			if o.Imported {
+				r.why = "made by VM Import"
+			}
 			if o.Archived {
 				r.archived = o.SizeGiB
+			}
+			if o.Verdict != "" {
+				r.kind = kindJudged
+				r.why += ": " + plain.Printable(cmp.Or(string(o.Status), string(o.Verdict)))
+				if o.Detail != "" {
+					r.why += ": " + plain.Printable(o.Detail)
+				}
 			}
 			r.detail = r.why
 			rows = append(rows, r)

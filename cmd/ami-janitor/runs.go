@@ -202,9 +202,9 @@ func (s settings) named(err error, from *deployed) error {
 		fault, ok := errors.AsType[*config.Fault](err)
 		switch {
 		case ok && s.isGiven(fault.Variable):
-			faults[i] = fmt.Errorf("%s: %w", record.Flag(fault.Variable), fault.Err)
+			faults[i] = fmt.Errorf("%s: %s", record.Flag(fault.Variable), fault.Says(record.Reader{CommandLine: true}))
 		case ok && from != nil:
-			faults[i] = fmt.Errorf("%s of %s: %w", from.setting(fault.Variable), from, fault.Err)
+			faults[i] = fmt.Errorf("%s of %s: %s", from.setting(fault.Variable), from, fault.Says(record.Reader{Stack: from.stack}))
 		}
 	}
 	return errors.Join(faults...)

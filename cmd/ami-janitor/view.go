@@ -118,7 +118,7 @@ func (v *view) lists(k kind) bool {
 	case v.show == showKept:
 		return k == kindKept || k == kindWaiting
 	case v.show == showOrphans:
-		return k == kindOrphan
+		return k == kindOrphan || k == kindJudged
 	default:
 		return k < kindWaiting
 	}

@@ -236,13 +236,16 @@ func (s *simulation) checkDeletion(r *run, sn *snapshot) {
 	violate(sn.own && !slices.ContainsFunc(s.world.images, func(i *image) bool { return slices.Contains(i.snapshots, sn.id) && !isTakenLongBefore(i) }),
 		"which a person took long before there was an image with it")
 	violate(s.isOfOthers(sn, func(actor string) bool { return actor == r.id }), "which belongs to another image than the failed one")
-	violate(sn.orphanOf != "", "which somebody else has left")
+	if sn.due != nil {
+		s.checkOrphan(r, sn)
+	}
+	violate(sn.orphanOf != "" && sn.due == nil, "which somebody else has left")
 	violate(sn.named && r.policy.settings["USAGE_SOURCES"] != "references", "which a launch template maps")
 	violate(!r.policy.config.Policy.DeleteSnapshots, "although DELETE_SNAPSHOTS is false")
 	for _, i := range s.world.images {
 		violate(slices.Contains(i.snapshots, sn.id) && i.there, "which %s maps", i.id)
 	}
-	violate(!s.mayGo(sn), "of which no run has removed an image since it was restored %v", sn.restoredAt)
+	violate(sn.due == nil && !s.mayGo(sn), "of which no run has removed an image since it was restored %v", sn.restoredAt)
 	run := sn.tags[runTag]
 	isForged := s.forged.images[s.world.madeFor(sn)] || s.tooLate(sn.touched, r, sn.id)
 	if sn.tags[intentTag] != "remove" || run != r.id && s.runs[run] == nil && !isForged {
@@ -528,6 +531,9 @@ func (s *simulation) checkOutcomes(r *run, removed map[string]effect, violate fu
 		for _, f := range region.Leftovers {
 			s.noteSaid(said, r, f.SnapshotID, "", f.Status)
 		}
+		for _, o := range region.Orphans {
+			s.noteSaid(said, r, o.SnapshotID, "", ami.SnapshotStatus(o.Status)) // The same words.
+		}
 	}
 	return said
 }
@@ -577,6 +583,11 @@ func (s *simulation) checkSnapshotResults(r *run, deleted map[string]effect, vio
 		for _, f := range region.Leftovers {
 			if f.Status == ami.SnapshotDeleted {
 				check(f.SnapshotID, f.ImageID, f.Detail, f.RestorableUntil)
+			}
+		}
+		for _, o := range region.Orphans {
+			if o.IsDeleted() {
+				check(o.SnapshotID, "", o.Detail, o.RestorableUntil)
 			}
 		}
 	}

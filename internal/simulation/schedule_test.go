@@ -172,6 +172,9 @@ func (s *schedule) addMore(d dice) {
 			return w
 		}
 	}
+	if more := newDice(seed ^ 0x0bad5eed); more.chance(25) {
+		s.addOrphans(more)
+	}
 }
 
 // addClocks draws clocks that are wrong, or are set while a run is at work.

@@ -94,6 +94,8 @@ type run struct {
 	looks   map[string]look // By the id of an image or a snapshot.
 	// When it last read tags, and when it last declared removals.
 	readTags, declared time.Time
+	// Orphans that it deleted, and those of them that are not in the Recycle Bin.
+	orphans, orphansLost int
 	// By the key of a note about a removal: its last note failed.
 	unnoted     map[string]bool
 	aliveBeside bool // Another run was at work at the same time.
@@ -127,6 +129,7 @@ type result struct {
 	calls      int
 	effects    int
 	runs       int
+	orphans    int // Those that runs deleted.
 	firstCalls int // Of the first run.
 	removed    int // Images, by the first run.
 }
@@ -150,6 +153,7 @@ func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
 		s.checkEnd()
 		r = result{
 			violations: s.violations, hash: s.hash, lines: s.lines, calls: s.calls, effects: len(s.effects), runs: len(s.order),
+			orphans:    s.orphansDeleted(),
 			firstCalls: s.order[0].way.calls, removed: s.order[0].removed[home] + s.order[0].removed[abroad],
 		}
 	})
@@ -169,6 +173,7 @@ func begin(schedule *schedule, verbose bool) (*simulation, error) {
 	s.account.SetRuleLag(s.world.ruleLag)
 	s.raw = s.account.Client()
 	plans := s.world.plans()
+	maps.Copy(plans, s.world.orphanNotes())
 	for _, key := range slices.Sorted(maps.Keys(plans)) {
 		s.put(key, plans[key])
 	}

@@ -153,6 +153,7 @@ func (s *simulation) changeTags(actor string, q emulator.Request) {
 			} else {
 				s.checkDeclaration(actor, id, before, tags)
 				sn.follow(actor, before, now)
+				s.followOrphan(actor, sn, before)
 			}
 		}
 	}
@@ -271,6 +272,10 @@ func (s *simulation) act(p person) {
 		s.forgeRecords(newDice(p.target))
 		return
 	default:
+		if p.does.isOnOrphan() {
+			s.actOnOrphan(p)
+			return
+		}
 	}
 	var able []*image
 	for _, i := range s.world.images {
@@ -360,6 +365,7 @@ func (s *simulation) do(what action, i *image) {
 		}
 	case objects:
 		s.call(i.region, "DeleteTags", "ResourceId.1", i.id, "Tag.1.Key", dueTag)
-	case forgesTags, forgesRecords: // Not by way of an image: see forge.
+	case forgesTags, forgesRecords, keepsOrphan, objectsOrphan, untagsOrphan, restoresOrphan, forgesOrphan:
+		// Not by way of an image: see forge.
 	}
 }

@@ -103,6 +103,7 @@ type snapshot struct {
 	task       string // The import that has made it; empty if none has.
 	own        bool   // A person has made it, and registered the image with it.
 	orphanOf   string
+	due        *dueOrphan // Nil for one that nobody may delete.
 	size       int
 
 	there      bool
@@ -428,7 +429,8 @@ func (w *world) load() (*emulator.Account, error) {
 
 func (w *world) files(region string) fstest.MapFS {
 	var images, snapshots, locks, reservations, versions, templates []object
-	permissions := object{}
+	permissions, shares := object{}, object{}
+	var texts []object
 	template := func(fields object) {
 		id := fmt.Sprintf("lt-%017x", len(templates)+1)
 		name := fmt.Sprint("template", len(templates)+1)
@@ -467,6 +469,15 @@ func (w *world) files(region string) fstest.MapFS {
 		if s.task != "" {
 			o["Description"] = "Created by AWS-VMImport service for " + s.task
 		}
+		if s.due != nil {
+			s.describe(o)
+			if s.due.shared {
+				shares[s.id] = []object{{"UserId": otherAccount}}
+			}
+			if s.due.inText {
+				texts = append(texts, object{"Name": "notes", "Type": "String", "Value": "see " + s.id, "Version": 1})
+			}
+		}
 		if len(s.tags) > 0 {
 			o["Tags"] = tagObjects(s.tags)
 		}
@@ -489,6 +500,9 @@ func (w *world) files(region string) fstest.MapFS {
 		"describe-locked-snapshots.json":         list("Snapshots", locks),
 		"describe-launch-permissions.json":       permissions,
 		"list-rules.json":                        list("Rules", w.ruleObjects()),
+
+		"describe-create-volume-permissions.json": shares,
+		"get-parameters.json":                     list("Parameters", texts),
 	} {
 		data, err := json.Marshal(content)
 		if err != nil {

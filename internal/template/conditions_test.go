@@ -183,12 +183,13 @@ var variants = map[string]map[string]string{
 	"shared images are judged":         {"SharedImages": "report"},
 	"versions of templates are picked": {"LaunchTemplateVersions": "1"},
 	"orphans are not reported":         {"OrphanedSnapshots": "ignore"},
+	"orphans are removed":              {"OrphanedSnapshots": "remove", "OrphanedAfter": "30d", "CloudFormationTemplates": "true"},
 	"owners are told":                  {"MakeOwnersTopic": "true", "Grace": "14d"},
 	"owners are told elsewhere":        {"OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:OwnersTopicArn"},
 	"nothing need be restorable":       {"RecycleBinDays": "0", "RequireRecycleBin": "false"},
 	"lists and text are in S3":         {"KeepList": "s3://lists/keep.txt, s3://lists/repos/", "TextObjects": "s3://states/prod/,s3://more.states/*.tfstate", "KeepListMaxAge": "30d"},
 	"beanstalk is a source":            {"UsageSources": "all, elastic-beanstalk"},
-	"everything together": {
+	"everything together": { // Without the removal of orphans, which needs all versions.
 		"KeepList": "s3://lists/repos/", "TextObjects": "s3://states/prod/", "KeepListMaxAge": "3650d",
 		"Grace": "14d", "GraceAction": "disable", "SharedImages": "report", "LaunchTemplateVersions": "1", "ImageBuilderImages": "judge", "CloudFormationTemplates": "true",
 		"UsageSources":   "all,elastic-beanstalk",

@@ -34,6 +34,8 @@ func loadMember(t *testing.T, parameters map[string]string) template {
 var ofTheHub = []string{
 	"ListRecords", "ReadAndWriteRecords", "NoteWhatIsUnfinished", "WriteLog", "HandOverFailedRuns", "PublishDigest", "PublishToOwners", "EncryptForOwners",
 	"ListObjects", "ReadObjects", "DecryptObjects",
+	// An organization's runs remove no orphans.
+	"AnnounceSnapshots", "TakeBackOfSnapshots", "ListOrphans", "NoteOrphans",
 }
 
 // onlyReads reports whether a statement lets nobody change anything.
@@ -266,7 +268,10 @@ func TestParametersOfTheOrganizationsTemplatesAgree(t *testing.T) {
 	}
 	details := []string{"Type", "Default", "AllowedValues", "AllowedPattern", "ConstraintDescription", "MinValue", "MaxValue"}
 	hub := read(t, "organization.yaml").section("Parameters")
-	left := map[string]bool{"RolePath": true, "ReservedConcurrency": true, "Report": true, "MakeOwnersTopic": true, "OwnersTopicArn": true}
+	left := map[string]bool{
+		"RolePath": true, "ReservedConcurrency": true, "Report": true, "MakeOwnersTopic": true, "OwnersTopicArn": true,
+		"OrphanedAfter": true, "MaxOrphanedSnapshots": true, // Its runs remove no orphans.
+	}
 	for name := range load(t).section("Parameters") {
 		switch {
 		case hub[name] == nil && !left[name]:
@@ -275,6 +280,11 @@ func TestParametersOfTheOrganizationsTemplatesAgree(t *testing.T) {
 		case name == "SharedImages":
 			if diff := cmp.Diff([]string{"keep", "report", "organization"}, texts(at(hub[name], "AllowedValues"))); diff != "" {
 				t.Errorf("SharedImages: %s", diff)
+			}
+			same("template.yaml", "organization.yaml", name, "Type", "Default")
+		case name == "OrphanedSnapshots":
+			if diff := cmp.Diff([]string{"report", "ignore"}, texts(at(hub[name], "AllowedValues"))); diff != "" {
+				t.Errorf("OrphanedSnapshots: %s", diff)
 			}
 			same("template.yaml", "organization.yaml", name, "Type", "Default")
 		default:

@@ -84,11 +84,14 @@ func TestDefaultsAreAValidConfiguration(t *testing.T) {
 	}
 }
 
-// parse parses a configuration with one variable set.
+// parse parses a configuration with one variable set, and what that value needs.
 func parse(variable, value string) error {
 	_, err := config.Parse(func(v string) string {
 		if v == variable {
 			return value
+		}
+		if v == "CLOUDFORMATION_TEMPLATES" && variable == "ORPHANED_SNAPSHOTS" && value == "remove" {
+			return "true"
 		}
 		return ""
 	})
@@ -144,9 +147,11 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"OWNER_TAG":            {"", "Owner", "Équipe", "cost:owner"},
 		"RECYCLE_BIN_DAYS":     {"0", "1", "7", "14", "99", "100", "299", "300", "365"},
 		"OWNERS_TOPIC_ARN":     {"", "arn:aws:sns:eu-west-1:111122223333:owners", "arn:aws-us-gov:sns:us-gov-east-1:123456789012:ami_owners-1"},
+		"ORPHANED_AFTER":       {"30d", "90d", "365d"},
 		"EC2_SHARE":            {"0.5", "0.25", "0.05", "0.0001", "0.9", "0.50", "1", "1.0"},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {"all", "1", "5", "10000"},
+		"MAX_ORPHANED_SNAPSHOTS":   {"0", "1", "20", "10000"},
 	}
 	bad := map[string][]string{
 		"STALE_AFTER":          {"", "6d", "0d", "180", "1y", "-7d", " 7d"},
@@ -165,9 +170,11 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"GRACE":                {"", "14", "two weeks", "-1d", "014d"},
 		"RECYCLE_BIN_DAYS":     {"", "-1", "14d", "014", "366", "400", "1000", "1.5"},
 		"OWNERS_TOPIC_ARN":     {"owners", "*", "arn:aws:sns:eu-west-1:123456789012:*", "arn:aws:sqs:eu-west-1:123456789012:owners", "arn:aws:sns:eu-west-1:123456789012:owners:*"},
+		"ORPHANED_AFTER":       {"", "29d", "0d", "90", "030d"},
 		"EC2_SHARE":            {"", "0", "0.0", "1.1", "2", "-0.5", "50%", "0,5", ".5", "NaN", "1e-3"},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {"", "0", "10001", "latest", "$Latest"},
+		"MAX_ORPHANED_SNAPSHOTS":   {"", "-1", "all"},
 	}
 	tpl := load(t)
 	for variable, name := range tpl.byVariable() {
@@ -204,10 +211,16 @@ func (t template) allows(parameter, value string) bool {
 
 // TestWhatDoesNotGoTogetherIsRefused looks at the rules about several parameters.
 func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
-	refused := map[string]map[string]string{
-		"SlackNeedsBoth":        {"SlackWorkspaceId": "T0123ABCDEF"},
-		"GraceActionNeedsGrace": {"GraceAction": "disable"},
-		"OneOwnersTopic":        {"MakeOwnersTopic": "true", "OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:owners"},
+	refused := map[string][]map[string]string{
+		"SlackNeedsBoth":        {{"SlackWorkspaceId": "T0123ABCDEF"}},
+		"GraceActionNeedsGrace": {{"GraceAction": "disable"}},
+		"OrphansNeedTheBin": {
+			{"OrphanedSnapshots": "remove", "CloudFormationTemplates": "true", "RequireRecycleBin": "false"},
+			{"OrphanedSnapshots": "remove", "CloudFormationTemplates": "true", "DeleteSnapshots": "false"},
+			{"OrphanedSnapshots": "remove"}, // Without CloudFormationTemplates.
+			{"OrphanedSnapshots": "remove", "CloudFormationTemplates": "true", "LaunchTemplateVersions": "1"},
+		},
+		"OneOwnersTopic": {{"MakeOwnersTopic": "true", "OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:owners"}},
 	}
 	for name, rule := range load(t).section("Rules") {
 		accepts := func(parameters map[string]string) bool {
@@ -220,7 +233,7 @@ func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
 				t.Errorf("%s refuses: %s", name, variant)
 			}
 		}
-		if refused[name] == nil || accepts(refused[name]) {
+		if refused[name] == nil || slices.ContainsFunc(refused[name], accepts) {
 			t.Errorf("%s: no test knows what it refuses", name)
 		}
 	}

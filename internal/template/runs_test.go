@@ -2,6 +2,7 @@ package template_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"io"
 	"io/fs"
@@ -91,8 +92,16 @@ func askedFor(t *testing.T, tpl template) []request {
 			// A report that is asked for in the first run is read in the second; what they announce
 			// is due in the third. What that leaves undone the last one finishes.
 			touched := 0
-			for _, day := range []time.Duration{0, 1, 14, 1} {
+			days := []time.Duration{0, 1, 14, 1}
+			if variables["ORPHANED_SNAPSHOTS"] == "remove" {
+				// What was seen for 30 days is announced, and goes then.
+				days = append(days, 14, 14)
+			}
+			for n, day := range days {
 				time.Sleep(day * 24 * time.Hour)
+				if n == 5 {
+					objectToOrphan(t, account.Client())
+				}
 				touched += run(t, clock, way.fault(w), variables)
 			}
 			if touched == 0 {
@@ -107,12 +116,32 @@ func askedFor(t *testing.T, tpl template) []request {
 func loadSample(t *testing.T, clock func() time.Time) *emulator.Account {
 	t.Helper()
 	files := fstest.MapFS{}
+	orphans := func(content []byte) []byte {
+		var listed struct{ Snapshots []map[string]any }
+		if err := json.Unmarshal(content, &listed); err != nil {
+			t.Fatal(err)
+		}
+		for n := range 3 {
+			listed.Snapshots = append(listed.Snapshots, map[string]any{
+				"SnapshotId": orphan(n), "OwnerId": account, "State": "completed", "VolumeSize": 500, "StartTime": "2025-01-02T03:04:05Z",
+				"VolumeId": "vol-0123456789abcdef0", "Description": "Created by CreateImage(i-0123456789abcdef0) for ami-0fedcba9876543210 from vol-0123456789abcdef0",
+			})
+		}
+		content, err := json.Marshal(listed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return content
+	}
 	original := sample.Files(clock(), "us-east-1")
 	err := fs.WalkDir(original, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
 		}
 		data, err := fs.ReadFile(original, name)
+		if name == "describe-snapshots.json" {
+			data = orphans(data)
+		}
 		files[name] = &fstest.MapFile{Data: data}
 		return err
 	})
@@ -121,14 +150,33 @@ func loadSample(t *testing.T, clock func() time.Time) *emulator.Account {
 	} {
 		files["s3/"+name] = &fstest.MapFile{Data: []byte(text)}
 	}
-	var account *emulator.Account
+	var loaded *emulator.Account
 	if err == nil {
-		account, err = emulator.Load(files, emulator.Options{Now: clock})
+		loaded, err = emulator.Load(files, emulator.Options{Now: clock})
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return account
+	return loaded
+}
+
+// orphan is a snapshot of an image that is gone.
+func orphan(n int) string { return fmt.Sprintf("snap-0fedcba987654321%d", n) }
+
+// objectToOrphan takes the day off one of the announced orphans, and tags another one to be kept.
+func objectToOrphan(t *testing.T, client emulator.Doer) {
+	t.Helper()
+	_, err := ec2.NewFromConfig(configuration(client, "us-east-1")).DeleteTags(t.Context(), &ec2.DeleteTagsInput{
+		Resources: []string{orphan(0)}, Tags: []types.Tag{{Key: aws.String(ami.DueTag)}},
+	})
+	if err == nil {
+		_, err = ec2.NewFromConfig(configuration(client, "us-east-1")).CreateTags(t.Context(), &ec2.CreateTagsInput{
+			Resources: []string{orphan(1)}, Tags: []types.Tag{{Key: aws.String("ami-janitor:keep"), Value: aws.String("true")}},
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // makeRules makes the rules of the Recycle Bin: those of the stack in its region, those of

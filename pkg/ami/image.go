@@ -86,6 +86,15 @@ type Snapshot struct {
 	Imported  bool
 	StartedAt time.Time // When the snapshot was started; zero if EC2 did not say.
 
+	// NamesVolume says that the description is exactly that of CreateImage, and names the volume
+	// that the snapshot was taken of, as EC2 says: a copy, or a later snapshot with the same
+	// description, has another volume.
+	NamesVolume bool
+
+	// Special says why this is no completed snapshot of the account's own in its region: who
+	// manages it, its state, or where else it is kept. It is empty for an ordinary one.
+	Special string
+
 	Lock string
 	Tags map[string]string
 

@@ -12,7 +12,44 @@ type SweepResult struct {
 	// Why a stale declaration could not be taken off, by resource id; empty if it was.
 	Stale   map[string]string
 	BinRead bool // The Recycle Bin was read after the removals.
+
+	// Orphans holds one result for each orphan that the plan deletes or announces, and for each
+	// whose announcement it takes back, by id.
+	Orphans map[string]OrphanResult
 }
+
+// Why a policy keeps a snapshot on purpose. This is written to journals, where later runs look for
+// it.
+const (
+	KeepsAllSnapshots = "the policy keeps all snapshots"
+	KeptByTagWords    = "tagged " // Then comes the tag.
+	// NotMadeForIt ends why a snapshot of a failed image stays: somebody may have taken it.
+	NotMadeForIt = "nothing says that the snapshot was made for it"
+)
+
+// OrphanResult is what became of a snapshot whose image is gone.
+type OrphanResult struct {
+	Status OrphanStatus
+	Detail string
+
+	RestorableUntil time.Time // When it leaves the Recycle Bin for good; zero if not seen there.
+}
+
+// OrphanStatus says what a sweep did to a snapshot whose image is gone.
+type OrphanStatus string
+
+const (
+	// OrphanDeleted means that EC2 confirmed the deletion.
+	OrphanDeleted OrphanStatus = "deleted"
+	// OrphanAnnounced means that the snapshot carries the tags of its announcement.
+	OrphanAnnounced OrphanStatus = "announced"
+	// OrphanUnmarked means that the tags of its announcement were taken off.
+	OrphanUnmarked OrphanStatus = "unmarked"
+	// OrphanKept means that nothing was done after all.
+	OrphanKept OrphanStatus = "kept"
+	// OrphanFailed means that EC2 did not confirm the change.
+	OrphanFailed OrphanStatus = "failed"
+)
 
 // Outcome is what AWS confirmed for one image of a sweep.
 type Outcome struct {

@@ -74,6 +74,42 @@ type History struct {
 	Busy string
 	// BusyPolicy is the name of that run's policy; empty if it is unknown.
 	BusyPolicy string
+
+	// Orphans is what the journal says about snapshots whose image is gone; nil without a journal,
+	// and if the policy removes none.
+	Orphans *Orphans
+}
+
+// Orphans is what the journal says about the snapshots of a region whose image is gone.
+type Orphans struct {
+	Seen map[string]SeenOrphan // What this policy has noted, by the id of the snapshot.
+
+	// Removals are what runs noted about removals of images that are gone, by the id of the image;
+	// the latest run comes last.
+	Removals map[string][]PastRemoval
+}
+
+// SeenOrphan is since when a policy has seen a snapshot without its image, and what it announced.
+type SeenOrphan struct {
+	ImageID string    // The image for which the snapshot was made.
+	Since   time.Time // The start of the first of the runs that saw it so without a gap,
+	SeenAt  time.Time // and of the last.
+
+	Run string    // The run that announced its removal; empty if none has.
+	Due time.Time // When the grace period ends, to the second; zero without an announcement.
+
+	// Stays is what a run noted about the removal of its image that keeps it for good: that note
+	// expires with the records. Empty if nothing does.
+	Stays string
+}
+
+// PastRemoval is what a run noted about its removal of an image.
+type PastRemoval struct {
+	Run       string
+	Confirmed bool              // EC2 confirmed that it deregistered the image.
+	Kept      []string          // The snapshots of the image that stayed; sorted.
+	OnPurpose map[string]string // Why those stayed that the policy kept on purpose, by id.
+	Going     []string          // Those that went with it, or were to go; sorted.
 }
 
 // Announcement is what a run wrote down about a removal before it announced it.

@@ -72,11 +72,17 @@ func TestFindIDs(t *testing.T) {
 
 // An id is found wherever reads and windows end, once, and in its line.
 func TestIDsAcrossReads(t *testing.T) {
-	pattern := regexp.MustCompile(`(?i)ami-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
+	for prefixes, find := range map[string]func(io.Reader, func(string, int)) error{"ami": ami.FindIDs, "(?:ami|snap)": ami.FindAllIDs} {
+		t.Run(prefixes, func(t *testing.T) { checkIDsAcrossReads(t, prefixes, find) })
+	}
+}
+
+func checkIDsAcrossReads(t *testing.T, prefixes string, find func(io.Reader, func(string, int)) error) {
+	pattern := regexp.MustCompile(`(?i)` + prefixes + `-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
 	rapid.Check(t, func(t *rapid.T) {
 		var text strings.Builder
 		for range rapid.IntRange(0, 6).Draw(t, "parts") {
-			filler := rapid.SampledFrom([]string{"x", "-", "\n", "am", "ami-0", "ami-0123456789abcdef0", "ami-1234567", "ami-12345678", "0a"}).Draw(t, "filler")
+			filler := rapid.SampledFrom([]string{"x", "-", "\n", "am", "ami-0", "ami-0123456789abcdef0", "ami-1234567", "ami-12345678", "sn", "snap-", "snap-0123456789abcdef0", "snap-12345678", "0a"}).Draw(t, "filler")
 			text.WriteString(strings.Repeat(filler, rapid.IntRange(1, 7000).Draw(t, "times")))
 		}
 		var want []string
@@ -93,7 +99,7 @@ func TestIDsAcrossReads(t *testing.T) {
 		}
 		var got []string
 		reader := &pieces{text: text.String(), sizes: rapid.SliceOfN(rapid.IntRange(1, 90_000), 1, 5).Draw(t, "sizes")}
-		if err := ami.FindIDs(reader, func(id string, line int) { got = append(got, fmt.Sprint(line, " ", id)) }); err != nil {
+		if err := find(reader, func(id string, line int) { got = append(got, fmt.Sprint(line, " ", id)) }); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

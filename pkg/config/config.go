@@ -84,7 +84,9 @@ func (c *Config) variables() []variable {
 		{"POLICY_NAME", "cli", (*policyName)(&c.Policy.Name), "name of this policy, which announcements carry: a run takes back and carries out its own policy's alone"},
 		{"RECYCLE_BIN_DAYS", "14", (*binDays)(&c.Policy.RecycleBinDays), "days for which the Recycle Bin has to hold what is removed; 0 for any time"},
 		{"REQUIRE_RECYCLE_BIN", "true", (*flag)(&c.Policy.RequireRecycleBin), "remove only what the Recycle Bin takes in, so that it can be restored"},
-		{"ORPHANED_SNAPSHOTS", "report", (*orphans)(&c.Policy.ReportOrphans), "snapshots whose image is gone: report or ignore; they are never deleted"},
+		{"ORPHANED_SNAPSHOTS", "report", (*orphans)(&c.Policy), "snapshots whose image is gone: report, ignore, or remove, which deletes those that have a second sign of that, and that nothing needs, as far as it can see"},
+		{"ORPHANED_AFTER", "90d", (*orphanedAfter)(&c.Policy.OrphanedAfter), "how long a run must have seen a snapshot without its image before {ORPHANED_SNAPSHOTS}=remove announces it, 30d or more"},
+		{"MAX_ORPHANED_SNAPSHOTS", "20", (*count)(&c.Policy.MaxOrphans), "the most such snapshots that a run deletes, over all regions; as many again may be announced"},
 		{"EC2_SHARE", "0.5", (*share)(&c.EC2Share), "the most of EC2's and Parameter Store's published request rates that a run takes, above 0 and up to 1"},
 		{"RECORDS", "", (*records)(&c.Records), "where run records and the journal are kept: s3://bucket/prefix or a directory; if not set, sweep keeps them in the user's state directory, and the function nowhere"},
 		{"REGIONS", "", &c.Regions, "regions to judge, comma-separated, or all; if not set, {own}"},
@@ -171,7 +173,10 @@ type Fault struct {
 	Err      error
 }
 
-func (f *Fault) Error() string { return f.Variable + ": " + f.Err.Error() }
+func (f *Fault) Error() string { return f.Variable + ": " + f.Says(record.Reader{}) }
+
+// Says is what is wrong, with the reader's names of other settings.
+func (f *Fault) Says(reader record.Reader) string { return digest.Words(reader, f.Err.Error()) }
 
 // Unwrap returns what is wrong with the value.
 func (f *Fault) Unwrap() error { return f.Err }
@@ -202,6 +207,9 @@ func (c *Config) read(lookup func(variable string) string, variables []variable)
 	}
 	if strings.TrimSpace(lookup("NEVER_LAUNCHED_AFTER")) == "" {
 		c.Policy.NeverLaunchedAfter = c.Policy.StaleAfter
+	}
+	if why := c.refusesOrphans(); why != "" {
+		faults = append(faults, &Fault{"ORPHANED_SNAPSHOTS", errors.New(why)})
 	}
 	return errors.Join(faults...)
 }

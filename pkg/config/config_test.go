@@ -65,6 +65,8 @@ func TestDefaults(t *testing.T) {
 		"RECYCLE_BIN_DAYS":         {p.RecycleBinDays, 14},
 		"REQUIRE_RECYCLE_BIN":      {p.RequireRecycleBin, true},
 		"ORPHANED_SNAPSHOTS":       {p.ReportOrphans, true},
+		"ORPHANED_AFTER":           {p.OrphanedAfter.String(), "90d"},
+		"MAX_ORPHANED_SNAPSHOTS":   {p.MaxOrphans, 20},
 		"EC2_SHARE":                {parsed.EC2Share, 0.5},
 		"RECORDS":                  {parsed.Records, ""},
 		"POLICY_NAME":              {p.Name, "cli"},
@@ -76,12 +78,13 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(config.Settings()); n != 39 {
-		t.Errorf("%d settings, want 39: add the default of a new one to TestDefaults in config_test.go", n)
+	if n := len(config.Settings()); n != 41 {
+		t.Errorf("%d settings, want 41: add the default of a new one to TestDefaults in config_test.go", n)
 	}
 	want := retention.Policy{
 		Name: "cli", StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,
 		MaxDeregistrations: 100, DeleteSnapshots: true, ReportOrphans: true, GraceAction: retention.Announce, RequireRecycleBin: true, RecycleBinDays: 14,
+		OrphanedAfter: retention.Days(90 * retention.Day), MaxOrphans: 20,
 	}
 	if !reflect.DeepEqual(*p, want) {
 		t.Errorf("%#v, want %#v", *p, want)
@@ -155,6 +158,9 @@ var faults = map[string][]string{
 	"CLOUDFORMATION_TEMPLATES": {"yes", "all"},
 	"TEXT_OBJECTS":             {",", "bucket/prefix", "s3://bucket", "s3://b/x", "s3://bucket/a\x00b", "s3://bucket/ok,arn:aws:s3:::bucket/x", "/etc/states"},
 	"RECYCLE_BIN_DAYS":         {"x", "-1", "14d", "1.5", "366"},
+	"ORPHANED_SNAPSHOTS":       {"delete", "true", "Remove", "report,remove"},
+	"ORPHANED_AFTER":           {"29d", "0d", "90", "-30d"},
+	"MAX_ORPHANED_SNAPSHOTS":   {"-1", "all", "1e3"},
 	"SHARED_IMAGES":            {"judge", "true", "Keep", "reports"},
 	"IMAGE_BUILDER_IMAGES":     {"report", "false", "Judge"},
 	"MARKETPLACE_IMAGES":       {"report", "true", "Keep", "keep,judge"},

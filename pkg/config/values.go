@@ -288,15 +288,6 @@ func (s *share) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// orphans says whether snapshots whose image is gone are reported.
-type orphans bool
-
-func (o *orphans) UnmarshalText(text []byte) error {
-	return (*choice)(o).choose(text, "ignore", "report")
-}
-
-func (o orphans) String() string { return choice(o).word("ignore", "report") }
-
 // records are the place of the journal: an s3:// URL, or a directory.
 type records string
 

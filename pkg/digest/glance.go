@@ -83,14 +83,21 @@ func (r run) nextDue() string {
 
 // atAGlance is the table of sums, what limits them, and how to take the removals back.
 func (r run) atAGlance() Section {
+	orphans := Group{Intro: says(r.orphansMoney())}
 	if r.Totals.Images+r.Totals.SnapshotsDeleted+r.Totals.SnapshotsWouldDelete == 0 {
-		return Section{}
+		if len(orphans.Intro) == 0 {
+			return Section{}
+		}
+		return Section{Groups: []Group{orphans}}
 	}
-	return Section{Groups: []Group{
+	groups := []Group{
 		{Columns: inTable(r.sums())},
 		{Intro: says(r.upperBounds())},
-		{Intro: r.undo()},
-	}}
+	}
+	if len(orphans.Intro) > 0 {
+		groups = append(groups, orphans)
+	}
+	return Section{Groups: append(groups, Group{Intro: r.undo()})}
 }
 
 func inTable(sums []sum) Columns {

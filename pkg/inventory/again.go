@@ -50,6 +50,20 @@ func ImagesNamed(ctx context.Context, api ec2.DescribeImagesAPIClient, given []s
 	}), nil
 }
 
+// ImagesMapping reads the images that map some snapshots now.
+func ImagesMapping(ctx context.Context, api ec2.DescribeImagesAPIClient, snapshotIDs []string) ([]ami.Image, error) {
+	var images []ami.Image
+	reader := newReader()
+	for chunk := range slices.Chunk(snapshotIDs, filterValues) {
+		listed, err := reader.listImages(ctx, api, types.Filter{Name: aws.String("block-device-mapping.snapshot-id"), Values: chunk})
+		if err != nil {
+			return nil, fmt.Errorf("listing the images that map snapshots: %s", wire.ExplainLookup(err))
+		}
+		images = append(images, listed...)
+	}
+	return mergeImages(images), nil
+}
+
 // SnapshotsAgain reads the current facts of some snapshots, except for their locks, and returns the
 // snapshots that still exist. It uses a filter, as ImagesAgain does.
 func SnapshotsAgain(ctx context.Context, api ec2.DescribeSnapshotsAPIClient, ids []string) ([]ami.Snapshot, error) {

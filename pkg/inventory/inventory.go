@@ -88,8 +88,21 @@ func isDeregistered(image ami.Image) bool { return image.State == string(types.I
 
 // madeForImage is EC2's description of a snapshot that it makes for an image: when it creates the
 // image from an instance (EBS User Guide, "Create an Amazon EBS snapshot"), and when it copies one.
-// It names the image that the snapshot belongs to, not the source of a copy.
-var madeForImage = regexp.MustCompile(`^(?:Created by CreateImage\(i-[0-9a-f]+\) for|Copied for DestinationAmi) (ami-[0-9a-f]+)\b`)
+// It names the image that the snapshot belongs to, not the source of a copy. Anybody may write one,
+// so the id has to have 8 or 17 digits, as EC2's have (EC2 User Guide, "Resource IDs").
+var madeForImage = regexp.MustCompile(`^(?:Created by CreateImage\(i-[0-9a-f]+\) for|Copied for DestinationAmi) (ami-(?:[0-9a-f]{17}|[0-9a-f]{8}))\b`)
+
+// madeFromVolume is the whole description of a snapshot that EC2 makes with an image, in the form
+// that also names the volume (seen in public accounts).
+var madeFromVolume = regexp.MustCompile(`^Created by CreateImage\(i-[0-9a-f]+\) for ami-[0-9a-f]+ from (vol-(?:[0-9a-f]{17}|[0-9a-f]{8}))$`)
+
+// namesVolume reports whether a description of that form names the volume of the snapshot itself.
+// The volume is no text that somebody gives: a copy has another one, mostly vol-ffffffff (EC2 API
+// Reference, Snapshot: VolumeId).
+func namesVolume(snapshot *types.Snapshot) bool {
+	match := madeFromVolume.FindStringSubmatch(aws.ToString(snapshot.Description))
+	return match != nil && match[1] == aws.ToString(snapshot.VolumeId) && strings.Trim(match[1], "vol-f") != ""
+}
 
 // madeByImport is the start of VM Import's description of a snapshot that it makes for an image,
 // before the id of the import task (VM Import/Export User Guide, "Import a VM as an image"; seen in

@@ -29,7 +29,7 @@ func (j *Janitor) list(
 ) findings {
 	lookups := j.lookups(survey, candidates, unattached)
 	room := usage.NewRoom()
-	texts := usage.NewTexts(ctx, j.home(), j.Config.TextObjects)
+	texts := usage.NewTexts(ctx, j.home(), j.Config.TextObjects, j.Config.Policy.RemoveOrphans)
 	found := findings{map[string]ami.Evidence{}, map[string]*usage.Collection{}, j.watch("Looking up"), false}
 	regions := slices.Sorted(maps.Keys(lookups))
 	type listed struct {
@@ -119,9 +119,18 @@ func (f findings) asked() map[string]record.Lookups {
 func (j *Janitor) lookups(survey survey, candidates map[string][]ami.Image, unattached map[string]retention.Unattached) map[string]usage.Lookup {
 	originals := originalsOf(survey, candidates)
 	lookups := map[string]usage.Lookup{}
+	var everywhere []string // Text of any region may name a snapshot that goes.
+	if j.Config.Policy.RemoveOrphans {
+		for _, region := range slices.Sorted(maps.Keys(unattached)) {
+			everywhere = append(everywhere, unattached[region].IDs...)
+		}
+	}
 	for _, inventory := range survey.inventories {
 		lookup := j.lookup(inventory.Account, inventory.Region, candidates[inventory.Region])
 		lookup.Originals, lookup.Snapshots = originals[inventory.Region], unattached[inventory.Region].IDs
+		if len(everywhere) > 0 {
+			lookup.Snapshots = everywhere
+		}
 		switch {
 		case len(lookup.Images)+len(lookup.Originals)+len(lookup.Snapshots) > 0:
 		case len(candidates) > 0:
@@ -157,6 +166,8 @@ func (j *Janitor) lookup(account, region string, images []ami.Image) usage.Looku
 		Reports:          j.Config.Policy.JudgeShared,
 		StackTemplates:   j.Config.StackTemplates,
 		Abroad:           j.Abroad,
+
+		SnapshotsInText: j.Config.Policy.RemoveOrphans,
 	}
 }
 

@@ -200,6 +200,11 @@ func (p plan) removals() map[string]bool {
 		for _, id := range region.SnapshotsToDelete() {
 			removals[region.Region+id] = true
 		}
+		for _, o := range region.Orphans {
+			if o.Decision == retention.Mark && region.Hold == "" {
+				removals[region.Region+o.SnapshotID+string(o.Decision)] = true
+			}
+		}
 	}
 	return removals
 }

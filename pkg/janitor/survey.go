@@ -114,6 +114,9 @@ func (j *Janitor) readRegion(ctx context.Context, s survey, run ami.RunID, accou
 		}
 	}
 	found.inventory.History, found.err = found.visit.History(ctx, s.now, func(id string) bool { return present[id] }, announcers, declarers)
+	if found.err == nil && s.policy.RemoveOrphans {
+		found.inventory.History.Orphans, found.err = found.visit.Orphans(ctx, s.policy.Name, s.policy.OrphanImages(found.inventory))
+	}
 	if found.err != nil {
 		found.err = fmt.Errorf("reading the journal: %w", found.err)
 	}

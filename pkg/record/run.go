@@ -102,6 +102,8 @@ type Region struct {
 
 	Orphans []Orphan `json:"orphans,omitempty"` // The largest first.
 
+	OrphanUnmarks []OrphanUnmark `json:"orphanUnmarks,omitempty"` // By id.
+
 	// OrphansGap is why orphans were not looked for; empty if they were, or need not be.
 	OrphansGap string `json:"orphansGap,omitempty"`
 
@@ -216,7 +218,9 @@ func NewRegion(plan retention.Plan, done ami.SweepResult, ownerTag string) Regio
 		Images:    make([]Image, len(plan.Verdicts)),
 		Leftovers: newLeftovers(plan.Leftovers, done.Leftovers),
 		Stale:     newStale(plan.Stale, done.Stale),
-		Orphans:   newOrphans(plan.Orphans),
+		Orphans:   newOrphans(plan.Orphans, done.Orphans),
+
+		OrphanUnmarks: newOrphanUnmarks(plan.Unmarkings, done.Orphans),
 
 		SharedSnapshots: newSharedSnapshots(plan.Shared),
 
@@ -367,7 +371,7 @@ func (r Run) Changes() bool {
 			continue
 		}
 		if region.Hold != "" || len(region.Stale) > 0 || slices.ContainsFunc(region.Leftovers, Leftover.isToGo) ||
-			slices.ContainsFunc(region.Images, Image.isChange) {
+			region.changesOrphans() || slices.ContainsFunc(region.Images, Image.isChange) {
 			return true
 		}
 	}
@@ -378,6 +382,6 @@ func (r Run) Changes() bool {
 // deletion of a snapshot, the removal of a tag, or the record. A region that was stopped has
 // failed, too, and so has one on hold in a real run; one that is left to another run has not.
 func (r Run) Failed() bool {
-	return r.FailedRegions() > 0 || r.Totals.Failed > 0 || r.Totals.SnapshotsFailed > 0 ||
+	return r.FailedRegions() > 0 || r.Totals.Failed > 0 || r.Totals.SnapshotsFailed > 0 || r.Totals.OrphansFailed() > 0 ||
 		!r.DryRun && r.HeldRegions() > 0 || r.Count(Image.IsStopped) > 0 || r.countStale(StaleFailed) > 0 || r.RecordError != ""
 }

@@ -67,6 +67,9 @@ type Totals struct {
 
 	// GiBOrphanedArchived are those of GiBOrphaned that are in the archive tier.
 	GiBOrphanedArchived int64 `json:"gibOrphanedArchived,omitempty"`
+
+	// Orphans counts what becomes of orphans; those that are deleted are in no other sum.
+	Orphans *OrphanTotals `json:"orphans,omitempty"`
 }
 
 // Finish completes the record: it counts, and gives every image that a real run did not reach the
@@ -81,14 +84,18 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 		if !r.DryRun {
 			region.skipUnreached()
 			region.settleRest()
+			region.settleOrphans()
 		}
 		r.Totals.addImages(region)
 		r.Totals.Unproven += region.unproven()
 		r.Totals.addSnapshots(region)
-		r.Totals.addOrphans(region.Orphans)
+		r.Totals.addOrphans(region)
 	}
 	if !r.DryRun {
 		r.Totals.SnapshotsWouldDelete, r.Totals.GiBWouldDelete = 0, 0
+	}
+	if o := r.Totals.Orphans; o != nil {
+		o.MonthlySavingsUpTo = r.Monthly(o.GiBDeleted, 0)
 	}
 	r.Totals.Amounts = r.amounts()
 	r.Totals.MonthlySavingsUpTo = r.Totals.Amounts.Removed.MonthlyUpTo
@@ -328,6 +335,9 @@ func (t *Totals) add(of Totals) {
 	t.GiBOrphanedArchived += of.GiBOrphanedArchived
 	if of.SavingsFrom.After(t.SavingsFrom) {
 		t.SavingsFrom = of.SavingsFrom
+	}
+	if of.Orphans != nil {
+		t.orphans().plus(of.Orphans)
 	}
 	t.Amounts.plus(of.Amounts)
 	t.MonthlySavingsUpTo = t.Amounts.Removed.MonthlyUpTo

@@ -312,7 +312,10 @@ func newLookups(run record.Run) lookups {
 	}
 	if n := run.Totals.OrphanedSnapshots; n > 0 {
 		l.Orphans = digest.Count(n, "snapshot") + " whose image is gone: " + digest.Thousands(run.Totals.GiBOrphaned) +
-			" GiB, up to " + digest.Money(run.Monthly(run.Totals.GiBOrphaned, run.Totals.GiBOrphanedArchived)) + " a month. They are reported, and never deleted."
+			" GiB, up to " + digest.Money(run.Monthly(run.Totals.GiBOrphaned, run.Totals.GiBOrphanedArchived)) + " a month."
+		if run.Policy["orphanedSnapshots"] != "remove" {
+			l.Orphans += " They are reported, and never deleted."
+		}
 	}
 	return l
 }

@@ -28,6 +28,11 @@ type ApprovedRegion struct {
 	// Leftovers are the snapshots that earlier runs have left; sorted.
 	Leftovers []string `json:"leftovers,omitempty"`
 
+	// Orphans are the snapshots without an image that are deleted or announced, by id.
+	Orphans map[string]Decision `json:"orphans,omitempty"`
+	// OrphansUnmarked are those whose announcement is taken back; sorted.
+	OrphansUnmarked []string `json:"orphansUnmarked,omitempty"`
+
 	// OverCap are the images that are left to a later run, by a cap over several accounts; sorted.
 	OverCap []string `json:"overCap,omitempty"`
 }
@@ -63,6 +68,7 @@ func Approve(plans []Plan) Approved {
 				region.Leftovers = append(region.Leftovers, leftover.SnapshotID)
 			}
 		}
+		region.addOrphans(plan)
 		slices.Sort(region.Leftovers)
 		region.Leftovers = slices.Compact(region.Leftovers)
 		approved.Regions[plan.Region] = region
@@ -133,8 +139,44 @@ func (a Approved) Narrow(plans []Plan) []Plan {
 		}
 		region.narrowImages(plan)
 		region.narrowLeftovers(plan)
+		region.narrowOrphans(plan)
 	}
 	return narrowed
+}
+
+func (a *ApprovedRegion) addOrphans(plan *Plan) {
+	if plan.Hold != "" || plan.Busy {
+		return
+	}
+	for i := range plan.Orphans {
+		if o := &plan.Orphans[i]; o.Decision == Deregister || o.Decision == Mark {
+			if a.Orphans == nil {
+				a.Orphans = map[string]Decision{}
+			}
+			a.Orphans[o.SnapshotID] = o.Decision
+		}
+	}
+	for _, u := range plan.Unmarkings {
+		a.OrphansUnmarked = append(a.OrphansUnmarked, u.SnapshotID)
+	}
+	slices.Sort(a.OrphansUnmarked)
+}
+
+// narrowOrphans leaves the journal as it is about an orphan that stays after all.
+func (a ApprovedRegion) narrowOrphans(plan *Plan) {
+	plan.Orphans, plan.OrphansSeen = slices.Clone(plan.Orphans), maps.Clone(plan.OrphansSeen)
+	for i := range plan.Orphans {
+		o := &plan.Orphans[i]
+		if (o.Decision == Deregister || o.Decision == Mark) && a.Orphans[o.SnapshotID] != o.Decision {
+			if o.Decision == Deregister && plan.OrphansSeen != nil {
+				plan.OrphansSeen[o.SnapshotID] = o.Seen
+			}
+			o.Decision, o.Why, o.Due = Keep, "not in the approved plan", time.Time{}
+		}
+	}
+	plan.Unmarkings = slices.DeleteFunc(slices.Clone(plan.Unmarkings), func(u Unmarking) bool {
+		return !slices.Contains(a.OrphansUnmarked, u.SnapshotID)
+	})
 }
 
 func (a ApprovedRegion) narrowImages(plan *Plan) {

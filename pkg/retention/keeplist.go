@@ -15,6 +15,7 @@ type KeepList struct {
 	size     int
 	literals map[string]string // The ids, and the names without wildcards, with their entries.
 	globs    []keepGlob
+	hasNames bool // An entry has no id, so that it is the name of an image.
 }
 
 // keepGlob is an entry with a wildcard. It is matched with ids and with names.
@@ -37,6 +38,9 @@ var (
 	// imageIDs are the ids in an entry: an entry with an id means that image, whatever surrounds
 	// the id.
 	imageIDs = regexp.MustCompile(`(?i)ami[-_](?:[0-9a-f]{17}|[0-9a-f]{8})`)
+
+	// snapshotIDs are the ids of snapshots in an entry.
+	snapshotIDs = regexp.MustCompile(`(?i)snap-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
 )
 
 // ParseKeepList reads a list: one entry per line, or several with commas between them; "#" starts a
@@ -84,6 +88,7 @@ func (l *KeepList) Add(more KeepList) {
 	maps.Copy(l.literals, more.literals)
 	l.globs = append(l.globs, more.globs...)
 	l.size += more.size
+	l.hasNames = l.hasNames || more.hasNames
 }
 
 // IsEmpty reports whether a list has no entry.
@@ -118,8 +123,12 @@ func (l *KeepList) add(entry string) error {
 			return fmt.Errorf("%q is not the id of an image", id)
 		}
 	}
+	l.hasNames = l.hasNames || !imageIDs.MatchString(entry) && !snapshotIDs.MatchString(entry)
 	for _, id := range imageIDs.FindAllString(entry, -1) {
 		l.literals[strings.ReplaceAll(strings.ToLower(id), "_", "-")] = entry
+	}
+	for _, id := range snapshotIDs.FindAllString(entry, -1) {
+		l.literals[strings.ToLower(id)] = entry
 	}
 	if strings.ContainsAny(entry, "*?") {
 		l.globs = append(l.globs, keepGlob{entry, compileGlob(entry)})

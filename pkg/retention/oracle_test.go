@@ -1028,7 +1028,8 @@ func (w world) oracleOrphan(here ami.Inventory, s ami.Snapshot) bool {
 	shared := len(finding.SharedWith) > 0
 	unknown := len(finding.Gaps) > 0 || !finding.LookedUp || !here.Bin.Read
 	isOld := !s.StartedAt.IsZero() && s.StartedAt.Before(now.AddDate(0, 0, -7))
-	isGone := s.ImageID != "" && !oracleIsThere(here, s.ImageID) && !inBin
+	isImport := s.ImageID == "" && s.Imported && len(here.Bin.Images) == 0
+	isGone := isImport || s.ImageID != "" && !oracleIsThere(here, s.ImageID) && !inBin
 	return w.policy.ReportOrphans && isGone && isOld && !lookedAfter && !needed && !shared && !unknown && !w.oracleNamed(here, s.ID)
 }
 

@@ -104,6 +104,10 @@ func (a *Account) plan(regions []*regionFacts) []Plan {
 		r.orderReports(plan)
 		plan.Stale = r.staleDeclarations(plan.Verdicts)
 		r.judgeUnattached(plan)
+	}
+	a.judgeOrphans(regions, plans)
+	for i, r := range regions {
+		plan := &plans[i]
 		r.measure(plan)
 		r.hold(plan)
 	}
@@ -386,7 +390,7 @@ func (r *regionFacts) othersSnapshot(id string) string {
 	case !listed:
 		return NotListed
 	case !r.policy.DeleteSnapshots:
-		return "the policy keeps all snapshots"
+		return ami.KeepsAllSnapshots
 	}
 	if manager := r.policy.managerByTags(snapshot.Tags); manager != "" {
 		return manager
@@ -441,7 +445,7 @@ func (r *regionFacts) findOthersOfFailed() map[string]string {
 			continue
 		}
 		for _, id := range image.SnapshotIDs {
-			why := image.ID + " has failed, and nothing says that the snapshot was made for it"
+			why := image.ID + " has failed, and " + ami.NotMadeForIt
 			if known, ok := others[id]; !isMadeFor(r.snapshot(id), image) && (!ok || why < known) {
 				others[id] = why
 			}
@@ -488,10 +492,10 @@ func (r *regionFacts) sharedSnapshot(id string) string {
 // keptByTag says which keep tag a resource carries; empty if it carries none.
 func (p Policy) keptByTag(own *ownTags, tags map[string]string) string {
 	if own.keep != "" {
-		return "tagged " + own.keep + reasonOf(tags[own.keep])
+		return ami.KeptByTagWords + own.keep + reasonOf(tags[own.keep])
 	}
 	if match, ok := p.KeepTags.any(tags); ok {
-		return "tagged " + match.String()
+		return ami.KeptByTagWords + match.String()
 	}
 	return ""
 }

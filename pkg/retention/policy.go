@@ -51,6 +51,11 @@ type Policy struct {
 	RecycleBinDays    int  // How long the Recycle Bin must retain it then; 0 for any time.
 	ReportOrphans     bool // Look for snapshots whose image is gone.
 
+	RemoveOrphans bool // Remove some of these snapshots; it implies ReportOrphans.
+	OrphanedAfter Days // How long they must have been seen so; never below OrphanFloor.
+	// The most that one run removes of them, and the most that it announces, over all regions.
+	MaxOrphans int
+
 	Grace       Days // How long images are marked before they are removed; 0 removes them at once.
 	GraceAction GraceAction
 }
@@ -98,6 +103,10 @@ func (p Policy) String() string {
 			s.WriteString(" for at least " + Days(time.Duration(p.RecycleBinDays)*Day).inWords())
 		}
 		s.WriteString(" is removed.")
+	}
+	if p.RemoveOrphans {
+		fmt.Fprintf(&s, " Snapshots that are seen without their image for %s are deleted, at most %d a run, %s after they were announced.",
+			max(p.OrphanedAfter, OrphanFloor).inWords(), p.MaxOrphans, p.orphanGrace().inWords())
 	}
 	return s.String()
 }

@@ -31,16 +31,19 @@ func Recheck(planned ami.Image, found *ami.Image, finding ami.Finding, run strin
 
 // RecheckSnapshot compares a snapshot with its planned facts just before its deletion, and returns
 // why it must stay, with its image. found is nil if it is not listed any longer. It reports false
-// if nothing has changed. Run is the run that declared the deletion. Locks are not compared: EC2
-// deletes no locked snapshot.
+// if nothing has changed. Run is the run that declared the deletion; empty if none has. Locks are
+// not compared: EC2 deletes no locked snapshot.
 func RecheckSnapshot(planned ami.Snapshot, found *ami.Snapshot, run string) (Reason, bool) {
 	if found == nil {
 		return Reason{ami.ReasonChangedSincePlanned, "EC2 does not list " + planned.ID + " any more"}, true
 	}
 	before, after := planned, *found
 	before.Lock, after.Lock = "", ""
-	before.Tags, after.Tags = undeclared(planned.Tags), undeclared(found.Tags)
-	switch other := otherDeclaration(found.Tags, run); {
+	other := ""
+	if run != "" {
+		before.Tags, after.Tags, other = undeclared(planned.Tags), undeclared(found.Tags), otherDeclaration(found.Tags, run)
+	}
+	switch {
 	case other != "":
 		return Reason{ami.ReasonChangedSincePlanned, planned.ID + ": " + other}, true
 	case !maps.Equal(before.Tags, after.Tags):

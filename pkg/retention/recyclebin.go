@@ -33,6 +33,11 @@ func (p *Plan) wouldRemove() bool {
 			return true
 		}
 	}
+	for i := range p.Orphans {
+		if o := &p.Orphans[i]; o.Decision == Deregister || o.Decision == Mark {
+			return true
+		}
+	}
 	for _, leftover := range p.Leftovers {
 		if leftover.Delete {
 			return true

@@ -77,6 +77,9 @@ func (r *regionFacts) judgeUnattached(plan *Plan) {
 		}
 		unknown := r.namesUnknown(o.SnapshotID)
 		plan.RemainsGap = cmp.Or(plan.RemainsGap, unknown)
+		if unknown != "" {
+			plan.OrphansInDoubt = append(plan.OrphansInDoubt, o.SnapshotID)
+		}
 		return unknown != ""
 	})
 }
@@ -116,20 +119,48 @@ func (r *regionFacts) findUnattached() (leftovers []LeftoverVerdict, orphans []O
 	leftovers = slices.Compact(leftovers)
 	for _, s := range suspects {
 		if users[s.ID] == "" {
-			orphans = append(orphans, Orphan{s.ID, s.ImageID, s.SizeGiB, s.Archived, s.StartedAt, s.Unreadable != ""})
+			orphans = append(orphans, Orphan{
+				SnapshotID: s.ID, ImageID: s.ImageID, SizeGiB: s.SizeGiB, Archived: s.Archived, StartedAt: s.StartedAt,
+				NotLookedAt: s.Unreadable != "", Imported: s.ImageID == "",
+			})
 		}
 	}
 	slices.SortFunc(orphans, func(a, b Orphan) int {
 		return cmp.Or(cmp.Compare(b.SizeGiB, a.SizeGiB), strings.Compare(a.SnapshotID, b.SnapshotID))
 	})
-	looked := 0
+	r.limitLooks(orphans)
+	return leftovers, orphans
+}
+
+// limitLooks chooses which orphans to look at: those that may go first, in the order in which the
+// cap takes them, and then the largest.
+func (r *regionFacts) limitLooks(orphans []Orphan) {
+	var going, others []*Orphan
 	for i := range orphans {
-		o := &orphans[i]
-		if o.NotLookedAt = o.NotLookedAt || looked == mostOrphans; !o.NotLookedAt {
-			looked++
+		switch o := &orphans[i]; {
+		case o.NotLookedAt:
+		case r.mayGo(o):
+			going = append(going, o)
+		default:
+			others = append(others, o)
 		}
 	}
-	return leftovers, orphans
+	slices.SortFunc(going, func(a, b *Orphan) int {
+		return byTimeThenID(r.seenOrphan(r.snapshots[a.SnapshotID]).Since, a.SnapshotID, r.seenOrphan(r.snapshots[b.SnapshotID]).Since, b.SnapshotID)
+	})
+	for n, o := range slices.Concat(going, others) {
+		o.NotLookedAt = n >= mostOrphans
+	}
+}
+
+// mayGo reports whether only evidence of use, and the cap, can still keep an orphan: these are
+// looked at before larger ones that stay anyway.
+func (r *regionFacts) mayGo(o *Orphan) bool {
+	if !r.policy.RemoveOrphans {
+		return false
+	}
+	s := r.snapshots[o.SnapshotID]
+	return !r.now.Before(r.mayBeDue(s)) && r.orphanStays(s) == ""
 }
 
 // users returns the images that map some snapshots, or leftovers, by the snapshot's id; of several
@@ -219,7 +250,10 @@ func (r *regionFacts) suspects() []*ami.Snapshot {
 	var suspects []*ami.Snapshot
 	for id, snapshot := range r.snapshots {
 		isOld := !snapshot.StartedAt.IsZero() && r.now.Sub(snapshot.StartedAt) > oldOrphan
-		if _, inBin := r.Bin.Images[snapshot.ImageID]; snapshot.ImageID != "" && !inBin && isOld && !leftovers[id] && !r.isManaged(snapshot) {
+		_, inBin := r.Bin.Images[snapshot.ImageID]
+		// Nothing says whether the image of an import is one of those in the bin.
+		isMade := snapshot.ImageID != "" || snapshot.Imported && len(r.Bin.Images) == 0
+		if isMade && !inBin && isOld && !leftovers[id] && !r.isManaged(snapshot) {
 			suspects = append(suspects, snapshot)
 		}
 	}

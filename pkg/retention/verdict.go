@@ -30,8 +30,16 @@ type Plan struct {
 
 	Leftovers []LeftoverVerdict  // The snapshots that earlier runs left; by run and id.
 	Stale     []StaleDeclaration // Declarations that no run is at work on; by id.
-	// Snapshots whose image is gone, the largest first. They are only reported.
+	// Snapshots whose image is gone, the largest first.
 	Orphans []Orphan
+	// The announced orphans whose announcement is taken back; by id. Nil if orphans are only
+	// reported.
+	Unmarkings []Unmarking
+	// What the journal is to say about snapshots without their images before any of them is
+	// changed, by their ids; nil if it says nothing of them.
+	OrphansSeen map[string]ami.SeenOrphan
+	// OrphansInDoubt are those that something may need: a lookup failed.
+	OrphansInDoubt []string
 
 	Shared []SharedSnapshot // The snapshots that several images map; by id.
 
@@ -75,6 +83,16 @@ type Orphan struct {
 	// NotLookedAt says that there are too many orphans to ask for each who else may use it, or
 	// whether its image is gone. The largest are always asked for.
 	NotLookedAt bool
+
+	Imported bool // VM Import made it for an image, which its description does not name.
+
+	// The rest is for a policy that removes orphans: Keep, Mark, Deregister, which deletes it, or
+	// Defer; else empty.
+	Decision Decision
+	Why      string    // Why it stays, or waits; empty if it does not.
+	Due      time.Time // Of one to mark, or a marked one; else zero.
+	// What the journal is to say of it if it stays; zero without a journal.
+	Seen ami.SeenOrphan
 }
 
 // Verdict is the decision on one image, with its reasons.
@@ -196,6 +214,11 @@ func (p *Plan) SnapshotsToDelete() []string {
 	for _, leftover := range p.Leftovers {
 		if leftover.Delete {
 			ids = append(ids, leftover.SnapshotID)
+		}
+	}
+	for i := range p.Orphans {
+		if p.Orphans[i].Decision == Deregister {
+			ids = append(ids, p.Orphans[i].SnapshotID)
 		}
 	}
 	slices.Sort(ids)

@@ -38,6 +38,11 @@ func (s *sweep) gather() {
 	for _, leftover := range s.Plan.Leftovers {
 		s.snapshot(leftover.SnapshotID).run = leftover.Run
 	}
+	for _, o := range s.Plan.Orphans {
+		if o.Decision == retention.Deregister {
+			s.snapshot(o.SnapshotID).run = s.Run
+		}
+	}
 	for n := range all {
 		i := &all[n]
 		i.Verdict, s.images[n] = &s.Plan.Verdicts[n], i

@@ -33,7 +33,7 @@ func (s *sweep) open(ctx context.Context) {
 
 // changes reports whether carrying out the plan changes anything.
 func (s *sweep) changes() bool {
-	return s.total+len(s.Plan.Stale)+len(s.Plan.ReportsWanted)+len(s.Plan.ReportsDone) > 0 ||
+	return s.total+len(s.Plan.Stale)+len(s.Plan.ReportsWanted)+len(s.Plan.ReportsDone) > 0 || s.hasOrphans() ||
 		slices.ContainsFunc(s.Plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Delete })
 }
 

@@ -52,6 +52,9 @@ func (s *sweep) deleteAll(ctx context.Context, ids []string) map[string]ami.Snap
 	return results
 }
 
+// notReadAgain begins why a snapshot stays that could not be rechecked.
+const notReadAgain = "could not be looked at once more: "
+
 // deleteSome deletes snapshots concurrently, after a recheck: a snapshot that has changed is kept.
 func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.SnapshotResult {
 	var stay map[string]retention.Reason
@@ -71,7 +74,7 @@ func (s *sweep) deleteSome(ctx context.Context, ids []string) map[string]ami.Sna
 			case s.stopped != "":
 				result.Detail = s.stopped
 			case unread != nil:
-				result.Detail = "could not be looked at once more: " + wire.ExplainLookup(unread)
+				result.Detail = notReadAgain + wire.ExplainLookup(unread)
 			case stays:
 				result.Status, result.Detail = ami.SnapshotKept, string(reason.Code)+": "+reason.Detail
 			default:

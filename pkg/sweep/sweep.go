@@ -92,6 +92,7 @@ func (s *sweep) carryOut(ctx context.Context) {
 	s.remove(ctx)
 	s.mark(ctx)
 	s.withdrawUnmade(ctx)
+	s.sweepOrphans(ctx)
 	if s.session.Stopped(ctx) == nil {
 		s.report(ctx)
 	}
@@ -110,6 +111,9 @@ type sweep struct {
 	snapshots map[string]*snapshot // Those to delete, by id.
 	leftovers []ami.SnapshotResult
 	stale     map[string]string
+	orphans   map[string]ami.OrphanResult // By id; nil if they are only reported.
+	// Those of them that the second look has not reached.
+	unseenOrphans map[string]bool
 
 	stopped string // Why no further image is removed; empty while removals go on.
 	bin     proof
@@ -154,7 +158,7 @@ func (s *sweep) result() ami.SweepResult {
 			outcomes = append(outcomes, i.outcome)
 		}
 	}
-	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Stale: s.stale, BinRead: s.bin.read}
+	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Stale: s.stale, BinRead: s.bin.read, Orphans: s.orphans}
 }
 
 // holdIfStopped holds the rest of the plan if somebody has asked the run to stop.

@@ -80,9 +80,13 @@ func (s *search) useByStack(stack *types.Stack) {
 	}
 }
 
-// useByText records the images whose ids are in a text.
+// useByText records the images whose ids are in a text, and the snapshots if they are wanted.
 func (s *search) useByText(by ami.Reference, text string) {
-	for _, id := range imageIDs.FindAllString(strings.ToLower(text), -1) {
+	text = strings.ToLower(text)
+	for _, id := range imageIDs.FindAllString(text, -1) {
 		s.use(by, &id)
+	}
+	for _, id := range s.snapshotsIn(text) {
+		s.useSnapshot(by, &id)
 	}
 }

@@ -40,6 +40,17 @@ const mostNamed = 2
 // the case of letters.
 var imageIDs = regexp.MustCompile(`(?i)ami-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
 
+// snapshotIDs is imageIDs for the id of a snapshot.
+var snapshotIDs = regexp.MustCompile(`snap-(?:[0-9a-f]{17}|[0-9a-f]{8})`)
+
+// snapshotsIn returns the ids of the snapshots in a text in lower case, if they are wanted.
+func (s *search) snapshotsIn(text string) []string {
+	if !s.SnapshotsInText {
+		return nil
+	}
+	return snapshotIDs.FindAllString(text, -1)
+}
+
 var (
 	errNotAnswered = errors.New("SSM did not answer for it")
 	errNoValue     = errors.New("SSM answered without its value")
@@ -52,6 +63,8 @@ type parameter struct {
 	images []string // The ids of the images in its value.
 	err    error    // Why it could not be read.
 	among  bool     // It was requested with others, and SSM refused the call.
+
+	snapshots []string // The ids of the snapshots in its value, if they are wanted.
 }
 
 // why says why a parameter could not be read.
@@ -148,7 +161,8 @@ func (s *search) readSome(ctx context.Context, names []string) (map[string]param
 		i := slices.IndexFunc(out.Parameters, isThis)
 		switch {
 		case i >= 0 && out.Parameters[i].Value != nil:
-			found[name] = parameter{exists: true, images: imageIDs.FindAllString(strings.ToLower(*out.Parameters[i].Value), -1)}
+			value := strings.ToLower(*out.Parameters[i].Value)
+			found[name] = parameter{exists: true, images: imageIDs.FindAllString(value, -1), snapshots: s.snapshotsIn(value)}
 		case i >= 0:
 			found[name] = parameter{err: errNoValue}
 		case slices.Contains(out.InvalidParameters, name):

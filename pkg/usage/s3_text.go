@@ -77,15 +77,17 @@ func (o TextObjects) has(listed wire.Object) bool {
 	return !isFolder && (o.glob == nil || o.glob.MatchString(listed.Key))
 }
 
-// Texts are the image ids in objects of S3. They are read once, however many lookups share them,
-// because any object may name the images of every region.
+// Texts are the ids in objects of S3: those of images, and those of snapshots if they are wanted.
+// They are read once, however many lookups share them, because any object may name the images of
+// every region.
 type Texts struct {
 	read   func() ([]string, error)
-	naming map[string][]string // The objects, by the ids of the images that they name.
+	naming map[string][]string // The objects, by the ids that they name.
 }
 
-// NewTexts returns the texts of some objects. They are read when a lookup needs them.
-func NewTexts(ctx context.Context, config aws.Config, wanted []TextObjects) *Texts {
+// NewTexts returns the texts of some objects. They are read when a lookup needs them. Without
+// snapshots, the ids of these are not kept.
+func NewTexts(ctx context.Context, config aws.Config, wanted []TextObjects, snapshots bool) *Texts {
 	t := &Texts{naming: map[string][]string{}}
 	t.read = once(func() ([]string, error) {
 		objects, unread, err := ReadTexts(ctx, config, wanted)
@@ -94,7 +96,11 @@ func NewTexts(ctx context.Context, config aws.Config, wanted []TextObjects) *Tex
 			if object.Gap != "" {
 				unread = append(unread, "s3://"+object.Name+" "+object.Gap)
 			}
-			for _, id := range object.IDs {
+			ids := object.IDs
+			if snapshots {
+				ids = slices.Concat(ids, object.snapshots)
+			}
+			for _, id := range ids {
 				if mentions++; mentions <= mostMentions {
 					t.naming[id] = append(t.naming[id], object.Name)
 				}
@@ -116,9 +122,17 @@ func objectTexts(_ context.Context, s *search) error {
 		wanted = append(wanted, image.SourceImageID)
 	}
 	slices.Sort(wanted)
+	by := func(object string) ami.Reference {
+		return ami.Reference{Source: S3TextSource, Type: "s3:Object", ARN: "arn:" + s.partition() + ":s3:::" + object}
+	}
 	for _, id := range slices.Compact(wanted) {
 		for _, object := range s.Texts.naming[id] {
-			s.use(ami.Reference{Source: S3TextSource, Type: "s3:Object", ARN: "arn:" + s.partition() + ":s3:::" + object}, &id)
+			s.use(by(object), &id)
+		}
+	}
+	for id := range s.imagesBySnapshot {
+		for _, object := range s.Texts.naming[id] {
+			s.useSnapshot(by(object), &id)
 		}
 	}
 	return cmp.Or(err, firstOf(slices.Clone(unread), "nor can %d more"))
@@ -130,6 +144,8 @@ type TextObject struct {
 	Name string   // Its bucket and its key, with a slash between them.
 	IDs  []string // Sorted, each once.
 	Gap  string   // Why it was not read as a whole, in words; never its content.
+
+	snapshots []string // The ids of snapshots; sorted, each once.
 
 	bucket *wire.Bucket
 	key    string
@@ -200,9 +216,16 @@ func listTexts(ctx context.Context, config aws.Config, wanted []TextObjects) (ob
 // readText reads an object. After an error it returns what it has found.
 func readText(ctx context.Context, object TextObject, total *atomic.Int64) (TextObject, error) {
 	_, err := object.bucket.Read(ctx, object.key, func(content io.Reader) error {
-		ids := map[string]bool{}
-		problem := findInText(content, total, func(id string, _ int) { ids[id] = true })
-		if object.IDs, object.Gap = slices.Sorted(maps.Keys(ids)), ""; problem != nil {
+		images, snapshots := map[string]bool{}, map[string]bool{}
+		problem := findInText(content, total, func(id string, _ int) {
+			if strings.HasPrefix(id, "snap-") {
+				snapshots[id] = true
+			} else {
+				images[id] = true
+			}
+		})
+		object.IDs, object.snapshots, object.Gap = slices.Sorted(maps.Keys(images)), slices.Sorted(maps.Keys(snapshots)), ""
+		if problem != nil {
 			object.Gap = problem.Error()
 		}
 		return nil
@@ -237,7 +260,7 @@ func findInText(content io.Reader, total *atomic.Int64, found func(id string, li
 		content = unzipped
 	}
 	check := &textCheck{total: total}
-	err = ami.FindIDs(io.TeeReader(content, check), found)
+	err = ami.FindAllIDs(io.TeeReader(content, check), found)
 	switch {
 	case check.problem == nil && err != nil:
 		return errors.New("is not whole: " + err.Error())

@@ -52,7 +52,7 @@ func searching(ctx context.Context, t rapid.TB, doer emulator.Doer, locations ..
 		objects = append(objects, some)
 	}
 	asked := lookup(candidates(2), usage.S3TextSource)
-	asked.Texts = usage.NewTexts(ctx, testaccount.Config(doer), objects)
+	asked.Texts = usage.NewTexts(ctx, testaccount.Config(doer), objects, asked.SnapshotsInText)
 	c := usage.List(ctx, clients(noPermissions(doer)), asked)
 	c.LookUp(context.WithoutCancel(ctx), idsOf(asked.Images), func(int, int) {})
 	return whole(c)
@@ -309,7 +309,7 @@ func TestTextInS3IsReadOnce(t *testing.T) {
 	}
 	config := testaccount.Config(account.Client())
 	config.Region = region // Else the first call would find out where the bucket is.
-	texts := usage.NewTexts(t.Context(), config, []usage.TextObjects{objects})
+	texts := usage.NewTexts(t.Context(), config, []usage.TextObjects{objects}, false)
 	for range 3 {
 		asked := lookup(candidates(2), usage.S3TextSource)
 		asked.Texts = texts

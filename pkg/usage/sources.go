@@ -18,6 +18,7 @@ type Source struct {
 	// so far still count. It is nil for the source that asks image by image.
 	list       func(context.Context, *search) error
 	ofOriginal bool // It can name an image that is known only by its id.
+	ofSnapshot bool // It can name a snapshot.
 	isOptional bool // It is off unless it is named.
 
 	// lacks are the regions without the service. If the name of its host does not exist, a region
@@ -55,13 +56,13 @@ var sources = []Source{
 			// Only if a number of versions counts.
 			"ec2:DescribeFleets", "ec2:DescribeSpotFleetRequests", "autoscaling:DescribeAutoScalingGroups",
 		},
-		list: launchTemplates, ofOriginal: true,
+		list: launchTemplates, ofOriginal: true, ofSnapshot: true,
 	},
 	{
 		Name:        "launch-configurations",
 		Sees:        "images, mapped snapshots",
 		Permissions: []string{"autoscaling:DescribeLaunchConfigurations"},
-		list:        launchConfigurations, ofOriginal: true,
+		list:        launchConfigurations, ofOriginal: true, ofSnapshot: true,
 	},
 	{
 		Name:        "auto-scaling-groups",
@@ -79,25 +80,25 @@ var sources = []Source{
 		Name:        "spot-fleets",
 		Sees:        "those not cancelled or failed",
 		Permissions: []string{"ec2:DescribeSpotFleetRequests"},
-		list:        spotFleets, ofOriginal: true,
+		list:        spotFleets, ofOriginal: true, ofSnapshot: true,
 	},
 	{
 		Name:        "spot-requests",
 		Sees:        "those not closed, cancelled or failed",
 		Permissions: []string{"ec2:DescribeSpotInstanceRequests"},
-		list:        spotRequests, ofOriginal: true,
+		list:        spotRequests, ofOriginal: true, ofSnapshot: true,
 	},
 	{
 		Name:        ami.TextSource,
 		Sees:        "ids anywhere in `String`, `StringList`, never `SecureString`; values aren't kept",
 		Permissions: []string{"ssm:DescribeParameters", "ssm:GetParameters"},
-		list:        parameterTexts, ofOriginal: true,
+		list:        parameterTexts, ofOriginal: true, ofSnapshot: true,
 	},
 	{
 		Name:        S3TextSource,
 		Sees:        "ids in the [objects](#text-in-s3) of `TEXT_OBJECTS`, once per run; values aren't kept",
 		Permissions: []string{"s3:ListBucket", "s3:GetObject", "kms:Decrypt"},
-		list:        objectTexts, ofOriginal: true,
+		list:        objectTexts, ofOriginal: true, ofSnapshot: true,
 	},
 	{
 		Name:        "fast-launch",
@@ -109,19 +110,19 @@ var sources = []Source{
 		Name:        "fast-snapshot-restore",
 		Sees:        "images with such snapshots",
 		Permissions: []string{"ec2:DescribeFastSnapshotRestores"},
-		list:        fastSnapshotRestores,
+		list:        fastSnapshotRestores, ofSnapshot: true,
 	},
 	{
 		Name:        tasksSource,
 		Sees:        "unfinished exports, storage in S3, replacements of root volumes",
 		Permissions: []string{"ec2:DescribeExportImageTasks", "ec2:DescribeStoreImageTasks", "ec2:DescribeReplaceRootVolumeTasks"},
-		list:        imageTasks, ofOriginal: true,
+		list:        imageTasks, ofOriginal: true, ofSnapshot: true,
 	},
 	{
 		Name:        stacksSource,
 		Sees:        "ids anywhere in parameters, resolved values and outputs of live stacks; in templates with `CLOUDFORMATION_TEMPLATES=true`",
 		Permissions: []string{"cloudformation:DescribeStacks", "cloudformation:ListStacks", "cloudformation:GetTemplate"},
-		list:        stacks, ofOriginal: true,
+		list:        stacks, ofOriginal: true, ofSnapshot: true,
 	},
 	{
 		Name:        batchSource,
@@ -178,6 +179,11 @@ func Table() []Source { return slices.Clone(sources) }
 
 // Sources returns the names of all sources of evidence of use.
 func Sources() []string { return namesOf(sources) }
+
+// NamingSnapshots returns the names of the sources that may name a snapshot.
+func NamingSnapshots() []string {
+	return namesOf(slices.DeleteFunc(Table(), func(source Source) bool { return !source.ofSnapshot }))
+}
 
 // DefaultSources returns the names of the sources that are on unless a setting says otherwise.
 func DefaultSources() []string {

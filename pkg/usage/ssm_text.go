@@ -30,8 +30,12 @@ func parameterTexts(ctx context.Context, s *search) error {
 	var readErr error
 	for _, name := range names {
 		found := parameters[name]
+		by := ami.Reference{Source: ami.TextSource, Type: "ssm:Parameter", ARN: arns[name]}
 		for _, id := range found.images {
-			s.use(ami.Reference{Source: ami.TextSource, Type: "ssm:Parameter", ARN: arns[name]}, &id)
+			s.use(by, &id)
+		}
+		for _, id := range found.snapshots {
+			s.useSnapshot(by, &id)
 		}
 		if isOfParameter(found.err) {
 			unread = append(unread, "SSM parameter "+name+" cannot be read: "+s.why(found))

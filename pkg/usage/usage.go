@@ -37,6 +37,9 @@ type Lookup struct {
 
 	Snapshots []string // The ids of snapshots without an image. The listings say what names them.
 
+	// SnapshotsInText says that text is searched for the ids of snapshots, too.
+	SnapshotsInText bool
+
 	Names []string // The enabled sources.
 	// How many of the newest versions of a launch template count; 0 is all.
 	TemplateVersions int
