@@ -77,7 +77,7 @@ func TestTheExamplesHaveFlagsThatThereAre(t *testing.T) {
 func TestEveryFlagOfASettingHasAGroup(t *testing.T) {
 	for _, setting := range config.Settings() {
 		if groupOf(setting.Variable) == "" && !setting.FunctionOnly {
-			t.Errorf("the help has %s in no group", setting.Variable)
+			t.Errorf("the help has %s in no group: add it to flagGroups in help.go", setting.Variable)
 		}
 	}
 }

@@ -417,7 +417,7 @@ func TestEveryVariableOfTheHubHasAParameter(t *testing.T) {
 		_, isPlace := places[setting.Variable]
 		switch {
 		case !ok && !slices.Contains(notHere, setting.Variable):
-			t.Errorf("%s is not set", setting.Variable)
+			t.Errorf("%s is not set: add a parameter to organization.yaml, and set the variable from it in the Environment of Globals", setting.Variable)
 		case !ok || isPlace || setting.Variable == "STOP_PARAMETER" || setting.Variable == "EXTERNAL_ID":
 		case name == "" || at(hub.section("Parameters"), name, "Default") != setting.Default:
 			t.Errorf("%s is by default %v in the template, and %q in the code", name, at(hub.section("Parameters"), name, "Default"), setting.Default)

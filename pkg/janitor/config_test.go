@@ -32,8 +32,8 @@ func TestTheRecordSaysThePolicy(t *testing.T) {
 			t.Errorf("%s: %q (there: %v), want %q", key, got, ok, want)
 		}
 	}
-	if len(record.Policy) != 34 {
-		t.Errorf("%v", record.Policy)
+	if got, want := len(record.Policy), 34; got != want {
+		t.Errorf("the record has %d settings, want %d: add the new one to this test", got, want)
 	}
 	if !strings.Contains(record.PolicySentence, "90 days") {
 		t.Errorf("%q", record.PolicySentence)

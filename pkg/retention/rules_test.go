@@ -1,6 +1,7 @@
 package retention_test
 
 import (
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -65,6 +66,68 @@ func TestEveryRuleHasACase(t *testing.T) {
 	}
 	for code := range tried {
 		t.Errorf("a case for %s, which is no rule in rules.go", code)
+	}
+}
+
+// Whoever says keep ends an announcement for the whole idle time; a doubt leaves it.
+func TestWhatEndsAnAnnouncement(t *testing.T) {
+	want := map[retention.Code]retention.Unmark{}
+	for becomes, codes := range map[retention.Unmark][]retention.Code{
+		retention.Veto: {"in-use", "keep-list", "keep-tag", "protected", "public", "restored", "shared", "vetoed"},
+		retention.LeaveMark: {
+			"announced-elsewhere", "census-too-young", "claimed", "copied-tags", "future-dated", "launch-data-missing", "not-owned",
+			"snapshot-in-doubt", "snapshot-unclear", "unknown-use", "unreadable", "unreadable-tag", "unrecorded", "usage-report-pending",
+		},
+	} {
+		for _, code := range codes {
+			want[code] = becomes
+		}
+	}
+	for code, got := range retention.OnAnnouncement() {
+		expected, ok := want[code]
+		if !ok {
+			expected = retention.ClearMark
+		}
+		if got != expected {
+			t.Errorf("%s does %q to an announcement, want %q: correct its row in rules.go, or add it to this test", code, got, expected)
+		}
+	}
+}
+
+// A field of the policy that its sentence leaves out is a choice that nobody sees.
+func TestThePolicySaysEachOfItsFields(t *testing.T) {
+	// The digest tells who ran by the name; the others only bound what the sentence says.
+	unsaid := []string{"Name", "AllowShorter", "SeenNights", "ReportOrphans"}
+	changed := map[string]func(*retention.Policy){
+		"KeepTags":    func(p *retention.Policy) { p.KeepTags = tags(t, "a") },
+		"OnlyTags":    func(p *retention.Policy) { p.OnlyTags = tags(t, "a") },
+		"Names":       func(p *retention.Policy) { p.Names = names(t, "a") },
+		"KeepList":    func(p *retention.Policy) { p.KeepList = keepList(t, "a") },
+		"GraceAction": func(p *retention.Policy) { p.GraceAction = retention.Disable },
+	}
+	without := policy(func(p *retention.Policy) {
+		p.Grace, p.RequireRecycleBin, p.RemoveOrphans, p.OrphanedAfter = limit(14), true, true, limit(90)
+	})
+	for i := range reflect.TypeFor[retention.Policy]().NumField() {
+		field := reflect.TypeFor[retention.Policy]().Field(i).Name
+		with := without
+		switch value := reflect.ValueOf(&with).Elem().Field(i); {
+		case slices.Contains(unsaid, field):
+			continue
+		case changed[field] != nil:
+			changed[field](&with)
+		case value.Kind() == reflect.Bool:
+			value.SetBool(!value.Bool())
+		case value.CanInt():
+			value.SetInt(value.Int() + int64(retention.Day))
+		case value.Kind() == reflect.String:
+			value.SetString("other")
+		default:
+			t.Errorf("add a value of %s to this test", field)
+		}
+		if with.String() == without.String() {
+			t.Errorf("the sentence says nothing of %s: say it in Policy.String in policy.go", field)
+		}
 	}
 }
 
