@@ -12,6 +12,7 @@ GOVULNCHECK_VERSION = v1.9.0
 AWSCLI_VERSION = 1.45.11
 VERSITYGW_VERSION = v1.8.0
 MINISTACK_VERSION = 1.5.33
+CHECKOV_VERSION = 3.3.30
 
 TOOLS = .tools
 GOLANGCI_LINT = $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
@@ -20,6 +21,7 @@ SAM = $(TOOLS)/sam/bin
 AWS = $(TOOLS)/awscli-$(AWSCLI_VERSION)/bin/aws
 VERSITYGW = $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
 MINISTACK = $(TOOLS)/ministack-$(MINISTACK_VERSION)/bin/ministack
+CHECKOV = $(TOOLS)/checkov-$(CHECKOV_VERSION)/bin/checkov
 NODE_MODULES = $(TOOLS)/browser/node_modules
 IAM_SIMULATE = $(TOOLS)/permissions/node_modules
 ASL_VALIDATOR = $(TOOLS)/states/node_modules/.bin/asl-validator
@@ -60,7 +62,7 @@ format: $(GOLANGCI_LINT) ## format the Go files
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: verify
-verify: lint tidy second-opinion race report-vulnerabilities aws-cli records verify-template verify-organization pages schedules ## check everything that a change has to pass; ends with a clean git tree
+verify: lint tidy second-opinion race report-vulnerabilities checkov aws-cli records verify-template verify-organization pages schedules ## check everything that a change has to pass; ends with a clean git tree
 	@dirt=$$(git status --porcelain) && { test -z "$$dirt" || \
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
@@ -203,6 +205,11 @@ vulnerabilities: $(GOVULNCHECK) ## fail if what the module calls has a known vul
 report-vulnerabilities: $(GOVULNCHECK)
 	@scripts/vulnerabilities $(GOVULNCHECK) || echo 'verify: make vulnerabilities fails for what is said above; verify does not'
 
+# What checkov finds is mended, or the template's metadata says why not.
+.PHONY: checkov
+checkov: $(CHECKOV)
+	$(CHECKOV) --framework cloudformation --skip-download --compact --quiet $(patsubst %,--file %,template.yaml organization.yaml member.yaml recycle-bin.yaml)
+
 .PHONY: aws-cli
 aws-cli: bin/ami-janitor $(AWS)
 	$(PYTHON) scripts/aws_cli_test.py bin/ami-janitor $(AWS)
@@ -250,6 +257,10 @@ $(IAM_SIMULATE): scripts/permissions/package.json scripts/permissions/package-lo
 $(MINISTACK):
 	$(PYTHON) -m venv $(TOOLS)/ministack-$(MINISTACK_VERSION)
 	$(TOOLS)/ministack-$(MINISTACK_VERSION)/bin/pip install --quiet --disable-pip-version-check ministack==$(MINISTACK_VERSION)
+
+$(CHECKOV):
+	$(PYTHON) -m venv $(TOOLS)/checkov-$(CHECKOV_VERSION)
+	$(TOOLS)/checkov-$(CHECKOV_VERSION)/bin/pip install --quiet --disable-pip-version-check checkov==$(CHECKOV_VERSION)
 
 $(VERSITYGW):
 	GOBIN="$$PWD/$(@D)" $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
