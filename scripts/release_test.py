@@ -1,7 +1,7 @@
 """Makes a release of the files of this repository twice, each time in another directory, and looks at what is in it. Then it does
 what the README's first minute says, where there is no Go.
 
-The copies have one commit, with a tag. macOS and Windows are left out: their compilation takes half an hour.
+The copies have one commit, with a tag. macOS and Windows are left out: their compilation takes ten minutes.
 
 Usage: release_test.py TOOLS
 """
