@@ -9,19 +9,26 @@ VERSION = $$(v=$$(git describe --tags --always 2>/dev/null) && \
 # The tools of verify and lint, pinned. Each lives in a directory of its version, so that a new version is a new tool.
 GOLANGCI_LINT_VERSION = v2.15.0
 GOVULNCHECK_VERSION = v1.9.0
+GORELEASER_VERSION = v2.15.1
+CYCLONEDX_VERSION = v1.10.0
 AWSCLI_VERSION = 1.45.11
 VERSITYGW_VERSION = v1.8.0
 MINISTACK_VERSION = 1.5.33
+CHECKOV_VERSION = 3.3.30
 
 TOOLS = .tools
 GOLANGCI_LINT = $(TOOLS)/golangci-lint-$(GOLANGCI_LINT_VERSION)/golangci-lint
 GOVULNCHECK = $(TOOLS)/govulncheck-$(GOVULNCHECK_VERSION)/govulncheck
+GORELEASER = $(TOOLS)/goreleaser-$(GORELEASER_VERSION)/goreleaser
+CYCLONEDX = $(TOOLS)/cyclonedx-gomod-$(CYCLONEDX_VERSION)/cyclonedx-gomod
 SAM = $(TOOLS)/sam/bin
 AWS = $(TOOLS)/awscli-$(AWSCLI_VERSION)/bin/aws
 VERSITYGW = $(TOOLS)/versitygw-$(VERSITYGW_VERSION)/versitygw
 MINISTACK = $(TOOLS)/ministack-$(MINISTACK_VERSION)/bin/ministack
+CHECKOV = $(TOOLS)/checkov-$(CHECKOV_VERSION)/bin/checkov
 NODE_MODULES = $(TOOLS)/browser/node_modules
 IAM_SIMULATE = $(TOOLS)/permissions/node_modules
+CDK = $(TOOLS)/cdk/node_modules
 ASL_VALIDATOR = $(TOOLS)/states/node_modules/.bin/asl-validator
 CHROMIUM = $$(command -v chromium || command -v google-chrome)
 
@@ -60,7 +67,7 @@ format: $(GOLANGCI_LINT) ## format the Go files
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: verify
-verify: lint tidy second-opinion race report-vulnerabilities aws-cli records verify-template verify-organization pages schedules ## check everything that a change has to pass; ends with a clean git tree
+verify: lint tidy second-opinion race report-vulnerabilities checkov aws-cli records verify-template verify-organization verify-snippets verify-release pages schedules ## check everything that a change has to pass; ends with a clean git tree
 	@dirt=$$(git status --porcelain) && { test -z "$$dirt" || \
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
@@ -162,7 +169,23 @@ verify-organization: $(SAM)/sam $(MINISTACK) $(ASL_VALIDATOR) bin/ami-janitor bi
 
 .PHONY: package
 package: $(SAM)/sam bin/bootstrap bin/reporter bin/organization/bootstrap ## write the transformed templates and the zip files for other pipelines, into bin/package
-	$(SAM)/python scripts/template_package.py template.yaml organization.yaml member.yaml bin/bootstrap bin/reporter bin/organization/bootstrap bin/package "$(VERSION)"
+	$(SAM)/python scripts/template_package.py template.yaml organization.yaml member.yaml recycle-bin.yaml bin/bootstrap bin/reporter bin/organization/bootstrap bin/package "$(VERSION)"
+
+# Only the commit, its tag and Go's version decide what is in a file. LINUX_ONLY=true leaves out macOS and Windows.
+.PHONY: release
+release: export GOFLAGS = -buildvcs=false
+release: $(GORELEASER) $(CYCLONEDX) package ## write the archives of this version, with checksums and bills of materials, into bin/release
+	@PATH="$(abspath $(dir $(CYCLONEDX))):$$PATH" VERSION="$(VERSION)" LINUX_ONLY=$(or $(LINUX_ONLY),false) \
+	COMMIT_SECONDS="$$(git log -1 --format=%ct)" COMMIT_DATE="$$(git log -1 --format=%cI)" \
+	  $(GORELEASER) release --snapshot --clean
+
+.PHONY: verify-snippets
+verify-snippets: $(SAM)/sam $(AWS) $(CDK) bin/ami-janitor package ## run the snippets of docs/deploying.md, on servers on loopback
+	$(SAM)/python scripts/snippets_test.py $(SAM)/sam $(AWS) $(CDK) bin/ami-janitor bin/package
+
+.PHONY: verify-release
+verify-release: $(SAM)/sam $(GORELEASER) $(CYCLONEDX) ## make a release twice, compare, and try it as the README says, without Go
+	$(PYTHON) scripts/release_test.py $(TOOLS)
 
 .PHONY: deploy
 deploy: $(SAM)/sam ## build the application and deploy it, as samconfig.toml says
@@ -203,6 +226,11 @@ vulnerabilities: $(GOVULNCHECK) ## fail if what the module calls has a known vul
 report-vulnerabilities: $(GOVULNCHECK)
 	@scripts/vulnerabilities $(GOVULNCHECK) || echo 'verify: make vulnerabilities fails for what is said above; verify does not'
 
+# What checkov finds is mended, or the template's metadata says why not.
+.PHONY: checkov
+checkov: $(CHECKOV)
+	$(CHECKOV) --framework cloudformation --skip-download --compact --quiet $(patsubst %,--file %,template.yaml organization.yaml member.yaml recycle-bin.yaml)
+
 .PHONY: aws-cli
 aws-cli: bin/ami-janitor $(AWS)
 	$(PYTHON) scripts/aws_cli_test.py bin/ami-janitor $(AWS)
@@ -242,6 +270,11 @@ $(ASL_VALIDATOR): scripts/states/package.json scripts/states/package-lock.json
 	cd $(TOOLS)/states && npm ci --no-audit --no-fund --ignore-scripts
 	touch $@
 
+$(CDK): scripts/cdk/package.json scripts/cdk/package-lock.json
+	mkdir -p $(@D) && cp $^ $(@D)
+	cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts
+	touch $@
+
 $(IAM_SIMULATE): scripts/permissions/package.json scripts/permissions/package-lock.json
 	mkdir -p $(@D) && cp $^ $(@D)
 	cd $(@D) && npm ci --no-audit --no-fund --ignore-scripts
@@ -250,6 +283,10 @@ $(IAM_SIMULATE): scripts/permissions/package.json scripts/permissions/package-lo
 $(MINISTACK):
 	$(PYTHON) -m venv $(TOOLS)/ministack-$(MINISTACK_VERSION)
 	$(TOOLS)/ministack-$(MINISTACK_VERSION)/bin/pip install --quiet --disable-pip-version-check ministack==$(MINISTACK_VERSION)
+
+$(CHECKOV):
+	$(PYTHON) -m venv $(TOOLS)/checkov-$(CHECKOV_VERSION)
+	$(TOOLS)/checkov-$(CHECKOV_VERSION)/bin/pip install --quiet --disable-pip-version-check checkov==$(CHECKOV_VERSION)
 
 $(VERSITYGW):
 	GOBIN="$$PWD/$(@D)" $(GO) install github.com/versity/versitygw/cmd/versitygw@$(VERSITYGW_VERSION)
@@ -264,6 +301,12 @@ $(GOLANGCI_LINT):
 
 $(GOVULNCHECK):
 	GOBIN="$$PWD/$(@D)" $(GO) install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+
+$(GORELEASER):
+	GOBIN="$$PWD/$(@D)" $(GO) install github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
+
+$(CYCLONEDX):
+	GOBIN="$$PWD/$(@D)" $(GO) install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 
 $(AWS):
 	$(PYTHON) -m venv $(TOOLS)/awscli-$(AWSCLI_VERSION)

@@ -100,13 +100,14 @@ def faults_of_package(single, organization, binaries, version):
     """Packs both applications, and compares what is packed with the binaries and the files."""
     with tempfile.TemporaryDirectory() as directory:
         for _ in range(2):  # The second takes the place of the first.
-            template_package.main("template.yaml", "organization.yaml", "member.yaml", *binaries, directory, version)
+            template_package.main("template.yaml", "organization.yaml", "member.yaml", "recycle-bin.yaml", *binaries, directory, version)
         yield from faults_of_template(directory, "template.json", single)
         yield from faults_of_template(directory, "organization.json", {**organization, "Machine": "organization.asl.json"})
-        if Path(directory, "member.yaml").read_bytes() != Path("member.yaml").read_bytes():
-            yield "the package has another member.yaml"
-        if (files := len(list(Path(directory).iterdir()))) != 7:
-            yield f"the package has {files} files, and not 7"
+        for name in ("member.yaml", "recycle-bin.yaml"):
+            if Path(directory, name).read_bytes() != Path(name).read_bytes():
+                yield f"the package has another {name}"
+        if (files := len(list(Path(directory).iterdir()))) != 8:
+            yield f"the package has {files} files, and not 8"
 
 
 def main(sam, made, host, reporter, organization, version):

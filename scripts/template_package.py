@@ -4,7 +4,7 @@ template.json is that of one account, organization.json that of the hub, and mem
 A StackSet's service-managed role cannot run transforms; these templates have none. The name of a zip file says what is in
 it, and is the default of the template's parameter for its key: so CloudFormation sees that the code has changed.
 
-Usage: template_package.py template.yaml organization.yaml member.yaml bin/bootstrap bin/reporter bin/organization/bootstrap DIRECTORY VERSION
+Usage: template_package.py template.yaml organization.yaml member.yaml recycle-bin.yaml bin/bootstrap bin/reporter bin/organization/bootstrap DIRECTORY VERSION
 """
 
 import hashlib
@@ -19,7 +19,7 @@ import template_transform
 LARGEST = 1_000_000  # The most that CloudFormation takes from a bucket, in bytes.
 
 
-PATTERNS = ("ami-janitor-*.zip", "ami-janitor-*.asl.json", "template.json", "organization.json", "member.yaml")
+PATTERNS = ("ami-janitor-*.zip", "ami-janitor-*.asl.json", "template.json", "organization.json", "member.yaml", "recycle-bin.yaml")
 
 
 def versioned(name, version, content, suffix):
@@ -52,7 +52,7 @@ def write_template(path, source, names, version):
     return size
 
 
-def main(template, hub, member, janitor, reporter, organization, directory, version):
+def main(template, hub, member, rules, janitor, reporter, organization, directory, version):
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     for old in (file for pattern in PATTERNS for file in directory.glob(pattern)):
@@ -69,8 +69,9 @@ def main(template, hub, member, janitor, reporter, organization, directory, vers
     of_hub = {**dict.fromkeys(template_transform.code_parameters(source), code), machine: versioned("ami-janitor-organization", version, definition, ".asl.json")}
     (directory / of_hub[machine]).write_bytes(definition)
     sizes["organization.json"] = write_template(directory / "organization.json", source, of_hub, version)
-    (directory / "member.yaml").write_bytes(Path(member).read_bytes())  # It has no transform, and no code.
-    written = [f"{name} ({size} bytes)" for name, size in sizes.items()] + sorted({*names.values(), *of_hub.values()}) + ["member.yaml"]
+    for plain in (Path(member), Path(rules)):  # They have no transform, and no code.
+        (directory / plain.name).write_bytes(plain.read_bytes())
+    written = [f"{name} ({size} bytes)" for name, size in sizes.items()] + sorted({*names.values(), *of_hub.values()}) + ["member.yaml", "recycle-bin.yaml"]
     print(f"template_package: in {directory}: {', '.join(written)}")
 
 

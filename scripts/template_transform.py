@@ -106,7 +106,7 @@ def transformed(template, code_keys=None, version=None):
     interface["ParameterGroups"].insert(0, {"Label": {"default": "Where the code is"}, "Parameters": list(code)})
     interface["ParameterLabels"].update(CodeBucket={"default": "Bucket"}, **{p: {"default": KEY_LABELS[p]} for p in parameters.values()})
     for resource in of_type(template, "AWS::Serverless::Function").values():
-        del resource["Metadata"]
+        del resource["Metadata"]["BuildMethod"]
     for name, parameter in parameters.items():
         properties = template["Resources"][name]["Properties"]
         place = "DefinitionUri" if parameter == DEFINITION_KEY else "CodeUri"
