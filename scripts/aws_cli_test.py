@@ -605,6 +605,68 @@ class Organization(CLI):
         self.assertRefused("ParameterNotFound", "ssm", "get-parameter", "--name", "/ami-janitor/other")
 
 
+class Deployed(CLI):
+    """An account in which a stack is deployed, as doctor looks at it."""
+
+    ROLE = "arn:aws:iam::123456789012:role/janitor"
+    MAIL = {"SubscriptionArn": "PendingConfirmation", "Owner": "123456789012", "Protocol": "email", "Endpoint": "a@example.com", "TopicArn": TOPIC}
+    FILES = {
+        "get-caller-identity.json": {"Account": "123456789012", "Arn": "arn:aws:iam::123456789012:user/Alice", "UserId": "AIDACKCEVSQ6C2EXAMPLE"},
+        "cloudformation-describe-stack-resources.json": {"StackResources": [{
+            "StackName": "ami-janitor", "LogicalResourceId": "DigestTopic", "PhysicalResourceId": TOPIC, "ResourceType": "AWS::SNS::Topic",
+            "Timestamp": NOW, "ResourceStatus": "CREATE_COMPLETE"}]},
+        "scheduler-get-schedule.json": [{"Name": "nightly", "GroupName": "default", "State": "ENABLED", "ScheduleExpression": "rate(1 day)"}],
+        "sns-list-subscriptions-by-topic.json": {"Subscriptions": [MAIL]},
+        "cloudwatch-describe-alarms.json": {"MetricAlarms": [{"AlarmName": "RunsMissing", "AlarmActions": [TOPIC], "ActionsEnabled": True, "StateValue": "OK"}]},
+        "s3api-get-bucket-versioning.json": [{"Bucket": "records", "Status": "Enabled"}],
+        "s3api-get-bucket-encryption.json": [{"Bucket": "records", "ServerSideEncryptionConfiguration": {
+            "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}}],
+        "s3api-get-public-access-block.json": [{"Bucket": "records", "PublicAccessBlockConfiguration": {"BlockPublicAcls": True, "RestrictPublicBuckets": False}}],
+        "iam-get-account-authorization-details.json": {"RoleDetailList": [{
+            "RoleName": "janitor", "Arn": ROLE, "Path": "/", "RoleId": "AROADBQP57FF2AEXAMPLE", "CreateDate": NOW,
+            "RolePolicyList": [{"PolicyName": "remove", "PolicyDocument": {"Statement": [{
+                "Effect": "Allow", "Action": "ec2:DeregisterImage", "Resource": "arn:aws:ec2:*::image/*",
+                "Condition": {"StringEquals": {"aws:ResourceTag/ami-janitor:intent": "remove"}}}]}}]}]},
+    }
+
+    def setUp(self):
+        copy = tempfile.TemporaryDirectory()
+        self.addCleanup(copy.cleanup)
+        for name, content in self.FILES.items():
+            pathlib.Path(copy.name, name).write_text(json.dumps(content), encoding="utf-8")
+        self.COPY = ("--account", copy.name)
+        super().setUp()
+
+    def decision(self, *context):
+        (result,) = self.all_of("simulate-principal-policy", "--policy-source-arn", self.ROLE, "--action-names", "ec2:DeregisterImage",
+                                "--resource-arns", "arn:aws:ec2:us-east-1::image/ami-0123456789abcdef0", *context, service="iam")
+        return result["EvalDecision"]
+
+    def test_a_removal_is_simulated_with_its_tags_and_without(self):
+        tag = "ContextKeyName=aws:ResourceTag/ami-janitor:intent,ContextKeyType=string,ContextKeyValues=remove"
+        self.assertEqual(self.decision("--context-entries", tag), "allowed")
+        self.assertEqual(self.decision(), "implicitDeny")
+        self.assertEqual(self.aws("iam", "get-role", "--role-name", "janitor")["Role"]["Arn"], self.ROLE)
+        self.assertRefused("NoSuchEntity", "iam", "get-role", "--role-name", "x")
+        self.assertRefused("NoSuchEntity", "iam", "simulate-principal-policy", "--policy-source-arn", self.ROLE + "x", "--action-names", "ec2:DeregisterImage")
+
+    def test_what_a_stack_has_deployed(self):
+        (topic,) = self.all_of("describe-stack-resources", "--stack-name", "ami-janitor", service="cloudformation")
+        self.assertEqual(self.all_of("list-subscriptions-by-topic", "--topic-arn", topic["PhysicalResourceId"], service="sns"), [self.MAIL])
+        self.assertRefused("NotFound", "sns", "list-subscriptions-by-topic", "--topic-arn", TOPIC + "x")
+        (alarm,) = self.aws("cloudwatch", "describe-alarms", "--alarm-names", "RunsMissing", "other")["MetricAlarms"]
+        self.assertEqual(alarm["AlarmActions"], [TOPIC])
+        self.assertEqual(self.aws("scheduler", "get-schedule", "--name", "nightly")["State"], "ENABLED")
+        self.assertRefused("ResourceNotFoundException", "scheduler", "get-schedule", "--name", "x")
+
+    def test_the_settings_of_a_bucket(self):
+        for command in ("get-bucket-versioning", "get-bucket-encryption", "get-public-access-block"):
+            shown = self.aws("s3api", command, "--bucket", "records")
+            self.assertEqual({"Bucket": "records", **shown}, self.FILES[f"s3api-{command}.json"][0])
+        self.assertRefused("NoSuchPublicAccessBlockConfiguration", "s3api", "get-public-access-block", "--bucket", "other")
+        self.assertRefused("ServerSideEncryptionConfigurationNotFoundError", "s3api", "get-bucket-encryption", "--bucket", "other")
+
+
 class Refusing(CLI):
     def test_a_protected_image_stays(self):
         for image in self.images():
@@ -672,7 +734,7 @@ class SideBySide(unittest.TestSuite):
 
 def main():
     load = unittest.defaultTestLoader.loadTestsFromTestCase
-    tests = SideBySide(test for case in (Exporting, Reading, RecycleBin, Writing, Refusing, Organization) for test in load(case))
+    tests = SideBySide(test for case in (Exporting, Reading, RecycleBin, Writing, Refusing, Deployed, Organization) for test in load(case))
     result = unittest.TextTestRunner(verbosity=1).run(unittest.TestSuite([tests, load(Coverage)]))
     version = subprocess.run([AWS, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
     print(f"aws-cli: {result.testsRun} tests, {len(used)} actions, {version}:", "ok" if result.wasSuccessful() else "FAILED")

@@ -85,7 +85,7 @@ func newRoot(args []string, std streams, lookup func(string) string) *cobra.Comm
 	root.AddGroup(commandGroups()...)
 	root.SetHelpCommandGroupID(groupOther)
 	root.SetCompletionCommandGroupID(groupOther)
-	addCommands(root, groupLook, planCommand(std, lookup), explainCommand(std, lookup), reportCommand(std, lookup))
+	addCommands(root, groupLook, planCommand(std, lookup), explainCommand(std, lookup), doctorCommand(std, lookup), reportCommand(std, lookup))
 	addCommands(root, groupChange, sweepCommand(std, lookup), undoCommand(std, lookup), unmarkCommand(std, lookup),
 		keepCommand(std, lookup), unkeepCommand(std, lookup))
 	addCommands(root, groupTry, exportCommand(std, lookup), rehearseCommand(std, lookup), emulateCommand(std, lookup))

@@ -3,11 +3,12 @@ package template_test
 import (
 	"encoding/json"
 	"fmt"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ami-janitor/ami-janitor/pkg/emulator/policy"
 )
 
 // The account that the policies are read for.
@@ -172,60 +173,19 @@ func verdict(policy []statement, r request) bool {
 }
 
 func (s statement) matches(r request) bool {
-	isOf := func(resources []string) bool {
-		return slices.ContainsFunc(resources, func(pattern string) bool { return like(pattern, r.resource) })
-	}
-	if !slices.ContainsFunc(s.actions, func(pattern string) bool { return like(pattern, r.action) }) ||
-		!isOf(s.resources) && (len(s.others) == 0 || isOf(s.others)) {
-		return false
-	}
-	for operator, keys := range s.conditions {
-		for key, values := range keys {
-			if !holds(operator, r.context, key, values) {
-				return false
-			}
+	context := map[string][]string{}
+	for key, value := range r.context {
+		context[key] = []string{value}
+		if key == tagKeysKey {
+			context[key] = strings.Split(value, ",")
 		}
 	}
-	return true
+	of := policy.Statement{Actions: s.actions, Resources: s.resources, NotResources: s.others, Conditions: s.conditions}
+	return of.Matches(policy.Request{Action: r.action, Resource: r.resource, Context: context})
 }
 
-// holds evaluates a condition. A negated operator holds where the key is absent, and ForAllValues
-// too; the others do not (IAM User Guide, "IAM JSON policy elements: Condition operators").
-func holds(operator string, context map[string]string, key string, values []string) bool {
-	value, present := context[key]
-	some := func(equal func(a, b string) bool) bool {
-		return slices.ContainsFunc(values, func(v string) bool { return equal(v, value) })
-	}
-	switch operator {
-	case "Null":
-		return slices.Contains(values, fmt.Sprint(!present))
-	case "StringEquals", "ArnEquals", "Bool":
-		return present && some(func(a, b string) bool { return a == b })
-	case "ForAllValues:StringEquals":
-		return !present || !slices.ContainsFunc(strings.Split(value, ","), func(one string) bool { return !slices.Contains(values, one) })
-	case "StringLike":
-		return present && some(like)
-	case "StringNotEquals":
-		return !present || !some(func(a, b string) bool { return a == b })
-	case "StringNotEqualsIgnoreCase":
-		return !present || !some(strings.EqualFold)
-	default:
-		panic("the condition operator " + operator + " is not known")
-	}
-}
-
-// like matches a text with a pattern of IAM's, in which * stands for anything.
-func like(pattern, text string) bool {
-	if !strings.Contains(pattern, "*") {
-		return pattern == text
-	}
-	ok, err := path.Match(escaped.Replace(pattern), strings.ReplaceAll(text, "/", "\x00"))
-	return err == nil && ok
-}
-
-// escaped has a pattern of IAM's mean the same to path.Match, to which a slash and brackets are
-// special.
-var escaped = strings.NewReplacer("/", "\x00", "[", `\[`, `\`, `\\`)
+// like matches a text with a pattern of IAM's.
+func like(pattern, text string) bool { return policy.Like(pattern, text) }
 
 const (
 	anImage    = "arn:aws:ec2:us-east-2::image/ami-0123456789abcdef0"

@@ -11,6 +11,22 @@ var cloudFormationActions = map[string]action{
 	"DescribeStacks":        {describeStacks, []string{"NextToken", "StackName"}},
 	"GetTemplate":           {getTemplate, []string{"StackName", "TemplateStage"}},
 	"DescribeStackResource": {describeStackResource, []string{"LogicalResourceId", "StackName"}},
+
+	"DescribeStackResources": {describeStackResources, []string{"StackName"}},
+}
+
+// describeStackResources lists the resources of a stack, 100 of them at most (CloudFormation API
+// Reference, DescribeStackResources).
+func describeStackResources(c *call) (object, error) {
+	const most = 100
+	stack := c.text("StackName")
+	found := slices.DeleteFunc(slices.Clone(c.region.items(resourcesOfStacksFile)), func(o object) bool {
+		return text(o, "StackName") != stack && text(o, "StackId") != stack
+	})
+	if len(found) == 0 {
+		return nil, c.invalid("Stack with id %s does not exist", stack)
+	}
+	return object{"StackResources": found[:min(most, len(found))]}, nil
 }
 
 // describeStackResource shows a resource of a stack, which is named by its name or its id

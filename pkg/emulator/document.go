@@ -79,7 +79,19 @@ const (
 	stackResourcesFile        = "cloudformation-describe-stack-resource.json"
 	functionsFile             = "lambda-get-function-configuration.json"
 	referencesFile            = "describe-image-references.json"
+	authorizationFile         = "iam-get-account-authorization-details.json"
+	resourcesOfStacksFile     = "cloudformation-describe-stack-resources.json"
+	schedulesFile             = "scheduler-get-schedule.json"
+	subscriptionsFile         = "sns-list-subscriptions-by-topic.json"
+	alarmsFile                = "cloudwatch-describe-alarms.json"
+	bucketVersioningFile      = "s3api-get-bucket-versioning.json"
+	bucketEncryptionFile      = "s3api-get-bucket-encryption.json"
+	publicAccessBlockFile     = "s3api-get-public-access-block.json"
 )
+
+// authorizationList is the list of the roles in authorizationFile; users, groups and policies stand
+// beside it.
+const authorizationList = "RoleDetailList"
 
 // format says how one file is laid out.
 type format struct {
@@ -143,14 +155,25 @@ var formats = []format{
 	{file: stackResourcesFile, array: true, fields: stackResourceFields},
 	{file: functionsFile, array: true, fields: functionFields},
 	{file: referencesFile, list: "ImageReferences", fields: referenceFields},
+	{file: authorizationFile, list: authorizationList, fields: all(aString, "Arn", "RoleName")},
+	{file: resourcesOfStacksFile, list: "StackResources", fields: resourceFields},
+	{file: schedulesFile, array: true, fields: all(aString, "Arn", "GroupName", "Name", "State")},
+	{file: subscriptionsFile, list: "Subscriptions", fields: all(aString, "Endpoint", "Owner", "Protocol", "SubscriptionArn", "TopicArn")},
+	{file: alarmsFile, list: "MetricAlarms", fields: append(all(aString, "AlarmArn", "AlarmName", "StateValue"), field{"AlarmActions", aStringList, nil}, field{"ActionsEnabled", aBoolean, nil})},
+	{file: bucketVersioningFile, array: true, fields: all(aString, "Bucket", "Status")},
+	{file: bucketEncryptionFile, array: true, fields: all(aString, "Bucket")},
+	{file: publicAccessBlockFile, array: true, fields: all(aString, "Bucket")},
 }
 
 // noEvidence are the files that never keep an image or a snapshot: where one is missing there is
 // nothing to judge, or nothing to bring back. unused are those that most accounts have nothing for:
 // where one is missing, the service or the feature is not used.
 var (
-	noEvidence = []string{identityFile, aliasesFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile}
-	unused     = []string{
+	noEvidence = []string{
+		identityFile, aliasesFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile,
+		authorizationFile, resourcesOfStacksFile, schedulesFile, subscriptionsFile, alarmsFile, bucketVersioningFile, bucketEncryptionFile, publicAccessBlockFile,
+	}
+	unused = []string{
 		refreshesFile, exportTasksFile, storeTasksFile, replacementsFile, stacksFile, environmentsFile, pcsClustersFile, nodeGroupsFile,
 		engineVersionsFile, emrClustersFile, emrClusterFile, hyperPodClustersFile, hyperPodClusterFile,
 		imageRecipesFile, containerRecipesFile, templatesOfStacksFile,

@@ -181,7 +181,10 @@ var (
 	stackResourceFields = []field{{"StackResourceDetail", anObject, append(
 		all(aString, "LogicalResourceId", "PhysicalResourceId", "ResourceStatus", "ResourceType", "StackId", "StackName"),
 		field{"LastUpdatedTimestamp", aTimestamp, nil})}}
-	functionFields = append(all(aString, "FunctionArn", "FunctionName", "Version"),
+	resourceFields = append(
+		all(aString, "LogicalResourceId", "PhysicalResourceId", "ResourceStatus", "ResourceType", "StackId", "StackName"),
+		field{"Timestamp", aTimestamp, nil})
+	functionFields = append(all(aString, "FunctionArn", "FunctionName", "Role", "Version"),
 		field{"Environment", anObject, []field{{"Variables", anObject, nil}, {"Error", anObject, all(aString, "ErrorCode", "Message")}}})
 	operatorField = field{"Operator", anObject, all(aBoolean, "Managed")}
 	tagsField     = field{"Tags", aList, all(aString, "Key", "Value")}

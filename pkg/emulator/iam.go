@@ -2,7 +2,11 @@ package emulator
 
 // iamActions are the emulated actions of IAM.
 var iamActions = map[string]action{
+	"GetRole":            {getRole, []string{"RoleName"}},
 	"ListAccountAliases": {listAccountAliases, []string{"Marker", "MaxItems"}},
+	"SimulatePrincipalPolicy": {
+		simulatePrincipalPolicy, []string{"ActionNames", "ContextEntries", "Marker", "MaxItems", "PolicySourceArn", "ResourceArns"},
+	},
 }
 
 // iamService is not one of a region: whoever asks it hears of the account.

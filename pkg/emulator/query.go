@@ -239,6 +239,10 @@ var services = []service{
 	},
 	{"elasticmapreduce", jsonProtocol, "2009-03-31", "ElasticMapReduce", "AccessDeniedException", "ValidationException", emrActions},
 	{lambdaService, restJSONProtocol, "2015-03-31", "", "AccessDeniedException", "ValidationException", lambdaActions},
+	{
+		monitoringService, queryProtocol, "2010-08-01", "http://monitoring.amazonaws.com/doc/2010-08-01/",
+		"AccessDenied", "InvalidParameterValue", cloudWatchActions,
+	},
 	{organizationsService, jsonProtocol, "2016-11-28", "AWSOrganizationsV20161128", "AccessDeniedException", "InvalidInputException", organizationsActions},
 	{"pcs", jsonProtocol, "2023-02-10", "AWSParallelComputingService", "AccessDeniedException", "ValidationException", pcsActions},
 	{"rbin", restJSONProtocol, "2021-06-15", "", "AccessDeniedException", "ValidationException", rbinActions},
@@ -246,6 +250,7 @@ var services = []service{
 		"rds", queryProtocol, "2014-10-31", "http://rds.amazonaws.com/doc/2014-10-31/",
 		"AccessDenied", "InvalidParameterValue", rdsActions,
 	},
+	{schedulerService, restJSONProtocol, "2021-06-30", "", "AccessDeniedException", "ValidationException", schedulerActions},
 	{"sagemaker", jsonProtocol, "2017-07-24", "SageMaker", "AccessDeniedException", "ValidationException", sageMakerActions},
 	{
 		"sns", queryProtocol, "2010-03-31", "https://sns.amazonaws.com/doc/2010-03-31/",
@@ -264,6 +269,15 @@ func serviceNamed(name string) service {
 		return services[i]
 	}
 	return services[0]
+}
+
+// spokenTo is the service in the protocol of a request. CloudWatch is asked as a query or in JSON,
+// and answers likewise.
+func (s service) spokenTo(r *http.Request) service {
+	if s.name == monitoringService && r.Header.Get("X-Amz-Target") != "" {
+		s.protocol = jsonProtocol
+	}
+	return s
 }
 
 // Forbidden is the error if a permission is missing, in the words of the request's service.
@@ -306,18 +320,17 @@ func (a *Account) serve(w http.ResponseWriter, r *http.Request, by caller) {
 		a.serveS3(w, r, q, by, err)
 		return
 	}
-	status, header, body := a.answer(q, by, err)
+	status, header, body := a.answer(q, serviceNamed(q.Service).spokenTo(r), by, err)
 	maps.Copy(w.Header(), header)
 	w.WriteHeader(status)
 	_, _ = w.Write(body) //nolint:gosec // It is escaped for its format; a client that has gone away is its own affair.
 }
 
 // answer performs a request, unless it could not be read, and records it.
-func (a *Account) answer(q Request, by caller, unreadable error) (int, http.Header, []byte) {
+func (a *Account) answer(q Request, s service, by caller, unreadable error) (int, http.Header, []byte) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	defer a.remember(q)()
-	s := serviceNamed(q.Service)
 	result, err := object(nil), unreadable
 	if err == nil {
 		name := q.Region

@@ -14,7 +14,9 @@ type route struct {
 }
 
 // routes are those of the services that are asked by method and path, by name.
-var routes = map[string][]route{"batch": batchRoutes, imageBuilderService: imageBuilderRoutes, lambdaService: lambdaRoutes, "rbin": rbinRoutes}
+var routes = map[string][]route{
+	"batch": batchRoutes, imageBuilderService: imageBuilderRoutes, lambdaService: lambdaRoutes, "rbin": rbinRoutes, schedulerService: schedulerRoutes,
+}
 
 // readPath returns the action that a request is for, empty if it is for none, and adds the
 // parameters in its path to a form.

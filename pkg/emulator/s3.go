@@ -54,11 +54,14 @@ func (a *Account) Objects(bucket string) map[string][]byte {
 
 // s3Actions are the emulated actions of S3.
 var s3Actions = map[string]func(*s3Call, *answer) error{
-	"DeleteObject":  (*s3Call).deleteObject,
-	"GetObject":     (*s3Call).getObject,
-	"HeadObject":    (*s3Call).getObject,
-	"ListObjectsV2": (*s3Call).listObjects,
-	"PutObject":     (*s3Call).putObject,
+	"DeleteObject":         (*s3Call).deleteObject,
+	"GetBucketEncryption":  (*s3Call).getBucketEncryption,
+	"GetBucketVersioning":  (*s3Call).getBucketVersioning,
+	"GetObject":            (*s3Call).getObject,
+	"GetPublicAccessBlock": (*s3Call).getPublicAccessBlock,
+	"HeadObject":           (*s3Call).getObject,
+	"ListObjectsV2":        (*s3Call).listObjects,
+	"PutObject":            (*s3Call).putObject,
 }
 
 // inspectS3 reads what a request to S3 asks for. It leaves the body alone. To the form it adds the
@@ -66,7 +69,7 @@ var s3Actions = map[string]func(*s3Call, *answer) error{
 // Key, IfMatch and IfNoneMatch.
 func inspectS3(r *http.Request, q Request) Request {
 	bucket, key := s3Resource(r)
-	q.Action = s3Action(r.Method, bucket, key, q.Form.Get("list-type") == "2")
+	q.Action = cmp.Or(bucketSetting(r.Method, key, q.Form), s3Action(r.Method, bucket, key, q.Form.Get("list-type") == "2"))
 	for name, value := range map[string]string{
 		"Bucket": bucket, "Key": key, "IfMatch": r.Header.Get("If-Match"), "IfNoneMatch": r.Header.Get("If-None-Match"),
 	} {
@@ -262,6 +265,8 @@ func (c *s3Call) takes(name string) bool {
 		return c.Action == "ListObjectsV2"
 	case "fetch-owner":
 		return c.Action == "ListObjectsV2" && c.text(name) == "false"
+	case "encryption", "publicAccessBlock", "versioning":
+		return c.Action == bucketSettings[name]
 	default:
 		return strings.HasPrefix(name, "X-Amz-")
 	}

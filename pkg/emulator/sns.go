@@ -14,7 +14,25 @@ import (
 
 // snsActions are the emulated actions of SNS.
 var snsActions = map[string]action{
+	"ListSubscriptionsByTopic": {listSubscriptionsByTopic, []string{"NextToken", "TopicArn"}},
+
 	"Publish": {publish, []string{"Message", "MessageAttributes", "MessageStructure", "Subject", "TopicArn"}},
+}
+
+// listSubscriptionsByTopic lists the subscriptions to a topic, 100 at a time. The ARN of one that
+// nobody has confirmed yet is PendingConfirmation (SNS API Reference, ListSubscriptionsByTopic). A
+// topic exists if the account directory has a stack's resource of that name, or a subscription.
+func listSubscriptionsByTopic(c *call) (object, error) {
+	topic := c.text("TopicArn")
+	if parts := topicARN.FindStringSubmatch(topic); parts == nil || parts[1] != c.Region {
+		return nil, badParameter("TopicArn")
+	}
+	found := slices.DeleteFunc(slices.Clone(c.region.items(subscriptionsFile)), func(o object) bool { return text(o, "TopicArn") != topic })
+	if len(found) == 0 && c.region.find(resourcesOfStacksFile, "PhysicalResourceId", topic) == nil {
+		return nil, &Error{http.StatusNotFound, "NotFound", "Topic does not exist"}
+	}
+	found, token, err := page(c, found, paging{usual: 100})
+	return listing("Subscriptions", found, token), err
 }
 
 // Message is a message that has been published. Its attributes are what subscribers see: none where

@@ -54,7 +54,9 @@ var content = map[string]string{
 	// Of services whose actions may share their names.
 	"batch:DescribeComputeEnvironments":              "computeEnvironments",
 	"cloudformation:DescribeStacks":                  "<Stacks",
+	"cloudformation:DescribeStackResources":          "<StackResources",
 	"cloudformation:GetTemplate":                     "<TemplateBody",
+	"cloudwatch:DescribeAlarms":                      "<MetricAlarms",
 	"elasticbeanstalk:DescribeApplications":          "<Applications",
 	"elasticbeanstalk:DescribeConfigurationSettings": "<ConfigurationSettings",
 	"elasticbeanstalk:DescribeEnvironments":          "<Environments",
@@ -64,6 +66,8 @@ var content = map[string]string{
 	"elasticmapreduce:ListClusters":                  "Clusters",
 	"elasticmapreduce:ListInstanceFleets":            "InstanceFleets",
 	"elasticmapreduce:ListInstanceGroups":            "InstanceGroups",
+	"iam:GetRole":                                    "<Role",
+	"iam:SimulatePrincipalPolicy":                    "<EvaluationResults",
 	"imagebuilder:ListContainerRecipes":              "containerRecipeSummaryList",
 	"imagebuilder:ListImageRecipes":                  "imageRecipeSummaryList",
 	"organizations:DescribeOrganization":             "Organization",
@@ -77,6 +81,8 @@ var content = map[string]string{
 	"rds:DescribeDBEngineVersions":                   "<DBEngineVersions",
 	"sagemaker:DescribeCluster":                      "ClusterArn",
 	"sagemaker:ListClusters":                         "ClusterSummaries",
+	"scheduler:GetSchedule":                          "Arn",
+	"sns:ListSubscriptionsByTopic":                   "<Subscriptions",
 
 	"CreateImageUsageReport":  "<reportId",
 	"CreateTags":              done,
@@ -111,7 +117,7 @@ func complete(service, action string, body []byte) error {
 }
 
 // openings begin the required elements that are no lists, but a text or an object.
-var openings = map[string]string{"Identifier": `"`, "ClusterArn": `"`, "Cluster": "{", "Organization": "{", "computeNodeGroup": "{"}
+var openings = map[string]string{"Arn": `"`, "Identifier": `"`, "ClusterArn": `"`, "Cluster": "{", "Organization": "{", "computeNodeGroup": "{"}
 
 // done is how EC2 says that something was done.
 const done = "<return>true</return>"

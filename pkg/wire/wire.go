@@ -162,7 +162,9 @@ const interrupted = "interrupted"
 
 // permissions are the IAM actions that differ from the operation's name (Service Authorization
 // Reference, "Actions, resources, and condition keys for Amazon S3").
-var permissions = map[string]string{"ListObjectsV2": "ListBucket"}
+var permissions = map[string]string{
+	"ListObjectsV2": "ListBucket", "GetBucketEncryption": "GetEncryptionConfiguration", "GetPublicAccessBlock": "GetBucketPublicAccessBlock",
+}
 
 // ExplainLookup is Explain for a lookup. It adds the action as IAM names it, such as
 // ec2:DescribeImages, unless the error has it already, or the run was stopped or had no time for

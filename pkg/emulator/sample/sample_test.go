@@ -99,7 +99,7 @@ func TestIsRich(t *testing.T) {
 
 // There is something of everything that may name an image. What is missing nobody else makes: EC2
 // fleets that keep running name launch templates alone, and reports are the janitor's to begin.
-// References follow from the rest. The Recycle Bin is empty.
+// References follow from the rest. The Recycle Bin is empty, and no stack of ours is deployed.
 func TestHasSomethingOfEverything(t *testing.T) {
 	dir := t.TempDir()
 	if err := home(t).Save(dir); err != nil {
@@ -122,7 +122,10 @@ func TestHasSomethingOfEverything(t *testing.T) {
 	}
 	slices.Sort(empty)
 	if diff := cmp.Diff([]string{
-		"describe-fleets.json", "describe-image-references.json", "describe-image-usage-reports.json", "list-images-in-recycle-bin.json", "list-snapshots-in-recycle-bin.json",
+		"cloudformation-describe-stack-resources.json", "cloudwatch-describe-alarms.json",
+		"describe-fleets.json", "describe-image-references.json", "describe-image-usage-reports.json", "iam-get-account-authorization-details.json",
+		"list-images-in-recycle-bin.json", "list-snapshots-in-recycle-bin.json", "s3api-get-bucket-encryption.json", "s3api-get-bucket-versioning.json",
+		"s3api-get-public-access-block.json", "scheduler-get-schedule.json", "sns-list-subscriptions-by-topic.json",
 	}, empty); diff != "" {
 		t.Errorf("empty files (-want +got):\n%s", diff)
 	}
