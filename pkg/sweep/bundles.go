@@ -1,0 +1,158 @@
+package sweep
+
+import (
+	"context"
+	"maps"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/journal"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
+)
+
+// objectsAtOnce is how many parts of one bundle are hidden at a time.
+const objectsAtOnce = 8
+
+func (i *image) deletesBundle() bool { return i.Bundle != nil && i.Bundle.Delete }
+
+// deleteBundle deletes the bundle of an image whose deregistration is confirmed.
+func (s *sweep) deleteBundle(ctx context.Context, i *image) {
+	switch {
+	case i.Bundle == nil:
+	case !i.Bundle.Delete:
+		i.outcome.Bundle = &ami.BundleResult{Status: ami.BundleKept, Detail: i.Bundle.Why}
+	default:
+		result := s.hideBundle(ctx, i.Image.ID, i.Bundle.Bundle, nil)
+		i.outcome.Bundle = &result
+	}
+}
+
+// deleteLeftBundles deletes the bundles that earlier runs left, if EC2 says that their images are
+// gone.
+func (s *sweep) deleteLeftBundles(ctx context.Context) {
+	for _, left := range s.Plan.Bundles {
+		switch {
+		case left.Why != "":
+			s.bundles[left.ImageID] = settledBundle(left.Bundle, left.Markers, left.Why)
+		case !left.Delete:
+		case s.isLate():
+			s.bundles[left.ImageID] = ami.BundleResult{Status: ami.BundleFailed, Detail: notReached, Markers: left.Markers}
+		default:
+			s.bundles[left.ImageID] = s.deleteLeftBundle(ctx, left.LeftoverBundle)
+		}
+	}
+}
+
+func (s *sweep) deleteLeftBundle(ctx context.Context, left ami.LeftoverBundle) ami.BundleResult {
+	failed := ami.BundleResult{Status: ami.BundleFailed, Markers: left.Markers}
+	if err := s.session.MayContinue(ctx, journal.BetweenChunks); err != nil || s.stopped != "" {
+		failed.Detail = s.stopped
+		if err != nil {
+			failed.Detail = err.Error()
+		}
+		return failed
+	}
+	if seen, _, err := wire.FindImage(ctx, s.api, left.ImageID); seen != wire.Gone {
+		failed.Detail = "EC2 does not say that " + left.ImageID + " is gone"
+		if err != nil {
+			failed.Detail = "whether " + left.ImageID + " is gone is not known: " + wire.ExplainLookup(err)
+		}
+		return failed
+	}
+	return s.hideBundle(ctx, left.ImageID, left.Bundle, left.Markers)
+}
+
+// hideBundle puts a delete marker in front of each object of a bundle that has none yet, if all of
+// them are still what was read. The manifest comes first: without it nobody can register an image
+// while parts are missing.
+func (s *sweep) hideBundle(ctx context.Context, imageID string, b ami.Bundle, markers map[string]string) ami.BundleResult {
+	now, why, unknown := s.Bundles.Look(ctx, imageID, b, markers)
+	hidden := maps.Clone(markers)
+	if now.Hidden != nil {
+		hidden = now.Hidden
+	}
+	switch {
+	case unknown:
+		return ami.BundleResult{Status: ami.BundleFailed, Detail: why, Markers: hidden}
+	case why != "":
+		return settledBundle(b, hidden, why)
+	}
+	var mu sync.Mutex
+	hide := func(o ami.BundleObject) error {
+		if err := s.session.MayContinue(ctx, journal.WithinChunk); err != nil {
+			return err
+		}
+		marker, err := s.Bundles.Hide(ctx, b, o)
+		if err == nil {
+			mu.Lock()
+			defer mu.Unlock()
+			hidden[o.Key] = marker
+		}
+		return err
+	}
+	var err error
+	rest := now.Current
+	if len(rest) > 0 && rest[0].Key == b.Objects[0].Key {
+		err, rest = hide(rest[0]), rest[1:]
+	}
+	if err == nil {
+		var parts errgroup.Group
+		parts.SetLimit(objectsAtOnce)
+		for _, o := range rest {
+			parts.Go(func() error { return hide(o) })
+		}
+		err = parts.Wait()
+	}
+	if err != nil { // S3 may have done it, if its answer was lost.
+		now, unread := s.Bundles.State(ctx, b, hidden)
+		if unread == nil {
+			hidden = now.Hidden
+		}
+		if unread == nil && len(now.Current)+len(now.Changed) == 0 {
+			return settledBundle(b, hidden, "")
+		}
+		return withSize(b, ami.BundleResult{Status: ami.BundleFailed, Detail: wire.Explain(err), Markers: hidden})
+	}
+	return settledBundle(b, hidden, "")
+}
+
+// settledBundle is the result for a bundle with which no run goes on: the rest of it stays.
+func settledBundle(b ami.Bundle, markers map[string]string, why string) ami.BundleResult {
+	result := withSize(b, ami.BundleResult{Status: ami.BundleDeleted, Markers: markers})
+	switch {
+	case len(markers) == 0:
+		result.Status, result.Detail = ami.BundleKept, why
+	case why != "":
+		result.Detail = "the rest stays: " + why
+	}
+	return result
+}
+
+// withSize adds how much of a bundle is behind delete markers.
+func withSize(b ami.Bundle, result ami.BundleResult) ami.BundleResult {
+	for _, o := range b.Objects {
+		if result.Markers[o.Key] != "" {
+			result.Objects++
+			result.Bytes += o.Size
+		}
+	}
+	return result
+}
+
+// settleBundles notes what became of the bundles that earlier runs left, and adds the runs with
+// others.
+func (s *sweep) settleBundles(ctx context.Context, open map[string]bool) {
+	for _, left := range s.Plan.Bundles {
+		result, isTried := s.bundles[left.ImageID]
+		if !isTried {
+			open[left.Run] = true
+			continue
+		}
+		err := s.session.SettleBundle(s.limits.Record, left.LeftoverBundle, result)
+		if err != nil || result.Status == ami.BundleFailed {
+			open[left.Run] = true
+		}
+	}
+}
