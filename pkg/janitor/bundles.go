@@ -2,6 +2,7 @@ package janitor
 
 import (
 	"context"
+	"maps"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/bundle"
@@ -20,32 +21,47 @@ func (j *Janitor) bundles(account string) *bundle.Store {
 // askBundles adds to the evidence what S3 has of the images that plans deregister, and reports
 // whether that is new.
 func (j *Janitor) askBundles(ctx context.Context, evidence map[string]ami.Evidence, plans []retention.Plan) bool {
-	var users []bundle.User
-	var unknown error
-	isAsked := false
+	account, locations := "", map[string]map[string]string{}
 	for i := range plans {
-		for _, v := range plans[i].Verdicts {
-			if v.Bundle == nil || !v.Bundle.WasNotAsked {
-				continue
+		account = plans[i].Account
+		for k := range plans[i].Verdicts {
+			if v := &plans[i].Verdicts[k]; v.Bundle != nil && v.Bundle.WasNotAsked {
+				addLocation(locations, plans[i].Region, v.Image)
 			}
-			store := j.bundles(plans[i].Account)
-			if !isAsked {
-				isAsked = true
-				users, unknown = store.Users(ctx)
-			}
-			found := ami.BundleFinding{Bundle: ami.Bundle{Location: v.Image.S3Location}, Unknown: true}
-			if unknown != nil {
-				found.Why = unknown.Error()
-			} else {
-				found = store.Find(ctx, v.Image.ID, v.Image.S3Location, users)
-			}
-			known := evidence[plans[i].Region]
-			if known.Bundles == nil {
-				known.Bundles = map[string]ami.BundleFinding{}
-			}
-			known.Bundles[v.Image.ID] = found
-			evidence[plans[i].Region] = known
 		}
 	}
-	return isAsked
+	j.findBundles(ctx, account, evidence, locations)
+	return len(locations) > 0
+}
+
+func addLocation(locations map[string]map[string]string, region string, image ami.Image) {
+	if locations[region] == nil {
+		locations[region] = map[string]string{}
+	}
+	locations[region][image.ID] = image.S3Location
+}
+
+// findBundles adds to the evidence what S3 has of images, whose locations are given by region and
+// id.
+func (j *Janitor) findBundles(ctx context.Context, account string, evidence map[string]ami.Evidence, locations map[string]map[string]string) {
+	if len(locations) == 0 {
+		return
+	}
+	store := j.bundles(account)
+	users, unknown := store.Users(ctx)
+	for region, images := range locations {
+		known := evidence[region]
+		known.Bundles = maps.Clone(known.Bundles)
+		if known.Bundles == nil {
+			known.Bundles = map[string]ami.BundleFinding{}
+		}
+		for id, location := range images {
+			if unknown != nil {
+				known.Bundles[id] = ami.BundleFinding{Bundle: ami.Bundle{Location: location}, Why: unknown.Error(), Unknown: true}
+			} else {
+				known.Bundles[id] = store.Find(ctx, id, location, users)
+			}
+		}
+		evidence[region] = known
+	}
 }
