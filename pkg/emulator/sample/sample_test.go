@@ -107,6 +107,9 @@ func TestHasSomethingOfEverything(t *testing.T) {
 	}
 	var empty []string
 	for name, text := range contents(t, os.DirFS(dir)) {
+		if strings.HasPrefix(name, "s3/") {
+			continue
+		}
 		var list []any
 		fields := map[string]any{}
 		if json.Unmarshal([]byte(text), &list) == nil {
