@@ -24,14 +24,15 @@ const bundleBucket = "bundles"
 type bundles struct {
 	status  string            // Of its versioning.
 	objects map[string]string // By key.
-	null    string            // The key of an object that is older than the versioning; empty for none.
+	// The key of an object that is older than the versioning; empty for none.
+	null string
 
-	original  map[string]string   // The versions at the beginning, by key.
-	markers   map[string]string   // The delete markers of runs: which run, by version.
-	byPersons map[string][]string // The versions and markers of persons, by key.
+	original  map[string]string    // The versions at the beginning, by key.
+	markers   map[string]string    // The delete markers of runs: which run, by version.
+	byPersons map[string][]string  // The versions and markers of persons, by key.
 	wrote     map[string]time.Time // When a person did that last, by key.
 	undone    map[string]time.Time // By the id of the image.
-	hidden    int // How many markers runs have made.
+	hidden    int                  // How many markers runs have made.
 }
 
 // addBundles has the first policy delete bundles, and draws some.
@@ -167,7 +168,7 @@ func (s *simulation) checkHidden(r *run, key string, violate func(bool, string, 
 	violate(owner == nil, "which belongs to no image")
 	violate(!r.policy.config.Policy.DeleteBundles || r.policy != s.policies[0], "which is not for its policy")
 	violate(b.status != "Enabled", "although its bucket has no versions")
-	violate(key == b.null, "which is older than the versions of its bucket")
+	violate(key == b.null && b.wrote[key].IsZero(), "which is older than the versions of its bucket")
 	violate(r.night.dry, "in a dry run")
 }
 
@@ -246,7 +247,9 @@ func (s *simulation) beginBundles() {
 // noteUndoneBundles notes which bundles an undo has brought back.
 func (s *simulation) noteUndoneBundles(r *run) {
 	for _, i := range s.world.images {
-		if b := s.world.bundles; b != nil && i.location != "" && !i.there && s.wasTried(r, i) {
+		plan := s.account.Objects(bucketName)[prefixOf(r.policy.settings)+"runs/"+r.id+"/plan-"+i.region+".json"]
+		isDeclared := bytes.Contains(plan, []byte(`"location": "`+i.location+`"`))
+		if b := s.world.bundles; b != nil && i.location != "" && !i.there && s.wasTried(r, i) && isDeclared {
 			b.undone[i.id] = time.Now()
 		}
 	}

@@ -120,7 +120,8 @@ func TestRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 				}
 				everyActionCounts(t, tpl, role.name, needs)
 			}
-			if parameters["OrphanedSnapshots"] != "remove" && parameters["Bundles"] != "delete" { // An organization's runs do neither.
+			// An organization's runs do neither.
+			if parameters["OrphanedSnapshots"] != "remove" && parameters["Bundles"] != "delete" {
 				membersMay(t, loadMember(t, parameters), asked)
 			}
 		})

@@ -23,13 +23,13 @@ func endedBy(rules []types.LifecycleRule, prefix string, days int) string {
 			return name + "ends its objects"
 		}
 		if noncurrent := rule.NoncurrentVersionExpiration; noncurrent != nil {
-			if kept := aws.ToInt32(noncurrent.NoncurrentDays); kept < int32(max(days, 1)) { //nolint:gosec // At most 365.
+			if kept := aws.ToInt32(noncurrent.NoncurrentDays); int(kept) < max(days, 1) {
 				return name + fmt.Sprintf("ends noncurrent versions after %d days, and not %d", kept, max(days, 1))
 			}
 		}
 		if slices.ContainsFunc(rule.NoncurrentVersionTransitions, func(t types.NoncurrentVersionTransition) bool {
 			isArchive := t.StorageClass == types.TransitionStorageClassGlacier || t.StorageClass == types.TransitionStorageClassDeepArchive
-			return isArchive && aws.ToInt32(t.NoncurrentDays) < int32(max(days, 1)) //nolint:gosec // At most 365.
+			return isArchive && int(aws.ToInt32(t.NoncurrentDays)) < max(days, 1)
 		}) {
 			return name + "archives noncurrent versions"
 		}
@@ -39,7 +39,7 @@ func endedBy(rules []types.LifecycleRule, prefix string, days int) string {
 
 // mayMatch reports whether a rule may match an object with a prefix.
 func mayMatch(rule *types.LifecycleRule, prefix string) bool {
-	of := aws.ToString(rule.Prefix)
+	of := aws.ToString(rule.Prefix) //nolint:staticcheck // Old buckets still have it.
 	if filter := rule.Filter; filter != nil {
 		of = aws.ToString(filter.Prefix)
 		if filter.And != nil {

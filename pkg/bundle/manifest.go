@@ -140,13 +140,12 @@ func (r *reader) start(element xml.StartElement) error {
 	r.path = append(r.path, element.Name.Local)
 	at := r.at()
 	r.seen[at]++
-	isKnown := parent != partsPath && parent != partPath && parent != namePath || at == partPath || at == namePath || at == partPath+"/digest"
 	switch {
 	case element.Name.Space != "":
 		return errors.New("it has a namespace")
 	case len(r.path) > mostDepth:
 		return errors.New("it is too deep")
-	case parent == "/" && element.Name.Local != "manifest" || !isKnown:
+	case !isExpected(parent, at):
 		return fmt.Errorf("%q is not expected there", clip(at))
 	case at == partPath && r.seen[at] > mostParts:
 		return fmt.Errorf("it has more than %d parts", mostParts)
@@ -160,6 +159,23 @@ func (r *reader) start(element xml.StartElement) error {
 	}
 	r.text.Reset()
 	return nil
+}
+
+// isExpected reports whether an element may be below another one: the list of the parts has
+// nothing else in it.
+func isExpected(parent, at string) bool {
+	switch parent {
+	case "/":
+		return at == "/manifest"
+	case partsPath:
+		return at == partPath
+	case partPath:
+		return at == namePath || at == partPath+"/digest"
+	case namePath:
+		return false
+	default:
+		return true
+	}
 }
 
 func (r *reader) end() {

@@ -147,7 +147,7 @@ func (s *Store) read(ctx context.Context, bucket, key, prefix string) (objects [
 		case !isThere:
 			return nil, key + " is not there", false
 		case v.ID == "null":
-			// Such a version would be lost if somebody suspended versioning meanwhile (S3 User Guide,
+			// It would be lost if somebody suspended versioning meanwhile (S3 User Guide,
 			// "Deleting objects from versioning-suspended buckets").
 			return nil, key + " is older than the versioning of its bucket; copied over itself, it has a version", false
 		case v.ETag == "":
@@ -277,39 +277,30 @@ func (s *Store) State(ctx context.Context, b ami.Bundle, markers map[string]stri
 // has put in front of it: the known one, or, if S3's answer was lost, the only one that is newer
 // than the object. When the run read the object, it had none.
 func stateOf(o ami.BundleObject, versions []wire.Version, known string) (marker string, isCurrent bool) {
-	var latest, read, newest wire.Version
+	at := slices.IndexFunc(versions, func(v wire.Version) bool { return !v.IsMarker && v.ID == o.VersionID && v.ETag == o.ETag })
+	last := slices.IndexFunc(versions, func(v wire.Version) bool { return v.IsLatest })
+	if at < 0 || last < 0 {
+		return "", false
+	}
+	read, latest := versions[at], versions[last]
+	markers := 0
 	for _, v := range versions {
-		switch {
-		case v.ID == o.VersionID && !v.IsMarker:
-			read = v
-		case !v.IsMarker && newest.ID == "":
-			newest = v // The newest first, apart from the one that was read.
+		isNewer := v.Modified.After(read.Modified)
+		if isNewer && !v.IsMarker {
+			return "", false
 		}
-		if v.IsLatest {
-			latest = v
+		if isNewer {
+			markers++
 		}
 	}
 	switch {
-	case read.ID == "" || read.ETag != o.ETag || read.Modified.Before(newest.Modified):
-		return "", false
 	case !latest.IsMarker:
 		return "", latest.ID == o.VersionID
-	case known != "":
-		if latest.ID == known {
-			return known, false
-		}
+	case latest.ID == known, known == "" && markers == 1:
+		return latest.ID, false
+	default:
 		return "", false
 	}
-	newer := 0
-	for _, v := range versions {
-		if v.IsMarker && v.Modified.After(read.Modified) {
-			newer++
-		}
-	}
-	if newer != 1 {
-		return "", false
-	}
-	return latest.ID, false
 }
 
 // Hide puts a delete marker in front of an object that is still what was read, and returns its id.

@@ -53,8 +53,8 @@ func (a *Account) ofRegions(files func(*region) []string) []string {
 	return all
 }
 
-// readElsewhere are the names of what loadBuckets, loadVersions, readDenied, readExport, readRoles and
-// loadRegions read.
+// readElsewhere are the names of what loadBuckets, loadVersions, readDenied, readExport, readRoles
+// and loadRegions read.
 var readElsewhere = []string{RecordsBucket, bucketsFile, deniedFile, exportFile, rolesFile, regionsFolder}
 
 // readDirectory reads the files of an account directory. A name that means nothing is noted, but

@@ -180,7 +180,7 @@ func (l *life) elsewhere(images ...object) {
 	l.write("regions/eu-west-1/describe-images.json", object{"Images": append([]object{}, images...)})
 }
 
-// Whatever speaks for a bundle keeps it, and the digest says what: its image goes.
+// Whatever may need a bundle keeps it, and the digest says what: its image goes.
 func TestABundleThatStays(t *testing.T) {
 	rules := func(rule object) object {
 		rule["Status"], rule["ID"] = "Enabled", "tidy"
@@ -284,8 +284,8 @@ func denies(actions ...string) func(*life) {
 	return func(l *life) { l.write("denied.json", actions) }
 }
 
-// breaking ends a machine at one of its writes: nothing that it asks for arrives any more, nor does
-// the answer to that write if it is lost.
+// breaking ends a machine at one of its writes: nothing that it asks for arrives from then on,
+// nor does the answer to that write if it is lost.
 func breaking(at int, lost bool, writes *int) func(emulator.Doer) emulator.Doer {
 	return func(next emulator.Doer) emulator.Doer {
 		return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
@@ -360,7 +360,7 @@ func TestABundleAfterACrash(t *testing.T) {
 
 // An undo of a run that was killed is not undone by the next run.
 func TestAnUndoneBundleStays(t *testing.T) {
-	for at := 0; at < 12; at++ {
+	for at := range 12 {
 		bubble(t, func(t *testing.T) {
 			l := bundled(t, world{images: []object{ofStore(3, webManifest), image(5, 2, 1, 5)}}, settings{"RECORDS": "s3://records/journal"}, nil, webBundle())
 			writes := 0

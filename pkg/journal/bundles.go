@@ -14,12 +14,14 @@ import (
 
 // bundleDocument is what became of the bundle of an image.
 type bundleDocument struct {
-	Status  ami.BundleStatus  `json:"status"`
-	Detail  string            `json:"detail,omitempty"`
-	Markers map[string]string `json:"markers,omitempty"` // The delete markers, by the keys of the objects.
+	Status ami.BundleStatus `json:"status"`
+	Detail string           `json:"detail,omitempty"`
+	// The delete markers, by the keys of the objects.
+	Markers map[string]string `json:"markers,omitempty"`
 
 	FinishedBy string `json:"finishedBy,omitempty"` // A later run.
-	Undone     bool   `json:"undone,omitzero"`      // An undo took the markers away, or was about to.
+	// An undo took the markers away, or was about to.
+	Undone bool `json:"undone,omitzero"`
 }
 
 func newBundleDocument(result *ami.BundleResult) *bundleDocument {

@@ -48,7 +48,7 @@ func newLeftBundles(plan []retention.BundleLeftover, done map[string]ami.BundleR
 		}
 		b := LeftBundle{Run: v.Run, ImageID: v.ImageID, Location: v.Location, Verdict: KeepSnapshot, Detail: v.Why}
 		if v.Delete {
-			b.Verdict, b.Objects, b.Bytes = DeleteSnapshot, len(v.Objects), v.LeftoverBundle.Bytes()
+			b.Verdict, b.Objects, b.Bytes = DeleteSnapshot, len(v.Objects), v.Bytes()
 		}
 		if result, ok := done[v.ImageID]; ok {
 			b.Status, b.Detail, b.Objects, b.Bytes = result.Status, result.Detail, result.Objects, result.Bytes
@@ -58,7 +58,7 @@ func newLeftBundles(plan []retention.BundleLeftover, done map[string]ami.BundleR
 	return left
 }
 
-// isToGo reports whether a bundle is to be deleted, or was not kept.
+// isToGo reports whether the plan deletes a bundle.
 func (b LeftBundle) isToGo() bool { return b.Verdict == DeleteSnapshot }
 
 // failedBundles counts the bundles whose deletion is not confirmed.

@@ -143,7 +143,7 @@ func withSize(b ami.Bundle, result ami.BundleResult) ami.BundleResult {
 
 // settleBundles notes what became of the bundles that earlier runs left, and adds the runs with
 // others.
-func (s *sweep) settleBundles(ctx context.Context, open map[string]bool) {
+func (s *sweep) settleBundles(open map[string]bool) {
 	for _, left := range s.Plan.Bundles {
 		result, isTried := s.bundles[left.ImageID]
 		if !isTried {

@@ -93,7 +93,7 @@ func (s *sweep) isDone() bool {
 func (s *sweep) clearFinishedRuns(ctx context.Context) {
 	open := s.settleLeftovers(ctx)
 	s.addInDoubt(open)
-	s.settleBundles(ctx, open)
+	s.settleBundles(open)
 	for _, run := range s.Inventory.History.Unfinished {
 		switch isWithdrawn := s.withdrawUnmadeOf(ctx, run); {
 		case open[run] || !isWithdrawn:
