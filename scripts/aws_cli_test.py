@@ -330,6 +330,27 @@ class Writing(CLI):
         self.assertRefused("NoSuchKey", "s3api", "get-object", *of, str(read))
 
 
+    def test_a_bundle_is_hidden_and_shown(self):
+        bucket = ["--bucket", "example-bundles"]
+        self.assertEqual(self.aws("s3api", "get-bucket-versioning", *bucket), {"Status": "Enabled"})
+        (rule,) = self.aws("s3api", "get-bucket-lifecycle-configuration", *bucket)["Rules"]
+        self.assertEqual((rule["ID"], rule["NoncurrentVersionExpiration"]), ("old-versions", {"NoncurrentDays": 30}))
+        self.assertRefused("NoSuchLifecycleConfiguration", "s3api", "get-bucket-lifecycle-configuration", "--bucket", "records")
+        of = [*bucket, "--key", "render-node.part.0"]
+        listing = [*bucket, "--prefix", "render-node."]
+        before = self.aws("s3api", "list-object-versions", *listing)["Versions"]
+        self.assertEqual([v["Key"] for v in before], ["render-node.manifest.xml", "render-node.part.0", "render-node.part.1"])
+        self.assertRefused("PreconditionFailed", "s3api", "delete-object", *of, "--if-match", before[0]["ETag"])
+        hidden = self.aws("s3api", "delete-object", *of, "--if-match", before[1]["ETag"])
+        self.assertTrue(hidden["DeleteMarker"])
+        self.assertRefused("NoSuchKey", "s3api", "get-object", *of, str(self.home / "read"))
+        (marker,) = self.aws("s3api", "list-object-versions", *listing)["DeleteMarkers"]
+        self.assertEqual((marker["VersionId"], marker["IsLatest"]), (hidden["VersionId"], True))
+        self.aws("s3api", "delete-object", *of, "--version-id", hidden["VersionId"])
+        self.assertEqual(self.aws("s3api", "get-object", *of, str(self.home / "read"))["VersionId"], before[1]["VersionId"])
+        self.assertEqual(self.aws("s3api", "list-object-versions", *listing)["Versions"], before)
+
+
     def test_a_keep_list_from_sources_is_an_object_and_a_parameter(self):
         sources, read = self.home / "sources", self.home / "read"
         sources.mkdir()

@@ -15,7 +15,12 @@ const renderNode = `<?xml version='1.0'?><manifest><version>2007-10-10</version>
 // bundles are the objects of S3 that the sample's instance-store image was registered from.
 func bundles() map[string]any {
 	return map[string]any{
-		"s3-buckets.json": object{"Buckets": []object{{"Name": bundleBucket, "Versioning": object{"Status": "Enabled"}}}},
+		"s3-buckets.json": object{"Buckets": []object{{
+			"Name": bundleBucket, "Versioning": object{"Status": "Enabled"},
+			"Rules": []object{{
+				"ID": "old-versions", "Status": "Enabled", "Filter": object{"Prefix": ""}, "NoncurrentVersionExpiration": object{"NoncurrentDays": 30},
+			}},
+		}}},
 		"s3/" + bundleBucket + "/render-node.manifest.xml": []byte(renderNode),
 		"s3/" + bundleBucket + "/render-node.part.0":       []byte("the first part\n"),
 		"s3/" + bundleBucket + "/render-node.part.1":       []byte("the second part\n"),
