@@ -445,3 +445,21 @@ func TestAFilterIsNoScope(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 }
+
+// A table says of orphans that they are never deleted only where the policy deletes none.
+func TestTheTableSaysWhatBecomesOfOrphans(t *testing.T) {
+	for decision, never := range map[retention.Decision]bool{"": true, retention.Keep: false, retention.Deregister: false} {
+		plan := retention.Plan{Region: "eu-west-1", Orphans: []retention.Orphan{
+			{SnapshotID: "snap-0123456789example", ImageID: "ami-0123456789example", Decision: decision},
+			{SnapshotID: "snap-1234567890example", Imported: true, Decision: decision},
+		}}
+		record := record.Run{Run: "run-2", Regions: []record.Region{record.NewRegion(plan, ami.SweepResult{}, "")}}
+		record.Finish(tonight.Add(time.Minute), 0.05)
+		all := unfiltered
+		all.show = showOrphans
+		table := words(terminalText(record, &all, "", 80, false))
+		if strings.Contains(table, "never deleted") != never || !strings.Contains(table, "made for ami-0123456789example") || !strings.Contains(table, "made by VM Import") {
+			t.Errorf("%q: %s", decision, table)
+		}
+	}
+}

@@ -91,6 +91,9 @@ func rowsOf(run record.Run) []row {
 		}
 		for _, o := range region.Orphans {
 			r := row{kind: kindOrphan, region: region.Region, id: o.SnapshotID, snapshots: 1, gib: o.SizeGiB, why: "made for " + plain.Printable(o.ImageID)}
+			if o.Imported {
+				r.why = "made by VM Import"
+			}
 			if o.Archived {
 				r.archived = o.SizeGiB
 			}

@@ -15,6 +15,7 @@ type dueOrphan struct {
 	proven    bool      // Its description names its volume.
 	shared    bool
 	inText    bool // A parameter names it.
+	archived  bool
 }
 
 // announcement of an orphan is made so long before it is deleted, at least.
@@ -68,6 +69,8 @@ func (w *world) addDueOrphans(d dice) {
 			}
 		case 9:
 			delete(sn.tags, dueTag)
+		case 10:
+			o.archived = true
 		}
 		w.snapshots = append(w.snapshots, sn)
 	}
@@ -97,6 +100,9 @@ func (w *world) orphanNotes() map[string]object {
 
 // describe is what EC2 says of an orphan besides.
 func (sn *snapshot) describe(o object) {
+	if sn.due.archived {
+		o["StorageTier"] = "archive"
+	}
 	volume := "vol-" + sn.id[len("snap-"):]
 	if o["VolumeId"] = volume; sn.due.proven {
 		o["Description"] = fmt.Sprint(o["Description"], " from ", volume)
@@ -134,6 +140,7 @@ func (s *simulation) checkOrphan(r *run, sn *snapshot) {
 	violate(r.orphansLost > 1, "and the Recycle Bin holds none of %d", r.orphansLost)
 	violate(!policy.RemoveOrphans || r.policy != s.policies[0], "which is not for its policy")
 	violate(!o.proven, "of which only a description tells")
+	violate(o.archived, "which somebody has archived")
 	violate(o.shared || o.inText || sn.named, "which is shared or named: %+v", o)
 	violate(now.Sub(o.since) < 30*day, "which it has seen since %v", o.since)
 	violate(o.announced.IsZero() || now.Before(o.due()), "which was announced %v", o.announced)

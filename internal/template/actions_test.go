@@ -15,6 +15,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
 )
 
@@ -120,10 +121,7 @@ func TestRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 				}
 				everyActionCounts(t, tpl, role.name, needs)
 			}
-			// An organization's runs do neither.
-			if parameters["OrphanedSnapshots"] != "remove" && parameters["Bundles"] != "delete" {
-				membersMay(t, loadMember(t, parameters), asked)
-			}
+			membersMay(t, loadMember(t, parameters), asked)
 		})
 	}
 	called := map[string]bool{}
@@ -146,7 +144,8 @@ func TestRolesMayDoWhatIsDoneAndNothingElse(t *testing.T) {
 }
 
 // membersMay asks the roles of a member what the function has asked for: the sweep for all of it,
-// the reader for what changes nothing. Records and digests are the hub's.
+// the reader for what changes nothing. Records and digests are the hub's, and an organization's
+// runs announce no snapshots.
 func membersMay(t *testing.T, member template, asked []request) {
 	t.Helper()
 	sweep, read := member.grants("SweepRole"), member.grants("ReadRole")
@@ -155,11 +154,24 @@ func membersMay(t *testing.T, member template, asked []request) {
 		if slices.Contains(unasked, r.action) || slices.Contains([]string{"kms", "logs", "s3", "sns", "sqs"}, service) {
 			continue
 		}
+		if announcesSnapshot(r) {
+			if allowed(sweep, r) || allowed(read, r) {
+				t.Errorf("%s on %s with %v: a member may", r.action, r.resource, r.context)
+			}
+			continue
+		}
 		reads := statement{actions: []string{r.action}}.onlyReads()
 		if !allowed(sweep, r) || allowed(read, r) != reads {
 			t.Errorf("%s on %s: the sweep of a member may not, or its reader may: %v", r.action, r.resource, !reads)
 		}
 	}
+}
+
+// announcesSnapshot reports whether a request announces the deletion of a snapshot, or takes that
+// back: another tag than a declaration's is written or taken off.
+func announcesSnapshot(r request) bool {
+	isTagging := r.action == "ec2:CreateTags" || r.action == "ec2:DeleteTags"
+	return isTagging && strings.Contains(r.resource, ":snapshot/") && !strings.Contains(r.context[tagKeysKey], ami.IntentTag)
 }
 
 // TestEverySourceMayBeAsked: the function may do what the sources of evidence say that they need.

@@ -441,6 +441,52 @@ func TestWhatTheFunctionMayTakeBack(t *testing.T) {
 	}
 }
 
+// TestWhatTheFunctionMayAnnounceOfSnapshots: only if it removes those whose image is gone.
+func TestWhatTheFunctionMayAnnounceOfSnapshots(t *testing.T) {
+	const ofDeclaration = "ami-janitor:intent,ami-janitor:run"
+	cases := []struct {
+		action   string
+		keys     string // Joined with commas, sorted; empty if the request names none.
+		owner    string // Empty if it is unknown, as it is to IAM if tags are taken off.
+		resource string
+		may      bool
+	}{
+		{"ec2:CreateTags", "ami-janitor:announced-by,ami-janitor:due", account, aSnapshot, true},
+		{"ec2:CreateTags", "ami-janitor:restored", account, aSnapshot, true},
+		{"ec2:CreateTags", "ami-janitor:due", "999988887777", aSnapshot, false},
+		{"ec2:CreateTags", "ami-janitor:due", "", aSnapshot, false},
+		{"ec2:CreateTags", "ami-janitor:due,ami-janitor:keep", account, aSnapshot, false},
+		{"ec2:CreateTags", "ami-janitor:disabled", account, aSnapshot, false},
+		{"ec2:CreateTags", "Team,ami-janitor:due", account, aSnapshot, false},
+		{"ec2:CreateTags", "", account, aSnapshot, false},
+		{"ec2:CreateTags", "ami-janitor:due", account, "arn:aws:ec2:us-east-2:123456789012:volume/vol-0123456789abcdef0", false},
+		{"ec2:DeleteTags", "ami-janitor:announced-by,ami-janitor:due", "", aSnapshot, true},
+		{"ec2:DeleteTags", "ami-janitor:due", "", aSnapshot, true},
+		{"ec2:DeleteTags", "ami-janitor:restored", "", aSnapshot, false},
+		{"ec2:DeleteTags", "ami-janitor:due,ami-janitor:keep", "", aSnapshot, false},
+		{"ec2:DeleteTags", ofDeclaration + ",ami-janitor:restored", "", aSnapshot, false},
+		{"ec2:DeleteTags", "", "", aSnapshot, false},
+		{"ec2:DeleteTags", "ami-janitor:due", "", "arn:aws:ec2:us-east-2:123456789012:volume/vol-0123456789abcdef0", false},
+	}
+	for variant, parameters := range variants {
+		for who, policy := range sweeping(t, parameters) {
+			removes := who == "JanitorRole" && parameters["OrphanedSnapshots"] == "remove"
+			for _, c := range cases {
+				context := map[string]string{}
+				if c.owner != "" {
+					context["ec2:Owner"] = c.owner
+				}
+				if c.keys != "" {
+					context[tagKeysKey] = c.keys
+				}
+				if got := allowed(policy, request{c.action, c.resource, context}); got != (c.may && removes) {
+					t.Errorf("%s: %s may %s with %v on %s: %v", variant, who, c.action, context, c.resource, got)
+				}
+			}
+		}
+	}
+}
+
 // TestWhatTheFunctionMayDoWithRecords holds whatever the parameters are.
 func TestWhatTheFunctionMayDoWithRecords(t *testing.T) {
 	const bucket = "<RecordsBucket>"
@@ -473,6 +519,9 @@ func TestWhatTheFunctionMayDoWithRecords(t *testing.T) {
 		{"s3:DeleteObject", "/account.json", ours, false},
 		{"s3:DeleteObject", "/sums.json", ours, false},
 		{"s3:DeleteObject", "/locks/eu-west-1.json", ours, false},
+		{"s3:DeleteObject", "/orphans/eu-west-1/web.json", ours, false},
+		{"s3:PutObject", "/orphans/eu-west-1/web.json", others, false},
+		{"s3:GetObject", "/orphans/eu-west-1/web.json", others, false},
 		{"s3:PutObject", "/else", ours, false},
 		{"s3:GetObject", "/else", ours, false},
 		{"s3:PutObject", "/locks/eu-west-1.json", others, false},
@@ -490,6 +539,15 @@ func TestWhatTheFunctionMayDoWithRecords(t *testing.T) {
 	}
 	for variant, parameters := range variants {
 		policy := load(t).with(parameters).grants("JanitorRole")
+		for _, r := range []request{ // What is known of snapshots whose image is gone.
+			{"s3:PutObject", bucket + "/orphans/eu-west-1/web.json", ours},
+			{"s3:GetObject", bucket + "/orphans/eu-west-1/web.json", ours},
+			{"s3:ListBucket", bucket, under("orphans/eu-west-1/web.json")}, // As for the lock.
+		} {
+			if got := allowed(policy, r); got != (parameters["OrphanedSnapshots"] == "remove") {
+				t.Errorf("%s: it may %s on %s: %v", variant, r.action, r.resource, got)
+			}
+		}
 		for _, c := range cases {
 			if got := allowed(policy, request{c.action, bucket + c.resource, c.context}); got != c.may {
 				t.Errorf("%s: it may %s on %s, with %v: %v", variant, c.action, bucket+c.resource, c.context, got)

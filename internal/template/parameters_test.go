@@ -216,12 +216,17 @@ func (t template) allows(parameter, value string) bool {
 
 // TestWhatDoesNotGoTogetherIsRefused looks at the rules about several parameters.
 func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
-	refused := map[string]map[string]string{
-		"SlackNeedsBoth":        {"SlackWorkspaceId": "T0123ABCDEF"},
-		"GraceActionNeedsGrace": {"GraceAction": "disable"},
-		"BundlesNeedBuckets":    {"Bundles": "delete"},
-		"OrphansNeedTheBin":     {"OrphanedSnapshots": "remove", "RequireRecycleBin": "false"},
-		"OneOwnersTopic":        {"MakeOwnersTopic": "true", "OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:owners"},
+	refused := map[string][]map[string]string{
+		"SlackNeedsBoth":        {{"SlackWorkspaceId": "T0123ABCDEF"}},
+		"GraceActionNeedsGrace": {{"GraceAction": "disable"}},
+		"BundlesNeedBuckets":    {{"Bundles": "delete"}},
+		"OrphansNeedTheBin": {
+			{"OrphanedSnapshots": "remove", "CloudFormationTemplates": "true", "RequireRecycleBin": "false"},
+			{"OrphanedSnapshots": "remove", "CloudFormationTemplates": "true", "DeleteSnapshots": "false"},
+			{"OrphanedSnapshots": "remove"}, // Without CloudFormationTemplates.
+			{"OrphanedSnapshots": "remove", "CloudFormationTemplates": "true", "LaunchTemplateVersions": "1"},
+		},
+		"OneOwnersTopic": {{"MakeOwnersTopic": "true", "OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:owners"}},
 	}
 	for name, rule := range load(t).section("Rules") {
 		accepts := func(parameters map[string]string) bool {
@@ -234,7 +239,7 @@ func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
 				t.Errorf("%s refuses: %s", name, variant)
 			}
 		}
-		if refused[name] == nil || accepts(refused[name]) {
+		if refused[name] == nil || slices.ContainsFunc(refused[name], accepts) {
 			t.Errorf("%s: no test knows what it refuses", name)
 		}
 	}

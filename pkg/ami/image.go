@@ -91,6 +91,10 @@ type Snapshot struct {
 	// description, has another volume.
 	NamesVolume bool
 
+	// Special says why this is no completed snapshot of the account's own in its region: who
+	// manages it, its state, or where else it is kept. It is empty for an ordinary one.
+	Special string
+
 	Lock string
 	Tags map[string]string
 

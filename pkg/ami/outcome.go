@@ -27,6 +27,8 @@ type SweepResult struct {
 const (
 	KeepsAllSnapshots = "the policy keeps all snapshots"
 	KeptByTagWords    = "tagged " // Then comes the tag.
+	// NotMadeForIt ends why a snapshot of a failed image stays: somebody may have taken it.
+	NotMadeForIt = "nothing says that the snapshot was made for it"
 )
 
 // OrphanResult is what became of a snapshot whose image is gone.

@@ -101,6 +101,10 @@ type SeenOrphan struct {
 
 	Run string    // The run that announced its removal; empty if none has.
 	Due time.Time // When the grace period ends, to the second; zero without an announcement.
+
+	// Stays is what a run noted about the removal of its image that keeps it for good: that note
+	// expires with the records. Empty if nothing does.
+	Stays string
 }
 
 // PastRemoval is what a run noted about its removal of an image.

@@ -176,6 +176,26 @@ func (r *reader) readSnapshot(snapshot *types.Snapshot) ami.Snapshot {
 		Unreadable: fault,
 
 		NamesVolume: namesVolume(snapshot),
+		Special:     special(snapshot),
+	}
+}
+
+// special says why a snapshot is not a completed one of the account's own in its region (EC2 API
+// Reference, Snapshot).
+func special(snapshot *types.Snapshot) string {
+	switch {
+	case aws.ToString(snapshot.OwnerAlias) != "":
+		return "managed by AWS (" + *snapshot.OwnerAlias + ")"
+	case snapshot.RestoreExpiryTime != nil:
+		return "it is restored from the archive tier for a while"
+	case snapshot.State != "" && snapshot.State != types.SnapshotStateCompleted:
+		return "its state is " + string(snapshot.State)
+	case aws.ToString(snapshot.OutpostArn) != "":
+		return "it is on an Outpost"
+	case aws.ToString(snapshot.AvailabilityZone) != "":
+		return "it is kept in " + strings.Clone(*snapshot.AvailabilityZone)
+	default:
+		return ""
 	}
 }
 

@@ -90,6 +90,55 @@ func TestTheImageOfASnapshot(t *testing.T) {
 	}
 }
 
+// The description of CreateImage names the volume of the snapshot itself; a copy has another one.
+func TestTheVolumeOfASnapshot(t *testing.T) {
+	const whole = "Created by CreateImage(i-1234567890abcdef0) for ami-0abcdef1234567890 from "
+	for name, test := range map[string]struct {
+		description, volume any
+		want                bool
+	}{
+		"its own":         {whole + "vol-1234567890abcdef0", "vol-1234567890abcdef0", true},
+		"of an old id":    {whole + "vol-12345678", "vol-12345678", true},
+		"another one":     {whole + "vol-1234567890abcdef0", "vol-1234567890abcdef1", false},
+		"a copy":          {whole + "vol-1234567890abcdef0", "vol-ffffffff", false},
+		"a copy of one":   {whole + "vol-ffffffff", "vol-ffffffff", false},
+		"a long one":      {whole + "vol-ffffffffffffffffff", "vol-ffffffffffffffffff", false},
+		"none":            {whole + "vol-1234567890abcdef0", nil, false},
+		"more words":      {whole + "vol-1234567890abcdef0, keep", "vol-1234567890abcdef0", false},
+		"another line":    {whole + "vol-1234567890abcdef0\n", "vol-1234567890abcdef0", false},
+		"words before":    {"x " + whole + "vol-1234567890abcdef0", "vol-1234567890abcdef0", false},
+		"no volume named": {"Created by CreateImage(i-1234567890abcdef0) for ami-0abcdef1234567890", "vol-1234567890abcdef0", false},
+		"a copied image": {
+			"Copied for DestinationAmi ami-0abcdef1234567890 from SourceAmi ami-0bcdef1234567890a from vol-1234567890abcdef0", "vol-1234567890abcdef0", false,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := mustRead(t, holding(t, many(1, image), []object{snapshot(1, object{"Description": test.description, "VolumeId": test.volume})}, nil)).Snapshots
+			if len(got) != 1 || got[0].NamesVolume != test.want {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+}
+
+// A snapshot that is not completed, or not kept in its region, is told apart.
+func TestSpecialSnapshots(t *testing.T) {
+	for want, facts := range map[string]object{
+		"":                                  {"State": "completed"},
+		"managed by AWS (aws-backup-vault)": {"State": "completed", "OwnerAlias": "aws-backup-vault"},
+		"it is restored from the archive tier for a while": {"State": "completed", "StorageTier": "standard", "RestoreExpiryTime": "2027-01-02T03:04:05Z"},
+		"its state is pending":                             {"State": "pending"},
+		"its state is recovering":                          {"State": "recovering"},
+		"it is on an Outpost":                              {"State": "completed", "OutpostArn": "arn:aws:outposts:us-west-2:123456789012:outpost/op-1234567890abcdef0"},
+		"it is kept in us-west-2-lax-1a":                   {"State": "completed", "AvailabilityZone": "us-west-2-lax-1a"},
+	} {
+		got := mustRead(t, holding(t, many(1, image), []object{snapshot(1, facts)}, nil)).Snapshots
+		if len(got) != 1 || got[0].Special != want {
+			t.Errorf("%+v, want %q", got, want)
+		}
+	}
+}
+
 // VM Import marks the snapshot of an image, without the image's id. A snapshot of a disk belongs to
 // no image.
 func TestWhatVMImportHasMade(t *testing.T) {

@@ -32,7 +32,7 @@ func TestTheRecordSaysThePolicy(t *testing.T) {
 			t.Errorf("%s: %q (there: %v), want %q", key, got, ok, want)
 		}
 	}
-	if len(record.Policy) != 32 {
+	if len(record.Policy) != 34 {
 		t.Errorf("%v", record.Policy)
 	}
 	if !strings.Contains(record.PolicySentence, "90 days") {

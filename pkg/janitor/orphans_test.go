@@ -630,3 +630,112 @@ func TestAnOrphanWithoutRoomForTags(t *testing.T) {
 		}
 	})
 }
+
+// A text in another region of the run keeps an orphan, and so does whatever is not known there.
+func TestAnotherRegionKeepsAnOrphan(t *testing.T) {
+	const elsewhere = "regions/eu-west-1/"
+	denied := func(action string) func(*life) {
+		return func(l *life) {
+			l.wrap = func(next emulator.Doer) emulator.Doer {
+				return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+					if q, err := emulator.Inspect(r); err == nil && q.Action == action && strings.Contains(r.URL.Host, "eu-west-1") {
+						return emulator.Refuse(r, q, q.Forbidden()), nil
+					}
+					return next.Do(r)
+				})
+			}
+		}
+	}
+	for name, change := range map[string]func(*life){
+		"nothing": func(*life) {},
+		"a parameter": func(l *life) {
+			l.edit(elsewhere+"get-parameters.json", func(content object) {
+				content["Parameters"] = append(content["Parameters"].([]any), object{"Name": "golden", "Type": "String", "Value": strings.ToUpper(snapshotID(9)), "Version": 1})
+			})
+		},
+		"images are denied":    denied("DescribeImages"),
+		"snapshots are denied": denied("DescribeSnapshots"),
+		"parameters denied":    denied("GetParameters"),
+		"stacks are denied":    denied("DescribeStacks"),
+		"templates are denied": denied("DescribeLaunchTemplateVersions"),
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				w := world{}.parameter("other", "nothing", nil).
+					and(elsewhere+"get-parameters.json", "Parameters", object{"Name": "other", "Type": "String", "Value": "nothing", "Version": 1}).
+					and(elsewhere+"describe-images.json", "Images", image(2, 20, 10)).
+					and(elsewhere+"describe-launch-templates.json", "LaunchTemplates", object{
+						"LaunchTemplateId": "lt-00000000000000001", "LaunchTemplateName": "template1", "DefaultVersionNumber": 1, "LatestVersionNumber": 1,
+					}).
+					and(elsewhere+"describe-launch-template-versions.json", "LaunchTemplateVersions", templateVersion(1, imageID(2)))
+				l := announced(t, w, settings{"REGIONS": "us-east-1,eu-west-1"})
+				time.Sleep(time.Until(night(41)))
+				l.real(41)
+				change(l)
+				time.Sleep(time.Until(night(45)))
+				run := l.real(45)
+				if gone := l.snapshotTags(9) == nil; gone != (name == "nothing") {
+					t.Errorf("gone: %v; %+v", gone, orphansOf(run)[snapshotID(9)])
+				}
+			})
+		})
+	}
+}
+
+// Tags that announce an orphan are a claim: only what the journal of this policy says counts, and a
+// day in the past makes nothing due sooner.
+func TestForgedAnnouncementsOfAnOrphan(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		forged := orphanOf(9, 90)
+		forged["Tags"] = []object{
+			{"Key": "ami-janitor:due", "Value": "2026-01-01"}, {"Key": "ami-janitor:announced-by", "Value": "20251201T020000Z-3f9c1a web"},
+		}
+		w := binRules(world{images: []object{image(1, 20, 10, 1)}, snapshots: []object{forged}})
+		l := live(t, w, removing.and(settings{"RECORDS": t.TempDir()}))
+		l.clock = time.Now
+		for _, day := range []int{0, 10, 20, 30, 31, 43} {
+			if day == 31 {
+				// The announcement is real by now.
+				l.setSnapshotTag(9, "ami-janitor:due", "2026-01-01")
+			}
+			time.Sleep(time.Until(night(day)))
+			run := l.real(day)
+			if tags := l.snapshotTags(9); tags == nil || day < 30 && tags["ami-janitor:due"] != "" {
+				t.Fatalf("day %d: %v; %+v, %+v", day, tags, orphansOf(run), unmarks(run))
+			}
+		}
+		time.Sleep(time.Until(night(44)))
+		if l.real(44); l.snapshotTags(9) != nil {
+			t.Error("it never goes")
+		}
+	})
+}
+
+// The records of the run that kept a snapshot on purpose expire; what this policy has learnt from
+// them does not.
+func TestAnOrphanThatWasKeptLongAgo(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		records := t.TempDir()
+		w := binRules(world{images: []object{image(1, 20, 10, 1), image(5, 400, 390, 5)}, snapshots: []object{orphanOf(5, 5)}})
+		l := live(t, w, removing.and(settings{"RECORDS": records}))
+		l.clock = time.Now
+		own := l.settings
+		l.settings = own.and(settings{"POLICY_NAME": "db", "ORPHANED_SNAPSHOTS": "report", "STALE_AFTER": "90d", "KEEP_NEWEST": "0", "DELETE_SNAPSHOTS": "false"})
+		time.Sleep(time.Until(night(0)))
+		l.real(0)
+		l.settings = own
+		for day := 1; day < 80; day += 7 {
+			time.Sleep(time.Until(night(day)))
+			run := l.real(day)
+			if day < 15 { // Its image is in the Recycle Bin.
+				continue
+			}
+			if o := orphansOf(run)[snapshotID(5)]; o.Verdict != "keep" || !strings.HasSuffix(o.Detail, "the policy keeps all snapshots") {
+				t.Fatalf("day %d: %+v", day, o)
+			}
+			if err := os.RemoveAll(records + "/removals"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}

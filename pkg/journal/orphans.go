@@ -47,6 +47,7 @@ type orphanDocument struct {
 	SeenAt      time.Time `json:"seenAt"`
 	AnnouncedBy string    `json:"announcedBy,omitempty"`
 	Due         time.Time `json:"due,omitzero"`
+	Stays       string    `json:"stays,omitempty"`
 }
 
 func (s orphanDocument) check() error {
@@ -109,7 +110,7 @@ func parseOrphans(data []byte, region, policy string) (map[string]ami.SeenOrphan
 		if _, isTwice := seen[s.SnapshotID]; isTwice {
 			return nil, fmt.Errorf("%s is there twice", s.SnapshotID)
 		}
-		seen[s.SnapshotID] = ami.SeenOrphan{ImageID: s.ImageID, Since: s.Since, SeenAt: s.SeenAt, Run: s.AnnouncedBy, Due: s.Due}
+		seen[s.SnapshotID] = ami.SeenOrphan{ImageID: s.ImageID, Since: s.Since, SeenAt: s.SeenAt, Run: s.AnnouncedBy, Due: s.Due, Stays: s.Stays}
 	}
 	return seen, nil
 }
@@ -168,7 +169,8 @@ func (d *removalDocument) past() ami.PastRemoval {
 		case !slices.Contains(d.Declared, s.SnapshotID):
 			p.Kept = append(p.Kept, s.SnapshotID)
 		}
-		isOnPurpose := s.Detail == ami.KeepsAllSnapshots || strings.HasPrefix(s.Detail, ami.KeptByTagWords)
+		isOnPurpose := s.Detail == ami.KeepsAllSnapshots || strings.HasPrefix(s.Detail, ami.KeptByTagWords) ||
+			strings.HasSuffix(s.Detail, ami.NotMadeForIt)
 		if s.Status == ami.SnapshotKept && isOnPurpose {
 			p.OnPurpose[s.SnapshotID] = s.Detail
 		}
@@ -190,7 +192,7 @@ func (s *Session) NoteOrphans(ctx context.Context, policy string, seen map[strin
 	}
 	document := orphansDocument{Region: s.region, Policy: policy, Run: s.run, Snapshots: []orphanDocument{}}
 	for id, o := range seen {
-		noted := orphanDocument{id, o.ImageID, o.Since.UTC(), o.SeenAt.UTC(), o.Run, o.Due}
+		noted := orphanDocument{id, o.ImageID, o.Since.UTC(), o.SeenAt.UTC(), o.Run, o.Due, o.Stays}
 		if err := noted.check(); err != nil { // No run could read the document.
 			return err
 		}

@@ -59,8 +59,8 @@ type OrphanTotals struct {
 	Failed      int `json:"failed"`
 
 	// GiBDeleted is the volume sizes of Deleted, or of WouldDelete in a dry run.
-	GiBDeleted         int64 `json:"gibDeleted"`
-	GiBDeletedArchived int64 `json:"gibDeletedArchived,omitempty"` // Those in the archive tier.
+	// None of them is in the archive tier.
+	GiBDeleted int64 `json:"gibDeleted"`
 	// MonthlySavingsUpTo is in US dollars: the most that GiBDeleted can save.
 	MonthlySavingsUpTo float64 `json:"monthlySavingsUpTo"`
 }
@@ -178,9 +178,6 @@ func (t *Totals) addFate(region Region, o Orphan) {
 			totals.WouldDelete++
 		}
 		totals.GiBDeleted += o.SizeGiB
-		if o.Archived {
-			totals.GiBDeletedArchived += o.SizeGiB
-		}
 	case o.Status == ami.OrphanAnnounced, isDry && o.Verdict == retention.Mark:
 		totals.Announced++
 	case o.Verdict == retention.Defer:
@@ -198,7 +195,6 @@ func (o *OrphanTotals) plus(more *OrphanTotals) {
 	o.Deferred += more.Deferred
 	o.Failed += more.Failed
 	o.GiBDeleted += more.GiBDeleted
-	o.GiBDeletedArchived += more.GiBDeletedArchived
 	o.MonthlySavingsUpTo += more.MonthlySavingsUpTo
 }
 

@@ -95,7 +95,7 @@ func (r *Run) Finish(finishedAt time.Time, snapshotPrice float64) {
 		r.Totals.SnapshotsWouldDelete, r.Totals.GiBWouldDelete = 0, 0
 	}
 	if o := r.Totals.Orphans; o != nil {
-		o.MonthlySavingsUpTo = r.Monthly(o.GiBDeleted, o.GiBDeletedArchived)
+		o.MonthlySavingsUpTo = r.Monthly(o.GiBDeleted, 0)
 	}
 	r.Totals.Amounts = r.amounts()
 	r.Totals.MonthlySavingsUpTo = r.Totals.Amounts.Removed.MonthlyUpTo

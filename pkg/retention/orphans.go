@@ -72,12 +72,20 @@ func (r *regionFacts) orphanInDoubt(s *ami.Snapshot) string {
 
 // orphanKept is orphanStays for what is known.
 func (r *regionFacts) orphanKept(s *ami.Snapshot) string {
-	own, past := readOwnTags(s.Tags), r.History.Orphans
-	switch {
+	switch past := r.History.Orphans; {
 	case past == nil:
 		return "there are no records that say since when its image has been gone"
 	case !r.policy.RequireRecycleBin:
 		return "the policy does not require the Recycle Bin"
+	default:
+		return cmp.Or(keepsItself(s), r.policy.keepsOrphan(s), r.othersSnapshot(s.ID), r.orphanInJournal(s, past))
+	}
+}
+
+// keepsItself says what about an orphan keeps it, whatever the policy; empty if nothing does.
+func keepsItself(s *ami.Snapshot) string {
+	own := readOwnTags(s.Tags)
+	switch {
 	case s.ImageID == "":
 		return "its description does not name its image"
 	case own.disabled:
@@ -86,21 +94,35 @@ func (r *regionFacts) orphanKept(s *ami.Snapshot) string {
 		return "it carries tags of a removal"
 	case s.Locked():
 		return "locked (" + s.Lock + ")"
-	case !r.policy.OnlyTags.all(s.Tags):
-		return "its tags do not match " + r.policy.OnlyTags.String()
-	case len(r.policy.Names.globs) > 0:
+	case s.Special != "":
+		return s.Special
+	case s.Archived:
+		return "somebody has moved it to the archive tier"
+	}
+	if m, ok := firstMark(marks, s.Tags); ok { // Even if the images of that service are judged.
+		return "managed by " + m.owner + ": " + m.remedy
+	}
+	return ""
+}
+
+// keepsOrphan says why a policy is not for an orphan; empty if it is.
+func (p Policy) keepsOrphan(s *ami.Snapshot) string {
+	switch {
+	case !p.OnlyTags.all(s.Tags):
+		return "its tags do not match " + p.OnlyTags.String()
+	case len(p.Names.globs) > 0:
 		return "the policy judges by names, and the name of its image is not known"
 	}
-	if entry, ok := r.policy.KeepList.find(s.ID, s.Tags["Name"]); ok {
+	if entry, ok := p.KeepList.find(s.ID, s.Tags["Name"]); ok {
 		return "on the keep list: " + entry
 	}
-	if entry, ok := r.policy.KeepList.find(s.ImageID, s.ImageID); ok {
+	if entry, ok := p.KeepList.find(s.ImageID, s.ImageID); ok {
 		return "its image is on the keep list: " + entry
 	}
-	if r.policy.KeepList.hasNames {
+	if p.KeepList.hasNames {
 		return "the keep list has names, and the name of its image is not known"
 	}
-	return cmp.Or(r.othersSnapshot(s.ID), r.orphanInJournal(s, past))
+	return ""
 }
 
 // orphanInJournal says what in the journal keeps a snapshot, or that there is no second sign.
@@ -110,20 +132,34 @@ func (r *regionFacts) orphanInJournal(s *ami.Snapshot, past *ami.Orphans) string
 			return "run " + leftover.Run + " has left snapshots of its image that are not finished"
 		}
 	}
-	noted := false
-	for _, removal := range past.Removals[s.ImageID] {
-		if slices.Contains(removal.Going, s.ID) {
-			return "run " + removal.Run + " has deleted it with its image, or was to, and it is there again or still"
-		}
-		if why := removal.OnPurpose[s.ID]; why != "" {
-			return "run " + removal.Run + " has left it on purpose when it removed its image: " + why
-		}
-		noted = noted || removal.Confirmed && slices.Contains(removal.Kept, s.ID)
+	if why := r.staysForGood(s); why != "" {
+		return why
 	}
-	if !noted && !s.NamesVolume {
+	isNoted := slices.ContainsFunc(past.Removals[s.ImageID], func(removal ami.PastRemoval) bool {
+		return removal.Confirmed && slices.Contains(removal.Kept, s.ID)
+	})
+	if !isNoted && !s.NamesVolume {
 		return "only its description says that it was made for " + s.ImageID
 	}
 	return ""
+}
+
+// staysForGood says what a run did when it removed the image of a snapshot, or one that is in the
+// Recycle Bin, that keeps the snapshot for good; empty if nothing does. Once this policy has noted
+// it, the note of that run may expire.
+func (r *regionFacts) staysForGood(s *ami.Snapshot) string {
+	past := r.History.Orphans
+	for _, image := range append([]string{s.ImageID}, slices.Sorted(maps.Keys(r.Bin.Images))...) {
+		for _, removal := range past.Removals[image] {
+			if slices.Contains(removal.Going, s.ID) {
+				return "run " + removal.Run + " has deleted it with an image, or was to, and it is there again or still"
+			}
+			if why := removal.OnPurpose[s.ID]; why != "" {
+				return "run " + removal.Run + " has left it on purpose when it removed an image: " + why
+			}
+		}
+	}
+	return past.Seen[s.ID].Stays
 }
 
 // orphanInBin says which image in the Recycle Bin keeps a snapshot, or why the bin would not take
@@ -162,13 +198,17 @@ func (r *regionFacts) seenOrphan(s *ami.Snapshot) ami.SeenOrphan {
 	return ami.SeenOrphan{ImageID: s.ImageID, Since: r.now, SeenAt: r.now}
 }
 
-// mayBeDue says from when on the removal of a snapshot may be announced.
+// mayBeDue says from when on the removal of a snapshot may be announced. A limit on the snapshot
+// itself counts if it is longer than the policy's.
 func (r *regionFacts) mayBeDue(s *ami.Snapshot) time.Time {
-	from := r.seenOrphan(s).Since
-	if restored := readOwnTags(s.Tags).restored; restored.After(from) {
-		from = restored
+	from, own, limit := r.seenOrphan(s).Since, readOwnTags(s.Tags), max(r.policy.OrphanedAfter, OrphanFloor)
+	if own.restored.After(from) {
+		from = own.restored
 	}
-	return from.Add(time.Duration(max(r.policy.OrphanedAfter, OrphanFloor)))
+	if own.staleAfter != nil {
+		limit = max(limit, *own.staleAfter)
+	}
+	return from.Add(time.Duration(limit))
 }
 
 // decideOrphan decides on a snapshot that neither facts nor evidence keep, by the time that has
@@ -267,7 +307,7 @@ func (r *regionFacts) judgeOrphans(plan *Plan, regions []*regionFacts) {
 		decided[o.SnapshotID], o.Decision = true, Keep
 		if r.History.Orphans != nil {
 			o.Seen = r.seenOrphan(r.snapshots[o.SnapshotID])
-			o.Seen.SeenAt = r.now
+			o.Seen.SeenAt, o.Seen.Stays = r.now, r.staysForGood(r.snapshots[o.SnapshotID])
 		}
 		back, veto := r.judgeOrphan(o, regions, missing)
 		unmark(o.SnapshotID, back, veto)
@@ -423,15 +463,28 @@ func (r *regionFacts) noteOrphans(plan *Plan) {
 		_, isNoted := r.History.Orphans.Seen[o.SnapshotID]
 		isNamed := strings.HasPrefix(o.Why, namedByWords) || strings.HasPrefix(o.Why, sharedWords)
 		// Others never go: noting them would make the document large.
-		if o.Decision != Deregister && !isNamed && (isNoted || r.orphanStays(r.snapshots[o.SnapshotID]) == "") {
+		if o.Seen.Stays != "" || o.Decision != Deregister && !isNamed && (isNoted || r.orphanStays(r.snapshots[o.SnapshotID]) == "") {
 			plan.OrphansSeen[o.SnapshotID] = o.Seen
 		}
 	}
+	r.noteAgain(plan)
+}
+
+// noteAgain notes again what was noted, and would be missing: those in doubt, and those that stay
+// for good.
+func (r *regionFacts) noteAgain(plan *Plan) {
 	for _, id := range plan.OrphansInDoubt {
 		if _, isNoted := r.History.Orphans.Seen[id]; isNoted {
 			seen := r.seenOrphan(r.snapshots[id])
 			seen.SeenAt = r.now
 			plan.OrphansSeen[id] = seen
+		}
+	}
+	for id, seen := range r.History.Orphans.Seen {
+		if seen.Stays != "" && r.snapshots[id] != nil {
+			noted := cmp.Or(plan.OrphansSeen[id], seen)
+			noted.Stays = seen.Stays
+			plan.OrphansSeen[id] = noted
 		}
 	}
 }

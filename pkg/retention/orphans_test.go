@@ -122,10 +122,17 @@ var guards = map[string]func(*orphanWorld){
 	"the keep list has its image": func(w *orphanWorld) { w.policy.KeepList, _ = retention.ParseKeepList(goneImage) },
 	"AWS Backup":                  func(w *orphanWorld) { w.snapshot().Tags["aws:backup:source-resource"] = "i-1" },
 	"Data Lifecycle Manager":      func(w *orphanWorld) { w.snapshot().Tags["dlm:managed"] = "true" },
-	"the EBS CSI driver":          func(w *orphanWorld) { w.snapshot().Tags["CSIVolumeSnapshotName"] = "x" },
-	"an unknown service":          func(w *orphanWorld) { w.snapshot().Tags["aws:new-service:x"] = "" },
-	"an unknown tag":              func(w *orphanWorld) { w.snapshot().Tags["ami-janitor:kep"] = "" },
-	"disabled":                    func(w *orphanWorld) { w.snapshot().Tags[ami.DisabledTag] = announcingRun },
+	"Image Builder, whose images are judged": func(w *orphanWorld) {
+		w.policy.JudgeImageBuilder = true
+		w.snapshot().Tags["CreatedBy"] = "EC2 Image Builder"
+	},
+	"the archive tier":   func(w *orphanWorld) { w.snapshot().Archived = true },
+	"a limit of its own": func(w *orphanWorld) { w.snapshot().Tags[ami.StaleAfterTag] = "201d" },
+	"not completed":      func(w *orphanWorld) { w.snapshot().Special = "recovering" },
+	"the EBS CSI driver": func(w *orphanWorld) { w.snapshot().Tags["CSIVolumeSnapshotName"] = "x" },
+	"an unknown service": func(w *orphanWorld) { w.snapshot().Tags["aws:new-service:x"] = "" },
+	"an unknown tag":     func(w *orphanWorld) { w.snapshot().Tags["ami-janitor:kep"] = "" },
+	"disabled":           func(w *orphanWorld) { w.snapshot().Tags[ami.DisabledTag] = announcingRun },
 	"declared": func(w *orphanWorld) {
 		w.snapshot().Tags[ami.IntentTag] = ami.Intent
 		w.snapshot().Tags[ami.RunTag] = announcingRun
@@ -152,6 +159,12 @@ var guards = map[string]func(*orphanWorld){
 	},
 	"a policy has kept it": func(w *orphanWorld) {
 		w.removed(goneImage, ami.PastRemoval{Run: announcingRun, Confirmed: true, Kept: []string{"snap-1"}, OnPurpose: map[string]string{"snap-1": ami.KeepsAllSnapshots}})
+	},
+	"a policy has kept it, and only this one still knows": func(w *orphanWorld) {
+		w.seen(func(s *ami.SeenOrphan) { s.Stays = ami.KeepsAllSnapshots })
+	},
+	"that, after a long time": func(w *orphanWorld) {
+		w.seen(func(s *ami.SeenOrphan) { s.Stays, s.SeenAt = ami.KeepsAllSnapshots, now.AddDate(0, 0, -100) })
 	},
 	"an unfinished run": func(w *orphanWorld) {
 		w.here.History.Leftovers = []ami.Leftover{{Run: announcingRun, ImageID: goneImage, SnapshotID: "snap-2"}}
@@ -361,6 +374,61 @@ func TestWhatIsNotedOfOrphans(t *testing.T) {
 		if name == "no due tag" && (seen.Run != "" || !seen.Since.Equal(now)) {
 			t.Errorf("%s: %+v", name, seen)
 		}
+	}
+}
+
+// What a run did on purpose with a snapshot is noted for good: its own note expires with the
+// records. It stays noted through a night on which something names the snapshot, until that is
+// gone.
+func TestWhatARunDidOnPurposeIsNotedForGood(t *testing.T) {
+	for why, removal := range map[string]ami.PastRemoval{
+		"run " + announcingRun + " has left it on purpose when it removed an image: tagged env=prod": {
+			Run: announcingRun, Confirmed: true, Kept: []string{"snap-1"}, OnPurpose: map[string]string{"snap-1": "tagged env=prod"},
+		},
+		"run " + announcingRun + " has deleted it with an image, or was to, and it is there again or still": {
+			Run: announcingRun, Confirmed: true, Going: []string{"snap-1"},
+		},
+	} {
+		for _, isNoted := range []bool{true, false} {
+			w := dueOrphan()
+			if !isNoted {
+				clear(w.here.History.Orphans.Seen)
+			}
+			w.removed(goneImage, removal)
+			for _, guard := range []string{"", "named", "an image maps it", "a gap", ""} {
+				next := *w
+				if guard != "" {
+					next.evidence = map[string]ami.Evidence{region: {Snapshots: map[string]ami.SnapshotFinding{"snap-1": {LookedUp: true}}}}
+					guards[guard](&next)
+				}
+				plan := next.plan()
+				if len(plan.Orphans) > 0 && plan.Orphans[0].Decision != retention.Keep || plan.OrphansSeen["snap-1"].Stays != why {
+					t.Fatalf("%s: %+v, %+v", guard, plan.Orphans, plan.OrphansSeen)
+				}
+				// The run's note has expired.
+				w.here.History.Orphans = &ami.Orphans{Seen: plan.OrphansSeen}
+			}
+			w.here.Snapshots = nil
+			if plan := w.plan(); len(plan.OrphansSeen) > 0 {
+				t.Errorf("it is gone: %+v", plan.OrphansSeen)
+			}
+		}
+	}
+}
+
+// A policy removes another image that maps the snapshot, and keeps that on purpose: this is seen
+// while the image is in the Recycle Bin, and counts when it has left it.
+func TestWhatAPolicyKeptOfAnotherImage(t *testing.T) {
+	w := dueOrphan()
+	w.here.Bin.Images["ami-2"] = now
+	w.removed("ami-2", ami.PastRemoval{Run: announcingRun, Confirmed: true, Kept: []string{"snap-1"}, OnPurpose: map[string]string{"snap-1": ami.KeepsAllSnapshots}})
+	seen := w.plan().OrphansSeen
+	clear(w.here.Bin.Images)
+	seenBefore := w.here.History.Orphans.Seen["snap-1"]
+	seenBefore.Stays = seen["snap-1"].Stays
+	w.here.History.Orphans = &ami.Orphans{Seen: map[string]ami.SeenOrphan{"snap-1": seenBefore}}
+	if plan := w.plan(); plan.Orphans[0].Decision != retention.Keep || !strings.HasSuffix(plan.Orphans[0].Why, ami.KeepsAllSnapshots) {
+		t.Errorf("%+v", plan.Orphans)
 	}
 }
 

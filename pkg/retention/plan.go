@@ -448,7 +448,7 @@ func (r *regionFacts) findOthersOfFailed() map[string]string {
 			continue
 		}
 		for _, id := range image.SnapshotIDs {
-			why := image.ID + " has failed, and nothing says that the snapshot was made for it"
+			why := image.ID + " has failed, and " + ami.NotMadeForIt
 			if known, ok := others[id]; !isMadeFor(r.snapshot(id), image) && (!ok || why < known) {
 				others[id] = why
 			}
