@@ -89,8 +89,10 @@ type BundleResult struct {
 	Objects int   `json:"objects"`
 	Bytes   int64 `json:"bytes"`
 
-	// The delete markers, by the keys of the objects. The journal has them, and no record.
+	// The journal has the rest, and no record: the delete markers that S3 has confirmed, by the
+	// keys of the objects, and whether there may be more of them.
 	Markers map[string]string `json:"-"`
+	InDoubt bool              `json:"-"`
 }
 
 // BundleStatus says what happened to a bundle.
@@ -111,5 +113,6 @@ type LeftoverBundle struct {
 	Run     string
 	ImageID string // The image with which it was planned to be deleted.
 	Bundle
-	Markers map[string]string // What is deleted already.
+	Markers map[string]string // What is deleted already, as far as S3 has confirmed it.
+	InDoubt bool              // There may be more.
 }

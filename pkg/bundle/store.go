@@ -216,9 +216,15 @@ type State struct {
 	Changed []string           // The keys of the others.
 }
 
-// Look says why a bundle stays that was found before, or what has become of its objects. The
-// markers are those that are known to be in front of objects.
-func (s *Store) Look(ctx context.Context, imageID string, b ami.Bundle, markers map[string]string) (now State, why string, unknown bool) {
+// Tried is what runs have done to a bundle.
+type Tried struct {
+	Markers map[string]string // The delete markers that S3 has confirmed, by key.
+	// S3's answers may have been lost: a run may have put markers in front of other objects, too.
+	InDoubt bool
+}
+
+// Look says why a bundle stays that was found before, or what has become of its objects.
+func (s *Store) Look(ctx context.Context, imageID string, b ami.Bundle, tried Tried) (now State, why string, unknown bool) {
 	_, _, prefix, err := parse(b.Location)
 	if err == nil {
 		err = b.Check()
@@ -236,7 +242,7 @@ func (s *Store) Look(ctx context.Context, imageID string, b ami.Bundle, markers 
 	if why, unknown = s.neededBy(ctx, imageID, b.Location, users); why != "" {
 		return State{}, why, unknown
 	}
-	if now, err = s.State(ctx, b, markers); err != nil {
+	if now, err = s.State(ctx, b, tried); err != nil {
 		return State{}, "its objects could not be listed: " + wire.ExplainLookup(err), true
 	}
 	if len(now.Changed) > 0 {
@@ -246,7 +252,7 @@ func (s *Store) Look(ctx context.Context, imageID string, b ami.Bundle, markers 
 }
 
 // State says what has become of the objects of a bundle.
-func (s *Store) State(ctx context.Context, b ami.Bundle, markers map[string]string) (State, error) {
+func (s *Store) State(ctx context.Context, b ami.Bundle, tried Tried) (State, error) {
 	_, _, prefix, err := parse(b.Location)
 	if err != nil {
 		return State{}, err
@@ -261,7 +267,7 @@ func (s *Store) State(ctx context.Context, b ami.Bundle, markers map[string]stri
 	}
 	now := State{Hidden: map[string]string{}}
 	for _, o := range b.Objects {
-		switch marker, isCurrent := stateOf(o, byKey[o.Key], markers[o.Key]); {
+		switch marker, isCurrent := stateOf(o, byKey[o.Key], tried); {
 		case isCurrent:
 			now.Current = append(now.Current, o)
 		case marker != "":
@@ -274,9 +280,9 @@ func (s *Store) State(ctx context.Context, b ami.Bundle, markers map[string]stri
 }
 
 // stateOf reports whether an object is still what it was read as, or returns the marker that a run
-// has put in front of it: the known one, or, if S3's answer was lost, the only one that is newer
-// than the object. When the run read the object, it had none.
-func stateOf(o ami.BundleObject, versions []wire.Version, known string) (marker string, isCurrent bool) {
+// has put in front of it: the known one, or, if S3's answer may have been lost, the only one that
+// is newer than the object. When the run read the object, it had none.
+func stateOf(o ami.BundleObject, versions []wire.Version, tried Tried) (marker string, isCurrent bool) {
 	at := slices.IndexFunc(versions, func(v wire.Version) bool { return !v.IsMarker && v.ID == o.VersionID && v.ETag == o.ETag })
 	last := slices.IndexFunc(versions, func(v wire.Version) bool { return v.IsLatest })
 	if at < 0 || last < 0 {
@@ -296,7 +302,7 @@ func stateOf(o ami.BundleObject, versions []wire.Version, known string) (marker 
 	switch {
 	case !latest.IsMarker:
 		return "", latest.ID == o.VersionID
-	case latest.ID == known, known == "" && markers == 1:
+	case latest.ID == tried.Markers[o.Key], tried.InDoubt && tried.Markers[o.Key] == "" && markers == 1:
 		return latest.ID, false
 	default:
 		return "", false

@@ -18,6 +18,7 @@ type bundleDocument struct {
 	Detail string           `json:"detail,omitempty"`
 	// The delete markers, by the keys of the objects.
 	Markers map[string]string `json:"markers,omitempty"`
+	InDoubt bool              `json:"inDoubt,omitzero"` // There may be more of them.
 
 	FinishedBy string `json:"finishedBy,omitempty"` // A later run.
 	// An undo took the markers away, or was about to.
@@ -28,7 +29,7 @@ func newBundleDocument(result *ami.BundleResult) *bundleDocument {
 	if result == nil {
 		return nil
 	}
-	return &bundleDocument{Status: result.Status, Detail: result.Detail, Markers: result.Markers}
+	return &bundleDocument{Status: result.Status, Detail: result.Detail, Markers: result.Markers, InDoubt: result.InDoubt}
 }
 
 // isSettled reports whether no run goes on with the bundle.
@@ -36,11 +37,12 @@ func (d *bundleDocument) isSettled() bool {
 	return d != nil && (d.Undone || d.Status == ami.BundleDeleted || d.Status == ami.BundleKept)
 }
 
-func (d *bundleDocument) markers() map[string]string {
+// done is what runs have done to the bundle.
+func (d *bundleDocument) done() (markers map[string]string, inDoubt bool) {
 	if d == nil {
-		return nil
+		return nil, false
 	}
-	return maps.Clone(d.Markers)
+	return maps.Clone(d.Markers), d.InDoubt
 }
 
 // leftoverBundle returns the bundle that a run planned to delete with an image which it removed, or
@@ -50,7 +52,8 @@ func (h *history) leftoverBundle(run string, d Declared) []ami.LeftoverBundle {
 	if d.Bundle == nil || !mayBeRemoved(document) || h.latest(d.ImageID) > run || document.Bundle.isSettled() {
 		return nil
 	}
-	return []ami.LeftoverBundle{{Run: run, ImageID: d.ImageID, Bundle: *d.Bundle, Markers: document.Bundle.markers()}}
+	markers, inDoubt := document.Bundle.done()
+	return []ami.LeftoverBundle{{Run: run, ImageID: d.ImageID, Bundle: *d.Bundle, Markers: markers, InDoubt: inDoubt}}
 }
 
 // SettleBundle notes what became of a bundle that an earlier run left.
@@ -82,6 +85,7 @@ type DeletedBundle struct {
 	Run, ImageID string
 	ami.Bundle
 	Markers map[string]string // As far as they are known.
+	InDoubt bool              // There may be more of them.
 	Kept    string            // Why nothing of it was deleted; empty if something may have been.
 }
 
@@ -106,7 +110,8 @@ func (j *Journal) BundlesOf(ctx context.Context, region, run string) ([]DeletedB
 		if err != nil {
 			return nil, err
 		}
-		found := DeletedBundle{Run: run, ImageID: d.ImageID, Bundle: *d.Bundle, Markers: document.Bundle.markers()}
+		found := DeletedBundle{Run: run, ImageID: d.ImageID, Bundle: *d.Bundle}
+		found.Markers, found.InDoubt = document.Bundle.done()
 		if document.Bundle != nil && document.Bundle.Status == ami.BundleKept {
 			found.Kept = cmp.Or(document.Bundle.Detail, "kept")
 		}

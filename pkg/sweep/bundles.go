@@ -2,12 +2,12 @@ package sweep
 
 import (
 	"context"
-	"maps"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/bundle"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
@@ -24,7 +24,11 @@ func (s *sweep) deleteBundle(ctx context.Context, i *image) {
 	case !i.Bundle.Delete:
 		i.outcome.Bundle = &ami.BundleResult{Status: ami.BundleKept, Detail: i.Bundle.Why}
 	default:
-		result := s.hideBundle(ctx, i.Image.ID, i.Bundle.Bundle, nil)
+		result := s.hideBundle(ctx, i.Image.ID, i.Bundle.Bundle, bundle.Tried{}, func(begun ami.BundleResult) error {
+			outcome := i.outcome
+			outcome.Bundle = &begun
+			return s.session.Settle(ctx, outcome)
+		})
 		i.outcome.Bundle = &result
 	}
 }
@@ -35,10 +39,10 @@ func (s *sweep) deleteLeftBundles(ctx context.Context) {
 	for _, left := range s.Plan.Bundles {
 		switch {
 		case left.Why != "":
-			s.bundles[left.ImageID] = settledBundle(left.Bundle, left.Markers, left.Why)
+			s.bundles[left.ImageID] = s.leaveRest(ctx, left.Bundle, bundle.Tried{Markers: left.Markers, InDoubt: left.InDoubt}, left.Why)
 		case !left.Delete:
 		case s.isLate():
-			s.bundles[left.ImageID] = ami.BundleResult{Status: ami.BundleFailed, Detail: notReached, Markers: left.Markers}
+			s.bundles[left.ImageID] = failedBundle(left.Bundle, bundle.Tried{Markers: left.Markers, InDoubt: left.InDoubt}, notReached)
 		default:
 			s.bundles[left.ImageID] = s.deleteLeftBundle(ctx, left.LeftoverBundle)
 		}
@@ -46,38 +50,64 @@ func (s *sweep) deleteLeftBundles(ctx context.Context) {
 }
 
 func (s *sweep) deleteLeftBundle(ctx context.Context, left ami.LeftoverBundle) ami.BundleResult {
-	failed := ami.BundleResult{Status: ami.BundleFailed, Markers: left.Markers}
+	tried := bundle.Tried{Markers: left.Markers, InDoubt: left.InDoubt}
 	if err := s.session.MayContinue(ctx, journal.BetweenChunks); err != nil || s.stopped != "" {
-		failed.Detail = s.stopped
+		why := s.stopped
 		if err != nil {
-			failed.Detail = err.Error()
+			why = err.Error()
 		}
-		return failed
+		return failedBundle(left.Bundle, tried, why)
 	}
 	if seen, _, err := wire.FindImage(ctx, s.api, left.ImageID); seen != wire.Gone {
-		failed.Detail = "EC2 does not say that " + left.ImageID + " is gone"
+		why := "EC2 does not say that " + left.ImageID + " is gone"
 		if err != nil {
-			failed.Detail = "whether " + left.ImageID + " is gone is not known: " + wire.ExplainLookup(err)
+			why = "whether " + left.ImageID + " is gone is not known: " + wire.ExplainLookup(err)
 		}
-		return failed
+		return failedBundle(left.Bundle, tried, why)
 	}
-	return s.hideBundle(ctx, left.ImageID, left.Bundle, left.Markers)
+	return s.hideBundle(ctx, left.ImageID, left.Bundle, tried, func(begun ami.BundleResult) error {
+		return s.session.SettleBundle(ctx, left, begun)
+	})
+}
+
+// failedBundle is the result for a bundle to which this run has done nothing, and the next one may.
+func failedBundle(b ami.Bundle, tried bundle.Tried, why string) ami.BundleResult {
+	return withSize(b, ami.BundleResult{Status: ami.BundleFailed, Detail: why, Markers: tried.Markers, InDoubt: tried.InDoubt})
+}
+
+// leaveRest settles a bundle of which no more is deleted. If S3 does not say how much of it is, an
+// undo finds that out.
+func (s *sweep) leaveRest(ctx context.Context, b ami.Bundle, tried bundle.Tried, why string) ami.BundleResult {
+	if !tried.InDoubt {
+		return settledBundle(b, tried.Markers, why)
+	}
+	now, err := s.Bundles.State(ctx, b, tried)
+	if err != nil {
+		return withSize(b, ami.BundleResult{
+			Status: ami.BundleDeleted, Detail: "how much of it is not known: " + why, Markers: tried.Markers, InDoubt: true,
+		})
+	}
+	return settledBundle(b, now.Hidden, why)
 }
 
 // hideBundle puts a delete marker in front of each object of a bundle that has none yet, if all of
 // them are still what was read. The manifest comes first: without it nobody can register an image
-// while parts are missing.
-func (s *sweep) hideBundle(ctx context.Context, imageID string, b ami.Bundle, markers map[string]string) ami.BundleResult {
-	now, why, unknown := s.Bundles.Look(ctx, imageID, b, markers)
-	hidden := maps.Clone(markers)
-	if now.Hidden != nil {
-		hidden = now.Hidden
-	}
+// while parts are missing. That it begins is noted before.
+func (s *sweep) hideBundle(
+	ctx context.Context, imageID string, b ami.Bundle, tried bundle.Tried, begin func(ami.BundleResult) error,
+) ami.BundleResult {
+	now, why, unknown := s.Bundles.Look(ctx, imageID, b, tried)
 	switch {
 	case unknown:
-		return ami.BundleResult{Status: ami.BundleFailed, Detail: why, Markers: hidden}
+		return failedBundle(b, tried, why)
 	case why != "":
-		return settledBundle(b, hidden, why)
+		return s.leaveRest(ctx, b, tried, why)
+	}
+	hidden := now.Hidden
+	if len(now.Current) > 0 {
+		if err := begin(ami.BundleResult{Status: ami.BundleFailed, Detail: "not finished", Markers: hidden, InDoubt: true}); err != nil {
+			return failedBundle(b, tried, "its deletion could not be noted in the journal: "+wire.Explain(err))
+		}
 	}
 	var mu sync.Mutex
 	hide := func(o ami.BundleObject) error {
@@ -106,14 +136,14 @@ func (s *sweep) hideBundle(ctx context.Context, imageID string, b ami.Bundle, ma
 		err = parts.Wait()
 	}
 	if err != nil { // S3 may have done it, if its answer was lost.
-		now, unread := s.Bundles.State(ctx, b, hidden)
+		now, unread := s.Bundles.State(ctx, b, bundle.Tried{Markers: hidden, InDoubt: true})
 		if unread == nil {
 			hidden = now.Hidden
 		}
 		if unread == nil && len(now.Current)+len(now.Changed) == 0 {
 			return settledBundle(b, hidden, "")
 		}
-		return withSize(b, ami.BundleResult{Status: ami.BundleFailed, Detail: wire.Explain(err), Markers: hidden})
+		return withSize(b, ami.BundleResult{Status: ami.BundleFailed, Detail: wire.Explain(err), Markers: hidden, InDoubt: true})
 	}
 	return settledBundle(b, hidden, "")
 }

@@ -53,7 +53,8 @@ func (a *Account) bundles(ctx context.Context, region string, find func(*journal
 // missing.
 func undoBundle(ctx context.Context, kept *journal.Journal, store *bundle.Store, region string, b journal.DeletedBundle) Bundle {
 	result := Bundle{ImageID: b.ImageID, Location: b.Location, Status: NotRestored}
-	now, err := store.State(ctx, b.Bundle, b.Markers)
+	tried := bundle.Tried{Markers: b.Markers, InDoubt: b.InDoubt}
+	now, err := store.State(ctx, b.Bundle, tried)
 	if err != nil {
 		result.Why = "its objects could not be listed" + because(err)
 		return result
@@ -75,7 +76,7 @@ func undoBundle(ctx context.Context, kept *journal.Journal, store *bundle.Store,
 			return result
 		}
 	}
-	if now, err = store.State(ctx, b.Bundle, b.Markers); err != nil {
+	if now, err = store.State(ctx, b.Bundle, tried); err != nil {
 		result.Why = "its delete markers are taken away, but its objects could not be listed" + because(err)
 		return result
 	}
