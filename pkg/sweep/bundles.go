@@ -75,7 +75,7 @@ func failedBundle(b ami.Bundle, tried bundle.Tried, why string) ami.BundleResult
 	return withSize(b, ami.BundleResult{Status: ami.BundleFailed, Detail: why, Markers: tried.Markers, InDoubt: tried.InDoubt})
 }
 
-// leaveRest settles a bundle of which no more is deleted. If S3 does not say how much of it is, an
+// leaveRest settles a bundle whose rest stays. If S3 does not say how much of it is deleted, an
 // undo finds that out.
 func (s *sweep) leaveRest(ctx context.Context, b ami.Bundle, tried bundle.Tried, why string) ami.BundleResult {
 	if !tried.InDoubt {
