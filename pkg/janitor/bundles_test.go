@@ -281,7 +281,7 @@ func TestABundleThatStays(t *testing.T) {
 
 // denies takes actions from the role.
 func denies(actions ...string) func(*life) {
-	return func(l *life) { l.write("denied.json", actions) }
+	return func(l *life) { l.write("denied.json", append([]string{}, actions...)) }
 }
 
 // breaking ends a machine at one of its writes: nothing that it asks for arrives from then on,
@@ -451,6 +451,35 @@ func TestAnUndoLeavesWhatIsNewer(t *testing.T) {
 		}
 		if seen := visible(l.account); len(seen) != len(webBundle()) {
 			t.Errorf("%v", seen)
+		}
+	})
+}
+
+// A bundle that the next run cannot finish either is left to the one after it.
+func TestABundleThatTakesSeveralNights(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := bundled(t, world{images: []object{ofStore(3, webManifest), image(5, 2, 1, 5)}}, nil, nil, webBundle())
+		before := l.account.Versions(bundleBucket)
+		denies("s3:DeleteObject")(l)
+		first := l.real(0)
+		if result := bundleOf(first, 3); result.Status != ami.BundleFailed || !first.Failed() {
+			t.Errorf("%+v", result)
+		}
+		if second := l.real(1); !second.Failed() || !strings.Contains(unwrapped(digest.Text(second)), "1 bundle of instance-store AMIs could not be deleted") {
+			t.Errorf("the digest:\n%s", digest.Text(second))
+		}
+		denies()(l)
+		third := l.real(2)
+		if third.Failed() || len(visible(l.account)) != 3 || !strings.Contains(unwrapped(digest.Text(third)), "Bundle that run "+first.Run+" left: deleted") {
+			t.Errorf("%v\n%s", visible(l.account), digest.Text(third))
+		}
+		l.at = night(3)
+		l.load()
+		if undone, err := l.janitor().Undo().Images(t.Context(), []string{imageID(3)}); err != nil || len(bundlesOf(undone)) != 1 {
+			t.Errorf("%+v, %v", undone, err)
+		}
+		if after := l.account.Versions(bundleBucket); !maps.EqualFunc(before, after, slices.Equal) {
+			t.Errorf("undone: %v", after)
 		}
 	})
 }
