@@ -329,6 +329,26 @@ class Writing(CLI):
         self.aws("s3api", "delete-object", *of)
         self.assertRefused("NoSuchKey", "s3api", "get-object", *of, str(read))
 
+    def test_a_bundle_is_hidden_and_shown(self):
+        bucket = ["--bucket", "example-bundles"]
+        self.assertEqual(self.aws("s3api", "get-bucket-versioning", *bucket), {"Status": "Enabled"})
+        (rule,) = self.aws("s3api", "get-bucket-lifecycle-configuration", *bucket)["Rules"]
+        self.assertEqual((rule["ID"], rule["NoncurrentVersionExpiration"]), ("old-versions", {"NoncurrentDays": 30}))
+        self.assertRefused("NoSuchLifecycleConfiguration", "s3api", "get-bucket-lifecycle-configuration", "--bucket", "records")
+        of = [*bucket, "--key", "render-node.part.0"]
+        listing = [*bucket, "--prefix", "render-node."]
+        before = self.aws("s3api", "list-object-versions", *listing)["Versions"]
+        self.assertEqual([v["Key"] for v in before], ["render-node.manifest.xml", "render-node.part.0", "render-node.part.1"])
+        self.assertRefused("PreconditionFailed", "s3api", "delete-object", *of, "--if-match", before[0]["ETag"])
+        hidden = self.aws("s3api", "delete-object", *of, "--if-match", before[1]["ETag"])
+        self.assertTrue(hidden["DeleteMarker"])
+        self.assertRefused("NoSuchKey", "s3api", "get-object", *of, str(self.home / "read"))
+        (marker,) = self.aws("s3api", "list-object-versions", *listing)["DeleteMarkers"]
+        self.assertEqual((marker["VersionId"], marker["IsLatest"]), (hidden["VersionId"], True))
+        self.aws("s3api", "delete-object", *of, "--version-id", hidden["VersionId"])
+        self.assertEqual(self.aws("s3api", "get-object", *of, str(self.home / "read"))["VersionId"], before[1]["VersionId"])
+        self.assertEqual(self.aws("s3api", "list-object-versions", *listing)["Versions"], before)
+
 
     def test_a_keep_list_from_sources_is_an_object_and_a_parameter(self):
         sources, read = self.home / "sources", self.home / "read"
@@ -618,7 +638,7 @@ class Deployed(CLI):
         "scheduler-get-schedule.json": [{"Name": "nightly", "GroupName": "default", "State": "ENABLED", "ScheduleExpression": "rate(1 day)"}],
         "sns-list-subscriptions-by-topic.json": {"Subscriptions": [MAIL]},
         "cloudwatch-describe-alarms.json": {"MetricAlarms": [{"AlarmName": "RunsMissing", "AlarmActions": [TOPIC], "ActionsEnabled": True, "StateValue": "OK"}]},
-        "s3api-get-bucket-versioning.json": [{"Bucket": "records", "Status": "Enabled"}],
+        "s3-buckets.json": {"Buckets": [{"Name": "records", "Versioning": {"Status": "Enabled"}}]},
         "s3api-get-bucket-encryption.json": [{"Bucket": "records", "ServerSideEncryptionConfiguration": {
             "Rules": [{"ApplyServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}]}}],
         "s3api-get-public-access-block.json": [{"Bucket": "records", "PublicAccessBlockConfiguration": {"BlockPublicAcls": True, "RestrictPublicBuckets": False}}],
@@ -660,7 +680,8 @@ class Deployed(CLI):
         self.assertRefused("ResourceNotFoundException", "scheduler", "get-schedule", "--name", "x")
 
     def test_the_settings_of_a_bucket(self):
-        for command in ("get-bucket-versioning", "get-bucket-encryption", "get-public-access-block"):
+        self.assertEqual(self.aws("s3api", "get-bucket-versioning", "--bucket", "records"), {"Status": "Enabled"})
+        for command in ("get-bucket-encryption", "get-public-access-block"):
             shown = self.aws("s3api", command, "--bucket", "records")
             self.assertEqual({"Bucket": "records", **shown}, self.FILES[f"s3api-{command}.json"][0])
         self.assertRefused("NoSuchPublicAccessBlockConfiguration", "s3api", "get-public-access-block", "--bucket", "other")

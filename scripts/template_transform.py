@@ -27,6 +27,7 @@ OTHERWISE = {
     "Disables": {"Grace": "14d", "GraceAction": "disable"},
     "JudgesShared": {"SharedImages": "report"},
     "ReadsTemplates": {"CloudFormationTemplates": "true"},
+    "DeletesBundles": {"Bundles": "delete", "BundleBuckets": "amzn-s3-demo-bucket"},
     "RemovesOrphans": {"OrphanedSnapshots": "remove", "CloudFormationTemplates": "true"},
     "JudgesBuilt": {"ImageBuilderImages": "judge"},
     "AsksBeanstalk": {"UsageSources": "all,elastic-beanstalk"},

@@ -478,7 +478,7 @@ func TestTheStateAgreesWithTheRecord(t *testing.T) {
 	want := append(
 		accountFiles(t, dir), "describe-image-usage-reports.json",
 		"cloudformation-describe-stack-resources.json", "cloudwatch-describe-alarms.json", "iam-get-account-authorization-details.json", "s3api-get-bucket-encryption.json",
-		"s3api-get-bucket-versioning.json", "s3api-get-public-access-block.json", "scheduler-get-schedule.json", "sns-list-subscriptions-by-topic.json",
+		"s3api-get-public-access-block.json", "scheduler-get-schedule.json", "sns-list-subscriptions-by-topic.json",
 	)
 	if got := accountFiles(t, out); !slices.Equal(got, slices.Sorted(slices.Values(want))) {
 		t.Errorf("%q are saved, want %q", got, want)

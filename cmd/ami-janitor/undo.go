@@ -244,6 +244,14 @@ func undoneText(undone undo.Report) string {
 			_, _ = fmt.Fprintf(&text, "%s in %s: %s\n", snapshot.SnapshotID, region.Region, outcome(snapshot.Status, snapshot.Why))
 		}
 	}
+	for _, region := range undone.Regions {
+		for _, b := range region.Bundles {
+			_, _ = fmt.Fprintf(&text, "Bundle of %s in %s, s3://%s: %s\n", b.ImageID, region.Region, plain.Printable(b.Location), outcome(b.Status, b.Why))
+			if b.Register != "" {
+				_, _ = fmt.Fprintf(&text, "  The Recycle Bin takes in no image of this kind; %s makes a new one of it.\n", plain.Printable(b.Register))
+			}
+		}
+	}
 	for _, image := range undone.Gone {
 		_, _ = fmt.Fprintf(&text, "%s: %s\n", image.ImageID, outcome(image.Status, image.Why))
 	}

@@ -217,7 +217,7 @@ func (t template) otherFiles(files testaccount.Files) {
 	files["cloudwatch-describe-alarms.json"] = object{"MetricAlarms": alarms}
 	files["list-rules.json"] = object{"Rules": rules}
 	bucket := t.properties("RecordsBucket")
-	files["s3api-get-bucket-versioning.json"] = []any{object{"Bucket": Bucket, "Status": bucket["VersioningConfiguration"].(object)["Status"]}}
+	files["s3-buckets.json"] = object{"Buckets": []any{object{"Name": Bucket, "Versioning": bucket["VersioningConfiguration"]}}}
 	files["s3api-get-public-access-block.json"] = []any{object{"Bucket": Bucket, "PublicAccessBlockConfiguration": bucket["PublicAccessBlockConfiguration"]}}
 	var encrypted []any
 	for _, rule := range bucket["BucketEncryption"].(object)["ServerSideEncryptionConfiguration"].([]any) {

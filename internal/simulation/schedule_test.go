@@ -174,6 +174,8 @@ func (s *schedule) addMore(d dice) {
 	}
 	if more := newDice(seed ^ 0x0bad5eed); more.chance(25) {
 		s.addOrphans(more)
+	} else if more.chance(30) {
+		s.addBundles(more)
 	}
 }
 

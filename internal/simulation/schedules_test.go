@@ -92,6 +92,7 @@ type tally struct {
 	next                                 uint64
 	schedules, runs, calls, effects, bad int
 	orphans                              int // Those that runs deleted.
+	bundles                              int // Objects of bundles that runs hid.
 	broken                               map[string]int
 }
 
@@ -114,8 +115,11 @@ func playAll(t *testing.T, first uint64, more func(seed uint64) bool) {
 	if sum.orphans == 0 && sum.schedules >= few {
 		t.Error("no run has deleted an orphan: the promises say nothing about them")
 	}
-	t.Logf("%d schedules, %d runs, %d calls, %d effects, %d orphans deleted, in %v: %v each; broken: %v",
-		sum.schedules, sum.runs, sum.calls, sum.effects, sum.orphans, took.Round(time.Millisecond), took/time.Duration(max(sum.schedules, 1)), sum.broken)
+	if sum.bundles == 0 && sum.schedules >= few {
+		t.Error("no run has hidden an object of a bundle: the promises say nothing about them")
+	}
+	t.Logf("%d schedules, %d runs, %d calls, %d effects, %d orphans deleted, %d objects hidden, in %v: %v each; broken: %v",
+		sum.schedules, sum.runs, sum.calls, sum.effects, sum.orphans, sum.bundles, took.Round(time.Millisecond), took/time.Duration(max(sum.schedules, 1)), sum.broken)
 }
 
 func (s *tally) take() uint64 {
@@ -143,6 +147,7 @@ func (s *tally) add(t *testing.T, schedule *schedule, r result) {
 	s.calls += r.calls
 	s.effects += r.effects
 	s.orphans += r.orphans
+	s.bundles += r.bundles
 	if len(r.violations) == 0 {
 		return
 	}
@@ -224,7 +229,7 @@ func smallerOnes(s *schedule) []*schedule {
 		with(func(s *schedule) { s.drop.settings["second policy"] = true })
 	}
 	for key, value := range w.settings {
-		if !slices.Contains([]string{"STALE_AFTER", "RECORDS", "REGIONS", "POLICY_NAME", "CLOUDFORMATION_TEMPLATES"}, key) && value != "" {
+		if !slices.Contains([]string{"STALE_AFTER", "RECORDS", "REGIONS", "POLICY_NAME", "CLOUDFORMATION_TEMPLATES", "BUNDLE_BUCKETS"}, key) && value != "" {
 			with(func(s *schedule) { s.drop.settings[key] = true })
 		}
 	}

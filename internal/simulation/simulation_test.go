@@ -130,6 +130,7 @@ type result struct {
 	effects    int
 	runs       int
 	orphans    int // Those that runs deleted.
+	bundles    int // Objects of bundles that runs hid.
 	firstCalls int // Of the first run.
 	removed    int // Images, by the first run.
 }
@@ -151,9 +152,11 @@ func play(t *testing.T, schedule *schedule, verbose bool) (r result) {
 		s.clean(len(schedule.nights))
 		s.pending.Wait()
 		s.checkEnd()
+		s.checkBundles()
 		r = result{
 			violations: s.violations, hash: s.hash, lines: s.lines, calls: s.calls, effects: len(s.effects), runs: len(s.order),
 			orphans:    s.orphansDeleted(),
+			bundles:    s.bundlesHidden(),
 			firstCalls: s.order[0].way.calls, removed: s.order[0].removed[home] + s.order[0].removed[abroad],
 		}
 	})
@@ -172,6 +175,7 @@ func begin(schedule *schedule, verbose bool) (*simulation, error) {
 	}
 	s.account.SetRuleLag(s.world.ruleLag)
 	s.raw = s.account.Client()
+	s.beginBundles()
 	plans := s.world.plans()
 	maps.Copy(plans, s.world.orphanNotes())
 	for _, key := range slices.Sorted(maps.Keys(plans)) {
@@ -367,6 +371,7 @@ func (s *simulation) undo(r *run, k *kill) {
 	defer s.mu.Unlock()
 	if !w.dead {
 		s.checkUndo(r, held, undone, err)
+		s.noteUndoneBundles(r)
 	}
 	w.dead = true
 }

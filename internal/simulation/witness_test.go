@@ -37,6 +37,9 @@ func (s *simulation) witness(actor string, q emulator.Request, status int, body 
 	if r != nil && r.night.dry && isWrite(q) && q.Action != "GetCallerIdentity" && !strings.HasSuffix(q.Form.Get("Key"), "/record.json") {
 		s.violate("a dry run changes nothing", "%s calls %s %s", actor, q.Action, subjectOf(q))
 	}
+	if status < 300 && q.Service == "s3" && isWrite(q) && q.Form.Get("Bucket") == bundleBucket {
+		s.followBundle(actor, q)
+	}
 	if status >= 300 || q.Service != "ec2" || !isWrite(q) {
 		return
 	}
@@ -276,6 +279,10 @@ func (s *simulation) act(p person) {
 			s.actOnOrphan(p)
 			return
 		}
+		if p.does.isOnBundle() {
+			s.actOnBundle(p)
+			return
+		}
 	}
 	var able []*image
 	for _, i := range s.world.images {
@@ -365,7 +372,7 @@ func (s *simulation) do(what action, i *image) {
 		}
 	case objects:
 		s.call(i.region, "DeleteTags", "ResourceId.1", i.id, "Tag.1.Key", dueTag)
-	case forgesTags, forgesRecords, keepsOrphan, objectsOrphan, untagsOrphan, restoresOrphan, forgesOrphan:
+	case forgesTags, forgesRecords, keepsOrphan, objectsOrphan, untagsOrphan, restoresOrphan, forgesOrphan, writesObject, deletesObject:
 		// Not by way of an image: see forge.
 	}
 }

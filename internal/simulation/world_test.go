@@ -1,6 +1,7 @@
 package simulation
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -38,6 +39,7 @@ type world struct {
 	snapshots []*snapshot
 	rules     bool // The Recycle Bin has rules for what is tagged with the intent, of binDays.
 	binDays   int
+	bundles   *bundles      // Nil if no policy deletes any.
 	ruleLag   time.Duration // For how long the rules do not see a tag.
 }
 
@@ -53,6 +55,7 @@ type image struct {
 	kind                     kind // Empty for most.
 	public, shared           bool
 	instanceStore            bool
+	location                 string // Of its manifest; empty for one in no bucket that anybody has.
 	source, sourceRegion     string
 	usedBy                   string // "instance" or "template"; empty if nothing names it.
 
@@ -510,6 +513,11 @@ func (w *world) files(region string) fstest.MapFS {
 		}
 		files[name] = &fstest.MapFile{Data: data}
 	}
+	if w.bundles != nil && region == home {
+		for name, data := range w.bundles.files() {
+			files[name] = &fstest.MapFile{Data: data, ModTime: ago(500)}
+		}
+	}
 	return files
 }
 
@@ -553,7 +561,7 @@ func (i *image) object() object {
 		"Public": i.public, "RootDeviceType": "ebs",
 	}
 	if i.instanceStore {
-		o["RootDeviceType"], o["ImageLocation"] = "instance-store", "bucket/"+i.name
+		o["RootDeviceType"], o["ImageLocation"] = "instance-store", cmp.Or(i.location, "bucket/"+i.name)
 	}
 	if !i.launched.IsZero() {
 		o["LastLaunchedTime"] = i.launched.Format(time.RFC3339)

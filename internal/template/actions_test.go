@@ -328,7 +328,9 @@ func parsed(t *testing.T, path string) *ast.File {
 
 // namedOtherwise are the actions of IAM that are not named like those of the API (Service
 // Authorization Reference, "Actions, resources, and condition keys for Amazon S3").
-var namedOtherwise = map[string]string{"s3:ListObjectsV2": "s3:ListBucket"}
+var namedOtherwise = map[string]string{
+	"s3:ListObjectsV2": "s3:ListBucket", "s3:ListObjectVersions": "s3:ListBucketVersions", "s3:GetBucketLifecycleConfiguration": "s3:GetLifecycleConfiguration",
+}
 
 // prefixes are IAM's names of services whose packages have others.
 var prefixes = map[string]string{"emr": "elasticmapreduce"}

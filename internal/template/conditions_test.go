@@ -184,6 +184,7 @@ var variants = map[string]map[string]string{
 	"versions of templates are picked": {"LaunchTemplateVersions": "1"},
 	"orphans are not reported":         {"OrphanedSnapshots": "ignore"},
 	"orphans are removed":              {"OrphanedSnapshots": "remove", "OrphanedAfter": "30d", "CloudFormationTemplates": "true"},
+	"bundles are deleted":              {"Bundles": "delete", "BundleBuckets": "example-bundles", "RequireRecycleBin": "false", "RecycleBinDays": "7"},
 	"owners are told":                  {"MakeOwnersTopic": "true", "Grace": "14d"},
 	"owners are told elsewhere":        {"OwnersTopicArn": "arn:aws:sns:us-east-1:123456789012:OwnersTopicArn"},
 	"nothing need be restorable":       {"RecycleBinDays": "0", "RequireRecycleBin": "false"},

@@ -716,3 +716,46 @@ func resolved(value any) any {
 		return value
 	}
 }
+
+// TestWhatTheFunctionMayDoToBundles holds for each bucket that is named, and for no other.
+func TestWhatTheFunctionMayDoToBundles(t *testing.T) {
+	in := map[string]string{"aws:ResourceAccount": account}
+	unchanged := map[string]string{"aws:ResourceAccount": account, "s3:if-match": `"0123"`}
+	elsewhere := map[string]string{"aws:ResourceAccount": "111122223333", "s3:if-match": `"0123"`}
+	const buckets = "bundles,more.bundles,b3s,b4s,b5s"
+	for _, c := range []struct {
+		buckets, action, resource string
+		context                   map[string]string
+		may                       bool
+	}{
+		{buckets, "s3:DeleteObject", "bundles/web/image.manifest.xml", unchanged, true},
+		{buckets, "s3:DeleteObject", "more.bundles/image.part.00", unchanged, true},
+		{buckets, "s3:DeleteObject", "b5s/a/b/image.part.123", unchanged, true},
+		{buckets, "s3:DeleteObject", "bundles/web/image.part.00", in, false},
+		{buckets, "s3:DeleteObject", "bundles/web/image.part.00", elsewhere, false},
+		{buckets, "s3:DeleteObject", "bundles/web/notes.txt", unchanged, false},
+		{buckets, "s3:DeleteObject", "bundles/web/image.xml", unchanged, false},
+		{buckets, "s3:DeleteObject", "others/web/image.part.00", unchanged, false},
+		{buckets, "s3:DeleteObjectVersion", "bundles/web/image.part.00", unchanged, false},
+		{buckets, "s3:PutObject", "bundles/web/image.part.00", unchanged, false},
+		{buckets, "s3:PutBucketVersioning", "bundles", in, false},
+		{buckets, "s3:GetObject", "bundles/web/image.manifest.xml", in, true},
+		{buckets, "s3:GetObject", "bundles/web/notes.txt", in, false},
+		{buckets, "s3:GetBucketVersioning", "b4s", in, true},
+		{buckets, "s3:ListBucketVersions", "others", in, false},
+		{"", "s3:DeleteObject", "bundles/web/image.part.00", unchanged, false},
+		{"", "s3:GetBucketVersioning", "bundles", in, false},
+	} {
+		parameters := map[string]string{"BundleBuckets": c.buckets}
+		if c.buckets != "" {
+			parameters["Bundles"] = "delete"
+		}
+		policy := load(t).with(parameters).grants("JanitorRole")
+		if got := allowed(policy, request{c.action, "arn:aws:s3:::" + c.resource, c.context}); got != c.may {
+			t.Errorf("BundleBuckets=%s: it may %s on %s: %v", c.buckets, c.action, c.resource, got)
+		}
+		if kept := load(t).with(map[string]string{"BundleBuckets": c.buckets}).grants("JanitorRole"); allowed(kept, request{c.action, "arn:aws:s3:::" + c.resource, c.context}) {
+			t.Errorf("with Bundles=keep it may %s on %s", c.action, c.resource)
+		}
+	}
+}

@@ -36,6 +36,8 @@ var ofTheHub = []string{
 	"ListObjects", "ReadObjects", "DecryptObjects",
 	// An organization's runs remove no orphans.
 	"AnnounceSnapshots", "TakeBackOfSnapshots", "ListOrphans", "NoteOrphans",
+	// Nor do they delete bundles.
+	"LookAtBucketsOfBundles", "ReadBundles", "HideBundles",
 }
 
 // onlyReads reports whether a statement lets nobody change anything.
@@ -271,6 +273,7 @@ func TestParametersOfTheOrganizationsTemplatesAgree(t *testing.T) {
 	left := map[string]bool{
 		"RolePath": true, "ReservedConcurrency": true, "Report": true, "MakeOwnersTopic": true, "OwnersTopicArn": true,
 		"OrphanedAfter": true, "MaxOrphanedSnapshots": true, // Its runs remove no orphans.
+		"Bundles": true, "BundleBuckets": true, // Nor do they delete bundles.
 	}
 	for name := range load(t).section("Parameters") {
 		switch {

@@ -409,7 +409,7 @@ func TestTheHubsPoliciesFitIntoItsRoles(t *testing.T) {
 func TestEveryVariableOfTheHubHasAParameter(t *testing.T) {
 	hub := read(t, "organization.yaml")
 	variables := maps.Clone(at(hub.object["Globals"], "Function", "Environment", "Variables").(object))
-	notHere := []string{"OWNERS_TOPIC_ARN", "REPORT_PAGES", "ORPHANED_AFTER", "MAX_ORPHANED_SNAPSHOTS"}
+	notHere := []string{"OWNERS_TOPIC_ARN", "REPORT_PAGES", "ORPHANED_AFTER", "MAX_ORPHANED_SNAPSHOTS", "BUNDLES", "BUNDLE_BUCKETS"}
 	for _, setting := range append(config.Settings(), config.OrganizationSettings()...) {
 		value, ok := variables[setting.Variable]
 		delete(variables, setting.Variable)

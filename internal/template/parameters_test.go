@@ -90,6 +90,9 @@ func parse(variable, value string) error {
 		if v == variable {
 			return value
 		}
+		if v == "BUNDLE_BUCKETS" && variable == "BUNDLES" && value == "delete" {
+			return "amzn-s3-demo-bucket"
+		}
 		if v == "CLOUDFORMATION_TEMPLATES" && variable == "ORPHANED_SNAPSHOTS" && value == "remove" {
 			return "true"
 		}
@@ -148,6 +151,7 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"RECYCLE_BIN_DAYS":     {"0", "1", "7", "14", "99", "100", "299", "300", "365"},
 		"OWNERS_TOPIC_ARN":     {"", "arn:aws:sns:eu-west-1:111122223333:owners", "arn:aws-us-gov:sns:us-gov-east-1:123456789012:ami_owners-1"},
 		"ORPHANED_AFTER":       {"30d", "90d", "365d"},
+		"BUNDLE_BUCKETS":       {"", "abc", "amzn-s3-demo-bucket", "a.b-c,def,ghi,jkl,mno"},
 		"EC2_SHARE":            {"0.5", "0.25", "0.05", "0.0001", "0.9", "0.50", "1", "1.0"},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {"all", "1", "5", "10000"},
@@ -171,6 +175,7 @@ func TestWhatPeopleWriteIsAllowed(t *testing.T) {
 		"RECYCLE_BIN_DAYS":     {"", "-1", "14d", "014", "366", "400", "1000", "1.5"},
 		"OWNERS_TOPIC_ARN":     {"owners", "*", "arn:aws:sns:eu-west-1:123456789012:*", "arn:aws:sqs:eu-west-1:123456789012:owners", "arn:aws:sns:eu-west-1:123456789012:owners:*"},
 		"ORPHANED_AFTER":       {"", "29d", "0d", "90", "030d"},
+		"BUNDLE_BUCKETS":       {"ab", "Bucket", "a/b", "abc, def", "abc,", "*", "abc,def,ghi,jkl,mno,pqr", "s3://abc"},
 		"EC2_SHARE":            {"", "0", "0.0", "1.1", "2", "-0.5", "50%", "0,5", ".5", "NaN", "1e-3"},
 
 		"LAUNCH_TEMPLATE_VERSIONS": {"", "0", "10001", "latest", "$Latest"},
@@ -214,6 +219,7 @@ func TestWhatDoesNotGoTogetherIsRefused(t *testing.T) {
 	refused := map[string][]map[string]string{
 		"SlackNeedsBoth":        {{"SlackWorkspaceId": "T0123ABCDEF"}},
 		"GraceActionNeedsGrace": {{"GraceAction": "disable"}},
+		"BundlesNeedBuckets":    {{"Bundles": "delete"}},
 		"OrphansNeedTheBin": {
 			{"OrphanedSnapshots": "remove", "CloudFormationTemplates": "true", "RequireRecycleBin": "false"},
 			{"OrphanedSnapshots": "remove", "CloudFormationTemplates": "true", "DeleteSnapshots": "false"},

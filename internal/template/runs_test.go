@@ -2,6 +2,7 @@ package template_test
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -376,7 +377,8 @@ func (w *witness) Do(r *http.Request) (*http.Response, error) {
 func (w *witness) requests(q emulator.Request) []request {
 	action := q.Service + ":" + q.Action
 	switch action {
-	case "s3:DeleteObject", "s3:GetObject", "s3:ListObjectsV2", "s3:PutObject":
+	case "s3:DeleteObject", "s3:GetBucketLifecycleConfiguration", "s3:GetBucketVersioning", "s3:GetObject", "s3:ListObjectVersions", "s3:ListObjectsV2",
+		"s3:PutObject":
 		return onRecords(q)
 	case "cloudformation:DescribeStacks": // Of all stacks (Service Authorization Reference).
 		return []request{{action, "*", nil}, {"cloudformation:ListStacks", "*", nil}}
@@ -452,8 +454,12 @@ func onRecords(q emulator.Request) []request {
 		return []request{lists(q.Form.Get("prefix"))}
 	case q.Action == "GetObject":
 		return []request{onObject("s3:GetObject"), lists(key)}
+	case key == "":
+		return []request{{cmp.Or(namedOtherwise["s3:"+q.Action], "s3:"+q.Action), bucket, map[string]string{"aws:ResourceAccount": account}}}
 	case q.Form.Get("IfMatch") != "":
-		return []request{onObject("s3:" + q.Action), onObject("s3:GetObject")}
+		conditional := onObject("s3:" + q.Action)
+		conditional.context["s3:if-match"] = q.Form.Get("IfMatch")
+		return []request{conditional, onObject("s3:GetObject")}
 	default:
 		return []request{onObject("s3:" + q.Action)}
 	}

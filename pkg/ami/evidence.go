@@ -21,6 +21,9 @@ type Evidence struct {
 	Sharing    map[string]Sharing
 	SharingGap string // Why no further snapshots are looked up; empty while they are.
 
+	// Bundles says what S3 has of images that a plan deregisters, by the id of the image.
+	Bundles map[string]BundleFinding
+
 	// Gaps are the listings that could not be completed. What they did not show may name any image,
 	// also one of another region. The findings about what was looked up include these gaps.
 	Gaps []Gap

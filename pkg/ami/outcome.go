@@ -13,6 +13,10 @@ type SweepResult struct {
 	Stale   map[string]string
 	BinRead bool // The Recycle Bin was read after the removals.
 
+	// Bundles holds one result for each bundle that earlier runs left and the plan deletes, by the
+	// id of the image.
+	Bundles map[string]BundleResult
+
 	// Orphans holds one result for each orphan that the plan deletes or announces, and for each
 	// whose announcement it takes back, by id.
 	Orphans map[string]OrphanResult
@@ -62,6 +66,9 @@ type Outcome struct {
 	// EC2 refused the removal: because of the image's state, or because a permission is missing.
 	Refused   bool             `json:"-"`
 	Snapshots []SnapshotResult `json:"snapshots"`
+
+	// Bundle is what became of the bundle of an instance-store image; nil if it was to stay.
+	Bundle *BundleResult `json:"bundle,omitempty"`
 
 	// InBinUntil is when the image leaves the Recycle Bin for good; zero if it was not seen there.
 	// Whether it can be restored depends on its snapshots too: the next two fields say so, in

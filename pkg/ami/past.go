@@ -49,6 +49,10 @@ type History struct {
 	// confirmed; by run and id.
 	Leftovers []Leftover
 
+	// Bundles are the bundles that unfinished runs planned to delete, and whose deletion is not
+	// confirmed.
+	Bundles []LeftoverBundle
+
 	// Planned holds the images whose removal each unfinished run planned, by run.
 	Planned map[string][]string
 

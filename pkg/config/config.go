@@ -87,6 +87,8 @@ func (c *Config) variables() []variable {
 		{"ORPHANED_SNAPSHOTS", "report", (*orphans)(&c.Policy), "snapshots whose image is gone: report, ignore, or remove, which deletes those that have a second sign of that, and that nothing needs, as far as it can see"},
 		{"ORPHANED_AFTER", "90d", (*orphanedAfter)(&c.Policy.OrphanedAfter), "how long a run must have seen a snapshot without its image before {ORPHANED_SNAPSHOTS}=remove announces it, 30d or more"},
 		{"MAX_ORPHANED_SNAPSHOTS", "20", (*count)(&c.Policy.MaxOrphans), "the most such snapshots that a run deletes, over all regions; as many again may be announced"},
+		{"BUNDLES", "keep", (*bundles)(&c.Policy.DeleteBundles), "what instance-store images leave in S3: keep, or delete, which puts delete markers in front of the manifest and the parts that it names, as ec2-delete-bundle deletes them; such an image takes {REQUIRE_RECYCLE_BIN}=false"},
+		{"BUNDLE_BUCKETS", "", (*buckets)(&c.Policy.BundleBuckets), "buckets in which {BUNDLES}=delete may do that, comma-separated; each is versioned"},
 		{"EC2_SHARE", "0.5", (*share)(&c.EC2Share), "the most of EC2's and Parameter Store's published request rates that a run takes, above 0 and up to 1"},
 		{"RECORDS", "", (*records)(&c.Records), "where run records and the journal are kept: s3://bucket/prefix or a directory; if not set, sweep keeps them in the user's state directory, and the function nowhere"},
 		{"REGIONS", "", &c.Regions, "regions to judge, comma-separated, or all; if not set, {own}"},
@@ -207,6 +209,9 @@ func (c *Config) read(lookup func(variable string) string, variables []variable)
 	}
 	if strings.TrimSpace(lookup("NEVER_LAUNCHED_AFTER")) == "" {
 		c.Policy.NeverLaunchedAfter = c.Policy.StaleAfter
+	}
+	if why := c.refusesBundles(); why != "" {
+		faults = append(faults, &Fault{"BUNDLES", errors.New(why)})
 	}
 	if why := c.refusesOrphans(); why != "" {
 		faults = append(faults, &Fault{"ORPHANED_SNAPSHOTS", errors.New(why)})

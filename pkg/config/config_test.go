@@ -67,6 +67,8 @@ func TestDefaults(t *testing.T) {
 		"ORPHANED_SNAPSHOTS":       {p.ReportOrphans, true},
 		"ORPHANED_AFTER":           {p.OrphanedAfter.String(), "90d"},
 		"MAX_ORPHANED_SNAPSHOTS":   {p.MaxOrphans, 20},
+		"BUNDLES":                  {p.DeleteBundles, false},
+		"BUNDLE_BUCKETS":           {len(p.BundleBuckets), 0},
 		"EC2_SHARE":                {parsed.EC2Share, 0.5},
 		"RECORDS":                  {parsed.Records, ""},
 		"POLICY_NAME":              {p.Name, "cli"},
@@ -78,8 +80,8 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, c.got, c.want)
 		}
 	}
-	if n := len(config.Settings()); n != 41 {
-		t.Errorf("%d settings, want 41: add the default of a new one to TestDefaults in config_test.go", n)
+	if n := len(config.Settings()); n != 43 {
+		t.Errorf("%d settings, want 43: add the default of a new one to TestDefaults in config_test.go", n)
 	}
 	want := retention.Policy{
 		Name: "cli", StaleAfter: retention.Days(180 * retention.Day), NeverLaunchedAfter: retention.Days(180 * retention.Day), KeepNewest: 1,

@@ -23,6 +23,7 @@ func (r run) besides(most int) Section {
 	add(r.leftToOthers()...)
 	add(r.copiedInBrief(), r.unattachedInBrief(), r.ownersInBrief())
 	add(r.leftoversInBrief()...)
+	add(r.bundlesInBrief()...)
 	if r.Totals.OrphanedSnapshots > 0 {
 		add(r.orphansInShort() + ".")
 	}

@@ -31,6 +31,8 @@ type Explanation struct {
 	Gaps []record.Gap `json:"gaps,omitempty"`
 	// Snapshots say what would become of each if the image went.
 	Snapshots []record.PlannedSnapshot `json:"snapshots"`
+	// Bundle says what would become of what an instance-store image has in S3, if it is deleted.
+	Bundle *record.PlannedBundle `json:"bundle,omitempty"`
 	// Changes are what would have to change for the verdict to change, in full sentences.
 	Changes []string `json:"changes"`
 	// History is what runs did about it, the latest first.
@@ -81,8 +83,9 @@ func NewExplanation(region string, explained retention.Explanation, sources []So
 		e.Rules[i] = RuleFinding{h.Code, h.Meaning, h.Detail}
 	}
 	e.Snapshots = append(e.Snapshots, e.Image.Snapshots...)
+	e.Bundle = e.Image.Bundle
 	if e.Image.Verdict != retention.Deregister {
-		e.Image.Snapshots = nil
+		e.Image.Snapshots, e.Image.Bundle = nil, nil
 	}
 	return e
 }
@@ -137,10 +140,19 @@ func (e Explanation) sections() []Section {
 		orElse("Sources", e.sources(), "None was asked."),
 		{Title: "What is not proven", Groups: e.gaps()},
 		orElse("Snapshots, if it is removed", snapshots, "It has none."),
+		e.bundle(),
 		e.past(),
 		orElse("What would change the verdict", changes, "Nothing that the janitor knows of."),
 	}
 	return slices.DeleteFunc(sections, Section.isEmpty)
+}
+
+// bundle says what would become of the image's bundle, if the policy deletes bundles.
+func (e Explanation) bundle() Section {
+	if e.Bundle == nil {
+		return Section{}
+	}
+	return Section{Title: "Bundle, if it is removed", Intro: says(Bundle(record.Image{S3Location: e.Image.S3Location, Bundle: e.Bundle}) + ".")}
 }
 
 // orElse is a section with a list, or with what there is to say if the list is empty.

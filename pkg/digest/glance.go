@@ -149,6 +149,7 @@ func (r run) undo() []Line {
 		lines = append(says("What the Recycle Bin holds can be restored:"),
 			command("aws ec2 list-images-in-recycle-bin --region "+r.regionOrPlaceholder()))
 	}
+	lines = append(lines, r.undoOfBundles()...)
 	leftovers := r.undoOfLeftovers()
 	if more := len(leftovers.Intro) - 1 - mostLeftovers; more > 0 {
 		leftovers.Intro = append(leftovers.Intro[:1+mostLeftovers], says("And "+count(more+leftovers.More, "more run")+"; the run record has all of them.")...)

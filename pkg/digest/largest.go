@@ -108,8 +108,8 @@ func (r run) described(x removal) string {
 	if way := r.wayBack(x.image); way != "" {
 		words = append(words, way)
 	}
-	if x.image.S3Location != "" {
-		words = append(words, "its bundle stays in S3")
+	if bundle := bundleInShort(x.image); bundle != "" {
+		words = append(words, bundle)
 	}
 	return strings.Join(words, ", ")
 }

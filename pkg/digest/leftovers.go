@@ -16,7 +16,7 @@ func (r run) leftovers() Section {
 	if r.DryRun {
 		s.Title = "To be finished from earlier runs"
 	}
-	for _, group := range []Group{r.leftoverSnapshots(), r.undoOfLeftovers(), {Intro: says(r.clearedTags())}} {
+	for _, group := range []Group{r.leftoverSnapshots(), r.leftBundles(), r.undoOfLeftovers(), {Intro: says(r.clearedTags())}} {
 		if len(group.Intro) > 0 {
 			s.Groups = append(s.Groups, group)
 		}

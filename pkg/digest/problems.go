@@ -68,7 +68,7 @@ func (r run) needsYou() Section {
 // problems returns what a person should look at, the gravest first, without what leads the digest.
 func (r run) problems() []Problem {
 	problems := slices.Concat(r.stoppedProblems(), r.regionProblems(), r.imageProblems(), r.refusedProblems(), r.snapshotProblems(),
-		r.staleProblems(), r.recordProblems(), r.unrecordedProblems())
+		r.bundleProblems(), r.staleProblems(), r.recordProblems(), r.unrecordedProblems())
 	if r.leads() {
 		return r.worded(problems)
 	}

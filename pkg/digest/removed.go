@@ -46,9 +46,7 @@ func (r run) howToTurnOn() Section {
 // goingImage says all there is to know about an image that is removed, or would be.
 func (r run) goingImage(region record.Region, image record.Image) Item {
 	details := append(says(sentence(mainDetail(region, image))), snapshotLines(image)...)
-	if image.S3Location != "" {
-		details = append(details, says("Its bundle stays behind in S3, and is yours to delete: "+plain.Text(image.S3Location))...)
-	}
+	details = append(details, says(Bundle(image))...)
 	return Item{
 		Label: idAndName(image), Region: r.name(region),
 		Details: append(details, r.restorable(image)...),

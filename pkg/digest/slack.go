@@ -119,6 +119,7 @@ func (r run) slackLines() []string {
 	add(slackNeeds(slices.Concat(r.lead(), r.problems()))...)
 	add(r.slackNews())
 	add(r.slackLargest()...)
+	add(r.slackBundles())
 	add(r.slackUndo())
 	page := r.page()
 	switch {
@@ -203,6 +204,19 @@ func (r run) slackLargest() []string {
 		add(r.label(a.region, a.image), r.savingsOf([]announcement{a}), code(dueInShort(a.image), slackCase))
 	}
 	return lines
+}
+
+// slackBundles names a bundle that was deleted, and says how many more there are.
+func (r run) slackBundles() string {
+	lines := r.bundlesInBrief()
+	if len(lines) == 0 {
+		return ""
+	}
+	said := code(lines[0], slackPhrase)
+	if len(lines) > 1 {
+		said += ", and more in the run record"
+	}
+	return said
 }
 
 // slackUndo says by which commands the removals are taken back.

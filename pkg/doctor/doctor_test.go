@@ -273,7 +273,7 @@ func TestWhatIsBroken(t *testing.T) {
 			wrap: denying("ListRules"), check: "Recycle Bin", level: doctor.Unchecked, found: "ListRules", remedy: "whoever runs doctor",
 		},
 		"no versions": {
-			breaks: set("s3api-get-bucket-versioning.json", "", "Status", "Suspended"), check: "records bucket", level: doctor.Wrong, found: "keeps no versions", remedy: "template.yaml",
+			breaks: set("s3-buckets.json", "Buckets", "Versioning", object{"Status": "Suspended"}), check: "records bucket", level: doctor.Wrong, found: "keeps no versions", remedy: "template.yaml",
 		},
 		"no encryption": {
 			breaks: func(files testaccount.Files) { files["s3api-get-bucket-encryption.json"] = []any{} }, check: "records bucket", level: doctor.Wrong, found: "does not encrypt", remedy: "template.yaml",

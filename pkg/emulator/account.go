@@ -125,7 +125,10 @@ func Load(files fs.FS, o Options) (*Account, error) {
 	if err := account.loadRegions(files); err != nil {
 		return nil, err
 	}
-	return account, account.loadBuckets(files)
+	if err := account.loadBuckets(files); err != nil {
+		return nil, err
+	}
+	return account, account.loadVersions(files)
 }
 
 // partition is the second field of an ARN, "aws" if it has none.
@@ -206,7 +209,7 @@ func (a *Account) Save(dir string) error {
 	if err := errors.Join(a.saveCopy(dir), a.saveRoles(dir)); err != nil {
 		return err
 	}
-	return a.saveBuckets(dir)
+	return errors.Join(a.saveBuckets(dir), a.saveVersions(dir))
 }
 
 // SetInUseLag makes EC2 slow to notice deregistrations from now on: after one, the first n calls of

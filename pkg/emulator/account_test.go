@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -39,7 +40,7 @@ var files = []string{
 	"elasticbeanstalk-list-platform-versions.json", "elasticbeanstalk-describe-platform-version.json",
 	"cloudformation-describe-stack-resource.json", "iam-list-account-aliases.json", "lambda-get-function-configuration.json",
 	"cloudformation-describe-stack-resources.json", "cloudwatch-describe-alarms.json", "iam-get-account-authorization-details.json",
-	"s3api-get-bucket-encryption.json", "s3api-get-bucket-versioning.json", "s3api-get-public-access-block.json", "scheduler-get-schedule.json",
+	"s3api-get-bucket-encryption.json", "s3api-get-public-access-block.json", "scheduler-get-schedule.json",
 	"sns-list-subscriptions-by-topic.json",
 }
 
@@ -325,6 +326,7 @@ func TestSaveAndLoadAgain(t *testing.T) {
 				}
 			}
 			entries, err := fs.Glob(saved, "*-*.json")
+			entries = slices.DeleteFunc(entries, func(name string) bool { return name == "s3-buckets.json" })
 			if err != nil || len(entries) != len(files) {
 				t.Errorf("%d files saved, want %d; %v", len(entries), len(files), err)
 			}

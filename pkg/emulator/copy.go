@@ -91,7 +91,10 @@ func readDenied(files fs.FS) (map[string]bool, error) {
 // IAM's counts.
 func (r *region) denies(service, action string) bool {
 	// Service Authorization Reference, Amazon S3.
-	names := map[string]string{"ListObjectsV2": "ListBucket", "HeadObject": "GetObject"}
+	names := map[string]string{
+		"ListObjectsV2": "ListBucket", "HeadObject": "GetObject", "ListObjectVersions": "ListBucketVersions",
+		"GetBucketLifecycleConfiguration": "GetLifecycleConfiguration",
+	}
 	if name, ok := names[action]; ok && service == s3Service {
 		action = name
 	}

@@ -53,9 +53,9 @@ func (a *Account) ofRegions(files func(*region) []string) []string {
 	return all
 }
 
-// readElsewhere are the names of what loadBuckets, readDenied, readExport, readRoles and
-// loadRegions read.
-var readElsewhere = []string{RecordsBucket, deniedFile, exportFile, rolesFile, regionsFolder}
+// readElsewhere are the names of what loadBuckets, loadVersions, readDenied, readExport, readRoles
+// and loadRegions read.
+var readElsewhere = []string{RecordsBucket, bucketsFile, deniedFile, exportFile, rolesFile, regionsFolder}
 
 // readDirectory reads the files of an account directory. A name that means nothing is noted, but
 // one that is as good as that of a file or a folder that is known is refused: whoever wrote it

@@ -75,7 +75,7 @@ func TestLoadSaysWhatIsMissing(t *testing.T) {
 		"describe-image-usage-reports.json", "describe-images.json", "get-caller-identity.json", "list-images-in-recycle-bin.json", "list-rules.json",
 		"list-snapshots-in-recycle-bin.json", "lambda-get-function-configuration.json", "cloudformation-describe-stack-resource.json",
 		"iam-list-account-aliases.json", "cloudformation-describe-stack-resources.json", "cloudwatch-describe-alarms.json", "iam-get-account-authorization-details.json",
-		"s3api-get-bucket-encryption.json", "s3api-get-bucket-versioning.json", "s3api-get-public-access-block.json", "scheduler-get-schedule.json",
+		"s3api-get-bucket-encryption.json", "s3api-get-public-access-block.json", "scheduler-get-schedule.json",
 		"sns-list-subscriptions-by-topic.json",
 	}
 	// A feature that is not used, where the file is missing.

@@ -84,7 +84,6 @@ const (
 	schedulesFile             = "scheduler-get-schedule.json"
 	subscriptionsFile         = "sns-list-subscriptions-by-topic.json"
 	alarmsFile                = "cloudwatch-describe-alarms.json"
-	bucketVersioningFile      = "s3api-get-bucket-versioning.json"
 	bucketEncryptionFile      = "s3api-get-bucket-encryption.json"
 	publicAccessBlockFile     = "s3api-get-public-access-block.json"
 )
@@ -160,7 +159,6 @@ var formats = []format{
 	{file: schedulesFile, array: true, fields: all(aString, "Arn", "GroupName", "Name", "State")},
 	{file: subscriptionsFile, list: "Subscriptions", fields: all(aString, "Endpoint", "Owner", "Protocol", "SubscriptionArn", "TopicArn")},
 	{file: alarmsFile, list: "MetricAlarms", fields: append(all(aString, "AlarmArn", "AlarmName", "StateValue"), field{"AlarmActions", aStringList, nil}, field{"ActionsEnabled", aBoolean, nil})},
-	{file: bucketVersioningFile, array: true, fields: all(aString, "Bucket", "Status")},
 	{file: bucketEncryptionFile, array: true, fields: all(aString, "Bucket")},
 	{file: publicAccessBlockFile, array: true, fields: all(aString, "Bucket")},
 }
@@ -171,7 +169,7 @@ var formats = []format{
 var (
 	noEvidence = []string{
 		identityFile, aliasesFile, imagesFile, usageReportsFile, imageBinFile, snapshotBinFile, rulesFile, functionsFile, stackResourcesFile,
-		authorizationFile, resourcesOfStacksFile, schedulesFile, subscriptionsFile, alarmsFile, bucketVersioningFile, bucketEncryptionFile, publicAccessBlockFile,
+		authorizationFile, resourcesOfStacksFile, schedulesFile, subscriptionsFile, alarmsFile, bucketEncryptionFile, publicAccessBlockFile,
 	}
 	unused = []string{
 		refreshesFile, exportTasksFile, storeTasksFile, replacementsFile, stacksFile, environmentsFile, pcsClustersFile, nodeGroupsFile,

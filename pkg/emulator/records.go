@@ -31,7 +31,9 @@ func (a *Account) loadBuckets(files fs.FS) error {
 		return nil
 	}
 	home := a.regions[a.home]
-	home.notRead = slices.DeleteFunc(home.notRead, func(name string) bool { return name == objectsFolder })
+	if home.notRead = slices.DeleteFunc(home.notRead, func(name string) bool { return name == objectsFolder }); len(home.notRead) == 0 {
+		home.notRead = nil
+	}
 	for _, entry := range entries {
 		if folder := path.Join(objectsFolder, entry.Name()); err == nil && !bucketName.MatchString(entry.Name()) {
 			err = fmt.Errorf("%s: not the name of a bucket", folder)

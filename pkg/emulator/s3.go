@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -26,8 +27,11 @@ const s3Service = "s3"
 // request; one that does not exist yet is empty.
 type bucket struct {
 	region  string
-	objects map[string]*stored // By key.
+	objects map[string]*stored // The current ones, by key.
 	changes map[string]int     // How often something has been put under a key, or deleted.
+
+	bucketSettings
+	versions map[string][]*stored // By key, the newest first, delete markers among them.
 }
 
 // stored is an object in a bucket.
@@ -37,6 +41,9 @@ type stored struct {
 	modified time.Time
 	checksum checksum
 	header   http.Header // What the object was stored with, its content type above all.
+
+	version  string // "null" in a bucket without versions.
+	isMarker bool
 }
 
 // Objects returns what a bucket of S3 holds, by key.
@@ -56,12 +63,15 @@ func (a *Account) Objects(bucket string) map[string][]byte {
 var s3Actions = map[string]func(*s3Call, *answer) error{
 	"DeleteObject":         (*s3Call).deleteObject,
 	"GetBucketEncryption":  (*s3Call).getBucketEncryption,
-	"GetBucketVersioning":  (*s3Call).getBucketVersioning,
+	"GetBucketVersioning":  (*s3Call).getVersioning,
 	"GetObject":            (*s3Call).getObject,
 	"GetPublicAccessBlock": (*s3Call).getPublicAccessBlock,
 	"HeadObject":           (*s3Call).getObject,
+	"ListObjectVersions":   (*s3Call).listVersions,
 	"ListObjectsV2":        (*s3Call).listObjects,
 	"PutObject":            (*s3Call).putObject,
+
+	"GetBucketLifecycleConfiguration": (*s3Call).getLifecycle,
 }
 
 // inspectS3 reads what a request to S3 asks for. It leaves the body alone. To the form it adds the
@@ -69,7 +79,10 @@ var s3Actions = map[string]func(*s3Call, *answer) error{
 // Key, IfMatch and IfNoneMatch.
 func inspectS3(r *http.Request, q Request) Request {
 	bucket, key := s3Resource(r)
-	q.Action = cmp.Or(bucketSetting(r.Method, key, q.Form), s3Action(r.Method, bucket, key, q.Form.Get("list-type") == "2"))
+	q.Action = s3Action(r.Method, bucket, key, q.Form.Get("list-type") == "2")
+	if key == "" && bucket != "" && r.Method == http.MethodGet {
+		q.Action = cmp.Or(s3Subresource(q.Form), q.Action)
+	}
 	for name, value := range map[string]string{
 		"Bucket": bucket, "Key": key, "IfMatch": r.Header.Get("If-Match"), "IfNoneMatch": r.Header.Get("If-None-Match"),
 	} {
@@ -135,6 +148,24 @@ func s3Action(method, bucket, key string, isList bool) string {
 		}
 	}
 	return "REST." + method + "." + kind
+}
+
+// s3Subresources are the actions about a bucket itself, by the parameter of the query that asks for
+// them.
+var s3Subresources = map[string]string{
+	"encryption": "GetBucketEncryption", "lifecycle": "GetBucketLifecycleConfiguration", "publicAccessBlock": "GetPublicAccessBlock",
+	"versioning": "GetBucketVersioning", "versions": "ListObjectVersions",
+}
+
+// s3Subresource names the action of a request about a bucket itself; empty if it is about none that
+// the account emulates.
+func s3Subresource(form url.Values) string {
+	for name, action := range s3Subresources {
+		if form.Has(name) {
+			return action
+		}
+	}
+	return ""
 }
 
 // s3Call is a request to S3 on its way through the account.
@@ -262,11 +293,15 @@ func (c *s3Call) takes(name string) bool {
 	case "Bucket", "Key", "IfMatch", "IfNoneMatch", "x-id":
 		return true
 	case "list-type", "prefix", "delimiter", "start-after", "continuation-token", "max-keys", "encoding-type":
-		return c.Action == "ListObjectsV2"
+		return c.Action == "ListObjectsV2" || c.Action == "ListObjectVersions" && (name == "prefix" || name == "max-keys" || name == "encoding-type")
+	case "key-marker", "version-id-marker":
+		return c.Action == "ListObjectVersions"
+	case "versionId":
+		return c.Action == "DeleteObject"
 	case "fetch-owner":
 		return c.Action == "ListObjectsV2" && c.text(name) == "false"
-	case "encryption", "publicAccessBlock", "versioning":
-		return c.Action == bucketSettings[name]
+	case "encryption", "lifecycle", "publicAccessBlock", "versioning", "versions":
+		return c.Action == s3Subresources[name]
 	default:
 		return strings.HasPrefix(name, "X-Amz-")
 	}
@@ -365,20 +400,14 @@ func (c *s3Call) putObject(out *answer) error {
 	}
 	o := c.account.put(c.text("Bucket"), c.Region, c.text("Key"), c.upload, storedHeader(c.header))
 	out.header.Set("Etag", o.etag)
+	c.tellVersion(out, o)
 	o.checksum.tell(out.header)
 	return nil
 }
 
 // put stores an object in a bucket. A bucket that is not there yet is made, in the region.
 func (a *Account) put(name, region, key string, body upload, header http.Header) *stored {
-	b := a.buckets[name]
-	if b == nil {
-		b = &bucket{region: region, objects: map[string]*stored{}, changes: map[string]int{}}
-		if a.buckets == nil {
-			a.buckets = map[string]*bucket{}
-		}
-		a.buckets[name] = b
-	}
+	b := a.makeBucket(name, region)
 	o := &stored{
 		content:  body.content,
 		etag:     `"` + hex.EncodeToString(digest(hashes["md5"], body.content)) + `"`,
@@ -386,9 +415,21 @@ func (a *Account) put(name, region, key string, body upload, header http.Header)
 		checksum: body.checksum,
 		header:   header,
 	}
-	b.objects[key] = o
-	b.changes[key]++
+	b.add(key, o)
 	return o
+}
+
+// makeBucket makes a bucket, unless it is there.
+func (a *Account) makeBucket(name, region string) *bucket {
+	b := a.buckets[name]
+	if b == nil {
+		b = &bucket{region: region, objects: map[string]*stored{}, changes: map[string]int{}, versions: map[string][]*stored{}}
+		if a.buckets == nil {
+			a.buckets = map[string]*bucket{}
+		}
+		a.buckets[name] = b
+	}
+	return b
 }
 
 // storedHeader is what an object keeps of the headers that it is uploaded with.
@@ -412,19 +453,37 @@ func storedHeader(header http.Header) http.Header {
 	return kept
 }
 
-// deleteObject deletes an object. Without a condition it succeeds even if there is none.
+// deleteObject deletes an object, or one of its versions. Without a condition it succeeds even if
+// there is none. Without a version, a bucket with versions gets a delete marker (S3 API Reference,
+// DeleteObject).
 func (c *s3Call) deleteObject(out *answer) error {
-	if match := c.text("IfMatch"); match != "" {
+	version, match := c.text("versionId"), c.text("IfMatch")
+	if version != "" && match != "" {
+		return notImplemented("If-Match")
+	}
+	if match != "" {
 		if err := c.unchanged(match); err != nil {
 			return err
 		}
 	}
-	if c.object() != nil {
-		b := c.bucket()
-		delete(b.objects, c.text("Key"))
-		b.changes[c.text("Key")]++
-	}
 	out.status = http.StatusNoContent
+	b, key := c.bucket(), c.text("Key")
+	switch {
+	case b == nil:
+	case version != "":
+		removed := b.removeVersion(key, version)
+		out.header.Set("X-Amz-Version-Id", version)
+		if removed != nil && removed.isMarker {
+			out.header.Set("X-Amz-Delete-Marker", "true")
+		}
+	case b.status == "":
+		b.removeVersion(key, "null")
+	default:
+		marker := &stored{isMarker: true, modified: c.account.now().UTC().Truncate(time.Millisecond)}
+		b.add(key, marker)
+		out.header.Set("X-Amz-Delete-Marker", "true")
+		out.header.Set("X-Amz-Version-Id", marker.version)
+	}
 	return nil
 }
 
@@ -447,6 +506,7 @@ func (c *s3Call) getObject(out *answer) error {
 	maps.Copy(out.header, o.header.Clone())
 	out.header.Set("Accept-Ranges", "bytes")
 	out.header.Set("Etag", o.etag)
+	c.tellVersion(out, o)
 	out.header.Set("Last-Modified", o.modified.Format(http.TimeFormat))
 	out.header.Set("Content-Length", strconv.Itoa(to-from))
 	if partial {

@@ -2,24 +2,7 @@ package emulator
 
 import (
 	"net/http"
-	"net/url"
 )
-
-// bucketSettings are the actions that show a setting of a bucket, by the parameter of the query
-// that asks for it.
-var bucketSettings = map[string]string{
-	"encryption": "GetBucketEncryption", "publicAccessBlock": "GetPublicAccessBlock", "versioning": "GetBucketVersioning",
-}
-
-// bucketSetting names the action of a request that asks for a setting; empty if it does not.
-func bucketSetting(method, key string, query url.Values) string {
-	for parameter, action := range bucketSettings {
-		if method == http.MethodGet && key == "" && query.Has(parameter) {
-			return action
-		}
-	}
-	return ""
-}
 
 // setting is what a file says of the request's bucket; nil if it says nothing.
 func (c *s3Call) setting(file string) object {
@@ -38,17 +21,6 @@ func (out *answer) show(name string, members object, item string, items []any) {
 	w.close(name)
 	out.header.Set("Content-Type", "application/xml")
 	out.body.Write(w.Bytes())
-}
-
-// getBucketVersioning shows whether a bucket keeps versions. One that never did has no status (S3
-// API Reference, GetBucketVersioning).
-func (c *s3Call) getBucketVersioning(out *answer) error {
-	members := object{}
-	if status := text(c.setting(bucketVersioningFile), "Status"); status != "" {
-		members["Status"] = status
-	}
-	out.show("VersioningConfiguration", members, "", nil)
-	return nil
 }
 
 // getBucketEncryption shows how a bucket encrypts (S3 API Reference, GetBucketEncryption).

@@ -448,7 +448,7 @@ func TestWhatS3Refuses(t *testing.T) {
 		code, action   string
 	}{
 		"no bucket":             {"GET", "/", 501, "NotImplemented", "REST.GET.SERVICE"},
-		"a bucket's settings":   {"GET", "/" + records + "?lifecycle", 501, "NotImplemented", "REST.GET.BUCKET"},
+		"a bucket's settings":   {"GET", "/" + records + "?acl", 501, "NotImplemented", "REST.GET.BUCKET"},
 		"an object's tags":      {"GET", "/" + records + "/k?tagging", 501, "NotImplemented", "GetObject"},
 		"many at once":          {"POST", "/" + records + "?delete", 501, "NotImplemented", "REST.POST.BUCKET"},
 		"parts":                 {"POST", "/" + records + "/k?uploads", 501, "NotImplemented", "REST.POST.OBJECT"},

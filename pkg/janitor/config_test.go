@@ -25,6 +25,7 @@ func TestTheRecordSaysThePolicy(t *testing.T) {
 		"staleAfter": "90d", "neverLaunchedAfter": "90d", "keepNewest": "1", "keepTags": "a=b", "maxDeregistrations": "100", "deleteSnapshots": "true",
 		"usageSources": allSources, "regions": "us-east-1", "exceptRegions": "", "snapshotPrice": "0.05", "names": "", "onlyTags": "", "familyTag": "",
 		"launchTemplateVersions": "all", "keepList": "", "sharedImages": "keep", "imageBuilderImages": "keep", "marketplaceImages": "keep", "failedImages": "keep", "grace": "0d", "graceAction": "announce", "ownerTag": "",
+		"bundles": "keep", "bundleBuckets": "",
 		"recycleBinDays": "0", "requireRecycleBin": "false", "orphanedSnapshots": "report", "orphanedAfter": "90d", "maxOrphanedSnapshots": "20", "ec2Share": "0.5", "records": "",
 		"policyName": "cli", "allowShorter": "false", "keepListMaxAge": "", "textObjects": "", "cloudformationTemplates": "false",
 	} {
@@ -32,7 +33,7 @@ func TestTheRecordSaysThePolicy(t *testing.T) {
 			t.Errorf("%s: %q (there: %v), want %q", key, got, ok, want)
 		}
 	}
-	if got, want := len(record.Policy), 34; got != want {
+	if got, want := len(record.Policy), 36; got != want {
 		t.Errorf("the record has %d settings, want %d: add the new one to this test", got, want)
 	}
 	if !strings.Contains(record.PolicySentence, "90 days") {

@@ -66,6 +66,7 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 		j.planOf(ctx, account, &listed)
 		evidence = listed.evidence
 		j.askSharingOf(ctx, account, evidence, asked)
+		j.askBundlesOf(ctx, survey, evidence, found)
 	}
 	explanations := make([]digest.Explanation, len(found))
 	for i, at := range found {
@@ -82,6 +83,19 @@ func (j *Janitor) Explain(ctx context.Context, given []string) ([]digest.Explana
 		explanations[i].History = history
 	}
 	return explanations, errors.Join(missing...)
+}
+
+// askBundlesOf adds to the evidence what S3 has of images, whether they go or not.
+func (j *Janitor) askBundlesOf(ctx context.Context, survey survey, evidence map[string]ami.Evidence, places []place) {
+	locations := map[string]map[string]string{}
+	for _, at := range places {
+		if !at.gone && at.image.S3Location != "" && survey.policy.DeleteBundles {
+			addLocation(locations, at.region, at.image)
+		}
+	}
+	if len(survey.inventories) > 0 {
+		j.findBundles(ctx, survey.inventories[0].Account, evidence, locations)
+	}
 }
 
 // place is an image, and the region that it is in. Of one that is gone only the id is known.

@@ -153,6 +153,9 @@ func (j *Janitor) makePlan(limits limits, run ami.RunID) plan {
 		}
 		regions = j.planOf(limits.look, account, &found)
 	}
+	if j.askBundles(limits.ask, found.evidence, regions) {
+		regions = j.planOf(limits.look, account, &found)
+	}
 	if j.Approved != nil {
 		regions = j.Approved.Narrow(regions)
 	}
@@ -199,6 +202,9 @@ func (p plan) removals() map[string]bool {
 		}
 		for _, id := range region.SnapshotsToDelete() {
 			removals[region.Region+id] = true
+		}
+		for _, location := range region.BundlesToDelete() {
+			removals[region.Region+location] = true
 		}
 		for _, o := range region.Orphans {
 			if o.Decision == retention.Mark && region.Hold == "" {

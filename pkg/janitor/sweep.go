@@ -45,6 +45,7 @@ func (j *Janitor) region(id string, s survey, plan retention.Plan) sweep.Region 
 		Now:        s.now,
 		Clients:    j.clients(plan.Region),
 		Lookup:     j.lookup(plan.Account, plan.Region, nil),
+		Bundles:    j.bundles(plan.Account),
 		RequireBin: j.Config.Policy.RequireRecycleBin,
 		Watchdog:   j.watchdog,
 		Journal:    s.visits[plan.Region],

@@ -3,6 +3,7 @@ package janitor
 import (
 	"context"
 
+	"github.com/ami-janitor/ami-janitor/pkg/bundle"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/sweep"
 	"github.com/ami-janitor/ami-janitor/pkg/undo"
@@ -17,6 +18,10 @@ func (j *Janitor) Undo() *undo.Account {
 		Regions:    j.RegionNames,
 		CheckClock: j.checkClock,
 		Journal:    j.journalToRead,
+		Bundles: func(ctx context.Context) (*bundle.Store, error) {
+			account, err := j.Account(ctx)
+			return j.bundles(account), err
+		},
 	}
 }
 

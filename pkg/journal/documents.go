@@ -45,6 +45,8 @@ type Intent struct {
 type Declared struct {
 	ImageID   string   `json:"imageId"`
 	Snapshots []string `json:"snapshotIds"` // Those to delete together with this image.
+
+	Bundle *ami.Bundle `json:"bundle,omitempty"` // What to delete after it; nil for nothing.
 }
 
 // attempted is the status of a removal that is about to be tried. Unless it is overwritten, nobody
@@ -62,6 +64,8 @@ type removalDocument struct {
 	Refused         bool                 `json:"refused,omitzero"` // EC2 refused.
 	Snapshots       []ami.SnapshotResult `json:"snapshots"`
 	RestorableUntil time.Time            `json:"restorableUntil,omitzero"`
+
+	Bundle *bundleDocument `json:"bundle,omitempty"`
 }
 
 // leftoverDocument says that a leftover of one run was deleted, and by which run.
@@ -165,6 +169,11 @@ func checkDeclared(declared []Declared) error {
 		seen[d.ImageID] = true
 		if err := checkSnapshots(d.Snapshots); err != nil {
 			return err
+		}
+		if d.Bundle != nil {
+			if err := d.Bundle.Check(); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

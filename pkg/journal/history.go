@@ -301,6 +301,7 @@ func (h *history) assemble() ami.History {
 			assembled.Planned[run] = append(assembled.Planned[run], d.ImageID)
 			if !h.present(d.ImageID) {
 				assembled.Leftovers = append(assembled.Leftovers, h.leftovers(run, d)...)
+				assembled.Bundles = append(assembled.Bundles, h.leftoverBundle(run, d)...)
 			}
 		}
 		for _, a := range h.plans[run].Announced {

@@ -228,6 +228,7 @@ func (s *Session) Settle(ctx context.Context, outcome ami.Outcome) error {
 	err := s.write(ctx, removalDocument{
 		ImageID: outcome.ImageID, Declared: snapshots, Status: outcome.Status, Error: outcome.Error,
 		Refused: outcome.Refused, Snapshots: outcome.Snapshots, RestorableUntil: outcome.InBinUntil,
+		Bundle: newBundleDocument(outcome.Bundle),
 	})
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -100,6 +100,8 @@ type Region struct {
 
 	SharedSnapshots []SharedSnapshot `json:"sharedSnapshots,omitempty"` // By id.
 
+	Bundles []LeftBundle `json:"bundles,omitempty"` // Those that earlier runs left.
+
 	Orphans []Orphan `json:"orphans,omitempty"` // The largest first.
 
 	OrphanUnmarks []OrphanUnmark `json:"orphanUnmarks,omitempty"` // By id.
@@ -162,6 +164,8 @@ type Image struct {
 	HasFailed bool `json:"hasFailed,omitempty"`
 	// S3Location is the bundle that an instance-store image leaves behind.
 	S3Location string `json:"s3Location,omitempty"`
+	// Bundle is the verdict on that bundle, if the policy deletes bundles and the image goes.
+	Bundle *PlannedBundle `json:"bundle,omitempty"`
 	// Outcome is absent if there was nothing to do, and in a dry run.
 	Outcome *ami.Outcome `json:"outcome,omitempty"`
 }
@@ -218,6 +222,7 @@ func NewRegion(plan retention.Plan, done ami.SweepResult, ownerTag string) Regio
 		Images:    make([]Image, len(plan.Verdicts)),
 		Leftovers: newLeftovers(plan.Leftovers, done.Leftovers),
 		Stale:     newStale(plan.Stale, done.Stale),
+		Bundles:   newLeftBundles(plan.Bundles, done.Bundles),
 		Orphans:   newOrphans(plan.Orphans, done.Orphans),
 
 		OrphanUnmarks: newOrphanUnmarks(plan.Unmarkings, done.Orphans),
@@ -266,6 +271,7 @@ func NewImage(v *retention.Verdict, region string, outcome *ami.Outcome, ownerTa
 		Snapshots:      plannedSnapshots(v),
 		HasFailed:      v.Decision == retention.Deregister && v.Image.State == "failed",
 		S3Location:     v.Image.S3Location,
+		Bundle:         plannedBundle(v),
 		Outcome:        outcome,
 	}
 	image.shareTexts()
@@ -371,6 +377,7 @@ func (r Run) Changes() bool {
 			continue
 		}
 		if region.Hold != "" || len(region.Stale) > 0 || slices.ContainsFunc(region.Leftovers, Leftover.isToGo) ||
+			slices.ContainsFunc(region.Bundles, LeftBundle.isToGo) ||
 			region.changesOrphans() || slices.ContainsFunc(region.Images, Image.isChange) {
 			return true
 		}
@@ -383,5 +390,6 @@ func (r Run) Changes() bool {
 // failed, too, and so has one on hold in a real run; one that is left to another run has not.
 func (r Run) Failed() bool {
 	return r.FailedRegions() > 0 || r.Totals.Failed > 0 || r.Totals.SnapshotsFailed > 0 || r.Totals.OrphansFailed() > 0 ||
+		r.failedBundles() > 0 ||
 		!r.DryRun && r.HeldRegions() > 0 || r.Count(Image.IsStopped) > 0 || r.countStale(StaleFailed) > 0 || r.RecordError != ""
 }

@@ -125,8 +125,8 @@ func evidence(region string, i record.Image) []line {
 		planned.SnapshotID = s.SnapshotID
 		lines = append(lines, snapshot(region, planned, string(s.Status), s.Detail))
 	}
-	if i.S3Location != "" {
-		add("Its bundle stays behind in S3: " + text(i.S3Location))
+	if bundle := digest.Bundle(i); bundle != "" {
+		add(bundle + ".")
 	}
 	switch o := i.Outcome; {
 	case !o.RestorableUntil.IsZero():

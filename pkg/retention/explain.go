@@ -60,6 +60,9 @@ func (r *regionFacts) explain(verdicts []Verdict, at int) Explanation {
 		gone[at].Decision = Deregister
 		r.judgeSnapshots(gone)
 		verdict.Snapshots = gone[at].Snapshots
+		if verdict.Image.S3Location != "" && r.policy.DeleteBundles {
+			verdict.Bundle = r.judgeBundle(verdict.Image.ID, verdict.Image.S3Location)
+		}
 	}
 	image := &r.images[at]
 	e := Explanation{Verdict: verdict, LastUse: image.last.ago(r.now)}

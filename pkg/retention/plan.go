@@ -107,6 +107,9 @@ func (a *Account) plan(regions []*regionFacts) []Plan {
 	}
 	a.judgeOrphans(regions, plans)
 	for i, r := range regions {
+		r.judgeBundles(&plans[i])
+	}
+	for i, r := range regions {
 		plan := &plans[i]
 		r.measure(plan)
 		r.hold(plan)

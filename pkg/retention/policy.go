@@ -51,6 +51,9 @@ type Policy struct {
 	RecycleBinDays    int  // How long the Recycle Bin must retain it then; 0 for any time.
 	ReportOrphans     bool // Look for snapshots whose image is gone.
 
+	DeleteBundles bool     // Delete the bundles of removed instance-store images.
+	BundleBuckets []string // In these buckets only.
+
 	RemoveOrphans bool // Remove some of these snapshots; it implies ReportOrphans.
 	OrphanedAfter Days // How long they must have been seen so; never below OrphanFloor.
 	// The most that one run removes of them, and the most that it announces, over all regions.
@@ -103,6 +106,9 @@ func (p Policy) String() string {
 			s.WriteString(" for at least " + Days(time.Duration(p.RecycleBinDays)*Day).inWords())
 		}
 		s.WriteString(" is removed.")
+	}
+	if p.DeleteBundles {
+		s.WriteString(" The bundles of instance-store images in " + strings.Join(p.BundleBuckets, ", ") + " are deleted with them, behind delete markers.")
 	}
 	if p.RemoveOrphans {
 		fmt.Fprintf(&s, " Snapshots that are seen without their image for %s are deleted, at most %d a run, %s after they were announced.",

@@ -29,6 +29,7 @@ type Plan struct {
 	BusyPolicy string // That run's policy, if it is another one than this.
 
 	Leftovers []LeftoverVerdict  // The snapshots that earlier runs left; by run and id.
+	Bundles   []BundleLeftover   // The bundles that earlier runs left.
 	Stale     []StaleDeclaration // Declarations that no run is at work on; by id.
 	// Snapshots whose image is gone, the largest first.
 	Orphans []Orphan
@@ -108,6 +109,9 @@ type Verdict struct {
 	Family   string    // Of the image; empty if it has none.
 	// One for each snapshot of an image to be deregistered; empty for others.
 	Snapshots []SnapshotVerdict
+
+	// Of an instance-store image to be deregistered, if the policy deletes bundles; else nil.
+	Bundle *BundleVerdict
 
 	Stored Storage // What the image's snapshots take that the account lists.
 	// Those of them that only this image maps, and that no fact keeps once it is gone.

@@ -138,6 +138,12 @@ func (i *image) doubt(why string) {
 // end notes the same result for all snapshots to be deleted.
 func (i *image) end(status ami.Status, why string, ofSnapshots ami.SnapshotStatus, detail string) {
 	i.outcome = ami.Outcome{ImageID: i.Image.ID, Status: status, Error: why, Snapshots: []ami.SnapshotResult{}}
+	if i.deletesBundle() {
+		i.outcome.Bundle = &ami.BundleResult{Status: ami.BundleKept, Detail: detail}
+		if ofSnapshots == ami.SnapshotFailed {
+			i.outcome.Bundle.Status = ami.BundleFailed
+		}
+	}
 	for _, verdict := range i.Snapshots {
 		result := ami.SnapshotResult{SnapshotID: verdict.SnapshotID, Status: ami.SnapshotKept, Detail: verdict.Why}
 		if verdict.Delete {

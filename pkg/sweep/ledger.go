@@ -33,7 +33,7 @@ func (s *sweep) open(ctx context.Context) {
 
 // changes reports whether carrying out the plan changes anything.
 func (s *sweep) changes() bool {
-	return s.total+len(s.Plan.Stale)+len(s.Plan.ReportsWanted)+len(s.Plan.ReportsDone) > 0 || s.hasOrphans() ||
+	return s.total+len(s.Plan.Stale)+len(s.Plan.Bundles)+len(s.Plan.ReportsWanted)+len(s.Plan.ReportsDone) > 0 || s.hasOrphans() ||
 		slices.ContainsFunc(s.Plan.Leftovers, func(leftover retention.LeftoverVerdict) bool { return leftover.Delete })
 }
 
@@ -59,6 +59,9 @@ func (s *sweep) intent() journal.Intent {
 // journaled is the image with the snapshots that go with it and not with a later image.
 func (i *image) journaled() journal.Declared {
 	declared := journal.Declared{ImageID: i.Image.ID}
+	if i.deletesBundle() {
+		declared.Bundle = &i.Bundle.Bundle
+	}
 	for _, snapshot := range i.Snapshots {
 		if snapshot.Delete && snapshot.LastImageID == i.Image.ID {
 			declared.Snapshots = append(declared.Snapshots, snapshot.SnapshotID)
@@ -80,7 +83,8 @@ func (s *sweep) isDone() bool {
 		return false
 	}
 	return !slices.ContainsFunc(s.images, func(i *image) bool {
-		return len(withStatus(i.outcome.Snapshots, ami.SnapshotFailed)) > 0
+		bundle := i.outcome.Bundle
+		return len(withStatus(i.outcome.Snapshots, ami.SnapshotFailed)) > 0 || bundle != nil && bundle.Status == ami.BundleFailed
 	})
 }
 
@@ -89,6 +93,7 @@ func (s *sweep) isDone() bool {
 func (s *sweep) clearFinishedRuns(ctx context.Context) {
 	open := s.settleLeftovers(ctx)
 	s.addInDoubt(open)
+	s.settleBundles(open)
 	for _, run := range s.Inventory.History.Unfinished {
 		switch isWithdrawn := s.withdrawUnmadeOf(ctx, run); {
 		case open[run] || !isWithdrawn:

@@ -177,6 +177,7 @@ func (s *sweep) removeImage(ctx context.Context, i *image) {
 		i.outcome.Refused = answer.isRefused()
 	default:
 		s.deleteSnapshots(ctx, i, exclusive, answer)
+		s.deleteBundle(ctx, i)
 	}
 	s.settle(i)
 }

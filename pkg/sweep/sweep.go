@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/bundle"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/retention"
 	"github.com/ami-janitor/ami-janitor/pkg/usage"
@@ -38,7 +39,8 @@ type Region struct {
 
 	Clients    usage.Clients
 	Lookup     usage.Lookup // What to ask about use before a removal, without the images.
-	RequireBin bool         // The region stops if its first removal is not seen in the Recycle Bin.
+	Bundles    *bundle.Store
+	RequireBin bool // The region stops if its first removal is not seen in the Recycle Bin.
 
 	Watchdog *journal.Watchdog // Over the clients.
 	Journal  *journal.Region   // Nil if no journal is kept.
@@ -89,6 +91,7 @@ func (s *sweep) carryOut(ctx context.Context) {
 		return
 	}
 	s.deleteLeftovers(ctx)
+	s.deleteLeftBundles(ctx)
 	s.remove(ctx)
 	s.mark(ctx)
 	s.withdrawUnmade(ctx)
@@ -110,6 +113,7 @@ type sweep struct {
 	images    []*image             // One for each verdict, in their order.
 	snapshots map[string]*snapshot // Those to delete, by id.
 	leftovers []ami.SnapshotResult
+	bundles   map[string]ami.BundleResult // That earlier runs left, by the id of the image.
 	stale     map[string]string
 	orphans   map[string]ami.OrphanResult // By id; nil if they are only reported.
 	// Those of them that the second look has not reached.
@@ -135,9 +139,10 @@ func newSweep(limits Limits, region Region) *sweep {
 	region.inFlight = cmp.Or(region.inFlight, inFlight)
 	s := &sweep{
 		Region: region, limits: limits, api: region.Clients.EC2,
-		stale:  map[string]string{},
-		denied: map[string][]*image{},
-		waited: map[string]bool{},
+		bundles: map[string]ami.BundleResult{},
+		stale:   map[string]string{},
+		denied:  map[string][]*image{},
+		waited:  map[string]bool{},
 	}
 	s.gather()
 	for _, i := range s.images {
@@ -158,7 +163,7 @@ func (s *sweep) result() ami.SweepResult {
 			outcomes = append(outcomes, i.outcome)
 		}
 	}
-	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Stale: s.stale, BinRead: s.bin.read, Orphans: s.orphans}
+	return ami.SweepResult{Outcomes: outcomes, Leftovers: s.leftovers, Bundles: s.bundles, Stale: s.stale, BinRead: s.bin.read, Orphans: s.orphans}
 }
 
 // holdIfStopped holds the rest of the plan if somebody has asked the run to stop.

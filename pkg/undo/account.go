@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/bundle"
 	"github.com/ami-janitor/ami-janitor/pkg/journal"
 	"github.com/ami-janitor/ami-janitor/pkg/wire"
 )
@@ -25,6 +26,9 @@ type Account struct {
 
 	// CheckClock returns an error if Clock is wrong: an undo writes the day into a tag.
 	CheckClock func(context.Context) error
+
+	// Bundles returns where the bundles of the account are.
+	Bundles func(context.Context) (*bundle.Store, error)
 
 	// Journal opens the journal that holds the records of runs; nil if none is kept.
 	Journal func(context.Context) (*journal.Journal, error)
@@ -53,9 +57,10 @@ func (a *Account) Run(ctx context.Context, run string) (Report, error) {
 		report.Warning = fmt.Sprintf("the record of the run could not be read, so only the tags were used: %s", wire.Explain(err))
 	}
 	report.Regions = wire.InRegions(regions, func(region string) RegionReport {
-		return a.undo(ctx, region, func(*Bin) Request {
+		report := a.undo(ctx, region, func(*Bin) Request {
 			return Request{Run: run, Images: removedBy(recorded, region)}
 		})
+		return a.withBundles(ctx, report, func(kept *journal.Journal) ([]journal.DeletedBundle, error) { return kept.BundlesOf(ctx, region, run) })
 	})
 	for _, region := range recorded.Regions {
 		removed := len(removedBy(recorded, region.Region))
@@ -91,8 +96,11 @@ func (a *Account) Images(ctx context.Context, ids []string) (Report, error) {
 	}
 	records := a.newRecords()
 	report.Regions = wire.InRegions(regions, func(region string) RegionReport {
-		return a.undo(ctx, region, func(bin *Bin) Request {
+		report := a.undo(ctx, region, func(bin *Bin) Request {
 			return Request{Images: records.removed(ctx, bin, region, ids)}
+		})
+		return a.withBundles(ctx, report, func(kept *journal.Journal) ([]journal.DeletedBundle, error) {
+			return kept.BundlesOfImages(ctx, region, ids)
 		})
 	})
 	report.Warning = records.warning()

@@ -50,7 +50,7 @@ type UnreadRegion struct {
 // IsEmpty reports whether nothing was found, and all regions could be read.
 func (r Report) IsEmpty() bool {
 	return !slices.ContainsFunc(r.Regions, func(region RegionReport) bool {
-		return region.Error != "" || len(region.Images) > 0 || len(region.Snapshots) > 0
+		return region.Error != "" || len(region.Images) > 0 || len(region.Snapshots) > 0 || len(region.Bundles) > 0
 	})
 }
 
@@ -96,6 +96,9 @@ func (r Report) Complete() bool {
 		}
 		for _, snapshot := range region.Snapshots {
 			complete = complete && snapshot.Status.Back()
+		}
+		for _, b := range region.Bundles {
+			complete = complete && b.Status.Back()
 		}
 	}
 	return complete

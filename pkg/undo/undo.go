@@ -59,6 +59,8 @@ type Removed struct {
 type Result struct {
 	Images    []Image    `json:"images"`    // By id.
 	Snapshots []Snapshot `json:"snapshots"` // Snapshots of the run without an image; by id.
+
+	Bundles []Bundle `json:"bundles,omitempty"` // Of instance-store images; by the id of the image.
 }
 
 // Image is what became of one image.

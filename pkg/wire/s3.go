@@ -203,6 +203,8 @@ func refusePartialObjects(stack *middleware.Stack) error {
 			if err == nil && !IsWholeListing(body) {
 				err = partialAnswerError{action, string(body[:min(len(body), 40)])}
 			}
+		case "DeleteObject", "GetBucketVersioning", "GetBucketLifecycleConfiguration", "ListObjectVersions":
+			err = checkVersioned(action, response)
 		default:
 			err = fmt.Errorf("nobody knows what a complete answer to %s is", action)
 		}

@@ -44,6 +44,7 @@ func Files(now time.Time, region string) fs.FS {
 	maps.Copy(files, records(now.UTC().Truncate(time.Second), region))
 	maps.Copy(files, stackFiles(now.UTC().Truncate(time.Second), region))
 	maps.Copy(files, serviceFiles(now.UTC().Truncate(time.Second), region))
+	maps.Copy(files, bundles())
 	return archive(files)
 }
 
@@ -170,6 +171,11 @@ func archive(files map[string]any) fs.FS {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		w, err := z.Create(name)
 		must(err)
+		if text, ok := files[name].([]byte); ok {
+			_, err = w.Write(text)
+			must(err)
+			continue
+		}
 		e := json.NewEncoder(w)
 		e.SetIndent("", "    ")
 		must(e.Encode(files[name]))

@@ -107,6 +107,9 @@ func TestHasSomethingOfEverything(t *testing.T) {
 	}
 	var empty []string
 	for name, text := range contents(t, os.DirFS(dir)) {
+		if strings.HasPrefix(name, "s3/") {
+			continue
+		}
 		var list []any
 		fields := map[string]any{}
 		if json.Unmarshal([]byte(text), &list) == nil {
@@ -124,7 +127,7 @@ func TestHasSomethingOfEverything(t *testing.T) {
 	if diff := cmp.Diff([]string{
 		"cloudformation-describe-stack-resources.json", "cloudwatch-describe-alarms.json",
 		"describe-fleets.json", "describe-image-references.json", "describe-image-usage-reports.json", "iam-get-account-authorization-details.json",
-		"list-images-in-recycle-bin.json", "list-snapshots-in-recycle-bin.json", "s3api-get-bucket-encryption.json", "s3api-get-bucket-versioning.json",
+		"list-images-in-recycle-bin.json", "list-snapshots-in-recycle-bin.json", "s3api-get-bucket-encryption.json",
 		"s3api-get-public-access-block.json", "scheduler-get-schedule.json", "sns-list-subscriptions-by-topic.json",
 	}, empty); diff != "" {
 		t.Errorf("empty files (-want +got):\n%s", diff)
