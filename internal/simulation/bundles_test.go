@@ -152,13 +152,13 @@ func (s *simulation) followBundle(actor string, q emulator.Request) {
 func (s *simulation) checkHidden(r *run, key string, violate func(bool, string, ...any)) {
 	b := s.world.bundles
 	var owner *image
+	isRemoved := false
 	for _, i := range s.world.images {
 		if !slices.Contains(b.keysOf(i), key) || i.location == "" {
 			continue
 		}
 		violate(i.there, "which %s needs", i.id)
-		isRemoved := s.runs[i.goneBy] != nil || slices.ContainsFunc(s.order, func(other *run) bool { return s.wasTried(other, i) })
-		violate(!isRemoved && !i.there && owner == nil, "and %q has removed %s", i.goneBy, i.id)
+		isRemoved = isRemoved || s.runs[i.goneBy] != nil || slices.ContainsFunc(s.order, func(other *run) bool { return s.wasTried(other, i) })
 		owner = i
 		at := b.undone[i.id]
 		violate(at.After(i.goneAt) && r.started.After(at), "which was brought back %v", at)
@@ -166,6 +166,7 @@ func (s *simulation) checkHidden(r *run, key string, violate func(bool, string, 
 		violate(!i.goneAt.IsZero() && wrote.After(i.goneAt), "which a person has written %v", wrote)
 	}
 	violate(owner == nil, "which belongs to no image")
+	violate(owner != nil && !isRemoved, "and no run has removed an image of it")
 	violate(!r.policy.config.Policy.DeleteBundles || r.policy != s.policies[0], "which is not for its policy")
 	violate(b.status != "Enabled", "although its bucket has no versions")
 	violate(key == b.null && b.wrote[key].IsZero(), "which is older than the versions of its bucket")

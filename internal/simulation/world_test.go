@@ -478,7 +478,7 @@ func (w *world) files(region string) fstest.MapFS {
 				shares[s.id] = []object{{"UserId": otherAccount}}
 			}
 			if s.due.inText {
-				texts = append(texts, object{"Name": "notes", "Type": "String", "Value": "see " + s.id, "Version": 1})
+				texts = append(texts, object{"Name": "notes-" + s.id, "Type": "String", "Value": "see " + s.id, "Version": 1})
 			}
 		}
 		if len(s.tags) > 0 {

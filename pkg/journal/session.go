@@ -63,14 +63,22 @@ func (r *Region) Start(ctx context.Context, account string, intent Intent, watch
 	if err := watchdog.check(); err != nil {
 		return refused(watchdog, err), err
 	}
-	s, err := r.start(ctx, account, intent, watchdog)
-	if err != nil {
-		if _, isBusy := errors.AsType[ErrBusy](err); !isBusy {
-			err = fmt.Errorf("the journal could not be written: %w", err)
-		}
-		return refused(watchdog, err), err
+	err := r.journal.belongsTo(ctx, account)
+	if stalled := watchdog.check(); stalled != nil {
+		// The lock of a clock that was set meanwhile would block the region.
+		return refused(watchdog, stalled), stalled
 	}
-	return s, nil
+	var s *Session
+	if err == nil {
+		s, err = r.start(ctx, account, intent, watchdog)
+	}
+	if err == nil {
+		return s, nil
+	}
+	if _, isBusy := errors.AsType[ErrBusy](err); !isBusy {
+		err = fmt.Errorf("the journal could not be written: %w", err)
+	}
+	return refused(watchdog, err), err
 }
 
 func (r *Region) start(ctx context.Context, account string, intent Intent, watchdog *Watchdog) (*Session, error) {
@@ -79,9 +87,6 @@ func (r *Region) start(ctx context.Context, account string, intent Intent, watch
 		return nil, err
 	}
 	j, region, run := r.journal, r.region, r.run
-	if err := j.belongsTo(ctx, account); err != nil {
-		return nil, err
-	}
 	s := &Session{
 		watchdog: watchdog,
 		journal:  j, run: run, region: region,

@@ -77,6 +77,26 @@ func TestAStalledRunTakesNoLock(t *testing.T) {
 	})
 }
 
+// Nor does a run whose clock is set while the journal is assigned to its account: the lock would
+// have the wrong date, and block the region.
+func TestAClockIsSetBeforeTheLockIsTaken(t *testing.T) {
+	inEach(t, func(t *testing.T, j *journal.Journal) {
+		ctx, readings := t.Context(), 0
+		watchdog := journal.NewWatchdog(func() time.Time {
+			if readings++; readings > 2 {
+				return now.Add(150 * 24 * time.Hour)
+			}
+			return now
+		})
+		opened, err := j.Region(ctx, region, first, now)
+		must(t, err)
+		s, err := opened.Start(ctx, account, journal.Intent{Declared: declared(1)}, watchdog)
+		says(t, err, "stalled")
+		says(t, s.MayContinue(ctx, journal.BetweenChunks), "stalled")
+		begin(t, j, second, now.Add(time.Hour), declare(1))
+	})
+}
+
 // A run without the lock has a session nevertheless, which may change nothing and writes nothing.
 func TestASessionWithoutTheLock(t *testing.T) {
 	inEach(t, func(t *testing.T, j *journal.Journal) {
