@@ -152,7 +152,7 @@ func (s *simulation) followBundle(actor string, q emulator.Request) {
 func (s *simulation) checkHidden(r *run, key string, violate func(bool, string, ...any)) {
 	b := s.world.bundles
 	var owner *image
-	isRemoved := false
+	isRemoved, last := false, time.Time{}
 	for _, i := range s.world.images {
 		if !slices.Contains(b.keysOf(i), key) || i.location == "" {
 			continue
@@ -162,9 +162,12 @@ func (s *simulation) checkHidden(r *run, key string, violate func(bool, string, 
 		owner = i
 		at := b.undone[i.id]
 		violate(at.After(i.goneAt) && r.started.After(at), "which was brought back %v", at)
-		wrote := b.wrote[key] // Before its removal was planned, it belongs to the bundle.
-		violate(!i.goneAt.IsZero() && wrote.After(i.goneAt), "which a person has written %v", wrote)
+		if i.goneAt.After(last) {
+			last = i.goneAt
+		}
 	}
+	// What is written before the last removal is planned belongs to the bundle.
+	violate(!last.IsZero() && b.wrote[key].After(last), "which a person has written %v", b.wrote[key])
 	violate(owner == nil, "which belongs to no image")
 	violate(owner != nil && !isRemoved, "and no run has removed an image of it")
 	violate(!r.policy.config.Policy.DeleteBundles || r.policy != s.policies[0], "which is not for its policy")

@@ -37,8 +37,8 @@ func (w *world) addDueOrphans(d dice) {
 			o.announced = ago(float64(d.between(12, 30))).Add(-20 * time.Hour)
 		}
 		sn := &snapshot{
-			id: snapshotID(700 + n), region: pick(d, w.regions...), tags: map[string]string{}, there: true, size: d.between(1, 50),
-			orphanOf: imageID(700 + n), due: o,
+			id: snapshotID(1100 + n), region: pick(d, w.regions...), tags: map[string]string{}, there: true, size: d.between(1, 50),
+			orphanOf: imageID(1100 + n), due: o,
 		}
 		if !o.announced.IsZero() {
 			sn.tags[dueTag], sn.tags[announcedByTag] = o.due().Format(time.DateOnly), runAt(o.announced)+" "+w.settings["POLICY_NAME"]
@@ -135,9 +135,9 @@ func (s *simulation) checkOrphan(r *run, sn *snapshot) {
 	}
 	inBin := s.world.rules && sn.tags[intentTag] == "remove" && time.Since(sn.intentAt) >= s.world.ruleLag
 	if !inBin {
-		r.orphansLost++
+		r.orphansLost[sn.region]++
 	}
-	violate(r.orphansLost > 1, "and the Recycle Bin holds none of %d", r.orphansLost)
+	violate(r.orphansLost[sn.region] > 1, "and the Recycle Bin holds none of %d of its region", r.orphansLost[sn.region])
 	violate(!policy.RemoveOrphans || r.policy != s.policies[0], "which is not for its policy")
 	violate(!o.proven, "of which only a description tells")
 	violate(o.archived, "which somebody has archived")

@@ -130,7 +130,7 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	if grace := graceOf(r.policy.settings); grace > 0 {
 		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
 		add(err != nil || now.Add(r.night.slack()).Before(due), "which is due on %q", i.tags[dueTag])
-		isForged := s.forged.announced[i.id] // By tags and records: nobody can tell.
+		isForged := s.forged.announced[i.id] || s.wasPlanned(r, i) // By tags and records: nobody can tell.
 		add(!isForged && (i.announcedBy != r.policy.name || now.Add(r.night.slack()+i.slack).Before(i.due(r.policy.settings))), "which %q announced %v", i.announcedBy, i.announced)
 		add(!r.policy.hasRecords(), "whose announcement no record confirms")
 	}
@@ -363,6 +363,19 @@ func (s *simulation) checkEndOfDeprecation(actor string, i *image) {
 	}
 }
 
+// wasPlanned reports whether an image carries the forged tags of an announcement that a killed run
+// of the same policy may have planned, so that its record confirms them.
+func (s *simulation) wasPlanned(r *run, i *image) bool {
+	id, _, _ := strings.Cut(i.tags[announcedByTag], " ")
+	planner := s.runs[id]
+	if !i.forged || planner == nil || planner.policy != r.policy || !planner.way.dead {
+		return false
+	}
+	planned := *i
+	planned.announced = planner.started
+	return !time.Now().Add(r.night.slack()).Before(planned.due(r.policy.settings))
+}
+
 // checkTakenBack checks that a run takes back what another policy has announced for no reason but
 // facts of the image.
 func (s *simulation) checkTakenBack(actor string, i *image) {
@@ -387,7 +400,7 @@ func (s *simulation) checkDeclaration(actor, id string, before, after map[string
 	isForged := i != nil && i.forged || sn != nil && sn.forged || s.forged.runs[other.id]
 	isUnseen := r.night.stale > 0 && other.aliveBeside && r.aliveBeside
 	// It had just read the tags when the other one wrote them. EC2 takes off what nobody read, too.
-	isUnseen = isUnseen || other.declared.After(r.readTags) && time.Since(r.readTags) < time.Second
+	isUnseen = isUnseen || other.declared.After(r.readTags) && time.Since(r.readTags) < 5*time.Second
 	if other.policy != r.policy && other.policy.hasRecords() && canTell && !isForged && !isUnseen {
 		s.violate("each its own", "%s takes off %s that %s, of another policy, has declared its removal", actor, id, other.id)
 	}

@@ -94,8 +94,8 @@ type run struct {
 	looks   map[string]look // By the id of an image or a snapshot.
 	// When it last read tags, and when it last declared removals.
 	readTags, declared time.Time
-	// Orphans that it deleted, and those of them that are not in the Recycle Bin.
-	orphans, orphansLost int
+	orphans            int            // Those that it deleted.
+	orphansLost        map[string]int // Those of them that the Recycle Bin does not hold, by region.
 	// By the key of a note about a removal: its last note failed.
 	unnoted     map[string]bool
 	aliveBeside bool // Another run was at work at the same time.
@@ -251,7 +251,7 @@ func (s *simulation) begin(p *policy, n *night, k *kill, persons []person, suffi
 	w := s.newWay(id, n)
 	w.kill, w.persons, w.jumps = k, persons, clock.jumps
 	w.set(clock.ahead)
-	r := &run{id: id, policy: p, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}, looks: map[string]look{}, unnoted: map[string]bool{}}
+	r := &run{id: id, policy: p, night: n, way: w, started: now, removed: map[string]int{}, lost: map[string]int{}, orphansLost: map[string]int{}, looks: map[string]look{}, unnoted: map[string]bool{}}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, other := range s.order {

@@ -103,7 +103,8 @@ func (s *simulation) removeImage(actor string, i *image) {
 	inBin := s.world.rules && i.tags[intentTag] == "remove" && !i.instanceStore && now.Sub(i.intentAt) >= s.world.ruleLag
 	if r := s.runs[actor]; r != nil {
 		r.removed[i.region]++
-		if !inBin {
+		// Nobody knows whether the bin takes in an image that has failed.
+		if !inBin && i.kind != failed {
 			r.lost[i.region]++
 		}
 		s.checkRemoval(r, i)
