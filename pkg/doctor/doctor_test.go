@@ -100,6 +100,7 @@ func TestAHealthyDeployment(t *testing.T) {
 		"disabled, shared":      with("Grace", "14d", "GraceAction", "disable", "SharedImages", "report", "MakeOwnersTopic", "true"),
 		"bounded":               with("PermissionsBoundary", deployment.Boundary, "RolePath", "/janitor/"),
 		"everything asked":      with("UsageSources", "all,elastic-beanstalk", "CloudFormationTemplates", "true", "ImageBuilderImages", "judge", "LaunchTemplateVersions", "3"),
+		"bundles deleted":       with("Bundles", "delete", "BundleBuckets", "example-bundles", "RequireRecycleBin", "false"),
 		"orphans removed":       with("OrphanedSnapshots", "remove", "CloudFormationTemplates", "true"),
 		"off":                   with("ScheduleState", "DISABLED"),
 	} {

@@ -45,6 +45,7 @@ const (
 	runTag      = "aws:ResourceTag/ami-janitor:run"
 	accountKey  = "aws:ResourceAccount"
 	prefixKey   = "s3:prefix"
+	matchKey    = "s3:if-match"
 	viaKey      = "kms:ViaService"
 	topicKey    = "kms:EncryptionContext:aws:sns:topicArn"
 )
@@ -107,6 +108,9 @@ func Requests(p Place, c config.Config) []Request {
 	r.records(p)
 	if c.Policy.RemoveOrphans {
 		r.orphans(p)
+	}
+	if c.Policy.DeleteBundles {
+		r.bundles(c)
 	}
 	if c.Policy.JudgeShared {
 		r.usageReports()
@@ -256,6 +260,23 @@ func (r *requests) orphans(p Place) {
 	bucket := "arn:" + p.Partition + ":s3:::" + p.Bucket
 	r.add("list what is known of snapshots", bucket, map[string][]string{accountKey: {p.Account}, prefixKey: {p.Prefix + "orphans/"}}, "s3:ListBucket")
 	r.add("note what is known of snapshots", bucket+"/"+p.Prefix+"orphans/"+p.Region+"/ami-janitor.json", map[string][]string{accountKey: {p.Account}}, "s3:GetObject", "s3:PutObject")
+}
+
+// bundles are the calls by which the bundles of instance-store images are deleted.
+func (r *requests) bundles(c config.Config) {
+	ours := map[string][]string{accountKey: {r.Account}}
+	unchanged := map[string][]string{accountKey: {r.Account}, matchKey: {`"d41d8cd98f00b204e9800998ecf8427e"`}}
+	for _, name := range c.Policy.BundleBuckets {
+		bucket := "arn:" + r.Partition + ":s3:::" + name
+		r.add("look at a bucket of bundles", bucket, ours, "s3:GetBucketVersioning", "s3:GetLifecycleConfiguration", "s3:ListBucket", "s3:ListBucketVersions")
+		for _, object := range []string{bucket + "/image.manifest.xml", bucket + "/image.part.0"} {
+			r.add("read a bundle", object, ours, "s3:GetObject")
+			r.add("delete a bundle that is as it was read", object, unchanged, "s3:DeleteObject")
+			r.never("delete a bundle, whatever it is by now", object, ours, "s3:DeleteObject")
+			r.never("delete a version of a bundle", object, unchanged, "s3:DeleteObjectVersion")
+		}
+		r.never("delete an object of no bundle", bucket+"/notes.txt", unchanged, "s3:DeleteObject")
+	}
 }
 
 // usageReports are the calls by which use by other accounts is ruled out.
