@@ -54,6 +54,12 @@ var found = []uint64{
 	5009869,
 	// It removed an image less than its limit after a restore, by a tag that notes the day alone.
 	6003409,
+	// A person deleted an object of a bundle just before a run came to it, and an undo took the
+	// person's delete marker away.
+	671,
+	// Witness: another policy announced and disabled an image after the last look of a run that
+	// announced it, too.
+	281,
 	30147, // It took the lock by a clock that had jumped by a year, and was killed.
 }
 

@@ -90,9 +90,9 @@ type BundleResult struct {
 	Bytes   int64 `json:"bytes"`
 
 	// The journal has the rest, and no record: the delete markers that S3 has confirmed, by the
-	// keys of the objects, and whether there may be more of them.
+	// keys of the objects, and the keys of others that may have one.
 	Markers map[string]string `json:"-"`
-	InDoubt bool              `json:"-"`
+	InDoubt []string          `json:"-"`
 }
 
 // BundleStatus says what happened to a bundle.
@@ -114,5 +114,5 @@ type LeftoverBundle struct {
 	ImageID string // The image with which it was planned to be deleted.
 	Bundle
 	Markers map[string]string // What is deleted already, as far as S3 has confirmed it.
-	InDoubt bool              // There may be more.
+	InDoubt []string          // The keys of others that may be.
 }

@@ -219,8 +219,7 @@ type State struct {
 // Tried is what runs have done to a bundle.
 type Tried struct {
 	Markers map[string]string // The delete markers that S3 has confirmed, by key.
-	// S3's answers may have been lost: a run may have put markers in front of other objects, too.
-	InDoubt bool
+	InDoubt []string          // Other keys, before which a run may have put one: S3's answer is not known.
 }
 
 // Look says why a bundle stays that was found before, or what has become of its objects.
@@ -246,9 +245,14 @@ func (s *Store) Look(ctx context.Context, imageID string, b ami.Bundle, tried Tr
 		return State{}, "its objects could not be listed: " + wire.ExplainLookup(err), true
 	}
 	if len(now.Changed) > 0 {
-		why = now.Changed[0] + " is no longer what it was"
+		return now, now.Changed[0] + " is no longer what it was", false
 	}
-	return now, why, false
+	for _, o := range now.Current {
+		if tried.Markers[o.Key] != "" {
+			return now, "somebody has taken the delete marker of " + o.Key + " away", false
+		}
+	}
+	return now, "", false
 }
 
 // State says what has become of the objects of a bundle.
@@ -289,6 +293,9 @@ func stateOf(o ami.BundleObject, versions []wire.Version, tried Tried) (marker s
 		return "", false
 	}
 	read, latest := versions[at], versions[last]
+	if latest.IsMarker && latest.ID == tried.Markers[o.Key] {
+		return latest.ID, false // Whatever is behind it.
+	}
 	markers := 0
 	for _, v := range versions {
 		isNewer := v.Modified.After(read.Modified)
@@ -302,7 +309,7 @@ func stateOf(o ami.BundleObject, versions []wire.Version, tried Tried) (marker s
 	switch {
 	case !latest.IsMarker:
 		return "", latest.ID == o.VersionID
-	case latest.ID == tried.Markers[o.Key], tried.InDoubt && tried.Markers[o.Key] == "" && markers == 1:
+	case tried.Markers[o.Key] == "" && slices.Contains(tried.InDoubt, o.Key) && markers == 1:
 		return latest.ID, false
 	default:
 		return "", false
@@ -310,7 +317,8 @@ func stateOf(o ami.BundleObject, versions []wire.Version, tried Tried) (marker s
 }
 
 // Hide puts a delete marker in front of an object that is still what was read, and returns its id.
-func (s *Store) Hide(ctx context.Context, b ami.Bundle, o ami.BundleObject) (marker string, err error) {
+// inDoubt reports whether S3 may have done it although there is an error.
+func (s *Store) Hide(ctx context.Context, b ami.Bundle, o ami.BundleObject) (marker string, inDoubt bool, err error) {
 	return s.bucket(b.Bucket()).Hide(ctx, o.Key, o.ETag)
 }
 

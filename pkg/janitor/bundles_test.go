@@ -483,3 +483,202 @@ func TestABundleThatTakesSeveralNights(t *testing.T) {
 		}
 	})
 }
+
+// remove deletes an object of the bucket, as a person does.
+func remove(t *testing.T, account *emulator.Account, key string) {
+	t.Helper()
+	client := s3.NewFromConfig(aws.Config{Region: "us-east-1", HTTPClient: account.Client(), Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	if _, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bundleBucket), Key: &key}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// undo undoes a run between two nights, and keeps what that changes.
+func (l *life) undo(at time.Time, run string) undo.Report {
+	l.t.Helper()
+	l.wrap, l.at = nil, at
+	l.load()
+	report, err := l.janitor().Undo().Run(l.t.Context(), run)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.save()
+	return report
+}
+
+// What S3 refuses has no effect: the marker that a person makes just before it is the person's, and
+// no undo takes it away.
+func TestAPersonDeletesTheSameObject(t *testing.T) {
+	for _, key := range []string{"web/image.manifest.xml", "web/image.part.00", "web/image.part.01"} {
+		bubble(t, func(t *testing.T) {
+			l := bundled(t, world{images: []object{ofStore(3, webManifest), image(5, 2, 1, 5)}}, nil, nil, webBundle())
+			l.wrap = func(next emulator.Doer) emulator.Doer {
+				wasDeleted := false
+				return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+					if r.Method == http.MethodDelete && !wasDeleted {
+						wasDeleted = true
+						remove(t, l.account, key)
+					}
+					return next.Do(r)
+				})
+			}
+			first := l.real(0)
+			l.wrap = nil
+			second := l.real(1)
+			before := l.account.Versions(bundleBucket)[key]
+			if len(before) != 2 || !before[0].IsMarker || second.Failed() {
+				t.Fatalf("%s: %v, %+v", key, before, second.Totals)
+			}
+			l.undo(now.AddDate(0, 0, 1).Add(time.Hour), first.Run)
+			if after := l.account.Versions(bundleBucket)[key]; !slices.Equal(before, after) {
+				t.Errorf("%s: %v is now %v", key, before, after)
+			}
+			if seen := visible(l.account); len(seen) != len(webBundle())-1 {
+				t.Errorf("%s: %v", key, seen)
+			}
+		})
+	}
+}
+
+// An undo that is repeated takes away nothing that a person has deleted after the first.
+func TestAnUndoIsRepeatedAfterAPersonHasDeleted(t *testing.T) {
+	hidden := 0
+	for at := range 12 {
+		bubble(t, func(t *testing.T) {
+			l := bundled(t, world{images: []object{ofStore(3, webManifest), image(5, 2, 1, 5)}}, settings{"RECORDS": "s3://records/journal"}, nil, webBundle())
+			writes := 0
+			l.wrap = breaking(at, true, &writes)
+			first := l.real(0)
+			if l.state(3) != "gone" {
+				return
+			}
+			l.undo(now.Add(time.Hour), first.Run)
+			if len(visible(l.account)) != len(webBundle()) {
+				t.Fatalf("%d: %v", at, visible(l.account))
+			}
+			for _, key := range []string{"web/image.manifest.xml", "web/image.part.00", "web/image.part.01"} {
+				remove(t, l.account, key)
+			}
+			l.save()
+			l.undo(now.Add(2*time.Hour), first.Run)
+			if seen := visible(l.account); len(seen) != 3 {
+				t.Errorf("%d: %v", at, seen)
+			}
+			hidden++
+		})
+	}
+	if hidden < 4 {
+		t.Error(hidden)
+	}
+}
+
+// An undo takes away the marker of the run also if somebody has written the same content again
+// between the last look at it and its deletion: S3 compares the ETag, and no version.
+func TestABundleThatIsWrittenAgainAsItWas(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := bundled(t, world{images: []object{ofStore(3, webManifest), image(5, 2, 1, 5)}}, nil, nil, webBundle())
+		const key = "web/image.part.01"
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			wasWritten := false
+			return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodDelete && !wasWritten {
+					wasWritten = true
+					put(t, l.account, key, webBundle()[key])
+				}
+				return next.Do(r)
+			})
+		}
+		run := l.real(0)
+		l.undo(now.Add(time.Hour), run.Run)
+		if seen := visible(l.account); len(seen) != len(webBundle()) {
+			t.Errorf("%v: %v", seen, l.account.Versions(bundleBucket)[key])
+		}
+	})
+}
+
+// An undo beside the run that finishes an earlier one is noted for good, and says that it has to be
+// repeated: after that, all is back, and stays.
+func TestAnUndoBesideARunThatFinishes(t *testing.T) {
+	undone := 0
+	for at := range 8 {
+		bubble(t, func(t *testing.T) {
+			l := bundled(t, world{images: []object{ofStore(3, webManifest), image(5, 2, 1, 5)}}, settings{"RECORDS": "s3://records/journal"}, nil, webBundle())
+			denies("s3:DeleteObject")(l)
+			first := l.real(0)
+			denies()(l)
+			deletions, early := 0, undo.Report{}
+			l.wrap = func(next emulator.Doer) emulator.Doer {
+				return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+					isMark := r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/removals/") && l.state(3) == "gone"
+					if r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/web/image.") || isMark {
+						if deletions++; deletions == at+1 {
+							j := newJanitor(t, l.account.Client(), l.settings)
+							j.Clock = l.now
+							var err error
+							if early, err = j.Undo().Run(t.Context(), first.Run); err != nil {
+								t.Error(err)
+							}
+						}
+					}
+					return next.Do(r)
+				})
+			}
+			second := l.real(1)
+			if second.Failed() {
+				t.Errorf("%d: %+v", at, second.Totals)
+			}
+			if found := bundlesOf(early); len(found) == 1 {
+				undone++
+				if len(visible(l.account)) != len(webBundle()) && found[0].Status.Back() {
+					t.Errorf("%d: %+v, and then %v", at, found, visible(l.account))
+				}
+			}
+			l.wrap = nil
+			l.undo(now.AddDate(0, 0, 1).Add(time.Hour), first.Run)
+			if seen := visible(l.account); len(seen) != len(webBundle()) {
+				t.Errorf("%d: %v", at, seen)
+			}
+			third := l.real(2)
+			if seen := visible(l.account); len(seen) != len(webBundle()) || third.Failed() {
+				t.Errorf("%d: the night after: %v, %+v", at, seen, third.Totals)
+			}
+		})
+	}
+	if undone < 3 {
+		t.Error(undone)
+	}
+}
+
+// What somebody brings back by hand stays: the next run does not delete it once more.
+func TestABundleThatIsBroughtBackByHand(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		l := bundled(t, world{images: []object{ofStore(3, webManifest), image(5, 2, 1, 5)}}, nil, nil, webBundle())
+		l.wrap = func(next emulator.Doer) emulator.Doer {
+			return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+				if r.Method == http.MethodDelete && strings.HasSuffix(r.URL.Path, ".part.01") {
+					return nil, errors.New("the network is gone")
+				}
+				return next.Do(r)
+			})
+		}
+		if first := l.real(0); bundleOf(first, 3).Status != ami.BundleFailed {
+			t.Fatalf("%+v", bundleOf(first, 3))
+		}
+		l.at = now.Add(time.Hour)
+		l.load()
+		client := s3.NewFromConfig(aws.Config{Region: "us-east-1", HTTPClient: l.account.Client(), Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+		for key, versions := range l.account.Versions(bundleBucket) {
+			if versions[0].IsMarker {
+				_, err := client.DeleteObject(t.Context(), &s3.DeleteObjectInput{Bucket: aws.String(bundleBucket), Key: &key, VersionId: &versions[0].ID})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		l.save()
+		l.wrap = nil
+		if second := l.real(1); len(visible(l.account)) != len(webBundle()) || second.Failed() {
+			t.Errorf("%v, %+v", visible(l.account), second.Totals)
+		}
+	})
+}

@@ -216,7 +216,8 @@ func (s *Session) attempt(ctx context.Context, d Declared) error {
 
 // Settle notes the result of the removal of an image, or why it was not tried. If it is called
 // again for an image, the last call counts. Close retries failed notes: the next run would take an
-// attempt without a result for a removal.
+// attempt without a result for a removal. ErrUndone says that the result is noted, and that an undo
+// of the bundle came before it.
 func (s *Session) Settle(ctx context.Context, outcome ami.Outcome) error {
 	if s.journal == nil {
 		return nil
@@ -230,14 +231,24 @@ func (s *Session) Settle(ctx context.Context, outcome ami.Outcome) error {
 	if !wasTried {
 		snapshots = s.declared[outcome.ImageID].Snapshots
 	}
-	err := s.write(ctx, removalDocument{
+	document := removalDocument{
 		ImageID: outcome.ImageID, Declared: snapshots, Status: outcome.Status, Error: outcome.Error,
 		Refused: outcome.Refused, Snapshots: outcome.Snapshots, RestorableUntil: outcome.InBinUntil,
-		Bundle: newBundleDocument(outcome.Bundle),
-	})
+		Bundle: newBundleDocument(outcome.Bundle), Run: s.run, Region: s.region,
+	}
+	var err error
+	if wasTried && document.Bundle != nil {
+		err = s.journal.changeRemoval(ctx, s.region, removal{image: outcome.ImageID, run: s.run}, func(d *removalDocument) error {
+			was := d.Bundle
+			*d, d.Bundle = document, newBundleDocument(outcome.Bundle)
+			return d.Bundle.after(was)
+		})
+	} else {
+		err = s.write(ctx, document)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if delete(s.unsettled, outcome.ImageID); err != nil {
+	if delete(s.unsettled, outcome.ImageID); err != nil && !errors.Is(err, ErrUndone) {
 		s.unsettled[outcome.ImageID] = outcome
 	}
 	return err
@@ -373,7 +384,9 @@ func (s *Session) settleRest(ctx context.Context) error {
 	s.mu.Unlock()
 	var failed error
 	for _, outcome := range rest {
-		failed = cmp.Or(failed, s.Settle(ctx, outcome))
+		if err := s.Settle(ctx, outcome); !errors.Is(err, ErrUndone) {
+			failed = cmp.Or(failed, err)
+		}
 	}
 	return failed
 }

@@ -99,14 +99,16 @@ func TestThePolicySaysEachOfItsFields(t *testing.T) {
 	// The digest tells who ran by the name; the others only bound what the sentence says.
 	unsaid := []string{"Name", "AllowShorter", "SeenNights", "ReportOrphans"}
 	changed := map[string]func(*retention.Policy){
-		"KeepTags":    func(p *retention.Policy) { p.KeepTags = tags(t, "a") },
-		"OnlyTags":    func(p *retention.Policy) { p.OnlyTags = tags(t, "a") },
-		"Names":       func(p *retention.Policy) { p.Names = names(t, "a") },
-		"KeepList":    func(p *retention.Policy) { p.KeepList = keepList(t, "a") },
-		"GraceAction": func(p *retention.Policy) { p.GraceAction = retention.Disable },
+		"KeepTags":      func(p *retention.Policy) { p.KeepTags = tags(t, "a") },
+		"OnlyTags":      func(p *retention.Policy) { p.OnlyTags = tags(t, "a") },
+		"Names":         func(p *retention.Policy) { p.Names = names(t, "a") },
+		"KeepList":      func(p *retention.Policy) { p.KeepList = keepList(t, "a") },
+		"GraceAction":   func(p *retention.Policy) { p.GraceAction = retention.Disable },
+		"BundleBuckets": func(p *retention.Policy) { p.BundleBuckets = []string{"amzn-s3-demo-bucket1"} },
 	}
 	without := policy(func(p *retention.Policy) {
 		p.Grace, p.RequireRecycleBin, p.RemoveOrphans, p.OrphanedAfter = limit(14), true, true, limit(90)
+		p.DeleteBundles, p.BundleBuckets = true, []string{"amzn-s3-demo-bucket"}
 	})
 	for i := range reflect.TypeFor[retention.Policy]().NumField() {
 		field := reflect.TypeFor[retention.Policy]().Field(i).Name

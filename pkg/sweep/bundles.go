@@ -2,6 +2,8 @@ package sweep
 
 import (
 	"context"
+	"errors"
+	"maps"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -78,16 +80,16 @@ func failedBundle(b ami.Bundle, tried bundle.Tried, why string) ami.BundleResult
 // leaveRest settles a bundle whose rest stays. If S3 does not say how much of it is deleted, an
 // undo finds that out.
 func (s *sweep) leaveRest(ctx context.Context, b ami.Bundle, tried bundle.Tried, why string) ami.BundleResult {
-	if !tried.InDoubt {
+	if len(tried.InDoubt) == 0 {
 		return settledBundle(b, tried.Markers, why)
 	}
 	now, err := s.Bundles.State(ctx, b, tried)
 	if err != nil {
 		return withSize(b, ami.BundleResult{
-			Status: ami.BundleDeleted, Detail: "how much of it is not known: " + why, Markers: tried.Markers, InDoubt: true,
+			Status: ami.BundleDeleted, Detail: "how much of it is not known: " + why, Markers: tried.Markers, InDoubt: tried.InDoubt,
 		})
 	}
-	return settledBundle(b, now.Hidden, why)
+	return settledBundle(b, allMarkers(tried.Markers, now.Hidden), why)
 }
 
 // hideBundle puts a delete marker in front of each object of a bundle that has none yet, if all of
@@ -105,47 +107,76 @@ func (s *sweep) hideBundle(
 	}
 	hidden := now.Hidden
 	if len(now.Current) > 0 {
-		if err := begin(ami.BundleResult{Status: ami.BundleFailed, Detail: "not finished", Markers: hidden, InDoubt: true}); err != nil {
+		begun := ami.BundleResult{Status: ami.BundleFailed, Detail: "not finished", Markers: hidden, InDoubt: keys(now.Current)}
+		switch err := begin(begun); {
+		case errors.Is(err, journal.ErrUndone):
+			return ami.BundleResult{Status: ami.BundleKept, Detail: err.Error()}
+		case err != nil:
 			return failedBundle(b, tried, "its deletion could not be noted in the journal: "+wire.Explain(err))
 		}
 	}
+	inDoubt, err := s.hideAll(ctx, b, now.Current, hidden)
+	if err != nil { // S3 may have done it, if its answer was lost.
+		now, unread := s.Bundles.State(ctx, b, bundle.Tried{Markers: hidden, InDoubt: inDoubt})
+		if unread == nil {
+			hidden = allMarkers(hidden, now.Hidden)
+		}
+		if unread == nil && len(now.Current)+len(now.Changed) == 0 {
+			return settledBundle(b, hidden, "")
+		}
+		return withSize(b, ami.BundleResult{Status: ami.BundleFailed, Detail: wire.Explain(err), Markers: hidden, InDoubt: inDoubt})
+	}
+	return settledBundle(b, hidden, "")
+}
+
+// hideAll puts a delete marker in front of each object, and adds it to the hidden ones. inDoubt are
+// the keys of others that may have one.
+func (s *sweep) hideAll(ctx context.Context, b ami.Bundle, rest []ami.BundleObject, hidden map[string]string) (inDoubt []string, err error) {
 	var mu sync.Mutex
 	hide := func(o ami.BundleObject) error {
 		if err := s.session.MayContinue(ctx, journal.WithinChunk); err != nil {
 			return err
 		}
-		marker, err := s.Bundles.Hide(ctx, b, o)
-		if err == nil {
-			mu.Lock()
-			defer mu.Unlock()
+		marker, isInDoubt, err := s.Bundles.Hide(ctx, b, o)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case err == nil:
 			hidden[o.Key] = marker
+		case isInDoubt:
+			inDoubt = append(inDoubt, o.Key)
 		}
 		return err
 	}
-	var err error
-	rest := now.Current
 	if len(rest) > 0 && rest[0].Key == b.Objects[0].Key {
-		err, rest = hide(rest[0]), rest[1:]
-	}
-	if err == nil {
-		var parts errgroup.Group
-		parts.SetLimit(objectsAtOnce)
-		for _, o := range rest {
-			parts.Go(func() error { return hide(o) })
+		if err := hide(rest[0]); err != nil {
+			return inDoubt, err
 		}
-		err = parts.Wait()
+		rest = rest[1:]
 	}
-	if err != nil { // S3 may have done it, if its answer was lost.
-		now, unread := s.Bundles.State(ctx, b, bundle.Tried{Markers: hidden, InDoubt: true})
-		if unread == nil {
-			hidden = now.Hidden
-		}
-		if unread == nil && len(now.Current)+len(now.Changed) == 0 {
-			return settledBundle(b, hidden, "")
-		}
-		return withSize(b, ami.BundleResult{Status: ami.BundleFailed, Detail: wire.Explain(err), Markers: hidden, InDoubt: true})
+	var parts errgroup.Group
+	parts.SetLimit(objectsAtOnce)
+	for _, o := range rest {
+		parts.Go(func() error { return hide(o) })
 	}
-	return settledBundle(b, hidden, "")
+	err = parts.Wait()
+	return inDoubt, err
+}
+
+// allMarkers are the delete markers that S3 has confirmed, and those that it turned out to have
+// made. What a person has done to an object since changes nothing of what is noted.
+func allMarkers(confirmed, found map[string]string) map[string]string {
+	all := maps.Clone(found)
+	maps.Copy(all, confirmed)
+	return all
+}
+
+func keys(objects []ami.BundleObject) []string {
+	found := make([]string, len(objects))
+	for i, o := range objects {
+		found[i] = o.Key
+	}
+	return found
 }
 
 // settledBundle is the result for a bundle with which no run goes on: the rest of it stays.
@@ -181,7 +212,8 @@ func (s *sweep) settleBundles(open map[string]bool) {
 			continue
 		}
 		err := s.session.SettleBundle(s.limits.Record, left.LeftoverBundle, result)
-		if err != nil || result.Status == ami.BundleFailed {
+		isUndone := errors.Is(err, journal.ErrUndone)
+		if !isUndone && (err != nil || result.Status == ami.BundleFailed) {
 			open[left.Run] = true
 		}
 	}

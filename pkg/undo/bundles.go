@@ -41,7 +41,7 @@ func (a *Account) bundles(ctx context.Context, region string, find func(*journal
 	var results []Bundle
 	for _, b := range found {
 		if b.Kept == "" || len(b.Markers) > 0 {
-			results = append(results, undoBundle(ctx, kept, store, region, b))
+			results = append(results, a.undoBundle(ctx, kept, store, region, b))
 		}
 	}
 	slices.SortFunc(results, func(x, y Bundle) int { return strings.Compare(x.ImageID, y.ImageID) })
@@ -51,8 +51,14 @@ func (a *Account) bundles(ctx context.Context, region string, find func(*journal
 // undoBundle takes away the delete markers that a run has put in front of a bundle's objects, and
 // no other version. The manifest comes last, so that nobody registers an image while parts are
 // missing.
-func undoBundle(ctx context.Context, kept *journal.Journal, store *bundle.Store, region string, b journal.DeletedBundle) Bundle {
+func (a *Account) undoBundle(ctx context.Context, kept *journal.Journal, store *bundle.Store, region string, b journal.DeletedBundle) Bundle {
 	result := Bundle{ImageID: b.ImageID, Location: b.Location, Status: NotRestored}
+	// Noted even if nothing is hidden: a run that was killed would be finished by the next one.
+	b, atWork, err := kept.UndoBundle(ctx, region, b, a.Clock())
+	if err != nil {
+		result.Why = wire.Explain(err)
+		return result
+	}
 	tried := bundle.Tried{Markers: b.Markers, InDoubt: b.InDoubt}
 	now, err := store.State(ctx, b.Bundle, tried)
 	if err != nil {
@@ -60,10 +66,11 @@ func undoBundle(ctx context.Context, kept *journal.Journal, store *bundle.Store,
 		return result
 	}
 	wasHidden := len(now.Hidden) > 0
-	// Noted even if nothing is hidden: a run that was killed would be finished by the next one.
-	if err := kept.UndoBundle(ctx, region, b); err != nil {
-		result.Why = err.Error()
-		return result
+	if atWork == "" && len(b.InDoubt) > 0 {
+		if err := kept.NoteMarkers(ctx, region, b, now.Hidden); err != nil {
+			result.Why = wire.Explain(err)
+			return result
+		}
 	}
 	manifest := b.Objects[0].Key
 	keys := slices.DeleteFunc(slices.Sorted(maps.Keys(now.Hidden)), func(key string) bool { return key == manifest })
@@ -81,6 +88,8 @@ func undoBundle(ctx context.Context, kept *journal.Journal, store *bundle.Store,
 		return result
 	}
 	switch {
+	case atWork != "":
+		result.Why = "run " + atWork + " is at work in the region, or was less than half an hour ago, and may still delete some of it: undo it again"
 	case len(now.Current) == len(b.Objects):
 		result.Register = fmt.Sprintf("aws ec2 register-image --region %s --image-location %s --name NAME", region, b.Location)
 		result.Status, result.Why = Present, "it was there already"

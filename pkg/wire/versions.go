@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -137,18 +140,46 @@ func (b VersionedBucket) ReadVersion(ctx context.Context, key string, most int64
 
 // Hide puts a delete marker in front of an object if its current version has an ETag, and returns
 // the id of the marker. S3 keeps all versions (S3 User Guide, "Working with delete markers",
-// "Conditional deletes").
-func (b VersionedBucket) Hide(ctx context.Context, key, etag string) (marker string, err error) {
+// "Conditional deletes"). inDoubt reports whether S3 may have done it although there is an error.
+//
+// Only what has had no effect is tried again. After a lost answer, S3 would refuse the next attempt
+// as if a person had deleted the object meanwhile; so a refusal here is never ours.
+func (b VersionedBucket) Hide(ctx context.Context, key, etag string) (marker string, inDoubt bool, err error) {
 	out, err := inItsRegion(b.Bucket, func(client *s3.Client) (*s3.DeleteObjectOutput, error) {
-		return client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: &key, IfMatch: &etag, ExpectedBucketOwner: &b.owner})
+		return client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &b.name, Key: &key, IfMatch: &etag, ExpectedBucketOwner: &b.owner}, retryRefused)
 	})
 	if err != nil {
-		return "", err
+		return "", !hadNoEffect(err), err
 	}
 	if !aws.ToBool(out.DeleteMarker) || aws.ToString(out.VersionId) == "" {
-		return "", lackingAnswerError{"S3", "DeleteObject", "delete marker"}
+		return "", true, lackingAnswerError{"S3", "DeleteObject", "delete marker"}
 	}
-	return *out.VersionId, nil
+	return *out.VersionId, false, nil
+}
+
+// retryRefused retries only throttling, and connections that could not be made.
+func retryRefused(o *s3.Options) {
+	o.Retryer = retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = maxAttempts, maxBackoff, ratelimit.None
+		o.Retryables = []retry.IsErrorRetryable{retry.IsErrorRetryableFunc(func(err error) aws.Ternary {
+			return aws.BoolTernary(isThrottled(err) || neverArrived(err))
+		})}
+	})
+}
+
+// hadNoEffect reports whether S3 certainly did nothing: it refused the request, or never saw it.
+func hadNoEffect(err error) bool {
+	refused, ok := errors.AsType[*smithyhttp.ResponseError](err)
+	return ok && refused.HTTPStatusCode() >= 400 && refused.HTTPStatusCode() < 500 || isThrottled(err) || neverArrived(err)
+}
+
+func isThrottled(err error) bool {
+	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary
+}
+
+func neverArrived(err error) bool {
+	network, ok := errors.AsType[*net.OpError](err)
+	return ok && network.Op == "dial"
 }
 
 // Show takes a delete marker away. No version of the object is touched.
