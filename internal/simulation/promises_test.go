@@ -130,7 +130,8 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	if grace := graceOf(r.policy.settings); grace > 0 {
 		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
 		add(err != nil || now.Add(r.night.slack()).Before(due), "which is due on %q", i.tags[dueTag])
-		isForged := s.forged.announced[i.id] || s.wasPlanned(r, i) // By tags and records: nobody can tell.
+		// By tags and records: nobody can tell.
+		isForged := s.forged.announced[i.id] || s.wasPlanned(r, i)
 		add(!isForged && (i.announcedBy != r.policy.name || now.Add(r.night.slack()+i.slack).Before(i.due(r.policy.settings))), "which %q announced %v", i.announcedBy, i.announced)
 		add(!r.policy.hasRecords(), "whose announcement no record confirms")
 	}
@@ -397,7 +398,8 @@ func (s *simulation) checkDeclaration(actor, id string, before, after map[string
 	// no image maps.
 	canTell := r.policy.hasRecords() || s.world.snapshot(id) != nil && !s.isMapped(id)
 	i, sn := s.world.image(id), s.world.snapshot(id)
-	isForged := i != nil && i.forged || sn != nil && sn.forged || s.forged.runs[other.id]
+	// A forged record may say that the run whose tags it read was one of its own policy.
+	isForged := i != nil && i.forged || sn != nil && sn.forged || len(s.forged.runs) > 0
 	isUnseen := r.night.stale > 0 && other.aliveBeside && r.aliveBeside
 	// It had just read the tags when the other one wrote them. EC2 takes off what nobody read, too.
 	isUnseen = isUnseen || other.declared.After(r.readTags) && time.Since(r.readTags) < 5*time.Second

@@ -219,7 +219,7 @@ type State struct {
 // Tried is what runs have done to a bundle.
 type Tried struct {
 	Markers map[string]string // The delete markers that S3 has confirmed, by key.
-	InDoubt []string          // Other keys, before which a run may have put one: S3's answer is not known.
+	InDoubt []string          // Other keys that may have one of a run: S3's answer is not known.
 }
 
 // Look says why a bundle stays that was found before, or what has become of its objects.
