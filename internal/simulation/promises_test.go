@@ -130,7 +130,8 @@ func (s *simulation) keeps(r *run, i *image) []string {
 	if grace := graceOf(r.policy.settings); grace > 0 {
 		due, err := time.Parse(time.DateOnly, i.tags[dueTag])
 		add(err != nil || now.Add(r.night.slack()).Before(due), "which is due on %q", i.tags[dueTag])
-		isForged := s.forged.announced[i.id] || s.wasPlanned(r, i) // By tags and records: nobody can tell.
+		// By tags and records: nobody can tell.
+		isForged := s.forged.announced[i.id] || s.wasPlanned(r, i)
 		add(!isForged && (i.announcedBy != r.policy.name || now.Add(r.night.slack()+i.slack).Before(i.due(r.policy.settings))), "which %q announced %v", i.announcedBy, i.announced)
 		add(!r.policy.hasRecords(), "whose announcement no record confirms")
 	}

@@ -183,8 +183,8 @@ func (s *simulation) follow(actor string, i *image, before map[string]string) {
 		}
 		i.announced, i.announcedBy = time.Time{}, ""
 	case policy != "" && (i.tags[dueTag] != before[dueTag] || i.tags[announcedByTag] != before[announcedByTag]):
-		// After the run's last look, another policy has announced and disabled the image: EC2 refuses
-		// to disable it once more, and the later announcement says who did.
+		// After the run's last look, another policy has announced and disabled the image: EC2
+		// refuses to disable it once more, and the later announcement says who did.
 		if i.state == "disabled" && i.disabledBy == i.announcedBy && i.disabledBy != "" && s.tooLate(i.markedAt, s.runs[actor], i.id) {
 			i.disabledBy = s.policyOf(i.tags[disabledTag])
 		}

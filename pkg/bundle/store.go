@@ -211,8 +211,8 @@ func (s *Store) neededBy(ctx context.Context, imageID, of string, users []User) 
 	return "", false
 }
 
-// mayBeIn reports whether a location that is none of a plain key may be in the bucket of another
-// one: nobody knows whether RegisterImage has decoded it, or ignored its case.
+// mayBeIn reports whether a location without a plain key may be in the bucket of another one:
+// nobody knows whether RegisterImage has decoded it, or ignored its case.
 func mayBeIn(location, of string) bool {
 	bucket, _, _ := strings.Cut(of, "/")
 	decoded, err := url.PathUnescape(location)
@@ -229,7 +229,8 @@ type State struct {
 // Tried is what runs have done to a bundle.
 type Tried struct {
 	Markers map[string]string // The delete markers that S3 has confirmed, by key.
-	InDoubt []string          // Other keys, before which a run may have put one: S3's answer is not known.
+	// The keys of others that may have one, because S3's answer is not known.
+	InDoubt []string
 }
 
 // Look says why a bundle stays that was found before, or what has become of its objects.

@@ -205,8 +205,8 @@ func (j *Journal) UndoBundle(ctx context.Context, region string, b DeletedBundle
 	return b, atWork, err
 }
 
-// NoteMarkers notes which delete markers an undo is about to take away. There are no others of runs:
-// what a person deletes after that stays deleted.
+// NoteMarkers notes which delete markers an undo is about to take away. There are no others of
+// runs: what a person deletes after that stays deleted.
 func (j *Journal) NoteMarkers(ctx context.Context, region string, b DeletedBundle, markers map[string]string) error {
 	return j.changeBundle(ctx, region, b, func(d *bundleDocument) {
 		all := maps.Clone(markers)
