@@ -95,7 +95,7 @@ type run struct {
 	// When it last read tags, and when it last declared removals.
 	readTags, declared time.Time
 	orphans            int            // Those that it deleted.
-	orphansLost        map[string]int // By region, those that the Recycle Bin does not hold.
+	orphansLost        map[string]int // Those that the Recycle Bin does not hold, by region.
 	// By the key of a note about a removal: its last note failed.
 	unnoted     map[string]bool
 	aliveBeside bool // Another run was at work at the same time.

@@ -79,8 +79,8 @@ func partsOf(manifest []byte, prefix string) ([]string, error) {
 		}
 		taken[n] = true
 	}
-	if len(names) == 0 {
-		return nil, errors.New("the manifest names no parts")
+	if len(names) == 0 || len(names) != r.seen[partPath] {
+		return nil, errors.New("the manifest names no parts, or has a part without a name")
 	}
 	if r.count != strconv.Itoa(len(names)) {
 		return nil, fmt.Errorf("the manifest has %d parts, and says that there are %q", len(names), clip(r.count))

@@ -53,6 +53,7 @@ func TestManifests(t *testing.T) {
 		"no count":              strings.Replace(good, " count='2'", "", 1),
 		"two lists":             strings.Replace(good, "</image>", "<parts count='0'></parts></image>", 1),
 		"two images":            strings.Replace(good, "<signature>", "<image><parts count='2'></parts></image><signature>", 1),
+		"a part without a name": strings.Replace(good, "<part index='1'>", "<part index='1'></part><part index='2'>", 1),
 		"two names":             strings.Replace(good, "<filename>", "<filename>image.part.07</filename><filename>", 1),
 		"an unknown element":    strings.Replace(good, "<filename>", "<url>s3://other/x</url><filename>", 1),
 		"an element in a name":  strings.Replace(good, "image.part.00", "<b>image.part.00</b>", 1),

@@ -3,6 +3,7 @@ package bundle
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"path"
 	"slices"
 	"strings"
@@ -191,15 +192,16 @@ func (s *Store) current(ctx context.Context, bucket, prefix string) (map[string]
 func (s *Store) neededBy(ctx context.Context, imageID, of string, users []User) (why string, unknown bool) {
 	for _, user := range users {
 		there := path.Clean(strings.TrimLeft(user.Location, "/"))
+		bucket, key, prefix, err := parse(user.Location)
 		switch {
-		case user.ImageID == imageID || path.Dir(there) != path.Dir(of):
+		case user.ImageID == imageID:
 			continue
 		case there == of:
 			return user.ImageID + " names the same manifest", false
-		}
-		bucket, key, prefix, err := parse(user.Location)
-		if err != nil {
-			return user.ImageID + " is beside it: " + err.Error(), false
+		case err != nil && mayBeIn(user.Location, of):
+			return user.ImageID + " may name the same, or parts of it: " + err.Error(), false
+		case err != nil || path.Dir(there) != path.Dir(of):
+			continue
 		}
 		// A manifest that names nothing but parts with its own prefix names none of others.
 		if _, _, why, unknown := s.readManifest(ctx, bucket, key, prefix); why != "" {
@@ -207,6 +209,14 @@ func (s *Store) neededBy(ctx context.Context, imageID, of string, users []User) 
 		}
 	}
 	return "", false
+}
+
+// mayBeIn reports whether a location without a plain key may be in the bucket of another one:
+// nobody knows whether RegisterImage has decoded it, or ignored its case.
+func mayBeIn(location, of string) bool {
+	bucket, _, _ := strings.Cut(of, "/")
+	decoded, err := url.PathUnescape(location)
+	return err != nil || strings.Contains(strings.ToLower(decoded), bucket)
 }
 
 // State is what has become of the objects of a bundle since they were read.
@@ -219,7 +229,8 @@ type State struct {
 // Tried is what runs have done to a bundle.
 type Tried struct {
 	Markers map[string]string // The delete markers that S3 has confirmed, by key.
-	InDoubt []string          // Other keys that may have one of a run: S3's answer is not known.
+	// The keys of others that may have one, because S3's answer is not known.
+	InDoubt []string
 }
 
 // Look says why a bundle stays that was found before, or what has become of its objects.

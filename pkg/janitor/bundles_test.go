@@ -231,10 +231,16 @@ func TestABundleThatStays(t *testing.T) {
 		"no version": {bucket: object{"Versioning": object{"Status": "Enabled"}, "Versions": []object{{
 			"Key": "web/image.part.01", "VersionId": "null", "IsLatest": true, "LastModified": "2024-01-01T00:00:00Z",
 		}}}, why: "web/image.part.01 is older than the versioning of its bucket"},
-		"another form":      {location: bundleBucket + "/web/../web/image.manifest.xml", why: "its location is not that of a plain key"},
-		"a newer image":     {change: func(l *life) { l.elsewhere(with(ofStore(9, webManifest), "CreationDate", daysAgo(2))) }, why: imageID(9) + " names the same manifest"},
-		"a disabled image":  {change: func(l *life) { l.elsewhere(with(ofStore(9, webManifest), "State", "disabled")) }, why: imageID(9) + " names the same manifest"},
-		"with a slash":      {change: func(l *life) { l.elsewhere(ofStore(9, "/"+bundleBucket+"/web/./image.manifest.xml")) }, why: imageID(9) + " names the same manifest"},
+		"another form":     {location: bundleBucket + "/web/../web/image.manifest.xml", why: "its location is not that of a plain key"},
+		"a newer image":    {change: func(l *life) { l.elsewhere(with(ofStore(9, webManifest), "CreationDate", daysAgo(2))) }, why: imageID(9) + " names the same manifest"},
+		"a disabled image": {change: func(l *life) { l.elsewhere(with(ofStore(9, webManifest), "State", "disabled")) }, why: imageID(9) + " names the same manifest"},
+		"with a slash":     {change: func(l *life) { l.elsewhere(ofStore(9, "/"+bundleBucket+"/web/./image.manifest.xml")) }, why: imageID(9) + " names the same manifest"},
+		"an encoded key":   {change: func(l *life) { l.elsewhere(ofStore(9, bundleBucket+"/w%65b/image.manifest.xml")) }, why: imageID(9) + " may name the same, or parts of it"},
+		"a web address": {change: func(l *life) {
+			l.elsewhere(ofStore(9, "https://"+bundleBucket+".s3.amazonaws.com/web/image.manifest.xml"))
+		}, why: imageID(9) + " may name the same, or parts of it"},
+		"another case":      {change: func(l *life) { l.elsewhere(ofStore(9, "AMZN-s3-demo-bucket/web/image.manifest.xml")) }, why: imageID(9) + " may name the same, or parts of it"},
+		"an encoded bucket": {change: func(l *life) { l.elsewhere(ofStore(9, "%61mzn-s3-demo-bucket/web/image.manifest.xml")) }, why: imageID(9) + " may name the same, or parts of it"},
 		"an image beside":   {objects: beside, change: func(l *life) { l.elsewhere(ofStore(9, bundleBucket+"/web/other.manifest.xml")) }, why: imageID(9) + " is beside it, and may name its parts"},
 		"one without parts": {change: func(l *life) { l.elsewhere(ofStore(9, bundleBucket+"/web/gone.manifest.xml")) }, why: imageID(9) + " is beside it, and may name its parts"},
 		"unread regions": {change: func(l *life) { l.elsewhere() }, wrap: func(next emulator.Doer) emulator.Doer {
