@@ -1,8 +1,10 @@
 package janitor
 
 import (
+	"cmp"
 	"context"
 	"maps"
+	"slices"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/bundle"
@@ -23,7 +25,7 @@ func (j *Janitor) bundles(account string) *bundle.Store {
 func (j *Janitor) askBundles(ctx context.Context, evidence map[string]ami.Evidence, plans []retention.Plan) bool {
 	account, locations := "", map[string]map[string]string{}
 	for i := range plans {
-		account = plans[i].Account
+		account = cmp.Or(account, plans[i].Account)
 		for k := range plans[i].Verdicts {
 			if v := &plans[i].Verdicts[k]; v.Bundle != nil && v.Bundle.WasNotAsked {
 				addLocation(locations, plans[i].Region, v.Image)
@@ -49,13 +51,14 @@ func (j *Janitor) findBundles(ctx context.Context, account string, evidence map[
 	}
 	store := j.bundles(account)
 	users, unknown := store.Users(ctx)
-	for region, images := range locations {
-		known := evidence[region]
+	for _, region := range slices.Sorted(maps.Keys(locations)) {
+		images, known := locations[region], evidence[region]
 		known.Bundles = maps.Clone(known.Bundles)
 		if known.Bundles == nil {
 			known.Bundles = map[string]ami.BundleFinding{}
 		}
-		for id, location := range images {
+		for _, id := range slices.Sorted(maps.Keys(images)) {
+			location := images[id]
 			if unknown != nil {
 				known.Bundles[id] = ami.BundleFinding{Bundle: ami.Bundle{Location: location}, Why: unknown.Error(), Unknown: true}
 			} else {
