@@ -290,11 +290,21 @@ func denies(actions ...string) func(*life) {
 	return func(l *life) { l.write("denied.json", append([]string{}, actions...)) }
 }
 
+// oneByOne lets one request after the other pass.
+func oneByOne(do emulator.DoerFunc) emulator.Doer {
+	turn := make(chan struct{}, 1)
+	return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		turn <- struct{}{}
+		defer func() { <-turn }()
+		return do(r)
+	})
+}
+
 // breaking ends a machine at one of its writes: nothing that it asks for arrives from then on,
 // nor does the answer to that write if it is lost.
 func breaking(at int, lost bool, writes *int) func(emulator.Doer) emulator.Doer {
 	return func(next emulator.Doer) emulator.Doer {
-		return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+		return oneByOne(func(r *http.Request) (*http.Response, error) {
 			isWrite := r.Method == http.MethodPut || r.Method == http.MethodDelete
 			if r.Method == http.MethodPost && r.Body != nil {
 				body, _ := io.ReadAll(r.Body)
@@ -408,7 +418,7 @@ func TestABundleThatIsWrittenMeanwhile(t *testing.T) {
 				l := bundled(t, world{images: []object{ofStore(3, webManifest), image(5, 2, 1, 5)}}, nil, nil, webBundle())
 				l.wrap = func(next emulator.Doer) emulator.Doer {
 					seen := 0
-					return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+					return oneByOne(func(r *http.Request) (*http.Response, error) {
 						isIt := action == "DeleteObject" && r.Method == http.MethodDelete || action == "ListObjectVersions" && r.URL.Query().Has("versions")
 						if r.Method == http.MethodPost && r.Body != nil && action == "DeregisterImage" {
 							body, _ := io.ReadAll(r.Body)
@@ -520,7 +530,7 @@ func TestAPersonDeletesTheSameObject(t *testing.T) {
 			l := bundled(t, world{images: []object{ofStore(3, webManifest), image(5, 2, 1, 5)}}, nil, nil, webBundle())
 			l.wrap = func(next emulator.Doer) emulator.Doer {
 				wasDeleted := false
-				return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+				return oneByOne(func(r *http.Request) (*http.Response, error) {
 					if r.Method == http.MethodDelete && !wasDeleted {
 						wasDeleted = true
 						remove(t, l.account, key)
@@ -586,7 +596,7 @@ func TestABundleThatIsWrittenAgainAsItWas(t *testing.T) {
 		const key = "web/image.part.01"
 		l.wrap = func(next emulator.Doer) emulator.Doer {
 			wasWritten := false
-			return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+			return oneByOne(func(r *http.Request) (*http.Response, error) {
 				if r.Method == http.MethodDelete && !wasWritten {
 					wasWritten = true
 					put(t, l.account, key, webBundle()[key])
@@ -614,7 +624,7 @@ func TestAnUndoBesideARunThatFinishes(t *testing.T) {
 			denies()(l)
 			deletions, early := 0, undo.Report{}
 			l.wrap = func(next emulator.Doer) emulator.Doer {
-				return emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+				return oneByOne(func(r *http.Request) (*http.Response, error) {
 					isMark := r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/removals/") && l.state(3) == "gone"
 					if r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/web/image.") || isMark {
 						if deletions++; deletions == at+1 {
