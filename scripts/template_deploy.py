@@ -328,13 +328,16 @@ def inspect(aws, parameters, outputs, values):
         readable.update({statement["Sid"]: statement["Resource"] for statement in document["Statement"]})
     sids = ["DecryptObjects", "GetTemplates", "ListObjects", "ListRecipes", "ReadBeanstalk", "ReadObjects"]
     orphans = ["AnnounceSnapshots", "ListOrphans", "NoteOrphans", "TakeBackOfSnapshots"]
-    expect("further policies of the stack let it do what settings ask for, and nothing else", sorted(readable) == sorted(sids + orphans) * every)
-    expect("each is of one setting", len(optional) == 5 * every)
+    bundles = ["HideBundles", "LookAtBucketsOfBundles", "ReadBundles"]
+    expect("further policies of the stack let it do what settings ask for, and nothing else", sorted(readable) == sorted(sids + orphans + bundles) * every)
+    expect("each is of one setting", len(optional) == 6 * every)
     if every:
         bucket, rest = f"arn:{aws.partition}:s3:::amzn-s3-demo-bucket", f"arn:{aws.partition}:s3:::-"
         expect("it lists the bucket", readable["ListObjects"] == [bucket] + [rest] * 7)
         expect("it reads what is named there", readable["ReadObjects"] == [f"{bucket}/prod/*.tfstate*"] + [f"{rest}/*"] * 7)
         expect("it notes orphans under their prefix", readable["NoteOrphans"].endswith("/orphans/*"))
+        expect("it hides manifests and parts, and nothing else",
+               all(resource.endswith(("/*.manifest.xml", "/*.part.*")) for resource in readable["HideBundles"]))
         expect("it reads the templates of the account's stacks", readable["GetTemplates"].endswith(f":{DEFAULT_ACCOUNT_ID}:stack/*"))
     inline = aws.iam.list_role_policies(RoleName=role)["PolicyNames"]
     own = ["announce", "hand-over-failed-runs", "keep-records", "look", "never", "publish", "publish-elsewhere", "remove", "report-usage", "write-log"]
