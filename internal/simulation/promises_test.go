@@ -288,9 +288,13 @@ func (s *simulation) wasTried(r *run, i *image) bool {
 	if !r.policy.hasRecords() {
 		return s.disturbed[r.id+i.id]
 	}
-	note := string(s.account.Objects(bucketName)[noteKey(r, i)])
-	// Why it was not.
-	return note != "" && !strings.Contains(note, `"status": "skipped"`) && !strings.Contains(note, `"status": "failed"`)
+	note := s.account.Objects(bucketName)[noteKey(r, i)]
+	// Of the image: its snapshots and its bundle have their own.
+	var noted struct{ Status ami.Status }
+	if json.Unmarshal(note, &noted) != nil {
+		return note != nil
+	}
+	return noted.Status != ami.Skipped && noted.Status != ami.Failed
 }
 
 func noteKey(r *run, i *image) string {
