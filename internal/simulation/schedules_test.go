@@ -60,6 +60,8 @@ var found = []uint64{
 	// Witness: another policy announced and disabled an image after the last look of a run that
 	// announced it, too.
 	281,
+	// Witness: a person wrote an older day over that of a restore, which another policy had noted.
+	7006015,
 	30147, // It took the lock by a clock that had jumped by a year, and was killed.
 }
 

@@ -200,7 +200,7 @@ func (s *simulation) follow(actor string, i *image, before map[string]string) {
 	if isAnnounced && actor == "person" && before[dueTag] == "" && o.announcedBy != "" && !isSeen {
 		i.announced, i.announcedBy = o.announced, o.announcedBy // Nobody can tell that it was off.
 	}
-	if actor == "person" && (before[intentTag] != "" && i.tags[intentTag] == "" || before[restoredTag] != "" && i.tags[restoredTag] == "") {
+	if actor == "person" && (before[intentTag] != "" && i.tags[intentTag] == "" || i.tags[restoredTag] < before[restoredTag]) {
 		i.plain = true
 	}
 }
