@@ -62,6 +62,10 @@ var found = []uint64{
 	281,
 	// Witness: a person wrote an older day over that of a restore, which another policy had noted.
 	7006015,
+	// Witness: the account notes the end of its days in the Recycle Bin in milliseconds.
+	8020390,
+	// Witness: nobody saw the copy of an image, because a forged lock made its region fail.
+	8039278,
 	30147, // It took the lock by a clock that had jumped by a year, and was killed.
 }
 
