@@ -2,9 +2,11 @@ package retention_test
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -89,6 +91,58 @@ func TestWhatElseIsApproved(t *testing.T) {
 		if isAll != leftover.Delete || isAll == leftover.Undecided || len(narrowed.ReportsWanted)+len(narrowed.ReportsDone) > 0 {
 			t.Errorf("%s: %+v", name, narrowed)
 		}
+	}
+}
+
+// A snapshot whose image is gone is deleted or announced only if exactly that is approved. One that
+// is not keeps its place in the journal: its time goes on.
+func TestWhatIsApprovedOfOrphans(t *testing.T) {
+	seen := ami.SeenOrphan{ImageID: subject, Since: now.AddDate(0, -6, 0)}
+	goes := retention.Orphan{SnapshotID: "snap-1", Decision: retention.Deregister, Seen: seen}
+	marked := retention.Orphan{SnapshotID: "snap-2", Decision: retention.Mark, Due: now.AddDate(0, 0, 14), Seen: seen}
+	stays := retention.Orphan{SnapshotID: "snap-3", Decision: retention.Keep, Why: "named by ami-2"}
+	plan := retention.Plan{
+		Account: account, Region: region, Orphans: []retention.Orphan{goes, marked, stays},
+		OrphansSeen: map[string]ami.SeenOrphan{"snap-2": seen},
+		Unmarkings:  []retention.Unmarking{{SnapshotID: "snap-5"}, {SnapshotID: "snap-4"}},
+	}
+	held, busy := plan, plan
+	held.Hold, busy.Busy = "asked to stop", true
+	for _, idle := range []retention.Plan{held, busy} {
+		if got := retention.Approve([]retention.Plan{idle}).Regions[region]; len(got.Orphans)+len(got.OrphansUnmarked) > 0 {
+			t.Errorf("a plan that does nothing: %+v", got)
+		}
+	}
+	all := retention.Approve([]retention.Plan{plan})
+	want := map[string]retention.Decision{"snap-1": retention.Deregister, "snap-2": retention.Mark}
+	if got := all.Regions[region]; !maps.Equal(got.Orphans, want) || !slices.Equal(got.OrphansUnmarked, []string{"snap-4", "snap-5"}) {
+		t.Errorf("%+v", got)
+	}
+	if got := all.Narrow([]retention.Plan{plan})[0]; !gocmp.Equal(got, plan) {
+		t.Errorf("all is approved: %s", gocmp.Diff(plan, got))
+	}
+	const why = "not in the approved plan"
+	other := retention.Approved{Account: account, Regions: map[string]retention.ApprovedRegion{region: {
+		Orphans:         map[string]retention.Decision{"snap-1": retention.Mark, "snap-2": retention.Deregister, "snap-3": retention.Deregister},
+		OrphansUnmarked: []string{"snap-4"},
+	}}}
+	for name, approved := range map[string]retention.Approved{"nothing": {Account: account}, "something else": other} {
+		got := approved.Narrow([]retention.Plan{plan})[0]
+		kept := []retention.Orphan{goes, marked, stays}
+		kept[0].Decision, kept[0].Why = retention.Keep, why
+		kept[1].Decision, kept[1].Why, kept[1].Due = retention.Keep, why, time.Time{}
+		if !gocmp.Equal(got.Orphans, kept) {
+			t.Errorf("%s is approved: %s", name, gocmp.Diff(kept, got.Orphans))
+		}
+		if want := map[string]ami.SeenOrphan{"snap-1": seen, "snap-2": seen}; !maps.Equal(got.OrphansSeen, want) {
+			t.Errorf("%s is approved: the journal says %+v", name, got.OrphansSeen)
+		}
+		if unmarked := len(got.Unmarkings); unmarked != len(approved.Regions[region].OrphansUnmarked) {
+			t.Errorf("%s is approved: %+v", name, got.Unmarkings)
+		}
+	}
+	if plan.Orphans[0].Decision != retention.Deregister || len(plan.OrphansSeen) != 1 {
+		t.Error("the plan itself has changed")
 	}
 }
 
