@@ -1,0 +1,226 @@
+package template_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// trialTag is the tag of what a trial makes, and trialPage has the policy of whoever runs one.
+const (
+	trialTag  = "ami-janitor:trial"
+	trialPage = "docs/trial.md"
+)
+
+// trialPolicy reads the policy in docs/trial.md.
+func trialPolicy(t *testing.T) []statement {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, trialPage))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```json\n")
+	document, _, _ := strings.Cut(rest, "```")
+	var policy object
+	if err := json.Unmarshal([]byte(document), &policy); err != nil {
+		t.Fatalf("%s: %v", trialPage, err)
+	}
+	return statements(trialPage, policy)
+}
+
+// ofTrial is the context of a request that concerns an image or a snapshot of a trial, and more of
+// it.
+func ofTrial(more ...string) map[string]string {
+	return own(append([]string{"aws:ResourceTag/" + trialTag, "20261201T090000Z-3f9c1a"}, more...)...)
+}
+
+// asMade is the context of a request that makes an image or a snapshot with the tag of a trial.
+func asMade(more ...string) map[string]string {
+	context := own(append([]string{requestTag + trialTag, "20261201T090000Z-3f9c1a", tagKeysKey, trialTag}, more...)...)
+	delete(context, "ec2:Public") // It is not there yet.
+	return context
+}
+
+// withoutTag is a request about the same resource without the tag of a trial.
+func withoutTag(r request) request {
+	r.context = maps.Clone(r.context)
+	for _, key := range []string{"aws:ResourceTag/" + trialTag, requestTag + trialTag} {
+		delete(r.context, key)
+	}
+	if keys := r.context[tagKeysKey]; keys == trialTag {
+		delete(r.context, tagKeysKey)
+	}
+	return r
+}
+
+// trialMay are the requests of a trial that change something, by what they are for.
+func trialMay() map[string]request {
+	may := map[string]request{
+		"start a snapshot":                  {"ebs:StartSnapshot", aSnapshot, asMade()},
+		"tag a snapshot that it starts":     {"ec2:CreateTags", aSnapshot, asMade("ec2:CreateAction", "StartSnapshot")},
+		"write a block":                     {"ebs:PutSnapshotBlock", aSnapshot, ofTrial()},
+		"complete a snapshot":               {"ebs:CompleteSnapshot", aSnapshot, ofTrial()},
+		"register an image":                 {"ec2:RegisterImage", anImage, asMade()},
+		"register an image of its snapshot": {"ec2:RegisterImage", aSnapshot, ofTrial()},
+		"tag an image that it registers":    {"ec2:CreateTags", anImage, asMade("ec2:CreateAction", "RegisterImage")},
+		"delete its snapshot":               {"ec2:DeleteSnapshot", aSnapshot, ofTrial()},
+		"restore its snapshot":              {"ec2:RestoreSnapshotFromRecycleBin", aSnapshot, ofTrial()},
+	}
+	for _, action := range []string{
+		"DeregisterImage", "DisableImage", "EnableImage", "EnableImageDeprecation", "DisableImageDeprecation", "RestoreImageFromRecycleBin",
+	} {
+		may[action] = request{"ec2:" + action, anImage, ofTrial()}
+	}
+	for _, key := range []string{"announced-by", "disabled", "due", "intent", "restored", "run"} {
+		for _, resource := range []string{anImage, aSnapshot} {
+			for _, action := range []string{"ec2:CreateTags", "ec2:DeleteTags"} {
+				may[fmt.Sprint(action, " ", key, " on ", resource)] = request{action, resource, ofTrial(tagKeysKey, "ami-janitor:"+key)}
+			}
+		}
+	}
+	return may
+}
+
+// TestWhatATrialMayDo compares the policy in docs/trial.md with what a trial does: all of it passes,
+// and none of it on an image or a snapshot without the tag.
+func TestWhatATrialMayDo(t *testing.T) {
+	policy := trialPolicy(t)
+	for what, r := range trialMay() {
+		if !allowed(policy, r) {
+			t.Errorf("%s: refused: %s on %s with %v", what, r.action, r.resource, r.context)
+		}
+		if without := withoutTag(r); allowed(policy, without) {
+			t.Errorf("%s: passes without the tag: %s on %s with %v", what, r.action, r.resource, without.context)
+		}
+	}
+	for _, s := range policy {
+		isKnown := func(r string) bool { return r == "arn:aws:ec2:*::image/*" || r == "arn:aws:ec2:*::snapshot/*" }
+		if s.effect == "Allow" && !s.onlyReads() && slices.ContainsFunc(s.resources, func(r string) bool { return !isKnown(r) }) {
+			t.Errorf("%s changes more than images and snapshots: %v", s.sid, s.resources)
+		}
+	}
+}
+
+// TestWhatATrialMayNeverDo holds twice for the tag that opens the rest: it is not put on what is
+// there already, nor taken off, because no statement allows it, and because one denies it to who
+// has all other rights.
+func TestWhatATrialMayNeverDo(t *testing.T) {
+	keys := func(keys ...string) string { return tagKeys(keys) }
+	never := map[string]request{
+		"tag an image that is there":           {"ec2:CreateTags", anImage, own(requestTag+trialTag, "x", tagKeysKey, trialTag)},
+		"tag a snapshot that is there":         {"ec2:CreateTags", aSnapshot, own(requestTag+trialTag, "x", tagKeysKey, trialTag)},
+		"tag its image again":                  {"ec2:CreateTags", anImage, ofTrial(requestTag+trialTag, "x", tagKeysKey, trialTag)},
+		"tag an image with it and another":     {"ec2:CreateTags", anImage, ofTrial(requestTag+trialTag, "x", tagKeysKey, keys("ami-janitor:run", trialTag))},
+		"tag the image that a copy makes":      {"ec2:CreateTags", anImage, asMade("ec2:CreateAction", "CopyImage")},
+		"tag the snapshot that a volume makes": {"ec2:CreateTags", aSnapshot, asMade("ec2:CreateAction", "CreateSnapshot")},
+		"take the tag off an image":            {"ec2:DeleteTags", anImage, ofTrial(tagKeysKey, trialTag)},
+		"take the tag off, with another":       {"ec2:DeleteTags", aSnapshot, ofTrial(tagKeysKey, keys("ami-janitor:run", trialTag))},
+		"tag an instance":                      {"ec2:CreateTags", "arn:aws:ec2:us-east-2:123456789012:instance/i-0123456789abcdef0", map[string]string{tagKeysKey: trialTag}},
+	}
+	policy := trialPolicy(t)
+	grants := slices.DeleteFunc(slices.Clone(policy), func(s statement) bool { return s.effect == "Deny" })
+	everything := append(slices.Clone(policy), statement{effect: "Allow", actions: []string{"*"}, resources: []string{"*"}})
+	for what, r := range never {
+		if allowed(grants, r) || allowed(everything, r) {
+			t.Errorf("a trial may %s", what)
+		}
+	}
+	for what, r := range map[string]request{
+		"register an image of another snapshot": {"ec2:RegisterImage", aSnapshot, own()},
+		"start a snapshot without the tag":      {"ebs:StartSnapshot", aSnapshot, own(requestTag+"Team", "search", tagKeysKey, "Team")},
+		"take all tags off its image":           {"ec2:DeleteTags", anImage, ofTrial()},
+		"tag its image to be kept":              {"ec2:CreateTags", anImage, ofTrial(tagKeysKey, "ami-janitor:keep")},
+		"tag its image otherwise":               {"ec2:CreateTags", anImage, ofTrial(tagKeysKey, keys("ami-janitor:run", "Team"))},
+		"share its image":                       {"ec2:ModifyImageAttribute", anImage, ofTrial()},
+		"share its snapshot":                    {"ec2:ModifySnapshotAttribute", aSnapshot, ofTrial()},
+		"launch its image":                      {"ec2:RunInstances", anImage, ofTrial()},
+		"make a volume of its snapshot":         {"ec2:CreateVolume", aSnapshot, ofTrial()},
+		"read its snapshot":                     {"ebs:GetSnapshotBlock", aSnapshot, ofTrial()},
+		"protect its image":                     {"ec2:EnableImageDeregistrationProtection", anImage, ofTrial()},
+		"make a rule of the Recycle Bin":        {"rbin:CreateRule", aRule, nil},
+		"delete a rule of the Recycle Bin":      {"rbin:DeleteRule", aRule, nil},
+		"remove what a run has declared":        {"ec2:DeregisterImage", anImage, declared()},
+		"delete a snapshot that a run declared": {"ec2:DeleteSnapshot", aSnapshot, declared()},
+		"deregister what has a similar tag":     {"ec2:DeregisterImage", anImage, own("aws:ResourceTag/ami-janitor:trials", "x")},
+	} {
+		if allowed(policy, r) {
+			t.Errorf("a trial may %s", what)
+		}
+	}
+}
+
+// TestEveryStatementOfATrialIsNeeded leaves out each statement, and each action of those that allow:
+// each time something is refused that a trial does, or passes that it may never do.
+func TestEveryStatementOfATrialIsNeeded(t *testing.T) {
+	needs := slices.Collect(maps.Values(trialMay()))
+	for _, s := range trialPolicy(t) {
+		if s.effect == "Allow" && s.onlyReads() {
+			needs = append(needs, reading(s)...)
+		}
+	}
+	if found := complaints(allowed, trialPolicy(t), needs); len(found) > 0 {
+		t.Errorf("%s", strings.Join(found, "\n"))
+	}
+	for i, s := range trialPolicy(t) {
+		for _, action := range s.actions {
+			changed := trialPolicy(t)
+			changed[i].actions = slices.DeleteFunc(slices.Clone(s.actions), func(a string) bool { return a == action })
+			if s.effect == "Allow" && len(complaints(verdict, changed, needs)) == 0 {
+				t.Errorf("nobody misses %s of %s", action, s.sid)
+			}
+		}
+	}
+}
+
+// TestATrialTouchesNothingElse asks for each action that changes something, on images and snapshots
+// without the tag of a trial, whatever else they carry.
+func TestATrialTouchesNothingElse(t *testing.T) {
+	policy := trialPolicy(t)
+	others := []map[string]string{
+		{}, own(), declared(), own("aws:ResourceTag/ami-janitor:run", "x"), own("aws:ResourceTag/ami-janitor:disabled", "x"),
+		own("aws:ResourceTag/trial", "x"), own("aws:ResourceTag/Name", trialTag), own("ec2:Public", "true"), own("ec2:Owner", "999988887777"),
+	}
+	asked := 0
+	for _, s := range policy {
+		if s.effect == "Deny" || s.onlyReads() {
+			continue
+		}
+		for _, action := range s.actions {
+			for _, resource := range s.resources {
+				for _, context := range others {
+					r := request{action, strings.TrimSuffix(resource, "*") + "0123456789abcdef0", maps.Clone(context)}
+					r.resource = strings.Replace(strings.NewReplacer("image/", "image/ami-", "snapshot/", "snapshot/snap-").Replace(r.resource), "ec2:*", "ec2:us-east-2", 1)
+					if strings.HasSuffix(action, "Tags") {
+						r.context[tagKeysKey] = "ami-janitor:run"
+					}
+					asked++
+					if allowed(policy, r) {
+						t.Errorf("%s passes on %s with %v", r.action, r.resource, r.context)
+					}
+				}
+			}
+		}
+	}
+	if asked < 150 {
+		t.Errorf("only %d requests were made", asked)
+	}
+}
+
+// reading are the requests of the lookups that a statement allows.
+func reading(s statement) []request {
+	resources := map[string]string{"ec2:DescribeSnapshotAttribute": aSnapshot, "rbin:GetRule": aRule}
+	var asked []request
+	for _, action := range s.actions {
+		resource := resources[action]
+		if resource == "" {
+			resource = "*"
+		}
+		asked = append(asked, request{action, resource, map[string]string{}})
+	}
+	return asked
+}
