@@ -68,12 +68,11 @@ func trialMay() map[string]request {
 		"register an image":                 {"ec2:RegisterImage", anImage, asMade()},
 		"register an image of its snapshot": {"ec2:RegisterImage", aSnapshot, ofTrial()},
 		"tag an image that it registers":    {"ec2:CreateTags", anImage, asMade("ec2:CreateAction", "RegisterImage")},
-		"delete its snapshot":               {"ec2:DeleteSnapshot", aSnapshot, ofTrial()},
+		"deregister its image":              {"ec2:DeregisterImage", anImage, ofTrial(intent, "remove")},
+		"delete its snapshot":               {"ec2:DeleteSnapshot", aSnapshot, ofTrial(intent, "remove")},
 		"restore its snapshot":              {"ec2:RestoreSnapshotFromRecycleBin", aSnapshot, ofTrial()},
 	}
-	for _, action := range []string{
-		"DeregisterImage", "DisableImage", "EnableImage", "EnableImageDeprecation", "DisableImageDeprecation", "RestoreImageFromRecycleBin",
-	} {
+	for _, action := range []string{"DisableImage", "EnableImage", "RestoreImageFromRecycleBin"} {
 		may[action] = request{"ec2:" + action, anImage, ofTrial()}
 	}
 	for _, key := range []string{"announced-by", "disabled", "due", "intent", "restored", "run"} {
@@ -136,6 +135,7 @@ func TestWhatATrialMayNeverDo(t *testing.T) {
 		"take all tags off its image":           {"ec2:DeleteTags", anImage, ofTrial()},
 		"tag its image to be kept":              {"ec2:CreateTags", anImage, ofTrial(tagKeysKey, "ami-janitor:keep")},
 		"tag its image otherwise":               {"ec2:CreateTags", anImage, ofTrial(tagKeysKey, keys("ami-janitor:run", "Team"))},
+		"deprecate its image":                   {"ec2:EnableImageDeprecation", anImage, ofTrial()},
 		"share its image":                       {"ec2:ModifyImageAttribute", anImage, ofTrial()},
 		"share its snapshot":                    {"ec2:ModifySnapshotAttribute", aSnapshot, ofTrial()},
 		"launch its image":                      {"ec2:RunInstances", anImage, ofTrial()},
@@ -144,6 +144,9 @@ func TestWhatATrialMayNeverDo(t *testing.T) {
 		"protect its image":                     {"ec2:EnableImageDeregistrationProtection", anImage, ofTrial()},
 		"make a rule of the Recycle Bin":        {"rbin:CreateRule", aRule, nil},
 		"delete a rule of the Recycle Bin":      {"rbin:DeleteRule", aRule, nil},
+		"deregister what is not declared":       {"ec2:DeregisterImage", anImage, ofTrial()},
+		"delete what is not declared":           {"ec2:DeleteSnapshot", aSnapshot, ofTrial()},
+		"deregister what is declared otherwise": {"ec2:DeregisterImage", anImage, ofTrial(intent, "keep")},
 		"remove what a run has declared":        {"ec2:DeregisterImage", anImage, declared()},
 		"delete a snapshot that a run declared": {"ec2:DeleteSnapshot", aSnapshot, declared()},
 		"deregister what has a similar tag":     {"ec2:DeregisterImage", anImage, own("aws:ResourceTag/ami-janitor:trials", "x")},
@@ -206,7 +209,7 @@ func TestATrialTouchesNothingElse(t *testing.T) {
 			}
 		}
 	}
-	if asked < 150 {
+	if asked < 100 {
 		t.Errorf("only %d requests were made", asked)
 	}
 }
