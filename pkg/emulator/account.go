@@ -31,14 +31,15 @@ type Account struct {
 	organization *Organization // Nil unless the account is a member of an emulated one, or its hub.
 	isHub        bool
 
-	mu       sync.Mutex
-	regions  map[string]*region
-	inUseLag int
-	bins     binSettings
-	messages []Message
-	calls    []Call
-	buckets  map[string]*bucket    // S3's, by name.
-	history  map[resource][]change // Oldest first; nil unless somebody sees lags.
+	mu         sync.Mutex
+	regions    map[string]*region
+	inUseLag   int
+	bins       binSettings
+	completion time.Duration // For how long what has been completed or registered is pending.
+	messages   []Message
+	calls      []Call
+	buckets    map[string]*bucket    // S3's, by name.
+	history    map[resource][]change // Oldest first; nil unless somebody sees lags.
 }
 
 var _ http.Handler = (*Account)(nil)
@@ -51,6 +52,8 @@ type region struct {
 	gone         map[string]bool
 	lags         map[string]*lag     // By snapshot id.
 	reportTokens map[string]tokenUse // By client token.
+	starts       map[string]start    // Of snapshots, by client token.
+	written      map[string]*writing // By snapshot id.
 	bin          binState
 	lacks        []string // See Lacks; without the region.
 	notRead      []string // See NotRead; without the region.
@@ -181,6 +184,8 @@ func emptyRegion(name string) *region {
 		gone:         make(map[string]bool),
 		lags:         make(map[string]*lag),
 		reportTokens: make(map[string]tokenUse),
+		starts:       make(map[string]start),
+		written:      make(map[string]*writing),
 		bin:          newBinState(),
 	}
 	for _, f := range formats {

@@ -128,6 +128,7 @@ func (a *Account) settle(r *region) {
 			}
 		}
 	}
+	a.settleWritten(r)
 	a.empty(r)
 }
 
