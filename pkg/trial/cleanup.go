@@ -1,0 +1,240 @@
+package trial
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/recyclebin"
+	"github.com/ami-janitor/ami-janitor/pkg/wire"
+)
+
+const (
+	// settled is how long after the last line of a ledger a listing may lack what was made or
+	// brought back.
+	settled = time.Minute
+	// cleanLimit is how long a clean-up tries.
+	cleanLimit = 15 * time.Minute
+	// cleanPause is how long it waits between two looks.
+	cleanPause = 5 * time.Second
+)
+
+// clear removes what a trial has left in the account, and ends its ledger if nothing is left. It
+// does without the code of a run, which refuses to remove what it is in doubt about: the trial's
+// own proof is enough here. It returns what may be there still, and what the Recycle Bin holds.
+func (j *journey) clear(ctx context.Context) ([]Left, []Retained) {
+	left := []Left{}
+	for begun := j.Clock(); ; {
+		left = j.clearOnce(ctx)
+		isSettled := j.Clock().Sub(j.ledger.last) > settled
+		isLate := j.Clock().Sub(begun) > cleanLimit
+		if len(left) == 0 && isSettled || isLate || ctx.Err() != nil || !isTemporary(left) && isSettled {
+			break
+		}
+		_ = sleep(ctx, cleanPause)
+	}
+	if j.ledger.fault != "" {
+		left = append(left, Left{Why: j.ledger.fault + ": nothing was done about that line and what follows"})
+	}
+	retained, err := j.retained(ctx)
+	if err != nil {
+		left = append(left, Left{Why: "the Recycle Bin was not read: " + err.Error()})
+	}
+	if len(left) == 0 && ctx.Err() == nil {
+		if err := j.ledger.end(j.Clock()); err != nil {
+			left = append(left, Left{Why: err.Error()})
+		}
+	}
+	return left, retained
+}
+
+// isTemporary reports whether something that is left may be removed later.
+func isTemporary(left []Left) bool {
+	return slices.ContainsFunc(left, func(l Left) bool { return l.passes })
+}
+
+// clearOnce looks once at everything, and removes what is proven to be the trial's own.
+func (j *journey) clearOnce(ctx context.Context) []Left {
+	left := []Left{}
+	for _, s := range j.ledger.of(snapshot) {
+		if s.id == "" {
+			left = append(left, j.findSnapshot(ctx, s)...)
+		}
+	}
+	for _, i := range j.ledger.of(image) {
+		if i.id == "" {
+			left = append(left, j.findImage(ctx, i)...)
+		}
+	}
+	for _, i := range j.ledger.of(image) {
+		left = append(left, j.clearImage(ctx, i)...)
+	}
+	for _, s := range j.ledger.of(snapshot) {
+		left = append(left, j.clearSnapshot(ctx, s)...)
+	}
+	return left
+}
+
+// findSnapshot looks for a snapshot whose id was not noted. Among several that fit none is taken.
+func (j *journey) findSnapshot(ctx context.Context, s *thing) []Left {
+	listed, err := j.ec2.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: j.tagged()})
+	if err != nil {
+		return unlisted("snapshots", err)
+	}
+	var fit []string
+	for n := range listed.Snapshots {
+		if j.ledger.ownSnapshot(s, &listed.Snapshots[n]) == nil {
+			fit = append(fit, aws.ToString(listed.Snapshots[n].SnapshotId))
+		}
+	}
+	return j.take(s, fit)
+}
+
+// findImage is findSnapshot for an image.
+func (j *journey) findImage(ctx context.Context, i *thing) []Left {
+	listed, err := j.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: j.tagged(), IncludeDisabled: aws.Bool(true)})
+	if err != nil {
+		return unlisted("images", err)
+	}
+	var fit []string
+	for n := range listed.Images {
+		if j.ledger.ownImage(i, &listed.Images[n]) == nil {
+			fit = append(fit, aws.ToString(listed.Images[n].ImageId))
+		}
+	}
+	return j.take(i, fit)
+}
+
+func (j *journey) tagged() []types.Filter {
+	return []types.Filter{{Name: aws.String("tag:" + Tag), Values: []string{j.ledger.trial}}}
+}
+
+// unlisted is for a listing that failed. One without its list says that there is nothing.
+func unlisted(what string, err error) []Left {
+	if wire.LacksList(err) {
+		return nil
+	}
+	return []Left{{Why: "the " + what + " of the trial could not be looked for: " + wire.Explain(err), passes: true}}
+}
+
+// take notes the id of what was found, if that is certain.
+func (j *journey) take(t *thing, fit []string) []Left {
+	switch {
+	case len(fit) == 0:
+		return nil
+	case len(fit) > 1:
+		left := make([]Left, len(fit))
+		for n, id := range fit {
+			left[n] = Left{ID: id, Why: fmt.Sprintf("it may be the trial's %s, as may %d more", t.kind, len(fit)-1)}
+		}
+		return left
+	}
+	if err := j.ledger.made(t, fit[0], j.Clock()); err != nil {
+		return []Left{{ID: fit[0], Why: err.Error()}}
+	}
+	return nil
+}
+
+// clearImage removes an image if it is there.
+func (j *journey) clearImage(ctx context.Context, i *thing) []Left {
+	if i.id == "" {
+		return nil
+	}
+	seen, found, err := wire.FindImage(ctx, j.ec2, i.id)
+	switch {
+	case seen == wire.Gone, seen == wire.Empty, wire.LacksList(err):
+		return nil
+	case seen != wire.Present:
+		return []Left{{ID: i.id, Why: saying(err), passes: true}}
+	}
+	if err := j.ledger.ownImage(i, &found); err != nil {
+		return []Left{{ID: i.id, Why: "left alone: " + err.Error(), passes: errors.As(err, new(untaggedError))}}
+	}
+	j.fence.admit(i.id)
+	if err := j.declare(ctx, i.id, found.Tags); err != nil {
+		return []Left{{ID: i.id, Why: saying(err), passes: true}}
+	}
+	_, err = j.ec2.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: aws.String(i.id)})
+	return j.gone(i.id, err, wire.IsNoImage)
+}
+
+// clearSnapshot removes a snapshot if it is there.
+func (j *journey) clearSnapshot(ctx context.Context, s *thing) []Left {
+	if s.id == "" {
+		return nil
+	}
+	seen, found, err := wire.FindSnapshot(ctx, j.ec2, s.id)
+	switch {
+	case seen == wire.Gone, seen == wire.Empty, wire.LacksList(err):
+		return nil
+	case seen != wire.Present:
+		return []Left{{ID: s.id, Why: saying(err), passes: true}}
+	}
+	if err := j.ledger.ownSnapshot(s, &found); err != nil {
+		return []Left{{ID: s.id, Why: "left alone: " + err.Error(), passes: errors.As(err, new(untaggedError))}}
+	}
+	j.fence.admit(s.id)
+	if err := j.declare(ctx, s.id, found.Tags); err != nil {
+		return []Left{{ID: s.id, Why: saying(err), passes: true}}
+	}
+	_, err = j.ec2.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(s.id)})
+	return j.gone(s.id, err, wire.IsNoSnapshot)
+}
+
+// declare declares the removal of something, so that IAM allows it and the Recycle Bin takes it in,
+// and waits until that is seen.
+func (j *journey) declare(ctx context.Context, id string, tags []types.Tag) error {
+	if declares(tags) {
+		return nil
+	}
+	run := string(ami.NewRunID(j.Clock(), j.Random))
+	if err := wire.Tag(ctx, j.ec2, []string{id}, map[string]string{ami.IntentTag: ami.Intent, ami.RunTag: run}); err != nil {
+		return err
+	}
+	return await(ctx, tagsLimit, func() error { return j.seesTags(ctx, []string{id}, run) })
+}
+
+// gone says what is left of something after its removal. The next look sees whether it is gone.
+func (j *journey) gone(id string, err error, isAbsent func(error) bool) []Left {
+	switch {
+	case err == nil && !slices.Contains(j.removed, id):
+		j.removed = append(j.removed, id)
+		return nil
+	case err == nil || isAbsent(err):
+		return nil
+	}
+	return []Left{{ID: id, Why: wire.Explain(err), passes: true}}
+}
+
+// retained returns what the Recycle Bin holds of the trial; sorted.
+func (j *journey) retained(ctx context.Context) ([]Retained, error) {
+	held := []Retained{}
+	var images, snapshots []string
+	for _, i := range j.ledger.of(image) {
+		if i.id != "" {
+			images = append(images, i.id)
+		}
+	}
+	for _, s := range j.ledger.of(snapshot) {
+		if s.id != "" {
+			snapshots = append(snapshots, s.id)
+		}
+	}
+	exits, err := recyclebin.Exits(ctx, j.ec2, images, snapshots)
+	if err != nil && !wire.LacksList(err) {
+		return held, explained(err)
+	}
+	for id, until := range exits {
+		held = append(held, Retained{ID: id, Until: until.UTC()})
+	}
+	slices.SortFunc(held, func(a, b Retained) int { return cmp.Compare(a.ID, b.ID) })
+	return held, nil
+}
