@@ -1,14 +1,24 @@
 package template_test
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/trial"
 )
 
 // trialTag is the tag of what a trial makes, and trialPage has the policy of whoever runs one.
@@ -216,7 +226,7 @@ func TestATrialTouchesNothingElse(t *testing.T) {
 
 // reading are the requests of the lookups that a statement allows.
 func reading(s statement) []request {
-	resources := map[string]string{"ec2:DescribeSnapshotAttribute": aSnapshot, "rbin:GetRule": aRule}
+	resources := map[string]string{"ec2:DescribeImageAttribute": anImage, "ec2:DescribeSnapshotAttribute": aSnapshot, "rbin:GetRule": aRule}
 	var asked []request
 	for _, action := range s.actions {
 		resource := resources[action]
@@ -226,4 +236,110 @@ func reading(s statement) []request {
 		asked = append(asked, request{action, resource, map[string]string{}})
 	}
 	return asked
+}
+
+// TestATrialUnderItsPolicy takes a whole trial on an account that refuses what the policy does not
+// allow: every step is done, IAM refuses what is not declared, and each action that the policy
+// allows is asked for.
+func TestATrialUnderItsPolicy(t *testing.T) {
+	policy := trialPolicy(t)
+	w := &witness{asked: map[string]request{}}
+	synctest.Test(t, func(t *testing.T) {
+		clock := clock()
+		w.t, w.account = t, loadSample(t, clock).Client()
+		makeRules(t, load(t), w.account)
+		guarded := emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+			q, err := emulator.Inspect(r)
+			if err != nil {
+				return nil, err
+			}
+			for _, one := range w.ofTrial(q) {
+				w.asked[fmt.Sprint(one)] = one
+				if !allowed(policy, one) {
+					return emulator.Refuse(r, q, q.Forbidden()), nil
+				}
+			}
+			return w.account.Do(r)
+		})
+		tried := trial.Trial{
+			AWS: configuration(guarded, "us-east-1"), Account: account, Region: "us-east-1", Dir: t.TempDir(), RequireBin: true, PricePerMonth: 0.05,
+			Clock: clock, Random: rand.Reader,
+		}
+		report, err := tried.Run(t.Context())
+		if err != nil || !report.OK() {
+			t.Errorf("%v: %+v", err, report)
+		}
+		if before := report.Measured(trial.MeasureIAMBefore).Answer; !strings.HasPrefix(before, "refused") {
+			t.Errorf("IAM on what is not declared: %s", before)
+		}
+	})
+	var needs []request
+	for _, one := range w.asked {
+		if allowed(policy, one) { // One dry run is refused, as it should be.
+			needs = append(needs, one)
+		}
+	}
+	if found := complaints(allowed, policy, needs); len(found) > 0 {
+		t.Errorf("%s", strings.Join(found, "\n"))
+	}
+}
+
+// ofTrial are what IAM decides on when a trial makes a call.
+func (w *witness) ofTrial(q emulator.Request) []request {
+	action := q.Service + ":" + q.Action
+	switch action {
+	case "ebs:StartSnapshot":
+		return made(q, action, "snapshot/snap-0123456789abcdef0")
+	case "ebs:PutSnapshotBlock", "ebs:CompleteSnapshot":
+		return w.onSnapshot(q, action, q.Form.Get("SnapshotId"))
+	case "ec2:RegisterImage":
+		asked := made(q, action, "image/ami-0123456789abcdef0")
+		for name := range q.Form {
+			if strings.HasSuffix(name, ".SnapshotId") {
+				asked = append(asked, w.onSnapshot(q, action, q.Form.Get(name))...)
+			}
+		}
+		return asked
+	case "ec2:RestoreImageFromRecycleBin":
+		return []request{w.inBin(q, "image/"+q.Form.Get("ImageId"))}
+	case "ec2:RestoreSnapshotFromRecycleBin":
+		return []request{w.inBin(q, "snapshot/"+q.Form.Get("SnapshotId"))}
+	default:
+		return w.requests(q)
+	}
+}
+
+// made is what is asked for something that a call makes, and for its tags (EC2 User Guide, "Grant
+// permission to tag Amazon EC2 resources during creation").
+func made(q emulator.Request, action, resource string) []request {
+	context := map[string]string{}
+	var keys []string
+	for name := range q.Form {
+		if numbered, ok := strings.CutSuffix(name, ".Key"); ok && strings.Contains(name, "Tag") {
+			keys = append(keys, q.Form.Get(name))
+			context[requestTag+q.Form.Get(name)] = q.Form.Get(numbered + ".Value")
+		}
+	}
+	context[tagKeysKey] = tagKeys(keys)
+	tagging := maps.Clone(context)
+	tagging["ec2:CreateAction"] = q.Action
+	arn := "arn:aws:ec2:" + q.Region + "::" + resource
+	return []request{{action, arn, context}, {"ec2:CreateTags", arn, tagging}}
+}
+
+// inBin is what is asked for something in the Recycle Bin, whose tags DescribeTags shows.
+func (w *witness) inBin(q emulator.Request, resource string) request {
+	_, id, _ := strings.Cut(resource, "/")
+	out, err := ec2.NewFromConfig(configuration(w.account, q.Region)).DescribeTags(w.t.Context(), &ec2.DescribeTagsInput{
+		Filters: []types.Filter{{Name: aws.String("resource-id"), Values: []string{id}}},
+	})
+	if err != nil {
+		w.t.Error(err)
+		return request{}
+	}
+	context := map[string]string{}
+	for _, tag := range out.Tags {
+		context["aws:ResourceTag/"+aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+	}
+	return request{q.Service + ":" + q.Action, "arn:aws:ec2:" + q.Region + "::" + resource, context}
 }
