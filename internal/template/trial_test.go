@@ -265,6 +265,9 @@ func TestATrialUnderItsPolicy(t *testing.T) {
 			AWS: configuration(guarded, "us-east-1"), Account: account, Region: "us-east-1", Dir: t.TempDir(), RequireBin: true, PricePerMonth: 0.05,
 			Clock: clock, Random: rand.Reader,
 		}
+		if estimate, err := tried.Estimate(t.Context()); err != nil || estimate.BinGap != "" || estimate.SnapshotDays == 0 {
+			t.Errorf("%v: %+v", err, estimate)
+		}
 		report, err := tried.Run(t.Context())
 		if err != nil || !report.OK() {
 			t.Errorf("%v: %+v", err, report)
