@@ -163,7 +163,7 @@ func (j *journey) clearImage(ctx context.Context, i *thing) []Left {
 		return []Left{{ID: i.id, Why: saying(err), passes: true}}
 	}
 	_, err = j.ec2.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: aws.String(i.id)})
-	return j.gone(i.id, err, wire.IsNoImage)
+	return j.removing(i.id, err)
 }
 
 // clearSnapshot removes a snapshot if it is there.
@@ -186,7 +186,7 @@ func (j *journey) clearSnapshot(ctx context.Context, s *thing) []Left {
 		return []Left{{ID: s.id, Why: saying(err), passes: true}}
 	}
 	_, err = j.ec2.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(s.id)})
-	return j.gone(s.id, err, wire.IsNoSnapshot)
+	return j.removing(s.id, err)
 }
 
 // declare declares the removal of something, so that IAM allows it and the Recycle Bin takes it in,
@@ -202,16 +202,17 @@ func (j *journey) declare(ctx context.Context, id string, tags []types.Tag) erro
 	return await(ctx, tagsLimit, func() error { return j.seesTags(ctx, []string{id}, run) })
 }
 
-// gone says what is left of something after its removal. The next look sees whether it is gone.
-func (j *journey) gone(id string, err error, isAbsent func(error) bool) []Left {
+// removing notes how a removal ended. It says that something is left in any case: only the next look
+// sees whether it is gone.
+func (j *journey) removing(id string, err error) []Left {
+	why := "EC2 shows it still"
 	switch {
-	case err == nil && !slices.Contains(j.removed, id):
+	case err != nil:
+		why = wire.Explain(err)
+	case !slices.Contains(j.removed, id):
 		j.removed = append(j.removed, id)
-		return nil
-	case err == nil || isAbsent(err):
-		return nil
 	}
-	return []Left{{ID: id, Why: wire.Explain(err), passes: true}}
+	return []Left{{ID: id, Why: why, passes: true}}
 }
 
 // retained returns what the Recycle Bin holds of the trial; sorted.
