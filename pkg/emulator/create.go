@@ -18,6 +18,7 @@ func (c *call) newID(b binned) string {
 // create adds an image or a snapshot with its tags.
 func (c *call) create(b binned, o object, tags []object) {
 	id := text(o, b.key)
+	c.retag(id, nil)
 	setTags(o, tags)
 	for _, tag := range tags {
 		c.region.bin.tagged[tagOf(id, text(tag, "Key"))] = c.account.now()

@@ -108,15 +108,6 @@ func tellInHeader(answer object, header http.Header) {
 	}
 }
 
-// SetCompletionDelay makes the snapshots that are completed, and the images that are registered,
-// from now on pending for d. AWS documents no time. A snapshot is pending at least until the next
-// request.
-func (a *Account) SetCompletionDelay(d time.Duration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.completion = d
-}
-
 // startSnapshot begins a snapshot. To a token that was used before it gives the answer of then, and
 // begins nothing.
 func startSnapshot(c *call) (object, error) {
@@ -247,7 +238,7 @@ func completeSnapshot(c *call) (object, error) {
 	if err != nil || count < 0 {
 		return nil, c.invalid("The count of changed blocks must be a number")
 	}
-	w.until, w.next = c.account.now().Add(c.account.completion), "completed"
+	w.until, w.next = c.account.now().Add(c.account.delays.completion), "completed"
 	if count != len(w.blocks) {
 		w.next = "error"
 	}

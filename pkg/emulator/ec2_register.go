@@ -66,7 +66,7 @@ func registerImage(c *call) (object, error) {
 		}
 		image[key] = value
 	}
-	if delay := c.account.completion; delay > 0 {
+	if delay := c.account.delays.completion; delay > 0 {
 		c.region.bin.pending[id] = restoring{now.Add(delay), "available"}
 		image["State"] = "pending"
 	}

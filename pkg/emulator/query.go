@@ -350,6 +350,9 @@ func (a *Account) answer(q Request, s service, by caller, unreadable error) (int
 		if s.name == ebsService {
 			tellInHeader(result, header)
 		}
+		if a.leavesOut {
+			result, _ = withoutEmptyLists(result).(object)
+		}
 		body = renderResult(s, q.Action, id, result)
 	} else {
 		e := asError(err)

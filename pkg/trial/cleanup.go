@@ -31,15 +31,11 @@ const (
 // does without the code of a run, which refuses to remove what it is in doubt about: the trial's
 // own proof is enough here. It returns what may be there still, and what the Recycle Bin holds.
 func (j *journey) clear(ctx context.Context) ([]Left, []Retained) {
-	left := []Left{}
-	for begun := j.Clock(); ; {
-		left = j.clearOnce(ctx)
-		isSettled := j.Clock().Sub(j.ledger.last) > settled
-		isLate := j.Clock().Sub(begun) > cleanLimit
-		if len(left) == 0 && isSettled || isLate || ctx.Err() != nil || !isTemporary(left) && isSettled {
-			break
-		}
-		_ = sleep(ctx, cleanPause)
+	limit, stop := context.WithTimeout(ctx, cleanLimit)
+	defer stop()
+	left := j.clearOnce(limit)
+	for !j.isSettled(left) && sleep(limit, cleanPause) == nil {
+		left = j.clearOnce(limit)
 	}
 	if j.ledger.fault != "" {
 		left = append(left, Left{Why: j.ledger.fault + ": nothing was done about that line and what follows"})
@@ -48,7 +44,7 @@ func (j *journey) clear(ctx context.Context) ([]Left, []Retained) {
 	if err != nil {
 		left = append(left, Left{Why: "the Recycle Bin was not read: " + err.Error()})
 	}
-	if len(left) == 0 && ctx.Err() == nil {
+	if len(left) == 0 {
 		if err := j.ledger.end(j.Clock()); err != nil {
 			left = append(left, Left{Why: err.Error()})
 		}
@@ -56,9 +52,10 @@ func (j *journey) clear(ctx context.Context) ([]Left, []Retained) {
 	return left, retained
 }
 
-// isTemporary reports whether something that is left may be removed later.
-func isTemporary(left []Left) bool {
-	return slices.ContainsFunc(left, func(l Left) bool { return l.passes })
+// isSettled reports whether no later look can find it otherwise.
+func (j *journey) isSettled(left []Left) bool {
+	isOld := j.isGone || j.Clock().Sub(j.ledger.last) > settled
+	return isOld && !slices.ContainsFunc(left, func(l Left) bool { return l.passes })
 }
 
 // clearOnce looks once at everything, and removes what is proven to be the trial's own.
@@ -156,14 +153,14 @@ func (j *journey) clearImage(ctx context.Context, i *thing) []Left {
 		return []Left{{ID: i.id, Why: saying(err), passes: true}}
 	}
 	if err := j.ledger.ownImage(i, &found); err != nil {
-		return []Left{{ID: i.id, Why: "left alone: " + err.Error(), passes: errors.As(err, new(untaggedError))}}
+		return j.unproven(i.id, err)
 	}
 	j.fence.admit(i.id)
 	if err := j.declare(ctx, i.id, found.Tags); err != nil {
 		return []Left{{ID: i.id, Why: saying(err), passes: true}}
 	}
 	_, err = j.ec2.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: aws.String(i.id)})
-	return j.gone(i.id, err, wire.IsNoImage)
+	return j.removing(i.id, err)
 }
 
 // clearSnapshot removes a snapshot if it is there.
@@ -179,14 +176,20 @@ func (j *journey) clearSnapshot(ctx context.Context, s *thing) []Left {
 		return []Left{{ID: s.id, Why: saying(err), passes: true}}
 	}
 	if err := j.ledger.ownSnapshot(s, &found); err != nil {
-		return []Left{{ID: s.id, Why: "left alone: " + err.Error(), passes: errors.As(err, new(untaggedError))}}
+		return j.unproven(s.id, err)
 	}
 	j.fence.admit(s.id)
 	if err := j.declare(ctx, s.id, found.Tags); err != nil {
 		return []Left{{ID: s.id, Why: saying(err), passes: true}}
 	}
 	_, err = j.ec2.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(s.id)})
-	return j.gone(s.id, err, wire.IsNoSnapshot)
+	return j.removing(s.id, err)
+}
+
+// unproven is for what is not proven to be the trial's own. EC2 may show the tag late.
+func (j *journey) unproven(id string, err error) []Left {
+	isYoung := j.Clock().Sub(j.ledger.last) < tagsLimit
+	return []Left{{ID: id, Why: "left alone: " + err.Error(), passes: isYoung && errors.As(err, new(untaggedError))}}
 }
 
 // declare declares the removal of something, so that IAM allows it and the Recycle Bin takes it in,
@@ -202,16 +205,24 @@ func (j *journey) declare(ctx context.Context, id string, tags []types.Tag) erro
 	return await(ctx, tagsLimit, func() error { return j.seesTags(ctx, []string{id}, run) })
 }
 
-// gone says what is left of something after its removal. The next look sees whether it is gone.
-func (j *journey) gone(id string, err error, isAbsent func(error) bool) []Left {
-	switch {
-	case err == nil && !slices.Contains(j.removed, id):
-		j.removed = append(j.removed, id)
-		return nil
-	case err == nil || isAbsent(err):
-		return nil
+// removing notes how a removal ended. It says that something is left in any case: only the next look
+// sees whether it is gone.
+func (j *journey) removing(id string, err error) []Left {
+	if err != nil {
+		return []Left{{ID: id, Why: wire.Explain(err), passes: mayPass(err)}}
 	}
-	return []Left{{ID: id, Why: wire.Explain(err), passes: true}}
+	if !slices.Contains(j.removed, id) {
+		j.removed = append(j.removed, id)
+	}
+	return []Left{{ID: id, Why: "EC2 shows it still", passes: true}}
+}
+
+// mayPass reports whether a refusal may not last: IAM sees tags late, an image may still be in the
+// making, and a snapshot counts as in use for a while after its image is gone.
+func mayPass(err error) bool {
+	code := wire.Code(err)
+	return wire.IsNoImage(err) || wire.IsNoSnapshot(err) ||
+		slices.Contains([]string{"", unauthorized, "InvalidSnapshot.InUse", "RequestLimitExceeded", "InternalError"}, code)
 }
 
 // retained returns what the Recycle Bin holds of the trial; sorted.

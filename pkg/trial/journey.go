@@ -40,12 +40,15 @@ type journey struct {
 	aws    aws.Config // Fenced and tapped.
 	ec2    *ec2.Client
 	ebs    *ebs.Client
-	report Report
+
+	estimate Estimate
+	report   Report
 
 	image, snapshot *thing      // Nil until both are made.
 	original        types.Image // As it was before its first removal.
 	done            map[string]bool
-	removedAt       time.Time
+	isGone          bool                 // The last change was its removal, which EC2 has confirmed.
+	removedAt       time.Time            // When its last removal began.
 	exits           map[string]time.Time // Of the bin, by id.
 	removed         []string             // By a clean-up.
 }
@@ -82,7 +85,7 @@ func (j *journey) steps() []step {
 		{StepUndo, "Bringing both back", StepBin, j.undo},
 		{StepCompare, "Comparing with before", StepUndo, j.compare},
 		{StepAgain, "Removing both again, and measuring", StepUndo, j.removeAgain},
-		{StepTwice, "Deregistering once more", StepRemove, j.deregisterTwice},
+		{StepTwice, "Asking once more for the removal of what is gone", StepRemove, j.removeTwice},
 	}
 }
 
@@ -250,7 +253,7 @@ func (j *journey) remove(ctx context.Context) error {
 	if err != nil || outcome.Status != ami.Deregistered {
 		return ended(outcome, err)
 	}
-	j.removedAt = begun
+	j.removedAt, j.isGone = begun, true
 	for _, s := range outcome.Snapshots {
 		if s.Status != ami.SnapshotDeleted {
 			return fmt.Errorf("%s is %s: %s", s.SnapshotID, s.Status, s.Detail)
@@ -275,11 +278,11 @@ func ended(outcome ami.Outcome, err error) error {
 
 // awaitBin waits until the Recycle Bin shows both.
 func (j *journey) awaitBin(ctx context.Context) error {
+	if e := j.estimate; e.BinGap == "" && (e.ImageDays == 0 || e.SnapshotDays == 0) {
+		return skipError{ErrNoRule.Error() + ", and none is required"}
+	}
 	err := j.untilInBin(ctx)
 	j.measureBin(MeasureBin, err)
-	if err != nil && !j.RequireBin {
-		return skipError{err.Error() + ", and that is not required"}
-	}
 	return err
 }
 
@@ -289,6 +292,7 @@ func (j *journey) undo(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	j.isGone = false
 	result, err := undo.Run(ctx, j.ec2, bin, undo.Request{Today: j.Clock(), Images: []undo.Removed{{
 		ImageID: j.image.id, Name: j.image.key, Recorded: true, Snapshots: []string{j.snapshot.id},
 	}}})
@@ -326,14 +330,17 @@ func (j *journey) removeAgain(ctx context.Context) error {
 	if err != nil || outcome.Status != ami.Deregistered {
 		return ended(outcome, err)
 	}
-	j.removedAt = begun
+	j.removedAt, j.isGone = begun, true
 	err = j.untilInBin(ctx)
 	j.measureBin(MeasureBinAgain, err)
 	return err
 }
 
-// deregisterTwice asks once more to deregister what is gone.
-func (j *journey) deregisterTwice(ctx context.Context) error {
+// removeTwice asks once more for the removal of what is gone.
+func (j *journey) removeTwice(ctx context.Context) error {
+	if !j.isGone {
+		return skipError{"the image is not removed"}
+	}
 	_, err := j.ec2.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: aws.String(j.image.id)}, once)
 	j.say(MeasureTwice, saying(err))
 	_, err = j.ec2.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(j.snapshot.id)}, once)

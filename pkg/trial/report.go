@@ -1,6 +1,11 @@
 package trial
 
-import "time"
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Schema is the version of the report: it grows with every change that a reader could trip over.
 const Schema = 1
@@ -79,14 +84,11 @@ type Retained struct {
 	Until time.Time `json:"until"`
 }
 
-// OK reports whether every step was done, and nothing is left.
+// OK reports whether no step has failed, and nothing is left. A step that needs the Recycle Bin is
+// skipped where that takes in nothing and need not.
 func (r Report) OK() bool {
-	for _, step := range r.Steps {
-		if step.Status != Done {
-			return false
-		}
-	}
-	return len(r.Left) == 0 && !r.Interrupted
+	failed := slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Status == Failed })
+	return !failed && len(r.Left) == 0 && !r.Interrupted
 }
 
 // Measured returns the measurement of a name; the zero value if it was not made.
@@ -97,4 +99,25 @@ func (r Report) Measured(name string) Measurement {
 		}
 	}
 	return Measurement{}
+}
+
+// caller is who is not authorized, as AWS's messages name it.
+var caller = regexp.MustCompile(`arn:[a-z-]+:(?:iam|sts)::\S+`)
+
+// anonymous takes out of a report what names the account and the person. The rest of an answer of
+// AWS stays.
+func (r *Report) anonymous(account string) {
+	hide := func(text *string) {
+		*text = strings.ReplaceAll(caller.ReplaceAllString(*text, "arn:…"), account, "ACCOUNT")
+	}
+	for i := range r.Steps {
+		hide(&r.Steps[i].Why)
+	}
+	for i := range r.Measurements {
+		hide(&r.Measurements[i].Answer)
+		hide(&r.Measurements[i].Wire)
+	}
+	for i := range r.Left {
+		hide(&r.Left[i].Why)
+	}
 }

@@ -84,7 +84,8 @@ func (t *Trial) Estimate(ctx context.Context) (Estimate, error) {
 // interrupted: then that takes some minutes more, and the report says so. An error means that
 // nothing was made.
 func (t *Trial) Run(ctx context.Context) (Report, error) {
-	if _, err := t.Estimate(ctx); err != nil {
+	estimate, err := t.Estimate(ctx)
+	if err != nil {
 		return Report{}, err
 	}
 	book, err := openBook(t.Dir)
@@ -99,6 +100,7 @@ func (t *Trial) Run(ctx context.Context) (Report, error) {
 		return Report{}, err
 	}
 	j := t.journey(l)
+	j.estimate = estimate
 	j.report = Report{Schema: Schema, Trial: id, Region: t.Region, BeganAt: began.UTC(), Steps: []Step{}, Measurements: []Measurement{}, Left: []Left{}}
 	j.run(ctx)
 	if ctx.Err() != nil {
@@ -110,6 +112,7 @@ func (t *Trial) Run(ctx context.Context) (Report, error) {
 	defer stop()
 	j.report.Left, j.report.InBin = j.clear(final)
 	j.report.EndedAt = t.Clock().UTC()
+	j.report.anonymous(t.Account)
 	return j.report, nil
 }
 

@@ -1,0 +1,141 @@
+package trial_test
+
+import (
+	"net/http"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ami-janitor/ami-janitor/pkg/emulator"
+	"github.com/ami-janitor/ami-janitor/pkg/trial"
+)
+
+// killer ends the process of a trial at a request: before it is sent, or after it has taken effect
+// and before its answer comes. What the ledger says at that moment is all that is left.
+type killer struct {
+	next  emulator.Doer
+	at    int // The number of the request, from 1; 0 for none.
+	after bool
+
+	mu    sync.Mutex
+	calls []string
+	dead  bool
+	copy  func()
+}
+
+func (k *killer) Do(r *http.Request) (*http.Response, error) {
+	k.mu.Lock()
+	q, err := emulator.Inspect(r)
+	if err != nil {
+		panic(err)
+	}
+	k.calls = append(k.calls, q.Action)
+	dies := len(k.calls) == k.at
+	isDead := k.dead
+	if dies && !k.after {
+		k.die()
+	}
+	k.mu.Unlock()
+	if isDead || dies && !k.after {
+		runtime.Goexit()
+	}
+	response, err := k.next.Do(r)
+	if dies {
+		k.mu.Lock()
+		k.die()
+		k.mu.Unlock()
+		runtime.Goexit()
+	}
+	return response, err
+}
+
+func (k *killer) die() {
+	k.dead = true
+	k.copy()
+}
+
+// runKilled runs a trial that is killed at a request, and puts its ledger back to what it was at
+// that moment. It returns the actions of all its requests.
+func (w *world) runKilled(t *testing.T, at int, after bool) []string {
+	t.Helper()
+	k := &killer{next: w.account.Client(), at: at, after: after}
+	kept := t.TempDir()
+	k.copy = func() {
+		if err := os.CopyFS(kept+"/then", os.DirFS(w.dir)); err != nil {
+			panic(err)
+		}
+	}
+	var ending sync.WaitGroup
+	ending.Add(1)
+	go func() {
+		defer ending.Done()
+		if _, err := w.trial(k).Run(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}()
+	ending.Wait()
+	if !k.dead {
+		return k.calls
+	}
+	if err := os.RemoveAll(w.dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(kept+"/then", w.dir); err != nil {
+		t.Fatal(err)
+	}
+	return k.calls
+}
+
+// A trial that is killed at any of its requests, before or after its effect, leaves nothing that a
+// clean-up does not remove, but what the Recycle Bin holds. It touches nothing else.
+func TestKilledAtEveryRequest(t *testing.T) {
+	var calls []string
+	synctest.Test(t, func(t *testing.T) { calls = newWorld(t, 7, nil).runKilled(t, 0, false) })
+	t.Log(len(calls), "requests:", strings.Join(calls, " "))
+	stride := 1
+	if testing.Short() {
+		stride = 7
+	}
+	for n := 1; n <= len(calls); n += stride {
+		for _, after := range []bool{false, true} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, 7, nil)
+				w.runKilled(t, n, after)
+				w.wantCleanUp(t)
+				if t.Failed() {
+					t.Fatalf("killed at request %d, %s, after its effect: %t", n, calls[n-1], after)
+				}
+			})
+		}
+	}
+}
+
+// wantCleanUp cleans up, and fails the test if anything is left but in the bin, or if a second
+// clean-up finds something.
+func (w *world) wantCleanUp(t *testing.T) trial.Cleaned {
+	t.Helper()
+	cleaned, err := w.trial(w.account.Client()).CleanUp(t.Context())
+	if err != nil || len(cleaned.Left) > 0 {
+		t.Errorf("%+v, %v", cleaned, err)
+	}
+	inBin := w.wantUntouched(t)
+	var named []string
+	for _, held := range cleaned.InBin {
+		named = append(named, held.ID)
+	}
+	slices.Sort(inBin)
+	if len(cleaned.Trials) > 0 && !slices.Equal(inBin, named) {
+		t.Errorf("the bin holds %v, and the clean-up says %v", inBin, named)
+	}
+	begun := time.Now()
+	again, err := w.trial(w.account.Client()).CleanUp(t.Context())
+	if err != nil || len(again.Trials)+len(again.Left) > 0 || time.Since(begun) > 0 {
+		t.Errorf("the second clean-up: %+v, %v", again, err)
+	}
+	return cleaned
+}
