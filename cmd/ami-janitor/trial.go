@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,6 +21,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/pace"
 	"github.com/ami-janitor/ami-janitor/pkg/plain"
+	"github.com/ami-janitor/ami-janitor/pkg/record"
 	"github.com/ami-janitor/ami-janitor/pkg/trial"
 )
 
@@ -129,7 +131,11 @@ func (f trialFlags) trial(ctx context.Context, printer *printer) (*trial.Trial, 
 func (f trialFlags) try(ctx context.Context, t *trial.Trial, printer *printer) error {
 	end := printer.begin(ctx, "Reading the rules of the Recycle Bin")
 	estimate, err := t.Estimate(ctx)
-	if end(); err != nil {
+	end()
+	if errors.Is(err, trial.ErrNoRule) {
+		err = fmt.Errorf("%w, so that nothing would come back; %s=false tries the rest; nothing was made", err, record.Flag("REQUIRE_RECYCLE_BIN"))
+	}
+	if err != nil {
 		printer.complain(err)
 		return exitStatus(exitRegionFailed)
 	}
@@ -158,14 +164,14 @@ func (f trialFlags) try(ctx context.Context, t *trial.Trial, printer *printer) e
 func aboutTrial(t *trial.Trial, e trial.Estimate) []string {
 	lines := []string{fmt.Sprintf("Make a snapshot of %d GiB and an image of it in %s (%s), and take both the whole way: announce, disable and enable, remove, restore, remove again.",
 		e.GiB, t.Region, t.Account)}
-	cost := fmt.Sprintf("This costs at most %s", cents(e.Cents))
 	switch {
 	case e.BinGap != "":
-		lines = append(lines, cost+". What the Recycle Bin will hold is not known: "+plain.Printable(e.BinGap)+".")
+		lines = append(lines, fmt.Sprintf("What the Recycle Bin will hold, and for how long, is not known: %s. Both cost at most %s a month there.",
+			strings.TrimRight(plain.Printable(e.BinGap), "."), cents(int(math.Ceil(float64(e.GiB)*t.PricePerMonth*100)))))
 	case e.Until.IsZero():
-		lines = append(lines, cost+". The Recycle Bin will hold nothing, so nothing comes back on the way, and nothing is left.")
+		lines = append(lines, fmt.Sprintf("This costs at most %s. The Recycle Bin takes in nothing, so nothing comes back on the way, and nothing is left.", cents(e.Cents)))
 	default:
-		lines = append(lines, fmt.Sprintf("%s. The Recycle Bin holds both afterwards, until %s.", cost, e.Until.UTC().Format("2 January 2006")))
+		lines = append(lines, fmt.Sprintf("This costs at most %s. The Recycle Bin holds both afterwards, until %s.", cents(e.Cents), e.Until.UTC().Format("2 January 2006")))
 	}
 	return append(lines,
 		"It takes minutes, and an hour at most. Nothing else in the account is changed.",
@@ -300,13 +306,17 @@ func trialSum(report trial.Report) string {
 	if report.Interrupted {
 		sum += ", then interrupted"
 	}
+	return sum + "; " + whatIsLeft(report.Left, report.InBin)
+}
+
+func whatIsLeft(left []trial.Left, held []trial.Retained) string {
 	switch {
-	case len(report.Left) > 0:
-		return sum + "; something may be left."
-	case len(report.InBin) > 0:
-		return sum + "; nothing is left but what the Recycle Bin holds."
+	case len(left) > 0:
+		return "something may be left."
+	case len(held) > 0:
+		return "nothing is left but what the Recycle Bin holds."
 	default:
-		return sum + "; nothing is left."
+		return "nothing is left."
 	}
 }
 
@@ -339,13 +349,10 @@ func cleanedText(cleaned trial.Cleaned, width int, colour bool) string {
 	if s.Len() > 0 {
 		s.WriteByte('\n')
 	}
-	switch trials := len(cleaned.Trials); {
-	case len(cleaned.Left) > 0:
-		s.paragraph("", fmt.Sprintf("%s of %s removed; something may be left.", digest.Count(len(cleaned.Removed), "thing"), digest.Count(trials, "trial")))
-	case trials == 0:
+	if len(cleaned.Trials)+len(cleaned.Left) == 0 {
 		s.paragraph("", "No trial has left anything.")
-	default:
-		s.paragraph("", fmt.Sprintf("%s cleaned up; nothing is left.", digest.Count(trials, "trial")))
+	} else {
+		s.paragraph("", digest.Count(len(cleaned.Trials), "unfinished trial")+"; "+whatIsLeft(cleaned.Left, cleaned.InBin))
 	}
 	return s.String()
 }
