@@ -47,8 +47,9 @@ type journey struct {
 	image, snapshot *thing      // Nil until both are made.
 	original        types.Image // As it was before its first removal.
 	done            map[string]bool
+	isHeld          bool                 // IAM allows no removal that is not declared.
 	isGone          bool                 // The last change was its removal, which EC2 has confirmed.
-	removedAt       time.Time            // When its last removal began.
+	removal         int                  // The number of the first call of its last removal.
 	exits           map[string]time.Time // Of the bin, by id.
 	removed         []string             // By a clean-up.
 }
@@ -245,15 +246,15 @@ func (j *journey) remove(ctx context.Context) error {
 	if j.original, err = j.prove(ctx); err != nil {
 		return err
 	}
-	begun := j.Clock()
+	from := j.tap.now()
 	outcome, err := j.carryOut(ctx, j.deregister)
 	if err == nil {
-		j.observe(begun)
+		j.observe(from)
 	}
 	if err != nil || outcome.Status != ami.Deregistered {
 		return ended(outcome, err)
 	}
-	j.removedAt, j.isGone = begun, true
+	j.removal, j.isGone = from, true
 	for _, s := range outcome.Snapshots {
 		if s.Status != ami.SnapshotDeleted {
 			return fmt.Errorf("%s is %s: %s", s.SnapshotID, s.Status, s.Detail)
@@ -311,6 +312,9 @@ func (j *journey) undo(ctx context.Context) error {
 func (j *journey) compare(ctx context.Context) error {
 	begun := j.Clock()
 	err := j.awaitImage(ctx, func(i *types.Image) error {
+		if declares(i.Tags) {
+			return errors.New("EC2 shows the declaration of its removal still")
+		}
 		if differs := differences(j.original, *i); len(differs) > 0 {
 			return fmt.Errorf("the image came back different: %s", strings.Join(differs, ", "))
 		}
@@ -325,12 +329,12 @@ func (j *journey) removeAgain(ctx context.Context) error {
 	if err := j.measureDeclaration(ctx); err != nil {
 		return err
 	}
-	begun := j.Clock()
+	from := j.tap.now()
 	outcome, err := j.carryOut(ctx, j.deregister)
 	if err != nil || outcome.Status != ami.Deregistered {
 		return ended(outcome, err)
 	}
-	j.removedAt, j.isGone = begun, true
+	j.removal, j.isGone = from, true
 	err = j.untilInBin(ctx)
 	j.measureBin(MeasureBinAgain, err)
 	return err
@@ -360,13 +364,11 @@ func saying(err error) string {
 	return wire.Explain(err)
 }
 
-// unchecked are the tags that differ after a removal and an undo.
-var unchecked = []string{ami.RestoredTag, ami.IntentTag, ami.RunTag}
-
-// differences returns the fields in which two images differ.
+// differences returns the fields in which two images differ. The tag with the day of a restore is
+// no difference: an undo writes it.
 func differences(a, b types.Image) []string {
 	for _, i := range []*types.Image{&a, &b} {
-		i.Tags = slices.DeleteFunc(slices.Clone(i.Tags), func(tag types.Tag) bool { return slices.Contains(unchecked, aws.ToString(tag.Key)) })
+		i.Tags = slices.DeleteFunc(slices.Clone(i.Tags), func(tag types.Tag) bool { return aws.ToString(tag.Key) == ami.RestoredTag })
 		slices.SortFunc(i.Tags, func(x, y types.Tag) int { return strings.Compare(aws.ToString(x.Key), aws.ToString(y.Key)) })
 	}
 	return fieldsThatDiffer(a, b)

@@ -41,6 +41,7 @@ const (
 	MeasureSnapshots = "tags seen by DescribeSnapshots"
 	MeasureIAMBefore = "IAM on a removal that is not declared"
 	MeasureIAM       = "tags seen by IAM for DeregisterImage"
+	MeasureIAMEnd    = "end of tags seen by IAM"
 	MeasureIAMDelete = "tags seen by IAM for DeleteSnapshot"
 
 	MeasureBinRule  = "age of the tags that a Recycle Bin rule matched"
@@ -72,18 +73,18 @@ func (j *journey) measured(name string, took time.Duration, err error) {
 	j.report.Measurements = append(j.report.Measurements, m)
 }
 
-// observe notes what the sweep saw since a time.
-func (j *journey) observe(since time.Time) {
-	declared, ok := j.tap.succeeded(since, "CreateTags", j.image.id)
+// observe notes what the sweep saw, from a call on.
+func (j *journey) observe(from int) {
+	declared, next, ok := j.tap.succeeded(from, "CreateTags", j.image.id)
 	if !ok {
 		return
 	}
-	if seen, ok := j.tap.succeeded(declared.at, "DescribeTags", j.image.id); ok {
+	if seen, _, ok := j.tap.succeeded(next, "DescribeTags", j.image.id); ok {
 		j.measured(MeasureProductTags, seen.at.Sub(declared.at), nil)
 	}
-	if accepted, ok := j.tap.succeeded(declared.at, "DeregisterImage", j.image.id); ok {
+	if accepted, _, ok := j.tap.succeeded(next, "DeregisterImage", j.image.id); ok {
 		j.measured(MeasureProductIAM, accepted.at.Sub(declared.at), nil)
-		refused := j.tap.count(declared.at, func(c call) bool { return c.action == "DeregisterImage" && c.code == unauthorized && !c.dryRun })
+		refused := j.tap.count(next, func(c call) bool { return c.action == "DeregisterImage" && c.code == unauthorized })
 		j.report.Measurements[len(j.report.Measurements)-1].Answer += fmt.Sprintf(", refused %d times before", refused)
 	}
 }
@@ -100,9 +101,10 @@ func (j *journey) askBefore(ctx context.Context) error {
 		return err
 	}
 	err := j.tryDeregister(ctx)
+	j.isHeld = wire.Code(err) == unauthorized
 	answer := "allowed: these credentials may remove without a declaration, so that nothing can be measured"
 	switch {
-	case wire.Code(err) == unauthorized:
+	case j.isHeld:
 		answer = "refused, as it should be"
 	case err != nil:
 		answer = wire.Explain(err)
@@ -135,6 +137,9 @@ func allowed(err error) error {
 // measureDeclaration declares the removal as a run does, and looks every second at who sees it.
 func (j *journey) measureDeclaration(ctx context.Context) error {
 	if _, err := j.prove(ctx); err != nil {
+		return err
+	}
+	if err := j.awaitRefusal(ctx); err != nil {
 		return err
 	}
 	both := []string{j.image.id, j.snapshot.id}
@@ -175,6 +180,23 @@ func (j *journey) measureDeclaration(ctx context.Context) error {
 		j.measured(w.name, w.seen.Sub(declared), explained(w.err))
 	}
 	return explained(err)
+}
+
+// awaitRefusal waits until IAM no longer sees the declaration of the first removal: else it would
+// allow the second one at once, because of that.
+func (j *journey) awaitRefusal(ctx context.Context) error {
+	if !j.isHeld {
+		return nil
+	}
+	begun := j.Clock()
+	err := await(ctx, tagsLimit, func() error {
+		if wire.Code(j.tryDeregister(ctx)) != unauthorized || wire.Code(j.tryDelete(ctx)) != unauthorized {
+			return errors.New("IAM sees the declaration that was taken off")
+		}
+		return nil
+	})
+	j.measure(MeasureIAMEnd, begun, err)
+	return err
 }
 
 // watch is what a trial looks at until it is seen.
@@ -223,19 +245,17 @@ func (j *journey) untilInBin(ctx context.Context) error {
 // measureBin notes when the bin showed what was removed last, and how old the tags were that its
 // rules matched.
 func (j *journey) measureBin(name string, err error) {
-	gone, ok := j.tap.find(j.removedAt, func(c call) bool {
-		return c.action == "DeregisterImage" && !c.failed && slices.Contains(c.ids, j.image.id)
-	})
+	gone, next, ok := j.tap.succeeded(j.removal, "DeregisterImage", j.image.id)
 	if !ok {
-		return
+		return // Its answer was lost.
 	}
 	seen := j.Clock()
-	if first, ok := j.tap.find(gone.at, func(c call) bool { return c.action == "ListImagesInRecycleBin" && slices.Contains(c.ids, j.image.id) }); ok && err == nil {
+	if first, _, ok := j.tap.succeeded(next, "ListImagesInRecycleBin", j.image.id); ok && err == nil {
 		seen = first.at
 	}
 	j.measured(name, seen.Sub(gone.at), err)
-	if declared, ok := j.tap.succeeded(time.Time{}, "CreateTags", j.image.id); ok && err == nil && name == MeasureBin {
-		j.measured(MeasureBinRule, gone.at.Sub(declared.at), nil)
+	if declared, _, ok := j.tap.succeeded(j.removal, "CreateTags", j.image.id); ok && name == MeasureBin {
+		j.measured(MeasureBinRule, gone.at.Sub(declared.at), err)
 	}
 }
 

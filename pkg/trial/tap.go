@@ -29,9 +29,8 @@ type tap struct {
 type call struct {
 	action string
 	at     time.Time // When the answer came.
-	dryRun bool
-	ids    []string // What it is about, or what the answer shows.
-	code   string   // AWS's error code; empty for a success.
+	ids    []string  // What it is about, or what the answer shows.
+	code   string    // AWS's error code; empty for a success.
 	failed bool
 }
 
@@ -52,12 +51,6 @@ func (t *tap) note(ctx context.Context, in middleware.InitializeInput, next midd
 	}
 	if tags, ok := in.Parameters.(*ec2.CreateTagsInput); ok && !declares(tags.Tags) {
 		c.ids = nil
-	}
-	if p, ok := in.Parameters.(*ec2.DeregisterImageInput); ok {
-		c.dryRun = aws.ToBool(p.DryRun)
-	}
-	if p, ok := in.Parameters.(*ec2.DeleteSnapshotInput); ok {
-		c.dryRun = aws.ToBool(p.DryRun)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -103,30 +96,37 @@ func shown(answer any) []string {
 	return ids
 }
 
-// find returns the first call since a time that fits.
-func (t *tap) find(since time.Time, fits func(call) bool) (call, bool) {
+// now returns the number of calls so far, from which find and count can go on. Times can be equal.
+func (t *tap) now() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, c := range t.calls {
-		if !c.at.Before(since) && fits(c) {
-			return c, true
+	return len(t.calls)
+}
+
+// find returns the first call that fits, from a number on, and the number of the call after it.
+func (t *tap) find(from int, fits func(call) bool) (found call, next int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n, c := range t.calls[from:] {
+		if fits(c) {
+			return c, from + n + 1, true
 		}
 	}
-	return call{}, false
+	return call{}, 0, false
 }
 
-// succeeded is the first success of an action with an id since a time.
-func (t *tap) succeeded(since time.Time, action, id string) (call, bool) {
-	return t.find(since, func(c call) bool { return c.action == action && !c.failed && slices.Contains(c.ids, id) })
+// succeeded is the first success of an action with an id, from a number on.
+func (t *tap) succeeded(from int, action, id string) (found call, next int, ok bool) {
+	return t.find(from, func(c call) bool { return c.action == action && !c.failed && slices.Contains(c.ids, id) })
 }
 
-// count is how many calls since a time fit.
-func (t *tap) count(since time.Time, fits func(call) bool) int {
+// count is how many calls fit, from a number on.
+func (t *tap) count(from int, fits func(call) bool) int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n := 0
-	for _, c := range t.calls {
-		if !c.at.Before(since) && fits(c) {
+	for _, c := range t.calls[from:] {
+		if fits(c) {
 			n++
 		}
 	}
