@@ -195,7 +195,8 @@ func TestEveryStatementOfATrialIsNeeded(t *testing.T) {
 func TestATrialTouchesNothingElse(t *testing.T) {
 	policy := trialPolicy(t)
 	others := []map[string]string{
-		{}, own(), declared(), own("aws:ResourceTag/ami-janitor:run", "x"), own("aws:ResourceTag/ami-janitor:disabled", "x"),
+		{},
+		own(), declared(), own("aws:ResourceTag/ami-janitor:run", "x"), own("aws:ResourceTag/ami-janitor:disabled", "x"),
 		own("aws:ResourceTag/trial", "x"), own("aws:ResourceTag/Name", trialTag), own("ec2:Public", "true"), own("ec2:Owner", "999988887777"),
 	}
 	asked := 0
