@@ -1,6 +1,10 @@
 package trial
 
-import "time"
+import (
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
 
 // Made is a line pair of a ledger: what a trial was about to make, and its id if AWS has answered.
 type Made struct {
@@ -37,3 +41,13 @@ func WriteLedger(dir, trial, account, region string, at time.Time, all ...Made) 
 
 // Describe is the description that the trial gives.
 var Describe = describe
+
+// Fenced returns a configuration whose clients may change only what a trial has made.
+func Fenced(config aws.Config, trial, region, expected string, ids ...string) aws.Config {
+	f := &fence{trial: trial, region: region, ids: map[string]bool{}}
+	f.expect(expected)
+	for _, id := range ids {
+		f.admit(id)
+	}
+	return f.over(config)
+}

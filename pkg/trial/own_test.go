@@ -14,6 +14,8 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/trial"
 )
 
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
 const (
 	trialID     = "20000101T000000Z-0a1b2c"
 	imageKey    = "ami-janitor-trial-" + trialID
@@ -125,6 +127,36 @@ func TestTwoThatFit(t *testing.T) {
 			t.Errorf("%+v, %v", cleaned, err)
 		}
 		w.wantUntouched(t)
+	})
+}
+
+// A ledger with the id of something that looks exactly like the trial's own is not believed, if
+// somebody has edited it: the seals say so. What is before that line counts.
+func TestAnEditedLedger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, testaccount.Files{
+			"describe-snapshots.json": testaccount.Object{"Snapshots": []any{ownSnapshot(7, nil), ownSnapshot(8, nil)}},
+		})
+		if err := trial.WriteLedger(w.dir, trialID, testaccount.ID, region, time.Now(), trial.Made{Key: snapshotKey, ID: testaccount.SnapshotID(7)}); err != nil {
+			t.Fatal(err)
+		}
+		file := w.dir + "/" + trialID + ".ledger"
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edited := strings.ReplaceAll(string(text), testaccount.SnapshotID(7), testaccount.SnapshotID(8))
+		if err := os.WriteFile(file, []byte(edited), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cleaned, err := w.trial(w.client).CleanUp(t.Context())
+		if err != nil || len(cleaned.Left) != 3 || len(cleaned.Removed) > 0 || !strings.Contains(cleaned.Left[2].Why, "line 3 of") {
+			t.Errorf("%+v, %v", cleaned, err)
+		}
+		w.wantUntouched(t)
+		if after, err := os.ReadFile(file); err != nil || string(after) != edited {
+			t.Errorf("%s, %v", after, err)
+		}
 	})
 }
 
