@@ -8,6 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-janitor/ami-janitor/internal/testaccount"
@@ -110,6 +112,19 @@ func TestWhatIsProven(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// An image with all that the trial's image has is not it if the ledger has another id.
+func TestTheIDInTheLedger(t *testing.T) {
+	for id, proven := range map[string]bool{"": true, "ami-0own": true, "ami-0other": false} {
+		err := trial.Proves(trialID, testaccount.ID, imageKey, id, "snap-0own", epoch)(&types.Image{
+			ImageId: aws.String("ami-0own"), Name: aws.String(imageKey), OwnerId: aws.String(testaccount.ID), CreationDate: aws.String("2000-01-01T00:00:00Z"),
+			Tags: []types.Tag{{Key: aws.String(trial.Tag), Value: aws.String(trialID)}}, BlockDeviceMappings: mapped("snap-0own"),
+		})
+		if (err == nil) != proven {
+			t.Errorf("with %q in the ledger: %v", id, err)
+		}
 	}
 }
 
