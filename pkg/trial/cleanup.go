@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -80,38 +81,37 @@ func (j *journey) clearOnce(ctx context.Context) []Left {
 	return left
 }
 
-// findSnapshot looks for a snapshot whose id was not noted. Among several that fit none is taken.
+// findSnapshot looks for a snapshot whose id was not noted, by its description. Among several that
+// are proven none is taken.
 func (j *journey) findSnapshot(ctx context.Context, s *thing) []Left {
-	listed, err := j.ec2.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{OwnerIds: []string{"self"}, Filters: j.tagged()})
+	listed, err := j.ec2.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{
+		OwnerIds: []string{"self"}, Filters: []types.Filter{{Name: aws.String("description"), Values: []string{describe(s.key)}}},
+	})
 	if err != nil {
 		return unlisted("snapshots", err)
 	}
-	var fit []string
+	proofs := map[string]error{}
 	for n := range listed.Snapshots {
-		if j.ledger.ownSnapshot(s, &listed.Snapshots[n]) == nil {
-			fit = append(fit, aws.ToString(listed.Snapshots[n].SnapshotId))
-		}
+		found := &listed.Snapshots[n]
+		proofs[aws.ToString(found.SnapshotId)] = j.ledger.ownSnapshot(s, found)
 	}
-	return j.take(s, fit)
+	return j.take(s, proofs)
 }
 
-// findImage is findSnapshot for an image.
+// findImage is findSnapshot for an image, by its name.
 func (j *journey) findImage(ctx context.Context, i *thing) []Left {
-	listed, err := j.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{Owners: []string{"self"}, Filters: j.tagged(), IncludeDisabled: aws.Bool(true)})
+	listed, err := j.ec2.DescribeImages(ctx, &ec2.DescribeImagesInput{
+		Owners: []string{"self"}, Filters: []types.Filter{{Name: aws.String("name"), Values: []string{i.key}}}, IncludeDisabled: aws.Bool(true),
+	})
 	if err != nil {
 		return unlisted("images", err)
 	}
-	var fit []string
+	proofs := map[string]error{}
 	for n := range listed.Images {
-		if j.ledger.ownImage(i, &listed.Images[n]) == nil {
-			fit = append(fit, aws.ToString(listed.Images[n].ImageId))
-		}
+		found := &listed.Images[n]
+		proofs[aws.ToString(found.ImageId)] = j.ledger.ownImage(i, found)
 	}
-	return j.take(i, fit)
-}
-
-func (j *journey) tagged() []types.Filter {
-	return []types.Filter{{Name: aws.String("tag:" + Tag), Values: []string{j.ledger.trial}}}
+	return j.take(i, proofs)
 }
 
 // unlisted is for a listing that failed. One without its list says that there is nothing.
@@ -122,22 +122,28 @@ func unlisted(what string, err error) []Left {
 	return []Left{{Why: "the " + what + " of the trial could not be looked for: " + wire.Explain(err), passes: true}}
 }
 
-// take notes the id of what was found, if that is certain.
-func (j *journey) take(t *thing, fit []string) []Left {
-	switch {
-	case len(fit) == 0:
-		return nil
-	case len(fit) > 1:
-		left := make([]Left, len(fit))
-		for n, id := range fit {
-			left[n] = Left{ID: id, Why: fmt.Sprintf("it may be the trial's %s, as may %d more", t.kind, len(fit)-1)}
+// take notes the id of what is proven to be the trial's, if it is one.
+func (j *journey) take(t *thing, proofs map[string]error) []Left {
+	var left []Left
+	var proven []string
+	for _, id := range slices.Sorted(maps.Keys(proofs)) {
+		if err := proofs[id]; err == nil {
+			proven = append(proven, id)
+		} else {
+			left = append(left, j.unproven(id, err)...)
 		}
-		return left
 	}
-	if err := j.ledger.made(t, fit[0], j.Clock()); err != nil {
-		return []Left{{ID: fit[0], Why: err.Error()}}
+	switch {
+	case len(proven) > 1:
+		for _, id := range proven {
+			left = append(left, Left{ID: id, Why: fmt.Sprintf("left alone: it may be the trial's %s, as may %d more", t.kind, len(proven)-1)})
+		}
+	case len(proven) == 1:
+		if err := j.ledger.made(t, proven[0], j.Clock()); err != nil {
+			left = append(left, Left{ID: proven[0], Why: err.Error()})
+		}
 	}
-	return nil
+	return left
 }
 
 // clearImage removes an image if it is there.

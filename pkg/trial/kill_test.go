@@ -20,7 +20,7 @@ import (
 // and before its answer comes. What the ledger says at that moment is all that is left.
 type killer struct {
 	next  emulator.Doer
-	at    int // The number of the request, from 1; 0 for none.
+	dies  func(n int, action string) bool // At a request, which is numbered from 1.
 	after bool
 
 	mu    sync.Mutex
@@ -36,8 +36,8 @@ func (k *killer) Do(r *http.Request) (*http.Response, error) {
 		panic(err)
 	}
 	k.calls = append(k.calls, q.Action)
-	dies := len(k.calls) == k.at
 	isDead := k.dead
+	dies := !isDead && k.dies(len(k.calls), q.Action)
 	if dies && !k.after {
 		k.die()
 	}
@@ -60,12 +60,23 @@ func (k *killer) die() {
 	k.copy()
 }
 
-// runKilled runs a trial that is killed at a request, and puts its ledger back to what it was at
-// that moment. It returns the actions of all its requests.
-func (w *world) runKilled(t *testing.T, next emulator.Doer, at int, after bool) []string {
+// runKilled runs a trial that is killed at a request, 0 for none. It returns the actions of all its
+// requests.
+func (w *world) runKilled(t *testing.T, next emulator.Doer, at int, after bool) (actions []string) {
 	t.Helper()
-	k := &killer{next: next, at: at, after: after}
+	w.runKilledAt(t, next, after, func(n int, action string) bool {
+		actions = append(actions, action)
+		return n == at
+	})
+	return actions
+}
+
+// runKilledAt runs a trial that is killed, and puts its ledger back to what it was at that moment.
+// It reports whether it was killed.
+func (w *world) runKilledAt(t *testing.T, next emulator.Doer, after bool, dies func(n int, action string) bool) bool {
+	t.Helper()
 	kept := t.TempDir()
+	k := &killer{next: next, dies: dies, after: after}
 	k.copy = func() {
 		if err := os.CopyFS(kept+"/then", os.DirFS(w.dir)); err != nil {
 			panic(err)
@@ -81,15 +92,12 @@ func (w *world) runKilled(t *testing.T, next emulator.Doer, at int, after bool) 
 	}()
 	ending.Wait()
 	if !k.dead {
-		return k.calls
+		return false
 	}
-	if err := os.RemoveAll(w.dir); err != nil {
+	if err := errors.Join(os.RemoveAll(w.dir), os.Rename(kept+"/then", w.dir)); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Rename(kept+"/then", w.dir); err != nil {
-		t.Fatal(err)
-	}
-	return k.calls
+	return true
 }
 
 // A trial that is killed at any of its requests, before or after its effect, leaves nothing that a
@@ -107,6 +115,9 @@ func TestKilledAtEveryRequest(t *testing.T) {
 	}
 	for n := 1; n <= len(calls); n += stride {
 		for _, after := range []bool{false, true} {
+			if after && emulator.IsRead(calls[n-1]) {
+				continue // As if it were killed before the next request.
+			}
 			synctest.Test(t, func(t *testing.T) {
 				w := newWorld(t, 7, nil)
 				w.runKilled(t, w.account.Client(), n, after)
@@ -122,15 +133,35 @@ func TestKilledAtEveryRequest(t *testing.T) {
 // Nor if EC2 shows changes late, and IAM sees tags late: the clean-up waits.
 func TestKilledWhileEC2IsBehind(t *testing.T) {
 	lags := held
-	lags.Seed, lags.StaleReads, lags.Authorization = 1, 20*time.Second, time.Minute
-	for n := 7; n <= 120; n += 8 {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t, 7, nil)
-			w.client = w.account.Client(lags)
-			w.runKilled(t, w.client, n, n%2 == 0)
-			w.wantCleanUp(t)
-			if t.Failed() {
-				t.Fatalf("killed at request %d, after its effect: %t", n, n%2 == 0)
+	lags.StaleReads, lags.Authorization = 20*time.Second, time.Minute
+	for name, test := range map[string]struct {
+		behind func(*world)
+		most   int // Changes before the kill: the last of these is RegisterImage.
+	}{
+		"stale reads": {func(w *world) { w.client = w.account.Client(lags) }, 100},
+		"tags are late": {func(w *world) {
+			w.account.SetTagDelay(90 * time.Second)
+			w.client = w.account.Client(held)
+		}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for n, isKilled := 1, true; isKilled && n <= test.most; n++ {
+				lags.Seed = uint64(n)
+				synctest.Test(t, func(t *testing.T) {
+					w := newWorld(t, 7, nil)
+					test.behind(w)
+					changes := 0
+					isKilled = w.runKilledAt(t, w.client, true, func(_ int, action string) bool {
+						if !emulator.IsRead(action) {
+							changes++
+						}
+						return changes == n && !emulator.IsRead(action)
+					})
+					w.wantCleanUp(t)
+					if t.Failed() {
+						t.Fatalf("killed after change %d", n)
+					}
+				})
 			}
 		})
 	}

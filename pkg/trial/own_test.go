@@ -8,11 +8,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/trial"
 )
+
+var epoch = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const (
 	trialID     = "20000101T000000Z-0a1b2c"
@@ -111,6 +115,19 @@ func TestWhatIsProven(t *testing.T) {
 	}
 }
 
+// An image with all that the trial's image has is not it if the ledger has another id.
+func TestTheIDInTheLedger(t *testing.T) {
+	for id, proven := range map[string]bool{"": true, "ami-0own": true, "ami-0other": false} {
+		err := trial.Proves(trialID, testaccount.ID, imageKey, id, "snap-0own", epoch)(&types.Image{
+			ImageId: aws.String("ami-0own"), Name: aws.String(imageKey), OwnerId: aws.String(testaccount.ID), CreationDate: aws.String("2000-01-01T00:00:00Z"),
+			Tags: []types.Tag{{Key: aws.String(trial.Tag), Value: aws.String(trialID)}}, BlockDeviceMappings: mapped("snap-0own"),
+		})
+		if (err == nil) != proven {
+			t.Errorf("with %q in the ledger: %v", id, err)
+		}
+	}
+}
+
 // Of two snapshots that fit, neither is taken for the trial's.
 func TestTwoThatFit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -125,6 +142,36 @@ func TestTwoThatFit(t *testing.T) {
 			t.Errorf("%+v, %v", cleaned, err)
 		}
 		w.wantUntouched(t)
+	})
+}
+
+// A ledger with the id of something that looks exactly like the trial's own is not believed, if
+// somebody has edited it: the seals say so. What is before that line counts.
+func TestAnEditedLedger(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, testaccount.Files{
+			"describe-snapshots.json": testaccount.Object{"Snapshots": []any{ownSnapshot(7, nil), ownSnapshot(8, nil)}},
+		})
+		if err := trial.WriteLedger(w.dir, trialID, testaccount.ID, region, time.Now(), trial.Made{Key: snapshotKey, ID: testaccount.SnapshotID(7)}); err != nil {
+			t.Fatal(err)
+		}
+		file := w.dir + "/" + trialID + ".ledger"
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		edited := strings.ReplaceAll(string(text), testaccount.SnapshotID(7), testaccount.SnapshotID(8))
+		if err := os.WriteFile(file, []byte(edited), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cleaned, err := w.trial(w.client).CleanUp(t.Context())
+		if err != nil || len(cleaned.Left) != 3 || len(cleaned.Removed) > 0 || !strings.Contains(cleaned.Left[2].Why, "line 3 of") {
+			t.Errorf("%+v, %v", cleaned, err)
+		}
+		w.wantUntouched(t)
+		if after, err := os.ReadFile(file); err != nil || string(after) != edited {
+			t.Errorf("%s, %v", after, err)
+		}
 	})
 }
 
