@@ -174,7 +174,7 @@ func aboutTrial(t *trial.Trial, e trial.Estimate) []string {
 		lines = append(lines, fmt.Sprintf("This costs at most %s. The Recycle Bin holds both afterwards, until %s.", cents(e.Cents), e.Until.UTC().Format("2 January 2006")))
 	}
 	return append(lines,
-		"It takes minutes, and an hour at most. Nothing else in the account is changed.",
+		"It takes minutes where AWS answers in seconds, and three hours at most. Nothing else in the account is changed.",
 		"After a kill this removes what is left, by the ledger in "+plain.Printable(t.Dir)+":\nami-janitor trial --clean-up")
 }
 

@@ -181,8 +181,13 @@ func (w *trialWorld) deny(actions ...string) {
 }
 
 // The answers are in the file that the output names, whatever the form of the output, and in it if
-// it is JSON. --out names another file.
+// it is JSON. --out names another file. The page says of each answer what it would change.
 func TestTheAnswersOfATrial(t *testing.T) {
+	text, err := os.ReadFile("../../docs/trial.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(text)
 	inFakeTime(t, func(w *trialWorld) {
 		own := filepath.Join(w.t.TempDir(), "answers.json")
 		for _, args := range [][]string{{}, {"--output=json"}, {"--output=json", "--out", own}} {
@@ -204,6 +209,11 @@ func TestTheAnswersOfATrial(t *testing.T) {
 			}
 			if strings.Contains(string(text), "123456789012") {
 				w.t.Error("the file has the account")
+			}
+			for _, m := range report.Measurements {
+				if !strings.Contains(page, "`"+m.Name+"`") {
+					w.t.Errorf("docs/trial.md does not say what an answer to %q would change", m.Name)
+				}
 			}
 			time.Sleep(time.Second) // Another trial has another id.
 		}

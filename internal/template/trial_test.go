@@ -95,8 +95,8 @@ func trialMay() map[string]request {
 	return may
 }
 
-// TestWhatATrialMayDo compares the policy in docs/trial.md with what a trial does: all of it passes,
-// and none of it on an image or a snapshot without the tag.
+// TestWhatATrialMayDo compares the policy in docs/trial.md with what a trial does: all of it
+// passes, and none of it on an image or a snapshot without the tag.
 func TestWhatATrialMayDo(t *testing.T) {
 	policy := trialPolicy(t)
 	for what, r := range trialMay() {
@@ -167,8 +167,8 @@ func TestWhatATrialMayNeverDo(t *testing.T) {
 	}
 }
 
-// TestEveryStatementOfATrialIsNeeded leaves out each statement, and each action of those that allow:
-// each time something is refused that a trial does, or passes that it may never do.
+// TestEveryStatementOfATrialIsNeeded leaves out each action that is allowed: each time something is
+// refused that a trial does. Nothing is allowed that it does not do.
 func TestEveryStatementOfATrialIsNeeded(t *testing.T) {
 	needs := slices.Collect(maps.Values(trialMay()))
 	for _, s := range trialPolicy(t) {
