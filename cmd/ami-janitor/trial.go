@@ -306,10 +306,10 @@ func trialSum(report trial.Report) string {
 	if report.Interrupted {
 		sum += ", then interrupted"
 	}
-	return sum + "; " + whatIsLeft(report.Left, report.InBin)
+	return sum + "; " + remains(report.Left, report.InBin)
 }
 
-func whatIsLeft(left []trial.Left, held []trial.Retained) string {
+func remains(left []trial.Left, held []trial.Retained) string {
 	switch {
 	case len(left) > 0:
 		return "something may be left."
@@ -352,7 +352,7 @@ func cleanedText(cleaned trial.Cleaned, width int, colour bool) string {
 	if len(cleaned.Trials)+len(cleaned.Left) == 0 {
 		s.paragraph("", "No trial has left anything.")
 	} else {
-		s.paragraph("", digest.Count(len(cleaned.Trials), "unfinished trial")+"; "+whatIsLeft(cleaned.Left, cleaned.InBin))
+		s.paragraph("", digest.Count(len(cleaned.Trials), "unfinished trial")+"; "+remains(cleaned.Left, cleaned.InBin))
 	}
 	return s.String()
 }
