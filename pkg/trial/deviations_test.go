@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
+	"github.com/ami-janitor/ami-janitor/internal/testaccount"
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/trial"
@@ -175,5 +177,44 @@ func TestOneAtATime(t *testing.T) {
 		if err != nil || !report.OK() || tries != 1 {
 			t.Errorf("%v, %d tries\n%s", err, tries, asJSON(t, report))
 		}
+	})
+}
+
+// A report names neither the account nor who is not authorized: it is meant for an issue.
+func TestAReportIsAnonymous(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, nil)
+		refused := disturb.Fail(w.account.Client(), "DisableImage", func(int, emulator.Request) bool { return true }, http.StatusForbidden, "UnauthorizedOperation",
+			"User: arn:aws:iam::123456789012:user/jane is not authorized to perform: ec2:DisableImage on resource: arn:aws:ec2:us-east-1:123456789012:image/ami-0")
+		report, err := w.trial(refused).Run(t.Context())
+		if err != nil || report.OK() {
+			t.Error(err)
+		}
+		wantStep(t, report, trial.StepAnnounce, trial.Failed, "User: arn:… is not authorized to perform: ec2:DisableImage on resource: arn:aws:ec2:us-east-1:ACCOUNT:image/ami-0")
+		if text := asJSON(t, report); strings.Contains(text, testaccount.ID) || strings.Contains(text, "jane") {
+			t.Error(text)
+		}
+	})
+}
+
+// Once more is only asked for the removal of what is gone: not if the second removal has failed.
+func TestNotTwiceWhatIsThere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, nil)
+		restored := false
+		report, err := w.trial(emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
+			q, err := emulator.Inspect(r)
+			restored = restored || q.Action == "RestoreImageFromRecycleBin"
+			if err == nil && restored && q.Action == "DescribeInstances" { // The sweep's last look.
+				return emulator.Refuse(r, q, q.Forbidden()), nil
+			}
+			return w.account.Client().Do(r)
+		})).Run(t.Context())
+		if err != nil || len(report.Left) > 0 {
+			t.Errorf("%v\n%s", err, asJSON(t, report))
+		}
+		wantStep(t, report, trial.StepAgain, trial.Failed, "unknown-use")
+		wantStep(t, report, trial.StepTwice, trial.Skipped, "the image is not removed")
+		w.wantUntouched(t)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/ami-janitor/ami-janitor/internal/disturb"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
 	"github.com/ami-janitor/ami-janitor/pkg/trial"
 )
@@ -83,13 +84,11 @@ func (w *world) runKilledAt(t *testing.T, next emulator.Doer, after bool, dies f
 		}
 	}
 	var ending sync.WaitGroup
-	ending.Add(1)
-	go func() {
-		defer ending.Done()
+	ending.Go(func() {
 		if _, err := w.trial(k).Run(t.Context()); err != nil && !errors.Is(err, trial.ErrNoRule) {
 			t.Error(err)
 		}
-	}()
+	})
 	ending.Wait()
 	if !k.dead {
 		return false
@@ -165,6 +164,45 @@ func TestKilledWhileEC2IsBehind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An image that was brought back just before the kill is waited for, if EC2 does not show it yet.
+func TestRestoredAndNotYetShown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, nil)
+		w.account.SetBinDelay(5 * time.Minute)
+		if !w.runKilledAt(t, w.client, true, func(_ int, action string) bool { return action == "RestoreImageFromRecycleBin" }) {
+			t.Fatal("not killed")
+		}
+		shown := time.Now().Add(20 * time.Second)
+		isHidden := func(int, emulator.Request) bool { return time.Now().Before(shown) }
+		w.client = disturb.Fail(w.client, "DescribeImages", isHidden, http.StatusBadRequest, "InvalidAMIID.NotFound", "It does not exist.")
+		w.client = disturb.Fail(w.client, "DescribeSnapshots", isHidden, http.StatusBadRequest, "InvalidSnapshot.NotFound", "It does not exist.")
+		cleaned, err := w.trial(w.client).CleanUp(t.Context())
+		if err != nil || len(cleaned.Left) > 0 || len(cleaned.Removed) != 2 {
+			t.Errorf("%+v, %v", cleaned, err)
+		}
+		if inBin := w.wantUntouched(t); len(inBin) != 2 {
+			t.Error(inBin)
+		}
+	})
+}
+
+// What EC2 refuses to remove is named, and a later clean-up goes on with it.
+func TestARefusedCleanUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, nil)
+		if !w.runKilledAt(t, w.client, true, func(_ int, action string) bool { return action == "RegisterImage" }) {
+			t.Fatal("not killed")
+		}
+		refusing := disturb.Fail(w.client, "DeregisterImage", func(int, emulator.Request) bool { return true },
+			http.StatusBadRequest, "OperationNotPermitted", "It has deregistration protection.")
+		cleaned, err := w.trial(refusing).CleanUp(t.Context())
+		if err != nil || len(cleaned.Left) != 2 || !strings.HasPrefix(cleaned.Left[0].Why, "OperationNotPermitted") || len(cleaned.Removed) > 0 {
+			t.Errorf("%+v, %v", cleaned, err)
+		}
+		w.wantCleanUp(t)
+	})
 }
 
 // wantCleanUp cleans up, and fails the test if anything is left but in the bin, or if a second

@@ -154,8 +154,8 @@ func (b *book) unfinished() ([]*ledger, error) {
 
 func (l *ledger) path() string { return filepath.Join(l.book.name, l.file) }
 
-// read reads the lines that can be believed. A last line without its line break was not on the disk
-// before its request, so that the request was not made: it counts as absent.
+// read reads the lines that can be believed. A last line without its line break counts as absent: it
+// was not whole on the disk, so that its request was not made, or the id in it is looked for again.
 func (l *ledger) read() error {
 	text, err := l.book.root.ReadFile(l.file)
 	if err != nil {
@@ -163,18 +163,26 @@ func (l *ledger) read() error {
 	}
 	lines := bufio.NewScanner(bytes.NewReader(text[:bytes.LastIndexByte(text, '\n')+1]))
 	for n := 1; lines.Scan(); n++ {
-		var s sealed
-		var read line
-		if json.Unmarshal(lines.Bytes(), &s) != nil || json.Unmarshal(s.Line, &read) != nil || s.Seal != seal(l.sum, s.Line) || !l.apply(read) {
+		if !l.believes(lines.Bytes()) {
 			l.fault = fmt.Sprintf("line %d of %s is not as the trial wrote it", n, l.path())
 			return nil
 		}
-		l.sum, l.size = s.Seal, l.size+int64(len(lines.Bytes()))+1
 	}
 	if l.trial == "" {
 		l.fault = l.path() + " has no line"
 	}
 	return nil
+}
+
+// believes reads the next line, and reports whether it can be believed.
+func (l *ledger) believes(text []byte) bool {
+	var s sealed
+	var read line
+	if json.Unmarshal(text, &s) != nil || json.Unmarshal(s.Line, &read) != nil || s.Seal != seal(l.sum, s.Line) || !l.apply(read) {
+		return false
+	}
+	l.sum, l.size = s.Seal, l.size+int64(len(text))+1
+	return true
 }
 
 // apply notes what a line says, and reports whether it has its place there.
@@ -294,17 +302,4 @@ func (l *ledger) of(wanted kind) []*thing {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return slices.DeleteFunc(slices.Clone(l.things), func(t *thing) bool { return t.kind != wanted })
-}
-
-// ids returns the ids of all things that have one.
-func (l *ledger) ids() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var ids []string
-	for _, t := range l.things {
-		if t.id != "" {
-			ids = append(ids, t.id)
-		}
-	}
-	return ids
 }

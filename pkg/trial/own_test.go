@@ -1,6 +1,7 @@
 package trial_test
 
 import (
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -33,9 +34,7 @@ func ownImage(n int, fields testaccount.Object) testaccount.Object {
 	image := strangeImage(n, testaccount.Object{
 		"Name": imageKey, "CreationDate": "2000-01-01T00:00:00.000Z", "Tags": tagged(trialID), "BlockDeviceMappings": mapping(7),
 	})
-	for key, value := range fields {
-		image[key] = value
-	}
+	maps.Copy(image, fields)
 	return image
 }
 
@@ -47,9 +46,7 @@ func ownSnapshot(n int, fields testaccount.Object) testaccount.Object {
 	snapshot := strangeSnapshot(n, testaccount.Object{
 		"StartTime": "2000-01-01T00:00:00.000Z", "Description": trial.Describe(snapshotKey), "Tags": tagged(trialID),
 	})
-	for key, value := range fields {
-		snapshot[key] = value
-	}
+	maps.Copy(snapshot, fields)
 	return snapshot
 }
 

@@ -193,7 +193,7 @@ func (w *world) tamper(t *testing.T, r *rapid.T) {
 
 func ownIDs(text, prefix string) []string {
 	var ids []string
-	for _, part := range strings.Split(text, `"`) {
+	for _, part := range strings.SplitSeq(text, `"`) {
 		if strings.HasPrefix(part, prefix+"-0") {
 			ids = append(ids, part)
 		}

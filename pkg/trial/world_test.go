@@ -3,6 +3,7 @@ package trial_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -53,9 +54,7 @@ func strangeImage(n int, fields testaccount.Object) testaccount.Object {
 		"CreationDate": "1999-12-01T00:00:00.000Z", "RootDeviceType": "ebs", "Architecture": "x86_64",
 		"BlockDeviceMappings": []any{testaccount.Object{"DeviceName": "/dev/xvda", "Ebs": testaccount.Object{"SnapshotId": testaccount.SnapshotID(n)}}},
 	}
-	for key, value := range fields {
-		image[key] = value
-	}
+	maps.Copy(image, fields)
 	return image
 }
 
@@ -64,9 +63,7 @@ func strangeSnapshot(n int, fields testaccount.Object) testaccount.Object {
 		"SnapshotId": testaccount.SnapshotID(n), "OwnerId": testaccount.ID, "State": "completed", "VolumeSize": 1,
 		"StartTime": "1999-12-01T00:00:00.000Z", "VolumeId": "vol-ffffffff",
 	}
-	for key, value := range fields {
-		snapshot[key] = value
-	}
+	maps.Copy(snapshot, fields)
 	return snapshot
 }
 
