@@ -221,7 +221,7 @@ func writeReport(path string, report trial.Report) error {
 	return os.WriteFile(path, text.Bytes(), 0o600)
 }
 
-// trialText says how each step of a trial ended, what it has learnt, and what is left.
+// trialText says how each step of a trial ended, what it has learnt, and what remains.
 func trialText(report trial.Report, width int, colour bool) string {
 	s := newSheet(width, colour)
 	s.heading("STEPS")
