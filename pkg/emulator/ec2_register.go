@@ -14,12 +14,15 @@ var imageName = regexp.MustCompile(`^[a-zA-Z0-9()\[\] ./'@_-]{3,128}$`)
 
 // imageValues are the values that parameters of RegisterImage can have (EC2 API Reference,
 // RegisterImage). Each is shown under its own name.
-var imageValues = map[string][]string{
-	"Architecture":       {"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"},
-	"BootMode":           {"legacy-bios", "uefi", "uefi-preferred"},
-	"ImdsSupport":        {"v2.0"},
-	"TpmSupport":         {"v2.0"},
-	"VirtualizationType": {"hvm", "paravirtual"},
+var imageValues = []struct {
+	name    string
+	allowed []string
+}{
+	{"Architecture", []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}},
+	{"BootMode", []string{"legacy-bios", "uefi", "uefi-preferred"}},
+	{"ImdsSupport", []string{"v2.0"}},
+	{"TpmSupport", []string{"v2.0"}},
+	{"VirtualizationType", []string{"hvm", "paravirtual"}},
 }
 
 // creationLayout is that of an image's CreationDate.
@@ -31,7 +34,7 @@ func registerImage(c *call) (object, error) {
 	if c.account.regions[c.Region] == nil {
 		return nil, c.invalid("The account has nothing in %s", c.Region)
 	}
-	if err := c.checkImageName(); err != nil {
+	if err := c.checkImage(); err != nil {
 		return nil, err
 	}
 	mappings, err := c.readMappings()
@@ -56,15 +59,10 @@ func registerImage(c *call) (object, error) {
 	if c.flag("EnaSupport") {
 		image["EnaSupport"] = true
 	}
-	for key, allowed := range imageValues {
-		value := c.text(key)
-		if value == "" {
-			continue
+	for _, one := range imageValues {
+		if value := c.text(one.name); value != "" {
+			image[one.name] = value
 		}
-		if !slices.Contains(allowed, value) {
-			return nil, c.invalid("The value '%s' of %s is invalid", value, key)
-		}
-		image[key] = value
 	}
 	if delay := c.account.delays.completion; delay > 0 {
 		c.region.bin.pending[id] = restoring{now.Add(delay), "available"}
@@ -74,9 +72,10 @@ func registerImage(c *call) (object, error) {
 	return object{"ImageId": id}, nil
 }
 
-// checkImageName refuses a name that is malformed, or that an image of the account has. Whether one
-// in the Recycle Bin counts is not documented: here it does not.
-func (c *call) checkImageName() error {
+// checkImage refuses values that RegisterImage does not have, and a name that is malformed or that
+// an image of the account has. Whether one in the Recycle Bin counts is not documented: here it
+// does not.
+func (c *call) checkImage() error {
 	name := c.text("Name")
 	if name == "" {
 		return refuse("MissingParameter", "The request must contain the parameter Name")
@@ -88,6 +87,11 @@ func (c *call) checkImageName() error {
 	for _, image := range c.region.items(imagesFile) {
 		if text(image, "Name") == name && !c.foreign(image) {
 			return refuse("InvalidAMIName.Duplicate", "AMI name %s is already in use by AMI %s", name, text(image, "ImageId"))
+		}
+	}
+	for _, one := range imageValues {
+		if value := c.text(one.name); value != "" && !slices.Contains(one.allowed, value) {
+			return c.invalid("The value '%s' of %s is invalid", value, one.name)
 		}
 	}
 	return nil

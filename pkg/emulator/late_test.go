@@ -53,8 +53,12 @@ func TestTagsAreSeenLate(t *testing.T) {
 			at   time.Duration
 			want string
 		}{
-			{late - 1, before}, {late, before + " zone=a"}, {late + time.Second - 1, before + " zone=a"},
-			{late + time.Second, before + " zone=b"}, {late + 2*time.Second - 1, before + " zone=b"}, {late + 2*time.Second, before},
+			{late - 1, before},
+			{late, before + " zone=a"},
+			{late + time.Second - 1, before + " zone=a"},
+			{late + time.Second, before + " zone=b"},
+			{late + 2*time.Second - 1, before + " zone=b"},
+			{late + 2*time.Second, before},
 		} {
 			b.now = now.Add(step.at)
 			equal(t, id+" listed after "+step.at.String(), b.tagsOf(id), step.want)
