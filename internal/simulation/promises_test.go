@@ -190,8 +190,9 @@ func (s *simulation) lastUse(r *run, i *image) time.Time {
 		}
 	}
 	for _, other := range s.world.images {
-		// A region that fails leaves the others alone.
-		mayBeUnread := other.region != i.region && (r.night.faults.any() || r.night.deadline > 0)
+		// A region that fails leaves the others alone; a forged lock can make it fail.
+		fails := r.night.faults.any() || r.night.deadline > 0 || len(s.forged.locks) > 0
+		mayBeUnread := other.region != i.region && fails
 		if other.source == i.id && other.sourceRegion == i.region && other.there && !s.later(other.restoredAt, r) && !mayBeUnread {
 			use(other.created)
 		}

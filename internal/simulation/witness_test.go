@@ -109,8 +109,13 @@ func (s *simulation) removeImage(actor string, i *image) {
 		}
 		s.checkRemoval(r, i)
 	}
-	i.there, i.goneAt, i.goneBy, i.inBin, i.exit = false, now, actor, inBin, now.Add(time.Duration(s.world.binDays)*day)
+	i.there, i.goneAt, i.goneBy, i.inBin, i.exit = false, now, actor, inBin, s.world.binExit(now)
 	s.effects = append(s.effects, effect{now, actor, "deregister", i.id, i.region, inBin})
+}
+
+// binExit is when what enters the Recycle Bin leaves it: the account notes it in milliseconds.
+func (w *world) binExit(now time.Time) time.Time {
+	return now.Truncate(time.Millisecond).Add(time.Duration(w.binDays) * day)
 }
 
 func (s *simulation) removeSnapshot(actor string, sn *snapshot) {
@@ -119,7 +124,7 @@ func (s *simulation) removeSnapshot(actor string, sn *snapshot) {
 		s.checkDeletion(r, sn)
 	}
 	inBin := s.world.rules && sn.tags[intentTag] == "remove" && now.Sub(sn.intentAt) >= s.world.ruleLag
-	sn.there, sn.goneAt, sn.goneBy, sn.inBin, sn.exit = false, now, actor, inBin, now.Add(time.Duration(s.world.binDays)*day)
+	sn.there, sn.goneAt, sn.goneBy, sn.inBin, sn.exit = false, now, actor, inBin, s.world.binExit(now)
 	s.effects = append(s.effects, effect{now, actor, "delete", sn.id, sn.region, inBin})
 }
 

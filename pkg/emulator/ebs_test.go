@@ -191,10 +191,14 @@ func TestWhatCannotBeWrittenToASnapshot(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*ebs.PutSnapshotBlockInput){
-		"past the end":      func(i *ebs.PutSnapshotBlockInput) { i.BlockIndex = aws.Int32(2048) },
-		"before the start":  func(i *ebs.PutSnapshotBlockInput) { i.BlockIndex = aws.Int32(-1) },
-		"another length":    func(i *ebs.PutSnapshotBlockInput) { i.DataLength = aws.Int32(512) },
-		"half a block":      func(i *ebs.PutSnapshotBlockInput) { i.BlockData = bytes.NewReader(make([]byte, 256<<10)) },
+		"past the end":     func(i *ebs.PutSnapshotBlockInput) { i.BlockIndex = aws.Int32(2048) },
+		"before the start": func(i *ebs.PutSnapshotBlockInput) { i.BlockIndex = aws.Int32(-1) },
+		"another length":   func(i *ebs.PutSnapshotBlockInput) { i.DataLength = aws.Int32(512) },
+		"half a block": func(i *ebs.PutSnapshotBlockInput) {
+			half := make([]byte, 256<<10)
+			sum := sha256.Sum256(half)
+			i.BlockData, i.Checksum = bytes.NewReader(half), aws.String(base64.StdEncoding.EncodeToString(sum[:]))
+		},
 		"another checksum":  func(i *ebs.PutSnapshotBlockInput) { _, sum := block('y'); i.Checksum = &sum },
 		"another algorithm": func(i *ebs.PutSnapshotBlockInput) { i.ChecksumAlgorithm = "MD5" },
 		"no snapshot's id":  func(i *ebs.PutSnapshotBlockInput) { i.SnapshotId = aws.String("snap-x") },
@@ -267,6 +271,10 @@ func TestASnapshotsStates(t *testing.T) {
 	}
 	complete(counted, 0)
 	complete(miscounted, 1)
+	_, err = putBlock(t.Context(), client, counted, nil)
+	equal(t, "a block once it is completed", code(err), "ValidationException")
+	_, err = client.CompleteSnapshot(t.Context(), &ebs.CompleteSnapshotInput{SnapshotId: counted, ChangedBlocksCount: aws.Int32(0)})
+	equal(t, "completed twice", code(err), "ValidationException")
 	at.at = at.at.Add(time.Minute - time.Nanosecond)
 	equal(t, "before its time", state(counted), types.SnapshotStatePending)
 	_, err = ec2Client(a.Client()).RegisterImage(t.Context(), registration(*counted))

@@ -30,6 +30,9 @@ func (s *sweep) deleteLeftovers(ctx context.Context) {
 		}
 		s.leftovers = append(s.leftovers, result)
 	}
+	// An earlier run wrote their tags, so the rules of the Recycle Bin have had time to see them.
+	// That says nothing about the tags that this run writes.
+	s.bin.snapshots = false
 }
 
 // deleteAll deletes snapshots whose images are gone: the first one alone if it has to be seen in

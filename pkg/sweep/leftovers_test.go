@@ -1,6 +1,7 @@
 package sweep_test
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
@@ -107,6 +108,31 @@ func TestALeftoverThatIsGoneIsNoCanary(t *testing.T) {
 		result := carryOut(t.Context(), t.Context(), account.Client(), plan, orders)
 		wantOutcomes(t, result.Outcomes, "deregistered; 1 deleted")
 		if got := result.Leftovers; got[0].Detail != "was already gone" || got[1].Status != ami.SnapshotDeleted || got[1].Detail != "" {
+			t.Errorf("%+v", got)
+		}
+	})
+}
+
+// A leftover was tagged by an earlier run. That it turns up in the Recycle Bin says nothing about
+// snapshots whose tags are of this minute.
+func TestALeftoverInTheBinProvesNothingOfFreshTags(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, image(1, 1), image(2, 7), image(3, 3))
+		plan := planOf(due(1, 1), due(3, 3))
+		plan.Leftovers = []retention.LeftoverVerdict{leftoverOf(t, account, 2, 7)}
+		orders := passing(quiet)
+		orders.requireBin = true
+		all := binOf(t, account, 0)
+		none := withoutSnapshots(all)
+		orders.bin = emulator.DoerFunc(func(r *httpRequest) (*httpResponse, error) {
+			if q, err := emulator.Inspect(r); err == nil && slices.Equal(listed(q, "SnapshotId"), []string{snapshotID(7)}) {
+				return all.Do(r)
+			}
+			return none.Do(r)
+		})
+		result := carryOut(t.Context(), t.Context(), account.Client(), plan, orders)
+		wantOutcomes(t, result.Outcomes, "deregistered; 1 deleted", "skipped; 3 kept")
+		if got := result.Leftovers[0]; got.Status != ami.SnapshotDeleted {
 			t.Errorf("%+v", got)
 		}
 	})

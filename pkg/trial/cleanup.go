@@ -32,11 +32,10 @@ const (
 // does without the code of a run, which refuses to remove what it is in doubt about: the trial's
 // own proof is enough here. It returns what may be there still, and what the Recycle Bin holds.
 func (j *journey) clear(ctx context.Context) ([]Left, []Retained) {
-	limit, stop := context.WithTimeout(ctx, cleanLimit)
-	defer stop()
-	left := j.clearOnce(limit)
-	for !j.isSettled(left) && sleep(limit, cleanPause) == nil {
-		left = j.clearOnce(limit)
+	until := j.Clock().Add(cleanLimit)
+	left := j.clearOnce(ctx)
+	for !j.isSettled(left) && j.Clock().Before(until) && sleep(ctx, cleanPause) == nil {
+		left = j.clearOnce(ctx)
 	}
 	if j.ledger.fault != "" {
 		left = append(left, Left{Why: j.ledger.fault + ": nothing was done about that line and what follows"})
@@ -75,7 +74,12 @@ func (j *journey) clearOnce(ctx context.Context) []Left {
 	for _, i := range j.ledger.of(image) {
 		left = append(left, j.clearImage(ctx, i)...)
 	}
+	imageStays := slices.ContainsFunc(left, func(l Left) bool { return !l.goes })
 	for _, s := range j.ledger.of(snapshot) {
+		if imageStays && s.id != "" {
+			left = append(left, Left{ID: s.id, Why: "left alone: its image stays"})
+			continue
+		}
 		left = append(left, j.clearSnapshot(ctx, s)...)
 	}
 	return left
@@ -211,8 +215,8 @@ func (j *journey) declare(ctx context.Context, id string, tags []types.Tag) erro
 	return await(ctx, tagsLimit, func() error { return j.seesTags(ctx, []string{id}, run) })
 }
 
-// removing notes how a removal ended. It says that something is left in any case: only the next look
-// sees whether it is gone.
+// removing notes how a removal ended. It says that something is left in any case: only the next
+// look sees whether it is gone.
 func (j *journey) removing(id string, err error) []Left {
 	if err != nil {
 		return []Left{{ID: id, Why: wire.Explain(err), passes: mayPass(err)}}
@@ -220,7 +224,7 @@ func (j *journey) removing(id string, err error) []Left {
 	if !slices.Contains(j.removed, id) {
 		j.removed = append(j.removed, id)
 	}
-	return []Left{{ID: id, Why: "EC2 shows it still", passes: true}}
+	return []Left{{ID: id, Why: "EC2 shows it still", passes: true, goes: true}}
 }
 
 // mayPass reports whether a refusal may not last: IAM sees tags late, an image may still be in the

@@ -18,7 +18,7 @@ import (
 	"github.com/ami-janitor/ami-janitor/pkg/trial"
 )
 
-// The fence lets changes pass of what is the trial's own, and no others; and it lets all reads pass.
+// The fence lets changes pass of what is the trial's own, and no others, and all reads.
 func TestTheFence(t *testing.T) {
 	const own, ownSnapshot, others, othersSnapshot = "ami-0own", "snap-0own", "ami-0other", "snap-0other"
 	str := aws.String

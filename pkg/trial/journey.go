@@ -48,7 +48,7 @@ type journey struct {
 	original        types.Image // As it was before its first removal.
 	done            map[string]bool
 	isHeld          bool                 // IAM allows no removal that is not declared.
-	isGone          bool                 // The last change was its removal, which EC2 has confirmed.
+	isGone          bool                 // Its removal came last, and is confirmed.
 	removal         int                  // The number of the first call of its last removal.
 	exits           map[string]time.Time // Of the bin, by id.
 	removed         []string             // By a clean-up.

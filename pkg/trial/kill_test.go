@@ -174,6 +174,7 @@ func TestRestoredAndNotYetShown(t *testing.T) {
 		if !w.runKilledAt(t, w.client, true, func(_ int, action string) bool { return action == "RestoreImageFromRecycleBin" }) {
 			t.Fatal("not killed")
 		}
+		w.account.SetBinDelay(0)
 		shown := time.Now().Add(20 * time.Second)
 		isHidden := func(int, emulator.Request) bool { return time.Now().Before(shown) }
 		w.client = disturb.Fail(w.client, "DescribeImages", isHidden, http.StatusBadRequest, "InvalidAMIID.NotFound", "It does not exist.")

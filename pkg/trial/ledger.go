@@ -154,8 +154,8 @@ func (b *book) unfinished() ([]*ledger, error) {
 
 func (l *ledger) path() string { return filepath.Join(l.book.name, l.file) }
 
-// read reads the lines that can be believed. A last line without its line break counts as absent: it
-// was not whole on the disk, so that its request was not made, or the id in it is looked for again.
+// read reads the lines that can be believed. A last line without its line break counts as absent:
+// it was not whole on the disk, so that its request was not made, or its id is looked for again.
 func (l *ledger) read() error {
 	text, err := l.book.root.ReadFile(l.file)
 	if err != nil {

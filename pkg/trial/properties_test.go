@@ -55,9 +55,9 @@ func (c *changes) Do(r *http.Request) (*http.Response, error) {
 	return c.next.Do(r)
 }
 
-// likeness is how much of the trial's something of others has: everything but at least one of what
-// proves it. An odd one differs in what the trial's images have besides.
-func drawLikeness(r *rapid.T, id string, name, description string) (fields testaccount.Object) {
+// drawLikeness draws the fields of something that looks like the trial's: they agree but in at
+// least one of what proves it.
+func drawLikeness(r *rapid.T, id, name, description string) (fields testaccount.Object) {
 	differs := rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"tag", "owner", "time", "name"}), 1, 4, rapid.ID).Draw(r, "differs in")
 	fields = testaccount.Object{
 		"Tags": tagged(id), "CreationDate": "2000-01-01T00:00:00.000Z", "StartTime": "2000-01-01T00:00:00.000Z", "Name": name, "Description": description,
@@ -87,7 +87,7 @@ func drawWorld(t *testing.T, r *rapid.T) *world {
 	for n := range rapid.IntRange(0, 4).Draw(r, "others") {
 		snapshot := strangeSnapshot(n+1, drawLikeness(r, id, "", trial.Describe(id+"-snapshot")))
 		image := strangeImage(n+1, drawLikeness(r, id, "ami-janitor-trial-"+id, trial.Describe("ami-janitor-trial-"+id)))
-		if names[image["Name"]] { // An account has a name once.
+		if names[image["Name"]] { // A name is there once.
 			image["Name"] = fmt.Sprint(image["Name"], n)
 		}
 		names[image["Name"]] = true
@@ -101,8 +101,8 @@ func drawWorld(t *testing.T, r *rapid.T) *world {
 	})
 }
 
-// copyTrial is a person who makes images and snapshots from those of the trial, with the tags of the
-// trial: another image of the same snapshot, and another snapshot with the same description.
+// copyTrial is a person who makes images and snapshots from those of the trial, with the tags of
+// the trial: another image of the same snapshot, and another snapshot with the same description.
 func (w *world) copyTrial(t *testing.T) {
 	ctx, config := t.Context(), testaccount.Config(w.account.Client())
 	api := ec2.NewFromConfig(config)
@@ -136,7 +136,8 @@ func (w *world) copyTrial(t *testing.T) {
 		}
 		break
 	}
-	if _, err := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{}); err != nil { // They settle.
+	// What was completed settles.
+	if _, err := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{}); err != nil {
 		t.Fatal(err)
 	}
 	for id, text := range w.contents(t) {
@@ -193,7 +194,7 @@ func (w *world) tamper(t *testing.T, r *rapid.T) {
 
 func ownIDs(text, prefix string) []string {
 	var ids []string
-	for _, part := range strings.SplitSeq(text, `"`) {
+	for part := range strings.SplitSeq(text, `"`) {
 		if strings.HasPrefix(part, prefix+"-0") {
 			ids = append(ids, part)
 		}

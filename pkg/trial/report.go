@@ -67,7 +67,7 @@ type Measurement struct {
 	// How long it took; 0 for what is no time, and for what was there at the first look.
 	Seconds float64 `json:"seconds,omitempty"`
 	Seen    bool    `json:"seen,omitempty"` // What was waited for was seen.
-	Wire    string  `json:"wire,omitempty"` // AWS's answer as it came, without the id of the request.
+	Wire    string  `json:"wire,omitempty"` // AWS's answer, without the id of the request.
 }
 
 // Left is something that a trial may have left behind.
@@ -76,6 +76,7 @@ type Left struct {
 	Why string `json:"why"`
 
 	passes bool // A later look may find it otherwise.
+	goes   bool // EC2 has accepted its removal.
 }
 
 // Retained is something that the Recycle Bin holds.

@@ -52,7 +52,7 @@ type Estimate struct {
 	Cents int // At most, in hundredths of a US dollar, for snapshots until the bin lets them go.
 	// For how many days the Recycle Bin holds what a trial leaves; 0 if it takes in nothing.
 	ImageDays, SnapshotDays int
-	Until                   time.Time // When the bin is going to let go of the last of it; zero for 0 days.
+	Until                   time.Time // When the last of it leaves the bin; zero for 0 days.
 	BinGap                  string    // Why it is not known what the bin takes in; empty if it is.
 }
 

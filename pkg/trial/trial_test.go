@@ -15,9 +15,14 @@ func TestTheWholeWay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		t.Log(asJSON(t, report))
-		if !report.OK() {
-			t.Error("not OK")
+
+		for _, step := range report.Steps {
+			if step.Status != trial.Done {
+				t.Errorf("%+v", step)
+			}
+		}
+		if !report.OK() || len(report.Steps) != 11 {
+			t.Error(asJSON(t, report))
 		}
 		if inBin := w.wantUntouched(t); len(inBin) != 2 || len(report.InBin) != 2 {
 			t.Errorf("the bin holds %v, and the report says %v", inBin, report.InBin)
@@ -27,5 +32,3 @@ func TestTheWholeWay(t *testing.T) {
 		}
 	})
 }
-
-var _ = trial.Tag

@@ -1,15 +1,18 @@
 package trial_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-janitor/ami-janitor/internal/testaccount"
@@ -26,7 +29,6 @@ type world struct {
 	before     map[string]string // What was there, as JSON, by id.
 	client     emulator.Doer
 	requireBin bool
-	mayChange  string   // What may be there changed.
 	told       []string // What the trial says that it does.
 }
 
@@ -79,45 +81,38 @@ func (w *world) trial(client emulator.Doer) *trial.Trial {
 // its id with "bin/" before it.
 func (w *world) contents(t *testing.T) map[string]string {
 	t.Helper()
-	dir := t.TempDir()
-	if err := w.account.Save(dir); err != nil {
+	ctx, api := context.Background(), ec2.NewFromConfig(testaccount.Config(w.account.Client()))
+	images, err := api.DescribeImages(ctx, &ec2.DescribeImagesInput{IncludeDisabled: aws.Bool(true), IncludeDeprecated: aws.Bool(true)})
+	snapshots, err2 := api.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{})
+	binned, err3 := api.ListImagesInRecycleBin(ctx, &ec2.ListImagesInRecycleBinInput{})
+	binnedToo, err4 := api.ListSnapshotsInRecycleBin(ctx, &ec2.ListSnapshotsInRecycleBinInput{})
+	if err = errors.Join(err, err2, err3, err4); err != nil {
 		t.Fatal(err)
 	}
 	all := map[string]string{}
-	for _, kind := range []struct{ file, list, key, prefix string }{
-		{"describe-images.json", "Images", "ImageId", ""},
-		{"describe-snapshots.json", "Snapshots", "SnapshotId", ""},
-		{"list-images-in-recycle-bin.json", "Images", "ImageId", "bin/"},
-		{"list-snapshots-in-recycle-bin.json", "Snapshots", "SnapshotId", "bin/"},
-	} {
-		text, err := os.ReadFile(filepath.Join(dir, kind.file))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var read map[string][]map[string]any
-		if err := json.Unmarshal(text, &read); err != nil {
-			t.Fatal(err)
-		}
-		for _, o := range read[kind.list] {
-			text, err := json.Marshal(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all[kind.prefix+o[kind.key].(string)] = string(text)
-		}
+	for _, i := range images.Images {
+		all[*i.ImageId] = asJSON(t, i)
+	}
+	for _, s := range snapshots.Snapshots {
+		all[*s.SnapshotId] = asJSON(t, s)
+	}
+	for _, i := range binned.Images {
+		all["bin/"+*i.ImageId] = asJSON(t, i)
+	}
+	for _, s := range binnedToo.Snapshots {
+		all["bin/"+*s.SnapshotId] = asJSON(t, s)
 	}
 	return all
 }
 
-// wantUntouched fails the test if anything is there that was not, or anything else is not as it was.
-// What the bin has received is no part of that; it is returned.
+// wantUntouched fails the test if anything is there that was not, or anything else is not as it
+// was. What the bin has received is no part of that; it is returned.
 func (w *world) wantUntouched(t *testing.T) (inBin []string) {
 	t.Helper()
 	now := w.contents(t)
-	delete(now, w.mayChange)
 	for id := range now {
-		if len(id) > 4 && id[:4] == "bin/" && w.before[id] == "" {
-			inBin = append(inBin, id[4:])
+		if held, ok := strings.CutPrefix(id, "bin/"); ok && w.before[id] == "" {
+			inBin = append(inBin, held)
 			delete(now, id)
 		}
 	}
