@@ -67,7 +67,7 @@ format: $(GOLANGCI_LINT) ## format the Go files
 	$(GOLANGCI_LINT) fmt
 
 .PHONY: verify
-verify: lint tidy second-opinion race report-vulnerabilities checkov aws-cli records verify-template verify-organization verify-snippets verify-release pages schedules ## check everything that a change has to pass; ends with a clean git tree
+verify: lint tidy second-opinion race report-vulnerabilities checkov aws-cli records verify-template verify-organization verify-snippets verify-doctor verify-trial verify-release pages schedules ## check everything that a change has to pass; ends with a clean git tree
 	@dirt=$$(git status --porcelain) && { test -z "$$dirt" || \
 	  { printf 'verify: not committed, or changed by a check:\n%s\n' "$$dirt" >&2; git --no-pager diff; exit 1; }; }
 
@@ -182,6 +182,14 @@ release: $(GORELEASER) $(CYCLONEDX) package ## write the archives of this versio
 .PHONY: verify-snippets
 verify-snippets: $(SAM)/sam $(AWS) $(CDK) bin/ami-janitor package ## run the snippets of docs/deploying.md, on servers on loopback
 	$(SAM)/python scripts/snippets_test.py $(SAM)/sam $(AWS) $(CDK) bin/ami-janitor bin/package
+
+.PHONY: verify-doctor
+verify-doctor: $(SAM)/sam bin/ami-janitor ## run doctor on a stack in moto, which is not ours
+	$(SAM)/python scripts/doctor_test.py template.yaml bin/ami-janitor
+
+.PHONY: verify-trial
+verify-trial: $(SAM)/sam bin/ami-janitor ## run a trial in moto, which is not ours
+	$(SAM)/python scripts/trial_test.py bin/ami-janitor
 
 .PHONY: verify-release
 verify-release: $(SAM)/sam $(GORELEASER) $(CYCLONEDX) ## make a release twice, compare, and try it as the README says, without Go

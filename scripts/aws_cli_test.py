@@ -6,8 +6,10 @@ Each test has an account of its own, served by `AMI-JANITOR emulate` on a free p
 what the CLI prints.
 """
 
+import base64
 import concurrent.futures
 import datetime
+import hashlib
 import json
 import os
 import pathlib
@@ -363,6 +365,77 @@ class Writing(CLI):
         put = ["ssm", "put-parameter", "--name", "/amis/keep", "--type", "String", "--value", "golden-*"]
         self.assertRefused("ParameterAlreadyExists", *put)
         self.assertEqual(self.aws(*put, "--overwrite")["Version"], listed["Version"] + 1)
+
+
+class Making(CLI):
+    BLOCK = bytes(512 << 10)
+
+    def setUp(self):
+        super().setUp()
+        self.block = self.home / "block"
+        self.block.write_bytes(self.BLOCK)
+        self.checksum = base64.b64encode(hashlib.sha256(self.BLOCK).digest()).decode()
+
+    def start(self, token="trial-1", size="1"):
+        return self.aws("ebs", "start-snapshot", "--volume-size", size, "--client-token", token, "--description", "A trial",
+                        "--tags", "Key=team,Value=search", "--timeout", "60")
+
+    def put(self, snapshot, index="0", checksum=None):
+        return ("ebs", "put-snapshot-block", "--snapshot-id", snapshot, "--block-index", index, "--block-data", str(self.block),
+                "--data-length", str(len(self.BLOCK)), "--checksum", checksum or self.checksum, "--checksum-algorithm", "SHA256")
+
+    def register(self, snapshot, name="a trial"):
+        return ("ec2", "register-image", "--name", name, "--description", "A trial", "--architecture", "arm64",
+                "--root-device-name", "/dev/xvda", "--virtualization-type", "hvm", "--ena-support", "--boot-mode", "uefi",
+                "--block-device-mappings", f"DeviceName=/dev/xvda,Ebs={{SnapshotId={snapshot},VolumeType=gp3}}",
+                "--tag-specifications", "ResourceType=image,Tags=[{Key=team,Value=search}]")
+
+    def test_an_image_is_made_of_one_block(self):
+        started = self.start()
+        snapshot = started["SnapshotId"]
+        self.assertEqual((started["Status"], started["BlockSize"], started["VolumeSize"], started["OwnerId"]),
+                         ("pending", 524288, 1, "123456789012"))
+        self.assertEqual(self.start(), started, "the same token")
+        self.assertRefused("IncorrectState", *self.register(snapshot))
+        self.assertEqual(self.aws(*self.put(snapshot)), {"Checksum": self.checksum, "ChecksumAlgorithm": "SHA256"})
+        self.assertEqual(self.aws("ebs", "complete-snapshot", "--snapshot-id", snapshot, "--changed-blocks-count", "1"), {"Status": "pending"})
+        (shown,) = self.all_of("describe-snapshots", "--snapshot-ids", snapshot)
+        self.assertEqual((shown["State"], shown["Description"], shown["Tags"], shown["FullSnapshotSizeInBytes"]),
+                         ("completed", "A trial", [{"Key": "team", "Value": "search"}], 524288))
+        image = self.aws(*self.register(snapshot))["ImageId"]
+        shown = self.one("a trial")
+        self.assertEqual((shown["ImageId"], shown["State"], shown["Architecture"], shown["BootMode"], shown["EnaSupport"], shown["Public"]),
+                         (image, "available", "arm64", "uefi", True, False))
+        self.assertEqual(shown["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"], snapshot)
+        self.assertEqual(len(self.all_of("describe-tags", "--filters", "Name=tag:team,Values=search")), 2)
+        self.assertRefused("InvalidAMIName.Duplicate", *self.register(snapshot))
+        self.assertRefused("DryRunOperation", "ec2", "deregister-image", "--image-id", image, "--dry-run")
+
+    def test_what_does_not_fit_is_refused(self):
+        snapshot = self.start()["SnapshotId"]
+        with self.assertRaises(Refused) as refused:
+            self.start(size="2")
+        self.assertEqual(refused.exception.code, "ConflictException")
+        self.assertRefused("ValidationException", *self.put(snapshot, index="2048"))
+        self.assertRefused("ValidationException", *self.put(snapshot, checksum="A" * 43 + "="))
+        self.assertRefused("ResourceNotFoundException", *self.put("snap-00000000000000000"))
+        self.assertRefused("InvalidSnapshot.NotFound", *self.register("snap-00000000000000000"))
+
+
+class Silent(CLI):
+    COPY = ("--tags-late", "90s", "--bin-late", "10m", "--empty-lists", "left-out")  # The clock stands still.
+
+    def test_what_is_late_is_not_seen(self):
+        image = self.one("web-2025-07-10-0412")
+        before = self.tags(image["ImageId"])
+        self.assertRefused("UnauthorizedOperation", "ec2", "deregister-image", "--image-id", image["ImageId"])
+        self.aws("ec2", "create-tags", "--resources", image["ImageId"], "--tags", RecycleBin.INTENT)
+        self.assertEqual(self.tags(image["ImageId"]), before)
+        self.assertRefused("UnauthorizedOperation", "ec2", "deregister-image", "--image-id", image["ImageId"], "--dry-run")
+
+    def test_empty_lists_are_left_out(self):
+        self.assertEqual(self.aws("ec2", "list-images-in-recycle-bin"), {})
+        self.assertEqual(self.aws("ec2", "describe-snapshots", "--filters", "Name=description,Values=nothing"), {})
 
 
 class RecycleBin(CLI):
@@ -755,7 +828,7 @@ class SideBySide(unittest.TestSuite):
 
 def main():
     load = unittest.defaultTestLoader.loadTestsFromTestCase
-    tests = SideBySide(test for case in (Exporting, Reading, RecycleBin, Writing, Refusing, Deployed, Organization) for test in load(case))
+    tests = SideBySide(test for case in (Exporting, Reading, RecycleBin, Making, Silent, Writing, Refusing, Deployed, Organization) for test in load(case))
     result = unittest.TextTestRunner(verbosity=1).run(unittest.TestSuite([tests, load(Coverage)]))
     version = subprocess.run([AWS, "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
     print(f"aws-cli: {result.testsRun} tests, {len(used)} actions, {version}:", "ok" if result.wasSuccessful() else "FAILED")

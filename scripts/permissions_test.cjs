@@ -125,7 +125,7 @@ async function main() {
     if (n === 0) faults.push(`no case meets the known difference: ${difference.action} ${difference.why}`);
     else console.log(`permissions: ${n} cases differ: ${difference.why}`);
   }
-  for (const template of ["template.yaml", "organization.yaml", "member.yaml"]) {
+  for (const template of ["template.yaml", "organization.yaml", "member.yaml", "docs/trial.md"]) {
     const { allowed, denied } = counts.get(template) ?? { allowed: 0, denied: 0 };
     if (allowed === 0 || denied === 0) faults.push(`${template}: nothing is allowed, or nothing is denied`);
   }

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/config"
 	"github.com/ami-janitor/ami-janitor/pkg/digest"
 	"github.com/ami-janitor/ami-janitor/pkg/emulator"
@@ -269,16 +270,22 @@ those of the janitor's own account, and sts assume-role leads to the others.`,
 		Args: cobra.NoArgs,
 	}
 	copied := addCopied(command, lookup)
-	over, way := addOrganization(command), addWay(command)
+	over, way, silence := addOrganization(command), addWay(command), addSilence(command)
 	listen := command.Flags().String("listen", "127.0.0.1:0", "loopback address to listen on; port 0 takes a free one")
 	command.RunE = func(command *cobra.Command, _ []string) error {
-		served, err := copied.served(over)
+		if err := silence.check(); err != nil {
+			return err
+		}
+		served, err := copied.served(over, silence.lags()...)
 		if err != nil {
 			return err
 		}
 		warn(std, served.lacks)
 		if err := served.rulesAsTold(lookup); err != nil {
 			return err
+		}
+		for _, account := range served.accounts {
+			silence.tell(account)
 		}
 		handler, end, err := way.handler(served)
 		if err != nil {
@@ -303,21 +310,21 @@ type served struct {
 	accountOf func(emulator.Request) string // Nil if there is one account.
 }
 
-// served loads the organization if one is chosen, or else the account.
-func (c copied) served(over organizationFlags) (served, error) {
+// served loads the organization if one is chosen, or else the account. Its clients see the lags.
+func (c copied) served(over organizationFlags, lags ...emulator.Lags) (served, error) {
 	if *over.directory == "" {
 		account, _, err := c.load()
 		if err != nil {
 			return served{}, err
 		}
-		return served{client: account.Client(), accounts: []*emulator.Account{account}, lacks: copyOf(account)}, nil
+		return served{client: account.Client(lags...), accounts: []*emulator.Account{account}, lacks: copyOf(account)}, nil
 	}
 	o, _, err := over.load(c)
 	if err != nil {
 		return served{}, err
 	}
 	accounts := slices.Collect(maps.Values(o.Accounts()))
-	return served{o.Client(), accounts, &record.Copy{Lacks: o.Lacks(), NotRead: o.NotRead()}, o.AccountOf}, nil
+	return served{o.Client(lags...), accounts, &record.Copy{Lacks: o.Lacks(), NotRead: o.NotRead()}, o.AccountOf}, nil
 }
 
 // rulesAsTold gives accounts without rules of the Recycle Bin those of the stack, if
@@ -337,6 +344,58 @@ func (s served) rulesAsTold(lookup func(string) string) error {
 		makeRules(account, told.Policy.RecycleBinDays)
 	}
 	return nil
+}
+
+// silence is how the account behaves where AWS's documentation does not say.
+type silence struct {
+	tagsLate   *time.Duration
+	emptyLists *string
+	binLate    *time.Duration
+}
+
+// The values of --empty-lists.
+const (
+	emptyListsShown   = "shown"
+	emptyListsLeftOut = "left-out"
+)
+
+func addSilence(command *cobra.Command) silence {
+	return silence{
+		tagsLate: command.Flags().Duration("tags-late", 0,
+			"how long EC2, IAM and the Recycle Bin's rules see images and snapshots with their former tags, such as 90s; IAM then asks for "+
+				ami.IntentTag+"="+ami.Intent+", as the stack's policy does"),
+		emptyLists: command.Flags().String("empty-lists", emptyListsShown, "whether answers have an element for an empty list: shown or left-out"),
+		binLate:    command.Flags().Duration("bin-late", 0, "how long the Recycle Bin does not list what has entered it, such as 10m"),
+	}
+}
+
+func (s silence) check() error {
+	for name, late := range map[string]time.Duration{"tags-late": *s.tagsLate, "bin-late": *s.binLate} {
+		if late < 0 {
+			return fmt.Errorf("--%s: %s is less than nothing", name, late)
+		}
+	}
+	if lists := *s.emptyLists; lists != emptyListsShown && lists != emptyListsLeftOut {
+		return fmt.Errorf("--empty-lists: %q is neither %s nor %s", lists, emptyListsShown, emptyListsLeftOut)
+	}
+	return nil
+}
+
+// lags are those of a client that IAM judges by the tag that the stack's policy asks for.
+func (s silence) lags() []emulator.Lags {
+	if *s.tagsLate == 0 {
+		return nil
+	}
+	return []emulator.Lags{{TagKey: ami.IntentTag, TagValue: ami.Intent}}
+}
+
+// tell makes an account behave so.
+func (s silence) tell(account *emulator.Account) {
+	account.SetTagDelay(*s.tagsLate)
+	account.SetBinDelay(*s.binLate)
+	if *s.emptyLists == emptyListsLeftOut {
+		account.LeaveOutEmptyLists()
+	}
 }
 
 // way is what lies between an emulated account and those who measure themselves on it. Its time is

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rbin"
 	"github.com/aws/aws-sdk-go-v2/service/rbin/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -155,6 +156,34 @@ func TestEmulateTakesItsTime(t *testing.T) {
 	}
 }
 
+// What AWS does not document is as the flags say.
+func TestEmulateWhereAWSIsSilent(t *testing.T) {
+	config := emulating(t, []string{"RECYCLE_BIN_DAYS=14"}, "--now", nightly, "--account", idleAccount(t), "--tags-late=90s", "--bin-late=10m", "--empty-lists=left-out")
+	client := ec2.NewFromConfig(config)
+	if _, err := client.CreateTags(t.Context(), &ec2.CreateTagsInput{
+		Resources: []string{idleImage}, Tags: []ec2types.Tag{{Key: aws.String("ami-janitor:intent"), Value: aws.String("remove")}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	tags, err := client.DescribeTags(t.Context(), &ec2.DescribeTagsInput{})
+	if err != nil || tags.Tags != nil {
+		t.Errorf("%+v, %v", tags, err)
+	}
+	_, err = client.DeregisterImage(t.Context(), &ec2.DeregisterImageInput{ImageId: aws.String(idleImage), DryRun: aws.Bool(true)})
+	if err == nil || !strings.Contains(err.Error(), "UnauthorizedOperation") {
+		t.Error(err)
+	}
+
+	dir := idleAccount(t)
+	write(t, dir, "list-images-in-recycle-bin.json", `{"Images": [{"ImageId": "ami-0123456789abcdef1", "RecycleBinEnterTime": "`+nightly+`", "RecycleBinExitTime": "2026-12-07T02:00:00Z"}]}`)
+	for _, late := range []string{"0s", "10m"} {
+		bin, err := ec2.NewFromConfig(emulating(t, nil, "--now", nightly, "--account", dir, "--bin-late", late)).ListImagesInRecycleBin(t.Context(), &ec2.ListImagesInRecycleBinInput{})
+		if err != nil || len(bin.Images) == 1 != (late == "0s") || bin.Images == nil {
+			t.Errorf("--bin-late=%s: %+v, %v", late, bin, err)
+		}
+	}
+}
+
 // The copy has the rules of the Recycle Bin that the template would make.
 func TestTheCopyHasARecycleBin(t *testing.T) {
 	for variable, want := range map[string]int{"": 0, "RECYCLE_BIN_DAYS=0": 0, "RECYCLE_BIN_DAYS=14": 1} {
@@ -259,6 +288,9 @@ func TestWrongUsageOfTheWay(t *testing.T) {
 	for name, test := range map[string][2]string{
 		"limits that nobody published": {"--limits=double", "double"},
 		"a latency below zero":         {"--latency=-1s", "--latency"},
+		"tags seen before":             {"--tags-late=-1s", "--tags-late"},
+		"a bin before its time":        {"--bin-late=-1s", "--bin-late"},
+		"lists that nobody knows":      {"--empty-lists=null", "null"},
 		"a latency without a unit":     {"--latency=80", "80"},
 		"a log that is a directory":    {"--log=" + t.TempDir(), "--log"},
 	} {

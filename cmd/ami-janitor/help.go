@@ -25,7 +25,7 @@ func commandGroups() []*cobra.Group {
 	return []*cobra.Group{
 		{ID: groupLook, Title: "Look, and change nothing:"},
 		{ID: groupChange, Title: "Remove, keep and take back:"},
-		{ID: groupTry, Title: "Try on a copy of an account:"},
+		{ID: groupTry, Title: "Try on a copy of an account, or on an image of its own:"},
 		{ID: groupOther, Title: "Other commands:"},
 	}
 }

@@ -34,7 +34,8 @@ const exitStatuses = `Exit status:
   3  some removals failed, or could not be taken back; or something was left
      alone, or would be, only because nobody could prove that nothing needs it,
      or bring it back
-  4  the answer to the question of sweep was not yes; nothing was changed
+  4  the answer to the question of sweep or trial was not yes; nothing was
+     changed
   5  plan --exit-code: there is something to do
   130  interrupted (Ctrl-C); what was begun is finished`
 
@@ -88,7 +89,8 @@ func newRoot(args []string, std streams, lookup func(string) string) *cobra.Comm
 	addCommands(root, groupLook, planCommand(std, lookup), explainCommand(std, lookup), doctorCommand(std, lookup), reportCommand(std, lookup))
 	addCommands(root, groupChange, sweepCommand(std, lookup), undoCommand(std, lookup), unmarkCommand(std, lookup),
 		keepCommand(std, lookup), unkeepCommand(std, lookup))
-	addCommands(root, groupTry, exportCommand(std, lookup), rehearseCommand(std, lookup), emulateCommand(std, lookup))
+	addCommands(root, groupTry, exportCommand(std, lookup), rehearseCommand(std, lookup), emulateCommand(std, lookup),
+		trialCommand(std, lookup))
 	addCommands(root, groupOther, referencesCommand(std, lookup), versionCommand(std))
 	for _, command := range root.Commands() {
 		command.Flags().SortFlags = false

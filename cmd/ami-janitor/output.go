@@ -220,10 +220,16 @@ func besides(run record.Run, note string) []string {
 	return append(append(sentences, digest.CopyLines(run.Copy)...), doneWhere(run), sum(run))
 }
 
-// confirm shows all that a plan changes, and asks whether to carry it out. An interruption is a no.
+// confirm shows all that a plan changes, and asks whether to carry it out.
 func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 	p.stopProgress()
 	_, _ = fmt.Fprint(p.err, ask(plan, changedSince(plan, p.approved), widthOf(p.err), isTerminal(p.err)))
+	p.declined = !p.hearsYes(ctx)
+	return !p.declined
+}
+
+// hearsYes reads the answer to a question that was asked. An interruption is a no.
+func (p *printer) hearsYes(ctx context.Context) bool {
 	answers := make(chan string, 1)
 	go func() {
 		answer, _ := bufio.NewReader(p.in).ReadString('\n')
@@ -231,9 +237,8 @@ func (p *printer) confirm(ctx context.Context, plan record.Run) bool {
 	}()
 	select {
 	case answer := <-answers:
-		p.declined = answer != "yes"
+		return answer == "yes"
 	case <-ctx.Done():
-		p.declined = true
+		return false
 	}
-	return !p.declined
 }

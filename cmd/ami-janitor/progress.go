@@ -14,6 +14,8 @@ type life struct {
 	mu    sync.Mutex
 	bar   progress.Writer // Nil unless it is shown.
 	stage *progress.Tracker
+
+	ending string // What an interruption is answered with; empty if the stage says it.
 }
 
 // begin shows on a terminal what a command is doing, at once, until stopProgress. An interruption
@@ -45,6 +47,8 @@ func (p *printer) interrupted() {
 	}
 	p.mu.Unlock()
 	switch {
+	case p.ending != "":
+		p.say("%s", p.ending)
 	case strings.HasPrefix(stage, "Waiting"):
 		p.say("interrupted: only the waiting ends.")
 	case strings.HasPrefix(stage, "Removing"):

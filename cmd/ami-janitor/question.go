@@ -107,6 +107,9 @@ func leftoversToDelete(plan record.Run) int {
 	return n
 }
 
+// typeYes ends every question.
+const typeYes = "Type yes to do this: "
+
 // ask writes the table of all that changes, the policy, what of an approved plan is left alone, and
 // the question.
 func ask(plan record.Run, changed string, width int, colour bool) string {
@@ -123,6 +126,6 @@ func ask(plan record.Run, changed string, width int, colour bool) string {
 	for _, line := range question(plan) {
 		s.withCommand(line)
 	}
-	s.WriteString("Type yes to do this: ")
+	s.WriteString(typeYes)
 	return s.String()
 }

@@ -93,6 +93,9 @@ func addAccount(command *cobra.Command) (profile, region *string) {
 	return profile, region
 }
 
+// loadAWS reads the AWS configuration. A test in fake time has an account in the place of sockets.
+var loadAWS = awsconfig.LoadDefaultConfig
+
 var regionName = regexp.MustCompile(`^[a-z0-9-]+$`)
 
 // awsConfig is the AWS configuration of the account that the flags name, or else the default one.
@@ -107,7 +110,7 @@ func (s settings) awsConfig(ctx context.Context) (aws.Config, error) {
 	if *s.profile != "" {
 		options = append(options, awsconfig.WithSharedConfigProfile(*s.profile))
 	}
-	account, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	account, err := loadAWS(ctx, options...)
 	if missing, ok := errors.AsType[awsconfig.SharedConfigProfileNotExistError](err); ok {
 		named := "AWS_PROFILE"
 		if *s.profile != "" {

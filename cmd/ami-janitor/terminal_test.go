@@ -163,6 +163,8 @@ func TestHeartbeat(t *testing.T) {
 		{"keep", image},
 		{"unkeep", image},
 		{"export", filepath.Join(t.TempDir(), "copy")},
+		{"trial"},
+		{"trial", "--clean-up"},
 		{"plan", "--stack=nowhere"},
 		{"sweep", "--yes", "plan.json"},
 		{"report", "--records=s3://amzn-s3-demo-bucket", "--out", filepath.Join(t.TempDir(), "report.html")},

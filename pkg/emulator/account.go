@@ -31,14 +31,16 @@ type Account struct {
 	organization *Organization // Nil unless the account is a member of an emulated one, or its hub.
 	isHub        bool
 
-	mu       sync.Mutex
-	regions  map[string]*region
-	inUseLag int
-	bins     binSettings
-	messages []Message
-	calls    []Call
-	buckets  map[string]*bucket    // S3's, by name.
-	history  map[resource][]change // Oldest first; nil unless somebody sees lags.
+	mu        sync.Mutex
+	regions   map[string]*region
+	inUseLag  int
+	bins      binSettings
+	delays    delays
+	leavesOut bool // Whether answers leave out empty lists.
+	messages  []Message
+	calls     []Call
+	buckets   map[string]*bucket    // S3's, by name.
+	history   map[resource][]change // Oldest first; nil unless somebody sees lags.
 }
 
 var _ http.Handler = (*Account)(nil)
@@ -51,9 +53,13 @@ type region struct {
 	gone         map[string]bool
 	lags         map[string]*lag     // By snapshot id.
 	reportTokens map[string]tokenUse // By client token.
-	bin          binState
-	lacks        []string // See Lacks; without the region.
-	notRead      []string // See NotRead; without the region.
+	starts       map[string]start    // Of snapshots, by client token.
+	written      map[string]*writing // By snapshot id.
+	// Oldest first, by the id of an image or a snapshot; since SetTagDelay.
+	retagged map[string][]retagging
+	bin      binState
+	lacks    []string // See Lacks; without the region.
+	notRead  []string // See NotRead; without the region.
 	// The actions that are refused, as service:action in lower case; nil if nobody says.
 	denied map[string]bool
 }
@@ -181,6 +187,9 @@ func emptyRegion(name string) *region {
 		gone:         make(map[string]bool),
 		lags:         make(map[string]*lag),
 		reportTokens: make(map[string]tokenUse),
+		starts:       make(map[string]start),
+		written:      make(map[string]*writing),
+		retagged:     make(map[string][]retagging),
 		bin:          newBinState(),
 	}
 	for _, f := range formats {

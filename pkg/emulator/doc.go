@@ -1,6 +1,6 @@
 // Package emulator is an AWS account in memory that speaks AWS's real wire protocol: EC2, EC2 Auto
-// Scaling, the Recycle Bin, IAM, S3, SNS, STS and Systems Manager's parameters, as far as the
-// janitor needs them, well enough for the AWS CLI, boto3 and the SDKs.
+// Scaling, the EBS direct APIs, the Recycle Bin, IAM, S3, SNS, STS and Systems Manager's
+// parameters, as far as the janitor needs them, well enough for the AWS CLI, boto3 and the SDKs.
 //
 // An account is read from a directory of files in the AWS CLI's own output format (see Load), so
 // that a real account can be exported, rehearsed on, and saved again. It holds state, pages, and

@@ -128,6 +128,7 @@ func (a *Account) settle(r *region) {
 			}
 		}
 	}
+	a.settleWritten(r)
 	a.empty(r)
 }
 
@@ -165,6 +166,7 @@ func (r *region) forget(b binned, id string) {
 	r.gone[id] = true
 	delete(r.documents[b.permissions].fields, id)
 	delete(r.bin.unlisted, id)
+	delete(r.retagged, id)
 }
 
 // hasLeft reports whether an id is that of a resource which was in the account, and is no longer:
@@ -230,7 +232,7 @@ func retentionDays(rule object) int {
 // a region-level rule one that has none of those which it excludes. What a tag without a value
 // matches is not documented: to retain, it takes a tag with an empty value; to exclude, any.
 func (c *call) covers(rule object, b binned, resource object) bool {
-	tags := objects(resource, "Tags")
+	tags := objects(c.asSeen(text(resource, b.key), resource), "Tags")
 	for _, excluded := range objects(rule, "ExcludeResourceTags") {
 		tag := first(tags, "Key", text(excluded, "ResourceTagKey"))
 		if tag != nil && (excluded["ResourceTagValue"] == nil || text(excluded, "ResourceTagValue") == text(tag, "Value")) {
@@ -322,7 +324,8 @@ func (c *call) listed(b binned) []object {
 		if unlisted[id] > 0 && c.text("NextToken") == "" {
 			unlisted[id]--
 		}
-		return unlisted[id] > 0
+		entered, ok := instant(text(entry, "RecycleBinEnterTime"))
+		return unlisted[id] > 0 || ok && c.account.now().Sub(entered) < c.account.delays.bin
 	})
 }
 

@@ -76,6 +76,7 @@ func createTags(c *call) (object, error) {
 	}
 	for i, resource := range resources {
 		c.noteTags(resource, tags)
+		c.retag(resource.id, resource.object["Tags"])
 		setTags(resource.object, tagged[i])
 	}
 	return object{"Return": true}, nil
@@ -153,6 +154,7 @@ func deleteTags(c *call) (object, error) {
 		return nil, refuse("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
 	}
 	for _, resource := range resources {
+		c.retag(resource.id, resource.object["Tags"])
 		setTags(resource.object, slices.DeleteFunc(objects(resource.object, "Tags"), func(t object) bool {
 			return isNamed(named, text(t, "Key"), text(t, "Value"))
 		}))

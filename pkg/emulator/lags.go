@@ -93,10 +93,10 @@ func (r *region) resource(id string) object {
 	return r.find(snapshotsFile, "SnapshotId", id)
 }
 
-// lag makes a request see the lags of its client, if any: it is refused, or it reads an older
-// state.
+// lag makes a request see the lags of its client, if any, and what everybody sees late: it is
+// refused, or it reads an older state.
 func (c *call) lag() error {
-	if c.lags == nil || c.Service != "ec2" {
+	if c.Service != "ec2" {
 		return nil
 	}
 	switch c.Action {
@@ -106,6 +106,7 @@ func (c *call) lag() error {
 		return c.refuseUntagged(c.text("SnapshotId"))
 	case "DescribeImages", "DescribeSnapshots", "DescribeTags":
 		c.region = c.staleRegion()
+		c.region = c.withTagsAsSeen()
 	}
 	return nil
 }
@@ -127,7 +128,7 @@ func (c *call) authorized(id string) bool {
 	if there == nil {
 		return !l.HideGone
 	}
-	if !l.tagged(there) {
+	if !l.tagged(c.asSeen(id, there)) {
 		return false
 	}
 	changes := c.account.history[resource{c.region.name, id}]
@@ -148,6 +149,9 @@ func (l *Lags) tagged(o object) bool {
 
 // staleRegion is the region as the request sees it.
 func (c *call) staleRegion() *region {
+	if c.lags == nil {
+		return c.region
+	}
 	shown := map[string]object{}
 	for of, changes := range c.account.history {
 		if of.region != c.region.name {

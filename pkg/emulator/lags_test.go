@@ -232,3 +232,40 @@ func TestStaleSnapshots(t *testing.T) {
 	c.at = c.at.Add(time.Minute)
 	equal(t, "snapshots after a minute", count(), 0)
 }
+
+// What has just been made is not there yet for some readers, and IAM does not see its tags yet.
+func TestLagsOfWhatIsMade(t *testing.T) {
+	a, c := lagging(t, 0)
+	id := written(t, a.Client())
+	var ids []string
+	person := a.Client(emulator.Lags{})
+	for i := range 20 {
+		input := registration(id)
+		input.Name = aws.String(fmt.Sprintf("image %d", i))
+		out, err := ec2Client(person).RegisterImage(t.Context(), input)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, *out.ImageId)
+	}
+	client := ec2Client(a.Client(emulator.Lags{Seed: 1, StaleReads: time.Minute, TagKey: "team", TagValue: "search", Authorization: time.Minute}))
+	seen := func() (described, allowed int) {
+		out, err := client.DescribeImages(t.Context(), &ec2.DescribeImagesInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range ids {
+			if got, _ := removal(t, client, id, true); got == "DryRunOperation" {
+				allowed++
+			}
+		}
+		return len(out.Images), allowed
+	}
+	if described, allowed := seen(); described == 20 || allowed != 0 {
+		t.Errorf("at once: %d described, %d allowed", described, allowed)
+	}
+	c.at = c.at.Add(time.Minute)
+	if described, allowed := seen(); described != 20 || allowed != 20 {
+		t.Errorf("in time: %d described, %d allowed", described, allowed)
+	}
+}

@@ -52,6 +52,9 @@ func Inspect(r *http.Request) (Request, error) {
 	}
 	target, action, isJSON := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
 	switch {
+	case q.Service == ebsService:
+		q.Action = readPath(ebsRoutes, r, q.Form)
+		err = readEBS(r, q.Action, body, q.Form)
 	case routes[q.Service] != nil:
 		q.Action = readPath(routes[q.Service], r, q.Form)
 		err = readJSON(cmp.Or(string(body), "{}"), q.Form)
@@ -228,6 +231,7 @@ var services = []service{
 		"cloudformation", queryProtocol, "2010-05-15", "http://cloudformation.amazonaws.com/doc/2010-05-15/",
 		"AccessDenied", "ValidationError", cloudFormationActions,
 	},
+	{ebsService, restJSONProtocol, "2019-11-02", "", "AccessDeniedException", "ValidationException", ebsActions},
 	{
 		iamService, queryProtocol, "2010-05-08", "https://iam.amazonaws.com/doc/2010-05-08/",
 		"AccessDenied", "ValidationError", iamActions,
@@ -343,6 +347,12 @@ func (a *Account) answer(q Request, s service, by caller, unreadable error) (int
 	logged := Call{Service: q.Service, Region: q.Region, Action: q.Action, Status: s.success(q.Action)}
 	header, body := s.header(nil), []byte(nil)
 	if err == nil {
+		if s.name == ebsService {
+			tellInHeader(result, header)
+		}
+		if a.leavesOut {
+			result, _ = withoutEmptyLists(result).(object)
+		}
 		body = renderResult(s, q.Action, id, result)
 	} else {
 		e := asError(err)

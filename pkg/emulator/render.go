@@ -64,6 +64,9 @@ func renderError(s service, requestID string, e *Error) []byte {
 		if s.name == lambdaService {
 			return renderJSON(object{"Message": e.Message, "Type": "User"})
 		}
+		if s.name == ebsService {
+			return renderJSON(object{"Message": e.Message, "Reason": ebsReasons[e.Code]})
+		}
 		return renderJSON(object{"Message": e.Message, "Reason": rbinReasons[e.Code]})
 	case ec2Protocol:
 		w.open("Response", "")

@@ -15,7 +15,7 @@ type route struct {
 
 // routes are those of the services that are asked by method and path, by name.
 var routes = map[string][]route{
-	"batch": batchRoutes, imageBuilderService: imageBuilderRoutes, lambdaService: lambdaRoutes, "rbin": rbinRoutes, schedulerService: schedulerRoutes,
+	"batch": batchRoutes, ebsService: ebsRoutes, imageBuilderService: imageBuilderRoutes, lambdaService: lambdaRoutes, "rbin": rbinRoutes, schedulerService: schedulerRoutes,
 }
 
 // readPath returns the action that a request is for, empty if it is for none, and adds the

@@ -114,7 +114,7 @@ func (d *directory) ifVersion(ctx context.Context, key, version string, change f
 // waitFor locks a file as soon as no other process has it locked.
 func waitFor(ctx context.Context, mutex *os.File) error {
 	for {
-		isLocked, err := tryLock(mutex)
+		isLocked, err := TryLock(mutex)
 		if isLocked || err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// tryLock cannot lock a file on this system.
-func tryLock(*os.File) (isLocked bool, err error) {
-	return false, errors.New("a journal in a directory needs the file locks of Unix; keep it in S3")
+// TryLock cannot lock a file on this system.
+func TryLock(*os.File) (isLocked bool, err error) {
+	return false, errors.New("this system lacks the file locks of Unix, which a journal in a directory needs; S3 needs none")
 }

@@ -116,6 +116,13 @@ func (e lackingAnswerError) Error() string {
 	return fmt.Sprintf("%s answered %s without %s", cmp.Or(services[e.service], e.service, "AWS"), e.action, e.element)
 }
 
+// LacksList reports whether an answer was refused only because it lacks its required element. It
+// was whole otherwise, so that AWS may mean that there is nothing to list.
+func LacksList(err error) bool {
+	_, lacks := errors.AsType[lackingAnswerError](err)
+	return lacks
+}
+
 // services are the names that people use for services with another id.
 var services = map[string]string{"SSM": "Systems Manager", "rbin": "Recycle Bin"}
 
