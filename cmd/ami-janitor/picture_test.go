@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "draw the picture anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 // The picture of a terminal in README.md shows what a terminal shows.
 func TestThePictureOfATerminal(t *testing.T) {
