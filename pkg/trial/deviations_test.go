@@ -185,13 +185,15 @@ func TestAReportIsAnonymous(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, nil)
 		refused := disturb.Fail(w.account.Client(), "DisableImage", func(int, emulator.Request) bool { return true }, http.StatusForbidden, "UnauthorizedOperation",
-			"User: arn:aws:iam::123456789012:user/jane is not authorized to perform: ec2:DisableImage on resource: arn:aws:ec2:us-east-1:123456789012:image/ami-0")
+			"User: arn:aws:iam::123456789012:user/jane is not authorized to perform: ec2:DisableImage on resource: arn:aws:ec2:us-east-1:123456789012:image/ami-0 "+
+				"with an explicit deny in a service control policy: arn:aws:organizations::111122223333:policy/o-0123456789/service_control_policy/p-01234567")
 		report, err := w.trial(refused).Run(t.Context())
 		if err != nil || report.OK() {
 			t.Error(err)
 		}
-		wantStep(t, report, trial.StepAnnounce, trial.Failed, "User: arn:… is not authorized to perform: ec2:DisableImage on resource: arn:aws:ec2:us-east-1:ACCOUNT:image/ami-0")
-		if text := asJSON(t, report); strings.Contains(text, testaccount.ID) || strings.Contains(text, "jane") {
+		wantStep(t, report, trial.StepAnnounce, trial.Failed, "User: arn:… is not authorized to perform: ec2:DisableImage on resource: arn:aws:ec2:us-east-1:ACCOUNT:image/ami-0 "+
+			"with an explicit deny in a service control policy: arn:…")
+		if text := asJSON(t, report); strings.Contains(text, testaccount.ID) || strings.Contains(text, "111122223333") || strings.Contains(text, "jane") {
 			t.Error(text)
 		}
 	})

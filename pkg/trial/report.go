@@ -3,7 +3,6 @@ package trial
 import (
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -102,14 +101,19 @@ func (r Report) Measured(name string) Measurement {
 	return Measurement{}
 }
 
-// caller is who is not authorized, as AWS's messages name it.
-var caller = regexp.MustCompile(`arn:[a-z-]+:(?:iam|sts)::\S+`)
+var (
+	// names are ARNs of people, roles and policies. AWS's messages say who is not authorized, and
+	// which policy denies it (IAM User Guide, "Troubleshoot access denied error messages").
+	names = regexp.MustCompile(`arn:[a-z-]+:(?:iam|organizations|sts)::\S+`)
+	// accounts are ids of accounts: the trial's own, and an organization's.
+	accounts = regexp.MustCompile(`\b[0-9]{12}\b`)
+)
 
-// anonymous takes out of a report what names the account and the person. The rest of an answer of
-// AWS stays.
-func (r *Report) anonymous(account string) {
+// anonymous takes out of a report what names an account or a person. The rest of an answer of AWS
+// stays.
+func (r *Report) anonymous() {
 	hide := func(text *string) {
-		*text = strings.ReplaceAll(caller.ReplaceAllString(*text, "arn:…"), account, "ACCOUNT")
+		*text = accounts.ReplaceAllString(names.ReplaceAllString(*text, "arn:…"), "ACCOUNT")
 	}
 	for i := range r.Steps {
 		hide(&r.Steps[i].Why)

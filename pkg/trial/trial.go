@@ -112,7 +112,7 @@ func (t *Trial) Run(ctx context.Context) (Report, error) {
 	defer stop()
 	j.report.Left, j.report.InBin = j.clear(final)
 	j.report.EndedAt = t.Clock().UTC()
-	j.report.anonymous(t.Account)
+	j.report.anonymous()
 	return j.report, nil
 }
 
