@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,13 +139,13 @@ func TestNoBin(t *testing.T) {
 
 // A trial that is interrupted at any time cleans up before it ends.
 func TestInterrupted(t *testing.T) {
-	for n := 1; n <= 90; n += 11 {
+	for n := int64(1); n <= 90; n += 11 {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t, 7, nil)
 			ctx, interrupt := context.WithCancel(t.Context())
-			calls := 0
+			var calls atomic.Int64
 			report, err := w.trial(emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
-				if calls++; calls == n+6 {
+				if calls.Add(1) == n+6 {
 					interrupt()
 				}
 				return w.account.Client().Do(r)
@@ -203,11 +204,13 @@ func TestAReportIsAnonymous(t *testing.T) {
 func TestNotTwiceWhatIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, nil)
-		restored := false
+		var restored atomic.Bool
 		report, err := w.trial(emulator.DoerFunc(func(r *http.Request) (*http.Response, error) {
 			q, err := emulator.Inspect(r)
-			restored = restored || q.Action == "RestoreImageFromRecycleBin"
-			if err == nil && restored && q.Action == "DescribeInstances" { // The sweep's last look.
+			if q.Action == "RestoreImageFromRecycleBin" {
+				restored.Store(true)
+			}
+			if err == nil && restored.Load() && q.Action == "DescribeInstances" { // The sweep's last look.
 				return emulator.Refuse(r, q, q.Forbidden()), nil
 			}
 			return w.account.Client().Do(r)
