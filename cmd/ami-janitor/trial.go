@@ -316,7 +316,7 @@ func remains(left []trial.Left, held []trial.Retained) string {
 	case len(held) > 0:
 		return "nothing is left but what the Recycle Bin holds."
 	default:
-		return "nothing is left."
+		return "nothing is left in the account, and the Recycle Bin does not show anything of it."
 	}
 }
 

@@ -19,9 +19,11 @@ import (
 )
 
 const (
-	// settled is how long after the last line of a ledger a listing may lack what was made or
+	// settled is how long after the last change of a trial a listing may lack what was made or
 	// brought back.
 	settled = time.Minute
+	// longestStep is how long after its line in the ledger a step may still change something.
+	longestStep = time.Hour
 	// cleanLimit is how long a clean-up tries.
 	cleanLimit = 15 * time.Minute
 	// cleanPause is how long it waits between two looks.
@@ -32,7 +34,11 @@ const (
 // does without the code of a run, which refuses to remove what it is in doubt about: the trial's
 // own proof is enough here. It returns what may be there still, and what the Recycle Bin holds.
 func (j *journey) clear(ctx context.Context) ([]Left, []Retained) {
-	until := j.Clock().Add(cleanLimit)
+	begun := j.Clock()
+	if j.cleansFrom = j.ledger.last; begun.Sub(j.ledger.last) < longestStep {
+		j.cleansFrom = begun
+	}
+	until := begun.Add(cleanLimit)
 	left := j.clearOnce(ctx)
 	for !j.isSettled(left) && j.Clock().Before(until) && sleep(ctx, cleanPause) == nil {
 		left = j.clearOnce(ctx)
@@ -54,8 +60,13 @@ func (j *journey) clear(ctx context.Context) ([]Left, []Retained) {
 
 // isSettled reports whether no later look can find it otherwise.
 func (j *journey) isSettled(left []Left) bool {
-	isOld := j.isGone || j.Clock().Sub(j.ledger.last) > settled
+	isOld := j.isGone || j.quiet() > settled
 	return isOld && !slices.ContainsFunc(left, func(l Left) bool { return l.passes })
+}
+
+// quiet is for how long nothing was made or brought back.
+func (j *journey) quiet() time.Duration {
+	return min(j.Clock().Sub(j.ledger.last), j.Clock().Sub(j.cleansFrom))
 }
 
 // clearOnce looks once at everything, and removes what is proven to be the trial's own.
@@ -150,6 +161,14 @@ func (j *journey) take(t *thing, proofs map[string]error) []Left {
 	return left
 }
 
+// unseen says why it is not known whether something is there.
+func unseen(err error) string {
+	if err == nil {
+		return "EC2 answered with something else than what was asked for"
+	}
+	return wire.Explain(err)
+}
+
 // clearImage removes an image if it is there.
 func (j *journey) clearImage(ctx context.Context, i *thing) []Left {
 	if i.id == "" {
@@ -160,7 +179,7 @@ func (j *journey) clearImage(ctx context.Context, i *thing) []Left {
 	case seen == wire.Gone, seen == wire.Empty, wire.LacksList(err):
 		return nil
 	case seen != wire.Present:
-		return []Left{{ID: i.id, Why: saying(err), passes: true}}
+		return []Left{{ID: i.id, Why: unseen(err), passes: true}}
 	}
 	if err := j.ledger.ownImage(i, &found); err != nil {
 		return j.unproven(i.id, err)
@@ -183,7 +202,7 @@ func (j *journey) clearSnapshot(ctx context.Context, s *thing) []Left {
 	case seen == wire.Gone, seen == wire.Empty, wire.LacksList(err):
 		return nil
 	case seen != wire.Present:
-		return []Left{{ID: s.id, Why: saying(err), passes: true}}
+		return []Left{{ID: s.id, Why: unseen(err), passes: true}}
 	}
 	if err := j.ledger.ownSnapshot(s, &found); err != nil {
 		return j.unproven(s.id, err)
@@ -198,7 +217,7 @@ func (j *journey) clearSnapshot(ctx context.Context, s *thing) []Left {
 
 // unproven is for what is not proven to be the trial's own. EC2 may show the tag late.
 func (j *journey) unproven(id string, err error) []Left {
-	isYoung := j.Clock().Sub(j.ledger.last) < tagsLimit
+	isYoung := j.quiet() < tagsLimit
 	return []Left{{ID: id, Why: "left alone: " + err.Error(), passes: isYoung && errors.As(err, new(untaggedError))}}
 }
 

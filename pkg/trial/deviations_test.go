@@ -210,7 +210,8 @@ func TestNotTwiceWhatIsThere(t *testing.T) {
 			if q.Action == "RestoreImageFromRecycleBin" {
 				restored.Store(true)
 			}
-			if err == nil && restored.Load() && q.Action == "DescribeInstances" { // The sweep's last look.
+			// The sweep's last look.
+			if err == nil && restored.Load() && q.Action == "DescribeInstances" {
 				return emulator.Refuse(r, q, q.Forbidden()), nil
 			}
 			return w.account.Client().Do(r)

@@ -52,6 +52,7 @@ type journey struct {
 	removal         int                  // The number of the first call of its last removal.
 	exits           map[string]time.Time // Of the bin, by id.
 	removed         []string             // By a clean-up.
+	cleansFrom      time.Time            // Until then the trial may have changed something.
 }
 
 // journey starts the work on a ledger.
@@ -350,7 +351,7 @@ func (j *journey) removeTwice(ctx context.Context) error {
 	_, err = j.ec2.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(j.snapshot.id)}, once)
 	j.say(MeasureDeleteTwice, saying(err))
 	seen, _, err := wire.FindImage(ctx, j.ec2, j.image.id)
-	j.say(MeasureGone, map[wire.Presence]string{wire.Gone: "does not exist, or deregistered", wire.Empty: "an empty list", wire.Present: "the image", wire.Unknown: saying(err)}[seen])
+	j.say(MeasureGone, map[wire.Presence]string{wire.Gone: "does not exist, or deregistered", wire.Empty: "an empty list", wire.Present: "the image", wire.Unknown: unseen(err)}[seen])
 	return nil
 }
 

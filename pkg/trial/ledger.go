@@ -168,6 +168,10 @@ func (l *ledger) read() error {
 			return nil
 		}
 	}
+	if err := lines.Err(); err != nil {
+		l.fault = fmt.Sprintf("%s is not as the trial wrote it: %s", l.path(), err)
+		return nil
+	}
 	if l.trial == "" {
 		l.fault = l.path() + " has no line"
 	}

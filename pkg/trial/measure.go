@@ -158,8 +158,10 @@ func (j *journey) measureDeclaration(ctx context.Context) error {
 			_, found, err := wire.FindSnapshot(ctx, j.ec2, j.snapshot.id)
 			return orUnseen(err, valueOf(found.Tags, ami.RunTag) == run)
 		}},
-		{name: MeasureIAM, look: func() error { return j.tryDeregister(ctx) }},
-		{name: MeasureIAMDelete, look: func() error { return j.tryDelete(ctx) }},
+	}
+	if j.isHeld {
+		waiting = append(waiting, &watch{name: MeasureIAM, look: func() error { return j.tryDeregister(ctx) }},
+			&watch{name: MeasureIAMDelete, look: func() error { return j.tryDelete(ctx) }})
 	}
 	err := await(ctx, tagsLimit, func() error {
 		var unseen []error
@@ -296,6 +298,9 @@ func (j *journey) lookAtLists(ctx context.Context) error {
 		err := list.ask()
 		m := Measurement{Name: MeasureList + list.action, Answer: "left out", Wire: plainAnswer(body)}
 		switch {
+		case hasEntry.Match(body):
+			// The entry is not the trial's.
+			m.Answer, m.Wire = "not empty: AWS did not go by the filter", ""
 		case err != nil:
 			m.Answer = wire.Explain(err)
 		case bytes.Contains(body, []byte(list.element)):
@@ -321,6 +326,9 @@ func keepBody(body *[]byte) func(*middleware.Stack) error {
 		}), middleware.After)
 	}
 }
+
+// hasEntry matches answers whose list has an entry.
+var hasEntry = regexp.MustCompile(`<item>|"Rules"\s*:\s*\[\s*\{`)
 
 // mostWire is how much of an answer a report keeps.
 const mostWire = 600

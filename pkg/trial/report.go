@@ -3,6 +3,7 @@ package trial
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -101,19 +102,19 @@ func (r Report) Measured(name string) Measurement {
 	return Measurement{}
 }
 
-var (
-	// names are ARNs of people, roles and policies. AWS's messages say who is not authorized, and
-	// which policy denies it (IAM User Guide, "Troubleshoot access denied error messages").
-	names = regexp.MustCompile(`arn:[a-z-]+:(?:iam|organizations|sts)::\S+`)
-	// accounts are ids of accounts: the trial's own, and an organization's.
-	accounts = regexp.MustCompile(`\b[0-9]{12}\b`)
-)
+// caller is who is not authorized, or which policy forbids it, as AWS's messages name it (IAM User
+// Guide, "Troubleshoot access denied error messages").
+var caller = regexp.MustCompile(`arn:[a-z-]+:(?:iam|sts|organizations)::\S+`)
 
-// anonymous takes out of a report what names an account or a person. The rest of an answer of AWS
-// stays.
-func (r *Report) anonymous() {
+// anAccount is an account id, which may be that of another account: of a key, or of a policy.
+var anAccount = regexp.MustCompile(`\b\d{12}\b`)
+
+// anonymous takes out of a report what names an account or a person, as the path of the ledgers
+// does. The rest of an answer of AWS stays.
+func (r *Report) anonymous(ledgers string) {
 	hide := func(text *string) {
-		*text = accounts.ReplaceAllString(names.ReplaceAllString(*text, "arn:…"), "ACCOUNT")
+		*text = strings.ReplaceAll(*text, ledgers, "LEDGERS")
+		*text = anAccount.ReplaceAllString(caller.ReplaceAllString(*text, "arn:…"), "ACCOUNT")
 	}
 	for i := range r.Steps {
 		hide(&r.Steps[i].Why)

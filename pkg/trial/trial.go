@@ -112,7 +112,7 @@ func (t *Trial) Run(ctx context.Context) (Report, error) {
 	defer stop()
 	j.report.Left, j.report.InBin = j.clear(final)
 	j.report.EndedAt = t.Clock().UTC()
-	j.report.anonymous()
+	j.report.anonymous(t.Dir)
 	return j.report, nil
 }
 
