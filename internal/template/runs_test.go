@@ -366,13 +366,16 @@ func (w *witness) Do(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	requests := w.requests(q)
-	w.mu.Lock()
-	for _, one := range requests {
-		w.asked[fmt.Sprint(one)] = one
+	for _, one := range w.requests(q) {
+		w.note(one)
 	}
-	w.mu.Unlock()
 	return w.account.Do(r)
+}
+
+func (w *witness) note(one request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked[fmt.Sprint(one)] = one
 }
 
 // requests are what IAM decides on when a call is made, one for each resource, and what it knows of

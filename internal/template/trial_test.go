@@ -255,7 +255,7 @@ func TestATrialUnderItsPolicy(t *testing.T) {
 				return nil, err
 			}
 			for _, one := range w.ofTrial(q) {
-				w.asked[fmt.Sprint(one)] = one
+				w.note(one)
 				if !allowed(policy, one) {
 					return emulator.Refuse(r, q, q.Forbidden()), nil
 				}
