@@ -32,8 +32,11 @@ var (
 	// truncatedID looks like an image id, but may be none: EC2's have 8 or 17 digits.
 	truncatedID = regexp.MustCompile(`(?i)^ami-[0-9a-f]*$`)
 
-	// oddIDs look like ids within an entry, but have a wrong length.
-	oddIDs = regexp.MustCompile(`(?i)(?:^|[^a-z0-9_./-])(ami-[0-9a-f]{9,})(?:[^a-z0-9_./*?-]|$)`)
+	// words are what an entry consists of, without what stands around ids: blanks and brackets.
+	words = regexp.MustCompile(`(?i)[a-z0-9_./*?-]+`)
+
+	// longID is a word that looks like the id of an image, of any length.
+	longID = regexp.MustCompile(`(?i)^[*?]*(ami-[0-9a-f]{9,})$`)
 
 	// imageIDs are the ids in an entry: an entry with an id means that image, whatever surrounds
 	// the id.
@@ -118,9 +121,9 @@ func (l *KeepList) add(entry string) error {
 	if !imageNameGlob.MatchString(entry) || truncatedID.MatchString(entry) && digits != 8 && digits != 17 {
 		return fmt.Errorf("%q is neither the id of an image nor a glob for names", entry)
 	}
-	for _, odd := range oddIDs.FindAllStringSubmatch(entry, -1) {
-		if id := odd[1]; len(id)-len("ami-") != 17 {
-			return fmt.Errorf("%q is not the id of an image", id)
+	for _, word := range words.FindAllString(entry, -1) {
+		if id := longID.FindStringSubmatch(word); id != nil && len(id[1])-len("ami-") != 17 {
+			return fmt.Errorf("%q is not the id of an image", id[1])
 		}
 	}
 	l.hasNames = l.hasNames || !imageIDs.MatchString(entry) && !snapshotIDs.MatchString(entry)

@@ -526,6 +526,27 @@ func TestTheKeepListOfOrphansHasNames(t *testing.T) {
 	}
 }
 
+// An entry may name several snapshots, each of which stays.
+func TestAnEntryOfAKeepListNamesSnapshots(t *testing.T) {
+	const entry = "snap-0123456789abcdef0 and SNAP-0FEDCBA9876543210"
+	for _, id := range []string{"snap-0123456789abcdef0", "snap-0fedcba9876543210"} {
+		w := dueOrphan()
+		w.snapshot().ID = id
+		w.here.History.Orphans.Seen[id] = w.here.History.Orphans.Seen["snap-1"]
+		w.evidence[region].Snapshots[id] = w.evidence[region].Snapshots["snap-1"]
+		if o := w.plan().Orphans[0]; o.Decision != retention.Deregister {
+			t.Fatalf("%s stays without a list: %s", id, o.Why)
+		}
+		var err error
+		if w.policy.KeepList, err = retention.ParseKeepList(entry); err != nil {
+			t.Fatal(err)
+		}
+		if o := w.plan().Orphans[0]; o.Decision == retention.Deregister || o.Why != "on the keep list: "+entry {
+			t.Errorf("%s: %+v", id, o)
+		}
+	}
+}
+
 // Another policy deleted it and a person restored it in the console: the time of this policy
 // starts over.
 func TestTagsOfARemovalStartAnOrphanOver(t *testing.T) {

@@ -464,6 +464,35 @@ func TestTemplatesOfStacks(t *testing.T) {
 	}
 }
 
+// A parameter of the type List<AWS::EC2::Image::Id> has several ids, and so may an output: each image
+// is used.
+func TestAStackNamesSeveralImages(t *testing.T) {
+	both := imageID(1) + "," + imageID(2)
+	for name, holds := range map[string]object{
+		"a parameter":          {"Parameters": []object{{"ParameterKey": "Images", "ParameterValue": both}}},
+		"a resolved parameter": {"Parameters": []object{{"ParameterKey": "Images", "ParameterValue": "/images", "ResolvedValue": both}}},
+		"an output":            {"Outputs": []object{{"OutputKey": "Images", "OutputValue": both}}},
+		"several outputs":      {"Outputs": []object{{"OutputKey": "A", "OutputValue": imageID(1)}, {"OutputKey": "B", "OutputValue": imageID(2)}}},
+		"several parameters": {"Parameters": []object{
+			{"ParameterKey": "A", "ParameterValue": imageID(1)}, {"ParameterKey": "B", "ParameterValue": imageID(2)},
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stack := object{"StackId": arn("cloudformation", "stack/web/1"), "StackName": "web", "StackStatus": "CREATE_COMPLETE", "CreationTime": "2026-01-02T03:04:05Z"}
+			maps.Copy(stack, holds)
+			found := collect(t.Context(), holding(t, map[string]any{
+				"cloudformation-describe-stacks.json": object{"Stacks": []object{stack}},
+				"cloudformation-get-template.json":    []object{{"StackName": "web", "TemplateBody": "Resources: {}"}},
+			}).Client(), candidates(3), "cloudformation").Images
+			for n, want := range []ami.Use{ami.Used, ami.Used, ami.Unused} {
+				if got := found[imageID(n+1)]; got.Use != want {
+					t.Errorf("image %d: %+v, want %v", n+1, got, want)
+				}
+			}
+		})
+	}
+}
+
 // A terminated environment and a deleted platform hold nothing. Any answer without settings may
 // hide some: Elastic Beanstalk has no code for what has gone since it was listed.
 func TestWhatElasticBeanstalkHolds(t *testing.T) {
