@@ -142,10 +142,7 @@ func (b *book) unfinished() ([]*ledger, error) {
 			continue
 		}
 		l := &ledger{book: b, file: entry.Name()}
-		if err := l.read(); err != nil {
-			return nil, err
-		}
-		if !l.closed {
+		if l.read(); !l.closed {
 			all = append(all, l)
 		}
 	}
@@ -156,26 +153,26 @@ func (l *ledger) path() string { return filepath.Join(l.book.name, l.file) }
 
 // read reads the lines that can be believed. A last line without its line break counts as absent:
 // it was not whole on the disk, so that its request was not made, or its id is looked for again.
-func (l *ledger) read() error {
+func (l *ledger) read() {
 	text, err := l.book.root.ReadFile(l.file)
 	if err != nil {
-		return fmt.Errorf("%s cannot be read: %w", l.path(), err)
+		l.fault = fmt.Sprintf("%s cannot be read: %s", l.path(), err)
+		return
 	}
 	lines := bufio.NewScanner(bytes.NewReader(text[:bytes.LastIndexByte(text, '\n')+1]))
 	for n := 1; lines.Scan(); n++ {
 		if !l.believes(lines.Bytes()) {
 			l.fault = fmt.Sprintf("line %d of %s is not as the trial wrote it", n, l.path())
-			return nil
+			return
 		}
 	}
 	if err := lines.Err(); err != nil {
 		l.fault = fmt.Sprintf("%s is not as the trial wrote it: %s", l.path(), err)
-		return nil
+		return
 	}
 	if l.trial == "" {
 		l.fault = l.path() + " has no line"
 	}
-	return nil
 }
 
 // believes reads the next line, and reports whether it can be believed.

@@ -2,10 +2,14 @@ package trial
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 )
 
 // The tolerances of the time at which AWS made something, from the line in the ledger: the clocks
@@ -17,7 +21,7 @@ const (
 
 // ownImage returns why an image is not proven to be the one that a trial has made; nil if it is.
 // Everything must agree: the id in the ledger, if the ledger has one, the tag, the owner, the time,
-// the name, and the snapshot.
+// the name, and the snapshot; and nobody keeps it by a tag.
 func (l *ledger) ownImage(t *thing, found *types.Image) error {
 	id := aws.ToString(found.ImageId)
 	if err := l.own(t, id, found.Tags, aws.ToString(found.OwnerId)); err != nil {
@@ -70,6 +74,8 @@ func (l *ledger) own(t *thing, id string, tags []types.Tag, owner string) error 
 		return fmt.Errorf("the tag %s of %s is %q, and not %q", Tag, id, value, l.trial)
 	case owner != l.account:
 		return fmt.Errorf("%s is of account %q, and not of %s", id, owner, l.account)
+	case isKept(tags):
+		return fmt.Errorf("somebody has given %s the tag %s", id, ami.KeepTag)
 	}
 	return nil
 }
@@ -78,6 +84,13 @@ func (l *ledger) own(t *thing, id string, tags []types.Tag, owner string) error 
 type untaggedError struct{ id string }
 
 func (e untaggedError) Error() string { return e.id + " does not carry the tag " + Tag }
+
+// isKept reports whether somebody keeps something by the tag that keeps images from runs, too.
+func isKept(tags []types.Tag) bool {
+	return slices.ContainsFunc(tags, func(tag types.Tag) bool {
+		return strings.EqualFold(aws.ToString(tag.Key), ami.KeepTag) && !strings.EqualFold(aws.ToString(tag.Value), "false")
+	})
+}
 
 func (t *thing) isTime(at time.Time) bool {
 	return !at.Before(t.asked.Add(-before)) && !at.After(t.asked.Add(after))

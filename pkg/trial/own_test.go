@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ami-janitor/ami-janitor/internal/testaccount"
+	"github.com/ami-janitor/ami-janitor/pkg/ami"
 	"github.com/ami-janitor/ami-janitor/pkg/trial"
 )
 
@@ -27,6 +28,10 @@ const (
 
 func tagged(value string) []any {
 	return []any{testaccount.Object{"Key": trial.Tag, "Value": value}}
+}
+
+func kept(value string) []any {
+	return append(tagged(trialID), testaccount.Object{"Key": ami.KeepTag, "Value": value})
 }
 
 // ownImage is an image as the trial makes it, of snapshot 7, with some fields of its own.
@@ -67,6 +72,9 @@ func TestWhatIsProven(t *testing.T) {
 		"the tag and an intent of another":    {[]trial.Made{{Key: trialID + "-other"}, {IsImage: true, Key: "other"}}, nil, nil, nil},
 		"no tag":                              {both, testaccount.Object{"Tags": []any{}}, testaccount.Object{"Tags": []any{}}, nil},
 		"the tag of another trial":            {both, testaccount.Object{"Tags": tagged("20000101T000000Z-0a1b2d")}, testaccount.Object{"Tags": tagged("")}, nil},
+		"kept by a tag":                       {both, testaccount.Object{"Tags": kept("true")}, testaccount.Object{"Tags": kept("")}, nil},
+		"the snapshot is kept":                {both, nil, testaccount.Object{"Tags": kept("2030-01-01")}, []string{image}},
+		"a tag that keeps nothing":            {both, testaccount.Object{"Tags": kept("false")}, testaccount.Object{"Tags": kept("False")}, []string{image, snapshot}},
 		"another owner":                       {both, testaccount.Object{"OwnerId": "111122223333"}, testaccount.Object{"OwnerId": "111122223333"}, nil},
 		"made before":                         {both, testaccount.Object{"CreationDate": "1999-12-31T23:54:59.000Z"}, testaccount.Object{"StartTime": "1999-12-31T23:54:59.000Z"}, nil},
 		"made after":                          {both, testaccount.Object{"CreationDate": "2000-01-01T00:15:01.000Z"}, testaccount.Object{"StartTime": "2000-01-01T00:15:01.000Z"}, nil},
@@ -168,7 +176,8 @@ func TestAnEditedLedger(t *testing.T) {
 	})
 }
 
-// A ledger of another account is left to its credentials, and one that cannot be read is named.
+// A ledger of another account is left to its credentials, and one that cannot be read is named. The
+// others are cleaned up all the same.
 func TestOtherLedgers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, nil)
@@ -178,12 +187,21 @@ func TestOtherLedgers(t *testing.T) {
 		if err := os.WriteFile(w.dir+"/other.ledger", []byte("{}\n"), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.Mkdir(w.dir+"/0.ledger", 0o700); err != nil {
+			t.Fatal(err)
+		}
+		const own = "20000101T000000Z-ffffff"
+		if err := trial.WriteLedger(w.dir, own, testaccount.ID, region, time.Now()); err != nil {
+			t.Fatal(err)
+		}
 		cleaned, err := w.trial(w.account.Client()).CleanUp(t.Context())
-		if err != nil || len(cleaned.Left) != 2 || len(cleaned.Trials) > 0 {
+		if err != nil || len(cleaned.Left) != 3 || !slices.Equal(cleaned.Trials, []string{own}) {
 			t.Fatalf("%+v, %v", cleaned, err)
 		}
-		if !strings.Contains(cleaned.Left[0].Why, "is of account 111122223333") || !strings.Contains(cleaned.Left[1].Why, "line 1 of") {
-			t.Errorf("%+v", cleaned.Left)
+		for n, says := range []string{"0.ledger cannot be read", "is of account 111122223333", "line 1 of"} {
+			if !strings.Contains(cleaned.Left[n].Why, says) {
+				t.Errorf("%+v, want %q", cleaned.Left[n], says)
+			}
 		}
 	})
 }
