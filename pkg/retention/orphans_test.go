@@ -526,7 +526,7 @@ func TestTheKeepListOfOrphansHasNames(t *testing.T) {
 	}
 }
 
-// An entry may name several snapshots, each of which stays.
+// An entry may name several snapshots: each stays.
 func TestAnEntryOfAKeepListNamesSnapshots(t *testing.T) {
 	const entry = "snap-0123456789abcdef0 and SNAP-0FEDCBA9876543210"
 	for _, id := range []string{"snap-0123456789abcdef0", "snap-0fedcba9876543210"} {

@@ -176,8 +176,8 @@ func TestAnEditedLedger(t *testing.T) {
 	})
 }
 
-// A ledger of another account is left to its credentials, and one that cannot be read is named. The
-// others are cleaned up all the same.
+// A ledger of another account is left to its credentials, and one that cannot be read is named.
+// Neither keeps the others from being cleaned up.
 func TestOtherLedgers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 7, nil)

@@ -464,8 +464,8 @@ func TestTemplatesOfStacks(t *testing.T) {
 	}
 }
 
-// A parameter of the type List<AWS::EC2::Image::Id> has several ids, and so may an output: each image
-// is used.
+// A parameter of the type List<AWS::EC2::Image::Id> has several ids, and so may an output: each
+// image is used.
 func TestAStackNamesSeveralImages(t *testing.T) {
 	both := imageID(1) + "," + imageID(2)
 	for name, holds := range map[string]object{
