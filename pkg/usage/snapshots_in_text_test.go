@@ -16,16 +16,16 @@ import (
 // only if that is wanted. What cannot be read is a gap of each snapshot.
 func TestSnapshotsInText(t *testing.T) {
 	const inParameter, inObject, inStack, inNone = "snap-0123456789abcdef0", "snap-0123456789abcdef1", "snap-0123456789abcdef2", "snap-0123456789abcdef3"
-	account := inBuckets(t, map[string]string{"states/a.tfstate": `{"snapshot_id": "SNAP-0123456789ABCDEF1", "ami": "ami-0123456789abcdef0"}`})
+	account := inBuckets(t, map[string]string{"states/a.tfstate": `{"snapshot_ids": ["snap-0fedcba9876543210", "SNAP-0123456789ABCDEF1"], "ami": "ami-0123456789abcdef0"}`})
 	objects, err := usage.ParseTextObjects("s3://states/a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	doer := textAnswers{
 		"DescribeParameters": `{"Parameters": [{"Name": "notes", "Type": "String"}]}`,
-		"GetParameters":      `{"Parameters": [{"Name": "notes", "Type": "String", "Value": "x` + inParameter + `y"}]}`,
+		"GetParameters":      `{"Parameters": [{"Name": "notes", "Type": "String", "Value": "xsnap-0fedcba9876543210SNAP-0123456789ABCDEF0y"}]}`,
 		"DescribeStacks": `<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackName>s</StackName><StackStatus>CREATE_COMPLETE</StackStatus>` +
-			`<Parameters><member><ParameterKey>k</ParameterKey><ParameterValue>` + inStack + `</ParameterValue></member></Parameters></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`,
+			`<Parameters><member><ParameterKey>k</ParameterKey><ParameterValue>snap-0fedcba9876543210,` + inStack + `</ParameterValue></member></Parameters></member></Stacks></DescribeStacksResult></DescribeStacksResponse>`,
 	}.over(account.Client())
 	for _, wanted := range []bool{true, false} {
 		asked := lookup(nil, "ssm-text", usage.S3TextSource, "cloudformation")
