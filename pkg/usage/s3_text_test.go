@@ -192,6 +192,30 @@ func TestTextInS3ThatIsNotWhole(t *testing.T) {
 	}
 }
 
+// 200,000 mentions are kept in memory. One more is not, so that nothing is proven.
+func TestTextInS3ThatNamesTooMuch(t *testing.T) {
+	objects := map[string]string{}
+	for n := range 20 {
+		var text strings.Builder
+		for m := range 10_000 - n/19 { // The last one leaves room for another mention.
+			fmt.Fprintf(&text, "ami-%017x\n", 1<<40+n*10_000+m)
+		}
+		objects[fmt.Sprintf("states/%02d", n)] = text.String()
+	}
+	objects["states/20"] = state(imageID(1))
+	used := ami.Finding{Use: ami.Used, References: []ami.Reference{{Source: "s3-text", Type: "s3:Object", ARN: "arn:aws:s3:::states/20"}}}
+	want := findings{imageID(1): used, imageID(2): {Use: ami.Unused}}
+	if diff := cmp.Diff(want, searching(t.Context(), t, inBuckets(t, objects).Client(), "s3://states/").Images); diff != "" {
+		t.Errorf("200,000 mentions (-want +got):\n%s", diff)
+	}
+	objects["states/21"] = state(imageID(2))
+	used.Gaps = []ami.Gap{{Source: "s3-text", Err: "the objects name images more than 200000 times"}}
+	want = findings{imageID(1): used, imageID(2): {Use: ami.Unknown, Gaps: used.Gaps}}
+	if diff := cmp.Diff(want, searching(t.Context(), t, inBuckets(t, objects).Client(), "s3://states/").Images); diff != "" {
+		t.Errorf("200,001 mentions (-want +got):\n%s", diff)
+	}
+}
+
 // Whatever is denied, throttled, cut or garbled is a gap, and so are a prefix without objects, and
 // no prefix at all.
 func TestTextInS3ThatCannotBeRead(t *testing.T) {
