@@ -171,7 +171,13 @@ func aboutTrial(t *trial.Trial, e trial.Estimate) []string {
 	case e.Until.IsZero():
 		lines = append(lines, fmt.Sprintf("This costs at most %s. The Recycle Bin takes in nothing, so nothing comes back on the way, and nothing is left.", cents(e.Cents)))
 	default:
-		lines = append(lines, fmt.Sprintf("This costs at most %s. The Recycle Bin holds both afterwards, until %s.", cents(e.Cents), e.Until.UTC().Format("2 January 2006")))
+		held := "both"
+		if e.ImageDays == 0 {
+			held = "the snapshot"
+		} else if e.SnapshotDays == 0 {
+			held = "the image"
+		}
+		lines = append(lines, fmt.Sprintf("This costs at most %s. The Recycle Bin holds %s afterwards, until %s.", cents(e.Cents), held, e.Until.UTC().Format("2 January 2006")))
 	}
 	return append(lines,
 		"It takes minutes where AWS answers in seconds, and three hours at most. Nothing else in the account is changed.",

@@ -395,6 +395,16 @@ func TestTheQuestionOfATrial(t *testing.T) {
 	}
 }
 
+// The question names what the rules of the Recycle Bin take in, and no more.
+func TestWhatTheBinHoldsOfATrial(t *testing.T) {
+	for want, days := range map[string][2]int{"holds both afterwards": {7, 14}, "holds the image afterwards": {7, 0}, "holds the snapshot afterwards": {0, 7}} {
+		e := trial.Estimate{GiB: 1, ImageDays: days[0], SnapshotDays: days[1], Until: time.Now()}
+		if text := strings.Join(aboutTrial(&trial.Trial{}, e), "\n"); !strings.Contains(text, want) {
+			t.Errorf("%v: %s", days, text)
+		}
+	}
+}
+
 // Over sockets, at a terminal: a yes is enough for a whole trial.
 func TestATrialAtATerminal(t *testing.T) {
 	account := serving(t, asItIs)

@@ -71,6 +71,51 @@ func TestTheBinIsLate(t *testing.T) {
 	})
 }
 
+// If EC2 takes 40 seconds to bring an image back, the report counts what the undo waits: it looks
+// after 30 and 45.
+func TestRestoringIsLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, nil)
+		w.account.SetRestoreDelay(40 * time.Second)
+		report, err := w.trial(w.account.Client()).Run(t.Context())
+		if err != nil || !report.OK() {
+			t.Errorf("%v\n%s", err, asJSON(t, report))
+		}
+		wantSeconds(t, report, map[string]float64{trial.MeasureRestored: 45})
+	})
+}
+
+// If the Recycle Bin does not show in time what it has received, nobody knows whether its rules
+// matched the tags; their age is in the report.
+func TestTheBinShowsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 7, nil)
+		w.account.SetBinDelay(24 * time.Hour)
+		report, err := w.trial(w.account.Client()).Run(t.Context())
+		if err != nil || report.OK() {
+			t.Errorf("%v\n%s", err, asJSON(t, report))
+		}
+		wantStep(t, report, trial.StepBin, trial.Failed, "the Recycle Bin does not show")
+		if m := report.Measured(trial.MeasureBinRule); m.Seen || !strings.HasPrefix(m.Answer, "unknown; the tags were 0s old: the Recycle Bin does not show") {
+			t.Errorf("%+v", m)
+		}
+	})
+}
+
+// Slow answers do not lengthen a wait by more than one of them.
+func TestAwaitCountsAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begun := time.Now()
+		err := trial.Await(t.Context(), 3*time.Minute, func() error {
+			time.Sleep(50 * time.Second)
+			return errors.New("not yet")
+		})
+		if took := time.Since(begun); err == nil || took > 4*time.Minute {
+			t.Errorf("%v after %s", err, took)
+		}
+	})
+}
+
 // If AWS leaves out lists without an entry, the report says so, and in which words the product's
 // own code refuses to go on. The clean-up works even so.
 func TestEmptyListsAreLeftOut(t *testing.T) {

@@ -43,6 +43,9 @@ func WriteLedger(dir, trial, account, region string, at time.Time, all ...Made) 
 // Describe is the description that the trial gives.
 var Describe = describe
 
+// Await is await.
+var Await = await
+
 // Fenced returns a configuration whose clients may change only what a trial has made.
 func Fenced(config aws.Config, trial, region, expected string, ids ...string) aws.Config {
 	f := &fence{trial: trial, region: region, ids: map[string]bool{}}

@@ -49,6 +49,7 @@ type journey struct {
 	done            map[string]bool
 	isHeld          bool                 // IAM allows no removal that is not declared.
 	isGone          bool                 // Its removal came last, and is confirmed.
+	restoring       time.Time            // When the request to bring it back was about to be made.
 	removal         int                  // The number of the first call of its last removal.
 	exits           map[string]time.Time // Of the bin, by id.
 	removed         []string             // By a clean-up.
@@ -295,6 +296,7 @@ func (j *journey) undo(ctx context.Context) error {
 		return err
 	}
 	j.isGone = false
+	j.restoring = j.Clock()
 	result, err := undo.Run(ctx, j.ec2, bin, undo.Request{Today: j.Clock(), Images: []undo.Removed{{
 		ImageID: j.image.id, Name: j.image.key, Recorded: true, Snapshots: []string{j.snapshot.id},
 	}}})
@@ -311,7 +313,6 @@ func (j *journey) undo(ctx context.Context) error {
 
 // compare compares the image with what it was before its removal. EC2 may show tags late.
 func (j *journey) compare(ctx context.Context) error {
-	begun := j.Clock()
 	err := j.awaitImage(ctx, func(i *types.Image) error {
 		if declares(i.Tags) {
 			return errors.New("EC2 shows the declaration of its removal still")
@@ -321,7 +322,7 @@ func (j *journey) compare(ctx context.Context) error {
 		}
 		return nil
 	})
-	j.measure(MeasureRestored, begun, err)
+	j.measure(MeasureRestored, j.restoring, err)
 	return err
 }
 

@@ -257,7 +257,12 @@ func (j *journey) measureBin(name string, err error) {
 	}
 	j.measured(name, seen.Sub(gone.at), err)
 	if declared, _, ok := j.tap.succeeded(j.removal, "CreateTags", j.image.id); ok && name == MeasureBin {
-		j.measured(MeasureBinRule, gone.at.Sub(declared.at), err)
+		age := gone.at.Sub(declared.at)
+		m := Measurement{Name: MeasureBinRule, Seconds: age.Seconds(), Seen: err == nil, Answer: age.Truncate(time.Second).String()}
+		if err != nil {
+			m.Answer = "unknown; the tags were " + m.Answer + " old: " + err.Error()
+		}
+		j.report.Measurements = append(j.report.Measurements, m)
 	}
 }
 

@@ -59,8 +59,12 @@ type Estimate struct {
 // ErrNoRule means that the Recycle Bin would take in nothing, although that is required.
 var ErrNoRule = errors.New("no rule of the Recycle Bin takes in images and snapshots tagged " + ami.IntentTag + "=" + ami.Intent)
 
-// hour is how long a trial takes at most.
-const hour = time.Hour
+const (
+	// longestTrial is how long a trial takes at most, as docs/trial.md says.
+	longestTrial = 3 * time.Hour
+	// longestEnd is how much of that its clean-up takes at most.
+	longestEnd = time.Hour
+)
 
 // Estimate reads the rules of the Recycle Bin, and changes nothing. If the bin is required and
 // takes in nothing, the error is ErrNoRule.
@@ -70,7 +74,7 @@ func (t *Trial) Estimate(ctx context.Context) (Estimate, error) {
 	e.ImageDays, e.SnapshotDays = retention.BinDays(bin)
 	days := max(e.ImageDays, e.SnapshotDays)
 	if days > 0 {
-		e.Until = t.Clock().Add(hour).AddDate(0, 0, days)
+		e.Until = t.Clock().Add(longestTrial).AddDate(0, 0, days)
 	}
 	// As if all of the volume were written, and its snapshots were billed for a day more.
 	e.Cents = int(math.Ceil(sizeGiB * t.PricePerMonth * 100 * float64(e.SnapshotDays+1) / 30))
@@ -108,7 +112,7 @@ func (t *Trial) Run(ctx context.Context) (Report, error) {
 		t.tell("Interrupted: cleaning up")
 	}
 	// An interrupted trial must not leave anything either.
-	final, stop := context.WithTimeout(context.WithoutCancel(ctx), hour)
+	final, stop := context.WithTimeout(context.WithoutCancel(ctx), longestEnd)
 	defer stop()
 	j.report.Left, j.report.InBin = j.clear(final)
 	j.report.EndedAt = t.Clock().UTC()
@@ -180,9 +184,9 @@ const second = time.Second
 
 // await looks every second until done returns nil, and returns the last error after a limit.
 func await(ctx context.Context, limit time.Duration, done func() error) error {
-	for waited := time.Duration(0); ; waited += second {
+	for begun := time.Now(); ; {
 		err := done()
-		if err == nil || waited >= limit {
+		if err == nil || time.Since(begun) >= limit {
 			return err
 		}
 		if late := sleep(ctx, second); late != nil {
