@@ -137,3 +137,20 @@ func TestALeftoverInTheBinProvesNothingOfFreshTags(t *testing.T) {
 		}
 	})
 }
+
+// That a leftover turns up in the Recycle Bin says nothing about images, which have rules of their
+// own there.
+func TestALeftoverInTheBinProvesNothingOfImages(t *testing.T) {
+	tonight(t, func(t *testing.T) {
+		account := load(t, image(1, 1), image(2, 7), image(3, 3), image(4, 4))
+		plan := planOf(due(1, 1), due(3, 3), due(4, 4))
+		plan.Leftovers = []retention.LeftoverVerdict{leftoverOf(t, account, 2, 7)}
+		orders := passing(quiet)
+		orders.requireBin, orders.bin = true, withoutImages(binOf(t, account, 0), 1, 3, 4)
+		result := carryOut(t.Context(), t.Context(), account.Client(), plan, orders)
+		wantOutcomes(t, result.Outcomes, "deregistered; 1 deleted", "skipped; 3 kept", "skipped; 4 kept")
+		if got := result.Leftovers[0]; got.Status != ami.SnapshotDeleted {
+			t.Errorf("%+v", got)
+		}
+	})
+}
