@@ -384,6 +384,30 @@ func TestTheJournal(t *testing.T) {
 	})
 }
 
+// A run stays unfinished as long as a snapshot is there that it should have deleted: the next run
+// goes on.
+func TestWhichRunsAreFinished(t *testing.T) {
+	for name, refuses := range map[string]string{"all is deleted": "", "a snapshot is in use": "InvalidSnapshot.InUse", "a snapshot is refused": "UnauthorizedOperation"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				account := load(t, image(1, 1), image(2, 2))
+				var doer emulator.Doer = account.Client()
+				if refuses != "" {
+					doer = disturb.Fail(faulty(doer, "DeregisterImage", always(ignoringFlag)...), "DeleteSnapshot",
+						func(_ int, q emulator.Request) bool { return q.Form.Get("SnapshotId") == snapshotID(2) }, 400, refuses, "Said so.")
+				}
+				orders := passing(quiet)
+				orders.records = t.TempDir()
+				result := carryOut(t.Context(), t.Context(), doer, planOf(due(1, 1), due(2, 2)), orders)
+				markers, err := filepath.Glob(filepath.Join(orders.records, "unfinished", "*", "*"))
+				if err != nil || (len(markers) > 0) != (refuses != "") {
+					t.Errorf("%v, unfinished: %v, %+v", err, markers, result.Outcomes)
+				}
+			})
+		})
+	}
+}
+
 // A run that lost its lock removes nothing more.
 func TestARunThatLostItsLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
