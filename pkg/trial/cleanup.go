@@ -231,7 +231,7 @@ func (j *journey) declare(ctx context.Context, id string, tags []types.Tag) erro
 	if err := wire.Tag(ctx, j.ec2, []string{id}, map[string]string{ami.IntentTag: ami.Intent, ami.RunTag: run}); err != nil {
 		return err
 	}
-	return await(ctx, tagsLimit, func() error { return j.seesTags(ctx, []string{id}, run) })
+	return j.await(ctx, tagsLimit, func() error { return j.seesTags(ctx, []string{id}, run) })
 }
 
 // removing notes how a removal ended. It says that something is left in any case: only the next

@@ -106,7 +106,7 @@ func TestTheBinShowsNothing(t *testing.T) {
 func TestAwaitCountsAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := time.Now()
-		err := trial.Await(t.Context(), 3*time.Minute, func() error {
+		err := trial.Await(&trial.Trial{Clock: time.Now}, t.Context(), 3*time.Minute, func() error {
 			time.Sleep(50 * time.Second)
 			return errors.New("not yet")
 		})

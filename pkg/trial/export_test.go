@@ -44,7 +44,7 @@ func WriteLedger(dir, trial, account, region string, at time.Time, all ...Made) 
 var Describe = describe
 
 // Await is await.
-var Await = await
+var Await = (*Trial).await
 
 // Fenced returns a configuration whose clients may change only what a trial has made.
 func Fenced(config aws.Config, trial, region, expected string, ids ...string) aws.Config {

@@ -129,7 +129,7 @@ func (e skipError) Error() string { return e.string }
 // image. Nothing is changed without that.
 func (j *journey) prove(ctx context.Context) (types.Image, error) {
 	var proven types.Image
-	err := await(ctx, tagsLimit, func() error {
+	err := j.await(ctx, tagsLimit, func() error {
 		_, found, err := wire.FindImage(ctx, j.ec2, j.image.id)
 		if err != nil {
 			return err
@@ -233,7 +233,7 @@ func (j *journey) unmark(ctx context.Context) error {
 
 // awaitImage waits until EC2 shows the image as wanted.
 func (j *journey) awaitImage(ctx context.Context, wanted func(*types.Image) error) error {
-	return await(ctx, tagsLimit, func() error {
+	return j.await(ctx, tagsLimit, func() error {
 		_, found, err := wire.FindImage(ctx, j.ec2, j.image.id)
 		if err != nil {
 			return explained(err)

@@ -72,7 +72,7 @@ func (j *journey) makeSnapshot(ctx context.Context) (*thing, error) {
 	if err := j.fill(ctx, id); err != nil {
 		return nil, err
 	}
-	return s, await(ctx, readyLimit, func() error {
+	return s, j.await(ctx, readyLimit, func() error {
 		switch seen, found, err := wire.FindSnapshot(ctx, j.ec2, id); {
 		case err != nil:
 			return err
@@ -134,7 +134,7 @@ func (j *journey) makeImage(ctx context.Context, snapshotID string) (*thing, err
 		return nil, err
 	}
 	j.fence.admit(id)
-	return i, await(ctx, readyLimit, func() error {
+	return i, j.await(ctx, readyLimit, func() error {
 		switch seen, found, err := wire.FindImage(ctx, j.ec2, id); {
 		case err != nil:
 			return err

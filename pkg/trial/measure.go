@@ -163,7 +163,7 @@ func (j *journey) measureDeclaration(ctx context.Context) error {
 		waiting = append(waiting, &watch{name: MeasureIAM, look: func() error { return j.tryDeregister(ctx) }},
 			&watch{name: MeasureIAMDelete, look: func() error { return j.tryDelete(ctx) }})
 	}
-	err := await(ctx, tagsLimit, func() error {
+	err := j.await(ctx, tagsLimit, func() error {
 		var unseen []error
 		for _, w := range waiting {
 			if w.seen.IsZero() {
@@ -191,7 +191,7 @@ func (j *journey) awaitRefusal(ctx context.Context) error {
 		return nil
 	}
 	begun := j.Clock()
-	err := await(ctx, tagsLimit, func() error {
+	err := j.await(ctx, tagsLimit, func() error {
 		if wire.Code(j.tryDeregister(ctx)) != unauthorized || wire.Code(j.tryDelete(ctx)) != unauthorized {
 			return errors.New("IAM sees the declaration that was taken off")
 		}
@@ -229,7 +229,7 @@ func (j *journey) seesTags(ctx context.Context, ids []string, run string) error 
 
 // untilInBin waits until the Recycle Bin shows both.
 func (j *journey) untilInBin(ctx context.Context) error {
-	return await(ctx, binLimit, func() error {
+	return j.await(ctx, binLimit, func() error {
 		exits, err := recyclebin.Exits(ctx, j.ec2, []string{j.image.id}, []string{j.snapshot.id})
 		if err != nil {
 			return explained(err)

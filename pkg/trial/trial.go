@@ -183,10 +183,10 @@ func sleep(ctx context.Context, pause time.Duration) error {
 const second = time.Second
 
 // await looks every second until done returns nil, and returns the last error after a limit.
-func await(ctx context.Context, limit time.Duration, done func() error) error {
-	for begun := time.Now(); ; {
+func (t *Trial) await(ctx context.Context, limit time.Duration, done func() error) error {
+	for begun := t.Clock(); ; {
 		err := done()
-		if err == nil || time.Since(begun) >= limit {
+		if err == nil || t.Clock().Sub(begun) >= limit {
 			return err
 		}
 		if late := sleep(ctx, second); late != nil {
