@@ -32,11 +32,11 @@ var (
 	// truncatedID looks like an image id, but may be none: EC2's have 8 or 17 digits.
 	truncatedID = regexp.MustCompile(`(?i)^ami-[0-9a-f]*$`)
 
-	// words are what an entry consists of, without what stands around ids: blanks and brackets.
+	// words are the parts of an entry between blanks, brackets, quotes and the like.
 	words = regexp.MustCompile(`(?i)[a-z0-9_./*?-]+`)
 
-	// longID is a word that looks like the id of an image, of any length.
-	longID = regexp.MustCompile(`(?i)^[*?]*(ami-[0-9a-f]{9,})$`)
+	// longID ends a word that is, or has behind a wildcard, what looks like the id of an image.
+	longID = regexp.MustCompile(`(?i)(?:^|[*?])(ami-[0-9a-f]{9,})$`)
 
 	// imageIDs are the ids in an entry: an entry with an id means that image, whatever surrounds
 	// the id.

@@ -124,6 +124,8 @@ func TestKeepListsThatAreRefused(t *testing.T) {
 		"an_id_cut_short_and_a_name":  {"ami-0123456789abcde (the old one)", "ami-0123456789abcde"},
 		"an_id_too_long_in_yaml":      {"- ami-0123456789abcdef01", "ami-0123456789abcdef01"},
 		"the_second_id_is_cut_short":  {"ami-0123456789abcdef0 ami-0123456789abcde", `"ami-0123456789abcde"`},
+		"a_cut_id_behind_a_wildcard":  {"web*ami-0123456789abcde", `"ami-0123456789abcde"`},
+		"a_cut_id_behind_a_star":      {"*ami-0123456789abcde", `"ami-0123456789abcde"`},
 		"an_id_in_quotes":             {`"ami-0123456789abcdef0"`, "neither the id of an image nor a glob"},
 		"ids_with_a_tab_between":      {"ami-0123456789abcdef0\tami-12345678", "neither"},
 		"ids_with_a_semicolon":        {"ami-0123456789abcdef0;ami-12345678", "neither"},

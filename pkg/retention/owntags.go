@@ -82,7 +82,7 @@ func readOwnTags(tags map[string]string) *ownTags {
 		if own == &noOwnTags {
 			own = &ownTags{}
 		}
-		if name == ami.KeepTag && !strings.EqualFold(value, "false") && (own.keep == "" || key < own.keep) {
+		if IsKeepTag(key, value) && (own.keep == "" || key < own.keep) {
 			own.keep = key
 		}
 		if err := own.read(name, strings.TrimSpace(value)); err != nil {
@@ -145,12 +145,17 @@ func (o *ownTags) readAnnouncer(value string) {
 	}
 }
 
+// IsKeepTag reports whether a tag is the janitor's own one that keeps, whatever its spelling.
+func IsKeepTag(key, value string) bool {
+	return nameOf(key) == ami.KeepTag && !strings.EqualFold(value, "false")
+}
+
 // KeepTagKeys returns the keys of the janitor's own tags that keep an image, as they are written,
 // sorted.
 func KeepTagKeys(image ami.Image) []string {
 	var keys []string
 	for key, value := range image.Tags {
-		if nameOf(key) == ami.KeepTag && !strings.EqualFold(value, "false") {
+		if IsKeepTag(key, value) {
 			keys = append(keys, key)
 		}
 	}

@@ -3,13 +3,13 @@ package trial
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/ami-janitor/ami-janitor/pkg/ami"
+	"github.com/ami-janitor/ami-janitor/pkg/retention"
 )
 
 // The tolerances of the time at which AWS made something, from the line in the ledger: the clocks
@@ -88,7 +88,7 @@ func (e untaggedError) Error() string { return e.id + " does not carry the tag "
 // isKept reports whether somebody keeps something by the tag that keeps images from runs, too.
 func isKept(tags []types.Tag) bool {
 	return slices.ContainsFunc(tags, func(tag types.Tag) bool {
-		return strings.EqualFold(aws.ToString(tag.Key), ami.KeepTag) && !strings.EqualFold(aws.ToString(tag.Value), "false")
+		return retention.IsKeepTag(aws.ToString(tag.Key), aws.ToString(tag.Value))
 	})
 }
 

@@ -30,8 +30,8 @@ func tagged(value string) []any {
 	return []any{testaccount.Object{"Key": trial.Tag, "Value": value}}
 }
 
-func kept(value string) []any {
-	return append(tagged(trialID), testaccount.Object{"Key": ami.KeepTag, "Value": value})
+func kept(key, value string) []any {
+	return append(tagged(trialID), testaccount.Object{"Key": key, "Value": value})
 }
 
 // ownImage is an image as the trial makes it, of snapshot 7, with some fields of its own.
@@ -72,9 +72,10 @@ func TestWhatIsProven(t *testing.T) {
 		"the tag and an intent of another":    {[]trial.Made{{Key: trialID + "-other"}, {IsImage: true, Key: "other"}}, nil, nil, nil},
 		"no tag":                              {both, testaccount.Object{"Tags": []any{}}, testaccount.Object{"Tags": []any{}}, nil},
 		"the tag of another trial":            {both, testaccount.Object{"Tags": tagged("20000101T000000Z-0a1b2d")}, testaccount.Object{"Tags": tagged("")}, nil},
-		"kept by a tag":                       {both, testaccount.Object{"Tags": kept("true")}, testaccount.Object{"Tags": kept("")}, nil},
-		"the snapshot is kept":                {both, nil, testaccount.Object{"Tags": kept("2030-01-01")}, []string{image}},
-		"a tag that keeps nothing":            {both, testaccount.Object{"Tags": kept("false")}, testaccount.Object{"Tags": kept("False")}, []string{image, snapshot}},
+		"kept by a tag":                       {both, testaccount.Object{"Tags": kept(ami.KeepTag, "true")}, testaccount.Object{"Tags": kept(ami.KeepTag, "")}, nil},
+		"kept by a tag in another spelling":   {both, testaccount.Object{"Tags": kept("AMI-Janitor:Keep ", "true")}, testaccount.Object{"Tags": kept(" ami-janitor:KEEP", "")}, nil},
+		"the snapshot is kept":                {both, nil, testaccount.Object{"Tags": kept(ami.KeepTag, "2030-01-01")}, []string{image}},
+		"a tag that keeps nothing":            {both, testaccount.Object{"Tags": kept(ami.KeepTag, "false")}, testaccount.Object{"Tags": kept(ami.KeepTag, "False")}, []string{image, snapshot}},
 		"another owner":                       {both, testaccount.Object{"OwnerId": "111122223333"}, testaccount.Object{"OwnerId": "111122223333"}, nil},
 		"made before":                         {both, testaccount.Object{"CreationDate": "1999-12-31T23:54:59.000Z"}, testaccount.Object{"StartTime": "1999-12-31T23:54:59.000Z"}, nil},
 		"made after":                          {both, testaccount.Object{"CreationDate": "2000-01-01T00:15:01.000Z"}, testaccount.Object{"StartTime": "2000-01-01T00:15:01.000Z"}, nil},
