@@ -156,6 +156,9 @@ func (l *ledger) path() string { return filepath.Join(l.book.name, l.file) }
 func (l *ledger) read() {
 	text, err := l.book.root.ReadFile(l.file)
 	if err != nil {
+		if path, ok := errors.AsType[*fs.PathError](err); ok {
+			err = path.Err
+		}
 		l.fault = fmt.Sprintf("%s cannot be read: %s", l.path(), err)
 		return
 	}
